@@ -1,0 +1,3 @@
+module github.com/kagimori/kagimori
+
+go 1.26

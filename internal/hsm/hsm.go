@@ -1,0 +1,83 @@
+// Package hsm is the boundary around key material. Material leaves it only wrapped; every
+// method that uses KMS key material spends a permit, which only a positive decision makes.
+package hsm
+
+import (
+	"context"
+	"errors"
+
+	"github.com/kagimori/kagimori/internal/guard/permit"
+	"github.com/kagimori/kagimori/internal/secret"
+)
+
+// Errors.
+var (
+	// ErrSealed: the module holds no root key yet.
+	ErrSealed = errors.New("hsm: sealed")
+	// ErrWrongSeal: the passphrase or key file does not open the seal.
+	ErrWrongSeal = errors.New("hsm: the seal does not open with this passphrase or key")
+	// ErrCiphertext: not a ciphertext of this material, altered, or another associated data.
+	ErrCiphertext = errors.New("hsm: invalid ciphertext")
+	// ErrUnsupported: the spec cannot do this.
+	ErrUnsupported = errors.New("hsm: operation not supported by the key spec")
+	// ErrTooLong: the plaintext is longer than the key spec can encrypt.
+	ErrTooLong = errors.New("hsm: plaintext too long")
+)
+
+// Spec names follow KMS KeySpec: SYMMETRIC_DEFAULT, RSA_2048, ECC_NIST_P256, HMAC_256, ...
+type Spec string
+
+// Material is key material wrapped under the module's root key. It is bound to the resource
+// (key ARN) it was made for and useless without the module.
+type Material struct {
+	ID      string `json:"id"` // 64 lower-case hex digits: KMS KeyMaterialId
+	Spec    Spec   `json:"spec"`
+	Wrapped []byte `json:"wrapped"` // versioned
+	// Public is the DER SubjectPublicKeyInfo of an asymmetric key.
+	Public []byte `json:"public,omitempty"`
+}
+
+// A Module makes and uses key material. Safe for concurrent use.
+type Module interface {
+	// Generate makes new material for the key ARN. The permit is for kms:CreateKey on "*".
+	Generate(ctx context.Context, p permit.Permit, keyARN string, spec Spec) (Material, error)
+	// Encrypt encrypts under m. aad is the canonical encryption context. The result is the raw
+	// ciphertext; package envelope adds the header. alg is a KMS EncryptionAlgorithm.
+	Encrypt(ctx context.Context, p permit.Permit, use Use, m Material, alg string, plaintext secret.Bytes, aad []byte) ([]byte, error)
+	// Decrypt undoes Encrypt. ErrCiphertext for anything not made by it with the same aad.
+	Decrypt(ctx context.Context, p permit.Permit, use Use, m Material, alg string, ciphertext, aad []byte) (secret.Bytes, error)
+	// GenerateDataKey makes n random bytes and encrypts them like Encrypt. The plaintext is nil
+	// if use.Action is kms:GenerateDataKeyWithoutPlaintext.
+	GenerateDataKey(ctx context.Context, p permit.Permit, use Use, m Material, n int, aad []byte) (plaintext secret.Bytes, ciphertext []byte, err error)
+	// ReEncrypt decrypts under one key and encrypts under another without the plaintext leaving
+	// the module. It spends both permits.
+	ReEncrypt(ctx context.Context, from, to Side) ([]byte, error)
+	// Random returns n random bytes.
+	Random(n int) secret.Bytes
+	// Box seals other secrets (session tokens, cursors, encoded messages) under a subkey bound to
+	// the purpose. Boxes of one purpose on several nodes open each other's.
+	Box(purpose string) Box
+}
+
+// Use names what a permit must have been made for.
+type Use struct {
+	Action string // "kms:Decrypt"
+	KeyARN string
+}
+
+// A Side of ReEncrypt. In holds the ciphertext for the source side.
+type Side struct {
+	Permit   permit.Permit
+	Use      Use
+	Material Material
+	Alg      string
+	In       []byte
+	AAD      []byte
+}
+
+// A Box seals short secrets. Sealed bytes are versioned and authenticated.
+type Box interface {
+	Seal(plaintext, aad []byte) []byte
+	// Open returns ErrCiphertext for anything that Seal did not make with the same aad.
+	Open(sealed, aad []byte) ([]byte, error)
+}

@@ -1,0 +1,115 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+	"iter"
+	"strings"
+)
+
+// A Table is a bucket of records of one type, kept as JSON behind a format version.
+// Keys are tuples: their parts are joined by [Key].
+type Table[T any] struct {
+	Bucket  string
+	Version uint8 // format of the records; a newer one than known is refused
+	// Upgrade turns the JSON of an older version into that of Version; nil if there is none.
+	Upgrade func(version uint8, data []byte) ([]byte, error)
+}
+
+// Record is a value of a [Table] with its key parts and revision.
+type Record[T any] struct {
+	Key   []string
+	Rev   Revision
+	Value T
+}
+
+const sep = "\x00"
+
+// Key joins key parts so that tuples sort by parts and no part is a prefix of another. Parts may
+// not contain NUL; a part that does is an error of the caller and panics.
+func Key(parts ...string) string {
+	var b strings.Builder
+	for _, p := range parts {
+		if strings.Contains(p, sep) {
+			panic("store: NUL in a key part")
+		}
+		b.WriteString(p)
+		b.WriteString(sep)
+	}
+	return b.String()
+}
+
+// SplitKey undoes [Key].
+func SplitKey(key string) []string {
+	return strings.Split(strings.TrimSuffix(key, sep), sep)
+}
+
+// Get reads a record; ok is false if there is none.
+func (t Table[T]) Get(tx Tx, key ...string) (rec T, ok bool, err error) {
+	r, ok, err := t.Load(tx, key...)
+	return r.Value, ok, err
+}
+
+// Load is Get with the revision.
+func (t Table[T]) Load(tx Tx, key ...string) (rec Record[T], ok bool, err error) {
+	v, ok, err := tx.Get(t.Bucket, Key(key...))
+	if err != nil || !ok {
+		return rec, false, err
+	}
+	rec.Key, rec.Rev = key, v.Rev
+	err = t.decode(v.Data, &rec.Value)
+	return rec, err == nil, err
+}
+
+// Put writes a record.
+func (t Table[T]) Put(tx Tx, rec T, key ...string) error {
+	data, err := json.Marshal(rec)
+	if err != nil {
+		return fmt.Errorf("store: %s: %w", t.Bucket, err)
+	}
+	return tx.Put(t.Bucket, Key(key...), append([]byte{t.Version}, data...))
+}
+
+// Delete removes a record.
+func (t Table[T]) Delete(tx Tx, key ...string) error { return tx.Delete(t.Bucket, Key(key...)) }
+
+// Scan yields the records whose key starts with the given parts, in key order.
+func (t Table[T]) Scan(tx Tx, prefix ...string) iter.Seq2[Record[T], error] {
+	return t.ScanRange(tx, Range{Prefix: Key(prefix...)})
+}
+
+// ScanRange is Scan over a [Range] whose Prefix and After were made by [Key].
+func (t Table[T]) ScanRange(tx Tx, r Range) iter.Seq2[Record[T], error] {
+	return func(yield func(Record[T], error) bool) {
+		for p, err := range tx.Scan(t.Bucket, r) {
+			var rec Record[T]
+			if err == nil {
+				rec.Key, rec.Rev = SplitKey(p.Key), p.Rev
+				err = t.decode(p.Data, &rec.Value)
+			}
+			if !yield(rec, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (t Table[T]) decode(data []byte, rec *T) error {
+	if len(data) == 0 {
+		return fmt.Errorf("%w: empty record in %s", ErrCorrupt, t.Bucket)
+	}
+	version, data := data[0], data[1:]
+	if version > t.Version {
+		return fmt.Errorf("%w: %s has records of format %d, this kagimori knows up to %d", ErrCorrupt, t.Bucket, version, t.Version)
+	}
+	if version < t.Version && t.Upgrade != nil {
+		var err error
+		if data, err = t.Upgrade(version, data); err != nil {
+			return fmt.Errorf("%w: %s: %w", ErrCorrupt, t.Bucket, err)
+		}
+	}
+	if err := json.Unmarshal(data, rec); err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrCorrupt, t.Bucket, err)
+	}
+	return nil
+}
