@@ -77,3 +77,21 @@ type Constraint struct {
 	Enum      []string
 	Sensitive bool
 }
+
+// Val is the value behind an optional member, or the zero value if it is absent.
+func Val[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}
+
+// Opt is the member for a value, absent if it is the zero value.
+func Opt[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
+}

@@ -1,0 +1,237 @@
+// Package arch checks the shape of the tree: which package may import which, who may touch
+// ciphers, and how large files may grow. It parses the sources itself, so nothing cached can
+// hide a new import.
+package arch_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/kagimori/kagimori/"
+
+// allowed maps each package (below the module) to the packages of this module that it may
+// import. A package that is missing here fails the test. "api/*" stands for every package below
+// internal/api.
+var allowed = map[string][]string{
+	// 0 leaves
+	"internal/arn":                 {},
+	"internal/apierr":              {},
+	"internal/secret":              {},
+	"internal/api":                 {},
+	"internal/api/*":               {"internal/api", "internal/secret"},
+	"internal/clock":               {},
+	"internal/guard/internal/mint": {},
+	"internal/guard/permit":        {"internal/guard/internal/mint"},
+	"internal/guard/permittest":    {"internal/guard/internal/mint", "internal/guard/permit"},
+	// 1 languages
+	"internal/policy":   {"internal/arn", "internal/apierr"},
+	"internal/sigv4":    {"internal/secret", "internal/api"},
+	"internal/envelope": {"internal/arn"},
+	// 2 pure engine
+	"internal/authz/condition": {"internal/policy", "internal/arn"},
+	"internal/authz":           {"internal/policy", "internal/arn", "internal/authz/condition"},
+	"internal/authz/explain":   {"internal/authz", "internal/policy", "internal/arn"},
+	"internal/launch":          {"internal/authz", "internal/policy", "internal/arn"},
+	// 3 mechanisms
+	"internal/store":             {},
+	"internal/store/bolt":        {"internal/store"},
+	"internal/store/memory":      {"internal/store"},
+	"internal/store/storetest":   {"internal/store"},
+	"internal/hsm":               {"internal/secret", "internal/envelope", "internal/guard/permit"},
+	"internal/hsm/soft":          {"internal/hsm", "internal/secret", "internal/guard/permit"},
+	"internal/hsm/hsmtest":       {"internal/hsm", "internal/hsm/soft", "internal/secret", "internal/guard/permit", "internal/guard/permittest"},
+	"internal/blockdev/crypt":    {"internal/secret"},
+	"internal/blockdev":          {"internal/secret", "internal/blockdev/crypt"},
+	"internal/blockdev/image":    {"internal/blockdev"},
+	"internal/trail":             {"internal/arn", "internal/store", "internal/secret"},
+	"internal/directory/managed": {},
+	"internal/directory": {
+		"internal/arn", "internal/authz", "internal/policy", "internal/store", "internal/secret", "internal/directory/managed",
+	},
+	// 4 border
+	"internal/guard": {
+		"internal/authz", "internal/authz/explain", "internal/trail", "internal/apierr", "internal/arn", "internal/store",
+		"internal/directory", "internal/guard/permit", "internal/guard/internal/mint",
+	},
+	// 5 services: no arrows inside this row
+	"internal/kms":         service("internal/api/kmsapi", "internal/hsm", "internal/envelope", "internal/policy", "internal/guard/permit"),
+	"internal/iam":         service("internal/api/iamapi", "internal/policy", "internal/directory/managed"),
+	"internal/sts":         service("internal/api/stsapi", "internal/policy"),
+	"internal/ec2":         service("internal/api/ec2api", "internal/api/kmsapi", "internal/launch", "internal/blockdev", "internal/blockdev/image", "internal/ec2/catalog"),
+	"internal/ec2/catalog": {},
+	"internal/autoscaling": service("internal/api/autoscalingapi", "internal/api/ec2api", "internal/api/iamapi", "internal/launch"),
+	"internal/kagimori":    service("internal/api/kagimoriapi", "internal/authz/explain"),
+	// 6 edge
+	"internal/wire":          {"internal/api", "internal/apierr", "internal/secret"},
+	"internal/wire/awsjson":  {"internal/wire", "internal/api", "internal/apierr", "internal/secret"},
+	"internal/wire/awsquery": {"internal/wire", "internal/api", "internal/apierr", "internal/secret"},
+	"internal/wire/ec2query": {"internal/wire", "internal/wire/awsquery", "internal/api", "internal/apierr", "internal/secret"},
+	"internal/wire/client":   {"internal/wire", "internal/wire/awsjson", "internal/wire/awsquery", "internal/wire/ec2query", "internal/api", "internal/apierr", "internal/secret", "internal/sigv4"},
+	"internal/gateway": {
+		"internal/wire", "internal/wire/awsjson", "internal/wire/awsquery", "internal/wire/ec2query",
+		"internal/api", "internal/apierr", "internal/secret", "internal/sigv4", "internal/guard", "internal/directory",
+	},
+	"internal/tour": {"internal/wire/client", "internal/api/*", "internal/api", "internal/apierr", "internal/arn", "internal/secret"},
+	// 7 assembly
+	"internal/app":     {"*"},
+	"internal/testkit": {"*"},
+	// 8 command
+	"cmd/kagimori":    {"internal/app", "internal/tour", "internal/hsm/soft", "internal/hsm", "internal/store"},
+	"internal/apigen": {},
+	"internal/arch":   {},
+	"internal/bench":  {"*"},
+}
+
+func service(more ...string) []string {
+	return append([]string{
+		"internal/api", "internal/apierr", "internal/arn", "internal/authz", "internal/clock", "internal/directory",
+		"internal/guard", "internal/secret", "internal/store", "internal/trail",
+	}, more...)
+}
+
+// ciphers are the standard library's packages for encryption and message authentication, and who
+// may import them. Hashes and random numbers are free.
+var ciphers = []string{
+	"crypto/aes", "crypto/cipher", "crypto/hmac", "crypto/hkdf", "crypto/rsa", "crypto/ecdsa", "crypto/ecdh", "crypto/ed25519",
+	"crypto/des", "crypto/rc4", "crypto/pbkdf2", "crypto/mlkem", "golang.org/x/crypto", "filippo.io/age",
+}
+
+var cipherUsers = []string{
+	"internal/hsm/soft", "internal/envelope", "internal/blockdev/crypt", "internal/sigv4",
+}
+
+type source struct {
+	pkg, path string
+	test      bool
+	imports   []string
+	lines     int
+}
+
+func sources(t *testing.T) []source {
+	t.Helper()
+	root := filepath.Join("..", "..")
+	var out []source
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if rel == "e2e" || rel == "tools" || d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".") && rel != "." {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(path, ".go") {
+			return nil
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, data, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		s := source{
+			pkg: filepath.ToSlash(filepath.Dir(rel)), path: filepath.ToSlash(rel),
+			test: strings.HasSuffix(path, "_test.go"), lines: strings.Count(string(data), "\n"),
+		}
+		for _, im := range f.Imports {
+			s.imports = append(s.imports, strings.Trim(im.Path.Value, `"`))
+		}
+		out = append(out, s)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(out) < 50 {
+		t.Fatalf("found only %d Go files: the walk is broken", len(out))
+	}
+	return out
+}
+
+func rule(pkg string) ([]string, bool) {
+	if r, ok := allowed[pkg]; ok {
+		return r, true
+	}
+	if strings.HasPrefix(pkg, "internal/api/") {
+		return allowed["internal/api/*"], true
+	}
+	return nil, false
+}
+
+func permits(rules []string, imported string) bool {
+	return slices.ContainsFunc(rules, func(r string) bool {
+		return r == "*" || r == imported || (r == "internal/api/*" && strings.HasPrefix(imported, "internal/api/"))
+	})
+}
+
+func TestImportDirections(t *testing.T) {
+	for _, s := range sources(t) {
+		rules, known := rule(s.pkg)
+		if !known {
+			t.Errorf("%s: package %s is not in the map of allowed imports", s.path, s.pkg)
+			continue
+		}
+		if s.test {
+			continue
+		}
+		for _, im := range s.imports {
+			in, ours := strings.CutPrefix(im, module)
+			if ours && !permits(rules, in) {
+				t.Errorf("%s may not import %s", s.path, in)
+			}
+		}
+	}
+}
+
+func TestTestHelpersStayInTests(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.test || s.pkg == "internal/hsm/hsmtest" || s.pkg == "internal/testkit" || s.pkg == "internal/bench" {
+			continue
+		}
+		for _, im := range s.imports {
+			if strings.HasSuffix(im, "test") && strings.HasPrefix(im, module) || im == "testing" && !strings.HasSuffix(s.pkg, "test") {
+				t.Errorf("%s imports the test helper %s", s.path, im)
+			}
+		}
+	}
+}
+
+func TestCiphersStayInTheirPackages(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.test || slices.Contains(cipherUsers, s.pkg) {
+			continue
+		}
+		for _, im := range s.imports {
+			for _, c := range ciphers {
+				if im == c || strings.HasPrefix(im, c+"/") {
+					t.Errorf("%s imports %s; only %v may", s.path, im, cipherUsers)
+				}
+			}
+		}
+	}
+}
+
+func TestFilesStaySmall(t *testing.T) {
+	for _, s := range sources(t) {
+		if strings.HasSuffix(s.path, "_gen.go") {
+			continue
+		}
+		if s.lines > 800 {
+			t.Errorf("%s has %d lines; 800 is the limit", s.path, s.lines)
+		}
+	}
+}
