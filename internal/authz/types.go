@@ -130,8 +130,11 @@ type Document struct {
 	Attached string
 	Source   *policy.Document
 	// Unknown marks a document that exists but cannot be read; Source is then nil.
-	Unknown  bool
-	compiled *compiled
+	Unknown bool
+	// PrincipalIDs maps the principal ARNs of the document to the unique ids that they had when it
+	// was saved. A principal of that ARN with another unique id is not meant.
+	PrincipalIDs map[string]string
+	compiled     *compiled
 }
 
 // A Resource is what an action is done to.
@@ -247,8 +250,8 @@ type MissReason uint8
 
 // Reasons, in the order they are tested.
 const (
-	MissPrincipal MissReason = iota + 1
-	MissDeadPrincipal // names a deleted principal of the same ARN
+	MissPrincipal     MissReason = iota + 1
+	MissDeadPrincipal            // names a deleted principal of the same ARN
 	MissAction
 	MissResource
 	MissCondition

@@ -20,6 +20,8 @@ var (
 	ErrCiphertext = errors.New("hsm: invalid ciphertext")
 	// ErrUnsupported: the spec cannot do this.
 	ErrUnsupported = errors.New("hsm: operation not supported by the key spec")
+	// ErrMaterial: the wrapped material is damaged, or is of another module or another key.
+	ErrMaterial = errors.New("hsm: key material does not belong to this module or key")
 	// ErrTooLong: the plaintext is longer than the key spec can encrypt.
 	ErrTooLong = errors.New("hsm: plaintext too long")
 )
@@ -38,19 +40,28 @@ type Material struct {
 }
 
 // A Module makes and uses key material. Safe for concurrent use.
+//
+// A method with a permit spends it before it does anything else. A permit that refuses (its error
+// is wrapped, see package permit) leaves nothing done. Each method serves the actions it is for
+// and no other: a permit for kms:Encrypt, or for kms:DescribeKey, does not decrypt.
+// Those are permit.ErrMismatch too.
 type Module interface {
 	// Generate makes new material for the key ARN. The permit is for kms:CreateKey on "*".
 	Generate(ctx context.Context, p permit.Permit, keyARN string, spec Spec) (Material, error)
 	// Encrypt encrypts under m. aad is the canonical encryption context. The result is the raw
-	// ciphertext; package envelope adds the header. alg is a KMS EncryptionAlgorithm.
+	// ciphertext; package envelope adds the header. alg is a KMS EncryptionAlgorithm. Only
+	// SYMMETRIC_DEFAULT takes aad; another algorithm with aad is ErrUnsupported. Actions:
+	// kms:Encrypt, and kms:GenerateDataKeyPair (or WithoutPlaintext) for the private key.
 	Encrypt(ctx context.Context, p permit.Permit, use Use, m Material, alg string, plaintext secret.Bytes, aad []byte) ([]byte, error)
 	// Decrypt undoes Encrypt. ErrCiphertext for anything not made by it with the same aad.
+	// Action: kms:Decrypt.
 	Decrypt(ctx context.Context, p permit.Permit, use Use, m Material, alg string, ciphertext, aad []byte) (secret.Bytes, error)
-	// GenerateDataKey makes n random bytes and encrypts them like Encrypt. The plaintext is nil
-	// if use.Action is kms:GenerateDataKeyWithoutPlaintext.
+	// GenerateDataKey makes n >= 1 random bytes and encrypts them like Encrypt. The plaintext is
+	// nil if use.Action is kms:GenerateDataKeyWithoutPlaintext, the other action of this method
+	// besides kms:GenerateDataKey.
 	GenerateDataKey(ctx context.Context, p permit.Permit, use Use, m Material, n int, aad []byte) (plaintext secret.Bytes, ciphertext []byte, err error)
 	// ReEncrypt decrypts under one key and encrypts under another without the plaintext leaving
-	// the module. It spends both permits.
+	// the module. It spends both permits. Actions: kms:ReEncryptFrom, kms:ReEncryptTo.
 	ReEncrypt(ctx context.Context, from, to Side) ([]byte, error)
 	// Random returns n random bytes.
 	Random(n int) secret.Bytes

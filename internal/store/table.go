@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
-	"strings"
 )
 
 // A Table is a bucket of records of one type, kept as JSON behind a format version.
@@ -12,7 +11,8 @@ import (
 type Table[T any] struct {
 	Bucket  string
 	Version uint8 // format of the records; a newer one than known is refused
-	// Upgrade turns the JSON of an older version into that of Version; nil if there is none.
+	// Upgrade turns the JSON of an older version into that of Version. Without it an older
+	// record is refused.
 	Upgrade func(version uint8, data []byte) ([]byte, error)
 }
 
@@ -21,27 +21,6 @@ type Record[T any] struct {
 	Key   []string
 	Rev   Revision
 	Value T
-}
-
-const sep = "\x00"
-
-// Key joins key parts so that tuples sort by parts and no part is a prefix of another. Parts may
-// not contain NUL; a part that does is an error of the caller and panics.
-func Key(parts ...string) string {
-	var b strings.Builder
-	for _, p := range parts {
-		if strings.Contains(p, sep) {
-			panic("store: NUL in a key part")
-		}
-		b.WriteString(p)
-		b.WriteString(sep)
-	}
-	return b.String()
-}
-
-// SplitKey undoes [Key].
-func SplitKey(key string) []string {
-	return strings.Split(strings.TrimSuffix(key, sep), sep)
 }
 
 // Get reads a record; ok is false if there is none.
@@ -94,6 +73,27 @@ func (t Table[T]) ScanRange(tx Tx, r Range) iter.Seq2[Record[T], error] {
 	}
 }
 
+// Page reads up to limit records (all if limit is 0 or less) whose key starts with the parts of
+// prefix and comes after afterKey, a joined [Key] or "" for the first page. next is the afterKey of
+// the page that follows, or "" if this is the last one; it stays usable when the record it names is
+// gone.
+func (t Table[T]) Page(tx Tx, prefix []string, afterKey string, limit int) (recs []Record[T], next string, err error) {
+	r := Range{Prefix: Key(prefix...), After: afterKey}
+	if limit > 0 {
+		r.Limit = limit + 1 // one more tells whether another page follows
+	}
+	for rec, err := range t.ScanRange(tx, r) {
+		if err != nil {
+			return nil, "", err
+		}
+		if limit > 0 && len(recs) == limit {
+			return recs, Key(recs[limit-1].Key...), nil
+		}
+		recs = append(recs, rec)
+	}
+	return recs, "", nil
+}
+
 func (t Table[T]) decode(data []byte, rec *T) error {
 	if len(data) == 0 {
 		return fmt.Errorf("%w: empty record in %s", ErrCorrupt, t.Bucket)
@@ -102,7 +102,10 @@ func (t Table[T]) decode(data []byte, rec *T) error {
 	if version > t.Version {
 		return fmt.Errorf("%w: %s has records of format %d, this kagimori knows up to %d", ErrCorrupt, t.Bucket, version, t.Version)
 	}
-	if version < t.Version && t.Upgrade != nil {
+	if version < t.Version {
+		if t.Upgrade == nil {
+			return fmt.Errorf("%w: %s has records of format %d, which this kagimori cannot upgrade to %d", ErrCorrupt, t.Bucket, version, t.Version)
+		}
 		var err error
 		if data, err = t.Upgrade(version, data); err != nil {
 			return fmt.Errorf("%w: %s: %w", ErrCorrupt, t.Bucket, err)

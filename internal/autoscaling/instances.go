@@ -1,0 +1,136 @@
+package autoscaling
+
+import (
+	"context"
+	"slices"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// memberOfCall finds the group of an instance and decides an action on it.
+func (s *Service) memberOfCall(tx store.Tx, c *guard.Call, id, action string) (groupRecord, memberRecord, error) {
+	name, found, err := memberOf.Get(tx, c.Region, c.Account(), id)
+	if err != nil {
+		return groupRecord{}, memberRecord{}, err
+	}
+	if !found {
+		if err := s.allowList(tx, c, action); err != nil {
+			return groupRecord{}, memberRecord{}, err
+		}
+		return groupRecord{}, memberRecord{}, validation("Instance Id not found - No managed instance found for instance ID: %s", id)
+	}
+	g, err := s.load(tx, c, name, action, nil)
+	if err != nil {
+		return g, memberRecord{}, err
+	}
+	m, _, err := memberTable.Get(tx, c.Region, c.Account(), name, id)
+	return g, m, err
+}
+
+// TerminateInstanceInAutoScalingGroup ends an instance and, if asked, does not replace it.
+func (s *Service) TerminateInstanceInAutoScalingGroup(ctx context.Context, c *guard.Call, in *autoscalingapi.TerminateInstanceInAutoScalingGroupType) (*autoscalingapi.ActivityType, error) {
+	var (
+		out *autoscalingapi.ActivityType
+		v   sight
+	)
+	id := api.Val(in.InstanceId)
+	err := s.g.Update(ctx, c, func(tx store.Tx) error {
+		g, m, err := s.memberOfCall(tx, c, id, "autoscaling:TerminateInstanceInAutoScalingGroup")
+		if err != nil {
+			return err
+		}
+		if m.State == stateTerminating {
+			return apierr.Newf("ScalingActivityInProgress", "Scaling activity %s is in progress and blocks this action", m.Activity)
+		}
+		if api.Val(in.ShouldDecrementDesiredCapacity) {
+			if g.Desired-1 < g.Min {
+				return validation("Currently, desiredSize equals minSize (%d). Terminating instance without replacement will violate group's min size constraint. Either set shouldDecrementDesiredCapacity flag to false or lower group's min size.", g.Min)
+			}
+			g.Desired--
+		}
+		v.place = g.place()
+		if err := s.beginTermination(tx, v.place, &g, m, []string{sentence(s.g.Now(), causeUser)}); err != nil {
+			return err
+		}
+		m, _, err = memberTable.Get(tx, v.Region, v.Account, v.Name, id)
+		if err != nil {
+			return err
+		}
+		a, _, err := getActivity(tx, v.place, m.Activity)
+		if err != nil {
+			return err
+		}
+		v.group = g
+		out = &autoscalingapi.ActivityType{Activity: new(a.describe())}
+		return s.put(tx, g)
+	})
+	if err != nil {
+		return nil, err
+	}
+	call := s.newCall(v.place)
+	as, err := s.session(ctx, call, v.group.Role)
+	if err == nil {
+		_, err = s.compute.TerminateInstances(ctx, call, as, &ec2api.TerminateInstancesRequest{InstanceIds: []string{id}})
+	}
+	if err != nil { // the loop asks again
+		s.log.Error("an instance was not terminated at once", "instance", id, "error", err)
+	}
+	s.wake(v.place, s.timing.Detect)
+	return out, nil
+}
+
+// SetInstanceHealth tells the group what the user knows of an instance.
+func (s *Service) SetInstanceHealth(ctx context.Context, c *guard.Call, in *autoscalingapi.SetInstanceHealthQuery) error {
+	status := api.Val(in.HealthStatus)
+	if status != healthy && status != unhealthy {
+		return validation("Valid instance health states are: [%s, %s].", healthy, unhealthy)
+	}
+	var p place
+	err := s.g.Update(ctx, c, func(tx store.Tx) error {
+		g, m, err := s.memberOfCall(tx, c, api.Val(in.InstanceId), "autoscaling:SetInstanceHealth")
+		if err != nil {
+			return err
+		}
+		p = g.place()
+		m.Health = status
+		return putMember(tx, p, m)
+	})
+	if err == nil {
+		s.wake(p, s.timing.Detect)
+	}
+	return err
+}
+
+// SetInstanceProtection protects instances from being taken out when the group shrinks.
+func (s *Service) SetInstanceProtection(ctx context.Context, c *guard.Call, in *autoscalingapi.SetInstanceProtectionQuery) (*autoscalingapi.SetInstanceProtectionAnswer, error) {
+	if len(in.InstanceIds) > 50 {
+		return nil, validation("At most 50 instances can be named.")
+	}
+	err := s.g.Update(ctx, c, func(tx store.Tx) error {
+		g, err := s.load(tx, c, api.Val(in.AutoScalingGroupName), "autoscaling:SetInstanceProtection", nil)
+		if err != nil {
+			return err
+		}
+		all, err := members(tx, g.place())
+		if err != nil {
+			return err
+		}
+		for _, id := range in.InstanceIds {
+			i := slices.IndexFunc(all, func(m memberRecord) bool { return m.ID == id })
+			if i < 0 {
+				return validation("The instance %s is not part of Auto Scaling group %s.", id, g.Name)
+			}
+			all[i].Protected = api.Val(in.ProtectedFromScaleIn)
+			if err := putMember(tx, g.place(), all[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return &autoscalingapi.SetInstanceProtectionAnswer{}, err
+}

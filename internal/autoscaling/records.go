@@ -1,0 +1,199 @@
+package autoscaling
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
+	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// place is the key under which a group is kept.
+type place struct{ Region, Account, Name string }
+
+func (p place) key() []string { return []string{p.Region, p.Account, p.Name} }
+
+// templateRef is a launch template as the caller named it. Version is empty if it was not given.
+type templateRef struct {
+	ID, Name, Version string
+}
+
+// groupRecord is a group as stored.
+type groupRecord struct {
+	Region, Account, Name, UUID string
+	Created                     time.Time
+	Min, Max, Desired           int32
+	Cooldown                    int32
+	Zones                       []string
+	Subnets                     string // VPCZoneIdentifier as given
+	Template                    templateRef
+	HealthCheckType             string
+	GracePeriod                 int32
+	TerminationPolicies         []string
+	Protect                     bool
+	Role                        string // ServiceLinkedRoleARN
+	Tags                        []tagRecord
+	MaxLifetime                 *int32 `json:",omitempty"`
+	Rebalance                   *bool  `json:",omitempty"`
+	Warmup                      *int32 `json:",omitempty"`
+	Context                     string `json:",omitempty"`
+	DesiredType                 string `json:",omitempty"`
+	ZoneDistribution            string `json:",omitempty"`
+	DeletionProtection          string `json:",omitempty"`
+	// Maintenance percentages; -1 each if there is no policy.
+	MaintenanceMin, MaintenanceMax int32
+	Deleting                       bool  `json:",omitempty"`
+	Retry                          retry `json:",omitzero"`
+	// Causes are sentences that the next activity begins with: why the capacity changed.
+	Causes []string `json:",omitempty"`
+	// Launching are the activities whose instance EC2 has not confirmed yet.
+	Launching []string `json:",omitempty"`
+	// Replace counts unhealthy instances that are still to be replaced.
+	Replace int `json:",omitempty"`
+}
+
+func (g *groupRecord) place() place { return place{g.Region, g.Account, g.Name} }
+
+func (g *groupRecord) arn() string { return groupARN(g.Region, g.Account, g.UUID, g.Name) }
+
+func groupARN(region, account, uuid, name string) string {
+	return arn.Make("autoscaling", region, account, "autoScalingGroup:"+uuid+":autoScalingGroupName/"+name)
+}
+
+// retry is what a group remembers of launches that failed.
+type retry struct {
+	Failures int
+	Next     time.Time // no launch before
+	Since    time.Time // first failure of the row
+}
+
+type tagRecord struct {
+	Key, Value string
+	Propagate  bool
+}
+
+// memberRecord is an instance of a group.
+type memberRecord struct {
+	ID, Zone, Type string
+	State          string // LifecycleState
+	Health         string // Healthy or Unhealthy
+	Protected      bool
+	Template       templateRef // id, name and the number of the version it was launched from
+	Launched       time.Time
+	Activity       string // id of the activity that is about this instance now; "" if none
+}
+
+// activityRecord is a scaling activity.
+type activityRecord struct {
+	ID, Group, GroupARN string
+	Description, Cause  string
+	Status, Message     string
+	Progress            int32
+	Start               time.Time
+	End                 time.Time
+	Details             string
+	Instance            string
+	Subnet, Zone        string
+	GroupDeleted        bool `json:",omitempty"`
+}
+
+func (a *activityRecord) open() bool { return a.End.IsZero() }
+
+// Tables. Keys start with region and account. Activities are ordered newest first by a key that
+// counts down.
+var (
+	groupTable    = store.Table[groupRecord]{Bucket: "autoscaling/group", Version: 1}       // ..., name
+	memberTable   = store.Table[memberRecord]{Bucket: "autoscaling/member", Version: 1}     // ..., name, instance
+	memberOf      = store.Table[string]{Bucket: "autoscaling/memberof", Version: 1}         // ..., instance: group
+	activityTable = store.Table[activityRecord]{Bucket: "autoscaling/activity", Version: 1} // ..., order, id
+	activityIDs   = store.Table[string]{Bucket: "autoscaling/activityid", Version: 1}       // ..., id: order
+)
+
+// order is a key that sorts later times first.
+func order(t time.Time) string { return fmt.Sprintf("%016x", math.MaxInt64-t.UnixNano()) }
+
+// activityAge is how long activities are kept: six weeks.
+const activityAge = 6 * 7 * 24 * time.Hour
+
+// member states. Source: API Reference, Instance.
+const (
+	statePending     = autoscalingapi.LifecycleStatePending
+	stateInService   = autoscalingapi.LifecycleStateInService
+	stateTerminating = autoscalingapi.LifecycleStateTerminating
+
+	healthy   = "Healthy"
+	unhealthy = "Unhealthy"
+)
+
+// describe is the group as DescribeAutoScalingGroups shows it.
+func (g *groupRecord) describe(members []memberRecord) autoscalingapi.AutoScalingGroup {
+	out := autoscalingapi.AutoScalingGroup{
+		AutoScalingGroupName: &g.Name, AutoScalingGroupARN: new(g.arn()), CreatedTime: &g.Created,
+		MinSize: &g.Min, MaxSize: &g.Max, DesiredCapacity: &g.Desired, DefaultCooldown: &g.Cooldown,
+		AvailabilityZones: g.Zones, VPCZoneIdentifier: api.Opt(g.Subnets), LaunchTemplate: g.Template.spec(),
+		HealthCheckType: &g.HealthCheckType, HealthCheckGracePeriod: &g.GracePeriod,
+		TerminationPolicies: g.TerminationPolicies, NewInstancesProtectedFromScaleIn: &g.Protect,
+		ServiceLinkedRoleARN: &g.Role, MaxInstanceLifetime: g.MaxLifetime, CapacityRebalance: g.Rebalance,
+		DefaultInstanceWarmup: g.Warmup, Context: api.Opt(g.Context), DesiredCapacityType: api.Opt(g.DesiredType),
+		Instances: []autoscalingapi.Instance{}, Tags: []autoscalingapi.TagDescription{},
+		LoadBalancerNames: []string{}, TargetGroupARNs: []string{}, SuspendedProcesses: []autoscalingapi.SuspendedProcess{},
+		EnabledMetrics: []autoscalingapi.EnabledMetric{}, TrafficSources: []autoscalingapi.TrafficSourceIdentifier{},
+		DeletionProtection: api.Opt(g.DeletionProtection),
+	}
+	if g.ZoneDistribution != "" {
+		out.AvailabilityZoneDistribution = &autoscalingapi.AvailabilityZoneDistribution{CapacityDistributionStrategy: &g.ZoneDistribution}
+	}
+	if g.MaintenanceMin >= 0 {
+		out.InstanceMaintenancePolicy = &autoscalingapi.InstanceMaintenancePolicy{
+			MinHealthyPercentage: &g.MaintenanceMin, MaxHealthyPercentage: &g.MaintenanceMax,
+		}
+	}
+	if g.Deleting {
+		out.Status = new("Delete in progress")
+	}
+	for _, m := range members {
+		out.Instances = append(out.Instances, m.describe())
+	}
+	for _, t := range g.Tags {
+		out.Tags = append(out.Tags, t.describe(g.Name))
+	}
+	return out
+}
+
+func (t templateRef) spec() *autoscalingapi.LaunchTemplateSpecification {
+	if t.ID == "" {
+		return nil
+	}
+	return &autoscalingapi.LaunchTemplateSpecification{LaunchTemplateId: &t.ID, LaunchTemplateName: &t.Name, Version: api.Opt(t.Version)}
+}
+
+func (m *memberRecord) describe() autoscalingapi.Instance {
+	return autoscalingapi.Instance{
+		InstanceId: &m.ID, InstanceType: api.Opt(m.Type), AvailabilityZone: &m.Zone, LifecycleState: &m.State,
+		HealthStatus: &m.Health, LaunchTemplate: m.Template.spec(), ProtectedFromScaleIn: &m.Protected,
+	}
+}
+
+func (t tagRecord) describe(group string) autoscalingapi.TagDescription {
+	return autoscalingapi.TagDescription{
+		ResourceId: &group, ResourceType: new("auto-scaling-group"), Key: &t.Key, Value: &t.Value, PropagateAtLaunch: &t.Propagate,
+	}
+}
+
+func (a *activityRecord) describe() autoscalingapi.Activity {
+	out := autoscalingapi.Activity{
+		ActivityId: &a.ID, AutoScalingGroupName: &a.Group, Description: &a.Description, Cause: &a.Cause,
+		StartTime: &a.Start, StatusCode: &a.Status, StatusMessage: api.Opt(a.Message), Progress: &a.Progress,
+		Details: &a.Details, AutoScalingGroupARN: &a.GroupARN,
+	}
+	if !a.End.IsZero() {
+		out.EndTime = new(a.End.Truncate(time.Second))
+	}
+	if a.GroupDeleted {
+		out.AutoScalingGroupState = new("Deleted")
+	}
+	return out
+}

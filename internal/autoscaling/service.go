@@ -1,0 +1,325 @@
+package autoscaling
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/api/iamapi"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/clock"
+	"github.com/kagimori/kagimori/internal/directory"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// Principal is the service principal of Auto Scaling.
+const Principal = "autoscaling.amazonaws.com"
+
+// sessionName is the name of every session of the service-linked role.
+const sessionName = "AutoScaling"
+
+// Compute is EC2 as Auto Scaling calls it.
+type Compute interface {
+	RunInstances(ctx context.Context, parent *guard.Call, as guard.Caller, in *ec2api.RunInstancesRequest) (*ec2api.Reservation, error)
+	TerminateInstances(ctx context.Context, parent *guard.Call, as guard.Caller, in *ec2api.TerminateInstancesRequest) (*ec2api.TerminateInstancesResult, error)
+	DescribeInstances(ctx context.Context, parent *guard.Call, as guard.Caller, in *ec2api.DescribeInstancesRequest) (*ec2api.DescribeInstancesResult, error)
+	DescribeSubnets(ctx context.Context, parent *guard.Call, as guard.Caller, in *ec2api.DescribeSubnetsRequest) (*ec2api.DescribeSubnetsResult, error)
+	DescribeAvailabilityZones(ctx context.Context, parent *guard.Call, as guard.Caller, in *ec2api.DescribeAvailabilityZonesRequest) (*ec2api.DescribeAvailabilityZonesResult, error)
+	DescribeLaunchTemplateVersions(ctx context.Context, parent *guard.Call, as guard.Caller, in *ec2api.DescribeLaunchTemplateVersionsRequest) (*ec2api.DescribeLaunchTemplateVersionsResult, error)
+}
+
+// Roles makes and assumes the service-linked role.
+type Roles interface {
+	CreateServiceLinkedRole(ctx context.Context, parent *guard.Call, as guard.Caller, in *iamapi.CreateServiceLinkedRoleRequest) (*iamapi.CreateServiceLinkedRoleResponse, error)
+	// AssumeServiceRole is sts:AssumeRole by a service principal on a role that trusts it.
+	AssumeServiceRole(ctx context.Context, parent *guard.Call, service, roleARN, session string) (directory.Identity, error)
+}
+
+// Timing of the loop. The zero value of a field means its default.
+type Timing struct {
+	RetryFirst   time.Duration // before the first new attempt after a failed launch; 60 s
+	RetryMax     time.Duration // between attempts; 15 min
+	SuspendAfter time.Duration // without a successful launch; 24 h
+	Detect       time.Duration // from a change of state to the check that sees it; 1 s
+	Jitter       float64       // part of a delay that is random; 0.1
+}
+
+func (t Timing) withDefaults() Timing {
+	if t.RetryFirst == 0 {
+		t.RetryFirst = time.Minute
+	}
+	if t.RetryMax == 0 {
+		t.RetryMax = 15 * time.Minute
+	}
+	if t.SuspendAfter == 0 {
+		t.SuspendAfter = 24 * time.Hour
+	}
+	if t.Detect == 0 {
+		t.Detect = time.Second
+	}
+	return t
+}
+
+// Config of a [Service].
+type Config struct {
+	Guard   *guard.Guard
+	Clock   *clock.Clock
+	Compute Compute
+	Roles   Roles
+	Timing  Timing
+	Logger  *slog.Logger
+}
+
+// A Service is Auto Scaling for all accounts and regions. Safe for concurrent use.
+type Service struct {
+	g       *guard.Guard
+	dir     *directory.Directory
+	clock   *clock.Clock
+	compute Compute
+	roles   Roles
+	timing  Timing
+	log     *slog.Logger
+
+	mu     sync.Mutex
+	groups map[place]*loop // guarded by mu
+	closed bool            // guarded by mu
+}
+
+// loop is the running state of one group: at most one pass at a time.
+type loop struct {
+	running bool
+	again   bool
+	timer   *clock.Timer
+	due     time.Time
+}
+
+// New makes a Service. Call Start before serving.
+func New(cfg Config) *Service {
+	return &Service{
+		g: cfg.Guard, dir: cfg.Guard.Directory(), clock: cfg.Clock, compute: cfg.Compute, roles: cfg.Roles,
+		timing: cfg.Timing.withDefaults(), log: cfg.Logger, groups: map[place]*loop{},
+	}
+}
+
+// Operations are the handlers of the service.
+func (s *Service) Operations() map[string]guard.Handler {
+	return map[string]guard.Handler{
+		"CreateAutoScalingGroup":              guard.HandleVoid(s.CreateAutoScalingGroup),
+		"UpdateAutoScalingGroup":              guard.HandleVoid(s.UpdateAutoScalingGroup),
+		"DeleteAutoScalingGroup":              guard.HandleVoid(s.DeleteAutoScalingGroup),
+		"DescribeAutoScalingGroups":           guard.Handle(s.DescribeAutoScalingGroups),
+		"DescribeAutoScalingInstances":        guard.Handle(s.DescribeAutoScalingInstances),
+		"DescribeScalingActivities":           guard.Handle(s.DescribeScalingActivities),
+		"SetDesiredCapacity":                  guard.HandleVoid(s.SetDesiredCapacity),
+		"TerminateInstanceInAutoScalingGroup": guard.Handle(s.TerminateInstanceInAutoScalingGroup),
+		"SetInstanceHealth":                   guard.HandleVoid(s.SetInstanceHealth),
+		"SetInstanceProtection":               guard.Handle(s.SetInstanceProtection),
+		"CreateOrUpdateTags":                  guard.HandleVoid(s.CreateOrUpdateTags),
+		"DeleteTags":                          guard.HandleVoid(s.DeleteTags),
+		"DescribeTags":                        guard.Handle(s.DescribeTags),
+	}
+}
+
+// Start looks at every group: what happened while the server was down is seen now.
+func (s *Service) Start(ctx context.Context) error {
+	var all []place
+	err := s.g.Read(ctx, func(tx store.Tx) error {
+		all = nil
+		for r, err := range groupTable.Scan(tx) {
+			if err != nil {
+				return err
+			}
+			all = append(all, r.Value.place())
+		}
+		return nil
+	})
+	for _, p := range all {
+		s.wake(p, 0)
+	}
+	return err
+}
+
+// Stop ends the loops; passes that run are not interrupted (the clock waits for them).
+func (s *Service) Stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for _, l := range s.groups {
+		if l.timer != nil {
+			l.timer.Stop()
+		}
+	}
+}
+
+// InstanceChanged tells that an instance changed its state. EC2 calls it after the change.
+func (s *Service) InstanceChanged(ctx context.Context, region, account, instance string) {
+	var group string
+	err := s.g.Read(ctx, func(tx store.Tx) (err error) {
+		group, _, err = memberOf.Get(tx, region, account, instance)
+		return err
+	})
+	if err != nil {
+		s.log.Error("a change of an instance was not seen", "instance", instance, "error", err)
+		return
+	}
+	if group != "" {
+		s.wake(place{region, account, group}, s.timing.Detect)
+	}
+}
+
+// RoleUsage reports the regions and groups in which a service-linked role is used, for its deletion.
+func (s *Service) RoleUsage(tx store.Tx, roleARN string) (map[string][]string, error) {
+	use := map[string][]string{}
+	for r, err := range groupTable.Scan(tx) {
+		if err != nil {
+			return nil, err
+		}
+		if r.Value.Role == roleARN {
+			use[r.Value.Region] = append(use[r.Value.Region], r.Value.arn())
+		}
+	}
+	return use, nil
+}
+
+// wake has a group looked at after d, or sooner if it is due sooner already.
+func (s *Service) wake(p place, d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	l := s.groups[p]
+	if l == nil {
+		l = &loop{}
+		s.groups[p] = l
+	}
+	due := s.g.Now().Add(d)
+	if l.timer != nil {
+		if !l.due.After(due) {
+			return
+		}
+		l.timer.Stop()
+	}
+	l.due = due
+	l.timer = s.clock.AfterFunc(d, func() { s.pass(p) })
+}
+
+// pass runs one look at a group; a second one at the same time waits for its turn.
+func (s *Service) pass(p place) {
+	s.mu.Lock()
+	l := s.groups[p]
+	l.timer = nil
+	if l.running {
+		l.again = true
+		s.mu.Unlock()
+		return
+	}
+	l.running = true
+	s.mu.Unlock()
+
+	s.reconcile(context.Background(), p)
+
+	s.mu.Lock()
+	l.running = false
+	again := l.again
+	l.again = false
+	s.mu.Unlock()
+	if again {
+		s.wake(p, 0)
+	}
+}
+
+// validation is the error of most refusals.
+func validation(format string, args ...any) error {
+	return apierr.Newf("ValidationError", format, args...)
+}
+
+func notFound(name string) error {
+	return validation("AutoScalingGroup name not found - AutoScalingGroup '%s' not found", name)
+}
+
+// resource is a group as the object of a decision.
+func (s *Service) resource(g *groupRecord) authz.Resource {
+	r := authz.Resource{ARN: g.arn(), Account: g.Account}
+	r.OrgID, r.OrgPaths, r.AccountRole = s.dir.Organization(g.Account)
+	if len(g.Tags) > 0 {
+		r.Tags = map[string]string{}
+		for _, t := range g.Tags {
+			r.Tags[t.Key] = t.Value
+		}
+	}
+	return r
+}
+
+// part is the evaluation of an action on a group.
+func (s *Service) part(g *groupRecord, action string) authz.Part {
+	p := authz.Part{Action: action, Resource: s.resource(g)}
+	for _, t := range g.Tags {
+		p.Context.Set("autoscaling:resourcetag/"+t.Key, t.Value)
+	}
+	return p
+}
+
+// allowList decides an action that has no resource.
+func (s *Service) allowList(tx store.Tx, c *guard.Call, action string) error {
+	_, err := s.g.Allow(tx, c, authz.Part{Action: action, Resource: authz.Resource{ARN: "*", Account: c.Account()}})
+	return err
+}
+
+// load reads a group of the caller's account and decides an action on it. A group that does not
+// exist is not found only for those who may act on a group of that name.
+func (s *Service) load(tx store.Tx, c *guard.Call, name, action string, more func(*groupRecord, *authz.Part)) (groupRecord, error) {
+	g, ok, err := groupTable.Get(tx, c.Region, c.Account(), name)
+	if err != nil {
+		return g, err
+	}
+	if !ok {
+		g = groupRecord{Region: c.Region, Account: c.Account(), Name: name, UUID: "*"}
+	}
+	p := s.part(&g, action)
+	if more != nil {
+		more(&g, &p)
+	}
+	if _, err := s.g.Allow(tx, c, p); err != nil {
+		return g, err
+	}
+	if !ok {
+		return g, notFound(name)
+	}
+	c.Touch(g.arn(), g.Account, "AWS::AutoScaling::AutoScalingGroup")
+	return g, nil
+}
+
+func (s *Service) put(tx store.Tx, g groupRecord) error {
+	return groupTable.Put(tx, g, g.place().key()...)
+}
+
+func members(tx store.Tx, p place) ([]memberRecord, error) {
+	var out []memberRecord
+	for r, err := range memberTable.Scan(tx, p.key()...) {
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, r.Value)
+	}
+	return out, nil
+}
+
+func putMember(tx store.Tx, p place, m memberRecord) error {
+	return memberTable.Put(tx, m, p.Region, p.Account, p.Name, m.ID)
+}
+
+func deleteMember(tx store.Tx, p place, id string) error {
+	if err := memberOf.Delete(tx, p.Region, p.Account, id); err != nil {
+		return err
+	}
+	return memberTable.Delete(tx, p.Region, p.Account, p.Name, id)
+}
+
+// apiError is the API error in err's chain.
+func apiError(err error) (*apierr.Error, bool) { return errors.AsType[*apierr.Error](err) }

@@ -1,0 +1,30 @@
+package blockdev
+
+import "github.com/kagimori/kagimori/internal/secret"
+
+// Disk is what a volume needs of the system.
+type Disk = disk
+
+// SlotSize is the room for one header copy.
+const SlotSize = slotSize
+
+// OpenDisk opens the volume on d, like Open.
+func OpenDisk(d Disk, key secret.Bytes) (*Volume, error) {
+	h, err := readHeader(d)
+	if err != nil {
+		return nil, err
+	}
+	return newVolume(&file{disk: d, header: h}, key)
+}
+
+// ReencodeHeader parses a header and encodes it again.
+func ReencodeHeader(b []byte) ([]byte, Info, error) {
+	h, err := parseHeader(b)
+	if err != nil {
+		return nil, Info{}, err
+	}
+	return h.encode(), h.info(), nil
+}
+
+// CopyRange copies n bytes between disks, as snapshots do.
+var CopyRange = copyRange

@@ -1,0 +1,337 @@
+package directory
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/secret"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// DevSecret is the secret of every development access key.
+const DevSecret = "test"
+
+// Development accounts: access key "test" is the root user of the first, which also manages the
+// organization that all accounts of a development server are in.
+const (
+	DevAccount      = "000000000000"
+	DevOrganization = "o-kagimori00"
+	devRoot         = "r-kgmr"
+)
+
+// Lookup finds the secret and the identity behind an access key id and, for temporary
+// credentials, a session token. It fails with ErrUnknownAccessKey, ErrInvalidToken or
+// ErrExpiredToken. In development the keys 123456789012 (root user of that account),
+// 123456789012ADMIN (its user admin) and test exist.
+func (d *Directory) Lookup(ctx context.Context, accessKeyID, token string) (secret.String, Identity, error) {
+	if token != "" {
+		return d.lookupSession(ctx, accessKeyID, token)
+	}
+	if d.cfg.Dev {
+		if s, id, err := d.lookupDev(ctx, accessKeyID); !errors.Is(err, ErrUnknownAccessKey) {
+			return s, id, err
+		}
+	}
+	var (
+		sec secret.String
+		id  Identity
+	)
+	err := d.cfg.Store.View(ctx, func(tx store.Tx) error {
+		key, ok, err := AccessKeys.Get(tx, accessKeyID)
+		if err != nil {
+			return err
+		}
+		if !ok || key.Inactive {
+			return ErrUnknownAccessKey
+		}
+		plain, err := d.cfg.Keys.Open(key.Sealed, []byte(key.ID))
+		if err != nil {
+			return fmt.Errorf("directory: secret of access key: %w", err)
+		}
+		sec = secret.String(plain)
+		if key.User == "" {
+			id = d.rootIdentity(key.Account)
+		} else if id, err = d.userIdentity(tx, key.Account, key.User, key.UserID); err != nil {
+			return err
+		}
+		id.AccessKeyID = accessKeyID
+		return nil
+	})
+	return sec, id, err
+}
+
+func (d *Directory) lookupDev(ctx context.Context, accessKeyID string) (secret.String, Identity, error) {
+	if accessKeyID == "test" {
+		accessKeyID = DevAccount
+	}
+	if arn.IsAccount(accessKeyID) {
+		id := d.rootIdentity(accessKeyID)
+		id.AccessKeyID = accessKeyID
+		return DevSecret, id, nil
+	}
+	account, admin := strings.CutSuffix(accessKeyID, "ADMIN")
+	if !admin || !arn.IsAccount(account) {
+		return "", Identity{}, ErrUnknownAccessKey
+	}
+	id, err := d.devAdmin(ctx, account)
+	id.AccessKeyID = accessKeyID
+	return DevSecret, id, err
+}
+
+// devAdmin is the user admin of an account, made when first seen.
+func (d *Directory) devAdmin(ctx context.Context, account string) (id Identity, err error) {
+	read := func(tx store.Tx) error {
+		id, err = d.userIdentity(tx, account, "admin", "")
+		return err
+	}
+	err = d.cfg.Store.View(ctx, read)
+	if !errors.Is(err, ErrUnknownAccessKey) {
+		return id, err
+	}
+	err = d.cfg.Store.Update(ctx, func(tx store.Tx) error {
+		if _, ok, err := d.User(tx, account, "admin"); err != nil || ok {
+			return err
+		}
+		return d.PutUser(tx, User{
+			Account: account, Name: "admin", Path: "/", ID: NewID("AIDA"), Created: d.cfg.Wall(),
+			Attached: []string{"arn:aws:iam::aws:policy/AdministratorAccess"},
+		})
+	})
+	if err != nil {
+		return id, err
+	}
+	return id, d.cfg.Store.View(ctx, read)
+}
+
+func (d *Directory) rootIdentity(account string) Identity {
+	return Identity{Principal: d.inOrganization(authz.Principal{
+		Type: authz.Root, ARN: arn.Root(account), Account: account, UserID: account,
+	})}
+}
+
+func (d *Directory) userIdentity(tx store.Tx, account, name, wantID string) (Identity, error) {
+	u, ok, err := d.users.Shared(tx, account, fold(name))
+	if err != nil {
+		return Identity{}, err
+	}
+	if !ok || (wantID != "" && u.ID != wantID) {
+		return Identity{}, ErrUnknownAccessKey
+	}
+	return Identity{Principal: d.inOrganization(authz.Principal{
+		Type: authz.User, ARN: u.ARN(), Account: account, UserID: u.ID, UniqueID: u.ID, Username: u.Name, Tags: u.tags,
+	})}, nil
+}
+
+// inOrganization adds what the organization says of the principal's account.
+func (d *Directory) inOrganization(p authz.Principal) authz.Principal {
+	p.OrgID, p.OrgPaths, p.AccountRole = d.Organization(p.Account)
+	return p
+}
+
+// Organization is the place of an account: its organization's id, its path and its role.
+func (d *Directory) Organization(account string) (id string, paths []string, role authz.AccountRole) {
+	if !d.cfg.Dev {
+		return "", nil, authz.NoOrganization
+	}
+	role = authz.Member
+	if account == DevAccount {
+		role = authz.Management
+	}
+	return DevOrganization, devPaths, role
+}
+
+var devPaths = []string{DevOrganization + "/" + devRoot + "/"}
+
+// NewAccessKey makes a long-term access key and its secret, which is stored sealed only.
+func (d *Directory) NewAccessKey(tx store.Tx, account, user, userID string) (AccessKey, secret.String, error) {
+	sec := newSecret()
+	id := NewID("AKIA")[:20]
+	key := AccessKey{
+		ID: id, Account: account, User: user, UserID: userID, Created: d.cfg.Wall(),
+		Sealed: d.cfg.Keys.Seal([]byte(sec), []byte(id)),
+	}
+	if err := userKeys.Put(tx, id, account, fold(user), id); err != nil {
+		return key, "", err
+	}
+	return key, sec, AccessKeys.Put(tx, key, id)
+}
+
+// UserAccessKeys lists the access keys of a user (or, for "", of the root user) by id.
+func (d *Directory) UserAccessKeys(tx store.Tx, account, user string) ([]AccessKey, error) {
+	var keys []AccessKey
+	for r, err := range userKeys.Scan(tx, account, fold(user)) {
+		if err != nil {
+			return nil, err
+		}
+		k, ok, err := AccessKeys.Get(tx, r.Value)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			keys = append(keys, k)
+		}
+	}
+	return keys, nil
+}
+
+// DeleteAccessKey removes an access key.
+func (d *Directory) DeleteAccessKey(tx store.Tx, key AccessKey) error {
+	if err := userKeys.Delete(tx, key.Account, fold(key.User), key.ID); err != nil {
+		return err
+	}
+	return AccessKeys.Delete(tx, key.ID)
+}
+
+// newSecret makes 30 random bytes in base64, the size of AWS's secret access keys.
+func newSecret() secret.String {
+	b := make([]byte, 30)
+	rand.Read(b) // never fails
+	return secret.String(base64.StdEncoding.EncodeToString(b))
+}
+
+// A SessionGrant is what Issue turns into temporary credentials.
+type SessionGrant struct {
+	Account        string            `json:"a"`
+	RoleName       string            `json:"r"`
+	RolePath       string            `json:"p"`
+	RoleID         string            `json:"i"`
+	Name           string            `json:"n"` // session name
+	IssuedAt       time.Time         `json:"t"`
+	ExpiresAt      time.Time         `json:"e"`
+	SourceIdentity string            `json:"s,omitempty"`
+	MFA            bool              `json:"m,omitempty"`
+	Tags           map[string]string `json:"g,omitempty"`
+	Policies       []string          `json:"d,omitempty"` // session policy documents
+	HasPolicies    bool              `json:"h,omitempty"`
+}
+
+// Credentials are temporary credentials.
+type Credentials struct {
+	AccessKeyID string
+	Secret      secret.String
+	Token       secret.String
+	Expires     time.Time
+}
+
+type sealedSession struct {
+	SessionGrant
+	Key    string `json:"k"`
+	Secret string `json:"x"`
+}
+
+// Issue makes temporary credentials for a role session. They are stateless: the token holds
+// everything, sealed. Each use checks again that the role with that unique id exists.
+func (d *Directory) Issue(g SessionGrant) (Credentials, error) {
+	s := sealedSession{SessionGrant: g, Key: NewID("ASIA")[:20], Secret: newSecret().Reveal()}
+	plain, err := json.Marshal(s)
+	if err != nil {
+		return Credentials{}, err
+	}
+	token := d.cfg.Sessions.Seal(plain, nil)
+	return Credentials{
+		AccessKeyID: s.Key, Secret: secret.String(s.Secret), Expires: g.ExpiresAt,
+		Token: secret.String(base64.StdEncoding.EncodeToString(token)),
+	}, nil
+}
+
+func (d *Directory) lookupSession(ctx context.Context, accessKeyID, token string) (secret.String, Identity, error) {
+	raw, err := base64.StdEncoding.DecodeString(token)
+	if err != nil {
+		return "", Identity{}, ErrInvalidToken
+	}
+	plain, err := d.cfg.Sessions.Open(raw, nil)
+	if err != nil {
+		return "", Identity{}, ErrInvalidToken
+	}
+	var s sealedSession
+	if err := json.Unmarshal(plain, &s); err != nil || s.Key != accessKeyID {
+		return "", Identity{}, ErrInvalidToken
+	}
+	if !d.cfg.Wall().Before(s.ExpiresAt) {
+		return "", Identity{}, ErrExpiredToken
+	}
+	var id Identity
+	err = d.cfg.Store.View(ctx, func(tx store.Tx) error {
+		id, err = d.SessionIdentity(tx, s.SessionGrant)
+		return err
+	})
+	id.AccessKeyID = accessKeyID
+	return secret.String(s.Secret), id, err
+}
+
+// SessionIdentity is the identity of a role session. It fails with ErrInvalidToken if the role
+// is gone or was made anew under its name.
+func (d *Directory) SessionIdentity(tx store.Tx, g SessionGrant) (Identity, error) {
+	r, ok, err := d.roles.Shared(tx, g.Account, fold(g.RoleName))
+	if err != nil {
+		return Identity{}, err
+	}
+	if !ok || r.ID != g.RoleID {
+		return Identity{}, ErrInvalidToken
+	}
+	id := Identity{
+		Principal: d.inOrganization(authz.Principal{
+			Type: authz.RoleSession, ARN: arn.Session(g.Account, r.Name, g.Name), RoleARN: r.ARN(),
+			Account: g.Account, UserID: r.ID + ":" + g.Name, UniqueID: r.ID, Tags: overlay(r.tags, g.Tags),
+		}),
+		Session: &Session{
+			Name: g.Name, IssuedAt: g.IssuedAt, ExpiresAt: g.ExpiresAt, SourceIdentity: g.SourceIdentity,
+			MFA: g.MFA, RoleName: r.Name, RolePath: r.Path, RoleID: r.ID,
+		},
+	}
+	if g.HasPolicies {
+		id.Session.Policies = make([]*authz.Document, 0, len(g.Policies))
+	}
+	for _, src := range g.Policies {
+		doc, err := compile(src, "session policy", g.Account, id.Principal.ARN, policy.Session)
+		if err != nil {
+			return Identity{}, fmt.Errorf("%w: %w", ErrInvalidToken, err)
+		}
+		id.Session.Policies = append(id.Session.Policies, doc)
+	}
+	return id, nil
+}
+
+func overlay(role, session map[string]string) map[string]string {
+	if len(session) == 0 {
+		return role
+	}
+	m := make(map[string]string, len(role)+len(session))
+	for k, v := range role {
+		m[k] = v
+	}
+	for k, v := range session {
+		m[k] = v
+	}
+	return m
+}
+
+// InfrastructureIdentity is the identity under which EC2 decrypts the data keys of one
+// instance's volumes. No policy hangs on it: grants alone give it anything.
+func (d *Directory) InfrastructureIdentity(account, region, instance string) Identity {
+	return Identity{
+		Principal: d.inOrganization(authz.Principal{
+			Type: authz.RoleSession, ARN: arn.InfrastructureSession(account, instance),
+			RoleARN: arn.InfrastructureRole(account), Account: account,
+			UserID: account + ":aws:ec2-infrastructure:" + instance,
+		}),
+		Session: &Session{
+			Name: instance, RoleName: "aws:ec2-infrastructure", RolePath: "/",
+			Instance: arn.EC2(region, account, "instance/"+instance),
+		},
+	}
+}
+
+// ServiceIdentity is an AWS service acting in its own name.
+func ServiceIdentity(service string) Identity {
+	return Identity{Principal: authz.Principal{Type: authz.Service, ARN: service}}
+}

@@ -1,0 +1,73 @@
+package directory
+
+import (
+	"fmt"
+
+	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// Documents are the policies on the caller's side of a decision.
+type Documents struct {
+	Identity []*authz.Document
+	Boundary *authz.Document
+	Session  []*authz.Document // nil if no session policy was passed
+	SCPs     [][]*authz.Document
+}
+
+// Documents gathers the policies that bear on an identity. Root users, service principals and
+// EC2's infrastructure role have none.
+func (d *Directory) Documents(tx store.Tx, id *Identity) (Documents, error) {
+	var docs Documents
+	if id.Session != nil {
+		docs.Session = id.Session.Policies
+	}
+	p := &id.Principal
+	switch p.Type {
+	case authz.User:
+		u, ok, err := d.users.Shared(tx, p.Account, fold(p.Username))
+		if err != nil || !ok || u.ID != p.UniqueID {
+			return docs, err
+		}
+		return d.attached(tx, docs, u.inline, u.Attached, u.Boundary)
+	case authz.RoleSession:
+		if p.RoleARN == arn.InfrastructureRole(p.Account) || id.Session == nil {
+			return docs, nil
+		}
+		r, ok, err := d.roles.Shared(tx, p.Account, fold(id.Session.RoleName))
+		if err != nil || !ok || r.ID != p.UniqueID {
+			return docs, err
+		}
+		return d.attached(tx, docs, r.inline, r.Attached, r.Boundary)
+	}
+	return docs, nil
+}
+
+func (d *Directory) attached(tx store.Tx, docs Documents, inline []*authz.Document, arns []string, boundary string) (Documents, error) {
+	docs.Identity = inline
+	if len(arns) > 0 {
+		docs.Identity = append(make([]*authz.Document, 0, len(inline)+len(arns)), inline...)
+	}
+	for _, a := range arns {
+		doc, err := d.managedDocument(tx, a)
+		if err != nil {
+			return docs, err
+		}
+		if doc != nil {
+			docs.Identity = append(docs.Identity, doc)
+		}
+	}
+	if boundary == "" {
+		return docs, nil
+	}
+	doc, err := d.managedDocument(tx, boundary)
+	if err != nil {
+		return docs, err
+	}
+	if doc == nil {
+		return docs, fmt.Errorf("directory: permissions boundary %s does not exist", boundary)
+	}
+	docs.Boundary = doc
+	return docs, nil
+}

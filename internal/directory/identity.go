@@ -1,0 +1,30 @@
+package directory
+
+import (
+	"time"
+
+	"github.com/kagimori/kagimori/internal/authz"
+)
+
+// An Identity is an authenticated principal.
+type Identity struct {
+	Principal   authz.Principal
+	AccessKeyID string
+	// Session is set for temporary credentials and for sessions that services hold.
+	Session *Session
+}
+
+// A Session is what temporary credentials carry beside the principal.
+type Session struct {
+	Name           string // role session name
+	IssuedAt       time.Time
+	ExpiresAt      time.Time
+	SourceIdentity string
+	MFA            bool
+	// Policies are the session policies; nil if none were passed.
+	Policies []*authz.Document
+	// RoleName, RolePath and RoleID identify the role.
+	RoleName, RolePath, RoleID string
+	// Instance is the ARN of the EC2 instance that holds the session, or "".
+	Instance string
+}

@@ -1,0 +1,53 @@
+// Package managed holds the AWS managed policies that kagimori knows, as data of its own.
+//
+// Sources: IAM User Guide, "AWS managed policies for job functions"; Amazon EC2 Auto Scaling User
+// Guide, "Service-linked roles for Amazon EC2 Auto Scaling"; Amazon EC2 User Guide,
+// "Service-linked role for Spot Instance requests".
+package managed
+
+import (
+	"embed"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"time"
+)
+
+// A Policy of AWS.
+type Policy struct {
+	ARN         string    `json:"arn"`
+	Name        string    `json:"name"`
+	Path        string    `json:"path"`
+	ID          string    `json:"id"`
+	Description string    `json:"description"`
+	Version     string    `json:"version"` // default version id
+	Created     time.Time `json:"created"`
+	Updated     time.Time `json:"updated"`
+	// Raw is the document as JSON; Document is its text.
+	Raw      json.RawMessage `json:"document"`
+	Document string          `json:"-"`
+}
+
+//go:embed policies.json
+var data embed.FS
+
+// All yields the policies in the order of their ARNs.
+func All() iter.Seq[Policy] {
+	raw, err := data.ReadFile("policies.json")
+	if err != nil {
+		panic(err)
+	}
+	var all []Policy
+	if err := json.Unmarshal(raw, &all); err != nil {
+		panic(fmt.Sprintf("managed: policies.json: %v", err))
+	}
+	return func(yield func(Policy) bool) {
+		for _, p := range all {
+			p.ARN = "arn:aws:iam::aws:policy" + p.Path + p.Name
+			p.Document = string(p.Raw)
+			if !yield(p) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,59 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/directory"
+	"github.com/kagimori/kagimori/internal/secret"
+	"github.com/kagimori/kagimori/internal/sigv4"
+)
+
+// authenticate verifies the signature and returns who signed, and for which region.
+func (x *exchange) authenticate(body []byte) (directory.Identity, string, error) {
+	var identity directory.Identity
+	lookup := func(ctx context.Context, accessKeyID, token string) (secret.String, error) {
+		s, id, err := x.cfg.Credentials.Lookup(ctx, accessKeyID, token)
+		identity = id
+		return s, err
+	}
+	signed, err := x.cfg.Verifier.Verify(x.r, body, lookup)
+	if err != nil {
+		return directory.Identity{}, "", x.unauthenticated(err)
+	}
+	switch {
+	case signed.Service != x.e.svc.Name:
+		return directory.Identity{}, "", x.authFailure(sigv4.WrongScope,
+			"Credential should be scoped to correct service: '"+x.e.svc.Name+"'.")
+	case !regionName.MatchString(signed.Region):
+		return directory.Identity{}, "", x.authFailure(sigv4.WrongScope, "Credential should be scoped to a valid region.")
+	}
+	if x.e.svc.Name == "iam" {
+		// IAM is global and lives in us-east-1; clients with one endpoint for everything may
+		// sign it for their own region.
+		return identity, "us-east-1", nil
+	}
+	return identity, signed.Region, nil
+}
+
+// unauthenticated turns a failure of the verifier, or of the lookup inside it, into the answer.
+func (x *exchange) unauthenticated(err error) error {
+	if e, ok := errors.AsType[*sigv4.Error](err); ok {
+		return x.authFailure(e.Kind, e.Message)
+	}
+	switch {
+	case errors.Is(err, directory.ErrUnknownAccessKey):
+		return x.authFailure(sigv4.UnknownKey, "The security token included in the request is invalid.")
+	case errors.Is(err, directory.ErrInvalidToken):
+		return x.authFailure(sigv4.InvalidToken, "The security token included in the request is invalid.")
+	case errors.Is(err, directory.ErrExpiredToken):
+		return x.authFailure(sigv4.ExpiredToken, "The security token included in the request is expired")
+	}
+	return err
+}
+
+func (x *exchange) authFailure(kind sigv4.Kind, message string) error {
+	code, status := sigv4.Code(kind, x.e.svc.Protocol, x.e.svc.Name)
+	return apierr.New(code, message).WithStatus(status)
+}

@@ -1,0 +1,336 @@
+// Package gateway is the HTTP edge: it turns a request into a call of a service and the outcome
+// into an answer.
+//
+// The order is fixed: browser protection, size, route, signature, decoding, constraints, service.
+// Everything up to the service is answered in the protocol of the service that was meant, as far
+// as the request tells, and never with HTML or, for what kagimori does not implement, a 5xx:
+// clients retry those. Nothing here decides who may do what.
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/directory"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/secret"
+	"github.com/kagimori/kagimori/internal/sigv4"
+	"github.com/kagimori/kagimori/internal/wire"
+	"github.com/kagimori/kagimori/internal/wire/awsjson"
+	"github.com/kagimori/kagimori/internal/wire/awsquery"
+	"github.com/kagimori/kagimori/internal/wire/ec2query"
+)
+
+// DefaultMaxBody bounds a request's body if Config does not.
+const DefaultMaxBody = 1 << 20
+
+// Credentials finds who an access key id belongs to.
+type Credentials interface {
+	// Lookup returns the secret and the identity behind an access key id and, for temporary
+	// credentials, a session token. It fails with directory.ErrUnknownAccessKey,
+	// directory.ErrInvalidToken or directory.ErrExpiredToken; any other error is the server's.
+	Lookup(ctx context.Context, accessKeyID, sessionToken string) (secret.String, directory.Identity, error)
+}
+
+// A Service is an API and what serves it.
+type Service struct {
+	API *api.Service
+	// Ops are the handlers by operation. An operation of the API without one is answered as not
+	// implemented.
+	Ops map[string]guard.Handler
+}
+
+// Config of a gateway.
+type Config struct {
+	Services    []Service
+	Verifier    *sigv4.Verifier
+	Credentials Credentials
+	// Invoke wraps every call of a handler; nil calls it directly.
+	Invoke func(ctx context.Context, c *guard.Call, in any, h guard.Handler) (any, error)
+	Clock  func() time.Time // service time; nil is time.Now
+	Logger *slog.Logger     // nil is slog.Default()
+	// Dev refuses requests whose Host is not the loopback or one of AllowedHosts (any port), so
+	// that a name that a web page points at this machine does not reach it.
+	Dev          bool
+	AllowedHosts []string
+	MaxBody      int64 // bytes; 0 is DefaultMaxBody
+}
+
+// codec is what each protocol's package offers a server.
+type codec interface {
+	dialect
+	DecodeRequest(op *api.Operation, body []byte) (any, error)
+	EncodeResponse(op *api.Operation, out any, requestID string) ([]byte, error)
+	Table() *wire.Table
+}
+
+// dialect is how errors are spelled.
+type dialect interface {
+	ContentType() string
+	EncodeError(f wire.Fault, requestID string) []byte
+}
+
+// endpoint is one service, ready to serve.
+type endpoint struct {
+	codec
+	svc *api.Service
+	ops map[string]guard.Handler
+}
+
+type gateway struct {
+	cfg       Config
+	byTarget  map[string]*endpoint // awsJson target prefix
+	byVersion map[string]*endpoint // query API version
+	byName    map[string]*endpoint // signing name
+}
+
+// New makes the handler of the AWS protocols, for "/" of a server. It fails if a service's model
+// cannot be compiled, or if two services cannot be told apart.
+func New(cfg Config) (http.Handler, error) {
+	if cfg.Invoke == nil {
+		cfg.Invoke = func(ctx context.Context, c *guard.Call, in any, h guard.Handler) (any, error) { return h(ctx, c, in) }
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	if cfg.MaxBody == 0 {
+		cfg.MaxBody = DefaultMaxBody
+	}
+	g := &gateway{cfg: cfg, byTarget: map[string]*endpoint{}, byVersion: map[string]*endpoint{}, byName: map[string]*endpoint{}}
+	for _, s := range cfg.Services {
+		if err := g.add(s); err != nil {
+			return nil, err
+		}
+	}
+	return Protect(Protection{Dev: cfg.Dev, AllowedHosts: cfg.AllowedHosts}, g), nil
+}
+
+func (g *gateway) add(s Service) error {
+	for name := range s.Ops {
+		if s.API.Operations[name] == nil {
+			return fmt.Errorf("gateway: %s has no operation %s", s.API.Name, name)
+		}
+	}
+	var (
+		c   codec
+		err error
+	)
+	index, key := g.byVersion, s.API.Version
+	switch s.API.Protocol {
+	case api.JSON11:
+		c, err = awsjson.New(s.API)
+		index, key = g.byTarget, s.API.TargetPrefix
+	case api.Query:
+		c, err = awsquery.New(s.API)
+	case api.EC2:
+		c, err = ec2query.New(s.API)
+	default:
+		err = fmt.Errorf("no protocol %d", s.API.Protocol)
+	}
+	if err != nil {
+		return fmt.Errorf("gateway: %s: %w", s.API.Name, err)
+	}
+	if index[key] != nil || g.byName[s.API.Name] != nil {
+		return fmt.Errorf("gateway: %s cannot be told from another service", s.API.Name)
+	}
+	e := &endpoint{codec: c, svc: s.API, ops: s.Ops}
+	index[key], g.byName[s.API.Name] = e, e
+	return nil
+}
+
+// exchange is one request on its way.
+type exchange struct {
+	*gateway
+	w    http.ResponseWriter
+	r    *http.Request
+	id   string
+	e    *endpoint // nil until routed
+	op   *api.Operation
+	done bool // the answer has begun
+}
+
+// ServeHTTP answers one request.
+func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{gateway: g, w: w, r: r, id: newRequestID()}
+	defer x.recover()
+	if err := x.serve(); err != nil {
+		x.fail(err)
+	}
+}
+
+func (x *exchange) serve() error {
+	if err := x.checkEnvelope(); err != nil {
+		return err
+	}
+	body, err := x.readBody()
+	if err != nil {
+		return err
+	}
+	// The body may hold a plaintext, and no decoded value points into it.
+	defer clear(body)
+	params, err := x.route(body)
+	if err != nil {
+		return err
+	}
+	identity, region, err := x.authenticate(body)
+	if err != nil {
+		return err
+	}
+	h := x.e.ops[x.op.Name]
+	in, err := x.e.DecodeRequest(x.op, params)
+	if err != nil {
+		return err
+	}
+	if err := x.e.Table().Validate(in); err != nil {
+		return err
+	}
+	call := &guard.Call{
+		ID: x.id, Service: x.e.svc.Name, Operation: x.op.Name, Region: region,
+		Caller: guard.Caller{
+			Identity: identity, SourceIP: sourceIP(x.r), UserAgent: cut(x.r.UserAgent(), 1024), Secure: x.r.TLS != nil,
+		},
+		Time: x.cfg.Clock(), ReadOnly: x.op.ReadOnly, Input: in,
+	}
+	out, err := x.cfg.Invoke(x.r.Context(), call, in, h)
+	if err != nil {
+		return err
+	}
+	answer, err := x.e.EncodeResponse(x.op, out, x.id)
+	if err != nil {
+		return err
+	}
+	x.write(http.StatusOK, x.e.ContentType(), answer)
+	clear(answer)
+	return nil
+}
+
+func (x *exchange) readBody() ([]byte, error) {
+	n := x.r.ContentLength
+	if n > x.cfg.MaxBody {
+		return nil, x.problem(tooLarge, "The request is larger than "+strconv.FormatInt(x.cfg.MaxBody, 10)+" bytes.")
+	}
+	if n == 0 {
+		return nil, nil
+	}
+	var (
+		body []byte
+		err  error
+	)
+	r := http.MaxBytesReader(x.w, x.r.Body, x.cfg.MaxBody)
+	if n > 0 {
+		body = make([]byte, n)
+		_, err = io.ReadFull(r, body)
+	} else {
+		body, err = io.ReadAll(r)
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, x.problem(tooLarge, "The request is larger than "+strconv.FormatInt(x.cfg.MaxBody, 10)+" bytes.")
+	}
+	if err != nil {
+		return nil, x.problem(malformed, "The request's body could not be read.")
+	}
+	return body, nil
+}
+
+// fail answers an error and logs what the client is not told.
+func (x *exchange) fail(err error) {
+	d, f := x.dialect(), wire.Fault{}
+	if x.e != nil {
+		f = x.e.Table().Fault(err, x.id)
+	} else {
+		f = unrouted(err, x.id)
+	}
+	if f.Server {
+		x.cfg.Logger.ErrorContext(x.r.Context(), "request failed", append(x.attrs(), "code", f.Code, "error", detail(err))...)
+	}
+	x.write(f.Status, d.ContentType(), d.EncodeError(f, x.id))
+}
+
+// detail is an error with its cause.
+func detail(err error) string {
+	if e, ok := errors.AsType[*apierr.Error](err); ok {
+		if cause := e.Unwrap(); cause != nil {
+			return e.Error() + ": " + cause.Error()
+		}
+	}
+	return err.Error()
+}
+
+func (x *exchange) attrs() []any {
+	a := []any{"request", x.id}
+	if x.op != nil {
+		a = append(a, "service", x.e.svc.Name, "operation", x.op.Name)
+	}
+	return a
+}
+
+func (x *exchange) write(status int, contentType string, body []byte) {
+	x.done = true
+	h := x.w.Header()
+	h["X-Amzn-Requestid"] = []string{x.id}
+	h["Content-Type"] = []string{contentType}
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	h["Cache-Control"] = []string{"no-store"}
+	h["X-Content-Type-Options"] = []string{"nosniff"}
+	x.w.WriteHeader(status)
+	if x.r.Method == http.MethodHead {
+		return
+	}
+	if _, err := x.w.Write(body); err != nil {
+		x.cfg.Logger.DebugContext(x.r.Context(), "answer not delivered", append(x.attrs(), "error", err)...)
+	}
+}
+
+// recover turns a panic into a 500. The value that was panicked with may hold anything, so only
+// the runtime's own errors are logged with their text.
+func (x *exchange) recover() {
+	v := recover()
+	switch {
+	case v == nil:
+		return
+	case v == http.ErrAbortHandler:
+		panic(v)
+	}
+	what := fmt.Sprintf("%T", v)
+	if e, ok := v.(runtime.Error); ok {
+		what = e.Error()
+	}
+	x.cfg.Logger.ErrorContext(x.r.Context(), "panic", append(x.attrs(), "panic", what, "stack", string(debug.Stack()))...)
+	if x.done {
+		panic(http.ErrAbortHandler) // half an answer is out: close the connection
+	}
+	x.fail(errPanic)
+}
+
+var errPanic = errors.New("gateway: a handler panicked")
+
+// newRequestID is a random UUID, version 4.
+func newRequestID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process instead
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	out := make([]byte, 0, 36)
+	for i, part := range [][]byte{b[:4], b[4:6], b[6:8], b[8:10], b[10:]} {
+		if i > 0 {
+			out = append(out, '-')
+		}
+		out = hex.AppendEncode(out, part)
+	}
+	return string(out)
+}

@@ -1,0 +1,79 @@
+package gateway
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Protection is what keeps web pages from using a server on the visitor's machine.
+type Protection struct {
+	// Dev turns the list of host names on.
+	Dev          bool
+	AllowedHosts []string // beside the loopback's names; any port
+}
+
+// Protect refuses, with 403, requests that a browser makes for a page of another origin
+// (Sec-Fetch-Site, Origin), whatever their method, and in development requests for a host that is
+// not listed, which is how a rebound DNS name shows. It sends no CORS headers, so pages cannot
+// read answers either. Every route of a server stands behind it.
+func Protect(p Protection, next http.Handler) http.Handler {
+	hosts := []string{"localhost", "127.0.0.1", "::1"}
+	for _, h := range p.AllowedHosts {
+		hosts = append(hosts, hostname(h))
+	}
+	cross := http.NewCrossOriginProtection()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p.Dev && !slices.Contains(hosts, hostname(r.Host)) {
+			refuse(w, r, "This server does not answer for the host name of the request.")
+			return
+		}
+		if err := checkOrigin(cross, r); err != nil {
+			refuse(w, r, "This server does not answer requests of pages from other origins.")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// checkOrigin treats every method as unsafe: a query request changes things with GET as well,
+// and a page could sign one with a development key that everybody knows.
+func checkOrigin(cross *http.CrossOriginProtection, r *http.Request) error {
+	if r.Header["Origin"] == nil && r.Header["Sec-Fetch-Site"] == nil {
+		return nil // not a browser
+	}
+	probe := *r
+	probe.Method = http.MethodPost
+	return cross.Check(&probe)
+}
+
+// refuse answers in the request's protocol where it shows, with the codes for no access.
+func refuse(w http.ResponseWriter, r *http.Request, message string) {
+	x := &exchange{gateway: &gateway{}, w: w, r: r, id: newRequestID()}
+	x.refuse(http.StatusForbidden, message)
+}
+
+// hostname is a Host header without port and brackets, in lower case.
+func hostname(host string) string {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	return strings.ToLower(strings.Trim(host, "[]"))
+}
+
+// sourceIP is the client's address.
+func sourceIP(r *http.Request) string {
+	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		return ap.Addr().Unmap().WithZone("").String()
+	}
+	return ""
+}
+
+func cut(s string, n int) string {
+	if len(s) > n {
+		return strings.ToValidUTF8(s[:n], "")
+	}
+	return s
+}

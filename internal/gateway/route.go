@@ -1,0 +1,213 @@
+package gateway
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/wire"
+	"github.com/kagimori/kagimori/internal/wire/awsjson"
+	"github.com/kagimori/kagimori/internal/wire/awsquery"
+	"github.com/kagimori/kagimori/internal/wire/ec2query"
+	"github.com/kagimori/kagimori/internal/wire/form"
+)
+
+// A problem is something wrong with a request before its service is asked.
+type problem uint8
+
+const (
+	unknownOperation problem = iota
+	missingOperation
+	tooLarge
+	malformed
+	forbidden
+)
+
+// codes of the problems: awsJson, then both query protocols.
+var codes = [...][2]string{
+	unknownOperation: {"UnknownOperationException", "InvalidAction"},
+	missingOperation: {"UnknownOperationException", "MissingAction"},
+	tooLarge:         {"RequestEntityTooLargeException", "RequestEntityTooLarge"},
+	malformed:        {"SerializationException", "MalformedQueryString"},
+	forbidden:        {"AccessDeniedException", "AccessDenied"},
+}
+
+// problem is the error for p in the protocol of the request.
+func (x *exchange) problem(p problem, message string) *apierr.Error {
+	e := apierr.New(codes[p][1], message)
+	if x.protocol() == api.JSON11 {
+		e.Code = codes[p][0]
+	}
+	if p == tooLarge {
+		e.Status = http.StatusRequestEntityTooLarge
+	}
+	return e
+}
+
+// protocol is that of the service, once routed, or what the request looks like.
+func (x *exchange) protocol() api.Protocol {
+	switch {
+	case x.e != nil:
+		return x.e.svc.Protocol
+	case x.r.Header.Get("X-Amz-Target") != "" || strings.Contains(x.r.Header.Get("Content-Type"), "json"):
+		return api.JSON11
+	case x.r.Header.Get("Smithy-Protocol") != "":
+		return api.JSON11
+	}
+	if e := x.byName[scopeOf(x.r).service]; e != nil {
+		return e.svc.Protocol
+	}
+	return api.Query
+}
+
+// dialect is how to spell an error.
+func (x *exchange) dialect() dialect {
+	if x.e != nil {
+		return x.e
+	}
+	return bare(x.protocol())
+}
+
+// bare is a protocol without a service.
+type bare api.Protocol
+
+// ContentType of errors.
+func (b bare) ContentType() string {
+	if api.Protocol(b) == api.JSON11 {
+		return awsjson.MediaType
+	}
+	return "text/xml"
+}
+
+// EncodeError writes an error.
+func (b bare) EncodeError(f wire.Fault, requestID string) []byte {
+	switch api.Protocol(b) {
+	case api.JSON11:
+		return awsjson.EncodeError(f)
+	case api.EC2:
+		return ec2query.EncodeError(f, requestID)
+	}
+	return awsquery.EncodeError("", f, requestID)
+}
+
+// refuse answers at once, for requests that no service is to see.
+func (x *exchange) refuse(status int, message string) {
+	e := x.problem(forbidden, message).WithStatus(status)
+	d := x.dialect()
+	x.write(status, d.ContentType(), d.EncodeError(unrouted(e, x.id), x.id))
+}
+
+// unrouted is the fault for an error that happened before a service was known.
+func unrouted(err error, requestID string) wire.Fault {
+	e, ok := errors.AsType[*apierr.Error](err)
+	if !ok {
+		return wire.Fault{
+			Code: "InternalFailure", Message: "An internal error has occurred. Request id: " + requestID,
+			Status: http.StatusInternalServerError, Server: true,
+		}
+	}
+	status := e.Status
+	if status == 0 {
+		status = http.StatusBadRequest
+	}
+	return wire.Fault{Code: e.Code, Message: e.Message, Status: status, Server: status >= 500}
+}
+
+// checkEnvelope refuses what no AWS protocol of ours sends.
+func (x *exchange) checkEnvelope() error {
+	if p := x.r.Header.Get("Smithy-Protocol"); p != "" {
+		return x.problem(unknownOperation, "kagimori does not speak the protocol "+cut(p, 64)+".").WithStatus(http.StatusNotFound)
+	}
+	if x.r.URL.Path != "/" {
+		return x.problem(unknownOperation, "kagimori has nothing at this path.").WithStatus(http.StatusNotFound)
+	}
+	if x.r.Method != http.MethodPost && x.r.Method != http.MethodGet {
+		x.w.Header().Set("Allow", "GET, POST")
+		return x.problem(unknownOperation, "The method "+cut(x.r.Method, 16)+" is not allowed.").WithStatus(http.StatusMethodNotAllowed)
+	}
+	return nil
+}
+
+// route finds the service and the operation, and returns what the codec is to decode.
+func (x *exchange) route(body []byte) ([]byte, error) {
+	if target := x.r.Header.Get("X-Amz-Target"); target != "" {
+		return body, x.routeTarget(target)
+	}
+	media := mediaType(x.r)
+	params := []byte(x.r.URL.RawQuery)
+	switch {
+	case len(body) == 0:
+	case media == "application/x-www-form-urlencoded":
+		if len(params) > 0 {
+			params = append(params, '&')
+		}
+		params = append(params, body...)
+	case media == awsjson.MediaType:
+		return nil, x.problem(missingOperation, "The request has no X-Amz-Target header.")
+	default:
+		return nil, x.problem(malformed, "kagimori does not take a body of this content type.")
+	}
+	return params, x.routeAction(params)
+}
+
+// mediaType is the content type without its parameters, which change nothing for us.
+func mediaType(r *http.Request) string {
+	t, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	return strings.ToLower(strings.TrimSpace(t))
+}
+
+func (x *exchange) routeTarget(target string) error {
+	prefix, name, _ := strings.Cut(target, ".")
+	e := x.byTarget[prefix]
+	if e == nil {
+		return x.problem(unknownOperation, "kagimori does not offer the service of "+cut(target, 128)+".")
+	}
+	x.e = e
+	if x.r.Method != http.MethodPost {
+		x.w.Header().Set("Allow", "POST")
+		return x.problem(unknownOperation, "The method "+cut(x.r.Method, 16)+" is not allowed.").WithStatus(http.StatusMethodNotAllowed)
+	}
+	if mediaType(x.r) != awsjson.MediaType {
+		return x.problem(unknownOperation, "The content type of a request must be "+awsjson.MediaType+".")
+	}
+	return x.operation(name)
+}
+
+func (x *exchange) routeAction(params []byte) error {
+	action, ok := form.Lookup(params, "Action")
+	version, hasVersion := form.Lookup(params, "Version")
+	switch {
+	case !ok || action == "":
+		x.e = x.byName[scopeOf(x.r).service]
+		return x.problem(missingOperation, "The request must contain the parameter Action.")
+	case hasVersion:
+		x.e = x.byVersion[version]
+	default:
+		// AWS assumes a service's own version where the request names none.
+		x.e = x.byName[scopeOf(x.r).service]
+	}
+	if x.e == nil || x.e.svc.Protocol == api.JSON11 {
+		x.e = nil
+		return x.problem(unknownOperation, "kagimori does not offer "+cut(action, 128)+" of version "+cut(version, 32)+".")
+	}
+	return x.operation(action)
+}
+
+// operation finds the operation; the service is known.
+func (x *exchange) operation(name string) error {
+	svc := x.e.svc
+	op := svc.Operations[name]
+	if op != nil && x.e.ops[name] != nil {
+		x.op = op
+		return nil
+	}
+	switch {
+	case op != nil || svc.Known[name]:
+		return x.problem(unknownOperation, "kagimori does not implement "+name+" yet.")
+	case svc.Protocol == api.JSON11:
+		return x.problem(unknownOperation, "The operation "+cut(name, 128)+" is not known.")
+	}
+	return x.problem(unknownOperation, "The action "+cut(name, 128)+" is not valid for this web service.")
+}

@@ -1,0 +1,32 @@
+package gateway
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// scope is the credential scope that a request claims. It routes and spells errors; only a
+// verified signature makes it true.
+type scope struct{ region, service string }
+
+// scopeOf reads AKID/20260304/eu-west-1/kms/aws4_request from the Authorization header or the
+// query string of a presigned request. It is zero if there is none.
+func scopeOf(r *http.Request) scope {
+	credential := ""
+	if _, rest, ok := strings.Cut(r.Header.Get("Authorization"), "Credential="); ok {
+		credential, _, _ = strings.Cut(rest, ",")
+	} else if _, rest, ok := strings.Cut(r.URL.RawQuery, "X-Amz-Credential="); ok {
+		rest, _, _ = strings.Cut(rest, "&")
+		credential, _ = url.QueryUnescape(rest)
+	}
+	parts := strings.Split(strings.TrimSpace(credential), "/")
+	if len(parts) < 5 {
+		return scope{}
+	}
+	// An access key id may hold slashes as far as the grammar goes: count from the end.
+	return scope{region: parts[len(parts)-3], service: parts[len(parts)-2]}
+}
+
+var regionName = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-\d$`)

@@ -1,0 +1,33 @@
+package guard
+
+import (
+	"context"
+
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// Read runs fn on a snapshot, for the work of services that is no call of anybody.
+func (g *Guard) Read(ctx context.Context, fn func(store.Tx) error) error {
+	return g.cfg.Store.View(ctx, fn)
+}
+
+// Change runs fn in a transaction without a record: bookkeeping that follows from calls which
+// were decided and recorded. It must not change what a caller could not have changed by a call.
+func (g *Guard) Change(ctx context.Context, fn func(store.Tx) error) error {
+	return g.cfg.Store.Update(ctx, fn)
+}
+
+// LinkCause remembers that the recorded request explains what became of a resource (an instance,
+// a volume, a scaling activity).
+func (g *Guard) LinkCause(tx store.Tx, account, region, resource, requestID string) error {
+	return g.cfg.Trail.LinkCause(tx, account, region, resource, requestID)
+}
+
+// PassCause lets what explains one resource explain another too.
+func (g *Guard) PassCause(tx store.Tx, account, region, from, to string) error {
+	id, ok, err := g.cfg.Trail.Cause(tx, account, region, from)
+	if err != nil || !ok {
+		return err
+	}
+	return g.cfg.Trail.LinkCause(tx, account, region, to, id)
+}

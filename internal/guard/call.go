@@ -1,0 +1,91 @@
+package guard
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/directory"
+)
+
+// A Caller is an authenticated identity and the way its request came.
+type Caller struct {
+	directory.Identity
+	SourceIP  string // address of the client; of no meaning when Chain is not empty
+	UserAgent string
+	Secure    bool // the request came over TLS
+	// Chain are the services that forwarded the request, first to last: aws:CalledVia.
+	Chain []string
+	// InvokedBy is the service that acts with this identity, for the trail: a service that
+	// forwards its caller's request, or one that holds a role's session.
+	InvokedBy string
+}
+
+// Via is the caller as a service forwards it: same identity and permissions, with
+// aws:CalledVia and kms:ViaService set. Source: IAM User Guide, "Forward access sessions".
+func (c Caller) Via(service string) Caller {
+	c.Chain = append(c.Chain[:len(c.Chain):len(c.Chain)], service)
+	c.InvokedBy = service
+	return c
+}
+
+// Forwarded reports whether a service makes the request for the caller.
+func (c Caller) Forwarded() bool { return len(c.Chain) > 0 }
+
+// viaService is the value of kms:ViaService in a region, or "".
+func (c Caller) viaService(region string) string {
+	if len(c.Chain) == 0 {
+		return ""
+	}
+	name, _, _ := strings.Cut(c.Chain[len(c.Chain)-1], ".")
+	return name + "." + region + ".amazonaws.com"
+}
+
+// A Call is one operation that somebody asked for, on its way through the server. It is used by
+// one goroutine.
+type Call struct {
+	ID        string // request id
+	Service   string // "kms"
+	Operation string // "CreateKey"
+	Region    string
+	Caller    Caller
+	Time      time.Time // service time at which it began
+	ReadOnly  bool
+	// Input is the request as decoded, for the trail.
+	Input any
+
+	evidence evidence
+}
+
+// Account is the caller's account.
+func (c *Call) Account() string { return c.Caller.Principal.Account }
+
+// Child is a call that a service makes while it serves c, as the given caller.
+func (c *Call) Child(caller Caller, service, operation string, in any, readOnly bool) *Call {
+	return &Call{
+		ID: c.ID, Service: service, Operation: operation, Region: c.Region, Caller: caller,
+		Time: c.Time, ReadOnly: readOnly, Input: in,
+	}
+}
+
+// A Handler serves one operation. in is what the operation's NewInput made; out is nil for an
+// operation without output.
+type Handler func(ctx context.Context, c *Call, in any) (out any, err error)
+
+// Handle adapts a method with output.
+func Handle[In, Out any](fn func(context.Context, *Call, *In) (*Out, error)) Handler {
+	return func(ctx context.Context, c *Call, in any) (any, error) {
+		out, err := fn(ctx, c, in.(*In))
+		if err != nil {
+			return nil, err
+		}
+		return out, nil
+	}
+}
+
+// HandleVoid adapts a method without output.
+func HandleVoid[In any](fn func(context.Context, *Call, *In) error) Handler {
+	return func(ctx context.Context, c *Call, in any) (any, error) {
+		return nil, fn(ctx, c, in.(*In))
+	}
+}

@@ -1,0 +1,59 @@
+package guard
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/authz"
+)
+
+// context supplies the condition keys that every request has, on top of those that authz derives
+// from the principal and the resource. Source: IAM User Guide, "AWS global condition context
+// keys"; KMS Developer Guide, "Condition keys for AWS KMS".
+func (g *Guard) context(c *Call, parts []authz.Part) authz.Context {
+	ctx := make(authz.Context, 0, 20)
+	now := g.cfg.Now().UTC()
+	ctx.Set("aws:currenttime", now.Format(time.RFC3339))
+	ctx.Set("aws:epochtime", strconv.FormatInt(now.Unix(), 10))
+	ctx.Set("aws:requestedregion", c.Region)
+	ctx.SetBool("aws:securetransport", c.Caller.Secure)
+	ctx.Set("aws:useragent", c.Caller.UserAgent)
+	ctx.SetBool("aws:viaawsservice", c.Caller.Forwarded())
+	if c.Caller.Forwarded() {
+		ctx.SetList("aws:calledvia", c.Caller.Chain)
+		ctx.Set("aws:calledviafirst", c.Caller.Chain[0])
+		ctx.Set("aws:calledvialast", c.Caller.Chain[len(c.Caller.Chain)-1])
+	} else if c.Caller.SourceIP != "" {
+		ctx.Set("aws:sourceip", c.Caller.SourceIP)
+	}
+	if s := c.Caller.Session; s != nil {
+		if !s.IssuedAt.IsZero() {
+			ctx.Set("aws:tokenissuetime", s.IssuedAt.UTC().Format(time.RFC3339))
+			ctx.SetBool("aws:multifactorauthpresent", s.MFA)
+		}
+		if s.SourceIdentity != "" {
+			ctx.Set("aws:sourceidentity", s.SourceIdentity)
+		}
+		if s.Instance != "" {
+			ctx.Set("ec2:sourceinstancearn", s.Instance)
+		}
+	}
+	if c.Service == "kms" {
+		if c.Caller.Principal.Account != "" {
+			ctx.Set("kms:calleraccount", c.Caller.Principal.Account)
+		}
+		if via := c.viaService(); via != "" {
+			ctx.Set("kms:viaservice", via)
+		}
+	}
+	return ctx
+}
+
+// viaService is kms:ViaService. The infrastructure role's own calls carry EC2's value too: they
+// are made by EC2 for the instance (encrypted volumes, choice 4 of docs/divergences.md).
+func (c *Call) viaService() string {
+	if s := c.Caller.Session; s != nil && s.Instance != "" {
+		return "ec2." + c.Region + ".amazonaws.com"
+	}
+	return c.Caller.viaService(c.Region)
+}

@@ -1,0 +1,225 @@
+// Package guard is the border between deciding and doing. It gathers the documents that bear on
+// a request, asks authz, records the decision in the trail and hands out the permits without
+// which key material cannot be used. Nothing else in the server decides.
+//
+// The life of a request: Invoke starts the record and calls the service; the service reads its
+// resource and calls Authorize in the same transaction (View or Update of this package); a
+// change carries its record in its own transaction; everything else is recorded before Invoke
+// returns. If a record cannot be written the request fails.
+package guard
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/directory"
+	"github.com/kagimori/kagimori/internal/guard/internal/mint"
+	"github.com/kagimori/kagimori/internal/guard/permit"
+	"github.com/kagimori/kagimori/internal/store"
+	"github.com/kagimori/kagimori/internal/trail"
+)
+
+// Config of a [Guard].
+type Config struct {
+	Store     store.Store
+	Directory *directory.Directory
+	Trail     *trail.Trail
+	Now       func() time.Time // service time
+	// Encode seals the details of an EC2 denial for sts:DecodeAuthorizationMessage.
+	Encode func(plaintext []byte) string
+	Logger *slog.Logger
+}
+
+// A Guard decides and records. Safe for concurrent use.
+type Guard struct{ cfg Config }
+
+// New makes a Guard.
+func New(cfg Config) *Guard { return &Guard{cfg} }
+
+// Directory of the principals.
+func (g *Guard) Directory() *directory.Directory { return g.cfg.Directory }
+
+// Now is the service time.
+func (g *Guard) Now() time.Time { return g.cfg.Now() }
+
+// evidence is what a Call gathers for its record.
+type evidence struct {
+	decisions []json.RawMessage
+	resources []trail.Resource
+	response  json.RawMessage
+	extra     map[string]any
+	recorded  bool // a transaction of this call carries its record
+	eventID   string
+}
+
+// Touch names a resource that the call is about, for the record.
+func (c *Call) Touch(resourceARN, account, kind string) {
+	for _, r := range c.evidence.resources {
+		if r.ARN == resourceARN {
+			return
+		}
+	}
+	c.evidence.resources = append(c.evidence.resources, trail.Resource{ARN: resourceARN, AccountID: account, Type: kind})
+}
+
+// Respond sets the record's response elements. Call it inside the closure of Update.
+func (c *Call) Respond(out any) { c.evidence.response = trail.Parameters(out) }
+
+// Note adds an entry to the record's additional event data.
+func (c *Call) Note(key string, value any) {
+	if c.evidence.extra == nil {
+		c.evidence.extra = map[string]any{}
+	}
+	c.evidence.extra[key] = value
+}
+
+// View runs fn on a snapshot of the store.
+func (g *Guard) View(ctx context.Context, c *Call, fn func(store.Tx) error) error {
+	return g.cfg.Store.View(ctx, func(tx store.Tx) error {
+		c.evidence.decisions, c.evidence.resources = nil, nil
+		return fn(tx)
+	})
+}
+
+// Update runs fn in a transaction that also carries the record of the call, unless an earlier
+// transaction of the call did. fn may run several times.
+func (g *Guard) Update(ctx context.Context, c *Call, fn func(store.Tx) error) error {
+	base := len(c.evidence.decisions)
+	err := g.cfg.Store.Update(ctx, func(tx store.Tx) error {
+		c.evidence.decisions = c.evidence.decisions[:base]
+		if err := fn(tx); err != nil {
+			return err
+		}
+		if c.evidence.recorded {
+			return nil
+		}
+		return g.cfg.Trail.PutTx(tx, g.record(c, nil))
+	})
+	if err == nil && !c.evidence.recorded {
+		c.evidence.recorded = true
+		g.cfg.Trail.Kick()
+	}
+	return err
+}
+
+// Invoke serves a call and records it, whatever its outcome. in is put into the record; secrets
+// in it are left out.
+func (g *Guard) Invoke(ctx context.Context, c *Call, in any, h Handler) (any, error) {
+	c.Input = in
+	out, err := h(ctx, c, in)
+	if c.evidence.recorded && err == nil {
+		return out, nil
+	}
+	if rerr := g.cfg.Trail.Append(g.record(c, err)); rerr != nil {
+		g.cfg.Logger.Error("the trail cannot be written: request refused", "request", c.ID, "error", rerr)
+		return nil, &apierr.Error{Code: "InternalFailure", Server: true, Message: "The audit trail cannot be written."}
+	}
+	return out, err
+}
+
+// InvokeOp is Invoke for a method of a service, as another service calls it.
+func InvokeOp[In, Out any](ctx context.Context, g *Guard, c *Call, in *In, fn func(context.Context, *Call, *In) (*Out, error)) (*Out, error) {
+	out, err := g.Invoke(ctx, c, in, Handle(fn))
+	if err != nil {
+		return nil, err
+	}
+	return out.(*Out), nil
+}
+
+// InvokeVoid is InvokeOp for a method without output.
+func InvokeVoid[In any](ctx context.Context, g *Guard, c *Call, in *In, fn func(context.Context, *Call, *In) error) error {
+	_, err := g.Invoke(ctx, c, in, HandleVoid(fn))
+	return err
+}
+
+// Check is one thing that a service wants decided.
+type Check struct {
+	Parts []authz.Part
+	// DryRun makes permits that refuse to be spent.
+	DryRun bool
+}
+
+// Authorize decides whether the call's caller may do all the parts and returns a permit for
+// each. A refusal is a *DeniedError. Call it in the transaction that read the resource.
+func (g *Guard) Authorize(tx store.Tx, c *Call, check Check) ([]permit.Permit, error) {
+	req, err := g.request(tx, c, check.Parts)
+	if err != nil {
+		return nil, err
+	}
+	d := authz.Decide(&req)
+	if d.Outcome != authz.Allowed {
+		d = authz.Explain(&req)
+		g.keep(c, &req, &d)
+		return nil, g.denied(c, &req, d)
+	}
+	g.keep(c, &req, &d)
+	permits := make([]permit.Permit, len(check.Parts))
+	for i, p := range check.Parts {
+		permits[i] = permit.New(mint.New(), p.Action, p.Resource.ARN, c.ID, check.DryRun)
+	}
+	return permits, nil
+}
+
+// Allow is Authorize for one part.
+func (g *Guard) Allow(tx store.Tx, c *Call, part authz.Part) (permit.Permit, error) {
+	permits, err := g.Authorize(tx, c, Check{Parts: []authz.Part{part}})
+	if err != nil {
+		return permit.Permit{}, err
+	}
+	return permits[0], nil
+}
+
+// Allowed asks without recording a decision: which of several things the caller may do, or
+// whether a policy about to be saved would lock its author out.
+func (g *Guard) Allowed(tx store.Tx, c *Call, part authz.Part) (bool, error) {
+	req, err := g.request(tx, c, []authz.Part{part})
+	if err != nil {
+		return false, err
+	}
+	d := authz.Decide(&req)
+	return d.Outcome == authz.Allowed, nil
+}
+
+func (g *Guard) request(tx store.Tx, c *Call, parts []authz.Part) (authz.Request, error) {
+	docs, err := g.cfg.Directory.Documents(tx, &c.Caller.Identity)
+	if err != nil {
+		return authz.Request{}, err
+	}
+	return authz.Request{
+		Principal: c.Caller.Principal, Context: g.context(c, parts), Parts: parts,
+		Identity: docs.Identity, Boundary: docs.Boundary, Session: docs.Session, SCPs: docs.SCPs,
+	}, nil
+}
+
+// A DeniedError is a refused request with its evidence. As an API error it is the one that the
+// service gives.
+type DeniedError struct {
+	Decision  authz.Decision
+	Principal authz.Principal
+	Message   string // AWS's text, without EC2's wrapping
+	api       *apierr.Error
+}
+
+// Error is the code and message that the client sees.
+func (e *DeniedError) Error() string { return e.api.Error() }
+
+// Unwrap gives the *apierr.Error.
+func (e *DeniedError) Unwrap() error { return e.api }
+
+// Denied reports whether err is a refusal.
+func Denied(err error) (*DeniedError, bool) { return errors.AsType[*DeniedError](err) }
+
+// NewRequestID makes a request id: a random UUID.
+func NewRequestID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:])
+}

@@ -1,0 +1,141 @@
+package guard
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/authz/explain"
+	"github.com/kagimori/kagimori/internal/trail"
+)
+
+// A Recorded is a decision as the trail keeps it, with the fixes that were found at the time.
+type Recorded struct {
+	Principal string            `json:"principal"`
+	Context   map[string]string `json:"context,omitempty"`
+	Decision  authz.Decision    `json:"decision"`
+	Text      []RecordedText    `json:"text,omitempty"`
+	Fixes     []explain.Fix     `json:"fixes,omitempty"`
+}
+
+// RecordedText is a line of explanation with the accounts whose documents it shows.
+type RecordedText struct {
+	Part int    `json:"part"`
+	Line string `json:"line"`
+}
+
+// keep puts a decision into the call's evidence.
+func (g *Guard) keep(c *Call, req *authz.Request, d *authz.Decision) {
+	rec := Recorded{Principal: req.Principal.ARN, Decision: *d}
+	if d.Outcome != authz.Allowed {
+		rec.Fixes = explain.Fixes(req, *d)
+	}
+	data, err := json.Marshal(rec)
+	if err != nil {
+		g.cfg.Logger.Error("a decision cannot be recorded", "request", c.ID, "error", err)
+		return
+	}
+	c.evidence.decisions = append(c.evidence.decisions, data)
+}
+
+func (g *Guard) denied(c *Call, req *authz.Request, d authz.Decision) error {
+	text := explain.Message(d, &req.Principal)
+	e := &DeniedError{Decision: d, Principal: req.Principal, Message: text}
+	switch c.Service {
+	case "ec2":
+		msg := "You are not authorized to perform this operation. " + text
+		if g.cfg.Encode != nil {
+			msg += ". Encoded authorization failure message: " + g.cfg.Encode(encodedMessage(req, d))
+		}
+		e.api = apierr.New("UnauthorizedOperation", msg).WithStatus(403)
+	case "kms", "kagimori":
+		e.api = apierr.New("AccessDeniedException", text)
+	default:
+		e.api = apierr.New("AccessDenied", text).WithStatus(403)
+	}
+	return e
+}
+
+// encodedMessage is what sts:DecodeAuthorizationMessage gives back. Source: AWS CLI reference,
+// decode-authorization-message.
+func encodedMessage(req *authz.Request, d authz.Decision) []byte {
+	var action, resource string
+	if d.Part >= 0 && d.Part < len(d.Parts) {
+		_, action, _ = strings.Cut(d.Parts[d.Part].Action, ":")
+		resource = d.Parts[d.Part].Resource
+	}
+	out, _ := json.Marshal(map[string]any{ // maps of strings and bools always encode
+		"allowed": false, "explicitDeny": d.Outcome == authz.ExplicitDeny,
+		"context": map[string]any{
+			"principal": map[string]string{"id": req.Principal.UserID, "arn": req.Principal.ARN},
+			"action":    action, "resource": resource,
+		},
+	})
+	return out
+}
+
+// record makes the trail's record of a call.
+func (g *Guard) record(c *Call, err error) *trail.Record {
+	if c.evidence.eventID == "" || err != nil {
+		c.evidence.eventID = NewRequestID()
+	}
+	r := &trail.Record{
+		EventVersion: "1.11", UserIdentity: identity(&c.Caller), EventTime: g.cfg.Now().UTC(),
+		EventSource: c.Service + ".amazonaws.com", EventName: c.Operation, AWSRegion: c.Region,
+		SourceIPAddress: c.Caller.SourceIP, UserAgent: c.Caller.UserAgent,
+		RequestParameters: trail.Parameters(c.Input), ResponseElements: c.evidence.response,
+		RequestID: c.ID, EventID: c.evidence.eventID, ReadOnly: c.ReadOnly, Resources: c.evidence.resources,
+		EventType: "AwsApiCall", ManagementEvent: true, RecipientAccountID: c.Caller.Principal.Account,
+		EventCategory: "Management", AdditionalEventData: c.evidence.extra,
+	}
+	if c.Caller.InvokedBy != "" {
+		r.SourceIPAddress, r.UserAgent = c.Caller.InvokedBy, c.Caller.InvokedBy
+	}
+	r.Kagimori.Decisions = c.evidence.decisions
+	if err != nil {
+		r.ResponseElements = nil
+		r.ErrorCode, r.ErrorMessage = "InternalFailure", "An internal error occurred."
+		if e, ok := errors.AsType[*apierr.Error](err); ok {
+			r.ErrorCode, r.ErrorMessage = e.Code, e.Message
+		}
+	}
+	return r
+}
+
+func identity(c *Caller) trail.UserIdentity {
+	p := &c.Principal
+	id := trail.UserIdentity{PrincipalID: p.UserID, ARN: p.ARN, AccountID: p.Account, AccessKeyID: c.AccessKeyID, InvokedBy: c.InvokedBy}
+	switch p.Type {
+	case authz.Root:
+		id.Type = "Root"
+	case authz.User:
+		id.Type, id.UserName = "IAMUser", p.Username
+	case authz.FederatedUser:
+		id.Type = "FederatedUser"
+	case authz.Service:
+		return trail.UserIdentity{Type: "AWSService", InvokedBy: p.ARN}
+	case authz.RoleSession:
+		id.Type = "AssumedRole"
+		if s := c.Session; s != nil {
+			id.SessionContext = &trail.SessionContext{SessionIssuer: trail.SessionIssuer{
+				Type: "Role", PrincipalID: s.RoleID, ARN: p.RoleARN, AccountID: p.Account, UserName: s.RoleName,
+			}}
+			if !s.IssuedAt.IsZero() {
+				id.SessionContext.Attributes = &trail.SessionAttributes{
+					CreationDate: s.IssuedAt.UTC().Truncate(time.Second), MFAAuthenticated: s.MFA,
+				}
+			}
+			if s.Instance != "" {
+				id.InScopeOf = &trail.InScopeOf{IssuerType: "AWS::EC2::Instance", CredentialsIssuedTo: s.Instance}
+			}
+		}
+		if p.RoleARN == arn.InfrastructureRole(p.Account) {
+			id.InvokedBy = "AWS Internal"
+		}
+	}
+	return id
+}

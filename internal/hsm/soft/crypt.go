@@ -1,0 +1,142 @@
+package soft
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha1"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+
+	"github.com/kagimori/kagimori/internal/guard/permit"
+	"github.com/kagimori/kagimori/internal/hsm"
+	"github.com/kagimori/kagimori/internal/secret"
+)
+
+const (
+	algSymmetric = "SYMMETRIC_DEFAULT"
+	// maxSymmetric is the most bytes that a symmetric key encrypts, and the longest data key.
+	// Source: KMS API Reference, Encrypt.
+	maxSymmetric = 4096
+	rawVersion   = 1 // of symmetric ciphertext
+)
+
+// oaep has the hash of each asymmetric algorithm; MGF1 uses the same, the label is empty.
+// Source: KMS Developer Guide, "Key spec reference".
+var oaep = map[string]func() hash.Hash{"RSAES_OAEP_SHA_1": sha1.New, "RSAES_OAEP_SHA_256": sha256.New}
+
+// Encrypt encrypts under the material. Symmetric ciphertext is a version byte, then what xaes
+// makes, with aad as it is: the version is in the label of the key.
+func (m *Module) Encrypt(_ context.Context, p permit.Permit, use hsm.Use, mat hsm.Material, alg string, plaintext secret.Bytes, aad []byte) ([]byte, error) {
+	err := spend(p, use, "kms:Encrypt", "kms:GenerateDataKeyPair", "kms:GenerateDataKeyPairWithoutPlaintext")
+	if err != nil {
+		return nil, err
+	}
+	return m.encrypt(use.KeyARN, mat, alg, plaintext, aad)
+}
+
+// Decrypt undoes Encrypt.
+func (m *Module) Decrypt(_ context.Context, p permit.Permit, use hsm.Use, mat hsm.Material, alg string, ciphertext, aad []byte) (secret.Bytes, error) {
+	if err := spend(p, use, "kms:Decrypt"); err != nil {
+		return nil, err
+	}
+	return m.decrypt(use.KeyARN, mat, alg, ciphertext, aad)
+}
+
+// GenerateDataKey makes 1 to 4096 random bytes and encrypts them under symmetric material.
+func (m *Module) GenerateDataKey(_ context.Context, p permit.Permit, use hsm.Use, mat hsm.Material, n int, aad []byte) (secret.Bytes, []byte, error) {
+	const silent = "kms:GenerateDataKeyWithoutPlaintext"
+	if err := spend(p, use, "kms:GenerateDataKey", silent); err != nil {
+		return nil, nil, err
+	}
+	if n < 1 {
+		return nil, nil, fmt.Errorf("hsm: a data key of %d bytes", n)
+	}
+	if n > maxSymmetric {
+		return nil, nil, hsm.ErrTooLong
+	}
+	plain := m.Random(n)
+	ciphertext, err := m.encrypt(use.KeyARN, mat, algSymmetric, plain, aad)
+	if err != nil || use.Action == silent {
+		plain.Wipe()
+		plain = nil
+	}
+	return plain, ciphertext, err
+}
+
+// ReEncrypt decrypts on one side and encrypts on the other.
+func (m *Module) ReEncrypt(_ context.Context, from, to hsm.Side) ([]byte, error) {
+	if err := spend(from.Permit, from.Use, "kms:ReEncryptFrom"); err != nil {
+		return nil, err
+	}
+	if err := spend(to.Permit, to.Use, "kms:ReEncryptTo"); err != nil {
+		return nil, err
+	}
+	plain, err := m.decrypt(from.Use.KeyARN, from.Material, from.Alg, from.In, from.AAD)
+	if err != nil {
+		return nil, err
+	}
+	defer plain.Wipe()
+	return m.encrypt(to.Use.KeyARN, to.Material, to.Alg, plain, to.AAD)
+}
+
+func (m *Module) encrypt(arn string, mat hsm.Material, alg string, plaintext secret.Bytes, aad []byte) ([]byte, error) {
+	if err := encrypts(mat.Spec, alg, aad); err != nil {
+		return nil, err
+	}
+	k, err := m.use(arn, mat)
+	if err != nil {
+		return nil, err
+	}
+	if alg == algSymmetric {
+		if len(plaintext) > maxSymmetric {
+			return nil, hsm.ErrTooLong
+		}
+		out := make([]byte, 1, 1+xaesOverhead+len(plaintext))
+		out[0] = rawVersion
+		return k.messages.seal(out, plaintext, aad), nil
+	}
+	out, err := rsa.EncryptOAEP(oaep[alg](), rand.Reader, &k.rsa.PublicKey, plaintext, nil)
+	if errors.Is(err, rsa.ErrMessageTooLong) {
+		return nil, hsm.ErrTooLong
+	}
+	return out, err
+}
+
+func (m *Module) decrypt(arn string, mat hsm.Material, alg string, ciphertext, aad []byte) (secret.Bytes, error) {
+	if err := encrypts(mat.Spec, alg, aad); err != nil {
+		return nil, err
+	}
+	k, err := m.use(arn, mat)
+	if err != nil {
+		return nil, err
+	}
+	if alg == algSymmetric {
+		if len(ciphertext) == 0 || ciphertext[0] != rawVersion {
+			return nil, hsm.ErrCiphertext
+		}
+		return k.messages.open(ciphertext[1:], aad)
+	}
+	out, err := rsa.DecryptOAEP(oaep[alg](), nil, k.rsa, ciphertext, nil)
+	if err != nil {
+		return nil, hsm.ErrCiphertext
+	}
+	if out == nil {
+		out = []byte{} // an empty secret is not an absent one
+	}
+	return out, nil
+}
+
+// encrypts reports whether a key of this spec encrypts with the algorithm. RSA cannot bind
+// associated data, so it is refused and not dropped.
+func encrypts(spec hsm.Spec, alg string, aad []byte) error {
+	switch {
+	case spec == specSymmetric && alg == algSymmetric:
+		return nil
+	case rsaBits[spec] != 0 && oaep[alg] != nil && len(aad) == 0:
+		return nil
+	}
+	return hsm.ErrUnsupported
+}

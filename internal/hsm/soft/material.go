@@ -1,0 +1,202 @@
+package soft
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/guard/permit"
+	"github.com/kagimori/kagimori/internal/hsm"
+	"github.com/kagimori/kagimori/internal/secret"
+)
+
+// Specs that Generate makes. Source: KMS Developer Guide, "Key spec reference".
+const (
+	specSymmetric = hsm.Spec("SYMMETRIC_DEFAULT")
+	specEd25519   = hsm.Spec("ECC_NIST_EDWARDS25519")
+)
+
+// rsaBits, curves and hmacBytes are compiled tables of the other specs.
+var (
+	rsaBits = map[hsm.Spec]int{"RSA_2048": 2048, "RSA_3072": 3072, "RSA_4096": 4096}
+	curves  = map[hsm.Spec]elliptic.Curve{
+		"ECC_NIST_P256": elliptic.P256(), "ECC_NIST_P384": elliptic.P384(), "ECC_NIST_P521": elliptic.P521(),
+	}
+	hmacBytes = map[hsm.Spec]int{"HMAC_224": 28, "HMAC_256": 32, "HMAC_384": 48, "HMAC_512": 64}
+)
+
+const wrapVersion = 1
+
+// Generate makes material for a key. Symmetric and HMAC material is raw bytes, asymmetric is
+// PKCS#8; it leaves wrapped. The specs are SYMMETRIC_DEFAULT, RSA_*, ECC_NIST_* and HMAC_*;
+// another gives hsm.ErrUnsupported. The id is a function of the key id (the last part of the ARN)
+// and the material, so related multi-Region keys show the same id, as at AWS.
+func (m *Module) Generate(_ context.Context, p permit.Permit, keyARN string, spec hsm.Spec) (hsm.Material, error) {
+	if err := spend(p, hsm.Use{Action: "kms:CreateKey", KeyARN: "*"}, "kms:CreateKey"); err != nil {
+		return hsm.Material{}, err
+	}
+	if keyARN == "" {
+		return hsm.Material{}, errors.New("hsm: material is made for a key ARN")
+	}
+	raw, public, err := generate(spec)
+	if err != nil {
+		return hsm.Material{}, err
+	}
+	defer raw.Wipe()
+	out := hsm.Material{Spec: spec, Public: public}
+	if out.ID, err = materialID(keyARN, raw); err != nil {
+		return hsm.Material{}, err
+	}
+	if out.Wrapped, err = m.root.wrap(keyARN, out, raw); err != nil {
+		return hsm.Material{}, err
+	}
+	return out, nil
+}
+
+// generate makes the bytes of new material, and the public key in DER of an asymmetric spec.
+func generate(spec hsm.Spec) (raw secret.Bytes, public []byte, err error) {
+	size := hmacBytes[spec]
+	if spec == specSymmetric {
+		size = keySize
+	}
+	if size > 0 {
+		raw = make(secret.Bytes, size)
+		rand.Read(raw)
+		return raw, nil, nil
+	}
+	var key crypto.Signer
+	switch {
+	case rsaBits[spec] != 0:
+		key, err = rsa.GenerateKey(rand.Reader, rsaBits[spec])
+	case curves[spec] != nil:
+		key, err = ecdsa.GenerateKey(curves[spec], rand.Reader)
+	case spec == specEd25519:
+		_, key, err = ed25519.GenerateKey(rand.Reader)
+	default:
+		return nil, nil, hsm.ErrUnsupported
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("hsm: generate %s: %w", spec, err)
+	}
+	if public, err = x509.MarshalPKIXPublicKey(key.Public()); err != nil {
+		return nil, nil, fmt.Errorf("hsm: encode %s: %w", spec, err)
+	}
+	if raw, err = x509.MarshalPKCS8PrivateKey(key); err != nil {
+		return nil, nil, fmt.Errorf("hsm: encode %s: %w", spec, err)
+	}
+	return raw, public, nil
+}
+
+// materialID is keyed by the material itself, so it says nothing about it, and does not depend on
+// the root key: the same material imported again has the same id, whatever happened to the root.
+func materialID(keyARN string, raw secret.Bytes) (string, error) {
+	id, err := derive(raw, "id/"+keyARN[strings.LastIndexByte(keyARN, '/')+1:])
+	return hex.EncodeToString(id), err
+}
+
+// wrapping is the cipher that wraps material. It is made anew each time: unwrapping is rare, and
+// so its key stays in memory only then.
+func (r *RootKey) wrapping() (*xaes, error) {
+	key, err := r.subkey("wrap")
+	if err != nil {
+		return nil, err
+	}
+	defer key.Wipe()
+	return newXAES(key)
+}
+
+// wrap encrypts material: version, epoch (8 bytes, big endian), then XAES-256-GCM.
+func (r *RootKey) wrap(keyARN string, m hsm.Material, raw secret.Bytes) ([]byte, error) {
+	x, err := r.wrapping()
+	if err != nil {
+		return nil, err
+	}
+	head := binary.BigEndian.AppendUint64([]byte{wrapVersion}, r.epoch)
+	return x.seal(head, raw, wrapAAD(head, keyARN, m)), nil
+}
+
+// unwrap undoes wrap; hsm.ErrMaterial if m is not what wrap made for this ARN.
+func (r *RootKey) unwrap(keyARN string, m hsm.Material) (secret.Bytes, error) {
+	const headSize = 1 + 8
+	x, err := r.wrapping()
+	if err != nil {
+		return nil, err
+	}
+	if len(m.Wrapped) < headSize || m.Wrapped[0] != wrapVersion {
+		return nil, hsm.ErrMaterial
+	}
+	head := m.Wrapped[:headSize]
+	raw, err := x.open(m.Wrapped[headSize:], wrapAAD(head, keyARN, m))
+	if err != nil {
+		return nil, hsm.ErrMaterial
+	}
+	return raw, nil
+}
+
+// wrapAAD ties wrapped material to all that is stored beside it: version and epoch, ARN, id, spec
+// and public key, each with its length, so no two sets give the same bytes.
+func wrapAAD(head []byte, keyARN string, m hsm.Material) []byte {
+	b := append([]byte(nil), head...)
+	for _, s := range []string{keyARN, m.ID, string(m.Spec), string(m.Public)} {
+		b = append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...)
+	}
+	return b
+}
+
+// ready is unwrapped material in the form that its operations need. It never changes.
+type ready struct {
+	messages *xaes           // SYMMETRIC_DEFAULT
+	rsa      *rsa.PrivateKey // RSA_*
+}
+
+// use unwraps material, or finds it in the cache. The ARN is that of the decision.
+func (m *Module) use(keyARN string, mat hsm.Material) (*ready, error) {
+	if r := m.cache.get(keyARN, mat); r != nil {
+		return r, nil
+	}
+	raw, err := m.root.unwrap(keyARN, mat)
+	if err != nil {
+		return nil, err
+	}
+	defer raw.Wipe()
+	r, err := prepare(mat.Spec, raw)
+	if err != nil {
+		return nil, err
+	}
+	m.cache.put(keyARN, mat, r)
+	return r, nil
+}
+
+func prepare(spec hsm.Spec, raw secret.Bytes) (*ready, error) {
+	switch {
+	case spec == specSymmetric:
+		key, err := derive(raw, "message")
+		if err != nil {
+			return nil, err
+		}
+		defer key.Wipe()
+		x, err := newXAES(key)
+		return &ready{messages: x}, err
+	case rsaBits[spec] != 0:
+		parsed, err := x509.ParsePKCS8PrivateKey(raw)
+		if err != nil {
+			return nil, hsm.ErrMaterial
+		}
+		key, ok := parsed.(*rsa.PrivateKey)
+		if !ok {
+			return nil, hsm.ErrMaterial
+		}
+		return &ready{rsa: key}, nil
+	}
+	return nil, hsm.ErrUnsupported
+}

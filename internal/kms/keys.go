@@ -1,0 +1,363 @@
+package kms
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/kmsapi"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/guard/permit"
+	"github.com/kagimori/kagimori/internal/hsm"
+	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// customIDTag fixes the id of a new key where Config.CustomIDs allows it.
+const customIDTag = "_custom_id_"
+
+// CreateKey makes a key with its material, policy and tags.
+func (s *Service) CreateKey(ctx context.Context, c *guard.Call, in *kmsapi.CreateKeyRequest) (*kmsapi.CreateKeyResponse, error) {
+	k, err := s.newKey(c, in)
+	if err != nil {
+		return nil, err
+	}
+	var p permit.Permit
+	authorize := func(tx store.Tx) error {
+		permits, err := s.g.Authorize(tx, c, guard.Check{Parts: createParts(c, k, in)})
+		if err == nil {
+			p = permits[0]
+		}
+		return err
+	}
+	if err := s.g.View(ctx, c, authorize); err != nil {
+		return nil, err
+	}
+	m, err := s.hsm.Generate(ctx, p, k.arn(), hsm.Spec(k.Spec))
+	if err != nil {
+		return nil, err
+	}
+	k.Materials = []hsm.Material{m}
+	var out *kmsapi.CreateKeyResponse
+	err = s.g.Update(ctx, c, func(tx store.Tx) error {
+		if err := authorize(tx); err != nil {
+			return err
+		}
+		if _, exists, err := keyTable.Get(tx, k.Region, k.Account, k.ID); err != nil {
+			return err
+		} else if exists {
+			return apierr.Newf("AlreadyExistsException", "Key %s already exists", k.arn())
+		}
+		if err := s.setPolicy(tx, c, k, in.Policy, api.Val(in.BypassPolicyLockoutSafetyCheck)); err != nil {
+			return err
+		}
+		out = &kmsapi.CreateKeyResponse{KeyMetadata: k.metadata()}
+		c.Respond(out)
+		c.Touch(k.arn(), k.Account, "AWS::KMS::Key")
+		return keyTable.Put(tx, *k, k.Region, k.Account, k.ID)
+	})
+	return out, err
+}
+
+// newKey checks the parameters of CreateKey against each other.
+func (s *Service) newKey(c *guard.Call, in *kmsapi.CreateKeyRequest) (*keyRecord, error) {
+	k := &keyRecord{
+		ID: guard.NewRequestID(), Region: c.Region, Account: c.Account(), Description: api.Val(in.Description),
+		Usage: api.Val(in.KeyUsage), Spec: api.Val(in.KeySpec), Origin: api.Val(in.Origin),
+		Manager: kmsapi.KeyManagerTypeCUSTOMER, State: kmsapi.KeyStateEnabled, Created: s.g.Now().Truncate(time.Millisecond),
+	}
+	if in.KeySpec != nil && in.CustomerMasterKeySpec != nil {
+		return nil, apierr.Validation("You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.")
+	}
+	if k.Spec == "" {
+		k.Spec = api.Val(in.CustomerMasterKeySpec)
+	}
+	if k.Spec == "" {
+		k.Spec = kmsapi.KeySpecSYMMETRIC_DEFAULT
+	}
+	if k.Usage == "" {
+		if k.Spec != kmsapi.KeySpecSYMMETRIC_DEFAULT {
+			return nil, apierr.Validation("You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.")
+		}
+		k.Usage = kmsapi.KeyUsageTypeENCRYPT_DECRYPT
+	}
+	if k.Origin == "" {
+		k.Origin = "AWS_KMS"
+	}
+	if err := checkSupported(k, in); err != nil {
+		return nil, err
+	}
+	var err error
+	if k.Tags, err = newTags(nil, in.Tags); err != nil {
+		if e, ok := errors.AsType[*apierr.Error](err); ok && e.Code == "LimitExceededException" {
+			return nil, apierr.New("TagException", "Too many tags")
+		}
+		return nil, err
+	}
+	for _, t := range k.Tags {
+		if t.Key == customIDTag && s.custom {
+			if !isKeyID(t.Value) {
+				return nil, apierr.Validation("%s must be a key id", customIDTag)
+			}
+			k.ID = strings.ToLower(t.Value)
+		}
+	}
+	return k, nil
+}
+
+func checkSupported(k *keyRecord, in *kmsapi.CreateKeyRequest) error {
+	switch info, known := specs[k.Spec]; {
+	case !known:
+		return apierr.Newf("UnsupportedOperationException", "kagimori does not make keys of spec %s yet.", k.Spec)
+	case info.algorithms(k.Usage) == nil:
+		return apierr.Validation("KeyUsage %s is not compatible with KeySpec %s", k.Usage, k.Spec)
+	case k.Origin != "AWS_KMS":
+		return apierr.Newf("UnsupportedOperationException", "kagimori does not make keys of origin %s yet.", k.Origin)
+	case in.CustomKeyStoreId != nil || in.XksKeyId != nil:
+		return apierr.New("UnsupportedOperationException", "kagimori has no custom key stores yet.")
+	case api.Val(in.MultiRegion):
+		return apierr.New("UnsupportedOperationException", "kagimori does not make multi-Region keys yet.")
+	}
+	return nil
+}
+
+func createParts(c *guard.Call, k *keyRecord, in *kmsapi.CreateKeyRequest) []authz.Part {
+	p := authz.Part{Action: "kms:CreateKey", Resource: authz.Resource{ARN: "*", Account: k.Account}}
+	p.Context.Set("kms:keyspec", k.Spec)
+	p.Context.Set("kms:customermasterkeyspec", k.Spec)
+	p.Context.Set("kms:keyusage", k.Usage)
+	p.Context.Set("kms:customermasterkeyusage", k.Usage)
+	p.Context.Set("kms:keyorigin", k.Origin)
+	p.Context.SetBool("kms:multiregion", false)
+	if b := in.BypassPolicyLockoutSafetyCheck; b != nil {
+		p.Context.SetBool("kms:bypasspolicylockoutsafetycheck", *b)
+	}
+	requestTags(&p.Context, in.Tags)
+	parts := []authz.Part{p}
+	if len(in.Tags) > 0 {
+		t := authz.Part{Action: "kms:TagResource", Resource: authz.Resource{ARN: k.arn(), Account: k.Account}}
+		requestTags(&t.Context, in.Tags)
+		parts = append(parts, t)
+	}
+	return parts
+}
+
+// DescribeKey gives a key's metadata. An AWS managed key that does not exist yet is made.
+func (s *Service) DescribeKey(ctx context.Context, c *guard.Call, in *kmsapi.DescribeKeyRequest) (*kmsapi.DescribeKeyResponse, error) {
+	if err := s.checkTokens(in.GrantTokens); err != nil {
+		return nil, err
+	}
+	if err := s.ensureManaged(ctx, c, api.Val(in.KeyId)); err != nil {
+		return nil, err
+	}
+	var out *kmsapi.DescribeKeyResponse
+	err := s.g.View(ctx, c, func(tx store.Tx) error {
+		k, err := s.resolve(tx, c, in.KeyId, true)
+		if err != nil {
+			return err
+		}
+		c.Touch(k.arn, k.Account, "AWS::KMS::Key")
+		p, err := s.part(tx, c, k.keyView, "kms:DescribeKey")
+		if err != nil {
+			return err
+		}
+		requestAlias(&p.Context, k)
+		if _, err := s.g.Allow(tx, c, p); err != nil {
+			return err
+		}
+		out = &kmsapi.DescribeKeyResponse{KeyMetadata: k.metadata()}
+		return nil
+	})
+	return out, err
+}
+
+func requestAlias(ctx *authz.Context, k resolved) {
+	if k.alias != "" {
+		ctx.Set("kms:requestalias", k.alias)
+	}
+}
+
+// UpdateKeyDescription replaces the description.
+func (s *Service) UpdateKeyDescription(ctx context.Context, c *guard.Call, in *kmsapi.UpdateKeyDescriptionRequest) error {
+	return s.change(ctx, c, in.KeyId, "kms:UpdateKeyDescription", opEdit, nil, func(_ store.Tx, k *keyRecord) error {
+		k.Description = api.Val(in.Description)
+		return nil
+	})
+}
+
+// EnableKey makes a disabled key usable.
+func (s *Service) EnableKey(ctx context.Context, c *guard.Call, in *kmsapi.EnableKeyRequest) error {
+	return s.change(ctx, c, in.KeyId, "kms:EnableKey", opSwitch, nil, func(_ store.Tx, k *keyRecord) error {
+		k.State = kmsapi.KeyStateEnabled
+		return nil
+	})
+}
+
+// DisableKey makes a key unusable until EnableKey.
+func (s *Service) DisableKey(ctx context.Context, c *guard.Call, in *kmsapi.DisableKeyRequest) error {
+	return s.change(ctx, c, in.KeyId, "kms:DisableKey", opSwitch, nil, func(_ store.Tx, k *keyRecord) error {
+		k.State = kmsapi.KeyStateDisabled
+		return nil
+	})
+}
+
+// GetKeyRotationStatus reports rotation, which this kagimori does not do yet: always off, except
+// for AWS managed keys, of which AWS documents that it is on.
+func (s *Service) GetKeyRotationStatus(ctx context.Context, c *guard.Call, in *kmsapi.GetKeyRotationStatusRequest) (*kmsapi.GetKeyRotationStatusResponse, error) {
+	var out *kmsapi.GetKeyRotationStatusResponse
+	err := s.read(ctx, c, in.KeyId, "kms:GetKeyRotationStatus", func(_ store.Tx, k *keyView) error {
+		out = &kmsapi.GetKeyRotationStatusResponse{KeyId: &k.arn, KeyRotationEnabled: new(false)}
+		return nil
+	})
+	return out, err
+}
+
+// read decides an action on a key and hands the key to fn, on a snapshot.
+func (s *Service) read(ctx context.Context, c *guard.Call, keyID *string, action string, fn func(store.Tx, *keyView) error) error {
+	return s.g.View(ctx, c, func(tx store.Tx) error {
+		k, err := s.resolve(tx, c, keyID, false)
+		if err != nil {
+			return err
+		}
+		if err := s.allow(tx, c, k.keyView, action); err != nil {
+			return err
+		}
+		return fn(tx, k.keyView)
+	})
+}
+
+// ListKeys lists the keys of the caller's account in the region.
+func (s *Service) ListKeys(ctx context.Context, c *guard.Call, in *kmsapi.ListKeysRequest) (*kmsapi.ListKeysResponse, error) {
+	pg, err := s.page(in.Marker, in.Limit, 100, c.Region, c.Account())
+	if err != nil {
+		return nil, err
+	}
+	out := &kmsapi.ListKeysResponse{}
+	err = s.g.View(ctx, c, func(tx store.Tx) error {
+		if err := s.allowAny(tx, c, "kms:ListKeys"); err != nil {
+			return err
+		}
+		out.Keys = []kmsapi.KeyListEntry{}
+		recs, next, err := list(tx, keyTable, pg, nil)
+		for _, r := range recs {
+			out.Keys = append(out.Keys, kmsapi.KeyListEntry{KeyId: &r.ID, KeyArn: new(r.arn())})
+		}
+		out.Truncated, out.NextMarker = s.more(next)
+		return err
+	})
+	return out, err
+}
+
+// setPolicy puts a policy on a key record: the given one or the default. It resolves the
+// principals and refuses a policy that locks the caller out unless that is asked for.
+func (s *Service) setPolicy(tx store.Tx, c *guard.Call, k *keyRecord, text *string, bypass bool) error {
+	if text == nil {
+		k.Policy, k.PolicyIDs = policy.DefaultKeyPolicy(k.Account), nil
+		return nil
+	}
+	doc, err := policy.CheckKey([]byte(*text))
+	if err != nil {
+		return err
+	}
+	ids, err := s.resolvePrincipals(tx, doc)
+	if err != nil {
+		return err
+	}
+	k.Policy, k.PolicyIDs = *text, ids
+	if bypass {
+		return nil
+	}
+	v, err := s.buildView(*k)
+	if err != nil {
+		return err
+	}
+	p, err := s.part(tx, c, v, "kms:PutKeyPolicy")
+	if err != nil {
+		return err
+	}
+	allowed, err := s.g.Allowed(tx, c, p)
+	if err != nil {
+		return err
+	}
+	if !allowed {
+		return apierr.New("MalformedPolicyDocumentException", "The new key policy will not allow you to update the key policy in the future.")
+	}
+	return nil
+}
+
+// resolvePrincipals finds the unique ids of the principals that a policy names.
+func (s *Service) resolvePrincipals(tx store.Tx, doc *policy.Document) (map[string]string, error) {
+	var ids map[string]string
+	for _, p := range doc.PrincipalARNs() {
+		id, known, err := s.dir.Resolve(tx, p)
+		if err != nil {
+			return nil, err
+		}
+		if !known {
+			return nil, apierr.New("MalformedPolicyDocumentException", "Policy contains a statement with one or more invalid principals.")
+		}
+		if id != "" {
+			if ids == nil {
+				ids = map[string]string{}
+			}
+			ids[p] = id
+		}
+	}
+	return ids, nil
+}
+
+// GetKeyPolicy gives the policy's text. A principal that was deleted shows as its unique id.
+func (s *Service) GetKeyPolicy(ctx context.Context, c *guard.Call, in *kmsapi.GetKeyPolicyRequest) (*kmsapi.GetKeyPolicyResponse, error) {
+	var out *kmsapi.GetKeyPolicyResponse
+	err := s.read(ctx, c, in.KeyId, "kms:GetKeyPolicy", func(tx store.Tx, k *keyView) error {
+		if n := in.PolicyName; n != nil && *n != "default" {
+			return notFound("No such policy exists")
+		}
+		dead := map[string]string{}
+		for a, id := range k.PolicyIDs {
+			if _, lives, err := s.dir.ByID(tx, id); err != nil {
+				return err
+			} else if !lives {
+				dead[a] = id
+			}
+		}
+		text := k.Policy
+		if len(dead) > 0 {
+			text = string(policy.ReplacePrincipals([]byte(text), dead))
+		}
+		out = &kmsapi.GetKeyPolicyResponse{Policy: &text, PolicyName: new("default")}
+		return nil
+	})
+	return out, err
+}
+
+// PutKeyPolicy replaces the policy.
+func (s *Service) PutKeyPolicy(ctx context.Context, c *guard.Call, in *kmsapi.PutKeyPolicyRequest) error {
+	parts := func(_ *keyView, p *authz.Part) {
+		if b := in.BypassPolicyLockoutSafetyCheck; b != nil {
+			p.Context.SetBool("kms:bypasspolicylockoutsafetycheck", *b)
+		}
+	}
+	return s.change(ctx, c, in.KeyId, "kms:PutKeyPolicy", opRead, parts, func(tx store.Tx, k *keyRecord) error {
+		if n := in.PolicyName; n != nil && *n != "default" {
+			return apierr.New("UnsupportedOperationException", "Only default policy is supported")
+		}
+		return s.setPolicy(tx, c, k, in.Policy, api.Val(in.BypassPolicyLockoutSafetyCheck))
+	})
+}
+
+// ListKeyPolicies lists the one policy that a key has.
+func (s *Service) ListKeyPolicies(ctx context.Context, c *guard.Call, in *kmsapi.ListKeyPoliciesRequest) (*kmsapi.ListKeyPoliciesResponse, error) {
+	if _, err := s.page(in.Marker, in.Limit, 100); err != nil {
+		return nil, err
+	}
+	err := s.read(ctx, c, in.KeyId, "kms:ListKeyPolicies", func(store.Tx, *keyView) error { return nil })
+	if err != nil {
+		return nil, err
+	}
+	return &kmsapi.ListKeyPoliciesResponse{PolicyNames: []string{"default"}, Truncated: new(false)}, nil
+}

@@ -1,0 +1,151 @@
+package kms
+
+import (
+	"time"
+
+	"github.com/kagimori/kagimori/internal/api/kmsapi"
+	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/hsm"
+	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+type tag struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+// keyRecord is a key as stored. Its metadata is kept with its policy and wrapped material: one
+// read gives all that a decision and a use need.
+type keyRecord struct {
+	ID          string            `json:"id"`
+	Region      string            `json:"region"`
+	Account     string            `json:"account"`
+	Description string            `json:"description,omitempty"`
+	Usage       string            `json:"usage"`
+	Spec        string            `json:"spec"`
+	Origin      string            `json:"origin"`
+	Manager     string            `json:"manager"` // CUSTOMER or AWS
+	State       string            `json:"state"`
+	Created     time.Time         `json:"created"`
+	Deletion    time.Time         `json:"deletion,omitzero"`
+	Policy      string            `json:"policy"`
+	PolicyIDs   map[string]string `json:"policyIds,omitempty"` // principal ARN to unique id when saved
+	Tags        []tag             `json:"tags,omitempty"`
+	Aliases     []string          `json:"aliases,omitempty"`
+	Materials   []hsm.Material    `json:"materials"` // the last one is current
+	Grants      int               `json:"grants,omitempty"`
+}
+
+func (k *keyRecord) arn() string { return arn.KMSKey(k.Region, k.Account, k.ID) }
+
+func (k *keyRecord) current() hsm.Material { return k.Materials[len(k.Materials)-1] }
+
+// material finds the material that made a ciphertext.
+func (k *keyRecord) material(id string) (hsm.Material, bool) {
+	for _, m := range k.Materials {
+		if m.ID == id {
+			return m, true
+		}
+	}
+	return hsm.Material{}, false
+}
+
+// keyView is a key ready for decisions. It is shared and must not be changed.
+type keyView struct {
+	keyRecord
+	arn      string
+	policy   *authz.Document
+	resource authz.Resource
+	base     authz.Context // condition keys that every operation on the key carries
+}
+
+type aliasRecord struct {
+	Name    string    `json:"name"`
+	KeyID   string    `json:"keyId"`
+	Created time.Time `json:"created"`
+	Updated time.Time `json:"updated"`
+}
+
+type grantRecord struct {
+	ID             string            `json:"id"`
+	Region         string            `json:"region"`
+	Account        string            `json:"account"` // of the key
+	KeyID          string            `json:"keyId"`
+	Name           string            `json:"name,omitempty"`
+	Grantee        string            `json:"grantee"` // ARN, or service principal
+	GranteeID      string            `json:"granteeId,omitempty"`
+	GranteeService bool              `json:"granteeService,omitempty"`
+	Retiring       string            `json:"retiring,omitempty"`
+	RetiringID     string            `json:"retiringId,omitempty"`
+	RetiringSvc    bool              `json:"retiringService,omitempty"`
+	Issuer         string            `json:"issuer"` // account of the CreateGrant caller
+	Operations     []string          `json:"operations"`
+	Equals         map[string]string `json:"equals,omitempty"`
+	Subset         map[string]string `json:"subset,omitempty"`
+	SourceARN      string            `json:"sourceArn,omitempty"`
+	Created        time.Time         `json:"created"`
+}
+
+// granteeKey is what the index of grants by grantee uses: the unique id where there is one.
+func (g *grantRecord) granteeKey() string {
+	if g.GranteeID != "" {
+		return g.GranteeID
+	}
+	return g.Grantee
+}
+
+func (g *grantRecord) retiringKey() string {
+	if g.RetiringID != "" {
+		return g.RetiringID
+	}
+	return g.Retiring
+}
+
+func (g *grantRecord) authz() authz.Grant {
+	return authz.Grant{
+		ID: g.ID, Grantee: g.Grantee, GranteeID: g.GranteeID, Retiring: g.Retiring, RetiringID: g.RetiringID,
+		IssuingAccount: g.Issuer, Operations: g.Operations, ContextEquals: g.Equals, ContextSubset: g.Subset,
+		SourceARN: g.SourceARN,
+	}
+}
+
+// Tables. Keys start with region and account of the key.
+var (
+	keyTable      = store.Table[keyRecord]{Bucket: "kms/key", Version: 1}
+	aliasTable    = store.Table[aliasRecord]{Bucket: "kms/alias", Version: 1}
+	grantTable    = store.Table[grantRecord]{Bucket: "kms/grant", Version: 1}         // ..., key, grant
+	granteeTable  = store.Table[struct{}]{Bucket: "kms/grantee", Version: 1}          // ..., key, grantee, grant
+	retiringTable = store.Table[struct{}]{Bucket: "kms/retiring", Version: 1}         // region, principal, account, key, grant
+	grantNames    = store.Table[string]{Bucket: "kms/grantname", Version: 1}          // ..., key, name, hash of the parameters
+	deletionTable = store.Table[time.Time]{Bucket: "kms/pendingdeletion", Version: 1} // ..., key
+)
+
+func (s *Service) buildView(k keyRecord) (*keyView, error) {
+	doc, err := policy.Parse([]byte(k.Policy), policy.Key)
+	if err != nil {
+		return nil, err
+	}
+	v := &keyView{keyRecord: k, arn: k.arn(), policy: authz.Compile(doc, policy.Key)}
+	v.policy.Name, v.policy.Owner, v.policy.Attached = v.arn, k.Account, v.arn
+	v.policy.PrincipalIDs = k.PolicyIDs
+	v.resource = authz.Resource{ARN: v.arn, Account: k.Account, AWSManaged: k.Manager == kmsapi.KeyManagerTypeAWS}
+	v.resource.OrgID, v.resource.OrgPaths, v.resource.AccountRole = s.dir.Organization(k.Account)
+	if len(k.Tags) > 0 {
+		v.resource.Tags = make(map[string]string, len(k.Tags))
+		for _, t := range k.Tags {
+			v.resource.Tags[t.Key] = t.Value
+		}
+	}
+	v.base.Set("kms:keyspec", k.Spec)
+	v.base.Set("kms:customermasterkeyspec", k.Spec)
+	v.base.Set("kms:keyusage", k.Usage)
+	v.base.Set("kms:customermasterkeyusage", k.Usage)
+	v.base.Set("kms:keyorigin", k.Origin)
+	v.base.SetBool("kms:multiregion", false)
+	if len(k.Aliases) > 0 {
+		v.base.SetList("kms:resourcealiases", k.Aliases)
+	}
+	return v, nil
+}

@@ -1,0 +1,133 @@
+package kms
+
+import (
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// resolved is a key with the alias it was called by, if any.
+type resolved struct {
+	*keyView
+	alias string // alias name of the request: kms:RequestAlias
+}
+
+// resolve finds the key that an identifier names: a key id, a key ARN and, if aliases are
+// accepted, an alias name or alias ARN. Ids and names are of the caller's account and region.
+func (s *Service) resolve(tx store.Tx, c *guard.Call, id *string, aliases bool) (resolved, error) {
+	given := api.Val(id)
+	region, account, res := c.Region, c.Account(), given
+	if strings.HasPrefix(given, "arn:") {
+		a, err := arn.Parse(given)
+		if err != nil || a.Service != "kms" || a.Partition != arn.Partition || !arn.IsAccount(a.Account) {
+			return resolved{}, apierr.Newf("InvalidArnException", "Invalid arn %s", given)
+		}
+		if a.Region != c.Region {
+			return resolved{}, notFound("Invalid arn %s", a.Region)
+		}
+		account, res = a.Account, a.Resource
+		if keyID, ok := strings.CutPrefix(res, "key/"); ok {
+			return s.byID(tx, c, region, account, keyID)
+		}
+		if !strings.HasPrefix(res, "alias/") {
+			return resolved{}, apierr.Newf("InvalidArnException", "Invalid arn %s", given)
+		}
+	}
+	if strings.HasPrefix(res, "alias/") {
+		if !aliases {
+			return resolved{}, apierr.New("InvalidArnException", "Key Aliases are not supported for this operation.")
+		}
+		return s.byAlias(tx, c, region, account, res)
+	}
+	if !isKeyID(res) {
+		return resolved{}, notFound("Invalid keyId '%s'", given)
+	}
+	return s.byID(tx, c, region, account, res)
+}
+
+func (s *Service) byID(tx store.Tx, c *guard.Call, region, account, id string) (resolved, error) {
+	k, found, err := s.keys.Shared(tx, region, account, id)
+	if err != nil {
+		return resolved{}, err
+	}
+	if found {
+		return resolved{keyView: k}, nil
+	}
+	keyARN := arn.KMSKey(region, account, id)
+	if account != c.Account() {
+		return resolved{}, s.hidden(tx, c, keyARN, account)
+	}
+	return resolved{}, notFound("Key '%s' does not exist", keyARN)
+}
+
+func (s *Service) byAlias(tx store.Tx, c *guard.Call, region, account, name string) (resolved, error) {
+	a, found, err := aliasTable.Get(tx, region, account, name)
+	if err != nil {
+		return resolved{}, err
+	}
+	if !found {
+		aliasARN := arn.KMSAlias(region, account, name)
+		if account != c.Account() {
+			return resolved{}, s.hidden(tx, c, aliasARN, account)
+		}
+		return resolved{}, notFound("Alias %s is not found.", aliasARN)
+	}
+	r, err := s.byID(tx, c, region, account, a.KeyID)
+	r.alias = name
+	return r, err
+}
+
+// hidden refuses a resource of another account that does not exist in the words used for one
+// that may not be used, so that existence does not leak.
+func (s *Service) hidden(tx store.Tx, c *guard.Call, resource, account string) error {
+	_, err := s.g.Allow(tx, c, authz.Part{
+		Action:   "kms:" + permission(c.Operation),
+		Resource: authz.Resource{ARN: resource, Account: account}, Authoritative: true,
+	})
+	if err == nil {
+		err = notFound("Key '%s' does not exist", resource)
+	}
+	return err
+}
+
+// permission is the action of an operation.
+func permission(op string) string {
+	if op == "ReEncrypt" {
+		return "ReEncryptTo"
+	}
+	return op
+}
+
+// isKeyID accepts a UUID in lower or upper case hex and a multi-Region key id.
+func isKeyID(s string) bool {
+	if rest, ok := strings.CutPrefix(s, "mrk-"); ok {
+		return len(rest) == 32 && isHex(rest)
+	}
+	if len(s) != 36 {
+		return false
+	}
+	for i := range len(s) {
+		if i == 8 || i == 13 || i == 18 || i == 23 {
+			if s[i] != '-' {
+				return false
+			}
+		} else if !isHex(s[i : i+1]) {
+			return false
+		}
+	}
+	return true
+}
+
+func isHex(s string) bool {
+	for i := range len(s) {
+		if c := s[i] | 0x20; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}

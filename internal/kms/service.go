@@ -1,0 +1,189 @@
+package kms
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strconv"
+
+	"github.com/kagimori/kagimori/internal/api/kmsapi"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/clock"
+	"github.com/kagimori/kagimori/internal/directory"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/hsm"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// Config of a [Service].
+type Config struct {
+	Guard  *guard.Guard
+	Module hsm.Module
+	Clock  *clock.Clock
+	Logger *slog.Logger
+	// CustomIDs lets the tag _custom_id_ on CreateKey fix the key id, for tests.
+	CustomIDs bool
+}
+
+// A Service is KMS for all accounts and regions. Safe for concurrent use.
+type Service struct {
+	g      *guard.Guard
+	dir    *directory.Directory
+	hsm    hsm.Module
+	clock  *clock.Clock
+	log    *slog.Logger
+	custom bool
+	tokens hsm.Box // grant tokens
+	marks  hsm.Box // list markers
+	keys   *store.Cached[keyRecord, *keyView]
+}
+
+// keyCache bounds the keys whose compiled policy is kept.
+const keyCache = 10000
+
+// New makes a Service. Call Start before serving.
+func New(cfg Config) *Service {
+	s := &Service{
+		g: cfg.Guard, dir: cfg.Guard.Directory(), hsm: cfg.Module, clock: cfg.Clock, log: cfg.Logger, custom: cfg.CustomIDs,
+		tokens: cfg.Module.Box("kms grant token"), marks: cfg.Module.Box("kms marker"),
+	}
+	s.keys = store.NewCached(keyTable, keyCache, s.buildView)
+	return s
+}
+
+// Operations are the handlers of the service.
+func (s *Service) Operations() map[string]guard.Handler {
+	return map[string]guard.Handler{
+		"CreateKey":                       guard.Handle(s.CreateKey),
+		"DescribeKey":                     guard.Handle(s.DescribeKey),
+		"ListKeys":                        guard.Handle(s.ListKeys),
+		"UpdateKeyDescription":            guard.HandleVoid(s.UpdateKeyDescription),
+		"EnableKey":                       guard.HandleVoid(s.EnableKey),
+		"DisableKey":                      guard.HandleVoid(s.DisableKey),
+		"ScheduleKeyDeletion":             guard.Handle(s.ScheduleKeyDeletion),
+		"CancelKeyDeletion":               guard.Handle(s.CancelKeyDeletion),
+		"GetKeyRotationStatus":            guard.Handle(s.GetKeyRotationStatus),
+		"GetKeyPolicy":                    guard.Handle(s.GetKeyPolicy),
+		"PutKeyPolicy":                    guard.HandleVoid(s.PutKeyPolicy),
+		"ListKeyPolicies":                 guard.Handle(s.ListKeyPolicies),
+		"CreateAlias":                     guard.HandleVoid(s.CreateAlias),
+		"UpdateAlias":                     guard.HandleVoid(s.UpdateAlias),
+		"DeleteAlias":                     guard.HandleVoid(s.DeleteAlias),
+		"ListAliases":                     guard.Handle(s.ListAliases),
+		"TagResource":                     guard.HandleVoid(s.TagResource),
+		"UntagResource":                   guard.HandleVoid(s.UntagResource),
+		"ListResourceTags":                guard.Handle(s.ListResourceTags),
+		"Encrypt":                         guard.Handle(s.Encrypt),
+		"Decrypt":                         guard.Handle(s.Decrypt),
+		"ReEncrypt":                       guard.Handle(s.ReEncrypt),
+		"GenerateDataKey":                 guard.Handle(s.GenerateDataKey),
+		"GenerateDataKeyWithoutPlaintext": guard.Handle(s.GenerateDataKeyWithoutPlaintext),
+		"GenerateRandom":                  guard.Handle(s.GenerateRandom),
+		"CreateGrant":                     guard.Handle(s.CreateGrant),
+		"ListGrants":                      guard.Handle(s.ListGrants),
+		"ListRetirableGrants":             guard.Handle(s.ListRetirableGrants),
+		"RevokeGrant":                     guard.HandleVoid(s.RevokeGrant),
+		"RetireGrant":                     guard.HandleVoid(s.RetireGrant),
+	}
+}
+
+// part is the evaluation of an action on a key, with the grants that the caller holds on it.
+func (s *Service) part(tx store.Tx, c *guard.Call, k *keyView, action string) (authz.Part, error) {
+	p := authz.Part{
+		Action: action, Resource: k.resource, Policy: k.policy, Authoritative: true,
+		Context: k.base[:len(k.base):len(k.base)],
+	}
+	if k.Grants == 0 {
+		return p, nil
+	}
+	var err error
+	p.Grants, err = s.grantsOf(tx, k, &c.Caller.Principal)
+	return p, err
+}
+
+// allow decides an action on a key that needs nothing else.
+func (s *Service) allow(tx store.Tx, c *guard.Call, k *keyView, action string) error {
+	c.Touch(k.arn, k.Account, "AWS::KMS::Key")
+	p, err := s.part(tx, c, k, action)
+	if err != nil {
+		return err
+	}
+	_, err = s.g.Allow(tx, c, p)
+	return err
+}
+
+// allowAny decides an action that has no resource.
+func (s *Service) allowAny(tx store.Tx, c *guard.Call, action string) error {
+	_, err := s.g.Allow(tx, c, authz.Part{Action: action, Resource: authz.Resource{ARN: "*", Account: c.Account()}})
+	return err
+}
+
+// change applies fn to a key after deciding action and checking the key's state.
+func (s *Service) change(ctx context.Context, c *guard.Call, keyID *string, action string, op operation,
+	parts func(*keyView, *authz.Part), fn func(store.Tx, *keyRecord) error) error {
+	return s.g.Update(ctx, c, func(tx store.Tx) error {
+		k, err := s.resolve(tx, c, keyID, false)
+		if err != nil {
+			return err
+		}
+		c.Touch(k.arn, k.Account, "AWS::KMS::Key")
+		p, err := s.part(tx, c, k.keyView, action)
+		if err != nil {
+			return err
+		}
+		if parts != nil {
+			parts(k.keyView, &p)
+		}
+		if _, err := s.g.Allow(tx, c, p); err != nil {
+			return err
+		}
+		if err := op.check(k.keyView); err != nil {
+			return err
+		}
+		rec, ok, err := keyTable.Get(tx, k.Region, k.Account, k.ID)
+		if err != nil || !ok {
+			return fmt.Errorf("kms: key %s vanished in its transaction: %w", k.arn, err)
+		}
+		if err := fn(tx, &rec); err != nil {
+			return err
+		}
+		return keyTable.Put(tx, rec, rec.Region, rec.Account, rec.ID)
+	})
+}
+
+func notFound(format string, args ...any) error {
+	return apierr.Newf("NotFoundException", format, args...)
+}
+
+// metadata is a key's KeyMetadata.
+func (k *keyRecord) metadata() *kmsapi.KeyMetadata {
+	m := &kmsapi.KeyMetadata{
+		AWSAccountId: &k.Account, KeyId: &k.ID, Arn: new(k.arn()), CreationDate: &k.Created,
+		Enabled: new(k.State == kmsapi.KeyStateEnabled), Description: &k.Description, KeyUsage: &k.Usage, KeyState: &k.State,
+		Origin: &k.Origin, KeyManager: &k.Manager, CustomerMasterKeySpec: &k.Spec, KeySpec: &k.Spec, MultiRegion: new(false),
+	}
+	if !k.Deletion.IsZero() {
+		m.DeletionDate = &k.Deletion
+	}
+	algs := specs[k.Spec].algorithms(k.Usage)
+	switch k.Usage {
+	case kmsapi.KeyUsageTypeENCRYPT_DECRYPT:
+		m.EncryptionAlgorithms = algs
+	case kmsapi.KeyUsageTypeSIGN_VERIFY:
+		m.SigningAlgorithms = algs
+	case kmsapi.KeyUsageTypeGENERATE_VERIFY_MAC:
+		m.MacAlgorithms = algs
+	case kmsapi.KeyUsageTypeKEY_AGREEMENT:
+		m.KeyAgreementAlgorithms = algs
+	}
+	if k.Spec == kmsapi.KeySpecSYMMETRIC_DEFAULT {
+		m.CurrentKeyMaterialId = new(k.current().ID)
+	}
+	return m
+}
+
+// serviceIdentity is KMS itself, for what it does without being asked.
+var serviceIdentity = directory.ServiceIdentity("kms.amazonaws.com")
+
+func itoa(n int32) string { return strconv.Itoa(int(n)) }

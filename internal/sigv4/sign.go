@@ -1,0 +1,53 @@
+package sigv4
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Sign signs a request that a client is about to send: it sets X-Amz-Date, X-Amz-Security-Token
+// and Authorization. body is what r.Body will give. The headers that are set by then are signed,
+// but for those that proxies and net/http change. Nothing that is signed may be changed after.
+func Sign(r *http.Request, body []byte, cred Credentials, region, service string, t time.Time) {
+	if r.Header == nil {
+		r.Header = http.Header{}
+	}
+	at := t.UTC().Truncate(time.Second)
+	r.Header.Del(authorizationHeader)
+	r.Header[dateHeader] = []string{at.Format(timeFormat)}
+	delete(r.Header, tokenHeader)
+	if cred.SessionToken != "" {
+		r.Header[tokenHeader] = []string{cred.SessionToken}
+	}
+	sum := sha256.Sum256(body)
+	signed := signedHeaders(r.Header)
+	// A query string that cannot be decoded is signed as it is so far; no server takes it.
+	canonical, _ := appendCanonical(nil, r, signed, hex.EncodeToString(sum[:]))
+	sc := scope{at.Format("20060102"), region, service}
+	k := derive(cred.Secret, sc)
+	signature := mac(k[:], appendStringToSign(nil, at, sc, canonical))
+	r.Header[authorizationHeader] = []string{algorithm + " Credential=" + cred.AccessKeyID + "/" + sc.date + "/" + region + "/" +
+		service + "/" + terminator + ", SignedHeaders=" + signed + ", Signature=" + hex.EncodeToString(signature[:])}
+}
+
+// unsigned are headers that may change on the way.
+var unsigned = map[string]bool{
+	"accept-encoding": true, "authorization": true, "connection": true, "content-length": true, "expect": true, "host": true,
+	"keep-alive": true, "proxy-authorization": true, "proxy-connection": true, "te": true, "trailer": true,
+	"transfer-encoding": true, "upgrade": true, "user-agent": true, "x-amzn-trace-id": true,
+}
+
+func signedHeaders(h http.Header) string {
+	names := []string{"host"}
+	for name := range h {
+		if lower := strings.ToLower(name); !unsigned[lower] {
+			names = append(names, lower)
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, ";")
+}

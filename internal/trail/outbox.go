@@ -1,0 +1,246 @@
+package trail
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// outboxEntry is the record of a change that is not in the log yet.
+type outboxEntry struct {
+	Record Record `json:"record"`
+	// After is the last sequence number of the log when the entry was made: its own is higher.
+	After uint64 `json:"after"`
+}
+
+var (
+	outbox = store.Table[outboxEntry]{Bucket: "trail/outbox", Version: 1} // event id
+	causes = store.Table[string]{Bucket: "trail/cause", Version: 1}       // account, region, resource: request id
+)
+
+var (
+	errNoStore   = errors.New("trail: opened without a store")
+	errNoEventID = errors.New("trail: a record of a change has no event id")
+)
+
+// PutTx puts a record into the transaction of the change that it is about. The same event id put
+// again, by a closure that runs again, is one record. It fails while the log cannot be written: a
+// change that cannot be recorded is refused.
+func (t *Trail) PutTx(tx store.Tx, rec *Record) error {
+	switch {
+	case t.cfg.Store == nil:
+		return errNoStore
+	case rec.EventID == "": // all such records would be one
+		return errNoEventID
+	}
+	if err := t.refused.Load(); err != nil {
+		t.Kick() // perhaps it can be written again, for the next one
+		return *err
+	}
+	return outbox.Put(tx, outboxEntry{*rec, t.seq.Load()}, rec.EventID)
+}
+
+// Kick has the outbox moved to the log soon. Call it after a transaction with PutTx committed.
+func (t *Trail) Kick() {
+	select {
+	case t.kick <- struct{}{}:
+	default:
+	}
+}
+
+// retryAfter is when a move of the outbox that failed is tried again.
+const retryAfter = time.Second
+
+func (t *Trail) drain() {
+	for {
+		select {
+		case <-t.stop:
+			return
+		case <-t.kick:
+			if err := t.Flush(context.Background()); err != nil {
+				t.cfg.Logger.Error("the records of changes wait in the store: they cannot be moved to the trail", "error", err)
+				time.AfterFunc(retryAfter, t.Kick)
+			}
+		}
+	}
+}
+
+// deleteBatch is how many entries one transaction takes out of the outbox.
+const deleteBatch = store.MaxOps / 2
+
+// Flush moves the outbox to the log: all that was committed before the call, in the order of the
+// commits. Each record is in the log once, even if the server dies between the append and the
+// removal: what is in the log and still in the outbox is only removed.
+func (t *Trail) Flush(ctx context.Context) error {
+	if t.cfg.Store == nil || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	select {
+	case t.flushing <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-t.flushing }()
+	entries, err := t.readOutbox(ctx)
+	if err != nil || len(entries) == 0 {
+		return err
+	}
+	if err := t.move(entries); err != nil {
+		t.refused.Store(&err)
+		return err
+	}
+	t.refused.Store(nil)
+	for batch := range slices.Chunk(entries, deleteBatch) {
+		err := t.cfg.Store.Update(ctx, func(tx store.Tx) error {
+			for i := range batch {
+				if err := outbox.Delete(tx, batch[i].Value.Record.EventID); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for i := range batch {
+			delete(t.moved, batch[i].Value.Record.EventID)
+		}
+	}
+	return nil
+}
+
+// readOutbox returns the outbox in the order of the commits. It is short: it fills only while the
+// log cannot be written, and then changes are refused.
+func (t *Trail) readOutbox(ctx context.Context) ([]store.Record[outboxEntry], error) {
+	var entries []store.Record[outboxEntry]
+	err := t.cfg.Store.View(ctx, func(tx store.Tx) error {
+		entries = nil
+		for e, err := range outbox.ScanRange(tx, store.Range{}) {
+			if err != nil {
+				return err
+			}
+			entries = append(entries, e)
+		}
+		return nil
+	})
+	slices.SortStableFunc(entries, func(a, b store.Record[outboxEntry]) int {
+		return cmp.Or(cmp.Compare(a.Rev, b.Rev), a.Value.Record.EventTime.Compare(b.Value.Record.EventTime),
+			strings.Compare(a.Value.Record.EventID, b.Value.Record.EventID))
+	})
+	return entries, err
+}
+
+// moveBatch is how many records of the outbox one write puts into the log.
+const moveBatch = 256
+
+// move appends the entries that are not in the log and makes sure that they are on the disk: after
+// that the store may forget them. flushing is held.
+func (t *Trail) move(entries []store.Record[outboxEntry]) error {
+	var batch []*pending
+	for i := range entries {
+		rec := &entries[i].Value.Record
+		if t.moved[rec.EventID] {
+			continue
+		}
+		p := &pending{rec: rec}
+		if err := encode(&p.buf, rec); err != nil {
+			return err
+		}
+		batch = append(batch, p)
+	}
+	for part := range slices.Chunk(batch, moveBatch) {
+		t.writeMu.Lock()
+		err := t.write(part)
+		t.writeMu.Unlock()
+		if err != nil {
+			return err
+		}
+		for _, p := range part {
+			t.moved[p.rec.EventID] = true
+		}
+	}
+	if t.cfg.Sync {
+		return nil
+	}
+	return t.sync()
+}
+
+// sync waits until what was written is on the disk, without holding appends up.
+func (t *Trail) sync() error {
+	t.writeMu.Lock()
+	file, broken := t.file, t.broken
+	t.writeMu.Unlock()
+	if broken != nil {
+		return broken
+	}
+	err := file.Sync()
+	if err == nil || errors.Is(err, os.ErrClosed) { // rotate syncs before it closes
+		return nil
+	}
+	t.writeMu.Lock()
+	defer t.writeMu.Unlock()
+	t.broken = fmt.Errorf("trail: %w", err)
+	return t.broken
+}
+
+// findMoved looks for entries of the outbox that an earlier run had put into the log when it died.
+func (t *Trail) findMoved(ctx context.Context) error {
+	if t.cfg.Store == nil {
+		return nil
+	}
+	entries, err := t.readOutbox(ctx)
+	if err != nil || len(entries) == 0 {
+		return err
+	}
+	wanted, after := map[string]bool{}, t.seq.Load()
+	for _, e := range entries {
+		wanted[e.Value.Record.EventID] = true
+		if e.Value.After > t.seq.Load() {
+			after = 0 // this is another log than the one it was meant for
+		}
+		after = min(after, e.Value.After)
+	}
+	nums, err := t.segments()
+	if err != nil {
+		return err
+	}
+	for _, n := range slices.Backward(nums) {
+		older := false
+		err := t.lines(ctx, n, func(line []byte, _ int64) error {
+			h, ok := decodeHead(line)
+			switch {
+			case !ok || h.Kagimori == nil:
+			case h.Kagimori.Sequence <= after:
+				older = true
+			case wanted[h.EventID]:
+				t.moved[h.EventID] = true
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, ErrBroken) {
+			return err
+		}
+		if older || len(t.moved) == len(wanted) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// LinkCause remembers that the request explains what became of a resource: why an instance, a
+// volume or a scaling activity failed. A later one replaces it.
+func (t *Trail) LinkCause(tx store.Tx, account, region, resource, requestID string) error {
+	return causes.Put(tx, requestID, account, region, resource)
+}
+
+// Cause is the request that explains what became of a resource; ok is false if none does.
+func (t *Trail) Cause(tx store.Tx, account, region, resource string) (requestID string, ok bool, err error) {
+	return causes.Get(tx, account, region, resource)
+}

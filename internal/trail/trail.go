@@ -1,0 +1,252 @@
+package trail
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// Config of a [Trail].
+type Config struct {
+	Dir   *os.Root    // folder of the segments, used by nobody else; stays open while the trail is
+	Store store.Store // holds the outbox and the causes; nil for a log without them
+	Sync  bool        // fsync each append
+	// MaxSegment and MaxTotal bound one segment and all of them, in bytes; 64 MiB and 4 GiB if 0.
+	// A segment may exceed its bound by what is written at once.
+	MaxSegment, MaxTotal int64
+	// Recent is how many records can be found without reading segments; 20000 if 0.
+	Recent int
+	Now    func() time.Time // of checkpoints; time.Now if nil
+	// Key makes a MAC or a signature of a checkpoint, the same one for the same data. Nil leaves
+	// checkpoints unsigned. A trail with a key calls a log with unsigned checkpoints broken.
+	Key    func(data []byte) []byte
+	Logger *slog.Logger
+}
+
+// A Trail is the log. Safe for concurrent use.
+//
+// Locks are taken in this order: flushing, writeMu, then one of the others.
+type Trail struct {
+	cfg Config
+
+	queueMu sync.Mutex
+	queue   []*pending // waits for the next write; guarded by queueMu
+
+	writeMu sync.Mutex
+	file    *os.File // current segment; guarded by writeMu
+	segment int      // its number; guarded by writeMu
+	size    int64    // its size; guarded by writeMu
+	last    hash     // of the last line; guarded by writeMu
+	dirty   bool     // records follow the last checkpoint; guarded by writeMu
+	broken  error    // why nothing can be appended any more; guarded by writeMu
+	out     []byte   // the write being made; guarded by writeMu
+	seq     atomic.Uint64
+
+	index index
+
+	namesMu sync.RWMutex // held to change the names of segments, shared to list them
+
+	flushing chan struct{}         // holds a token while the outbox is moved
+	moved    map[string]bool       // events in the log that are still in the outbox; held by flushing
+	refused  atomic.Pointer[error] // why the outbox could not be moved, while it cannot
+
+	kick, full, stop chan struct{}
+	loops            sync.WaitGroup
+	closing          sync.Once
+}
+
+// Open opens the log in a folder and moves what the outbox still holds into it. A last line that a
+// crash cut off is removed. A damaged log opens too: what is there stays as it is, records follow
+// in a new segment, and Verify tells.
+func Open(cfg Config) (*Trail, error) {
+	if cfg.MaxSegment == 0 {
+		cfg.MaxSegment = 64 << 20
+	}
+	if cfg.MaxTotal == 0 {
+		cfg.MaxTotal = 4 << 30
+	}
+	if cfg.Recent == 0 {
+		cfg.Recent = 20000
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	t := &Trail{
+		cfg: cfg, index: newIndex(cfg.Recent), flushing: make(chan struct{}, 1), moved: map[string]bool{},
+		kick: make(chan struct{}, 1), full: make(chan struct{}, 1), stop: make(chan struct{}),
+	}
+	if err := t.load(); err != nil {
+		return nil, err
+	}
+	ctx := context.Background()
+	if err := t.findMoved(ctx); err != nil {
+		return nil, errors.Join(err, t.file.Close())
+	}
+	if err := t.Flush(ctx); err != nil {
+		return nil, errors.Join(err, t.file.Close())
+	}
+	t.full <- struct{}{} // segments that an earlier run left
+	t.loops.Go(t.drain)
+	t.loops.Go(t.compact)
+	return t, nil
+}
+
+// pending is a record on its way into the log.
+type pending struct {
+	rec  *Record
+	buf  bytes.Buffer // the record as encode leaves it
+	done bool         // guarded by writeMu
+	err  error        // guarded by writeMu
+}
+
+var pendings = sync.Pool{New: func() any { return new(pending) }}
+
+// keepBuffer is the largest buffer that is used again, in bytes.
+const keepBuffer = 64 << 10
+
+func (p *pending) free() {
+	if p.buf.Cap() > keepBuffer {
+		return
+	}
+	p.rec, p.done, p.err = nil, false, nil
+	pendings.Put(p)
+}
+
+// Append writes a record before it returns, and sets its version, sequence number and hash. An
+// error means that the record is not in the log. Appends that wait for each other share a write.
+func (t *Trail) Append(rec *Record) error {
+	p := pendings.Get().(*pending)
+	defer p.free()
+	p.rec = rec
+	if err := encode(&p.buf, rec); err != nil {
+		return err
+	}
+	t.queueMu.Lock()
+	t.queue = append(t.queue, p)
+	t.queueMu.Unlock()
+
+	t.writeMu.Lock()
+	defer t.writeMu.Unlock()
+	if p.done { // somebody wrote it while we waited
+		return p.err
+	}
+	t.queueMu.Lock()
+	batch := t.queue
+	t.queue = nil
+	t.queueMu.Unlock()
+	err := t.write(batch)
+	for _, q := range batch {
+		q.done, q.err = true, err
+	}
+	return err
+}
+
+// write puts records at the end of the log, all or none. writeMu is held.
+func (t *Trail) write(batch []*pending) error {
+	if t.broken != nil {
+		return t.broken
+	}
+	if t.size >= t.cfg.MaxSegment {
+		if err := t.rotate(); err != nil {
+			return err
+		}
+	}
+	seq, last := t.seq.Load(), t.last
+	entries := make([]entry, len(batch))
+	t.out = t.out[:0]
+	for i, p := range batch {
+		from := len(t.out)
+		seq++
+		t.out = appendLine(t.out, p.buf.Bytes(), seq, last)
+		p.rec.Kagimori.Version, p.rec.Kagimori.Sequence, p.rec.Kagimori.Previous = format, seq, hex.EncodeToString(last[:])
+		last = lineHash(t.out[from:])
+		entries[i] = entry{head: headOf(p.rec), seq: seq, segment: t.segment, offset: t.size + int64(from), length: len(t.out) - from}
+	}
+	if err := t.put(t.out); err != nil {
+		return err
+	}
+	t.last, t.dirty = last, true
+	t.seq.Store(seq)
+	t.index.add(entries)
+	if cap(t.out) > maxLine {
+		t.out = nil
+	}
+	return nil
+}
+
+// put writes bytes at the end of the segment. What a failed write left is taken back; if that
+// fails too, or if it is not known what reached the disk, nothing more is appended until the log is
+// opened anew. writeMu is held.
+func (t *Trail) put(data []byte) error {
+	if _, err := t.file.WriteAt(data, t.size); err != nil {
+		err = fmt.Errorf("trail: %w", err)
+		if terr := t.file.Truncate(t.size); terr != nil {
+			t.broken = errors.Join(err, terr)
+			return t.broken
+		}
+		return err
+	}
+	if t.cfg.Sync {
+		if err := t.file.Sync(); err != nil {
+			t.broken = errors.Join(fmt.Errorf("trail: %w", err), t.file.Truncate(t.size))
+			return t.broken
+		}
+	}
+	t.size += int64(len(data))
+	return nil
+}
+
+// checkpoint writes a checkpoint unless one is the last line already. writeMu is held.
+func (t *Trail) checkpoint() error {
+	if !t.dirty {
+		return nil
+	}
+	c := checkpoint{
+		Version: format, Time: stamp(t.cfg.Now()), Segment: t.segment, Sequence: t.seq.Load(), Previous: hex.EncodeToString(t.last[:]),
+	}
+	var err error
+	if c.MAC, err = c.signature(t.cfg.Key); err != nil {
+		return err
+	}
+	line, err := c.line()
+	if err != nil {
+		return err
+	}
+	if err := t.put(line); err != nil {
+		return err
+	}
+	t.last, t.dirty = lineHash(line), false
+	return nil
+}
+
+// Close moves the outbox, writes a checkpoint and closes the log. Everything fails after it.
+func (t *Trail) Close() error {
+	var err error
+	t.closing.Do(func() {
+		close(t.stop)
+		t.loops.Wait()
+		err = t.Flush(context.Background())
+		t.writeMu.Lock()
+		defer t.writeMu.Unlock()
+		if t.broken == nil {
+			err = errors.Join(err, t.checkpoint(), t.file.Sync())
+		}
+		err = errors.Join(err, t.file.Close())
+		closed := fmt.Errorf("trail: %w", os.ErrClosed)
+		t.broken = closed
+		t.refused.Store(&closed)
+	})
+	return err
+}

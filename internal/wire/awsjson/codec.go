@@ -1,0 +1,188 @@
+// Package awsjson is AWS JSON 1.1, the protocol of KMS.
+package awsjson
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+	"strings"
+	"sync"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/wire"
+)
+
+// MediaType of requests and answers.
+const MediaType = "application/x-amz-json-1.1"
+
+// A Codec speaks for one service, in both directions. Safe for concurrent use.
+type Codec struct {
+	table    *wire.Table
+	decoders sync.Pool // *decoder
+}
+
+// New compiles the service's types and constraints.
+func New(svc *api.Service) (*Codec, error) {
+	if svc.Protocol != api.JSON11 {
+		return nil, fmt.Errorf("awsjson: %s does not speak this protocol", svc.Name)
+	}
+	t, err := wire.NewTable(svc)
+	return &Codec{table: t, decoders: sync.Pool{New: func() any { return newDecoder() }}}, err
+}
+
+// Table holds the service's plans.
+func (c *Codec) Table() *wire.Table { return c.table }
+
+// ContentType of answers.
+func (c *Codec) ContentType() string { return MediaType }
+
+// DecodeRequest reads an operation's input. An empty body is an empty object, null is an absent
+// member, members without a meaning are ignored; everything else that is not what the model
+// says is a SerializationException. Constraints are not checked yet.
+func (c *Codec) DecodeRequest(op *api.Operation, body []byte) (any, error) {
+	in := op.NewInput()
+	if err := c.decode(body, in); err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+func (c *Codec) decode(body []byte, ptr any) error {
+	s, v, err := c.table.Of(ptr)
+	if err != nil {
+		return err
+	}
+	d := c.decoders.Get().(*decoder)
+	defer func() {
+		d.reset(nil) // keeps no reference to the body, which may hold a plaintext
+		c.decoders.Put(d)
+	}()
+	d.reset(body)
+	return d.document(s, v)
+}
+
+// EncodeResponse writes an answer: nothing for operations without output, else an object with
+// the members that are present, in the order of the model.
+func (c *Codec) EncodeResponse(op *api.Operation, out any, _ string) ([]byte, error) {
+	switch {
+	case !op.HasOutput:
+		return nil, nil
+	case out == nil:
+		return []byte("{}"), nil
+	}
+	return c.encode(out)
+}
+
+func (c *Codec) encode(ptr any) ([]byte, error) {
+	s, v, err := c.table.Of(ptr)
+	if err != nil {
+		return nil, err
+	}
+	return appendStruct(make([]byte, 0, 1024), s, v), nil
+}
+
+// EncodeError writes an error. KMS spells the text of a denial "Message" and of everything else
+// "message"; some errors have none.
+func (c *Codec) EncodeError(f wire.Fault, _ string) []byte { return EncodeError(f) }
+
+// EncodeError writes an error of any service of this protocol.
+func EncodeError(f wire.Fault) []byte {
+	b := append(make([]byte, 0, 256), `{"__type":`...)
+	b = appendString(b, f.Code)
+	if f.Message != "" {
+		name := `,"message":`
+		if f.Code == "AccessDeniedException" {
+			name = `,"Message":`
+		}
+		b = append(b, name...)
+		b = appendString(b, f.Message)
+	}
+	return append(b, '}')
+}
+
+// EncodeRequest writes a request and the headers that name it.
+func (c *Codec) EncodeRequest(op *api.Operation, in any) ([]byte, http.Header, error) {
+	body, err := c.encode(in)
+	h := http.Header{
+		"Content-Type": {MediaType},
+		"X-Amz-Target": {c.table.Service().TargetPrefix + "." + op.Name},
+	}
+	return body, h, err
+}
+
+// DecodeResponse reads an answer into out, a pointer to the operation's output; nil skips it.
+func (c *Codec) DecodeResponse(op *api.Operation, body []byte, out any) error {
+	if out == nil || !op.HasOutput {
+		return nil
+	}
+	return c.decode(body, out)
+}
+
+// DecodeError reads an error's body. A namespace before the code, and a URI after it, go.
+func (c *Codec) DecodeError(status int, body []byte) *apierr.Error {
+	e := &apierr.Error{Code: "UnknownError", Status: status, Server: status >= 500}
+	var code string
+	dec := jsontext.NewDecoder(bytes.NewBuffer(body))
+	if tok, err := dec.ReadToken(); err != nil || tok.Kind() != '{' {
+		return e
+	}
+	for dec.PeekKind() == '"' {
+		name, err := dec.ReadToken()
+		if err != nil {
+			return e
+		}
+		dst := map[string]*string{"__type": &code, "message": &e.Message, "Message": &e.Message}[name.String()]
+		if dst == nil || dec.PeekKind() != '"' {
+			if dec.SkipValue() != nil {
+				return e
+			}
+			continue
+		}
+		tok, err := dec.ReadToken()
+		if err != nil {
+			return e
+		}
+		*dst = tok.String()
+	}
+	code, _, _ = strings.Cut(code, ":")
+	code = code[strings.LastIndexByte(code, '#')+1:]
+	if code != "" {
+		e.Code = code
+	}
+	return e
+}
+
+// document reads one object, or null or nothing, and then the end of the body.
+func (d *decoder) document(s *wire.Struct, v reflect.Value) error {
+	if len(bytes.TrimLeft(d.body, " \t\r\n")) == 0 {
+		return nil
+	}
+	var err error
+	switch d.dec.PeekKind() {
+	case '{':
+		err = d.object(s, v)
+	case 'n':
+		_, err = d.dec.ReadToken()
+		err = d.syntax(err)
+	case '[':
+		return serialization("Start of list found where not expected")
+	case '"', '0', 't', 'f':
+		return serialization("Unexpected field type")
+	default:
+		_, err = d.dec.ReadToken()
+		return d.syntax(err)
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := d.dec.ReadToken(); !errors.Is(err, io.EOF) {
+		return serialization("The request has text after the end of its body")
+	}
+	return nil
+}

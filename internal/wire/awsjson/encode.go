@@ -1,0 +1,97 @@
+package awsjson
+
+import (
+	"encoding/base64"
+	"maps"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/kagimori/kagimori/internal/wire"
+)
+
+func appendStruct(dst []byte, s *wire.Struct, v reflect.Value) []byte {
+	dst = append(dst, '{')
+	first := true
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		fv := v.Field(f.Index)
+		if f.Absent(fv) {
+			continue
+		}
+		if !first {
+			dst = append(dst, ',')
+		}
+		first = false
+		dst = append(dst, f.JSON...)
+		dst = appendValue(dst, f, f.Node, fv)
+	}
+	return append(dst, '}')
+}
+
+func appendValue(dst []byte, f *wire.Field, n *wire.Node, v reflect.Value) []byte {
+	v = n.Get(v)
+	switch n.Kind {
+	case wire.Structure:
+		return appendStruct(dst, n.Struct, v)
+	case wire.String:
+		return appendString(dst, v.String())
+	case wire.Blob:
+		dst = append(dst, '"')
+		dst = base64.StdEncoding.AppendEncode(dst, v.Bytes())
+		return append(dst, '"')
+	case wire.List:
+		dst = append(dst, '[')
+		for i := range v.Len() {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = appendValue(dst, f, n.Elem, v.Index(i))
+		}
+		return append(dst, ']')
+	case wire.Map:
+		return appendMap(dst, f, n, v)
+	case wire.Time:
+		if !f.Epoch {
+			dst = append(dst, '"')
+			dst = f.Format(dst, n, v, false)
+			return append(dst, '"')
+		}
+	case wire.Float:
+		if x := v.Float(); math.IsNaN(x) || math.IsInf(x, 0) {
+			dst = append(dst, '"')
+			dst = wire.AppendFloat(dst, x)
+			return append(dst, '"')
+		}
+	}
+	return f.Format(dst, n, v, false)
+}
+
+func appendMap(dst []byte, f *wire.Field, n *wire.Node, v reflect.Value) []byte {
+	values := make(map[string]reflect.Value, v.Len())
+	for it := v.MapRange(); it.Next(); {
+		values[it.Key().String()] = it.Value()
+	}
+	dst = append(dst, '{')
+	for i, k := range slices.Sorted(maps.Keys(values)) {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendString(dst, k)
+		dst = append(dst, ':')
+		dst = appendValue(dst, f, n.Elem, values[k])
+	}
+	return append(dst, '}')
+}
+
+// appendString quotes a string; bytes that are not UTF-8 become U+FFFD.
+func appendString(dst []byte, s string) []byte {
+	out, err := jsontext.AppendQuote(dst, s)
+	if err != nil {
+		out, _ = jsontext.AppendQuote(dst, strings.ToValidUTF8(s, "\uFFFD"))
+	}
+	return out
+}
