@@ -1,0 +1,65 @@
+package ec2
+
+import (
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// part is the evaluation of an action on a resource of the caller's account: "volume/vol-1", or
+// "*" for actions without resources. tags are those that the resource has. Images and snapshots
+// have no account in their ARN; see owned for those of others.
+// Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon EC2".
+func (s *Service) part(c *guard.Call, action, resource string, tags map[string]string) authz.Part {
+	p := authz.Part{Action: action, Resource: authz.Resource{ARN: resource, Account: c.Account(), Tags: tags}}
+	p.Context.Set("ec2:region", c.Region)
+	if resource == "*" {
+		return p
+	}
+	p.Resource.ARN = s.resourceARN(c, resource)
+	p.Resource.OrgID, p.Resource.OrgPaths, p.Resource.AccountRole = s.dir.Organization(c.Account())
+	for key, value := range tags {
+		p.Context.Set("ec2:resourcetag/"+key, value)
+	}
+	return p
+}
+
+// resourceARN is the ARN under which a resource of the caller is decided.
+func (s *Service) resourceARN(c *guard.Call, resource string) string {
+	kind, _, _ := strings.Cut(resource, "/")
+	if kind == "image" || kind == "snapshot" {
+		return arn.EC2(c.Region, "", resource)
+	}
+	return arn.EC2(c.Region, c.Account(), resource)
+}
+
+// owned says in a part whose image or snapshot it is about. EC2 has no resource policies: sharing
+// is an attribute, which the caller of owned has checked, so the decision stays one inside the
+// caller's account and only the condition keys tell the owner. alias is "amazon" or "".
+func owned(p *authz.Part, owner, alias string) {
+	p.Context.Set("ec2:owner", owner)
+	if alias != "" {
+		p.Context.Set("ec2:owner", alias)
+	}
+	if owner != p.Resource.Account {
+		p.Context.Set("aws:resourceaccount", owner)
+		p.Resource.OrgID, p.Resource.OrgPaths, p.Resource.AccountRole = "", nil, authz.NoOrganization
+	}
+}
+
+// allowList decides an action that has no resource.
+func (s *Service) allowList(tx store.Tx, c *guard.Call, action string) error {
+	_, err := s.g.Allow(tx, c, s.part(c, action, "*", nil))
+	return err
+}
+
+// allowDry is allowList for a request that may have DryRun set.
+func (s *Service) allowDry(tx store.Tx, c *guard.Call, action string, flag *bool) error {
+	if err := s.allowList(tx, c, action); err != nil {
+		return err
+	}
+	return dryRun(flag)
+}

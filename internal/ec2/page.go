@@ -1,0 +1,54 @@
+package ec2
+
+import (
+	"cmp"
+	"encoding/base64"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/apierr"
+)
+
+// limits of MaxResults.
+type limits struct{ least, most int32 }
+
+// anyPage is for operations whose limits the model checks, or that have none.
+var anyPage = limits{1, math.MaxInt32}
+
+// defaultPage is how many items an answer has if nobody says.
+const defaultPage = 1000
+
+// paginate sorts items by key and cuts the page that MaxResults and NextToken of op ask for. A
+// token names the last item shown, so that it stays usable when items come and go.
+func paginate[T any](op string, items []T, key func(T) string, lim limits, maxResults *int32, token *string) ([]T, *string, error) {
+	size := int32(defaultPage)
+	if maxResults != nil && *maxResults != 0 {
+		size = *maxResults
+		switch {
+		case size < lim.least:
+			return nil, nil, invalidValue("Value ( %d ) for parameter maxResults is invalid. Expecting a value greater than or equal to %d.", size, lim.least)
+		case size > lim.most:
+			return nil, nil, invalidValue("Value ( %d ) for parameter maxResults is invalid. Expecting a value less than or equal to %d.", size, lim.most)
+		}
+	}
+	slices.SortStableFunc(items, func(a, b T) int { return cmp.Compare(key(a), key(b)) })
+	if t := api.Val(token); t != "" {
+		raw, err := base64.RawURLEncoding.DecodeString(t)
+		after, ok := strings.CutPrefix(string(raw), op+"\x00")
+		if err != nil || !ok {
+			return nil, nil, apierr.Newf("InvalidNextToken", "The token '%s' is invalid", t)
+		}
+		i, found := slices.BinarySearchFunc(items, after, func(item T, k string) int { return cmp.Compare(key(item), k) })
+		if found {
+			i++
+		}
+		items = items[i:]
+	}
+	if int64(len(items)) <= int64(size) {
+		return items, nil, nil
+	}
+	items = items[:size]
+	return items, new(base64.RawURLEncoding.EncodeToString([]byte(op + "\x00" + key(items[size-1])))), nil
+}
