@@ -75,7 +75,7 @@ func program(s Spec, vols []Volume) []op {
 	}
 	for i, v := range vols {
 		// A start attaches nothing but needs a new grant all the same.
-		if t.opens && v.Encrypted {
+		if t.opens && v.Encrypted && !t.granted {
 			ops = append(ops, op{StepRequest, i, CreateGrant, ForAttach})
 		}
 		if t.attaches {

@@ -321,3 +321,36 @@ detach b`,
 		}
 	}
 }
+
+// TestReopen: a host that lost its memory asks for nothing but the data keys, through the grants
+// that exist; what it opened is closed again if one volume cannot be opened.
+func TestReopen(t *testing.T) {
+	a, b := existing("a", ownKey), existing("b", "")
+	a.Grant = launch.GrantRef{ID: "g-1", Token: "token-1"}
+	for failAt, want := range map[int]string{
+		-1: `
+open-volume a + infrastructure: Decrypt 0b[vol-a]
+open-volume b`,
+		1: `
+open-volume a + infrastructure: Decrypt 0b[vol-a]
+FAILS open-volume b
+undo close-volume a`,
+	} {
+		st := mustNew(t, spec(launch.ReopenVolumes, a, b))
+		w := newWorld(t)
+		w.grants["g-1"] = launch.Request{KeyARN: ownKey, Grant: &launch.Grant{
+			Grantee:       "arn:aws:sts::" + st.Spec().Account + ":assumed-role/aws:ec2-infrastructure/" + st.Spec().InstanceID,
+			ContextSubset: map[string]string{launch.ContextKey: "vol-a"}, Operations: []string{"Decrypt"},
+		}}
+		if got := st.Step().Requests[0].GrantTokens; len(got) != 1 || got[0] != "token-1" {
+			t.Errorf("the grant's token is not used: %v", got)
+		}
+		_, end := w.run(st, failAt)
+		if diff := cmp.Diff(want, "\n"+strings.Join(w.lines, "\n")); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		if failed := end.Kind == launch.StepFail; failed != (failAt >= 0) {
+			t.Errorf("ends with %+v", end)
+		}
+	}
+}

@@ -34,9 +34,14 @@ const (
 	DetachVolume       Operation = "DetachVolume"
 )
 
+// ReopenVolumes is what a host does that lost its memory: it opens the volumes of a running
+// instance again, with the grants that exist. Nobody called, so nothing is asked of a caller.
+const ReopenVolumes Operation = "ReopenVolumes"
+
 // traits says which stages an operation has; it is the only place that tells them apart.
 type traits struct {
 	creates, copies, attaches, opens, runs, releases bool
+	granted                                          bool // the attach grants exist
 	sources                                          []SourceKind
 }
 
@@ -53,6 +58,8 @@ func (o Operation) traits() (traits, bool) {
 		return traits{creates: true, sources: fresh}, true
 	case CopySnapshot, CopyImage:
 		return traits{creates: true, copies: true, sources: []SourceKind{Snapshot}}, true
+	case ReopenVolumes:
+		return traits{opens: true, granted: true, sources: existing}, true
 	case StopInstances, TerminateInstances, DetachVolume:
 		return traits{releases: true, sources: existing}, true
 	}
@@ -103,7 +110,8 @@ type Device struct {
 	KmsKeyID  string `json:",omitempty"` // as given, any form
 	Source    Source
 	SizeGiB   int64 `json:",omitempty"`
-	// Grant is the attach grant, for operations that give keys back; zero if there is none.
+	// Grant is the attach grant, for operations that give keys back and for [ReopenVolumes]; zero
+	// if there is none.
 	Grant GrantRef `json:",omitzero"`
 	// DeleteOnTermination makes TerminateInstances delete the volume.
 	DeleteOnTermination bool `json:",omitempty"`
