@@ -19,6 +19,9 @@ type Caller struct {
 	// InvokedBy is the service that acts with this identity, for the trail: a service that
 	// forwards its caller's request, or one that holds a role's session.
 	InvokedBy string
+	// SourceARN and SourceAccount say for what resource, of whose account, a service principal
+	// asks: aws:SourceArn and aws:SourceAccount.
+	SourceARN, SourceAccount string
 }
 
 // Via is the caller as a service forwards it: same identity and permissions, with

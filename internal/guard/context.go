@@ -17,7 +17,13 @@ func (g *Guard) context(c *Call, parts []authz.Part) authz.Context {
 	ctx.Set("aws:epochtime", strconv.FormatInt(now.Unix(), 10))
 	ctx.Set("aws:requestedregion", c.Region)
 	ctx.SetBool("aws:securetransport", c.Caller.Secure)
-	ctx.Set("aws:useragent", c.Caller.UserAgent)
+	if c.Caller.UserAgent != "" {
+		ctx.Set("aws:useragent", c.Caller.UserAgent)
+	}
+	if c.Caller.SourceARN != "" {
+		ctx.Set("aws:sourcearn", c.Caller.SourceARN)
+		ctx.Set("aws:sourceaccount", c.Caller.SourceAccount)
+	}
 	ctx.SetBool("aws:viaawsservice", c.Caller.Forwarded())
 	if c.Caller.Forwarded() {
 		ctx.SetList("aws:calledvia", c.Caller.Chain)

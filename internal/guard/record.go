@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -89,7 +90,7 @@ func (g *Guard) record(c *Call, err error) *trail.Record {
 		SourceIPAddress: c.Caller.SourceIP, UserAgent: c.Caller.UserAgent,
 		RequestParameters: trail.Parameters(c.Input), ResponseElements: c.evidence.response,
 		RequestID: c.ID, EventID: c.evidence.eventID, ReadOnly: c.ReadOnly, Resources: c.evidence.resources,
-		EventType: "AwsApiCall", ManagementEvent: true, RecipientAccountID: c.Caller.Principal.Account,
+		EventType: "AwsApiCall", ManagementEvent: true, RecipientAccountID: cmp.Or(c.Caller.Principal.Account, c.Caller.SourceAccount),
 		EventCategory: "Management", AdditionalEventData: c.evidence.extra,
 	}
 	if c.Caller.InvokedBy != "" {
