@@ -48,11 +48,16 @@ func (s *Store) Update(ctx context.Context, fn func(store.Tx) error) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	cancelled := ctx.Done()
+	cancelled, stopping := ctx.Done(), s.stop
 	for {
 		select {
 		case out := <-r.reply:
 			return out.deliver()
+		case <-stopping:
+			if r.take() {
+				return store.ErrClosed
+			}
+			stopping = nil // it runs, and Close waits for it
 		case <-cancelled:
 			if r.take() {
 				return ctx.Err()

@@ -158,7 +158,8 @@ func load(cfg Config, readOnly bool) (db *bolt.DB, rev store.Revision, err error
 		debug.SetPanicOnFault(faults)
 		if p := recover(); p != nil {
 			if file != nil {
-				_ = file.Close() // gives up the lock; nothing was written
+				unlock(file)
+				_ = file.Close() // nothing was written
 			}
 			db, err = nil, fmt.Errorf("%w: %s is damaged", store.ErrCorrupt, cfg.Path)
 		}
