@@ -5,6 +5,7 @@
 //	root key (32 random bytes, locked memory, stored only sealed: see Seal)
 //	├─ HKDF "wrap"      wraps the material of each KMS key; bound to its ARN, id and spec
 //	├─ HKDF "box/..."   one key per purpose for other secrets
+//	├─ HKDF "mac/..."   one key per purpose for checkpoints of the trail
 //	└─ HKDF "check/..." the key-check value of the seal file
 //	material of a KMS key (32 random bytes, or PKCS#8, or an HMAC key)
 //	├─ HKDF "message"   SYMMETRIC_DEFAULT: the key of XAES-256-GCM, which derives one key per message

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/kagimori/kagimori/internal/app"
+	"github.com/kagimori/kagimori/internal/hsm/soft"
+)
+
+type tlsConfig = tls.Config
+
+// check refuses flags that do not go together, and addresses that would give the server away.
+func (f *serveFlags) check() error {
+	host, _, err := net.SplitHostPort(f.listen)
+	if err != nil {
+		return fmt.Errorf("--listen %q is not an address such as 127.0.0.1:4566", f.listen)
+	}
+	switch local := isLoopback(host); {
+	case (f.tlsCert == "") != (f.tlsKey == ""):
+		return errors.New("--tls-cert and --tls-key go together")
+	case !f.dev && f.devAllowRemote:
+		return errors.New("--dev-allow-remote is for --dev")
+	case !f.dev && len(f.allowedHosts) > 0:
+		return errors.New("--allowed-host is for --dev")
+	case f.dev && !local && !f.devAllowRemote:
+		return fmt.Errorf("--dev listens on the loopback only, not on %s: everybody knows its credentials (see --dev-allow-remote)", f.listen)
+	case !f.dev && !local && f.tlsCert == "":
+		return fmt.Errorf("%s can be reached from other machines, which needs TLS: give --tls-cert and --tls-key", f.listen)
+	}
+	return nil
+}
+
+// isLoopback reports whether only this machine reaches a host to listen on. Other names than
+// localhost may mean anything.
+func isLoopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("the address %s is in use by another program", address)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("this user may not listen on %s", address)
+	case err != nil:
+		if o, ok := errors.AsType[*net.OpError](err); ok {
+			err = o.Err
+		}
+		return nil, fmt.Errorf("cannot listen on %s: %w", address, err)
+	}
+	return l, nil
+}
+
+// tls reads the certificate; nil without one.
+func (f *serveFlags) tls() (*tlsConfig, error) {
+	if f.tlsCert == "" {
+		return nil, nil
+	}
+	cert, err := tls.LoadX509KeyPair(f.tlsCert, f.tlsKey)
+	if err != nil {
+		return nil, fmt.Errorf("the certificate %s with the key %s cannot be used: %w", f.tlsCert, f.tlsKey, err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}, nil
+}
+
+// parseSeal reads --seal, and the passphrase from its file. "" is no seal.
+func parseSeal(value string) (app.Seal, error) {
+	kind, path, _ := strings.Cut(value, ":")
+	switch {
+	case value == "":
+		return app.Seal{}, nil
+	case value == string(soft.PlainFile):
+		return app.Seal{Kind: soft.PlainFile}, nil
+	case kind != "passphrase-file" || path == "":
+		return app.Seal{}, fmt.Errorf("--seal %q is neither passphrase-file:PATH nor plain-file", value)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		if p, ok := errors.AsType[*fs.PathError](err); ok {
+			err = p.Err
+		}
+		return app.Seal{}, failed(fmt.Errorf("the passphrase file %s cannot be read: %w", path, err))
+	}
+	data = bytes.TrimRight(data, "\r\n")
+	if len(data) == 0 {
+		return app.Seal{}, failed(fmt.Errorf("the passphrase file %s is empty", path))
+	}
+	return app.Seal{Kind: soft.Passphrase, Passphrase: data}, nil
+}

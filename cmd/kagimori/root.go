@@ -1,0 +1,63 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+)
+
+// newRoot makes the command tree. Subcommands are listed here and nowhere else.
+func newRoot(io stdio) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "kagimori",
+		Short: "Keep keys: AWS's KMS, IAM, STS, EC2 and Auto Scaling APIs in one program",
+		Long: `kagimori (keeper of keys) speaks the wire APIs of AWS KMS, IAM, STS, EC2/EBS and EC2 Auto Scaling. It decides every
+request as AWS documents it, really encrypts, and says why a request was denied.`,
+		Example: `  kagimori serve --dev                       # a development server on http://127.0.0.1:4566
+  AWS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_ACCESS_KEY_ID=111122223333ADMIN AWS_SECRET_ACCESS_KEY=test \
+    AWS_REGION=us-east-1 aws kms create-key`,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          noCommand,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+
+		SuggestionsMinimumDistance: 2,
+	}
+	root.SetIn(io.in)
+	root.SetOut(io.out)
+	root.SetErr(io.err)
+	root.AddCommand(
+		newServe(io),
+		newVersion(io),
+	)
+	root.InitDefaultCompletionCmd("")
+	root.InitDefaultHelpCmd()
+	describeDefaults(root)
+	return root
+}
+
+// noCommand is the program without a command, or with one that it does not have.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return errors.New("a command is missing")
+	}
+	text := "there is no command \"" + args[0] + "\""
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		text += "; did you mean \"" + near[0] + "\"?"
+	}
+	return errors.New(text)
+}
+
+// describeDefaults gives the commands that cobra makes what ours have.
+func describeDefaults(root *cobra.Command) {
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "completion":
+			c.Short = "Print a completion script for a shell"
+			c.Example = "  kagimori completion bash > /etc/bash_completion.d/kagimori\n  source <(kagimori completion zsh)"
+		case "help":
+			c.Short = "Help about a command"
+			c.Example = "  kagimori help serve"
+		}
+	}
+}

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"kagimori": main})
+}
+
+// The scripts run the real command. Beside testscript's own commands they have:
+//
+//	code N PROGRAM ARG...  run a program that must end with exit code N
+//	listen NAME            listen on a free port; $NAME is its address
+//	freeport NAME          $NAME is an address that nobody listens on
+//	await ADDRESS [FILE]   wait until a server there is healthy; FILE is its certificate
+//	post ADDRESS PATH [HEADER: VALUE]   POST nothing; the answer's status and body are stdout
+//	remember DIR           note the names, modes and contents below a folder
+//	untouched DIR          fail if they changed
+//	certificate CERT KEY   write a certificate for 127.0.0.1
+//	mode FILE PERM         fail if a file has another mode
+func TestScripts(t *testing.T) {
+	remembered := map[string]string{} // of the scripts together: their folders differ
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(e *testscript.Env) error {
+			for _, name := range []string{"HOME", "TMPDIR"} {
+				e.Setenv(name, filepath.Join(e.WorkDir, "home"))
+			}
+			return os.Mkdir(filepath.Join(e.WorkDir, "home"), 0o700)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"code":        cmdCode,
+			"listen":      cmdListen,
+			"freeport":    cmdFreePort,
+			"await":       cmdAwait,
+			"post":        cmdPost,
+			"certificate": cmdCertificate,
+			"mode":        cmdMode,
+			"remember": func(ts *testscript.TestScript, _ bool, args []string) {
+				remembered[ts.MkAbs(args[0])] = fingerprint(ts, args[0])
+			},
+			"untouched": func(ts *testscript.TestScript, _ bool, args []string) {
+				if got, want := fingerprint(ts, args[0]), remembered[ts.MkAbs(args[0])]; want == "" || got != want {
+					ts.Fatalf("%s was touched:\n%s\nbefore:\n%s", args[0], got, want)
+				}
+			},
+		},
+	})
+}
+
+func listenLocal(ts *testscript.TestScript) net.Listener {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	return l
+}
+
+func cmdCode(ts *testscript.TestScript, _ bool, args []string) {
+	code := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		exit, ok := errors.AsType[*exec.ExitError](err)
+		if !ok {
+			ts.Fatalf("%v", err)
+		}
+		code = exit.ExitCode()
+	}
+	if strconv.Itoa(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
+func cmdListen(ts *testscript.TestScript, _ bool, args []string) {
+	l := listenLocal(ts)
+	ts.Defer(func() { _ = l.Close() })
+	ts.Setenv(args[0], l.Addr().String())
+}
+
+func cmdFreePort(ts *testscript.TestScript, _ bool, args []string) {
+	l := listenLocal(ts)
+	ts.Setenv(args[0], l.Addr().String())
+	ts.Check(l.Close())
+}
+
+func cmdAwait(ts *testscript.TestScript, _ bool, args []string) {
+	scheme, client := "http", &http.Client{Timeout: 5 * time.Second}
+	if len(args) == 2 {
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM([]byte(ts.ReadFile(args[1]))) {
+			ts.Fatalf("no certificate in %s", args[1])
+		}
+		scheme, client.Transport = "https", &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}
+	}
+	var last error
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+		res, err := client.Get(scheme + "://" + args[0] + "/_kagimori/health")
+		if err == nil {
+			last = res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				return
+			}
+			last = fmt.Errorf("status %s", res.Status)
+		} else {
+			last = err
+		}
+		<-time.After(20 * time.Millisecond) // another process: there is nothing to wait on
+	}
+	ts.Fatalf("no server at %s: %v", args[0], last)
+}
+
+func cmdPost(ts *testscript.TestScript, _ bool, args []string) {
+	req, err := http.NewRequest(http.MethodPost, "http://"+args[0]+args[1], nil)
+	ts.Check(err)
+	for _, h := range args[2:] {
+		name, value, _ := strings.Cut(h, ": ")
+		req.Header.Set(name, value)
+	}
+	res, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	_, err = fmt.Fprintf(ts.Stdout(), "%d\n", res.StatusCode)
+	ts.Check(err)
+	ts.Check(res.Body.Close())
+}
+
+func cmdMode(ts *testscript.TestScript, _ bool, args []string) {
+	fi, err := os.Stat(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if got := fmt.Sprintf("%04o", fi.Mode().Perm()); got != args[1] {
+		ts.Fatalf("%s has mode %s, want %s", args[0], got, args[1])
+	}
+}
+
+func fingerprint(ts *testscript.TestScript, dir string) string {
+	var out strings.Builder
+	ts.Check(filepath.WalkDir(ts.MkAbs(dir), func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		fi, err := d.Info()
+		if err != nil {
+			return err
+		}
+		sum := ""
+		if !d.IsDir() {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			h := sha256.Sum256(data)
+			sum = hex.EncodeToString(h[:])
+		}
+		_, err = fmt.Fprintf(&out, "%s %v %s\n", path, fi.Mode(), sum)
+		return err
+	}))
+	return out.String()
+}
+
+func cmdCertificate(ts *testscript.TestScript, _ bool, args []string) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ts.Check(err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	ts.Check(err)
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	ts.Check(err)
+	for i, b := range []*pem.Block{{Type: "CERTIFICATE", Bytes: der}, {Type: "PRIVATE KEY", Bytes: pkcs8}} {
+		ts.Check(os.WriteFile(ts.MkAbs(args[i]), pem.EncodeToMemory(b), 0o600))
+	}
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kagimori/kagimori/internal/app"
+)
+
+// serveFlags are the flags of serve.
+type serveFlags struct {
+	dev, devAllowRemote bool
+	allowedHosts        []string
+	listen, data, seal  string
+	tlsCert, tlsKey     string
+	auditSync           bool
+	logLevel            string
+}
+
+const serveLong = `serve answers the AWS APIs on one address until it is interrupted.
+
+Without --dev it is a key service of your own. The first start needs a seal for the root key, makes a management
+account, and writes the credentials of its root user once, into the file root-credentials of the data directory, which
+only you may read. Later starts need the same seal. It takes addresses other than the loopback only with TLS.
+
+With --dev it is for tests, on the loopback only: the access key id of 12 digits is the root user of that account, and
+the same with ADMIN behind it is the account's user admin, which may do everything; the secret is "test" for all of
+them. POST /_kagimori/reset forgets everything, POST /_kagimori/clock moves time. Without --data, what a development
+server remembers is removed when it ends.
+
+A data directory belongs to a development server or to a real one, never to both.`
+
+const serveExample = `  kagimori serve --dev
+  kagimori serve --dev --listen 127.0.0.1:0 --data ./.kagimori
+  kagimori serve --data /var/lib/kagimori --seal passphrase-file:/etc/kagimori/passphrase
+  kagimori serve --data /var/lib/kagimori --seal passphrase-file:/etc/kagimori/passphrase \
+    --listen 0.0.0.0:443 --tls-cert server.pem --tls-key server.key`
+
+// defaultData is the data directory of a server that is not told another.
+const defaultData = ".kagimori"
+
+func newServe(io stdio) *cobra.Command {
+	var f serveFlags
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Serve the AWS APIs", Long: serveLong, Example: serveExample, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), io) },
+	}
+	fl := cmd.Flags()
+	fl.SortFlags = false
+	fl.BoolVar(&f.dev, "dev", false, "development server: known credentials, reset, a clock that moves; loopback only")
+	fl.StringVar(&f.listen, "listen", "127.0.0.1:4566", "`address` to listen on; port 0 takes a free one")
+	fl.StringVar(&f.data, "data", "", "data `directory` (default "+defaultData+"; with --dev a temporary one)")
+	fl.StringVar(&f.seal, "seal", "", "how the root key is stored: passphrase-file:`PATH`, or plain-file (the default with --dev)")
+	fl.StringVar(&f.tlsCert, "tls-cert", "", "`file` with the certificate chain, in PEM")
+	fl.StringVar(&f.tlsKey, "tls-key", "", "`file` with the certificate's key, in PEM")
+	fl.BoolVar(&f.auditSync, "audit-sync", false, "have each record of the audit log on disk before the answer")
+	fl.BoolVar(&f.devAllowRemote, "dev-allow-remote", false, "with --dev, listen on other addresses too, as containers need: everybody who reaches it is administrator")
+	fl.StringArrayVar(&f.allowedHosts, "allowed-host", nil, "with --dev, `name` of the server in URLs beside localhost (repeatable)")
+	fl.StringVar(&f.logLevel, "log-level", "info", "least `level` of what is logged: debug, info, warn or error")
+	return cmd
+}
+
+// run serves until ctx ends. The address is taken before the data directory is touched, so that
+// neither problem leaves traces of the other.
+func (f *serveFlags) run(ctx context.Context, io stdio) error {
+	logger, err := f.logger(io)
+	if err != nil {
+		return err
+	}
+	if err := f.check(); err != nil {
+		return err
+	}
+	cfg, err := f.config(logger)
+	if err != nil {
+		return err
+	}
+	tls, err := f.tls()
+	if err != nil {
+		return failed(err)
+	}
+	l, err := listen(ctx, f.listen)
+	if err != nil {
+		return failed(err)
+	}
+	defer l.Close() // again: the HTTP server closes it too
+	if cfg.Data == "" {
+		if cfg.Data, err = os.MkdirTemp("", "kagimori-"); err != nil {
+			return failed(fmt.Errorf("a temporary data directory cannot be made: %w", err))
+		}
+		defer func() { removeAll(cfg.Data, logger) }()
+	}
+	a, err := app.Open(ctx, cfg)
+	if err != nil {
+		return failed(err)
+	}
+	url := "http://" + l.Addr().String()
+	if tls != nil {
+		url = "https://" + l.Addr().String()
+	}
+	fmt.Fprintf(io.out, "kagimori listens on %s\n", url)
+	logger.Info("serving", "url", url, "data", cfg.Data, "dev", f.dev)
+	err = serveHTTP(ctx, l, tls, a.Handler(), logger)
+	return failed(errors.Join(err, a.Close()))
+}
+
+// config is the server's configuration; Data is empty for a temporary directory.
+func (f *serveFlags) config(logger *slog.Logger) (app.Config, error) {
+	cfg := app.Config{
+		Data: f.data, Dev: f.dev, AllowedHosts: f.allowedHosts, Version: version(), AuditSync: f.auditSync, Logger: logger,
+	}
+	if cfg.Data == "" && !f.dev {
+		cfg.Data = defaultData
+	}
+	var err error
+	cfg.Seal, err = parseSeal(f.seal)
+	return cfg, err
+}
+
+func removeAll(dir string, logger *slog.Logger) {
+	if err := os.RemoveAll(dir); err != nil {
+		logger.Error("the temporary data directory was not removed", "directory", dir, "error", err)
+	}
+}
+
+// logger logs to standard error.
+func (f *serveFlags) logger(io stdio) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(f.logLevel)); err != nil {
+		return nil, fmt.Errorf("--log-level %q is not debug, info, warn or error", f.logLevel)
+	}
+	return slog.New(slog.NewTextHandler(io.err, &slog.HandlerOptions{Level: level})), nil
+}
+
+// grace is how long requests that run may take to end once the server is told to.
+const grace = 10 * time.Second
+
+// serveHTTP answers on l until ctx ends, then lets the requests that run end.
+func serveHTTP(ctx context.Context, l net.Listener, tls *tlsConfig, h http.Handler, logger *slog.Logger) error {
+	srv := &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug), TLSConfig: tls,
+	}
+	ended := make(chan error, 1)
+	go func() {
+		if tls != nil {
+			ended <- srv.ServeTLS(l, "", "")
+			return
+		}
+		ended <- srv.Serve(l)
+	}()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("the server ended: %w", err)
+	case <-ctx.Done():
+	}
+	logger.Info("stopping")
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	if err := srv.Shutdown(end); err != nil {
+		logger.Warn("requests were cut off", "error", err)
+		return srv.Close()
+	}
+	return nil
+}

@@ -1,0 +1,174 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/gateway"
+	"github.com/kagimori/kagimori/internal/hsm/soft"
+	"github.com/kagimori/kagimori/internal/store/bolt"
+)
+
+// An App is a server without its listener. Safe for concurrent use.
+type App struct {
+	cfg    Config
+	dir    *os.Root
+	module *soft.Module
+	// current is nil once the app is closed, or after a reset that failed.
+	current atomic.Pointer[server]
+	// gate lets a reset wait for the requests that run, and holds up new ones meanwhile. A
+	// production server has no reset and does not use it.
+	gate    sync.RWMutex
+	handler http.Handler
+}
+
+// Open opens the data directory and starts everything. What is wrong with the directory or its
+// seal is said in one sentence, and nothing is touched then. Close the App in the end.
+func Open(ctx context.Context, cfg Config) (*App, error) {
+	cfg, err := cfg.checked()
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Data, err = filepath.Abs(cfg.Data); err != nil {
+		return nil, err
+	}
+	a := &App{cfg: cfg}
+	if a.dir, err = openDataDir(cfg.Data, cfg.Dev); err != nil {
+		return nil, err
+	}
+	if err := a.open(ctx); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	a.handler = gateway.Protect(gateway.Protection{Dev: cfg.Dev, AllowedHosts: cfg.AllowedHosts}, http.HandlerFunc(a.route))
+	return a, nil
+}
+
+// open takes the store, whose lock keeps other processes out, before it unseals; a new directory
+// gets its seal first, so that a store never lacks one.
+func (a *App) open(ctx context.Context) error {
+	served, err := hasStore(a.dir)
+	if err != nil {
+		return err
+	}
+	var st *bolt.Store
+	if served {
+		if st, err = openStore(a.cfg); err != nil {
+			return err
+		}
+	}
+	if a.module, err = unseal(a.dir, a.cfg.Seal, served); err == nil && !served {
+		st, err = openStore(a.cfg)
+	}
+	if err != nil {
+		if st != nil {
+			err = errors.Join(err, st.Close())
+		}
+		return err
+	}
+	return a.start(ctx, st)
+}
+
+// start makes a server over an open store, which it closes if it fails.
+func (a *App) start(ctx context.Context, st *bolt.Store) error {
+	s, err := newServer(ctx, a.cfg, a.dir, a.module, st)
+	if err != nil {
+		return err
+	}
+	a.current.Store(s)
+	return nil
+}
+
+// Handler answers everything that the server answers.
+func (a *App) Handler() http.Handler { return a.handler }
+
+func (a *App) route(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.URL.Path == "/_kagimori/health":
+		a.only(http.MethodGet, a.health, w, r)
+	case a.cfg.Dev && r.URL.Path == "/_kagimori/reset":
+		a.only(http.MethodPost, a.handleReset, w, r)
+	case a.cfg.Dev && r.URL.Path == "/_kagimori/clock":
+		a.only(http.MethodPost, a.handleClock, w, r)
+	default:
+		a.serve(w, r)
+	}
+}
+
+func (a *App) serve(w http.ResponseWriter, r *http.Request) {
+	if a.cfg.Dev {
+		a.gate.RLock()
+		defer a.gate.RUnlock()
+	}
+	s := a.current.Load()
+	if s == nil {
+		unavailable(w)
+		return
+	}
+	s.handler.ServeHTTP(w, r)
+}
+
+// Reset forgets everything but the root key and starts anew.
+func (a *App) Reset(ctx context.Context) error {
+	a.gate.Lock()
+	defer a.gate.Unlock()
+	s := a.current.Swap(nil)
+	if s == nil {
+		return errClosed
+	}
+	if err := s.close(); err != nil {
+		return err
+	}
+	if err := emptyDataDir(a.dir); err != nil {
+		return err
+	}
+	st, err := openStore(a.cfg)
+	if err != nil {
+		return err
+	}
+	return a.start(context.WithoutCancel(ctx), st)
+}
+
+// Close ends the loops, moves what the trail still has to write, and closes everything. Stop
+// taking requests before it. Closing twice does nothing.
+func (a *App) Close() error {
+	a.gate.Lock()
+	defer a.gate.Unlock()
+	var err error
+	if s := a.current.Swap(nil); s != nil {
+		err = s.close()
+	}
+	if a.module != nil {
+		err = errors.Join(err, a.module.Close())
+	}
+	return errors.Join(err, a.dir.Close())
+}
+
+// Advance moves the service time of a development server forward; see clock.Clock.
+func (a *App) Advance(ctx context.Context, d time.Duration) error {
+	if !a.cfg.Dev {
+		return errors.New("app: only a development server's clock moves")
+	}
+	a.gate.RLock()
+	defer a.gate.RUnlock()
+	s := a.current.Load()
+	if s == nil {
+		return errClosed
+	}
+	return s.clock.Advance(ctx, d)
+}
+
+// Now is the service time.
+func (a *App) Now() time.Time {
+	if s := a.current.Load(); s != nil {
+		return s.clock.Now()
+	}
+	return time.Now().UTC()
+}
+
+var errClosed = errors.New("app: closed")

@@ -1,0 +1,61 @@
+package app
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/autoscaling"
+	"github.com/kagimori/kagimori/internal/hsm/soft"
+	"github.com/kagimori/kagimori/internal/secret"
+)
+
+// Config of an [App].
+type Config struct {
+	// Data is the data directory; it is made if it does not exist.
+	Data string
+	// Dev makes a development server: credentials that everybody knows, a clock that can be
+	// moved, and reset. A data directory is for one or the other.
+	Dev bool
+	// AllowedHosts are the host names that a development server answers for beside the loopback.
+	AllowedHosts []string
+	// Seal opens the root key. A development server without one keeps it in plain.
+	Seal Seal
+	// Version is the program's, for health.
+	Version string
+	// AuditSync has each record of the trail on disk before the answer.
+	AuditSync bool
+	// NoSync leaves out fsync of the store. Only tests may set it: a crash loses changes.
+	NoSync bool
+	Logger *slog.Logger // nil is slog.Default()
+}
+
+// A Seal is how the root key is stored.
+type Seal struct {
+	Kind soft.Kind
+	// Passphrase opens a seal of kind [soft.Passphrase].
+	Passphrase secret.Bytes
+	// WorkFactor of a new seal; 0 is soft's default. Only tests want less.
+	WorkFactor int
+}
+
+// devTiming is the retry of a development server: first after 5 s, and at most 15 s apart
+// (docs/divergences.md).
+var devTiming = autoscaling.Timing{RetryFirst: 5 * time.Second, RetryMax: 15 * time.Second, Jitter: 0.1}
+
+// checked is the config with its defaults, or a sentence about what is missing.
+func (c Config) checked() (Config, error) {
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Data == "" {
+		return c, errors.New("a data directory must be named")
+	}
+	if c.Seal.Kind == "" && c.Dev {
+		c.Seal.Kind = soft.PlainFile
+	}
+	if c.Seal.Kind == "" {
+		return c, errors.New("the root key needs a seal: --seal=passphrase-file:PATH, or --seal=plain-file to keep it unprotected in the data directory")
+	}
+	return c, nil
+}

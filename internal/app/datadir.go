@@ -1,0 +1,151 @@
+package app
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Names inside a data directory.
+const (
+	markerFile = "kagimori.json"
+	markerTemp = "kagimori.json.new" // what a crash may leave of it; nothing reads it
+	storeFile  = "store.db"
+	sealFile   = "seal.json"
+	trailDir   = "trail"
+	volumeDir  = "volumes"
+	rootFile   = "root-credentials"
+)
+
+// dataFormat is the version of the layout of a data directory.
+const dataFormat = 1
+
+type marker struct {
+	Format int `json:"format"`
+	// Dev: of a development server. Everybody knows the credentials of one, so no data directory
+	// may ever be served both ways.
+	Dev bool `json:"dev,omitempty"`
+}
+
+// openDataDir opens the data directory, making it if it does not exist. A folder that holds
+// something else, or belongs to the other kind of server, is refused and left as it is.
+func openDataDir(path string, dev bool) (*os.Root, error) {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("the data directory %s cannot be made: %w", path, cause(err))
+	}
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, fmt.Errorf("the data directory %s cannot be opened: %w", path, cause(err))
+	}
+	err = checkMarker(root, path, dev)
+	if err == nil {
+		err = makeFolders(root, path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return root, nil
+}
+
+func checkMarker(root *os.Root, path string, dev bool) error {
+	data, err := root.ReadFile(markerFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return initDataDir(root, path, dev)
+	}
+	if err != nil {
+		return fmt.Errorf("the data directory %s cannot be read: %w", path, cause(err))
+	}
+	var m marker
+	if err := json.Unmarshal(data, &m); err != nil || m.Format < 1 {
+		return fmt.Errorf("%s is damaged: it does not say which format the data directory has", filepath.Join(path, markerFile))
+	}
+	switch {
+	case m.Format > dataFormat:
+		return fmt.Errorf("the data directory %s was written by a newer kagimori (format %d; this one knows %d)", path, m.Format, dataFormat)
+	case m.Dev && !dev:
+		return fmt.Errorf("the data directory %s belongs to a development server, whose credentials everybody knows; serve it with --dev or choose another", path)
+	case !m.Dev && dev:
+		return fmt.Errorf("the data directory %s is not a development server's; serving it with --dev would open it to everybody", path)
+	}
+	return nil
+}
+
+func initDataDir(root *os.Root, path string, dev bool) error {
+	names, err := folder(root, ".")
+	if err != nil {
+		return fmt.Errorf("the data directory %s cannot be read: %w", path, cause(err))
+	}
+	for _, name := range names {
+		if name != markerTemp {
+			return fmt.Errorf("%s holds other files and is not a data directory of kagimori; choose an empty folder with --data", path)
+		}
+	}
+	data, err := json.Marshal(marker{Format: dataFormat, Dev: dev})
+	if err != nil {
+		return err
+	}
+	if err := replaceFile(root, markerTemp, markerFile, append(data, '\n')); err != nil {
+		return fmt.Errorf("the data directory %s cannot be written: %w", path, cause(err))
+	}
+	return nil
+}
+
+func makeFolders(root *os.Root, path string) error {
+	for _, name := range []string{trailDir, volumeDir} {
+		if err := root.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("the data directory %s cannot be written: %w", path, cause(err))
+		}
+	}
+	return nil
+}
+
+// emptyDataDir removes what the server remembers, and keeps the directory and its seal.
+func emptyDataDir(root *os.Root) error {
+	err := root.Remove(storeFile)
+	for _, dir := range []string{trailDir, volumeDir} {
+		names, lerr := folder(root, dir)
+		err = errors.Join(err, lerr)
+		for _, name := range names {
+			err = errors.Join(err, root.RemoveAll(filepath.Join(dir, name)))
+		}
+	}
+	return err
+}
+
+// folder lists the names in a folder.
+func folder(root *os.Root, name string) ([]string, error) {
+	dir, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	names, err := dir.Readdirnames(-1)
+	return names, errors.Join(err, dir.Close())
+}
+
+// replaceFile writes a file so that a crash leaves the old one or the whole new one, readable by
+// the owner alone.
+func replaceFile(root *os.Root, temp, name string, data []byte) error {
+	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, root.Remove(temp))
+	}
+	return root.Rename(temp, name)
+}
+
+// cause is the reason of a file error without its path, which the caller names.
+func cause(err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err
+	}
+	return err
+}

@@ -1,0 +1,150 @@
+package app
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/api/kmsapi"
+	"github.com/kagimori/kagimori/internal/clock"
+	"github.com/kagimori/kagimori/internal/directory"
+	"github.com/kagimori/kagimori/internal/gateway"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/hsm"
+	"github.com/kagimori/kagimori/internal/hsm/soft"
+	"github.com/kagimori/kagimori/internal/kms"
+	"github.com/kagimori/kagimori/internal/sigv4"
+	"github.com/kagimori/kagimori/internal/store"
+	"github.com/kagimori/kagimori/internal/store/bolt"
+	"github.com/kagimori/kagimori/internal/trail"
+)
+
+// server is everything between a store and its handler: what a reset makes anew.
+type server struct {
+	store   *bolt.Store
+	clock   *clock.Clock
+	trail   *trail.Trail
+	guard   *guard.Guard
+	folders []*os.Root
+	kms     *kms.Service
+	handler http.Handler
+}
+
+// openStore opens the store of the data directory and puts what is wrong with it in a sentence.
+func openStore(cfg Config) (*bolt.Store, error) {
+	st, err := bolt.Open(bolt.Config{Path: filepath.Join(cfg.Data, storeFile), NoSync: cfg.NoSync, Logger: cfg.Logger})
+	switch {
+	case errors.Is(err, store.ErrLocked):
+		return nil, inUse(cfg.Data)
+	case errors.Is(err, store.ErrCorrupt):
+		return nil, fmt.Errorf("the data directory %s cannot be used: %s", cfg.Data, strings.TrimPrefix(err.Error(), store.ErrCorrupt.Error()+": "))
+	case err != nil:
+		return nil, fmt.Errorf("the data directory %s cannot be used: %s", cfg.Data, strings.TrimPrefix(err.Error(), "store: "))
+	}
+	return st, nil
+}
+
+// newServer makes and starts a server over an open store. If it fails, everything it made and the
+// store are closed.
+func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Module, st *bolt.Store) (_ *server, err error) {
+	s := &server{store: st, clock: clock.New()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	d, err := directory.New(directory.Config{
+		Store: st, Keys: module.Box("access key"), Sessions: module.Box("session token"), Wall: time.Now, Dev: cfg.Dev,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.openTrail(cfg, dir, module); err != nil {
+		return nil, err
+	}
+	messages := module.Box(messageBox)
+	s.guard = guard.New(guard.Config{
+		Store: st, Directory: d, Trail: s.trail, Now: s.clock.Now, Logger: cfg.Logger,
+		Encode: func(plaintext []byte) string { return base64.StdEncoding.EncodeToString(messages.Seal(plaintext, nil)) },
+	})
+	if !cfg.Dev {
+		if err := s.setUp(ctx, cfg, dir, d); err != nil {
+			return nil, err
+		}
+	}
+	services, err := s.services(cfg, dir, module)
+	if err != nil {
+		return nil, err
+	}
+	s.handler, err = gateway.New(gateway.Config{
+		Services: services, Verifier: sigv4.NewVerifier(sigv4.Config{}), Credentials: d, Invoke: s.guard.Invoke,
+		Clock: s.clock.Now, Logger: cfg.Logger, Dev: cfg.Dev, AllowedHosts: cfg.AllowedHosts,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s, s.start(ctx)
+}
+
+// messageBox is the purpose under which the details of EC2's denials are sealed.
+const messageBox = "authorization message"
+
+func (s *server) openTrail(cfg Config, dir *os.Root, module *soft.Module) error {
+	folder, err := s.folder(dir, trailDir)
+	if err != nil {
+		return err
+	}
+	mac, err := module.MAC("trail checkpoint")
+	if err != nil {
+		return err
+	}
+	s.trail, err = trail.Open(trail.Config{
+		Dir: folder, Store: s.store, Sync: cfg.AuditSync, Now: s.clock.Now, Key: mac, Logger: cfg.Logger,
+	})
+	return err
+}
+
+// folder opens a folder of the data directory for as long as the server lives.
+func (s *server) folder(dir *os.Root, name string) (*os.Root, error) {
+	f, err := dir.OpenRoot(name)
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be opened: %w", filepath.Join(dir.Name(), name), cause(err))
+	}
+	s.folders = append(s.folders, f)
+	return f, nil
+}
+
+// services makes the services and ties them together.
+func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gateway.Service, error) {
+	s.kms = kms.New(kms.Config{Guard: s.guard, Module: module, Clock: s.clock, Logger: cfg.Logger, CustomIDs: cfg.Dev})
+	return []gateway.Service{
+		{API: kmsapi.Service(), Ops: s.kms.Operations()},
+	}, nil
+}
+
+// start begins the work that nobody asks for, lowest service first: keys, then instances, then
+// groups, which use both.
+func (s *server) start(ctx context.Context) error {
+	return s.kms.Start(ctx)
+}
+
+// close ends the loops, waits for what runs, and closes from the top down. It is safe on a server
+// that was made in part.
+func (s *server) close() error {
+	s.clock.Stop()
+	var err error
+	if s.trail != nil {
+		err = s.trail.Close()
+	}
+	err = errors.Join(err, s.store.Close())
+	for _, f := range s.folders {
+		err = errors.Join(err, f.Close())
+	}
+	return err
+}
