@@ -71,14 +71,16 @@ var allowed = map[string][]string{
 	// 6 edge
 	"internal/wire":          {"internal/api", "internal/apierr", "internal/secret"},
 	"internal/wire/awsjson":  {"internal/wire", "internal/api", "internal/apierr", "internal/secret"},
-	"internal/wire/awsquery": {"internal/wire", "internal/api", "internal/apierr", "internal/secret"},
-	"internal/wire/ec2query": {"internal/wire", "internal/wire/awsquery", "internal/api", "internal/apierr", "internal/secret"},
+	"internal/wire/form":     {"internal/wire", "internal/api", "internal/apierr", "internal/secret"},
+	"internal/wire/xmltext":  {"internal/wire", "internal/api", "internal/apierr", "internal/secret"},
+	"internal/wire/awsquery": {"internal/wire", "internal/wire/form", "internal/wire/xmltext", "internal/api", "internal/apierr", "internal/secret"},
+	"internal/wire/ec2query": {"internal/wire", "internal/wire/awsquery", "internal/wire/form", "internal/wire/xmltext", "internal/api", "internal/apierr", "internal/secret"},
 	"internal/wire/client":   {"internal/wire", "internal/wire/awsjson", "internal/wire/awsquery", "internal/wire/ec2query", "internal/api", "internal/apierr", "internal/secret", "internal/sigv4"},
 	"internal/gateway": {
-		"internal/wire", "internal/wire/awsjson", "internal/wire/awsquery", "internal/wire/ec2query",
+		"internal/wire", "internal/wire/awsjson", "internal/wire/awsquery", "internal/wire/ec2query", "internal/wire/form",
 		"internal/api", "internal/apierr", "internal/secret", "internal/sigv4", "internal/guard", "internal/directory",
 	},
-	"internal/tour": {"internal/wire/client", "internal/api/*", "internal/api", "internal/apierr", "internal/arn", "internal/secret"},
+	"internal/tour": {"internal/wire/client", "internal/sigv4", "internal/api/*", "internal/api", "internal/apierr", "internal/arn", "internal/secret"},
 	// 7 assembly
 	"internal/app":     {"*"},
 	"internal/testkit": {"*"},

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -51,7 +52,7 @@ func checkOrigin(cross *http.CrossOriginProtection, r *http.Request) error {
 
 // refuse answers in the request's protocol where it shows, with the codes for no access.
 func refuse(w http.ResponseWriter, r *http.Request, message string) {
-	x := &exchange{gateway: &gateway{}, w: w, r: r, id: newRequestID()}
+	x := &exchange{gateway: &gateway{cfg: Config{Logger: slog.Default()}}, w: w, r: r, id: newRequestID()}
 	x.refuse(http.StatusForbidden, message)
 }
 

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -74,5 +75,20 @@ func TestGatewayIsProtected(t *testing.T) {
 	r.Header = http.Header{"X-Amz-Target": {"TrentService.EnableKey"}, "Sec-Fetch-Site": {"cross-site"}}
 	if status, contentType, body := send(t, w, r); status != 403 || contentType != "application/x-amz-json-1.1" || !strings.Contains(body, "AccessDeniedException") {
 		t.Errorf("%d %s %s", status, contentType, body)
+	}
+}
+
+// brokenWriter is the answer of a client that went away.
+type brokenWriter struct{ *httptest.ResponseRecorder }
+
+func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("gone") }
+
+func TestRefusalSurvivesAClientThatWentAway(t *testing.T) {
+	r := httptest.NewRequest(http.MethodPost, "/", nil)
+	r.Host = "evil.example"
+	w := brokenWriter{httptest.NewRecorder()}
+	gateway.Protect(gateway.Protection{Dev: true}, http.NotFoundHandler()).ServeHTTP(w, r)
+	if w.Code != http.StatusForbidden {
+		t.Errorf("got %d", w.Code)
 	}
 }
