@@ -32,6 +32,12 @@ func (g *Guard) context(c *Call, parts []authz.Part) authz.Context {
 	} else if c.Caller.SourceIP != "" {
 		ctx.Set("aws:sourceip", c.Caller.SourceIP)
 	}
+	if c.Caller.SourceARN != "" {
+		ctx.Set("aws:sourcearn", c.Caller.SourceARN)
+	}
+	if c.Caller.SourceAccount != "" {
+		ctx.Set("aws:sourceaccount", c.Caller.SourceAccount)
+	}
 	if s := c.Caller.Session; s != nil {
 		if !s.IssuedAt.IsZero() {
 			ctx.Set("aws:tokenissuetime", s.IssuedAt.UTC().Format(time.RFC3339))

@@ -63,6 +63,9 @@ type Module interface {
 	// ReEncrypt decrypts under one key and encrypts under another without the plaintext leaving
 	// the module. It spends both permits. Actions: kms:ReEncryptFrom, kms:ReEncryptTo.
 	ReEncrypt(ctx context.Context, from, to Side) ([]byte, error)
+	// Forget drops what memory holds of material, after its key was deleted. It needs no permit:
+	// material that is wrapped still can be unwrapped again.
+	Forget(keyARN string, m Material)
 	// Random returns n random bytes.
 	Random(n int) secret.Bytes
 	// Box seals other secrets (session tokens, cursors, encoded messages) under a subkey bound to

@@ -15,17 +15,27 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
+const aliasPrefix = "alias/"
+
 // maxAliases is the most aliases that a key has.
 const maxAliases = 50
+
+// checkNewAlias refuses names that a customer cannot give to an alias.
+func checkNewAlias(name string) error {
+	if !strings.HasPrefix(name, aliasPrefix) {
+		return apierr.Validation("Alias must start with the prefix \"alias/\". Please see https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html")
+	}
+	return checkAlias(name)
+}
 
 // checkAlias refuses names that are not an alias of a customer.
 func checkAlias(name string) error {
 	switch {
-	case !strings.HasPrefix(name, "alias/"):
-		return apierr.Validation("Alias must start with the prefix \"alias/\". Please see https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html")
+	case !strings.HasPrefix(name, aliasPrefix):
+		return apierr.Validation("Invalid identifier")
 	case strings.HasPrefix(name, "alias/aws/"):
 		return apierr.New("NotAuthorizedException", "")
-	case len(name) == len("alias/"):
+	case len(name) == len(aliasPrefix):
 		return apierr.Validation("Alias must not be blank")
 	case strings.Contains(name, ":"):
 		return apierr.Validation("%s contains invalid characters for an alias", name)
@@ -53,7 +63,7 @@ func (s *Service) target(tx store.Tx, c *guard.Call, id *string) (*keyView, erro
 // CreateAlias gives a key another name.
 func (s *Service) CreateAlias(ctx context.Context, c *guard.Call, in *kmsapi.CreateAliasRequest) error {
 	name := api.Val(in.AliasName)
-	if err := checkAlias(name); err != nil {
+	if err := checkNewAlias(name); err != nil {
 		return err
 	}
 	return s.g.Update(ctx, c, func(tx store.Tx) error {
@@ -68,9 +78,6 @@ func (s *Service) CreateAlias(ctx context.Context, c *guard.Call, in *kmsapi.Cre
 		c.Touch(k.arn, k.Account, "AWS::KMS::Key")
 		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: []authz.Part{aliasPart(c, "kms:CreateAlias", name), p}}); err != nil {
 			return err
-		}
-		if k.Account != c.Account() {
-			return notFound("Key '%s' does not exist", k.arn)
 		}
 		if _, exists, err := aliasTable.Get(tx, c.Region, c.Account(), name); err != nil {
 			return err
@@ -119,7 +126,7 @@ func (s *Service) UpdateAlias(ctx context.Context, c *guard.Call, in *kmsapi.Upd
 		if err != nil {
 			return err
 		}
-		from, err := s.byID(tx, c, c.Region, c.Account(), a.KeyID)
+		from, err := s.byID(tx, c, "kms:"+c.Operation, c.Region, c.Account(), a.KeyID)
 		if err != nil {
 			return err
 		}
@@ -135,15 +142,11 @@ func (s *Service) UpdateAlias(ctx context.Context, c *guard.Call, in *kmsapi.Upd
 		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: parts}); err != nil {
 			return err
 		}
-		if to.Account != c.Account() {
-			return notFound("Key '%s' does not exist", to.arn)
-		}
 		if err := opCreateAlias.check(to); err != nil {
 			return err
 		}
-		if from.Usage != to.Usage {
-			return apierr.Validation("Alias %s cannot be changed from a CMK with key usage %s to a CMK with key usage %s.",
-				arn.KMSAlias(c.Region, c.Account(), name), from.Usage, to.Usage)
+		if err := sameKind(arn.KMSAlias(c.Region, c.Account(), name), from.keyView, to); err != nil {
+			return err
 		}
 		a.Updated = s.g.Now().Truncate(time.Millisecond)
 		if from.ID != to.ID {
@@ -157,6 +160,18 @@ func (s *Service) UpdateAlias(ctx context.Context, c *guard.Call, in *kmsapi.Upd
 		}
 		return aliasTable.Put(tx, a, c.Region, c.Account(), name)
 	})
+}
+
+// sameKind refuses to point an alias from one key to another that cannot take its place.
+// Source: API Reference, UpdateAlias.
+func sameKind(alias string, from, to *keyView) error {
+	switch {
+	case from.Usage != to.Usage:
+		return apierr.Validation("Alias %s cannot be changed from a CMK with key usage %s to a CMK with key usage %s.", alias, from.Usage, to.Usage)
+	case (from.Spec == kmsapi.KeySpecSYMMETRIC_DEFAULT) != (to.Spec == kmsapi.KeySpecSYMMETRIC_DEFAULT):
+		return apierr.Validation("Alias %s cannot be changed from a symmetric CMK to an asymmetric CMK or vice versa.", alias)
+	}
+	return nil
 }
 
 // DeleteAlias removes an alias; the key stays.
@@ -173,7 +188,7 @@ func (s *Service) DeleteAlias(ctx context.Context, c *guard.Call, in *kmsapi.Del
 		if !found {
 			return notFound("Alias %s is not found.", arn.KMSAlias(c.Region, c.Account(), name))
 		}
-		k, err := s.byID(tx, c, c.Region, c.Account(), a.KeyID)
+		k, err := s.byID(tx, c, "kms:"+c.Operation, c.Region, c.Account(), a.KeyID)
 		if err != nil {
 			return err
 		}
@@ -195,7 +210,7 @@ func (s *Service) DeleteAlias(ctx context.Context, c *guard.Call, in *kmsapi.Del
 // ListAliases lists the aliases of the account and region, or those of one key. AWS aliases whose
 // key does not exist yet are listed without a key.
 func (s *Service) ListAliases(ctx context.Context, c *guard.Call, in *kmsapi.ListAliasesRequest) (*kmsapi.ListAliasesResponse, error) {
-	pg, err := s.page(in.Marker, in.Limit, 50, c.Region, c.Account())
+	pg, err := s.page(in.Marker, in.Limit, 50, 100, c.Region, c.Account())
 	if err != nil {
 		return nil, err
 	}
@@ -210,34 +225,49 @@ func (s *Service) ListAliases(ctx context.Context, c *guard.Call, in *kmsapi.Lis
 			if err != nil {
 				return err
 			}
+			if k.Account != c.Account() {
+				return s.hidden(tx, c, "kms:ListAliases", k.arn, k.Account)
+			}
 			only = k.ID
 		}
 		recs, end, err := list(tx, aliasTable, pg, func(r store.Record[aliasRecord]) bool { return only == "" || r.Value.KeyID == only })
 		if err != nil {
 			return err
 		}
-		out.Aliases = []kmsapi.AliasListEntry{}
-		if only == "" && pg.after == "" {
-			if _, exists, err := aliasTable.Get(tx, c.Region, c.Account(), ebsAlias); err != nil {
+		if only == "" {
+			if recs, end, err = withPredefined(tx, c, pg, recs, end); err != nil {
 				return err
-			} else if !exists {
-				out.Aliases = append(out.Aliases, kmsapi.AliasListEntry{
-					AliasName: new(ebsAlias), AliasArn: new(arn.KMSAlias(c.Region, c.Account(), ebsAlias)),
-				})
 			}
 		}
+		out.Aliases = make([]kmsapi.AliasListEntry, 0, len(recs))
 		for _, a := range recs {
-			out.Aliases = append(out.Aliases, kmsapi.AliasListEntry{
-				AliasName: &a.Name, AliasArn: new(arn.KMSAlias(c.Region, c.Account(), a.Name)), TargetKeyId: &a.KeyID,
-				CreationDate: &a.Created, LastUpdatedDate: &a.Updated,
-			})
-		}
-		if n := pg.limit; len(out.Aliases) > n { // the predefined alias took a place
-			out.Aliases = out.Aliases[:n]
-			end = next{pg.prefix, store.Key(c.Region, c.Account(), *out.Aliases[n-1].AliasName)}
+			e := kmsapi.AliasListEntry{AliasName: &a.Name, AliasArn: new(arn.KMSAlias(c.Region, c.Account(), a.Name))}
+			if a.KeyID != "" {
+				e.TargetKeyId, e.CreationDate, e.LastUpdatedDate = &a.KeyID, &a.Created, &a.Updated
+			}
+			out.Aliases = append(out.Aliases, e)
 		}
 		out.Truncated, out.NextMarker = s.more(end)
 		return nil
 	})
 	return out, err
+}
+
+// withPredefined adds the alias of EBS's key in its place to a page of aliases while the key does
+// not exist.
+func withPredefined(tx store.Tx, c *guard.Call, pg paging, recs []aliasRecord, end next) ([]aliasRecord, next, error) {
+	key := store.Key(c.Region, c.Account(), ebsAlias)
+	if pg.after >= key || end.last != "" && key > end.last {
+		return recs, end, nil
+	}
+	if _, exists, err := aliasTable.Get(tx, c.Region, c.Account(), ebsAlias); err != nil || exists {
+		return recs, end, err
+	}
+	i, _ := slices.BinarySearchFunc(recs, ebsAlias, func(r aliasRecord, name string) int { return strings.Compare(r.Name, name) })
+	recs = slices.Insert(recs, i, aliasRecord{Name: ebsAlias})
+	if len(recs) > pg.limit {
+		recs = recs[:pg.limit]
+		end = next{pg.prefix, store.Key(c.Region, c.Account(), recs[pg.limit-1].Name)}
+	}
+	return recs, end, nil
 }

@@ -2,7 +2,7 @@ package kms
 
 import (
 	"context"
-	"slices"
+	"errors"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
@@ -19,6 +19,9 @@ const (
 	defaultWindow = 30
 )
 
+// deleteAgain is how long after a failure the deletion of keys is tried again.
+const deleteAgain = time.Hour
+
 // ScheduleKeyDeletion makes a key unusable now and deletes it after the waiting period.
 func (s *Service) ScheduleKeyDeletion(ctx context.Context, c *guard.Call, in *kmsapi.ScheduleKeyDeletionRequest) (*kmsapi.ScheduleKeyDeletionResponse, error) {
 	days := int32(defaultWindow)
@@ -33,10 +36,10 @@ func (s *Service) ScheduleKeyDeletion(ctx context.Context, c *guard.Call, in *km
 		return nil, apierr.Validation("1 validation error detected: Value '%d' at 'pendingWindowInDays' failed to satisfy constraint: Member must have value %s", days, bound)
 	}
 	var out *kmsapi.ScheduleKeyDeletionResponse
-	parts := func(_ *keyView, p *authz.Part) {
+	more := func(p *authz.Part) {
 		p.Context.Set("kms:schedulekeydeletionpendingwindowindays", itoa(days))
 	}
-	err := s.change(ctx, c, in.KeyId, "kms:ScheduleKeyDeletion", opSchedule, parts, func(tx store.Tx, k *keyRecord) error {
+	err := s.change(ctx, c, in.KeyId, "kms:ScheduleKeyDeletion", opSchedule, more, func(tx store.Tx, k *keyRecord) error {
 		k.State = kmsapi.KeyStatePendingDeletion
 		k.Deletion = s.g.Now().Add(time.Duration(days) * 24 * time.Hour).Truncate(time.Millisecond)
 		out = &kmsapi.ScheduleKeyDeletionResponse{
@@ -56,6 +59,9 @@ func (s *Service) ScheduleKeyDeletion(ctx context.Context, c *guard.Call, in *km
 func (s *Service) CancelKeyDeletion(ctx context.Context, c *guard.Call, in *kmsapi.CancelKeyDeletionRequest) (*kmsapi.CancelKeyDeletionResponse, error) {
 	var out *kmsapi.CancelKeyDeletionResponse
 	err := s.change(ctx, c, in.KeyId, "kms:CancelKeyDeletion", opCancel, nil, func(tx store.Tx, k *keyRecord) error {
+		if !s.g.Now().Before(k.Deletion) {
+			return notFound("Key '%s' does not exist", k.arn()) // what hangs on it is being removed
+		}
 		k.State, k.Deletion = kmsapi.KeyStateDisabled, time.Time{}
 		out = &kmsapi.CancelKeyDeletionResponse{KeyId: new(k.arn())}
 		c.Respond(out)
@@ -93,7 +99,7 @@ func (s *Service) deleteDue() {
 				return err
 			}
 			if !s.g.Now().Before(r.Value) {
-				due = append(due, slices.Clone(r.Key))
+				due = append(due, r.Key)
 			}
 		}
 		return nil
@@ -104,37 +110,64 @@ func (s *Service) deleteDue() {
 		}
 	}
 	if err != nil {
-		s.log.Error("a key whose waiting period is over was not deleted; the next start tries again", "error", err)
+		s.log.Error("a key whose waiting period is over was not deleted yet", "error", err)
+		s.clock.AfterFunc(deleteAgain, s.deleteDue)
 	}
 }
 
-// destroy deletes a key with its material, aliases and grants. What hangs on it goes first, in
-// transactions of bounded size; the key stays pending deletion until the last one.
+// errNotDue ends a deletion that was cancelled, or done by another node.
+var errNotDue = errors.New("kms: the key is not due for deletion")
+
+// destroy deletes a key with its material, aliases and grants. Grants go first, in transactions of
+// bounded size; the key stays pending deletion until the last transaction, which carries the
+// record.
 func (s *Service) destroy(ctx context.Context, region, account, id string) error {
+	due := func(tx store.Tx) (*keyView, error) {
+		k, found, err := s.keys.Shared(tx, region, account, id)
+		if err == nil && (!found || k.State != kmsapi.KeyStatePendingDeletion || s.g.Now().Before(k.Deletion)) {
+			err = errNotDue
+		}
+		return k, err
+	}
+	var err error
+	for more := true; more && err == nil; {
+		err = s.g.Change(ctx, func(tx store.Tx) error {
+			k, err := due(tx)
+			if err != nil {
+				return err
+			}
+			more, err = s.removeGrants(tx, k)
+			return err
+		})
+	}
 	c := &guard.Call{
 		ID: guard.NewRequestID(), Service: "kms", Operation: "DeleteKey", Region: region, Time: s.g.Now(),
 		Caller: guard.Caller{Identity: serviceIdentity, InvokedBy: "AWS Internal"},
 	}
-	for {
-		done := false
-		step := func(tx store.Tx) error {
-			k, found, err := s.keys.Shared(tx, region, account, id)
-			if err != nil || !found || k.State != kmsapi.KeyStatePendingDeletion || s.g.Now().Before(k.Deletion) {
-				done = true
+	var gone *keyView
+	if err == nil {
+		err = s.g.Update(ctx, c, func(tx store.Tx) (err error) {
+			if gone, err = due(tx); err != nil {
 				return err
 			}
-			c.Touch(k.arn, account, "AWS::KMS::Key")
-			done, err = s.destroyStep(tx, k)
-			return err
-		}
-		if err := s.g.Update(ctx, c, step); err != nil || done {
-			return err
-		}
+			c.Touch(gone.arn, account, "AWS::KMS::Key")
+			return removeKey(tx, gone)
+		})
 	}
+	switch {
+	case errors.Is(err, errNotDue):
+		return nil
+	case err != nil:
+		return err
+	}
+	for _, m := range gone.Materials {
+		s.hsm.Forget(gone.arn, m)
+	}
+	return nil
 }
 
-// destroyStep removes some of what hangs on a key and, when nothing is left, the key.
-func (s *Service) destroyStep(tx store.Tx, k *keyView) (bool, error) {
+// removeGrants removes some of a key's grants; more reports whether there may be others.
+func (s *Service) removeGrants(tx store.Tx, k *keyView) (more bool, err error) {
 	const batch = 10
 	n := 0
 	for r, err := range grantTable.ScanRange(tx, store.Range{Prefix: store.Key(k.Region, k.Account, k.ID), Limit: batch}) {
@@ -146,16 +179,18 @@ func (s *Service) destroyStep(tx store.Tx, k *keyView) (bool, error) {
 		}
 		n++
 	}
-	if n > 0 {
-		return false, nil
-	}
+	return n == batch, nil
+}
+
+// removeKey removes a key without grants, and its aliases.
+func removeKey(tx store.Tx, k *keyView) error {
 	for _, a := range k.Aliases {
 		if err := aliasTable.Delete(tx, k.Region, k.Account, a); err != nil {
-			return false, err
+			return err
 		}
 	}
 	if err := deletionTable.Delete(tx, k.Region, k.Account, k.ID); err != nil {
-		return false, err
+		return err
 	}
-	return true, keyTable.Delete(tx, k.Region, k.Account, k.ID)
+	return keyTable.Delete(tx, k.Region, k.Account, k.ID)
 }

@@ -32,24 +32,21 @@ func (s *Service) ListGrants(ctx context.Context, c *guard.Call, in *kmsapi.List
 		if in.GranteeServicePrincipal != nil && c.Caller.Principal.Type != authz.Service {
 			return apierr.Validation("GranteeServicePrincipal can be used by AWS services only.")
 		}
-		pg, err := s.page(in.Marker, in.Limit, 50, k.Region, k.Account, k.ID)
+		pg, err := s.page(in.Marker, in.Limit, 50, 100, k.Region, k.Account, k.ID)
 		if err != nil {
 			return err
 		}
-		recs, end, err := list(tx, grantTable, pg, func(r store.Record[grantRecord]) bool {
-			return (in.GrantId == nil || r.Value.ID == *in.GrantId) &&
-				(in.GranteePrincipal == nil || r.Value.Grantee == *in.GranteePrincipal)
-		})
+		names := s.names(tx)
+		recs, end, err := list(tx, grantTable, pg, func(r store.Record[grantRecord]) bool { return names.match(&r.Value, in) })
 		if err != nil {
 			return err
 		}
-		out = &kmsapi.ListGrantsResponse{Grants: []kmsapi.GrantListEntry{}}
+		out = &kmsapi.ListGrantsResponse{Grants: make([]kmsapi.GrantListEntry, 0, len(recs))}
 		for _, g := range recs {
-			e, err := s.grantEntry(tx, g)
-			if err != nil {
-				return err
-			}
-			out.Grants = append(out.Grants, e)
+			out.Grants = append(out.Grants, names.entry(g))
+		}
+		if names.err != nil {
+			return names.err
 		}
 		out.Truncated, out.NextMarker = s.more(end)
 		return nil
@@ -84,12 +81,12 @@ func (s *Service) ListRetirableGrants(ctx context.Context, c *guard.Call, in *km
 		if id == "" {
 			id = who
 		}
-		pg, err := s.page(in.Marker, in.Limit, 50, c.Region, id)
+		pg, err := s.page(in.Marker, in.Limit, 50, 100, c.Region, id)
 		if err != nil {
 			return err
 		}
 		out = &kmsapi.ListGrantsResponse{Grants: []kmsapi.GrantListEntry{}}
-		end := next{}
+		names, end := s.names(tx), next{}
 		for r, err := range retiringTable.ScanRange(tx, store.Range{Prefix: pg.prefix, After: pg.after}) {
 			if err != nil {
 				return err
@@ -102,15 +99,14 @@ func (s *Service) ListRetirableGrants(ctx context.Context, c *guard.Call, in *km
 			if err != nil {
 				return err
 			}
-			if !found {
+			if !found || g.Retiring != who { // a role and its sessions have one id
 				continue
 			}
-			e, err := s.grantEntry(tx, g)
-			if err != nil {
-				return err
-			}
-			out.Grants = append(out.Grants, e)
+			out.Grants = append(out.Grants, names.entry(g))
 			end.last = store.Key(r.Key...)
+		}
+		if names.err != nil {
+			return names.err
 		}
 		if end.prefix == "" {
 			end = next{}
@@ -121,47 +117,71 @@ func (s *Service) ListRetirableGrants(ctx context.Context, c *guard.Call, in *km
 	return out, err
 }
 
-// grantEntry is a grant as lists show it. A deleted principal shows as its unique id.
-func (s *Service) grantEntry(tx store.Tx, g grantRecord) (kmsapi.GrantListEntry, error) {
+// granteeNames shows the principals of grants, and remembers those it looked up. A deleted one
+// shows as its unique id.
+type granteeNames struct {
+	lives func(id string) (bool, error)
+	known map[string]bool
+	err   error // the first that a lookup gave
+}
+
+func (s *Service) names(tx store.Tx) *granteeNames {
+	return &granteeNames{known: map[string]bool{}, lives: func(id string) (bool, error) {
+		_, lives, err := s.dir.ByID(tx, id)
+		return lives, err
+	}}
+}
+
+func (n *granteeNames) shown(who, id string) string {
+	if id == "" {
+		return who
+	}
+	lives, known := n.known[id]
+	if !known {
+		var err error
+		if lives, err = n.lives(id); err != nil && n.err == nil {
+			n.err = err
+		}
+		n.known[id] = lives
+	}
+	if lives {
+		return who
+	}
+	return id
+}
+
+// match reports whether a grant is one that the request asks for.
+func (n *granteeNames) match(g *grantRecord, in *kmsapi.ListGrantsRequest) bool {
+	if in.GrantId != nil && g.ID != *in.GrantId {
+		return false
+	}
+	if who := in.GranteePrincipal; who != nil && (g.GranteeService || n.shown(g.Grantee, g.GranteeID) != *who) {
+		return false
+	}
+	who := in.GranteeServicePrincipal
+	return who == nil || g.GranteeService && g.Grantee == *who
+}
+
+// entry is a grant as lists show it.
+func (n *granteeNames) entry(g grantRecord) kmsapi.GrantListEntry {
 	e := kmsapi.GrantListEntry{
 		KeyId: new(arn.KMSKey(g.Region, g.Account, g.KeyID)), GrantId: &g.ID, Name: &g.Name, CreationDate: &g.Created,
 		IssuingAccount: new(arn.Root(g.Issuer)), Operations: g.Operations,
 	}
-	grantee, err := s.shown(tx, g.Grantee, g.GranteeID)
-	if err != nil {
-		return e, err
-	}
-	if g.GranteeService {
+	if grantee := n.shown(g.Grantee, g.GranteeID); g.GranteeService {
 		e.GranteeServicePrincipal = &grantee
 	} else {
 		e.GranteePrincipal = &grantee
 	}
-	if g.Retiring != "" {
-		retiring, err := s.shown(tx, g.Retiring, g.RetiringID)
-		if err != nil {
-			return e, err
-		}
-		if g.RetiringSvc {
-			e.RetiringServicePrincipal = &retiring
-		} else {
-			e.RetiringPrincipal = &retiring
-		}
+	if retiring := n.shown(g.Retiring, g.RetiringID); g.RetiringSvc {
+		e.RetiringServicePrincipal = &retiring
+	} else {
+		e.RetiringPrincipal = api.Opt(retiring)
 	}
 	if g.Equals != nil || g.Subset != nil || g.SourceARN != "" {
 		e.Constraints = &kmsapi.GrantConstraints{
 			EncryptionContextEquals: g.Equals, EncryptionContextSubset: g.Subset, SourceArn: api.Opt(g.SourceARN),
 		}
 	}
-	return e, nil
-}
-
-func (s *Service) shown(tx store.Tx, who, id string) (string, error) {
-	if id == "" {
-		return who, nil
-	}
-	_, lives, err := s.dir.ByID(tx, id)
-	if err != nil || lives {
-		return who, err
-	}
-	return id, nil
+	return e
 }

@@ -2,16 +2,9 @@ package kms
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
-	"encoding/json"
-	"fmt"
-	"maps"
 	"slices"
 	"strings"
-	"time"
+	"unicode/utf8"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
@@ -29,6 +22,9 @@ const (
 	maxConstraintValue = 384
 )
 
+// grantIDLen is the length of a grant id in hex digits.
+const grantIDLen = 64
+
 // grantsOf reads the grants on a key that may concern a principal.
 func (s *Service) grantsOf(tx store.Tx, k *keyView, p *authz.Principal) ([]authz.Grant, error) {
 	candidates := []string{p.ARN}
@@ -44,13 +40,7 @@ func (s *Service) grantsOf(tx store.Tx, k *keyView, p *authz.Principal) ([]authz
 			if err != nil {
 				return nil, err
 			}
-			g, found, err := grantTable.Get(tx, k.Region, k.Account, k.ID, r.Key[4])
-			if err != nil {
-				return nil, err
-			}
-			if found {
-				out = append(out, g.authz())
-			}
+			out = append(out, r.Value.authz())
 		}
 	}
 	return out, nil
@@ -61,23 +51,24 @@ func (s *Service) CreateGrant(ctx context.Context, c *guard.Call, in *kmsapi.Cre
 	if err := s.checkTokens(in.GrantTokens); err != nil {
 		return nil, err
 	}
-	g, err := newGrant(c, in)
+	asked, err := newGrant(c, in)
 	if err != nil {
 		return nil, err
 	}
 	var out *kmsapi.CreateGrantResponse
-	create := func(tx store.Tx) error {
+	err = s.g.Update(ctx, c, func(tx store.Tx) error {
 		k, err := s.resolve(tx, c, in.KeyId, false)
 		if err != nil {
 			return err
 		}
-		if err := s.resolveGrantPrincipals(tx, g); err != nil {
+		g := *asked
+		if err := s.authorizeGrant(tx, c, k.keyView, &g, api.Val(in.DryRun)); err != nil {
 			return err
 		}
-		if err := s.authorizeGrant(tx, c, k.keyView, g, api.Val(in.DryRun)); err != nil {
+		if err := s.resolveGrantPrincipals(tx, c, &g); err != nil {
 			return err
 		}
-		if err := checkGrant(k.keyView, g); err != nil {
+		if err := checkGrant(k.keyView, &g); err != nil {
 			return err
 		}
 		if err := opCreateGrant.check(k.keyView); err != nil {
@@ -86,7 +77,7 @@ func (s *Service) CreateGrant(ctx context.Context, c *guard.Call, in *kmsapi.Cre
 		if api.Val(in.DryRun) {
 			return errDryRun
 		}
-		id, err := s.putGrant(tx, k.keyView, *g)
+		id, err := s.putGrant(tx, k.keyView, g)
 		if err != nil {
 			return err
 		}
@@ -94,15 +85,17 @@ func (s *Service) CreateGrant(ctx context.Context, c *guard.Call, in *kmsapi.Cre
 		c.Respond(out)
 		out.GrantToken = new(s.grantToken(k.Region, k.Account, k.ID, id))
 		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	err = s.g.Update(ctx, c, create)
-	return out, err
+	return out, nil
 }
 
 // newGrant checks the parameters of CreateGrant against each other.
 func newGrant(c *guard.Call, in *kmsapi.CreateGrantRequest) (*grantRecord, error) {
 	g := &grantRecord{
-		Region: c.Region, Name: api.Val(in.Name), Issuer: c.Account(), Operations: slices.Compact(slices.Sorted(slices.Values(in.Operations))),
+		Region: c.Region, Name: api.Val(in.Name), Issuer: c.Account(), Operations: inGrantOrder(in.Operations),
 		Grantee: api.Val(in.GranteePrincipal), Retiring: api.Val(in.RetiringPrincipal),
 	}
 	if len(in.Operations) == 0 {
@@ -151,7 +144,7 @@ func checkConstraint(m map[string]string) error {
 		return apierr.Validation("An encryption context constraint can have at most %d pairs.", maxConstraintPairs)
 	}
 	for _, v := range m {
-		if len(v) > maxConstraintValue {
+		if utf8.RuneCountInString(v) > maxConstraintValue {
 			return apierr.Validation("A value in an encryption context constraint can have at most %d characters.", maxConstraintValue)
 		}
 	}
@@ -175,10 +168,12 @@ func checkGrant(k *keyView, g *grantRecord) error {
 
 // resolveGrantPrincipals keeps the unique ids of grantee and retiring principal. One that does
 // not exist is refused.
-func (s *Service) resolveGrantPrincipals(tx store.Tx, g *grantRecord) error {
+func (s *Service) resolveGrantPrincipals(tx store.Tx, c *guard.Call, g *grantRecord) error {
+	// A service that acts for its caller names itself in the ordinary members too (EC2 as the
+	// retiring principal of its grants). Source: CloudTrail records of EBS.
+	services := c.Caller.Forwarded() || c.Caller.Principal.Type == authz.Service
 	resolve := func(who string, service bool, id *string) error {
-		// EC2 and EBS name themselves as grantee or retiring principal in the ordinary members.
-		if who == "" || service || strings.HasSuffix(who, ".amazonaws.com") {
+		if who == "" || service || services && strings.HasSuffix(who, ".amazonaws.com") {
 			return nil
 		}
 		if a, err := arn.Parse(who); err != nil || strings.HasPrefix(a.Resource, "group/") {
@@ -238,207 +233,4 @@ func (s *Service) authorizeGrant(tx store.Tx, c *guard.Call, k *keyView, g *gran
 // grantIsForAWSResource is true when a service makes the call for its caller.
 func grantIsForAWSResource(c *guard.Call, p *authz.Part) {
 	p.Context.SetBool("kms:grantisforawsresource", c.Caller.Forwarded())
-}
-
-// putGrant writes a grant, or finds the one that an identical named request made.
-func (s *Service) putGrant(tx store.Tx, k *keyView, g grantRecord) (string, error) {
-	g.Account, g.KeyID, g.Created = k.Account, k.ID, s.g.Now().Truncate(time.Millisecond)
-	hash := g.hash()
-	if g.Name != "" {
-		id, found, err := grantNames.Get(tx, k.Region, k.Account, k.ID, g.Name, hash)
-		if err != nil || found {
-			return id, err
-		}
-	}
-	if k.Grants >= maxGrants && k.Manager == kmsapi.KeyManagerTypeCUSTOMER {
-		return "", apierr.Newf("LimitExceededException", "Key %s already has %d grants", k.arn, maxGrants)
-	}
-	var b [32]byte
-	rand.Read(b[:]) // never fails
-	g.ID = hex.EncodeToString(b[:])
-	if err := grantTable.Put(tx, g, k.Region, k.Account, k.ID, g.ID); err != nil {
-		return "", err
-	}
-	if err := granteeTable.Put(tx, struct{}{}, k.Region, k.Account, k.ID, g.granteeKey(), g.ID); err != nil {
-		return "", err
-	}
-	if g.Retiring != "" {
-		if err := retiringTable.Put(tx, struct{}{}, k.Region, g.retiringKey(), k.Account, k.ID, g.ID); err != nil {
-			return "", err
-		}
-	}
-	if g.Name != "" {
-		if err := grantNames.Put(tx, g.ID, k.Region, k.Account, k.ID, g.Name, hash); err != nil {
-			return "", err
-		}
-	}
-	return g.ID, countGrants(tx, k, 1)
-}
-
-// deleteGrant removes a grant and everything that points to it.
-func (s *Service) deleteGrant(tx store.Tx, k *keyView, g grantRecord) error {
-	if err := grantTable.Delete(tx, k.Region, k.Account, k.ID, g.ID); err != nil {
-		return err
-	}
-	if err := granteeTable.Delete(tx, k.Region, k.Account, k.ID, g.granteeKey(), g.ID); err != nil {
-		return err
-	}
-	if g.Retiring != "" {
-		if err := retiringTable.Delete(tx, k.Region, g.retiringKey(), k.Account, k.ID, g.ID); err != nil {
-			return err
-		}
-	}
-	if g.Name != "" {
-		if err := grantNames.Delete(tx, k.Region, k.Account, k.ID, g.Name, g.hash()); err != nil {
-			return err
-		}
-	}
-	return countGrants(tx, k, -1)
-}
-
-func countGrants(tx store.Tx, k *keyView, by int) error {
-	rec, found, err := keyTable.Get(tx, k.Region, k.Account, k.ID)
-	if err != nil || !found {
-		return fmt.Errorf("kms: key %s vanished in its transaction: %w", k.arn, err)
-	}
-	rec.Grants += by
-	return keyTable.Put(tx, rec, rec.Region, rec.Account, rec.ID)
-}
-
-// hash identifies the parameters of a grant beside its name.
-func (g *grantRecord) hash() string {
-	data, err := json.Marshal([]any{
-		g.Grantee, g.GranteeID, g.Retiring, g.RetiringID, g.Issuer, g.Operations, pairs(g.Equals), pairs(g.Subset), g.SourceARN,
-	})
-	if err != nil {
-		panic(err) // strings always encode
-	}
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])
-}
-
-func pairs(m map[string]string) [][2]string {
-	var out [][2]string
-	for _, k := range slices.Sorted(maps.Keys(m)) {
-		out = append(out, [2]string{k, m[k]})
-	}
-	return out
-}
-
-// grantToken makes a token that names a grant. It gives no right by itself.
-func (s *Service) grantToken(region, account, key, grant string) string {
-	sealed := s.tokens.Seal([]byte(store.Key(region, account, key, grant)), nil)
-	return base64.RawURLEncoding.EncodeToString(sealed)
-}
-
-// openToken gives region, account, key and grant of a token.
-func (s *Service) openToken(token string) ([]string, error) {
-	invalid := apierr.New("InvalidGrantTokenException", "")
-	raw, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil {
-		return nil, invalid
-	}
-	plain, err := s.tokens.Open(raw, nil)
-	if err != nil {
-		return nil, invalid
-	}
-	parts := store.SplitKey(string(plain))
-	if len(parts) != 4 {
-		return nil, invalid
-	}
-	return parts, nil
-}
-
-// checkTokens refuses tokens that no CreateGrant made. They have no other effect: a grant here is
-// visible as soon as it is made.
-func (s *Service) checkTokens(tokens []string) error {
-	for _, t := range tokens {
-		if _, err := s.openToken(t); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// RevokeGrant ends a grant.
-func (s *Service) RevokeGrant(ctx context.Context, c *guard.Call, in *kmsapi.RevokeGrantRequest) error {
-	return s.g.Update(ctx, c, func(tx store.Tx) error {
-		k, err := s.resolve(tx, c, in.KeyId, false)
-		if err != nil {
-			return err
-		}
-		c.Touch(k.arn, k.Account, "AWS::KMS::Key")
-		p, err := s.part(tx, c, k.keyView, "kms:RevokeGrant")
-		if err != nil {
-			return err
-		}
-		grantIsForAWSResource(c, &p)
-		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: []authz.Part{p}, DryRun: api.Val(in.DryRun)}); err != nil {
-			return err
-		}
-		g, found, err := grantTable.Get(tx, k.Region, k.Account, k.ID, api.Val(in.GrantId))
-		if err != nil {
-			return err
-		}
-		if !found {
-			return notFound("Grant ID %s not found", api.Val(in.GrantId))
-		}
-		if api.Val(in.DryRun) {
-			return errDryRun
-		}
-		return s.deleteGrant(tx, k.keyView, g)
-	})
-}
-
-// RetireGrant lets those whom a grant itself names end it.
-func (s *Service) RetireGrant(ctx context.Context, c *guard.Call, in *kmsapi.RetireGrantRequest) error {
-	var named []string
-	switch {
-	case in.GrantToken != nil && in.KeyId == nil && in.GrantId == nil:
-		parts, err := s.openToken(*in.GrantToken)
-		if err != nil {
-			return err
-		}
-		named = parts
-	case in.GrantToken == nil && in.KeyId != nil && in.GrantId != nil:
-	default:
-		return apierr.Validation("Grant token OR (grant ID, key ID) must be specified")
-	}
-	return s.g.Update(ctx, c, func(tx store.Tx) error {
-		id := in.KeyId
-		grantID := api.Val(in.GrantId)
-		if named != nil {
-			id, grantID = new(arn.KMSKey(named[0], named[1], named[2])), named[3]
-		}
-		k, err := s.resolve(tx, c, id, false)
-		if err != nil {
-			return err
-		}
-		g, found, err := grantTable.Get(tx, k.Region, k.Account, k.ID, grantID)
-		if err != nil {
-			return err
-		}
-		if !found {
-			return notFound("Grant ID %s not found", grantID)
-		}
-		c.Touch(k.arn, k.Account, "AWS::KMS::Key")
-		c.Note("grantId", grantID)
-		p, err := s.part(tx, c, k.keyView, "kms:RetireGrant")
-		if err != nil {
-			return err
-		}
-		p.Target = new(g.authz())
-		if g.Equals != nil {
-			encryptionContext(&p, g.Equals)
-		} else {
-			encryptionContext(&p, g.Subset)
-		}
-		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: []authz.Part{p}, DryRun: api.Val(in.DryRun)}); err != nil {
-			return err
-		}
-		if api.Val(in.DryRun) {
-			return errDryRun
-		}
-		return s.deleteGrant(tx, k.keyView, g)
-	})
 }

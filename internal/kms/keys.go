@@ -13,7 +13,6 @@ import (
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/guard/permit"
 	"github.com/kagimori/kagimori/internal/hsm"
-	"github.com/kagimori/kagimori/internal/policy"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -37,6 +36,9 @@ func (s *Service) CreateKey(ctx context.Context, c *guard.Call, in *kmsapi.Creat
 	if err := s.g.View(ctx, c, authorize); err != nil {
 		return nil, err
 	}
+	if err := s.setPolicy(ctx, k, in.Policy); err != nil {
+		return nil, err
+	}
 	m, err := s.hsm.Generate(ctx, p, k.arn(), hsm.Spec(k.Spec))
 	if err != nil {
 		return nil, err
@@ -52,8 +54,10 @@ func (s *Service) CreateKey(ctx context.Context, c *guard.Call, in *kmsapi.Creat
 		} else if exists {
 			return apierr.Newf("AlreadyExistsException", "Key %s already exists", k.arn())
 		}
-		if err := s.setPolicy(tx, c, k, in.Policy, api.Val(in.BypassPolicyLockoutSafetyCheck)); err != nil {
-			return err
+		if in.Policy != nil && !api.Val(in.BypassPolicyLockoutSafetyCheck) {
+			if err := s.checkLockout(tx, c, k); err != nil {
+				return err
+			}
 		}
 		out = &kmsapi.CreateKeyResponse{KeyMetadata: k.metadata()}
 		c.Respond(out)
@@ -167,7 +171,7 @@ func (s *Service) DescribeKey(ctx context.Context, c *guard.Call, in *kmsapi.Des
 		}
 		requestAlias(&p.Context, k)
 		if _, err := s.g.Allow(tx, c, p); err != nil {
-			return err
+			return s.behindAlias(tx, c, p.Action, k, err)
 		}
 		out = &kmsapi.DescribeKeyResponse{KeyMetadata: k.metadata()}
 		return nil
@@ -205,17 +209,6 @@ func (s *Service) DisableKey(ctx context.Context, c *guard.Call, in *kmsapi.Disa
 	})
 }
 
-// GetKeyRotationStatus reports rotation, which this kagimori does not do yet: always off, except
-// for AWS managed keys, of which AWS documents that it is on.
-func (s *Service) GetKeyRotationStatus(ctx context.Context, c *guard.Call, in *kmsapi.GetKeyRotationStatusRequest) (*kmsapi.GetKeyRotationStatusResponse, error) {
-	var out *kmsapi.GetKeyRotationStatusResponse
-	err := s.read(ctx, c, in.KeyId, "kms:GetKeyRotationStatus", func(_ store.Tx, k *keyView) error {
-		out = &kmsapi.GetKeyRotationStatusResponse{KeyId: &k.arn, KeyRotationEnabled: new(false)}
-		return nil
-	})
-	return out, err
-}
-
 // read decides an action on a key and hands the key to fn, on a snapshot.
 func (s *Service) read(ctx context.Context, c *guard.Call, keyID *string, action string, fn func(store.Tx, *keyView) error) error {
 	return s.g.View(ctx, c, func(tx store.Tx) error {
@@ -226,13 +219,16 @@ func (s *Service) read(ctx context.Context, c *guard.Call, keyID *string, action
 		if err := s.allow(tx, c, k.keyView, action); err != nil {
 			return err
 		}
+		if err := opRead.check(k.keyView); err != nil {
+			return err
+		}
 		return fn(tx, k.keyView)
 	})
 }
 
 // ListKeys lists the keys of the caller's account in the region.
 func (s *Service) ListKeys(ctx context.Context, c *guard.Call, in *kmsapi.ListKeysRequest) (*kmsapi.ListKeysResponse, error) {
-	pg, err := s.page(in.Marker, in.Limit, 100, c.Region, c.Account())
+	pg, err := s.page(in.Marker, in.Limit, 100, 1000, c.Region, c.Account())
 	if err != nil {
 		return nil, err
 	}
@@ -250,114 +246,4 @@ func (s *Service) ListKeys(ctx context.Context, c *guard.Call, in *kmsapi.ListKe
 		return err
 	})
 	return out, err
-}
-
-// setPolicy puts a policy on a key record: the given one or the default. It resolves the
-// principals and refuses a policy that locks the caller out unless that is asked for.
-func (s *Service) setPolicy(tx store.Tx, c *guard.Call, k *keyRecord, text *string, bypass bool) error {
-	if text == nil {
-		k.Policy, k.PolicyIDs = policy.DefaultKeyPolicy(k.Account), nil
-		return nil
-	}
-	doc, err := policy.CheckKey([]byte(*text))
-	if err != nil {
-		return err
-	}
-	ids, err := s.resolvePrincipals(tx, doc)
-	if err != nil {
-		return err
-	}
-	k.Policy, k.PolicyIDs = *text, ids
-	if bypass {
-		return nil
-	}
-	v, err := s.buildView(*k)
-	if err != nil {
-		return err
-	}
-	p, err := s.part(tx, c, v, "kms:PutKeyPolicy")
-	if err != nil {
-		return err
-	}
-	allowed, err := s.g.Allowed(tx, c, p)
-	if err != nil {
-		return err
-	}
-	if !allowed {
-		return apierr.New("MalformedPolicyDocumentException", "The new key policy will not allow you to update the key policy in the future.")
-	}
-	return nil
-}
-
-// resolvePrincipals finds the unique ids of the principals that a policy names.
-func (s *Service) resolvePrincipals(tx store.Tx, doc *policy.Document) (map[string]string, error) {
-	var ids map[string]string
-	for _, p := range doc.PrincipalARNs() {
-		id, known, err := s.dir.Resolve(tx, p)
-		if err != nil {
-			return nil, err
-		}
-		if !known {
-			return nil, apierr.New("MalformedPolicyDocumentException", "Policy contains a statement with one or more invalid principals.")
-		}
-		if id != "" {
-			if ids == nil {
-				ids = map[string]string{}
-			}
-			ids[p] = id
-		}
-	}
-	return ids, nil
-}
-
-// GetKeyPolicy gives the policy's text. A principal that was deleted shows as its unique id.
-func (s *Service) GetKeyPolicy(ctx context.Context, c *guard.Call, in *kmsapi.GetKeyPolicyRequest) (*kmsapi.GetKeyPolicyResponse, error) {
-	var out *kmsapi.GetKeyPolicyResponse
-	err := s.read(ctx, c, in.KeyId, "kms:GetKeyPolicy", func(tx store.Tx, k *keyView) error {
-		if n := in.PolicyName; n != nil && *n != "default" {
-			return notFound("No such policy exists")
-		}
-		dead := map[string]string{}
-		for a, id := range k.PolicyIDs {
-			if _, lives, err := s.dir.ByID(tx, id); err != nil {
-				return err
-			} else if !lives {
-				dead[a] = id
-			}
-		}
-		text := k.Policy
-		if len(dead) > 0 {
-			text = string(policy.ReplacePrincipals([]byte(text), dead))
-		}
-		out = &kmsapi.GetKeyPolicyResponse{Policy: &text, PolicyName: new("default")}
-		return nil
-	})
-	return out, err
-}
-
-// PutKeyPolicy replaces the policy.
-func (s *Service) PutKeyPolicy(ctx context.Context, c *guard.Call, in *kmsapi.PutKeyPolicyRequest) error {
-	parts := func(_ *keyView, p *authz.Part) {
-		if b := in.BypassPolicyLockoutSafetyCheck; b != nil {
-			p.Context.SetBool("kms:bypasspolicylockoutsafetycheck", *b)
-		}
-	}
-	return s.change(ctx, c, in.KeyId, "kms:PutKeyPolicy", opRead, parts, func(tx store.Tx, k *keyRecord) error {
-		if n := in.PolicyName; n != nil && *n != "default" {
-			return apierr.New("UnsupportedOperationException", "Only default policy is supported")
-		}
-		return s.setPolicy(tx, c, k, in.Policy, api.Val(in.BypassPolicyLockoutSafetyCheck))
-	})
-}
-
-// ListKeyPolicies lists the one policy that a key has.
-func (s *Service) ListKeyPolicies(ctx context.Context, c *guard.Call, in *kmsapi.ListKeyPoliciesRequest) (*kmsapi.ListKeyPoliciesResponse, error) {
-	if _, err := s.page(in.Marker, in.Limit, 100); err != nil {
-		return nil, err
-	}
-	err := s.read(ctx, c, in.KeyId, "kms:ListKeyPolicies", func(store.Tx, *keyView) error { return nil })
-	if err != nil {
-		return nil, err
-	}
-	return &kmsapi.ListKeyPoliciesResponse{PolicyNames: []string{"default"}, Truncated: new(false)}, nil
 }

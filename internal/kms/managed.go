@@ -2,10 +2,12 @@ package kms
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
+	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/directory"
@@ -27,6 +29,8 @@ const ebsService = "ebs.amazonaws.com"
 const managedPolicy = `{"Version":"2012-10-17","Statement":[{"Sid":"AWS managed keys","Effect":"Allow",
 "Principal":{"Service":"ebs.amazonaws.com"},"Action":"kms:CreateKey","Resource":"*"}]}`
 
+var errManagedExists = apierr.New("AlreadyExistsException", "The AWS managed key of the service exists.")
+
 // ensureManaged makes the AWS managed key of EBS if an identifier names it and it does not exist
 // in the caller's account and region yet. It is created on first use.
 // Source: KMS Developer Guide, "AWS managed keys"; DescribeKey, "predefined AWS alias".
@@ -46,11 +50,15 @@ func (s *Service) ensureManaged(ctx context.Context, c *guard.Call, id string) e
 		ID: c.ID, Service: "kms", Operation: "CreateKey", Region: c.Region, Time: s.g.Now(),
 		Caller: guard.Caller{Identity: directory.ServiceIdentity(ebsService), InvokedBy: ebsService},
 	}
-	return guard.InvokeVoid(ctx, s.g, own, &kmsapi.CreateKeyRequest{
+	err = guard.InvokeVoid(ctx, s.g, own, &kmsapi.CreateKeyRequest{
 		Description: new("Default key that protects my EBS volumes when no other key is defined"),
 	}, func(ctx context.Context, own *guard.Call, in *kmsapi.CreateKeyRequest) error {
 		return s.createManaged(ctx, own, c.Account(), *in.Description)
 	})
+	if errors.Is(err, errManagedExists) {
+		return nil // another request was first
+	}
+	return err
 }
 
 func (s *Service) createManaged(ctx context.Context, c *guard.Call, account, description string) error {
@@ -81,8 +89,10 @@ func (s *Service) createManaged(ctx context.Context, c *guard.Call, account, des
 	}
 	k.Materials = []hsm.Material{m}
 	return s.g.Update(ctx, c, func(tx store.Tx) error {
-		if _, exists, err := aliasTable.Get(tx, c.Region, account, ebsAlias); err != nil || exists {
-			return err // another request was first
+		if _, exists, err := aliasTable.Get(tx, c.Region, account, ebsAlias); err != nil {
+			return err
+		} else if exists {
+			return errManagedExists
 		}
 		if err := authorize(tx); err != nil {
 			return err

@@ -8,6 +8,9 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
+// errMarker is for a marker that this list did not give out.
+var errMarker = apierr.New("InvalidMarkerException", "")
+
 // paging is where a list goes on and how long it may be.
 type paging struct {
 	prefix string
@@ -15,20 +18,24 @@ type paging struct {
 	limit  int
 }
 
-// page reads a marker, which is the sealed key of the last entry shown.
-func (s *Service) page(marker *string, limit *int32, def int, prefix ...string) (paging, error) {
+// page reads a marker, which is the sealed key of the last entry shown, and a limit, which is def
+// if it is absent and most at most. Source: API Reference, "Limit" of each operation.
+func (s *Service) page(marker *string, limit *int32, def, most int, prefix ...string) (paging, error) {
 	p := paging{prefix: store.Key(prefix...), limit: def}
 	if limit != nil {
 		p.limit = int(*limit)
 	}
+	if p.limit > most {
+		return p, apierr.Validation("1 validation error detected: Value '%d' at 'limit' failed to satisfy constraint: Member must have value less than or equal to %d", p.limit, most)
+	}
 	if m := api.Val(marker); m != "" {
 		raw, err := base64.RawURLEncoding.DecodeString(m)
 		if err != nil {
-			return p, apierr.New("InvalidMarkerException", "")
+			return p, errMarker
 		}
 		after, err := s.marks.Open(raw, []byte(p.prefix))
 		if err != nil {
-			return p, apierr.New("InvalidMarkerException", "")
+			return p, errMarker
 		}
 		p.after = string(after)
 	}

@@ -111,12 +111,13 @@ func (g *grantRecord) authz() authz.Grant {
 	}
 }
 
-// Tables. Keys start with region and account of the key.
+// Tables. Keys start with region and account of the key. granteeTable repeats the grants: a
+// decision reads all grants of a grantee in one scan, however many there are.
 var (
 	keyTable      = store.Table[keyRecord]{Bucket: "kms/key", Version: 1}
 	aliasTable    = store.Table[aliasRecord]{Bucket: "kms/alias", Version: 1}
 	grantTable    = store.Table[grantRecord]{Bucket: "kms/grant", Version: 1}         // ..., key, grant
-	granteeTable  = store.Table[struct{}]{Bucket: "kms/grantee", Version: 1}          // ..., key, grantee, grant
+	granteeTable  = store.Table[grantRecord]{Bucket: "kms/grantee", Version: 1}       // ..., key, grantee, grant
 	retiringTable = store.Table[struct{}]{Bucket: "kms/retiring", Version: 1}         // region, principal, account, key, grant
 	grantNames    = store.Table[string]{Bucket: "kms/grantname", Version: 1}          // ..., key, name, hash of the parameters
 	deletionTable = store.Table[time.Time]{Bucket: "kms/pendingdeletion", Version: 1} // ..., key

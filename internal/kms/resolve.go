@@ -20,6 +20,11 @@ type resolved struct {
 // resolve finds the key that an identifier names: a key id, a key ARN and, if aliases are
 // accepted, an alias name or alias ARN. Ids and names are of the caller's account and region.
 func (s *Service) resolve(tx store.Tx, c *guard.Call, id *string, aliases bool) (resolved, error) {
+	return s.resolveFor(tx, c, "kms:"+c.Operation, id, aliases)
+}
+
+// resolveFor is resolve for one of the actions of an operation that needs several.
+func (s *Service) resolveFor(tx store.Tx, c *guard.Call, action string, id *string, aliases bool) (resolved, error) {
 	given := api.Val(id)
 	region, account, res := c.Region, c.Account(), given
 	if strings.HasPrefix(given, "arn:") {
@@ -32,7 +37,7 @@ func (s *Service) resolve(tx store.Tx, c *guard.Call, id *string, aliases bool) 
 		}
 		account, res = a.Account, a.Resource
 		if keyID, ok := strings.CutPrefix(res, "key/"); ok {
-			return s.byID(tx, c, region, account, keyID)
+			return s.byID(tx, c, action, region, account, keyID)
 		}
 		if !strings.HasPrefix(res, "alias/") {
 			return resolved{}, apierr.Newf("InvalidArnException", "Invalid arn %s", given)
@@ -42,15 +47,15 @@ func (s *Service) resolve(tx store.Tx, c *guard.Call, id *string, aliases bool) 
 		if !aliases {
 			return resolved{}, apierr.New("InvalidArnException", "Key Aliases are not supported for this operation.")
 		}
-		return s.byAlias(tx, c, region, account, res)
+		return s.byAlias(tx, c, action, region, account, res)
 	}
 	if !isKeyID(res) {
 		return resolved{}, notFound("Invalid keyId '%s'", given)
 	}
-	return s.byID(tx, c, region, account, res)
+	return s.byID(tx, c, action, region, account, res)
 }
 
-func (s *Service) byID(tx store.Tx, c *guard.Call, region, account, id string) (resolved, error) {
+func (s *Service) byID(tx store.Tx, c *guard.Call, action, region, account, id string) (resolved, error) {
 	k, found, err := s.keys.Shared(tx, region, account, id)
 	if err != nil {
 		return resolved{}, err
@@ -60,12 +65,12 @@ func (s *Service) byID(tx store.Tx, c *guard.Call, region, account, id string) (
 	}
 	keyARN := arn.KMSKey(region, account, id)
 	if account != c.Account() {
-		return resolved{}, s.hidden(tx, c, keyARN, account)
+		return resolved{}, s.hidden(tx, c, action, keyARN, account)
 	}
 	return resolved{}, notFound("Key '%s' does not exist", keyARN)
 }
 
-func (s *Service) byAlias(tx store.Tx, c *guard.Call, region, account, name string) (resolved, error) {
+func (s *Service) byAlias(tx store.Tx, c *guard.Call, action, region, account, name string) (resolved, error) {
 	a, found, err := aliasTable.Get(tx, region, account, name)
 	if err != nil {
 		return resolved{}, err
@@ -73,21 +78,21 @@ func (s *Service) byAlias(tx store.Tx, c *guard.Call, region, account, name stri
 	if !found {
 		aliasARN := arn.KMSAlias(region, account, name)
 		if account != c.Account() {
-			return resolved{}, s.hidden(tx, c, aliasARN, account)
+			return resolved{}, s.hidden(tx, c, action, aliasARN, account)
 		}
 		return resolved{}, notFound("Alias %s is not found.", aliasARN)
 	}
-	r, err := s.byID(tx, c, region, account, a.KeyID)
+	r, err := s.byID(tx, c, action, region, account, a.KeyID)
 	r.alias = name
 	return r, err
 }
 
 // hidden refuses a resource of another account that does not exist in the words used for one
 // that may not be used, so that existence does not leak.
-func (s *Service) hidden(tx store.Tx, c *guard.Call, resource, account string) error {
+func (s *Service) hidden(tx store.Tx, c *guard.Call, action, resource, account string) error {
+	c.Touch(resource, account, "AWS::KMS::Key")
 	_, err := s.g.Allow(tx, c, authz.Part{
-		Action:   "kms:" + permission(c.Operation),
-		Resource: authz.Resource{ARN: resource, Account: account}, Authoritative: true,
+		Action: action, Resource: authz.Resource{ARN: resource, Account: account}, Authoritative: true,
 	})
 	if err == nil {
 		err = notFound("Key '%s' does not exist", resource)
@@ -95,12 +100,13 @@ func (s *Service) hidden(tx store.Tx, c *guard.Call, resource, account string) e
 	return err
 }
 
-// permission is the action of an operation.
-func permission(op string) string {
-	if op == "ReEncrypt" {
-		return "ReEncryptTo"
+// behindAlias puts the refusal of a key of another account that was called by an alias into the
+// words used for an alias that does not exist: the key's id is not the caller's to know.
+func (s *Service) behindAlias(tx store.Tx, c *guard.Call, action string, k resolved, err error) error {
+	if _, denied := guard.Denied(err); !denied || k.alias == "" || k.Account == c.Account() {
+		return err
 	}
-	return op
+	return s.hidden(tx, c, action, arn.KMSAlias(k.Region, k.Account, k.alias), k.Account)
 }
 
 // isKeyID accepts a UUID in lower or upper case hex and a multi-Region key id.

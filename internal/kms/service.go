@@ -104,10 +104,18 @@ func (s *Service) part(tx store.Tx, c *guard.Call, k *keyView, action string) (a
 
 // allow decides an action on a key that needs nothing else.
 func (s *Service) allow(tx store.Tx, c *guard.Call, k *keyView, action string) error {
+	return s.allowWith(tx, c, k, action, nil)
+}
+
+// allowWith is allow for an action with condition keys of its own, which more adds.
+func (s *Service) allowWith(tx store.Tx, c *guard.Call, k *keyView, action string, more func(*authz.Part)) error {
 	c.Touch(k.arn, k.Account, "AWS::KMS::Key")
 	p, err := s.part(tx, c, k, action)
 	if err != nil {
 		return err
+	}
+	if more != nil {
+		more(&p)
 	}
 	_, err = s.g.Allow(tx, c, p)
 	return err
@@ -119,23 +127,16 @@ func (s *Service) allowAny(tx store.Tx, c *guard.Call, action string) error {
 	return err
 }
 
-// change applies fn to a key after deciding action and checking the key's state.
+// change applies fn to a key after deciding action, with the condition keys that more adds, and
+// checking the key's state.
 func (s *Service) change(ctx context.Context, c *guard.Call, keyID *string, action string, op operation,
-	parts func(*keyView, *authz.Part), fn func(store.Tx, *keyRecord) error) error {
+	more func(*authz.Part), fn func(store.Tx, *keyRecord) error) error {
 	return s.g.Update(ctx, c, func(tx store.Tx) error {
 		k, err := s.resolve(tx, c, keyID, false)
 		if err != nil {
 			return err
 		}
-		c.Touch(k.arn, k.Account, "AWS::KMS::Key")
-		p, err := s.part(tx, c, k.keyView, action)
-		if err != nil {
-			return err
-		}
-		if parts != nil {
-			parts(k.keyView, &p)
-		}
-		if _, err := s.g.Allow(tx, c, p); err != nil {
+		if err := s.allowWith(tx, c, k.keyView, action, more); err != nil {
 			return err
 		}
 		if err := op.check(k.keyView); err != nil {

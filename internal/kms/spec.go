@@ -37,10 +37,28 @@ var specs = map[string]specInfo{
 	"ECC_NIST_P256":                 ecc("ECDSA_SHA_256"),
 	"ECC_NIST_P384":                 ecc("ECDSA_SHA_384"),
 	"ECC_NIST_P521":                 ecc("ECDSA_SHA_512"),
+	"ECC_NIST_EDWARDS25519":         {kmsapi.KeyUsageTypeSIGN_VERIFY: {"ED25519_SHA_512", "ED25519_PH_SHA_512"}},
 	"HMAC_224":                      mac("HMAC_SHA_224"),
 	"HMAC_256":                      mac("HMAC_SHA_256"),
 	"HMAC_384":                      mac("HMAC_SHA_384"),
 	"HMAC_512":                      mac("HMAC_SHA_512"),
+}
+
+// grantOrder is every grant operation in the order of the API Reference (CreateGrant, Operations),
+// in which grants list theirs.
+var grantOrder = []string{
+	"Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo", "Sign", "Verify",
+	"GetPublicKey", "CreateGrant", "RetireGrant", "DescribeKey", "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext",
+	"GenerateMac", "VerifyMac", "DeriveSharedSecret", "Encapsulate", "Decapsulate",
+}
+
+// inGrantOrder sorts operations and drops repeated ones.
+func inGrantOrder(ops []string) []string {
+	out := slices.Clone(ops)
+	slices.SortStableFunc(out, func(a, b string) int {
+		return slices.Index(grantOrder, a) - slices.Index(grantOrder, b)
+	})
+	return slices.Compact(out)
 }
 
 // grantOperations lists what a grant on a key of this usage may allow beside CreateGrant,
@@ -73,76 +91,4 @@ func (k *keyView) checkUse(op, usage, alg string) error {
 		return apierr.Newf("InvalidKeyUsageException", "Algorithm %s is incompatible with key spec %s.", alg, k.Spec)
 	}
 	return nil
-}
-
-// An operation is a row of the table of key states.
-type operation uint8
-
-const (
-	opUse         operation = iota // cryptography
-	opCreateGrant                  //
-	opCreateAlias                  // also the new target of UpdateAlias
-	opRead                         // Describe, Get, List, PutKeyPolicy, Retire and Revoke, DeleteAlias
-	opEdit                         // tags and description
-	opSwitch                       // EnableKey, DisableKey
-	opSchedule                     //
-	opCancel                       //
-	numOps
-)
-
-// A keyState is a column of the table.
-type keyState uint8
-
-const (
-	stateEnabled keyState = iota
-	stateDisabled
-	statePendingDeletion
-	numStates
-)
-
-type verdict uint8 // the zero value means that nobody decided; check refuses it
-
-const (
-	_ verdict = iota
-	ok
-	disabled   // DisabledException
-	pending    // KMSInvalidStateException: pending deletion
-	notPending // KMSInvalidStateException: not pending deletion
-)
-
-// states says what each operation does in each state. Source: KMS Developer Guide, "Key states of
-// AWS KMS keys".
-var states = [numOps][numStates]verdict{
-	opUse:         {ok, disabled, pending},
-	opCreateGrant: {ok, disabled, pending},
-	opCreateAlias: {ok, ok, pending},
-	opRead:        {ok, ok, ok},
-	opEdit:        {ok, ok, pending},
-	opSwitch:      {ok, ok, pending},
-	opSchedule:    {ok, ok, pending},
-	opCancel:      {notPending, notPending, ok},
-}
-
-var stateOf = map[string]keyState{
-	kmsapi.KeyStateEnabled: stateEnabled, kmsapi.KeyStateDisabled: stateDisabled,
-	kmsapi.KeyStatePendingDeletion: statePendingDeletion,
-}
-
-// check refuses an operation that the key's state does not allow.
-func (op operation) check(k *keyView) error {
-	s, known := stateOf[k.State]
-	if !known {
-		return apierr.Newf("KMSInvalidStateException", "%s is %s.", k.arn, k.State)
-	}
-	switch states[op][s] {
-	case ok:
-		return nil
-	case disabled:
-		return apierr.Newf("DisabledException", "%s is disabled.", k.arn)
-	case pending:
-		return apierr.Newf("KMSInvalidStateException", "%s is pending deletion.", k.arn)
-	case notPending:
-		return apierr.Newf("KMSInvalidStateException", "%s is not pending deletion.", k.arn)
-	}
-	return &apierr.Error{Code: "KMSInternalException", Server: true}
 }

@@ -56,8 +56,8 @@ func requestTags(ctx *authz.Context, tags []kmsapi.Tag) {
 
 // TagResource adds tags to a key or replaces their values.
 func (s *Service) TagResource(ctx context.Context, c *guard.Call, in *kmsapi.TagResourceRequest) error {
-	parts := func(_ *keyView, p *authz.Part) { requestTags(&p.Context, in.Tags) }
-	return s.change(ctx, c, in.KeyId, "kms:TagResource", opEdit, parts, func(_ store.Tx, k *keyRecord) (err error) {
+	more := func(p *authz.Part) { requestTags(&p.Context, in.Tags) }
+	return s.change(ctx, c, in.KeyId, "kms:TagResource", opEdit, more, func(_ store.Tx, k *keyRecord) (err error) {
 		k.Tags, err = newTags(k.Tags, in.Tags)
 		return err
 	})
@@ -65,8 +65,8 @@ func (s *Service) TagResource(ctx context.Context, c *guard.Call, in *kmsapi.Tag
 
 // UntagResource removes tags; unknown ones are no error.
 func (s *Service) UntagResource(ctx context.Context, c *guard.Call, in *kmsapi.UntagResourceRequest) error {
-	parts := func(_ *keyView, p *authz.Part) { p.Context.SetList("aws:tagkeys", in.TagKeys) }
-	return s.change(ctx, c, in.KeyId, "kms:UntagResource", opEdit, parts, func(_ store.Tx, k *keyRecord) error {
+	more := func(p *authz.Part) { p.Context.SetList("aws:tagkeys", in.TagKeys) }
+	return s.change(ctx, c, in.KeyId, "kms:UntagResource", opEdit, more, func(_ store.Tx, k *keyRecord) error {
 		k.Tags = slices.DeleteFunc(k.Tags, func(t tag) bool { return slices.Contains(in.TagKeys, t.Key) })
 		return nil
 	})
@@ -74,7 +74,7 @@ func (s *Service) UntagResource(ctx context.Context, c *guard.Call, in *kmsapi.U
 
 // ListResourceTags lists a key's tags in the order they were added.
 func (s *Service) ListResourceTags(ctx context.Context, c *guard.Call, in *kmsapi.ListResourceTagsRequest) (*kmsapi.ListResourceTagsResponse, error) {
-	pg, err := s.page(in.Marker, in.Limit, 50, "tags", api.Val(in.KeyId))
+	pg, err := s.page(in.Marker, in.Limit, 50, 50, "tags", api.Val(in.KeyId))
 	if err != nil {
 		return nil, err
 	}
@@ -83,6 +83,9 @@ func (s *Service) ListResourceTags(ctx context.Context, c *guard.Call, in *kmsap
 		tags := k.Tags
 		if pg.after != "" {
 			i := slices.IndexFunc(tags, func(t tag) bool { return t.Key == pg.after })
+			if i < 0 { // removed since
+				return errMarker
+			}
 			tags = tags[i+1:]
 		}
 		out.Tags = []kmsapi.Tag{}

@@ -48,6 +48,17 @@ func (c *cache) get(arn string, m hsm.Material) *ready {
 	return e.Value.(*cacheEntry).ready
 }
 
+// drop forgets one entry.
+func (c *cache) drop(arn string, m hsm.Material) {
+	k := cacheKey{arn: arn, id: m.ID, wrapped: string(m.Wrapped), public: string(m.Public), spec: m.Spec}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.byKey[k]; e != nil {
+		delete(c.byKey, k)
+		c.recent.Remove(e)
+	}
+}
+
 func (c *cache) put(arn string, m hsm.Material, r *ready) {
 	k := cacheKey{arn: arn, id: m.ID, wrapped: string(m.Wrapped), public: string(m.Public), spec: m.Spec}
 	c.mu.Lock()

@@ -177,6 +177,9 @@ func (m *Module) use(keyARN string, mat hsm.Material) (*ready, error) {
 	return r, nil
 }
 
+// Forget drops the unwrapped material of a deleted key.
+func (m *Module) Forget(keyARN string, mat hsm.Material) { m.cache.drop(keyARN, mat) }
+
 func prepare(spec hsm.Spec, raw secret.Bytes) (*ready, error) {
 	switch {
 	case spec == specSymmetric:

@@ -1,0 +1,91 @@
+package kms
+
+import (
+	"context"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/kmsapi"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/secret"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// GenerateDataKey makes a data key: in plaintext, and encrypted under a key.
+func (s *Service) GenerateDataKey(ctx context.Context, c *guard.Call, in *kmsapi.GenerateDataKeyRequest) (*kmsapi.GenerateDataKeyResponse, error) {
+	if err := noRecipient(in.Recipient); err != nil {
+		return nil, err
+	}
+	sd, plain, blob, err := s.dataKey(ctx, c, "GenerateDataKey", in)
+	if err != nil {
+		return nil, err
+	}
+	return &kmsapi.GenerateDataKeyResponse{
+		CiphertextBlob: blob, Plaintext: plain, KeyId: &sd.key.arn, KeyMaterialId: new(sd.key.current().ID),
+	}, nil
+}
+
+// GenerateDataKeyWithoutPlaintext makes a data key that only Decrypt reveals.
+func (s *Service) GenerateDataKeyWithoutPlaintext(ctx context.Context, c *guard.Call, in *kmsapi.GenerateDataKeyWithoutPlaintextRequest) (*kmsapi.GenerateDataKeyWithoutPlaintextResponse, error) {
+	sd, _, blob, err := s.dataKey(ctx, c, "GenerateDataKeyWithoutPlaintext", &kmsapi.GenerateDataKeyRequest{
+		KeyId: in.KeyId, EncryptionContext: in.EncryptionContext, NumberOfBytes: in.NumberOfBytes, KeySpec: in.KeySpec,
+		GrantTokens: in.GrantTokens, DryRun: in.DryRun,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &kmsapi.GenerateDataKeyWithoutPlaintextResponse{
+		CiphertextBlob: blob, KeyId: &sd.key.arn, KeyMaterialId: new(sd.key.current().ID),
+	}, nil
+}
+
+func (s *Service) dataKey(ctx context.Context, c *guard.Call, op string, in *kmsapi.GenerateDataKeyRequest) (side, secret.Bytes, []byte, error) {
+	sd, err := s.newSide(op, nil, in.EncryptionContext)
+	if err != nil {
+		return sd, nil, nil, err
+	}
+	if (in.KeySpec == nil) == (in.NumberOfBytes == nil) {
+		return sd, nil, nil, apierr.Validation("Please specify either number of bytes or key spec.")
+	}
+	n := int(api.Val(in.NumberOfBytes))
+	switch api.Val(in.KeySpec) {
+	case "AES_256":
+		n = 32
+	case "AES_128":
+		n = 16
+	}
+	if err := s.forwardedManaged(ctx, c, in.KeyId); err != nil {
+		return sd, nil, nil, err
+	}
+	if err := s.begin(ctx, c, &sd, in.GrantTokens, in.DryRun, s.byIdentifier(c, &sd, in.KeyId), sd.usable); err != nil {
+		return sd, nil, nil, err
+	}
+	if api.Val(in.DryRun) {
+		return sd, nil, nil, errDryRun
+	}
+	h := sd.header()
+	plain, raw, err := s.hsm.GenerateDataKey(ctx, sd.permit, sd.use(), sd.key.current(), n, sd.aad(h))
+	if err != nil {
+		return sd, nil, nil, err
+	}
+	blob, err := sd.blob(h, raw)
+	return sd, plain, blob, err
+}
+
+// GenerateRandom returns random bytes.
+func (s *Service) GenerateRandom(ctx context.Context, c *guard.Call, in *kmsapi.GenerateRandomRequest) (*kmsapi.GenerateRandomResponse, error) {
+	if in.NumberOfBytes == nil {
+		return nil, apierr.Validation("NumberOfBytes is required.")
+	}
+	if err := noRecipient(in.Recipient); err != nil {
+		return nil, err
+	}
+	if in.CustomKeyStoreId != nil {
+		return nil, apierr.New("UnsupportedOperationException", "kagimori has no custom key stores yet.")
+	}
+	err := s.g.View(ctx, c, func(tx store.Tx) error { return s.allowAny(tx, c, "kms:GenerateRandom") })
+	if err != nil {
+		return nil, err
+	}
+	return &kmsapi.GenerateRandomResponse{Plaintext: s.hsm.Random(int(*in.NumberOfBytes))}, nil
+}

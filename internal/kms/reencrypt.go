@@ -1,0 +1,111 @@
+package kms
+
+import (
+	"context"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/kmsapi"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/hsm"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// ReEncrypt moves a ciphertext to another key or encryption context.
+func (s *Service) ReEncrypt(ctx context.Context, c *guard.Call, in *kmsapi.ReEncryptRequest) (*kmsapi.ReEncryptResponse, error) {
+	from, err := s.newSide("ReEncryptFrom", in.SourceEncryptionAlgorithm, in.SourceEncryptionContext)
+	if err != nil {
+		return nil, err
+	}
+	to, err := s.newSide("ReEncryptTo", in.DestinationEncryptionAlgorithm, in.DestinationEncryptionContext)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.checkTokens(in.GrantTokens); err != nil {
+		return nil, err
+	}
+	ignore, err := checkCiphertext(in.CiphertextBlob, in.SourceKeyId, in.DryRun, in.DryRunModifiers)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.forwardedManaged(ctx, c, in.DestinationKeyId); err != nil {
+		return nil, err
+	}
+	ct := from.parse(in.CiphertextBlob)
+	err = s.g.View(ctx, c, func(tx store.Tx) (err error) {
+		if err = s.source(tx, c, &from, in.SourceKeyId, ct); err != nil {
+			return err
+		}
+		if to.key, err = s.resolveFor(tx, c, to.action, in.DestinationKeyId, true); err != nil {
+			return err
+		}
+		if err := s.authorizeBoth(tx, c, &from, &to, api.Val(in.DryRun)); err != nil {
+			return s.ciphertextDenial(c, &from, in.SourceKeyId, err)
+		}
+		if err := from.opens(ct); err != nil {
+			return err
+		}
+		return to.usable()
+	})
+	if err != nil {
+		return nil, err
+	}
+	if ignore {
+		return nil, errDryRun
+	}
+	m, err := from.material(ct)
+	if err != nil {
+		return nil, err
+	}
+	if api.Val(in.DryRun) {
+		return nil, errDryRun
+	}
+	toHeader := to.header()
+	out, err := s.hsm.ReEncrypt(ctx,
+		hsm.Side{Permit: from.permit, Use: from.use(), Material: m, Alg: from.alg, In: ct.raw, AAD: from.aad(ct.header)},
+		hsm.Side{Permit: to.permit, Use: to.use(), Material: to.key.current(), Alg: to.alg, AAD: to.aad(toHeader)})
+	if err != nil {
+		return nil, cryptoError(err)
+	}
+	blob, err := to.blob(toHeader, out)
+	if err != nil {
+		return nil, err
+	}
+	resp := &kmsapi.ReEncryptResponse{
+		CiphertextBlob: blob, SourceKeyId: &from.key.arn, KeyId: &to.key.arn,
+		SourceEncryptionAlgorithm: &from.alg, DestinationEncryptionAlgorithm: &to.alg,
+	}
+	if from.alg == symmetric {
+		resp.SourceKeyMaterialId = &m.ID
+	}
+	if to.alg == symmetric {
+		resp.DestinationKeyMaterialId = new(to.key.current().ID)
+	}
+	return resp, nil
+}
+
+func (s *Service) authorizeBoth(tx store.Tx, c *guard.Call, from, to *side, dryRun bool) error {
+	same := from.key.arn == to.key.arn
+	var parts []authz.Part
+	for _, sd := range []*side{from, to} {
+		p, err := s.cryptoPart(tx, c, sd)
+		if err != nil {
+			return err
+		}
+		p.Context.SetBool("kms:reencryptonsamekey", same)
+		parts = append(parts, p)
+	}
+	permits, err := s.g.Authorize(tx, c, guard.Check{Parts: parts, DryRun: dryRun})
+	if d, denied := guard.Denied(err); denied {
+		side := from
+		if d.Decision.Part == 1 {
+			side = to
+		}
+		return s.behindAlias(tx, c, side.action, side.key, err)
+	}
+	if err != nil {
+		return err
+	}
+	from.permit, to.permit = permits[0], permits[1]
+	return nil
+}
