@@ -156,10 +156,13 @@ func (g *Guard) Authorize(tx store.Tx, c *Call, check Check) ([]permit.Permit, e
 	d := authz.Decide(&req)
 	if d.Outcome != authz.Allowed {
 		d = authz.Explain(&req)
-		g.keep(c, &req, &d)
+	}
+	if err := keep(c, &req, d); err != nil {
+		return nil, err
+	}
+	if d.Outcome != authz.Allowed {
 		return nil, g.denied(c, &req, d)
 	}
-	g.keep(c, &req, &d)
 	permits := make([]permit.Permit, len(check.Parts))
 	for i, p := range check.Parts {
 		permits[i] = permit.New(mint.New(), p.Action, p.Resource.ARN, c.ID, check.DryRun)

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,31 +18,60 @@ import (
 
 // A Recorded is a decision as the trail keeps it, with the fixes that were found at the time.
 type Recorded struct {
-	Principal string            `json:"principal"`
-	Context   map[string]string `json:"context,omitempty"`
-	Decision  authz.Decision    `json:"decision"`
-	Text      []RecordedText    `json:"text,omitempty"`
-	Fixes     []explain.Fix     `json:"fixes,omitempty"`
+	Principal string `json:"principal"`
+	Account   string `json:"account,omitempty"` // of the principal
+	// Context are the condition keys of the request, without those of single parts.
+	Context  map[string]string `json:"context,omitempty"`
+	Decision authz.Decision    `json:"decision"`
+	Fixes    []explain.Fix     `json:"fixes,omitempty"`
+	// Omitted is how many statements and grants that did not apply were left out.
+	Omitted int `json:"omitted,omitempty"`
 }
 
-// RecordedText is a line of explanation with the accounts whose documents it shows.
-type RecordedText struct {
-	Part int    `json:"part"`
-	Line string `json:"line"`
-}
+// maxMissed bounds what a record keeps of the statements and grants of a part that did not apply.
+const maxMissed = 40
 
 // keep puts a decision into the call's evidence.
-func (g *Guard) keep(c *Call, req *authz.Request, d *authz.Decision) {
-	rec := Recorded{Principal: req.Principal.ARN, Decision: *d}
+func keep(c *Call, req *authz.Request, d authz.Decision) error {
+	rec := Recorded{Principal: req.Principal.ARN, Account: req.Principal.Account, Decision: d}
+	rec.Decision.Parts = slices.Clone(d.Parts)
+	for i := range rec.Decision.Parts {
+		p := &rec.Decision.Parts[i]
+		most := maxMissed
+		if p.Outcome == authz.Allowed {
+			most = 0
+		}
+		if n := len(p.Missed) - most; n > 0 {
+			p.Missed = p.Missed[:most:most]
+			rec.Omitted += n
+		}
+	}
 	if d.Outcome != authz.Allowed {
-		rec.Fixes = explain.Fixes(req, *d)
+		rec.Context = shown(req.Context)
+		rec.Fixes = explain.Fixes(req, d)
 	}
 	data, err := json.Marshal(rec)
 	if err != nil {
-		g.cfg.Logger.Error("a decision cannot be recorded", "request", c.ID, "error", err)
-		return
+		return fmt.Errorf("guard: a decision cannot be recorded: %w", err)
 	}
 	c.evidence.decisions = append(c.evidence.decisions, data)
+	return nil
+}
+
+// shown renders the context of a request for its record.
+func shown(ctx authz.Context) map[string]string {
+	m := make(map[string]string, len(ctx))
+	for _, e := range ctx {
+		switch {
+		case e.Unknown:
+			m[e.Key] = "?"
+		case e.Multi:
+			m[e.Key] = strings.Join(e.List, ", ")
+		default:
+			m[e.Key] = e.One
+		}
+	}
+	return m
 }
 
 func (g *Guard) denied(c *Call, req *authz.Request, d authz.Decision) error {
@@ -49,7 +80,7 @@ func (g *Guard) denied(c *Call, req *authz.Request, d authz.Decision) error {
 	switch c.Service {
 	case "ec2":
 		msg := "You are not authorized to perform this operation. " + text
-		if g.cfg.Encode != nil {
+		if g.cfg.Encode != nil && !c.ReadOnly { // Describe calls come without
 			msg += ". Encoded authorization failure message: " + g.cfg.Encode(encodedMessage(req, d))
 		}
 		e.api = apierr.New("UnauthorizedOperation", msg).WithStatus(403)

@@ -1,0 +1,164 @@
+package explain
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/policy"
+)
+
+// removals take away every statement that denies; nil if one of them cannot be found.
+func (s *search) removals(now *authz.PartDecision) []change {
+	var out []change
+	for _, m := range now.Matched {
+		if !isDeny(&m) {
+			continue
+		}
+		who := owner(&m, s.p.Account, s.owner)
+		f := Fix{
+			Kind: RemoveDeny, Owner: who, Shows: who,
+			Summary: fmt.Sprintf("Remove or narrow the statement that denies %s: %s.", now.Action, uncapital(named(now, &m))),
+		}
+		out = append(out, change{f, func(r authz.Request) (authz.Request, bool) {
+			return s.edit(r, &m, func(st policy.Statement) (policy.Statement, bool) { return st, false })
+		}})
+	}
+	return out
+}
+
+// edits change a statement that would allow but for one condition, or that names a deleted
+// principal of the same ARN.
+func (s *search) edits(r *authz.Request, now *authz.PartDecision) [][]change {
+	if s.part.Resource.AWSManaged {
+		return nil
+	}
+	var out [][]change
+	for _, m := range now.Missed {
+		if m.Effect != policy.Allow || m.GrantID != "" {
+			continue
+		}
+		who := owner(&m.Match, s.p.Account, s.owner)
+		f := Fix{Owner: who, Shows: who}
+		var apply func(authz.Request) (authz.Request, bool)
+		switch m.Reason {
+		case authz.MissCondition:
+			f.Kind = Condition
+			f.Summary = fmt.Sprintf("%s would allow it, but %s: change the condition or the request.", named(now, &m.Match), wanted(&m))
+			apply = func(r authz.Request) (authz.Request, bool) {
+				return s.edit(r, &m.Match, func(st policy.Statement) (policy.Statement, bool) {
+					st.Conditions = slices.DeleteFunc(slices.Clone(st.Conditions), func(c policy.Condition) bool {
+						return c.Operator == m.Operator && c.Key == m.Key
+					})
+					return st, true
+				})
+			}
+		case authz.MissDeadPrincipal:
+			f.Kind = Resave
+			f.Summary = fmt.Sprintf("%s means a deleted principal: save the policy again with the ARN %s.", named(now, &m.Match), s.grantable())
+			apply = func(r authz.Request) (authz.Request, bool) { return s.revive(r) }
+		default:
+			continue
+		}
+		c := change{f, apply}
+		if !slices.ContainsFunc(out, func(set []change) bool { return set[0].id() == c.id() }) {
+			out = append(out, []change{c})
+		}
+	}
+	return out
+}
+
+// revive makes the resource's policy mean the present principal.
+func (s *search) revive(r authz.Request) (authz.Request, bool) {
+	p := r.Parts[0]
+	if p.Policy == nil || s.p.UniqueID == "" {
+		return r, false
+	}
+	doc := *p.Policy
+	doc.PrincipalIDs = maps.Clone(doc.PrincipalIDs)
+	for who := range doc.PrincipalIDs {
+		if who == s.grantable() || who == s.p.ARN {
+			doc.PrincipalIDs[who] = s.p.UniqueID
+		}
+	}
+	p.Policy = &doc
+	r.Parts = []authz.Part{p}
+	return r, true
+}
+
+// edit replaces, or removes if fn says so, the statement of a match. ok is false if it is not
+// there.
+func (s *search) edit(r authz.Request, m *authz.Match, fn func(policy.Statement) (_ policy.Statement, keep bool)) (_ authz.Request, ok bool) {
+	one := func(doc *authz.Document, kind policy.Kind) (*authz.Document, bool) {
+		if doc == nil || doc.Source == nil || doc.Name != m.Document {
+			return doc, false
+		}
+		i := slices.IndexFunc(doc.Source.Statements, func(st policy.Statement) bool { return st.Pos == m.Pos })
+		if i < 0 {
+			return doc, false
+		}
+		statements := slices.Clone(doc.Source.Statements)
+		if st, keep := fn(statements[i]); keep {
+			statements[i] = st
+		} else {
+			statements = slices.Delete(statements, i, i+1)
+		}
+		return rebuild(doc, kind, statements), true
+	}
+	many := func(docs []*authz.Document, kind policy.Kind) []*authz.Document {
+		docs = slices.Clone(docs)
+		for i := range docs {
+			if d, changed := one(docs[i], kind); changed {
+				docs[i], ok = d, true
+				return docs
+			}
+		}
+		return docs
+	}
+	levels := func(all [][]*authz.Document, kind policy.Kind) [][]*authz.Document {
+		all = slices.Clone(all)
+		for i := range all {
+			all[i] = many(all[i], kind) // one policy may hang on several levels
+		}
+		return all
+	}
+	switch p := r.Parts[0]; m.Layer {
+	case authz.LayerIdentity:
+		r.Identity = many(r.Identity, policy.Identity)
+	case authz.LayerSession:
+		r.Session = many(r.Session, policy.Session)
+	case authz.LayerBoundary:
+		r.Boundary, ok = one(r.Boundary, policy.Identity)
+	case authz.LayerEndpoint:
+		r.Endpoint, ok = one(r.Endpoint, policy.Endpoint)
+	case authz.LayerSCP:
+		r.SCPs = levels(r.SCPs, policy.SCP)
+	case authz.LayerRCP:
+		p.RCPs = levels(p.RCPs, policy.RCP)
+		r.Parts = []authz.Part{p}
+	case authz.LayerResource, authz.LayerTrust:
+		p.Policy, ok = one(p.Policy, s.resourceKind(m.Layer))
+		r.Parts = []authz.Part{p}
+	}
+	return r, ok
+}
+
+func (s *search) resourceKind(l authz.Layer) policy.Kind {
+	switch {
+	case l == authz.LayerTrust || arn.IsServiceLinkedRole(s.part.Resource.ARN):
+		return policy.Trust
+	case s.isKMS():
+		return policy.Key
+	}
+	return policy.Resource
+}
+
+// uncapital starts a name inside a sentence.
+func uncapital(s string) string {
+	if s == "" {
+		return s
+	}
+	return string(s[0]|0x20) + s[1:]
+}

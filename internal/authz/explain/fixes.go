@@ -1,0 +1,252 @@
+package explain
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/authz"
+)
+
+// maxFixes bounds the fixes of one part.
+const maxFixes = 12
+
+// Fixes are the smallest changes that would allow the parts of a request that were denied, best
+// first. Each was verified by deciding the part again with the change made. There are none for an
+// undetermined part.
+func Fixes(req *authz.Request, d authz.Decision) []Fix {
+	var all []Fix
+	for i := range d.Parts {
+		if o := d.Parts[i].Outcome; i >= len(req.Parts) || o != authz.ImplicitDeny && o != authz.ExplicitDeny {
+			continue
+		}
+		r := *req
+		r.Parts = []authz.Part{req.Parts[i]}
+		for _, f := range newSearch(&r).run() {
+			f.Part = i
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// A change is one fix with its effect on a request.
+type change struct {
+	fix Fix
+	// apply returns the request with the change made; it does not alter the one it is given. ok
+	// is false if the change cannot be made.
+	apply func(authz.Request) (_ authz.Request, ok bool)
+}
+
+// search looks for the changes that allow the one part of a request.
+type search struct {
+	req   authz.Request
+	part  *authz.Part
+	p     *authz.Principal
+	owner string // account of the resource
+	cross bool
+	found []Fix
+	sets  [][]string // ids of the changes of each set found
+}
+
+func newSearch(req *authz.Request) *search {
+	s := &search{req: *req, part: &req.Parts[0], p: &req.Principal}
+	s.owner = s.part.Resource.Account
+	if s.owner == "" {
+		s.owner = s.p.Account
+	}
+	s.cross = s.p.Account != "" && s.owner != s.p.Account
+	return s
+}
+
+func explained(r *authz.Request) (authz.PartDecision, bool) {
+	d := authz.Explain(r)
+	if len(d.Parts) != 1 {
+		return authz.PartDecision{}, false
+	}
+	return d.Parts[0], true
+}
+
+func allowed(r *authz.Request) bool { return authz.Decide(r).Outcome == authz.Allowed }
+
+func (s *search) run() []Fix {
+	now, ok := explained(&s.req)
+	if !ok || now.Outcome == authz.Allowed {
+		return nil
+	}
+	var removals []change
+	base := s.req
+	if now.Outcome == authz.ExplicitDeny {
+		if removals = s.removals(&now); len(removals) == 0 {
+			return nil
+		}
+		if base, ok = applyAll(base, removals); !ok {
+			return nil
+		}
+		if now, ok = explained(&base); !ok {
+			return nil
+		}
+		if now.Outcome == authz.Allowed {
+			s.accept(removals)
+			return s.found
+		}
+	}
+	edits := s.edits(&base, &now)
+	alternatives := s.alternatives(&now)
+	if s.p.IsServiceLinked() {
+		alternatives = slices.Concat(edits, alternatives)
+	} else { // loosening a condition is the last thing to propose
+		alternatives = slices.Concat(alternatives, edits)
+	}
+	for _, alt := range alternatives {
+		if len(s.found) >= maxFixes {
+			break
+		}
+		s.try(base, removals, alt)
+	}
+	return s.found
+}
+
+func applyAll(r authz.Request, changes []change) (authz.Request, bool) {
+	for _, c := range changes {
+		var ok bool
+		if r, ok = c.apply(r); !ok {
+			return r, false
+		}
+	}
+	return r, true
+}
+
+// try accepts an alternative if it allows the part, alone or with what the limiting layers lack.
+func (s *search) try(base authz.Request, removals, alt []change) {
+	if s.covered(alt) {
+		return
+	}
+	r, ok := applyAll(base, alt)
+	if !ok {
+		return
+	}
+	if allowed(&r) {
+		s.accept(slices.Concat(removals, alt, s.next(&r, alt)))
+		return
+	}
+	now, ok := explained(&r)
+	if !ok || now.Outcome != authz.ImplicitDeny {
+		return
+	}
+	limits := s.limits(&r, now.Silent)
+	if r, ok = applyAll(r, limits); ok && len(limits) > 0 && allowed(&r) {
+		s.accept(slices.Concat(removals, alt, limits))
+	}
+}
+
+// next is what the launch of an encrypted instance needs beside a statement for the action that
+// was denied: both statements of the documentation are wanted, and the denial names one action.
+func (s *search) next(r *authz.Request, alt []change) []change {
+	via, _ := lookup(r.Context, "kms:viaservice")
+	if len(alt) != 1 || alt[0].fix.Kind != KeyPolicy || !s.p.IsServiceLinked() || !strings.HasPrefix(via, "ec2.") {
+		return nil
+	}
+	p := r.Parts[0]
+	p.Action = "kms:CreateGrant"
+	if s.operation() == "CreateGrant" {
+		p.Action, p.NewGrant = "kms:GenerateDataKeyWithoutPlaintext", nil
+	}
+	p.Context = slices.Clone(p.Context)
+	p.Context.SetBool("kms:grantisforawsresource", true)
+	other := *r
+	other.Parts = []authz.Part{p}
+	if allowed(&other) {
+		return nil
+	}
+	more := newSearch(&other).resource()
+	if after, ok := applyAll(other, more); !ok || !allowed(&after) {
+		return nil
+	}
+	for i := range more {
+		more[i].fix.Summary += " Not for this request, but the launch asks for " + p.Action + " too."
+	}
+	return more
+}
+
+// covered reports whether a set that was found already is part of an alternative.
+func (s *search) covered(alt []change) bool {
+	return slices.ContainsFunc(s.sets, func(set []string) bool {
+		for _, id := range set {
+			if !slices.ContainsFunc(alt, func(c change) bool { return c.id() == id }) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func (c *change) id() string { return c.fix.Kind + "\x00" + c.fix.Summary }
+
+func (s *search) accept(set []change) {
+	var ids []string
+	for i, c := range set {
+		ids = append(ids, c.id())
+		f := c.fix
+		f.Set = len(s.sets) + 1
+		if len(set) > 1 {
+			f.Summary = fmt.Sprintf("Step %d of %d: %s", i+1, len(set), f.Summary)
+		}
+		s.found = append(s.found, f)
+	}
+	s.sets = append(s.sets, ids)
+}
+
+// alternatives are the sets of additions that may help, best first: who owns the key decides
+// which of key policy, identity policy and grant has an effect.
+//
+// Source: KMS Developer Guide, "Key policies", "Allowing users in other accounts to use a KMS
+// key", "Grants"; Amazon EC2 Auto Scaling User Guide, "Required AWS KMS key policy for use with
+// encrypted volumes".
+func (s *search) alternatives(now *authz.PartDecision) [][]change {
+	if s.p.Type == authz.Anonymous || s.p.Type == authz.UnknownPrincipal {
+		return nil
+	}
+	var sets [][]change
+	add := func(set ...[]change) {
+		all := slices.Concat(set...)
+		for _, one := range set {
+			if len(one) == 0 { // not possible for this principal or resource
+				return
+			}
+		}
+		sets = append(sets, all)
+	}
+	identity, resource, grant := s.identity(), s.resource(), s.grant()
+	switch {
+	case s.isInfrastructure():
+		add(grant)
+	case !s.part.Authoritative && s.part.Policy == nil:
+		add(identity)
+	case s.cross && s.p.IsServiceLinked():
+		add(grant) // it has no identity policy of its own and cannot get one
+	case s.p.IsServiceLinked():
+		add(resource)
+	case s.cross:
+		add(identity)
+		add(resource)
+		add(identity, resource)
+		add(grant)
+	case now.Delegated:
+		add(identity)
+		add(resource)
+		add(grant)
+	default:
+		add(resource)
+		add(grant)
+		add(identity) // resources whose policy is not the only way in
+	}
+	return sets
+}
+
+func (s *search) isKMS() bool { return strings.HasPrefix(strings.ToLower(s.part.Action), "kms:") }
+
+func (s *search) operation() string {
+	_, op, _ := strings.Cut(s.part.Action, ":")
+	return op
+}

@@ -1,0 +1,129 @@
+// Package kagimori is the service that AWS has no API for: it explains decisions. Its answers are
+// made from the trail, so they tell what bore on a request when it was decided.
+//
+// Evidence belongs to the account that owns the document it comes from: the caller's account and
+// the resource's account each see their own statements, and of the other's only whether there
+// was an allow. Every other account gets the answer for an id that does not exist.
+//
+// Model for the vocabulary: IAM Toolbox API Reference, GetRequestAuthorizationDetails.
+package kagimori
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+	"github.com/kagimori/kagimori/internal/trail"
+)
+
+// Config of a [Service].
+type Config struct {
+	Guard *guard.Guard
+	Trail *trail.Trail
+}
+
+// A Service explains. Safe for concurrent use.
+type Service struct {
+	g     *guard.Guard
+	trail *trail.Trail
+}
+
+// New makes a Service.
+func New(cfg Config) *Service { return &Service{g: cfg.Guard, trail: cfg.Trail} }
+
+// Operations are the handlers of the service.
+func (s *Service) Operations() map[string]guard.Handler {
+	return map[string]guard.Handler{
+		"GetAuthorizationDetails": guard.Handle(s.GetAuthorizationDetails),
+		"ExplainResource":         guard.Handle(s.ExplainResource),
+	}
+}
+
+// GetAuthorizationDetails tells what was decided in the course of a request, named by its request
+// id, oldest first. It fails with ResourceNotFoundException if the request is not known or is none
+// of the caller's account.
+func (s *Service) GetAuthorizationDetails(ctx context.Context, c *guard.Call, in *kagimoriapi.GetAuthorizationDetailsRequest) (*kagimoriapi.GetAuthorizationDetailsResponse, error) {
+	err := s.g.View(ctx, c, func(tx store.Tx) error { return s.allow(tx, c) })
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.authorizations(ctx, c.Account(), api.Val(in.AuthorizationId))
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, apierr.Newf("ResourceNotFoundException", "No authorization details are kept for the authorization id %s.", api.Val(in.AuthorizationId))
+	}
+	return &kagimoriapi.GetAuthorizationDetailsResponse{Authorizations: found}, nil
+}
+
+// ExplainResource tells what was decided in the course of the request that explains what became of
+// an instance, a volume or a scaling activity of the caller's account in the call's region.
+func (s *Service) ExplainResource(ctx context.Context, c *guard.Call, in *kagimoriapi.ExplainResourceRequest) (*kagimoriapi.ExplainResourceResponse, error) {
+	id := api.Val(in.ResourceId)
+	var request string
+	err := s.g.View(ctx, c, func(tx store.Tx) (err error) {
+		if err := s.allow(tx, c); err != nil {
+			return err
+		}
+		request, _, err = s.trail.Cause(tx, c.Account(), c.Region, id)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var found []kagimoriapi.Authorization
+	if request != "" {
+		if found, err = s.authorizations(ctx, c.Account(), request); err != nil {
+			return nil, err
+		}
+	}
+	if len(found) == 0 {
+		return nil, apierr.Newf("ResourceNotFoundException", "Nothing is kept that explains what became of %s.", id)
+	}
+	return &kagimoriapi.ExplainResourceResponse{ResourceId: &id, Authorizations: found}, nil
+}
+
+// allow decides the action of the call, which has no resource.
+func (s *Service) allow(tx store.Tx, c *guard.Call) error {
+	_, err := s.g.Allow(tx, c, authz.Part{
+		Action: "kagimori:" + c.Operation, Resource: authz.Resource{ARN: "*", Account: c.Account()},
+	})
+	return err
+}
+
+// authorizations are the records of a request as an account may see them, oldest first.
+func (s *Service) authorizations(ctx context.Context, viewer, request string) ([]kagimoriapi.Authorization, error) {
+	records, err := s.trail.Get(ctx, request)
+	if err != nil {
+		return nil, fmt.Errorf("kagimori: trail: %w", err)
+	}
+	var out []kagimoriapi.Authorization
+	for i := range slices.Backward(records) {
+		a, ok, err := authorization(&records[i], viewer)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			out = append(out, a)
+		}
+	}
+	return out, nil
+}
+
+func decode(raw []json.RawMessage) ([]guard.Recorded, error) {
+	out := make([]guard.Recorded, len(raw))
+	for i := range raw {
+		if err := json.Unmarshal(raw[i], &out[i]); err != nil {
+			return nil, fmt.Errorf("kagimori: a decision in the trail cannot be read: %w", err)
+		}
+	}
+	return out, nil
+}
