@@ -10,7 +10,7 @@ import (
 // context supplies the condition keys that every request has, on top of those that authz derives
 // from the principal and the resource. Source: IAM User Guide, "AWS global condition context
 // keys"; KMS Developer Guide, "Condition keys for AWS KMS".
-func (g *Guard) context(c *Call, parts []authz.Part) authz.Context {
+func (g *Guard) context(c *Call) authz.Context {
 	ctx := make(authz.Context, 0, 20)
 	now := g.cfg.Now().UTC()
 	ctx.Set("aws:currenttime", now.Format(time.RFC3339))
@@ -19,10 +19,6 @@ func (g *Guard) context(c *Call, parts []authz.Part) authz.Context {
 	ctx.SetBool("aws:securetransport", c.Caller.Secure)
 	if c.Caller.UserAgent != "" {
 		ctx.Set("aws:useragent", c.Caller.UserAgent)
-	}
-	if c.Caller.SourceARN != "" {
-		ctx.Set("aws:sourcearn", c.Caller.SourceARN)
-		ctx.Set("aws:sourceaccount", c.Caller.SourceAccount)
 	}
 	ctx.SetBool("aws:viaawsservice", c.Caller.Forwarded())
 	if c.Caller.Forwarded() {

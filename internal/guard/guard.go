@@ -15,6 +15,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/apierr"
@@ -55,8 +57,22 @@ type evidence struct {
 	resources []trail.Resource
 	response  json.RawMessage
 	extra     map[string]any
-	recorded  bool // a transaction of this call carries its record
-	eventID   string
+	recorded  bool   // a transaction of this call carries its record
+	kept      int    // decisions in that record
+	eventID   string // of that record, whichever run of its closure wrote it
+}
+
+// mark is what reset goes back to, so that a closure that runs again leaves no evidence of the
+// runs before.
+func (e *evidence) mark() evidence {
+	m := *e
+	m.extra = maps.Clone(e.extra)
+	return m
+}
+
+func (e *evidence) reset(m *evidence) {
+	e.decisions, e.resources = slices.Clip(m.decisions), slices.Clip(m.resources)
+	e.response, e.extra = m.response, maps.Clone(m.extra)
 }
 
 // Touch names a resource that the call is about, for the record.
@@ -80,10 +96,11 @@ func (c *Call) Note(key string, value any) {
 	c.evidence.extra[key] = value
 }
 
-// View runs fn on a snapshot of the store.
+// View runs fn on a snapshot of the store. fn may run several times.
 func (g *Guard) View(ctx context.Context, c *Call, fn func(store.Tx) error) error {
+	before := c.evidence.mark()
 	return g.cfg.Store.View(ctx, func(tx store.Tx) error {
-		c.evidence.decisions, c.evidence.resources = nil, nil
+		c.evidence.reset(&before)
 		return fn(tx)
 	})
 }
@@ -91,9 +108,9 @@ func (g *Guard) View(ctx context.Context, c *Call, fn func(store.Tx) error) erro
 // Update runs fn in a transaction that also carries the record of the call, unless an earlier
 // transaction of the call did. fn may run several times.
 func (g *Guard) Update(ctx context.Context, c *Call, fn func(store.Tx) error) error {
-	base := len(c.evidence.decisions)
+	before := c.evidence.mark()
 	err := g.cfg.Store.Update(ctx, func(tx store.Tx) error {
-		c.evidence.decisions = c.evidence.decisions[:base]
+		c.evidence.reset(&before)
 		if err := fn(tx); err != nil {
 			return err
 		}
@@ -103,20 +120,22 @@ func (g *Guard) Update(ctx context.Context, c *Call, fn func(store.Tx) error) er
 		return g.cfg.Trail.PutTx(tx, g.record(c, nil))
 	})
 	if err == nil && !c.evidence.recorded {
-		c.evidence.recorded = true
+		c.evidence.recorded, c.evidence.kept = true, len(c.evidence.decisions)
 		g.cfg.Trail.Kick()
 	}
 	return err
 }
 
 // Invoke serves a call and records it, whatever its outcome. in is put into the record; secrets
-// in it are left out.
+// in it are left out. A call that failed, or decided more, after a transaction of it committed has
+// a second record.
 func (g *Guard) Invoke(ctx context.Context, c *Call, in any, h Handler) (any, error) {
 	c.Input = in
 	out, err := h(ctx, c, in)
-	if c.evidence.recorded && err == nil {
+	if err == nil && c.evidence.recorded && len(c.evidence.decisions) == c.evidence.kept {
 		return out, nil
 	}
+	c.evidence.eventID = ""
 	if rerr := g.cfg.Trail.Append(g.record(c, err)); rerr != nil {
 		g.cfg.Logger.Error("the trail cannot be written: request refused", "request", c.ID, "error", rerr)
 		return nil, &apierr.Error{Code: "InternalFailure", Server: true, Message: "The audit trail cannot be written."}
@@ -149,6 +168,9 @@ type Check struct {
 // Authorize decides whether the call's caller may do all the parts and returns a permit for
 // each. A refusal is a *DeniedError. Call it in the transaction that read the resource.
 func (g *Guard) Authorize(tx store.Tx, c *Call, check Check) ([]permit.Permit, error) {
+	if len(check.Parts) == 0 {
+		return nil, errors.New("guard: nothing to decide")
+	}
 	req, err := g.request(tx, c, check.Parts)
 	if err != nil {
 		return nil, err
@@ -196,7 +218,7 @@ func (g *Guard) request(tx store.Tx, c *Call, parts []authz.Part) (authz.Request
 		return authz.Request{}, err
 	}
 	return authz.Request{
-		Principal: c.Caller.Principal, Context: g.context(c, parts), Parts: parts,
+		Principal: c.Caller.Principal, Context: g.context(c), Parts: parts,
 		Identity: docs.Identity, Boundary: docs.Boundary, Session: docs.Session, SCPs: docs.SCPs,
 	}, nil
 }

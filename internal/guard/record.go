@@ -92,19 +92,48 @@ func (g *Guard) denied(c *Call, req *authz.Request, d authz.Decision) error {
 	return e
 }
 
-// encodedMessage is what sts:DecodeAuthorizationMessage gives back. Source: AWS CLI reference,
-// decode-authorization-message.
+// encodedMessage is what sts:DecodeAuthorizationMessage gives back. It shows the statements that
+// deny, which belong to the caller's side: EC2 has no resource policies. Source: AWS CLI
+// reference, decode-authorization-message.
 func encodedMessage(req *authz.Request, d authz.Decision) []byte {
-	var action, resource string
-	if d.Part >= 0 && d.Part < len(d.Parts) {
-		_, action, _ = strings.Cut(d.Parts[d.Part].Action, ":")
-		resource = d.Parts[d.Part].Resource
+	type object map[string]any
+	items := func(list []object) object { return object{"items": append([]object{}, list...)} }
+	values := func(list ...string) object {
+		var out []object
+		for _, v := range list {
+			out = append(out, object{"value": v})
+		}
+		return items(out)
 	}
-	out, _ := json.Marshal(map[string]any{ // maps of strings and bools always encode
-		"allowed": false, "explicitDeny": d.Outcome == authz.ExplicitDeny,
-		"context": map[string]any{
-			"principal": map[string]string{"id": req.Principal.UserID, "arn": req.Principal.ARN},
-			"action":    action, "resource": resource,
+	var action, resource string
+	var denies, conditions []object
+	context := slices.Clip(req.Context)
+	if d.Part >= 0 && d.Part < len(d.Parts) && d.Part < len(req.Parts) {
+		part := &d.Parts[d.Part]
+		_, action, _ = strings.Cut(part.Action, ":")
+		resource = part.Resource
+		context = append(context, req.Parts[d.Part].Context...)
+		for _, m := range part.Matched {
+			if m.Effect.String() == "Deny" {
+				denies = append(denies, object{
+					"statementId": m.Sid, "effect": "DENY", "principals": values(req.Principal.UserID), "principalGroups": values(),
+					"actions": values(part.Action), "resources": values(part.Resource), "conditions": values(),
+				})
+			}
+		}
+	}
+	for _, e := range context {
+		if list := e.List; e.Multi {
+			conditions = append(conditions, object{"key": e.Key, "values": values(list...)})
+		} else if !e.Unknown {
+			conditions = append(conditions, object{"key": e.Key, "values": values(e.One)})
+		}
+	}
+	out, _ := json.Marshal(object{ // strings, bools, lists and maps always encode
+		"allowed": false, "explicitDeny": d.Outcome == authz.ExplicitDeny, "matchedStatements": items(denies), "failures": values(),
+		"context": object{
+			"principal": object{"id": req.Principal.UserID, "arn": req.Principal.ARN},
+			"action":    action, "resource": resource, "conditions": items(conditions),
 		},
 	})
 	return out
@@ -112,7 +141,7 @@ func encodedMessage(req *authz.Request, d authz.Decision) []byte {
 
 // record makes the trail's record of a call.
 func (g *Guard) record(c *Call, err error) *trail.Record {
-	if c.evidence.eventID == "" || err != nil {
+	if c.evidence.eventID == "" {
 		c.evidence.eventID = NewRequestID()
 	}
 	r := &trail.Record{
@@ -124,8 +153,11 @@ func (g *Guard) record(c *Call, err error) *trail.Record {
 		EventType: "AwsApiCall", ManagementEvent: true, RecipientAccountID: cmp.Or(c.Caller.Principal.Account, c.Caller.SourceAccount),
 		EventCategory: "Management", AdditionalEventData: c.evidence.extra,
 	}
-	if c.Caller.InvokedBy != "" {
-		r.SourceIPAddress, r.UserAgent = c.Caller.InvokedBy, c.Caller.InvokedBy
+	if by := r.UserIdentity.InvokedBy; by != "" {
+		r.SourceIPAddress, r.UserAgent = by, by
+	}
+	if r.RecipientAccountID == "" && len(r.Resources) > 0 { // a service in its own name
+		r.RecipientAccountID = r.Resources[0].AccountID
 	}
 	r.Kagimori.Decisions = c.evidence.decisions
 	if err != nil {
@@ -149,7 +181,7 @@ func identity(c *Caller) trail.UserIdentity {
 	case authz.FederatedUser:
 		id.Type = "FederatedUser"
 	case authz.Service:
-		return trail.UserIdentity{Type: "AWSService", InvokedBy: p.ARN}
+		return trail.UserIdentity{Type: "AWSService", InvokedBy: cmp.Or(c.InvokedBy, p.ARN)}
 	case authz.RoleSession:
 		id.Type = "AssumedRole"
 		if s := c.Session; s != nil {
