@@ -23,6 +23,9 @@ type serveFlags struct {
 	tlsCert, tlsKey     string
 	auditSync           bool
 	logLevel            string
+	// visit, if not nil, is run against the server once it listens; the server ends with it if it
+	// says so or fails.
+	visit func(ctx context.Context, url string) (stay bool, err error)
 }
 
 const serveLong = `serve answers the AWS APIs on one address until it is interrupted.
@@ -107,8 +110,27 @@ func (f *serveFlags) run(ctx context.Context, io stdio) error {
 	}
 	fmt.Fprintf(io.out, "kagimori listens on %s\n", url)
 	logger.Info("serving", "url", url, "data", cfg.Data, "dev", f.dev)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	visited := make(chan error, 1)
+	go func() {
+		stay, err := f.receive(ctx, url)
+		visited <- err
+		if !stay || err != nil {
+			stop()
+		}
+	}()
 	err = serveHTTP(ctx, l, tls, a.Handler(), logger)
-	return failed(errors.Join(err, a.Close()))
+	stop()
+	return failed(errors.Join(<-visited, err, a.Close()))
+}
+
+// receive lets the visitor in, if there is one.
+func (f *serveFlags) receive(ctx context.Context, url string) (stay bool, err error) {
+	if f.visit == nil {
+		return true, nil
+	}
+	return f.visit(ctx, url)
 }
 
 // config is the server's configuration; Data is empty for a temporary directory.

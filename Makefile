@@ -1,0 +1,73 @@
+# make run    builds, serves a development server on ./.kagimori, plays the tour, keeps serving
+# make test   everything: lint, unit tests with the race detector, end-to-end tests with the AWS SDK
+# make cli    both examples with the real aws command line (fails without it)
+# make bench  benchmarks, each beside its limit in the same run
+# make soak   long runs: crashes, many groups     make fuzz   each fuzz target for FUZZTIME
+# make generate  internal/api from the service models in MODELS
+
+GO       ?= go
+MODELS   ?= ../shared/models
+LISTEN   ?= 127.0.0.1:4566
+DATA     ?= .kagimori
+FUZZTIME ?= 30s
+SOAKTIME ?= 10m
+
+STATICCHECK = $(GO) tool -modfile=tools/go.mod staticcheck
+
+.PHONY: all build run test lint unit e2e cli bench soak fuzz generate check-generated check-go clean
+
+all: build
+
+check-go:
+	@command -v $(GO) >/dev/null || { echo "Go 1.26 or later is needed: https://go.dev/doc/install"; exit 1; }
+
+build: check-go
+	$(GO) build -trimpath -o bin/kagimori ./cmd/kagimori
+
+run: build
+	./bin/kagimori tour --keep --listen $(LISTEN) --data $(DATA)
+
+test: lint unit e2e
+
+# gofmt, go vet, staticcheck, go fix and the generated code. Budget: 8 minutes cold.
+lint: check-go check-generated
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "gofmt would change:"; echo "$$bad"; exit 1; }
+	$(GO) vet ./...
+	@out=$$($(GO) fix -diff ./... 2>&1); [ -z "$$out" ] || { echo "$$out"; echo "run: go fix ./..."; exit 1; }
+	$(STATICCHECK) ./...
+
+# The models stay outside the repository; where they are, the generated code must match them.
+check-generated:
+	@if [ -d $(MODELS) ]; then $(GO) run ./internal/apigen -models $(MODELS) -check; else $(GO) run ./internal/apigen -check; fi
+
+generate: check-go
+	$(GO) run ./internal/apigen -models $(MODELS)
+
+# Budget: 12 minutes cold.
+unit: check-go
+	$(GO) test -race -timeout 12m ./...
+
+# The server under test is built with the race detector, the official SDK without. Budget: 20 minutes cold.
+e2e: check-go
+	$(GO) build -race -o bin/kagimori-race ./cmd/kagimori
+	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori-race $(GO) test -timeout 20m $$($(GO) list ./... | grep -v /cli)
+
+cli: build
+	@command -v aws >/dev/null || { echo "the AWS command line is needed: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"; exit 1; }
+	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori $(GO) test -count=1 -timeout 10m ./cli
+
+bench: check-go
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./internal/bench ./internal/authz/... ./internal/store/bolt
+
+soak: check-go
+	SOAKTIME=$(SOAKTIME) $(GO) test -race -run Soak -count=1 -timeout 0 ./internal/app
+
+fuzz: check-go
+	@for pkg in $$(grep -rl --include=*_test.go 'func Fuzz' internal | xargs -n1 dirname | sort -u); do \
+		for f in $$(grep -ho 'func Fuzz[A-Za-z0-9_]*' $$pkg/*_test.go | cut -d' ' -f2); do \
+			echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) ./$$pkg || exit 1; \
+		done; \
+	done
+
+clean:
+	rm -rf bin
