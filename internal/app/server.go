@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
 	"github.com/kagimori/kagimori/internal/clock"
 	"github.com/kagimori/kagimori/internal/directory"
@@ -18,6 +19,7 @@ import (
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/hsm"
 	"github.com/kagimori/kagimori/internal/hsm/soft"
+	"github.com/kagimori/kagimori/internal/kagimori"
 	"github.com/kagimori/kagimori/internal/kms"
 	"github.com/kagimori/kagimori/internal/sigv4"
 	"github.com/kagimori/kagimori/internal/store"
@@ -125,6 +127,7 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 	s.kms = kms.New(kms.Config{Guard: s.guard, Module: module, Clock: s.clock, Logger: cfg.Logger, CustomIDs: cfg.Dev})
 	return []gateway.Service{
 		{API: kmsapi.Service(), Ops: s.kms.Operations()},
+		{API: kagimoriapi.Service(), Ops: kagimori.New(kagimori.Config{Guard: s.guard, Trail: s.trail}).Operations()},
 	}, nil
 }
 

@@ -32,52 +32,27 @@ const setupKey = "management account"
 // setUp makes the management account and the credentials of its root user, unless that was done.
 // The credentials go to a file that only the owner of the process may read, and nowhere else.
 func (s *server) setUp(ctx context.Context, cfg Config, dir *os.Root, d *directory.Directory) error {
-	var (
-		rec  setupRecord
-		done bool
-		id   string
-		sec  secret.String
-	)
 	fresh, err := newAccountID()
 	if err != nil {
 		return err
 	}
-	eventID := guard.NewRequestID()
-	err = s.store.Update(ctx, func(tx store.Tx) error {
-		var found bool
-		var err error
-		if rec, found, err = setupTable.Get(tx, setupKey); err != nil {
+	var (
+		rec setupRecord
+		id  string
+		sec secret.String
+	)
+	event := setupEvent(guard.NewRequestID(), s.clock.Now())
+	err = s.store.Update(ctx, func(tx store.Tx) (err error) {
+		if rec, err = managementAccount(tx, fresh); err != nil || rec.Handed {
 			return err
 		}
-		if done = rec.Handed; done {
-			return nil
-		}
-		if !found {
-			rec = setupRecord{Account: fresh, Created: time.Now().UTC()}
-			if err := directory.Accounts.Put(tx, directory.Account{ID: fresh, Name: "management", Created: rec.Created}, fresh); err != nil {
-				return err
-			}
-		}
-		old, err := d.UserAccessKeys(tx, rec.Account, "")
-		if err != nil {
+		if id, sec, err = newRootKey(tx, d, rec.Account); err != nil {
 			return err
 		}
-		for _, k := range old {
-			if err := d.DeleteAccessKey(tx, k); err != nil {
-				return err
-			}
-		}
-		key, made, err := d.NewAccessKey(tx, rec.Account, "", "")
-		if err != nil {
-			return err
-		}
-		id, sec = key.ID, made
-		if err := s.trail.PutTx(tx, setupEvent(rec.Account, eventID, s.clock.Now())); err != nil {
-			return err
-		}
-		return setupTable.Put(tx, rec, setupKey)
+		event.RecipientAccountID = rec.Account
+		return s.trail.PutTx(tx, event)
 	})
-	if err != nil || done {
+	if err != nil || rec.Handed {
 		return err
 	}
 	s.trail.Kick()
@@ -89,19 +64,49 @@ func (s *server) setUp(ctx context.Context, cfg Config, dir *os.Root, d *directo
 	}
 	cfg.Logger.Info("made the management account; the credentials of its root user are in a file", "account", rec.Account, "file", path)
 	return s.store.Update(ctx, func(tx store.Tx) error {
-		rec.Handed = true
-		return setupTable.Put(tx, rec, setupKey)
+		done := rec
+		done.Handed = true
+		return setupTable.Put(tx, done, setupKey)
 	})
 }
 
+// managementAccount reads what is known of the account, which it makes under the given id if
+// there is none.
+func managementAccount(tx store.Tx, fresh string) (setupRecord, error) {
+	rec, found, err := setupTable.Get(tx, setupKey)
+	if err != nil || found {
+		return rec, err
+	}
+	rec = setupRecord{Account: fresh, Created: time.Now().UTC()}
+	if err := directory.Accounts.Put(tx, directory.Account{ID: fresh, Name: "management", Created: rec.Created}, fresh); err != nil {
+		return rec, err
+	}
+	return rec, setupTable.Put(tx, rec, setupKey)
+}
+
+// newRootKey makes an access key of the root user, in place of those that nobody got.
+func newRootKey(tx store.Tx, d *directory.Directory, account string) (string, secret.String, error) {
+	old, err := d.UserAccessKeys(tx, account, "")
+	if err != nil {
+		return "", "", err
+	}
+	for _, k := range old {
+		if err := d.DeleteAccessKey(tx, k); err != nil {
+			return "", "", err
+		}
+	}
+	key, sec, err := d.NewAccessKey(tx, account, "", "")
+	return key.ID, sec, err
+}
+
 // setupEvent records that the server made the first credentials by itself.
-func setupEvent(account, eventID string, now time.Time) *trail.Record {
+func setupEvent(eventID string, now time.Time) *trail.Record {
 	return &trail.Record{
 		EventVersion: "1.11", EventTime: now, EventSource: "kagimori.amazonaws.com", EventName: "CreateManagementAccount",
 		AWSRegion: "us-east-1", SourceIPAddress: "kagimori.amazonaws.com", UserAgent: "kagimori.amazonaws.com",
 		UserIdentity: trail.UserIdentity{Type: "AWSService", InvokedBy: "kagimori.amazonaws.com"},
 		RequestID:    eventID, EventID: eventID, EventType: "AwsServiceEvent", ManagementEvent: true,
-		RecipientAccountID: account, EventCategory: "Management",
+		EventCategory: "Management",
 	}
 }
 
