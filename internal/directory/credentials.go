@@ -66,7 +66,10 @@ func (d *Directory) Lookup(ctx context.Context, accessKeyID, token string) (secr
 		id.AccessKeyID = accessKeyID
 		return nil
 	})
-	return sec, id, err
+	if err != nil {
+		return "", Identity{}, err
+	}
+	return sec, id, nil
 }
 
 func (d *Directory) lookupDev(ctx context.Context, accessKeyID string) (secret.String, Identity, error) {
@@ -210,7 +213,9 @@ type SessionGrant struct {
 	SourceIdentity string            `json:"s,omitempty"`
 	MFA            bool              `json:"m,omitempty"`
 	Tags           map[string]string `json:"g,omitempty"`
+	Transitive     []string          `json:"v,omitempty"` // keys of the tags that go on to the next role
 	Policies       []string          `json:"d,omitempty"` // session policy documents
+	PolicyARNs     []string          `json:"l,omitempty"` // managed session policies: what they say when they are used
 	HasPolicies    bool              `json:"h,omitempty"`
 }
 
@@ -264,8 +269,11 @@ func (d *Directory) lookupSession(ctx context.Context, accessKeyID, token string
 		id, err = d.SessionIdentity(tx, s.SessionGrant)
 		return err
 	})
+	if err != nil {
+		return "", Identity{}, err
+	}
 	id.AccessKeyID = accessKeyID
-	return secret.String(s.Secret), id, err
+	return secret.String(s.Secret), id, nil
 }
 
 // SessionIdentity is the identity of a role session. It fails with ErrInvalidToken if the role
@@ -285,11 +293,11 @@ func (d *Directory) SessionIdentity(tx store.Tx, g SessionGrant) (Identity, erro
 		}),
 		Session: &Session{
 			Name: g.Name, IssuedAt: g.IssuedAt, ExpiresAt: g.ExpiresAt, SourceIdentity: g.SourceIdentity,
-			MFA: g.MFA, RoleName: r.Name, RolePath: r.Path, RoleID: r.ID,
+			MFA: g.MFA, RoleName: r.Name, RolePath: r.Path, RoleID: r.ID, Transitive: transitive(g),
 		},
 	}
 	if g.HasPolicies {
-		id.Session.Policies = make([]*authz.Document, 0, len(g.Policies))
+		id.Session.Policies = make([]*authz.Document, 0, len(g.Policies)+len(g.PolicyARNs))
 	}
 	for _, src := range g.Policies {
 		doc, err := compile(src, "session policy", g.Account, id.Principal.ARN, policy.Session)
@@ -298,7 +306,28 @@ func (d *Directory) SessionIdentity(tx store.Tx, g SessionGrant) (Identity, erro
 		}
 		id.Session.Policies = append(id.Session.Policies, doc)
 	}
+	for _, policyARN := range g.PolicyARNs {
+		doc, err := d.managedDocument(tx, policyARN)
+		if err != nil {
+			return Identity{}, err
+		}
+		if doc != nil { // one that was deleted allows nothing any more
+			id.Session.Policies = append(id.Session.Policies, doc)
+		}
+	}
 	return id, nil
+}
+
+// transitive are the session tags that go on to the next role.
+func transitive(g SessionGrant) map[string]string {
+	if len(g.Transitive) == 0 {
+		return nil
+	}
+	m := make(map[string]string, len(g.Transitive))
+	for _, k := range g.Transitive {
+		m[k] = g.Tags[k]
+	}
+	return m
 }
 
 func overlay(role, session map[string]string) map[string]string {

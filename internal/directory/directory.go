@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"fmt"
 	"iter"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,8 +91,8 @@ func compile(src, name, owner, attached string, kind policy.Kind) (*authz.Docume
 
 func buildInline(inline map[string]string, account, attached string) ([]*authz.Document, error) {
 	var docs []*authz.Document
-	for name, src := range inline {
-		doc, err := compile(src, name, account, attached, policy.Identity)
+	for _, name := range slices.Sorted(maps.Keys(inline)) { // evidence in the same order each time
+		doc, err := compile(inline[name], name, account, attached, policy.Identity)
 		if err != nil {
 			return nil, err
 		}
@@ -232,10 +234,23 @@ func (d *Directory) managedDocument(tx store.Tx, policyARN string) (*authz.Docum
 		return nil, nil
 	}
 	v, ok, err := d.policies.Shared(tx, a.Account, fold(baseName(a.Resource)))
-	if err != nil || !ok {
+	if err != nil || !ok || v.ARN() != policyARN {
 		return nil, err
 	}
 	return v.doc, nil
+}
+
+// PolicyExists reports whether a policy of AWS or of a customer has this ARN.
+func (d *Directory) PolicyExists(tx store.Tx, policyARN string) (bool, error) {
+	if d.aws[policyARN] != nil {
+		return true, nil
+	}
+	a, err := arn.Parse(policyARN)
+	if err != nil {
+		return false, nil
+	}
+	v, ok, err := d.policies.Shared(tx, a.Account, fold(baseName(a.Resource)))
+	return ok && v.ARN() == policyARN, err
 }
 
 func baseName(resource string) string { return resource[strings.LastIndexByte(resource, '/')+1:] }

@@ -21,6 +21,8 @@ type Session struct {
 	ExpiresAt      time.Time
 	SourceIdentity string
 	MFA            bool
+	// Transitive are the session tags that a role assumed from this session gets too.
+	Transitive map[string]string
 	// Policies are the session policies; nil if none were passed.
 	Policies []*authz.Document
 	// RoleName, RolePath and RoleID identify the role.

@@ -1,0 +1,153 @@
+package iam
+
+import (
+	"context"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/directory"
+	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// maxPrincipals is the most principals of one trust policy: each is looked up in the transaction
+// that saves it. AWS bounds the document's size only.
+const maxPrincipals = 40
+
+// servicePrincipal is the form of a service principal's name. Which services exist is not
+// checked.
+var servicePrincipal = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)*\.(amazonaws\.com(\.cn)?|amazon\.com|aws\.internal)$`)
+
+// encode is a document as IAM answers show it: URL encoded as in RFC 3986.
+// Source: IAM API Reference, GetPolicyVersion.
+func encode(document string) string {
+	return strings.ReplaceAll(url.QueryEscape(document), "+", "%20")
+}
+
+// setTrust gives a role a trust policy: checked, with principals that exist, remembered by their
+// unique ids. Source: IAM User Guide, "AWS JSON policy elements: Principal".
+func (s *Service) setTrust(tx store.Tx, r *directory.Role, src string) error {
+	doc, err := policy.CheckTrust([]byte(src))
+	if err != nil {
+		return err
+	}
+	if policy.SizeWithoutSpace([]byte(src)) > maxTrustSize {
+		return exceeded("Cannot exceed quota for ACLSizePerRole: %d", maxTrustSize)
+	}
+	ids := map[string]string{}
+	alive := map[string]string{} // unique ids in the text to the ARNs they stand for
+	seen := map[string]bool{}
+	for _, st := range doc.Statements {
+		for kind, t := range st.Principal.All() {
+			if seen[t.Value] {
+				continue
+			}
+			seen[t.Value] = true
+			if len(seen) > maxPrincipals {
+				return exceeded("Cannot exceed quota for PrincipalsPerTrustPolicy: %d", maxPrincipals)
+			}
+			ok, err := s.resolve(tx, r, kind, t.Value, ids, alive)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				return policy.InvalidPrincipal(kind, t.Value)
+			}
+		}
+	}
+	r.Trust = src
+	if len(alive) > 0 {
+		r.Trust = string(policy.ReplacePrincipals([]byte(src), alive))
+	}
+	r.TrustIDs = nil
+	if len(ids) > 0 {
+		r.TrustIDs = ids
+	}
+	return nil
+}
+
+// resolve finds one principal. The role itself may be named by UpdateAssumeRolePolicy, not by
+// CreateRole, when it does not exist yet.
+func (s *Service) resolve(tx store.Tx, r *directory.Role, kind policy.PrincipalKind, value string, ids, alive map[string]string) (bool, error) {
+	switch {
+	case kind == policy.PrincipalService:
+		return servicePrincipal.MatchString(value), nil
+	case kind != policy.PrincipalAWS:
+		return true, nil // identity providers are not kept yet: any may be named
+	case policy.IsUniqueID(value):
+		ref, ok, err := s.dir.ByID(tx, value)
+		if ok {
+			ids[ref.ARN], alive[value] = value, ref.ARN
+		}
+		return ok, err
+	}
+	id, ok, err := s.dir.Resolve(tx, value)
+	if ok && id != "" {
+		ids[value] = id
+	}
+	return ok, err
+}
+
+// shownTrust is a role's trust policy as it is shown: the unique id of a principal that is gone
+// stands in the place of its ARN.
+func (s *Service) shownTrust(tx store.Tx, r *directory.Role) (string, error) {
+	dead := map[string]bool{}
+	for _, id := range r.TrustIDs {
+		_, alive, err := s.dir.ByID(tx, id)
+		if err != nil {
+			return "", err
+		}
+		dead[id] = !alive
+	}
+	return showTrust(r, dead), nil
+}
+
+func showTrust(r *directory.Role, dead map[string]bool) string {
+	var replace map[string]string
+	for arn, id := range r.TrustIDs {
+		if dead[id] {
+			if replace == nil {
+				replace = map[string]string{}
+			}
+			replace[arn] = id
+		}
+	}
+	if replace == nil {
+		return r.Trust
+	}
+	return string(policy.ReplacePrincipals([]byte(r.Trust), replace))
+}
+
+// deadPrincipals says which of the unique ids that the roles trust mean nobody any more. It reads
+// in batches: a page of roles may name more principals than one transaction may read.
+func (s *Service) deadPrincipals(ctx context.Context, roles []directory.Role) (map[string]bool, error) {
+	dead := map[string]bool{}
+	var ids []string
+	for i := range roles {
+		for _, id := range roles[i].TrustIDs {
+			if _, seen := dead[id]; !seen {
+				dead[id] = false
+				ids = append(ids, id)
+			}
+		}
+	}
+	for len(ids) > 0 {
+		batch := ids[:min(len(ids), store.MaxOps/2)]
+		ids = ids[len(batch):]
+		err := s.g.Read(ctx, func(tx store.Tx) error {
+			for _, id := range batch {
+				_, alive, err := s.dir.ByID(tx, id)
+				if err != nil {
+					return err
+				}
+				dead[id] = !alive
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return dead, nil
+}

@@ -1,0 +1,47 @@
+package sts
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/api/stsapi"
+	"github.com/kagimori/kagimori/internal/directory"
+	"github.com/kagimori/kagimori/internal/guard"
+)
+
+// Config of a [Service].
+type Config struct {
+	Guard *guard.Guard
+	// Wall is the wall clock: sessions end by it, whatever the service time is.
+	Wall   func() time.Time
+	Logger *slog.Logger
+}
+
+// A Service is STS for all accounts and regions. Safe for concurrent use.
+type Service struct {
+	g    *guard.Guard
+	dir  *directory.Directory
+	wall func() time.Time
+	log  *slog.Logger
+}
+
+// New makes a Service.
+func New(cfg Config) *Service {
+	return &Service{g: cfg.Guard, dir: cfg.Guard.Directory(), wall: cfg.Wall, log: cfg.Logger}
+}
+
+// Operations are the handlers of the service.
+func (s *Service) Operations() map[string]guard.Handler {
+	return map[string]guard.Handler{
+		"GetCallerIdentity": guard.Handle(s.GetCallerIdentity),
+		"AssumeRole":        guard.Handle(s.AssumeRole),
+	}
+}
+
+// GetCallerIdentity says who calls. It needs no permission and no policy can deny it, so nothing
+// is decided; like every call it is recorded. Source: STS API Reference, GetCallerIdentity.
+func (s *Service) GetCallerIdentity(_ context.Context, c *guard.Call, _ *stsapi.GetCallerIdentityRequest) (*stsapi.GetCallerIdentityResponse, error) {
+	me := c.Caller.Principal
+	return &stsapi.GetCallerIdentityResponse{UserId: &me.UserID, Account: &me.Account, Arn: &me.ARN}, nil
+}
