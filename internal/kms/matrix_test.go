@@ -1,0 +1,173 @@
+package kms_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/api/kmsapi"
+)
+
+// A cell of the table of key states: what an operation does in a state.
+type cell string
+
+const (
+	works      cell = "works"
+	disabled   cell = "DisabledException"
+	pending    cell = "pending deletion"
+	notPending cell = "not pending deletion"
+)
+
+// onKey are the operations on a key, each with its request, and what they do in the states
+// Enabled, Disabled and PendingDeletion. Source: KMS Developer Guide, "Key states of AWS KMS keys".
+var onKey = map[string]struct {
+	in    func(f *fixture) any
+	cells [3]cell
+}{
+	"Encrypt": {func(f *fixture) any { return &kmsapi.EncryptRequest{KeyId: &f.key, Plaintext: []byte("x")} },
+		[3]cell{works, disabled, pending}},
+	"Decrypt": {func(f *fixture) any { return &kmsapi.DecryptRequest{CiphertextBlob: f.blob} },
+		[3]cell{works, disabled, pending}},
+	"ReEncrypt": {func(f *fixture) any { return &kmsapi.ReEncryptRequest{CiphertextBlob: f.blob, DestinationKeyId: &f.spare} },
+		[3]cell{works, disabled, pending}},
+	"GenerateDataKey": {func(f *fixture) any { return &kmsapi.GenerateDataKeyRequest{KeyId: &f.key, KeySpec: new("AES_256")} },
+		[3]cell{works, disabled, pending}},
+	"GenerateDataKeyWithoutPlaintext": {func(f *fixture) any {
+		return &kmsapi.GenerateDataKeyWithoutPlaintextRequest{KeyId: &f.key, KeySpec: new("AES_256")}
+	}, [3]cell{works, disabled, pending}},
+	"CreateGrant": {func(f *fixture) any {
+		return &kmsapi.CreateGrantRequest{KeyId: &f.key, GranteePrincipal: &f.user, Operations: []string{"Decrypt"}}
+	}, [3]cell{works, disabled, pending}},
+	"CreateAlias": {func(f *fixture) any { return &kmsapi.CreateAliasRequest{AliasName: new("alias/new"), TargetKeyId: &f.key} },
+		[3]cell{works, works, pending}},
+	"UpdateAlias": {func(f *fixture) any { return &kmsapi.UpdateAliasRequest{AliasName: new("alias/spare"), TargetKeyId: &f.key} },
+		[3]cell{works, works, pending}},
+	"DeleteAlias": {func(f *fixture) any { return &kmsapi.DeleteAliasRequest{AliasName: new("alias/key")} },
+		[3]cell{works, works, works}},
+	"ListAliases": {func(f *fixture) any { return &kmsapi.ListAliasesRequest{KeyId: &f.key} },
+		[3]cell{works, works, works}},
+	"DescribeKey":     {func(f *fixture) any { return &kmsapi.DescribeKeyRequest{KeyId: &f.key} }, [3]cell{works, works, works}},
+	"GetKeyPolicy":    {func(f *fixture) any { return &kmsapi.GetKeyPolicyRequest{KeyId: &f.key} }, [3]cell{works, works, works}},
+	"ListKeyPolicies": {func(f *fixture) any { return &kmsapi.ListKeyPoliciesRequest{KeyId: &f.key} }, [3]cell{works, works, works}},
+	"PutKeyPolicy": {func(f *fixture) any {
+		return &kmsapi.PutKeyPolicyRequest{KeyId: &f.key, Policy: new(document(rootStatement(owner)))}
+	}, [3]cell{works, works, works}},
+	"ListGrants":  {func(f *fixture) any { return &kmsapi.ListGrantsRequest{KeyId: &f.key} }, [3]cell{works, works, works}},
+	"RevokeGrant": {func(f *fixture) any { return &kmsapi.RevokeGrantRequest{KeyId: &f.key, GrantId: &f.grant} }, [3]cell{works, works, works}},
+	"RetireGrant": {func(f *fixture) any { return &kmsapi.RetireGrantRequest{KeyId: &f.key, GrantId: &f.grant} }, [3]cell{works, works, works}},
+	"TagResource": {func(f *fixture) any {
+		return &kmsapi.TagResourceRequest{KeyId: &f.key, Tags: []kmsapi.Tag{{TagKey: new("k"), TagValue: new("v")}}}
+	}, [3]cell{works, works, pending}},
+	"UntagResource":        {func(f *fixture) any { return &kmsapi.UntagResourceRequest{KeyId: &f.key, TagKeys: []string{"k"}} }, [3]cell{works, works, pending}},
+	"ListResourceTags":     {func(f *fixture) any { return &kmsapi.ListResourceTagsRequest{KeyId: &f.key} }, [3]cell{works, works, works}},
+	"UpdateKeyDescription": {func(f *fixture) any { return &kmsapi.UpdateKeyDescriptionRequest{KeyId: &f.key, Description: new("d")} }, [3]cell{works, works, pending}},
+	"EnableKey":            {func(f *fixture) any { return &kmsapi.EnableKeyRequest{KeyId: &f.key} }, [3]cell{works, works, pending}},
+	"DisableKey":           {func(f *fixture) any { return &kmsapi.DisableKeyRequest{KeyId: &f.key} }, [3]cell{works, works, pending}},
+	"ScheduleKeyDeletion":  {func(f *fixture) any { return &kmsapi.ScheduleKeyDeletionRequest{KeyId: &f.key} }, [3]cell{works, works, pending}},
+	"CancelKeyDeletion":    {func(f *fixture) any { return &kmsapi.CancelKeyDeletionRequest{KeyId: &f.key} }, [3]cell{notPending, notPending, works}},
+	"GetKeyRotationStatus": {func(f *fixture) any { return &kmsapi.GetKeyRotationStatusRequest{KeyId: &f.key} }, [3]cell{works, works, works}},
+}
+
+// noKey are the operations that are not about one key.
+var noKey = map[string]bool{"CreateKey": true, "ListKeys": true, "GenerateRandom": true, "ListRetirableGrants": true}
+
+// A fixture is a key in some state, with an alias, a grant and a ciphertext, beside an enabled key
+// with an alias.
+type fixture struct {
+	root             *who
+	key, spare, user string
+	grant            string
+	blob             []byte
+}
+
+func newFixture(w *world, state string) *fixture {
+	f := &fixture{root: w.root(owner)}
+	f.user = w.user(owner, "u"+state).arn()
+	f.key, f.spare = f.root.newKey(), f.root.newKey()
+	f.root.must(&kmsapi.CreateAliasRequest{AliasName: new("alias/key"), TargetKeyId: &f.key})
+	f.root.must(&kmsapi.CreateAliasRequest{AliasName: new("alias/spare"), TargetKeyId: &f.spare})
+	f.grant = *get[kmsapi.CreateGrantResponse](f.root, &kmsapi.CreateGrantRequest{
+		KeyId: &f.key, GranteePrincipal: &f.user, Operations: []string{"Decrypt"},
+	}).GrantId
+	f.blob = f.root.encrypt(f.key, "secret", nil)
+	switch state {
+	case "Disabled":
+		f.root.must(&kmsapi.DisableKeyRequest{KeyId: &f.key})
+	case "PendingDeletion":
+		f.root.must(&kmsapi.ScheduleKeyDeletionRequest{KeyId: &f.key})
+	}
+	return f
+}
+
+func TestEveryOperationIsDecidedInEveryState(t *testing.T) {
+	for op := range newWorld(t).ops {
+		if _, known := onKey[op]; known == noKey[op] {
+			t.Errorf("%s is not in exactly one of the tables", op)
+		}
+	}
+	for i, state := range []string{"Enabled", "Disabled", "PendingDeletion"} {
+		for op, row := range onKey {
+			t.Run(state+"/"+op, func(t *testing.T) {
+				f := newFixture(newWorld(t), state)
+				err := f.root.try(row.in(f))
+				switch row.cells[i] {
+				case works:
+					if err != nil {
+						t.Error(err)
+					}
+				case disabled:
+					wantErr(t, err, "DisabledException", f.key+" is disabled.")
+				case pending:
+					wantErr(t, err, "KMSInvalidStateException", f.key+" is pending deletion.")
+				case notPending:
+					wantErr(t, err, "KMSInvalidStateException", f.key+" is not pending deletion.")
+				default:
+					t.Errorf("nobody decided what %s does in %s", op, state)
+				}
+			})
+		}
+	}
+}
+
+// ReEncrypt needs both keys.
+func TestReEncryptToUnusableKey(t *testing.T) {
+	f := newFixture(newWorld(t), "Disabled")
+	err := f.root.try(&kmsapi.ReEncryptRequest{CiphertextBlob: f.root.encrypt(f.spare, "x", nil), DestinationKeyId: &f.key})
+	wantErr(t, err, "DisabledException", f.key+" is disabled.")
+}
+
+func TestUpdateAliasAwayFromKeyPendingDeletion(t *testing.T) {
+	f := newFixture(newWorld(t), "PendingDeletion")
+	f.root.must(&kmsapi.UpdateAliasRequest{AliasName: new("alias/key"), TargetKeyId: &f.spare})
+	if got := f.root.describe("alias/key"); *got.Arn != f.spare {
+		t.Errorf("alias/key is %s, want %s", *got.Arn, f.spare)
+	}
+}
+
+func TestStatesShowInMetadata(t *testing.T) {
+	w := newWorld(t)
+	f := newFixture(w, "Enabled")
+	show := func(state string, enabled, deletion bool) {
+		t.Helper()
+		m := f.root.describe(f.key)
+		if *m.KeyState != state || *m.Enabled != enabled || (m.DeletionDate != nil) != deletion {
+			t.Errorf("state %s enabled %t deletion %v, want %s %t %t", *m.KeyState, *m.Enabled, m.DeletionDate, state, enabled, deletion)
+		}
+	}
+	show("Enabled", true, false)
+	f.root.must(&kmsapi.DisableKeyRequest{KeyId: &f.key})
+	show("Disabled", false, false)
+	f.root.must(&kmsapi.EnableKeyRequest{KeyId: &f.key})
+	show("Enabled", true, false)
+	out := get[kmsapi.ScheduleKeyDeletionResponse](f.root, &kmsapi.ScheduleKeyDeletionRequest{KeyId: &f.key, PendingWindowInDays: new(int32(7))})
+	show("PendingDeletion", false, true)
+	if *out.KeyId != f.key || *out.KeyState != "PendingDeletion" || *out.PendingWindowInDays != 7 {
+		t.Errorf("ScheduleKeyDeletion answered %+v", out)
+	}
+	if d := time.Until(*out.DeletionDate) - 7*24*time.Hour; d > 0 || d < -time.Minute {
+		t.Errorf("DeletionDate is %v off seven days", d)
+	}
+	if got := get[kmsapi.CancelKeyDeletionResponse](f.root, &kmsapi.CancelKeyDeletionRequest{KeyId: &f.key}); *got.KeyId != f.key {
+		t.Errorf("CancelKeyDeletion answered %s", *got.KeyId)
+	}
+	show("Disabled", false, false)
+}
