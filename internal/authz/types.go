@@ -1,6 +1,10 @@
 package authz
 
-import "github.com/kagimori/kagimori/internal/policy"
+import (
+	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/authz/condition"
+	"github.com/kagimori/kagimori/internal/policy"
+)
 
 // Outcome is the answer to a request. The zero value denies.
 type Outcome uint8
@@ -77,32 +81,24 @@ type Principal struct {
 
 // IsServiceLinked reports whether the principal is a session of a service-linked role.
 func (p *Principal) IsServiceLinked() bool {
-	return p.Type == RoleSession && isServiceLinkedRole(p.RoleARN)
+	return p.Type == RoleSession && arn.IsServiceLinkedRole(p.RoleARN)
 }
 
 // A Value is what the request context holds for one condition key. A single-valued key and a
 // list of one are different types. The zero Value is the empty string.
-type Value struct {
-	One     string
-	List    []string
-	Multi   bool // List holds the values
-	Unknown bool // the key may be absent or have any value
-}
+type Value = condition.Value
 
 // An Entry of a [Context]. Key is lower-case, except for what follows the first slash or the
 // second colon (tag keys, encryption-context keys), which keeps its case for display; all of it
 // compares without regard to case.
-type Entry struct {
-	Key string
-	Value
-}
+type Entry = condition.Entry
 
 // A Context is the condition keys that a request supplies, on top of those that the engine
 // derives from principal and resource. A later entry overrides an earlier one.
 type Context []Entry
 
 // Set appends a single-valued key.
-func (c *Context) Set(key, value string) { *c = append(*c, Entry{key, Value{One: value}}) }
+func (c *Context) Set(key, value string) { *c = append(*c, Entry{Key: key, Value: Value{One: value}}) }
 
 // SetBool appends "true" or "false".
 func (c *Context) SetBool(key string, v bool) {
@@ -115,11 +111,13 @@ func (c *Context) SetBool(key string, v bool) {
 
 // SetList appends a multivalued key.
 func (c *Context) SetList(key string, values []string) {
-	*c = append(*c, Entry{key, Value{List: values, Multi: true}})
+	*c = append(*c, Entry{Key: key, Value: Value{List: values, Multi: true}})
 }
 
 // SetUnknown appends a key of unknown presence and value.
-func (c *Context) SetUnknown(key string) { *c = append(*c, Entry{key, Value{Unknown: true}}) }
+func (c *Context) SetUnknown(key string) {
+	*c = append(*c, Entry{Key: key, Value: Value{Unknown: true}})
+}
 
 // A Document is a policy made ready for evaluation, with its name in explanations. It is
 // immutable and safe for concurrent use. Make one with [Compile].
@@ -134,6 +132,7 @@ type Document struct {
 	// PrincipalIDs maps the principal ARNs of the document to the unique ids that they had when it
 	// was saved. A principal of that ARN with another unique id is not meant.
 	PrincipalIDs map[string]string
+	kind         policy.Kind
 	compiled     *compiled
 }
 
@@ -271,4 +270,30 @@ type Miss struct {
 	Want          []string // its values in the statement
 	Got           Value
 	Present       bool // the key was in the request
+}
+
+// String is the layer's name in the decision corpus and in the command line's answers. A trust
+// policy is the role's resource policy there.
+func (l Layer) String() string {
+	switch l {
+	case LayerIdentity:
+		return "identity"
+	case LayerResource, LayerTrust:
+		return "resource"
+	case LayerBoundary:
+		return "boundary"
+	case LayerSession:
+		return "session"
+	case LayerSCP:
+		return "scp"
+	case LayerRCP:
+		return "rcp"
+	case LayerEndpoint:
+		return "endpoint"
+	case LayerGrant:
+		return "grant"
+	case LayerRoot:
+		return "root"
+	}
+	return "none"
 }

@@ -1,0 +1,119 @@
+package authz
+
+import (
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/authz/condition"
+	"github.com/kagimori/kagimori/internal/policy"
+)
+
+// Decide decides in fast mode: it stops at the part that settles the outcome, which is then the
+// last in the decision, and gathers no evidence beyond By and Also. It does not allocate if all
+// is allowed.
+func Decide(req *Request) Decision {
+	d := Decision{Part: -1}
+	for i := range req.Parts {
+		v := decidePart(req, i, nil)
+		if d.take(i, v.outcome) {
+			break
+		}
+	}
+	if d.Part < 0 {
+		return d
+	}
+	d.Parts = make([]PartDecision, d.Part+1)
+	for i := range d.Parts {
+		v := decidePart(req, i, nil)
+		d.Parts[i] = v.decision(req, i)
+	}
+	return d
+}
+
+// Explain decides in explained mode: it evaluates every layer of every part and gives all
+// evidence.
+func Explain(req *Request) Decision {
+	d := Decision{Part: -1, Parts: make([]PartDecision, len(req.Parts))}
+	for i := range req.Parts {
+		ev := &evidence{}
+		v := decidePart(req, i, ev)
+		d.Parts[i] = v.decision(req, i)
+		ev.finish(&v, &d.Parts[i])
+		d.take(i, v.outcome)
+	}
+	return d
+}
+
+// take adds the outcome of a part: the first denied part decides, then the first undetermined
+// one. It reports whether later parts cannot change the decision.
+func (d *Decision) take(i int, o Outcome) bool {
+	denied := d.Part >= 0 && d.Outcome != Undetermined
+	switch {
+	case denied:
+	case o == Allowed && d.Part < 0:
+		d.Outcome = Allowed
+	case o == Allowed:
+	case d.Part < 0, o != Undetermined:
+		d.Outcome, d.Part = o, i
+	}
+	return d.Part >= 0 && d.Outcome != Undetermined
+}
+
+// findings are what all layers say about one part.
+type findings struct {
+	identity, boundary, session  finding
+	scp, rcp, endpoint, resource finding
+	grants                       naming
+}
+
+// decidePart evaluates one part. ev is nil in fast mode; nothing else differs between the modes.
+func decidePart(req *Request, i int, ev *evidence) verdict {
+	part := &req.Parts[i]
+	e := evaluation{req: req, part: part, ev: ev}
+	e.env = condition.Env{Part: part.Context, Request: req.Context, Facts: facts(req, part)}
+	var f findings
+	f.identity = e.layer(LayerIdentity, req.Identity...)
+	f.boundary = e.layer(LayerBoundary, req.Boundary)
+	f.session = e.layer(LayerSession, req.Session...)
+	f.scp = e.levels(LayerSCP, req.SCPs, underSCPs(&req.Principal))
+	f.rcp = e.levels(LayerRCP, part.RCPs, underRCPs(req, part))
+	f.endpoint = e.layer(LayerEndpoint, req.Endpoint)
+	retire := strings.EqualFold(part.Action, retireGrant)
+	if retire {
+		f.grants = e.retire()
+	} else {
+		f.resource = e.layer(e.resourceLayer(), part.Policy)
+		f.grants = e.grants()
+	}
+	v := e.weigh(&f)
+	v.delegated = f.resource.allow.account == condition.True
+	return v
+}
+
+// levels evaluates the organization policies of root, organizational units and account: every
+// level must allow.
+func (e *evaluation) levels(layer Layer, levels [][]*Document, apply bool) finding {
+	all := finding{allow: naming{free: condition.True}}
+	if !apply {
+		return all
+	}
+	for _, docs := range levels {
+		f := e.layer(layer, docs...)
+		all.deny = max(all.deny, f.deny)
+		all.allow.free = min(all.allow.free, f.allows())
+	}
+	return all
+}
+
+// resourceLayer is how the part's policy is reported.
+func (e *evaluation) resourceLayer() Layer {
+	trust := e.part.Authoritative
+	if d := e.part.Policy; d != nil && d.compiled != nil {
+		trust = d.kind == policy.Trust
+	} else if _, ok := cutFold(e.part.Action, "sts:"); !ok {
+		trust = false
+	}
+	if trust {
+		return LayerTrust
+	}
+	return LayerResource
+}

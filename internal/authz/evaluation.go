@@ -1,0 +1,181 @@
+package authz
+
+import (
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/authz/condition"
+	"github.com/kagimori/kagimori/internal/policy"
+)
+
+// An evaluation is the work on one part of a request. It lives on the stack.
+type evaluation struct {
+	req  *Request
+	part *Part
+	env  condition.Env
+	ev   *evidence // nil in fast mode
+}
+
+// A finding is what one layer says: which deny, and how it allows.
+type finding struct {
+	deny  condition.Truth
+	allow naming
+}
+
+func (f *finding) allows() condition.Truth { return f.allow.any() }
+
+// withoutPrincipal is how every statement of a layer that has no Principal element names the
+// caller.
+var withoutPrincipal = naming{free: condition.True}
+
+// layer evaluates the documents of a layer that are one union.
+func (e *evaluation) layer(layer Layer, docs ...*Document) finding {
+	var f finding
+	for _, d := range docs {
+		if d != nil {
+			e.document(layer, d, &f)
+		}
+	}
+	return f
+}
+
+func (e *evaluation) document(layer Layer, d *Document, f *finding) {
+	if d.Unknown || d.compiled == nil {
+		f.deny = max(f.deny, condition.Unknown)
+		f.allow = f.allow.or(naming{condition.Unknown, condition.Unknown, condition.Unknown})
+		e.ev.dependDocument(layer, d)
+		return
+	}
+	for i := range d.compiled.statements {
+		s := &d.compiled.statements[i]
+		if e.ev == nil && s.effect == policy.Allow && f.allow.free == condition.True {
+			continue // nothing to learn
+		}
+		r := e.statement(layer, d, s)
+		if s.effect == policy.Deny {
+			f.deny = max(f.deny, r.who.any())
+		} else {
+			f.allow = f.allow.or(r.who)
+		}
+		e.ev.statement(e, layer, d, s, &r)
+	}
+}
+
+// A reading is how one statement applies. If it does not, reason is the first element that does
+// not match, and condition the first that is false.
+type reading struct {
+	who       naming
+	reason    MissReason
+	condition int
+}
+
+// statement matches the elements in the documented order and stops at the first that does not.
+//
+// Source: IAM User Guide, "IAM JSON policy elements reference".
+func (e *evaluation) statement(layer Layer, d *Document, s *statement) reading {
+	who, dead := e.principal(layer, d, s)
+	switch {
+	case dead:
+		return reading{reason: MissDeadPrincipal}
+	case who.any() == condition.False:
+		return reading{reason: MissPrincipal}
+	case !s.matchAction(e.part.Action):
+		return reading{reason: MissAction}
+	case s.inert:
+		return reading{reason: MissResource}
+	}
+	t := e.resource(s)
+	if t == condition.False {
+		return reading{reason: MissResource}
+	}
+	for i := range s.conditions {
+		c := s.conditions[i].Eval(&e.env)
+		if c == condition.False {
+			return reading{reason: MissCondition, condition: i}
+		}
+		t = min(t, c)
+	}
+	return reading{who: who.and(t)}
+}
+
+// principal says how a statement names the caller. Statements of layers on the caller's own side
+// name whom they hang on.
+func (e *evaluation) principal(layer Layer, d *Document, s *statement) (who naming, dead bool) {
+	switch layer {
+	case LayerIdentity, LayerBoundary, LayerSession, LayerSCP:
+		return withoutPrincipal, false
+	}
+	switch {
+	case s.principal != nil:
+		return s.principal.match(e, d)
+	case s.notPrincipal == nil || s.effect == policy.Allow:
+		return naming{}, false // NotPrincipal serves to deny only
+	case e.req.Boundary != nil && (layer == LayerResource || layer == LayerTrust):
+		return withoutPrincipal, false // it always denies a caller with a boundary
+	}
+	return naming{free: s.notPrincipal.spared(e, d).Not()}, false
+}
+
+func (e *evaluation) resource(s *statement) condition.Truth {
+	if s.anyResource {
+		return condition.True
+	}
+	t := condition.False
+	for i := range s.resources {
+		t = max(t, e.matchResource(&s.resources[i]))
+	}
+	if s.notResources {
+		return t.Not()
+	}
+	return t
+}
+
+func (e *evaluation) matchResource(p *condition.Pattern) condition.Truth {
+	if e.part.Resource.Unknown && !p.All() {
+		return condition.Unknown
+	}
+	return p.Match(&e.env, e.part.Resource.ARN)
+}
+
+// facts derives condition keys from principal and resource.
+func facts(req *Request, part *Part) condition.Facts {
+	p, r := &req.Principal, &part.Resource
+	f := condition.Facts{
+		PrincipalARN: p.ARN, PrincipalAccount: p.Account, UserID: p.UserID, PrincipalTags: p.Tags,
+		PrincipalOrgID: p.OrgID, PrincipalPaths: p.OrgPaths, Signed: true,
+		ResourceAccount: r.Account, ResourceOrgID: r.OrgID, ResourcePaths: r.OrgPaths, ResourceTags: r.Tags,
+		UnknownResource: r.Unknown, Region: region(r.ARN),
+	}
+	switch p.Type {
+	case Root:
+		f.PrincipalType = "Account"
+	case User:
+		f.PrincipalType, f.Username = "User", p.Username
+		if f.Username == "" {
+			f.Username = p.ARN[strings.LastIndexByte(p.ARN, '/')+1:]
+		}
+	case RoleSession:
+		f.PrincipalType, f.PrincipalARN = "AssumedRole", p.RoleARN
+	case FederatedUser:
+		f.PrincipalType = "FederatedUser"
+	case Service:
+		f.PrincipalARN, f.Service = "", p.ARN
+	case Anonymous:
+		f.PrincipalType, f.PrincipalARN, f.UserID, f.Signed = "Anonymous", "", "anonymous", false
+	case UnknownPrincipal:
+		f.UnknownPrincipal = true
+	}
+	if name, ok := kmsOperation(part.Action); ok {
+		f.CallerAccount = p.Account
+		f.OwnGrant = strings.EqualFold(name, "CreateGrant")
+	}
+	return f
+}
+
+func region(resource string) string {
+	a, err := arn.Parse(resource)
+	if err != nil {
+		return ""
+	}
+	return a.Region
+}

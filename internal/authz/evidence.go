@@ -1,0 +1,156 @@
+package authz
+
+import (
+	"slices"
+
+	"github.com/kagimori/kagimori/internal/authz/condition"
+	"github.com/kagimori/kagimori/internal/policy"
+)
+
+// evidence gathers what explained mode tells of one part. The methods of a nil *evidence do
+// nothing.
+type evidence struct {
+	matched []Match
+	missed  []Miss
+	depends []dependence
+}
+
+// A dependence is a fact because of which a layer cannot say whether it denies or allows.
+type dependence struct {
+	deny bool
+	fact string
+}
+
+func (s *statement) match(layer Layer, d *Document) Match {
+	return Match{Layer: layer, Document: d.Name, Owner: d.Owner, Sid: s.sid, Effect: s.effect, Pos: s.pos}
+}
+
+// statement records how a statement was read. Statements that concern neither the caller nor the
+// action are left out.
+func (ev *evidence) statement(e *evaluation, layer Layer, d *Document, s *statement, r *reading) {
+	if ev == nil {
+		return
+	}
+	m := s.match(layer, d)
+	m.Account = r.who.account == condition.True && r.who.free != condition.True && r.who.limited != condition.True
+	switch r.who.any() {
+	case condition.True:
+		ev.matched = append(ev.matched, m)
+	case condition.Unknown:
+		ev.dependStatement(e, layer, d, s)
+	default:
+		if ev.concerns(e, layer, s, r.reason) {
+			ev.missed = append(ev.missed, e.miss(m, s, r))
+		}
+	}
+}
+
+func (ev *evidence) concerns(e *evaluation, layer Layer, s *statement, reason MissReason) bool {
+	switch reason {
+	case MissPrincipal, MissDeadPrincipal:
+		return s.matchAction(e.part.Action)
+	case MissAction:
+		switch layer {
+		case LayerIdentity, LayerBoundary, LayerSession, LayerSCP:
+			return s.ofService(e.part.Action)
+		}
+	}
+	return true
+}
+
+func (e *evaluation) miss(m Match, s *statement, r *reading) Miss {
+	out := Miss{Match: m, Reason: r.reason}
+	if r.reason != MissCondition {
+		return out
+	}
+	c := &s.conditions[r.condition]
+	out.Operator, out.Key, out.Want = c.Operator, c.Key.Name, slices.Clone(c.Values)
+	out.Got, out.Present = e.env.Lookup(&c.Key)
+	return out
+}
+
+// dependStatement names the facts that make a statement neither apply nor not apply.
+func (ev *evidence) dependStatement(e *evaluation, layer Layer, d *Document, s *statement) {
+	var facts []string
+	if who, _ := e.principal(layer, d, s); who.any() == condition.Unknown {
+		facts = append(facts, "principal")
+	}
+	if e.part.Resource.Unknown && e.resource(s) == condition.Unknown {
+		facts = append(facts, "resource")
+	} else {
+		for i := range s.resources {
+			facts = keyFacts(facts, s.resources[i].Unknowns(&e.env, nil))
+		}
+	}
+	for i := range s.conditions {
+		if c := &s.conditions[i]; c.Eval(&e.env) == condition.Unknown {
+			facts = keyFacts(facts, c.Unknowns(&e.env, nil))
+		}
+	}
+	for _, f := range facts {
+		ev.depends = append(ev.depends, dependence{s.effect == policy.Deny, f})
+	}
+}
+
+func keyFacts(facts, keys []string) []string {
+	for _, k := range keys {
+		facts = append(facts, "key "+k)
+	}
+	return facts
+}
+
+// dependDocument records a document that cannot be read.
+func (ev *evidence) dependDocument(layer Layer, d *Document) {
+	if ev == nil {
+		return
+	}
+	name := d.Name
+	if name == "" {
+		name = layer.String()
+	}
+	ev.depends = append(ev.depends, dependence{true, "document " + name}, dependence{false, "document " + name})
+}
+
+// grant records a grant: as usable, or with the first reason why not. A grant that names somebody
+// else for another operation is left out.
+func (ev *evidence) grant(e *evaluation, g *Grant, who naming, reason MissReason) {
+	if ev == nil {
+		return
+	}
+	m := Match{Layer: LayerGrant, Document: e.part.Resource.ARN, Owner: e.part.Resource.Account, Effect: policy.Allow, GrantID: g.ID}
+	m.Account = who.account == condition.True && who.free != condition.True && who.limited != condition.True
+	switch who.any() {
+	case condition.True:
+		ev.matched = append(ev.matched, m)
+	case condition.Unknown:
+		ev.depends = append(ev.depends, dependence{false, "grant " + g.ID})
+	default:
+		if name, _ := kmsOperation(e.part.Action); reason == MissGrantee && !in(name, g.Operations) && g != e.part.Target {
+			return
+		}
+		miss := Miss{Match: m, Reason: reason}
+		if reason == MissSourceARN {
+			miss.Key, miss.Want = sourceARN.Name, []string{g.SourceARN}
+			miss.Got, miss.Present = e.env.Lookup(&sourceARN)
+		}
+		ev.missed = append(ev.missed, miss)
+	}
+}
+
+// finish puts the evidence into the decision. Of the facts only those count that can still change
+// the outcome.
+func (ev *evidence) finish(v *verdict, p *PartDecision) {
+	p.Matched, p.Missed = ev.matched, ev.missed
+	if v.outcome != Undetermined {
+		return
+	}
+	for _, d := range ev.depends {
+		relevant := d.deny && v.deny == condition.Unknown || !d.deny && v.allow == condition.Unknown
+		if relevant && !slices.Contains(p.Depends, d.fact) {
+			p.Depends = append(p.Depends, d.fact)
+		}
+	}
+	if v.allow == condition.Unknown && len(p.Depends) == 0 {
+		p.Depends = append(p.Depends, "principal") // whether it is of the resource's account
+	}
+}

@@ -1,0 +1,218 @@
+package authz
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/authz/condition"
+	"github.com/kagimori/kagimori/internal/policy"
+)
+
+var (
+	sourceARN   = condition.MakeKey("aws:SourceArn")
+	contextKeys = condition.MakeKey("kms:EncryptionContextKeys")
+)
+
+// grants says how the grants of the key allow the part.
+//
+// Source: KMS Developer Guide, "Grants in AWS KMS" and "Creating grants".
+func (e *evaluation) grants() naming {
+	var who naming
+	if strings.EqualFold(e.part.Action, retireGrant) {
+		return who // decided by the target, see retire
+	}
+	operation, ok := kmsOperation(e.part.Action)
+	if !ok {
+		return who
+	}
+	for i := range e.part.Grants {
+		g := &e.part.Grants[i]
+		w, reason := e.grant(g, operation)
+		who = who.or(w)
+		e.ev.grant(e, g, w, reason)
+	}
+	return who
+}
+
+func (e *evaluation) grant(g *Grant, operation string) (naming, MissReason) {
+	who, dead := e.grantPrincipal(g.Grantee, g.GranteeID)
+	switch {
+	case dead:
+		return naming{}, MissDeadPrincipal
+	case who.any() == condition.False:
+		return naming{}, MissGrantee
+	case !in(operation, g.Operations) || !in(operation, grantOperations):
+		return naming{}, MissOperation
+	}
+	t := condition.True
+	switch {
+	case strings.EqualFold(operation, "CreateGrant"):
+		if e.part.NewGrant == nil || !g.covers(e.part.NewGrant) {
+			return naming{}, MissNotSubset
+		}
+	case !strings.EqualFold(operation, "DescribeKey"):
+		t = e.contextHolds(g)
+	}
+	if t == condition.False {
+		return naming{}, MissConstraint
+	}
+	source := e.sourceHolds(g)
+	if source == condition.False {
+		return naming{}, MissSourceARN
+	}
+	return who.and(min(t, source)), 0
+}
+
+// grantPrincipal says how a grantee or retiring principal names the caller. An account names its
+// root user directly.
+func (e *evaluation) grantPrincipal(who, id string) (naming, bool) {
+	p := &e.req.Principal
+	if p.Type == Service {
+		return naming{free: condition.Of(who != "" && who == p.ARN)}, false
+	}
+	if who == "" {
+		return naming{}, false
+	}
+	if account, ok := policy.IsAccountPrincipal(who); ok {
+		n := naming{account: p.inAccount(account)}
+		if p.Type == Root {
+			n.free = n.account
+		}
+		return n, false
+	}
+	a, _ := arn.Parse(who) // service principals and unique ids have no account
+	if p.Type == UnknownPrincipal && a.Account == "" && !policy.IsUniqueID(who) {
+		return naming{}, false
+	}
+	return p.name(named{who, a.Account}, id)
+}
+
+// contextHolds says whether the encryption context satisfies the grant's constraints. Both
+// compare keys and values exactly.
+func (e *evaluation) contextHolds(g *Grant) condition.Truth {
+	t := condition.True
+	for _, want := range [...]map[string]string{g.ContextEquals, g.ContextSubset} {
+		for k, v := range want {
+			t = min(t, e.pairHolds(k, v))
+		}
+	}
+	if g.ContextEquals == nil || t != condition.True {
+		return t
+	}
+	if v, ok := e.env.Lookup(&contextKeys); ok && v.Unknown {
+		return condition.Unknown
+	}
+	return condition.Of(len(g.ContextEquals) == len(e.part.EncryptionContext))
+}
+
+func (e *evaluation) pairHolds(k, v string) condition.Truth {
+	for _, list := range [...]Context{e.part.Context, e.req.Context} {
+		for i := range list {
+			name, ok := cutFold(list[i].Key, "kms:encryptioncontext:")
+			if ok && list[i].Unknown && strings.EqualFold(name, k) {
+				return condition.Unknown
+			}
+		}
+	}
+	if have, ok := e.part.EncryptionContext[k]; ok {
+		return condition.Of(have == v)
+	}
+	if v, ok := e.env.Lookup(&contextKeys); ok && v.Unknown {
+		return condition.Unknown
+	}
+	return condition.False
+}
+
+func cutFold(s, prefix string) (string, bool) {
+	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
+		return "", false
+	}
+	return s[len(prefix):], true
+}
+
+func (e *evaluation) sourceHolds(g *Grant) condition.Truth {
+	if g.SourceARN == "" {
+		return condition.True
+	}
+	v, ok := e.env.Lookup(&sourceARN)
+	switch {
+	case ok && v.Unknown:
+		return condition.Unknown
+	case !ok || v.Multi:
+		return condition.False
+	}
+	return condition.Of(v.One == g.SourceARN)
+}
+
+// covers reports whether a grant permits to create another: no operations that it lacks, and
+// constraints at least as strict. A grant for exactly some encryption context permits only the
+// same; one for a subset permits larger subsets and exact contexts that contain it.
+//
+// Source: KMS Developer Guide, "Creating grants", Granting CreateGrant permission.
+func (g *Grant) covers(child *Grant) bool {
+	for _, op := range child.Operations {
+		if !in(op, g.Operations) {
+			return false
+		}
+	}
+	if g.SourceARN != "" && g.SourceARN != child.SourceARN {
+		return false
+	}
+	if g.ContextEquals != nil &&
+		(child.ContextEquals == nil || len(child.ContextEquals) != len(g.ContextEquals) || !contains(child.ContextEquals, g.ContextEquals)) {
+		return false
+	}
+	return g.ContextSubset == nil || contains(child.ContextSubset, g.ContextSubset) || contains(child.ContextEquals, g.ContextSubset)
+}
+
+// contains reports whether a set of pairs has all of another, which nil never has.
+func contains(have, want map[string]string) bool {
+	if have == nil {
+		return false
+	}
+	for k, v := range want {
+		if w, ok := have[k]; !ok || w != v {
+			return false
+		}
+	}
+	return true
+}
+
+// retire says how the target grant lets the caller retire it: as retiring principal, as grantee
+// whose grant has RetireGrant, or as somebody to whom the account that made the grant, or a
+// retiring account, gives the permission by IAM. Constraints do not matter.
+//
+// Source: KMS Developer Guide, "Retiring and revoking grants".
+func (e *evaluation) retire() naming {
+	g := e.part.Target
+	if g == nil {
+		return naming{}
+	}
+	who, dead := e.grantPrincipal(g.Retiring, g.RetiringID)
+	reason := MissGrantee
+	grantee, deadGrantee := e.grantPrincipal(g.Grantee, g.GranteeID)
+	switch {
+	case slices.Contains(g.Operations, "RetireGrant"):
+		who, dead = who.or(grantee), dead || deadGrantee
+	case grantee.any() != condition.False:
+		reason = MissOperation
+	}
+	if dead {
+		reason = MissDeadPrincipal
+	}
+	if account := issuer(g); account != "" {
+		n, _ := e.grantPrincipal(account, "")
+		who = who.or(n)
+	}
+	e.ev.grant(e, g, who, reason)
+	return who
+}
+
+// issuer is the account that made a grant. KMS lists it as the ARN of its root user.
+func issuer(g *Grant) string {
+	if account, ok := policy.IsAccountPrincipal(g.IssuingAccount); ok {
+		return account
+	}
+	return ""
+}
