@@ -73,21 +73,22 @@ func (d *Directory) Lookup(ctx context.Context, accessKeyID, token string) (secr
 }
 
 func (d *Directory) lookupDev(ctx context.Context, accessKeyID string) (secret.String, Identity, error) {
-	if accessKeyID == "test" {
-		accessKeyID = DevAccount
-	}
-	if arn.IsAccount(accessKeyID) {
-		id := d.rootIdentity(accessKeyID)
-		id.AccessKeyID = accessKeyID
-		return DevSecret, id, nil
-	}
 	account, admin := strings.CutSuffix(accessKeyID, "ADMIN")
-	if !admin || !arn.IsAccount(account) {
+	if accessKeyID == "test" {
+		account = DevAccount
+	}
+	if !arn.IsAccount(account) {
 		return "", Identity{}, ErrUnknownAccessKey
 	}
-	id, err := d.devAdmin(ctx, account)
+	id := d.rootIdentity(account)
+	if admin {
+		var err error
+		if id, err = d.devAdmin(ctx, account); err != nil {
+			return "", Identity{}, err
+		}
+	}
 	id.AccessKeyID = accessKeyID
-	return DevSecret, id, err
+	return DevSecret, id, nil
 }
 
 // devAdmin is the user admin of an account, made when first seen.
@@ -311,9 +312,11 @@ func (d *Directory) SessionIdentity(tx store.Tx, g SessionGrant) (Identity, erro
 		if err != nil {
 			return Identity{}, err
 		}
-		if doc != nil { // one that was deleted allows nothing any more
-			id.Session.Policies = append(id.Session.Policies, doc)
+		if doc == nil { // it might deny: without it nothing is allowed any more
+			id.Session.Policies = []*authz.Document{}
+			break
 		}
+		id.Session.Policies = append(id.Session.Policies, doc)
 	}
 	return id, nil
 }

@@ -17,7 +17,8 @@ type Documents struct {
 }
 
 // Documents gathers the policies that bear on an identity. Root users, service principals and
-// EC2's infrastructure role have none.
+// EC2's infrastructure role have none; nor has a user or role that was deleted, even if its name
+// was given to another since. It fails if a policy that the principal refers to is gone.
 func (d *Directory) Documents(tx store.Tx, id *Identity) (Documents, error) {
 	var docs Documents
 	if id.Session != nil {
@@ -54,9 +55,10 @@ func (d *Directory) attached(tx store.Tx, docs Documents, inline []*authz.Docume
 		if err != nil {
 			return docs, err
 		}
-		if doc != nil {
-			docs.Identity = append(docs.Identity, doc)
+		if doc == nil { // it might deny: IAM deletes no policy that is attached
+			return docs, fmt.Errorf("directory: attached policy %s does not exist", a)
 		}
+		docs.Identity = append(docs.Identity, doc)
 	}
 	if boundary == "" {
 		return docs, nil
