@@ -1,6 +1,8 @@
 package ec2
 
 import (
+	"context"
+	"slices"
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/arn"
@@ -62,4 +64,28 @@ func (s *Service) allowDry(tx store.Tx, c *guard.Call, action string, flag *bool
 		return err
 	}
 	return dryRun(flag)
+}
+
+// viewList runs fn in a snapshot after an action without resource has been decided.
+func (s *Service) viewList(ctx context.Context, c *guard.Call, action string, flag *bool, fn func(tx store.Tx) error) error {
+	return s.g.View(ctx, c, func(tx store.Tx) error {
+		if err := s.allowDry(tx, c, action, flag); err != nil {
+			return err
+		}
+		return fn(tx)
+	})
+}
+
+// pick keeps the items that a request names, all if it names none. A name without an item is an
+// error.
+func pick[T any](items []T, names []string, name func(T) string, missing func(string) error) ([]T, error) {
+	if len(names) == 0 {
+		return items, nil
+	}
+	for _, n := range names {
+		if !slices.ContainsFunc(items, func(item T) bool { return name(item) == n }) {
+			return nil, missing(n)
+		}
+	}
+	return slices.DeleteFunc(items, func(item T) bool { return !slices.Contains(names, name(item)) }), nil
 }

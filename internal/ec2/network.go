@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/guard"
 )
 
@@ -44,6 +46,8 @@ type group struct {
 	Account, Region string
 }
 
+func vpcARN(region, account, id string) string { return arn.EC2(region, account, "vpc/"+id) }
+
 // networkID makes an id that follows from account and region.
 func networkID(prefix, region, account, name string) string {
 	sum := sha256.Sum256([]byte("kagimori " + prefix + "\x00" + region + "\x00" + account + "\x00" + name))
@@ -71,7 +75,7 @@ func (s *Service) lookupSubnet(c *guard.Call, id string) (subnet, error) {
 	all := s.subnets(c)
 	i := slices.IndexFunc(all, func(n subnet) bool { return n.ID == id })
 	if i < 0 {
-		return subnet{}, apierr.Newf("InvalidSubnetID.NotFound", "The subnet ID '%s' does not exist", id)
+		return subnet{}, errSubnet(id)
 	}
 	return all[i], nil
 }
@@ -87,6 +91,18 @@ func (s *Service) defaultSubnet(c *guard.Call, zone string) (subnet, error) {
 		return subnet{}, errZone(zone)
 	}
 	return all[i], nil
+}
+
+func errSubnet(id string) error {
+	return apierr.Newf("InvalidSubnetID.NotFound", "The subnet ID '%s' does not exist", id)
+}
+
+func errGroup(id string) error {
+	return apierr.Newf("InvalidGroup.NotFound", "The security group '%s' does not exist", id)
+}
+
+func errGroupName(c *guard.Call, name string) error {
+	return apierr.Newf("InvalidGroup.NotFound", "The security group '%s' does not exist in default VPC '%s'", name, defaultVPC(c))
 }
 
 func errZone(name string) error {
@@ -106,7 +122,7 @@ func (s *Service) lookupGroup(c *guard.Call, id string) (group, error) {
 	if g := s.defaultGroup(c); g.ID == id {
 		return g, nil
 	}
-	return group{}, apierr.Newf("InvalidGroup.NotFound", "The security group '%s' does not exist", id)
+	return group{}, errGroup(id)
 }
 
 // lookupGroupName finds a security group of the caller's default VPC by its name.
@@ -114,8 +130,19 @@ func (s *Service) lookupGroupName(c *guard.Call, name string) (group, error) {
 	if g := s.defaultGroup(c); g.Name == name {
 		return g, nil
 	}
-	return group{}, apierr.Newf("InvalidGroup.NotFound", "The security group '%s' does not exist in default VPC '%s'", name, defaultVPC(c))
+	return group{}, errGroupName(c, name)
 }
 
-// networkOperations are the handlers of this file's subject.
-func (s *Service) networkOperations() map[string]guard.Handler { return map[string]guard.Handler{} }
+// describe puts a subnet's condition keys into a part.
+func (n subnet) describe(p *authz.Part) {
+	p.Context.Set("ec2:subnetid", n.ID)
+	p.Context.Set("ec2:vpc", vpcARN(n.Region, n.Account, n.VPC))
+	p.Context.Set("ec2:availabilityzone", n.Zone)
+	p.Context.Set("ec2:availabilityzoneid", n.ZoneID)
+}
+
+// describe puts a security group's condition keys into a part.
+func (g group) describe(p *authz.Part) {
+	p.Context.Set("ec2:securitygroupid", g.ID)
+	p.Context.Set("ec2:vpc", vpcARN(g.Region, g.Account, g.VPC))
+}

@@ -1,6 +1,12 @@
 package ec2
 
 import (
+	"cmp"
+	"context"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/store"
@@ -22,5 +28,94 @@ func (s *Service) encryptionDefaults(tx store.Tx, region, account string) (launc
 	return launch.Defaults{EncryptionByDefault: rec.EncryptionByDefault, DefaultKey: rec.DefaultKey}, err
 }
 
-// settingOperations are the handlers of the account settings.
-func (s *Service) settingOperations() map[string]guard.Handler { return map[string]guard.Handler{} }
+// settingOperations are the handlers of the account's settings for EBS encryption. They hold for
+// one region, and have no resource to decide on.
+func (s *Service) settingOperations() map[string]guard.Handler {
+	return map[string]guard.Handler{
+		"EnableEbsEncryptionByDefault":  guard.Handle(s.EnableEbsEncryptionByDefault),
+		"DisableEbsEncryptionByDefault": guard.Handle(s.DisableEbsEncryptionByDefault),
+		"GetEbsEncryptionByDefault":     guard.Handle(s.GetEbsEncryptionByDefault),
+		"ModifyEbsDefaultKmsKeyId":      guard.Handle(s.ModifyEbsDefaultKmsKeyId),
+		"GetEbsDefaultKmsKeyId":         guard.Handle(s.GetEbsDefaultKmsKeyId),
+		"ResetEbsDefaultKmsKeyId":       guard.Handle(s.ResetEbsDefaultKmsKeyId),
+	}
+}
+
+// set changes the caller's settings.
+func (s *Service) set(ctx context.Context, c *guard.Call, flag *bool, out any, change func(*settingRecord)) error {
+	return s.g.Update(ctx, c, func(tx store.Tx) error {
+		if err := s.allowDry(tx, c, "ec2:"+c.Operation, flag); err != nil {
+			return err
+		}
+		rec, _, err := settingTable.Get(tx, c.Region, c.Account())
+		if err != nil {
+			return err
+		}
+		change(&rec)
+		c.Respond(out)
+		return settingTable.Put(tx, rec, c.Region, c.Account())
+	})
+}
+
+// settings reads the caller's settings.
+func (s *Service) settings(ctx context.Context, c *guard.Call, flag *bool) (d launch.Defaults, err error) {
+	err = s.viewList(ctx, c, "ec2:"+c.Operation, flag, func(tx store.Tx) (err error) {
+		d, err = s.encryptionDefaults(tx, c.Region, c.Account())
+		return err
+	})
+	return d, err
+}
+
+// EnableEbsEncryptionByDefault makes every new volume and copy of the account encrypted.
+func (s *Service) EnableEbsEncryptionByDefault(ctx context.Context, c *guard.Call, in *ec2api.EnableEbsEncryptionByDefaultRequest) (*ec2api.EnableEbsEncryptionByDefaultResult, error) {
+	out := &ec2api.EnableEbsEncryptionByDefaultResult{EbsEncryptionByDefault: new(true)}
+	return out, s.set(ctx, c, in.DryRun, out, func(rec *settingRecord) { rec.EncryptionByDefault = true })
+}
+
+// DisableEbsEncryptionByDefault takes EnableEbsEncryptionByDefault back.
+func (s *Service) DisableEbsEncryptionByDefault(ctx context.Context, c *guard.Call, in *ec2api.DisableEbsEncryptionByDefaultRequest) (*ec2api.DisableEbsEncryptionByDefaultResult, error) {
+	out := &ec2api.DisableEbsEncryptionByDefaultResult{EbsEncryptionByDefault: new(false)}
+	return out, s.set(ctx, c, in.DryRun, out, func(rec *settingRecord) { rec.EncryptionByDefault = false })
+}
+
+// GetEbsEncryptionByDefault tells whether new volumes are encrypted.
+func (s *Service) GetEbsEncryptionByDefault(ctx context.Context, c *guard.Call, in *ec2api.GetEbsEncryptionByDefaultRequest) (*ec2api.GetEbsEncryptionByDefaultResult, error) {
+	d, err := s.settings(ctx, c, in.DryRun)
+	out := &ec2api.GetEbsEncryptionByDefaultResult{EbsEncryptionByDefault: &d.EncryptionByDefault, SseType: new("none")}
+	if d.EncryptionByDefault {
+		out.SseType = new("sse-kms")
+	}
+	return out, err
+}
+
+// ModifyEbsDefaultKmsKeyId sets the key of volumes that name none. AWS checks the key after it has
+// answered, and says nothing of the outcome: a key that does not exist, or cannot be used, makes
+// later launches fail. So a name that leads nowhere is kept as it was given.
+// Source: EC2 API Reference, "ModifyEbsDefaultKmsKeyId".
+func (s *Service) ModifyEbsDefaultKmsKeyId(ctx context.Context, c *guard.Call, in *ec2api.ModifyEbsDefaultKmsKeyIdRequest) (*ec2api.ModifyEbsDefaultKmsKeyIdResult, error) {
+	key := api.Val(in.KmsKeyId)
+	if key == "" {
+		return nil, apierr.New("MissingParameter", "The request must contain the parameter KmsKeyId")
+	}
+	switch found, err := s.keys.ResolveKey(ctx, c.Region, c.Account(), key); {
+	case err == nil:
+		key = found
+	case apierr.Code(err) == "":
+		return nil, err // not KMS's answer, but a failure
+	}
+	out := &ec2api.ModifyEbsDefaultKmsKeyIdResult{KmsKeyId: &key}
+	return out, s.set(ctx, c, in.DryRun, out, func(rec *settingRecord) { rec.DefaultKey = key })
+}
+
+// GetEbsDefaultKmsKeyId tells the key of volumes that name none: its ARN, or the alias of the AWS
+// managed key while none is set.
+func (s *Service) GetEbsDefaultKmsKeyId(ctx context.Context, c *guard.Call, in *ec2api.GetEbsDefaultKmsKeyIdRequest) (*ec2api.GetEbsDefaultKmsKeyIdResult, error) {
+	d, err := s.settings(ctx, c, in.DryRun)
+	return &ec2api.GetEbsDefaultKmsKeyIdResult{KmsKeyId: new(cmp.Or(d.DefaultKey, launch.AWSManagedAlias))}, err
+}
+
+// ResetEbsDefaultKmsKeyId makes the AWS managed key the default again.
+func (s *Service) ResetEbsDefaultKmsKeyId(ctx context.Context, c *guard.Call, in *ec2api.ResetEbsDefaultKmsKeyIdRequest) (*ec2api.ResetEbsDefaultKmsKeyIdResult, error) {
+	out := &ec2api.ResetEbsDefaultKmsKeyIdResult{KmsKeyId: new(launch.AWSManagedAlias)}
+	return out, s.set(ctx, c, in.DryRun, out, func(rec *settingRecord) { rec.DefaultKey = "" })
+}

@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"fmt"
+	"maps"
 
 	json "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -54,4 +55,23 @@ func (d templateData) userData() *secret.String {
 		return nil
 	}
 	return new(secret.String(*d.UserData))
+}
+
+// with is the data with the members that over has in place of its own.
+func (d templateData) with(over templateData) (templateData, error) {
+	var base, top map[string]jsontext.Value
+	if err := json.Unmarshal(d.Members, &base); err != nil {
+		return d, fmt.Errorf("ec2: stored launch template data: %w", err)
+	}
+	if err := json.Unmarshal(over.Members, &top); err != nil {
+		return d, fmt.Errorf("ec2: stored launch template data: %w", err)
+	}
+	maps.Copy(base, top)
+	out := templateData{UserData: d.UserData}
+	if over.UserData != nil {
+		out.UserData = over.UserData
+	}
+	var err error
+	out.Members, err = json.Marshal(base, json.Deterministic(true))
+	return out, err
 }

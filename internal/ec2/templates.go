@@ -1,6 +1,8 @@
 package ec2
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -9,6 +11,8 @@ import (
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -141,7 +145,70 @@ func (s *Service) resolveTemplate(tx store.Tx, c *guard.Call, spec *ec2api.Launc
 }
 
 // templateOperations are the handlers of launch templates.
-func (s *Service) templateOperations() map[string]guard.Handler { return map[string]guard.Handler{} }
+func (s *Service) templateOperations() map[string]guard.Handler {
+	return map[string]guard.Handler{
+		"CreateLaunchTemplate":           guard.Handle(s.CreateLaunchTemplate),
+		"CreateLaunchTemplateVersion":    guard.Handle(s.CreateLaunchTemplateVersion),
+		"ModifyLaunchTemplate":           guard.Handle(s.ModifyLaunchTemplate),
+		"DeleteLaunchTemplate":           guard.Handle(s.DeleteLaunchTemplate),
+		"DeleteLaunchTemplateVersions":   guard.Handle(s.DeleteLaunchTemplateVersions),
+		"DescribeLaunchTemplates":        guard.Handle(s.DescribeLaunchTemplates),
+		"DescribeLaunchTemplateVersions": guard.Handle(s.DescribeLaunchTemplateVersions),
+	}
+}
 
-// tagOperations are the handlers of tags.
-func (s *Service) tagOperations() map[string]guard.Handler { return map[string]guard.Handler{} }
+// arn is the ARN of a launch template.
+func (t *templateRecord) arn() string { return arn.EC2(t.Region, t.Account, "launch-template/"+t.ID) }
+
+func (t *templateRecord) put(tx store.Tx) error {
+	return templateTable.Put(tx, *t, t.Region, t.Account, t.ID)
+}
+
+// wire is a launch template as answers carry it.
+func (t templateRecord) wire(tags map[string]string) *ec2api.LaunchTemplate {
+	return &ec2api.LaunchTemplate{
+		LaunchTemplateId: &t.ID, LaunchTemplateName: &t.Name, CreateTime: &t.Created, CreatedBy: &t.CreatedBy,
+		DefaultVersionNumber: &t.Default, LatestVersionNumber: &t.Latest, Tags: apiTags(tags),
+	}
+}
+
+// versionWire is a version of the template as answers carry it.
+func (t *templateRecord) versionWire(v versionRecord) (*ec2api.LaunchTemplateVersion, error) {
+	data, err := v.Data.response()
+	return &ec2api.LaunchTemplateVersion{
+		LaunchTemplateId: new(t.ID), LaunchTemplateName: new(t.Name), VersionNumber: &v.Number, VersionDescription: api.Opt(v.Description),
+		CreateTime: &v.Created, CreatedBy: &v.CreatedBy, DefaultVersion: new(v.Number == t.Default), LaunchTemplateData: data,
+	}, err
+}
+
+// changeTemplate decides the call's action on a template that id or name tells, and runs fn with
+// it. Who may not do it does not learn whether the template exists.
+func (s *Service) changeTemplate(ctx context.Context, c *guard.Call, id, name *string, flag *bool, context func(*authz.Part),
+	fn func(store.Tx, *templateRecord, map[string]string) error) error {
+	return s.g.Update(ctx, c, func(tx store.Tx) error {
+		t, missing := findTemplate(tx, c, api.Val(id), api.Val(name))
+		if missing != nil && apierr.Code(missing) == "" {
+			return missing
+		}
+		resource := cmp.Or(t.ID, api.Val(id), "*")
+		tags, err := tagsOf(tx, c.Region, c.Account(), resource)
+		if err != nil {
+			return err
+		}
+		p := s.part(c, "ec2:"+c.Operation, "launch-template/"+resource, tags)
+		if context != nil {
+			context(&p)
+		}
+		if _, err := s.g.Allow(tx, c, p); err != nil {
+			return err
+		}
+		if missing != nil {
+			return missing
+		}
+		c.Touch(t.arn(), t.Account, "AWS::EC2::LaunchTemplate")
+		if err := dryRun(flag); err != nil {
+			return err
+		}
+		return fn(tx, &t, tags)
+	})
+}

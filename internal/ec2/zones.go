@@ -1,8 +1,15 @@
 package ec2
 
 import (
+	"context"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
 )
 
 // A zone is an availability zone of a region.
@@ -54,4 +61,88 @@ func zonePrefix(region string) string {
 		return strings.ReplaceAll(region, "-", "")
 	}
 	return parts[0] + strings.NewReplacer("north", "n", "south", "s", "east", "e", "west", "w", "central", "c").Replace(parts[1]) + parts[2]
+}
+
+func (z zone) wire(region string) ec2api.AvailabilityZone {
+	return ec2api.AvailabilityZone{
+		ZoneName: &z.Name, ZoneId: &z.ID, RegionName: &region, GroupName: &region, NetworkBorderGroup: &region,
+		State: new("available"), OptInStatus: new("opt-in-not-required"), ZoneType: new("availability-zone"),
+	}
+}
+
+var zoneFields = fields[ec2api.AvailabilityZone]{
+	"zone-name":            func(z ec2api.AvailabilityZone) []string { return oneOf(*z.ZoneName) },
+	"zone-id":              func(z ec2api.AvailabilityZone) []string { return oneOf(*z.ZoneId) },
+	"zone-type":            func(z ec2api.AvailabilityZone) []string { return oneOf(*z.ZoneType) },
+	"region-name":          func(z ec2api.AvailabilityZone) []string { return oneOf(*z.RegionName) },
+	"group-name":           func(z ec2api.AvailabilityZone) []string { return oneOf(*z.GroupName) },
+	"network-border-group": func(z ec2api.AvailabilityZone) []string { return oneOf(*z.NetworkBorderGroup) },
+	"opt-in-status":        func(z ec2api.AvailabilityZone) []string { return oneOf(*z.OptInStatus) },
+	"state":                func(z ec2api.AvailabilityZone) []string { return oneOf(*z.State) },
+	"message":              func(ec2api.AvailabilityZone) []string { return nil },
+	"parent-zone-id":       func(ec2api.AvailabilityZone) []string { return nil },
+	"parent-zone-name":     func(ec2api.AvailabilityZone) []string { return nil },
+}
+
+// DescribeAvailabilityZones lists the zones of the region.
+func (s *Service) DescribeAvailabilityZones(ctx context.Context, c *guard.Call, in *ec2api.DescribeAvailabilityZonesRequest) (*ec2api.DescribeAvailabilityZonesResult, error) {
+	out := new(ec2api.DescribeAvailabilityZonesResult)
+	err := s.viewList(ctx, c, "ec2:DescribeAvailabilityZones", in.DryRun, func(store.Tx) error {
+		var items []ec2api.AvailabilityZone
+		for _, z := range zonesOf(c.Region) {
+			items = append(items, z.wire(c.Region))
+		}
+		items, err := pick(items, in.ZoneNames, func(z ec2api.AvailabilityZone) string { return *z.ZoneName }, errZone)
+		if err != nil {
+			return err
+		}
+		items, err = pick(items, in.ZoneIds, func(z ec2api.AvailabilityZone) string { return *z.ZoneId }, func(id string) error {
+			return invalidValue("Invalid availability zone-id: [%s]", id)
+		})
+		if err != nil {
+			return err
+		}
+		out.AvailabilityZones, err = keep(zoneFields, in.Filters, items)
+		return err
+	})
+	return out, err
+}
+
+// keep keeps the items, which have no tags, that pass the filters.
+func keep[T any](f fields[T], in []ec2api.Filter, items []T) ([]T, error) {
+	passes, err := f.filter(in)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(items, func(item T) bool { return !passes(item, nil) }), nil
+}
+
+var regionFields = fields[ec2api.Region]{
+	"region-name":   func(r ec2api.Region) []string { return oneOf(*r.RegionName) },
+	"endpoint":      func(r ec2api.Region) []string { return oneOf(*r.Endpoint) },
+	"opt-in-status": func(r ec2api.Region) []string { return oneOf(*r.OptInStatus) },
+}
+
+// DescribeRegions lists the regions. Every account has opted in to those that ask for it.
+func (s *Service) DescribeRegions(ctx context.Context, c *guard.Call, in *ec2api.DescribeRegionsRequest) (*ec2api.DescribeRegionsResult, error) {
+	out := new(ec2api.DescribeRegionsResult)
+	err := s.viewList(ctx, c, "ec2:DescribeRegions", in.DryRun, func(store.Tx) error {
+		var items []ec2api.Region
+		for _, name := range slices.Sorted(maps.Keys(regionLetters)) {
+			status := "opt-in-not-required"
+			if optIn[name] {
+				status = "opted-in"
+			}
+			items = append(items, ec2api.Region{RegionName: &name, OptInStatus: &status, Endpoint: new("ec2." + name + ".amazonaws.com")})
+		}
+		items, err := pick(items, in.RegionNames, func(r ec2api.Region) string { return *r.RegionName }, func(name string) error {
+			return invalidValue("Invalid region: [%s]", name)
+		})
+		if err != nil {
+			return err
+		}
+		out.Regions, err = keep(regionFields, in.Filters, items)
+		return err
+	})
+	return out, err
 }

@@ -1,0 +1,138 @@
+package ec2
+
+import (
+	"context"
+	"slices"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+func imageText(value func(imageRecord) string) func(imageRecord) []string {
+	return func(r imageRecord) []string { return oneOf(value(r)) }
+}
+
+func imageDevices(value func(imageDevice) []string) func(imageRecord) []string {
+	return func(r imageRecord) (values []string) {
+		for _, d := range r.Devices {
+			values = append(values, value(d)...)
+		}
+		return values
+	}
+}
+
+// fixed is a filter on something that is the same for all.
+func fixed[T any](values ...string) func(T) []string { return func(T) []string { return values } }
+
+var imageFields = fields[imageRecord]{
+	"image-id":            imageText(func(r imageRecord) string { return r.ID }),
+	"name":                imageText(func(r imageRecord) string { return r.Name }),
+	"description":         imageText(func(r imageRecord) string { return r.Description }),
+	"architecture":        imageText(func(r imageRecord) string { return r.Architecture }),
+	"owner-id":            imageText(func(r imageRecord) string { return r.Owner }),
+	"owner-alias":         imageText(func(r imageRecord) string { return r.OwnerAlias }),
+	"root-device-name":    imageText(func(r imageRecord) string { return r.RootDevice }),
+	"state":               imageText(func(r imageRecord) string { return r.State }),
+	"creation-date":       imageText(func(r imageRecord) string { return apiTime(r.Created) }),
+	"manifest-location":   imageText(func(r imageRecord) string { return *r.wire().ImageLocation }),
+	"is-public":           func(r imageRecord) []string { return boolOf(r.Public) },
+	"root-device-type":    fixed[imageRecord]("ebs"),
+	"virtualization-type": fixed[imageRecord]("hvm"),
+	"hypervisor":          fixed[imageRecord]("xen"),
+	"image-type":          fixed[imageRecord]("machine"),
+	"ena-support":         fixed[imageRecord]("true"),
+	"sriov-net-support":   fixed[imageRecord]("simple"),
+	"platform-details":    fixed[imageRecord]("Linux/UNIX"),
+	"usage-operation":     fixed[imageRecord]("RunInstances"),
+	"image-allowed":       fixed[imageRecord]("true"),
+	"platform":            fixed[imageRecord](),
+	"kernel-id":           fixed[imageRecord](),
+	"ramdisk-id":          fixed[imageRecord](),
+	"product-code":        fixed[imageRecord](),
+	"product-code.type":   fixed[imageRecord](),
+	"state-reason-code":   fixed[imageRecord](),
+	"source-image-id":     fixed[imageRecord](),
+	"source-instance-id":  fixed[imageRecord](),
+
+	"block-device-mapping.device-name": imageDevices(func(d imageDevice) []string { return oneOf(d.Name) }),
+	"block-device-mapping.snapshot-id": imageDevices(func(d imageDevice) []string { return oneOf(d.SnapshotID) }),
+	"block-device-mapping.volume-size": imageDevices(func(d imageDevice) []string { return intOf(d.SizeGiB) }),
+	"block-device-mapping.volume-type": imageDevices(func(d imageDevice) []string { return oneOf(d.VolumeType) }),
+	"block-device-mapping.encrypted":   imageDevices(func(d imageDevice) []string { return boolOf(d.Encrypted) }),
+	"block-device-mapping.delete-on-termination": imageDevices(func(d imageDevice) []string {
+		return boolOf(d.DeleteOnTermination)
+	}),
+}
+
+// ownedBy reports whether one of the names that a request gives for owners means the owner: an
+// account, its alias, or self.
+func ownedBy(names []string, owner, alias, self string) bool {
+	return len(names) == 0 || slices.ContainsFunc(names, func(n string) bool {
+		return n == owner || alias != "" && n == alias || n == "self" && owner == self
+	})
+}
+
+// checkOwners refuses names that can mean no owner.
+func checkOwners(names []string) error {
+	for _, n := range names {
+		switch {
+		case arn.IsAccount(n), n == "self", n == "amazon", n == "aws-marketplace", n == "aws-backup-vault", n == "microsoft":
+		default:
+			return invalidValue("Invalid value '%s' for owner", n)
+		}
+	}
+	return nil
+}
+
+// executable reports whether an image is shared with one of the users: everybody ("all"), or an
+// account that was named. The right that follows from being everybody's does not count as named.
+// Source: EC2 API Reference, "DescribeImages", ExecutableBy.
+func (r *imageRecord) executable(users []string) bool {
+	return len(users) == 0 || r.Public && slices.Contains(users, "all")
+}
+
+// DescribeImages lists images that the caller may use. An image that is deprecated is only shown
+// to who asks for it.
+func (s *Service) DescribeImages(ctx context.Context, c *guard.Call, in *ec2api.DescribeImagesRequest) (*ec2api.DescribeImagesResult, error) {
+	out := new(ec2api.DescribeImagesResult)
+	err := s.viewList(ctx, c, "ec2:DescribeImages", in.DryRun, func(tx store.Tx) error {
+		if err := checkOwners(in.Owners); err != nil {
+			return err
+		}
+		for _, id := range in.ImageIds {
+			if _, err := s.lookupImage(tx, c, id); err != nil {
+				return err
+			}
+		}
+		passes, err := imageFields.filter(in.Filters)
+		if err != nil {
+			return err
+		}
+		tags, err := tagsOfAll(tx, c.Region, c.Account())
+		if err != nil {
+			return err
+		}
+		var items []ec2api.Image
+		for _, r := range s.images(c) {
+			named := slices.Contains(in.ImageIds, r.ID)
+			deprecated := !r.Deprecated.IsZero() && r.Deprecated.Before(c.Time)
+			switch {
+			case len(in.ImageIds) > 0 && !named,
+				deprecated && !named && !api.Val(in.IncludeDeprecated) && r.Owner != c.Account(),
+				!ownedBy(in.Owners, r.Owner, r.OwnerAlias, c.Account()),
+				!r.executable(in.ExecutableUsers),
+				!passes(r, tags[r.ID]):
+				continue
+			}
+			w := r.wire()
+			w.Tags = apiTags(tags[r.ID])
+			items = append(items, w)
+		}
+		out.Images, out.NextToken, err = paginate(c.Operation, items, func(i ec2api.Image) string { return *i.ImageId }, anyPage, in.MaxResults, in.NextToken)
+		return err
+	})
+	return out, err
+}

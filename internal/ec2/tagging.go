@@ -1,0 +1,284 @@
+package ec2
+
+import (
+	"context"
+	"slices"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// tagOperations are the handlers of tags.
+func (s *Service) tagOperations() map[string]guard.Handler {
+	return map[string]guard.Handler{
+		"CreateTags":   guard.HandleVoid(s.CreateTags),
+		"DeleteTags":   guard.HandleVoid(s.DeleteTags),
+		"DescribeTags": guard.Handle(s.DescribeTags),
+	}
+}
+
+// maxTagged is how many resources a request can name; tagChunk of them go into one transaction of
+// the store. Source: EC2 API Reference, "CreateTags".
+const (
+	maxTagged = 1000
+	tagChunk  = 20
+)
+
+// CreateTags adds tags to resources, or replaces their values.
+func (s *Service) CreateTags(ctx context.Context, c *guard.Call, in *ec2api.CreateTagsRequest) error {
+	if len(in.Tags) == 0 {
+		return apierr.New("MissingParameter", "The request must contain the parameter Tags")
+	}
+	tags, err := readTags(c, in.Tags)
+	if err != nil {
+		return err
+	}
+	context := func(p *authz.Part) { addRequestTags(p, tags) }
+	return s.retag(ctx, c, in.Resources, in.DryRun, context, func(tx store.Tx, id string) error {
+		return putTags(tx, c.Region, c.Account(), id, tags)
+	})
+}
+
+// DeleteTags removes tags from resources: those of a key whatever their value, or with that value
+// if one is given, or all that are not of AWS. What is not there is no error.
+// Source: EC2 API Reference, "DeleteTags".
+func (s *Service) DeleteTags(ctx context.Context, c *guard.Call, in *ec2api.DeleteTagsRequest) error {
+	var keys []string
+	for _, t := range in.Tags {
+		key := api.Val(t.Key)
+		if reserved(key) {
+			return invalidValue("Tag keys starting with 'aws:' are reserved for internal use")
+		}
+		keys = append(keys, key)
+	}
+	gone := func(have tag) bool {
+		if len(in.Tags) == 0 {
+			return !reserved(have.Key)
+		}
+		return slices.ContainsFunc(in.Tags, func(t ec2api.Tag) bool {
+			return have.Key == api.Val(t.Key) && (t.Value == nil || *t.Value == have.Value)
+		})
+	}
+	context := func(p *authz.Part) {
+		if len(keys) > 0 {
+			p.Context.SetList("aws:tagkeys", keys)
+		}
+	}
+	return s.retag(ctx, c, in.Resources, in.DryRun, context, func(tx store.Tx, id string) error {
+		have, ok, err := tagTable.Get(tx, c.Region, c.Account(), id)
+		if err != nil || !ok {
+			return err
+		}
+		left := slices.DeleteFunc(have, gone)
+		if len(left) == 0 {
+			return dropTags(tx, c.Region, c.Account(), id)
+		}
+		return tagTable.Put(tx, left, c.Region, c.Account(), id)
+	})
+}
+
+// retag decides the call's action on each resource, and changes the tags of all if it may.
+func (s *Service) retag(ctx context.Context, c *guard.Call, ids []string, flag *bool, context func(*authz.Part), change func(store.Tx, string) error) error {
+	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
+	switch {
+	case len(ids) == 0:
+		return apierr.New("MissingParameter", "The request must contain the parameter resourceIdSet")
+	case len(ids) > maxTagged:
+		return invalidValue("You can specify up to %d resources in a single request.", maxTagged)
+	}
+	chunks := slices.Collect(slices.Chunk(ids, tagChunk))
+	decide := func(tx store.Tx, ids []string) error {
+		if err := s.allowTagging(tx, c, ids, context); err != nil {
+			return err
+		}
+		return dryRun(flag)
+	}
+	if len(chunks) > 1 || api.Val(flag) {
+		// All are decided before the first is changed.
+		for _, chunk := range chunks {
+			last := &chunk[0] == &chunks[len(chunks)-1][0]
+			err := s.g.View(ctx, c, func(tx store.Tx) error {
+				if !last {
+					return s.allowTagging(tx, c, chunk, context)
+				}
+				return decide(tx, chunk)
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	for _, chunk := range chunks {
+		err := s.g.Update(ctx, c, func(tx store.Tx) error {
+			if err := decide(tx, chunk); err != nil {
+				return err
+			}
+			for _, id := range chunk {
+				if err := change(tx, id); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// allowTagging decides the call's action on resources. Who may do it learns of one that does not
+// exist.
+func (s *Service) allowTagging(tx store.Tx, c *guard.Call, ids []string, context func(*authz.Part)) error {
+	var parts []authz.Part
+	var missing error
+	for _, id := range ids {
+		kind, ok := kindOf(id)
+		if !ok {
+			return apierr.Newf("InvalidID", "The ID '%s' is not valid", id)
+		}
+		tags, err := tagsOf(tx, c.Region, c.Account(), id)
+		if err != nil {
+			return err
+		}
+		p := s.part(c, "ec2:"+c.Operation, kind+"/"+id, tags)
+		context(&p)
+		err = s.describeFor(tx, c, kind, id, &p)
+		if err != nil && apierr.Code(err) == "" {
+			return err
+		}
+		if missing == nil {
+			missing = err
+		}
+		parts = append(parts, p)
+		c.Touch(p.Resource.ARN, c.Account(), "")
+	}
+	if _, err := s.g.Authorize(tx, c, guard.Check{Parts: parts}); err != nil {
+		return err
+	}
+	return missing
+}
+
+// describeFor puts what is known of a resource into a part's context. It fails if the resource
+// does not exist, as EC2 says it of that kind.
+// Source: Service Authorization Reference, "Condition keys for Amazon EC2".
+func (s *Service) describeFor(tx store.Tx, c *guard.Call, kind, id string, p *authz.Part) error {
+	switch kind {
+	case "instance":
+		rec, ok, err := instanceTable.Get(tx, c.Region, c.Account(), id)
+		if err != nil || !ok {
+			return orMissing(err, "InvalidInstanceID.NotFound", "The instance ID '%s' does not exist", id)
+		}
+		p.Context.Set("ec2:instanceid", id)
+		instanceContext(p, &rec)
+	case "volume":
+		rec, ok, err := volumeTable.Get(tx, c.Region, c.Account(), id)
+		if err != nil || !ok {
+			return orMissing(err, "InvalidVolume.NotFound", "The volume '%s' does not exist.", id)
+		}
+		p.Context.Set("ec2:volumeid", id)
+		p.Context.Set("ec2:availabilityzone", rec.Zone)
+		p.Context.Set("ec2:availabilityzoneid", rec.ZoneID)
+		p.Context.Set("ec2:volumetype", rec.Type)
+		p.Context.Set("ec2:volumesize", intOf(rec.SizeGiB)[0])
+		p.Context.SetBool("ec2:encrypted", rec.Encrypted)
+	case "launch-template":
+		_, err := findTemplate(tx, c, id, "")
+		return err
+	case "image":
+		rec, err := s.lookupImage(tx, c, id)
+		if err != nil {
+			return err
+		}
+		rec.describe(p)
+	case "snapshot":
+		rec, err := s.lookupSnapshot(tx, c, id)
+		if err != nil {
+			return err
+		}
+		rec.describe(p)
+	default:
+		return s.describeNetwork(c, kind, id, p)
+	}
+	return nil
+}
+
+// describeNetwork is describeFor for what is not stored.
+func (s *Service) describeNetwork(c *guard.Call, kind, id string, p *authz.Part) error {
+	switch kind {
+	case "vpc":
+		if id != defaultVPC(c) {
+			return errVPC(id)
+		}
+		p.Context.Set("ec2:vpcid", id)
+		p.Context.Set("ec2:tenancy", "default")
+	case "subnet":
+		n, err := s.lookupSubnet(c, id)
+		if err != nil {
+			return err
+		}
+		n.describe(p)
+	case "security-group":
+		g, err := s.lookupGroup(c, id)
+		if err != nil {
+			return err
+		}
+		g.describe(p)
+	case "route-table":
+		if id != *s.routeTable(c).RouteTableId {
+			return errRouteTable(id)
+		}
+	default:
+		return apierr.Newf("InvalidID", "The ID '%s' is not valid", id)
+	}
+	return nil
+}
+
+// orMissing is the error of a read, or that what was looked for does not exist.
+func orMissing(err error, code, format string, args ...any) error {
+	if err != nil {
+		return err
+	}
+	return apierr.Newf(code, format, args...)
+}
+
+type taggedItem struct{ id, kind, key, value string }
+
+var tagFields = fields[taggedItem]{
+	"key":           func(t taggedItem) []string { return oneOf(t.key) },
+	"value":         func(t taggedItem) []string { return []string{t.value} },
+	"resource-id":   func(t taggedItem) []string { return oneOf(t.id) },
+	"resource-type": func(t taggedItem) []string { return oneOf(t.kind) },
+}
+
+// DescribeTags lists the tags that the caller's account gave to resources.
+func (s *Service) DescribeTags(ctx context.Context, c *guard.Call, in *ec2api.DescribeTagsRequest) (*ec2api.DescribeTagsResult, error) {
+	out := new(ec2api.DescribeTagsResult)
+	err := s.viewList(ctx, c, "ec2:DescribeTags", in.DryRun, func(tx store.Tx) error {
+		passes, err := tagFields.filter(in.Filters)
+		if err != nil {
+			return err
+		}
+		all, err := tagsOfAll(tx, c.Region, c.Account())
+		if err != nil {
+			return err
+		}
+		var items []ec2api.TagDescription
+		for id, tags := range all {
+			kind, _ := kindOf(id)
+			for key, value := range tags {
+				if passes(taggedItem{id, kind, key, value}, map[string]string{key: value}) {
+					items = append(items, ec2api.TagDescription{ResourceId: new(id), ResourceType: new(kind), Key: new(key), Value: new(value)})
+				}
+			}
+		}
+		place := func(t ec2api.TagDescription) string { return store.Key(*t.ResourceId, *t.Key) }
+		out.Tags, out.NextToken, err = paginate(c.Operation, items, place, limits{5, 1000}, in.MaxResults, in.NextToken)
+		return err
+	})
+	return out, err
+}

@@ -1,0 +1,262 @@
+package ec2
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+var templateFields = fields[templateRecord]{
+	"create-time":          func(t templateRecord) []string { return oneOf(apiTime(t.Created)) },
+	"launch-template-name": func(t templateRecord) []string { return oneOf(t.Name) },
+	"launch-template-id":   func(t templateRecord) []string { return oneOf(t.ID) },
+}
+
+// templates are all of the caller.
+func templates(tx store.Tx, c *guard.Call) ([]templateRecord, error) {
+	var all []templateRecord
+	for r, err := range templateTable.Scan(tx, c.Region, c.Account()) {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r.Value)
+	}
+	return all, nil
+}
+
+// DescribeLaunchTemplates lists templates: those with the ids or names, or all.
+func (s *Service) DescribeLaunchTemplates(ctx context.Context, c *guard.Call, in *ec2api.DescribeLaunchTemplatesRequest) (*ec2api.DescribeLaunchTemplatesResult, error) {
+	out := new(ec2api.DescribeLaunchTemplatesResult)
+	err := s.viewList(ctx, c, "ec2:DescribeLaunchTemplates", in.DryRun, func(tx store.Tx) error {
+		all, err := templates(tx, c)
+		if err != nil {
+			return err
+		}
+		all, err = pick(all, in.LaunchTemplateIds, func(t templateRecord) string { return t.ID }, func(id string) error {
+			_, err := findTemplate(tx, c, id, "")
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		all, err = pick(all, in.LaunchTemplateNames, func(t templateRecord) string { return t.Name }, func(string) error {
+			return apierr.New("InvalidLaunchTemplateName.NotFoundException", "At least one of the launch templates specified in the request does not exist.")
+		})
+		if err != nil {
+			return err
+		}
+		passes, err := templateFields.filter(in.Filters)
+		if err != nil {
+			return err
+		}
+		tags, err := tagsOfAll(tx, c.Region, c.Account())
+		if err != nil {
+			return err
+		}
+		var items []ec2api.LaunchTemplate
+		for _, t := range all {
+			if passes(t, tags[t.ID]) {
+				items = append(items, *t.wire(tags[t.ID]))
+			}
+		}
+		id := func(t ec2api.LaunchTemplate) string { return *t.LaunchTemplateId }
+		out.LaunchTemplates, out.NextToken, err = paginate(c.Operation, items, id, limits{1, 200}, in.MaxResults, in.NextToken)
+		return err
+	})
+	return out, err
+}
+
+// A listedVersion is a version with what filters ask for.
+type listedVersion struct {
+	t    *templateRecord
+	v    versionRecord
+	data *ec2api.ResponseLaunchTemplateData
+}
+
+// optional are the values of a filter on a member that may be absent.
+func optional[T any](p *T, values func(T) []string) []string {
+	if p == nil {
+		return nil
+	}
+	return values(*p)
+}
+
+var versionFields = fields[listedVersion]{
+	"create-time":        func(l listedVersion) []string { return oneOf(apiTime(l.v.Created)) },
+	"is-default-version": func(l listedVersion) []string { return boolOf(l.v.Number == l.t.Default) },
+	"is-latest":          func(l listedVersion) []string { return boolOf(l.v.Number == l.t.Latest) },
+	"is-latest-version":  func(l listedVersion) []string { return boolOf(l.v.Number == l.t.Latest) },
+	"ebs-optimized":      func(l listedVersion) []string { return optional(l.data.EbsOptimized, boolOf) },
+	"image-id":           func(l listedVersion) []string { return optional(l.data.ImageId, oneOf) },
+	"instance-type":      func(l listedVersion) []string { return optional(l.data.InstanceType, oneOf) },
+	"kernel-id":          func(l listedVersion) []string { return optional(l.data.KernelId, oneOf) },
+	"ram-disk-id":        func(l listedVersion) []string { return optional(l.data.RamDiskId, oneOf) },
+	"iam-instance-profile": func(l listedVersion) []string {
+		return optional(l.data.IamInstanceProfile, func(p ec2api.LaunchTemplateIamInstanceProfileSpecification) []string {
+			return append(optional(p.Arn, oneOf), optional(p.Name, oneOf)...)
+		})
+	},
+	"http-tokens": func(l listedVersion) []string {
+		return optional(l.data.MetadataOptions, func(m ec2api.LaunchTemplateInstanceMetadataOptions) []string { return optional(m.HttpTokens, oneOf) })
+	},
+	"http-endpoint": func(l listedVersion) []string {
+		return optional(l.data.MetadataOptions, func(m ec2api.LaunchTemplateInstanceMetadataOptions) []string { return optional(m.HttpEndpoint, oneOf) })
+	},
+	"http-protocol-ipv6": func(l listedVersion) []string {
+		return optional(l.data.MetadataOptions, func(m ec2api.LaunchTemplateInstanceMetadataOptions) []string {
+			return optional(m.HttpProtocolIpv6, oneOf)
+		})
+	},
+	"host-resource-group-arn": func(l listedVersion) []string {
+		return optional(l.data.Placement, func(p ec2api.LaunchTemplatePlacement) []string { return optional(p.HostResourceGroupArn, oneOf) })
+	},
+	"license-configuration-arn": func(l listedVersion) (values []string) {
+		for _, spec := range l.data.LicenseSpecifications {
+			values = append(values, optional(spec.LicenseConfigurationArn, oneOf)...)
+		}
+		return values
+	},
+	"network-card-index": func(l listedVersion) (values []string) {
+		for _, n := range l.data.NetworkInterfaces {
+			values = append(values, optional(n.NetworkCardIndex, intOf[int32])...)
+		}
+		return values
+	},
+}
+
+// DescribeLaunchTemplateVersions lists versions, newest first: of one template, or the default or
+// latest ones of all templates.
+func (s *Service) DescribeLaunchTemplateVersions(ctx context.Context, c *guard.Call, in *ec2api.DescribeLaunchTemplateVersionsRequest) (*ec2api.DescribeLaunchTemplateVersionsResult, error) {
+	out := new(ec2api.DescribeLaunchTemplateVersionsResult)
+	err := s.viewList(ctx, c, "ec2:DescribeLaunchTemplateVersions", in.DryRun, func(tx store.Tx) error {
+		passes, err := versionFields.filter(in.Filters)
+		if err != nil {
+			return err
+		}
+		all, err := chooseVersions(tx, c, in)
+		if err != nil {
+			return err
+		}
+		var items []listedVersion
+		for _, l := range all {
+			if l.data, err = l.v.Data.response(); err != nil {
+				return err
+			}
+			if passes(l, nil) {
+				items = append(items, l)
+			}
+		}
+		place := func(l listedVersion) string { return store.Key(l.t.ID, versionKey(math.MaxInt64-l.v.Number)) }
+		items, out.NextToken, err = paginate(c.Operation, items, place, limits{1, 200}, in.MaxResults, in.NextToken)
+		if err != nil {
+			return err
+		}
+		out.LaunchTemplateVersions = nil
+		for _, l := range items {
+			w, err := l.t.versionWire(l.v)
+			if err != nil {
+				return err
+			}
+			out.LaunchTemplateVersions = append(out.LaunchTemplateVersions, *w)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// chooseVersions reads the versions that a request means, before filters.
+func chooseVersions(tx store.Tx, c *guard.Call, in *ec2api.DescribeLaunchTemplateVersionsRequest) ([]listedVersion, error) {
+	id, name := api.Val(in.LaunchTemplateId), api.Val(in.LaunchTemplateName)
+	bounded := in.MinVersion != nil || in.MaxVersion != nil
+	if len(in.Versions) > 0 && bounded {
+		return nil, apierr.New("InvalidParameterCombination", "You cannot specify versions together with a minimum or maximum version.")
+	}
+	if id == "" && name == "" {
+		return versionsOfAll(tx, c, in.Versions)
+	}
+	t, err := findTemplate(tx, c, id, name)
+	if err != nil {
+		return nil, err
+	}
+	low, err := t.bound(in.MinVersion, 1)
+	if err != nil {
+		return nil, err
+	}
+	high, err := t.bound(in.MaxVersion, math.MaxInt64)
+	if err != nil {
+		return nil, err
+	}
+	wanted := map[int64]string{}
+	for _, version := range in.Versions {
+		n, err := t.versionNumber(version)
+		if err != nil {
+			return nil, err
+		}
+		wanted[n] = version
+	}
+	var out []listedVersion
+	for r, err := range versionTable.Scan(tx, t.Region, t.Account, t.ID) {
+		if err != nil {
+			return nil, err
+		}
+		v := r.Value
+		if _, named := wanted[v.Number]; len(in.Versions) > 0 && !named || v.Number < low || v.Number > high {
+			continue
+		}
+		delete(wanted, v.Number)
+		out = append(out, listedVersion{t: &t, v: v})
+	}
+	for _, n := range slices.Sorted(maps.Keys(wanted)) {
+		return nil, errTemplateVersion(&t, strconv.FormatInt(n, 10))
+	}
+	return out, nil
+}
+
+// bound is the number of a version that a list begins or ends with.
+func (t *templateRecord) bound(version *string, none int64) (int64, error) {
+	if api.Val(version) == "" {
+		return none, nil
+	}
+	return t.versionNumber(*version)
+}
+
+// versionsOfAll reads the default or latest versions of all templates of the caller.
+func versionsOfAll(tx store.Tx, c *guard.Call, versions []string) ([]listedVersion, error) {
+	if len(versions) == 0 {
+		return nil, apierr.New("MissingParameter", "You must specify either launch template id or launch template name, or the versions $Latest or $Default.")
+	}
+	for _, v := range versions {
+		if v != "$Latest" && v != "$Default" {
+			return nil, invalidValue("Only the versions $Latest and $Default can be described for all launch templates.")
+		}
+	}
+	all, err := templates(tx, c)
+	if err != nil {
+		return nil, err
+	}
+	var out []listedVersion
+	for r, err := range versionTable.Scan(tx, c.Region, c.Account()) {
+		if err != nil {
+			return nil, err
+		}
+		i, ok := slices.BinarySearchFunc(all, r.Key[2], func(t templateRecord, id string) int { return cmp.Compare(t.ID, id) })
+		if !ok {
+			continue // of a template that is being deleted
+		}
+		t := &all[i]
+		latest := r.Value.Number == t.Latest && slices.Contains(versions, "$Latest")
+		if latest || r.Value.Number == t.Default && slices.Contains(versions, "$Default") {
+			out = append(out, listedVersion{t: t, v: r.Value})
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,244 @@
+package ec2
+
+import (
+	"context"
+	"encoding/base64"
+	"regexp"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// Limits of launch templates. Source: EC2 User Guide, "Restrictions for launch templates", and
+// "Amazon EC2 instance user data".
+const (
+	maxTemplates   = 5000 // per region
+	maxVersions    = 10000
+	maxUserData    = 16 << 10
+	maxDescription = 255
+)
+
+var templateName = regexp.MustCompile(`^[a-zA-Z0-9()./_-]{3,128}$`)
+
+// checkTemplate checks what EC2 checks when data is saved, which is little: the rest fails at the
+// launch. Source: EC2 User Guide, "Create an Amazon EC2 launch template" (parameters are not
+// fully validated).
+func checkTemplate(data *ec2api.RequestLaunchTemplateData, description *string) error {
+	if data == nil {
+		return apierr.New("MissingParameter", "The request must contain the parameter LaunchTemplateData")
+	}
+	if len(api.Val(description)) > maxDescription {
+		return invalidValue("The version description must be at most %d characters long.", maxDescription)
+	}
+	if data.UserData != nil {
+		raw, err := base64.StdEncoding.DecodeString(data.UserData.Reveal())
+		if err != nil {
+			return apierr.New("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data.")
+		}
+		if len(raw) > maxUserData {
+			return invalidValue("User data is limited to %d bytes", maxUserData)
+		}
+	}
+	names := map[string]bool{}
+	for _, m := range data.BlockDeviceMappings {
+		name := api.Val(m.DeviceName)
+		if name != "" && names[name] {
+			return apierr.Newf("InvalidBlockDeviceMapping", "The device '%s' is used in more than one block-device mapping", name)
+		}
+		names[name] = true
+	}
+	return nil
+}
+
+// CreateLaunchTemplate makes a template with its first version.
+func (s *Service) CreateLaunchTemplate(ctx context.Context, c *guard.Call, in *ec2api.CreateLaunchTemplateRequest) (*ec2api.CreateLaunchTemplateResult, error) {
+	name := api.Val(in.LaunchTemplateName)
+	specs, err := tagSpecs(c, in.TagSpecifications, "launch-template")
+	if err != nil {
+		return nil, err
+	}
+	tags := specs["launch-template"]
+	if !templateName.MatchString(name) {
+		return nil, apierr.New("InvalidLaunchTemplateName.MalformedException", "A launch template name must be between 3 and 128 characters, and may contain letters, numbers, and the following characters: - ( ) . / _.")
+	}
+	if err := checkTemplate(in.LaunchTemplateData, in.VersionDescription); err != nil {
+		return nil, err
+	}
+	data, err := packData(in.LaunchTemplateData)
+	if err != nil {
+		return nil, err
+	}
+	fresh := randomID("lt")
+	out := new(ec2api.CreateLaunchTemplateResult)
+	err = s.g.Update(ctx, c, func(tx store.Tx) error {
+		if err := s.allowCreateTemplate(tx, c, tags); err != nil {
+			return err
+		}
+		if err := dryRun(in.DryRun); err != nil {
+			return err
+		}
+		token := clientToken{api.Val(in.ClientToken), fingerprint(name, api.Val(in.VersionDescription), data, tags)}
+		if done, err := token.seen(tx, c); err != nil || done != "" {
+			return s.repeatTemplate(tx, c, done, out, err)
+		}
+		if _, taken, err := templateNames.Get(tx, c.Region, c.Account(), name); err != nil || taken {
+			return orMissing(err, "InvalidLaunchTemplateName.AlreadyExistsException", "Launch template name already in use.")
+		}
+		if err := checkCount(tx, c); err != nil {
+			return err
+		}
+		now := s.g.Now().UTC().Truncate(time.Second)
+		t := templateRecord{
+			ID: fresh, Name: name, Region: c.Region, Account: c.Account(), Created: now, CreatedBy: c.Caller.Principal.ARN,
+			Default: 1, Latest: 1, Next: 2, Count: 1,
+		}
+		out.LaunchTemplate = t.wire(tagMap(tags))
+		c.Touch(t.arn(), t.Account, "AWS::EC2::LaunchTemplate")
+		c.Respond(out)
+		v := versionRecord{Number: 1, Description: api.Val(in.VersionDescription), Created: now, CreatedBy: t.CreatedBy, Data: data}
+		if err := t.put(tx); err != nil {
+			return err
+		}
+		if err := templateNames.Put(tx, t.ID, t.Region, t.Account, t.Name); err != nil {
+			return err
+		}
+		if err := putVersion(tx, &t, v); err != nil {
+			return err
+		}
+		if err := putTags(tx, t.Region, t.Account, t.ID, tags); err != nil {
+			return err
+		}
+		return token.remember(tx, c, now, t.ID)
+	})
+	return out, err
+}
+
+// allowCreateTemplate decides ec2:CreateLaunchTemplate and, for tags, ec2:CreateTags.
+func (s *Service) allowCreateTemplate(tx store.Tx, c *guard.Call, tags []tag) error {
+	p := s.part(c, "ec2:CreateLaunchTemplate", "launch-template/*", nil)
+	addRequestTags(&p, tags)
+	parts := []authz.Part{p}
+	if len(tags) > 0 {
+		parts = append(parts, s.createTagsPart(c, "launch-template/*", tags, "CreateLaunchTemplate"))
+	}
+	_, err := s.g.Authorize(tx, c, guard.Check{Parts: parts})
+	return err
+}
+
+// repeatTemplate answers a repeated request with the template that the first one made.
+func (s *Service) repeatTemplate(tx store.Tx, c *guard.Call, id string, out *ec2api.CreateLaunchTemplateResult, err error) error {
+	if err != nil {
+		return err
+	}
+	t, err := findTemplate(tx, c, id, "")
+	if err != nil {
+		return err
+	}
+	tags, err := tagsOf(tx, c.Region, c.Account(), id)
+	out.LaunchTemplate = t.wire(tags)
+	return err
+}
+
+// checkCount checks that the caller may have one more template.
+func checkCount(tx store.Tx, c *guard.Call) error {
+	n := 0
+	for _, err := range templateNames.Scan(tx, c.Region, c.Account()) {
+		if err != nil {
+			return err
+		}
+		n++
+	}
+	if n >= maxTemplates {
+		return apierr.Newf("LaunchTemplateLimitExceeded", "You have reached the maximum number of launch templates (%d) in this Region.", maxTemplates)
+	}
+	return nil
+}
+
+func putVersion(tx store.Tx, t *templateRecord, v versionRecord) error {
+	return versionTable.Put(tx, v, t.Region, t.Account, t.ID, versionKey(v.Number))
+}
+
+// CreateLaunchTemplateVersion adds a version. With a source version, parameters that are not given
+// are taken from that. The default version stays what it is.
+func (s *Service) CreateLaunchTemplateVersion(ctx context.Context, c *guard.Call, in *ec2api.CreateLaunchTemplateVersionRequest) (*ec2api.CreateLaunchTemplateVersionResult, error) {
+	if err := checkTemplate(in.LaunchTemplateData, in.VersionDescription); err != nil {
+		return nil, err
+	}
+	data, err := packData(in.LaunchTemplateData)
+	if err != nil {
+		return nil, err
+	}
+	out := new(ec2api.CreateLaunchTemplateVersionResult)
+	err = s.changeTemplate(ctx, c, in.LaunchTemplateId, in.LaunchTemplateName, in.DryRun, nil, func(tx store.Tx, t *templateRecord, _ map[string]string) error {
+		token := clientToken{api.Val(in.ClientToken), fingerprint(t.ID, api.Val(in.SourceVersion), api.Val(in.VersionDescription), data)}
+		if done, err := token.seen(tx, c); err != nil || done != "" {
+			if err != nil {
+				return err
+			}
+			v, err := t.version(tx, done)
+			if err != nil {
+				return err
+			}
+			out.LaunchTemplateVersion, err = t.versionWire(v)
+			return err
+		}
+		if t.Count >= maxVersions {
+			return apierr.Newf("LaunchTemplateVersionLimitExceeded", "You have reached the maximum number of versions (%d) of this launch template.", maxVersions)
+		}
+		now := s.g.Now().UTC().Truncate(time.Second)
+		v := versionRecord{Number: t.Next, Description: api.Val(in.VersionDescription), Created: now, CreatedBy: c.Caller.Principal.ARN, Data: data}
+		if from := api.Val(in.SourceVersion); from != "" {
+			source, err := t.version(tx, from)
+			if err != nil {
+				return err
+			}
+			if v.Data, err = source.Data.with(data); err != nil {
+				return err
+			}
+		}
+		t.Latest, t.Next, t.Count = v.Number, v.Number+1, t.Count+1
+		var err error
+		if out.LaunchTemplateVersion, err = t.versionWire(v); err != nil {
+			return err
+		}
+		c.Respond(out)
+		if err := t.put(tx); err != nil {
+			return err
+		}
+		if err := putVersion(tx, t, v); err != nil {
+			return err
+		}
+		return token.remember(tx, c, now, intOf(v.Number)[0])
+	})
+	return out, err
+}
+
+// ModifyLaunchTemplate chooses the default version.
+func (s *Service) ModifyLaunchTemplate(ctx context.Context, c *guard.Call, in *ec2api.ModifyLaunchTemplateRequest) (*ec2api.ModifyLaunchTemplateResult, error) {
+	out := new(ec2api.ModifyLaunchTemplateResult)
+	context := func(p *authz.Part) {
+		if in.DefaultVersion != nil {
+			p.Context.Set("ec2:attribute", "DefaultVersion")
+			p.Context.Set("ec2:attribute/DefaultVersion", *in.DefaultVersion)
+		}
+	}
+	err := s.changeTemplate(ctx, c, in.LaunchTemplateId, in.LaunchTemplateName, in.DryRun, context, func(tx store.Tx, t *templateRecord, tags map[string]string) error {
+		if api.Val(in.DefaultVersion) == "" {
+			return apierr.New("MissingParameter", "The request must contain the parameter SetDefaultVersion")
+		}
+		v, err := t.version(tx, *in.DefaultVersion)
+		if err != nil {
+			return err
+		}
+		t.Default = v.Number
+		out.LaunchTemplate = t.wire(tags)
+		c.Respond(out)
+		return t.put(tx)
+	})
+	return out, err
+}
