@@ -1,0 +1,289 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
+	"github.com/kagimori/kagimori/e2e/internal/seed"
+)
+
+// A client is somebody with credentials, in a region.
+type client struct {
+	account string
+	url     string
+	region  string
+	creds   aws.Credentials
+	kms     *kms.Client
+	iam     *iam.Client
+	sts     *sts.Client
+	ec2     *ec2.Client
+	asg     *autoscaling.Client
+}
+
+// newClient makes the SDK's clients. They do not retry: an answer that a client would have to
+// retry is a failure here.
+func newClient(url, region, account string, creds aws.Credentials) *client {
+	cfg := aws.Config{
+		Region: region, BaseEndpoint: &url, RetryMaxAttempts: 1,
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return creds, nil }),
+	}
+	return &client{
+		account: account, url: url, region: region, creds: creds,
+		kms: kms.NewFromConfig(cfg), iam: iam.NewFromConfig(cfg), sts: sts.NewFromConfig(cfg),
+		ec2: ec2.NewFromConfig(cfg), asg: autoscaling.NewFromConfig(cfg),
+	}
+}
+
+// rootOf is the root user of an account, adminOf its administrator.
+func rootOf(url, account string) *client {
+	return newClient(url, seed.Region, account, aws.Credentials{AccessKeyID: account, SecretAccessKey: "test"})
+}
+
+func adminOf(url, account string) *client {
+	return newClient(url, seed.Region, account, aws.Credentials{AccessKeyID: account + "ADMIN", SecretAccessKey: "test"})
+}
+
+// in is the same caller in another region.
+func (c *client) in(region string) *client { return newClient(c.url, region, c.account, c.creds) }
+
+// admin is the administrator of a fresh account.
+func admin(t *testing.T) *client {
+	t.Helper()
+	t.Parallel()
+	return adminOf(shared.URL, seed.NewAccount())
+}
+
+// user makes an IAM user with inline policies and gives a client with an access key of it.
+func (c *client) user(t *testing.T, name string, policies ...string) *client {
+	t.Helper()
+	must(c.iam.CreateUser(t.Context(), &iam.CreateUserInput{UserName: &name}))(t)
+	for i, p := range policies {
+		c.allow(t, name, "p"+string(rune('0'+i)), p)
+	}
+	key := must(c.iam.CreateAccessKey(t.Context(), &iam.CreateAccessKeyInput{UserName: &name}))(t).AccessKey
+	return newClient(c.url, c.region, c.account, aws.Credentials{AccessKeyID: *key.AccessKeyId, SecretAccessKey: *key.SecretAccessKey})
+}
+
+// allow puts an inline policy on a user.
+func (c *client) allow(t *testing.T, user, name, policy string) {
+	t.Helper()
+	must(c.iam.PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{UserName: &user, PolicyName: &name, PolicyDocument: &policy}))(t)
+}
+
+// role makes a role that the account trusts, with inline policies, and gives its ARN and a
+// client with a session of it.
+func (c *client) role(t *testing.T, name string, policies ...string) (string, *client) {
+	t.Helper()
+	trust := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + seed.Root(c.account) + `"},"Action":"sts:AssumeRole"}]}`
+	r := must(c.iam.CreateRole(t.Context(), &iam.CreateRoleInput{RoleName: &name, AssumeRolePolicyDocument: &trust}))(t)
+	for i, p := range policies {
+		must(c.iam.PutRolePolicy(t.Context(), &iam.PutRolePolicyInput{
+			RoleName: &name, PolicyName: new("p" + string(rune('0'+i))), PolicyDocument: &p,
+		}))(t)
+	}
+	s := must(c.sts.AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: r.Role.Arn, RoleSessionName: new("e2e")}))(t).Credentials
+	return *r.Role.Arn, newClient(c.url, c.region, c.account, aws.Credentials{
+		AccessKeyID: *s.AccessKeyId, SecretAccessKey: *s.SecretAccessKey, SessionToken: *s.SessionToken,
+	})
+}
+
+// serviceRole makes Auto Scaling's service-linked role.
+func (c *client) serviceRole(t *testing.T) {
+	t.Helper()
+	must(c.iam.CreateServiceLinkedRole(t.Context(), &iam.CreateServiceLinkedRoleInput{AWSServiceName: new("autoscaling.amazonaws.com")}))(t)
+}
+
+// arn is who the caller is.
+func (c *client) arn(t *testing.T) string {
+	t.Helper()
+	return *must(c.sts.GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{}))(t).Arn
+}
+
+// must ends the test if a call failed. It is called as must(call)(t).
+func must[T any](v T, err error) func(*testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+// refused is must for a call that has to fail with a code and texts in its message.
+func refused[T any](_ T, err error) func(t *testing.T, code string, texts ...string) smithy.APIError {
+	return func(t *testing.T, code string, texts ...string) smithy.APIError {
+		t.Helper()
+		e, ok := errors.AsType[smithy.APIError](err)
+		if !ok {
+			t.Fatalf("want an error %s, got %v", code, err)
+		}
+		if e.ErrorCode() != code {
+			t.Errorf("error code is %q, want %q (message: %s)", e.ErrorCode(), code, e.ErrorMessage())
+		}
+		for _, text := range texts {
+			if !strings.Contains(e.ErrorMessage(), text) {
+				t.Errorf("message of %s is %q, it does not contain %q", e.ErrorCode(), e.ErrorMessage(), text)
+			}
+		}
+		return e
+	}
+}
+
+// patience is how long something may take that takes seconds; the machine may be busy and the
+// server is race-built.
+const patience = 120 * time.Second
+
+// eventually asks until done, and fails with the last state otherwise.
+func eventually(t *testing.T, what string, ask func() (done bool, state string)) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		done, state := ask()
+		if done {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within %s; last seen: %s", what, patience, state)
+		}
+		select {
+		case <-t.Context().Done():
+			t.Fatal(t.Context().Err())
+		case <-time.After(150 * time.Millisecond):
+		}
+	}
+}
+
+// An authorization is a decision as the kagimori service tells it.
+type authorization struct {
+	AuthorizationId, EventSource, EventName, Principal, ErrorCode, ErrorMessage string
+	Evaluations                                                                 []evaluation
+}
+
+type evaluation struct {
+	Action, Resource, EvaluatedEffect, DecidedBy string
+	CrossAccount                                 bool
+	MatchedStatements                            []struct{ PolicyType, Policy, Sid, EvaluatedEffect, GrantId string }
+	Explanation                                  []string
+	Fixes                                        []struct{ Kind, Summary, Document, Command string }
+}
+
+// text is everything that an authorization says.
+func (a authorization) text() string {
+	data, err := json.MarshalIndent(a, "", " ")
+	if err != nil {
+		panic(err) // strings always encode
+	}
+	// Documents are JSON within JSON.
+	return strings.NewReplacer(`\"`, `"`, `\n`, "\n", `\u003c`, "<", `\u003e`, ">").Replace(string(data))
+}
+
+// kagimori calls an operation of the kagimori service, signed as the caller.
+func (c *client) kagimori(t *testing.T, operation string, in, out any) (status int, body []byte) {
+	t.Helper()
+	data, err := json.Marshal(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req := must(http.NewRequestWithContext(t.Context(), http.MethodPost, c.url+"/", bytes.NewReader(data)))(t)
+	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	req.Header.Set("X-Amz-Target", "Kagimori."+operation)
+	sum := sha256.Sum256(data)
+	if err := v4.NewSigner().SignHTTP(t.Context(), c.creds, req, hex.EncodeToString(sum[:]), "kagimori", c.region, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	res := must(http.DefaultClient.Do(req))(t)
+	defer res.Body.Close()
+	body = must(io.ReadAll(res.Body))(t)
+	if res.StatusCode == http.StatusOK {
+		if err := json.Unmarshal(body, out); err != nil {
+			t.Fatalf("%s: %v in %s", operation, err, body)
+		}
+	}
+	return res.StatusCode, body
+}
+
+// explain tells the decisions behind a resource's fate.
+func (c *client) explain(t *testing.T, resource string) []authorization {
+	t.Helper()
+	var out struct{ Authorizations []authorization }
+	if status, body := c.kagimori(t, "ExplainResource", map[string]string{"ResourceId": resource}, &out); status != http.StatusOK {
+		t.Fatalf("ExplainResource of %s: %d %s", resource, status, body)
+	}
+	return out.Authorizations
+}
+
+// why is the refusal behind a resource's fate; there has to be one.
+func (c *client) why(t *testing.T, resource string) authorization {
+	t.Helper()
+	all := c.explain(t, resource)
+	for _, a := range all {
+		if a.ErrorCode != "" {
+			return a
+		}
+	}
+	t.Fatalf("the explanation of %s names no refusal: %+v", resource, all)
+	return authorization{}
+}
+
+// denied checks that an authorization is a refusal of an action on a key to a principal, and
+// that its text names more.
+func (a authorization) denied(t *testing.T, principal, action, key string, texts ...string) {
+	t.Helper()
+	if a.Principal != principal {
+		t.Errorf("the refused principal is %q, want %q", a.Principal, principal)
+	}
+	if a.ErrorCode != "AccessDeniedException" {
+		t.Errorf("the refusal's code is %q, want AccessDeniedException", a.ErrorCode)
+	}
+	found := false
+	for _, e := range a.Evaluations {
+		if e.EvaluatedEffect != "ALLOW" && e.Action == action && e.Resource == key {
+			found = true
+		}
+	}
+	if !found {
+		t.Errorf("no evaluation denies %s on %s", action, key)
+	}
+	for _, text := range texts {
+		if !strings.Contains(a.text(), text) {
+			t.Errorf("the explanation does not contain %q", text)
+		}
+	}
+	if t.Failed() {
+		t.Logf("explanation: %s", a.text())
+	}
+}
+
+// details are the decisions of a refused request, by its id.
+func (c *client) details(t *testing.T, err error) authorization {
+	t.Helper()
+	res, ok := errors.AsType[*awshttp.ResponseError](err)
+	if !ok || res.ServiceRequestID() == "" {
+		t.Fatalf("the refusal has no request id: %v", err)
+	}
+	var out struct{ Authorizations []authorization }
+	in := map[string]string{"AuthorizationId": res.ServiceRequestID()}
+	if status, body := c.kagimori(t, "GetAuthorizationDetails", in, &out); status != http.StatusOK || len(out.Authorizations) == 0 {
+		t.Fatalf("GetAuthorizationDetails of %s: %d %s", res.ServiceRequestID(), status, body)
+	}
+	return out.Authorizations[0]
+}

@@ -1,0 +1,48 @@
+// Package e2e_test drives a running kagimori through the official AWS SDK for Go. The server
+// under test is the race-built binary; the tests share one, each with accounts of its own.
+//
+// Tests are named by the behaviours of the page "Required AWS KMS key policy for use with
+// encrypted volumes": S1 to S34.
+package e2e_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/kagimori/kagimori/e2e/internal/server"
+)
+
+// shared is the server that most tests use.
+var shared *server.Server
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	flag.Parse()
+	// The tests wait for the server most of the time.
+	if err := flag.Set("test.parallel", "12"); err != nil {
+		panic(err)
+	}
+	dir, err := os.MkdirTemp("", "kagimori-e2e-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	defer server.Clean()
+	if shared, err = server.Run(dir + "/data"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	code := m.Run()
+	shared.Stop()
+	for _, line := range shared.Trouble() {
+		fmt.Fprintln(os.Stderr, "server:", line)
+		code = 1
+	}
+	if code != 0 {
+		fmt.Fprintln(os.Stderr, "end of the server's log:\n"+shared.Tail(6000))
+	}
+	return code
+}
