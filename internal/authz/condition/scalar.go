@@ -6,27 +6,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"time"
 )
-
-// parseDate reads the date forms of the W3C profile of ISO 8601, or seconds since 1970.
-// Four digits are a year.
-//
-// Source: IAM User Guide, "Date condition operators".
-func parseDate(s string) (time.Time, bool) {
-	for _, layout := range [...]string{"2006", "2006-01", "2006-01-02", "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05Z07:00"} {
-		if len(s) < len("2006-01-02T") && len(s) != len(layout) {
-			continue // no layout without a time has another length
-		}
-		if t, err := time.Parse(layout, s); err == nil {
-			return t, true
-		}
-	}
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return time.Unix(n, 0), true
-	}
-	return time.Time{}, false
-}
 
 // A number is a decimal in parts: integer digits without leading zeros, fraction without
 // trailing ones. Comparing them is exact at any length.
