@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
@@ -31,7 +32,7 @@ func (s *search) removals(now *authz.PartDecision) []change {
 
 // edits change a statement that would allow but for one condition, or that names a deleted
 // principal of the same ARN.
-func (s *search) edits(r *authz.Request, now *authz.PartDecision) [][]change {
+func (s *search) edits(now *authz.PartDecision) [][]change {
 	if s.part.Resource.AWSManaged {
 		return nil
 	}
@@ -50,7 +51,7 @@ func (s *search) edits(r *authz.Request, now *authz.PartDecision) [][]change {
 			apply = func(r authz.Request) (authz.Request, bool) {
 				return s.edit(r, &m.Match, func(st policy.Statement) (policy.Statement, bool) {
 					st.Conditions = slices.DeleteFunc(slices.Clone(st.Conditions), func(c policy.Condition) bool {
-						return c.Operator == m.Operator && c.Key == m.Key
+						return c.Operator == m.Operator && strings.EqualFold(c.Key, m.Key)
 					})
 					return st, true
 				})

@@ -91,7 +91,8 @@ func (s *search) run() []Fix {
 			return s.found
 		}
 	}
-	edits := s.edits(&base, &now)
+	s.try(base, removals, nil) // what is granted but limited needs no more grants
+	edits := s.edits(&now)
 	alternatives := s.alternatives(&now)
 	if s.p.IsServiceLinked() {
 		alternatives = slices.Concat(edits, alternatives)
@@ -119,7 +120,7 @@ func applyAll(r authz.Request, changes []change) (authz.Request, bool) {
 
 // try accepts an alternative if it allows the part, alone or with what the limiting layers lack.
 func (s *search) try(base authz.Request, removals, alt []change) {
-	if s.covered(alt) {
+	if len(alt) > 0 && s.covered(alt) {
 		return
 	}
 	r, ok := applyAll(base, alt)
@@ -135,8 +136,9 @@ func (s *search) try(base authz.Request, removals, alt []change) {
 		return
 	}
 	limits := s.limits(&r, now.Silent)
-	if r, ok = applyAll(r, limits); ok && len(limits) > 0 && allowed(&r) {
-		s.accept(slices.Concat(removals, alt, limits))
+	set := slices.Concat(removals, alt, limits)
+	if r, ok = applyAll(r, limits); ok && len(limits) > 0 && allowed(&r) && !s.covered(set) {
+		s.accept(set)
 	}
 }
 
