@@ -11,19 +11,23 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kagimori/kagimori/internal/api/iamapi"
 	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
+	"github.com/kagimori/kagimori/internal/api/stsapi"
 	"github.com/kagimori/kagimori/internal/clock"
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/gateway"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/hsm"
 	"github.com/kagimori/kagimori/internal/hsm/soft"
+	"github.com/kagimori/kagimori/internal/iam"
 	"github.com/kagimori/kagimori/internal/kagimori"
 	"github.com/kagimori/kagimori/internal/kms"
 	"github.com/kagimori/kagimori/internal/sigv4"
 	"github.com/kagimori/kagimori/internal/store"
 	"github.com/kagimori/kagimori/internal/store/bolt"
+	"github.com/kagimori/kagimori/internal/sts"
 	"github.com/kagimori/kagimori/internal/trail"
 )
 
@@ -125,9 +129,14 @@ func (s *server) folder(dir *os.Root, name string) (*os.Root, error) {
 // services makes the services and ties them together.
 func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gateway.Service, error) {
 	s.kms = kms.New(kms.Config{Guard: s.guard, Module: module, Clock: s.clock, Logger: cfg.Logger, CustomIDs: cfg.Dev})
+	people := iam.New(iam.Config{Guard: s.guard, Markers: module.Box("iam marker")})
+	sessions := sts.New(sts.Config{Guard: s.guard, Wall: time.Now, Logger: cfg.Logger})
+	why := kagimori.New(kagimori.Config{Guard: s.guard, Trail: s.trail})
 	return []gateway.Service{
 		{API: kmsapi.Service(), Ops: s.kms.Operations()},
-		{API: kagimoriapi.Service(), Ops: kagimori.New(kagimori.Config{Guard: s.guard, Trail: s.trail}).Operations()},
+		{API: iamapi.Service(), Ops: people.Operations()},
+		{API: stsapi.Service(), Ops: sessions.Operations()},
+		{API: kagimoriapi.Service(), Ops: why.Operations()},
 	}, nil
 }
 
