@@ -48,7 +48,7 @@ func newActivity(g *groupRecord, now time.Time, description string, causes []str
 	}
 	return activityRecord{
 		ID: guard.NewRequestID(), Group: g.Name, GroupARN: g.arn(), Description: description, Cause: joinCauses(causes),
-		Status: autoscalingapi.ScalingActivityStatusCodeInProgress, Start: now.Truncate(time.Millisecond), Details: string(details),
+		Status: autoscalingapi.ScalingActivityStatusCodeInProgress, Start: now, Details: string(details),
 	}
 }
 

@@ -64,6 +64,10 @@ func (s *Service) DescribeAutoScalingGroups(ctx context.Context, c *guard.Call, 
 			return err
 		}
 		out.AutoScalingGroups, out.NextToken = []autoscalingapi.AutoScalingGroup{}, nil
+		all, err := membersByGroup(tx, prefix)
+		if err != nil {
+			return err
+		}
 		last := ""
 		for r, err := range groupTable.ScanRange(tx, store.Range{Prefix: prefix, After: from}) {
 			if err != nil {
@@ -77,16 +81,25 @@ func (s *Service) DescribeAutoScalingGroups(ctx context.Context, c *guard.Call, 
 				out.NextToken = token(last)
 				break
 			}
-			all, err := members(tx, g.place())
-			if err != nil {
-				return err
-			}
-			out.AutoScalingGroups = append(out.AutoScalingGroups, g.describe(all))
+			out.AutoScalingGroups = append(out.AutoScalingGroups, g.describe(all[g.Name]))
 			last = store.Key(r.Key...)
 		}
 		return nil
 	})
 	return out, err
+}
+
+// membersByGroup reads the instances of all groups of an account and region at once: a transaction
+// may read only so often.
+func membersByGroup(tx store.Tx, prefix string) (map[string][]memberRecord, error) {
+	all := map[string][]memberRecord{}
+	for r, err := range memberTable.ScanRange(tx, store.Range{Prefix: prefix}) {
+		if err != nil {
+			return nil, err
+		}
+		all[r.Key[2]] = append(all[r.Key[2]], r.Value)
+	}
+	return all, nil
 }
 
 // groupFilter understands tag-key, tag-value and tag:KEY.
@@ -175,31 +188,30 @@ func (s *Service) DescribeScalingActivities(ctx context.Context, c *guard.Call, 
 		if err := s.allowList(tx, c, "autoscaling:DescribeScalingActivities"); err != nil {
 			return err
 		}
-		name := api.Val(in.AutoScalingGroupName)
-		if name != "" {
-			_, exists, err := groupTable.Get(tx, c.Region, c.Account(), name)
-			if err != nil {
-				return err
-			}
-			if !exists && !api.Val(in.IncludeDeletedGroups) {
-				return notFound(name)
-			}
+		name, deletedToo := api.Val(in.AutoScalingGroupName), api.Val(in.IncludeDeletedGroups)
+		alive, err := groupARNs(tx, prefix)
+		if err != nil {
+			return err
 		}
+		if name != "" && alive[name] == "" && !deletedToo {
+			return notFound(name)
+		}
+		deleted := func(a *activityRecord) bool { return alive[a.Group] != a.GroupARN }
 		want := func(a *activityRecord) bool {
 			return (name == "" || a.Group == name) && (len(in.ActivityIds) == 0 || slices.Contains(in.ActivityIds, a.ID)) &&
-				s.g.Now().Sub(a.Start) < activityAge
+				(deletedToo || !deleted(a)) && s.g.Now().Sub(a.Start) < activityAge
 		}
 		if from == "" {
 			if err := scanActivities(tx, prefix, "", func(a *activityRecord, _ string) bool {
 				if want(a) && a.open() {
-					out.Activities = append(out.Activities, a.describe())
+					out.Activities = append(out.Activities, a.describe(deleted(a)))
 				}
 				return true
 			}); err != nil {
 				return err
 			}
 		}
-		last := ""
+		last := prefix // before the first finished one
 		return scanActivities(tx, prefix, from, func(a *activityRecord, key string) bool {
 			if !want(a) || a.open() {
 				return true
@@ -208,12 +220,24 @@ func (s *Service) DescribeScalingActivities(ctx context.Context, c *guard.Call, 
 				out.NextToken = token(last)
 				return false
 			}
-			out.Activities = append(out.Activities, a.describe())
+			out.Activities = append(out.Activities, a.describe(deleted(a)))
 			last = key
 			return true
 		})
 	})
 	return out, err
+}
+
+// groupARNs are the groups of an account and region: name to ARN.
+func groupARNs(tx store.Tx, prefix string) (map[string]string, error) {
+	arns := map[string]string{}
+	for r, err := range groupTable.ScanRange(tx, store.Range{Prefix: prefix}) {
+		if err != nil {
+			return nil, err
+		}
+		arns[r.Value.Name] = r.Value.arn()
+	}
+	return arns, nil
 }
 
 func scanActivities(tx store.Tx, prefix, from string, yield func(*activityRecord, string) bool) error {

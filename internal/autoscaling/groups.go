@@ -34,7 +34,7 @@ func (s *Service) CreateAutoScalingGroup(ctx context.Context, c *guard.Call, in 
 	authorize := func(tx store.Tx) error {
 		parts := []authz.Part{s.part(g, "autoscaling:CreateAutoScalingGroup")}
 		sizes(&parts[0].Context, &g.Min, &g.Max)
-		parts[0].Context.SetBool("autoscaling:launchtemplateversionspecified", g.Template.Version != "")
+		parts[0].Context.SetBool("autoscaling:launchtemplateversionspecified", in.LaunchTemplate.Version != nil)
 		requestTags(&parts[0].Context, g.Tags)
 		if in.ServiceLinkedRoleARN != nil {
 			parts = append(parts, passRole(g))
@@ -92,7 +92,7 @@ func newGroup(c *guard.Call, in *autoscalingapi.CreateAutoScalingGroupType, now 
 	g := &groupRecord{
 		Region: c.Region, Account: c.Account(), Name: api.Val(in.AutoScalingGroupName), UUID: guard.NewRequestID(),
 		Created: now.Truncate(time.Millisecond), Min: api.Val(in.MinSize), Max: api.Val(in.MaxSize), Cooldown: 300,
-		Zones: in.AvailabilityZones, Subnets: api.Val(in.VPCZoneIdentifier), HealthCheckType: "EC2",
+		Zones: in.AvailabilityZones, zoneIDs: in.AvailabilityZoneIds, Subnets: api.Val(in.VPCZoneIdentifier), HealthCheckType: "EC2",
 		GracePeriod: api.Val(in.HealthCheckGracePeriod), TerminationPolicies: []string{"Default"},
 		Protect: api.Val(in.NewInstancesProtectedFromScaleIn), Role: api.Val(in.ServiceLinkedRoleARN),
 		MaxLifetime: in.MaxInstanceLifetime, Rebalance: in.CapacityRebalance, Warmup: in.DefaultInstanceWarmup,
@@ -212,10 +212,15 @@ func templateError(err error) error {
 func (s *Service) checkSubnets(ctx context.Context, c *guard.Call, g *groupRecord) error {
 	as := c.Caller.Via(Principal)
 	if g.Subnets == "" {
-		out, err := s.compute.DescribeAvailabilityZones(ctx, c, as, &ec2api.DescribeAvailabilityZonesRequest{ZoneNames: g.Zones})
-		if err != nil || len(out.AvailabilityZones) < len(g.Zones) {
+		out, err := s.compute.DescribeAvailabilityZones(ctx, c, as, &ec2api.DescribeAvailabilityZonesRequest{ZoneNames: g.Zones, ZoneIds: g.zoneIDs})
+		if err != nil || len(out.AvailabilityZones) < len(g.Zones)+len(g.zoneIDs) {
 			return ec2Refusal(err, "One or more of the Availability Zones do not exist.")
 		}
+		g.Zones = nil
+		for _, z := range out.AvailabilityZones {
+			g.Zones = append(g.Zones, api.Val(z.ZoneName))
+		}
+		slices.Sort(g.Zones)
 		return nil
 	}
 	out, err := s.compute.DescribeSubnets(ctx, c, as, &ec2api.DescribeSubnetsRequest{SubnetIds: splitList(g.Subnets)})

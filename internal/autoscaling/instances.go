@@ -66,7 +66,7 @@ func (s *Service) TerminateInstanceInAutoScalingGroup(ctx context.Context, c *gu
 			return err
 		}
 		v.group = g
-		out = &autoscalingapi.ActivityType{Activity: new(a.describe())}
+		out = &autoscalingapi.ActivityType{Activity: new(a.describe(false))}
 		return s.put(tx, g)
 	})
 	if err != nil {

@@ -173,7 +173,11 @@ func (s *Service) settleMember(tx store.Tx, v *sight, g *groupRecord, m memberRe
 		return false, putMember(tx, v.place, m)
 	case m.State == statePending && state != ec2api.InstanceStateNamePending:
 		return false, s.diedPending(tx, v, g, m, inst)
-	case m.State == stateInService && (!running || m.Health == unhealthy):
+	case m.State == stateInService && (!running && !g.suspended(processHealthCheck) || m.Health == unhealthy):
+		if g.suspended(processReplaceUnhealthy) || g.suspended(processTerminate) {
+			m.Health = unhealthy
+			return false, putMember(tx, v.place, m)
+		}
 		cause := causeHealth
 		if running {
 			cause = causeSetHealth
@@ -207,7 +211,8 @@ func (s *Service) diedPending(tx store.Tx, v *sight, g *groupRecord, m memberRec
 	return deleteMember(tx, v.place, m.ID)
 }
 
-// failed puts off the next launch. Instances that fail together count once.
+// failed puts off the next launch. Instances that fail together count once. After a day without a
+// success launching is suspended until a user resumes it.
 func (s *Service) failed(g *groupRecord) {
 	now := s.g.Now()
 	if now.Before(g.Retry.Next) {
@@ -215,6 +220,9 @@ func (s *Service) failed(g *groupRecord) {
 	}
 	if g.Retry.Failures == 0 {
 		g.Retry.Since = now
+	}
+	if now.Sub(g.Retry.Since) >= s.timing.SuspendAfter {
+		g.suspend(processLaunch, suspendedAt("Administratively", now))
 	}
 	delay := s.timing.RetryMax
 	if n := g.Retry.Failures; n < 20 {
@@ -269,6 +277,8 @@ func (s *Service) scale(ctx context.Context, v *sight, as guard.Caller) error {
 		}
 	}
 	switch {
+	case missing > 0 && g.suspended(processLaunch), missing < 0 && g.suspended(processTerminate):
+		return nil
 	case missing < 0:
 		return s.scaleIn(ctx, v, as, active, -missing)
 	case missing == 0:

@@ -53,6 +53,9 @@ type groupRecord struct {
 	Launching []string `json:",omitempty"`
 	// Replace counts unhealthy instances that are still to be replaced.
 	Replace int `json:",omitempty"`
+	// Suspended are the processes that do not run.
+	Suspended []suspension `json:",omitempty"`
+	zoneIDs   []string     // as given; checkSubnets turns them into Zones
 }
 
 func (g *groupRecord) place() place { return place{g.Region, g.Account, g.Name} }
@@ -97,7 +100,6 @@ type activityRecord struct {
 	Details             string
 	Instance            string
 	Subnet, Zone        string
-	GroupDeleted        bool `json:",omitempty"`
 }
 
 func (a *activityRecord) open() bool { return a.End.IsZero() }
@@ -154,6 +156,11 @@ func (g *groupRecord) describe(members []memberRecord) autoscalingapi.AutoScalin
 	if g.Deleting {
 		out.Status = new("Delete in progress")
 	}
+	for _, p := range g.Suspended {
+		out.SuspendedProcesses = append(out.SuspendedProcesses, autoscalingapi.SuspendedProcess{
+			ProcessName: &p.Process, SuspensionReason: &p.Reason,
+		})
+	}
 	for _, m := range members {
 		out.Instances = append(out.Instances, m.describe())
 	}
@@ -183,16 +190,17 @@ func (t tagRecord) describe(group string) autoscalingapi.TagDescription {
 	}
 }
 
-func (a *activityRecord) describe() autoscalingapi.Activity {
+// describe is the activity as its group's history shows it; deleted says that the group is gone.
+func (a *activityRecord) describe(deleted bool) autoscalingapi.Activity {
 	out := autoscalingapi.Activity{
 		ActivityId: &a.ID, AutoScalingGroupName: &a.Group, Description: &a.Description, Cause: &a.Cause,
-		StartTime: &a.Start, StatusCode: &a.Status, StatusMessage: api.Opt(a.Message), Progress: &a.Progress,
+		StartTime: new(a.Start.Truncate(time.Millisecond)), StatusCode: &a.Status, StatusMessage: api.Opt(a.Message), Progress: &a.Progress,
 		Details: &a.Details, AutoScalingGroupARN: &a.GroupARN,
 	}
 	if !a.End.IsZero() {
 		out.EndTime = new(a.End.Truncate(time.Second))
 	}
-	if a.GroupDeleted {
+	if deleted {
 		out.AutoScalingGroupState = new("Deleted")
 	}
 	return out

@@ -119,6 +119,8 @@ func (s *Service) Operations() map[string]guard.Handler {
 		"TerminateInstanceInAutoScalingGroup": guard.Handle(s.TerminateInstanceInAutoScalingGroup),
 		"SetInstanceHealth":                   guard.HandleVoid(s.SetInstanceHealth),
 		"SetInstanceProtection":               guard.Handle(s.SetInstanceProtection),
+		"SuspendProcesses":                    guard.HandleVoid(s.SuspendProcesses),
+		"ResumeProcesses":                     guard.HandleVoid(s.ResumeProcesses),
 		"CreateOrUpdateTags":                  guard.HandleVoid(s.CreateOrUpdateTags),
 		"DeleteTags":                          guard.HandleVoid(s.DeleteTags),
 		"DescribeTags":                        guard.Handle(s.DescribeTags),

@@ -20,9 +20,11 @@ func Service() *api.Service {
 			"DescribeAutoScalingInstances":        {Name: "DescribeAutoScalingInstances", NewInput: func() any { return new(DescribeAutoScalingInstancesType) }, HasOutput: true, ResultWrapper: "DescribeAutoScalingInstancesResult", ReadOnly: true, Pager: &api.Pager{Input: "NextToken", Output: "NextToken", Limit: "MaxRecords", More: "", Results: []string{"AutoScalingInstances"}}},
 			"DescribeScalingActivities":           {Name: "DescribeScalingActivities", NewInput: func() any { return new(DescribeScalingActivitiesType) }, HasOutput: true, ResultWrapper: "DescribeScalingActivitiesResult", ReadOnly: true, Pager: &api.Pager{Input: "NextToken", Output: "NextToken", Limit: "MaxRecords", More: "", Results: []string{"Activities"}}},
 			"DescribeTags":                        {Name: "DescribeTags", NewInput: func() any { return new(DescribeTagsType) }, HasOutput: true, ResultWrapper: "DescribeTagsResult", ReadOnly: true, Pager: &api.Pager{Input: "NextToken", Output: "NextToken", Limit: "MaxRecords", More: "", Results: []string{"Tags"}}},
+			"ResumeProcesses":                     {Name: "ResumeProcesses", NewInput: func() any { return new(ScalingProcessQuery) }},
 			"SetDesiredCapacity":                  {Name: "SetDesiredCapacity", NewInput: func() any { return new(SetDesiredCapacityType) }},
 			"SetInstanceHealth":                   {Name: "SetInstanceHealth", NewInput: func() any { return new(SetInstanceHealthQuery) }},
 			"SetInstanceProtection":               {Name: "SetInstanceProtection", NewInput: func() any { return new(SetInstanceProtectionQuery) }, HasOutput: true, ResultWrapper: "SetInstanceProtectionResult"},
+			"SuspendProcesses":                    {Name: "SuspendProcesses", NewInput: func() any { return new(ScalingProcessQuery) }},
 			"TerminateInstanceInAutoScalingGroup": {Name: "TerminateInstanceInAutoScalingGroup", NewInput: func() any { return new(TerminateInstanceInAutoScalingGroupType) }, HasOutput: true, ResultWrapper: "TerminateInstanceInAutoScalingGroupResult"},
 			"UpdateAutoScalingGroup":              {Name: "UpdateAutoScalingGroup", NewInput: func() any { return new(UpdateAutoScalingGroupType) }},
 		},
@@ -90,10 +92,8 @@ func Service() *api.Service {
 			"PutScheduledUpdateGroupAction":        true,
 			"PutWarmPool":                          true,
 			"RecordLifecycleActionHeartbeat":       true,
-			"ResumeProcesses":                      true,
 			"RollbackInstanceRefresh":              true,
 			"StartInstanceRefresh":                 true,
-			"SuspendProcesses":                     true,
 		},
 	}
 }

@@ -405,6 +405,12 @@ type RetentionTriggers struct {
 	TerminateHookAbandon *string `aws:"TerminateHookAbandon,c=RetentionAction"`
 }
 
+// ScalingProcessQuery is a shape of the model.
+type ScalingProcessQuery struct {
+	AutoScalingGroupName *string  `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	ScalingProcesses     []string `aws:"ScalingProcesses,e=XmlStringMaxLen255"`
+}
+
 // SetDesiredCapacityType is a shape of the model.
 type SetDesiredCapacityType struct {
 	AutoScalingGroupName *string `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`

@@ -1,0 +1,288 @@
+package autoscaling_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/api/iamapi"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/autoscaling"
+	"github.com/kagimori/kagimori/internal/directory"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/guard/guardtest"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+const account = "123456789012"
+
+// A world is Auto Scaling over an EC2 and an IAM that only remember.
+type world struct {
+	*guardtest.World
+	service *autoscaling.Service
+	ec2     *fakeEC2
+	roles   *fakeRoles
+	admin   guard.Caller
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{World: guardtest.New(t)}
+	w.ec2 = &fakeEC2{instances: map[string]*ec2api.Instance{}, tokens: map[string]string{}}
+	w.roles = &fakeRoles{w: w.World}
+	w.admin = w.Lookup(account + "ADMIN")
+	w.start()
+	return w
+}
+
+// start makes the service anew over what is stored.
+func (w *world) start() {
+	w.service = autoscaling.New(autoscaling.Config{
+		Guard: w.Guard, Clock: w.Clock, Compute: w.ec2, Roles: w.roles, Logger: w.Logger,
+		Timing: autoscaling.Timing{RetryFirst: time.Minute, Jitter: 1e-9},
+	})
+	w.ec2.changed = func(id string) { w.service.InstanceChanged(context.Background(), guardtest.Region, account, id) }
+	w.Must(w.service.Start(w.T.Context()))
+}
+
+func (w *world) do(as guard.Caller, op string, in any) (any, error) {
+	return w.Invoke(w.T.Context(), as, autoscalingapi.Service(), w.service.Operations(), op, in)
+}
+
+func (w *world) try(op string, in any) error {
+	_, err := w.do(w.admin, op, in)
+	return err
+}
+
+func (w *world) must(op string, in any) {
+	w.T.Helper()
+	w.Must(w.try(op, in))
+}
+
+// request is a group of one to five instances.
+func request(name string, desired int32) *autoscalingapi.CreateAutoScalingGroupType {
+	return &autoscalingapi.CreateAutoScalingGroupType{
+		AutoScalingGroupName: &name, MinSize: new(int32(0)), MaxSize: new(int32(5)), DesiredCapacity: &desired,
+		AvailabilityZones: []string{"us-west-2a", "us-west-2b"},
+		LaunchTemplate:    &autoscalingapi.LaunchTemplateSpecification{LaunchTemplateName: new("web"), Version: new("$Latest")},
+	}
+}
+
+func (w *world) group(name string) autoscalingapi.AutoScalingGroup {
+	w.T.Helper()
+	out, err := w.do(w.admin, "DescribeAutoScalingGroups", &autoscalingapi.AutoScalingGroupNamesType{AutoScalingGroupNames: []string{name}})
+	w.Must(err)
+	groups := out.(*autoscalingapi.AutoScalingGroupsType).AutoScalingGroups
+	if len(groups) != 1 {
+		w.T.Fatalf("%d groups called %s", len(groups), name)
+	}
+	return groups[0]
+}
+
+func (w *world) activities(in *autoscalingapi.DescribeScalingActivitiesType) []autoscalingapi.Activity {
+	w.T.Helper()
+	out, err := w.do(w.admin, "DescribeScalingActivities", in)
+	w.Must(err)
+	return out.(*autoscalingapi.ActivitiesType).Activities
+}
+
+// history is the activities of a group as "status | message | description", newest first.
+func (w *world) history(name string) []string {
+	w.T.Helper()
+	var out []string
+	for _, a := range w.activities(&autoscalingapi.DescribeScalingActivitiesType{AutoScalingGroupName: &name}) {
+		out = append(out, strings.Join([]string{*a.StatusCode, api.Val(a.StatusMessage), *a.Description}, " | "))
+	}
+	return out
+}
+
+// states are the lifecycle states of a group's instances, sorted.
+func (w *world) states(name string) string {
+	w.T.Helper()
+	var out []string
+	for _, i := range w.group(name).Instances {
+		out = append(out, *i.LifecycleState)
+	}
+	slices.Sort(out)
+	return strings.Join(out, " ")
+}
+
+// fakeEC2 keeps instances; each is pending until the test says what becomes of it, or runs at
+// once if run is set.
+type fakeEC2 struct {
+	mu        sync.Mutex
+	instances map[string]*ec2api.Instance
+	tokens    map[string]string // client token: instance
+	callers   []string          // of RunInstances that were no dry run
+	refuse    *apierr.Error     // of RunInstances
+	dryRun    *apierr.Error     // of dry runs
+	run       bool
+	changed   func(id string)
+}
+
+func (e *fakeEC2) RunInstances(_ context.Context, _ *guard.Call, as guard.Caller, in *ec2api.RunInstancesRequest) (*ec2api.Reservation, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if api.Val(in.DryRun) {
+		if e.dryRun != nil {
+			return nil, e.dryRun
+		}
+		return nil, apierr.New("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
+	}
+	e.callers = append(e.callers, as.Principal.ARN)
+	if e.refuse != nil {
+		return nil, e.refuse
+	}
+	id := e.tokens[*in.ClientToken]
+	if id == "" {
+		id = fmt.Sprintf("i-%017x", len(e.tokens)+1)
+		e.tokens[*in.ClientToken] = id
+		state := ec2api.InstanceStateNamePending
+		if e.run {
+			state = ec2api.InstanceStateNameRunning
+		}
+		e.instances[id] = &ec2api.Instance{
+			InstanceId: &id, InstanceType: new("t3.micro"), State: &ec2api.InstanceState{Name: &state},
+			Tags: append(in.TagSpecifications[0].Tags, ec2api.Tag{Key: new("aws:ec2launchtemplate:version"), Value: new("3")}),
+		}
+	}
+	return &ec2api.Reservation{Instances: []ec2api.Instance{*e.instances[id]}}, nil
+}
+
+// become sets the state of an instance and tells the group.
+func (e *fakeEC2) become(id, state, reason string) {
+	e.mu.Lock()
+	i := *e.instances[id]
+	i.State, i.StateReason = &ec2api.InstanceState{Name: &state}, nil
+	if reason != "" {
+		i.StateReason = &ec2api.StateReason{Message: &reason}
+	}
+	e.instances[id] = &i
+	e.mu.Unlock()
+	e.changed(id)
+}
+
+func (e *fakeEC2) ids(states ...string) []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out []string
+	for _, id := range slices.Sorted(maps.Keys(e.instances)) {
+		if slices.Contains(states, *e.instances[id].State.Name) {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+func (e *fakeEC2) TerminateInstances(_ context.Context, _ *guard.Call, _ guard.Caller, in *ec2api.TerminateInstancesRequest) (*ec2api.TerminateInstancesResult, error) {
+	for _, id := range in.InstanceIds {
+		e.become(id, ec2api.InstanceStateNameTerminated, "")
+	}
+	return &ec2api.TerminateInstancesResult{}, nil
+}
+
+func (e *fakeEC2) DescribeInstances(_ context.Context, _ *guard.Call, _ guard.Caller, in *ec2api.DescribeInstancesRequest) (*ec2api.DescribeInstancesResult, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r := ec2api.Reservation{}
+	for _, id := range in.Filters[0].Values {
+		if i := e.instances[id]; i != nil {
+			r.Instances = append(r.Instances, *i)
+		}
+	}
+	return &ec2api.DescribeInstancesResult{Reservations: []ec2api.Reservation{r}}, nil
+}
+
+func (e *fakeEC2) DescribeSubnets(_ context.Context, _ *guard.Call, _ guard.Caller, in *ec2api.DescribeSubnetsRequest) (*ec2api.DescribeSubnetsResult, error) {
+	zones := map[string]string{"subnet-a": "us-west-2a", "subnet-b": "us-west-2b"}
+	out := &ec2api.DescribeSubnetsResult{}
+	for _, id := range slices.Sorted(maps.Keys(zones)) {
+		named := slices.Contains(in.SubnetIds, id)
+		if len(in.Filters) > 0 {
+			named = slices.Contains(in.Filters[1].Values, zones[id])
+		}
+		if named {
+			out.Subnets = append(out.Subnets, ec2api.Subnet{SubnetId: &id, AvailabilityZone: new(zones[id])})
+		}
+	}
+	if len(out.Subnets) == 0 {
+		return nil, apierr.New("InvalidSubnetID.NotFound", "The subnet ID does not exist")
+	}
+	return out, nil
+}
+
+func (e *fakeEC2) DescribeAvailabilityZones(_ context.Context, _ *guard.Call, _ guard.Caller, in *ec2api.DescribeAvailabilityZonesRequest) (*ec2api.DescribeAvailabilityZonesResult, error) {
+	ids := map[string]string{"us-west-2a": "usw2-az1", "us-west-2b": "usw2-az2"}
+	out := &ec2api.DescribeAvailabilityZonesResult{}
+	for _, z := range slices.Sorted(maps.Keys(ids)) {
+		if slices.Contains(in.ZoneNames, z) || slices.Contains(in.ZoneIds, ids[z]) {
+			out.AvailabilityZones = append(out.AvailabilityZones, ec2api.AvailabilityZone{ZoneName: &z})
+		}
+	}
+	return out, nil
+}
+
+func (e *fakeEC2) DescribeLaunchTemplateVersions(_ context.Context, _ *guard.Call, _ guard.Caller, in *ec2api.DescribeLaunchTemplateVersionsRequest) (*ec2api.DescribeLaunchTemplateVersionsResult, error) {
+	if api.Val(in.LaunchTemplateName) != "web" && api.Val(in.LaunchTemplateId) != "lt-1" {
+		return nil, apierr.New("InvalidLaunchTemplateName.NotFoundException", "The specified launch template, with template name nope, does not exist.")
+	}
+	return &ec2api.DescribeLaunchTemplateVersionsResult{LaunchTemplateVersions: []ec2api.LaunchTemplateVersion{
+		{LaunchTemplateId: new("lt-1"), LaunchTemplateName: new("web"), VersionNumber: new(int64(3))},
+	}}, nil
+}
+
+// fakeRoles makes service-linked roles in the directory.
+type fakeRoles struct {
+	w      *guardtest.World
+	refuse *apierr.Error
+	makers []string
+}
+
+func (r *fakeRoles) CreateServiceLinkedRole(_ context.Context, _ *guard.Call, as guard.Caller, in *iamapi.CreateServiceLinkedRoleRequest) (*iamapi.CreateServiceLinkedRoleResponse, error) {
+	if r.refuse != nil {
+		return nil, r.refuse
+	}
+	r.makers = append(r.makers, as.Principal.ARN)
+	r.put(as.Principal.Account, "AWSServiceRoleForAutoScaling")
+	return &iamapi.CreateServiceLinkedRoleResponse{}, nil
+}
+
+// put makes a service-linked role of Auto Scaling.
+func (r *fakeRoles) put(account, name string) string {
+	role := directory.Role{
+		Account: account, Name: name, Path: arn.ServiceLinkedPath("autoscaling.amazonaws.com"), ID: directory.NewID("AROA"),
+		Created: time.Now(), Service: "autoscaling.amazonaws.com",
+		Trust: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"autoscaling.amazonaws.com"},"Action":"sts:AssumeRole"}]}`,
+	}
+	r.w.Update(func(tx store.Tx) error { return r.w.Directory.PutRole(tx, role) })
+	return role.ARN()
+}
+
+func (r *fakeRoles) AssumeServiceRole(ctx context.Context, _ *guard.Call, _, roleARN, session string) (id directory.Identity, err error) {
+	if r.refuse != nil {
+		return id, r.refuse
+	}
+	name := roleARN[strings.LastIndexByte(roleARN, '/')+1:]
+	err = r.w.Store.View(ctx, func(tx store.Tx) error {
+		role, ok, err := r.w.Directory.Role(tx, account, name)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return apierr.New("AccessDenied", "no such role")
+		}
+		id, err = r.w.Directory.SessionIdentity(tx, directory.SessionGrant{
+			Account: account, RoleName: name, RolePath: role.Path, RoleID: role.ID, Name: session,
+		})
+		return err
+	})
+	return id, err
+}
