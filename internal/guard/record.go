@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -13,66 +12,9 @@ import (
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/authz/explain"
+	"github.com/kagimori/kagimori/internal/policy"
 	"github.com/kagimori/kagimori/internal/trail"
 )
-
-// A Recorded is a decision as the trail keeps it, with the fixes that were found at the time.
-type Recorded struct {
-	Principal string `json:"principal"`
-	Account   string `json:"account,omitempty"` // of the principal
-	// Context are the condition keys of the request, without those of single parts.
-	Context  map[string]string `json:"context,omitempty"`
-	Decision authz.Decision    `json:"decision"`
-	Fixes    []explain.Fix     `json:"fixes,omitempty"`
-	// Omitted is how many statements and grants that did not apply were left out.
-	Omitted int `json:"omitted,omitempty"`
-}
-
-// maxMissed bounds what a record keeps of the statements and grants of a part that did not apply.
-const maxMissed = 40
-
-// keep puts a decision into the call's evidence.
-func keep(c *Call, req *authz.Request, d authz.Decision) error {
-	rec := Recorded{Principal: req.Principal.ARN, Account: req.Principal.Account, Decision: d}
-	rec.Decision.Parts = slices.Clone(d.Parts)
-	for i := range rec.Decision.Parts {
-		p := &rec.Decision.Parts[i]
-		most := maxMissed
-		if p.Outcome == authz.Allowed {
-			most = 0
-		}
-		if n := len(p.Missed) - most; n > 0 {
-			p.Missed = p.Missed[:most:most]
-			rec.Omitted += n
-		}
-	}
-	if d.Outcome != authz.Allowed {
-		rec.Context = shown(req.Context)
-		rec.Fixes = explain.Fixes(req, d)
-	}
-	data, err := json.Marshal(rec)
-	if err != nil {
-		return fmt.Errorf("guard: a decision cannot be recorded: %w", err)
-	}
-	c.evidence.decisions = append(c.evidence.decisions, data)
-	return nil
-}
-
-// shown renders the context of a request for its record.
-func shown(ctx authz.Context) map[string]string {
-	m := make(map[string]string, len(ctx))
-	for _, e := range ctx {
-		switch {
-		case e.Unknown:
-			m[e.Key] = "?"
-		case e.Multi:
-			m[e.Key] = strings.Join(e.List, ", ")
-		default:
-			m[e.Key] = e.One
-		}
-	}
-	return m
-}
 
 func (g *Guard) denied(c *Call, req *authz.Request, d authz.Decision) error {
 	text := explain.Message(d, &req.Principal)
@@ -114,7 +56,7 @@ func encodedMessage(req *authz.Request, d authz.Decision) []byte {
 		resource = part.Resource
 		context = append(context, req.Parts[d.Part].Context...)
 		for _, m := range part.Matched {
-			if m.Effect.String() == "Deny" {
+			if m.Effect == policy.Deny {
 				denies = append(denies, object{
 					"statementId": m.Sid, "effect": "DENY", "principals": values(req.Principal.UserID), "principalGroups": values(),
 					"actions": values(part.Action), "resources": values(part.Resource), "conditions": values(),

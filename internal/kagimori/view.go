@@ -82,7 +82,7 @@ func evaluations(d *guard.Recorded, viewer string) []kagimoriapi.Evaluation {
 	}
 	fixes := explain.VisibleFixes(d.Fixes, viewer)
 	var out []kagimoriapi.Evaluation
-	for i, part := range d.Decision.Parts {
+	for i, part := range d.Decision().Parts {
 		seen, ok := explain.Visible(part, d.Account, viewer)
 		if !ok {
 			continue
