@@ -12,7 +12,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
 	"github.com/kagimori/kagimori/internal/apierr"
-"github.com/kagimori/kagimori/internal/guard/guardtest"
+	"github.com/kagimori/kagimori/internal/guard/guardtest"
 )
 
 func TestCreateRefusals(t *testing.T) {
