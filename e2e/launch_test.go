@@ -250,7 +250,11 @@ func (g group) attachments(t *testing.T, instances []string, key string) map[str
 // grants lists all grants of a key.
 func (c *client) grants(t *testing.T, key string) []kmstypes.GrantListEntry {
 	t.Helper()
-	return must(c.kms.ListGrants(t.Context(), &kms.ListGrantsInput{KeyId: &key, Limit: new(int32(1000))}))(t).Grants
+	var all []kmstypes.GrantListEntry
+	for p := kms.NewListGrantsPaginator(c.kms, &kms.ListGrantsInput{KeyId: &key}); p.HasMorePages(); {
+		all = append(all, must(p.NextPage(t.Context()))(t).Grants...)
+	}
+	return all
 }
 
 // volumeGrants are the grants to instances on a key, by volume.

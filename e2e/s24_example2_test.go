@@ -31,6 +31,14 @@ func newExample2(t *testing.T, statements ...func(account string) string) exampl
 	return e
 }
 
+// What a caller is told whom only its own account's policies do not let in, and what it is told
+// otherwise: then the key is not named.
+const (
+	silent = "because no identity-based policy allows the kms:CreateGrant action"
+	hidden = "on this resource because the resource does not exist in this Region, no resource-based policies allow access, " +
+		"or a resource-based policy explicitly denies access"
+)
+
 // p3 and p4 are the page's statements for an external account.
 func p3(account string) string { return seed.Use(seed.Root(account)) }
 func p4(account string) string { return seed.Grant(account) }
@@ -143,7 +151,7 @@ func TestS25_RootOfTheAccountMayAndAThirdAccountMayNot(t *testing.T) {
 	third := seed.NewAccount()
 	for _, who := range []*client{rootOf(e.user.url, third), adminOf(e.user.url, third)} {
 		out, err := who.kms.Encrypt(t.Context(), enc)
-		refused(out, err)(t, "AccessDeniedException", "kms:Encrypt", e.key)
+		refused(out, err)(t, "AccessDeniedException", "kms:Encrypt", hidden)
 	}
 	// The owner's own users are not affected.
 	must(e.owner.kms.Encrypt(t.Context(), enc))(t)
@@ -170,7 +178,7 @@ func TestS26_TheDirectCommandNeedsTheStatementWithoutCondition(t *testing.T) {
 
 	e.owner.setPolicy(t, e.key, seed.Full(seed.Root(e.owner.account)), p3(e.user.account), seed.Attach(seed.Root(e.user.account)))
 	out, err := u.kms.CreateGrant(t.Context(), e.grantInput())
-	refused(out, err)(t, "AccessDeniedException", u.arn(t), "kms:CreateGrant", e.key)
+	refused(out, err)(t, "AccessDeniedException", u.arn(t), "kms:CreateGrant", hidden)
 	if n := len(e.owner.grants(t, e.key)); n != 1 {
 		t.Errorf("there are %d grants, want the first alone", n)
 	}
@@ -276,14 +284,14 @@ func TestS29_TheRequesterNeedsPermissionOnBothSides(t *testing.T) {
 	for name, c := range map[string]struct {
 		statements []func(string) string
 		policy     func(example2) string // "" is none
-		fix        string
+		reason     string
 	}{
-		"no identity policy":            {[]func(string) string{p3, p4}, nil, "identity-policy"},
-		"identity policy of other key":  {[]func(string) string{p3, p4}, func(e example2) string { return seed.Identity("kms:CreateGrant", other(e)) }, "identity-policy"},
-		"identity policy of other act":  {[]func(string) string{p3, p4}, func(e example2) string { return seed.Identity("kms:ListGrants", e.key) }, "identity-policy"},
-		"no statement in the key":       {[]func(string) string{p3}, func(e example2) string { return seed.Identity("kms:CreateGrant", e.key) }, "key-policy"},
-		"nothing in the key policy":     {nil, func(e example2) string { return seed.Identity("kms:CreateGrant", e.key) }, "key-policy"},
-		"statement for another account": {[]func(string) string{p3, func(string) string { return seed.Grant(seed.NewAccount()) }}, func(e example2) string { return seed.Identity("kms:CreateGrant", e.key) }, "key-policy"},
+		"no identity policy":            {[]func(string) string{p3, p4}, nil, silent},
+		"identity policy of other key":  {[]func(string) string{p3, p4}, func(e example2) string { return seed.Identity("kms:CreateGrant", other(e)) }, silent},
+		"identity policy of other act":  {[]func(string) string{p3, p4}, func(e example2) string { return seed.Identity("kms:ListGrants", e.key) }, silent},
+		"no statement in the key":       {[]func(string) string{p3}, func(e example2) string { return seed.Identity("kms:CreateGrant", e.key) }, hidden},
+		"nothing in the key policy":     {nil, func(e example2) string { return seed.Identity("kms:CreateGrant", e.key) }, hidden},
+		"statement for another account": {[]func(string) string{p3, func(string) string { return seed.Grant(seed.NewAccount()) }}, func(e example2) string { return seed.Identity("kms:CreateGrant", e.key) }, hidden},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := newExample2(t, c.statements...)
@@ -292,14 +300,14 @@ func TestS29_TheRequesterNeedsPermissionOnBothSides(t *testing.T) {
 				e.user.allow(t, "delegate", "grant", c.policy(e))
 			}
 			out, err := u.kms.CreateGrant(t.Context(), e.grantInput())
-			refusal := refused(out, err)(t, "AccessDeniedException", u.arn(t), "kms:CreateGrant", e.key)
+			refusal := refused(out, err)(t, "AccessDeniedException", u.arn(t), "kms:CreateGrant", c.reason)
 			if n := len(e.owner.grants(t, e.key)); n != 0 {
 				t.Errorf("the refused call made %d grants", n)
 			}
 			details := e.user.details(t, err)
 			details.denied(t, u.arn(t), "kms:CreateGrant", e.key)
-			if !strings.Contains(details.text(), c.fix) {
-				t.Errorf("the explanation of %q proposes no change of kind %s: %s", refusal.ErrorMessage(), c.fix, details.text())
+			if fix := map[string]string{silent: "identity-policy", hidden: "key-policy"}[c.reason]; !strings.Contains(details.text(), `"Kind": "`+fix+`"`) {
+				t.Errorf("the explanation of %q proposes no change of kind %s: %s", refusal.ErrorMessage(), fix, details.text())
 			}
 		})
 	}
@@ -338,7 +346,7 @@ func TestS30_WithoutTheUseStatementOnlyDirectUseIsLost(t *testing.T) {
 	e.launchOK(t)
 	u := e.user.user(t, "someone", seed.Identity("kms:*", "*"))
 	out, err := u.kms.Encrypt(t.Context(), &kms.EncryptInput{KeyId: &e.key, Plaintext: []byte("x")})
-	refused(out, err)(t, "AccessDeniedException", "kms:Encrypt", e.key)
+	refused(out, err)(t, "AccessDeniedException", "kms:Encrypt", hidden)
 }
 
 func TestS30_WithoutTheGrantTheLaunchFails(t *testing.T) {

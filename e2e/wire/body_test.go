@@ -55,7 +55,7 @@ func TestMalformedQueriesAreRefused(t *testing.T) {
 		"no action":        {"Version=2010-05-08", "", "MissingAction"},
 		"nothing":          {"", "", "MissingAction"},
 		"bad escape":       {"Action=ListUsers&Version=2010-05-08&Marker=%zz", "", "MalformedQueryString"},
-		"bad text":         {"Action=ListUsers&Version=2010-05-08&Marker=%ff%fe", "", "MalformedQueryString"},
+		"bad text":         {"Action=ListUsers&Version=2010-05-08&Marker=%ff%fe", "", "ValidationError"},
 		"unknown action":   {"Action=MakeCoffee&Version=2010-05-08", "", "InvalidAction"},
 		"unknown version":  {"Action=ListUsers&Version=1999-01-01", "", "InvalidAction"},
 		"not a form":       {"<ListUsers/>", "text/xml", "MalformedQueryString"},
@@ -135,7 +135,7 @@ func TestPoliciesOverTheLimitsAreRefused(t *testing.T) {
 	user := queryRequest("iam", "CreateUser", url.Values{"UserName": {"u"}})
 	send(t, user)
 	inline := queryRequest("iam", "PutUserPolicy", url.Values{
-		"UserName": {"u"}, "PolicyName": {"p"}, "PolicyDocument": {seed.Identity("kms:Decrypt", strings.Repeat("a", 2100))},
+		"UserName": {"u"}, "PolicyName": {"p"}, "PolicyDocument": {seed.Identity("kms:Decrypt", "arn:aws:kms:us-west-2:123456789012:key/"+strings.Repeat("a", 2100))},
 	})
 	inline.Key = user.Key
 	refusal(t, inline, 409, "LimitExceeded")
