@@ -24,8 +24,22 @@ type finding struct {
 
 func (f *finding) allows() condition.Truth { return f.allow.any() }
 
-// withoutPrincipal is how every statement of a layer that has no Principal element names the
-// caller.
+// settled reports whether more Allow statements cannot add to the finding.
+func (f *finding) settled(layer Layer) bool {
+	return f.allow.free == condition.True && (ownSide(layer) || f.allow.account == condition.True)
+}
+
+// ownSide reports whether a layer's documents hang on the caller, so that their statements have
+// no Principal element and always mean the caller.
+func ownSide(layer Layer) bool {
+	switch layer {
+	case LayerIdentity, LayerBoundary, LayerSession, LayerSCP:
+		return true
+	}
+	return false
+}
+
+// withoutPrincipal is how a statement without Principal element names the caller.
 var withoutPrincipal = naming{free: condition.True}
 
 // layer evaluates the documents of a layer that are one union.
@@ -48,8 +62,8 @@ func (e *evaluation) document(layer Layer, d *Document, f *finding) {
 	}
 	for i := range d.compiled.statements {
 		s := &d.compiled.statements[i]
-		if e.ev == nil && s.effect == policy.Allow && f.allow.free == condition.True {
-			continue // nothing to learn
+		if e.ev == nil && s.effect == policy.Allow && f.settled(layer) {
+			continue
 		}
 		r := e.statement(layer, d, s)
 		if s.effect == policy.Deny {
@@ -98,14 +112,11 @@ func (e *evaluation) statement(layer Layer, d *Document, s *statement) reading {
 	return reading{who: who.and(t)}
 }
 
-// principal says how a statement names the caller. Statements of layers on the caller's own side
-// name whom they hang on.
+// principal says how a statement names the caller.
 func (e *evaluation) principal(layer Layer, d *Document, s *statement) (who naming, dead bool) {
-	switch layer {
-	case LayerIdentity, LayerBoundary, LayerSession, LayerSCP:
-		return withoutPrincipal, false
-	}
 	switch {
+	case ownSide(layer):
+		return withoutPrincipal, false
 	case s.principal != nil:
 		return s.principal.match(e, d)
 	case s.notPrincipal == nil || s.effect == policy.Allow:

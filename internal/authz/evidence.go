@@ -50,10 +50,7 @@ func (ev *evidence) concerns(e *evaluation, layer Layer, s *statement, reason Mi
 	case MissPrincipal, MissDeadPrincipal:
 		return s.matchAction(e.part.Action)
 	case MissAction:
-		switch layer {
-		case LayerIdentity, LayerBoundary, LayerSession, LayerSCP:
-			return s.ofService(e.part.Action)
-		}
+		return !ownSide(layer) || s.ofService(e.part.Action)
 	}
 	return true
 }
