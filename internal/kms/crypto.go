@@ -134,7 +134,7 @@ func (s *Service) begin(ctx context.Context, c *guard.Call, sd *side, tokens []s
 		}
 		permits, err := s.g.Authorize(tx, c, guard.Check{Parts: []authz.Part{p}, DryRun: api.Val(dryRun)})
 		if err != nil {
-			return s.behindAlias(tx, c, sd.action, sd.key, err)
+			return err
 		}
 		sd.permit = permits[0]
 		return check()

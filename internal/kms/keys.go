@@ -171,7 +171,7 @@ func (s *Service) DescribeKey(ctx context.Context, c *guard.Call, in *kmsapi.Des
 		}
 		requestAlias(&p.Context, k)
 		if _, err := s.g.Allow(tx, c, p); err != nil {
-			return s.behindAlias(tx, c, p.Action, k, err)
+			return err
 		}
 		out = &kmsapi.DescribeKeyResponse{KeyMetadata: k.metadata()}
 		return nil

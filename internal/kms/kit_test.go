@@ -310,10 +310,19 @@ func wantDenied(t testing.TB, err error, c *who, action, resource, reason string
 }
 
 // Reasons of denials.
-func noIdentity(action string) string { return "no identity-based policy allows the " + action + " action" }
-func noResource(action string) string { return "no resource-based policy allows the " + action + " action" }
+func noIdentity(action string) string {
+	return "no identity-based policy allows the " + action + " action"
+}
+func noResource(action string) string {
+	return "no resource-based policy allows the " + action + " action"
+}
 
-const foreign = "the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access"
+// wantHidden wants the denial that does not tell whether the resource exists.
+func wantHidden(t testing.TB, err error, c *who, action string) {
+	t.Helper()
+	wantErr(t, err, "AccessDeniedException", "User: "+c.arn()+" is not authorized to perform: "+action+" on this resource because "+
+		"the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access")
+}
 
 // records are those of the account, newest first.
 func (w *world) records(f trail.Filter) []trail.Record {

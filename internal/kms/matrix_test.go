@@ -27,7 +27,9 @@ var onKey = map[string]struct {
 		[3]cell{works, disabled, pending}},
 	"Decrypt": {func(f *fixture) any { return &kmsapi.DecryptRequest{CiphertextBlob: f.blob} },
 		[3]cell{works, disabled, pending}},
-	"ReEncrypt": {func(f *fixture) any { return &kmsapi.ReEncryptRequest{CiphertextBlob: f.blob, DestinationKeyId: &f.spare} },
+	"ReEncrypt": {func(f *fixture) any {
+		return &kmsapi.ReEncryptRequest{CiphertextBlob: f.blob, DestinationKeyId: &f.spare}
+	},
 		[3]cell{works, disabled, pending}},
 	"GenerateDataKey": {func(f *fixture) any { return &kmsapi.GenerateDataKeyRequest{KeyId: &f.key, KeySpec: new("AES_256")} },
 		[3]cell{works, disabled, pending}},
@@ -37,9 +39,13 @@ var onKey = map[string]struct {
 	"CreateGrant": {func(f *fixture) any {
 		return &kmsapi.CreateGrantRequest{KeyId: &f.key, GranteePrincipal: &f.user, Operations: []string{"Decrypt"}}
 	}, [3]cell{works, disabled, pending}},
-	"CreateAlias": {func(f *fixture) any { return &kmsapi.CreateAliasRequest{AliasName: new("alias/new"), TargetKeyId: &f.key} },
+	"CreateAlias": {func(f *fixture) any {
+		return &kmsapi.CreateAliasRequest{AliasName: new("alias/new"), TargetKeyId: &f.key}
+	},
 		[3]cell{works, works, pending}},
-	"UpdateAlias": {func(f *fixture) any { return &kmsapi.UpdateAliasRequest{AliasName: new("alias/spare"), TargetKeyId: &f.key} },
+	"UpdateAlias": {func(f *fixture) any {
+		return &kmsapi.UpdateAliasRequest{AliasName: new("alias/spare"), TargetKeyId: &f.key}
+	},
 		[3]cell{works, works, pending}},
 	"DeleteAlias": {func(f *fixture) any { return &kmsapi.DeleteAliasRequest{AliasName: new("alias/key")} },
 		[3]cell{works, works, works}},

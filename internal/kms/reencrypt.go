@@ -96,13 +96,6 @@ func (s *Service) authorizeBoth(tx store.Tx, c *guard.Call, from, to *side, dryR
 		parts = append(parts, p)
 	}
 	permits, err := s.g.Authorize(tx, c, guard.Check{Parts: parts, DryRun: dryRun})
-	if d, denied := guard.Denied(err); denied {
-		side := from
-		if d.Decision.Part == 1 {
-			side = to
-		}
-		return s.behindAlias(tx, c, side.action, side.key, err)
-	}
 	if err != nil {
 		return err
 	}

@@ -100,15 +100,6 @@ func (s *Service) hidden(tx store.Tx, c *guard.Call, action, resource, account s
 	return err
 }
 
-// behindAlias puts the refusal of a key of another account that was called by an alias into the
-// words used for an alias that does not exist: the key's id is not the caller's to know.
-func (s *Service) behindAlias(tx store.Tx, c *guard.Call, action string, k resolved, err error) error {
-	if _, denied := guard.Denied(err); !denied || k.alias == "" || k.Account == c.Account() {
-		return err
-	}
-	return s.hidden(tx, c, action, arn.KMSAlias(k.Region, k.Account, k.alias), k.Account)
-}
-
 // isKeyID accepts a UUID in lower or upper case hex and a multi-Region key id.
 func isKeyID(s string) bool {
 	if rest, ok := strings.CutPrefix(s, "mrk-"); ok {
