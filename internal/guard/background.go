@@ -17,6 +17,15 @@ func (g *Guard) Change(ctx context.Context, fn func(store.Tx) error) error {
 	return g.cfg.Store.Update(ctx, fn)
 }
 
+// Begin runs fn in a transaction of a call that does not carry its record: the first of several,
+// after which the call can still fail. The last one is an Update, or none if it failed.
+func (g *Guard) Begin(ctx context.Context, c *Call, fn func(store.Tx) error) error {
+	return g.cfg.Store.Update(ctx, func(tx store.Tx) error {
+		c.evidence.decisions, c.evidence.resources = nil, nil
+		return fn(tx)
+	})
+}
+
 // LinkCause remembers that the recorded request explains what became of a resource (an instance,
 // a volume, a scaling activity).
 func (g *Guard) LinkCause(tx store.Tx, account, region, resource, requestID string) error {
