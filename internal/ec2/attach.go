@@ -1,0 +1,284 @@
+package ec2
+
+import (
+	"context"
+	"hash/maphash"
+	"sync"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/launch"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// Locks let one at a time attach to or detach from an instance. Instances may share a lock; nobody
+// holds two.
+type locks struct {
+	seed maphash.Seed
+	mu   [64]sync.Mutex
+}
+
+func newLocks() *locks { return &locks{seed: maphash.MakeSeed()} }
+
+func (l *locks) lock(id string) (unlock func()) {
+	m := &l.mu[maphash.String(l.seed, id)%uint64(len(l.mu))]
+	m.Lock()
+	return m.Unlock
+}
+
+// AttachVolume attaches a volume to an instance. The caller makes the grant with which the
+// instance gets the data key: unlike a launch it is told at once if that fails.
+// Source: EC2 API Reference, AttachVolume; Amazon EBS User Guide, "Unusable KMS keys".
+func (s *Service) AttachVolume(ctx context.Context, c *guard.Call, in *ec2api.AttachVolumeRequest) (*ec2api.VolumeAttachment, error) {
+	if !s.life.enter() {
+		return nil, errHostDown
+	}
+	defer s.life.leave()
+	defer s.locks.lock(api.Val(in.InstanceId))()
+	var (
+		j       *job
+		resting bool
+	)
+	err := s.g.Begin(ctx, c, func(tx store.Tx) error {
+		v, i, err := s.findPair(tx, c, "ec2:AttachVolume", api.Val(in.VolumeId), api.Val(in.InstanceId), in.DryRun)
+		if err != nil {
+			return err
+		}
+		if err := attachable(&v, &i, api.Val(in.Device)); err != nil {
+			return err
+		}
+		resting = i.State == stopped
+		v.Plug = &plug{Instance: i.ID, Device: *in.Device, State: plugAttaching, Since: s.g.Now()}
+		v.State, v.Work = volumeInUse, launch.AttachVolume
+		j, err = s.plugJob(tx, c, launch.AttachVolume, &v)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	end, err := s.drive(ctx, j)
+	if err != nil {
+		s.schedule(j)
+		return nil, err
+	}
+	if end.Fail != nil {
+		if err := s.finish(ctx, j, end); err != nil {
+			return nil, err
+		}
+		if end.Fail.Action == "" {
+			return nil, apierr.New("InternalError", "An internal error has occurred")
+		}
+		return nil, apierr.New(launch.AttachError(j.Subject))
+	}
+	if err := s.finishAs(ctx, c, j, end); err != nil {
+		return nil, err
+	}
+	if resting {
+		if err := s.rest(ctx, j); err != nil {
+			return nil, err
+		}
+	}
+	return s.attachmentNow(ctx, j, plugAttaching)
+}
+
+// findPair finds the volume and the instance of a request and decides the action on both.
+func (s *Service) findPair(tx store.Tx, c *guard.Call, action, volumeID, instanceID string, flag *bool) (v volumeRecord, i instanceRecord, err error) {
+	if v, err = s.lookupVolume(tx, c, volumeID); err != nil {
+		return v, i, err
+	}
+	found, err := s.lookupInstances(tx, c, []string{instanceID})
+	if err != nil {
+		return v, i, err
+	}
+	i = found[0]
+	p, err := s.volumePart(tx, c, action, &v)
+	if err != nil {
+		return v, i, err
+	}
+	tags, err := tagsOf(tx, i.Region, i.Account, i.ID)
+	if err != nil {
+		return v, i, err
+	}
+	c.Touch(i.arn(), i.Account, "AWS::EC2::Instance")
+	parts := []authz.Part{p, s.instancePart(c, action, &i, tags)}
+	if _, err := s.g.Authorize(tx, c, guard.Check{Parts: parts}); err != nil {
+		return v, i, err
+	}
+	return v, i, dryRun(flag)
+}
+
+// attachable is EC2's refusal to attach a volume. Source: EC2 API Reference, "Error codes".
+func attachable(v *volumeRecord, i *instanceRecord, device string) error {
+	switch {
+	case device == "":
+		return apierr.New("MissingParameter", "The request must contain the parameter device")
+	case v.Plug != nil:
+		return apierr.Newf("VolumeInUse", "%s is already attached to an instance", v.ID)
+	case v.State != volumeAvailable || v.Work != "":
+		return apierr.Newf("IncorrectState", "%s is not 'available'.", v.ID)
+	case i.State != running && i.State != stopped || i.Work != "":
+		return apierr.Newf("IncorrectState", "Instance '%s' is not 'running'.", i.ID)
+	case v.Zone != i.Zone:
+		return apierr.Newf("InvalidVolume.ZoneMismatch", "The volume '%s' is not in the same availability zone as instance '%s'", v.ID, i.ID)
+	case len(i.Devices) >= maxDevices:
+		return apierr.Newf("AttachmentLimitExceeded", "Instance %s has %d volumes, which is the most it can have.", i.ID, len(i.Devices))
+	}
+	for _, d := range i.Devices {
+		if d.Name == device {
+			return invalidValue("Invalid value '%s' for unixDevice. Attachment point %s is already in use", device, device)
+		}
+	}
+	return nil
+}
+
+// plugJob stores a volume and makes the job that attaches or detaches it.
+func (s *Service) plugJob(tx store.Tx, c *guard.Call, op launch.Operation, v *volumeRecord) (*job, error) {
+	spec := launch.Spec{
+		Operation: op, Region: v.Region, Account: v.Account, InstanceID: v.Plug.Instance,
+		Devices: []launch.Device{v.device(v.Plug.DeleteOnTermination)},
+	}
+	j, err := newJob(spec, v.ID, c.ID, c.Caller, s.g.Now())
+	if err != nil {
+		return nil, err
+	}
+	if err := putVolume(tx, *v); err != nil {
+		return nil, err
+	}
+	return j, s.putJob(tx, j)
+}
+
+// rest takes the key of a volume away again that was attached to a stopped instance: nobody holds
+// it until the instance starts, which needs a grant of whoever starts it. For one volume it is
+// what StopInstances is for all.
+func (s *Service) rest(ctx context.Context, j *job) error {
+	spec := j.State.Spec()
+	spec.Operation = launch.StopInstances
+	spec.Devices[0].Grant = j.State.Volumes()[0].Attach
+	back, err := newJob(spec, j.Subject, j.Request, ownCaller(), s.g.Now())
+	if err != nil {
+		return err
+	}
+	end, err := s.drive(ctx, back)
+	if err != nil {
+		s.schedule(back)
+		return err
+	}
+	return s.finish(ctx, back, end)
+}
+
+// attachmentNow answers with the attachment of a job's volume.
+func (s *Service) attachmentNow(ctx context.Context, j *job, state string) (out *ec2api.VolumeAttachment, err error) {
+	err = s.g.Read(ctx, func(tx store.Tx) error {
+		v, ok, err := volumeTable.Get(tx, j.Region, j.Account, j.Subject)
+		if err != nil || !ok || v.Plug == nil {
+			return gone(j.Subject, err)
+		}
+		out = v.attachment(state)
+		return nil
+	})
+	return out, err
+}
+
+// DetachVolume detaches a volume: the host closes it and forgets its key, and the grant is retired.
+func (s *Service) DetachVolume(ctx context.Context, c *guard.Call, in *ec2api.DetachVolumeRequest) (*ec2api.VolumeAttachment, error) {
+	if !s.life.enter() {
+		return nil, errHostDown
+	}
+	defer s.life.leave()
+	id := api.Val(in.VolumeId)
+	instance, err := s.pluggedInto(ctx, c, id)
+	if err != nil {
+		return nil, err
+	}
+	defer s.locks.lock(instance)()
+	var (
+		j   *job
+		out *ec2api.VolumeAttachment
+	)
+	err = s.g.Update(ctx, c, func(tx store.Tx) error {
+		v, err := s.lookupVolume(tx, c, id)
+		if err != nil {
+			return err
+		}
+		i, err := s.allowDetach(tx, c, &v)
+		if err != nil {
+			return err
+		}
+		if err := dryRun(in.DryRun); err != nil {
+			return err
+		}
+		if err := detachable(&v, &i, in); err != nil {
+			return err
+		}
+		v.Plug.State, v.Work = plugDetaching, launch.DetachVolume
+		out = v.attachment(plugDetaching)
+		c.Respond(out)
+		j, err = s.plugJob(tx, c, launch.DetachVolume, &v)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	end, err := s.drive(ctx, j)
+	if err == nil {
+		err = s.finish(ctx, j, end)
+	}
+	if err != nil { // it is recorded and goes on
+		s.log.Error("a volume is not detached yet", "volume", id, "error", err)
+		s.schedule(j)
+	}
+	return out, nil
+}
+
+// pluggedInto is the instance that a volume is attached to, "" if there is none.
+func (s *Service) pluggedInto(ctx context.Context, c *guard.Call, id string) (instance string, err error) {
+	err = s.g.Read(ctx, func(tx store.Tx) error {
+		v, _, err := volumeTable.Get(tx, c.Region, c.Account(), id)
+		if v.Plug != nil {
+			instance = v.Plug.Instance
+		}
+		return err
+	})
+	return instance, err
+}
+
+// allowDetach decides ec2:DetachVolume on a volume and the instance that has it, which it returns.
+func (s *Service) allowDetach(tx store.Tx, c *guard.Call, v *volumeRecord) (i instanceRecord, err error) {
+	p, err := s.volumePart(tx, c, "ec2:DetachVolume", v)
+	if err != nil {
+		return i, err
+	}
+	parts := []authz.Part{p}
+	if v.Plug != nil {
+		var ok bool
+		if i, ok, err = instanceTable.Get(tx, v.Region, v.Account, v.Plug.Instance); err != nil || !ok {
+			return i, gone(v.Plug.Instance, err)
+		}
+		tags, err := tagsOf(tx, i.Region, i.Account, i.ID)
+		if err != nil {
+			return i, err
+		}
+		parts = append(parts, s.instancePart(c, "ec2:DetachVolume", &i, tags))
+	}
+	_, err = s.g.Authorize(tx, c, guard.Check{Parts: parts})
+	return i, err
+}
+
+// detachable is EC2's refusal to detach a volume.
+func detachable(v *volumeRecord, i *instanceRecord, in *ec2api.DetachVolumeRequest) error {
+	instance, device := api.Val(in.InstanceId), api.Val(in.Device)
+	switch {
+	case v.Plug == nil:
+		return apierr.Newf("IncorrectState", "Volume '%s' is in the '%s' state.", v.ID, v.State)
+	case instance != "" && instance != v.Plug.Instance, device != "" && device != v.Plug.Device:
+		return apierr.Newf("InvalidAttachment.NotFound", "The volume '%s' is not attached to instance '%s' as device '%s'.", v.ID, instance, device)
+	case v.Plug.State != plugAttached || v.Work != "" || i.Work != "":
+		return apierr.Newf("IncorrectState", "Volume '%s' is in the '%s' state.", v.ID, v.Plug.State)
+	case v.Plug.Device == i.RootDevice && i.State != stopped:
+		return apierr.Newf("OperationNotPermitted", "Unable to detach root volume '%s' from instance '%s'", v.ID, i.ID)
+	}
+	return nil
+}

@@ -1,0 +1,183 @@
+package ec2
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/launch"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// maxDevices is how many volumes an instance can have. Source: EC2 User Guide, "Amazon EBS volume
+// limits for Amazon EC2 instances": 28 attachments, of which the network interface is one.
+const maxDevices = 27
+
+// A mapping is a block device mapping of a request or launch template.
+type mapping struct {
+	ec2api.BlockDeviceMapping
+	template bool // comes from the launch template
+}
+
+// A newDevice is a volume that a launch makes.
+type newDevice struct {
+	name       string
+	snapshot   *snapshotRecord // nil: empty
+	named      bool            // the mapping itself names the snapshot
+	encrypted  *bool
+	keyID      string
+	perf       performance
+	iops, rate int32 // as settled
+	deleteToo  bool  // DeleteOnTermination
+	template   bool
+}
+
+// devices merges the mappings of the image and of the request: those of a device that the image
+// has change what they name, the others add devices, and NoDevice takes one away.
+// Source: EC2 User Guide, "Block device mappings".
+func (s *Service) devices(tx store.Tx, c *guard.Call, img imageRecord, mappings []mapping) ([]newDevice, error) {
+	var out []newDevice
+	for _, d := range img.Devices {
+		n := newDevice{name: d.Name, deleteToo: d.DeleteOnTermination, perf: performance{Type: d.VolumeType, SizeGiB: d.SizeGiB}}
+		n.perf.IOPS, n.perf.Throughput = api.Opt(d.Iops), api.Opt(d.Throughput)
+		if d.Encrypted && d.SnapshotID == "" {
+			n.encrypted = new(true)
+		}
+		if err := s.fill(tx, c, &n, d.SnapshotID); err != nil {
+			return nil, err
+		}
+		out = append(out, n)
+	}
+	for _, m := range mappings {
+		name := api.Val(m.DeviceName)
+		if name == "" {
+			return nil, apierr.New("MissingParameter", "The request must contain the parameter deviceName")
+		}
+		at := slices.IndexFunc(out, func(d newDevice) bool { return d.name == name })
+		switch {
+		case m.NoDevice != nil && name == img.RootDevice:
+			return nil, apierr.Newf("InvalidBlockDeviceMapping", "The root device %s cannot be suppressed", name)
+		case m.NoDevice != nil:
+			if at >= 0 {
+				out = slices.Delete(out, at, at+1)
+			}
+			continue
+		case m.Ebs == nil && strings.HasPrefix(api.Val(m.VirtualName), "ephemeral"):
+			continue // instance store volumes: no type here has any
+		case m.Ebs == nil:
+			return nil, apierr.Newf("InvalidBlockDeviceMapping", "The device %s has neither an EBS volume nor a virtual name", name)
+		case at < 0:
+			out = append(out, newDevice{name: name, deleteToo: true, perf: performance{Type: defaultVolumeType}})
+			at = len(out) - 1
+		}
+		out[at].template = m.template
+		if err := s.change(tx, c, &out[at], m.Ebs); err != nil {
+			return nil, err
+		}
+	}
+	return out, settle(out)
+}
+
+// change applies the Ebs part of a mapping to a device.
+func (s *Service) change(tx store.Tx, c *guard.Call, d *newDevice, e *ec2api.EbsBlockDevice) error {
+	if id := api.Val(e.SnapshotId); id != "" {
+		d.named, d.perf.SizeGiB = true, 0
+		if err := s.fill(tx, c, d, id); err != nil {
+			return err
+		}
+	}
+	if d.named && e.Encrypted != nil {
+		return apierr.Newf("InvalidBlockDeviceMapping", "the encrypted flag cannot be specified since device %s has a snapshot specified.", d.name)
+	}
+	if e.Encrypted != nil {
+		d.encrypted = e.Encrypted
+	}
+	if e.KmsKeyId != nil {
+		d.keyID = *e.KmsKeyId
+	}
+	if e.DeleteOnTermination != nil {
+		d.deleteToo = *e.DeleteOnTermination
+	}
+	if t := api.Val(e.VolumeType); t != "" && t != d.perf.Type {
+		d.perf.Type, d.perf.IOPS, d.perf.Throughput = t, nil, nil // those of the image were for its type
+	}
+	if e.Iops != nil {
+		d.perf.IOPS = e.Iops
+	}
+	if e.Throughput != nil {
+		d.perf.Throughput = e.Throughput
+	}
+	if e.VolumeSize != nil {
+		d.perf.SizeGiB = int64(*e.VolumeSize)
+	}
+	if d.perf.SizeGiB == 0 && d.snapshot == nil {
+		return apierr.New("MissingParameter", "The request must contain the parameter size or snapshotId")
+	}
+	if d.snapshot != nil && d.perf.SizeGiB < d.snapshot.SizeGiB {
+		return apierr.Newf("InvalidBlockDeviceMapping", "Volume of size %dGB is smaller than snapshot '%s', expect size >= %dGB",
+			d.perf.SizeGiB, d.snapshot.ID, d.snapshot.SizeGiB)
+	}
+	return nil
+}
+
+// fill has a device made from a snapshot; "" for none.
+func (s *Service) fill(tx store.Tx, c *guard.Call, d *newDevice, id string) error {
+	if id == "" {
+		return nil
+	}
+	snap, err := s.lookupSnapshot(tx, c, id)
+	if err != nil {
+		return err
+	}
+	d.snapshot = &snap
+	if d.perf.SizeGiB == 0 {
+		d.perf.SizeGiB = snap.SizeGiB
+	}
+	return nil
+}
+
+func settle(devices []newDevice) error {
+	if len(devices) > maxDevices {
+		return apierr.Newf("AttachmentLimitExceeded", "An instance can have at most %d volumes.", maxDevices)
+	}
+	for i := range devices {
+		d := &devices[i]
+		var err error
+		if d.iops, d.rate, err = d.perf.settle(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sourceOf describes what a volume is made from.
+func sourceOf(snap *snapshotRecord, account string) launch.Source {
+	if snap == nil {
+		return launch.Source{Kind: launch.Empty}
+	}
+	src := launch.Source{Kind: launch.Snapshot, SnapshotID: snap.ID, Owned: snap.Owner == account, Encrypted: snap.Encrypted}
+	if snap.Encrypted {
+		src.KeyARN, src.ContextID, src.DataKeyID, src.WrappedKey = snap.KeyARN, snap.ContextID, snap.DataKeyID, snap.WrappedKey
+	}
+	return src
+}
+
+// device is a new volume as a launch sees it.
+func (d *newDevice) device(volumeID, account string) launch.Device {
+	return launch.Device{
+		Name: d.name, VolumeID: volumeID, Encrypted: d.encrypted, KmsKeyID: d.keyID, Source: sourceOf(d.snapshot, account),
+		SizeGiB: d.perf.SizeGiB, DeleteOnTermination: d.deleteToo,
+	}
+}
+
+// parameterError is EC2's refusal of parameters that package launch found not to go together.
+func parameterError(err error) error {
+	if p, ok := errors.AsType[*launch.ParameterError](err); ok {
+		return apierr.New(p.Code, p.Message)
+	}
+	return err
+}

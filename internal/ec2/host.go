@@ -1,0 +1,100 @@
+package ec2
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"github.com/kagimori/kagimori/internal/blockdev"
+	"github.com/kagimori/kagimori/internal/secret"
+)
+
+// A host is the machine that instances run on. It holds the open volumes of running instances;
+// a volume's data key lives in its cipher, from open to close, and nowhere else.
+// Safe for concurrent use.
+type host struct {
+	dir *os.Root
+
+	mu     sync.Mutex
+	open   map[string]*blockdev.Volume // by volume id; guarded by mu
+	closed bool                        // guarded by mu
+}
+
+// errHostDown: the host opens nothing any more. The work that wanted it goes on at the next start.
+var errHostDown = errors.New("ec2: the host is shut down")
+
+func newHost(dir *os.Root) *host { return &host{dir: dir, open: map[string]*blockdev.Volume{}} }
+
+// hold opens a volume with its data key (nil for a plain one), checks that it can be read, and
+// keeps it open. The key is wiped whatever happens. Holding an open volume again does nothing.
+func (h *host) hold(id string, key secret.Bytes) error {
+	defer key.Wipe()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return errHostDown
+	}
+	if h.open[id] != nil {
+		return nil
+	}
+	v, err := blockdev.Open(h.dir, id, key)
+	if err != nil {
+		return err
+	}
+	if err := readable(v); err != nil {
+		return errors.Join(err, v.Close())
+	}
+	h.open[id] = v
+	return nil
+}
+
+// readable reads the first sector and the first that was ever written.
+func readable(v *blockdev.Volume) error {
+	buf := make([]byte, blockdev.SectorSize)
+	defer clear(buf)
+	offsets := []int64{0}
+	for e := range v.Extents() {
+		offsets = append(offsets, e.Offset)
+		break
+	}
+	for _, off := range offsets {
+		if _, err := v.ReadAt(buf, off); err != nil && !errors.Is(err, io.EOF) {
+			return fmt.Errorf("ec2: volume %s cannot be read: %w", v.Info().ID, err)
+		}
+	}
+	return nil
+}
+
+// release closes a volume and wipes its key. It is no error that the volume is not open.
+func (h *host) release(id string) error {
+	h.mu.Lock()
+	v := h.open[id]
+	delete(h.open, id)
+	h.mu.Unlock()
+	if v == nil {
+		return nil
+	}
+	return v.Close()
+}
+
+// volume is an open volume, or nil.
+func (h *host) volume(id string) *blockdev.Volume {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.open[id]
+}
+
+// shutDown closes all volumes and opens none any more.
+func (h *host) shutDown() error {
+	h.mu.Lock()
+	open := h.open
+	h.open, h.closed = map[string]*blockdev.Volume{}, true
+	h.mu.Unlock()
+	var errs []error
+	for _, v := range open {
+		errs = append(errs, v.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,151 @@
+package ec2
+
+import (
+	"time"
+
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/launch"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// An instanceState is one of the six states of an instance, as text.
+// Source: EC2 User Guide, "Amazon EC2 instance state changes".
+type instanceState string
+
+const (
+	pending      instanceState = "pending"
+	running      instanceState = "running"
+	shuttingDown instanceState = "shutting-down"
+	terminated   instanceState = "terminated"
+	stopping     instanceState = "stopping"
+	stopped      instanceState = "stopped"
+)
+
+// code is the number that goes with the state's name.
+func (s instanceState) code() int32 {
+	switch s {
+	case running:
+		return 16
+	case shuttingDown:
+		return 32
+	case terminated:
+		return 48
+	case stopping:
+		return 64
+	case stopped:
+		return 80
+	}
+	return 0
+}
+
+func (s instanceState) wire() *ec2api.InstanceState {
+	return &ec2api.InstanceState{Code: new(s.code()), Name: new(string(s))}
+}
+
+// An instanceRecord is an instance.
+type instanceRecord struct {
+	Region      string    `json:"region"`
+	Account     string    `json:"account"`
+	ID          string    `json:"id"`
+	Reservation string    `json:"reservation"`
+	Index       int32     `json:"index"` // AmiLaunchIndex
+	Token       string    `json:"token,omitempty"`
+	Launched    time.Time `json:"launched"`
+
+	State      instanceState `json:"state"`
+	Reason     *reason       `json:"reason,omitempty"`
+	Transition string        `json:"transition,omitempty"`
+	// Work is the operation under way, "" if there is none; the rest of it is a job.
+	Work launch.Operation `json:"work,omitempty"`
+	// Doomed: TerminateInstances came while other work was under way.
+	Doomed bool      `json:"doomed,omitempty"`
+	Ended  time.Time `json:"ended,omitzero"` // since when terminated
+
+	Image        string `json:"image"`
+	Architecture string `json:"architecture"`
+	Platform     string `json:"platform,omitempty"` // PlatformDetails
+	RootDevice   string `json:"rootDevice"`
+	Type         string `json:"type"`
+
+	Subnet   string   `json:"subnet"`
+	VPC      string   `json:"vpc"`
+	Zone     string   `json:"zone"`
+	ZoneID   string   `json:"zoneId"`
+	Address  string   `json:"address"` // private IPv4
+	MAC      string   `json:"mac"`
+	ENI      string   `json:"eni"`
+	ENIPlug  string   `json:"eniPlug"`  // attachment id of the network interface
+	Groups   []string `json:"groups"`   // security group ids
+	GroupsBy []string `json:"groupsBy"` // their names, in the same order
+
+	Devices []attachedDevice `json:"devices,omitempty"`
+	Options instanceOptions  `json:"options"`
+}
+
+// A reason is a StateReason.
+type reason struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// An attachedDevice is a volume as its instance sees it.
+type attachedDevice struct {
+	Name                string    `json:"name"`
+	Volume              string    `json:"volume"`
+	Attached            time.Time `json:"attached"`
+	DeleteOnTermination bool      `json:"deleteOnTermination,omitempty"`
+}
+
+// instanceOptions are what EC2 keeps and gives back, without any effect here but that of
+// the two protections.
+type instanceOptions struct {
+	EbsOptimized       bool   `json:"ebsOptimized,omitempty"`
+	Monitoring         bool   `json:"monitoring,omitempty"`
+	ProtectTermination bool   `json:"protectTermination,omitempty"`
+	ProtectStop        bool   `json:"protectStop,omitempty"`
+	Shutdown           string `json:"shutdown"` // InstanceInitiatedShutdownBehavior
+	UserData           string `json:"userData,omitempty"`
+	Tenancy            string `json:"tenancy"`
+	Hibernation        bool   `json:"hibernation,omitempty"`
+	Enclave            bool   `json:"enclave,omitempty"`
+	HTTPTokens         string `json:"httpTokens"`
+	HTTPHops           int32  `json:"httpHops"`
+	HTTPEndpoint       string `json:"httpEndpoint"`
+	HTTPv6             string `json:"httpV6"`
+	MetadataTags       string `json:"metadataTags"`
+	CoreCount          int32  `json:"coreCount,omitempty"`
+	ThreadsPerCore     int32  `json:"threadsPerCore,omitempty"`
+}
+
+func (i *instanceRecord) arn() string { return arn.EC2(i.Region, i.Account, "instance/"+i.ID) }
+
+func (i *instanceRecord) key() []string { return []string{i.Region, i.Account, i.ID} }
+
+// device is the place of a volume among the instance's devices, or -1.
+func (i *instanceRecord) device(volume string) int {
+	for n := range i.Devices {
+		if i.Devices[n].Volume == volume {
+			return n
+		}
+	}
+	return -1
+}
+
+// instanceTable is keyed by (region, account, instance id).
+var instanceTable = store.Table[instanceRecord]{Bucket: "ec2/instance", Version: 1}
+
+func putInstance(tx store.Tx, i instanceRecord) error { return instanceTable.Put(tx, i, i.key()...) }
+
+// addressTable counts the addresses given out in a subnet: (region, account, subnet id).
+var addressTable = store.Table[int]{Bucket: "ec2/address", Version: 1}
+
+// A tokenRecord remembers what a request with a client token made.
+type tokenRecord struct {
+	Hash string    `json:"hash"` // of the request
+	IDs  []string  `json:"ids"`
+	Made time.Time `json:"made"`
+}
+
+// tokenTable is keyed by (region, account, operation, client token).
+var tokenTable = store.Table[tokenRecord]{Bucket: "ec2/token", Version: 1}

@@ -1,0 +1,430 @@
+package ec2
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// instanceOperations are the handlers of instances.
+func (s *Service) instanceOperations() map[string]guard.Handler {
+	return map[string]guard.Handler{
+		"RunInstances":              guard.Handle(s.RunInstances),
+		"DescribeInstances":         guard.Handle(s.DescribeInstances),
+		"DescribeInstanceStatus":    guard.Handle(s.DescribeInstanceStatus),
+		"DescribeInstanceAttribute": guard.Handle(s.DescribeInstanceAttribute),
+		"TerminateInstances":        guard.Handle(s.TerminateInstances),
+		"StartInstances":            guard.Handle(s.StartInstances),
+		"StopInstances":             guard.Handle(s.StopInstances),
+		"RebootInstances":           guard.HandleVoid(s.RebootInstances),
+	}
+}
+
+// dnsName is the private name of an address. Source: EC2 User Guide, "EC2 instance hostnames".
+func (i *instanceRecord) dnsName() string {
+	domain := i.Region + ".compute.internal"
+	if i.Region == "us-east-1" {
+		domain = "ec2.internal"
+	}
+	return "ip-" + strings.ReplaceAll(i.Address, ".", "-") + "." + domain
+}
+
+func (i *instanceRecord) groups() []ec2api.GroupIdentifier {
+	var out []ec2api.GroupIdentifier
+	for n := range i.Groups {
+		out = append(out, ec2api.GroupIdentifier{GroupId: &i.Groups[n], GroupName: &i.GroupsBy[n]})
+	}
+	return out
+}
+
+// gone reports whether the instance has nothing but its record left.
+func (i *instanceRecord) gone() bool { return i.State == terminated }
+
+// wire is an instance as answers carry it.
+func (i *instanceRecord) wire(tags map[string]string) ec2api.Instance {
+	o := &i.Options
+	out := ec2api.Instance{
+		InstanceId: &i.ID, ImageId: &i.Image, State: i.State.wire(), StateTransitionReason: &i.Transition, InstanceType: &i.Type,
+		AmiLaunchIndex: &i.Index, LaunchTime: &i.Launched, ClientToken: &i.Token, Tags: apiTags(tags),
+		PrivateDnsName: new(""), PublicDnsName: new(""), Architecture: &i.Architecture, Hypervisor: new("xen"),
+		VirtualizationType: new("hvm"), EnaSupport: new(true), EbsOptimized: &o.EbsOptimized,
+		RootDeviceName: &i.RootDevice, RootDeviceType: new("ebs"), PlatformDetails: &i.Platform, UsageOperation: new("RunInstances"),
+		UsageOperationUpdateTime: &i.Launched, SourceDestCheck: new(true),
+		Placement:                        &ec2api.Placement{AvailabilityZone: &i.Zone, AvailabilityZoneId: &i.ZoneID, GroupName: new(""), Tenancy: &o.Tenancy},
+		Monitoring:                       &ec2api.Monitoring{State: new(map[bool]string{true: "enabled", false: "disabled"}[o.Monitoring])},
+		CpuOptions:                       &ec2api.CpuOptions{CoreCount: &o.CoreCount, ThreadsPerCore: &o.ThreadsPerCore},
+		CapacityReservationSpecification: &ec2api.CapacityReservationSpecificationResponse{CapacityReservationPreference: new("open")},
+		HibernationOptions:               &ec2api.HibernationOptions{Configured: &o.Hibernation},
+		EnclaveOptions:                   &ec2api.EnclaveOptions{Enabled: &o.Enclave},
+		MaintenanceOptions:               &ec2api.InstanceMaintenanceOptions{AutoRecovery: new("default"), RebootMigration: new("default")},
+		BootMode:                         new("uefi-preferred"), CurrentInstanceBootMode: new("uefi"),
+		PrivateDnsNameOptions: &ec2api.PrivateDnsNameOptionsResponse{
+			HostnameType: new("ip-name"), EnableResourceNameDnsARecord: new(false), EnableResourceNameDnsAAAARecord: new(false),
+		},
+		MetadataOptions: &ec2api.InstanceMetadataOptionsResponse{
+			State: new(map[bool]string{true: "pending", false: "applied"}[i.State == pending]), HttpTokens: &o.HTTPTokens,
+			HttpPutResponseHopLimit: &o.HTTPHops, HttpEndpoint: &o.HTTPEndpoint, HttpProtocolIpv6: &o.HTTPv6, InstanceMetadataTags: &o.MetadataTags,
+		},
+	}
+	if i.Reason != nil {
+		out.StateReason = &ec2api.StateReason{Code: &i.Reason.Code, Message: &i.Reason.Message}
+	}
+	if i.gone() {
+		return out // it has left its network
+	}
+	out.PrivateDnsName, out.PrivateIpAddress = new(i.dnsName()), &i.Address
+	out.SubnetId, out.VpcId, out.SecurityGroups = &i.Subnet, &i.VPC, i.groups()
+	out.NetworkInterfaces = []ec2api.InstanceNetworkInterface{i.networkInterface()}
+	for n := range i.Devices {
+		d := &i.Devices[n]
+		out.BlockDeviceMappings = append(out.BlockDeviceMappings, d.wire())
+	}
+	return out
+}
+
+func (d *attachedDevice) wire() ec2api.InstanceBlockDeviceMapping {
+	return ec2api.InstanceBlockDeviceMapping{DeviceName: &d.Name, Ebs: &ec2api.EbsInstanceBlockDevice{
+		AttachTime: &d.Attached, DeleteOnTermination: &d.DeleteOnTermination, Status: new(plugAttached), VolumeId: &d.Volume,
+	}}
+}
+
+func (i *instanceRecord) networkInterface() ec2api.InstanceNetworkInterface {
+	return ec2api.InstanceNetworkInterface{
+		NetworkInterfaceId: &i.ENI, Description: new(""), OwnerId: &i.Account, Status: new("in-use"), SourceDestCheck: new(true),
+		SubnetId: &i.Subnet, VpcId: &i.VPC, MacAddress: &i.MAC, Groups: i.groups(), InterfaceType: new("interface"),
+		PrivateDnsName: new(i.dnsName()), PrivateIpAddress: &i.Address,
+		PrivateIpAddresses: []ec2api.InstancePrivateIpAddress{{Primary: new(true), PrivateDnsName: new(i.dnsName()), PrivateIpAddress: &i.Address}},
+		Attachment: &ec2api.InstanceNetworkInterfaceAttachment{
+			AttachTime: &i.Launched, AttachmentId: &i.ENIPlug, DeleteOnTermination: new(true), DeviceIndex: new(int32(0)),
+			NetworkCardIndex: new(int32(0)), Status: new(plugAttached),
+		},
+	}
+}
+
+// reservation is the answer about instances launched together.
+func (s *Service) reservation(tx store.Tx, c *guard.Call, records []instanceRecord) (*ec2api.Reservation, error) {
+	out := &ec2api.Reservation{OwnerId: new(c.Account()), ReservationId: &records[0].Reservation, Groups: []ec2api.GroupIdentifier{}}
+	for n := range records {
+		tags, err := tagsOf(tx, c.Region, c.Account(), records[n].ID)
+		if err != nil {
+			return nil, err
+		}
+		out.Instances = append(out.Instances, records[n].wire(tags))
+	}
+	if c.Caller.InvokedBy != "" {
+		out.RequesterId = new(c.Account())
+	}
+	return out, nil
+}
+
+// instanceFields are the filters of DescribeInstances. Source: EC2 API Reference,
+// DescribeInstances, Filters.
+func instanceFields() fields[*instanceRecord] {
+	text := func(get func(*instanceRecord) string) func(*instanceRecord) []string {
+		return func(i *instanceRecord) []string { return oneOf(get(i)) }
+	}
+	flag := func(get func(*instanceRecord) bool) func(*instanceRecord) []string {
+		return func(i *instanceRecord) []string { return boolOf(get(i)) }
+	}
+	devices := func(get func(*attachedDevice) string) func(*instanceRecord) []string {
+		return func(i *instanceRecord) (out []string) {
+			for n := range i.Devices {
+				out = append(out, get(&i.Devices[n]))
+			}
+			return out
+		}
+	}
+	// What belongs to the network is gone with a terminated instance.
+	net := func(get func(*instanceRecord) string) func(*instanceRecord) []string {
+		return func(i *instanceRecord) []string {
+			if i.gone() {
+				return nil
+			}
+			return oneOf(get(i))
+		}
+	}
+	return fields[*instanceRecord]{
+		"architecture":                   text(func(i *instanceRecord) string { return i.Architecture }),
+		"availability-zone":              text(func(i *instanceRecord) string { return i.Zone }),
+		"availability-zone-id":           text(func(i *instanceRecord) string { return i.ZoneID }),
+		"client-token":                   text(func(i *instanceRecord) string { return i.Token }),
+		"dns-name":                       func(*instanceRecord) []string { return nil },
+		"hypervisor":                     func(*instanceRecord) []string { return []string{"xen"} },
+		"iam-instance-profile.arn":       func(*instanceRecord) []string { return nil },
+		"image-id":                       text(func(i *instanceRecord) string { return i.Image }),
+		"instance-id":                    text(func(i *instanceRecord) string { return i.ID }),
+		"instance-lifecycle":             func(*instanceRecord) []string { return nil },
+		"instance-state-code":            func(i *instanceRecord) []string { return intOf(i.State.code()) },
+		"instance-state-name":            text(func(i *instanceRecord) string { return string(i.State) }),
+		"instance-type":                  text(func(i *instanceRecord) string { return i.Type }),
+		"instance.group-id":              func(i *instanceRecord) []string { return i.Groups },
+		"instance.group-name":            func(i *instanceRecord) []string { return i.GroupsBy },
+		"ip-address":                     func(*instanceRecord) []string { return nil },
+		"key-name":                       func(*instanceRecord) []string { return nil },
+		"launch-index":                   func(i *instanceRecord) []string { return intOf(i.Index) },
+		"launch-time":                    text(func(i *instanceRecord) string { return i.Launched.UTC().Format("2006-01-02T15:04:05.000Z") }),
+		"metadata-options.http-tokens":   text(func(i *instanceRecord) string { return i.Options.HTTPTokens }),
+		"metadata-options.http-endpoint": text(func(i *instanceRecord) string { return i.Options.HTTPEndpoint }),
+		"monitoring-state": text(func(i *instanceRecord) string {
+			return map[bool]string{true: "enabled", false: "disabled"}[i.Options.Monitoring]
+		}),
+		"network-interface.subnet-id":      net(func(i *instanceRecord) string { return i.Subnet }),
+		"network-interface.vpc-id":         net(func(i *instanceRecord) string { return i.VPC }),
+		"owner-id":                         text(func(i *instanceRecord) string { return i.Account }),
+		"platform":                         func(*instanceRecord) []string { return nil },
+		"platform-details":                 text(func(i *instanceRecord) string { return i.Platform }),
+		"private-dns-name":                 net((*instanceRecord).dnsName),
+		"private-ip-address":               net(func(i *instanceRecord) string { return i.Address }),
+		"reservation-id":                   text(func(i *instanceRecord) string { return i.Reservation }),
+		"root-device-name":                 text(func(i *instanceRecord) string { return i.RootDevice }),
+		"root-device-type":                 func(*instanceRecord) []string { return []string{"ebs"} },
+		"source-dest-check":                flag(func(*instanceRecord) bool { return true }),
+		"spot-instance-request-id":         func(*instanceRecord) []string { return nil },
+		"state-reason-code":                func(i *instanceRecord) []string { return i.reasonText(func(r *reason) string { return r.Code }) },
+		"state-reason-message":             func(i *instanceRecord) []string { return i.reasonText(func(r *reason) string { return r.Message }) },
+		"subnet-id":                        net(func(i *instanceRecord) string { return i.Subnet }),
+		"tenancy":                          text(func(i *instanceRecord) string { return i.Options.Tenancy }),
+		"virtualization-type":              func(*instanceRecord) []string { return []string{"hvm"} },
+		"vpc-id":                           net(func(i *instanceRecord) string { return i.VPC }),
+		"block-device-mapping.device-name": devices(func(d *attachedDevice) string { return d.Name }),
+		"block-device-mapping.volume-id":   devices(func(d *attachedDevice) string { return d.Volume }),
+		"block-device-mapping.status":      devices(func(*attachedDevice) string { return plugAttached }),
+		"block-device-mapping.delete-on-termination": func(i *instanceRecord) (out []string) {
+			for _, d := range i.Devices {
+				out = append(out, boolOf(d.DeleteOnTermination)...)
+			}
+			return out
+		},
+	}
+}
+
+func (i *instanceRecord) reasonText(get func(*reason) string) []string {
+	if i.Reason == nil {
+		return nil
+	}
+	return oneOf(get(i.Reason))
+}
+
+// selectInstances reads the instances that a request names, or all, as far as they pass a filter.
+func (s *Service) selectInstances(tx store.Tx, c *guard.Call, ids []string, filters []ec2api.Filter) ([]*instanceRecord, map[string]map[string]string, error) {
+	pass, err := instanceFields().filter(filters)
+	if err != nil {
+		return nil, nil, err
+	}
+	all, err := tagsOfAll(tx, c.Region, c.Account())
+	if err != nil {
+		return nil, nil, err
+	}
+	var found []instanceRecord
+	if len(ids) > 0 && len(ids) <= store.MaxOps/2 {
+		if found, err = s.lookupInstances(tx, c, slices.Compact(slices.Sorted(slices.Values(ids)))); err != nil {
+			return nil, nil, err
+		}
+	} else {
+		for r, err := range instanceTable.Scan(tx, c.Region, c.Account()) {
+			if err != nil {
+				return nil, nil, err
+			}
+			found = append(found, r.Value)
+		}
+		if len(ids) > 0 {
+			if found, err = only(found, ids); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	var out []*instanceRecord
+	for n := range found {
+		if pass(&found[n], all[found[n].ID]) {
+			out = append(out, &found[n])
+		}
+	}
+	return out, all, nil
+}
+
+// only are the instances of a list of ids, all of which must exist.
+func only(found []instanceRecord, ids []string) ([]instanceRecord, error) {
+	var out []instanceRecord
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
+		n := slices.IndexFunc(found, func(i instanceRecord) bool { return i.ID == id })
+		if n < 0 {
+			return nil, apierr.Newf("InvalidInstanceID.NotFound", "The instance ID '%s' does not exist", id)
+		}
+		out = append(out, found[n])
+	}
+	return out, nil
+}
+
+// instanceOrder sorts instances by launch, those launched together side by side.
+func instanceOrder(i *instanceRecord) string {
+	return i.Launched.UTC().Format("2006-01-02T15:04:05.000000000") + i.Reservation + i.ID
+}
+
+// DescribeInstances describes instances, by reservation.
+func (s *Service) DescribeInstances(ctx context.Context, c *guard.Call, in *ec2api.DescribeInstancesRequest) (*ec2api.DescribeInstancesResult, error) {
+	if len(in.InstanceIds) > 0 && in.MaxResults != nil {
+		return nil, apierr.New("InvalidParameterCombination", "The parameter instancesSet cannot be used with the parameter maxResults")
+	}
+	out := &ec2api.DescribeInstancesResult{}
+	err := s.g.View(ctx, c, func(tx store.Tx) error {
+		out.Reservations = nil
+		if err := s.allowDry(tx, c, "ec2:DescribeInstances", in.DryRun); err != nil {
+			return err
+		}
+		found, tags, err := s.selectInstances(tx, c, in.InstanceIds, in.Filters)
+		if err != nil {
+			return err
+		}
+		found, out.NextToken, err = paginate("DescribeInstances", found, instanceOrder, limits{5, 1000}, in.MaxResults, in.NextToken)
+		if err != nil {
+			return err
+		}
+		for _, i := range found {
+			n := len(out.Reservations)
+			if n == 0 || *out.Reservations[n-1].ReservationId != i.Reservation {
+				out.Reservations = append(out.Reservations, ec2api.Reservation{
+					OwnerId: &i.Account, ReservationId: &i.Reservation, Groups: []ec2api.GroupIdentifier{},
+				})
+				n++
+			}
+			r := &out.Reservations[n-1]
+			r.Instances = append(r.Instances, i.wire(tags[i.ID]))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// DescribeInstanceStatus describes the health of instances: of running ones, unless all are asked
+// for.
+func (s *Service) DescribeInstanceStatus(ctx context.Context, c *guard.Call, in *ec2api.DescribeInstanceStatusRequest) (*ec2api.DescribeInstanceStatusResult, error) {
+	out := &ec2api.DescribeInstanceStatusResult{}
+	err := s.g.View(ctx, c, func(tx store.Tx) error {
+		out.InstanceStatuses = nil
+		if err := s.allowDry(tx, c, "ec2:DescribeInstanceStatus", in.DryRun); err != nil {
+			return err
+		}
+		found, _, err := s.selectInstances(tx, c, in.InstanceIds, in.Filters)
+		if err != nil {
+			return err
+		}
+		if !api.Val(in.IncludeAllInstances) {
+			found = slices.DeleteFunc(found, func(i *instanceRecord) bool { return i.State != running })
+		}
+		found, out.NextToken, err = paginate("DescribeInstanceStatus", found, instanceOrder, limits{5, 1000}, in.MaxResults, in.NextToken)
+		if err != nil {
+			return err
+		}
+		for _, i := range found {
+			out.InstanceStatuses = append(out.InstanceStatuses, s.status(i))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// status is the health of an instance: that of a running one is what the host can say, whether it
+// holds all volumes.
+func (s *Service) status(i *instanceRecord) ec2api.InstanceStatus {
+	summary, reach := "not-applicable", ""
+	if i.State == running {
+		summary, reach = "ok", "passed"
+		for _, d := range i.Devices {
+			if s.host.volume(d.Volume) == nil {
+				summary, reach = "impaired", "failed"
+			}
+		}
+	}
+	check := func() *ec2api.InstanceStatusSummary {
+		out := &ec2api.InstanceStatusSummary{Status: &summary}
+		if reach != "" {
+			out.Details = []ec2api.InstanceStatusDetails{{Name: new("reachability"), Status: &reach}}
+		}
+		return out
+	}
+	out := ec2api.InstanceStatus{
+		InstanceId: &i.ID, AvailabilityZone: &i.Zone, AvailabilityZoneId: &i.ZoneID, InstanceState: i.State.wire(),
+		InstanceStatus: check(), SystemStatus: check(), AttachedEbsStatus: &ec2api.EbsStatusSummary{Status: &summary},
+	}
+	if reach != "" {
+		out.AttachedEbsStatus.Details = []ec2api.EbsStatusDetails{{Name: new("reachability"), Status: &reach}}
+	}
+	return out
+}
+
+// DescribeInstanceAttribute gives one attribute of an instance.
+func (s *Service) DescribeInstanceAttribute(ctx context.Context, c *guard.Call, in *ec2api.DescribeInstanceAttributeRequest) (*ec2api.InstanceAttribute, error) {
+	var out *ec2api.InstanceAttribute
+	err := s.g.View(ctx, c, func(tx store.Tx) error {
+		found, err := s.lookupInstances(tx, c, []string{api.Val(in.InstanceId)})
+		if err != nil {
+			return err
+		}
+		if err := s.allowInstances(tx, c, "ec2:DescribeInstanceAttribute", found); err != nil {
+			return err
+		}
+		if err := dryRun(in.DryRun); err != nil {
+			return err
+		}
+		out, err = found[0].attribute(api.Val(in.Attribute))
+		return err
+	})
+	return out, err
+}
+
+func (i *instanceRecord) attribute(name string) (*ec2api.InstanceAttribute, error) {
+	text := func(v string) *ec2api.AttributeValue { return &ec2api.AttributeValue{Value: &v} }
+	flag := func(v bool) *ec2api.AttributeBooleanValue { return &ec2api.AttributeBooleanValue{Value: &v} }
+	out, o := &ec2api.InstanceAttribute{InstanceId: &i.ID}, &i.Options
+	switch name {
+	case "instanceType":
+		out.InstanceType = text(i.Type)
+	case "userData":
+		out.UserData = &ec2api.AttributeValue{Value: api.Opt(o.UserData)}
+	case "disableApiTermination":
+		out.DisableApiTermination = flag(o.ProtectTermination)
+	case "disableApiStop":
+		out.DisableApiStop = flag(o.ProtectStop)
+	case "instanceInitiatedShutdownBehavior":
+		out.InstanceInitiatedShutdownBehavior = text(o.Shutdown)
+	case "rootDeviceName":
+		out.RootDeviceName = text(i.RootDevice)
+	case "blockDeviceMapping":
+		for n := range i.Devices {
+			out.BlockDeviceMappings = append(out.BlockDeviceMappings, i.Devices[n].wire())
+		}
+	case "sourceDestCheck":
+		out.SourceDestCheck = flag(true)
+	case "groupSet":
+		out.Groups = i.groups()
+	case "ebsOptimized":
+		out.EbsOptimized = flag(o.EbsOptimized)
+	case "enaSupport":
+		out.EnaSupport = flag(true)
+	case "enclaveOptions":
+		out.EnclaveOptions = &ec2api.EnclaveOptions{Enabled: &o.Enclave}
+	case "sriovNetSupport":
+		out.SriovNetSupport = text("simple")
+	case "kernel":
+		out.KernelId = &ec2api.AttributeValue{}
+	case "ramdisk":
+		out.RamdiskId = &ec2api.AttributeValue{}
+	case "productCodes":
+		out.ProductCodes = nil
+	default:
+		return nil, invalidValue("Value (%s) for parameter attribute is invalid. Unknown attribute.", name)
+	}
+	return out, nil
+}

@@ -1,0 +1,158 @@
+package ec2
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/directory"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/launch"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// A jobRecord is an operation of package launch under way, as it outlives the process.
+type jobRecord struct {
+	Region  string `json:"region"`
+	Account string `json:"account"`
+	Subject string `json:"subject"` // instance or volume that it is about
+	// Request is the id under which the KMS requests of the job are recorded.
+	Request string       `json:"request"`
+	Caller  savedCaller  `json:"caller"`
+	State   launch.State `json:"state"`
+	Drafts  []draft      `json:"drafts,omitempty"`
+	Due     time.Time    `json:"due"`
+}
+
+// A draft is a volume that a job is to make.
+type draft struct {
+	Volume volumeRecord `json:"volume"`
+	Tags   []tag        `json:"tags,omitempty"`
+}
+
+// A savedCaller is the principal that called EC2. Session policies are compiled documents and are
+// not kept: after a restart such a caller gets no request granted any more.
+type savedCaller struct {
+	guard.Caller
+	Limited bool `json:"limited,omitempty"` // had session policies
+}
+
+func saveCaller(c guard.Caller) savedCaller {
+	saved := savedCaller{Caller: c}
+	if c.Session != nil && c.Session.Policies != nil {
+		session := *c.Session
+		session.Policies = nil
+		saved.Session, saved.Limited = &session, true
+	}
+	return saved
+}
+
+// A job is a jobRecord in the hands of this process.
+type job struct {
+	jobRecord
+	caller guard.Caller
+	saved  int // Step.Seq of the state that the store has
+}
+
+// jobTable is keyed by (region, account, subject): a subject has one job at most.
+var jobTable = store.Table[jobRecord]{Bucket: "ec2/job", Version: 1}
+
+// newJob makes a job that begins at due for a caller.
+func newJob(spec launch.Spec, subject, request string, caller guard.Caller, due time.Time) (*job, error) {
+	spec.CalledVia = caller.Chain
+	st, err := launch.New(spec)
+	if err != nil {
+		return nil, parameterError(err)
+	}
+	return &job{
+		jobRecord: jobRecord{
+			Region: spec.Region, Account: spec.Account, Subject: subject, Request: request,
+			Caller: saveCaller(caller), State: st, Due: due,
+		},
+		caller: caller,
+	}, nil
+}
+
+// ownCaller is EC2 itself, for jobs that nobody asked for.
+func ownCaller() guard.Caller {
+	return guard.Caller{Identity: directory.ServiceIdentity(Principal), InvokedBy: Principal, Secure: true}
+}
+
+func (r *jobRecord) key() []string { return []string{r.Region, r.Account, r.Subject} }
+
+func (r *jobRecord) operation() launch.Operation { return r.State.Spec().Operation }
+
+// draft is the draft of a volume; nil for a volume that existed before.
+func (r *jobRecord) draft(volume string) *draft {
+	i := slices.IndexFunc(r.Drafts, func(d draft) bool { return d.Volume.ID == volume })
+	if i < 0 {
+		return nil
+	}
+	return &r.Drafts[i]
+}
+
+// call is the EC2 call that the job's KMS requests are part of.
+func (s *Service) jobCall(j *job) *guard.Call {
+	return &guard.Call{
+		ID: j.Request, Service: "ec2", Operation: string(j.operation()), Region: j.Region, Caller: j.caller, Time: s.g.Now(),
+	}
+}
+
+func (s *Service) putJob(tx store.Tx, j *job) error { return jobTable.Put(tx, j.jobRecord, j.key()...) }
+
+// schedule starts a job when it is due.
+func (s *Service) schedule(j *job) {
+	s.clock.AfterFunc(j.Due.Sub(s.g.Now()), func() { s.work(j) })
+}
+
+// retryJob is how long a job waits that could not go on for a reason of the server's.
+const retryJob = 10 * time.Second
+
+// work takes a job to its end. What stops it half-way is tried again later, from where it stood.
+func (s *Service) work(j *job) {
+	if !s.life.enter() {
+		return
+	}
+	defer s.life.leave()
+	ctx := context.Background()
+	end, err := s.drive(ctx, j)
+	if err == nil {
+		err = s.finish(ctx, j, end)
+	}
+	switch {
+	case err == nil:
+	case errors.Is(err, errHostDown) || errors.Is(err, store.ErrClosed): // the next start goes on
+	default:
+		s.log.Error("work on an instance or volume was interrupted", "subject", j.Subject, "operation", j.operation(), "error", err)
+		s.clock.AfterFunc(retryJob, func() { s.work(j) })
+	}
+}
+
+// A lifetime lets work in until it is over, and knows when the last one has left.
+type lifetime struct {
+	mu   sync.Mutex
+	over bool // guarded by mu
+	work sync.WaitGroup
+}
+
+func (l *lifetime) enter() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over {
+		return false
+	}
+	l.work.Add(1)
+	return true
+}
+
+func (l *lifetime) leave() { l.work.Done() }
+
+// end lets nothing in any more and waits for what is in.
+func (l *lifetime) end() {
+	l.mu.Lock()
+	l.over = true
+	l.mu.Unlock()
+	l.work.Wait()
+}

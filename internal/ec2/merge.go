@@ -1,0 +1,185 @@
+package ec2
+
+import (
+	"slices"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+)
+
+// merged are the parameters of a launch: those of the request, which win, over those of its launch
+// template. Source: EC2 API Reference, RunInstances, LaunchTemplate.
+type merged struct {
+	ec2api.RunInstancesRequest
+	mappings []mapping
+	// Which of the resources come from the template: ec2:IsLaunchTemplateResource.
+	imageByTemplate, typeByTemplate, subnetByTemplate, groupsByTemplate bool
+}
+
+// fromTemplate are the parameters of launch template data, as if a request had them.
+func fromTemplate(d *ec2api.RequestLaunchTemplateData) *ec2api.RunInstancesRequest {
+	in := &ec2api.RunInstancesRequest{
+		EbsOptimized: d.EbsOptimized, ImageId: d.ImageId, InstanceType: d.InstanceType, KeyName: d.KeyName,
+		DisableApiTermination: d.DisableApiTermination, DisableApiStop: d.DisableApiStop, UserData: d.UserData,
+		InstanceInitiatedShutdownBehavior: d.InstanceInitiatedShutdownBehavior, SecurityGroupIds: d.SecurityGroupIds,
+		SecurityGroups: d.SecurityGroups, CreditSpecification: d.CreditSpecification, KernelId: d.KernelId, RamdiskId: d.RamDiskId,
+	}
+	for _, b := range d.BlockDeviceMappings {
+		m := ec2api.BlockDeviceMapping{DeviceName: b.DeviceName, VirtualName: b.VirtualName, NoDevice: b.NoDevice}
+		if e := b.Ebs; e != nil {
+			m.Ebs = &ec2api.EbsBlockDevice{
+				Encrypted: e.Encrypted, DeleteOnTermination: e.DeleteOnTermination, Iops: e.Iops, KmsKeyId: e.KmsKeyId,
+				SnapshotId: e.SnapshotId, VolumeSize: e.VolumeSize, VolumeType: e.VolumeType, Throughput: e.Throughput,
+			}
+		}
+		in.BlockDeviceMappings = append(in.BlockDeviceMappings, m)
+	}
+	for _, n := range d.NetworkInterfaces {
+		in.NetworkInterfaces = append(in.NetworkInterfaces, ec2api.InstanceNetworkInterfaceSpecification{
+			AssociatePublicIpAddress: n.AssociatePublicIpAddress, DeleteOnTermination: n.DeleteOnTermination, Description: n.Description,
+			DeviceIndex: n.DeviceIndex, Groups: n.Groups, NetworkInterfaceId: n.NetworkInterfaceId, PrivateIpAddress: n.PrivateIpAddress,
+			SubnetId: n.SubnetId, Ipv6AddressCount: n.Ipv6AddressCount,
+		})
+	}
+	for _, t := range d.TagSpecifications {
+		in.TagSpecifications = append(in.TagSpecifications, ec2api.TagSpecification{ResourceType: t.ResourceType, Tags: t.Tags})
+	}
+	if p := d.IamInstanceProfile; p != nil {
+		in.IamInstanceProfile = &ec2api.IamInstanceProfileSpecification{Arn: p.Arn, Name: p.Name}
+	}
+	if m := d.Monitoring; m != nil {
+		in.Monitoring = &ec2api.RunInstancesMonitoringEnabled{Enabled: m.Enabled}
+	}
+	if p := d.Placement; p != nil {
+		in.Placement = &ec2api.Placement{
+			AvailabilityZone: p.AvailabilityZone, AvailabilityZoneId: p.AvailabilityZoneId, Affinity: p.Affinity, GroupName: p.GroupName,
+			HostId: p.HostId, Tenancy: p.Tenancy, GroupId: p.GroupId,
+		}
+	}
+	if m := d.InstanceMarketOptions; m != nil {
+		in.InstanceMarketOptions = &ec2api.InstanceMarketOptionsRequest{MarketType: m.MarketType}
+	}
+	templateOptions(in, d)
+	return in
+}
+
+// templateOptions are the members of a template that are structures of their own.
+func templateOptions(in *ec2api.RunInstancesRequest, d *ec2api.RequestLaunchTemplateData) {
+	if m := d.MetadataOptions; m != nil {
+		in.MetadataOptions = &ec2api.InstanceMetadataOptionsRequest{
+			HttpTokens: m.HttpTokens, HttpPutResponseHopLimit: m.HttpPutResponseHopLimit, HttpEndpoint: m.HttpEndpoint,
+			HttpProtocolIpv6: m.HttpProtocolIpv6, InstanceMetadataTags: m.InstanceMetadataTags,
+		}
+	}
+	if p := d.CpuOptions; p != nil {
+		in.CpuOptions = &ec2api.CpuOptionsRequest{CoreCount: p.CoreCount, ThreadsPerCore: p.ThreadsPerCore}
+	}
+	if h := d.HibernationOptions; h != nil {
+		in.HibernationOptions = &ec2api.HibernationOptionsRequest{Configured: h.Configured}
+	}
+	if e := d.EnclaveOptions; e != nil {
+		in.EnclaveOptions = &ec2api.EnclaveOptionsRequest{Enabled: e.Enabled}
+	}
+}
+
+// merge puts a request over a template's parameters (nil without a template).
+func merge(in, template *ec2api.RunInstancesRequest) merged {
+	m := merged{RunInstancesRequest: *in}
+	for _, b := range in.BlockDeviceMappings {
+		m.mappings = append(m.mappings, mapping{b, false})
+	}
+	if template == nil {
+		return m
+	}
+	m.imageByTemplate = over(&m.ImageId, template.ImageId)
+	m.typeByTemplate = over(&m.InstanceType, template.InstanceType)
+	over(&m.KeyName, template.KeyName)
+	over(&m.EbsOptimized, template.EbsOptimized)
+	over(&m.DisableApiTermination, template.DisableApiTermination)
+	over(&m.DisableApiStop, template.DisableApiStop)
+	over(&m.UserData, template.UserData)
+	over(&m.InstanceInitiatedShutdownBehavior, template.InstanceInitiatedShutdownBehavior)
+	over(&m.CreditSpecification, template.CreditSpecification)
+	over(&m.KernelId, template.KernelId)
+	over(&m.RamdiskId, template.RamdiskId)
+	over(&m.IamInstanceProfile, template.IamInstanceProfile)
+	over(&m.Monitoring, template.Monitoring)
+	over(&m.InstanceMarketOptions, template.InstanceMarketOptions)
+	over(&m.MetadataOptions, template.MetadataOptions)
+	over(&m.CpuOptions, template.CpuOptions)
+	over(&m.HibernationOptions, template.HibernationOptions)
+	over(&m.EnclaveOptions, template.EnclaveOptions)
+	// Terraform sends an empty zone where it means none.
+	if p := m.Placement; p == nil || *p == (ec2api.Placement{}) || *p == (ec2api.Placement{AvailabilityZone: p.AvailabilityZone}) && api.Val(p.AvailabilityZone) == "" {
+		m.Placement = nil
+		over(&m.Placement, template.Placement)
+	}
+	m.mergeNetwork(template)
+	m.mergeMappings(template)
+	m.TagSpecifications = mergeTags(template.TagSpecifications, in.TagSpecifications)
+	return m
+}
+
+// over fills an absent member from the template and reports whether it did.
+func over[T any](member **T, template *T) bool {
+	if *member != nil || template == nil {
+		return false
+	}
+	*member = template
+	return true
+}
+
+func (m *merged) mergeNetwork(template *ec2api.RunInstancesRequest) {
+	if len(m.NetworkInterfaces) > 0 {
+		return
+	}
+	if len(m.SecurityGroupIds)+len(m.SecurityGroups) == 0 {
+		m.SecurityGroupIds, m.SecurityGroups = template.SecurityGroupIds, template.SecurityGroups
+		m.groupsByTemplate = len(m.SecurityGroupIds)+len(m.SecurityGroups) > 0
+	}
+	if len(template.NetworkInterfaces) == 0 {
+		return
+	}
+	// A subnet of the request goes before that of the template's interface: this is how a group
+	// places instances of a template that describes an interface.
+	n := template.NetworkInterfaces[0]
+	m.subnetByTemplate = over(&m.SubnetId, n.SubnetId)
+	if len(m.SecurityGroupIds) == 0 && len(n.Groups) > 0 {
+		m.SecurityGroupIds, m.groupsByTemplate = n.Groups, true
+	}
+	over(&m.PrivateIpAddress, n.PrivateIpAddress)
+}
+
+// mergeMappings puts the mappings of the template before those of the request; the request's
+// replace those of the same device.
+func (m *merged) mergeMappings(template *ec2api.RunInstancesRequest) {
+	own := m.mappings
+	m.mappings = nil
+	for _, b := range template.BlockDeviceMappings {
+		same := func(o mapping) bool { return api.Val(o.DeviceName) == api.Val(b.DeviceName) }
+		if !slices.ContainsFunc(own, same) {
+			m.mappings = append(m.mappings, mapping{b, true})
+		}
+	}
+	m.mappings = append(m.mappings, own...)
+}
+
+// mergeTags joins the tags of both by resource type; those of the request win.
+func mergeTags(template, own []ec2api.TagSpecification) []ec2api.TagSpecification {
+	out := slices.Clone(own)
+	for _, t := range template {
+		i := slices.IndexFunc(out, func(o ec2api.TagSpecification) bool { return api.Val(o.ResourceType) == api.Val(t.ResourceType) })
+		if i < 0 {
+			out = append(out, t)
+			continue
+		}
+		tags := slices.Clone(out[i].Tags)
+		for _, tag := range t.Tags {
+			if !slices.ContainsFunc(tags, func(o ec2api.Tag) bool { return api.Val(o.Key) == api.Val(tag.Key) }) {
+				tags = append(tags, tag)
+			}
+		}
+		out[i].Tags = tags
+	}
+	return out
+}

@@ -1,0 +1,300 @@
+package ec2
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/launch"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// maxLaunch is how many instances one request launches at most: what one transaction of the store
+// can carry. It is also the classic limit of AWS for an account.
+const maxLaunch = 20
+
+// A launchPlan is what a RunInstances request comes to.
+type launchPlan struct {
+	merged
+	count     int
+	template  *templateRecord // nil: none
+	version   int64           // of the template
+	image     imageRecord
+	kind      instanceType
+	subnet    subnet
+	groups    []group
+	devices   []newDevice
+	tags      map[string][]tag // by resource type
+	options   instanceOptions
+	defaults  launch.Defaults
+	requested string // hash of the request, for its client token
+}
+
+// plan works out what a request asks for, with every error that EC2 reports at once.
+func (s *Service) plan(tx store.Tx, c *guard.Call, in *ec2api.RunInstancesRequest) (*launchPlan, error) {
+	pl := &launchPlan{requested: hashOf(in)}
+	var err error
+	if pl.count, err = instanceCount(in); err != nil {
+		return nil, err
+	}
+	var template *ec2api.RunInstancesRequest
+	if in.LaunchTemplate != nil {
+		t, v, err := s.resolveTemplate(tx, c, in.LaunchTemplate)
+		if err != nil {
+			return nil, err
+		}
+		pl.template, pl.version, template = &t, v.Number, fromTemplate(&v.Data)
+	}
+	pl.merged = merge(in, template)
+	if err := pl.unsupported(); err != nil {
+		return nil, err
+	}
+	if api.Val(pl.ImageId) == "" {
+		return nil, apierr.New("MissingParameter", "The request must contain the parameter ImageId")
+	}
+	if pl.image, err = s.lookupImage(tx, c, *pl.ImageId); err != nil {
+		return nil, err
+	}
+	if err := pl.chooseType(); err != nil {
+		return nil, err
+	}
+	if err := s.place(c, pl); err != nil {
+		return nil, err
+	}
+	if pl.tags, err = tagSpecs(c, pl.TagSpecifications, "instance", "volume", "network-interface"); err != nil {
+		return nil, err
+	}
+	if pl.options, err = instanceOptionsOf(&pl.merged); err != nil {
+		return nil, err
+	}
+	if pl.devices, err = s.devices(tx, c, pl.image, pl.mappings); err != nil {
+		return nil, err
+	}
+	pl.defaults, err = s.encryptionDefaults(tx, c.Region, c.Account())
+	return pl, err
+}
+
+// hashOf identifies a request, its client token and DryRun aside. User data does not print.
+func hashOf(in *ec2api.RunInstancesRequest) string {
+	plain := *in
+	plain.ClientToken, plain.DryRun = nil, nil
+	var data string
+	if in.UserData != nil {
+		data = in.UserData.Reveal()
+	}
+	return hashJSON(plain, data)
+}
+
+func hashJSON(v any, more string) string {
+	raw, err := json.Marshal([]any{v, more})
+	if err != nil {
+		panic(err) // generated request types always encode
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:])
+}
+
+// instanceCount is as many as can be launched, from MinCount to MaxCount.
+func instanceCount(in *ec2api.RunInstancesRequest) (int, error) {
+	least, most := int(api.Val(in.MinCount)), int(api.Val(in.MaxCount))
+	switch {
+	case in.MinCount == nil || in.MaxCount == nil:
+		return 0, apierr.New("MissingParameter", "The request must contain the parameters MinCount and MaxCount")
+	case least < 1:
+		return 0, invalidValue("Value (%d) for parameter minCount is invalid. Minimum is 1.", least)
+	case most < least:
+		return 0, apierr.Newf("InvalidParameterCombination", "The minCount value of %d is greater than the maxCount value of %d.", least, most)
+	case least > maxLaunch:
+		return 0, apierr.Newf("InstanceLimitExceeded", "You have requested more instances (%d) than your current instance limit of %d "+
+			"allows for the specified instance type.", least, maxLaunch)
+	}
+	return min(most, maxLaunch), nil
+}
+
+// unsupported refuses what this server has not got, rather than launch without it.
+func (m *merged) unsupported() error {
+	no := func(what string) error {
+		return apierr.New("UnsupportedOperation", "This server does not support "+what+".")
+	}
+	switch {
+	case m.IamInstanceProfile != nil && api.Val(m.IamInstanceProfile.Arn) != "":
+		return invalidValue("Value (%s) for parameter iamInstanceProfile.arn is invalid. Invalid IAM Instance Profile ARN", *m.IamInstanceProfile.Arn)
+	case m.IamInstanceProfile != nil && api.Val(m.IamInstanceProfile.Name) != "":
+		return invalidValue("Value (%s) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name", *m.IamInstanceProfile.Name)
+	case api.Val(m.KeyName) != "":
+		return apierr.Newf("InvalidKeyPair.NotFound", "The key pair '%s' does not exist", *m.KeyName)
+	case m.InstanceMarketOptions != nil && api.Val(m.InstanceMarketOptions.MarketType) != "":
+		return no("instances of the market type " + *m.InstanceMarketOptions.MarketType)
+	case api.Val(m.Ipv6AddressCount) > 0 || len(m.Ipv6Addresses) > 0:
+		return no("IPv6 addresses")
+	case len(m.NetworkInterfaces) > 1 || len(m.SecondaryInterfaces) > 0:
+		return no("more than one network interface")
+	case len(m.LicenseSpecifications) > 0 || len(m.ElasticGpuSpecification) > 0 || len(m.ElasticInferenceAccelerators) > 0:
+		return no("licenses and accelerators")
+	case api.Val(m.KernelId) != "" || api.Val(m.RamdiskId) != "":
+		return no("kernels and RAM disks")
+	case m.HibernationOptions != nil && api.Val(m.HibernationOptions.Configured):
+		return apierr.New("UnsupportedHibernationConfiguration", "Instances of this server do not hibernate.")
+	}
+	if p := m.Placement; p != nil {
+		switch {
+		case api.Val(p.GroupName) != "" || api.Val(p.GroupId) != "":
+			return apierr.Newf("InvalidPlacementGroup.Unknown", "The Placement Group '%s' is unknown.", api.Val(p.GroupName)+api.Val(p.GroupId))
+		case api.Val(p.HostId) != "" || api.Val(p.Tenancy) == "host":
+			return no("dedicated hosts")
+		}
+	}
+	return nil
+}
+
+// chooseType finds the instance type and checks it against the image.
+func (pl *launchPlan) chooseType() error {
+	name := api.Val(pl.InstanceType)
+	if name == "" {
+		name = "m1.small" // Source: EC2 API Reference, RunInstances, InstanceType.
+	}
+	kind, ok := lookupType(name)
+	if !ok {
+		return invalidValue("Invalid value '%s' for InstanceType.", name)
+	}
+	if !kind.runs(pl.image.Architecture) {
+		return invalidValue("The architecture '%s' of the specified instance type does not match the architecture '%s' of the specified AMI. "+
+			"Specify an instance type and an AMI that have matching architectures, and try again. You can use 'describe-instance-types' or "+
+			"'describe-images' to discover the architecture of the instance type or AMI.", strings.Join(kind.Arch, ","), pl.image.Architecture)
+	}
+	pl.kind = kind
+	return nil
+}
+
+// place finds the subnet and the security groups.
+func (s *Service) place(c *guard.Call, pl *launchPlan) (err error) {
+	subnetID, groupIDs := api.Val(pl.SubnetId), pl.SecurityGroupIds
+	if len(pl.NetworkInterfaces) == 1 {
+		n := pl.NetworkInterfaces[0]
+		switch {
+		case subnetID != "":
+			return apierr.New("InvalidParameterCombination", "Network interfaces and an instance-level subnet ID may not be specified on the same request")
+		case len(groupIDs)+len(pl.SecurityGroups) > 0:
+			return apierr.New("InvalidParameterCombination", "Network interfaces and an instance-level security groups may not be specified on the same request")
+		case api.Val(n.NetworkInterfaceId) != "":
+			return apierr.Newf("InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '%s' does not exist", *n.NetworkInterfaceId)
+		}
+		subnetID, groupIDs = api.Val(n.SubnetId), n.Groups
+		if n.PrivateIpAddress != nil {
+			pl.PrivateIpAddress = n.PrivateIpAddress
+		}
+	}
+	zone := ""
+	if pl.Placement != nil {
+		zone = api.Val(pl.Placement.AvailabilityZone)
+		if id := api.Val(pl.Placement.AvailabilityZoneId); id != "" && zone == "" {
+			if zone, err = zoneByID(c.Region, id); err != nil {
+				return err
+			}
+		}
+	}
+	if subnetID != "" {
+		pl.subnet, err = s.lookupSubnet(c, subnetID)
+		if err == nil && zone != "" && zone != pl.subnet.Zone {
+			err = apierr.Newf("InvalidParameterCombination", "The subnet %s is not in the availability zone %s", subnetID, zone)
+		}
+	} else {
+		pl.subnet, err = s.defaultSubnet(c, zone)
+	}
+	if err != nil {
+		return err
+	}
+	return s.guardedBy(c, pl, groupIDs)
+}
+
+func zoneByID(region, id string) (string, error) {
+	for _, z := range zonesOf(region) {
+		if z.ID == id {
+			return z.Name, nil
+		}
+	}
+	return "", invalidValue("Invalid availability zone-id: [%s]", id)
+}
+
+func (s *Service) guardedBy(c *guard.Call, pl *launchPlan, ids []string) error {
+	for _, id := range ids {
+		g, err := s.lookupGroup(c, id)
+		if err != nil {
+			return err
+		}
+		pl.groups = append(pl.groups, g)
+	}
+	for _, name := range pl.SecurityGroups {
+		g, err := s.lookupGroupName(c, name)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(pl.groups, g) {
+			pl.groups = append(pl.groups, g)
+		}
+	}
+	if len(pl.groups) == 0 {
+		pl.groups = []group{s.defaultGroup(c)}
+	}
+	return nil
+}
+
+// templateARN is the launch template's, or "".
+func (pl *launchPlan) templateARN() string {
+	if pl.template == nil {
+		return ""
+	}
+	return arn.EC2(pl.template.Region, pl.template.Account, "launch-template/"+pl.template.ID)
+}
+
+// instanceOptionsOf are the options of an instance with EC2's defaults.
+func instanceOptionsOf(m *merged) (instanceOptions, error) {
+	or := func(v *string, def string) string {
+		if v == nil || *v == "" {
+			return def
+		}
+		return *v
+	}
+	o := instanceOptions{
+		EbsOptimized: api.Val(m.EbsOptimized), ProtectTermination: api.Val(m.DisableApiTermination), ProtectStop: api.Val(m.DisableApiStop),
+		Shutdown: or(m.InstanceInitiatedShutdownBehavior, "stop"), Tenancy: "default", HTTPTokens: "optional", HTTPHops: 1,
+		HTTPEndpoint: "enabled", HTTPv6: "disabled", MetadataTags: "disabled",
+	}
+	if m.UserData != nil {
+		o.UserData = m.UserData.Reveal()
+		if len(o.UserData) > maxUserData {
+			return o, invalidValue("User data is limited to 16384 bytes")
+		}
+	}
+	if m.Monitoring != nil {
+		o.Monitoring = api.Val(m.Monitoring.Enabled)
+	}
+	if m.Placement != nil {
+		o.Tenancy = or(m.Placement.Tenancy, o.Tenancy)
+	}
+	if e := m.EnclaveOptions; e != nil {
+		o.Enclave = api.Val(e.Enabled)
+	}
+	if p := m.CpuOptions; p != nil {
+		o.CoreCount, o.ThreadsPerCore = api.Val(p.CoreCount), api.Val(p.ThreadsPerCore)
+	}
+	if d := m.MetadataOptions; d != nil {
+		o.HTTPTokens, o.HTTPEndpoint = or(d.HttpTokens, o.HTTPTokens), or(d.HttpEndpoint, o.HTTPEndpoint)
+		o.HTTPv6, o.MetadataTags = or(d.HttpProtocolIpv6, o.HTTPv6), or(d.InstanceMetadataTags, o.MetadataTags)
+		if d.HttpPutResponseHopLimit != nil {
+			o.HTTPHops = *d.HttpPutResponseHopLimit
+		}
+	}
+	return o, nil
+}
+
+// maxUserData is the most user data in base64. Source: EC2 User Guide, "Run commands when you
+// launch an EC2 instance with user data input".
+const maxUserData = 16384/3*4 + 4

@@ -1,0 +1,113 @@
+// Package ec2 is the part of Amazon EC2 and Amazon EBS that launches instances on volumes: the
+// default network, images, launch templates, instances, volumes and their encryption.
+//
+// Volumes are real files that blockdev encrypts; an instance runs when the host could open each
+// of its volumes with the data key that KMS gave it. Which KMS requests that takes, by whom and in
+// which order, is written in package launch alone; this package performs its steps.
+package ec2
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"os"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/api/kmsapi"
+	"github.com/kagimori/kagimori/internal/clock"
+	"github.com/kagimori/kagimori/internal/directory"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/launch"
+)
+
+// Principal is the service principal of EC2.
+const Principal = "ec2.amazonaws.com"
+
+// Keys is KMS as EC2 calls it. parent is the EC2 call that it serves.
+type Keys interface {
+	DescribeKey(ctx context.Context, parent *guard.Call, as guard.Caller, in *kmsapi.DescribeKeyRequest) (*kmsapi.DescribeKeyResponse, error)
+	GenerateDataKeyWithoutPlaintext(ctx context.Context, parent *guard.Call, as guard.Caller, in *kmsapi.GenerateDataKeyWithoutPlaintextRequest) (*kmsapi.GenerateDataKeyWithoutPlaintextResponse, error)
+	CreateGrant(ctx context.Context, parent *guard.Call, as guard.Caller, in *kmsapi.CreateGrantRequest) (*kmsapi.CreateGrantResponse, error)
+	RetireGrant(ctx context.Context, parent *guard.Call, as guard.Caller, in *kmsapi.RetireGrantRequest) error
+	ReEncrypt(ctx context.Context, parent *guard.Call, as guard.Caller, in *kmsapi.ReEncryptRequest) (*kmsapi.ReEncryptResponse, error)
+	Decrypt(ctx context.Context, parent *guard.Call, as guard.Caller, in *kmsapi.DecryptRequest) (*kmsapi.DecryptResponse, error)
+	// ResolveKey turns any form of key identifier into the key's ARN, without deciding anything:
+	// EC2 itself looks the name up. It fails with KMS's NotFoundException.
+	ResolveKey(ctx context.Context, region, account, id string) (string, error)
+}
+
+// Timing of what EC2 does after it answered. The zero value of a field means its default.
+type Timing struct {
+	Volume   time.Duration // CreateVolume until available or gone; 1 s
+	Instance time.Duration // pending until running or terminated; 2 s
+	Stop     time.Duration // stopping until stopped, shutting-down until terminated; 1 s
+	Forget   time.Duration // how long a terminated instance is still described; 1 h
+}
+
+func (t Timing) withDefaults() Timing {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	def(&t.Volume, time.Second)
+	def(&t.Instance, 2*time.Second)
+	def(&t.Stop, time.Second)
+	def(&t.Forget, time.Hour)
+	return t
+}
+
+// Config of a [Service].
+type Config struct {
+	Guard   *guard.Guard
+	Clock   *clock.Clock
+	Keys    Keys
+	Volumes *os.Root // folder of the volume files
+	Timing  Timing
+	// Reason chooses the text of launches that failed on a key.
+	Reason launch.ReasonStyle
+	// Changed is told of every change of an instance's state, after it.
+	Changed func(ctx context.Context, region, account, instance string)
+	Logger  *slog.Logger
+}
+
+// A Service is EC2 for all accounts and regions. Safe for concurrent use.
+type Service struct {
+	g       *guard.Guard
+	dir     *directory.Directory
+	clock   *clock.Clock
+	keys    Keys
+	volumes *os.Root
+	timing  Timing
+	reason  launch.ReasonStyle
+	changed func(ctx context.Context, region, account, instance string)
+	log     *slog.Logger
+	host    *host // the machine that holds open volumes
+	life    lifetime
+	locks   *locks // by instance
+}
+
+// New makes a Service. Call Start before serving.
+func New(cfg Config) *Service {
+	s := &Service{
+		g: cfg.Guard, dir: cfg.Guard.Directory(), clock: cfg.Clock, keys: cfg.Keys, volumes: cfg.Volumes,
+		timing: cfg.Timing.withDefaults(), reason: cfg.Reason, changed: cfg.Changed, log: cfg.Logger,
+	}
+	if s.changed == nil {
+		s.changed = func(context.Context, string, string, string) {}
+	}
+	s.host, s.locks = newHost(cfg.Volumes), newLocks()
+	return s
+}
+
+// Operations are the handlers of the service.
+func (s *Service) Operations() map[string]guard.Handler {
+	ops := map[string]guard.Handler{}
+	for _, part := range []map[string]guard.Handler{
+		s.networkOperations(), s.imageOperations(), s.templateOperations(), s.settingOperations(), s.tagOperations(),
+		s.instanceOperations(), s.volumeOperations(),
+	} {
+		maps.Copy(ops, part)
+	}
+	return ops
+}

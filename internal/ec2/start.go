@@ -1,0 +1,197 @@
+package ec2
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/blockdev"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/launch"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// A census is what the store knows when the service starts.
+type census struct {
+	jobs      map[string]*job // by subject
+	instances []instanceRecord
+	volumes   map[string]volumeRecord
+	leftovers []leftoverRecord
+	tokens    [][]string // keys of client tokens that are old
+}
+
+// Start goes on where the last process stopped: it removes what interrupted work left in the
+// folder of volumes, has the volumes of running instances opened again (KMS is asked, as the
+// instance), and takes up jobs. KMS must serve.
+func (s *Service) Start(ctx context.Context) error {
+	if _, err := blockdev.Sweep(s.volumes); err != nil {
+		return err
+	}
+	known, err := s.count(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.sweepFiles(known); err != nil {
+		return err
+	}
+	if err := s.dropTokens(ctx, known.tokens); err != nil {
+		return err
+	}
+	for _, v := range known.volumes {
+		if v.State == volumeDeleting {
+			if err := s.removeVolume(ctx, v.Region, v.Account, v.ID); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range known.instances {
+		if err := s.resume(ctx, known, &known.instances[i]); err != nil {
+			return err
+		}
+	}
+	for _, j := range known.jobs {
+		s.schedule(j)
+	}
+	for _, l := range known.leftovers {
+		s.scheduleLeftover(l)
+	}
+	return nil
+}
+
+// Stop lets running work end, begins none, and closes all volumes: their keys are gone from
+// memory. The clock's timers may still fire; they find nothing to do.
+func (s *Service) Stop() {
+	s.life.end()
+	if err := s.host.shutDown(); err != nil {
+		s.log.Error("a volume was not closed properly", "error", err)
+	}
+}
+
+func (s *Service) count(ctx context.Context) (*census, error) {
+	known := &census{}
+	err := s.g.Read(ctx, func(tx store.Tx) error {
+		*known = census{jobs: map[string]*job{}, volumes: map[string]volumeRecord{}}
+		for r, err := range jobTable.Scan(tx) {
+			if err != nil {
+				return err
+			}
+			known.jobs[r.Value.Subject] = &job{jobRecord: r.Value, caller: r.Value.Caller.Caller, saved: r.Value.State.Step().Seq}
+		}
+		for r, err := range instanceTable.Scan(tx) {
+			if err != nil {
+				return err
+			}
+			known.instances = append(known.instances, r.Value)
+		}
+		for r, err := range volumeTable.Scan(tx) {
+			if err != nil {
+				return err
+			}
+			known.volumes[r.Value.ID] = r.Value
+		}
+		for r, err := range leftoverTable.Scan(tx) {
+			if err != nil {
+				return err
+			}
+			known.leftovers = append(known.leftovers, r.Value)
+		}
+		for r, err := range tokenTable.Scan(tx) {
+			if err != nil {
+				return err
+			}
+			if s.g.Now().Sub(r.Value.Made) > tokenLife {
+				known.tokens = append(known.tokens, r.Key)
+			}
+		}
+		return nil
+	})
+	return known, err
+}
+
+func (s *Service) dropTokens(ctx context.Context, keys [][]string) error {
+	for batch := range slices.Chunk(keys, store.MaxOps/2) {
+		err := s.g.Change(ctx, func(tx store.Tx) error {
+			for _, key := range batch {
+				if err := tokenTable.Delete(tx, key...); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweepFiles removes the files of volumes that nobody knows: made by a step that the store never
+// saw the end of, and whose job is over.
+func (s *Service) sweepFiles(known *census) error {
+	ids, err := blockdev.List(s.volumes)
+	if err != nil {
+		return err
+	}
+	wanted := map[string]bool{}
+	for _, j := range known.jobs {
+		for _, v := range j.State.Volumes() {
+			wanted[v.VolumeID] = true
+		}
+	}
+	for _, id := range ids {
+		if _, ok := known.volumes[id]; ok || wanted[id] || !strings.HasPrefix(id, "vol-") {
+			continue
+		}
+		if err := blockdev.Remove(s.volumes, id); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// resume sets the timers of an instance, or has its volumes opened.
+func (s *Service) resume(ctx context.Context, known *census, i *instanceRecord) error {
+	if known.jobs[i.ID] != nil {
+		return nil
+	}
+	switch i.State {
+	case running:
+		return s.redo(ctx, known, i, launch.ReopenVolumes)
+	case stopped: // a volume attached while it was stopped may hold a grant still
+		for _, d := range i.Devices {
+			if v := known.volumes[d.Volume]; v.Work == "" && v.Plug != nil && v.Plug.Grant.ID != "" {
+				return s.redo(ctx, known, i, launch.StopInstances)
+			}
+		}
+	case shuttingDown:
+		s.clock.AfterFunc(s.timing.Stop, func() { s.bury(i.Region, i.Account, i.ID) })
+	case terminated:
+		wait := max(0, i.Ended.Add(s.timing.Forget).Sub(s.g.Now()))
+		s.clock.AfterFunc(wait, func() { s.forget(i.Region, i.Account, i.ID) })
+	}
+	return nil
+}
+
+// redo drives an operation on an instance as a whole: ReopenVolumes has the host open the volumes
+// of a running instance again, and if KMS refuses by now, the instance stops. Volumes with work of
+// their own are left to that.
+func (s *Service) redo(ctx context.Context, known *census, i *instanceRecord, op launch.Operation) error {
+	spec, err := i.spec(op, func(id string) (volumeRecord, bool, error) {
+		v, ok := known.volumes[id]
+		return v, ok && v.Work == "", nil
+	})
+	if err != nil {
+		return err
+	}
+	j, err := newJob(spec, i.ID, guard.NewRequestID(), ownCaller(), s.g.Now())
+	if err != nil {
+		return err
+	}
+	end, err := s.drive(ctx, j)
+	if err != nil {
+		return err
+	}
+	return s.finish(ctx, j, end)
+}

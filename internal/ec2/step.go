@@ -1,0 +1,182 @@
+package ec2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"github.com/kagimori/kagimori/internal/blockdev"
+	"github.com/kagimori/kagimori/internal/launch"
+	"github.com/kagimori/kagimori/internal/secret"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// gibibyte is the unit of volume sizes.
+const gibibyte = 1 << 30
+
+// fileSpec is the file of a volume that a step makes.
+func fileSpec(step launch.Step) blockdev.Spec {
+	spec := blockdev.Spec{ID: step.VolumeID, Size: step.Create.SizeGiB * gibibyte}
+	if step.Create.Encrypted {
+		spec.Encryption = &blockdev.Encryption{
+			KeyARN: step.Create.KeyARN, DataKeyID: step.Create.DataKeyID, ContextID: step.VolumeID, WrappedKey: step.Create.WrappedKey,
+		}
+	}
+	return spec
+}
+
+// made drops the error of making a file that an earlier attempt of the same step made.
+func made(err error) error {
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
+}
+
+// makeVolume writes a volume's record, and the file of an empty one; that of others comes when
+// they are filled.
+func (s *Service) makeVolume(ctx context.Context, j *job, step launch.Step) error {
+	d := j.draft(step.VolumeID)
+	if d == nil {
+		return fmt.Errorf("ec2: no draft of volume %s", step.VolumeID)
+	}
+	if step.Create.How == launch.HowEmpty {
+		if err := made(blockdev.Create(s.volumes, fileSpec(step))); err != nil {
+			return err
+		}
+	}
+	return s.g.Change(ctx, func(tx store.Tx) error {
+		v := d.Volume
+		v.State, v.Plug = volumeCreating, nil
+		v.Encrypted, v.KeyARN = step.Create.Encrypted, step.Create.KeyARN
+		v.WrappedKey, v.DataKeyID = step.Create.WrappedKey, step.Create.DataKeyID
+		if err := putVolume(tx, v); err != nil {
+			return err
+		}
+		return putTags(tx, v.Region, v.Account, v.ID, d.Tags)
+	})
+}
+
+// hydrate makes the file of a volume with the content of its snapshot.
+func (s *Service) hydrate(ctx context.Context, j *job, step launch.Step) error {
+	keys, err := s.dataKeys(ctx, j, step.Requests)
+	if err != nil {
+		return err
+	}
+	defer wipe(keys)
+	spec := fileSpec(step)
+	var snap snapshotRecord
+	err = s.g.Read(ctx, func(tx store.Tx) (err error) {
+		snap, err = s.lookupSnapshot(tx, s.jobCall(j), step.Create.SnapshotID)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	switch {
+	case step.Create.How == launch.HowRewrap:
+		return made(blockdev.CreateFromSnapshot(ctx, s.volumes, blockdev.Copy{From: snap.ID, To: spec}))
+	case step.Create.How == launch.HowReencrypt:
+		spec.Key = keys[1]
+		return made(blockdev.CreateFromSnapshot(ctx, s.volumes, blockdev.Copy{From: snap.ID, FromKey: keys[0], To: spec}))
+	case len(keys) > 0:
+		spec.Key = keys[0]
+	}
+	if !snap.Catalogue {
+		return made(blockdev.CreateFromSnapshot(ctx, s.volumes, blockdev.Copy{From: snap.ID, To: spec}))
+	}
+	src, err := s.snapshotContent(snap)
+	if err != nil {
+		return err
+	}
+	return made(blockdev.CreateFrom(ctx, s.volumes, spec, src, nil))
+}
+
+// plugIn records the attachment of a volume, on both sides.
+func (s *Service) plugIn(ctx context.Context, j *job, step launch.Step) error {
+	return s.g.Change(ctx, func(tx store.Tx) error {
+		v, ok, err := volumeTable.Get(tx, j.Region, j.Account, step.VolumeID)
+		if err != nil || !ok {
+			return gone(step.VolumeID, err)
+		}
+		i, ok, err := instanceTable.Get(tx, j.Region, j.Account, j.State.Spec().InstanceID)
+		if err != nil || !ok {
+			return gone(j.State.Spec().InstanceID, err)
+		}
+		if d := j.draft(v.ID); d != nil && v.Plug == nil {
+			v.Plug = new(*d.Volume.Plug)
+		}
+		if v.Plug == nil || v.Plug.Instance != i.ID {
+			return fmt.Errorf("ec2: volume %s is not meant for %s", v.ID, i.ID)
+		}
+		v.State, v.Plug.Since = volumeInUse, s.g.Now()
+		if i.device(v.ID) < 0 {
+			i.Devices = append(i.Devices, attachedDevice{v.Plug.Device, v.ID, v.Plug.Since, v.Plug.DeleteOnTermination})
+		}
+		if err := putInstance(tx, i); err != nil {
+			return err
+		}
+		return putVolume(tx, v)
+	})
+}
+
+func gone(id string, err error) error {
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("ec2: %s is gone", id)
+}
+
+// openVolume has the host hold a volume, with the data key that KMS decrypts for the instance.
+func (s *Service) openVolume(ctx context.Context, j *job, step launch.Step) error {
+	keys, err := s.dataKeys(ctx, j, step.Requests)
+	if err != nil {
+		return err
+	}
+	defer wipe(keys)
+	var key secret.Bytes
+	if len(keys) > 0 {
+		key = keys[0]
+	}
+	return s.host.hold(step.VolumeID, key)
+}
+
+// unplug removes the attachment of a volume, on both sides.
+func (s *Service) unplug(ctx context.Context, j *job, volume string) error {
+	return s.g.Change(ctx, func(tx store.Tx) error {
+		i, ok, err := instanceTable.Get(tx, j.Region, j.Account, j.State.Spec().InstanceID)
+		if err != nil {
+			return err
+		}
+		if ok && i.device(volume) >= 0 {
+			i.Devices = slices.Delete(slices.Clone(i.Devices), i.device(volume), i.device(volume)+1)
+			if err := putInstance(tx, i); err != nil {
+				return err
+			}
+		}
+		v, ok, err := volumeTable.Get(tx, j.Region, j.Account, volume)
+		if err != nil || !ok {
+			return err
+		}
+		v.Plug, v.State = nil, volumeAvailable
+		return putVolume(tx, v)
+	})
+}
+
+// removeVolume deletes a volume: its file first, so that a record leads to every file.
+func (s *Service) removeVolume(ctx context.Context, region, account, id string) error {
+	if err := s.host.release(id); err != nil {
+		s.log.Error("a volume to be deleted was not closed properly", "volume", id, "error", err)
+	}
+	if err := blockdev.Remove(s.volumes, id); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return s.g.Change(ctx, func(tx store.Tx) error {
+		if err := volumeTable.Delete(tx, region, account, id); err != nil {
+			return err
+		}
+		return dropTags(tx, region, account, id)
+	})
+}

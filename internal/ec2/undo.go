@@ -1,0 +1,103 @@
+package ec2
+
+import (
+	"context"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/launch"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// A leftoverRecord is a step that should have given something back and failed. It is tried again
+// until it works or the attempts are used up.
+type leftoverRecord struct {
+	ID       string          `json:"id"`
+	Region   string          `json:"region"`
+	Account  string          `json:"account"`
+	Subject  string          `json:"subject"`
+	Step     launch.Leftover `json:"step"`
+	Attempts int             `json:"attempts"`
+	Due      time.Time       `json:"due"`
+}
+
+// leftoverTable is keyed by (region, account, id).
+var leftoverTable = store.Table[leftoverRecord]{Bucket: "ec2/leftover", Version: 1}
+
+// Attempts to get rid of a leftover: after a minute, then after twice as long, at most an hour.
+const (
+	leftoverFirst    = time.Minute
+	leftoverMax      = time.Hour
+	leftoverAttempts = 48
+)
+
+// leftovers are the records of what a job could not give back.
+func (s *Service) leftovers(j *job, left []launch.Leftover) []leftoverRecord {
+	out := make([]leftoverRecord, 0, len(left))
+	for _, l := range left {
+		out = append(out, leftoverRecord{
+			ID: guard.NewRequestID(), Region: j.Region, Account: j.Account, Subject: j.Subject, Step: l,
+			Due: s.g.Now().Add(leftoverFirst),
+		})
+	}
+	return out
+}
+
+func (r *leftoverRecord) key() []string { return []string{r.Region, r.Account, r.ID} }
+
+func (s *Service) scheduleLeftover(r leftoverRecord) {
+	s.clock.AfterFunc(r.Due.Sub(s.g.Now()), func() { s.retryLeftover(r) })
+}
+
+func (s *Service) retryLeftover(r leftoverRecord) {
+	if !s.life.enter() {
+		return
+	}
+	defer s.life.leave()
+	ctx := context.Background()
+	err := s.giveBack(ctx, r)
+	if interrupted(err) {
+		return
+	}
+	done := err == nil
+	if !done {
+		r.Attempts++
+		r.Step.Cause = err.Error()
+		r.Due = s.g.Now().Add(min(leftoverMax, leftoverFirst<<min(r.Attempts, 10)))
+		if done = r.Attempts >= leftoverAttempts; done {
+			s.log.Error("a leftover of a launch is given up", "subject", r.Subject, "step", r.Step.Kind, "volume", r.Step.VolumeID, "error", err)
+		}
+	}
+	err = s.g.Change(ctx, func(tx store.Tx) error {
+		if done {
+			return leftoverTable.Delete(tx, r.key()...)
+		}
+		return leftoverTable.Put(tx, r, r.key()...)
+	})
+	if err != nil {
+		s.log.Error("a leftover of a launch was not written down", "subject", r.Subject, "error", err)
+	}
+	if !done {
+		s.scheduleLeftover(r)
+	}
+}
+
+// giveBack performs the step of a leftover.
+func (s *Service) giveBack(ctx context.Context, r leftoverRecord) error {
+	j := &job{jobRecord: jobRecord{Region: r.Region, Account: r.Account, Subject: r.Subject, Request: r.ID}, caller: ownCaller()}
+	switch r.Step.Kind {
+	case launch.StepCloseVolume:
+		return s.host.release(r.Step.VolumeID)
+	case launch.StepDetach:
+		return s.unplug(ctx, j, r.Step.VolumeID)
+	case launch.StepDeleteVolume:
+		return s.removeVolume(ctx, r.Region, r.Account, r.Step.VolumeID)
+	case launch.StepRequest:
+		for _, q := range r.Step.Requests {
+			if _, err := s.request(ctx, j, q); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,440 @@
+package ec2
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/launch"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// volumeOperations are the handlers of volumes.
+func (s *Service) volumeOperations() map[string]guard.Handler {
+	return map[string]guard.Handler{
+		"CreateVolume":    guard.Handle(s.CreateVolume),
+		"DeleteVolume":    guard.HandleVoid(s.DeleteVolume),
+		"DescribeVolumes": guard.Handle(s.DescribeVolumes),
+		"AttachVolume":    guard.Handle(s.AttachVolume),
+		"DetachVolume":    guard.Handle(s.DetachVolume),
+	}
+}
+
+// wire is a volume as answers carry it. Until it is made it shows the key as it was asked for.
+func (v *volumeRecord) wire(tags map[string]string) ec2api.Volume {
+	out := ec2api.Volume{
+		VolumeId: &v.ID, Size: new(int32(v.SizeGiB)), SnapshotId: &v.Snapshot, AvailabilityZone: &v.Zone, AvailabilityZoneId: &v.ZoneID,
+		State: &v.State, CreateTime: &v.Created, Encrypted: &v.Encrypted, VolumeType: &v.Type, MultiAttachEnabled: new(false),
+		Iops: api.Opt(v.IOPS), Throughput: api.Opt(v.Throughput), Tags: apiTags(tags), KmsKeyId: api.Opt(v.KeyID),
+	}
+	if v.State != volumeCreating {
+		out.KmsKeyId = api.Opt(v.KeyARN)
+	}
+	if v.Plug != nil {
+		out.Attachments = []ec2api.VolumeAttachment{*v.attachment(v.Plug.State)}
+	}
+	return out
+}
+
+// attachment is the volume's attachment in a state.
+func (v *volumeRecord) attachment(state string) *ec2api.VolumeAttachment {
+	return &ec2api.VolumeAttachment{
+		VolumeId: &v.ID, InstanceId: &v.Plug.Instance, Device: &v.Plug.Device, State: &state, AttachTime: &v.Plug.Since,
+		DeleteOnTermination: &v.Plug.DeleteOnTermination,
+	}
+}
+
+// CreateVolume makes a volume. It answers at once; a volume that cannot be made, whatever the
+// reason, disappears. Source: EC2 API Reference, CreateVolume; Amazon EBS User Guide, "Create an
+// Amazon EBS volume".
+func (s *Service) CreateVolume(ctx context.Context, c *guard.Call, in *ec2api.CreateVolumeRequest) (*ec2api.Volume, error) {
+	plain := *in
+	plain.ClientToken, plain.DryRun = nil, nil
+	hash := hashJSON(plain, "")
+	tags, err := tagSpecs(c, in.TagSpecifications, "volume")
+	if err != nil {
+		return nil, err
+	}
+	var (
+		out *ec2api.Volume
+		j   *job
+	)
+	err = s.g.Update(ctx, c, func(tx store.Tx) error {
+		out, j = nil, nil
+		v, d, err := s.draftVolume(tx, c, in)
+		if err != nil {
+			return err
+		}
+		if j, err = s.volumeJob(tx, c, d, &v, tags["volume"]); err != nil {
+			return err
+		}
+		if err := s.allowCreate(tx, c, d, &v, tags["volume"]); err != nil {
+			return err
+		}
+		if err := dryRun(in.DryRun); err != nil {
+			return err
+		}
+		known, ok, err := knownToken(tx, c, "CreateVolume", in.ClientToken, hash)
+		if err != nil {
+			return err
+		}
+		if ok {
+			j = nil
+			out, err = s.knownVolume(tx, c, known)
+			return err
+		}
+		if err := s.putNewVolume(tx, c, &v, tags["volume"], j); err != nil {
+			return err
+		}
+		if in.ClientToken != nil {
+			if err := tokenTable.Put(tx, tokenRecord{hash, []string{v.ID}, s.g.Now()}, c.Region, c.Account(), "CreateVolume", *in.ClientToken); err != nil {
+				return err
+			}
+		}
+		out = new(v.wire(tagMap(tags["volume"])))
+		c.Touch(v.arn(), v.Account, "AWS::EC2::Volume")
+		c.Respond(out)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if j != nil {
+		s.schedule(j)
+	}
+	return out, nil
+}
+
+// draftVolume is the volume that a request asks for, with every error that EC2 reports at once.
+func (s *Service) draftVolume(tx store.Tx, c *guard.Call, in *ec2api.CreateVolumeRequest) (v volumeRecord, d *newDevice, err error) {
+	switch {
+	case api.Val(in.MultiAttachEnabled):
+		return v, nil, apierr.New("UnsupportedOperation", "This server does not support Multi-Attach.")
+	case api.Val(in.OutpostArn) != "":
+		return v, nil, apierr.New("UnsupportedOperation", "This server has no Outposts.")
+	}
+	where, err := s.volumeZone(c, api.Val(in.AvailabilityZone), api.Val(in.AvailabilityZoneId))
+	if err != nil {
+		return v, nil, err
+	}
+	d = &newDevice{encrypted: in.Encrypted, keyID: api.Val(in.KmsKeyId), perf: performance{
+		Type: api.Val(in.VolumeType), SizeGiB: int64(api.Val(in.Size)), IOPS: in.Iops, Throughput: in.Throughput,
+	}}
+	if d.perf.Type == "" {
+		d.perf.Type = defaultVolumeType
+	}
+	if err := s.fill(tx, c, d, api.Val(in.SnapshotId)); err != nil {
+		return v, nil, err
+	}
+	switch {
+	case d.perf.SizeGiB == 0 && in.Size == nil:
+		return v, nil, apierr.New("MissingParameter", "The request must contain the parameter size or snapshotId")
+	case d.snapshot != nil && d.perf.SizeGiB < d.snapshot.SizeGiB:
+		return v, nil, invalidValue("Volume of %dGiB is smaller than snapshot '%s', expect size >= %dGiB", d.perf.SizeGiB, d.snapshot.ID, d.snapshot.SizeGiB)
+	}
+	if d.iops, d.rate, err = d.perf.settle(); err != nil {
+		return v, nil, err
+	}
+	v = s.newVolume(c, d, &launchPlan{subnet: subnet{Zone: where.Name, ZoneID: where.ID}})
+	v.Token, v.Work = api.Val(in.ClientToken), launch.CreateVolume
+	return v, d, nil
+}
+
+func (s *Service) volumeZone(c *guard.Call, name, id string) (zone, error) {
+	if name == "" && id == "" {
+		return zone{}, apierr.New("MissingParameter", "The request must contain the parameter AvailabilityZone")
+	}
+	for _, z := range zonesOf(c.Region) {
+		if (name == "" || z.Name == name) && (id == "" || z.ID == id) {
+			return z, nil
+		}
+	}
+	return zone{}, apierr.Newf("InvalidZone.NotFound", "The zone '%s' does not exist.", name+id)
+}
+
+// volumeJob is the job that makes a volume.
+func (s *Service) volumeJob(tx store.Tx, c *guard.Call, d *newDevice, v *volumeRecord, tags []tag) (*job, error) {
+	defaults, err := s.encryptionDefaults(tx, c.Region, c.Account())
+	if err != nil {
+		return nil, err
+	}
+	spec := launch.Spec{
+		Operation: launch.CreateVolume, Region: c.Region, Account: c.Account(), Defaults: defaults,
+		Devices: []launch.Device{d.device(v.ID, c.Account())},
+	}
+	j, err := newJob(spec, v.ID, c.ID, c.Caller, s.g.Now().Add(s.timing.Volume))
+	if err != nil {
+		return nil, err
+	}
+	v.Encrypted = j.State.Volumes()[0].Encrypted
+	j.Drafts = []draft{{*v, tags}}
+	return j, nil
+}
+
+func (s *Service) allowCreate(tx store.Tx, c *guard.Call, d *newDevice, v *volumeRecord, tags []tag) error {
+	p := s.newVolumePart(c, "ec2:CreateVolume", d, v.Encrypted, subnet{Zone: v.Zone, ZoneID: v.ZoneID}, tags)
+	if d.keyID != "" {
+		p.Context.Set("ec2:kmskeyid", d.keyID)
+	}
+	parts := []authz.Part{p}
+	if d.snapshot != nil {
+		parts = append(parts, s.snapshotPart(c, "ec2:CreateVolume", d.snapshot))
+	}
+	if len(tags) > 0 {
+		parts = append(parts, s.createTagsPart(c, "volume/*", tags, "CreateVolume"))
+	}
+	_, err := s.g.Authorize(tx, c, guard.Check{Parts: parts})
+	return err
+}
+
+func (s *Service) putNewVolume(tx store.Tx, c *guard.Call, v *volumeRecord, tags []tag, j *job) error {
+	if err := putVolume(tx, *v); err != nil {
+		return err
+	}
+	if err := putTags(tx, c.Region, c.Account(), v.ID, tags); err != nil {
+		return err
+	}
+	return s.putJob(tx, j)
+}
+
+// knownVolume is the volume of an earlier request with the same client token. One that is gone
+// again cannot be asked for with that token.
+func (s *Service) knownVolume(tx store.Tx, c *guard.Call, t tokenRecord) (*ec2api.Volume, error) {
+	v, ok, err := volumeTable.Get(tx, c.Region, c.Account(), t.IDs[0])
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, errTokenMismatch()
+	}
+	tags, err := tagsOf(tx, c.Region, c.Account(), v.ID)
+	return new(v.wire(tags)), err
+}
+
+// lookupVolume finds a volume of the caller.
+func (s *Service) lookupVolume(tx store.Tx, c *guard.Call, id string) (volumeRecord, error) {
+	if rest, ok := strings.CutPrefix(id, "vol-"); !ok || !isHex(rest) {
+		return volumeRecord{}, invalidValue("Value (%s) for parameter volumeId is invalid. Expected: 'vol-...'.", id)
+	}
+	v, ok, err := volumeTable.Get(tx, c.Region, c.Account(), id)
+	if err == nil && !ok {
+		err = errNoVolume(id)
+	}
+	return v, err
+}
+
+func errNoVolume(id string) error {
+	return apierr.Newf("InvalidVolume.NotFound", "The volume '%s' does not exist.", id)
+}
+
+// volumePart is the evaluation of an action on a volume.
+func (s *Service) volumePart(tx store.Tx, c *guard.Call, action string, v *volumeRecord) (authz.Part, error) {
+	tags, err := tagsOf(tx, v.Region, v.Account, v.ID)
+	if err != nil {
+		return authz.Part{}, err
+	}
+	c.Touch(v.arn(), v.Account, "AWS::EC2::Volume")
+	p := s.part(c, action, "volume/"+v.ID, tags)
+	p.Context.Set("ec2:volumeid", v.ID)
+	p.Context.SetBool("ec2:encrypted", v.Encrypted)
+	p.Context.Set("ec2:volumesize", strconv.FormatInt(v.SizeGiB, 10))
+	p.Context.Set("ec2:volumetype", v.Type)
+	if v.IOPS > 0 {
+		p.Context.Set("ec2:volumeiops", strconv.Itoa(int(v.IOPS)))
+	}
+	if v.Throughput > 0 {
+		p.Context.Set("ec2:volumethroughput", strconv.Itoa(int(v.Throughput)))
+	}
+	p.Context.Set("ec2:availabilityzone", v.Zone)
+	p.Context.Set("ec2:availabilityzoneid", v.ZoneID)
+	if v.Snapshot != "" {
+		p.Context.Set("ec2:parentsnapshot", arn.EC2(c.Region, "", "snapshot/"+v.Snapshot))
+	}
+	return p, nil
+}
+
+// DeleteVolume deletes a volume that is not attached, and its data.
+func (s *Service) DeleteVolume(ctx context.Context, c *guard.Call, in *ec2api.DeleteVolumeRequest) error {
+	id := api.Val(in.VolumeId)
+	err := s.g.Update(ctx, c, func(tx store.Tx) error {
+		v, err := s.lookupVolume(tx, c, id)
+		if err != nil {
+			return err
+		}
+		p, err := s.volumePart(tx, c, "ec2:DeleteVolume", &v)
+		if err != nil {
+			return err
+		}
+		if _, err := s.g.Allow(tx, c, p); err != nil {
+			return err
+		}
+		if err := dryRun(in.DryRun); err != nil {
+			return err
+		}
+		switch {
+		case v.Plug != nil:
+			return apierr.Newf("VolumeInUse", "Volume %s is currently attached to %s", v.ID, v.Plug.Instance)
+		case v.State != volumeAvailable || v.Work != "":
+			return apierr.Newf("IncorrectState", "Volume '%s' is in the '%s' state.", v.ID, v.State)
+		}
+		v.State = volumeDeleting
+		return putVolume(tx, v)
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.removeVolume(ctx, c.Region, c.Account(), id); err != nil {
+		s.log.Error("a volume stays in state deleting until the next start", "volume", id, "error", err)
+	}
+	return nil
+}
+
+// volumeFields are the filters of DescribeVolumes. Source: EC2 API Reference, DescribeVolumes.
+func volumeFields() fields[*volumeRecord] {
+	text := func(get func(*volumeRecord) string) func(*volumeRecord) []string {
+		return func(v *volumeRecord) []string { return oneOf(get(v)) }
+	}
+	plugged := func(get func(*plug) string) func(*volumeRecord) []string {
+		return func(v *volumeRecord) []string {
+			if v.Plug == nil {
+				return nil
+			}
+			return []string{get(v.Plug)}
+		}
+	}
+	return fields[*volumeRecord]{
+		"attachment.attach-time":           plugged(func(p *plug) string { return p.Since.UTC().Format("2006-01-02T15:04:05.000Z") }),
+		"attachment.delete-on-termination": plugged(func(p *plug) string { return strconv.FormatBool(p.DeleteOnTermination) }),
+		"attachment.device":                plugged(func(p *plug) string { return p.Device }),
+		"attachment.instance-id":           plugged(func(p *plug) string { return p.Instance }),
+		"attachment.status":                plugged(func(p *plug) string { return p.State }),
+		"availability-zone":                text(func(v *volumeRecord) string { return v.Zone }),
+		"availability-zone-id":             text(func(v *volumeRecord) string { return v.ZoneID }),
+		"create-time":                      text(func(v *volumeRecord) string { return v.Created.UTC().Format("2006-01-02T15:04:05.000Z") }),
+		"encrypted":                        func(v *volumeRecord) []string { return boolOf(v.Encrypted) },
+		"fast-restored":                    func(*volumeRecord) []string { return boolOf(false) },
+		"multi-attach-enabled":             func(*volumeRecord) []string { return boolOf(false) },
+		"size":                             func(v *volumeRecord) []string { return intOf(v.SizeGiB) },
+		"snapshot-id":                      text(func(v *volumeRecord) string { return v.Snapshot }),
+		"status":                           text(func(v *volumeRecord) string { return v.State }),
+		"volume-id":                        text(func(v *volumeRecord) string { return v.ID }),
+		"volume-type":                      text(func(v *volumeRecord) string { return v.Type }),
+	}
+}
+
+// DescribeVolumes describes volumes.
+func (s *Service) DescribeVolumes(ctx context.Context, c *guard.Call, in *ec2api.DescribeVolumesRequest) (*ec2api.DescribeVolumesResult, error) {
+	pass, err := volumeFields().filter(in.Filters)
+	if err != nil {
+		return nil, err
+	}
+	if len(in.VolumeIds) > 0 && in.MaxResults != nil {
+		return nil, apierr.New("InvalidParameterCombination", "The parameter volumesSet cannot be used with the parameter maxResults")
+	}
+	out := &ec2api.DescribeVolumesResult{}
+	err = s.g.View(ctx, c, func(tx store.Tx) error {
+		out.Volumes = []ec2api.Volume{}
+		if err := s.allowDry(tx, c, "ec2:DescribeVolumes", in.DryRun); err != nil {
+			return err
+		}
+		found, err := s.selectVolumes(tx, c, in.VolumeIds)
+		if err != nil {
+			return err
+		}
+		tags, err := tagsOfAll(tx, c.Region, c.Account())
+		if err != nil {
+			return err
+		}
+		found = slices.DeleteFunc(found, func(v *volumeRecord) bool { return !pass(v, tags[v.ID]) })
+		order := func(v *volumeRecord) string { return v.Created.UTC().Format("2006-01-02T15:04:05.000000000") + v.ID }
+		found, out.NextToken, err = paginate("DescribeVolumes", found, order, limits{5, 1000}, in.MaxResults, in.NextToken)
+		if err != nil {
+			return err
+		}
+		for _, v := range found {
+			out.Volumes = append(out.Volumes, v.wire(tags[v.ID]))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// selectVolumes reads the volumes with the ids, or all.
+func (s *Service) selectVolumes(tx store.Tx, c *guard.Call, ids []string) ([]*volumeRecord, error) {
+	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
+	read := readVolumes(tx, c.Region, c.Account())
+	if len(ids) == 0 || len(ids) > store.MaxOps/2 {
+		var all []*volumeRecord
+		for r, err := range volumeTable.Scan(tx, c.Region, c.Account()) {
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, &r.Value)
+		}
+		if len(ids) == 0 {
+			return all, nil
+		}
+		var err error
+		if read, err = readAllVolumes(tx, c.Region, c.Account()); err != nil {
+			return nil, err
+		}
+	}
+	var out []*volumeRecord
+	for _, id := range ids {
+		if rest, ok := strings.CutPrefix(id, "vol-"); !ok || !isHex(rest) {
+			return nil, invalidValue("Value (%s) for parameter volumes is invalid. Expected: 'vol-...'.", id)
+		}
+		v, ok, err := read(id)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return nil, errNoVolume(id)
+		}
+		out = append(out, &v)
+	}
+	return out, nil
+}
+
+// A Disk is the content of a volume that the host holds open.
+type Disk interface {
+	io.ReaderAt
+	io.WriterAt
+	Size() int64
+	Flush() error
+}
+
+// ErrNotHeld is what Disk says of a volume that the host does not hold open: no running instance
+// has it attached.
+var ErrNotHeld = errors.New("ec2: the host does not hold this volume")
+
+// Disk is the content of an attached volume, as the instance sees it.
+func (s *Service) Disk(ctx context.Context, account, region, volumeID string) (Disk, error) {
+	err := s.g.Read(ctx, func(tx store.Tx) error {
+		_, ok, err := volumeTable.Get(tx, region, account, volumeID)
+		if err == nil && !ok {
+			err = errNoVolume(volumeID)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	v := s.host.volume(volumeID)
+	if v == nil {
+		return nil, ErrNotHeld
+	}
+	return v, nil
+}
