@@ -28,13 +28,6 @@ type managedPolicy struct {
 
 func (p *managedPolicy) exists() bool { return p.customer != nil || p.aws != nil }
 
-func (p *managedPolicy) name() string {
-	if p.aws != nil {
-		return p.aws.Name
-	}
-	return p.customer.Name
-}
-
 func (p *managedPolicy) path() string {
 	if p.aws != nil {
 		return p.aws.Path

@@ -138,6 +138,10 @@ func TestListPolicies(t *testing.T) {
 			}
 		})
 	}
+	whole := get[iamapi.ListPoliciesResponse](a, &iamapi.ListPoliciesRequest{Scope: new("AWS")}).Policies
+	if paged := strings.Fields(names(&iamapi.ListPoliciesRequest{Scope: new("AWS")})); len(paged) != len(whole) || len(whole) < 4 {
+		t.Errorf("%d policies of AWS, %d page by page", len(whole), len(paged))
+	}
 	aws := strings.Fields(names(&iamapi.ListPoliciesRequest{Scope: new("AWS"), PathPrefix: new("/aws-service-role/")}))
 	if !slices.Contains(aws, "AutoScalingServiceRolePolicy") || slices.Contains(aws, "AdministratorAccess") {
 		t.Errorf("under /aws-service-role/: %v", aws)
@@ -190,6 +194,11 @@ func TestAttachments(t *testing.T) {
 	all := get[iamapi.ListEntitiesForPolicyResponse](a, &iamapi.ListEntitiesForPolicyRequest{PolicyArn: &p})
 	if len(all.PolicyRoles) != 1 || *all.PolicyRoles[0].RoleName != "R" || len(all.PolicyUsers) != 1 {
 		t.Errorf("entities: %+v", all)
+	}
+	one := get[iamapi.ListEntitiesForPolicyResponse](a, &iamapi.ListEntitiesForPolicyRequest{PolicyArn: &p, MaxItems: new(int32(1))})
+	two := get[iamapi.ListEntitiesForPolicyResponse](a, &iamapi.ListEntitiesForPolicyRequest{PolicyArn: &p, MaxItems: new(int32(1)), Marker: one.Marker})
+	if !*one.IsTruncated || len(one.PolicyRoles)+len(one.PolicyUsers) != 1 || *two.IsTruncated || len(two.PolicyUsers) != 1 {
+		t.Errorf("page by page: %+v, then %+v", one, two)
 	}
 	some := get[iamapi.ListEntitiesForPolicyResponse](a, &iamapi.ListEntitiesForPolicyRequest{PolicyArn: &p, EntityFilter: new("User"), PolicyUsageFilter: new("PermissionsPolicy")})
 	if len(some.PolicyRoles) != 0 || len(some.PolicyUsers) != 1 {

@@ -1,6 +1,8 @@
 package iam
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api/iamapi"
@@ -27,7 +29,7 @@ type Service struct {
 	dir     *directory.Directory
 	markers directory.Box
 	usage   func(tx store.Tx, roleARN string) (map[string][]string, error)
-	aws     []managed.Policy // by ARN
+	aws     []managed.Policy // in the order of their ids, see managedPolicy.id
 	byARN   map[string]managed.Policy
 	linked  map[string]linkedRole // by service principal
 }
@@ -45,6 +47,9 @@ func New(cfg Config) *Service {
 		s.aws = append(s.aws, p)
 		s.byARN[p.ARN] = p
 	}
+	slices.SortFunc(s.aws, func(a, b managed.Policy) int {
+		return cmp.Compare((&managedPolicy{aws: &a}).id(), (&managedPolicy{aws: &b}).id())
+	})
 	return s
 }
 
