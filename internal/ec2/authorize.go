@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -42,10 +43,7 @@ func (s *Service) resourceARN(c *guard.Call, resource string) string {
 // is an attribute, which the caller of owned has checked, so the decision stays one inside the
 // caller's account and only the condition keys tell the owner. alias is "amazon" or "".
 func owned(p *authz.Part, owner, alias string) {
-	p.Context.Set("ec2:owner", owner)
-	if alias != "" {
-		p.Context.Set("ec2:owner", alias)
-	}
+	p.Context.Set("ec2:owner", cmp.Or(alias, owner))
 	if owner != p.Resource.Account {
 		p.Context.Set("aws:resourceaccount", owner)
 		p.Resource.OrgID, p.Resource.OrgPaths, p.Resource.AccountRole = "", nil, authz.NoOrganization

@@ -37,8 +37,8 @@ func (s *Service) CreateTags(ctx context.Context, c *guard.Call, in *ec2api.Crea
 	if err != nil {
 		return err
 	}
-	context := func(p *authz.Part) { addRequestTags(p, tags) }
-	return s.retag(ctx, c, in.Resources, in.DryRun, context, func(tx store.Tx, id string) error {
+	add := func(p *authz.Part) { addRequestTags(p, tags) }
+	return s.retag(ctx, c, in.Resources, in.DryRun, add, func(tx store.Tx, id string) error {
 		return putTags(tx, c.Region, c.Account(), id, tags)
 	})
 }
@@ -63,12 +63,12 @@ func (s *Service) DeleteTags(ctx context.Context, c *guard.Call, in *ec2api.Dele
 			return have.Key == api.Val(t.Key) && (t.Value == nil || *t.Value == have.Value)
 		})
 	}
-	context := func(p *authz.Part) {
+	add := func(p *authz.Part) {
 		if len(keys) > 0 {
 			p.Context.SetList("aws:tagkeys", keys)
 		}
 	}
-	return s.retag(ctx, c, in.Resources, in.DryRun, context, func(tx store.Tx, id string) error {
+	return s.retag(ctx, c, in.Resources, in.DryRun, add, func(tx store.Tx, id string) error {
 		have, ok, err := tagTable.Get(tx, c.Region, c.Account(), id)
 		if err != nil || !ok {
 			return err
@@ -82,7 +82,7 @@ func (s *Service) DeleteTags(ctx context.Context, c *guard.Call, in *ec2api.Dele
 }
 
 // retag decides the call's action on each resource, and changes the tags of all if it may.
-func (s *Service) retag(ctx context.Context, c *guard.Call, ids []string, flag *bool, context func(*authz.Part), change func(store.Tx, string) error) error {
+func (s *Service) retag(ctx context.Context, c *guard.Call, ids []string, flag *bool, add func(*authz.Part), change func(store.Tx, string) error) error {
 	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
 	switch {
 	case len(ids) == 0:
@@ -92,7 +92,7 @@ func (s *Service) retag(ctx context.Context, c *guard.Call, ids []string, flag *
 	}
 	chunks := slices.Collect(slices.Chunk(ids, tagChunk))
 	decide := func(tx store.Tx, ids []string) error {
-		if err := s.allowTagging(tx, c, ids, context); err != nil {
+		if err := s.allowTagging(tx, c, ids, add); err != nil {
 			return err
 		}
 		return dryRun(flag)
@@ -103,7 +103,7 @@ func (s *Service) retag(ctx context.Context, c *guard.Call, ids []string, flag *
 			last := &chunk[0] == &chunks[len(chunks)-1][0]
 			err := s.g.View(ctx, c, func(tx store.Tx) error {
 				if !last {
-					return s.allowTagging(tx, c, chunk, context)
+					return s.allowTagging(tx, c, chunk, add)
 				}
 				return decide(tx, chunk)
 			})
@@ -133,7 +133,7 @@ func (s *Service) retag(ctx context.Context, c *guard.Call, ids []string, flag *
 
 // allowTagging decides the call's action on resources. Who may do it learns of one that does not
 // exist.
-func (s *Service) allowTagging(tx store.Tx, c *guard.Call, ids []string, context func(*authz.Part)) error {
+func (s *Service) allowTagging(tx store.Tx, c *guard.Call, ids []string, add func(*authz.Part)) error {
 	var parts []authz.Part
 	var missing error
 	for _, id := range ids {
@@ -146,7 +146,7 @@ func (s *Service) allowTagging(tx store.Tx, c *guard.Call, ids []string, context
 			return err
 		}
 		p := s.part(c, "ec2:"+c.Operation, kind+"/"+id, tags)
-		context(&p)
+		add(&p)
 		err = s.describeFor(tx, c, kind, id, &p)
 		if err != nil && apierr.Code(err) == "" {
 			return err

@@ -183,7 +183,7 @@ func (t *templateRecord) versionWire(v versionRecord) (*ec2api.LaunchTemplateVer
 
 // changeTemplate decides the call's action on a template that id or name tells, and runs fn with
 // it. Who may not do it does not learn whether the template exists.
-func (s *Service) changeTemplate(ctx context.Context, c *guard.Call, id, name *string, flag *bool, context func(*authz.Part),
+func (s *Service) changeTemplate(ctx context.Context, c *guard.Call, id, name *string, flag *bool, add func(*authz.Part),
 	fn func(store.Tx, *templateRecord, map[string]string) error) error {
 	return s.g.Update(ctx, c, func(tx store.Tx) error {
 		t, missing := findTemplate(tx, c, api.Val(id), api.Val(name))
@@ -196,8 +196,8 @@ func (s *Service) changeTemplate(ctx context.Context, c *guard.Call, id, name *s
 			return err
 		}
 		p := s.part(c, "ec2:"+c.Operation, "launch-template/"+resource, tags)
-		if context != nil {
-			context(&p)
+		if add != nil {
+			add(&p)
 		}
 		if _, err := s.g.Allow(tx, c, p); err != nil {
 			return err

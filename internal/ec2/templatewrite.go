@@ -19,7 +19,7 @@ import (
 const (
 	maxTemplates   = 5000 // per region
 	maxVersions    = 10000
-	maxUserData    = 16 << 10
+	templateUser   = 16 << 10 // bytes of user data
 	maxDescription = 255
 )
 
@@ -40,8 +40,8 @@ func checkTemplate(data *ec2api.RequestLaunchTemplateData, description *string) 
 		if err != nil {
 			return apierr.New("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data.")
 		}
-		if len(raw) > maxUserData {
-			return invalidValue("User data is limited to %d bytes", maxUserData)
+		if len(raw) > templateUser {
+			return invalidValue("User data is limited to %d bytes", templateUser)
 		}
 	}
 	names := map[string]bool{}
@@ -221,13 +221,13 @@ func (s *Service) CreateLaunchTemplateVersion(ctx context.Context, c *guard.Call
 // ModifyLaunchTemplate chooses the default version.
 func (s *Service) ModifyLaunchTemplate(ctx context.Context, c *guard.Call, in *ec2api.ModifyLaunchTemplateRequest) (*ec2api.ModifyLaunchTemplateResult, error) {
 	out := new(ec2api.ModifyLaunchTemplateResult)
-	context := func(p *authz.Part) {
+	add := func(p *authz.Part) {
 		if in.DefaultVersion != nil {
 			p.Context.Set("ec2:attribute", "DefaultVersion")
 			p.Context.Set("ec2:attribute/DefaultVersion", *in.DefaultVersion)
 		}
 	}
-	err := s.changeTemplate(ctx, c, in.LaunchTemplateId, in.LaunchTemplateName, in.DryRun, context, func(tx store.Tx, t *templateRecord, tags map[string]string) error {
+	err := s.changeTemplate(ctx, c, in.LaunchTemplateId, in.LaunchTemplateName, in.DryRun, add, func(tx store.Tx, t *templateRecord, tags map[string]string) error {
 		if api.Val(in.DefaultVersion) == "" {
 			return apierr.New("MissingParameter", "The request must contain the parameter SetDefaultVersion")
 		}

@@ -1,0 +1,164 @@
+package ec2_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/api/kmsapi"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/directory"
+	"github.com/kagimori/kagimori/internal/ec2"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/guard/guardtest"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// Accounts of the tests.
+const (
+	mine   = "111122223333"
+	theirs = "444455556666"
+	region = guardtest.Region
+)
+
+// A desk is EC2 for what needs no instance and no volume: KMS is only a book of key names.
+type desk struct {
+	*guardtest.World
+	ops map[string]guard.Handler
+}
+
+func newDesk(t *testing.T) *desk {
+	t.Helper()
+	w := guardtest.New(t)
+	root, err := os.OpenRoot(t.TempDir())
+	w.Must(err)
+	t.Cleanup(func() { w.Must(root.Close()) })
+	s := ec2.New(ec2.Config{Guard: w.Guard, Clock: w.Clock, Keys: keyNames{}, Volumes: root, Logger: w.Logger})
+	return &desk{w, s.Operations()}
+}
+
+// try serves a request.
+func (d *desk) try(as guard.Caller, in any) (any, error) {
+	op := strings.TrimSuffix(reflect.TypeOf(in).Elem().Name(), "Request")
+	return d.Invoke(d.T.Context(), as, ec2api.Service(), d.ops, op, in)
+}
+
+// ask serves a request that must succeed.
+func ask[Out any](d *desk, as guard.Caller, in any) *Out {
+	d.T.Helper()
+	out, err := d.try(as, in)
+	d.Must(err)
+	return out.(*Out)
+}
+
+// refuse serves a request that must fail.
+func (d *desk) refuse(as guard.Caller, in any, code, message string) {
+	d.T.Helper()
+	_, err := d.try(as, in)
+	guardtest.WantError(d.T, err, code, message)
+}
+
+// count is how many records a bucket of the store has.
+func (d *desk) count(bucket string) (n int) {
+	d.T.Helper()
+	d.View(func(tx store.Tx) error {
+		for _, err := range tx.Scan(bucket, store.Range{}) {
+			if err != nil {
+				return err
+			}
+			n++
+		}
+		return nil
+	})
+	return n
+}
+
+// root is the root user of an account.
+func (d *desk) root(account string) guard.Caller { return d.Lookup(account) }
+
+// allowed is a user of account mine with one statement that allows.
+func (d *desk) allowed(name, action, resource, condition string) guard.Caller {
+	d.T.Helper()
+	if condition == "" {
+		condition = "{}"
+	}
+	return d.User(mine, name, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":`+action+`,"Resource":`+resource+`,"Condition":`+condition+`}]}`)
+}
+
+// keyNames is a KMS that knows one key.
+type keyNames struct{}
+
+const (
+	knownKey = "arn:aws:kms:" + region + ":" + mine + ":key/1234abcd-12ab-34cd-56ef-1234567890ab"
+	noKey    = "alias/nothing"
+)
+
+var errNoKMS = errors.New("no KMS here")
+
+func (keyNames) ResolveKey(_ context.Context, _, _, id string) (string, error) {
+	if id == "alias/data" || id == knownKey {
+		return knownKey, nil
+	}
+	return "", apierr.New("NotFoundException", "Alias "+id+" is not found.")
+}
+
+func (keyNames) DescribeKey(context.Context, *guard.Call, guard.Caller, *kmsapi.DescribeKeyRequest) (*kmsapi.DescribeKeyResponse, error) {
+	return nil, errNoKMS
+}
+
+func (keyNames) GenerateDataKeyWithoutPlaintext(context.Context, *guard.Call, guard.Caller, *kmsapi.GenerateDataKeyWithoutPlaintextRequest) (*kmsapi.GenerateDataKeyWithoutPlaintextResponse, error) {
+	return nil, errNoKMS
+}
+
+func (keyNames) CreateGrant(context.Context, *guard.Call, guard.Caller, *kmsapi.CreateGrantRequest) (*kmsapi.CreateGrantResponse, error) {
+	return nil, errNoKMS
+}
+
+func (keyNames) RetireGrant(context.Context, *guard.Call, guard.Caller, *kmsapi.RetireGrantRequest) error {
+	return errNoKMS
+}
+
+func (keyNames) ReEncrypt(context.Context, *guard.Call, guard.Caller, *kmsapi.ReEncryptRequest) (*kmsapi.ReEncryptResponse, error) {
+	return nil, errNoKMS
+}
+
+func (keyNames) Decrypt(context.Context, *guard.Call, guard.Caller, *kmsapi.DecryptRequest) (*kmsapi.DecryptResponse, error) {
+	return nil, errNoKMS
+}
+
+// scaling is a session of the service-linked role of Auto Scaling, which may do anything to EC2.
+func (d *desk) scaling() guard.Caller {
+	d.T.Helper()
+	role := directory.Role{
+		Account: mine, Name: "AWSServiceRoleForAutoScaling", Path: arn.ServiceLinkedPath("autoscaling.amazonaws.com"),
+		ID: directory.NewID("AROA"), Created: time.Now(), Trust: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"autoscaling.amazonaws.com"},"Action":"sts:AssumeRole"}]}`,
+		Inline: map[string]string{"ec2": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:*","Resource":"*"}]}`},
+	}
+	d.Update(func(tx store.Tx) error { return d.Directory.PutRole(tx, role) })
+	var id directory.Identity
+	d.View(func(tx store.Tx) (err error) {
+		id, err = d.Directory.SessionIdentity(tx, directory.SessionGrant{
+			Account: mine, RoleName: role.Name, RolePath: role.Path, RoleID: role.ID, Name: "AutoScaling",
+			IssuedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour),
+		})
+		return err
+	})
+	return guardtest.Caller(id)
+}
+
+func filter(name string, values ...string) ec2api.Filter {
+	return ec2api.Filter{Name: &name, Values: values}
+}
+
+func tagList(pairs ...string) (tags []ec2api.Tag) {
+	for i := 0; i < len(pairs); i += 2 {
+		tags = append(tags, ec2api.Tag{Key: &pairs[i], Value: &pairs[i+1]})
+	}
+	return tags
+}

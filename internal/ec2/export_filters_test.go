@@ -1,0 +1,4 @@
+package ec2
+
+// Wildcard is how filters match.
+var Wildcard = wildcard
