@@ -91,7 +91,7 @@ func evaluations(d *guard.Recorded, viewer string) []kagimoriapi.Evaluation {
 			Action: &seen.Action, Resource: &seen.Resource, EvaluatedEffect: new(effect(seen.Outcome)),
 			DecidedBy: api.Opt(policyType(seen.By)), CrossAccount: &seen.CrossAccount, Explanation: explain.Text(seen, who),
 		}
-		for _, m := range seen.Matched {
+		for _, m := range explain.Deciding(seen) {
 			e.MatchedStatements = append(e.MatchedStatements, statement(&m))
 		}
 		for _, f := range fixes {

@@ -19,7 +19,7 @@ const maxMissed = 20
 func Text(part authz.PartDecision, who string) []string {
 	lines := []string{fmt.Sprintf("%s asked for %s on %s: %s.", who, part.Action, part.Resource, outcome(part.Outcome))}
 	denied := part.Outcome == authz.ExplicitDeny || part.Outcome == authz.ImplicitDeny
-	for _, m := range part.Matched {
+	for _, m := range Deciding(part) {
 		lines = append(lines, matched(&part, &m, denied))
 	}
 	if part.Outcome == authz.ImplicitDeny {
@@ -43,6 +43,30 @@ func Text(part authz.PartDecision, who string) []string {
 		lines = append(lines, missLine(&part, &m))
 	}
 	return lines
+}
+
+// Deciding are the statements and grants to name as the reason. Where all is allowed those are the
+// ones of the layers that granted it: a statement that only delegates to identity policies is no
+// reason if a grant decided, nor is one of a limiting policy.
+func Deciding(part authz.PartDecision) []authz.Match {
+	if part.Outcome != authz.Allowed {
+		return part.Matched
+	}
+	var out, weak []authz.Match
+	byIdentity := part.By == authz.LayerIdentity || part.Also == authz.LayerIdentity
+	for _, m := range part.Matched {
+		switch {
+		case m.Layer != part.By && m.Layer != part.Also:
+		case m.Account && !byIdentity:
+			weak = append(weak, m)
+		default:
+			out = append(out, m)
+		}
+	}
+	if len(out) == 0 { // the account's root user is whom a delegating statement names
+		return weak
+	}
+	return out
 }
 
 func outcome(o authz.Outcome) string {
@@ -128,6 +152,8 @@ func matched(part *authz.PartDecision, m *authz.Match, denied bool) string {
 	switch {
 	case isDeny(m):
 		return s + " denies it."
+	case m.Account && part.Outcome == authz.Allowed && part.By != authz.LayerIdentity && part.Also != authz.LayerIdentity:
+		return s + " names the account, and so its root user."
 	case m.Account:
 		return s + " names the account, which leaves the decision to the account's identity policies."
 	case denied:

@@ -98,6 +98,39 @@ func TestTextOfAllowed(t *testing.T) {
 	}
 }
 
+func TestWhatDecidedIsNamedAlone(t *testing.T) {
+	delegates := keyMatch("root", policy.Allow)
+	delegates.Account = true
+	grant := authz.Match{Layer: authz.LayerGrant, Owner: "444455556666", GrantID: "abc", Effect: policy.Allow}
+	limit := authz.Match{Layer: authz.LayerSCP, Document: "FullAWSAccess", Sid: "limit", Effect: policy.Allow}
+	all := []authz.Match{delegates, keyMatch("direct", policy.Allow), identityMatch("own", policy.Allow), grant, limit}
+	tests := []struct {
+		name     string
+		by, also authz.Layer
+		matched  []authz.Match
+		want     []string
+	}{
+		{"a grant", authz.LayerGrant, authz.LayerNone, all, []string{"abc"}},
+		{"the key policy", authz.LayerResource, authz.LayerNone, all, []string{"direct"}},
+		{"delegation", authz.LayerIdentity, authz.LayerResource, all, []string{"root", "direct", "own"}},
+		{"the root user", authz.LayerResource, authz.LayerNone, []authz.Match{delegates, limit}, []string{"root"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var got []string
+			for _, m := range explain.Deciding(authz.PartDecision{Outcome: authz.Allowed, By: tt.by, Also: tt.also, Matched: tt.matched}) {
+				got = append(got, m.Sid+m.GrantID)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	if got := explain.Deciding(authz.PartDecision{Matched: all}); len(got) != len(all) {
+		t.Errorf("of a denial: %+v", got)
+	}
+}
+
 func TestTextIsBounded(t *testing.T) {
 	p := authz.PartDecision{Action: "kms:Decrypt", Resource: keyG, By: authz.LayerResource}
 	for i := range 1000 {
