@@ -146,3 +146,21 @@ func TestServiceLinkedRolesAreListedLikeOthers(t *testing.T) {
 		t.Errorf("roles %+v", roles)
 	}
 }
+
+// TestPoliciesOfTheServicesThatKagimoriPlays proves that the roles whose sessions may act here have
+// documents that decide.
+func TestPoliciesOfTheServicesThatKagimoriPlays(t *testing.T) {
+	w := newWorld(t)
+	a := w.admin()
+	for _, service := range []string{autoScaling, "spot.amazonaws.com", "spotfleet.amazonaws.com", "ec2fleet.amazonaws.com"} {
+		r := a.createLinked(service, "")
+		for _, p := range get[iamapi.ListAttachedRolePoliciesResponse](a, &iamapi.ListAttachedRolePoliciesRequest{RoleName: r.RoleName}).AttachedPolicies {
+			v := get[iamapi.GetPolicyResponse](a, &iamapi.GetPolicyRequest{PolicyArn: p.PolicyArn}).Policy
+			doc := get[iamapi.GetPolicyVersionResponse](a, &iamapi.GetPolicyVersionRequest{PolicyArn: p.PolicyArn, VersionId: v.DefaultVersionId}).PolicyVersion
+			if text := decoded(t, doc.Document); !strings.Contains(text, "ec2:RunInstances") || strings.Contains(text, "kms:") {
+				t.Errorf("%s: %s", *p.PolicyName, text)
+			}
+		}
+		w.session(*r.RoleName).refused(&iamapi.ListRolesRequest{}, 403, "AccessDenied", "because no identity-based policy allows the iam:ListRoles action")
+	}
+}

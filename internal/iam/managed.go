@@ -166,7 +166,7 @@ func (s *Service) usageOf(tx store.Tx, account string) (map[string]usage, error)
 func (p *managedPolicy) show(u usage) *iamapi.Policy {
 	if a := p.aws; a != nil {
 		return &iamapi.Policy{
-			PolicyName: &a.Name, PolicyId: &a.ID, Arn: &a.ARN, Path: &a.Path, DefaultVersionId: &a.Version,
+			PolicyName: &a.Name, PolicyId: api.Opt(a.ID), Arn: &a.ARN, Path: &a.Path, DefaultVersionId: &a.Version,
 			AttachmentCount: new(int32(u.attached)), PermissionsBoundaryUsageCount: new(int32(u.bounds)), IsAttachable: new(true),
 			Description: &a.Description, CreateDate: &a.Created, UpdateDate: &a.Updated,
 		}

@@ -1,6 +1,6 @@
 // Package managed holds the AWS managed policies that kagimori knows, as data of its own.
 //
-// Sources: IAM User Guide, "AWS managed policies for job functions"; Amazon EC2 Auto Scaling User
+// Sources: AWS Managed Policy Reference; IAM User Guide, "AWS managed policies for job functions"; Amazon EC2 Auto Scaling User
 // Guide, "Service-linked roles for Amazon EC2 Auto Scaling"; Amazon EC2 User Guide,
 // "Service-linked role for Spot Instance requests".
 package managed
@@ -18,7 +18,7 @@ type Policy struct {
 	ARN         string    `json:"arn"`
 	Name        string    `json:"name"`
 	Path        string    `json:"path"`
-	ID          string    `json:"id"`
+	ID          string    `json:"id"` // "" if it is not known
 	Description string    `json:"description"`
 	Version     string    `json:"version"` // default version id
 	Created     time.Time `json:"created"`
@@ -31,7 +31,7 @@ type Policy struct {
 //go:embed policies.json
 var data embed.FS
 
-// All yields the policies in the order of their ARNs.
+// All yields the policies, in no particular order.
 func All() iter.Seq[Policy] {
 	raw, err := data.ReadFile("policies.json")
 	if err != nil {
