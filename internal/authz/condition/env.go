@@ -100,7 +100,7 @@ func (e *Env) derived(k *Key) (Value, bool) {
 		}
 		return Value{List: e.PrincipalPaths, Multi: true}, true
 	case "aws:principalisawsservice":
-		return boolean(e.Service != ""), e.Signed
+		return flag(e.Service != "", e.Signed)
 	case "aws:principalservicename":
 		return text(e.Service)
 	case "aws:principalservicenameslist":
@@ -117,13 +117,13 @@ func (e *Env) derived(k *Key) (Value, bool) {
 	case "aws:requestedregion":
 		return text(e.Region)
 	case "aws:securetransport":
-		return boolean(true), true
+		return flag(true, true)
 	case "aws:viaawsservice":
-		return boolean(false), true
+		return flag(false, true)
 	case "kms:calleraccount":
 		return text(e.CallerAccount)
 	case "kms:grantisforawsresource":
-		return boolean(false), e.OwnGrant
+		return flag(false, e.OwnGrant)
 	}
 	return e.tag(k)
 }
@@ -179,9 +179,13 @@ func (e *Env) ofPrincipal(s string) (Value, bool) {
 
 func text(s string) (Value, bool) { return Value{One: s}, s != "" }
 
-func boolean(b bool) Value {
-	if b {
-		return Value{One: "true"}
+// flag is a key that is "true" or "false", or absent.
+func flag(b, present bool) (Value, bool) {
+	switch {
+	case !present:
+		return Value{}, false
+	case b:
+		return Value{One: "true"}, true
 	}
-	return Value{One: "false"}
+	return Value{One: "false"}, true
 }
