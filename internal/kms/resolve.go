@@ -88,9 +88,13 @@ func (s *Service) byAlias(tx store.Tx, c *guard.Call, action, region, account, n
 }
 
 // hidden refuses a resource of another account that does not exist in the words used for one
-// that may not be used, so that existence does not leak.
+// that may not be used, so that existence does not leak. A service is told the truth: it has no
+// account, and has to know whether a grant that it retires is gone.
 func (s *Service) hidden(tx store.Tx, c *guard.Call, action, resource, account string) error {
 	c.Touch(resource, account, "AWS::KMS::Key")
+	if c.Caller.Principal.Type == authz.Service {
+		return notFound("Key '%s' or what was asked of it does not exist", resource)
+	}
 	_, err := s.g.Allow(tx, c, authz.Part{
 		Action: action, Resource: authz.Resource{ARN: resource, Account: account}, Authoritative: true,
 	})
