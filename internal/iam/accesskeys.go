@@ -60,7 +60,7 @@ func (s *Service) CreateAccessKey(ctx context.Context, c *guard.Call, in *iamapi
 			return err
 		}
 		out = &iamapi.CreateAccessKeyResponse{AccessKey: &iamapi.AccessKey{
-			UserName: &key.User, AccessKeyId: &key.ID, Status: new(status(key)), SecretAccessKey: &sec, CreateDate: &key.Created,
+			UserName: api.Opt(key.User), AccessKeyId: &key.ID, Status: new(status(key)), SecretAccessKey: &sec, CreateDate: &key.Created,
 		}}
 		c.Respond(out)
 		return nil
@@ -98,7 +98,7 @@ func (s *Service) ListAccessKeys(ctx context.Context, c *guard.Call, in *iamapi.
 		shown, last := cut(pg, keys, func(k directory.AccessKey) string { return k.ID })
 		for _, k := range shown {
 			out.AccessKeyMetadata = append(out.AccessKeyMetadata, iamapi.AccessKeyMetadata{
-				UserName: &k.User, AccessKeyId: &k.ID, Status: new(status(k)), CreateDate: &k.Created,
+				UserName: api.Opt(k.User), AccessKeyId: &k.ID, Status: new(status(k)), CreateDate: &k.Created,
 			})
 		}
 		out.IsTruncated, out.Marker = s.end(pg, last)

@@ -288,3 +288,22 @@ func TestInlinePolicies(t *testing.T) {
 		t.Errorf("left: %v", l)
 	}
 }
+
+func TestDocumentsOfMostlyWhiteSpaceMeetAQuota(t *testing.T) {
+	w := newWorld(t)
+	a := w.admin()
+	doc := document(allow(`"s3:*"`))
+	doc += strings.Repeat("\n", 131072-len(doc))
+	p := *get[iamapi.CreatePolicyResponse](a, &iamapi.CreatePolicyRequest{PolicyName: new("p"), PolicyDocument: &doc}).Policy.Arn
+	v := get[iamapi.GetPolicyVersionResponse](a, &iamapi.GetPolicyVersionRequest{PolicyArn: &p, VersionId: new("v1")}).PolicyVersion
+	if decoded(t, v.Document) != doc {
+		t.Error("the document did not come back as it was")
+	}
+	for range 4 {
+		if _, err := a.do(&iamapi.CreatePolicyVersionRequest{PolicyArn: &p, PolicyDocument: &doc}); err != nil {
+			a.refused(&iamapi.CreatePolicyVersionRequest{PolicyArn: &p, PolicyDocument: &doc}, 409, "LimitExceeded", "white space")
+			return
+		}
+	}
+	t.Error("five versions of 128 KiB were kept in one transaction")
+}

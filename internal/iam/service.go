@@ -2,10 +2,13 @@ package iam
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"slices"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api/iamapi"
+	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/directory/managed"
@@ -55,6 +58,26 @@ func New(cfg Config) *Service {
 
 // Operations are the handlers of the service.
 func (s *Service) Operations() map[string]guard.Handler {
+	all := s.handlers()
+	for name, h := range all {
+		all[name] = fitting(h)
+	}
+	return all
+}
+
+// fitting turns a record that grew too large for the store into a quota: AWS counts documents
+// without white space, so what has to be kept may be many times the size that is counted.
+func fitting(h guard.Handler) guard.Handler {
+	return func(ctx context.Context, c *guard.Call, in any) (any, error) {
+		out, err := h(ctx, c, in)
+		if errors.Is(err, store.ErrTooLarge) {
+			return nil, apierr.New(codeLimit, "The documents have too much white space: kagimori cannot keep all of it.").Because(err)
+		}
+		return out, err
+	}
+}
+
+func (s *Service) handlers() map[string]guard.Handler {
 	return map[string]guard.Handler{
 		"CreateUser":                         guard.Handle(s.CreateUser),
 		"GetUser":                            guard.Handle(s.GetUser),

@@ -35,6 +35,12 @@ func apiVersion(v *directory.PolicyVersion, def string) iamapi.PolicyVersion {
 	return iamapi.PolicyVersion{VersionId: &v.ID, IsDefaultVersion: new(v.ID == def), CreateDate: new(v.Created.Truncate(time.Second))}
 }
 
+// number of a version id such as v12.
+func number(id string) int {
+	n, _ := strconv.Atoi(id[1:]) // ids are made here or are data
+	return n
+}
+
 func missingVersion(policyARN, id string) error {
 	return noSuchEntity("Policy %s version %s does not exist or is not attachable.", policyARN, id)
 }
@@ -102,10 +108,9 @@ func (s *Service) ListPolicyVersions(ctx context.Context, c *guard.Call, in *iam
 		if err != nil {
 			return err
 		}
-		versions := p.versions()
-		if i := indexOf(versions, pg.after); i >= 0 {
-			versions = versions[i+1:]
-		}
+		versions := slices.DeleteFunc(p.versions(), func(v directory.PolicyVersion) bool {
+			return pg.after != "" && number(v.ID) >= number(pg.after)
+		})
 		last := ""
 		if len(versions) > pg.limit {
 			versions = versions[:pg.limit]

@@ -137,7 +137,7 @@ func (s *Service) assume(tx store.Tx, c *guard.Call, in *stsapi.AssumeRoleReques
 	if !r.exists {
 		return r, errors.New("sts: a role that does not exist was allowed to be assumed")
 	}
-	if in.DurationSeconds != nil && *in.DurationSeconds > r.MaxSession {
+	if in.DurationSeconds != nil && w.duration > max(time.Duration(r.MaxSession)*time.Second, defaultDuration) {
 		return r, apierr.New("ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 	}
 	return r, s.checkPolicies(tx, &r, w)
@@ -150,7 +150,10 @@ func (s *Service) AssumeServiceRole(ctx context.Context, parent *guard.Call, ser
 	as := guard.Caller{Identity: directory.ServiceIdentity(service), UserAgent: service, Secure: true, InvokedBy: service}
 	in := &stsapi.AssumeRoleRequest{RoleArn: &roleARN, RoleSessionName: &session}
 	c := parent.Child(as, "sts", "AssumeRole", in, false)
-	var id directory.Identity
+	var (
+		id directory.Identity
+		r  role
+	)
 	err := guard.InvokeVoid(ctx, s.g, c, in, func(ctx context.Context, c *guard.Call, in *stsapi.AssumeRoleRequest) error {
 		w, err := wishes(c, in)
 		if err != nil {
@@ -160,8 +163,7 @@ func (s *Service) AssumeServiceRole(ctx context.Context, parent *guard.Call, ser
 			w.context.Set("aws:sourceaccount", account)
 		}
 		return s.g.View(ctx, c, func(tx store.Tx) error {
-			r, err := s.assume(tx, c, in, w)
-			if err != nil {
+			if r, err = s.assume(tx, c, in, w); err != nil {
 				return err
 			}
 			now := s.wall().UTC().Truncate(time.Second)
@@ -175,6 +177,7 @@ func (s *Service) AssumeServiceRole(ctx context.Context, parent *guard.Call, ser
 	if err != nil {
 		return directory.Identity{}, err
 	}
+	s.used(ctx, c, r.Role)
 	return id, nil
 }
 

@@ -252,3 +252,20 @@ func TestRoleAssumesItselfOnlyIfItTrustsItself(t *testing.T) {
 	a.must(&iamapi.UpdateAssumeRolePolicyRequest{RoleName: new("r"), PolicyDocument: new(document(trust(`"AWS":"`+role+`"`, assumeOnly)))})
 	s.must(assuming(role))
 }
+
+func TestRefusalDoesNotTellWhichRolesExist(t *testing.T) {
+	w := newWorld(t)
+	there := w.role(foreign, "there", trust(`"AWS":"444455556666"`, assumeOnly))
+	missing := "arn:aws:iam::444455556666:role/missing"
+	u := w.user(account, "u", allow(assumeOnly))
+	text := func(role string) string {
+		_, err := u.do(assuming(role))
+		if err == nil {
+			t.Fatalf("%s was assumed", role)
+		}
+		return strings.ReplaceAll(err.Error(), role, "ROLE")
+	}
+	if a, b := text(there), text(missing); a != b {
+		t.Errorf("a role that is there: %s\none that is not: %s", a, b)
+	}
+}

@@ -123,6 +123,9 @@ func TestServiceAssumesTheRoleThatTrustsIt(t *testing.T) {
 	if p.ARN != "arn:aws:sts::111122223333:assumed-role/AWSServiceRoleForAutoScaling/AutoScaling" || p.RoleARN != role || !p.IsServiceLinked() || id.Session.ExpiresAt.IsZero() {
 		t.Errorf("identity %+v", p)
 	}
+	if used := get[iamapi.GetRoleResponse](a, &iamapi.GetRoleRequest{RoleName: new("AWSServiceRoleForAutoScaling")}).Role.RoleLastUsed; used.LastUsedDate == nil {
+		t.Error("the role's last use was not noted")
+	}
 	if _, err := w.sts.AssumeServiceRole(t.Context(), parent, "spot.amazonaws.com", role, "x"); err == nil {
 		t.Error("another service assumed the role")
 	}
