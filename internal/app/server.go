@@ -11,12 +11,16 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/api/iamapi"
 	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
 	"github.com/kagimori/kagimori/internal/api/stsapi"
+	"github.com/kagimori/kagimori/internal/autoscaling"
 	"github.com/kagimori/kagimori/internal/clock"
 	"github.com/kagimori/kagimori/internal/directory"
+	"github.com/kagimori/kagimori/internal/ec2"
 	"github.com/kagimori/kagimori/internal/gateway"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/hsm"
@@ -39,6 +43,8 @@ type server struct {
 	guard   *guard.Guard
 	folders []*os.Root
 	kms     *kms.Service
+	ec2     *ec2.Service
+	groups  *autoscaling.Service
 	handler http.Handler
 }
 
@@ -126,16 +132,39 @@ func (s *server) folder(dir *os.Root, name string) (*os.Root, error) {
 	return f, nil
 }
 
-// services makes the services and ties them together.
+// services makes the services and gives each the others, as the interfaces that it asks for.
 func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gateway.Service, error) {
+	volumes, err := s.folder(dir, volumeDir)
+	if err != nil {
+		return nil, err
+	}
 	s.kms = kms.New(kms.Config{Guard: s.guard, Module: module, Clock: s.clock, Logger: cfg.Logger, CustomIDs: cfg.Dev})
-	people := iam.New(iam.Config{Guard: s.guard, Markers: module.Box("iam marker")})
+	s.ec2 = ec2.New(ec2.Config{
+		Guard: s.guard, Clock: s.clock, Keys: keys{s.guard, s.kms}, Volumes: volumes, Logger: cfg.Logger,
+		Changed: func(ctx context.Context, region, account, instance string) {
+			s.groups.InstanceChanged(ctx, region, account, instance)
+		},
+	})
+	people := iam.New(iam.Config{
+		Guard: s.guard, Markers: module.Box("iam marker"),
+		RoleUsage: func(tx store.Tx, roleARN string) (map[string][]string, error) { return s.groups.RoleUsage(tx, roleARN) },
+	})
 	sessions := sts.New(sts.Config{Guard: s.guard, Wall: time.Now, Logger: cfg.Logger})
+	timing := autoscaling.Timing{}
+	if cfg.Dev {
+		timing = devTiming
+	}
+	s.groups = autoscaling.New(autoscaling.Config{
+		Guard: s.guard, Clock: s.clock, Compute: compute{s.guard, s.ec2}, Roles: roles{s.guard, people, sessions},
+		Timing: timing, Logger: cfg.Logger,
+	})
 	why := kagimori.New(kagimori.Config{Guard: s.guard, Trail: s.trail})
 	return []gateway.Service{
 		{API: kmsapi.Service(), Ops: s.kms.Operations()},
 		{API: iamapi.Service(), Ops: people.Operations()},
 		{API: stsapi.Service(), Ops: sessions.Operations()},
+		{API: ec2api.Service(), Ops: s.ec2.Operations()},
+		{API: autoscalingapi.Service(), Ops: s.groups.Operations()},
 		{API: kagimoriapi.Service(), Ops: why.Operations()},
 	}, nil
 }
@@ -143,12 +172,22 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 // start begins the work that nobody asks for, lowest service first: keys, then instances, then
 // groups, which use both.
 func (s *server) start(ctx context.Context) error {
-	return s.kms.Start(ctx)
+	if err := s.kms.Start(ctx); err != nil {
+		return err
+	}
+	if err := s.ec2.Start(ctx); err != nil {
+		return err
+	}
+	return s.groups.Start(ctx)
 }
 
 // close ends the loops, waits for what runs, and closes from the top down. It is safe on a server
 // that was made in part.
 func (s *server) close() error {
+	if s.groups != nil {
+		s.groups.Stop()
+		s.ec2.Stop()
+	}
 	s.clock.Stop()
 	var err error
 	if s.trail != nil {
