@@ -162,7 +162,8 @@ func TestServiceLinkedRoleNeedsTheKeyPolicy(t *testing.T) {
 		req := onKey(t, p, generate, "123456789012", rootG, p1, p2)
 		req.Parts[0].Policy.PrincipalIDs[roleG] = "AROAZZZZZZZZZZZZZZZZZ"
 		all := fixes(t, req)
-		if len(all) == 0 || all[0].Kind != explain.Resave || !strings.Contains(all[0].Summary, roleG) {
+		wantKinds(t, all, "save-again", "key-policy")
+		if !strings.Contains(all[0].Summary, roleG) {
 			t.Errorf("fixes = %+v", all)
 		}
 	})
