@@ -13,11 +13,13 @@ import (
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
+	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/blockdev"
 	"github.com/kagimori/kagimori/internal/ec2"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/guard/guardtest"
 	"github.com/kagimori/kagimori/internal/kms"
+	"github.com/kagimori/kagimori/internal/policy"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -86,6 +88,14 @@ func (h *house) key(policy string) string {
 }
 
 func (h *house) root1() guard.Caller { return h.desk.root(mine) }
+
+// sessionPolicy is one that limits nothing.
+func (h *house) sessionPolicy() []*authz.Document {
+	h.T.Helper()
+	doc, err := policy.Parse([]byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`), policy.Identity)
+	h.Must(err)
+	return []*authz.Document{authz.Compile(doc, policy.Identity)}
+}
 
 // askKMS serves a request to KMS as the root user of account mine.
 func (h *house) askKMS(op string, in any) any {
