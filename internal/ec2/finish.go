@@ -40,7 +40,7 @@ func (s *Service) finishIn(ctx context.Context, j *job, end launch.Step, change 
 				return err
 			}
 		}
-		if end.Fail != nil && end.Fail.Cause != causeTerminated {
+		if explains(j, end) {
 			if err := s.linkCause(tx, j); err != nil {
 				return err
 			}
@@ -82,7 +82,16 @@ func (s *Service) follow(ctx context.Context, region, account string, after afte
 	s.changed(ctx, region, account, id)
 }
 
-// linkCause lets the request that failed explain what became of the job's subject and volumes.
+// explains reports whether a job tells what became of its subject: it failed, or made it.
+func explains(j *job, end launch.Step) bool {
+	if end.Fail != nil {
+		return end.Fail.Cause != causeTerminated
+	}
+	op := j.operation()
+	return op == launch.RunInstances || op == launch.CreateVolume
+}
+
+// linkCause lets the request explain what became of the job's subject and volumes.
 func (s *Service) linkCause(tx store.Tx, j *job) error {
 	if err := s.g.LinkCause(tx, j.Account, j.Region, j.Subject, j.Request); err != nil {
 		return err
