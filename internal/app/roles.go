@@ -17,9 +17,12 @@ type roles struct {
 	sts *sts.Service
 }
 
-// CreateServiceLinkedRole is iam:CreateServiceLinkedRole.
+// CreateServiceLinkedRole is iam:CreateServiceLinkedRole. IAM is global: its calls, and what they
+// leave in the trail, are of us-east-1.
 func (r roles) CreateServiceLinkedRole(ctx context.Context, parent *guard.Call, as guard.Caller, in *iamapi.CreateServiceLinkedRoleRequest) (*iamapi.CreateServiceLinkedRoleResponse, error) {
-	return invoke(ctx, r.g, parent, as, "iam", "CreateServiceLinkedRole", false, in, r.iam.CreateServiceLinkedRole)
+	c := parent.Child(as, "iam", "CreateServiceLinkedRole", in, false)
+	c.Region = "us-east-1"
+	return guard.InvokeOp(ctx, r.g, c, in, r.iam.CreateServiceLinkedRole)
 }
 
 // AssumeServiceRole is sts:AssumeRole by the service itself.

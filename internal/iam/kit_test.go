@@ -21,10 +21,7 @@ import (
 	"github.com/kagimori/kagimori/internal/wire"
 )
 
-const (
-	account = "111122223333"
-	foreign = "444455556666"
-)
+const account = "111122223333"
 
 // A world is IAM with everything real around it, over the strict store.
 type world struct {
