@@ -84,7 +84,7 @@ func (s *search) resource() []change {
 	case !s.isKMS():
 		kind, what, docKind = ResourcePolicy, "policy of "+s.part.Resource.ARN, policy.Resource
 	}
-	who, shows := s.grantable(), ""
+	who := s.grantable()
 	if s.cross {
 		who = arn.Root(s.p.Account) // the other account decides which of its principals
 	}
@@ -100,12 +100,8 @@ func (s *search) resource() []change {
 		s.launchStatement(&st)
 	}
 	f := Fix{
-		Kind: kind, Owner: s.owner, Shows: shows, Document: st.text(),
-		Summary: fmt.Sprintf("Add a statement to the %s that allows %s to %s.", what, who, strings.Join(st.Action, ", ")),
-	}
-	if a, err := arn.Parse(s.part.Resource.ARN); err == nil && kind == KeyPolicy {
-		f.Command = fmt.Sprintf("aws kms put-key-policy \\\n  --region %s \\\n  --key-id %s \\\n  --policy-name default \\\n  --policy file://key-policy.json",
-			a.Region, s.part.Resource.ARN)
+		Kind: kind, Owner: s.owner, Document: st.text(),
+		Summary: fmt.Sprintf("Add a statement to the %s that allows %s to %s.", what, strings.Join(st.Action, ", "), who),
 	}
 	return []change{{f, func(r authz.Request) (authz.Request, bool) {
 		p := r.Parts[0]

@@ -128,7 +128,8 @@ func (s *search) try(base authz.Request, removals, alt []change) {
 		return
 	}
 	if allowed(&r) {
-		s.accept(slices.Concat(removals, alt, s.next(&r, alt)))
+		s.accept(slices.Concat(removals, alt))
+		s.follow(s.next(&r, alt))
 		return
 	}
 	now, ok := explained(&r)
@@ -166,9 +167,17 @@ func (s *search) next(r *authz.Request, alt []change) []change {
 		return nil
 	}
 	for i := range more {
-		more[i].fix.Summary += " Not for this request, but the launch asks for " + p.Action + " too."
+		more[i].fix.Summary = "The launch asks for " + p.Action + " too: " + uncapital(more[i].fix.Summary)
 	}
 	return more
+}
+
+// follow adds changes to the set that was found last.
+func (s *search) follow(changes []change) {
+	for _, c := range changes {
+		c.fix.Set = len(s.sets)
+		s.found = append(s.found, c.fix)
+	}
 }
 
 // covered reports whether a set that was found already is part of an alternative.

@@ -129,7 +129,7 @@ func TestServiceLinkedRoleNeedsTheKeyPolicy(t *testing.T) {
 		wantKinds(t, all, "key-policy+key-policy")
 		sameJSON(t, all[0].Document, p1)
 		sameJSON(t, all[1].Document, p2)
-		if all[0].Owner != "123456789012" || !strings.Contains(all[1].Summary, "the launch asks for kms:CreateGrant too") {
+		if all[0].Owner != "123456789012" || !strings.Contains(all[1].Summary, "The launch asks for kms:CreateGrant too: add a statement") {
 			t.Errorf("fixes = %+v", all)
 		}
 		wantAllowedWith(t, onKey(t, p, generate, "123456789012", rootG, all[0].Document, all[1].Document))

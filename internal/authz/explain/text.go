@@ -74,11 +74,11 @@ func outcome(o authz.Outcome) string {
 	case authz.Allowed:
 		return "allowed"
 	case authz.ExplicitDeny:
-		return "denied by a statement"
+		return "denied, a statement says so"
 	case authz.Undetermined:
 		return "undetermined"
 	}
-	return "denied, because nothing that would have to allow it does"
+	return "denied, an allow is missing"
 }
 
 // interest orders what did not apply: nearest to applying first.

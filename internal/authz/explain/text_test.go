@@ -33,7 +33,7 @@ func TestTextOfADenialNamesWhatDecidedAndWhatIsMissing(t *testing.T) {
 		},
 	}
 	want := []string{
-		slrG + " asked for kms:CreateGrant on " + keyG + ": denied, because nothing that would have to allow it does.",
+		slrG + " asked for kms:CreateGrant on " + keyG + ": denied, an allow is missing.",
 		`Statement "Enable IAM User Permissions" of the key policy (account 123456789012) names the account, which leaves the decision to the account's identity policies.`,
 		"No identity policy of the principal allows kms:CreateGrant, and the policies of a service-linked role cannot be changed.",
 		`Statement "P2" of the key policy (account 123456789012) does not apply: its condition Bool kms:GrantIsForAWSResource wants "false", the request has "true".`,
