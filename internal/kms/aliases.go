@@ -57,6 +57,9 @@ func (s *Service) target(tx store.Tx, c *guard.Call, id *string) (*keyView, erro
 	if err != nil {
 		return nil, err
 	}
+	if k.Account != c.Account() {
+		return nil, s.hidden(tx, c, "kms:"+c.Operation, k.arn, k.Account)
+	}
 	return k.keyView, nil
 }
 

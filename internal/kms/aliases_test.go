@@ -26,7 +26,7 @@ func TestAliasNames(t *testing.T) {
 		"too long":     {"alias/" + strings.Repeat("a", 251), "ValidationException", "*", "*"},
 	}
 	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
+		root.w.run(name, func(t *testing.T) {
 			wantErr(t, root.try(&kmsapi.CreateAliasRequest{AliasName: &tt.name, TargetKeyId: &key}), tt.code, tt.create)
 			wantErr(t, root.try(&kmsapi.UpdateAliasRequest{AliasName: &tt.name, TargetKeyId: &key}), tt.code, tt.others)
 			wantErr(t, root.try(&kmsapi.DeleteAliasRequest{AliasName: &tt.name}), tt.code, tt.others)
@@ -47,7 +47,7 @@ func TestAliasTargets(t *testing.T) {
 		"a key in the account": {key, "AlreadyExistsException", "An alias with the name " + arn.KMSAlias(region, owner, "alias/app") + " already exists"},
 	}
 	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
+		w.run(name, func(t *testing.T) {
 			wantErr(t, root.try(&kmsapi.CreateAliasRequest{AliasName: new("alias/app"), TargetKeyId: &tt.target}), tt.code, tt.message)
 		})
 	}

@@ -74,11 +74,11 @@ func TestDecryptRefuses(t *testing.T) {
 		"attestation":           {kmsapi.DecryptRequest{CiphertextBlob: blob, Recipient: &kmsapi.RecipientInfo{}}, "UnsupportedOperationException", "*"},
 	}
 	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
+		w.run(name, func(t *testing.T) {
 			wantErr(t, root.try(&tt.in), tt.code, tt.message)
 		})
 	}
-	t.Run("in another region", func(t *testing.T) {
+	w.run("in another region", func(t *testing.T) {
 		err := root.in("eu-central-1").try(&kmsapi.DecryptRequest{CiphertextBlob: blob, EncryptionContext: ctx})
 		wantErr(t, err, "AccessDeniedException", foreignBlob)
 	})
@@ -144,7 +144,7 @@ func TestAsymmetricUse(t *testing.T) {
 			"InvalidCiphertextException", ""},
 	}
 	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) { wantErr(t, root.try(tt.in), tt.code, tt.message) })
+		root.w.run(name, func(t *testing.T) { wantErr(t, root.try(tt.in), tt.code, tt.message) })
 	}
 }
 
@@ -259,7 +259,7 @@ func TestReEncrypt(t *testing.T) {
 		"target in a region": {kmsapi.ReEncryptRequest{SourceEncryptionContext: old, DestinationKeyId: new(arn.KMSKey("eu-central-1", owner, missing))}, "NotFoundException", "Invalid arn eu-central-1"},
 	}
 	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
+		root.w.run(name, func(t *testing.T) {
 			tt.in.CiphertextBlob = blob
 			wantErr(t, root.try(&tt.in), tt.code, tt.message)
 		})
@@ -288,7 +288,7 @@ func TestDryRun(t *testing.T) {
 	}
 	before := w.size("kms/grant")
 	for name, tt := range requests {
-		t.Run(name, func(t *testing.T) {
+		w.run(name, func(t *testing.T) {
 			wantErr(t, f.root.try(tt.in), "DryRunOperationException", dryRun)
 			err := user.try(tt.in)
 			if tt.action == "" {

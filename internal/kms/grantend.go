@@ -90,11 +90,7 @@ func (s *Service) RetireGrant(ctx context.Context, c *guard.Call, in *kmsapi.Ret
 			return err
 		}
 		p.Target = new(g.authz())
-		if g.Equals != nil {
-			encryptionContext(&p, g.Equals)
-		} else {
-			encryptionContext(&p, g.Subset)
-		}
+		g.describe(&p)
 		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: []authz.Part{p}, DryRun: api.Val(in.DryRun)}); err != nil {
 			return err
 		}

@@ -40,7 +40,7 @@ func TestWhoMayRetire(t *testing.T) {
 		"user of the retiring account": {retiring, []string{"Decrypt"}, arn.Root(third), false},
 	}
 	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
+		w.run(name, func(t *testing.T) {
 			in := &kmsapi.CreateGrantRequest{KeyId: &key, GranteePrincipal: new(grantee.arn()), Operations: tt.operations}
 			if tt.retiring != "" {
 				in.RetiringPrincipal = &tt.retiring
@@ -94,7 +94,7 @@ func TestEndingGrantsRefuses(t *testing.T) {
 		"retire by both":       {&kmsapi.RetireGrantRequest{KeyId: &f.key, GrantId: &f.grant, GrantToken: token.GrantToken}, "ValidationException", identifiers},
 	}
 	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) { wantErr(t, f.root.try(tt.in), tt.code, tt.message) })
+		w.run(name, func(t *testing.T) { wantErr(t, f.root.try(tt.in), tt.code, tt.message) })
 	}
 }
 

@@ -214,20 +214,25 @@ func (s *Service) authorizeGrant(tx store.Tx, c *guard.Call, k *keyView, g *gran
 	case g.Retiring != "":
 		p.Context.Set("kms:retiringprincipal", g.Retiring)
 	}
-	switch {
-	case g.Equals != nil:
-		p.Context.Set("kms:grantconstrainttype", "EncryptionContextEquals")
-		encryptionContext(&p, g.Equals)
-	case g.Subset != nil:
-		p.Context.Set("kms:grantconstrainttype", "EncryptionContextSubset")
-		encryptionContext(&p, g.Subset)
-	}
+	g.describe(&p)
 	if g.SourceARN != "" {
 		p.Context.Set("kms:grantconstraintsourcearn", g.SourceARN)
 	}
 	p.NewGrant = new(g.authz())
 	_, err = s.g.Authorize(tx, c, guard.Check{Parts: []authz.Part{p}, DryRun: dryRun})
 	return err
+}
+
+// describe sets the condition keys of a grant's constraint on the encryption context.
+func (g *grantRecord) describe(p *authz.Part) {
+	switch {
+	case g.Equals != nil:
+		p.Context.Set("kms:grantconstrainttype", "EncryptionContextEquals")
+		encryptionContext(p, g.Equals)
+	case g.Subset != nil:
+		p.Context.Set("kms:grantconstrainttype", "EncryptionContextSubset")
+		encryptionContext(p, g.Subset)
+	}
 }
 
 // grantIsForAWSResource is true when a service makes the call for its caller.

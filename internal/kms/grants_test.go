@@ -79,7 +79,7 @@ func TestCreateGrantRefuses(t *testing.T) {
 		"eleven tokens": {kmsapi.CreateGrantRequest{GranteePrincipal: &user, Operations: decrypt, GrantTokens: make([]string, 11)}, "ValidationException", "*"},
 	}
 	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
+		w.run(name, func(t *testing.T) {
 			if tt.in.KeyId == nil {
 				tt.in.KeyId = &key
 			}
@@ -107,7 +107,7 @@ func TestGrantOperationsOfEachKind(t *testing.T) {
 		{"HMAC_256", "GENERATE_VERIFY_MAC", "CreateGrant RetireGrant DescribeKey GenerateMac VerifyMac"},
 	}
 	for _, tt := range tests {
-		t.Run(tt.spec+tt.usage, func(t *testing.T) {
+		w.run(tt.spec+tt.usage, func(t *testing.T) {
 			key := *root.createKey(&kmsapi.CreateKeyRequest{KeySpec: &tt.spec, KeyUsage: &tt.usage}).Arn
 			want := strings.Fields(tt.operations)
 			backwards := append([]string{want[0]}, want...)
@@ -141,7 +141,7 @@ func TestGrantees(t *testing.T) {
 			[]*who{w.instance(other, "i-2"), w.instance(owner, "i-1"), user}},
 	}
 	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
+		w.run(name, func(t *testing.T) {
 			key := root.newKey()
 			root.grant(&kmsapi.CreateGrantRequest{KeyId: &key, GranteePrincipal: &tt.grantee, Operations: []string{"DescribeKey"}})
 			for _, c := range tt.can {
@@ -186,7 +186,7 @@ func TestGrantConstraints(t *testing.T) {
 		"empty subset neither": {&kmsapi.GrantConstraints{EncryptionContextSubset: ctx()}, nil, true},
 	}
 	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
+		w.run(name, func(t *testing.T) {
 			user := w.user(owner, "u")
 			key := root.newKey()
 			root.grant(&kmsapi.CreateGrantRequest{KeyId: &key, GranteePrincipal: new(user.arn()), Constraints: tt.constraint,
@@ -233,7 +233,7 @@ func TestServiceGrant(t *testing.T) {
 		"no source":       ebs("ebs.amazonaws.com", ""),
 		"another service": ebs("rds.amazonaws.com", volume),
 	} {
-		t.Run(name, func(t *testing.T) { wantErr(t, c.try(in), "AccessDeniedException", "*") })
+		w.run(name, func(t *testing.T) { wantErr(t, c.try(in), "AccessDeniedException", "*") })
 	}
 	g := root.grants(key)[0]
 	want := kmsapi.GrantListEntry{
@@ -311,7 +311,7 @@ func TestGrantTokens(t *testing.T) {
 		"DescribeKey": &kmsapi.DescribeKeyRequest{KeyId: &key, GrantTokens: bad},
 		"RetireGrant": &kmsapi.RetireGrantRequest{GrantToken: &bad[0]},
 	} {
-		t.Run(name, func(t *testing.T) { wantErr(t, root.try(in), "InvalidGrantTokenException", "") })
+		w.run(name, func(t *testing.T) { wantErr(t, root.try(in), "InvalidGrantTokenException", "") })
 	}
 }
 
@@ -348,7 +348,7 @@ func TestChildGrants(t *testing.T) {
 		"limit from nothing":  {[]string{"Decrypt", "CreateGrant"}, []string{"Decrypt"}, nil, ctx("a", "1"), true},
 	}
 	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
+		w.run(name, func(t *testing.T) {
 			parent := w.user(other, "parent")
 			key := root.newKey()
 			root.grant(&kmsapi.CreateGrantRequest{KeyId: &key, GranteePrincipal: new(parent.arn()), Operations: tt.parent, Constraints: tt.parentLimit})

@@ -59,7 +59,7 @@ func TestKeySpecs(t *testing.T) {
 	}
 	root := newWorld(t).root(owner)
 	for _, tt := range tests {
-		t.Run(tt.spec+"/"+tt.usage, func(t *testing.T) {
+		root.w.run(tt.spec+"/"+tt.usage, func(t *testing.T) {
 			got := root.createKey(&kmsapi.CreateKeyRequest{KeySpec: &tt.spec, KeyUsage: &tt.usage})
 			want := &kmsapi.KeyMetadata{KeySpec: &tt.spec, CustomerMasterKeySpec: &tt.spec, KeyUsage: &tt.usage}
 			switch tt.usage {
@@ -114,7 +114,7 @@ func TestCreateKeyRefuses(t *testing.T) {
 	w := newWorld(t)
 	root := w.root(owner)
 	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
+		w.run(name, func(t *testing.T) {
 			wantErr(t, root.try(&tt.in), tt.code, tt.message)
 		})
 	}
@@ -170,7 +170,7 @@ func TestResolve(t *testing.T) {
 		"empty":                {"", "ValidationException", "1 validation error detected: Value '' at 'keyId' failed to satisfy constraint: Member must have length greater than or equal to 1"},
 	}
 	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
+		w.run(name, func(t *testing.T) {
 			in := &kmsapi.DescribeKeyRequest{KeyId: &tt.id}
 			if tt.code != "" {
 				wantErr(t, root.try(in), tt.code, tt.message)
@@ -184,7 +184,7 @@ func TestResolve(t *testing.T) {
 			}
 		})
 	}
-	t.Run("the region is the caller's", func(t *testing.T) {
+	w.run("the region is the caller's", func(t *testing.T) {
 		err := root.in("eu-central-1").try(&kmsapi.DescribeKeyRequest{KeyId: new(id(key))})
 		wantErr(t, err, "NotFoundException", "Key '"+arn.KMSKey("eu-central-1", owner, id(key))+"' does not exist")
 	})
@@ -199,7 +199,7 @@ func TestAliasesAreNotForManagement(t *testing.T) {
 		"ListKeyPolicies", "ListResourceTags", "PutKeyPolicy", "RetireGrant", "RevokeGrant", "ScheduleKeyDeletion", "TagResource",
 		"UntagResource", "UpdateKeyDescription",
 	} {
-		t.Run(op, func(t *testing.T) {
+		f.root.w.run(op, func(t *testing.T) {
 			wantErr(t, f.root.try(onKey[op].in(f)), "InvalidArnException", "Key Aliases are not supported for this operation.")
 		})
 	}
@@ -264,7 +264,7 @@ func TestLimitsAndMarkers(t *testing.T) {
 	names := map[int32]string{50: "50", 100: "100", 1000: "1000"}
 	over := map[int32]string{50: "51", 100: "101", 1000: "1001"}
 	for name, l := range lists {
-		t.Run(name, func(t *testing.T) {
+		f.root.w.run(name, func(t *testing.T) {
 			root.must(l.in(&l.most, nil))
 			wantErr(t, root.try(l.in(new(int32(0)), nil)), "ValidationException", atLeast)
 			wantErr(t, root.try(l.in(new(l.most+1), nil)), "ValidationException", atMost(over[l.most], names[l.most]))

@@ -54,27 +54,37 @@ func newWorld(t testing.TB) *world {
 	t.Cleanup(func() { check(t, w.store.Close()) })
 	root, err := os.OpenRoot(t.TempDir())
 	check(t, err)
-	w.trail, err = trail.Open(trail.Config{Dir: root, Store: w.store, Now: w.clock.Now})
+	w.trail, err = trail.Open(trail.Config{Dir: root, Store: w.store})
 	check(t, err)
 	t.Cleanup(func() { w.clock.Stop(); check(t, w.trail.Close()) })
 	w.dir, err = directory.New(directory.Config{
 		Store: w.store, Keys: w.hsm.Box("keys"), Sessions: w.hsm.Box("sessions"), Wall: time.Now, Dev: true,
 	})
 	check(t, err)
-	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
-	w.guard = guard.New(guard.Config{Store: w.store, Directory: w.dir, Trail: w.trail, Now: w.clock.Now, Logger: logger})
 	w.table, err = wire.NewTable(kmsapi.Service())
 	check(t, err)
 	w.restart()
 	return w
 }
 
-// restart makes the service anew over what is stored.
+// restart makes the service anew over what is stored, with the clock and module of the world.
 func (w *world) restart() {
 	w.t.Helper()
-	w.kms = kms.New(kms.Config{Guard: w.guard, Module: w.hsm, Clock: w.clock, Logger: slog.New(slog.NewTextHandler(w.t.Output(), nil)), CustomIDs: true})
+	logger := slog.New(slog.NewTextHandler(w.t.Output(), nil))
+	w.guard = guard.New(guard.Config{Store: w.store, Directory: w.dir, Trail: w.trail, Now: w.clock.Now, Logger: logger})
+	w.kms = kms.New(kms.Config{Guard: w.guard, Module: w.hsm, Clock: w.clock, Logger: logger, CustomIDs: true})
 	w.ops = w.kms.Operations()
 	check(w.t, w.kms.Start(w.t.Context()))
+}
+
+// run is t.Run for a test that shares its world: failures are those of the subtest.
+func (w *world) run(name string, fn func(t *testing.T)) {
+	parent := w.t.(*testing.T)
+	parent.Run(name, func(t *testing.T) {
+		w.t = t
+		defer func() { w.t = parent }()
+		fn(t)
+	})
 }
 
 func check(t testing.TB, err error) {

@@ -113,7 +113,7 @@ func TestPolicyRefused(t *testing.T) {
 	key := root.newKey()
 	before := root.policy(key)
 	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
+		w.run(name, func(t *testing.T) {
 			wantErr(t, root.try(&kmsapi.PutKeyPolicyRequest{KeyId: &key, Policy: &tt.policy}), tt.code, tt.message)
 			wantErr(t, root.try(&kmsapi.CreateKeyRequest{Policy: &tt.policy}), tt.code, tt.message)
 		})

@@ -92,7 +92,7 @@ func TestGrantIsForAWSResource(t *testing.T) {
 	role := w.role(owner, "/", "app")
 	app := w.session(role, "s")
 	for value, viaService := range map[string]bool{`true`: true, `"true"`: true, `false`: false, `"false"`: false} {
-		t.Run(value, func(t *testing.T) {
+		w.run(value, func(t *testing.T) {
 			key := root.newKey(allow(role.ARN(), `{"Bool":{"kms:GrantIsForAWSResource":`+value+`}}`, "kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant"))
 			grant := attachGrant(root, key)
 			for action, in := range map[string]any{
@@ -162,7 +162,7 @@ func TestAttachGrant(t *testing.T) {
 		"another instance": w.instance(owner, "i-2").try(&kmsapi.DecryptRequest{CiphertextBlob: first, EncryptionContext: volume("vol-1")}),
 		"another use":      instance.try(&kmsapi.EncryptRequest{KeyId: &key, Plaintext: []byte("x"), EncryptionContext: volume("vol-1")}),
 	} {
-		t.Run(name, func(t *testing.T) { wantErr(t, err, "AccessDeniedException", "*") })
+		w.run(name, func(t *testing.T) { wantErr(t, err, "AccessDeniedException", "*") })
 	}
 	elsewhere := w.service("ec2.eu-central-1.amazonaws.com")
 	wantErr(t, elsewhere.try(&kmsapi.RetireGrantRequest{KeyId: &key, GrantId: &grant}), "AccessDeniedException", "*")

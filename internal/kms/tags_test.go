@@ -65,7 +65,7 @@ func TestTagsRefused(t *testing.T) {
 	root := w.root(owner)
 	key := root.newKey()
 	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
+		w.run(name, func(t *testing.T) {
 			wantErr(t, root.try(&kmsapi.TagResourceRequest{KeyId: &key, Tags: tt.tags}), tt.code, tt.message)
 			if tt.create == "" {
 				tt.create = tt.code
