@@ -1,6 +1,7 @@
 package tour
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -73,8 +74,9 @@ func withStatements(policy string, add []statement) (string, error) {
 		return "", err
 	}
 	out := strings.TrimRight(policy[:end], " \n\t") + "," + strings.Trim(string(more), "[]") + policy[end:]
-	if !json.Valid([]byte(out)) {
-		return "", fmt.Errorf("tour: statements cannot be added to the key policy %s", policy)
+	var line bytes.Buffer
+	if err := json.Compact(&line, []byte(out)); err != nil {
+		return "", fmt.Errorf("tour: statements cannot be added to the key policy %s: %w", policy, err)
 	}
-	return out, nil
+	return line.String(), nil
 }

@@ -45,5 +45,12 @@ func (t *traveller) command(words ...string) {
 	t.say("   %s", b.String())
 }
 
+// block prints text of several lines under what was told.
+func (t *traveller) block(text string) {
+	for line := range strings.Lines(text) {
+		t.tell("     %s", strings.TrimRight(line, "\n"))
+	}
+}
+
 // tell prints what came of a step.
 func (t *traveller) tell(format string, args ...any) { t.say("   "+format, args...) }

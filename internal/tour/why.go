@@ -35,9 +35,8 @@ func (t *traveller) explainDenial(ctx context.Context, p *party, instance string
 			}
 			for _, f := range e.Fixes {
 				t.tell("Fix: %s", api.Val(f.Summary))
-				if api.Val(f.Command) != "" {
-					t.tell("     %s", api.Val(f.Command))
-				}
+				t.block(api.Val(f.Document))
+				t.block(api.Val(f.Command))
 			}
 			return nil
 		}
@@ -81,10 +80,13 @@ func reason(e kagimoriapi.Evaluation) string {
 			by = append(by, fmt.Sprintf("statement %q", api.Val(m.Sid)))
 		}
 	}
-	if len(by) == 0 {
-		return api.Val(e.DecidedBy)
+	switch {
+	case len(by) > 0:
+		return strings.Join(by, " and ")
+	case api.Val(e.DecidedBy) == "GRANT":
+		return "a grant on a key of another account"
 	}
-	return strings.Join(by, " and ")
+	return api.Val(e.DecidedBy)
 }
 
 // short is an ARN without what comes before its resource.
