@@ -101,6 +101,13 @@ func (g *Guard) record(c *Call, err error) *trail.Record {
 	if r.RecipientAccountID == "" && len(r.Resources) > 0 { // a service in its own name
 		r.RecipientAccountID = r.Resources[0].AccountID
 	}
+	// An event on another account's resource is of both accounts; the shared id marks it so.
+	// Source: CloudTrail User Guide, "CloudTrail record contents".
+	if slices.ContainsFunc(r.Resources, func(x trail.Resource) bool {
+		return x.AccountID != "" && x.AccountID != r.RecipientAccountID
+	}) {
+		r.SharedEventID = NewRequestID()
+	}
 	r.Kagimori.Decisions = c.evidence.decisions
 	if err != nil {
 		r.ResponseElements = nil

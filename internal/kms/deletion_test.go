@@ -99,7 +99,7 @@ func TestDeletionDestroys(t *testing.T) {
 		t.Error("the alias's name is not free")
 	}
 	recs := w.records(trail.Filter{Account: owner, EventName: "DeleteKey"})
-	if len(recs) != 1 || recs[0].UserIdentity.InvokedBy == "" || recs[0].Resources[0].ARN != f.key || recs[0].ErrorCode != "" {
+	if len(recs) != 1 || recs[0].RecipientAccountID != owner || recs[0].UserIdentity.InvokedBy == "" || recs[0].Resources[0].ARN != f.key || recs[0].ErrorCode != "" {
 		t.Errorf("records of the deletion: %+v", recs)
 	}
 }

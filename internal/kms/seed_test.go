@@ -245,15 +245,19 @@ func TestRecordsInBothAccounts(t *testing.T) {
 	w := newWorld(t)
 	key := exampleTwo(w, "")
 	w.root(other).encrypt(key, "secret", map[string]string{"project": "nile"})
-	for _, account := range []string{owner, other} {
+	w.root(owner).encrypt(key, "secret", nil)
+	for account, want := range map[string]int{owner: 2, other: 1} {
 		recs := w.records(trail.Filter{Account: account, EventName: "Encrypt"})
-		if len(recs) == 0 {
-			t.Fatalf("account %s has no record", account)
+		if len(recs) != want {
+			t.Fatalf("account %s has %d records, want %d", account, len(recs), want)
 		}
-		r := recs[0]
+		r := recs[want-1] // the older one
 		if r.UserIdentity.AccountID != other || len(r.Resources) != 1 || r.Resources[0].ARN != key || r.Resources[0].AccountID != owner ||
-			r.Resources[0].Type != "AWS::KMS::Key" || r.ErrorCode != "" {
+			r.Resources[0].Type != "AWS::KMS::Key" || r.ErrorCode != "" || r.SharedEventID == "" {
 			t.Errorf("record for %s: %+v", account, r)
+		}
+		if want == 2 && recs[0].SharedEventID != "" {
+			t.Error("an event of one account has a shared id")
 		}
 	}
 }
