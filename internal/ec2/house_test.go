@@ -32,10 +32,10 @@ const (
 // A house is EC2 over the real KMS, with real volumes.
 type house struct {
 	*desk
-	kms  *kms.Service
-	ec2  *ec2.Service
-	wire *wiretap
-	root *os.Root
+	kms    *kms.Service
+	ec2    *ec2.Service
+	wire   *wiretap
+	folder *os.Root
 
 	mu      sync.Mutex
 	changes []string // instance ids, as the service tells; guarded by mu
@@ -47,7 +47,7 @@ func newHouse(t *testing.T) *house {
 	root, err := os.OpenRoot(t.TempDir())
 	w.Must(err)
 	t.Cleanup(func() { w.Must(root.Close()) })
-	h := &house{desk: &desk{World: w}, root: root}
+	h := &house{desk: &desk{World: w}, folder: root}
 	h.kms = kms.New(kms.Config{Guard: w.Guard, Module: w.Module, Clock: w.Clock, Logger: w.Logger, CustomIDs: true})
 	w.Must(h.kms.Start(t.Context()))
 	h.wire = &wiretap{guard: w.Guard, kms: h.kms}
@@ -60,7 +60,7 @@ func newHouse(t *testing.T) *house {
 func (h *house) start() {
 	h.T.Helper()
 	h.ec2 = ec2.New(ec2.Config{
-		Guard: h.Guard, Clock: h.Clock, Keys: h.wire, Volumes: h.root, Logger: h.Logger,
+		Guard: h.Guard, Clock: h.Clock, Keys: h.wire, Volumes: h.folder, Logger: h.Logger,
 		Changed: func(_ context.Context, _, _, instance string) {
 			h.mu.Lock()
 			defer h.mu.Unlock()
@@ -81,13 +81,13 @@ func (h *house) restart() {
 // key makes a key of account mine with a policy; "" for the default one.
 func (h *house) key(policy string) string {
 	h.T.Helper()
-	out, err := h.Invoke(h.T.Context(), h.root1(), kmsapi.Service(), h.kms.Operations(), "CreateKey",
+	out, err := h.Invoke(h.T.Context(), h.owner(), kmsapi.Service(), h.kms.Operations(), "CreateKey",
 		&kmsapi.CreateKeyRequest{Policy: api.Opt(policy)})
 	h.Must(err)
 	return *out.(*kmsapi.CreateKeyResponse).KeyMetadata.Arn
 }
 
-func (h *house) root1() guard.Caller { return h.desk.root(mine) }
+func (h *house) owner() guard.Caller { return h.root(mine) }
 
 // sessionPolicy is one that limits nothing.
 func (h *house) sessionPolicy() []*authz.Document {
@@ -100,7 +100,7 @@ func (h *house) sessionPolicy() []*authz.Document {
 // askKMS serves a request to KMS as the root user of account mine.
 func (h *house) askKMS(op string, in any) any {
 	h.T.Helper()
-	out, err := h.Invoke(h.T.Context(), h.root1(), kmsapi.Service(), h.kms.Operations(), op, in)
+	out, err := h.Invoke(h.T.Context(), h.owner(), kmsapi.Service(), h.kms.Operations(), op, in)
 	h.Must(err)
 	return out
 }
@@ -139,7 +139,7 @@ func (h *house) run(as guard.Caller, devices ...ec2api.BlockDeviceMapping) strin
 
 func (h *house) instance(id string) ec2api.Instance {
 	h.T.Helper()
-	out := ask[ec2api.DescribeInstancesResult](h.desk, h.root1(), &ec2api.DescribeInstancesRequest{InstanceIds: []string{id}})
+	out := ask[ec2api.DescribeInstancesResult](h.desk, h.owner(), &ec2api.DescribeInstancesRequest{InstanceIds: []string{id}})
 	return out.Reservations[0].Instances[0]
 }
 
@@ -153,7 +153,7 @@ func (h *house) wantState(id, state string) {
 
 func (h *house) volumes(filters ...ec2api.Filter) []ec2api.Volume {
 	h.T.Helper()
-	return ask[ec2api.DescribeVolumesResult](h.desk, h.root1(), &ec2api.DescribeVolumesRequest{Filters: filters}).Volumes
+	return ask[ec2api.DescribeVolumesResult](h.desk, h.owner(), &ec2api.DescribeVolumesRequest{Filters: filters}).Volumes
 }
 
 // volumeOn is the volume of an instance's device.
@@ -179,7 +179,7 @@ func (h *house) clean(keys ...string) {
 	if vols := h.volumes(); len(vols) != 0 {
 		h.T.Errorf("%d volumes are left", len(vols))
 	}
-	files, err := blockdev.List(h.root)
+	files, err := blockdev.List(h.folder)
 	h.Must(err)
 	if len(files) != 0 {
 		h.T.Errorf("files are left: %v", files)

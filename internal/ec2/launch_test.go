@@ -69,7 +69,7 @@ func TestAnInstanceRunsWhenTheHostHoldsItsVolumes(t *testing.T) {
 func TestContentIsOnDiskOnlyEncrypted(t *testing.T) {
 	h := newHouse(t)
 	key := h.key("")
-	id := h.run(h.root1(), encrypted(rootDevice, key))
+	id := h.run(h.owner(), encrypted(rootDevice, key))
 	v := *h.volumeOn(id, rootDevice).VolumeId
 	d := h.disk(v)
 	head := make([]byte, 2048)
@@ -85,7 +85,7 @@ func TestContentIsOnDiskOnlyEncrypted(t *testing.T) {
 	}
 	h.Must(d.Flush())
 	h.ec2.Stop()
-	raw, err := h.root.Open(v + ".kvol")
+	raw, err := h.folder.Open(v + ".kvol")
 	h.Must(err)
 	defer raw.Close()
 	buf := make([]byte, len(pattern)+8192)
@@ -142,7 +142,7 @@ func TestALaunchWithoutEncryptionNeedsNoKMS(t *testing.T) {
 
 func TestAnUnknownKeyFailsLater(t *testing.T) {
 	h := newHouse(t)
-	id := h.run(h.root1(), encrypted(rootDevice, "alias/nothing"))
+	id := h.run(h.owner(), encrypted(rootDevice, "alias/nothing"))
 	h.wantState(id, "terminated")
 	if got := *h.instance(id).StateReason.Code; got != "Client.InvalidKMSKey.InvalidState" {
 		t.Error(got)
@@ -201,11 +201,11 @@ func TestStopTakesTheKeyAwayAndStartNeedsAGrantAgain(t *testing.T) {
 func TestRebootAndRevocationDoNotDisturbARunningInstance(t *testing.T) {
 	h := newHouse(t)
 	key := h.key("")
-	id := h.run(h.root1(), encrypted("/dev/sdf", key))
+	id := h.run(h.owner(), encrypted("/dev/sdf", key))
 	v := *h.volumeOn(id, "/dev/sdf").VolumeId
 	h.askKMS("DisableKey", &kmsapi.DisableKeyRequest{KeyId: &key})
 	h.wire.mend()
-	_, err := h.try(h.root1(), &ec2api.RebootInstancesRequest{InstanceIds: []string{id}})
+	_, err := h.try(h.owner(), &ec2api.RebootInstancesRequest{InstanceIds: []string{id}})
 	h.Must(err)
 	if _, err := h.disk(v).WriteAt([]byte("x"), 0); err != nil || len(h.wire.seen()) != 0 {
 		t.Errorf("%v; KMS saw %v", err, h.wire.seen())
@@ -217,9 +217,9 @@ func TestTerminateGivesEverythingBack(t *testing.T) {
 	key := h.key("")
 	keep := encrypted("/dev/sdf", key)
 	keep.Ebs.DeleteOnTermination = new(false)
-	id := h.run(h.root1(), encrypted(rootDevice, key), keep)
+	id := h.run(h.owner(), encrypted(rootDevice, key), keep)
 	kept := *h.volumeOn(id, "/dev/sdf").VolumeId
-	ask[ec2api.TerminateInstancesResult](h.desk, h.root1(), &ec2api.TerminateInstancesRequest{InstanceIds: []string{id}})
+	ask[ec2api.TerminateInstancesResult](h.desk, h.owner(), &ec2api.TerminateInstancesRequest{InstanceIds: []string{id}})
 	h.wantState(id, "shutting-down")
 	h.Advance(time.Second)
 	h.wantState(id, "terminated")
@@ -230,13 +230,13 @@ func TestTerminateGivesEverythingBack(t *testing.T) {
 	if g := h.grants(key); len(g) != 0 {
 		t.Errorf("%d grants", len(g))
 	}
-	again := ask[ec2api.TerminateInstancesResult](h.desk, h.root1(), &ec2api.TerminateInstancesRequest{InstanceIds: []string{id}}).TerminatingInstances[0]
+	again := ask[ec2api.TerminateInstancesResult](h.desk, h.owner(), &ec2api.TerminateInstancesRequest{InstanceIds: []string{id}}).TerminatingInstances[0]
 	if *again.CurrentState.Name != "terminated" || *again.PreviousState.Name != "terminated" {
 		t.Errorf("%+v", again)
 	}
 	h.Advance(time.Hour)
-	h.refuse(h.root1(), &ec2api.DescribeInstancesRequest{InstanceIds: []string{id}}, "InvalidInstanceID.NotFound", "The instance ID '"+id+"' does not exist")
-	_, err := h.try(h.root1(), &ec2api.DeleteVolumeRequest{VolumeId: &kept})
+	h.refuse(h.owner(), &ec2api.DescribeInstancesRequest{InstanceIds: []string{id}}, "InvalidInstanceID.NotFound", "The instance ID '"+id+"' does not exist")
+	_, err := h.try(h.owner(), &ec2api.DeleteVolumeRequest{VolumeId: &kept})
 	h.Must(err)
 	h.clean(key)
 }
@@ -244,8 +244,8 @@ func TestTerminateGivesEverythingBack(t *testing.T) {
 func TestTerminateCutsALaunchOff(t *testing.T) {
 	h := newHouse(t)
 	key := h.key("")
-	id := *ask[ec2api.Reservation](h.desk, h.root1(), runRequest(encrypted(rootDevice, key))).Instances[0].InstanceId
-	ask[ec2api.TerminateInstancesResult](h.desk, h.root1(), &ec2api.TerminateInstancesRequest{InstanceIds: []string{id}})
+	id := *ask[ec2api.Reservation](h.desk, h.owner(), runRequest(encrypted(rootDevice, key))).Instances[0].InstanceId
+	ask[ec2api.TerminateInstancesResult](h.desk, h.owner(), &ec2api.TerminateInstancesRequest{InstanceIds: []string{id}})
 	h.wantState(id, "shutting-down")
 	h.Advance(5 * time.Second)
 	h.wantState(id, "terminated")

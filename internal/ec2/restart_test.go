@@ -47,7 +47,7 @@ func TestAnInterruptedLaunchIsFinishedAfterARestart(t *testing.T) {
 			if vols := h.volumes(); len(vols) != 2 {
 				t.Errorf("%d volumes", len(vols))
 			}
-			if files, err := blockdev.List(h.root); err != nil || len(files) != 2 {
+			if files, err := blockdev.List(h.folder); err != nil || len(files) != 2 {
 				t.Errorf("files %v, %v", files, err)
 			}
 			h.disk(*h.volumeOn(id, rootDevice).VolumeId)
@@ -83,7 +83,7 @@ func TestAnInterruptedUndoIsFinishedAfterARestart(t *testing.T) {
 func TestARunningInstanceSurvivesARestartOfTheServer(t *testing.T) {
 	h := newHouse(t)
 	key := h.key("")
-	id := h.run(h.root1(), encrypted(rootDevice, key), encrypted("/dev/sdf", ""))
+	id := h.run(h.owner(), encrypted(rootDevice, key), encrypted("/dev/sdf", ""))
 	v := *h.volumeOn(id, rootDevice).VolumeId
 	if _, err := h.disk(v).WriteAt([]byte("before"), 1<<30); err != nil {
 		t.Fatal(err)
@@ -107,9 +107,9 @@ func TestARunningInstanceSurvivesARestartOfTheServer(t *testing.T) {
 func TestARevokedGrantStopsAnInstanceAtTheNextRestart(t *testing.T) {
 	h := newHouse(t)
 	key := h.key("")
-	id := h.run(h.root1(), encrypted(rootDevice, key), encrypted("/dev/sdf", key))
+	id := h.run(h.owner(), encrypted(rootDevice, key), encrypted("/dev/sdf", key))
 	for _, g := range h.grants(key) {
-		if _, err := h.Invoke(t.Context(), h.root1(), kmsapi.Service(), h.kms.Operations(), "RevokeGrant",
+		if _, err := h.Invoke(t.Context(), h.owner(), kmsapi.Service(), h.kms.Operations(), "RevokeGrant",
 			&kmsapi.RevokeGrantRequest{KeyId: &key, GrantId: g.GrantId}); err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +126,7 @@ func TestARevokedGrantStopsAnInstanceAtTheNextRestart(t *testing.T) {
 	if vols := h.volumes(filter("attachment.instance-id", id)); len(vols) != 2 {
 		t.Errorf("%d volumes are attached to the stopped instance", len(vols))
 	}
-	ask[ec2api.StartInstancesResult](h.desk, h.root1(), &ec2api.StartInstancesRequest{InstanceIds: []string{id}})
+	ask[ec2api.StartInstancesResult](h.desk, h.owner(), &ec2api.StartInstancesRequest{InstanceIds: []string{id}})
 	h.Advance(2 * time.Second)
 	h.wantState(id, "running")
 }
@@ -134,14 +134,14 @@ func TestARevokedGrantStopsAnInstanceAtTheNextRestart(t *testing.T) {
 func TestAGrantThatCouldNotBeRetiredIsRetiredLater(t *testing.T) {
 	h := newHouse(t)
 	key := h.key("")
-	id := h.run(h.root1(), encrypted(rootDevice, key))
+	id := h.run(h.owner(), encrypted(rootDevice, key))
 	h.wire.breakAt(func(call string, _ int) error {
 		if call == "RetireGrant" {
 			return apierr.New("KMSInternalException", "try again")
 		}
 		return nil
 	}, nil)
-	ask[ec2api.TerminateInstancesResult](h.desk, h.root1(), &ec2api.TerminateInstancesRequest{InstanceIds: []string{id}})
+	ask[ec2api.TerminateInstancesResult](h.desk, h.owner(), &ec2api.TerminateInstancesRequest{InstanceIds: []string{id}})
 	h.Advance(time.Second)
 	h.wantState(id, "terminated") // the leftover holds nothing up
 	if g := h.grants(key); len(g) != 1 {
@@ -174,12 +174,12 @@ func TestSessionPoliciesDoNotOutliveAProcess(t *testing.T) {
 
 func TestFilesThatNobodyKnowsAreSwept(t *testing.T) {
 	h := newHouse(t)
-	h.Must(blockdev.Create(h.root, blockdev.Spec{ID: "vol-0123456789abcdef0", Size: 1 << 20}))
-	h.Must(blockdev.Create(h.root, blockdev.Spec{ID: "snap-0123456789abcdef0", Size: 1 << 20}))
-	id := h.run(h.root1())
+	h.Must(blockdev.Create(h.folder, blockdev.Spec{ID: "vol-0123456789abcdef0", Size: 1 << 20}))
+	h.Must(blockdev.Create(h.folder, blockdev.Spec{ID: "snap-0123456789abcdef0", Size: 1 << 20}))
+	id := h.run(h.owner())
 	h.restart()
 	want := []string{"snap-0123456789abcdef0", *h.volumeOn(id, rootDevice).VolumeId}
-	if files, err := blockdev.List(h.root); err != nil || strings.Join(files, " ") != strings.Join(want, " ") {
+	if files, err := blockdev.List(h.folder); err != nil || strings.Join(files, " ") != strings.Join(want, " ") {
 		t.Errorf("files %v, want %v, %v", files, want, err)
 	}
 }
@@ -187,7 +187,7 @@ func TestFilesThatNobodyKnowsAreSwept(t *testing.T) {
 func TestAKeyDisabledMeanwhileFailsTheLaunch(t *testing.T) {
 	h := newHouse(t)
 	key := h.key("")
-	id := *ask[ec2api.Reservation](h.desk, h.root1(), runRequest(encrypted(rootDevice, key))).Instances[0].InstanceId
+	id := *ask[ec2api.Reservation](h.desk, h.owner(), runRequest(encrypted(rootDevice, key))).Instances[0].InstanceId
 	h.askKMS("DisableKey", &kmsapi.DisableKeyRequest{KeyId: &key})
 	h.Advance(5 * time.Second)
 	h.wantState(id, "terminated")
