@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/kagimori/kagimori/internal/gateway"
 	"github.com/kagimori/kagimori/internal/hsm/soft"
@@ -147,28 +146,6 @@ func (a *App) Close() error {
 		err = errors.Join(err, a.module.Close())
 	}
 	return errors.Join(err, a.dir.Close())
-}
-
-// Advance moves the service time of a development server forward; see clock.Clock.
-func (a *App) Advance(ctx context.Context, d time.Duration) error {
-	if !a.cfg.Dev {
-		return errors.New("app: only a development server's clock moves")
-	}
-	a.gate.RLock()
-	defer a.gate.RUnlock()
-	s := a.current.Load()
-	if s == nil {
-		return errClosed
-	}
-	return s.clock.Advance(ctx, d)
-}
-
-// Now is the service time.
-func (a *App) Now() time.Time {
-	if s := a.current.Load(); s != nil {
-		return s.clock.Now()
-	}
-	return time.Now().UTC()
 }
 
 var errClosed = errors.New("app: closed")

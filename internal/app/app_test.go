@@ -82,6 +82,8 @@ func TestClockMovesForwardOnly(t *testing.T) {
 		{"no duration", `{"advance":"soon"}`, 400, 100 * time.Hour},
 		{"unknown member", `{"advnce":"1h"}`, 400, 100 * time.Hour},
 		{"not JSON", `1h`, 400, 100 * time.Hour},
+		{"more than a duration holds", `{"advance":"2562047h"}`, 400, 100 * time.Hour},
+		{"out of the calendar", `{"set":"9500-01-01T00:00:00Z"}`, 400, 100 * time.Hour},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			status, body := ask(t, s, "POST", "/_kagimori/clock", tt.body, nil)
@@ -95,6 +97,16 @@ func TestClockMovesForwardOnly(t *testing.T) {
 	}
 	if status, _ := ask(t, s, "GET", "/_kagimori/clock", "", nil); status != 405 {
 		t.Errorf("GET: %d, want 405", status)
+	}
+	s.Restart()
+	if d := s.App.Now().Sub(start); d < 100*time.Hour || d > 100*time.Hour+time.Minute {
+		t.Errorf("after a restart the clock is %v from its start, want 100 h", d)
+	}
+	if err := s.App.Reset(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if d := s.App.Now().Sub(start); d > time.Minute {
+		t.Errorf("after a reset the clock is %v from its start", d)
 	}
 }
 

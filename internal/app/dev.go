@@ -2,6 +2,7 @@ package app
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 )
@@ -74,11 +75,12 @@ func (a *App) handleClock(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusBadRequest, "send either advance or set")
 		return
 	}
-	if d < 0 {
-		problem(w, http.StatusBadRequest, "service time only moves forward")
+	err := a.Advance(r.Context(), d)
+	if refusal, ok := errors.AsType[errTime](err); ok {
+		problem(w, http.StatusBadRequest, refusal.Error())
 		return
 	}
-	if err := a.Advance(r.Context(), d); err != nil {
+	if err != nil {
 		problem(w, http.StatusServiceUnavailable, err.Error())
 		return
 	}

@@ -71,6 +71,11 @@ func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Modul
 			err = errors.Join(err, s.close())
 		}
 	}()
+	if cfg.Dev {
+		if err := s.catchUp(ctx); err != nil {
+			return nil, err
+		}
+	}
 	d, err := directory.New(directory.Config{
 		Store: st, Keys: module.Box("access key"), Sessions: module.Box("session token"), Wall: time.Now, Dev: cfg.Dev,
 	})
