@@ -47,6 +47,7 @@ func Run(t *testing.T, open func(t *testing.T) hsm.Module) {
 		"RefusedPermitDoesNoWork": testSpentFirst,
 		"Cancelled":               testCancelled,
 		"Concurrent":              testConcurrent,
+		"Forget":                  testForget,
 		"Random":                  testRandom,
 		"Box":                     testBox,
 		"Redaction":               testRedaction,
@@ -337,6 +338,23 @@ func testConcurrent(t *testing.T, open func(*testing.T) hsm.Module) {
 	}
 	if uses != 1 {
 		t.Errorf("one permit was used %d times", uses)
+	}
+}
+
+// Forgetting is of memory alone: who still has the wrapped material uses it as before.
+func testForget(t *testing.T, open func(*testing.T) hsm.Module) {
+	m := open(t)
+	mat, other := Generate(t, m, arnA, symmetric), Generate(t, m, arnB, symmetric)
+	ct, kept := mustEncrypt(t, m, arnA, mat), mustEncrypt(t, m, arnB, other)
+	m.Forget(arnA, mat)
+	m.Forget(arnA, mat)
+	for arn, use := range map[string]struct {
+		mat hsm.Material
+		ct  []byte
+	}{arnA: {mat, ct}, arnB: {other, kept}} {
+		if got, err := decrypt(t, m, arn, use.mat, symmetric, use.ct, aad); err != nil || !got.Equal(plaintext) {
+			t.Errorf("after Forget: %v", err)
+		}
 	}
 }
 
