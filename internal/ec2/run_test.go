@@ -1,0 +1,467 @@
+package ec2_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/api/kmsapi"
+	"github.com/kagimori/kagimori/internal/secret"
+)
+
+// template makes a launch template and returns its id.
+func (h *house) template(data *ec2api.RequestLaunchTemplateData) string {
+	h.T.Helper()
+	out := ask[ec2api.CreateLaunchTemplateResult](h.desk, h.owner(), &ec2api.CreateLaunchTemplateRequest{
+		LaunchTemplateName: new(fmt.Sprint("template-", time.Now().UnixNano())), LaunchTemplateData: data,
+	})
+	return *out.LaunchTemplate.LaunchTemplateId
+}
+
+func fromTemplate(id string) *ec2api.RunInstancesRequest {
+	return &ec2api.RunInstancesRequest{
+		MinCount: new(int32(1)), MaxCount: new(int32(1)), LaunchTemplate: &ec2api.LaunchTemplateSpecification{LaunchTemplateId: &id},
+	}
+}
+
+func tagValue(tags []ec2api.Tag, key string) string {
+	for _, t := range tags {
+		if *t.Key == key {
+			return *t.Value
+		}
+	}
+	return ""
+}
+
+func TestALaunchMergesTemplateImageAndRequest(t *testing.T) {
+	h := newHouse(t)
+	key := h.key("")
+	id := h.template(&ec2api.RequestLaunchTemplateData{
+		ImageId: new(exampleImage), InstanceType: new("t3.micro"), UserData: new(secret.String("ZWNobw==")),
+		BlockDeviceMappings: []ec2api.LaunchTemplateBlockDeviceMappingRequest{
+			{DeviceName: new(rootDevice), Ebs: &ec2api.LaunchTemplateEbsBlockDeviceRequest{Encrypted: new(true), KmsKeyId: &key}},
+			{DeviceName: new("/dev/sdf"), Ebs: &ec2api.LaunchTemplateEbsBlockDeviceRequest{VolumeSize: new(int32(1)), VolumeType: new("gp3")}},
+			{DeviceName: new("/dev/sdg"), Ebs: &ec2api.LaunchTemplateEbsBlockDeviceRequest{VolumeSize: new(int32(2))}},
+		},
+		TagSpecifications: []ec2api.LaunchTemplateTagSpecificationRequest{
+			{ResourceType: new("instance"), Tags: tagList("Name", "template", "Team", "a")},
+			{ResourceType: new("volume"), Tags: tagList("Disk", "yes")},
+		},
+	})
+	in := fromTemplate(id)
+	in.InstanceType = new("t3.small")
+	in.BlockDeviceMappings = []ec2api.BlockDeviceMapping{
+		{DeviceName: new("/dev/sdf"), Ebs: &ec2api.EbsBlockDevice{VolumeSize: new(int32(3))}},
+		{DeviceName: new("/dev/sdg"), NoDevice: new("")},
+	}
+	in.TagSpecifications = []ec2api.TagSpecification{{ResourceType: new("instance"), Tags: tagList("Name", "request")}}
+	i := ask[ec2api.Reservation](h.desk, h.owner(), in).Instances[0]
+	if *i.InstanceType != "t3.small" || *i.ImageId != exampleImage {
+		t.Errorf("%s of %s", *i.InstanceType, *i.ImageId)
+	}
+	for key, want := range map[string]string{
+		"Name": "request", "Team": "a", "aws:ec2launchtemplate:id": id, "aws:ec2launchtemplate:version": "1",
+	} {
+		if got := tagValue(i.Tags, key); got != want {
+			t.Errorf("tag %s is %q, want %q", key, got, want)
+		}
+	}
+	h.Advance(2 * time.Second)
+	h.wantState(*i.InstanceId, "running")
+	root := h.volumeOn(*i.InstanceId, rootDevice)
+	if *root.KmsKeyId != key || *root.SnapshotId == "" || *root.Size != 8 || tagValue(root.Tags, "Disk") != "yes" {
+		t.Errorf("root: %+v", root)
+	}
+	if f := h.volumeOn(*i.InstanceId, "/dev/sdf"); *f.Size != 3 || *f.VolumeType != "gp2" || *f.Encrypted {
+		t.Errorf("/dev/sdf is the request's, not the template's: %+v", f)
+	}
+	if n := len(h.volumes()); n != 2 {
+		t.Errorf("%d volumes", n)
+	}
+	data := ask[ec2api.InstanceAttribute](h.desk, h.owner(), &ec2api.DescribeInstanceAttributeRequest{InstanceId: i.InstanceId, Attribute: new("userData")})
+	if api.Val(data.UserData.Value) != "ZWNobw==" {
+		t.Errorf("user data %q", api.Val(data.UserData.Value))
+	}
+}
+
+func TestEncryptionByDefaultReachesPlainImages(t *testing.T) {
+	h := newHouse(t)
+	key := h.key("")
+	ask[ec2api.EnableEbsEncryptionByDefaultResult](h.desk, h.owner(), &ec2api.EnableEbsEncryptionByDefaultRequest{})
+	ask[ec2api.ModifyEbsDefaultKmsKeyIdResult](h.desk, h.owner(), &ec2api.ModifyEbsDefaultKmsKeyIdRequest{KmsKeyId: &key})
+	id := h.run(h.owner())
+	h.wantState(id, "running")
+	if v := h.volumeOn(id, rootDevice); !*v.Encrypted || *v.KmsKeyId != key {
+		t.Errorf("%+v", v)
+	}
+}
+
+func TestAClientTokenLaunchesOnce(t *testing.T) {
+	h := newHouse(t)
+	in := runRequest()
+	in.ClientToken, in.MaxCount = new("token"), new(int32(3))
+	first := ask[ec2api.Reservation](h.desk, h.owner(), in)
+	if len(first.Instances) != 3 || *first.Instances[2].AmiLaunchIndex != 2 {
+		t.Fatalf("%d instances", len(first.Instances))
+	}
+	second := ask[ec2api.Reservation](h.desk, h.owner(), in)
+	if *second.ReservationId != *first.ReservationId || len(second.Instances) != 3 {
+		t.Error("the token launched again")
+	}
+	other := runRequest()
+	other.ClientToken, other.InstanceType = new("token"), new("t3.small")
+	h.refuse(h.owner(), other, "IdempotentParameterMismatch", "*")
+	secretly := runRequest()
+	secretly.ClientToken, secretly.UserData = new("secret"), new(secret.String("YQ=="))
+	ask[ec2api.Reservation](h.desk, h.owner(), secretly)
+	secretly.UserData = new(secret.String("Yg=="))
+	h.refuse(h.owner(), secretly, "IdempotentParameterMismatch", "*")
+	var ids []string
+	addresses := map[string]bool{}
+	for _, i := range first.Instances {
+		ids = append(ids, *i.InstanceId)
+		addresses[*i.PrivateIpAddress] = true
+	}
+	if len(addresses) != 3 {
+		t.Errorf("addresses: %v", addresses)
+	}
+	h.Advance(2 * time.Second)
+	ask[ec2api.TerminateInstancesResult](h.desk, h.owner(), &ec2api.TerminateInstancesRequest{InstanceIds: ids})
+	h.Advance(time.Second)
+	h.refuse(h.owner(), in, "IdempotentInstanceTerminated", "*")
+}
+
+func TestRunInstancesRefusals(t *testing.T) {
+	h := newHouse(t)
+	size := func(n int32) *ec2api.EbsBlockDevice { return &ec2api.EbsBlockDevice{VolumeSize: &n} }
+	tests := []struct {
+		name          string
+		change        func(*ec2api.RunInstancesRequest)
+		code, message string
+	}{
+		{"no image", func(in *ec2api.RunInstancesRequest) { in.ImageId = nil }, "MissingParameter", "The request must contain the parameter ImageId"},
+		{"unknown image", func(in *ec2api.RunInstancesRequest) { in.ImageId = new("ami-0123456789abcdef0") }, "InvalidAMIID.NotFound", "The image id '[ami-0123456789abcdef0]' does not exist"},
+		{"unknown type", func(in *ec2api.RunInstancesRequest) { in.InstanceType = new("t3.pico") }, "InvalidParameterValue", "Invalid value 't3.pico' for InstanceType."},
+		{"wrong architecture", func(in *ec2api.RunInstancesRequest) { in.InstanceType = new("t4g.micro") }, "InvalidParameterValue", "*"},
+		{"more least than most", func(in *ec2api.RunInstancesRequest) { in.MinCount = new(int32(2)) }, "InvalidParameterCombination", "*"},
+		{"too many", func(in *ec2api.RunInstancesRequest) { in.MinCount, in.MaxCount = new(int32(21)), new(int32(21)) }, "InstanceLimitExceeded", "*"},
+		{"profile", func(in *ec2api.RunInstancesRequest) {
+			in.IamInstanceProfile = &ec2api.IamInstanceProfileSpecification{Name: new("web")}
+		}, "InvalidParameterValue", "Value (web) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name"},
+		{"key pair", func(in *ec2api.RunInstancesRequest) { in.KeyName = new("me") }, "InvalidKeyPair.NotFound", "The key pair 'me' does not exist"},
+		{"unknown subnet", func(in *ec2api.RunInstancesRequest) { in.SubnetId = new("subnet-0123456789abcdef0") }, "InvalidSubnetID.NotFound", "*"},
+		{"unknown group", func(in *ec2api.RunInstancesRequest) { in.SecurityGroupIds = []string{"sg-0123456789abcdef0"} }, "InvalidGroup.NotFound", "*"},
+		{"key without Encrypted", func(in *ec2api.RunInstancesRequest) {
+			in.BlockDeviceMappings = []ec2api.BlockDeviceMapping{{DeviceName: new(rootDevice), Ebs: &ec2api.EbsBlockDevice{KmsKeyId: new("alias/x")}}}
+		}, "InvalidParameterDependency", "The parameter KmsKeyId requires the parameter Encrypted to be set."},
+		{"Encrypted with a named snapshot", func(in *ec2api.RunInstancesRequest) {
+			in.BlockDeviceMappings = []ec2api.BlockDeviceMapping{{DeviceName: new("/dev/sdf"), Ebs: &ec2api.EbsBlockDevice{
+				SnapshotId: h.rootSnapshot(), Encrypted: new(true),
+			}}}
+		}, "InvalidBlockDeviceMapping", "the encrypted flag cannot be specified since device /dev/sdf has a snapshot specified."},
+		{"smaller than its snapshot", func(in *ec2api.RunInstancesRequest) {
+			in.BlockDeviceMappings = []ec2api.BlockDeviceMapping{{DeviceName: new(rootDevice), Ebs: size(1)}}
+		}, "InvalidBlockDeviceMapping", "*"},
+		{"no size", func(in *ec2api.RunInstancesRequest) {
+			in.BlockDeviceMappings = []ec2api.BlockDeviceMapping{{DeviceName: new("/dev/sdf"), Ebs: &ec2api.EbsBlockDevice{}}}
+		}, "MissingParameter", "The request must contain the parameter size or snapshotId"},
+		{"no root", func(in *ec2api.RunInstancesRequest) {
+			in.BlockDeviceMappings = []ec2api.BlockDeviceMapping{{DeviceName: new(rootDevice), NoDevice: new("")}}
+		}, "InvalidBlockDeviceMapping", "*"},
+		{"spot", func(in *ec2api.RunInstancesRequest) {
+			in.InstanceMarketOptions = &ec2api.InstanceMarketOptionsRequest{MarketType: new("spot")}
+		}, "UnsupportedOperation", "*"},
+		{"unknown template", func(in *ec2api.RunInstancesRequest) {
+			in.LaunchTemplate = &ec2api.LaunchTemplateSpecification{LaunchTemplateId: new("lt-0123456789abcdef0")}
+		}, "InvalidLaunchTemplateId.NotFound", "*"},
+		{"aws tags", func(in *ec2api.RunInstancesRequest) {
+			in.TagSpecifications = []ec2api.TagSpecification{{ResourceType: new("instance"), Tags: tagList("aws:x", "y")}}
+		}, "InvalidParameterValue", "*"},
+		{"dry run", func(in *ec2api.RunInstancesRequest) { in.DryRun = new(true) }, "DryRunOperation", "Request would have succeeded, but DryRun flag is set."},
+	}
+	for _, tt := range tests {
+		in := runRequest()
+		tt.change(in)
+		t.Log(tt.name)
+		h.refuse(h.owner(), in, tt.code, tt.message)
+	}
+	if out := ask[ec2api.DescribeInstancesResult](h.desk, h.owner(), &ec2api.DescribeInstancesRequest{}); len(out.Reservations) != 0 {
+		t.Errorf("%d reservations", len(out.Reservations))
+	}
+	// What Terraform sends where it means nothing.
+	in := runRequest()
+	in.Placement, in.EbsOptimized = &ec2api.Placement{AvailabilityZone: new("")}, new(false)
+	in.HibernationOptions = &ec2api.HibernationOptionsRequest{Configured: new(false)}
+	ask[ec2api.Reservation](h.desk, h.owner(), in)
+}
+
+// rootSnapshot is the snapshot of the example image.
+func (h *house) rootSnapshot() *string {
+	h.T.Helper()
+	out := ask[ec2api.DescribeImagesResult](h.desk, h.owner(), &ec2api.DescribeImagesRequest{ImageIds: []string{exampleImage}})
+	return out.Images[0].BlockDeviceMappings[0].Ebs.SnapshotId
+}
+
+// TestRunInstancesIsDecidedOnEverythingItTouches: an allow-all with one condition on one kind of
+// resource refuses exactly the launches that it is about.
+func TestRunInstancesIsDecidedOnEverythingItTouches(t *testing.T) {
+	h := newHouse(t)
+	template := h.template(&ec2api.RequestLaunchTemplateData{ImageId: new(exampleImage), InstanceType: new("t3.micro")})
+	arnOf := func(kind string) string { return "arn:aws:ec2:" + region + ":" + mine + ":" + kind }
+	fine := func() *ec2api.RunInstancesRequest {
+		in := fromTemplate(template)
+		in.BlockDeviceMappings = []ec2api.BlockDeviceMapping{encrypted(rootDevice, "")}
+		in.TagSpecifications = []ec2api.TagSpecification{
+			{ResourceType: new("instance"), Tags: tagList("Team", "a")}, {ResourceType: new("volume"), Tags: tagList("Team", "a")},
+		}
+		in.DryRun = new(true)
+		return in
+	}
+	tests := []struct {
+		name, resource, operator, key, value string
+		bad                                  func(*ec2api.RunInstancesRequest) // nil: nothing makes it bad
+	}{
+		{"volumes must be encrypted", arnOf("volume/*"), "Bool", "ec2:Encrypted", "true",
+			func(in *ec2api.RunInstancesRequest) { in.BlockDeviceMappings = nil }},
+		{"volume size", arnOf("volume/*"), "NumericLessThanEquals", "ec2:VolumeSize", "8",
+			func(in *ec2api.RunInstancesRequest) { in.BlockDeviceMappings[0].Ebs.VolumeSize = new(int32(9)) }},
+		{"volume type", arnOf("volume/*"), "StringEquals", "ec2:VolumeType", "gp2",
+			func(in *ec2api.RunInstancesRequest) { in.BlockDeviceMappings[0].Ebs.VolumeType = new("gp3") }},
+		{"parent snapshot", arnOf("volume/*"), "ArnLike", "ec2:ParentSnapshot", "arn:aws:ec2:" + region + "::snapshot/snap-*",
+			func(in *ec2api.RunInstancesRequest) {
+				in.BlockDeviceMappings = append(in.BlockDeviceMappings, encrypted("/dev/sdf", ""))
+			}},
+		{"instance type", arnOf("instance/*"), "StringEquals", "ec2:InstanceType", "t3.micro",
+			func(in *ec2api.RunInstancesRequest) { in.InstanceType = new("t3.small") }},
+		{"the type comes from the template", arnOf("instance/*"), "Bool", "ec2:IsLaunchTemplateResource", "true",
+			func(in *ec2api.RunInstancesRequest) { in.InstanceType = new("t3.small") }},
+		{"a template is used", arnOf("instance/*"), "ArnLike", "ec2:LaunchTemplate", arnOf("launch-template/lt-*"),
+			func(in *ec2api.RunInstancesRequest) {
+				in.LaunchTemplate, in.ImageId, in.InstanceType = nil, new(exampleImage), new("t3.micro")
+			}},
+		{"owner of the image", "arn:aws:ec2:" + region + "::image/*", "StringEquals", "ec2:Owner", "amazon", nil},
+		{"request tags", arnOf("instance/*"), "StringEquals", "aws:RequestTag/Team", "a",
+			func(in *ec2api.RunInstancesRequest) { in.TagSpecifications[0].Tags = tagList("Team", "b") }},
+		{"tags of volumes", arnOf("volume/*"), "ForAllValues:StringEquals", "aws:TagKeys", "Team",
+			func(in *ec2api.RunInstancesRequest) { in.TagSpecifications[1].Tags = tagList("Other", "a") }},
+		{"metadata tokens", arnOf("instance/*"), "StringEquals", "ec2:MetadataHttpTokens", "optional",
+			func(in *ec2api.RunInstancesRequest) {
+				in.MetadataOptions = &ec2api.InstanceMetadataOptionsRequest{HttpTokens: new("required")}
+			}},
+		{"the VPC", arnOf("subnet/*"), "ArnLike", "ec2:Vpc", arnOf("vpc/vpc-*"), nil},
+		{"the subnet of the interface", arnOf("network-interface/*"), "ArnLike", "ec2:Subnet", arnOf("subnet/subnet-*"), nil},
+		{"the zone", arnOf("instance/*"), "StringEquals", "ec2:AvailabilityZone", region + "a",
+			func(in *ec2api.RunInstancesRequest) { in.Placement = &ec2api.Placement{AvailabilityZone: new(region + "b")} }},
+		{"the region", arnOf("security-group/*"), "StringEquals", "ec2:Region", region, nil},
+	}
+	for n, tt := range tests {
+		user := h.User(mine, fmt.Sprint("runner-", n), conditioned(tt.resource, tt.operator, tt.key, tt.value))
+		t.Log(tt.name)
+		h.refuse(user, fine(), "DryRunOperation", "*")
+		if tt.bad != nil {
+			in := fine()
+			tt.bad(in)
+			h.refuse(user, in, "UnauthorizedOperation", "*")
+		}
+	}
+}
+
+// conditioned allows RunInstances and its tags on everything, but on one kind of resource only
+// under a condition.
+func conditioned(resource, operator, key, value string) string {
+	doc, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": []any{
+		map[string]any{"Effect": "Allow", "Action": "ec2:RunInstances", "NotResource": resource},
+		map[string]any{"Effect": "Allow", "Action": "ec2:RunInstances", "Resource": resource, "Condition": map[string]any{operator: map[string]string{key: value}}},
+		map[string]any{"Effect": "Allow", "Action": "ec2:CreateTags", "Resource": "*", "Condition": map[string]any{
+			"StringEquals": map[string]string{"ec2:CreateAction": "RunInstances"},
+		}},
+	}})
+	if err != nil {
+		panic(err)
+	}
+	return string(doc)
+}
+
+func TestTaggingAtLaunchNeedsItsOwnPermission(t *testing.T) {
+	h := newHouse(t)
+	user := h.allowed("untagged", `"ec2:RunInstances"`, `"*"`, "")
+	ask[ec2api.Reservation](h.desk, user, runRequest())
+	in := runRequest()
+	in.TagSpecifications = []ec2api.TagSpecification{{ResourceType: new("instance"), Tags: tagList("a", "b")}}
+	h.refuse(user, in, "UnauthorizedOperation", "*")
+}
+
+// TestAnotherAccountsKey is the seed's second example: a grant on the foreign key to the launcher
+// is what it takes.
+func TestAnotherAccountsKey(t *testing.T) {
+	h := newHouse(t)
+	out, err := h.Invoke(t.Context(), h.root(theirs), kmsapi.Service(), h.kms.Operations(), "CreateKey", &kmsapi.CreateKeyRequest{
+		Policy: new(`{"Version":"2012-10-17","Statement":[
+{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + theirs + `:root"},"Action":"kms:*","Resource":"*"},
+{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + mine + `:root"},"Action":"kms:CreateGrant","Resource":"*"}]}`)})
+	h.Must(err)
+	key := *out.(*kmsapi.CreateKeyResponse).KeyMetadata.Arn
+	scaling := h.scaling()
+	failed := h.run(scaling, encrypted(rootDevice, key))
+	h.wantState(failed, "terminated")
+	_, err = h.Invoke(t.Context(), h.owner(), kmsapi.Service(), h.kms.Operations(), "CreateGrant", &kmsapi.CreateGrantRequest{
+		KeyId: &key, GranteePrincipal: &scaling.Principal.RoleARN,
+		Operations: []string{"Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "DescribeKey", "CreateGrant"},
+	})
+	h.Must(err)
+	id := h.run(scaling, encrypted(rootDevice, key))
+	h.wantState(id, "running")
+	if v := h.volumeOn(id, rootDevice); *v.KmsKeyId != key {
+		t.Errorf("%+v", v)
+	}
+}
+
+func TestDescribeInstances(t *testing.T) {
+	h := newHouse(t)
+	in := runRequest()
+	in.MinCount, in.MaxCount = new(int32(2)), new(int32(2))
+	in.TagSpecifications = []ec2api.TagSpecification{{ResourceType: new("instance"), Tags: tagList("Team", "a")}}
+	pair := ask[ec2api.Reservation](h.desk, h.owner(), in)
+	for range 5 {
+		ask[ec2api.Reservation](h.desk, h.owner(), runRequest())
+	}
+	h.Advance(2 * time.Second)
+	ids := func(out *ec2api.DescribeInstancesResult) (ids []string) {
+		for _, r := range out.Reservations {
+			for _, i := range r.Instances {
+				ids = append(ids, *i.InstanceId)
+			}
+		}
+		return ids
+	}
+	first := h.instance(*pair.Instances[0].InstanceId)
+	tests := []struct {
+		filters []ec2api.Filter
+		want    int
+	}{
+		{nil, 7},
+		{[]ec2api.Filter{filter("tag:Team", "a")}, 2},
+		{[]ec2api.Filter{filter("instance-state-name", "pending", "running"), filter("tag-key", "Team")}, 2},
+		{[]ec2api.Filter{filter("instance-state-name", "stopped")}, 0},
+		{[]ec2api.Filter{filter("reservation-id", *pair.ReservationId)}, 2},
+		{[]ec2api.Filter{filter("private-ip-address", *first.PrivateIpAddress)}, 1},
+		{[]ec2api.Filter{filter("block-device-mapping.volume-id", *first.BlockDeviceMappings[0].Ebs.VolumeId)}, 1},
+		{[]ec2api.Filter{filter("subnet-id", *first.SubnetId), filter("vpc-id", *first.VpcId), filter("image-id", exampleImage)}, 7},
+		{[]ec2api.Filter{filter("instance-type", "t3.*")}, 7},
+		{[]ec2api.Filter{filter("instance-lifecycle", "spot")}, 0},
+	}
+	for _, tt := range tests {
+		out := ask[ec2api.DescribeInstancesResult](h.desk, h.owner(), &ec2api.DescribeInstancesRequest{Filters: tt.filters})
+		if got := ids(out); len(got) != tt.want {
+			t.Errorf("%v: %d instances, want %d", tt.filters, len(got), tt.want)
+		}
+	}
+	h.refuse(h.owner(), &ec2api.DescribeInstancesRequest{Filters: []ec2api.Filter{filter("no-such", "x")}}, "InvalidParameterValue", "The filter 'no-such' is invalid")
+
+	var paged []string
+	req := &ec2api.DescribeInstancesRequest{MaxResults: new(int32(5))}
+	for {
+		out := ask[ec2api.DescribeInstancesResult](h.desk, h.owner(), req)
+		paged = append(paged, ids(out)...)
+		if req.NextToken = out.NextToken; out.NextToken == nil {
+			break
+		}
+	}
+	slices.Sort(paged)
+	if len(slices.Compact(paged)) != 7 {
+		t.Errorf("pages give %d instances", len(paged))
+	}
+	if out := ask[ec2api.DescribeInstancesResult](h.desk, h.root(theirs), &ec2api.DescribeInstancesRequest{}); len(out.Reservations) != 0 {
+		t.Error("another account sees the instances")
+	}
+	h.refuse(h.owner(), &ec2api.DescribeInstancesRequest{InstanceIds: []string{"i-0123456789abcdef0", "i-0123456789abcdef1"}},
+		"InvalidInstanceID.NotFound", "The instance IDs 'i-0123456789abcdef0, i-0123456789abcdef1' do not exist")
+	h.refuse(h.allowed("blind", `"ec2:RunInstances"`, `"*"`, ""), &ec2api.DescribeInstancesRequest{}, "UnauthorizedOperation", "*")
+}
+
+func TestInstanceStatusIsWhatTheHostCanSay(t *testing.T) {
+	h := newHouse(t)
+	id := h.run(h.owner())
+	status := func(all bool) []ec2api.InstanceStatus {
+		return ask[ec2api.DescribeInstanceStatusResult](h.desk, h.owner(), &ec2api.DescribeInstanceStatusRequest{
+			InstanceIds: []string{id}, IncludeAllInstances: &all,
+		}).InstanceStatuses
+	}
+	if got := status(false); len(got) != 1 || *got[0].InstanceStatus.Status != "ok" || *got[0].AttachedEbsStatus.Status != "ok" {
+		t.Errorf("%+v", got)
+	}
+	ask[ec2api.StopInstancesResult](h.desk, h.owner(), &ec2api.StopInstancesRequest{InstanceIds: []string{id}})
+	h.Advance(time.Second)
+	if got := status(false); len(got) != 0 {
+		t.Errorf("stopped: %+v", got)
+	}
+	if got := status(true); len(got) != 1 || *got[0].InstanceStatus.Status != "not-applicable" || *got[0].InstanceState.Name != "stopped" {
+		t.Errorf("stopped, all: %+v", got)
+	}
+}
+
+func TestStateRefusals(t *testing.T) {
+	h := newHouse(t)
+	id := *ask[ec2api.Reservation](h.desk, h.owner(), runRequest()).Instances[0].InstanceId
+	only := []string{id}
+	h.refuse(h.owner(), &ec2api.StopInstancesRequest{InstanceIds: only}, "IncorrectInstanceState", "The instance '"+id+"' is not in a state from which it can be stopped.")
+	h.Advance(2 * time.Second)
+	same := ask[ec2api.StartInstancesResult](h.desk, h.owner(), &ec2api.StartInstancesRequest{InstanceIds: only}).StartingInstances[0]
+	if *same.CurrentState.Name != "running" || *same.PreviousState.Name != "running" {
+		t.Errorf("%+v", same)
+	}
+	// One bad id and nothing happens.
+	h.refuse(h.owner(), &ec2api.StopInstancesRequest{InstanceIds: []string{id, "i-0123456789abcdef0"}}, "InvalidInstanceID.NotFound", "*")
+	h.wantState(id, "running")
+	ask[ec2api.StopInstancesResult](h.desk, h.owner(), &ec2api.StopInstancesRequest{InstanceIds: only})
+	h.refuse(h.owner(), &ec2api.StartInstancesRequest{InstanceIds: only}, "IncorrectInstanceState", "*")
+	ask[ec2api.TerminateInstancesResult](h.desk, h.owner(), &ec2api.TerminateInstancesRequest{InstanceIds: only})
+	h.wantState(id, "shutting-down")
+	h.Advance(2 * time.Second)
+	h.wantState(id, "terminated")
+	h.wantNothing()
+	h.refuse(h.owner(), &ec2api.StartInstancesRequest{InstanceIds: only}, "IncorrectInstanceState", "*")
+	h.refuse(h.owner(), &ec2api.RebootInstancesRequest{InstanceIds: only}, "IncorrectInstanceState", "*")
+
+	in := runRequest()
+	in.DisableApiTermination = new(true)
+	protected := *ask[ec2api.Reservation](h.desk, h.owner(), in).Instances[0].InstanceId
+	h.refuse(h.owner(), &ec2api.TerminateInstancesRequest{InstanceIds: []string{protected}}, "OperationNotPermitted", "*")
+}
+
+func TestManyInstancesAtOnce(t *testing.T) {
+	h := newHouse(t)
+	in := runRequest(encrypted(rootDevice, ""), encrypted("/dev/sdf", ""), encrypted("/dev/sdg", ""))
+	in.MinCount, in.MaxCount = new(int32(20)), new(int32(20))
+	in.TagSpecifications = []ec2api.TagSpecification{{ResourceType: new("instance"), Tags: tagList("a", "b")}}
+	in.UserData, in.ClientToken = new(secret.String(strings.Repeat("QUFB", 5000))), new("many")
+	var ids []string
+	for _, i := range ask[ec2api.Reservation](h.desk, h.owner(), in).Instances {
+		ids = append(ids, *i.InstanceId)
+	}
+	h.Advance(2 * time.Second)
+	for _, id := range ids {
+		h.wantState(id, "running")
+	}
+	ask[ec2api.TerminateInstancesResult](h.desk, h.owner(), &ec2api.TerminateInstancesRequest{InstanceIds: ids})
+	h.Advance(2 * time.Second)
+	h.wantNothing()
+}
+
+func TestRightsOverInstancesFollowTheirTags(t *testing.T) {
+	h := newHouse(t)
+	in := runRequest()
+	in.TagSpecifications = []ec2api.TagSpecification{{ResourceType: new("instance"), Tags: tagList("Team", "a")}}
+	ours := *ask[ec2api.Reservation](h.desk, h.owner(), in).Instances[0].InstanceId
+	others := *ask[ec2api.Reservation](h.desk, h.owner(), runRequest()).Instances[0].InstanceId
+	h.Advance(2 * time.Second)
+	user := h.allowed("team", `"ec2:*"`, `"*"`, `{"StringEquals":{"aws:ResourceTag/Team":"a"}}`)
+	h.refuse(user, &ec2api.TerminateInstancesRequest{InstanceIds: []string{ours, others}}, "UnauthorizedOperation", "*")
+	ask[ec2api.TerminateInstancesResult](h.desk, user, &ec2api.TerminateInstancesRequest{InstanceIds: []string{ours}})
+	h.wantState(others, "running")
+}
