@@ -42,7 +42,7 @@ type client struct {
 // retry is a failure here.
 func newClient(url, region, account string, creds aws.Credentials) *client {
 	cfg := aws.Config{
-		Region: region, BaseEndpoint: &url, RetryMaxAttempts: 1,
+		Region: region, BaseEndpoint: &url, RetryMaxAttempts: 1, HTTPClient: &http.Client{Transport: readOnlyBody{}},
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return creds, nil }),
 	}
 	return &client{
@@ -50,6 +50,24 @@ func newClient(url, region, account string, creds aws.Credentials) *client {
 		kms: kms.NewFromConfig(cfg), iam: iam.NewFromConfig(cfg), sts: sts.NewFromConfig(cfg),
 		ec2: ec2.NewFromConfig(cfg), asg: autoscaling.NewFromConfig(cfg),
 	}
+}
+
+// readOnlyBody sends requests without the WriteTo of the SDK's request body. smithy-go closes the
+// body as soon as the answer begins, and its WriteTo then fails with io.EOF; if the transport has
+// not looked for the body's end yet, as happens with a server this near, it closes the connection
+// and the rest of a long answer is lost (seen with smithy-go v1.28.9).
+type readOnlyBody struct{}
+
+// RoundTrip is that of the default transport.
+func (readOnlyBody) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		r = r.Clone(r.Context())
+		r.Body = struct {
+			io.Reader
+			io.Closer
+		}{r.Body, r.Body}
+	}
+	return http.DefaultTransport.RoundTrip(r)
 }
 
 // rootOf is the root user of an account, adminOf its administrator.

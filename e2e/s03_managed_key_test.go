@@ -67,7 +67,8 @@ func TestS4_ACustomerKeyWithItsDefaultPolicyIsNotForTheServiceLinkedRole(t *test
 	id := g.launchFail(t, c, key)
 	why := c.why(t, id)
 	why.denied(t, seed.Session(c.account), "kms:GenerateDataKeyWithoutPlaintext", key,
-		"key-policy", seed.Role(c.account), "no resource-based policy allows")
+		"key-policy", seed.Role(c.account), "names the account, which leaves the decision to the account's identity policies",
+		"no identity-based policy allows the kms:GenerateDataKeyWithoutPlaintext action")
 	if why.Evaluations[0].CrossAccount {
 		t.Error("a refusal in one account is shown as cross-account")
 	}
