@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -338,12 +339,8 @@ func overlay(role, session map[string]string) map[string]string {
 		return role
 	}
 	m := make(map[string]string, len(role)+len(session))
-	for k, v := range role {
-		m[k] = v
-	}
-	for k, v := range session {
-		m[k] = v
-	}
+	maps.Copy(m, role)
+	maps.Copy(m, session)
 	return m
 }
 

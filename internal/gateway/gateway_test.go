@@ -113,8 +113,7 @@ func describeKey(_ context.Context, _ *guard.Call, in *kmsapi.DescribeKeyRequest
 	case "broken":
 		return nil, errors.New("the store says no")
 	case "panic":
-		var m map[string]int
-		m[*in.KeyId]++
+		panic(errors.New("a bug"))
 	case "panic-text":
 		panic("plaintext: hunter2")
 	}

@@ -49,13 +49,14 @@ func (s *Service) linkedRoleOf(service string) (linkedRole, error) {
 		return linkedRole{}, apierr.Newf(codeInvalid, "%s is not the name of a service that can have a service-linked role.", service)
 	}
 	label, _, _ := strings.Cut(service, ".")
-	name := "AWSServiceRoleFor"
+	var name strings.Builder
+	name.WriteString("AWSServiceRoleFor")
 	for word := range strings.SplitSeq(label, "-") {
 		if word != "" {
-			name += strings.ToUpper(word[:1]) + word[1:]
+			name.WriteString(strings.ToUpper(word[:1]) + word[1:])
 		}
 	}
-	return linkedRole{Name: name}, nil
+	return linkedRole{Name: name.String()}, nil
 }
 
 // maxRoleName is the longest name of a role.

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/arn"
@@ -143,10 +144,8 @@ func shapeOf(s string) principalShape {
 		return shapeBadARN
 	}
 	rest := strings.Split(a.Resource, "/")
-	for _, part := range rest {
-		if part == "" {
-			return shapeBadARN
-		}
+	if slices.Contains(rest, "") {
+		return shapeBadARN
 	}
 	switch {
 	case a.Service == "iam" && a.Resource == "root",

@@ -22,15 +22,10 @@ func (t *traveller) serviceRole(ctx context.Context, p *party) (string, error) {
 		AWSServiceName: new("autoscaling.amazonaws.com"),
 	}, &iamapi.CreateServiceLinkedRoleResponse{})
 	role := arn.Role(p.account, arn.ServiceLinkedPath("autoscaling.amazonaws.com"), "AWSServiceRoleForAutoScaling")
-	switch apierr.Code(err) {
-	case "InvalidInput":
+	if apierr.Code(err) == "InvalidInput" {
 		t.tell("It is there already.")
-	default:
+	} else if err != nil {
 		return "", err
-	case "":
-		if err != nil {
-			return "", err
-		}
 	}
 	t.tell("%s", role)
 	t.tell("Its policy holds no KMS action, and nobody can change it.")

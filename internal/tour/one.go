@@ -3,6 +3,7 @@ package tour
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -84,13 +85,13 @@ func (t *traveller) grants(ctx context.Context, p *party, key string) error {
 		return err
 	}
 	for _, g := range out.Grants {
-		line := fmt.Sprintf("%s  %v", short(api.Val(g.GranteePrincipal)), g.Operations)
+		var where []string
 		if g.Constraints != nil {
 			for k, v := range g.Constraints.EncryptionContextSubset {
-				line += fmt.Sprintf("  %s=%s", k, v)
+				where = append(where, k+"="+v)
 			}
 		}
-		t.tell("%s", line)
+		t.tell("%s  %v  %s", short(api.Val(g.GranteePrincipal)), g.Operations, strings.Join(where, " "))
 	}
 	if len(out.Grants) < 2 {
 		return fmt.Errorf("%w: %d grants, not one for each of 2 volumes", ErrSurprise, len(out.Grants))

@@ -122,9 +122,9 @@ func (f filler) value(v reflect.Value, depth int) {
 }
 
 func (f filler) structure(v reflect.Value, depth int) {
-	for i := range v.NumField() {
+	for _, field := range v.Fields() {
 		if f.r.IntN(2+depth) == 0 {
-			f.value(v.Field(i), depth+1)
+			f.value(field, depth+1)
 		}
 	}
 	if f.full && v.NumField() > 0 && v.IsZero() {

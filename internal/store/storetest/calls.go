@@ -13,7 +13,7 @@ import (
 
 func panics(t *testing.T, s store.Store) {
 	for name, call := range map[string]func(context.Context, func(store.Tx) error) error{"Update": s.Update, "View": s.View} {
-		_, got := catch(func() error {
+		got, _ := catch(func() error {
 			return call(t.Context(), func(tx store.Tx) error {
 				_ = tx.Put("b", "k", []byte("v")) // refused in a View
 				panic("the closure's own panic")

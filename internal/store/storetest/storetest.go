@@ -361,7 +361,7 @@ func ended(t *testing.T, s store.Store) {
 			"Delete": func() error { return leaked.Delete("b", "k") },
 			"Scan":   func() error { _, err := scan(leaked, "b", store.Range{}); return err },
 		} {
-			err, panicked := catch(use)
+			panicked, err := catch(use)
 			if panicked == nil && !errors.Is(err, store.ErrEnded) {
 				t.Errorf("%s after %s: %v; want ErrEnded or a panic", what, name, err)
 			}
@@ -372,9 +372,10 @@ func ended(t *testing.T, s store.Store) {
 	}
 }
 
-func catch(fn func() error) (err error, panicked any) { //nolint:staticcheck // the panic is the less usual one
+// catch runs fn and returns what it panicked with, nil if it did not.
+func catch(fn func() error) (panicked any, err error) {
 	defer func() { panicked = recover() }()
-	return fn(), nil
+	return nil, fn()
 }
 
 func snapshotStays(t *testing.T, s store.Store) {
