@@ -41,6 +41,7 @@ type world struct {
 	dir   *directory.Directory
 	guard *guard.Guard
 	store *memory.Store
+	disk  *disk // what the service is given as its store
 	trail *trail.Trail
 	clock *clock.Clock
 	hsm   hsm.Module
@@ -51,6 +52,7 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, store: memory.New(memory.Config{Seed: 1}), clock: clock.New(), hsm: hsmtest.New(t)}
+	w.disk = &disk{Store: w.store}
 	t.Cleanup(func() { check(t, w.store.Close()) })
 	root, err := os.OpenRoot(t.TempDir())
 	check(t, err)
@@ -71,7 +73,7 @@ func newWorld(t testing.TB) *world {
 func (w *world) restart() {
 	w.t.Helper()
 	logger := slog.New(slog.NewTextHandler(w.t.Output(), nil))
-	w.guard = guard.New(guard.Config{Store: w.store, Directory: w.dir, Trail: w.trail, Now: w.clock.Now, Logger: logger})
+	w.guard = guard.New(guard.Config{Store: w.disk, Directory: w.dir, Trail: w.trail, Now: w.clock.Now, Logger: logger})
 	w.kms = kms.New(kms.Config{Guard: w.guard, Module: w.hsm, Clock: w.clock, Logger: logger, CustomIDs: true})
 	w.ops = w.kms.Operations()
 	check(w.t, w.kms.Start(w.t.Context()))
