@@ -131,13 +131,18 @@ func TestForgedBrowserRequestsAreRefusedOnEveryRoute(t *testing.T) {
 	}
 }
 
+// forReal makes the configuration that of a production server.
+func forReal(cfg *app.Config) {
+	cfg.Dev = false
+	cfg.Seal = app.Seal{Kind: soft.Passphrase, Passphrase: []byte("open sesame"), WorkFactor: 1}
+}
+
 // production starts a server that is not for development on a data directory.
 func production(t *testing.T, data string) (*app.App, error) {
 	t.Helper()
-	a, err := app.Open(context.WithoutCancel(t.Context()), app.Config{
-		Data: data, Logger: slog.New(slog.DiscardHandler), NoSync: true,
-		Seal: app.Seal{Kind: soft.Passphrase, Passphrase: []byte("open sesame"), WorkFactor: 1},
-	})
+	cfg := app.Config{Data: data, Logger: slog.New(slog.DiscardHandler), NoSync: true}
+	forReal(&cfg)
+	a, err := app.Open(context.WithoutCancel(t.Context()), cfg)
 	if err == nil {
 		t.Cleanup(func() { _ = a.Close() })
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/api/iamapi"
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
+	"github.com/kagimori/kagimori/internal/api/stsapi"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/testkit"
 )
@@ -52,20 +54,30 @@ func newKey(c testkit.Clients, policy *string) string {
 
 // createGroup makes a group of one instance whose two volumes are encrypted under the key.
 func createGroup(c testkit.Clients, key string) {
+	createTemplate(c, group, key)
+	createGroupOf(c, group, group, 1)
+}
+
+// createTemplate makes a launch template with two volumes that are encrypted under the key.
+func createTemplate(c testkit.Clients, name, key string) {
 	device := func(name string, size *int32) ec2api.LaunchTemplateBlockDeviceMappingRequest {
-		ebs := &ec2api.LaunchTemplateEbsBlockDeviceRequest{Encrypted: new(true), KmsKeyId: &key, VolumeSize: size}
+		ebs := &ec2api.LaunchTemplateEbsBlockDeviceRequest{Encrypted: new(true), KmsKeyId: &key, VolumeSize: size, DeleteOnTermination: new(true)}
 		return ec2api.LaunchTemplateBlockDeviceMappingRequest{DeviceName: &name, Ebs: ebs}
 	}
 	testkit.Call[ec2api.CreateLaunchTemplateResult](c.EC2, "CreateLaunchTemplate", &ec2api.CreateLaunchTemplateRequest{
-		LaunchTemplateName: new(group),
+		LaunchTemplateName: &name,
 		LaunchTemplateData: &ec2api.RequestLaunchTemplateData{
 			ImageId: new("ami-12c6146b"), InstanceType: new("t3.micro"),
 			BlockDeviceMappings: []ec2api.LaunchTemplateBlockDeviceMappingRequest{device("/dev/xvda", nil), device("/dev/sdf", new(int32(1)))},
 		},
 	})
+}
+
+// createGroupOf makes a group of n to 3 instances.
+func createGroupOf(c testkit.Clients, name, template string, n int32) {
 	testkit.Must(c.AutoScaling, "CreateAutoScalingGroup", &autoscalingapi.CreateAutoScalingGroupType{
-		AutoScalingGroupName: new(group), MinSize: new(int32(1)), MaxSize: new(int32(3)), AvailabilityZones: []string{testkit.Region + "a"},
-		LaunchTemplate: &autoscalingapi.LaunchTemplateSpecification{LaunchTemplateName: new(group), Version: new("$Latest")},
+		AutoScalingGroupName: &name, MinSize: &n, MaxSize: new(int32(3)), AvailabilityZones: []string{testkit.Region + "a"},
+		LaunchTemplate: &autoscalingapi.LaunchTemplateSpecification{LaunchTemplateName: &template, Version: new("$Latest")},
 	})
 }
 
@@ -91,18 +103,7 @@ func newest(t *testing.T, c testkit.Clients) autoscalingapi.Activity {
 // inService are the instances of the group that are in service.
 func inService(t *testing.T, c testkit.Clients) []string {
 	t.Helper()
-	out := testkit.Call[autoscalingapi.AutoScalingGroupsType](c.AutoScaling, "DescribeAutoScalingGroups",
-		&autoscalingapi.AutoScalingGroupNamesType{AutoScalingGroupNames: []string{group}})
-	if len(out.AutoScalingGroups) != 1 {
-		t.Fatalf("%d groups", len(out.AutoScalingGroups))
-	}
-	var ids []string
-	for _, i := range out.AutoScalingGroups[0].Instances {
-		if *i.LifecycleState == "InService" {
-			ids = append(ids, *i.InstanceId)
-		}
-	}
-	return ids
+	return instancesOf(t, c, group, "InService")
 }
 
 // launched checks that the group launched n instances in all, each on two volumes under the key.
@@ -290,4 +291,31 @@ func TestServiceLinkedRoleInUseIsNotDeleted(t *testing.T) {
 		t.Errorf("the deletion is %s, %+v", *out.Status, out.Reason)
 	}
 	testkit.Call[iamapi.GetRoleResponse](c.IAM, "GetRole", &iamapi.GetRoleRequest{RoleName: new("AWSServiceRoleForAutoScaling")})
+}
+
+func TestProductionServerLaunchesForItsRootUser(t *testing.T) {
+	s := testkit.Start(t, testkit.Options{Configure: forReal})
+	creds := credentials(t, s.Data())
+	c := s.As(creds)
+	me := testkit.Call[stsapi.GetCallerIdentityResponse](c.STS, "GetCallerIdentity", &stsapi.GetCallerIdentityRequest{})
+	createServiceRole(c)
+	role := serviceRole(*me.Account)
+	// A principal of an account that this server does not have is none.
+	e := testkit.Refused(c.KMS, "CreateKey", &kmsapi.CreateKeyRequest{Policy: keyPolicy(owner(*me.Account), fmt.Sprintf(useStatement, arn.User(account, "/", "admin")))})
+	if e.Code != "MalformedPolicyDocumentException" {
+		t.Errorf("a key for a stranger: %v", e)
+	}
+	key := newKey(c, keyPolicy(owner(*me.Account), fmt.Sprintf(useStatement, role), fmt.Sprintf(attachStatement, role)))
+	createGroup(c, key)
+	// The clock of such a server does not move by itself: wait for the real one.
+	look := time.NewTicker(50 * time.Millisecond)
+	defer look.Stop()
+	for !slices.ContainsFunc(activities(c), func(a autoscalingapi.Activity) bool { return api.Val(a.Progress) == 100 }) {
+		select {
+		case <-look.C:
+		case <-t.Context().Done():
+			t.Fatal("the launch did not end")
+		}
+	}
+	launched(t, c, 1, key)
 }

@@ -35,6 +35,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Durable keeps fsync, for tests of crashes.
 	Durable bool
+	// Configure changes what the server is to be, if not nil.
+	Configure func(*app.Config)
 }
 
 // A Server runs until the test ends.
@@ -59,6 +61,9 @@ func Start(tb testing.TB, opts Options) *Server {
 	s := &Server{tb: tb, cfg: app.Config{
 		Data: opts.Data, Dev: true, Version: "test", NoSync: !opts.Durable, Logger: opts.Logger,
 	}}
+	if opts.Configure != nil {
+		opts.Configure(&s.cfg)
+	}
 	s.open()
 	tb.Cleanup(s.Stop)
 	return s
