@@ -32,7 +32,11 @@ func (s *Service) ListGrants(ctx context.Context, c *guard.Call, in *kmsapi.List
 		if in.GranteeServicePrincipal != nil && c.Caller.Principal.Type != authz.Service {
 			return apierr.Validation("GranteeServicePrincipal can be used by AWS services only.")
 		}
-		pg, err := s.page(in.Marker, in.Limit, 50, 100, k.Region, k.Account, k.ID)
+		prefix := []string{k.Region, k.Account, k.ID}
+		if in.GrantId != nil {
+			prefix = append(prefix, *in.GrantId)
+		}
+		pg, err := s.page(in.Marker, in.Limit, 50, 100, prefix...)
 		if err != nil {
 			return err
 		}
@@ -150,11 +154,8 @@ func (n *granteeNames) shown(who, id string) string {
 	return id
 }
 
-// match reports whether a grant is one that the request asks for.
+// match reports whether a grant is one that the request asks for, its GrantId aside.
 func (n *granteeNames) match(g *grantRecord, in *kmsapi.ListGrantsRequest) bool {
-	if in.GrantId != nil && g.ID != *in.GrantId {
-		return false
-	}
 	if who := in.GranteePrincipal; who != nil && (g.GranteeService || n.shown(g.Grantee, g.GranteeID) != *who) {
 		return false
 	}

@@ -284,3 +284,100 @@ func TestWhoMayMakeTheGrant(t *testing.T) {
 		t.Errorf("grant made by the owner: %+v", grants)
 	}
 }
+
+// S30: what each part of the grant is for. The role makes a data key, hands Decrypt to the
+// instance, and the instance decrypts; a grant that lacks something fails at the step that needs it.
+func TestOmissionsOfTheSeedGrant(t *testing.T) {
+	volume := map[string]string{"aws:ebs:id": "vol-1"}
+	without := func(ops ...string) []string {
+		return slices.DeleteFunc(slices.Clone(eightOperations), func(op string) bool { return slices.Contains(ops, op) })
+	}
+	tests := map[string]struct {
+		operations []string
+		equals     map[string]string
+		denied     string // the first action that is
+	}{
+		"as printed":                               {eightOperations, nil, ""},
+		"no Encrypt, DescribeKey, ReEncrypt":       {without("Encrypt", "DescribeKey", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKey"), nil, ""},
+		"no GenerateDataKeyWithoutPlaintext":       {without("GenerateDataKeyWithoutPlaintext"), nil, "kms:GenerateDataKeyWithoutPlaintext"},
+		"no CreateGrant":                           {without("CreateGrant"), nil, "kms:CreateGrant"},
+		"no Decrypt: the child would have more":    {without("Decrypt"), nil, "kms:CreateGrant"},
+		"another context":                          {eightOperations, map[string]string{"aws:ebs:id": "vol-2"}, "kms:GenerateDataKeyWithoutPlaintext"},
+		"exactly this context: child is no subset": {eightOperations, volume, "kms:CreateGrant"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			role := w.autoScaling(other)
+			key := exampleTwo(w, "")
+			in := seedGrant(key, role)
+			in.Operations = tt.operations
+			if tt.equals != nil {
+				in.Constraints = &kmsapi.GrantConstraints{EncryptionContextEquals: tt.equals}
+			}
+			w.user(other, "requester", iam(key, "kms:CreateGrant")).grant(in)
+			slr := w.session(role, "AutoScaling").via("ec2.amazonaws.com")
+			steps := []struct {
+				action string
+				in     any
+			}{
+				{"kms:GenerateDataKeyWithoutPlaintext", &kmsapi.GenerateDataKeyWithoutPlaintextRequest{KeyId: &key, NumberOfBytes: new(int32(64)), EncryptionContext: volume}},
+				{"kms:CreateGrant", &kmsapi.CreateGrantRequest{
+					KeyId: &key, GranteePrincipal: new(arn.InfrastructureSession(other, "i-1")), RetiringPrincipal: new("ec2." + region + ".amazonaws.com"),
+					Operations: []string{"Decrypt"}, Constraints: &kmsapi.GrantConstraints{EncryptionContextSubset: volume},
+				}},
+			}
+			for _, step := range steps {
+				err := slr.try(step.in)
+				if step.action == tt.denied {
+					wantDenied(t, err, slr, step.action, key, noIdentity(step.action))
+					return
+				}
+				check(t, err)
+			}
+			blob := w.root(owner).encrypt(key, "data key", volume)
+			w.instance(other, "i-1").must(&kmsapi.DecryptRequest{CiphertextBlob: blob, EncryptionContext: volume})
+			if tt.denied != "" {
+				t.Errorf("%s was allowed", tt.denied)
+			}
+		})
+	}
+}
+
+// How a key policy can name somebody, and whom each form means.
+func TestPrincipalsOfAKeyPolicy(t *testing.T) {
+	w := newWorld(t)
+	root := w.root(owner)
+	role := w.role(owner, "/team/", "app")
+	one, two := w.session(role, "one"), w.session(role, "two")
+	user := w.user(owner, "named")
+	delegate := w.user(owner, "delegate", iam("*", "kms:DescribeKey"))
+	abroad := w.user(other, "abroad", iam("*", "kms:DescribeKey"))
+	tests := map[string]struct {
+		principal   string
+		can, cannot []*who
+	}{
+		"user":        {user.arn(), []*who{user}, []*who{one, delegate, abroad}},
+		"role":        {role.ARN(), []*who{one, two}, []*who{user, abroad}},
+		"session":     {one.arn(), []*who{one}, []*who{two, user}},
+		"account":     {owner, []*who{delegate, root}, []*who{user, one, abroad}},
+		"account ARN": {arn.Root(owner), []*who{delegate, root}, []*who{user, one, abroad}},
+		"foreign":     {arn.Root(other), []*who{abroad, w.root(other)}, []*who{user, delegate}},
+		"everybody":   {"*", []*who{user, one, abroad, delegate}, []*who{w.user(other, "silent")}},
+	}
+	for name, tt := range tests {
+		w.run(name, func(t *testing.T) {
+			key := *root.createKey(&kmsapi.CreateKeyRequest{
+				Policy: new(document(allow(tt.principal, "", "kms:DescribeKey"))), BypassPolicyLockoutSafetyCheck: new(true),
+			}).Arn
+			for _, c := range tt.can {
+				if err := c.try(&kmsapi.DescribeKeyRequest{KeyId: &key}); err != nil {
+					t.Errorf("%s: %v", c.arn(), err)
+				}
+			}
+			for _, c := range tt.cannot {
+				wantErr(t, c.try(&kmsapi.DescribeKeyRequest{KeyId: &key}), "AccessDeniedException", "*")
+			}
+		})
+	}
+}
