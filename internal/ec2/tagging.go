@@ -7,6 +7,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
@@ -91,22 +92,9 @@ func (s *Service) retag(ctx context.Context, c *guard.Call, ids []string, flag *
 		return invalidValue("You can specify up to %d resources in a single request.", maxTagged)
 	}
 	chunks := slices.Collect(slices.Chunk(ids, tagChunk))
-	decide := func(tx store.Tx, ids []string) error {
-		if err := s.allowTagging(tx, c, ids, add); err != nil {
-			return err
-		}
-		return dryRun(flag)
-	}
-	if len(chunks) > 1 || api.Val(flag) {
-		// All are decided before the first is changed.
+	if len(chunks) > 1 { // all are decided before the first is changed
 		for _, chunk := range chunks {
-			last := &chunk[0] == &chunks[len(chunks)-1][0]
-			err := s.g.View(ctx, c, func(tx store.Tx) error {
-				if !last {
-					return s.allowTagging(tx, c, chunk, add)
-				}
-				return decide(tx, chunk)
-			})
+			err := s.g.View(ctx, c, func(tx store.Tx) error { return s.allowTagging(tx, c, chunk, add) })
 			if err != nil {
 				return err
 			}
@@ -114,7 +102,10 @@ func (s *Service) retag(ctx context.Context, c *guard.Call, ids []string, flag *
 	}
 	for _, chunk := range chunks {
 		err := s.g.Update(ctx, c, func(tx store.Tx) error {
-			if err := decide(tx, chunk); err != nil {
+			if err := s.allowTagging(tx, c, chunk, add); err != nil {
+				return err
+			}
+			if err := dryRun(flag); err != nil {
 				return err
 			}
 			for _, id := range chunk {
@@ -186,6 +177,8 @@ func (s *Service) describeFor(tx store.Tx, c *guard.Call, kind, id string, p *au
 		p.Context.Set("ec2:volumetype", rec.Type)
 		p.Context.Set("ec2:volumesize", intOf(rec.SizeGiB)[0])
 		p.Context.SetBool("ec2:encrypted", rec.Encrypted)
+	case "network-interface":
+		return describeInterface(tx, c, id, p)
 	case "launch-template":
 		_, err := findTemplate(tx, c, id, "")
 		return err
@@ -205,6 +198,23 @@ func (s *Service) describeFor(tx store.Tx, c *guard.Call, kind, id string, p *au
 		return s.describeNetwork(c, kind, id, p)
 	}
 	return nil
+}
+
+// describeInterface is describeFor for the network interface of an instance.
+func describeInterface(tx store.Tx, c *guard.Call, id string, p *authz.Part) error {
+	for r, err := range instanceTable.Scan(tx, c.Region, c.Account()) {
+		if err != nil {
+			return err
+		}
+		if i := r.Value; i.ENI == id && i.State != terminated {
+			p.Context.Set("ec2:networkinterfaceid", id)
+			p.Context.Set("ec2:subnet", arn.EC2(i.Region, i.Account, "subnet/"+i.Subnet))
+			p.Context.Set("ec2:vpc", vpcARN(i.Region, i.Account, i.VPC))
+			p.Context.Set("ec2:availabilityzone", i.Zone)
+			return nil
+		}
+	}
+	return apierr.Newf("InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '%s' does not exist", id)
 }
 
 // describeNetwork is describeFor for what is not stored.

@@ -50,7 +50,7 @@ func TestTagsOfResources(t *testing.T) {
 	vpcs := func(f ec2api.Filter) int {
 		return len(ask[ec2api.DescribeVpcsResult](d, root, &ec2api.DescribeVpcsRequest{Filters: []ec2api.Filter{f}}).Vpcs)
 	}
-	if vpcs(filter("tag:team", "green")) != 1 || vpcs(filter("tag:team", "blue")) != 0 || vpcs(filter("tag-key", "Team")) != 1 || vpcs(filter("tag-key", "none")) != 0 {
+	if vpcs(filter("tag:team", "green")) != 1 || vpcs(filter("tag:team", "blue")) != 0 || vpcs(filter("tag-key", "Team")) != 1 || vpcs(filter("tag-key", "none")) != 0 || vpcs(filter("tag:none", "*")) != 0 || vpcs(filter("tag-value", "gr?en")) != 1 {
 		t.Error("filters on tags of a VPC are wrong")
 	}
 
@@ -109,6 +109,7 @@ func TestTagRestrictions(t *testing.T) {
 		{"no such VPC", "vpc-12345678", tagList("a", "1"), "InvalidVpcID.NotFound", "*"},
 		{"no such instance", "i-12345678", tagList("a", "1"), "InvalidInstanceID.NotFound", "The instance ID 'i-12345678' does not exist"},
 		{"no such volume", "vol-12345678", tagList("a", "1"), "InvalidVolume.NotFound", "The volume 'vol-12345678' does not exist."},
+		{"no such interface", "eni-12345678", tagList("a", "1"), "InvalidNetworkInterfaceID.NotFound", "*"},
 		{"no such template", "lt-12345678", tagList("a", "1"), "InvalidLaunchTemplateId.NotFound", "*"},
 	}
 	for _, tt := range tests {
@@ -164,6 +165,9 @@ func TestTaggingIsDecidedOnEachResource(t *testing.T) {
 		{"no creating action", `"*"`, `{"StringEquals":{"ec2:CreateAction":"RunInstances"}}`, one, tagList("a", "1"), false},
 		{"a property", arn("subnet/*"), `{"StringEquals":{"ec2:AvailabilityZone":"` + *subnets[0].AvailabilityZone + `"}}`, []string{subnet}, tagList("a", "1"), true},
 		{"another property", arn("subnet/*"), `{"StringEquals":{"ec2:AvailabilityZone":"us-west-2z"}}`, []string{subnet}, tagList("a", "1"), false},
+		{"the owner of an image", `"arn:aws:ec2:us-west-2::image/*"`, `{"StringEquals":{"ec2:Owner":"amazon","aws:ResourceAccount":"137112412989"}}`, []string{"ami-12c6146b"}, tagList("a", "1"), true},
+		{"another owner", `"*"`, `{"StringEquals":{"aws:ResourceAccount":"` + mine + `"}}`, []string{"ami-12c6146b"}, tagList("a", "1"), false},
+		{"a public image", `"*"`, `{"Bool":{"ec2:Public":"false"}}`, []string{"ami-12c6146b"}, tagList("a", "1"), false},
 		{"the VPC of it", arn("subnet/*"), `{"ArnEquals":{"ec2:Vpc":` + arn("vpc/"+vpc) + `}}`, []string{subnet}, tagList("a", "1"), true},
 	}
 	for i, tt := range tests {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/secret"
 )
@@ -185,21 +186,26 @@ func TestVersionsTakeOverFromTheirSource(t *testing.T) {
 			InstanceType: new("t3.micro"), ImageId: new("ami-12c6146b"), UserData: new(secret.String("YQ==")),
 		},
 	}).LaunchTemplate
+	large := ofType("m5.large")
+	script := &ec2api.RequestLaunchTemplateData{UserData: new(secret.String("Yg=="))}
 	tests := []struct {
 		source *string
-		want   ec2api.ResponseLaunchTemplateData
+		data   *ec2api.RequestLaunchTemplateData
+		want   string // type, image and user data
 	}{
-		{new("$Latest"), ec2api.ResponseLaunchTemplateData{InstanceType: new("m5.large"), ImageId: new("ami-12c6146b"), UserData: new(secret.String("YQ=="))}},
-		{nil, ec2api.ResponseLaunchTemplateData{InstanceType: new("m5.large")}},
+		{new("$Latest"), large, "m5.large ami-12c6146b YQ=="},
+		{nil, large, "m5.large  "},
+		{new("1"), script, "t3.micro ami-12c6146b Yg=="},
+		{new("$Default"), script, "t3.micro ami-12c6146b Yg=="},
 	}
 	for _, tt := range tests {
 		v := ask[ec2api.CreateLaunchTemplateVersionResult](d, root, &ec2api.CreateLaunchTemplateVersionRequest{
-			LaunchTemplateId: made.LaunchTemplateId, SourceVersion: tt.source, LaunchTemplateData: ofType("m5.large"),
+			LaunchTemplateId: made.LaunchTemplateId, SourceVersion: tt.source, LaunchTemplateData: tt.data,
 		}).LaunchTemplateVersion
-		got := v.LaunchTemplateData
-		same := *got.InstanceType == *tt.want.InstanceType && (got.ImageId == nil) == (tt.want.ImageId == nil) && (got.UserData == nil) == (tt.want.UserData == nil)
-		if !same || got.UserData != nil && got.UserData.Reveal() != tt.want.UserData.Reveal() || *v.DefaultVersion {
-			t.Errorf("got %+v", got)
+		data := v.LaunchTemplateData
+		got := api.Val(data.InstanceType) + " " + api.Val(data.ImageId) + " " + api.Val(data.UserData).Reveal()
+		if got != tt.want || *v.DefaultVersion {
+			t.Errorf("got %s, want %s", got, tt.want)
 		}
 	}
 	d.refuse(root, &ec2api.CreateLaunchTemplateVersionRequest{LaunchTemplateId: made.LaunchTemplateId, SourceVersion: new("7"), LaunchTemplateData: ofType("m5.large")},
