@@ -56,15 +56,15 @@ func (w *world) contents() map[string]string {
 // same request works later.
 func TestFailedChangeLeavesNothing(t *testing.T) {
 	requests := map[string]func(*fixture) any{"CreateKey": func(*fixture) any { return &kmsapi.CreateKeyRequest{Tags: tags("a", "b")} }}
+	operations := kmsapi.Service().Operations
 	for op, row := range onKey {
-		requests[op] = row.in
+		if !operations[op].ReadOnly {
+			requests[op] = row.in
+		}
 	}
 	for op, in := range requests {
 		t.Run(op, func(t *testing.T) {
 			w := newWorld(t)
-			if w.table.Service().Operations[op].ReadOnly {
-				return
-			}
 			state := "Enabled"
 			if op == "CancelKeyDeletion" {
 				state = "PendingDeletion"
