@@ -2,8 +2,6 @@ package ec2
 
 import (
 	"context"
-	"hash/maphash"
-	"sync"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
@@ -13,21 +11,6 @@ import (
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/store"
 )
-
-// Locks let one at a time attach to or detach from an instance. Instances may share a lock; nobody
-// holds two.
-type locks struct {
-	seed maphash.Seed
-	mu   [64]sync.Mutex
-}
-
-func newLocks() *locks { return &locks{seed: maphash.MakeSeed()} }
-
-func (l *locks) lock(id string) (unlock func()) {
-	m := &l.mu[maphash.String(l.seed, id)%uint64(len(l.mu))]
-	m.Lock()
-	return m.Unlock
-}
 
 // AttachVolume attaches a volume to an instance. The caller makes the grant with which the
 // instance gets the data key: unlike a launch it is told at once if that fails.
@@ -209,6 +192,9 @@ func (s *Service) DetachVolume(ctx context.Context, c *guard.Call, in *ec2api.De
 		}
 		if err := dryRun(in.DryRun); err != nil {
 			return err
+		}
+		if v.Plug != nil && v.Plug.Instance != instance { // moved since the look before
+			return apierr.Newf("IncorrectState", "Volume '%s' is in the '%s' state.", v.ID, v.Plug.State)
 		}
 		if err := detachable(&v, &i, in); err != nil {
 			return err

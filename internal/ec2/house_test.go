@@ -118,7 +118,7 @@ func (h *house) launcher() guard.Caller {
 // encrypted is a device under a key.
 func encrypted(device, key string) ec2api.BlockDeviceMapping {
 	return ec2api.BlockDeviceMapping{DeviceName: &device, Ebs: &ec2api.EbsBlockDevice{
-		Encrypted: new(true), KmsKeyId: api.Opt(key), VolumeSize: new(int32(8)),
+		Encrypted: new(true), KmsKeyId: api.Opt(key), VolumeSize: new(int32(8)), DeleteOnTermination: new(true),
 	}}
 }
 

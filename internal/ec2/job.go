@@ -116,6 +116,9 @@ func (s *Service) work(j *job) {
 		return
 	}
 	defer s.life.leave()
+	if instance := j.State.Spec().InstanceID; instance != "" && instance != j.Subject {
+		defer s.locks.lock(instance)()
+	}
 	ctx := context.Background()
 	end, err := s.drive(ctx, j)
 	if err == nil {

@@ -1,9 +1,7 @@
 package ec2
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -89,16 +87,7 @@ func hashOf(in *ec2api.RunInstancesRequest) string {
 	if in.UserData != nil {
 		data = in.UserData.Reveal()
 	}
-	return hashJSON(plain, data)
-}
-
-func hashJSON(v any, more string) string {
-	raw, err := json.Marshal([]any{v, more})
-	if err != nil {
-		panic(err) // generated request types always encode
-	}
-	sum := sha256.Sum256(raw)
-	return hex.EncodeToString(sum[:])
+	return fingerprint(plain, data)
 }
 
 // instanceCount is as many as can be launched, from MinCount to MaxCount.
@@ -211,7 +200,28 @@ func (s *Service) place(c *guard.Call, pl *launchPlan) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := pl.checkAddress(); err != nil {
+		return err
+	}
 	return s.guardedBy(c, pl, groupIDs)
+}
+
+// checkAddress checks the private address that a request names, if it does.
+func (pl *launchPlan) checkAddress() error {
+	given := api.Val(pl.PrivateIpAddress)
+	if given == "" {
+		return nil
+	}
+	a, err := netip.ParseAddr(given)
+	switch {
+	case err != nil || !a.Is4():
+		return invalidValue("Value (%s) for parameter privateIpAddress is invalid. Invalid IP address.", given)
+	case !netip.MustParsePrefix(pl.subnet.CIDR).Contains(a):
+		return invalidValue("Address %s does not fall within the subnet's address range", given)
+	case pl.count > 1:
+		return apierr.New("InvalidParameterCombination", "A private IP address cannot be specified for more than one instance.")
+	}
+	return nil
 }
 
 func zoneByID(region, id string) (string, error) {
@@ -253,48 +263,3 @@ func (pl *launchPlan) templateARN() string {
 	}
 	return arn.EC2(pl.template.Region, pl.template.Account, "launch-template/"+pl.template.ID)
 }
-
-// instanceOptionsOf are the options of an instance with EC2's defaults.
-func instanceOptionsOf(m *merged) (instanceOptions, error) {
-	or := func(v *string, def string) string {
-		if v == nil || *v == "" {
-			return def
-		}
-		return *v
-	}
-	o := instanceOptions{
-		EbsOptimized: api.Val(m.EbsOptimized), ProtectTermination: api.Val(m.DisableApiTermination), ProtectStop: api.Val(m.DisableApiStop),
-		Shutdown: or(m.InstanceInitiatedShutdownBehavior, "stop"), Tenancy: "default", HTTPTokens: "optional", HTTPHops: 1,
-		HTTPEndpoint: "enabled", HTTPv6: "disabled", MetadataTags: "disabled",
-	}
-	if m.UserData != nil {
-		o.UserData = m.UserData.Reveal()
-		if len(o.UserData) > maxUserData {
-			return o, invalidValue("User data is limited to 16384 bytes")
-		}
-	}
-	if m.Monitoring != nil {
-		o.Monitoring = api.Val(m.Monitoring.Enabled)
-	}
-	if m.Placement != nil {
-		o.Tenancy = or(m.Placement.Tenancy, o.Tenancy)
-	}
-	if e := m.EnclaveOptions; e != nil {
-		o.Enclave = api.Val(e.Enabled)
-	}
-	if p := m.CpuOptions; p != nil {
-		o.CoreCount, o.ThreadsPerCore = api.Val(p.CoreCount), api.Val(p.ThreadsPerCore)
-	}
-	if d := m.MetadataOptions; d != nil {
-		o.HTTPTokens, o.HTTPEndpoint = or(d.HttpTokens, o.HTTPTokens), or(d.HttpEndpoint, o.HTTPEndpoint)
-		o.HTTPv6, o.MetadataTags = or(d.HttpProtocolIpv6, o.HTTPv6), or(d.InstanceMetadataTags, o.MetadataTags)
-		if d.HttpPutResponseHopLimit != nil {
-			o.HTTPHops = *d.HttpPutResponseHopLimit
-		}
-	}
-	return o, nil
-}
-
-// maxUserData is the most user data in base64. Source: EC2 User Guide, "Run commands when you
-// launch an EC2 instance with user data input".
-const maxUserData = 16384/3*4 + 4

@@ -74,10 +74,11 @@ func TestALaunchMergesTemplateImageAndRequest(t *testing.T) {
 	h.Advance(2 * time.Second)
 	h.wantState(*i.InstanceId, "running")
 	root := h.volumeOn(*i.InstanceId, rootDevice)
-	if *root.KmsKeyId != key || *root.SnapshotId == "" || *root.Size != 8 || tagValue(root.Tags, "Disk") != "yes" {
+	if *root.KmsKeyId != key || *root.SnapshotId == "" || *root.Size != 8 || tagValue(root.Tags, "Disk") != "yes" ||
+		!*root.Attachments[0].DeleteOnTermination {
 		t.Errorf("root: %+v", root)
 	}
-	if f := h.volumeOn(*i.InstanceId, "/dev/sdf"); *f.Size != 3 || *f.VolumeType != "gp2" || *f.Encrypted {
+	if f := h.volumeOn(*i.InstanceId, "/dev/sdf"); *f.Size != 3 || *f.VolumeType != "gp2" || *f.Encrypted || *f.Attachments[0].DeleteOnTermination {
 		t.Errorf("/dev/sdf is the request's, not the template's: %+v", f)
 	}
 	if n := len(h.volumes()); n != 2 {
@@ -155,6 +156,7 @@ func TestRunInstancesRefusals(t *testing.T) {
 		}, "InvalidParameterValue", "Value (web) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name"},
 		{"key pair", func(in *ec2api.RunInstancesRequest) { in.KeyName = new("me") }, "InvalidKeyPair.NotFound", "The key pair 'me' does not exist"},
 		{"unknown subnet", func(in *ec2api.RunInstancesRequest) { in.SubnetId = new("subnet-0123456789abcdef0") }, "InvalidSubnetID.NotFound", "*"},
+		{"address elsewhere", func(in *ec2api.RunInstancesRequest) { in.PrivateIpAddress = new("10.0.0.1") }, "InvalidParameterValue", "Address 10.0.0.1 does not fall within the subnet's address range"},
 		{"unknown group", func(in *ec2api.RunInstancesRequest) { in.SecurityGroupIds = []string{"sg-0123456789abcdef0"} }, "InvalidGroup.NotFound", "*"},
 		{"key without Encrypted", func(in *ec2api.RunInstancesRequest) {
 			in.BlockDeviceMappings = []ec2api.BlockDeviceMapping{{DeviceName: new(rootDevice), Ebs: &ec2api.EbsBlockDevice{KmsKeyId: new("alias/x")}}}
@@ -256,7 +258,9 @@ func TestRunInstancesIsDecidedOnEverythingItTouches(t *testing.T) {
 		{"the VPC", arnOf("subnet/*"), "ArnLike", "ec2:Vpc", arnOf("vpc/vpc-*"), nil},
 		{"the subnet of the interface", arnOf("network-interface/*"), "ArnLike", "ec2:Subnet", arnOf("subnet/subnet-*"), nil},
 		{"the zone", arnOf("instance/*"), "StringEquals", "ec2:AvailabilityZone", region + "a",
-			func(in *ec2api.RunInstancesRequest) { in.Placement = &ec2api.Placement{AvailabilityZone: new(region + "b")} }},
+			func(in *ec2api.RunInstancesRequest) {
+				in.Placement = &ec2api.Placement{AvailabilityZone: new(region + "b")}
+			}},
 		{"the region", arnOf("security-group/*"), "StringEquals", "ec2:Region", region, nil},
 	}
 	for n, tt := range tests {

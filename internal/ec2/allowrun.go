@@ -1,0 +1,115 @@
+package ec2
+
+import (
+	"strconv"
+
+	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// allowRun decides ec2:RunInstances on everything that the launch uses and makes, and ec2:CreateTags
+// on what it tags. Source: Service Authorization Reference, "Actions defined by Amazon EC2",
+// RunInstances; EC2 User Guide, "Grant permission to tag Amazon EC2 resources during creation".
+func (s *Service) allowRun(tx store.Tx, c *guard.Call, pl *launchPlan, j *job) error {
+	const action = "ec2:RunInstances"
+	var parts []authz.Part
+	add := func(p authz.Part, byTemplate bool) {
+		if pl.template != nil {
+			p.Context.Set("ec2:launchtemplate", pl.templateARN())
+			p.Context.SetBool("ec2:islaunchtemplateresource", byTemplate)
+		}
+		parts = append(parts, p)
+	}
+	vpc := arn.EC2(c.Region, c.Account(), "vpc/"+pl.subnet.VPC)
+
+	img := s.part(c, action, "image/"+pl.image.ID, nil)
+	owned(&img, pl.image.Owner, pl.image.OwnerAlias)
+	img.Context.Set("ec2:imageid", pl.image.ID)
+	img.Context.Set("ec2:imagetype", "machine")
+	img.Context.SetBool("ec2:public", pl.image.Public)
+	img.Context.Set("ec2:rootdevicetype", "ebs")
+	add(img, pl.imageByTemplate)
+
+	inst := s.part(c, action, "instance/*", nil)
+	record := s.newInstance(c, pl, 0)
+	instanceContext(&inst, &record)
+	addRequestTags(&inst, pl.tags["instance"])
+	add(inst, pl.typeByTemplate)
+
+	sub := s.part(c, action, "subnet/"+pl.subnet.ID, nil)
+	sub.Context.Set("ec2:subnetid", pl.subnet.ID)
+	sub.Context.Set("ec2:vpc", vpc)
+	sub.Context.Set("ec2:availabilityzone", pl.subnet.Zone)
+	sub.Context.Set("ec2:availabilityzoneid", pl.subnet.ZoneID)
+	add(sub, pl.subnetByTemplate)
+
+	eni := s.part(c, action, "network-interface/*", nil)
+	eni.Context.Set("ec2:subnet", arn.EC2(c.Region, c.Account(), "subnet/"+pl.subnet.ID))
+	eni.Context.Set("ec2:vpc", vpc)
+	eni.Context.Set("ec2:availabilityzone", pl.subnet.Zone)
+	addRequestTags(&eni, pl.tags["network-interface"])
+	add(eni, pl.subnetByTemplate)
+
+	for _, g := range pl.groups {
+		p := s.part(c, action, "security-group/"+g.ID, nil)
+		p.Context.Set("ec2:securitygroupid", g.ID)
+		p.Context.Set("ec2:vpc", vpc)
+		add(p, pl.groupsByTemplate)
+	}
+	for n, v := range j.State.Volumes() {
+		d := &pl.devices[n]
+		add(s.newVolumePart(c, action, d, v.Encrypted, pl.subnet, pl.tags["volume"]), d.template)
+		if d.named {
+			add(s.snapshotPart(c, action, d.snapshot), d.template)
+		}
+	}
+	if pl.template != nil {
+		tags, err := tagsOf(tx, c.Region, c.Account(), pl.template.ID)
+		if err != nil {
+			return err
+		}
+		add(s.part(c, action, "launch-template/"+pl.template.ID, tags), true)
+	}
+	for _, kind := range []string{"instance", "volume", "network-interface"} {
+		if len(pl.tags[kind]) > 0 {
+			parts = append(parts, s.createTagsPart(c, kind+"/*", pl.tags[kind], "RunInstances"))
+		}
+	}
+	_, err := s.g.Authorize(tx, c, guard.Check{Parts: parts})
+	return err
+}
+
+// newVolumePart is the evaluation of an action on a volume to be made.
+func (s *Service) newVolumePart(c *guard.Call, action string, d *newDevice, encrypted bool, where subnet, tags []tag) authz.Part {
+	p := s.part(c, action, "volume/*", nil)
+	p.Context.SetBool("ec2:encrypted", encrypted)
+	p.Context.Set("ec2:volumesize", strconv.FormatInt(d.perf.SizeGiB, 10))
+	p.Context.Set("ec2:volumetype", d.perf.Type)
+	if d.iops > 0 {
+		p.Context.Set("ec2:volumeiops", strconv.Itoa(int(d.iops)))
+	}
+	if d.rate > 0 {
+		p.Context.Set("ec2:volumethroughput", strconv.Itoa(int(d.rate)))
+	}
+	p.Context.Set("ec2:availabilityzone", where.Zone)
+	p.Context.Set("ec2:availabilityzoneid", where.ZoneID)
+	if d.snapshot != nil {
+		p.Context.Set("ec2:parentsnapshot", arn.EC2(c.Region, "", "snapshot/"+d.snapshot.ID))
+	}
+	addRequestTags(&p, tags)
+	return p
+}
+
+// snapshotPart is the evaluation of an action that makes a volume of a snapshot.
+func (s *Service) snapshotPart(c *guard.Call, action string, snap *snapshotRecord) authz.Part {
+	p := s.part(c, action, "snapshot/"+snap.ID, nil)
+	owned(&p, snap.Owner, snap.OwnerAlias)
+	p.Context.Set("ec2:snapshotid", snap.ID)
+	p.Context.SetBool("ec2:encrypted", snap.Encrypted)
+	p.Context.Set("ec2:volumesize", strconv.FormatInt(snap.SizeGiB, 10))
+	p.Context.Set("ec2:parentvolume", arn.EC2(c.Region, snap.Owner, "volume/"+snap.VolumeID))
+	p.Context.Set("ec2:snapshottime", snap.Created.UTC().Format("2006-01-02T15:04:05Z"))
+	return p
+}

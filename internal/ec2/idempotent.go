@@ -1,0 +1,55 @@
+package ec2
+
+import (
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// maxToken is the longest client token. Source: EC2 API Reference, "Ensuring idempotency".
+const maxToken = 64
+
+// knownToken is what an earlier request with the client token made; ok is false if there was none.
+func knownToken(tx store.Tx, c *guard.Call, op string, token *string, hash string) (t tokenRecord, ok bool, err error) {
+	if token == nil {
+		return t, false, nil
+	}
+	if len(*token) > maxToken || *token == "" {
+		return t, false, apierr.New("InvalidParameterValue", "The client token is not valid: it has 1 to 64 characters.")
+	}
+	if t, ok, err = tokenTable.Get(tx, c.Region, c.Account(), op, *token); err != nil || !ok {
+		return t, ok, err
+	}
+	if t.Hash != hash {
+		return t, true, errTokenMismatch()
+	}
+	return t, true, nil
+}
+
+func errTokenMismatch() error {
+	return apierr.New("IdempotentParameterMismatch", "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).")
+}
+
+// sameLaunch finds the instances of an earlier request with the same client token; nil if there
+// was none.
+func (s *Service) sameLaunch(tx store.Tx, c *guard.Call, pl *launchPlan) ([]instanceRecord, error) {
+	t, ok, err := knownToken(tx, c, "RunInstances", pl.ClientToken, pl.requested)
+	if err != nil || !ok {
+		return nil, err
+	}
+	var found []instanceRecord
+	for _, id := range t.IDs {
+		i, ok, err := instanceTable.Get(tx, c.Region, c.Account(), id)
+		if err != nil {
+			return nil, err
+		}
+		if ok && i.State != terminated {
+			found = append(found, i)
+		}
+	}
+	if len(found) == 0 {
+		return nil, apierr.New("IdempotentInstanceTerminated",
+			"The request to launch an instance uses the same client token as a previous request for which the instance has been terminated.")
+	}
+	return found, nil
+}

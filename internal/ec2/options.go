@@ -1,0 +1,50 @@
+package ec2
+
+import (
+	"github.com/kagimori/kagimori/internal/api"
+)
+
+// instanceOptionsOf are the options of an instance with EC2's defaults.
+func instanceOptionsOf(m *merged) (instanceOptions, error) {
+	or := func(v *string, def string) string {
+		if v == nil || *v == "" {
+			return def
+		}
+		return *v
+	}
+	o := instanceOptions{
+		EbsOptimized: api.Val(m.EbsOptimized), ProtectTermination: api.Val(m.DisableApiTermination), ProtectStop: api.Val(m.DisableApiStop),
+		Shutdown: or(m.InstanceInitiatedShutdownBehavior, "stop"), Tenancy: "default", HTTPTokens: "optional", HTTPHops: 1,
+		HTTPEndpoint: "enabled", HTTPv6: "disabled", MetadataTags: "disabled",
+	}
+	if m.UserData != nil {
+		o.UserData = m.UserData.Reveal()
+		if len(o.UserData) > maxUserData {
+			return o, invalidValue("User data is limited to 16384 bytes")
+		}
+	}
+	if m.Monitoring != nil {
+		o.Monitoring = api.Val(m.Monitoring.Enabled)
+	}
+	if m.Placement != nil {
+		o.Tenancy = or(m.Placement.Tenancy, o.Tenancy)
+	}
+	if e := m.EnclaveOptions; e != nil {
+		o.Enclave = api.Val(e.Enabled)
+	}
+	if p := m.CpuOptions; p != nil {
+		o.CoreCount, o.ThreadsPerCore = api.Val(p.CoreCount), api.Val(p.ThreadsPerCore)
+	}
+	if d := m.MetadataOptions; d != nil {
+		o.HTTPTokens, o.HTTPEndpoint = or(d.HttpTokens, o.HTTPTokens), or(d.HttpEndpoint, o.HTTPEndpoint)
+		o.HTTPv6, o.MetadataTags = or(d.HttpProtocolIpv6, o.HTTPv6), or(d.InstanceMetadataTags, o.MetadataTags)
+		if d.HttpPutResponseHopLimit != nil {
+			o.HTTPHops = *d.HttpPutResponseHopLimit
+		}
+	}
+	return o, nil
+}
+
+// maxUserData is the most user data in base64. Source: EC2 User Guide, "Run commands when you
+// launch an EC2 instance with user data input".
+const maxUserData = 16384/3*4 + 4
