@@ -73,8 +73,8 @@ func compileStatement(s *policy.Statement, kind policy.Kind, variables bool) sta
 	return out
 }
 
-// An actionPattern is an entry of Action or NotAction in lower case: "*", or a service without
-// wildcards and a name that may have them.
+// An actionPattern is an entry of Action or NotAction in lower case: "*", or a service, in which
+// wildcards are plain characters, and a name that may have them.
 //
 // Source: IAM User Guide, "IAM JSON policy elements: Action".
 type actionPattern struct {
@@ -89,8 +89,8 @@ func compileAction(s string) actionPattern {
 		return actionPattern{all: true}
 	}
 	service, name, ok := strings.Cut(strings.ToLower(s), ":")
-	if !ok || strings.ContainsAny(service, "*?") {
-		return actionPattern{} // matches nothing: no action lacks a colon
+	if !ok {
+		return actionPattern{} // matches nothing: every action has a colon
 	}
 	return actionPattern{service: service + ":", name: name, plain: !strings.ContainsAny(name, "*?")}
 }

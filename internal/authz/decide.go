@@ -14,18 +14,21 @@ func Decide(req *Request) Decision {
 	d := Decision{Part: -1}
 	for i := range req.Parts {
 		v := decidePart(req, i, nil)
+		if v.outcome != Allowed && d.Parts == nil {
+			d.Parts = make([]PartDecision, 0, len(req.Parts))
+			for j := range i {
+				before := decidePart(req, j, nil)
+				d.Parts = append(d.Parts, before.decision(req, j))
+			}
+		}
+		if d.Parts != nil {
+			d.Parts = append(d.Parts, v.decision(req, i))
+		}
 		if d.take(i, v.outcome) {
 			break
 		}
 	}
-	if d.Part < 0 {
-		return d
-	}
-	d.Parts = make([]PartDecision, d.Part+1)
-	for i := range d.Parts {
-		v := decidePart(req, i, nil)
-		d.Parts[i] = v.decision(req, i)
-	}
+	d.Parts = d.Parts[:d.Part+1]
 	return d
 }
 
@@ -37,7 +40,7 @@ func Explain(req *Request) Decision {
 		ev := &evidence{}
 		v := decidePart(req, i, ev)
 		d.Parts[i] = v.decision(req, i)
-		ev.finish(&v, &d.Parts[i])
+		ev.finish(&v, &req.Principal, &d.Parts[i])
 		d.take(i, v.outcome)
 	}
 	return d
@@ -84,9 +87,7 @@ func decidePart(req *Request, i int, ev *evidence) verdict {
 		f.resource = e.layer(e.resourceLayer(), part.Policy)
 		f.grants = e.grants()
 	}
-	v := e.weigh(&f)
-	v.delegated = f.resource.allow.account == condition.True
-	return v
+	return e.weigh(&f)
 }
 
 // levels evaluates the organization policies of root, organizational units and account: every

@@ -6,6 +6,12 @@
 // An explicit deny in any layer wins. After that every limiting layer that is present must
 // allow, and at least one granting layer must allow.
 //
+// Inputs may be unknown: values of condition keys, the caller, the resource, whole documents.
+// Evaluation is in three-valued logic, so a definite answer holds for every way to complete the
+// request, and an answer that is the same for every completion of each single statement is
+// definite. [Undetermined] remains where completions differ, and where only several statements
+// together would cover every completion (one that allows a value, another that allows all others).
+//
 // Invariants: the zero Decision denies; in explained mode every layer is evaluated even after
 // the answer is known, so an explanation names every missing permission at once; a statement
 // that cannot be evaluated never allows.

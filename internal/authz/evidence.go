@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/kagimori/kagimori/internal/authz/condition"
@@ -120,7 +121,9 @@ func (ev *evidence) grant(e *evaluation, g *Grant, who naming, reason MissReason
 	case condition.True:
 		ev.matched = append(ev.matched, m)
 	case condition.Unknown:
-		ev.depends = append(ev.depends, dependence{false, "grant " + g.ID})
+		for _, f := range e.grantFacts(g) {
+			ev.depends = append(ev.depends, dependence{false, f})
+		}
 	default:
 		if name, _ := kmsOperation(e.part.Action); reason == MissGrantee && !in(name, g.Operations) && g != e.part.Target {
 			return
@@ -134,9 +137,33 @@ func (ev *evidence) grant(e *evaluation, g *Grant, who naming, reason MissReason
 	}
 }
 
+// grantFacts names the facts because of which a grant is neither usable nor not.
+func (e *evaluation) grantFacts(g *Grant) []string {
+	var facts []string
+	for _, who := range [...]string{g.Grantee, g.Retiring} {
+		if n, _ := e.grantPrincipal(who, ""); n.any() == condition.Unknown {
+			return append(facts, "principal")
+		}
+	}
+	if v, _ := e.env.Lookup(&contextKeys); v.Unknown && e.contextHolds(g) == condition.Unknown {
+		facts = append(facts, "key "+contextKeys.Name)
+	}
+	for _, want := range [...]map[string]string{g.ContextEquals, g.ContextSubset} {
+		for _, k := range slices.Sorted(maps.Keys(want)) {
+			if e.pairUnknown(k) {
+				facts = append(facts, "key "+encryptionContext+k)
+			}
+		}
+	}
+	if e.sourceHolds(g) == condition.Unknown {
+		facts = append(facts, "key "+sourceARN.Name)
+	}
+	return facts
+}
+
 // finish puts the evidence into the decision. Of the facts only those count that can still change
 // the outcome.
-func (ev *evidence) finish(v *verdict, p *PartDecision) {
+func (ev *evidence) finish(v *verdict, caller *Principal, p *PartDecision) {
 	p.Matched, p.Missed = ev.matched, ev.missed
 	if v.outcome != Undetermined {
 		return
@@ -147,7 +174,12 @@ func (ev *evidence) finish(v *verdict, p *PartDecision) {
 			p.Depends = append(p.Depends, d.fact)
 		}
 	}
-	if v.allow == condition.Unknown && len(p.Depends) == 0 {
-		p.Depends = append(p.Depends, "principal") // whether it is of the resource's account
+	if len(p.Depends) > 0 || v.allow != condition.Unknown {
+		return
+	}
+	if caller.Type == UnknownPrincipal { // whether caller and resource are in one account
+		p.Depends = append(p.Depends, "principal")
+	} else {
+		p.Depends = append(p.Depends, "resource")
 	}
 }

@@ -107,13 +107,8 @@ func (e *evaluation) contextHolds(g *Grant) condition.Truth {
 }
 
 func (e *evaluation) pairHolds(k, v string) condition.Truth {
-	for _, list := range [...]Context{e.part.Context, e.req.Context} {
-		for i := range list {
-			name, ok := cutFold(list[i].Key, "kms:encryptioncontext:")
-			if ok && list[i].Unknown && strings.EqualFold(name, k) {
-				return condition.Unknown
-			}
-		}
+	if e.pairUnknown(k) {
+		return condition.Unknown
 	}
 	if have, ok := e.part.EncryptionContext[k]; ok {
 		return condition.Of(have == v)
@@ -122,6 +117,21 @@ func (e *evaluation) pairHolds(k, v string) condition.Truth {
 		return condition.Unknown
 	}
 	return condition.False
+}
+
+const encryptionContext = "kms:EncryptionContext:"
+
+// pairUnknown reports whether one value of the encryption context is unknown.
+func (e *evaluation) pairUnknown(k string) bool {
+	for _, list := range [...]Context{e.part.Context, e.req.Context} {
+		for i := range list {
+			name, ok := cutFold(list[i].Key, encryptionContext)
+			if ok && list[i].Unknown && strings.EqualFold(name, k) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func cutFold(s, prefix string) (string, bool) {

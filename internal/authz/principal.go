@@ -72,7 +72,7 @@ func (p *Principal) name(n named, id string) (who naming, dead bool) {
 	switch p.Type {
 	case UnknownPrincipal: // a user or role of unknown name
 		if p.Account == "" || n.account == "" || p.Account == n.account {
-			return naming{free: condition.Unknown, limited: condition.Unknown}, false
+			return naming{free: condition.Unknown}, false
 		}
 		return naming{}, false
 	case User:
@@ -178,7 +178,7 @@ func (ps *principals) spared(e *evaluation, doc *Document) condition.Truth {
 			}
 		}
 	case UnknownPrincipal:
-		return min(account, who.any())
+		return min(account, who.free)
 	}
 	return condition.False
 }

@@ -148,6 +148,8 @@ func TestLayers(t *testing.T) {
 		{name: "NotPrincipal always denies a caller with a boundary", as: userAlice, action: "sqs:SendMessage", resource: queueA, identity: allowAll, boundary: allowAll, policies: `{"Effect":"Deny","NotPrincipal":{"AWS":["` + alice + `","111122223333"]},"Action":"*","Resource":"*"}`, want: authz.ExplicitDeny, by: authz.LayerResource},
 		{name: "NotPrincipal must list the account too", as: userAlice, action: "sqs:SendMessage", resource: queueA, identity: allowAll, policies: `{"Effect":"Deny","NotPrincipal":{"AWS":"` + alice + `"},"Action":"*","Resource":"*"}`, want: authz.ExplicitDeny, by: authz.LayerResource},
 		{name: "NotPrincipal must list role, session and account", as: sessionS1, action: "sqs:SendMessage", resource: queueA, identity: allowAll, policies: `{"Effect":"Deny","NotPrincipal":{"AWS":["` + devRole + `","` + devS1 + `","111122223333"]},"Action":"*","Resource":"*"}`, want: authz.Allowed, by: authz.LayerIdentity},
+		{name: "NotPrincipal that lists only the role denies its sessions", as: sessionS1, action: "sqs:SendMessage", resource: queueA, identity: allowAll, policies: `{"Effect":"Deny","NotPrincipal":{"AWS":["` + devRole + `","111122223333"]},"Action":"*","Resource":"*"}`, want: authz.ExplicitDeny, by: authz.LayerResource},
+		{name: "NotPrincipal that lists only the session denies it", as: sessionS1, action: "sqs:SendMessage", resource: queueA, identity: allowAll, policies: `{"Effect":"Deny","NotPrincipal":{"AWS":["` + devS1 + `","111122223333"]},"Action":"*","Resource":"*"}`, want: authz.ExplicitDeny, by: authz.LayerResource},
 		{name: "NotPrincipal does not allow", as: userAlice, action: "kms:Decrypt", resource: keyA, policies: `{"Effect":"Allow","NotPrincipal":{"AWS":"` + devRole + `"},"Action":"*","Resource":"*"}`, want: authz.ImplicitDeny, by: authz.LayerResource},
 		{name: "GetCallerIdentity is always allowed", as: userAlice, action: "sts:GetCallerIdentity", resource: "*", identity: denyAll, want: authz.Allowed},
 		{name: "GetSessionToken needs no allow", as: userAlice, action: "sts:GetSessionToken", resource: "*", want: authz.Allowed, by: authz.LayerIdentity},
@@ -213,6 +215,55 @@ func TestGrants(t *testing.T) {
 		{name: "a retiring role is limited by a boundary", as: sessionS1, action: "kms:RetireGrant", resource: keyB, boundary: allowOther, change: retiringRole, want: authz.ImplicitDeny, by: authz.LayerBoundary},
 		{name: "without a target nothing retires", as: userAlice, action: "kms:RetireGrant", resource: keyB, identity: allowAll, policies: everybody, want: authz.ImplicitDeny, by: authz.LayerGrant},
 	})
+}
+
+// Source: KMS Developer Guide, "Using grant constraints".
+func TestGrantConstraints(t *testing.T) {
+	type pairs = map[string]string
+	a, ab := pairs{"a": "1"}, pairs{"a": "1", "b": "2"}
+	tests := []struct {
+		name           string
+		equals, subset pairs
+		context        pairs
+		unknown        string // a key of unknown value
+		want           authz.Outcome
+	}{
+		{"equals, same", a, nil, a, "", authz.Allowed},
+		{"equals, more", a, nil, ab, "", authz.ImplicitDeny},
+		{"equals, fewer", ab, nil, a, "", authz.ImplicitDeny},
+		{"equals, none", a, nil, nil, "", authz.ImplicitDeny},
+		{"equals nothing, none", pairs{}, nil, nil, "", authz.Allowed},
+		{"equals nothing, some", pairs{}, nil, a, "", authz.ImplicitDeny},
+		{"subset, same", nil, a, a, "", authz.Allowed},
+		{"subset, more", nil, a, ab, "", authz.Allowed},
+		{"subset, fewer", nil, ab, a, "", authz.ImplicitDeny},
+		{"subset, other value", nil, pairs{"a": "2"}, a, "", authz.ImplicitDeny},
+		{"subset, other case of key", nil, pairs{"A": "1"}, a, "", authz.ImplicitDeny},
+		{"equals, names unknown", a, nil, a, "kms:encryptioncontextkeys", authz.Undetermined},
+		{"equals, names unknown but a value differs", pairs{"a": "2"}, nil, a, "kms:encryptioncontextkeys", authz.ImplicitDeny},
+		{"subset, names unknown", nil, ab, a, "kms:encryptioncontextkeys", authz.Undetermined},
+		{"subset, names unknown but there", nil, a, a, "kms:encryptioncontextkeys", authz.Allowed},
+		{"subset, value unknown", nil, ab, a, "kms:encryptioncontext:b", authz.Undetermined},
+		{"subset, another value unknown", nil, a, a, "kms:encryptioncontext:b", authz.Allowed},
+		{"equals, value unknown", ab, nil, a, "kms:encryptioncontext:b", authz.Undetermined},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := rule{as: userAlice, action: "kms:Decrypt", resource: keyA, policies: nameAdmin}
+			req := r.request(t)
+			p := &req.Parts[0]
+			p.Grants = []authz.Grant{{ID: "g1", Grantee: alice, Operations: []string{"Decrypt"}, ContextEquals: tt.equals, ContextSubset: tt.subset}}
+			p.EncryptionContext = tt.context
+			if tt.unknown != "" {
+				p.Context.SetUnknown(tt.unknown)
+			}
+			d := authz.Explain(req)
+			if d.Outcome != tt.want {
+				t.Errorf("%+v", d)
+			}
+			sameAnswer(t, authz.Decide(req), d)
+		})
+	}
 }
 
 // Source: KMS Developer Guide, "Creating grants", Granting CreateGrant permission.

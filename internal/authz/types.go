@@ -46,7 +46,8 @@ const (
 	RoleSession
 	FederatedUser
 	Service
-	// UnknownPrincipal stands for a caller that is not known yet (a plan's computed ARN).
+	// UnknownPrincipal stands for a caller that is not known yet (a plan's computed ARN). It is
+	// taken for a user or role, of an account that may be known.
 	UnknownPrincipal
 )
 
@@ -222,13 +223,17 @@ type PartDecision struct {
 	Missed []Miss
 	// Silent are the layers that would each have to allow; only for ImplicitDeny.
 	Silent []Layer
-	// Depends are the facts that would settle an Undetermined outcome.
+	// Depends are the facts that would settle an Undetermined outcome: "principal", "resource",
+	// "key aws:SourceIp" (a condition key), "document NAME".
 	Depends []string
 	// CrossAccount reports whether principal and resource are in different accounts.
 	CrossAccount bool
 	// Delegated reports whether the resource policy names the account, which leaves the
 	// decision to identity policies.
 	Delegated bool
+	// HomeOnly reports that the action cannot be done on a key of another account, whatever
+	// policies say, and that this is such a key.
+	HomeOnly bool
 }
 
 // A Match is a statement or grant that applies.

@@ -184,7 +184,28 @@ func TestDependsNamesWhatWouldSettleIt(t *testing.T) {
 		{"a grant's encryption context", func(r *authz.Request) {
 			r.Parts[0].Grants = []authz.Grant{{ID: "g1", Grantee: alice, Operations: []string{"Decrypt"}, ContextSubset: map[string]string{"a": "1"}}}
 			r.Parts[0].Context.SetUnknown("kms:encryptioncontextkeys")
-		}, []string{"grant g1"}},
+		}, []string{"key kms:EncryptionContextKeys"}},
+		{"a value of a grant's encryption context", func(r *authz.Request) {
+			r.Parts[0].Grants = []authz.Grant{{ID: "g1", Grantee: alice, Operations: []string{"Decrypt"}, ContextSubset: map[string]string{"a": "1"}}}
+			r.Parts[0].Context.SetUnknown("kms:encryptioncontext:a")
+		}, []string{"key kms:EncryptionContext:a"}},
+		{"a grant's source", func(r *authz.Request) {
+			r.Parts[0].Grants = []authz.Grant{{ID: "g1", Grantee: alice, Operations: []string{"Decrypt"}, SourceARN: queueA}}
+			r.Context.SetUnknown("aws:sourcearn")
+		}, []string{"key aws:SourceArn"}},
+		{"a grant's grantee", func(r *authz.Request) {
+			r.Principal = authz.Principal{Type: authz.UnknownPrincipal, Account: accountA}
+			r.Parts[0].Grants = []authz.Grant{{ID: "g1", Grantee: alice, Operations: []string{"Decrypt"}}}
+		}, []string{"principal"}},
+		{"whose resource it is", func(r *authz.Request) {
+			r.Identity = identity(`{"Effect":"Allow","Action":"*","Resource":"*"}`)
+			r.Parts[0] = authz.Part{Action: "sqs:SendMessage", Resource: authz.Resource{Unknown: true}}
+		}, []string{"resource"}},
+		{"whose principal it is", func(r *authz.Request) {
+			r.Principal = authz.Principal{Type: authz.UnknownPrincipal}
+			r.Identity = identity(`{"Effect":"Allow","Action":"*","Resource":"*"}`)
+			r.Parts[0] = authz.Part{Action: "sqs:SendMessage", Resource: authz.Resource{ARN: queueA, Account: accountA}}
+		}, []string{"principal"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

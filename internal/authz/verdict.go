@@ -14,13 +14,14 @@ type verdict struct {
 	n           int
 	cross       bool
 	delegated   bool
+	homeOnly    bool
 	deny, allow condition.Truth
 }
 
 func (v *verdict) decision(req *Request, i int) PartDecision {
 	p := PartDecision{
 		Action: req.Parts[i].Action, Resource: req.Parts[i].Resource.ARN, Outcome: v.outcome, By: v.by, Also: v.also,
-		CrossAccount: v.cross, Delegated: v.delegated,
+		CrossAccount: v.cross, Delegated: v.delegated, HomeOnly: v.homeOnly,
 	}
 	if v.outcome == ImplicitDeny {
 		p.Silent = append(p.Silent, v.silent[:v.n]...)
@@ -43,7 +44,8 @@ func (v *verdict) missing(layer Layer, allow, limit condition.Truth) {
 // is not documented; the order here is ours.
 func (e *evaluation) weigh(f *findings) verdict {
 	w := e.weights(f)
-	v := verdict{cross: w.cross == condition.True}
+	v := verdict{cross: w.cross == condition.True, delegated: w.resource.account == condition.True}
+	v.homeOnly = v.cross && w.abroad == condition.False
 	if strings.EqualFold(e.part.Action, "sts:GetCallerIdentity") {
 		v.outcome, v.allow = Allowed, condition.True // whatever the policies say
 		return v

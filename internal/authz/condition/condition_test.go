@@ -217,6 +217,7 @@ func TestVariables(t *testing.T) {
 		{"StringEquals", `"${X:TEAM}-1"`, "red-1", yes},
 		{"StringEqualsIgnoreCase", `"${x:team}-A"`, "RED-a", yes},
 		{"StringEquals", `"${x:list}"`, "red", no},
+		{"StringEquals", `"${x:list}"`, "", no},
 		{"StringEquals", `"${x:none}"`, "", no},
 		{"StringNotEquals", `"${x:none}"`, "red", yes},
 		{"StringEquals", `"${x:none, 'blue'}"`, "blue", yes},

@@ -33,6 +33,7 @@ func TestResourcePatterns(t *testing.T) {
 		{"arn:aws:sqs:*:orders", queue, false},
 		{"arn:aws:sqs:us-west-2:111122223333", queue, false},
 		{"arn:aws:sqs:u*2:*:orders", "arn:aws:sqs:us:west-2:1:orders", false},
+		{"arn:aws:sqs:us?west-2:1:2:orders", "arn:aws:sqs:us:west-2:1:2:orders", false},
 		{"arn:aws:s*:*:*:*", queue, false},
 		{"arn:aws:sq?:*:*:*", queue, false},
 		{"arn:aws:*", queue, false},
