@@ -1,6 +1,7 @@
 package ec2_test
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/secret"
+	"github.com/kagimori/kagimori/internal/store"
 )
 
 func ofType(instanceType string) *ec2api.RequestLaunchTemplateData {
@@ -315,5 +317,37 @@ func TestTemplatesAreDecidedByTags(t *testing.T) {
 		&ec2api.DeleteLaunchTemplateRequest{LaunchTemplateName: new("none")}, // not even that it does not exist
 	} {
 		d.refuse(owner, in, "UnauthorizedOperation", "*")
+	}
+}
+
+func TestTemplateLimits(t *testing.T) {
+	d := newDesk(t)
+	made := d.template("web")
+	d.Update(func(tx store.Tx) error {
+		key := store.Key(region, mine, *made.LaunchTemplateId)
+		rec, _, err := tx.Get("ec2/template", key)
+		if err != nil {
+			return err
+		}
+		return tx.Put("ec2/template", key, bytes.Replace(rec.Data, []byte(`"count":1`), []byte(`"count":10000`), 1))
+	})
+	d.refuse(d.root(mine), &ec2api.CreateLaunchTemplateVersionRequest{LaunchTemplateName: new("web"), LaunchTemplateData: ofType("t3.small")},
+		"ResourceLimitExceeded", "*")
+
+	for chunk := range slices.Chunk(make([]struct{}, 4999), 99) {
+		n := d.count("ec2/templatename")
+		d.Update(func(tx store.Tx) error {
+			for i := range chunk {
+				if err := tx.Put("ec2/templatename", store.Key(region, mine, fmt.Sprint("name", n+i)), []byte("\x01\"lt-12345678\"")); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	d.refuse(d.root(mine), &ec2api.CreateLaunchTemplateRequest{LaunchTemplateName: new("more"), LaunchTemplateData: ofType("t3.small")},
+		"ResourceLimitExceeded", "*")
+	if _, err := d.try(d.root(theirs), &ec2api.CreateLaunchTemplateRequest{LaunchTemplateName: new("more"), LaunchTemplateData: ofType("t3.small")}); err != nil {
+		t.Errorf("another account: %v", err)
 	}
 }

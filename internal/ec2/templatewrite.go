@@ -23,6 +23,12 @@ const (
 	maxDescription = 255
 )
 
+// errTooMany is a limit that was reached. Which code AWS gives for launch templates is not
+// documented; this is the general one of EC2.
+func errTooMany(format string, args ...any) error {
+	return apierr.Newf("ResourceLimitExceeded", format, args...)
+}
+
 var templateName = regexp.MustCompile(`^[a-zA-Z0-9()./_-]{3,128}$`)
 
 // checkTemplate checks what EC2 checks when data is saved, which is little: the rest fails at the
@@ -154,7 +160,7 @@ func checkCount(tx store.Tx, c *guard.Call) error {
 		n++
 	}
 	if n >= maxTemplates {
-		return apierr.Newf("LaunchTemplateLimitExceeded", "You have reached the maximum number of launch templates (%d) in this Region.", maxTemplates)
+		return errTooMany("You have reached the maximum number of launch templates (%d) in this Region.", maxTemplates)
 	}
 	return nil
 }
@@ -188,7 +194,7 @@ func (s *Service) CreateLaunchTemplateVersion(ctx context.Context, c *guard.Call
 			return err
 		}
 		if t.Count >= maxVersions {
-			return apierr.Newf("LaunchTemplateVersionLimitExceeded", "You have reached the maximum number of versions (%d) of this launch template.", maxVersions)
+			return errTooMany("You have reached the maximum number of versions (%d) of this launch template.", maxVersions)
 		}
 		now := s.g.Now().UTC().Truncate(time.Second)
 		v := versionRecord{Number: t.Next, Description: api.Val(in.VersionDescription), Created: now, CreatedBy: c.Caller.Principal.ARN, Data: data}
