@@ -106,7 +106,7 @@ func (s *Service) isDoomed(ctx context.Context, j *job) (doomed bool, err error)
 func (s *Service) perform(ctx context.Context, j *job, step launch.Step) (r launch.Result, err error) {
 	switch step.Kind {
 	case launch.StepResolveKey:
-		r.KeyARN, err = s.keys.ResolveKey(ctx, j.Region, j.Account, step.KeyID)
+		r.KeyARN, err = s.resolveKey(ctx, j, step.KeyID)
 		return r, err
 	case launch.StepRequest:
 		return s.request(ctx, j, step.Requests[0])

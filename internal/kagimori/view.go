@@ -64,6 +64,7 @@ func authorization(r *trail.Record, viewer string) (_ kagimoriapi.Authorization,
 		a.Evaluations = append(a.Evaluations, evaluations(&decisions[i], viewer)...)
 	}
 	if own {
+		failure(r, a.Evaluations)
 		return a, true, nil
 	}
 	if caller != "" { // another account learns which account it was, as in its own CloudTrail

@@ -1,0 +1,40 @@
+package kagimori
+
+import (
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
+	"github.com/kagimori/kagimori/internal/trail"
+)
+
+// failure adds to the last evaluation of a request that was allowed and failed all the same that
+// permissions are not why.
+func failure(r *trail.Record, evals []kagimoriapi.Evaluation) {
+	if r.ErrorCode == "" || len(evals) == 0 {
+		return
+	}
+	for i := range evals {
+		if api.Val(evals[i].EvaluatedEffect) != kagimoriapi.EffectTypeALLOW {
+			return
+		}
+	}
+	last := &evals[len(evals)-1]
+	line := "The permissions are there, but the request failed: " + r.ErrorCode
+	if r.ErrorMessage != "" {
+		line += ", " + r.ErrorMessage
+	}
+	last.Explanation = append(last.Explanation, line)
+	if wrongKind(r) {
+		last.Explanation = append(last.Explanation,
+			api.Val(last.Resource)+" is not a symmetric encryption key, and "+r.EventName+" for a volume works with no other.")
+	}
+}
+
+// wrongKind reports whether EC2 asked for something that the kind of the key does not have. What
+// EC2 sends is well-formed, so nothing else makes KMS refuse it with these codes. Source: Amazon
+// EBS User Guide, "How Amazon EBS encryption works".
+func wrongKind(r *trail.Record) bool {
+	if r.UserIdentity.InvokedBy != "ec2.amazonaws.com" {
+		return false
+	}
+	return r.ErrorCode == "InvalidKeyUsageException" || r.EventName == "CreateGrant" && r.ErrorCode == "ValidationException"
+}
