@@ -298,10 +298,16 @@ func (c *client) details(t *testing.T, err error) authorization {
 	if !ok || res.ServiceRequestID() == "" {
 		t.Fatalf("the refusal has no request id: %v", err)
 	}
+	return c.request(t, res.ServiceRequestID())[0]
+}
+
+// request are the decisions of a request, at least one.
+func (c *client) request(t *testing.T, id string) []authorization {
+	t.Helper()
 	var out struct{ Authorizations []authorization }
-	in := map[string]string{"AuthorizationId": res.ServiceRequestID()}
-	if status, body := c.kagimori(t, "GetAuthorizationDetails", in, &out); status != http.StatusOK || len(out.Authorizations) == 0 {
-		t.Fatalf("GetAuthorizationDetails of %s: %d %s", res.ServiceRequestID(), status, body)
+	status, body := c.kagimori(t, "GetAuthorizationDetails", map[string]string{"AuthorizationId": id}, &out)
+	if status != http.StatusOK || len(out.Authorizations) == 0 {
+		t.Fatalf("GetAuthorizationDetails of %s: %d %s", id, status, body)
 	}
-	return out.Authorizations[0]
+	return out.Authorizations
 }

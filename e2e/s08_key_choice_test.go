@@ -48,8 +48,13 @@ func TestS8_AGroupCannotLaunchUnderAKeyThatIsNotSymmetric(t *testing.T) {
 			c := admin(t)
 			c.serviceRole(t)
 			key := c.wrongKey(t, in)
-			id := c.group(t, 1, dataDevice(key)).launchFail(t, c, key)
-			c.why(t, id).needsSymmetric(t, key)
+			for name, d := range map[string]device{"data": dataDevice(key), "root": rootDevice(key)} {
+				c.template(t, name, d)
+				must(c.asg.CreateAutoScalingGroup(t.Context(), groupInput(name, 1)))(t)
+				g := group{c, name}
+				t.Cleanup(func() { g.stop(t) })
+				c.why(t, g.launchFail(t, c, key)).needsSymmetric(t, key)
+			}
 		})
 	}
 }
@@ -116,19 +121,20 @@ func TestS10_AKeyWithoutEncryptedIsRefusedWithTheGroup(t *testing.T) {
 
 func TestS10_KeysThatDoNotExistFailTheLaunchOnly(t *testing.T) {
 	t.Parallel()
-	for name, key := range map[string]string{
-		"id":            "00000000-1111-2222-3333-444444444444",
-		"alias":         "alias/absent",
-		"other region":  "arn:aws:kms:eu-west-1:" + seed.GroupAccount + ":key/00000000-1111-2222-3333-444444444444",
-		"other account": "arn:aws:kms:us-west-2:" + seed.KeyAccount + ":key/00000000-1111-2222-3333-444444444444",
+	const id = "00000000-1111-2222-3333-444444444444"
+	for name, c := range map[string]struct{ key, code, text string }{
+		"id":            {id, "NotFoundException", id},
+		"alias":         {"alias/absent", "NotFoundException", "alias/absent"},
+		"other region":  {"arn:aws:kms:eu-west-1:" + seed.GroupAccount + ":key/" + id, "NotFoundException", "eu-west-1"},
+		"other account": {seed.Key(seed.KeyAccount, id), "AccessDeniedException", hidden},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := admin(t)
-			c.serviceRole(t)
-			own := c.seedKey(t)
-			id := c.group(t, 1, dataDevice(key)).launchFail(t, c, own)
-			if why := c.why(t, id); why.ErrorCode == "" {
-				t.Errorf("the explanation has no code: %s", why.text())
+			a := admin(t)
+			a.serviceRole(t)
+			own := a.seedKey(t)
+			failed := a.group(t, 1, dataDevice(c.key)).launchFail(t, a, own)
+			if why := a.why(t, failed); why.ErrorCode != c.code || !strings.Contains(why.ErrorMessage, c.text) {
+				t.Errorf("the explanation is %s", why.text())
 			}
 		})
 	}

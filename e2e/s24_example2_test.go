@@ -262,19 +262,21 @@ func TestS28_AGroupUsesTheKeyOfAnotherAccountFromAPlainImage(t *testing.T) {
 	if !slices.ContainsFunc(all, func(g kmstypes.GrantListEntry) bool { return *g.GrantId == *made.GrantId }) {
 		t.Error("the page's grant is gone")
 	}
-	// Both accounts have a record of the use of the key.
+	// Both accounts see the use of the key; its owner learns the account that used it.
 	use := e.user.record(t, "GenerateDataKeyWithoutPlaintext", func(record) bool { return true })
-	if use.UserIdentity.ARN != seed.Session(e.user.account) || use.SharedEventID == "" {
+	if use.UserIdentity.ARN != seed.Session(e.user.account) || use.SharedEventID == "" ||
+		!slices.ContainsFunc(use.Resources, func(r resource) bool { return r.ARN == e.key && r.AccountID == e.owner.account }) {
 		t.Errorf("the use of the key is recorded as %+v", use)
 	}
-	recipients := map[string]bool{}
-	for _, r := range e.user.recordsOf(t, "GenerateDataKeyWithoutPlaintext") {
-		if r.SharedEventID == use.SharedEventID {
-			recipients[r.RecipientAccountID] = true
+	for who, principal := range map[*client]string{e.user: seed.Session(e.user.account), e.owner: e.user.account} {
+		seen := slices.DeleteFunc(who.request(t, use.RequestID), func(a authorization) bool { return a.EventName != use.EventName })
+		if len(seen) == 0 || seen[0].Principal != principal {
+			t.Errorf("account %s sees %+v", who.account, seen)
 		}
 	}
-	if !recipients[e.user.account] || !recipients[e.owner.account] {
-		t.Errorf("the record reached %v, want both accounts", recipients)
+	third := adminOf(shared.URL, seed.NewAccount())
+	if status, body := third.kagimori(t, "GetAuthorizationDetails", map[string]string{"AuthorizationId": use.RequestID}, nil); status != 400 || !strings.Contains(string(body), "ResourceNotFoundException") {
+		t.Errorf("a third account sees %d %s", status, body)
 	}
 }
 

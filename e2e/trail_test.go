@@ -26,11 +26,14 @@ type (
 // A record is what the tests read of the audit trail, which is CloudTrail-shaped JSON by line in
 // the data directory.
 type record struct {
-	EventName, EventSource, ErrorCode, SharedEventID, RecipientAccountID string
-	UserIdentity                                                         struct{ Type, ARN, AccountID, InvokedBy string }
-	RequestParameters, ResponseElements                                  json.RawMessage
-	Resources                                                            []struct{ ARN, AccountID string }
+	EventName, EventSource, ErrorCode, SharedEventID, RequestID string
+	UserIdentity                                                struct{ Type, ARN, AccountID, InvokedBy string }
+	RequestParameters, ResponseElements                         json.RawMessage
+	Resources                                                   []resource
 }
+
+// A resource is one that a record is about.
+type resource struct{ ARN, AccountID string }
 
 // records reads the whole trail of the shared server.
 func records(t *testing.T) []record {
