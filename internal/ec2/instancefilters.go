@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/kagimori/kagimori/internal/api/ec2api"
-	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -108,7 +107,7 @@ func (s *Service) selectInstances(tx store.Tx, c *guard.Call, ids []string, filt
 		return nil, nil, err
 	}
 	var found []instanceRecord
-	if len(ids) > 0 && len(ids) <= store.MaxOps/2 {
+	if len(ids) > 0 {
 		if found, err = s.lookupInstances(tx, c, slices.Compact(slices.Sorted(slices.Values(ids)))); err != nil {
 			return nil, nil, err
 		}
@@ -119,11 +118,6 @@ func (s *Service) selectInstances(tx store.Tx, c *guard.Call, ids []string, filt
 			}
 			found = append(found, r.Value)
 		}
-		if len(ids) > 0 {
-			if found, err = only(found, ids); err != nil {
-				return nil, nil, err
-			}
-		}
 	}
 	var out []*instanceRecord
 	for n := range found {
@@ -132,19 +126,6 @@ func (s *Service) selectInstances(tx store.Tx, c *guard.Call, ids []string, filt
 		}
 	}
 	return out, all, nil
-}
-
-// only are the instances of a list of ids, all of which must exist.
-func only(found []instanceRecord, ids []string) ([]instanceRecord, error) {
-	var out []instanceRecord
-	for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
-		n := slices.IndexFunc(found, func(i instanceRecord) bool { return i.ID == id })
-		if n < 0 {
-			return nil, apierr.Newf("InvalidInstanceID.NotFound", "The instance ID '%s' does not exist", id)
-		}
-		out = append(out, found[n])
-	}
-	return out, nil
 }
 
 // instanceOrder sorts instances by launch, those launched together side by side.

@@ -25,20 +25,25 @@ func userInitiated(now time.Time) string {
 
 // TerminateInstances shuts instances down for good.
 func (s *Service) TerminateInstances(ctx context.Context, c *guard.Call, in *ec2api.TerminateInstancesRequest) (*ec2api.TerminateInstancesResult, error) {
-	out, err := s.transit(ctx, c, "ec2:TerminateInstances", in.InstanceIds, in.DryRun, func(tx store.Tx, i *instanceRecord, volumes volumeReader) (*job, error) {
-		if i.State == terminated || i.State == shuttingDown {
-			return nil, nil
-		}
-		if i.Options.ProtectTermination {
-			return nil, apierr.Newf("OperationNotPermitted", "The instance '%s' may not be terminated. Modify its "+
-				"'disableApiTermination' instance attribute and try again.", i.ID)
-		}
-		i.State, i.Reason, i.Transition = shuttingDown, new(reasonTerminate), userInitiated(s.g.Now())
-		if i.Work != "" {
-			i.Doomed = true // whoever does that work sees it
-			return nil, nil
-		}
-		return s.beginRelease(tx, i, volumes, launch.TerminateInstances, c.ID, s.g.Now().Add(s.timing.Stop))
+	out, err := s.transit(ctx, c, "ec2:TerminateInstances", in.InstanceIds, in.DryRun, transition{
+		check: func(i *instanceRecord) (bool, error) {
+			switch {
+			case i.State == terminated || i.State == shuttingDown:
+				return false, nil
+			case i.Options.ProtectTermination:
+				return false, apierr.Newf("OperationNotPermitted", "The instance '%s' may not be terminated. Modify its "+
+					"'disableApiTermination' instance attribute and try again.", i.ID)
+			}
+			return true, nil
+		},
+		apply: func(tx store.Tx, i *instanceRecord, volumes volumeReader) (*job, error) {
+			i.State, i.Reason, i.Transition = shuttingDown, new(reasonTerminate), userInitiated(s.g.Now())
+			if i.Work != "" {
+				i.Doomed = true // whoever does that work sees it
+				return nil, nil
+			}
+			return s.beginRelease(tx, i, volumes, launch.TerminateInstances, c.ID, s.g.Now().Add(s.timing.Stop))
+		},
 	})
 	if err != nil {
 		return nil, err
@@ -48,20 +53,25 @@ func (s *Service) TerminateInstances(ctx context.Context, c *guard.Call, in *ec2
 
 // StopInstances stops instances; their volumes keep their data, encrypted, and nobody holds a key.
 func (s *Service) StopInstances(ctx context.Context, c *guard.Call, in *ec2api.StopInstancesRequest) (*ec2api.StopInstancesResult, error) {
-	out, err := s.transit(ctx, c, "ec2:StopInstances", in.InstanceIds, in.DryRun, func(tx store.Tx, i *instanceRecord, volumes volumeReader) (*job, error) {
-		switch {
-		case i.State == stopped || i.State == stopping:
-			return nil, nil
-		case i.State != running || i.Work != "":
-			return nil, apierr.Newf("IncorrectInstanceState", "The instance '%s' is not in a state from which it can be stopped.", i.ID)
-		case i.Options.ProtectStop:
-			return nil, apierr.Newf("OperationNotPermitted", "The instance '%s' may not be stopped. Modify its "+
-				"'disableApiStop' instance attribute and try again.", i.ID)
-		case api.Val(in.Hibernate):
-			return nil, apierr.New("UnsupportedHibernationConfiguration", "Instances of this server do not hibernate.")
-		}
-		i.State, i.Reason, i.Transition = stopping, new(reasonStop), userInitiated(s.g.Now())
-		return s.beginRelease(tx, i, volumes, launch.StopInstances, c.ID, s.g.Now().Add(s.timing.Stop))
+	out, err := s.transit(ctx, c, "ec2:StopInstances", in.InstanceIds, in.DryRun, transition{
+		check: func(i *instanceRecord) (bool, error) {
+			switch {
+			case i.State == stopped || i.State == stopping:
+				return false, nil
+			case i.State != running || i.Work != "":
+				return false, apierr.Newf("IncorrectInstanceState", "The instance '%s' is not in a state from which it can be stopped.", i.ID)
+			case i.Options.ProtectStop:
+				return false, apierr.Newf("OperationNotPermitted", "The instance '%s' may not be stopped. Modify its "+
+					"'disableApiStop' instance attribute and try again.", i.ID)
+			case api.Val(in.Hibernate):
+				return false, apierr.New("UnsupportedHibernationConfiguration", "Instances of this server do not hibernate.")
+			}
+			return true, nil
+		},
+		apply: func(tx store.Tx, i *instanceRecord, volumes volumeReader) (*job, error) {
+			i.State, i.Reason, i.Transition = stopping, new(reasonStop), userInitiated(s.g.Now())
+			return s.beginRelease(tx, i, volumes, launch.StopInstances, c.ID, s.g.Now().Add(s.timing.Stop))
+		},
 	})
 	if err != nil {
 		return nil, err
@@ -72,23 +82,28 @@ func (s *Service) StopInstances(ctx context.Context, c *guard.Call, in *ec2api.S
 // StartInstances starts stopped instances: for each encrypted volume the caller makes a grant
 // again. Whether that worked shows later.
 func (s *Service) StartInstances(ctx context.Context, c *guard.Call, in *ec2api.StartInstancesRequest) (*ec2api.StartInstancesResult, error) {
-	out, err := s.transit(ctx, c, "ec2:StartInstances", in.InstanceIds, in.DryRun, func(tx store.Tx, i *instanceRecord, volumes volumeReader) (*job, error) {
-		switch {
-		case i.State == running || i.State == pending:
-			return nil, nil
-		case i.State != stopped || i.Work != "":
-			return nil, apierr.Newf("IncorrectInstanceState", "The instance '%s' is not in a state from which it can be started.", i.ID)
-		}
-		spec, err := i.spec(launch.StartInstances, volumes)
-		if err != nil {
-			return nil, err
-		}
-		j, err := newJob(spec, i.ID, c.ID, c.Caller, s.g.Now().Add(s.timing.Instance))
-		if err != nil {
-			return nil, err
-		}
-		i.State, i.Reason, i.Transition, i.Work, i.Launched = pending, nil, "", launch.StartInstances, s.g.Now()
-		return j, s.putJob(tx, j)
+	out, err := s.transit(ctx, c, "ec2:StartInstances", in.InstanceIds, in.DryRun, transition{
+		check: func(i *instanceRecord) (bool, error) {
+			switch {
+			case i.State == running || i.State == pending:
+				return false, nil
+			case i.State != stopped || i.Work != "":
+				return false, apierr.Newf("IncorrectInstanceState", "The instance '%s' is not in a state from which it can be started.", i.ID)
+			}
+			return true, nil
+		},
+		apply: func(tx store.Tx, i *instanceRecord, volumes volumeReader) (*job, error) {
+			spec, err := i.spec(launch.StartInstances, volumes)
+			if err != nil {
+				return nil, err
+			}
+			j, err := newJob(spec, i.ID, c.ID, c.Caller, s.g.Now().Add(s.timing.Instance))
+			if err != nil {
+				return nil, err
+			}
+			i.State, i.Reason, i.Transition, i.Work, i.Launched = pending, nil, "", launch.StartInstances, s.g.Now()
+			return j, s.putJob(tx, j)
+		},
 	})
 	if err != nil {
 		return nil, err
@@ -99,11 +114,13 @@ func (s *Service) StartInstances(ctx context.Context, c *guard.Call, in *ec2api.
 // RebootInstances changes nothing that can be seen: the host keeps the volumes open, and their
 // keys. Source: EC2 User Guide, "Reboot your Amazon EC2 instance".
 func (s *Service) RebootInstances(ctx context.Context, c *guard.Call, in *ec2api.RebootInstancesRequest) error {
-	_, err := s.transit(ctx, c, "ec2:RebootInstances", in.InstanceIds, in.DryRun, func(_ store.Tx, i *instanceRecord, _ volumeReader) (*job, error) {
-		if i.State != running && i.State != pending {
-			return nil, apierr.Newf("IncorrectInstanceState", "The instance '%s' is not in a state from which it can be rebooted.", i.ID)
-		}
-		return nil, nil
+	_, err := s.transit(ctx, c, "ec2:RebootInstances", in.InstanceIds, in.DryRun, transition{
+		check: func(i *instanceRecord) (bool, error) {
+			if i.State != running && i.State != pending {
+				return false, apierr.Newf("IncorrectInstanceState", "The instance '%s' is not in a state from which it can be rebooted.", i.ID)
+			}
+			return false, nil
+		},
 	})
 	return err
 }

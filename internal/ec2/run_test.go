@@ -443,16 +443,23 @@ func TestManyInstancesAtOnce(t *testing.T) {
 	in := runRequest(encrypted(rootDevice, ""), encrypted("/dev/sdf", ""), encrypted("/dev/sdg", ""))
 	in.MinCount, in.MaxCount = new(int32(20)), new(int32(20))
 	in.TagSpecifications = []ec2api.TagSpecification{{ResourceType: new("instance"), Tags: tagList("a", "b")}}
-	in.UserData, in.ClientToken = new(secret.String(strings.Repeat("QUFB", 5000))), new("many")
+	in.UserData = new(secret.String(strings.Repeat("QUFB", 5000)))
 	var ids []string
-	for _, i := range ask[ec2api.Reservation](h.desk, h.owner(), in).Instances {
-		ids = append(ids, *i.InstanceId)
+	for n := range 2 {
+		in.ClientToken = new(fmt.Sprint("many-", n))
+		for _, i := range ask[ec2api.Reservation](h.desk, h.owner(), in).Instances {
+			ids = append(ids, *i.InstanceId)
+		}
 	}
 	h.Advance(2 * time.Second)
 	for _, id := range ids {
 		h.wantState(id, "running")
 	}
-	ask[ec2api.TerminateInstancesResult](h.desk, h.owner(), &ec2api.TerminateInstancesRequest{InstanceIds: ids})
+	h.refuse(h.owner(), &ec2api.TerminateInstancesRequest{InstanceIds: append([]string{"i-0123456789abcdef0"}, ids...)}, "InvalidInstanceID.NotFound", "*")
+	out := ask[ec2api.TerminateInstancesResult](h.desk, h.owner(), &ec2api.TerminateInstancesRequest{InstanceIds: ids})
+	if len(out.TerminatingInstances) != len(ids) {
+		t.Errorf("%d instances are terminating", len(out.TerminatingInstances))
+	}
 	h.Advance(2 * time.Second)
 	h.wantNothing()
 }

@@ -4,34 +4,89 @@ import (
 	"context"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/kagimori/kagimori/internal/api/ec2api"
-	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// maxTogether is how many instances one request starts, stops, reboots or terminates: what one
-// transaction of the store can carry. AWS names no number and advises batches.
-const maxTogether = 25
+// What one transaction of the store carries of a request about many instances: a transaction has
+// at most store.MaxOps writes, and the jobs of instances with many volumes are large.
+const (
+	togetherInstances = 20
+	togetherVolumes   = 80
+)
 
 // fewTogether is how many are read one by one; with more, one read gets all of the account.
 const fewTogether = 3
 
-// A transition is how an operation changes one instance: the job that follows, and the errors of
-// states in which it cannot.
-type transition func(tx store.Tx, i *instanceRecord, volumes volumeReader) (*job, error)
+// A transition is how an operation changes an instance.
+type transition struct {
+	// check reports the errors of states in which it cannot, and whether there is anything to do.
+	check func(i *instanceRecord) (todo bool, err error)
+	// apply changes the instance and stores the job that follows, if there is one.
+	apply func(tx store.Tx, i *instanceRecord, volumes volumeReader) (*job, error)
+}
 
-// transit applies an operation to instances, all or none.
-func (s *Service) transit(ctx context.Context, c *guard.Call, action string, ids []string, flag *bool, change transition,
+// transit applies an operation to instances, to all or, if one of them does not allow it, to none.
+func (s *Service) transit(ctx context.Context, c *guard.Call, action string, ids []string, flag *bool, t transition,
 ) ([]ec2api.InstanceStateChange, error) {
 	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
-	if len(ids) > maxTogether {
-		return nil, apierr.Newf("RequestLimitExceeded", "A request can name at most %d instances.", maxTogether)
-	}
 	defer s.locks.lock(ids...)()
+	var parts [][]string
+	err := s.g.Begin(ctx, c, func(tx store.Tx) error {
+		found, err := s.lookupInstances(tx, c, ids)
+		if err != nil {
+			return err
+		}
+		if err := s.allowInstances(tx, c, action, found); err != nil {
+			return err
+		}
+		if err := dryRun(flag); err != nil {
+			return err
+		}
+		for n := range found {
+			if _, err := t.check(&found[n]); err != nil {
+				return err
+			}
+		}
+		parts = portions(found)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var out []ec2api.InstanceStateChange
+	for _, part := range parts {
+		changes, err := s.transitPart(ctx, c, part, t)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, changes...)
+	}
+	return out, nil
+}
+
+// portions divides instances into what one transaction can carry.
+func portions(found []instanceRecord) [][]string {
+	var out [][]string
+	volumes := 0
+	for _, i := range found {
+		last := len(out) - 1
+		if last < 0 || len(out[last]) == togetherInstances || volumes+len(i.Devices) > togetherVolumes {
+			out, volumes = append(out, nil), 0
+			last++
+		}
+		out[last] = append(out[last], i.ID)
+		volumes += len(i.Devices)
+	}
+	return out
+}
+
+// transitPart changes some instances of a request that was decided; the first one carries its
+// record. The states are checked again: what was decided on was another transaction.
+func (s *Service) transitPart(ctx context.Context, c *guard.Call, ids []string, t transition) ([]ec2api.InstanceStateChange, error) {
 	var (
 		out     []ec2api.InstanceStateChange
 		jobs    []*job
@@ -43,12 +98,6 @@ func (s *Service) transit(ctx context.Context, c *guard.Call, action string, ids
 		if err != nil {
 			return err
 		}
-		if err := s.allowInstances(tx, c, action, found); err != nil {
-			return err
-		}
-		if err := dryRun(flag); err != nil {
-			return err
-		}
 		volumes := readVolumes(tx, c.Region, c.Account())
 		if len(ids) > fewTogether {
 			if volumes, err = readAllVolumes(tx, c.Region, c.Account()); err != nil {
@@ -57,18 +106,24 @@ func (s *Service) transit(ctx context.Context, c *guard.Call, action string, ids
 		}
 		for _, i := range found {
 			was := i.State
-			j, err := change(tx, &i, volumes)
+			todo, err := t.check(&i)
 			if err != nil {
 				return err
 			}
-			if j != nil {
-				jobs = append(jobs, j)
+			if todo && t.apply != nil {
+				j, err := t.apply(tx, &i, volumes)
+				if err != nil {
+					return err
+				}
+				if j != nil {
+					jobs = append(jobs, j)
+				}
+				if err := putInstance(tx, i); err != nil {
+					return err
+				}
 			}
 			if i.State != was {
 				changed = append(changed, i.ID)
-			}
-			if err := putInstance(tx, i); err != nil {
-				return err
 			}
 			out = append(out, ec2api.InstanceStateChange{InstanceId: &i.ID, CurrentState: i.State.wire(), PreviousState: was.wire()})
 		}
@@ -132,35 +187,4 @@ func instanceContext(p *authz.Part, i *instanceRecord) {
 	p.Context.Set("ec2:metadatahttptokens", o.HTTPTokens)
 	p.Context.Set("ec2:metadatahttpputresponsehoplimit", strconv.Itoa(int(o.HTTPHops)))
 	p.Context.Set("ec2:instancemetadatatags", o.MetadataTags)
-}
-
-// lookupInstances finds instances of the caller. Source of the errors: EC2 API Reference, "Error
-// codes".
-func (s *Service) lookupInstances(tx store.Tx, c *guard.Call, ids []string) ([]instanceRecord, error) {
-	if len(ids) == 0 {
-		return nil, apierr.New("MissingParameter", "The request must contain the parameter InstanceId")
-	}
-	var out []instanceRecord
-	var missing []string
-	for _, id := range ids {
-		if rest, ok := strings.CutPrefix(id, "i-"); !ok || !isHex(rest) {
-			return nil, apierr.Newf("InvalidInstanceID.Malformed", "Invalid id: \"%s\"", id)
-		}
-		i, ok, err := instanceTable.Get(tx, c.Region, c.Account(), id)
-		if err != nil {
-			return nil, err
-		}
-		if !ok {
-			missing = append(missing, id)
-			continue
-		}
-		out = append(out, i)
-	}
-	switch len(missing) {
-	case 0:
-		return out, nil
-	case 1:
-		return nil, apierr.Newf("InvalidInstanceID.NotFound", "The instance ID '%s' does not exist", missing[0])
-	}
-	return nil, apierr.Newf("InvalidInstanceID.NotFound", "The instance IDs '%s' do not exist", strings.Join(missing, ", "))
 }

@@ -1,0 +1,56 @@
+package ec2
+
+import (
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// lookupInstances finds instances of the caller, in the order of their ids. Source of the errors:
+// EC2 API Reference, "Error codes".
+func (s *Service) lookupInstances(tx store.Tx, c *guard.Call, ids []string) ([]instanceRecord, error) {
+	if len(ids) == 0 {
+		return nil, apierr.New("MissingParameter", "The request must contain the parameter InstanceId")
+	}
+	for _, id := range ids {
+		if rest, ok := strings.CutPrefix(id, "i-"); !ok || !isHex(rest) {
+			return nil, apierr.Newf("InvalidInstanceID.Malformed", "Invalid id: \"%s\"", id)
+		}
+	}
+	read := func(id string) (instanceRecord, bool, error) { return instanceTable.Get(tx, c.Region, c.Account(), id) }
+	if len(ids) > fewTogether {
+		all := map[string]instanceRecord{}
+		for r, err := range instanceTable.Scan(tx, c.Region, c.Account()) {
+			if err != nil {
+				return nil, err
+			}
+			all[r.Value.ID] = r.Value
+		}
+		read = func(id string) (instanceRecord, bool, error) {
+			i, ok := all[id]
+			return i, ok, nil
+		}
+	}
+	var out []instanceRecord
+	var missing []string
+	for _, id := range ids {
+		i, ok, err := read(id)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			out = append(out, i)
+		} else {
+			missing = append(missing, id)
+		}
+	}
+	switch len(missing) {
+	case 0:
+		return out, nil
+	case 1:
+		return nil, apierr.Newf("InvalidInstanceID.NotFound", "The instance ID '%s' does not exist", missing[0])
+	}
+	return nil, apierr.Newf("InvalidInstanceID.NotFound", "The instance IDs '%s' do not exist", strings.Join(missing, ", "))
+}
