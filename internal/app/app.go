@@ -64,6 +64,9 @@ func (a *App) open(ctx context.Context) error {
 	if a.module, err = unseal(a.dir, a.cfg.Seal, served); err == nil && !served {
 		st, err = openStore(a.cfg)
 	}
+	if err == nil {
+		err = makeFolders(a.dir, a.cfg.Data)
+	}
 	if err != nil {
 		if st != nil {
 			err = errors.Join(err, st.Close())

@@ -266,3 +266,35 @@ func TestProductionServerHasNothingForTests(t *testing.T) {
 		t.Error("the clock of a production server moves")
 	}
 }
+
+func TestWhatIsWrongInsideADataDirectoryIsOneSentence(t *testing.T) {
+	for _, tt := range []struct{ name, path, want string }{
+		{"a file for the audit log", "trail", "/trail is not a folder"},
+		{"a file for the volumes", "volumes", "/volumes is not a folder"},
+		{"a folder for the store", "store.db/x", "/store.db is not a file"},
+		{"a folder for the seal", "seal.json/x", "/seal.json is not a file"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			data := t.TempDir()
+			path := filepath.Join(data, tt.path)
+			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			for name, text := range map[string]string{path: "", filepath.Join(data, "kagimori.json"): `{"format":1,"dev":true}`} {
+				if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			a, err := app.Open(t.Context(), app.Config{Data: data, Dev: true, Logger: slog.New(slog.DiscardHandler), NoSync: true})
+			if err == nil {
+				t.Fatal(errors.Join(errors.New("it was opened"), a.Close()))
+			}
+			if names, err := os.ReadDir(data); err != nil || len(names) != 2 {
+				t.Errorf("the directory holds %v, %v", names, err)
+			}
+			if !strings.HasSuffix(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("got %q, want a sentence that ends with %q", err, tt.want)
+			}
+		})
+	}
+}

@@ -40,9 +40,9 @@ func openDataDir(path string, dev bool) (*os.Root, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the data directory %s cannot be opened: %w", path, cause(err))
 	}
-	err = checkMarker(root, path, dev)
+	err = checkFolders(root, path)
 	if err == nil {
-		err = makeFolders(root, path)
+		err = checkMarker(root, path, dev)
 	}
 	if err != nil {
 		return nil, errors.Join(err, root.Close())
@@ -93,8 +93,22 @@ func initDataDir(root *os.Root, path string, dev bool) error {
 	return nil
 }
 
+// folders are those of a data directory.
+func folders() []string { return []string{trailDir, volumeDir} }
+
+// checkFolders refuses what is in the way of a folder.
+func checkFolders(root *os.Root, path string) error {
+	for _, name := range folders() {
+		if fi, err := root.Stat(name); err == nil && !fi.IsDir() {
+			return fmt.Errorf("the data directory %s cannot be used: %s is not a folder", path, filepath.Join(path, name))
+		}
+	}
+	return nil
+}
+
+// makeFolders makes the folders that are missing.
 func makeFolders(root *os.Root, path string) error {
-	for _, name := range []string{trailDir, volumeDir} {
+	for _, name := range folders() {
 		if err := root.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return fmt.Errorf("the data directory %s cannot be written: %w", path, cause(err))
 		}
@@ -105,7 +119,7 @@ func makeFolders(root *os.Root, path string) error {
 // emptyDataDir removes what the server remembers, and keeps the directory and its seal.
 func emptyDataDir(root *os.Root) error {
 	err := root.Remove(storeFile)
-	for _, dir := range []string{trailDir, volumeDir} {
+	for _, dir := range folders() {
 		names, lerr := folder(root, dir)
 		err = errors.Join(err, lerr)
 		for _, name := range names {

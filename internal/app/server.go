@@ -124,7 +124,10 @@ func (s *server) openTrail(cfg Config, dir *os.Root, module *soft.Module) error 
 	s.trail, err = trail.Open(trail.Config{
 		Dir: folder, Store: s.store, Sync: cfg.AuditSync, Now: s.clock.Now, Key: mac, Logger: cfg.Logger,
 	})
-	return err
+	if err != nil {
+		return fmt.Errorf("the audit log in %s cannot be opened: %w", folder.Name(), cause(err))
+	}
+	return nil
 }
 
 // folder opens a folder of the data directory for as long as the server lives.
@@ -181,7 +184,7 @@ func (s *server) start(ctx context.Context) error {
 		return err
 	}
 	if err := s.ec2.Start(ctx); err != nil {
-		return err
+		return fmt.Errorf("the volumes cannot be taken up: %w", err)
 	}
 	return s.groups.Start(ctx)
 }
