@@ -70,8 +70,17 @@ type findings struct {
 
 // decidePart evaluates one part. ev is nil in fast mode; nothing else differs between the modes.
 func decidePart(req *Request, i int, ev *evidence) verdict {
-	part := &req.Parts[i]
-	e := evaluation{req: req, part: part, ev: ev}
+	e := evaluation{req: req, part: &req.Parts[i], ev: ev}
+	v := e.decide()
+	if v.outcome == Undetermined {
+		return settle(req, i, v)
+	}
+	return v
+}
+
+// decide evaluates all layers.
+func (e *evaluation) decide() verdict {
+	req, part := e.req, e.part
 	e.env = condition.Env{Part: part.Context, Request: req.Context, Facts: facts(req, part)}
 	var f findings
 	f.identity = e.layer(LayerIdentity, req.Identity...)

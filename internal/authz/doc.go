@@ -8,9 +8,10 @@
 //
 // Inputs may be unknown: values of condition keys, the caller, the resource, whole documents.
 // Evaluation is in three-valued logic, so a definite answer holds for every way to complete the
-// request, and an answer that is the same for every completion of each single statement is
-// definite. [Undetermined] remains where completions differ, and where only several statements
-// together would cover every completion (one that allows a value, another that allows all others).
+// request. What is undetermined then is decided again with values that stand for all values of
+// the unknown keys, where such exist. [Undetermined] remains where completions differ, and where
+// an engine would have to reason about patterns or several unknown documents at once to see that
+// they do not.
 //
 // Invariants: the zero Decision denies; in explained mode every layer is evaluated even after
 // the answer is known, so an explanation names every missing permission at once; a statement

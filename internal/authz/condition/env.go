@@ -28,6 +28,9 @@ type Key struct {
 // MakeKey prepares a key for [Env.Lookup].
 func MakeKey(name string) Key { return Key{name, strings.ToLower(name)} }
 
+// Same reports whether two keys are one.
+func (k *Key) Same(other *Key) bool { return strings.EqualFold(k.lower, other.lower) }
+
 // Facts are what the engine knows about principal and resource without being told in the
 // context. An empty string is an absent key unless the comment says otherwise.
 //
