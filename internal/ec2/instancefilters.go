@@ -102,7 +102,7 @@ func (s *Service) selectInstances(tx store.Tx, c *guard.Call, ids []string, filt
 	if err != nil {
 		return nil, nil, err
 	}
-	all, err := tagsOfAll(tx, c.Region, c.Account())
+	all, err := s.tagsFor(tx, c, ids)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -126,6 +126,22 @@ func (s *Service) selectInstances(tx store.Tx, c *guard.Call, ids []string, filt
 		}
 	}
 	return out, all, nil
+}
+
+// tagsFor reads the tags of a few resources, or of all.
+func (s *Service) tagsFor(tx store.Tx, c *guard.Call, ids []string) (map[string]map[string]string, error) {
+	if len(ids) == 0 || len(ids) > fewTogether {
+		return tagsOfAll(tx, c.Region, c.Account())
+	}
+	out := map[string]map[string]string{}
+	for _, id := range ids {
+		tags, err := tagsOf(tx, c.Region, c.Account(), id)
+		if err != nil {
+			return nil, err
+		}
+		out[id] = tags
+	}
+	return out, nil
 }
 
 // instanceOrder sorts instances by launch, those launched together side by side.

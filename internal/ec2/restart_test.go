@@ -3,6 +3,7 @@ package ec2_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -170,6 +171,20 @@ func TestSessionPoliciesDoNotOutliveAProcess(t *testing.T) {
 	h.Advance(5 * time.Second)
 	h.wantState(second, "terminated")
 	h.wantState(first, "running")
+}
+
+// TestASessionOutlivesAProcess as far as it has no policies of its own.
+func TestASessionOutlivesAProcess(t *testing.T) {
+	h := newHouse(t)
+	scaling := h.scaling()
+	key := h.key(seedPolicy(scaling.Principal.RoleARN))
+	id := *ask[ec2api.Reservation](h.desk, scaling, runRequest(encrypted(rootDevice, key))).Instances[0].InstanceId
+	h.restart()
+	h.Advance(5 * time.Second)
+	h.wantState(id, "running")
+	if calls := h.wire.seen(); !slices.Contains(calls, "CreateGrant by AutoScaling") {
+		t.Errorf("KMS saw %v", calls)
+	}
 }
 
 func TestFilesThatNobodyKnowsAreSwept(t *testing.T) {

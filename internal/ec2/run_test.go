@@ -11,6 +11,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
+	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/secret"
 )
 
@@ -462,6 +463,44 @@ func TestManyInstancesAtOnce(t *testing.T) {
 	}
 	h.Advance(2 * time.Second)
 	h.wantNothing()
+}
+
+// TestAsManyVolumesAsAnInstanceCanHave fit into the store's transactions on every way.
+func TestAsManyVolumesAsAnInstanceCanHave(t *testing.T) {
+	h := newHouse(t)
+	key := h.key("")
+	devices := []ec2api.BlockDeviceMapping{encrypted(rootDevice, key)}
+	for n := range 26 {
+		devices = append(devices, encrypted("/dev/sd"+string(rune('a'+n)), key))
+	}
+	h.refuse(h.owner(), runRequest(append(devices, encrypted("/dev/sdaa", key))...), "AttachmentLimitExceeded", "*")
+	id := h.run(h.owner(), devices...)
+	h.wantState(id, "running")
+	only := []string{id}
+	ask[ec2api.StopInstancesResult](h.desk, h.owner(), &ec2api.StopInstancesRequest{InstanceIds: only})
+	h.Advance(time.Second)
+	h.wantState(id, "stopped")
+	h.askKMS("DisableKey", &kmsapi.DisableKeyRequest{KeyId: &key})
+	ask[ec2api.StartInstancesResult](h.desk, h.owner(), &ec2api.StartInstancesRequest{InstanceIds: only})
+	h.Advance(2 * time.Second)
+	h.wantState(id, "stopped")
+	h.wantState(h.run(h.owner(), devices...), "terminated")
+	h.askKMS("EnableKey", &kmsapi.EnableKeyRequest{KeyId: &key})
+	ask[ec2api.StartInstancesResult](h.desk, h.owner(), &ec2api.StartInstancesRequest{InstanceIds: only})
+	h.Advance(2 * time.Second)
+	h.wantState(id, "running")
+	h.wire.breakAt(func(call string, _ int) error {
+		if call == "RetireGrant" {
+			return apierr.New("KMSInternalException", "not now")
+		}
+		return nil
+	}, nil)
+	ask[ec2api.TerminateInstancesResult](h.desk, h.owner(), &ec2api.TerminateInstancesRequest{InstanceIds: only})
+	h.Advance(time.Second)
+	h.wantState(id, "terminated")
+	h.wire.mend()
+	h.Advance(2 * time.Minute)
+	h.clean(key)
 }
 
 func TestRightsOverInstancesFollowTheirTags(t *testing.T) {

@@ -143,22 +143,18 @@ func (s *Service) transitPart(ctx context.Context, c *guard.Call, ids []string, 
 
 // allowInstances decides an action on instances, all in one decision.
 func (s *Service) allowInstances(tx store.Tx, c *guard.Call, action string, found []instanceRecord) error {
-	var all map[string]map[string]string
-	var err error
-	if len(found) > fewTogether {
-		if all, err = tagsOfAll(tx, c.Region, c.Account()); err != nil {
-			return err
-		}
+	var ids []string
+	for n := range found {
+		ids = append(ids, found[n].ID)
+	}
+	tags, err := s.tagsFor(tx, c, ids)
+	if err != nil {
+		return err
 	}
 	var parts []authz.Part
-	for _, i := range found {
-		tags := all[i.ID]
-		if all == nil {
-			if tags, err = tagsOf(tx, i.Region, i.Account, i.ID); err != nil {
-				return err
-			}
-		}
-		parts = append(parts, s.instancePart(c, action, &i, tags))
+	for n := range found {
+		i := &found[n]
+		parts = append(parts, s.instancePart(c, action, i, tags[i.ID]))
 		c.Touch(i.arn(), i.Account, "AWS::EC2::Instance")
 	}
 	_, err = s.g.Authorize(tx, c, guard.Check{Parts: parts})

@@ -180,7 +180,7 @@ func (s *Service) DescribeVolumes(ctx context.Context, c *guard.Call, in *ec2api
 		if err != nil {
 			return err
 		}
-		tags, err := tagsOfAll(tx, c.Region, c.Account())
+		tags, err := s.tagsFor(tx, c, in.VolumeIds)
 		if err != nil {
 			return err
 		}

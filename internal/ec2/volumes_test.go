@@ -65,6 +65,9 @@ func TestAVolumeThatCannotBeMadeDisappears(t *testing.T) {
 			h.refuse(h.owner(), &ec2api.DescribeVolumesRequest{VolumeIds: []string{*v.VolumeId}}, "InvalidVolume.NotFound",
 				"The volume '"+*v.VolumeId+"' does not exist.")
 			h.refuse(h.owner(), in, "IdempotentParameterMismatch", "*")
+			if name == "denied" {
+				h.wantDenied(*v.VolumeId, "kms:GenerateDataKeyWithoutPlaintext")
+			}
 		})
 	}
 	h.wantNothing()
