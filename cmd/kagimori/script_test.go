@@ -117,14 +117,13 @@ func cmdAwait(ts *testscript.TestScript, _ bool, args []string) {
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
 		res, err := client.Get(scheme + "://" + args[0] + "/_kagimori/health")
 		if err == nil {
-			last = res.Body.Close()
+			ts.Check(res.Body.Close())
 			if res.StatusCode == http.StatusOK {
 				return
 			}
-			last = fmt.Errorf("status %s", res.Status)
-		} else {
-			last = err
+			err = fmt.Errorf("status %s", res.Status)
 		}
+		last = err
 		<-time.After(20 * time.Millisecond) // another process: there is nothing to wait on
 	}
 	ts.Fatalf("no server at %s: %v", args[0], last)

@@ -58,7 +58,7 @@ func (s *server) advance(ctx context.Context, d time.Duration) error {
 	case d > endOfTime.Sub(now):
 		return errTime("service time ends with the year 2299")
 	}
-	ahead := now.Sub(time.Now()) + d
+	ahead := time.Until(now) + d
 	err := s.store.Update(ctx, func(tx store.Tx) error { return timeTable.Put(tx, timeRecord{ahead}, timeKey) })
 	if err != nil {
 		return err
