@@ -9,6 +9,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
@@ -20,6 +21,7 @@ type (
 	iamRole        = iamtypes.Role
 	kmsDescribe    = kms.DescribeKeyInput
 	activity       = astypes.Activity
+	describeGroups = autoscaling.DescribeAutoScalingGroupsInput
 	deleteTemplate = ec2.DeleteLaunchTemplateInput
 )
 
