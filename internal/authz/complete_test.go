@@ -28,8 +28,11 @@ func TestStatementsMayCoverAllCompletionsTogether(t *testing.T) {
 		{"in different layers", when("Allow", `"Bool":{"x:k":"true"}`), `{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*","Condition":{"Bool":{"x:k":"true"}}}`, []string{"x:k"}, authz.ImplicitDeny, authz.LayerIdentity},
 		{"two keys", when("Allow", `"Null":{"x:k":true}`) + "," + when("Allow", `"Null":{"x:k":false,"x:l":false}`) + "," + when("Allow", `"Null":{"x:l":true}`), "", []string{"x:k", "x:l"}, authz.Allowed, authz.LayerIdentity},
 		{"one of two keys decides", when("Allow", `"Null":{"x:k":true}`) + "," + when("Allow", `"Null":{"x:k":false},"StringLike":{"x:l":"a*"}`), "", []string{"x:k", "x:l"}, authz.Undetermined, authz.LayerIdentity},
+		{"a case may remain undetermined", when("Allow", `"Null":{"x:k":false},"StringLike":{"x:l":"a*"}`), "", []string{"x:k", "x:l"}, authz.Undetermined, authz.LayerIdentity},
+		{"not explicitly denied in all", when("Allow", `"StringEquals":{"x:k":"a"}`) + "," + when("Deny", `"StringEquals":{"x:k":"a"}`) + "," + when("Deny", `"Null":{"x:k":true}`), "", []string{"x:k"}, authz.ImplicitDeny, authz.LayerIdentity},
+		{"a variable in a condition", allowAll + "," + when("Deny", `"StringEquals":{"aws:PrincipalType":"${x:k}"}`), "", []string{"x:k"}, authz.Undetermined, authz.LayerIdentity},
+		{"a variable in a resource", `{"Effect":"Allow","Action":"*","Resource":"arn:aws:sqs:us-west-2:111122223333:${x:k}"}`, "", []string{"x:k"}, authz.Undetermined, authz.LayerIdentity},
 		{"a pattern is not taken apart", when("Allow", `"StringLike":{"x:k":"a*"}`) + "," + when("Deny", `"StringLike":{"x:k":"a*"}`), "", []string{"x:k"}, authz.Undetermined, authz.LayerIdentity},
-		{"a variable is not taken apart", when("Allow", `"StringEquals":{"x:k":"a"}`) + "," + when("Deny", `"StringEquals":{"aws:PrincipalType":"${x:k}"}`), "", []string{"x:k"}, authz.Undetermined, authz.LayerIdentity},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -126,10 +126,7 @@ func (e *evaluation) weights(f *findings) weights {
 // crossAccount says whether principal and resource are in different accounts. Services and
 // anonymous callers have no account; neither have some resources.
 func crossAccount(p *Principal, r *Resource) condition.Truth {
-	switch {
-	case p.Type == Service || p.Type == Anonymous:
-		return condition.False
-	case p.Account == "" && p.Type == UnknownPrincipal || r.Account == "" && r.Unknown:
+	if p.Account == "" && p.Type == UnknownPrincipal || r.Account == "" && r.Unknown {
 		return condition.Unknown
 	}
 	return condition.Of(p.Account != r.Account && p.Account != "" && r.Account != "")
