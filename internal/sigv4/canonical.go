@@ -13,7 +13,8 @@ import (
 )
 
 // appendCanonical appends the canonical request; ok is false if the query string cannot be
-// decoded. signed are lower-case header names joined by ";", hash is the payload's in hex.
+// decoded. signed are lower-case header names joined by ";", hash is the payload's in hex. The
+// signature in a query string is not part of what it signs.
 func appendCanonical(b []byte, r *http.Request, signed, hash string) (out []byte, ok bool) {
 	b = append(b, cmp.Or(r.Method, http.MethodGet)...)
 	b = append(b, '\n')
@@ -66,23 +67,23 @@ func appendEscaped(b []byte, s string, slashes bool) []byte {
 
 type parameter struct{ name, value string } // both escaped
 
-// appendQuery sorts the parameters by name and value and escapes them anew.
+// appendQuery sorts the parameters by name and value and escapes them anew; X-Amz-Signature is
+// left out.
 func appendQuery(b []byte, raw string) (out []byte, ok bool) {
 	if raw == "" {
 		return b, true
 	}
 	var params []parameter
-	for pair := range strings.SplitSeq(raw, "&") {
-		if pair == "" {
-			continue
-		}
-		name, value, _ := strings.Cut(pair, "=")
-		n, okName := reescape(name)
-		v, okValue := reescape(value)
+	for p := range pairs(raw) {
+		n, okName := p.name()
+		v, okValue := p.value()
 		if !okName || !okValue {
 			return b, false
 		}
-		params = append(params, parameter{n, v})
+		if n == signatureParam {
+			continue
+		}
+		params = append(params, parameter{escape(n), escape(v)})
 	}
 	slices.SortFunc(params, func(a, b parameter) int {
 		return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.value, b.value))
@@ -98,9 +99,16 @@ func appendQuery(b []byte, raw string) (out []byte, ok bool) {
 	return b, true
 }
 
-// reescape gives a part of a query string the one canonical escaping. "+" is a space, as for the
-// query protocols, which read the same string.
-func reescape(s string) (string, bool) {
+func escape(s string) string {
+	return string(appendEscaped(make([]byte, 0, len(s)+8), s, false))
+}
+
+// unescape decodes a part of a query string. "+" is a space, as for the query protocols, which
+// read the same string.
+func unescape(s string) (string, bool) {
+	if !strings.ContainsAny(s, "+%") {
+		return s, true
+	}
 	plain := make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {
 		switch s[i] {
@@ -120,7 +128,7 @@ func reescape(s string) (string, bool) {
 			plain = append(plain, s[i])
 		}
 	}
-	return string(appendEscaped(make([]byte, 0, len(plain)+8), string(plain), false)), true
+	return string(plain), true
 }
 
 // appendHeader appends the canonical value of a header: values joined by commas, outer white space

@@ -8,14 +8,19 @@ import (
 	"time"
 )
 
-// A claim is what a request says about its signature. Presigned requests will carry the same in
-// their query string.
+// A claim is what a request says about its signature, in its Authorization header or in its query
+// string.
 type claim struct {
 	accessKeyID           string
 	date, region, service string // of the credential scope
 	terminator            string
 	signedHeaders         string // as sent: lower-case names joined by ";"
 	signature             string
+	at                    time.Time
+	// The rest is of presigned requests only.
+	presigned bool
+	expires   time.Duration // from at; 0 if not said
+	token     string        // session token of the query string
 }
 
 // maxAccessKeyID is AWS's bound. Source: IAM API Reference, "AccessKey".
@@ -59,10 +64,33 @@ func parseAuthorization(header string) (claim, error) {
 	if missing := missingParameters(credential, &c); missing != "" {
 		return c, &Error{Incomplete, missing + digest(header)}
 	}
-	if strings.ToLower(c.signedHeaders) != c.signedHeaders {
-		return c, &Error{Incomplete, "The names in SignedHeaders must be lower-case." + digest(header)}
+	if !headerNames(c.signedHeaders) {
+		return c, &Error{Incomplete, badNames + digest(header)}
 	}
 	return c, c.scope(credential)
+}
+
+// maxSigned bounds the names in SignedHeaders, so that a request costs little before it is known
+// who sent it.
+const maxSigned = 100
+
+const badNames = "SignedHeaders must be lower-case names of headers, joined by semicolons."
+
+// headerNames reports whether a list of signed headers is one. What is no name must not get into a
+// canonical request: with line ends in it, two requests could have the same.
+func headerNames(list string) bool {
+	length, names := 0, 1
+	for i := range len(list) {
+		switch c := list[i]; {
+		case c == ';' && length > 0:
+			length, names = 0, names+1
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0: // RFC 9110, token
+			length++
+		default:
+			return false
+		}
+	}
+	return length > 0 && names <= maxSigned
 }
 
 func missingParameters(credential string, c *claim) string {
@@ -130,10 +158,12 @@ func signedAt(h http.Header, header string) (time.Time, error) {
 		at, err = http.ParseTime(v[0])
 	}
 	if err != nil {
-		return time.Time{}, &Error{Incomplete, "Date must be in ISO-8601 'basic format'. See http://en.wikipedia.org/wiki/ISO_8601"}
+		return time.Time{}, &Error{Incomplete, badDate}
 	}
 	return at.UTC(), nil
 }
+
+const badDate = "Date must be in ISO-8601 'basic format'. See http://en.wikipedia.org/wiki/ISO_8601"
 
 // signs reports whether a header is among the signed ones, which are lower-case.
 func (c *claim) signs(name string) bool {
@@ -153,7 +183,7 @@ func (c *claim) covers(h http.Header) error {
 	if !c.signs("host") {
 		return &Error{Mismatch, "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."}
 	}
-	if len(h[dateHeader]) == 0 && !c.signs("date") {
+	if !c.presigned && len(h[dateHeader]) == 0 && !c.signs("date") {
 		return &Error{Mismatch, "'Date' must be a 'SignedHeader' in the AWS Authorization."}
 	}
 	for name := range h {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/kagimori/kagimori/internal/secret"
 )
 
 // Sign signs a request that a client is about to send: it sets X-Amz-Date, X-Amz-Security-Token
@@ -23,15 +25,18 @@ func Sign(r *http.Request, body []byte, cred Credentials, region, service string
 	if cred.SessionToken != "" {
 		r.Header[tokenHeader] = []string{cred.SessionToken}
 	}
-	sum := sha256.Sum256(body)
-	signed := signedHeaders(r.Header)
-	// A query string that cannot be decoded is signed as it is so far; no server takes it.
-	canonical, _ := appendCanonical(nil, r, signed, hex.EncodeToString(sum[:]))
-	sc := scope{at.Format("20060102"), region, service}
-	k := derive(cred.Secret, sc)
-	signature := mac(k[:], appendStringToSign(nil, at, sc, canonical))
+	signed, sc := signedHeaders(r.Header), scope{at.Format("20060102"), region, service}
+	signature := signature(r, body, signed, cred.Secret, at, sc)
 	r.Header[authorizationHeader] = []string{algorithm + " Credential=" + cred.AccessKeyID + "/" + sc.date + "/" + region + "/" +
 		service + "/" + terminator + ", SignedHeaders=" + signed + ", Signature=" + hex.EncodeToString(signature[:])}
+}
+
+func signature(r *http.Request, body []byte, signed string, s secret.String, at time.Time, sc scope) key {
+	sum := sha256.Sum256(body)
+	// A query string that cannot be decoded is signed as it is so far; no server takes it.
+	canonical, _ := appendCanonical(nil, r, signed, hex.EncodeToString(sum[:]))
+	k := derive(s, sc)
+	return mac(k[:], appendStringToSign(nil, at, sc, canonical))
 }
 
 // unsigned are headers that may change on the way.

@@ -1,11 +1,12 @@
-// Package sigv4 verifies and makes AWS Signature Version 4, in its header form.
+// Package sigv4 verifies and makes AWS Signature Version 4, in the Authorization header and in the
+// query string of a presigned URL.
 //
 // [Verifier.Verify] answers who signed a request and for which region and service; it decides
 // nothing else. What a signature covers is what the request is: the method, path, query, body,
 // host and every x-amz-* header are covered or the request is refused.
 //
 // Source: IAM User Guide, "Create a signed AWS API request" and "Elements of an AWS API request
-// signature".
+// signature", "Authentication methods" (query string parameters).
 package sigv4
 
 import (

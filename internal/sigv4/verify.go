@@ -51,17 +51,16 @@ const mismatch = "The request signature we calculated does not match the signatu
 // Verify checks the signature of a request as a server received it. body is the whole of its body;
 // r.Body is not read. The error is an *[Error], or that of lookup as it is.
 //
-// What cannot be bound to the body (UNSIGNED-PAYLOAD, chunked signatures) is refused.
+// What cannot be bound to the body (UNSIGNED-PAYLOAD, chunked signatures) is refused, and so is a
+// request that is signed in its header and in its query string.
 func (v *Verifier) Verify(r *http.Request, body []byte, lookup Lookup) (Result, error) {
-	c, at, err := v.claim(r)
+	c, err := v.claim(r)
 	if err != nil {
 		return Result{}, err
 	}
-	token := ""
-	if t := r.Header[tokenHeader]; len(t) > 1 {
-		return Result{}, &Error{InvalidToken, "The request has more than one session token."}
-	} else if len(t) == 1 {
-		token = t[0]
+	token, err := c.sessionToken(r.Header)
+	if err != nil {
+		return Result{}, err
 	}
 	if !plausible(c.accessKeyID) {
 		return Result{}, &Error{UnknownKey, "The security token included in the request is invalid."}
@@ -73,60 +72,86 @@ func (v *Verifier) Verify(r *http.Request, body []byte, lookup Lookup) (Result, 
 	if s == "" { // anybody could sign with it
 		return Result{}, &Error{UnknownKey, "The security token included in the request is invalid."}
 	}
-	if err := v.compare(r, body, &c, at, s); err != nil {
+	if err := v.compare(r, body, &c, s); err != nil {
 		return Result{}, err
 	}
 	return Result{
-		AccessKeyID: c.accessKeyID, SessionToken: token, Region: c.region, Service: c.service, Date: at,
+		AccessKeyID: c.accessKeyID, SessionToken: token, Region: c.region, Service: c.service, Date: c.at,
 		SignedHeaders: strings.Split(c.signedHeaders, ";"),
 	}, nil
 }
 
+// sessionToken is the one session token of a request, or "". A presigned request may have it in its
+// query string.
+func (c *claim) sessionToken(h http.Header) (string, error) {
+	t := h[tokenHeader]
+	switch {
+	case len(t) > 1 || len(t) == 1 && c.token != "":
+		return "", &Error{InvalidToken, "The request has more than one session token."}
+	case len(t) == 1:
+		return t[0], nil
+	}
+	return c.token, nil
+}
+
 // claim reads what the request says of its signature and checks all that needs no key.
-func (v *Verifier) claim(r *http.Request) (claim, time.Time, error) {
-	header := r.Header[authorizationHeader]
-	switch len(header) {
-	case 0:
-		return claim{}, time.Time{}, &Error{MissingToken, "Missing Authentication Token"}
-	case 1:
-	default:
-		return claim{}, time.Time{}, &Error{Incomplete, "The request has more than one Authorization header."}
+func (v *Verifier) claim(r *http.Request) (claim, error) {
+	c, err := readClaim(r)
+	if err != nil {
+		return c, err
+	}
+	if c.terminator != terminator {
+		return c, &Error{WrongScope, "Credential should be scoped with a valid terminator: '" + terminator + "'."}
+	}
+	var day [8]byte
+	if string(c.at.AppendFormat(day[:0], "20060102")) != c.date {
+		return c, &Error{WrongScope, fmt.Sprintf(
+			"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%.16s' != '%s', from '%s'.",
+			c.date, c.at.Format("20060102"), c.at.Format(timeFormat))}
+	}
+	if err := c.covers(r.Header); err != nil {
+		return c, err
+	}
+	return c, v.fresh(&c)
+}
+
+// readClaim takes the claim from where it is: in the header or in the query string, not in both.
+func readClaim(r *http.Request) (claim, error) {
+	header, query := r.Header[authorizationHeader], presigned(r.URL.RawQuery)
+	switch {
+	case len(header) == 0 && query:
+		return parseQuery(r.URL.RawQuery)
+	case len(header) == 0:
+		return claim{}, &Error{MissingToken, "Missing Authentication Token"}
+	case query:
+		return claim{}, &Error{Incomplete, "A request is signed in its Authorization header or in its query string, not in both."}
+	case len(header) > 1:
+		return claim{}, &Error{Incomplete, "The request has more than one Authorization header."}
 	}
 	c, err := parseAuthorization(header[0])
 	if err != nil {
-		return c, time.Time{}, err
+		return c, err
 	}
-	at, err := signedAt(r.Header, header[0])
-	if err != nil {
-		return c, at, err
-	}
-	if c.terminator != terminator {
-		return c, at, &Error{WrongScope, "Credential should be scoped with a valid terminator: '" + terminator + "'."}
-	}
-	var day [8]byte
-	if string(at.AppendFormat(day[:0], "20060102")) != c.date {
-		return c, at, &Error{WrongScope, fmt.Sprintf(
-			"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%.16s' != '%s', from '%s'.",
-			c.date, at.Format("20060102"), at.Format(timeFormat))}
-	}
-	if err := c.covers(r.Header); err != nil {
-		return c, at, err
-	}
-	return c, at, v.fresh(at)
+	c.at, err = signedAt(r.Header, header[0])
+	return c, err
 }
 
-// fresh checks that a request was signed about now.
-func (v *Verifier) fresh(at time.Time) error {
+// fresh checks that a request was signed about now, or that a presigned one has not expired.
+func (v *Verifier) fresh(c *claim) error {
 	now := time.Now
 	if v.cfg.Now != nil {
 		now = v.cfg.Now
 	}
 	skew := cmp.Or(v.cfg.MaxSkew, defaultSkew)
-	t := now().UTC()
+	age := skew
+	if c.presigned {
+		age = c.lifetime()
+	}
+	at, t := c.at, now().UTC()
 	switch {
-	case at.Before(t.Add(-skew)):
+	case at.Before(t.Add(-age)):
 		return &Error{Expired, fmt.Sprintf("Signature expired: %s is now earlier than %s (%s - %s.)",
-			at.Format(timeFormat), t.Add(-skew).Format(timeFormat), t.Format(timeFormat), minutes(skew))}
+			at.Format(timeFormat), t.Add(-age).Format(timeFormat), t.Format(timeFormat), minutes(age))}
 	case at.After(t.Add(skew)):
 		return &Error{Expired, fmt.Sprintf("Signature not yet current: %s is still later than %s (%s + %s.)",
 			at.Format(timeFormat), t.Add(skew).Format(timeFormat), t.Format(timeFormat), minutes(skew))}
@@ -144,7 +169,7 @@ func minutes(d time.Duration) string {
 var buffers = sync.Pool{New: func() any { return new(make([]byte, 0, 2048)) }}
 
 // compare computes the signature and compares it.
-func (v *Verifier) compare(r *http.Request, body []byte, c *claim, at time.Time, s secret.String) error {
+func (v *Verifier) compare(r *http.Request, body []byte, c *claim, s secret.String) error {
 	sum := sha256.Sum256(body)
 	var hash [2 * sha256.Size]byte
 	hex.Encode(hash[:], sum[:])
@@ -159,7 +184,7 @@ func (v *Verifier) compare(r *http.Request, body []byte, c *claim, at time.Time,
 	}
 	n := len(canonical)
 	sc := scope{c.date, c.region, c.service}
-	all := appendStringToSign(canonical, at, sc, canonical)
+	all := appendStringToSign(canonical, c.at, sc, canonical)
 	*buf = all
 
 	ck := cacheKey{accessKeyID: c.accessKeyID, secret: sha256.Sum256([]byte(s)), scope: sc}
