@@ -140,21 +140,37 @@ func TestUnknownsAreUndeterminedUnlessEveryCompletionAgrees(t *testing.T) {
 	}
 }
 
-func TestDependsNamesWhatWouldSettleIt(t *testing.T) {
+// A dependsRow changes a request that the key policy leaves to alice's identity policies.
+type dependsRow struct {
+	name   string
+	change func(*authz.Request)
+	want   []string
+}
+
+func checkDepends(t *testing.T, rows []dependsRow) {
+	t.Helper()
 	const allowKey = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"kms:*","Resource":"*"}}`
-	user := authz.Principal{Type: authz.User, ARN: alice, Account: accountA, UserID: aliceID}
 	key := authz.Part{
 		Action: "kms:Decrypt", Resource: authz.Resource{ARN: keyA, Account: accountA}, Authoritative: true,
 		Policy: document(t, allowKey, policy.Key),
 	}
+	for _, tt := range rows {
+		t.Run(tt.name, func(t *testing.T) {
+			req := &authz.Request{Principal: userAlice, Parts: []authz.Part{key}}
+			tt.change(req)
+			d := authz.Explain(req)
+			if d.Outcome != authz.Undetermined || !slices.Equal(d.Parts[0].Depends, tt.want) {
+				t.Errorf("%v, depends on %q, want %q", d.Outcome, d.Parts[0].Depends, tt.want)
+			}
+		})
+	}
+}
+
+func TestDependsNamesWhatWouldSettleIt(t *testing.T) {
 	identity := func(src string) []*authz.Document {
 		return []*authz.Document{document(t, `{"Version":"2012-10-17","Statement":`+src+`}`, policy.Identity)}
 	}
-	tests := []struct {
-		name   string
-		change func(*authz.Request)
-		want   []string
-	}{
+	checkDepends(t, []dependsRow{
 		{"a key of a condition", func(r *authz.Request) {
 			r.Identity = identity(`{"Effect":"Allow","Action":"kms:*","Resource":"*","Condition":{"StringEquals":{"kms:ViaService":"x"}}}`)
 			r.Context.SetUnknown("kms:viaservice")
@@ -181,6 +197,20 @@ func TestDependsNamesWhatWouldSettleIt(t *testing.T) {
 			r.Parts[0].Resource = authz.Resource{Account: accountA, Unknown: true}
 			r.Identity = identity(`{"Effect":"Allow","Action":"kms:*","Resource":"` + keyA + `"}`)
 		}, []string{"resource"}},
+		{"whose resource it is", func(r *authz.Request) {
+			r.Identity = identity(`{"Effect":"Allow","Action":"*","Resource":"*"}`)
+			r.Parts[0] = authz.Part{Action: "sqs:SendMessage", Resource: authz.Resource{Unknown: true}}
+		}, []string{"resource"}},
+		{"whose principal it is", func(r *authz.Request) {
+			r.Principal = authz.Principal{Type: authz.UnknownPrincipal}
+			r.Identity = identity(`{"Effect":"Allow","Action":"*","Resource":"*"}`)
+			r.Parts[0] = authz.Part{Action: "sqs:SendMessage", Resource: authz.Resource{ARN: queueA, Account: accountA}}
+		}, []string{"principal"}},
+	})
+}
+
+func TestDependsOnWhatGrantsNeed(t *testing.T) {
+	checkDepends(t, []dependsRow{
 		{"a grant's encryption context", func(r *authz.Request) {
 			r.Parts[0].Grants = []authz.Grant{{ID: "g1", Grantee: alice, Operations: []string{"Decrypt"}, ContextSubset: map[string]string{"a": "1"}}}
 			r.Parts[0].Context.SetUnknown("kms:encryptioncontextkeys")
@@ -197,24 +227,5 @@ func TestDependsNamesWhatWouldSettleIt(t *testing.T) {
 			r.Principal = authz.Principal{Type: authz.UnknownPrincipal, Account: accountA}
 			r.Parts[0].Grants = []authz.Grant{{ID: "g1", Grantee: alice, Operations: []string{"Decrypt"}}}
 		}, []string{"principal"}},
-		{"whose resource it is", func(r *authz.Request) {
-			r.Identity = identity(`{"Effect":"Allow","Action":"*","Resource":"*"}`)
-			r.Parts[0] = authz.Part{Action: "sqs:SendMessage", Resource: authz.Resource{Unknown: true}}
-		}, []string{"resource"}},
-		{"whose principal it is", func(r *authz.Request) {
-			r.Principal = authz.Principal{Type: authz.UnknownPrincipal}
-			r.Identity = identity(`{"Effect":"Allow","Action":"*","Resource":"*"}`)
-			r.Parts[0] = authz.Part{Action: "sqs:SendMessage", Resource: authz.Resource{ARN: queueA, Account: accountA}}
-		}, []string{"principal"}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			req := &authz.Request{Principal: user, Parts: []authz.Part{key}}
-			tt.change(req)
-			d := authz.Explain(req)
-			if d.Outcome != authz.Undetermined || !slices.Equal(d.Parts[0].Depends, tt.want) {
-				t.Errorf("%v, depends on %q, want %q", d.Outcome, d.Parts[0].Depends, tt.want)
-			}
-		})
-	}
+	})
 }
