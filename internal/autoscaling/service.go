@@ -248,7 +248,6 @@ func notFound(name string) error {
 // resource is a group as the object of a decision.
 func (s *Service) resource(g *groupRecord) authz.Resource {
 	r := authz.Resource{ARN: g.arn(), Account: g.Account}
-	r.OrgID, r.OrgPaths, r.AccountRole = s.dir.Organization(g.Account)
 	if len(g.Tags) > 0 {
 		r.Tags = map[string]string{}
 		for _, t := range g.Tags {

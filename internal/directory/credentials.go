@@ -81,6 +81,9 @@ func (d *Directory) lookupDev(ctx context.Context, accessKeyID string) (secret.S
 	if !arn.IsAccount(account) {
 		return "", Identity{}, ErrUnknownAccessKey
 	}
+	if err := d.see(ctx, account); err != nil {
+		return "", Identity{}, err
+	}
 	id := d.rootIdentity(account)
 	if admin {
 		var err error
@@ -118,9 +121,9 @@ func (d *Directory) devAdmin(ctx context.Context, account string) (id Identity, 
 }
 
 func (d *Directory) rootIdentity(account string) Identity {
-	return Identity{Principal: d.inOrganization(authz.Principal{
+	return Identity{Principal: authz.Principal{
 		Type: authz.Root, ARN: arn.Root(account), Account: account, UserID: account,
-	})}
+	}}
 }
 
 func (d *Directory) userIdentity(tx store.Tx, account, name, wantID string) (Identity, error) {
@@ -131,30 +134,10 @@ func (d *Directory) userIdentity(tx store.Tx, account, name, wantID string) (Ide
 	if !ok || (wantID != "" && u.ID != wantID) {
 		return Identity{}, ErrUnknownAccessKey
 	}
-	return Identity{Principal: d.inOrganization(authz.Principal{
+	return Identity{Principal: authz.Principal{
 		Type: authz.User, ARN: u.ARN(), Account: account, UserID: u.ID, UniqueID: u.ID, Username: u.Name, Tags: u.tags,
-	})}, nil
+	}}, nil
 }
-
-// inOrganization adds what the organization says of the principal's account.
-func (d *Directory) inOrganization(p authz.Principal) authz.Principal {
-	p.OrgID, p.OrgPaths, p.AccountRole = d.Organization(p.Account)
-	return p
-}
-
-// Organization is the place of an account: its organization's id, its path and its role.
-func (d *Directory) Organization(account string) (id string, paths []string, role authz.AccountRole) {
-	if !d.cfg.Dev {
-		return "", nil, authz.NoOrganization
-	}
-	role = authz.Member
-	if account == DevAccount {
-		role = authz.Management
-	}
-	return DevOrganization, devPaths, role
-}
-
-var devPaths = []string{DevOrganization + "/" + devRoot + "/"}
 
 // NewAccessKey makes a long-term access key and its secret, which is stored sealed only.
 func (d *Directory) NewAccessKey(tx store.Tx, account, user, userID string) (AccessKey, secret.String, error) {
@@ -289,10 +272,10 @@ func (d *Directory) SessionIdentity(tx store.Tx, g SessionGrant) (Identity, erro
 		return Identity{}, ErrInvalidToken
 	}
 	id := Identity{
-		Principal: d.inOrganization(authz.Principal{
+		Principal: authz.Principal{
 			Type: authz.RoleSession, ARN: arn.Session(g.Account, r.Name, g.Name), RoleARN: r.ARN(),
 			Account: g.Account, UserID: r.ID + ":" + g.Name, UniqueID: r.ID, Tags: overlay(r.tags, g.Tags),
-		}),
+		},
 		Session: &Session{
 			Name: g.Name, IssuedAt: g.IssuedAt, ExpiresAt: g.ExpiresAt, SourceIdentity: g.SourceIdentity,
 			MFA: g.MFA, RoleName: r.Name, RolePath: r.Path, RoleID: r.ID, Transitive: transitive(g),
@@ -348,11 +331,11 @@ func overlay(role, session map[string]string) map[string]string {
 // instance's volumes. No policy hangs on it: grants alone give it anything.
 func (d *Directory) InfrastructureIdentity(account, region, instance string) Identity {
 	return Identity{
-		Principal: d.inOrganization(authz.Principal{
+		Principal: authz.Principal{
 			Type: authz.RoleSession, ARN: arn.InfrastructureSession(account, instance),
 			RoleARN: arn.InfrastructureRole(account), Account: account,
 			UserID: account + ":aws:ec2-infrastructure:" + instance,
-		}),
+		},
 		Session: &Session{
 			Name: instance, RoleName: "aws:ec2-infrastructure", RolePath: "/",
 			Instance: arn.EC2(region, account, "instance/"+instance),

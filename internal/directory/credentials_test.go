@@ -33,11 +33,12 @@ func TestDevelopmentCredentials(t *testing.T) {
 				t.Fatal(err)
 			}
 			p := id.Principal
-			if sec.Reveal() != "test" || p.ARN != tt.arn || p.Type != tt.kind || p.AccountRole != tt.role || id.AccessKeyID != tt.key {
+			if sec.Reveal() != "test" || p.ARN != tt.arn || p.Type != tt.kind || id.AccessKeyID != tt.key {
 				t.Errorf("Lookup = %q, %+v", sec.Reveal(), id)
 			}
-			if p.OrgID != directory.DevOrganization || len(p.OrgPaths) != 1 {
-				t.Errorf("organization = %q %q", p.OrgID, p.OrgPaths)
+			place := k.place(p.Account)
+			if place.Organization != directory.DevOrganization || len(place.Paths) != 1 || place.Role != tt.role {
+				t.Errorf("place = %+v", place)
 			}
 		})
 	}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/arn"
@@ -39,7 +40,11 @@ type Directory struct {
 	users    *store.Cached[User, *userView]
 	roles    *store.Cached[Role, *roleView]
 	policies *store.Cached[ManagedPolicy, *policyView]
+	orgs     *store.Cached[Organization, *orgView]
 	aws      map[string]*authz.Document // AWS managed policies by ARN
+	nowhere  *Place                     // of an account outside any organization
+	dev      *orgView                   // the development organization before any change; or nil
+	seen     sync.Map                   // development accounts that are known to be in its list
 }
 
 type userView struct {
@@ -65,10 +70,14 @@ const cacheSize = 4096
 
 // New makes a directory over a store.
 func New(cfg Config) (*Directory, error) {
-	d := &Directory{cfg: cfg, aws: map[string]*authz.Document{}}
+	d := &Directory{cfg: cfg, aws: map[string]*authz.Document{}, nowhere: &Place{}}
 	d.users = store.NewCached(userTable, cacheSize, buildUser)
 	d.roles = store.NewCached(roleTable, cacheSize, buildRole)
 	d.policies = store.NewCached(polTable, cacheSize, buildPolicy)
+	d.orgs = store.NewCached(orgTable, cacheSize, newOrgView)
+	if cfg.Dev {
+		d.dev, _ = newOrgView(devOrganization()) // never fails
+	}
 	for p := range managed.All() {
 		doc, err := compile(p.Document, p.ARN, "aws", p.ARN, policy.Identity)
 		if err != nil {

@@ -98,6 +98,15 @@ func (k *kit) documents(id directory.Identity) (docs directory.Documents, err er
 	return docs, err
 }
 
+func (k *kit) place(account string) (p *directory.Place) {
+	k.t.Helper()
+	k.view(func(tx store.Tx) (err error) {
+		p, err = k.Place(tx, account)
+		return err
+	})
+	return p
+}
+
 func names(docs []*authz.Document) []string {
 	var out []string
 	for _, d := range docs {

@@ -13,14 +13,20 @@ type Documents struct {
 	Identity []*authz.Document
 	Boundary *authz.Document
 	Session  []*authz.Document // nil if no session policy was passed
-	SCPs     [][]*authz.Document
+	// Place is that of the principal's account in its organization.
+	Place *Place
+	SCPs  [][]*authz.Document // Place's
 }
 
 // Documents gathers the policies that bear on an identity. Root users, service principals and
-// EC2's infrastructure role have none; nor has a user or role that was deleted, even if its name
-// was given to another since. It fails if a policy that the principal refers to is gone.
-func (d *Directory) Documents(tx store.Tx, id *Identity) (Documents, error) {
-	var docs Documents
+// EC2's infrastructure role have none but those of their account's organization; nor has a user
+// or role that was deleted, even if its name was given to another since. It fails if a policy
+// that the principal refers to is gone.
+func (d *Directory) Documents(tx store.Tx, id *Identity) (docs Documents, err error) {
+	if docs.Place, err = d.Place(tx, id.Principal.Account); err != nil {
+		return docs, err
+	}
+	docs.SCPs = docs.Place.SCPs
 	if id.Session != nil {
 		docs.Session = id.Session.Policies
 	}

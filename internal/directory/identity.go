@@ -6,7 +6,8 @@ import (
 	"github.com/kagimori/kagimori/internal/authz"
 )
 
-// An Identity is an authenticated principal.
+// An Identity is an authenticated principal. What its organization says of it is left out: that
+// is read when something is decided (see [Documents]).
 type Identity struct {
 	Principal   authz.Principal
 	AccessKeyID string

@@ -23,7 +23,6 @@ func (s *Service) part(c *guard.Call, action, resource string, tags map[string]s
 		return p
 	}
 	p.Resource.ARN = s.resourceARN(c, resource)
-	p.Resource.OrgID, p.Resource.OrgPaths, p.Resource.AccountRole = s.dir.Organization(c.Account())
 	for key, value := range tags {
 		p.Context.Set("ec2:resourcetag/"+key, value)
 	}
@@ -46,7 +45,6 @@ func owned(p *authz.Part, owner, alias string) {
 	p.Context.Set("ec2:owner", cmp.Or(alias, owner))
 	if owner != p.Resource.Account {
 		p.Context.Set("aws:resourceaccount", owner)
-		p.Resource.OrgID, p.Resource.OrgPaths, p.Resource.AccountRole = "", nil, authz.NoOrganization
 	}
 }
 

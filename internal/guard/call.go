@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/directory"
 )
 
@@ -22,6 +23,24 @@ type Caller struct {
 	// SourceARN and SourceAccount say for what resource, of whose account, a service principal
 	// asks: aws:SourceArn and aws:SourceAccount.
 	SourceARN, SourceAccount string
+	// Endpoint is the VPC endpoint that the request came through, or nil.
+	Endpoint *Endpoint
+}
+
+// An Endpoint is a VPC endpoint as it bears on the requests that come through it.
+type Endpoint struct {
+	ID, VPC string          // aws:SourceVpce and aws:SourceVpc
+	IP      string          // aws:VpcSourceIp: the address of the client inside the VPC
+	Policy  *authz.Document // nil allows everything
+}
+
+// endpoint is the one that the request itself came through: what a service asks for its caller
+// comes from the service. Source: IAM User Guide, "Forward access sessions".
+func (c Caller) endpoint() *Endpoint {
+	if c.Forwarded() {
+		return nil
+	}
+	return c.Endpoint
 }
 
 // Via is the caller as a service forwards it: same identity and permissions, with

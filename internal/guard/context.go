@@ -25,6 +25,10 @@ func (g *Guard) context(c *Call) authz.Context {
 		ctx.SetList("aws:calledvia", c.Caller.Chain)
 		ctx.Set("aws:calledviafirst", c.Caller.Chain[0])
 		ctx.Set("aws:calledvialast", c.Caller.Chain[len(c.Caller.Chain)-1])
+	} else if e := c.Caller.Endpoint; e != nil { // then there is no aws:SourceIp
+		ctx.Set("aws:sourcevpce", e.ID)
+		ctx.Set("aws:sourcevpc", e.VPC)
+		ctx.Set("aws:vpcsourceip", e.IP)
 	} else if c.Caller.SourceIP != "" {
 		ctx.Set("aws:sourceip", c.Caller.SourceIP)
 	}

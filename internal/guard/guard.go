@@ -214,10 +214,50 @@ func (g *Guard) request(tx store.Tx, c *Call, parts []authz.Part) (authz.Request
 	if err != nil {
 		return authz.Request{}, err
 	}
-	return authz.Request{
+	if err := g.placeResources(tx, c, docs.Place, parts); err != nil {
+		return authz.Request{}, err
+	}
+	req := authz.Request{
 		Principal: c.Caller.Principal, Context: g.context(c), Parts: parts,
 		Identity: docs.Identity, Boundary: docs.Boundary, Session: docs.Session, SCPs: docs.SCPs,
-	}, nil
+	}
+	p := &req.Principal
+	p.OrgID, p.OrgPaths, p.AccountRole = docs.Place.Organization, docs.Place.Paths, docs.Place.Role
+	if e := c.Caller.endpoint(); e != nil {
+		req.Endpoint = e.Policy
+	}
+	return req, nil
+}
+
+// placeResources gives each part what the organization of the resource's owner says: its place and
+// the resource control policies. An action without resource is under those of the caller's own
+// account. A part that names another owner (aws:ResourceAccount) is about something that was
+// shared: nothing of the caller's organization is said of it.
+//
+// Source: AWS Organizations User Guide, "Resource control policies (RCPs)".
+func (g *Guard) placeResources(tx store.Tx, c *Call, caller *directory.Place, parts []authz.Part) error {
+	place, of := caller, c.Account()
+	for i := range parts {
+		p := &parts[i]
+		r := &p.Resource
+		if r.Account != of {
+			var err error
+			if place, err = g.cfg.Directory.Place(tx, r.Account); err != nil {
+				return err
+			}
+			of = r.Account
+		}
+		p.RCPs = place.RCPs
+		r.AccountRole = place.Role
+		if r.ARN == "*" {
+			continue // there is no resource whose keys could be told
+		}
+		r.OrgID, r.OrgPaths = place.Organization, place.Paths
+		if slices.ContainsFunc(p.Context, func(e authz.Entry) bool { return e.Key == "aws:resourceaccount" }) {
+			r.OrgID, r.OrgPaths = "", nil
+		}
+	}
+	return nil
 }
 
 // A DeniedError is a refused request with its evidence. As an API error it is the one that the

@@ -26,7 +26,7 @@ func (g *Guard) denied(c *Call, req *authz.Request, d authz.Decision) error {
 			msg += ". Encoded authorization failure message: " + g.cfg.Encode(encodedMessage(req, d))
 		}
 		e.api = apierr.New("UnauthorizedOperation", msg).WithStatus(403)
-	case "kms", "kagimori":
+	case "kms", "kagimori", "organizations":
 		e.api = apierr.New("AccessDeniedException", text)
 	default:
 		e.api = apierr.New("AccessDenied", text).WithStatus(403)

@@ -143,9 +143,7 @@ func (s *Service) allowAll(tx store.Tx, c *guard.Call, action string) error {
 
 // resource is an IAM resource of an account with its tags.
 func (s *Service) resource(resourceARN, account string, tags []directory.Tag) authz.Resource {
-	r := authz.Resource{ARN: resourceARN, Account: account, Tags: tagMap(tags)}
-	r.OrgID, r.OrgPaths, r.AccountRole = s.dir.Organization(account)
-	return r
+	return authz.Resource{ARN: resourceARN, Account: account, Tags: tagMap(tags)}
 }
 
 // boundaryOf is a permissions boundary as answers show it, or nil.

@@ -132,7 +132,6 @@ func (s *Service) buildView(k keyRecord) (*keyView, error) {
 	v.policy.Name, v.policy.Owner, v.policy.Attached = v.arn, k.Account, v.arn
 	v.policy.PrincipalIDs = k.PolicyIDs
 	v.resource = authz.Resource{ARN: v.arn, Account: k.Account, AWSManaged: k.Manager == kmsapi.KeyManagerTypeAWS}
-	v.resource.OrgID, v.resource.OrgPaths, v.resource.AccountRole = s.dir.Organization(k.Account)
 	if len(k.Tags) > 0 {
 		v.resource.Tags = make(map[string]string, len(k.Tags))
 		for _, t := range k.Tags {

@@ -62,7 +62,6 @@ func (s *Service) part(r *role, action string, ctx authz.Context) authz.Part {
 		Action: action, Policy: r.trust, Authoritative: true,
 		Resource: authz.Resource{ARN: r.arn, Account: r.Account}, Context: slices.Clone(ctx),
 	}
-	p.Resource.OrgID, p.Resource.OrgPaths, p.Resource.AccountRole = s.dir.Organization(r.Account)
 	if len(r.Tags) > 0 {
 		p.Resource.Tags = make(map[string]string, len(r.Tags))
 	}
