@@ -235,12 +235,13 @@ type wiretap struct {
 	calls []string // guarded by mu
 	// cut fails the calls for which it gives an error, before KMS sees them; late fails them after.
 	cut, late func(call string, n int) error // guarded by mu
+	forge     func(n int, out any)           // changes an answer; guarded by mu
 }
 
 func (w *wiretap) mend() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.calls, w.cut, w.late = nil, nil, nil
+	w.calls, w.cut, w.late, w.forge = nil, nil, nil, nil
 }
 
 func (w *wiretap) breakAt(cut, late func(call string, n int) error) {
@@ -263,7 +264,7 @@ func tap[In, Out any](ctx context.Context, w *wiretap, parent *guard.Call, as gu
 		who = who[i+1:]
 	}
 	w.mu.Lock()
-	n, cut, late := len(w.calls), w.cut, w.late
+	n, cut, late, forge := len(w.calls), w.cut, w.late, w.forge
 	w.calls = append(w.calls, op+" by "+who)
 	w.mu.Unlock()
 	if cut != nil {
@@ -276,6 +277,9 @@ func tap[In, Out any](ctx context.Context, w *wiretap, parent *guard.Call, as gu
 		if err := late(op, n); err != nil {
 			return nil, err
 		}
+	}
+	if forge != nil && err == nil {
+		forge(n, out)
 	}
 	return out, err
 }
