@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/directory"
@@ -29,9 +30,10 @@ func (x *exchange) authenticate(body []byte) (directory.Identity, string, error)
 	case !regionName.MatchString(signed.Region):
 		return directory.Identity{}, "", x.authFailure(sigv4.WrongScope, "Credential should be scoped to a valid region.")
 	}
-	if x.e.svc.Name == "iam" {
-		// IAM is global and lives in us-east-1; clients with one endpoint for everything may
-		// sign it for their own region.
+	switch x.e.svc.Name {
+	case "iam", "organizations":
+		// These are global and live in us-east-1; clients with one endpoint for everything may
+		// sign them for their own region.
 		return identity, "us-east-1", nil
 	}
 	return identity, signed.Region, nil
@@ -55,5 +57,9 @@ func (x *exchange) unauthenticated(err error) error {
 
 func (x *exchange) authFailure(kind sigv4.Kind, message string) error {
 	code, status := sigv4.Code(kind, x.e.svc.Protocol, x.e.svc.Name)
+	if ok, dropped := x.noise.take(time.Now()); ok {
+		x.cfg.Logger.WarnContext(x.r.Context(), "request not authenticated",
+			append(x.attrs(), "code", code, "reason", message, "source", sourceIP(x.r), "unlogged", dropped)...)
+	}
 	return apierr.New(code, message).WithStatus(status)
 }

@@ -5,6 +5,9 @@
 // Everything up to the service is answered in the protocol of the service that was meant, as far
 // as the request tells, and never with HTML or, for what kagimori does not implement, a 5xx:
 // clients retry those. Nothing here decides who may do what.
+//
+// What fails before its signature is verified is nobody's request and goes into no trail, as at
+// AWS; the operator's log has a sample of it.
 package gateway
 
 import (
@@ -15,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"runtime"
 	"runtime/debug"
@@ -91,6 +95,7 @@ type endpoint struct {
 
 type gateway struct {
 	cfg       Config
+	noise     sampler              // of requests that are not authenticated
 	byTarget  map[string]*endpoint // awsJson target prefix
 	byVersion map[string]*endpoint // query API version
 	byName    map[string]*endpoint // signing name
@@ -196,8 +201,8 @@ func (x *exchange) serve() error {
 	if err != nil {
 		return err
 	}
-	if err := x.e.Table().Validate(in); err != nil {
-		return err
+	if err := x.e.Table().Validate(in); err != nil { // recorded like what a service refuses
+		h = func(context.Context, *guard.Call, any) (any, error) { return nil, err }
 	}
 	call := &guard.Call{
 		ID: x.id, Service: x.e.svc.Name, Operation: x.op.Name, Region: region,
@@ -227,22 +232,46 @@ func (x *exchange) readBody() ([]byte, error) {
 	if n == 0 {
 		return nil, nil
 	}
-	var (
-		body []byte
-		err  error
-	)
-	r := http.MaxBytesReader(x.w, x.r.Body, x.cfg.MaxBody)
-	if n > 0 {
-		body = make([]byte, n)
-		_, err = io.ReadFull(r, body)
-	} else {
-		body, err = io.ReadAll(r)
-	}
+	body, err := read(http.MaxBytesReader(x.w, x.r.Body, x.cfg.MaxBody), n)
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, x.problem(tooLarge, "The request is larger than "+strconv.FormatInt(x.cfg.MaxBody, 10)+" bytes.")
 	}
 	if err != nil {
 		return nil, x.problem(malformed, "The request's body could not be read.")
+	}
+	return body, nil
+}
+
+// firstRead bounds what is allocated for a body before any of it came.
+const firstRead = 16 << 10
+
+// read reads all of a body, of n bytes unless n is negative. Memory follows what comes, not what
+// was announced, and no part of the body, which may hold a plaintext, stays in a smaller buffer.
+func read(r io.Reader, n int64) ([]byte, error) {
+	limit := n
+	if n < 0 {
+		limit = math.MaxInt64
+	}
+	body := make([]byte, 0, min(limit, firstRead))
+	for int64(len(body)) < limit {
+		if len(body) == cap(body) {
+			larger := make([]byte, len(body), min(limit, int64(2*cap(body))))
+			copy(larger, body)
+			clear(body)
+			body = larger
+		}
+		m, err := r.Read(body[len(body):cap(body)])
+		body = body[:len(body)+m]
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			clear(body)
+			return nil, err
+		}
+	}
+	if n > int64(len(body)) {
+		return nil, io.ErrUnexpectedEOF
 	}
 	return body, nil
 }

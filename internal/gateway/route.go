@@ -7,6 +7,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/sigv4"
 	"github.com/kagimori/kagimori/internal/wire"
 	"github.com/kagimori/kagimori/internal/wire/awsjson"
 	"github.com/kagimori/kagimori/internal/wire/awsquery"
@@ -120,6 +121,12 @@ func (x *exchange) checkEnvelope() error {
 	if p := x.r.Header.Get("Smithy-Protocol"); p != "" {
 		return x.problem(unknownOperation, "kagimori does not speak the protocol "+cut(p, 64)+".").WithStatus(http.StatusNotFound)
 	}
+	// Of a header that is there twice a proxy in front may read the other one than we do.
+	for _, name := range []string{"X-Amz-Target", "Content-Type"} {
+		if len(x.r.Header[name]) > 1 {
+			return x.problem(malformed, "The request has more than one "+name+" header.")
+		}
+	}
 	if x.r.URL.Path != "/" {
 		return x.problem(unknownOperation, "kagimori has nothing at this path.").WithStatus(http.StatusNotFound)
 	}
@@ -136,7 +143,7 @@ func (x *exchange) route(body []byte) ([]byte, error) {
 		return body, x.routeTarget(target)
 	}
 	media := mediaType(x.r)
-	params := []byte(x.r.URL.RawQuery)
+	params := []byte(sigv4.OperationQuery(x.r.URL.RawQuery))
 	switch {
 	case len(body) == 0:
 	case media == "application/x-www-form-urlencoded":

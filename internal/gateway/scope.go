@@ -2,9 +2,10 @@ package gateway
 
 import (
 	"net/http"
-	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/kagimori/kagimori/internal/wire/form"
 )
 
 // scope is the credential scope that a request claims. It routes and spells errors; only a
@@ -15,11 +16,11 @@ type scope struct{ region, service string }
 // query string of a presigned request. It is zero if there is none.
 func scopeOf(r *http.Request) scope {
 	credential := ""
-	if _, rest, ok := strings.Cut(r.Header.Get("Authorization"), "Credential="); ok {
+	if header := r.Header.Get("Authorization"); header != "" {
+		_, rest, _ := strings.Cut(header, "Credential=")
 		credential, _, _ = strings.Cut(rest, ",")
-	} else if _, rest, ok := strings.Cut(r.URL.RawQuery, "X-Amz-Credential="); ok {
-		rest, _, _ = strings.Cut(rest, "&")
-		credential, _ = url.QueryUnescape(rest)
+	} else {
+		credential, _ = form.Lookup([]byte(r.URL.RawQuery), "X-Amz-Credential")
 	}
 	parts := strings.Split(strings.TrimSpace(credential), "/")
 	if len(parts) < 5 {
