@@ -49,8 +49,8 @@ type Operation struct {
 	Name string
 	// NewInput makes an empty request, *XxxRequest; never nil.
 	NewInput func() any
-	// HasOutput is false for operations that answer with an empty body.
-	HasOutput bool
+	// NewOutput makes an empty answer; it is nil for operations that answer with an empty body.
+	NewOutput func() any
 	// ResultWrapper is the element around the result in awsQuery, or "".
 	ResultWrapper string
 	ReadOnly      bool // by name: Get, List, Describe, ...

@@ -280,7 +280,7 @@ func (g *generator) operation(name string) {
 	}
 	g.printf("%q: {Name: %q, NewInput: func() any { return new(%s) }", name, name, input)
 	if op.Output != nil {
-		g.printf(", HasOutput: true")
+		g.printf(", NewOutput: func() any { return new(%s) }", goName(op.Output.Shape))
 		if op.Output.ResultWrapper != "" {
 			g.printf(", ResultWrapper: %q", op.Output.ResultWrapper)
 		}

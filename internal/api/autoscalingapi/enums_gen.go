@@ -53,6 +53,12 @@ const (
 	InstanceGenerationCurrent  = "current"
 	InstanceGenerationPrevious = "previous"
 
+	InstanceMetadataEndpointStateDisabled = "disabled"
+	InstanceMetadataEndpointStateEnabled  = "enabled"
+
+	InstanceMetadataHttpTokensStateOptional = "optional"
+	InstanceMetadataHttpTokensStateRequired = "required"
+
 	LifecycleStatePending                    = "Pending"
 	LifecycleStatePendingWait                = "Pending:Wait"
 	LifecycleStatePendingProceed             = "Pending:Proceed"

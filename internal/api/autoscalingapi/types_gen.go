@@ -4,6 +4,27 @@ package autoscalingapi
 
 import "time"
 
+// DescribeAccountLimitsRequest is the input of DescribeAccountLimits.
+type DescribeAccountLimitsRequest struct{}
+
+// DescribeAdjustmentTypesRequest is the input of DescribeAdjustmentTypes.
+type DescribeAdjustmentTypesRequest struct{}
+
+// DescribeAutoScalingNotificationTypesRequest is the input of DescribeAutoScalingNotificationTypes.
+type DescribeAutoScalingNotificationTypesRequest struct{}
+
+// DescribeLifecycleHookTypesRequest is the input of DescribeLifecycleHookTypes.
+type DescribeLifecycleHookTypesRequest struct{}
+
+// DescribeMetricCollectionTypesRequest is the input of DescribeMetricCollectionTypes.
+type DescribeMetricCollectionTypesRequest struct{}
+
+// DescribeScalingProcessTypesRequest is the input of DescribeScalingProcessTypes.
+type DescribeScalingProcessTypesRequest struct{}
+
+// DescribeTerminationPolicyTypesRequest is the input of DescribeTerminationPolicyTypes.
+type DescribeTerminationPolicyTypesRequest struct{}
+
 // AcceleratorCountRequest is a shape of the model.
 type AcceleratorCountRequest struct {
 	Min *int32 `aws:"Min,c=NullablePositiveInteger"`
@@ -41,6 +62,11 @@ type Activity struct {
 // ActivityType is a shape of the model.
 type ActivityType struct {
 	Activity *Activity `aws:"Activity"`
+}
+
+// AdjustmentType is a shape of the model.
+type AdjustmentType struct {
+	AdjustmentType *string `aws:"AdjustmentType,c=XmlStringMaxLen255"`
 }
 
 // AutoScalingGroup is a shape of the model.
@@ -148,6 +174,14 @@ type BaselinePerformanceFactorsRequest struct {
 	Cpu *CpuPerformanceFactorRequest `aws:"Cpu"`
 }
 
+// BlockDeviceMapping is a shape of the model.
+type BlockDeviceMapping struct {
+	VirtualName *string `aws:"VirtualName,c=XmlStringMaxLen255"`
+	DeviceName  *string `aws:"DeviceName,req,c=XmlStringMaxLen255"`
+	Ebs         *Ebs    `aws:"Ebs"`
+	NoDevice    *bool   `aws:"NoDevice"`
+}
+
 // CapacityReservationSpecification is a shape of the model.
 type CapacityReservationSpecification struct {
 	CapacityReservationPreference *string                    `aws:"CapacityReservationPreference,c=CapacityReservationPreference"`
@@ -205,6 +239,29 @@ type CreateAutoScalingGroupType struct {
 	Operator                         *Operator                         `aws:"Operator"`
 }
 
+// CreateLaunchConfigurationType is a shape of the model.
+type CreateLaunchConfigurationType struct {
+	LaunchConfigurationName      *string                  `aws:"LaunchConfigurationName,req,c=XmlStringMaxLen255"`
+	ImageId                      *string                  `aws:"ImageId,c=XmlStringMaxLen255"`
+	KeyName                      *string                  `aws:"KeyName,c=XmlStringMaxLen255"`
+	SecurityGroups               []string                 `aws:"SecurityGroups,e=XmlString"`
+	ClassicLinkVPCId             *string                  `aws:"ClassicLinkVPCId,c=XmlStringMaxLen255"`
+	ClassicLinkVPCSecurityGroups []string                 `aws:"ClassicLinkVPCSecurityGroups,e=XmlStringMaxLen255"`
+	UserData                     *string                  `aws:"UserData,c=XmlStringUserData"`
+	InstanceId                   *string                  `aws:"InstanceId,c=XmlStringMaxLen19"`
+	InstanceType                 *string                  `aws:"InstanceType,c=XmlStringMaxLen255"`
+	KernelId                     *string                  `aws:"KernelId,c=XmlStringMaxLen255"`
+	RamdiskId                    *string                  `aws:"RamdiskId,c=XmlStringMaxLen255"`
+	BlockDeviceMappings          []BlockDeviceMapping     `aws:"BlockDeviceMappings"`
+	InstanceMonitoring           *InstanceMonitoring      `aws:"InstanceMonitoring"`
+	SpotPrice                    *string                  `aws:"SpotPrice,c=SpotPrice"`
+	IamInstanceProfile           *string                  `aws:"IamInstanceProfile,c=XmlStringMaxLen1600"`
+	EbsOptimized                 *bool                    `aws:"EbsOptimized"`
+	AssociatePublicIpAddress     *bool                    `aws:"AssociatePublicIpAddress"`
+	PlacementTenancy             *string                  `aws:"PlacementTenancy,c=XmlStringMaxLen64"`
+	MetadataOptions              *InstanceMetadataOptions `aws:"MetadataOptions"`
+}
+
 // CreateOrUpdateTagsType is a shape of the model.
 type CreateOrUpdateTagsType struct {
 	Tags []Tag `aws:"Tags,req"`
@@ -221,11 +278,40 @@ type DeleteTagsType struct {
 	Tags []Tag `aws:"Tags,req"`
 }
 
+// DescribeAccountLimitsAnswer is a shape of the model.
+type DescribeAccountLimitsAnswer struct {
+	MaxNumberOfAutoScalingGroups    *int32 `aws:"MaxNumberOfAutoScalingGroups"`
+	MaxNumberOfLaunchConfigurations *int32 `aws:"MaxNumberOfLaunchConfigurations"`
+	NumberOfAutoScalingGroups       *int32 `aws:"NumberOfAutoScalingGroups"`
+	NumberOfLaunchConfigurations    *int32 `aws:"NumberOfLaunchConfigurations"`
+}
+
+// DescribeAdjustmentTypesAnswer is a shape of the model.
+type DescribeAdjustmentTypesAnswer struct {
+	AdjustmentTypes []AdjustmentType `aws:"AdjustmentTypes"`
+}
+
 // DescribeAutoScalingInstancesType is a shape of the model.
 type DescribeAutoScalingInstancesType struct {
 	InstanceIds []string `aws:"InstanceIds,e=XmlStringMaxLen19"`
 	MaxRecords  *int32   `aws:"MaxRecords"`
 	NextToken   *string  `aws:"NextToken,c=XmlString"`
+}
+
+// DescribeAutoScalingNotificationTypesAnswer is a shape of the model.
+type DescribeAutoScalingNotificationTypesAnswer struct {
+	AutoScalingNotificationTypes []string `aws:"AutoScalingNotificationTypes,e=XmlStringMaxLen255"`
+}
+
+// DescribeLifecycleHookTypesAnswer is a shape of the model.
+type DescribeLifecycleHookTypesAnswer struct {
+	LifecycleHookTypes []string `aws:"LifecycleHookTypes,e=XmlStringMaxLen255"`
+}
+
+// DescribeMetricCollectionTypesAnswer is a shape of the model.
+type DescribeMetricCollectionTypesAnswer struct {
+	Metrics       []MetricCollectionType  `aws:"Metrics"`
+	Granularities []MetricGranularityType `aws:"Granularities"`
 }
 
 // DescribeScalingActivitiesType is a shape of the model.
@@ -243,6 +329,22 @@ type DescribeTagsType struct {
 	Filters    []Filter `aws:"Filters"`
 	NextToken  *string  `aws:"NextToken,c=XmlString"`
 	MaxRecords *int32   `aws:"MaxRecords"`
+}
+
+// DescribeTerminationPolicyTypesAnswer is a shape of the model.
+type DescribeTerminationPolicyTypesAnswer struct {
+	TerminationPolicyTypes []string `aws:"TerminationPolicyTypes,e=XmlStringMaxLen1600"`
+}
+
+// Ebs is a shape of the model.
+type Ebs struct {
+	SnapshotId          *string `aws:"SnapshotId,c=XmlStringMaxLen255"`
+	VolumeSize          *int32  `aws:"VolumeSize,c=BlockDeviceEbsVolumeSize"`
+	VolumeType          *string `aws:"VolumeType,c=BlockDeviceEbsVolumeType"`
+	DeleteOnTermination *bool   `aws:"DeleteOnTermination"`
+	Iops                *int32  `aws:"Iops,c=BlockDeviceEbsIops"`
+	Encrypted           *bool   `aws:"Encrypted"`
+	Throughput          *int32  `aws:"Throughput,c=BlockDeviceEbsThroughput"`
 }
 
 // EnabledMetric is a shape of the model.
@@ -281,6 +383,18 @@ type InstanceLifecyclePolicy struct {
 type InstanceMaintenancePolicy struct {
 	MinHealthyPercentage *int32 `aws:"MinHealthyPercentage,c=IntPercentResettable"`
 	MaxHealthyPercentage *int32 `aws:"MaxHealthyPercentage,c=IntPercent100To200Resettable"`
+}
+
+// InstanceMetadataOptions is a shape of the model.
+type InstanceMetadataOptions struct {
+	HttpTokens              *string `aws:"HttpTokens,c=InstanceMetadataHttpTokensState"`
+	HttpPutResponseHopLimit *int32  `aws:"HttpPutResponseHopLimit,c=InstanceMetadataHttpPutResponseHopLimit"`
+	HttpEndpoint            *string `aws:"HttpEndpoint,c=InstanceMetadataEndpointState"`
+}
+
+// InstanceMonitoring is a shape of the model.
+type InstanceMonitoring struct {
+	Enabled *bool `aws:"Enabled"`
 }
 
 // InstanceRequirements is a shape of the model.
@@ -325,6 +439,48 @@ type InstancesDistribution struct {
 	SpotAllocationStrategy              *string `aws:"SpotAllocationStrategy,c=XmlString"`
 	SpotInstancePools                   *int32  `aws:"SpotInstancePools"`
 	SpotMaxPrice                        *string `aws:"SpotMaxPrice,c=MixedInstanceSpotPrice"`
+}
+
+// LaunchConfiguration is a shape of the model.
+type LaunchConfiguration struct {
+	LaunchConfigurationName      *string                  `aws:"LaunchConfigurationName,req,c=XmlStringMaxLen255"`
+	LaunchConfigurationARN       *string                  `aws:"LaunchConfigurationARN,c=ResourceName"`
+	ImageId                      *string                  `aws:"ImageId,req,c=XmlStringMaxLen255"`
+	KeyName                      *string                  `aws:"KeyName,c=XmlStringMaxLen255"`
+	SecurityGroups               []string                 `aws:"SecurityGroups,e=XmlString"`
+	ClassicLinkVPCId             *string                  `aws:"ClassicLinkVPCId,c=XmlStringMaxLen255"`
+	ClassicLinkVPCSecurityGroups []string                 `aws:"ClassicLinkVPCSecurityGroups,e=XmlStringMaxLen255"`
+	UserData                     *string                  `aws:"UserData,c=XmlStringUserData"`
+	InstanceType                 *string                  `aws:"InstanceType,req,c=XmlStringMaxLen255"`
+	KernelId                     *string                  `aws:"KernelId,c=XmlStringMaxLen255"`
+	RamdiskId                    *string                  `aws:"RamdiskId,c=XmlStringMaxLen255"`
+	BlockDeviceMappings          []BlockDeviceMapping     `aws:"BlockDeviceMappings"`
+	InstanceMonitoring           *InstanceMonitoring      `aws:"InstanceMonitoring"`
+	SpotPrice                    *string                  `aws:"SpotPrice,c=SpotPrice"`
+	IamInstanceProfile           *string                  `aws:"IamInstanceProfile,c=XmlStringMaxLen1600"`
+	CreatedTime                  *time.Time               `aws:"CreatedTime,req"`
+	EbsOptimized                 *bool                    `aws:"EbsOptimized"`
+	AssociatePublicIpAddress     *bool                    `aws:"AssociatePublicIpAddress"`
+	PlacementTenancy             *string                  `aws:"PlacementTenancy,c=XmlStringMaxLen64"`
+	MetadataOptions              *InstanceMetadataOptions `aws:"MetadataOptions"`
+}
+
+// LaunchConfigurationNameType is a shape of the model.
+type LaunchConfigurationNameType struct {
+	LaunchConfigurationName *string `aws:"LaunchConfigurationName,req,c=XmlStringMaxLen255"`
+}
+
+// LaunchConfigurationNamesType is a shape of the model.
+type LaunchConfigurationNamesType struct {
+	LaunchConfigurationNames []string `aws:"LaunchConfigurationNames,e=XmlStringMaxLen255"`
+	NextToken                *string  `aws:"NextToken,c=XmlString"`
+	MaxRecords               *int32   `aws:"MaxRecords"`
+}
+
+// LaunchConfigurationsType is a shape of the model.
+type LaunchConfigurationsType struct {
+	LaunchConfigurations []LaunchConfiguration `aws:"LaunchConfigurations,req"`
+	NextToken            *string               `aws:"NextToken,c=XmlString"`
 }
 
 // LaunchTemplate is a shape of the model.
@@ -372,6 +528,16 @@ type MemoryMiBRequest struct {
 	Max *int32 `aws:"Max,c=NullablePositiveInteger"`
 }
 
+// MetricCollectionType is a shape of the model.
+type MetricCollectionType struct {
+	Metric *string `aws:"Metric,c=XmlStringMaxLen255"`
+}
+
+// MetricGranularityType is a shape of the model.
+type MetricGranularityType struct {
+	Granularity *string `aws:"Granularity,c=XmlStringMaxLen255"`
+}
+
 // MixedInstancesPolicy is a shape of the model.
 type MixedInstancesPolicy struct {
 	LaunchTemplate        *LaunchTemplate        `aws:"LaunchTemplate"`
@@ -398,6 +564,16 @@ type Operator struct {
 // PerformanceFactorReferenceRequest is a shape of the model.
 type PerformanceFactorReferenceRequest struct {
 	InstanceFamily *string `aws:"InstanceFamily"`
+}
+
+// ProcessType is a shape of the model.
+type ProcessType struct {
+	ProcessName *string `aws:"ProcessName,req,c=XmlStringMaxLen255"`
+}
+
+// ProcessesType is a shape of the model.
+type ProcessesType struct {
+	Processes []ProcessType `aws:"Processes"`
 }
 
 // RetentionTriggers is a shape of the model.

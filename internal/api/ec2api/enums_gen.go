@@ -35,6 +35,9 @@ const (
 	AcceleratorTypeInference = "inference"
 	AcceleratorTypeMedia     = "media"
 
+	AccountAttributeNameSupportedPlatforms = "supported-platforms"
+	AccountAttributeNameDefaultVpc         = "default-vpc"
+
 	AmdSevSnpSpecificationEnabled  = "enabled"
 	AmdSevSnpSpecificationDisabled = "disabled"
 
@@ -95,6 +98,8 @@ const (
 	CapacityReservationPreferenceOpen                     = "open"
 	CapacityReservationPreferenceNone                     = "none"
 
+	CopyTagsFromSourceVolume = "volume"
+
 	CpuManufacturerIntel             = "intel"
 	CpuManufacturerAmd               = "amd"
 	CpuManufacturerAmazonWebServices = "amazon-web-services"
@@ -143,6 +148,20 @@ const (
 	HypervisorTypeOvm = "ovm"
 	HypervisorTypeXen = "xen"
 
+	ImageAttributeNameDescription              = "description"
+	ImageAttributeNameKernel                   = "kernel"
+	ImageAttributeNameRamdisk                  = "ramdisk"
+	ImageAttributeNameLaunchPermission         = "launchPermission"
+	ImageAttributeNameProductCodes             = "productCodes"
+	ImageAttributeNameBlockDeviceMapping       = "blockDeviceMapping"
+	ImageAttributeNameSriovNetSupport          = "sriovNetSupport"
+	ImageAttributeNameBootMode                 = "bootMode"
+	ImageAttributeNameTpmSupport               = "tpmSupport"
+	ImageAttributeNameUefiData                 = "uefiData"
+	ImageAttributeNameLastLaunchedTime         = "lastLaunchedTime"
+	ImageAttributeNameImdsSupport              = "imdsSupport"
+	ImageAttributeNameDeregistrationProtection = "deregistrationProtection"
+
 	ImageStatePending      = "pending"
 	ImageStateAvailable    = "available"
 	ImageStateInvalid      = "invalid"
@@ -157,6 +176,10 @@ const (
 	ImageTypeValuesRamdisk = "ramdisk"
 
 	ImdsSupportValuesV20 = "v2.0"
+
+	InitializationTypeDefault         = "default"
+	InitializationTypeProvisionedRate = "provisioned-rate"
+	InitializationTypeVolumeCopy      = "volume-copy"
 
 	InstanceAttributeNameInstanceType                      = "instanceType"
 	InstanceAttributeNameKernel                            = "kernel"
@@ -232,6 +255,9 @@ const (
 	Ipv6AddressAttributePublic  = "public"
 	Ipv6AddressAttributePrivate = "private"
 
+	KeyTypeRsa     = "rsa"
+	KeyTypeEd25519 = "ed25519"
+
 	LaunchTemplateAutoRecoveryStateDefault  = "default"
 	LaunchTemplateAutoRecoveryStateDisabled = "disabled"
 
@@ -287,11 +313,35 @@ const (
 	NetworkInterfaceStatusInUse      = "in-use"
 	NetworkInterfaceStatusDetaching  = "detaching"
 
+	NetworkInterfaceTypeInterface                        = "interface"
+	NetworkInterfaceTypeNatGateway                       = "natGateway"
+	NetworkInterfaceTypeEfa                              = "efa"
+	NetworkInterfaceTypeEfaOnly                          = "efa-only"
+	NetworkInterfaceTypeTrunk                            = "trunk"
+	NetworkInterfaceTypeLoad_Balancer                    = "load_balancer"
+	NetworkInterfaceTypeNetwork_Load_Balancer            = "network_load_balancer"
+	NetworkInterfaceTypeVpc_Endpoint                     = "vpc_endpoint"
+	NetworkInterfaceTypeBranch                           = "branch"
+	NetworkInterfaceTypeTransit_Gateway                  = "transit_gateway"
+	NetworkInterfaceTypeLambda                           = "lambda"
+	NetworkInterfaceTypeQuicksight                       = "quicksight"
+	NetworkInterfaceTypeGlobal_Accelerator_Managed       = "global_accelerator_managed"
+	NetworkInterfaceTypeApi_Gateway_Managed              = "api_gateway_managed"
+	NetworkInterfaceTypeGateway_Load_Balancer            = "gateway_load_balancer"
+	NetworkInterfaceTypeGateway_Load_Balancer_Endpoint   = "gateway_load_balancer_endpoint"
+	NetworkInterfaceTypeIot_Rules_Managed                = "iot_rules_managed"
+	NetworkInterfaceTypeAws_Codestar_Connections_Managed = "aws_codestar_connections_managed"
+
 	NitroEnclavesSupportUnsupported = "unsupported"
 	NitroEnclavesSupportSupported   = "supported"
 
 	NitroTpmSupportUnsupported = "unsupported"
 	NitroTpmSupportSupported   = "supported"
+
+	OperationTypeAdd    = "add"
+	OperationTypeRemove = "remove"
+
+	PermissionGroupAll = "all"
 
 	PhcSupportUnsupported = "unsupported"
 	PhcSupportSupported   = "supported"
@@ -307,6 +357,8 @@ const (
 
 	RebootMigrationSupportUnsupported = "unsupported"
 	RebootMigrationSupportSupported   = "supported"
+
+	ResetImageAttributeNameLaunchPermission = "launchPermission"
 
 	RootDeviceTypeEbs           = "ebs"
 	RootDeviceTypeInstanceStore = "instance-store"
@@ -326,6 +378,9 @@ const (
 	RouteTableAssociationStateCodeDisassociated  = "disassociated"
 	RouteTableAssociationStateCodeFailed         = "failed"
 
+	RuleActionAllow = "allow"
+	RuleActionDeny  = "deny"
+
 	SSETypeSseEbs = "sse-ebs"
 	SSETypeSseKms = "sse-kms"
 	SSETypeNone   = "none"
@@ -337,6 +392,18 @@ const (
 
 	ShutdownBehaviorStop      = "stop"
 	ShutdownBehaviorTerminate = "terminate"
+
+	SnapshotAttributeNameProductCodes           = "productCodes"
+	SnapshotAttributeNameCreateVolumePermission = "createVolumePermission"
+
+	SnapshotLocationEnumRegional = "regional"
+	SnapshotLocationEnumLocal    = "local"
+
+	SnapshotReturnCodesSuccess            = "success"
+	SnapshotReturnCodesSkipped            = "skipped"
+	SnapshotReturnCodesMissingPermissions = "missing-permissions"
+	SnapshotReturnCodesInternalError      = "internal-error"
+	SnapshotReturnCodesClientError        = "client-error"
 
 	SnapshotStatePending     = "pending"
 	SnapshotStateCompleted   = "completed"
@@ -401,12 +468,24 @@ const (
 	VolumeAttachmentStateDetached  = "detached"
 	VolumeAttachmentStateBusy      = "busy"
 
+	VolumeAttributeNameAutoEnableIO = "autoEnableIO"
+	VolumeAttributeNameProductCodes = "productCodes"
+
 	VolumeStateCreating  = "creating"
 	VolumeStateAvailable = "available"
 	VolumeStateInUse     = "in-use"
 	VolumeStateDeleting  = "deleting"
 	VolumeStateDeleted   = "deleted"
 	VolumeStateError     = "error"
+
+	VolumeStatusInfoStatusOk               = "ok"
+	VolumeStatusInfoStatusImpaired         = "impaired"
+	VolumeStatusInfoStatusInsufficientData = "insufficient-data"
+	VolumeStatusInfoStatusWarning          = "warning"
+
+	VolumeStatusNameIoEnabled           = "io-enabled"
+	VolumeStatusNameIoPerformance       = "io-performance"
+	VolumeStatusNameInitializationState = "initialization-state"
 
 	VolumeTypeStandard = "standard"
 	VolumeTypeIo1      = "io1"

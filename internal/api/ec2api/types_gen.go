@@ -29,6 +29,17 @@ type AcceleratorTotalMemoryMiBRequest struct {
 	Max *int32 `aws:"Max"`
 }
 
+// AccountAttribute is a shape of the model.
+type AccountAttribute struct {
+	AttributeName   *string                 `aws:"attributeName,q=AttributeName"`
+	AttributeValues []AccountAttributeValue `aws:"attributeValueSet,q=AttributeValueSet"`
+}
+
+// AccountAttributeValue is a shape of the model.
+type AccountAttributeValue struct {
+	AttributeValue *string `aws:"attributeValue,q=AttributeValue"`
+}
+
 // ApplicationStatusSummary is a shape of the model.
 type ApplicationStatusSummary struct {
 	Status        *string    `aws:"status,q=Status,c=SummaryStatus"`
@@ -42,6 +53,17 @@ type AttachVolumeRequest struct {
 	VolumeId     *string `aws:"VolumeId,req"`
 	EbsCardIndex *int32  `aws:"EbsCardIndex"`
 	DryRun       *bool   `aws:"dryRun,q=DryRun"`
+}
+
+// AttachmentEnaSrdSpecification is a shape of the model.
+type AttachmentEnaSrdSpecification struct {
+	EnaSrdEnabled          *bool                             `aws:"enaSrdEnabled,q=EnaSrdEnabled"`
+	EnaSrdUdpSpecification *AttachmentEnaSrdUdpSpecification `aws:"enaSrdUdpSpecification,q=EnaSrdUdpSpecification"`
+}
+
+// AttachmentEnaSrdUdpSpecification is a shape of the model.
+type AttachmentEnaSrdUdpSpecification struct {
+	EnaSrdUdpEnabled *bool `aws:"enaSrdUdpEnabled,q=EnaSrdUdpEnabled"`
 }
 
 // AttributeBooleanValue is a shape of the model.
@@ -146,6 +168,13 @@ type CapacityReservationTargetResponse struct {
 	CapacityReservationResourceGroupArn *string `aws:"capacityReservationResourceGroupArn,q=CapacityReservationResourceGroupArn"`
 }
 
+// ConnectionTrackingConfiguration is a shape of the model.
+type ConnectionTrackingConfiguration struct {
+	TcpEstablishedTimeout *int32 `aws:"tcpEstablishedTimeout,q=TcpEstablishedTimeout"`
+	UdpStreamTimeout      *int32 `aws:"udpStreamTimeout,q=UdpStreamTimeout"`
+	UdpTimeout            *int32 `aws:"udpTimeout,q=UdpTimeout"`
+}
+
 // ConnectionTrackingSpecification is a shape of the model.
 type ConnectionTrackingSpecification struct {
 	TcpEstablishedTimeout *int32 `aws:"tcpEstablishedTimeout,q=TcpEstablishedTimeout"`
@@ -165,6 +194,51 @@ type ConnectionTrackingSpecificationResponse struct {
 	TcpEstablishedTimeout *int32 `aws:"tcpEstablishedTimeout,q=TcpEstablishedTimeout"`
 	UdpStreamTimeout      *int32 `aws:"udpStreamTimeout,q=UdpStreamTimeout"`
 	UdpTimeout            *int32 `aws:"udpTimeout,q=UdpTimeout"`
+}
+
+// CopyImageRequest is a shape of the model.
+type CopyImageRequest struct {
+	ClientToken                           *string            `aws:"ClientToken,tok,c=CopyImageClientToken"`
+	Description                           *string            `aws:"Description,c=ImageDescriptionRequest"`
+	Encrypted                             *bool              `aws:"encrypted,q=Encrypted"`
+	KmsKeyId                              *string            `aws:"kmsKeyId,q=KmsKeyId"`
+	Name                                  *string            `aws:"Name,req,c=ImageNameRequest"`
+	SourceImageId                         *string            `aws:"SourceImageId,req"`
+	SourceRegion                          *string            `aws:"SourceRegion,req"`
+	DestinationOutpostArn                 *string            `aws:"DestinationOutpostArn"`
+	CopyImageTags                         *bool              `aws:"CopyImageTags"`
+	TagSpecifications                     []TagSpecification `aws:"TagSpecification"`
+	SnapshotCopyCompletionDurationMinutes *int64             `aws:"SnapshotCopyCompletionDurationMinutes"`
+	DestinationAvailabilityZone           *string            `aws:"DestinationAvailabilityZone"`
+	DestinationAvailabilityZoneId         *string            `aws:"DestinationAvailabilityZoneId"`
+	DryRun                                *bool              `aws:"dryRun,q=DryRun"`
+}
+
+// CopyImageResult is a shape of the model.
+type CopyImageResult struct {
+	ImageId *string `aws:"imageId,q=ImageId"`
+}
+
+// CopySnapshotRequest is a shape of the model.
+type CopySnapshotRequest struct {
+	Description                 *string            `aws:"Description"`
+	DestinationOutpostArn       *string            `aws:"DestinationOutpostArn"`
+	DestinationRegion           *string            `aws:"destinationRegion,q=DestinationRegion"`
+	Encrypted                   *bool              `aws:"encrypted,q=Encrypted"`
+	KmsKeyId                    *string            `aws:"kmsKeyId,q=KmsKeyId"`
+	PresignedUrl                *secret.String     `aws:"presignedUrl,q=PresignedUrl"`
+	SourceRegion                *string            `aws:"SourceRegion,req"`
+	SourceSnapshotId            *string            `aws:"SourceSnapshotId,req"`
+	TagSpecifications           []TagSpecification `aws:"TagSpecification"`
+	CompletionDurationMinutes   *int32             `aws:"CompletionDurationMinutes,c=SnapshotCompletionDurationMinutesRequest"`
+	DestinationAvailabilityZone *string            `aws:"DestinationAvailabilityZone"`
+	DryRun                      *bool              `aws:"dryRun,q=DryRun"`
+}
+
+// CopySnapshotResult is a shape of the model.
+type CopySnapshotResult struct {
+	Tags       []Tag   `aws:"tagSet,q=TagSet"`
+	SnapshotId *string `aws:"snapshotId,q=SnapshotId"`
 }
 
 // CpuOptions is a shape of the model.
@@ -191,6 +265,23 @@ type CpuPerformanceFactor struct {
 // CpuPerformanceFactorRequest is a shape of the model.
 type CpuPerformanceFactorRequest struct {
 	References []PerformanceFactorReferenceRequest `aws:"Reference"`
+}
+
+// CreateImageRequest is a shape of the model.
+type CreateImageRequest struct {
+	TagSpecifications   []TagSpecification   `aws:"TagSpecification"`
+	SnapshotLocation    *string              `aws:"SnapshotLocation,c=SnapshotLocationEnum"`
+	DryRun              *bool                `aws:"dryRun,q=DryRun"`
+	InstanceId          *string              `aws:"instanceId,q=InstanceId,req"`
+	Name                *string              `aws:"name,q=Name,req,c=ImageNameRequest"`
+	Description         *string              `aws:"description,q=Description,c=ImageDescriptionRequest"`
+	NoReboot            *bool                `aws:"noReboot,q=NoReboot"`
+	BlockDeviceMappings []BlockDeviceMapping `aws:"blockDeviceMapping,q=BlockDeviceMapping,item=BlockDeviceMapping"`
+}
+
+// CreateImageResult is a shape of the model.
+type CreateImageResult struct {
+	ImageId *string `aws:"imageId,q=ImageId"`
 }
 
 // CreateLaunchTemplateRequest is a shape of the model.
@@ -228,11 +319,49 @@ type CreateLaunchTemplateVersionResult struct {
 	Warning               *ValidationWarning     `aws:"warning,q=Warning"`
 }
 
+// CreateSnapshotRequest is a shape of the model.
+type CreateSnapshotRequest struct {
+	Description       *string            `aws:"Description"`
+	OutpostArn        *string            `aws:"OutpostArn"`
+	VolumeId          *string            `aws:"VolumeId,req"`
+	TagSpecifications []TagSpecification `aws:"TagSpecification"`
+	Location          *string            `aws:"Location,c=SnapshotLocationEnum"`
+	DryRun            *bool              `aws:"dryRun,q=DryRun"`
+}
+
+// CreateSnapshotsRequest is a shape of the model.
+type CreateSnapshotsRequest struct {
+	Description           *string                `aws:"Description"`
+	InstanceSpecification *InstanceSpecification `aws:"InstanceSpecification,req"`
+	OutpostArn            *string                `aws:"OutpostArn"`
+	TagSpecifications     []TagSpecification     `aws:"TagSpecification"`
+	DryRun                *bool                  `aws:"DryRun"`
+	CopyTagsFromSource    *string                `aws:"CopyTagsFromSource,c=CopyTagsFromSource"`
+	Location              *string                `aws:"Location,c=SnapshotLocationEnum"`
+}
+
+// CreateSnapshotsResult is a shape of the model.
+type CreateSnapshotsResult struct {
+	Snapshots []SnapshotInfo `aws:"snapshotSet,q=SnapshotSet"`
+}
+
 // CreateTagsRequest is a shape of the model.
 type CreateTagsRequest struct {
 	DryRun    *bool    `aws:"dryRun,q=DryRun"`
 	Resources []string `aws:"ResourceId,req"`
 	Tags      []Tag    `aws:"Tag,req"`
+}
+
+// CreateVolumePermission is a shape of the model.
+type CreateVolumePermission struct {
+	UserId *string `aws:"userId,q=UserId"`
+	Group  *string `aws:"group,q=Group,c=PermissionGroup"`
+}
+
+// CreateVolumePermissionModifications is a shape of the model.
+type CreateVolumePermissionModifications struct {
+	Add    []CreateVolumePermission `aws:"Add"`
+	Remove []CreateVolumePermission `aws:"Remove"`
 }
 
 // CreateVolumeRequest is a shape of the model.
@@ -313,6 +442,18 @@ type DeleteLaunchTemplateVersionsResult struct {
 	UnsuccessfullyDeletedLaunchTemplateVersions []DeleteLaunchTemplateVersionsResponseErrorItem   `aws:"unsuccessfullyDeletedLaunchTemplateVersionSet,q=UnsuccessfullyDeletedLaunchTemplateVersionSet"`
 }
 
+// DeleteSnapshotRequest is a shape of the model.
+type DeleteSnapshotRequest struct {
+	SnapshotId *string `aws:"SnapshotId,req"`
+	DryRun     *bool   `aws:"dryRun,q=DryRun"`
+}
+
+// DeleteSnapshotReturnCode is a shape of the model.
+type DeleteSnapshotReturnCode struct {
+	SnapshotId *string `aws:"snapshotId,q=SnapshotId"`
+	ReturnCode *string `aws:"returnCode,q=ReturnCode,c=SnapshotReturnCodes"`
+}
+
 // DeleteTagsRequest is a shape of the model.
 type DeleteTagsRequest struct {
 	DryRun    *bool    `aws:"dryRun,q=DryRun"`
@@ -324,6 +465,30 @@ type DeleteTagsRequest struct {
 type DeleteVolumeRequest struct {
 	VolumeId *string `aws:"VolumeId,req"`
 	DryRun   *bool   `aws:"dryRun,q=DryRun"`
+}
+
+// DeregisterImageRequest is a shape of the model.
+type DeregisterImageRequest struct {
+	ImageId                   *string `aws:"ImageId,req"`
+	DeleteAssociatedSnapshots *bool   `aws:"DeleteAssociatedSnapshots"`
+	DryRun                    *bool   `aws:"dryRun,q=DryRun"`
+}
+
+// DeregisterImageResult is a shape of the model.
+type DeregisterImageResult struct {
+	Return                *bool                      `aws:"return,q=Return"`
+	DeleteSnapshotResults []DeleteSnapshotReturnCode `aws:"deleteSnapshotResultSet,q=DeleteSnapshotResultSet"`
+}
+
+// DescribeAccountAttributesRequest is a shape of the model.
+type DescribeAccountAttributesRequest struct {
+	DryRun         *bool    `aws:"dryRun,q=DryRun"`
+	AttributeNames []string `aws:"attributeName,q=AttributeName,item=attributeName,e=AccountAttributeName"`
+}
+
+// DescribeAccountAttributesResult is a shape of the model.
+type DescribeAccountAttributesResult struct {
+	AccountAttributes []AccountAttribute `aws:"accountAttributeSet,q=AccountAttributeSet"`
 }
 
 // DescribeAvailabilityZonesRequest is a shape of the model.
@@ -338,6 +503,13 @@ type DescribeAvailabilityZonesRequest struct {
 // DescribeAvailabilityZonesResult is a shape of the model.
 type DescribeAvailabilityZonesResult struct {
 	AvailabilityZones []AvailabilityZone `aws:"availabilityZoneInfo,q=AvailabilityZoneInfo"`
+}
+
+// DescribeImageAttributeRequest is a shape of the model.
+type DescribeImageAttributeRequest struct {
+	Attribute *string `aws:"Attribute,req,c=ImageAttributeName"`
+	ImageId   *string `aws:"ImageId,req"`
+	DryRun    *bool   `aws:"dryRun,q=DryRun"`
 }
 
 // DescribeImagesRequest is a shape of the model.
@@ -364,6 +536,21 @@ type DescribeInstanceAttributeRequest struct {
 	DryRun     *bool   `aws:"dryRun,q=DryRun"`
 	InstanceId *string `aws:"instanceId,q=InstanceId,req"`
 	Attribute  *string `aws:"attribute,q=Attribute,req,c=InstanceAttributeName"`
+}
+
+// DescribeInstanceCreditSpecificationsRequest is a shape of the model.
+type DescribeInstanceCreditSpecificationsRequest struct {
+	DryRun      *bool    `aws:"DryRun"`
+	Filters     []Filter `aws:"Filter,item=Filter"`
+	InstanceIds []string `aws:"InstanceId,item=InstanceId"`
+	MaxResults  *int32   `aws:"MaxResults,c=DescribeInstanceCreditSpecificationsMaxResults"`
+	NextToken   *string  `aws:"NextToken"`
+}
+
+// DescribeInstanceCreditSpecificationsResult is a shape of the model.
+type DescribeInstanceCreditSpecificationsResult struct {
+	InstanceCreditSpecifications []InstanceCreditSpecification `aws:"instanceCreditSpecificationSet,q=InstanceCreditSpecificationSet"`
+	NextToken                    *string                       `aws:"nextToken,q=NextToken"`
 }
 
 // DescribeInstanceStatusRequest is a shape of the model.
@@ -430,6 +617,35 @@ type DescribeInstancesResult struct {
 	Reservations []Reservation `aws:"reservationSet,q=ReservationSet"`
 }
 
+// DescribeInternetGatewaysRequest is a shape of the model.
+type DescribeInternetGatewaysRequest struct {
+	NextToken          *string  `aws:"NextToken"`
+	MaxResults         *int32   `aws:"MaxResults,c=DescribeInternetGatewaysMaxResults"`
+	DryRun             *bool    `aws:"dryRun,q=DryRun"`
+	InternetGatewayIds []string `aws:"internetGatewayId,q=InternetGatewayId"`
+	Filters            []Filter `aws:"Filter,item=Filter"`
+}
+
+// DescribeInternetGatewaysResult is a shape of the model.
+type DescribeInternetGatewaysResult struct {
+	InternetGateways []InternetGateway `aws:"internetGatewaySet,q=InternetGatewaySet"`
+	NextToken        *string           `aws:"nextToken,q=NextToken"`
+}
+
+// DescribeKeyPairsRequest is a shape of the model.
+type DescribeKeyPairsRequest struct {
+	KeyNames         []string `aws:"KeyName,item=KeyName"`
+	KeyPairIds       []string `aws:"KeyPairId,item=KeyPairId"`
+	IncludePublicKey *bool    `aws:"IncludePublicKey"`
+	DryRun           *bool    `aws:"dryRun,q=DryRun"`
+	Filters          []Filter `aws:"Filter,item=Filter"`
+}
+
+// DescribeKeyPairsResult is a shape of the model.
+type DescribeKeyPairsResult struct {
+	KeyPairs []KeyPairInfo `aws:"keySet,q=KeySet"`
+}
+
 // DescribeLaunchTemplateVersionsRequest is a shape of the model.
 type DescribeLaunchTemplateVersionsRequest struct {
 	DryRun                  *bool    `aws:"DryRun"`
@@ -466,6 +682,37 @@ type DescribeLaunchTemplatesRequest struct {
 type DescribeLaunchTemplatesResult struct {
 	LaunchTemplates []LaunchTemplate `aws:"launchTemplates,q=LaunchTemplates"`
 	NextToken       *string          `aws:"nextToken,q=NextToken"`
+}
+
+// DescribeNetworkAclsRequest is a shape of the model.
+type DescribeNetworkAclsRequest struct {
+	NextToken     *string  `aws:"NextToken"`
+	MaxResults    *int32   `aws:"MaxResults,c=DescribeNetworkAclsMaxResults"`
+	DryRun        *bool    `aws:"dryRun,q=DryRun"`
+	NetworkAclIds []string `aws:"NetworkAclId"`
+	Filters       []Filter `aws:"Filter,item=Filter"`
+}
+
+// DescribeNetworkAclsResult is a shape of the model.
+type DescribeNetworkAclsResult struct {
+	NetworkAcls []NetworkAcl `aws:"networkAclSet,q=NetworkAclSet"`
+	NextToken   *string      `aws:"nextToken,q=NextToken"`
+}
+
+// DescribeNetworkInterfacesRequest is a shape of the model.
+type DescribeNetworkInterfacesRequest struct {
+	NextToken               *string  `aws:"NextToken"`
+	MaxResults              *int32   `aws:"MaxResults,c=DescribeNetworkInterfacesMaxResults"`
+	IncludeManagedResources *bool    `aws:"IncludeManagedResources"`
+	DryRun                  *bool    `aws:"dryRun,q=DryRun"`
+	NetworkInterfaceIds     []string `aws:"NetworkInterfaceId"`
+	Filters                 []Filter `aws:"filter,q=Filter,item=Filter"`
+}
+
+// DescribeNetworkInterfacesResult is a shape of the model.
+type DescribeNetworkInterfacesResult struct {
+	NetworkInterfaces []NetworkInterface `aws:"networkInterfaceSet,q=NetworkInterfaceSet"`
+	NextToken         *string            `aws:"nextToken,q=NextToken"`
 }
 
 // DescribeRegionsRequest is a shape of the model.
@@ -512,6 +759,20 @@ type DescribeSecurityGroupsResult struct {
 	SecurityGroups []SecurityGroup `aws:"securityGroupInfo,q=SecurityGroupInfo"`
 }
 
+// DescribeSnapshotAttributeRequest is a shape of the model.
+type DescribeSnapshotAttributeRequest struct {
+	Attribute  *string `aws:"Attribute,req,c=SnapshotAttributeName"`
+	SnapshotId *string `aws:"SnapshotId,req"`
+	DryRun     *bool   `aws:"dryRun,q=DryRun"`
+}
+
+// DescribeSnapshotAttributeResult is a shape of the model.
+type DescribeSnapshotAttributeResult struct {
+	ProductCodes            []ProductCode            `aws:"productCodes,q=ProductCodes"`
+	SnapshotId              *string                  `aws:"snapshotId,q=SnapshotId"`
+	CreateVolumePermissions []CreateVolumePermission `aws:"createVolumePermission,q=CreateVolumePermission"`
+}
+
 // DescribeSnapshotsRequest is a shape of the model.
 type DescribeSnapshotsRequest struct {
 	MaxResults          *int32   `aws:"MaxResults"`
@@ -556,6 +817,36 @@ type DescribeTagsRequest struct {
 type DescribeTagsResult struct {
 	NextToken *string          `aws:"nextToken,q=NextToken"`
 	Tags      []TagDescription `aws:"tagSet,q=TagSet"`
+}
+
+// DescribeVolumeAttributeRequest is a shape of the model.
+type DescribeVolumeAttributeRequest struct {
+	Attribute *string `aws:"Attribute,req,c=VolumeAttributeName"`
+	VolumeId  *string `aws:"VolumeId,req"`
+	DryRun    *bool   `aws:"dryRun,q=DryRun"`
+}
+
+// DescribeVolumeAttributeResult is a shape of the model.
+type DescribeVolumeAttributeResult struct {
+	AutoEnableIO *AttributeBooleanValue `aws:"autoEnableIO,q=AutoEnableIO"`
+	ProductCodes []ProductCode          `aws:"productCodes,q=ProductCodes"`
+	VolumeId     *string                `aws:"volumeId,q=VolumeId"`
+}
+
+// DescribeVolumeStatusRequest is a shape of the model.
+type DescribeVolumeStatusRequest struct {
+	MaxResults              *int32   `aws:"MaxResults"`
+	NextToken               *string  `aws:"NextToken"`
+	VolumeIds               []string `aws:"VolumeId,item=VolumeId"`
+	IncludeManagedResources *bool    `aws:"IncludeManagedResources"`
+	DryRun                  *bool    `aws:"dryRun,q=DryRun"`
+	Filters                 []Filter `aws:"Filter,item=Filter"`
+}
+
+// DescribeVolumeStatusResult is a shape of the model.
+type DescribeVolumeStatusResult struct {
+	NextToken      *string            `aws:"nextToken,q=NextToken"`
+	VolumeStatuses []VolumeStatusItem `aws:"volumeStatusSet,q=VolumeStatusSet"`
 }
 
 // DescribeVolumesRequest is a shape of the model.
@@ -680,6 +971,12 @@ type EbsInstanceBlockDevice struct {
 	VolumeOwnerId       *string           `aws:"volumeOwnerId,q=VolumeOwnerId"`
 	Operator            *OperatorResponse `aws:"operator,q=Operator"`
 	EbsCardIndex        *int32            `aws:"ebsCardIndex,q=EbsCardIndex"`
+}
+
+// EbsInstanceBlockDeviceSpecification is a shape of the model.
+type EbsInstanceBlockDeviceSpecification struct {
+	VolumeId            *string `aws:"volumeId,q=VolumeId"`
+	DeleteOnTermination *bool   `aws:"deleteOnTermination,q=DeleteOnTermination"`
 }
 
 // EbsOptimizedInfo is a shape of the model.
@@ -819,6 +1116,18 @@ type GetEbsEncryptionByDefaultResult struct {
 	SseType                *string `aws:"sseType,q=SseType,c=SSEType"`
 }
 
+// GetInstanceUefiDataRequest is a shape of the model.
+type GetInstanceUefiDataRequest struct {
+	InstanceId *string `aws:"InstanceId,req"`
+	DryRun     *bool   `aws:"DryRun"`
+}
+
+// GetInstanceUefiDataResult is a shape of the model.
+type GetInstanceUefiDataResult struct {
+	InstanceId *string `aws:"instanceId,q=InstanceId"`
+	UefiData   *string `aws:"uefiData,q=UefiData"`
+}
+
 // GpuDeviceInfo is a shape of the model.
 type GpuDeviceInfo struct {
 	Name             *string              `aws:"name,q=Name"`
@@ -869,6 +1178,12 @@ type IamInstanceProfileSpecification struct {
 	Name *string `aws:"name,q=Name"`
 }
 
+// IcmpTypeCode is a shape of the model.
+type IcmpTypeCode struct {
+	Code *int32 `aws:"code,q=Code"`
+	Type *int32 `aws:"type,q=Type"`
+}
+
 // Image is a shape of the model.
 type Image struct {
 	PlatformDetails          *string              `aws:"platformDetails,q=PlatformDetails"`
@@ -912,6 +1227,24 @@ type Image struct {
 	Platform                 *string              `aws:"platform,q=Platform,c=PlatformValues"`
 }
 
+// ImageAttribute is a shape of the model.
+type ImageAttribute struct {
+	Description              *AttributeValue      `aws:"description,q=Description"`
+	KernelId                 *AttributeValue      `aws:"kernel,q=Kernel"`
+	RamdiskId                *AttributeValue      `aws:"ramdisk,q=Ramdisk"`
+	SriovNetSupport          *AttributeValue      `aws:"sriovNetSupport,q=SriovNetSupport"`
+	BootMode                 *AttributeValue      `aws:"bootMode,q=BootMode"`
+	TpmSupport               *AttributeValue      `aws:"tpmSupport,q=TpmSupport"`
+	UefiData                 *AttributeValue      `aws:"uefiData,q=UefiData"`
+	LastLaunchedTime         *AttributeValue      `aws:"lastLaunchedTime,q=LastLaunchedTime"`
+	ImdsSupport              *AttributeValue      `aws:"imdsSupport,q=ImdsSupport"`
+	DeregistrationProtection *AttributeValue      `aws:"deregistrationProtection,q=DeregistrationProtection"`
+	ImageId                  *string              `aws:"imageId,q=ImageId"`
+	LaunchPermissions        []LaunchPermission   `aws:"launchPermission,q=LaunchPermission"`
+	ProductCodes             []ProductCode        `aws:"productCodes,q=ProductCodes"`
+	BlockDeviceMappings      []BlockDeviceMapping `aws:"blockDeviceMapping,q=BlockDeviceMapping"`
+}
+
 // ImageWatermark is a shape of the model.
 type ImageWatermark struct {
 	WatermarkKey            *string    `aws:"watermarkKey,q=WatermarkKey"`
@@ -938,6 +1271,13 @@ type InferenceDeviceInfo struct {
 // InferenceDeviceMemoryInfo is a shape of the model.
 type InferenceDeviceMemoryInfo struct {
 	SizeInMiB *int32 `aws:"sizeInMiB,q=SizeInMiB"`
+}
+
+// InitializationStatusDetails is a shape of the model.
+type InitializationStatusDetails struct {
+	InitializationType               *string `aws:"initializationType,q=InitializationType,c=InitializationType"`
+	Progress                         *int64  `aws:"progress,q=Progress"`
+	EstimatedTimeToCompleteInSeconds *int64  `aws:"estimatedTimeToCompleteInSeconds,q=EstimatedTimeToCompleteInSeconds"`
 }
 
 // Instance is a shape of the model.
@@ -1041,6 +1381,20 @@ type InstanceAttribute struct {
 type InstanceBlockDeviceMapping struct {
 	DeviceName *string                 `aws:"deviceName,q=DeviceName"`
 	Ebs        *EbsInstanceBlockDevice `aws:"ebs,q=Ebs"`
+}
+
+// InstanceBlockDeviceMappingSpecification is a shape of the model.
+type InstanceBlockDeviceMappingSpecification struct {
+	DeviceName  *string                              `aws:"deviceName,q=DeviceName"`
+	Ebs         *EbsInstanceBlockDeviceSpecification `aws:"ebs,q=Ebs"`
+	VirtualName *string                              `aws:"virtualName,q=VirtualName"`
+	NoDevice    *string                              `aws:"noDevice,q=NoDevice"`
+}
+
+// InstanceCreditSpecification is a shape of the model.
+type InstanceCreditSpecification struct {
+	InstanceId *string `aws:"instanceId,q=InstanceId"`
+	CpuCredits *string `aws:"cpuCredits,q=CpuCredits"`
 }
 
 // InstanceIpv4Prefix is a shape of the model.
@@ -1295,6 +1649,13 @@ type InstanceSecondaryInterfaceSpecificationRequest struct {
 	NetworkCardIndex      *int32                                              `aws:"NetworkCardIndex"`
 }
 
+// InstanceSpecification is a shape of the model.
+type InstanceSpecification struct {
+	InstanceId           *string  `aws:"InstanceId,req"`
+	ExcludeBootVolume    *bool    `aws:"ExcludeBootVolume"`
+	ExcludeDataVolumeIds []string `aws:"ExcludeDataVolumeId,item=VolumeId"`
+}
+
 // InstanceState is a shape of the model.
 type InstanceState struct {
 	Code *int32  `aws:"code,q=Code"`
@@ -1397,6 +1758,20 @@ type InstanceTypeOffering struct {
 	Location     *string `aws:"location,q=Location"`
 }
 
+// InternetGateway is a shape of the model.
+type InternetGateway struct {
+	Attachments       []InternetGatewayAttachment `aws:"attachmentSet,q=AttachmentSet"`
+	InternetGatewayId *string                     `aws:"internetGatewayId,q=InternetGatewayId"`
+	OwnerId           *string                     `aws:"ownerId,q=OwnerId"`
+	Tags              []Tag                       `aws:"tagSet,q=TagSet"`
+}
+
+// InternetGatewayAttachment is a shape of the model.
+type InternetGatewayAttachment struct {
+	State *string `aws:"state,q=State,c=AttachmentStatus"`
+	VpcId *string `aws:"vpcId,q=VpcId"`
+}
+
 // IpPermission is a shape of the model.
 type IpPermission struct {
 	IpProtocol       *string           `aws:"ipProtocol,q=IpProtocol"`
@@ -1414,6 +1789,11 @@ type IpRange struct {
 	CidrIp      *string `aws:"cidrIp,q=CidrIp"`
 }
 
+// Ipv4PrefixSpecification is a shape of the model.
+type Ipv4PrefixSpecification struct {
+	Ipv4Prefix *string `aws:"ipv4Prefix,q=Ipv4Prefix"`
+}
+
 // Ipv4PrefixSpecificationRequest is a shape of the model.
 type Ipv4PrefixSpecificationRequest struct {
 	Ipv4Prefix *string `aws:"Ipv4Prefix"`
@@ -1422,6 +1802,11 @@ type Ipv4PrefixSpecificationRequest struct {
 // Ipv4PrefixSpecificationResponse is a shape of the model.
 type Ipv4PrefixSpecificationResponse struct {
 	Ipv4Prefix *string `aws:"ipv4Prefix,q=Ipv4Prefix"`
+}
+
+// Ipv6PrefixSpecification is a shape of the model.
+type Ipv6PrefixSpecification struct {
+	Ipv6Prefix *string `aws:"ipv6Prefix,q=Ipv6Prefix"`
 }
 
 // Ipv6PrefixSpecificationRequest is a shape of the model.
@@ -1438,6 +1823,31 @@ type Ipv6PrefixSpecificationResponse struct {
 type Ipv6Range struct {
 	Description *string `aws:"description,q=Description"`
 	CidrIpv6    *string `aws:"cidrIpv6,q=CidrIpv6"`
+}
+
+// KeyPairInfo is a shape of the model.
+type KeyPairInfo struct {
+	KeyPairId      *string    `aws:"keyPairId,q=KeyPairId"`
+	KeyType        *string    `aws:"keyType,q=KeyType,c=KeyType"`
+	Tags           []Tag      `aws:"tagSet,q=TagSet"`
+	PublicKey      *string    `aws:"publicKey,q=PublicKey"`
+	CreateTime     *time.Time `aws:"createTime,q=CreateTime"`
+	KeyName        *string    `aws:"keyName,q=KeyName"`
+	KeyFingerprint *string    `aws:"keyFingerprint,q=KeyFingerprint"`
+}
+
+// LaunchPermission is a shape of the model.
+type LaunchPermission struct {
+	OrganizationArn       *string `aws:"organizationArn,q=OrganizationArn"`
+	OrganizationalUnitArn *string `aws:"organizationalUnitArn,q=OrganizationalUnitArn"`
+	UserId                *string `aws:"userId,q=UserId"`
+	Group                 *string `aws:"group,q=Group,c=PermissionGroup"`
+}
+
+// LaunchPermissionModifications is a shape of the model.
+type LaunchPermissionModifications struct {
+	Add    []LaunchPermission `aws:"Add"`
+	Remove []LaunchPermission `aws:"Remove"`
 }
 
 // LaunchTemplate is a shape of the model.
@@ -1887,6 +2297,45 @@ type ModifyEbsDefaultKmsKeyIdResult struct {
 	KmsKeyId *string `aws:"kmsKeyId,q=KmsKeyId"`
 }
 
+// ModifyImageAttributeRequest is a shape of the model.
+type ModifyImageAttributeRequest struct {
+	Attribute              *string                        `aws:"Attribute"`
+	Description            *AttributeValue                `aws:"Description"`
+	ImageId                *string                        `aws:"ImageId,req"`
+	LaunchPermission       *LaunchPermissionModifications `aws:"LaunchPermission"`
+	OperationType          *string                        `aws:"OperationType,c=OperationType"`
+	ProductCodes           []string                       `aws:"ProductCode,item=ProductCode"`
+	UserGroups             []string                       `aws:"UserGroup,item=UserGroup"`
+	UserIds                []string                       `aws:"UserId,item=UserId"`
+	Value                  *string                        `aws:"Value"`
+	OrganizationArns       []string                       `aws:"OrganizationArn,item=OrganizationArn"`
+	OrganizationalUnitArns []string                       `aws:"OrganizationalUnitArn,item=OrganizationalUnitArn"`
+	ImdsSupport            *AttributeValue                `aws:"ImdsSupport"`
+	DryRun                 *bool                          `aws:"dryRun,q=DryRun"`
+}
+
+// ModifyInstanceAttributeRequest is a shape of the model.
+type ModifyInstanceAttributeRequest struct {
+	SourceDestCheck                   *AttributeBooleanValue                    `aws:"SourceDestCheck"`
+	EnclaveOptions                    *EnclaveOptionsRequest                    `aws:"EnclaveOptions"`
+	DisableApiStop                    *AttributeBooleanValue                    `aws:"DisableApiStop"`
+	DryRun                            *bool                                     `aws:"dryRun,q=DryRun"`
+	InstanceId                        *string                                   `aws:"instanceId,q=InstanceId,req"`
+	Attribute                         *string                                   `aws:"attribute,q=Attribute,c=InstanceAttributeName"`
+	Value                             *secret.String                            `aws:"value,q=Value"`
+	BlockDeviceMappings               []InstanceBlockDeviceMappingSpecification `aws:"blockDeviceMapping,q=BlockDeviceMapping"`
+	DisableApiTermination             *AttributeBooleanValue                    `aws:"disableApiTermination,q=DisableApiTermination"`
+	InstanceType                      *AttributeValue                           `aws:"instanceType,q=InstanceType"`
+	Kernel                            *AttributeValue                           `aws:"kernel,q=Kernel"`
+	Ramdisk                           *AttributeValue                           `aws:"ramdisk,q=Ramdisk"`
+	UserData                          *SecureBlobAttributeValue                 `aws:"userData,q=UserData"`
+	InstanceInitiatedShutdownBehavior *AttributeValue                           `aws:"instanceInitiatedShutdownBehavior,q=InstanceInitiatedShutdownBehavior"`
+	Groups                            []string                                  `aws:"GroupId,item=groupId"`
+	EbsOptimized                      *AttributeBooleanValue                    `aws:"ebsOptimized,q=EbsOptimized"`
+	SriovNetSupport                   *AttributeValue                           `aws:"sriovNetSupport,q=SriovNetSupport"`
+	EnaSupport                        *AttributeBooleanValue                    `aws:"enaSupport,q=EnaSupport"`
+}
+
 // ModifyLaunchTemplateRequest is a shape of the model.
 type ModifyLaunchTemplateRequest struct {
 	DryRun             *bool   `aws:"DryRun"`
@@ -1901,9 +2350,50 @@ type ModifyLaunchTemplateResult struct {
 	LaunchTemplate *LaunchTemplate `aws:"launchTemplate,q=LaunchTemplate"`
 }
 
+// ModifySnapshotAttributeRequest is a shape of the model.
+type ModifySnapshotAttributeRequest struct {
+	Attribute              *string                              `aws:"Attribute,c=SnapshotAttributeName"`
+	CreateVolumePermission *CreateVolumePermissionModifications `aws:"CreateVolumePermission"`
+	GroupNames             []string                             `aws:"UserGroup,item=GroupName"`
+	OperationType          *string                              `aws:"OperationType,c=OperationType"`
+	SnapshotId             *string                              `aws:"SnapshotId,req"`
+	UserIds                []string                             `aws:"UserId,item=UserId"`
+	DryRun                 *bool                                `aws:"dryRun,q=DryRun"`
+}
+
 // Monitoring is a shape of the model.
 type Monitoring struct {
 	State *string `aws:"state,q=State,c=MonitoringState"`
+}
+
+// NetworkAcl is a shape of the model.
+type NetworkAcl struct {
+	Associations []NetworkAclAssociation `aws:"associationSet,q=AssociationSet"`
+	Entries      []NetworkAclEntry       `aws:"entrySet,q=EntrySet"`
+	IsDefault    *bool                   `aws:"default,q=Default"`
+	NetworkAclId *string                 `aws:"networkAclId,q=NetworkAclId"`
+	Tags         []Tag                   `aws:"tagSet,q=TagSet"`
+	VpcId        *string                 `aws:"vpcId,q=VpcId"`
+	OwnerId      *string                 `aws:"ownerId,q=OwnerId"`
+}
+
+// NetworkAclAssociation is a shape of the model.
+type NetworkAclAssociation struct {
+	NetworkAclAssociationId *string `aws:"networkAclAssociationId,q=NetworkAclAssociationId"`
+	NetworkAclId            *string `aws:"networkAclId,q=NetworkAclId"`
+	SubnetId                *string `aws:"subnetId,q=SubnetId"`
+}
+
+// NetworkAclEntry is a shape of the model.
+type NetworkAclEntry struct {
+	CidrBlock     *string       `aws:"cidrBlock,q=CidrBlock"`
+	Egress        *bool         `aws:"egress,q=Egress"`
+	IcmpTypeCode  *IcmpTypeCode `aws:"icmpTypeCode,q=IcmpTypeCode"`
+	Ipv6CidrBlock *string       `aws:"ipv6CidrBlock,q=Ipv6CidrBlock"`
+	PortRange     *PortRange    `aws:"portRange,q=PortRange"`
+	Protocol      *string       `aws:"protocol,q=Protocol"`
+	RuleAction    *string       `aws:"ruleAction,q=RuleAction,c=RuleAction"`
+	RuleNumber    *int32        `aws:"ruleNumber,q=RuleNumber"`
 }
 
 // NetworkBandwidthGbps is a shape of the model.
@@ -1954,6 +2444,67 @@ type NetworkInfo struct {
 	Ipv4AddressesPerSecondaryInterface *int32                                  `aws:"ipv4AddressesPerSecondaryInterface,q=Ipv4AddressesPerSecondaryInterface"`
 }
 
+// NetworkInterface is a shape of the model.
+type NetworkInterface struct {
+	Association                     *NetworkInterfaceAssociation       `aws:"association,q=Association"`
+	Attachment                      *NetworkInterfaceAttachment        `aws:"attachment,q=Attachment"`
+	AvailabilityZone                *string                            `aws:"availabilityZone,q=AvailabilityZone"`
+	ConnectionTrackingConfiguration *ConnectionTrackingConfiguration   `aws:"connectionTrackingConfiguration,q=ConnectionTrackingConfiguration"`
+	Description                     *string                            `aws:"description,q=Description"`
+	Groups                          []GroupIdentifier                  `aws:"groupSet,q=GroupSet"`
+	InterfaceType                   *string                            `aws:"interfaceType,q=InterfaceType,c=NetworkInterfaceType"`
+	Ipv6Addresses                   []NetworkInterfaceIpv6Address      `aws:"ipv6AddressesSet,q=Ipv6AddressesSet"`
+	MacAddress                      *string                            `aws:"macAddress,q=MacAddress"`
+	NetworkInterfaceId              *string                            `aws:"networkInterfaceId,q=NetworkInterfaceId"`
+	OutpostArn                      *string                            `aws:"outpostArn,q=OutpostArn"`
+	OwnerId                         *string                            `aws:"ownerId,q=OwnerId"`
+	PrivateDnsName                  *string                            `aws:"privateDnsName,q=PrivateDnsName"`
+	PublicDnsName                   *string                            `aws:"publicDnsName,q=PublicDnsName"`
+	PublicIpDnsNameOptions          *PublicIpDnsNameOptions            `aws:"publicIpDnsNameOptions,q=PublicIpDnsNameOptions"`
+	PrivateIpAddress                *string                            `aws:"privateIpAddress,q=PrivateIpAddress"`
+	PrivateIpAddresses              []NetworkInterfacePrivateIpAddress `aws:"privateIpAddressesSet,q=PrivateIpAddressesSet"`
+	Ipv4Prefixes                    []Ipv4PrefixSpecification          `aws:"ipv4PrefixSet,q=Ipv4PrefixSet"`
+	Ipv6Prefixes                    []Ipv6PrefixSpecification          `aws:"ipv6PrefixSet,q=Ipv6PrefixSet"`
+	RequesterId                     *string                            `aws:"requesterId,q=RequesterId"`
+	RequesterManaged                *bool                              `aws:"requesterManaged,q=RequesterManaged"`
+	SourceDestCheck                 *bool                              `aws:"sourceDestCheck,q=SourceDestCheck"`
+	Status                          *string                            `aws:"status,q=Status,c=NetworkInterfaceStatus"`
+	SubnetId                        *string                            `aws:"subnetId,q=SubnetId"`
+	TagSet                          []Tag                              `aws:"tagSet,q=TagSet"`
+	VpcId                           *string                            `aws:"vpcId,q=VpcId"`
+	DenyAllIgwTraffic               *bool                              `aws:"denyAllIgwTraffic,q=DenyAllIgwTraffic"`
+	Ipv6Native                      *bool                              `aws:"ipv6Native,q=Ipv6Native"`
+	Ipv6Address                     *string                            `aws:"ipv6Address,q=Ipv6Address"`
+	Operator                        *OperatorResponse                  `aws:"operator,q=Operator"`
+	AssociatedSubnets               []string                           `aws:"associatedSubnetSet,q=AssociatedSubnetSet"`
+	AvailabilityZoneId              *string                            `aws:"availabilityZoneId,q=AvailabilityZoneId"`
+}
+
+// NetworkInterfaceAssociation is a shape of the model.
+type NetworkInterfaceAssociation struct {
+	AllocationId    *string `aws:"allocationId,q=AllocationId"`
+	AssociationId   *string `aws:"associationId,q=AssociationId"`
+	IpOwnerId       *string `aws:"ipOwnerId,q=IpOwnerId"`
+	PublicDnsName   *string `aws:"publicDnsName,q=PublicDnsName"`
+	PublicIp        *string `aws:"publicIp,q=PublicIp"`
+	CustomerOwnedIp *string `aws:"customerOwnedIp,q=CustomerOwnedIp"`
+	CarrierIp       *string `aws:"carrierIp,q=CarrierIp"`
+}
+
+// NetworkInterfaceAttachment is a shape of the model.
+type NetworkInterfaceAttachment struct {
+	AttachTime          *time.Time                     `aws:"attachTime,q=AttachTime"`
+	AttachmentId        *string                        `aws:"attachmentId,q=AttachmentId"`
+	DeleteOnTermination *bool                          `aws:"deleteOnTermination,q=DeleteOnTermination"`
+	DeviceIndex         *int32                         `aws:"deviceIndex,q=DeviceIndex"`
+	NetworkCardIndex    *int32                         `aws:"networkCardIndex,q=NetworkCardIndex"`
+	InstanceId          *string                        `aws:"instanceId,q=InstanceId"`
+	InstanceOwnerId     *string                        `aws:"instanceOwnerId,q=InstanceOwnerId"`
+	Status              *string                        `aws:"status,q=Status,c=AttachmentStatus"`
+	EnaSrdSpecification *AttachmentEnaSrdSpecification `aws:"enaSrdSpecification,q=EnaSrdSpecification"`
+	EnaQueueCount       *int32                         `aws:"enaQueueCount,q=EnaQueueCount"`
+}
+
 // NetworkInterfaceCount is a shape of the model.
 type NetworkInterfaceCount struct {
 	Min *int32 `aws:"min,q=Min"`
@@ -1964,6 +2515,21 @@ type NetworkInterfaceCount struct {
 type NetworkInterfaceCountRequest struct {
 	Min *int32 `aws:"Min"`
 	Max *int32 `aws:"Max"`
+}
+
+// NetworkInterfaceIpv6Address is a shape of the model.
+type NetworkInterfaceIpv6Address struct {
+	Ipv6Address       *string `aws:"ipv6Address,q=Ipv6Address"`
+	PublicIpv6DnsName *string `aws:"publicIpv6DnsName,q=PublicIpv6DnsName"`
+	IsPrimaryIpv6     *bool   `aws:"isPrimaryIpv6,q=IsPrimaryIpv6"`
+}
+
+// NetworkInterfacePrivateIpAddress is a shape of the model.
+type NetworkInterfacePrivateIpAddress struct {
+	Association      *NetworkInterfaceAssociation `aws:"association,q=Association"`
+	Primary          *bool                        `aws:"primary,q=Primary"`
+	PrivateDnsName   *string                      `aws:"privateDnsName,q=PrivateDnsName"`
+	PrivateIpAddress *string                      `aws:"privateIpAddress,q=PrivateIpAddress"`
 }
 
 // NeuronDeviceCoreInfo is a shape of the model.
@@ -2037,6 +2603,12 @@ type PlacementGroupInfo struct {
 	SupportedStrategies []string `aws:"supportedStrategies,q=SupportedStrategies,e=PlacementGroupStrategy"`
 }
 
+// PortRange is a shape of the model.
+type PortRange struct {
+	From *int32 `aws:"from,q=From"`
+	To   *int32 `aws:"to,q=To"`
+}
+
 // PrefixListId is a shape of the model.
 type PrefixListId struct {
 	Description  *string `aws:"description,q=Description"`
@@ -2089,6 +2661,14 @@ type PropagatingVgw struct {
 	GatewayId *string `aws:"gatewayId,q=GatewayId"`
 }
 
+// PublicIpDnsNameOptions is a shape of the model.
+type PublicIpDnsNameOptions struct {
+	DnsHostnameType        *string `aws:"dnsHostnameType,q=DnsHostnameType"`
+	PublicIpv4DnsName      *string `aws:"publicIpv4DnsName,q=PublicIpv4DnsName"`
+	PublicIpv6DnsName      *string `aws:"publicIpv6DnsName,q=PublicIpv6DnsName"`
+	PublicDualStackDnsName *string `aws:"publicDualStackDnsName,q=PublicDualStackDnsName"`
+}
+
 // RebootInstancesRequest is a shape of the model.
 type RebootInstancesRequest struct {
 	InstanceIds []string `aws:"InstanceId,item=InstanceId,req"`
@@ -2106,6 +2686,33 @@ type Region struct {
 // RegionGeography is a shape of the model.
 type RegionGeography struct {
 	Name *string `aws:"name,q=Name"`
+}
+
+// RegisterImageRequest is a shape of the model.
+type RegisterImageRequest struct {
+	ImageLocation       *string              `aws:"ImageLocation"`
+	BillingProducts     []string             `aws:"BillingProduct"`
+	BootMode            *string              `aws:"BootMode,c=BootModeValues"`
+	TpmSupport          *string              `aws:"TpmSupport,c=TpmSupportValues"`
+	UefiData            *string              `aws:"UefiData,c=ImageUefiDataRequest"`
+	ImdsSupport         *string              `aws:"ImdsSupport,c=ImdsSupportValues"`
+	TagSpecifications   []TagSpecification   `aws:"TagSpecification"`
+	DryRun              *bool                `aws:"dryRun,q=DryRun"`
+	Name                *string              `aws:"name,q=Name,req,c=ImageNameRequest"`
+	Description         *string              `aws:"description,q=Description,c=ImageDescriptionRequest"`
+	Architecture        *string              `aws:"architecture,q=Architecture,c=ArchitectureValues"`
+	KernelId            *string              `aws:"kernelId,q=KernelId"`
+	RamdiskId           *string              `aws:"ramdiskId,q=RamdiskId"`
+	RootDeviceName      *string              `aws:"rootDeviceName,q=RootDeviceName"`
+	BlockDeviceMappings []BlockDeviceMapping `aws:"BlockDeviceMapping,item=BlockDeviceMapping"`
+	VirtualizationType  *string              `aws:"virtualizationType,q=VirtualizationType"`
+	SriovNetSupport     *string              `aws:"sriovNetSupport,q=SriovNetSupport"`
+	EnaSupport          *bool                `aws:"enaSupport,q=EnaSupport"`
+}
+
+// RegisterImageResult is a shape of the model.
+type RegisterImageResult struct {
+	ImageId *string `aws:"imageId,q=ImageId"`
 }
 
 // RequestLaunchTemplateData is a shape of the model.
@@ -2163,6 +2770,20 @@ type ResetEbsDefaultKmsKeyIdRequest struct {
 // ResetEbsDefaultKmsKeyIdResult is a shape of the model.
 type ResetEbsDefaultKmsKeyIdResult struct {
 	KmsKeyId *string `aws:"kmsKeyId,q=KmsKeyId"`
+}
+
+// ResetImageAttributeRequest is a shape of the model.
+type ResetImageAttributeRequest struct {
+	Attribute *string `aws:"Attribute,req,c=ResetImageAttributeName"`
+	ImageId   *string `aws:"ImageId,req"`
+	DryRun    *bool   `aws:"dryRun,q=DryRun"`
+}
+
+// ResetSnapshotAttributeRequest is a shape of the model.
+type ResetSnapshotAttributeRequest struct {
+	Attribute  *string `aws:"Attribute,req,c=SnapshotAttributeName"`
+	SnapshotId *string `aws:"SnapshotId,req"`
+	DryRun     *bool   `aws:"dryRun,q=DryRun"`
 }
 
 // ResponseError is a shape of the model.
@@ -2322,6 +2943,11 @@ type SecondaryInterfacePrivateIpAddressSpecificationRequest struct {
 	PrivateIpAddress *string `aws:"PrivateIpAddress"`
 }
 
+// SecureBlobAttributeValue is a shape of the model.
+type SecureBlobAttributeValue struct {
+	Value secret.Bytes `aws:"value,q=Value"`
+}
+
 // SecurityGroup is a shape of the model.
 type SecurityGroup struct {
 	GroupId             *string        `aws:"groupId,q=GroupId"`
@@ -2360,6 +2986,23 @@ type Snapshot struct {
 	Encrypted                 *bool      `aws:"encrypted,q=Encrypted"`
 	KmsKeyId                  *string    `aws:"kmsKeyId,q=KmsKeyId"`
 	DataEncryptionKeyId       *string    `aws:"dataEncryptionKeyId,q=DataEncryptionKeyId"`
+}
+
+// SnapshotInfo is a shape of the model.
+type SnapshotInfo struct {
+	Description      *string    `aws:"description,q=Description"`
+	Tags             []Tag      `aws:"tagSet,q=TagSet"`
+	Encrypted        *bool      `aws:"encrypted,q=Encrypted"`
+	VolumeId         *string    `aws:"volumeId,q=VolumeId"`
+	State            *string    `aws:"state,q=State,c=SnapshotState"`
+	VolumeSize       *int32     `aws:"volumeSize,q=VolumeSize"`
+	StartTime        *time.Time `aws:"startTime,q=StartTime"`
+	Progress         *string    `aws:"progress,q=Progress"`
+	OwnerId          *string    `aws:"ownerId,q=OwnerId"`
+	SnapshotId       *string    `aws:"snapshotId,q=SnapshotId"`
+	OutpostArn       *string    `aws:"outpostArn,q=OutpostArn"`
+	SseType          *string    `aws:"sseType,q=SseType,c=SSEType"`
+	AvailabilityZone *string    `aws:"availabilityZone,q=AvailabilityZone"`
 }
 
 // SpotMarketOptions is a shape of the model.
@@ -2569,6 +3212,56 @@ type VolumeAttachment struct {
 	Device                *string    `aws:"device,q=Device"`
 	State                 *string    `aws:"status,q=Status,c=VolumeAttachmentState"`
 	AttachTime            *time.Time `aws:"attachTime,q=AttachTime"`
+}
+
+// VolumeStatusAction is a shape of the model.
+type VolumeStatusAction struct {
+	Code        *string `aws:"code,q=Code"`
+	Description *string `aws:"description,q=Description"`
+	EventId     *string `aws:"eventId,q=EventId"`
+	EventType   *string `aws:"eventType,q=EventType"`
+}
+
+// VolumeStatusAttachmentStatus is a shape of the model.
+type VolumeStatusAttachmentStatus struct {
+	IoPerformance *string `aws:"ioPerformance,q=IoPerformance"`
+	InstanceId    *string `aws:"instanceId,q=InstanceId"`
+}
+
+// VolumeStatusDetails is a shape of the model.
+type VolumeStatusDetails struct {
+	Name   *string `aws:"name,q=Name,c=VolumeStatusName"`
+	Status *string `aws:"status,q=Status"`
+}
+
+// VolumeStatusEvent is a shape of the model.
+type VolumeStatusEvent struct {
+	Description *string    `aws:"description,q=Description"`
+	EventId     *string    `aws:"eventId,q=EventId"`
+	EventType   *string    `aws:"eventType,q=EventType"`
+	NotAfter    *time.Time `aws:"notAfter,q=NotAfter"`
+	NotBefore   *time.Time `aws:"notBefore,q=NotBefore"`
+	InstanceId  *string    `aws:"instanceId,q=InstanceId"`
+}
+
+// VolumeStatusInfo is a shape of the model.
+type VolumeStatusInfo struct {
+	Details []VolumeStatusDetails `aws:"details,q=Details"`
+	Status  *string               `aws:"status,q=Status,c=VolumeStatusInfoStatus"`
+}
+
+// VolumeStatusItem is a shape of the model.
+type VolumeStatusItem struct {
+	Actions                     []VolumeStatusAction           `aws:"actionsSet,q=ActionsSet"`
+	AvailabilityZone            *string                        `aws:"availabilityZone,q=AvailabilityZone"`
+	OutpostArn                  *string                        `aws:"outpostArn,q=OutpostArn"`
+	Events                      []VolumeStatusEvent            `aws:"eventsSet,q=EventsSet"`
+	VolumeId                    *string                        `aws:"volumeId,q=VolumeId"`
+	VolumeStatus                *VolumeStatusInfo              `aws:"volumeStatus,q=VolumeStatus"`
+	AttachmentStatuses          []VolumeStatusAttachmentStatus `aws:"attachmentStatuses,q=AttachmentStatuses"`
+	InitializationStatusDetails *InitializationStatusDetails   `aws:"initializationStatusDetails,q=InitializationStatusDetails"`
+	AvailabilityZoneId          *string                        `aws:"availabilityZoneId,q=AvailabilityZoneId"`
+	Operator                    *OperatorResponse              `aws:"operator,q=Operator"`
 }
 
 // Vpc is a shape of the model.

@@ -12,8 +12,8 @@ func Service() *api.Service {
 		TargetPrefix: "Kagimori",
 		Namespace:    "",
 		Operations: map[string]*api.Operation{
-			"ExplainResource":         {Name: "ExplainResource", NewInput: func() any { return new(ExplainResourceRequest) }, HasOutput: true, ReadOnly: true},
-			"GetAuthorizationDetails": {Name: "GetAuthorizationDetails", NewInput: func() any { return new(GetAuthorizationDetailsRequest) }, HasOutput: true, ReadOnly: true},
+			"ExplainResource":         {Name: "ExplainResource", NewInput: func() any { return new(ExplainResourceRequest) }, NewOutput: func() any { return new(ExplainResourceResponse) }, ReadOnly: true},
+			"GetAuthorizationDetails": {Name: "GetAuthorizationDetails", NewInput: func() any { return new(GetAuthorizationDetailsRequest) }, NewOutput: func() any { return new(GetAuthorizationDetailsResponse) }, ReadOnly: true},
 		},
 		Constraints: constraints(),
 		Errors: map[string]api.ErrorInfo{

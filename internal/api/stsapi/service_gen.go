@@ -12,8 +12,8 @@ func Service() *api.Service {
 		TargetPrefix: "",
 		Namespace:    "https://sts.amazonaws.com/doc/2011-06-15/",
 		Operations: map[string]*api.Operation{
-			"AssumeRole":        {Name: "AssumeRole", NewInput: func() any { return new(AssumeRoleRequest) }, HasOutput: true, ResultWrapper: "AssumeRoleResult"},
-			"GetCallerIdentity": {Name: "GetCallerIdentity", NewInput: func() any { return new(GetCallerIdentityRequest) }, HasOutput: true, ResultWrapper: "GetCallerIdentityResult", ReadOnly: true},
+			"AssumeRole":        {Name: "AssumeRole", NewInput: func() any { return new(AssumeRoleRequest) }, NewOutput: func() any { return new(AssumeRoleResponse) }, ResultWrapper: "AssumeRoleResult"},
+			"GetCallerIdentity": {Name: "GetCallerIdentity", NewInput: func() any { return new(GetCallerIdentityRequest) }, NewOutput: func() any { return new(GetCallerIdentityResponse) }, ResultWrapper: "GetCallerIdentityResult", ReadOnly: true},
 		},
 		Constraints: constraints(),
 		Errors: map[string]api.ErrorInfo{

@@ -71,7 +71,7 @@ func (c *Codec) decode(body []byte, ptr any) error {
 // the members that are present, in the order of the model.
 func (c *Codec) EncodeResponse(op *api.Operation, out any, _ string) ([]byte, error) {
 	switch {
-	case !op.HasOutput:
+	case op.NewOutput == nil:
 		return nil, nil
 	case out == nil:
 		return []byte("{}"), nil
@@ -118,7 +118,7 @@ func (c *Codec) EncodeRequest(op *api.Operation, in any) ([]byte, http.Header, e
 
 // DecodeResponse reads an answer into out, a pointer to the operation's output; nil skips it.
 func (c *Codec) DecodeResponse(op *api.Operation, body []byte, out any) error {
-	if out == nil || !op.HasOutput {
+	if out == nil || op.NewOutput == nil {
 		return nil
 	}
 	return c.decode(body, out)

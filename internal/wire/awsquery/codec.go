@@ -54,7 +54,7 @@ func (c *Codec) EncodeResponse(op *api.Operation, out any, requestID string) ([]
 	b = append(b, ` xmlns="`...)
 	b = xmltext.Escape(b, c.table.Service().Namespace)
 	b = append(b, `">`...)
-	if op.HasOutput {
+	if op.NewOutput != nil {
 		if op.ResultWrapper != "" {
 			b = xmltext.Open(b, op.ResultWrapper)
 		}
@@ -114,7 +114,7 @@ func (c *Codec) EncodeRequest(op *api.Operation, in any) ([]byte, http.Header, e
 // DecodeResponse reads an answer into out, a pointer to the operation's output; nil skips it.
 func (c *Codec) DecodeResponse(op *api.Operation, body []byte, out any) error {
 	root, err := xmltext.Parse(body)
-	if err != nil || out == nil || !op.HasOutput {
+	if err != nil || out == nil || op.NewOutput == nil {
 		return err
 	}
 	if op.ResultWrapper != "" {

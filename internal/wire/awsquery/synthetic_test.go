@@ -34,7 +34,7 @@ func syntheticService() *api.Service {
 	return &api.Service{
 		Name: "synthetic", Protocol: api.Query, Version: "1", Namespace: "urn:x",
 		Operations: map[string]*api.Operation{
-			"Op": {Name: "Op", NewInput: func() any { return new(synthetic) }, HasOutput: true, ResultWrapper: "OpResult"},
+			"Op": {Name: "Op", NewInput: func() any { return new(synthetic) }, NewOutput: func() any { return new(synthetic) }, ResultWrapper: "OpResult"},
 		},
 		Constraints: map[string]*api.Constraint{"Key": {Max: new(int64(3))}, "Value": {Pattern: "[a-z]*"}},
 	}

@@ -55,7 +55,7 @@ func (c *Codec) EncodeResponse(op *api.Operation, out any, requestID string) ([]
 	b = append(b, `/">`...)
 	b = xmltext.Leaf(b, "requestId", requestID)
 	switch {
-	case !op.HasOutput:
+	case op.NewOutput == nil:
 		b = xmltext.Leaf(b, "return", "true")
 	case out != nil:
 		s, v, err := c.table.Of(out)
@@ -95,7 +95,7 @@ func (c *Codec) EncodeRequest(op *api.Operation, in any) ([]byte, http.Header, e
 // DecodeResponse reads an answer into out, a pointer to the operation's output; nil skips it.
 func (c *Codec) DecodeResponse(op *api.Operation, body []byte, out any) error {
 	root, err := xmltext.Parse(body)
-	if err != nil || out == nil || !op.HasOutput {
+	if err != nil || out == nil || op.NewOutput == nil {
 		return err
 	}
 	s, v, err := c.table.Of(out)
