@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -199,9 +200,34 @@ type authorization struct {
 type evaluation struct {
 	Action, Resource, EvaluatedEffect, DecidedBy string
 	CrossAccount                                 bool
-	MatchedStatements                            []struct{ PolicyType, Policy, Sid, EvaluatedEffect, GrantId string }
+	MatchedStatements                            []statement
 	Explanation                                  []string
 	Fixes                                        []struct{ Kind, Summary, Document, Command string }
+}
+
+type statement struct{ PolicyType, Policy, Sid, EvaluatedEffect, GrantId string }
+
+// because checks that an action on a key was allowed on the way to a resource, and that the
+// statement or grant of that type, sid and id was what allowed it.
+func (c *client) because(t *testing.T, resource, action, key string, want statement) {
+	t.Helper()
+	found := 0
+	for _, a := range c.explain(t, resource) {
+		for _, e := range a.Evaluations {
+			if e.Action != action || e.Resource != key {
+				continue
+			}
+			found++
+			if e.EvaluatedEffect != "ALLOW" || !slices.ContainsFunc(e.MatchedStatements, func(s statement) bool {
+				return s.PolicyType == want.PolicyType && (want.Sid == "" || s.Sid == want.Sid) && s.GrantId == want.GrantId
+			}) {
+				t.Errorf("%s is explained by %+v, want %+v: %s", action, e.MatchedStatements, want, a.text())
+			}
+		}
+	}
+	if found == 0 {
+		t.Errorf("the explanation of %s does not tell of %s on %s", resource, action, key)
+	}
 }
 
 // text is everything that an authorization says.

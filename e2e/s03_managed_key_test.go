@@ -26,7 +26,13 @@ func TestS3_EncryptedTemplateWithoutAKeyUsesTheManagedKeyAndNeedsNothingMore(t *
 	g := c.group(t, 1, rootDevice(""), dataDevice(""))
 	g.running(t, 1)
 	key := c.ebsKey(t)
-	g.launchOK(t, 1, c, map[string]string{"/dev/xvda": key, "/dev/sdf": key})
+	id := g.launchOK(t, 1, c, map[string]string{"/dev/xvda": key, "/dev/sdf": key})[0]
+	// The reason is the key's own policy, which nobody had to touch.
+	for _, action := range []string{"kms:GenerateDataKeyWithoutPlaintext", "kms:CreateGrant"} {
+		c.because(t, id, action, key, statement{
+			PolicyType: "RESOURCE_BASED_POLICY", Sid: "Allow access through EBS for all principals in the account that are authorized to use EBS",
+		})
+	}
 }
 
 func TestS3_EncryptionByDefaultUsesTheManagedKeyAndNeedsNothingMore(t *testing.T) {

@@ -17,6 +17,11 @@ func TestS22_LaunchScaleOutAndReplacementWork(t *testing.T) {
 	keys := map[string]string{"/dev/xvda": key, "/dev/sdf": key}
 	g := c.group(t, 2, rootDevice(key), dataDevice(key))
 	first := g.launchOK(t, 2, c, keys)
+	for action, sid := range map[string]string{
+		"kms:GenerateDataKeyWithoutPlaintext": "Allow use of the customer managed key", "kms:CreateGrant": "Allow attachment of persistent resources",
+	} {
+		c.because(t, first[0], action, key, statement{PolicyType: "RESOURCE_BASED_POLICY", Sid: sid})
+	}
 	if n := len(c.volumes(t)); n != 4 {
 		t.Errorf("2 instances have %d volumes, want 4", n)
 	}

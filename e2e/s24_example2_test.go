@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/kagimori/kagimori/e2e/internal/seed"
+	"github.com/kagimori/kagimori/e2e/internal/server"
 )
 
 // Example 2: owner has the key, user has the group and its service-linked role.
@@ -60,10 +61,10 @@ func (e example2) delegate(t *testing.T) *kms.CreateGrantOutput {
 }
 
 // launchOK is a launch from a plain image under the key of the other account.
-func (e example2) launchOK(t *testing.T) {
+func (e example2) launchOK(t *testing.T) (instance string) {
 	t.Helper()
 	g := e.user.group(t, 1, rootDevice(e.key), dataDevice(e.key))
-	g.launchOK(t, 1, e.owner, map[string]string{"/dev/xvda": e.key, "/dev/sdf": e.key})
+	return g.launchOK(t, 1, e.owner, map[string]string{"/dev/xvda": e.key, "/dev/sdf": e.key})[0]
 }
 
 func (e example2) launchFail(t *testing.T, d device) authorization {
@@ -248,7 +249,10 @@ func TestS27_TheGrantNeedsTheKeysARNAndItsRegionAndAnExistingRole(t *testing.T) 
 func TestS28_AGroupUsesTheKeyOfAnotherAccountFromAPlainImage(t *testing.T) {
 	e := newExample2(t, p3, p4)
 	made := e.delegate(t)
-	e.launchOK(t)
+	id := e.launchOK(t)
+	for _, action := range []string{"GenerateDataKeyWithoutPlaintext", "CreateGrant"} {
+		e.user.because(t, id, "kms:"+action, e.key, statement{PolicyType: "GRANT"})
+	}
 	// The parent, and one child for each of the two volumes.
 	all := e.owner.grants(t, e.key)
 	if len(all) != 3 {
@@ -273,6 +277,11 @@ func TestS28_AGroupUsesTheKeyOfAnotherAccountFromAPlainImage(t *testing.T) {
 		if len(seen) == 0 || seen[0].Principal != principal {
 			t.Errorf("account %s sees %+v", who.account, seen)
 		}
+	}
+	// Which grant it was is for the owner of the key to know.
+	own := e.owner.request(t, use.RequestID)
+	if !slices.ContainsFunc(own, func(a authorization) bool { return a.EventName == use.EventName && strings.Contains(a.text(), *made.GrantId) }) {
+		t.Errorf("the owner does not see grant %s: %+v", *made.GrantId, own)
 	}
 	third := adminOf(shared.URL, seed.NewAccount())
 	if status, body := third.kagimori(t, "GetAuthorizationDetails", map[string]string{"AuthorizationId": use.RequestID}, nil); status != 400 || !strings.Contains(string(body), "ResourceNotFoundException") {
@@ -416,10 +425,11 @@ func TestS30_ARevokedGrantStopsTheNextLaunch(t *testing.T) {
 	g.launchOK(t, 2, e.owner, map[string]string{"/dev/sdf": e.key})
 }
 
-// The page's own accounts and key. No other test may use them.
+// The page's own accounts and key, on a server of their own.
 func TestExample2_Verbatim(t *testing.T) {
 	t.Parallel()
-	owner, a := adminOf(shared.URL, seed.KeyAccount), adminOf(shared.URL, seed.UserAccount)
+	url := server.Start(t, t.TempDir()+"/data").URL
+	owner, a := adminOf(url, seed.KeyAccount), adminOf(url, seed.UserAccount)
 	key := seed.Key(seed.KeyAccount, seed.KeyID)
 	a.serviceRole(t)
 	policy := seed.Policy(seed.Full(seed.Root(seed.KeyAccount)), p3(seed.UserAccount), p4(seed.UserAccount))
@@ -448,10 +458,10 @@ func TestExample2_Verbatim(t *testing.T) {
 	}
 }
 
-// The page's account of example 1. No other test may use it.
+// The page's account of example 1, on a server of its own.
 func TestExample1_Verbatim(t *testing.T) {
 	t.Parallel()
-	c := adminOf(shared.URL, seed.GroupAccount)
+	c := adminOf(server.Start(t, t.TempDir()+"/data").URL, seed.GroupAccount)
 	c.serviceRole(t)
 	key := c.key(t, "")
 	g := c.group(t, 1, rootDevice(key))
