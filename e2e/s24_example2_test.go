@@ -280,7 +280,9 @@ func TestS28_AGroupUsesTheKeyOfAnotherAccountFromAPlainImage(t *testing.T) {
 	}
 	// Which grant it was is for the owner of the key to know.
 	own := e.owner.request(t, use.RequestID)
-	if !slices.ContainsFunc(own, func(a authorization) bool { return a.EventName == use.EventName && strings.Contains(a.text(), *made.GrantId) }) {
+	if !slices.ContainsFunc(own, func(a authorization) bool {
+		return a.EventName == use.EventName && strings.Contains(a.text(), *made.GrantId)
+	}) {
 		t.Errorf("the owner does not see grant %s: %+v", *made.GrantId, own)
 	}
 	third := adminOf(shared.URL, seed.NewAccount())
