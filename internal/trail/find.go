@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
+	"math"
 	"slices"
 	"time"
 )
@@ -15,15 +17,16 @@ import (
 type Filter struct {
 	RequestID string
 	// Account is that of the caller or of a resource.
-	Account, EventName, ResourceARN, PrincipalARN string
-	ErrorOnly                                     bool
-	Since, Until                                  time.Time // both included, in whole seconds
-	Limit                                         int       // 0 is none
+	Account, Region, EventName, ResourceARN, PrincipalARN string
+	ErrorOnly                                             bool
+	Since, Until                                          time.Time // both included, in whole seconds
+	Before                                                uint64    // sequence numbers below it; 0 is all
+	Limit                                                 int       // 0 is none
 }
 
 func (f *Filter) match(h *head) bool {
 	if f.RequestID != "" && h.RequestID != f.RequestID || f.EventName != "" && h.EventName != f.EventName ||
-		f.PrincipalARN != "" && h.UserIdentity.ARN != f.PrincipalARN || f.ErrorOnly && h.ErrorCode == "" ||
+		f.Region != "" && h.AWSRegion != f.Region || f.PrincipalARN != "" && h.UserIdentity.ARN != f.PrincipalARN || f.ErrorOnly && h.ErrorCode == "" ||
 		!f.Since.IsZero() && h.EventTime.Before(f.Since) || !f.Until.IsZero() && h.EventTime.After(f.Until) {
 		return false
 	}
@@ -37,7 +40,7 @@ func (f *Filter) match(h *head) bool {
 // needles are texts that a matching line contains.
 func (f *Filter) needles() [][]byte {
 	var out [][]byte
-	for _, s := range []string{f.RequestID, f.EventName, f.PrincipalARN, f.ResourceARN, f.Account} {
+	for _, s := range []string{f.RequestID, f.EventName, f.PrincipalARN, f.ResourceARN, f.Account, f.Region} {
 		if s == "" {
 			continue
 		}
@@ -59,20 +62,63 @@ func (t *Trail) Get(ctx context.Context, requestID string) ([]Record, error) {
 	return t.Find(ctx, Filter{RequestID: requestID})
 }
 
-// Find returns the records that a filter selects, newest first. It reads the segments for what the
-// index no longer holds, as far back as they are kept; ctx and Limit bound that. Records of changes
-// that committed before the call are found too, unless the log cannot be written. Lines that are no
-// records are passed over: see Verify.
+// Find returns the records that a filter selects, newest first: see Each.
 func (t *Trail) Find(ctx context.Context, f Filter) ([]Record, error) {
-	if err := t.Flush(ctx); err != nil && ctx.Err() != nil {
-		return nil, ctx.Err()
+	var out []Record
+	for rec, err := range t.Each(ctx, f) {
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, rec)
 	}
-	entries, rest := t.index.find(&f)
-	out, err := t.fetch(ctx, entries)
-	if err != nil || rest.seq == 0 {
-		return out, err
+	return out, nil
+}
+
+// fetched is how many records are read at once for those that the index has.
+const fetched = 256
+
+// Each yields the records that a filter selects, newest first. It reads the segments for what the
+// index no longer holds, as far back as they are kept; ctx, Limit and leaving the loop bound that.
+// Records of changes that committed before the call are found too, unless the log cannot be
+// written. Lines that are no records are passed over: see Verify. An error is the last that is
+// yielded.
+func (t *Trail) Each(ctx context.Context, f Filter) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		if err := t.Flush(ctx); err != nil && ctx.Err() != nil {
+			yield(Record{}, ctx.Err())
+			return
+		}
+		found, left := 0, f.Limit
+		if left == 0 {
+			left = math.MaxInt
+		}
+		for {
+			part := f
+			part.Limit = min(left, fetched)
+			entries, rest := t.index.find(&part)
+			recs, err := t.fetch(ctx, entries)
+			if err != nil {
+				yield(Record{}, err)
+				return
+			}
+			for i := range recs {
+				if left--; !yield(recs[i], nil) {
+					return
+				}
+			}
+			n := len(entries)
+			if found += n; n > 0 { // records may leave the index before the next look
+				f.Before = entries[n-1].seq
+			}
+			if rest.seq > 0 && left > 0 {
+				t.scan(ctx, &f, found, left, rest, yield)
+				return
+			}
+			if left <= 0 || n < part.Limit {
+				return
+			}
+		}
 	}
-	return t.scan(ctx, &f, out, rest)
 }
 
 // fetch reads the records of entries, which are newest first.
@@ -146,34 +192,41 @@ func (t *Trail) fetchSegment(ctx context.Context, n int, entries []entry) ([]Rec
 // errEnough ends the reading of a segment.
 var errEnough = errors.New("trail: enough")
 
-// scan looks into the segments for what the index does not hold.
-func (t *Trail) scan(ctx context.Context, f *Filter, out []Record, rest border) ([]Record, error) {
+// scan looks into the segments for what the index does not hold. found is how many records the
+// index gave, left how many are still wanted.
+func (t *Trail) scan(ctx context.Context, f *Filter, found, left int, rest border, yield func(Record, error) bool) {
 	nums, err := t.segments()
 	if err != nil {
-		return nil, err
+		yield(Record{}, err)
+		return
+	}
+	before := rest.seq
+	if f.Before > 0 {
+		before = min(before, f.Before)
 	}
 	needles := f.needles()
 	for _, n := range slices.Backward(nums) {
 		if n > rest.segment {
 			continue
 		}
-		found, err := t.scanSegment(ctx, n, f, needles, rest.seq)
+		recs, err := t.scanSegment(ctx, n, f, needles, before)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // pruned meanwhile
 		}
 		if err != nil {
-			return nil, err
+			yield(Record{}, err)
+			return
 		}
-		if f.RequestID != "" && len(out) > 0 && len(found) == 0 && n != rest.segment {
-			return out, nil // the records of one request lie close together
+		if f.RequestID != "" && found > 0 && len(recs) == 0 && n != rest.segment {
+			return // the records of one request lie close together
 		}
-		slices.Reverse(found)
-		out = append(out, found...)
-		if f.Limit > 0 && len(out) >= f.Limit {
-			return out[:f.Limit], nil
+		found += len(recs)
+		for i := range slices.Backward(recs) {
+			if left--; !yield(recs[i], nil) || left == 0 {
+				return
+			}
 		}
 	}
-	return out, nil
 }
 
 // scanSegment returns the matching records of a segment, oldest first.

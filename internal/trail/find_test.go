@@ -65,6 +65,12 @@ func TestFind(t *testing.T) {
 				{"caller's account", trail.Filter{Account: "111122223333", Limit: 1}, []string{"59"}},
 				{"resource's account", trail.Filter{Account: "444455556666", Until: at(0)}, []string{"0"}},
 				{"another account", trail.Filter{Account: "999999999999"}, nil},
+				{"before", trail.Filter{Before: 11}, numbers(0, 10)},
+				{"before and limit", trail.Filter{Before: 51, Limit: 2}, numbers(48, 50)},
+				{"before the first", trail.Filter{Before: 1}, nil},
+				{"before what is not there yet", trail.Filter{Before: 1000, Limit: 1}, numbers(59, 60)},
+				{"region", trail.Filter{Region: "eu-west-1", Limit: 1}, numbers(59, 60)},
+				{"another region", trail.Filter{Region: "us-west-1"}, nil},
 				{"no such name", trail.Filter{EventName: "Sign"}, nil},
 			} {
 				if d := cmp.Diff(q.want, ids(t, tr, q.f)); d != "" {
@@ -120,6 +126,43 @@ func TestFindEscaped(t *testing.T) {
 	for _, q := range []trail.Filter{{RequestID: odd}, {PrincipalARN: odd}} {
 		if recs, err := tr.Find(t.Context(), q); err != nil || len(recs) != 1 || recs[0].RequestID != odd {
 			t.Errorf("%+v: %d records, %v", q, len(recs), err)
+		}
+	}
+}
+
+// Many records come in parts, each once and in order, whatever the index forgets meanwhile.
+func TestEach(t *testing.T) {
+	const total = 1000
+	for _, recent := range []int{300, 600, 20000} {
+		f := newFolder(t)
+		tr := f.open(t, func(c *trail.Config) { c.Recent, c.MaxSegment = recent, 100_000 })
+		appendRecords(t, tr, 0, total)
+		next, added := total-1, total
+		for rec, err := range tr.Each(t.Context(), trail.Filter{Before: total + 1}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := fmt.Sprintf("request-%d", next); rec.RequestID != want {
+				t.Fatalf("%d in the index: %s, want %s", recent, rec.RequestID, want)
+			}
+			if next--; next%2 == 0 && added < total+400 {
+				if err := tr.Append(record(added)); err != nil {
+					t.Fatal(err)
+				}
+				added++
+			}
+		}
+		if next != -1 {
+			t.Errorf("%d in the index: ends before %d", recent, next)
+		}
+		n := 0
+		for range tr.Each(t.Context(), trail.Filter{}) {
+			if n++; n == 700 { // one may stop anywhere
+				break
+			}
+		}
+		if n != 700 {
+			t.Errorf("%d in the index: %d records", recent, n)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package trail
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -71,7 +72,11 @@ func (x *index) find(f *Filter) (out []entry, rest border) {
 	if f.RequestID != "" && x.requests[f.RequestID] == 0 {
 		return nil, rest
 	}
-	for i := len(x.entries) - 1; i >= 0; i-- {
+	end := len(x.entries)
+	if f.Before > 0 {
+		end, _ = slices.BinarySearchFunc(x.entries, f.Before, func(e entry, seq uint64) int { return cmp.Compare(e.seq, seq) })
+	}
+	for i := end - 1; i >= 0; i-- {
 		if !f.match(&x.entries[i].head) {
 			continue
 		}

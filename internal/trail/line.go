@@ -81,6 +81,7 @@ type head struct {
 	} `json:"userIdentity"`
 	EventTime          time.Time   `json:"eventTime"`
 	EventName          string      `json:"eventName"`
+	AWSRegion          string      `json:"awsRegion"`
 	ErrorCode          string      `json:"errorCode"`
 	RequestID          string      `json:"requestID"`
 	EventID            string      `json:"eventID"`
@@ -104,7 +105,7 @@ func decodeHead(line []byte) (h head, ok bool) {
 // headOf is the head of a record that is about to be written.
 func headOf(r *Record) head {
 	h := head{
-		EventTime: stamp(r.EventTime), EventName: r.EventName, ErrorCode: r.ErrorCode, RequestID: r.RequestID,
+		EventTime: stamp(r.EventTime), EventName: r.EventName, AWSRegion: r.AWSRegion, ErrorCode: r.ErrorCode, RequestID: r.RequestID,
 		EventID: r.EventID, Resources: r.Resources, RecipientAccountID: r.RecipientAccountID,
 	}
 	h.UserIdentity.ARN = r.UserIdentity.ARN
