@@ -321,3 +321,69 @@ func TestServicesInTheRecord(t *testing.T) {
 		t.Errorf("the infrastructure role: %+v", r)
 	}
 }
+
+// An event on another account's resource is in the trails of both accounts, unless it was refused.
+func TestEventsOfTwoAccounts(t *testing.T) {
+	const owner = "444455556666"
+	foreign := "arn:aws:kms:us-west-2:" + owner + ":key/1a2b3c4d-5e6f-1a2b-3c4d-5e6f1a2b3c4d"
+	denied := func(w *guardtest.World, c *guard.Call) error {
+		return w.Guard.View(t.Context(), c, func(tx store.Tx) error {
+			_, err := w.Guard.Allow(tx, c, part("kms:Decrypt"))
+			return err
+		})
+	}
+	for _, tt := range []struct {
+		name      string
+		as        func(*guardtest.World) guard.Caller
+		resource  string
+		owner     string
+		fail      func(*guardtest.World, *guard.Call) error
+		recipient string
+		shared    bool
+	}{
+		{"own key", func(w *guardtest.World) guard.Caller { return w.Lookup(admin) }, key, account, nil, account, false},
+		{"foreign key", func(w *guardtest.World) guard.Caller { return w.Lookup(admin) }, foreign, owner, nil, account, true},
+		{"foreign key that is disabled", func(w *guardtest.World) guard.Caller { return w.Lookup(admin) }, foreign, owner,
+			func(*guardtest.World, *guard.Call) error { return apierr.New("DisabledException", "disabled") }, account, true},
+		{"foreign key, refused", func(w *guardtest.World) guard.Caller { return w.User(account, "ana", nothing) }, foreign, owner, denied, account, false},
+		{"foreign key, hidden", func(w *guardtest.World) guard.Caller { return w.Lookup(admin) }, foreign, owner,
+			func(*guardtest.World, *guard.Call) error { return apierr.New("AccessDeniedException", "hidden") }, account, false},
+		{"a service", func(*guardtest.World) guard.Caller {
+			return guard.Caller{Identity: directory.ServiceIdentity("autoscaling.amazonaws.com")}
+		}, key, account, nil, account, false},
+		{"a service, refused", func(*guardtest.World) guard.Caller {
+			return guard.Caller{Identity: directory.ServiceIdentity("autoscaling.amazonaws.com")}
+		}, key, account, denied, account, false},
+		{"a service for an account, on a foreign key", func(*guardtest.World) guard.Caller {
+			return guard.Caller{Identity: directory.ServiceIdentity("ebs.amazonaws.com"), SourceAccount: account}
+		}, foreign, owner, nil, account, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := guardtest.New(t)
+			c := newCall(tt.as(w), "kms", "Decrypt")
+			_, err := w.Guard.Invoke(t.Context(), c, &in{}, func(ctx context.Context, c *guard.Call, _ any) (any, error) {
+				c.Touch("arn:aws:s3:::of-nobody", "", "")
+				c.Touch(tt.resource, tt.owner, "AWS::KMS::Key")
+				if tt.fail != nil {
+					return nil, tt.fail(w, c)
+				}
+				return nil, nil
+			})
+			if (err != nil) != (tt.fail != nil) {
+				t.Fatal(err)
+			}
+			all := records(t, w, c)
+			if len(all) != 1 {
+				t.Fatalf("%d records", len(all))
+			}
+			r := &all[0]
+			if r.RecipientAccountID != tt.recipient || (r.SharedEventID != "") != tt.shared || r.SharedEventID == r.EventID {
+				t.Errorf("recipient %q, shared event %q", r.RecipientAccountID, r.SharedEventID)
+			}
+			theirs, ok := r.For(tt.owner)
+			if sees := tt.shared || tt.owner == tt.recipient; ok != sees || theirs.SharedEventID != r.SharedEventID {
+				t.Errorf("%s sees it: %t", tt.owner, ok)
+			}
+		})
+	}
+}

@@ -26,7 +26,7 @@ func (g *Guard) denied(c *Call, req *authz.Request, d authz.Decision) error {
 			msg += ". Encoded authorization failure message: " + g.cfg.Encode(encodedMessage(req, d))
 		}
 		e.api = apierr.New("UnauthorizedOperation", msg).WithStatus(403)
-	case "kms", "kagimori", "organizations":
+	case "kms", "kagimori", "organizations", "cloudtrail":
 		e.api = apierr.New("AccessDeniedException", text)
 	default:
 		e.api = apierr.New("AccessDenied", text).WithStatus(403)
@@ -98,15 +98,8 @@ func (g *Guard) record(c *Call, err error) *trail.Record {
 	if by := r.UserIdentity.InvokedBy; by != "" {
 		r.SourceIPAddress, r.UserAgent = by, by
 	}
-	if r.RecipientAccountID == "" && len(r.Resources) > 0 { // a service in its own name
-		r.RecipientAccountID = r.Resources[0].AccountID
-	}
-	// An event on another account's resource is of both accounts; the shared id marks it so.
-	// Source: CloudTrail User Guide, "CloudTrail record contents".
-	if slices.ContainsFunc(r.Resources, func(x trail.Resource) bool {
-		return x.AccountID != "" && x.AccountID != r.RecipientAccountID
-	}) {
-		r.SharedEventID = NewRequestID()
+	for _, x := range r.Resources { // of a service in its own name: it is the customer's event
+		r.RecipientAccountID = cmp.Or(r.RecipientAccountID, x.AccountID)
 	}
 	r.Kagimori.Decisions = c.evidence.decisions
 	if err != nil {
@@ -116,7 +109,23 @@ func (g *Guard) record(c *Call, err error) *trail.Record {
 			r.ErrorCode, r.ErrorMessage = e.Code, e.Message
 		}
 	}
+	if shared(r, err) {
+		r.SharedEventID = NewRequestID()
+	}
 	return r
+}
+
+// shared reports whether an event is of other accounts too, those of its resources: then it has a
+// shared id. What was refused is the caller's alone, or anybody could write into everybody's trail.
+// Sources: CloudTrail User Guide, "CloudTrail record contents"; KMS Developer Guide, "Logging AWS
+// KMS API calls with AWS CloudTrail".
+func shared(r *trail.Record, err error) bool {
+	if _, denied := Denied(err); denied || r.ErrorCode == "AccessDenied" || r.ErrorCode == "AccessDeniedException" {
+		return false
+	}
+	return slices.ContainsFunc(r.Resources, func(x trail.Resource) bool {
+		return x.AccountID != "" && x.AccountID != r.RecipientAccountID
+	})
 }
 
 func identity(c *Caller) trail.UserIdentity {
