@@ -39,6 +39,11 @@ func (c compute) DescribeAvailabilityZones(ctx context.Context, parent *guard.Ca
 	return invoke(ctx, c.g, parent, as, "ec2", "DescribeAvailabilityZones", true, in, c.ec2.DescribeAvailabilityZones)
 }
 
+// DescribeInstanceTypes is ec2:DescribeInstanceTypes.
+func (c compute) DescribeInstanceTypes(ctx context.Context, parent *guard.Call, as guard.Caller, in *ec2api.DescribeInstanceTypesRequest) (*ec2api.DescribeInstanceTypesResult, error) {
+	return invoke(ctx, c.g, parent, as, "ec2", "DescribeInstanceTypes", true, in, c.ec2.DescribeInstanceTypes)
+}
+
 // DescribeLaunchTemplateVersions is ec2:DescribeLaunchTemplateVersions.
 func (c compute) DescribeLaunchTemplateVersions(ctx context.Context, parent *guard.Call, as guard.Caller, in *ec2api.DescribeLaunchTemplateVersionsRequest) (*ec2api.DescribeLaunchTemplateVersionsResult, error) {
 	return invoke(ctx, c.g, parent, as, "ec2", "DescribeLaunchTemplateVersions", true, in, c.ec2.DescribeLaunchTemplateVersions)

@@ -74,7 +74,7 @@ func getActivity(tx store.Tx, p place, id string) (activityRecord, bool, error) 
 
 // finish ends an activity.
 func (a *activityRecord) finish(now time.Time, as launch.Activity) {
-	a.Status, a.Message, a.Progress, a.End = as.StatusCode, as.StatusMessage, 100, now
+	a.Status, a.Message, a.Progress, a.End, a.Launch = as.StatusCode, as.StatusMessage, 100, now, nil
 	if as.Description != "" {
 		a.Description = as.Description
 	}

@@ -162,7 +162,7 @@ func (s *Service) DescribeAutoScalingInstances(ctx context.Context, c *guard.Cal
 			out.AutoScalingInstances = append(out.AutoScalingInstances, autoscalingapi.AutoScalingInstanceDetails{
 				InstanceId: &m.ID, InstanceType: api.Opt(m.Type), AutoScalingGroupName: &r.Key[2], AvailabilityZone: &m.Zone,
 				LifecycleState: &m.State, HealthStatus: new(strings.ToUpper(m.Health)), LaunchTemplate: m.Template.spec(),
-				ProtectedFromScaleIn: &m.Protected,
+				ProtectedFromScaleIn: &m.Protected, LaunchConfigurationName: api.Opt(m.Config), WeightedCapacity: m.weighted(),
 			})
 			last = store.Key(r.Key...)
 		}

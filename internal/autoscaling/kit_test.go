@@ -1,6 +1,7 @@
 package autoscaling_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -20,6 +21,7 @@ import (
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/guard/guardtest"
+	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -120,10 +122,13 @@ func (w *world) states(name string) string {
 type fakeEC2 struct {
 	mu        sync.Mutex
 	instances map[string]*ec2api.Instance
-	tokens    map[string]string // client token: instance
-	callers   []string          // of RunInstances that were no dry run
-	refuse    *apierr.Error     // of RunInstances
-	dryRun    *apierr.Error     // of dry runs
+	tokens    map[string]string                             // client token: instance
+	callers   []string                                      // of RunInstances that were no dry run
+	requests  []ec2api.RunInstancesRequest                  // that were no dry run
+	templates map[string]*ec2api.ResponseLaunchTemplateData // by name, besides "web"
+	full      map[string]string                             // subnet or type that has no capacity: error code
+	refuse    *apierr.Error                                 // of RunInstances
+	dryRun    *apierr.Error                                 // of dry runs
 	run       bool
 	changed   func(id string)
 }
@@ -137,9 +142,15 @@ func (e *fakeEC2) RunInstances(_ context.Context, _ *guard.Call, as guard.Caller
 		}
 		return nil, apierr.New("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
 	}
-	e.callers = append(e.callers, as.Principal.ARN)
+	e.callers, e.requests = append(e.callers, as.Principal.ARN), append(e.requests, *in)
 	if e.refuse != nil {
 		return nil, e.refuse
+	}
+	if code := cmp.Or(e.full[api.Val(in.SubnetId)], e.full[api.Val(in.InstanceType)]); code != "" {
+		return nil, apierr.New(code, "There is none of it.")
+	}
+	if m := in.InstanceMarketOptions; m != nil && api.Val(m.SpotOptions.MaxPrice) != "" && *m.SpotOptions.MaxPrice < "0.0031" {
+		return nil, apierr.New("SpotMaxPriceTooLow", launch.SpotPriceTooLow(*m.SpotOptions.MaxPrice, "0.0031"))
 	}
 	id := e.tokens[*in.ClientToken]
 	if id == "" {
@@ -150,7 +161,7 @@ func (e *fakeEC2) RunInstances(_ context.Context, _ *guard.Call, as guard.Caller
 			state = ec2api.InstanceStateNameRunning
 		}
 		e.instances[id] = &ec2api.Instance{
-			InstanceId: &id, InstanceType: new("t3.micro"), State: &ec2api.InstanceState{Name: &state},
+			InstanceId: &id, InstanceType: new(cmp.Or(api.Val(in.InstanceType), "t3.micro")), ClientToken: in.ClientToken, State: &ec2api.InstanceState{Name: &state},
 			Tags: append(in.TagSpecifications[0].Tags, ec2api.Tag{Key: new("aws:ec2launchtemplate:version"), Value: new("3")}),
 		}
 	}
@@ -194,6 +205,9 @@ func (e *fakeEC2) DescribeInstances(_ context.Context, _ *guard.Call, _ guard.Ca
 	defer e.mu.Unlock()
 	r := ec2api.Reservation{}
 	for _, id := range in.Filters[0].Values {
+		if *in.Filters[0].Name == "client-token" {
+			id = e.tokens[id]
+		}
 		if i := e.instances[id]; i != nil {
 			r.Instances = append(r.Instances, *i)
 		}
@@ -231,12 +245,30 @@ func (e *fakeEC2) DescribeAvailabilityZones(_ context.Context, _ *guard.Call, _ 
 }
 
 func (e *fakeEC2) DescribeLaunchTemplateVersions(_ context.Context, _ *guard.Call, _ guard.Caller, in *ec2api.DescribeLaunchTemplateVersionsRequest) (*ec2api.DescribeLaunchTemplateVersionsResult, error) {
+	if d := e.templates[api.Val(in.LaunchTemplateName)]; d != nil {
+		return &ec2api.DescribeLaunchTemplateVersionsResult{LaunchTemplateVersions: []ec2api.LaunchTemplateVersion{
+			{LaunchTemplateId: new("lt-" + *in.LaunchTemplateName), LaunchTemplateName: in.LaunchTemplateName, VersionNumber: new(int64(1)), LaunchTemplateData: d},
+		}}, nil
+	}
 	if api.Val(in.LaunchTemplateName) != "web" && api.Val(in.LaunchTemplateId) != "lt-1" {
 		return nil, apierr.New("InvalidLaunchTemplateName.NotFoundException", "The specified launch template, with template name nope, does not exist.")
 	}
 	return &ec2api.DescribeLaunchTemplateVersionsResult{LaunchTemplateVersions: []ec2api.LaunchTemplateVersion{
 		{LaunchTemplateId: new("lt-1"), LaunchTemplateName: new("web"), VersionNumber: new(int64(3))},
 	}}, nil
+}
+
+// DescribeInstanceTypes knows types that get dearer from left to right.
+func (e *fakeEC2) DescribeInstanceTypes(_ context.Context, _ *guard.Call, _ guard.Caller, in *ec2api.DescribeInstanceTypesRequest) (*ec2api.DescribeInstanceTypesResult, error) {
+	out := &ec2api.DescribeInstanceTypesResult{}
+	for i, name := range []string{"c5.large", "m5.large", "r5.large", "m5.xlarge"} {
+		if slices.Contains(in.Filters[0].Values, name) {
+			out.InstanceTypes = append(out.InstanceTypes, ec2api.InstanceTypeInfo{
+				InstanceType: &name, VCpuInfo: &ec2api.VCpuInfo{DefaultVCpus: new(int32(2))}, MemoryInfo: &ec2api.MemoryInfo{SizeInMiB: new(int64(4096) << i)},
+			})
+		}
+	}
+	return out, nil
 }
 
 // fakeRoles makes service-linked roles in the directory.
@@ -251,16 +283,25 @@ func (r *fakeRoles) CreateServiceLinkedRole(_ context.Context, _ *guard.Call, as
 		return nil, r.refuse
 	}
 	r.makers = append(r.makers, as.Principal.ARN)
-	r.put(as.Principal.Account, "AWSServiceRoleForAutoScaling")
+	if *in.AWSServiceName == "spot.amazonaws.com" {
+		r.putOf(as.Principal.Account, *in.AWSServiceName, "AWSServiceRoleForEC2Spot")
+	} else {
+		r.put(as.Principal.Account, "AWSServiceRoleForAutoScaling")
+	}
 	return &iamapi.CreateServiceLinkedRoleResponse{}, nil
 }
 
 // put makes a service-linked role of Auto Scaling.
 func (r *fakeRoles) put(account, name string) string {
+	return r.putOf(account, "autoscaling.amazonaws.com", name)
+}
+
+// putOf makes a service-linked role.
+func (r *fakeRoles) putOf(account, service, name string) string {
 	role := directory.Role{
-		Account: account, Name: name, Path: arn.ServiceLinkedPath("autoscaling.amazonaws.com"), ID: directory.NewID("AROA"),
-		Created: time.Now(), Service: "autoscaling.amazonaws.com",
-		Trust: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"autoscaling.amazonaws.com"},"Action":"sts:AssumeRole"}]}`,
+		Account: account, Name: name, Path: arn.ServiceLinkedPath(service), ID: directory.NewID("AROA"),
+		Created: time.Now(), Service: service,
+		Trust: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"` + service + `"},"Action":"sts:AssumeRole"}]}`,
 	}
 	r.w.Update(func(tx store.Tx) error { return r.w.Directory.PutRole(tx, role) })
 	return role.ARN()

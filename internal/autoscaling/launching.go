@@ -1,7 +1,6 @@
 package autoscaling
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"math/rand/v2"
@@ -9,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/guard"
@@ -16,14 +16,17 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// scaleOut starts n launches: first the activities, then the requests, so that a launch whose
-// answer is lost is asked for again under the same token and not twice.
-func (s *Service) scaleOut(ctx context.Context, v *sight, as guard.Caller, have, n int) error {
+// scaleOut starts launches for what is missing, in units of capacity: first the activities, then
+// the requests, so that a launch whose answer is lost is looked for under its token.
+func (s *Service) scaleOut(ctx context.Context, v *sight, as guard.Caller, active []memberRecord, missing int32) error {
 	subnets, err := s.subnets(ctx, v, as)
 	if err != nil {
 		return s.refused(ctx, v, nil, s.newCall(v.place), err)
 	}
-	n = min(n, batch)
+	prices, err := s.prices(ctx, s.newCall(v.place), as, v.group.Mixed)
+	if err != nil {
+		return s.refused(ctx, v, nil, s.newCall(v.place), err)
+	}
 	var ids []string
 	err = s.g.Change(ctx, func(tx store.Tx) error {
 		ids = nil
@@ -31,30 +34,15 @@ func (s *Service) scaleOut(ctx context.Context, v *sight, as guard.Caller, have,
 		if err != nil || !ok {
 			return err
 		}
-		perZone := map[string]int{}
-		for _, z := range slices.Collect(maps.Keys(subnets)) {
-			perZone[z] = 0
+		config, err := g.config(tx)
+		if err != nil {
+			return err
 		}
-		for _, m := range v.members {
-			if _, ours := perZone[m.Zone]; ours && m.State != stateTerminating {
-				perZone[m.Zone]++
-			}
-		}
-		for i := range n {
-			zone := slices.MinFunc(slices.Sorted(maps.Keys(perZone)), func(a, b string) int { return cmp.Compare(perZone[a], perZone[b]) })
-			perZone[zone]++
-			subnet := subnets[zone][rand.IntN(len(subnets[zone]))]
-			now := s.g.Now()
-			causes := slices.Clone(g.Causes)
-			g.Causes = nil
-			if g.Replace > 0 {
-				g.Replace--
-				causes = append(causes, sentence(now, causeReplacement))
-			} else {
-				causes = append(causes, sentence(now, startedFor(have+i, have+i+1)))
-			}
-			a := newActivity(&g, now, launch.ActivityLaunching(""), causes, subnet, zone)
-			a.Subnet, a.Zone = subnet, zone
+		n := newCensus(slices.Sorted(maps.Keys(subnets)), active, prices)
+		for want := n.capacity + missing; n.capacity < want && len(ids) < batch; {
+			zone, l := n.next(&g, config)
+			a := s.newLaunch(&g, l, subnets[zone][rand.IntN(len(subnets[zone]))], zone, int(n.capacity))
+			n.add(zone, &l)
 			ids = append(ids, a.ID)
 			g.Launching = append(g.Launching, a.ID)
 			if err := putActivity(tx, v.place, a); err != nil {
@@ -73,6 +61,31 @@ func (s *Service) scaleOut(ctx context.Context, v *sight, as guard.Caller, have,
 		}
 	}
 	return nil
+}
+
+// newLaunch is the activity of a launch, with the reasons that the group has for it.
+func (s *Service) newLaunch(g *groupRecord, l launchRecord, subnet, zone string, have int) activityRecord {
+	now := s.g.Now()
+	causes := slices.Clone(g.Causes)
+	g.Causes = nil
+	if g.Replace > 0 {
+		g.Replace--
+		causes = append(causes, sentence(now, causeReplacement))
+	} else {
+		causes = append(causes, sentence(now, startedFor(have, have+int(max(1, l.Weight)))))
+	}
+	a := newActivity(g, now, launch.ActivityLaunching(""), causes, subnet, zone)
+	a.Subnet, a.Zone, a.Launch = subnet, zone, &l
+	return a
+}
+
+// config is the launch configuration of a group, nil if it has none.
+func (g *groupRecord) config(tx store.Tx) (*configRecord, error) {
+	if g.Config == "" {
+		return nil, nil
+	}
+	r, _, err := configTable.Get(tx, g.Region, g.Account, g.Config)
+	return &r, err
 }
 
 // subnets are the subnets that the group may launch into, by zone.
@@ -104,26 +117,88 @@ func splitList(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
-// runLaunch asks EC2 for the instance of one activity.
-func (s *Service) runLaunch(ctx context.Context, v *sight, as guard.Caller, id string) error {
-	var a activityRecord
-	err := s.g.Read(ctx, func(tx store.Tx) (err error) {
-		a, _, err = getActivity(tx, v.place, id)
+// resume finds out what became of launches whose answer was lost: the server may have stopped
+// between EC2's answer and the record of it. An instance that EC2 started is taken in, however the
+// group has changed since; a launch that never reached EC2 is made now, or given up if it is not
+// wanted any more.
+func (s *Service) resume(ctx context.Context, v *sight, as guard.Caller) error {
+	for _, id := range slices.Clone(v.group.Launching) {
+		a, err := s.activity(ctx, v.place, id)
+		if err != nil {
+			return err
+		}
+		in := &ec2api.DescribeInstancesRequest{Filters: []ec2api.Filter{{Name: new("client-token"), Values: []string{id}}}}
+		out, err := s.compute.DescribeInstances(ctx, s.newCall(v.place), as, in)
+		if err != nil {
+			return err
+		}
+		var found []ec2api.Instance
+		for _, r := range out.Reservations {
+			found = append(found, r.Instances...)
+		}
+		switch {
+		case len(found) > 0:
+			err = s.started(ctx, v, a, found[0])
+		case v.group.Deleting, v.group.suspended(processLaunch), capacityOf(v.active()) >= v.group.Desired:
+			err = s.giveUp(ctx, v, a)
+		default:
+			err = s.runLaunch(ctx, v, as, id)
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := s.look(ctx, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// giveUp ends the activity of a launch that never reached EC2.
+func (s *Service) giveUp(ctx context.Context, v *sight, a activityRecord) error {
+	return s.g.Change(ctx, func(tx store.Tx) error {
+		g, ok, err := groupTable.Get(tx, v.key()...)
+		if err != nil || !ok {
+			return err
+		}
+		g.launched(a.ID)
+		a.finish(s.g.Now(), launch.Activity{StatusCode: autoscalingapi.ScalingActivityStatusCodeCancelled})
+		if err := putActivity(tx, v.place, a); err != nil {
+			return err
+		}
+		return s.put(tx, g)
+	})
+}
+
+// launched takes an activity off the list of those that EC2 has not answered.
+func (g *groupRecord) launched(id string) {
+	g.Launching = slices.DeleteFunc(g.Launching, func(x string) bool { return x == id })
+}
+
+func (s *Service) activity(ctx context.Context, p place, id string) (a activityRecord, err error) {
+	err = s.g.Read(ctx, func(tx store.Tx) error {
+		a, _, err = getActivity(tx, p, id)
 		return err
 	})
+	return a, err
+}
+
+// runLaunch asks EC2 for the instance of one activity. After a failure that is not an answer of
+// EC2 or IAM the launch stays on the group's list.
+func (s *Service) runLaunch(ctx context.Context, v *sight, as guard.Caller, id string) error {
+	a, err := s.activity(ctx, v.place, id)
 	if err != nil {
 		return err
 	}
-	g := &v.group
-	call := s.newCall(v.place)
-	in := &ec2api.RunInstancesRequest{
-		MinCount: new(int32(1)), MaxCount: new(int32(1)), ClientToken: &id, SubnetId: &a.Subnet,
-		LaunchTemplate: &ec2api.LaunchTemplateSpecification{LaunchTemplateId: &g.Template.ID, Version: api.Opt(g.Template.Version)},
-		TagSpecifications: []ec2api.TagSpecification{{
-			ResourceType: new("instance"), Tags: g.instanceTags(),
-		}},
+	if a.Launch == nil { // written by a server of an earlier version
+		a.Launch = new(v.group.plainLaunch(nil))
 	}
-	res, err := s.compute.RunInstances(ctx, call, as, in)
+	call := s.newCall(v.place)
+	launcher, err := s.launcher(ctx, v, call, as, a.Launch)
+	if err != nil {
+		return s.refused(ctx, v, &a, call, err)
+	}
+	res, err := s.compute.RunInstances(ctx, call, launcher, a.Launch.request(v.Name, id, a.Subnet))
 	if err != nil {
 		return s.refused(ctx, v, &a, call, err)
 	}
@@ -133,35 +208,32 @@ func (s *Service) runLaunch(ctx context.Context, v *sight, as guard.Caller, id s
 	return s.started(ctx, v, a, res.Instances[0])
 }
 
-// instanceTags are the tags of a new instance.
-func (g *groupRecord) instanceTags() []ec2api.Tag {
-	tags := []ec2api.Tag{{Key: new("aws:autoscaling:groupName"), Value: &g.Name}}
-	for _, t := range g.Tags {
-		if t.Propagate {
-			tags = append(tags, ec2api.Tag{Key: &t.Key, Value: &t.Value})
-		}
-	}
-	return tags
-}
-
 // started records an instance that EC2 accepted.
 func (s *Service) started(ctx context.Context, v *sight, a activityRecord, inst ec2api.Instance) error {
 	id := api.Val(inst.InstanceId)
+	l := a.Launch
+	if l == nil {
+		l = new(v.group.plainLaunch(nil))
+	}
 	m := memberRecord{
-		ID: id, Zone: a.Zone, Type: api.Val(inst.InstanceType), State: statePending, Health: healthy, Protected: v.group.Protect,
-		Template: v.group.Template, Launched: s.g.Now(), Activity: a.ID,
+		ID: id, Zone: a.Zone, Type: api.Val(inst.InstanceType), State: statePending, Health: healthy, Protected: l.Protect,
+		Template: l.Template, Launched: s.g.Now(), Activity: a.ID, Weight: l.Weight, Weighted: l.Weighted, Spot: l.Spot,
+	}
+	if l.Config != nil {
+		m.Config, m.ConfigMade = l.Config.Name, l.Config.Created
 	}
 	for _, t := range inst.Tags {
 		if api.Val(t.Key) == "aws:ec2launchtemplate:version" {
 			m.Template.Version = api.Val(t.Value)
 		}
 	}
+	a.Launch = nil
 	err := s.g.Change(ctx, func(tx store.Tx) error {
 		g, ok, err := groupTable.Get(tx, v.key()...)
 		if err != nil || !ok {
 			return err
 		}
-		g.Launching = slices.DeleteFunc(g.Launching, func(x string) bool { return x == a.ID })
+		g.launched(a.ID)
 		a.Instance, a.Description, a.Progress = id, launch.ActivityLaunching(id), 30
 		if err := putActivity(tx, v.place, a); err != nil {
 			return err
@@ -183,9 +255,9 @@ func (s *Service) started(ctx context.Context, v *sight, a activityRecord, inst 
 // refused records a launch that EC2 refused at once, and waits before the next. Without an
 // activity it makes one.
 func (s *Service) refused(ctx context.Context, v *sight, a *activityRecord, call *guard.Call, cause error) error {
-	message := cause.Error()
-	if e, ok := apiError(cause); ok {
-		message = e.Message
+	refusal, ok := apiError(cause)
+	if !ok {
+		return cause
 	}
 	err := s.g.Change(ctx, func(tx store.Tx) error {
 		g, ok, err := groupTable.Get(tx, v.key()...)
@@ -199,9 +271,12 @@ func (s *Service) refused(ctx context.Context, v *sight, a *activityRecord, call
 			act = newActivity(&g, s.g.Now(), launch.ActivityLaunching(""), g.Causes, "", "")
 			g.Causes = nil
 		}
-		act.finish(s.g.Now(), launch.ActivityRefused(message))
-		g.Launching = slices.DeleteFunc(g.Launching, func(x string) bool { return x == act.ID })
-		s.failed(&g)
+		// Another zone or type is tried at once; when all have failed, later.
+		if l := act.Launch; l == nil || !zonal(refusal.Code) || g.exhausted(l.pool(act.Zone), l.Spot) {
+			s.failed(&g)
+		}
+		act.finish(s.g.Now(), launch.ActivityRefused(refusal.Message))
+		g.launched(act.ID)
 		if err := s.g.LinkCause(tx, g.Account, g.Region, act.ID, call.ID); err != nil {
 			return err
 		}
@@ -223,13 +298,7 @@ func (s *Service) unassumable(ctx context.Context, v *sight, call *guard.Call, c
 		s.trouble(v.place, cause)
 		return
 	}
-	active := 0
-	for _, m := range v.members {
-		if m.State != stateTerminating {
-			active++
-		}
-	}
-	if v.group.Deleting || active >= int(v.group.Desired) || s.g.Now().Before(v.group.Retry.Next) {
+	if v.group.Deleting || capacityOf(v.active()) >= v.group.Desired || s.g.Now().Before(v.group.Retry.Next) {
 		s.wake(v.place, s.timing.RetryFirst)
 		return
 	}

@@ -1,7 +1,6 @@
 package autoscaling
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -89,6 +88,19 @@ func (s *Service) look(ctx context.Context, v *sight) (found bool, err error) {
 		return err
 	})
 	return found, err
+}
+
+// active are the members that stay.
+func (v *sight) active() []memberRecord {
+	return slices.DeleteFunc(slices.Clone(v.members), func(m memberRecord) bool { return m.State == stateTerminating })
+}
+
+// capacityOf is what members count for.
+func capacityOf(all []memberRecord) (n int32) {
+	for _, m := range all {
+		n += m.weight()
+	}
+	return n
 }
 
 // observe asks EC2 about the instances.
@@ -189,7 +201,7 @@ func (s *Service) settleMember(tx store.Tx, v *sight, g *groupRecord, m memberRe
 			return false, err
 		}
 		return false, deleteMember(tx, v.place, m.ID)
-	case m.State == stateTerminating && (running || state == ec2api.InstanceStateNameStopped):
+	case m.State == stateTerminating && state != ec2api.InstanceStateNameShuttingDown:
 		return true, nil // the request to terminate was lost
 	}
 	return false, nil
@@ -265,22 +277,21 @@ func (s *Service) terminate(ctx context.Context, v *sight, as guard.Caller, ids 
 
 // scale launches or terminates towards the desired capacity.
 func (s *Service) scale(ctx context.Context, v *sight, as guard.Caller) error {
-	g := &v.group
-	active := slices.DeleteFunc(slices.Clone(v.members), func(m memberRecord) bool { return m.State == stateTerminating })
-	missing := int(g.Desired) - len(active) - len(g.Launching)
-	if g.Deleting {
-		return s.scaleIn(ctx, v, as, active, len(active))
+	if err := s.resume(ctx, v, as); err != nil {
+		return err
 	}
-	for _, id := range slices.Clone(g.Launching) {
-		if err := s.runLaunch(ctx, v, as, id); err != nil {
-			return err
-		}
+	g, active := &v.group, v.active()
+	if g.Name == "" { // deleted meanwhile
+		return nil
 	}
+	missing := g.Desired - capacityOf(active)
 	switch {
+	case g.Deleting:
+		return s.scaleIn(ctx, v, as, active, 0)
 	case missing > 0 && g.suspended(processLaunch), missing < 0 && g.suspended(processTerminate):
 		return nil
 	case missing < 0:
-		return s.scaleIn(ctx, v, as, active, -missing)
+		return s.scaleIn(ctx, v, as, active, g.Desired)
 	case missing == 0:
 		return nil
 	}
@@ -288,15 +299,17 @@ func (s *Service) scale(ctx context.Context, v *sight, as guard.Caller) error {
 		s.wake(v.place, wait)
 		return nil
 	}
-	return s.scaleOut(ctx, v, as, len(active), missing)
+	return s.scaleOut(ctx, v, as, active, missing)
 }
 
-// scaleIn takes n instances out of service; of a group that is being deleted, all.
-func (s *Service) scaleIn(ctx context.Context, v *sight, as guard.Caller, active []memberRecord, n int) error {
+// scaleIn takes instances out of service until the capacity is down to target; of a group that is
+// being deleted, all.
+func (s *Service) scaleIn(ctx context.Context, v *sight, as guard.Caller, active []memberRecord, target int32) error {
 	if len(v.members) == 0 && v.group.Deleting {
 		return s.drop(ctx, v.place)
 	}
-	victims := choose(&v.group, active, n)
+	victims := choose(&v.group, s.g.Now(), active, target)
+	have := capacityOf(active)
 	var ids []string
 	for i, part := 0, slices.Collect(slices.Chunk(victims, batch)); i < len(part); i++ {
 		err := s.g.Change(ctx, func(tx store.Tx) error {
@@ -305,11 +318,12 @@ func (s *Service) scaleIn(ctx context.Context, v *sight, as guard.Caller, active
 			if err != nil || !ok {
 				return err
 			}
-			for k, m := range part[i] {
-				from := len(active) - i*batch - k
-				causes := append(slices.Clone(g.Causes), sentence(s.g.Now(), takenFor(from, from-1)),
+			from := have
+			for _, m := range part[i] {
+				causes := append(slices.Clone(g.Causes), sentence(s.g.Now(), takenFor(int(from), int(from-m.weight()))),
 					sentence(s.g.Now(), "instance "+m.ID+" was selected for termination."))
 				g.Causes = nil
+				from -= m.weight()
 				if err := s.beginTermination(tx, v.place, &g, m, causes); err != nil {
 					return err
 				}
@@ -320,38 +334,20 @@ func (s *Service) scaleIn(ctx context.Context, v *sight, as guard.Caller, active
 		if err != nil {
 			return err
 		}
+		for _, m := range part[i] {
+			have -= m.weight()
+		}
 	}
 	s.terminate(ctx, v, as, ids)
 	return nil
 }
 
-// choose picks the instances to take out: from the zone that has most, the oldest template
-// first, then the oldest instance. Protected instances stay unless the group is deleted.
-func choose(g *groupRecord, active []memberRecord, n int) []memberRecord {
-	pool := slices.Clone(active)
-	if !g.Deleting {
-		pool = slices.DeleteFunc(pool, func(m memberRecord) bool { return m.Protected })
-	}
-	inZone := map[string]int{}
-	for _, m := range active {
-		inZone[m.Zone]++
-	}
-	var out []memberRecord
-	for len(out) < n && len(pool) > 0 {
-		best := slices.MinFunc(pool, func(a, b memberRecord) int {
-			return cmp.Or(cmp.Compare(inZone[b.Zone], inZone[a.Zone]), cmp.Compare(len(a.Template.Version), len(b.Template.Version)),
-				cmp.Compare(a.Template.Version, b.Template.Version), a.Launched.Compare(b.Launched), cmp.Compare(a.ID, b.ID))
-		})
-		inZone[best.Zone]--
-		pool = slices.DeleteFunc(pool, func(m memberRecord) bool { return m.ID == best.ID })
-		out = append(out, best)
-	}
-	return out
-}
-
-// drop removes a group that has no instances left.
+// drop removes a group that has no instances left, and none that EC2 may be starting.
 func (s *Service) drop(ctx context.Context, p place) error {
 	return s.g.Change(ctx, func(tx store.Tx) error {
+		if g, _, err := groupTable.Get(tx, p.key()...); err != nil || len(g.Launching) > 0 {
+			return err
+		}
 		if left, err := members(tx, p); err != nil || len(left) > 0 {
 			return err
 		}

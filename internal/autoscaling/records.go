@@ -29,20 +29,20 @@ type groupRecord struct {
 	Cooldown                    int32
 	Zones                       []string
 	Subnets                     string // VPCZoneIdentifier as given
-	Template                    templateRef
-	HealthCheckType             string
-	GracePeriod                 int32
-	TerminationPolicies         []string
-	Protect                     bool
-	Role                        string // ServiceLinkedRoleARN
-	Tags                        []tagRecord
-	MaxLifetime                 *int32 `json:",omitempty"`
-	Rebalance                   *bool  `json:",omitempty"`
-	Warmup                      *int32 `json:",omitempty"`
-	Context                     string `json:",omitempty"`
-	DesiredType                 string `json:",omitempty"`
-	ZoneDistribution            string `json:",omitempty"`
-	DeletionProtection          string `json:",omitempty"`
+	sourceRecord
+	HealthCheckType     string
+	GracePeriod         int32
+	TerminationPolicies []string
+	Protect             bool
+	Role                string // ServiceLinkedRoleARN
+	Tags                []tagRecord
+	MaxLifetime         *int32 `json:",omitempty"`
+	Rebalance           *bool  `json:",omitempty"`
+	Warmup              *int32 `json:",omitempty"`
+	Context             string `json:",omitempty"`
+	DesiredType         string `json:",omitempty"`
+	ZoneDistribution    string `json:",omitempty"`
+	DeletionProtection  string `json:",omitempty"`
 	// Maintenance percentages; -1 each if there is no policy.
 	MaintenanceMin, MaintenanceMax int32
 	Deleting                       bool  `json:",omitempty"`
@@ -71,6 +71,7 @@ type retry struct {
 	Failures int
 	Next     time.Time // no launch before
 	Since    time.Time // first failure of the row
+	Avoid    []string  `json:",omitempty"` // pools that had no capacity
 }
 
 type tagRecord struct {
@@ -87,6 +88,12 @@ type memberRecord struct {
 	Template       templateRef // id, name and the number of the version it was launched from
 	Launched       time.Time
 	Activity       string // id of the activity that is about this instance now; "" if none
+	// Config is the launch configuration in place of a template, made at ConfigMade.
+	Config     string    `json:",omitempty"`
+	ConfigMade time.Time `json:",omitzero"`
+	Weight     int32     `json:",omitempty"` // units of capacity; 0 is 1
+	Weighted   bool      `json:",omitempty"` // the policy gave the weight
+	Spot       bool      `json:",omitempty"` // by a mixed instances policy
 }
 
 // activityRecord is a scaling activity.
@@ -100,6 +107,7 @@ type activityRecord struct {
 	Details             string
 	Instance            string
 	Subnet, Zone        string
+	Launch              *launchRecord `json:",omitempty"` // until EC2 has answered
 }
 
 func (a *activityRecord) open() bool { return a.End.IsZero() }
@@ -136,6 +144,7 @@ func (g *groupRecord) describe(members []memberRecord) autoscalingapi.AutoScalin
 		AutoScalingGroupName: &g.Name, AutoScalingGroupARN: new(g.arn()), CreatedTime: &g.Created,
 		MinSize: &g.Min, MaxSize: &g.Max, DesiredCapacity: &g.Desired, DefaultCooldown: &g.Cooldown,
 		AvailabilityZones: g.Zones, VPCZoneIdentifier: api.Opt(g.Subnets), LaunchTemplate: g.Template.spec(),
+		LaunchConfigurationName: api.Opt(g.Config), MixedInstancesPolicy: g.Mixed.describe(),
 		HealthCheckType: &g.HealthCheckType, HealthCheckGracePeriod: &g.GracePeriod,
 		TerminationPolicies: g.TerminationPolicies, NewInstancesProtectedFromScaleIn: &g.Protect,
 		ServiceLinkedRoleARN: &g.Role, MaxInstanceLifetime: g.MaxLifetime, CapacityRebalance: g.Rebalance,
@@ -181,7 +190,16 @@ func (m *memberRecord) describe() autoscalingapi.Instance {
 	return autoscalingapi.Instance{
 		InstanceId: &m.ID, InstanceType: api.Opt(m.Type), AvailabilityZone: &m.Zone, LifecycleState: &m.State,
 		HealthStatus: &m.Health, LaunchTemplate: m.Template.spec(), ProtectedFromScaleIn: &m.Protected,
+		LaunchConfigurationName: api.Opt(m.Config), WeightedCapacity: m.weighted(),
 	}
+}
+
+// weighted is the weight as it is shown: only if the policy gave one.
+func (m *memberRecord) weighted() *string {
+	if !m.Weighted {
+		return nil
+	}
+	return new(itoa(m.weight()))
 }
 
 func (t tagRecord) describe(group string) autoscalingapi.TagDescription {

@@ -30,6 +30,7 @@ type Compute interface {
 	DescribeInstances(ctx context.Context, parent *guard.Call, as guard.Caller, in *ec2api.DescribeInstancesRequest) (*ec2api.DescribeInstancesResult, error)
 	DescribeSubnets(ctx context.Context, parent *guard.Call, as guard.Caller, in *ec2api.DescribeSubnetsRequest) (*ec2api.DescribeSubnetsResult, error)
 	DescribeAvailabilityZones(ctx context.Context, parent *guard.Call, as guard.Caller, in *ec2api.DescribeAvailabilityZonesRequest) (*ec2api.DescribeAvailabilityZonesResult, error)
+	DescribeInstanceTypes(ctx context.Context, parent *guard.Call, as guard.Caller, in *ec2api.DescribeInstanceTypesRequest) (*ec2api.DescribeInstanceTypesResult, error)
 	DescribeLaunchTemplateVersions(ctx context.Context, parent *guard.Call, as guard.Caller, in *ec2api.DescribeLaunchTemplateVersionsRequest) (*ec2api.DescribeLaunchTemplateVersionsResult, error)
 }
 
@@ -109,21 +110,31 @@ func New(cfg Config) *Service {
 // Operations are the handlers of the service.
 func (s *Service) Operations() map[string]guard.Handler {
 	return map[string]guard.Handler{
-		"CreateAutoScalingGroup":              guard.HandleVoid(s.CreateAutoScalingGroup),
-		"UpdateAutoScalingGroup":              guard.HandleVoid(s.UpdateAutoScalingGroup),
-		"DeleteAutoScalingGroup":              guard.HandleVoid(s.DeleteAutoScalingGroup),
-		"DescribeAutoScalingGroups":           guard.Handle(s.DescribeAutoScalingGroups),
-		"DescribeAutoScalingInstances":        guard.Handle(s.DescribeAutoScalingInstances),
-		"DescribeScalingActivities":           guard.Handle(s.DescribeScalingActivities),
-		"SetDesiredCapacity":                  guard.HandleVoid(s.SetDesiredCapacity),
-		"TerminateInstanceInAutoScalingGroup": guard.Handle(s.TerminateInstanceInAutoScalingGroup),
-		"SetInstanceHealth":                   guard.HandleVoid(s.SetInstanceHealth),
-		"SetInstanceProtection":               guard.Handle(s.SetInstanceProtection),
-		"SuspendProcesses":                    guard.HandleVoid(s.SuspendProcesses),
-		"ResumeProcesses":                     guard.HandleVoid(s.ResumeProcesses),
-		"CreateOrUpdateTags":                  guard.HandleVoid(s.CreateOrUpdateTags),
-		"DeleteTags":                          guard.HandleVoid(s.DeleteTags),
-		"DescribeTags":                        guard.Handle(s.DescribeTags),
+		"CreateAutoScalingGroup":               guard.HandleVoid(s.CreateAutoScalingGroup),
+		"UpdateAutoScalingGroup":               guard.HandleVoid(s.UpdateAutoScalingGroup),
+		"DeleteAutoScalingGroup":               guard.HandleVoid(s.DeleteAutoScalingGroup),
+		"DescribeAutoScalingGroups":            guard.Handle(s.DescribeAutoScalingGroups),
+		"DescribeAutoScalingInstances":         guard.Handle(s.DescribeAutoScalingInstances),
+		"DescribeScalingActivities":            guard.Handle(s.DescribeScalingActivities),
+		"SetDesiredCapacity":                   guard.HandleVoid(s.SetDesiredCapacity),
+		"TerminateInstanceInAutoScalingGroup":  guard.Handle(s.TerminateInstanceInAutoScalingGroup),
+		"SetInstanceHealth":                    guard.HandleVoid(s.SetInstanceHealth),
+		"SetInstanceProtection":                guard.Handle(s.SetInstanceProtection),
+		"SuspendProcesses":                     guard.HandleVoid(s.SuspendProcesses),
+		"ResumeProcesses":                      guard.HandleVoid(s.ResumeProcesses),
+		"CreateOrUpdateTags":                   guard.HandleVoid(s.CreateOrUpdateTags),
+		"DeleteTags":                           guard.HandleVoid(s.DeleteTags),
+		"DescribeTags":                         guard.Handle(s.DescribeTags),
+		"CreateLaunchConfiguration":            guard.HandleVoid(s.CreateLaunchConfiguration),
+		"DescribeLaunchConfigurations":         guard.Handle(s.DescribeLaunchConfigurations),
+		"DeleteLaunchConfiguration":            guard.HandleVoid(s.DeleteLaunchConfiguration),
+		"DescribeAccountLimits":                guard.Handle(s.DescribeAccountLimits),
+		"DescribeTerminationPolicyTypes":       guard.Handle(s.DescribeTerminationPolicyTypes),
+		"DescribeAdjustmentTypes":              guard.Handle(s.DescribeAdjustmentTypes),
+		"DescribeScalingProcessTypes":          guard.Handle(s.DescribeScalingProcessTypes),
+		"DescribeAutoScalingNotificationTypes": guard.Handle(s.DescribeAutoScalingNotificationTypes),
+		"DescribeMetricCollectionTypes":        guard.Handle(s.DescribeMetricCollectionTypes),
+		"DescribeLifecycleHookTypes":           guard.Handle(s.DescribeLifecycleHookTypes),
 	}
 }
 
@@ -177,11 +188,20 @@ func (s *Service) InstanceChanged(ctx context.Context, region, account, instance
 // RoleUsage reports the regions and groups in which a service-linked role is used, for its deletion.
 func (s *Service) RoleUsage(tx store.Tx, roleARN string) (map[string][]string, error) {
 	use := map[string][]string{}
+	bids := map[string]bool{} // the launch configurations that use the Spot role
+	for r, err := range configTable.Scan(tx) {
+		if err != nil {
+			return nil, err
+		}
+		if c := &r.Value; c.Params.SpotPrice != nil && spotRole(c.Account) == roleARN {
+			bids[store.Key(c.Region, c.Account, c.Name)] = true
+		}
+	}
 	for r, err := range groupTable.Scan(tx) {
 		if err != nil {
 			return nil, err
 		}
-		if r.Value.Role == roleARN {
+		if g := &r.Value; g.Role == roleARN || g.Config != "" && bids[store.Key(g.Region, g.Account, g.Config)] {
 			use[r.Value.Region] = append(use[r.Value.Region], r.Value.arn())
 		}
 	}

@@ -1,0 +1,161 @@
+package autoscaling
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/launch"
+)
+
+// census counts what a group has: the base of every choice of the next instance.
+type census struct {
+	capacity int32            // in units: by weight
+	onDemand int32            // the part of it that is not Spot
+	zones    map[string]int   // instances in each zone that the group may use
+	pools    map[string]int   // instances of each pool
+	prices   map[string]int64 // of an hour On-Demand, by type, in millionths of a dollar
+}
+
+func (m *memberRecord) weight() int32 { return max(1, m.Weight) }
+
+func (n *census) add(zone string, l *launchRecord) {
+	n.capacity += max(1, l.Weight)
+	if !l.Spot {
+		n.onDemand += max(1, l.Weight)
+	}
+	n.pools[l.pool(zone)]++
+	if _, ours := n.zones[zone]; ours {
+		n.zones[zone]++
+	}
+}
+
+func newCensus(zones []string, active []memberRecord, prices map[string]int64) *census {
+	n := &census{zones: map[string]int{}, pools: map[string]int{}, prices: prices}
+	for _, z := range zones {
+		n.zones[z] = 0
+	}
+	for _, m := range active {
+		n.add(m.Zone, &launchRecord{Type: m.Type, Spot: m.Spot, Weight: m.Weight})
+	}
+	return n
+}
+
+// next chooses the zone and kind of the next instance: the zone with the fewest instances that has
+// a pool which did not fail lately. When all have failed, all are tried anew.
+// Source: User Guide, "Auto Scaling benefits: Instance distribution".
+func (n *census) next(g *groupRecord, config *configRecord) (zone string, l launchRecord) {
+	byCount := slices.SortedFunc(maps.Keys(n.zones), func(a, b string) int {
+		return cmp.Or(cmp.Compare(n.zones[a], n.zones[b]), cmp.Compare(a, b))
+	})
+	for _, avoid := range [][]string{g.Retry.Avoid, nil} {
+		for _, zone = range byCount {
+			for _, l = range n.kinds(g, config, zone) {
+				if !slices.Contains(avoid, l.pool(zone)) {
+					return zone, l
+				}
+			}
+		}
+	}
+	return zone, l
+}
+
+// kinds are the kinds of instance for a zone, in the order in which the group prefers them.
+func (n *census) kinds(g *groupRecord, config *configRecord, zone string) []launchRecord {
+	if g.Mixed == nil {
+		return []launchRecord{g.plainLaunch(config)}
+	}
+	m := g.Mixed
+	spot := n.onDemand >= m.onDemand(max(g.Desired, n.capacity+1))
+	var out []launchRecord
+	for _, o := range m.choices() {
+		l := m.launch(&o)
+		plain := g.plainLaunch(nil)
+		l.Tags, l.Protect, l.Spot = plain.Tags, plain.Protect, spot
+		if spot {
+			l.MaxPrice = m.MaxPrice
+		}
+		out = append(out, l)
+	}
+	price := func(l launchRecord) int64 { return n.prices[l.Type] * 1000 / int64(max(1, l.Weight)) }
+	byPrice := func(a, b launchRecord) int { return cmp.Compare(price(a), price(b)) }
+	switch {
+	case !spot && m.OnDemand == lowestPrice, spot && m.Spot == optimizedCost:
+		slices.SortStableFunc(out, byPrice)
+	case spot && m.Spot == lowestPrice: // evenly over the cheapest pools, then the others
+		slices.SortStableFunc(out, byPrice)
+		cheapest := out[:min(len(out), int(m.Pools))]
+		slices.SortStableFunc(cheapest, func(a, b launchRecord) int { return cmp.Compare(n.pools[a.pool(zone)], n.pools[b.pool(zone)]) })
+	}
+	// Capacity is unlimited here: where AWS goes by free capacity, the order of the policy counts.
+	return out
+}
+
+// prices asks EC2 for the types of a policy and values them. Types that EC2 does not know are
+// left out: the launch will say so.
+func (s *Service) prices(ctx context.Context, call *guard.Call, as guard.Caller, m *mixedRecord) (map[string]int64, error) {
+	out := map[string]int64{}
+	if m == nil {
+		return out, nil
+	}
+	var types []string
+	for _, o := range m.Overrides {
+		if o.Type != "" {
+			types = append(types, o.Type)
+		}
+	}
+	if len(types) == 0 {
+		return out, nil
+	}
+	in := &ec2api.DescribeInstanceTypesRequest{Filters: []ec2api.Filter{{Name: new("instance-type"), Values: types}}}
+	for {
+		page, err := s.compute.DescribeInstanceTypes(ctx, call, as, in)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range page.InstanceTypes {
+			if t.VCpuInfo != nil && t.MemoryInfo != nil {
+				out[api.Val(t.InstanceType)] = launch.OnDemandPrice(api.Val(t.VCpuInfo.DefaultVCpus), api.Val(t.MemoryInfo.SizeInMiB), api.Val(t.BurstablePerformanceSupported))
+			}
+		}
+		if in.NextToken = page.NextToken; api.Val(in.NextToken) == "" {
+			return out, nil
+		}
+	}
+}
+
+// zonal tells the refusals that another zone or type may not meet.
+// Source: EC2 API Reference, "Error codes for the Amazon EC2 API".
+func zonal(code string) bool {
+	return slices.Contains([]string{
+		"InsufficientInstanceCapacity", "InsufficientHostCapacity", "InsufficientFreeAddressesInSubnet", "InsufficientCapacity",
+		"Unsupported", "InvalidSubnetID.NotFound",
+	}, code)
+}
+
+// exhausted notes that a pool had nothing and reports whether all pools of its market failed.
+func (g *groupRecord) exhausted(pool string, spot bool) bool {
+	if !slices.Contains(g.Retry.Avoid, pool) {
+		g.Retry.Avoid = append(g.Retry.Avoid, pool)
+	}
+	names := []string{""}
+	if g.Mixed != nil {
+		names = nil
+		for _, o := range g.Mixed.choices() {
+			names = append(names, o.Type)
+		}
+	}
+	for _, zone := range g.Zones {
+		for _, name := range names {
+			if !slices.Contains(g.Retry.Avoid, (&launchRecord{Type: name, Spot: spot}).pool(zone)) {
+				return false
+			}
+		}
+	}
+	g.Retry.Avoid = nil
+	return true
+}

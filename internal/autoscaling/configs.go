@@ -1,0 +1,257 @@
+package autoscaling
+
+import (
+	"context"
+	"encoding/base64"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// Quotas of an account and region. Source: User Guide, "Quotas for Auto Scaling resources and
+// groups".
+const (
+	maxGroups  = 500
+	maxConfigs = 200
+)
+
+// configRecord is a launch configuration. It never changes.
+type configRecord struct {
+	Region, Account, Name, UUID string
+	Created                     time.Time
+	Params                      autoscalingapi.CreateLaunchConfigurationType
+}
+
+var configTable = store.Table[configRecord]{Bucket: "autoscaling/config", Version: 1} // region, account, name
+
+func (r *configRecord) arn() string {
+	return arn.Make("autoscaling", r.Region, r.Account, "launchConfiguration:"+r.UUID+":launchConfigurationName/"+r.Name)
+}
+
+// monitored reports whether instances get detailed monitoring: yes, unless it was declined.
+func (r *configRecord) monitored() bool {
+	m := r.Params.InstanceMonitoring
+	return m == nil || m.Enabled == nil || *m.Enabled
+}
+
+func isARN(s string) bool { return strings.HasPrefix(s, "arn:") }
+
+// configPart is the evaluation of an action on a launch configuration.
+func configPart(r *configRecord, action string) authz.Part {
+	return authz.Part{Action: action, Resource: authz.Resource{ARN: r.arn(), Account: r.Account}}
+}
+
+// CreateLaunchConfiguration keeps the parameters of launches. It checks their form only: whether
+// EC2 accepts them shows when an instance launches.
+func (s *Service) CreateLaunchConfiguration(ctx context.Context, c *guard.Call, in *autoscalingapi.CreateLaunchConfigurationType) error {
+	hideUserData(c, in)
+	r := configRecord{
+		Region: c.Region, Account: c.Account(), Name: api.Val(in.LaunchConfigurationName), UUID: guard.NewRequestID(),
+		Created: s.g.Now().Truncate(time.Millisecond), Params: *in,
+	}
+	if err := checkConfig(in); err != nil {
+		return err
+	}
+	return s.g.Update(ctx, c, func(tx store.Tx) error {
+		p := configPart(&r, "autoscaling:CreateLaunchConfiguration")
+		configContext(&p.Context, in)
+		if _, err := s.g.Allow(tx, c, p); err != nil {
+			return err
+		}
+		n := 0
+		for have, err := range configTable.Scan(tx, r.Region, r.Account) {
+			if err != nil {
+				return err
+			}
+			if have.Value.Name == r.Name {
+				return apierr.Newf("AlreadyExists", "Launch Configuration by this name already exists - "+
+					"A launch configuration already exists with the name %s", r.Name)
+			}
+			n++
+		}
+		if n >= maxConfigs {
+			return apierr.Newf("LimitExceeded", "You have reached your limit of %d launch configurations for the Region.", maxConfigs)
+		}
+		c.Touch(r.arn(), r.Account, "AWS::AutoScaling::LaunchConfiguration")
+		return configTable.Put(tx, r, r.Region, r.Account, r.Name)
+	})
+}
+
+// hideUserData keeps user data, which often holds passwords, out of the trail.
+func hideUserData(c *guard.Call, in *autoscalingapi.CreateLaunchConfigurationType) {
+	if in.UserData == nil {
+		return
+	}
+	shown := *in
+	shown.UserData = new("[redacted]")
+	c.Input = &shown
+}
+
+// configContext are the condition keys of a launch configuration.
+// Source: Service Authorization Reference, "Actions defined by Amazon EC2 Auto Scaling".
+func configContext(ctx *authz.Context, in *autoscalingapi.CreateLaunchConfigurationType) {
+	text := func(key string, v *string) {
+		if v != nil {
+			ctx.Set(key, *v)
+		}
+	}
+	text("autoscaling:imageid", in.ImageId)
+	text("autoscaling:instancetype", in.InstanceType)
+	text("autoscaling:spotprice", in.SpotPrice)
+	if m := in.MetadataOptions; m != nil {
+		text("autoscaling:metadatahttpendpoint", m.HttpEndpoint)
+		text("autoscaling:metadatahttptokens", m.HttpTokens)
+		if m.HttpPutResponseHopLimit != nil {
+			ctx.Set("autoscaling:metadatahttpputresponsehoplimit", itoa(*m.HttpPutResponseHopLimit))
+		}
+	}
+}
+
+// checkConfig checks the form of the parameters.
+func checkConfig(in *autoscalingapi.CreateLaunchConfigurationType) error {
+	switch {
+	case strings.Contains(*in.LaunchConfigurationName, ":"):
+		return validation("Invalid launch configuration name: a name may not contain a colon.")
+	case api.Val(in.InstanceId) != "":
+		return validation("This server does not make launch configurations from an InstanceId: name an ImageId and an InstanceType.")
+	case api.Val(in.ImageId) == "" || api.Val(in.InstanceType) == "":
+		return validation("Valid requests must contain either the InstanceId parameter or both the ImageId and InstanceType parameters.")
+	case api.Val(in.ClassicLinkVPCId) != "" || len(in.ClassicLinkVPCSecurityGroups) > 0:
+		return validation("EC2-Classic is no longer available: ClassicLinkVPCId and ClassicLinkVPCSecurityGroups cannot be used.")
+	}
+	if d := api.Val(in.UserData); d != "" {
+		if _, err := base64.StdEncoding.DecodeString(d); err != nil {
+			return validation("Invalid BASE64 encoding of user data")
+		}
+	}
+	if p := in.SpotPrice; p != nil {
+		if v, err := strconv.ParseFloat(*p, 64); err != nil || v <= 0 || v > 1e6 {
+			return validation("Invalid Spot price: %s. It is a positive number of US dollars.", *p)
+		}
+	}
+	if t := api.Val(in.PlacementTenancy); t != "" && t != "default" && t != "dedicated" {
+		return validation("Invalid PlacementTenancy: %s. Valid values are default and dedicated.", t)
+	}
+	if slices.ContainsFunc(in.SecurityGroups, isGroupID) && slices.ContainsFunc(in.SecurityGroups, func(g string) bool { return !isGroupID(g) }) {
+		return validation("Security groups are named either by their ids or by their names, not by both.")
+	}
+	return checkMappings(in.BlockDeviceMappings)
+}
+
+// checkMappings checks block device mappings, which cannot name a key.
+// Source: API Reference, BlockDeviceMapping and Ebs.
+func checkMappings(all []autoscalingapi.BlockDeviceMapping) error {
+	seen := map[string]bool{}
+	for _, b := range all {
+		device := api.Val(b.DeviceName)
+		n := 0
+		for _, given := range []bool{b.Ebs != nil, api.Val(b.VirtualName) != "", api.Val(b.NoDevice)} {
+			if given {
+				n++
+			}
+		}
+		switch {
+		case seen[device]:
+			return validation("The device %s is mapped twice.", device)
+		case n > 1:
+			return validation("The mapping of device %s needs exactly one of Ebs, VirtualName and NoDevice.", device)
+		case b.Ebs != nil && b.Ebs.SnapshotId != nil && b.Ebs.Encrypted != nil:
+			return validation("the encrypted flag cannot be specified since device %s has a snapshot specified.", device)
+		}
+		seen[device] = true
+	}
+	return nil
+}
+
+// DeleteLaunchConfiguration removes a launch configuration that no group uses.
+func (s *Service) DeleteLaunchConfiguration(ctx context.Context, c *guard.Call, in *autoscalingapi.LaunchConfigurationNameType) error {
+	name := api.Val(in.LaunchConfigurationName)
+	return s.g.Update(ctx, c, func(tx store.Tx) error {
+		r, ok, err := configTable.Get(tx, c.Region, c.Account(), name)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			r = configRecord{Region: c.Region, Account: c.Account(), Name: name, UUID: "*"}
+		}
+		if _, err := s.g.Allow(tx, c, configPart(&r, "autoscaling:DeleteLaunchConfiguration")); err != nil {
+			return err
+		}
+		if !ok {
+			return validation("Launch configuration name not found - Launch configuration %s not found", name)
+		}
+		for g, err := range groupTable.Scan(tx, c.Region, c.Account()) {
+			if err != nil {
+				return err
+			}
+			if g.Value.Config == name {
+				return apierr.Newf("ResourceInUse", "Cannot delete launch configuration %s because it is attached to AutoScalingGroup %s", name, g.Value.Name)
+			}
+		}
+		c.Touch(r.arn(), r.Account, "AWS::AutoScaling::LaunchConfiguration")
+		return configTable.Delete(tx, c.Region, c.Account(), name)
+	})
+}
+
+// DescribeLaunchConfigurations lists launch configurations; names that do not exist are left out.
+func (s *Service) DescribeLaunchConfigurations(ctx context.Context, c *guard.Call, in *autoscalingapi.LaunchConfigurationNamesType) (*autoscalingapi.LaunchConfigurationsType, error) {
+	limit, err := bound(in.MaxRecords, 50, 100)
+	if err != nil {
+		return nil, err
+	}
+	prefix := store.Key(c.Region, c.Account())
+	from, err := after(in.NextToken, prefix)
+	if err != nil {
+		return nil, err
+	}
+	out := &autoscalingapi.LaunchConfigurationsType{}
+	err = s.g.View(ctx, c, func(tx store.Tx) error {
+		if err := s.allowList(tx, c, "autoscaling:DescribeLaunchConfigurations"); err != nil {
+			return err
+		}
+		out.LaunchConfigurations, out.NextToken = []autoscalingapi.LaunchConfiguration{}, nil
+		last := ""
+		for r, err := range configTable.ScanRange(tx, store.Range{Prefix: prefix, After: from}) {
+			if err != nil {
+				return err
+			}
+			if len(in.LaunchConfigurationNames) > 0 && !slices.Contains(in.LaunchConfigurationNames, r.Value.Name) {
+				continue
+			}
+			if len(out.LaunchConfigurations) == limit {
+				out.NextToken = token(last)
+				break
+			}
+			out.LaunchConfigurations = append(out.LaunchConfigurations, r.Value.describe())
+			last = store.Key(r.Key...)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// describe is the launch configuration as it is shown. Some texts that were not given are shown
+// empty, as AWS does.
+func (r *configRecord) describe() autoscalingapi.LaunchConfiguration {
+	p := r.Params
+	text := func(v *string) *string { return new(api.Val(v)) }
+	list := func(v []string) []string { return append([]string{}, v...) }
+	return autoscalingapi.LaunchConfiguration{
+		LaunchConfigurationName: &r.Name, LaunchConfigurationARN: new(r.arn()), CreatedTime: &r.Created,
+		ImageId: p.ImageId, InstanceType: p.InstanceType, KeyName: text(p.KeyName), KernelId: text(p.KernelId), RamdiskId: text(p.RamdiskId),
+		UserData: text(p.UserData), SecurityGroups: list(p.SecurityGroups), ClassicLinkVPCSecurityGroups: []string{},
+		BlockDeviceMappings: append([]autoscalingapi.BlockDeviceMapping{}, p.BlockDeviceMappings...),
+		InstanceMonitoring:  &autoscalingapi.InstanceMonitoring{Enabled: new(r.monitored())}, EbsOptimized: new(api.Val(p.EbsOptimized)),
+		SpotPrice: p.SpotPrice, IamInstanceProfile: p.IamInstanceProfile, AssociatePublicIpAddress: p.AssociatePublicIpAddress,
+		PlacementTenancy: p.PlacementTenancy, MetadataOptions: p.MetadataOptions,
+	}
+}

@@ -1,0 +1,163 @@
+package autoscaling
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/api/iamapi"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// passRole is the right to hand a service-linked role to Auto Scaling.
+func passRole(g *groupRecord) authz.Part {
+	p := authz.Part{Action: "iam:PassRole", Resource: authz.Resource{ARN: g.Role, Account: g.Account}}
+	p.Context.Set("iam:passedtoservice", Principal)
+	p.Context.Set("iam:associatedresourcearn", g.arn())
+	return p
+}
+
+// checkSubnets finds the group's subnets and zones, which must agree if both are given.
+func (s *Service) checkSubnets(ctx context.Context, c *guard.Call, g *groupRecord) error {
+	as := c.Caller.Via(Principal)
+	if g.Subnets == "" {
+		out, err := s.compute.DescribeAvailabilityZones(ctx, c, as, &ec2api.DescribeAvailabilityZonesRequest{ZoneNames: g.Zones, ZoneIds: g.zoneIDs})
+		if err != nil || len(out.AvailabilityZones) < len(g.Zones)+len(g.zoneIDs) {
+			return ec2Refusal(err, "One or more of the Availability Zones do not exist.")
+		}
+		g.Zones = nil
+		for _, z := range out.AvailabilityZones {
+			g.Zones = append(g.Zones, api.Val(z.ZoneName))
+		}
+		slices.Sort(g.Zones)
+		return nil
+	}
+	out, err := s.compute.DescribeSubnets(ctx, c, as, &ec2api.DescribeSubnetsRequest{SubnetIds: splitList(g.Subnets)})
+	if err != nil {
+		return ec2Refusal(err, "")
+	}
+	var zones []string
+	for _, sn := range out.Subnets {
+		if z := api.Val(sn.AvailabilityZone); !slices.Contains(zones, z) {
+			zones = append(zones, z)
+		}
+	}
+	slices.Sort(zones)
+	if len(g.Zones) > 0 && !slices.Equal(zones, slices.Sorted(slices.Values(g.Zones))) {
+		return validation("The availability zones of the specified subnets and the Auto Scaling group do not match")
+	}
+	g.Zones = zones
+	return nil
+}
+
+// ec2Refusal is an error of EC2 as Auto Scaling passes it on.
+func ec2Refusal(err error, otherwise string) error {
+	if err == nil {
+		return validation("%s", otherwise)
+	}
+	if e, ok := apiError(err); ok {
+		return validation("%s", e.Message)
+	}
+	return err
+}
+
+// ensureRole makes the default service-linked role with the user's right to do so; another role
+// must exist.
+func (s *Service) ensureRole(ctx context.Context, c *guard.Call, g *groupRecord, given bool) error {
+	exists := false
+	err := s.g.Read(ctx, func(tx store.Tx) (err error) {
+		_, exists, err = s.dir.Resolve(tx, g.Role)
+		return err
+	})
+	if err != nil || exists {
+		return err
+	}
+	if given && g.Role != defaultRole(g.Account) {
+		return validation("ARN specified for Service-Linked Role does not exist.")
+	}
+	as := c.Caller
+	as.InvokedBy = Principal
+	_, err = s.roles.CreateServiceLinkedRole(ctx, c, as, &iamapi.CreateServiceLinkedRoleRequest{
+		AWSServiceName: new(Principal),
+		Description:    new("Default Service-Linked Role enables access to AWS Services and Resources used or managed by Auto Scaling"),
+	})
+	if e, ok := apiError(err); ok {
+		if e.Code == "InvalidInput" { // another request was first
+			return nil
+		}
+		return e
+	}
+	return err
+}
+
+// roomFor refuses a group whose name is taken, or one too many.
+func (s *Service) roomFor(tx store.Tx, g *groupRecord) error {
+	n := 0
+	for have, err := range groupTable.Scan(tx, g.Region, g.Account) {
+		if err != nil {
+			return err
+		}
+		if have.Value.Name == g.Name {
+			return apierr.Newf("AlreadyExists", "AutoScalingGroup by this name already exists - A group with the name %s already exists", g.Name)
+		}
+		n++
+	}
+	if n >= maxGroups {
+		return apierr.Newf("LimitExceeded", "You have reached your limit of %d Auto Scaling groups for the Region.", maxGroups)
+	}
+	return nil
+}
+
+// subnetContext is the condition key of the subnets that a request names.
+func subnetContext(ctx *authz.Context, subnets *string) {
+	if ids := splitList(api.Val(subnets)); len(ids) > 0 {
+		ctx.SetList("autoscaling:vpczoneidentifiers", ids)
+	}
+}
+
+// lifetime is a MaxInstanceLifetime as kept: 0 takes the limit away.
+func lifetime(given *int32) *int32 {
+	if api.Val(given) == 0 {
+		return nil
+	}
+	return given
+}
+
+// Instances live a day at least, if their life is limited, and a year at most.
+const (
+	minLifetime = 86400
+	maxLifetime = 31536000
+)
+
+// check refuses settings that do not go together or are out of range.
+// Source: API Reference, CreateAutoScalingGroup.
+func (g *groupRecord) check() error {
+	if err := g.checkSizes(); err != nil {
+		return err
+	}
+	switch {
+	case g.MaxLifetime != nil && (*g.MaxLifetime < minLifetime || *g.MaxLifetime > maxLifetime):
+		return validation("MaxInstanceLifetime must be 0 or between %d and %d seconds.", minLifetime, maxLifetime)
+	case g.GracePeriod < 0:
+		return validation("HealthCheckGracePeriod must not be negative.")
+	case g.Cooldown < 0:
+		return validation("DefaultCooldown must not be negative.")
+	case g.Warmup != nil && *g.Warmup < -1:
+		return validation("DefaultInstanceWarmup must not be negative.")
+	case !slices.Contains([]string{"", "units", "vcpu", "memory-mib"}, g.DesiredType):
+		return validation("Invalid DesiredCapacityType: %s. Valid values are units, vcpu and memory-mib.", g.DesiredType)
+	case g.DesiredType == "vcpu" || g.DesiredType == "memory-mib":
+		return validation("This server counts capacity in units only: DesiredCapacityType %s needs InstanceRequirements.", g.DesiredType)
+	}
+	for t := range strings.SplitSeq(g.HealthCheckType, ",") {
+		if !slices.Contains([]string{"EC2", "EBS", "ELB", "VPC_LATTICE"}, strings.TrimSpace(t)) {
+			return validation("Invalid HealthCheckType: %s. Valid values are EC2, EBS, ELB and VPC_LATTICE.", t)
+		}
+	}
+	return checkTermination(g.TerminationPolicies)
+}
