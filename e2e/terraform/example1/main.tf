@@ -226,11 +226,11 @@ data "aws_ebs_volumes" "web" {
 }
 
 data "aws_ebs_volume" "web" {
-  for_each = toset(data.aws_ebs_volumes.web.ids)
+  count = 2 * var.instances
 
   filter {
     name   = "volume-id"
-    values = [each.key]
+    values = [data.aws_ebs_volumes.web.ids[count.index]]
   }
 }
 

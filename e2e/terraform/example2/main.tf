@@ -81,7 +81,8 @@ resource "aws_iam_service_linked_role" "autoscaling" {
   aws_service_name = "autoscaling.amazonaws.com"
 }
 
-# Who makes the grant needs a policy of its own account as well.
+# Who makes the grant needs a policy of its own account as well. Terraform makes it below as the
+# account's administrator, who has one; this is a user who can do that and nothing else.
 data "aws_iam_policy_document" "grantor" {
   provider = aws.group
 
@@ -119,23 +120,9 @@ resource "aws_iam_access_key" "grantor" {
   user     = aws_iam_user.grantor.name
 }
 
-provider "aws" {
-  alias      = "grantor"
-  region     = var.region
-  access_key = aws_iam_access_key.grantor.id
-  secret_key = aws_iam_access_key.grantor.secret
-
-  endpoints {
-    iam = var.endpoint
-    kms = var.endpoint
-    sts = var.endpoint
-  }
-}
-
 resource "aws_kms_grant" "autoscaling" {
-  provider          = aws.grantor
+  provider          = aws.group
   count             = var.grant ? 1 : 0
-  depends_on        = [aws_iam_user_policy_attachment.grantor]
   name              = var.name
   key_id            = aws_kms_key.shared.arn
   grantee_principal = aws_iam_service_linked_role.autoscaling.arn
