@@ -341,7 +341,7 @@ func quote(s string) string {
 
 // readOnly follows CloudTrail: reads and cryptography are read-only events.
 func readOnly(service, op string) bool {
-	for _, p := range []string{"Get", "List", "Describe", "Explain"} {
+	for _, p := range []string{"Get", "List", "Describe", "Explain", "Lookup"} {
 		if strings.HasPrefix(op, p) {
 			return true
 		}

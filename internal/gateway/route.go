@@ -166,7 +166,10 @@ func mediaType(r *http.Request) string {
 }
 
 func (x *exchange) routeTarget(target string) error {
-	prefix, name, _ := strings.Cut(target, ".")
+	prefix, name := target, ""
+	if i := strings.LastIndexByte(target, '.'); i >= 0 { // a prefix may have dots of its own
+		prefix, name = target[:i], target[i+1:]
+	}
 	e := x.byTarget[prefix]
 	if e == nil {
 		return x.problem(unknownOperation, "kagimori does not offer the service of "+cut(target, 128)+".")
