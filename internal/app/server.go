@@ -16,6 +16,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/iamapi"
 	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
+	"github.com/kagimori/kagimori/internal/api/organizationsapi"
 	"github.com/kagimori/kagimori/internal/api/stsapi"
 	"github.com/kagimori/kagimori/internal/autoscaling"
 	"github.com/kagimori/kagimori/internal/clock"
@@ -28,6 +29,7 @@ import (
 	"github.com/kagimori/kagimori/internal/iam"
 	"github.com/kagimori/kagimori/internal/kagimori"
 	"github.com/kagimori/kagimori/internal/kms"
+	"github.com/kagimori/kagimori/internal/org"
 	"github.com/kagimori/kagimori/internal/sigv4"
 	"github.com/kagimori/kagimori/internal/store"
 	"github.com/kagimori/kagimori/internal/store/bolt"
@@ -166,6 +168,7 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 		Guard: s.guard, Clock: s.clock, Compute: compute{s.guard, s.ec2}, Roles: roles{s.guard, people, sessions},
 		Timing: timing, Logger: cfg.Logger,
 	})
+	tree := org.New(org.Config{Guard: s.guard, Tokens: module.Box("organizations token")})
 	why := kagimori.New(kagimori.Config{Guard: s.guard, Trail: s.trail})
 	return []gateway.Service{
 		{API: kmsapi.Service(), Ops: s.kms.Operations()},
@@ -173,6 +176,7 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 		{API: stsapi.Service(), Ops: sessions.Operations()},
 		{API: ec2api.Service(), Ops: s.ec2.Operations()},
 		{API: autoscalingapi.Service(), Ops: s.groups.Operations()},
+		{API: organizationsapi.Service(), Ops: tree.Operations()},
 		{API: kagimoriapi.Service(), Ops: why.Operations()},
 	}, nil
 }

@@ -68,6 +68,7 @@ var allowed = map[string][]string{
 	"internal/kms":         service("internal/api/kmsapi", "internal/hsm", "internal/envelope", "internal/policy", "internal/guard/permit"),
 	"internal/iam":         service("internal/api/iamapi", "internal/policy", "internal/directory/managed"),
 	"internal/sts":         service("internal/api/stsapi", "internal/policy"),
+	"internal/org":         service("internal/api/organizationsapi", "internal/policy"),
 	"internal/ec2":         service("internal/api/ec2api", "internal/api/kmsapi", "internal/launch", "internal/blockdev", "internal/blockdev/image", "internal/ec2/catalog"),
 	"internal/ec2/catalog": {},
 	"internal/autoscaling": service("internal/api/autoscalingapi", "internal/api/ec2api", "internal/api/iamapi", "internal/launch"),

@@ -1,0 +1,50 @@
+package org
+
+import "github.com/kagimori/kagimori/internal/apierr"
+
+// Codes that several operations use.
+const (
+	codeConstraint = "ConstraintViolationException"
+	codeInput      = "InvalidInputException"
+)
+
+// Errors without parameters. Source: AWS Organizations API Reference, "Errors" of each operation.
+var (
+	errNotInUse      = apierr.New("AWSOrganizationsNotInUseException", "Your account is not a member of an organization.")
+	errNotManagement = apierr.New("AccessDeniedException", "You don't have permissions to access this resource.")
+	errAlreadyIn     = apierr.New("AlreadyInOrganizationException", "The AWS account is already a member of an organization.")
+	errNotEmpty      = apierr.New("OrganizationNotEmptyException", "To delete an organization you must first remove all member accounts, organizational units and policies.")
+
+	errNoAccount     = apierr.New("AccountNotFoundException", "You specified an account that doesn't exist.")
+	errNoUnit        = apierr.New("OrganizationalUnitNotFoundException", "You specified an organizational unit that doesn't exist.")
+	errNoParent      = apierr.New("ParentNotFoundException", "You specified parent that doesn't exist.")
+	errNoChild       = apierr.New("ChildNotFoundException", "You specified a child that doesn't exist.")
+	errNoSource      = apierr.New("SourceParentNotFoundException", "You specified a source parent that doesn't exist or isn't the parent of the account.")
+	errNoDestination = apierr.New("DestinationParentNotFoundException", "You specified a destination parent that doesn't exist.")
+	errNoRoot        = apierr.New("RootNotFoundException", "You specified a root that doesn't exist.")
+	errNoTarget      = apierr.New("TargetNotFoundException", "You specified a target that doesn't exist.")
+	errNoPolicy      = apierr.New("PolicyNotFoundException", "You specified a policy that doesn't exist.")
+	errNoStatus      = apierr.New("CreateAccountStatusNotFoundException", "You specified a create account request that doesn't exist.")
+
+	errSameParent    = apierr.New("DuplicateAccountException", "The account is already a child of the destination.")
+	errUnitName      = apierr.New("DuplicateOrganizationalUnitException", "An OU with the same name already exists.")
+	errUnitNotEmpty  = apierr.New("OrganizationalUnitNotEmptyException", "The specified OU is not empty.")
+	errUnitDepth     = apierr.New(codeConstraint, "You have exceeded the number of levels that organizational units can be nested.")
+	errPolicyName    = apierr.New("DuplicatePolicyException", "A policy with the specified name and type already exists.")
+	errPolicyInUse   = apierr.New("PolicyInUseException", "The policy is attached to one or more entities. You must detach it from all roots, OUs and accounts first.")
+	errAttached      = apierr.New("DuplicatePolicyAttachmentException", "The policy is already attached to the specified target.")
+	errNotAttached   = apierr.New("PolicyNotAttachedException", "The policy isn't attached to the specified target.")
+	errTooMany       = apierr.New(codeConstraint, "You have attached the maximum number of policies of this type to the target.")
+	errLast          = apierr.New(codeConstraint, "You cannot detach the last policy of this type: at least one must stay attached to the target.")
+	errNotDetachable = apierr.New(codeInput, "The policy RCPFullAWSAccess cannot be detached.")
+	errImmutable     = apierr.New(codeInput, "You cannot change or delete a policy that AWS manages.")
+	errTypeEnabled   = apierr.New("PolicyTypeAlreadyEnabledException", "The specified policy type is already enabled.")
+	errTypeDisabled  = apierr.New("PolicyTypeNotEnabledException", "This operation can be performed only for enabled policy types.")
+	errMalformed     = apierr.New("MalformedPolicyDocumentException", "The provided policy document does not meet the requirements of the specified policy type.")
+	errToken         = apierr.New(codeInput, "The NextToken is not one that this list gave out.")
+)
+
+// unavailable refuses policy types that AWS has and kagimori lacks.
+func unavailable(kind string) error {
+	return apierr.Newf("PolicyTypeNotAvailableForOrganizationException", "kagimori has no policies of the type %s: only SERVICE_CONTROL_POLICY and RESOURCE_CONTROL_POLICY.", kind)
+}

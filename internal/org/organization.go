@@ -1,0 +1,195 @@
+package org
+
+import (
+	"context"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/organizationsapi"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/directory"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/secret"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// CreateOrganization makes the caller's account manage a new organization. No policy type is
+// enabled in it.
+func (s *Service) CreateOrganization(ctx context.Context, c *guard.Call, in *organizationsapi.CreateOrganizationRequest) (*organizationsapi.CreateOrganizationResponse, error) {
+	out := &organizationsapi.CreateOrganizationResponse{}
+	err := s.g.Update(ctx, c, func(tx store.Tx) error {
+		_, exists, err := s.ask(tx, c, on())
+		switch {
+		case err != nil:
+			return err
+		case exists:
+			return errAlreadyIn
+		case api.Val(in.FeatureSet) == organizationsapi.OrganizationFeatureSetCONSOLIDATED_BILLING:
+			return apierr.New(codeInput, "kagimori has organizations with all features only.")
+		}
+		a, _, err := directory.Accounts.Get(tx, c.Account())
+		if err != nil {
+			return err
+		}
+		m := directory.Member{Account: c.Account(), Name: a.Name, Email: "account-" + c.Account() + "@example.com", Joined: s.now()}
+		if m.Name == "" {
+			m.Name = m.Account
+		}
+		o, err := s.dir.NewOrganization(tx, m)
+		if err != nil {
+			return err
+		}
+		out.Organization = show(o, m)
+		c.Touch(o.ARN(), o.Management, "AWS::Organizations::Organization")
+		c.Respond(out)
+		return nil
+	})
+	return out, err
+}
+
+func show(o directory.Organization, management directory.Member) *organizationsapi.Organization {
+	return &organizationsapi.Organization{
+		Id: &o.ID, Arn: new(o.ARN()), FeatureSet: new(organizationsapi.OrganizationFeatureSetALL),
+		MasterAccountId: &o.Management, MasterAccountArn: new(o.TargetARN(o.Management)), MasterAccountEmail: new(secret.String(management.Email)),
+		// The value says nothing of the organization: ListRoots does. Source: API Reference, Organization.
+		AvailablePolicyTypes: []organizationsapi.PolicyTypeSummary{{
+			Type: new(string(directory.SCP)), Status: new(organizationsapi.PolicyTypeStatusENABLED),
+		}},
+	}
+}
+
+// DescribeOrganization describes the caller's organization; every account in it may ask.
+func (s *Service) DescribeOrganization(ctx context.Context, c *guard.Call, _ *organizationsapi.DescribeOrganizationRequest) (*organizationsapi.DescribeOrganizationResponse, error) {
+	out := &organizationsapi.DescribeOrganizationResponse{}
+	err := s.g.View(ctx, c, func(tx store.Tx) error {
+		o, exists, err := s.ask(tx, c, on())
+		if err != nil {
+			return err
+		}
+		if !exists {
+			return errNotInUse
+		}
+		m, _, err := s.dir.Member(tx, o, o.Management)
+		if err != nil {
+			return err
+		}
+		out.Organization = show(o, m)
+		return nil
+	})
+	return out, err
+}
+
+// DeleteOrganization removes an organization in which the managing account is alone.
+func (s *Service) DeleteOrganization(ctx context.Context, c *guard.Call, _ *organizationsapi.DeleteOrganizationRequest) error {
+	return s.g.Update(ctx, c, func(tx store.Tx) error {
+		o, err := s.open(tx, c, on())
+		if err != nil {
+			return err
+		}
+		members, err := s.dir.Members(tx, o)
+		if err != nil {
+			return err
+		}
+		units, err := s.dir.Units(tx, o)
+		if err != nil {
+			return err
+		}
+		policies, err := s.dir.OrgPolicies(tx, o)
+		if err != nil {
+			return err
+		}
+		if len(members) > 1 || len(units)+len(policies) > 0 || o.ID == directory.DevOrganization {
+			return errNotEmpty
+		}
+		return s.dir.DeleteOrganization(tx, o)
+	})
+}
+
+// ListRoots lists the root.
+func (s *Service) ListRoots(ctx context.Context, c *guard.Call, _ *organizationsapi.ListRootsRequest) (*organizationsapi.ListRootsResponse, error) {
+	out := &organizationsapi.ListRootsResponse{}
+	err := s.g.View(ctx, c, func(tx store.Tx) error {
+		o, err := s.open(tx, c, on())
+		if err != nil {
+			return err
+		}
+		out.Roots = []organizationsapi.Root{*root(o)}
+		return nil
+	})
+	return out, err
+}
+
+func root(o directory.Organization) *organizationsapi.Root {
+	r := &organizationsapi.Root{
+		Id: &o.Root, Arn: new(o.TargetARN(o.Root)), Name: new("Root"), PolicyTypes: []organizationsapi.PolicyTypeSummary{},
+	}
+	for _, t := range policyTypes {
+		if o.Enabled(t) {
+			r.PolicyTypes = append(r.PolicyTypes, organizationsapi.PolicyTypeSummary{
+				Type: new(string(t)), Status: new(organizationsapi.PolicyTypeStatusENABLED),
+			})
+		}
+	}
+	return r
+}
+
+// policyTypes are those that kagimori has.
+var policyTypes = []directory.PolicyType{directory.SCP, directory.RCP}
+
+// EnablePolicyType puts policies of a type in force; AWS's own hangs everywhere then.
+func (s *Service) EnablePolicyType(ctx context.Context, c *guard.Call, in *organizationsapi.EnablePolicyTypeRequest) (*organizationsapi.EnablePolicyTypeResponse, error) {
+	out := &organizationsapi.EnablePolicyTypeResponse{}
+	err := s.g.Update(ctx, c, func(tx store.Tx) (err error) {
+		out.Root, err = s.setType(tx, c, *in.RootId, *in.PolicyType, true)
+		c.Respond(out)
+		return err
+	})
+	return out, err
+}
+
+// DisablePolicyType ends every attachment of a type; the policies stay.
+func (s *Service) DisablePolicyType(ctx context.Context, c *guard.Call, in *organizationsapi.DisablePolicyTypeRequest) (*organizationsapi.DisablePolicyTypeResponse, error) {
+	out := &organizationsapi.DisablePolicyTypeResponse{}
+	err := s.g.Update(ctx, c, func(tx store.Tx) (err error) {
+		out.Root, err = s.setType(tx, c, *in.RootId, *in.PolicyType, false)
+		c.Respond(out)
+		return err
+	})
+	return out, err
+}
+
+func (s *Service) setType(tx store.Tx, c *guard.Call, rootID, kind string, enabled bool) (*organizationsapi.Root, error) {
+	o, err := s.open(tx, c, question{ids: []string{rootID}, kind: kind})
+	if err != nil {
+		return nil, err
+	}
+	t, err := policyType(kind)
+	if err != nil {
+		return nil, err
+	}
+	now := o.Types[t]
+	switch {
+	case rootID != o.Root:
+		return nil, errNoRoot
+	case enabled && now.Enabled:
+		return nil, errTypeEnabled
+	case !enabled && !now.Enabled:
+		return nil, errTypeDisabled
+	}
+	if enabled {
+		now.Epoch++
+	}
+	now.Enabled = enabled
+	if o.Types == nil {
+		o.Types = map[directory.PolicyType]directory.TypeState{}
+	}
+	o.Types[t] = now
+	return root(o), s.dir.PutOrganization(tx, o)
+}
+
+func policyType(kind string) (directory.PolicyType, error) {
+	switch t := directory.PolicyType(kind); t {
+	case directory.SCP, directory.RCP:
+		return t, nil
+	}
+	return "", unavailable(kind)
+}

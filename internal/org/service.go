@@ -1,0 +1,176 @@
+package org
+
+import (
+	"strings"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/api/organizationsapi"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/directory"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// Config of a [Service].
+type Config struct {
+	Guard *guard.Guard
+	// Tokens seals the tokens of lists.
+	Tokens directory.Box
+}
+
+// A Service is AWS Organizations. Safe for concurrent use.
+type Service struct {
+	g      *guard.Guard
+	dir    *directory.Directory
+	tokens directory.Box
+}
+
+// New makes a Service.
+func New(cfg Config) *Service {
+	return &Service{g: cfg.Guard, dir: cfg.Guard.Directory(), tokens: cfg.Tokens}
+}
+
+// Operations are the handlers of the service.
+func (s *Service) Operations() map[string]guard.Handler {
+	return map[string]guard.Handler{
+		"CreateOrganization":               guard.Handle(s.CreateOrganization),
+		"DescribeOrganization":             guard.Handle(s.DescribeOrganization),
+		"DeleteOrganization":               guard.HandleVoid(s.DeleteOrganization),
+		"ListRoots":                        guard.Handle(s.ListRoots),
+		"CreateAccount":                    guard.Handle(s.CreateAccount),
+		"DescribeCreateAccountStatus":      guard.Handle(s.DescribeCreateAccountStatus),
+		"ListCreateAccountStatus":          guard.Handle(s.ListCreateAccountStatus),
+		"DescribeAccount":                  guard.Handle(s.DescribeAccount),
+		"ListAccounts":                     guard.Handle(s.ListAccounts),
+		"ListAccountsForParent":            guard.Handle(s.ListAccountsForParent),
+		"MoveAccount":                      guard.HandleVoid(s.MoveAccount),
+		"CreateOrganizationalUnit":         guard.Handle(s.CreateOrganizationalUnit),
+		"DescribeOrganizationalUnit":       guard.Handle(s.DescribeOrganizationalUnit),
+		"UpdateOrganizationalUnit":         guard.Handle(s.UpdateOrganizationalUnit),
+		"DeleteOrganizationalUnit":         guard.HandleVoid(s.DeleteOrganizationalUnit),
+		"ListOrganizationalUnitsForParent": guard.Handle(s.ListOrganizationalUnitsForParent),
+		"ListParents":                      guard.Handle(s.ListParents),
+		"ListChildren":                     guard.Handle(s.ListChildren),
+		"CreatePolicy":                     guard.Handle(s.CreatePolicy),
+		"DescribePolicy":                   guard.Handle(s.DescribePolicy),
+		"UpdatePolicy":                     guard.Handle(s.UpdatePolicy),
+		"DeletePolicy":                     guard.HandleVoid(s.DeletePolicy),
+		"ListPolicies":                     guard.Handle(s.ListPolicies),
+		"AttachPolicy":                     guard.HandleVoid(s.AttachPolicy),
+		"DetachPolicy":                     guard.HandleVoid(s.DetachPolicy),
+		"ListPoliciesForTarget":            guard.Handle(s.ListPoliciesForTarget),
+		"ListTargetsForPolicy":             guard.Handle(s.ListTargetsForPolicy),
+		"EnablePolicyType":                 guard.Handle(s.EnablePolicyType),
+		"DisablePolicyType":                guard.Handle(s.DisablePolicyType),
+		"TagResource":                      guard.HandleVoid(s.TagResource),
+		"UntagResource":                    guard.HandleVoid(s.UntagResource),
+		"ListTagsForResource":              guard.Handle(s.ListTagsForResource),
+	}
+}
+
+// now is the service time to the millisecond, as answers show it.
+func (s *Service) now() time.Time { return s.g.Now().UTC().Truncate(time.Millisecond) }
+
+// A question is what an operation has to be allowed for.
+type question struct {
+	ids     []string               // of roots, units, accounts and policies; none: no resource
+	kind    string                 // organizations:PolicyType, or ""
+	tags    []organizationsapi.Tag // aws:RequestTag
+	tagKeys []string               // aws:TagKeys of an operation without values
+}
+
+// on is the question about things by their ids.
+func on(ids ...string) question { return question{ids: ids} }
+
+// open decides the operation and returns the caller's organization, which the caller must manage.
+// The order is AWS's as far as it shows: permission, being in an organization, managing it.
+func (s *Service) open(tx store.Tx, c *guard.Call, q question) (directory.Organization, error) {
+	o, in, err := s.ask(tx, c, q)
+	switch {
+	case err != nil:
+		return o, err
+	case !in:
+		return o, errNotInUse
+	case o.Management != c.Account():
+		return o, errNotManagement
+	}
+	return o, nil
+}
+
+// ask is open for operations that other accounts may use too: in tells whether the caller is in an
+// organization. The resources are decided as the caller's own: what keeps members out is not their
+// owner but the rule that open adds.
+func (s *Service) ask(tx store.Tx, c *guard.Call, q question) (o directory.Organization, in bool, err error) {
+	if o, in, err = s.dir.OrganizationOf(tx, c.Account()); err != nil {
+		return o, in, err
+	}
+	base := authz.Part{Action: "organizations:" + c.Operation, Resource: authz.Resource{ARN: "*", Account: c.Account()}}
+	if q.kind != "" {
+		base.Context.Set("organizations:policytype", q.kind)
+	}
+	if len(q.tags) > 0 {
+		for _, t := range q.tags {
+			q.tagKeys = append(q.tagKeys, *t.Key)
+			base.Context.Set("aws:requesttag/"+*t.Key, *t.Value)
+		}
+	}
+	if len(q.tagKeys) > 0 {
+		base.Context.SetList("aws:tagkeys", q.tagKeys)
+	}
+	parts := make([]authz.Part, 0, 1)
+	for _, id := range q.ids {
+		p := base
+		if in {
+			if err := s.name(tx, o, id, &p.Resource); err != nil {
+				return o, in, err
+			}
+			c.Touch(p.Resource.ARN, o.Management, resourceType(id))
+		}
+		parts = append(parts, p)
+	}
+	if len(parts) == 0 {
+		parts = append(parts, base)
+	}
+	_, err = s.g.Authorize(tx, c, guard.Check{Parts: parts})
+	return o, in, err
+}
+
+// name fills in the ARN and the tags of what an id names, whether it exists or not.
+func (s *Service) name(tx store.Tx, o directory.Organization, id string, r *authz.Resource) error {
+	if !isPolicy(id) {
+		r.ARN = o.TargetARN(id)
+	} else {
+		t := directory.SCP
+		if p, ok, err := s.policy(tx, o, id); err != nil {
+			return err
+		} else if ok {
+			t = p.Type
+		}
+		r.ARN = o.PolicyARN(t, id)
+	}
+	tags, _, _, err := s.tagsOf(tx, o, id)
+	if len(tags) > 0 {
+		r.Tags = map[string]string{}
+		for _, t := range tags {
+			r.Tags[t.Key] = t.Value
+		}
+	}
+	return err
+}
+
+func isPolicy(id string) bool { return strings.HasPrefix(id, "p-") }
+func isUnit(id string) bool   { return strings.HasPrefix(id, "ou-") }
+func isRoot(id string) bool   { return strings.HasPrefix(id, "r-") }
+
+// resourceType is how CloudFormation, and with it the trail, calls what an id names.
+func resourceType(id string) string {
+	switch {
+	case isPolicy(id):
+		return "AWS::Organizations::Policy"
+	case isUnit(id):
+		return "AWS::Organizations::OrganizationalUnit"
+	case isRoot(id):
+		return "AWS::Organizations::Root"
+	}
+	return "AWS::Organizations::Account"
+}
