@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
+	"github.com/kagimori/kagimori/internal/api/cloudtrailapi"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/api/iamapi"
 	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
@@ -20,6 +21,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/stsapi"
 	"github.com/kagimori/kagimori/internal/autoscaling"
 	"github.com/kagimori/kagimori/internal/clock"
+	"github.com/kagimori/kagimori/internal/cloudtrail"
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/ec2"
 	"github.com/kagimori/kagimori/internal/gateway"
@@ -169,6 +171,7 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 		Timing: timing, Logger: cfg.Logger,
 	})
 	tree := org.New(org.Config{Guard: s.guard, Tokens: module.Box("organizations token")})
+	events := cloudtrail.New(cloudtrail.Config{Guard: s.guard, Trail: s.trail, Tokens: module.Box("cloudtrail token")})
 	why := kagimori.New(kagimori.Config{Guard: s.guard, Trail: s.trail})
 	return []gateway.Service{
 		{API: kmsapi.Service(), Ops: s.kms.Operations()},
@@ -177,6 +180,7 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 		{API: ec2api.Service(), Ops: s.ec2.Operations()},
 		{API: autoscalingapi.Service(), Ops: s.groups.Operations()},
 		{API: organizationsapi.Service(), Ops: tree.Operations()},
+		{API: cloudtrailapi.Service(), Ops: events.Operations()},
 		{API: kagimoriapi.Service(), Ops: why.Operations()},
 	}, nil
 }

@@ -72,6 +72,7 @@ var allowed = map[string][]string{
 	"internal/ec2":         service("internal/api/ec2api", "internal/api/kmsapi", "internal/launch", "internal/blockdev", "internal/blockdev/image", "internal/ec2/catalog"),
 	"internal/ec2/catalog": {},
 	"internal/autoscaling": service("internal/api/autoscalingapi", "internal/api/ec2api", "internal/api/iamapi", "internal/launch"),
+	"internal/cloudtrail":  service("internal/api/cloudtrailapi"),
 	"internal/kagimori":    service("internal/api/kagimoriapi", "internal/authz/explain"),
 	// 6 edge
 	"internal/wire":          {"internal/api", "internal/apierr", "internal/secret"},
