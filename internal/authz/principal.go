@@ -1,6 +1,8 @@
 package authz
 
 import (
+	"slices"
+
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz/condition"
 	"github.com/kagimori/kagimori/internal/policy"
@@ -136,10 +138,8 @@ func (e *evaluation) provider(list []string) condition.Truth {
 	if v.Unknown {
 		return condition.Unknown
 	}
-	for _, s := range list {
-		if s == v.One {
-			return condition.True
-		}
+	if slices.Contains(list, v.One) {
+		return condition.True
 	}
 	return condition.False
 }
@@ -172,10 +172,8 @@ func (ps *principals) spared(e *evaluation, doc *Document) condition.Truth {
 	case RoleSession, FederatedUser:
 		return min(account, who.free, who.limited)
 	case Service:
-		for _, s := range ps.services {
-			if s == p.ARN {
-				return condition.True
-			}
+		if slices.Contains(ps.services, p.ARN) {
+			return condition.True
 		}
 	case UnknownPrincipal:
 		return min(account, who.free)

@@ -2,6 +2,7 @@ package kms_test
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -13,7 +14,7 @@ import (
 // "Actions, resources, and condition keys for AWS Key Management Service".
 var operators = map[string]string{
 	"kms:BypassPolicyLockoutSafetyCheck": "Bool", "kms:GrantIsForAWSResource": "Bool", "kms:MultiRegion": "Bool",
-	"kms:ReEncryptOnSameKey": "Bool", "kms:ScheduleKeyDeletionPendingWindowInDays": "NumericEquals",
+	"kms:ReEncryptOnSameKey": "Bool", "kms:ScheduleKeyDeletionPendingWindowInDays": "NumericEquals", "kms:RotationPeriodInDays": "NumericEquals",
 	"kms:GrantConstraintSourceArn": "ArnEquals", "kms:EncryptionContextKeys": "ForAnyValue:StringEquals",
 	"kms:GrantOperations": "ForAnyValue:StringEquals", "kms:ResourceAliases": "ForAnyValue:StringEquals", "aws:TagKeys": "ForAnyValue:StringEquals",
 }
@@ -71,12 +72,10 @@ var ofContext = map[string]string{
 	"kms:EncryptionContext:Ctx": "v", "kms:EncryptionContext:cTX": "v", "kms:EncryptionContextKeys": "Ctx", "kms:EncryptionAlgorithm": "SYMMETRIC_DEFAULT",
 }
 
-func and(maps ...map[string]string) map[string]string {
+func and(parts ...map[string]string) map[string]string {
 	all := map[string]string{}
-	for _, m := range maps {
-		for k, v := range m {
-			all[k] = v
-		}
+	for _, m := range parts {
+		maps.Copy(all, m)
 	}
 	return all
 }
@@ -130,11 +129,15 @@ var conditions = map[string]struct {
 		map[string]string{"aws:RequestTag/Env": "test", "aws:TagKeys": "Env"}},
 	"kms:UntagResource": {func(s *scene) any { return &kmsapi.UntagResourceRequest{KeyId: &s.key, TagKeys: []string{"Env"}} },
 		map[string]string{"aws:TagKeys": "Env"}},
-	"kms:DisableKey":           {func(s *scene) any { return &kmsapi.DisableKeyRequest{KeyId: &s.key} }, nil},
-	"kms:EnableKey":            {func(s *scene) any { return &kmsapi.EnableKeyRequest{KeyId: &s.key} }, nil},
-	"kms:GetKeyPolicy":         {func(s *scene) any { return &kmsapi.GetKeyPolicyRequest{KeyId: &s.key} }, nil},
-	"kms:ListKeyPolicies":      {func(s *scene) any { return &kmsapi.ListKeyPoliciesRequest{KeyId: &s.key} }, nil},
-	"kms:ListResourceTags":     {func(s *scene) any { return &kmsapi.ListResourceTagsRequest{KeyId: &s.key} }, nil},
+	"kms:DisableKey":       {func(s *scene) any { return &kmsapi.DisableKeyRequest{KeyId: &s.key} }, nil},
+	"kms:EnableKey":        {func(s *scene) any { return &kmsapi.EnableKeyRequest{KeyId: &s.key} }, nil},
+	"kms:GetKeyPolicy":     {func(s *scene) any { return &kmsapi.GetKeyPolicyRequest{KeyId: &s.key} }, nil},
+	"kms:ListKeyPolicies":  {func(s *scene) any { return &kmsapi.ListKeyPoliciesRequest{KeyId: &s.key} }, nil},
+	"kms:ListResourceTags": {func(s *scene) any { return &kmsapi.ListResourceTagsRequest{KeyId: &s.key} }, nil},
+	"kms:EnableKeyRotation": {func(s *scene) any {
+		return &kmsapi.EnableKeyRotationRequest{KeyId: &s.key, RotationPeriodInDays: new(int32(180))}
+	}, map[string]string{"kms:RotationPeriodInDays": "180"}},
+	"kms:DisableKeyRotation":   {func(s *scene) any { return &kmsapi.DisableKeyRotationRequest{KeyId: &s.key} }, nil},
 	"kms:GetKeyRotationStatus": {func(s *scene) any { return &kmsapi.GetKeyRotationStatusRequest{KeyId: &s.key} }, nil},
 	"kms:UpdateKeyDescription": {func(s *scene) any {
 		return &kmsapi.UpdateKeyDescriptionRequest{KeyId: &s.key, Description: new("d")}
@@ -176,6 +179,7 @@ func TestAbsentConditionKeys(t *testing.T) {
 		"kms:PutKeyPolicy": {func(s *scene) any {
 			return &kmsapi.PutKeyPolicyRequest{KeyId: &s.key, Policy: new(document(rootStatement(owner), allow(s.user.arn(), "", "kms:PutKeyPolicy")))}
 		}, []string{"kms:BypassPolicyLockoutSafetyCheck"}},
+		"kms:EnableKeyRotation": {func(s *scene) any { return &kmsapi.EnableKeyRotationRequest{KeyId: &s.key} }, []string{"kms:RotationPeriodInDays"}},
 		"kms:CreateGrant": {func(s *scene) any {
 			return &kmsapi.CreateGrantRequest{KeyId: &s.key, GranteePrincipal: &s.peer, Operations: []string{"Decrypt"}}
 		}, []string{"kms:GrantConstraintType", "kms:RetiringPrincipal", "kms:GrantConstraintSourceArn", "kms:GranteeServicePrincipal", "kms:RetiringServicePrincipal", "kms:EncryptionContextKeys"}},

@@ -2,6 +2,7 @@ package condition_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/kagimori/kagimori/internal/authz/condition"
@@ -51,11 +52,11 @@ func TestCasesStandForAllValues(t *testing.T) {
 			t.Fatalf("%s: not exact", name)
 		}
 		outcomes := func(e *condition.Env) string {
-			s := ""
+			var s strings.Builder
 			for i := range all {
-				s += fmt.Sprint(all[i].Eval(e))
+				s.WriteString(fmt.Sprint(all[i].Eval(e)))
 			}
-			return s
+			return s.String()
 		}
 		seen := map[string]bool{}
 		for _, v := range cases.Values(new(condition.MakeKey("x:k"))) {
