@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -133,10 +132,8 @@ func checkConfig(in *autoscalingapi.CreateLaunchConfigurationType) error {
 			return validation("Invalid BASE64 encoding of user data")
 		}
 	}
-	if p := in.SpotPrice; p != nil {
-		if v, err := strconv.ParseFloat(*p, 64); err != nil || v <= 0 || v > 1e6 {
-			return validation("Invalid Spot price: %s. It is a positive number of US dollars.", *p)
-		}
+	if p := in.SpotPrice; p != nil && !isPrice(*p) {
+		return validation("Invalid Spot price: %s. It is a positive number of US dollars.", *p)
 	}
 	if t := api.Val(in.PlacementTenancy); t != "" && t != "default" && t != "dedicated" {
 		return validation("Invalid PlacementTenancy: %s. Valid values are default and dedicated.", t)

@@ -3,6 +3,7 @@ package autoscaling
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
@@ -84,7 +85,9 @@ func (s *Service) TerminateInstanceInAutoScalingGroup(ctx context.Context, c *gu
 	return out, nil
 }
 
-// SetInstanceHealth tells the group what the user knows of an instance.
+// SetInstanceHealth tells the group what the user knows of an instance. In the grace period of an
+// instance bad news is not heard, unless the caller says so.
+// Source: API Reference, SetInstanceHealth, ShouldRespectGracePeriod.
 func (s *Service) SetInstanceHealth(ctx context.Context, c *guard.Call, in *autoscalingapi.SetInstanceHealthQuery) error {
 	status := api.Val(in.HealthStatus)
 	if status != healthy && status != unhealthy {
@@ -97,6 +100,10 @@ func (s *Service) SetInstanceHealth(ctx context.Context, c *guard.Call, in *auto
 			return err
 		}
 		p = g.place()
+		graced := s.g.Now().Before(m.Served.Add(time.Duration(g.GracePeriod) * time.Second))
+		if status == unhealthy && graced && (in.ShouldRespectGracePeriod == nil || *in.ShouldRespectGracePeriod) {
+			return nil
+		}
 		m.Health = status
 		return putMember(tx, p, m)
 	})

@@ -273,14 +273,18 @@ func (e *fakeEC2) DescribeInstanceTypes(_ context.Context, _ *guard.Call, _ guar
 
 // fakeRoles makes service-linked roles in the directory.
 type fakeRoles struct {
-	w      *guardtest.World
-	refuse *apierr.Error
-	makers []string
+	w          *guardtest.World
+	refuse     *apierr.Error
+	refuseSpot *apierr.Error // of making the Spot role
+	makers     []string
 }
 
 func (r *fakeRoles) CreateServiceLinkedRole(_ context.Context, _ *guard.Call, as guard.Caller, in *iamapi.CreateServiceLinkedRoleRequest) (*iamapi.CreateServiceLinkedRoleResponse, error) {
 	if r.refuse != nil {
 		return nil, r.refuse
+	}
+	if r.refuseSpot != nil && *in.AWSServiceName == "spot.amazonaws.com" {
+		return nil, r.refuseSpot
 	}
 	r.makers = append(r.makers, as.Principal.ARN)
 	if *in.AWSServiceName == "spot.amazonaws.com" {

@@ -182,10 +182,8 @@ func (m *mixedRecord) distribute(d *autoscalingapi.InstancesDistribution) error 
 	if m.Spot != lowestPrice {
 		m.Pools = 0
 	}
-	if m.MaxPrice != "" {
-		if v, err := strconv.ParseFloat(m.MaxPrice, 64); err != nil || v <= 0 || v > 1e6 {
-			return validation("Invalid Spot max price: %s. It is a positive number of US dollars.", m.MaxPrice)
-		}
+	if m.MaxPrice != "" && !isPrice(m.MaxPrice) {
+		return validation("Invalid Spot max price: %s. It is a positive number of US dollars.", m.MaxPrice)
 	}
 	return nil
 }

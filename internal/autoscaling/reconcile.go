@@ -175,7 +175,7 @@ func (s *Service) settleMember(tx store.Tx, v *sight, g *groupRecord, m memberRe
 	running := state == ec2api.InstanceStateNameRunning
 	switch {
 	case m.State == statePending && running:
-		m.State = stateInService
+		m.State, m.Served = stateInService, now
 		g.Retry = retry{}
 		done := launch.ActivitySuccessful(m.ID)
 		if err := end(tx, v.place, m.Activity, now, done); err != nil {

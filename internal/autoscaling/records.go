@@ -93,6 +93,7 @@ type memberRecord struct {
 	ConfigMade time.Time `json:",omitzero"`
 	Weight     int32     `json:",omitempty"` // units of capacity; 0 is 1
 	Weighted   bool      `json:",omitempty"` // the policy gave the weight
+	Served     time.Time `json:",omitzero"`  // when it came into service
 	Spot       bool      `json:",omitempty"` // by a mixed instances policy
 }
 

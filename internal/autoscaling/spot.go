@@ -2,6 +2,8 @@ package autoscaling
 
 import (
 	"context"
+	"strconv"
+	"strings"
 
 	"github.com/kagimori/kagimori/internal/api/iamapi"
 	"github.com/kagimori/kagimori/internal/apierr"
@@ -16,6 +18,12 @@ const spotPrincipal = "spot.amazonaws.com"
 // spotSession is the name of the sessions of the Spot service's role. AWS does not publish its
 // own; policies that name the role are not touched by it.
 const spotSession = "EC2Spot"
+
+// isPrice reports whether a text is a price in US dollars: a positive decimal number.
+func isPrice(s string) bool {
+	v, err := strconv.ParseFloat(s, 64)
+	return err == nil && v > 0 && v < 1e6 && strings.Trim(s, "0123456789.") == ""
+}
 
 // spotRole is the service-linked role of EC2 Spot.
 func spotRole(account string) string {
