@@ -40,10 +40,7 @@ func TestKill9_EveryAcknowledgedChangeIsThere(t *testing.T) {
 	account := seed.NewAccount()
 	all := map[string]*promised{}
 	for round := range killRounds {
-		s, err := server.Run(dir)
-		if err != nil {
-			t.Fatalf("round %d: %v", round, err)
-		}
+		s := run9(t, dir)
 		c := rootOf(s.URL, account)
 		// What earlier rounds left is looked at in part now and whole at the end.
 		seen := 0
@@ -61,10 +58,7 @@ func TestKill9_EveryAcknowledgedChangeIsThere(t *testing.T) {
 			t.Errorf("round %d: nothing was acknowledged before the kill", round)
 		}
 		maps.Copy(all, made)
-		again, err := server.Run(dir)
-		if err != nil {
-			t.Fatalf("round %d: restart: %v", round, err)
-		}
+		again := run9(t, dir)
 		c = rootOf(again.URL, account)
 		for _, p := range made {
 			p.check(t, c)
