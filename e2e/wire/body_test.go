@@ -82,11 +82,11 @@ func TestMalformedQueriesAreRefused(t *testing.T) {
 
 func TestUnknownOperationsAreQuick4xxThatNameThem(t *testing.T) {
 	refusal(t, kmsRequest("MakeCoffee", "{}"), 400, "UnknownOperationException", "MakeCoffee")
-	refusal(t, kmsRequest("ReplicateKey", "{}"), 400, "UnknownOperationException", "ReplicateKey")
+	refusal(t, kmsRequest("ConnectCustomKeyStore", "{}"), 400, "UnknownOperationException", "ConnectCustomKeyStore")
 	refusal(t, queryRequest("ec2", "CreateVpc", nil), 400, "InvalidAction", "CreateVpc")
-	refusal(t, queryRequest("iam", "CreateGroup", nil), 400, "InvalidAction", "CreateGroup")
-	refusal(t, queryRequest("autoscaling", "PutLifecycleHook", nil), 400, "InvalidAction", "PutLifecycleHook")
-	refusal(t, queryRequest("sts", "GetSessionToken", nil), 400, "InvalidAction", "GetSessionToken")
+	refusal(t, queryRequest("iam", "UploadSSHPublicKey", nil), 400, "InvalidAction", "UploadSSHPublicKey")
+	refusal(t, queryRequest("autoscaling", "GetPredictiveScalingForecast", nil), 400, "InvalidAction", "GetPredictiveScalingForecast")
+	refusal(t, queryRequest("sts", "AssumeRoleWithSAML", nil), 400, "InvalidAction", "AssumeRoleWithSAML")
 	other := kmsRequest("ListTables", "{}")
 	other.Header["X-Amz-Target"] = "DynamoDB_20120810.ListTables"
 	refusal(t, other, 400, "UnknownOperationException", "DynamoDB_20120810.ListTables")
