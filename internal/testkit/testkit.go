@@ -16,6 +16,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/iamapi"
 	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
+	"github.com/kagimori/kagimori/internal/api/organizationsapi"
 	"github.com/kagimori/kagimori/internal/api/stsapi"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/app"
@@ -124,7 +125,7 @@ func Admin(account string) sigv4.Credentials {
 
 // Clients of one caller in one region.
 type Clients struct {
-	KMS, IAM, STS, EC2, AutoScaling, Kagimori *Client
+	KMS, IAM, STS, EC2, AutoScaling, Organizations, Kagimori *Client
 }
 
 // A Client calls one service for a test.
@@ -149,7 +150,7 @@ func (s *Server) In(region string, creds sigv4.Credentials) Clients {
 	}
 	return Clients{
 		KMS: make(kmsapi.Service()), IAM: make(iamapi.Service()), STS: make(stsapi.Service()), EC2: make(ec2api.Service()),
-		AutoScaling: make(autoscalingapi.Service()), Kagimori: make(kagimoriapi.Service()),
+		AutoScaling: make(autoscalingapi.Service()), Organizations: make(organizationsapi.Service()), Kagimori: make(kagimoriapi.Service()),
 	}
 }
 
