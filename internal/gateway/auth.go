@@ -61,5 +61,5 @@ func (x *exchange) authFailure(kind sigv4.Kind, message string) error {
 		x.cfg.Logger.WarnContext(x.r.Context(), "request not authenticated",
 			append(x.attrs(), "code", code, "reason", message, "source", sourceIP(x.r), "unlogged", dropped)...)
 	}
-	return apierr.New(code, message).WithStatus(status)
+	return apierr.New(code, sigv4.Message(kind, x.e.svc.Protocol, message)).WithStatus(status)
 }

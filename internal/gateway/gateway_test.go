@@ -230,7 +230,7 @@ func TestFailures(t *testing.T) {
 		{"iam unknown key", iam, key("AKIANOBODY"), "GetRole", &iamapi.GetRoleRequest{RoleName: new("r")}, "InvalidClientTokenId", 403, "The security token included in the request is invalid"},
 		{"no handlers at all", asg, credentials(), "DescribeTags", &autoscalingapi.DescribeTagsType{}, "InvalidAction", 400, "kagimori does not implement DescribeTags yet."},
 		{"ec2 error", ec2, credentials(), "DescribeVolumes", &ec2api.DescribeVolumesRequest{VolumeIds: []string{"vol-1"}}, "InvalidVolume.NotFound", 400, "The volume does not exist."},
-		{"ec2 unknown key", ec2, key("AKIANOBODY"), "DescribeVolumes", &ec2api.DescribeVolumesRequest{}, "AuthFailure", 401, ""},
+		{"ec2 unknown key", ec2, key("AKIANOBODY"), "DescribeVolumes", &ec2api.DescribeVolumesRequest{}, "AuthFailure", 401, "AWS was not able to validate the provided access credentials"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			err := w.do(t, tt.svc, tt.creds, tt.op, tt.in, nil)

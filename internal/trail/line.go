@@ -29,6 +29,7 @@ const unnumbered = `0,"previous":""}}` + "\n"
 // record has its place, so that appends wait for each other's writes only.
 func encode(buf *bytes.Buffer, rec *Record) error {
 	r := *rec
+	r.bound()
 	r.EventTime = stamp(r.EventTime)
 	r.Kagimori.Version, r.Kagimori.Sequence, r.Kagimori.Previous = format, 0, ""
 	buf.Reset()
@@ -45,6 +46,20 @@ func encode(buf *bytes.Buffer, rec *Record) error {
 	}
 	buf.Truncate(buf.Len() - len(unnumbered))
 	return nil
+}
+
+// maxParameters bounds what a record repeats of a request, and of its answer, in bytes: whoever may
+// ask for something could otherwise fill the log, and push out what is in it. Source: CloudTrail
+// User Guide, "CloudTrail record contents" (a field that is too large is omitted).
+const maxParameters = 100 << 10
+
+// bound leaves out what is too large.
+func (r *Record) bound() {
+	for name, p := range map[string]*json.RawMessage{"requestParameters": &r.RequestParameters, "responseElements": &r.ResponseElements} {
+		if n := len(*p); n > maxParameters {
+			*p = fmt.Appendf(nil, `{"omitted":true,"originalSize":%d,"reason":"%s too large"}`, n, name)
+		}
+	}
 }
 
 // stamp is a time as CloudTrail writes it.

@@ -44,7 +44,9 @@ func (t *Trail) PutTx(tx store.Tx, rec *Record) error {
 		t.Kick() // perhaps it can be written again, for the next one
 		return *err
 	}
-	return outbox.Put(tx, outboxEntry{*rec, t.seq.Load()}, rec.EventID)
+	entry := outboxEntry{*rec, t.seq.Load()}
+	entry.Record.bound()
+	return outbox.Put(tx, entry, rec.EventID)
 }
 
 // Kick has the outbox moved to the log soon. Call it after a transaction with PutTx committed.
