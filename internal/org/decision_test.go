@@ -303,3 +303,33 @@ func TestDecisionsInTheTransactionOfAChangeSeeIt(t *testing.T) {
 	}
 	w.allows("nothing was committed", user, encrypt)
 }
+
+func TestCreatedAccountIsUnderPolicies(t *testing.T) {
+	w := newProduction(t)
+	m := w.productionRoot("999988887777")
+	m.must(&organizationsapi.CreateOrganizationRequest{})
+	root := *get[organizationsapi.ListRootsResponse](m, &organizationsapi.ListRootsRequest{}).Roots[0].Id
+	m.must(&organizationsapi.CreateAccountRequest{Email: sensitive("a@example.com"), AccountName: sensitive("a"), RoleName: new("Steward")})
+	accounts := get[organizationsapi.ListAccountsResponse](m, &organizationsapi.ListAccountsRequest{}).Accounts
+	i := slices.IndexFunc(accounts, func(a organizationsapi.Account) bool { return *a.JoinedMethod == "CREATED" })
+	if i < 0 || len(accounts) != 2 {
+		t.Fatalf("accounts = %+v", accounts)
+	}
+	account := *accounts[i].Id
+	var id directory.Identity
+	w.View(func(tx store.Tx) error {
+		r, _, err := w.Directory.Role(tx, account, "Steward")
+		if err != nil {
+			return err
+		}
+		id, err = w.Directory.SessionIdentity(tx, directory.SessionGrant{Account: account, RoleName: r.Name, RolePath: r.Path, RoleID: r.ID, Name: "s"})
+		return err
+	})
+	steward, list := guardtest.Caller(id), authz.Part{Action: "kms:ListKeys", Resource: authz.Resource{ARN: "*", Account: account}}
+	w.allows("before", steward, list)
+	m.must(&organizationsapi.EnablePolicyTypeRequest{RootId: &root, PolicyType: new(scp)})
+	m.attach(m.policy(scp, "guard", statement("Deny", "kms:*")), root)
+	w.wants("member", steward, list, authz.ExplicitDeny, authz.LayerSCP)
+	w.allows("management account", m.caller, authz.Part{Action: "kms:ListKeys", Resource: authz.Resource{ARN: "*", Account: "999988887777"}})
+	w.allows("account outside", w.productionRoot("555566667777").caller, authz.Part{Action: "kms:ListKeys", Resource: authz.Resource{ARN: "*", Account: "555566667777"}})
+}
