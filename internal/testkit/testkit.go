@@ -12,6 +12,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
+	"github.com/kagimori/kagimori/internal/api/cloudtrailapi"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/api/iamapi"
 	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
@@ -125,7 +126,7 @@ func Admin(account string) sigv4.Credentials {
 
 // Clients of one caller in one region.
 type Clients struct {
-	KMS, IAM, STS, EC2, AutoScaling, Organizations, Kagimori *Client
+	KMS, IAM, STS, EC2, AutoScaling, Organizations, CloudTrail, Kagimori *Client
 }
 
 // A Client calls one service for a test.
@@ -150,7 +151,8 @@ func (s *Server) In(region string, creds sigv4.Credentials) Clients {
 	}
 	return Clients{
 		KMS: make(kmsapi.Service()), IAM: make(iamapi.Service()), STS: make(stsapi.Service()), EC2: make(ec2api.Service()),
-		AutoScaling: make(autoscalingapi.Service()), Organizations: make(organizationsapi.Service()), Kagimori: make(kagimoriapi.Service()),
+		AutoScaling: make(autoscalingapi.Service()), Organizations: make(organizationsapi.Service()),
+		CloudTrail: make(cloudtrailapi.Service()), Kagimori: make(kagimoriapi.Service()),
 	}
 }
 
