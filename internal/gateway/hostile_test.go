@@ -225,3 +225,34 @@ func TestUnauthenticatedRequestsAreSampled(t *testing.T) {
 		}
 	})
 }
+
+// A client that sends its body too slowly is answered and gone when the server's time to read is.
+func TestSlowBody(t *testing.T) {
+	w := newWorld(t, nil)
+	srv := httptest.NewUnstartedServer(w.handler)
+	srv.Config.ReadTimeout = 50 * time.Millisecond
+	srv.Start()
+	defer srv.Close()
+	conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: TrentService.DescribeKey\r\nContent-Length: 100\r\n\r\n{")
+	r := bufio.NewReader(conn)
+	res, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != 400 || !strings.Contains(string(body), "SerializationException") {
+		t.Errorf("%d %s, %v", res.StatusCode, body, err)
+	}
+	if _, err := r.ReadByte(); err != io.EOF {
+		t.Errorf("the connection is still open: %v", err)
+	}
+	if w.invoked != 0 {
+		t.Error("a call was served")
+	}
+}
