@@ -3,6 +3,7 @@ package autoscaling_test
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -34,12 +35,16 @@ type world struct {
 	ec2     *fakeEC2
 	roles   *fakeRoles
 	admin   guard.Caller
+	// compute and iam are what the service calls: ec2 and roles, unless a test puts something before them.
+	compute autoscaling.Compute
+	iam     autoscaling.Roles
 }
 
 func newWorld(t *testing.T) *world {
 	w := &world{World: guardtest.New(t)}
-	w.ec2 = &fakeEC2{instances: map[string]*ec2api.Instance{}, tokens: map[string]string{}}
+	w.ec2 = &fakeEC2{instances: map[string]*ec2api.Instance{}, tokens: map[string]string{}, markets: map[string]string{}}
 	w.roles = &fakeRoles{w: w.World}
+	w.compute, w.iam = w.ec2, w.roles
 	w.admin = w.Lookup(account + "ADMIN")
 	w.start()
 	return w
@@ -48,7 +53,7 @@ func newWorld(t *testing.T) *world {
 // start makes the service anew over what is stored.
 func (w *world) start() {
 	w.service = autoscaling.New(autoscaling.Config{
-		Guard: w.Guard, Clock: w.Clock, Compute: w.ec2, Roles: w.roles, Logger: w.Logger,
+		Guard: w.Guard, Clock: w.Clock, Compute: w.compute, Roles: w.iam, Logger: w.Logger,
 		Timing: autoscaling.Timing{RetryFirst: time.Minute, Jitter: 1e-9},
 	})
 	w.ec2.changed = func(id string) { w.service.InstanceChanged(context.Background(), guardtest.Region, account, id) }
@@ -129,6 +134,8 @@ type fakeEC2 struct {
 	full      map[string]string                             // subnet or type that has no capacity: error code
 	refuse    *apierr.Error                                 // of RunInstances
 	dryRun    *apierr.Error                                 // of dry runs
+	tried     []string                                      // dry runs: template, type and image
+	markets   map[string]string                             // of instances: on-demand or spot
 	run       bool
 	changed   func(id string)
 }
@@ -137,6 +144,7 @@ func (e *fakeEC2) RunInstances(_ context.Context, _ *guard.Call, as guard.Caller
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if api.Val(in.DryRun) {
+		e.tried = append(e.tried, strings.TrimSpace(api.Val(in.LaunchTemplate.LaunchTemplateId)+" "+api.Val(in.InstanceType)+" "+api.Val(in.ImageId)))
 		if e.dryRun != nil {
 			return nil, e.dryRun
 		}
@@ -160,12 +168,22 @@ func (e *fakeEC2) RunInstances(_ context.Context, _ *guard.Call, as guard.Caller
 		if e.run {
 			state = ec2api.InstanceStateNameRunning
 		}
+		e.markets[id] = "on-demand"
+		if in.InstanceMarketOptions != nil {
+			e.markets[id] = *in.InstanceMarketOptions.MarketType
+		}
 		e.instances[id] = &ec2api.Instance{
 			InstanceId: &id, InstanceType: new(cmp.Or(api.Val(in.InstanceType), "t3.micro")), ClientToken: in.ClientToken, State: &ec2api.InstanceState{Name: &state},
 			Tags: append(in.TagSpecifications[0].Tags, ec2api.Tag{Key: new("aws:ec2launchtemplate:version"), Value: new("3")}),
 		}
 	}
 	return &ec2api.Reservation{Instances: []ec2api.Instance{*e.instances[id]}}, nil
+}
+
+func (e *fakeEC2) market(id string) string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.markets[id]
 }
 
 // become sets the state of an instance and tells the group.
@@ -330,4 +348,22 @@ func (r *fakeRoles) AssumeServiceRole(ctx context.Context, _ *guard.Call, _, rol
 		return err
 	})
 	return id, err
+}
+
+// templatesNamed are launch templates besides "web".
+func templatesNamed(names ...string) map[string]*ec2api.ResponseLaunchTemplateData {
+	out := map[string]*ec2api.ResponseLaunchTemplateData{}
+	for _, n := range names {
+		out[n] = &ec2api.ResponseLaunchTemplateData{}
+	}
+	return out
+}
+
+func jsonOf(t *testing.T, v any) string {
+	t.Helper()
+	data, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
 }

@@ -1,0 +1,291 @@
+package autoscaling_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/api/iamapi"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/autoscaling"
+	"github.com/kagimori/kagimori/internal/directory"
+	"github.com/kagimori/kagimori/internal/guard"
+)
+
+var errKilled = errors.New("the server was killed")
+
+// mortal is EC2 and IAM as seen by a server that is killed at a given step: before a call reaches
+// them, or after they acted and before the answer arrives. The dead server gets no answer any more.
+type mortal struct {
+	ec2   autoscaling.Compute
+	roles autoscaling.Roles
+
+	mu    sync.Mutex
+	steps int
+	kill  int // the step; 0: never
+	dead  bool
+}
+
+func (m *mortal) step() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.dead {
+		m.steps++
+		m.dead = m.steps == m.kill
+	}
+	return m.dead
+}
+
+func (m *mortal) killed() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.dead
+}
+
+func pass[T any](m *mortal, call func() (T, error)) (none T, err error) {
+	if m.step() {
+		return none, errKilled
+	}
+	out, err := call()
+	if m.step() {
+		return none, errKilled
+	}
+	return out, err
+}
+
+func (m *mortal) RunInstances(ctx context.Context, c *guard.Call, as guard.Caller, in *ec2api.RunInstancesRequest) (*ec2api.Reservation, error) {
+	return pass(m, func() (*ec2api.Reservation, error) { return m.ec2.RunInstances(ctx, c, as, in) })
+}
+
+func (m *mortal) TerminateInstances(ctx context.Context, c *guard.Call, as guard.Caller, in *ec2api.TerminateInstancesRequest) (*ec2api.TerminateInstancesResult, error) {
+	return pass(m, func() (*ec2api.TerminateInstancesResult, error) { return m.ec2.TerminateInstances(ctx, c, as, in) })
+}
+
+func (m *mortal) DescribeInstances(ctx context.Context, c *guard.Call, as guard.Caller, in *ec2api.DescribeInstancesRequest) (*ec2api.DescribeInstancesResult, error) {
+	return pass(m, func() (*ec2api.DescribeInstancesResult, error) { return m.ec2.DescribeInstances(ctx, c, as, in) })
+}
+
+func (m *mortal) DescribeSubnets(ctx context.Context, c *guard.Call, as guard.Caller, in *ec2api.DescribeSubnetsRequest) (*ec2api.DescribeSubnetsResult, error) {
+	return pass(m, func() (*ec2api.DescribeSubnetsResult, error) { return m.ec2.DescribeSubnets(ctx, c, as, in) })
+}
+
+func (m *mortal) DescribeAvailabilityZones(ctx context.Context, c *guard.Call, as guard.Caller, in *ec2api.DescribeAvailabilityZonesRequest) (*ec2api.DescribeAvailabilityZonesResult, error) {
+	return pass(m, func() (*ec2api.DescribeAvailabilityZonesResult, error) {
+		return m.ec2.DescribeAvailabilityZones(ctx, c, as, in)
+	})
+}
+
+func (m *mortal) DescribeInstanceTypes(ctx context.Context, c *guard.Call, as guard.Caller, in *ec2api.DescribeInstanceTypesRequest) (*ec2api.DescribeInstanceTypesResult, error) {
+	return pass(m, func() (*ec2api.DescribeInstanceTypesResult, error) {
+		return m.ec2.DescribeInstanceTypes(ctx, c, as, in)
+	})
+}
+
+func (m *mortal) DescribeLaunchTemplateVersions(ctx context.Context, c *guard.Call, as guard.Caller, in *ec2api.DescribeLaunchTemplateVersionsRequest) (*ec2api.DescribeLaunchTemplateVersionsResult, error) {
+	return pass(m, func() (*ec2api.DescribeLaunchTemplateVersionsResult, error) {
+		return m.ec2.DescribeLaunchTemplateVersions(ctx, c, as, in)
+	})
+}
+
+func (m *mortal) CreateServiceLinkedRole(ctx context.Context, c *guard.Call, as guard.Caller, in *iamapi.CreateServiceLinkedRoleRequest) (*iamapi.CreateServiceLinkedRoleResponse, error) {
+	return pass(m, func() (*iamapi.CreateServiceLinkedRoleResponse, error) {
+		return m.roles.CreateServiceLinkedRole(ctx, c, as, in)
+	})
+}
+
+func (m *mortal) AssumeServiceRole(ctx context.Context, c *guard.Call, service, role, session string) (directory.Identity, error) {
+	return pass(m, func() (directory.Identity, error) { return m.roles.AssumeServiceRole(ctx, c, service, role, session) })
+}
+
+// A crashWorld is a world whose server is killed once.
+type crashWorld struct {
+	*world
+	m *mortal
+	// then is what a user does right after the restart, in place of the rest of the story.
+	then func(*crashWorld)
+	over bool
+}
+
+func newCrashWorld(t *testing.T, kill int, then func(*crashWorld)) *crashWorld {
+	w := &crashWorld{world: newWorld(t), then: then}
+	w.service.Stop()
+	w.ec2.run = true
+	w.m = &mortal{ec2: w.ec2, roles: w.roles, kill: kill}
+	w.compute, w.iam = w.m, w.m
+	w.start()
+	changed := w.ec2.changed
+	w.ec2.changed = func(id string) {
+		if !w.m.killed() {
+			changed(id)
+		}
+	}
+	return w
+}
+
+// revive starts the server again if it was killed.
+func (w *crashWorld) revive() {
+	if w.compute != w.m || !w.m.killed() {
+		return
+	}
+	w.service.Stop()
+	w.compute, w.iam = w.ec2, w.roles
+	w.start()
+	if w.then != nil {
+		w.over = true
+		w.then(w)
+	}
+}
+
+// ask makes a request; one that the death of the server cut off is made again.
+func (w *crashWorld) ask(op string, in any) {
+	w.T.Helper()
+	if w.revive(); w.over {
+		return
+	}
+	err := w.try(op, in)
+	if errors.Is(err, errKilled) {
+		if w.revive(); w.over {
+			return
+		}
+		if err = w.try(op, in); apierr.Code(err) == "AlreadyExists" {
+			err = nil
+		}
+	}
+	w.Must(err)
+}
+
+// rest lets the group come to rest, through a restart if need be.
+func (w *crashWorld) rest() {
+	w.Advance(5 * time.Second)
+	w.revive()
+	w.Advance(3 * time.Minute)
+	w.revive()
+	w.Advance(3 * time.Minute)
+}
+
+// sound fails the test unless exactly the instances of the group run, as many as are desired, and
+// nothing is left open.
+func (w *crashWorld) sound(when string) {
+	w.T.Helper()
+	var members []string
+	want := 0
+	out, err := w.do(w.admin, "DescribeAutoScalingGroups", &autoscalingapi.AutoScalingGroupNamesType{})
+	w.Must(err)
+	for _, g := range out.(*autoscalingapi.AutoScalingGroupsType).AutoScalingGroups {
+		want += int(*g.DesiredCapacity)
+		for _, i := range g.Instances {
+			members = append(members, *i.InstanceId)
+			if *i.LifecycleState != "InService" {
+				w.T.Errorf("%s: %s is %s", when, *i.InstanceId, *i.LifecycleState)
+			}
+		}
+	}
+	slices.Sort(members)
+	if run := w.ec2.ids("pending", "running", "stopping", "stopped", "shutting-down"); !slices.Equal(run, members) {
+		w.T.Errorf("%s: EC2 has %v, the group %v", when, run, members)
+	}
+	if len(members) != want {
+		w.T.Errorf("%s: %d instances, want %d", when, len(members), want)
+	}
+	for _, a := range w.activities(&autoscalingapi.DescribeScalingActivitiesType{IncludeDeletedGroups: new(true)}) {
+		if a.EndTime == nil || *a.Progress != 100 {
+			w.T.Errorf("%s: activity %q is %s", when, *a.Description, *a.StatusCode)
+		}
+	}
+}
+
+// life is what happens to a group in the test.
+func (w *crashWorld) life(create *autoscalingapi.CreateAutoScalingGroupType) {
+	desire := func(n int32) {
+		w.ask("SetDesiredCapacity", &autoscalingapi.SetDesiredCapacityType{AutoScalingGroupName: new("g"), DesiredCapacity: &n})
+		w.rest()
+	}
+	w.ask("CreateLaunchConfiguration", spotConfiguration("spot", "0.05"))
+	w.ask("CreateAutoScalingGroup", create)
+	w.rest()
+	if ids := w.ec2.ids("running"); len(ids) > 0 {
+		w.ec2.become(ids[0], "terminated", "")
+	}
+	w.rest()
+	desire(3)
+	if ids := w.ec2.ids("running"); len(ids) > 0 {
+		w.ask("TerminateInstanceInAutoScalingGroup", &autoscalingapi.TerminateInstanceInAutoScalingGroupType{
+			InstanceId: &ids[0], ShouldDecrementDesiredCapacity: new(true),
+		})
+	}
+	w.rest()
+	desire(1)
+	w.sound("before the end")
+	w.ask("DeleteAutoScalingGroup", &autoscalingapi.DeleteAutoScalingGroupType{AutoScalingGroupName: new("g"), ForceDelete: new(true)})
+	w.rest()
+}
+
+// Wherever the server is killed, nothing is left over and nothing is missing after its restart,
+// also if the group is changed before it is looked at again.
+func TestKilledAnywhere(t *testing.T) {
+	sources := map[string]func() *autoscalingapi.CreateAutoScalingGroupType{
+		"template":           func() *autoscalingapi.CreateAutoScalingGroupType { return request("g", 2) },
+		"Spot configuration": func() *autoscalingapi.CreateAutoScalingGroupType { return byConfig("g", "spot", 2) },
+		"mixed with weights": func() *autoscalingapi.CreateAutoScalingGroupType {
+			return mixed("g", 2, &autoscalingapi.InstancesDistribution{OnDemandPercentageAboveBaseCapacity: new(int32(50))}, "m5.large", "c5.large")
+		},
+	}
+	quiet := func(w *crashWorld, op string, in any) {
+		if err := w.try(op, in); err != nil && !strings.Contains(err.Error(), "not found") && apierr.Code(err) != "ScalingActivityInProgress" {
+			w.T.Errorf("%s: %v", op, err)
+		}
+	}
+	afterwards := map[string]func(*crashWorld){
+		"nothing": nil,
+		"another template": func(w *crashWorld) {
+			w.ec2.templates = templatesNamed("new")
+			quiet(w, "UpdateAutoScalingGroup", &autoscalingapi.UpdateAutoScalingGroupType{
+				AutoScalingGroupName: new("g"), LaunchTemplate: &autoscalingapi.LaunchTemplateSpecification{LaunchTemplateName: new("new")},
+			})
+		},
+		"no capacity wanted": func(w *crashWorld) {
+			quiet(w, "UpdateAutoScalingGroup", &autoscalingapi.UpdateAutoScalingGroupType{AutoScalingGroupName: new("g"), MinSize: new(int32(0)), DesiredCapacity: new(int32(0))})
+		},
+		"deleted": func(w *crashWorld) {
+			quiet(w, "DeleteAutoScalingGroup", &autoscalingapi.DeleteAutoScalingGroupType{AutoScalingGroupName: new("g"), ForceDelete: new(true)})
+		},
+		"EC2 refuses launches": func(w *crashWorld) {
+			w.ec2.mu.Lock()
+			w.ec2.refuse = apierr.New("InvalidAMIID.NotFound", "The image is gone.")
+			w.ec2.mu.Unlock()
+			quiet(w, "UpdateAutoScalingGroup", &autoscalingapi.UpdateAutoScalingGroupType{AutoScalingGroupName: new("g"), DesiredCapacity: new(int32(0))})
+		},
+	}
+	for source, create := range sources {
+		for after, then := range afterwards {
+			if then != nil && source != "Spot configuration" { // it has the most steps
+				continue
+			}
+			t.Run(source+"/"+after, func(t *testing.T) {
+				w := newCrashWorld(t, 0, nil)
+				w.life(create())
+				w.sound("without a crash")
+				steps := w.m.steps
+				if steps < 40 {
+					t.Fatalf("only %d steps", steps)
+				}
+				for kill := 1; kill <= steps; kill++ {
+					t.Run(fmt.Sprint(kill), func(t *testing.T) {
+						t.Parallel()
+						w := newCrashWorld(t, kill, then)
+						w.life(create())
+						w.rest()
+						w.sound("at the end")
+					})
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,300 @@
+package autoscaling_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/guard/guardtest"
+)
+
+// mixed is a group with a mixed instances policy over types.
+func mixed(name string, desired int32, d *autoscalingapi.InstancesDistribution, types ...string) *autoscalingapi.CreateAutoScalingGroupType {
+	in := request(name, desired)
+	in.MaxSize = new(int32(40))
+	t := &autoscalingapi.LaunchTemplate{LaunchTemplateSpecification: in.LaunchTemplate}
+	for _, n := range types {
+		t.Overrides = append(t.Overrides, autoscalingapi.LaunchTemplateOverrides{InstanceType: &n})
+	}
+	in.LaunchTemplate, in.MixedInstancesPolicy = nil, &autoscalingapi.MixedInstancesPolicy{LaunchTemplate: t, InstancesDistribution: d}
+	return in
+}
+
+// launched are the requests to EC2 as "market type", sorted, with how many there were of each.
+func (w *world) launched() string {
+	n := map[string]int{}
+	for _, r := range w.ec2.requests {
+		market := "on-demand"
+		if r.InstanceMarketOptions != nil {
+			market = *r.InstanceMarketOptions.MarketType
+		}
+		n[market+" "+api.Val(r.InstanceType)]++
+	}
+	var out []string
+	for k, v := range n {
+		out = append(out, fmt.Sprintf("%d %s", v, k))
+	}
+	slices.Sort(out)
+	return strings.Join(out, ", ")
+}
+
+// The answer repeats the policy with the defaults filled in.
+func TestMixedDefaults(t *testing.T) {
+	type distribution = autoscalingapi.InstancesDistribution
+	tests := []struct {
+		name       string
+		give, want *distribution
+	}{
+		{"nothing", nil, &distribution{
+			OnDemandAllocationStrategy: new("prioritized"), OnDemandBaseCapacity: new(int32(0)), OnDemandPercentageAboveBaseCapacity: new(int32(100)),
+			SpotAllocationStrategy: new("lowest-price"), SpotInstancePools: new(int32(2)),
+		}},
+		{"an empty price, as Terraform sends it", &distribution{SpotMaxPrice: new(""), OnDemandPercentageAboveBaseCapacity: new(int32(0))}, &distribution{
+			OnDemandAllocationStrategy: new("prioritized"), OnDemandBaseCapacity: new(int32(0)), OnDemandPercentageAboveBaseCapacity: new(int32(0)),
+			SpotAllocationStrategy: new("lowest-price"), SpotInstancePools: new(int32(2)),
+		}},
+		{"pools are of lowest-price only", &distribution{SpotAllocationStrategy: new("capacity-optimized"), SpotInstancePools: new(int32(0)), SpotMaxPrice: new("0.1")}, &distribution{
+			OnDemandAllocationStrategy: new("prioritized"), OnDemandBaseCapacity: new(int32(0)), OnDemandPercentageAboveBaseCapacity: new(int32(100)),
+			SpotAllocationStrategy: new("capacity-optimized"), SpotMaxPrice: new("0.1"),
+		}},
+		{"everything", &distribution{
+			OnDemandAllocationStrategy: new("lowest-price"), OnDemandBaseCapacity: new(int32(2)), OnDemandPercentageAboveBaseCapacity: new(int32(25)),
+			SpotAllocationStrategy: new("lowest-price"), SpotInstancePools: new(int32(3)), SpotMaxPrice: new("0.2"),
+		}, &distribution{
+			OnDemandAllocationStrategy: new("lowest-price"), OnDemandBaseCapacity: new(int32(2)), OnDemandPercentageAboveBaseCapacity: new(int32(25)),
+			SpotAllocationStrategy: new("lowest-price"), SpotInstancePools: new(int32(3)), SpotMaxPrice: new("0.2"),
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			in := mixed("g", 0, tt.give, "m5.large", "c5.large")
+			in.MixedInstancesPolicy.LaunchTemplate.Overrides[1].WeightedCapacity = new("2")
+			w.must("CreateAutoScalingGroup", in)
+			want := &autoscalingapi.MixedInstancesPolicy{
+				LaunchTemplate: &autoscalingapi.LaunchTemplate{
+					LaunchTemplateSpecification: &autoscalingapi.LaunchTemplateSpecification{LaunchTemplateId: new("lt-1"), LaunchTemplateName: new("web"), Version: new("$Latest")},
+					Overrides:                   []autoscalingapi.LaunchTemplateOverrides{{InstanceType: new("m5.large")}, {InstanceType: new("c5.large"), WeightedCapacity: new("2")}},
+				},
+				InstancesDistribution: tt.want,
+			}
+			g := w.group("g")
+			if diff := cmp.Diff(want, g.MixedInstancesPolicy); diff != "" || g.LaunchTemplate != nil {
+				t.Errorf("template %+v, policy (-want +got):\n%s", g.LaunchTemplate, diff)
+			}
+		})
+	}
+}
+
+func TestMixedRefusals(t *testing.T) {
+	type distribution = autoscalingapi.InstancesDistribution
+	type policy = autoscalingapi.MixedInstancesPolicy
+	tests := []struct {
+		name   string
+		change func(*policy)
+		want   *apierr.Error
+	}{
+		{"a template that asks for Spot", func(p *policy) { p.LaunchTemplate.LaunchTemplateSpecification.LaunchTemplateName = new("spot") },
+			apierr.New("InvalidQueryParameter", "Incompatible launch template: You cannot use a launch template that is set to request Spot Instances "+
+				"(InstanceMarketOptions) when you configure an Auto Scaling group with a mixed instances policy. Add a different launch template to the group and try again.")},
+		{"an override that asks for Spot", func(p *policy) {
+			p.LaunchTemplate.Overrides[0].LaunchTemplateSpecification = &autoscalingapi.LaunchTemplateSpecification{LaunchTemplateName: new("spot")}
+		}, apierr.New("InvalidQueryParameter", "*")},
+		{"an override with an unknown template", func(p *policy) {
+			p.LaunchTemplate.Overrides[0].LaunchTemplateSpecification = &autoscalingapi.LaunchTemplateSpecification{LaunchTemplateName: new("nope")}
+		}, apierr.New("ValidationError", "You must use a valid fully-formed launch template. The specified launch template, with template name nope, does not exist.")},
+		{"no template", func(p *policy) { p.LaunchTemplate = nil }, apierr.New("ValidationError", "*")},
+		{"requirements", func(p *policy) {
+			p.LaunchTemplate.Overrides[0].InstanceRequirements = &autoscalingapi.InstanceRequirements{
+				VCpuCount: &autoscalingapi.VCpuCountRequest{Min: new(int32(1))}, MemoryMiB: &autoscalingapi.MemoryMiBRequest{Min: new(int32(1))},
+			}
+		}, apierr.New("ValidationError", "This server does not choose instance types by InstanceRequirements: name InstanceType.")},
+		{"a weight of zero", func(p *policy) { p.LaunchTemplate.Overrides[0].WeightedCapacity = new("0") }, apierr.New("ValidationError", "*")},
+		{"a weight in words", func(p *policy) { p.LaunchTemplate.Overrides[0].WeightedCapacity = new("two") }, apierr.New("ValidationError", "*")},
+		{"a type twice", func(p *policy) { p.LaunchTemplate.Overrides[1].InstanceType = new("m5.large") }, apierr.New("ValidationError", "*")},
+		{"41 overrides", func(p *policy) {
+			p.LaunchTemplate.Overrides = make([]autoscalingapi.LaunchTemplateOverrides, 41)
+		}, apierr.New("ValidationError", "*")},
+		{"percentage", func(p *policy) {
+			p.InstancesDistribution = &distribution{OnDemandPercentageAboveBaseCapacity: new(int32(101))}
+		}, apierr.New("ValidationError", "*")},
+		{"base", func(p *policy) { p.InstancesDistribution = &distribution{OnDemandBaseCapacity: new(int32(-1))} }, apierr.New("ValidationError", "*")},
+		{"strategy", func(p *policy) { p.InstancesDistribution = &distribution{OnDemandAllocationStrategy: new("random")} }, apierr.New("ValidationError", "*")},
+		{"Spot strategy", func(p *policy) { p.InstancesDistribution = &distribution{SpotAllocationStrategy: new("prioritized")} }, apierr.New("ValidationError", "*")},
+		{"pools of another strategy", func(p *policy) {
+			p.InstancesDistribution = &distribution{SpotAllocationStrategy: new("capacity-optimized"), SpotInstancePools: new(int32(3))}
+		}, apierr.New("ValidationError", "SpotInstancePools option is only available with the lowest-price allocation strategy.")},
+		{"too many pools", func(p *policy) { p.InstancesDistribution = &distribution{SpotInstancePools: new(int32(21))} }, apierr.New("ValidationError", "*")},
+		{"price", func(p *policy) { p.InstancesDistribution = &distribution{SpotMaxPrice: new("cheap")} }, apierr.New("ValidationError", "*")},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.ec2.templates = map[string]*ec2api.ResponseLaunchTemplateData{
+				"spot": {InstanceMarketOptions: &ec2api.LaunchTemplateInstanceMarketOptions{MarketType: new("spot")}},
+			}
+			in := mixed("g", 0, nil, "m5.large", "c5.large")
+			tt.change(in.MixedInstancesPolicy)
+			guardtest.WantError(t, w.try("CreateAutoScalingGroup", in), tt.want.Code, tt.want.Message)
+		})
+	}
+}
+
+// The base and the percentage above it are On-Demand, the rest is Spot; both are launched by the
+// group's role (scenario 009).
+func TestMixedAllocation(t *testing.T) {
+	dist := func(base, percent int32, onDemand, spot string) *autoscalingapi.InstancesDistribution {
+		return &autoscalingapi.InstancesDistribution{
+			OnDemandBaseCapacity: &base, OnDemandPercentageAboveBaseCapacity: &percent, OnDemandAllocationStrategy: &onDemand, SpotAllocationStrategy: &spot,
+		}
+	}
+	types := []string{"r5.large", "m5.large", "c5.large"} // from dear to cheap
+	tests := []struct {
+		name    string
+		desired int32
+		d       *autoscalingapi.InstancesDistribution
+		want    string
+	}{
+		{"all On-Demand, first type", 4, nil, "4 on-demand r5.large"},
+		{"all On-Demand, cheapest type", 4, dist(0, 100, "lowest-price", "lowest-price"), "4 on-demand c5.large"},
+		{"all Spot, the two cheapest", 8, dist(0, 0, "prioritized", "lowest-price"), "4 spot c5.large, 4 spot m5.large"},
+		{"base and half", 10, dist(2, 50, "prioritized", "capacity-optimized-prioritized"), "4 spot r5.large, 6 on-demand r5.large"},
+		{"a fraction is On-Demand", 3, dist(0, 50, "prioritized", "capacity-optimized"), "1 spot r5.large, 2 on-demand r5.large"},
+		{"base above the capacity", 3, dist(5, 0, "prioritized", "lowest-price"), "3 on-demand r5.large"},
+		{"price and capacity", 4, dist(1, 0, "prioritized", "price-capacity-optimized"), "1 on-demand r5.large, 3 spot c5.large"},
+		{"more than one batch", 24, dist(0, 25, "prioritized", "price-capacity-optimized"), "18 spot c5.large, 6 on-demand r5.large"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.ec2.run = true
+			w.must("CreateAutoScalingGroup", mixed("g", tt.desired, tt.d, types...))
+			w.Advance(30 * time.Second)
+			if got := w.launched(); got != tt.want {
+				t.Errorf("launched %s, want %s", got, tt.want)
+			}
+			if got := len(w.group("g").Instances); got != int(tt.desired) {
+				t.Errorf("%d instances", got)
+			}
+			for _, who := range w.ec2.callers {
+				if who != groupSession {
+					t.Errorf("launched by %s", who)
+				}
+			}
+		})
+	}
+}
+
+// Growing and shrinking keep the shares: instances of the kind of which there is too much go first.
+func TestMixedShares(t *testing.T) {
+	w := newWorld(t)
+	w.ec2.run = true
+	w.must("CreateAutoScalingGroup", mixed("g", 4, &autoscalingapi.InstancesDistribution{
+		OnDemandBaseCapacity: new(int32(1)), OnDemandPercentageAboveBaseCapacity: new(int32(0)), SpotAllocationStrategy: new("capacity-optimized"),
+	}, "m5.large"))
+	w.Advance(5 * time.Second)
+	desire := func(n int32, want string) {
+		t.Helper()
+		w.must("SetDesiredCapacity", &autoscalingapi.SetDesiredCapacityType{AutoScalingGroupName: new("g"), DesiredCapacity: &n})
+		w.Advance(5 * time.Second)
+		left := map[string]int{}
+		for _, i := range w.group("g").Instances {
+			left[w.ec2.market(*i.InstanceId)]++
+		}
+		if got := fmt.Sprint(left); got != want {
+			t.Errorf("of %d instances %s are left; want %s", n, got, want)
+		}
+	}
+	desire(6, "map[on-demand:1 spot:5]")
+	desire(2, "map[on-demand:1 spot:1]")
+	desire(1, "map[on-demand:1]")
+}
+
+// Weights count as capacity: enough is launched to reach it, and none is taken out that would
+// leave too little.
+func TestWeights(t *testing.T) {
+	w := newWorld(t)
+	w.ec2.run = true
+	in := mixed("g", 10, nil, "m5.xlarge")
+	in.MixedInstancesPolicy.LaunchTemplate.Overrides[0].WeightedCapacity = new("4")
+	w.must("CreateAutoScalingGroup", in)
+	w.Advance(5 * time.Second)
+	g := w.group("g")
+	if len(g.Instances) != 3 || api.Val(g.Instances[0].WeightedCapacity) != "4" {
+		t.Fatalf("%d instances, %+v", len(g.Instances), g.Instances)
+	}
+	all := w.activities(&autoscalingapi.DescribeScalingActivitiesType{AutoScalingGroupName: new("g")})
+	if c := *all[0].Cause; !strings.Contains(c, "increasing the capacity from 8 to 12.") {
+		t.Errorf("cause: %s", c)
+	}
+	for _, tt := range []struct {
+		desired int32
+		left    int
+	}{{9, 3}, {8, 2}, {5, 2}, {4, 1}, {0, 0}} {
+		w.must("SetDesiredCapacity", &autoscalingapi.SetDesiredCapacityType{AutoScalingGroupName: new("g"), DesiredCapacity: &tt.desired})
+		w.Advance(5 * time.Second)
+		if got := len(w.group("g").Instances); got != tt.left {
+			t.Errorf("desired %d: %d instances, want %d", tt.desired, got, tt.left)
+		}
+	}
+}
+
+// An override may have a template and an image of its own; the user's rights are tried for each.
+func TestOverrideTemplates(t *testing.T) {
+	w := newWorld(t)
+	w.ec2.run = true
+	w.ec2.templates = map[string]*ec2api.ResponseLaunchTemplateData{"arm": {}}
+	in := mixed("g", 2, &autoscalingapi.InstancesDistribution{OnDemandAllocationStrategy: new("lowest-price")}, "m5.large", "c5.large")
+	in.MixedInstancesPolicy.LaunchTemplate.Overrides[1].LaunchTemplateSpecification = &autoscalingapi.LaunchTemplateSpecification{LaunchTemplateName: new("arm")}
+	in.MixedInstancesPolicy.LaunchTemplate.Overrides[1].ImageId = new("ami-0123")
+	w.must("CreateAutoScalingGroup", in)
+	if diff := cmp.Diff([]string{"lt-1 m5.large", "lt-arm c5.large ami-0123"}, w.ec2.tried); diff != "" {
+		t.Errorf("dry runs (-want +got):\n%s", diff)
+	}
+	w.Advance(3 * time.Second)
+	r := w.ec2.requests[0]
+	if *r.LaunchTemplate.LaunchTemplateId != "lt-arm" || *r.InstanceType != "c5.large" || api.Val(r.ImageId) != "ami-0123" {
+		t.Errorf("request: template %s, type %s, image %v", *r.LaunchTemplate.LaunchTemplateId, *r.InstanceType, r.ImageId)
+	}
+	if i := w.group("g").Instances[0]; api.Val(i.LaunchTemplate.LaunchTemplateName) != "arm" || *i.InstanceType != "c5.large" || i.WeightedCapacity != nil {
+		t.Errorf("instance: %+v", i)
+	}
+}
+
+// A group goes from one source to another; what an update of a policy leaves out stays.
+func TestChangeOfSource(t *testing.T) {
+	w := newWorld(t)
+	update := func(in autoscalingapi.UpdateAutoScalingGroupType) error {
+		in.AutoScalingGroupName = new("g")
+		return w.try("UpdateAutoScalingGroup", &in)
+	}
+	w.must("CreateLaunchConfiguration", configuration("lc"))
+	w.must("CreateAutoScalingGroup", request("g", 0))
+	policy := mixed("g", 0, nil, "m5.large").MixedInstancesPolicy
+	guardtest.WantError(t, update(autoscalingapi.UpdateAutoScalingGroupType{LaunchConfigurationName: new("lc"), MixedInstancesPolicy: policy}),
+		"ValidationError", "Valid requests must contain either LaunchTemplate, LaunchConfigurationName, InstanceId or MixedInstancesPolicy parameter.")
+	w.Must(update(autoscalingapi.UpdateAutoScalingGroupType{MixedInstancesPolicy: policy}))
+	w.Must(update(autoscalingapi.UpdateAutoScalingGroupType{MixedInstancesPolicy: &autoscalingapi.MixedInstancesPolicy{
+		InstancesDistribution: &autoscalingapi.InstancesDistribution{OnDemandBaseCapacity: new(int32(3))},
+	}}))
+	g := w.group("g")
+	if m := g.MixedInstancesPolicy; g.LaunchTemplate != nil || m == nil || len(m.LaunchTemplate.Overrides) != 1 || *m.InstancesDistribution.OnDemandBaseCapacity != 3 {
+		t.Errorf("policy: %+v", m)
+	}
+	w.Must(update(autoscalingapi.UpdateAutoScalingGroupType{LaunchConfigurationName: new("lc")}))
+	if g := w.group("g"); g.MixedInstancesPolicy != nil || g.LaunchTemplate != nil || api.Val(g.LaunchConfigurationName) != "lc" {
+		t.Errorf("after the change to a launch configuration: %+v", g)
+	}
+	w.Must(update(autoscalingapi.UpdateAutoScalingGroupType{LaunchTemplate: &autoscalingapi.LaunchTemplateSpecification{LaunchTemplateId: new("lt-1")}}))
+	if g := w.group("g"); g.MixedInstancesPolicy != nil || g.LaunchTemplate == nil || g.LaunchConfigurationName != nil {
+		t.Errorf("after the change to a launch template: %+v", g)
+	}
+}
