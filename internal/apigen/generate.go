@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"go/format"
 	"maps"
@@ -321,7 +322,7 @@ func (g *generator) constraint(name string, s *shape) {
 		g.printf("Max: new(int64(%d)), ", int64(*s.Max))
 	}
 	if s.Pattern != "" {
-		g.printf("Pattern: %s, ", quote(s.Pattern))
+		g.printf("Pattern: %s, ", quote(cmp.Or(noLookAhead[s.Pattern], s.Pattern)))
 	}
 	if len(s.Enum) > 0 && len(s.Enum) <= maxEnum {
 		g.printf("Enum: %#v, ", s.Enum)
@@ -330,6 +331,12 @@ func (g *generator) constraint(name string, s *shape) {
 		g.printf("Sensitive: true")
 	}
 	g.printf("},\n")
+}
+
+// noLookAhead has patterns that Go's regular expressions cannot say, in other words that together
+// with the shape's bounds of length mean the same.
+var noLookAhead = map[string]string{
+	"^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$": "^[a-z0-9]+(-[a-z0-9]+)*$", // iam AccountAliasType, 3 to 63
 }
 
 func quote(s string) string {

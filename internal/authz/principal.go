@@ -78,7 +78,7 @@ func (p *Principal) name(n named, id string) (who naming, dead bool) {
 		}
 		return naming{}, false
 	case User:
-		who.free = condition.Of(n.arn == p.ARN || p.isID(n.arn))
+		who.free = condition.Of(n.arn == p.ARN || p.isID(n.arn) || p.isID(id)) // the latter: renamed since
 	case RoleSession:
 		who.free = condition.Of(n.arn == p.ARN)
 		who.limited = condition.Of(n.arn == p.RoleARN || p.isID(n.arn))

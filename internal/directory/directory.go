@@ -165,6 +165,30 @@ func (d *Directory) DeleteUser(tx store.Tx, u User) error {
 	return userTable.Delete(tx, u.Account, fold(u.Name))
 }
 
+// RenameUser gives a user another name or path; the unique id and the access keys stay.
+func (d *Directory) RenameUser(tx store.Tx, from, to User) error {
+	keys, err := d.UserAccessKeys(tx, from.Account, from.Name)
+	if err != nil {
+		return err
+	}
+	if err := d.DeleteUser(tx, from); err != nil {
+		return err
+	}
+	for _, k := range keys {
+		if err := d.DeleteAccessKey(tx, k); err != nil {
+			return err
+		}
+		k.User = to.Name
+		if err := userKeys.Put(tx, k.ID, k.Account, fold(k.User), k.ID); err != nil {
+			return err
+		}
+		if err := AccessKeys.Put(tx, k, k.ID); err != nil {
+			return err
+		}
+	}
+	return d.PutUser(tx, to)
+}
+
 // Users yields the users of an account by name, after the given name.
 func (d *Directory) Users(tx store.Tx, account, after string) iter.Seq2[store.Record[User], error] {
 	return userTable.ScanRange(tx, scan(account, after))
@@ -278,6 +302,20 @@ func (d *Directory) AccountExists(tx store.Tx, account string) (bool, error) {
 
 // ByID says whom a unique id (AIDA..., AROA...) means; ok is false if its owner was deleted.
 func (d *Directory) ByID(tx store.Tx, id string) (Ref, bool, error) { return idTable.Get(tx, id) }
+
+// NameOf is how a policy or grant shows a principal that it names by an ARN, which meant the unique
+// id: a user that was renamed since by its new ARN, a user or role that is gone by the id.
+// Source: IAM User Guide, "Rename an IAM user".
+func (d *Directory) NameOf(tx store.Tx, principal, id string) (string, error) {
+	ref, ok, err := d.ByID(tx, id)
+	switch {
+	case err != nil || !ok:
+		return id, err
+	case ref.Kind == "user":
+		return ref.ARN, nil
+	}
+	return principal, nil // a role, or a session of one
+}
 
 // Resolve finds the principal that an ARN (or account id) in a policy or grant names. id is its
 // unique id, or "" for accounts, sessions of the infrastructure role and federated users. ok is

@@ -88,7 +88,8 @@ func (s *Service) save(tx store.Tx, p *principal) error {
 var boundaryActions = []string{
 	"AttachUserPolicy", "DetachUserPolicy", "PutUserPolicy", "DeleteUserPolicy",
 	"AttachRolePolicy", "DetachRolePolicy", "PutRolePolicy", "DeleteRolePolicy",
-	"DeleteRole", "GetRole", "UpdateRole", "UpdateAssumeRolePolicy",
+	"DeleteRole", "GetRole", "UpdateRole", "UpdateRoleDescription", "UpdateAssumeRolePolicy",
+	"DeleteUserPermissionsBoundary", "DeleteRolePermissionsBoundary",
 }
 
 // part is the evaluation of an action on a user or role.

@@ -100,6 +100,11 @@ func (s *Service) DeleteRole(ctx context.Context, c *guard.Call, in *iamapi.Dele
 		if err := p.removable(); err != nil {
 			return err
 		}
+		if in, err := profilesOf(tx, p.role); err != nil {
+			return err
+		} else if len(in) > 0 {
+			return apierr.New(codeConflict, hasRole)
+		}
 		if err := s.bound(tx, c, p.boundary, -1); err != nil {
 			return err
 		}
@@ -127,6 +132,29 @@ func (s *Service) UpdateRole(ctx context.Context, c *guard.Call, in *iamapi.Upda
 		return s.dir.PutRole(tx, *p.role)
 	})
 	return &iamapi.UpdateRoleResponse{}, err
+}
+
+// UpdateRoleDescription changes the description alone; of service-linked roles too.
+func (s *Service) UpdateRoleDescription(ctx context.Context, c *guard.Call, in *iamapi.UpdateRoleDescriptionRequest) (*iamapi.UpdateRoleDescriptionResponse, error) {
+	var out *iamapi.UpdateRoleDescriptionResponse
+	err := s.g.Update(ctx, c, func(tx store.Tx) error {
+		p, err := s.authorized(tx, c, roleKind, in.RoleName, "UpdateRoleDescription", nil)
+		if err != nil {
+			return err
+		}
+		p.role.Description = api.Val(in.Description)
+		trust, err := s.shownTrust(tx, p.role)
+		if err != nil {
+			return err
+		}
+		out = &iamapi.UpdateRoleDescriptionResponse{Role: apiRole(p.role, trust)}
+		c.Respond(out)
+		return s.dir.PutRole(tx, *p.role)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // UpdateAssumeRolePolicy replaces a role's trust policy.
@@ -169,12 +197,12 @@ func (s *Service) ListRoles(ctx context.Context, c *guard.Call, in *iamapi.ListR
 	if err != nil {
 		return nil, err
 	}
-	dead, err := s.deadPrincipals(ctx, roles)
+	names, err := s.trusted(ctx, roles)
 	if err != nil {
 		return nil, err
 	}
 	for i := range roles {
-		shown := apiRole(&roles[i], showTrust(&roles[i], dead))
+		shown := apiRole(&roles[i], showTrust(&roles[i], names))
 		shown.PermissionsBoundary, shown.Tags = nil, nil
 		out.Roles = append(out.Roles, *shown)
 	}

@@ -89,28 +89,32 @@ func (s *Service) resolve(tx store.Tx, r *directory.Role, kind policy.PrincipalK
 	return ok, err
 }
 
-// shownTrust is a role's trust policy as it is shown: the unique id of a principal that is gone
-// stands in the place of its ARN.
+// A trustee is a principal that a trust policy names by an ARN, which meant the unique id.
+type trustee struct{ arn, id string }
+
+// shownTrust is a role's trust policy as it is shown: a user that was renamed by its new ARN, a
+// principal that is gone by its unique id.
 func (s *Service) shownTrust(tx store.Tx, r *directory.Role) (string, error) {
-	dead := map[string]bool{}
-	for _, id := range r.TrustIDs {
-		_, alive, err := s.dir.ByID(tx, id)
+	names := map[trustee]string{}
+	for arn, id := range r.TrustIDs {
+		name, err := s.dir.NameOf(tx, arn, id)
 		if err != nil {
 			return "", err
 		}
-		dead[id] = !alive
+		names[trustee{arn, id}] = name
 	}
-	return showTrust(r, dead), nil
+	return showTrust(r, names), nil
 }
 
-func showTrust(r *directory.Role, dead map[string]bool) string {
+// showTrust is shownTrust with the names that the trustees have now.
+func showTrust(r *directory.Role, names map[trustee]string) string {
 	var replace map[string]string
 	for arn, id := range r.TrustIDs {
-		if dead[id] {
+		if name := names[trustee{arn, id}]; name != arn {
 			if replace == nil {
 				replace = map[string]string{}
 			}
-			replace[arn] = id
+			replace[arn] = name
 		}
 	}
 	if replace == nil {
@@ -119,29 +123,30 @@ func showTrust(r *directory.Role, dead map[string]bool) string {
 	return string(policy.ReplacePrincipals([]byte(r.Trust), replace))
 }
 
-// deadPrincipals says which of the unique ids that the roles trust mean nobody any more. It reads
-// in batches: a page of roles may name more principals than one transaction may read.
-func (s *Service) deadPrincipals(ctx context.Context, roles []directory.Role) (map[string]bool, error) {
-	dead := map[string]bool{}
-	var ids []string
+// trusted names whom the roles trust. It reads in batches: a page of roles may name more
+// principals than one transaction may read.
+func (s *Service) trusted(ctx context.Context, roles []directory.Role) (map[trustee]string, error) {
+	names := map[trustee]string{}
+	var all []trustee
 	for i := range roles {
-		for _, id := range roles[i].TrustIDs {
-			if _, seen := dead[id]; !seen {
-				dead[id] = false
-				ids = append(ids, id)
+		for arn, id := range roles[i].TrustIDs {
+			who := trustee{arn, id}
+			if _, seen := names[who]; !seen {
+				names[who] = arn
+				all = append(all, who)
 			}
 		}
 	}
-	for len(ids) > 0 {
-		batch := ids[:min(len(ids), store.MaxOps/2)]
-		ids = ids[len(batch):]
+	for len(all) > 0 {
+		batch := all[:min(len(all), store.MaxOps/2)]
+		all = all[len(batch):]
 		err := s.g.Read(ctx, func(tx store.Tx) error {
-			for _, id := range batch {
-				_, alive, err := s.dir.ByID(tx, id)
+			for _, who := range batch {
+				name, err := s.dir.NameOf(tx, who.arn, who.id)
 				if err != nil {
 					return err
 				}
-				dead[id] = !alive
+				names[who] = name
 			}
 			return nil
 		})
@@ -149,5 +154,5 @@ func (s *Service) deadPrincipals(ctx context.Context, roles []directory.Role) (m
 			return nil, err
 		}
 	}
-	return dead, nil
+	return names, nil
 }

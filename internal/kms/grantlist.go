@@ -103,7 +103,7 @@ func (s *Service) ListRetirableGrants(ctx context.Context, c *guard.Call, in *km
 			if err != nil {
 				return err
 			}
-			if !found || g.Retiring != who { // a role and its sessions have one id
+			if !found || names.shown(g.Retiring, g.RetiringID) != who { // a role and its sessions have one id
 				continue
 			}
 			out.Grants = append(out.Grants, names.entry(g))
@@ -124,34 +124,28 @@ func (s *Service) ListRetirableGrants(ctx context.Context, c *guard.Call, in *km
 // granteeNames shows the principals of grants, and remembers those it looked up. A deleted one
 // shows as its unique id.
 type granteeNames struct {
-	lives func(id string) (bool, error)
-	known map[string]bool
-	err   error // the first that a lookup gave
+	name  func(who, id string) (string, error)
+	known map[string]string // by what was saved
+	err   error             // the first that a lookup gave
 }
 
 func (s *Service) names(tx store.Tx) *granteeNames {
-	return &granteeNames{known: map[string]bool{}, lives: func(id string) (bool, error) {
-		_, lives, err := s.dir.ByID(tx, id)
-		return lives, err
-	}}
+	return &granteeNames{known: map[string]string{}, name: func(who, id string) (string, error) { return s.dir.NameOf(tx, who, id) }}
 }
 
 func (n *granteeNames) shown(who, id string) string {
 	if id == "" {
 		return who
 	}
-	lives, known := n.known[id]
+	name, known := n.known[who+" "+id]
 	if !known {
 		var err error
-		if lives, err = n.lives(id); err != nil && n.err == nil {
+		if name, err = n.name(who, id); err != nil && n.err == nil {
 			n.err = err
 		}
-		n.known[id] = lives
+		n.known[who+" "+id] = name
 	}
-	if lives {
-		return who
-	}
-	return id
+	return name
 }
 
 // match reports whether a grant is one that the request asks for, its GrantId aside.

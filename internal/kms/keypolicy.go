@@ -75,24 +75,27 @@ func (s *Service) checkLockout(tx store.Tx, c *guard.Call, k *keyRecord) error {
 	return err
 }
 
-// GetKeyPolicy gives the policy's text. A principal that was deleted shows as its unique id.
+// GetKeyPolicy gives the policy's text. A principal that was renamed shows by its new ARN, one that
+// was deleted by its unique id.
 func (s *Service) GetKeyPolicy(ctx context.Context, c *guard.Call, in *kmsapi.GetKeyPolicyRequest) (*kmsapi.GetKeyPolicyResponse, error) {
 	var out *kmsapi.GetKeyPolicyResponse
 	err := s.read(ctx, c, in.KeyId, "kms:GetKeyPolicy", func(tx store.Tx, k *keyView) error {
 		if n := in.PolicyName; n != nil && *n != policyName {
 			return notFound("No such policy exists")
 		}
-		dead := map[string]string{}
+		names := map[string]string{}
 		for a, id := range k.PolicyIDs {
-			if _, lives, err := s.dir.ByID(tx, id); err != nil {
+			name, err := s.dir.NameOf(tx, a, id)
+			if err != nil {
 				return err
-			} else if !lives {
-				dead[a] = id
+			}
+			if name != a {
+				names[a] = name
 			}
 		}
 		text := k.Policy
-		if len(dead) > 0 {
-			text = string(policy.ReplacePrincipals([]byte(text), dead))
+		if len(names) > 0 {
+			text = string(policy.ReplacePrincipals([]byte(text), names))
 		}
 		out = &kmsapi.GetKeyPolicyResponse{Policy: &text, PolicyName: new(policyName)}
 		return nil

@@ -195,7 +195,7 @@ func TestAliasesAreNotForManagement(t *testing.T) {
 	f := newFixture(newWorld(t), "Enabled")
 	f.key = "alias/key"
 	for _, op := range []string{
-		"CancelKeyDeletion", "CreateGrant", "DisableKey", "EnableKey", "GetKeyPolicy", "GetKeyRotationStatus", "ListAliases", "ListGrants",
+		"CancelKeyDeletion", "CreateGrant", "DisableKey", "DisableKeyRotation", "EnableKey", "EnableKeyRotation", "GetKeyPolicy", "GetKeyRotationStatus", "ListAliases", "ListGrants",
 		"ListKeyPolicies", "ListResourceTags", "PutKeyPolicy", "RetireGrant", "RevokeGrant", "ScheduleKeyDeletion", "TagResource",
 		"UntagResource", "UpdateKeyDescription",
 	} {
@@ -299,26 +299,5 @@ func TestUpdateKeyDescription(t *testing.T) {
 	root.must(&kmsapi.UpdateKeyDescriptionRequest{KeyId: &key, Description: new("")})
 	if got := *root.describe(key).Description; got != "" {
 		t.Errorf("description %q, want none", got)
-	}
-}
-
-func TestRotationStatus(t *testing.T) {
-	w := newWorld(t)
-	root := w.root(owner)
-	status := func(key string) *kmsapi.GetKeyRotationStatusResponse {
-		t.Helper()
-		return get[kmsapi.GetKeyRotationStatusResponse](root, &kmsapi.GetKeyRotationStatusRequest{KeyId: &key})
-	}
-	key := root.newKey()
-	if d := cmp.Diff(&kmsapi.GetKeyRotationStatusResponse{KeyId: &key, KeyRotationEnabled: new(false)}, status(key)); d != "" {
-		t.Error(d)
-	}
-	hmac := *root.createKey(&kmsapi.CreateKeyRequest{KeySpec: new("HMAC_256"), KeyUsage: new("GENERATE_VERIFY_MAC")}).Arn
-	wantErr(t, root.try(&kmsapi.GetKeyRotationStatusRequest{KeyId: &hmac}), "UnsupportedOperationException", "")
-
-	managed := root.describe("alias/aws/ebs")
-	if got := status(*managed.Arn); !*got.KeyRotationEnabled || *got.RotationPeriodInDays != 365 ||
-		!got.NextRotationDate.Equal(managed.CreationDate.AddDate(0, 0, 365)) {
-		t.Errorf("AWS managed key: %+v", got)
 	}
 }

@@ -70,13 +70,15 @@ var onKey = map[string]struct {
 	"DisableKey":           {func(f *fixture) any { return &kmsapi.DisableKeyRequest{KeyId: &f.key} }, [3]cell{works, works, pending}},
 	"ScheduleKeyDeletion":  {func(f *fixture) any { return &kmsapi.ScheduleKeyDeletionRequest{KeyId: &f.key} }, [3]cell{works, works, pending}},
 	"CancelKeyDeletion":    {func(f *fixture) any { return &kmsapi.CancelKeyDeletionRequest{KeyId: &f.key} }, [3]cell{notPending, notPending, works}},
+	"EnableKeyRotation":    {func(f *fixture) any { return &kmsapi.EnableKeyRotationRequest{KeyId: &f.key} }, [3]cell{works, disabled, pending}},
+	"DisableKeyRotation":   {func(f *fixture) any { return &kmsapi.DisableKeyRotationRequest{KeyId: &f.key} }, [3]cell{works, disabled, pending}},
 	"GetKeyRotationStatus": {func(f *fixture) any { return &kmsapi.GetKeyRotationStatusRequest{KeyId: &f.key} }, [3]cell{works, works, works}},
 }
 
 // noKey are the operations that are not about one key.
 var noKey = map[string]bool{"CreateKey": true, "ListKeys": true, "GenerateRandom": true, "ListRetirableGrants": true}
 
-// A fixture is a key in some state, with an alias, a grant and a ciphertext, beside an enabled key
+// A fixture is a key in some state, with an alias, a grant, rotation and a ciphertext, beside an enabled key
 // with an alias.
 type fixture struct {
 	root             *who
@@ -95,6 +97,7 @@ func newFixture(w *world, state string) *fixture {
 		KeyId: &f.key, GranteePrincipal: &f.user, Operations: []string{"Decrypt"},
 	}).GrantId
 	f.blob = f.root.encrypt(f.key, "secret", nil)
+	f.root.must(&kmsapi.EnableKeyRotationRequest{KeyId: &f.key})
 	switch state {
 	case "Disabled":
 		f.root.must(&kmsapi.DisableKeyRequest{KeyId: &f.key})

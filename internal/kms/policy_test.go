@@ -206,3 +206,38 @@ func TestPolicyWithManyPrincipals(t *testing.T) {
 		t.Error("the policy changed")
 	}
 }
+
+// A user keeps what policies and grants give it when it gets another name or path.
+func TestRenamedPrincipal(t *testing.T) {
+	w := newWorld(t)
+	root, user := w.root(owner), w.user(owner, "bob")
+	byPolicy, byGrant := root.newKey(allow(user.arn(), "", "kms:DescribeKey")), root.newKey()
+	root.grant(&kmsapi.CreateGrantRequest{KeyId: &byGrant, GranteePrincipal: new(user.arn()), Operations: []string{"DescribeKey"}})
+	w.update(func(tx store.Tx) error {
+		u, _, err := w.dir.User(tx, owner, "bob")
+		if err != nil {
+			return err
+		}
+		renamed := u
+		renamed.Name, renamed.Path = "robert", "/team/"
+		return w.dir.RenameUser(tx, u, renamed)
+	})
+	_, id, err := w.dir.Lookup(t.Context(), user.caller.Identity.AccessKeyID, "")
+	check(t, err)
+	const arn = "arn:aws:iam::" + owner + ":user/team/robert"
+	if id.Principal.ARN != arn {
+		t.Fatalf("the user is %s now, want %s", id.Principal.ARN, arn)
+	}
+	for _, key := range []string{byPolicy, byGrant} {
+		w.as(id).must(&kmsapi.DescribeKeyRequest{KeyId: &key})
+	}
+	if got := root.policy(byPolicy); !strings.Contains(got, `"`+arn+`"`) || strings.Contains(got, "user/bob") {
+		t.Errorf("the policy shows %s", got)
+	}
+	grants := get[kmsapi.ListGrantsResponse](root, &kmsapi.ListGrantsRequest{KeyId: &byGrant}).Grants
+	if len(grants) != 1 || *grants[0].GranteePrincipal != arn {
+		t.Errorf("the grant shows %+v", grants)
+	}
+	other := w.user(owner, "bob")
+	wantErr(t, other.try(&kmsapi.DescribeKeyRequest{KeyId: &byPolicy}), "AccessDeniedException", "*")
+}

@@ -30,6 +30,7 @@ type keyRecord struct {
 	State       string            `json:"state"`
 	Created     time.Time         `json:"created"`
 	Deletion    time.Time         `json:"deletion,omitzero"`
+	Rotation    *rotation         `json:"rotation,omitempty"` // nil: off
 	Policy      string            `json:"policy"`
 	PolicyIDs   map[string]string `json:"policyIds,omitempty"` // principal ARN to unique id when saved
 	Tags        []tag             `json:"tags,omitempty"`

@@ -63,6 +63,8 @@ func (s *Service) Operations() map[string]guard.Handler {
 		"DisableKey":                      guard.HandleVoid(s.DisableKey),
 		"ScheduleKeyDeletion":             guard.Handle(s.ScheduleKeyDeletion),
 		"CancelKeyDeletion":               guard.Handle(s.CancelKeyDeletion),
+		"EnableKeyRotation":               guard.HandleVoid(s.EnableKeyRotation),
+		"DisableKeyRotation":              guard.HandleVoid(s.DisableKeyRotation),
 		"GetKeyRotationStatus":            guard.Handle(s.GetKeyRotationStatus),
 		"GetKeyPolicy":                    guard.Handle(s.GetKeyPolicy),
 		"PutKeyPolicy":                    guard.HandleVoid(s.PutKeyPolicy),

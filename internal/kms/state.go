@@ -15,6 +15,7 @@ const (
 	opRead                         // DescribeKey, GetKeyPolicy, PutKeyPolicy, lists, RetireGrant, RevokeGrant, DeleteAlias
 	opEdit                         // tags and description
 	opSwitch                       // EnableKey, DisableKey
+	opRotation                     // EnableKeyRotation, DisableKeyRotation
 	opSchedule                     //
 	opCancel                       //
 	numOps
@@ -49,6 +50,7 @@ var states = [numOps][numStates]verdict{
 	opRead:        {ok, ok, ok},
 	opEdit:        {ok, ok, pending},
 	opSwitch:      {ok, ok, pending},
+	opRotation:    {ok, disabled, pending},
 	opSchedule:    {ok, ok, pending},
 	opCancel:      {notPending, notPending, ok},
 }
@@ -58,8 +60,11 @@ var stateOf = map[string]keyState{
 	kmsapi.KeyStatePendingDeletion: statePendingDeletion,
 }
 
-// check refuses an operation that the key's state does not allow.
+// check refuses an operation that the key's kind or state does not allow.
 func (op operation) check(k *keyView) error {
+	if op == opRotation && k.Spec != kmsapi.KeySpecSYMMETRIC_DEFAULT {
+		return apierr.New("UnsupportedOperationException", "") // AWS says no more than this
+	}
 	s, known := stateOf[k.State]
 	if !known {
 		return apierr.Newf("KMSInvalidStateException", "%s is %s.", k.arn, k.State)

@@ -5,6 +5,9 @@ package iamapi
 import "time"
 import "github.com/kagimori/kagimori/internal/secret"
 
+// GetAccountSummaryRequest is the input of GetAccountSummary.
+type GetAccountSummaryRequest struct{}
+
 // AccessKey is a shape of the model.
 type AccessKey struct {
 	UserName        *string        `aws:"UserName,req,c=UserNameType"`
@@ -20,6 +23,12 @@ type AccessKeyMetadata struct {
 	AccessKeyId *string    `aws:"AccessKeyId,c=AccessKeyIdType"`
 	Status      *string    `aws:"Status,c=StatusType"`
 	CreateDate  *time.Time `aws:"CreateDate"`
+}
+
+// AddRoleToInstanceProfileRequest is a shape of the model.
+type AddRoleToInstanceProfileRequest struct {
+	InstanceProfileName *string `aws:"InstanceProfileName,req,c=InstanceProfileNameType"`
+	RoleName            *string `aws:"RoleName,req,c=RoleNameType"`
 }
 
 // AttachRolePolicyRequest is a shape of the model.
@@ -54,6 +63,18 @@ type CreateAccessKeyRequest struct {
 // CreateAccessKeyResponse is a shape of the model.
 type CreateAccessKeyResponse struct {
 	AccessKey *AccessKey `aws:"AccessKey,req"`
+}
+
+// CreateInstanceProfileRequest is a shape of the model.
+type CreateInstanceProfileRequest struct {
+	InstanceProfileName *string `aws:"InstanceProfileName,req,c=InstanceProfileNameType"`
+	Path                *string `aws:"Path,c=PathType"`
+	Tags                []Tag   `aws:"Tags,c=TagListType"`
+}
+
+// CreateInstanceProfileResponse is a shape of the model.
+type CreateInstanceProfileResponse struct {
+	InstanceProfile *InstanceProfile `aws:"InstanceProfile,req"`
 }
 
 // CreatePolicyRequest is a shape of the model.
@@ -129,6 +150,16 @@ type DeleteAccessKeyRequest struct {
 	AccessKeyId *string `aws:"AccessKeyId,req,c=AccessKeyIdType"`
 }
 
+// DeleteInstanceProfileRequest is a shape of the model.
+type DeleteInstanceProfileRequest struct {
+	InstanceProfileName *string `aws:"InstanceProfileName,req,c=InstanceProfileNameType"`
+}
+
+// DeleteLoginProfileRequest is a shape of the model.
+type DeleteLoginProfileRequest struct {
+	UserName *string `aws:"UserName,c=UserNameType"`
+}
+
 // DeletePolicyRequest is a shape of the model.
 type DeletePolicyRequest struct {
 	PolicyArn *string `aws:"PolicyArn,req,c=ArnType"`
@@ -138,6 +169,11 @@ type DeletePolicyRequest struct {
 type DeletePolicyVersionRequest struct {
 	PolicyArn *string `aws:"PolicyArn,req,c=ArnType"`
 	VersionId *string `aws:"VersionId,req,c=PolicyVersionIdType"`
+}
+
+// DeleteRolePermissionsBoundaryRequest is a shape of the model.
+type DeleteRolePermissionsBoundaryRequest struct {
+	RoleName *string `aws:"RoleName,req,c=RoleNameType"`
 }
 
 // DeleteRolePolicyRequest is a shape of the model.
@@ -159,6 +195,11 @@ type DeleteServiceLinkedRoleRequest struct {
 // DeleteServiceLinkedRoleResponse is a shape of the model.
 type DeleteServiceLinkedRoleResponse struct {
 	DeletionTaskId *string `aws:"DeletionTaskId,req,c=DeletionTaskIdType"`
+}
+
+// DeleteUserPermissionsBoundaryRequest is a shape of the model.
+type DeleteUserPermissionsBoundaryRequest struct {
+	UserName *string `aws:"UserName,req,c=UserNameType"`
 }
 
 // DeleteUserPolicyRequest is a shape of the model.
@@ -188,6 +229,31 @@ type DetachRolePolicyRequest struct {
 type DetachUserPolicyRequest struct {
 	UserName  *string `aws:"UserName,req,c=UserNameType"`
 	PolicyArn *string `aws:"PolicyArn,req,c=ArnType"`
+}
+
+// GetAccountSummaryResponse is a shape of the model.
+type GetAccountSummaryResponse struct {
+	SummaryMap map[string]int32 `aws:"SummaryMap,k=SummaryKeyType"`
+}
+
+// GetInstanceProfileRequest is a shape of the model.
+type GetInstanceProfileRequest struct {
+	InstanceProfileName *string `aws:"InstanceProfileName,req,c=InstanceProfileNameType"`
+}
+
+// GetInstanceProfileResponse is a shape of the model.
+type GetInstanceProfileResponse struct {
+	InstanceProfile *InstanceProfile `aws:"InstanceProfile,req"`
+}
+
+// GetLoginProfileRequest is a shape of the model.
+type GetLoginProfileRequest struct {
+	UserName *string `aws:"UserName,c=UserNameType"`
+}
+
+// GetLoginProfileResponse is a shape of the model.
+type GetLoginProfileResponse struct {
+	LoginProfile *LoginProfile `aws:"LoginProfile,req"`
 }
 
 // GetPolicyRequest is a shape of the model.
@@ -268,6 +334,26 @@ type GetUserResponse struct {
 	User *User `aws:"User,req"`
 }
 
+// Group is a shape of the model.
+type Group struct {
+	Path       *string    `aws:"Path,req,c=PathType"`
+	GroupName  *string    `aws:"GroupName,req,c=GroupNameType"`
+	GroupId    *string    `aws:"GroupId,req,c=IdType"`
+	Arn        *string    `aws:"Arn,req,c=ArnType"`
+	CreateDate *time.Time `aws:"CreateDate,req"`
+}
+
+// InstanceProfile is a shape of the model.
+type InstanceProfile struct {
+	Path                *string    `aws:"Path,req,c=PathType"`
+	InstanceProfileName *string    `aws:"InstanceProfileName,req,c=InstanceProfileNameType"`
+	InstanceProfileId   *string    `aws:"InstanceProfileId,req,c=IdType"`
+	Arn                 *string    `aws:"Arn,req,c=ArnType"`
+	CreateDate          *time.Time `aws:"CreateDate,req"`
+	Roles               []Role     `aws:"Roles,req"`
+	Tags                []Tag      `aws:"Tags,c=TagListType"`
+}
+
 // ListAccessKeysRequest is a shape of the model.
 type ListAccessKeysRequest struct {
 	UserName *string `aws:"UserName,c=ExistingUserNameType"`
@@ -280,6 +366,19 @@ type ListAccessKeysResponse struct {
 	AccessKeyMetadata []AccessKeyMetadata `aws:"AccessKeyMetadata,req"`
 	IsTruncated       *bool               `aws:"IsTruncated"`
 	Marker            *string             `aws:"Marker"`
+}
+
+// ListAccountAliasesRequest is a shape of the model.
+type ListAccountAliasesRequest struct {
+	Marker   *string `aws:"Marker,c=MarkerType"`
+	MaxItems *int32  `aws:"MaxItems,c=MaxItemsType"`
+}
+
+// ListAccountAliasesResponse is a shape of the model.
+type ListAccountAliasesResponse struct {
+	AccountAliases []string `aws:"AccountAliases,e=AccountAliasType,req"`
+	IsTruncated    *bool    `aws:"IsTruncated"`
+	Marker         *string  `aws:"Marker"`
 }
 
 // ListAttachedRolePoliciesRequest is a shape of the model.
@@ -329,6 +428,76 @@ type ListEntitiesForPolicyResponse struct {
 	PolicyRoles  []PolicyRole  `aws:"PolicyRoles"`
 	IsTruncated  *bool         `aws:"IsTruncated"`
 	Marker       *string       `aws:"Marker"`
+}
+
+// ListGroupsForUserRequest is a shape of the model.
+type ListGroupsForUserRequest struct {
+	UserName *string `aws:"UserName,req,c=ExistingUserNameType"`
+	Marker   *string `aws:"Marker,c=MarkerType"`
+	MaxItems *int32  `aws:"MaxItems,c=MaxItemsType"`
+}
+
+// ListGroupsForUserResponse is a shape of the model.
+type ListGroupsForUserResponse struct {
+	Groups      []Group `aws:"Groups,req"`
+	IsTruncated *bool   `aws:"IsTruncated"`
+	Marker      *string `aws:"Marker"`
+}
+
+// ListInstanceProfileTagsRequest is a shape of the model.
+type ListInstanceProfileTagsRequest struct {
+	InstanceProfileName *string `aws:"InstanceProfileName,req,c=InstanceProfileNameType"`
+	Marker              *string `aws:"Marker,c=MarkerType"`
+	MaxItems            *int32  `aws:"MaxItems,c=MaxItemsType"`
+}
+
+// ListInstanceProfileTagsResponse is a shape of the model.
+type ListInstanceProfileTagsResponse struct {
+	Tags        []Tag   `aws:"Tags,req,c=TagListType"`
+	IsTruncated *bool   `aws:"IsTruncated"`
+	Marker      *string `aws:"Marker"`
+}
+
+// ListInstanceProfilesForRoleRequest is a shape of the model.
+type ListInstanceProfilesForRoleRequest struct {
+	RoleName *string `aws:"RoleName,req,c=RoleNameType"`
+	Marker   *string `aws:"Marker,c=MarkerType"`
+	MaxItems *int32  `aws:"MaxItems,c=MaxItemsType"`
+}
+
+// ListInstanceProfilesForRoleResponse is a shape of the model.
+type ListInstanceProfilesForRoleResponse struct {
+	InstanceProfiles []InstanceProfile `aws:"InstanceProfiles,req"`
+	IsTruncated      *bool             `aws:"IsTruncated"`
+	Marker           *string           `aws:"Marker"`
+}
+
+// ListInstanceProfilesRequest is a shape of the model.
+type ListInstanceProfilesRequest struct {
+	PathPrefix *string `aws:"PathPrefix,c=PathPrefixType"`
+	Marker     *string `aws:"Marker,c=MarkerType"`
+	MaxItems   *int32  `aws:"MaxItems,c=MaxItemsType"`
+}
+
+// ListInstanceProfilesResponse is a shape of the model.
+type ListInstanceProfilesResponse struct {
+	InstanceProfiles []InstanceProfile `aws:"InstanceProfiles,req"`
+	IsTruncated      *bool             `aws:"IsTruncated"`
+	Marker           *string           `aws:"Marker"`
+}
+
+// ListMFADevicesRequest is a shape of the model.
+type ListMFADevicesRequest struct {
+	UserName *string `aws:"UserName,c=ExistingUserNameType"`
+	Marker   *string `aws:"Marker,c=MarkerType"`
+	MaxItems *int32  `aws:"MaxItems,c=MaxItemsType"`
+}
+
+// ListMFADevicesResponse is a shape of the model.
+type ListMFADevicesResponse struct {
+	MFADevices  []MFADevice `aws:"MFADevices,req"`
+	IsTruncated *bool       `aws:"IsTruncated"`
+	Marker      *string     `aws:"Marker"`
 }
 
 // ListPoliciesRequest is a shape of the model.
@@ -418,6 +587,50 @@ type ListRolesResponse struct {
 	Marker      *string `aws:"Marker"`
 }
 
+// ListSSHPublicKeysRequest is a shape of the model.
+type ListSSHPublicKeysRequest struct {
+	UserName *string `aws:"UserName,c=UserNameType"`
+	Marker   *string `aws:"Marker,c=MarkerType"`
+	MaxItems *int32  `aws:"MaxItems,c=MaxItemsType"`
+}
+
+// ListSSHPublicKeysResponse is a shape of the model.
+type ListSSHPublicKeysResponse struct {
+	SSHPublicKeys []SSHPublicKeyMetadata `aws:"SSHPublicKeys"`
+	IsTruncated   *bool                  `aws:"IsTruncated"`
+	Marker        *string                `aws:"Marker"`
+}
+
+// ListServiceSpecificCredentialsRequest is a shape of the model.
+type ListServiceSpecificCredentialsRequest struct {
+	UserName    *string `aws:"UserName,c=UserNameType"`
+	ServiceName *string `aws:"ServiceName"`
+	AllUsers    *bool   `aws:"AllUsers"`
+	Marker      *string `aws:"Marker,c=MarkerType"`
+	MaxItems    *int32  `aws:"MaxItems,c=MaxItemsType"`
+}
+
+// ListServiceSpecificCredentialsResponse is a shape of the model.
+type ListServiceSpecificCredentialsResponse struct {
+	ServiceSpecificCredentials []ServiceSpecificCredentialMetadata `aws:"ServiceSpecificCredentials"`
+	Marker                     *string                             `aws:"Marker"`
+	IsTruncated                *bool                               `aws:"IsTruncated"`
+}
+
+// ListSigningCertificatesRequest is a shape of the model.
+type ListSigningCertificatesRequest struct {
+	UserName *string `aws:"UserName,c=ExistingUserNameType"`
+	Marker   *string `aws:"Marker,c=MarkerType"`
+	MaxItems *int32  `aws:"MaxItems,c=MaxItemsType"`
+}
+
+// ListSigningCertificatesResponse is a shape of the model.
+type ListSigningCertificatesResponse struct {
+	Certificates []SigningCertificate `aws:"Certificates,req"`
+	IsTruncated  *bool                `aws:"IsTruncated"`
+	Marker       *string              `aws:"Marker"`
+}
+
 // ListUserPoliciesRequest is a shape of the model.
 type ListUserPoliciesRequest struct {
 	UserName *string `aws:"UserName,req,c=ExistingUserNameType"`
@@ -458,6 +671,34 @@ type ListUsersResponse struct {
 	Users       []User  `aws:"Users,req"`
 	IsTruncated *bool   `aws:"IsTruncated"`
 	Marker      *string `aws:"Marker"`
+}
+
+// ListVirtualMFADevicesRequest is a shape of the model.
+type ListVirtualMFADevicesRequest struct {
+	AssignmentStatus *string `aws:"AssignmentStatus,c=AssignmentStatusType"`
+	Marker           *string `aws:"Marker,c=MarkerType"`
+	MaxItems         *int32  `aws:"MaxItems,c=MaxItemsType"`
+}
+
+// ListVirtualMFADevicesResponse is a shape of the model.
+type ListVirtualMFADevicesResponse struct {
+	VirtualMFADevices []VirtualMFADevice `aws:"VirtualMFADevices,req"`
+	IsTruncated       *bool              `aws:"IsTruncated"`
+	Marker            *string            `aws:"Marker"`
+}
+
+// LoginProfile is a shape of the model.
+type LoginProfile struct {
+	UserName              *string    `aws:"UserName,req,c=UserNameType"`
+	CreateDate            *time.Time `aws:"CreateDate,req"`
+	PasswordResetRequired *bool      `aws:"PasswordResetRequired"`
+}
+
+// MFADevice is a shape of the model.
+type MFADevice struct {
+	UserName     *string    `aws:"UserName,req,c=UserNameType"`
+	SerialNumber *string    `aws:"SerialNumber,req,c=SerialNumberType"`
+	EnableDate   *time.Time `aws:"EnableDate,req"`
 }
 
 // Policy is a shape of the model.
@@ -502,6 +743,12 @@ type PolicyVersion struct {
 	CreateDate       *time.Time `aws:"CreateDate"`
 }
 
+// PutRolePermissionsBoundaryRequest is a shape of the model.
+type PutRolePermissionsBoundaryRequest struct {
+	RoleName            *string `aws:"RoleName,req,c=RoleNameType"`
+	PermissionsBoundary *string `aws:"PermissionsBoundary,req,c=ArnType"`
+}
+
 // PutRolePolicyRequest is a shape of the model.
 type PutRolePolicyRequest struct {
 	RoleName       *string `aws:"RoleName,req,c=RoleNameType"`
@@ -509,11 +756,23 @@ type PutRolePolicyRequest struct {
 	PolicyDocument *string `aws:"PolicyDocument,req,c=PolicyDocumentType"`
 }
 
+// PutUserPermissionsBoundaryRequest is a shape of the model.
+type PutUserPermissionsBoundaryRequest struct {
+	UserName            *string `aws:"UserName,req,c=UserNameType"`
+	PermissionsBoundary *string `aws:"PermissionsBoundary,req,c=ArnType"`
+}
+
 // PutUserPolicyRequest is a shape of the model.
 type PutUserPolicyRequest struct {
 	UserName       *string `aws:"UserName,req,c=ExistingUserNameType"`
 	PolicyName     *string `aws:"PolicyName,req,c=PolicyNameType"`
 	PolicyDocument *string `aws:"PolicyDocument,req,c=PolicyDocumentType"`
+}
+
+// RemoveRoleFromInstanceProfileRequest is a shape of the model.
+type RemoveRoleFromInstanceProfileRequest struct {
+	InstanceProfileName *string `aws:"InstanceProfileName,req,c=InstanceProfileNameType"`
+	RoleName            *string `aws:"RoleName,req,c=RoleNameType"`
 }
 
 // Role is a shape of the model.
@@ -543,16 +802,51 @@ type RoleUsageType struct {
 	Resources []string `aws:"Resources,e=ArnType"`
 }
 
+// SSHPublicKeyMetadata is a shape of the model.
+type SSHPublicKeyMetadata struct {
+	UserName       *string    `aws:"UserName,req,c=UserNameType"`
+	SSHPublicKeyId *string    `aws:"SSHPublicKeyId,req,c=PublicKeyIdType"`
+	Status         *string    `aws:"Status,req,c=StatusType"`
+	UploadDate     *time.Time `aws:"UploadDate,req"`
+}
+
+// ServiceSpecificCredentialMetadata is a shape of the model.
+type ServiceSpecificCredentialMetadata struct {
+	UserName                    *string    `aws:"UserName,req,c=UserNameType"`
+	Status                      *string    `aws:"Status,req,c=StatusType"`
+	ServiceUserName             *string    `aws:"ServiceUserName,c=ServiceUserName"`
+	ServiceCredentialAlias      *string    `aws:"ServiceCredentialAlias,c=ServiceCredentialAlias"`
+	CreateDate                  *time.Time `aws:"CreateDate,req"`
+	ExpirationDate              *time.Time `aws:"ExpirationDate"`
+	ServiceSpecificCredentialId *string    `aws:"ServiceSpecificCredentialId,req,c=ServiceSpecificCredentialId"`
+	ServiceName                 *string    `aws:"ServiceName,req"`
+}
+
 // SetDefaultPolicyVersionRequest is a shape of the model.
 type SetDefaultPolicyVersionRequest struct {
 	PolicyArn *string `aws:"PolicyArn,req,c=ArnType"`
 	VersionId *string `aws:"VersionId,req,c=PolicyVersionIdType"`
 }
 
+// SigningCertificate is a shape of the model.
+type SigningCertificate struct {
+	UserName        *string    `aws:"UserName,req,c=UserNameType"`
+	CertificateId   *string    `aws:"CertificateId,req,c=CertificateIdType"`
+	CertificateBody *string    `aws:"CertificateBody,req,c=CertificateBodyType"`
+	Status          *string    `aws:"Status,req,c=StatusType"`
+	UploadDate      *time.Time `aws:"UploadDate"`
+}
+
 // Tag is a shape of the model.
 type Tag struct {
 	Key   *string `aws:"Key,req,c=TagKeyType"`
 	Value *string `aws:"Value,req,c=TagValueType"`
+}
+
+// TagInstanceProfileRequest is a shape of the model.
+type TagInstanceProfileRequest struct {
+	InstanceProfileName *string `aws:"InstanceProfileName,req,c=InstanceProfileNameType"`
+	Tags                []Tag   `aws:"Tags,req,c=TagListType"`
 }
 
 // TagPolicyRequest is a shape of the model.
@@ -571,6 +865,12 @@ type TagRoleRequest struct {
 type TagUserRequest struct {
 	UserName *string `aws:"UserName,req,c=ExistingUserNameType"`
 	Tags     []Tag   `aws:"Tags,req,c=TagListType"`
+}
+
+// UntagInstanceProfileRequest is a shape of the model.
+type UntagInstanceProfileRequest struct {
+	InstanceProfileName *string  `aws:"InstanceProfileName,req,c=InstanceProfileNameType"`
+	TagKeys             []string `aws:"TagKeys,e=TagKeyType,req,c=TagKeyListType"`
 }
 
 // UntagPolicyRequest is a shape of the model.
@@ -604,6 +904,17 @@ type UpdateAssumeRolePolicyRequest struct {
 	PolicyDocument *string `aws:"PolicyDocument,req,c=PolicyDocumentType"`
 }
 
+// UpdateRoleDescriptionRequest is a shape of the model.
+type UpdateRoleDescriptionRequest struct {
+	RoleName    *string `aws:"RoleName,req,c=RoleNameType"`
+	Description *string `aws:"Description,req,c=RoleDescriptionType"`
+}
+
+// UpdateRoleDescriptionResponse is a shape of the model.
+type UpdateRoleDescriptionResponse struct {
+	Role *Role `aws:"Role"`
+}
+
 // UpdateRoleRequest is a shape of the model.
 type UpdateRoleRequest struct {
 	RoleName           *string `aws:"RoleName,req,c=RoleNameType"`
@@ -613,6 +924,13 @@ type UpdateRoleRequest struct {
 
 // UpdateRoleResponse is a shape of the model.
 type UpdateRoleResponse struct {
+}
+
+// UpdateUserRequest is a shape of the model.
+type UpdateUserRequest struct {
+	UserName    *string `aws:"UserName,req,c=ExistingUserNameType"`
+	NewPath     *string `aws:"NewPath,c=PathType"`
+	NewUserName *string `aws:"NewUserName,c=UserNameType"`
 }
 
 // User is a shape of the model.
@@ -625,4 +943,14 @@ type User struct {
 	PasswordLastUsed    *time.Time                   `aws:"PasswordLastUsed"`
 	PermissionsBoundary *AttachedPermissionsBoundary `aws:"PermissionsBoundary"`
 	Tags                []Tag                        `aws:"Tags,c=TagListType"`
+}
+
+// VirtualMFADevice is a shape of the model.
+type VirtualMFADevice struct {
+	SerialNumber     *string      `aws:"SerialNumber,req,c=SerialNumberType"`
+	Base32StringSeed secret.Bytes `aws:"Base32StringSeed"`
+	QRCodePNG        secret.Bytes `aws:"QRCodePNG"`
+	User             *User        `aws:"User"`
+	EnableDate       *time.Time   `aws:"EnableDate"`
+	Tags             []Tag        `aws:"Tags,c=TagListType"`
 }

@@ -112,9 +112,20 @@ type DisableKeyRequest struct {
 	KeyId *string `aws:"KeyId,req,c=KeyIdType"`
 }
 
+// DisableKeyRotationRequest is a shape of the model.
+type DisableKeyRotationRequest struct {
+	KeyId *string `aws:"KeyId,req,c=KeyIdType"`
+}
+
 // EnableKeyRequest is a shape of the model.
 type EnableKeyRequest struct {
 	KeyId *string `aws:"KeyId,req,c=KeyIdType"`
+}
+
+// EnableKeyRotationRequest is a shape of the model.
+type EnableKeyRotationRequest struct {
+	KeyId                *string `aws:"KeyId,req,c=KeyIdType"`
+	RotationPeriodInDays *int32  `aws:"RotationPeriodInDays,c=RotationPeriodInDaysType"`
 }
 
 // EncryptRequest is a shape of the model.
