@@ -54,3 +54,8 @@ func (k keys) Decrypt(ctx context.Context, parent *guard.Call, as guard.Caller, 
 func (k keys) ResolveKey(ctx context.Context, region, account, id string) (string, error) {
 	return k.kms.ResolveKey(ctx, region, account, id)
 }
+
+// ManagedByAWS tells who manages a key.
+func (k keys) ManagedByAWS(ctx context.Context, keyARN string) (bool, error) {
+	return k.kms.ManagedByAWS(ctx, keyARN)
+}

@@ -57,6 +57,11 @@ func CreateFrom(ctx context.Context, dir *os.Root, spec Spec, src Source, progre
 	return createFrom(ctx, dir, spec, KindVolume, src, progress)
 }
 
+// CreateSnapshotFrom makes a snapshot with the content of src, with the rules of CreateFrom.
+func CreateSnapshotFrom(ctx context.Context, dir *os.Root, spec Spec, src Source, progress Progress) error {
+	return createFrom(ctx, dir, spec, KindSnapshot, src, progress)
+}
+
 func createFrom(ctx context.Context, dir *os.Root, spec Spec, kind Kind, src Source, progress Progress) error {
 	h, err := newHeader(spec, KindVolume)
 	if err != nil {

@@ -24,12 +24,12 @@ func (s *Service) allowRun(tx store.Tx, c *guard.Call, pl *launchPlan, j *job) e
 	}
 	vpc := arn.EC2(c.Region, c.Account(), "vpc/"+pl.subnet.VPC)
 
-	img := s.part(c, action, "image/"+pl.image.ID, nil)
-	owned(&img, pl.image.Owner, pl.image.OwnerAlias)
-	img.Context.Set("ec2:imageid", pl.image.ID)
-	img.Context.Set("ec2:imagetype", "machine")
-	img.Context.SetBool("ec2:public", pl.image.Public)
-	img.Context.Set("ec2:rootdevicetype", "ebs")
+	tags, err := s.tagsFor(tx, c, pl.sources())
+	if err != nil {
+		return err
+	}
+	img := s.part(c, action, "image/"+pl.image.ID, tags[pl.image.ID])
+	pl.image.describe(&img)
 	add(img, pl.imageByTemplate)
 
 	inst := s.part(c, action, "instance/*", nil)
@@ -62,7 +62,7 @@ func (s *Service) allowRun(tx store.Tx, c *guard.Call, pl *launchPlan, j *job) e
 		d := &pl.devices[n]
 		add(s.newVolumePart(c, action, d, v.Encrypted, pl.subnet, pl.tags["volume"]), d.template)
 		if d.named {
-			add(s.snapshotPart(c, action, d.snapshot), d.template)
+			add(s.snapshotPart(c, action, d.snapshot, tags[d.snapshot.ID]), d.template)
 		}
 	}
 	if pl.template != nil {
@@ -77,8 +77,19 @@ func (s *Service) allowRun(tx store.Tx, c *guard.Call, pl *launchPlan, j *job) e
 			parts = append(parts, s.createTagsPart(c, kind+"/*", pl.tags[kind], "RunInstances"))
 		}
 	}
-	_, err := s.g.Authorize(tx, c, guard.Check{Parts: parts})
+	_, err = s.g.Authorize(tx, c, guard.Check{Parts: parts})
 	return err
+}
+
+// sources are the ids of the image and of the snapshots that a launch names.
+func (pl *launchPlan) sources() []string {
+	ids := []string{pl.image.ID}
+	for _, d := range pl.devices {
+		if d.named {
+			ids = append(ids, d.snapshot.ID)
+		}
+	}
+	return ids
 }
 
 // newVolumePart is the evaluation of an action on a volume to be made.
@@ -102,14 +113,10 @@ func (s *Service) newVolumePart(c *guard.Call, action string, d *newDevice, encr
 	return p
 }
 
-// snapshotPart is the evaluation of an action that makes a volume of a snapshot.
-func (s *Service) snapshotPart(c *guard.Call, action string, snap *snapshotRecord) authz.Part {
-	p := s.part(c, action, "snapshot/"+snap.ID, nil)
-	owned(&p, snap.Owner, snap.OwnerAlias)
-	p.Context.Set("ec2:snapshotid", snap.ID)
-	p.Context.SetBool("ec2:encrypted", snap.Encrypted)
-	p.Context.Set("ec2:volumesize", strconv.FormatInt(snap.SizeGiB, 10))
-	p.Context.Set("ec2:parentvolume", arn.EC2(c.Region, snap.Owner, "volume/"+snap.VolumeID))
-	p.Context.Set("ec2:snapshottime", snap.Created.UTC().Format("2006-01-02T15:04:05Z"))
+// snapshotPart is the evaluation of an action on a snapshot that the caller may use, with the tags
+// that the caller's account gave it.
+func (s *Service) snapshotPart(c *guard.Call, action string, snap *snapshotRecord, tags map[string]string) authz.Part {
+	p := s.part(c, action, "snapshot/"+snap.ID, tags)
+	snap.describe(&p)
 	return p
 }

@@ -146,7 +146,11 @@ func (s *Service) allowCreate(tx store.Tx, c *guard.Call, d *newDevice, v *volum
 	}
 	parts := []authz.Part{p}
 	if d.snapshot != nil {
-		parts = append(parts, s.snapshotPart(c, "ec2:CreateVolume", d.snapshot))
+		of, err := tagsOf(tx, c.Region, c.Account(), d.snapshot.ID)
+		if err != nil {
+			return err
+		}
+		parts = append(parts, s.snapshotPart(c, "ec2:CreateVolume", d.snapshot, of))
 	}
 	if len(tags) > 0 {
 		parts = append(parts, s.createTagsPart(c, "volume/*", tags, "CreateVolume"))

@@ -108,6 +108,8 @@ func (keyNames) ResolveKey(_ context.Context, _, _, id string) (string, error) {
 	return "", apierr.New("NotFoundException", "Alias "+id+" is not found.")
 }
 
+func (keyNames) ManagedByAWS(context.Context, string) (bool, error) { return false, nil }
+
 func (keyNames) DescribeKey(context.Context, *guard.Call, guard.Caller, *kmsapi.DescribeKeyRequest) (*kmsapi.DescribeKeyResponse, error) {
 	return nil, errNoKMS
 }

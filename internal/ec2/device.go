@@ -47,8 +47,12 @@ func (s *Service) devices(tx store.Tx, c *guard.Call, img imageRecord, mappings 
 		if d.Encrypted && d.SnapshotID == "" {
 			n.encrypted = new(true)
 		}
-		if err := s.fill(tx, c, &n, d.SnapshotID); err != nil {
-			return nil, err
+		if d.SnapshotID != "" {
+			snap, err := s.imageSnapshot(tx, &img, d.SnapshotID)
+			if err != nil {
+				return nil, err
+			}
+			n.from(&snap)
 		}
 		out = append(out, n)
 	}
@@ -86,8 +90,11 @@ func (s *Service) devices(tx store.Tx, c *guard.Call, img imageRecord, mappings 
 // change applies the Ebs part of a mapping to a device.
 func (s *Service) change(tx store.Tx, c *guard.Call, d *newDevice, e *ec2api.EbsBlockDevice) error {
 	if id := api.Val(e.SnapshotId); id != "" {
+		again := d.snapshot != nil && d.snapshot.ID == id // as the image has it
 		d.named, d.perf.SizeGiB = true, 0
-		if err := s.fill(tx, c, d, id); err != nil {
+		if again {
+			d.from(d.snapshot)
+		} else if err := s.fill(tx, c, d, id); err != nil {
 			return err
 		}
 	}
@@ -134,11 +141,16 @@ func (s *Service) fill(tx store.Tx, c *guard.Call, d *newDevice, id string) erro
 	if err != nil {
 		return err
 	}
-	d.snapshot = &snap
+	d.from(&snap)
+	return snap.ready()
+}
+
+// from has a device made from a snapshot.
+func (d *newDevice) from(snap *snapshotRecord) {
+	d.snapshot = snap
 	if d.perf.SizeGiB == 0 {
 		d.perf.SizeGiB = snap.SizeGiB
 	}
-	return nil
 }
 
 func settle(devices []newDevice) error {

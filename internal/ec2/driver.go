@@ -112,6 +112,8 @@ func (s *Service) perform(ctx context.Context, j *job, step launch.Step) (r laun
 		return s.request(ctx, j, step.Requests[0])
 	case launch.StepCreateVolume:
 		return r, s.makeVolume(ctx, j, step)
+	case launch.StepCreateSnapshot:
+		return r, nil // its record exists since the request; the file comes when it is filled
 	case launch.StepHydrate:
 		return r, s.hydrate(ctx, j, step)
 	case launch.StepAttach:
@@ -126,6 +128,8 @@ func (s *Service) perform(ctx context.Context, j *job, step launch.Step) (r laun
 		return r, s.unplug(ctx, j, step.VolumeID)
 	case launch.StepDeleteVolume:
 		return r, s.removeVolume(ctx, j.Region, j.Account, step.VolumeID)
+	case launch.StepDeleteSnapshot:
+		return r, s.host.remove(step.VolumeID) // the record stays, to tell of the error
 	}
 	return r, errors.New("ec2: this host does not know the step " + string(step.Kind))
 }

@@ -48,6 +48,8 @@ func (s *Service) finishIn(ctx context.Context, j *job, end launch.Step, change 
 		switch spec := j.State.Spec(); {
 		case spec.Operation == launch.CreateVolume:
 			return s.finishVolume(tx, j, end)
+		case j.copies():
+			return s.finishCopy(tx, j, end)
 		case j.Subject != spec.InstanceID: // about one volume
 			return s.finishPlug(tx, j, end)
 		}
@@ -88,7 +90,7 @@ func explains(j *job, end launch.Step) bool {
 		return end.Fail.Cause != causeTerminated
 	}
 	op := j.operation()
-	return op == launch.RunInstances || op == launch.CreateVolume
+	return op == launch.RunInstances || op == launch.CreateVolume || j.copies()
 }
 
 // linkCause lets the request explain what became of the job's subject and volumes.

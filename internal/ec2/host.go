@@ -1,9 +1,11 @@
 package ec2
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
 
@@ -15,7 +17,8 @@ import (
 // a volume's data key lives in its cipher, from open to close, and nowhere else.
 // Safe for concurrent use.
 type host struct {
-	dir *os.Root
+	dir   *os.Root
+	files *locks // by volume: opening, closing, copying and removing a file exclude each other
 
 	mu     sync.Mutex
 	open   map[string]*blockdev.Volume // by volume id; guarded by mu
@@ -25,12 +28,15 @@ type host struct {
 // errHostDown: the host opens nothing any more. The work that wanted it goes on at the next start.
 var errHostDown = errors.New("ec2: the host is shut down")
 
-func newHost(dir *os.Root) *host { return &host{dir: dir, open: map[string]*blockdev.Volume{}} }
+func newHost(dir *os.Root) *host {
+	return &host{dir: dir, files: newLocks(), open: map[string]*blockdev.Volume{}}
+}
 
 // hold opens a volume with its data key (nil for a plain one), checks that it can be read, and
 // keeps it open. The key is wiped whatever happens. Holding an open volume again does nothing.
 func (h *host) hold(id string, key secret.Bytes) error {
 	defer key.Wipe()
+	defer h.files.lock(id)()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
@@ -69,6 +75,7 @@ func readable(v *blockdev.Volume) error {
 
 // release closes a volume and wipes its key. It is no error that the volume is not open.
 func (h *host) release(id string) error {
+	defer h.files.lock(id)()
 	h.mu.Lock()
 	v := h.open[id]
 	delete(h.open, id)
@@ -77,6 +84,31 @@ func (h *host) release(id string) error {
 		return nil
 	}
 	return v.Close()
+}
+
+// snapshot makes a snapshot of a volume as it is at this moment, whether it is held or not. Nobody
+// needs its key for that.
+func (h *host) snapshot(ctx context.Context, id, snapshot string) error {
+	defer h.files.lock(id)()
+	h.mu.Lock()
+	v, closed := h.open[id], h.closed
+	h.mu.Unlock()
+	switch {
+	case closed:
+		return errHostDown
+	case v != nil:
+		return v.Snapshot(ctx, h.dir, snapshot)
+	}
+	return blockdev.Snapshot(h.dir, id, snapshot)
+}
+
+// remove deletes the file of a volume that was released. It is no error that there is none.
+func (h *host) remove(id string) error {
+	defer h.files.lock(id)()
+	if err := blockdev.Remove(h.dir, id); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // volume is an open volume, or nil.

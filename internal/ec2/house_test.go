@@ -314,3 +314,7 @@ func (w *wiretap) Decrypt(ctx context.Context, p *guard.Call, as guard.Caller, i
 func (w *wiretap) ResolveKey(ctx context.Context, region, account, id string) (string, error) {
 	return w.kms.ResolveKey(ctx, region, account, id)
 }
+
+func (w *wiretap) ManagedByAWS(ctx context.Context, keyARN string) (bool, error) {
+	return w.kms.ManagedByAWS(ctx, keyARN)
+}

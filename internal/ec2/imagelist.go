@@ -40,12 +40,12 @@ var imageFields = fields[imageRecord]{
 	"manifest-location":   imageText(func(r imageRecord) string { return *r.wire().ImageLocation }),
 	"is-public":           func(r imageRecord) []string { return boolOf(r.Public) },
 	"root-device-type":    fixed[imageRecord]("ebs"),
-	"virtualization-type": fixed[imageRecord]("hvm"),
+	"virtualization-type": imageText(func(r imageRecord) string { return r.Virtualization }),
 	"hypervisor":          fixed[imageRecord]("xen"),
 	"image-type":          fixed[imageRecord]("machine"),
-	"ena-support":         fixed[imageRecord]("true"),
-	"sriov-net-support":   fixed[imageRecord]("simple"),
-	"platform-details":    fixed[imageRecord]("Linux/UNIX"),
+	"ena-support":         func(r imageRecord) []string { return boolOf(r.ENA) },
+	"sriov-net-support":   imageText(func(r imageRecord) string { return r.SRIOV }),
+	"platform-details":    imageText(func(r imageRecord) string { return r.Platform }),
 	"usage-operation":     fixed[imageRecord]("RunInstances"),
 	"image-allowed":       fixed[imageRecord]("true"),
 	"platform":            fixed[imageRecord](),
@@ -54,8 +54,9 @@ var imageFields = fields[imageRecord]{
 	"product-code":        fixed[imageRecord](),
 	"product-code.type":   fixed[imageRecord](),
 	"state-reason-code":   fixed[imageRecord](),
-	"source-image-id":     fixed[imageRecord](),
-	"source-instance-id":  fixed[imageRecord](),
+	"source-image-id":     imageText(func(r imageRecord) string { return r.SourceImage }),
+	"source-image-region": imageText(func(r imageRecord) string { return r.SourceRegion }),
+	"source-instance-id":  imageText(func(r imageRecord) string { return r.SourceInstance }),
 
 	"block-device-mapping.device-name": imageDevices(func(d imageDevice) []string { return oneOf(d.Name) }),
 	"block-device-mapping.snapshot-id": imageDevices(func(d imageDevice) []string { return oneOf(d.SnapshotID) }),
@@ -88,10 +89,16 @@ func checkOwners(names []string) error {
 }
 
 // executable reports whether an image is shared with one of the users: everybody ("all"), or an
-// account that was named. The right that follows from being everybody's does not count as named.
+// account that was named. The right that follows from being everybody's does not count as named,
+// and what others share is told to its owner and to whom it is shared with.
 // Source: EC2 API Reference, "DescribeImages", ExecutableBy.
-func (r *imageRecord) executable(users []string) bool {
-	return len(users) == 0 || r.Public && slices.Contains(users, "all")
+func (r *imageRecord) executable(users []string, self string) bool {
+	return len(users) == 0 || slices.ContainsFunc(users, func(u string) bool {
+		if u == "self" {
+			u = self
+		}
+		return u == "all" && r.Public || slices.Contains(r.SharedWith, u) && (u == self || r.Owner == self)
+	})
 }
 
 // DescribeImages lists images that the caller may use. An image that is deprecated is only shown
@@ -102,7 +109,14 @@ func (s *Service) DescribeImages(ctx context.Context, c *guard.Call, in *ec2api.
 		if err := checkOwners(in.Owners); err != nil {
 			return err
 		}
+		all, err := s.images(tx, c)
+		if err != nil {
+			return err
+		}
 		for _, id := range in.ImageIds {
+			if slices.ContainsFunc(all, func(r imageRecord) bool { return r.ID == id }) {
+				continue
+			}
 			if _, err := s.lookupImage(tx, c, id); err != nil {
 				return err
 			}
@@ -116,14 +130,14 @@ func (s *Service) DescribeImages(ctx context.Context, c *guard.Call, in *ec2api.
 			return err
 		}
 		var items []ec2api.Image
-		for _, r := range s.images(c) {
+		for _, r := range all {
 			named := slices.Contains(in.ImageIds, r.ID)
 			deprecated := !r.Deprecated.IsZero() && r.Deprecated.Before(c.Time)
 			switch {
 			case len(in.ImageIds) > 0 && !named,
 				deprecated && !named && !api.Val(in.IncludeDeprecated) && r.Owner != c.Account(),
 				!ownedBy(in.Owners, r.Owner, r.OwnerAlias, c.Account()),
-				!r.executable(in.ExecutableUsers),
+				!r.executable(in.ExecutableUsers, c.Account()),
 				!passes(r, tags[r.ID]):
 				continue
 			}

@@ -2,33 +2,71 @@ package ec2
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/blockdev/image"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
+// States of an image. Source: EC2 API Reference, Image.
+const (
+	imagePending   = "pending"
+	imageAvailable = "available"
+	imageFailed    = "failed"
+)
+
 // An imageRecord is a machine image. Those of the catalogue are not stored.
 type imageRecord struct {
-	ID           string        `json:"id"`
-	Region       string        `json:"region"`
-	Owner        string        `json:"owner"`
-	OwnerAlias   string        `json:"ownerAlias,omitempty"` // "amazon" or ""
-	Name         string        `json:"name"`
-	Description  string        `json:"description,omitempty"`
-	Architecture string        `json:"architecture"`
-	RootDevice   string        `json:"rootDevice"`
-	Public       bool          `json:"public,omitempty"`
-	State        string        `json:"state"` // available, ...
-	Created      time.Time     `json:"created"`
-	Deprecated   time.Time     `json:"deprecated,omitzero"` // from when on it counts as deprecated
-	Devices      []imageDevice `json:"devices"`
+	ID             string    `json:"id"`
+	Region         string    `json:"region"`
+	Owner          string    `json:"owner"`
+	OwnerAlias     string    `json:"ownerAlias,omitempty"` // "amazon" or ""
+	Name           string    `json:"name"`
+	Description    string    `json:"description,omitempty"`
+	Architecture   string    `json:"architecture"`
+	RootDevice     string    `json:"rootDevice"`
+	Platform       string    `json:"platform"` // PlatformDetails
+	Virtualization string    `json:"virtualization"`
+	ENA            bool      `json:"ena,omitempty"`
+	SRIOV          string    `json:"sriov,omitempty"`
+	BootMode       string    `json:"bootMode,omitempty"`
+	IMDS           string    `json:"imds,omitempty"` // ImdsSupport
+	TPM            string    `json:"tpm,omitempty"`
+	SourceInstance string    `json:"sourceInstance,omitempty"`
+	SourceImage    string    `json:"sourceImage,omitempty"`
+	SourceRegion   string    `json:"sourceRegion,omitempty"` // of SourceImage
+	Public         bool      `json:"public,omitempty"`
+	SharedWith     []string  `json:"sharedWith,omitempty"` // accounts that may launch it, sorted
+	State          string    `json:"state"`
+	Message        string    `json:"message,omitempty"` // of a failed one
+	Created        time.Time `json:"created"`
+	Deprecated     time.Time `json:"deprecated,omitzero"` // from when on it counts as deprecated
+
+	Devices []imageDevice `json:"devices"`
+}
+
+// imageTable holds the images of all accounts.
+var imageTable = newRegistry[imageRecord]("ec2/image")
+
+func (r *imageRecord) ours(account string) bool { return r.Owner == account }
+
+// usable reports whether an account may see an image and launch it.
+func (r *imageRecord) usable(account string) bool {
+	return r.Public || r.Owner == account || slices.Contains(r.SharedWith, account)
+}
+
+func (r *imageRecord) arn() string { return arn.EC2(r.Region, "", "image/"+r.ID) }
+
+func putImage(tx store.Tx, r imageRecord) error {
+	return imageTable.put(tx, r.Region, r.Owner, r.ID, r, r.Public || len(r.SharedWith) > 0)
 }
 
 // An imageDevice is a volume that an image's mapping makes.
@@ -48,7 +86,8 @@ type imageDevice struct {
 func imageOf(e image.Entry, region string) imageRecord {
 	r := imageRecord{
 		ID: e.ID, Region: region, Owner: e.OwnerID, OwnerAlias: e.Owner, Name: e.Name, Description: e.Description,
-		Architecture: e.Architecture, RootDevice: e.RootDevice, Public: true, State: "available", Created: e.CreationDate,
+		Architecture: e.Architecture, RootDevice: e.RootDevice, Public: true, State: imageAvailable, Created: e.CreationDate,
+		Platform: platformLinux, Virtualization: "hvm", ENA: true, SRIOV: "simple",
 		Devices: []imageDevice{{
 			Name: e.RootDevice, SnapshotID: e.SnapshotID, SizeGiB: e.SizeGiB, VolumeType: e.VolumeType, DeleteOnTermination: true,
 		}},
@@ -56,38 +95,107 @@ func imageOf(e image.Entry, region string) imageRecord {
 	if r.Devices[0].VolumeType == "gp3" {
 		r.Devices[0].Iops, r.Devices[0].Throughput = 3000, 125
 	}
+	if e.Architecture == image.ARM {
+		r.BootMode = "uefi"
+	}
 	if strings.HasPrefix(e.Name, "amzn-ami-hvm-") {
 		r.Deprecated = e.CreationDate.AddDate(2, 0, 0)
 	}
 	return r
 }
 
+// platformLinux is the only platform here.
+const platformLinux = "Linux/UNIX"
+
 // lookupImage finds an image that the caller may use.
-func (s *Service) lookupImage(_ store.Tx, c *guard.Call, id string) (imageRecord, error) {
+func (s *Service) lookupImage(tx store.Tx, c *guard.Call, id string) (imageRecord, error) {
+	return lookupImageIn(tx, c.Region, c.Account(), id)
+}
+
+func lookupImageIn(tx store.Tx, region, account, id string) (imageRecord, error) {
 	if rest, ok := strings.CutPrefix(id, "ami-"); !ok || !isHex(rest) {
 		return imageRecord{}, apierr.Newf("InvalidAMIID.Malformed", "Invalid id: \"%s\" (expecting \"ami-...\")", id)
 	}
 	if e, ok := image.Find(id); ok {
-		return imageOf(e, c.Region), nil
+		return imageOf(e, region), nil
 	}
-	return imageRecord{}, apierr.Newf("InvalidAMIID.NotFound", "The image id '[%s]' does not exist", id)
+	rec, ok, err := imageTable.find(tx, region, account, id)
+	if err == nil && (!ok || !rec.usable(account)) {
+		err = apierr.Newf("InvalidAMIID.NotFound", "The image id '[%s]' does not exist", id)
+	}
+	return rec, err
+}
+
+// bootImage finds an image that the caller may use and that is available.
+func (s *Service) bootImage(tx store.Tx, c *guard.Call, id string) (imageRecord, error) {
+	rec, err := s.lookupImage(tx, c, id)
+	if err == nil && rec.State != imageAvailable {
+		err = apierr.Newf("InvalidAMIID.Unavailable", "The image ID '%s' is not available", id)
+	}
+	return rec, err
+}
+
+// ownImage finds an image of the caller's for a change that only its owner can make.
+func (s *Service) ownImage(tx store.Tx, c *guard.Call, id string) (imageRecord, error) {
+	rec, err := s.lookupImage(tx, c, id)
+	if err == nil && rec.Owner != c.Account() {
+		err = apierr.Newf("AuthFailure", "Not authorized for image:%s", id)
+	}
+	return rec, err
+}
+
+// imageSnapshot is a snapshot of an image: who may launch the image may have its volumes made,
+// whether or not the snapshot is shared for itself.
+// Source: EC2 User Guide, "Share an AMI with specific AWS accounts".
+func (s *Service) imageSnapshot(tx store.Tx, img *imageRecord, id string) (snapshotRecord, error) {
+	if e, ok := image.Find(id); ok {
+		return snapshotOf(e, img.Region), nil
+	}
+	rec, ok, err := snapshotTable.own.Get(tx, img.Region, img.Owner, id)
+	if err == nil && !ok {
+		err = errNoSnapshot(id)
+	}
+	return rec, err
 }
 
 // imageOperations are the handlers of images and snapshots.
 func (s *Service) imageOperations() map[string]guard.Handler {
 	return map[string]guard.Handler{
-		"DescribeImages":    guard.Handle(s.DescribeImages),
-		"DescribeSnapshots": guard.Handle(s.DescribeSnapshots),
+		"DescribeImages":            guard.Handle(s.DescribeImages),
+		"CreateImage":               guard.Handle(s.CreateImage),
+		"RegisterImage":             guard.Handle(s.RegisterImage),
+		"DeregisterImage":           guard.Handle(s.DeregisterImage),
+		"CopyImage":                 guard.Handle(s.CopyImage),
+		"ModifyImageAttribute":      guard.HandleVoid(s.ModifyImageAttribute),
+		"DescribeImageAttribute":    guard.Handle(s.DescribeImageAttribute),
+		"ResetImageAttribute":       guard.HandleVoid(s.ResetImageAttribute),
+		"DescribeSnapshots":         guard.Handle(s.DescribeSnapshots),
+		"CreateSnapshot":            guard.Handle(s.CreateSnapshot),
+		"CreateSnapshots":           guard.Handle(s.CreateSnapshots),
+		"CopySnapshot":              guard.Handle(s.CopySnapshot),
+		"DeleteSnapshot":            guard.HandleVoid(s.DeleteSnapshot),
+		"ModifySnapshotAttribute":   guard.HandleVoid(s.ModifySnapshotAttribute),
+		"DescribeSnapshotAttribute": guard.Handle(s.DescribeSnapshotAttribute),
+		"ResetSnapshotAttribute":    guard.HandleVoid(s.ResetSnapshotAttribute),
 	}
 }
 
 // images are those that the caller may use.
-func (s *Service) images(c *guard.Call) []imageRecord {
+func (s *Service) images(tx store.Tx, c *guard.Call) ([]imageRecord, error) {
 	var all []imageRecord
 	for _, e := range image.Catalogue() {
 		all = append(all, imageOf(e, c.Region))
 	}
-	return all
+	stored, err := imageTable.list(tx, c.Region, c.Account(), func(r *imageRecord) bool { return r.ours(c.Account()) })
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range stored {
+		if r.usable(c.Account()) {
+			all = append(all, r)
+		}
+	}
+	return all, nil
 }
 
 // apiTime is how EC2 writes the times of images, which are text in its model.
@@ -99,11 +207,13 @@ func (r imageRecord) wire() ec2api.Image {
 		ImageId: &r.ID, Name: &r.Name, Description: api.Opt(r.Description), OwnerId: &r.Owner, ImageOwnerAlias: api.Opt(r.OwnerAlias),
 		ImageLocation: new(cmp.Or(r.OwnerAlias, r.Owner) + "/" + r.Name), State: &r.State, Public: &r.Public, CreationDate: new(apiTime(r.Created)),
 		Architecture: &r.Architecture, ImageType: new("machine"), RootDeviceName: &r.RootDevice, RootDeviceType: new("ebs"),
-		VirtualizationType: new("hvm"), Hypervisor: new("xen"), EnaSupport: new(true), SriovNetSupport: new("simple"),
-		PlatformDetails: new("Linux/UNIX"), UsageOperation: new("RunInstances"),
+		VirtualizationType: &r.Virtualization, Hypervisor: new("xen"), EnaSupport: &r.ENA, SriovNetSupport: api.Opt(r.SRIOV),
+		PlatformDetails: &r.Platform, UsageOperation: new("RunInstances"), BootMode: api.Opt(r.BootMode), ImdsSupport: api.Opt(r.IMDS),
+		TpmSupport: api.Opt(r.TPM), SourceInstanceId: api.Opt(r.SourceInstance), SourceImageId: api.Opt(r.SourceImage),
+		SourceImageRegion: api.Opt(r.SourceRegion),
 	}
-	if r.Architecture == image.ARM {
-		out.BootMode = new("uefi")
+	if r.Message != "" {
+		out.StateReason = &ec2api.StateReason{Code: new("Client.InternalError"), Message: &r.Message}
 	}
 	if !r.Deprecated.IsZero() {
 		out.DeprecationTime = new(apiTime(r.Deprecated))

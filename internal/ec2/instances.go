@@ -23,6 +23,10 @@ func (s *Service) instanceOperations() map[string]guard.Handler {
 		"StartInstances":            guard.Handle(s.StartInstances),
 		"StopInstances":             guard.Handle(s.StopInstances),
 		"RebootInstances":           guard.HandleVoid(s.RebootInstances),
+		"ModifyInstanceAttribute":   guard.HandleVoid(s.ModifyInstanceAttribute),
+		"GetInstanceUefiData":       guard.Handle(s.GetInstanceUefiData),
+
+		"DescribeInstanceCreditSpecifications": guard.Handle(s.DescribeInstanceCreditSpecifications),
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 type jobRecord struct {
 	Region  string `json:"region"`
 	Account string `json:"account"`
-	Subject string `json:"subject"` // instance or volume that it is about
+	Subject string `json:"subject"` // instance, volume, snapshot or image that it is about
 	// Request is the id under which the KMS requests of the job are recorded.
 	Request string       `json:"request"`
 	Caller  savedCaller  `json:"caller"`
@@ -83,6 +83,17 @@ func ownCaller() guard.Caller {
 func (r *jobRecord) key() []string { return []string{r.Region, r.Account, r.Subject} }
 
 func (r *jobRecord) operation() launch.Operation { return r.State.Spec().Operation }
+
+// copies reports whether the job makes snapshots instead of volumes.
+func (r *jobRecord) copies() bool {
+	op := r.operation()
+	return op == launch.CopySnapshot || op == launch.CopyImage
+}
+
+// reads reports whether the job makes something of a snapshot.
+func (r *jobRecord) reads(snapshot string) bool {
+	return slices.ContainsFunc(r.State.Spec().Devices, func(d launch.Device) bool { return d.Source.SnapshotID == snapshot })
+}
 
 // draft is the draft of a volume; nil for a volume that existed before.
 func (r *jobRecord) draft(volume string) *draft {

@@ -24,8 +24,13 @@ func (s *Service) resolveKey(ctx context.Context, j *job, id string) (string, er
 	_, err = s.g.Invoke(ctx, s.jobCall(j).Child(as, "kms", "DescribeKey", in, true), in,
 		func(_ context.Context, c *guard.Call, _ any) (any, error) {
 			kind, resource := "AWS::EC2::Instance", "instance/"
-			if strings.HasPrefix(j.Subject, "vol-") {
+			switch prefix, _, _ := strings.Cut(j.Subject, "-"); prefix {
+			case "vol":
 				kind, resource = "AWS::EC2::Volume", "volume/"
+			case "snap":
+				kind, resource = "AWS::EC2::Snapshot", "snapshot/"
+			case "ami":
+				kind, resource = "AWS::EC2::Ami", "image/"
 			}
 			c.Touch(arn.EC2(j.Region, j.Account, resource+j.Subject), j.Account, kind)
 			return nil, err

@@ -32,6 +32,9 @@ func instanceOptionsOf(m *merged) (instanceOptions, error) {
 	if e := m.EnclaveOptions; e != nil {
 		o.Enclave = api.Val(e.Enabled)
 	}
+	if p := m.CreditSpecification; p != nil {
+		o.Credits = api.Val(p.CpuCredits)
+	}
 	if p := m.CpuOptions; p != nil {
 		o.CoreCount, o.ThreadsPerCore = api.Val(p.CoreCount), api.Val(p.ThreadsPerCore)
 	}

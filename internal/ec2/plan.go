@@ -57,7 +57,7 @@ func (s *Service) plan(tx store.Tx, c *guard.Call, in *ec2api.RunInstancesReques
 	if api.Val(pl.ImageId) == "" {
 		return nil, apierr.New("MissingParameter", "The request must contain the parameter ImageId")
 	}
-	if pl.image, err = s.lookupImage(tx, c, *pl.ImageId); err != nil {
+	if pl.image, err = s.bootImage(tx, c, *pl.ImageId); err != nil {
 		return nil, err
 	}
 	if err := pl.chooseType(); err != nil {

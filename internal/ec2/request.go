@@ -9,6 +9,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
@@ -52,7 +53,7 @@ func (s *Service) request(ctx context.Context, j *job, r launch.Request) (launch
 	var out launch.Result
 	switch r.Call {
 	case launch.GenerateDataKey:
-		res, err := s.keys.GenerateDataKeyWithoutPlaintext(ctx, s.jobCall(j), as, &kmsapi.GenerateDataKeyWithoutPlaintextRequest{
+		res, err := s.keys.GenerateDataKeyWithoutPlaintext(ctx, s.callFor(j, r), as, &kmsapi.GenerateDataKeyWithoutPlaintextRequest{
 			KeyId: &r.KeyARN, EncryptionContext: r.EncryptionContext, NumberOfBytes: new(int32(r.NumberOfBytes)),
 			GrantTokens: r.GrantTokens,
 		})
@@ -61,13 +62,13 @@ func (s *Service) request(ctx context.Context, j *job, r launch.Request) (launch
 		}
 		out.WrappedKey, out.DataKeyID = res.CiphertextBlob, guard.NewRequestID()
 	case launch.CreateGrant:
-		res, err := s.keys.CreateGrant(ctx, s.jobCall(j), as, grantRequest(j, r))
+		res, err := s.keys.CreateGrant(ctx, s.callFor(j, r), as, grantRequest(j, r))
 		if err != nil {
 			return out, refused(err)
 		}
 		out.Grant = launch.GrantRef{ID: api.Val(res.GrantId), Token: api.Val(res.GrantToken)}
 	case launch.ReEncrypt, launch.AuthorizeReEncrypt:
-		res, err := s.keys.ReEncrypt(ctx, s.jobCall(j), as, reEncryptRequest(r))
+		res, err := s.keys.ReEncrypt(ctx, s.callFor(j, r), as, reEncryptRequest(r))
 		if r.Call == launch.AuthorizeReEncrypt && apierr.Code(err) == "DryRunOperationException" {
 			return out, nil
 		}
@@ -76,14 +77,24 @@ func (s *Service) request(ctx context.Context, j *job, r launch.Request) (launch
 		}
 		out.WrappedKey = res.CiphertextBlob
 	case launch.DescribeKey:
-		_, err := s.keys.DescribeKey(ctx, s.jobCall(j), as, &kmsapi.DescribeKeyRequest{KeyId: &r.KeyARN})
+		_, err := s.keys.DescribeKey(ctx, s.callFor(j, r), as, &kmsapi.DescribeKeyRequest{KeyId: &r.KeyARN})
 		return out, refused(err)
 	case launch.RetireGrant:
-		return out, s.retire(ctx, s.jobCall(j), as, r)
+		return out, s.retire(ctx, s.callFor(j, r), as, r)
 	default:
 		return out, errors.New("ec2: no step is " + r.String())
 	}
 	return out, nil
+}
+
+// callFor is the call that a KMS request is part of, in the region of the key: a copy reads the
+// source under a key of its region.
+func (s *Service) callFor(j *job, r launch.Request) *guard.Call {
+	c := s.jobCall(j)
+	if a, err := arn.Parse(r.KeyARN); err == nil {
+		c.Region = a.Region
+	}
+	return c
 }
 
 // refused says which part of a request an error is about.
@@ -147,7 +158,7 @@ func (s *Service) dataKeys(ctx context.Context, j *job, requests []launch.Reques
 			return nil, &partError{i + 1, err}
 		}
 		// No KeyId, as at AWS: the ciphertext names the key.
-		res, err := s.keys.Decrypt(ctx, s.jobCall(j), as, &kmsapi.DecryptRequest{
+		res, err := s.keys.Decrypt(ctx, s.callFor(j, r), as, &kmsapi.DecryptRequest{
 			CiphertextBlob: r.Ciphertext, EncryptionContext: r.EncryptionContext, GrantTokens: r.GrantTokens,
 			EncryptionAlgorithm: new(kmsapi.EncryptionAlgorithmSpecSYMMETRIC_DEFAULT),
 		})

@@ -34,11 +34,15 @@ type Keys interface {
 	// ResolveKey turns any form of key identifier into the key's ARN, without deciding anything:
 	// EC2 itself looks the name up. It fails with KMS's NotFoundException.
 	ResolveKey(ctx context.Context, region, account, id string) (string, error)
+	// ManagedByAWS tells whether a key, by its ARN, is one that AWS manages: what is encrypted under
+	// it cannot be shared. It decides nothing either.
+	ManagedByAWS(ctx context.Context, keyARN string) (bool, error)
 }
 
 // Timing of what EC2 does after it answered. The zero value of a field means its default.
 type Timing struct {
 	Volume   time.Duration // CreateVolume until available or gone; 1 s
+	Snapshot time.Duration // CreateSnapshot until completed; 1 s
 	Instance time.Duration // pending until running or terminated; 2 s
 	Stop     time.Duration // stopping until stopped, shutting-down until terminated; 1 s
 	Forget   time.Duration // how long a terminated instance is still described; 1 h
@@ -51,6 +55,7 @@ func (t Timing) withDefaults() Timing {
 		}
 	}
 	def(&t.Volume, time.Second)
+	def(&t.Snapshot, time.Second)
 	def(&t.Instance, 2*time.Second)
 	def(&t.Stop, time.Second)
 	def(&t.Forget, time.Hour)

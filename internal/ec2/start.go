@@ -2,8 +2,6 @@ package ec2
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"slices"
 	"strings"
 
@@ -18,6 +16,8 @@ type census struct {
 	jobs      map[string]*job // by subject
 	instances []instanceRecord
 	volumes   map[string]volumeRecord
+	snapshots map[string]snapshotRecord
+	discards  []string // ids of deleted snapshots whose file may still be there
 	leftovers []leftoverRecord
 	tokens    [][]string // keys of client tokens that are old
 }
@@ -57,6 +57,14 @@ func (s *Service) Start(ctx context.Context) error {
 	for _, l := range known.leftovers {
 		s.scheduleLeftover(l)
 	}
+	for _, r := range known.snapshots {
+		if r.State == snapshotPending && !r.Done.IsZero() { // copies have jobs
+			s.completeLater(r)
+		}
+	}
+	for _, id := range known.discards {
+		s.discard(id)
+	}
 	return nil
 }
 
@@ -72,7 +80,7 @@ func (s *Service) Stop() {
 func (s *Service) count(ctx context.Context) (*census, error) {
 	known := &census{}
 	err := s.g.Read(ctx, func(tx store.Tx) error {
-		*known = census{jobs: map[string]*job{}, volumes: map[string]volumeRecord{}}
+		*known = census{jobs: map[string]*job{}, volumes: map[string]volumeRecord{}, snapshots: map[string]snapshotRecord{}}
 		for r, err := range jobTable.Scan(tx) {
 			if err != nil {
 				return err
@@ -90,6 +98,18 @@ func (s *Service) count(ctx context.Context) (*census, error) {
 				return err
 			}
 			known.volumes[r.Value.ID] = r.Value
+		}
+		for r, err := range snapshotTable.own.Scan(tx) {
+			if err != nil {
+				return err
+			}
+			known.snapshots[r.Value.ID] = r.Value
+		}
+		for r, err := range discardTable.Scan(tx) {
+			if err != nil {
+				return err
+			}
+			known.discards = append(known.discards, r.Value.ID)
 		}
 		for r, err := range leftoverTable.Scan(tx) {
 			if err != nil {
@@ -127,8 +147,8 @@ func (s *Service) dropTokens(ctx context.Context, keys [][]string) error {
 	return nil
 }
 
-// sweepFiles removes the files of volumes that nobody knows: made by a step that the store never
-// saw the end of, and whose job is over.
+// sweepFiles removes the files of volumes and snapshots that nobody knows: made by a step or a call
+// that the store never saw the end of, and whose job is over.
 func (s *Service) sweepFiles(known *census) error {
 	ids, err := blockdev.List(s.volumes)
 	if err != nil {
@@ -140,11 +160,17 @@ func (s *Service) sweepFiles(known *census) error {
 			wanted[v.VolumeID] = true
 		}
 	}
+	for _, id := range known.discards {
+		wanted[id] = true
+	}
 	for _, id := range ids {
-		if _, ok := known.volumes[id]; ok || wanted[id] || !strings.HasPrefix(id, "vol-") {
+		_, isVolume := known.volumes[id]
+		_, isSnapshot := known.snapshots[id]
+		ours := strings.HasPrefix(id, "vol-") || strings.HasPrefix(id, "snap-")
+		if isVolume || isSnapshot || wanted[id] || !ours {
 			continue
 		}
-		if err := blockdev.Remove(s.volumes, id); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := s.host.remove(id); err != nil {
 			return err
 		}
 	}

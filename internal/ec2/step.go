@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/kagimori/kagimori/internal/blockdev"
+	"github.com/kagimori/kagimori/internal/blockdev/image"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/secret"
 	"github.com/kagimori/kagimori/internal/store"
@@ -59,39 +60,37 @@ func (s *Service) makeVolume(ctx context.Context, j *job, step launch.Step) erro
 	})
 }
 
-// hydrate makes the file of a volume with the content of its snapshot.
+// hydrate makes the file of a volume, or of a copy, with the content of its snapshot. That the caller
+// may use the snapshot was decided with the request: what became of it since does not matter, and
+// its file stays as long as there is work that reads it.
 func (s *Service) hydrate(ctx context.Context, j *job, step launch.Step) error {
 	keys, err := s.dataKeys(ctx, j, step.Requests)
 	if err != nil {
 		return err
 	}
 	defer wipe(keys)
-	spec := fileSpec(step)
-	var snap snapshotRecord
-	err = s.g.Read(ctx, func(tx store.Tx) (err error) {
-		snap, err = s.lookupSnapshot(tx, s.jobCall(j), step.Create.SnapshotID)
-		return err
-	})
-	if err != nil {
-		return err
-	}
+	c := blockdev.Copy{From: step.Create.SnapshotID, To: fileSpec(step)}
 	switch {
-	case step.Create.How == launch.HowRewrap:
-		return made(blockdev.CreateFromSnapshot(ctx, s.volumes, blockdev.Copy{From: snap.ID, To: spec}))
 	case step.Create.How == launch.HowReencrypt:
-		spec.Key = keys[1]
-		return made(blockdev.CreateFromSnapshot(ctx, s.volumes, blockdev.Copy{From: snap.ID, FromKey: keys[0], To: spec}))
+		c.FromKey, c.To.Key = keys[0], keys[1]
 	case len(keys) > 0:
-		spec.Key = keys[0]
+		c.To.Key = keys[0]
 	}
-	if !snap.Catalogue {
-		return made(blockdev.CreateFromSnapshot(ctx, s.volumes, blockdev.Copy{From: snap.ID, To: spec}))
+	copies := j.copies()
+	if _, ok := image.Find(c.From); ok {
+		src, err := image.Open(c.From)
+		if err != nil {
+			return err
+		}
+		if copies {
+			return made(blockdev.CreateSnapshotFrom(ctx, s.volumes, c.To, src, nil))
+		}
+		return made(blockdev.CreateFrom(ctx, s.volumes, c.To, src, nil))
 	}
-	src, err := s.snapshotContent(snap)
-	if err != nil {
-		return err
+	if copies {
+		return made(blockdev.CopySnapshot(ctx, s.volumes, c))
 	}
-	return made(blockdev.CreateFrom(ctx, s.volumes, spec, src, nil))
+	return made(blockdev.CreateFromSnapshot(ctx, s.volumes, c))
 }
 
 // plugIn records the attachment of a volume, on both sides.
@@ -170,7 +169,7 @@ func (s *Service) removeVolume(ctx context.Context, region, account, id string) 
 	if err := s.host.release(id); err != nil {
 		s.log.Error("a volume to be deleted was not closed properly", "volume", id, "error", err)
 	}
-	if err := blockdev.Remove(s.volumes, id); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := s.host.remove(id); err != nil {
 		return err
 	}
 	return s.g.Change(ctx, func(tx store.Tx) error {

@@ -49,7 +49,7 @@ func (s *Service) later(trouble, id string, work func(context.Context) (aftermat
 	defer s.life.leave()
 	after, err := work(context.Background())
 	if err != nil {
-		s.log.Error(trouble, "instance", id, "error", err)
+		s.log.Error(trouble, "id", id, "error", err)
 		if !interrupted(err) {
 			s.clock.AfterFunc(retryJob, func() { s.later(trouble, id, work, region, account) })
 		}

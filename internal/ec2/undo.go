@@ -92,6 +92,8 @@ func (s *Service) giveBack(ctx context.Context, r leftoverRecord) error {
 		return s.unplug(ctx, j, r.Step.VolumeID)
 	case launch.StepDeleteVolume:
 		return s.removeVolume(ctx, r.Region, r.Account, r.Step.VolumeID)
+	case launch.StepDeleteSnapshot:
+		return s.host.remove(r.Step.VolumeID)
 	case launch.StepRequest:
 		for _, q := range r.Step.Requests {
 			if _, err := s.request(ctx, j, q); err != nil {

@@ -23,6 +23,9 @@ func (s *Service) volumeOperations() map[string]guard.Handler {
 		"DescribeVolumes": guard.Handle(s.DescribeVolumes),
 		"AttachVolume":    guard.Handle(s.AttachVolume),
 		"DetachVolume":    guard.Handle(s.DetachVolume),
+
+		"DescribeVolumeStatus":    guard.Handle(s.DescribeVolumeStatus),
+		"DescribeVolumeAttribute": guard.Handle(s.DescribeVolumeAttribute),
 	}
 }
 
@@ -72,6 +75,11 @@ func (s *Service) volumePart(tx store.Tx, c *guard.Call, action string, v *volum
 	if err != nil {
 		return authz.Part{}, err
 	}
+	return s.volumePartTagged(c, action, v, tags), nil
+}
+
+// volumePartTagged is volumePart for a volume whose tags are known.
+func (s *Service) volumePartTagged(c *guard.Call, action string, v *volumeRecord, tags map[string]string) authz.Part {
 	c.Touch(v.arn(), v.Account, "AWS::EC2::Volume")
 	p := s.part(c, action, "volume/"+v.ID, tags)
 	p.Context.Set("ec2:volumeid", v.ID)
@@ -89,7 +97,7 @@ func (s *Service) volumePart(tx store.Tx, c *guard.Call, action string, v *volum
 	if v.Snapshot != "" {
 		p.Context.Set("ec2:parentsnapshot", arn.EC2(c.Region, "", "snapshot/"+v.Snapshot))
 	}
-	return p, nil
+	return p
 }
 
 // DeleteVolume deletes a volume that is not attached, and its data.

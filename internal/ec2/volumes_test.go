@@ -242,8 +242,8 @@ func TestVolumesFromEncryptedSnapshots(t *testing.T) {
 		t.Fatal(err)
 	}
 	ask[ec2api.VolumeAttachment](h.desk, h.owner(), &ec2api.DetachVolumeRequest{VolumeId: &v})
-	snap := "snap-0123456789abcdef0"
-	h.Must(h.ec2.SnapshotVolume(t.Context(), region, mine, v, snap))
+	snap := *ask[ec2api.Snapshot](h.desk, h.owner(), &ec2api.CreateSnapshotRequest{VolumeId: &v}).SnapshotId
+	h.Advance(time.Second)
 	before, err := blockdev.ReadInfo(h.folder, v)
 	h.Must(err)
 	tests := []struct {

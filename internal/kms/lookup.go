@@ -70,3 +70,18 @@ func (s *Service) keyARN(ctx context.Context, region, account, owner, id string)
 		return err
 	})
 }
+
+// ManagedByAWS reports whether a key, by its ARN, is one that AWS manages. A key that does not
+// exist is not. It decides nothing, like ResolveKey.
+func (s *Service) ManagedByAWS(ctx context.Context, keyARN string) (managed bool, err error) {
+	a, err := arn.Parse(keyARN)
+	if err != nil {
+		return false, apierr.Newf("InvalidArnException", "Invalid arn %s", keyARN)
+	}
+	err = s.g.Read(ctx, func(tx store.Tx) error {
+		k, found, err := s.keys.Shared(tx, a.Region, a.Account, a.ID())
+		managed = found && k.resource.AWSManaged
+		return err
+	})
+	return managed, err
+}

@@ -1,0 +1,145 @@
+package ec2
+
+import (
+	"context"
+	"slices"
+
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// gateway is the internet gateway of the caller's default VPC.
+// Source: VPC User Guide, "Default VPCs".
+func (s *Service) gateway(c *guard.Call) ec2api.InternetGateway {
+	return ec2api.InternetGateway{
+		InternetGatewayId: new(networkID("igw", c.Region, c.Account(), "")), OwnerId: new(c.Account()),
+		Attachments: []ec2api.InternetGatewayAttachment{{VpcId: new(defaultVPC(c)), State: new("available")}},
+	}
+}
+
+var gatewayFields = fields[ec2api.InternetGateway]{
+	"internet-gateway-id": func(g ec2api.InternetGateway) []string { return oneOf(*g.InternetGatewayId) },
+	"owner-id":            func(g ec2api.InternetGateway) []string { return oneOf(*g.OwnerId) },
+	"attachment.vpc-id":   func(g ec2api.InternetGateway) []string { return oneOf(*g.Attachments[0].VpcId) },
+	"attachment.state":    func(g ec2api.InternetGateway) []string { return oneOf(*g.Attachments[0].State) },
+}
+
+// DescribeInternetGateways lists the internet gateway of the caller's default VPC.
+func (s *Service) DescribeInternetGateways(ctx context.Context, c *guard.Call, in *ec2api.DescribeInternetGatewaysRequest) (*ec2api.DescribeInternetGatewaysResult, error) {
+	out := new(ec2api.DescribeInternetGatewaysResult)
+	id := func(g ec2api.InternetGateway) string { return *g.InternetGatewayId }
+	err := s.viewList(ctx, c, "ec2:DescribeInternetGateways", in.DryRun, func(tx store.Tx) error {
+		items, err := pick([]ec2api.InternetGateway{s.gateway(c)}, in.InternetGatewayIds, id, func(id string) error {
+			return apierr.Newf("InvalidInternetGatewayID.NotFound", "The internetGateway ID '%s' does not exist", id)
+		})
+		if err != nil {
+			return err
+		}
+		items, err = sift(tx, c, gatewayFields, in.Filters, items,
+			func(g *ec2api.InternetGateway) (string, *[]ec2api.Tag) { return *g.InternetGatewayId, &g.Tags })
+		if err != nil {
+			return err
+		}
+		out.InternetGateways, out.NextToken, err = paginate(c.Operation, items, id, anyPage, in.MaxResults, in.NextToken)
+		return err
+	})
+	return out, err
+}
+
+// networkACL is the default network ACL of the caller's default VPC: it lets everything pass.
+// Source: VPC User Guide, "Default network ACL for a VPC".
+func (s *Service) networkACL(c *guard.Call) ec2api.NetworkAcl {
+	acl := ec2api.NetworkAcl{
+		NetworkAclId: new(networkID("acl", c.Region, c.Account(), "")), VpcId: new(defaultVPC(c)), OwnerId: new(c.Account()), IsDefault: new(true),
+	}
+	for _, egress := range []bool{true, false} {
+		for _, rule := range []struct {
+			number int32
+			action string
+		}{{100, "allow"}, {32767, "deny"}} {
+			acl.Entries = append(acl.Entries, ec2api.NetworkAclEntry{
+				CidrBlock: new(everywhere), Egress: new(egress), Protocol: new("-1"), RuleAction: new(rule.action), RuleNumber: new(rule.number),
+			})
+		}
+	}
+	for _, n := range s.subnets(c) {
+		acl.Associations = append(acl.Associations, ec2api.NetworkAclAssociation{
+			NetworkAclAssociationId: new(networkID("aclassoc", c.Region, c.Account(), n.Zone)), NetworkAclId: acl.NetworkAclId, SubnetId: new(n.ID),
+		})
+	}
+	return acl
+}
+
+var networkACLFields = fields[ec2api.NetworkAcl]{
+	"network-acl-id":             func(a ec2api.NetworkAcl) []string { return oneOf(*a.NetworkAclId) },
+	"vpc-id":                     func(a ec2api.NetworkAcl) []string { return oneOf(*a.VpcId) },
+	"owner-id":                   func(a ec2api.NetworkAcl) []string { return oneOf(*a.OwnerId) },
+	"default":                    func(a ec2api.NetworkAcl) []string { return boolOf(*a.IsDefault) },
+	"association.network-acl-id": func(a ec2api.NetworkAcl) []string { return oneOf(*a.NetworkAclId) },
+	"association.subnet-id": func(a ec2api.NetworkAcl) (ids []string) {
+		for _, x := range a.Associations {
+			ids = append(ids, *x.SubnetId)
+		}
+		return ids
+	},
+}
+
+// DescribeNetworkAcls lists the default network ACL of the caller's default VPC.
+func (s *Service) DescribeNetworkAcls(ctx context.Context, c *guard.Call, in *ec2api.DescribeNetworkAclsRequest) (*ec2api.DescribeNetworkAclsResult, error) {
+	out := new(ec2api.DescribeNetworkAclsResult)
+	id := func(a ec2api.NetworkAcl) string { return *a.NetworkAclId }
+	err := s.viewList(ctx, c, "ec2:DescribeNetworkAcls", in.DryRun, func(tx store.Tx) error {
+		items, err := pick([]ec2api.NetworkAcl{s.networkACL(c)}, in.NetworkAclIds, id, func(id string) error {
+			return apierr.Newf("InvalidNetworkAclID.NotFound", "The networkAcl ID '%s' does not exist", id)
+		})
+		if err != nil {
+			return err
+		}
+		items, err = sift(tx, c, networkACLFields, in.Filters, items,
+			func(a *ec2api.NetworkAcl) (string, *[]ec2api.Tag) { return *a.NetworkAclId, &a.Tags })
+		if err != nil {
+			return err
+		}
+		out.NetworkAcls, out.NextToken, err = paginate(c.Operation, items, id, anyPage, in.MaxResults, in.NextToken)
+		return err
+	})
+	return out, err
+}
+
+// DescribeKeyPairs lists no key pairs: this server has none.
+func (s *Service) DescribeKeyPairs(ctx context.Context, c *guard.Call, in *ec2api.DescribeKeyPairsRequest) (*ec2api.DescribeKeyPairsResult, error) {
+	out := &ec2api.DescribeKeyPairsResult{KeyPairs: []ec2api.KeyPairInfo{}}
+	return out, s.viewList(ctx, c, "ec2:DescribeKeyPairs", in.DryRun, func(store.Tx) error {
+		switch {
+		case len(in.KeyNames) > 0:
+			return apierr.Newf("InvalidKeyPair.NotFound", "The key pair '%s' does not exist", in.KeyNames[0])
+		case len(in.KeyPairIds) > 0:
+			return apierr.Newf("InvalidKeyPair.NotFound", "The key pair '%s' does not exist", in.KeyPairIds[0])
+		}
+		return nil
+	})
+}
+
+// DescribeAccountAttributes tells the attributes of the caller's account.
+// Source: EC2 API Reference, DescribeAccountAttributes.
+func (s *Service) DescribeAccountAttributes(ctx context.Context, c *guard.Call, in *ec2api.DescribeAccountAttributesRequest) (*ec2api.DescribeAccountAttributesResult, error) {
+	values := []struct {
+		name  string
+		value string
+	}{
+		{"default-vpc", defaultVPC(c)}, {"max-elastic-ips", "5"}, {"max-instances", "20"}, {"supported-platforms", "VPC"},
+		{"vpc-max-elastic-ips", "5"}, {"vpc-max-security-groups-per-interface", "5"},
+	}
+	out := &ec2api.DescribeAccountAttributesResult{AccountAttributes: []ec2api.AccountAttribute{}}
+	for _, v := range values {
+		if len(in.AttributeNames) > 0 && !slices.Contains(in.AttributeNames, v.name) {
+			continue
+		}
+		out.AccountAttributes = append(out.AccountAttributes, ec2api.AccountAttribute{
+			AttributeName: new(v.name), AttributeValues: []ec2api.AccountAttributeValue{{AttributeValue: new(v.value)}},
+		})
+	}
+	return out, s.viewList(ctx, c, "ec2:DescribeAccountAttributes", in.DryRun, func(store.Tx) error { return nil })
+}

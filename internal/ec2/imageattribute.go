@@ -1,0 +1,240 @@
+package ec2
+
+import (
+	"context"
+	"slices"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// launchPermission is the attribute that says who may launch an image.
+const launchPermission = "launchPermission"
+
+// changeImage decides the call's action on an image of the caller's. attribute, if not "", is what
+// it changes; value is the new value of one that is a text.
+// Source: EC2 User Guide, "ec2:Attribute condition key".
+func (s *Service) changeImage(tx store.Tx, c *guard.Call, id string, flag *bool, attribute, value string) (imageRecord, error) {
+	r, err := s.lookupImage(tx, c, id)
+	if err != nil {
+		return r, err
+	}
+	tags, err := tagsOf(tx, c.Region, c.Account(), id)
+	if err != nil {
+		return r, err
+	}
+	p := s.part(c, "ec2:"+c.Operation, "image/"+r.ID, tags)
+	r.describe(&p)
+	setAttribute(&p, attribute, value)
+	c.Touch(r.arn(), r.Owner, "AWS::EC2::Ami")
+	if _, err := s.g.Allow(tx, c, p); err != nil {
+		return r, err
+	}
+	if err := dryRun(flag); err != nil {
+		return r, err
+	}
+	return s.ownImage(tx, c, id)
+}
+
+// setAttribute says in a part which attribute a request changes.
+func setAttribute(p *authz.Part, attribute, value string) {
+	if attribute != "" {
+		p.Context.Set("ec2:attribute", attribute)
+	}
+	if value != "" {
+		p.Context.Set("ec2:attribute/"+attribute, value)
+	}
+}
+
+// ModifyImageAttribute changes who may launch an image, or its description.
+// Source: EC2 API Reference, ModifyImageAttribute.
+func (s *Service) ModifyImageAttribute(ctx context.Context, c *guard.Call, in *ec2api.ModifyImageAttributeRequest) error {
+	id := api.Val(in.ImageId)
+	if len(in.OrganizationArns)+len(in.OrganizationalUnitArns) > 0 {
+		return errShareOrganization()
+	}
+	text := func(attribute string, value *string, set func(*imageRecord, string)) error {
+		v := api.Val(value)
+		return s.g.Update(ctx, c, func(tx store.Tx) error {
+			r, err := s.changeImage(tx, c, id, in.DryRun, attribute, v)
+			if err != nil {
+				return err
+			}
+			set(&r, v)
+			return putImage(tx, r)
+		})
+	}
+	description := func(r *imageRecord, v string) { r.Description = v }
+	attribute := api.Val(in.Attribute)
+	switch {
+	case in.Description != nil:
+		return text("Description", in.Description.Value, description)
+	case attribute == "description":
+		return text("Description", in.Value, description)
+	case in.ImdsSupport != nil:
+		if v := api.Val(in.ImdsSupport.Value); v != "v2.0" {
+			return invalidValue("Value (%s) for parameter imdsSupport is invalid.", v)
+		}
+		return text("ImdsSupport", in.ImdsSupport.Value, func(r *imageRecord, v string) { r.IMDS = v })
+	case attribute != "" && attribute != launchPermission:
+		return invalidValue("Value (%s) for parameter attribute is invalid. It cannot be modified.", attribute)
+	}
+	x, err := imageSharing(in)
+	if err != nil {
+		return err
+	}
+	return s.shareImage(ctx, c, id, in.DryRun, &x)
+}
+
+func errShareOrganization() error {
+	return apierr.New("UnsupportedOperation", "This server does not support sharing images with organizations.")
+}
+
+func imageSharing(in *ec2api.ModifyImageAttributeRequest) (x sharing, err error) {
+	if err := x.listed(api.Val(in.OperationType), in.UserIds, in.UserGroups); err != nil {
+		return x, err
+	}
+	if p := in.LaunchPermission; p != nil {
+		if err := launchers(&x.add, p.Add); err != nil {
+			return x, err
+		}
+		if err := launchers(&x.remove, p.Remove); err != nil {
+			return x, err
+		}
+	}
+	if x.empty() {
+		return x, apierr.New("MissingParameter", "The request must contain the parameter LaunchPermission")
+	}
+	return x, nil
+}
+
+func launchers(m *members, in []ec2api.LaunchPermission) error {
+	for _, p := range in {
+		if p.OrganizationArn != nil || p.OrganizationalUnitArn != nil {
+			return errShareOrganization()
+		}
+		if p.UserId != nil {
+			if err := m.addAccount(*p.UserId); err != nil {
+				return err
+			}
+		}
+		if p.Group != nil {
+			if err := m.addGroup(*p.Group); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// shareImage changes who may launch an image: for its snapshots the same rules hold as if they were
+// shared. Source: EC2 User Guide, "Share an AMI with specific AWS accounts", considerations.
+func (s *Service) shareImage(ctx context.Context, c *guard.Call, id string, flag *bool, x *sharing) error {
+	var snapshots []snapshotRecord
+	err := s.g.View(ctx, c, func(tx store.Tx) error {
+		snapshots = nil
+		r, err := s.changeImage(tx, c, id, flag, "LaunchPermission", "")
+		if err != nil {
+			return err
+		}
+		for _, d := range r.Devices {
+			if d.SnapshotID == "" {
+				continue
+			}
+			snap, err := s.imageSnapshot(tx, &r, d.SnapshotID)
+			if err != nil {
+				return err
+			}
+			snapshots = append(snapshots, snap)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.shareable(ctx, x, snapshots); err != nil {
+		return err
+	}
+	return s.g.Update(ctx, c, func(tx store.Tx) error {
+		r, err := s.ownImage(tx, c, id)
+		if err != nil {
+			return err
+		}
+		x.apply(&r.Public, &r.SharedWith)
+		return putImage(tx, r)
+	})
+}
+
+// ResetImageAttribute shares an image with nobody.
+func (s *Service) ResetImageAttribute(ctx context.Context, c *guard.Call, in *ec2api.ResetImageAttributeRequest) error {
+	if a := api.Val(in.Attribute); a != launchPermission {
+		return invalidValue("Value (%s) for parameter attribute is invalid. Only launchPermission can be reset.", a)
+	}
+	return s.g.Update(ctx, c, func(tx store.Tx) error {
+		r, err := s.changeImage(tx, c, api.Val(in.ImageId), in.DryRun, "LaunchPermission", "")
+		if err != nil {
+			return err
+		}
+		r.Public, r.SharedWith = false, nil
+		return putImage(tx, r)
+	})
+}
+
+// DescribeImageAttribute tells one attribute of an image to its owner.
+func (s *Service) DescribeImageAttribute(ctx context.Context, c *guard.Call, in *ec2api.DescribeImageAttributeRequest) (*ec2api.ImageAttribute, error) {
+	var r imageRecord
+	err := s.g.View(ctx, c, func(tx store.Tx) (err error) {
+		r, err = s.changeImage(tx, c, api.Val(in.ImageId), in.DryRun, "", "")
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r.attribute(api.Val(in.Attribute))
+}
+
+func (r *imageRecord) attribute(name string) (*ec2api.ImageAttribute, error) {
+	text := func(v string) *ec2api.AttributeValue { return &ec2api.AttributeValue{Value: api.Opt(v)} }
+	out := &ec2api.ImageAttribute{ImageId: &r.ID}
+	switch name {
+	case launchPermission:
+		out.LaunchPermissions = []ec2api.LaunchPermission{}
+		if r.Public {
+			out.LaunchPermissions = append(out.LaunchPermissions, ec2api.LaunchPermission{Group: new(everybody)})
+		}
+		for _, id := range slices.Sorted(slices.Values(r.SharedWith)) {
+			out.LaunchPermissions = append(out.LaunchPermissions, ec2api.LaunchPermission{UserId: &id})
+		}
+	case "description":
+		out.Description = text(r.Description)
+	case "blockDeviceMapping":
+		out.BlockDeviceMappings = r.wire().BlockDeviceMappings
+	case "sriovNetSupport":
+		out.SriovNetSupport = text(r.SRIOV)
+	case "bootMode":
+		out.BootMode = text(r.BootMode)
+	case "tpmSupport":
+		out.TpmSupport = text(r.TPM)
+	case "imdsSupport":
+		out.ImdsSupport = text(r.IMDS)
+	case "kernel":
+		out.KernelId = text("")
+	case "ramdisk":
+		out.RamdiskId = text("")
+	case "uefiData":
+		out.UefiData = text("")
+	case "lastLaunchedTime":
+		out.LastLaunchedTime = text("")
+	case "deregistrationProtection":
+		out.DeregistrationProtection = text("disabled")
+	case "productCodes":
+		out.ProductCodes = []ec2api.ProductCode{}
+	default:
+		return nil, invalidValue("Value (%s) for parameter attribute is invalid. Unknown attribute.", name)
+	}
+	return out, nil
+}

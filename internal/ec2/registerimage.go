@@ -1,0 +1,297 @@
+package ec2
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// RegisterImage makes an image of snapshots of the caller's. Nothing is copied and KMS is not asked:
+// what a device is encrypted under is a matter of its snapshot.
+// Source: EC2 API Reference, RegisterImage.
+func (s *Service) RegisterImage(ctx context.Context, c *guard.Call, in *ec2api.RegisterImageRequest) (*ec2api.RegisterImageResult, error) {
+	tags, err := tagSpecs(c, in.TagSpecifications, "image")
+	if err != nil {
+		return nil, err
+	}
+	if err := registrable(in); err != nil {
+		return nil, err
+	}
+	var out *ec2api.RegisterImageResult
+	err = s.g.Update(ctx, c, func(tx store.Tx) error {
+		img, refusal := s.registered(tx, c, in)
+		parts := []authz.Part{s.newImagePart(c, "ec2:RegisterImage", tags["image"])}
+		for _, d := range img.Devices {
+			if d.SnapshotID == "" {
+				continue
+			}
+			p, err := s.snapshotNow(tx, c, "ec2:RegisterImage", d.SnapshotID)
+			if err != nil {
+				return err
+			}
+			parts = append(parts, p)
+		}
+		if len(tags) > 0 {
+			parts = append(parts, s.createTagsPart(c, "image/*", tags["image"], "RegisterImage"))
+		}
+		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: parts}); err != nil {
+			return err
+		}
+		if refusal != nil {
+			return refusal
+		}
+		if err := dryRun(in.DryRun); err != nil {
+			return err
+		}
+		out = &ec2api.RegisterImageResult{ImageId: &img.ID}
+		c.Respond(out)
+		return s.addImage(tx, c, img, tags["image"])
+	})
+	return out, err
+}
+
+// snapshotNow is the evaluation of an action on a snapshot that the caller may use.
+func (s *Service) snapshotNow(tx store.Tx, c *guard.Call, action, id string) (authz.Part, error) {
+	snap, err := s.lookupSnapshot(tx, c, id)
+	if err != nil {
+		return authz.Part{}, err
+	}
+	tags, err := tagsOf(tx, c.Region, c.Account(), id)
+	return s.snapshotPart(c, action, &snap, tags), err
+}
+
+// registrable refuses what can be said of a request alone. Images that S3 holds are not among what
+// this server has.
+func registrable(in *ec2api.RegisterImageRequest) error {
+	if err := checkName(in.Name); err != nil {
+		return err
+	}
+	v := cmp.Or(api.Val(in.VirtualizationType), "paravirtual") // Source: as above, VirtualizationType.
+	a := cmp.Or(api.Val(in.Architecture), "i386")
+	switch {
+	case api.Val(in.ImageLocation) != "":
+		return apierr.New("UnsupportedOperation", "This server has no images in Amazon S3.")
+	case len(in.BillingProducts) > 0:
+		return apierr.New("UnsupportedOperation", "This server does not support billing products.")
+	case v != "hvm" && v != "paravirtual":
+		return invalidValue("Value (%s) for parameter virtualizationType is invalid.", v)
+	case !slices.Contains([]string{"i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"}, a):
+		return invalidValue("Value (%s) for parameter architecture is invalid.", a)
+	case len(in.BlockDeviceMappings) == 0:
+		return apierr.New("MissingParameter", "The request must contain the parameter BlockDeviceMapping")
+	}
+	return nil
+}
+
+// registered is the image that a request describes. If the request is refused the image has the
+// devices that could be read, for the decision that comes first.
+func (s *Service) registered(tx store.Tx, c *guard.Call, in *ec2api.RegisterImageRequest) (imageRecord, error) {
+	img := imageRecord{
+		ID: randomID("ami"), Region: c.Region, Owner: c.Account(), Name: api.Val(in.Name), Description: api.Val(in.Description),
+		Architecture: cmp.Or(api.Val(in.Architecture), "i386"), RootDevice: api.Val(in.RootDeviceName), Platform: platformLinux,
+		Virtualization: cmp.Or(api.Val(in.VirtualizationType), "paravirtual"), ENA: api.Val(in.EnaSupport), SRIOV: api.Val(in.SriovNetSupport),
+		BootMode: api.Val(in.BootMode), IMDS: api.Val(in.ImdsSupport), TPM: api.Val(in.TpmSupport), State: imageAvailable, Created: s.g.Now(),
+	}
+	for _, m := range in.BlockDeviceMappings {
+		if m.NoDevice != nil {
+			continue
+		}
+		d, err := s.mappedDevice(tx, c, &m)
+		if err != nil {
+			return img, err
+		}
+		if d == nil {
+			continue
+		}
+		if slices.ContainsFunc(img.Devices, func(o imageDevice) bool { return o.Name == d.Name }) {
+			return img, apierr.Newf("InvalidBlockDeviceMapping", "The device '%s' is used in more than one block-device mapping", d.Name)
+		}
+		img.Devices = append(img.Devices, *d)
+	}
+	if img.RootDevice == "" && len(img.Devices) > 0 {
+		img.RootDevice = img.Devices[0].Name
+	}
+	root := slices.IndexFunc(img.Devices, func(d imageDevice) bool { return d.Name == img.RootDevice })
+	if root < 0 || img.Devices[root].SnapshotID == "" {
+		return img, apierr.Newf("InvalidBlockDeviceMapping", "The root device %s needs a mapping with a snapshot.", img.RootDevice)
+	}
+	return img, nil
+}
+
+// mappedDevice is the device of an image that a mapping describes; nil for one that makes no volume.
+// Only an empty device says by itself that it is encrypted: for others the snapshot does.
+// Source: EC2 API Reference, EbsBlockDevice, Encrypted and KmsKeyId.
+func (s *Service) mappedDevice(tx store.Tx, c *guard.Call, m *ec2api.BlockDeviceMapping) (*imageDevice, error) {
+	e, name := m.Ebs, api.Val(m.DeviceName)
+	switch {
+	case name == "":
+		return nil, apierr.New("MissingParameter", "The request must contain the parameter deviceName")
+	case e == nil && strings.HasPrefix(api.Val(m.VirtualName), "ephemeral"):
+		return nil, nil
+	case e == nil:
+		return nil, apierr.Newf("InvalidBlockDeviceMapping", "The device %s has neither an EBS volume nor a virtual name", name)
+	}
+	d := &imageDevice{Name: name, SnapshotID: api.Val(e.SnapshotId), DeleteOnTermination: true}
+	if e.DeleteOnTermination != nil {
+		d.DeleteOnTermination = *e.DeleteOnTermination
+	}
+	p := performance{Type: cmp.Or(api.Val(e.VolumeType), defaultVolumeType)}
+	p.override(e)
+	switch {
+	case api.Val(e.KmsKeyId) != "":
+		return nil, apierr.Newf("InvalidParameterCombination", "The parameter KmsKeyId cannot be specified for the device %s of an image.", name)
+	case d.SnapshotID == "":
+		d.Encrypted = api.Val(e.Encrypted)
+		return d, d.settle(p)
+	case e.Encrypted != nil:
+		return nil, apierr.Newf("InvalidBlockDeviceMapping", "the encrypted flag cannot be specified since device %s has a snapshot specified.", name)
+	}
+	snap, err := s.ownSnapshot(tx, c, d.SnapshotID)
+	if err != nil {
+		return nil, err
+	}
+	if err := snap.ready(); err != nil {
+		return nil, err
+	}
+	d.Encrypted = snap.Encrypted
+	if p.SizeGiB == 0 {
+		p.SizeGiB = snap.SizeGiB
+	}
+	if p.SizeGiB < snap.SizeGiB {
+		return nil, apierr.Newf("InvalidBlockDeviceMapping", "Volume of size %dGB is smaller than snapshot '%s', expect size >= %dGB",
+			p.SizeGiB, snap.ID, snap.SizeGiB)
+	}
+	return d, d.settle(p)
+}
+
+// DeregisterImage removes an image. Instances that were launched from it, and its snapshots, stay;
+// if asked it deletes those that no other image uses.
+// Source: EC2 API Reference, DeregisterImage.
+func (s *Service) DeregisterImage(ctx context.Context, c *guard.Call, in *ec2api.DeregisterImageRequest) (*ec2api.DeregisterImageResult, error) {
+	var (
+		out  *ec2api.DeregisterImageResult
+		gone []string
+	)
+	err := s.g.Update(ctx, c, func(tx store.Tx) error {
+		out, gone = &ec2api.DeregisterImageResult{Return: new(true)}, nil
+		img, err := s.changeImage(tx, c, api.Val(in.ImageId), in.DryRun, "", "")
+		if err != nil {
+			return err
+		}
+		if err := imageTable.remove(tx, img.Region, img.Owner, img.ID); err != nil {
+			return err
+		}
+		if err := dropTags(tx, img.Region, img.Owner, img.ID); err != nil {
+			return err
+		}
+		if api.Val(in.DeleteAssociatedSnapshots) {
+			if out.DeleteSnapshotResults, gone, err = s.deleteWith(tx, c, &img); err != nil {
+				return err
+			}
+		}
+		c.Respond(out)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range gone {
+		s.discard(id)
+	}
+	return out, nil
+}
+
+// deleteWith deletes the snapshots of an image that was removed, as far as nothing else uses them and
+// the caller may. Source: EC2 API Reference, DeleteSnapshotReturnCode.
+func (s *Service) deleteWith(tx store.Tx, c *guard.Call, img *imageRecord) (results []ec2api.DeleteSnapshotReturnCode, gone []string, err error) {
+	for _, d := range img.Devices {
+		snap, ok, err := snapshotTable.own.Get(tx, img.Region, img.Owner, d.SnapshotID)
+		if err != nil {
+			return nil, nil, err
+		}
+		if d.SnapshotID == "" || !ok {
+			continue
+		}
+		code := "success"
+		tags, err := tagsOf(tx, c.Region, c.Account(), snap.ID)
+		if err != nil {
+			return nil, nil, err
+		}
+		part := s.snapshotPart(c, "ec2:DeleteSnapshot", &snap, tags)
+		allowed, err := s.g.Allowed(tx, c, part)
+		if err != nil {
+			return nil, nil, err
+		}
+		user, err := imageUsing(tx, &snap)
+		if err != nil {
+			return nil, nil, err
+		}
+		switch {
+		case user != "":
+			code = "skipped"
+		case !allowed:
+			code = "missing-permissions"
+		default:
+			if _, err := s.g.Allow(tx, c, part); err != nil { // the record tells of it
+				return nil, nil, err
+			}
+			if err := s.forgetSnapshot(tx, &snap); err != nil {
+				return nil, nil, err
+			}
+			gone = append(gone, snap.ID)
+		}
+		results = append(results, ec2api.DeleteSnapshotReturnCode{SnapshotId: &snap.ID, ReturnCode: &code})
+	}
+	return results, gone, nil
+}
+
+// imageUsing is an image that uses a snapshot, or "".
+func imageUsing(tx store.Tx, snap *snapshotRecord) (string, error) {
+	for r, err := range imageTable.own.Scan(tx, snap.Region, snap.Owner) {
+		if err != nil {
+			return "", err
+		}
+		if slices.ContainsFunc(r.Value.Devices, func(d imageDevice) bool { return d.SnapshotID == snap.ID }) {
+			return r.Value.ID, nil
+		}
+	}
+	return "", nil
+}
+
+// settleImage makes a pending image available when all its snapshots are completed, and failed when
+// one of them is in error. "" is no image.
+func (s *Service) settleImage(tx store.Tx, region, owner, id string) error {
+	if id == "" {
+		return nil
+	}
+	img, ok, err := imageTable.own.Get(tx, region, owner, id)
+	if err != nil || !ok || img.State != imagePending {
+		return err
+	}
+	img.State = imageAvailable
+	for _, d := range img.Devices {
+		if d.SnapshotID == "" {
+			continue
+		}
+		snap, ok, err := snapshotTable.own.Get(tx, region, owner, d.SnapshotID)
+		if err != nil {
+			return err
+		}
+		switch {
+		case !ok || snap.State == snapshotError:
+			img.State, img.Message = imageFailed, "Client.InternalError: "+cmp.Or(snap.Message, "Snapshot "+d.SnapshotID+" does not exist")
+			return putImage(tx, img)
+		case snap.State == snapshotPending:
+			return nil
+		}
+	}
+	return putImage(tx, img)
+}
