@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
+	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
 	"github.com/kagimori/kagimori/internal/api/cloudtrailapi"
 	"github.com/kagimori/kagimori/internal/api/iamapi"
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
@@ -114,6 +116,42 @@ func TestHistoryOfALaunchAcrossAccounts(t *testing.T) {
 	}
 	if there := history(t, elsewhere, "iam.amazonaws.com"); len(there) != 0 {
 		t.Errorf("%d events of IAM in eu-west-1", len(there))
+	}
+}
+
+// Every event of a group's life is somebody's: services that act in their own names do so for an
+// account.
+func TestEveryEventHasARecipient(t *testing.T) {
+	s := testkit.Start(t, testkit.Options{})
+	c := s.As(testkit.Admin(account))
+	createServiceRole(c)
+	role := serviceRole(account)
+	key := newKey(c, keyPolicy(owner(account), fmt.Sprintf(useStatement, role), fmt.Sprintf(attachStatement, role)))
+	createGroup(c, key)
+	settle(s)
+	launched(t, c, 1, key)
+	testkit.Must(c.AutoScaling, "DeleteAutoScalingGroup", &autoscalingapi.DeleteAutoScalingGroupType{AutoScalingGroupName: new(group), ForceDelete: new(true)})
+	retry(s)
+	testkit.Call[kmsapi.ScheduleKeyDeletionResponse](c.KMS, "ScheduleKeyDeletion", &kmsapi.ScheduleKeyDeletionRequest{KeyId: &key, PendingWindowInDays: new(int32(7))})
+	s.Advance(8 * 24 * time.Hour)
+	recs, err := s.App.Records(t.Context(), trail.Filter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	services := map[string]bool{}
+	for _, r := range recs {
+		if r.RecipientAccountID != account {
+			t.Errorf("%s by %+v is of %q", r.EventName, r.UserIdentity, r.RecipientAccountID)
+		}
+		services[r.EventName] = services[r.EventName] || r.UserIdentity.Type == "AWSService"
+	}
+	for _, want := range []string{"AssumeRole", "RetireGrant", "DeleteKey"} {
+		if _, ok := services[want]; !ok {
+			t.Errorf("no %s among %v", want, services)
+		}
+	}
+	if !services["AssumeRole"] {
+		t.Error("Auto Scaling does not assume its role in its own name")
 	}
 }
 
