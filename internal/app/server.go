@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -89,10 +88,9 @@ func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Modul
 	if err := s.openTrail(cfg, dir, module); err != nil {
 		return nil, err
 	}
-	messages := module.Box(messageBox)
 	s.guard = guard.New(guard.Config{
 		Store: st, Directory: d, Trail: s.trail, Now: s.clock.Now, Logger: cfg.Logger,
-		Encode: func(plaintext []byte) string { return base64.StdEncoding.EncodeToString(messages.Seal(plaintext, nil)) },
+		Encode: sts.Messages{Box: module.Box(messageBox)}.Encode,
 	})
 	if !cfg.Dev {
 		if err := s.setUp(ctx, cfg, dir, d); err != nil {
@@ -161,7 +159,9 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 		Guard: s.guard, Markers: module.Box("iam marker"),
 		RoleUsage: func(tx store.Tx, roleARN string) (map[string][]string, error) { return s.groups.RoleUsage(tx, roleARN) },
 	})
-	sessions := sts.New(sts.Config{Guard: s.guard, Wall: time.Now, Logger: cfg.Logger})
+	sessions := sts.New(sts.Config{
+		Guard: s.guard, Wall: time.Now, Messages: sts.Messages{Box: module.Box(messageBox)}, Logger: cfg.Logger,
+	})
 	timing := autoscaling.Timing{}
 	if cfg.Dev {
 		timing = devTiming

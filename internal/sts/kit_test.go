@@ -28,15 +28,16 @@ const (
 
 // A world is STS and IAM with everything real around them, over the strict store.
 type world struct {
-	t     testing.TB
-	dir   *directory.Directory
-	guard *guard.Guard
-	store *memory.Store
-	trail *trail.Trail
-	sts   *sts.Service
-	table map[string]*wire.Table
-	ops   map[string]map[string]guard.Handler
-	wall  time.Time
+	t        testing.TB
+	dir      *directory.Directory
+	guard    *guard.Guard
+	store    *memory.Store
+	trail    *trail.Trail
+	sts      *sts.Service
+	table    map[string]*wire.Table
+	ops      map[string]map[string]guard.Handler
+	wall     time.Time
+	messages sts.Messages
 }
 
 func newWorld(t testing.TB) *world {
@@ -57,7 +58,8 @@ func newWorld(t testing.TB) *world {
 	check(t, err)
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
 	w.guard = guard.New(guard.Config{Store: w.store, Directory: w.dir, Trail: w.trail, Now: now, Logger: logger})
-	w.sts = sts.New(sts.Config{Guard: w.guard, Wall: wall, Logger: logger})
+	w.messages = sts.Messages{Box: module.Box("messages")}
+	w.sts = sts.New(sts.Config{Guard: w.guard, Wall: wall, Messages: w.messages, Logger: logger})
 	w.table = map[string]*wire.Table{}
 	w.table["iam"], err = wire.NewTable(iamapi.Service())
 	check(t, err)

@@ -14,28 +14,33 @@ import (
 type Config struct {
 	Guard *guard.Guard
 	// Wall is the wall clock: sessions end by it, whatever the service time is.
-	Wall   func() time.Time
-	Logger *slog.Logger
+	Wall func() time.Time
+	// Messages opens the details of EC2's denials; the guard seals them with the same.
+	Messages Messages
+	Logger   *slog.Logger
 }
 
 // A Service is STS for all accounts and regions. Safe for concurrent use.
 type Service struct {
-	g    *guard.Guard
-	dir  *directory.Directory
-	wall func() time.Time
-	log  *slog.Logger
+	g        *guard.Guard
+	dir      *directory.Directory
+	wall     func() time.Time
+	messages Messages
+	log      *slog.Logger
 }
 
 // New makes a Service.
 func New(cfg Config) *Service {
-	return &Service{g: cfg.Guard, dir: cfg.Guard.Directory(), wall: cfg.Wall, log: cfg.Logger}
+	return &Service{g: cfg.Guard, dir: cfg.Guard.Directory(), wall: cfg.Wall, messages: cfg.Messages, log: cfg.Logger}
 }
 
 // Operations are the handlers of the service.
 func (s *Service) Operations() map[string]guard.Handler {
 	return map[string]guard.Handler{
-		"GetCallerIdentity": guard.Handle(s.GetCallerIdentity),
-		"AssumeRole":        guard.Handle(s.AssumeRole),
+		"GetCallerIdentity":          guard.Handle(s.GetCallerIdentity),
+		"AssumeRole":                 guard.Handle(s.AssumeRole),
+		"GetAccessKeyInfo":           guard.Handle(s.GetAccessKeyInfo),
+		"DecodeAuthorizationMessage": guard.Handle(s.DecodeAuthorizationMessage),
 	}
 }
 

@@ -12,8 +12,10 @@ func Service() *api.Service {
 		TargetPrefix: "",
 		Namespace:    "https://sts.amazonaws.com/doc/2011-06-15/",
 		Operations: map[string]*api.Operation{
-			"AssumeRole":        {Name: "AssumeRole", NewInput: func() any { return new(AssumeRoleRequest) }, NewOutput: func() any { return new(AssumeRoleResponse) }, ResultWrapper: "AssumeRoleResult"},
-			"GetCallerIdentity": {Name: "GetCallerIdentity", NewInput: func() any { return new(GetCallerIdentityRequest) }, NewOutput: func() any { return new(GetCallerIdentityResponse) }, ResultWrapper: "GetCallerIdentityResult", ReadOnly: true},
+			"AssumeRole":                 {Name: "AssumeRole", NewInput: func() any { return new(AssumeRoleRequest) }, NewOutput: func() any { return new(AssumeRoleResponse) }, ResultWrapper: "AssumeRoleResult"},
+			"DecodeAuthorizationMessage": {Name: "DecodeAuthorizationMessage", NewInput: func() any { return new(DecodeAuthorizationMessageRequest) }, NewOutput: func() any { return new(DecodeAuthorizationMessageResponse) }, ResultWrapper: "DecodeAuthorizationMessageResult"},
+			"GetAccessKeyInfo":           {Name: "GetAccessKeyInfo", NewInput: func() any { return new(GetAccessKeyInfoRequest) }, NewOutput: func() any { return new(GetAccessKeyInfoResponse) }, ResultWrapper: "GetAccessKeyInfoResult", ReadOnly: true},
+			"GetCallerIdentity":          {Name: "GetCallerIdentity", NewInput: func() any { return new(GetCallerIdentityRequest) }, NewOutput: func() any { return new(GetCallerIdentityResponse) }, ResultWrapper: "GetCallerIdentityResult", ReadOnly: true},
 		},
 		Constraints: constraints(),
 		Errors: map[string]api.ErrorInfo{
@@ -31,15 +33,13 @@ func Service() *api.Service {
 			"SessionDurationEscalationException":             {Status: 403},
 		},
 		Known: map[string]bool{
-			"AssumeRoleWithSAML":         true,
-			"AssumeRoleWithWebIdentity":  true,
-			"AssumeRoot":                 true,
-			"DecodeAuthorizationMessage": true,
-			"GetAccessKeyInfo":           true,
-			"GetDelegatedAccessToken":    true,
-			"GetFederationToken":         true,
-			"GetSessionToken":            true,
-			"GetWebIdentityToken":        true,
+			"AssumeRoleWithSAML":        true,
+			"AssumeRoleWithWebIdentity": true,
+			"AssumeRoot":                true,
+			"GetDelegatedAccessToken":   true,
+			"GetFederationToken":        true,
+			"GetSessionToken":           true,
+			"GetWebIdentityToken":       true,
 		},
 	}
 }
@@ -51,6 +51,7 @@ func constraints() map[string]*api.Constraint {
 		"ArnType":                               {Min: new(int64(20)), Max: new(int64(2048)), Pattern: `[\u0009\u000A\u000D\u0020-\u007E\u0085\u00A0-\uD7FF\uE000-\uFFFD\u10000-\u10FFFF]+`},
 		"AssumedRoleIdType":                     {Min: new(int64(2)), Max: new(int64(193)), Pattern: `[\w+=,.@:-]*`},
 		"ContextAssertionType":                  {Min: new(int64(4)), Max: new(int64(2048))},
+		"EncodedMessageType":                    {Min: new(int64(1)), Max: new(int64(10240))},
 		"ExternalIdType":                        {Min: new(int64(2)), Max: new(int64(1224)), Pattern: `[\w+=,.@:\/-]*`},
 		"NonNegativeIntegerType":                {Min: new(int64(0))},
 		"RoleDurationSecondsType":               {Min: new(int64(900)), Max: new(int64(43200))},

@@ -43,6 +43,26 @@ type Credentials struct {
 	Expiration      *time.Time     `aws:"Expiration,req"`
 }
 
+// DecodeAuthorizationMessageRequest is a shape of the model.
+type DecodeAuthorizationMessageRequest struct {
+	EncodedMessage *string `aws:"EncodedMessage,req,c=EncodedMessageType"`
+}
+
+// DecodeAuthorizationMessageResponse is a shape of the model.
+type DecodeAuthorizationMessageResponse struct {
+	DecodedMessage *string `aws:"DecodedMessage"`
+}
+
+// GetAccessKeyInfoRequest is a shape of the model.
+type GetAccessKeyInfoRequest struct {
+	AccessKeyId *string `aws:"AccessKeyId,req,c=AccessKeyIdType"`
+}
+
+// GetAccessKeyInfoResponse is a shape of the model.
+type GetAccessKeyInfoResponse struct {
+	Account *string `aws:"Account"`
+}
+
 // GetCallerIdentityRequest is a shape of the model.
 type GetCallerIdentityRequest struct {
 }
