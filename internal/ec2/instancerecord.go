@@ -107,6 +107,7 @@ type instanceOptions struct {
 	Shutdown           string `json:"shutdown"` // InstanceInitiatedShutdownBehavior
 	UserData           string `json:"userData,omitempty"`
 	Tenancy            string `json:"tenancy"`
+	Spot               bool   `json:"spot,omitempty"`
 	Credits            string `json:"credits,omitempty"` // as asked for
 	Hibernation        bool   `json:"hibernation,omitempty"`
 	Enclave            bool   `json:"enclave,omitempty"`

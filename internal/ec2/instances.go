@@ -60,6 +60,7 @@ func (i *instanceRecord) wire(tags map[string]string) ec2api.Instance {
 		VirtualizationType: new("hvm"), EnaSupport: new(true), EbsOptimized: &o.EbsOptimized,
 		RootDeviceName: &i.RootDevice, RootDeviceType: new("ebs"), PlatformDetails: &i.Platform, UsageOperation: new("RunInstances"),
 		UsageOperationUpdateTime: &i.Launched, SourceDestCheck: new(true),
+		InstanceLifecycle: api.Opt(i.lifecycle()), SpotInstanceRequestId: api.Opt(i.spotRequest()),
 		Placement:                        &ec2api.Placement{AvailabilityZone: &i.Zone, AvailabilityZoneId: &i.ZoneID, GroupName: new(""), Tenancy: &o.Tenancy},
 		Monitoring:                       &ec2api.Monitoring{State: new(map[bool]string{true: "enabled", false: "disabled"}[o.Monitoring])},
 		CpuOptions:                       &ec2api.CpuOptions{CoreCount: &o.CoreCount, ThreadsPerCore: &o.ThreadsPerCore},

@@ -12,6 +12,7 @@ import (
 type merged struct {
 	ec2api.RunInstancesRequest
 	mappings []mapping
+	spot     *ec2api.SpotMarketOptions // nil: no Spot Instance
 	// Which of the resources come from the template: ec2:IsLaunchTemplateResource.
 	imageByTemplate, typeByTemplate, subnetByTemplate, groupsByTemplate bool
 }
@@ -58,6 +59,12 @@ func fromTemplate(d *ec2api.RequestLaunchTemplateData) *ec2api.RunInstancesReque
 	}
 	if m := d.InstanceMarketOptions; m != nil {
 		in.InstanceMarketOptions = &ec2api.InstanceMarketOptionsRequest{MarketType: m.MarketType}
+		if o := m.SpotOptions; o != nil {
+			in.InstanceMarketOptions.SpotOptions = &ec2api.SpotMarketOptions{
+				MaxPrice: o.MaxPrice, SpotInstanceType: o.SpotInstanceType, BlockDurationMinutes: o.BlockDurationMinutes,
+				ValidUntil: o.ValidUntil, InstanceInterruptionBehavior: o.InstanceInterruptionBehavior,
+			}
+		}
 	}
 	templateOptions(in, d)
 	return in
@@ -89,6 +96,7 @@ func merge(in, template *ec2api.RunInstancesRequest) merged {
 		m.mappings = append(m.mappings, mapping{b, false})
 	}
 	if template == nil {
+		m.takeSpot()
 		return m
 	}
 	m.imageByTemplate = over(&m.ImageId, template.ImageId)
@@ -117,6 +125,7 @@ func merge(in, template *ec2api.RunInstancesRequest) merged {
 	m.mergeNetwork(template)
 	m.mergeMappings(template)
 	m.TagSpecifications = mergeTags(template.TagSpecifications, in.TagSpecifications)
+	m.takeSpot()
 	return m
 }
 

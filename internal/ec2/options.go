@@ -15,7 +15,7 @@ func instanceOptionsOf(m *merged) (instanceOptions, error) {
 	o := instanceOptions{
 		EbsOptimized: api.Val(m.EbsOptimized), ProtectTermination: api.Val(m.DisableApiTermination), ProtectStop: api.Val(m.DisableApiStop),
 		Shutdown: or(m.InstanceInitiatedShutdownBehavior, "stop"), Tenancy: "default", HTTPTokens: "optional", HTTPHops: 1,
-		HTTPEndpoint: "enabled", HTTPv6: "disabled", MetadataTags: "disabled",
+		HTTPEndpoint: "enabled", HTTPv6: "disabled", MetadataTags: "disabled", Spot: m.spot != nil,
 	}
 	if m.UserData != nil {
 		o.UserData = m.UserData.Reveal()
@@ -45,7 +45,7 @@ func instanceOptionsOf(m *merged) (instanceOptions, error) {
 			o.HTTPHops = *d.HttpPutResponseHopLimit
 		}
 	}
-	return o, nil
+	return o, m.checkSpot()
 }
 
 // maxUserData is the most user data in base64. Source: EC2 User Guide, "Run commands when you

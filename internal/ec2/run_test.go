@@ -201,8 +201,8 @@ func TestRunInstancesRefusals(t *testing.T) {
 		{"no root", func(in *ec2api.RunInstancesRequest) {
 			in.BlockDeviceMappings = []ec2api.BlockDeviceMapping{{DeviceName: new(rootDevice), NoDevice: new("")}}
 		}, "InvalidBlockDeviceMapping", "*"},
-		{"spot", func(in *ec2api.RunInstancesRequest) {
-			in.InstanceMarketOptions = &ec2api.InstanceMarketOptionsRequest{MarketType: new("spot")}
+		{"capacity block", func(in *ec2api.RunInstancesRequest) {
+			in.InstanceMarketOptions = &ec2api.InstanceMarketOptionsRequest{MarketType: new("capacity-block")}
 		}, "UnsupportedOperation", "*"},
 		{"unknown template", func(in *ec2api.RunInstancesRequest) {
 			in.LaunchTemplate = &ec2api.LaunchTemplateSpecification{LaunchTemplateId: new("lt-0123456789abcdef0")}

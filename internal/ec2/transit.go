@@ -174,6 +174,7 @@ func (s *Service) instancePart(c *guard.Call, action string, i *instanceRecord, 
 func instanceContext(p *authz.Part, i *instanceRecord) {
 	o := &i.Options
 	p.Context.Set("ec2:instancetype", i.Type)
+	p.Context.Set("ec2:instancemarkettype", i.market())
 	p.Context.Set("ec2:availabilityzone", i.Zone)
 	p.Context.Set("ec2:availabilityzoneid", i.ZoneID)
 	p.Context.SetBool("ec2:ebsoptimized", o.EbsOptimized)
