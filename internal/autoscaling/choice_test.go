@@ -229,3 +229,38 @@ func TestTypeLists(t *testing.T) {
 		}
 	}
 }
+
+// What this server cannot make, it lists as none: of a group that exists.
+func TestEmptyLists(t *testing.T) {
+	w := newWorld(t)
+	w.must("CreateAutoScalingGroup", request("g", 0))
+	for op, input := range map[string]func(group *string) any{
+		"DescribeLifecycleHooks": func(g *string) any { return &autoscalingapi.DescribeLifecycleHooksType{AutoScalingGroupName: g} },
+		"DescribeLoadBalancers":  func(g *string) any { return &autoscalingapi.DescribeLoadBalancersRequest{AutoScalingGroupName: g} },
+		"DescribeLoadBalancerTargetGroups": func(g *string) any {
+			return &autoscalingapi.DescribeLoadBalancerTargetGroupsRequest{AutoScalingGroupName: g}
+		},
+		"DescribeTrafficSources":    func(g *string) any { return &autoscalingapi.DescribeTrafficSourcesRequest{AutoScalingGroupName: g} },
+		"DescribeWarmPool":          func(g *string) any { return &autoscalingapi.DescribeWarmPoolType{AutoScalingGroupName: g} },
+		"DescribeInstanceRefreshes": func(g *string) any { return &autoscalingapi.DescribeInstanceRefreshesType{AutoScalingGroupName: g} },
+	} {
+		out, err := w.do(w.admin, op, input(new("g")))
+		w.Must(err)
+		if got := jsonOf(t, out); !strings.Contains(got, ":[]") {
+			t.Errorf("%s: %s", op, got)
+		}
+		guardtest.WantError(t, errorOf(w.do(w.admin, op, input(new("nope")))), "ValidationError", "AutoScalingGroup name not found - AutoScalingGroup 'nope' not found")
+	}
+	for op, in := range map[string]any{
+		"DescribePolicies":                   &autoscalingapi.DescribePoliciesType{NextToken: new("bm9wZQ")},
+		"DescribeScheduledActions":           &autoscalingapi.DescribeScheduledActionsType{NextToken: new("bm9wZQ")},
+		"DescribeNotificationConfigurations": &autoscalingapi.DescribeNotificationConfigurationsType{NextToken: new("bm9wZQ")},
+	} {
+		guardtest.WantError(t, errorOf(w.do(w.admin, op, in)), "InvalidNextToken", "*")
+	}
+	out, err := w.do(w.admin, "DescribePolicies", &autoscalingapi.DescribePoliciesType{AutoScalingGroupName: new("g")})
+	w.Must(err)
+	if n := out.(*autoscalingapi.PoliciesType).ScalingPolicies; n == nil || len(n) != 0 {
+		t.Errorf("policies: %v", n)
+	}
+}

@@ -135,6 +135,15 @@ func (s *Service) Operations() map[string]guard.Handler {
 		"DescribeAutoScalingNotificationTypes": guard.Handle(s.DescribeAutoScalingNotificationTypes),
 		"DescribeMetricCollectionTypes":        guard.Handle(s.DescribeMetricCollectionTypes),
 		"DescribeLifecycleHookTypes":           guard.Handle(s.DescribeLifecycleHookTypes),
+		"DescribePolicies":                     guard.Handle(s.DescribePolicies),
+		"DescribeScheduledActions":             guard.Handle(s.DescribeScheduledActions),
+		"DescribeNotificationConfigurations":   guard.Handle(s.DescribeNotificationConfigurations),
+		"DescribeLifecycleHooks":               guard.Handle(s.DescribeLifecycleHooks),
+		"DescribeLoadBalancers":                guard.Handle(s.DescribeLoadBalancers),
+		"DescribeLoadBalancerTargetGroups":     guard.Handle(s.DescribeLoadBalancerTargetGroups),
+		"DescribeTrafficSources":               guard.Handle(s.DescribeTrafficSources),
+		"DescribeWarmPool":                     guard.Handle(s.DescribeWarmPool),
+		"DescribeInstanceRefreshes":            guard.Handle(s.DescribeInstanceRefreshes),
 	}
 }
 

@@ -59,6 +59,17 @@ const (
 	InstanceMetadataHttpTokensStateOptional = "optional"
 	InstanceMetadataHttpTokensStateRequired = "required"
 
+	InstanceRefreshStatusPending            = "Pending"
+	InstanceRefreshStatusInProgress         = "InProgress"
+	InstanceRefreshStatusSuccessful         = "Successful"
+	InstanceRefreshStatusFailed             = "Failed"
+	InstanceRefreshStatusCancelling         = "Cancelling"
+	InstanceRefreshStatusCancelled          = "Cancelled"
+	InstanceRefreshStatusRollbackInProgress = "RollbackInProgress"
+	InstanceRefreshStatusRollbackFailed     = "RollbackFailed"
+	InstanceRefreshStatusRollbackSuccessful = "RollbackSuccessful"
+	InstanceRefreshStatusBaking             = "Baking"
+
 	LifecycleStatePending                    = "Pending"
 	LifecycleStatePendingWait                = "Pending:Wait"
 	LifecycleStatePendingProceed             = "Pending:Proceed"
@@ -97,8 +108,47 @@ const (
 	LocalStorageTypeHdd = "hdd"
 	LocalStorageTypeSsd = "ssd"
 
+	MetricStatisticAverage     = "Average"
+	MetricStatisticMinimum     = "Minimum"
+	MetricStatisticMaximum     = "Maximum"
+	MetricStatisticSampleCount = "SampleCount"
+	MetricStatisticSum         = "Sum"
+
+	MetricTypeASGAverageCPUUtilization = "ASGAverageCPUUtilization"
+	MetricTypeASGAverageNetworkIn      = "ASGAverageNetworkIn"
+	MetricTypeASGAverageNetworkOut     = "ASGAverageNetworkOut"
+	MetricTypeALBRequestCountPerTarget = "ALBRequestCountPerTarget"
+
+	PredefinedLoadMetricTypeASGTotalCPUUtilization     = "ASGTotalCPUUtilization"
+	PredefinedLoadMetricTypeASGTotalNetworkIn          = "ASGTotalNetworkIn"
+	PredefinedLoadMetricTypeASGTotalNetworkOut         = "ASGTotalNetworkOut"
+	PredefinedLoadMetricTypeALBTargetGroupRequestCount = "ALBTargetGroupRequestCount"
+
+	PredefinedMetricPairTypeASGCPUUtilization = "ASGCPUUtilization"
+	PredefinedMetricPairTypeASGNetworkIn      = "ASGNetworkIn"
+	PredefinedMetricPairTypeASGNetworkOut     = "ASGNetworkOut"
+	PredefinedMetricPairTypeALBRequestCount   = "ALBRequestCount"
+
+	PredefinedScalingMetricTypeASGAverageCPUUtilization = "ASGAverageCPUUtilization"
+	PredefinedScalingMetricTypeASGAverageNetworkIn      = "ASGAverageNetworkIn"
+	PredefinedScalingMetricTypeASGAverageNetworkOut     = "ASGAverageNetworkOut"
+	PredefinedScalingMetricTypeALBRequestCountPerTarget = "ALBRequestCountPerTarget"
+
+	PredictiveScalingMaxCapacityBreachBehaviorHonorMaxCapacity    = "HonorMaxCapacity"
+	PredictiveScalingMaxCapacityBreachBehaviorIncreaseMaxCapacity = "IncreaseMaxCapacity"
+
+	PredictiveScalingModeForecastAndScale = "ForecastAndScale"
+	PredictiveScalingModeForecastOnly     = "ForecastOnly"
+
+	RefreshStrategyRolling           = "Rolling"
+	RefreshStrategyReplaceRootVolume = "ReplaceRootVolume"
+
 	RetentionActionRetain    = "retain"
 	RetentionActionTerminate = "terminate"
+
+	ScaleInProtectedInstancesRefresh = "Refresh"
+	ScaleInProtectedInstancesIgnore  = "Ignore"
+	ScaleInProtectedInstancesWait    = "Wait"
 
 	ScalingActivityStatusCodePendingSpotBidPlacement           = "PendingSpotBidPlacement"
 	ScalingActivityStatusCodeWaitingForSpotInstanceRequestId   = "WaitingForSpotInstanceRequestId"
@@ -116,6 +166,10 @@ const (
 	ScalingActivityStatusCodeWaitingForInPlaceUpdateToStart    = "WaitingForInPlaceUpdateToStart"
 	ScalingActivityStatusCodeWaitingForInPlaceUpdateToFinalize = "WaitingForInPlaceUpdateToFinalize"
 	ScalingActivityStatusCodeInPlaceUpdateInProgress           = "InPlaceUpdateInProgress"
+
+	StandbyInstancesTerminate = "Terminate"
+	StandbyInstancesIgnore    = "Ignore"
+	StandbyInstancesWait      = "Wait"
 
 	WarmPoolStateStopped    = "Stopped"
 	WarmPoolStateRunning    = "Running"

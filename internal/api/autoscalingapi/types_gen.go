@@ -69,6 +69,17 @@ type AdjustmentType struct {
 	AdjustmentType *string `aws:"AdjustmentType,c=XmlStringMaxLen255"`
 }
 
+// Alarm is a shape of the model.
+type Alarm struct {
+	AlarmName *string `aws:"AlarmName,c=XmlStringMaxLen255"`
+	AlarmARN  *string `aws:"AlarmARN,c=ResourceName"`
+}
+
+// AlarmSpecification is a shape of the model.
+type AlarmSpecification struct {
+	Alarms []string `aws:"Alarms,e=XmlStringMaxLen255"`
+}
+
 // AutoScalingGroup is a shape of the model.
 type AutoScalingGroup struct {
 	AutoScalingGroupName             *string                           `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
@@ -267,6 +278,17 @@ type CreateOrUpdateTagsType struct {
 	Tags []Tag `aws:"Tags,req"`
 }
 
+// CustomizedMetricSpecification is a shape of the model.
+type CustomizedMetricSpecification struct {
+	MetricName *string                         `aws:"MetricName"`
+	Namespace  *string                         `aws:"Namespace"`
+	Dimensions []MetricDimension               `aws:"Dimensions"`
+	Statistic  *string                         `aws:"Statistic,c=MetricStatistic"`
+	Unit       *string                         `aws:"Unit"`
+	Period     *int32                          `aws:"Period,c=MetricGranularityInSeconds"`
+	Metrics    []TargetTrackingMetricDataQuery `aws:"Metrics"`
+}
+
 // DeleteAutoScalingGroupType is a shape of the model.
 type DeleteAutoScalingGroupType struct {
 	AutoScalingGroupName *string `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
@@ -303,15 +325,88 @@ type DescribeAutoScalingNotificationTypesAnswer struct {
 	AutoScalingNotificationTypes []string `aws:"AutoScalingNotificationTypes,e=XmlStringMaxLen255"`
 }
 
+// DescribeInstanceRefreshesAnswer is a shape of the model.
+type DescribeInstanceRefreshesAnswer struct {
+	InstanceRefreshes []InstanceRefresh `aws:"InstanceRefreshes"`
+	NextToken         *string           `aws:"NextToken,c=XmlString"`
+}
+
+// DescribeInstanceRefreshesType is a shape of the model.
+type DescribeInstanceRefreshesType struct {
+	AutoScalingGroupName *string  `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	InstanceRefreshIds   []string `aws:"InstanceRefreshIds,e=XmlStringMaxLen255"`
+	NextToken            *string  `aws:"NextToken,c=XmlString"`
+	MaxRecords           *int32   `aws:"MaxRecords"`
+}
+
 // DescribeLifecycleHookTypesAnswer is a shape of the model.
 type DescribeLifecycleHookTypesAnswer struct {
 	LifecycleHookTypes []string `aws:"LifecycleHookTypes,e=XmlStringMaxLen255"`
+}
+
+// DescribeLifecycleHooksAnswer is a shape of the model.
+type DescribeLifecycleHooksAnswer struct {
+	LifecycleHooks []LifecycleHook `aws:"LifecycleHooks"`
+}
+
+// DescribeLifecycleHooksType is a shape of the model.
+type DescribeLifecycleHooksType struct {
+	AutoScalingGroupName *string  `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	LifecycleHookNames   []string `aws:"LifecycleHookNames,e=AsciiStringMaxLen255,c=LifecycleHookNames"`
+}
+
+// DescribeLoadBalancerTargetGroupsRequest is a shape of the model.
+type DescribeLoadBalancerTargetGroupsRequest struct {
+	AutoScalingGroupName *string `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	NextToken            *string `aws:"NextToken,c=XmlString"`
+	MaxRecords           *int32  `aws:"MaxRecords"`
+}
+
+// DescribeLoadBalancerTargetGroupsResponse is a shape of the model.
+type DescribeLoadBalancerTargetGroupsResponse struct {
+	LoadBalancerTargetGroups []LoadBalancerTargetGroupState `aws:"LoadBalancerTargetGroups"`
+	NextToken                *string                        `aws:"NextToken,c=XmlString"`
+}
+
+// DescribeLoadBalancersRequest is a shape of the model.
+type DescribeLoadBalancersRequest struct {
+	AutoScalingGroupName *string `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	NextToken            *string `aws:"NextToken,c=XmlString"`
+	MaxRecords           *int32  `aws:"MaxRecords"`
+}
+
+// DescribeLoadBalancersResponse is a shape of the model.
+type DescribeLoadBalancersResponse struct {
+	LoadBalancers []LoadBalancerState `aws:"LoadBalancers"`
+	NextToken     *string             `aws:"NextToken,c=XmlString"`
 }
 
 // DescribeMetricCollectionTypesAnswer is a shape of the model.
 type DescribeMetricCollectionTypesAnswer struct {
 	Metrics       []MetricCollectionType  `aws:"Metrics"`
 	Granularities []MetricGranularityType `aws:"Granularities"`
+}
+
+// DescribeNotificationConfigurationsAnswer is a shape of the model.
+type DescribeNotificationConfigurationsAnswer struct {
+	NotificationConfigurations []NotificationConfiguration `aws:"NotificationConfigurations,req"`
+	NextToken                  *string                     `aws:"NextToken,c=XmlString"`
+}
+
+// DescribeNotificationConfigurationsType is a shape of the model.
+type DescribeNotificationConfigurationsType struct {
+	AutoScalingGroupNames []string `aws:"AutoScalingGroupNames,e=XmlStringMaxLen255"`
+	NextToken             *string  `aws:"NextToken,c=XmlString"`
+	MaxRecords            *int32   `aws:"MaxRecords"`
+}
+
+// DescribePoliciesType is a shape of the model.
+type DescribePoliciesType struct {
+	AutoScalingGroupName *string  `aws:"AutoScalingGroupName,c=XmlStringMaxLen255"`
+	PolicyNames          []string `aws:"PolicyNames,e=ResourceName"`
+	PolicyTypes          []string `aws:"PolicyTypes,e=XmlStringMaxLen64"`
+	NextToken            *string  `aws:"NextToken,c=XmlString"`
+	MaxRecords           *int32   `aws:"MaxRecords"`
 }
 
 // DescribeScalingActivitiesType is a shape of the model.
@@ -324,6 +419,16 @@ type DescribeScalingActivitiesType struct {
 	Filters              []Filter `aws:"Filters"`
 }
 
+// DescribeScheduledActionsType is a shape of the model.
+type DescribeScheduledActionsType struct {
+	AutoScalingGroupName *string    `aws:"AutoScalingGroupName,c=XmlStringMaxLen255"`
+	ScheduledActionNames []string   `aws:"ScheduledActionNames,e=XmlStringMaxLen255"`
+	StartTime            *time.Time `aws:"StartTime"`
+	EndTime              *time.Time `aws:"EndTime"`
+	NextToken            *string    `aws:"NextToken,c=XmlString"`
+	MaxRecords           *int32     `aws:"MaxRecords"`
+}
+
 // DescribeTagsType is a shape of the model.
 type DescribeTagsType struct {
 	Filters    []Filter `aws:"Filters"`
@@ -334,6 +439,40 @@ type DescribeTagsType struct {
 // DescribeTerminationPolicyTypesAnswer is a shape of the model.
 type DescribeTerminationPolicyTypesAnswer struct {
 	TerminationPolicyTypes []string `aws:"TerminationPolicyTypes,e=XmlStringMaxLen1600"`
+}
+
+// DescribeTrafficSourcesRequest is a shape of the model.
+type DescribeTrafficSourcesRequest struct {
+	AutoScalingGroupName *string `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	TrafficSourceType    *string `aws:"TrafficSourceType,c=XmlStringMaxLen255"`
+	NextToken            *string `aws:"NextToken,c=XmlString"`
+	MaxRecords           *int32  `aws:"MaxRecords"`
+}
+
+// DescribeTrafficSourcesResponse is a shape of the model.
+type DescribeTrafficSourcesResponse struct {
+	TrafficSources []TrafficSourceState `aws:"TrafficSources"`
+	NextToken      *string              `aws:"NextToken,c=XmlString"`
+}
+
+// DescribeWarmPoolAnswer is a shape of the model.
+type DescribeWarmPoolAnswer struct {
+	WarmPoolConfiguration *WarmPoolConfiguration `aws:"WarmPoolConfiguration"`
+	Instances             []Instance             `aws:"Instances"`
+	NextToken             *string                `aws:"NextToken,c=XmlString"`
+}
+
+// DescribeWarmPoolType is a shape of the model.
+type DescribeWarmPoolType struct {
+	AutoScalingGroupName *string `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	MaxRecords           *int32  `aws:"MaxRecords"`
+	NextToken            *string `aws:"NextToken,c=XmlString"`
+}
+
+// DesiredConfiguration is a shape of the model.
+type DesiredConfiguration struct {
+	LaunchTemplate       *LaunchTemplateSpecification `aws:"LaunchTemplate"`
+	MixedInstancesPolicy *MixedInstancesPolicy        `aws:"MixedInstancesPolicy"`
 }
 
 // Ebs is a shape of the model.
@@ -395,6 +534,41 @@ type InstanceMetadataOptions struct {
 // InstanceMonitoring is a shape of the model.
 type InstanceMonitoring struct {
 	Enabled *bool `aws:"Enabled"`
+}
+
+// InstanceRefresh is a shape of the model.
+type InstanceRefresh struct {
+	InstanceRefreshId    *string                         `aws:"InstanceRefreshId,c=XmlStringMaxLen255"`
+	AutoScalingGroupName *string                         `aws:"AutoScalingGroupName,c=XmlStringMaxLen255"`
+	Status               *string                         `aws:"Status,c=InstanceRefreshStatus"`
+	StatusReason         *string                         `aws:"StatusReason,c=XmlStringMaxLen1023"`
+	StartTime            *time.Time                      `aws:"StartTime"`
+	EndTime              *time.Time                      `aws:"EndTime"`
+	PercentageComplete   *int32                          `aws:"PercentageComplete,c=IntPercent"`
+	InstancesToUpdate    *int32                          `aws:"InstancesToUpdate,c=InstancesToUpdate"`
+	ProgressDetails      *InstanceRefreshProgressDetails `aws:"ProgressDetails"`
+	Preferences          *RefreshPreferences             `aws:"Preferences"`
+	DesiredConfiguration *DesiredConfiguration           `aws:"DesiredConfiguration"`
+	RollbackDetails      *RollbackDetails                `aws:"RollbackDetails"`
+	Strategy             *string                         `aws:"Strategy,c=RefreshStrategy"`
+}
+
+// InstanceRefreshLivePoolProgress is a shape of the model.
+type InstanceRefreshLivePoolProgress struct {
+	PercentageComplete *int32 `aws:"PercentageComplete,c=IntPercent"`
+	InstancesToUpdate  *int32 `aws:"InstancesToUpdate,c=InstancesToUpdate"`
+}
+
+// InstanceRefreshProgressDetails is a shape of the model.
+type InstanceRefreshProgressDetails struct {
+	LivePoolProgress *InstanceRefreshLivePoolProgress `aws:"LivePoolProgress"`
+	WarmPoolProgress *InstanceRefreshWarmPoolProgress `aws:"WarmPoolProgress"`
+}
+
+// InstanceRefreshWarmPoolProgress is a shape of the model.
+type InstanceRefreshWarmPoolProgress struct {
+	PercentageComplete *int32 `aws:"PercentageComplete,c=IntPercent"`
+	InstancesToUpdate  *int32 `aws:"InstancesToUpdate,c=InstancesToUpdate"`
 }
 
 // InstanceRequirements is a shape of the model.
@@ -505,6 +679,19 @@ type LaunchTemplateSpecification struct {
 	Version            *string `aws:"Version,c=XmlStringMaxLen255"`
 }
 
+// LifecycleHook is a shape of the model.
+type LifecycleHook struct {
+	LifecycleHookName     *string `aws:"LifecycleHookName,c=AsciiStringMaxLen255"`
+	AutoScalingGroupName  *string `aws:"AutoScalingGroupName,c=XmlStringMaxLen255"`
+	LifecycleTransition   *string `aws:"LifecycleTransition"`
+	NotificationTargetARN *string `aws:"NotificationTargetARN,c=NotificationTargetResourceName"`
+	RoleARN               *string `aws:"RoleARN,c=XmlStringMaxLen255"`
+	NotificationMetadata  *string `aws:"NotificationMetadata,c=AnyPrintableAsciiStringMaxLen4000"`
+	HeartbeatTimeout      *int32  `aws:"HeartbeatTimeout"`
+	GlobalTimeout         *int32  `aws:"GlobalTimeout"`
+	DefaultResult         *string `aws:"DefaultResult"`
+}
+
 // LifecycleHookSpecification is a shape of the model.
 type LifecycleHookSpecification struct {
 	LifecycleHookName     *string `aws:"LifecycleHookName,req,c=AsciiStringMaxLen255"`
@@ -514,6 +701,18 @@ type LifecycleHookSpecification struct {
 	DefaultResult         *string `aws:"DefaultResult"`
 	NotificationTargetARN *string `aws:"NotificationTargetARN,c=NotificationTargetResourceName"`
 	RoleARN               *string `aws:"RoleARN,c=XmlStringMaxLen255"`
+}
+
+// LoadBalancerState is a shape of the model.
+type LoadBalancerState struct {
+	LoadBalancerName *string `aws:"LoadBalancerName,c=XmlStringMaxLen255"`
+	State            *string `aws:"State,c=XmlStringMaxLen255"`
+}
+
+// LoadBalancerTargetGroupState is a shape of the model.
+type LoadBalancerTargetGroupState struct {
+	LoadBalancerTargetGroupARN *string `aws:"LoadBalancerTargetGroupARN,c=XmlStringMaxLen511"`
+	State                      *string `aws:"State,c=XmlStringMaxLen255"`
 }
 
 // MemoryGiBPerVCpuRequest is a shape of the model.
@@ -528,14 +727,43 @@ type MemoryMiBRequest struct {
 	Max *int32 `aws:"Max,c=NullablePositiveInteger"`
 }
 
+// Metric is a shape of the model.
+type Metric struct {
+	Namespace  *string           `aws:"Namespace,req"`
+	MetricName *string           `aws:"MetricName,req"`
+	Dimensions []MetricDimension `aws:"Dimensions"`
+}
+
 // MetricCollectionType is a shape of the model.
 type MetricCollectionType struct {
 	Metric *string `aws:"Metric,c=XmlStringMaxLen255"`
 }
 
+// MetricDataQuery is a shape of the model.
+type MetricDataQuery struct {
+	Id         *string     `aws:"Id,req,c=XmlStringMaxLen255"`
+	Expression *string     `aws:"Expression,c=XmlStringMaxLen1023"`
+	MetricStat *MetricStat `aws:"MetricStat"`
+	Label      *string     `aws:"Label,c=XmlStringMetricLabel"`
+	ReturnData *bool       `aws:"ReturnData"`
+}
+
+// MetricDimension is a shape of the model.
+type MetricDimension struct {
+	Name  *string `aws:"Name,req"`
+	Value *string `aws:"Value,req"`
+}
+
 // MetricGranularityType is a shape of the model.
 type MetricGranularityType struct {
 	Granularity *string `aws:"Granularity,c=XmlStringMaxLen255"`
+}
+
+// MetricStat is a shape of the model.
+type MetricStat struct {
+	Metric *Metric `aws:"Metric,req"`
+	Stat   *string `aws:"Stat,req,c=XmlStringMetricStat"`
+	Unit   *string `aws:"Unit"`
 }
 
 // MixedInstancesPolicy is a shape of the model.
@@ -556,6 +784,13 @@ type NetworkInterfaceCountRequest struct {
 	Max *int32 `aws:"Max,c=NullablePositiveInteger"`
 }
 
+// NotificationConfiguration is a shape of the model.
+type NotificationConfiguration struct {
+	AutoScalingGroupName *string `aws:"AutoScalingGroupName,c=XmlStringMaxLen255"`
+	TopicARN             *string `aws:"TopicARN,c=XmlStringMaxLen255"`
+	NotificationType     *string `aws:"NotificationType,c=XmlStringMaxLen255"`
+}
+
 // Operator is a shape of the model.
 type Operator struct {
 	Principal *string `aws:"Principal,req,c=ManagerIdentifier"`
@@ -564,6 +799,71 @@ type Operator struct {
 // PerformanceFactorReferenceRequest is a shape of the model.
 type PerformanceFactorReferenceRequest struct {
 	InstanceFamily *string `aws:"InstanceFamily"`
+}
+
+// PoliciesType is a shape of the model.
+type PoliciesType struct {
+	ScalingPolicies []ScalingPolicy `aws:"ScalingPolicies"`
+	NextToken       *string         `aws:"NextToken,c=XmlString"`
+}
+
+// PredefinedMetricSpecification is a shape of the model.
+type PredefinedMetricSpecification struct {
+	PredefinedMetricType *string `aws:"PredefinedMetricType,req,c=MetricType"`
+	ResourceLabel        *string `aws:"ResourceLabel,c=XmlStringMaxLen1023"`
+}
+
+// PredictiveScalingConfiguration is a shape of the model.
+type PredictiveScalingConfiguration struct {
+	MetricSpecifications      []PredictiveScalingMetricSpecification `aws:"MetricSpecifications,req"`
+	Mode                      *string                                `aws:"Mode,c=PredictiveScalingMode"`
+	SchedulingBufferTime      *int32                                 `aws:"SchedulingBufferTime,c=PredictiveScalingSchedulingBufferTime"`
+	MaxCapacityBreachBehavior *string                                `aws:"MaxCapacityBreachBehavior,c=PredictiveScalingMaxCapacityBreachBehavior"`
+	MaxCapacityBuffer         *int32                                 `aws:"MaxCapacityBuffer,c=PredictiveScalingMaxCapacityBuffer"`
+}
+
+// PredictiveScalingCustomizedCapacityMetric is a shape of the model.
+type PredictiveScalingCustomizedCapacityMetric struct {
+	MetricDataQueries []MetricDataQuery `aws:"MetricDataQueries,req"`
+}
+
+// PredictiveScalingCustomizedLoadMetric is a shape of the model.
+type PredictiveScalingCustomizedLoadMetric struct {
+	MetricDataQueries []MetricDataQuery `aws:"MetricDataQueries,req"`
+}
+
+// PredictiveScalingCustomizedScalingMetric is a shape of the model.
+type PredictiveScalingCustomizedScalingMetric struct {
+	MetricDataQueries []MetricDataQuery `aws:"MetricDataQueries,req"`
+}
+
+// PredictiveScalingMetricSpecification is a shape of the model.
+type PredictiveScalingMetricSpecification struct {
+	TargetValue                           *float64                                   `aws:"TargetValue,req"`
+	PredefinedMetricPairSpecification     *PredictiveScalingPredefinedMetricPair     `aws:"PredefinedMetricPairSpecification"`
+	PredefinedScalingMetricSpecification  *PredictiveScalingPredefinedScalingMetric  `aws:"PredefinedScalingMetricSpecification"`
+	PredefinedLoadMetricSpecification     *PredictiveScalingPredefinedLoadMetric     `aws:"PredefinedLoadMetricSpecification"`
+	CustomizedScalingMetricSpecification  *PredictiveScalingCustomizedScalingMetric  `aws:"CustomizedScalingMetricSpecification"`
+	CustomizedLoadMetricSpecification     *PredictiveScalingCustomizedLoadMetric     `aws:"CustomizedLoadMetricSpecification"`
+	CustomizedCapacityMetricSpecification *PredictiveScalingCustomizedCapacityMetric `aws:"CustomizedCapacityMetricSpecification"`
+}
+
+// PredictiveScalingPredefinedLoadMetric is a shape of the model.
+type PredictiveScalingPredefinedLoadMetric struct {
+	PredefinedMetricType *string `aws:"PredefinedMetricType,req,c=PredefinedLoadMetricType"`
+	ResourceLabel        *string `aws:"ResourceLabel,c=XmlStringMaxLen1023"`
+}
+
+// PredictiveScalingPredefinedMetricPair is a shape of the model.
+type PredictiveScalingPredefinedMetricPair struct {
+	PredefinedMetricType *string `aws:"PredefinedMetricType,req,c=PredefinedMetricPairType"`
+	ResourceLabel        *string `aws:"ResourceLabel,c=XmlStringMaxLen1023"`
+}
+
+// PredictiveScalingPredefinedScalingMetric is a shape of the model.
+type PredictiveScalingPredefinedScalingMetric struct {
+	PredefinedMetricType *string `aws:"PredefinedMetricType,req,c=PredefinedScalingMetricType"`
+	ResourceLabel        *string `aws:"ResourceLabel,c=XmlStringMaxLen1023"`
 }
 
 // ProcessType is a shape of the model.
@@ -576,15 +876,80 @@ type ProcessesType struct {
 	Processes []ProcessType `aws:"Processes"`
 }
 
+// RefreshPreferences is a shape of the model.
+type RefreshPreferences struct {
+	MinHealthyPercentage      *int32              `aws:"MinHealthyPercentage,c=IntPercent"`
+	InstanceWarmup            *int32              `aws:"InstanceWarmup,c=RefreshInstanceWarmup"`
+	CheckpointPercentages     []int32             `aws:"CheckpointPercentages,e=NonZeroIntPercent"`
+	CheckpointDelay           *int32              `aws:"CheckpointDelay,c=CheckpointDelay"`
+	SkipMatching              *bool               `aws:"SkipMatching"`
+	AutoRollback              *bool               `aws:"AutoRollback"`
+	ScaleInProtectedInstances *string             `aws:"ScaleInProtectedInstances,c=ScaleInProtectedInstances"`
+	StandbyInstances          *string             `aws:"StandbyInstances,c=StandbyInstances"`
+	AlarmSpecification        *AlarmSpecification `aws:"AlarmSpecification"`
+	MaxHealthyPercentage      *int32              `aws:"MaxHealthyPercentage,c=IntPercent100To200"`
+	BakeTime                  *int32              `aws:"BakeTime,c=BakeTime"`
+}
+
 // RetentionTriggers is a shape of the model.
 type RetentionTriggers struct {
 	TerminateHookAbandon *string `aws:"TerminateHookAbandon,c=RetentionAction"`
+}
+
+// RollbackDetails is a shape of the model.
+type RollbackDetails struct {
+	RollbackReason               *string                         `aws:"RollbackReason,c=XmlStringMaxLen1023"`
+	RollbackStartTime            *time.Time                      `aws:"RollbackStartTime"`
+	PercentageCompleteOnRollback *int32                          `aws:"PercentageCompleteOnRollback,c=IntPercent"`
+	InstancesToUpdateOnRollback  *int32                          `aws:"InstancesToUpdateOnRollback,c=InstancesToUpdate"`
+	ProgressDetailsOnRollback    *InstanceRefreshProgressDetails `aws:"ProgressDetailsOnRollback"`
+}
+
+// ScalingPolicy is a shape of the model.
+type ScalingPolicy struct {
+	AutoScalingGroupName           *string                         `aws:"AutoScalingGroupName,c=XmlStringMaxLen255"`
+	PolicyName                     *string                         `aws:"PolicyName,c=XmlStringMaxLen255"`
+	PolicyARN                      *string                         `aws:"PolicyARN,c=ResourceName"`
+	PolicyType                     *string                         `aws:"PolicyType,c=XmlStringMaxLen64"`
+	AdjustmentType                 *string                         `aws:"AdjustmentType,c=XmlStringMaxLen255"`
+	MinAdjustmentStep              *int32                          `aws:"MinAdjustmentStep"`
+	MinAdjustmentMagnitude         *int32                          `aws:"MinAdjustmentMagnitude"`
+	ScalingAdjustment              *int32                          `aws:"ScalingAdjustment"`
+	Cooldown                       *int32                          `aws:"Cooldown"`
+	StepAdjustments                []StepAdjustment                `aws:"StepAdjustments"`
+	MetricAggregationType          *string                         `aws:"MetricAggregationType,c=XmlStringMaxLen32"`
+	EstimatedInstanceWarmup        *int32                          `aws:"EstimatedInstanceWarmup"`
+	Alarms                         []Alarm                         `aws:"Alarms"`
+	TargetTrackingConfiguration    *TargetTrackingConfiguration    `aws:"TargetTrackingConfiguration"`
+	Enabled                        *bool                           `aws:"Enabled"`
+	PredictiveScalingConfiguration *PredictiveScalingConfiguration `aws:"PredictiveScalingConfiguration"`
 }
 
 // ScalingProcessQuery is a shape of the model.
 type ScalingProcessQuery struct {
 	AutoScalingGroupName *string  `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
 	ScalingProcesses     []string `aws:"ScalingProcesses,e=XmlStringMaxLen255"`
+}
+
+// ScheduledActionsType is a shape of the model.
+type ScheduledActionsType struct {
+	ScheduledUpdateGroupActions []ScheduledUpdateGroupAction `aws:"ScheduledUpdateGroupActions"`
+	NextToken                   *string                      `aws:"NextToken,c=XmlString"`
+}
+
+// ScheduledUpdateGroupAction is a shape of the model.
+type ScheduledUpdateGroupAction struct {
+	AutoScalingGroupName *string    `aws:"AutoScalingGroupName,c=XmlStringMaxLen255"`
+	ScheduledActionName  *string    `aws:"ScheduledActionName,c=XmlStringMaxLen255"`
+	ScheduledActionARN   *string    `aws:"ScheduledActionARN,c=ResourceName"`
+	Time                 *time.Time `aws:"Time"`
+	StartTime            *time.Time `aws:"StartTime"`
+	EndTime              *time.Time `aws:"EndTime"`
+	Recurrence           *string    `aws:"Recurrence,c=XmlStringMaxLen255"`
+	MinSize              *int32     `aws:"MinSize"`
+	MaxSize              *int32     `aws:"MaxSize"`
+	DesiredCapacity      *int32     `aws:"DesiredCapacity"`
+	TimeZone             *string    `aws:"TimeZone,c=XmlStringMaxLen255"`
 }
 
 // SetDesiredCapacityType is a shape of the model.
@@ -610,6 +975,13 @@ type SetInstanceProtectionQuery struct {
 	InstanceIds          []string `aws:"InstanceIds,e=XmlStringMaxLen19,req"`
 	AutoScalingGroupName *string  `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
 	ProtectedFromScaleIn *bool    `aws:"ProtectedFromScaleIn,req"`
+}
+
+// StepAdjustment is a shape of the model.
+type StepAdjustment struct {
+	MetricIntervalLowerBound *float64 `aws:"MetricIntervalLowerBound"`
+	MetricIntervalUpperBound *float64 `aws:"MetricIntervalUpperBound"`
+	ScalingAdjustment        *int32   `aws:"ScalingAdjustment,req"`
 }
 
 // SuspendedProcess is a shape of the model.
@@ -642,6 +1014,32 @@ type TagsType struct {
 	NextToken *string          `aws:"NextToken,c=XmlString"`
 }
 
+// TargetTrackingConfiguration is a shape of the model.
+type TargetTrackingConfiguration struct {
+	PredefinedMetricSpecification *PredefinedMetricSpecification `aws:"PredefinedMetricSpecification"`
+	CustomizedMetricSpecification *CustomizedMetricSpecification `aws:"CustomizedMetricSpecification"`
+	TargetValue                   *float64                       `aws:"TargetValue,req"`
+	DisableScaleIn                *bool                          `aws:"DisableScaleIn"`
+}
+
+// TargetTrackingMetricDataQuery is a shape of the model.
+type TargetTrackingMetricDataQuery struct {
+	Id         *string                   `aws:"Id,req,c=XmlStringMaxLen64"`
+	Expression *string                   `aws:"Expression,c=XmlStringMaxLen2047"`
+	MetricStat *TargetTrackingMetricStat `aws:"MetricStat"`
+	Label      *string                   `aws:"Label,c=XmlStringMetricLabel"`
+	Period     *int32                    `aws:"Period,c=MetricGranularityInSeconds"`
+	ReturnData *bool                     `aws:"ReturnData"`
+}
+
+// TargetTrackingMetricStat is a shape of the model.
+type TargetTrackingMetricStat struct {
+	Metric *Metric `aws:"Metric,req"`
+	Stat   *string `aws:"Stat,req,c=XmlStringMetricStat"`
+	Unit   *string `aws:"Unit"`
+	Period *int32  `aws:"Period,c=MetricGranularityInSeconds"`
+}
+
 // TerminateInstanceInAutoScalingGroupType is a shape of the model.
 type TerminateInstanceInAutoScalingGroupType struct {
 	InstanceId                     *string `aws:"InstanceId,req,c=XmlStringMaxLen19"`
@@ -658,6 +1056,14 @@ type TotalLocalStorageGBRequest struct {
 type TrafficSourceIdentifier struct {
 	Identifier *string `aws:"Identifier,req,c=XmlStringMaxLen511"`
 	Type       *string `aws:"Type,c=XmlStringMaxLen511"`
+}
+
+// TrafficSourceState is a shape of the model.
+type TrafficSourceState struct {
+	TrafficSource *string `aws:"TrafficSource,c=XmlStringMaxLen511"`
+	State         *string `aws:"State,c=XmlStringMaxLen255"`
+	Identifier    *string `aws:"Identifier,c=XmlStringMaxLen511"`
+	Type          *string `aws:"Type,c=XmlStringMaxLen511"`
 }
 
 // UpdateAutoScalingGroupType is a shape of the model.
