@@ -27,6 +27,8 @@ var allowed = map[string][]string{
 	"internal/api":                 {},
 	"internal/api/*":               {"internal/api", "internal/secret"},
 	"internal/clock":               {},
+	"internal/actions":             {},
+	"internal/linkedrole":          {},
 	"internal/guard/internal/mint": {},
 	"internal/guard/permit":        {"internal/guard/internal/mint"},
 	"internal/guard/permittest":    {"internal/guard/internal/mint", "internal/guard/permit"},
@@ -39,6 +41,7 @@ var allowed = map[string][]string{
 	"internal/authz":           {"internal/policy", "internal/arn", "internal/authz/condition"},
 	"internal/authz/explain":   {"internal/authz", "internal/policy", "internal/arn"},
 	"internal/launch":          {"internal/authz", "internal/policy", "internal/arn"},
+	"internal/lint":            {"internal/actions", "internal/linkedrole", "internal/launch", "internal/authz", "internal/authz/condition", "internal/policy", "internal/arn", "internal/apierr"},
 	// 3 mechanisms
 	"internal/store":             {},
 	"internal/store/bolt":        {"internal/store"},
@@ -66,7 +69,7 @@ var allowed = map[string][]string{
 	},
 	// 5 services: no arrows inside this row
 	"internal/kms":         service("internal/api/kmsapi", "internal/hsm", "internal/envelope", "internal/policy", "internal/guard/permit"),
-	"internal/iam":         service("internal/api/iamapi", "internal/policy", "internal/directory/managed"),
+	"internal/iam":         service("internal/api/iamapi", "internal/policy", "internal/directory/managed", "internal/linkedrole"),
 	"internal/sts":         service("internal/api/stsapi", "internal/policy"),
 	"internal/org":         service("internal/api/organizationsapi", "internal/policy"),
 	"internal/ec2":         service("internal/api/ec2api", "internal/api/kmsapi", "internal/launch", "internal/blockdev", "internal/blockdev/image", "internal/ec2/catalog"),
@@ -87,13 +90,13 @@ var allowed = map[string][]string{
 		"internal/api", "internal/apierr", "internal/secret", "internal/sigv4", "internal/guard", "internal/directory",
 	},
 	"internal/tour":     {"internal/wire/client", "internal/sigv4", "internal/api/*", "internal/api", "internal/apierr", "internal/arn", "internal/secret"},
-	"internal/scenario": {"internal/wire/client", "internal/sigv4", "internal/api/*", "internal/api", "internal/apierr", "internal/arn", "internal/secret"},
+	"internal/scenario": {"internal/launch", "internal/wire/client", "internal/sigv4", "internal/api/*", "internal/api", "internal/apierr", "internal/arn", "internal/secret"},
 	// 7 assembly
 	"internal/app":     {"*"},
 	"internal/testkit": {"*"},
 	"kagimoritest":     {"internal/app", "internal/directory", "internal/authz", "internal/authz/explain", "internal/guard", "internal/trail"},
 	// 8 command
-	"cmd/kagimori":    {"internal/app", "internal/tour", "internal/hsm/soft", "internal/hsm", "internal/store"},
+	"cmd/kagimori":    {"internal/app", "internal/tour", "internal/scenario", "internal/hsm/soft", "internal/hsm", "internal/store"},
 	"internal/apigen": {},
 	"internal/arch":   {},
 	"internal/bench":  {"*"},

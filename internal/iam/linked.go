@@ -2,9 +2,6 @@ package iam
 
 import (
 	"context"
-	"embed"
-	"encoding/json"
-	"fmt"
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -13,40 +10,18 @@ import (
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/linkedrole"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-//go:embed linked.json
-var linkedData embed.FS
-
-// A linkedRole is the service-linked role of a service.
-type linkedRole struct {
-	Name     string   `json:"name"`
-	Policies []string `json:"policies"`         // names of AWS managed policies under /aws-service-role/
-	Suffix   bool     `json:"suffix,omitempty"` // more than one may be made, told apart by a suffix
-}
-
-// linkedRoles are the service-linked roles that are known, by service principal.
-func linkedRoles() map[string]linkedRole {
-	raw, err := linkedData.ReadFile("linked.json")
-	if err != nil {
-		panic(err)
-	}
-	var all map[string]linkedRole
-	if err := json.Unmarshal(raw, &all); err != nil {
-		panic(fmt.Sprintf("iam: linked.json: %v", err))
-	}
-	return all
-}
-
 // linkedRoleOf is the role of a service. For one that is not known the name is made of the
 // principal's first label: kagimori cannot know which policies AWS would give it.
-func (s *Service) linkedRoleOf(service string) (linkedRole, error) {
+func (s *Service) linkedRoleOf(service string) (linkedrole.Role, error) {
 	if r, ok := s.linked[service]; ok {
 		return r, nil
 	}
 	if !servicePrincipal.MatchString(service) {
-		return linkedRole{}, apierr.Newf(codeInvalid, "%s is not the name of a service that can have a service-linked role.", service)
+		return linkedrole.Role{}, apierr.Newf(codeInvalid, "%s is not the name of a service that can have a service-linked role.", service)
 	}
 	label, _, _ := strings.Cut(service, ".")
 	var name strings.Builder
@@ -56,7 +31,7 @@ func (s *Service) linkedRoleOf(service string) (linkedRole, error) {
 			name.WriteString(strings.ToUpper(word[:1]) + word[1:])
 		}
 	}
-	return linkedRole{Name: name.String()}, nil
+	return linkedrole.Role{Name: name.String()}, nil
 }
 
 // maxRoleName is the longest name of a role.

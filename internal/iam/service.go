@@ -13,6 +13,7 @@ import (
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/directory/managed"
 	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/linkedrole"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -34,14 +35,14 @@ type Service struct {
 	usage   func(tx store.Tx, roleARN string) (map[string][]string, error)
 	aws     []managed.Policy // in the order of their ids, see managedPolicy.id
 	byARN   map[string]managed.Policy
-	linked  map[string]linkedRole // by service principal
+	linked  map[string]linkedrole.Role // by service principal
 }
 
 // New makes a Service.
 func New(cfg Config) *Service {
 	s := &Service{
 		g: cfg.Guard, dir: cfg.Guard.Directory(), markers: cfg.Markers, usage: cfg.RoleUsage,
-		byARN: map[string]managed.Policy{}, linked: linkedRoles(),
+		byARN: map[string]managed.Policy{}, linked: linkedrole.All(),
 	}
 	if s.usage == nil {
 		s.usage = func(store.Tx, string) (map[string][]string, error) { return nil, nil }
