@@ -2,23 +2,18 @@ package autoscaling
 
 import (
 	"cmp"
-	"context"
 	"maps"
 	"slices"
-
-	"github.com/kagimori/kagimori/internal/api"
-	"github.com/kagimori/kagimori/internal/api/ec2api"
-	"github.com/kagimori/kagimori/internal/guard"
-	"github.com/kagimori/kagimori/internal/launch"
+	"strings"
 )
 
 // census counts what a group has: the base of every choice of the next instance.
 type census struct {
-	capacity int32            // in units: by weight
-	onDemand int32            // the part of it that is not Spot
-	zones    map[string]int   // instances in each zone that the group may use
-	pools    map[string]int   // instances of each pool
-	prices   map[string]int64 // of an hour On-Demand, by type, in millionths of a dollar
+	capacity int32          // in units: by weight
+	onDemand int32          // the part of it that is not Spot
+	zones    map[string]int // instances in each zone that the group may use
+	pools    map[string]int // instances of each pool
+	market
 }
 
 func (m *memberRecord) weight() int32 { return max(1, m.Weight) }
@@ -34,8 +29,8 @@ func (n *census) add(zone string, l *launchRecord) {
 	}
 }
 
-func newCensus(zones []string, active []memberRecord, prices map[string]int64) *census {
-	n := &census{zones: map[string]int{}, pools: map[string]int{}, prices: prices}
+func newCensus(zones []string, active []memberRecord, k market) *census {
+	n := &census{zones: map[string]int{}, pools: map[string]int{}, market: k}
 	for _, z := range zones {
 		n.zones[z] = 0
 	}
@@ -54,7 +49,9 @@ func (n *census) next(g *groupRecord, config *configRecord) (zone string, l laun
 	})
 	for _, avoid := range [][]string{g.Retry.Avoid, nil} {
 		for _, zone = range byCount {
-			for _, l = range n.kinds(g, config, zone) {
+			kinds := n.kinds(g, config, zone)
+			for _, l = range kinds {
+				l.Among = len(kinds)
 				if !slices.Contains(avoid, l.pool(zone)) {
 					return zone, l
 				}
@@ -72,7 +69,7 @@ func (n *census) kinds(g *groupRecord, config *configRecord, zone string) []laun
 	m := g.Mixed
 	spot := n.onDemand >= m.onDemand(max(g.Desired, n.capacity+1))
 	var out []launchRecord
-	for _, o := range m.choices() {
+	for _, o := range n.choices(m) {
 		l := m.launch(&o)
 		plain := g.plainLaunch(nil)
 		l.Tags, l.Protect, l.Spot = plain.Tags, plain.Protect, spot
@@ -95,39 +92,6 @@ func (n *census) kinds(g *groupRecord, config *configRecord, zone string) []laun
 	return out
 }
 
-// prices asks EC2 for the types of a policy and values them. Types that EC2 does not know are
-// left out: the launch will say so.
-func (s *Service) prices(ctx context.Context, call *guard.Call, as guard.Caller, m *mixedRecord) (map[string]int64, error) {
-	out := map[string]int64{}
-	if m == nil {
-		return out, nil
-	}
-	var types []string
-	for _, o := range m.Overrides {
-		if o.Type != "" {
-			types = append(types, o.Type)
-		}
-	}
-	if len(types) == 0 {
-		return out, nil
-	}
-	in := &ec2api.DescribeInstanceTypesRequest{Filters: []ec2api.Filter{{Name: new("instance-type"), Values: types}}}
-	for {
-		page, err := s.compute.DescribeInstanceTypes(ctx, call, as, in)
-		if err != nil {
-			return nil, err
-		}
-		for _, t := range page.InstanceTypes {
-			if t.VCpuInfo != nil && t.MemoryInfo != nil {
-				out[api.Val(t.InstanceType)] = launch.OnDemandPrice(api.Val(t.VCpuInfo.DefaultVCpus), api.Val(t.MemoryInfo.SizeInMiB), api.Val(t.BurstablePerformanceSupported))
-			}
-		}
-		if in.NextToken = page.NextToken; api.Val(in.NextToken) == "" {
-			return out, nil
-		}
-	}
-}
-
 // zonal tells the refusals that another zone or type may not meet.
 // Source: EC2 API Reference, "Error codes for the Amazon EC2 API".
 func zonal(code string) bool {
@@ -137,24 +101,20 @@ func zonal(code string) bool {
 	}, code)
 }
 
-// exhausted notes that a pool had nothing and reports whether all pools of its market failed.
-func (g *groupRecord) exhausted(pool string, spot bool) bool {
-	if !slices.Contains(g.Retry.Avoid, pool) {
+// exhausted notes that the pool of a launch had nothing, and reports whether all pools of its
+// market have failed.
+func (g *groupRecord) exhausted(l *launchRecord, zone string) bool {
+	if pool := l.pool(zone); !slices.Contains(g.Retry.Avoid, pool) {
 		g.Retry.Avoid = append(g.Retry.Avoid, pool)
 	}
-	names := []string{""}
-	if g.Mixed != nil {
-		names = nil
-		for _, o := range g.Mixed.choices() {
-			names = append(names, o.Type)
+	tried := 0
+	for _, pool := range g.Retry.Avoid {
+		if strings.Contains(pool, "/"+l.market()+"/") {
+			tried++
 		}
 	}
-	for _, zone := range g.Zones {
-		for _, name := range names {
-			if !slices.Contains(g.Retry.Avoid, (&launchRecord{Type: name, Spot: spot}).pool(zone)) {
-				return false
-			}
-		}
+	if tried < l.Among*len(g.Zones) {
+		return false
 	}
 	g.Retry.Avoid = nil
 	return true

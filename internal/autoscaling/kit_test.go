@@ -134,6 +134,7 @@ type fakeEC2 struct {
 	full      map[string]string                             // subnet or type that has no capacity: error code
 	refuse    *apierr.Error                                 // of RunInstances
 	dryRun    *apierr.Error                                 // of dry runs
+	notFor    map[string]*apierr.Error                      // of dry runs, by type
 	tried     []string                                      // dry runs: template, type and image
 	markets   map[string]string                             // of instances: on-demand or spot
 	run       bool
@@ -145,6 +146,9 @@ func (e *fakeEC2) RunInstances(_ context.Context, _ *guard.Call, as guard.Caller
 	defer e.mu.Unlock()
 	if api.Val(in.DryRun) {
 		e.tried = append(e.tried, strings.TrimSpace(api.Val(in.LaunchTemplate.LaunchTemplateId)+" "+api.Val(in.InstanceType)+" "+api.Val(in.ImageId)))
+		if why := e.notFor[api.Val(in.InstanceType)]; why != nil {
+			return nil, why
+		}
 		if e.dryRun != nil {
 			return nil, e.dryRun
 		}
@@ -279,12 +283,25 @@ func (e *fakeEC2) DescribeLaunchTemplateVersions(_ context.Context, _ *guard.Cal
 // DescribeInstanceTypes knows types that get dearer from left to right.
 func (e *fakeEC2) DescribeInstanceTypes(_ context.Context, _ *guard.Call, _ guard.Caller, in *ec2api.DescribeInstanceTypesRequest) (*ec2api.DescribeInstanceTypesResult, error) {
 	out := &ec2api.DescribeInstanceTypesResult{}
-	for i, name := range []string{"c5.large", "m5.large", "r5.large", "m5.xlarge"} {
-		if slices.Contains(in.Filters[0].Values, name) {
-			out.InstanceTypes = append(out.InstanceTypes, ec2api.InstanceTypeInfo{
-				InstanceType: &name, VCpuInfo: &ec2api.VCpuInfo{DefaultVCpus: new(int32(2))}, MemoryInfo: &ec2api.MemoryInfo{SizeInMiB: new(int64(4096) << i)},
-			})
+	for i, name := range []string{"c5.large", "m5.large", "m6g.large", "r5.large", "m5.xlarge"} {
+		if len(in.Filters) > 0 && !slices.Contains(in.Filters[0].Values, name) {
+			continue
 		}
+		maker, arch := "Intel", "x86_64"
+		if name == "m6g.large" {
+			maker, arch = "AWS", "arm64"
+		}
+		out.InstanceTypes = append(out.InstanceTypes, ec2api.InstanceTypeInfo{
+			InstanceType: &name, VCpuInfo: &ec2api.VCpuInfo{DefaultVCpus: new(int32(2))}, MemoryInfo: &ec2api.MemoryInfo{SizeInMiB: new(int64(4096) << i)},
+			ProcessorInfo:     &ec2api.ProcessorInfo{Manufacturer: &maker, SupportedArchitectures: []string{arch}},
+			CurrentGeneration: new(true), NetworkInfo: &ec2api.NetworkInfo{MaximumNetworkInterfaces: new(int32(i))},
+		})
+	}
+	// Two pages.
+	if len(out.InstanceTypes) > 3 && in.NextToken == nil {
+		out.InstanceTypes, out.NextToken = out.InstanceTypes[:3], new("more")
+	} else if in.NextToken != nil {
+		out.InstanceTypes = out.InstanceTypes[3:]
 	}
 	return out, nil
 }

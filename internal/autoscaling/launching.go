@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/api"
-	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/guard"
@@ -23,9 +22,14 @@ func (s *Service) scaleOut(ctx context.Context, v *sight, as guard.Caller, activ
 	if err != nil {
 		return s.refused(ctx, v, nil, s.newCall(v.place), err)
 	}
-	prices, err := s.prices(ctx, s.newCall(v.place), as, v.group.Mixed)
-	if err != nil {
-		return s.refused(ctx, v, nil, s.newCall(v.place), err)
+	var known market
+	if m := v.group.Mixed; m != nil {
+		if known, err = s.survey(ctx, s.newCall(v.place), as, m.Overrides); err != nil {
+			return s.refused(ctx, v, nil, s.newCall(v.place), err)
+		}
+		if len(known.choices(m)) == 0 {
+			return s.refused(ctx, v, nil, s.newCall(v.place), apierr.New("Unsupported", "No instance type meets the InstanceRequirements."))
+		}
 	}
 	var ids []string
 	err = s.g.Change(ctx, func(tx store.Tx) error {
@@ -38,7 +42,7 @@ func (s *Service) scaleOut(ctx context.Context, v *sight, as guard.Caller, activ
 		if err != nil {
 			return err
 		}
-		n := newCensus(slices.Sorted(maps.Keys(subnets)), active, prices)
+		n := newCensus(slices.Sorted(maps.Keys(subnets)), active, known)
 		for want := n.capacity + missing; n.capacity < want && len(ids) < batch; {
 			zone, l := n.next(&g, config)
 			a := s.newLaunch(&g, l, subnets[zone][rand.IntN(len(subnets[zone]))], zone, int(n.capacity))
@@ -115,64 +119,6 @@ func (s *Service) subnets(ctx context.Context, v *sight, as guard.Caller) (map[s
 
 func splitList(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
-}
-
-// resume finds out what became of launches whose answer was lost: the server may have stopped
-// between EC2's answer and the record of it. An instance that EC2 started is taken in, however the
-// group has changed since; a launch that never reached EC2 is made now, or given up if it is not
-// wanted any more.
-func (s *Service) resume(ctx context.Context, v *sight, as guard.Caller) error {
-	for _, id := range slices.Clone(v.group.Launching) {
-		a, err := s.activity(ctx, v.place, id)
-		if err != nil {
-			return err
-		}
-		in := &ec2api.DescribeInstancesRequest{Filters: []ec2api.Filter{{Name: new("client-token"), Values: []string{id}}}}
-		out, err := s.compute.DescribeInstances(ctx, s.newCall(v.place), as, in)
-		if err != nil {
-			return err
-		}
-		var found []ec2api.Instance
-		for _, r := range out.Reservations {
-			found = append(found, r.Instances...)
-		}
-		switch {
-		case len(found) > 0:
-			err = s.started(ctx, v, a, found[0])
-		case v.group.Deleting, v.group.suspended(processLaunch), capacityOf(v.active()) >= v.group.Desired:
-			err = s.giveUp(ctx, v, a)
-		default:
-			err = s.runLaunch(ctx, v, as, id)
-		}
-		if err != nil {
-			return err
-		}
-		if _, err := s.look(ctx, v); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// giveUp ends the activity of a launch that never reached EC2.
-func (s *Service) giveUp(ctx context.Context, v *sight, a activityRecord) error {
-	return s.g.Change(ctx, func(tx store.Tx) error {
-		g, ok, err := groupTable.Get(tx, v.key()...)
-		if err != nil || !ok {
-			return err
-		}
-		g.launched(a.ID)
-		a.finish(s.g.Now(), launch.Activity{StatusCode: autoscalingapi.ScalingActivityStatusCodeCancelled})
-		if err := putActivity(tx, v.place, a); err != nil {
-			return err
-		}
-		return s.put(tx, g)
-	})
-}
-
-// launched takes an activity off the list of those that EC2 has not answered.
-func (g *groupRecord) launched(id string) {
-	g.Launching = slices.DeleteFunc(g.Launching, func(x string) bool { return x == id })
 }
 
 func (s *Service) activity(ctx context.Context, p place, id string) (a activityRecord, err error) {
@@ -272,7 +218,7 @@ func (s *Service) refused(ctx context.Context, v *sight, a *activityRecord, call
 			g.Causes = nil
 		}
 		// Another zone or type is tried at once; when all have failed, later.
-		if l := act.Launch; l == nil || !zonal(refusal.Code) || g.exhausted(l.pool(act.Zone), l.Spot) {
+		if l := act.Launch; l == nil || !zonal(refusal.Code) || g.exhausted(l, act.Zone) {
 			s.failed(&g)
 		}
 		act.finish(s.g.Now(), launch.ActivityRefused(refusal.Message))

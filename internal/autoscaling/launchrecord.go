@@ -19,6 +19,7 @@ type launchRecord struct {
 	MaxPrice string        `json:",omitempty"`
 	Weight   int32         `json:",omitempty"` // units of capacity; 0 is 1
 	Weighted bool          `json:",omitempty"` // the policy gave the weight
+	Among    int           `json:",omitempty"` // kinds of instance that it was chosen from
 	Protect  bool          `json:",omitempty"`
 	Tags     []tagRecord   `json:",omitempty"`
 }
@@ -43,12 +44,13 @@ func (l *launchRecord) bid() string {
 }
 
 // pool is the capacity that the launch takes from: zone, market and type.
-func (l *launchRecord) pool(zone string) string {
-	market := "on-demand"
+func (l *launchRecord) pool(zone string) string { return zone + "/" + l.market() + "/" + l.Type }
+
+func (l *launchRecord) market() string {
 	if l.Spot {
-		market = "spot"
+		return "spot"
 	}
-	return zone + "/" + market + "/" + l.Type
+	return "on-demand"
 }
 
 // request is the launch as EC2 is asked for it. The activity's id is the client token.

@@ -41,6 +41,9 @@ type overrideRecord struct {
 	Weight   string      `json:",omitempty"` // as given
 	Image    string      `json:",omitempty"`
 	Template templateRef `json:",omitzero"` // in place of the policy's
+	// Requirements stand in place of a type; Arch is the image's architecture.
+	Requirements *autoscalingapi.InstanceRequirements `json:",omitempty"`
+	Arch         string                               `json:",omitempty"`
 }
 
 // weight is how many units of the group's capacity an instance counts for.
@@ -50,14 +53,6 @@ func (o *overrideRecord) weight() int32 {
 		return 1
 	}
 	return int32(n)
-}
-
-// choices are the kinds of instance; without overrides, what the template says.
-func (m *mixedRecord) choices() []overrideRecord {
-	if len(m.Overrides) == 0 {
-		return []overrideRecord{{}}
-	}
-	return m.Overrides
 }
 
 // onDemand is how much of a capacity is to be On-Demand: the base, and a percentage of the rest,
@@ -70,27 +65,53 @@ func (m *mixedRecord) onDemand(capacity int32) int32 {
 
 // checkMixed reads a policy: of an update, what it does not name stays as it is.
 func (s *Service) checkMixed(ctx context.Context, c *guard.Call, g *groupRecord, in *autoscalingapi.MixedInstancesPolicy) error {
-	m := mixedRecord{OnDemand: prioritized, Spot: lowestPrice, Percent: 100}
+	m := mixedRecord{Spot: lowestPrice, Percent: 100}
 	if g.Mixed != nil {
 		m = *g.Mixed
-	}
-	if err := m.distribute(in.InstancesDistribution); err != nil {
-		return err
 	}
 	if t := in.LaunchTemplate; t != nil {
 		if err := s.checkChoices(ctx, c, &m, t); err != nil {
 			return err
 		}
 	}
+	if err := m.distribute(in.InstancesDistribution); err != nil {
+		return err
+	}
 	if m.Template.ID == "" {
 		return validation("A mixed instances policy needs a LaunchTemplate with a LaunchTemplateSpecification.")
 	}
-	for _, o := range m.choices() {
-		if err := s.try(ctx, c, m.launch(&o)); err != nil {
+	if err := s.tryMixed(ctx, c, &m); err != nil {
+		return err
+	}
+	g.sourceRecord = sourceRecord{Mixed: &m}
+	return nil
+}
+
+// tryMixed has EC2 try each kind of instance of a policy.
+func (s *Service) tryMixed(ctx context.Context, c *guard.Call, m *mixedRecord) error {
+	if len(m.Overrides) == 0 {
+		return s.try(ctx, c, m.launch(&overrideRecord{}))
+	}
+	var k market
+	if slices.ContainsFunc(m.Overrides, func(o overrideRecord) bool { return o.Requirements != nil }) {
+		var err error
+		if k, err = s.survey(ctx, c, c.Caller.Via(Principal), m.Overrides); err != nil {
+			return ec2Refusal(err, "")
+		}
+	}
+	m.Overrides = slices.Clone(m.Overrides) // an update that fails changes nothing
+	for i := range m.Overrides {
+		o := &m.Overrides[i]
+		err := error(nil)
+		if o.Requirements != nil {
+			err = s.settleArch(ctx, c, m, o, &k)
+		} else {
+			err = s.try(ctx, c, m.launch(o))
+		}
+		if err != nil {
 			return err
 		}
 	}
-	g.sourceRecord = sourceRecord{Mixed: &m}
 	return nil
 }
 
@@ -116,10 +137,19 @@ func (s *Service) checkChoices(ctx context.Context, c *guard.Call, m *mixedRecor
 		return validation("A mixed instances policy can have at most %d overrides.", maxOverrides)
 	}
 	m.Overrides = nil
+	sets := 0
 	for _, o := range t.Overrides {
-		r := overrideRecord{Type: api.Val(o.InstanceType), Weight: api.Val(o.WeightedCapacity), Image: api.Val(o.ImageId)}
-		if o.InstanceRequirements != nil {
-			return validation("This server does not choose instance types by InstanceRequirements: name InstanceType.")
+		r := overrideRecord{
+			Type: api.Val(o.InstanceType), Weight: api.Val(o.WeightedCapacity), Image: api.Val(o.ImageId), Requirements: o.InstanceRequirements,
+		}
+		if r.Requirements != nil {
+			if r.Type != "" {
+				return validation("An override names either an InstanceType or InstanceRequirements, not both.")
+			}
+			if err := checkRequirements(r.Requirements); err != nil {
+				return err
+			}
+			sets++
 		}
 		if r.Weight != "" {
 			if n, err := strconv.Atoi(r.Weight); err != nil || n < 1 || n > 999 {
@@ -136,6 +166,9 @@ func (s *Service) checkChoices(ctx context.Context, c *guard.Call, m *mixedRecor
 			}
 		}
 		m.Overrides = append(m.Overrides, r)
+	}
+	if sets > maxRequirements {
+		return validation("A mixed instances policy can have at most %d sets of InstanceRequirements.", maxRequirements)
 	}
 	return nil
 }
@@ -157,6 +190,13 @@ func (m *mixedRecord) distribute(d *autoscalingapi.InstancesDistribution) error 
 	if d == nil {
 		d = &autoscalingapi.InstancesDistribution{}
 	}
+	byRequirements := slices.ContainsFunc(m.Overrides, func(o overrideRecord) bool { return o.Requirements != nil })
+	if m.OnDemand == "" {
+		m.OnDemand = prioritized
+		if byRequirements {
+			m.OnDemand = lowestPrice
+		}
+	}
 	set(&m.OnDemand, d.OnDemandAllocationStrategy)
 	set(&m.Spot, d.SpotAllocationStrategy)
 	set(&m.Base, d.OnDemandBaseCapacity)
@@ -168,6 +208,8 @@ func (m *mixedRecord) distribute(d *autoscalingapi.InstancesDistribution) error 
 		return validation("Invalid OnDemandAllocationStrategy: %s. Valid values are %s and %s.", m.OnDemand, prioritized, lowestPrice)
 	case !slices.Contains([]string{lowestPrice, optimized, optimizedPrio, optimizedCost}, m.Spot):
 		return validation("Invalid SpotAllocationStrategy: %s.", m.Spot)
+	case byRequirements && (m.OnDemand == prioritized || m.Spot == optimizedPrio):
+		return validation("Types that are chosen by InstanceRequirements have no order: the allocation strategies %s and %s cannot be used.", prioritized, optimizedPrio)
 	case m.Base < 0:
 		return validation("OnDemandBaseCapacity must not be negative.")
 	case m.Percent < 0 || m.Percent > 100:
@@ -203,6 +245,7 @@ func (m *mixedRecord) describe() *autoscalingapi.MixedInstancesPolicy {
 	for _, o := range m.Overrides {
 		out.LaunchTemplate.Overrides = append(out.LaunchTemplate.Overrides, autoscalingapi.LaunchTemplateOverrides{
 			InstanceType: api.Opt(o.Type), WeightedCapacity: api.Opt(o.Weight), ImageId: api.Opt(o.Image), LaunchTemplateSpecification: o.Template.spec(),
+			InstanceRequirements: o.Requirements,
 		})
 	}
 	return out

@@ -112,11 +112,26 @@ func TestMixedRefusals(t *testing.T) {
 			p.LaunchTemplate.Overrides[0].LaunchTemplateSpecification = &autoscalingapi.LaunchTemplateSpecification{LaunchTemplateName: new("nope")}
 		}, apierr.New("ValidationError", "You must use a valid fully-formed launch template. The specified launch template, with template name nope, does not exist.")},
 		{"no template", func(p *policy) { p.LaunchTemplate = nil }, apierr.New("ValidationError", "*")},
-		{"requirements", func(p *policy) {
-			p.LaunchTemplate.Overrides[0].InstanceRequirements = &autoscalingapi.InstanceRequirements{
-				VCpuCount: &autoscalingapi.VCpuCountRequest{Min: new(int32(1))}, MemoryMiB: &autoscalingapi.MemoryMiBRequest{Min: new(int32(1))},
+		{"requirements and a type", func(p *policy) { p.LaunchTemplate.Overrides[0].InstanceRequirements = requirements(1, 1) },
+			apierr.New("ValidationError", "An override names either an InstanceType or InstanceRequirements, not both.")},
+		{"requirements that nothing meets", func(p *policy) {
+			p.LaunchTemplate.Overrides[0] = autoscalingapi.LaunchTemplateOverrides{InstanceRequirements: requirements(64, 1)}
+		}, apierr.New("ValidationError", "No instance type of this server meets the InstanceRequirements.")},
+		{"requirements that are not understood", func(p *policy) {
+			r := requirements(1, 1)
+			r.AcceleratorNames = []string{"t4"}
+			p.LaunchTemplate.Overrides[0] = autoscalingapi.LaunchTemplateOverrides{InstanceRequirements: r}
+		}, apierr.New("ValidationError", "This server does not choose instance types by AcceleratorNames.")},
+		{"requirements in an order", func(p *policy) {
+			p.LaunchTemplate.Overrides[0] = autoscalingapi.LaunchTemplateOverrides{InstanceRequirements: requirements(1, 1)}
+			p.InstancesDistribution = &distribution{OnDemandAllocationStrategy: new("prioritized")}
+		}, apierr.New("ValidationError", "*")},
+		{"five sets of requirements", func(p *policy) {
+			p.LaunchTemplate.Overrides = nil
+			for range 5 {
+				p.LaunchTemplate.Overrides = append(p.LaunchTemplate.Overrides, autoscalingapi.LaunchTemplateOverrides{InstanceRequirements: requirements(1, 1)})
 			}
-		}, apierr.New("ValidationError", "This server does not choose instance types by InstanceRequirements: name InstanceType.")},
+		}, apierr.New("ValidationError", "*")},
 		{"a weight of zero", func(p *policy) { p.LaunchTemplate.Overrides[0].WeightedCapacity = new("0") }, apierr.New("ValidationError", "*")},
 		{"a weight in words", func(p *policy) { p.LaunchTemplate.Overrides[0].WeightedCapacity = new("two") }, apierr.New("ValidationError", "*")},
 		{"a type twice", func(p *policy) { p.LaunchTemplate.Overrides[1].InstanceType = new("m5.large") }, apierr.New("ValidationError", "*")},
@@ -296,5 +311,67 @@ func TestChangeOfSource(t *testing.T) {
 	w.Must(update(autoscalingapi.UpdateAutoScalingGroupType{LaunchTemplate: &autoscalingapi.LaunchTemplateSpecification{LaunchTemplateId: new("lt-1")}}))
 	if g := w.group("g"); g.MixedInstancesPolicy != nil || g.LaunchTemplate == nil || g.LaunchConfigurationName != nil {
 		t.Errorf("after the change to a launch template: %+v", g)
+	}
+}
+
+func requirements(vcpu, mib int32) *autoscalingapi.InstanceRequirements {
+	return &autoscalingapi.InstanceRequirements{
+		VCpuCount: &autoscalingapi.VCpuCountRequest{Min: &vcpu}, MemoryMiB: &autoscalingapi.MemoryMiBRequest{Min: &mib},
+	}
+}
+
+// In place of types a policy can tell what they must have: the cheapest that have it are launched,
+// if the image runs on them.
+func TestRequirements(t *testing.T) {
+	noArch := apierr.New("InvalidParameterValue", "The architecture does not match.")
+	type needs = autoscalingapi.InstanceRequirements
+	tests := []struct {
+		name   string
+		change func(*needs)
+		notFor map[string]*apierr.Error
+		want   string
+	}{
+		{"memory", func(*needs) {}, nil, "2 on-demand m5.large"},
+		{"an image of the other architecture", func(*needs) {}, map[string]*apierr.Error{"m5.large": noArch}, "2 on-demand m6g.large"},
+		{"at most", func(n *needs) { n.MemoryMiB.Min, n.MemoryMiB.Max = new(int32(0)), new(int32(4096)) }, nil, "2 on-demand c5.large"},
+		{"memory for each vCPU", func(n *needs) { n.MemoryGiBPerVCpu = &autoscalingapi.MemoryGiBPerVCpuRequest{Min: new(16.0)} }, nil, "2 on-demand r5.large"},
+		{"maker", func(n *needs) { n.CpuManufacturers = []string{"amazon-web-services"} }, nil, "2 on-demand m6g.large"},
+		{"excluded", func(n *needs) { n.ExcludedInstanceTypes = []string{"m5.*"} }, nil, "2 on-demand r5.large"},
+		{"allowed", func(n *needs) { n.AllowedInstanceTypes = []string{"*.xlarge"} }, nil, "2 on-demand m5.xlarge"},
+		{"network interfaces", func(n *needs) {
+			n.NetworkInterfaceCount = &autoscalingapi.NetworkInterfaceCountRequest{Min: new(int32(4))}
+		}, nil, "2 on-demand m5.xlarge"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.ec2.run, w.ec2.notFor = true, tt.notFor
+			in := mixed("g", 2, nil)
+			r := requirements(1, 8192)
+			tt.change(r)
+			in.MixedInstancesPolicy.LaunchTemplate.Overrides = []autoscalingapi.LaunchTemplateOverrides{{InstanceRequirements: r}}
+			w.must("CreateAutoScalingGroup", in)
+			w.Advance(5 * time.Second)
+			if got := w.launched(); got != tt.want {
+				t.Errorf("launched %s, want %s", got, tt.want)
+			}
+			m := w.group("g").MixedInstancesPolicy
+			if diff := cmp.Diff(r, m.LaunchTemplate.Overrides[0].InstanceRequirements); diff != "" || *m.InstancesDistribution.OnDemandAllocationStrategy != "lowest-price" {
+				t.Errorf("strategy %s, requirements (-want +got):\n%s", *m.InstancesDistribution.OnDemandAllocationStrategy, diff)
+			}
+		})
+	}
+	for _, option := range []func(*needs){
+		func(n *needs) { n.BurstablePerformance = new("required") },
+		func(n *needs) { n.BareMetal = new("required") },
+		func(n *needs) { n.LocalStorage = new("required") },
+		func(n *needs) { n.InstanceGenerations = []string{"previous"} },
+	} {
+		w := newWorld(t)
+		in := mixed("g", 0, nil)
+		r := requirements(1, 1)
+		option(r)
+		in.MixedInstancesPolicy.LaunchTemplate.Overrides = []autoscalingapi.LaunchTemplateOverrides{{InstanceRequirements: r}}
+		guardtest.WantError(t, w.try("CreateAutoScalingGroup", in), "ValidationError", "No instance type of this server meets the InstanceRequirements.")
 	}
 }

@@ -1,0 +1,224 @@
+package autoscaling
+
+import (
+	"cmp"
+	"context"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/launch"
+)
+
+// maxRequirements is the most sets of requirements of a policy. Source: User Guide, "Quotas for
+// Auto Scaling resources and groups".
+const maxRequirements = 4
+
+// maxMatches is how many of the types that meet a set of requirements are chosen from: the
+// cheapest.
+const maxMatches = 10
+
+// checkRequirements refuses the attributes that this server's instance types do not have, rather
+// than choose by less than what was asked for. The three limits on prices are taken and have no
+// effect: the cheapest types are chosen anyway.
+// Source: API Reference, InstanceRequirements.
+func checkRequirements(r *autoscalingapi.InstanceRequirements) error {
+	for name, given := range map[string]bool{
+		"RequireHibernateSupport": api.Val(r.RequireHibernateSupport), "LocalStorageTypes": len(r.LocalStorageTypes) > 0,
+		"TotalLocalStorageGB": r.TotalLocalStorageGB != nil, "BaselineEbsBandwidthMbps": r.BaselineEbsBandwidthMbps != nil,
+		"AcceleratorTypes": len(r.AcceleratorTypes) > 0, "AcceleratorManufacturers": len(r.AcceleratorManufacturers) > 0,
+		"AcceleratorNames": len(r.AcceleratorNames) > 0, "AcceleratorTotalMemoryMiB": r.AcceleratorTotalMemoryMiB != nil,
+		"NetworkBandwidthGbps": r.NetworkBandwidthGbps != nil, "BaselinePerformanceFactors": r.BaselinePerformanceFactors != nil,
+		"AcceleratorCount": r.AcceleratorCount != nil && api.Val(r.AcceleratorCount.Min) > 0,
+	} {
+		if given {
+			return validation("This server does not choose instance types by %s.", name)
+		}
+	}
+	if len(r.ExcludedInstanceTypes) > 0 && len(r.AllowedInstanceTypes) > 0 {
+		return validation("You can't specify both ExcludedInstanceTypes and AllowedInstanceTypes.")
+	}
+	return nil
+}
+
+// meets reports whether an instance type has the attributes.
+func meets(r *autoscalingapi.InstanceRequirements, t *ec2api.InstanceTypeInfo) bool {
+	vcpu, mib := vcpuOf(t), memoryOf(t)
+	maker, generation := "", "previous"
+	if t.ProcessorInfo != nil {
+		maker = strings.ToLower(api.Val(t.ProcessorInfo.Manufacturer))
+	}
+	if maker == "aws" {
+		maker = "amazon-web-services"
+	}
+	if api.Val(t.CurrentGeneration) {
+		generation = "current"
+	}
+	named := func(pattern string) bool {
+		ok, err := path.Match(pattern, api.Val(t.InstanceType))
+		return err == nil && ok
+	}
+	switch {
+	case !within(int64(vcpu), wide(r.VCpuCount.Min), wide(r.VCpuCount.Max)), !within(mib, wide(r.MemoryMiB.Min), wide(r.MemoryMiB.Max)):
+		return false
+	case !option(r.BurstablePerformance, "excluded", api.Val(t.BurstablePerformanceSupported)),
+		!option(r.BareMetal, "excluded", api.Val(t.BareMetal)),
+		!option(r.LocalStorage, "included", api.Val(t.InstanceStorageSupported)):
+		return false
+	case len(r.CpuManufacturers) > 0 && !slices.Contains(r.CpuManufacturers, maker),
+		len(r.InstanceGenerations) > 0 && !slices.Contains(r.InstanceGenerations, generation):
+		return false
+	case len(r.AllowedInstanceTypes) > 0 && !slices.ContainsFunc(r.AllowedInstanceTypes, named), slices.ContainsFunc(r.ExcludedInstanceTypes, named):
+		return false
+	}
+	if m := r.MemoryGiBPerVCpu; m != nil && vcpu > 0 && !within(float64(mib)/1024/float64(vcpu), m.Min, m.Max) {
+		return false
+	}
+	if n := r.NetworkInterfaceCount; n != nil && t.NetworkInfo != nil {
+		return within(int64(api.Val(t.NetworkInfo.MaximumNetworkInterfaces)), wide(n.Min), wide(n.Max))
+	}
+	return true
+}
+
+func wide(n *int32) *int64 {
+	if n == nil {
+		return nil
+	}
+	return new(int64(*n))
+}
+
+func within[T cmp.Ordered](v T, least, most *T) bool {
+	return (least == nil || v >= *least) && (most == nil || v <= *most)
+}
+
+// option decides by a setting that is included, excluded or required.
+func option(given *string, otherwise string, has bool) bool {
+	switch cmp.Or(api.Val(given), otherwise) {
+	case "excluded":
+		return !has
+	case "required":
+		return has
+	}
+	return true
+}
+
+func vcpuOf(t *ec2api.InstanceTypeInfo) int32 {
+	if t.VCpuInfo == nil {
+		return 0
+	}
+	return api.Val(t.VCpuInfo.DefaultVCpus)
+}
+
+func memoryOf(t *ec2api.InstanceTypeInfo) int64 {
+	if t.MemoryInfo == nil {
+		return 0
+	}
+	return api.Val(t.MemoryInfo.SizeInMiB)
+}
+
+// architecture is the one that the images of a type have.
+func architecture(t *ec2api.InstanceTypeInfo) string {
+	if t.ProcessorInfo == nil || len(t.ProcessorInfo.SupportedArchitectures) == 0 {
+		return ""
+	}
+	return t.ProcessorInfo.SupportedArchitectures[len(t.ProcessorInfo.SupportedArchitectures)-1]
+}
+
+// A market is what EC2 says of instance types, and what they cost an hour On-Demand, in millionths
+// of a dollar.
+type market struct {
+	types  []ec2api.InstanceTypeInfo
+	prices map[string]int64
+}
+
+// survey asks EC2 for instance types: those that a policy names, or all if it tells requirements.
+// Without overrides nothing is asked.
+func (s *Service) survey(ctx context.Context, call *guard.Call, as guard.Caller, overrides []overrideRecord) (market, error) {
+	k := market{prices: map[string]int64{}}
+	in := &ec2api.DescribeInstanceTypesRequest{}
+	var names []string
+	all := false
+	for _, o := range overrides {
+		all = all || o.Requirements != nil
+		if o.Type != "" {
+			names = append(names, o.Type)
+		}
+	}
+	switch {
+	case len(names) == 0 && !all:
+		return k, nil
+	case !all: // a filter, because a name that EC2 does not know is for the launch to refuse
+		in.Filters = []ec2api.Filter{{Name: new("instance-type"), Values: names}}
+	}
+	for {
+		page, err := s.compute.DescribeInstanceTypes(ctx, call, as, in)
+		if err != nil {
+			return k, err
+		}
+		for _, t := range page.InstanceTypes {
+			k.types = append(k.types, t)
+			k.prices[api.Val(t.InstanceType)] = launch.OnDemandPrice(vcpuOf(&t), memoryOf(&t), api.Val(t.BurstablePerformanceSupported))
+		}
+		if in.NextToken = page.NextToken; api.Val(in.NextToken) == "" {
+			return k, nil
+		}
+	}
+}
+
+// choices are the kinds of instance that a policy comes to: its overrides, with the types that meet
+// them in place of requirements; without overrides, what the template says.
+func (k *market) choices(m *mixedRecord) []overrideRecord {
+	if len(m.Overrides) == 0 {
+		return []overrideRecord{{}}
+	}
+	var out []overrideRecord
+	for _, o := range m.Overrides {
+		if o.Requirements == nil {
+			out = append(out, o)
+			continue
+		}
+		for _, t := range k.matches(&o) {
+			out = append(out, overrideRecord{Type: t, Weight: o.Weight, Image: o.Image, Template: o.Template})
+		}
+	}
+	return out
+}
+
+// matches are the cheapest types that meet an override's requirements.
+func (k *market) matches(o *overrideRecord) []string {
+	var out []string
+	for _, t := range k.types {
+		if meets(o.Requirements, &t) && (o.Arch == "" || architecture(&t) == o.Arch) {
+			out = append(out, api.Val(t.InstanceType))
+		}
+	}
+	slices.SortFunc(out, func(a, b string) int { return cmp.Or(cmp.Compare(k.prices[a], k.prices[b]), cmp.Compare(a, b)) })
+	return out[:min(len(out), maxMatches)]
+}
+
+// settleArch tries, with the user's rights, the cheapest type of each architecture that meets an
+// override, and keeps the first architecture that the image runs on.
+func (s *Service) settleArch(ctx context.Context, c *guard.Call, m *mixedRecord, o *overrideRecord, k *market) error {
+	var err error
+	for _, arch := range []string{"x86_64", "arm64"} {
+		one := *o
+		one.Arch = arch
+		types := k.matches(&one)
+		if len(types) == 0 {
+			continue
+		}
+		one.Type = types[0]
+		if err = s.try(ctx, c, m.launch(&one)); err == nil {
+			o.Arch = arch
+			return nil
+		}
+	}
+	if err == nil {
+		err = validation("No instance type of this server meets the InstanceRequirements.")
+	}
+	return err
+}
