@@ -78,7 +78,9 @@ func (p *parser) check(s *Scenario) {
 	p.checkImages(s)
 	p.checkSetup(s)
 	p.checkLaunch(s)
-	p.checkExpected(s)
+	if s.Expected != nil {
+		p.checkExpected(s)
+	}
 }
 
 func (p *parser) checkAccounts(s *Scenario) {
@@ -247,7 +249,7 @@ func (p *parser) checkLaunch(s *Scenario) {
 }
 
 func (p *parser) checkExpected(s *Scenario) {
-	e := &s.Expected
+	e := s.Expected
 	if len(e.Setup) != len(s.Setup) {
 		path := "expected"
 		if len(e.Setup) > 0 {

@@ -33,7 +33,7 @@ type Scenario struct {
 	Images       []Image     `json:"images"`
 	Setup        []Step      `json:"setup,omitempty" format:"opt"`
 	Launch       Launch      `json:"launch"`
-	Expected     Expected    `json:"expected"`
+	Expected     *Expected   `json:"expected"` // null: nobody has said yet what must happen
 
 	source []byte // the file
 }

@@ -18,6 +18,12 @@ const (
 	holderType  = "t3.micro"
 )
 
+// Names of the stand-in and of its snapshot.
+const (
+	standInImage    = "stand-in"
+	standInSnapshot = "root of the stand-in"
+)
+
 // newVolume makes a volume of 1 GiB and waits until it can be used.
 func (w *World) newVolume(ctx context.Context, who place, key *string) (string, error) {
 	in := &ec2api.CreateVolumeRequest{AvailabilityZone: new(who.region + "a"), Size: new(int32(1))}
@@ -141,7 +147,7 @@ func (w *World) newImage(ctx context.Context, who place, m Image) (string, error
 // makeStandIn registers the image of the templates that name none: its root device, plain, is one
 // that they do not name, so that their devices are empty volumes.
 func (w *World) makeStandIn(ctx context.Context) error {
-	snapshot, err := w.newSnapshot(ctx, w.owner(), "root of the stand-in", nil)
+	snapshot, err := w.newSnapshot(ctx, w.owner(), standInSnapshot, nil)
 	if err != nil {
 		return err
 	}
@@ -149,7 +155,7 @@ func (w *World) makeStandIn(ctx context.Context) error {
 	for n := 'z'; w.names(root); n-- {
 		root = "/dev/xvd" + string(n)
 	}
-	w.standIn, err = w.newImage(ctx, w.owner(), Image{ID: "stand-in", Devices: []ImageDevice{{root, snapshot}}})
+	w.standIn, err = w.newImage(ctx, w.owner(), Image{ID: standInImage, Devices: []ImageDevice{{root, snapshot}}})
 	if err == nil {
 		w.s.tell("image %s stands in where the scenario names none; its root device is %s", w.standIn, root)
 	}

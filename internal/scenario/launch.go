@@ -85,6 +85,9 @@ func (w *World) makeLaunchTemplate(ctx context.Context, who place, t Template) e
 	}, &ec2api.CreateLaunchTemplateResult{})
 }
 
+// TemplateName is the name that the server has for a template of the scenario.
+func (w *World) TemplateName(name string) string { return templateName(Template{Name: name}) }
+
 // templateName is that of a launch template, which needs at least three characters.
 func templateName(t Template) string {
 	if len(t.Name) < 3 {
