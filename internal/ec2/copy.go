@@ -49,7 +49,7 @@ func (s *Service) CopySnapshot(ctx context.Context, c *guard.Call, in *ec2api.Co
 		if err := dryRun(in.DryRun); err != nil {
 			return err
 		}
-		if err := snap.ready(); err != nil {
+		if err := snap.carried(c.Region); err != nil {
 			return err
 		}
 		if err := copiesLeft(tx, c); err != nil {
@@ -106,6 +106,15 @@ func (s *Service) copyJob(tx store.Tx, c *guard.Call, op launch.Operation, subje
 	}
 	spec := launch.Spec{Operation: op, Region: c.Region, Account: c.Account(), Defaults: defaults, Devices: devices}
 	return newJob(spec, subject, c.ID, c.Caller, s.g.Now().Add(s.timing.Snapshot))
+}
+
+// carried is EC2's refusal to copy a snapshot to a region, and this server's: it decides a permission
+// on two keys only in the region of both.
+func (r *snapshotRecord) carried(region string) error {
+	if r.Encrypted && r.Region != region {
+		return apierr.New("UnsupportedOperation", "This server does not copy encrypted snapshots to another region yet.")
+	}
+	return r.ready()
 }
 
 // allowCopy decides ec2:CopySnapshot on the source and on the copy.
@@ -296,6 +305,9 @@ func (s *Service) draftImageCopy(tx store.Tx, c *guard.Call, in *ec2api.CopyImag
 		snap, err := lookupSnapshotIn(tx, source.Region, c.Account(), d.SnapshotID)
 		if apierr.Code(err) == "InvalidSnapshot.NotFound" {
 			err = apierr.New("InvalidRequest", "You do not have permission to access the storage of this ami")
+		}
+		if err == nil {
+			err = snap.carried(c.Region)
 		}
 		if err != nil {
 			return fail(err)

@@ -33,7 +33,7 @@ func (s *Service) forgetSnapshot(tx store.Tx, r *snapshotRecord) error {
 	return discardTable.Put(tx, discardRecord{r.ID, s.g.Now()}, r.ID)
 }
 
-// discard removes the file of a deleted snapshot as soon as no work reads it.
+// discard removes the file of a deleted snapshot as soon as no work reads or makes it.
 func (s *Service) discard(id string) {
 	if !s.life.enter() {
 		return // the next start does it
@@ -55,7 +55,7 @@ func (s *Service) tryDiscard(ctx context.Context, id string) (done bool, err err
 			if err != nil {
 				return err
 			}
-			if r.Value.reads(id) {
+			if r.Value.reads(id) || r.Value.makes(id) {
 				done = false
 			}
 		}

@@ -95,6 +95,11 @@ func (r *jobRecord) reads(snapshot string) bool {
 	return slices.ContainsFunc(r.State.Spec().Devices, func(d launch.Device) bool { return d.Source.SnapshotID == snapshot })
 }
 
+// makes reports whether the job makes a volume or snapshot, or works with it.
+func (r *jobRecord) makes(id string) bool {
+	return slices.ContainsFunc(r.State.Volumes(), func(v launch.Volume) bool { return v.VolumeID == id })
+}
+
 // draft is the draft of a volume; nil for a volume that existed before.
 func (r *jobRecord) draft(volume string) *draft {
 	i := slices.IndexFunc(r.Drafts, func(d draft) bool { return d.Volume.ID == volume })

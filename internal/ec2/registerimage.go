@@ -27,17 +27,21 @@ func (s *Service) RegisterImage(ctx context.Context, c *guard.Call, in *ec2api.R
 	}
 	var out *ec2api.RegisterImageResult
 	err = s.g.Update(ctx, c, func(tx store.Tx) error {
+		have, err := tagsOfAll(tx, c.Region, c.Account())
+		if err != nil {
+			return err
+		}
 		img, refusal := s.registered(tx, c, in)
 		parts := []authz.Part{s.newImagePart(c, "ec2:RegisterImage", tags["image"])}
 		for _, d := range img.Devices {
 			if d.SnapshotID == "" {
 				continue
 			}
-			p, err := s.snapshotNow(tx, c, "ec2:RegisterImage", d.SnapshotID)
+			snap, err := s.lookupSnapshot(tx, c, d.SnapshotID)
 			if err != nil {
 				return err
 			}
-			parts = append(parts, p)
+			parts = append(parts, s.snapshotPart(c, "ec2:RegisterImage", &snap, have[snap.ID]))
 		}
 		if len(tags) > 0 {
 			parts = append(parts, s.createTagsPart(c, "image/*", tags["image"], "RegisterImage"))
@@ -56,16 +60,6 @@ func (s *Service) RegisterImage(ctx context.Context, c *guard.Call, in *ec2api.R
 		return s.addImage(tx, c, img, tags["image"])
 	})
 	return out, err
-}
-
-// snapshotNow is the evaluation of an action on a snapshot that the caller may use.
-func (s *Service) snapshotNow(tx store.Tx, c *guard.Call, action, id string) (authz.Part, error) {
-	snap, err := s.lookupSnapshot(tx, c, id)
-	if err != nil {
-		return authz.Part{}, err
-	}
-	tags, err := tagsOf(tx, c.Region, c.Account(), id)
-	return s.snapshotPart(c, action, &snap, tags), err
 }
 
 // registrable refuses what can be said of a request alone. Images that S3 holds are not among what
@@ -176,81 +170,71 @@ func (s *Service) mappedDevice(tx store.Tx, c *guard.Call, m *ec2api.BlockDevice
 // if asked it deletes those that no other image uses.
 // Source: EC2 API Reference, DeregisterImage.
 func (s *Service) DeregisterImage(ctx context.Context, c *guard.Call, in *ec2api.DeregisterImageRequest) (*ec2api.DeregisterImageResult, error) {
-	var (
-		out  *ec2api.DeregisterImageResult
-		gone []string
-	)
-	err := s.g.Update(ctx, c, func(tx store.Tx) error {
-		out, gone = &ec2api.DeregisterImageResult{Return: new(true)}, nil
-		img, err := s.changeImage(tx, c, api.Val(in.ImageId), in.DryRun, "", "")
-		if err != nil {
+	out := &ec2api.DeregisterImageResult{Return: new(true)}
+	var img imageRecord
+	err := s.g.Update(ctx, c, func(tx store.Tx) (err error) {
+		if img, err = s.changeImage(tx, c, api.Val(in.ImageId), in.DryRun, "", ""); err != nil {
 			return err
 		}
 		if err := imageTable.remove(tx, img.Region, img.Owner, img.ID); err != nil {
 			return err
 		}
-		if err := dropTags(tx, img.Region, img.Owner, img.ID); err != nil {
-			return err
-		}
-		if api.Val(in.DeleteAssociatedSnapshots) {
-			if out.DeleteSnapshotResults, gone, err = s.deleteWith(tx, c, &img); err != nil {
-				return err
-			}
-		}
 		c.Respond(out)
-		return nil
+		return dropTags(tx, img.Region, img.Owner, img.ID)
 	})
 	if err != nil {
 		return nil, err
 	}
-	for _, id := range gone {
-		s.discard(id)
+	if !api.Val(in.DeleteAssociatedSnapshots) {
+		return out, nil
+	}
+	for _, d := range img.Devices {
+		if d.SnapshotID == "" {
+			continue
+		}
+		code, err := s.deleteUnused(ctx, c, d.SnapshotID)
+		if err != nil {
+			s.log.Error("a snapshot of a deregistered image stays", "snapshot", d.SnapshotID, "error", err)
+		}
+		out.DeleteSnapshotResults = append(out.DeleteSnapshotResults, ec2api.DeleteSnapshotReturnCode{SnapshotId: new(d.SnapshotID), ReturnCode: &code})
 	}
 	return out, nil
 }
 
-// deleteWith deletes the snapshots of an image that was removed, as far as nothing else uses them and
-// the caller may. Source: EC2 API Reference, DeleteSnapshotReturnCode.
-func (s *Service) deleteWith(tx store.Tx, c *guard.Call, img *imageRecord) (results []ec2api.DeleteSnapshotReturnCode, gone []string, err error) {
-	for _, d := range img.Devices {
-		snap, ok, err := snapshotTable.own.Get(tx, img.Region, img.Owner, d.SnapshotID)
+// deleteUnused deletes a snapshot of an image that is gone, if nothing else uses it and the caller
+// may: a transaction of its own for each, as each is its own success or failure.
+// Source: EC2 API Reference, DeleteSnapshotReturnCode.
+func (s *Service) deleteUnused(ctx context.Context, c *guard.Call, id string) (code string, err error) {
+	err = s.g.Update(ctx, c, func(tx store.Tx) error {
+		code = "success"
+		snap, err := s.ownSnapshot(tx, c, id)
 		if err != nil {
-			return nil, nil, err
-		}
-		if d.SnapshotID == "" || !ok {
-			continue
-		}
-		code := "success"
-		tags, err := tagsOf(tx, c.Region, c.Account(), snap.ID)
-		if err != nil {
-			return nil, nil, err
-		}
-		part := s.snapshotPart(c, "ec2:DeleteSnapshot", &snap, tags)
-		allowed, err := s.g.Allowed(tx, c, part)
-		if err != nil {
-			return nil, nil, err
+			return err
 		}
 		user, err := imageUsing(tx, &snap)
-		if err != nil {
-			return nil, nil, err
-		}
-		switch {
-		case user != "":
+		if err != nil || user != "" {
 			code = "skipped"
-		case !allowed:
-			code = "missing-permissions"
-		default:
-			if _, err := s.g.Allow(tx, c, part); err != nil { // the record tells of it
-				return nil, nil, err
-			}
-			if err := s.forgetSnapshot(tx, &snap); err != nil {
-				return nil, nil, err
-			}
-			gone = append(gone, snap.ID)
+			return err
 		}
-		results = append(results, ec2api.DeleteSnapshotReturnCode{SnapshotId: &snap.ID, ReturnCode: &code})
+		tags, err := tagsOf(tx, c.Region, c.Account(), id)
+		if err != nil {
+			return err
+		}
+		if _, err := s.g.Allow(tx, c, s.snapshotPart(c, "ec2:DeleteSnapshot", &snap, tags)); err != nil {
+			return err
+		}
+		return s.forgetSnapshot(tx, &snap)
+	})
+	_, refused := guard.Denied(err)
+	switch {
+	case refused:
+		return "missing-permissions", nil
+	case err != nil:
+		return "internal-error", err
+	case code == "success":
+		s.discard(id)
 	}
-	return results, gone, nil
+	return code, nil
 }
 
 // imageUsing is an image that uses a snapshot, or "".
