@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -78,7 +80,12 @@ func checkFormat(io stdio, files []string) error {
 		if err != nil {
 			return failed(err)
 		}
-		_, err = scenario.Parse(data)
+		sc, err := scenario.Parse(data)
+		if name := strings.TrimSuffix(filepath.Base(file), ".json"); err == nil && file != "-" && sc.ID != name {
+			bad++
+			fmt.Fprintf(io.out, "%s: id: the scenario calls itself %q, its file %q\n", file, sc.ID, name)
+			continue
+		}
 		e, wrong := errors.AsType[*scenario.FormatError](err)
 		if !wrong {
 			continue
@@ -136,8 +143,8 @@ left out and told on standard error. What must happen is written only for a grou
 func (f *scenarioFlags) newExport(io stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "export --account ID", Short: "Write the world of a server as a scenario", Long: exportLong,
-		Example: "  kagimori scenario export --account 111122223333 > web.json\n" +
-			"  kagimori scenario export --account 111122223333 --account 444455556666 --group web > web.json",
+		Example: "  kagimori scenario export --account 111122223333 --id web > web.json\n" +
+			"  kagimori scenario export --account 111122223333 --account 444455556666 --group web --id web > web.json",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.write(cmd.Context(), io) },
 	}
@@ -148,7 +155,7 @@ func (f *scenarioFlags) newExport(io stdio) *cobra.Command {
 	fl.StringVar(&f.export.Group, "group", "", "`name` of the group that launches (default the account's only one)")
 	fl.StringVar(&f.export.Template, "template", "", "`name` of a launch template that --caller runs, in the place of a group")
 	fl.StringVar(&f.export.Caller, "caller", "", "`ARN` of the role or user who runs --template")
-	fl.StringVar(&f.export.ID, "id", "exported", "`id` of the scenario")
+	fl.StringVar(&f.export.ID, "id", "exported", "`id` of the scenario, the name of its file without .json")
 	return cmd
 }
 

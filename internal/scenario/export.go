@@ -15,7 +15,7 @@ import (
 )
 
 // ErrSelection says that a [Selection] does not make a scenario.
-var ErrSelection = errors.New("scenario: selection")
+var ErrSelection = errors.New("scenario: there is no one launch to write")
 
 // A Selection says what of a server's world is written, and whose launch it is about.
 type Selection struct {

@@ -68,8 +68,14 @@ func (x *exporter) group(ctx context.Context) (*autoscalingapi.AutoScalingGroup,
 	for _, g := range all {
 		names = append(names, api.Val(g.AutoScalingGroupName))
 	}
-	return nil, fmt.Errorf("%w: a scenario is about one launch, but account %s has %d groups in %s (%s): name a group, or a template and its caller",
-		ErrSelection, x.sel.Accounts[0], len(all), x.sel.Region, strings.Join(names, ", "))
+	where := "account " + x.sel.Accounts[0] + " in " + x.sel.Region
+	switch {
+	case len(all) > 1:
+		return nil, fmt.Errorf("%w: %s has the groups %s: name one", ErrSelection, where, strings.Join(names, ", "))
+	case x.sel.Group != "":
+		return nil, fmt.Errorf("%w: %s has no group %s", ErrSelection, where, x.sel.Group)
+	}
+	return nil, fmt.Errorf("%w: %s has no group: name a launch template and its caller", ErrSelection, where)
 }
 
 func ec2Spec(s *autoscalingapi.LaunchTemplateSpecification) *ec2api.LaunchTemplateSpecification {

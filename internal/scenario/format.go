@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 )
@@ -13,6 +14,15 @@ type Document json.RawMessage
 
 // MarshalJSON gives the document as it is.
 func (d Document) MarshalJSON() ([]byte, error) { return json.RawMessage(d).MarshalJSON() }
+
+// compact is the document without the spaces of the file, as it is sent.
+func (d Document) compact() string {
+	var buf bytes.Buffer
+	if json.Compact(&buf, d) != nil {
+		return string(d) // it came from elsewhere than a file: the server says what is wrong
+	}
+	return buf.String()
+}
 
 // A Scenario is one file. In all its types a pointer is null where the file says null, and a
 // member marked opt may be missing.

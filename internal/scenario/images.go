@@ -3,6 +3,7 @@ package scenario
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -294,8 +295,8 @@ func (w *World) volumesOn(ctx context.Context, who place, instance string) (map[
 // setDefaults sets the accounts' defaults for EBS encryption.
 func (w *World) setDefaults(ctx context.Context) error {
 	for _, a := range w.Scenario.Accounts {
-		for region, e := range a.EBS {
-			who := admin(a.ID).in(region)
+		for _, region := range slices.Sorted(maps.Keys(a.EBS)) {
+			e, who := a.EBS[region], admin(a.ID).in(region)
 			if !strings.HasSuffix(e.DefaultKmsKeyID, "alias/aws/ebs") {
 				err := w.s.do(ctx, who, "ec2", "ModifyEbsDefaultKmsKeyId", &ec2api.ModifyEbsDefaultKmsKeyIdRequest{
 					KmsKeyId: new(w.Real(e.DefaultKmsKeyID)),

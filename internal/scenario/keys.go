@@ -87,7 +87,7 @@ func (w *World) findManaged(ctx context.Context, k *Key) error {
 
 func (w *World) createKey(ctx context.Context, who place, k *Key, policy Document, bypass bool) error {
 	in := &kmsapi.CreateKeyRequest{
-		Policy: new(string(policy)), KeySpec: &k.Spec, KeyUsage: &k.Usage, BypassPolicyLockoutSafetyCheck: api.Opt(bypass),
+		Policy: new(policy.compact()), KeySpec: &k.Spec, KeyUsage: &k.Usage, BypassPolicyLockoutSafetyCheck: api.Opt(bypass),
 		Tags: []kmsapi.Tag{{TagKey: new(customIDTag), TagValue: new(keyID(k.ARN))}},
 	}
 	if k.State == "PendingImport" {
@@ -188,7 +188,7 @@ func (w *World) putPolicies(ctx context.Context) error {
 
 func (w *World) putPolicy(ctx context.Context, who place, k *Key, policy Document, bypass bool) error {
 	return w.s.do(ctx, who, "kms", "PutKeyPolicy", &kmsapi.PutKeyPolicyRequest{
-		KeyId: &k.ARN, Policy: new(string(policy)), BypassPolicyLockoutSafetyCheck: api.Opt(bypass),
+		KeyId: &k.ARN, Policy: new(policy.compact()), BypassPolicyLockoutSafetyCheck: api.Opt(bypass),
 	}, nil)
 }
 

@@ -176,13 +176,18 @@ func (w *World) Launch(ctx context.Context) ([]Attempt, error) {
 	return out, nil
 }
 
+// groupName is that of the scenario; several templates have a group each.
+func (w *World) groupName(t Template) string {
+	if len(w.Scenario.Launch.Templates) > 1 {
+		return w.Scenario.Launch.Group.Name + "-" + t.Name
+	}
+	return w.Scenario.Launch.Group.Name
+}
+
 // scale makes the group of a template and waits until it is full, or its first launch failed.
 func (w *World) scale(ctx context.Context, t Template) (Attempt, error) {
 	g := w.Scenario.Launch.Group
-	a := Attempt{Template: t.Name, Group: g.Name}
-	if len(w.Scenario.Launch.Templates) > 1 {
-		a.Group += "-" + t.Name
-	}
+	a := Attempt{Template: t.Name, Group: w.groupName(t)}
 	in := &autoscalingapi.CreateAutoScalingGroupType{
 		AutoScalingGroupName: &a.Group, MinSize: new(int32(0)), MaxSize: &g.Desired, DesiredCapacity: &g.Desired,
 		AvailabilityZones: []string{w.Scenario.Region + "a"}, ServiceLinkedRoleARN: g.ServiceLinkedRoleARN,

@@ -9,8 +9,13 @@ import (
 	"github.com/kagimori/kagimori/internal/arn"
 )
 
-// ErrUnable says that a server cannot be brought into the state that a scenario describes.
-var ErrUnable = errors.New("scenario: this server cannot hold this")
+// Errors of [Load] and [World.Launch] other than those of the server.
+var (
+	// ErrUnable: a server cannot be brought into the state that a scenario describes.
+	ErrUnable = errors.New("scenario: a server cannot be made so")
+	// ErrExists: something that a scenario makes is there already.
+	ErrExists = errors.New("scenario: it exists already")
+)
 
 // A World is a scenario on a server.
 type World struct {
@@ -34,8 +39,8 @@ type SetupResult struct {
 }
 
 // Load builds the world of a scenario on a development server and performs its setup, but not its
-// launch. What exists already is an error, but for service-linked roles and AWS managed keys: a
-// world needs a server, or accounts, of its own.
+// launch. What exists already is an error ([ErrExists] if that shows before anything is made), but
+// for service-linked roles and AWS managed keys: a world needs a server, or accounts, of its own.
 func Load(ctx context.Context, cfg Config, sc *Scenario) (*World, error) {
 	w := &World{
 		Scenario: sc, s: newSession(cfg), real: map[string]string{}, grants: map[string]string{}, actors: map[string]actor{},

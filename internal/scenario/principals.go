@@ -9,6 +9,8 @@ import (
 	"unicode"
 
 	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/api/iamapi"
 	"github.com/kagimori/kagimori/internal/api/stsapi"
 	"github.com/kagimori/kagimori/internal/apierr"
@@ -61,12 +63,43 @@ func (w *World) vacant(ctx context.Context) error {
 			return err
 		}
 	}
+	return w.noGroups(ctx)
+}
+
+// noGroups looks for groups and launch templates of the names that the launch uses.
+func (w *World) noGroups(ctx context.Context) error {
+	for _, t := range w.Scenario.Launch.Templates {
+		var templates ec2api.DescribeLaunchTemplatesResult
+		err := w.s.ask(ctx, w.owner(), "ec2", "DescribeLaunchTemplates", &ec2api.DescribeLaunchTemplatesRequest{
+			Filters: []ec2api.Filter{{Name: new("launch-template-name"), Values: []string{templateName(t)}}},
+		}, &templates)
+		if err != nil {
+			return err
+		}
+		if len(templates.LaunchTemplates) > 0 {
+			return occupied("launch template " + templateName(t))
+		}
+		if w.Scenario.Launch.Group == nil {
+			continue
+		}
+		name := w.groupName(t)
+		var groups autoscalingapi.AutoScalingGroupsType
+		err = w.s.ask(ctx, w.owner(), "autoscaling", "DescribeAutoScalingGroups", &autoscalingapi.AutoScalingGroupNamesType{
+			AutoScalingGroupNames: []string{name},
+		}, &groups)
+		if err != nil {
+			return err
+		}
+		if len(groups.AutoScalingGroups) > 0 {
+			return occupied("group " + name)
+		}
+	}
 	return nil
 }
 
 // occupied is the error of a world that has no room.
 func occupied(what string) error {
-	return fmt.Errorf("%w: %s exists already, and nothing was changed; a scenario needs accounts of its own, or a server that was reset", ErrUnable, what)
+	return fmt.Errorf("%w: %s; nothing was changed: a scenario needs accounts of its own, or a server that was reset", ErrExists, what)
 }
 
 // makePrincipals makes roles, users and service-linked roles with their policies and boundaries.
@@ -119,7 +152,7 @@ func (w *World) makePrincipal(ctx context.Context, p Principal) error {
 	if p.Boundary != nil {
 		var out iamapi.CreatePolicyResponse
 		err := w.s.do(ctx, who, "iam", "CreatePolicy", &iamapi.CreatePolicyRequest{
-			PolicyName: new(name + "-boundary"), PolicyDocument: new(string(p.Boundary)),
+			PolicyName: new(name + "-boundary"), PolicyDocument: new(p.Boundary.compact()),
 		}, &out)
 		if err != nil {
 			return err
@@ -184,7 +217,7 @@ func identityPolicy(d Document) (string, error) {
 		}
 	}
 	if !changed {
-		return string(d), nil
+		return d.compact(), nil
 	}
 	out, err := json.Marshal(doc)
 	return string(out), err
