@@ -149,15 +149,19 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 		return nil, err
 	}
 	s.kms = kms.New(kms.Config{Guard: s.guard, Module: module, Clock: s.clock, Logger: cfg.Logger, CustomIDs: cfg.Dev})
-	s.ec2 = ec2.New(ec2.Config{
-		Guard: s.guard, Clock: s.clock, Keys: keys{s.guard, s.kms}, Volumes: volumes, Logger: cfg.Logger,
-		Changed: func(ctx context.Context, region, account, instance string) {
-			s.groups.InstanceChanged(ctx, region, account, instance)
-		},
-	})
 	people := iam.New(iam.Config{
 		Guard: s.guard, Markers: module.Box("iam marker"),
 		RoleUsage: func(tx store.Tx, roleARN string) (map[string][]string, error) { return s.groups.RoleUsage(tx, roleARN) },
+	})
+	s.ec2 = ec2.New(ec2.Config{
+		Guard: s.guard, Clock: s.clock, Keys: keys{s.guard, s.kms}, Volumes: volumes, Logger: cfg.Logger,
+		Profiles: func(tx store.Tx, account, nameOrARN string) (ec2.Profile, bool, error) {
+			p, ok, err := people.FindInstanceProfile(tx, account, nameOrARN)
+			return ec2.Profile(p), ok, err
+		},
+		Changed: func(ctx context.Context, region, account, instance string) {
+			s.groups.InstanceChanged(ctx, region, account, instance)
+		},
 	})
 	sessions := sts.New(sts.Config{
 		Guard: s.guard, Wall: time.Now, Messages: sts.Messages{Box: module.Box(messageBox)}, Logger: cfg.Logger,
@@ -172,7 +176,7 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 	})
 	tree := org.New(org.Config{Guard: s.guard, Tokens: module.Box("organizations token")})
 	events := cloudtrail.New(cloudtrail.Config{Guard: s.guard, Trail: s.trail, Tokens: module.Box("cloudtrail token")})
-	why := kagimori.New(kagimori.Config{Guard: s.guard, Trail: s.trail})
+	why := kagimori.New(kagimori.Config{Guard: s.guard, Trail: s.trail, Keys: s.kms.Questions()})
 	return []gateway.Service{
 		{API: kmsapi.Service(), Ops: s.kms.Operations()},
 		{API: iamapi.Service(), Ops: people.Operations()},

@@ -38,6 +38,10 @@ func (s *Service) allowRun(tx store.Tx, c *guard.Call, pl *launchPlan, j *job) e
 	addRequestTags(&inst, pl.tags["instance"])
 	add(inst, pl.typeByTemplate)
 
+	if pl.profile != nil {
+		parts = append(parts, pl.profile.passRole(c.Account()))
+	}
+
 	sub := s.part(c, action, "subnet/"+pl.subnet.ID, nil)
 	sub.Context.Set("ec2:subnetid", pl.subnet.ID)
 	sub.Context.Set("ec2:vpc", vpc)

@@ -41,7 +41,7 @@ func instanceFields() fields[*instanceRecord] {
 		"client-token":                   text(func(i *instanceRecord) string { return i.Token }),
 		"dns-name":                       func(*instanceRecord) []string { return nil },
 		"hypervisor":                     func(*instanceRecord) []string { return []string{"xen"} },
-		"iam-instance-profile.arn":       func(*instanceRecord) []string { return nil },
+		"iam-instance-profile.arn":       profileARN,
 		"image-id":                       text(func(i *instanceRecord) string { return i.Image }),
 		"instance-id":                    text(func(i *instanceRecord) string { return i.ID }),
 		"instance-lifecycle":             func(i *instanceRecord) []string { return oneOf(i.lifecycle()) },
@@ -147,4 +147,11 @@ func (s *Service) tagsFor(tx store.Tx, c *guard.Call, ids []string) (map[string]
 // instanceOrder sorts instances by launch, those launched together side by side.
 func instanceOrder(i *instanceRecord) string {
 	return i.Launched.UTC().Format("2006-01-02T15:04:05.000000000") + i.Reservation + i.ID
+}
+
+func profileARN(i *instanceRecord) []string {
+	if i.Profile == nil {
+		return nil
+	}
+	return []string{i.Profile.ARN}
 }

@@ -79,6 +79,7 @@ type instanceRecord struct {
 	Groups   []string `json:"groups"`   // security group ids
 	GroupsBy []string `json:"groupsBy"` // their names, in the same order
 
+	Profile *Profile         `json:"profile,omitempty"` // as it was at the launch
 	Devices []attachedDevice `json:"devices,omitempty"`
 	Options instanceOptions  `json:"options"`
 }

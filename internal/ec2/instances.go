@@ -77,6 +77,9 @@ func (i *instanceRecord) wire(tags map[string]string) ec2api.Instance {
 			HttpPutResponseHopLimit: &o.HTTPHops, HttpEndpoint: &o.HTTPEndpoint, HttpProtocolIpv6: &o.HTTPv6, InstanceMetadataTags: &o.MetadataTags,
 		},
 	}
+	if p := i.Profile; p != nil {
+		out.IamInstanceProfile = &ec2api.IamInstanceProfile{Arn: &p.ARN, Id: &p.ID}
+	}
 	if i.Reason != nil {
 		out.StateReason = &ec2api.StateReason{Code: &i.Reason.Code, Message: &i.Reason.Message}
 	}

@@ -28,6 +28,7 @@ type launchPlan struct {
 	kind      instanceType
 	subnet    subnet
 	groups    []group
+	profile   *Profile // nil: none
 	devices   []newDevice
 	tags      map[string][]tag // by resource type
 	options   instanceOptions
@@ -52,6 +53,9 @@ func (s *Service) plan(tx store.Tx, c *guard.Call, in *ec2api.RunInstancesReques
 	}
 	pl.merged = merge(in, template)
 	if err := pl.unsupported(); err != nil {
+		return nil, err
+	}
+	if pl.profile, err = s.profileOf(tx, c, pl.IamInstanceProfile); err != nil {
 		return nil, err
 	}
 	if api.Val(pl.ImageId) == "" {
@@ -113,10 +117,6 @@ func (m *merged) unsupported() error {
 		return apierr.New("UnsupportedOperation", "This server does not support "+what+".")
 	}
 	switch {
-	case m.IamInstanceProfile != nil && api.Val(m.IamInstanceProfile.Arn) != "":
-		return invalidValue("Value (%s) for parameter iamInstanceProfile.arn is invalid. Invalid IAM Instance Profile ARN", *m.IamInstanceProfile.Arn)
-	case m.IamInstanceProfile != nil && api.Val(m.IamInstanceProfile.Name) != "":
-		return invalidValue("Value (%s) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name", *m.IamInstanceProfile.Name)
 	case api.Val(m.KeyName) != "":
 		return apierr.Newf("InvalidKeyPair.NotFound", "The key pair '%s' does not exist", *m.KeyName)
 	case m.InstanceMarketOptions != nil && api.Val(m.InstanceMarketOptions.MarketType) != "":

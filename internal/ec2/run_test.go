@@ -178,8 +178,8 @@ func TestRunInstancesRefusals(t *testing.T) {
 		{"more least than most", func(in *ec2api.RunInstancesRequest) { in.MinCount = new(int32(2)) }, "InvalidParameterCombination", "*"},
 		{"too many", func(in *ec2api.RunInstancesRequest) { in.MinCount, in.MaxCount = new(int32(21)), new(int32(21)) }, "InstanceLimitExceeded", "*"},
 		{"profile", func(in *ec2api.RunInstancesRequest) {
-			in.IamInstanceProfile = &ec2api.IamInstanceProfileSpecification{Name: new("web")}
-		}, "InvalidParameterValue", "Value (web) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name"},
+			in.IamInstanceProfile = &ec2api.IamInstanceProfileSpecification{Name: new("none")}
+		}, "InvalidParameterValue", "Value (none) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name"},
 		{"key pair", func(in *ec2api.RunInstancesRequest) { in.KeyName = new("me") }, "InvalidKeyPair.NotFound", "The key pair 'me' does not exist"},
 		{"unknown subnet", func(in *ec2api.RunInstancesRequest) { in.SubnetId = new("subnet-0123456789abcdef0") }, "InvalidSubnetID.NotFound", "*"},
 		{"address elsewhere", func(in *ec2api.RunInstancesRequest) { in.PrivateIpAddress = new("10.0.0.1") }, "InvalidParameterValue", "Address 10.0.0.1 does not fall within the subnet's address range"},

@@ -18,6 +18,7 @@ import (
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
+	"github.com/kagimori/kagimori/internal/store"
 )
 
 // Principal is the service principal of EC2.
@@ -68,7 +69,9 @@ type Config struct {
 	Clock   *clock.Clock
 	Keys    Keys
 	Volumes *os.Root // folder of the volume files
-	Timing  Timing
+	// Profiles finds instance profiles. Nil means that there are none.
+	Profiles Profiles
+	Timing   Timing
 	// Reason chooses the text of launches that failed on a key.
 	Reason launch.ReasonStyle
 	// Changed is told of every change of an instance's state, after it.
@@ -78,25 +81,29 @@ type Config struct {
 
 // A Service is EC2 for all accounts and regions. Safe for concurrent use.
 type Service struct {
-	g       *guard.Guard
-	dir     *directory.Directory
-	clock   *clock.Clock
-	keys    Keys
-	volumes *os.Root
-	timing  Timing
-	reason  launch.ReasonStyle
-	changed func(ctx context.Context, region, account, instance string)
-	log     *slog.Logger
-	host    *host // the machine that holds open volumes
-	life    lifetime
-	locks   *locks // by instance
+	g        *guard.Guard
+	dir      *directory.Directory
+	clock    *clock.Clock
+	keys     Keys
+	volumes  *os.Root
+	profiles Profiles
+	timing   Timing
+	reason   launch.ReasonStyle
+	changed  func(ctx context.Context, region, account, instance string)
+	log      *slog.Logger
+	host     *host // the machine that holds open volumes
+	life     lifetime
+	locks    *locks // by instance
 }
 
 // New makes a Service. Call Start before serving.
 func New(cfg Config) *Service {
 	s := &Service{
-		g: cfg.Guard, dir: cfg.Guard.Directory(), clock: cfg.Clock, keys: cfg.Keys, volumes: cfg.Volumes,
+		g: cfg.Guard, dir: cfg.Guard.Directory(), clock: cfg.Clock, keys: cfg.Keys, volumes: cfg.Volumes, profiles: cfg.Profiles,
 		timing: cfg.Timing.withDefaults(), reason: cfg.Reason, changed: cfg.Changed, log: cfg.Logger,
+	}
+	if s.profiles == nil {
+		s.profiles = func(store.Tx, string, string) (Profile, bool, error) { return Profile{}, false, nil }
 	}
 	if s.changed == nil {
 		s.changed = func(context.Context, string, string, string) {}

@@ -178,6 +178,9 @@ func instanceContext(p *authz.Part, i *instanceRecord) {
 	p.Context.Set("ec2:availabilityzone", i.Zone)
 	p.Context.Set("ec2:availabilityzoneid", i.ZoneID)
 	p.Context.SetBool("ec2:ebsoptimized", o.EbsOptimized)
+	if i.Profile != nil {
+		p.Context.Set("ec2:instanceprofile", i.Profile.ARN)
+	}
 	p.Context.Set("ec2:rootdevicetype", "ebs")
 	p.Context.Set("ec2:tenancy", o.Tenancy)
 	p.Context.Set("ec2:metadatahttpendpoint", o.HTTPEndpoint)
