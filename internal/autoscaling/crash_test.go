@@ -231,7 +231,6 @@ func (w *crashWorld) life(create *autoscalingapi.CreateAutoScalingGroupType) {
 // also if the group is changed before it is looked at again.
 func TestKilledAnywhere(t *testing.T) {
 	sources := map[string]func() *autoscalingapi.CreateAutoScalingGroupType{
-		"template":           func() *autoscalingapi.CreateAutoScalingGroupType { return request("g", 2) },
 		"Spot configuration": func() *autoscalingapi.CreateAutoScalingGroupType { return byConfig("g", "spot", 2) },
 		"mixed with weights": func() *autoscalingapi.CreateAutoScalingGroupType {
 			return mixed("g", 2, &autoscalingapi.InstancesDistribution{OnDemandPercentageAboveBaseCapacity: new(int32(50))}, "m5.large", "c5.large")
@@ -244,23 +243,20 @@ func TestKilledAnywhere(t *testing.T) {
 	}
 	afterwards := map[string]func(*crashWorld){
 		"nothing": nil,
-		"another template": func(w *crashWorld) {
-			w.ec2.templates = templatesNamed("new")
-			quiet(w, "UpdateAutoScalingGroup", &autoscalingapi.UpdateAutoScalingGroupType{
-				AutoScalingGroupName: new("g"), LaunchTemplate: &autoscalingapi.LaunchTemplateSpecification{LaunchTemplateName: new("new")},
-			})
-		},
 		"no capacity wanted": func(w *crashWorld) {
 			quiet(w, "UpdateAutoScalingGroup", &autoscalingapi.UpdateAutoScalingGroupType{AutoScalingGroupName: new("g"), MinSize: new(int32(0)), DesiredCapacity: new(int32(0))})
 		},
 		"deleted": func(w *crashWorld) {
 			quiet(w, "DeleteAutoScalingGroup", &autoscalingapi.DeleteAutoScalingGroupType{AutoScalingGroupName: new("g"), ForceDelete: new(true)})
 		},
-		"EC2 refuses launches": func(w *crashWorld) {
+		"another template, which EC2 refuses": func(w *crashWorld) {
 			w.ec2.mu.Lock()
-			w.ec2.refuse = apierr.New("InvalidAMIID.NotFound", "The image is gone.")
+			w.ec2.refuse, w.ec2.templates = apierr.New("InvalidAMIID.NotFound", "The image is gone."), templatesNamed("new")
 			w.ec2.mu.Unlock()
-			quiet(w, "UpdateAutoScalingGroup", &autoscalingapi.UpdateAutoScalingGroupType{AutoScalingGroupName: new("g"), DesiredCapacity: new(int32(0))})
+			quiet(w, "UpdateAutoScalingGroup", &autoscalingapi.UpdateAutoScalingGroupType{
+				AutoScalingGroupName: new("g"), DesiredCapacity: new(int32(0)),
+				LaunchTemplate: &autoscalingapi.LaunchTemplateSpecification{LaunchTemplateName: new("new")},
+			})
 		},
 	}
 	for source, create := range sources {

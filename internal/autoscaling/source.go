@@ -158,8 +158,5 @@ func (s *Service) try(ctx context.Context, c *guard.Call, l launchRecord) error 
 	return templateError(err)
 }
 
-// instanceTypeOf is the type in template data, or "".
-func instanceTypeOf(d *ec2api.ResponseLaunchTemplateData) string { return api.Val(d.InstanceType) }
-
 // isGroupID tells the id of a security group from its name.
 func isGroupID(s string) bool { return strings.HasPrefix(s, "sg-") }
