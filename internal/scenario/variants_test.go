@@ -1,10 +1,12 @@
 package scenario_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kagimori/kagimori/internal/scenario"
 	"github.com/kagimori/kagimori/internal/testkit"
@@ -144,3 +146,40 @@ func TestLoadFailsPlainly(t *testing.T) {
 		})
 	}
 }
+
+// TestScenariosOfOneAccountShareAServer in different regions: the service-linked role is there
+// already when the second comes.
+func TestScenariosOfOneAccountShareAServer(t *testing.T) {
+	s := testkit.Start(t, testkit.Options{})
+	for _, id := range []string{"012-default-key-policy", "036-one-of-two-keys"} {
+		sc := variant(t, id)
+		w, attempts, err := perform(t, s, sc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		j := judge{t: t, server: s, world: w, want: *sc.Expected}
+		for _, p := range j.compare(attempts) {
+			t.Error(p)
+		}
+	}
+}
+
+func TestWaitingEnds(t *testing.T) {
+	s := testkit.Start(t, testkit.Options{})
+	cfg := config(t, s)
+	cfg.Pause = func(context.Context, time.Duration) error { return nil } // no time passes
+	if _, err := scenario.Load(t.Context(), cfg, variant(t, "012-default-key-policy")); !errors.Is(err, scenario.ErrWait) {
+		t.Errorf("got %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cfg.Pause = nil
+	cfg.Out = stopper{cancel}
+	if _, err := scenario.Load(ctx, cfg, variant(t, "040-identity-deny")); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A stopper calls off what tells of itself.
+type stopper struct{ stop func() }
+
+func (s stopper) Write(p []byte) (int, error) { s.stop(); return len(p), nil }
