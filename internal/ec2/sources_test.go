@@ -415,3 +415,25 @@ func TestPermissionsForEachKindOfSource(t *testing.T) {
 		}
 	}
 }
+
+// TestEncryptionByDefaultTakesAKeyThatNoTemplateNames: the launch fails on it and works once its
+// policy has the statements; without the setting new volumes are plain and old ones stay. (S11)
+func TestEncryptionByDefaultTakesAKeyThatNoTemplateNames(t *testing.T) {
+	h := newHouse(t)
+	scaling := h.scaling()
+	key := h.key("")
+	ask[ec2api.ModifyEbsDefaultKmsKeyIdResult](h.desk, h.owner(), &ec2api.ModifyEbsDefaultKmsKeyIdRequest{KmsKeyId: &key})
+	h.setDefault(true)
+	failed := h.run(scaling)
+	h.wantState(failed, "terminated")
+	h.wantDenied(failed, "kms:CreateGrant")
+	h.askKMS("PutKeyPolicy", &kmsapi.PutKeyPolicyRequest{KeyId: &key, Policy: new(seedPolicy(scaling.Principal.RoleARN))})
+	first := h.run(scaling)
+	h.wantState(first, "running")
+	h.setDefault(false)
+	second := h.run(scaling)
+	h.wantState(second, "running")
+	if v, w := h.volumeOn(first, rootDevice), h.volumeOn(second, rootDevice); *v.KmsKeyId != key || *w.Encrypted {
+		t.Errorf("%+v\n%+v", v, w)
+	}
+}
