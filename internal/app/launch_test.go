@@ -38,6 +38,10 @@ func keyPolicy(statements ...string) *string {
 
 func owner(account string) string { return fmt.Sprintf(ownerStatement, account) }
 
+func use(principal string) string { return fmt.Sprintf(useStatement, principal) }
+
+func attach(principal string) string { return fmt.Sprintf(attachStatement, principal) }
+
 func serviceRole(account string) string {
 	return arn.Role(account, arn.ServiceLinkedPath("autoscaling.amazonaws.com"), "AWSServiceRoleForAutoScaling")
 }
