@@ -17,5 +17,9 @@
 //     template does not name;
 //   - several templates of one group become a group each, so that each is judged;
 //   - Sids that IAM does not take in a policy of a role or user lose the characters at fault ([Sid]);
+//   - launch templates whose names are too short for EC2 get longer ones ([World.TemplateName]);
 //   - a revoked or retired grant is made and then revoked or retired.
+//
+// One thing is added to the format: expected may be null, in a scenario of which nobody has said
+// yet what must happen.
 package scenario

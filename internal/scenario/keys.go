@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
@@ -59,14 +60,12 @@ func (w *World) makeKeys(ctx context.Context) error {
 
 // buildingPolicy opens a key to all accounts of the scenario.
 func (w *World) buildingPolicy() Document {
-	roots := ""
+	roots := make([]string, len(w.Scenario.Accounts))
 	for i, a := range w.Scenario.Accounts {
-		if i > 0 {
-			roots += ","
-		}
-		roots += `"` + arn.Root(a.ID) + `"`
+		roots[i] = arn.Root(a.ID)
 	}
-	return Document(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":[` + roots + `]},"Action":"kms:*","Resource":"*"}]}`)
+	return Document(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":["` + strings.Join(roots, `","`) +
+		`"]},"Action":"kms:*","Resource":"*"}]}`)
 }
 
 // findManaged learns the server's own key in the place of an AWS managed one, which comes to be
