@@ -140,5 +140,10 @@ func (s *Service) ResourceType(name string) (*ResourceType, bool) {
 	return r, ok
 }
 
+// ResourceTypes are the service's types of resource, by name.
+func (s *Service) ResourceTypes() []*ResourceType {
+	return slices.SortedFunc(maps.Values(s.types), func(a, b *ResourceType) int { return strings.Compare(a.Name, b.Name) })
+}
+
 // Keys are the templates of the service's condition keys, sorted.
 func (s *Service) Keys() []string { return s.keys.templates() }

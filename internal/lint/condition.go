@@ -1,0 +1,221 @@
+package lint
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/actions"
+	"github.com/kagimori/kagimori/internal/authz/condition"
+	"github.com/kagimori/kagimori/internal/policy"
+)
+
+// A cond is a condition with what the table knows of its key.
+type cond struct {
+	policy.Condition
+	op    policy.Operator
+	key   actions.Key
+	known bool // the key is in the table
+	ready condition.Condition
+}
+
+func (l *linter) cond(c policy.Condition) cond {
+	out := cond{Condition: c, ready: condition.Compile(c, l.doc.Variables())}
+	out.op, _ = policy.ParseOperator(c.Operator)
+	out.key, out.known = l.table.Key(c.Key)
+	return out
+}
+
+// conditionRules looks at the conditions of a statement, first each by itself, then those that
+// are well formed together.
+func (l *linter) conditionRules(s *statement) {
+	var sound []cond
+	for _, c := range s.Conditions {
+		k := l.cond(c)
+		if l.unknownKey(s, k) || l.absent(s, k) || l.wrongType(s, k) || l.wrongSet(s, k) || l.wrongValue(s, k) {
+			continue
+		}
+		sound = append(sound, k)
+	}
+	l.contradictions(s, sound)
+}
+
+// unknownKey finds keys that do not exist.
+func (l *linter) unknownKey(s *statement, c cond) bool {
+	if c.known {
+		return false
+	}
+	prefix, _, _ := strings.Cut(c.Key, ":")
+	var names []string
+	if strings.EqualFold(prefix, "aws") {
+		names = l.table.GlobalKeys()
+	} else if service, ok := l.table.Service(prefix); ok {
+		names = service.Keys()
+	} else if l.table.Exists(prefix) || strings.ContainsAny(prefix, "./") {
+		return false // a service that the table lacks, or an identity provider
+	} else {
+		names = l.table.GlobalKeys()
+		for s := range l.table.Services() {
+			names = append(names, s.Keys()...)
+		}
+	}
+	fix := "Look up the key in the Service Authorization Reference."
+	if near := nearest(c.Key, names); near != "" {
+		fix = "Did you mean " + quote(near) + "?"
+	}
+	l.add("unknown-condition-key", s.Statement, c.Pos, "There is no condition key "+quote(c.Key)+", so "+l.without(s, c)+".", fix)
+	return true
+}
+
+// without says what the condition comes to if no request has the key: the engine is asked.
+func (l *linter) without(s *statement, c cond) string {
+	holds := c.ready.Eval(&condition.Env{}) == condition.True
+	switch {
+	case holds:
+		return "the condition is always true"
+	case s.Effect == policy.Deny:
+		return "the statement denies nothing"
+	}
+	return "the statement allows nothing"
+}
+
+// absent finds keys that requests for the statement's actions never carry.
+//
+// Source: Service Authorization Reference, condition keys by action and resource type.
+func (l *linter) absent(s *statement, c cond) bool {
+	if !c.known || l.table.Global(c.Key) || len(s.NotActions) > 0 || l.opts.Kind == policy.Trust && c.key.Global {
+		return false
+	}
+	var without []entry
+	carried := s.open
+	for _, e := range s.entries {
+		if len(e.matches) == 0 {
+			continue
+		}
+		if e.open || slices.ContainsFunc(e.matches, func(a *actions.Action) bool { return l.carries(s, a, c.Key) }) {
+			carried = true
+		} else {
+			without = append(without, e)
+		}
+	}
+	holds := c.ready.Eval(&condition.Env{}) == condition.True
+	switch {
+	case len(without) == 0 || holds && carried || isNull(c):
+		return false
+	case !carried && holds:
+		l.add("condition-without-effect", s.Statement, c.Pos,
+			"Requests for "+entries(without)+" never carry "+c.Key+", so the condition is always true.", "Remove the condition"+l.insteadOf(c)+".")
+		return true
+	case !carried:
+		l.add("condition-key-absent", s.Statement, c.Pos,
+			"Requests for "+entries(without)+" never carry "+c.Key+", so "+l.without(s, c)+".", "Remove the condition"+l.insteadOf(c)+".")
+		return true
+	}
+	for _, e := range without {
+		l.add("condition-key-absent", s.Statement, e.Pos,
+			"Requests for "+quote(e.Value)+" never carry "+c.Key+", so under this condition the statement does not apply to it.",
+			"Move the action to a statement without the condition"+l.insteadOf(c)+".")
+	}
+	return false
+}
+
+// isNull reports whether a condition is about the presence of its key: it is meant for requests
+// without the key too.
+func isNull(c cond) bool { return c.op.Name == "Null" }
+
+// carries reports whether the evaluation of an action, on a resource that the statement can be
+// about, carries a key.
+func (l *linter) carries(s *statement, a *actions.Action, key string) bool {
+	fits := func(template string) bool { return actions.Fits(template, key) }
+	if slices.ContainsFunc(a.Keys, fits) {
+		return true
+	}
+	for i := range a.Resources {
+		on := &a.Resources[i]
+		if slices.ContainsFunc(on.Carried(), fits) && (l.opts.Kind == policy.Key || l.onResource(s, a, on)) {
+			return true
+		}
+	}
+	return false
+}
+
+// insteadOf is advice for the keys that are most often in the wrong place.
+func (l *linter) insteadOf(c cond) string {
+	switch c.key.Template {
+	case "kms:GrantIsForAWSResource":
+		return "; it belongs to kms:CreateGrant, kms:ListGrants and kms:RevokeGrant"
+	case "kms:EncryptionContext:${EncryptionContextKey}", "kms:EncryptionContextKeys":
+		return "; encryption contexts belong to the operations that encrypt and decrypt, and to kms:CreateGrant"
+	case "aws:RequestTag/${TagKey}", "aws:TagKeys":
+		return "; it belongs to actions that create or tag"
+	}
+	return ""
+}
+
+func entries(list []entry) string {
+	var names []string
+	for _, e := range list {
+		names = append(names, e.Value)
+	}
+	return listed(names)
+}
+
+// wrongType finds operators for other types than the key's.
+func (l *linter) wrongType(s *statement, c cond) bool {
+	if !c.known {
+		return false
+	}
+	switch fits(family(c.op), c.key.Type) {
+	case never:
+		l.add("condition-type", s.Statement, c.Pos,
+			c.Operator+" never compares "+c.Key+" well: its values are of type "+string(c.key.Type)+".", "Use "+operators(c.key.Type)+".")
+		return true
+	case asText:
+		l.addAs(Warning, "condition-type", s.Statement, c.Pos,
+			c.Operator+" compares the text of "+c.Key+", whose values are of type "+string(c.key.Type)+": the same value in another spelling differs.",
+			"Use "+operators(c.key.Type)+".")
+	}
+	return false
+}
+
+// wrongSet finds set operators that are missing or out of place.
+//
+// Source: IAM User Guide, "Multivalued context keys".
+func (l *linter) wrongSet(s *statement, c cond) bool {
+	if !c.known || isNull(c) {
+		return false
+	}
+	switch {
+	case c.key.Multi && c.op.Set == "":
+		fix := "Write " + policy.ForAnyValue + ":" + c.Operator + " (one of the values) or " + policy.ForAllValues + ":" + c.Operator + " (each of them)."
+		l.add("multivalued", s.Statement, c.Pos, c.Key+" can have several values, which "+c.Operator+" without a set operator does not compare.", fix)
+		return true
+	case !c.key.Multi && c.op.Set == policy.ForAllValues && s.Effect == policy.Allow && !l.requiresKey(s, c.Key):
+		l.add("for-all-values", s.Statement, c.Pos, c.Key+" has one value; with ForAllValues the condition also holds for requests without it.",
+			"Write "+plainOperator(c)+".")
+		return true
+	case !c.key.Multi && c.op.Set != "":
+		l.addAs(Warning, "multivalued", s.Statement, c.Pos, c.Key+" has one value; set operators are for keys with several.", "Write "+plainOperator(c)+".")
+	case c.op.Set == policy.ForAllValues && s.Effect == policy.Allow && !l.requiresKey(s, c.Key):
+		l.add("for-all-values", s.Statement, c.Pos, "ForAllValues also holds for requests without "+c.Key+", so they are allowed.",
+			`Add "Null": {`+quote(c.Key)+`: "false"}.`)
+	}
+	return false
+}
+
+func plainOperator(c cond) string {
+	_, plain, _ := strings.Cut(c.Operator, ":")
+	return plain
+}
+
+// requiresKey reports whether a Null condition of the statement demands a key.
+func (l *linter) requiresKey(s *statement, key string) bool {
+	want := condition.MakeKey(key)
+	absent := condition.Env{}
+	for _, c := range s.Conditions {
+		k := l.cond(c)
+		if isNull(k) && k.ready.Key.Same(&want) && k.ready.Eval(&absent) == condition.False {
+			return true
+		}
+	}
+	return false
+}

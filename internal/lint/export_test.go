@@ -1,0 +1,4 @@
+package lint
+
+// Overlaps is overlaps, for tests.
+func Overlaps(pattern, template string) bool { return overlaps(pattern, template) }

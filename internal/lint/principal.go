@@ -1,0 +1,154 @@
+package lint
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/linkedrole"
+	"github.com/kagimori/kagimori/internal/policy"
+)
+
+// principalRules looks at who is named: in Principal and NotPrincipal, by aws:PrincipalArn, and
+// as roles in Resource.
+func (l *linter) principalRules(s *statement) {
+	for _, p := range []*policy.Principals{s.Principal, s.NotPrincipal} {
+		for kind, t := range p.All() {
+			if kind == policy.PrincipalAWS && !l.linkedRole(s, t) {
+				l.unknownPrincipal(s, t)
+			}
+		}
+	}
+	if s.NotPrincipal != nil && s.Effect == policy.Deny {
+		l.add("not-principal", s.Statement, s.NotPrincipal.Pos,
+			"NotPrincipal with Deny also denies every principal that has a permissions boundary, and spares a session only if its role and account are named too.",
+			`Write "Principal": "*" with a condition ArnNotEquals on aws:PrincipalArn.`)
+	}
+	for _, r := range slices.Concat(s.Resources, s.NotResources) {
+		if f, ok := fields(r.Value); ok && f[2] == "iam" && strings.HasPrefix(f[5], "role/") && plain(f[5]) {
+			l.linkedRole(s, r)
+		}
+	}
+	for _, c := range s.Conditions {
+		if strings.EqualFold(c.Key, "aws:PrincipalArn") {
+			for _, v := range c.Values {
+				if plain(v.Value) {
+					l.linkedRole(s, v)
+				}
+			}
+		}
+	}
+}
+
+const linkedPrefix = "AWSServiceRoleFor"
+
+// linkedRole checks the ARN of a service-linked role or of its session. It reports whether
+// something is wrong with it.
+//
+// Source: IAM User Guide, "Using service-linked roles"; EC2 Auto Scaling User Guide,
+// "Service-linked roles for Amazon EC2 Auto Scaling".
+func (l *linter) linkedRole(s *statement, t policy.Text) bool {
+	a, ok := parseARN(t.Value)
+	if !ok {
+		return false
+	}
+	if a.Service == "sts" {
+		return l.linkedSession(s, t, a)
+	}
+	path, ok := strings.CutPrefix(a.Resource, "role/")
+	if !ok || a.Service != "iam" {
+		return false
+	}
+	i := strings.LastIndexByte(path, '/') + 1
+	dir, name := "/"+path[:i], path[i:]
+	service, under := strings.CutPrefix(dir, "/aws-service-role/")
+	service = strings.TrimSuffix(service, "/")
+	switch {
+	case !under && !linked(name):
+		return false
+	case !under:
+		l.linkedPath(s, t, a, name)
+		return true
+	}
+	role, ok := linkedrole.All()[service]
+	if !ok {
+		fix := "Look up the service principal of the role."
+		if near := nearest(service, slices.Collect(maps.Keys(linkedrole.All()))); near != "" {
+			fix = "Did you mean " + quote(near) + "?"
+		}
+		l.add("linked-role-unknown-service", s.Statement, t.Pos, service+" is not known to have a service-linked role.", fix)
+		return true
+	}
+	return l.linkedName(s, t, service, role, name)
+}
+
+func linked(name string) bool {
+	return len(name) >= len(linkedPrefix) && strings.EqualFold(name[:len(linkedPrefix)], linkedPrefix)
+}
+
+// linkedPath says under which path a role lies.
+func (l *linter) linkedPath(s *statement, t policy.Text, a arn.ARN, name string) {
+	fix := `Service-linked roles lie under "role/aws-service-role/SERVICE.amazonaws.com/".`
+	all := linkedrole.All()
+	for _, service := range slices.Sorted(maps.Keys(all)) {
+		if r := all[service]; name == r.Name || r.Suffix && strings.HasPrefix(name, r.Name+"_") {
+			a.Resource = "role" + arn.ServiceLinkedPath(service) + name
+			fix = "Write " + quote(a.String()) + "."
+			break
+		}
+	}
+	l.add("linked-role-path", s.Statement, t.Pos, quote(t.Value)+" names no service-linked role: the path of its service is missing.", fix)
+}
+
+func (l *linter) linkedName(s *statement, t policy.Text, service string, role linkedrole.Role, name string) bool {
+	rest, ok := strings.CutPrefix(name, role.Name)
+	prefix := strings.TrimSuffix(t.Value, name)
+	switch {
+	case name == role.Name:
+		return false
+	case !ok:
+		l.add("linked-role-name", s.Statement, t.Pos, "The service-linked role of "+service+" is "+role.Name+", not "+name+"; names are case-sensitive.",
+			"Write "+quote(prefix+role.Name)+".")
+	case !role.Suffix:
+		l.add("linked-role-suffix", s.Statement, t.Pos, service+" has one service-linked role in an account; it takes no suffix.", "Write "+quote(prefix+role.Name)+".")
+	case rest[0] != '_' || rest == "_":
+		l.add("linked-role-suffix", s.Statement, t.Pos, "A suffix is appended with an underscore, so no role is called "+name+".",
+			"Write "+quote(prefix+role.Name+"_"+strings.TrimLeft(rest, "-_."))+".")
+	default:
+		return false
+	}
+	return true
+}
+
+// linkedSession finds sessions in the place of their role.
+func (l *linter) linkedSession(s *statement, t policy.Text, a arn.ARN) bool {
+	path, ok := strings.CutPrefix(a.Resource, "assumed-role/")
+	if !ok || !strings.Contains(path, linkedPrefix) {
+		return false
+	}
+	name := path[strings.Index(path, linkedPrefix):]
+	name, _, _ = strings.Cut(name, "/")
+	all := linkedrole.All()
+	fix := "Name the role: its ARN covers all its sessions."
+	for _, service := range slices.Sorted(maps.Keys(all)) {
+		if r := all[service]; name == r.Name || strings.HasPrefix(name, r.Name+"_") {
+			fix = "Write " + quote(arn.Role(a.Account, arn.ServiceLinkedPath(service), name)) + "."
+			break
+		}
+	}
+	l.add("linked-role-session", s.Statement, t.Pos, "This is one session of a service-linked role. How the service names its sessions is its own affair and may change.", fix)
+	return true
+}
+
+// unknownPrincipal finds principals that are known not to exist.
+func (l *linter) unknownPrincipal(s *statement, t policy.Text) {
+	if l.opts.Known == nil || l.opts.Known.exists(t.Value) {
+		return
+	}
+	fix := "Create it before the document is stored, or correct the ARN."
+	if near := nearest(t.Value, l.opts.Known.Principals); near != "" {
+		fix = "Did you mean " + quote(near) + "? Otherwise create it before the document is stored."
+	}
+	l.add("unknown-principal", s.Statement, t.Pos, quote(t.Value)+" does not exist, so AWS refuses the document.", fix)
+}

@@ -1,0 +1,64 @@
+package lint
+
+import (
+	"strconv"
+	"strings"
+)
+
+func quote(s string) string { return `"` + s + `"` }
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// listed writes names as a list in a sentence, at most four of them.
+func listed(names []string) string {
+	const most = 4
+	switch n := len(names); {
+	case n == 0:
+		return ""
+	case n == 1:
+		return names[0]
+	case n > most:
+		return strings.Join(names[:most], ", ") + " and " + itoa(n-most) + " more"
+	default:
+		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
+	}
+}
+
+// nearest is the candidate that differs least from a name, if it differs by little; case does not
+// count unless that is all that differs.
+func nearest(name string, candidates []string) string {
+	best, at := "", max(2, len(name)/5)+1
+	for _, c := range candidates {
+		if c == name {
+			continue
+		}
+		if d := distance(strings.ToLower(name), strings.ToLower(c), at); d < at {
+			best, at = c, d
+		}
+	}
+	return best
+}
+
+// distance is the number of characters to insert, delete or replace between a and b, or limit if
+// it is at least that.
+func distance(a, b string, limit int) int {
+	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
+		return limit
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return min(row[len(b)], limit)
+}
