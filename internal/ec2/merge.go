@@ -43,7 +43,7 @@ func fromTemplate(d *ec2api.RequestLaunchTemplateData) *ec2api.RunInstancesReque
 		})
 	}
 	for _, t := range d.TagSpecifications {
-		in.TagSpecifications = append(in.TagSpecifications, ec2api.TagSpecification{ResourceType: t.ResourceType, Tags: t.Tags})
+		in.TagSpecifications = append(in.TagSpecifications, ec2api.TagSpecification(t))
 	}
 	if p := d.IamInstanceProfile; p != nil {
 		in.IamInstanceProfile = &ec2api.IamInstanceProfileSpecification{Arn: p.Arn, Name: p.Name}

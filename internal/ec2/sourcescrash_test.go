@@ -200,7 +200,7 @@ func TestASnapshotIsOfOneMoment(t *testing.T) {
 				return
 			default:
 			}
-			if _, err := disk.WriteAt([]byte(fmt.Sprintf("%09d", n)), 1<<20); err != nil {
+			if _, err := disk.WriteAt(fmt.Appendf(nil, "%09d", n), 1<<20); err != nil {
 				ended <- err
 				return
 			}
