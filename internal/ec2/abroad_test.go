@@ -205,6 +205,29 @@ func TestADisabledKeyIsLikeARevokedGrant(t *testing.T) {
 	}
 }
 
+// TestADeletedKeyTakesTheDataWithIt once nobody holds the data key in memory any more.
+func TestADeletedKeyTakesTheDataWithIt(t *testing.T) {
+	a := newAbroad(t)
+	id := a.launch(a.scaling, exampleImage, encrypted("/dev/sdf", a.key))
+	data := *a.volumeOn(id, "/dev/sdf").VolumeId
+	snap := a.snapshot(a.scaling, data)
+	a.theirKMS("ScheduleKeyDeletion", &kmsapi.ScheduleKeyDeletionRequest{KeyId: &a.key, PendingWindowInDays: new(int32(7))})
+	a.Advance(8 * 24 * time.Hour)
+	if _, err := a.disk(data).WriteAt([]byte("during"), 1<<20); err != nil {
+		t.Error(err)
+	}
+	ask[ec2api.VolumeAttachment](a.desk, a.scaling, &ec2api.DetachVolumeRequest{VolumeId: &data})
+	a.refuse(a.scaling, &ec2api.AttachVolumeRequest{InstanceId: &id, VolumeId: &data, Device: new("/dev/sdf")}, "CustomerKeyHasBeenRevoked", "*")
+	v := *ask[ec2api.Volume](a.desk, a.scaling, &ec2api.CreateVolumeRequest{AvailabilityZone: new(zoneA), SnapshotId: &snap}).VolumeId
+	a.Advance(2 * time.Second)
+	a.refuse(a.scaling, &ec2api.DescribeVolumesRequest{VolumeIds: []string{v}}, "InvalidVolume.NotFound", "*")
+	for _, in := range []any{&ec2api.DeleteVolumeRequest{VolumeId: &data}, &ec2api.DeleteSnapshotRequest{SnapshotId: &snap}} {
+		_, err := a.try(a.scaling, in) // what cannot be read can be deleted
+		a.Must(err)
+	}
+	a.noJobs()
+}
+
 // TestCopiesOfImages: own ones keep their key, shared ones get the account's, or the one that is
 // named; without the snapshot's permission there is no copy.
 func TestCopiesOfImages(t *testing.T) {
