@@ -40,6 +40,7 @@ var allowed = map[string][]string{
 	"internal/authz/condition": {"internal/policy", "internal/arn"},
 	"internal/authz":           {"internal/policy", "internal/arn", "internal/authz/condition"},
 	"internal/authz/explain":   {"internal/authz", "internal/policy", "internal/arn"},
+	"internal/casefile":        {"internal/authz", "internal/authz/explain", "internal/policy", "internal/arn"},
 	"internal/launch":          {"internal/authz", "internal/policy", "internal/arn"},
 	"internal/lint":            {"internal/actions", "internal/linkedrole", "internal/launch", "internal/authz", "internal/authz/condition", "internal/policy", "internal/arn", "internal/apierr"},
 	// 3 mechanisms
@@ -96,7 +97,7 @@ var allowed = map[string][]string{
 	"internal/testkit": {"*"},
 	"kagimoritest":     {"internal/app", "internal/directory", "internal/authz", "internal/authz/explain", "internal/guard", "internal/trail"},
 	// 8 command
-	"cmd/kagimori":    {"internal/app", "internal/tour", "internal/scenario", "internal/hsm/soft", "internal/hsm", "internal/store"},
+	"cmd/kagimori":    {"internal/app", "internal/tour", "internal/casefile", "internal/scenario", "internal/hsm/soft", "internal/hsm", "internal/store"},
 	"internal/apigen": {},
 	"internal/arch":   {},
 	"internal/bench":  {"*"},
@@ -140,7 +141,7 @@ func sources(t *testing.T) []source {
 			return err
 		}
 		if d.IsDir() {
-			if rel == "e2e" || rel == "tools" || d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".") && rel != "." {
+			if rel == "e2e" || rel == "bench" || rel == "tools" || d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".") && rel != "." {
 				return filepath.SkipDir
 			}
 			return nil

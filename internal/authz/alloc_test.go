@@ -46,7 +46,7 @@ func fullRequest(t testing.TB) *authz.Request {
 	key := document(t, `{"Version":"2012-10-17","Statement":[
 		{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"kms:*","Resource":"*"},
 		{"Effect":"Deny","Principal":"*","Action":"kms:*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}`, policy.Key)
-	key.PrincipalIDs = map[string]string{devRole: "AROADEVXXXXXXXXX"}
+	key.SetPrincipalIDs(map[string]string{devRole: "AROADEVXXXXXXXXX"})
 	rcp := document(t, `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Principal":"*","Action":"kms:*","Resource":"*",
 		"Condition":{"StringNotEqualsIfExists":{"aws:PrincipalOrgID":"o-1"}}}}`, policy.RCP)
 	for _, action := range []string{"kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo"} {

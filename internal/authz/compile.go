@@ -11,6 +11,7 @@ import (
 // compiled is a document's statements made ready. It is immutable.
 type compiled struct {
 	statements []statement
+	index      *index // nil if there are few
 }
 
 // A statement made ready. One that can never apply (it lacks an element that its kind of document
@@ -28,20 +29,6 @@ type statement struct {
 	notResources bool // resources are a NotResource
 	anyResource  bool // trust policies have no resources
 	conditions   []condition.Condition
-}
-
-// Compile makes a document ready for evaluation. The kind says which elements a statement needs:
-// one without Resource applies in a trust policy only. The caller fills in Name, Owner, Attached
-// and PrincipalIDs before it shares the result. A nil doc gives an Unknown document.
-func Compile(doc *policy.Document, kind policy.Kind) *Document {
-	if doc == nil {
-		return &Document{Unknown: true}
-	}
-	c := &compiled{statements: make([]statement, len(doc.Statements))}
-	for i := range doc.Statements {
-		c.statements[i] = compileStatement(&doc.Statements[i], kind, doc.Variables())
-	}
-	return &Document{Source: doc, kind: kind, compiled: c}
 }
 
 func compileStatement(s *policy.Statement, kind policy.Kind, variables bool) statement {
@@ -81,7 +68,8 @@ type actionPattern struct {
 	all     bool
 	service string // with its colon
 	name    string
-	plain   bool // name has no wildcards
+	plain   bool   // name has no wildcards
+	hash    uint64 // of the service
 }
 
 func compileAction(s string) actionPattern {
@@ -92,26 +80,35 @@ func compileAction(s string) actionPattern {
 	if !ok {
 		return actionPattern{} // matches nothing: every action has a colon
 	}
-	return actionPattern{service: service + ":", name: name, plain: !strings.ContainsAny(name, "*?")}
+	service += ":"
+	return actionPattern{service: service, name: name, plain: !strings.ContainsAny(name, "*?"), hash: hash(service)}
 }
 
-func (a *actionPattern) match(action string) bool {
-	if a.all {
+func (p *actionPattern) match(a *action) bool {
+	if p.all {
 		return true
 	}
-	if !a.sameService(action) {
+	if !p.sameService(a) {
 		return false
 	}
-	name := action[len(a.service):]
-	if a.plain {
-		return strings.EqualFold(name, a.name)
+	name := a.name[len(p.service):]
+	switch {
+	case p.name == "*":
+		return true
+	case !p.plain:
+		return matchFold(p.name, name)
+	case a.n > 0:
+		return string(a.lower[len(p.service):a.n]) == p.name
 	}
-	return matchFold(a.name, name)
+	return matchFold(p.name, name)
 }
 
-func (a *actionPattern) sameService(action string) bool {
-	n := len(a.service)
-	return n > 0 && len(action) >= n && strings.EqualFold(action[:n], a.service)
+func (p *actionPattern) sameService(a *action) bool {
+	n := len(p.service)
+	if a.n > 0 {
+		return p.hash == a.serviceHash && n == a.service && string(a.lower[:n]) == p.service
+	}
+	return n > 0 && len(a.name) >= n && matchFold(p.service, a.name[:n])
 }
 
 // matchFold matches s with a lower-case pattern of * and ?. Letters of s count in any case;
@@ -145,9 +142,9 @@ func lower(b byte) byte {
 	return b
 }
 
-func (s *statement) matchAction(action string) bool {
+func (s *statement) matchAction(a *action) bool {
 	for i := range s.actions {
-		if s.actions[i].match(action) {
+		if s.actions[i].match(a) {
 			return !s.notActions
 		}
 	}
@@ -155,12 +152,12 @@ func (s *statement) matchAction(action string) bool {
 }
 
 // ofService reports whether the statement speaks of the service of an action.
-func (s *statement) ofService(action string) bool {
+func (s *statement) ofService(a *action) bool {
 	if s.notActions {
 		return true
 	}
 	for i := range s.actions {
-		if s.actions[i].all || s.actions[i].sameService(action) {
+		if s.actions[i].all || s.actions[i].sameService(a) {
 			return true
 		}
 	}

@@ -76,12 +76,16 @@ func casesOf(req *Request, part *Part, k *condition.Key) *condition.Cases {
 			d.compiled.statements[i].uses(k, cases)
 		}
 	}
+	grants := part.Grants
+	if part.GrantIndex != nil {
+		grants = slices.Concat(grants, part.GrantIndex.all)
+	}
 	if k.Same(&sourceARN) {
-		for i := range part.Grants {
-			cases.Text(part.Grants[i].SourceARN)
+		for i := range grants {
+			cases.Text(grants[i].SourceARN)
 		}
 	}
-	if _, ok := cutFold(k.Name, strings.TrimSuffix(encryptionContext, ":")); ok && len(part.Grants) > 0 || k.Same(&federatedProvider) {
+	if _, ok := cutFold(k.Name, strings.TrimSuffix(encryptionContext, ":")); ok && len(grants) > 0 || k.Same(&federatedProvider) {
 		cases.Inexact()
 	}
 	return cases

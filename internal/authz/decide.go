@@ -1,8 +1,6 @@
 package authz
 
 import (
-	"strings"
-
 	"github.com/kagimori/kagimori/internal/authz/condition"
 	"github.com/kagimori/kagimori/internal/policy"
 )
@@ -34,10 +32,19 @@ func Decide(req *Request) Decision {
 
 // Explain decides in explained mode: it evaluates every layer of every part and gives all
 // evidence.
-func Explain(req *Request) Decision {
+func Explain(req *Request) Decision { return gather(req, false) }
+
+// Cite is [Explain] without what does not apply, which makes it nearly as fast as [Decide]: what
+// there is to say of a request that is allowed.
+func Cite(req *Request) Decision { return gather(req, true) }
+
+func gather(req *Request, brief bool) Decision {
 	d := Decision{Part: -1, Parts: make([]PartDecision, len(req.Parts))}
 	for i := range req.Parts {
-		ev := &evidence{}
+		ev := &evidence{brief: brief}
+		if brief {
+			ev.matched = make([]Match, 0, 8) // enough for most
+		}
 		v := decidePart(req, i, ev)
 		d.Parts[i] = v.decision(req, i)
 		ev.finish(&v, &req.Principal, &d.Parts[i])
@@ -68,7 +75,7 @@ type findings struct {
 	grants                       naming
 }
 
-// decidePart evaluates one part. ev is nil in fast mode; nothing else differs between the modes.
+// decidePart evaluates one part. ev is nil in fast mode; the modes differ in nothing else.
 func decidePart(req *Request, i int, ev *evidence) verdict {
 	e := evaluation{req: req, part: &req.Parts[i], ev: ev}
 	v := e.decide()
@@ -81,16 +88,15 @@ func decidePart(req *Request, i int, ev *evidence) verdict {
 // decide evaluates all layers.
 func (e *evaluation) decide() verdict {
 	req, part := e.req, e.part
-	e.env = condition.Env{Part: part.Context, Request: req.Context, Facts: facts(req, part)}
+	e.begin()
 	var f findings
 	f.identity = e.layer(LayerIdentity, req.Identity...)
 	f.boundary = e.layer(LayerBoundary, req.Boundary)
 	f.session = e.layer(LayerSession, req.Session...)
-	f.scp = e.levels(LayerSCP, req.SCPs, underSCPs(&req.Principal))
-	f.rcp = e.levels(LayerRCP, part.RCPs, underRCPs(req, part))
+	f.scp = e.levels(LayerSCP, req.SCPs, req.SCPs != nil && underSCPs(&req.Principal))
+	f.rcp = e.levels(LayerRCP, part.RCPs, part.RCPs != nil && e.underRCPs())
 	f.endpoint = e.layer(LayerEndpoint, req.Endpoint)
-	retire := strings.EqualFold(part.Action, retireGrant)
-	if retire {
+	if e.action.retire {
 		f.grants = e.retire()
 	} else {
 		f.resource = e.layer(e.resourceLayer(), part.Policy)

@@ -6,6 +6,9 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"github.com/kagimori/kagimori/internal/authz"
 )
 
@@ -20,6 +23,28 @@ func show(req *authz.Request) string {
 	return string(b)
 }
 
+// indexGrants puts the grants of a request into an index.
+func (w world) indexGrants(req *authz.Request) *authz.Request {
+	req = clone(req)
+	for i := range req.Parts {
+		p := &req.Parts[i]
+		n := w.IntN(len(p.Grants) + 1)
+		p.GrantIndex, p.Grants = authz.IndexGrants(p.Grants[n:]), p.Grants[:n]
+	}
+	return req
+}
+
+// sameCitation asserts that what applies is the same, and that nothing else is cited.
+func sameCitation(t testing.TB, cited, full authz.Decision) {
+	t.Helper()
+	for i := range full.Parts {
+		full.Parts[i].Missed = nil
+	}
+	if diff := cmp.Diff(full, cited, cmpopts.EquateEmpty()); diff != "" {
+		t.Fatalf("cited otherwise than explained:\n%s", diff)
+	}
+}
+
 func TestEnginesAgree(t *testing.T) {
 	seen := map[string]int{}
 	for seed := range uint64(8000) {
@@ -27,6 +52,8 @@ func TestEnginesAgree(t *testing.T) {
 		req := w.request()
 		full := authz.Explain(req)
 		sameAnswer(t, authz.Decide(req), full)
+		sameCitation(t, authz.Cite(req), full)
+		sameAnswer(t, authz.Decide(w.indexGrants(req)), full)
 		for i, p := range full.Parts {
 			outcome, layer := literally(req, i)
 			if p.Outcome != outcome || p.By != layer {

@@ -3,17 +3,28 @@ package authz
 import (
 	"strings"
 
-	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz/condition"
 	"github.com/kagimori/kagimori/internal/policy"
 )
 
 // An evaluation is the work on one part of a request. It lives on the stack.
 type evaluation struct {
-	req  *Request
-	part *Part
-	env  condition.Env
-	ev   *evidence // nil in fast mode
+	req     *Request
+	part    *Part
+	env     condition.Env
+	action  action
+	names   names
+	granted naming    // by the grants looked at so far
+	ev      *evidence // nil in fast mode
+}
+
+// begin makes what all layers need.
+func (e *evaluation) begin() {
+	e.env.Part, e.env.Request = e.part.Context, e.req.Context
+	e.action.set(e.part.Action)
+	e.names.set(&e.req.Principal)
+	e.facts(&e.env.Facts)
+	e.env.Ready()
 }
 
 // A finding is what one layer says: which deny, and how it allows.
@@ -60,18 +71,35 @@ func (e *evaluation) document(layer Layer, d *Document, f *finding) {
 		e.ev.dependDocument(layer, d)
 		return
 	}
-	for i := range d.compiled.statements {
-		s := &d.compiled.statements[i]
-		if e.ev == nil && s.effect == policy.Allow && f.settled(layer) {
-			continue
+	c := d.compiled
+	var sel selection
+	if !c.index.selects(e, layer, d, &sel) {
+		for i := range c.statements {
+			e.read(layer, d, &c.statements[i], f)
 		}
-		r := e.statement(layer, d, s)
-		if s.effect == policy.Deny {
-			f.deny = max(f.deny, r.who.any())
-		} else {
-			f.allow = f.allow.or(r.who)
+		return
+	}
+	for w := range c.index.words {
+		for i, word := 0, c.index.word(w, e, &sel); word != 0; {
+			i, word = lowest(word)
+			e.read(layer, d, &c.statements[w*64+i], f)
 		}
-		e.ev.statement(e, layer, d, s, &r)
+	}
+}
+
+// read adds what one statement says to the finding of its layer.
+func (e *evaluation) read(layer Layer, d *Document, s *statement, f *finding) {
+	if e.ev == nil && s.effect == policy.Allow && f.settled(layer) {
+		return
+	}
+	r := e.statement(layer, d, s)
+	if s.effect == policy.Deny {
+		f.deny = max(f.deny, r.who.any())
+	} else {
+		f.allow = f.allow.or(r.who)
+	}
+	if e.ev != nil {
+		e.ev.statement(e, layer, d, s, r)
 	}
 }
 
@@ -93,7 +121,7 @@ func (e *evaluation) statement(layer Layer, d *Document, s *statement) reading {
 		return reading{reason: MissDeadPrincipal}
 	case who.any() == condition.False:
 		return reading{reason: MissPrincipal}
-	case !s.matchAction(e.part.Action):
+	case !s.matchAction(&e.action):
 		return reading{reason: MissAction}
 	case s.inert:
 		return reading{reason: MissResource}
@@ -149,14 +177,12 @@ func (e *evaluation) matchResource(p *condition.Pattern) condition.Truth {
 }
 
 // facts derives condition keys from principal and resource.
-func facts(req *Request, part *Part) condition.Facts {
-	p, r := &req.Principal, &part.Resource
-	f := condition.Facts{
-		PrincipalARN: p.ARN, PrincipalAccount: p.Account, UserID: p.UserID, PrincipalTags: p.Tags,
-		PrincipalOrgID: p.OrgID, PrincipalPaths: p.OrgPaths, Signed: true,
-		ResourceAccount: r.Account, ResourceOrgID: r.OrgID, ResourcePaths: r.OrgPaths, ResourceTags: r.Tags,
-		UnknownResource: r.Unknown, Region: region(r.ARN),
-	}
+func (e *evaluation) facts(f *condition.Facts) {
+	p, r := &e.req.Principal, &e.part.Resource
+	f.PrincipalARN, f.PrincipalAccount, f.UserID, f.PrincipalTags = p.ARN, p.Account, p.UserID, p.Tags
+	f.PrincipalOrgID, f.PrincipalPaths, f.Signed = p.OrgID, p.OrgPaths, true
+	f.ResourceARN, f.ResourceAccount, f.ResourceTags = r.ARN, r.Account, r.Tags
+	f.ResourceOrgID, f.ResourcePaths, f.UnknownResource = r.OrgID, r.OrgPaths, r.Unknown
 	switch p.Type {
 	case Root:
 		f.PrincipalType = "Account"
@@ -176,17 +202,7 @@ func facts(req *Request, part *Part) condition.Facts {
 	case UnknownPrincipal:
 		f.UnknownPrincipal = true
 	}
-	if name, ok := kmsOperation(part.Action); ok {
-		f.CallerAccount = p.Account
-		f.OwnGrant = strings.EqualFold(name, "CreateGrant")
+	if e.action.kms {
+		f.CallerAccount, f.OwnGrant = p.Account, e.action.create
 	}
-	return f
-}
-
-func region(resource string) string {
-	a, err := arn.Parse(resource)
-	if err != nil {
-		return ""
-	}
-	return a.Region
 }

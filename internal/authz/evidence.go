@@ -11,6 +11,7 @@ import (
 // evidence gathers what explained mode tells of one part. The methods of a nil *evidence do
 // nothing.
 type evidence struct {
+	brief   bool // only of what applies
 	matched []Match
 	missed  []Miss
 	depends []dependence
@@ -22,14 +23,17 @@ type dependence struct {
 	fact string
 }
 
+// complete reports whether the statements that do not apply are evidence too.
+func (ev *evidence) complete() bool { return ev != nil && !ev.brief }
+
 func (s *statement) match(layer Layer, d *Document) Match {
 	return Match{Layer: layer, Document: d.Name, Owner: d.Owner, Sid: s.sid, Effect: s.effect, Pos: s.pos}
 }
 
 // statement records how a statement was read. Statements that concern neither the caller nor the
 // action are left out.
-func (ev *evidence) statement(e *evaluation, layer Layer, d *Document, s *statement, r *reading) {
-	if ev == nil {
+func (ev *evidence) statement(e *evaluation, layer Layer, d *Document, s *statement, r reading) {
+	if ev.brief && r.who.any() == condition.False {
 		return
 	}
 	m := s.match(layer, d)
@@ -49,14 +53,14 @@ func (ev *evidence) statement(e *evaluation, layer Layer, d *Document, s *statem
 func (ev *evidence) concerns(e *evaluation, layer Layer, s *statement, reason MissReason) bool {
 	switch reason {
 	case MissPrincipal, MissDeadPrincipal:
-		return s.matchAction(e.part.Action)
+		return s.matchAction(&e.action)
 	case MissAction:
-		return !ownSide(layer) || s.ofService(e.part.Action)
+		return !ownSide(layer) || s.ofService(&e.action)
 	}
 	return true
 }
 
-func (e *evaluation) miss(m Match, s *statement, r *reading) Miss {
+func (e *evaluation) miss(m Match, s *statement, r reading) Miss {
 	out := Miss{Match: m, Reason: r.reason}
 	if r.reason != MissCondition {
 		return out
@@ -112,7 +116,7 @@ func (ev *evidence) dependDocument(layer Layer, d *Document) {
 // grant records a grant: as usable, or with the first reason why not. A grant that names somebody
 // else for another operation is left out.
 func (ev *evidence) grant(e *evaluation, g *Grant, who naming, reason MissReason) {
-	if ev == nil {
+	if ev == nil || ev.brief && who.any() == condition.False {
 		return
 	}
 	m := Match{Layer: LayerGrant, Document: e.part.Resource.ARN, Owner: e.part.Resource.Account, Effect: policy.Allow, GrantID: g.ID}
@@ -125,7 +129,7 @@ func (ev *evidence) grant(e *evaluation, g *Grant, who naming, reason MissReason
 			ev.depends = append(ev.depends, dependence{false, f})
 		}
 	default:
-		if name, _ := kmsOperation(e.part.Action); reason == MissGrantee && !in(name, g.Operations) && g != e.part.Target {
+		if reason == MissGrantee && !in(e.action.operation, g.Operations) && g != e.part.Target {
 			return
 		}
 		miss := Miss{Match: m, Reason: reason}

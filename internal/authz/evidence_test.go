@@ -60,7 +60,7 @@ func TestMissesGiveTheFirstReason(t *testing.T) {
 	}{
 		{"principal", rule{policies: nameAdmin}, authz.Miss{Reason: authz.MissPrincipal}},
 		{"dead principal", rule{policies: nameAlice, change: func(r *authz.Request) {
-			r.Parts[0].Policy.PrincipalIDs = map[string]string{alice: "AIDADEADXXXXXXXX"}
+			r.Parts[0].Policy.SetPrincipalIDs(map[string]string{alice: "AIDADEADXXXXXXXX"})
 		}}, authz.Miss{Reason: authz.MissDeadPrincipal}},
 		{"action", rule{policies: `{"Effect":"Allow","Principal":"*","Action":"kms:Encrypt","Resource":"*"}`}, authz.Miss{Reason: authz.MissAction}},
 		{"action of an identity policy", rule{identity: `{"Effect":"Allow","Action":"kms:Encrypt","Resource":"*"}`}, authz.Miss{Reason: authz.MissAction}},

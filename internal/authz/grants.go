@@ -18,24 +18,36 @@ var (
 //
 // Source: KMS Developer Guide, "Grants in AWS KMS" and "Creating grants".
 func (e *evaluation) grants() naming {
-	var who naming
-	if strings.EqualFold(e.part.Action, retireGrant) {
-		return who // decided by the target, see retire
+	if e.action.retire || !e.action.kms { // to retire is decided by the target, see retire
+		return naming{}
 	}
-	operation, ok := kmsOperation(e.part.Action)
-	if !ok {
-		return who
-	}
+	e.granted = naming{}
 	for i := range e.part.Grants {
-		g := &e.part.Grants[i]
-		w, reason := e.grant(g, operation)
-		who = who.or(w)
-		e.ev.grant(e, g, w, reason)
+		e.grant(&e.part.Grants[i])
 	}
-	return who
+	if x := e.part.GrantIndex; x != nil {
+		e.held(x)
+	}
+	return e.granted
 }
 
-func (e *evaluation) grant(g *Grant, operation string) (naming, MissReason) {
+// grant adds what one grant allows.
+func (e *evaluation) grant(g *Grant) {
+	who, reason := e.usable(g)
+	if reason == 0 {
+		e.granted = e.granted.or(who)
+	}
+	if e.ev != nil {
+		e.ev.grant(e, g, who, reason)
+	}
+}
+
+// usable says how a grant allows the part to the caller; if it does not, why.
+func (e *evaluation) usable(g *Grant) (naming, MissReason) {
+	operation := e.action.operation
+	if !e.req.Principal.maybe(g.Grantee, g.GranteeID) {
+		return naming{}, MissGrantee
+	}
 	who, dead := e.grantPrincipal(g.Grantee, g.GranteeID)
 	switch {
 	case dead:
@@ -47,11 +59,11 @@ func (e *evaluation) grant(g *Grant, operation string) (naming, MissReason) {
 	}
 	t := condition.True
 	switch {
-	case strings.EqualFold(operation, "CreateGrant"):
+	case e.action.create:
 		if e.part.NewGrant == nil || !g.covers(e.part.NewGrant) {
 			return naming{}, MissNotSubset
 		}
-	case !strings.EqualFold(operation, "DescribeKey"):
+	case !equalFold(operation, "DescribeKey"):
 		t = e.contextHolds(g)
 	}
 	if t == condition.False {
@@ -64,6 +76,12 @@ func (e *evaluation) grant(g *Grant, operation string) (naming, MissReason) {
 	return who.and(min(t, source)), 0
 }
 
+// maybe is a quick look at a grantee: false if it does not name the caller.
+func (p *Principal) maybe(who, id string) bool {
+	return who == p.ARN || who == p.RoleARN || len(who) == 12 || len(who) == len("arn:aws:iam::111122223333:root") ||
+		id != "" && id == p.UniqueID || who == p.UniqueID || who == p.ParentARN || p.Type == UnknownPrincipal
+}
+
 // grantPrincipal says how a grantee or retiring principal names the caller. An account names its
 // root user directly.
 func (e *evaluation) grantPrincipal(who, id string) (naming, bool) {
@@ -74,18 +92,37 @@ func (e *evaluation) grantPrincipal(who, id string) (naming, bool) {
 	if who == "" {
 		return naming{}, false
 	}
-	if account, ok := policy.IsAccountPrincipal(who); ok {
+	if account, ok := accountPrincipal(who); ok {
 		n := naming{account: p.inAccount(account)}
 		if p.Type == Root {
 			n.free = n.account
 		}
 		return n, false
 	}
+	if p.Type != UnknownPrincipal {
+		return p.name(named{arn: who}, id)
+	}
 	a, _ := arn.Parse(who) // service principals and unique ids have no account
-	if p.Type == UnknownPrincipal && a.Account == "" && !policy.IsUniqueID(who) {
+	if a.Account == "" && !policy.IsUniqueID(who) {
 		return naming{}, false
 	}
 	return p.name(named{who, a.Account}, id)
+}
+
+// accountPrincipal is policy.IsAccountPrincipal, quick about what does not look like an account.
+func accountPrincipal(who string) (account string, ok bool) {
+	const prefix, suffix = "arn:" + arn.Partition + ":iam::", ":root"
+	switch len(who) {
+	case 12:
+	case len(prefix) + 12 + len(suffix):
+		if who[:len(prefix)] != prefix || who[len(prefix)+12:] != suffix {
+			return "", false
+		}
+		who = who[len(prefix) : len(prefix)+12]
+	default:
+		return "", false
+	}
+	return who, arn.IsAccount(who)
 }
 
 // contextHolds says whether the encryption context satisfies the grant's constraints. Both

@@ -13,7 +13,7 @@ func kmsOperation(action string) (string, bool) {
 
 func in(name string, list []string) bool {
 	for _, s := range list {
-		if strings.EqualFold(s, name) {
+		if equalFold(s, name) {
 			return true
 		}
 	}
@@ -36,9 +36,8 @@ var grantOperations = []string{
 var crossAccountOperations = []string{"GetKeyRotationStatus", "ListGrants", "RevokeGrant"}
 
 // worksAbroad reports whether an action can be done on another account's resource at all.
-func worksAbroad(action string) bool {
-	name, ok := kmsOperation(action)
-	return !ok || in(name, grantOperations) || in(name, crossAccountOperations)
+func (a *action) worksAbroad() bool {
+	return !a.kms || in(a.operation, grantOperations) || in(a.operation, crossAccountOperations)
 }
 
 // rcpServices are the services whose resources RCPs govern.
@@ -54,10 +53,10 @@ var rcpServices = []string{
 //
 // Source: AWS Organizations User Guide, "Resource control policies", Resources and entities not
 // restricted by RCPs.
-func underRCPs(req *Request, part *Part) bool {
-	service, _, _ := strings.Cut(part.Action, ":")
-	return part.Resource.AccountRole != Management && !part.Resource.AWSManaged &&
-		!req.Principal.IsServiceLinked() && !strings.EqualFold(part.Action, retireGrant) && in(service, rcpServices)
+func (e *evaluation) underRCPs() bool {
+	service, _, _ := strings.Cut(e.part.Action, ":")
+	r := &e.part.Resource
+	return r.AccountRole != Management && !r.AWSManaged && !e.req.Principal.IsServiceLinked() && !e.action.retire && in(service, rcpServices)
 }
 
 // underSCPs reports whether SCPs limit a caller.
@@ -68,7 +67,13 @@ func underSCPs(p *Principal) bool {
 	return p.AccountRole != Management && !p.IsServiceLinked() && p.Type != Service && p.Type != Anonymous
 }
 
-const (
-	retireGrant = "kms:RetireGrant"
-	createGrant = "kms:CreateGrant"
-)
+// equalFold is strings.EqualFold, quick about names that end differently, as most do.
+func equalFold(s, t string) bool {
+	if len(s) > 0 && len(t) > 0 {
+		a, b := s[len(s)-1], t[len(t)-1]
+		if a < 0x80 && b < 0x80 && lower(a) != lower(b) {
+			return false
+		}
+	}
+	return strings.EqualFold(s, t)
+}

@@ -21,7 +21,7 @@ func (l *literal) naming(d *authz.Document, ps *policy.Principals) []string {
 		how = append(how, "self")
 	}
 	for _, t := range ps.AWS {
-		how = append(how, l.is(t.Value, d.PrincipalIDs[t.Value])...)
+		how = append(how, l.is(t.Value, d.PrincipalIDs()[t.Value])...)
 	}
 	for _, t := range ps.Service {
 		if l.req.Principal.Type == authz.Service && t.Value == l.req.Principal.ARN {
@@ -41,7 +41,7 @@ func (l *literal) is(who, id string) []string {
 		return []string{"account"}
 	case p.Type == authz.Root, !alive:
 		return nil
-	case who == p.ARN, who == p.UniqueID && p.Type == authz.User:
+	case who == p.ARN, p.Type == authz.User && p.UniqueID != "" && (who == p.UniqueID || id == p.UniqueID):
 		return []string{"self"}
 	case p.Type == authz.RoleSession && (who == p.RoleARN || who == p.UniqueID),
 		p.Type == authz.FederatedUser && (who == p.ParentARN || who == p.UniqueID):

@@ -114,7 +114,7 @@ func (ps *principals) match(e *evaluation, doc *Document) (who naming, dead bool
 		who.account = max(who.account, p.inAccount(a))
 	}
 	for _, n := range ps.named {
-		w, d := p.name(n, doc.PrincipalIDs[n.arn])
+		w, d := p.name(n, doc.idOf(p, n.arn))
 		who, dead = who.or(w), dead || d
 	}
 	if p.Type == Service {
@@ -161,7 +161,7 @@ func (ps *principals) spared(e *evaluation, doc *Document) condition.Truth {
 	}
 	var who naming
 	for _, n := range ps.named {
-		w, _ := p.name(n, doc.PrincipalIDs[n.arn])
+		w, _ := p.name(n, doc.idOf(p, n.arn))
 		who = who.or(w)
 	}
 	switch p.Type {

@@ -23,7 +23,7 @@ func recompile(t *testing.T, d *authz.Document, kind policy.Kind, statements []p
 	src := *d.Source
 	src.Statements = statements
 	c := authz.Compile(&src, kind)
-	c.PrincipalIDs = d.PrincipalIDs
+	c.SetPrincipalIDs(d.PrincipalIDs())
 	return c
 }
 

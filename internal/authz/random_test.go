@@ -212,9 +212,13 @@ func (w world) compile(src object, kind policy.Kind) *authz.Document {
 	}
 	d := document(w.t, string(b), kind)
 	if w.chance(30) {
-		d.PrincipalIDs = map[string]string{
+		ids := map[string]string{
 			alice: pick(w, aliceID, "AIDADEADXXXXXXXX"), devRole: pick(w, devID, "AROADEADXXXXXXXX"), devS1: pick(w, devID, "AROADEADXXXXXXXX"),
 		}
+		if w.chance(30) { // alice was called bob when it was saved
+			ids["arn:aws:iam::111122223333:user/bob"] = aliceID
+		}
+		d.SetPrincipalIDs(ids)
 	}
 	return d
 }
@@ -225,7 +229,11 @@ func (w world) source(kind policy.Kind) object {
 		d["Version"] = "2012-10-17"
 	}
 	var statements []object
-	for range 1 + w.IntN(3) {
+	n := 1 + w.IntN(3)
+	if w.chance(1) {
+		n = 60 + w.IntN(80) // more than a word of an index
+	}
+	for range n {
 		statements = append(statements, w.statement(kind))
 	}
 	d["Statement"] = statements

@@ -109,10 +109,10 @@ func withGrants(grants ...authz.Grant) func(*authz.Request) {
 // Source: IAM User Guide, "Policy evaluation logic", "Permissions boundaries for IAM entities".
 func TestLayers(t *testing.T) {
 	wrongID := func(r *authz.Request) {
-		r.Parts[0].Policy.PrincipalIDs = map[string]string{alice: "AIDADEADXXXXXXXX", devRole: "AROADEADXXXXXXXX"}
+		r.Parts[0].Policy.SetPrincipalIDs(map[string]string{alice: "AIDADEADXXXXXXXX", devRole: "AROADEADXXXXXXXX"})
 	}
 	rightID := func(r *authz.Request) {
-		r.Parts[0].Policy.PrincipalIDs = map[string]string{alice: aliceID, devRole: devID}
+		r.Parts[0].Policy.SetPrincipalIDs(map[string]string{alice: aliceID, devRole: devID})
 	}
 	checkRules(t, []rule{
 		{name: "the root user needs no policy", as: rootA, action: "sqs:SendMessage", resource: queueA, want: authz.Allowed, by: authz.LayerRoot},

@@ -1,6 +1,8 @@
 package authz
 
 import (
+	"strings"
+
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz/condition"
 	"github.com/kagimori/kagimori/internal/policy"
@@ -82,7 +84,7 @@ type Principal struct {
 
 // IsServiceLinked reports whether the principal is a session of a service-linked role.
 func (p *Principal) IsServiceLinked() bool {
-	return p.Type == RoleSession && arn.IsServiceLinkedRole(p.RoleARN)
+	return p.Type == RoleSession && strings.Contains(p.RoleARN, "/aws-service-role/") && arn.IsServiceLinkedRole(p.RoleARN)
 }
 
 // A Value is what the request context holds for one condition key. A single-valued key and a
@@ -118,23 +120,6 @@ func (c *Context) SetList(key string, values []string) {
 // SetUnknown appends a key of unknown presence and value.
 func (c *Context) SetUnknown(key string) {
 	*c = append(*c, Entry{Key: key, Value: Value{Unknown: true}})
-}
-
-// A Document is a policy made ready for evaluation, with its name in explanations. It is
-// immutable and safe for concurrent use. Make one with [Compile].
-type Document struct {
-	Name  string // ARN of a managed policy, name of an inline one, ARN of the key, ...
-	Owner string // account whose evidence this is
-	// Attached is the ARN of the principal, group, key, ... that the document hangs on.
-	Attached string
-	Source   *policy.Document
-	// Unknown marks a document that exists but cannot be read; Source is then nil.
-	Unknown bool
-	// PrincipalIDs maps the principal ARNs of the document to the unique ids that they had when it
-	// was saved. A principal of that ARN with another unique id is not meant.
-	PrincipalIDs map[string]string
-	kind         policy.Kind
-	compiled     *compiled
 }
 
 // A Resource is what an action is done to.
@@ -177,6 +162,9 @@ type Part struct {
 	RCPs          [][]*Document // levels (root, OUs, account); nil if none apply; RCPFullAWSAccess is implied
 	// Grants of the key, in any order. Only those whose grantee is the principal matter.
 	Grants []Grant
+	// GrantIndex holds more of them, where there are many. Only those that name the caller are
+	// looked at, in explained mode too.
+	GrantIndex *GrantIndex
 	// EncryptionContext is compared with grant constraints. For CreateGrant it is that of the
 	// new grant's constraint.
 	EncryptionContext map[string]string
@@ -219,7 +207,7 @@ type PartDecision struct {
 	// Matched are the statements that apply and the grants that were usable.
 	Matched []Match
 	// Missed are statements and grants that concern the principal or the action but do not
-	// apply, each with the first reason why. Only in explained mode.
+	// apply, each with the first reason why. Only from [Explain].
 	Missed []Miss
 	// Silent are the layers that would each have to allow; only for ImplicitDeny.
 	Silent []Layer

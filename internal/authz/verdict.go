@@ -46,7 +46,7 @@ func (e *evaluation) weigh(f *findings) verdict {
 	w := e.weights(f)
 	v := verdict{cross: w.cross == condition.True, delegated: w.resource.account == condition.True}
 	v.homeOnly = v.cross && w.abroad == condition.False
-	if strings.EqualFold(e.part.Action, "sts:GetCallerIdentity") {
+	if !e.action.kms && strings.EqualFold(e.part.Action, "sts:GetCallerIdentity") {
 		v.outcome, v.allow = Allowed, condition.True // whatever the policies say
 		return v
 	}
@@ -102,10 +102,13 @@ func (e *evaluation) weights(f *findings) weights {
 	p := &e.req.Principal
 	w := weights{
 		caller: p.Type, authoritative: e.part.Authoritative, resourceLayer: e.resourceLayer(),
-		retire: strings.EqualFold(e.part.Action, retireGrant), cross: crossAccount(p, &e.part.Resource),
+		retire: e.action.retire, cross: crossAccount(p, &e.part.Resource),
 		scp: f.scp.allows(), endpoint: f.endpoint.allows(), identity: f.identity.allows(),
 		boundary: f.boundary.allows(), session: f.session.allows(),
-		resource: f.resource.allow, grants: f.grants, abroad: condition.Of(worksAbroad(e.part.Action)),
+		resource: f.resource.allow, grants: f.grants, abroad: condition.True,
+	}
+	if w.cross != condition.False {
+		w.abroad = condition.Of(e.action.worksAbroad())
 	}
 	if e.req.Endpoint == nil {
 		w.endpoint = condition.True
@@ -117,7 +120,7 @@ func (e *evaluation) weights(f *findings) weights {
 	if e.req.Session == nil && p.Type != FederatedUser {
 		w.session = condition.True
 	}
-	if p.Type == Root || strings.EqualFold(e.part.Action, "sts:GetSessionToken") {
+	if p.Type == Root || !e.action.kms && strings.EqualFold(e.part.Action, "sts:GetSessionToken") {
 		w.identity = condition.True
 	}
 	return w

@@ -124,7 +124,7 @@ func buildRole(r Role) (*roleView, error) {
 	if err != nil {
 		return nil, err
 	}
-	trust.PrincipalIDs = r.TrustIDs
+	trust.SetPrincipalIDs(r.TrustIDs)
 	return &roleView{r, inline, trust, tagMap(r.Tags)}, nil
 }
 

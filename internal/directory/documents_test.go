@@ -144,7 +144,7 @@ func TestTrustPolicyKeepsTheIDsOfItsPrincipals(t *testing.T) {
 		if err != nil || doc == nil || doc.Name != r.ARN() {
 			t.Fatalf("TrustPolicy = %+v, %v", doc, err)
 		}
-		if diff := cmp.Diff(r.TrustIDs, doc.PrincipalIDs); diff != "" {
+		if diff := cmp.Diff(r.TrustIDs, doc.PrincipalIDs()); diff != "" {
 			t.Error(diff)
 		}
 		if doc, err := k.TrustPolicy(tx, account, "nobody"); doc != nil || err != nil {

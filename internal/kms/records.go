@@ -131,7 +131,7 @@ func (s *Service) buildView(k keyRecord) (*keyView, error) {
 	}
 	v := &keyView{keyRecord: k, arn: k.arn(), policy: authz.Compile(doc, policy.Key)}
 	v.policy.Name, v.policy.Owner, v.policy.Attached = v.arn, k.Account, v.arn
-	v.policy.PrincipalIDs = k.PolicyIDs
+	v.policy.SetPrincipalIDs(k.PolicyIDs)
 	v.resource = authz.Resource{ARN: v.arn, Account: k.Account, AWSManaged: k.Manager == kmsapi.KeyManagerTypeAWS}
 	if len(k.Tags) > 0 {
 		v.resource.Tags = make(map[string]string, len(k.Tags))

@@ -239,7 +239,7 @@ func TestDeletedPrincipalIsNotItsNamesake(t *testing.T) {
 	w := newWorld(t)
 	first := w.User(member, "u", everything)
 	p := key(t, "kms:Encrypt", member, `{"Effect":"Allow","Principal":{"AWS":"`+first.Principal.ARN+`"},"Action":"kms:*","Resource":"*"}`)
-	p.Policy.PrincipalIDs = map[string]string{first.Principal.ARN: first.Principal.UniqueID}
+	p.Policy.SetPrincipalIDs(map[string]string{first.Principal.ARN: first.Principal.UniqueID})
 	w.allows("the user", first, p)
 	w.Update(func(tx store.Tx) error {
 		u, _, err := w.Directory.User(tx, member, "u")

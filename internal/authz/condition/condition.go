@@ -146,7 +146,17 @@ func (c *Condition) Eval(env *Env) Truth {
 	if c.kind == 0 || len(c.values) == 0 {
 		return False
 	}
-	got, present := env.Lookup(&c.Key)
+	got, present := env.given(&c.Key), true
+	if got == nil {
+		var derived Value
+		derived, present = env.derived(&c.Key)
+		got = &derived
+	}
+	return c.holds(env, got, present)
+}
+
+// holds says whether a value, if the key is present, satisfies the condition.
+func (c *Condition) holds(env *Env, got *Value, present bool) Truth {
 	if present && got.Unknown {
 		return Unknown
 	}

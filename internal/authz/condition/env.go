@@ -1,6 +1,10 @@
 package condition
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/arn"
+)
 
 // A Value is what the request context holds for one condition key. A single-valued key and a
 // list of one are different types. The zero Value is the empty string.
@@ -23,13 +27,56 @@ type Entry struct {
 type Key struct {
 	Name  string // as written
 	lower string
+	tag   uint8
+	fact  fact
 }
 
 // MakeKey prepares a key for [Env.Lookup].
-func MakeKey(name string) Key { return Key{name, strings.ToLower(name)} }
+func MakeKey(name string) Key {
+	k := Key{Name: name, lower: strings.ToLower(name)}
+	k.tag = tag(k.lower)
+	switch {
+	case strings.HasPrefix(k.lower, principalTag):
+		k.fact = factPrincipalTag
+	case strings.HasPrefix(k.lower, resourceTag):
+		k.fact = factResourceTag
+	default:
+		k.fact = facts[k.lower]
+	}
+	return k
+}
 
 // Same reports whether two keys are one.
 func (k *Key) Same(other *Key) bool { return strings.EqualFold(k.lower, other.lower) }
+
+// is compares with the key of an entry, without regard to case. It begins at the end, where most
+// keys differ.
+func (k *Key) is(name string) bool {
+	i, j := len(name), len(k.lower)
+	for i > 0 && j > 0 {
+		i, j = i-1, j-1
+		a, b := name[i], k.lower[j]
+		switch {
+		case a == b && a < 0x80:
+		case a >= 0x80 || b >= 0x80:
+			return strings.EqualFold(name, k.lower)
+		case 'A' <= a && a <= 'Z' && a|0x20 == b:
+		default:
+			return false
+		}
+	}
+	return i == j
+}
+
+// tag is a number for the last two letters of a key, whatever their case; 0 for a key of which
+// that cannot be told.
+func tag(name string) uint8 {
+	n := len(name)
+	if n < 2 || name[n-1]|name[n-2] >= 0x80 {
+		return 0
+	}
+	return 0x80 | (name[n-1]&0x1f)<<2 ^ name[n-2]&0x1f
+}
 
 // Facts are what the engine knows about principal and resource without being told in the
 // context. An empty string is an absent key unless the comment says otherwise.
@@ -55,7 +102,7 @@ type Facts struct {
 	// UnknownResource makes aws:ResourceAccount unknown if it is absent.
 	UnknownResource bool
 
-	Region        string // aws:RequestedRegion
+	ResourceARN   string // of which comes aws:RequestedRegion
 	CallerAccount string // kms:CallerAccount
 	// OwnGrant is set for kms:CreateGrant, whose kms:GrantIsForAWSResource is "false" by default.
 	OwnGrant bool
@@ -66,69 +113,120 @@ type Facts struct {
 type Env struct {
 	Part, Request []Entry
 	Facts
+
+	tags  [32]uint8 // of the keys in Request and Part
+	ready bool
+	odd   bool // some tag is 0
+}
+
+// Ready makes lookups fast. Part and Request must not change afterwards.
+func (e *Env) Ready() {
+	if len(e.Request)+len(e.Part) > len(e.tags) {
+		return
+	}
+	known := uint8(0x80)
+	for i := range e.Request {
+		t := tag(e.Request[i].Key)
+		e.tags[i] = t
+		known &= t
+	}
+	rest := e.tags[len(e.Request):]
+	for i := range e.Part {
+		t := tag(e.Part[i].Key)
+		rest[i] = t
+		known &= t
+	}
+	e.odd = known == 0
+	e.ready = true
 }
 
 // Lookup finds the value of a key.
 func (e *Env) Lookup(k *Key) (Value, bool) {
-	for i := len(e.Part) - 1; i >= 0; i-- {
-		if strings.EqualFold(e.Part[i].Key, k.lower) {
-			return e.Part[i].Value, true
-		}
-	}
-	for i := len(e.Request) - 1; i >= 0; i-- {
-		if strings.EqualFold(e.Request[i].Key, k.lower) {
-			return e.Request[i].Value, true
-		}
+	if v := e.given(k); v != nil {
+		return *v, true
 	}
 	return e.derived(k)
 }
 
+// given is the value that Part or Request have, or nil.
+func (e *Env) given(k *Key) *Value {
+	quick := e.ready && !e.odd && k.tag != 0
+	n := len(e.Request)
+	for i := n + len(e.Part) - 1; i >= 0; i-- {
+		if quick && e.tags[i] != k.tag {
+			continue
+		}
+		var entry *Entry
+		if i >= n {
+			entry = &e.Part[i-n]
+		} else {
+			entry = &e.Request[i]
+		}
+		if k.is(entry.Key) {
+			return &entry.Value
+		}
+	}
+	return nil
+}
+
 func (e *Env) derived(k *Key) (Value, bool) {
-	switch k.lower {
-	case "aws:principalarn":
+	switch k.fact {
+	case factPrincipalARN:
 		return e.ofPrincipal(e.PrincipalARN)
-	case "aws:principalaccount":
+	case factPrincipalAccount:
 		return e.ofPrincipal(e.PrincipalAccount)
-	case "aws:principaltype":
+	case factPrincipalType:
 		return e.ofPrincipal(e.PrincipalType)
-	case "aws:userid":
+	case factUserID:
 		return e.ofPrincipal(e.UserID)
-	case "aws:username":
+	case factUsername:
 		return e.ofPrincipal(e.Username)
-	case "aws:principalorgid":
+	case factPrincipalOrgID:
 		return e.ofPrincipal(e.PrincipalOrgID)
-	case "aws:principalorgpaths":
+	case factPrincipalOrgPaths:
 		if len(e.PrincipalPaths) == 0 {
 			return e.ofPrincipal("")
 		}
 		return Value{List: e.PrincipalPaths, Multi: true}, true
-	case "aws:principalisawsservice":
+	case factIsService:
 		return flag(e.Service != "", e.Signed)
-	case "aws:principalservicename":
+	case factServiceName:
 		return text(e.Service)
-	case "aws:principalservicenameslist":
+	case factServiceNames:
 		return e.serviceNames()
-	case "aws:resourceaccount":
+	case factResourceAccount:
 		if e.ResourceAccount == "" && e.UnknownResource {
 			return Value{Unknown: true}, true
 		}
 		return text(e.ResourceAccount)
-	case "aws:resourceorgid":
+	case factResourceOrgID:
 		return text(e.ResourceOrgID)
-	case "aws:resourceorgpaths":
+	case factResourceOrgPaths:
 		return Value{List: e.ResourcePaths, Multi: true}, len(e.ResourcePaths) > 0
-	case "aws:requestedregion":
-		return text(e.Region)
-	case "aws:securetransport":
+	case factRegion:
+		return text(region(e.ResourceARN))
+	case factSecure:
 		return flag(true, true)
-	case "aws:viaawsservice":
+	case factVia:
 		return flag(false, true)
-	case "kms:calleraccount":
+	case factCallerAccount:
 		return text(e.CallerAccount)
-	case "kms:grantisforawsresource":
+	case factForResource:
 		return flag(false, e.OwnGrant)
+	case factPrincipalTag:
+		return e.tagged(e.PrincipalTags, k.Name[len(principalTag):], e.UnknownPrincipal)
+	case factResourceTag:
+		return e.tagged(e.ResourceTags, k.Name[len(resourceTag):], false)
 	}
-	return e.tag(k)
+	return Value{}, false
+}
+
+func region(resource string) string {
+	a, err := arn.Parse(resource)
+	if err != nil {
+		return ""
+	}
+	return a.Region
 }
 
 // serviceNames has a list only for calls by services; it is the one derived value that allocates.
@@ -144,20 +242,10 @@ const (
 	resourceTag  = "aws:resourcetag/"
 )
 
-// tag finds a tag of principal or resource. The tag key compares without regard to case; if
+// tagged finds a tag of principal or resource. The tag key compares without regard to case; if
 // several differ in case only, the one written like the condition key wins, then the first in
 // byte order.
-func (e *Env) tag(k *Key) (Value, bool) {
-	var tags map[string]string
-	var name string
-	switch {
-	case strings.HasPrefix(k.lower, principalTag):
-		tags, name = e.PrincipalTags, k.Name[len(principalTag):]
-	case strings.HasPrefix(k.lower, resourceTag):
-		tags, name = e.ResourceTags, k.Name[len(resourceTag):]
-	default:
-		return Value{}, false
-	}
+func (e *Env) tagged(tags map[string]string, name string, unknown bool) (Value, bool) {
 	if v, ok := tags[name]; ok {
 		return Value{One: v}, true
 	}
@@ -167,7 +255,7 @@ func (e *Env) tag(k *Key) (Value, bool) {
 			found, value, ok = have, v, true
 		}
 	}
-	if !ok && e.UnknownPrincipal && strings.HasPrefix(k.lower, principalTag) {
+	if !ok && unknown {
 		return Value{Unknown: true}, true
 	}
 	return Value{One: value}, ok

@@ -39,7 +39,7 @@ func TestDerivedKeys(t *testing.T) {
 		PrincipalType: "User", PrincipalARN: "arn", PrincipalAccount: "1", UserID: "AIDA", Username: "alice", PrincipalOrgID: "o-1",
 		PrincipalPaths: []string{"o-1/r/"}, PrincipalTags: map[string]string{"Team": "red", "team": "blue", "TEAM": "green"}, Signed: true,
 		ResourceAccount: "2", ResourceOrgID: "o-2", ResourcePaths: []string{"o-2/r/"}, ResourceTags: map[string]string{"A": "b"},
-		Region: "us-west-2", CallerAccount: "1", OwnGrant: true,
+		ResourceARN: "arn:aws:kms:us-west-2:1:key/1", CallerAccount: "1", OwnGrant: true,
 	}
 	service := condition.Facts{Service: "ec2.amazonaws.com", Signed: true}
 	plan := condition.Facts{UnknownPrincipal: true, UnknownResource: true, PrincipalAccount: "1", Signed: true}

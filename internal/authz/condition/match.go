@@ -15,6 +15,8 @@ func (p *Pattern) Match(env *Env, s string) Truth {
 		return False
 	case p.isExact:
 		return Of(s == p.exact)
+	case p.isPrefix:
+		return Of(strings.HasPrefix(s, p.exact))
 	}
 	vars := p.variables(env)
 	if vars == False || !p.glob(env, s) {

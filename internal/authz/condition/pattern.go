@@ -28,8 +28,9 @@ type token struct {
 // string.
 type Pattern struct {
 	tokens   []token
-	exact    string // the text if isExact
+	exact    string // the text if isExact or isPrefix
 	isExact  bool   // neither wildcards nor variables
+	isPrefix bool   // the text and whatever follows
 	hasVars  bool
 	never    bool // matches nothing
 	all      bool // matches everything
@@ -173,6 +174,8 @@ func (c *compiler) pattern() Pattern {
 		p.isExact = true
 	case len(p.tokens) == 1 && p.tokens[0].kind == tokenText:
 		p.isExact, p.exact = true, p.tokens[0].text
+	case len(p.tokens) == 2 && p.tokens[0].kind == tokenText && p.tokens[1].kind == tokenStar && p.tokens[1].cross:
+		p.isPrefix, p.exact = true, p.tokens[0].text
 	}
 	return p
 }

@@ -107,11 +107,12 @@ func (s *search) resource() []change {
 		p := r.Parts[0]
 		doc, ok := extend(p.Policy, docKind, st)
 		if ok && s.p.UniqueID != "" && !s.cross {
-			doc.PrincipalIDs = maps.Clone(doc.PrincipalIDs)
-			if doc.PrincipalIDs == nil {
-				doc.PrincipalIDs = map[string]string{}
+			ids := maps.Clone(doc.PrincipalIDs())
+			if ids == nil {
+				ids = map[string]string{}
 			}
-			doc.PrincipalIDs[who] = s.p.UniqueID
+			ids[who] = s.p.UniqueID
+			doc.SetPrincipalIDs(ids)
 		}
 		p.Policy = doc
 		r.Parts = []authz.Part{p}

@@ -78,12 +78,13 @@ func (s *search) revive(r authz.Request) (authz.Request, bool) {
 		return r, false
 	}
 	doc := *p.Policy
-	doc.PrincipalIDs = maps.Clone(doc.PrincipalIDs)
-	for who := range doc.PrincipalIDs {
+	ids := maps.Clone(doc.PrincipalIDs())
+	for who := range ids {
 		if who == s.grantable() || who == s.p.ARN {
-			doc.PrincipalIDs[who] = s.p.UniqueID
+			ids[who] = s.p.UniqueID
 		}
 	}
+	doc.SetPrincipalIDs(ids)
 	p.Policy = &doc
 	r.Parts = []authz.Part{p}
 	return r, true

@@ -64,7 +64,7 @@ func onKey(t *testing.T, p authz.Principal, action, account string, statements .
 	key := strings.Replace(keyG, "123456789012", account, 1)
 	part := authz.Part{Action: action, Resource: authz.Resource{ARN: key, Account: account}, Authoritative: true}
 	part.Policy = compile(t, policy.Key, key, account, statements...)
-	part.Policy.PrincipalIDs = map[string]string{p.ARN: p.UniqueID, p.RoleARN: p.UniqueID}
+	part.Policy.SetPrincipalIDs(map[string]string{p.ARN: p.UniqueID, p.RoleARN: p.UniqueID})
 	req := &authz.Request{Principal: p, Parts: []authz.Part{part}}
 	if action == "kms:CreateGrant" {
 		req.Parts[0].NewGrant = &authz.Grant{Operations: []string{"Decrypt"}, ContextSubset: map[string]string{"aws:ebs:id": "vol-1"}}
@@ -160,7 +160,7 @@ func TestServiceLinkedRoleNeedsTheKeyPolicy(t *testing.T) {
 	})
 	t.Run("a policy that means the deleted role is to be saved again", func(t *testing.T) {
 		req := onKey(t, p, generate, "123456789012", rootG, p1, p2)
-		req.Parts[0].Policy.PrincipalIDs[roleG] = "AROAZZZZZZZZZZZZZZZZZ"
+		req.Parts[0].Policy.SetPrincipalIDs(map[string]string{roleG: "AROAZZZZZZZZZZZZZZZZZ"})
 		all := fixes(t, req)
 		wantKinds(t, all, "save-again", "key-policy")
 		if !strings.Contains(all[0].Summary, roleG) {

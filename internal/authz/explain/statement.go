@@ -55,7 +55,8 @@ func extend(old *authz.Document, kind policy.Kind, st statement) (*authz.Documen
 // rebuild is a document with other statements. They keep their positions, which name them.
 func rebuild(old *authz.Document, kind policy.Kind, statements []policy.Statement) *authz.Document {
 	doc := authz.Compile(&policy.Document{Version: old.Source.Version, ID: old.Source.ID, Statements: statements}, kind)
-	doc.Name, doc.Owner, doc.Attached, doc.PrincipalIDs = old.Name, old.Owner, old.Attached, old.PrincipalIDs
+	doc.Name, doc.Owner, doc.Attached = old.Name, old.Owner, old.Attached
+	doc.SetPrincipalIDs(old.PrincipalIDs())
 	return doc
 }
 
