@@ -42,6 +42,7 @@ var allowed = map[string][]string{
 	"internal/authz/explain":   {"internal/authz", "internal/policy", "internal/arn"},
 	"internal/casefile":        {"internal/authz", "internal/authz/explain", "internal/policy", "internal/arn"},
 	"internal/launch":          {"internal/authz", "internal/policy", "internal/arn"},
+	"internal/ask":             {"internal/authz", "internal/policy"},
 	"internal/lint":            {"internal/actions", "internal/linkedrole", "internal/launch", "internal/authz", "internal/authz/condition", "internal/policy", "internal/arn", "internal/apierr"},
 	// 3 mechanisms
 	"internal/store":             {},
@@ -77,7 +78,7 @@ var allowed = map[string][]string{
 	"internal/ec2/catalog": {},
 	"internal/autoscaling": service("internal/api/autoscalingapi", "internal/api/ec2api", "internal/api/iamapi", "internal/launch"),
 	"internal/cloudtrail":  service("internal/api/cloudtrailapi"),
-	"internal/kagimori":    service("internal/api/kagimoriapi", "internal/authz/explain"),
+	"internal/kagimori":    service("internal/api/kagimoriapi", "internal/authz/explain", "internal/ask", "internal/policy"),
 	// 6 edge
 	"internal/wire":          {"internal/api", "internal/apierr", "internal/secret"},
 	"internal/wire/awsjson":  {"internal/wire", "internal/api", "internal/apierr", "internal/secret"},
@@ -97,7 +98,7 @@ var allowed = map[string][]string{
 	"internal/testkit": {"*"},
 	"kagimoritest":     {"internal/app", "internal/directory", "internal/authz", "internal/authz/explain", "internal/guard", "internal/trail"},
 	// 8 command
-	"cmd/kagimori":    {"internal/app", "internal/tour", "internal/casefile", "internal/scenario", "internal/hsm/soft", "internal/hsm", "internal/store"},
+	"cmd/kagimori":    {"internal/app", "internal/lint", "internal/policy", "internal/tour", "internal/casefile", "internal/scenario", "internal/hsm/soft", "internal/hsm", "internal/store", "internal/api", "internal/api/kagimoriapi", "internal/apierr", "internal/secret", "internal/sigv4", "internal/wire/client", "internal/authz/explain"},
 	"internal/apigen": {},
 	"internal/arch":   {},
 	"internal/bench":  {"*"},

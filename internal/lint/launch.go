@@ -8,6 +8,7 @@ import (
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/launch"
+	"github.com/kagimori/kagimori/internal/linkedrole"
 	"github.com/kagimori/kagimori/internal/policy"
 )
 
@@ -155,10 +156,14 @@ func grantAdvice(missing []string) string {
 	return ""
 }
 
-// launcher reports whether a principal is the role of a service that launches instances.
+// launcher reports whether a principal is the role of a service that launches instances, with a
+// name that such a role can have.
 func launcher(principal string) bool {
-	return slices.ContainsFunc(launchers, func(s string) bool {
-		return strings.Contains(principal, ":role"+arn.ServiceLinkedPath(s))
+	all := linkedrole.All()
+	return slices.ContainsFunc(launchers, func(service string) bool {
+		_, name, ok := strings.Cut(principal, ":role"+arn.ServiceLinkedPath(service))
+		role := all[service]
+		return ok && (name == role.Name || role.Suffix && strings.HasPrefix(name, role.Name+"_"))
 	})
 }
 

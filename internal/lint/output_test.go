@@ -1,0 +1,119 @@
+package lint_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kagimori/kagimori/internal/lint"
+)
+
+func results() []lint.Result {
+	doc := `{"Version": "2012-10-17", "Statement": {"Sid": "Keys", "Effect": "Allow", "Action": "kms:ReEncrypt", "Resource": "` + keyARN + `"}}`
+	return []lint.Result{{File: "dir/a b.json", Findings: lint.Check([]byte(doc), lint.Options{})}, {File: "clean.json"}}
+}
+
+func TestText(t *testing.T) {
+	var out strings.Builder
+	if err := lint.WriteText(&out, results()); err != nil {
+		t.Fatal(err)
+	}
+	const want = `dir/a b.json:1:85-1:100: error: unknown-action (statement 1, "Keys")
+  "kms:ReEncrypt" matches no action of kms, so it allows nothing.
+  Fix: The actions are "kms:ReEncryptFrom" and "kms:ReEncryptTo"; "kms:ReEncrypt*" matches them.
+`
+	if d := cmp.Diff(want, out.String()); d != "" {
+		t.Errorf("text (-want +got):\n%s", d)
+	}
+}
+
+func TestJSON(t *testing.T) {
+	var out strings.Builder
+	if err := lint.WriteJSON(&out, results()); err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Findings []struct {
+			Rule, Severity, File, Sid, Reason, Fix string
+			Statement                              int
+			Range                                  lint.Range
+		}
+	}
+	if err := json.Unmarshal([]byte(out.String()), &got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Findings) != 1 {
+		t.Fatalf("got %s", out.String())
+	}
+	f := got.Findings[0]
+	want := lint.Range{Start: lint.Point{Line: 1, Column: 85}, End: lint.Point{Line: 1, Column: 100}}
+	if f.Rule != "unknown-action" || f.Severity != "error" || f.File != "dir/a b.json" || f.Sid != "Keys" || f.Statement != 1 || f.Range != want || f.Reason == "" || f.Fix == "" {
+		t.Errorf("got %+v", f)
+	}
+	out.Reset()
+	if err := lint.WriteJSON(&out, []lint.Result{{File: "clean.json"}}); err != nil || !strings.Contains(out.String(), `"findings": []`) {
+		t.Errorf("nothing found is %s, %v", out.String(), err)
+	}
+}
+
+// TestSARIF looks for what the schema of SARIF 2.1.0 requires and viewers use.
+func TestSARIF(t *testing.T) {
+	var out strings.Builder
+	if err := lint.WriteSARIF(&out, "1.2.3", results()); err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Schema, Version string
+		Runs            []struct {
+			ColumnKind string
+			Tool       struct {
+				Driver struct {
+					Name, Version string
+					Rules         []struct {
+						ID                   string
+						ShortDescription     struct{ Text string }
+						DefaultConfiguration struct{ Level string }
+					}
+				}
+			}
+			Results []struct {
+				RuleID    string
+				RuleIndex int
+				Level     string
+				Message   struct{ Text string }
+				Locations []struct {
+					PhysicalLocation struct {
+						ArtifactLocation struct{ URI string }
+						Region           struct{ StartLine, StartColumn, EndLine, EndColumn int }
+					}
+				}
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(strings.Replace(out.String(), `"$schema"`, `"schema"`, 1)), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Version != "2.1.0" || !strings.Contains(got.Schema, "2.1.0") || len(got.Runs) != 1 || len(got.Runs[0].Results) != 1 {
+		t.Fatalf("got %+v", got)
+	}
+	run := got.Runs[0]
+	driver := run.Tool.Driver
+	if driver.Name != "kagimori" || driver.Version != "1.2.3" || len(driver.Rules) != len(lint.Rules()) || run.ColumnKind != "unicodeCodePoints" {
+		t.Errorf("the driver is %s %s with %d rules", driver.Name, driver.Version, len(driver.Rules))
+	}
+	for _, r := range driver.Rules {
+		if l := r.DefaultConfiguration.Level; r.ShortDescription.Text == "" || l != "note" && l != "warning" && l != "error" {
+			t.Errorf("rule %+v", r)
+		}
+	}
+	r := run.Results[0]
+	if driver.Rules[r.RuleIndex].ID != r.RuleID || r.RuleID != "unknown-action" || r.Level != "error" || r.Message.Text == "" {
+		t.Errorf("the result is %+v", r)
+	}
+	at := r.Locations[0].PhysicalLocation
+	if at.ArtifactLocation.URI != "dir/a%20b.json" || at.Region.StartLine != 1 || at.Region.StartColumn != 85 || at.Region.EndLine != 1 || at.Region.EndColumn != 100 {
+		t.Errorf("the place is %+v", at)
+	}
+}
