@@ -5,7 +5,9 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/autoscaling"
+	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/hsm/soft"
 	"github.com/kagimori/kagimori/internal/secret"
 )
@@ -28,6 +30,8 @@ type Config struct {
 	// NoSync leaves out fsync of the store. Only tests may set it: a crash loses changes.
 	NoSync bool
 	Logger *slog.Logger // nil is slog.Default()
+	// Observe is that of [guard.Config]. Only tests set it.
+	Observe func(*guard.Call, *authz.Request)
 }
 
 // A Seal is how the root key is stored.

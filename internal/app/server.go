@@ -89,7 +89,7 @@ func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Modul
 		return nil, err
 	}
 	s.guard = guard.New(guard.Config{
-		Store: st, Directory: d, Trail: s.trail, Now: s.clock.Now, Logger: cfg.Logger,
+		Store: st, Directory: d, Trail: s.trail, Now: s.clock.Now, Logger: cfg.Logger, Observe: cfg.Observe,
 		Encode: sts.Messages{Box: module.Box(messageBox)}.Encode,
 	})
 	if !cfg.Dev {

@@ -37,6 +37,9 @@ type Config struct {
 	// Encode seals the details of an EC2 denial for sts:DecodeAuthorizationMessage.
 	Encode func(plaintext []byte) string
 	Logger *slog.Logger
+	// Observe, if not nil, is shown everything that is to be decided. It serves tests of what
+	// services supply, and must neither change nor keep the request.
+	Observe func(*Call, *authz.Request)
 }
 
 // A Guard decides and records. Safe for concurrent use.
@@ -225,6 +228,9 @@ func (g *Guard) request(tx store.Tx, c *Call, parts []authz.Part) (authz.Request
 	p.OrgID, p.OrgPaths, p.AccountRole = docs.Place.Organization, docs.Place.Paths, docs.Place.Role
 	if e := c.Caller.endpoint(); e != nil {
 		req.Endpoint = e.Policy
+	}
+	if g.cfg.Observe != nil {
+		g.cfg.Observe(c, &req)
 	}
 	return req, nil
 }
