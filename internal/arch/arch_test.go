@@ -91,8 +91,9 @@ var allowed = map[string][]string{
 		"internal/wire", "internal/wire/awsjson", "internal/wire/awsquery", "internal/wire/ec2query", "internal/wire/form",
 		"internal/api", "internal/apierr", "internal/secret", "internal/sigv4", "internal/guard", "internal/directory",
 	},
-	"internal/tour":     {"internal/wire/client", "internal/sigv4", "internal/api/*", "internal/api", "internal/apierr", "internal/arn", "internal/secret"},
-	"internal/scenario": {"internal/launch", "internal/wire/client", "internal/sigv4", "internal/api/*", "internal/api", "internal/apierr", "internal/arn", "internal/secret"},
+	"internal/tour":            {"internal/wire/client", "internal/sigv4", "internal/api/*", "internal/api", "internal/apierr", "internal/arn", "internal/secret"},
+	"internal/scenario/format": {"internal/arn"},
+	"internal/scenario":        {"internal/scenario/format", "internal/launch", "internal/wire/client", "internal/sigv4", "internal/api/*", "internal/api", "internal/apierr", "internal/arn", "internal/secret"},
 	// 7 assembly
 	"internal/app":     {"*"},
 	"internal/testkit": {"*"},

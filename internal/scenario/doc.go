@@ -1,9 +1,7 @@
 // Package scenario reads launch scenarios, builds their worlds on a development server, performs
 // their launches and writes the world of a server down as one.
 //
-// A launch scenario is a file of the format kagimori.launch-scenario/1: accounts, keys,
-// principals, snapshots, images, one launch, and what must happen. [Parse] is strict: a file that
-// does not say exactly what the format asks for is refused, with the place of everything wrong.
+// A launch scenario is a file of the format kagimori.launch-scenario/1, which package format describes.
 //
 // [Load] is an ordinary signed client: it makes the world by the calls that a user would make, as
 // the administrators of its accounts and, for what a scenario calls its setup and its launch, as
@@ -19,7 +17,4 @@
 //   - Sids that IAM does not take in a policy of a role or user lose the characters at fault ([Sid]);
 //   - launch templates whose names are too short for EC2 get longer ones ([World.TemplateName]);
 //   - a revoked or retired grant is made and then revoked or retired.
-//
-// One thing is added to the format: expected may be null, in a scenario of which nobody has said
-// yet what must happen.
 package scenario

@@ -1,9 +1,7 @@
 package scenario
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -60,16 +58,6 @@ func Export(ctx context.Context, cfg Config, sel Selection) (_ *Scenario, notes 
 		return nil, x.notes, fmt.Errorf("%w: what these accounts hold names something that is not theirs; name its account too:\n%w", ErrSelection, err)
 	}
 	return x.sc, x.notes, nil
-}
-
-// Encode is the scenario as a file.
-func (s *Scenario) Encode() ([]byte, error) {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", " ")
-	err := enc.Encode(s)
-	return buf.Bytes(), err
 }
 
 type exporter struct {

@@ -91,7 +91,7 @@ func (x *exporter) image(ctx context.Context, account string, m ec2api.Image) er
 			case d.Ebs == nil || d.Ebs.SnapshotId == nil:
 				x.note("the device %s of the image %s has no snapshot", name, out.ID)
 			default:
-				out.Devices = append(out.Devices, ImageDevice{name, *d.Ebs.SnapshotId})
+				out.Devices = append(out.Devices, ImageDevice{Device: name, SnapshotID: *d.Ebs.SnapshotId})
 			}
 		}
 	}

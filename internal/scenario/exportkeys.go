@@ -29,7 +29,7 @@ func (x *exporter) keys(ctx context.Context, account string) error {
 			}
 			x.sc.Keys = append(x.sc.Keys, k)
 			if e := x.sc.Accounts[len(x.sc.Accounts)-1].EBS; e[x.sel.Region].DefaultKmsKeyID == k.ARN && k.Manager == managerAWS {
-				e[x.sel.Region] = EBS{e[x.sel.Region].EncryptionByDefault, awsManagedAlias}
+				e[x.sel.Region] = EBS{EncryptionByDefault: e[x.sel.Region].EncryptionByDefault, DefaultKmsKeyID: awsManagedAlias}
 			}
 		}
 		return list.NextMarker, nil

@@ -142,8 +142,9 @@ func (x *exporter) template(ctx context.Context, spec *ec2api.LaunchTemplateSpec
 			x.note("the device %s of the template %s is no volume", api.Val(b.DeviceName), t.Name)
 			continue
 		}
-		t.BlockDevices = append(t.BlockDevices, BlockDevice{api.Val(b.DeviceName), BlockVolume{
-			b.Ebs.Encrypted, api.Val(b.Ebs.KmsKeyId), api.Val(b.Ebs.SnapshotId), api.Val(b.Ebs.VolumeSize), api.Val(b.Ebs.VolumeType),
+		t.BlockDevices = append(t.BlockDevices, BlockDevice{Device: api.Val(b.DeviceName), EBS: BlockVolume{
+			Encrypted: b.Ebs.Encrypted, KmsKeyID: api.Val(b.Ebs.KmsKeyId), SnapshotID: api.Val(b.Ebs.SnapshotId),
+			VolumeSize: api.Val(b.Ebs.VolumeSize), VolumeType: api.Val(b.Ebs.VolumeType),
 		}})
 	}
 	x.sc.Launch.Templates = append(x.sc.Launch.Templates, t)
@@ -174,8 +175,8 @@ func (x *exporter) configuration(ctx context.Context, name *string) error {
 			x.note("the device %s of the launch configuration %s is no volume", api.Val(b.DeviceName), t.Name)
 			continue
 		}
-		t.BlockDevices = append(t.BlockDevices, BlockDevice{api.Val(b.DeviceName), BlockVolume{
-			b.Ebs.Encrypted, "", api.Val(b.Ebs.SnapshotId), api.Val(b.Ebs.VolumeSize), api.Val(b.Ebs.VolumeType),
+		t.BlockDevices = append(t.BlockDevices, BlockDevice{Device: api.Val(b.DeviceName), EBS: BlockVolume{
+			Encrypted: b.Ebs.Encrypted, SnapshotID: api.Val(b.Ebs.SnapshotId), VolumeSize: api.Val(b.Ebs.VolumeSize), VolumeType: api.Val(b.Ebs.VolumeType),
 		}})
 	}
 	x.sc.Launch.Templates = append(x.sc.Launch.Templates, t)

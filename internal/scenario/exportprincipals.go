@@ -50,7 +50,7 @@ func (x *exporter) rolePolicies(ctx context.Context, account, name string, p *Pr
 			if err := x.s.ask(ctx, who, "iam", "GetRolePolicy", &iamapi.GetRolePolicyRequest{RoleName: &name, PolicyName: &n}, &out); err != nil {
 				return nil, err
 			}
-			if err := p.inline(n, out.PolicyDocument); err != nil {
+			if err := inline(p, n, out.PolicyDocument); err != nil {
 				return nil, err
 			}
 		}
@@ -108,7 +108,7 @@ func (x *exporter) userPolicies(ctx context.Context, account, name string, p *Pr
 			if err := x.s.ask(ctx, who, "iam", "GetUserPolicy", &iamapi.GetUserPolicyRequest{UserName: &name, PolicyName: &n}, &out); err != nil {
 				return nil, err
 			}
-			if err := p.inline(n, out.PolicyDocument); err != nil {
+			if err := inline(p, n, out.PolicyDocument); err != nil {
 				return nil, err
 			}
 		}
@@ -128,10 +128,10 @@ func (x *exporter) userPolicies(ctx context.Context, account, name string, p *Pr
 }
 
 // inline adds a policy. The one that loading adds for the EC2 call is none of the scenario's.
-func (p *Principal) inline(name string, encoded *string) error {
+func inline(p *Principal, name string, encoded *string) error {
 	doc, err := document(encoded)
 	if err == nil && name != LaunchPolicy {
-		p.Policies = append(p.Policies, InlinePolicy{name, doc})
+		p.Policies = append(p.Policies, InlinePolicy{Name: name, Policy: doc})
 	}
 	return err
 }
@@ -150,7 +150,7 @@ func (x *exporter) attached(ctx context.Context, who place, list []iamapi.Attach
 		if err != nil {
 			return err
 		}
-		if err := p.inline(api.Val(a.PolicyName), doc); err != nil {
+		if err := inline(p, api.Val(a.PolicyName), doc); err != nil {
 			return err
 		}
 	}

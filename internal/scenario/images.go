@@ -156,7 +156,7 @@ func (w *World) makeStandIn(ctx context.Context) error {
 	for n := 'z'; w.names(root); n-- {
 		root = "/dev/xvd" + string(n)
 	}
-	w.standIn, err = w.newImage(ctx, w.owner(), Image{ID: standInImage, Devices: []ImageDevice{{root, snapshot}}})
+	w.standIn, err = w.newImage(ctx, w.owner(), Image{ID: standInImage, Devices: []ImageDevice{{Device: root, SnapshotID: snapshot}}})
 	if err == nil {
 		w.s.tell("image %s stands in where the scenario names none; its root device is %s", w.standIn, root)
 	}

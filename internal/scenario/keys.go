@@ -46,7 +46,7 @@ func (w *World) makeKeys(ctx context.Context) error {
 		switch {
 		case k.Manager == managerAWS:
 			err = w.findManaged(ctx, k)
-		case !w.Scenario.madeBySetup(k.ARN):
+		case !w.Scenario.MadeBySetup(k.ARN):
 			if err = w.createKey(ctx, admin(k.Account).in(k.Region), k, w.buildingPolicy(), true); err == nil {
 				err = w.makeAliases(ctx, k)
 			}
@@ -86,7 +86,7 @@ func (w *World) findManaged(ctx context.Context, k *Key) error {
 
 func (w *World) createKey(ctx context.Context, who place, k *Key, policy Document, bypass bool) error {
 	in := &kmsapi.CreateKeyRequest{
-		Policy: new(policy.compact()), KeySpec: &k.Spec, KeyUsage: &k.Usage, BypassPolicyLockoutSafetyCheck: api.Opt(bypass),
+		Policy: new(policy.Compact()), KeySpec: &k.Spec, KeyUsage: &k.Usage, BypassPolicyLockoutSafetyCheck: api.Opt(bypass),
 		Tags: []kmsapi.Tag{{TagKey: new(customIDTag), TagValue: new(keyID(k.ARN))}},
 	}
 	if k.State == "PendingImport" {
@@ -123,7 +123,7 @@ func (w *World) makeAliases(ctx context.Context, k *Key) error {
 func (w *World) present() []*Key {
 	var out []*Key
 	for i := range w.Scenario.Keys {
-		if k := &w.Scenario.Keys[i]; k.Manager != managerAWS && !w.Scenario.madeBySetup(k.ARN) {
+		if k := &w.Scenario.Keys[i]; k.Manager != managerAWS && !w.Scenario.MadeBySetup(k.ARN) {
 			out = append(out, k)
 		}
 	}
@@ -187,7 +187,7 @@ func (w *World) putPolicies(ctx context.Context) error {
 
 func (w *World) putPolicy(ctx context.Context, who place, k *Key, policy Document, bypass bool) error {
 	return w.s.do(ctx, who, "kms", "PutKeyPolicy", &kmsapi.PutKeyPolicyRequest{
-		KeyId: &k.ARN, Policy: new(policy.compact()), BypassPolicyLockoutSafetyCheck: api.Opt(bypass),
+		KeyId: &k.ARN, Policy: new(policy.Compact()), BypassPolicyLockoutSafetyCheck: api.Opt(bypass),
 	}, nil)
 }
 
@@ -221,7 +221,7 @@ func (w *World) setState(ctx context.Context, k *Key) error {
 func (w *World) finishKeys(ctx context.Context) error {
 	for i := range w.Scenario.Keys {
 		k := &w.Scenario.Keys[i]
-		if !w.Scenario.madeBySetup(k.ARN) {
+		if !w.Scenario.MadeBySetup(k.ARN) {
 			continue
 		}
 		for _, part := range []func(context.Context, *Key) error{w.makeAliases, w.grantsOf, w.setState} {

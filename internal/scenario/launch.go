@@ -166,6 +166,8 @@ func (w *World) Launch(ctx context.Context) ([]Attempt, error) {
 			err = add(w.scale(ctx, t))
 		case createVolume:
 			err = add(w.create(ctx, caller, t))
+		case copySnapshot:
+			err = add(w.copySnapshots(ctx, caller, t))
 		default:
 			err = add(w.run(ctx, caller, t))
 		}
@@ -395,6 +397,41 @@ func (w *World) create(ctx context.Context, caller place, t Template) (Attempt, 
 			return a, nil
 		}
 		a.Volumes = append(a.Volumes, Volume{ID: *made.VolumeId, Device: d.Device, Encrypted: api.Val(made.Encrypted), Key: api.Val(made.KmsKeyId)})
+	}
+	return a, nil
+}
+
+// copySnapshots copies the snapshots of a template's devices. A copy that a key refuses ends in the
+// state error.
+func (w *World) copySnapshots(ctx context.Context, caller place, t Template) (Attempt, error) {
+	a := Attempt{Template: t.Name, Launched: true}
+	for _, d := range t.BlockDevices {
+		var out ec2api.CopySnapshotResult
+		err := w.s.do(ctx, caller, "ec2", "CopySnapshot", &ec2api.CopySnapshotRequest{
+			SourceRegion: &caller.region, SourceSnapshotId: new(w.Real(d.EBS.SnapshotID)), Encrypted: d.EBS.Encrypted, KmsKeyId: api.Opt(w.Real(d.EBS.KmsKeyID)),
+		}, &out)
+		if err != nil {
+			a.Launched, a.Refused = false, &Refusal{Operation: "CopySnapshot"}
+			return a, err
+		}
+		id := api.Val(out.SnapshotId)
+		err = w.s.until(ctx, "what becomes of "+id, func() (bool, error) {
+			var list ec2api.DescribeSnapshotsResult
+			err := w.s.ask(ctx, w.owner(), "ec2", "DescribeSnapshots", &ec2api.DescribeSnapshotsRequest{SnapshotIds: []string{id}}, &list)
+			if err != nil || len(list.Snapshots) != 1 {
+				return false, err
+			}
+			made := list.Snapshots[0]
+			a.State, a.Reason = api.Val(made.State), api.Val(made.StateMessage)
+			if a.State == "completed" {
+				a.Volumes = append(a.Volumes, Volume{ID: id, Device: d.Device, Encrypted: api.Val(made.Encrypted), Key: api.Val(made.KmsKeyId)})
+			}
+			return a.State == "completed" || a.State == "error", nil
+		})
+		if err != nil || a.State == "error" {
+			a.Launched = false
+			return a, err
+		}
 	}
 	return a, nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
@@ -42,6 +44,9 @@ type SetupResult struct {
 // launch. What exists already is an error ([ErrExists] if that shows before anything is made), but
 // for service-linked roles and AWS managed keys: a world needs a server, or accounts, of its own.
 func Load(ctx context.Context, cfg Config, sc *Scenario) (*World, error) {
+	for _, path := range slices.Sorted(maps.Keys(sc.Unknown)) {
+		return nil, fmt.Errorf("%w: %s of %s is not known: %s", ErrUnable, path, sc.ID, sc.Unknown[path])
+	}
 	w := &World{
 		Scenario: sc, s: newSession(cfg), real: map[string]string{}, grants: map[string]string{}, actors: map[string]actor{},
 	}
@@ -98,7 +103,7 @@ func (w *World) setUp(ctx context.Context) error {
 }
 
 func (w *World) step(ctx context.Context, st Step) error {
-	k := w.Scenario.key(st.Params.Key)
+	k := w.Scenario.Key(st.Params.Key)
 	who := w.actors[st.As].in(k.Region)
 	switch st.Call {
 	case callCreateKey:

@@ -56,7 +56,7 @@ func (w *World) hang(ctx context.Context, who place, account, kind, full string,
 	for _, p := range policies {
 		var out organizationsapi.CreatePolicyResponse
 		err := w.s.do(ctx, who, "organizations", "CreatePolicy", &organizationsapi.CreatePolicyRequest{
-			Name: new(w.Scenario.ID + " " + account + " " + p.Name), Description: new(""), Type: new(kind), Content: new(p.Policy.compact()),
+			Name: new(w.Scenario.ID + " " + account + " " + p.Name), Description: new(""), Type: new(kind), Content: new(p.Policy.Compact()),
 		}, &out)
 		if err != nil {
 			return err

@@ -15,6 +15,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/stsapi"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/scenario/format"
 	"github.com/kagimori/kagimori/internal/sigv4"
 )
 
@@ -152,7 +153,7 @@ func (w *World) makePrincipal(ctx context.Context, p Principal) error {
 	if p.Boundary != nil {
 		var out iamapi.CreatePolicyResponse
 		err := w.s.do(ctx, who, "iam", "CreatePolicy", &iamapi.CreatePolicyRequest{
-			PolicyName: new(name + "-boundary"), PolicyDocument: new(p.Boundary.compact()),
+			PolicyName: new(name + "-boundary"), PolicyDocument: new(p.Boundary.Compact()),
 		}, &out)
 		if err != nil {
 			return err
@@ -175,7 +176,7 @@ func (w *World) makePrincipal(ctx context.Context, p Principal) error {
 	}
 	policies := p.Policies
 	if c := w.Scenario.Launch.Caller; c != nil && *c == p.ARN {
-		policies = append(slices.Clip(policies), InlinePolicy{LaunchPolicy, Document(
+		policies = append(slices.Clip(policies), InlinePolicy{Name: LaunchPolicy, Policy: Document(
 			`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:` + w.Scenario.Launch.Operation + `","Resource":"*"}]}`)})
 	}
 	for _, pol := range policies {
@@ -204,7 +205,7 @@ func (w *World) putInline(ctx context.Context, who place, kind, name string, p I
 
 // identityPolicy is a policy as IAM takes it: Sids of letters and digits alone, see [Sid].
 func identityPolicy(d Document) (string, error) {
-	doc, err := parseAny(d)
+	doc, err := format.ParseAny(d)
 	if err != nil {
 		return "", err
 	}
@@ -217,7 +218,7 @@ func identityPolicy(d Document) (string, error) {
 		}
 	}
 	if !changed {
-		return d.compact(), nil
+		return d.Compact(), nil
 	}
 	out, err := json.Marshal(doc)
 	return string(out), err

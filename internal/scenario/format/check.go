@@ -1,7 +1,8 @@
-package scenario
+package format
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -10,33 +11,34 @@ import (
 
 // Calls of a setup.
 const (
-	callCreateKey    = "kms:CreateKey"
-	callPutKeyPolicy = "kms:PutKeyPolicy"
-	callCreateGrant  = "kms:CreateGrant"
+	CallCreateKey    = "kms:CreateKey"
+	CallPutKeyPolicy = "kms:PutKeyPolicy"
+	CallCreateGrant  = "kms:CreateGrant"
 )
 
 // Operations of a launch.
 const (
-	autoScalingLaunch = "AutoScalingLaunch"
-	runInstances      = "RunInstances"
-	startInstances    = "StartInstances"
-	attachVolume      = "AttachVolume"
-	createVolume      = "CreateVolume"
+	AutoScalingLaunch = "AutoScalingLaunch"
+	RunInstances      = "RunInstances"
+	StartInstances    = "StartInstances"
+	AttachVolume      = "AttachVolume"
+	CreateVolume      = "CreateVolume"
+	CopySnapshot      = "CopySnapshot"
 )
 
 // Kinds and markets of a template, kinds of principals, states of keys and grants.
 const (
-	kindLaunchTemplate      = "launch-template"
-	kindLaunchConfiguration = "launch-configuration"
-	kindVolume              = "volume"
+	KindLaunchTemplate      = "launch-template"
+	KindLaunchConfiguration = "launch-configuration"
+	KindVolume              = "volume"
 
-	marketOnDemand, marketSpot, marketMixed = "on-demand", "spot", "mixed"
+	MarketOnDemand, MarketSpot, MarketMixed = "on-demand", "spot", "mixed"
 
-	kindRole, kindUser, kindLinked = "role", "user", "service-linked-role"
+	KindRole, KindUser, KindLinked = "role", "user", "service-linked-role"
 
-	managerCustomer, managerAWS = "CUSTOMER", "AWS"
+	ManagerCustomer, ManagerAWS = "CUSTOMER", "AWS"
 
-	grantActive, grantRetired, grantRevoked = "active", "retired", "revoked"
+	GrantActive, GrantRetired, GrantRevoked = "active", "retired", "revoked"
 )
 
 // rules are the words for why something failed.
@@ -78,6 +80,7 @@ func (p *parser) check(s *Scenario) {
 	p.checkImages(s)
 	p.checkSetup(s)
 	p.checkLaunch(s)
+	p.checkUnknown(s)
 	if s.Expected != nil {
 		p.checkExpected(s)
 	}
@@ -112,7 +115,7 @@ func (p *parser) checkKeys(s *Scenario) {
 		if slices.IndexFunc(s.Keys, func(b Key) bool { return b.ARN == k.ARN }) < i {
 			p.wrong(path+".arn", "this key is listed twice")
 		}
-		p.oneOf(path+".manager", k.Manager, managerCustomer, managerAWS)
+		p.oneOf(path+".manager", k.Manager, ManagerCustomer, ManagerAWS)
 		p.oneOf(path+".state", k.State, "Creating", "Enabled", "Disabled", "PendingDeletion", "PendingImport", "PendingReplicaDeletion", "Unavailable", "Updating")
 		for j, name := range k.Aliases {
 			if !strings.HasPrefix(name, "alias/") {
@@ -121,7 +124,7 @@ func (p *parser) checkKeys(s *Scenario) {
 		}
 		for j, g := range k.Grants {
 			at := fmt.Sprintf("%s.grants[%d]", path, j)
-			p.oneOf(at+".status", g.Status, grantActive, grantRetired, grantRevoked)
+			p.oneOf(at+".status", g.Status, GrantActive, GrantRetired, GrantRevoked)
 			if g.IssuingAccount != "" {
 				p.account(s, at+".issuingAccount", g.IssuingAccount)
 			}
@@ -132,18 +135,18 @@ func (p *parser) checkKeys(s *Scenario) {
 func (p *parser) checkPrincipals(s *Scenario) {
 	for i, q := range s.Principals {
 		path := fmt.Sprintf("principals[%d]", i)
-		p.oneOf(path+".kind", q.Kind, kindRole, kindUser, kindLinked)
+		p.oneOf(path+".kind", q.Kind, KindRole, KindUser, KindLinked)
 		a, err := arn.Parse(q.ARN)
-		kind := kindRole
-		if q.Kind == kindUser {
-			kind = kindUser
+		kind := KindRole
+		if q.Kind == KindUser {
+			kind = KindUser
 		}
-		if err != nil || a.Service != "iam" || a.Type() != kind || a.ID() == "" || (q.Kind == kindLinked) != arn.IsServiceLinkedRole(q.ARN) {
+		if err != nil || a.Service != "iam" || a.Type() != kind || a.ID() == "" || (q.Kind == KindLinked) != arn.IsServiceLinkedRole(q.ARN) {
 			p.wrong(path+".arn", "%q is not the ARN of a %s", q.ARN, q.Kind)
 			continue
 		}
 		p.account(s, path+".arn", a.Account)
-		if q.Kind == kindLinked && (len(q.Policies) > 0 || q.Boundary != nil) {
+		if q.Kind == KindLinked && (len(q.Policies) > 0 || q.Boundary != nil) {
 			p.wrong(path, "a service-linked role cannot be given policies or a boundary")
 		}
 	}
@@ -156,7 +159,7 @@ func (p *parser) checkImages(s *Scenario) {
 		switch {
 		case x.Encrypted != (x.Key != nil):
 			p.wrong(path+".key", "an encrypted snapshot has a key, any other has none")
-		case x.Key != nil && s.key(*x.Key) == nil:
+		case x.Key != nil && s.Key(*x.Key) == nil:
 			p.wrong(path+".key", "key %s is not among the keys", *x.Key)
 		}
 	}
@@ -181,12 +184,12 @@ func (p *parser) snapshot(s *Scenario, path, id string) {
 func (p *parser) checkSetup(s *Scenario) {
 	for i, st := range s.Setup {
 		path := fmt.Sprintf("setup[%d]", i)
-		p.oneOf(path+".call", st.Call, callCreateKey, callPutKeyPolicy, callCreateGrant)
+		p.oneOf(path+".call", st.Call, CallCreateKey, CallPutKeyPolicy, CallCreateGrant)
 		p.actor(s, path+".as", st.As)
-		if s.key(st.Params.Key) == nil {
+		if s.Key(st.Params.Key) == nil {
 			p.wrong(path+".params.key", "key %s is not among the keys", st.Params.Key)
 		}
-		switch grant := st.Call == callCreateGrant; {
+		switch grant := st.Call == CallCreateGrant; {
 		case grant && (st.Params.GranteePrincipal == "" || len(st.Params.Operations) == 0):
 			p.wrong(path+".params", "a grant needs granteePrincipal and operations")
 		case !grant && st.Params.Policy == nil:
@@ -201,16 +204,16 @@ func (p *parser) actor(s *Scenario, path, who string) {
 		p.account(s, path, a.Account)
 		return
 	}
-	if !slices.ContainsFunc(s.Principals, func(q Principal) bool { return q.ARN == who && q.Kind != kindLinked }) {
+	if !slices.ContainsFunc(s.Principals, func(q Principal) bool { return q.ARN == who && q.Kind != KindLinked }) {
 		p.wrong(path, "%q is neither a root user nor among the roles and users", who)
 	}
 }
 
 func (p *parser) checkLaunch(s *Scenario) {
 	l := &s.Launch
-	p.oneOf("launch.operation", l.Operation, autoScalingLaunch, runInstances, startInstances, attachVolume, createVolume)
+	p.oneOf("launch.operation", l.Operation, AutoScalingLaunch, RunInstances, StartInstances, AttachVolume, CreateVolume, CopySnapshot)
 	p.account(s, "launch.account", l.Account)
-	group := l.Operation == autoScalingLaunch
+	group := l.Operation == AutoScalingLaunch
 	switch {
 	case group && l.Group == nil:
 		p.wrong("launch", "the member %q is missing", "group")
@@ -221,7 +224,7 @@ func (p *parser) checkLaunch(s *Scenario) {
 	case !group:
 		p.actor(s, "launch.caller", *l.Caller)
 	}
-	if existing := l.Operation == startInstances || l.Operation == attachVolume; existing {
+	if existing := l.Operation == StartInstances || l.Operation == AttachVolume; existing {
 		if len(l.ExistingVolumes) == 0 {
 			p.wrong("launch", "%s needs existingVolumes", l.Operation)
 		}
@@ -230,20 +233,44 @@ func (p *parser) checkLaunch(s *Scenario) {
 	}
 	for i, t := range l.Templates {
 		path := fmt.Sprintf("launch.templates[%d]", i)
-		p.oneOf(path+".kind", t.Kind, kindLaunchTemplate, kindLaunchConfiguration, kindVolume)
-		p.oneOf(path+".market", t.Market, marketOnDemand, marketSpot, marketMixed)
+		p.oneOf(path+".kind", t.Kind, KindLaunchTemplate, KindLaunchConfiguration, KindVolume)
+		p.oneOf(path+".market", t.Market, MarketOnDemand, MarketSpot, MarketMixed)
 		if t.ImageID != nil && !slices.ContainsFunc(s.Images, func(x Image) bool { return x.ID == *t.ImageID }) {
 			p.wrong(path+".imageId", "image %q is not among the images", *t.ImageID)
 		}
 		for j, d := range t.BlockDevices {
+			if l.Operation == CopySnapshot && d.EBS.SnapshotID == "" {
+				p.wrong(fmt.Sprintf("%s.blockDevices[%d].ebs", path, j), "CopySnapshot needs snapshotId")
+			}
 			if d.EBS.SnapshotID != "" {
 				p.snapshot(s, fmt.Sprintf("%s.blockDevices[%d].ebs.snapshotId", path, j), d.EBS.SnapshotID)
 			}
 		}
 	}
 	for i, v := range l.ExistingVolumes {
-		if v.Key != nil && s.key(*v.Key) == nil {
+		if v.Key != nil && s.Key(*v.Key) == nil {
 			p.wrong(fmt.Sprintf("launch.existingVolumes[%d].key", i), "key %s is not among the keys", *v.Key)
+		}
+	}
+}
+
+// checkUnknown checks that the facts that are not known have a place.
+func (p *parser) checkUnknown(s *Scenario) {
+	if len(s.Unknown) == 0 {
+		return
+	}
+	doc, err := ParseAny(s.source)
+	if err != nil {
+		p.wrong("unknown", "%v", err)
+		return
+	}
+	for _, path := range slices.Sorted(maps.Keys(s.Unknown)) {
+		parts, err := pointer(path)
+		if err == nil {
+			_, err = get(doc, parts)
+		}
+		if err != nil {
+			p.wrong("unknown."+path, "%v", err)
 		}
 	}
 }
@@ -263,7 +290,7 @@ func (p *parser) checkExpected(s *Scenario) {
 		}
 	}
 	for i, v := range e.Volumes {
-		p.oneOf(fmt.Sprintf("expected.volumes[%d].chosenBy", i), v.ChosenBy, "template", "snapshot", "account-default", "existing", "none")
+		p.oneOf(fmt.Sprintf("expected.volumes[%d].chosenBy", i), v.ChosenBy, "template", "snapshot", "account-default", "aws-managed", "existing", "none")
 	}
 	if e.Launches != (len(e.Failures) == 0) || e.Launches != (e.Symptom == nil) || e.Launches != (e.Fix == nil) {
 		p.wrong("expected", "what launches has no failures, symptom and fix; what does not has all of them")

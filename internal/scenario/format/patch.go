@@ -1,4 +1,4 @@
-package scenario
+package format
 
 import (
 	"bytes"
@@ -22,7 +22,7 @@ func (s *Scenario) Patched(patch []Edit) (*Scenario, error) {
 
 // patched applies a JSON Patch. Source: RFC 6902.
 func patched(src []byte, patch []Edit) ([]byte, error) {
-	doc, err := parseAny(src)
+	doc, err := ParseAny(src)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +34,8 @@ func patched(src []byte, patch []Edit) ([]byte, error) {
 	return json.MarshalIndent(doc, "", " ")
 }
 
-func parseAny(src []byte) (any, error) {
+// ParseAny decodes JSON, with its numbers as they are written.
+func ParseAny(src []byte) (any, error) {
 	dec := json.NewDecoder(bytes.NewReader(src))
 	dec.UseNumber()
 	var v any
@@ -52,7 +53,7 @@ func (e *Edit) apply(doc any) (any, error) {
 		if e.Value == nil {
 			return nil, fmt.Errorf("it has no value")
 		}
-		value, err := parseAny(e.Value)
+		value, err := ParseAny(e.Value)
 		if err != nil {
 			return nil, err
 		}

@@ -1,4 +1,11 @@
-package scenario
+// Package format is the file format kagimori.launch-scenario/1: a small world (accounts, keys,
+// principals, snapshots, images), one launch, and what must happen. [Parse] is strict: a file that
+// does not say exactly what the format asks for is refused, with the place of everything wrong.
+//
+// Three things are added to the format of the shared scenarios: expected may be null, in a scenario
+// of which nobody has said yet what must happen; unknown tells of facts that could not be read; and
+// a launch may be a CopySnapshot, whose copies are the devices of templates of kind volume.
+package format
 
 import (
 	"bytes"
@@ -15,8 +22,8 @@ type Document json.RawMessage
 // MarshalJSON gives the document as it is.
 func (d Document) MarshalJSON() ([]byte, error) { return json.RawMessage(d).MarshalJSON() }
 
-// compact is the document without the spaces of the file, as it is sent.
-func (d Document) compact() string {
+// Compact is the document without the spaces of the file, as it is sent.
+func (d Document) Compact() string {
 	var buf bytes.Buffer
 	if json.Compact(&buf, d) != nil {
 		return string(d) // it came from elsewhere than a file: the server says what is wrong
@@ -44,8 +51,21 @@ type Scenario struct {
 	Setup        []Step      `json:"setup,omitempty" format:"opt"`
 	Launch       Launch      `json:"launch"`
 	Expected     *Expected   `json:"expected"` // null: nobody has said yet what must happen
+	// Unknown are facts that nobody could read: by the JSON Pointer of the value that stands in their
+	// place, why they are not known.
+	Unknown map[string]string `json:"unknown,omitempty" format:"opt"`
 
 	source []byte // the file
+}
+
+// Encode is the scenario as a file.
+func (s *Scenario) Encode() ([]byte, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", " ")
+	err := enc.Encode(s)
+	return buf.Bytes(), err
 }
 
 // Source is where a scenario comes from.
@@ -305,15 +325,15 @@ func (f *Fix) Patches() [][]Edit {
 	return out
 }
 
-// key is the scenario's key of an ARN, or nil.
-func (s *Scenario) key(arn string) *Key {
+// Key is the scenario's key of an ARN, or nil.
+func (s *Scenario) Key(arn string) *Key {
 	if i := slices.IndexFunc(s.Keys, func(k Key) bool { return k.ARN == arn }); i >= 0 {
 		return &s.Keys[i]
 	}
 	return nil
 }
 
-// madeBySetup reports whether a step of the setup makes the key.
-func (s *Scenario) madeBySetup(arn string) bool {
-	return slices.ContainsFunc(s.Setup, func(st Step) bool { return st.Call == callCreateKey && st.Params.Key == arn })
+// MadeBySetup reports whether a step of the setup makes the key.
+func (s *Scenario) MadeBySetup(arn string) bool {
+	return slices.ContainsFunc(s.Setup, func(st Step) bool { return st.Call == CallCreateKey && st.Params.Key == arn })
 }
