@@ -74,12 +74,8 @@ func (s *Service) CreateAlias(ctx context.Context, c *guard.Call, in *kmsapi.Cre
 		if err != nil {
 			return err
 		}
-		p, err := s.part(tx, c, k, "kms:CreateAlias")
-		if err != nil {
-			return err
-		}
 		c.Touch(k.arn, k.Account, "AWS::KMS::Key")
-		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: []authz.Part{aliasPart(c, "kms:CreateAlias", name), p}}); err != nil {
+		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: []authz.Part{aliasPart(c, "kms:CreateAlias", name), k.part("kms:CreateAlias")}}); err != nil {
 			return err
 		}
 		if _, exists, err := aliasTable.Get(tx, c.Region, c.Account(), name); err != nil {
@@ -135,12 +131,8 @@ func (s *Service) UpdateAlias(ctx context.Context, c *guard.Call, in *kmsapi.Upd
 		}
 		parts := []authz.Part{aliasPart(c, "kms:UpdateAlias", name)}
 		for _, k := range []*keyView{from.keyView, to} {
-			p, err := s.part(tx, c, k, "kms:UpdateAlias")
-			if err != nil {
-				return err
-			}
 			c.Touch(k.arn, k.Account, "AWS::KMS::Key")
-			parts = append(parts, p)
+			parts = append(parts, k.part("kms:UpdateAlias"))
 		}
 		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: parts}); err != nil {
 			return err
@@ -195,12 +187,8 @@ func (s *Service) DeleteAlias(ctx context.Context, c *guard.Call, in *kmsapi.Del
 		if err != nil {
 			return err
 		}
-		p, err := s.part(tx, c, k.keyView, "kms:DeleteAlias")
-		if err != nil {
-			return err
-		}
 		c.Touch(k.arn, k.Account, "AWS::KMS::Key")
-		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: []authz.Part{aliasPart(c, "kms:DeleteAlias", name), p}}); err != nil {
+		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: []authz.Part{aliasPart(c, "kms:DeleteAlias", name), k.part("kms:DeleteAlias")}}); err != nil {
 			return err
 		}
 		if err := removeAlias(tx, k.keyRecord, name); err != nil {

@@ -55,16 +55,13 @@ func (s *Service) newSide(op string, alg *string, context map[string]string) (si
 }
 
 // part is the evaluation of a side, with the condition keys of cryptographic operations.
-func (s *Service) cryptoPart(tx store.Tx, c *guard.Call, sd *side) (authz.Part, error) {
+func cryptoPart(c *guard.Call, sd *side) authz.Part {
 	c.Touch(sd.key.arn, sd.key.Account, "AWS::KMS::Key")
-	p, err := s.part(tx, c, sd.key.keyView, sd.action)
-	if err != nil {
-		return p, err
-	}
+	p := sd.key.part(sd.action)
 	p.Context.Set("kms:encryptionalgorithm", sd.alg)
 	requestAlias(&p.Context, sd.key)
 	encryptionContext(&p, sd.context)
-	return p, nil
+	return p
 }
 
 func encryptionContext(p *authz.Part, context map[string]string) {
@@ -124,19 +121,13 @@ func (s *Service) begin(ctx context.Context, c *guard.Call, sd *side, tokens []s
 	if err := s.checkTokens(tokens); err != nil {
 		return err
 	}
-	return s.g.View(ctx, c, func(tx store.Tx) error {
+	return s.g.View(ctx, c, func(tx store.Tx) (err error) {
 		if err := find(tx); err != nil {
 			return err
 		}
-		p, err := s.cryptoPart(tx, c, sd)
-		if err != nil {
+		if sd.permit, err = s.authorize(tx, c, sd.key.keyView, cryptoPart(c, sd), api.Val(dryRun)); err != nil {
 			return err
 		}
-		permits, err := s.g.Authorize(tx, c, guard.Check{Parts: []authz.Part{p}, DryRun: api.Val(dryRun)})
-		if err != nil {
-			return err
-		}
-		sd.permit = permits[0]
 		return check()
 	})
 }

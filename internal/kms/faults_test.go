@@ -23,6 +23,8 @@ var errDisk = errors.New("the disk is full")
 type disk struct {
 	store.Store
 	full atomic.Bool
+
+	grantScans atomic.Int64
 }
 
 func (d *disk) Update(ctx context.Context, fn func(store.Tx) error) error {

@@ -32,12 +32,9 @@ func (s *Service) RevokeGrant(ctx context.Context, c *guard.Call, in *kmsapi.Rev
 			return err
 		}
 		c.Touch(k.arn, k.Account, "AWS::KMS::Key")
-		p, err := s.part(tx, c, k.keyView, "kms:RevokeGrant")
-		if err != nil {
-			return err
-		}
+		p := k.part("kms:RevokeGrant")
 		grantIsForAWSResource(c, &p)
-		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: []authz.Part{p}, DryRun: api.Val(in.DryRun)}); err != nil {
+		if _, err := s.authorize(tx, c, k.keyView, p, api.Val(in.DryRun)); err != nil {
 			return err
 		}
 		g, err := grantByID(tx, k.keyView, api.Val(in.GrantId))
@@ -85,10 +82,7 @@ func (s *Service) RetireGrant(ctx context.Context, c *guard.Call, in *kmsapi.Ret
 		}
 		c.Touch(k.arn, k.Account, "AWS::KMS::Key")
 		c.Note("grantId", grantID)
-		p, err := s.part(tx, c, k.keyView, "kms:RetireGrant")
-		if err != nil {
-			return err
-		}
+		p := k.part("kms:RetireGrant") // other grants do not matter
 		p.Target = new(g.authz())
 		g.describe(&p)
 		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: []authz.Part{p}, DryRun: api.Val(in.DryRun)}); err != nil {

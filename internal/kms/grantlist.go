@@ -21,12 +21,9 @@ func (s *Service) ListGrants(ctx context.Context, c *guard.Call, in *kmsapi.List
 			return err
 		}
 		c.Touch(k.arn, k.Account, "AWS::KMS::Key")
-		p, err := s.part(tx, c, k.keyView, "kms:ListGrants")
-		if err != nil {
-			return err
-		}
+		p := k.part("kms:ListGrants")
 		grantIsForAWSResource(c, &p)
-		if _, err := s.g.Allow(tx, c, p); err != nil {
+		if _, err := s.authorize(tx, c, k.keyView, p, false); err != nil {
 			return err
 		}
 		if in.GranteeServicePrincipal != nil && c.Caller.Principal.Type != authz.Service {

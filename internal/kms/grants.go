@@ -25,11 +25,14 @@ const (
 // grantIDLen is the length of a grant id in hex digits.
 const grantIDLen = 64
 
-// grantsOf reads the grants on a key that may concern a principal.
-func (s *Service) grantsOf(tx store.Tx, k *keyView, p *authz.Principal) ([]authz.Grant, error) {
+// grantsOf reads the grants on a key that may concern a principal: those to itself or, by unique
+// id, to its user or role, and those to its account.
+func grantsOf(tx store.Tx, k *keyView, p *authz.Principal) ([]authz.Grant, error) {
 	candidates := []string{p.ARN}
-	if p.UniqueID != "" {
-		candidates = append(candidates, p.UniqueID)
+	for _, who := range [...]string{p.UniqueID, p.RoleARN, p.ParentARN} {
+		if who != "" {
+			candidates = append(candidates, who)
+		}
 	}
 	if p.Account != "" && p.Type != authz.Root {
 		candidates = append(candidates, arn.Root(p.Account))
@@ -197,10 +200,7 @@ func (s *Service) resolveGrantPrincipals(tx store.Tx, c *guard.Call, g *grantRec
 
 func (s *Service) authorizeGrant(tx store.Tx, c *guard.Call, k *keyView, g *grantRecord, dryRun bool) error {
 	c.Touch(k.arn, k.Account, "AWS::KMS::Key")
-	p, err := s.part(tx, c, k, "kms:CreateGrant")
-	if err != nil {
-		return err
-	}
+	p := k.part("kms:CreateGrant")
 	grantIsForAWSResource(c, &p)
 	p.Context.SetList("kms:grantoperations", g.Operations)
 	if g.GranteeService {
@@ -219,7 +219,7 @@ func (s *Service) authorizeGrant(tx store.Tx, c *guard.Call, k *keyView, g *gran
 		p.Context.Set("kms:grantconstraintsourcearn", g.SourceARN)
 	}
 	p.NewGrant = new(g.authz())
-	_, err = s.g.Authorize(tx, c, guard.Check{Parts: []authz.Part{p}, DryRun: dryRun})
+	_, err := s.authorize(tx, c, k, p, dryRun)
 	return err
 }
 

@@ -64,11 +64,7 @@ func (s *Service) checkLockout(tx store.Tx, c *guard.Call, k *keyRecord) error {
 	if err != nil {
 		return err
 	}
-	p, err := s.part(tx, c, v, "kms:PutKeyPolicy")
-	if err != nil {
-		return err
-	}
-	allowed, err := s.g.Allowed(tx, c, p)
+	allowed, err := s.g.Allowed(tx, c, v.part("kms:PutKeyPolicy"))
 	if err == nil && !allowed {
 		err = apierr.New("MalformedPolicyDocumentException", "The new key policy will not allow you to update the key policy in the future.")
 	}

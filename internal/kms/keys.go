@@ -165,12 +165,9 @@ func (s *Service) DescribeKey(ctx context.Context, c *guard.Call, in *kmsapi.Des
 			return err
 		}
 		c.Touch(k.arn, k.Account, "AWS::KMS::Key")
-		p, err := s.part(tx, c, k.keyView, "kms:DescribeKey")
-		if err != nil {
-			return err
-		}
+		p := k.part("kms:DescribeKey")
 		requestAlias(&p.Context, k)
-		if _, err := s.g.Allow(tx, c, p); err != nil {
+		if _, err := s.authorize(tx, c, k.keyView, p, false); err != nil {
 			return err
 		}
 		out = &kmsapi.DescribeKeyResponse{KeyMetadata: k.metadata()}

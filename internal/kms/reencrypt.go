@@ -5,7 +5,6 @@ import (
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
-	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/hsm"
 	"github.com/kagimori/kagimori/internal/store"
@@ -86,16 +85,14 @@ func (s *Service) ReEncrypt(ctx context.Context, c *guard.Call, in *kmsapi.ReEnc
 
 func (s *Service) authorizeBoth(tx store.Tx, c *guard.Call, from, to *side, dryRun bool) error {
 	same := from.key.arn == to.key.arn
-	var parts []authz.Part
+	check := guard.Check{DryRun: dryRun}
 	for _, sd := range []*side{from, to} {
-		p, err := s.cryptoPart(tx, c, sd)
-		if err != nil {
-			return err
-		}
+		p := cryptoPart(c, sd)
 		p.Context.SetBool("kms:reencryptonsamekey", same)
-		parts = append(parts, p)
+		check.Parts = append(check.Parts, p)
+		check.Grants = append(check.Grants, s.grants(c, sd.key.keyView))
 	}
-	permits, err := s.g.Authorize(tx, c, guard.Check{Parts: parts, DryRun: dryRun})
+	permits, err := s.g.Authorize(tx, c, check)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/kagimori/kagimori/internal/clock"
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/guard/permit"
 	"github.com/kagimori/kagimori/internal/hsm"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -90,18 +91,31 @@ func (s *Service) Operations() map[string]guard.Handler {
 	}
 }
 
-// part is the evaluation of an action on a key, with the grants that the caller holds on it.
-func (s *Service) part(tx store.Tx, c *guard.Call, k *keyView, action string) (authz.Part, error) {
-	p := authz.Part{
+// part is the evaluation of an action on a key, grants aside.
+func (k *keyView) part(action string) authz.Part {
+	return authz.Part{
 		Action: action, Resource: k.resource, Policy: k.policy, Authoritative: true,
 		Context: k.base[:len(k.base):len(k.base)],
 	}
+}
+
+// grants reads the grants that the caller holds on a key, if a decision asks for them.
+func (s *Service) grants(c *guard.Call, k *keyView) guard.GrantSource {
 	if k.Grants == 0 {
-		return p, nil
+		return nil
 	}
-	var err error
-	p.Grants, err = s.grantsOf(tx, k, &c.Caller.Principal)
-	return p, err
+	return func(tx store.Tx) ([]authz.Grant, error) { return grantsOf(tx, k, &c.Caller.Principal) }
+}
+
+// authorize decides a part of a key that a grant may allow too.
+func (s *Service) authorize(tx store.Tx, c *guard.Call, k *keyView, p authz.Part, dryRun bool) (permit.Permit, error) {
+	permits, err := s.g.Authorize(tx, c, guard.Check{
+		Parts: []authz.Part{p}, Grants: []guard.GrantSource{s.grants(c, k)}, DryRun: dryRun,
+	})
+	if err != nil {
+		return permit.Permit{}, err
+	}
+	return permits[0], nil
 }
 
 // allow decides an action on a key that needs nothing else.
@@ -112,14 +126,11 @@ func (s *Service) allow(tx store.Tx, c *guard.Call, k *keyView, action string) e
 // allowWith is allow for an action with condition keys of its own, which more adds.
 func (s *Service) allowWith(tx store.Tx, c *guard.Call, k *keyView, action string, more func(*authz.Part)) error {
 	c.Touch(k.arn, k.Account, "AWS::KMS::Key")
-	p, err := s.part(tx, c, k, action)
-	if err != nil {
-		return err
-	}
+	p := k.part(action)
 	if more != nil {
 		more(&p)
 	}
-	_, err = s.g.Allow(tx, c, p)
+	_, err := s.authorize(tx, c, k, p, false)
 	return err
 }
 
