@@ -2,7 +2,6 @@ package explain
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -18,14 +17,6 @@ var grantOperations = []string{
 	"VerifyMac", "Sign", "Verify", "DeriveSharedSecret", "GetPublicKey",
 }
 
-// launchOperations are those that Auto Scaling's role needs, and launchActions the same in a key
-// policy. Source: Amazon EC2 Auto Scaling User Guide, "Required AWS KMS key policy for use with
-// encrypted volumes".
-var (
-	launchOperations = grantOperations[:8]
-	launchActions    = []string{"kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"}
-)
-
 func (s *search) isInfrastructure() bool {
 	return s.p.Type == authz.RoleSession && s.p.RoleARN == arn.InfrastructureRole(s.p.Account)
 }
@@ -40,7 +31,7 @@ func (s *search) grantable() string {
 
 // identity adds a statement to the principal's identity policies.
 func (s *search) identity() []change {
-	holder, command := s.p.ARN, ""
+	holder, command, permission := s.p.ARN, "", "iam:PutUserPolicy"
 	switch {
 	case s.p.IsServiceLinked(), s.isInfrastructure():
 		return nil
@@ -48,15 +39,17 @@ func (s *search) identity() []change {
 		command = "put-user-policy --user-name " + shell(s.p.Username)
 	case s.p.Type == authz.RoleSession:
 		holder = s.p.RoleARN
-		command = "put-role-policy --role-name " + shell(holder[strings.LastIndexByte(holder, '/')+1:])
+		command, permission = "put-role-policy --role-name "+shell(holder[strings.LastIndexByte(holder, '/')+1:]), "iam:PutRolePolicy"
 	case s.p.Type == authz.FederatedUser:
 		holder = s.p.ParentARN
 	default:
 		return nil
 	}
 	st := statement{Effect: "Allow", Action: []string{s.part.Action}, Resource: s.part.Resource.ARN}
+	s.narrow(&st)
 	f := Fix{
 		Kind: IdentityPolicy, Owner: s.p.Account, Shows: s.p.Account, Document: st.text(),
+		Opens: s.opens(&st, holder), Run: somebody(permission, s.p.Account, ""),
 		Summary: fmt.Sprintf("Add a statement to the identity policies of %s that allows %s.", holder, s.part.Action),
 	}
 	if command != "" {
@@ -96,42 +89,53 @@ func (s *search) resource() []change {
 		st.Resource = ""
 	case docKind == policy.Resource:
 		st.Resource = s.part.Resource.ARN
-	case s.p.IsServiceLinked():
+	case s.page:
 		s.launchStatement(&st)
+	default:
+		s.narrow(&st)
+	}
+	return []change{s.addStatement(kind, docKind, what, who, st)}
+}
+
+// addStatement adds a statement for somebody to the policy of the resource.
+func (s *search) addStatement(kind string, docKind policy.Kind, what, who string, st statement) change {
+	if taken(s.part.Policy, st.Sid) {
+		st.Sid = ""
 	}
 	f := Fix{
-		Kind: kind, Owner: s.owner, Document: st.text(),
+		Kind: kind, Owner: s.owner, Document: st.text(), Target: s.part.Resource.ARN, Digest: digest(s.part.Policy),
+		Opens: s.opens(&st, who), Run: s.run(authz.LayerResource, s.owner),
 		Summary: fmt.Sprintf("Add a statement to the %s that allows %s to %s.", what, strings.Join(st.Action, ", "), who),
 	}
-	return []change{{f, func(r authz.Request) (authz.Request, bool) {
+	if kind == TrustPolicy {
+		f.Run = s.run(authz.LayerTrust, s.owner)
+	}
+	return change{f, func(r authz.Request) (authz.Request, bool) {
 		p := r.Parts[0]
 		doc, ok := extend(p.Policy, docKind, st)
 		if ok && s.p.UniqueID != "" && !s.cross {
-			ids := maps.Clone(doc.PrincipalIDs())
-			if ids == nil {
-				ids = map[string]string{}
-			}
-			ids[who] = s.p.UniqueID
-			doc.SetPrincipalIDs(ids)
+			doc.SetPrincipalIDs(with(doc.PrincipalIDs(), who, s.p.UniqueID))
 		}
 		p.Policy = doc
 		r.Parts = []authz.Part{p}
 		return r, ok
-	}}}
+	}}
 }
 
-// launchStatement makes the statement one of the two that Auto Scaling's documentation gives.
-func (s *search) launchStatement(st *statement) {
-	if !slices.Contains(launchOperations, s.operation()) {
+// narrow limits a statement to what the request shows of its kind: the service that forwards it,
+// and grants that services make.
+func (s *search) narrow(st *statement) {
+	if !s.isKMS() {
 		return
 	}
-	if s.operation() != "CreateGrant" {
-		st.Sid, st.Action = "Allow service-linked role use of the customer managed key", launchActions
-		return
+	if via, ok := lookup(s.req.Context, "kms:viaservice"); ok {
+		st.Condition = map[string]map[string]any{"StringEquals": {"kms:ViaService": via}}
 	}
-	st.Sid = "Allow attachment of persistent resources"
-	if v, ok := lookup(s.part.Context, "kms:grantisforawsresource"); ok && v == "true" {
-		st.Condition = map[string]map[string]any{"Bool": {"kms:GrantIsForAWSResource": true}}
+	if v, ok := lookup(s.part.Context, "kms:grantisforawsresource"); ok && v == "true" && s.operation() == "CreateGrant" {
+		if st.Condition == nil {
+			st.Condition = map[string]map[string]any{}
+		}
+		st.Condition["Bool"] = map[string]any{"kms:GrantIsForAWSResource": true}
 	}
 }
 
@@ -152,15 +156,8 @@ func (s *search) grant() []change {
 		return nil
 	}
 	who := s.grantable()
-	g := authz.Grant{ID: "new", Grantee: who, GranteeID: s.p.UniqueID, IssuingAccount: s.owner, Operations: []string{s.operation()}}
-	switch {
-	case s.p.IsServiceLinked():
-		g.Operations = launchOperations
-	case s.part.NewGrant != nil:
-		g.Operations = slices.DeleteFunc(slices.Concat(s.part.NewGrant.Operations, g.Operations), func(op string) bool { return op == "RetireGrant" })
-		slices.Sort(g.Operations)
-		g.Operations = slices.Compact(g.Operations)
-	case s.isInfrastructure():
+	g := authz.Grant{ID: "new", Grantee: who, GranteeID: s.p.UniqueID, IssuingAccount: s.owner, Operations: s.operations()}
+	if s.isInfrastructure() {
 		g.ContextSubset = s.part.EncryptionContext
 	}
 	var b strings.Builder
@@ -172,11 +169,13 @@ func (s *search) grant() []change {
 		b.WriteString(" \\\n  --constraints " + shell(constraints(g.ContextSubset)))
 	}
 	f := Fix{
-		Kind: Grant, Owner: s.owner, Command: b.String(),
+		Kind: Grant, Owner: s.owner, Command: b.String(), Opens: s.opensGrant(&g), Run: somebody("kms:CreateGrant on the key", s.owner, a.Region),
 		Summary: fmt.Sprintf("Create a grant on %s for %s.", s.part.Resource.ARN, who),
 	}
 	if s.cross {
 		f.Shows = s.p.Account
+		f.Run = fmt.Sprintf("Somebody with kms:CreateGrant on the key, of account %s or, if the key policy allows that, of account %s, in Region %s.",
+			s.owner, s.p.Account, a.Region)
 		if s.p.IsServiceLinked() {
 			f.Summary += " The key is in another account: no key policy alone can help a service-linked role there."
 		}
@@ -189,15 +188,35 @@ func (s *search) grant() []change {
 	}}}
 }
 
+// operations are those of a grant that lets the request through, and the launch that it is part of;
+// in the order of the API.
+func (s *search) operations() []string {
+	want := []string{s.operation()}
+	switch {
+	case s.page:
+		return launchOperations
+	case s.launches(): // what it asks for whatever the source, see package launch
+		want = append(want, "CreateGrant", "Decrypt", "GenerateDataKeyWithoutPlaintext")
+		if strings.HasPrefix(s.operation(), "ReEncrypt") {
+			want = append(want, "ReEncryptFrom", "ReEncryptTo")
+		}
+	}
+	if s.part.NewGrant != nil {
+		want = append(want, s.part.NewGrant.Operations...)
+	}
+	return slices.DeleteFunc(slices.Clone(grantOperations), func(op string) bool { return !slices.Contains(want, op) })
+}
+
 // limits add an allow to each limiting layer that is silent.
 func (s *search) limits(r *authz.Request, silent []authz.Layer) []change {
 	var out []change
 	st := statement{Effect: "Allow", Action: []string{s.part.Action}, Resource: s.part.Resource.ARN}
 	for _, l := range silent {
-		f := Fix{Owner: s.p.Account, Shows: s.p.Account, Document: st.text()}
+		f := Fix{Owner: s.p.Account, Shows: s.p.Account, Document: st.text(), Run: s.run(l, s.p.Account), Opens: s.opensLimit(l)}
 		c := change{fix: f}
 		switch {
 		case l == authz.LayerBoundary && r.Boundary != nil && !r.Boundary.Unknown:
+			c.fix.Target, c.fix.Digest = r.Boundary.Name, digest(r.Boundary)
 			c.fix.Kind, c.fix.Summary = Boundary, fmt.Sprintf("Allow %s in the permissions boundary %s.", s.part.Action, r.Boundary.Name)
 			c.apply = func(r authz.Request) (_ authz.Request, ok bool) {
 				r.Boundary, ok = extend(r.Boundary, policy.Identity, st)
@@ -219,6 +238,15 @@ func (s *search) limits(r *authz.Request, silent []authz.Layer) []change {
 				for i := range r.SCPs {
 					r.SCPs[i] = append(slices.Clone(r.SCPs[i]), doc)
 				}
+				return r, ok
+			}
+		case l == authz.LayerEndpoint && r.Endpoint != nil && !r.Endpoint.Unknown:
+			st := st
+			st.Principal = map[string][]string{"AWS": {"*"}}
+			c.fix.Target, c.fix.Digest, c.fix.Document = r.Endpoint.Name, digest(r.Endpoint), st.text()
+			c.fix.Kind, c.fix.Summary = Endpoint, fmt.Sprintf("Allow %s in the policy of the VPC endpoint.", s.part.Action)
+			c.apply = func(r authz.Request) (_ authz.Request, ok bool) {
+				r.Endpoint, ok = extend(r.Endpoint, policy.Endpoint, st)
 				return r, ok
 			}
 		default:

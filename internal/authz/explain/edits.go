@@ -20,7 +20,8 @@ func (s *search) removals(now *authz.PartDecision) []change {
 		}
 		who := owner(&m, s.p.Account, s.owner)
 		f := Fix{
-			Kind: RemoveDeny, Owner: who, Shows: who,
+			Kind: RemoveDeny, Owner: who, Shows: who, Run: s.run(m.Layer, who), Target: m.Document,
+			Opens:   []string{"All else that the statement denies, to whomever other statements allow it."},
 			Summary: fmt.Sprintf("Remove or narrow the statement that denies %s: %s.", now.Action, uncapital(named(now, &m))),
 		}
 		out = append(out, change{f, func(r authz.Request) (authz.Request, bool) {
@@ -32,22 +33,23 @@ func (s *search) removals(now *authz.PartDecision) []change {
 
 // edits change a statement that would allow but for one condition, or that names a deleted
 // principal of the same ARN.
-func (s *search) edits(now *authz.PartDecision) [][]change {
+func (s *search) edits(now *authz.PartDecision) []alternative {
 	if s.part.Resource.AWSManaged {
 		return nil
 	}
-	var out [][]change
+	var out []alternative
 	for _, m := range now.Missed {
 		if m.Effect != policy.Allow || m.GrantID != "" {
 			continue
 		}
 		who := owner(&m.Match, s.p.Account, s.owner)
-		f := Fix{Owner: who, Shows: who}
+		f := Fix{Owner: who, Shows: who, Run: s.run(m.Layer, who), Target: m.Document}
 		var apply func(authz.Request) (authz.Request, bool)
 		switch m.Reason {
 		case authz.MissCondition:
 			f.Kind = Condition
 			f.Summary = fmt.Sprintf("%s would allow it, but %s: change the condition or the request.", named(now, &m.Match), wanted(&m))
+			f.Opens = []string{"Every request that the condition keeps out of the statement now."}
 			apply = func(r authz.Request) (authz.Request, bool) {
 				return s.edit(r, &m.Match, func(st policy.Statement) (policy.Statement, bool) {
 					st.Conditions = slices.DeleteFunc(slices.Clone(st.Conditions), func(c policy.Condition) bool {
@@ -59,13 +61,14 @@ func (s *search) edits(now *authz.PartDecision) [][]change {
 		case authz.MissDeadPrincipal:
 			f.Kind = Resave
 			f.Summary = fmt.Sprintf("%s means a deleted principal: save the policy again with the ARN %s.", named(now, &m.Match), s.grantable())
+			f.Opens = []string{"All that the policy said of the deleted principal, to the present one."}
 			apply = func(r authz.Request) (authz.Request, bool) { return s.revive(r) }
 		default:
 			continue
 		}
 		c := change{f, apply}
-		if !slices.ContainsFunc(out, func(set []change) bool { return set[0].id() == c.id() }) {
-			out = append(out, []change{c})
+		if !slices.ContainsFunc(out, func(a alternative) bool { return a.changes[0].id() == c.id() }) {
+			out = append(out, alternative{changes: []change{c}})
 		}
 	}
 	return out

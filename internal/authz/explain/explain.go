@@ -1,13 +1,15 @@
 // Package explain renders decisions as text and finds the smallest change that allows a request.
 //
-// [Message] is what AWS tells the denied caller. [Text] is the evidence in plain words. [Fixes]
-// are changes, each verified by deciding the request again with the change applied.
+// [Message] is what AWS tells the denied caller. [Text] is the evidence in plain words. [Advise]
+// finds changes, each verified by deciding the request again with the change applied, and says
+// where none can help.
 //
-// Evidence belongs to the account that owns the document it comes from. [Visible] and
-// [VisibleFixes] leave out what another account may not read.
+// Evidence belongs to the account that owns the document it comes from. [Visible], [VisibleFixes]
+// and [VisibleNotes] leave out what another account may not read.
 package explain
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -31,18 +33,47 @@ const (
 	Resave         = "save-again" // a statement names a deleted principal of the same ARN
 )
 
+// Names of sets of fixes.
+const (
+	// Least opens the least: the statements or the grant that this request needs or, if the request
+	// is part of a launch, the launch.
+	Least = "least"
+	// Documented is what AWS's page gives for a launch by a service-linked role: "Required AWS KMS
+	// key policy for use with encrypted volumes", Amazon EC2 Auto Scaling User Guide.
+	Documented = "documented"
+)
+
 // A Fix is one change that would allow a denied part of a request. Fixes of one Part and Set are
-// made together; different Sets are alternatives, best first.
+// made together; different Sets are alternatives, best first. Only a [RemoveDeny] or a [Condition]
+// changes a statement that is there already.
 type Fix struct {
 	Kind     string `json:"kind"`               // "key-policy", "identity-policy", "grant", ...
 	Summary  string `json:"summary"`            // one sentence
 	Document string `json:"document,omitempty"` // JSON statement to add
 	Command  string `json:"command,omitempty"`  // aws command line
 	Owner    string `json:"owner,omitempty"`    // account that can make the change
+	// Name of the set, [Least] or [Documented]; "" for other alternatives.
+	Name string `json:"name,omitempty"`
+	// Opens is what the change allows beside the request, a sentence each.
+	Opens []string `json:"opens,omitempty"`
+	// Run says who must make the change, and where.
+	Run string `json:"run,omitempty"`
+	// Target is the name of the document that a statement is added to, and Digest the SHA-256 of
+	// its text at the time, in hex; "" for a new document.
+	Target string `json:"target,omitempty"`
+	Digest string `json:"digest,omitempty"`
 	// Shows is the account whose documents or principals the fix tells of; "" if it tells of none.
 	Shows string `json:"shows,omitempty"`
 	Part  int    `json:"part"`
 	Set   int    `json:"set"` // from 1
+}
+
+// A Note says of a denied part what no fix can say: that only changing a Deny can help, or nothing.
+type Note struct {
+	Part int    `json:"part"`
+	Text string `json:"text"`
+	// Shows is the account whose documents the note tells of; "" if it tells of none.
+	Shows string `json:"shows,omitempty"`
 }
 
 // resourceAccount is the owner of the resource of a part, or "" if its ARN does not tell.
@@ -120,12 +151,37 @@ func Visible(part authz.PartDecision, caller, viewer string) (seen authz.PartDec
 	return seen, true
 }
 
-// VisibleFixes are the fixes that tell an account nothing of another's documents.
+// VisibleFixes are the fixes that tell an account nothing of another's documents. Those of one set
+// are numbered.
 func VisibleFixes(fixes []Fix, viewer string) []Fix {
+	type set struct{ part, set int }
 	var out []Fix
+	size := map[set]int{}
 	for _, f := range fixes {
 		if f.Shows == "" || f.Shows == viewer {
+			if f.Owner != viewer { // the text is another's, and whether there is one
+				f.Digest = ""
+			}
+			size[set{f.Part, f.Set}]++
 			out = append(out, f)
+		}
+	}
+	step := map[set]int{}
+	for i := range out {
+		s := set{out[i].Part, out[i].Set}
+		if step[s]++; size[s] > 1 {
+			out[i].Summary = fmt.Sprintf("Step %d of %d: %s", step[s], size[s], out[i].Summary)
+		}
+	}
+	return out
+}
+
+// VisibleNotes are the notes that tell an account nothing of another's documents.
+func VisibleNotes(notes []Note, viewer string) []Note {
+	var out []Note
+	for _, n := range notes {
+		if n.Shows == "" || n.Shows == viewer {
+			out = append(out, n)
 		}
 	}
 	return out

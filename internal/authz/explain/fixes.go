@@ -1,7 +1,6 @@
 package explain
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -15,19 +14,33 @@ const maxFixes = 12
 // first. Each was verified by deciding the part again with the change made. There are none for an
 // undetermined part.
 func Fixes(req *authz.Request, d authz.Decision) []Fix {
-	var all []Fix
+	fixes, _ := Advise(req, d)
+	return fixes
+}
+
+// Advise gives [Fixes] and, where they cannot say it, which kind of change could help.
+func Advise(req *authz.Request, d authz.Decision) ([]Fix, []Note) {
+	var (
+		all   []Fix
+		notes []Note
+	)
 	for i := range d.Parts {
 		if o := d.Parts[i].Outcome; i >= len(req.Parts) || o != authz.ImplicitDeny && o != authz.ExplicitDeny {
 			continue
 		}
 		r := *req
 		r.Parts = []authz.Part{req.Parts[i]}
-		for _, f := range newSearch(&r).run() {
+		s := newSearch(&r)
+		for _, f := range s.search() {
 			f.Part = i
 			all = append(all, f)
 		}
+		for _, n := range s.notes(&d.Parts[i]) {
+			n.Part = i
+			notes = append(notes, n)
+		}
 	}
-	return all
+	return all, notes
 }
 
 // A change is one fix with its effect on a request.
@@ -38,6 +51,12 @@ type change struct {
 	apply func(authz.Request) (_ authz.Request, ok bool)
 }
 
+// An alternative are changes that are made together, as a named set or one without a name.
+type alternative struct {
+	name    string
+	changes []change
+}
+
 // search looks for the changes that allow the one part of a request.
 type search struct {
 	req   authz.Request
@@ -45,6 +64,8 @@ type search struct {
 	p     *authz.Principal
 	owner string // account of the resource
 	cross bool
+	// page wants changes as AWS's page gives them, not the least.
+	page  bool
 	found []Fix
 	sets  [][]string // ids of the changes of each set found
 }
@@ -69,7 +90,7 @@ func explained(r *authz.Request) (authz.PartDecision, bool) {
 
 func allowed(r *authz.Request) bool { return authz.Decide(r).Outcome == authz.Allowed }
 
-func (s *search) run() []Fix {
+func (s *search) search() []Fix {
 	now, ok := explained(&s.req)
 	if !ok || now.Outcome == authz.Allowed {
 		return nil
@@ -87,11 +108,11 @@ func (s *search) run() []Fix {
 			return nil
 		}
 		if now.Outcome == authz.Allowed {
-			s.accept(removals)
+			s.accept(removals, "")
 			return s.found
 		}
 	}
-	s.try(base, removals, nil) // what is granted but limited needs no more grants
+	s.try(base, removals, alternative{}) // what is granted but limited needs no more grants
 	edits := s.edits(&now)
 	alternatives := s.alternatives(&now)
 	if s.p.IsServiceLinked() {
@@ -105,7 +126,32 @@ func (s *search) run() []Fix {
 		}
 		s.try(base, removals, alt)
 	}
+	s.nameLeast()
 	return s.found
+}
+
+// nameLeast names the first set that leaves all statements as they are, unless a set has the name.
+func (s *search) nameLeast() {
+	first := 0
+	for set := len(s.sets); set > 0; set-- {
+		adds := true
+		for _, f := range s.found {
+			if f.Set == set {
+				if f.Name == Least {
+					return
+				}
+				adds = adds && f.Name == "" && f.Kind != RemoveDeny && f.Kind != Condition
+			}
+		}
+		if adds {
+			first = set
+		}
+	}
+	for i := range s.found {
+		if s.found[i].Set == first {
+			s.found[i].Name = Least
+		}
+	}
 }
 
 func applyAll(r authz.Request, changes []change) (authz.Request, bool) {
@@ -119,17 +165,20 @@ func applyAll(r authz.Request, changes []change) (authz.Request, bool) {
 }
 
 // try accepts an alternative if it allows the part, alone or with what the limiting layers lack.
-func (s *search) try(base authz.Request, removals, alt []change) {
-	if len(alt) > 0 && s.covered(alt) {
+func (s *search) try(base authz.Request, removals []change, alt alternative) {
+	if len(alt.changes) > 0 && s.covered(alt.changes) {
 		return
 	}
-	r, ok := applyAll(base, alt)
+	r, ok := applyAll(base, alt.changes)
 	if !ok {
 		return
 	}
 	if allowed(&r) {
-		s.accept(slices.Concat(removals, alt))
-		s.follow(s.next(&r, alt))
+		s.page = alt.name == Documented
+		next := s.next(&r, alt.changes)
+		s.page = false
+		s.accept(slices.Concat(removals, alt.changes), alt.name)
+		s.follow(next, alt.name)
 		return
 	}
 	now, ok := explained(&r)
@@ -137,17 +186,22 @@ func (s *search) try(base authz.Request, removals, alt []change) {
 		return
 	}
 	limits := s.limits(&r, now.Silent)
-	set := slices.Concat(removals, alt, limits)
+	set := slices.Concat(removals, alt.changes, limits)
 	if r, ok = applyAll(r, limits); ok && len(limits) > 0 && allowed(&r) && !s.covered(set) {
-		s.accept(set)
+		s.accept(set, alt.name)
 	}
+}
+
+// launches reports whether EC2 asks for a service-linked role: to launch an instance.
+func (s *search) launches() bool {
+	via, _ := lookup(s.req.Context, "kms:viaservice")
+	return s.isKMS() && s.p.IsServiceLinked() && strings.HasPrefix(via, "ec2.")
 }
 
 // next is what the launch of an encrypted instance needs beside a statement for the action that
 // was denied: both statements of the documentation are wanted, and the denial names one action.
 func (s *search) next(r *authz.Request, alt []change) []change {
-	via, _ := lookup(r.Context, "kms:viaservice")
-	if len(alt) != 1 || alt[0].fix.Kind != KeyPolicy || !s.p.IsServiceLinked() || !strings.HasPrefix(via, "ec2.") {
+	if len(alt) != 1 || alt[0].fix.Kind != KeyPolicy || !s.launches() {
 		return nil
 	}
 	p := r.Parts[0]
@@ -162,20 +216,23 @@ func (s *search) next(r *authz.Request, alt []change) []change {
 	if allowed(&other) {
 		return nil
 	}
-	more := newSearch(&other).resource()
+	search := newSearch(&other)
+	search.page = s.page
+	more := search.resource()
 	if after, ok := applyAll(other, more); !ok || !allowed(&after) {
 		return nil
 	}
 	for i := range more {
 		more[i].fix.Summary = "The launch asks for " + p.Action + " too: " + uncapital(more[i].fix.Summary)
+		more[i].fix.Digest = alt[0].fix.Digest // of the text before both
 	}
 	return more
 }
 
 // follow adds changes to the set that was found last.
-func (s *search) follow(changes []change) {
+func (s *search) follow(changes []change, name string) {
 	for _, c := range changes {
-		c.fix.Set = len(s.sets)
+		c.fix.Set, c.fix.Name = len(s.sets), name
 		s.found = append(s.found, c.fix)
 	}
 }
@@ -192,17 +249,16 @@ func (s *search) covered(alt []change) bool {
 	})
 }
 
-func (c *change) id() string { return c.fix.Kind + "\x00" + c.fix.Summary }
+func (c *change) id() string {
+	return strings.Join([]string{c.fix.Kind, c.fix.Summary, c.fix.Document, c.fix.Command}, "\x00")
+}
 
-func (s *search) accept(set []change) {
+func (s *search) accept(set []change, name string) {
 	var ids []string
-	for i, c := range set {
+	for _, c := range set {
 		ids = append(ids, c.id())
 		f := c.fix
-		f.Set = len(s.sets) + 1
-		if len(set) > 1 {
-			f.Summary = fmt.Sprintf("Step %d of %d: %s", i+1, len(set), f.Summary)
-		}
+		f.Set, f.Name = len(s.sets)+1, name
 		s.found = append(s.found, f)
 	}
 	s.sets = append(s.sets, ids)
@@ -214,43 +270,45 @@ func (s *search) accept(set []change) {
 // Source: KMS Developer Guide, "Key policies", "Allowing users in other accounts to use a KMS
 // key", "Grants"; Amazon EC2 Auto Scaling User Guide, "Required AWS KMS key policy for use with
 // encrypted volumes".
-func (s *search) alternatives(now *authz.PartDecision) [][]change {
+func (s *search) alternatives(now *authz.PartDecision) []alternative {
 	if s.p.Type == authz.Anonymous || s.p.Type == authz.UnknownPrincipal {
 		return nil
 	}
-	var sets [][]change
-	add := func(set ...[]change) {
+	var sets []alternative
+	add := func(name string, set ...[]change) {
 		all := slices.Concat(set...)
 		for _, one := range set {
 			if len(one) == 0 { // not possible for this principal or resource
 				return
 			}
 		}
-		sets = append(sets, all)
+		sets = append(sets, alternative{name, all})
 	}
 	identity, resource, grant := s.identity(), s.resource(), s.grant()
 	switch {
 	case s.isInfrastructure():
-		add(grant)
+		add("", grant)
 	case !s.part.Authoritative && s.part.Policy == nil:
-		add(identity)
+		add("", identity)
 	case s.cross && s.p.IsServiceLinked():
-		add(grant) // it has no identity policy of its own and cannot get one
+		add(Least, grant) // it has no identity policy of its own and cannot get one
+		sets = append(sets, s.documented()...)
 	case s.p.IsServiceLinked():
-		add(resource)
+		add(Least, resource)
+		sets = append(sets, s.documented()...)
 	case s.cross:
-		add(identity)
-		add(resource)
-		add(identity, resource)
-		add(grant)
+		add("", identity)
+		add("", resource)
+		add("", identity, resource)
+		add("", grant)
 	case now.Delegated:
-		add(identity)
-		add(resource)
-		add(grant)
+		add("", identity)
+		add("", resource)
+		add("", grant)
 	default:
-		add(resource)
-		add(grant)
-		add(identity) // resources whose policy is not the only way in
+		add("", resource)
+		add("", grant)
+		add("", identity) // resources whose policy is not the only way in
 	}
 	return sets
 }

@@ -105,6 +105,35 @@ func wantKinds(t *testing.T, all []explain.Fix, want ...string) {
 	}
 }
 
+// named is the set of fixes of that name.
+func named(t *testing.T, all []explain.Fix, name string) []explain.Fix {
+	t.Helper()
+	var out []explain.Fix
+	for _, f := range all {
+		if f.Name == name {
+			out = append(out, f)
+		}
+	}
+	if len(out) == 0 {
+		t.Fatalf("no set is named %q: %+v", name, all)
+	}
+	return out
+}
+
+// through limits a statement to requests through EC2.
+func through(statement string) string {
+	var st map[string]any
+	_ = json.Unmarshal([]byte(statement), &st) // a constant of this file
+	cond, _ := st["Condition"].(map[string]any)
+	if cond == nil {
+		cond = map[string]any{}
+	}
+	cond["StringEquals"] = map[string]any{"kms:ViaService": "ec2.us-west-2.amazonaws.com"}
+	st["Condition"] = cond
+	out, _ := json.Marshal(st)
+	return string(out)
+}
+
 // sameJSON compares statements without regard to layout, Sid and the order of members.
 func sameJSON(t *testing.T, got, want string) {
 	t.Helper()
@@ -124,45 +153,71 @@ func sameJSON(t *testing.T, got, want string) {
 
 func TestServiceLinkedRoleNeedsTheKeyPolicy(t *testing.T) {
 	p := slr("123456789012", roleG)
+	const one = `{"Effect":"Allow","Principal":{"AWS":["` + roleG + `"]},"Action":["` + generate + `"],"Resource":"*"}`
 	t.Run("without either statement both are proposed", func(t *testing.T) {
 		all := fixes(t, onKey(t, p, generate, "123456789012", rootG))
-		wantKinds(t, all, "key-policy+key-policy")
-		sameJSON(t, all[0].Document, p1)
-		sameJSON(t, all[1].Document, p2)
-		if all[0].Owner != "123456789012" || !strings.Contains(all[1].Summary, "The launch asks for kms:CreateGrant too: add a statement") {
-			t.Errorf("fixes = %+v", all)
+		wantKinds(t, all, "key-policy+key-policy", "key-policy+key-policy")
+		least, page := named(t, all, explain.Least), named(t, all, explain.Documented)
+		sameJSON(t, least[0].Document, through(one))
+		sameJSON(t, least[1].Document, through(p2))
+		sameJSON(t, page[0].Document, p1)
+		sameJSON(t, page[1].Document, p2)
+		for _, f := range all {
+			if f.Owner != "123456789012" || f.Target != keyG || len(f.Digest) != 64 || len(f.Opens) == 0 ||
+				f.Run != "Somebody with kms:PutKeyPolicy on the key in account 123456789012, in Region us-west-2." {
+				t.Errorf("fix = %+v", f)
+			}
 		}
-		wantAllowedWith(t, onKey(t, p, generate, "123456789012", rootG, all[0].Document, all[1].Document))
-		wantAllowedWith(t, onKey(t, p, "kms:CreateGrant", "123456789012", rootG, all[0].Document, all[1].Document))
+		if !strings.Contains(page[1].Summary, "The launch asks for kms:CreateGrant too: add a statement") {
+			t.Errorf("fixes = %+v", page)
+		}
+		for _, set := range [][]explain.Fix{least, page} {
+			wantAllowedWith(t, onKey(t, p, generate, "123456789012", rootG, set[0].Document, set[1].Document))
+			wantAllowedWith(t, onKey(t, p, "kms:CreateGrant", "123456789012", rootG, set[0].Document, set[1].Document))
+		}
 	})
 	t.Run("the grant comes first when the source is plain", func(t *testing.T) {
 		all := fixes(t, onKey(t, p, "kms:CreateGrant", "123456789012", rootG))
-		wantKinds(t, all, "key-policy+key-policy")
-		sameJSON(t, all[0].Document, p2)
-		sameJSON(t, all[1].Document, p1)
+		wantKinds(t, all, "key-policy+key-policy", "key-policy+key-policy")
+		sameJSON(t, all[0].Document, through(p2))
+		sameJSON(t, all[1].Document, through(one))
+		sameJSON(t, all[2].Document, p2)
+		sameJSON(t, all[3].Document, p1)
 	})
 	t.Run("with the first statement only the second is", func(t *testing.T) {
 		all := fixes(t, onKey(t, p, "kms:CreateGrant", "123456789012", rootG, p1))
-		wantKinds(t, all, "key-policy")
-		sameJSON(t, all[0].Document, p2)
+		wantKinds(t, all, "key-policy", "key-policy")
+		sameJSON(t, all[0].Document, through(p2))
+		sameJSON(t, all[1].Document, p2)
 	})
 	t.Run("with the second statement only the first is", func(t *testing.T) {
 		all := fixes(t, onKey(t, p, generate, "123456789012", rootG, p2))
-		wantKinds(t, all, "key-policy")
-		sameJSON(t, all[0].Document, p1)
+		wantKinds(t, all, "key-policy", "key-policy")
+		sameJSON(t, all[0].Document, through(one))
+		sameJSON(t, all[1].Document, p1)
 	})
 	t.Run("a wrong condition is named first", func(t *testing.T) {
 		all := fixes(t, onKey(t, p, "kms:CreateGrant", "123456789012", rootG, p1, strings.Replace(p2, "true", "false", 1)))
-		wantKinds(t, all, "condition", "key-policy")
+		wantKinds(t, all, "condition", "key-policy", "key-policy")
 		if want := `its condition Bool kms:GrantIsForAWSResource wants "false", the request has "true"`; !strings.Contains(all[0].Summary, want) {
 			t.Errorf("summary = %s", all[0].Summary)
+		}
+		if all[0].Name != "" || all[1].Name != explain.Least {
+			t.Errorf("names %q, %q", all[0].Name, all[1].Name)
+		}
+	})
+	t.Run("a Sid that the policy has is not used again", func(t *testing.T) {
+		mine := strings.Replace(strings.Replace(p2, "P2", "Allow attachment of persistent resources", 1), "true", "false", 1)
+		page := named(t, fixes(t, onKey(t, p, "kms:CreateGrant", "123456789012", rootG, p1, mine)), explain.Documented)
+		if strings.Contains(page[0].Document, "Sid") {
+			t.Errorf("document = %s", page[0].Document)
 		}
 	})
 	t.Run("a policy that means the deleted role is to be saved again", func(t *testing.T) {
 		req := onKey(t, p, generate, "123456789012", rootG, p1, p2)
 		req.Parts[0].Policy.SetPrincipalIDs(map[string]string{roleG: "AROAZZZZZZZZZZZZZZZZZ"})
 		all := fixes(t, req)
-		wantKinds(t, all, "save-again", "key-policy")
+		wantKinds(t, all, "save-again", "key-policy", "key-policy")
 		if !strings.Contains(all[0].Summary, roleG) {
 			t.Errorf("fixes = %+v", all)
 		}
@@ -192,16 +247,37 @@ func TestServiceLinkedRoleOfAnotherAccountNeedsAGrant(t *testing.T) {
 			t.Run(name+"/"+action, func(t *testing.T) {
 				req := onKey(t, slr("111122223333", roleA), action, "444455556666", statements...)
 				all := fixes(t, req)
-				wantKinds(t, all, "grant")
-				if all[0].Command != command || all[0].Owner != "444455556666" || all[0].Shows != "111122223333" {
-					t.Errorf("fix = %+v", all[0])
+				least, page := named(t, all, explain.Least), named(t, all, explain.Documented)
+				if got := kinds(all); got[0] != "grant" || len(got) != 2 {
+					t.Errorf("kinds %v", got)
 				}
-				operations := strings.Fields(strings.ReplaceAll(command[strings.Index(command, "--operations")+len("--operations"):], `"`, ""))
-				req.Parts[0].Grants = []authz.Grant{{Grantee: roleA, GranteeID: req.Principal.UniqueID, IssuingAccount: "444455556666", Operations: operations}}
-				wantAllowedWith(t, req)
+				if g := page[len(page)-1]; g.Command != command || g.Owner != "444455556666" || g.Shows != "111122223333" {
+					t.Errorf("fix = %+v", g)
+				}
+				if want := 1; statements[0] == p3 && len(page) != want {
+					t.Errorf("the statements of the page are proposed though they are there: %+v", page)
+				}
+				if statements[0] != p3 {
+					sameJSON(t, page[0].Document, p3)
+					sameJSON(t, page[1].Document, p4)
+				}
+				for _, g := range []explain.Fix{least[0], page[len(page)-1]} {
+					req.Parts[0].Grants = []authz.Grant{{
+						Grantee: roleA, GranteeID: req.Principal.UniqueID, IssuingAccount: "444455556666", Operations: grantOperations(g.Command),
+					}}
+					wantAllowedWith(t, req)
+				}
+				if len(grantOperations(least[0].Command)) >= len(grantOperations(command)) {
+					t.Errorf("the least grant has %s", least[0].Command)
+				}
 			})
 		}
 	}
+}
+
+// grantOperations are those of an aws kms create-grant.
+func grantOperations(command string) []string {
+	return strings.Fields(strings.ReplaceAll(command[strings.Index(command, "--operations")+len("--operations"):], `"`, ""))
 }
 
 func TestUser(t *testing.T) {
@@ -248,7 +324,8 @@ func TestUser(t *testing.T) {
 		silent := onKey(t, ana(), "kms:Decrypt", "444455556666", p3)
 		hidden := onKey(t, ana(), "kms:Decrypt", "444455556666", p3)
 		hidden.Parts[0].Policy = nil
-		if diff := cmp.Diff(fixes(t, silent), fixes(t, hidden)); diff != "" {
+		seen := func(req *authz.Request) []explain.Fix { return explain.VisibleFixes(fixes(t, req), "123456789012") }
+		if diff := cmp.Diff(seen(silent), seen(hidden)); diff != "" {
 			t.Error(diff)
 		}
 	})
@@ -330,6 +407,7 @@ func TestDeniesAreRemovedTogether(t *testing.T) {
 		req.Identity = []*authz.Document{compile(t, policy.Identity, "inline", "123456789012", deny1, allow, deny2)}
 		all := fixes(t, req)
 		wantKinds(t, all, "remove-deny+remove-deny")
+		all = explain.VisibleFixes(all, "123456789012")
 		if !strings.HasPrefix(all[0].Summary, "Step 1 of 2: ") || !strings.Contains(all[0].Summary, `"D1"`) || !strings.Contains(all[1].Summary, `"D2"`) {
 			t.Errorf("fixes = %+v", all)
 		}
@@ -342,12 +420,12 @@ func TestDeniesAreRemovedTogether(t *testing.T) {
 	t.Run("in the key policy, seen by its owner only", func(t *testing.T) {
 		req := onKey(t, slr("111122223333", roleA), generate, "444455556666", p3, `{"Sid":"Secret","Effect":"Deny","Principal":"*","Action":"kms:Gen*","Resource":"*"}`)
 		all := fixes(t, req)
-		wantKinds(t, all, "remove-deny+grant")
+		wantKinds(t, all, "remove-deny+grant", "remove-deny+key-policy+grant") // the page's second statement is missing
 		if all[0].Owner != "444455556666" || all[0].Shows != "444455556666" {
 			t.Errorf("fix = %+v", all[0])
 		}
 		for _, f := range explain.VisibleFixes(all, "111122223333") {
-			if strings.Contains(f.Summary+f.Document+f.Command, "Secret") {
+			if strings.Contains(f.Summary+f.Document+f.Command+f.Digest, "Secret") || f.Digest != "" || strings.HasPrefix(f.Summary, "Step 2 of 2") && f.Name == explain.Least {
 				t.Errorf("the caller's account sees %+v", f)
 			}
 		}

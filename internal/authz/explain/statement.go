@@ -2,6 +2,8 @@ package explain
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -37,27 +39,73 @@ func (s *statement) document() string {
 	return b.String()
 }
 
-// extend is a document with a statement added; old may be nil.
+// extend is a document with a statement added to its text, of which every byte stays; old may be
+// nil.
 func extend(old *authz.Document, kind policy.Kind, st statement) (*authz.Document, bool) {
-	added, err := policy.Parse([]byte(st.document()), kind)
-	if err != nil {
-		return nil, false
-	}
 	if old == nil {
+		added, err := policy.Parse([]byte(st.document()), kind)
+		if err != nil {
+			return nil, false
+		}
 		return authz.Compile(added, kind), true
 	}
 	if old.Source == nil {
 		return nil, false
 	}
-	return rebuild(old, kind, append(slices.Clone(old.Source.Statements), added.Statements...)), true
+	if old.Source.Source == nil { // see rebuild
+		added, err := policy.Parse([]byte(st.document()), kind)
+		if err != nil {
+			return nil, false
+		}
+		return rebuild(old, kind, append(slices.Clone(old.Source.Statements), added.Statements...)), true
+	}
+	text, ok := policy.AppendStatements(old.Source.Source, []byte(st.text()))
+	if !ok {
+		return nil, false
+	}
+	doc, err := policy.Parse(text, kind)
+	if err != nil {
+		return nil, false
+	}
+	return inPlaceOf(old, authz.Compile(doc, kind)), true
 }
 
-// rebuild is a document with other statements. They keep their positions, which name them.
-func rebuild(old *authz.Document, kind policy.Kind, statements []policy.Statement) *authz.Document {
-	doc := authz.Compile(&policy.Document{Version: old.Source.Version, ID: old.Source.ID, Statements: statements}, kind)
+// inPlaceOf gives a document the name and place of another.
+func inPlaceOf(old, doc *authz.Document) *authz.Document {
 	doc.Name, doc.Owner, doc.Attached = old.Name, old.Owner, old.Attached
 	doc.SetPrincipalIDs(old.PrincipalIDs())
 	return doc
+}
+
+// digest is the SHA-256 of a document's text.
+func digest(d *authz.Document) string {
+	if d == nil || d.Source == nil {
+		return ""
+	}
+	sum := sha256.Sum256(d.Source.Source)
+	return hex.EncodeToString(sum[:])
+}
+
+// taken reports whether a document has a statement of that Sid.
+func taken(d *authz.Document, sid string) bool {
+	return d != nil && d.Source != nil && slices.ContainsFunc(d.Source.Statements, func(st policy.Statement) bool { return st.Sid == sid })
+}
+
+// rebuild is a document with other statements and no text. They keep their positions, which name
+// them.
+func rebuild(old *authz.Document, kind policy.Kind, statements []policy.Statement) *authz.Document {
+	return inPlaceOf(old, authz.Compile(&policy.Document{Version: old.Source.Version, ID: old.Source.ID, Statements: statements}, kind))
+}
+
+// with is a map with one more entry.
+func with(ids map[string]string, who, id string) map[string]string {
+	out := map[string]string{who: id}
+	for k, v := range ids {
+		if k != who {
+			out[k] = v
+		}
+	}
+	return out
 }
 
 // shell quotes an argument for a shell, if it needs that.

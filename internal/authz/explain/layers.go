@@ -1,0 +1,177 @@
+package explain
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/authz"
+)
+
+// A State is what a layer says of a request.
+type State string
+
+// States of a layer.
+const (
+	Allows    State = "allows"
+	Delegates State = "delegates" // names the account, which leaves the decision to identity policies
+	Denies    State = "denies"
+	Needed    State = "needed" // has no allow, and the request needs one there
+	Silent    State = "silent" // has no allow; the request does not need one there, or has one elsewhere
+)
+
+// A LayerView is one layer of a decision with all statements and grants of it that were looked at.
+type LayerView struct {
+	Layer authz.Layer
+	Name  string // in the words of the action's service: "key policy"
+	State State
+	// Change is what would have to be different for the layer to let the request through; "" if
+	// nothing.
+	Change     string
+	Statements []StatementView
+}
+
+// A StatementView is a statement or grant that applies, or one that does not and why.
+type StatementView struct {
+	authz.Match
+	Applies bool
+	Text    string // one sentence
+	// Miss is nil if it applies.
+	Miss *authz.Miss
+	// Nearly reports that nothing but a condition or a constraint kept an allow from applying.
+	Nearly bool
+}
+
+// order is that in which layers are shown: limits first, then what grants.
+var order = []authz.Layer{
+	authz.LayerSCP, authz.LayerRCP, authz.LayerEndpoint, authz.LayerBoundary, authz.LayerSession,
+	authz.LayerIdentity, authz.LayerResource, authz.LayerTrust, authz.LayerGrant, authz.LayerRoot,
+}
+
+// Layers are the layers that had a say in a part. who is the principal; pass the part through
+// [Visible] first if the reader is not the owner of everything in it.
+func Layers(part authz.PartDecision, who string) []LayerView {
+	needed := missing(&part)
+	if part.Outcome != authz.ImplicitDeny {
+		needed = nil
+	}
+	var out []LayerView
+	for _, l := range order {
+		v := LayerView{Layer: l, Name: place(&part, l), State: Silent}
+		for _, m := range part.Matched {
+			if m.Layer == l {
+				v.add(&part, &m)
+			}
+		}
+		for _, m := range part.Missed {
+			if m.Layer == l {
+				v.Statements = append(v.Statements, StatementView{
+					Match: m.Match, Text: missLine(&part, &m), Miss: &m, Nearly: !isDeny(&m.Match) && interest(m.Reason) == 0,
+				})
+			}
+		}
+		if v.State == Silent && slices.Contains(needed, l) {
+			v.State = Needed
+		}
+		if len(v.Statements) > 0 || v.State == Needed {
+			v.Change = v.change(&part, who)
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// add takes a statement that applies: a deny outweighs all, an allow a delegation.
+func (v *LayerView) add(part *authz.PartDecision, m *authz.Match) {
+	v.Statements = append(v.Statements, StatementView{
+		Match: *m, Applies: true, Text: matched(part, m, part.Outcome != authz.Allowed && part.Outcome != authz.Undetermined),
+	})
+	switch {
+	case isDeny(m):
+		v.State = Denies
+	case v.State == Denies:
+	case !m.Account:
+		v.State = Allows
+	case v.State == Silent:
+		v.State = Delegates
+	}
+}
+
+// change says what a layer lacks.
+func (v *LayerView) change(part *authz.PartDecision, who string) string {
+	switch v.State {
+	case Denies:
+		return "The statement that denies has to be changed or removed; no allow outweighs it."
+	case Needed:
+	default:
+		return ""
+	}
+	s := "An allow is needed here"
+	if v.Layer == authz.LayerIdentity && isServiceLinked(who) {
+		return "Nothing can be changed here: the policies of a service-linked role are AWS's."
+	}
+	var near []string
+	for _, st := range v.Statements {
+		if st.Nearly && st.Miss.Key != "" {
+			near = append(near, strings.TrimSpace(st.Miss.Operator+" "+st.Miss.Key)+" with "+list(st.Miss.Want))
+		}
+	}
+	if len(near) > 0 {
+		s += ", or a request that has " + strings.Join(near, "; or ")
+	}
+	return s + "."
+}
+
+// A Node is a line of a tree and what is below it.
+type Node struct {
+	Text     string
+	Children []Node
+}
+
+// Tree is a part of a decision as a tree: layers, their statements, conditions.
+func Tree(part authz.PartDecision, who string) Node {
+	root := Node{Text: part.Action + " on " + part.Resource + ": " + outcome(part.Outcome)}
+	for _, l := range Layers(part, who) {
+		n := Node{Text: l.Name + ": " + stateText(l.State)}
+		for _, st := range l.Statements {
+			n.Children = append(n.Children, Node{Text: st.Text})
+		}
+		if l.Change != "" {
+			n.Children = append(n.Children, Node{Text: "to change: " + l.Change})
+		}
+		root.Children = append(root.Children, n)
+	}
+	for _, d := range part.Depends {
+		root.Children = append(root.Children, Node{Text: "depends on " + d})
+	}
+	return root
+}
+
+func stateText(s State) string {
+	switch s {
+	case Delegates:
+		return "leaves it to the account's identity policies"
+	case Needed:
+		return "no allow, and one is needed"
+	case Silent:
+		return "no allow"
+	}
+	return string(s)
+}
+
+// Lines draws a tree. Texts of several lines keep their place.
+func (n Node) Lines() []string {
+	out := strings.Split(n.Text, "\n")
+	for i, c := range n.Children {
+		first, rest := "├─ ", "│  "
+		if i == len(n.Children)-1 {
+			first, rest = "└─ ", "   "
+		}
+		for j, line := range c.Lines() {
+			if j > 0 {
+				first = rest
+			}
+			out = append(out, first+line)
+		}
+	}
+	return out
+}
