@@ -43,10 +43,15 @@ type Config struct {
 }
 
 // A Guard decides and records. Safe for concurrent use.
-type Guard struct{ cfg Config }
+type Guard struct {
+	cfg   Config
+	flood flood
+}
 
 // New makes a Guard.
-func New(cfg Config) *Guard { return &Guard{cfg} }
+func New(cfg Config) *Guard {
+	return &Guard{cfg: cfg, flood: flood{accounts: map[string]allowance{}}}
+}
 
 // Directory of the principals.
 func (g *Guard) Directory() *directory.Directory { return g.cfg.Directory }
@@ -185,7 +190,7 @@ func (g *Guard) Authorize(tx store.Tx, c *Call, check Check) ([]permit.Permit, e
 	if err != nil {
 		return nil, err
 	}
-	if err := keep(c, &req, &d); err != nil {
+	if err := g.keep(c, &req, &d); err != nil {
 		return nil, err
 	}
 	if d.Outcome != authz.Allowed {

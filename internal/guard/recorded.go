@@ -21,8 +21,12 @@ type Recorded struct {
 	Context map[string]string `json:"context,omitempty"`
 	Parts   []RecordedPart    `json:"parts"`
 	Fixes   []explain.Fix     `json:"fixes,omitempty"`
+	Notes   []explain.Note    `json:"notes,omitempty"`
 	// Omitted is how many statements and grants that did not apply were left out.
 	Omitted int `json:"omitted,omitempty"`
+	// Brief marks the record of a refusal that came in a flood of the account's: context, fixes and
+	// what did not apply are left out.
+	Brief bool `json:"brief,omitempty"`
 }
 
 // A RecordedPart is an [authz.PartDecision].
@@ -38,9 +42,12 @@ type RecordedPart struct {
 	Depends      []string        `json:"depends,omitempty"`
 	CrossAccount bool            `json:"crossAccount,omitempty"`
 	Delegated    bool            `json:"delegated,omitempty"`
+	HomeOnly     bool            `json:"homeOnly,omitempty"`
+	// Context are the condition keys of this part of a refused request.
+	Context map[string]string `json:"context,omitempty"`
 }
 
-// A RecordedMatch is an [authz.Match] without its position.
+// A RecordedMatch is an [authz.Match], of its position only the place where it begins.
 type RecordedMatch struct {
 	Layer    string `json:"layer"`
 	Document string `json:"document,omitempty"`
@@ -49,6 +56,8 @@ type RecordedMatch struct {
 	Deny     bool   `json:"deny,omitempty"`
 	GrantID  string `json:"grantId,omitempty"`
 	Account  bool   `json:"delegates,omitempty"`
+	Line     int    `json:"line,omitempty"`
+	Column   int    `json:"column,omitempty"`
 }
 
 // A RecordedMiss is an [authz.Miss].
@@ -86,17 +95,26 @@ func value[T ~uint8](names []string, s string) T {
 const maxMissed = 40
 
 // keep puts a decision into the call's evidence.
-func keep(c *Call, req *authz.Request, d *authz.Decision) error {
+func (g *Guard) keep(c *Call, req *authz.Request, d *authz.Decision) error {
 	rec := Recorded{
 		Principal: req.Principal.ARN, Account: req.Principal.Account, Outcome: name(outcomes, d.Outcome),
 		Parts: make([]RecordedPart, len(d.Parts)),
 	}
-	for i := range d.Parts {
-		rec.Omitted += rec.Parts[i].fill(&d.Parts[i])
+	refused := d.Outcome != authz.Allowed
+	rec.Brief = refused && !g.flood.full(req.Principal.Account, g.cfg.Now())
+	most := maxMissed
+	if !refused || rec.Brief {
+		most = 0
 	}
-	if d.Outcome != authz.Allowed {
+	for i := range d.Parts {
+		rec.Omitted += rec.Parts[i].fill(&d.Parts[i], most)
+	}
+	if refused && !rec.Brief {
 		rec.Context = shown(req.Context)
-		rec.Fixes = explain.Fixes(req, *d)
+		for i := range rec.Parts[:min(len(rec.Parts), len(req.Parts))] {
+			rec.Parts[i].Context = shown(req.Parts[i].Context)
+		}
+		rec.Fixes, rec.Notes = explain.Advise(req, *d)
 	}
 	data, err := json.Marshal(rec)
 	if err != nil {
@@ -106,12 +124,12 @@ func keep(c *Call, req *authz.Request, d *authz.Decision) error {
 	return nil
 }
 
-// fill copies a part and returns how much it left out. What did not apply is of no interest where
-// all is allowed.
-func (r *RecordedPart) fill(p *authz.PartDecision) (omitted int) {
+// fill copies a part and returns how much it left out: of what did not apply it keeps the given
+// number, and nothing where the part is allowed.
+func (r *RecordedPart) fill(p *authz.PartDecision, most int) (omitted int) {
 	*r = RecordedPart{
 		Action: p.Action, Resource: p.Resource, Outcome: name(outcomes, p.Outcome), By: name(layers, p.By), Also: name(layers, p.Also),
-		Depends: p.Depends, CrossAccount: p.CrossAccount, Delegated: p.Delegated,
+		Depends: p.Depends, CrossAccount: p.CrossAccount, Delegated: p.Delegated, HomeOnly: p.HomeOnly,
 	}
 	for _, l := range p.Silent {
 		r.Silent = append(r.Silent, name(layers, l))
@@ -119,7 +137,6 @@ func (r *RecordedPart) fill(p *authz.PartDecision) (omitted int) {
 	for i := range p.Matched {
 		r.Matched = append(r.Matched, recordMatch(&p.Matched[i]))
 	}
-	most := maxMissed
 	if p.Outcome == authz.Allowed {
 		most = 0
 	}
@@ -137,7 +154,7 @@ func (r *RecordedPart) fill(p *authz.PartDecision) (omitted int) {
 func recordMatch(m *authz.Match) RecordedMatch {
 	return RecordedMatch{
 		Layer: name(layers, m.Layer), Document: m.Document, Owner: m.Owner, Sid: m.Sid, Deny: m.Effect == policy.Deny,
-		GrantID: m.GrantID, Account: m.Account,
+		GrantID: m.GrantID, Account: m.Account, Line: m.Pos.Line, Column: m.Pos.Column,
 	}
 }
 
@@ -157,7 +174,7 @@ func (r *RecordedPart) decision() authz.PartDecision {
 	p := authz.PartDecision{
 		Action: r.Action, Resource: r.Resource, Outcome: value[authz.Outcome](outcomes, r.Outcome),
 		By: value[authz.Layer](layers, r.By), Also: value[authz.Layer](layers, r.Also),
-		Depends: r.Depends, CrossAccount: r.CrossAccount, Delegated: r.Delegated,
+		Depends: r.Depends, CrossAccount: r.CrossAccount, Delegated: r.Delegated, HomeOnly: r.HomeOnly,
 	}
 	for _, l := range r.Silent {
 		p.Silent = append(p.Silent, value[authz.Layer](layers, l))
@@ -194,7 +211,7 @@ func shown(ctx authz.Context) map[string]string {
 func (r *RecordedMatch) match() authz.Match {
 	m := authz.Match{
 		Layer: value[authz.Layer](layers, r.Layer), Document: r.Document, Owner: r.Owner, Sid: r.Sid, GrantID: r.GrantID, Account: r.Account,
-		Effect: policy.Allow,
+		Effect: policy.Allow, Pos: policy.Pos{Line: r.Line, Column: r.Column},
 	}
 	if r.Deny {
 		m.Effect = policy.Deny
