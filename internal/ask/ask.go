@@ -1,0 +1,143 @@
+// Package ask answers questions over many principals and keys: who can do something with a key,
+// and what a principal can do. Each answer is one decision ([authz.Explain]) in which all that a
+// request would bring is unknown, so it holds for every request, or says on which conditions it
+// depends.
+package ask
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/policy"
+)
+
+// A Candidate is a principal with the documents on its side.
+type Candidate struct {
+	Principal authz.Principal
+	Identity  []*authz.Document
+	Boundary  *authz.Document
+	SCPs      [][]*authz.Document
+}
+
+// An Answer is a decision about one candidate and one action.
+type Answer struct {
+	// Outcome is Allowed for every request, or Undetermined: it depends on the request.
+	Outcome authz.Outcome
+	// Part cites the statements and grants. Matched apply to every request. Missed may apply: each is
+	// one condition that remains to be met, or for a Deny not to be met.
+	Part authz.PartDecision
+}
+
+// Ask decides whether a candidate can do the part's action. ok is false if no request is allowed.
+func Ask(c *Candidate, part authz.Part) (_ Answer, ok bool) {
+	keys := unknowns(c, &part)
+	req := request(c, part)
+	for _, k := range keys {
+		req.Context.SetUnknown(k)
+	}
+	known := authz.Explain(&req)
+	if known.Outcome != authz.Allowed && known.Outcome != authz.Undetermined || len(known.Parts) != 1 {
+		return Answer{}, false
+	}
+	a := Answer{Outcome: known.Outcome, Part: known.Parts[0]}
+	// What cannot apply is in known.Missed. Of the rest, which statements there are shows where the
+	// unknown keys are absent: then each applies, or misses for a condition.
+	bare := request(c, part)
+	if d := authz.Explain(&bare); len(d.Parts) == 1 {
+		a.Part.Missed = remaining(c, &part, keys, &known.Parts[0], &d.Parts[0])
+	}
+	return a, true
+}
+
+func request(c *Candidate, part authz.Part) authz.Request {
+	return authz.Request{
+		Principal: c.Principal, Identity: c.Identity, Boundary: c.Boundary, SCPs: c.SCPs, Parts: []authz.Part{part},
+	}
+}
+
+// remaining are the conditions on unknown keys of the statements and grants that may apply.
+func remaining(c *Candidate, part *authz.Part, keys []string, known, bare *authz.PartDecision) []authz.Miss {
+	var out []authz.Miss
+	add := func(m *authz.Match) {
+		same := func(o *authz.Match) bool {
+			return o.Layer == m.Layer && o.Document == m.Document && o.Pos == m.Pos && o.GrantID == m.GrantID
+		}
+		if slices.ContainsFunc(known.Matched, func(o authz.Match) bool { return same(&o) }) ||
+			slices.ContainsFunc(known.Missed, func(o authz.Miss) bool { return same(&o.Match) }) {
+			return
+		}
+		if m.GrantID != "" {
+			out = append(out, constraints(part, m)...)
+			return
+		}
+		st, ok := find(c, part, m)
+		if !ok {
+			return
+		}
+		for _, cond := range st.Conditions {
+			if slices.Contains(keys, strings.ToLower(cond.Key)) {
+				out = append(out, authz.Miss{
+					Match: *m, Reason: authz.MissCondition, Operator: cond.Operator, Key: cond.Key, Want: values(cond.Values),
+					Got: authz.Value{Unknown: true},
+				})
+			}
+		}
+	}
+	for i := range bare.Matched {
+		add(&bare.Matched[i])
+	}
+	for i := range bare.Missed {
+		switch m := &bare.Missed[i]; m.Reason {
+		case authz.MissCondition, authz.MissConstraint, authz.MissSourceARN, authz.MissNotSubset:
+			add(&m.Match)
+		}
+	}
+	return out
+}
+
+// constraints are what a grant wants of a request.
+func constraints(part *authz.Part, m *authz.Match) []authz.Miss {
+	var out []authz.Miss
+	for i := range part.Grants {
+		g := &part.Grants[i]
+		if g.ID != m.GrantID {
+			continue
+		}
+		for _, pairs := range []map[string]string{g.ContextEquals, g.ContextSubset} {
+			for _, k := range sorted(pairs) {
+				out = append(out, authz.Miss{
+					Match: *m, Reason: authz.MissConstraint, Key: encryptionContext + k, Want: []string{pairs[k]}, Got: authz.Value{Unknown: true},
+				})
+			}
+		}
+		if g.SourceARN != "" {
+			out = append(out, authz.Miss{
+				Match: *m, Reason: authz.MissSourceARN, Key: "aws:SourceArn", Want: []string{g.SourceARN}, Got: authz.Value{Unknown: true},
+			})
+		}
+	}
+	return out
+}
+
+// find is the statement that a match names.
+func find(c *Candidate, part *authz.Part, m *authz.Match) (policy.Statement, bool) {
+	for d := range documents(c, part) {
+		if d.Source == nil || d.Name != m.Document {
+			continue
+		}
+		i := slices.IndexFunc(d.Source.Statements, func(st policy.Statement) bool { return st.Pos == m.Pos && st.Effect == m.Effect })
+		if i >= 0 {
+			return d.Source.Statements[i], true
+		}
+	}
+	return policy.Statement{}, false
+}
+
+func values(texts []policy.Text) []string {
+	out := make([]string, len(texts))
+	for i := range texts {
+		out[i] = texts[i].Value
+	}
+	return out
+}

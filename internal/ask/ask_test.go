@@ -1,0 +1,124 @@
+package ask_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kagimori/kagimori/internal/ask"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/policy"
+)
+
+const (
+	key  = "arn:aws:kms:us-west-2:123456789012:key/1a2b3c4d-5e6f-1a2b-3c4d-5e6f1a2b3c4d"
+	ana  = "arn:aws:iam::123456789012:user/ana"
+	root = `{"Sid":"Root","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:root"},"Action":"kms:*","Resource":"*"}`
+)
+
+func compile(t *testing.T, kind policy.Kind, name string, statements ...string) *authz.Document {
+	t.Helper()
+	doc, err := policy.Parse([]byte(`{"Version":"2012-10-17","Statement":[`+strings.Join(statements, ",")+`]}`), kind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := authz.Compile(doc, kind)
+	d.Name, d.Owner = name, "123456789012"
+	return d
+}
+
+// cited renders an answer: matched statements, then remaining conditions.
+func cited(a ask.Answer) string {
+	var out []string
+	for _, m := range a.Part.Matched {
+		out = append(out, fmt.Sprintf("%s%s", m.Sid, m.GrantID))
+	}
+	for _, m := range a.Part.Missed {
+		out = append(out, strings.TrimSpace(fmt.Sprintf("%v %s%s if %s %s=%s", m.Effect, m.Sid, m.GrantID, m.Operator, m.Key, strings.Join(m.Want, "|"))))
+	}
+	return strings.Join(out, "; ")
+}
+
+func TestAsk(t *testing.T) {
+	direct := func(effect, sid, condition string) string {
+		return `{"Sid":"` + sid + `","Effect":"` + effect + `","Principal":{"AWS":"` + ana + `"},"Action":"kms:*","Resource":"*"` + condition + `}`
+	}
+	const via = `,"Condition":{"StringEquals":{"kms:ViaService":"ec2.us-west-2.amazonaws.com"}}`
+	const allowAll = `{"Sid":"Mine","Effect":"Allow","Action":"kms:Decrypt","Resource":"*"}`
+	for _, tt := range []struct {
+		rule     string
+		action   string
+		key      []string
+		identity []string
+		grants   []authz.Grant
+		outcome  authz.Outcome // ImplicitDeny: no answer
+		cited    string
+	}{
+		{"a key policy allows", "kms:Decrypt", []string{direct("Allow", "Direct", "")}, nil, nil, authz.Allowed, "Direct"},
+		{"the account and an identity policy", "kms:Decrypt", []string{root}, []string{allowAll}, nil, authz.Allowed, "Mine; Root"},
+		{"the account alone", "kms:Decrypt", []string{root}, nil, nil, authz.ImplicitDeny, ""},
+		{"another action", "kms:Encrypt", []string{root}, []string{allowAll}, nil, authz.ImplicitDeny, ""},
+		{"a condition remains", "kms:Decrypt", []string{direct("Allow", "Direct", via)}, nil, nil, authz.Undetermined,
+			"Allow Direct if StringEquals kms:ViaService=ec2.us-west-2.amazonaws.com"},
+		{"a condition on the principal does not", "kms:Decrypt", []string{direct("Allow", "Direct", `,"Condition":{"StringEquals":{"aws:PrincipalAccount":"123456789012"}}`)},
+			nil, nil, authz.Allowed, "Direct"},
+		{"one that the principal does not meet", "kms:Decrypt", []string{direct("Allow", "Direct", `,"Condition":{"StringEquals":{"aws:PrincipalAccount":"999999999999","kms:ViaService":"x"}}`)},
+			nil, nil, authz.ImplicitDeny, ""},
+		{"a deny may apply", "kms:Decrypt", []string{direct("Allow", "Direct", ""), direct("Deny", "Guard", `,"Condition":{"StringNotEquals":{"kms:ViaService":"x"}}`)},
+			nil, nil, authz.Undetermined, "Direct; Deny Guard if StringNotEquals kms:ViaService=x"},
+		{"a deny applies always", "kms:Decrypt", []string{direct("Allow", "Direct", ""), direct("Deny", "Guard", "")}, nil, nil, authz.ImplicitDeny, ""},
+		{"a grant", "kms:Decrypt", []string{root}, nil, []authz.Grant{{ID: "g1", Grantee: ana, IssuingAccount: "123456789012", Operations: []string{"Decrypt"}}}, authz.Allowed, "Root; g1"},
+		{"a grant with a constraint", "kms:Decrypt", []string{root}, nil,
+			[]authz.Grant{{ID: "g1", Grantee: ana, IssuingAccount: "123456789012", Operations: []string{"Decrypt"}, ContextSubset: map[string]string{"aws:ebs:id": "vol-1"}}},
+			authz.Undetermined, "Root; Allow g1 if  kms:EncryptionContext:aws:ebs:id=vol-1"},
+		{"a grant for another operation", "kms:Encrypt", []string{root}, nil,
+			[]authz.Grant{{ID: "g1", Grantee: ana, IssuingAccount: "123456789012", Operations: []string{"Decrypt"}}}, authz.ImplicitDeny, ""},
+		{"a key of grants has no part in other actions", "kms:Decrypt", []string{direct("Allow", "Direct", `,"Condition":{"Bool":{"kms:GrantIsForAWSResource":"true"}}`)},
+			nil, nil, authz.ImplicitDeny, ""},
+		{"but in kms:CreateGrant", "kms:CreateGrant", []string{direct("Allow", "Direct", `,"Condition":{"Bool":{"kms:GrantIsForAWSResource":"true"}}`)},
+			nil, nil, authz.Undetermined, "Allow Direct if Bool kms:GrantIsForAWSResource=true"},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			c := &ask.Candidate{Principal: authz.Principal{Type: authz.User, ARN: ana, Account: "123456789012", UserID: "AIDA", UniqueID: "AIDA", Username: "ana"}}
+			if tt.identity != nil {
+				c.Identity = []*authz.Document{compile(t, policy.Identity, "inline", tt.identity...)}
+			}
+			part := authz.Part{
+				Action: tt.action, Resource: authz.Resource{ARN: key, Account: "123456789012"}, Authoritative: true,
+				Policy: compile(t, policy.Key, key, tt.key...), Grants: tt.grants,
+			}
+			a, ok := ask.Ask(c, part)
+			if ok != (tt.outcome != authz.ImplicitDeny) {
+				t.Fatalf("answer %v: %+v", ok, a)
+			}
+			if ok && a.Outcome != tt.outcome {
+				t.Errorf("outcome %v, want %v", a.Outcome, tt.outcome)
+			}
+			if diff := cmp.Diff(tt.cited, cited(a)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// The identity policies of another account cannot be read: they are what it depends on.
+func TestAnotherAccountsPoliciesAreUnknown(t *testing.T) {
+	c := &ask.Candidate{Principal: authz.Principal{Type: authz.User, ARN: "arn:aws:iam::111122223333:user/bo", Account: "111122223333", Username: "bo"}}
+	unknown := authz.Compile(nil, policy.Identity)
+	unknown.Name = "identity policies of account 111122223333"
+	c.Identity = []*authz.Document{unknown}
+	part := authz.Part{
+		Action: "kms:Decrypt", Resource: authz.Resource{ARN: key, Account: "123456789012"}, Authoritative: true,
+		Policy: compile(t, policy.Key, key, `{"Sid":"External","Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"kms:Decrypt","Resource":"*"}`),
+	}
+	a, ok := ask.Ask(c, part)
+	if !ok || a.Outcome != authz.Undetermined || cited(a) != "External" || len(a.Part.Depends) != 1 || a.Part.Depends[0] != "document identity policies of account 111122223333" {
+		t.Errorf("%v %+v", ok, a)
+	}
+	part.Action = "kms:Encrypt"
+	if a, ok := ask.Ask(c, part); ok {
+		t.Errorf("what the key policy does not allow: %+v", a)
+	}
+}
