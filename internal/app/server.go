@@ -176,7 +176,7 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 	})
 	tree := org.New(org.Config{Guard: s.guard, Tokens: module.Box("organizations token")})
 	events := cloudtrail.New(cloudtrail.Config{Guard: s.guard, Trail: s.trail, Tokens: module.Box("cloudtrail token")})
-	why := kagimori.New(kagimori.Config{Guard: s.guard, Trail: s.trail})
+	why := kagimori.New(kagimori.Config{Guard: s.guard, Trail: s.trail, Keys: s.kms.Questions()})
 	return []gateway.Service{
 		{API: kmsapi.Service(), Ops: s.kms.Operations()},
 		{API: iamapi.Service(), Ops: people.Operations()},

@@ -35,9 +35,9 @@ type kit struct {
 
 func newKit(t *testing.T) *kit {
 	w := guardtest.New(t)
+	keys := kms.New(kms.Config{Guard: w.Guard, Module: w.Module, Clock: w.Clock, Logger: w.Logger})
 	return &kit{
-		World: w, t: t, kms: kms.New(kms.Config{Guard: w.Guard, Module: w.Module, Clock: w.Clock, Logger: w.Logger}),
-		kagimori: kagimori.New(kagimori.Config{Guard: w.Guard, Trail: w.Trail}),
+		World: w, t: t, kms: keys, kagimori: kagimori.New(kagimori.Config{Guard: w.Guard, Trail: w.Trail, Keys: keys.Questions()}),
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -27,22 +28,38 @@ import (
 type Config struct {
 	Guard *guard.Guard
 	Trail *trail.Trail
+	Keys  Keys
+}
+
+// Keys tells of keys as they bear on decisions.
+type Keys interface {
+	// Key is the key without its grants and an action; ok is false if there is none.
+	Key(tx store.Tx, keyARN string) (_ authz.Part, ok bool, _ error)
+	// Grants yields the grants of a key.
+	Grants(tx store.Tx, keyARN string) iter.Seq2[authz.Grant, error]
+	// Keys yields the ARNs of the keys of an account in a Region, and Granted those of other
+	// accounts with grants for a principal, by unique id or ARN, maybe more than once.
+	Keys(tx store.Tx, region, account string) iter.Seq2[string, error]
+	Granted(tx store.Tx, region, account, grantee string) iter.Seq2[string, error]
 }
 
 // A Service explains. Safe for concurrent use.
 type Service struct {
 	g     *guard.Guard
 	trail *trail.Trail
+	keys  Keys
 }
 
 // New makes a Service.
-func New(cfg Config) *Service { return &Service{g: cfg.Guard, trail: cfg.Trail} }
+func New(cfg Config) *Service { return &Service{g: cfg.Guard, trail: cfg.Trail, keys: cfg.Keys} }
 
 // Operations are the handlers of the service.
 func (s *Service) Operations() map[string]guard.Handler {
 	return map[string]guard.Handler{
 		"GetAuthorizationDetails": guard.Handle(s.GetAuthorizationDetails),
 		"ExplainResource":         guard.Handle(s.ExplainResource),
+		"WhoCan":                  guard.Handle(s.WhoCan),
+		"WhatCan":                 guard.Handle(s.WhatCan),
 	}
 }
 
@@ -106,16 +123,20 @@ func (s *Service) authorizations(ctx context.Context, viewer, request string) ([
 		return nil, fmt.Errorf("kagimori: trail: %w", err)
 	}
 	var out []kagimoriapi.Authorization
-	for i := range slices.Backward(records) {
-		a, ok, err := authorization(&records[i], viewer)
-		if err != nil {
-			return nil, err
+	err = s.g.Read(ctx, func(tx store.Tx) error {
+		out = nil
+		for i := range slices.Backward(records) {
+			a, ok, err := authorization(&records[i], viewer, s.texts(tx))
+			if err != nil {
+				return err
+			}
+			if ok {
+				out = append(out, a)
+			}
 		}
-		if ok {
-			out = append(out, a)
-		}
-	}
-	return out, nil
+		return nil
+	})
+	return out, err
 }
 
 func decode(raw []json.RawMessage) ([]guard.Recorded, error) {

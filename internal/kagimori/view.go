@@ -1,6 +1,7 @@
 package kagimori
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -45,8 +46,22 @@ func effect(o authz.Outcome) string {
 	return kagimoriapi.EffectTypeIMPLICIT_DENY
 }
 
+// states are the names of the states of layers.
+var states = map[explain.State]string{
+	explain.Allows: kagimoriapi.LayerStateTypeALLOWS, explain.Delegates: kagimoriapi.LayerStateTypeDELEGATES,
+	explain.Denies: kagimoriapi.LayerStateTypeDENIES, explain.Needed: kagimoriapi.LayerStateTypeNEEDED,
+	explain.Silent: kagimoriapi.LayerStateTypeSILENT,
+}
+
+// reasons are the names of the reasons why a statement or grant does not apply.
+var reasons = [...]string{
+	authz.MissPrincipal: "PRINCIPAL", authz.MissDeadPrincipal: "DELETED_PRINCIPAL", authz.MissAction: "ACTION", authz.MissResource: "RESOURCE",
+	authz.MissCondition: "CONDITION", authz.MissGrantee: "GRANTEE", authz.MissOperation: "OPERATION", authz.MissConstraint: "CONSTRAINT",
+	authz.MissNotSubset: "NOT_SUBSET", authz.MissSourceARN: "SOURCE_ARN",
+}
+
 // authorization is a record as an account may see it; ok is false if it may not see it at all.
-func authorization(r *trail.Record, viewer string) (_ kagimoriapi.Authorization, ok bool, _ error) {
+func authorization(r *trail.Record, viewer string, text texts) (_ kagimoriapi.Authorization, ok bool, _ error) {
 	caller := r.UserIdentity.AccountID
 	own := viewer == caller
 	a := kagimoriapi.Authorization{
@@ -61,7 +76,7 @@ func authorization(r *trail.Record, viewer string) (_ kagimoriapi.Authorization,
 		return a, false, err
 	}
 	for i := range decisions {
-		a.Evaluations = append(a.Evaluations, evaluations(&decisions[i], viewer)...)
+		a.Evaluations = append(a.Evaluations, evaluations(&decisions[i], viewer, text)...)
 	}
 	if own {
 		failure(r, a.Evaluations)
@@ -76,12 +91,13 @@ func authorization(r *trail.Record, viewer string) (_ kagimoriapi.Authorization,
 }
 
 // evaluations are the parts of a decision that an account may see.
-func evaluations(d *guard.Recorded, viewer string) []kagimoriapi.Evaluation {
+func evaluations(d *guard.Recorded, viewer string, text texts) []kagimoriapi.Evaluation {
+	own := viewer == d.Account || d.Account == ""
 	who := d.Principal
-	if viewer != d.Account && d.Account != "" {
+	if !own {
 		who = "A principal of account " + d.Account
 	}
-	fixes := explain.VisibleFixes(d.Fixes, viewer)
+	fixes, notes := explain.VisibleFixes(d.Fixes, viewer), explain.VisibleNotes(d.Notes, viewer)
 	var out []kagimoriapi.Evaluation
 	for i, part := range d.Decision().Parts {
 		seen, ok := explain.Visible(part, d.Account, viewer)
@@ -92,19 +108,77 @@ func evaluations(d *guard.Recorded, viewer string) []kagimoriapi.Evaluation {
 			Action: &seen.Action, Resource: &seen.Resource, EvaluatedEffect: new(effect(seen.Outcome)),
 			DecidedBy: api.Opt(policyType(seen.By)), CrossAccount: &seen.CrossAccount, Explanation: explain.Text(seen, who),
 		}
+		if own {
+			e.Context = contextOf(d, i, &seen)
+		}
 		for _, m := range explain.Deciding(seen) {
 			e.MatchedStatements = append(e.MatchedStatements, statement(&m))
 		}
-		for _, f := range fixes {
-			if f.Part == i {
-				e.Fixes = append(e.Fixes, kagimoriapi.Fix{
-					Kind: &f.Kind, Summary: &f.Summary, Document: api.Opt(f.Document), Command: api.Opt(f.Command),
-				})
+		for _, l := range explain.Layers(seen, who) {
+			e.Layers = append(e.Layers, layer(&l))
+		}
+		e.Fixes = fixesOf(fixes, i, viewer, text)
+		for _, n := range notes {
+			if n.Part == i {
+				e.Notes, e.Explanation = append(e.Notes, n.Text), append(e.Explanation, n.Text)
 			}
+		}
+		if d.Brief && seen.Outcome != authz.Allowed {
+			const brief = "The account had more refused requests at the time than are kept in full: what did not apply, and fixes, were left out."
+			e.Notes, e.Explanation = append(e.Notes, brief), append(e.Explanation, brief)
 		}
 		out = append(out, e)
 	}
 	return out
+}
+
+// contextOf are the condition keys of a part. Those that tell of a resource of another account are
+// left out.
+func contextOf(d *guard.Recorded, i int, part *authz.PartDecision) map[string]string {
+	if part.CrossAccount {
+		return d.Context
+	}
+	if len(d.Context) == 0 {
+		return d.Parts[i].Context
+	}
+	out := maps.Clone(d.Context)
+	maps.Copy(out, d.Parts[i].Context)
+	return out
+}
+
+func layer(v *explain.LayerView) kagimoriapi.Layer {
+	out := kagimoriapi.Layer{PolicyType: api.Opt(policyType(v.Layer)), Name: &v.Name, State: new(states[v.State]), Change: api.Opt(v.Change)}
+	for _, st := range v.Statements {
+		m := statement(&st.Match)
+		s := kagimoriapi.LayerStatement{
+			Policy: m.Policy, Owner: api.Opt(st.Owner), Sid: m.Sid, GrantId: m.GrantId, EvaluatedEffect: m.EvaluatedEffect,
+			Applies: &st.Applies, Delegates: &st.Account, Nearly: &st.Nearly, Explanation: &st.Text,
+		}
+		if st.Pos.Line > 0 {
+			s.Line, s.Column = new(int32(st.Pos.Line)), new(int32(st.Pos.Column))
+		}
+		if st.Miss != nil {
+			s.Reason, s.Condition = new(reasons[st.Miss.Reason]), failedCondition(st.Miss)
+		}
+		out.Statements = append(out.Statements, s)
+	}
+	return out
+}
+
+// failedCondition is nil where no condition was looked at.
+func failedCondition(m *authz.Miss) *kagimoriapi.FailedCondition {
+	if m.Key == "" {
+		return nil
+	}
+	c := &kagimoriapi.FailedCondition{Operator: api.Opt(m.Operator), Key: &m.Key, Expected: m.Want, Present: &m.Present, Hidden: &m.Got.Unknown}
+	switch {
+	case m.Got.Unknown || !m.Present:
+	case m.Got.Multi:
+		c.Actual = m.Got.List
+	default:
+		c.Actual = []string{m.Got.One}
+	}
+	return c
 }
 
 func statement(m *authz.Match) kagimoriapi.MatchedStatement {

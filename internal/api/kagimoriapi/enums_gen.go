@@ -8,4 +8,10 @@ const (
 	EffectTypeEXPLICIT_DENY = "EXPLICIT_DENY"
 	EffectTypeIMPLICIT_DENY = "IMPLICIT_DENY"
 	EffectTypeUNDETERMINED  = "UNDETERMINED"
+
+	LayerStateTypeALLOWS    = "ALLOWS"
+	LayerStateTypeDELEGATES = "DELEGATES"
+	LayerStateTypeDENIES    = "DENIES"
+	LayerStateTypeNEEDED    = "NEEDED"
+	LayerStateTypeSILENT    = "SILENT"
 )

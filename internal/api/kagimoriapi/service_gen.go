@@ -14,10 +14,13 @@ func Service() *api.Service {
 		Operations: map[string]*api.Operation{
 			"ExplainResource":         {Name: "ExplainResource", NewInput: func() any { return new(ExplainResourceRequest) }, NewOutput: func() any { return new(ExplainResourceResponse) }, ReadOnly: true},
 			"GetAuthorizationDetails": {Name: "GetAuthorizationDetails", NewInput: func() any { return new(GetAuthorizationDetailsRequest) }, NewOutput: func() any { return new(GetAuthorizationDetailsResponse) }, ReadOnly: true},
+			"WhatCan":                 {Name: "WhatCan", NewInput: func() any { return new(WhatCanRequest) }, NewOutput: func() any { return new(WhatCanResponse) }},
+			"WhoCan":                  {Name: "WhoCan", NewInput: func() any { return new(WhoCanRequest) }, NewOutput: func() any { return new(WhoCanResponse) }},
 		},
 		Constraints: constraints(),
 		Errors: map[string]api.ErrorInfo{
 			"ResourceNotFoundException": {},
+			"ValidationException":       {},
 		},
 		Known: map[string]bool{},
 	}
@@ -25,8 +28,13 @@ func Service() *api.Service {
 
 func constraints() map[string]*api.Constraint {
 	return map[string]*api.Constraint{
+		"ActionList":      {Max: new(int64(64))},
+		"ActionName":      {Min: new(int64(3)), Max: new(int64(128)), Pattern: `^kms:[A-Za-z]+$`},
 		"AuthorizationId": {Min: new(int64(1)), Max: new(int64(128)), Pattern: `^[0-9A-Za-z-]+$`},
 		"EffectType":      {Enum: []string{"ALLOW", "EXPLICIT_DENY", "IMPLICIT_DENY", "UNDETERMINED"}},
+		"KeyArn":          {Min: new(int64(20)), Max: new(int64(2048))},
+		"LayerStateType":  {Enum: []string{"ALLOWS", "DELEGATES", "DENIES", "NEEDED", "SILENT"}},
+		"PrincipalArn":    {Min: new(int64(20)), Max: new(int64(2048))},
 		"ResourceId":      {Min: new(int64(1)), Max: new(int64(256))},
 	}
 }

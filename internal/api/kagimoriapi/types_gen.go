@@ -4,6 +4,20 @@ package kagimoriapi
 
 import "time"
 
+// Answer is a shape of the model.
+type Answer struct {
+	Principal         *string              `aws:"Principal"`
+	Action            *string              `aws:"Action"`
+	Resource          *string              `aws:"Resource"`
+	EvaluatedEffect   *string              `aws:"EvaluatedEffect,c=EffectType"`
+	DecidedBy         *string              `aws:"DecidedBy"`
+	CrossAccount      *bool                `aws:"CrossAccount"`
+	Conditions        []RemainingCondition `aws:"Conditions"`
+	EncryptionContext map[string]string    `aws:"EncryptionContext"`
+	DependsOn         []string             `aws:"DependsOn"`
+	Statements        []MatchedStatement   `aws:"Statements"`
+}
+
 // Authorization is a shape of the model.
 type Authorization struct {
 	AuthorizationId *string      `aws:"AuthorizationId,c=AuthorizationId"`
@@ -26,6 +40,9 @@ type Evaluation struct {
 	MatchedStatements []MatchedStatement `aws:"MatchedStatements"`
 	Explanation       []string           `aws:"Explanation"`
 	Fixes             []Fix              `aws:"Fixes"`
+	Context           map[string]string  `aws:"Context"`
+	Layers            []Layer            `aws:"Layers"`
+	Notes             []string           `aws:"Notes"`
 }
 
 // ExplainResourceRequest is a shape of the model.
@@ -39,12 +56,29 @@ type ExplainResourceResponse struct {
 	Authorizations []Authorization `aws:"Authorizations"`
 }
 
+// FailedCondition is a shape of the model.
+type FailedCondition struct {
+	Operator *string  `aws:"Operator"`
+	Key      *string  `aws:"Key"`
+	Expected []string `aws:"Expected"`
+	Actual   []string `aws:"Actual"`
+	Present  *bool    `aws:"Present"`
+	Hidden   *bool    `aws:"Hidden"`
+}
+
 // Fix is a shape of the model.
 type Fix struct {
-	Kind     *string `aws:"Kind"`
-	Summary  *string `aws:"Summary"`
-	Document *string `aws:"Document"`
-	Command  *string `aws:"Command"`
+	Kind     *string  `aws:"Kind"`
+	Summary  *string  `aws:"Summary"`
+	Document *string  `aws:"Document"`
+	Command  *string  `aws:"Command"`
+	Name     *string  `aws:"Name"`
+	Set      *int32   `aws:"Set"`
+	Owner    *string  `aws:"Owner"`
+	Opens    []string `aws:"Opens"`
+	Run      *string  `aws:"Run"`
+	Target   *string  `aws:"Target"`
+	Patched  *string  `aws:"Patched"`
 }
 
 // GetAuthorizationDetailsRequest is a shape of the model.
@@ -57,6 +91,32 @@ type GetAuthorizationDetailsResponse struct {
 	Authorizations []Authorization `aws:"Authorizations"`
 }
 
+// Layer is a shape of the model.
+type Layer struct {
+	PolicyType *string          `aws:"PolicyType"`
+	Name       *string          `aws:"Name"`
+	State      *string          `aws:"State,c=LayerStateType"`
+	Change     *string          `aws:"Change"`
+	Statements []LayerStatement `aws:"Statements"`
+}
+
+// LayerStatement is a shape of the model.
+type LayerStatement struct {
+	Policy          *string          `aws:"Policy"`
+	Owner           *string          `aws:"Owner"`
+	Sid             *string          `aws:"Sid"`
+	GrantId         *string          `aws:"GrantId"`
+	EvaluatedEffect *string          `aws:"EvaluatedEffect"`
+	Applies         *bool            `aws:"Applies"`
+	Delegates       *bool            `aws:"Delegates"`
+	Nearly          *bool            `aws:"Nearly"`
+	Line            *int32           `aws:"Line"`
+	Column          *int32           `aws:"Column"`
+	Explanation     *string          `aws:"Explanation"`
+	Reason          *string          `aws:"Reason"`
+	Condition       *FailedCondition `aws:"Condition"`
+}
+
 // MatchedStatement is a shape of the model.
 type MatchedStatement struct {
 	PolicyType      *string `aws:"PolicyType"`
@@ -64,4 +124,43 @@ type MatchedStatement struct {
 	Sid             *string `aws:"Sid"`
 	EvaluatedEffect *string `aws:"EvaluatedEffect"`
 	GrantId         *string `aws:"GrantId"`
+}
+
+// RemainingCondition is a shape of the model.
+type RemainingCondition struct {
+	Operator        *string  `aws:"Operator"`
+	Key             *string  `aws:"Key"`
+	Values          []string `aws:"Values"`
+	PolicyType      *string  `aws:"PolicyType"`
+	Policy          *string  `aws:"Policy"`
+	Sid             *string  `aws:"Sid"`
+	GrantId         *string  `aws:"GrantId"`
+	EvaluatedEffect *string  `aws:"EvaluatedEffect"`
+}
+
+// WhatCanRequest is a shape of the model.
+type WhatCanRequest struct {
+	Principal *string  `aws:"Principal,req,c=PrincipalArn"`
+	Actions   []string `aws:"Actions,e=ActionName,c=ActionList"`
+}
+
+// WhatCanResponse is a shape of the model.
+type WhatCanResponse struct {
+	Principal *string  `aws:"Principal"`
+	Answers   []Answer `aws:"Answers"`
+	Truncated *bool    `aws:"Truncated"`
+}
+
+// WhoCanRequest is a shape of the model.
+type WhoCanRequest struct {
+	Action *string `aws:"Action,req,c=ActionName"`
+	KeyArn *string `aws:"KeyArn,req,c=KeyArn"`
+}
+
+// WhoCanResponse is a shape of the model.
+type WhoCanResponse struct {
+	Action    *string  `aws:"Action"`
+	KeyArn    *string  `aws:"KeyArn"`
+	Answers   []Answer `aws:"Answers"`
+	Truncated *bool    `aws:"Truncated"`
 }

@@ -1,0 +1,73 @@
+package kms
+
+import (
+	"iter"
+
+	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// Questions answers what a service asks that explains decisions about keys. Nothing here is
+// decided: whoever asks has decided that the answer may be given.
+type Questions struct{ s *Service }
+
+// Questions are those about the keys of the service.
+func (s *Service) Questions() Questions { return Questions{s} }
+
+// Key is a key as it bears on a decision, without its grants; ok is false if there is none.
+func (q Questions) Key(tx store.Tx, keyARN string) (_ authz.Part, ok bool, _ error) {
+	a, err := arn.Parse(keyARN)
+	if err != nil || a.Service != "kms" || a.Type() != "key" {
+		return authz.Part{}, false, nil
+	}
+	k, ok, err := q.s.keys.Shared(tx, a.Region, a.Account, a.ID())
+	if err != nil || !ok {
+		return authz.Part{}, false, err
+	}
+	return authz.Part{
+		Resource: k.resource, Policy: k.policy, Authoritative: true, Context: k.base[:len(k.base):len(k.base)],
+	}, true, nil
+}
+
+// Grants yields the grants of a key.
+func (q Questions) Grants(tx store.Tx, keyARN string) iter.Seq2[authz.Grant, error] {
+	return func(yield func(authz.Grant, error) bool) {
+		a, err := arn.Parse(keyARN)
+		if err != nil {
+			return
+		}
+		for r, err := range grantTable.Scan(tx, a.Region, a.Account, a.ID()) {
+			if !yield(r.Value.authz(), err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Keys yields the ARNs of the keys of an account in a Region.
+func (q Questions) Keys(tx store.Tx, region, account string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for r, err := range keyTable.Scan(tx, region, account) {
+			if !yield(r.Value.arn(), err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Granted yields the ARNs of the keys of other accounts in a Region with grants for a principal, by
+// unique id or ARN; a key may come more than once.
+func (q Questions) Granted(tx store.Tx, region, account, grantee string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for r, err := range grantTable.Scan(tx, region) {
+			g := &r.Value
+			if err == nil && (g.Account == account || g.granteeKey() != grantee && g.Grantee != grantee) {
+				continue
+			}
+			if !yield(arn.KMSKey(g.Region, g.Account, g.KeyID), err) || err != nil {
+				return
+			}
+		}
+	}
+}
