@@ -31,6 +31,9 @@ request as AWS documents it, really encrypts, and says why a request was denied.
 		newScenario(io),
 		newServe(io),
 		newTour(io),
+		newExplain(io),
+		newWhoCan(io),
+		newWhatCan(io),
 		newVersion(io),
 	)
 	root.InitDefaultCompletionCmd("")

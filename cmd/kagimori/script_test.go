@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -41,6 +42,7 @@ func TestMain(m *testing.M) {
 //	untouched DIR          fail if they changed
 //	certificate CERT KEY   write a certificate for 127.0.0.1
 //	mode FILE PERM         fail if a file has another mode
+//	capture NAME REGEXP GLOB   $NAME is the first group of the first match in the files, which come to be there
 func TestScripts(t *testing.T) {
 	remembered := map[string]string{} // of the scripts together: their folders differ
 	testscript.Run(t, testscript.Params{
@@ -60,6 +62,7 @@ func TestScripts(t *testing.T) {
 			"post":        cmdPost,
 			"certificate": cmdCertificate,
 			"mode":        cmdMode,
+			"capture":     cmdCapture,
 			"remember": func(ts *testscript.TestScript, _ bool, args []string) {
 				remembered[ts.MkAbs(args[0])] = fingerprint(ts, args[0])
 			},
@@ -149,6 +152,22 @@ func cmdMode(ts *testscript.TestScript, _ bool, args []string) {
 	if got := fmt.Sprintf("%04o", fi.Mode().Perm()); got != args[1] {
 		ts.Fatalf("%s has mode %s, want %s", args[0], got, args[1])
 	}
+}
+
+func cmdCapture(ts *testscript.TestScript, _ bool, args []string) {
+	re := regexp.MustCompile(args[1])
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+		files, err := filepath.Glob(ts.MkAbs(args[2]))
+		ts.Check(err)
+		for _, f := range files {
+			if m := re.FindStringSubmatch(ts.ReadFile(f)); m != nil {
+				ts.Setenv(args[0], m[1])
+				return
+			}
+		}
+		<-time.After(20 * time.Millisecond) // another process writes them
+	}
+	ts.Fatalf("%s is not in %s", args[1], args[2])
 }
 
 func fingerprint(ts *testscript.TestScript, dir string) string {

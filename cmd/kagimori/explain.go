@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/wire/client"
+)
+
+// explainFlags are the flags of explain.
+type explainFlags struct {
+	clientFlags
+	format, patched string
+	all             bool
+}
+
+const explainLong = `explain prints the decisions behind a request, named by its authorization id (the id of the request, which a denial
+carries), or behind what became of an instance, a volume or a scaling activity. For each layer it tells which statement
+matched, which nearly matched and the condition that failed, what would have to change, and the fixes: "least" opens the
+least, "documented" is what AWS's page gives. Each fix was proven by deciding again, and says what else it opens and who
+must make it.
+
+Evidence belongs to the account that owns the document: of other accounts' policies only the layer is told.` + clientNote
+
+const explainExample = `  kagimori explain i-0123456789abcdef0
+  kagimori explain 4c8a0b7e-3d58-4b0c-9a56-0d2b6f2f6e11 --format tree
+  kagimori explain i-0123456789abcdef0 --patched documented > policy.json
+  aws kms put-key-policy --key-id KEY --policy file://policy.json`
+
+func newExplain(io stdio) *cobra.Command {
+	var f explainFlags
+	cmd := &cobra.Command{
+		Use: "explain AUTHORIZATION-ID|RESOURCE-ID", Short: "Tell why a request was denied, and what would allow it",
+		Long: explainLong, Example: explainExample, Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), io, args[0]) },
+	}
+	f.register(cmd)
+	fl := cmd.Flags()
+	fl.StringVar(&f.format, "format", "text", "`form` of the answer: text, tree or json")
+	fl.BoolVar(&f.all, "all", false, "tell of decisions that allowed as fully as of the others")
+	fl.StringVar(&f.patched, "patched", "", "print only the key policy with the statements of a `set` of fixes added: least or documented")
+	return cmd
+}
+
+func (f *explainFlags) run(ctx context.Context, io stdio, id string) error {
+	if !slices.Contains([]string{"text", "tree", "json"}, f.format) {
+		return fmt.Errorf("--format %q is none of text, tree and json", f.format)
+	}
+	c, err := f.client("")
+	if err != nil {
+		return err
+	}
+	all, err := askWhy(ctx, c, id)
+	if err != nil {
+		return failed(err)
+	}
+	if f.patched != "" {
+		text, err := patchedPolicy(all, f.patched)
+		if err == nil {
+			_, err = fmt.Fprintln(io.out, text)
+		}
+		return failed(err)
+	}
+	var out string
+	switch f.format {
+	case "json":
+		if out, err = plainJSON(map[string]any{"Authorizations": all}); err != nil {
+			return failed(err)
+		}
+	case "tree":
+		out = explainTree(all, f.all)
+	default:
+		out = explainText(all, f.all)
+	}
+	_, err = fmt.Fprint(io.out, out)
+	return failed(err)
+}
+
+// askWhy takes an id for that of a request, unless it has the form of one of EC2's ids, and then
+// for that of a resource: scaling activities have ids like requests.
+func askWhy(ctx context.Context, c *client.Client, id string) ([]kagimoriapi.Authorization, error) {
+	kind, _, _ := strings.Cut(id, "-")
+	if !slices.Contains([]string{"i", "vol", "snap", "ami"}, kind) {
+		var out kagimoriapi.GetAuthorizationDetailsResponse
+		err := c.Do(ctx, "GetAuthorizationDetails", &kagimoriapi.GetAuthorizationDetailsRequest{AuthorizationId: &id}, &out)
+		if code := apierr.Code(err); code != "ResourceNotFoundException" && code != "ValidationException" {
+			return out.Authorizations, err
+		}
+	}
+	var out kagimoriapi.ExplainResourceResponse
+	err := c.Do(ctx, "ExplainResource", &kagimoriapi.ExplainResourceRequest{ResourceId: &id}, &out)
+	if apierr.Code(err) == "ResourceNotFoundException" {
+		return nil, fmt.Errorf("nothing is kept of %s that this account may see", id)
+	}
+	return out.Authorizations, err
+}
+
+// patchedPolicy is the key policy with the statements of a set added.
+func patchedPolicy(all []kagimoriapi.Authorization, name string) (string, error) {
+	for _, a := range all {
+		for _, e := range a.Evaluations {
+			patched, theirs := "", false
+			for _, f := range e.Fixes {
+				if api.Val(f.Name) == name && api.Val(f.Kind) == "key-policy" {
+					patched, theirs = api.Val(f.Patched), true
+				}
+			}
+			if patched != "" {
+				return patched, nil
+			}
+			if theirs {
+				return "", fmt.Errorf("the policy is another account's, or has changed since: the statements of the fix %q can be added by hand", name)
+			}
+		}
+	}
+	return "", fmt.Errorf("no set of fixes %q changes a key policy", name)
+}
