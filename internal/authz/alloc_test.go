@@ -75,7 +75,7 @@ func TestDecideDoesNotAllocateWhenAllIsAllowed(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 	for _, c := range corpus(t) {
-		req := c.request(t)
+		req := build(t, c)
 		if c.Expect.Decision != "Allow" {
 			continue
 		}

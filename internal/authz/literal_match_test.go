@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/authz"
@@ -107,8 +108,20 @@ func (l *literal) applies(d *authz.Document, s *policy.Statement) bool {
 	return !slices.ContainsFunc(s.Conditions, func(c policy.Condition) bool { return !l.holds(c, vars) })
 }
 
+// expressions are the regular expressions that were made, by their text.
+var expressions sync.Map
+
+func expression(text string) *regexp.Regexp {
+	if re, ok := expressions.Load(text); ok {
+		return re.(*regexp.Regexp)
+	}
+	re := regexp.MustCompile(text)
+	expressions.Store(text, re)
+	return re
+}
+
 func like(pattern, s string) bool {
-	return regexp.MustCompile(`(?s)\A` + wild(pattern, ".") + `\z`).MatchString(s)
+	return expression(`(?s)\A` + wild(pattern, ".") + `\z`).MatchString(s)
 }
 
 // wild turns a pattern into a regular expression in which wildcards match what class says.
@@ -177,7 +190,7 @@ func (l *literal) resourceMatches(pattern string, vars bool) bool {
 			class = "."
 		}
 		re, ok := l.substitute(p, class, vars && i == 5)
-		if !ok || !regexp.MustCompile(`(?s)\A`+re+rest+`\z`).MatchString(text) {
+		if !ok || !expression(`(?s)\A`+re+rest+`\z`).MatchString(text) {
 			return false
 		}
 	}
@@ -229,7 +242,7 @@ func (l *literal) compare(name, want, got string, vars bool) bool {
 		if name == "StringEqualsIgnoreCase" {
 			re = "(?i:" + re + ")"
 		}
-		return ok && regexp.MustCompile(`(?s)\A`+re+`\z`).MatchString(got)
+		return ok && expression(`(?s)\A`+re+`\z`).MatchString(got)
 	case "ArnEquals", "ArnLike":
 		w, g := strings.SplitN(want, ":", 6), strings.SplitN(got, ":", 6)
 		if len(w) != 6 || len(g) != 6 || g[0] != "arn" {

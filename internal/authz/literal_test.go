@@ -1,7 +1,6 @@
 package authz_test
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
@@ -108,7 +107,7 @@ func (l *literal) decide() (authz.Outcome, authz.Layer) {
 	person := p.Type != authz.Service && p.Type != authz.Anonymous
 	scps := person && !linked && p.AccountRole != authz.Management
 	rcps := !linked && !retire && !part.Resource.AWSManaged && part.Resource.AccountRole != authz.Management &&
-		regexp.MustCompile(`^(kms|sts|sqs|s3|autoscaling):`).MatchString(part.Action)
+		expression(`^(kms|sts|sqs|s3|autoscaling):`).MatchString(part.Action)
 	own := authz.LayerResource
 	if strings.HasPrefix(part.Action, "sts:") && part.Authoritative {
 		own = authz.LayerTrust
@@ -230,7 +229,7 @@ func (l *literal) denied(scps, rcps, retire bool, own authz.Layer) (authz.Layer,
 // abroad is the part of the decision where resource and caller are in different accounts and no
 // grant is usable: both sides must allow.
 func (l *literal) abroad(resource, identity, byRole, byAccount bool, stop []authz.Layer, own authz.Layer) (authz.Outcome, authz.Layer) {
-	if strings.HasPrefix(l.part.Action, "kms:") && !regexp.MustCompile(`^kms:(Encrypt|Decrypt|ReEncrypt.*|GenerateDataKey.*|`+
+	if strings.HasPrefix(l.part.Action, "kms:") && !expression(`^kms:(Encrypt|Decrypt|ReEncrypt.*|GenerateDataKey.*|`+
 		`GenerateMac|VerifyMac|Sign|Verify|DeriveSharedSecret|GetPublicKey|DescribeKey|GetKeyRotationStatus|CreateGrant|`+
 		`ListGrants|RevokeGrant|RetireGrant)$`).MatchString(l.part.Action) {
 		resource = false

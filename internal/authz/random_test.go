@@ -13,10 +13,25 @@ import (
 type world struct {
 	*rand.Rand
 	t testing.TB
+	// library, if not nil, has the documents of requests: to make one takes longer than to decide.
+	library map[policy.Kind][]*authz.Document
 }
 
 func newWorld(t testing.TB, seed uint64) world {
-	return world{rand.New(rand.NewPCG(seed, 20260401)), t}
+	return world{Rand: rand.New(rand.NewPCG(seed, 20260401)), t: t}
+}
+
+var kinds = []policy.Kind{policy.Identity, policy.Key, policy.Trust, policy.Session, policy.SCP, policy.RCP, policy.Endpoint, policy.Resource}
+
+// fill makes a library of n documents of each kind.
+func (w *world) fill(n int) {
+	made := map[policy.Kind][]*authz.Document{}
+	for _, kind := range kinds {
+		for range n {
+			made[kind] = append(made[kind], w.document(kind))
+		}
+	}
+	w.library = made
 }
 
 func pick[T any](w world, list ...T) T { return list[w.IntN(len(list))] }
@@ -202,6 +217,9 @@ func (w world) context() authz.Context {
 type object map[string]any
 
 func (w world) document(kind policy.Kind) *authz.Document {
+	if docs := w.library[kind]; docs != nil {
+		return pick(w, docs...)
+	}
 	return w.compile(w.source(kind), kind)
 }
 

@@ -25,11 +25,7 @@ func typical(t testing.TB) *authz.Request {
 	if err != nil {
 		t.Fatal(err)
 	}
-	req, err := casefile.NewBuilder().Request(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return req
+	return build(t, c)
 }
 
 // manyStatements adds 200 statements to the key policy that cannot match: half of them are for
