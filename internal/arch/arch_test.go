@@ -43,6 +43,7 @@ var allowed = map[string][]string{
 	"internal/casefile":        {"internal/authz", "internal/authz/explain", "internal/policy", "internal/arn"},
 	"internal/launch":          {"internal/authz", "internal/policy", "internal/arn"},
 	"internal/ask":             {"internal/authz", "internal/policy"},
+	"internal/keyrule":         {"internal/apierr", "internal/arn", "internal/authz", "internal/policy"},
 	"internal/lint":            {"internal/actions", "internal/linkedrole", "internal/launch", "internal/authz", "internal/authz/condition", "internal/policy", "internal/arn", "internal/apierr"},
 	// 3 mechanisms
 	"internal/store":             {},
@@ -70,7 +71,7 @@ var allowed = map[string][]string{
 		"internal/store", "internal/store/memory", "internal/trail", "internal/wire",
 	},
 	// 5 services: no arrows inside this row
-	"internal/kms":         service("internal/api/kmsapi", "internal/hsm", "internal/envelope", "internal/policy", "internal/guard/permit"),
+	"internal/kms":         service("internal/keyrule", "internal/api/kmsapi", "internal/hsm", "internal/envelope", "internal/policy", "internal/guard/permit"),
 	"internal/iam":         service("internal/api/iamapi", "internal/policy", "internal/directory/managed", "internal/linkedrole"),
 	"internal/sts":         service("internal/api/stsapi", "internal/policy"),
 	"internal/org":         service("internal/api/organizationsapi", "internal/policy"),

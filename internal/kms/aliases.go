@@ -83,7 +83,7 @@ func (s *Service) CreateAlias(ctx context.Context, c *guard.Call, in *kmsapi.Cre
 		} else if exists {
 			return apierr.Newf("AlreadyExistsException", "An alias with the name %s already exists", arn.KMSAlias(c.Region, c.Account(), name))
 		}
-		if err := opCreateAlias.check(k); err != nil {
+		if err := opCreateAlias.Check(&k.rule); err != nil {
 			return err
 		}
 		now := s.g.Now().Truncate(time.Millisecond)
@@ -137,7 +137,7 @@ func (s *Service) UpdateAlias(ctx context.Context, c *guard.Call, in *kmsapi.Upd
 		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: parts}); err != nil {
 			return err
 		}
-		if err := opCreateAlias.check(to); err != nil {
+		if err := opCreateAlias.Check(&to.rule); err != nil {
 			return err
 		}
 		if err := sameKind(arn.KMSAlias(c.Region, c.Account(), name), from.keyView, to); err != nil {

@@ -3,8 +3,6 @@ package kms
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
@@ -14,6 +12,7 @@ import (
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/guard/permit"
 	"github.com/kagimori/kagimori/internal/hsm"
+	"github.com/kagimori/kagimori/internal/keyrule"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -60,26 +59,15 @@ func cryptoPart(c *guard.Call, sd *side) authz.Part {
 	p := sd.key.part(sd.action)
 	p.Context.Set("kms:encryptionalgorithm", sd.alg)
 	requestAlias(&p.Context, sd.key)
-	encryptionContext(&p, sd.context)
+	keyrule.EncryptionContext(&p, sd.context)
 	return p
 }
 
-func encryptionContext(p *authz.Part, context map[string]string) {
-	if len(context) == 0 {
-		return
-	}
-	p.EncryptionContext = context
-	for k, v := range context {
-		p.Context.Set("kms:encryptioncontext:"+k, v)
-	}
-	p.Context.SetList("kms:encryptioncontextkeys", slices.Sorted(maps.Keys(context)))
-}
-
 func (sd *side) usable() error {
-	if err := sd.key.checkUse(sd.op, kmsapi.KeyUsageTypeENCRYPT_DECRYPT, sd.alg); err != nil {
+	if err := sd.key.rule.CheckUse(sd.op, kmsapi.KeyUsageTypeENCRYPT_DECRYPT, sd.alg); err != nil {
 		return err
 	}
-	return opUse.check(sd.key.keyView)
+	return opUse.Check(&sd.key.rule)
 }
 
 func (sd *side) use() hsm.Use { return hsm.Use{Action: sd.action, KeyARN: sd.key.arn} }

@@ -11,6 +11,7 @@ import (
 	"github.com/kagimori/kagimori/internal/envelope"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/hsm"
+	"github.com/kagimori/kagimori/internal/keyrule"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -79,7 +80,7 @@ func (sd *side) parse(blob []byte) input {
 func (s *Service) source(tx store.Tx, c *guard.Call, sd *side, keyID *string, in input) (err error) {
 	switch {
 	case keyID != nil:
-		if isKeyID(*keyID) && in.header.KeyID == *keyID {
+		if keyrule.IsKeyID(*keyID) && in.header.KeyID == *keyID {
 			keyID = new(arn.KMSKey(c.Region, in.header.Account, *keyID))
 		}
 		sd.key, err = s.resolveFor(tx, c, sd.action, keyID, true)

@@ -9,12 +9,13 @@ import (
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/keyrule"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
 // grantByID reads a grant of a key.
 func grantByID(tx store.Tx, k *keyView, id string) (grantRecord, error) {
-	if len(id) != grantIDLen || !isHex(id) {
+	if len(id) != grantIDLen || !keyrule.IsHex(id) {
 		return grantRecord{}, apierr.New("InvalidGrantIdException", "")
 	}
 	g, found, err := grantTable.Get(tx, k.Region, k.Account, k.ID, id)
@@ -84,7 +85,7 @@ func (s *Service) RetireGrant(ctx context.Context, c *guard.Call, in *kmsapi.Ret
 		c.Note("grantId", grantID)
 		p := k.part("kms:RetireGrant") // other grants do not matter
 		p.Target = new(g.authz())
-		g.describe(&p)
+		g.terms().DescribeConstraint(&p)
 		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: []authz.Part{p}, DryRun: api.Val(in.DryRun)}); err != nil {
 			return err
 		}

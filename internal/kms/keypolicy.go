@@ -8,6 +8,7 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/keyrule"
 	"github.com/kagimori/kagimori/internal/policy"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -35,25 +36,9 @@ func (s *Service) setPolicy(ctx context.Context, k *keyRecord, text *string) err
 // the transaction that uses them, for a policy may name more than a transaction can read; an id
 // never comes to mean somebody else.
 func (s *Service) principalIDs(ctx context.Context, arns []string) (ids map[string]string, err error) {
-	err = s.g.Read(ctx, func(tx store.Tx) error {
-		ids = nil
-		for _, a := range arns {
-			id, known, err := s.dir.Resolve(tx, a)
-			if err != nil {
-				return err
-			}
-			if !known {
-				return policy.InvalidKeyPrincipals()
-			}
-			if id == "" {
-				continue
-			}
-			if ids == nil {
-				ids = map[string]string{}
-			}
-			ids[a] = id
-		}
-		return nil
+	err = s.g.Read(ctx, func(tx store.Tx) (err error) {
+		ids, err = keyrule.PolicyPrincipals(arns, func(a string) (string, bool, error) { return s.dir.Resolve(tx, a) })
+		return err
 	})
 	return ids, err
 }
@@ -66,7 +51,7 @@ func (s *Service) checkLockout(tx store.Tx, c *guard.Call, k *keyRecord) error {
 	}
 	allowed, err := s.g.Allowed(tx, c, v.part("kms:PutKeyPolicy"))
 	if err == nil && !allowed {
-		err = apierr.New("MalformedPolicyDocumentException", "The new key policy will not allow you to update the key policy in the future.")
+		err = keyrule.LockedOut()
 	}
 	return err
 }
@@ -103,9 +88,7 @@ func (s *Service) GetKeyPolicy(ctx context.Context, c *guard.Call, in *kmsapi.Ge
 // learns from it which principals exist, and again in the transaction that changes the key.
 func (s *Service) PutKeyPolicy(ctx context.Context, c *guard.Call, in *kmsapi.PutKeyPolicyRequest) error {
 	more := func(p *authz.Part) {
-		if b := in.BypassPolicyLockoutSafetyCheck; b != nil {
-			p.Context.SetBool("kms:bypasspolicylockoutsafetycheck", *b)
-		}
+		keyrule.Bypass(&p.Context, in.BypassPolicyLockoutSafetyCheck)
 	}
 	err := s.g.View(ctx, c, func(tx store.Tx) error {
 		k, err := s.resolve(tx, c, in.KeyId, false)

@@ -13,6 +13,7 @@ import (
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/guard/permit"
 	"github.com/kagimori/kagimori/internal/hsm"
+	"github.com/kagimori/kagimori/internal/keyrule"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -104,7 +105,7 @@ func (s *Service) newKey(c *guard.Call, in *kmsapi.CreateKeyRequest) (*keyRecord
 	}
 	for _, t := range k.Tags {
 		if t.Key == customIDTag && s.custom {
-			if !isKeyID(t.Value) {
+			if !keyrule.IsKeyID(t.Value) {
 				return nil, apierr.Validation("%s must be a key id", customIDTag)
 			}
 			k.ID = strings.ToLower(t.Value)
@@ -114,10 +115,10 @@ func (s *Service) newKey(c *guard.Call, in *kmsapi.CreateKeyRequest) (*keyRecord
 }
 
 func checkSupported(k *keyRecord, in *kmsapi.CreateKeyRequest) error {
-	switch info, known := specs[k.Spec]; {
+	switch algs, known := keyrule.Algorithms(k.Spec, k.Usage); {
 	case !known:
 		return apierr.Newf("UnsupportedOperationException", "kagimori does not make keys of spec %s yet.", k.Spec)
-	case info.algorithms(k.Usage) == nil:
+	case algs == nil:
 		return apierr.Validation("KeyUsage %s is not compatible with KeySpec %s", k.Usage, k.Spec)
 	case k.Origin != "AWS_KMS":
 		return apierr.Newf("UnsupportedOperationException", "kagimori does not make keys of origin %s yet.", k.Origin)
@@ -130,16 +131,7 @@ func checkSupported(k *keyRecord, in *kmsapi.CreateKeyRequest) error {
 }
 
 func createParts(c *guard.Call, k *keyRecord, in *kmsapi.CreateKeyRequest) []authz.Part {
-	p := authz.Part{Action: "kms:CreateKey", Resource: authz.Resource{ARN: "*", Account: k.Account}}
-	p.Context.Set("kms:keyspec", k.Spec)
-	p.Context.Set("kms:customermasterkeyspec", k.Spec)
-	p.Context.Set("kms:keyusage", k.Usage)
-	p.Context.Set("kms:customermasterkeyusage", k.Usage)
-	p.Context.Set("kms:keyorigin", k.Origin)
-	p.Context.SetBool("kms:multiregion", false)
-	if b := in.BypassPolicyLockoutSafetyCheck; b != nil {
-		p.Context.SetBool("kms:bypasspolicylockoutsafetycheck", *b)
-	}
+	p := k.rule().CreatePart(in.BypassPolicyLockoutSafetyCheck)
 	requestTags(&p.Context, in.Tags)
 	parts := []authz.Part{p}
 	if len(in.Tags) > 0 {
@@ -216,7 +208,7 @@ func (s *Service) read(ctx context.Context, c *guard.Call, keyID *string, action
 		if err := s.allow(tx, c, k.keyView, action); err != nil {
 			return err
 		}
-		if err := opRead.check(k.keyView); err != nil {
+		if err := opRead.Check(&k.rule); err != nil {
 			return err
 		}
 		return fn(tx, k.keyView)

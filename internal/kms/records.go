@@ -7,6 +7,7 @@ import (
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/hsm"
+	"github.com/kagimori/kagimori/internal/keyrule"
 	"github.com/kagimori/kagimori/internal/policy"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -41,6 +42,21 @@ type keyRecord struct {
 
 func (k *keyRecord) arn() string { return arn.KMSKey(k.Region, k.Account, k.ID) }
 
+// rule is what the rules of keys need to know.
+func (k *keyRecord) rule() *keyrule.Key {
+	r := &keyrule.Key{
+		Region: k.Region, Account: k.Account, ID: k.ID, Spec: k.Spec, Usage: k.Usage, Origin: k.Origin, State: k.State,
+		AWSManaged: k.Manager == kmsapi.KeyManagerTypeAWS, Aliases: k.Aliases,
+	}
+	if len(k.Tags) > 0 {
+		r.Tags = make(map[string]string, len(k.Tags))
+		for _, t := range k.Tags {
+			r.Tags[t.Key] = t.Value
+		}
+	}
+	return r
+}
+
 func (k *keyRecord) current() hsm.Material { return k.Materials[len(k.Materials)-1] }
 
 // material finds the material that made a ciphertext.
@@ -60,6 +76,7 @@ type keyView struct {
 	policy   *authz.Document
 	resource authz.Resource
 	base     authz.Context // condition keys that every operation on the key carries
+	rule     keyrule.Key
 }
 
 type aliasRecord struct {
@@ -132,21 +149,7 @@ func (s *Service) buildView(k keyRecord) (*keyView, error) {
 	v := &keyView{keyRecord: k, arn: k.arn(), policy: authz.Compile(doc, policy.Key)}
 	v.policy.Name, v.policy.Owner, v.policy.Attached = v.arn, k.Account, v.arn
 	v.policy.SetPrincipalIDs(k.PolicyIDs)
-	v.resource = authz.Resource{ARN: v.arn, Account: k.Account, AWSManaged: k.Manager == kmsapi.KeyManagerTypeAWS}
-	if len(k.Tags) > 0 {
-		v.resource.Tags = make(map[string]string, len(k.Tags))
-		for _, t := range k.Tags {
-			v.resource.Tags[t.Key] = t.Value
-		}
-	}
-	v.base.Set("kms:keyspec", k.Spec)
-	v.base.Set("kms:customermasterkeyspec", k.Spec)
-	v.base.Set("kms:keyusage", k.Usage)
-	v.base.Set("kms:customermasterkeyusage", k.Usage)
-	v.base.Set("kms:keyorigin", k.Origin)
-	v.base.SetBool("kms:multiregion", false)
-	if len(k.Aliases) > 0 {
-		v.base.SetList("kms:resourcealiases", k.Aliases)
-	}
+	v.rule = *k.rule()
+	v.resource, v.base = v.rule.Resource(), v.rule.Context()
 	return v, nil
 }

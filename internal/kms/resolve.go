@@ -1,13 +1,12 @@
 package kms
 
 import (
-	"strings"
-
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/keyrule"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -26,33 +25,16 @@ func (s *Service) resolve(tx store.Tx, c *guard.Call, id *string, aliases bool) 
 // resolveFor is resolve for one of the actions of an operation that needs several.
 func (s *Service) resolveFor(tx store.Tx, c *guard.Call, action string, id *string, aliases bool) (resolved, error) {
 	given := api.Val(id)
-	region, account, res := c.Region, c.Account(), given
-	if strings.HasPrefix(given, "arn:") {
-		a, err := arn.Parse(given)
-		if err != nil || a.Service != "kms" || a.Partition != arn.Partition || !arn.IsAccount(a.Account) {
-			return resolved{}, apierr.Newf("InvalidArnException", "Invalid arn %s", given)
-		}
-		if a.Region != c.Region {
-			return resolved{}, notFound("Invalid arn %s", a.Region)
-		}
-		account, res = a.Account, a.Resource
-		if keyID, ok := strings.CutPrefix(res, "key/"); ok {
-			return s.byID(tx, c, action, region, account, keyID)
-		}
-		if !strings.HasPrefix(res, "alias/") {
-			return resolved{}, apierr.Newf("InvalidArnException", "Invalid arn %s", given)
-		}
+	name, err := keyrule.Identify(given, c.Region, c.Account())
+	switch {
+	case err != nil:
+		return resolved{}, err
+	case name.Alias == "":
+		return s.byID(tx, c, action, c.Region, name.Account, name.ID)
+	case !aliases:
+		return resolved{}, apierr.New("InvalidArnException", "Key Aliases are not supported for this operation.")
 	}
-	if strings.HasPrefix(res, "alias/") {
-		if !aliases {
-			return resolved{}, apierr.New("InvalidArnException", "Key Aliases are not supported for this operation.")
-		}
-		return s.byAlias(tx, c, action, region, account, res)
-	}
-	if !isKeyID(res) {
-		return resolved{}, notFound("Invalid keyId '%s'", given)
-	}
-	return s.byID(tx, c, action, region, account, res)
+	return s.byAlias(tx, c, action, c.Region, name.Account, name.Alias)
 }
 
 func (s *Service) byID(tx store.Tx, c *guard.Call, action, region, account, id string) (resolved, error) {
@@ -67,7 +49,7 @@ func (s *Service) byID(tx store.Tx, c *guard.Call, action, region, account, id s
 	if account != c.Account() {
 		return resolved{}, s.hidden(tx, c, action, keyARN, account)
 	}
-	return resolved{}, notFound("Key '%s' does not exist", keyARN)
+	return resolved{}, keyrule.NoKey(keyARN)
 }
 
 func (s *Service) byAlias(tx store.Tx, c *guard.Call, action, region, account, name string) (resolved, error) {
@@ -80,7 +62,7 @@ func (s *Service) byAlias(tx store.Tx, c *guard.Call, action, region, account, n
 		if account != c.Account() {
 			return resolved{}, s.hidden(tx, c, action, aliasARN, account)
 		}
-		return resolved{}, notFound("Alias %s is not found.", aliasARN)
+		return resolved{}, keyrule.NoAlias(aliasARN)
 	}
 	r, err := s.byID(tx, c, action, region, account, a.KeyID)
 	r.alias = name
@@ -99,36 +81,7 @@ func (s *Service) hidden(tx store.Tx, c *guard.Call, action, resource, account s
 		Action: action, Resource: authz.Resource{ARN: resource, Account: account}, Authoritative: true,
 	})
 	if err == nil {
-		err = notFound("Key '%s' does not exist", resource)
+		err = keyrule.NoKey(resource)
 	}
 	return err
-}
-
-// isKeyID accepts a UUID in lower or upper case hex and a multi-Region key id.
-func isKeyID(s string) bool {
-	if rest, ok := strings.CutPrefix(s, "mrk-"); ok {
-		return len(rest) == 32 && isHex(rest)
-	}
-	if len(s) != 36 {
-		return false
-	}
-	for i := range len(s) {
-		if i == 8 || i == 13 || i == 18 || i == 23 {
-			if s[i] != '-' {
-				return false
-			}
-		} else if !isHex(s[i : i+1]) {
-			return false
-		}
-	}
-	return true
-}
-
-func isHex(s string) bool {
-	for i := range len(s) {
-		if c := s[i] | 0x20; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return true
 }

@@ -7,13 +7,13 @@ import (
 	"strconv"
 
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
-	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/clock"
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/guard/permit"
 	"github.com/kagimori/kagimori/internal/hsm"
+	"github.com/kagimori/kagimori/internal/keyrule"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -142,7 +142,7 @@ func (s *Service) allowAny(tx store.Tx, c *guard.Call, action string) error {
 
 // change applies fn to a key after deciding action, with the condition keys that more adds, and
 // checking the key's state.
-func (s *Service) change(ctx context.Context, c *guard.Call, keyID *string, action string, op operation,
+func (s *Service) change(ctx context.Context, c *guard.Call, keyID *string, action string, op keyrule.Operation,
 	more func(*authz.Part), fn func(store.Tx, *keyRecord) error) error {
 	return s.g.Update(ctx, c, func(tx store.Tx) error {
 		k, err := s.resolve(tx, c, keyID, false)
@@ -152,7 +152,7 @@ func (s *Service) change(ctx context.Context, c *guard.Call, keyID *string, acti
 		if err := s.allowWith(tx, c, k.keyView, action, more); err != nil {
 			return err
 		}
-		if err := op.check(k.keyView); err != nil {
+		if err := op.Check(&k.rule); err != nil {
 			return err
 		}
 		rec, ok, err := keyTable.Get(tx, k.Region, k.Account, k.ID)
@@ -166,9 +166,7 @@ func (s *Service) change(ctx context.Context, c *guard.Call, keyID *string, acti
 	})
 }
 
-func notFound(format string, args ...any) error {
-	return apierr.Newf("NotFoundException", format, args...)
-}
+func notFound(format string, args ...any) error { return keyrule.NotFound(format, args...) }
 
 // metadata is a key's KeyMetadata.
 func (k *keyRecord) metadata() *kmsapi.KeyMetadata {
@@ -180,7 +178,7 @@ func (k *keyRecord) metadata() *kmsapi.KeyMetadata {
 	if !k.Deletion.IsZero() {
 		m.DeletionDate = &k.Deletion
 	}
-	algs := specs[k.Spec].algorithms(k.Usage)
+	algs, _ := keyrule.Algorithms(k.Spec, k.Usage)
 	switch k.Usage {
 	case kmsapi.KeyUsageTypeENCRYPT_DECRYPT:
 		m.EncryptionAlgorithms = algs

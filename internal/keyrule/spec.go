@@ -1,0 +1,77 @@
+package keyrule
+
+import (
+	"slices"
+
+	"github.com/kagimori/kagimori/internal/apierr"
+)
+
+// symmetric is the spec, and the algorithm, of keys for symmetric encryption.
+const symmetric = "SYMMETRIC_DEFAULT"
+
+// Usages of keys.
+const (
+	encrypts = "ENCRYPT_DECRYPT"
+	signs    = "SIGN_VERIFY"
+	macs     = "GENERATE_VERIFY_MAC"
+	agrees   = "KEY_AGREEMENT"
+)
+
+var (
+	rsaEncryption = []string{"RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"}
+	rsaSigning    = []string{
+		"RSASSA_PKCS1_V1_5_SHA_256", "RSASSA_PKCS1_V1_5_SHA_384", "RSASSA_PKCS1_V1_5_SHA_512",
+		"RSASSA_PSS_SHA_256", "RSASSA_PSS_SHA_384", "RSASSA_PSS_SHA_512",
+	}
+	rsa = map[string][]string{encrypts: rsaEncryption, signs: rsaSigning}
+)
+
+func ecc(alg string) map[string][]string {
+	return map[string][]string{signs: {alg}, agrees: {"ECDH"}}
+}
+
+func mac(alg string) map[string][]string { return map[string][]string{macs: {alg}} }
+
+// specs are the algorithms of each key spec that kagimori makes material for, by usage. Source: KMS
+// Developer Guide, "Key spec reference".
+var specs = map[string]map[string][]string{
+	symmetric:               {encrypts: {symmetric}},
+	"RSA_2048":              rsa,
+	"RSA_3072":              rsa,
+	"RSA_4096":              rsa,
+	"ECC_NIST_P256":         ecc("ECDSA_SHA_256"),
+	"ECC_NIST_P384":         ecc("ECDSA_SHA_384"),
+	"ECC_NIST_P521":         ecc("ECDSA_SHA_512"),
+	"ECC_NIST_EDWARDS25519": {signs: {"ED25519_SHA_512", "ED25519_PH_SHA_512"}},
+	"HMAC_224":              mac("HMAC_SHA_224"),
+	"HMAC_256":              mac("HMAC_SHA_256"),
+	"HMAC_384":              mac("HMAC_SHA_384"),
+	"HMAC_512":              mac("HMAC_SHA_512"),
+}
+
+// Algorithms are those of keys of a spec and usage, in the order AWS lists them; nil if the two do
+// not go together. known is false for a spec that kagimori does not make material for.
+func Algorithms(spec, usage string) (algorithms []string, known bool) {
+	info, known := specs[spec]
+	return info[usage], known
+}
+
+// CheckUse refuses a key whose usage does not fit an operation or whose spec lacks the algorithm.
+func (k *Key) CheckUse(op, usage, alg string) error {
+	if k.Usage != usage {
+		return apierr.Newf("InvalidKeyUsageException", "%s key usage is %s which is not valid for %s.", k.ARN(), k.Usage, op)
+	}
+	if algs, _ := Algorithms(k.Spec, usage); !slices.Contains(algs, alg) {
+		return apierr.Newf("InvalidKeyUsageException", "Algorithm %s is incompatible with key spec %s.", alg, k.Spec)
+	}
+	return nil
+}
+
+// CheckEncrypts refuses a key that an operation of symmetric encryption cannot use: of another kind
+// or in another state.
+func (k *Key) CheckEncrypts(op string) error {
+	if err := k.CheckUse(op, encrypts, symmetric); err != nil {
+		return err
+	}
+	return Use.Check(k)
+}
