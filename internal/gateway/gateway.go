@@ -23,6 +23,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -155,6 +156,9 @@ func (g *gateway) add(s Service) error {
 	}
 	e := &endpoint{codec: c, svc: s.API, ops: s.Ops}
 	index[key], g.byName[s.API.Name] = e, e
+	if short := key[strings.LastIndexByte(key, '.')+1:]; s.API.Protocol == api.JSON11 && index[short] == nil {
+		index[short] = e // the SDKs generated from Smithy models leave the namespace out, as for CloudTrail
+	}
 	return nil
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
+	"github.com/kagimori/kagimori/internal/api/cloudtrailapi"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/api/iamapi"
 	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
@@ -156,6 +157,26 @@ func (w *world) do(t testing.TB, svc *api.Service, creds sigv4.Credentials, op s
 		t.Fatal(err)
 	}
 	return c.Do(t.Context(), op, in, out)
+}
+
+// A service whose target has a namespace is found without it too: AWS's SDK for Go names
+// CloudTrail so, botocore writes the namespace.
+func TestATargetMayLeaveItsNamespaceOut(t *testing.T) {
+	w := newWorld(t, func(cfg *gateway.Config) {
+		cfg.Services = append(cfg.Services, gateway.Service{API: cloudtrailapi.Service(), Ops: map[string]guard.Handler{
+			"LookupEvents": guard.Handle(func(context.Context, *guard.Call, *cloudtrailapi.LookupEventsRequest) (*cloudtrailapi.LookupEventsResponse, error) {
+				return &cloudtrailapi.LookupEventsResponse{NextToken: new("n")}, nil
+			}),
+		}})
+	})
+	for _, prefix := range []string{"com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101", "CloudTrail_20131101"} {
+		svc := *cloudtrailapi.Service()
+		svc.TargetPrefix = prefix
+		var out cloudtrailapi.LookupEventsResponse
+		if err := w.do(t, &svc, credentials(), "LookupEvents", &cloudtrailapi.LookupEventsRequest{}, &out); err != nil || api.Val(out.NextToken) != "n" || w.last.Operation != "LookupEvents" {
+			t.Errorf("%s: %v, %+v", prefix, err, out)
+		}
+	}
 }
 
 func TestCalls(t *testing.T) {
