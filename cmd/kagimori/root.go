@@ -30,6 +30,7 @@ request as AWS documents it, really encrypts, and says why a request was denied.
 		newPolicy(io),
 		newScenario(io),
 		newServe(io),
+		newDecide(io),
 		newTour(io),
 		newExplain(io),
 		newWhoCan(io),

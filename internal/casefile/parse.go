@@ -124,6 +124,9 @@ func (b *Builder) Request(c *Case) (*authz.Request, error) {
 		Boundary: l.one("boundary", c.Boundary, policy.Identity),
 		SCPs:     l.levels("scps", c.SCPs, policy.SCP), Endpoint: l.one("vpcePolicy", c.VPCEPolicy, policy.Endpoint),
 	}
+	if p.Type == "user" {
+		req.Principal.Username = p.ARN[strings.LastIndexByte(p.ARN, '/')+1:]
+	}
 	if p.SessionPolicies != nil {
 		req.Session = l.list("principal/sessionPolicies", p.SessionPolicies, policy.Session)
 	}

@@ -24,34 +24,40 @@ type Result struct {
 	Expected *Expect `json:"expected,omitempty"`
 
 	*Explanation
+
+	tree explain.Node
 }
 
 // An Explanation is why a decision is what it is.
 type Explanation struct {
 	Text []string `json:"explanation"`
-	// Layers are the kinds of policy that were looked at, each with its statements and grants.
+	// Layers are the kinds of policy that had a say, limits first.
 	Layers []Layer `json:"layers,omitempty"`
-	// Fixes would each allow a denied request; see [explain.Fix].
-	Fixes []explain.Fix `json:"fixes,omitempty"`
+	// Fixes would each allow a denied request, and Notes say what no fix can; see [explain.Advise].
+	Fixes []explain.Fix  `json:"fixes,omitempty"`
+	Notes []explain.Note `json:"notes,omitempty"`
 }
 
 // A Layer is what one kind of policy says.
 type Layer struct {
-	Layer      string      `json:"layer"`
-	Statements []Statement `json:"statements"`
+	Layer string        `json:"layer"`
+	State explain.State `json:"state"`
+	// Change is what would have to be different for it to let the request through.
+	Change     string      `json:"change,omitempty"`
+	Statements []Statement `json:"statements,omitempty"`
 }
 
 // A Statement is a statement, or a grant, as it bears on the request.
 type Statement struct {
 	Document string `json:"document,omitempty"`
 	Sid      string `json:"sid,omitempty"`
-	Line     int    `json:"line,omitempty"`   // of the document
-	Column   int    `json:"column,omitempty"` // in characters
+	Line     int    `json:"line,omitzero"`   // of the document
+	Column   int    `json:"column,omitzero"` // in characters
 	GrantID  string `json:"grantId,omitempty"`
 	Effect   string `json:"effect"`
 	Applies  bool   `json:"applies"`
 	// Delegates: the statement names the account, and so leaves the decision to identity policies.
-	Delegates bool `json:"delegates,omitempty"`
+	Delegates bool `json:"delegates,omitzero"`
 	// Reason is the first element that does not match.
 	Reason string `json:"reason,omitempty"`
 	// Condition is the first that is false.
@@ -82,10 +88,10 @@ func (b *Builder) Decide(c *Case, explained bool) (*Result, error) {
 		r.Expected = c.Expect
 	}
 	if explained {
-		r.Explanation = &Explanation{Text: explain.Text(*part, caller(req)), Layers: layers(part)}
-		if d.Outcome == authz.ExplicitDeny || d.Outcome == authz.ImplicitDeny {
-			r.Fixes = explain.Fixes(req, d)
-		}
+		who := caller(req)
+		r.Explanation = &Explanation{Text: explain.Text(*part, who), Layers: layers(part, who)}
+		r.Fixes, r.Notes = explain.Advise(req, d)
+		r.tree = explain.Tree(*part, who)
 	}
 	return r, nil
 }
@@ -121,30 +127,14 @@ var reasons = map[authz.MissReason]string{
 	authz.MissNotSubset: "not a subset", authz.MissSourceARN: "source ARN",
 }
 
-// layers groups the evidence by layer, in the order of the layers.
-func layers(p *authz.PartDecision) []Layer {
+func layers(p *authz.PartDecision, who string) []Layer {
 	var out []Layer
-	add := func(l authz.Layer, s Statement) {
-		name := l.String()
-		i := slices.IndexFunc(out, func(o Layer) bool { return o.Layer == name })
-		if i < 0 {
-			i, out = len(out), append(out, Layer{Layer: name})
+	for _, v := range explain.Layers(*p, who) {
+		l := Layer{Layer: v.Layer.String(), State: v.State, Change: v.Change}
+		for i := range v.Statements {
+			l.Statements = append(l.Statements, statement(&v.Statements[i]))
 		}
-		out[i].Statements = append(out[i].Statements, s)
-	}
-	for i := range p.Matched {
-		s := statement(&p.Matched[i])
-		s.Applies = true
-		add(p.Matched[i].Layer, s)
-	}
-	for i := range p.Missed {
-		m := &p.Missed[i]
-		s := statement(&m.Match)
-		s.Reason = reasons[m.Reason]
-		if m.Key != "" {
-			s.Condition = &Condition{Operator: m.Operator, Key: m.Key, Want: m.Want, Got: got(m)}
-		}
-		add(m.Layer, s)
+		out = append(out, l)
 	}
 	return out
 }
@@ -159,12 +149,19 @@ func got(m *authz.Miss) any {
 	return m.Got.One
 }
 
-func statement(m *authz.Match) Statement {
+func statement(v *explain.StatementView) Statement {
 	s := Statement{
-		Document: m.Document, Sid: m.Sid, Line: m.Pos.Line, Column: m.Pos.Column, GrantID: m.GrantID, Effect: "Allow", Delegates: m.Account,
+		Document: v.Document, Sid: v.Sid, Line: v.Pos.Line, Column: v.Pos.Column, GrantID: v.GrantID, Effect: "Allow",
+		Delegates: v.Account, Applies: v.Applies,
 	}
-	if m.Effect == policy.Deny {
+	if v.Effect == policy.Deny {
 		s.Effect = "Deny"
+	}
+	if m := v.Miss; m != nil {
+		s.Reason = reasons[m.Reason]
+		if m.Key != "" {
+			s.Condition = &Condition{Operator: m.Operator, Key: m.Key, Want: m.Want, Got: got(m)}
+		}
 	}
 	return s
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 )
@@ -23,6 +24,7 @@ type Counts struct {
 // An Options of a [Run].
 type Options struct {
 	Explain bool
+	Text    bool // for people, instead of JSON lines
 	// Error is told of each line that is no case.
 	Error func(line int, err error)
 }
@@ -36,7 +38,8 @@ type answer struct {
 }
 
 // Run decides the cases of r and writes one line for each line of r that is not blank, in their
-// order: the result, or {"line", "error"} for a line that is no case. Each is written as soon as
+// order: the result, or {"line", "error"} for a line that is no case. (As text a result has
+// several lines.) Each is written as soon as
 // it is known and no more input is waiting. The error is one of reading or writing.
 func (b *Builder) Run(r io.Reader, w io.Writer, opt Options) (Counts, error) {
 	ahead := 8 * runtime.GOMAXPROCS(0)
@@ -61,7 +64,7 @@ func (b *Builder) Run(r io.Reader, w io.Writer, opt Options) (Counts, error) {
 			case <-stop:
 				return false
 			}
-			jobs <- func() { done <- b.answer(n, line, opt.Explain) }
+			jobs <- func() { done <- b.answer(n, line, &opt) }
 			return true
 		})
 	}()
@@ -128,25 +131,33 @@ func collect(order <-chan chan answer, w io.Writer, opt Options) (Counts, error)
 	return c, out.Flush()
 }
 
-func (b *Builder) answer(n int, line []byte, explained bool) answer {
+func (b *Builder) answer(n int, line []byte, opt *Options) answer {
 	a := answer{line: n}
-	var out any
-	if r, err := b.decideLine(line, explained); err != nil {
-		a.err = err
-		out = struct {
+	r, err := b.decideLine(line, opt.Explain)
+	a.err, a.failed = err, err == nil && r.Expected != nil
+	switch {
+	case opt.Text && err != nil:
+		a.text = fmt.Appendf(nil, "line %d: %v\n", n, err)
+	case opt.Text:
+		a.text = []byte(strings.Join(r.Lines(), "\n") + "\n")
+	case err != nil:
+		a.text = a.json(struct {
 			Line  int    `json:"line"`
 			Error string `json:"error"`
-		}{n, err.Error()}
-	} else {
-		a.failed, out = r.Expected != nil, r
+		}{n, err.Error()})
+	default:
+		a.text = a.json(r)
 	}
-	text, err := json.Marshal(out, json.Deterministic(true))
+	return a
+}
+
+// json is a value on a line.
+func (a *answer) json(v any) []byte {
+	text, err := json.Marshal(v, json.Deterministic(true))
 	if err != nil {
 		a.err = err
-		return a
 	}
-	a.text = append(text, '\n')
-	return a
+	return append(text, '\n')
 }
 
 func (b *Builder) decideLine(line []byte, explained bool) (*Result, error) {

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kagimori/kagimori/internal/casefile"
+)
+
+// decideFlags are the flags of decide.
+type decideFlags struct {
+	explain bool
+	format  string
+}
+
+const decideLong = `decide answers authorization questions without a server. It reads cases as JSON lines from files or, without a file or
+with -, from standard input. A case has a principal, an action, a resource, the request's context and every policy that
+bears on it: identity policies, permissions boundary, session policies, SCPs and RCPs, the resource's policy, grants,
+a VPC endpoint policy. docs/decide.md describes the members; a member that is not known is an error.
+
+For each case it prints one line, in the order of the input:
+
+  {"id":"...","decision":"Allow|ExplicitDeny|ImplicitDeny|Undetermined","by":"identity|resource|grant|..."}
+
+Facts may be unknown: {"unknown":true} as a context value, a document or the resource, and "unknown" as the type of the
+principal. If the answer is the same whatever they are it is given; else it is Undetermined and "depends" names the
+facts that would settle it.
+
+A case that has "expect" and gets another decision is a failure. So policies can be tested where they are kept:
+decide exits with 1 if a case failed or a line is no case (it says so with the line's number, and goes on).`
+
+const decideExample = `  kagimori decide cases.jsonl
+  kagimori decide --explain --format text < cases.jsonl
+  jq -c --slurpfile p key-policy.json '.resourcePolicy = $p[0]' cases.jsonl | kagimori decide`
+
+func newDecide(io stdio) *cobra.Command {
+	var f decideFlags
+	cmd := &cobra.Command{
+		Use: "decide [FILE...]", Short: "Decide authorization cases, and test policies with them", Long: decideLong, Example: decideExample,
+		RunE: func(_ *cobra.Command, files []string) error { return f.run(io, files) },
+	}
+	fl := cmd.Flags()
+	fl.SortFlags = false
+	fl.BoolVar(&f.explain, "explain", false, "add why: every statement that was looked at, and verified fixes of what is denied")
+	fl.StringVar(&f.format, "format", "json", "`FORMAT` of the answers: json (one line each) or text (for people)")
+	return cmd
+}
+
+func (f *decideFlags) run(io stdio, files []string) error {
+	if f.format != "json" && f.format != "text" {
+		return fmt.Errorf("--format %q is neither json nor text", f.format)
+	}
+	if len(files) == 0 {
+		files = []string{"-"}
+	}
+	cases := casefile.NewBuilder()
+	var total casefile.Counts
+	for _, name := range files {
+		counts, err := f.file(io, cases, name)
+		total.Cases += counts.Cases
+		total.Failed += counts.Failed
+		total.Errors += counts.Errors
+		if err != nil {
+			return failed(err)
+		}
+	}
+	return failed(verdict(total))
+}
+
+// file decides the cases of one file.
+func (f *decideFlags) file(io stdio, cases *casefile.Builder, name string) (casefile.Counts, error) {
+	in, shown := io.in, "standard input"
+	if name != "-" {
+		file, err := os.Open(name)
+		if err != nil {
+			return casefile.Counts{}, err
+		}
+		defer file.Close() // only read
+		in, shown = file, name
+	}
+	counts, err := f.stream(in, io, cases, shown)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", shown, err)
+	}
+	return counts, err
+}
+
+func (f *decideFlags) stream(in io.Reader, io stdio, cases *casefile.Builder, shown string) (casefile.Counts, error) {
+	return cases.Run(in, io.out, casefile.Options{
+		Explain: f.explain, Text: f.format == "text",
+		Error: func(line int, err error) { fmt.Fprintf(io.err, "%s:%d: %v\n", shown, line, err) },
+	})
+}
+
+// verdict is the error of a run in which not all was well.
+func verdict(c casefile.Counts) error {
+	var wrong []string
+	switch {
+	case c.Failed == 1:
+		wrong = append(wrong, fmt.Sprintf("one of %d cases is decided otherwise than it expects", c.Cases))
+	case c.Failed > 0:
+		wrong = append(wrong, fmt.Sprintf("%d of %d cases are decided otherwise than they expect", c.Failed, c.Cases))
+	}
+	switch {
+	case c.Errors == 1:
+		wrong = append(wrong, "one line is no case")
+	case c.Errors > 0:
+		wrong = append(wrong, fmt.Sprintf("%d lines are no cases", c.Errors))
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(wrong, "; "))
+}
