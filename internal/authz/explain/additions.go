@@ -169,7 +169,7 @@ func (s *search) grant() []change {
 		b.WriteString(" \\\n  --constraints " + shell(constraints(g.ContextSubset)))
 	}
 	f := Fix{
-		Kind: Grant, Owner: s.owner, Command: b.String(), Opens: s.opensGrant(&g), Run: somebody("kms:CreateGrant on the key", s.owner, a.Region),
+		Kind: Grant, Owner: s.owner, Command: b.String(), Grant: &g, Opens: s.opensGrant(&g), Run: somebody("kms:CreateGrant on the key", s.owner, a.Region),
 		Summary: fmt.Sprintf("Create a grant on %s for %s.", s.part.Resource.ARN, who),
 	}
 	if s.cross {

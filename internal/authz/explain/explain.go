@@ -51,7 +51,9 @@ type Fix struct {
 	Summary  string `json:"summary"`            // one sentence
 	Document string `json:"document,omitempty"` // JSON statement to add
 	Command  string `json:"command,omitempty"`  // aws command line
-	Owner    string `json:"owner,omitempty"`    // account that can make the change
+	// Grant is what the Command makes, if that is a grant.
+	Grant *authz.Grant `json:"-"`
+	Owner string       `json:"owner,omitempty"` // account that can make the change
 	// Name of the set, [Least] or [Documented]; "" for other alternatives.
 	Name string `json:"name,omitempty"`
 	// Opens is what the change allows beside the request, a sentence each.
