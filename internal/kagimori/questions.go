@@ -117,7 +117,7 @@ func (s *Service) WhoCan(ctx context.Context, c *guard.Call, in *kagimoriapi.Who
 		case !ok:
 			return nil // like one that lets nobody in
 		}
-		for who, err := range s.principals(tx, c.Account(), c.Time) {
+		for who, err := range s.principals(tx, c.Account()) {
 			if err != nil {
 				return err
 			}
@@ -155,11 +155,11 @@ func (s *Service) WhatCan(ctx context.Context, c *guard.Call, in *kagimoriapi.Wh
 		if err := s.allow(tx, c); err != nil {
 			return err
 		}
-		who, ok, err := s.candidate(tx, c.Account(), principal, c.Time)
+		who, ok, err := s.candidate(tx, principal)
 		if err != nil {
 			return err
 		}
-		if !ok {
+		if !ok || who.Principal.Account != c.Account() {
 			return apierr.Newf("ResourceNotFoundException", "The principal %s is no user or role of account %s.", principal, c.Account())
 		}
 		keys, err := s.keysFor(tx, c, &who)

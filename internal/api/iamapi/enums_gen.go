@@ -4,6 +4,23 @@ package iamapi
 
 // Values of enumerations.
 const (
+	AttachmentTypeUser  = "user"
+	AttachmentTypeGroup = "group"
+	AttachmentTypeRole  = "role"
+
+	ContextKeyTypeEnumString      = "string"
+	ContextKeyTypeEnumStringList  = "stringList"
+	ContextKeyTypeEnumNumeric     = "numeric"
+	ContextKeyTypeEnumNumericList = "numericList"
+	ContextKeyTypeEnumBoolean     = "boolean"
+	ContextKeyTypeEnumBooleanList = "booleanList"
+	ContextKeyTypeEnumIp          = "ip"
+	ContextKeyTypeEnumIpList      = "ipList"
+	ContextKeyTypeEnumBinary      = "binary"
+	ContextKeyTypeEnumBinaryList  = "binaryList"
+	ContextKeyTypeEnumDate        = "date"
+	ContextKeyTypeEnumDateList    = "dateList"
+
 	DeletionTaskStatusTypeSUCCEEDED   = "SUCCEEDED"
 	DeletionTaskStatusTypeIN_PROGRESS = "IN_PROGRESS"
 	DeletionTaskStatusTypeFAILED      = "FAILED"
@@ -16,6 +33,25 @@ const (
 	EntityTypeAWSManagedPolicy   = "AWSManagedPolicy"
 
 	PermissionsBoundaryAttachmentTypePermissionsBoundaryPolicy = "PermissionsBoundaryPolicy"
+
+	PolicyEvaluationDecisionTypeAllowed      = "allowed"
+	PolicyEvaluationDecisionTypeExplicitDeny = "explicitDeny"
+	PolicyEvaluationDecisionTypeImplicitDeny = "implicitDeny"
+
+	PolicyIdentifierPolicyTypeInline             = "inline"
+	PolicyIdentifierPolicyTypeAwsManaged         = "aws-managed"
+	PolicyIdentifierPolicyTypeUserManaged        = "user-managed"
+	PolicyIdentifierPolicyTypePermissionBoundary = "permission-boundary"
+	PolicyIdentifierPolicyTypeScp                = "scp"
+	PolicyIdentifierPolicyTypeRcp                = "rcp"
+
+	PolicySourceTypeUser        = "user"
+	PolicySourceTypeGroup       = "group"
+	PolicySourceTypeRole        = "role"
+	PolicySourceTypeAwsManaged  = "aws-managed"
+	PolicySourceTypeUserManaged = "user-managed"
+	PolicySourceTypeResource    = "resource"
+	PolicySourceTypeNone        = "none"
 
 	PolicyUsageTypePermissionsPolicy   = "PermissionsPolicy"
 	PolicyUsageTypePermissionsBoundary = "PermissionsBoundary"

@@ -55,6 +55,13 @@ type AttachedPolicy struct {
 	PolicyArn  *string `aws:"PolicyArn,c=ArnType"`
 }
 
+// ContextEntry is a shape of the model.
+type ContextEntry struct {
+	ContextKeyName   *string  `aws:"ContextKeyName,c=ContextKeyNameType"`
+	ContextKeyValues []string `aws:"ContextKeyValues"`
+	ContextKeyType   *string  `aws:"ContextKeyType,c=ContextKeyTypeEnum"`
+}
+
 // CreateAccessKeyRequest is a shape of the model.
 type CreateAccessKeyRequest struct {
 	UserName *string `aws:"UserName,c=ExistingUserNameType"`
@@ -231,9 +238,38 @@ type DetachUserPolicyRequest struct {
 	PolicyArn *string `aws:"PolicyArn,req,c=ArnType"`
 }
 
+// EvaluationResult is a shape of the model.
+type EvaluationResult struct {
+	EvalActionName                    *string                            `aws:"EvalActionName,req,c=ActionNameType"`
+	EvalResourceName                  *string                            `aws:"EvalResourceName,c=ResourceNameType"`
+	EvalDecision                      *string                            `aws:"EvalDecision,req,c=PolicyEvaluationDecisionType"`
+	MatchedStatements                 []Statement                        `aws:"MatchedStatements"`
+	MissingContextValues              []string                           `aws:"MissingContextValues,e=ContextKeyNameType"`
+	OrganizationsDecisionDetail       *OrganizationsDecisionDetail       `aws:"OrganizationsDecisionDetail"`
+	PermissionsBoundaryDecisionDetail *PermissionsBoundaryDecisionDetail `aws:"PermissionsBoundaryDecisionDetail"`
+	EvalDecisionDetails               map[string]string                  `aws:"EvalDecisionDetails,k=EvalDecisionSourceType,v=PolicyEvaluationDecisionType"`
+	ResourceSpecificResults           []ResourceSpecificResult           `aws:"ResourceSpecificResults"`
+}
+
 // GetAccountSummaryResponse is a shape of the model.
 type GetAccountSummaryResponse struct {
 	SummaryMap map[string]int32 `aws:"SummaryMap,k=SummaryKeyType"`
+}
+
+// GetContextKeysForCustomPolicyRequest is a shape of the model.
+type GetContextKeysForCustomPolicyRequest struct {
+	PolicyInputList []string `aws:"PolicyInputList,e=PolicyDocumentType,req"`
+}
+
+// GetContextKeysForPolicyResponse is a shape of the model.
+type GetContextKeysForPolicyResponse struct {
+	ContextKeyNames []string `aws:"ContextKeyNames,e=ContextKeyNameType"`
+}
+
+// GetContextKeysForPrincipalPolicyRequest is a shape of the model.
+type GetContextKeysForPrincipalPolicyRequest struct {
+	PolicySourceArn *string  `aws:"PolicySourceArn,req,c=ArnType"`
+	PolicyInputList []string `aws:"PolicyInputList,e=PolicyDocumentType"`
 }
 
 // GetInstanceProfileRequest is a shape of the model.
@@ -341,6 +377,13 @@ type Group struct {
 	GroupId    *string    `aws:"GroupId,req,c=IdType"`
 	Arn        *string    `aws:"Arn,req,c=ArnType"`
 	CreateDate *time.Time `aws:"CreateDate,req"`
+}
+
+// InlinePolicyIdentifierType is a shape of the model.
+type InlinePolicyIdentifierType struct {
+	PolicyName     *string `aws:"PolicyName,req,c=PolicyNameType"`
+	AttachmentType *string `aws:"AttachmentType,req,c=AttachmentType"`
+	AttachmentName *string `aws:"AttachmentName,req,c=AttachmentName"`
 }
 
 // InstanceProfile is a shape of the model.
@@ -701,6 +744,21 @@ type MFADevice struct {
 	EnableDate   *time.Time `aws:"EnableDate,req"`
 }
 
+// OrderedOrganizationPolicyType is a shape of the model.
+type OrderedOrganizationPolicyType struct {
+	ServiceControlPolicyInputList []string `aws:"ServiceControlPolicyInputList,e=PolicyDocumentType"`
+}
+
+// OrganizationsDecisionDetail is a shape of the model.
+type OrganizationsDecisionDetail struct {
+	AllowedByOrganizations *bool `aws:"AllowedByOrganizations"`
+}
+
+// PermissionsBoundaryDecisionDetail is a shape of the model.
+type PermissionsBoundaryDecisionDetail struct {
+	AllowedByPermissionsBoundary *bool `aws:"AllowedByPermissionsBoundary"`
+}
+
 // Policy is a shape of the model.
 type Policy struct {
 	PolicyName                    *string    `aws:"PolicyName,c=PolicyNameType"`
@@ -723,6 +781,13 @@ type PolicyGroup struct {
 	GroupId   *string `aws:"GroupId,c=IdType"`
 }
 
+// PolicyIdentifier is a shape of the model.
+type PolicyIdentifier struct {
+	PolicyType             *string                     `aws:"PolicyType,c=PolicyIdentifierPolicyType"`
+	PolicyArn              *string                     `aws:"PolicyArn,c=ArnType"`
+	InlinePolicyIdentifier *InlinePolicyIdentifierType `aws:"InlinePolicyIdentifier"`
+}
+
 // PolicyRole is a shape of the model.
 type PolicyRole struct {
 	RoleName *string `aws:"RoleName,c=RoleNameType"`
@@ -741,6 +806,12 @@ type PolicyVersion struct {
 	VersionId        *string    `aws:"VersionId,c=PolicyVersionIdType"`
 	IsDefaultVersion *bool      `aws:"IsDefaultVersion"`
 	CreateDate       *time.Time `aws:"CreateDate"`
+}
+
+// Position is a shape of the model.
+type Position struct {
+	Line   *int32 `aws:"Line"`
+	Column *int32 `aws:"Column"`
 }
 
 // PutRolePermissionsBoundaryRequest is a shape of the model.
@@ -773,6 +844,16 @@ type PutUserPolicyRequest struct {
 type RemoveRoleFromInstanceProfileRequest struct {
 	InstanceProfileName *string `aws:"InstanceProfileName,req,c=InstanceProfileNameType"`
 	RoleName            *string `aws:"RoleName,req,c=RoleNameType"`
+}
+
+// ResourceSpecificResult is a shape of the model.
+type ResourceSpecificResult struct {
+	EvalResourceName                  *string                            `aws:"EvalResourceName,req,c=ResourceNameType"`
+	EvalResourceDecision              *string                            `aws:"EvalResourceDecision,req,c=PolicyEvaluationDecisionType"`
+	MatchedStatements                 []Statement                        `aws:"MatchedStatements"`
+	MissingContextValues              []string                           `aws:"MissingContextValues,e=ContextKeyNameType"`
+	EvalDecisionDetails               map[string]string                  `aws:"EvalDecisionDetails,k=EvalDecisionSourceType,v=PolicyEvaluationDecisionType"`
+	PermissionsBoundaryDecisionDetail *PermissionsBoundaryDecisionDetail `aws:"PermissionsBoundaryDecisionDetail"`
 }
 
 // Role is a shape of the model.
@@ -835,6 +916,54 @@ type SigningCertificate struct {
 	CertificateBody *string    `aws:"CertificateBody,req,c=CertificateBodyType"`
 	Status          *string    `aws:"Status,req,c=StatusType"`
 	UploadDate      *time.Time `aws:"UploadDate"`
+}
+
+// SimulateCustomPolicyRequest is a shape of the model.
+type SimulateCustomPolicyRequest struct {
+	PolicyInputList                    []string                        `aws:"PolicyInputList,e=PolicyDocumentType,req"`
+	PermissionsBoundaryPolicyInputList []string                        `aws:"PermissionsBoundaryPolicyInputList,e=PolicyDocumentType"`
+	OrderedOrganizationPolicyInputList []OrderedOrganizationPolicyType `aws:"OrderedOrganizationPolicyInputList,c=OrganizationPolicyListType"`
+	ActionNames                        []string                        `aws:"ActionNames,e=ActionNameType,req"`
+	ResourceArns                       []string                        `aws:"ResourceArns,e=ResourceNameType"`
+	ResourcePolicy                     *string                         `aws:"ResourcePolicy,c=PolicyDocumentType"`
+	ResourceOwner                      *string                         `aws:"ResourceOwner,c=ResourceNameType"`
+	CallerArn                          *string                         `aws:"CallerArn,c=ResourceNameType"`
+	ContextEntries                     []ContextEntry                  `aws:"ContextEntries"`
+	ResourceHandlingOption             *string                         `aws:"ResourceHandlingOption,c=ResourceHandlingOptionType"`
+	MaxItems                           *int32                          `aws:"MaxItems,c=MaxItemsType"`
+	Marker                             *string                         `aws:"Marker,c=MarkerType"`
+}
+
+// SimulatePolicyResponse is a shape of the model.
+type SimulatePolicyResponse struct {
+	EvaluationResults []EvaluationResult `aws:"EvaluationResults"`
+	IsTruncated       *bool              `aws:"IsTruncated"`
+	Marker            *string            `aws:"Marker"`
+}
+
+// SimulatePrincipalPolicyRequest is a shape of the model.
+type SimulatePrincipalPolicyRequest struct {
+	PolicySourceArn                    *string            `aws:"PolicySourceArn,req,c=ArnType"`
+	PolicyInputList                    []string           `aws:"PolicyInputList,e=PolicyDocumentType"`
+	PermissionsBoundaryPolicyInputList []string           `aws:"PermissionsBoundaryPolicyInputList,e=PolicyDocumentType"`
+	PolicyExclusionList                []PolicyIdentifier `aws:"PolicyExclusionList,c=PolicyExclusionsListType"`
+	ActionNames                        []string           `aws:"ActionNames,e=ActionNameType,req"`
+	ResourceArns                       []string           `aws:"ResourceArns,e=ResourceNameType"`
+	ResourcePolicy                     *string            `aws:"ResourcePolicy,c=PolicyDocumentType"`
+	ResourceOwner                      *string            `aws:"ResourceOwner,c=ResourceNameType"`
+	CallerArn                          *string            `aws:"CallerArn,c=ResourceNameType"`
+	ContextEntries                     []ContextEntry     `aws:"ContextEntries"`
+	ResourceHandlingOption             *string            `aws:"ResourceHandlingOption,c=ResourceHandlingOptionType"`
+	MaxItems                           *int32             `aws:"MaxItems,c=MaxItemsType"`
+	Marker                             *string            `aws:"Marker,c=MarkerType"`
+}
+
+// Statement is a shape of the model.
+type Statement struct {
+	SourcePolicyId   *string   `aws:"SourcePolicyId"`
+	SourcePolicyType *string   `aws:"SourcePolicyType,c=PolicySourceType"`
+	StartPosition    *Position `aws:"StartPosition"`
+	EndPosition      *Position `aws:"EndPosition"`
 }
 
 // Tag is a shape of the model.
