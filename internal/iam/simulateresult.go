@@ -101,7 +101,7 @@ func (s *simulation) result(action, resource string) iamapi.EvaluationResult {
 		EvalActionName: &action, EvalResourceName: &resource, EvalDecision: new(decisionName(d.Outcome)),
 		MatchedStatements: s.statements(&d), MissingContextValues: s.missing(&req),
 	}
-	if s.scps != nil {
+	if s.caller.AccountRole != authz.NoOrganization {
 		out.OrganizationsDecisionDetail = &iamapi.OrganizationsDecisionDetail{AllowedByOrganizations: new(passes(&d, authz.LayerSCP))}
 	}
 	if s.boundary != nil {
