@@ -3,7 +3,8 @@
 # make cli    both examples with the real aws command line (fails without it)
 # make terraform  both examples with Terraform (fails without it); KAGIMORI_TF_PLUGINS names a folder with the provider
 # make bench  benchmarks, each beside its limit in the same run
-# make soak   long runs: crashes, many groups     make fuzz   each fuzz target for FUZZTIME
+# make soak   long runs: crashes, many groups
+# make fuzz   the engine against its oracle in ORACLE_CASES requests, then each fuzz target for FUZZTIME
 # make generate  internal/api from the service models in MODELS
 
 GO       ?= go
@@ -12,6 +13,8 @@ LISTEN   ?= 127.0.0.1:4566
 DATA     ?= .kagimori
 FUZZTIME ?= 30s
 SOAKTIME ?= 10m
+
+ORACLE_CASES ?= 5000000
 
 STATICCHECK = $(GO) tool -modfile=tools/go.mod staticcheck
 
@@ -62,12 +65,14 @@ terraform: build
 	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori $(GO) test -count=1 -timeout 20m ./terraform
 
 bench: check-go
-	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./internal/bench ./internal/authz/... ./internal/store/bolt
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./internal/bench ./internal/authz/... ./internal/casefile ./internal/store/bolt
+	cd bench && $(GO) test -bench . -benchmem ./...
 
 soak: check-go
 	SOAKTIME=$(SOAKTIME) $(GO) test -race -run Soak -count=1 -timeout 0 ./internal/app
 
 fuzz: check-go
+	ORACLE_CASES=$(ORACLE_CASES) $(GO) test -run '^TestEnginesAgree$$' -count=1 -timeout 0 ./internal/authz
 	@for pkg in $$(grep -rl --include=*_test.go 'func Fuzz' internal | xargs -n1 dirname | sort -u); do \
 		for f in $$(grep -ho 'func Fuzz[A-Za-z0-9_]*' $$pkg/*_test.go | cut -d' ' -f2); do \
 			echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) ./$$pkg || exit 1; \

@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,7 +28,7 @@ type statement struct {
 	notActions   bool // actions are a NotAction
 	resources    []condition.Pattern
 	notResources bool // resources are a NotResource
-	anyResource  bool // trust policies have no resources
+	anyResource  bool // resources have "*", or are not there, as in trust policies
 	conditions   []condition.Condition
 }
 
@@ -51,7 +52,8 @@ func compileStatement(s *policy.Statement, kind policy.Kind, variables bool) sta
 	for _, r := range resources {
 		out.resources = append(out.resources, condition.Resource(r.Value, variables))
 	}
-	out.anyResource = kind == policy.Trust && len(resources) == 0
+	out.anyResource = kind == policy.Trust && len(resources) == 0 ||
+		!out.notResources && slices.ContainsFunc(out.resources, func(p condition.Pattern) bool { return p.All() })
 	for _, c := range s.Conditions {
 		out.conditions = append(out.conditions, condition.Compile(c, variables))
 	}

@@ -84,7 +84,8 @@ type Principal struct {
 
 // IsServiceLinked reports whether the principal is a session of a service-linked role.
 func (p *Principal) IsServiceLinked() bool {
-	return p.Type == RoleSession && strings.Contains(p.RoleARN, "/aws-service-role/") && arn.IsServiceLinkedRole(p.RoleARN)
+	_, path, _ := strings.Cut(p.RoleARN, "/")
+	return p.Type == RoleSession && strings.HasPrefix(path, "aws-service-role/") && arn.IsServiceLinkedRole(p.RoleARN)
 }
 
 // A Value is what the request context holds for one condition key. A single-valued key and a

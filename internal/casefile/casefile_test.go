@@ -300,3 +300,26 @@ func FuzzCases(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkRun is the speed of `kagimori decide` on the corpus. "cases/s" has a limit of 1,667:
+// 100,000 a minute.
+func BenchmarkRun(b *testing.B) {
+	data, err := os.ReadFile("../authz/testdata/cases.jsonl")
+	if err != nil {
+		b.Fatal(err)
+	}
+	data = bytes.Repeat(data, 20)
+	for _, explained := range []bool{false, true} {
+		b.Run(fmt.Sprintf("explained=%v", explained), func(b *testing.B) {
+			n := 0
+			for b.Loop() {
+				counts, err := casefile.NewBuilder().Run(bytes.NewReader(data), io.Discard, casefile.Options{Explain: explained})
+				if err != nil {
+					b.Fatal(err)
+				}
+				n += counts.Cases
+			}
+			b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "cases/s")
+		})
+	}
+}
