@@ -102,6 +102,27 @@ type Field struct {
 	rule, elem, key, val *Rule
 }
 
+// WithLists is the answer v of an operation with the lists that it pages, empty if the answer has
+// none: AWS writes the element of a list without items, and clients count on it.
+func WithLists(op *api.Operation, v reflect.Value) reflect.Value {
+	if op.Pager == nil {
+		return v
+	}
+	out, copied := v, false
+	for _, name := range op.Pager.Results {
+		f := v.FieldByName(name)
+		if !f.IsValid() || f.Kind() != reflect.Slice || !f.IsNil() {
+			continue
+		}
+		if !copied { // v itself is the caller's
+			out, copied = reflect.New(v.Type()).Elem(), true
+			out.Set(v)
+		}
+		out.FieldByName(name).Set(reflect.MakeSlice(f.Type(), 0, 0))
+	}
+	return out
+}
+
 // A Table holds the compiled plans of one service. Safe for concurrent use.
 type Table struct {
 	svc    *api.Service

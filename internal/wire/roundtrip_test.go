@@ -182,6 +182,10 @@ func TestAnswersSurviveTheWire(t *testing.T) {
 					if err := c.DecodeResponse(op, body, got); err != nil {
 						t.Fatalf("seed %d: %v\n%s", seed, err, body)
 					}
+					if svc.Protocol != api.JSON11 { // XML has an element for a list without items
+						v := reflect.ValueOf(want).Elem()
+						v.Set(wire.WithLists(op, v))
+					}
 					if diff := diffClear(want, got); diff != "" {
 						t.Fatalf("seed %d: answer changed (-sent +received):\n%s\n%s", seed, diff, body)
 					}

@@ -63,7 +63,7 @@ func (c *Codec) EncodeResponse(op *api.Operation, out any, requestID string) ([]
 			if err != nil {
 				return nil, err
 			}
-			b = xmltext.Style{}.Structure(b, s, v)
+			b = xmltext.Style{}.Structure(b, s, wire.WithLists(op, v))
 		}
 		if op.ResultWrapper != "" {
 			b = xmltext.Close(b, op.ResultWrapper)

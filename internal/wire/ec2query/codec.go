@@ -62,7 +62,7 @@ func (c *Codec) EncodeResponse(op *api.Operation, out any, requestID string) ([]
 		if err != nil {
 			return nil, err
 		}
-		b = xmltext.Style{Millis: true}.Structure(b, s, v)
+		b = xmltext.Style{Millis: true}.Structure(b, s, wire.WithLists(op, v))
 	}
 	return xmltext.Close(b, root), nil
 }

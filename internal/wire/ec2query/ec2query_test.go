@@ -118,6 +118,21 @@ func TestEncode(t *testing.T) {
 	}
 }
 
+// A list without items has an element all the same: clients count its items.
+func TestEmptyListsAreWritten(t *testing.T) {
+	c, ops := newEC2(t)
+	out := &ec2api.DescribeInstancesResult{NextToken: new("t")}
+	got, err := c.EncodeResponse(ops["DescribeInstances"], out, "r-1")
+	want := "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n" +
+		`<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>r-1</requestId><nextToken>t</nextToken><reservationSet/></DescribeInstancesResponse>`
+	if err != nil || string(got) != want {
+		t.Errorf("%v\n got %s\nwant %s", err, got, want)
+	}
+	if out.Reservations != nil {
+		t.Error("the answer of the caller was changed")
+	}
+}
+
 // FuzzDecode: whatever decodes, and is not lost for having no members, encodes to something that
 // decodes to the same.
 func FuzzDecode(f *testing.F) {
