@@ -44,6 +44,7 @@ var allowed = map[string][]string{
 	"internal/launch":          {"internal/authz", "internal/policy", "internal/arn"},
 	"internal/ask":             {"internal/authz", "internal/policy"},
 	"internal/keyrule":         {"internal/apierr", "internal/arn", "internal/authz", "internal/policy"},
+	"internal/doctor":          {"internal/policy", "internal/authz", "internal/authz/condition", "internal/authz/explain", "internal/launch", "internal/keyrule", "internal/lint", "internal/actions", "internal/linkedrole", "internal/arn", "internal/apierr", "internal/scenario/format"},
 	"internal/lint":            {"internal/actions", "internal/linkedrole", "internal/launch", "internal/authz", "internal/authz/condition", "internal/policy", "internal/arn", "internal/apierr"},
 	// 3 mechanisms
 	"internal/store":             {},
@@ -113,15 +114,16 @@ func service(more ...string) []string {
 	}, more...)
 }
 
-// ciphers are the standard library's packages for encryption and message authentication, and who
-// may import them. Hashes and random numbers are free.
+// ciphers are the packages for encryption, signatures and message authentication, and who may
+// import them. Hashes and random numbers are free.
 var ciphers = []string{
 	"crypto/aes", "crypto/cipher", "crypto/hmac", "crypto/hkdf", "crypto/rsa", "crypto/ecdsa", "crypto/ecdh", "crypto/ed25519",
 	"crypto/des", "crypto/rc4", "crypto/pbkdf2", "crypto/mlkem", "golang.org/x/crypto", "filippo.io/age",
+	"filippo.io/mldsa", "github.com/decred/dcrd", "github.com/emmansun/gmsm", "github.com/cloudflare/circl",
 }
 
 var cipherUsers = []string{
-	"internal/hsm/soft", "internal/envelope", "internal/blockdev/crypt", "internal/sigv4",
+	"internal/hsm/soft", "internal/hsm/hsmtest", "internal/envelope", "internal/blockdev/crypt", "internal/sigv4",
 }
 
 type source struct {

@@ -1,0 +1,216 @@
+package doctor
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/launch"
+	"github.com/kagimori/kagimori/internal/scenario/format"
+)
+
+// A Report is what becomes of a scenario. As JSON it has the members of a scenario's expected, and
+// some more.
+type Report struct {
+	ID       string                  `json:"id"`
+	Verdict  string                  `json:"verdict"`  // launches, fails or cannot-tell
+	Launches *bool                   `json:"launches"` // null if it cannot be told
+	Setup    []format.ExpectedStep   `json:"setup"`
+	Volumes  []format.ExpectedVolume `json:"volumes"`
+	// Templates tell which of them launch; null if it cannot be told.
+	Templates map[string]*bool `json:"templates,omitempty"`
+	Failures  []Failure        `json:"failures"`
+	Symptom   *format.Symptom  `json:"symptom"`
+	Fix       *Fix             `json:"fix"`
+	Warnings  []string         `json:"warnings"`
+	// Depends are the facts that would settle what cannot be told.
+	Depends []string `json:"depends,omitempty"`
+	// Notes are what else was seen in the policies.
+	Notes []string `json:"notes,omitempty"`
+
+	outcome *outcome
+}
+
+// A Failure is the first refused step of a device.
+type Failure struct {
+	format.Failure
+	Action      string   `json:"action"` // the refused one, or ""
+	Explanation []string `json:"explanation,omitempty"`
+}
+
+// A Fix is a change of the scenario after which it launches, with others that do as well.
+type Fix struct {
+	Proposal
+	Alternatives []Proposal `json:"alternatives"`
+}
+
+// A Proposal is one such change. It was applied and the scenario checked again.
+type Proposal struct {
+	Kind    string        `json:"kind"`
+	Summary string        `json:"summary"`
+	Patch   []format.Edit `json:"patch"`
+	// Name is "least" or "documented"; "" for others.
+	Name     string   `json:"name,omitempty"`
+	Commands []string `json:"commands,omitempty"`
+	// Opens are what the change allows beside the launch, Run who must make it, and where.
+	Opens []string `json:"opens,omitempty"`
+	Run   []string `json:"run,omitempty"`
+}
+
+// Check says what becomes of a scenario.
+func Check(sc *format.Scenario) *Report {
+	docs := authz.NewCache(cacheSize)
+	o := run(sc, docs)
+	v := o.verdict()
+	r := &Report{
+		ID: sc.ID, Verdict: v.String(), Setup: []format.ExpectedStep{}, Volumes: []format.ExpectedVolume{}, Failures: []Failure{},
+		Warnings: []string{}, outcome: o,
+	}
+	if v != CannotTell {
+		r.Launches = new(v == Launches)
+	}
+	for _, s := range o.setup {
+		e := format.ExpectedStep{OK: s.fail == nil}
+		if s.fail != nil {
+			e.Error, e.Rule = code(s.fail.err), s.fail.rule
+		}
+		r.Setup = append(r.Setup, e)
+	}
+	r.addCourses(o)
+	for _, f := range o.failures() {
+		if f.setup > 0 {
+			r.Failures = append(r.Failures, failureOf(f, nil))
+		}
+	}
+	if fs := o.failures(); len(fs) > 0 {
+		r.Symptom = o.symptom(fs[0])
+		r.Fix = o.fix()
+	}
+	r.Depends = o.depends()
+	r.Warnings, r.Notes = o.warnings()
+	return r
+}
+
+// addCourses tells what becomes of the devices.
+func (r *Report) addCourses(o *outcome) {
+	sc := o.world.sc
+	for i := range o.courses {
+		c := &o.courses[i]
+		if c.template != "" || len(sc.Launch.Templates) > 0 {
+			if r.Templates == nil {
+				r.Templates = map[string]*bool{}
+			}
+			r.Templates[c.template] = both(r.Templates, c)
+		}
+		if c.fail != nil {
+			r.Failures = append(r.Failures, failureOf(c.fail, c))
+		}
+		if c.volume == nil {
+			continue
+		}
+		v := format.ExpectedVolume{Device: c.device, Encrypted: c.volume.Encrypted, ChosenBy: string(c.volume.ChosenBy)}
+		if c.template != "" {
+			v.Template = &c.template
+		}
+		if c.volume.KeyARN != "" {
+			v.Key = &c.volume.KeyARN
+		}
+		r.Volumes = append(r.Volumes, v)
+	}
+}
+
+// both is what becomes of a template with one more device.
+func both(have map[string]*bool, c *course) *bool {
+	before, seen := have[c.template]
+	switch {
+	case c.fail != nil, seen && before != nil && !*before:
+		return new(false)
+	case len(c.depends) > 0, seen && before == nil:
+		return nil
+	}
+	return new(true)
+}
+
+func failureOf(f *failing, c *course) Failure {
+	out := Failure{Action: f.action}
+	out.Step, out.Rule, out.Actions = f.step, f.rule, []string{}
+	if f.action != "" {
+		out.Actions = []string{f.action}
+	}
+	opt := func(s string) *string {
+		if s == "" {
+			return nil
+		}
+		return &s
+	}
+	if c != nil {
+		out.Template, out.Device = opt(c.template), opt(c.device)
+	}
+	out.Principal, out.Key, out.Where = opt(f.principal), opt(f.key), opt(f.where)
+	out.Explanation = f.explanation()
+	return out
+}
+
+// symptom is what the user sees of a failure.
+func (o *outcome) symptom(f *failing) *format.Symptom {
+	l := &o.world.sc.Launch
+	s := &format.Symptom{SeenBy: "api", StateReasonMessages: []string{}}
+	switch {
+	case f.setup > 0:
+		s.APIError = &format.APIError{Operation: strings.TrimPrefix(o.world.sc.Setup[f.setup-1].Call, "kms:"), Code: code(f.err)}
+		return s
+	case f.step == "group-create":
+		s.APIError = &format.APIError{Operation: "CreateAutoScalingGroup", Code: "ValidationError"}
+		return s
+	case f.step == "request":
+		s.APIError = &format.APIError{Operation: l.Operation, Code: requestCode(f)}
+		return s
+	}
+	messages := func() {
+		for _, style := range []launch.ReasonStyle{launch.ReasonInvalidKey, launch.ReasonClientError} {
+			_, m := launch.StateReason(style)
+			s.StateReasonMessages = append(s.StateReasonMessages, m)
+		}
+	}
+	switch l.Operation {
+	case format.AttachVolume:
+		c, _ := launch.AttachError(newVolume)
+		s.APIError = &format.APIError{Operation: l.Operation, Code: c}
+	case format.CreateVolume:
+		s.SeenBy = "volume" // the call succeeds; the volume disappears
+	case format.CopySnapshot:
+		s.SeenBy, s.StateReasonMessages = "snapshot", []string{launch.CopyStateMessage}
+	case format.StartInstances:
+		s.SeenBy, s.InstanceEndsAs = "instance", new("stopped")
+		messages()
+	case format.AutoScalingLaunch:
+		s.SeenBy, s.InstanceEndsAs = "auto-scaling-activity", new("terminated")
+		s.ActivityStatusCode = new(launch.ActivityDied("", "").StatusCode)
+		messages()
+	default:
+		s.SeenBy, s.InstanceEndsAs = "instance", new("terminated")
+		messages()
+	}
+	return s
+}
+
+// requestCode is the code with which EC2 refuses a call at once.
+func requestCode(f *failing) string {
+	if f.rule == "image-not-shared" {
+		return "InvalidAMIID.NotFound"
+	}
+	c, _, _ := strings.Cut(f.text, ":")
+	return c
+}
+
+// Line is the report as one line of JSON.
+func (r *Report) Line() ([]byte, error) {
+	line, err := json.Marshal(r)
+	return append(line, '\n'), err
+}
+
+// Told reports the verdict.
+func (r *Report) Told() Verdict {
+	return Verdict(slices.Index([]string{"cannot-tell", "launches", "fails"}, r.Verdict))
+}

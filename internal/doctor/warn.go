@@ -1,0 +1,3 @@
+package doctor
+
+func (o *outcome) warnings() (warnings, notes []string) { return []string{}, nil }
