@@ -106,8 +106,13 @@ func (v *LayerView) change(part *authz.PartDecision, who string) string {
 		return ""
 	}
 	s := "An allow is needed here"
-	if v.Layer == authz.LayerIdentity && isServiceLinked(who) {
+	switch linked := isServiceLinked(who); {
+	case linked && v.Layer == authz.LayerIdentity && part.CrossAccount:
+		return "Nothing can be changed here: the policies of a service-linked role are AWS's. On a key of another account only a grant can help."
+	case linked && v.Layer == authz.LayerIdentity:
 		return "Nothing can be changed here: the policies of a service-linked role are AWS's."
+	case linked && v.Layer == authz.LayerResource && part.CrossAccount:
+		return "An allow here lets the account make a grant; the role itself needs the grant."
 	}
 	var near []string
 	for _, st := range v.Statements {

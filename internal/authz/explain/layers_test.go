@@ -52,6 +52,14 @@ func TestTree(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a service-linked role of another account needs a grant", func(t *testing.T) {
+		got := tree(t, onKey(t, slr("111122223333", roleA), generate, "444455556666", strings.ReplaceAll(rootG, "123456789012", "444455556666")))
+		for _, want := range []string{"On a key of another account only a grant can help.", "An allow here lets the account make a grant; the role itself needs the grant."} {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s\nlacks\n%s", got, want)
+			}
+		}
+	})
 	t.Run("what would have to change names the condition", func(t *testing.T) {
 		req := onKey(t, p, "kms:CreateGrant", "123456789012", strings.Replace(p2, "true", "false", 1))
 		got := tree(t, req)
