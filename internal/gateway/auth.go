@@ -27,7 +27,7 @@ func (x *exchange) authenticate(body []byte) (directory.Identity, string, error)
 	case signed.Service != x.e.svc.Name:
 		return directory.Identity{}, "", x.authFailure(sigv4.WrongScope,
 			"Credential should be scoped to correct service: '"+x.e.svc.Name+"'.")
-	case !regionName.MatchString(signed.Region):
+	case !validRegion(signed.Region):
 		return directory.Identity{}, "", x.authFailure(sigv4.WrongScope, "Credential should be scoped to a valid region.")
 	}
 	switch x.e.svc.Name {

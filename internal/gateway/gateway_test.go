@@ -375,9 +375,12 @@ func TestScope(t *testing.T) {
 	w := newWorld(t, nil)
 	for _, tt := range []struct{ region, service, code, message string }{
 		{"eu-west-1", "kms", "", ""},
-		{"us-gov-west-1", "kms", "", ""},
+		{"ap-southeast-1", "kms", "", ""},
 		{"eu-west-1", "iam", "InvalidSignatureException", "Credential should be scoped to correct service: 'kms'."},
 		{"moon", "kms", "InvalidSignatureException", "Credential should be scoped to a valid region."},
+		{"cn-north-1", "kms", "InvalidSignatureException", "Credential should be scoped to a valid region."},
+		{"us-gov-west-1", "kms", "InvalidSignatureException", "Credential should be scoped to a valid region."},
+		{"us-iso-east-1", "kms", "InvalidSignatureException", "Credential should be scoped to a valid region."},
 		{"eu-west-11", "kms", "InvalidSignatureException", "Credential should be scoped to a valid region."},
 	} {
 		body := []byte(`{"KeyId":"k"}`)

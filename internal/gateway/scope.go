@@ -30,4 +30,13 @@ func scopeOf(r *http.Request) scope {
 	return scope{region: parts[len(parts)-3], service: parts[len(parts)-2]}
 }
 
-var regionName = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-\d$`)
+// validRegion reports whether a name may be that of a Region of the partition aws, the only one
+// there is here. Source: AWS General Reference, "Regions and endpoints"; the SDKs' partitions.
+func validRegion(name string) bool {
+	return regionName.MatchString(name) && !otherPartition.MatchString(name)
+}
+
+var (
+	regionName     = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-\d$`)
+	otherPartition = regexp.MustCompile(`^(cn|us-gov|us-iso[a-z]*|eu-isoe|eusc)-`)
+)

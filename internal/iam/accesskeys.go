@@ -2,6 +2,7 @@ package iam
 
 import (
 	"context"
+	"time"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/iamapi"
@@ -60,7 +61,7 @@ func (s *Service) CreateAccessKey(ctx context.Context, c *guard.Call, in *iamapi
 			return err
 		}
 		out = &iamapi.CreateAccessKeyResponse{AccessKey: &iamapi.AccessKey{
-			UserName: api.Opt(key.User), AccessKeyId: &key.ID, Status: new(status(key)), SecretAccessKey: &sec, CreateDate: &key.Created,
+			UserName: api.Opt(key.User), AccessKeyId: &key.ID, Status: new(status(key)), SecretAccessKey: &sec, CreateDate: created(key),
 		}}
 		c.Respond(out)
 		return nil
@@ -70,6 +71,9 @@ func (s *Service) CreateAccessKey(ctx context.Context, c *guard.Call, in *iamapi
 	}
 	return out, nil
 }
+
+// created is when a key was made, to the second, as IAM shows it.
+func created(k directory.AccessKey) *time.Time { return new(k.Created.UTC().Truncate(time.Second)) }
 
 func status(k directory.AccessKey) string {
 	if k.Inactive {
@@ -98,7 +102,7 @@ func (s *Service) ListAccessKeys(ctx context.Context, c *guard.Call, in *iamapi.
 		shown, last := cut(pg, keys, func(k directory.AccessKey) string { return k.ID })
 		for _, k := range shown {
 			out.AccessKeyMetadata = append(out.AccessKeyMetadata, iamapi.AccessKeyMetadata{
-				UserName: api.Opt(k.User), AccessKeyId: &k.ID, Status: new(status(k)), CreateDate: &k.Created,
+				UserName: api.Opt(k.User), AccessKeyId: &k.ID, Status: new(status(k)), CreateDate: created(k),
 			})
 		}
 		out.IsTruncated, out.Marker = s.end(pg, last)

@@ -65,6 +65,9 @@ func TestRenamedUserIsTheSame(t *testing.T) {
 		t.Errorf("before %s %s, after %s %s", *before.UserId, *before.Arn, *after.UserId, *after.Arn)
 	}
 	keys := get[iamapi.ListAccessKeysResponse](a, &iamapi.ListAccessKeysRequest{UserName: new("robert")}).AccessKeyMetadata
+	if d := keys[0].CreateDate; d.Nanosecond() != 0 {
+		t.Errorf("the access key was made at %v, want whole seconds", d)
+	}
 	if len(keys) != 1 || *keys[0].AccessKeyId != *key || *keys[0].UserName != "Robert" {
 		t.Errorf("access keys %+v", keys)
 	}
