@@ -63,10 +63,16 @@ func (c *client) plainImage(t *testing.T) string {
 // template makes a launch template of the plain image and devices.
 func (c *client) template(t *testing.T, name string, devices ...device) {
 	t.Helper()
+	c.templateOf(t, name, c.plainImage(t), devices...)
+}
+
+// templateOf makes a launch template of an image and devices.
+func (c *client) templateOf(t *testing.T, name, image string, devices ...device) {
+	t.Helper()
 	must(c.ec2.CreateLaunchTemplate(t.Context(), &ec2.CreateLaunchTemplateInput{
 		LaunchTemplateName: &name,
 		LaunchTemplateData: &ec2types.RequestLaunchTemplateData{
-			ImageId: new(c.plainImage(t)), InstanceType: ec2types.InstanceTypeT3Micro, BlockDeviceMappings: devices,
+			ImageId: &image, InstanceType: ec2types.InstanceTypeT3Micro, BlockDeviceMappings: devices,
 		},
 	}))(t)
 }
@@ -83,9 +89,21 @@ func groupInput(template string, size int32) *autoscaling.CreateAutoScalingGroup
 // the test ends, so that it does not keep trying on the shared server.
 func (c *client) group(t *testing.T, size int32, devices ...device) group {
 	t.Helper()
-	c.template(t, "web", devices...)
-	must(c.asg.CreateAutoScalingGroup(t.Context(), groupInput("web", size)))(t)
-	g := group{c, "web"}
+	return c.groupOf(t, c.plainImage(t), size, devices...)
+}
+
+// groupOf is group with another image.
+func (c *client) groupOf(t *testing.T, image string, size int32, devices ...device) group {
+	t.Helper()
+	c.templateOf(t, "web", image, devices...)
+	return c.groupBy(t, groupInput("web", size))
+}
+
+// groupBy makes a group as it is asked for, and empties it when the test ends.
+func (c *client) groupBy(t *testing.T, in *autoscaling.CreateAutoScalingGroupInput) group {
+	t.Helper()
+	must(c.asg.CreateAutoScalingGroup(t.Context(), in))(t)
+	g := group{c, *in.AutoScalingGroupName}
 	t.Cleanup(func() { g.stop(t) })
 	return g
 }

@@ -124,8 +124,6 @@ func TestS1_WithoutTheRightToRunInstancesThereIsNoGroup(t *testing.T) {
 	refused(out, err)(t, "ValidationError", "You must use a valid fully-formed launch template.", "You are not authorized")
 }
 
-// The rest of S2 belongs to a later step; what the examples rely on is that nobody but the
-// service can use or change the role.
 func TestS2_TheServiceLinkedRoleIsProtected(t *testing.T) {
 	c := admin(t)
 	c.serviceRole(t)

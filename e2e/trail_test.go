@@ -23,6 +23,7 @@ type (
 	activity       = astypes.Activity
 	describeGroups = autoscaling.DescribeAutoScalingGroupsInput
 	deleteTemplate = ec2.DeleteLaunchTemplateInput
+	modifySnapshot = ec2.ModifySnapshotAttributeInput
 )
 
 // A record is what the tests read of the audit trail, which is CloudTrail-shaped JSON by line in
