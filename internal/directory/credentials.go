@@ -285,7 +285,7 @@ func (d *Directory) SessionIdentity(tx store.Tx, g SessionGrant) (Identity, erro
 		id.Session.Policies = make([]*authz.Document, 0, len(g.Policies)+len(g.PolicyARNs))
 	}
 	for _, src := range g.Policies {
-		doc, err := compile(src, "session policy", g.Account, id.Principal.ARN, policy.Session)
+		doc, err := d.compile(src, "session policy", g.Account, id.Principal.ARN, policy.Session)
 		if err != nil {
 			return Identity{}, fmt.Errorf("%w: %w", ErrInvalidToken, err)
 		}

@@ -41,6 +41,7 @@ type Directory struct {
 	roles    *store.Cached[Role, *roleView]
 	policies *store.Cached[ManagedPolicy, *policyView]
 	orgs     *store.Cached[Organization, *orgView]
+	docs     *authz.Cache               // compiled documents by their text
 	aws      map[string]*authz.Document // AWS managed policies by ARN
 	nowhere  *Place                     // of an account outside any organization
 	dev      *orgView                   // the development organization before any change; or nil
@@ -70,16 +71,16 @@ const cacheSize = 4096
 
 // New makes a directory over a store.
 func New(cfg Config) (*Directory, error) {
-	d := &Directory{cfg: cfg, aws: map[string]*authz.Document{}, nowhere: &Place{}}
-	d.users = store.NewCached(userTable, cacheSize, buildUser)
-	d.roles = store.NewCached(roleTable, cacheSize, buildRole)
-	d.policies = store.NewCached(polTable, cacheSize, buildPolicy)
-	d.orgs = store.NewCached(orgTable, cacheSize, newOrgView)
+	d := &Directory{cfg: cfg, docs: authz.NewCache(cacheSize), aws: map[string]*authz.Document{}, nowhere: &Place{}}
+	d.users = store.NewCached(userTable, cacheSize, d.buildUser)
+	d.roles = store.NewCached(roleTable, cacheSize, d.buildRole)
+	d.policies = store.NewCached(polTable, cacheSize, d.buildPolicy)
+	d.orgs = store.NewCached(orgTable, cacheSize, d.newOrgView)
 	if cfg.Dev {
-		d.dev, _ = newOrgView(devOrganization()) // never fails
+		d.dev, _ = d.newOrgView(devOrganization()) // never fails
 	}
 	for p := range managed.All() {
-		doc, err := compile(p.Document, p.ARN, "aws", p.ARN, policy.Identity)
+		doc, err := d.compile(p.Document, p.ARN, "aws", p.ARN, policy.Identity)
 		if err != nil {
 			return nil, fmt.Errorf("directory: %s: %w", p.ARN, err)
 		}
@@ -88,20 +89,19 @@ func New(cfg Config) (*Directory, error) {
 	return d, nil
 }
 
-func compile(src, name, owner, attached string, kind policy.Kind) (*authz.Document, error) {
-	doc, err := policy.Parse([]byte(src), kind)
+func (d *Directory) compile(src, name, owner, attached string, kind policy.Kind) (*authz.Document, error) {
+	c, err := d.docs.Document(src, kind)
 	if err != nil {
 		return nil, err
 	}
-	c := authz.Compile(doc, kind)
 	c.Name, c.Owner, c.Attached = name, owner, attached
 	return c, nil
 }
 
-func buildInline(inline map[string]string, account, attached string) ([]*authz.Document, error) {
+func (d *Directory) buildInline(inline map[string]string, account, attached string) ([]*authz.Document, error) {
 	var docs []*authz.Document
 	for _, name := range slices.Sorted(maps.Keys(inline)) { // evidence in the same order each time
-		doc, err := compile(inline[name], name, account, attached, policy.Identity)
+		doc, err := d.compile(inline[name], name, account, attached, policy.Identity)
 		if err != nil {
 			return nil, err
 		}
@@ -110,17 +110,17 @@ func buildInline(inline map[string]string, account, attached string) ([]*authz.D
 	return docs, nil
 }
 
-func buildUser(u User) (*userView, error) {
-	inline, err := buildInline(u.Inline, u.Account, u.ARN())
+func (d *Directory) buildUser(u User) (*userView, error) {
+	inline, err := d.buildInline(u.Inline, u.Account, u.ARN())
 	return &userView{u, inline, tagMap(u.Tags)}, err
 }
 
-func buildRole(r Role) (*roleView, error) {
-	inline, err := buildInline(r.Inline, r.Account, r.ARN())
+func (d *Directory) buildRole(r Role) (*roleView, error) {
+	inline, err := d.buildInline(r.Inline, r.Account, r.ARN())
 	if err != nil {
 		return nil, err
 	}
-	trust, err := compile(r.Trust, r.ARN(), r.Account, r.ARN(), policy.Trust)
+	trust, err := d.compile(r.Trust, r.ARN(), r.Account, r.ARN(), policy.Trust)
 	if err != nil {
 		return nil, err
 	}
@@ -128,8 +128,8 @@ func buildRole(r Role) (*roleView, error) {
 	return &roleView{r, inline, trust, tagMap(r.Tags)}, nil
 }
 
-func buildPolicy(p ManagedPolicy) (*policyView, error) {
-	doc, err := compile(p.DefaultDocument(), p.ARN(), p.Account, p.ARN(), policy.Identity)
+func (d *Directory) buildPolicy(p ManagedPolicy) (*policyView, error) {
+	doc, err := d.compile(p.DefaultDocument(), p.ARN(), p.Account, p.ARN(), policy.Identity)
 	return &policyView{p, doc}, err
 }
 

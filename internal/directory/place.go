@@ -23,6 +23,7 @@ type Place struct {
 // orgView is an organization ready for decisions, at one revision of its record.
 type orgView struct {
 	Organization
+	compile func(src, name, owner, attached string, kind policy.Kind) (*authz.Document, error)
 
 	mu       sync.Mutex // guards the rest
 	loaded   bool
@@ -33,8 +34,8 @@ type orgView struct {
 	places   map[string]*Place          // by account
 }
 
-func newOrgView(o Organization) (*orgView, error) {
-	return &orgView{Organization: o, docs: map[string]*authz.Document{}, places: map[string]*Place{}}, nil
+func (d *Directory) newOrgView(o Organization) (*orgView, error) {
+	return &orgView{Organization: o, compile: d.compile, docs: map[string]*authz.Document{}, places: map[string]*Place{}}, nil
 }
 
 // Place is the place of an account in its organization, as the transaction sees it. The answer is
@@ -199,7 +200,7 @@ func (v *orgView) document(t PolicyType, id string) (*authz.Document, error) {
 	if t == RCP {
 		kind = policy.RCP
 	}
-	doc, err := compile(src, v.PolicyARN(t, id), owner, "", kind)
+	doc, err := v.compile(src, v.PolicyARN(t, id), owner, "", kind)
 	if err != nil {
 		return nil, err
 	}

@@ -142,11 +142,11 @@ var (
 )
 
 func (s *Service) buildView(k keyRecord) (*keyView, error) {
-	doc, err := policy.Parse([]byte(k.Policy), policy.Key)
+	doc, err := s.docs.Document(k.Policy, policy.Key)
 	if err != nil {
 		return nil, err
 	}
-	v := &keyView{keyRecord: k, arn: k.arn(), policy: authz.Compile(doc, policy.Key)}
+	v := &keyView{keyRecord: k, arn: k.arn(), policy: doc}
 	v.policy.Name, v.policy.Owner, v.policy.Attached = v.arn, k.Account, v.arn
 	v.policy.SetPrincipalIDs(k.PolicyIDs)
 	v.rule = *k.rule()

@@ -35,8 +35,9 @@ type Service struct {
 	clock  *clock.Clock
 	log    *slog.Logger
 	custom bool
-	tokens hsm.Box // grant tokens
-	marks  hsm.Box // list markers
+	tokens hsm.Box      // grant tokens
+	marks  hsm.Box      // list markers
+	docs   *authz.Cache // compiled key policies by their text
 	keys   *store.Cached[keyRecord, *keyView]
 }
 
@@ -49,6 +50,7 @@ func New(cfg Config) *Service {
 		g: cfg.Guard, dir: cfg.Guard.Directory(), hsm: cfg.Module, clock: cfg.Clock, log: cfg.Logger, custom: cfg.CustomIDs,
 		tokens: cfg.Module.Box("kms grant token"), marks: cfg.Module.Box("kms marker"),
 	}
+	s.docs = authz.NewCache(keyCache)
 	s.keys = store.NewCached(keyTable, keyCache, s.buildView)
 	return s
 }
