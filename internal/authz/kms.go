@@ -26,7 +26,7 @@ func in(name string, list []string) bool {
 var grantOperations = []string{
 	"Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "GenerateDataKeyPair",
 	"GenerateDataKeyPairWithoutPlaintext", "GenerateMac", "VerifyMac", "ReEncryptFrom", "ReEncryptTo", "Sign",
-	"Verify", "DeriveSharedSecret", "GetPublicKey", "DescribeKey", "CreateGrant", "RetireGrant",
+	"Verify", "DeriveSharedSecret", "Encapsulate", "Decapsulate", "GetPublicKey", "DescribeKey", "CreateGrant", "RetireGrant",
 }
 
 // crossAccountOperations are the other operations that work on a key of another account. What a

@@ -230,7 +230,7 @@ func (l *literal) denied(scps, rcps, retire bool, own authz.Layer) (authz.Layer,
 // grant is usable: both sides must allow.
 func (l *literal) abroad(resource, identity, byRole, byAccount bool, stop []authz.Layer, own authz.Layer) (authz.Outcome, authz.Layer) {
 	if strings.HasPrefix(l.part.Action, "kms:") && !expression(`^kms:(Encrypt|Decrypt|ReEncrypt.*|GenerateDataKey.*|`+
-		`GenerateMac|VerifyMac|Sign|Verify|DeriveSharedSecret|GetPublicKey|DescribeKey|GetKeyRotationStatus|CreateGrant|`+
+		`GenerateMac|VerifyMac|Sign|Verify|DeriveSharedSecret|Encapsulate|Decapsulate|GetPublicKey|DescribeKey|GetKeyRotationStatus|CreateGrant|`+
 		`ListGrants|RevokeGrant|RetireGrant)$`).MatchString(l.part.Action) {
 		resource = false
 	}

@@ -24,10 +24,32 @@ var (
 	ErrMaterial = errors.New("hsm: key material does not belong to this module or key")
 	// ErrTooLong: the plaintext is longer than the key spec can encrypt.
 	ErrTooLong = errors.New("hsm: plaintext too long")
+	// ErrDigest: what is to be signed has not the length that the algorithm's hash has.
+	ErrDigest = errors.New("hsm: digest of another length")
+	// ErrSignature: not a signature of this message under this key and algorithm.
+	ErrSignature = errors.New("hsm: invalid signature")
+	// ErrMAC: not the code of this message under this key and algorithm.
+	ErrMAC = errors.New("hsm: invalid message authentication code")
+	// ErrPublicKey: not a DER SubjectPublicKeyInfo of a point on the key's curve.
+	ErrPublicKey = errors.New("hsm: invalid public key")
 )
 
 // Spec names follow KMS KeySpec: SYMMETRIC_DEFAULT, RSA_2048, ECC_NIST_P256, HMAC_256, ...
 type Spec string
+
+// A Message is what is signed, in one of the forms of KMS MessageType.
+type Message struct {
+	// Type is RAW (the zero value means it too), DIGEST or EXTERNAL_MU.
+	Type  string
+	Bytes secret.Bytes
+}
+
+// Message types. Source: KMS API Reference, Sign, MessageType.
+const (
+	Raw        = "RAW"
+	Digest     = "DIGEST"
+	ExternalMu = "EXTERNAL_MU" // ML-DSA: 64 bytes
+)
 
 // Material is key material wrapped under the module's root key. It is bound to the resource
 // (key ARN) it was made for and useless without the module.
@@ -50,8 +72,8 @@ type Module interface {
 	Generate(ctx context.Context, p permit.Permit, keyARN string, spec Spec) (Material, error)
 	// Encrypt encrypts under m. aad is the canonical encryption context. The result is the raw
 	// ciphertext; package envelope adds the header. alg is a KMS EncryptionAlgorithm. Only
-	// SYMMETRIC_DEFAULT takes aad; another algorithm with aad is ErrUnsupported. Actions:
-	// kms:Encrypt, and kms:GenerateDataKeyPair (or WithoutPlaintext) for the private key.
+	// SYMMETRIC_DEFAULT takes aad; another algorithm with aad is ErrUnsupported. Action:
+	// kms:Encrypt.
 	Encrypt(ctx context.Context, p permit.Permit, use Use, m Material, alg string, plaintext secret.Bytes, aad []byte) ([]byte, error)
 	// Decrypt undoes Encrypt. ErrCiphertext for anything not made by it with the same aad.
 	// Action: kms:Decrypt.
@@ -60,9 +82,36 @@ type Module interface {
 	// nil if use.Action is kms:GenerateDataKeyWithoutPlaintext, the other action of this method
 	// besides kms:GenerateDataKey.
 	GenerateDataKey(ctx context.Context, p permit.Permit, use Use, m Material, n int, aad []byte) (plaintext secret.Bytes, ciphertext []byte, err error)
+	// GenerateDataKeyPair makes a key pair of the spec and encrypts its private key (PKCS#8) like
+	// Encrypt. public is DER SubjectPublicKeyInfo. The private key is nil in plaintext if use.Action
+	// is kms:GenerateDataKeyPairWithoutPlaintext, the other action of this method besides
+	// kms:GenerateDataKeyPair.
+	GenerateDataKeyPair(ctx context.Context, p permit.Permit, use Use, m Material, pair Spec, aad []byte) (DataKeyPair, error)
 	// ReEncrypt decrypts under one key and encrypts under another without the plaintext leaving
 	// the module. It spends both permits. Actions: kms:ReEncryptFrom, kms:ReEncryptTo.
 	ReEncrypt(ctx context.Context, from, to Side) ([]byte, error)
+	// PublicKey is the public key of asymmetric material, in DER, proved to be the material's own.
+	// Action: kms:GetPublicKey.
+	PublicKey(ctx context.Context, p permit.Permit, use Use, m Material) ([]byte, error)
+	// Sign signs with a KMS SigningAlgorithm. A message type that the algorithm does not take is
+	// ErrUnsupported. Action: kms:Sign.
+	Sign(ctx context.Context, p permit.Permit, use Use, m Material, alg string, msg Message) ([]byte, error)
+	// Verify returns ErrSignature for anything but a signature of the message. Action: kms:Verify.
+	Verify(ctx context.Context, p permit.Permit, use Use, m Material, alg string, msg Message, signature []byte) error
+	// GenerateMAC authenticates a message with a KMS MacAlgorithm. Action: kms:GenerateMac.
+	GenerateMAC(ctx context.Context, p permit.Permit, use Use, m Material, alg string, message secret.Bytes) ([]byte, error)
+	// VerifyMAC returns ErrMAC for anything but what GenerateMAC makes. Action: kms:VerifyMac.
+	VerifyMAC(ctx context.Context, p permit.Permit, use Use, m Material, alg string, message secret.Bytes, mac []byte) error
+	// DeriveSharedSecret is ECDH with a peer's public key (DER SubjectPublicKeyInfo): the
+	// x-coordinate of the product. Action: kms:DeriveSharedSecret.
+	DeriveSharedSecret(ctx context.Context, p permit.Permit, use Use, m Material, peer []byte) (secret.Bytes, error)
+	// Encapsulate makes a secret of 32 bytes that Decapsulate finds from the ciphertext. Action:
+	// kms:Encapsulate.
+	Encapsulate(ctx context.Context, p permit.Permit, use Use, m Material) (shared secret.Bytes, ciphertext []byte, err error)
+	// Decapsulate undoes Encapsulate. It returns ErrCiphertext only for a ciphertext of another
+	// length; one that is wrong gives a secret that nobody else has (FIPS 203, implicit rejection).
+	// Action: kms:Decapsulate.
+	Decapsulate(ctx context.Context, p permit.Permit, use Use, m Material, ciphertext []byte) (secret.Bytes, error)
 	// Forget drops what memory holds of material, after its key was deleted. It needs no permit:
 	// material that is wrapped still can be unwrapped again.
 	Forget(keyARN string, m Material)
@@ -77,6 +126,13 @@ type Module interface {
 type Use struct {
 	Action string // "kms:Decrypt"
 	KeyARN string
+}
+
+// A DataKeyPair is a key pair for use outside the module.
+type DataKeyPair struct {
+	Public     []byte       // DER SubjectPublicKeyInfo
+	Private    secret.Bytes // PKCS#8, or nil
+	Ciphertext []byte       // of Private
 }
 
 // A Side of ReEncrypt. In holds the ciphertext for the source side.

@@ -1,6 +1,7 @@
 package soft
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
@@ -9,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+
+	"github.com/emmansun/gmsm/sm2"
 
 	"github.com/kagimori/kagimori/internal/guard/permit"
 	"github.com/kagimori/kagimori/internal/hsm"
@@ -21,6 +24,8 @@ const (
 	// Source: KMS API Reference, Encrypt.
 	maxSymmetric = 4096
 	rawVersion   = 1 // of symmetric ciphertext
+	algSM2PKE    = "SM2PKE"
+	maxSM2       = 1024 // source: KMS API Reference, Encrypt
 )
 
 // oaep has the hash of each asymmetric algorithm; MGF1 uses the same, the label is empty.
@@ -30,8 +35,7 @@ var oaep = map[string]func() hash.Hash{"RSAES_OAEP_SHA_1": sha1.New, "RSAES_OAEP
 // Encrypt encrypts under the material. Symmetric ciphertext is a version byte, then what xaes
 // makes, with aad as it is: the version is in the label of the key.
 func (m *Module) Encrypt(_ context.Context, p permit.Permit, use hsm.Use, mat hsm.Material, alg string, plaintext secret.Bytes, aad []byte) ([]byte, error) {
-	err := spend(p, use, "kms:Encrypt", "kms:GenerateDataKeyPair", "kms:GenerateDataKeyPairWithoutPlaintext")
-	if err != nil {
+	if err := spend(p, use, "kms:Encrypt"); err != nil {
 		return nil, err
 	}
 	return m.encrypt(use.KeyARN, mat, alg, plaintext, aad)
@@ -66,6 +70,58 @@ func (m *Module) GenerateDataKey(_ context.Context, p permit.Permit, use hsm.Use
 	return plain, ciphertext, err
 }
 
+// GenerateDataKeyPair makes a key pair and encrypts its private key under symmetric material.
+func (m *Module) GenerateDataKeyPair(_ context.Context, p permit.Permit, use hsm.Use, mat hsm.Material, pair hsm.Spec, aad []byte) (hsm.DataKeyPair, error) {
+	const silent = "kms:GenerateDataKeyPairWithoutPlaintext"
+	if err := spend(p, use, "kms:GenerateDataKeyPair", silent); err != nil {
+		return hsm.DataKeyPair{}, err
+	}
+	if !pairs(pair) {
+		return hsm.DataKeyPair{}, hsm.ErrUnsupported
+	}
+	// The key first: making a pair is work that a key which is none should not cost.
+	if err := encrypts(mat.Spec, algSymmetric, aad); err != nil {
+		return hsm.DataKeyPair{}, err
+	}
+	if _, err := m.use(use.KeyARN, mat); err != nil {
+		return hsm.DataKeyPair{}, err
+	}
+	private, public, err := generate(pair)
+	if err != nil {
+		return hsm.DataKeyPair{}, err
+	}
+	ciphertext, err := m.encrypt(use.KeyARN, mat, algSymmetric, private, aad)
+	if err != nil || use.Action == silent {
+		private.Wipe()
+		private = nil
+	}
+	if err != nil {
+		return hsm.DataKeyPair{}, err
+	}
+	return hsm.DataKeyPair{Public: public, Private: private, Ciphertext: ciphertext}, nil
+}
+
+// pairs reports whether data key pairs of the spec exist: all asymmetric specs but ML-DSA. Source:
+// KMS API Reference, GenerateDataKeyPair, KeyPairSpec.
+func pairs(spec hsm.Spec) bool {
+	return rsaBits[spec] != 0 || curves[spec] != nil || spec == specEd25519 || points[spec] != nil || kems[spec] != nil
+}
+
+// PublicKey gives the public key that was wrapped with the material. It is in the clear beside the
+// material, so only unwrapping proves that nobody swapped it.
+func (m *Module) PublicKey(_ context.Context, p permit.Permit, use hsm.Use, mat hsm.Material) ([]byte, error) {
+	if err := spend(p, use, "kms:GetPublicKey"); err != nil {
+		return nil, err
+	}
+	if len(mat.Public) == 0 {
+		return nil, hsm.ErrUnsupported
+	}
+	if _, err := m.use(use.KeyARN, mat); err != nil {
+		return nil, err
+	}
+	return bytes.Clone(mat.Public), nil
+}
+
 // ReEncrypt decrypts on one side and encrypts on the other.
 func (m *Module) ReEncrypt(_ context.Context, from, to hsm.Side) ([]byte, error) {
 	if err := spend(from.Permit, from.Use, "kms:ReEncryptFrom"); err != nil {
@@ -98,6 +154,15 @@ func (m *Module) encrypt(arn string, mat hsm.Material, alg string, plaintext sec
 		out[0] = rawVersion
 		return k.messages.seal(out, plaintext, aad), nil
 	}
+	if alg == algSM2PKE {
+		switch {
+		case len(plaintext) > maxSM2:
+			return nil, hsm.ErrTooLong
+		case len(plaintext) == 0:
+			return nil, fmt.Errorf("%w: SM2 cannot encrypt nothing", hsm.ErrUnsupported)
+		}
+		return sm2.EncryptASN1(rand.Reader, &k.sm2.PublicKey, plaintext)
+	}
 	out, err := rsa.EncryptOAEP(oaep[alg](), rand.Reader, &k.rsa.PublicKey, plaintext, nil)
 	if errors.Is(err, rsa.ErrMessageTooLong) {
 		return nil, hsm.ErrTooLong
@@ -119,6 +184,16 @@ func (m *Module) decrypt(arn string, mat hsm.Material, alg string, ciphertext, a
 		}
 		return k.messages.open(ciphertext[1:], aad)
 	}
+	if alg == algSM2PKE {
+		if len(ciphertext) == 0 || ciphertext[0] != 0x30 { // only ASN.1, as Encrypt makes
+			return nil, hsm.ErrCiphertext
+		}
+		out, err := sm2.Decrypt(k.sm2, ciphertext)
+		if err != nil {
+			return nil, hsm.ErrCiphertext
+		}
+		return out, nil
+	}
 	out, err := rsa.DecryptOAEP(oaep[alg](), nil, k.rsa, ciphertext, nil)
 	if err != nil {
 		return nil, hsm.ErrCiphertext
@@ -129,13 +204,15 @@ func (m *Module) decrypt(arn string, mat hsm.Material, alg string, ciphertext, a
 	return out, nil
 }
 
-// encrypts reports whether a key of this spec encrypts with the algorithm. RSA cannot bind
-// associated data, so it is refused and not dropped.
+// encrypts reports whether a key of this spec encrypts with the algorithm. Asymmetric encryption
+// cannot bind associated data, so it is refused and not dropped.
 func encrypts(spec hsm.Spec, alg string, aad []byte) error {
 	switch {
 	case spec == specSymmetric && alg == algSymmetric:
 		return nil
 	case rsaBits[spec] != 0 && oaep[alg] != nil && len(aad) == 0:
+		return nil
+	case spec == specSM2 && alg == algSM2PKE && len(aad) == 0:
 		return nil
 	}
 	return hsm.ErrUnsupported

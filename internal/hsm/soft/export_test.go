@@ -1,5 +1,10 @@
 package soft
 
+import (
+	"github.com/kagimori/kagimori/internal/hsm"
+	"github.com/kagimori/kagimori/internal/secret"
+)
+
 // OpenXAES opens nonce, ciphertext and tag under a key of 32 bytes.
 func OpenXAES(key, sealed, aad []byte) ([]byte, error) {
 	x, err := newXAES(key)
@@ -23,4 +28,26 @@ func (m *Module) Cached() int {
 	m.cache.mu.Lock()
 	defer m.cache.mu.Unlock()
 	return m.cache.recent.Len()
+}
+
+// VerifyMu is the verification of ML-DSA from a message representative.
+var VerifyMu = verifyMu
+
+// Codecs of keys that crypto/x509 does not know.
+var (
+	MarshalPrivate = marshalPrivate
+	ParsePrivate   = parsePrivate
+	MarshalPublic  = marshalPublic
+	ParsePublic    = parsePublic
+)
+
+// Wrap makes material of given bytes, as Generate does of random ones.
+func (m *Module) Wrap(arn string, spec hsm.Spec, raw secret.Bytes, public []byte) (hsm.Material, error) {
+	out := hsm.Material{Spec: spec, Public: public}
+	var err error
+	if out.ID, err = materialID(arn, raw); err != nil {
+		return out, err
+	}
+	out.Wrapped, err = m.root.wrap(arn, out, raw)
+	return out, err
 }

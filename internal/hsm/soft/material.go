@@ -2,17 +2,9 @@ package soft
 
 import (
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/guard/permit"
@@ -20,26 +12,10 @@ import (
 	"github.com/kagimori/kagimori/internal/secret"
 )
 
-// Specs that Generate makes. Source: KMS Developer Guide, "Key spec reference".
-const (
-	specSymmetric = hsm.Spec("SYMMETRIC_DEFAULT")
-	specEd25519   = hsm.Spec("ECC_NIST_EDWARDS25519")
-)
-
-// rsaBits, curves and hmacBytes are compiled tables of the other specs.
-var (
-	rsaBits = map[hsm.Spec]int{"RSA_2048": 2048, "RSA_3072": 3072, "RSA_4096": 4096}
-	curves  = map[hsm.Spec]elliptic.Curve{
-		"ECC_NIST_P256": elliptic.P256(), "ECC_NIST_P384": elliptic.P384(), "ECC_NIST_P521": elliptic.P521(),
-	}
-	hmacBytes = map[hsm.Spec]int{"HMAC_224": 28, "HMAC_256": 32, "HMAC_384": 48, "HMAC_512": 64}
-)
-
 const wrapVersion = 1
 
 // Generate makes material for a key. Symmetric and HMAC material is raw bytes, asymmetric is
-// PKCS#8; it leaves wrapped. The specs are SYMMETRIC_DEFAULT, RSA_*, ECC_NIST_* and HMAC_*;
-// another gives hsm.ErrUnsupported. The id is a function of the key id (the last part of the ARN)
+// PKCS#8; it leaves wrapped. The specs are those of KMS; another gives hsm.ErrUnsupported. The id is a function of the key id (the last part of the ARN)
 // and the material, so related multi-Region keys show the same id, as at AWS.
 func (m *Module) Generate(_ context.Context, p permit.Permit, keyARN string, spec hsm.Spec) (hsm.Material, error) {
 	if err := spend(p, hsm.Use{Action: "kms:CreateKey", KeyARN: "*"}, "kms:CreateKey"); err != nil {
@@ -61,40 +37,6 @@ func (m *Module) Generate(_ context.Context, p permit.Permit, keyARN string, spe
 		return hsm.Material{}, err
 	}
 	return out, nil
-}
-
-// generate makes the bytes of new material, and the public key in DER of an asymmetric spec.
-func generate(spec hsm.Spec) (raw secret.Bytes, public []byte, err error) {
-	size := hmacBytes[spec]
-	if spec == specSymmetric {
-		size = keySize
-	}
-	if size > 0 {
-		raw = make(secret.Bytes, size)
-		rand.Read(raw)
-		return raw, nil, nil
-	}
-	var key crypto.Signer
-	switch {
-	case rsaBits[spec] != 0:
-		key, err = rsa.GenerateKey(rand.Reader, rsaBits[spec])
-	case curves[spec] != nil:
-		key, err = ecdsa.GenerateKey(curves[spec], rand.Reader)
-	case spec == specEd25519:
-		_, key, err = ed25519.GenerateKey(rand.Reader)
-	default:
-		return nil, nil, hsm.ErrUnsupported
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("hsm: generate %s: %w", spec, err)
-	}
-	if public, err = x509.MarshalPKIXPublicKey(key.Public()); err != nil {
-		return nil, nil, fmt.Errorf("hsm: encode %s: %w", spec, err)
-	}
-	if raw, err = x509.MarshalPKCS8PrivateKey(key); err != nil {
-		return nil, nil, fmt.Errorf("hsm: encode %s: %w", spec, err)
-	}
-	return raw, public, nil
 }
 
 // materialID is keyed by the material itself, so it says nothing about it, and does not depend on
@@ -153,12 +95,6 @@ func wrapAAD(head []byte, keyARN string, m hsm.Material) []byte {
 	return b
 }
 
-// ready is unwrapped material in the form that its operations need. It never changes.
-type ready struct {
-	messages *xaes           // SYMMETRIC_DEFAULT
-	rsa      *rsa.PrivateKey // RSA_*
-}
-
 // use unwraps material, or finds it in the cache. The ARN is that of the decision.
 func (m *Module) use(keyARN string, mat hsm.Material) (*ready, error) {
 	if r := m.cache.get(keyARN, mat); r != nil {
@@ -179,27 +115,3 @@ func (m *Module) use(keyARN string, mat hsm.Material) (*ready, error) {
 
 // Forget drops the unwrapped material of a deleted key.
 func (m *Module) Forget(keyARN string, mat hsm.Material) { m.cache.drop(keyARN, mat) }
-
-func prepare(spec hsm.Spec, raw secret.Bytes) (*ready, error) {
-	switch {
-	case spec == specSymmetric:
-		key, err := derive(raw, "message")
-		if err != nil {
-			return nil, err
-		}
-		defer key.Wipe()
-		x, err := newXAES(key)
-		return &ready{messages: x}, err
-	case rsaBits[spec] != 0:
-		parsed, err := x509.ParsePKCS8PrivateKey(raw)
-		if err != nil {
-			return nil, hsm.ErrMaterial
-		}
-		key, ok := parsed.(*rsa.PrivateKey)
-		if !ok {
-			return nil, hsm.ErrMaterial
-		}
-		return &ready{rsa: key}, nil
-	}
-	return nil, hsm.ErrUnsupported
-}

@@ -90,9 +90,7 @@ func (m *Module) Epoch() uint64 { return m.root.epoch }
 
 // Random returns n random bytes; none for n < 1.
 func (m *Module) Random(n int) secret.Bytes {
-	b := make(secret.Bytes, max(n, 0))
-	rand.Read(b) // never fails: crypto/rand ends the program instead
-	return b
+	return random(max(n, 0))
 }
 
 // spend uses the permit up if the use is one of the actions that the method is for.
