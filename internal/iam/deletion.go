@@ -77,7 +77,13 @@ func (s *Service) GetServiceLinkedRoleDeletionStatus(ctx context.Context, c *gua
 	role := directory.Role{Account: c.Account(), Path: arn.ServiceLinkedPath(f[0]), Name: f[1]}
 	var out *iamapi.GetServiceLinkedRoleDeletionStatusResponse
 	err := s.g.View(ctx, c, func(tx store.Tx) error {
-		if _, err := s.g.Allow(tx, c, s.part(ofRole(&role), "GetServiceLinkedRoleDeletionStatus")); err != nil {
+		about := role
+		if r, ok, err := s.dir.Role(tx, role.Account, role.Name); err != nil {
+			return err
+		} else if ok { // the deletion failed: it has its tags
+			about = r
+		}
+		if _, err := s.g.Allow(tx, c, s.part(ofRole(&about), "GetServiceLinkedRoleDeletionStatus")); err != nil {
 			return err
 		}
 		d, ok, err := deletions.Get(tx, c.Account(), id)

@@ -67,7 +67,7 @@ func (s *Service) CreatePolicy(ctx context.Context, c *guard.Call, in *iamapi.Cr
 
 func (s *Service) authorizePolicyCreate(tx store.Tx, c *guard.Call, p *managedPolicy, tags []iamapi.Tag) error {
 	create := s.policyPart(p, "CreatePolicy")
-	requestTags(&create.Context, tags)
+	newTags(&create.Context, tags)
 	parts := []authz.Part{create}
 	if len(tags) > 0 {
 		tag := s.policyPart(p, "TagPolicy")

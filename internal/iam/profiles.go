@@ -98,7 +98,7 @@ func (s *Service) CreateInstanceProfile(ctx context.Context, c *guard.Call, in *
 		p := &profile{
 			Account: c.Account(), Name: api.Val(in.InstanceProfileName), Path: pathOf(in.Path), ID: directory.NewID("AIPA"), Created: s.now(),
 		}
-		parts := []authz.Part{s.profilePart(p, "CreateInstanceProfile", withTags(in.Tags))}
+		parts := []authz.Part{s.profilePart(p, "CreateInstanceProfile", withNewTags(in.Tags))}
 		if len(in.Tags) > 0 {
 			parts = append(parts, s.profilePart(p, "TagInstanceProfile", withTags(in.Tags)))
 		}

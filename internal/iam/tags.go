@@ -73,6 +73,22 @@ func requestTags(ctx *authz.Context, tags []iamapi.Tag) {
 	ctx.SetList("aws:tagkeys", keys)
 }
 
+// newTags supplies, for what a request makes with tags, the keys of the request and those of the
+// resource to be: a request that creates with tags carries aws:ResourceTag.
+//
+// Source: IAM User Guide, "AWS global condition context keys", aws:ResourceTag.
+func newTags(ctx *authz.Context, tags []iamapi.Tag) {
+	requestTags(ctx, tags)
+	for _, t := range tags {
+		ctx.Set("aws:resourcetag/"+api.Val(t.Key), api.Val(t.Value))
+		ctx.Set("iam:resourcetag/"+api.Val(t.Key), api.Val(t.Value))
+	}
+}
+
+func withNewTags(tags []iamapi.Tag) func(*authz.Context) {
+	return func(ctx *authz.Context) { newTags(ctx, tags) }
+}
+
 func withTags(tags []iamapi.Tag) func(*authz.Context) {
 	return func(ctx *authz.Context) { requestTags(ctx, tags) }
 }

@@ -55,7 +55,7 @@ func (s *Service) CreateUser(ctx context.Context, c *guard.Call, in *iamapi.Crea
 // iam:TagRole on what is to be made.
 func (s *Service) authorizeCreate(tx store.Tx, c *guard.Call, p *principal, noun string, tags []iamapi.Tag) error {
 	create := s.part(p, "Create"+noun)
-	requestTags(&create.Context, tags)
+	newTags(&create.Context, tags)
 	if p.boundary != "" {
 		create.Context.Set("iam:permissionsboundary", p.boundary)
 	}

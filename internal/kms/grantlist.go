@@ -68,7 +68,8 @@ func (s *Service) ListRetirableGrants(ctx context.Context, c *guard.Call, in *km
 	}
 	var out *kmsapi.ListGrantsResponse
 	err = s.g.View(ctx, c, func(tx store.Tx) error {
-		_, err := s.g.Allow(tx, c, authz.Part{Action: "kms:ListRetirableGrants", Resource: authz.Resource{ARN: who, Account: a.Account}})
+		// The action has no resource; a principal of another account is refused as its would be.
+		_, err := s.g.Allow(tx, c, authz.Part{Action: "kms:ListRetirableGrants", Resource: authz.Resource{ARN: "*", Account: a.Account}})
 		if err != nil {
 			return err
 		}

@@ -133,6 +133,9 @@ func checkSupported(k *keyRecord, in *kmsapi.CreateKeyRequest) error {
 func createParts(c *guard.Call, k *keyRecord, in *kmsapi.CreateKeyRequest) []authz.Part {
 	p := k.rule().CreatePart(in.BypassPolicyLockoutSafetyCheck)
 	requestTags(&p.Context, in.Tags)
+	for _, t := range in.Tags { // a request that creates with tags carries those of the resource to be
+		p.Context.Set("aws:resourcetag/"+api.Val(t.TagKey), api.Val(t.TagValue))
+	}
 	parts := []authz.Part{p}
 	if len(in.Tags) > 0 {
 		t := authz.Part{Action: "kms:TagResource", Resource: authz.Resource{ARN: k.arn(), Account: k.Account}}

@@ -1,0 +1,188 @@
+package actions_test
+
+// Reasons of gaps.
+const (
+	noFeature             = "kagimori has nothing that it could be about"
+	noEnclaves            = "there are no Nitro enclaves whose attestation a request could carry"
+	noMultiRegion         = "keys of one region do not have it, and there are no others"
+	noUsage               = "when a key was used last is not kept"
+	noRoleTemplates       = "there are no role templates"
+	noProviders           = "there are no identity providers"
+	noCopy                = "volumes are not copied from volumes"
+	notYet                = "what is made has no id before it is decided"
+	localSnapshots        = "snapshots are of regions, not of zones"
+	createdElsewhere      = "it is for tags that the creating operation gives, which kagimori does not have"
+	toDoEC2               = "to do in ec2"
+	toDoAutoScaling       = "to do in autoscaling"
+	toDoOrganizations     = "to do in org"
+	noEndpoints           = "clients cannot come through a VPC endpoint: only package guard knows them"
+	noSource              = "services of other organizations do not call"
+	noMFA                 = "there are no MFA devices"
+	noInstanceCredentials = "instances run nothing that could use the credentials of their role"
+	noService             = "no service that kagimori has gives it"
+	noPermission          = "it needs no permission"
+	noTrails              = "there are no trails, so none is asked for by name"
+	noTagsGiven           = "the role does not exist yet and the request gives it no tags"
+)
+
+// gaps are the condition keys that the table lists and requests do not carry, each with the reason.
+// What is to do is a defect; the other reasons are things that kagimori does not have.
+var gaps = []gap{
+	{noFeature, "autoscaling:CapacityReservationIds", `
+		autoscaling:CreateAutoScalingGroup/autoScalingGroup autoscaling:UpdateAutoScalingGroup/autoScalingGroup`},
+	{noFeature, "autoscaling:CapacityReservationResourceGroupArns", `
+		autoscaling:CreateAutoScalingGroup/autoScalingGroup autoscaling:UpdateAutoScalingGroup/autoScalingGroup`},
+	{noFeature, "autoscaling:LoadBalancerNames", "autoscaling:CreateAutoScalingGroup/autoScalingGroup"},
+	{noFeature, "autoscaling:OperatorPrincipal", "autoscaling:CreateAutoScalingGroup/autoScalingGroup"},
+	{noFeature, "autoscaling:TargetCapacityTypes", `
+		autoscaling:CreateAutoScalingGroup/autoScalingGroup autoscaling:UpdateAutoScalingGroup/autoScalingGroup`},
+	{noFeature, "autoscaling:TargetGroupARNs", "autoscaling:CreateAutoScalingGroup/autoScalingGroup"},
+	{noFeature, "autoscaling:TrafficSourceIdentifiers", "autoscaling:CreateAutoScalingGroup/autoScalingGroup"},
+	{noFeature, "ec2:CpuOptionsAmdSevSnp", `
+		ec2:AttachVolume/instance ec2:CreateImage/instance ec2:CreateSnapshots/instance ec2:CreateTags/instance
+		ec2:DescribeInstanceAttribute/instance ec2:DetachVolume/instance ec2:GetInstanceUefiData/instance
+		ec2:ModifyInstanceAttribute/instance ec2:RebootInstances/instance ec2:RunInstances/instance ec2:StartInstances/instance
+		ec2:StopInstances/instance ec2:TerminateInstances/instance`},
+	{toDoEC2, "ec2:InstanceAutoRecovery", `
+		ec2:AttachVolume/instance ec2:CreateImage/instance ec2:CreateTags/instance ec2:DescribeInstanceAttribute/instance
+		ec2:DetachVolume/instance ec2:GetInstanceUefiData/instance ec2:ModifyInstanceAttribute/instance
+		ec2:RebootInstances/instance ec2:RunInstances/instance ec2:StopInstances/instance ec2:TerminateInstances/instance`},
+	{noFeature, "ec2:InstanceBandwidthWeighting", `
+		ec2:AttachVolume/instance ec2:CreateImage/instance ec2:CreateSnapshots/instance ec2:CreateTags/instance
+		ec2:DescribeInstanceAttribute/instance ec2:DetachVolume/instance ec2:GetInstanceUefiData/instance
+		ec2:ModifyInstanceAttribute/instance ec2:RebootInstances/instance ec2:RunInstances/instance ec2:StartInstances/instance
+		ec2:StopInstances/instance ec2:TerminateInstances/instance`},
+	{noFeature, "ec2:ManagedResourceOperator", `
+		ec2:AttachVolume/instance ec2:AttachVolume/volume ec2:CreateImage/instance
+		ec2:CreateLaunchTemplateVersion/launch-template ec2:CreateSnapshot/volume ec2:CreateTags/instance
+		ec2:CreateTags/launch-template ec2:CreateTags/volume ec2:DeleteLaunchTemplate/launch-template
+		ec2:DeleteLaunchTemplateVersions/launch-template ec2:DeleteVolume/volume ec2:DescribeInstanceAttribute/instance
+		ec2:DescribeVolumeAttribute/volume ec2:DetachVolume/instance ec2:DetachVolume/volume ec2:GetInstanceUefiData/instance
+		ec2:ModifyInstanceAttribute/instance ec2:ModifyLaunchTemplate/launch-template ec2:RebootInstances/instance
+		ec2:RunInstances/instance ec2:RunInstances/launch-template ec2:RunInstances/network-interface ec2:RunInstances/volume
+		ec2:StartInstances/instance ec2:StopInstances/instance ec2:TerminateInstances/instance`},
+	{noFeature, "ec2:PlacementGroup", `
+		ec2:AttachVolume/instance ec2:CreateImage/instance ec2:CreateSnapshots/instance ec2:CreateTags/instance
+		ec2:DescribeInstanceAttribute/instance ec2:DetachVolume/instance ec2:GetInstanceUefiData/instance
+		ec2:ModifyInstanceAttribute/instance ec2:RebootInstances/instance ec2:RunInstances/instance ec2:StartInstances/instance
+		ec2:StopInstances/instance ec2:TerminateInstances/instance`},
+	{noFeature, "ec2:ProductCode", `
+		ec2:AttachVolume/instance ec2:CopySnapshot/snapshot ec2:CreateImage/instance ec2:CreateTags/instance
+		ec2:DescribeInstanceAttribute/instance ec2:DetachVolume/instance ec2:GetInstanceUefiData/instance
+		ec2:ModifyInstanceAttribute/instance ec2:RebootInstances/instance ec2:RunInstances/instance
+		ec2:TerminateInstances/instance`},
+	{noFeature, "ec2:VolumeInitializationRate", `
+		ec2:AttachVolume/volume ec2:CreateSnapshot/volume ec2:CreateSnapshots/volume ec2:CreateTags/volume
+		ec2:CreateVolume/volume ec2:DeleteVolume/volume ec2:DescribeVolumeAttribute/volume ec2:DetachVolume/volume
+		ec2:RunInstances/volume`},
+	{noFeature, "ec2:OutpostArn", `
+		ec2:CopySnapshot/snapshot ec2:CreateImage/snapshot ec2:CreateSnapshot/snapshot ec2:CreateSnapshots/snapshot
+		ec2:DeleteSnapshot/snapshot ec2:DescribeSnapshotAttribute/snapshot ec2:RegisterImage/snapshot`},
+	{noFeature, "ec2:BootModeOverride", "ec2:CreateImage/image"},
+	{noFeature, "ec2:SourceOutpostArn", `
+		ec2:CreateImage/snapshot ec2:CreateSnapshot/snapshot ec2:CreateSnapshots/snapshot ec2:DescribeSnapshotAttribute/snapshot
+		ec2:RegisterImage/snapshot`},
+	{noFeature, "ec2:Location", "ec2:CreateSnapshot/snapshot ec2:CreateSnapshots/snapshot"},
+	{noFeature, "ec2:SourceAvailabilityZone", "ec2:CreateSnapshot/snapshot ec2:CreateSnapshots/snapshot"},
+	{noFeature, "ec2:AuthorizedUser", "ec2:CreateTags/network-interface"},
+	{noFeature, "ec2:Permission", "ec2:CreateTags/network-interface"},
+	{noFeature, "ec2:NewInstanceProfile", "ec2:GetInstanceUefiData/instance"},
+	{toDoEC2, "ec2:AssociatePublicIpAddress", "ec2:RunInstances/network-interface"},
+	{noFeature, "ec2:AuthorizedService", "ec2:RunInstances/network-interface"},
+	{noEnclaves, "kms:RecipientAttestation:ImageSha384", "kms:Decrypt/key kms:GenerateDataKey/key kms:GenerateRandom"},
+	{noEnclaves, "kms:RecipientAttestation:NitroTPMPCR${n}", "kms:Decrypt/key kms:GenerateDataKey/key kms:GenerateRandom"},
+	{noEnclaves, "kms:RecipientAttestation:PCR${n}", "kms:Decrypt/key kms:GenerateDataKey/key kms:GenerateRandom"},
+	{noMultiRegion, "kms:MultiRegionKeyType", `
+		kms:CancelKeyDeletion/key kms:CreateAlias/key kms:CreateGrant/key kms:CreateKey kms:Decrypt/key kms:DeleteAlias/key
+		kms:DescribeKey/key kms:DisableKey/key kms:DisableKeyRotation/key kms:EnableKey/key kms:EnableKeyRotation/key
+		kms:Encrypt/key kms:GenerateDataKey/key kms:GenerateDataKeyWithoutPlaintext/key kms:GetKeyPolicy/key
+		kms:GetKeyRotationStatus/key kms:ListGrants/key kms:ListKeyPolicies/key kms:ListResourceTags/key kms:PutKeyPolicy/key
+		kms:ReEncryptFrom/key kms:ReEncryptTo/key kms:RetireGrant/key kms:RevokeGrant/key kms:ScheduleKeyDeletion/key
+		kms:TagResource/key kms:UntagResource/key kms:UpdateAlias/key kms:UpdateKeyDescription/key`},
+	{noUsage, "kms:TrailingDaysWithoutKeyUsage", "kms:DisableKey/key kms:ScheduleKeyDeletion/key"},
+	{noRoleTemplates, "iam:RoleTemplateARN", `
+		iam:AttachRolePolicy/role iam:CreateRole/role iam:GetRole/role iam:PutRolePermissionsBoundary/role
+		iam:PutRolePolicy/role iam:TagRole/role`},
+	{noProviders, "aws:FederatedProvider", "any"},
+	{noProviders, "accounts.google.com:aud", "sts:AssumeRole/role"},
+	{noProviders, "accounts.google.com:sub", "sts:AssumeRole/role"},
+	{noProviders, "cognito-identity.amazonaws.com:amr", "sts:AssumeRole/role"},
+	{noProviders, "cognito-identity.amazonaws.com:aud", "sts:AssumeRole/role"},
+	{noProviders, "cognito-identity.amazonaws.com:sub", "sts:AssumeRole/role"},
+	{noProviders, "graph.facebook.com:app_id", "sts:AssumeRole/role"},
+	{noProviders, "graph.facebook.com:id", "sts:AssumeRole/role"},
+	{noProviders, "saml:namequalifier", "sts:AssumeRole/role"},
+	{noProviders, "saml:sub", "sts:AssumeRole/role"},
+	{noProviders, "saml:sub_type", "sts:AssumeRole/role"},
+	{noProviders, "www.amazon.com:app_id", "sts:AssumeRole/role"},
+	{noProviders, "www.amazon.com:user_id", "sts:AssumeRole/role"},
+	{noCopy, "ec2:ParentVolume", `
+		ec2:AttachVolume/volume ec2:CreateSnapshot/volume ec2:CreateTags/volume ec2:DeleteVolume/volume
+		ec2:DescribeVolumeAttribute/volume ec2:DetachVolume/volume`},
+	{notYet, "ec2:ImageID", "ec2:CreateImage/image ec2:RegisterImage/image"},
+	{notYet, "ec2:SnapshotID", "ec2:CreateImage/snapshot ec2:CreateSnapshot/snapshot ec2:CreateSnapshots/snapshot"},
+	{notYet, "ec2:SnapshotTime", "ec2:CreateImage/snapshot"},
+	{notYet, "ec2:VolumeID", "ec2:CreateVolume/volume ec2:RunInstances/volume"},
+	{notYet, "ec2:InstanceID", "ec2:RunInstances/instance"},
+	{notYet, "ec2:NetworkInterfaceID", "ec2:RunInstances/network-interface"},
+	{localSnapshots, "ec2:AvailabilityZone", "ec2:DeleteSnapshot/snapshot ec2:ModifySnapshotAttribute/snapshot"},
+	{createdElsewhere, "ec2:CreateAction", "ec2:CreateTags/security-group ec2:CreateTags/subnet ec2:CreateTags/vpc"},
+	{toDoEC2, "aws:ResourceTag/${TagKey}", "ec2:CreateTags/network-interface ec2:RunInstances/security-group ec2:RunInstances/subnet"},
+	{toDoEC2, "ec2:AvailabilityZone", "ec2:CreateTags/network-interface"},
+	{toDoEC2, "ec2:ManagedResourceOperator", "ec2:CreateTags/network-interface"},
+	{toDoEC2, "ec2:NetworkInterfaceID", "ec2:CreateTags/network-interface"},
+	{toDoEC2, "ec2:ResourceTag/${TagKey}", "ec2:CreateTags/network-interface ec2:RunInstances/security-group ec2:RunInstances/subnet"},
+	{toDoEC2, "ec2:Subnet", "ec2:CreateTags/network-interface"},
+	{toDoEC2, "ec2:Vpc", "ec2:CreateTags/network-interface"},
+	{toDoEC2, "ec2:ParentSnapshot", "ec2:CreateTags/volume"},
+	{toDoEC2, "ec2:VolumeIops", "ec2:CreateTags/volume"},
+	{toDoEC2, "ec2:VolumeThroughput", "ec2:CreateTags/volume"},
+	{toDoEC2, "aws:RequestTag/${TagKey}", "ec2:DeleteTags/instance"},
+	{toDoEC2, "ec2:Attribute/${AttributeName}", `
+		ec2:ModifyImageAttribute/image ec2:ModifySnapshotAttribute/snapshot ec2:ResetImageAttribute/image
+		ec2:ResetSnapshotAttribute/snapshot`},
+	{toDoAutoScaling, "autoscaling:ImageId", `
+		autoscaling:CreateAutoScalingGroup/autoScalingGroup autoscaling:UpdateAutoScalingGroup/autoScalingGroup`},
+	{toDoOrganizations, "aws:ResourceTag/${TagKey}", "organizations:CreateAccount"},
+	{toDoOrganizations, "", "organizations:CreatePolicy/policy"},
+	{toDoOrganizations, "organizations:PolicyType", `
+		organizations:ListTagsForResource/account organizations:ListTagsForResource/organizationalunit
+		organizations:ListTagsForResource/policy organizations:ListTagsForResource/root organizations:TagResource/account
+		organizations:TagResource/organizationalunit organizations:TagResource/policy organizations:TagResource/root
+		organizations:UntagResource/account organizations:UntagResource/organizationalunit organizations:UntagResource/policy
+		organizations:UntagResource/root`},
+	{noEndpoints, "aws:SourceVpc", "any"},
+	{noEndpoints, "aws:SourceVpcArn", "any"},
+	{noEndpoints, "aws:SourceVpce", "any"},
+	{noEndpoints, "aws:VpcSourceIp", "any"},
+	{noEndpoints, "aws:VpceAccount", "any"},
+	{noEndpoints, "aws:VpceOrgID", "any"},
+	{noEndpoints, "aws:VpceOrgPaths", "any"},
+	{noSource, "aws:SourceOrgID", "any"},
+	{noSource, "aws:SourceOrgPaths", "any"},
+	{noSource, "aws:SourceOwner", "any"},
+	{noMFA, "aws:MultiFactorAuthAge", "any"},
+	{noInstanceCredentials, "aws:Ec2InstanceSourcePrivateIPv4", "any"},
+	{noInstanceCredentials, "aws:Ec2InstanceSourceVpc", "any"},
+	{noInstanceCredentials, "ec2:RoleDelivery", "any"},
+	{noService, "aws:AssumedRoot", "any"},
+	{noService, "aws:CalledViaAWSMCP", "any"},
+	{noService, "aws:ChatbotSourceArn", "any"},
+	{noService, "aws:IsMcpServiceAction", "any"},
+	{noService, "aws:ViaAWSMCPService", "any"},
+	{noService, "aws:referer", "any"},
+	{noService, "glue:CredentialIssuingService", "any"},
+	{noService, "glue:RoleAssumedBy", "any"},
+	{noService, "identitystore:UserId", "any"},
+	{noService, "lambda:SourceFunctionArn", "any"},
+	{noService, "ssm:SourceInstanceArn", "any"},
+	{noPermission, "", "sts:GetCallerIdentity"},
+	{noTrails, "", "cloudtrail:GetTrailStatus/trail"},
+	{noTagsGiven, "aws:ResourceTag/${TagKey}", "iam:CreateServiceLinkedRole/role"},
+	{noTagsGiven, "iam:ResourceTag/${TagKey}", "iam:CreateServiceLinkedRole/role"},
+}
+
+// beyondTheTable is what is decided although the table does not have it, with the reason.
+var beyondTheTable = map[string]string{
+	"organizations:CreatePolicy on *": toDoOrganizations + ": the table wants the policy for the resource",
+}

@@ -1,0 +1,245 @@
+package actions_test
+
+import (
+	"strings"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/testkit"
+)
+
+// publicImage is a public image with one plain root device.
+const publicImage = "ami-12c6146b"
+
+// specifications are tags for what an operation makes.
+func specifications(types ...string) []in {
+	var out []in
+	for _, t := range types {
+		out = append(out, in{"ResourceType": t, "Tags": []in{{"Key": "team", "Value": "red"}}})
+	}
+	return out
+}
+
+// driveEC2: an instance from a launch template, with a profile, tags and an encrypted volume;
+// volumes, snapshots and images with tags.
+func driveEC2(s *testkit.Server, c caller) {
+	key := "arn:aws:kms:us-east-1:" + home + ":key/" + c.do("kms:CreateKey", in{}).str("KeyMetadata.KeyId")
+	driveEC2Reads(c)
+	vpc := c.do("ec2:DescribeVpcs", in{}).str("Vpcs.0.VpcId")
+	subnet := c.do("ec2:DescribeSubnets", in{}).str("Subnets.0.SubnetId")
+	group := c.do("ec2:DescribeSecurityGroups", in{}).str("SecurityGroups.0.GroupId")
+	template := driveTemplates(c)
+	run := in{
+		"ImageId": publicImage, "InstanceType": "m5.large", "MinCount": 1, "MaxCount": 1, "SubnetId": subnet, "SecurityGroupIds": group,
+		"LaunchTemplate": in{"LaunchTemplateId": template}, "IamInstanceProfile": in{"Name": "web"}, "EbsOptimized": true,
+		"MetadataOptions":     in{"HttpTokens": "required", "HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 2, "InstanceMetadataTags": "enabled"},
+		"Placement":           in{"Tenancy": "default"},
+		"BlockDeviceMappings": []in{{"DeviceName": "/dev/sdf", "Ebs": in{"Encrypted": true, "KmsKeyId": key, "VolumeSize": 8, "VolumeType": "gp3", "Iops": 3000, "Throughput": 125}}},
+		"TagSpecifications":   specifications("instance", "volume", "network-interface"),
+	}
+	own, snapshot := ownImage(s, c)
+	run["ImageId"] = own
+	for _, id := range []string{subnet, group, own, vpc, template} {
+		c.do("ec2:CreateTags", in{"Resources": id, "Tags": []in{{"Key": "team", "Value": "red"}}})
+		c.do("ec2:CreateTags", in{"Resources": id, "Tags": []in{{"Key": "team", "Value": "red"}}})
+	}
+	c.do("ec2:DescribeVpcAttribute", in{"VpcId": vpc, "Attribute": "enableDnsSupport"})
+	instance := c.do("ec2:RunInstances", run).str("Instances.0.InstanceId")
+	s.Advance(time.Minute)
+	driveInstances(s, c, instance)
+	volume := driveVolumes(s, c, key, snapshot, instance)
+	driveSnapshots(s, c, key, volume, instance)
+	driveSettings(c, key)
+	c.do("ec2:TerminateInstances", in{"InstanceIds": instance})
+	s.Advance(time.Minute)
+}
+
+// ownImage is an image of a snapshot of the account, and the snapshot, which was shared with all.
+func ownImage(s *testkit.Server, c caller) (image, snapshot string) {
+	volume := c.do("ec2:CreateVolume", in{"AvailabilityZone": "us-east-1a", "Size": 8}).str("VolumeId")
+	s.Advance(time.Minute)
+	snapshot = c.do("ec2:CreateSnapshot", in{"VolumeId": volume}).str("SnapshotId")
+	s.Advance(time.Minute)
+	for _, how := range []string{"add", "remove"} {
+		c.do("ec2:ModifySnapshotAttribute", in{"SnapshotId": snapshot, "Attribute": "createVolumePermission", "OperationType": how, "GroupNames": "all"})
+	}
+	return c.do("ec2:RegisterImage", in{
+		"Name": "base", "RootDeviceName": "/dev/xvda", "Architecture": "x86_64", "VirtualizationType": "hvm",
+		"BlockDeviceMappings": []in{{"DeviceName": "/dev/xvda", "Ebs": in{"SnapshotId": snapshot}}},
+	}).str("ImageId"), snapshot
+}
+
+func driveEC2Reads(c caller) {
+	c.do("ec2:DescribeInstanceTypes", in{"InstanceTypes": "m5.large"})
+	for _, name := range []string{
+		"RouteTables", "AvailabilityZones", "Regions", "InstanceTypeOfferings", "Images", "Snapshots", "NetworkInterfaces", "InternetGateways",
+		"NetworkAcls", "KeyPairs", "AccountAttributes", "LaunchTemplates", "Instances", "InstanceStatus", "Volumes", "VolumeStatus", "Tags",
+	} {
+		c.do("ec2:Describe"+name, in{})
+	}
+}
+
+func driveTemplates(c caller) string {
+	data := in{"ImageId": publicImage, "InstanceType": "m5.large"}
+	create := in{"LaunchTemplateName": "web", "LaunchTemplateData": data, "TagSpecifications": specifications("launch-template")}
+	id := c.do("ec2:CreateLaunchTemplate", create).str("LaunchTemplate.LaunchTemplateId")
+	c.do("ec2:CreateLaunchTemplateVersion", in{"LaunchTemplateId": id, "LaunchTemplateData": data})
+	c.do("ec2:DescribeLaunchTemplateVersions", in{"LaunchTemplateId": id})
+	c.do("ec2:ModifyLaunchTemplate", in{"LaunchTemplateId": id, "DefaultVersion": "2"})
+	c.do("ec2:DeleteLaunchTemplateVersions", in{"LaunchTemplateId": id, "Versions": "1"})
+	create["LaunchTemplateName"] = "gone"
+	c.do("ec2:DeleteLaunchTemplate", in{"LaunchTemplateId": c.do("ec2:CreateLaunchTemplate", create).str("LaunchTemplate.LaunchTemplateId")})
+	return id
+}
+
+func driveInstances(s *testkit.Server, c caller, id string) {
+	one := in{"InstanceIds": id}
+	c.do("ec2:DescribeInstanceAttribute", in{"InstanceId": id, "Attribute": "instanceType"})
+	c.do("ec2:ModifyInstanceAttribute", in{"InstanceId": id, "DisableApiTermination": in{"Value": false}})
+	c.do("ec2:DescribeInstanceCreditSpecifications", one)
+	c.do("ec2:RebootInstances", one)
+	c.try("ec2:GetInstanceUefiData", in{"InstanceId": id})
+	c.do("ec2:StopInstances", one)
+	s.Advance(time.Minute)
+	c.do("ec2:StartInstances", one)
+	s.Advance(time.Minute)
+	c.do("ec2:CreateTags", in{"Resources": id, "Tags": []in{{"Key": "team", "Value": "red"}, {"Key": "gone", "Value": "x"}}})
+	c.do("ec2:DeleteTags", in{"Resources": id, "Tags": []in{{"Key": "gone", "Value": "x"}}})
+	c.do("ec2:DeleteTags", in{"Resources": id, "Tags": []in{{"Key": "team", "Value": "blue"}}})
+}
+
+func driveVolumes(s *testkit.Server, c caller, key, snapshot, instance string) string {
+	create := in{
+		"AvailabilityZone": c.do("ec2:DescribeInstances", in{"InstanceIds": instance}).str("Reservations.0.Instances.0.Placement.AvailabilityZone"),
+		"SnapshotId":       snapshot, "Size": 8, "VolumeType": "gp3", "Iops": 3000, "Throughput": 125, "Encrypted": true, "KmsKeyId": key, "TagSpecifications": specifications("volume"),
+	}
+	id := c.do("ec2:CreateVolume", create).str("VolumeId")
+	s.Advance(time.Minute)
+	c.do("ec2:DescribeVolumeAttribute", in{"VolumeId": id, "Attribute": "autoEnableIO"})
+	c.do("ec2:AttachVolume", in{"VolumeId": id, "InstanceId": instance, "Device": "/dev/sdg"})
+	s.Advance(time.Minute)
+	c.do("ec2:DetachVolume", in{"VolumeId": id})
+	s.Advance(time.Minute)
+	gone := c.do("ec2:CreateVolume", create).str("VolumeId")
+	s.Advance(time.Minute)
+	c.do("ec2:DeleteVolume", in{"VolumeId": gone})
+	return id
+}
+
+func driveSnapshots(s *testkit.Server, c caller, key, volume, instance string) {
+	id := c.do("ec2:CreateSnapshot", in{"VolumeId": volume, "Description": "d", "TagSpecifications": specifications("snapshot")}).str("SnapshotId")
+	c.do("ec2:CreateSnapshots", in{"InstanceSpecification": in{"InstanceId": instance}, "TagSpecifications": specifications("snapshot")})
+	s.Advance(time.Minute)
+	c.do("ec2:ModifySnapshotAttribute", in{"SnapshotId": id, "Attribute": "createVolumePermission", "OperationType": "add", "UserIds": other})
+	c.do("ec2:ModifySnapshotAttribute", in{"SnapshotId": id, "Attribute": "createVolumePermission", "OperationType": "remove", "UserIds": other})
+	c.do("ec2:DescribeSnapshotAttribute", in{"SnapshotId": id, "Attribute": "createVolumePermission"})
+	c.do("ec2:ResetSnapshotAttribute", in{"SnapshotId": id, "Attribute": "createVolumePermission"})
+	key = "arn:aws:kms:us-east-1:" + home + ":key/" + c.do("kms:CreateKey", in{}).str("KeyMetadata.KeyId") // another
+	copied := c.do("ec2:CopySnapshot", in{
+		"SourceSnapshotId": id, "SourceRegion": "us-east-1", "Encrypted": true, "KmsKeyId": key, "TagSpecifications": specifications("snapshot"),
+	}).str("SnapshotId")
+	from := in{"AvailabilityZone": "us-east-1a", "SnapshotId": id, "TagSpecifications": specifications("volume"), "VolumeType": "gp3"}
+	c.do("ec2:CreateVolume", from)
+	s.Advance(time.Minute)
+	for _, tagged := range []string{id, volume} {
+		c.do("ec2:CreateTags", in{"Resources": tagged, "Tags": []in{{"Key": "team", "Value": "red"}}})
+	}
+	driveImages(s, c, id, instance, key)
+	c.do("ec2:DeleteSnapshot", in{"SnapshotId": copied})
+}
+
+func driveImages(s *testkit.Server, c caller, snapshot, instance, key string) {
+	registered := c.do("ec2:RegisterImage", in{
+		"Name": "own", "RootDeviceName": "/dev/xvda", "Architecture": "x86_64", "VirtualizationType": "hvm",
+		"BlockDeviceMappings": []in{{"DeviceName": "/dev/xvda", "Ebs": in{"SnapshotId": snapshot}}}, "TagSpecifications": specifications("image"),
+	}).str("ImageId")
+	c.do("ec2:CreateImage", in{"InstanceId": instance, "Name": "made", "NoReboot": true, "TagSpecifications": specifications("image", "snapshot")})
+	s.Advance(time.Minute)
+	c.do("ec2:CopyImage", in{
+		"SourceImageId": registered, "SourceRegion": "us-east-1", "Name": "copied", "Encrypted": true, "KmsKeyId": key, "TagSpecifications": specifications("image", "snapshot"),
+	})
+	s.Advance(time.Minute)
+	share := in{"ImageId": registered, "Attribute": "launchPermission", "OperationType": "add", "UserIds": other}
+	c.do("ec2:ModifyImageAttribute", share)
+	share["OperationType"] = "remove"
+	c.do("ec2:ModifyImageAttribute", share)
+	c.do("ec2:DescribeImageAttribute", in{"ImageId": registered, "Attribute": "launchPermission"})
+	c.do("ec2:ResetImageAttribute", in{"ImageId": registered, "Attribute": "launchPermission"})
+	c.do("ec2:DeregisterImage", in{"ImageId": registered})
+}
+
+func driveSettings(c caller, key string) {
+	c.do("ec2:GetEbsEncryptionByDefault", in{})
+	c.do("ec2:EnableEbsEncryptionByDefault", in{})
+	c.do("ec2:DisableEbsEncryptionByDefault", in{})
+	c.do("ec2:GetEbsDefaultKmsKeyId", in{})
+	c.do("ec2:ModifyEbsDefaultKmsKeyId", in{"KmsKeyId": key})
+	c.do("ec2:ResetEbsDefaultKmsKeyId", in{})
+}
+
+// driveAutoScaling: groups of a launch template and of a launch configuration, with tags.
+func driveAutoScaling(s *testkit.Server, c caller) {
+	driveAutoScalingReads(c)
+	c.do("autoscaling:CreateLaunchConfiguration", in{
+		"LaunchConfigurationName": "lc", "ImageId": publicImage, "InstanceType": "m5.large", "SpotPrice": "1.0",
+		"MetadataOptions": in{"HttpTokens": "required", "HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 2},
+	})
+	c.do("autoscaling:CreateLaunchConfiguration", in{"LaunchConfigurationName": "gone", "ImageId": publicImage, "InstanceType": "m5.large"})
+	c.do("autoscaling:DeleteLaunchConfiguration", in{"LaunchConfigurationName": "gone"})
+	subnet := c.do("ec2:DescribeSubnets", in{}).str("Subnets.0.SubnetId")
+	tags := func(group string) []in {
+		return []in{{"Key": "team", "Value": "red", "PropagateAtLaunch": true, "ResourceId": group, "ResourceType": "auto-scaling-group"}}
+	}
+	group := in{
+		"AutoScalingGroupName": "web", "MinSize": 1, "MaxSize": 2, "DesiredCapacity": 1, "VPCZoneIdentifier": subnet,
+		"LaunchTemplate": in{"LaunchTemplateName": "web", "Version": "$Latest"}, "Tags": tags("web"),
+	}
+	c.do("autoscaling:CreateAutoScalingGroup", group)
+	c.do("autoscaling:CreateAutoScalingGroup", in{
+		"AutoScalingGroupName": "old", "MinSize": 0, "MaxSize": 1, "VPCZoneIdentifier": subnet, "LaunchConfigurationName": "lc", "Tags": tags("old"),
+	})
+	mixed := in{
+		"LaunchTemplate": in{"LaunchTemplateSpecification": in{"LaunchTemplateName": "web", "Version": "$Latest"}, "Overrides": []in{{"InstanceType": "m5.large"}}},
+	}
+	c.do("autoscaling:CreateAutoScalingGroup", in{
+		"AutoScalingGroupName": "mixed", "MinSize": 0, "MaxSize": 1, "VPCZoneIdentifier": subnet, "MixedInstancesPolicy": mixed, "Tags": tags("mixed"),
+	})
+	c.do("autoscaling:UpdateAutoScalingGroup", in{"AutoScalingGroupName": "mixed", "MixedInstancesPolicy": mixed})
+	s.Advance(time.Minute)
+	const linked = "AWSServiceRoleForAutoScaling"
+	c.do("iam:TagRole", in{"RoleName": linked, "Tags": []in{{"Key": "team", "Value": "red"}}})
+	task := c.do("iam:DeleteServiceLinkedRole", in{"RoleName": linked}).str("DeletionTaskId") // fails: the role is in use
+	c.do("iam:GetServiceLinkedRoleDeletionStatus", in{"DeletionTaskId": task})
+	instance := c.do("autoscaling:DescribeAutoScalingInstances", in{}).str("AutoScalingInstances.0.InstanceId")
+	c.do("autoscaling:UpdateAutoScalingGroup", in{
+		"AutoScalingGroupName": "web", "MinSize": 1, "MaxSize": 3, "VPCZoneIdentifier": subnet, "LaunchTemplate": in{"LaunchTemplateName": "web", "Version": "$Default"},
+	})
+	c.do("autoscaling:UpdateAutoScalingGroup", in{"AutoScalingGroupName": "old", "LaunchConfigurationName": "lc"})
+	c.do("autoscaling:CreateOrUpdateTags", in{"Tags": tags("web")})
+	c.do("autoscaling:SetDesiredCapacity", in{"AutoScalingGroupName": "web", "DesiredCapacity": 2})
+	c.do("autoscaling:SetInstanceProtection", in{"AutoScalingGroupName": "web", "InstanceIds": instance, "ProtectedFromScaleIn": false})
+	c.do("autoscaling:SetInstanceHealth", in{"InstanceId": instance, "HealthStatus": "Healthy"})
+	c.do("autoscaling:SuspendProcesses", in{"AutoScalingGroupName": "web", "ScalingProcesses": "AZRebalance"})
+	c.do("autoscaling:ResumeProcesses", in{"AutoScalingGroupName": "web"})
+	s.Advance(time.Minute)
+	c.do("autoscaling:TerminateInstanceInAutoScalingGroup", in{"InstanceId": instance, "ShouldDecrementDesiredCapacity": true})
+	s.Advance(time.Minute)
+	c.do("autoscaling:DeleteTags", in{"Tags": tags("web")})
+	c.do("autoscaling:CreateOrUpdateTags", in{"Tags": tags("web")})
+	c.do("autoscaling:DeleteAutoScalingGroup", in{"AutoScalingGroupName": "web", "ForceDelete": true})
+	s.Advance(time.Minute)
+}
+
+func driveAutoScalingReads(c caller) {
+	ofGroup := []string{"DescribeLifecycleHooks", "DescribeWarmPool", "DescribeTrafficSources", "DescribeLoadBalancers", "DescribeLoadBalancerTargetGroups", "DescribeInstanceRefreshes"}
+	for name := range serviceNamed("autoscaling").Operations {
+		if strings.HasPrefix(name, "Describe") {
+			members := in{}
+			for _, n := range ofGroup {
+				if n == name {
+					members["AutoScalingGroupName"] = "web"
+				}
+			}
+			c.try("autoscaling:"+name, members) // refused for want of the group: it is decided first
+		}
+	}
+}

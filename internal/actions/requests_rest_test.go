@@ -1,0 +1,83 @@
+package actions_test
+
+import (
+	"testing"
+
+	"github.com/kagimori/kagimori/internal/testkit"
+)
+
+// management is the account that manages the organization of a development server.
+const management = "000000000000"
+
+// driveRest: organizations, cloudtrail, and why something was denied. What cannot succeed here is
+// decided before it is refused.
+func driveRest(t *testing.T, s *testkit.Server, c caller) {
+	driveOrganizations(newCaller(t, s, testkit.Admin(management)))
+	c.do("cloudtrail:LookupEvents", in{})
+	c.do("cloudtrail:DescribeTrails", in{})
+	c.do("cloudtrail:ListTrails", in{})
+	c.try("cloudtrail:GetTrailStatus", in{"Name": "t"})
+	c.try("kagimori:GetAuthorizationDetails", in{"AuthorizationId": "0"})
+	c.try("kagimori:ExplainResource", in{"ResourceId": "i-0"})
+	key := "arn:aws:kms:us-east-1:" + home + ":key/1a2b3c4d-5e6f-4a2b-8c4d-5e6f1a2b3c01"
+	c.try("kagimori:WhoCan", in{"Action": "kms:Decrypt", "KeyArn": key})
+	c.try("kagimori:WhatCan", in{"Principal": "arn:aws:iam::" + home + ":user/admin"})
+	c.try("sts:DecodeAuthorizationMessage", in{"EncodedMessage": "none"})
+}
+
+func driveOrganizations(c caller) {
+	const scp = "SERVICE_CONTROL_POLICY"
+	tags := []in{{"Key": "team", "Value": "red"}}
+	c.do("organizations:DescribeOrganization", in{})
+	root := c.do("organizations:ListRoots", in{}).str("Roots.0.Id")
+	c.do("organizations:TagResource", in{"ResourceId": root, "Tags": tags})
+	c.do("organizations:TagResource", in{"ResourceId": root, "Tags": tags})
+	c.do("organizations:ListTagsForResource", in{"ResourceId": root})
+	made := c.do("organizations:CreateAccount", in{"Email": "a@example.com", "AccountName": "a", "Tags": tags})
+	status := c.do("organizations:DescribeCreateAccountStatus", in{"CreateAccountRequestId": made.str("CreateAccountStatus.Id")})
+	account := status.str("CreateAccountStatus.AccountId")
+	c.do("organizations:ListCreateAccountStatus", in{})
+	c.do("organizations:DescribeAccount", in{"AccountId": account})
+	c.do("organizations:ListAccounts", in{})
+	unit := c.do("organizations:CreateOrganizationalUnit", in{"ParentId": root, "Name": "u", "Tags": tags}).str("OrganizationalUnit.Id")
+	c.do("organizations:DescribeOrganizationalUnit", in{"OrganizationalUnitId": unit})
+	c.do("organizations:UpdateOrganizationalUnit", in{"OrganizationalUnitId": unit, "Name": "v"})
+	c.do("organizations:MoveAccount", in{"AccountId": account, "SourceParentId": root, "DestinationParentId": unit})
+	for _, parent := range []string{root, unit} {
+		c.do("organizations:ListAccountsForParent", in{"ParentId": parent})
+		c.do("organizations:ListOrganizationalUnitsForParent", in{"ParentId": parent})
+		c.do("organizations:ListChildren", in{"ParentId": parent, "ChildType": "ACCOUNT"})
+	}
+	for _, child := range []string{unit, account} {
+		c.do("organizations:ListParents", in{"ChildId": child})
+	}
+	c.do("organizations:EnablePolicyType", in{"RootId": root, "PolicyType": "RESOURCE_CONTROL_POLICY"})
+	c.do("organizations:DisablePolicyType", in{"RootId": root, "PolicyType": "RESOURCE_CONTROL_POLICY"})
+	id := c.do("organizations:CreatePolicy", in{
+		"Name": "p", "Description": "d", "Type": scp, "Tags": tags,
+		"Content": `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"kms:DeleteAlias","Resource":"*"}}`,
+	}).str("Policy.PolicySummary.Id")
+	c.do("organizations:DescribePolicy", in{"PolicyId": id})
+	c.do("organizations:UpdatePolicy", in{"PolicyId": id, "Name": "q"})
+	c.do("organizations:ListPolicies", in{"Filter": scp})
+	for _, target := range []string{root, unit, account} {
+		c.do("organizations:AttachPolicy", in{"PolicyId": id, "TargetId": target})
+		c.do("organizations:ListPoliciesForTarget", in{"TargetId": target, "Filter": scp})
+		c.do("organizations:ListTargetsForPolicy", in{"PolicyId": id})
+		c.do("organizations:DetachPolicy", in{"PolicyId": id, "TargetId": target})
+	}
+	for _, tagged := range []string{unit, account, id} {
+		c.do("organizations:TagResource", in{"ResourceId": tagged, "Tags": tags})
+		c.do("organizations:ListTagsForResource", in{"ResourceId": tagged})
+		c.do("organizations:UntagResource", in{"ResourceId": tagged, "TagKeys": "team"})
+	}
+	c.do("organizations:UntagResource", in{"ResourceId": root, "TagKeys": "team"})
+	for _, id := range []string{unit, id} { // what is deleted has tags
+		c.do("organizations:TagResource", in{"ResourceId": id, "Tags": tags})
+	}
+	c.do("organizations:DeletePolicy", in{"PolicyId": id})
+	c.do("organizations:MoveAccount", in{"AccountId": account, "SourceParentId": unit, "DestinationParentId": root})
+	c.do("organizations:DeleteOrganizationalUnit", in{"OrganizationalUnitId": unit})
+	c.refused("organizations:CreateOrganization", "AlreadyInOrganizationException", in{"FeatureSet": "ALL"})
+	c.refused("organizations:DeleteOrganization", "OrganizationNotEmptyException", in{})
+}

@@ -1,0 +1,116 @@
+package actions_test
+
+import (
+	"testing"
+
+	"github.com/kagimori/kagimori/internal/secret"
+	"github.com/kagimori/kagimori/internal/sigv4"
+	"github.com/kagimori/kagimori/internal/testkit"
+)
+
+// The account that makes the requests, and another.
+const (
+	home  = "111122223333"
+	other = "444455556666"
+)
+
+// drive makes one full request to each operation of each service.
+func drive(t *testing.T, s *testkit.Server) {
+	c := newCaller(t, s, testkit.Admin(home))
+	driveIAM(c)
+	c.do("iam:TagUser", in{"UserName": "admin", "Tags": []in{{"Key": "team", "Value": "blue"}}})
+	driveKMS(c)
+	driveSTS(t, s, c)
+	driveEC2(s, c)
+	driveAutoScaling(s, c)
+	driveRest(t, s, c)
+}
+
+// driveKMS: keys with tags and an alias, requests by alias with an encryption context.
+func driveKMS(c caller) {
+	context := in{"purpose": "test"}
+	id := c.do("kms:CreateKey", in{
+		"Description": "d", "KeySpec": "SYMMETRIC_DEFAULT", "KeyUsage": "ENCRYPT_DECRYPT", "Origin": "AWS_KMS", "MultiRegion": false,
+		"Policy":                         `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + home + `"},"Action":"kms:*","Resource":"*"}}`,
+		"BypassPolicyLockoutSafetyCheck": true, "Tags": []in{{"TagKey": "team", "TagValue": "red"}},
+	}).str("KeyMetadata.KeyId")
+	c.do("kms:CreateAlias", in{"AliasName": "alias/a", "TargetKeyId": id})
+	second := c.do("kms:CreateKey", in{"Tags": []in{{"TagKey": "team", "TagValue": "red"}}}).str("KeyMetadata.KeyId")
+	c.do("kms:CreateAlias", in{"AliasName": "alias/b", "TargetKeyId": second})
+	key := in{"KeyId": id}
+	c.do("kms:CreateAlias", in{"AliasName": "alias/gone", "TargetKeyId": id})
+	c.do("kms:UpdateAlias", in{"AliasName": "alias/gone", "TargetKeyId": second})
+	c.do("kms:DeleteAlias", in{"AliasName": "alias/gone"})
+	c.do("kms:ListAliases", in{})
+	c.do("kms:ListKeys", in{})
+	c.do("kms:DescribeKey", in{"KeyId": "alias/a"})
+	doc := c.do("kms:GetKeyPolicy", in{"KeyId": id, "PolicyName": "default"}).str("Policy")
+	c.do("kms:PutKeyPolicy", in{"KeyId": id, "PolicyName": "default", "Policy": doc, "BypassPolicyLockoutSafetyCheck": true})
+	c.do("kms:ListKeyPolicies", key)
+	c.do("kms:UpdateKeyDescription", in{"KeyId": id, "Description": "e"})
+	c.do("kms:TagResource", in{"KeyId": id, "Tags": []in{{"TagKey": "team", "TagValue": "red"}}})
+	c.do("kms:ListResourceTags", key)
+	c.do("kms:EnableKeyRotation", in{"KeyId": id, "RotationPeriodInDays": 100})
+	c.do("kms:GetKeyRotationStatus", key)
+	c.do("kms:DisableKeyRotation", key)
+
+	byAlias := in{"KeyId": "alias/a", "EncryptionContext": context}
+	text := c.do("kms:Encrypt", in{"KeyId": "alias/a", "Plaintext": "x", "EncryptionContext": context, "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}).bytes("CiphertextBlob")
+	c.do("kms:Decrypt", in{"KeyId": "alias/a", "CiphertextBlob": text, "EncryptionContext": context, "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"})
+	c.do("kms:ReEncrypt", in{
+		"CiphertextBlob": text, "SourceKeyId": "alias/a", "SourceEncryptionContext": context, "SourceEncryptionAlgorithm": "SYMMETRIC_DEFAULT",
+		"DestinationKeyId": "alias/b", "DestinationEncryptionContext": context, "DestinationEncryptionAlgorithm": "SYMMETRIC_DEFAULT",
+	})
+	c.do("kms:GenerateDataKey", in{"KeyId": "alias/a", "EncryptionContext": context, "KeySpec": "AES_256"})
+	c.do("kms:GenerateDataKeyWithoutPlaintext", in{"KeyId": byAlias["KeyId"], "EncryptionContext": context, "KeySpec": "AES_256"})
+	c.do("kms:GenerateRandom", in{"NumberOfBytes": 16})
+	driveGrants(c, id, context)
+
+	c.do("kms:DisableKey", key)
+	c.do("kms:EnableKey", key)
+	c.do("kms:ScheduleKeyDeletion", in{"KeyId": second, "PendingWindowInDays": 7})
+	c.do("kms:CancelKeyDeletion", in{"KeyId": second})
+	c.do("kms:UntagResource", in{"KeyId": id, "TagKeys": "team"})
+}
+
+func driveGrants(c caller, id string, context in) {
+	me := "arn:aws:iam::" + home + ":user/admin"
+	source := "arn:aws:ec2:us-east-1:" + home + ":volume/vol-1"
+	grant := func(constraints string) in {
+		return in{
+			"KeyId": id, "GranteePrincipal": me, "RetiringPrincipal": me, "Operations": []string{"Decrypt", "RetireGrant"}, "Name": constraints,
+			"Constraints": in{constraints: context, "SourceArn": source},
+		}
+	}
+	first := c.do("kms:CreateGrant", grant("EncryptionContextSubset")).str("GrantId")
+	last := c.do("kms:CreateGrant", grant("EncryptionContextEquals")).str("GrantId")
+	c.do("kms:CreateGrant", in{
+		"KeyId": id, "GranteeServicePrincipal": "ebs.amazonaws.com", "RetiringServicePrincipal": "ec2.us-east-1.amazonaws.com",
+		"Operations": "Decrypt", "Constraints": in{"EncryptionContextSubset": context, "SourceArn": source},
+	})
+	c.do("kms:ListGrants", in{"KeyId": id})
+	c.do("kms:ListRetirableGrants", in{"RetiringPrincipal": me})
+	c.do("kms:RevokeGrant", in{"KeyId": id, "GrantId": first})
+	c.do("kms:RetireGrant", in{"KeyId": "arn:aws:kms:us-east-1:" + home + ":key/" + id, "GrantId": last})
+}
+
+// driveSTS: a role that is assumed with tags, source identity and external id, and what its session
+// carries.
+func driveSTS(t *testing.T, s *testkit.Server, c caller) {
+	c.do("iam:CreateRole", in{
+		"RoleName": "assumed", "Tags": []in{{"Key": "team", "Value": "red"}},
+		"AssumeRolePolicyDocument": `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + home + `"},"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"]}}`,
+	})
+	c.do("iam:AttachRolePolicy", in{"RoleName": "assumed", "PolicyArn": "arn:aws:iam::aws:policy/AdministratorAccess"})
+	out := c.do("sts:AssumeRole", in{
+		"RoleArn": "arn:aws:iam::" + home + ":role/assumed", "RoleSessionName": "one", "ExternalId": "external", "SourceIdentity": "ana",
+		"Tags": []in{{"Key": "team", "Value": "green"}}, "TransitiveTagKeys": "team",
+	})
+	session := newCaller(t, s, sigv4.Credentials{
+		AccessKeyID: out.str("Credentials.AccessKeyId"), Secret: secret.String(out.str("Credentials.SecretAccessKey")), SessionToken: out.str("Credentials.SessionToken"),
+	})
+	c.do("sts:GetCallerIdentity", in{})
+	id := c.do("iam:CreateAccessKey", in{"UserName": "ana"}).str("AccessKey.AccessKeyId")
+	c.do("sts:GetAccessKeyInfo", in{"AccessKeyId": id})
+	session.do("kms:ListKeys", in{})
+}
