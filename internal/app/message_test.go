@@ -30,8 +30,10 @@ func TestTheMessageOfADenialCanBeDecoded(t *testing.T) {
 	out := testkit.Call[stsapi.DecodeAuthorizationMessageResponse](admin.STS, "DecodeAuthorizationMessage", in)
 	var m struct {
 		Allowed, ExplicitDeny bool
-		MatchedStatements     struct{ Items []struct{ StatementID, Effect string } }
-		Context               struct {
+		MatchedStatements     struct {
+			Items []struct{ StatementID, Effect string }
+		}
+		Context struct {
 			Principal        struct{ ARN string }
 			Action, Resource string
 		}
