@@ -3,19 +3,24 @@ package e2e_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/kagimori/kagimori/e2e/internal/seed"
 	"github.com/kagimori/kagimori/e2e/internal/server"
 )
 
 // TestKill9_LaunchesEndTheSameAndLeaveNothing kills a server while a group launches or ends its
-// instances: after a restart the group gets where it should, with no volume or grant too many.
+// instances: after a restart the group gets where it should, with no instance, volume, grant, file
+// or activity too many.
 func TestKill9_LaunchesEndTheSameAndLeaveNothing(t *testing.T) {
 	t.Parallel()
-	const rounds = 8
+	const rounds, many = 8, 6
 	dir := t.TempDir() + "/data"
 	s := run9(t, dir)
 	c := adminOf(s.URL, seed.NewAccount())
@@ -25,31 +30,62 @@ func TestKill9_LaunchesEndTheSameAndLeaveNothing(t *testing.T) {
 	c.template(t, "web", rootDevice(key), dataDevice(key))
 	must(c.asg.CreateAutoScalingGroup(t.Context(), groupInput("web", 0)))(t)
 	for round := range rounds {
-		want := 2 - 2*(round%2) // 2, 0, 2, 0, ...
+		want := many - many*(round%2) // many, 0, many, 0, ...
 		g := group{c, "web"}
 		must(g.asg.SetDesiredCapacity(t.Context(), &autoscaling.SetDesiredCapacityInput{AutoScalingGroupName: &g.name, DesiredCapacity: new(int32(want))}))(t)
 		<-time.After(time.Duration(rand.IntN(3500)) * time.Millisecond) // a random moment is the test
-		s.Kill()
-		for _, line := range s.Trouble() {
-			t.Errorf("round %d: server: %s", round, line)
-		}
-		s = run9(t, dir)
+		s = restart9(t, s, dir)
 		c = adminOf(s.URL, c.account)
 		g = group{c, "web"}
 		g.running(t, want)
 		eventually(t, fmt.Sprintf("round %d: %d volumes and grants", round, 2*want), func() (bool, string) {
-			volumes, grants := len(c.volumes(t)), len(c.grants(t, key))
-			return volumes == 2*want && grants == 2*want, fmt.Sprintf("%d volumes, %d grants, %s", volumes, grants, g.state(t))
+			volumes, grants, files := len(c.volumes(t)), len(c.grants(t, key)), volumeFiles(t, dir)
+			return volumes == 2*want && grants == 2*want && files == 2*want,
+				fmt.Sprintf("%d volumes, %d grants, %d files, %s", volumes, grants, files, g.state(t))
 		})
-		if want > 0 {
-			for _, id := range g.running(t, want) {
-				c.checkVolumes(t, id, keys)
-			}
+		eventually(t, fmt.Sprintf("round %d: no instance and activity left over", round), func() (bool, string) {
+			open := slices.DeleteFunc(g.activities(t), func(a activity) bool { return a.EndTime != nil })
+			return len(open) == 0 && len(c.living(t)) == want, fmt.Sprintf("%d instances, %s", len(c.living(t)), g.state(t))
+		})
+		for _, id := range g.running(t, want) {
+			c.checkVolumes(t, id, keys)
 		}
 		if t.Failed() {
 			t.Fatalf("round %d failed; the end of the server's log:\n%s", round, s.Tail(4000))
 		}
 	}
+}
+
+// restart9 kills a server, which must not have been in trouble, and starts another on its data.
+func restart9(t *testing.T, s *server.Server, dir string) *server.Server {
+	t.Helper()
+	s.Kill()
+	for _, line := range s.Trouble() {
+		t.Errorf("server: %s", line)
+	}
+	return run9(t, dir)
+}
+
+// living are the instances that are not terminated.
+func (c *client) living(t *testing.T) map[string]ec2types.Instance {
+	t.Helper()
+	out := map[string]ec2types.Instance{}
+	for p := ec2.NewDescribeInstancesPaginator(c.ec2, &ec2.DescribeInstancesInput{}); p.HasMorePages(); {
+		for _, r := range must(p.NextPage(t.Context()))(t).Reservations {
+			for _, i := range r.Instances {
+				if i.State.Name != ec2types.InstanceStateNameTerminated {
+					out[*i.InstanceId] = i
+				}
+			}
+		}
+	}
+	return out
+}
+
+// volumeFiles counts the files of volumes and snapshots in a data directory.
+func volumeFiles(t *testing.T, dir string) int {
+	t.Helper()
+	return len(must(filepath.Glob(filepath.Join(dir, "volumes", "vol-*")))(t)) + len(must(filepath.Glob(filepath.Join(dir, "volumes", "snap-*")))(t))
 }
 
 // run9 starts a server that is killed at the end of the test if it was not before.

@@ -63,6 +63,13 @@ func Grant(account string) string {
 "Principal":{"AWS":["` + Root(account) + `"]},"Action":["kms:CreateGrant"],"Resource":"*"}`
 }
 
+// KeyUser is the second statement that the KMS console's default view writes for a key user, whose
+// first is [Use].
+func KeyUser(principal string) string {
+	return `{"Sid":"Allow attachment of persistent resources","Effect":"Allow","Principal":{"AWS":["` + principal + `"]},
+"Action":["kms:CreateGrant","kms:ListGrants","kms:RevokeGrant"],"Resource":"*","Condition":{"Bool":{"kms:GrantIsForAWSResource":"true"}}}`
+}
+
 // Full gives principals every right on the key.
 func Full(principals ...string) string {
 	return `{"Sid":"Enable IAM User Permissions","Effect":"Allow","Principal":{"AWS":["` + strings.Join(principals, `","`) + `"]},
