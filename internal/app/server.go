@@ -102,13 +102,18 @@ func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Modul
 		return nil, err
 	}
 	s.handler, err = gateway.New(gateway.Config{
-		Services: services, Verifier: sigv4.NewVerifier(sigv4.Config{}), Credentials: d, Invoke: s.guard.Invoke,
+		Services: services, Verifier: sigv4.NewVerifier(sigv4.Config{}), Credentials: d, Invoke: s.invoke,
 		Clock: s.clock.Now, Logger: cfg.Logger, Dev: cfg.Dev, AllowedHosts: cfg.AllowedHosts,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return s, s.start(ctx)
+}
+
+// invoke serves a client's call.
+func (s *server) invoke(ctx context.Context, c *guard.Call, in any, h guard.Handler) (any, error) {
+	return s.guard.Invoke(ctx, c, in, sts.Limited(h))
 }
 
 // messageBox is the purpose under which the details of EC2's denials are sealed.

@@ -186,8 +186,12 @@ func newSecret() secret.String {
 	return secret.String(base64.StdEncoding.EncodeToString(b))
 }
 
-// A SessionGrant is what Issue turns into temporary credentials.
+// A SessionGrant is what Issue turns into temporary credentials: of a role, unless Kind says
+// otherwise.
 type SessionGrant struct {
+	Kind           SessionKind       `json:"o,omitempty"`
+	User           string            `json:"u,omitempty"` // not of a role: the user who asked, or "" for root
+	UserID         string            `json:"w,omitempty"`
 	Account        string            `json:"a"`
 	RoleName       string            `json:"r"`
 	RolePath       string            `json:"p"`
@@ -261,9 +265,24 @@ func (d *Directory) lookupSession(ctx context.Context, accessKeyID, token string
 	return secret.String(s.Secret), id, nil
 }
 
-// SessionIdentity is the identity of a role session. It fails with ErrInvalidToken if the role
+// SessionIdentity is the identity of a session. It fails with ErrInvalidToken if its role or user
 // is gone or was made anew under its name.
 func (d *Directory) SessionIdentity(tx store.Tx, g SessionGrant) (Identity, error) {
+	id, err := d.sessionOf(tx, g)
+	if err != nil {
+		return Identity{}, err
+	}
+	if g.HasPolicies {
+		id.Session.Policies, err = d.sessionPolicies(tx, g, id.Principal.ARN)
+	}
+	return id, err
+}
+
+// sessionOf is the identity of a session without its policies.
+func (d *Directory) sessionOf(tx store.Tx, g SessionGrant) (Identity, error) {
+	if g.Kind != OfRole {
+		return d.userSession(tx, g)
+	}
 	r, ok, err := d.roles.Shared(tx, g.Account, fold(g.RoleName))
 	if err != nil {
 		return Identity{}, err
@@ -271,7 +290,7 @@ func (d *Directory) SessionIdentity(tx store.Tx, g SessionGrant) (Identity, erro
 	if !ok || r.ID != g.RoleID {
 		return Identity{}, ErrInvalidToken
 	}
-	id := Identity{
+	return Identity{
 		Principal: authz.Principal{
 			Type: authz.RoleSession, ARN: arn.Session(g.Account, r.Name, g.Name), RoleARN: r.ARN(),
 			Account: g.Account, UserID: r.ID + ":" + g.Name, UniqueID: r.ID, Tags: overlay(r.tags, g.Tags),
@@ -280,29 +299,30 @@ func (d *Directory) SessionIdentity(tx store.Tx, g SessionGrant) (Identity, erro
 			Name: g.Name, IssuedAt: g.IssuedAt, ExpiresAt: g.ExpiresAt, SourceIdentity: g.SourceIdentity,
 			MFA: g.MFA, RoleName: r.Name, RolePath: r.Path, RoleID: r.ID, Transitive: transitive(g),
 		},
-	}
-	if g.HasPolicies {
-		id.Session.Policies = make([]*authz.Document, 0, len(g.Policies)+len(g.PolicyARNs))
-	}
+	}, nil
+}
+
+// sessionPolicies are those that were passed for a session.
+func (d *Directory) sessionPolicies(tx store.Tx, g SessionGrant, attached string) ([]*authz.Document, error) {
+	out := make([]*authz.Document, 0, len(g.Policies)+len(g.PolicyARNs))
 	for _, src := range g.Policies {
-		doc, err := d.compile(src, "session policy", g.Account, id.Principal.ARN, policy.Session)
+		doc, err := d.compile(src, "session policy", g.Account, attached, policy.Session)
 		if err != nil {
-			return Identity{}, fmt.Errorf("%w: %w", ErrInvalidToken, err)
+			return nil, fmt.Errorf("%w: %w", ErrInvalidToken, err)
 		}
-		id.Session.Policies = append(id.Session.Policies, doc)
+		out = append(out, doc)
 	}
 	for _, policyARN := range g.PolicyARNs {
 		doc, err := d.managedDocument(tx, policyARN)
 		if err != nil {
-			return Identity{}, err
+			return nil, err
 		}
 		if doc == nil { // it might deny: without it nothing is allowed any more
-			id.Session.Policies = []*authz.Document{}
-			break
+			return []*authz.Document{}, nil
 		}
-		id.Session.Policies = append(id.Session.Policies, doc)
+		out = append(out, doc)
 	}
-	return id, nil
+	return out, nil
 }
 
 // transitive are the session tags that go on to the next role.

@@ -38,6 +38,8 @@ func (d *Directory) Documents(tx store.Tx, id *Identity) (docs Documents, err er
 			return docs, err
 		}
 		return d.attached(tx, docs, u.inline, u.Attached, u.Boundary)
+	case authz.FederatedUser:
+		return d.federated(tx, docs, id)
 	case authz.RoleSession:
 		if p.RoleARN == arn.InfrastructureRole(p.Account) || id.Session == nil {
 			return docs, nil

@@ -17,7 +17,8 @@ type Identity struct {
 
 // A Session is what temporary credentials carry beside the principal.
 type Session struct {
-	Name           string // role session name
+	Kind           SessionKind
+	Name           string // role session name, or the federated user's
 	IssuedAt       time.Time
 	ExpiresAt      time.Time
 	SourceIdentity string
@@ -26,6 +27,8 @@ type Session struct {
 	Transitive map[string]string
 	// Policies are the session policies; nil if none were passed.
 	Policies []*authz.Document
+	// User is the name of the user who vouches for a federated user; "" for root.
+	User string
 	// RoleName, RolePath and RoleID identify the role.
 	RoleName, RolePath, RoleID string
 	// Instance is the ARN of the EC2 instance that holds the session, or "".

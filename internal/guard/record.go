@@ -12,6 +12,7 @@ import (
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/authz/explain"
+	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/policy"
 	"github.com/kagimori/kagimori/internal/trail"
 )
@@ -138,6 +139,13 @@ func identity(c *Caller) trail.UserIdentity {
 		id.Type, id.UserName = "IAMUser", p.Username
 	case authz.FederatedUser:
 		id.Type = "FederatedUser"
+		if s := c.Session; s != nil {
+			issuer := trail.SessionIssuer{Type: "IAMUser", PrincipalID: p.UniqueID, ARN: p.ParentARN, AccountID: p.Account, UserName: s.User}
+			if s.User == "" {
+				issuer.Type, issuer.PrincipalID = "Root", p.Account
+			}
+			id.SessionContext = &trail.SessionContext{SessionIssuer: issuer, Attributes: attributes(s)}
+		}
 	case authz.Service:
 		return trail.UserIdentity{Type: "AWSService", InvokedBy: cmp.Or(c.InvokedBy, p.ARN)}
 	case authz.RoleSession:
@@ -146,11 +154,7 @@ func identity(c *Caller) trail.UserIdentity {
 			id.SessionContext = &trail.SessionContext{SessionIssuer: trail.SessionIssuer{
 				Type: "Role", PrincipalID: s.RoleID, ARN: p.RoleARN, AccountID: p.Account, UserName: s.RoleName,
 			}}
-			if !s.IssuedAt.IsZero() {
-				id.SessionContext.Attributes = &trail.SessionAttributes{
-					CreationDate: s.IssuedAt.UTC().Truncate(time.Second), MFAAuthenticated: s.MFA,
-				}
-			}
+			id.SessionContext.Attributes = attributes(s)
 			if s.Instance != "" {
 				id.InScopeOf = &trail.InScopeOf{IssuerType: "AWS::EC2::Instance", CredentialsIssuedTo: s.Instance}
 			}
@@ -160,4 +164,12 @@ func identity(c *Caller) trail.UserIdentity {
 		}
 	}
 	return id
+}
+
+// attributes are those of temporary credentials; nil for a session that a service holds itself.
+func attributes(s *directory.Session) *trail.SessionAttributes {
+	if s.IssuedAt.IsZero() {
+		return nil
+	}
+	return &trail.SessionAttributes{CreationDate: s.IssuedAt.UTC().Truncate(time.Second), MFAAuthenticated: s.MFA}
 }

@@ -41,6 +41,8 @@ func (s *Service) Operations() map[string]guard.Handler {
 		"AssumeRole":                 guard.Handle(s.AssumeRole),
 		"GetAccessKeyInfo":           guard.Handle(s.GetAccessKeyInfo),
 		"DecodeAuthorizationMessage": guard.Handle(s.DecodeAuthorizationMessage),
+		"GetSessionToken":            guard.Handle(s.GetSessionToken),
+		"GetFederationToken":         guard.Handle(s.GetFederationToken),
 	}
 }
 

@@ -48,8 +48,7 @@ func wishes(c *guard.Call, in *stsapi.AssumeRoleRequest) (*wish, error) {
 		return nil, apierr.New("ValidationError", "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining")
 	}
 	if in.SerialNumber != nil || in.TokenCode != nil {
-		// There are no MFA devices yet, so none can be right.
-		return nil, denied("MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number is valid and associated with this user.")
+		return nil, noMFA()
 	}
 	if len(in.ProvidedContexts) > 0 {
 		return nil, apierr.New("ValidationError", "kagimori does not take provided contexts yet.")
@@ -149,16 +148,27 @@ func (w *wish) setContext(in *stsapi.AssumeRoleRequest) {
 	if w.source != "" {
 		w.context.Set("sts:sourceidentity", w.source)
 	}
-	if len(w.tags) > 0 {
-		keys := slices.Sorted(maps.Keys(w.tags))
-		for _, k := range keys {
-			w.context.Set("aws:requesttag/"+k, w.tags[k])
-		}
-		w.context.SetList("aws:tagkeys", keys)
-	}
+	w.setTagContext()
 	if len(w.transitive) > 0 {
 		w.context.SetList("sts:transitivetagkeys", w.transitive)
 	}
+}
+
+// setTagContext supplies the condition keys of the tags.
+func (w *wish) setTagContext() {
+	if len(w.tags) == 0 {
+		return
+	}
+	keys := slices.Sorted(maps.Keys(w.tags))
+	for _, k := range keys {
+		w.context.Set("aws:requesttag/"+k, w.tags[k])
+	}
+	w.context.SetList("aws:tagkeys", keys)
+}
+
+// noMFA refuses an MFA code. There are no MFA devices yet, so none can be right.
+func noMFA() error {
+	return denied("MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number is valid and associated with this user.")
 }
 
 // checkPolicies wants managed session policies to exist in the role's account or at AWS.

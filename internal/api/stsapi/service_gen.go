@@ -16,6 +16,8 @@ func Service() *api.Service {
 			"DecodeAuthorizationMessage": {Name: "DecodeAuthorizationMessage", NewInput: func() any { return new(DecodeAuthorizationMessageRequest) }, NewOutput: func() any { return new(DecodeAuthorizationMessageResponse) }, ResultWrapper: "DecodeAuthorizationMessageResult"},
 			"GetAccessKeyInfo":           {Name: "GetAccessKeyInfo", NewInput: func() any { return new(GetAccessKeyInfoRequest) }, NewOutput: func() any { return new(GetAccessKeyInfoResponse) }, ResultWrapper: "GetAccessKeyInfoResult", ReadOnly: true},
 			"GetCallerIdentity":          {Name: "GetCallerIdentity", NewInput: func() any { return new(GetCallerIdentityRequest) }, NewOutput: func() any { return new(GetCallerIdentityResponse) }, ResultWrapper: "GetCallerIdentityResult", ReadOnly: true},
+			"GetFederationToken":         {Name: "GetFederationToken", NewInput: func() any { return new(GetFederationTokenRequest) }, NewOutput: func() any { return new(GetFederationTokenResponse) }, ResultWrapper: "GetFederationTokenResult", ReadOnly: true},
+			"GetSessionToken":            {Name: "GetSessionToken", NewInput: func() any { return new(GetSessionTokenRequest) }, NewOutput: func() any { return new(GetSessionTokenResponse) }, ResultWrapper: "GetSessionTokenResult", ReadOnly: true},
 		},
 		Constraints: constraints(),
 		Errors: map[string]api.ErrorInfo{
@@ -37,8 +39,6 @@ func Service() *api.Service {
 			"AssumeRoleWithWebIdentity": true,
 			"AssumeRoot":                true,
 			"GetDelegatedAccessToken":   true,
-			"GetFederationToken":        true,
-			"GetSessionToken":           true,
 			"GetWebIdentityToken":       true,
 		},
 	}
@@ -51,12 +51,15 @@ func constraints() map[string]*api.Constraint {
 		"ArnType":                               {Min: new(int64(20)), Max: new(int64(2048)), Pattern: `[\u0009\u000A\u000D\u0020-\u007E\u0085\u00A0-\uD7FF\uE000-\uFFFD\u10000-\u10FFFF]+`},
 		"AssumedRoleIdType":                     {Min: new(int64(2)), Max: new(int64(193)), Pattern: `[\w+=,.@:-]*`},
 		"ContextAssertionType":                  {Min: new(int64(4)), Max: new(int64(2048))},
+		"DurationSecondsType":                   {Min: new(int64(900)), Max: new(int64(129600))},
 		"EncodedMessageType":                    {Min: new(int64(1)), Max: new(int64(10240))},
 		"ExternalIdType":                        {Min: new(int64(2)), Max: new(int64(1224)), Pattern: `[\w+=,.@:\/-]*`},
+		"FederatedIdType":                       {Min: new(int64(2)), Max: new(int64(193)), Pattern: `[\w+=,.@\:-]*`},
 		"NonNegativeIntegerType":                {Min: new(int64(0))},
 		"RoleDurationSecondsType":               {Min: new(int64(900)), Max: new(int64(43200))},
 		"RoleSessionNameType":                   {Min: new(int64(2)), Max: new(int64(64)), Pattern: `[\w+=,.@-]*`},
 		"SerialNumberType":                      {Min: new(int64(9)), Max: new(int64(256)), Pattern: `[\w+=/:,.@-]*`},
+		"SessionPolicyDocumentType":             {Min: new(int64(1)), Max: new(int64(2048)), Pattern: `[\u0009\u000A\u000D\u0020-\u00FF]+`},
 		"SourceIdentityType":                    {Min: new(int64(2)), Max: new(int64(64)), Pattern: `[\w+=,.@-]*`},
 		"TagKeyListType":                        {Max: new(int64(50))},
 		"TagKeyType":                            {Min: new(int64(1)), Max: new(int64(128)), Pattern: `[\p{L}\p{Z}\p{N}_.:/=+\-@]+`},
@@ -64,5 +67,6 @@ func constraints() map[string]*api.Constraint {
 		"TagValueType":                          {Min: new(int64(0)), Max: new(int64(256)), Pattern: `[\p{L}\p{Z}\p{N}_.:/=+\-@]*`},
 		"TokenCodeType":                         {Min: new(int64(6)), Max: new(int64(6)), Pattern: `[\d]*`},
 		"UnrestrictedSessionPolicyDocumentType": {Min: new(int64(1)), Pattern: `[\u0009\u000A\u000D\u0020-\u00FF]+`},
+		"UserNameType":                          {Min: new(int64(2)), Max: new(int64(32)), Pattern: `[\w+=,.@-]*`},
 	}
 }

@@ -53,6 +53,12 @@ type DecodeAuthorizationMessageResponse struct {
 	DecodedMessage *string `aws:"DecodedMessage"`
 }
 
+// FederatedUser is a shape of the model.
+type FederatedUser struct {
+	FederatedUserId *string `aws:"FederatedUserId,req,c=FederatedIdType"`
+	Arn             *string `aws:"Arn,req,c=ArnType"`
+}
+
 // GetAccessKeyInfoRequest is a shape of the model.
 type GetAccessKeyInfoRequest struct {
 	AccessKeyId *string `aws:"AccessKeyId,req,c=AccessKeyIdType"`
@@ -72,6 +78,34 @@ type GetCallerIdentityResponse struct {
 	UserId  *string `aws:"UserId"`
 	Account *string `aws:"Account"`
 	Arn     *string `aws:"Arn,c=ArnType"`
+}
+
+// GetFederationTokenRequest is a shape of the model.
+type GetFederationTokenRequest struct {
+	Name            *string                `aws:"Name,req,c=UserNameType"`
+	Policy          *string                `aws:"Policy,c=SessionPolicyDocumentType"`
+	PolicyArns      []PolicyDescriptorType `aws:"PolicyArns"`
+	DurationSeconds *int32                 `aws:"DurationSeconds,c=DurationSecondsType"`
+	Tags            []Tag                  `aws:"Tags,c=TagListType"`
+}
+
+// GetFederationTokenResponse is a shape of the model.
+type GetFederationTokenResponse struct {
+	Credentials      *Credentials   `aws:"Credentials"`
+	FederatedUser    *FederatedUser `aws:"FederatedUser"`
+	PackedPolicySize *int32         `aws:"PackedPolicySize,c=NonNegativeIntegerType"`
+}
+
+// GetSessionTokenRequest is a shape of the model.
+type GetSessionTokenRequest struct {
+	DurationSeconds *int32  `aws:"DurationSeconds,c=DurationSecondsType"`
+	SerialNumber    *string `aws:"SerialNumber,c=SerialNumberType"`
+	TokenCode       *string `aws:"TokenCode,c=TokenCodeType"`
+}
+
+// GetSessionTokenResponse is a shape of the model.
+type GetSessionTokenResponse struct {
+	Credentials *Credentials `aws:"Credentials"`
 }
 
 // PolicyDescriptorType is a shape of the model.
