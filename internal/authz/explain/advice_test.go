@@ -56,6 +56,13 @@ func TestNotes(t *testing.T) {
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			fixes, notes := advise(t, tt.req)
+			if tt.shows == "999999999999" { // the limited account learns the kind of policy, as AWS tells it
+				mine := explain.VisibleNotes(notes, "123456789012")
+				if len(mine) != 1 || strings.Contains(mine[0].Text, "p-guard") || !strings.Contains(mine[0].Text, "a service control policy denies it. Only the organization") {
+					t.Errorf("the account sees %+v", mine)
+				}
+				notes = explain.VisibleNotes(notes, tt.shows)
+			}
 			if len(notes) != 1 || !strings.Contains(notes[0].Text, tt.text) || notes[0].Shows != tt.shows {
 				t.Errorf("notes %+v, want %q", notes, tt.text)
 			}

@@ -129,7 +129,15 @@ func (s *search) notes(part *authz.PartDecision) []Note {
 		case s.part.Resource.AWSManaged && m.Layer == authz.LayerResource:
 			n.Text = "Nothing can help: " + uncapital(what) + " denies it, and AWS manages the key."
 		case m.Layer == authz.LayerSCP || m.Layer == authz.LayerRCP:
-			n.Text = "No permission can outweigh it: " + uncapital(what) + " denies it. Only the organization can change that, by its management account."
+			const change = " denies it. Only the organization can change that, by its management account."
+			n.Text = "No permission can outweigh it: " + uncapital(what) + change
+			limited := Note{Text: "No permission can outweigh it: a " + noun(m.Layer) + change, Shows: s.p.Account} // whom AWS tells as much
+			if m.Layer == authz.LayerRCP {
+				limited.Shows = s.owner
+			}
+			if limited.Shows != n.Shows && !slices.Contains(out, limited) {
+				out = append(out, limited)
+			}
 		case strings.HasPrefix(m.Document, "arn:"+arn.Partition+":iam::aws:policy/"):
 			n.Text = "No permission can outweigh it: " + uncapital(what) + " denies it. AWS manages that policy; it can be detached, not changed."
 		default:
