@@ -119,6 +119,7 @@ func (l *linter) document() {
 		l.wideRules(s)
 		l.principalRules(s)
 		l.perimeterRules(s)
+		l.accountRules(s)
 	}
 	l.variableRules()
 	l.sidRules()

@@ -87,16 +87,23 @@ func linked(name string) bool {
 	return len(name) >= len(linkedPrefix) && strings.EqualFold(name[:len(linkedPrefix)], linkedPrefix)
 }
 
-// linkedPath says under which path a role lies.
-func (l *linter) linkedPath(s *statement, t policy.Text, a arn.ARN, name string) {
-	fix := `Service-linked roles lie under "role/aws-service-role/SERVICE.amazonaws.com/".`
+// ownerOf is the service whose service-linked role has a name, or "".
+func ownerOf(name string) string {
 	all := linkedrole.All()
 	for _, service := range slices.Sorted(maps.Keys(all)) {
 		if r := all[service]; name == r.Name || r.Suffix && strings.HasPrefix(name, r.Name+"_") {
-			a.Resource = "role" + arn.ServiceLinkedPath(service) + name
-			fix = "Write " + quote(a.String()) + "."
-			break
+			return service
 		}
+	}
+	return ""
+}
+
+// linkedPath says under which path a role lies.
+func (l *linter) linkedPath(s *statement, t policy.Text, a arn.ARN, name string) {
+	fix := `Service-linked roles lie under "role/aws-service-role/SERVICE.amazonaws.com/".`
+	if service := ownerOf(name); service != "" {
+		a.Resource = "role" + arn.ServiceLinkedPath(service) + name
+		fix = "Write " + quote(a.String()) + "."
 	}
 	l.add("linked-role-path", s.Statement, t.Pos, quote(t.Value)+" names no service-linked role: the path of its service is missing.", fix)
 }
@@ -107,6 +114,10 @@ func (l *linter) linkedName(s *statement, t policy.Text, service string, role li
 	switch {
 	case name == role.Name:
 		return false
+	case !ok && ownerOf(name) != "":
+		a, _ := parseARN(t.Value)
+		a.Resource = "role" + arn.ServiceLinkedPath(ownerOf(name)) + name
+		l.add("linked-role-path", s.Statement, t.Pos, name+" is the service-linked role of "+ownerOf(name)+", not of "+service+".", "Write "+quote(a.String())+".")
 	case !ok:
 		l.add("linked-role-name", s.Statement, t.Pos, "The service-linked role of "+service+" is "+role.Name+", not "+name+"; names are case-sensitive.",
 			"Write "+quote(prefix+role.Name)+".")
@@ -129,13 +140,9 @@ func (l *linter) linkedSession(s *statement, t policy.Text, a arn.ARN) bool {
 	}
 	name := path[strings.Index(path, linkedPrefix):]
 	name, _, _ = strings.Cut(name, "/")
-	all := linkedrole.All()
 	fix := "Name the role: its ARN covers all its sessions."
-	for _, service := range slices.Sorted(maps.Keys(all)) {
-		if r := all[service]; name == r.Name || strings.HasPrefix(name, r.Name+"_") {
-			fix = "Write " + quote(arn.Role(a.Account, arn.ServiceLinkedPath(service), name)) + "."
-			break
-		}
+	if service := ownerOf(name); service != "" {
+		fix = "Write " + quote(arn.Role(a.Account, arn.ServiceLinkedPath(service), name)) + "."
 	}
 	l.add("linked-role-session", s.Statement, t.Pos, "This is one session of a service-linked role. How the service names its sessions is its own affair and may change.", fix)
 	return true
