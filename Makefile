@@ -36,7 +36,7 @@ test: lint unit e2e
 # gofmt, go vet, staticcheck, go fix and the generated code. Budget: 8 minutes cold.
 lint: check-go check-generated
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "gofmt would change:"; echo "$$bad"; exit 1; }
-	$(GO) vet ./...
+	$(GO) vet ./... && cd bench && $(GO) vet ./...
 	@out=$$($(GO) fix -diff ./... 2>&1); [ -z "$$out" ] || { echo "$$out"; echo "run: go fix ./..."; exit 1; }
 	$(STATICCHECK) ./...
 
@@ -50,6 +50,7 @@ generate: check-go
 # Budget: 12 minutes cold.
 unit: check-go
 	$(GO) test -race -timeout 12m ./...
+	$(GO) test ./internal/authz # all requests of the comparison with its oracle
 
 # The server under test is built with the race detector, the official SDK without. Budget: 20 minutes cold.
 e2e: check-go
