@@ -78,6 +78,22 @@ func TestS8_AVolumeUnderAKeyThatIsNotSymmetricVanishes(t *testing.T) {
 	}
 }
 
+func TestS8_ADefaultKeyThatIsNotSymmetricFailsWhatUsesIt(t *testing.T) {
+	t.Parallel()
+	for name, in := range wrongKinds {
+		t.Run(name, func(t *testing.T) {
+			c := admin(t)
+			c.serviceRole(t)
+			key := c.wrongKey(t, in)
+			// Whether it is accepted is not documented; if it is, what uses it fails.
+			if _, err := c.ec2.ModifyEbsDefaultKmsKeyId(t.Context(), &ec2.ModifyEbsDefaultKmsKeyIdInput{KmsKeyId: &key}); err != nil {
+				t.Fatalf("ModifyEbsDefaultKmsKeyId: %v", err)
+			}
+			c.why(t, c.group(t, 1, rootDevice("")).launchFail(t, c, key)).needsSymmetric(t, key)
+		})
+	}
+}
+
 func TestS10_TheTemplateNamesTheKeyInFourForms(t *testing.T) {
 	t.Parallel()
 	forms := map[string]func(account, id string) string{

@@ -46,6 +46,10 @@ func TestS21_ALaunchConfigurationWithASpotPriceUsesTheRoleOfSpot(t *testing.T) {
 	if *made.Arn != spotRole(c.account) {
 		t.Errorf("the role is %s", *made.Arn)
 	}
+	attached := must(c.iam.ListAttachedRolePolicies(t.Context(), &iam.ListAttachedRolePoliciesInput{RoleName: made.RoleName}))(t).AttachedPolicies
+	if len(attached) != 1 || *attached[0].PolicyName != "AWSEC2SpotServiceRolePolicy" {
+		t.Errorf("the role's policies are %+v", attached)
+	}
 	c.setPolicy(t, key, c.statementsFor(spotRole(c.account))...)
 	c.isSpot(t, g.launchOK(t, 1, c, map[string]string{"/dev/xvda": key})[0])
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/kagimori/kagimori/e2e/internal/seed"
 )
 
+// S22 names instance refresh too, which does not exist yet: it belongs to a later step.
+
 func TestS22_LaunchScaleOutAndReplacementWork(t *testing.T) {
 	c := admin(t)
 	c.serviceRole(t)

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	cttypes "github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/kagimori/kagimori/e2e/internal/seed"
 )
 
@@ -94,6 +96,31 @@ func (g group) failsAgain(t *testing.T, principal, action, key string) {
 		}
 		return false, g.state(t)
 	})
+}
+
+// From an encrypted image the grant needs the operations of re-encryption too, which are not
+// needed from a plain one.
+func TestS30_ASharedImageNeedsTheOperationsOfReEncryption(t *testing.T) {
+	t.Parallel()
+	for without, action := range map[kmstypes.GrantOperation]string{
+		"ReEncryptFrom": "kms:ReEncryptFrom", "ReEncryptTo": "kms:ReEncryptTo", "CreateGrant": "kms:CreateGrant", "Decrypt": "kms:CreateGrant",
+		"Encrypt": "", "GenerateDataKey": "", "GenerateDataKeyWithoutPlaintext": "", "DescribeKey": "",
+	} {
+		t.Run("without "+string(without), func(t *testing.T) {
+			e := newExample2(t, p3, p4)
+			img := e.sharedImage(t)
+			u := e.user.user(t, "delegate", seed.Identity("kms:CreateGrant", e.key))
+			in := e.grantInput()
+			in.Operations = slices.DeleteFunc(in.Operations, func(o kmstypes.GrantOperation) bool { return o == without })
+			must(u.kms.CreateGrant(t.Context(), in))(t)
+			g := e.user.groupOf(t, img, 1, rootDevice(e.key))
+			if action == "" {
+				g.launchOK(t, 1, e.owner, map[string]string{"/dev/xvda": e.key})
+				return
+			}
+			e.user.why(t, g.launchFail(t, e.owner, e.key)).denied(t, seed.Session(e.user.account), action, e.key, "aws kms create-grant")
+		})
+	}
 }
 
 func TestS28_WithoutTheImageSharedThereIsNoGroup(t *testing.T) {

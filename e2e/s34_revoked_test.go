@@ -25,7 +25,7 @@ type dependent struct {
 	running  string // instance of the group
 	stopped  string // instance of the operator, which is stopped
 	host     string // instance of the operator without anything encrypted
-	volume   string // of the operator, under the key, not attached
+	volume   string // of the operator, under the key, attached to host
 	snapshot string // of a volume under the key
 }
 
@@ -40,6 +40,7 @@ func newDependent(t *testing.T) *dependent {
 		DeviceName: new("/dev/sdf"), Ebs: &ec2types.EbsBlockDevice{Encrypted: new(true), KmsKeyId: &d.key, VolumeSize: new(int32(1))},
 	})
 	d.volume = d.operator.createVolume(t, d.key)
+	d.operator.attach(t, d.volume, d.host)
 	d.snapshot = d.operator.snapshotOf(t, d.volume)
 	d.running = d.group.running(t, 1)[0]
 	must(d.operator.ec2.StopInstances(t.Context(), &ec2.StopInstancesInput{InstanceIds: []string{d.stopped}}))(t)
@@ -58,7 +59,8 @@ func (d *dependent) admit(t *testing.T) {
 	}
 }
 
-// lost checks everything that no longer works without the key.
+// lost checks everything that no longer works without the key. What an instance reads and writes is
+// not to be seen from outside; package ec2 tests it.
 func (d *dependent) lost(t *testing.T) {
 	t.Helper()
 	// What runs goes on: its data key is in memory.
@@ -67,7 +69,9 @@ func (d *dependent) lost(t *testing.T) {
 		t.Errorf("the running instance is %s", i.State.Name)
 	}
 	d.user.checkVolumes(t, d.running, map[string]string{"/dev/sdf": d.key})
-	d.operator.snapshotOf(t, *d.user.volumesOf(t, d.running)[slices.IndexFunc(d.user.volumesOf(t, d.running), func(v ec2types.Volume) bool { return *v.Encrypted })].VolumeId)
+	for id := range d.group.attachments(t, []string{d.running}, d.key) {
+		d.operator.snapshotOf(t, id)
+	}
 
 	d.group.scale(t, 2)
 	eventually(t, "failed launch", func() (bool, string) {
@@ -79,7 +83,9 @@ func (d *dependent) lost(t *testing.T) {
 		return i.State.Name == ec2types.InstanceStateNameStopped && i.StateReason != nil &&
 			str(i.StateReason.Code) == keyCode && str(i.StateReason.Message) == keyReason, string(i.State.Name)
 	})
-	attach, err := d.operator.ec2.AttachVolume(t.Context(), d.attachInput())
+	must(d.operator.ec2.DetachVolume(t.Context(), &ec2.DetachVolumeInput{VolumeId: &d.volume}))(t) // needs no key
+	d.user.available(t, d.volume)
+	attach, err := d.operator.ec2.AttachVolume(t.Context(), &ec2.AttachVolumeInput{VolumeId: &d.volume, InstanceId: &d.host, Device: new("/dev/sdg")})
 	refused(attach, err)(t, "CustomerKeyHasBeenRevoked", "Volume "+d.volume+" cannot be attached. The encrypted volume was unable to access the KMS key.")
 	made := *must(d.operator.ec2.CopySnapshot(t.Context(), &ec2.CopySnapshotInput{SourceRegion: new(seed.Region), SourceSnapshotId: &d.snapshot}))(t).SnapshotId
 	if s := d.user.completed(t, made, ec2types.SnapshotStateError); str(s.StateMessage) != "Given key ID is not accessible" {
@@ -87,10 +93,6 @@ func (d *dependent) lost(t *testing.T) {
 	}
 	vol := *must(d.operator.ec2.CreateVolume(t.Context(), &ec2.CreateVolumeInput{AvailabilityZone: new(seed.Region + "a"), SnapshotId: &d.snapshot}))(t).VolumeId
 	d.user.vanishes(t, vol)
-}
-
-func (d *dependent) attachInput() *ec2.AttachVolumeInput {
-	return &ec2.AttachVolumeInput{VolumeId: &d.volume, InstanceId: &d.host, Device: new("/dev/sdg")}
 }
 
 // restored checks that all of it works again.
