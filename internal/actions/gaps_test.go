@@ -184,5 +184,6 @@ var gaps = []gap{
 
 // beyondTheTable is what is decided although the table does not have it, with the reason.
 var beyondTheTable = map[string]string{
-	"organizations:CreatePolicy on *": toDoOrganizations + ": the table wants the policy for the resource",
+	"sts:TagSession on arn:aws:sts::111122223333:federated-user/bob": "the IAM User Guide has it for tags of GetFederationToken (Passing session tags in AWS STS)",
+	"organizations:CreatePolicy on *":                                toDoOrganizations + ": the table wants the policy for the resource",
 }

@@ -110,6 +110,8 @@ func driveSTS(t *testing.T, s *testkit.Server, c caller) {
 		AccessKeyID: out.str("Credentials.AccessKeyId"), Secret: secret.String(out.str("Credentials.SecretAccessKey")), SessionToken: out.str("Credentials.SessionToken"),
 	})
 	c.do("sts:GetCallerIdentity", in{})
+	c.do("sts:GetSessionToken", in{})
+	c.do("sts:GetFederationToken", in{"Name": "bob", "Tags": []in{{"Key": "team", "Value": "green"}}})
 	id := c.do("iam:CreateAccessKey", in{"UserName": "ana"}).str("AccessKey.AccessKeyId")
 	c.do("sts:GetAccessKeyInfo", in{"AccessKeyId": id})
 	session.do("kms:ListKeys", in{})
