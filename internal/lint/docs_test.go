@@ -113,3 +113,19 @@ func TestEachRuleIsDocumentedAndItsExampleHasTheFinding(t *testing.T) {
 		}
 	}
 }
+
+func TestTheSampleSaysWhatIsDocumented(t *testing.T) {
+	src, err := os.ReadFile("../../docs/lint.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile("(?s)```json sample\n(.*?)```.*?```text\n(.*?)```").FindSubmatch(src)
+	if m == nil {
+		t.Fatal("docs/lint.md has no sample")
+	}
+	var out strings.Builder
+	err = lint.WriteText(&out, []lint.Result{{File: "seed.json", Findings: lint.Check(m[1], lint.Options{Kind: policy.Key})}})
+	if err != nil || out.String() != string(m[2]) {
+		t.Errorf("the sample has (%v)\n%s\nand docs/lint.md says\n%s", err, out.String(), m[2])
+	}
+}
