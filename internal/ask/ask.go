@@ -31,6 +31,7 @@ type Answer struct {
 
 // Ask decides whether a candidate can do the part's action. ok is false if no request is allowed.
 func Ask(c *Candidate, part authz.Part) (_ Answer, ok bool) {
+	part.Grants = concerning(part.Grants, &c.Principal)
 	keys := unknowns(c, &part)
 	req := request(c, part)
 	for _, k := range keys {

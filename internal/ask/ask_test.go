@@ -122,3 +122,24 @@ func TestAnotherAccountsPoliciesAreUnknown(t *testing.T) {
 		t.Errorf("what the key policy does not allow: %+v", a)
 	}
 }
+
+// Grants for others, however many, are not looked at.
+func TestGrantsForOthersCostNothing(t *testing.T) {
+	part := authz.Part{
+		Action: "kms:Decrypt", Resource: authz.Resource{ARN: key, Account: "123456789012"}, Authoritative: true, Policy: compile(t, policy.Key, key, root),
+	}
+	for i := range 50000 {
+		part.Grants = append(part.Grants, authz.Grant{
+			ID: fmt.Sprint(i), Grantee: fmt.Sprintf("arn:aws:iam::123456789012:user/u%d", i), IssuingAccount: "123456789012", Operations: []string{"Decrypt"},
+			ContextSubset: map[string]string{"n": fmt.Sprint(i)},
+		})
+	}
+	c := &ask.Candidate{Principal: authz.Principal{Type: authz.User, ARN: "arn:aws:iam::123456789012:user/u7", Account: "123456789012", Username: "u7"}}
+	a, ok := ask.Ask(c, part)
+	if want := "Root; Allow 7 if  kms:EncryptionContext:n=7"; !ok || cited(a) != want {
+		t.Errorf("%v %s, want %s", ok, cited(a), want)
+	}
+	if n := testing.AllocsPerRun(1, func() { ask.Ask(c, part) }); n > 1000 {
+		t.Errorf("%v allocations", n)
+	}
+}

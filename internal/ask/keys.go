@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
 )
 
@@ -24,6 +25,30 @@ func documents(c *Candidate, part *authz.Part) iter.Seq[*authz.Document] {
 			}
 		}
 	}
+}
+
+// concerning are the grants that name a principal, its role or its account. All others have no say,
+// and a key may have very many.
+func concerning(grants []authz.Grant, p *authz.Principal) []authz.Grant {
+	if p.Type == authz.UnknownPrincipal {
+		return grants
+	}
+	names := func(who, id string) bool {
+		switch who {
+		case "":
+			return false
+		case p.ARN, p.RoleARN, p.ParentARN, p.Account, arn.Root(p.Account):
+			return true
+		}
+		return id != "" && id == p.UniqueID
+	}
+	var out []authz.Grant
+	for i := range grants {
+		if g := &grants[i]; names(g.Grantee, g.GranteeID) || names(g.Retiring, g.RetiringID) {
+			out = append(out, *g)
+		}
+	}
+	return out
 }
 
 // unknowns are the condition keys, in lower case, that the documents and grants ask for and that

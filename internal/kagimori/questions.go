@@ -273,9 +273,11 @@ func (s *Service) keysFor(tx store.Tx, c *guard.Call, who *ask.Candidate) ([]str
 func outsiders(part *authz.Part) []ask.Candidate {
 	own := part.Resource.Account
 	var out []ask.Candidate
+	seen := map[string]bool{}
 	add := func(who, id string) {
 		c, ok := outsider(own, who, id)
-		if ok && !slices.ContainsFunc(out, func(o ask.Candidate) bool { return o.Principal.ARN == c.Principal.ARN }) {
+		if ok && !seen[c.Principal.ARN] {
+			seen[c.Principal.ARN] = true
 			out = append(out, c)
 		}
 	}
