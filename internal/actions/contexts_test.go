@@ -252,7 +252,7 @@ type gap struct{ reason, key, places string }
 
 func (g gap) list() []string {
 	var out []string
-	for _, p := range strings.Fields(g.places) {
+	for p := range strings.FieldsSeq(g.places) {
 		action, typ, _ := strings.Cut(p, "/")
 		switch {
 		case p == "any":

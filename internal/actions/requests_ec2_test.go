@@ -47,7 +47,7 @@ func driveEC2(s *testkit.Server, c caller) {
 	s.Advance(time.Minute)
 	driveInstances(s, c, instance)
 	volume := driveVolumes(s, c, key, snapshot, instance)
-	driveSnapshots(s, c, key, volume, instance)
+	driveSnapshots(s, c, volume, instance)
 	driveSettings(c, key)
 	c.do("ec2:TerminateInstances", in{"InstanceIds": instance})
 	s.Advance(time.Minute)
@@ -125,7 +125,7 @@ func driveVolumes(s *testkit.Server, c caller, key, snapshot, instance string) s
 	return id
 }
 
-func driveSnapshots(s *testkit.Server, c caller, key, volume, instance string) {
+func driveSnapshots(s *testkit.Server, c caller, volume, instance string) {
 	id := c.do("ec2:CreateSnapshot", in{"VolumeId": volume, "Description": "d", "TagSpecifications": specifications("snapshot")}).str("SnapshotId")
 	c.do("ec2:CreateSnapshots", in{"InstanceSpecification": in{"InstanceId": instance}, "TagSpecifications": specifications("snapshot")})
 	s.Advance(time.Minute)
@@ -133,7 +133,7 @@ func driveSnapshots(s *testkit.Server, c caller, key, volume, instance string) {
 	c.do("ec2:ModifySnapshotAttribute", in{"SnapshotId": id, "Attribute": "createVolumePermission", "OperationType": "remove", "UserIds": other})
 	c.do("ec2:DescribeSnapshotAttribute", in{"SnapshotId": id, "Attribute": "createVolumePermission"})
 	c.do("ec2:ResetSnapshotAttribute", in{"SnapshotId": id, "Attribute": "createVolumePermission"})
-	key = "arn:aws:kms:us-east-1:" + home + ":key/" + c.do("kms:CreateKey", in{}).str("KeyMetadata.KeyId") // another
+	key := "arn:aws:kms:us-east-1:" + home + ":key/" + c.do("kms:CreateKey", in{}).str("KeyMetadata.KeyId") // another than the volume's
 	copied := c.do("ec2:CopySnapshot", in{
 		"SourceSnapshotId": id, "SourceRegion": "us-east-1", "Encrypted": true, "KmsKeyId": key, "TagSpecifications": specifications("snapshot"),
 	}).str("SnapshotId")

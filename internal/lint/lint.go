@@ -121,6 +121,7 @@ func (l *linter) document() {
 		l.perimeterRules(s)
 		l.accountRules(s)
 	}
+	l.partialRules(statements)
 	l.variableRules()
 	l.sidRules()
 	if l.opts.Kind == policy.Key {

@@ -61,6 +61,7 @@ var rules = map[string]Rule{
 	"linked-role-unknown-service": {Severity: Warning, Summary: "The service is not known to have a service-linked role"},
 
 	// What does more or less than it seems.
+	"partial-request":          {Severity: Warning, Summary: "The action is decided on several resources, of which some are allowed"},
 	"linked-role-session":      {Severity: Warning, Summary: "A session is named instead of its service-linked role"},
 	"launch-incomplete":        {Severity: Warning, Summary: "A service-linked role gets a part of what a launch needs"},
 	"grant-condition-missing":  {Severity: Warning, Summary: "A service-linked role may create grants for others than AWS services"},
