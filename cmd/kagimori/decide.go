@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,6 +28,8 @@ For each case it prints one line, in the order of the input:
 
   {"id":"...","decision":"Allow|ExplicitDeny|ImplicitDeny|Undetermined","by":"identity|resource|grant|..."}
 
+A document may be in a file of its own, {"file":"key-policy.json"}, beside the file with the case.
+
 Facts may be unknown: {"unknown":true} as a context value, a document or the resource, and "unknown" as the type of the
 principal. If the answer is the same whatever they are it is given; else it is Undetermined and "depends" names the
 facts that would settle it.
@@ -36,7 +39,7 @@ decide exits with 1 if a case failed or a line is no case (it says so with the l
 
 const decideExample = `  kagimori decide cases.jsonl
   kagimori decide --explain --format text < cases.jsonl
-  jq -c --slurpfile p key-policy.json '.resourcePolicy = $p[0]' cases.jsonl | kagimori decide`
+  kagimori decide tests/*.jsonl && terraform apply`
 
 func newDecide(io stdio) *cobra.Command {
 	var f decideFlags
@@ -74,15 +77,21 @@ func (f *decideFlags) run(io stdio, files []string) error {
 
 // file decides the cases of one file.
 func (f *decideFlags) file(io stdio, cases *casefile.Builder, name string) (casefile.Counts, error) {
-	in, shown := io.in, "standard input"
+	in, shown, dir := io.in, "standard input", "."
 	if name != "-" {
 		file, err := os.Open(name)
 		if err != nil {
 			return casefile.Counts{}, err
 		}
 		defer file.Close() // only read
-		in, shown = file, name
+		in, shown, dir = file, name, filepath.Dir(name)
 	}
+	cases = cases.Files(func(name string) ([]byte, error) {
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(dir, name)
+		}
+		return os.ReadFile(name)
+	})
 	counts, err := f.stream(in, io, cases, shown)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", shown, err)

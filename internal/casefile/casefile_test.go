@@ -145,6 +145,37 @@ func TestUnknownFactsAreUndeterminedIfTheyMatter(t *testing.T) {
 	}
 }
 
+func TestADocumentCanBeAFile(t *testing.T) {
+	files := casefile.NewBuilder().Files(func(name string) ([]byte, error) {
+		if name != "key.json" {
+			return nil, errFull
+		}
+		return []byte("{\"Version\": \"2012-10-17\",\n \"Statement\": {\"Sid\": \"Closed\", \"Effect\": \"Deny\", \"Principal\": \"*\", \"Action\": \"*\", \"Resource\": \"*\"}}"), nil
+	})
+	in := func(policy string) *casefile.Case {
+		c, err := casefile.Parse([]byte(base(t, map[string]string{"resourcePolicy": policy})))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	r, err := files.Decide(in(`{"file":"key.json"}`), true)
+	if err != nil || r.Decision != "ExplicitDeny" || !strings.Contains(strings.Join(r.Text, "\n"), "key.json") {
+		t.Errorf("%+v, %v", r, err)
+	}
+	for _, l := range r.Layers {
+		if s := l.Statements; l.Layer == "resource" && (len(s) != 1 || s[0].Document != "key.json" || s[0].Line != 2 || s[0].Column != 15) {
+			t.Errorf("%+v", s)
+		}
+	}
+	if _, err := files.Decide(in(`{"file":"other.json"}`), false); !errors.Is(err, errFull) || !strings.HasPrefix(err.Error(), "resourcePolicy: ") {
+		t.Errorf("error = %v", err)
+	}
+	if _, err := casefile.NewBuilder().Decide(in(`{"file":"key.json"}`), false); err == nil || !strings.Contains(err.Error(), "files cannot be read here") {
+		t.Errorf("error = %v", err)
+	}
+}
+
 func TestExpectationsCompareDecisionAndPolicy(t *testing.T) {
 	tests := []struct {
 		expect string

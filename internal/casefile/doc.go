@@ -9,4 +9,8 @@
 //	"resourcePolicy": {"unknown": true, "name": "the key policy"}
 //	"resource": {"unknown": true, "account": "111122223333"}
 //	"principal": {"type": "unknown", "account": "111122223333"}
+//
+// A document may be in a file of its own, so that policies are tested as they stand:
+//
+//	"resourcePolicy": {"file": "key-policy.json"}
 package casefile

@@ -106,15 +106,24 @@ func (c *Case) check() error {
 }
 
 // A Builder turns cases into requests. It is safe for concurrent use.
-type Builder struct{ docs *authz.Cache }
+type Builder struct {
+	docs *authz.Cache
+	read func(name string) ([]byte, error) // nil: there are no files
+}
 
-// NewBuilder makes a builder, which compiles a document that many cases have only once.
-func NewBuilder() *Builder { return &Builder{authz.NewCache(4096)} }
+// NewBuilder makes a builder, which compiles a document that many cases have only once. Its cases
+// cannot refer to files.
+func NewBuilder() *Builder { return &Builder{docs: authz.NewCache(4096)} }
+
+// Files is the builder for cases that may refer to files, which read gives by their names.
+func (b *Builder) Files(read func(name string) ([]byte, error)) *Builder {
+	return &Builder{docs: b.docs, read: read}
+}
 
 // Request is what the engine decides on.
 func (b *Builder) Request(c *Case) (*authz.Request, error) {
 	p := &c.Principal
-	l := loader{docs: b.docs}
+	l := loader{Builder: b}
 	req := &authz.Request{
 		Principal: authz.Principal{
 			Type: principalTypes[p.Type], ARN: p.ARN, RoleARN: p.RoleARN, ParentARN: p.ParentARN, Account: p.Account,
@@ -173,8 +182,8 @@ func (c *Case) policyKind() (policy.Kind, bool) {
 
 // A loader compiles the documents of a case; err is the first that is none.
 type loader struct {
-	docs *authz.Cache
-	err  error
+	*Builder
+	err error
 }
 
 func (l *loader) fail(err error) {
@@ -190,13 +199,40 @@ func (l *loader) one(name string, src jsontext.Value, kind policy.Kind) *authz.D
 	if d, ok := l.unknown(name, src); ok {
 		return d
 	}
-	d, err := l.docs.Document(string(src), kind)
+	text := string(src)
+	if file, ok := reference(src); ok {
+		if l.read == nil {
+			l.fail(fmt.Errorf("%s: files cannot be read here", name))
+			return nil
+		}
+		data, err := l.read(file)
+		if err != nil {
+			l.fail(fmt.Errorf("%s: %w", name, err))
+			return nil
+		}
+		name, text = file, string(data)
+	}
+	d, err := l.docs.Document(text, kind)
 	if err != nil {
 		l.fail(fmt.Errorf("%s: %w", name, err))
 		return nil
 	}
 	d.Name = name
 	return d
+}
+
+// reference reads {"file": ...}.
+func reference(src jsontext.Value) (file string, ok bool) {
+	if src.Kind() != '{' || !strings.Contains(string(src), `"file"`) {
+		return "", false
+	}
+	var r struct {
+		File string `json:"file"`
+	}
+	if err := json.Unmarshal(src, &r, json.RejectUnknownMembers(true)); err != nil {
+		return "", false
+	}
+	return r.File, r.File != ""
 }
 
 // unknown reads {"unknown": true, "name": ...}.
