@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/kagimori/kagimori/e2e/internal/seed"
@@ -52,6 +53,43 @@ func TestKill9_LaunchesEndTheSameAndLeaveNothing(t *testing.T) {
 		}
 		if t.Failed() {
 			t.Fatalf("round %d failed; the end of the server's log:\n%s", round, s.Tail(4000))
+		}
+	}
+}
+
+// TestKill9_LaunchesThatFailLeaveNothing kills a server while launches fail on their key, halfway: the
+// data key is there and the grant is refused.
+func TestKill9_LaunchesThatFailLeaveNothing(t *testing.T) {
+	t.Parallel()
+	const rounds, many = 6, 4
+	dir := t.TempDir() + "/data"
+	s := run9(t, dir)
+	c := adminOf(s.URL, seed.NewAccount())
+	c.serviceRole(t)
+	key := c.key(t, seed.Policy(seed.Full(seed.Root(c.account)), seed.Use(seed.Role(c.account))))
+	c.template(t, "web", dataDevice(key))
+	must(c.asg.CreateAutoScalingGroup(t.Context(), groupInput("web", 0)))(t)
+	for round := range rounds {
+		group{c, "web"}.scale(t, many)
+		<-time.After(time.Duration(rand.IntN(2500)) * time.Millisecond) // a random moment is the test
+		s = restart9(t, s, dir)
+		c = adminOf(s.URL, c.account)
+		g := group{c, "web"}
+		g.scale(t, 0)
+		eventually(t, fmt.Sprintf("round %d: nothing left", round), func() (bool, string) {
+			open := slices.DeleteFunc(g.activities(t), func(a activity) bool { return a.EndTime != nil })
+			left := fmt.Sprintf("%d activities, %d instances, %d members, %d volumes, %d grants, %d files", len(open), len(c.living(t)),
+				len(g.describe(t).Instances), len(c.volumes(t)), len(c.grants(t, key)), volumeFiles(t, dir))
+			return left == "0 activities, 0 instances, 0 members, 0 volumes, 0 grants, 0 files", left
+		})
+		if t.Failed() {
+			t.Fatalf("round %d failed; the end of the server's log:\n%s", round, s.Tail(4000))
+		}
+	}
+	for _, a := range (group{c, "web"}).activities(t) {
+		if a.StatusCode != astypes.ScalingActivityStatusCodeCancelled && a.StatusCode != astypes.ScalingActivityStatusCodeSuccessful &&
+			a.StatusCode != astypes.ScalingActivityStatusCodeFailed {
+			t.Errorf("an activity ended %s: %s", a.StatusCode, str(a.StatusMessage))
 		}
 	}
 }

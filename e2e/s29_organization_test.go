@@ -38,7 +38,7 @@ func TestS29_AServiceControlPolicyDeniesTheRequester(t *testing.T) {
 	refused(out, err)(t, "AccessDeniedException", u.arn(t), "kms:CreateGrant", "with an explicit deny in a service control policy")
 	// The policy's text is for the management account to see.
 	why := e.user.details(t, err)
-	why.denied(t, u.arn(t), "kms:CreateGrant", e.key)
+	why.denied(t, u.arn(t), "kms:CreateGrant", e.key, "a service control policy denies it. Only the organization can change that")
 	if by := why.Evaluations[0].DecidedBy; by != "SERVICE_CONTROL_POLICY" {
 		t.Errorf("it was decided by %s: %s", by, why.text())
 	}
