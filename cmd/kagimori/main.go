@@ -45,13 +45,34 @@ func run(ctx context.Context, args []string, io stdio) int {
 	if err == nil {
 		return exitOK
 	}
+	e, coded := errors.AsType[exit](err)
+	if coded && e.error == nil {
+		return e.code
+	}
 	fmt.Fprintf(io.err, "kagimori: %v\n", err)
+	if coded && !e.usage {
+		return e.code
+	}
 	if _, ok := errors.AsType[failure](err); ok {
 		return exitFailed
 	}
 	fmt.Fprintf(io.err, "Run '%s --help' for usage.\n", cmd.CommandPath())
+	if coded {
+		return e.code
+	}
 	return exitUsage
 }
+
+// An exit is the end of a command with exit codes of its own. It has no error if there is nothing to
+// say, and usage if the error is one of usage.
+type exit struct {
+	code int
+	error
+	usage bool
+}
+
+// Unwrap gives the error.
+func (e exit) Unwrap() error { return e.error }
 
 // A failure is an error of work that was begun. Every other error of a command is one of usage.
 type failure struct{ error }

@@ -27,6 +27,7 @@ request as AWS documents it, really encrypts, and says why a request was denied.
 	root.SetOut(io.out)
 	root.SetErr(io.err)
 	root.AddCommand(
+		newCheck(io),
 		newPolicy(io),
 		newScenario(io),
 		newServe(io),

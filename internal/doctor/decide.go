@@ -40,6 +40,12 @@ func (w *world) decide(who *subject, parts []authz.Part, direct bool, extra map[
 	for _, p := range parts {
 		a.request.Parts = append(a.request.Parts, w.complete(p, extra))
 	}
+	// What is the same for all parts belongs to the request, where the engine's advice looks for it.
+	for _, e := range parts[0].Context {
+		if e.Key == "kms:viaservice" || e.Key == "kms:calleraccount" || e.Key == "aws:viaawsservice" {
+			a.request.Context = append(a.request.Context, e)
+		}
+	}
 	a.decision = authz.Explain(&a.request)
 	for i, p := range a.decision.Parts {
 		a.part, a.key = i, w.keys[p.Resource]

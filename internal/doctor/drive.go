@@ -196,6 +196,11 @@ func (s *stepTaken) depends() []string {
 	return out
 }
 
+// purposes say what a grant of a launch is for.
+var purposes = map[launch.Purpose]string{
+	launch.ForSource: " to read the snapshot", launch.ForTarget: " to write the volume", launch.ForAttach: " to open the volume",
+}
+
 // take performs a step of the plan: it decides where a driver would call.
 func (w *world) take(st launch.State, step launch.Step, caller *subject, made map[string][]authz.Grant) (stepTaken, launch.Result) {
 	taken := stepTaken{step: step}
@@ -221,7 +226,7 @@ func (w *world) take(st launch.State, step launch.Step, caller *subject, made ma
 		before += len(a.request.Parts)
 		if q.Call == launch.CreateGrant {
 			g := q.Grant.Authz()
-			g.ID = fmt.Sprintf("made by the launch for %s", q.Purpose)
+			g.ID = "made by the launch" + purposes[q.Purpose]
 			made[q.KeyARN] = append(made[q.KeyARN], g)
 			r.Grant = launch.GrantRef{ID: g.ID}
 		}

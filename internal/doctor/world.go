@@ -76,6 +76,9 @@ func (w *world) unknown(path string) (why string, ok bool) {
 // document compiles the policy at a place. One that is not known, or is no policy, is Unknown.
 func (w *world) document(path, name, owner, attached string, kind policy.Kind, src format.Document) *authz.Document {
 	if why, ok := w.unknown(path); ok {
+		if kind == policy.Key {
+			name = "the key policy of " + name
+		}
 		return &authz.Document{Name: name + " (" + why + ")", Owner: owner, Attached: attached, Unknown: true}
 	}
 	shared, err := w.docs.Document(src.Compact(), kind)

@@ -10,6 +10,7 @@ package format
 import (
 	"bytes"
 	"encoding/json"
+	"reflect"
 	"slices"
 )
 
@@ -21,6 +22,12 @@ type Document json.RawMessage
 
 // MarshalJSON gives the document as it is.
 func (d Document) MarshalJSON() ([]byte, error) { return json.RawMessage(d).MarshalJSON() }
+
+// UnmarshalJSON takes the document as it is.
+func (d *Document) UnmarshalJSON(data []byte) error {
+	*d = bytes.Clone(data)
+	return nil
+}
 
 // Compact is the document without the spaces of the file, as it is sent.
 func (d Document) Compact() string {
@@ -58,14 +65,48 @@ type Scenario struct {
 	source []byte // the file
 }
 
-// Encode is the scenario as a file.
+// Encode is the scenario as a file. A list or map that is nil is written as an empty one.
 func (s *Scenario) Encode() ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", " ")
-	err := enc.Encode(s)
+	err := enc.Encode(filled(reflect.ValueOf(s)).Interface())
 	return buf.Bytes(), err
+}
+
+// filled is a copy in which no list or map is nil, but for JSON as it is written.
+func filled(v reflect.Value) reflect.Value {
+	out := reflect.New(v.Type()).Elem()
+	out.Set(v)
+	switch v.Type() {
+	case reflect.TypeFor[Document](), reflect.TypeFor[Value]():
+		return out
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			out.Set(reflect.New(v.Type().Elem()))
+			out.Elem().Set(filled(v.Elem()))
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				out.Field(i).Set(filled(v.Field(i)))
+			}
+		}
+	case reflect.Slice:
+		out.Set(reflect.MakeSlice(v.Type(), v.Len(), v.Len()))
+		for i := range v.Len() {
+			out.Index(i).Set(filled(v.Index(i)))
+		}
+	case reflect.Map:
+		out.Set(reflect.MakeMap(v.Type()))
+		for _, k := range v.MapKeys() {
+			out.SetMapIndex(k, filled(v.MapIndex(k)))
+		}
+	}
+	return out
 }
 
 // Source is where a scenario comes from.
@@ -315,6 +356,12 @@ type Value json.RawMessage
 
 // MarshalJSON gives the value as it is.
 func (v Value) MarshalJSON() ([]byte, error) { return json.RawMessage(v).MarshalJSON() }
+
+// UnmarshalJSON takes the value as it is.
+func (v *Value) UnmarshalJSON(data []byte) error {
+	*v = bytes.Clone(data)
+	return nil
+}
 
 // Patches are the fix's patch and those of its alternatives.
 func (f *Fix) Patches() [][]Edit {

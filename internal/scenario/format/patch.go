@@ -13,7 +13,14 @@ import (
 // Patched is the scenario with a patch of its fix applied. The error is a *FormatError if what
 // comes of it is no scenario.
 func (s *Scenario) Patched(patch []Edit) (*Scenario, error) {
-	data, err := patched(s.source, patch)
+	src := s.source
+	if src == nil { // it was made, not read
+		var err error
+		if src, err = s.Encode(); err != nil {
+			return nil, err
+		}
+	}
+	data, err := patched(src, patch)
 	if err != nil {
 		return nil, err
 	}

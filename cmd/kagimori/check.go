@@ -1,0 +1,113 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kagimori/kagimori/internal/doctor"
+	"github.com/kagimori/kagimori/internal/scenario/format"
+)
+
+// Exit codes of check, beside exitOK.
+const (
+	exitWillNot    = 1 // something does not launch
+	exitCannotTell = 2 // something depends on what is not known
+	exitBadInput   = 3 // a file, or the command line, cannot be read
+)
+
+const checkLong = `check says beforehand whether a launch gets through KMS: an Auto Scaling group, or RunInstances, StartInstances,
+AttachVolume, CreateVolume or CopySnapshot by anybody. If it does not, check tells which request by whom is refused,
+by which statement or for want of which, what you will see in AWS, and the smallest change that helps. Each fix was
+applied and the launch checked again before it is named. It needs no server and no account.
+
+A FILE is a launch scenario (see kagimori scenario); the file - is standard input.
+
+Exit codes: 0 everything launches, 1 something will not, 2 it cannot be told, 3 the input cannot be read.`
+
+// checkFlags are the flags of check.
+type checkFlags struct {
+	format  string
+	verbose bool
+}
+
+func newCheck(io stdio) *cobra.Command {
+	var f checkFlags
+	cmd := &cobra.Command{
+		Use: "check FILE...", Short: "Say whether a launch gets through KMS, and what to change if not", Long: checkLong,
+		Example: "  kagimori check web.json\n  kagimori check -v web.json                    # every step, and all fixes\n" +
+			"  kagimori check --format json *.json | jq -c '{id, launches, failures}'",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return exit{exitBadInput, errors.New("a file is missing"), true}
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, files []string) error { return f.check(io, files) },
+	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit{exitBadInput, err, true} })
+	cmd.Flags().SortFlags = false
+	cmd.Flags().StringVar(&f.format, "format", "human", "`form` of the output: human, or json (one object a line for each scenario)")
+	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "tell every step of every device, all fixes, and notes on the policies")
+	return cmd
+}
+
+// check checks the files. The worst of them decides the exit code.
+func (f *checkFlags) check(io stdio, files []string) error {
+	if f.format != "human" && f.format != "json" {
+		return exit{exitBadInput, fmt.Errorf("--format %q is neither human nor json", f.format), true}
+	}
+	bad, worst := 0, doctor.Launches
+	for i, file := range files {
+		sc, err := f.read(io, file)
+		if err != nil {
+			bad++
+			fmt.Fprintf(io.err, "kagimori: %v\n", err)
+			continue
+		}
+		r := doctor.Check(sc)
+		if v := r.Told(); v == doctor.Fails || worst == doctor.Launches {
+			worst = v
+		}
+		if err := f.write(io, r, i > 0); err != nil {
+			return failed(err)
+		}
+	}
+	switch {
+	case bad > 0:
+		return exit{exitBadInput, fmt.Errorf("%d of %d files cannot be read", bad, len(files)), false}
+	case worst == doctor.Fails:
+		return exit{code: exitWillNot}
+	case worst == doctor.CannotTell:
+		return exit{code: exitCannotTell}
+	}
+	return nil
+}
+
+func (f *checkFlags) read(io stdio, file string) (*format.Scenario, error) {
+	data, err := readScenario(io, file)
+	if err != nil {
+		return nil, err
+	}
+	sc, err := format.Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s is not in the format:\n%w", filepath.ToSlash(file), err)
+	}
+	return sc, nil
+}
+
+func (f *checkFlags) write(io stdio, r *doctor.Report, more bool) error {
+	if f.format == "json" {
+		line, err := r.Line()
+		if err == nil {
+			_, err = io.out.Write(line)
+		}
+		return err
+	}
+	if more {
+		fmt.Fprintln(io.out)
+	}
+	return r.Write(io.out, f.verbose)
+}

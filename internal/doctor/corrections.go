@@ -1,0 +1,388 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/actions"
+	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/scenario/format"
+)
+
+// A site is a statement with its place in the scenario.
+type site struct {
+	path  string // of the statement
+	name  string // in sentences
+	kind  string // of a change there
+	st    *policy.Statement
+	raw   map[string]any // as written
+	alone bool           // the document has no other
+	match authz.Match
+}
+
+// siteOf finds the statement of a match. ok is false for documents that are not the scenario's.
+func (o *outcome) siteOf(a *answer, m authz.Match) (_ site, ok bool) {
+	w := o.world
+	part := &a.request.Parts[a.part]
+	try := func(path, kind, name string, doc *authz.Document, src format.Document) (site, bool) {
+		if doc == nil || doc.Source == nil || doc.Name != m.Document {
+			return site{}, false
+		}
+		parsed, _ := format.ParseAny(src)
+		top, _ := parsed.(map[string]any)
+		for i := range doc.Source.Statements {
+			st := &doc.Source.Statements[i]
+			if st.Pos != m.Pos {
+				continue
+			}
+			s := site{path: path + "/Statement", kind: kind, st: st, match: m, alone: true, name: fmt.Sprintf("statement %q of %s", m.Sid, name)}
+			if all, list := top["Statement"].([]any); list {
+				s.path += "/" + itoa(i)
+				s.alone = len(all) == 1
+				s.raw, _ = all[i].(map[string]any)
+			} else {
+				s.raw, _ = top["Statement"].(map[string]any)
+			}
+			return s, s.raw != nil
+		}
+		return site{}, false
+	}
+	org := func(a *account, kind string, levels [][]*authz.Document, policies []format.OrgPolicy) (site, bool) {
+		for _, level := range levels {
+			for j, doc := range level {
+				if j < len(policies) {
+					path := fmt.Sprintf("/accounts/%d/%s/%d/policy", a.at, strings.TrimPrefix(kind, "edit-")+"s", j)
+					if s, ok := try(path, kind, "the organization's policy "+policies[j].Name, doc, policies[j].Policy); ok {
+						return s, true
+					}
+				}
+			}
+		}
+		return site{}, false
+	}
+	switch m.Layer {
+	case authz.LayerResource:
+		if a.key != nil && a.key.at >= 0 {
+			path, src := w.policyOf(a.key)
+			return try(path, "edit-key-policy", "the key policy of "+a.key.ARN(), part.Policy, src)
+		}
+	case authz.LayerIdentity, authz.LayerBoundary:
+		i, ok := w.principals[a.who.name]
+		if !ok {
+			return site{}, false
+		}
+		p := &w.sc.Principals[i]
+		if m.Layer == authz.LayerBoundary {
+			return try(fmt.Sprintf("/principals/%d/boundary", i), "edit-boundary", "the permissions boundary of "+p.ARN, a.request.Boundary, p.Boundary)
+		}
+		for j, doc := range a.request.Identity {
+			if j < len(p.Policies) {
+				if s, ok := try(fmt.Sprintf("/principals/%d/policies/%d/policy", i, j), "edit-identity-policy", "policy "+p.Policies[j].Name+" of "+p.ARN, doc, p.Policies[j].Policy); ok {
+					return s, true
+				}
+			}
+		}
+	case authz.LayerSCP:
+		if acc := w.accounts[a.who.principal.Account]; acc != nil {
+			return org(acc, "edit-scp", acc.scps, acc.SCPs)
+		}
+	case authz.LayerRCP:
+		if acc := w.accounts[part.Resource.Account]; acc != nil {
+			return org(acc, "edit-rcp", acc.rcps, acc.RCPs)
+		}
+	}
+	return site{}, false
+}
+
+// corrections are changes of what is there already: a mistake put right, a deny narrowed.
+func (o *outcome) corrections(f *failing) []change {
+	a := f.answer
+	part := a.refused()
+	var out []change
+	if part.Outcome == authz.ExplicitDeny {
+		for _, m := range part.Matched {
+			if s, ok := o.siteOf(a, m); ok && m.Effect == policy.Deny {
+				out = append(out, o.narrowed(a, &s)...)
+			}
+		}
+		return out
+	}
+	for _, m := range part.Missed {
+		s, ok := o.siteOf(a, m.Match)
+		if !ok || m.Effect != policy.Allow {
+			continue
+		}
+		switch m.Reason {
+		case authz.MissAction:
+			out = append(out, misspelt(&s, part.Action)...)
+		case authz.MissCondition:
+			out = append(out, corrected(&s, &m)...)
+		case authz.MissPrincipal, authz.MissDeadPrincipal:
+			out = append(out, renamed(&s, a)...)
+		}
+	}
+	return out
+}
+
+// misspelt corrects an action that matches none and was meant to match the refused one.
+func misspelt(s *site, action string) []change {
+	var out []change
+	for i, t := range s.st.Actions {
+		if matchesAny(t.Value) {
+			continue
+		}
+		meant := ""
+		switch {
+		case matches(t.Value+"*", action):
+			meant = t.Value + "*"
+		case distance(strings.ToLower(t.Value), strings.ToLower(action)) <= 2:
+			meant = action
+		default:
+			continue
+		}
+		path := s.path + "/Action"
+		if _, many := s.raw["Action"].([]any); many {
+			path += "/" + itoa(i)
+		}
+		out = append(out, change{kind: s.kind, family: "correct", summary: fmt.Sprintf("Write %s in the place of %s, which matches no action, in %s.", meant, t.Value, s.name),
+			edits: []format.Edit{edit("replace", path, meant)}})
+	}
+	return out
+}
+
+// matchesAny reports whether a pattern matches an action. Of services that are not in the table
+// nothing is known, so anything does.
+func matchesAny(pattern string) bool {
+	prefix, name, ok := strings.Cut(pattern, ":")
+	service, known := actions.Load().Service(prefix)
+	if !ok || !known {
+		return true
+	}
+	for _, a := range service.Actions() {
+		if matches(name, a.Name) {
+			return true
+		}
+	}
+	return false
+}
+
+// matches compares with a pattern of stars and question marks, without regard to case.
+func matches(pattern, text string) bool { return glob(strings.ToLower(pattern), strings.ToLower(text)) }
+
+func glob(p, t string) bool {
+	for p != "" {
+		switch p[0] {
+		case '*':
+			for i := 0; i <= len(t); i++ {
+				if glob(p[1:], t[i:]) {
+					return true
+				}
+			}
+			return false
+		case '?':
+			if t == "" {
+				return false
+			}
+		default:
+			if t == "" || t[0] != p[0] {
+				return false
+			}
+		}
+		p, t = p[1:], t[1:]
+	}
+	return t == ""
+}
+
+// distance is the number of letters to add, drop or change that make one word of another.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		last := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := last
+			if a[i] != b[j] {
+				cost = 1 + min(last, row[j], row[j+1])
+			}
+			last, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}
+
+// correctable are the condition keys whose value in a policy is a mistake if it is not that of the
+// launch: they follow from where the key and its account are.
+var correctable = []string{"kms:viaservice", "kms:calleraccount", "aws:requestedregion", "aws:principalaccount", "aws:sourceaccount"}
+
+// corrected puts the value of the request into a condition, or takes away one that only services
+// meet where a principal asks directly.
+func corrected(s *site, m *authz.Miss) []change {
+	key := strings.ToLower(m.Key)
+	switch {
+	case key == "kms:grantisforawsresource" && m.Present && !m.Got.Multi && m.Got.One == "false":
+		return []change{withoutCondition(s, m, "correct", "Drop the condition "+m.Key+" in "+s.name+": nobody but a service meets it.")}
+	case !slices.Contains(correctable, key) || !m.Present || m.Got.Multi || m.Got.Unknown || strings.Contains(m.Operator, "Not"):
+		return nil
+	}
+	path, value, ok := conditionAt(s, m.Operator, m.Key)
+	if !ok {
+		return nil
+	}
+	c := change{kind: s.kind, family: "correct", summary: fmt.Sprintf("Write %s for %s in %s.", m.Got.One, m.Key, s.name)}
+	if _, many := value.([]any); many {
+		c.edits = []format.Edit{edit("add", path+"/-", m.Got.One)}
+		c.summary = fmt.Sprintf("Add %s to %s in %s.", m.Got.One, m.Key, s.name)
+	} else {
+		c.edits = []format.Edit{edit("replace", path, m.Got.One)}
+	}
+	return []change{c}
+}
+
+// conditionAt is the place of a condition as it is written.
+func conditionAt(s *site, operator, key string) (path string, value any, ok bool) {
+	all, _ := s.raw["Condition"].(map[string]any)
+	for op, v := range all {
+		keys, _ := v.(map[string]any)
+		for k, value := range keys {
+			if op == operator && strings.EqualFold(k, key) {
+				return s.path + "/Condition/" + escape(op) + "/" + escape(k), value, true
+			}
+		}
+	}
+	return "", nil, false
+}
+
+// withoutCondition takes a condition away.
+func withoutCondition(s *site, m *authz.Miss, family, summary string) change {
+	path, _, ok := conditionAt(s, m.Operator, m.Key)
+	if !ok {
+		return change{}
+	}
+	all := s.raw["Condition"].(map[string]any)
+	if keys, _ := all[m.Operator].(map[string]any); len(keys) == 1 {
+		path = s.path + "/Condition"
+		if len(all) > 1 {
+			path += "/" + escape(m.Operator)
+		}
+	}
+	return change{kind: s.kind, family: family, summary: summary, edits: []format.Edit{edit("remove", path, nil)}}
+}
+
+// loosened are the last resort: a condition that is false is taken away.
+func (o *outcome) loosened(f *failing) []change {
+	part := f.answer.refused()
+	if part.Outcome == authz.ExplicitDeny {
+		return nil
+	}
+	var out []change
+	for _, m := range part.Missed {
+		s, ok := o.siteOf(f.answer, m.Match)
+		if !ok || m.Effect != policy.Allow || m.Reason != authz.MissCondition {
+			continue
+		}
+		c := withoutCondition(&s, &m, "loosen", fmt.Sprintf("Drop the condition %s %s in %s.", m.Operator, m.Key, s.name))
+		c.opens = []string{"Every request that the condition keeps out of the statement now."}
+		if len(c.edits) > 0 {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// renamed writes the role in the place of the service that it belongs to, or of a unique id that
+// nobody has any more.
+func renamed(s *site, a *answer) []change {
+	role := a.who.name
+	if s.st.Principal == nil {
+		return nil
+	}
+	for _, t := range s.st.Principal.Service {
+		if linked(role) && strings.Contains(role, ":role"+arn.ServiceLinkedPath(t.Value)) {
+			return []change{{kind: s.kind, family: "correct",
+				summary: fmt.Sprintf("Name the role %s in the place of the service %s in %s.", role, t.Value, s.name),
+				edits:   []format.Edit{edit("replace", s.path+"/Principal", map[string]any{"AWS": role})}}}
+		}
+	}
+	var out []change
+	for _, t := range s.st.Principal.AWS {
+		if policy.IsUniqueID(t.Value) && a.who.principal.Type != authz.Root {
+			for _, e := range replaceStrings(s.path, format.Document(encode(s.raw)), t.Value, role) {
+				out = append(out, change{kind: s.kind, family: "correct",
+					summary: fmt.Sprintf("Name %s in the place of %s, the unique id of a principal that was deleted, in %s.", role, t.Value, s.name), edits: []format.Edit{e}})
+			}
+		}
+	}
+	return out
+}
+
+// narrowed are ways to except the request from a deny, the narrowest first.
+func (o *outcome) narrowed(a *answer, s *site) []change {
+	part := &a.request.Parts[a.part]
+	var out []change
+	add := func(summary, operator, key, value string) {
+		if edits := s.condition(operator, key, value); len(edits) > 0 {
+			out = append(out, change{kind: s.kind, family: "narrow", summary: summary + " in " + s.name + ".", edits: edits})
+		}
+	}
+	if value(part.Context, "kms:grantisforawsresource") == "true" {
+		add("Except grants that are made for AWS services", "Bool", "kms:GrantIsForAWSResource", "false")
+	}
+	if value(part.Context, "aws:viaawsservice") == "true" {
+		add("Except calls that AWS services make", "Bool", "aws:ViaAWSService", "false")
+	}
+	if a.who.name == arn.InfrastructureRole(a.who.principal.Account) {
+		add("Except the role with which instances open their volumes", "ArnNotLike", "aws:PrincipalArn", infrastructure)
+	} else if a.who.principal.Type != authz.Service {
+		add("Except "+a.who.name, "ArnNotLike", "aws:PrincipalArn", a.who.name)
+	}
+	for i, t := range s.st.Actions {
+		if all, many := s.raw["Action"].([]any); many && len(all) > 1 && strings.EqualFold(t.Value, part.Action) {
+			out = append(out, change{kind: s.kind, family: "narrow", summary: fmt.Sprintf("Leave %s out of %s.", t.Value, s.name),
+				edits: []format.Edit{edit("remove", s.path+"/Action/"+itoa(i), nil)}})
+		}
+	}
+	if !s.alone {
+		out = append(out, change{kind: s.kind, family: "narrow", summary: "Remove " + s.name + ".", edits: []format.Edit{edit("remove", s.path, nil)},
+			opens: []string{"All else that the statement denies, to whomever other statements allow it."}})
+	}
+	return out
+}
+
+func value(c authz.Context, key string) string {
+	out := ""
+	for _, e := range c {
+		if strings.EqualFold(e.Key, key) && !e.Multi && !e.Unknown {
+			out = e.One
+		}
+	}
+	return out
+}
+
+// condition adds a condition to the statement. One on the same key of an operator that excludes gets
+// one more value.
+func (s *site) condition(operator, key, text string) []format.Edit {
+	all, ok := s.raw["Condition"].(map[string]any)
+	if !ok {
+		return []format.Edit{edit("add", s.path+"/Condition", map[string]any{operator: map[string]any{key: text}})}
+	}
+	if _, ok := all[operator].(map[string]any); !ok {
+		return []format.Edit{edit("add", s.path+"/Condition/"+operator, map[string]any{key: text})}
+	}
+	path, have, ok := conditionAt(s, operator, key)
+	switch {
+	case !ok:
+		return []format.Edit{edit("add", s.path+"/Condition/"+operator+"/"+escape(key), text)}
+	case !strings.Contains(operator, "Not"):
+		return nil
+	}
+	if _, many := have.([]any); many {
+		return []format.Edit{edit("add", path+"/-", text)}
+	}
+	return []format.Edit{edit("replace", path, []any{have, text})}
+}
