@@ -90,8 +90,15 @@ func clone(req *authz.Request) *authz.Request {
 
 func TestUnknownsAreUndeterminedUnlessEveryCompletionAgrees(t *testing.T) {
 	undetermined, split, definite := 0, 0, 0
-	for seed := range uint64(6000) {
+	seeds := uint64(15_000)
+	if raceDetector {
+		seeds = 6000
+	}
+	shared := newWorld(t, 0)
+	shared.fill(300)
+	for seed := range seeds {
 		w := newWorld(t, seed)
+		w.library = shared.library
 		req := w.request()
 		holes := []hole{w.punch(req)}
 		if w.chance(30) {
