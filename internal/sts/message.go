@@ -1,9 +1,12 @@
 package sts
 
 import (
+	"bytes"
+	"compress/flate"
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"io"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/stsapi"
@@ -16,12 +19,20 @@ import (
 )
 
 // Messages seals the details of a denial into the text that EC2 puts into its error, and opens it
-// again. The text is URL-safe base64.
+// again. The text is URL-safe base64. The details are compressed: with the tags of a request they
+// would often be longer than the 10,240 characters that DecodeAuthorizationMessage takes.
 type Messages struct{ Box directory.Box }
+
+// maxDetails bounds what a message decodes to, in bytes.
+const maxDetails = 1 << 20
 
 // Encode is the text for the details.
 func (m Messages) Encode(plaintext []byte) string {
-	return base64.RawURLEncoding.EncodeToString(m.Box.Seal(plaintext, nil))
+	var b bytes.Buffer
+	w, _ := flate.NewWriter(&b, flate.BestCompression) // fails for levels that there are not
+	_, _ = w.Write(plaintext)                          // to memory
+	_ = w.Close()
+	return base64.RawURLEncoding.EncodeToString(m.Box.Seal(b.Bytes(), nil))
 }
 
 func (m Messages) decode(text string) ([]byte, bool) {
@@ -29,7 +40,11 @@ func (m Messages) decode(text string) ([]byte, bool) {
 	if err != nil {
 		return nil, false
 	}
-	plain, err := m.Box.Open(sealed, nil)
+	packed, err := m.Box.Open(sealed, nil)
+	if err != nil {
+		return nil, false
+	}
+	plain, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(packed)), maxDetails))
 	return plain, err == nil
 }
 

@@ -1,6 +1,8 @@
 package sts_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/kagimori/kagimori/internal/api/iamapi"
@@ -15,6 +17,21 @@ func TestDecodeAuthorizationMessage(t *testing.T) {
 	t.Run("holders of the permission read what the details were", func(t *testing.T) {
 		u := w.user(account, "reader", allow(`"sts:DecodeAuthorizationMessage"`))
 		if out := get[stsapi.DecodeAuthorizationMessageResponse](u, in); *out.DecodedMessage != details {
+			t.Errorf("decoded: %s", *out.DecodedMessage)
+		}
+	})
+	t.Run("those of a request with many tags fit what the operation takes", func(t *testing.T) {
+		var tags strings.Builder
+		for i := range 50 {
+			fmt.Fprintf(&tags, `{"key":"aws:requesttag/team-%d","values":{"items":[{"value":"value-%d"}]}},`, i, i)
+			fmt.Fprintf(&tags, `{"key":"aws:tagkeys","values":{"items":[{"value":"team-%d"}]}},`, i)
+		}
+		long := details[:len(details)-1] + `,"conditions":{"items":[` + tags.String() + `{}]}}`
+		text := w.messages.Encode([]byte(long))
+		if len(long) < 8000 || len(text) > 10240 {
+			t.Errorf("%d bytes became %d characters", len(long), len(text))
+		}
+		if out := get[stsapi.DecodeAuthorizationMessageResponse](w.admin(account), &stsapi.DecodeAuthorizationMessageRequest{EncodedMessage: &text}); *out.DecodedMessage != long {
 			t.Errorf("decoded: %s", *out.DecodedMessage)
 		}
 	})
