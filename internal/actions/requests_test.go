@@ -1,6 +1,7 @@
 package actions_test
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/kagimori/kagimori/internal/secret"
@@ -64,6 +65,9 @@ func driveKMS(c caller) {
 	c.do("kms:GenerateDataKey", in{"KeyId": "alias/a", "EncryptionContext": context, "KeySpec": "AES_256"})
 	c.do("kms:GenerateDataKeyWithoutPlaintext", in{"KeyId": byAlias["KeyId"], "EncryptionContext": context, "KeySpec": "AES_256"})
 	c.do("kms:GenerateRandom", in{"NumberOfBytes": 16})
+	c.do("kms:GenerateDataKeyPair", in{"KeyId": "alias/a", "EncryptionContext": context, "KeyPairSpec": "ECC_NIST_P256"})
+	c.do("kms:GenerateDataKeyPairWithoutPlaintext", in{"KeyId": "alias/a", "EncryptionContext": context, "KeyPairSpec": "ECC_NIST_P256"})
+	driveKinds(c)
 	driveGrants(c, id, context)
 
 	c.do("kms:DisableKey", key)
@@ -71,6 +75,29 @@ func driveKMS(c caller) {
 	c.do("kms:ScheduleKeyDeletion", in{"KeyId": second, "PendingWindowInDays": 7})
 	c.do("kms:CancelKeyDeletion", in{"KeyId": second})
 	c.do("kms:UntagResource", in{"KeyId": id, "TagKeys": "team"})
+}
+
+// driveKinds: keys that are not for symmetric encryption, by alias.
+func driveKinds(c caller) {
+	for spec, usage := range map[string]string{
+		"ECC_NIST_P256": "SIGN_VERIFY", "ECC_NIST_P384": "KEY_AGREEMENT", "HMAC_256": "GENERATE_VERIFY_MAC", "ML_KEM_768": "ENCAPSULATE_DECAPSULATE",
+	} {
+		id := c.do("kms:CreateKey", in{"KeySpec": spec, "KeyUsage": usage, "Tags": []in{{"TagKey": "team", "TagValue": "red"}}}).str("KeyMetadata.KeyId")
+		c.do("kms:CreateAlias", in{"AliasName": "alias/" + usage, "TargetKeyId": id})
+	}
+	with := func(usage, algorithm, name string, more in) in {
+		all := in{"KeyId": "alias/" + usage, algorithm: name}
+		maps.Copy(all, more)
+		return all
+	}
+	sig := c.do("kms:Sign", with("SIGN_VERIFY", "SigningAlgorithm", "ECDSA_SHA_256", in{"Message": "m", "MessageType": "RAW"})).bytes("Signature")
+	c.do("kms:Verify", with("SIGN_VERIFY", "SigningAlgorithm", "ECDSA_SHA_256", in{"Message": "m", "MessageType": "RAW", "Signature": sig}))
+	mac := c.do("kms:GenerateMac", with("GENERATE_VERIFY_MAC", "MacAlgorithm", "HMAC_SHA_256", in{"Message": "m"})).bytes("Mac")
+	c.do("kms:VerifyMac", with("GENERATE_VERIFY_MAC", "MacAlgorithm", "HMAC_SHA_256", in{"Message": "m", "Mac": mac}))
+	public := c.do("kms:GetPublicKey", in{"KeyId": "alias/KEY_AGREEMENT"}).bytes("PublicKey")
+	c.do("kms:DeriveSharedSecret", with("KEY_AGREEMENT", "KeyAgreementAlgorithm", "ECDH", in{"PublicKey": public}))
+	blob := c.do("kms:Encapsulate", with("ENCAPSULATE_DECAPSULATE", "EncapsulationAlgorithm", "ML_KEM", nil)).bytes("SharedSecretCiphertextBlob")
+	c.do("kms:Decapsulate", with("ENCAPSULATE_DECAPSULATE", "EncapsulationAlgorithm", "ML_KEM", in{"SharedSecretCiphertextBlob": blob}))
 }
 
 func driveGrants(c caller, id string, context in) {

@@ -51,6 +51,8 @@ func GrantOperations(spec, usage string) []string {
 		return []string{"DeriveSharedSecret", "GetPublicKey"}
 	case usage == macs:
 		return []string{"GenerateMac", "VerifyMac"}
+	case usage == encapsulates:
+		return []string{"GetPublicKey", "Encapsulate", "Decapsulate"}
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package keyrule
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/kagimori/kagimori/internal/apierr"
 )
@@ -9,12 +10,15 @@ import (
 // symmetric is the spec, and the algorithm, of keys for symmetric encryption.
 const symmetric = "SYMMETRIC_DEFAULT"
 
+const sm2 = "SM2"
+
 // Usages of keys.
 const (
-	encrypts = "ENCRYPT_DECRYPT"
-	signs    = "SIGN_VERIFY"
-	macs     = "GENERATE_VERIFY_MAC"
-	agrees   = "KEY_AGREEMENT"
+	encrypts     = "ENCRYPT_DECRYPT"
+	signs        = "SIGN_VERIFY"
+	macs         = "GENERATE_VERIFY_MAC"
+	agrees       = "KEY_AGREEMENT"
+	encapsulates = "ENCAPSULATE_DECAPSULATE"
 )
 
 var (
@@ -32,8 +36,13 @@ func ecc(alg string) map[string][]string {
 
 func mac(alg string) map[string][]string { return map[string][]string{macs: {alg}} }
 
-// specs are the algorithms of each key spec that kagimori makes material for, by usage. Source: KMS
-// Developer Guide, "Key spec reference".
+var (
+	mldsa = map[string][]string{signs: {"ML_DSA_SHAKE_256"}}
+	mlkem = map[string][]string{encapsulates: {"ML_KEM"}}
+)
+
+// specs are the algorithms of each key spec, by usage. Source: KMS Developer Guide, "Key spec
+// reference".
 var specs = map[string]map[string][]string{
 	symmetric:               {encrypts: {symmetric}},
 	"RSA_2048":              rsa,
@@ -47,13 +56,34 @@ var specs = map[string]map[string][]string{
 	"HMAC_256":              mac("HMAC_SHA_256"),
 	"HMAC_384":              mac("HMAC_SHA_384"),
 	"HMAC_512":              mac("HMAC_SHA_512"),
+	"ECC_SECG_P256K1":       {signs: {"ECDSA_SHA_256"}},
+	"ML_DSA_44":             mldsa,
+	"ML_DSA_65":             mldsa,
+	"ML_DSA_87":             mldsa,
+	"ML_KEM_512":            mlkem,
+	"ML_KEM_768":            mlkem,
+	"ML_KEM_1024":           mlkem,
+	sm2:                     {encrypts: {"SM2PKE"}, signs: {"SM2DSA"}, agrees: {"ECDH"}},
 }
 
 // Algorithms are those of keys of a spec and usage, in the order AWS lists them; nil if the two do
-// not go together. known is false for a spec that kagimori does not make material for.
+// not go together. known is false for a spec that there is not.
 func Algorithms(spec, usage string) (algorithms []string, known bool) {
 	info, known := specs[spec]
 	return info[usage], known
+}
+
+// InRegion reports whether a Region has keys and data key pairs of a spec: SM2 is only in the China
+// Regions, ML-KEM only in the others. Source: KMS Developer Guide, "Key spec reference".
+func InRegion(spec, region string) bool {
+	china := strings.HasPrefix(region, "cn-")
+	switch {
+	case spec == sm2:
+		return china
+	case strings.HasPrefix(spec, "ML_KEM_"):
+		return !china
+	}
+	return true
 }
 
 // CheckUse refuses a key whose usage does not fit an operation or whose spec lacks the algorithm.

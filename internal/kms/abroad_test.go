@@ -13,8 +13,9 @@ import (
 // crossAccount are the operations that work on a key of another account. Source: KMS Developer
 // Guide, "Allowing users in other accounts to use a KMS key".
 var crossAccount = []string{
-	"CreateGrant", "Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "GetKeyRotationStatus",
-	"ListGrants", "ReEncrypt", "RevokeGrant",
+	"CreateGrant", "Decapsulate", "Decrypt", "DeriveSharedSecret", "DescribeKey", "Encapsulate", "Encrypt", "GenerateDataKey", "GenerateDataKeyPair",
+	"GenerateDataKeyPairWithoutPlaintext", "GenerateDataKeyWithoutPlaintext", "GenerateMac", "GetKeyRotationStatus", "GetPublicKey",
+	"ListGrants", "ReEncrypt", "RevokeGrant", "Sign", "Verify", "VerifyMac",
 }
 
 // With every permission on both sides an account can still do no more to a foreign key than AWS
@@ -27,8 +28,8 @@ func TestOperationsOnForeignKeys(t *testing.T) {
 		}
 		t.Run(op, func(t *testing.T) {
 			w := newWorld(t)
-			f := newFixture(w, "Enabled")
-			f.root.must(&kmsapi.PutKeyPolicyRequest{KeyId: &f.key, Policy: new(document(rootStatement(owner), allow(arn.Root(other), "", "kms:*")))})
+			f := newWholeFixture(w, "Enabled")
+			f.root.must(&kmsapi.PutKeyPolicyRequest{KeyId: new(f.keyOf(op)), Policy: new(document(rootStatement(owner), allow(arn.Root(other), "", "kms:*")))})
 			they := w.user(other, "they", iam("*", "kms:*"))
 			if op == "ReEncrypt" {
 				f.spare = f.key

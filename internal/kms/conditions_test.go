@@ -105,6 +105,12 @@ var conditions = map[string]struct {
 		return &kmsapi.ReEncryptRequest{CiphertextBlob: s.root.encrypt(s.other, "x", nil), DestinationKeyId: new("alias/app"),
 			DestinationEncryptionContext: map[string]string{"Ctx": "v"}}
 	}, and(ofContext, map[string]string{"kms:ReEncryptOnSameKey": "false", "kms:RequestAlias": "alias/app"})},
+	"kms:GenerateDataKeyPair": {func(s *scene) any {
+		return &kmsapi.GenerateDataKeyPairRequest{KeyId: new("alias/app"), KeyPairSpec: new("ECC_NIST_P256"), EncryptionContext: map[string]string{"Ctx": "v"}}
+	}, and(ofContext, map[string]string{"kms:RequestAlias": "alias/app", "kms:DataKeyPairSpec": "ECC_NIST_P256"})},
+	"kms:GenerateDataKeyPairWithoutPlaintext": {func(s *scene) any {
+		return &kmsapi.GenerateDataKeyPairWithoutPlaintextRequest{KeyId: &s.key, KeyPairSpec: new("ECC_NIST_P384"), EncryptionContext: map[string]string{"Ctx": "v"}}
+	}, and(ofContext, map[string]string{"kms:DataKeyPairSpec": "ECC_NIST_P384"})},
 	"kms:DescribeKey": {func(s *scene) any { return &kmsapi.DescribeKeyRequest{KeyId: new("alias/app")} },
 		map[string]string{"kms:RequestAlias": "alias/app"}},
 	"kms:CreateGrant": {func(s *scene) any {

@@ -21,8 +21,13 @@ const symmetric = "SYMMETRIC_DEFAULT"
 // errDryRun is what a request with DryRun gets that would have succeeded.
 var errDryRun = apierr.New("DryRunOperationException", "The request would have succeeded, but the DryRun option is set.")
 
-// errCiphertext has no message, as at AWS.
-var errCiphertext = apierr.New("InvalidCiphertextException", "")
+// These have no message, as at AWS.
+var (
+	errCiphertext = apierr.New("InvalidCiphertextException", "")
+	errSignature  = apierr.New("KMSInvalidSignatureException", "")
+	errMAC        = apierr.New("KMSInvalidMacException", "")
+	errPublicKey  = apierr.New("ValidationException", "") // of DeriveSharedSecret
+)
 
 // errForeignCiphertext is for a ciphertext whose key does not exist here or is not the caller's to
 // know about. Source: re:Post and issue reports of Decrypt; the text is AWS's.
@@ -35,6 +40,7 @@ type side struct {
 	action  string // "kms:Encrypt"
 	alg     string
 	context map[string]string
+	pair    string // KeyPairSpec, of data key pairs
 	key     resolved
 	permit  permit.Permit
 }
@@ -58,6 +64,9 @@ func cryptoPart(c *guard.Call, sd *side) authz.Part {
 	c.Touch(sd.key.arn, sd.key.Account, "AWS::KMS::Key")
 	p := sd.key.part(sd.action)
 	p.Context.Set("kms:encryptionalgorithm", sd.alg)
+	if sd.pair != "" {
+		p.Context.Set("kms:datakeypairspec", sd.pair)
+	}
 	requestAlias(&p.Context, sd.key)
 	keyrule.EncryptionContext(&p, sd.context)
 	return p
@@ -129,8 +138,15 @@ func noRecipient(r *kmsapi.RecipientInfo) error {
 
 // cryptoError turns the module's refusals into KMS's.
 func cryptoError(err error) error {
-	if errors.Is(err, hsm.ErrCiphertext) {
+	switch {
+	case errors.Is(err, hsm.ErrCiphertext):
 		return errCiphertext
+	case errors.Is(err, hsm.ErrSignature):
+		return errSignature
+	case errors.Is(err, hsm.ErrMAC):
+		return errMAC
+	case errors.Is(err, hsm.ErrPublicKey):
+		return errPublicKey
 	}
 	return err
 }

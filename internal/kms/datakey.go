@@ -7,6 +7,8 @@ import (
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/hsm"
+	"github.com/kagimori/kagimori/internal/keyrule"
 	"github.com/kagimori/kagimori/internal/secret"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -88,4 +90,61 @@ func (s *Service) GenerateRandom(ctx context.Context, c *guard.Call, in *kmsapi.
 		return nil, err
 	}
 	return &kmsapi.GenerateRandomResponse{Plaintext: s.hsm.Random(int(*in.NumberOfBytes))}, nil
+}
+
+// GenerateDataKeyPair makes a key pair to be used outside KMS: its private key in plaintext, and
+// encrypted under a key.
+func (s *Service) GenerateDataKeyPair(ctx context.Context, c *guard.Call, in *kmsapi.GenerateDataKeyPairRequest) (*kmsapi.GenerateDataKeyPairResponse, error) {
+	if err := noRecipient(in.Recipient); err != nil {
+		return nil, err
+	}
+	sd, pair, blob, err := s.dataKeyPair(ctx, c, "GenerateDataKeyPair", in)
+	if err != nil {
+		return nil, err
+	}
+	return &kmsapi.GenerateDataKeyPairResponse{
+		PrivateKeyCiphertextBlob: blob, PrivateKeyPlaintext: pair.Private, PublicKey: pair.Public,
+		KeyId: &sd.key.arn, KeyPairSpec: &sd.pair, KeyMaterialId: new(sd.key.current().ID),
+	}, nil
+}
+
+// GenerateDataKeyPairWithoutPlaintext makes a key pair whose private key only Decrypt reveals.
+func (s *Service) GenerateDataKeyPairWithoutPlaintext(ctx context.Context, c *guard.Call, in *kmsapi.GenerateDataKeyPairWithoutPlaintextRequest) (*kmsapi.GenerateDataKeyPairWithoutPlaintextResponse, error) {
+	sd, pair, blob, err := s.dataKeyPair(ctx, c, "GenerateDataKeyPairWithoutPlaintext", &kmsapi.GenerateDataKeyPairRequest{
+		KeyId: in.KeyId, EncryptionContext: in.EncryptionContext, KeyPairSpec: in.KeyPairSpec, GrantTokens: in.GrantTokens, DryRun: in.DryRun,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &kmsapi.GenerateDataKeyPairWithoutPlaintextResponse{
+		PrivateKeyCiphertextBlob: blob, PublicKey: pair.Public,
+		KeyId: &sd.key.arn, KeyPairSpec: &sd.pair, KeyMaterialId: new(sd.key.current().ID),
+	}, nil
+}
+
+// dataKeyPair makes the pair after the decision's transaction has ended: RSA takes its time.
+func (s *Service) dataKeyPair(ctx context.Context, c *guard.Call, op string, in *kmsapi.GenerateDataKeyPairRequest) (side, hsm.DataKeyPair, []byte, error) {
+	sd, err := s.newSide(op, nil, in.EncryptionContext)
+	if err != nil {
+		return sd, hsm.DataKeyPair{}, nil, err
+	}
+	if sd.pair = api.Val(in.KeyPairSpec); !keyrule.InRegion(sd.pair, c.Region) {
+		return sd, hsm.DataKeyPair{}, nil, notHere("DataKeyPairSpec", "keyPairSpec", sd.pair, c.Region)
+	}
+	if err := s.forwardedManaged(ctx, c, in.KeyId); err != nil {
+		return sd, hsm.DataKeyPair{}, nil, err
+	}
+	if err := s.begin(ctx, c, &sd, in.GrantTokens, in.DryRun, s.byIdentifier(c, &sd, in.KeyId), sd.usable); err != nil {
+		return sd, hsm.DataKeyPair{}, nil, err
+	}
+	if api.Val(in.DryRun) {
+		return sd, hsm.DataKeyPair{}, nil, errDryRun
+	}
+	h := sd.header()
+	pair, err := s.hsm.GenerateDataKeyPair(ctx, sd.permit, sd.use(), sd.key.current(), hsm.Spec(sd.pair), sd.aad(h))
+	if err != nil {
+		return sd, hsm.DataKeyPair{}, nil, err
+	}
+	blob, err := sd.blob(h, pair.Ciphertext)
+	return sd, pair, blob, err
 }

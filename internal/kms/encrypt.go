@@ -49,6 +49,8 @@ func (s *Service) Encrypt(ctx context.Context, c *guard.Call, in *kmsapi.Encrypt
 func maxPlaintext(spec, alg string) int {
 	modulus := map[string]int{"RSA_2048": 256, "RSA_3072": 384, "RSA_4096": 512}[spec]
 	switch {
+	case spec == "SM2":
+		return 1024
 	case modulus == 0:
 		return 4096
 	case alg == "RSAES_OAEP_SHA_1":

@@ -116,8 +116,8 @@ func (s *Service) newKey(c *guard.Call, in *kmsapi.CreateKeyRequest) (*keyRecord
 
 func checkSupported(k *keyRecord, in *kmsapi.CreateKeyRequest) error {
 	switch algs, known := keyrule.Algorithms(k.Spec, k.Usage); {
-	case !known:
-		return apierr.Newf("UnsupportedOperationException", "kagimori does not make keys of spec %s yet.", k.Spec)
+	case !known || !keyrule.InRegion(k.Spec, k.Region):
+		return notHere("KeySpec", "keySpec", k.Spec, k.Region)
 	case algs == nil:
 		return apierr.Validation("KeyUsage %s is not compatible with KeySpec %s", k.Usage, k.Spec)
 	case k.Origin != "AWS_KMS":
@@ -128,6 +128,18 @@ func checkSupported(k *keyRecord, in *kmsapi.CreateKeyRequest) error {
 		return apierr.New("UnsupportedOperationException", "kagimori does not make multi-Region keys yet.")
 	}
 	return nil
+}
+
+// notHere refuses a spec that the Region does not have in the words for one that there is not.
+func notHere(shape, member, spec, region string) error {
+	var here []string
+	for _, v := range kmsapi.Service().Constraints[shape].Enum {
+		if keyrule.InRegion(v, region) {
+			here = append(here, v)
+		}
+	}
+	return apierr.Validation("1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: Member must satisfy enum value set: [%s]",
+		spec, member, strings.Join(here, ", "))
 }
 
 func createParts(c *guard.Call, k *keyRecord, in *kmsapi.CreateKeyRequest) []authz.Part {

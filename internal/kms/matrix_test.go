@@ -36,6 +36,34 @@ var onKey = map[string]struct {
 	"GenerateDataKeyWithoutPlaintext": {func(f *fixture) any {
 		return &kmsapi.GenerateDataKeyWithoutPlaintextRequest{KeyId: &f.key, KeySpec: new("AES_256")}
 	}, [3]cell{works, disabled, pending}},
+	"GenerateDataKeyPair": {func(f *fixture) any {
+		return &kmsapi.GenerateDataKeyPairRequest{KeyId: &f.key, KeyPairSpec: new("ECC_NIST_P256")}
+	}, [3]cell{works, disabled, pending}},
+	"GenerateDataKeyPairWithoutPlaintext": {func(f *fixture) any {
+		return &kmsapi.GenerateDataKeyPairWithoutPlaintextRequest{KeyId: &f.key, KeyPairSpec: new("ECC_NIST_P256")}
+	}, [3]cell{works, disabled, pending}},
+	"GetPublicKey": {func(f *fixture) any { return &kmsapi.GetPublicKeyRequest{KeyId: &f.signs.key} }, [3]cell{works, disabled, pending}},
+	"Sign": {func(f *fixture) any {
+		return &kmsapi.SignRequest{KeyId: &f.signs.key, Message: []byte("m"), SigningAlgorithm: new("ECDSA_SHA_256")}
+	}, [3]cell{works, disabled, pending}},
+	"Verify": {func(f *fixture) any {
+		return &kmsapi.VerifyRequest{KeyId: &f.signs.key, Message: []byte("m"), Signature: f.signs.made, SigningAlgorithm: new("ECDSA_SHA_256")}
+	}, [3]cell{works, disabled, pending}},
+	"GenerateMac": {func(f *fixture) any {
+		return &kmsapi.GenerateMacRequest{KeyId: &f.macs.key, Message: []byte("m"), MacAlgorithm: new("HMAC_SHA_256")}
+	}, [3]cell{works, disabled, pending}},
+	"VerifyMac": {func(f *fixture) any {
+		return &kmsapi.VerifyMacRequest{KeyId: &f.macs.key, Message: []byte("m"), Mac: f.macs.made, MacAlgorithm: new("HMAC_SHA_256")}
+	}, [3]cell{works, disabled, pending}},
+	"DeriveSharedSecret": {func(f *fixture) any {
+		return &kmsapi.DeriveSharedSecretRequest{KeyId: &f.agrees.key, PublicKey: f.agrees.made, KeyAgreementAlgorithm: new("ECDH")}
+	}, [3]cell{works, disabled, pending}},
+	"Encapsulate": {func(f *fixture) any {
+		return &kmsapi.EncapsulateRequest{KeyId: &f.kems.key, EncapsulationAlgorithm: new("ML_KEM")}
+	}, [3]cell{works, disabled, pending}},
+	"Decapsulate": {func(f *fixture) any {
+		return &kmsapi.DecapsulateRequest{KeyId: &f.kems.key, SharedSecretCiphertextBlob: f.kems.made, EncapsulationAlgorithm: new("ML_KEM")}
+	}, [3]cell{works, disabled, pending}},
 	"CreateGrant": {func(f *fixture) any {
 		return &kmsapi.CreateGrantRequest{KeyId: &f.key, GranteePrincipal: &f.user, Operations: []string{"Decrypt"}}
 	}, [3]cell{works, disabled, pending}},
@@ -79,12 +107,52 @@ var onKey = map[string]struct {
 var noKey = map[string]bool{"CreateKey": true, "ListKeys": true, "GenerateRandom": true, "ListRetirableGrants": true}
 
 // A fixture is a key in some state, with an alias, a grant, rotation and a ciphertext, beside an enabled key
-// with an alias.
+// with an alias. A whole one has keys of other usages in the state of the first too.
 type fixture struct {
 	root             *who
 	key, spare, user string
 	grant            string
 	blob             []byte
+
+	signs, macs, agrees, kems kindOfKey // of a whole fixture
+}
+
+// A kindOfKey is a key with something that was made with it.
+type kindOfKey struct {
+	key  string
+	made []byte
+}
+
+// keyOf is the key that the operation of the table is about.
+func (f *fixture) keyOf(op string) string {
+	switch op {
+	case "Sign", "Verify", "GetPublicKey":
+		return f.signs.key
+	case "GenerateMac", "VerifyMac":
+		return f.macs.key
+	case "DeriveSharedSecret":
+		return f.agrees.key
+	case "Encapsulate", "Decapsulate":
+		return f.kems.key
+	}
+	return f.key
+}
+
+// addKinds makes the keys of other usages.
+func (f *fixture) addKinds() {
+	r := f.root
+	f.signs.key, f.macs.key = r.keyOf("ECC_NIST_P256", "SIGN_VERIFY"), r.keyOf("HMAC_256", "GENERATE_VERIFY_MAC")
+	f.agrees.key, f.kems.key = r.keyOf("ECC_NIST_P256", "KEY_AGREEMENT"), r.keyOf("ML_KEM_768", "ENCAPSULATE_DECAPSULATE")
+	f.signs.made = get[kmsapi.SignResponse](r, &kmsapi.SignRequest{KeyId: &f.signs.key, Message: []byte("m"), SigningAlgorithm: new("ECDSA_SHA_256")}).Signature
+	f.macs.made = get[kmsapi.GenerateMacResponse](r, &kmsapi.GenerateMacRequest{KeyId: &f.macs.key, Message: []byte("m"), MacAlgorithm: new("HMAC_SHA_256")}).Mac
+	f.agrees.made = get[kmsapi.GetPublicKeyResponse](r, &kmsapi.GetPublicKeyRequest{KeyId: &f.signs.key}).PublicKey
+	f.kems.made = get[kmsapi.EncapsulateResponse](r, &kmsapi.EncapsulateRequest{KeyId: &f.kems.key, EncapsulationAlgorithm: new("ML_KEM")}).SharedSecretCiphertextBlob
+}
+
+// keyOf makes a key of a spec and usage and returns its ARN.
+func (c *who) keyOf(spec, usage string) string {
+	c.w.t.Helper()
+	return *c.createKey(&kmsapi.CreateKeyRequest{KeySpec: &spec, KeyUsage: &usage}).Arn
 }
 
 func newFixture(w *world, state string) *fixture {
@@ -98,13 +166,28 @@ func newFixture(w *world, state string) *fixture {
 	}).GrantId
 	f.blob = f.root.encrypt(f.key, "secret", nil)
 	f.root.must(&kmsapi.EnableKeyRotationRequest{KeyId: &f.key})
-	switch state {
-	case "Disabled":
-		f.root.must(&kmsapi.DisableKeyRequest{KeyId: &f.key})
-	case "PendingDeletion":
-		f.root.must(&kmsapi.ScheduleKeyDeletionRequest{KeyId: &f.key})
-	}
+	f.bring(state, f.key)
 	return f
+}
+
+// newWholeFixture is newFixture with keys of all usages.
+func newWholeFixture(w *world, state string) *fixture {
+	f := newFixture(w, state)
+	f.addKinds()
+	f.bring(state, f.signs.key, f.macs.key, f.agrees.key, f.kems.key)
+	return f
+}
+
+// bring puts enabled keys into a state.
+func (f *fixture) bring(state string, keys ...string) {
+	for _, key := range keys {
+		switch state {
+		case "Disabled":
+			f.root.must(&kmsapi.DisableKeyRequest{KeyId: &key})
+		case "PendingDeletion":
+			f.root.must(&kmsapi.ScheduleKeyDeletionRequest{KeyId: &key})
+		}
+	}
 }
 
 func TestEveryOperationIsDecidedInEveryState(t *testing.T) {
@@ -116,19 +199,20 @@ func TestEveryOperationIsDecidedInEveryState(t *testing.T) {
 	for i, state := range []string{"Enabled", "Disabled", "PendingDeletion"} {
 		for op, row := range onKey {
 			t.Run(state+"/"+op, func(t *testing.T) {
-				f := newFixture(newWorld(t), state)
+				f := newWholeFixture(newWorld(t), state)
 				err := f.root.try(row.in(f))
+				key := f.keyOf(op)
 				switch row.cells[i] {
 				case works:
 					if err != nil {
 						t.Error(err)
 					}
 				case disabled:
-					wantErr(t, err, "DisabledException", f.key+" is disabled.")
+					wantErr(t, err, "DisabledException", key+" is disabled.")
 				case pending:
-					wantErr(t, err, "KMSInvalidStateException", f.key+" is pending deletion.")
+					wantErr(t, err, "KMSInvalidStateException", key+" is pending deletion.")
 				case notPending:
-					wantErr(t, err, "KMSInvalidStateException", f.key+" is not pending deletion.")
+					wantErr(t, err, "KMSInvalidStateException", key+" is not pending deletion.")
 				default:
 					t.Errorf("nobody decided what %s does in %s", op, state)
 				}

@@ -18,6 +18,19 @@ const (
 	CustomerMasterKeySpecHMAC_512          = "HMAC_512"
 	CustomerMasterKeySpecSM2               = "SM2"
 
+	DataKeyPairSpecRSA_2048              = "RSA_2048"
+	DataKeyPairSpecRSA_3072              = "RSA_3072"
+	DataKeyPairSpecRSA_4096              = "RSA_4096"
+	DataKeyPairSpecECC_NIST_P256         = "ECC_NIST_P256"
+	DataKeyPairSpecECC_NIST_P384         = "ECC_NIST_P384"
+	DataKeyPairSpecECC_NIST_P521         = "ECC_NIST_P521"
+	DataKeyPairSpecECC_SECG_P256K1       = "ECC_SECG_P256K1"
+	DataKeyPairSpecSM2                   = "SM2"
+	DataKeyPairSpecECC_NIST_EDWARDS25519 = "ECC_NIST_EDWARDS25519"
+	DataKeyPairSpecML_KEM_512            = "ML_KEM_512"
+	DataKeyPairSpecML_KEM_768            = "ML_KEM_768"
+	DataKeyPairSpecML_KEM_1024           = "ML_KEM_1024"
+
 	DataKeySpecAES_256 = "AES_256"
 	DataKeySpecAES_128 = "AES_128"
 
@@ -100,6 +113,10 @@ const (
 	MacAlgorithmSpecHMAC_SHA_256 = "HMAC_SHA_256"
 	MacAlgorithmSpecHMAC_SHA_384 = "HMAC_SHA_384"
 	MacAlgorithmSpecHMAC_SHA_512 = "HMAC_SHA_512"
+
+	MessageTypeRAW         = "RAW"
+	MessageTypeDIGEST      = "DIGEST"
+	MessageTypeEXTERNAL_MU = "EXTERNAL_MU"
 
 	MultiRegionKeyTypePRIMARY = "PRIMARY"
 	MultiRegionKeyTypeREPLICA = "REPLICA"

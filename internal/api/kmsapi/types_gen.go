@@ -70,6 +70,22 @@ type CreateKeyResponse struct {
 	KeyMetadata *KeyMetadata `aws:"KeyMetadata"`
 }
 
+// DecapsulateRequest is a shape of the model.
+type DecapsulateRequest struct {
+	KeyId                      *string  `aws:"KeyId,req,c=KeyIdType"`
+	EncapsulationAlgorithm     *string  `aws:"EncapsulationAlgorithm,req,c=EncapsulationAlgorithmSpec"`
+	SharedSecretCiphertextBlob []byte   `aws:"SharedSecretCiphertextBlob,req,c=CiphertextType"`
+	GrantTokens                []string `aws:"GrantTokens,e=GrantTokenType,c=GrantTokenList"`
+	DryRun                     *bool    `aws:"DryRun"`
+}
+
+// DecapsulateResponse is a shape of the model.
+type DecapsulateResponse struct {
+	KeyId                  *string      `aws:"KeyId,c=KeyIdType"`
+	EncapsulationAlgorithm *string      `aws:"EncapsulationAlgorithm,c=EncapsulationAlgorithmSpec"`
+	SharedSecret           secret.Bytes `aws:"SharedSecret,c=PlaintextType"`
+}
+
 // DecryptRequest is a shape of the model.
 type DecryptRequest struct {
 	CiphertextBlob      []byte            `aws:"CiphertextBlob,c=CiphertextType"`
@@ -94,6 +110,25 @@ type DecryptResponse struct {
 // DeleteAliasRequest is a shape of the model.
 type DeleteAliasRequest struct {
 	AliasName *string `aws:"AliasName,req,c=AliasNameType"`
+}
+
+// DeriveSharedSecretRequest is a shape of the model.
+type DeriveSharedSecretRequest struct {
+	KeyId                 *string        `aws:"KeyId,req,c=KeyIdType"`
+	KeyAgreementAlgorithm *string        `aws:"KeyAgreementAlgorithm,req,c=KeyAgreementAlgorithmSpec"`
+	PublicKey             []byte         `aws:"PublicKey,req,c=PublicKeyType"`
+	GrantTokens           []string       `aws:"GrantTokens,e=GrantTokenType,c=GrantTokenList"`
+	DryRun                *bool          `aws:"DryRun"`
+	Recipient             *RecipientInfo `aws:"Recipient"`
+}
+
+// DeriveSharedSecretResponse is a shape of the model.
+type DeriveSharedSecretResponse struct {
+	KeyId                  *string      `aws:"KeyId,c=KeyIdType"`
+	SharedSecret           secret.Bytes `aws:"SharedSecret,c=PlaintextType"`
+	CiphertextForRecipient []byte       `aws:"CiphertextForRecipient,c=CiphertextType"`
+	KeyAgreementAlgorithm  *string      `aws:"KeyAgreementAlgorithm,c=KeyAgreementAlgorithmSpec"`
+	KeyOrigin              *string      `aws:"KeyOrigin,c=OriginType"`
 }
 
 // DescribeKeyRequest is a shape of the model.
@@ -128,6 +163,22 @@ type EnableKeyRotationRequest struct {
 	RotationPeriodInDays *int32  `aws:"RotationPeriodInDays,c=RotationPeriodInDaysType"`
 }
 
+// EncapsulateRequest is a shape of the model.
+type EncapsulateRequest struct {
+	KeyId                  *string  `aws:"KeyId,req,c=KeyIdType"`
+	EncapsulationAlgorithm *string  `aws:"EncapsulationAlgorithm,req,c=EncapsulationAlgorithmSpec"`
+	GrantTokens            []string `aws:"GrantTokens,e=GrantTokenType,c=GrantTokenList"`
+	DryRun                 *bool    `aws:"DryRun"`
+}
+
+// EncapsulateResponse is a shape of the model.
+type EncapsulateResponse struct {
+	KeyId                      *string      `aws:"KeyId,c=KeyIdType"`
+	EncapsulationAlgorithm     *string      `aws:"EncapsulationAlgorithm,c=EncapsulationAlgorithmSpec"`
+	SharedSecret               secret.Bytes `aws:"SharedSecret,c=PlaintextType"`
+	SharedSecretCiphertextBlob []byte       `aws:"SharedSecretCiphertextBlob,c=CiphertextType"`
+}
+
 // EncryptRequest is a shape of the model.
 type EncryptRequest struct {
 	KeyId               *string           `aws:"KeyId,req,c=KeyIdType"`
@@ -143,6 +194,45 @@ type EncryptResponse struct {
 	CiphertextBlob      []byte  `aws:"CiphertextBlob,c=CiphertextType"`
 	KeyId               *string `aws:"KeyId,c=KeyIdType"`
 	EncryptionAlgorithm *string `aws:"EncryptionAlgorithm,c=EncryptionAlgorithmSpec"`
+}
+
+// GenerateDataKeyPairRequest is a shape of the model.
+type GenerateDataKeyPairRequest struct {
+	EncryptionContext map[string]string `aws:"EncryptionContext"`
+	KeyId             *string           `aws:"KeyId,req,c=KeyIdType"`
+	KeyPairSpec       *string           `aws:"KeyPairSpec,req,c=DataKeyPairSpec"`
+	GrantTokens       []string          `aws:"GrantTokens,e=GrantTokenType,c=GrantTokenList"`
+	Recipient         *RecipientInfo    `aws:"Recipient"`
+	DryRun            *bool             `aws:"DryRun"`
+}
+
+// GenerateDataKeyPairResponse is a shape of the model.
+type GenerateDataKeyPairResponse struct {
+	PrivateKeyCiphertextBlob []byte       `aws:"PrivateKeyCiphertextBlob,c=CiphertextType"`
+	PrivateKeyPlaintext      secret.Bytes `aws:"PrivateKeyPlaintext,c=PlaintextType"`
+	PublicKey                []byte       `aws:"PublicKey,c=PublicKeyType"`
+	KeyId                    *string      `aws:"KeyId,c=KeyIdType"`
+	KeyPairSpec              *string      `aws:"KeyPairSpec,c=DataKeyPairSpec"`
+	CiphertextForRecipient   []byte       `aws:"CiphertextForRecipient,c=CiphertextType"`
+	KeyMaterialId            *string      `aws:"KeyMaterialId,c=BackingKeyIdType"`
+}
+
+// GenerateDataKeyPairWithoutPlaintextRequest is a shape of the model.
+type GenerateDataKeyPairWithoutPlaintextRequest struct {
+	EncryptionContext map[string]string `aws:"EncryptionContext"`
+	KeyId             *string           `aws:"KeyId,req,c=KeyIdType"`
+	KeyPairSpec       *string           `aws:"KeyPairSpec,req,c=DataKeyPairSpec"`
+	GrantTokens       []string          `aws:"GrantTokens,e=GrantTokenType,c=GrantTokenList"`
+	DryRun            *bool             `aws:"DryRun"`
+}
+
+// GenerateDataKeyPairWithoutPlaintextResponse is a shape of the model.
+type GenerateDataKeyPairWithoutPlaintextResponse struct {
+	PrivateKeyCiphertextBlob []byte  `aws:"PrivateKeyCiphertextBlob,c=CiphertextType"`
+	PublicKey                []byte  `aws:"PublicKey,c=PublicKeyType"`
+	KeyId                    *string `aws:"KeyId,c=KeyIdType"`
+	KeyPairSpec              *string `aws:"KeyPairSpec,c=DataKeyPairSpec"`
+	KeyMaterialId            *string `aws:"KeyMaterialId,c=BackingKeyIdType"`
 }
 
 // GenerateDataKeyRequest is a shape of the model.
@@ -182,6 +272,22 @@ type GenerateDataKeyWithoutPlaintextResponse struct {
 	KeyMaterialId  *string `aws:"KeyMaterialId,c=BackingKeyIdType"`
 }
 
+// GenerateMacRequest is a shape of the model.
+type GenerateMacRequest struct {
+	Message      secret.Bytes `aws:"Message,req,c=PlaintextType"`
+	KeyId        *string      `aws:"KeyId,req,c=KeyIdType"`
+	MacAlgorithm *string      `aws:"MacAlgorithm,req,c=MacAlgorithmSpec"`
+	GrantTokens  []string     `aws:"GrantTokens,e=GrantTokenType,c=GrantTokenList"`
+	DryRun       *bool        `aws:"DryRun"`
+}
+
+// GenerateMacResponse is a shape of the model.
+type GenerateMacResponse struct {
+	Mac          []byte  `aws:"Mac,c=CiphertextType"`
+	MacAlgorithm *string `aws:"MacAlgorithm,c=MacAlgorithmSpec"`
+	KeyId        *string `aws:"KeyId,c=KeyIdType"`
+}
+
 // GenerateRandomRequest is a shape of the model.
 type GenerateRandomRequest struct {
 	NumberOfBytes    *int32         `aws:"NumberOfBytes,c=NumberOfBytesType"`
@@ -219,6 +325,25 @@ type GetKeyRotationStatusResponse struct {
 	RotationPeriodInDays      *int32     `aws:"RotationPeriodInDays,c=RotationPeriodInDaysType"`
 	NextRotationDate          *time.Time `aws:"NextRotationDate"`
 	OnDemandRotationStartDate *time.Time `aws:"OnDemandRotationStartDate"`
+}
+
+// GetPublicKeyRequest is a shape of the model.
+type GetPublicKeyRequest struct {
+	KeyId       *string  `aws:"KeyId,req,c=KeyIdType"`
+	GrantTokens []string `aws:"GrantTokens,e=GrantTokenType,c=GrantTokenList"`
+}
+
+// GetPublicKeyResponse is a shape of the model.
+type GetPublicKeyResponse struct {
+	KeyId                   *string  `aws:"KeyId,c=KeyIdType"`
+	PublicKey               []byte   `aws:"PublicKey,c=PublicKeyType"`
+	CustomerMasterKeySpec   *string  `aws:"CustomerMasterKeySpec,c=CustomerMasterKeySpec"`
+	KeySpec                 *string  `aws:"KeySpec,c=KeySpec"`
+	KeyUsage                *string  `aws:"KeyUsage,c=KeyUsageType"`
+	EncryptionAlgorithms    []string `aws:"EncryptionAlgorithms,e=EncryptionAlgorithmSpec"`
+	SigningAlgorithms       []string `aws:"SigningAlgorithms,e=SigningAlgorithmSpec"`
+	KeyAgreementAlgorithms  []string `aws:"KeyAgreementAlgorithms,e=KeyAgreementAlgorithmSpec"`
+	EncapsulationAlgorithms []string `aws:"EncapsulationAlgorithms,e=EncapsulationAlgorithmSpec"`
 }
 
 // GrantConstraints is a shape of the model.
@@ -441,6 +566,23 @@ type ScheduleKeyDeletionResponse struct {
 	PendingWindowInDays *int32     `aws:"PendingWindowInDays,c=PendingWindowInDaysType"`
 }
 
+// SignRequest is a shape of the model.
+type SignRequest struct {
+	KeyId            *string      `aws:"KeyId,req,c=KeyIdType"`
+	Message          secret.Bytes `aws:"Message,req,c=PlaintextType"`
+	MessageType      *string      `aws:"MessageType,c=MessageType"`
+	GrantTokens      []string     `aws:"GrantTokens,e=GrantTokenType,c=GrantTokenList"`
+	SigningAlgorithm *string      `aws:"SigningAlgorithm,req,c=SigningAlgorithmSpec"`
+	DryRun           *bool        `aws:"DryRun"`
+}
+
+// SignResponse is a shape of the model.
+type SignResponse struct {
+	KeyId            *string `aws:"KeyId,c=KeyIdType"`
+	Signature        []byte  `aws:"Signature,c=CiphertextType"`
+	SigningAlgorithm *string `aws:"SigningAlgorithm,c=SigningAlgorithmSpec"`
+}
+
 // Tag is a shape of the model.
 type Tag struct {
 	TagKey   *string `aws:"TagKey,req,c=TagKeyType"`
@@ -469,6 +611,41 @@ type UpdateAliasRequest struct {
 type UpdateKeyDescriptionRequest struct {
 	KeyId       *string `aws:"KeyId,req,c=KeyIdType"`
 	Description *string `aws:"Description,req,c=DescriptionType"`
+}
+
+// VerifyMacRequest is a shape of the model.
+type VerifyMacRequest struct {
+	Message      secret.Bytes `aws:"Message,req,c=PlaintextType"`
+	KeyId        *string      `aws:"KeyId,req,c=KeyIdType"`
+	MacAlgorithm *string      `aws:"MacAlgorithm,req,c=MacAlgorithmSpec"`
+	Mac          []byte       `aws:"Mac,req,c=CiphertextType"`
+	GrantTokens  []string     `aws:"GrantTokens,e=GrantTokenType,c=GrantTokenList"`
+	DryRun       *bool        `aws:"DryRun"`
+}
+
+// VerifyMacResponse is a shape of the model.
+type VerifyMacResponse struct {
+	KeyId        *string `aws:"KeyId,c=KeyIdType"`
+	MacValid     *bool   `aws:"MacValid"`
+	MacAlgorithm *string `aws:"MacAlgorithm,c=MacAlgorithmSpec"`
+}
+
+// VerifyRequest is a shape of the model.
+type VerifyRequest struct {
+	KeyId            *string      `aws:"KeyId,req,c=KeyIdType"`
+	Message          secret.Bytes `aws:"Message,req,c=PlaintextType"`
+	MessageType      *string      `aws:"MessageType,c=MessageType"`
+	Signature        []byte       `aws:"Signature,req,c=CiphertextType"`
+	SigningAlgorithm *string      `aws:"SigningAlgorithm,req,c=SigningAlgorithmSpec"`
+	GrantTokens      []string     `aws:"GrantTokens,e=GrantTokenType,c=GrantTokenList"`
+	DryRun           *bool        `aws:"DryRun"`
+}
+
+// VerifyResponse is a shape of the model.
+type VerifyResponse struct {
+	KeyId            *string `aws:"KeyId,c=KeyIdType"`
+	SignatureValid   *bool   `aws:"SignatureValid"`
+	SigningAlgorithm *string `aws:"SigningAlgorithm,c=SigningAlgorithmSpec"`
 }
 
 // XksKeyConfigurationType is a shape of the model.
