@@ -23,7 +23,7 @@ func TestDecodeAuthorizationMessage(t *testing.T) {
 	t.Run("those of a request with many tags fit what the operation takes", func(t *testing.T) {
 		var tags strings.Builder
 		for i := range 50 {
-			fmt.Fprintf(&tags, `{"key":"aws:requesttag/team-%d","values":{"items":[{"value":"value-%d"}]}},`, i, i)
+			fmt.Fprintf(&tags, `{"key":"aws:requesttag/team-%d","values":{"items":[{"value":"the longer value of the tag team-%d"}]}},`, i, i)
 			fmt.Fprintf(&tags, `{"key":"aws:tagkeys","values":{"items":[{"value":"team-%d"}]}},`, i)
 		}
 		long := details[:len(details)-1] + `,"conditions":{"items":[` + tags.String() + `{}]}}`
