@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/kagimori/kagimori/internal/authz"
@@ -122,10 +123,7 @@ func (v *orgView) place(m Member) (*Place, error) {
 	if err != nil {
 		return nil, err
 	}
-	path := v.ID + "/"
-	for _, id := range chain {
-		path += id + "/"
-	}
+	path := strings.Join(append([]string{v.ID}, chain...), "/") + "/"
 	p := &Place{Organization: v.ID, Paths: []string{path}, Role: authz.Member}
 	if m.Account == v.Management {
 		p.Role = authz.Management // neither kind limits it
