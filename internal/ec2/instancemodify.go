@@ -186,8 +186,8 @@ func typeEdit(value string) edit {
 // userDataEdit takes base64. The value is no condition key: it may hold secrets.
 func userDataEdit(data string) edit {
 	return edit{name: "UserData", resting: true, apply: func(_ store.Tx, i *instanceRecord) error {
-		if len(data) > maxUserData {
-			return invalidValue("User data is limited to 16384 bytes")
+		if err := checkUserData(data); err != nil {
+			return err
 		}
 		i.Options.UserData = data
 		return nil

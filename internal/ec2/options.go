@@ -1,6 +1,8 @@
 package ec2
 
 import (
+	"encoding/base64"
+
 	"github.com/kagimori/kagimori/internal/api"
 )
 
@@ -19,8 +21,8 @@ func instanceOptionsOf(m *merged) (instanceOptions, error) {
 	}
 	if m.UserData != nil {
 		o.UserData = m.UserData.Reveal()
-		if len(o.UserData) > maxUserData {
-			return o, invalidValue("User data is limited to 16384 bytes")
+		if err := checkUserData(o.UserData); err != nil {
+			return o, err
 		}
 	}
 	if m.Monitoring != nil {
@@ -51,3 +53,14 @@ func instanceOptionsOf(m *merged) (instanceOptions, error) {
 // maxUserData is the most user data in base64. Source: EC2 User Guide, "Run commands when you
 // launch an EC2 instance with user data input".
 const maxUserData = 16384/3*4 + 4
+
+// checkUserData refuses what is no base64, or too much of it.
+func checkUserData(data string) error {
+	if len(data) > maxUserData {
+		return invalidValue("User data is limited to 16384 bytes")
+	}
+	if _, err := base64.StdEncoding.DecodeString(data); err != nil {
+		return invalidValue("Invalid BASE64 encoding of user data")
+	}
+	return nil
+}

@@ -180,6 +180,8 @@ func TestRunInstancesRefusals(t *testing.T) {
 		{"profile", func(in *ec2api.RunInstancesRequest) {
 			in.IamInstanceProfile = &ec2api.IamInstanceProfileSpecification{Name: new("none")}
 		}, "InvalidParameterValue", "Value (none) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name"},
+		{"user data that is no base64", func(in *ec2api.RunInstancesRequest) { in.UserData = new(secret.String("#!/bin/sh")) },
+			"InvalidParameterValue", "Invalid BASE64 encoding of user data"},
 		{"key pair", func(in *ec2api.RunInstancesRequest) { in.KeyName = new("me") }, "InvalidKeyPair.NotFound", "The key pair 'me' does not exist"},
 		{"unknown subnet", func(in *ec2api.RunInstancesRequest) { in.SubnetId = new("subnet-0123456789abcdef0") }, "InvalidSubnetID.NotFound", "*"},
 		{"address elsewhere", func(in *ec2api.RunInstancesRequest) { in.PrivateIpAddress = new("10.0.0.1") }, "InvalidParameterValue", "Address 10.0.0.1 does not fall within the subnet's address range"},
