@@ -155,13 +155,14 @@ func (f *fleet) state(t *testing.T) (text string, moving bool) {
 		all = append(all, id+" "+string(i.State.Name))
 	}
 	for _, v := range f.client.volumes(t) {
-		state := string(v.State)
+		var state strings.Builder
+		state.WriteString(string(v.State))
 		moving = moving || v.State != ec2types.VolumeStateAvailable && v.State != ec2types.VolumeStateInUse
 		for _, a := range v.Attachments {
 			moving = moving || a.State != ec2types.VolumeAttachmentStateAttached
-			state += " " + string(a.State)
+			state.WriteString(" " + string(a.State))
 		}
-		all = append(all, *v.VolumeId+" "+state)
+		all = append(all, *v.VolumeId+" "+state.String())
 	}
 	for _, s := range f.ownSnapshots(t) {
 		moving = moving || s.State == ec2types.SnapshotStatePending

@@ -125,6 +125,14 @@ func TestS15_TheSecondStatementAloneIsNotEnough(t *testing.T) {
 	}
 }
 
+func TestS15_TheSecondStatementAloneIsNotEnoughForAnEncryptedImage(t *testing.T) {
+	c := admin(t)
+	c.serviceRole(t)
+	key := c.key(t, seed.Policy(seed.Full(seed.Root(c.account)), seed.Attach(seed.Role(c.account))))
+	id := c.groupOf(t, c.imageUnder(t, key), 1).launchFail(t, c, key)
+	c.why(t, id).denied(t, seed.Session(c.account), "kms:ReEncryptFrom", key, "key-policy", seed.Role(c.account))
+}
+
 func TestS12_StatementsForAnotherPrincipalDoNotHelp(t *testing.T) {
 	t.Parallel()
 	for name, principal := range map[string]func(*testing.T, *client) string{
