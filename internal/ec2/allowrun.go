@@ -22,9 +22,8 @@ func (s *Service) allowRun(tx store.Tx, c *guard.Call, pl *launchPlan, j *job) e
 		}
 		parts = append(parts, p)
 	}
-	vpc := arn.EC2(c.Region, c.Account(), "vpc/"+pl.subnet.VPC)
 
-	tags, err := s.tagsFor(tx, c, pl.sources())
+	tags, err := s.tagsFor(tx, c, pl.uses())
 	if err != nil {
 		return err
 	}
@@ -42,24 +41,20 @@ func (s *Service) allowRun(tx store.Tx, c *guard.Call, pl *launchPlan, j *job) e
 		parts = append(parts, pl.profile.passRole(c.Account()))
 	}
 
-	sub := s.part(c, action, "subnet/"+pl.subnet.ID, nil)
-	sub.Context.Set("ec2:subnetid", pl.subnet.ID)
-	sub.Context.Set("ec2:vpc", vpc)
-	sub.Context.Set("ec2:availabilityzone", pl.subnet.Zone)
-	sub.Context.Set("ec2:availabilityzoneid", pl.subnet.ZoneID)
+	sub := s.part(c, action, "subnet/"+pl.subnet.ID, tags[pl.subnet.ID])
+	pl.subnet.describe(&sub)
 	add(sub, pl.subnetByTemplate)
 
 	eni := s.part(c, action, "network-interface/*", nil)
 	eni.Context.Set("ec2:subnet", arn.EC2(c.Region, c.Account(), "subnet/"+pl.subnet.ID))
-	eni.Context.Set("ec2:vpc", vpc)
+	eni.Context.Set("ec2:vpc", vpcARN(c.Region, c.Account(), pl.subnet.VPC))
 	eni.Context.Set("ec2:availabilityzone", pl.subnet.Zone)
 	addRequestTags(&eni, pl.tags["network-interface"])
 	add(eni, pl.subnetByTemplate)
 
 	for _, g := range pl.groups {
-		p := s.part(c, action, "security-group/"+g.ID, nil)
-		p.Context.Set("ec2:securitygroupid", g.ID)
-		p.Context.Set("ec2:vpc", vpc)
+		p := s.part(c, action, "security-group/"+g.ID, tags[g.ID])
+		g.describe(&p)
 		add(p, pl.groupsByTemplate)
 	}
 	for n, v := range j.State.Volumes() {
@@ -85,9 +80,12 @@ func (s *Service) allowRun(tx store.Tx, c *guard.Call, pl *launchPlan, j *job) e
 	return err
 }
 
-// sources are the ids of the image and of the snapshots that a launch names.
-func (pl *launchPlan) sources() []string {
-	ids := []string{pl.image.ID}
+// uses are the ids of what a launch names and does not make: image, snapshots, subnet, groups.
+func (pl *launchPlan) uses() []string {
+	ids := []string{pl.image.ID, pl.subnet.ID}
+	for _, g := range pl.groups {
+		ids = append(ids, g.ID)
+	}
 	for _, d := range pl.devices {
 		if d.named {
 			ids = append(ids, d.snapshot.ID)

@@ -47,7 +47,10 @@ func (s *Service) ModifyInstanceAttribute(ctx context.Context, c *guard.Call, in
 		c.Touch(i.arn(), i.Account, "AWS::EC2::Instance")
 		parts := []authz.Part{p}
 		for _, g := range e.groups {
-			gp := s.part(c, "ec2:ModifyInstanceAttribute", "security-group/"+g.ID, nil)
+			if tags, err = tagsOf(tx, c.Region, c.Account(), g.ID); err != nil {
+				return err
+			}
+			gp := s.part(c, "ec2:ModifyInstanceAttribute", "security-group/"+g.ID, tags)
 			g.describe(&gp)
 			parts = append(parts, gp)
 		}

@@ -1,0 +1,62 @@
+package ec2_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/apierr"
+)
+
+// A denial is a statement that denies an action on a condition key, a request that it is about and
+// one that it is not about.
+type denial struct {
+	name, action, operator, key, value string
+	denied, other                      any
+}
+
+// wantDenials fails unless each statement, besides one that allows everything, takes effect on the
+// one request and not on the other.
+func (h *house) wantDenials(tests []denial) {
+	h.T.Helper()
+	for n, tt := range tests {
+		user := h.User(mine, fmt.Sprint("denied-", n), fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:*","Resource":"*"},
+			{"Effect":"Deny","Action":"ec2:%s","Resource":"*","Condition":{"%s":{"%s":"%s"}}}]}`, tt.action, tt.operator, tt.key, tt.value))
+		if _, err := h.try(user, tt.denied); apierr.Code(err) != "UnauthorizedOperation" {
+			h.T.Errorf("%s: %v", tt.name, err)
+		}
+		if _, err := h.try(user, tt.other); err != nil && apierr.Code(err) != "DryRunOperation" {
+			h.T.Errorf("%s: the other request: %v", tt.name, err)
+		}
+	}
+}
+
+// dryLaunch is the dry run of a launch that differs from the usual.
+func dryLaunch(change func(*ec2api.RunInstancesRequest)) *ec2api.RunInstancesRequest {
+	in := runRequest()
+	in.DryRun = new(true)
+	change(in)
+	return in
+}
+
+func TestLaunchIsDecidedOnTheTagsOfItsNetwork(t *testing.T) {
+	h := newHouse(t)
+	subnets := ask[ec2api.DescribeSubnetsResult](h.desk, h.owner(), &ec2api.DescribeSubnetsRequest{}).Subnets
+	group := *ask[ec2api.DescribeSecurityGroupsResult](h.desk, h.owner(), &ec2api.DescribeSecurityGroupsRequest{}).SecurityGroups[0].GroupId
+	h.tag([]string{*subnets[0].SubnetId}, "net", "closed")
+	h.tag([]string{group}, "kind", "legacy")
+	in := func(n int) *ec2api.RunInstancesRequest {
+		return dryLaunch(func(in *ec2api.RunInstancesRequest) { in.SubnetId = subnets[n].SubnetId })
+	}
+	var tests []denial
+	for _, prefix := range []string{"aws", "ec2"} {
+		tests = append(tests,
+			denial{prefix + " subnet", "RunInstances", "StringEquals", prefix + ":ResourceTag/net", "closed", in(0), in(1)},
+			denial{prefix + " group", "RunInstances", "StringEquals", prefix + ":ResourceTag/kind", "legacy", in(0), &ec2api.DescribeInstancesRequest{}})
+	}
+	id := h.run(h.owner())
+	tests = append(tests, denial{"group of an instance", "ModifyInstanceAttribute", "StringEquals", "aws:ResourceTag/kind", "legacy",
+		&ec2api.ModifyInstanceAttributeRequest{InstanceId: &id, Groups: []string{group}},
+		&ec2api.ModifyInstanceAttributeRequest{InstanceId: &id, DisableApiStop: &ec2api.AttributeBooleanValue{Value: new(false)}}})
+	h.wantDenials(tests)
+}
