@@ -127,6 +127,9 @@ func (s *additions) add(a *answer, f *explain.Fix) {
 		s.items = append(s.items, n) // a kind of change that no statement is
 		return
 	}
+	if a.request.Parts[f.Part].Resource.AWSManaged && n.statement["Resource"] == a.decision.Parts[f.Part].Resource {
+		n.statement["Resource"] = "*" // the key may have to be made first, and then has another id
+	}
 	for i := range s.items {
 		if m := &s.items[i]; m.kind == n.kind && m.target == n.target && m.statement != nil && sameButActions(m.statement, n.statement) {
 			m.statement["Action"] = union(list(m.statement["Action"]), list(n.statement["Action"]))

@@ -204,6 +204,31 @@ func requestCode(f *failing) string {
 	return c
 }
 
+// A Request is one evaluation that a launch asks KMS for.
+type Request struct {
+	Template, Device string // "" for existing volumes
+	Principal        string // ARN of the role or user, or a service principal
+	Action, Key      string
+	Outcome          authz.Outcome
+}
+
+// Requests are those of all devices, in the order of the plan: of each up to the first that is
+// refused.
+func (r *Report) Requests() []Request {
+	var out []Request
+	for i := range r.outcome.courses {
+		c := &r.outcome.courses[i]
+		for _, s := range c.steps {
+			for _, a := range s.answers {
+				for _, p := range a.decision.Parts {
+					out = append(out, Request{c.template, c.device, a.who.name, p.Action, p.Resource, p.Outcome})
+				}
+			}
+		}
+	}
+	return out
+}
+
 // Line is the report as one line of JSON.
 func (r *Report) Line() ([]byte, error) {
 	line, err := json.Marshal(r)

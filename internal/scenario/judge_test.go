@@ -267,7 +267,7 @@ func (j *judge) refusedLaunch(a scenario.Attempt) refusal {
 	request := j.request(id)
 	records := j.records(trail.Filter{RequestID: request, ErrorOnly: true})
 	for i := range slices.Backward(records) { // oldest first
-		if records[i].EventSource == "kms.amazonaws.com" {
+		if records[i].EventSource == "kms.amazonaws.com" && records[i].ErrorCode != "DryRunOperationException" {
 			return j.refusedRequest(&records[i])
 		}
 	}

@@ -24,8 +24,8 @@ func (j *judge) rule(r *trail.Record) (rule, where string, refused *authz.PartDe
 				rule, where = silent(part, linked)
 				return rule, where, part
 			}
-			if refused == nil {
-				refused = part // of a request that was allowed and failed: the first
+			if refused == nil || strings.Contains(r.ErrorMessage, part.Resource) {
+				refused = part // of a request that was allowed and failed: the one whose key KMS names
 			}
 		}
 	}
