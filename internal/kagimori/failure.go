@@ -7,7 +7,7 @@ import (
 )
 
 // failure adds to the last evaluation of a request that was allowed and failed all the same that
-// permissions are not why.
+// permissions are not why. A dry run did not fail; EC2 makes them to ask for permissions.
 func failure(r *trail.Record, evals []kagimoriapi.Evaluation) {
 	if r.ErrorCode == "" || len(evals) == 0 {
 		return
@@ -18,6 +18,10 @@ func failure(r *trail.Record, evals []kagimoriapi.Evaluation) {
 		}
 	}
 	last := &evals[len(evals)-1]
+	if r.ErrorCode == "DryRunOperationException" || r.ErrorCode == "DryRunOperation" { // of KMS, of EC2
+		last.Explanation = append(last.Explanation, "It was a dry run, which does nothing: the request would have succeeded.")
+		return
+	}
 	line := "The permissions are there, but the request failed: " + r.ErrorCode
 	if r.ErrorMessage != "" {
 		line += ", " + r.ErrorMessage

@@ -58,3 +58,22 @@ func TestAnAllowedRequestThatFailsSaysWhy(t *testing.T) {
 		})
 	}
 }
+
+// A dry run ends with an error code and is no failure.
+func TestADryRunIsNotExplainedAsAFailure(t *testing.T) {
+	k := newKit(t)
+	admin := k.Lookup(accountG + "ADMIN")
+	_, out, err := k.useKMS(admin, "CreateKey", &kmsapi.CreateKeyRequest{})
+	k.Must(err)
+	in := dataKey(*out.(*kmsapi.CreateKeyResponse).KeyMetadata.Arn)
+	in.DryRun = new(true)
+	id, _, err := k.useKMS(admin, "GenerateDataKeyWithoutPlaintext", in)
+	if err == nil {
+		t.Fatal("the dry run has no error code")
+	}
+	_, e := k.evaluation(accountG, id)
+	all := strings.Join(e.Explanation, "\n")
+	if !strings.Contains(all, "It was a dry run") || strings.Contains(all, "failed") {
+		t.Errorf("the explanation is:\n%s", all)
+	}
+}
