@@ -50,7 +50,7 @@ func newCheck(io stdio) *cobra.Command {
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit{exitBadInput, err, true} })
 	cmd.Flags().SortFlags = false
 	cmd.Flags().StringVar(&f.format, "format", "human", "`form` of the output: human, or json (one object a line for each scenario)")
-	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "tell every step of every device, all fixes, and notes on the policies")
+	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "tell every step of every device, all fixes, and notes on the policies; in JSON the steps")
 	return cmd
 }
 
@@ -100,6 +100,9 @@ func (f *checkFlags) read(io stdio, file string) (*format.Scenario, error) {
 
 func (f *checkFlags) write(io stdio, r *doctor.Report, more bool) error {
 	if f.format == "json" {
+		if f.verbose {
+			r = r.Detailed()
+		}
 		line, err := r.Line()
 		if err == nil {
 			_, err = io.out.Write(line)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/authz/explain"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/scenario/format"
 )
@@ -28,6 +29,8 @@ type Report struct {
 	Depends []string `json:"depends,omitempty"`
 	// Notes are what else was seen in the policies.
 	Notes []string `json:"notes,omitempty"`
+	// Steps are all requests of all devices, if they were asked for; see [Report.Detailed].
+	Steps []Step `json:"steps,omitempty"`
 
 	outcome *outcome
 }
@@ -227,6 +230,64 @@ func (r *Report) Requests() []Request {
 		}
 	}
 	return out
+}
+
+// A Step is one evaluation of a launch, with what decided it.
+type Step struct {
+	Template  string   `json:"template,omitempty"`
+	Device    string   `json:"device,omitempty"`
+	Step      string   `json:"step"`
+	Principal string   `json:"principal,omitempty"`
+	Action    string   `json:"action,omitempty"`
+	Key       string   `json:"key,omitempty"`
+	Result    string   `json:"result"`       // allowed, refused or unknown
+	By        []string `json:"by,omitempty"` // statements and grants that allowed it
+	Why       []string `json:"why,omitempty"`
+}
+
+// Detailed is the report with its steps.
+func (r *Report) Detailed() *Report {
+	out := *r
+	for i := range r.outcome.courses {
+		c := &r.outcome.courses[i]
+		for _, s := range c.steps {
+			if s.step.Kind == launch.StepResolveKey {
+				n := Step{Template: c.template, Device: c.device, Step: string(s.step.Kind), Key: s.keyARN, Result: "allowed"}
+				if s.err != nil {
+					n.Key, n.Result, n.Why = s.step.KeyID, "refused", []string{s.err.Error()}
+				}
+				out.Steps = append(out.Steps, n)
+			}
+			for i := range s.answers {
+				a := &s.answers[i]
+				for j := range a.decision.Parts {
+					n := a.step(j)
+					n.Template, n.Device, n.Step = c.template, c.device, string(s.step.Kind)
+					out.Steps = append(out.Steps, n)
+				}
+			}
+		}
+	}
+	return &out
+}
+
+// step is one part of an answer.
+func (a *answer) step(i int) Step {
+	p := &a.decision.Parts[i]
+	n := Step{Principal: a.who.name, Action: p.Action, Key: p.Resource, Result: "allowed"}
+	switch {
+	case p.Outcome == authz.Undetermined:
+		n.Result, n.Why = "unknown", facts(p.Depends)
+	case p.Outcome != authz.Allowed && len(a.depends) > 0:
+		n.Result, n.Why = "unknown", a.depends
+	case p.Outcome != authz.Allowed:
+		n.Result, n.Why = "refused", explain.Text(*p, a.who.name)
+	case a.err != nil && a.part == i:
+		n.Result, n.Why = "refused", []string{a.err.Error()}
+	default:
+		n.By = deciding(p)
+	}
+	return n
 }
 
 // Line is the report as one line of JSON.

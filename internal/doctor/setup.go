@@ -70,8 +70,6 @@ func (w *world) perform(st *format.Step) setupStep {
 	}
 	switch {
 	case err == nil:
-	case errors.Is(err, errUnknown):
-		s.depends = append(s.depends, strings.TrimPrefix(err.Error(), errUnknown.Error()+": "))
 	default:
 		s.fail = w.setupFailure(st, k, err)
 	}
@@ -91,6 +89,15 @@ func (w *world) allowCall(s *setupStep, st *format.Step, p authz.Part) error {
 		return &refusedCall{a}
 	}
 	return nil
+}
+
+// unless takes an error away that says that something is not known: the step may go well.
+func (s *setupStep) unless(err error) error {
+	if errors.Is(err, errUnknown) {
+		s.depends = append(s.depends, strings.TrimPrefix(err.Error(), errUnknown.Error()+": "))
+		return nil
+	}
+	return err
 }
 
 // createGrant is kms:CreateGrant.
@@ -116,6 +123,7 @@ func (w *world) createGrant(s *setupStep, st *format.Step, k *key) error {
 		return err
 	}
 	id, err := keyrule.Principal(g.Grantee, false, w.find)
+	err = s.unless(err)
 	if err == nil {
 		err = g.CheckOn(&k.Key)
 	}
@@ -153,7 +161,7 @@ func (w *world) setPolicy(s *setupStep, st *format.Step, k *key) error {
 		return err
 	}
 	ids, err := keyrule.PolicyPrincipals(doc.PrincipalARNs(), w.find)
-	if err != nil {
+	if err := s.unless(err); err != nil {
 		return err
 	}
 	fresh := authz.Compile(doc, policy.Key)

@@ -165,18 +165,16 @@ func (w *writer) step(s *stepTaken) {
 		}
 		q := s.step.Requests[i]
 		for j := range a.decision.Parts {
-			p := &a.decision.Parts[j]
-			text := "allowed by " + strings.Join(deciding(p), ", ")
-			switch {
-			case p.Outcome == authz.Undetermined:
-				text = "depends on " + strings.Join(facts(p.Depends), ", ")
-			case p.Outcome != authz.Allowed:
-				text = "refused"
-			case a.err != nil && a.part == j:
-				text = a.err.Error()
+			n, text := a.step(j), ""
+			switch n.Result {
+			case "allowed":
+				text = "allowed by " + strings.Join(n.By, ", ")
+			case "unknown":
+				text = "depends on " + strings.Join(n.Why, ", ")
+			default:
+				text = n.Result
 			}
-			purpose := purposes[q.Purpose]
-			w.line(2, "%s%s by %s on %s: %s", p.Action, purpose, a.who.name, p.Resource, text)
+			w.line(2, "%s%s by %s on %s: %s", n.Action, purposes[q.Purpose], n.Principal, n.Key, text)
 		}
 	}
 }
