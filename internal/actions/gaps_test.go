@@ -137,9 +137,6 @@ var gaps = []gap{
 	{toDoEC2, "ec2:ResourceTag/${TagKey}", "ec2:CreateTags/network-interface"},
 	{toDoEC2, "ec2:Subnet", "ec2:CreateTags/network-interface"},
 	{toDoEC2, "ec2:Vpc", "ec2:CreateTags/network-interface"},
-	{toDoEC2, "ec2:ParentSnapshot", "ec2:CreateTags/volume"},
-	{toDoEC2, "ec2:VolumeIops", "ec2:CreateTags/volume"},
-	{toDoEC2, "ec2:VolumeThroughput", "ec2:CreateTags/volume"},
 	{toDoEC2, "aws:RequestTag/${TagKey}", "ec2:DeleteTags/instance"},
 	{toDoEC2, "ec2:Attribute/${AttributeName}", `
 		ec2:ModifyImageAttribute/image ec2:ModifySnapshotAttribute/snapshot ec2:ResetImageAttribute/image

@@ -3,6 +3,7 @@ package ec2_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
@@ -59,4 +60,22 @@ func TestLaunchIsDecidedOnTheTagsOfItsNetwork(t *testing.T) {
 		&ec2api.ModifyInstanceAttributeRequest{InstanceId: &id, Groups: []string{group}},
 		&ec2api.ModifyInstanceAttributeRequest{InstanceId: &id, DisableApiStop: &ec2api.AttributeBooleanValue{Value: new(false)}}})
 	h.wantDenials(tests)
+}
+
+func TestTaggingIsDecidedOnWhatIsKnownOfVolumes(t *testing.T) {
+	h := newHouse(t)
+	plain := h.filled(h.owner(), "", "text")
+	snapshot := h.snapshot(h.owner(), plain)
+	made := *ask[ec2api.Volume](h.desk, h.owner(), &ec2api.CreateVolumeRequest{
+		AvailabilityZone: new(region + "a"), SnapshotId: &snapshot, Size: new(int32(8)), VolumeType: new("gp3"), Iops: new(int32(4000)), Throughput: new(int32(250)),
+	}).VolumeId
+	h.Advance(time.Second)
+	on := func(id string) *ec2api.CreateTagsRequest {
+		return &ec2api.CreateTagsRequest{Resources: []string{id}, Tags: tagList("a", "b")}
+	}
+	h.wantDenials([]denial{
+		{"parent", "CreateTags", "ArnLike", "ec2:ParentSnapshot", "*/" + snapshot, on(made), on(plain)},
+		{"iops", "CreateTags", "NumericGreaterThan", "ec2:VolumeIops", "3000", on(made), on(plain)},
+		{"throughput", "CreateTags", "NumericGreaterThan", "ec2:VolumeThroughput", "125", on(made), on(plain)},
+	})
 }

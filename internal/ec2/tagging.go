@@ -171,12 +171,7 @@ func (s *Service) describeFor(tx store.Tx, c *guard.Call, kind, id string, p *au
 		if err != nil || !ok {
 			return orMissing(err, "InvalidVolume.NotFound", "The volume '%s' does not exist.", id)
 		}
-		p.Context.Set("ec2:volumeid", id)
-		p.Context.Set("ec2:availabilityzone", rec.Zone)
-		p.Context.Set("ec2:availabilityzoneid", rec.ZoneID)
-		p.Context.Set("ec2:volumetype", rec.Type)
-		p.Context.Set("ec2:volumesize", intOf(rec.SizeGiB)[0])
-		p.Context.SetBool("ec2:encrypted", rec.Encrypted)
+		rec.describe(p)
 	case "network-interface":
 		return describeInterface(tx, c, id, p)
 	case "launch-template":

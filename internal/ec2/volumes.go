@@ -82,6 +82,12 @@ func (s *Service) volumePart(tx store.Tx, c *guard.Call, action string, v *volum
 func (s *Service) volumePartTagged(c *guard.Call, action string, v *volumeRecord, tags map[string]string) authz.Part {
 	c.Touch(v.arn(), v.Account, "AWS::EC2::Volume")
 	p := s.part(c, action, "volume/"+v.ID, tags)
+	v.describe(&p)
+	return p
+}
+
+// describe puts a volume's condition keys into a part.
+func (v *volumeRecord) describe(p *authz.Part) {
 	p.Context.Set("ec2:volumeid", v.ID)
 	p.Context.SetBool("ec2:encrypted", v.Encrypted)
 	p.Context.Set("ec2:volumesize", strconv.FormatInt(v.SizeGiB, 10))
@@ -95,9 +101,8 @@ func (s *Service) volumePartTagged(c *guard.Call, action string, v *volumeRecord
 	p.Context.Set("ec2:availabilityzone", v.Zone)
 	p.Context.Set("ec2:availabilityzoneid", v.ZoneID)
 	if v.Snapshot != "" {
-		p.Context.Set("ec2:parentsnapshot", arn.EC2(c.Region, "", "snapshot/"+v.Snapshot))
+		p.Context.Set("ec2:parentsnapshot", arn.EC2(v.Region, "", "snapshot/"+v.Snapshot))
 	}
-	return p
 }
 
 // DeleteVolume deletes a volume that is not attached, and its data.
