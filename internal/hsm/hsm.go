@@ -70,6 +70,9 @@ type Material struct {
 type Module interface {
 	// Generate makes new material for the key ARN. The permit is for kms:CreateKey on "*".
 	Generate(ctx context.Context, p permit.Permit, keyARN string, spec Spec) (Material, error)
+	// Rotate makes more material for the key that has m. Only symmetric encryption keys rotate.
+	// Actions: kms:RotateKeyOnDemand, and kms:RotateKey, which is KMS's own doing.
+	Rotate(ctx context.Context, p permit.Permit, use Use, m Material) (Material, error)
 	// Encrypt encrypts under m. aad is the canonical encryption context. The result is the raw
 	// ciphertext; package envelope adds the header. alg is a KMS EncryptionAlgorithm. Only
 	// SYMMETRIC_DEFAULT takes aad; another algorithm with aad is ErrUnsupported. Action:

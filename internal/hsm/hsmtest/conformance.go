@@ -51,6 +51,7 @@ func Run(t *testing.T, open func(t *testing.T) hsm.Module) {
 		"Random":                  testRandom,
 		"Box":                     testBox,
 		"Redaction":               testRedaction,
+		"Rotate":                  testRotate,
 		"SignDigests":             testSignDigests,
 		"SignEd25519":             testSignEd25519,
 		"SignMLDSA":               testSignMLDSA,
@@ -348,6 +349,35 @@ func testConcurrent(t *testing.T, open func(*testing.T) hsm.Module) {
 	}
 	if uses != 1 {
 		t.Errorf("one permit was used %d times", uses)
+	}
+}
+
+// Rotation gives a key more material; what the older made, the older opens for ever.
+func testRotate(t *testing.T, open func(*testing.T) hsm.Module) {
+	m := open(t)
+	rotate := func(arn string, mat hsm.Material) (hsm.Material, error) {
+		const action = "kms:RotateKeyOnDemand"
+		return m.Rotate(t.Context(), permittest.New(action, arn), hsm.Use{Action: action, KeyARN: arn}, mat)
+	}
+	first := Generate(t, m, arnA, symmetric)
+	ct := mustEncrypt(t, m, arnA, first)
+	second, err := rotate(arnA, first)
+	if err != nil || second.ID == first.ID || second.Spec != first.Spec {
+		t.Fatalf("material %s after %s: %v", second.ID, first.ID, err)
+	}
+	if got, err := decrypt(t, m, arnA, first, symmetric, ct, aad); err != nil || !got.Equal(plaintext) {
+		t.Errorf("the older material: %v", err)
+	}
+	_, err = decrypt(t, m, arnA, second, symmetric, ct, aad)
+	wantErr(t, "the newer material", err, hsm.ErrCiphertext)
+	if got, err := decrypt(t, m, arnA, second, symmetric, mustEncrypt(t, m, arnA, second), aad); err != nil || !got.Equal(plaintext) {
+		t.Errorf("the newer material: %v", err)
+	}
+	_, err = rotate(arnB, first)
+	wantErr(t, "the material of another key", err, hsm.ErrMaterial)
+	for _, spec := range []hsm.Spec{"HMAC_256", "ECC_NIST_P256"} {
+		_, err := rotate(arnA, Generate(t, m, arnA, spec))
+		wantErr(t, string(spec), err, hsm.ErrUnsupported)
 	}
 }
 

@@ -201,7 +201,13 @@ func keyMethods(t *testing.T, m hsm.Module) []method {
 		got, err := m.GenerateDataKeyPair(t.Context(), p, use, mat, "ECC_NIST_P256", aad)
 		return got.Public != nil || got.Private != nil || got.Ciphertext != nil, err
 	}
+	rotate := func(p permit.Permit, use hsm.Use) (bool, error) {
+		got, err := m.Rotate(t.Context(), p, use, mat)
+		return got.ID != "" || got.Wrapped != nil, err
+	}
 	return []method{
+		with("Rotate on demand", "kms:RotateKeyOnDemand", rotate),
+		with("Rotate", "kms:RotateKey", rotate),
 		with("GenerateDataKeyPair", "kms:GenerateDataKeyPair", pairs),
 		with("GenerateDataKeyPairWithoutPlaintext", "kms:GenerateDataKeyPairWithoutPlaintext", pairs),
 		with("PublicKey", "kms:GetPublicKey", func(p permit.Permit, use hsm.Use) (bool, error) {
@@ -263,8 +269,8 @@ func testActions(t *testing.T, open func(*testing.T) hsm.Module) {
 			continue // its action is fixed
 		}
 		for _, other := range append(all, method{action: "kms:DescribeKey"}, method{action: ""}) {
-			const quiet = "WithoutPlaintext" // one method serves both
-			if strings.TrimSuffix(other.action, quiet) == strings.TrimSuffix(me.action, quiet) {
+			short := strings.NewReplacer("WithoutPlaintext", "", "OnDemand", "") // one method serves both
+			if short.Replace(other.action) == short.Replace(me.action) {
 				continue
 			}
 			err := me.call(permittest.New(other.action, arnA), other.action, arnA)

@@ -161,13 +161,30 @@ func (m *Module) encrypt(arn string, mat hsm.Material, alg string, plaintext sec
 		case len(plaintext) == 0:
 			return nil, fmt.Errorf("%w: SM2 cannot encrypt nothing", hsm.ErrUnsupported)
 		}
-		return sm2.EncryptASN1(rand.Reader, &k.sm2.PublicKey, plaintext)
+		return encryptSM2(k.sm2, plaintext)
 	}
 	out, err := rsa.EncryptOAEP(oaep[alg](), rand.Reader, &k.rsa.PublicKey, plaintext, nil)
 	if errors.Is(err, rsa.ErrMessageTooLong) {
 		return nil, hsm.ErrTooLong
 	}
 	return out, err
+}
+
+// encryptSM2 tries what it made. The library errs where the key stream of a message is zero (it goes
+// on with a wrong point) or equal to the message (it refuses the ciphertext): once in 2^(8n) each for
+// n bytes, which one-byte messages meet. The latter, from other software, is refused here too.
+func encryptSM2(key *sm2.PrivateKey, plaintext secret.Bytes) ([]byte, error) {
+	const tries = 16
+	for range tries {
+		out, err := sm2.EncryptASN1(rand.Reader, &key.PublicKey, plaintext)
+		if err != nil {
+			return nil, err
+		}
+		if back, err := sm2.Decrypt(key, out); err == nil && plaintext.Equal(back) {
+			return out, nil
+		}
+	}
+	return nil, errors.New("hsm: SM2 encryption failed")
 }
 
 func (m *Module) decrypt(arn string, mat hsm.Material, alg string, ciphertext, aad []byte) (secret.Bytes, error) {

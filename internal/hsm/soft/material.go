@@ -24,6 +24,24 @@ func (m *Module) Generate(_ context.Context, p permit.Permit, keyARN string, spe
 	if keyARN == "" {
 		return hsm.Material{}, errors.New("hsm: material is made for a key ARN")
 	}
+	return m.newMaterial(keyARN, spec)
+}
+
+// Rotate makes more material for a key, once it is sure that what it has is the key's own.
+func (m *Module) Rotate(_ context.Context, p permit.Permit, use hsm.Use, mat hsm.Material) (hsm.Material, error) {
+	if err := spend(p, use, "kms:RotateKeyOnDemand", "kms:RotateKey"); err != nil {
+		return hsm.Material{}, err
+	}
+	if mat.Spec != specSymmetric {
+		return hsm.Material{}, hsm.ErrUnsupported
+	}
+	if _, err := m.use(use.KeyARN, mat); err != nil {
+		return hsm.Material{}, err
+	}
+	return m.newMaterial(use.KeyARN, mat.Spec)
+}
+
+func (m *Module) newMaterial(keyARN string, spec hsm.Spec) (hsm.Material, error) {
 	raw, public, err := generate(spec)
 	if err != nil {
 		return hsm.Material{}, err
