@@ -55,7 +55,7 @@ var gaps = []gap{
 	{noFeature, "ec2:ManagedResourceOperator", `
 		ec2:AttachVolume/instance ec2:AttachVolume/volume ec2:CreateImage/instance
 		ec2:CreateLaunchTemplateVersion/launch-template ec2:CreateSnapshot/volume ec2:CreateTags/instance
-		ec2:CreateTags/launch-template ec2:CreateTags/volume ec2:DeleteLaunchTemplate/launch-template
+		ec2:CreateTags/launch-template ec2:CreateTags/network-interface ec2:CreateTags/volume ec2:DeleteLaunchTemplate/launch-template
 		ec2:DeleteLaunchTemplateVersions/launch-template ec2:DeleteVolume/volume ec2:DescribeInstanceAttribute/instance
 		ec2:DescribeVolumeAttribute/volume ec2:DetachVolume/instance ec2:DetachVolume/volume ec2:GetInstanceUefiData/instance
 		ec2:ModifyInstanceAttribute/instance ec2:ModifyLaunchTemplate/launch-template ec2:RebootInstances/instance
@@ -130,14 +130,6 @@ var gaps = []gap{
 	{notYet, "ec2:NetworkInterfaceID", "ec2:RunInstances/network-interface"},
 	{localSnapshots, "ec2:AvailabilityZone", "ec2:DeleteSnapshot/snapshot ec2:ModifySnapshotAttribute/snapshot"},
 	{createdElsewhere, "ec2:CreateAction", "ec2:CreateTags/security-group ec2:CreateTags/subnet ec2:CreateTags/vpc"},
-	{toDoEC2, "aws:ResourceTag/${TagKey}", "ec2:CreateTags/network-interface"},
-	{toDoEC2, "ec2:AvailabilityZone", "ec2:CreateTags/network-interface"},
-	{toDoEC2, "ec2:ManagedResourceOperator", "ec2:CreateTags/network-interface"},
-	{toDoEC2, "ec2:NetworkInterfaceID", "ec2:CreateTags/network-interface"},
-	{toDoEC2, "ec2:ResourceTag/${TagKey}", "ec2:CreateTags/network-interface"},
-	{toDoEC2, "ec2:Subnet", "ec2:CreateTags/network-interface"},
-	{toDoEC2, "ec2:Vpc", "ec2:CreateTags/network-interface"},
-	{toDoEC2, "aws:RequestTag/${TagKey}", "ec2:DeleteTags/instance"},
 	{toDoEC2, "ec2:Attribute/${AttributeName}", `
 		ec2:ModifyImageAttribute/image ec2:ModifySnapshotAttribute/snapshot ec2:ResetImageAttribute/image
 		ec2:ResetSnapshotAttribute/snapshot`},

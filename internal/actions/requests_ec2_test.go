@@ -43,8 +43,10 @@ func driveEC2(s *testkit.Server, c caller) {
 		c.do("ec2:CreateTags", in{"Resources": id, "Tags": []in{{"Key": "team", "Value": "red"}}})
 	}
 	c.do("ec2:DescribeVpcAttribute", in{"VpcId": vpc, "Attribute": "enableDnsSupport"})
-	instance := c.do("ec2:RunInstances", run).str("Instances.0.InstanceId")
+	launched := c.do("ec2:RunInstances", run)
+	instance := launched.str("Instances.0.InstanceId")
 	s.Advance(time.Minute)
+	c.do("ec2:CreateTags", in{"Resources": launched.str("Instances.0.NetworkInterfaces.0.NetworkInterfaceId"), "Tags": []in{{"Key": "team", "Value": "red"}}})
 	driveInstances(s, c, instance)
 	volume := driveVolumes(s, c, key, snapshot, instance)
 	driveSnapshots(s, c, volume, instance)

@@ -74,8 +74,42 @@ func TestTaggingIsDecidedOnWhatIsKnownOfVolumes(t *testing.T) {
 		return &ec2api.CreateTagsRequest{Resources: []string{id}, Tags: tagList("a", "b")}
 	}
 	h.wantDenials([]denial{
-		{"parent", "CreateTags", "ArnLike", "ec2:ParentSnapshot", "*/" + snapshot, on(made), on(plain)},
+		{"parent", "CreateTags", "ArnLike", "ec2:ParentSnapshot", "arn:*:*:*:*:*/" + snapshot, on(made), on(plain)},
 		{"iops", "CreateTags", "NumericGreaterThan", "ec2:VolumeIops", "3000", on(made), on(plain)},
 		{"throughput", "CreateTags", "NumericGreaterThan", "ec2:VolumeThroughput", "125", on(made), on(plain)},
+	})
+}
+
+func TestTaggingIsDecidedOnWhatIsKnownOfInterfaces(t *testing.T) {
+	h := newHouse(t)
+	eni := func() (string, string) {
+		i := h.instance(h.run(h.owner()))
+		return *i.NetworkInterfaces[0].NetworkInterfaceId, *i.SubnetId
+	}
+	one, subnet := eni()
+	two, _ := eni()
+	h.tag([]string{one}, "kind", "core")
+	on := func(id string) *ec2api.CreateTagsRequest {
+		return &ec2api.CreateTagsRequest{Resources: []string{id}, Tags: tagList("a", "b")}
+	}
+	h.wantDenials([]denial{
+		{"id", "CreateTags", "StringEquals", "ec2:NetworkInterfaceID", one, on(one), on(two)},
+		{"tag", "CreateTags", "StringEquals", "ec2:ResourceTag/kind", "core", on(one), on(two)},
+		{"subnet", "CreateTags", "ArnLike", "ec2:Subnet", "arn:*:*:*:*:*/" + subnet, on(one), on(subnet)},
+		{"zone", "CreateTags", "StringLike", "ec2:AvailabilityZone", region + "?", on(one), on(h.vpc())},
+		{"VPC", "CreateTags", "ArnLike", "ec2:Vpc", "arn:*:*:*:*:*", on(one), on(h.vpc())},
+	})
+}
+
+func TestDeletedTagsAreDecidedByTheValuesGiven(t *testing.T) {
+	h := newHouse(t)
+	remove := func(tags ...ec2api.Tag) *ec2api.DeleteTagsRequest {
+		return &ec2api.DeleteTagsRequest{Resources: []string{h.vpc()}, Tags: tags}
+	}
+	prod, test, all := tagList("stage", "prod"), tagList("stage", "test"), []ec2api.Tag{{Key: new("stage")}}
+	h.wantDenials([]denial{
+		{"value", "DeleteTags", "StringEquals", "aws:RequestTag/stage", "prod", remove(prod...), remove(test...)},
+		{"no value", "DeleteTags", "Null", "aws:RequestTag/stage", "true", remove(all...), remove(test...)},
+		{"keys of both", "DeleteTags", "ForAnyValue:StringEquals", "aws:TagKeys", "stage", remove(tagList("a", "b")[0], all[0]), remove(tagList("a", "b")...)},
 	})
 }

@@ -45,16 +45,21 @@ func (s *Service) CreateTags(ctx context.Context, c *guard.Call, in *ec2api.Crea
 }
 
 // DeleteTags removes tags from resources: those of a key whatever their value, or with that value
-// if one is given, or all that are not of AWS. What is not there is no error.
+// if one is given, or all that are not of AWS. What is not there is no error. aws:RequestTag has the
+// values that are given, aws:TagKeys all keys.
 // Source: EC2 API Reference, "DeleteTags".
 func (s *Service) DeleteTags(ctx context.Context, c *guard.Call, in *ec2api.DeleteTagsRequest) error {
 	var keys []string
+	var valued []tag
 	for _, t := range in.Tags {
 		key := api.Val(t.Key)
 		if reserved(key) {
 			return invalidValue("Tag keys starting with 'aws:' are reserved for internal use")
 		}
 		keys = append(keys, key)
+		if t.Value != nil {
+			valued = append(valued, tag{key, *t.Value})
+		}
 	}
 	gone := func(have tag) bool {
 		if len(in.Tags) == 0 {
@@ -65,6 +70,7 @@ func (s *Service) DeleteTags(ctx context.Context, c *guard.Call, in *ec2api.Dele
 		})
 	}
 	add := func(p *authz.Part) {
+		addRequestTags(p, valued)
 		if len(keys) > 0 {
 			p.Context.SetList("aws:tagkeys", keys)
 		}
