@@ -167,17 +167,23 @@ func (o *outcome) aliases(f *failing) []change {
 }
 
 // usableKeys are the places of the customer's keys of the launch's account and region that can
-// encrypt volumes, but for one.
+// encrypt volumes, but for one; if there are none, of those that could in another state.
 func (o *outcome) usableKeys(but string) []int {
-	var out []int
+	var usable, others []int
 	for i, k := range o.world.sc.Keys {
 		w := o.world.keys[k.ARN]
-		if k.Account == o.world.sc.Launch.Account && k.Region == o.world.sc.Region && k.Manager != format.ManagerAWS && k.ARN != but &&
-			w.CheckEncrypts("GenerateDataKey") == nil && w.unknownState == "" {
-			out = append(out, i)
+		switch {
+		case k.Account != o.world.sc.Launch.Account || k.Region != o.world.sc.Region || k.Manager == format.ManagerAWS || k.ARN == but || w.unknownState != "":
+		case w.CheckEncrypts("GenerateDataKey") == nil:
+			usable = append(usable, i)
+		case w.CheckUse("GenerateDataKey", "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT") == nil:
+			others = append(others, i)
 		}
 	}
-	return out
+	if len(usable) == 0 {
+		return others
+	}
+	return usable
 }
 
 // otherKey has a device take another key: one that the account has, or that of AWS.

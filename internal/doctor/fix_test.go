@@ -2,6 +2,7 @@ package doctor_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -94,6 +95,73 @@ func TestNoOperationOfAFixCanBeLeftOut(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestEveryDamagedWorldHasAFix takes one statement, grant, policy or step away from each scenario,
+// or changes the state of a key. Only the policy of a key that AWS manages cannot be put right.
+func TestEveryDamagedWorldHasAFix(t *testing.T) {
+	worlds := 0
+	for id, sc := range corpus(t) {
+		for _, damage := range damages(t, sc) {
+			broken, err := sc.Patched([]format.Edit{{Op: "replace", Path: "/expected", Value: format.Value("null")}, damage})
+			if err != nil {
+				t.Fatal(err)
+			}
+			worlds++
+			r := doctor.Check(broken)
+			managed := strings.Contains(damage.Path, "/policy/Statement/") && broken.Keys[damage.Path[len("/keys/")]-'0'].Manager == format.ManagerAWS
+			if r.Verdict == "fails" && r.Fix == nil && !managed {
+				t.Errorf("%s, %s %s: %s of %s has no fix", id, damage.Op, damage.Path, r.Failures[0].Rule, r.Failures[0].Action)
+			}
+			for _, p := range proposals(r) {
+				fixed, err := broken.Patched(p.Patch)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if again := doctor.Check(fixed); again.Verdict != "launches" {
+					t.Errorf("%s, %s %s: after %q it %s", id, damage.Op, damage.Path, p.Summary, again.Verdict)
+				}
+			}
+		}
+	}
+	if worlds < 280 {
+		t.Errorf("only %d damaged worlds", worlds)
+	}
+}
+
+// damages are edits that each break something, or leave something less.
+func damages(t *testing.T, sc *format.Scenario) []format.Edit {
+	t.Helper()
+	var out []format.Edit
+	add := func(op, path, value string) {
+		out = append(out, format.Edit{Op: op, Path: path, Value: format.Value(value)})
+	}
+	for i, k := range sc.Keys {
+		doc, err := policy.Parse(k.Policy, policy.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for j := range doc.Statements {
+			if len(doc.Statements) > 1 {
+				add("remove", fmt.Sprintf("/keys/%d/policy/Statement/%d", i, j), "")
+			}
+		}
+		for j := range k.Grants {
+			add("remove", fmt.Sprintf("/keys/%d/grants/%d", i, j), "")
+		}
+		for _, state := range []string{"Disabled", "PendingDeletion", "PendingImport"} {
+			add("replace", fmt.Sprintf("/keys/%d/state", i), `"`+state+`"`)
+		}
+	}
+	for i, p := range sc.Principals {
+		for j := range p.Policies {
+			add("remove", fmt.Sprintf("/principals/%d/policies/%d", i, j), "")
+		}
+	}
+	for i := range sc.Setup {
+		add("remove", fmt.Sprintf("/setup/%d", i), "")
+	}
+	return out
 }
 
 // A size is what a patch adds: actions, each once for each statement or grant, and principals.
