@@ -95,6 +95,7 @@ var allowed = map[string][]string{
 	},
 	"internal/tour":            {"internal/wire/client", "internal/sigv4", "internal/api/*", "internal/api", "internal/apierr", "internal/arn", "internal/secret"},
 	"internal/scenario/format": {"internal/arn"},
+	"internal/tfplan":          {"internal/scenario/format", "internal/policy", "internal/arn", "internal/linkedrole", "internal/directory/managed"},
 	"internal/scenario":        {"internal/scenario/format", "internal/launch", "internal/wire/client", "internal/sigv4", "internal/api/*", "internal/api", "internal/apierr", "internal/arn", "internal/secret"},
 	// 7 assembly
 	"internal/app":     {"*"},

@@ -1,0 +1,113 @@
+package tfplan_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/kagimori/kagimori/internal/tfplan"
+)
+
+// grown is the plan of one-account/good with n groups in the place of one, each with a template, a
+// key, a policy and a role of its own: five resources a group.
+func grown(t testing.TB, n int) []byte {
+	t.Helper()
+	data, err := os.ReadFile("testdata/one-account/good.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var plan map[string]any
+	if err := json.Unmarshal(data, &plan); err != nil {
+		t.Fatal(err)
+	}
+	grow := func(list any) []any {
+		text, err := json.Marshal(list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []any
+		for i := range n {
+			s := string(text)
+			for _, name := range []string{"aws_launch_template.web", "aws_autoscaling_group.web", "aws_kms_key.volumes", "aws_iam_policy_document.key", "aws_iam_service_linked_role.autoscaling"} {
+				s = strings.ReplaceAll(s, name, fmt.Sprintf("%s%d", name, i))
+			}
+			for _, name := range []string{"web", "volumes", "key", "autoscaling"} {
+				s = strings.ReplaceAll(s, `"name":"`+name+`"`, fmt.Sprintf(`"name":"%s%d"`, name, i))
+			}
+			s = strings.ReplaceAll(s, `"custom_suffix":"web"`, fmt.Sprintf(`"custom_suffix":"web%d"`, i))
+			var more []any
+			if err := json.Unmarshal([]byte(s), &more); err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, more...)
+		}
+		return out
+	}
+	root := func(path ...string) map[string]any {
+		m := plan
+		for _, p := range path {
+			m = m[p].(map[string]any)
+		}
+		return m
+	}
+	plan["resource_changes"] = grow(plan["resource_changes"])
+	planned := root("planned_values", "root_module")
+	planned["resources"] = grow(planned["resources"])
+	config := root("configuration", "root_module")
+	var once, many []any
+	for _, r := range config["resources"].([]any) {
+		if name := r.(map[string]any)["name"]; name == "me" || name == "linux" {
+			once = append(once, r)
+		} else {
+			many = append(many, r)
+		}
+	}
+	config["resources"] = append(once, grow(many)...)
+	out, err := json.Marshal(plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// A plan with 1,000 groups and 5,000 resources needs little more memory than itself.
+func TestALargePlan(t *testing.T) {
+	data := grown(t, 1000)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	p, err := tfplan.Read(data, tfplan.Options{})
+	runtime.ReadMemStats(&after)
+	check(t, err)
+	if len(p.Launches) != 1000 {
+		t.Fatalf("%d groups", len(p.Launches))
+	}
+	for _, i := range []int{0, 999} {
+		sound(t, &p.Launches[i])
+		if u := p.Launches[i].Scenario.Unknown["/keys/0/policy"]; u != "" || len(p.Launches[i].Scenario.Keys) != 1 {
+			t.Errorf("%s: %s", p.Launches[i].Address, u)
+		}
+	}
+	const limit = 200 << 20
+	if took := after.TotalAlloc - before.TotalAlloc; took > limit {
+		t.Errorf("it took %d MB for a plan of %d MB", took>>20, len(data)>>20)
+	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	for _, n := range []int{1, 10, 100, 1000} {
+		data := grown(b, n)
+		b.Run(fmt.Sprintf("groups=%d", n), func(b *testing.B) {
+			b.SetBytes(int64(len(data)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := tfplan.Read(data, tfplan.Options{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

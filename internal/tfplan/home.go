@@ -1,0 +1,225 @@
+package tfplan
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/arn"
+)
+
+// A home is where the resources of a provider are: account and region, as far as they are known.
+type home struct {
+	name             string // of the provider: aws.key; "" in a state
+	account, region  string
+	noAccount        string // why the account is not known; account stands for it then
+	noRegion         string
+	caller           string // ARN of the role or user that applies the plan, or ""
+	callerIsAssigned bool   // the provider's configuration says so
+}
+
+// region is an account in a region.
+type region struct{ account, region string }
+
+// homeOf is where a resource is. What its own ARN says counts more than what is known of the provider.
+func (m *model) homeOf(r *resource) *home {
+	if r.home != nil {
+		return r.home
+	}
+	name := ""
+	if b := m.block(r); b != nil {
+		name = b.provider
+	}
+	h := m.provider(name)
+	a, err := arn.Parse(r.known("arn"))
+	if account := a.Account; err == nil && arn.IsAccount(account) && r.typ != "aws_caller_identity" {
+		if region := a.Region; account != h.account || region != "" && region != h.region {
+			own := *h
+			own.account, own.noAccount = account, ""
+			if region != "" {
+				own.region, own.noRegion = region, ""
+			}
+			h = &own
+		}
+	}
+	r.home = h
+	return h
+}
+
+// provider learns what a plan says of a provider.
+func (m *model) provider(name string) *home {
+	if h, ok := m.homes[name]; ok {
+		return h
+	}
+	h := &home{name: name}
+	m.homes[name] = h
+	var mine []*resource
+	for _, r := range m.resources {
+		if b := m.block(r); b != nil && b.provider == name || b == nil && name == "" {
+			mine = append(mine, r)
+		}
+	}
+	h.learnCaller(m, mine)
+	if h.account == "" {
+		h.account = m.allowedAccount(name)
+	}
+	if h.account == "" {
+		h.account = only(mine, accountOfARN)
+	}
+	if h.account == "" {
+		h.account = only(mine, func(r *resource) string { return administrator(r) })
+	}
+	if e, ok := m.setting(name, "region"); ok {
+		h.region, _ = e.(string)
+	}
+	for _, r := range mine {
+		if h.region == "" && r.typ == "aws_region" {
+			h.region = r.known("name")
+		}
+	}
+	if h.region == "" {
+		h.region = only(mine, regionOf)
+	}
+	who := "the provider " + name
+	if name == "" {
+		who = "the resources"
+	}
+	if h.account == "" {
+		h.noAccount = "the account of " + who + " is not in the plan"
+		h.account = standIn(name)
+	}
+	if h.region == "" {
+		h.noRegion = "the region of " + who + " is not in the plan"
+		h.region = "us-east-1"
+	}
+	return h
+}
+
+// standIn is the number that stands for the unknown account of a provider. No account has it.
+func standIn(provider string) string {
+	sum := sha256.Sum256([]byte(provider))
+	return fmt.Sprintf("0000%08d", (uint32(sum[0])<<16|uint32(sum[1])<<8|uint32(sum[2]))%100_000_000)
+}
+
+// learnCaller finds out who a provider acts as.
+func (h *home) learnCaller(m *model, mine []*resource) {
+	if e, ok := m.setting(h.name, "assume_role", "role_arn"); ok {
+		if role, _ := e.(string); role != "" {
+			if a, err := arn.Parse(role); err == nil {
+				h.caller, h.account, h.callerIsAssigned = role, a.Account, true
+			}
+		}
+	}
+	for _, r := range mine {
+		if r.kind() != "data.aws_caller_identity" {
+			continue
+		}
+		account := r.known("account_id")
+		if h.account != "" && account != "" && h.account != account && h.name == "" {
+			h.account, h.caller = "", "" // a state of several accounts
+			return
+		}
+		if account != "" {
+			h.account = account
+		}
+		if h.caller == "" {
+			h.caller = callerOf(r.known("arn"))
+		}
+	}
+}
+
+// callerOf is the role, user or root that an identity is of. The path of a role is not in it.
+func callerOf(identity string) string {
+	a, err := arn.Parse(identity)
+	if err != nil {
+		return ""
+	}
+	if a.Type() == "assumed-role" {
+		role, _, _ := strings.Cut(a.ID(), "/")
+		return arn.Role(a.Account, "/", role)
+	}
+	if a.Service == "iam" && (a.Type() == "user" || a.Type() == "root") {
+		return identity
+	}
+	return ""
+}
+
+// setting is a constant or variable that a provider is configured with.
+func (m *model) setting(name string, path ...string) (any, bool) {
+	p, ok := m.providers[name]
+	if !ok {
+		return nil, false
+	}
+	var e any = p.Exprs
+	for _, step := range path {
+		if list, ok := e.([]any); ok && len(list) == 1 {
+			e = list[0]
+		}
+		members, _ := e.(map[string]any)
+		if e, ok = members[step]; !ok {
+			return nil, false
+		}
+	}
+	leaf, _ := e.(map[string]any)
+	if c, ok := leaf["constant_value"]; ok {
+		return c, true
+	}
+	refs, _ := leaf["references"].([]any)
+	if len(refs) != 1 || p.Module != "" {
+		return nil, false
+	}
+	ref, _ := refs[0].(string)
+	variable, ok := strings.CutPrefix(ref, "var.")
+	if !ok || strings.ContainsAny(variable, ".[") {
+		return nil, false
+	}
+	v, ok := m.variables[variable]
+	return v, ok
+}
+
+func (m *model) allowedAccount(name string) string {
+	e, _ := m.setting(name, "allowed_account_ids")
+	if list, _ := e.([]any); len(list) == 1 {
+		id, _ := list[0].(string)
+		if arn.IsAccount(id) {
+			return id
+		}
+	}
+	return ""
+}
+
+// only is what all resources that say something agree about.
+func only(rs []*resource, say func(*resource) string) string {
+	var said []string
+	for _, r := range rs {
+		if s := say(r); s != "" && !slices.Contains(said, s) {
+			said = append(said, s)
+		}
+	}
+	if len(said) == 1 {
+		return said[0]
+	}
+	return ""
+}
+
+func accountOfARN(r *resource) string {
+	a, err := arn.Parse(r.known("arn"))
+	if err != nil || !arn.IsAccount(a.Account) || r.mode == "data" || r.typ == "aws_organizations_policy" {
+		return ""
+	}
+	return a.Account
+}
+
+// regionOf is the region of a resource, as its ARN or its zones tell it.
+func regionOf(r *resource) string {
+	if a, err := arn.Parse(r.known("arn")); err == nil && a.Region != "" {
+		return a.Region
+	}
+	zone := cmp.Or(r.known("availability_zone"), r.known("availability_zones", 0))
+	if strings.Count(zone, "-") != 2 {
+		return "" // there is none, or it is a local zone
+	}
+	return strings.TrimRight(zone, "abcdefgh")
+}
