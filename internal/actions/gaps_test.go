@@ -43,10 +43,6 @@ var gaps = []gap{
 		ec2:DescribeInstanceAttribute/instance ec2:DetachVolume/instance ec2:GetInstanceUefiData/instance
 		ec2:ModifyInstanceAttribute/instance ec2:RebootInstances/instance ec2:RunInstances/instance ec2:StartInstances/instance
 		ec2:StopInstances/instance ec2:TerminateInstances/instance`},
-	{toDoEC2, "ec2:InstanceAutoRecovery", `
-		ec2:AttachVolume/instance ec2:CreateImage/instance ec2:CreateTags/instance ec2:DescribeInstanceAttribute/instance
-		ec2:DetachVolume/instance ec2:GetInstanceUefiData/instance ec2:ModifyInstanceAttribute/instance
-		ec2:RebootInstances/instance ec2:RunInstances/instance ec2:StopInstances/instance ec2:TerminateInstances/instance`},
 	{noFeature, "ec2:InstanceBandwidthWeighting", `
 		ec2:AttachVolume/instance ec2:CreateImage/instance ec2:CreateSnapshots/instance ec2:CreateTags/instance
 		ec2:DescribeInstanceAttribute/instance ec2:DetachVolume/instance ec2:GetInstanceUefiData/instance

@@ -113,3 +113,33 @@ func TestDeletedTagsAreDecidedByTheValuesGiven(t *testing.T) {
 		{"keys of both", "DeleteTags", "ForAnyValue:StringEquals", "aws:TagKeys", "stage", remove(tagList("a", "b")[0], all[0]), remove(tagList("a", "b")...)},
 	})
 }
+
+func TestInstancesAreDecidedOnTheirRecovery(t *testing.T) {
+	h := newHouse(t)
+	off := &ec2api.InstanceMaintenanceOptionsRequest{AutoRecovery: new("disabled")}
+	in := runRequest()
+	in.MaintenanceOptions = off
+	still := *ask[ec2api.Reservation](h.desk, h.owner(), in).Instances[0].InstanceId
+	template := h.template(&ec2api.RequestLaunchTemplateData{
+		ImageId: new(exampleImage), InstanceType: new("t3.micro"),
+		MaintenanceOptions: &ec2api.LaunchTemplateInstanceMaintenanceOptionsRequest{AutoRecovery: new("disabled")},
+	})
+	byTemplate := fromTemplate(template)
+	byTemplate.DryRun = new(true)
+	usual := h.run(h.owner())
+	if got := h.instance(still); *got.MaintenanceOptions.AutoRecovery != "disabled" {
+		t.Errorf("%+v", got.MaintenanceOptions)
+	}
+	launch := dryLaunch(func(in *ec2api.RunInstancesRequest) { in.MaintenanceOptions = off })
+	plain := dryLaunch(func(*ec2api.RunInstancesRequest) {})
+	reboot := func(id string) *ec2api.RebootInstancesRequest {
+		return &ec2api.RebootInstancesRequest{InstanceIds: []string{id}, DryRun: new(true)}
+	}
+	const key = "ec2:InstanceAutoRecovery"
+	h.wantDenials([]denial{
+		{"launch", "RunInstances", "StringEquals", key, "disabled", launch, plain},
+		{"launch of a template", "RunInstances", "StringEquals", key, "disabled", byTemplate, plain},
+		{"launch with the default", "RunInstances", "StringEquals", key, "default", plain, launch},
+		{"instance", "RebootInstances", "StringEquals", key, "disabled", reboot(still), reboot(usual)},
+	})
+}

@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api/ec2api"
@@ -117,8 +118,14 @@ type instanceOptions struct {
 	HTTPEndpoint       string `json:"httpEndpoint"`
 	HTTPv6             string `json:"httpV6"`
 	MetadataTags       string `json:"metadataTags"`
+	AutoRecovery       string `json:"autoRecovery,omitempty"` // "": default
 	CoreCount          int32  `json:"coreCount,omitempty"`
 	ThreadsPerCore     int32  `json:"threadsPerCore,omitempty"`
+}
+
+// recovery says whether an instance is moved off failing hardware: default or disabled.
+func (o *instanceOptions) recovery() string {
+	return cmp.Or(o.AutoRecovery, ec2api.InstanceAutoRecoveryStateDefault)
 }
 
 func (i *instanceRecord) arn() string { return arn.EC2(i.Region, i.Account, "instance/"+i.ID) }

@@ -67,7 +67,7 @@ func (i *instanceRecord) wire(tags map[string]string) ec2api.Instance {
 		CapacityReservationSpecification: &ec2api.CapacityReservationSpecificationResponse{CapacityReservationPreference: new("open")},
 		HibernationOptions:               &ec2api.HibernationOptions{Configured: &o.Hibernation},
 		EnclaveOptions:                   &ec2api.EnclaveOptions{Enabled: &o.Enclave},
-		MaintenanceOptions:               &ec2api.InstanceMaintenanceOptions{AutoRecovery: new("default"), RebootMigration: new("default")},
+		MaintenanceOptions:               &ec2api.InstanceMaintenanceOptions{AutoRecovery: new(o.recovery()), RebootMigration: new("default")},
 		CurrentInstanceBootMode:          new(map[bool]string{true: "uefi", false: "legacy-bios"}[i.Architecture == "arm64"]),
 		PrivateDnsNameOptions: &ec2api.PrivateDnsNameOptionsResponse{
 			HostnameType: new("ip-name"), EnableResourceNameDnsARecord: new(false), EnableResourceNameDnsAAAARecord: new(false),

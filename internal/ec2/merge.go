@@ -81,6 +81,9 @@ func templateOptions(in *ec2api.RunInstancesRequest, d *ec2api.RequestLaunchTemp
 	if p := d.CpuOptions; p != nil {
 		in.CpuOptions = &ec2api.CpuOptionsRequest{CoreCount: p.CoreCount, ThreadsPerCore: p.ThreadsPerCore}
 	}
+	if p := d.MaintenanceOptions; p != nil {
+		in.MaintenanceOptions = &ec2api.InstanceMaintenanceOptionsRequest{AutoRecovery: p.AutoRecovery}
+	}
 	if h := d.HibernationOptions; h != nil {
 		in.HibernationOptions = &ec2api.HibernationOptionsRequest{Configured: h.Configured}
 	}
@@ -115,6 +118,7 @@ func merge(in, template *ec2api.RunInstancesRequest) merged {
 	over(&m.InstanceMarketOptions, template.InstanceMarketOptions)
 	over(&m.MetadataOptions, template.MetadataOptions)
 	over(&m.CpuOptions, template.CpuOptions)
+	over(&m.MaintenanceOptions, template.MaintenanceOptions)
 	over(&m.HibernationOptions, template.HibernationOptions)
 	over(&m.EnclaveOptions, template.EnclaveOptions)
 	// Terraform sends an empty zone where it means none.

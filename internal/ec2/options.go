@@ -25,6 +25,9 @@ func instanceOptionsOf(m *merged) (instanceOptions, error) {
 			return o, err
 		}
 	}
+	if p := m.MaintenanceOptions; p != nil {
+		o.AutoRecovery = api.Val(p.AutoRecovery)
+	}
 	if m.Monitoring != nil {
 		o.Monitoring = api.Val(m.Monitoring.Enabled)
 	}

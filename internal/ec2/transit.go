@@ -187,4 +187,5 @@ func instanceContext(p *authz.Part, i *instanceRecord) {
 	p.Context.Set("ec2:metadatahttptokens", o.HTTPTokens)
 	p.Context.Set("ec2:metadatahttpputresponsehoplimit", strconv.Itoa(int(o.HTTPHops)))
 	p.Context.Set("ec2:instancemetadatatags", o.MetadataTags)
+	p.Context.Set("ec2:instanceautorecovery", o.recovery())
 }
