@@ -83,7 +83,6 @@ var gaps = []gap{
 	{noFeature, "ec2:AuthorizedUser", "ec2:CreateTags/network-interface"},
 	{noFeature, "ec2:Permission", "ec2:CreateTags/network-interface"},
 	{noFeature, "ec2:NewInstanceProfile", "ec2:GetInstanceUefiData/instance"},
-	{toDoEC2, "ec2:AssociatePublicIpAddress", "ec2:RunInstances/network-interface"},
 	{noFeature, "ec2:AuthorizedService", "ec2:RunInstances/network-interface"},
 	{noEnclaves, "kms:RecipientAttestation:ImageSha384", "kms:Decrypt/key kms:DeriveSharedSecret/key kms:GenerateDataKey/key kms:GenerateDataKeyPair/key kms:GenerateRandom"},
 	{noEnclaves, "kms:RecipientAttestation:NitroTPMPCR${n}", "kms:Decrypt/key kms:DeriveSharedSecret/key kms:GenerateDataKey/key kms:GenerateDataKeyPair/key kms:GenerateRandom"},

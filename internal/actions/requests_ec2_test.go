@@ -29,8 +29,9 @@ func driveEC2(s *testkit.Server, c caller) {
 	group := c.do("ec2:DescribeSecurityGroups", in{}).str("SecurityGroups.0.GroupId")
 	template := driveTemplates(c)
 	run := in{
-		"ImageId": publicImage, "InstanceType": "m5.large", "MinCount": 1, "MaxCount": 1, "SubnetId": subnet, "SecurityGroupIds": group,
-		"LaunchTemplate": in{"LaunchTemplateId": template}, "IamInstanceProfile": in{"Name": "web"}, "EbsOptimized": true,
+		"ImageId": publicImage, "InstanceType": "m5.large", "MinCount": 1, "MaxCount": 1,
+		"NetworkInterfaces": []in{{"DeviceIndex": 0, "SubnetId": subnet, "Groups": group, "AssociatePublicIpAddress": true}},
+		"LaunchTemplate":    in{"LaunchTemplateId": template}, "IamInstanceProfile": in{"Name": "web"}, "EbsOptimized": true,
 		"MetadataOptions":     in{"HttpTokens": "required", "HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 2, "InstanceMetadataTags": "enabled"},
 		"Placement":           in{"Tenancy": "default"},
 		"BlockDeviceMappings": []in{{"DeviceName": "/dev/sdf", "Ebs": in{"Encrypted": true, "KmsKeyId": key, "VolumeSize": 8, "VolumeType": "gp3", "Iops": 3000, "Throughput": 125}}},

@@ -49,6 +49,9 @@ func (s *Service) allowRun(tx store.Tx, c *guard.Call, pl *launchPlan, j *job) e
 	eni.Context.Set("ec2:subnet", arn.EC2(c.Region, c.Account(), "subnet/"+pl.subnet.ID))
 	eni.Context.Set("ec2:vpc", vpcARN(c.Region, c.Account(), pl.subnet.VPC))
 	eni.Context.Set("ec2:availabilityzone", pl.subnet.Zone)
+	if pl.public != nil { // what the subnet does by itself is not in the context
+		eni.Context.SetBool("ec2:associatepublicipaddress", *pl.public)
+	}
 	addRequestTags(&eni, pl.tags["network-interface"])
 	add(eni, pl.subnetByTemplate)
 

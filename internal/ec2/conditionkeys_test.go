@@ -143,3 +143,24 @@ func TestInstancesAreDecidedOnTheirRecovery(t *testing.T) {
 		{"instance", "RebootInstances", "StringEquals", key, "disabled", reboot(still), reboot(usual)},
 	})
 }
+
+func TestLaunchIsDecidedOnThePublicAddressAskedFor(t *testing.T) {
+	h := newHouse(t)
+	with := func(public *bool) *ec2api.RunInstancesRequest {
+		return dryLaunch(func(in *ec2api.RunInstancesRequest) {
+			in.NetworkInterfaces = []ec2api.InstanceNetworkInterfaceSpecification{{DeviceIndex: new(int32(0)), AssociatePublicIpAddress: public}}
+		})
+	}
+	byTemplate := fromTemplate(h.template(&ec2api.RequestLaunchTemplateData{
+		ImageId: new(exampleImage), InstanceType: new("t3.micro"),
+		NetworkInterfaces: []ec2api.LaunchTemplateInstanceNetworkInterfaceSpecificationRequest{{DeviceIndex: new(int32(0)), AssociatePublicIpAddress: new(true)}},
+	}))
+	byTemplate.DryRun = new(true)
+	const key = "ec2:AssociatePublicIpAddress"
+	h.wantDenials([]denial{
+		{"public", "RunInstances", "Bool", key, "true", with(new(true)), with(new(false))},
+		{"private", "RunInstances", "Bool", key, "false", with(new(false)), with(nil)},
+		{"said", "RunInstances", "Null", key, "false", with(new(true)), with(nil)},
+		{"by the template", "RunInstances", "Bool", key, "true", byTemplate, with(nil)},
+	})
+}

@@ -13,6 +13,7 @@ type merged struct {
 	ec2api.RunInstancesRequest
 	mappings []mapping
 	spot     *ec2api.SpotMarketOptions // nil: no Spot Instance
+	public   *bool                     // AssociatePublicIpAddress; nil: not said
 	// Which of the resources come from the template: ec2:IsLaunchTemplateResource.
 	imageByTemplate, typeByTemplate, subnetByTemplate, groupsByTemplate bool
 }
@@ -161,6 +162,7 @@ func (m *merged) mergeNetwork(template *ec2api.RunInstancesRequest) {
 		m.SecurityGroupIds, m.groupsByTemplate = n.Groups, true
 	}
 	over(&m.PrivateIpAddress, n.PrivateIpAddress)
+	m.public = n.AssociatePublicIpAddress
 }
 
 // mergeMappings puts the mappings of the template before those of the request; the request's

@@ -175,7 +175,7 @@ func (s *Service) place(c *guard.Call, pl *launchPlan) (err error) {
 		case api.Val(n.NetworkInterfaceId) != "":
 			return apierr.Newf("InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '%s' does not exist", *n.NetworkInterfaceId)
 		}
-		subnetID, groupIDs = api.Val(n.SubnetId), n.Groups
+		subnetID, groupIDs, pl.public = api.Val(n.SubnetId), n.Groups, n.AssociatePublicIpAddress
 		if n.PrivateIpAddress != nil {
 			pl.PrivateIpAddress = n.PrivateIpAddress
 		}
