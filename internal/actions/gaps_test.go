@@ -14,7 +14,7 @@ const (
 	createdElsewhere      = "it is for tags that the creating operation gives, which kagimori does not have"
 	toDoEC2               = "to do in ec2"
 	toDoAutoScaling       = "to do in autoscaling"
-	toDoOrganizations     = "to do in org"
+	noPolicy              = "only policies have a type of policy"
 	noEndpoints           = "clients cannot come through a VPC endpoint: only package guard knows them"
 	noSource              = "services of other organizations do not call"
 	noMFA                 = "there are no MFA devices"
@@ -130,13 +130,10 @@ var gaps = []gap{
 		ec2:ResetSnapshotAttribute/snapshot`},
 	{toDoAutoScaling, "autoscaling:ImageId", `
 		autoscaling:CreateAutoScalingGroup/autoScalingGroup autoscaling:UpdateAutoScalingGroup/autoScalingGroup`},
-	{toDoOrganizations, "aws:ResourceTag/${TagKey}", "organizations:CreateAccount"},
-	{toDoOrganizations, "", "organizations:CreatePolicy/policy"},
-	{toDoOrganizations, "organizations:PolicyType", `
+	{noPolicy, "organizations:PolicyType", `
 		organizations:ListTagsForResource/account organizations:ListTagsForResource/organizationalunit
-		organizations:ListTagsForResource/policy organizations:ListTagsForResource/root organizations:TagResource/account
-		organizations:TagResource/organizationalunit organizations:TagResource/policy organizations:TagResource/root
-		organizations:UntagResource/account organizations:UntagResource/organizationalunit organizations:UntagResource/policy
+		organizations:ListTagsForResource/root organizations:TagResource/account organizations:TagResource/organizationalunit
+		organizations:TagResource/root organizations:UntagResource/account organizations:UntagResource/organizationalunit
 		organizations:UntagResource/root`},
 	{noEndpoints, "aws:SourceVpc", "any"},
 	{noEndpoints, "aws:SourceVpcArn", "any"},
@@ -172,5 +169,4 @@ var gaps = []gap{
 // beyondTheTable is what is decided although the table does not have it, with the reason.
 var beyondTheTable = map[string]string{
 	"sts:TagSession on arn:aws:sts::111122223333:federated-user/bob": "the IAM User Guide has it for tags of GetFederationToken (Passing session tags in AWS STS)",
-	"organizations:CreatePolicy on *":                                toDoOrganizations + ": the table wants the policy for the resource",
 }

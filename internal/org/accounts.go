@@ -44,7 +44,7 @@ func (r *statusRecord) show() *organizationsapi.CreateAccountStatus {
 func (s *Service) CreateAccount(ctx context.Context, c *guard.Call, in *organizationsapi.CreateAccountRequest) (*organizationsapi.CreateAccountResponse, error) {
 	out := &organizationsapi.CreateAccountResponse{}
 	err := s.g.Update(ctx, c, func(tx store.Tx) error {
-		o, err := s.open(tx, c, question{tags: in.Tags})
+		o, err := s.open(tx, c, question{tags: in.Tags, makes: true})
 		if err != nil {
 			return err
 		}

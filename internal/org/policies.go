@@ -39,20 +39,7 @@ func (s *Service) policy(tx store.Tx, o directory.Organization, id string) (dire
 
 // openPolicy is open for an operation on a policy and, perhaps, a target.
 func (s *Service) openPolicy(tx store.Tx, c *guard.Call, id string, target ...string) (directory.Organization, directory.OrgPolicy, error) {
-	q := on(append([]string{id}, target...)...)
-	// The type is a condition key of the operation: it has to be known before the decision.
-	if o, in, err := s.dir.OrganizationOf(tx, c.Account()); err != nil {
-		return o, directory.OrgPolicy{}, err
-	} else if in {
-		p, ok, err := s.policy(tx, o, id)
-		if err != nil {
-			return o, p, err
-		}
-		if ok {
-			q.kind = string(p.Type)
-		}
-	}
-	o, err := s.open(tx, c, q)
+	o, err := s.open(tx, c, on(append([]string{id}, target...)...))
 	if err != nil {
 		return o, directory.OrgPolicy{}, err
 	}
@@ -100,7 +87,7 @@ func (s *Service) checkName(tx store.Tx, o directory.Organization, p directory.O
 func (s *Service) CreatePolicy(ctx context.Context, c *guard.Call, in *organizationsapi.CreatePolicyRequest) (*organizationsapi.CreatePolicyResponse, error) {
 	out := &organizationsapi.CreatePolicyResponse{}
 	err := s.g.Update(ctx, c, func(tx store.Tx) error {
-		o, err := s.open(tx, c, question{kind: *in.Type, tags: in.Tags})
+		o, err := s.open(tx, c, question{ids: []string{newPolicy}, kind: *in.Type, tags: in.Tags, makes: true})
 		if err != nil {
 			return err
 		}

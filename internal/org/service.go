@@ -1,6 +1,7 @@
 package org
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -74,10 +75,14 @@ func (s *Service) now() time.Time { return s.g.Now().UTC().Truncate(time.Millise
 // A question is what an operation has to be allowed for.
 type question struct {
 	ids     []string               // of roots, units, accounts and policies; none: no resource
-	kind    string                 // organizations:PolicyType, or ""
+	kind    string                 // organizations:PolicyType, or "": then that of the policy among ids
 	tags    []organizationsapi.Tag // aws:RequestTag
+	makes   bool                   // the tags are those of what is decided: it is to be made
 	tagKeys []string               // aws:TagKeys of an operation without values
 }
+
+// newPolicy stands for a policy that has no id yet.
+const newPolicy = "p-*"
 
 // on is the question about things by their ids.
 func on(ids ...string) question { return question{ids: ids} }
@@ -104,6 +109,11 @@ func (s *Service) ask(tx store.Tx, c *guard.Call, q question) (o directory.Organ
 	if o, in, err = s.dir.OrganizationOf(tx, c.Account()); err != nil {
 		return o, in, err
 	}
+	if in && q.kind == "" {
+		if q.kind, err = s.kindOf(tx, o, q.ids); err != nil {
+			return o, in, err
+		}
+	}
 	base := authz.Part{Action: "organizations:" + c.Operation, Resource: authz.Resource{ARN: "*", Account: c.Account()}}
 	if q.kind != "" {
 		base.Context.Set("organizations:policytype", q.kind)
@@ -114,6 +124,9 @@ func (s *Service) ask(tx store.Tx, c *guard.Call, q question) (o directory.Organ
 			base.Context.Set("aws:requesttag/"+*t.Key, *t.Value)
 		}
 	}
+	if q.makes {
+		base.Resource.Tags = tagMap(q.tags)
+	}
 	if len(q.tagKeys) > 0 {
 		base.Context.SetList("aws:tagkeys", q.tagKeys)
 	}
@@ -121,10 +134,12 @@ func (s *Service) ask(tx store.Tx, c *guard.Call, q question) (o directory.Organ
 	for _, id := range q.ids {
 		p := base
 		if in {
-			if err := s.name(tx, o, id, &p.Resource); err != nil {
+			if err := s.name(tx, o, id, q.kind, &p.Resource); err != nil {
 				return o, in, err
 			}
-			c.Touch(p.Resource.ARN, o.Management, resourceType(id))
+			if !q.makes {
+				c.Touch(p.Resource.ARN, o.Management, resourceType(id))
+			}
 		}
 		parts = append(parts, p)
 	}
@@ -135,27 +150,47 @@ func (s *Service) ask(tx store.Tx, c *guard.Call, q question) (o directory.Organ
 	return o, in, err
 }
 
-// name fills in the ARN and the tags of what an id names, whether it exists or not.
-func (s *Service) name(tx store.Tx, o directory.Organization, id string, r *authz.Resource) error {
-	if !isPolicy(id) {
-		r.ARN = o.TargetARN(id)
-	} else {
-		t := directory.SCP
-		if p, ok, err := s.policy(tx, o, id); err != nil {
-			return err
-		} else if ok {
-			t = p.Type
+// kindOf is the type of the first policy among ids, "" if there is none.
+func (s *Service) kindOf(tx store.Tx, o directory.Organization, ids []string) (string, error) {
+	for _, id := range ids {
+		if !isPolicy(id) {
+			continue
 		}
-		r.ARN = o.PolicyARN(t, id)
+		p, _, err := s.policy(tx, o, id)
+		return string(p.Type), err
 	}
-	tags, _, _, err := s.tagsOf(tx, o, id)
-	if len(tags) > 0 {
+	return "", nil
+}
+
+// name fills in the ARN and the tags of what an id names, whether it exists or not. kind is the
+// type of a policy that does not exist; "" goes as service control policy.
+func (s *Service) name(tx store.Tx, o directory.Organization, id, kind string, r *authz.Resource) error {
+	if isPolicy(id) {
+		p, _, err := s.policy(tx, o, id)
+		if err != nil {
+			return err
+		}
+		r.ARN = o.PolicyARN(cmp.Or(p.Type, directory.PolicyType(kind), directory.SCP), id)
+	} else {
+		r.ARN = o.TargetARN(id)
+	}
+	tags, _, ok, err := s.tagsOf(tx, o, id)
+	if ok && len(tags) > 0 {
 		r.Tags = map[string]string{}
 		for _, t := range tags {
 			r.Tags[t.Key] = t.Value
 		}
 	}
 	return err
+}
+
+// tagMap are the tags of a request as a resource has them.
+func tagMap(tags []organizationsapi.Tag) map[string]string {
+	out := make(map[string]string, len(tags))
+	for _, t := range tags {
+		out[*t.Key] = *t.Value
+	}
+	return out
 }
 
 func isPolicy(id string) bool { return strings.HasPrefix(id, "p-") }
