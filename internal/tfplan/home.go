@@ -35,7 +35,11 @@ func (m *model) homeOf(r *resource) *home {
 	h := m.provider(name)
 	a, err := arn.Parse(r.known("arn"))
 	if account := a.Account; err == nil && arn.IsAccount(account) && r.typ != "aws_caller_identity" {
-		if region := a.Region; account != h.account || region != "" && region != h.region {
+		region := a.Region
+		if !regionName.MatchString(region) {
+			region = ""
+		}
+		if account != h.account || region != "" && region != h.region {
 			own := *h
 			own.account, own.noAccount = account, ""
 			if region != "" {
@@ -72,11 +76,13 @@ func (m *model) provider(name string) *home {
 		h.account = only(mine, func(r *resource) string { return administrator(r) })
 	}
 	if e, ok := m.setting(name, "region"); ok {
-		h.region, _ = e.(string)
+		if s, _ := e.(string); regionName.MatchString(s) {
+			h.region = s
+		}
 	}
 	for _, r := range mine {
-		if h.region == "" && r.typ == "aws_region" {
-			h.region = r.known("name")
+		if s := r.known("name"); h.region == "" && r.typ == "aws_region" && regionName.MatchString(s) {
+			h.region = s
 		}
 	}
 	if h.region == "" {
@@ -107,7 +113,7 @@ func standIn(provider string) string {
 func (h *home) learnCaller(m *model, mine []*resource) {
 	if e, ok := m.setting(h.name, "assume_role", "role_arn"); ok {
 		if role, _ := e.(string); role != "" {
-			if a, err := arn.Parse(role); err == nil {
+			if a, _ := arn.Parse(role); isPerson(role, "role") {
 				h.caller, h.account, h.callerIsAssigned = role, a.Account, true
 			}
 		}
@@ -117,13 +123,14 @@ func (h *home) learnCaller(m *model, mine []*resource) {
 			continue
 		}
 		account := r.known("account_id")
-		if h.account != "" && account != "" && h.account != account && h.name == "" {
+		if !arn.IsAccount(account) {
+			continue
+		}
+		if h.account != "" && h.account != account && h.name == "" {
 			h.account, h.caller = "", "" // a state of several accounts
 			return
 		}
-		if account != "" {
-			h.account = account
-		}
+		h.account = account
 		if h.caller == "" {
 			h.caller = callerOf(r.known("arn"))
 		}
@@ -138,9 +145,9 @@ func callerOf(identity string) string {
 	}
 	if a.Type() == "assumed-role" {
 		role, _, _ := strings.Cut(a.ID(), "/")
-		return arn.Role(a.Account, "/", role)
+		identity = arn.Role(a.Account, "/", role)
 	}
-	if a.Service == "iam" && (a.Type() == "user" || a.Type() == "root") {
+	if isPerson(identity, "role") || isPerson(identity, "user") || arn.IsAccount(a.Account) && identity == arn.Root(a.Account) {
 		return identity
 	}
 	return ""
@@ -214,12 +221,15 @@ func accountOfARN(r *resource) string {
 
 // regionOf is the region of a resource, as its ARN or its zones tell it.
 func regionOf(r *resource) string {
-	if a, err := arn.Parse(r.known("arn")); err == nil && a.Region != "" {
+	if a, err := arn.Parse(r.known("arn")); err == nil && regionName.MatchString(a.Region) {
 		return a.Region
 	}
 	zone := cmp.Or(r.known("availability_zone"), r.known("availability_zones", 0))
 	if strings.Count(zone, "-") != 2 {
 		return "" // there is none, or it is a local zone
 	}
-	return strings.TrimRight(zone, "abcdefgh")
+	if zone = strings.TrimRight(zone, "abcdefgh"); regionName.MatchString(zone) {
+		return zone
+	}
+	return ""
 }

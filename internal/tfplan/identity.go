@@ -98,16 +98,16 @@ func (m *model) identity(r *resource, attr string) text {
 // keyID is the id of a key, or one that stands for it. The tag that fixes an id on development
 // servers is taken at its word.
 func (m *model) keyID(r *resource) string {
-	if id := r.known("key_id"); id != "" {
+	if id := r.known("key_id"); plainName.MatchString(id) {
 		return id
 	}
 	if r.typ == "aws_kms_replica_key" {
-		if primary := m.text(r, wantKey, "primary_key_arn"); primary.s != "" {
+		if primary := m.text(r, wantKey, "primary_key_arn"); isKey(primary.s) {
 			a, _ := arn.Parse(primary.s)
 			return a.ID()
 		}
 	}
-	if id, _ := r.attr("tags_all", "_custom_id_").v.(string); id != "" {
+	if id, _ := r.attr("tags_all", "_custom_id_").v.(string); plainName.MatchString(id) {
 		return id
 	}
 	if r.attr("multi_region").v == true {
@@ -123,7 +123,7 @@ func keyUUID(addr string) string {
 }
 
 func (m *model) keyARN(r *resource) string {
-	if s := r.known("arn"); s != "" {
+	if s := r.known("arn"); isKey(s) {
 		return s
 	}
 	h := m.homeOf(r)
@@ -132,17 +132,16 @@ func (m *model) keyARN(r *resource) string {
 
 // iamName is the name of a user, role, group or policy.
 func iamName(r *resource) string {
-	if name := r.known("name"); name != "" {
-		return name
-	}
-	if name := r.known("user_name"); name != "" {
-		return name
+	for _, attr := range []string{"name", "user_name"} {
+		if name := r.known(attr); plainName.MatchString(name) {
+			return name
+		}
 	}
 	if r.typ == "aws_iam_service_linked_role" {
 		return linkedName(r.known("aws_service_name"), r.known("custom_suffix"))
 	}
 	prefix := r.known("name_prefix")
-	if prefix == "" {
+	if !plainName.MatchString(prefix) {
 		prefix = "terraform-"
 	}
 	return prefix + digest(r.addr)[:16]
@@ -158,26 +157,27 @@ func linkedName(service, suffix string) string {
 		first, _, _ := strings.Cut(service, ".")
 		name = "AWSServiceRoleFor" + first
 	}
-	if suffix != "" {
+	if plainName.MatchString(suffix) {
 		name += "_" + suffix
 	}
 	return name
 }
 
 func (m *model) iamARN(r *resource) string {
-	if s := r.known("arn"); s != "" {
+	if s := r.known("arn"); isPerson(s, kindOf(r)) && arn.IsServiceLinkedRole(s) == (r.typ == "aws_iam_service_linked_role") {
 		return s
 	}
-	h := m.homeOf(r)
 	path := r.known("path")
-	if path == "" {
+	if !iamPath.MatchString(path) {
 		path = "/"
 	}
-	kind := strings.TrimPrefix(r.typ, "aws_iam_")
-	if r.typ == "aws_iam_service_linked_role" {
-		kind, path = "role", arn.ServiceLinkedPath(r.known("aws_service_name"))
+	if service := r.known("aws_service_name"); r.typ == "aws_iam_service_linked_role" {
+		if !plainName.MatchString(service) {
+			service = "unknown.amazonaws.com"
+		}
+		path = arn.ServiceLinkedPath(service)
 	}
-	return arn.Make("iam", "", h.account, kind+path+iamName(r))
+	return arn.Make("iam", "", m.homeOf(r).account, kindOf(r)+path+iamName(r))
 }
 
 // standsFor tells what an ARN or id made here is called in the configuration; ok is false if it is

@@ -71,7 +71,7 @@ func (m *model) readKeys() {
 		if r.mode == "data" && r.known("target_key_arn") != "" {
 			target = text{s: r.known("target_key_arn")}
 		}
-		if name.s == "" || target.s == "" {
+		if !strings.HasPrefix(name.s, "alias/") || target.s == "" {
 			continue
 		}
 		k := m.keys.get(target.s, h)
@@ -118,7 +118,7 @@ func (m *model) managedKey(r *resource, policies map[string]*resource) *key {
 		}
 	}
 	if r.typ == "aws_kms_external_key" {
-		if state := r.known("key_state"); state != "" {
+		if state := r.known("key_state"); slices.Contains(keyStates, state) {
 			k.State = state
 		} else {
 			k.unknown["state"] = r.addr + ": whether its key material is imported is not known before apply"
@@ -147,7 +147,7 @@ func (k *key) setPolicy(d document) {
 // readKeyData takes what a data source tells of a key that is elsewhere.
 func (m *model) readKeyData(r *resource) {
 	name := r.known("arn")
-	if a, err := arn.Parse(name); err != nil || a.Type() != "key" {
+	if !isKey(name) {
 		return
 	}
 	if k := m.keys.byARN[name]; k != nil && k.at != "" {
@@ -155,7 +155,7 @@ func (m *model) readKeyData(r *resource) {
 	}
 	k := m.keys.get(name, m.homeOf(r))
 	k.at, k.policyAt = r.addr, r.addr
-	if state := r.known("key_state"); state != "" {
+	if state := r.known("key_state"); slices.Contains(keyStates, state) {
 		k.State = state
 		delete(k.unknown, "state")
 	}
@@ -250,7 +250,7 @@ func (kr *keyring) get(name string, h *home) *key {
 		return k
 	}
 	a, err := arn.Parse(full)
-	if err != nil || a.Service != "kms" || !arn.IsAccount(a.Account) || a.Partition != arn.Partition {
+	if err != nil || a.Service != "kms" || !arn.IsAccount(a.Account) || a.Partition != arn.Partition || !regionName.MatchString(a.Region) {
 		return nil
 	}
 	if alias := a.Resource; a.Type() == "alias" && !strings.HasPrefix(alias, "alias/aws/") {
@@ -260,7 +260,7 @@ func (kr *keyring) get(name string, h *home) *key {
 		kr.aliases[full] = k
 		return k
 	}
-	if a.Type() != "key" {
+	if !isKey(full) {
 		return nil
 	}
 	k := kr.outside(full, a.Region, a.Account, "key "+full+" is not in the plan")

@@ -123,6 +123,23 @@ type found struct {
 	targets []target
 	locals  []string // local values, which a plan does not tell
 	others  []string // resources of other kinds than wanted, and what leads out of the plan
+	seen    map[visit]bool
+}
+
+// A visit is a reference that was followed, with all that decides where it leads.
+type visit struct {
+	in       *instance
+	ref, key string
+}
+
+// first reports whether this is the first visit.
+func (f *found) first(v visit) bool {
+	if f.seen == nil {
+		f.seen = map[visit]bool{}
+	}
+	was := f.seen[v]
+	f.seen[v] = true
+	return !was
 }
 
 // follow gathers the resources that an expression refers to, through variables, outputs and
@@ -151,6 +168,9 @@ func (m *model) follow(e any, s scope, want func(kind string) bool, depth int, o
 		key := steps[1].key
 		if bykey && key == "" {
 			key = s.key
+		}
+		if !out.first(visit{s.in, ref, s.key}) {
+			continue
 		}
 		switch steps[0].name {
 		case "path", "terraform", "count", "self":

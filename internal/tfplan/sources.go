@@ -54,12 +54,12 @@ func (m *model) readSources() {
 	fill(s.volumes, "id", wantVolume)
 	for _, r := range m.of("aws_ami_launch_permission") {
 		if id := m.text(r, wantImage, "image_id"); id.s != "" {
-			s.shared[id.s] = append(s.shared[id.s], r.known("account_id"))
+			s.shared[id.s] = addAccounts(s.shared[id.s], r.known("account_id"))
 		}
 	}
 	for _, r := range m.of("aws_snapshot_create_volume_permission") {
 		if id := m.text(r, wantSnap, "snapshot_id"); id.s != "" {
-			s.shared[id.s] = append(s.shared[id.s], r.known("account_id"))
+			s.shared[id.s] = addAccounts(s.shared[id.s], r.known("account_id"))
 		}
 	}
 }
@@ -90,7 +90,7 @@ func (m *model) snapshotOf(id string, h *home) snapshot {
 
 // describe fills in a snapshot from its resource, and from what that was made of.
 func (m *model) describe(r *resource, out snapshot, depth int) snapshot {
-	out.at, out.Owner = r.addr, cmp.Or(r.known("owner_id"), m.homeOf(r).account)
+	out.at, out.Owner = r.addr, m.owner(r)
 	own := m.flag(r, "encrypted")
 	switch {
 	case r.kind() == "aws_ebs_snapshot_copy":
@@ -185,9 +185,9 @@ func (m *model) imageOf(id string, h *home) image {
 		return out
 	}
 	out.at = r.addr
-	out.Owner = cmp.Or(r.known("owner_id"), m.homeOf(r).account)
+	out.Owner = m.owner(r)
 	if r.mode == "data" && out.Owner != h.account {
-		out.SharedWith = append(out.SharedWith, m.homeOf(r).account) // who sees it may use it
+		out.SharedWith = addAccounts(out.SharedWith, m.homeOf(r).account) // who sees it may use it
 	}
 	switch r.kind() {
 	case "data.aws_ami":
