@@ -108,6 +108,8 @@ func stateRule(r *trail.Record) string {
 		return "key-not-symmetric"
 	case r.ErrorCode == "NotFoundException" && strings.Contains(r.ErrorMessage, "lias"):
 		return "alias-not-found"
+	case r.ErrorCode == "NotFoundException" && strings.Contains(r.ErrorMessage, "Invalid arn "):
+		return "key-wrong-region"
 	case r.ErrorCode == "NotFoundException":
 		return "key-not-found"
 	}
