@@ -123,8 +123,15 @@ func (f *fleet) rest(t *testing.T, round int) {
 		t.Errorf("round %d: %d volumes, want %d", round, n, 2*len(f.instances)+len(f.volumes))
 	}
 	eventually(t, fmt.Sprintf("round %d: grants for the volumes of running instances", round), func() (bool, string) {
+		var extra []string
 		all := f.grants(t, f.key)
-		return len(all) == len(want), fmt.Sprintf("%d grants, want %d", len(all), len(want))
+		for _, g := range all {
+			if volume := g.Constraints.EncryptionContextSubset["aws:ebs:id"]; want[volume] != str(g.GranteePrincipal) {
+				extra = append(extra, fmt.Sprintf("%s for %s since %s", volume, str(g.GranteePrincipal), g.CreationDate))
+			}
+		}
+		state, _ := f.state(t)
+		return len(all) == len(want), fmt.Sprintf("%d grants, want %d, too many are %q; %s", len(all), len(want), extra, state)
 	})
 	f.checkGrants(t, f.key, want)
 	for _, s := range f.ownSnapshots(t) {
@@ -166,7 +173,9 @@ func (f *fleet) state(t *testing.T) (text string, moving bool) {
 	}
 	for _, s := range f.ownSnapshots(t) {
 		moving = moving || s.State == ec2types.SnapshotStatePending
-		all = append(all, *s.SnapshotId+" "+string(s.State))
+		if s.State != ec2types.SnapshotStateCompleted {
+			all = append(all, *s.SnapshotId+" "+string(s.State))
+		}
 	}
 	slices.Sort(all)
 	return strings.Join(all, ", "), moving

@@ -152,6 +152,23 @@ func (s *Service) rest(ctx context.Context, j *job) error {
 	return s.finish(ctx, back, end)
 }
 
+// restIfStopped is rest after an attachment that nobody waits for, if its instance is stopped. The
+// instance is locked.
+func (s *Service) restIfStopped(ctx context.Context, j *job) {
+	resting := false
+	err := s.g.Read(ctx, func(tx store.Tx) error {
+		i, ok, err := instanceTable.Get(tx, j.Region, j.Account, j.State.Spec().InstanceID)
+		resting = ok && i.State == stopped
+		return err
+	})
+	if err == nil && resting {
+		err = s.rest(ctx, j)
+	}
+	if err != nil && !interrupted(err) {
+		s.log.Error("a volume of a stopped instance may keep its grant", "volume", j.Subject, "error", err)
+	}
+}
+
 // attachmentNow answers with the attachment of a job's volume.
 func (s *Service) attachmentNow(ctx context.Context, j *job, state string) (out *ec2api.VolumeAttachment, err error) {
 	err = s.g.Read(ctx, func(tx store.Tx) error {

@@ -141,6 +141,8 @@ func (s *Service) work(j *job) {
 		err = s.finish(ctx, j, end)
 	}
 	switch {
+	case err == nil && end.Fail == nil && j.operation() == launch.AttachVolume: // the call that should see to it has ended
+		s.restIfStopped(ctx, j)
 	case err == nil:
 	case errors.Is(err, errHostDown) || errors.Is(err, store.ErrClosed): // the next start goes on
 	default:

@@ -208,3 +208,51 @@ func TestAKeyDisabledMeanwhileFailsTheLaunch(t *testing.T) {
 	h.wantState(id, "terminated")
 	h.clean(key)
 }
+
+// TestAnInterruptedAttachmentToAStoppedInstanceHoldsNothing: the process dies before and after each
+// KMS request of it, and afterwards the volume is attached or not, with no grant and not open.
+func TestAnInterruptedAttachmentToAStoppedInstanceHoldsNothing(t *testing.T) {
+	const requests = 3 // CreateGrant, Decrypt, RetireGrant
+	for n := range 2 * requests {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			h := newHouse(t)
+			key := h.key("")
+			id := h.run(h.owner())
+			ask[ec2api.StopInstancesResult](h.desk, h.owner(), &ec2api.StopInstancesRequest{InstanceIds: []string{id}})
+			vol := *h.create(&ec2api.CreateVolumeRequest{Size: new(int32(1)), Encrypted: new(true), KmsKeyId: &key}).VolumeId
+			h.Advance(2 * time.Second)
+			h.wantState(id, "stopped")
+			die := func(_ string, at int) error {
+				if at >= n/2 {
+					return store.ErrClosed
+				}
+				return nil
+			}
+			if n%2 == 0 {
+				h.wire.breakAt(die, nil)
+			} else {
+				h.wire.breakAt(nil, die)
+			}
+			if _, err := h.try(h.owner(), &ec2api.AttachVolumeRequest{InstanceId: &id, VolumeId: &vol, Device: new("/dev/sdf")}); err == nil {
+				t.Fatal("the attachment was not interrupted")
+			}
+			h.restart()
+			h.Advance(time.Minute)
+			h.wantState(id, "stopped")
+			if v := h.volumes(filter("volume-id", vol))[0]; *v.State != "in-use" || len(v.Attachments) != 1 || *v.Attachments[0].State != "attached" {
+				t.Errorf("volume %+v", v)
+			}
+			if g := h.grants(key); len(g) != 0 {
+				t.Errorf("%d grants", len(g))
+			}
+			h.noJobs()
+			ask[ec2api.StartInstancesResult](h.desk, h.owner(), &ec2api.StartInstancesRequest{InstanceIds: []string{id}})
+			h.Advance(3 * time.Second)
+			h.wantState(id, "running")
+			if g := h.grants(key); len(g) != 1 {
+				t.Errorf("%d grants of the running instance", len(g))
+			}
+			h.disk(vol)
+		})
+	}
+}

@@ -52,7 +52,13 @@ func (s *Service) Start(ctx context.Context) error {
 		}
 	}
 	for _, j := range known.jobs {
-		s.schedule(j)
+		// Attachments end before anybody can stop or end their instance: a call that makes one holds
+		// the instance locked too.
+		if instance := j.State.Spec().InstanceID; instance != "" && instance != j.Subject {
+			s.work(j)
+		} else {
+			s.schedule(j)
+		}
 	}
 	for _, l := range known.leftovers {
 		s.scheduleLeftover(l)
