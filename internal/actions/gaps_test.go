@@ -13,7 +13,6 @@ const (
 	localSnapshots        = "snapshots are of regions, not of zones"
 	createdElsewhere      = "it is for tags that the creating operation gives, which kagimori does not have"
 	toDoEC2               = "to do in ec2"
-	toDoAutoScaling       = "to do in autoscaling"
 	noPolicy              = "only policies have a type of policy"
 	noEndpoints           = "clients cannot come through a VPC endpoint: only package guard knows them"
 	noSource              = "services of other organizations do not call"
@@ -96,7 +95,7 @@ var gaps = []gap{
 		kms:TagResource/key kms:UntagResource/key kms:UpdateAlias/key kms:UpdateKeyDescription/key
 		kms:Decapsulate/key kms:DeriveSharedSecret/key kms:Encapsulate/key kms:GenerateDataKeyPair/key
 		kms:GenerateDataKeyPairWithoutPlaintext/key kms:GenerateMac/key kms:GetPublicKey/key kms:Sign/key kms:Verify/key
-		kms:VerifyMac/key`},
+		kms:VerifyMac/key kms:RotateKeyOnDemand/key kms:ListKeyRotations/key`},
 	{noUsage, "kms:TrailingDaysWithoutKeyUsage", "kms:DisableKey/key kms:ScheduleKeyDeletion/key"},
 	{noRoleTemplates, "iam:RoleTemplateARN", `
 		iam:AttachRolePolicy/role iam:CreateRole/role iam:GetRole/role iam:PutRolePermissionsBoundary/role
@@ -128,8 +127,6 @@ var gaps = []gap{
 	{toDoEC2, "ec2:Attribute/${AttributeName}", `
 		ec2:ModifyImageAttribute/image ec2:ModifySnapshotAttribute/snapshot ec2:ResetImageAttribute/image
 		ec2:ResetSnapshotAttribute/snapshot`},
-	{toDoAutoScaling, "autoscaling:ImageId", `
-		autoscaling:CreateAutoScalingGroup/autoScalingGroup autoscaling:UpdateAutoScalingGroup/autoScalingGroup`},
 	{noPolicy, "organizations:PolicyType", `
 		organizations:ListTagsForResource/account organizations:ListTagsForResource/organizationalunit
 		organizations:ListTagsForResource/root organizations:TagResource/account organizations:TagResource/organizationalunit

@@ -201,7 +201,7 @@ func driveAutoScaling(s *testkit.Server, c caller) {
 		"AutoScalingGroupName": "old", "MinSize": 0, "MaxSize": 1, "VPCZoneIdentifier": subnet, "LaunchConfigurationName": "lc", "Tags": tags("old"),
 	})
 	mixed := in{
-		"LaunchTemplate": in{"LaunchTemplateSpecification": in{"LaunchTemplateName": "web", "Version": "$Latest"}, "Overrides": []in{{"InstanceType": "m5.large"}}},
+		"LaunchTemplate": in{"LaunchTemplateSpecification": in{"LaunchTemplateName": "web", "Version": "$Latest"}, "Overrides": []in{{"InstanceType": "m5.large", "ImageId": publicImage}}},
 	}
 	c.do("autoscaling:CreateAutoScalingGroup", in{
 		"AutoScalingGroupName": "mixed", "MinSize": 0, "MaxSize": 1, "VPCZoneIdentifier": subnet, "MixedInstancesPolicy": mixed, "Tags": tags("mixed"),

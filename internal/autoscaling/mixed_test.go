@@ -13,6 +13,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/guard/guardtest"
 )
 
@@ -44,6 +45,42 @@ func (w *world) launched() string {
 	}
 	slices.Sort(out)
 	return strings.Join(out, ", ")
+}
+
+// Images of overrides are decided on, in new groups and in changes.
+func TestImagesOfOverridesAreAConditionKey(t *testing.T) {
+	w := newWorld(t)
+	const everything = `{"Effect":"Allow","Action":["autoscaling:*","iam:CreateServiceLinkedRole"],"Resource":"*"}`
+	deny := func(name, condition string) guard.Caller {
+		return w.User(account, name, `{"Version":"2012-10-17","Statement":[`+everything+`,
+			{"Effect":"Deny","Action":"autoscaling:*","Resource":"*","Condition":`+condition+`}]}`)
+	}
+	with := func(name string, images ...string) *autoscalingapi.CreateAutoScalingGroupType {
+		in := mixed(name, 0, nil, "m5.large", "c5.large", "c5.xlarge")
+		for i := range images {
+			in.MixedInstancesPolicy.LaunchTemplate.Overrides[i].ImageId = &images[i]
+		}
+		return in
+	}
+	users := map[string]guard.Caller{
+		"some":  deny("some", `{"ForAnyValue:StringEquals":{"autoscaling:ImageId":"ami-bad"}}`),
+		"plain": deny("plain", `{"StringEquals":{"autoscaling:ImageId":"ami-bad"}}`),
+	}
+	for name, user := range users {
+		_, err := w.do(user, "CreateAutoScalingGroup", with(name, "ami-bad"))
+		guardtest.WantError(t, err, "AccessDenied", "*")
+		for i, images := range [][]string{nil, {"ami-good"}, {"ami-good", "ami-fine"}} {
+			if _, err := w.do(user, "CreateAutoScalingGroup", with(fmt.Sprint(name, i), images...)); err != nil {
+				t.Errorf("%s: images %v: %v", name, images, err)
+			}
+		}
+		_, err = w.do(user, "UpdateAutoScalingGroup", &autoscalingapi.UpdateAutoScalingGroupType{
+			AutoScalingGroupName: new(name + "0"), MixedInstancesPolicy: with(name, "ami-bad").MixedInstancesPolicy,
+		})
+		guardtest.WantError(t, err, "AccessDenied", "*")
+	}
+	_, err := w.do(users["some"], "CreateAutoScalingGroup", with("g", "ami-good", "ami-bad"))
+	guardtest.WantError(t, err, "AccessDenied", "*")
 }
 
 // The answer repeats the policy with the defaults filled in.

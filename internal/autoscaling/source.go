@@ -59,14 +59,20 @@ func (in sourceInput) context(ctx *authz.Context) {
 	}
 	if m := in.mixed; m != nil && m.LaunchTemplate != nil {
 		spec = m.LaunchTemplate.LaunchTemplateSpecification
-		var types []string
+		var types, images []string
 		for _, o := range m.LaunchTemplate.Overrides {
 			if o.InstanceType != nil {
 				types = append(types, *o.InstanceType)
 			}
+			if o.ImageId != nil {
+				images = append(images, *o.ImageId)
+			}
 		}
 		if len(types) > 0 {
 			ctx.SetList("autoscaling:instancetypes", types)
+		}
+		if len(images) > 0 {
+			ctx.SetList("autoscaling:imageid", images)
 		}
 	}
 	if spec != nil {
