@@ -53,6 +53,8 @@ func driveKMS(c caller) {
 	c.do("kms:ListResourceTags", key)
 	c.do("kms:EnableKeyRotation", in{"KeyId": id, "RotationPeriodInDays": 100})
 	c.do("kms:GetKeyRotationStatus", key)
+	c.do("kms:RotateKeyOnDemand", key)
+	c.do("kms:ListKeyRotations", key)
 	c.do("kms:DisableKeyRotation", key)
 
 	byAlias := in{"KeyId": "alias/a", "EncryptionContext": context}

@@ -144,6 +144,8 @@ var conditions = map[string]struct {
 		return &kmsapi.EnableKeyRotationRequest{KeyId: &s.key, RotationPeriodInDays: new(int32(180))}
 	}, map[string]string{"kms:RotationPeriodInDays": "180"}},
 	"kms:DisableKeyRotation":   {func(s *scene) any { return &kmsapi.DisableKeyRotationRequest{KeyId: &s.key} }, nil},
+	"kms:RotateKeyOnDemand":    {func(s *scene) any { return &kmsapi.RotateKeyOnDemandRequest{KeyId: &s.key} }, nil},
+	"kms:ListKeyRotations":     {func(s *scene) any { return &kmsapi.ListKeyRotationsRequest{KeyId: &s.key} }, nil},
 	"kms:GetKeyRotationStatus": {func(s *scene) any { return &kmsapi.GetKeyRotationStatusRequest{KeyId: &s.key} }, nil},
 	"kms:UpdateKeyDescription": {func(s *scene) any {
 		return &kmsapi.UpdateKeyDescriptionRequest{KeyId: &s.key, Description: new("d")}

@@ -70,7 +70,8 @@ func (s *Service) CancelKeyDeletion(ctx context.Context, c *guard.Call, in *kmsa
 	return out, err
 }
 
-// Start deletes the keys whose time came while the server was down and waits for the others.
+// Start deletes and rotates the keys whose time came while the server was down and waits for the
+// others.
 func (s *Service) Start(ctx context.Context) error {
 	var due []time.Time
 	err := s.g.Read(ctx, func(tx store.Tx) error {
@@ -84,6 +85,12 @@ func (s *Service) Start(ctx context.Context) error {
 	})
 	for _, t := range due {
 		s.clock.AfterFunc(max(0, t.Sub(s.g.Now())), s.deleteDue)
+	}
+	if err == nil {
+		err = s.indexRotations(ctx)
+	}
+	if err == nil {
+		s.wakeAt(s.g.Now()) // which looks for the first that is due
 	}
 	return err
 }

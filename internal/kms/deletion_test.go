@@ -47,7 +47,7 @@ func TestPendingWindow(t *testing.T) {
 func (w *world) holds(text string) (found []string) {
 	w.t.Helper()
 	check(w.t, w.store.View(w.t.Context(), func(tx store.Tx) error {
-		for _, bucket := range []string{"kms/key", "kms/alias", "kms/grant", "kms/grantee", "kms/retiring", "kms/grantname", "kms/pendingdeletion"} {
+		for _, bucket := range []string{"kms/key", "kms/alias", "kms/grant", "kms/grantee", "kms/retiring", "kms/grantname", "kms/pendingdeletion", "kms/rotation"} {
 			for p, err := range tx.Scan(bucket, store.Range{}) {
 				if err != nil {
 					return err

@@ -154,7 +154,10 @@ func TestTagsAndAliasesOfKindsOfKeys(t *testing.T) {
 	root.must(&kmsapi.CreateAliasRequest{AliasName: new("alias/a"), TargetKeyId: &a})
 	root.must(&kmsapi.SignRequest{KeyId: new("alias/a"), Message: []byte("m"), SigningAlgorithm: new("ML_DSA_SHAKE_256")})
 	wantErr(t, root.try(&kmsapi.UpdateAliasRequest{AliasName: new("alias/a"), TargetKeyId: &b}), "ValidationException", "*")
-	for _, in := range []any{&kmsapi.EnableKeyRotationRequest{KeyId: &a}, &kmsapi.DisableKeyRotationRequest{KeyId: &b}} {
+	for _, in := range []any{
+		&kmsapi.EnableKeyRotationRequest{KeyId: &a}, &kmsapi.DisableKeyRotationRequest{KeyId: &b},
+		&kmsapi.RotateKeyOnDemandRequest{KeyId: &a}, &kmsapi.ListKeyRotationsRequest{KeyId: &b},
+	} {
 		wantErr(t, root.try(in), "UnsupportedOperationException", "")
 	}
 }

@@ -88,7 +88,8 @@ func (s *Service) createManaged(ctx context.Context, c *guard.Call, account, des
 		return err
 	}
 	k.Materials = []hsm.Material{m}
-	return s.g.Update(ctx, c, func(tx store.Tx) error {
+	k.Rotation = managedRotation(k.Created, k.Created)
+	err = s.g.Update(ctx, c, func(tx store.Tx) error {
 		if _, exists, err := aliasTable.Get(tx, c.Region, account, ebsAlias); err != nil {
 			return err
 		} else if exists {
@@ -102,8 +103,15 @@ func (s *Service) createManaged(ctx context.Context, c *guard.Call, account, des
 		if err := keyTable.Put(tx, k, k.Region, k.Account, k.ID); err != nil {
 			return err
 		}
+		if err := reschedule(tx, &keyRecord{}, &k); err != nil {
+			return err
+		}
 		return aliasTable.Put(tx, aliasRecord{ebsAlias, k.ID, k.Created, k.Created}, k.Region, k.Account, ebsAlias)
 	})
+	if err == nil {
+		s.wakeAt(k.due())
+	}
+	return err
 }
 
 // forwardedManaged is ensureManaged for a service that uses the key for its caller.

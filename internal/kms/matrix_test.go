@@ -100,6 +100,8 @@ var onKey = map[string]struct {
 	"CancelKeyDeletion":    {func(f *fixture) any { return &kmsapi.CancelKeyDeletionRequest{KeyId: &f.key} }, [3]cell{notPending, notPending, works}},
 	"EnableKeyRotation":    {func(f *fixture) any { return &kmsapi.EnableKeyRotationRequest{KeyId: &f.key} }, [3]cell{works, disabled, pending}},
 	"DisableKeyRotation":   {func(f *fixture) any { return &kmsapi.DisableKeyRotationRequest{KeyId: &f.key} }, [3]cell{works, disabled, pending}},
+	"RotateKeyOnDemand":    {func(f *fixture) any { return &kmsapi.RotateKeyOnDemandRequest{KeyId: &f.key} }, [3]cell{works, disabled, pending}},
+	"ListKeyRotations":     {func(f *fixture) any { return &kmsapi.ListKeyRotationsRequest{KeyId: &f.key} }, [3]cell{works, works, works}},
 	"GetKeyRotationStatus": {func(f *fixture) any { return &kmsapi.GetKeyRotationStatusRequest{KeyId: &f.key} }, [3]cell{works, works, works}},
 }
 

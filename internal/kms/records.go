@@ -32,6 +32,7 @@ type keyRecord struct {
 	Created     time.Time         `json:"created"`
 	Deletion    time.Time         `json:"deletion,omitzero"`
 	Rotation    *rotation         `json:"rotation,omitempty"` // nil: off
+	Rotations   []rotated         `json:"rotations,omitempty"`
 	Policy      string            `json:"policy"`
 	PolicyIDs   map[string]string `json:"policyIds,omitempty"` // principal ARN to unique id when saved
 	Tags        []tag             `json:"tags,omitempty"`
@@ -139,6 +140,9 @@ var (
 	retiringTable = store.Table[struct{}]{Bucket: "kms/retiring", Version: 1}         // region, principal, account, key, grant
 	grantNames    = store.Table[string]{Bucket: "kms/grantname", Version: 1}          // ..., key, name, hash of the parameters
 	deletionTable = store.Table[time.Time]{Bucket: "kms/pendingdeletion", Version: 1} // ..., key
+	// rotationTable has the keys that rotate by themselves: when next (dueFormat), region, account, key.
+	rotationTable   = store.Table[struct{}]{Bucket: "kms/rotation", Version: 1}
+	rotationIndexed = store.Table[bool]{Bucket: "kms/rotationindex", Version: 1} // that rotationTable has all
 )
 
 func (s *Service) buildView(k keyRecord) (*keyView, error) {

@@ -5,23 +5,58 @@ import (
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
+	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/guard/permit"
+	"github.com/kagimori/kagimori/internal/hsm"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// defaultRotation is how often material rotates if nobody says, in days, and how often that of AWS
-// managed keys does. Source: KMS Developer Guide, "Rotate AWS KMS keys".
-const defaultRotation = 365
+// Numbers of rotation. Source: KMS Developer Guide, "Rotate AWS KMS keys".
+const (
+	// defaultRotation is how often material rotates if nobody says, in days, and how often that of
+	// AWS managed keys does.
+	defaultRotation = 365
+	// maxOnDemand is how often a key rotates on demand in its life.
+	maxOnDemand = 25
+	// closeToAutomatic is how long before an automatic rotation there is none on demand.
+	closeToAutomatic = 20 * time.Minute
+)
 
 // A rotation is the setting for automatic rotation of a key.
 type rotation struct {
-	Days    int32     `json:"days"`
-	Enabled time.Time `json:"enabled"` // when it was turned on, or its period set
+	Days int32 `json:"days"`
+	// Enabled is when the period began: when it was turned on or set, or when material last
+	// rotated by it.
+	Enabled time.Time `json:"enabled"`
 }
 
 // next is when rotation is due.
 func (r *rotation) next() time.Time { return r.Enabled.AddDate(0, 0, int(r.Days)) }
+
+// A rotated is when material of a key became the current one, and why. The first material of a key
+// has none.
+type rotated struct {
+	MaterialID string    `json:"materialId"`
+	Date       time.Time `json:"date"`
+	Type       string    `json:"type"` // AUTOMATIC or ON_DEMAND
+}
+
+// due is when the key rotates by itself; zero if it does not. Only enabled keys do: one that was
+// disabled, or waited for its deletion, when it was due does so when it is enabled again.
+func (k *keyRecord) due() time.Time {
+	if k.Rotation == nil || k.State != kmsapi.KeyStateEnabled {
+		return time.Time{}
+	}
+	return k.Rotation.next()
+}
+
+// rotate makes new material the current one.
+func (k *keyRecord) rotate(m hsm.Material, now time.Time, kind string) {
+	k.Materials = append(k.Materials[:len(k.Materials):len(k.Materials)], m)
+	k.Rotations = append(k.Rotations[:len(k.Rotations):len(k.Rotations)], rotated{m.ID, now.Truncate(time.Millisecond), kind})
+}
 
 // EnableKeyRotation turns automatic rotation on or gives it another period.
 // Source: KMS API Reference, EnableKeyRotation.
@@ -53,16 +88,132 @@ func (s *Service) GetKeyRotationStatus(ctx context.Context, c *guard.Call, in *k
 	var out *kmsapi.GetKeyRotationStatusResponse
 	err := s.read(ctx, c, in.KeyId, "kms:GetKeyRotationStatus", func(_ store.Tx, k *keyView) error {
 		out = &kmsapi.GetKeyRotationStatusResponse{KeyId: &k.arn, KeyRotationEnabled: new(false)}
-		switch {
-		case k.State == kmsapi.KeyStatePendingDeletion:
-		case k.Manager == kmsapi.KeyManagerTypeAWS:
-			const period = defaultRotation * 24 * time.Hour
-			next := k.Created.Add((s.g.Now().Sub(k.Created)/period + 1) * period)
-			out.KeyRotationEnabled, out.RotationPeriodInDays, out.NextRotationDate = new(true), new(int32(defaultRotation)), &next
-		case k.Rotation != nil:
+		if k.Rotation != nil && k.State != kmsapi.KeyStatePendingDeletion {
 			out.KeyRotationEnabled, out.RotationPeriodInDays, out.NextRotationDate = new(true), &k.Rotation.Days, new(k.Rotation.next())
 		}
 		return nil
 	})
 	return out, err
+}
+
+// RotateKeyOnDemand makes new material the current one now. It leaves the automatic schedule alone.
+// Source: KMS API Reference, RotateKeyOnDemand.
+func (s *Service) RotateKeyOnDemand(ctx context.Context, c *guard.Call, in *kmsapi.RotateKeyOnDemandRequest) (*kmsapi.RotateKeyOnDemandResponse, error) {
+	var (
+		k resolved
+		p permit.Permit
+	)
+	err := s.g.View(ctx, c, func(tx store.Tx) (err error) {
+		if k, err = s.resolve(tx, c, in.KeyId, false); err != nil {
+			return err
+		}
+		c.Touch(k.arn, k.Account, "AWS::KMS::Key")
+		if p, err = s.authorize(tx, c, k.keyView, k.part("kms:RotateKeyOnDemand"), false); err != nil {
+			return err
+		}
+		if err := opRotation.Check(&k.rule); err != nil {
+			return err
+		}
+		return s.rotatesOnDemand(&k.keyRecord)
+	})
+	if err != nil {
+		return nil, err
+	}
+	m, err := s.hsm.Rotate(ctx, p, hsm.Use{Action: "kms:RotateKeyOnDemand", KeyARN: k.arn}, k.current())
+	if err != nil {
+		return nil, err
+	}
+	out := &kmsapi.RotateKeyOnDemandResponse{KeyId: &k.arn}
+	err = s.change(ctx, c, in.KeyId, "kms:RotateKeyOnDemand", opRotation, nil, func(_ store.Tx, rec *keyRecord) error {
+		if err := s.rotatesOnDemand(rec); err != nil {
+			return err
+		}
+		if rec.current().ID != k.current().ID {
+			return apierr.Newf("ConflictException", "%s is being rotated.", k.arn)
+		}
+		rec.rotate(m, s.g.Now(), kmsapi.RotationTypeON_DEMAND)
+		c.Respond(out)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// rotatesOnDemand refuses a key that has rotated too often, or will by itself in a moment.
+func (s *Service) rotatesOnDemand(k *keyRecord) error {
+	n := 0
+	for _, r := range k.Rotations {
+		if r.Type == kmsapi.RotationTypeON_DEMAND {
+			n++
+		}
+	}
+	if n >= maxOnDemand {
+		return apierr.Newf("LimitExceededException", "The on-demand rotations limit has been reached for the given keyId. No more on-demand rotations can be performed for this key: %s", k.arn())
+	}
+	if due := k.due(); !due.IsZero() && due.Sub(s.g.Now()) < closeToAutomatic {
+		return apierr.Newf("ConflictException", "Automatic rotation of %s is in progress or about to begin.", k.arn())
+	}
+	return nil
+}
+
+// ListKeyRotations lists the rotations of a key, oldest first, or all of its material.
+// Source: KMS API Reference, ListKeyRotations.
+func (s *Service) ListKeyRotations(ctx context.Context, c *guard.Call, in *kmsapi.ListKeyRotationsRequest) (*kmsapi.ListKeyRotationsResponse, error) {
+	all := in.IncludeKeyMaterial != nil && *in.IncludeKeyMaterial == kmsapi.IncludeKeyMaterialALL_KEY_MATERIAL
+	scope := kmsapi.IncludeKeyMaterialROTATIONS_ONLY
+	if all {
+		scope = kmsapi.IncludeKeyMaterialALL_KEY_MATERIAL
+	}
+	pg, err := s.page(in.Marker, in.Limit, 100, 1000, "rotations", scope, *in.KeyId)
+	if err != nil {
+		return nil, err
+	}
+	out := &kmsapi.ListKeyRotationsResponse{}
+	err = s.read(ctx, c, in.KeyId, "kms:ListKeyRotations", func(_ store.Tx, k *keyView) error {
+		if k.Spec != kmsapi.KeySpecSYMMETRIC_DEFAULT {
+			return apierr.New("UnsupportedOperationException", "")
+		}
+		out.Rotations = []kmsapi.RotationsListEntry{}
+		end, last, seen := next{}, "", pg.after == ""
+		for i := range k.Materials {
+			e, isRotation := k.entry(i)
+			switch {
+			case !seen:
+				seen = k.Materials[i].ID == pg.after
+				continue
+			case !isRotation && !all:
+				continue
+			case len(out.Rotations) == pg.limit:
+				end = next{pg.prefix, last}
+			}
+			if end.last != "" {
+				break
+			}
+			out.Rotations = append(out.Rotations, e)
+			last = k.Materials[i].ID
+		}
+		if !seen {
+			return errMarker
+		}
+		out.Truncated, out.NextMarker = s.more(end)
+		return nil
+	})
+	return out, err
+}
+
+// entry describes a key's material; it is a rotation unless it is the first.
+func (k *keyRecord) entry(i int) (e kmsapi.RotationsListEntry, isRotation bool) {
+	m := &k.Materials[i]
+	e = kmsapi.RotationsListEntry{KeyId: &k.ID, KeyMaterialId: &m.ID, KeyMaterialState: new(kmsapi.KeyMaterialStateNON_CURRENT)}
+	if i == len(k.Materials)-1 {
+		e.KeyMaterialState = new(kmsapi.KeyMaterialStateCURRENT)
+	}
+	for j := range k.Rotations {
+		if r := &k.Rotations[j]; r.MaterialID == m.ID {
+			e.RotationDate, e.RotationType, isRotation = &r.Date, &r.Type, true
+		}
+	}
+	return e, isRotation
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"time"
 
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
 	"github.com/kagimori/kagimori/internal/authz"
@@ -39,6 +40,7 @@ type Service struct {
 	marks  hsm.Box      // list markers
 	docs   *authz.Cache // compiled key policies by their text
 	keys   *store.Cached[keyRecord, *keyView]
+	alarm  alarm // for automatic rotation
 }
 
 // keyCache bounds the keys whose compiled policy is kept.
@@ -68,6 +70,8 @@ func (s *Service) Operations() map[string]guard.Handler {
 		"CancelKeyDeletion":                   guard.Handle(s.CancelKeyDeletion),
 		"EnableKeyRotation":                   guard.HandleVoid(s.EnableKeyRotation),
 		"DisableKeyRotation":                  guard.HandleVoid(s.DisableKeyRotation),
+		"RotateKeyOnDemand":                   guard.Handle(s.RotateKeyOnDemand),
+		"ListKeyRotations":                    guard.Handle(s.ListKeyRotations),
 		"GetKeyRotationStatus":                guard.Handle(s.GetKeyRotationStatus),
 		"GetKeyPolicy":                        guard.Handle(s.GetKeyPolicy),
 		"PutKeyPolicy":                        guard.HandleVoid(s.PutKeyPolicy),
@@ -156,7 +160,8 @@ func (s *Service) allowAny(tx store.Tx, c *guard.Call, action string) error {
 // checking the key's state.
 func (s *Service) change(ctx context.Context, c *guard.Call, keyID *string, action string, op keyrule.Operation,
 	more func(*authz.Part), fn func(store.Tx, *keyRecord) error) error {
-	return s.g.Update(ctx, c, func(tx store.Tx) error {
+	var due time.Time
+	err := s.g.Update(ctx, c, func(tx store.Tx) error {
 		k, err := s.resolve(tx, c, keyID, false)
 		if err != nil {
 			return err
@@ -171,11 +176,20 @@ func (s *Service) change(ctx context.Context, c *guard.Call, keyID *string, acti
 		if err != nil || !ok {
 			return fmt.Errorf("kms: key %s vanished in its transaction: %w", k.arn, err)
 		}
+		before := rec
 		if err := fn(tx, &rec); err != nil {
 			return err
 		}
+		if err := reschedule(tx, &before, &rec); err != nil {
+			return err
+		}
+		due = rec.due()
 		return keyTable.Put(tx, rec, rec.Region, rec.Account, rec.ID)
 	})
+	if err == nil && !due.IsZero() {
+		s.wakeAt(due)
+	}
+	return err
 }
 
 func notFound(format string, args ...any) error { return keyrule.NotFound(format, args...) }

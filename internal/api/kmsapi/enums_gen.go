@@ -66,12 +66,23 @@ const (
 	GrantOperationEncapsulate                         = "Encapsulate"
 	GrantOperationDecapsulate                         = "Decapsulate"
 
+	ImportStateIMPORTED       = "IMPORTED"
+	ImportStatePENDING_IMPORT = "PENDING_IMPORT"
+
+	IncludeKeyMaterialALL_KEY_MATERIAL = "ALL_KEY_MATERIAL"
+	IncludeKeyMaterialROTATIONS_ONLY   = "ROTATIONS_ONLY"
+
 	KeyAgreementAlgorithmSpecECDH = "ECDH"
 
 	KeyEncryptionMechanismRSAES_OAEP_SHA_256 = "RSAES_OAEP_SHA_256"
 
 	KeyManagerTypeAWS      = "AWS"
 	KeyManagerTypeCUSTOMER = "CUSTOMER"
+
+	KeyMaterialStateNON_CURRENT                              = "NON_CURRENT"
+	KeyMaterialStateCURRENT                                  = "CURRENT"
+	KeyMaterialStatePENDING_ROTATION                         = "PENDING_ROTATION"
+	KeyMaterialStatePENDING_MULTI_REGION_IMPORT_AND_ROTATION = "PENDING_MULTI_REGION_IMPORT_AND_ROTATION"
 
 	KeySpecRSA_2048              = "RSA_2048"
 	KeySpecRSA_3072              = "RSA_3072"
@@ -125,6 +136,9 @@ const (
 	OriginTypeEXTERNAL           = "EXTERNAL"
 	OriginTypeAWS_CLOUDHSM       = "AWS_CLOUDHSM"
 	OriginTypeEXTERNAL_KEY_STORE = "EXTERNAL_KEY_STORE"
+
+	RotationTypeAUTOMATIC = "AUTOMATIC"
+	RotationTypeON_DEMAND = "ON_DEMAND"
 
 	SigningAlgorithmSpecRSASSA_PSS_SHA_256        = "RSASSA_PSS_SHA_256"
 	SigningAlgorithmSpecRSASSA_PSS_SHA_384        = "RSASSA_PSS_SHA_384"

@@ -450,6 +450,21 @@ type ListKeyPoliciesResponse struct {
 	Truncated   *bool    `aws:"Truncated"`
 }
 
+// ListKeyRotationsRequest is a shape of the model.
+type ListKeyRotationsRequest struct {
+	KeyId              *string `aws:"KeyId,req,c=KeyIdType"`
+	IncludeKeyMaterial *string `aws:"IncludeKeyMaterial,c=IncludeKeyMaterial"`
+	Limit              *int32  `aws:"Limit,c=LimitType"`
+	Marker             *string `aws:"Marker,c=MarkerType"`
+}
+
+// ListKeyRotationsResponse is a shape of the model.
+type ListKeyRotationsResponse struct {
+	Rotations  []RotationsListEntry `aws:"Rotations"`
+	NextMarker *string              `aws:"NextMarker,c=MarkerType"`
+	Truncated  *bool                `aws:"Truncated"`
+}
+
 // ListKeysRequest is a shape of the model.
 type ListKeysRequest struct {
 	Limit  *int32  `aws:"Limit,c=LimitType"`
@@ -550,6 +565,29 @@ type RevokeGrantRequest struct {
 	KeyId   *string `aws:"KeyId,req,c=KeyIdType"`
 	GrantId *string `aws:"GrantId,req,c=GrantIdType"`
 	DryRun  *bool   `aws:"DryRun"`
+}
+
+// RotateKeyOnDemandRequest is a shape of the model.
+type RotateKeyOnDemandRequest struct {
+	KeyId *string `aws:"KeyId,req,c=KeyIdType"`
+}
+
+// RotateKeyOnDemandResponse is a shape of the model.
+type RotateKeyOnDemandResponse struct {
+	KeyId *string `aws:"KeyId,c=KeyIdType"`
+}
+
+// RotationsListEntry is a shape of the model.
+type RotationsListEntry struct {
+	KeyId                  *string    `aws:"KeyId,c=KeyIdType"`
+	KeyMaterialId          *string    `aws:"KeyMaterialId,c=BackingKeyIdType"`
+	KeyMaterialDescription *string    `aws:"KeyMaterialDescription,c=KeyMaterialDescriptionType"`
+	ImportState            *string    `aws:"ImportState,c=ImportState"`
+	KeyMaterialState       *string    `aws:"KeyMaterialState,c=KeyMaterialState"`
+	ExpirationModel        *string    `aws:"ExpirationModel,c=ExpirationModelType"`
+	ValidTo                *time.Time `aws:"ValidTo"`
+	RotationDate           *time.Time `aws:"RotationDate"`
+	RotationType           *string    `aws:"RotationType,c=RotationType"`
 }
 
 // ScheduleKeyDeletionRequest is a shape of the model.
