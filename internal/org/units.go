@@ -44,11 +44,12 @@ func climb(o directory.Organization, units []directory.Unit, id string) (chain [
 
 // path is where something with that parent is: organization, root and units, without itself.
 func path(o directory.Organization, chain []directory.Unit) string {
-	p := o.ID + "/" + o.Root + "/"
+	var p strings.Builder
+	p.WriteString(o.ID + "/" + o.Root + "/")
 	for _, u := range slices.Backward(chain) {
-		p += u.ID + "/"
+		p.WriteString(u.ID + "/")
 	}
-	return p
+	return p.String()
 }
 
 // openParent is open for an operation on a root or unit.

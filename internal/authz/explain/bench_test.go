@@ -2,6 +2,7 @@ package explain_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/kagimori/kagimori/internal/authz"
@@ -14,11 +15,12 @@ import (
 func BenchmarkAdvise(b *testing.B) {
 	for _, n := range []int{0, 150} {
 		b.Run(fmt.Sprintf("%d statements more", n), func(b *testing.B) {
-			src := `{"Version":"2012-10-17","Statement":[` + rootG
+			var src strings.Builder
+			src.WriteString(`{"Version":"2012-10-17","Statement":[` + rootG)
 			for i := range n {
-				src += fmt.Sprintf(`,{"Sid":"S%d","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:role/other-%d"},"Action":["kms:Encrypt","kms:Decrypt"],"Resource":"*","Condition":{"StringEquals":{"kms:ViaService":"x"}}}`, i, i)
+				src.WriteString(fmt.Sprintf(`,{"Sid":"S%d","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:role/other-%d"},"Action":["kms:Encrypt","kms:Decrypt"],"Resource":"*","Condition":{"StringEquals":{"kms:ViaService":"x"}}}`, i, i))
 			}
-			doc, err := policy.Parse([]byte(src+"]}"), policy.Key)
+			doc, err := policy.Parse([]byte(src.String()+"]}"), policy.Key)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -28,7 +30,7 @@ func BenchmarkAdvise(b *testing.B) {
 				Action: generate, Resource: authz.Resource{ARN: keyG, Account: "123456789012"}, Authoritative: true, Policy: key,
 			}}}
 			d := authz.Explain(req)
-			b.ReportMetric(float64(len(src))/1024, "KB")
+			b.ReportMetric(float64(len(src.String()))/1024, "KB")
 			for b.Loop() {
 				if fixes, _ := explain.Advise(req, d); len(fixes) == 0 {
 					b.Fatal("no fixes")
