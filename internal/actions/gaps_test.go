@@ -12,7 +12,7 @@ const (
 	notYet                = "what is made has no id before it is decided"
 	localSnapshots        = "snapshots are of regions, not of zones"
 	createdElsewhere      = "it is for tags that the creating operation gives, which kagimori does not have"
-	toDoEC2               = "to do in ec2"
+	noText                = "permissions are no single value: the EC2 User Guide has the key for texts and numbers only (ec2:Attribute condition key)"
 	noPolicy              = "only policies have a type of policy"
 	noEndpoints           = "clients cannot come through a VPC endpoint: only package guard knows them"
 	noSource              = "services of other organizations do not call"
@@ -25,7 +25,7 @@ const (
 )
 
 // gaps are the condition keys that the table lists and requests do not carry, each with the reason.
-// What is to do is a defect; the other reasons are things that kagimori does not have.
+// The reasons are things that kagimori does not have, or that AWS does not have either; a defect would say so.
 var gaps = []gap{
 	{noFeature, "autoscaling:CapacityReservationIds", `
 		autoscaling:CreateAutoScalingGroup/autoScalingGroup autoscaling:UpdateAutoScalingGroup/autoScalingGroup`},
@@ -124,9 +124,8 @@ var gaps = []gap{
 	{notYet, "ec2:NetworkInterfaceID", "ec2:RunInstances/network-interface"},
 	{localSnapshots, "ec2:AvailabilityZone", "ec2:DeleteSnapshot/snapshot ec2:ModifySnapshotAttribute/snapshot"},
 	{createdElsewhere, "ec2:CreateAction", "ec2:CreateTags/security-group ec2:CreateTags/subnet ec2:CreateTags/vpc"},
-	{toDoEC2, "ec2:Attribute/${AttributeName}", `
-		ec2:ModifyImageAttribute/image ec2:ModifySnapshotAttribute/snapshot ec2:ResetImageAttribute/image
-		ec2:ResetSnapshotAttribute/snapshot`},
+	{noText, "ec2:Attribute/${AttributeName}", `
+		ec2:ModifySnapshotAttribute/snapshot ec2:ResetImageAttribute/image ec2:ResetSnapshotAttribute/snapshot`},
 	{noPolicy, "organizations:PolicyType", `
 		organizations:ListTagsForResource/account organizations:ListTagsForResource/organizationalunit
 		organizations:ListTagsForResource/root organizations:TagResource/account organizations:TagResource/organizationalunit

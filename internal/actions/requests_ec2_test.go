@@ -165,6 +165,7 @@ func driveImages(s *testkit.Server, c caller, snapshot, instance, key string) {
 	c.do("ec2:ModifyImageAttribute", share)
 	share["OperationType"] = "remove"
 	c.do("ec2:ModifyImageAttribute", share)
+	c.do("ec2:ModifyImageAttribute", in{"ImageId": registered, "Description": in{"Value": "d"}})
 	c.do("ec2:DescribeImageAttribute", in{"ImageId": registered, "Attribute": "launchPermission"})
 	c.do("ec2:ResetImageAttribute", in{"ImageId": registered, "Attribute": "launchPermission"})
 	c.do("ec2:DeregisterImage", in{"ImageId": registered})

@@ -164,3 +164,24 @@ func TestLaunchIsDecidedOnThePublicAddressAskedFor(t *testing.T) {
 		{"by the template", "RunInstances", "Bool", key, "true", byTemplate, with(nil)},
 	})
 }
+
+// Of attributes that are texts the value is known, of permissions only the name.
+func TestImagesAreDecidedOnTheAttributeChanged(t *testing.T) {
+	h := newHouse(t)
+	snapshot := h.snapshot(h.owner(), h.filled(h.owner(), "", "text"))
+	image := *ask[ec2api.RegisterImageResult](h.desk, h.owner(), &ec2api.RegisterImageRequest{
+		Name: new("own"), RootDeviceName: new(rootDevice), Architecture: new("x86_64"), VirtualizationType: new("hvm"),
+		BlockDeviceMappings: []ec2api.BlockDeviceMapping{{DeviceName: new(rootDevice), Ebs: &ec2api.EbsBlockDevice{SnapshotId: &snapshot}}},
+	}).ImageId
+	describe := func(text string) *ec2api.ModifyImageAttributeRequest {
+		return &ec2api.ModifyImageAttributeRequest{ImageId: &image, Description: &ec2api.AttributeValue{Value: &text}}
+	}
+	share := &ec2api.ModifyImageAttributeRequest{ImageId: &image, Attribute: new("launchPermission"), OperationType: new("add"), UserIds: []string{theirs}}
+	h.wantDenials([]denial{
+		{"text", "ModifyImageAttribute", "StringEquals", "ec2:Attribute/Description", "secret", describe("secret"), describe("open")},
+		{"older form", "ModifyImageAttribute", "StringEquals", "ec2:Attribute/Description", "secret",
+			&ec2api.ModifyImageAttributeRequest{ImageId: &image, Attribute: new("description"), Value: new("secret")}, share},
+		{"any text", "ModifyImageAttribute", "Null", "ec2:Attribute/Description", "false", describe("x"), share},
+		{"name", "ModifyImageAttribute", "StringEquals", "ec2:Attribute", "LaunchPermission", share, describe("x")},
+	})
+}

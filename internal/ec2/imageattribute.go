@@ -40,7 +40,8 @@ func (s *Service) changeImage(tx store.Tx, c *guard.Call, id string, flag *bool,
 	return s.ownImage(tx, c, id)
 }
 
-// setAttribute says in a part which attribute a request changes.
+// setAttribute says in a part which attribute a request changes and, of a text, number or truth
+// value, to what. Source: EC2 User Guide, "ec2:Attribute condition key".
 func setAttribute(p *authz.Part, attribute, value string) {
 	if attribute != "" {
 		p.Context.Set("ec2:attribute", attribute)
