@@ -3,12 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kagimori/kagimori/internal/doctor"
-	"github.com/kagimori/kagimori/internal/scenario/format"
 )
 
 // Exit codes of check, beside exitOK.
@@ -23,14 +21,17 @@ AttachVolume, CreateVolume or CopySnapshot by anybody. If it does not, check tel
 by which statement or for want of which, what you will see in AWS, and the smallest change that helps. Each fix was
 applied and the launch checked again before it is named. It needs no server and no account.
 
-A FILE is a launch scenario (see kagimori scenario); the file - is standard input.
+A FILE is a launch scenario (see kagimori scenario), or what terraform show -json prints of a plan or a state, of which
+every group, new instance, volume, attachment and copy is checked; the file - is standard input.
 
 Exit codes: 0 everything launches, 1 something will not, 2 it cannot be told, 3 the input cannot be read.`
 
 // checkFlags are the flags of check.
 type checkFlags struct {
-	format  string
-	verbose bool
+	format      string
+	verbose     bool
+	strict      bool
+	plainImages bool
 }
 
 func newCheck(io stdio) *cobra.Command {
@@ -38,7 +39,8 @@ func newCheck(io stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "check FILE...", Short: "Say whether a launch gets through KMS, and what to change if not", Long: checkLong,
 		Example: "  kagimori check web.json\n  kagimori check -v web.json                    # every step, and all fixes\n" +
-			"  kagimori check --format json *.json | jq -c '{id, launches, failures}'",
+			"  kagimori check --format json *.json | jq -c '{id, launches, failures}'\n" +
+			"  terraform plan -out plan && terraform show -json plan | kagimori check -",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return exit{exitBadInput, errors.New("a file is missing"), true}
@@ -51,6 +53,8 @@ func newCheck(io stdio) *cobra.Command {
 	cmd.Flags().SortFlags = false
 	cmd.Flags().StringVar(&f.format, "format", "human", "`form` of the output: human, or json (one object a line for each scenario)")
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "tell every step of every device, all fixes, and notes on the policies; in JSON the steps")
+	cmd.Flags().BoolVar(&f.strict, "strict", false, "of Terraform: who applies a plan may do with keys only what the plan says, and not all that policies can allow")
+	cmd.Flags().BoolVar(&f.plainImages, "plain-images", false, "of Terraform: take an image that a plan only names for one whose only device is not encrypted")
 	return cmd
 }
 
@@ -59,20 +63,23 @@ func (f *checkFlags) check(io stdio, files []string) error {
 	if f.format != "human" && f.format != "json" {
 		return exit{exitBadInput, fmt.Errorf("--format %q is neither human nor json", f.format), true}
 	}
-	bad, worst := 0, doctor.Launches
-	for i, file := range files {
-		sc, err := f.read(io, file)
+	bad, worst, written := 0, doctor.Launches, 0
+	for _, file := range files {
+		inputs, err := f.read(io, file)
 		if err != nil {
 			bad++
 			fmt.Fprintf(io.err, "kagimori: %v\n", err)
 			continue
 		}
-		r := doctor.Check(sc)
-		if v := r.Told(); v == doctor.Fails || worst == doctor.Launches {
-			worst = v
-		}
-		if err := f.write(io, r, i > 0); err != nil {
-			return failed(err)
+		for _, in := range inputs {
+			r := doctor.Check(in.scenario)
+			if v := r.Told(); v == doctor.Fails || worst == doctor.Launches {
+				worst = v
+			}
+			if err := f.write(io, in, r, written > 0); err != nil {
+				return failed(err)
+			}
+			written++
 		}
 	}
 	switch {
@@ -84,33 +91,4 @@ func (f *checkFlags) check(io stdio, files []string) error {
 		return exit{code: exitCannotTell}
 	}
 	return nil
-}
-
-func (f *checkFlags) read(io stdio, file string) (*format.Scenario, error) {
-	data, err := readScenario(io, file)
-	if err != nil {
-		return nil, err
-	}
-	sc, err := format.Parse(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s is not in the format:\n%w", filepath.ToSlash(file), err)
-	}
-	return sc, nil
-}
-
-func (f *checkFlags) write(io stdio, r *doctor.Report, more bool) error {
-	if f.format == "json" {
-		if f.verbose {
-			r = r.Detailed()
-		}
-		line, err := r.Line()
-		if err == nil {
-			_, err = io.out.Write(line)
-		}
-		return err
-	}
-	if more {
-		fmt.Fprintln(io.out)
-	}
-	return r.Write(io.out, f.verbose)
 }

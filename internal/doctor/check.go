@@ -22,7 +22,7 @@ func (v Verdict) String() string {
 	return [...]string{"cannot-tell", "launches", "fails"}[v]
 }
 
-// cacheSize bounds the documents that are kept compiled: a scenario and its variants.
+// cacheSize bounds the documents that are kept compiled: of scenarios and their variants.
 const cacheSize = 1000
 
 // An outcome is a scenario checked once, without fixes.

@@ -25,6 +25,8 @@ type Report struct {
 	Symptom   *format.Symptom  `json:"symptom"`
 	Fix       *Fix             `json:"fix"`
 	Warnings  []string         `json:"warnings"`
+	// Hopeless tells why there is no fix, if that is known.
+	Hopeless []string `json:"hopeless,omitempty"`
 	// Depends are the facts that would settle what cannot be told.
 	Depends []string `json:"depends,omitempty"`
 	// Notes are what else was seen in the policies.
@@ -61,10 +63,19 @@ type Proposal struct {
 	Run   []string `json:"run,omitempty"`
 }
 
+// A Doctor checks many scenarios and remembers the documents that they share. Safe for concurrent
+// use.
+type Doctor struct{ docs *authz.Cache }
+
+// New makes a Doctor.
+func New() *Doctor { return &Doctor{authz.NewCache(cacheSize)} }
+
 // Check says what becomes of a scenario.
-func Check(sc *format.Scenario) *Report {
-	docs := authz.NewCache(cacheSize)
-	o := run(sc, docs)
+func Check(sc *format.Scenario) *Report { return New().Check(sc) }
+
+// Check says what becomes of a scenario.
+func (d *Doctor) Check(sc *format.Scenario) *Report {
+	o := run(sc, d.docs)
 	v := o.verdict()
 	r := &Report{
 		ID: sc.ID, Verdict: v.String(), Setup: []format.ExpectedStep{}, Volumes: []format.ExpectedVolume{}, Failures: []Failure{},
@@ -88,7 +99,9 @@ func Check(sc *format.Scenario) *Report {
 	}
 	if fs := o.failures(); len(fs) > 0 {
 		r.Symptom = o.symptom(fs[0])
-		r.Fix = o.fix()
+		if r.Fix = o.fix(); r.Fix == nil {
+			r.Hopeless = fs[0].hopeless()
+		}
 	}
 	r.Depends = o.depends()
 	r.Warnings, r.Notes = o.warnings()
@@ -133,6 +146,21 @@ func both(have map[string]*bool, c *course) *bool {
 		return nil
 	}
 	return new(true)
+}
+
+// hopeless says what the engine knows of a refusal that nothing helps against.
+func (f *failing) hopeless() []string {
+	if f.answer == nil || f.answer.err != nil {
+		return nil
+	}
+	var out []string
+	_, notes := explain.Advise(&f.answer.request, f.answer.decision)
+	for _, n := range notes {
+		if n.Part == f.answer.part {
+			out = append(out, n.Text)
+		}
+	}
+	return out
 }
 
 func failureOf(f *failing, c *course) Failure {

@@ -65,6 +65,9 @@ func (r *Report) Write(out io.Writer, verbose bool) error {
 		}
 	} else if r.Told() == Fails {
 		w.line(1, "No change of policies, grants or templates that kagimori knows of would help.")
+		for _, text := range r.Hopeless {
+			w.line(2, "%s", text)
+		}
 	}
 	for _, d := range r.Depends {
 		w.line(1, "Not known: %s", d)

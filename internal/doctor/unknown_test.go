@@ -214,3 +214,15 @@ func TestFixesOfOtherMistakes(t *testing.T) {
 		})
 	}
 }
+
+// TestWhyNothingHelps: AWS manages the policy of its own keys.
+func TestWhyNothingHelps(t *testing.T) {
+	r := doctor.Check(variant(t, "002-default-on-aws-managed-key", "/keys/0/policy/Statement/0", ""))
+	if r.Verdict != "fails" || r.Fix != nil || len(r.Hopeless) != 1 || !strings.HasPrefix(r.Hopeless[0], "Nothing can help: the key is one that AWS manages") {
+		t.Errorf("%s, fix %+v, %q", r.Verdict, r.Fix, r.Hopeless)
+	}
+	var out strings.Builder
+	if err := r.Write(&out, false); err != nil || !strings.Contains(out.String(), r.Hopeless[0]) {
+		t.Errorf("%v\n%s", err, &out)
+	}
+}
