@@ -43,7 +43,13 @@ func TestMain(m *testing.M) {
 //	certificate CERT KEY   write a certificate for 127.0.0.1
 //	mode FILE PERM         fail if a file has another mode
 //	capture NAME REGEXP GLOB   $NAME is the first group of the first match in the files, which come to be there
+//
+// $PLANS is the folder with plans that Terraform made.
 func TestScripts(t *testing.T) {
+	plans, err := filepath.Abs("../../internal/tfplan/testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
 	remembered := map[string]string{} // of the scripts together: their folders differ
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -52,6 +58,7 @@ func TestScripts(t *testing.T) {
 			for _, name := range []string{"HOME", "TMPDIR"} {
 				e.Setenv(name, filepath.Join(e.WorkDir, "home"))
 			}
+			e.Setenv("PLANS", plans)
 			return os.Mkdir(filepath.Join(e.WorkDir, "home"), 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

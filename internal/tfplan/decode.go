@@ -15,11 +15,11 @@ import (
 // Errors of Read.
 var (
 	// ErrFormat: this is not what terraform show -json prints.
-	ErrFormat = errors.New("tfplan: not the output of terraform show -json")
+	ErrFormat = errors.New("not the output of terraform show -json")
 	// ErrRaw: this is Terraform's own file of a plan or a state. Its format is nobody's business.
-	ErrRaw = errors.New("tfplan: this is a plan or state file of Terraform; give the output of `terraform show -json FILE`")
+	ErrRaw = errors.New("this is a plan or state file of Terraform; give the output of `terraform show -json FILE`")
 	// ErrVersion: the format has a major version that is not known here.
-	ErrVersion = errors.New("tfplan: unknown version of the format")
+	ErrVersion = errors.New("unknown version of the format")
 )
 
 // Is reports whether data looks like what terraform show -json prints, or like the file that it

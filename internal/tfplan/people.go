@@ -238,7 +238,7 @@ func (m *model) applier(h *home) (_ *person, assumed string) {
 		return q, ""
 	}
 	if m.opt.Strict {
-		q.unknown["/policies"] = "the policies of " + name + ", who applies the plan, are not in it"
+		q.unknown["/policies"] = "the plan does not say what policies they are"
 		return q, ""
 	}
 	q.Policies = append(q.Policies, format.InlinePolicy{Name: "assumed", Policy: allowAll})

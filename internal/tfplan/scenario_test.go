@@ -155,7 +155,7 @@ func TestOptions(t *testing.T) {
 		t.Errorf("assumed is %q", l.Assumed)
 	}
 	l = find(t, read(t, "modules/plan.json", tfplan.Options{Strict: true}), made)
-	if len(l.Assumed) != 0 || !strings.Contains(l.Scenario.Unknown["/principals/0/policies"], "are not in it") {
+	if len(l.Assumed) != 0 || !strings.Contains(l.Scenario.Unknown["/principals/0/policies"], "does not say what policies") {
 		t.Errorf("assumed is %q, unknown %q", l.Assumed, l.Scenario.Unknown)
 	}
 	l = find(t, read(t, "modules/plan.json", tfplan.Options{PlainImages: true}), `module.group["red"].aws_autoscaling_group.this`)
