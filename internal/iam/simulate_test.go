@@ -18,30 +18,31 @@ func simulateCustom(c *who, in *iamapi.SimulateCustomPolicyRequest) *iamapi.Simu
 
 // summary renders a result: decision, deciding statements, what is missing and the details.
 func summary(r iamapi.EvaluationResult) string {
-	s := api.Val(r.EvalDecision)
+	var s strings.Builder
+	s.WriteString(api.Val(r.EvalDecision))
 	for _, st := range r.MatchedStatements {
-		s += fmt.Sprintf(" %s(%s)", api.Val(st.SourcePolicyId), api.Val(st.SourcePolicyType))
+		s.WriteString(fmt.Sprintf(" %s(%s)", api.Val(st.SourcePolicyId), api.Val(st.SourcePolicyType)))
 	}
 	missing := r.MissingContextValues
 	for _, res := range r.ResourceSpecificResults {
 		if api.Val(res.EvalResourceDecision) != api.Val(r.EvalDecision) || api.Val(res.EvalResourceName) != api.Val(r.EvalResourceName) {
-			s += " RESOURCE DIFFERS"
+			s.WriteString(" RESOURCE DIFFERS")
 		}
 		missing = append(missing, res.MissingContextValues...)
 	}
 	if len(missing) > 0 {
-		s += " missing " + strings.Join(missing, ",")
+		s.WriteString(" missing " + strings.Join(missing, ","))
 	}
 	if d := r.OrganizationsDecisionDetail; d != nil {
-		s += fmt.Sprintf(" organizations:%v", api.Val(d.AllowedByOrganizations))
+		s.WriteString(fmt.Sprintf(" organizations:%v", api.Val(d.AllowedByOrganizations)))
 	}
 	if d := r.PermissionsBoundaryDecisionDetail; d != nil {
-		s += fmt.Sprintf(" boundary:%v", api.Val(d.AllowedByPermissionsBoundary))
+		s.WriteString(fmt.Sprintf(" boundary:%v", api.Val(d.AllowedByPermissionsBoundary)))
 	}
 	if len(r.EvalDecisionDetails) > 0 {
-		s += fmt.Sprintf(" iam:%s resource:%s", r.EvalDecisionDetails["IAM Policy"], r.EvalDecisionDetails["Resource Policy"])
+		s.WriteString(fmt.Sprintf(" iam:%s resource:%s", r.EvalDecisionDetails["IAM Policy"], r.EvalDecisionDetails["Resource Policy"]))
 	}
-	return s
+	return s.String()
 }
 
 func entry(name, kind string, values ...string) iamapi.ContextEntry {
