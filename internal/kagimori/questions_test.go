@@ -35,16 +35,17 @@ func (k *kit) whatCan(as guard.Caller, principal string, actions ...string) (*ka
 func told(answers []kagimoriapi.Answer, of func(kagimoriapi.Answer) string) map[string]string {
 	out := map[string]string{}
 	for _, a := range answers {
-		s := api.Val(a.EvaluatedEffect)
+		var s strings.Builder
+		s.WriteString(api.Val(a.EvaluatedEffect))
 		for _, c := range a.Conditions {
-			s += " " + api.Val(c.EvaluatedEffect) + " if " + api.Val(c.Key) + "=" + strings.Join(c.Values, "|")
+			s.WriteString(" " + api.Val(c.EvaluatedEffect) + " if " + api.Val(c.Key) + "=" + strings.Join(c.Values, "|"))
 		}
 		for _, d := range a.DependsOn {
 			if !strings.HasPrefix(d, "key ") {
-				s += " depends on " + d
+				s.WriteString(" depends on " + d)
 			}
 		}
-		out[of(a)] = s
+		out[of(a)] = s.String()
 	}
 	return out
 }

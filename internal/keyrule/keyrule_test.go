@@ -76,7 +76,7 @@ func TestTermsOfGrants(t *testing.T) {
 		t.Error(err)
 	}
 	big := map[string]string{}
-	for _, name := range strings.Split("abcdefghi", "") {
+	for name := range strings.SplitSeq("abcdefghi", "") {
 		big[name] = "x"
 	}
 	bad := map[string]func(*keyrule.Grant){
