@@ -98,3 +98,28 @@ func sorted(volumes []format.ExpectedVolume) []format.ExpectedVolume {
 	})
 	return out
 }
+
+// TestAReportIsAnExpectation: what check says of a scenario can be put into it as what it expects.
+func TestAReportIsAnExpectation(t *testing.T) {
+	for id, sc := range corpus(t) {
+		r := doctor.Check(sc)
+		e := format.Expected{
+			Launches: *r.Launches, Setup: r.Setup, Volumes: r.Volumes, Failures: []format.Failure{}, Symptom: r.Symptom, Warnings: r.Warnings,
+		}
+		for _, f := range r.Failures {
+			e.Failures = append(e.Failures, f.Failure)
+		}
+		if r.Fix != nil {
+			e.Fix = &format.Fix{Kind: r.Fix.Kind, Summary: r.Fix.Summary, Patch: r.Fix.Patch, Alternatives: []format.Alternative{}}
+		}
+		own := *sc
+		own.Expected = &e
+		data, err := own.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := format.Parse(data); err != nil {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
+}

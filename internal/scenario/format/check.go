@@ -51,6 +51,8 @@ func rules() []string {
 		"key-disabled", "key-pending-deletion", "key-pending-import", "key-not-symmetric",
 		"key-wrong-region", "key-not-found", "alias-not-found", "parameter-dependency", "image-not-shared",
 		"invalid-principal", "lockout-safety-check", "grantee-not-found",
+		// What the shared scenarios have no word for.
+		"no-service-linked-role", "parameter-combination", "malformed-policy", "grant-not-possible",
 	}
 }
 
@@ -297,11 +299,11 @@ func (p *parser) checkExpected(s *Scenario) {
 	}
 	for i, f := range e.Failures {
 		path := fmt.Sprintf("expected.failures[%d]", i)
-		p.oneOf(path+".step", f.Step, "setup", "group-create", "resolve-key", "create-volume", "attach", "decrypt")
+		p.oneOf(path+".step", f.Step, "setup", "group-create", "request", "resolve-key", "create-volume", "attach", "decrypt")
 		p.oneOf(path+".rule", f.Rule, rules()...)
 	}
 	if e.Symptom != nil {
-		p.oneOf("expected.symptom.seenBy", e.Symptom.SeenBy, "auto-scaling-activity", "instance", "api")
+		p.oneOf("expected.symptom.seenBy", e.Symptom.SeenBy, "auto-scaling-activity", "instance", "api", "volume", "snapshot")
 	}
 	if e.Fix == nil || p.fixed {
 		return

@@ -2,9 +2,11 @@
 // principals, snapshots, images), one launch, and what must happen. [Parse] is strict: a file that
 // does not say exactly what the format asks for is refused, with the place of everything wrong.
 //
-// Three things are added to the format of the shared scenarios: expected may be null, in a scenario
-// of which nobody has said yet what must happen; unknown tells of facts that could not be read; and
-// a launch may be a CopySnapshot, whose copies are the devices of templates of kind volume.
+// Some things are added to the format of the shared scenarios: expected may be null, in a scenario
+// of which nobody has said yet what must happen; unknown tells of facts that could not be read; a
+// launch may be a CopySnapshot, whose copies are the devices of templates of kind volume; and there
+// are words for failures that no shared scenario has: the step request, symptoms seen of a volume or
+// snapshot, and a few rules.
 package format
 
 import (
