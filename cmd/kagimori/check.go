@@ -64,6 +64,7 @@ func (f *checkFlags) check(io stdio, files []string) error {
 		return exit{exitBadInput, fmt.Errorf("--format %q is neither human nor json", f.format), true}
 	}
 	bad, worst, written := 0, doctor.Launches, 0
+	judge := doctor.New() // launches of a plan share documents
 	for _, file := range files {
 		inputs, err := f.read(io, file)
 		if err != nil {
@@ -72,7 +73,7 @@ func (f *checkFlags) check(io stdio, files []string) error {
 			continue
 		}
 		for _, in := range inputs {
-			r := doctor.Check(in.scenario)
+			r := judge.Check(in.scenario)
 			if v := r.Told(); v == doctor.Fails || worst == doctor.Launches {
 				worst = v
 			}

@@ -216,6 +216,9 @@ func (m *model) readGrant(r *resource) {
 			}
 		}
 	}
+	if g.unknown == "" && (g.GranteePrincipal == "" || len(g.Operations) == 0) {
+		g.unknown = r.addr + " has no grantee or no operation"
+	}
 	if g.unknown != "" {
 		k.unknown["grants"] = g.unknown
 	}

@@ -73,7 +73,7 @@ func (m *model) addPerson(r *resource) {
 		return
 	}
 	if boundary := m.text(r, wantPolicy, "permissions_boundary"); boundary.why != "" {
-		q.unknown["/boundary"] = boundary.why
+		q.Boundary, q.unknown["/boundary"] = empty, boundary.why
 	} else if boundary.s != "" {
 		d := m.people.policy(boundary.s)
 		if q.Boundary = format.Document(d.raw); d.raw == nil {
