@@ -4,7 +4,6 @@ package actions_test
 const (
 	noFeature             = "kagimori has nothing that it could be about"
 	noEnclaves            = "there are no Nitro enclaves whose attestation a request could carry"
-	noMultiRegion         = "keys of one region do not have it, and there are no others"
 	noUsage               = "when a key was used last is not kept"
 	noRoleTemplates       = "there are no role templates"
 	noProviders           = "there are no identity providers"
@@ -86,16 +85,6 @@ var gaps = []gap{
 	{noEnclaves, "kms:RecipientAttestation:ImageSha384", "kms:Decrypt/key kms:DeriveSharedSecret/key kms:GenerateDataKey/key kms:GenerateDataKeyPair/key kms:GenerateRandom"},
 	{noEnclaves, "kms:RecipientAttestation:NitroTPMPCR${n}", "kms:Decrypt/key kms:DeriveSharedSecret/key kms:GenerateDataKey/key kms:GenerateDataKeyPair/key kms:GenerateRandom"},
 	{noEnclaves, "kms:RecipientAttestation:PCR${n}", "kms:Decrypt/key kms:DeriveSharedSecret/key kms:GenerateDataKey/key kms:GenerateDataKeyPair/key kms:GenerateRandom"},
-	{noMultiRegion, "kms:MultiRegionKeyType", `
-		kms:CancelKeyDeletion/key kms:CreateAlias/key kms:CreateGrant/key kms:CreateKey kms:Decrypt/key kms:DeleteAlias/key
-		kms:DescribeKey/key kms:DisableKey/key kms:DisableKeyRotation/key kms:EnableKey/key kms:EnableKeyRotation/key
-		kms:Encrypt/key kms:GenerateDataKey/key kms:GenerateDataKeyWithoutPlaintext/key kms:GetKeyPolicy/key
-		kms:GetKeyRotationStatus/key kms:ListGrants/key kms:ListKeyPolicies/key kms:ListResourceTags/key kms:PutKeyPolicy/key
-		kms:ReEncryptFrom/key kms:ReEncryptTo/key kms:RetireGrant/key kms:RevokeGrant/key kms:ScheduleKeyDeletion/key
-		kms:TagResource/key kms:UntagResource/key kms:UpdateAlias/key kms:UpdateKeyDescription/key
-		kms:Decapsulate/key kms:DeriveSharedSecret/key kms:Encapsulate/key kms:GenerateDataKeyPair/key
-		kms:GenerateDataKeyPairWithoutPlaintext/key kms:GenerateMac/key kms:GetPublicKey/key kms:Sign/key kms:Verify/key
-		kms:VerifyMac/key kms:RotateKeyOnDemand/key kms:ListKeyRotations/key`},
 	{noUsage, "kms:TrailingDaysWithoutKeyUsage", "kms:DisableKey/key kms:ScheduleKeyDeletion/key"},
 	{noRoleTemplates, "iam:RoleTemplateARN", `
 		iam:AttachRolePolicy/role iam:CreateRole/role iam:GetRole/role iam:PutRolePermissionsBoundary/role

@@ -31,12 +31,12 @@ func drive(t *testing.T, s *testkit.Server) {
 func driveKMS(c caller) {
 	context := in{"purpose": "test"}
 	id := c.do("kms:CreateKey", in{
-		"Description": "d", "KeySpec": "SYMMETRIC_DEFAULT", "KeyUsage": "ENCRYPT_DECRYPT", "Origin": "AWS_KMS", "MultiRegion": false,
+		"Description": "d", "KeySpec": "SYMMETRIC_DEFAULT", "KeyUsage": "ENCRYPT_DECRYPT", "Origin": "AWS_KMS", "MultiRegion": true,
 		"Policy":                         `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + home + `"},"Action":"kms:*","Resource":"*"}}`,
 		"BypassPolicyLockoutSafetyCheck": true, "Tags": []in{{"TagKey": "team", "TagValue": "red"}},
 	}).str("KeyMetadata.KeyId")
 	c.do("kms:CreateAlias", in{"AliasName": "alias/a", "TargetKeyId": id})
-	second := c.do("kms:CreateKey", in{"Tags": []in{{"TagKey": "team", "TagValue": "red"}}}).str("KeyMetadata.KeyId")
+	second := c.do("kms:CreateKey", in{"MultiRegion": true, "Tags": []in{{"TagKey": "team", "TagValue": "red"}}}).str("KeyMetadata.KeyId")
 	c.do("kms:CreateAlias", in{"AliasName": "alias/b", "TargetKeyId": second})
 	key := in{"KeyId": id}
 	c.do("kms:CreateAlias", in{"AliasName": "alias/gone", "TargetKeyId": id})
@@ -70,6 +70,8 @@ func driveKMS(c caller) {
 	c.do("kms:GenerateDataKeyPair", in{"KeyId": "alias/a", "EncryptionContext": context, "KeyPairSpec": "ECC_NIST_P256"})
 	c.do("kms:GenerateDataKeyPairWithoutPlaintext", in{"KeyId": "alias/a", "EncryptionContext": context, "KeyPairSpec": "ECC_NIST_P256"})
 	driveKinds(c)
+	c.do("kms:ReplicateKey", in{"KeyId": id, "ReplicaRegion": "eu-west-1", "Tags": []in{{"TagKey": "team", "TagValue": "red"}}})
+	c.do("kms:UpdatePrimaryRegion", in{"KeyId": id, "PrimaryRegion": "eu-west-1"})
 	driveGrants(c, id, context)
 
 	c.do("kms:DisableKey", key)
@@ -84,7 +86,7 @@ func driveKinds(c caller) {
 	for spec, usage := range map[string]string{
 		"ECC_NIST_P256": "SIGN_VERIFY", "ECC_NIST_P384": "KEY_AGREEMENT", "HMAC_256": "GENERATE_VERIFY_MAC", "ML_KEM_768": "ENCAPSULATE_DECAPSULATE",
 	} {
-		id := c.do("kms:CreateKey", in{"KeySpec": spec, "KeyUsage": usage, "Tags": []in{{"TagKey": "team", "TagValue": "red"}}}).str("KeyMetadata.KeyId")
+		id := c.do("kms:CreateKey", in{"KeySpec": spec, "KeyUsage": usage, "MultiRegion": true, "Tags": []in{{"TagKey": "team", "TagValue": "red"}}}).str("KeyMetadata.KeyId")
 		c.do("kms:CreateAlias", in{"AliasName": "alias/" + usage, "TargetKeyId": id})
 	}
 	with := func(usage, algorithm, name string, more in) in {

@@ -73,6 +73,10 @@ type Module interface {
 	// Rotate makes more material for the key that has m. Only symmetric encryption keys rotate.
 	// Actions: kms:RotateKeyOnDemand, and kms:RotateKey, which is KMS's own doing.
 	Rotate(ctx context.Context, p permit.Permit, use Use, m Material) (Material, error)
+	// Replicate wraps the material of a multi-Region key for the related key toARN, which has the same
+	// account and key id (an "mrk-" id), so the material keeps its ids. Another key is ErrUnsupported.
+	// Actions: kms:ReplicateKey, and kms:SynchronizeMultiRegionKey, which is KMS's own doing.
+	Replicate(ctx context.Context, p permit.Permit, use Use, ms []Material, toARN string) ([]Material, error)
 	// Encrypt encrypts under m. aad is the canonical encryption context. The result is the raw
 	// ciphertext; package envelope adds the header. alg is a KMS EncryptionAlgorithm. Only
 	// SYMMETRIC_DEFAULT takes aad; another algorithm with aad is ErrUnsupported. Action:

@@ -20,6 +20,7 @@ type Key struct {
 	State               string // KeyState
 	AWSManaged          bool
 	MultiRegion         bool
+	MultiRegionKeyType  string // PRIMARY or REPLICA, of multi-Region keys
 	Aliases             []string
 	Tags                map[string]string
 }
@@ -51,6 +52,9 @@ func (k *Key) kind() authz.Context {
 	c.Set("kms:customermasterkeyusage", k.Usage)
 	c.Set("kms:keyorigin", k.Origin)
 	c.SetBool("kms:multiregion", k.MultiRegion)
+	if k.MultiRegionKeyType != "" {
+		c.Set("kms:multiregionkeytype", k.MultiRegionKeyType)
+	}
 	return c
 }
 

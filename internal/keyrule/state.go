@@ -27,6 +27,7 @@ const (
 	disabled
 	pendingDeletion
 	pendingImport
+	pendingReplicaDeletion
 	numStates
 )
 
@@ -43,22 +44,23 @@ const (
 // states says what each operation does in each state. Source: KMS Developer Guide, "Key states of
 // AWS KMS keys".
 var states = [numOps][numStates]verdict{
-	Use:         {ok, isDisabled, invalid, invalid},
-	CreateGrant: {ok, isDisabled, invalid, invalid},
-	CreateAlias: {ok, ok, invalid, ok},
-	Read:        {ok, ok, ok, ok},
-	Edit:        {ok, ok, invalid, ok},
-	Switch:      {ok, ok, invalid, invalid},
-	Rotation:    {ok, isDisabled, invalid, invalid},
-	Schedule:    {ok, ok, invalid, ok},
-	Cancel:      {notPending, notPending, ok, notPending},
+	Use:         {ok, isDisabled, invalid, invalid, invalid},
+	CreateGrant: {ok, isDisabled, invalid, invalid, invalid},
+	CreateAlias: {ok, ok, invalid, ok, invalid},
+	Read:        {ok, ok, ok, ok, ok},
+	Edit:        {ok, ok, invalid, ok, invalid},
+	Switch:      {ok, ok, invalid, invalid, invalid},
+	Rotation:    {ok, isDisabled, invalid, invalid, invalid},
+	Schedule:    {ok, ok, invalid, ok, invalid},
+	Cancel:      {notPending, notPending, ok, notPending, ok},
 }
 
 var stateOf = map[string]state{
 	"Enabled": enabled, "Disabled": disabled, "PendingDeletion": pendingDeletion, "PendingImport": pendingImport,
+	"PendingReplicaDeletion": pendingReplicaDeletion,
 }
 
-var inWords = [numStates]string{"enabled", "disabled", "pending deletion", "pending import"}
+var inWords = [numStates]string{"enabled", "disabled", "pending deletion", "pending import", "pending replica deletion"}
 
 // Check refuses an operation that the key's kind or state does not allow.
 func (op Operation) Check(k *Key) error {

@@ -40,6 +40,12 @@ func (s *Service) ScheduleKeyDeletion(ctx context.Context, c *guard.Call, in *km
 		p.Context.Set("kms:schedulekeydeletionpendingwindowindays", itoa(days))
 	}
 	err := s.change(ctx, c, in.KeyId, "kms:ScheduleKeyDeletion", opSchedule, more, func(tx store.Tx, k *keyRecord) error {
+		if k.Multi != nil && k.primary() && len(k.Multi.Replicas) > 0 {
+			k.State, k.Window = kmsapi.KeyStatePendingReplicaDeletion, days
+			out = &kmsapi.ScheduleKeyDeletionResponse{KeyId: new(k.arn()), KeyState: &k.State, PendingWindowInDays: &days}
+			c.Respond(out)
+			return nil
+		}
 		k.State = kmsapi.KeyStatePendingDeletion
 		k.Deletion = s.g.Now().Add(time.Duration(days) * 24 * time.Hour).Truncate(time.Millisecond)
 		out = &kmsapi.ScheduleKeyDeletionResponse{
@@ -51,7 +57,9 @@ func (s *Service) ScheduleKeyDeletion(ctx context.Context, c *guard.Call, in *km
 	if err != nil {
 		return nil, err
 	}
-	s.clock.AfterFunc(out.DeletionDate.Sub(s.g.Now()), s.deleteDue)
+	if out.DeletionDate != nil {
+		s.clock.AfterFunc(out.DeletionDate.Sub(s.g.Now()), s.deleteDue)
+	}
 	return out, nil
 }
 
@@ -59,10 +67,10 @@ func (s *Service) ScheduleKeyDeletion(ctx context.Context, c *guard.Call, in *km
 func (s *Service) CancelKeyDeletion(ctx context.Context, c *guard.Call, in *kmsapi.CancelKeyDeletionRequest) (*kmsapi.CancelKeyDeletionResponse, error) {
 	var out *kmsapi.CancelKeyDeletionResponse
 	err := s.change(ctx, c, in.KeyId, "kms:CancelKeyDeletion", opCancel, nil, func(tx store.Tx, k *keyRecord) error {
-		if !s.g.Now().Before(k.Deletion) {
+		if k.State == kmsapi.KeyStatePendingDeletion && !s.g.Now().Before(k.Deletion) {
 			return notFound("Key '%s' does not exist", k.arn()) // what hangs on it is being removed
 		}
-		k.State, k.Deletion = kmsapi.KeyStateDisabled, time.Time{}
+		k.State, k.Deletion, k.Window = kmsapi.KeyStateDisabled, time.Time{}, 0
 		out = &kmsapi.CancelKeyDeletionResponse{KeyId: new(k.arn())}
 		c.Respond(out)
 		return deletionTable.Delete(tx, k.Region, k.Account, k.ID)
@@ -146,6 +154,9 @@ func (s *Service) destroy(ctx context.Context, region, account, id string) error
 			more, err = s.removeGrants(tx, k)
 			return err
 		})
+	}
+	if err == nil {
+		err = s.unlink(ctx, due)
 	}
 	c := &guard.Call{
 		ID: guard.NewRequestID(), Service: "kms", Operation: "DeleteKey", Region: region, Time: s.g.Now(),

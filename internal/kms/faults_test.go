@@ -41,7 +41,7 @@ func (w *world) contents() map[string]string {
 	w.t.Helper()
 	all := map[string]string{}
 	check(w.t, w.store.View(w.t.Context(), func(tx store.Tx) error {
-		for _, bucket := range []string{"kms/key", "kms/alias", "kms/grant", "kms/grantee", "kms/retiring", "kms/grantname", "kms/pendingdeletion"} {
+		for _, bucket := range []string{"kms/key", "kms/alias", "kms/grant", "kms/grantee", "kms/retiring", "kms/grantname", "kms/pendingdeletion", "kms/rotation"} {
 			for p, err := range tx.Scan(bucket, store.Range{}) {
 				if err != nil {
 					return err
@@ -71,7 +71,7 @@ func TestFailedChangeLeavesNothing(t *testing.T) {
 			if op == "CancelKeyDeletion" {
 				state = "PendingDeletion"
 			}
-			f := newFixture(w, state)
+			f := newWholeFixture(w, state)
 			before := w.contents()
 			w.disk.full.Store(true)
 			_, request, err := f.root.do(t.Context(), in(f))

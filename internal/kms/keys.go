@@ -93,25 +93,34 @@ func (s *Service) newKey(c *guard.Call, in *kmsapi.CreateKeyRequest) (*keyRecord
 	if k.Origin == "" {
 		k.Origin = "AWS_KMS"
 	}
+	if api.Val(in.MultiRegion) {
+		k.ID, k.Multi = multiRegionID(k.ID), &multiRegion{Primary: k.Region}
+	}
 	if err := checkSupported(k, in); err != nil {
 		return nil, err
 	}
 	var err error
-	if k.Tags, err = newTags(nil, in.Tags); err != nil {
-		if e, ok := errors.AsType[*apierr.Error](err); ok && e.Code == "LimitExceededException" {
-			return nil, apierr.New("TagException", "Too many tags")
-		}
+	if k.Tags, err = createTags(in.Tags); err != nil {
 		return nil, err
 	}
 	for _, t := range k.Tags {
 		if t.Key == customIDTag && s.custom {
-			if !keyrule.IsKeyID(t.Value) {
+			if !keyrule.IsKeyID(t.Value) || strings.HasPrefix(t.Value, multiRegionPrefix) != (k.Multi != nil) {
 				return nil, apierr.Validation("%s must be a key id", customIDTag)
 			}
 			k.ID = strings.ToLower(t.Value)
 		}
 	}
 	return k, nil
+}
+
+// createTags are the tags of a new key.
+func createTags(given []kmsapi.Tag) ([]tag, error) {
+	tags, err := newTags(nil, given)
+	if e, ok := errors.AsType[*apierr.Error](err); ok && e.Code == "LimitExceededException" {
+		return nil, apierr.New("TagException", "Too many tags")
+	}
+	return tags, err
 }
 
 func checkSupported(k *keyRecord, in *kmsapi.CreateKeyRequest) error {
@@ -124,8 +133,6 @@ func checkSupported(k *keyRecord, in *kmsapi.CreateKeyRequest) error {
 		return apierr.Newf("UnsupportedOperationException", "kagimori does not make keys of origin %s yet.", k.Origin)
 	case in.CustomKeyStoreId != nil || in.XksKeyId != nil:
 		return apierr.New("UnsupportedOperationException", "kagimori has no custom key stores yet.")
-	case api.Val(in.MultiRegion):
-		return apierr.New("UnsupportedOperationException", "kagimori does not make multi-Region keys yet.")
 	}
 	return nil
 }

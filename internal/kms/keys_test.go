@@ -103,8 +103,6 @@ func TestCreateKeyRefuses(t *testing.T) {
 		"unknown spec": {kmsapi.CreateKeyRequest{KeySpec: new("AES_256")}, "ValidationException", "*"},
 		"imported material": {kmsapi.CreateKeyRequest{Origin: new("EXTERNAL")},
 			"UnsupportedOperationException", "kagimori does not make keys of origin EXTERNAL yet."},
-		"multi-Region": {kmsapi.CreateKeyRequest{MultiRegion: new(true)},
-			"UnsupportedOperationException", "kagimori does not make multi-Region keys yet."},
 		"custom key store": {kmsapi.CreateKeyRequest{CustomKeyStoreId: new("cks-1234567890abcdef0")},
 			"UnsupportedOperationException", "kagimori has no custom key stores yet."},
 		"long description": {kmsapi.CreateKeyRequest{Description: new(strings.Repeat("x", 8193))}, "ValidationException", "*"},

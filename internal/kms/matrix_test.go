@@ -11,10 +11,12 @@ import (
 type cell string
 
 const (
-	works      cell = "works"
-	disabled   cell = "DisabledException"
-	pending    cell = "pending deletion"
-	notPending cell = "not pending deletion"
+	works    cell = "works"
+	disabled cell = "DisabledException"
+	pending  cell = "pending deletion"
+	// pendingReplicas is the state of a primary key with replicas in place of PendingDeletion.
+	pendingReplicas cell = "pending replica deletion"
+	notPending      cell = "not pending deletion"
 )
 
 // onKey are the operations on a key, each with its request, and what they do in the states
@@ -100,6 +102,12 @@ var onKey = map[string]struct {
 	"CancelKeyDeletion":    {func(f *fixture) any { return &kmsapi.CancelKeyDeletionRequest{KeyId: &f.key} }, [3]cell{notPending, notPending, works}},
 	"EnableKeyRotation":    {func(f *fixture) any { return &kmsapi.EnableKeyRotationRequest{KeyId: &f.key} }, [3]cell{works, disabled, pending}},
 	"DisableKeyRotation":   {func(f *fixture) any { return &kmsapi.DisableKeyRotationRequest{KeyId: &f.key} }, [3]cell{works, disabled, pending}},
+	"ReplicateKey": {func(f *fixture) any {
+		return &kmsapi.ReplicateKeyRequest{KeyId: &f.multi.key, ReplicaRegion: new("eu-west-1")}
+	}, [3]cell{works, disabled, pending}},
+	"UpdatePrimaryRegion": {func(f *fixture) any {
+		return &kmsapi.UpdatePrimaryRegionRequest{KeyId: &f.moves.key, PrimaryRegion: new("eu-central-1")}
+	}, [3]cell{works, disabled, pendingReplicas}},
 	"RotateKeyOnDemand":    {func(f *fixture) any { return &kmsapi.RotateKeyOnDemandRequest{KeyId: &f.key} }, [3]cell{works, disabled, pending}},
 	"ListKeyRotations":     {func(f *fixture) any { return &kmsapi.ListKeyRotationsRequest{KeyId: &f.key} }, [3]cell{works, works, works}},
 	"GetKeyRotationStatus": {func(f *fixture) any { return &kmsapi.GetKeyRotationStatusRequest{KeyId: &f.key} }, [3]cell{works, works, works}},
@@ -116,7 +124,8 @@ type fixture struct {
 	grant            string
 	blob             []byte
 
-	signs, macs, agrees, kems kindOfKey // of a whole fixture
+	// Of a whole fixture: multi and moves are multi-Region keys, without a replica and with one.
+	signs, macs, agrees, kems, multi, moves kindOfKey
 }
 
 // A kindOfKey is a key with something that was made with it.
@@ -136,6 +145,10 @@ func (f *fixture) keyOf(op string) string {
 		return f.agrees.key
 	case "Encapsulate", "Decapsulate":
 		return f.kems.key
+	case "ReplicateKey":
+		return f.multi.key
+	case "UpdatePrimaryRegion":
+		return f.moves.key
 	}
 	return f.key
 }
@@ -145,6 +158,9 @@ func (f *fixture) addKinds() {
 	r := f.root
 	f.signs.key, f.macs.key = r.keyOf("ECC_NIST_P256", "SIGN_VERIFY"), r.keyOf("HMAC_256", "GENERATE_VERIFY_MAC")
 	f.agrees.key, f.kems.key = r.keyOf("ECC_NIST_P256", "KEY_AGREEMENT"), r.keyOf("ML_KEM_768", "ENCAPSULATE_DECAPSULATE")
+	f.multi.key = *r.createKey(&kmsapi.CreateKeyRequest{MultiRegion: new(true)}).Arn
+	f.moves.key = *r.createKey(&kmsapi.CreateKeyRequest{MultiRegion: new(true)}).Arn
+	r.must(&kmsapi.ReplicateKeyRequest{KeyId: &f.moves.key, ReplicaRegion: new("eu-central-1")})
 	f.signs.made = get[kmsapi.SignResponse](r, &kmsapi.SignRequest{KeyId: &f.signs.key, Message: []byte("m"), SigningAlgorithm: new("ECDSA_SHA_256")}).Signature
 	f.macs.made = get[kmsapi.GenerateMacResponse](r, &kmsapi.GenerateMacRequest{KeyId: &f.macs.key, Message: []byte("m"), MacAlgorithm: new("HMAC_SHA_256")}).Mac
 	f.agrees.made = get[kmsapi.GetPublicKeyResponse](r, &kmsapi.GetPublicKeyRequest{KeyId: &f.signs.key}).PublicKey
@@ -176,7 +192,7 @@ func newFixture(w *world, state string) *fixture {
 func newWholeFixture(w *world, state string) *fixture {
 	f := newFixture(w, state)
 	f.addKinds()
-	f.bring(state, f.signs.key, f.macs.key, f.agrees.key, f.kems.key)
+	f.bring(state, f.signs.key, f.macs.key, f.agrees.key, f.kems.key, f.multi.key, f.moves.key)
 	return f
 }
 
@@ -213,6 +229,8 @@ func TestEveryOperationIsDecidedInEveryState(t *testing.T) {
 					wantErr(t, err, "DisabledException", key+" is disabled.")
 				case pending:
 					wantErr(t, err, "KMSInvalidStateException", key+" is pending deletion.")
+				case pendingReplicas:
+					wantErr(t, err, "KMSInvalidStateException", key+" is pending replica deletion.")
 				case notPending:
 					wantErr(t, err, "KMSInvalidStateException", key+" is not pending deletion.")
 				default:

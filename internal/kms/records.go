@@ -31,7 +31,9 @@ type keyRecord struct {
 	State       string            `json:"state"`
 	Created     time.Time         `json:"created"`
 	Deletion    time.Time         `json:"deletion,omitzero"`
-	Rotation    *rotation         `json:"rotation,omitempty"` // nil: off
+	Window      int32             `json:"window,omitempty"`      // days, while Deletion waits for replicas
+	Multi       *multiRegion      `json:"multiRegion,omitempty"` // nil: a single-Region key
+	Rotation    *rotation         `json:"rotation,omitempty"`    // nil: off
 	Rotations   []rotated         `json:"rotations,omitempty"`
 	Policy      string            `json:"policy"`
 	PolicyIDs   map[string]string `json:"policyIds,omitempty"` // principal ARN to unique id when saved
@@ -48,6 +50,7 @@ func (k *keyRecord) rule() *keyrule.Key {
 	r := &keyrule.Key{
 		Region: k.Region, Account: k.Account, ID: k.ID, Spec: k.Spec, Usage: k.Usage, Origin: k.Origin, State: k.State,
 		AWSManaged: k.Manager == kmsapi.KeyManagerTypeAWS, Aliases: k.Aliases,
+		MultiRegion: k.Multi != nil, MultiRegionKeyType: k.regionType(),
 	}
 	if len(k.Tags) > 0 {
 		r.Tags = make(map[string]string, len(k.Tags))

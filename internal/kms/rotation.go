@@ -43,10 +43,10 @@ type rotated struct {
 	Type       string    `json:"type"` // AUTOMATIC or ON_DEMAND
 }
 
-// due is when the key rotates by itself; zero if it does not. Only enabled keys do: one that was
+// due is when the key rotates by itself; zero if it does not. Only enabled keys that are no replicas do: one that was
 // disabled, or waited for its deletion, when it was due does so when it is enabled again.
 func (k *keyRecord) due() time.Time {
-	if k.Rotation == nil || k.State != kmsapi.KeyStateEnabled {
+	if k.Rotation == nil || k.State != kmsapi.KeyStateEnabled || !k.primary() {
 		return time.Time{}
 	}
 	return k.Rotation.next()
@@ -67,17 +67,27 @@ func (s *Service) EnableKeyRotation(ctx context.Context, c *guard.Call, in *kmsa
 		days = *in.RotationPeriodInDays
 		more = func(p *authz.Part) { p.Context.Set("kms:rotationperiodindays", itoa(days)) }
 	}
-	return s.change(ctx, c, in.KeyId, "kms:EnableKeyRotation", opRotation, more, func(_ store.Tx, k *keyRecord) error {
-		k.Rotation = &rotation{Days: days, Enabled: s.g.Now().Truncate(time.Millisecond)}
-		return nil
+	return s.setRotation(ctx, c, in.KeyId, "kms:EnableKeyRotation", more, func() *rotation {
+		return &rotation{Days: days, Enabled: s.g.Now().Truncate(time.Millisecond)}
 	})
 }
 
 // DisableKeyRotation turns automatic rotation off. That it was off is no error.
 func (s *Service) DisableKeyRotation(ctx context.Context, c *guard.Call, in *kmsapi.DisableKeyRotationRequest) error {
-	return s.change(ctx, c, in.KeyId, "kms:DisableKeyRotation", opRotation, nil, func(_ store.Tx, k *keyRecord) error {
-		k.Rotation = nil
-		return nil
+	return s.setRotation(ctx, c, in.KeyId, "kms:DisableKeyRotation", nil, func() *rotation { return nil })
+}
+
+// setRotation changes the setting of a key, and of the replicas that share it.
+func (s *Service) setRotation(ctx context.Context, c *guard.Call, keyID *string, action string, more func(*authz.Part), setting func() *rotation) error {
+	return s.change(ctx, c, keyID, action, opRotation, more, func(tx store.Tx, k *keyRecord) error {
+		if !k.primary() {
+			return notPrimary(k)
+		}
+		k.Rotation = setting()
+		return k.eachRelated(tx, func(r *keyRecord) error {
+			r.Rotation = k.Rotation
+			return nil
+		})
 	})
 }
 
@@ -88,7 +98,7 @@ func (s *Service) GetKeyRotationStatus(ctx context.Context, c *guard.Call, in *k
 	var out *kmsapi.GetKeyRotationStatusResponse
 	err := s.read(ctx, c, in.KeyId, "kms:GetKeyRotationStatus", func(_ store.Tx, k *keyView) error {
 		out = &kmsapi.GetKeyRotationStatusResponse{KeyId: &k.arn, KeyRotationEnabled: new(false)}
-		if k.Rotation != nil && k.State != kmsapi.KeyStatePendingDeletion {
+		if k.Rotation != nil && k.Deletion.IsZero() && k.State != kmsapi.KeyStatePendingReplicaDeletion {
 			out.KeyRotationEnabled, out.RotationPeriodInDays, out.NextRotationDate = new(true), &k.Rotation.Days, new(k.Rotation.next())
 		}
 		return nil
@@ -114,6 +124,9 @@ func (s *Service) RotateKeyOnDemand(ctx context.Context, c *guard.Call, in *kmsa
 		if err := opRotation.Check(&k.rule); err != nil {
 			return err
 		}
+		if !k.primary() {
+			return notPrimary(&k.keyRecord)
+		}
 		return s.rotatesOnDemand(&k.keyRecord)
 	})
 	if err != nil {
@@ -123,17 +136,20 @@ func (s *Service) RotateKeyOnDemand(ctx context.Context, c *guard.Call, in *kmsa
 	if err != nil {
 		return nil, err
 	}
+	copies, err := s.synchronize(ctx, &k.keyRecord, m)
+	if err != nil {
+		return nil, err
+	}
 	out := &kmsapi.RotateKeyOnDemandResponse{KeyId: &k.arn}
-	err = s.change(ctx, c, in.KeyId, "kms:RotateKeyOnDemand", opRotation, nil, func(_ store.Tx, rec *keyRecord) error {
+	err = s.change(ctx, c, in.KeyId, "kms:RotateKeyOnDemand", opRotation, nil, func(tx store.Tx, rec *keyRecord) error {
 		if err := s.rotatesOnDemand(rec); err != nil {
 			return err
 		}
-		if rec.current().ID != k.current().ID {
+		if rec.current().ID != k.current().ID || !rec.sameRelations(&k.keyRecord) {
 			return apierr.Newf("ConflictException", "%s is being rotated.", k.arn)
 		}
-		rec.rotate(m, s.g.Now(), kmsapi.RotationTypeON_DEMAND)
 		c.Respond(out)
-		return nil
+		return rec.rotateAll(tx, m, copies, s.g.Now(), kmsapi.RotationTypeON_DEMAND)
 	})
 	if err != nil {
 		return nil, err

@@ -16,10 +16,21 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// rotationPolicy is the right of KMS to rotate keys by itself, said in the language that everything
-// else is decided in.
-const rotationPolicy = `{"Version":"2012-10-17","Statement":[{"Sid":"automatic rotation","Effect":"Allow",
-"Principal":{"Service":"kms.amazonaws.com"},"Action":"kms:RotateKey","Resource":"*"}]}`
+// ownPolicy is the right of KMS to rotate keys and synchronize related ones by itself, said in the
+// language that everything else is decided in.
+const ownPolicy = `{"Version":"2012-10-17","Statement":[{"Sid":"AWS KMS itself","Effect":"Allow",
+"Principal":{"Service":"kms.amazonaws.com"},"Action":["kms:RotateKey","kms:SynchronizeMultiRegionKey"],"Resource":"*"}]}`
+
+// ownPart is the evaluation of what KMS does to a key by itself.
+func ownPart(action string, k *keyRecord) (authz.Part, error) {
+	doc, err := policy.Parse([]byte(ownPolicy), policy.Resource)
+	if err != nil {
+		return authz.Part{}, err
+	}
+	right := authz.Compile(doc, policy.Resource)
+	right.Name, right.Owner = "AWS KMS itself", "aws"
+	return authz.Part{Action: action, Resource: authz.Resource{ARN: k.arn(), Account: k.Account}, Policy: right}, nil
+}
 
 // rotateAgain is how long after a failure automatic rotation is tried again.
 const rotateAgain = time.Hour
@@ -139,12 +150,6 @@ var errNotRotating = errors.New("kms: the key is not due for rotation")
 
 // rotateAutomatically makes new material for a key that is due.
 func (s *Service) rotateAutomatically(ctx context.Context, due, region, account, id string) error {
-	doc, err := policy.Parse([]byte(rotationPolicy), policy.Resource)
-	if err != nil {
-		return err
-	}
-	right := authz.Compile(doc, policy.Resource)
-	right.Name, right.Owner = "automatic rotation", "aws"
 	c := &guard.Call{
 		ID: guard.NewRequestID(), Service: "kms", Operation: "RotateKey", Region: region, Time: s.g.Now(),
 		Caller: guard.Caller{Identity: serviceIdentity, InvokedBy: "AWS Internal"},
@@ -162,20 +167,28 @@ func (s *Service) rotateAutomatically(ctx context.Context, due, region, account,
 			return errNotRotating
 		}
 		c.Touch(k.arn(), account, "AWS::KMS::Key")
-		p, err = s.g.Allow(tx, c, authz.Part{Action: "kms:RotateKey", Resource: authz.Resource{ARN: k.arn(), Account: account}, Policy: right})
+		part, err := ownPart("kms:RotateKey", &k)
+		if err == nil {
+			p, err = s.g.Allow(tx, c, part)
+		}
 		return err
 	}
 	var m hsm.Material
-	if err = s.g.View(ctx, c, authorize); err == nil {
+	err := s.g.View(ctx, c, authorize)
+	if err == nil {
 		m, err = s.hsm.Rotate(ctx, p, hsm.Use{Action: "kms:RotateKey", KeyARN: k.arn()}, k.current())
 	}
 	old := k
+	var copies map[string]hsm.Material
+	if err == nil {
+		copies, err = s.synchronize(ctx, &old, m)
+	}
 	if err == nil {
 		err = s.g.Update(ctx, c, func(tx store.Tx) error {
 			if err := authorize(tx); err != nil {
 				return err
 			}
-			if len(k.Materials) != len(old.Materials) {
+			if len(k.Materials) != len(old.Materials) || !k.sameRelations(&old) {
 				return errNotRotating
 			}
 			before, now := k, s.g.Now()
@@ -184,8 +197,10 @@ func (s *Service) rotateAutomatically(ctx context.Context, due, region, account,
 			if now.Sub(began) > 24*time.Hour {
 				began = now.Truncate(time.Millisecond)
 			}
-			k.rotate(m, now, kmsapi.RotationTypeAUTOMATIC)
 			k.Rotation = &rotation{Days: k.Rotation.Days, Enabled: began}
+			if err := k.rotateAll(tx, m, copies, now, kmsapi.RotationTypeAUTOMATIC); err != nil {
+				return err
+			}
 			if err := reschedule(tx, &before, &k); err != nil {
 				return err
 			}
@@ -198,12 +213,18 @@ func (s *Service) rotateAutomatically(ctx context.Context, due, region, account,
 	return err
 }
 
+// errChanged has a rotation tried again.
+var errChanged = errors.New("kms: the key changed while it was rotated")
+
 // forgetRotation removes an entry whose key does not rotate then.
 func (s *Service) forgetRotation(ctx context.Context, due, region, account, id string) error {
 	return s.g.Change(ctx, func(tx store.Tx) error {
 		k, found, err := keyTable.Get(tx, region, account, id)
-		if err != nil || found && k.due().UTC().Format(dueFormat) == due {
-			return err // due after all: the next run rotates it
+		if err == nil && found && k.due().UTC().Format(dueFormat) == due {
+			err = errChanged
+		}
+		if err != nil {
+			return err
 		}
 		return rotationTable.Delete(tx, due, region, account, id)
 	})

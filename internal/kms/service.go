@@ -70,6 +70,8 @@ func (s *Service) Operations() map[string]guard.Handler {
 		"CancelKeyDeletion":                   guard.Handle(s.CancelKeyDeletion),
 		"EnableKeyRotation":                   guard.HandleVoid(s.EnableKeyRotation),
 		"DisableKeyRotation":                  guard.HandleVoid(s.DisableKeyRotation),
+		"ReplicateKey":                        guard.Handle(s.ReplicateKey),
+		"UpdatePrimaryRegion":                 guard.HandleVoid(s.UpdatePrimaryRegion),
 		"RotateKeyOnDemand":                   guard.Handle(s.RotateKeyOnDemand),
 		"ListKeyRotations":                    guard.Handle(s.ListKeyRotations),
 		"GetKeyRotationStatus":                guard.Handle(s.GetKeyRotationStatus),
@@ -199,7 +201,11 @@ func (k *keyRecord) metadata() *kmsapi.KeyMetadata {
 	m := &kmsapi.KeyMetadata{
 		AWSAccountId: &k.Account, KeyId: &k.ID, Arn: new(k.arn()), CreationDate: &k.Created,
 		Enabled: new(k.State == kmsapi.KeyStateEnabled), Description: &k.Description, KeyUsage: &k.Usage, KeyState: &k.State,
-		Origin: &k.Origin, KeyManager: &k.Manager, CustomerMasterKeySpec: &k.Spec, KeySpec: &k.Spec, MultiRegion: new(false),
+		Origin: &k.Origin, KeyManager: &k.Manager, CustomerMasterKeySpec: &k.Spec, KeySpec: &k.Spec, MultiRegion: new(k.Multi != nil),
+		MultiRegionConfiguration: k.multiRegionConfiguration(),
+	}
+	if k.State == kmsapi.KeyStatePendingReplicaDeletion {
+		m.PendingDeletionWindowInDays = &k.Window
 	}
 	if !k.Deletion.IsZero() {
 		m.DeletionDate = &k.Deletion

@@ -45,6 +45,7 @@ func Service() *api.Service {
 			"ListRetirableGrants":                 {Name: "ListRetirableGrants", NewInput: func() any { return new(ListRetirableGrantsRequest) }, NewOutput: func() any { return new(ListGrantsResponse) }, ReadOnly: true, Pager: &api.Pager{Input: "Marker", Output: "NextMarker", Limit: "Limit", More: "Truncated", Results: []string{"Grants"}}},
 			"PutKeyPolicy":                        {Name: "PutKeyPolicy", NewInput: func() any { return new(PutKeyPolicyRequest) }},
 			"ReEncrypt":                           {Name: "ReEncrypt", NewInput: func() any { return new(ReEncryptRequest) }, NewOutput: func() any { return new(ReEncryptResponse) }, ReadOnly: true},
+			"ReplicateKey":                        {Name: "ReplicateKey", NewInput: func() any { return new(ReplicateKeyRequest) }, NewOutput: func() any { return new(ReplicateKeyResponse) }},
 			"RetireGrant":                         {Name: "RetireGrant", NewInput: func() any { return new(RetireGrantRequest) }},
 			"RevokeGrant":                         {Name: "RevokeGrant", NewInput: func() any { return new(RevokeGrantRequest) }},
 			"RotateKeyOnDemand":                   {Name: "RotateKeyOnDemand", NewInput: func() any { return new(RotateKeyOnDemandRequest) }, NewOutput: func() any { return new(RotateKeyOnDemandResponse) }},
@@ -54,6 +55,7 @@ func Service() *api.Service {
 			"UntagResource":                       {Name: "UntagResource", NewInput: func() any { return new(UntagResourceRequest) }},
 			"UpdateAlias":                         {Name: "UpdateAlias", NewInput: func() any { return new(UpdateAliasRequest) }},
 			"UpdateKeyDescription":                {Name: "UpdateKeyDescription", NewInput: func() any { return new(UpdateKeyDescriptionRequest) }},
+			"UpdatePrimaryRegion":                 {Name: "UpdatePrimaryRegion", NewInput: func() any { return new(UpdatePrimaryRegionRequest) }},
 			"Verify":                              {Name: "Verify", NewInput: func() any { return new(VerifyRequest) }, NewOutput: func() any { return new(VerifyResponse) }, ReadOnly: true},
 			"VerifyMac":                           {Name: "VerifyMac", NewInput: func() any { return new(VerifyMacRequest) }, NewOutput: func() any { return new(VerifyMacResponse) }, ReadOnly: true},
 		},
@@ -118,9 +120,7 @@ func Service() *api.Service {
 			"GetKeyLastUsage":           true,
 			"GetParametersForImport":    true,
 			"ImportKeyMaterial":         true,
-			"ReplicateKey":              true,
 			"UpdateCustomKeyStore":      true,
-			"UpdatePrimaryRegion":       true,
 		},
 	}
 }

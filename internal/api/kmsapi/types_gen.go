@@ -552,6 +552,23 @@ type RecipientInfo struct {
 	AttestationDocument    []byte  `aws:"AttestationDocument,c=AttestationDocumentType"`
 }
 
+// ReplicateKeyRequest is a shape of the model.
+type ReplicateKeyRequest struct {
+	KeyId                          *string `aws:"KeyId,req,c=KeyIdType"`
+	ReplicaRegion                  *string `aws:"ReplicaRegion,req,c=RegionType"`
+	Policy                         *string `aws:"Policy,c=PolicyType"`
+	BypassPolicyLockoutSafetyCheck *bool   `aws:"BypassPolicyLockoutSafetyCheck"`
+	Description                    *string `aws:"Description,c=DescriptionType"`
+	Tags                           []Tag   `aws:"Tags"`
+}
+
+// ReplicateKeyResponse is a shape of the model.
+type ReplicateKeyResponse struct {
+	ReplicaKeyMetadata *KeyMetadata `aws:"ReplicaKeyMetadata"`
+	ReplicaPolicy      *string      `aws:"ReplicaPolicy,c=PolicyType"`
+	ReplicaTags        []Tag        `aws:"ReplicaTags"`
+}
+
 // RetireGrantRequest is a shape of the model.
 type RetireGrantRequest struct {
 	GrantToken *string `aws:"GrantToken,c=GrantTokenType"`
@@ -649,6 +666,12 @@ type UpdateAliasRequest struct {
 type UpdateKeyDescriptionRequest struct {
 	KeyId       *string `aws:"KeyId,req,c=KeyIdType"`
 	Description *string `aws:"Description,req,c=DescriptionType"`
+}
+
+// UpdatePrimaryRegionRequest is a shape of the model.
+type UpdatePrimaryRegionRequest struct {
+	KeyId         *string `aws:"KeyId,req,c=KeyIdType"`
+	PrimaryRegion *string `aws:"PrimaryRegion,req,c=RegionType"`
 }
 
 // VerifyMacRequest is a shape of the model.

@@ -52,6 +52,7 @@ func Run(t *testing.T, open func(t *testing.T) hsm.Module) {
 		"Box":                     testBox,
 		"Redaction":               testRedaction,
 		"Rotate":                  testRotate,
+		"Replicate":               testReplicate,
 		"SignDigests":             testSignDigests,
 		"SignEd25519":             testSignEd25519,
 		"SignMLDSA":               testSignMLDSA,
@@ -379,6 +380,44 @@ func testRotate(t *testing.T, open func(*testing.T) hsm.Module) {
 		_, err := rotate(arnA, Generate(t, m, arnA, spec))
 		wantErr(t, string(spec), err, hsm.ErrUnsupported)
 	}
+}
+
+// Related keys have the same material in wrappings of their own; nobody else gets any.
+func testReplicate(t *testing.T, open func(*testing.T) hsm.Module) {
+	const (
+		from   = "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"
+		to     = "arn:aws:kms:eu-west-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"
+		action = "kms:ReplicateKey"
+	)
+	m := open(t)
+	replicate := func(arn, toARN string, ms ...hsm.Material) ([]hsm.Material, error) {
+		return m.Replicate(t.Context(), permittest.New(action, arn), hsm.Use{Action: action, KeyARN: arn}, ms, toARN)
+	}
+	one, two := Generate(t, m, from, symmetric), Generate(t, m, from, symmetric)
+	ct := mustEncrypt(t, m, from, one)
+	got, err := replicate(from, to, one, two)
+	if err != nil || len(got) != 2 || got[0].ID != one.ID || got[1].ID != two.ID {
+		t.Fatalf("%d materials, %v", len(got), err)
+	}
+	if plain, err := decrypt(t, m, to, got[0], symmetric, ct, aad); err != nil || !plain.Equal(plaintext) {
+		t.Errorf("the related key: %v", err)
+	}
+	_, err = decrypt(t, m, from, got[0], symmetric, ct, aad)
+	wantErr(t, "a wrapping for the other key", err, hsm.ErrMaterial)
+	_, err = decrypt(t, m, to, one, symmetric, ct, aad)
+	wantErr(t, "a wrapping for the first key", err, hsm.ErrMaterial)
+	for _, other := range []string{
+		"", from, "arn:aws:kms:eu-west-1:444455556666:key/mrk-1234abcd12ab34cd56ef1234567890ab", to + "c",
+		"arn:aws:kms:eu-west-1:111122223333:key/mrk-0234abcd12ab34cd56ef1234567890ab", "arn:aws:ec2:eu-west-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab",
+	} {
+		_, err := replicate(from, other, one)
+		wantErr(t, "to "+other, err, hsm.ErrUnsupported)
+	}
+	single := "arn:aws:kms:us-east-1" + arnA[len("arn:aws:kms:eu-central-1"):]
+	_, err = replicate(arnA, single, Generate(t, m, arnA, symmetric))
+	wantErr(t, "a single-Region key", err, hsm.ErrUnsupported)
+	_, err = replicate(from, to, Generate(t, m, to, symmetric))
+	wantErr(t, "material of another key", err, hsm.ErrMaterial)
 }
 
 // Forgetting is of memory alone: who still has the wrapped material uses it as before.

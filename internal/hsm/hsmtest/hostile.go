@@ -205,7 +205,19 @@ func keyMethods(t *testing.T, m hsm.Module) []method {
 		got, err := m.Rotate(t.Context(), p, use, mat)
 		return got.ID != "" || got.Wrapped != nil, err
 	}
+	const mrk = "arn:aws:kms:%s:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"
+	multi := Generate(t, m, fmt.Sprintf(mrk, "us-east-1"), symmetric)
+	replicate := func(name, action string) method {
+		return method{name, action, fmt.Sprintf(mrk, "us-east-1"), func(p permit.Permit, action, resource string) error {
+			got, err := m.Replicate(t.Context(), p, hsm.Use{Action: action, KeyARN: resource}, []hsm.Material{multi}, fmt.Sprintf(mrk, "eu-west-1"))
+			if err != nil && got != nil {
+				t.Errorf("%s: an error with a result", name)
+			}
+			return err
+		}}
+	}
 	return []method{
+		replicate("Replicate", "kms:ReplicateKey"), replicate("Synchronize", "kms:SynchronizeMultiRegionKey"),
 		with("Rotate on demand", "kms:RotateKeyOnDemand", rotate),
 		with("Rotate", "kms:RotateKey", rotate),
 		with("GenerateDataKeyPair", "kms:GenerateDataKeyPair", pairs),
@@ -269,7 +281,8 @@ func testActions(t *testing.T, open func(*testing.T) hsm.Module) {
 			continue // its action is fixed
 		}
 		for _, other := range append(all, method{action: "kms:DescribeKey"}, method{action: ""}) {
-			short := strings.NewReplacer("WithoutPlaintext", "", "OnDemand", "") // one method serves both
+			// One method serves both.
+			short := strings.NewReplacer("WithoutPlaintext", "", "OnDemand", "", "SynchronizeMultiRegionKey", "ReplicateKey")
 			if short.Replace(other.action) == short.Replace(me.action) {
 				continue
 			}

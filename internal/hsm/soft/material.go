@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/guard/permit"
@@ -39,6 +40,40 @@ func (m *Module) Rotate(_ context.Context, p permit.Permit, use hsm.Use, mat hsm
 		return hsm.Material{}, err
 	}
 	return m.newMaterial(use.KeyARN, mat.Spec)
+}
+
+// Replicate wraps material anew for a related multi-Region key.
+func (m *Module) Replicate(_ context.Context, p permit.Permit, use hsm.Use, ms []hsm.Material, toARN string) ([]hsm.Material, error) {
+	if err := spend(p, use, "kms:ReplicateKey", "kms:SynchronizeMultiRegionKey"); err != nil {
+		return nil, err
+	}
+	if !related(use.KeyARN, toARN) {
+		return nil, hsm.ErrUnsupported
+	}
+	var out []hsm.Material
+	for _, mat := range ms {
+		raw, err := m.root.unwrap(use.KeyARN, mat)
+		if err != nil {
+			return nil, err
+		}
+		defer raw.Wipe()
+		if mat.Wrapped, err = m.root.wrap(toARN, mat, raw); err != nil {
+			return nil, err
+		}
+		out = append(out, mat)
+	}
+	return out, nil
+}
+
+// related reports whether two ARNs differ in their Region alone and are of multi-Region keys.
+func related(a, b string) bool {
+	const regionAt = 3 // arn:partition:kms:REGION:account:key/id
+	x, y := strings.Split(a, ":"), strings.Split(b, ":")
+	if len(x) != 6 || len(y) != 6 || x[regionAt] == y[regionAt] || !strings.HasPrefix(x[5], "key/mrk-") {
+		return false
+	}
+	x[regionAt] = y[regionAt]
+	return slices.Equal(x, y)
 }
 
 func (m *Module) newMaterial(keyARN string, spec hsm.Spec) (hsm.Material, error) {
