@@ -38,6 +38,7 @@ var attributes = map[string][]string{
 	"data.aws_launch_template":              {"arn", "id", "name", "image_id", "instance_type", "block_device_mappings", "instance_market_options", "latest_version", "default_version"},
 	"aws_launch_configuration":              {"arn", "id", "name", "name_prefix", "image_id", "instance_type", "spot_price", "root_block_device", "ebs_block_device"},
 	"aws_autoscaling_group":                 {"arn", "name", "name_prefix", "id", "desired_capacity", "min_size", "service_linked_role_arn", "availability_zones", "launch_configuration", "launch_template", "mixed_instances_policy"},
+	"aws_eks_node_group":                    {"arn", "node_group_name", "capacity_type", "launch_template", "scaling_config"},
 	"aws_instance":                          {"arn", "id", "ami", "availability_zone", "instance_type", "launch_template", "root_block_device", "ebs_block_device", "instance_market_options", "instance_lifecycle"},
 	"aws_spot_instance_request":             {"arn", "id", "ami", "instance_type", "launch_template", "root_block_device", "ebs_block_device"},
 	"aws_ebs_volume":                        {"arn", "id", "encrypted", "kms_key_id", "snapshot_id", "size", "type", "availability_zone"},

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kagimori/kagimori/internal/doctor"
 	"github.com/kagimori/kagimori/internal/tfplan"
 )
 
@@ -106,6 +107,29 @@ func BenchmarkRead(b *testing.B) {
 			for b.Loop() {
 				if _, err := tfplan.Read(data, tfplan.Options{}); err != nil {
 					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkCheck reads a plan and judges all its groups.
+func BenchmarkCheck(b *testing.B) {
+	for _, n := range []int{1, 10, 100, 1000} {
+		data := grown(b, n)
+		b.Run(fmt.Sprintf("groups=%d", n), func(b *testing.B) {
+			b.SetBytes(int64(len(data)))
+			b.ReportAllocs()
+			for b.Loop() {
+				p, err := tfplan.Read(data, tfplan.Options{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				judge := doctor.New()
+				for i := range p.Launches {
+					if r := judge.Check(p.Launches[i].Scenario); r.Told() != doctor.Launches {
+						b.Fatal(r.Verdict)
+					}
 				}
 			}
 		})

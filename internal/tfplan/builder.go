@@ -123,6 +123,9 @@ func (b *builder) device(i int, r *resource, name string, path ...any) {
 // kmsKeyID is the key of a device, as it is written or as what stands for it.
 func (b *builder) kmsKeyID(r *resource, path []any, here string) string {
 	c := b.m.keyOf(r, path...)
+	if c.assumed != "" {
+		b.launch.Assumed = append(b.launch.Assumed, c.assumed)
+	}
 	switch {
 	case c.why != "":
 		name, _ := b.keyARN(c, place(r, path))
@@ -285,7 +288,10 @@ func (b *builder) imageAt(i int, r *resource, attr string) {
 		im = b.m.imageOf(id.s, b.home)
 	}
 	if id.absent() {
-		im.unknown = r.addr + " has no image"
+		if im.unknown = r.addr + " has no image"; b.r.typ == "aws_eks_node_group" {
+			b.launch.Assumed = append(b.launch.Assumed, b.r.addr+" has the image of EKS, whose only device is not encrypted")
+			return
+		}
 	}
 	if im.unknown != "" {
 		if b.m.opt.PlainImages {

@@ -15,6 +15,8 @@ func (m *model) launch(r *resource) *Launch {
 	switch {
 	case r.kind() == "aws_autoscaling_group":
 		b.group()
+	case r.kind() == "aws_eks_node_group":
+		b.nodeGroup()
 	case r.kind() == "aws_instance" && starts, r.kind() == "aws_spot_instance_request" && starts:
 		b.instance()
 	case r.kind() == "aws_ebs_volume" && r.action == actionCreate:
@@ -68,6 +70,33 @@ func (b *builder) group() {
 	}
 	if len(b.sc.Launch.Templates) == 0 {
 		b.missing("no launch template of " + r.addr + " is known")
+	}
+}
+
+// nodeGroup launches what a managed node group of EKS does: EKS makes an Auto Scaling group of its
+// own, which has the default role, and a template after the one that it is given. Source: EKS User
+// Guide, "Customize managed nodes with launch templates".
+func (b *builder) nodeGroup() {
+	r := b.r
+	b.sc.Launch.Operation = format.AutoScalingLaunch
+	b.sc.Launch.Group = &format.Group{Name: cmp.Or(r.known("node_group_name"), r.addr), Desired: max(1, r.number("scaling_config", 0, "desired_size"))}
+	b.person(linkedRole(b.home.account, "autoscaling.amazonaws.com"), true)
+	market := format.MarketOnDemand
+	if r.known("capacity_type") == "SPOT" {
+		market = format.MarketSpot
+	}
+	n, ok := r.attr("launch_template").length()
+	switch {
+	case n > 0:
+		if lt := b.templateAt("launch_template", 0); lt != nil {
+			b.template(lt, market, "launch_template", 0)
+		}
+	case !ok && !b.computed(r, "launch_template"):
+		b.missing(r.addr + ".launch_template" + r.attr("launch_template").why())
+	default: // a template of EKS
+		i := b.begin(r, format.Template{Name: r.addr, Kind: format.KindLaunchTemplate, Market: market})
+		b.sc.Launch.Templates[i].BlockDevices = append(b.sc.Launch.Templates[i].BlockDevices, format.BlockDevice{Device: "/dev/xvda"})
+		b.launch.Assumed = append(b.launch.Assumed, r.addr+" has the image of EKS, whose only device is not encrypted")
 	}
 }
 

@@ -180,7 +180,7 @@ func (r *resource) number(path ...any) int32 {
 
 // A text is an attribute as far as it is known. With why it is not known, and s may be a name that
 // stands for it. "" without why is absent.
-type text struct{ s, why string }
+type text struct{ s, why, assumed string }
 
 func (t text) absent() bool { return t.s == "" && t.why == "" }
 

@@ -2,6 +2,7 @@ package tfplan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -299,6 +300,11 @@ func (m *model) link(r *resource, want func(kind string) bool, path ...any) (tex
 	}
 	e, ok := m.expr(r, path...)
 	if !ok {
+		if t, ok := m.given(r, want); ok {
+			s := m.identity(t.r, t.attr)
+			s.assumed = place(r, path) + " is of " + t.r.addr + ", the only one that " + r.module + " is given: the block is dynamic"
+			return s, t.r
+		}
 		return text{why: place(r, path) + " is not known before apply, and the plan does not tell its expression: the block is dynamic"}, nil
 	}
 	if e == nil {
@@ -313,6 +319,21 @@ func (m *model) link(r *resource, want func(kind string) bool, path ...any) (tex
 		s.why = place(r, path) + ": " + s.why
 	}
 	return s, t.r
+}
+
+// given is the only wanted resource that is not known yet among all that the module of a resource is
+// called with. Modules build blocks of lists of objects, and the plan does not tell how.
+func (m *model) given(r *resource, want func(kind string) bool) (target, bool) {
+	in := m.instance(r.module)
+	if in == nil || in.call == nil {
+		return target{}, false
+	}
+	var f found
+	for _, name := range slices.Sorted(maps.Keys(in.call.exprs)) {
+		m.follow(in.call.exprs[name], scope{in: in.parent, key: in.key, forEach: in.call.forEach, outer: &scope{in: in.parent}}, want, 0, &f)
+	}
+	targets := slices.DeleteFunc(f.targets, func(t target) bool { return t.attr == "" || !t.r.attr(t.attr).isUnknown() })
+	return append(targets, target{})[0], len(targets) > 0 && same(targets)
 }
 
 // flag is an attribute that is true or false, as a boolean or as text.

@@ -181,3 +181,23 @@ func TestGrantsOfAPlanAreMadeByWhoAppliesIt(t *testing.T) {
 		t.Errorf("the key is of %s", k.Account)
 	}
 }
+
+func TestNodeGroups(t *testing.T) {
+	p := read(t, "modules/plan.json", tfplan.Options{PlainImages: true})
+	l := find(t, p, "aws_eks_node_group.nodes")
+	if g := l.Scenario.Launch.Group; g == nil || g.Name != "nodes" || g.Desired != 2 || g.ServiceLinkedRoleARN != nil || l.Scenario.Launch.Templates[0].Market != format.MarketSpot {
+		t.Errorf("the launch is %+v", l.Scenario.Launch)
+	}
+	// The block is dynamic, and the module is given one key.
+	if got := keyOf(l, 0, 0); got != "aws_kms_key.own[0].arn" {
+		t.Errorf("the key is %s", got)
+	}
+	const assumed = "module.fleet.aws_launch_template.this.block_device_mappings[0].ebs[0].kms_key_id is of aws_kms_key.own[0], the only one that module.fleet is given: the block is dynamic"
+	if !slices.Contains(l.Assumed, assumed) {
+		t.Errorf("assumed is %q", l.Assumed)
+	}
+	l = find(t, p, "aws_eks_node_group.plain")
+	if d := l.Scenario.Launch.Templates[0].BlockDevices; len(d) != 1 || d[0].EBS != (format.BlockVolume{}) || len(l.Assumed) != 1 {
+		t.Errorf("devices are %+v, assumed is %q", d, l.Assumed)
+	}
+}

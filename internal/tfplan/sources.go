@@ -32,9 +32,10 @@ type image struct {
 
 // A keyChoice is a key that a plan names. With why it is not known which.
 type keyChoice struct {
-	name string // as written, or what stands for it
-	why  string
-	h    *home
+	name    string // as written, or what stands for it
+	why     string
+	h       *home
+	assumed string
 }
 
 func (m *model) readSources() {
@@ -67,14 +68,14 @@ func (m *model) readSources() {
 // keyOf is the key in an attribute of a resource.
 func (m *model) keyOf(r *resource, path ...any) keyChoice {
 	t := m.text(r, wantKey, path...)
-	return keyChoice{t.s, t.why, m.homeOf(r)}
+	return keyChoice{t.s, t.why, m.homeOf(r), t.assumed}
 }
 
 // fallback is the key of a copy or volume that names none: the default key.
 func (m *model) fallback(r *resource) keyChoice {
 	h := m.homeOf(r)
 	d := m.defaultsOf(h)
-	return keyChoice{cmp.Or(d.key, awsManaged), d.unknownKey, h}
+	return keyChoice{name: cmp.Or(d.key, awsManaged), why: d.unknownKey, h: h}
 }
 
 // snapshotOf is the snapshot of an id, for the account of h.

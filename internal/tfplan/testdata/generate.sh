@@ -32,7 +32,7 @@ for folder in one-account two-accounts defaults principals; do
 		[ "$name" = main ] || plan "$folder" "$name" "$folder/main.tf" "$case"
 	done
 done
-plan modules plan modules/main.tf modules/key modules/group
+plan modules plan modules/main.tf modules/key modules/group modules/fleet
 plan sources plan sources/main.tf
 
 # The same group, there: its state, and a plan that changes nothing.

@@ -68,3 +68,40 @@ resource "aws_ebs_volume" "aliased" {
   encrypted         = true
   kms_key_id        = aws_kms_alias.own.target_key_arn
 }
+
+module "fleet" {
+  source  = "./fleet"
+  volumes = [{ device = "/dev/xvda", key = aws_kms_key.own[0].arn }]
+}
+
+resource "aws_eks_node_group" "nodes" {
+  cluster_name    = "cluster"
+  node_group_name = "nodes"
+  node_role_arn   = "arn:aws:iam::111122223333:role/nodes"
+  subnet_ids      = ["subnet-0123456789abcdef0"]
+  capacity_type   = "SPOT"
+
+  scaling_config {
+    desired_size = 2
+    max_size     = 3
+    min_size     = 1
+  }
+
+  launch_template {
+    id      = module.fleet.id
+    version = module.fleet.version
+  }
+}
+
+resource "aws_eks_node_group" "plain" {
+  cluster_name    = "cluster"
+  node_group_name = "plain"
+  node_role_arn   = "arn:aws:iam::111122223333:role/nodes"
+  subnet_ids      = ["subnet-0123456789abcdef0"]
+
+  scaling_config {
+    desired_size = 0
+    max_size     = 3
+    min_size     = 0
+  }
+}
