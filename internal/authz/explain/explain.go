@@ -110,9 +110,17 @@ func owner(m *authz.Match, caller, resource string) string {
 	return resource
 }
 
+// told reports whether the refusal itself tells the caller's account of a deny in a layer, though
+// the document is another's: AWS's message names a service control policy, and on a resource of the
+// account's own a resource control policy too. Source: IAM User Guide, "Troubleshoot access denied
+// error messages".
+func told(l authz.Layer, caller, resource, viewer string) bool {
+	return viewer == caller && (callersSide(l) || l == authz.LayerRCP && resource == caller)
+}
+
 // Visible is what an account may see of a part of a decision: all of its own documents, of others
-// only the layer. caller is the account of the principal. ok is false if the part does not
-// concern the viewer at all.
+// only the layer, and of a deny in them only what the message tells. caller is the account of the
+// principal. ok is false if the part does not concern the viewer at all.
 func Visible(part authz.PartDecision, caller, viewer string) (seen authz.PartDecision, ok bool) {
 	resource := resourceAccount(&part, caller)
 	if viewer == "" || viewer != caller && viewer != resource {
@@ -130,6 +138,11 @@ func Visible(part authz.PartDecision, caller, viewer string) (seen authz.PartDec
 			}
 		case !isDeny(&m):
 			seen.Matched = append(seen.Matched, authz.Match{Layer: m.Layer, Owner: who, Effect: m.Effect, Account: m.Account})
+		case m.Layer == part.By && told(m.Layer, caller, resource, viewer):
+			deniedHere, seen.By = true, m.Layer
+			if known := (authz.Match{Layer: m.Layer, Owner: who, Effect: m.Effect}); !slices.Contains(seen.Matched, known) {
+				seen.Matched = append(seen.Matched, known)
+			}
 		}
 	}
 	if part.Outcome == authz.ExplicitDeny && !deniedHere { // the deny is another account's
@@ -142,15 +155,39 @@ func Visible(part authz.PartDecision, caller, viewer string) (seen authz.PartDec
 		if owner(&m.Match, caller, resource) != viewer {
 			continue
 		}
-		if viewer != caller && strings.HasPrefix(strings.ToLower(m.Key), "aws:") {
-			m.Got = authz.Value{Unknown: true} // the caller's own circumstances
-		}
-		seen.Missed = append(seen.Missed, m)
+		seen.Missed = append(seen.Missed, hide(m, caller, resource, viewer))
 	}
 	if part.CrossAccount {
 		seen.Depends = nil
 	}
 	return seen, true
+}
+
+// hide leaves out of a condition that was not met what the request had, where that tells of the
+// other account: its caller's circumstances, or the attributes of its resource.
+func hide(m authz.Miss, caller, resource, viewer string) authz.Miss {
+	key := strings.ToLower(m.Key)
+	switch {
+	case viewer != resource && ofResource(key):
+		m.Got, m.Present = authz.Value{Unknown: true}, false
+	case viewer != caller && strings.HasPrefix(key, "aws:") && !ofResource(key):
+		m.Got = authz.Value{Unknown: true}
+	}
+	return m
+}
+
+// ofResource reports whether a condition key, in lower case, tells of the resource and not of the
+// request. Source: KMS Developer Guide, "AWS KMS condition keys"; IAM User Guide, "AWS global
+// condition context keys".
+func ofResource(key string) bool {
+	switch key {
+	case "kms:resourcealiases", "kms:keyspec", "kms:keyusage", "kms:keyorigin", "kms:multiregion", "kms:multiregionkeytype",
+		"kms:customermasterkeyspec", "kms:customermasterkeyusage":
+		return true
+	case "aws:resourceaccount": // its ARN says it
+		return false
+	}
+	return strings.HasPrefix(key, "aws:resource") || strings.HasPrefix(key, "ec2:resourcetag/")
 }
 
 // VisibleFixes are the fixes that tell an account nothing of another's documents. Those of one set

@@ -214,6 +214,67 @@ func TestVisibleHidesAForeignDenyBehindSilence(t *testing.T) {
 	}
 }
 
+// AWS's message names the kind of the policy, so the evidence may; the statement is the organization's.
+func TestVisibleKeepsTheDenyOfTheCallersOrganizationWithoutTheStatement(t *testing.T) {
+	const caller, management, other = "123456789012", "999999999999", "444455556666"
+	deny := func(l authz.Layer) authz.Match {
+		return authz.Match{Layer: l, Document: "p-secret", Owner: management, Sid: "Secret", Effect: policy.Deny}
+	}
+	tests := []struct {
+		name     string
+		layer    authz.Layer
+		resource string
+		viewer   string
+		outcome  authz.Outcome
+	}{
+		{"an SCP, to the caller's account", authz.LayerSCP, keyG, caller, authz.ExplicitDeny},
+		{"an SCP, on another's resource", authz.LayerSCP, keyK, caller, authz.ExplicitDeny},
+		{"an SCP, to the owner of the resource", authz.LayerSCP, keyK, other, authz.ImplicitDeny},
+		{"an RCP on the caller's own resource", authz.LayerRCP, keyG, caller, authz.ExplicitDeny},
+		{"an RCP on another's resource", authz.LayerRCP, keyK, caller, authz.ImplicitDeny},
+		{"an RCP, to the owner of the resource", authz.LayerRCP, keyK, other, authz.ImplicitDeny},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := authz.PartDecision{
+				Action: "kms:Decrypt", Resource: tt.resource, Outcome: authz.ExplicitDeny, By: tt.layer, CrossAccount: tt.resource == keyK,
+				Matched: []authz.Match{deny(tt.layer), deny(tt.layer), identityMatch("Own", policy.Allow)}, // how many is not told
+			}
+			seen, ok := explain.Visible(p, caller, tt.viewer)
+			if !ok || seen.Outcome != tt.outcome {
+				t.Errorf("%s sees %+v", tt.viewer, seen)
+			}
+			if seen.Outcome == authz.ExplicitDeny && (seen.By != tt.layer || len(seen.Matched) != 2 || seen.Matched[0].Layer != tt.layer || seen.Matched[0].Effect != policy.Deny) {
+				t.Errorf("By = %v, matched %+v", seen.By, seen.Matched)
+			}
+			text := fmt.Sprintf("%+v", seen) + strings.Join(explain.Text(seen, userG), "\n")
+			if strings.Contains(text, "ecret") {
+				t.Errorf("%s sees the statement: %s", tt.viewer, text)
+			}
+		})
+	}
+}
+
+func TestVisibleHidesTheAttributesOfAnothersResource(t *testing.T) {
+	p := shared()
+	p.Missed = nil
+	for _, key := range []string{"aws:ResourceTag/Project", "kms:ResourceAliases", "kms:KeySpec", "aws:ResourceOrgID", "kms:EncryptionContext:a"} {
+		p.Missed = append(p.Missed, authz.Miss{
+			Match: identityMatch("Own", policy.Allow), Reason: authz.MissCondition, Operator: "StringEquals", Key: key, Want: []string{"x"},
+			Got: authz.Value{One: "value of " + key}, Present: true,
+		})
+	}
+	seen, _ := explain.Visible(p, "123456789012", "123456789012")
+	for _, m := range seen.Missed {
+		if hidden := m.Key != "kms:EncryptionContext:a"; m.Got.Unknown != hidden || m.Present == hidden || hidden != (m.Got.One == "") {
+			t.Errorf("the caller's account sees %+v", m)
+		}
+	}
+	if len(seen.Missed) != 5 {
+		t.Errorf("%d statements", len(seen.Missed))
+	}
+}
+
 func TestVisibleNamesTheDenyThatMayBeSeen(t *testing.T) {
 	p := shared()
 	p.Outcome, p.By, p.Silent = authz.ExplicitDeny, authz.LayerResource, nil

@@ -1,0 +1,88 @@
+package app_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/kagimori/kagimori/internal/api/cloudtrailapi"
+	"github.com/kagimori/kagimori/internal/api/iamapi"
+	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
+	"github.com/kagimori/kagimori/internal/api/kmsapi"
+	"github.com/kagimori/kagimori/internal/sigv4"
+	"github.com/kagimori/kagimori/internal/testkit"
+)
+
+func reviewUser(t *testing.T, s *testkit.Server, account, name, policy string) testkit.Clients {
+	admin := s.As(testkit.Admin(account))
+	testkit.Call[iamapi.CreateUserResponse](admin.IAM, "CreateUser", &iamapi.CreateUserRequest{UserName: &name})
+	if policy != "" {
+		testkit.Must(admin.IAM, "PutUserPolicy", &iamapi.PutUserPolicyRequest{UserName: &name, PolicyName: new("p"), PolicyDocument: &policy})
+	}
+	k := testkit.Call[iamapi.CreateAccessKeyResponse](admin.IAM, "CreateAccessKey", &iamapi.CreateAccessKeyRequest{UserName: &name}).AccessKey
+	return s.As(sigv4.Credentials{AccessKeyID: *k.AccessKeyId, Secret: *k.SecretAccessKey})
+}
+
+// An account must not learn from its own evidence what the tags and aliases of another account's key are.
+func TestEvidenceDoesNotTellTheAttributesOfForeignKeys(t *testing.T) {
+	s := testkit.Start(t, testkit.Options{})
+	owner := s.As(testkit.Admin("111122223333"))
+	key := testkit.Call[kmsapi.CreateKeyResponse](owner.KMS, "CreateKey", &kmsapi.CreateKeyRequest{
+		Tags: []kmsapi.Tag{{TagKey: new("Project"), TagValue: new("moonshot")}}}).KeyMetadata
+	testkit.Must(owner.KMS, "CreateAlias", &kmsapi.CreateAliasRequest{AliasName: new("alias/hush"), TargetKeyId: key.KeyId})
+	spy := reviewUser(t, s, "444455556666", "spy", `{"Version":"2012-10-17","Statement":[
+		{"Effect":"Allow","Action":["kagimori:*","cloudtrail:*"],"Resource":"*"},
+		{"Effect":"Allow","Action":"kms:*","Resource":"*","Condition":{"StringEquals":{"aws:ResourceTag/Project":"x"}}},
+		{"Effect":"Allow","Action":"kms:*","Resource":"*","Condition":{"ForAnyValue:StringEquals":{"kms:ResourceAliases":"x"}}}]}`)
+	e := testkit.Refused(spy.KMS, "DescribeKey", &kmsapi.DescribeKeyRequest{KeyId: key.Arn})
+	if e.Code != "AccessDeniedException" {
+		t.Fatal(e)
+	}
+	out := lastAuthorization(t, spy, "DescribeKey")
+	text := dump(out)
+	for _, secret := range []string{"moonshot", "alias/hush"} {
+		if strings.Contains(text, secret) {
+			t.Errorf("the caller's account learns %s: %s", secret, text)
+		}
+	}
+	if !strings.Contains(text, "aws:ResourceTag/Project") {
+		t.Errorf("the caller's own statement is not shown: %s", text)
+	}
+	// Nor from asking what its principals can do.
+	for _, q := range []string{"WhatCan", "WhoCan"} {
+		var text string
+		if q == "WhatCan" {
+			text = dump(testkit.Call[kagimoriapi.WhatCanResponse](spy.Kagimori, q, &kagimoriapi.WhatCanRequest{Principal: new("arn:aws:iam::444455556666:user/spy")}))
+		} else {
+			text = dump(testkit.Call[kagimoriapi.WhoCanResponse](spy.Kagimori, q, &kagimoriapi.WhoCanRequest{KeyArn: key.Arn, Action: new("kms:DescribeKey")}))
+		}
+		if strings.Contains(text, "moonshot") || strings.Contains(text, "alias/hush") {
+			t.Errorf("%s tells %s", q, text)
+		}
+	}
+}
+
+func dump(v any) string { return mustJSON(v) }
+
+func mustJSON(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+// lastAuthorization is what the caller's account is told of its last event of a name.
+func lastAuthorization(t *testing.T, as testkit.Clients, event string) *kagimoriapi.GetAuthorizationDetailsResponse {
+	t.Helper()
+	events := testkit.Call[cloudtrailapi.LookupEventsResponse](as.CloudTrail, "LookupEvents", &cloudtrailapi.LookupEventsRequest{
+		LookupAttributes: []cloudtrailapi.LookupAttribute{{AttributeKey: new("EventName"), AttributeValue: &event}}}).Events
+	if len(events) == 0 {
+		t.Fatalf("no event %s", event)
+	}
+	var r struct{ RequestID string }
+	if err := json.Unmarshal([]byte(*events[0].CloudTrailEvent), &r); err != nil {
+		t.Fatal(err)
+	}
+	return testkit.Call[kagimoriapi.GetAuthorizationDetailsResponse](as.Kagimori, "GetAuthorizationDetails", &kagimoriapi.GetAuthorizationDetailsRequest{AuthorizationId: &r.RequestID})
+}
