@@ -14,7 +14,7 @@ import (
 var grantOperations = []string{
 	"Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext",
 	"DescribeKey", "CreateGrant", "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext", "GenerateMac",
-	"VerifyMac", "Sign", "Verify", "DeriveSharedSecret", "GetPublicKey",
+	"VerifyMac", "Sign", "Verify", "DeriveSharedSecret", "Encapsulate", "Decapsulate", "GetPublicKey",
 }
 
 func (s *search) isInfrastructure() bool {

@@ -71,7 +71,7 @@ func (m *Module) GenerateDataKey(_ context.Context, p permit.Permit, use hsm.Use
 }
 
 // GenerateDataKeyPair makes a key pair and encrypts its private key under symmetric material.
-func (m *Module) GenerateDataKeyPair(_ context.Context, p permit.Permit, use hsm.Use, mat hsm.Material, pair hsm.Spec, aad []byte) (hsm.DataKeyPair, error) {
+func (m *Module) GenerateDataKeyPair(ctx context.Context, p permit.Permit, use hsm.Use, mat hsm.Material, pair hsm.Spec, aad []byte) (hsm.DataKeyPair, error) {
 	const silent = "kms:GenerateDataKeyPairWithoutPlaintext"
 	if err := spend(p, use, "kms:GenerateDataKeyPair", silent); err != nil {
 		return hsm.DataKeyPair{}, err
@@ -86,7 +86,7 @@ func (m *Module) GenerateDataKeyPair(_ context.Context, p permit.Permit, use hsm
 	if _, err := m.use(use.KeyARN, mat); err != nil {
 		return hsm.DataKeyPair{}, err
 	}
-	private, public, err := generate(pair)
+	private, public, err := m.generate(ctx, pair)
 	if err != nil {
 		return hsm.DataKeyPair{}, err
 	}

@@ -51,3 +51,15 @@ func (m *Module) Wrap(arn string, spec hsm.Spec, raw secret.Bytes, public []byte
 	out.Wrapped, err = m.root.wrap(arn, out, raw)
 	return out, err
 }
+
+// HoldGeneration takes all turns to make RSA keys until the result is called.
+func (m *Module) HoldGeneration() (release func()) {
+	for range cap(m.making) {
+		m.making <- struct{}{}
+	}
+	return func() {
+		for range cap(m.making) {
+			<-m.making
+		}
+	}
+}

@@ -2,6 +2,7 @@ package soft
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -39,8 +40,17 @@ var (
 	}
 )
 
-// generate makes the bytes of new material, and the public key in DER of an asymmetric spec.
-func generate(spec hsm.Spec) (raw secret.Bytes, public []byte, err error) {
+// generate makes the bytes of new material, and the public key in DER of an asymmetric spec. It
+// gives up only while it waits for its turn, and only if the context ends.
+func (m *Module) generate(ctx context.Context, spec hsm.Spec) (raw secret.Bytes, public []byte, err error) {
+	if rsaBits[spec] != 0 {
+		select {
+		case m.making <- struct{}{}:
+			defer func() { <-m.making }()
+		case <-ctx.Done():
+			return nil, nil, context.Cause(ctx)
+		}
+	}
 	size := hmacBytes[spec]
 	if spec == specSymmetric {
 		size = keySize

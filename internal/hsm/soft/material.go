@@ -18,18 +18,18 @@ const wrapVersion = 1
 // Generate makes material for a key. Symmetric and HMAC material is raw bytes, asymmetric is
 // PKCS#8; it leaves wrapped. The specs are those of KMS; another gives hsm.ErrUnsupported. The id is a function of the key id (the last part of the ARN)
 // and the material, so related multi-Region keys show the same id, as at AWS.
-func (m *Module) Generate(_ context.Context, p permit.Permit, keyARN string, spec hsm.Spec) (hsm.Material, error) {
+func (m *Module) Generate(ctx context.Context, p permit.Permit, keyARN string, spec hsm.Spec) (hsm.Material, error) {
 	if err := spend(p, hsm.Use{Action: "kms:CreateKey", KeyARN: "*"}, "kms:CreateKey"); err != nil {
 		return hsm.Material{}, err
 	}
 	if keyARN == "" {
 		return hsm.Material{}, errors.New("hsm: material is made for a key ARN")
 	}
-	return m.newMaterial(keyARN, spec)
+	return m.newMaterial(ctx, keyARN, spec)
 }
 
 // Rotate makes more material for a key, once it is sure that what it has is the key's own.
-func (m *Module) Rotate(_ context.Context, p permit.Permit, use hsm.Use, mat hsm.Material) (hsm.Material, error) {
+func (m *Module) Rotate(ctx context.Context, p permit.Permit, use hsm.Use, mat hsm.Material) (hsm.Material, error) {
 	if err := spend(p, use, "kms:RotateKeyOnDemand", "kms:RotateKey"); err != nil {
 		return hsm.Material{}, err
 	}
@@ -39,7 +39,7 @@ func (m *Module) Rotate(_ context.Context, p permit.Permit, use hsm.Use, mat hsm
 	if _, err := m.use(use.KeyARN, mat); err != nil {
 		return hsm.Material{}, err
 	}
-	return m.newMaterial(use.KeyARN, mat.Spec)
+	return m.newMaterial(ctx, use.KeyARN, mat.Spec)
 }
 
 // Replicate wraps material anew for a related multi-Region key.
@@ -76,8 +76,8 @@ func related(a, b string) bool {
 	return slices.Equal(x, y)
 }
 
-func (m *Module) newMaterial(keyARN string, spec hsm.Spec) (hsm.Material, error) {
-	raw, public, err := generate(spec)
+func (m *Module) newMaterial(ctx context.Context, keyARN string, spec hsm.Spec) (hsm.Material, error) {
+	raw, public, err := m.generate(ctx, spec)
 	if err != nil {
 		return hsm.Material{}, err
 	}

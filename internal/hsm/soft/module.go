@@ -28,6 +28,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
 	"slices"
 	"sync/atomic"
 
@@ -59,6 +60,9 @@ type Module struct {
 	root   *RootKey
 	cache  *cache
 	closed atomic.Bool
+	// making bounds the RSA keys that are made at a time: each takes a core for up to seconds, and
+	// requests that use keys shall find one free.
+	making chan struct{}
 }
 
 var _ hsm.Module = (*Module)(nil)
@@ -74,7 +78,9 @@ func Open(cfg Config) (*Module, error) {
 	if cfg.CacheSize == 0 {
 		cfg.CacheSize = DefaultCacheSize
 	}
-	return &Module{root: cfg.Root, cache: newCache(cfg.CacheSize)}, nil
+	return &Module{
+		root: cfg.Root, cache: newCache(cfg.CacheSize), making: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+	}, nil
 }
 
 // Close seals the module: the root key is wiped and cached material dropped. Afterwards methods
