@@ -50,6 +50,13 @@ func (b *builder) place(pointer, addr string) {
 	}
 }
 
+// assume notes what was taken for granted.
+func (b *builder) assume(text string) {
+	if text != "" && !slices.Contains(b.launch.Assumed, text) {
+		b.launch.Assumed = append(b.launch.Assumed, text)
+	}
+}
+
 // missing says that the launch may have more, or other, devices than the scenario.
 func (b *builder) missing(why string) { b.depends = append(b.depends, why) }
 
@@ -123,9 +130,7 @@ func (b *builder) device(i int, r *resource, name string, path ...any) {
 // kmsKeyID is the key of a device, as it is written or as what stands for it.
 func (b *builder) kmsKeyID(r *resource, path []any, here string) string {
 	c := b.m.keyOf(r, path...)
-	if c.assumed != "" {
-		b.launch.Assumed = append(b.launch.Assumed, c.assumed)
-	}
+	b.assume(c.assumed)
 	switch {
 	case c.why != "":
 		name, _ := b.keyARN(c, place(r, path))
@@ -192,6 +197,7 @@ func (b *builder) key(k *key) int {
 	b.sc.Keys = append(b.sc.Keys, k.Key)
 	b.place(at, k.at)
 	b.place(at+"/policy", k.policyAt)
+	b.assume(k.assumed)
 	b.account(k.Account)
 	for _, member := range k.members() {
 		b.unknown(at+"/"+member, k.unknown[member])
@@ -235,9 +241,7 @@ func (b *builder) applier(h *home) string {
 	if q == nil {
 		return ""
 	}
-	if assumed != "" && !slices.Contains(b.launch.Assumed, assumed) {
-		b.launch.Assumed = append(b.launch.Assumed, assumed)
-	}
+	b.assume(assumed)
 	if q.ARN != arn.Root(h.account) {
 		b.add(q)
 	} else {
@@ -259,7 +263,7 @@ func (b *builder) person(name string, linked bool) {
 	}
 	if linked && arn.IsServiceLinkedRole(name) {
 		if a, _ := arn.Parse(name); name != linkedRole(a.Account, "autoscaling.amazonaws.com") {
-			b.launch.Assumed = append(b.launch.Assumed, "role "+name+" exists: the plan does not say")
+			b.assume("role " + name + " exists: the plan does not say")
 		}
 		b.add(&person{Principal: format.Principal{ARN: name, Kind: format.KindLinked, Policies: []format.InlinePolicy{}}})
 	}
@@ -289,13 +293,13 @@ func (b *builder) imageAt(i int, r *resource, attr string) {
 	}
 	if id.absent() {
 		if im.unknown = r.addr + " has no image"; b.r.typ == "aws_eks_node_group" {
-			b.launch.Assumed = append(b.launch.Assumed, b.r.addr+" has the image of EKS, whose only device is not encrypted")
+			b.assume(b.r.addr + " has the image of EKS, whose only device is not encrypted")
 			return
 		}
 	}
 	if im.unknown != "" {
 		if b.m.opt.PlainImages {
-			b.launch.Assumed = append(b.launch.Assumed, im.unknown+": it is taken for one whose only device is not encrypted")
+			b.assume(im.unknown + ": it is taken for one whose only device is not encrypted")
 			return
 		}
 		b.unknown(at, im.unknown)

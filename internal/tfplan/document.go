@@ -12,9 +12,10 @@ import (
 
 // A document is a policy as far as it is known. Without raw and why there is none.
 type document struct {
-	raw []byte
-	why string
-	at  string // address of the resource that has it
+	raw     []byte
+	why     string
+	at      string // address of the resource that has it
+	assumed string // what was taken for granted to know it
 }
 
 // document is the policy in an attribute.
@@ -40,7 +41,9 @@ func (m *model) document(r *resource, path ...any) document {
 	case !told:
 		d.why = place(r, path) + x.why()
 	default:
-		d.raw, d.why = m.unknownDocument(r, e, path)
+		at := d.at
+		d = m.unknownDocument(r, e, path)
+		d.at = at
 	}
 	return d
 }
@@ -51,25 +54,28 @@ var wantDocument = kinds(documentKind, "aws_iam_policy", "aws_kms_key_policy", "
 const documentKind = "data.aws_iam_policy_document"
 
 // unknownDocument is the document that an expression refers to.
-func (m *model) unknownDocument(r *resource, e any, path []any) ([]byte, string) {
-	t, why := m.pick(r, e, wantDocument)
+func (m *model) unknownDocument(r *resource, e any, path []any) document {
+	t, doubt, why := m.pick(r, e, wantDocument)
 	var all found
 	m.follow(e, m.scope(r), wantAny, 0, &all)
 	open := slices.DeleteFunc(all.targets, func(t target) bool { return !t.r.attr(t.attr).isUnknown() || wantDocument(t.r.kind()) })
 	var d document
 	switch {
 	case len(open) > 0:
-		return nil, fmt.Sprintf("%s is made of %s, in an expression that plans do not tell", place(r, path), open[0].r.addr)
+		return document{why: fmt.Sprintf("%s is made of %s, in an expression that plans do not tell", place(r, path), open[0].r.addr)}
 	case why != "":
-		return nil, place(r, path) + ": " + why
+		return document{why: place(r, path) + ": " + why}
 	case t.r == r:
-		return nil, place(r, path) + " is not known before apply"
+		return document{why: place(r, path) + " is not known before apply"}
 	case t.r.kind() == documentKind:
 		d = m.build(t.r)
 	default:
 		d = m.document(t.r, "policy")
 	}
-	return d.raw, d.why
+	if doubt != "" {
+		d.assumed = place(r, path) + " is of " + t.r.addr + ": " + doubt
+	}
+	return d
 }
 
 // A statement is one of a document under construction.

@@ -18,6 +18,7 @@ type key struct {
 	unknown  map[string]string // by member, why it is not known
 	at       string            // address of the resource, or "" if it is outside
 	policyAt string
+	assumed  string // what was taken for granted to know the policy
 	grants   []grant
 	names    []string // ARNs in the policy, once they were looked for
 	searched bool
@@ -133,7 +134,7 @@ func (m *model) managedKey(r *resource, policies map[string]*resource) *key {
 }
 
 func (k *key) setPolicy(d document) {
-	k.policyAt = d.at
+	k.policyAt, k.assumed = d.at, d.assumed
 	switch {
 	case d.why != "":
 		k.Policy, k.unknown["policy"] = empty, d.why

@@ -96,7 +96,7 @@ func (b *builder) nodeGroup() {
 	default: // a template of EKS
 		i := b.begin(r, format.Template{Name: r.addr, Kind: format.KindLaunchTemplate, Market: market})
 		b.sc.Launch.Templates[i].BlockDevices = append(b.sc.Launch.Templates[i].BlockDevices, format.BlockDevice{Device: "/dev/xvda"})
-		b.launch.Assumed = append(b.launch.Assumed, r.addr+" has the image of EKS, whose only device is not encrypted")
+		b.assume(r.addr + " has the image of EKS, whose only device is not encrypted")
 	}
 }
 

@@ -11,8 +11,9 @@ import (
 	"github.com/kagimori/kagimori/internal/tfplan"
 )
 
-// A part is a resource of a plan made by hand, for what is hard to have Terraform plan: kind and name,
-// attributes, unknown attributes and expressions as JSON objects.
+// A part is a resource of a plan made by hand, for what is hard to have Terraform plan: address,
+// attributes, unknown attributes and expressions as JSON objects; before the latter there may be
+// "for_each EXPRESSION".
 type part struct{ addr, values, unknown, exprs string }
 
 // made makes a plan. A data source with unknown attributes is read during apply. What is not a data source is created unless its address begins with "=".
@@ -32,8 +33,14 @@ func made(t *testing.T, provider string, parts ...part) *tfplan.Plan {
 			mode, kind = "data", data
 		}
 		typ, name, _ := strings.Cut(kind, ".")
+		name, _, _ = strings.Cut(name, "[")
 		r := map[string]any{"address": addr, "mode": mode, "type": typ, "name": name}
-		blocks = append(blocks, map[string]any{"mode": mode, "type": typ, "name": name, "provider_config_key": "aws", "expressions": or(p.exprs, "{}")})
+		block := map[string]any{"mode": mode, "type": typ, "name": name, "provider_config_key": "aws", "expressions": or(p.exprs, "{}")}
+		if forEach, ok := strings.CutPrefix(p.exprs, "for_each "); ok {
+			each, exprs, _ := strings.Cut(forEach, " ")
+			block["for_each_expression"], block["expressions"] = json.RawMessage(each), json.RawMessage(exprs)
+		}
+		blocks = append(blocks, block)
 		if mode == "data" && p.unknown == "" {
 			r["values"] = or(p.values, "{}")
 			read = append(read, r)
@@ -395,5 +402,52 @@ func TestStatesOfModules(t *testing.T) {
 	}
 	if at := l.At("/launch/templates/0/blockDevices/0"); at != "module.m.aws_launch_template.x" || l.At("/keys/0/state") != "aws_kms_key.x" {
 		t.Errorf("the template is %s", at)
+	}
+}
+
+func TestWhichInstanceIsMeant(t *testing.T) {
+	me := part{"data.aws_caller_identity.me", `{"account_id":"111122223333"}`, "", ""}
+	keys := func(names ...string) []part {
+		parts := []part{me}
+		for _, n := range names {
+			parts = append(parts, part{"aws_kms_key.k[" + n + "]", "", `{"arn":true}`, ""})
+		}
+		return parts
+	}
+	const unknown = `{"kms_key_id":true}`
+	for _, tt := range []struct {
+		name          string
+		keys, volumes []string
+		exprs         string
+		launch, want  string // want "" is not known
+		assumed       string
+	}{
+		{"count.index among as many", []string{"0", "1"}, []string{"0", "1"}, `{"kms_key_id":{"references":["aws_kms_key.k","count.index"]}}`, "[1]", "aws_kms_key.k[1].arn", ""},
+		{"count.index among less, where it may be changed", []string{"0", "1"}, []string{"0", "1", "2"}, `{"kms_key_id":{"references":["aws_kms_key.k","count.index"]}}`, "[1]", "", ""},
+		{"count.index, but there is one", []string{"0"}, []string{"0", "1"}, `{"kms_key_id":{"references":["aws_kms_key.k","count.index"]}}`, "[1]", "aws_kms_key.k[0].arn", ""},
+		{"each.key", []string{`"a"`, `"b"`}, []string{`"a"`}, `{"kms_key_id":{"references":["aws_kms_key.k","each.key"]}}`, `["a"]`, `aws_kms_key.k["a"].arn`, ""},
+		{"each.value over keys", []string{`"a"`, `"b"`}, []string{`"a"`, `"b"`},
+			`for_each {"references":["aws_kms_key.k"]} {"kms_key_id":{"references":["each.value.arn","each.value"]}}`, `["b"]`, `aws_kms_key.k["b"].arn`, ""},
+		{"one that is named", []string{`"a"`, `"b"`}, []string{`"a"`}, `{"kms_key_id":{"references":["aws_kms_key.k[\"b\"].arn","aws_kms_key.k[\"b\"]","aws_kms_key.k"]}}`, `["a"]`, `aws_kms_key.k["b"].arn`, ""},
+		{"one that is not there, and one that is", []string{"0"}, []string{"0"},
+			`{"kms_key_id":{"references":["aws_kms_key.k[7].arn","aws_kms_key.k[7]","aws_kms_key.k","aws_kms_key.k[0].arn","aws_kms_key.k[0]","aws_kms_key.k"]}}`, "[0]", "aws_kms_key.k[0].arn", ""},
+		{"one that is not there", []string{"0"}, []string{"0"}, `{"kms_key_id":{"references":["aws_kms_key.k[7].arn","aws_kms_key.k[7]","aws_kms_key.k"]}}`, "[0]", "", ""},
+		{"one, or a local value", []string{"0"}, []string{"0"}, `{"kms_key_id":{"references":["local.key","aws_kms_key.k[0].arn","aws_kms_key.k[0]","aws_kms_key.k"]}}`, "[0]", "aws_kms_key.k[0].arn",
+			"aws_ebs_volume.v[0].kms_key_id is of aws_kms_key.k[0]: local.key is a local value, and plans do not tell those"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			parts := keys(tt.keys...)
+			for _, v := range tt.volumes {
+				parts = append(parts, part{"aws_ebs_volume.v[" + v + "]", `{"encrypted":true}`, unknown, tt.exprs})
+			}
+			l := find(t, made(t, "", parts...), "aws_ebs_volume.v"+tt.launch)
+			got := keyOf(l, 0, 0)
+			if why, unknown := l.Scenario.Unknown["/launch/templates/0/blockDevices/0/ebs/kmsKeyId"]; unknown != (tt.want == "") || !unknown && got != tt.want {
+				t.Errorf("the key is %s, want %s; unknown for %q", got, tt.want, why)
+			}
+			if i := slices.IndexFunc(l.Assumed, func(s string) bool { return strings.HasPrefix(s, "aws_ebs_volume") }); (i >= 0) != (tt.assumed != "") || i >= 0 && l.Assumed[i] != tt.assumed {
+				t.Errorf("assumed is %q", l.Assumed)
+			}
+		})
 	}
 }

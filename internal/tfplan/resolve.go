@@ -100,17 +100,34 @@ func match(blocks []any, x value, i int) any {
 type scope struct {
 	in      *instance
 	key     string // what each.key or count.index is, in brackets
+	count   int    // of the instances that there are of what stands here
 	forEach any
-	outer   *scope // of forEach
+	each    bool // this is a forEach, and the value of the key is asked for
 }
 
 func (m *model) scope(r *resource) scope {
-	s := scope{in: m.instance(r.module), key: r.key}
+	s := scope{in: m.instance(r.module), key: r.key, count: len(m.byBlock[strings.TrimSuffix(r.addr, r.key)])}
 	if b := m.block(r); b != nil {
 		s.forEach = b.forEach
-		s.outer = &scope{in: s.in}
 	}
 	return s
+}
+
+// callScope is where the arguments of a module stand.
+func (m *model) callScope(in *instance) scope {
+	return scope{in: in.parent, key: in.key, count: len(m.modules[strings.TrimSuffix(in.path, in.key)]), forEach: in.call.forEach}
+}
+
+// choose is the key that a reference means: the one that it says, else the one that it stands under,
+// if it refers to that. An index only counts among as many: who knows what is added to it.
+func (s scope) choose(said string, bykey bool, count int) (key string, explicit bool) {
+	if said != "" {
+		return said, true
+	}
+	if !bykey || !strings.HasPrefix(s.key, `["`) && count != s.count {
+		return "", false
+	}
+	return s.key, false
 }
 
 // A target is an attribute of a resource that an expression refers to.
@@ -151,7 +168,7 @@ func (m *model) follow(e any, s scope, want func(kind string) bool, depth int, o
 	if s.in == nil || depth > maxDepth {
 		return
 	}
-	bykey := false
+	bykey := s.each
 	for _, ref := range refs {
 		bykey = bykey || ref == "each.key" || ref == "count.index"
 	}
@@ -166,10 +183,6 @@ func (m *model) follow(e any, s scope, want func(kind string) bool, depth int, o
 		if len(steps) < 2 {
 			continue
 		}
-		key := steps[1].key
-		if bykey && key == "" {
-			key = s.key
-		}
 		if !out.first(visit{s.in, ref, s.key}) {
 			continue
 		}
@@ -179,26 +192,26 @@ func (m *model) follow(e any, s scope, want func(kind string) bool, depth int, o
 			out.locals = append(out.locals, "local."+steps[1].name)
 		case "var":
 			if c := s.in.call; c != nil {
-				m.follow(c.exprs[steps[1].name], scope{in: s.in.parent, key: s.in.key, forEach: c.forEach, outer: &scope{in: s.in.parent}}, want, depth+1, out)
+				m.follow(c.exprs[steps[1].name], m.callScope(s.in), want, depth+1, out)
 			}
 		case "each":
 			if steps[1].name == "value" && s.forEach != nil {
-				m.follow(s.forEach, *s.outer, want, depth+1, out)
+				m.follow(s.forEach, scope{in: s.in, key: s.key, count: s.count, each: true}, want, depth+1, out)
 			}
 		case "module":
-			m.followModule(steps, key, s, want, depth, out)
+			m.followModule(steps, bykey, s, want, depth, out)
 		default:
-			m.followResource(steps, key, bykey, s, want, out)
+			m.followResource(steps, bykey, s, want, out)
 		}
 	}
 }
 
-func (m *model) followModule(steps []step, key string, s scope, want func(string) bool, depth int, out *found) {
+func (m *model) followModule(steps []step, bykey bool, s scope, want func(string) bool, depth int, out *found) {
 	c := s.in.config.calls[steps[1].name]
 	if c == nil || c.module == nil {
 		return
 	}
-	for _, in := range m.modulesOf(s.in.path, steps[1].name, key) {
+	for _, in := range m.modulesOf(steps[1], bykey, s) {
 		if len(steps) > 2 {
 			m.follow(c.module.outputs[steps[2].name], scope{in: in}, want, depth+1, out)
 			continue
@@ -209,73 +222,76 @@ func (m *model) followModule(steps []step, key string, s scope, want func(string
 	}
 }
 
-// modulesOf are the instances of a module call: that of the key if it is there, else all.
-func (m *model) modulesOf(parent, name, key string) []*instance {
-	prefix := "module." + name
-	if parent != "" {
-		prefix = parent + "." + prefix
+// modulesOf are the instances of a module call that a reference means.
+func (m *model) modulesOf(name step, bykey bool, s scope) []*instance {
+	prefix := "module." + name.name
+	if s.in.path != "" {
+		prefix = s.in.path + "." + prefix
 	}
+	all := m.modules[prefix]
+	key, explicit := s.choose(name.key, bykey, len(all))
 	if in := m.instances[prefix+key]; in != nil {
 		return []*instance{in}
 	}
-	return m.modules[prefix]
+	if explicit {
+		return nil
+	}
+	return all
 }
 
-func (m *model) followResource(steps []step, key string, bykey bool, s scope, want func(string) bool, out *found) {
-	kind, name := steps[0].name, 1
+func (m *model) followResource(steps []step, bykey bool, s scope, want func(string) bool, out *found) {
+	kind, at := steps[0].name, 1
 	if kind == "data" && len(steps) > 2 {
-		kind, name = "data."+steps[1].name, 2
-		if key = steps[2].key; bykey && key == "" {
-			key = s.key
-		}
+		kind, at = "data."+steps[1].name, 2
 	}
-	bare := kind + "." + steps[name].name
+	bare := kind + "." + steps[at].name
 	if !want(kind) {
 		out.others = append(out.others, bare)
 		return
 	}
 	attr := ""
-	if len(steps) > name+1 {
-		attr = steps[name+1].name
+	if len(steps) > at+1 {
+		attr = steps[at+1].name
 	}
 	if s.in.path != "" {
 		bare = s.in.path + "." + bare
 	}
-	add := func(r *resource) {
+	all := m.byBlock[bare]
+	key, explicit := s.choose(steps[at].key, bykey, len(all))
+	if r := m.byAddress[bare+key]; r != nil {
+		all = []*resource{r}
+	} else if explicit {
+		return
+	}
+	for _, r := range all {
 		if t := (target{r, attr}); !slices.Contains(out.targets, t) {
 			out.targets = append(out.targets, t)
 		}
 	}
-	if r := m.byAddress[bare+key]; r != nil {
-		add(r)
-		return
-	}
-	for _, r := range m.byBlock[bare] {
-		add(r)
-	}
 }
 
-// pick finds the one resource whose attribute makes an expression unknown.
-func (m *model) pick(r *resource, e any, want func(kind string) bool) (target, string) {
+// pick finds the one resource whose attribute makes an expression unknown. doubt is what else might.
+func (m *model) pick(r *resource, e any, want func(kind string) bool) (t target, doubt, why string) {
 	var f found
 	m.follow(e, m.scope(r), want, 0, &f)
 	targets := slices.DeleteFunc(slices.Clone(f.targets), func(t target) bool { return t.attr != "" && t.r.attr(t.attr).v != nil && !t.r.attr(t.attr).isUnknown() })
 	if len(targets) == 0 {
 		targets = f.targets // all known: it is one of them
 	}
-	switch {
-	case len(targets) == 1:
-		return targets[0], ""
-	case len(targets) > 1 && same(targets):
-		return targets[0], ""
-	case len(targets) > 1:
-		return target{}, fmt.Sprintf("it may be of %s, or of %s", targets[0].r.addr, targets[1].r.addr)
-	case len(f.locals) > 0:
-		return target{}, f.locals[0] + " is a local value, and plans do not tell those"
-	case len(f.others) > 0:
-		return target{}, "it comes from " + f.others[0]
+	if len(f.locals) > 0 {
+		doubt = f.locals[0] + " is a local value, and plans do not tell those"
 	}
-	return target{}, "it is not known before apply"
+	switch {
+	case len(targets) > 0 && same(targets):
+		return targets[0], doubt, ""
+	case len(targets) > 1:
+		return target{}, "", fmt.Sprintf("it may be of %s, or of %s", targets[0].r.addr, targets[1].r.addr)
+	case doubt != "":
+		return target{}, "", doubt
+	case len(f.others) > 0:
+		return target{}, "", "it comes from " + f.others[0]
+	}
+	return target{}, "", "it is not known before apply"
 }
 
 // same reports whether all targets are of one resource.
@@ -310,11 +326,14 @@ func (m *model) link(r *resource, want func(kind string) bool, path ...any) (tex
 	if e == nil {
 		return text{}, nil
 	}
-	t, why := m.pick(r, e, want)
+	t, doubt, why := m.pick(r, e, want)
 	if why != "" {
 		return text{why: place(r, path) + ": " + why}, nil
 	}
 	s := m.identity(t.r, t.attr)
+	if doubt != "" {
+		s.assumed = place(r, path) + " is of " + t.r.addr + ": " + doubt
+	}
 	if s.why != "" {
 		s.why = place(r, path) + ": " + s.why
 	}
@@ -330,7 +349,7 @@ func (m *model) given(r *resource, want func(kind string) bool) (target, bool) {
 	}
 	var f found
 	for _, name := range slices.Sorted(maps.Keys(in.call.exprs)) {
-		m.follow(in.call.exprs[name], scope{in: in.parent, key: in.key, forEach: in.call.forEach, outer: &scope{in: in.parent}}, want, 0, &f)
+		m.follow(in.call.exprs[name], m.callScope(in), want, 0, &f)
 	}
 	targets := slices.DeleteFunc(f.targets, func(t target) bool { return t.attr == "" || !t.r.attr(t.attr).isUnknown() })
 	return append(targets, target{})[0], len(targets) > 0 && same(targets)
