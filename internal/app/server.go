@@ -31,6 +31,7 @@ import (
 	"github.com/kagimori/kagimori/internal/kagimori"
 	"github.com/kagimori/kagimori/internal/kms"
 	"github.com/kagimori/kagimori/internal/org"
+	"github.com/kagimori/kagimori/internal/secret"
 	"github.com/kagimori/kagimori/internal/sigv4"
 	"github.com/kagimori/kagimori/internal/store"
 	"github.com/kagimori/kagimori/internal/store/bolt"
@@ -102,7 +103,7 @@ func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Modul
 		return nil, err
 	}
 	s.handler, err = gateway.New(gateway.Config{
-		Services: services, Verifier: sigv4.NewVerifier(sigv4.Config{}), Credentials: d, Invoke: s.invoke,
+		Services: services, Verifier: sigv4.NewVerifier(sigv4.Config{}), Credentials: unproved{d}, Admit: d.Admit, Invoke: s.invoke,
 		Clock: s.clock.Now, Logger: cfg.Logger, Dev: cfg.Dev, AllowedHosts: cfg.AllowedHosts,
 	})
 	if err != nil {
@@ -114,6 +115,14 @@ func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Modul
 // invoke serves a client's call.
 func (s *server) invoke(ctx context.Context, c *guard.Call, in any, h guard.Handler) (any, error) {
 	return s.guard.Invoke(ctx, c, in, sts.Limited(h))
+}
+
+// unproved looks callers up for the gateway, which has not verified their signatures yet.
+type unproved struct{ d *directory.Directory }
+
+// Lookup is the directory's Find.
+func (u unproved) Lookup(ctx context.Context, accessKeyID, token string) (secret.String, directory.Identity, error) {
+	return u.d.Find(ctx, accessKeyID, token)
 }
 
 // messageBox is the purpose under which the details of EC2's denials are sealed.

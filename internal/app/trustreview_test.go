@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -9,6 +10,8 @@ import (
 	"github.com/kagimori/kagimori/internal/api/iamapi"
 	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
+	"github.com/kagimori/kagimori/internal/api/organizationsapi"
+	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/sigv4"
 	"github.com/kagimori/kagimori/internal/testkit"
 )
@@ -85,4 +88,30 @@ func lastAuthorization(t *testing.T, as testkit.Clients, event string) *kagimori
 		t.Fatal(err)
 	}
 	return testkit.Call[kagimoriapi.GetAuthorizationDetailsResponse](as.Kagimori, "GetAuthorizationDetails", &kagimoriapi.GetAuthorizationDetailsRequest{AuthorizationId: &r.RequestID})
+}
+
+// Whoever knows no secret must not write anything: an access key id alone makes no account and no user.
+func TestUnverifiedRequestsMakeNoDevelopmentAccount(t *testing.T) {
+	s := testkit.Start(t, testkit.Options{})
+	forged := s.As(sigv4.Credentials{AccessKeyID: "777788889999ADMIN", Secret: "guess"})
+	if e := testkit.Refused(forged.KMS, "ListKeys", &kmsapi.ListKeysRequest{}); e.Code != "InvalidSignatureException" {
+		t.Fatal(e)
+	}
+	listed := func() (found bool) {
+		out := testkit.Call[organizationsapi.ListAccountsResponse](s.As(testkit.Root(directory.DevAccount)).Organizations, "ListAccounts", &organizationsapi.ListAccountsRequest{})
+		return slices.ContainsFunc(out.Accounts, func(a organizationsapi.Account) bool { return *a.Id == "777788889999" })
+	}
+	users := func() int {
+		return len(testkit.Call[iamapi.ListUsersResponse](s.As(testkit.Root("777788889999")).IAM, "ListUsers", &iamapi.ListUsersRequest{}).Users)
+	}
+	if listed() {
+		t.Error("an account was made for a request that nobody signed")
+	}
+	if n := users(); n != 0 {
+		t.Errorf("%d users were made for a request that nobody signed", n)
+	}
+	testkit.Call[kmsapi.ListKeysResponse](s.As(testkit.Admin("777788889999")).KMS, "ListKeys", &kmsapi.ListKeysRequest{})
+	if !listed() || users() != 1 {
+		t.Errorf("listed %t, %d users after a request that was signed", listed(), users())
+	}
 }

@@ -32,8 +32,22 @@ const (
 // Lookup finds the secret and the identity behind an access key id and, for temporary
 // credentials, a session token. It fails with ErrUnknownAccessKey, ErrInvalidToken or
 // ErrExpiredToken. In development the keys 123456789012 (root user of that account),
-// 123456789012ADMIN (its user admin) and test exist.
+// 123456789012ADMIN (its user admin) and test exist. It is Find and Admit together, for who needs
+// no proof that the caller has the secret.
 func (d *Directory) Lookup(ctx context.Context, accessKeyID, token string) (secret.String, Identity, error) {
+	s, id, err := d.Find(ctx, accessKeyID, token)
+	if err == nil {
+		id, err = d.Admit(ctx, id)
+	}
+	if err != nil {
+		return "", Identity{}, err
+	}
+	return s, id, nil
+}
+
+// Find is Lookup before the caller proved to have the secret: it writes nothing. Give the identity
+// to Admit after the proof.
+func (d *Directory) Find(ctx context.Context, accessKeyID, token string) (secret.String, Identity, error) {
 	if token != "" {
 		return d.lookupSession(ctx, accessKeyID, token)
 	}
@@ -73,26 +87,54 @@ func (d *Directory) Lookup(ctx context.Context, accessKeyID, token string) (secr
 	return sec, id, nil
 }
 
-func (d *Directory) lookupDev(ctx context.Context, accessKeyID string) (secret.String, Identity, error) {
-	account, admin := strings.CutSuffix(accessKeyID, "ADMIN")
+// devKey is whom a development access key means.
+func devKey(accessKeyID string) (account string, admin, ok bool) {
+	account, admin = strings.CutSuffix(accessKeyID, "ADMIN")
 	if accessKeyID == "test" {
 		account = DevAccount
 	}
-	if !arn.IsAccount(account) {
+	return account, admin, arn.IsAccount(account)
+}
+
+// lookupDev finds a development identity. A user admin that was not made yet has no unique id.
+func (d *Directory) lookupDev(ctx context.Context, accessKeyID string) (secret.String, Identity, error) {
+	account, admin, ok := devKey(accessKeyID)
+	if !ok {
 		return "", Identity{}, ErrUnknownAccessKey
-	}
-	if err := d.see(ctx, account); err != nil {
-		return "", Identity{}, err
 	}
 	id := d.rootIdentity(account)
 	if admin {
-		var err error
-		if id, err = d.devAdmin(ctx, account); err != nil {
+		err := d.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
+			id, err = d.userIdentity(tx, account, "admin", "")
+			return err
+		})
+		if err != nil && !errors.Is(err, ErrUnknownAccessKey) {
 			return "", Identity{}, err
 		}
 	}
 	id.AccessKeyID = accessKeyID
 	return DevSecret, id, nil
+}
+
+// Admit is the identity of a caller that proved to have the secret. In development it remembers the
+// account and makes its user admin where they are used first.
+func (d *Directory) Admit(ctx context.Context, id Identity) (Identity, error) {
+	account, admin, ok := devKey(id.AccessKeyID)
+	if !d.cfg.Dev || !ok || id.Session != nil {
+		return id, nil
+	}
+	if err := d.see(ctx, account); err != nil {
+		return Identity{}, err
+	}
+	if !admin || id.Principal.UniqueID != "" {
+		return id, nil
+	}
+	made, err := d.devAdmin(ctx, account)
+	if err != nil {
+		return Identity{}, err
+	}
+	made.AccessKeyID = id.AccessKeyID
+	return made, nil
 }
 
 // devAdmin is the user admin of an account, made when first seen.

@@ -30,6 +30,11 @@ func (x *exchange) authenticate(body []byte) (directory.Identity, string, error)
 	case !validRegion(signed.Region):
 		return directory.Identity{}, "", x.authFailure(sigv4.WrongScope, "Credential should be scoped to a valid region.")
 	}
+	if x.cfg.Admit != nil {
+		if identity, err = x.cfg.Admit(x.r.Context(), identity); err != nil {
+			return directory.Identity{}, "", err
+		}
+	}
 	switch x.e.svc.Name {
 	case "iam", "organizations":
 		// These are global and live in us-east-1; clients with one endpoint for everything may

@@ -62,6 +62,9 @@ type Config struct {
 	Services    []Service
 	Verifier    *sigv4.Verifier
 	Credentials Credentials
+	// Admit is asked for the identity that serves after the signature was verified, before which
+	// nothing may be written; nil takes that of Credentials as it is.
+	Admit func(context.Context, directory.Identity) (directory.Identity, error)
 	// Invoke wraps every call of a handler; nil calls it directly.
 	Invoke func(ctx context.Context, c *guard.Call, in any, h guard.Handler) (any, error)
 	Clock  func() time.Time // service time; nil is time.Now
