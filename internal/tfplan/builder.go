@@ -202,7 +202,8 @@ func (b *builder) key(k *key) int {
 	for _, member := range k.members() {
 		b.unknown(at+"/"+member, k.unknown[member])
 	}
-	if r := b.m.byAddress[k.at]; r != nil && r.mode != "data" {
+	r := b.m.byAddress[k.at]
+	if r != nil && r.mode != "data" {
 		if name, stands := b.m.standsFor(r); stands {
 			b.launch.Names[k.ARN] = name
 		}
@@ -221,6 +222,9 @@ func (b *builder) key(k *key) int {
 	}
 	for _, name := range k.principals() {
 		b.person(name, false)
+		if r != nil && r.action != actionNone && b.m.people.byARN[name] == nil {
+			b.assume(name + " exists, whom the policy of " + r.addr + " names: the plan does not say, and KMS refuses policies that name somebody else")
+		}
 	}
 	return i
 }

@@ -1,7 +1,6 @@
 package tfplan
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -302,33 +301,13 @@ func (kr *keyring) managed(h *home) *key {
 // members are the unknown parts of a key, in order.
 func (k *key) members() []string { return slices.Sorted(maps.Keys(k.unknown)) }
 
-// principals are the ARNs of users and roles in the policy.
+// principals are the ARNs of users and roles that the policy names.
 func (k *key) principals() []string {
-	if k.searched {
-		return k.names
-	}
-	k.searched = true
-	var v any
-	if json.Unmarshal(k.Policy, &v) != nil {
-		return nil
-	}
-	var walk func(v any)
-	walk = func(v any) {
-		switch v := v.(type) {
-		case string:
-			if strings.Contains(v, ":iam::") && !slices.Contains(k.names, v) {
-				k.names = append(k.names, v)
-			}
-		case []any:
-			for _, x := range v {
-				walk(x)
-			}
-		case map[string]any:
-			for _, name := range slices.Sorted(maps.Keys(v)) {
-				walk(v[name])
-			}
+	if !k.searched {
+		k.searched = true
+		if doc, err := policy.Parse(k.Policy, policy.Key); err == nil {
+			k.names = doc.PrincipalARNs()
 		}
 	}
-	walk(v)
 	return k.names
 }

@@ -237,7 +237,7 @@ func (b *builder) staleVersion(lt *resource, path []any) string {
 func (b *builder) launchConfiguration() {
 	t, lc := b.m.link(b.r, wantLC, "launch_configuration")
 	for _, r := range b.m.of("aws_launch_configuration") {
-		if t.s != "" && (r.known("name") == t.s || r.known("id") == t.s) {
+		if lc == nil && t.s != "" && (r.known("name") == t.s || r.known("id") == t.s) {
 			lc = r
 		}
 	}

@@ -90,6 +90,21 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// KMS refuses a policy that names somebody who does not exist, and a plan tells only of those it makes.
+func TestPrincipalsThatThePlanDoesNotMake(t *testing.T) {
+	for file, want := range map[string]string{
+		"one-account/good.json":         "",
+		"one-account/unchanged.json":    "", // the policy is there already
+		"one-account/state.json":        "",
+		"one-account/wrong-suffix.json": "role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling exists, whom the policy of aws_kms_key.volumes names",
+	} {
+		l := find(t, read(t, file, tfplan.Options{}), web)
+		if got := strings.Join(l.Assumed, "\n"); (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%s: assumed is %q, want %q", file, got, want)
+		}
+	}
+}
+
 // Every plan of testdata is judged above or below; this one sees that all are read at all.
 func TestAllPlansAreRead(t *testing.T) {
 	files, err := filepath.Glob("testdata/*/*.json")
