@@ -12,6 +12,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
 	"github.com/kagimori/kagimori/internal/api/organizationsapi"
 	"github.com/kagimori/kagimori/internal/directory"
+	"github.com/kagimori/kagimori/internal/envelope"
 	"github.com/kagimori/kagimori/internal/sigv4"
 	"github.com/kagimori/kagimori/internal/testkit"
 )
@@ -113,5 +114,51 @@ func TestUnverifiedRequestsMakeNoDevelopmentAccount(t *testing.T) {
 	testkit.Call[kmsapi.ListKeysResponse](s.As(testkit.Admin("777788889999")).KMS, "ListKeys", &kmsapi.ListKeysRequest{})
 	if !listed() || users() != 1 {
 		t.Errorf("listed %t, %d users after a request that was signed", listed(), users())
+	}
+}
+
+// A header of a ciphertext is in the clear, so anybody can make one: what it is answered must not
+// tell whether the key of another account exists.
+func TestForgedCiphertextsDoNotTellWhetherAForeignKeyExists(t *testing.T) {
+	const owner, absent = "111122223333", "11111111-2222-3333-4444-555555555555"
+	s := testkit.Start(t, testkit.Options{})
+	key := testkit.Call[kmsapi.CreateKeyResponse](s.As(testkit.Admin(owner)).KMS, "CreateKey", &kmsapi.CreateKeyRequest{}).KeyMetadata
+	spy := s.As(testkit.Admin("444455556666"))
+	own := testkit.Call[kmsapi.CreateKeyResponse](spy.KMS, "CreateKey", &kmsapi.CreateKeyRequest{}).KeyMetadata
+	blob := func(id string) []byte {
+		out, err := envelope.Marshal(envelope.Header{
+			Region: testkit.Region, Account: owner, KeyID: id, MaterialID: strings.Repeat("0", 64), Algorithm: "SYMMETRIC_DEFAULT",
+		}, make([]byte, 60))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	for name, try := range map[string]struct {
+		op string
+		in func(id string) any
+	}{
+		"Decrypt":                    {"Decrypt", func(id string) any { return &kmsapi.DecryptRequest{CiphertextBlob: blob(id)} }},
+		"Decrypt that names the key": {"Decrypt", func(id string) any { return &kmsapi.DecryptRequest{CiphertextBlob: blob(id), KeyId: &id} }},
+		"ReEncrypt to an own key": {"ReEncrypt", func(id string) any {
+			return &kmsapi.ReEncryptRequest{CiphertextBlob: blob(id), DestinationKeyId: own.KeyId}
+		}},
+		"ReEncrypt to nothing": {"ReEncrypt", func(id string) any {
+			return &kmsapi.ReEncryptRequest{CiphertextBlob: blob(id), DestinationKeyId: new("alias/none")}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			here, gone := testkit.Refused(spy.KMS, try.op, try.in(*key.KeyId)), testkit.Refused(spy.KMS, try.op, try.in(absent))
+			if here.Code != gone.Code || strings.ReplaceAll(here.Message, *key.KeyId, absent) != gone.Message {
+				t.Errorf("%s is refused with %v, one that does not exist with %v", *key.KeyId, here, gone)
+			}
+		})
+	}
+	evidence := func(id string) int {
+		testkit.Refused(spy.KMS, "Decrypt", &kmsapi.DecryptRequest{CiphertextBlob: blob(id)})
+		return len(lastAuthorization(t, spy, "Decrypt").Authorizations[0].Evaluations)
+	}
+	if here, gone := evidence(*key.KeyId), evidence(absent); here != gone {
+		t.Errorf("%d evaluations if the key exists, %d if it does not", here, gone)
 	}
 }

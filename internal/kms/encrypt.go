@@ -2,6 +2,7 @@ package kms
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -94,9 +95,22 @@ func (s *Service) source(tx store.Tx, c *guard.Call, sd *side, keyID *string, in
 	}
 	k, found, err := s.keys.Shared(tx, c.Region, in.header.Account, in.header.KeyID)
 	if err == nil && !found {
-		err = errForeignCiphertext
+		err = s.noSource(tx, c, sd, in.header)
 	}
 	sd.key = resolved{keyView: k}
+	return err
+}
+
+// noSource refuses a ciphertext of a key that does not exist here. One of another account is decided
+// like one that does, for the evidence of the refusal must not tell which is the case.
+func (s *Service) noSource(tx store.Tx, c *guard.Call, sd *side, h envelope.Header) error {
+	if h.Account == c.Account() {
+		return errForeignCiphertext
+	}
+	err := s.hidden(tx, c, sd.action, arn.KMSKey(c.Region, h.Account, h.KeyID), h.Account)
+	if _, answer := errors.AsType[*apierr.Error](err); answer {
+		return errForeignCiphertext
+	}
 	return err
 }
 

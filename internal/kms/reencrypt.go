@@ -32,10 +32,12 @@ func (s *Service) ReEncrypt(ctx context.Context, c *guard.Call, in *kmsapi.ReEnc
 	}
 	ct := from.parse(in.CiphertextBlob)
 	err = s.g.View(ctx, c, func(tx store.Tx) (err error) {
-		if err = s.source(tx, c, &from, in.SourceKeyId, ct); err != nil {
+		// The destination first: whether it exists is the caller's to know, whether the key exists
+		// that a ciphertext claims to be of is not.
+		if to.key, err = s.resolveFor(tx, c, to.action, in.DestinationKeyId, true); err != nil {
 			return err
 		}
-		if to.key, err = s.resolveFor(tx, c, to.action, in.DestinationKeyId, true); err != nil {
+		if err = s.source(tx, c, &from, in.SourceKeyId, ct); err != nil {
 			return err
 		}
 		if err := s.authorizeBoth(tx, c, &from, &to, api.Val(in.DryRun)); err != nil {
