@@ -187,7 +187,7 @@ func ofResource(key string) bool {
 	case "aws:resourceaccount": // its ARN says it
 		return false
 	}
-	return strings.HasPrefix(key, "aws:resource") || strings.HasPrefix(key, "ec2:resourcetag/")
+	return strings.HasPrefix(key, "aws:resource") || strings.Contains(key, ":resourcetag/") // iam: of roles
 }
 
 // VisibleFixes are the fixes that tell an account nothing of another's documents. Those of one set

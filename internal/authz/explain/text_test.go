@@ -258,7 +258,7 @@ func TestVisibleKeepsTheDenyOfTheCallersOrganizationWithoutTheStatement(t *testi
 func TestVisibleHidesTheAttributesOfAnothersResource(t *testing.T) {
 	p := shared()
 	p.Missed = nil
-	for _, key := range []string{"aws:ResourceTag/Project", "kms:ResourceAliases", "kms:KeySpec", "aws:ResourceOrgID", "kms:EncryptionContext:a"} {
+	for _, key := range []string{"aws:ResourceTag/Project", "kms:ResourceAliases", "kms:KeySpec", "aws:ResourceOrgID", "iam:ResourceTag/Team", "kms:EncryptionContext:a"} {
 		p.Missed = append(p.Missed, authz.Miss{
 			Match: identityMatch("Own", policy.Allow), Reason: authz.MissCondition, Operator: "StringEquals", Key: key, Want: []string{"x"},
 			Got: authz.Value{One: "value of " + key}, Present: true,
@@ -270,7 +270,7 @@ func TestVisibleHidesTheAttributesOfAnothersResource(t *testing.T) {
 			t.Errorf("the caller's account sees %+v", m)
 		}
 	}
-	if len(seen.Missed) != 5 {
+	if len(seen.Missed) != 6 {
 		t.Errorf("%d statements", len(seen.Missed))
 	}
 }
