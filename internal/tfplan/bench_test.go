@@ -92,7 +92,7 @@ func TestALargePlan(t *testing.T) {
 			t.Errorf("%s: %s", p.Launches[i].Address, u)
 		}
 	}
-	const limit = 200 << 20
+	const limit = 400 << 20 // of all that is allocated on the way, which the race detector makes more; BenchmarkRead tells what it is
 	if took := after.TotalAlloc - before.TotalAlloc; took > limit {
 		t.Errorf("it took %d MB for a plan of %d MB", took>>20, len(data)>>20)
 	}
