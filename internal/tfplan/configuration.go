@@ -120,7 +120,7 @@ func (mod *module) readBlock(dec *jsontext.Decoder) error {
 		}
 		switch name {
 		case "provider_config_key":
-			return json.UnmarshalDecode(dec, &b.provider)
+			return readText(dec, &b.provider)
 		case "for_each_expression":
 			return json.UnmarshalDecode(dec, &b.forEach)
 		case "expressions":

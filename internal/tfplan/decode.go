@@ -76,6 +76,20 @@ func members(dec *jsontext.Decoder, read func(name string) error) error {
 	})
 }
 
+// readText reads a string, or null as none.
+func readText(dec *jsontext.Decoder, to *string) error {
+	tok, err := dec.ReadToken()
+	switch {
+	case err != nil:
+		return err
+	case tok.Kind() == '"':
+		*to = tok.String()
+	case tok.Kind() != 'n':
+		return fmt.Errorf("%w: %s where a string was expected", ErrFormat, tok.Kind())
+	}
+	return nil
+}
+
 // items calls read for each item of the array that comes next.
 func items(dec *jsontext.Decoder, read func() error) error { return sequence(dec, '[', read) }
 
@@ -105,7 +119,7 @@ func (m *model) file(data []byte) error {
 	err := members(dec, func(name string) error {
 		switch name {
 		case "format_version":
-			return json.UnmarshalDecode(dec, &version)
+			return readText(dec, &version)
 		case "variables":
 			return m.readVariables(dec)
 		case "resource_changes":
@@ -188,7 +202,7 @@ func (m *model) readModuleValues(dec *jsontext.Decoder, address string, prior bo
 		switch name {
 		case "address":
 			known = true
-			if err := json.UnmarshalDecode(dec, &address); err != nil {
+			if err := readText(dec, &address); err != nil {
 				return err
 			}
 			for _, raw := range held {
@@ -223,15 +237,15 @@ type rawResource struct {
 func (r *rawResource) common(dec *jsontext.Decoder, name string) (ok bool, err error) {
 	switch name {
 	case "address":
-		err = json.UnmarshalDecode(dec, &r.addr)
+		err = readText(dec, &r.addr)
 	case "module_address":
-		err = json.UnmarshalDecode(dec, &r.module)
+		err = readText(dec, &r.module)
 	case "mode":
-		err = json.UnmarshalDecode(dec, &r.mode)
+		err = readText(dec, &r.mode)
 	case "type":
-		err = json.UnmarshalDecode(dec, &r.typ)
+		err = readText(dec, &r.typ)
 	case "name":
-		err = json.UnmarshalDecode(dec, &r.name)
+		err = readText(dec, &r.name)
 	default:
 		return false, nil
 	}
@@ -277,7 +291,10 @@ func (m *model) readChange(dec *jsontext.Decoder) error {
 		return members(dec, func(name string) error {
 			switch name {
 			case "actions":
-				return json.UnmarshalDecode(dec, &actions)
+				return items(dec, func() error {
+					actions = append(actions, "")
+					return readText(dec, &actions[len(actions)-1])
+				})
 			case "after", "after_unknown", "after_sensitive":
 				return r.readPart(dec, name)
 			}
