@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/kagimori/kagimori/internal/api/cloudtrailapi"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/api/iamapi"
 	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
@@ -160,5 +161,30 @@ func TestForgedCiphertextsDoNotTellWhetherAForeignKeyExists(t *testing.T) {
 	}
 	if here, gone := evidence(*key.KeyId), evidence(absent); here != gone {
 		t.Errorf("%d evaluations if the key exists, %d if it does not", here, gone)
+	}
+}
+
+// The default key is looked up for who may set it, and an alias of another account tells nothing.
+func TestTheDefaultKeyIsLookedUpForWhoMaySetIt(t *testing.T) {
+	const account = "444455556666"
+	s := testkit.Start(t, testkit.Options{})
+	admin, nobody := s.As(testkit.Admin(account)), reviewUser(t, s, account, "nobody", "")
+	set := func(key string, dry bool) *ec2api.ModifyEbsDefaultKmsKeyIdRequest {
+		return &ec2api.ModifyEbsDefaultKmsKeyIdRequest{KmsKeyId: &key, DryRun: &dry}
+	}
+	testkit.Refused(nobody.EC2, "ModifyEbsDefaultKmsKeyId", set("alias/aws/ebs", false))
+	testkit.Refused(admin.EC2, "ModifyEbsDefaultKmsKeyId", set("alias/aws/ebs", true))
+	if keys := testkit.Call[kmsapi.ListKeysResponse](admin.KMS, "ListKeys", &kmsapi.ListKeysRequest{}).Keys; len(keys) != 0 {
+		t.Errorf("who may not set the default key, or only tries, made %d keys", len(keys))
+	}
+	other := s.As(testkit.Admin("111122223333"))
+	key := testkit.Call[kmsapi.CreateKeyResponse](other.KMS, "CreateKey", &kmsapi.CreateKeyRequest{}).KeyMetadata
+	testkit.Must(other.KMS, "CreateAlias", &kmsapi.CreateAliasRequest{AliasName: new("alias/hush"), TargetKeyId: key.KeyId})
+	for _, alias := range []string{"alias/hush", "alias/none"} {
+		name := "arn:aws:kms:" + testkit.Region + ":111122223333:" + alias
+		got := testkit.Call[ec2api.ModifyEbsDefaultKmsKeyIdResult](admin.EC2, "ModifyEbsDefaultKmsKeyId", set(name, false))
+		if *got.KmsKeyId != name {
+			t.Errorf("%s is answered with %s", name, *got.KmsKeyId)
+		}
 	}
 }

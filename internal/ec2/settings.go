@@ -7,6 +7,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/store"
@@ -90,18 +91,26 @@ func (s *Service) GetEbsEncryptionByDefault(ctx context.Context, c *guard.Call, 
 
 // ModifyEbsDefaultKmsKeyId sets the key of volumes that name none. AWS checks the key after it has
 // answered, and says nothing of the outcome: a key that does not exist, or cannot be used, makes
-// later launches fail. So a name that leads nowhere is kept as it was given.
+// later launches fail. So a name that leads nowhere is kept as it was given, and so is one of another
+// account, about which the answer must not tell anything.
 // Source: EC2 API Reference, "ModifyEbsDefaultKmsKeyId".
 func (s *Service) ModifyEbsDefaultKmsKeyId(ctx context.Context, c *guard.Call, in *ec2api.ModifyEbsDefaultKmsKeyIdRequest) (*ec2api.ModifyEbsDefaultKmsKeyIdResult, error) {
 	key := api.Val(in.KmsKeyId)
 	if key == "" {
 		return nil, apierr.New("MissingParameter", "The request must contain the parameter KmsKeyId")
 	}
-	switch found, err := s.keys.ResolveKey(ctx, c.Region, c.Account(), key); {
-	case err == nil:
-		key = found
-	case apierr.Code(err) == "":
-		return nil, err // not KMS's answer, but a failure
+	// Decided before the look-up, which may make the AWS managed key.
+	err := s.viewList(ctx, c, "ec2:"+c.Operation, in.DryRun, func(store.Tx) error { return nil })
+	if err != nil {
+		return nil, err
+	}
+	if a, err := arn.Parse(key); err != nil || a.Account == c.Account() {
+		switch found, err := s.keys.ResolveKey(ctx, c.Region, c.Account(), key); {
+		case err == nil:
+			key = found
+		case apierr.Code(err) == "":
+			return nil, err // not KMS's answer, but a failure
+		}
 	}
 	out := &ec2api.ModifyEbsDefaultKmsKeyIdResult{KmsKeyId: &key}
 	return out, s.set(ctx, c, in.DryRun, out, func(rec *settingRecord) { rec.DefaultKey = key })
