@@ -1,0 +1,195 @@
+package app_test
+
+import (
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
+	"github.com/kagimori/kagimori/internal/api/cloudtrailapi"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/api/iamapi"
+	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
+	"github.com/kagimori/kagimori/internal/api/kmsapi"
+	"github.com/kagimori/kagimori/internal/api/organizationsapi"
+	"github.com/kagimori/kagimori/internal/api/stsapi"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/testkit"
+)
+
+// needNone are the operations that need no permission. Source: STS API Reference, GetCallerIdentity
+// and GetSessionToken.
+var needNone = []string{"sts:GetCallerIdentity", "sts:GetSessionToken"}
+
+// plausible fills what an operation requires, and the members that known names.
+func plausible(v reflect.Value, known map[string]string) {
+	for i := range v.NumField() {
+		f, field := v.Field(i), v.Type().Field(i)
+		value, ok := known[field.Name]
+		if field.Name == "KeySpec" || field.Name == "InstanceId" && !strings.Contains(field.Tag.Get("aws")+",", ",req,") {
+			continue // excludes NumberOfBytes, or says how something else is made
+		}
+		if !ok && !strings.Contains(field.Tag.Get("aws")+",", ",req,") {
+			continue
+		}
+		switch {
+		case f.Kind() == reflect.Pointer && f.Type().Elem().Kind() == reflect.Struct:
+			f.Set(reflect.New(f.Type().Elem()))
+			if f.Type().String() != "*time.Time" {
+				plausible(f.Elem(), known)
+			}
+		case f.Kind() == reflect.Pointer:
+			f.Set(reflect.New(f.Type().Elem()))
+			switch e := f.Elem(); e.Kind() {
+			case reflect.String:
+				if !ok {
+					value = "x"
+				}
+				e.SetString(value)
+			case reflect.Int32, reflect.Int64:
+				e.SetInt(7)
+			}
+		case f.Kind() == reflect.Slice && f.Type().Elem().Kind() == reflect.Uint8:
+			f.SetBytes([]byte("bytes of the request"))
+		case f.Kind() == reflect.Slice:
+			f.Set(reflect.MakeSlice(f.Type(), 1, 1))
+			switch e := f.Index(0); e.Kind() {
+			case reflect.String:
+				if !ok {
+					value = "x"
+				}
+				e.SetString(value)
+			case reflect.Struct:
+				plausible(e, known)
+			}
+		}
+	}
+}
+
+// oneOfEverything makes resources in an account; it gives values of members of requests.
+func oneOfEverything(s *testkit.Server, admin testkit.Clients, account string) map[string]string {
+	key := testkit.Call[kmsapi.CreateKeyResponse](admin.KMS, "CreateKey", &kmsapi.CreateKeyRequest{}).KeyMetadata
+	testkit.Must(admin.KMS, "CreateAlias", &kmsapi.CreateAliasRequest{AliasName: new("alias/mine"), TargetKeyId: key.KeyId})
+	grant := testkit.Call[kmsapi.CreateGrantResponse](admin.KMS, "CreateGrant", &kmsapi.CreateGrantRequest{
+		KeyId: key.KeyId, GranteePrincipal: new("arn:aws:iam::" + account + ":user/admin"), Operations: []string{"Decrypt"}})
+	vol := testkit.Call[ec2api.Volume](admin.EC2, "CreateVolume", &ec2api.CreateVolumeRequest{AvailabilityZone: new("us-east-1a"), Size: new(int32(1))})
+	s.Advance(time.Minute)
+	snap := testkit.Call[ec2api.Snapshot](admin.EC2, "CreateSnapshot", &ec2api.CreateSnapshotRequest{VolumeId: vol.VolumeId})
+	s.Advance(time.Minute)
+	image := testkit.Call[ec2api.RegisterImageResult](admin.EC2, "RegisterImage", &ec2api.RegisterImageRequest{
+		Name: new("image"), RootDeviceName: new("/dev/xvda"), Architecture: new("x86_64"), VirtualizationType: new("hvm"),
+		BlockDeviceMappings: []ec2api.BlockDeviceMapping{{DeviceName: new("/dev/xvda"), Ebs: &ec2api.EbsBlockDevice{SnapshotId: snap.SnapshotId}}}})
+	run := testkit.Call[ec2api.Reservation](admin.EC2, "RunInstances", &ec2api.RunInstancesRequest{
+		ImageId: image.ImageId, MinCount: new(int32(1)), MaxCount: new(int32(1)), InstanceType: new("t3.micro")})
+	s.Advance(time.Minute)
+	trust := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
+	allow := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
+	testkit.Call[iamapi.CreateRoleResponse](admin.IAM, "CreateRole", &iamapi.CreateRoleRequest{RoleName: new("r"), AssumeRolePolicyDocument: &trust})
+	pol := testkit.Call[iamapi.CreatePolicyResponse](admin.IAM, "CreatePolicy", &iamapi.CreatePolicyRequest{PolicyName: new("pol"), PolicyDocument: &allow}).Policy
+	testkit.Call[iamapi.CreateInstanceProfileResponse](admin.IAM, "CreateInstanceProfile", &iamapi.CreateInstanceProfileRequest{InstanceProfileName: new("ip")})
+	known := map[string]string{
+		"KeyId": *key.KeyId, "DestinationKeyId": *key.KeyId, "TargetKeyId": *key.KeyId, "AliasName": "alias/mine", "GrantId": *grant.GrantId,
+		"GranteePrincipal": "arn:aws:iam::" + account + ":user/nobody", "RetiringPrincipal": "arn:aws:iam::" + account + ":user/nobody",
+		"VolumeId": *vol.VolumeId, "SnapshotId": *snap.SnapshotId, "SourceSnapshotId": *snap.SnapshotId, "SourceRegion": testkit.Region,
+		"AvailabilityZone": "us-east-1a", "Size": "", "RoleName": "r", "PolicyArn": *pol.Arn, "InstanceProfileName": "ip",
+		"RoleArn": "arn:aws:iam::" + account + ":role/r", "RoleSessionName": "session", "PolicyDocument": allow, "AssumeRolePolicyDocument": trust,
+		"Policy": allow, "PolicySourceArn": "arn:aws:iam::" + account + ":user/admin", "Principal": "arn:aws:iam::" + account + ":user/admin",
+		"KeyArn": *key.Arn, "Action": "kms:Decrypt", "UserName": "admin", "VersionId": "v1", "AWSServiceName": "autoscaling.amazonaws.com",
+		"ActionNames": "kms:Decrypt", "PolicyInputList": allow, "Content": allow, "AccountId": account, "Type": "SERVICE_CONTROL_POLICY", "Filter": "SERVICE_CONTROL_POLICY",
+		"PolicyType": "SERVICE_CONTROL_POLICY", "PolicyId": "p-FullAWSAccess", "TargetId": account, "ChildId": account, "ParentId": "r-kgmr", "RootId": "r-kgmr",
+	}
+	for name, value := range map[string]string{
+		"Name": "name", "AccessKeyId": account + "ABCDEFGH", "Status": "Inactive", "PermissionsBoundary": "arn:aws:iam::aws:policy/AdministratorAccess",
+		"KeyPairSpec": "ECC_NIST_P256", "MacAlgorithm": "HMAC_SHA_256", "EncapsulationAlgorithm": "ML_KEM", "KeyAgreementAlgorithm": "ECDH",
+		"SigningAlgorithm": "ECDSA_SHA_256", "ReplicaRegion": "eu-west-1", "PrimaryRegion": "eu-west-1", "NumberOfBytes": "", "CiphertextBlob": "",
+		"Operations": "Decrypt", "Email": "a@example.com", "OrganizationalUnitId": "ou-kgmr-abcdefgh", "CreateAccountRequestId": "car-abcdefgh",
+		"ChildType": "ACCOUNT", "SourceParentId": "r-kgmr", "DestinationParentId": "r-kgmr", "HealthStatus": "Unhealthy",
+		"AttributeNames": "all", "InstanceIds": *run.Instances[0].InstanceId, "InstanceId": *run.Instances[0].InstanceId, "Resources": *vol.VolumeId,
+		"LaunchTemplateData": "", "ImageId": *image.ImageId, "SourceImageId": *image.ImageId, "Tags": "", "Key": "k", "LaunchTemplateName": "template", "InstanceType": "t3.micro",
+	} {
+		known[name] = value
+	}
+	return known
+}
+
+// attributes are good values of the member Attribute.
+var attributes = map[string]string{
+	"DescribeImageAttribute": "launchPermission", "DescribeInstanceAttribute": "userData", "DescribeSnapshotAttribute": "createVolumePermission",
+	"DescribeVolumeAttribute": "autoEnableIO", "DescribeVpcAttribute": "enableDnsSupport", "ResetImageAttribute": "launchPermission",
+	"ResetSnapshotAttribute": "createVolumePermission",
+}
+
+// A user without permissions, in an account that has one of everything, is served nothing, and a dry
+// run does nothing.
+func TestNothingIsServedWithoutAPermission(t *testing.T) {
+	const account = "444455556666"
+	s := testkit.Start(t, testkit.Options{})
+	admin := s.As(testkit.Admin(account))
+	known := oneOfEverything(s, admin, account)
+	nobody := reviewUser(t, s, account, "nobody", "")
+	decided, dried, other := 0, 0, map[string][]string{}
+	for _, x := range []struct {
+		as, can *testkit.Client
+		svc     *api.Service
+	}{
+		{nobody.KMS, admin.KMS, kmsapi.Service()}, {nobody.IAM, admin.IAM, iamapi.Service()}, {nobody.STS, admin.STS, stsapi.Service()}, {nobody.EC2, admin.EC2, ec2api.Service()},
+		{nobody.AutoScaling, admin.AutoScaling, autoscalingapi.Service()}, {nobody.Organizations, admin.Organizations, organizationsapi.Service()},
+		{nobody.CloudTrail, admin.CloudTrail, cloudtrailapi.Service()}, {nobody.Kagimori, admin.Kagimori, kagimoriapi.Service()},
+	} {
+		for name, op := range x.svc.Operations {
+			in := op.NewInput()
+			known["Attribute"], known["ResourceId"] = attributes[name], known["VolumeId"]
+			if x.svc.Name == "organizations" {
+				known["ResourceId"] = account
+			}
+			plausible(reflect.ValueOf(in).Elem(), known)
+			var out any
+			if op.NewOutput != nil {
+				out = op.NewOutput()
+			}
+			if dry := reflect.ValueOf(in).Elem().FieldByName("DryRun"); dry.IsValid() {
+				dry.Set(reflect.ValueOf(new(true)))
+				if err := x.as.Do(t.Context(), name, in, out); err == nil || strings.HasPrefix(apierr.Code(err), "DryRun") {
+					t.Errorf("a dry run of %s would have succeeded: %v", name, err)
+				}
+				if err := x.can.Do(t.Context(), name, in, out); err == nil {
+					t.Errorf("a dry run of %s did it", name)
+				} else if strings.HasPrefix(apierr.Code(err), "DryRun") {
+					dried++
+				}
+				dry.SetZero()
+			}
+			err := x.as.Do(t.Context(), name, in, out)
+			what := x.svc.Name + ":" + name
+			e, ok := errors.AsType[*apierr.Error](err)
+			switch {
+			case err == nil && !slices.Contains(needNone, what):
+				t.Errorf("%s was served: %s", what, dump(out))
+			case err == nil:
+			case !ok:
+				t.Errorf("%s: %v", what, err)
+			case slices.Contains([]string{"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}, e.Code):
+				decided++
+			default:
+				other[e.Code] = append(other[e.Code], what+" "+e.Message)
+			}
+		}
+	}
+	undecided := 0 // their requests are not good enough to be decided
+	for code, list := range other {
+		undecided += len(list)
+		for _, what := range list {
+			t.Logf("not decided: %s %s", code, what)
+		}
+	}
+	if dried < 40 {
+		t.Errorf("%d dry runs of the administrator would have succeeded", dried)
+	}
+	if decided < 200 || undecided > 12 {
+		t.Errorf("%d operations were refused by a decision, %d for their requests", decided, undecided)
+	}
+}
