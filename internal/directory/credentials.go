@@ -379,13 +379,22 @@ func transitive(g SessionGrant) map[string]string {
 	return m
 }
 
+// overlay are the tags of a role with those of a session, which replace the role's of the same key
+// whatever its case. Source: IAM User Guide, "Pass session tags in AWS STS".
 func overlay(role, session map[string]string) map[string]string {
 	if len(session) == 0 {
 		return role
 	}
-	m := make(map[string]string, len(role)+len(session))
-	maps.Copy(m, role)
-	maps.Copy(m, session)
+	m := maps.Clone(session)
+	taken := make(map[string]bool, len(session))
+	for k := range session {
+		taken[strings.ToLower(k)] = true
+	}
+	for k, v := range role {
+		if !taken[strings.ToLower(k)] {
+			m[k] = v
+		}
+	}
 	return m
 }
 

@@ -187,6 +187,21 @@ func (k *kit) issue(r directory.Role, change func(*directory.SessionGrant)) dire
 	return c
 }
 
+// Tag keys are unique whatever their case: a session tag replaces the role's tag of the other spelling,
+// or what a policy finds would depend on chance. Source: IAM User Guide, "Pass session tags in AWS STS".
+func TestSessionTagsReplaceThoseOfTheRoleWhateverTheCase(t *testing.T) {
+	k := newKit(t, false)
+	r := k.putRole(directory.Role{Name: "Deployer", Path: "/", Tags: []directory.Tag{{Key: "team", Value: "red"}, {Key: "cost", Value: "1"}}})
+	c := k.issue(r, func(g *directory.SessionGrant) { g.Tags = map[string]string{"TEAM": "blue"} })
+	_, id, err := k.Lookup(t.Context(), c.AccessKeyID, c.Token.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]string{"TEAM": "blue", "cost": "1"}, id.Principal.Tags); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestSession(t *testing.T) {
 	k := newKit(t, false)
 	r := k.putRole(directory.Role{Name: "Deployer", Path: "/ci/", Tags: []directory.Tag{{Key: "team", Value: "red"}, {Key: "cost", Value: "1"}}})
