@@ -3,6 +3,7 @@ package actions_test
 import (
 	"maps"
 	"testing"
+	"time"
 
 	"github.com/kagimori/kagimori/internal/secret"
 	"github.com/kagimori/kagimori/internal/sigv4"
@@ -70,6 +71,7 @@ func driveKMS(c caller) {
 	c.do("kms:GenerateDataKeyPair", in{"KeyId": "alias/a", "EncryptionContext": context, "KeyPairSpec": "ECC_NIST_P256"})
 	c.do("kms:GenerateDataKeyPairWithoutPlaintext", in{"KeyId": "alias/a", "EncryptionContext": context, "KeyPairSpec": "ECC_NIST_P256"})
 	driveKinds(c)
+	driveImport(c)
 	c.do("kms:ReplicateKey", in{"KeyId": id, "ReplicaRegion": "eu-west-1", "Tags": []in{{"TagKey": "team", "TagValue": "red"}}})
 	c.do("kms:UpdatePrimaryRegion", in{"KeyId": id, "PrimaryRegion": "eu-west-1"})
 	driveGrants(c, id, context)
@@ -102,6 +104,21 @@ func driveKinds(c caller) {
 	c.do("kms:DeriveSharedSecret", with("KEY_AGREEMENT", "KeyAgreementAlgorithm", "ECDH", in{"PublicKey": public}))
 	blob := c.do("kms:Encapsulate", with("ENCAPSULATE_DECAPSULATE", "EncapsulationAlgorithm", "ML_KEM", nil)).bytes("SharedSecretCiphertextBlob")
 	c.do("kms:Decapsulate", with("ENCAPSULATE_DECAPSULATE", "EncapsulationAlgorithm", "ML_KEM", in{"SharedSecretCiphertextBlob": blob}))
+}
+
+// driveImport: a key whose material is imported.
+func driveImport(c caller) {
+	id := c.do("kms:CreateKey", in{"Origin": "EXTERNAL", "MultiRegion": true, "Tags": []in{{"TagKey": "team", "TagValue": "red"}}}).str("KeyMetadata.KeyId")
+	c.do("kms:CreateAlias", in{"AliasName": "alias/external", "TargetKeyId": id})
+	p := c.do("kms:GetParametersForImport", in{"KeyId": id, "WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"})
+	// That it cannot be unwrapped is found after the decision.
+	_, err := c.try("kms:ImportKeyMaterial", in{
+		"KeyId": id, "ImportToken": p.bytes("ImportToken"), "EncryptedKeyMaterial": "x", "ExpirationModel": "KEY_MATERIAL_EXPIRES", "ValidTo": time.Now().Add(time.Hour),
+	})
+	if err == nil {
+		c.t.Error("nothing was imported")
+	}
+	c.do("kms:DeleteImportedKeyMaterial", in{"KeyId": id})
 }
 
 func driveGrants(c caller, id string, context in) {

@@ -5,6 +5,7 @@ package hsm
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/kagimori/kagimori/internal/guard/permit"
 	"github.com/kagimori/kagimori/internal/secret"
@@ -32,6 +33,12 @@ var (
 	ErrMAC = errors.New("hsm: invalid message authentication code")
 	// ErrPublicKey: not a DER SubjectPublicKeyInfo of a point on the key's curve.
 	ErrPublicKey = errors.New("hsm: invalid public key")
+	// ErrToken: not an import token of this module for this key.
+	ErrToken = errors.New("hsm: invalid import token")
+	// ErrTokenExpired: the import token was good until some time ago.
+	ErrTokenExpired = errors.New("hsm: import token expired")
+	// ErrImport: what was unwrapped is no material of the key spec.
+	ErrImport = errors.New("hsm: not key material of the spec")
 )
 
 // Spec names follow KMS KeySpec: SYMMETRIC_DEFAULT, RSA_2048, ECC_NIST_P256, HMAC_256, ...
@@ -77,6 +84,15 @@ type Module interface {
 	// account and key id (an "mrk-" id), so the material keeps its ids. Another key is ErrUnsupported.
 	// Actions: kms:ReplicateKey, and kms:SynchronizeMultiRegionKey, which is KMS's own doing.
 	Replicate(ctx context.Context, p permit.Permit, use Use, ms []Material, toARN string) ([]Material, error)
+	// ImportParameters makes a wrapping key pair of an RSA spec for material on its way here, to be
+	// wrapped by a KMS WrappingAlgorithm. The token has what Import needs, for this key and until
+	// then. Action: kms:GetParametersForImport.
+	ImportParameters(ctx context.Context, p permit.Permit, use Use, spec Spec, alg string, until time.Time) (public, token []byte, err error)
+	// Import makes material of the spec from wrapped bytes: raw for symmetric and HMAC keys, else
+	// PKCS#8. The same bytes give the same material id for the same key id. ErrToken,
+	// ErrTokenExpired, ErrCiphertext if it cannot be unwrapped, ErrImport. Action:
+	// kms:ImportKeyMaterial.
+	Import(ctx context.Context, p permit.Permit, use Use, spec Spec, token, wrapped []byte, now time.Time) (Material, error)
 	// Encrypt encrypts under m. aad is the canonical encryption context. The result is the raw
 	// ciphertext; package envelope adds the header. alg is a KMS EncryptionAlgorithm. Only
 	// SYMMETRIC_DEFAULT takes aad; another algorithm with aad is ErrUnsupported. Action:

@@ -14,6 +14,7 @@ const (
 	Edit                         // tags and description
 	Switch                       // EnableKey, DisableKey
 	Rotation                     // EnableKeyRotation, DisableKeyRotation
+	RotateNow                    // RotateKeyOnDemand
 	Schedule                     // ScheduleKeyDeletion
 	Cancel                       // CancelKeyDeletion
 	numOps
@@ -51,6 +52,7 @@ var states = [numOps][numStates]verdict{
 	Edit:        {ok, ok, invalid, ok, invalid},
 	Switch:      {ok, ok, invalid, invalid, invalid},
 	Rotation:    {ok, isDisabled, invalid, invalid, invalid},
+	RotateNow:   {ok, isDisabled, invalid, invalid, invalid},
 	Schedule:    {ok, ok, invalid, ok, invalid},
 	Cancel:      {notPending, notPending, ok, notPending, ok},
 }
@@ -64,8 +66,11 @@ var inWords = [numStates]string{"enabled", "disabled", "pending deletion", "pend
 
 // Check refuses an operation that the key's kind or state does not allow.
 func (op Operation) Check(k *Key) error {
-	if op == Rotation && k.Spec != symmetric {
+	if (op == Rotation || op == RotateNow) && k.Spec != symmetric {
 		return apierr.New("UnsupportedOperationException", "") // AWS says no more than this
+	}
+	if op == Rotation && k.Origin == "EXTERNAL" {
+		return apierr.Newf("UnsupportedOperationException", "%s origin is %s which is not valid for this operation.", k.ARN(), k.Origin)
 	}
 	s, known := stateOf[k.State]
 	if !known {

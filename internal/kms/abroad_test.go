@@ -28,7 +28,7 @@ func TestOperationsOnForeignKeys(t *testing.T) {
 		}
 		t.Run(op, func(t *testing.T) {
 			w := newWorld(t)
-			f := newWholeFixture(w, "Enabled")
+			f := newWholeFixture(w, "Enabled", op)
 			f.root.must(&kmsapi.PutKeyPolicyRequest{KeyId: new(f.keyOf(op)), Policy: new(document(rootStatement(owner), allow(arn.Root(other), "", "kms:*")))})
 			they := w.user(other, "they", iam("*", "kms:*"))
 			if op == "ReEncrypt" {

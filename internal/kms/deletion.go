@@ -71,6 +71,7 @@ func (s *Service) CancelKeyDeletion(ctx context.Context, c *guard.Call, in *kmsa
 			return notFound("Key '%s' does not exist", k.arn()) // what hangs on it is being removed
 		}
 		k.State, k.Deletion, k.Window = kmsapi.KeyStateDisabled, time.Time{}, 0
+		k.settle()
 		out = &kmsapi.CancelKeyDeletionResponse{KeyId: new(k.arn())}
 		c.Respond(out)
 		return deletionTable.Delete(tx, k.Region, k.Account, k.ID)
@@ -177,6 +178,9 @@ func (s *Service) destroy(ctx context.Context, region, account, id string) error
 		return nil
 	case err != nil:
 		return err
+	}
+	if gone.Pending != nil {
+		s.hsm.Forget(gone.arn, *gone.Pending)
 	}
 	for _, m := range gone.Materials {
 		s.hsm.Forget(gone.arn, m)

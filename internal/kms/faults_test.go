@@ -71,7 +71,7 @@ func TestFailedChangeLeavesNothing(t *testing.T) {
 			if op == "CancelKeyDeletion" {
 				state = "PendingDeletion"
 			}
-			f := newWholeFixture(w, state)
+			f := newWholeFixture(w, state, op)
 			before := w.contents()
 			w.disk.full.Store(true)
 			_, request, err := f.root.do(t.Context(), in(f))
@@ -204,4 +204,16 @@ func TestResolveKey(t *testing.T) {
 	if want := *root.describe("alias/aws/ebs").Arn; got != want {
 		t.Errorf("alias/aws/ebs is %s, want %s", got, want)
 	}
+}
+
+// stored is the material of a key as it is stored.
+func (w *world) stored(key string) (out []map[string]any) {
+	w.t.Helper()
+	w.edit(key, func(k map[string]any) {
+		out = nil
+		for _, m := range k["materials"].([]any) {
+			out = append(out, m.(map[string]any))
+		}
+	})
+	return out
 }

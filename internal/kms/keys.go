@@ -40,11 +40,15 @@ func (s *Service) CreateKey(ctx context.Context, c *guard.Call, in *kmsapi.Creat
 	if err := s.setPolicy(ctx, k, in.Policy); err != nil {
 		return nil, err
 	}
-	m, err := s.hsm.Generate(ctx, p, k.arn(), hsm.Spec(k.Spec))
-	if err != nil {
-		return nil, err
+	if k.external() {
+		k.settle()
+	} else {
+		m, err := s.hsm.Generate(ctx, p, k.arn(), hsm.Spec(k.Spec))
+		if err != nil {
+			return nil, err
+		}
+		k.Materials = []hsm.Material{m}
 	}
-	k.Materials = []hsm.Material{m}
 	var out *kmsapi.CreateKeyResponse
 	err = s.g.Update(ctx, c, func(tx store.Tx) error {
 		if err := authorize(tx); err != nil {
@@ -129,12 +133,21 @@ func checkSupported(k *keyRecord, in *kmsapi.CreateKeyRequest) error {
 		return notHere("KeySpec", "keySpec", k.Spec, k.Region)
 	case algs == nil:
 		return apierr.Validation("KeyUsage %s is not compatible with KeySpec %s", k.Usage, k.Spec)
-	case k.Origin != "AWS_KMS":
+	case k.external() && !importable[k.Spec]:
+		return apierr.Validation("KeySpec %s is not supported for Origin %s", k.Spec, k.Origin)
+	case k.Origin != "AWS_KMS" && !k.external():
 		return apierr.Newf("UnsupportedOperationException", "kagimori does not make keys of origin %s yet.", k.Origin)
 	case in.CustomKeyStoreId != nil || in.XksKeyId != nil:
 		return apierr.New("UnsupportedOperationException", "kagimori has no custom key stores yet.")
 	}
 	return nil
+}
+
+// importable are the specs of keys with imported material. Source: KMS Developer Guide, "Importing
+// key material for AWS KMS keys", Supported KMS keys; newer specs are not listed there yet.
+var importable = map[string]bool{
+	"SYMMETRIC_DEFAULT": true, "RSA_2048": true, "RSA_3072": true, "RSA_4096": true, "ECC_NIST_P256": true, "ECC_NIST_P384": true,
+	"ECC_NIST_P521": true, "ECC_SECG_P256K1": true, "HMAC_224": true, "HMAC_256": true, "HMAC_384": true, "HMAC_512": true,
 }
 
 // notHere refuses a spec that the Region does not have in the words for one that there is not.

@@ -101,8 +101,6 @@ func TestCreateKeyRefuses(t *testing.T) {
 		"both names of the spec": {kmsapi.CreateKeyRequest{KeySpec: new("SYMMETRIC_DEFAULT"), CustomerMasterKeySpec: new("SYMMETRIC_DEFAULT")},
 			"ValidationException", "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated."},
 		"unknown spec": {kmsapi.CreateKeyRequest{KeySpec: new("AES_256")}, "ValidationException", "*"},
-		"imported material": {kmsapi.CreateKeyRequest{Origin: new("EXTERNAL")},
-			"UnsupportedOperationException", "kagimori does not make keys of origin EXTERNAL yet."},
 		"custom key store": {kmsapi.CreateKeyRequest{CustomKeyStoreId: new("cks-1234567890abcdef0")},
 			"UnsupportedOperationException", "kagimori has no custom key stores yet."},
 		"long description": {kmsapi.CreateKeyRequest{Description: new(strings.Repeat("x", 8193))}, "ValidationException", "*"},

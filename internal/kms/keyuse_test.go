@@ -13,7 +13,7 @@ import (
 // A dry run does everything but use the key, and says so.
 func TestDryRunOfKeyOperations(t *testing.T) {
 	w := newWorld(t)
-	f := newWholeFixture(w, "Enabled")
+	f := newWholeFixture(w, "Enabled", "")
 	they := w.user(owner, "nobody")
 	for op, in := range dryRuns(f) {
 		w.run(op, func(t *testing.T) {
@@ -46,7 +46,7 @@ func dryRuns(f *fixture) map[string]any {
 // another account too.
 func TestGrantsOnKindsOfKeys(t *testing.T) {
 	w := newWorld(t)
-	f := newWholeFixture(w, "Enabled")
+	f := newWholeFixture(w, "Enabled", "")
 	they := w.user(other, "they")
 	for op := range dryRuns(f) {
 		w.run(op, func(t *testing.T) {
@@ -125,7 +125,7 @@ func TestMessageTypeIsACondition(t *testing.T) {
 // No message, secret, signature or private key is in the trail; algorithms and names are.
 func TestTrailOfKeyOperations(t *testing.T) {
 	w := newWorld(t)
-	f := newWholeFixture(w, "Enabled")
+	f := newWholeFixture(w, "Enabled", "")
 	for _, op := range []string{"Sign", "Verify", "GenerateMac", "VerifyMac", "DeriveSharedSecret", "Encapsulate", "Decapsulate", "GenerateDataKeyPair", "GetPublicKey"} {
 		_, request, err := f.root.do(t.Context(), onKey[op].in(f))
 		check(t, err)

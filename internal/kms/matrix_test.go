@@ -1,6 +1,8 @@
 package kms_test
 
 import (
+	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,6 +104,13 @@ var onKey = map[string]struct {
 	"CancelKeyDeletion":    {func(f *fixture) any { return &kmsapi.CancelKeyDeletionRequest{KeyId: &f.key} }, [3]cell{notPending, notPending, works}},
 	"EnableKeyRotation":    {func(f *fixture) any { return &kmsapi.EnableKeyRotationRequest{KeyId: &f.key} }, [3]cell{works, disabled, pending}},
 	"DisableKeyRotation":   {func(f *fixture) any { return &kmsapi.DisableKeyRotationRequest{KeyId: &f.key} }, [3]cell{works, disabled, pending}},
+	"GetParametersForImport": {func(f *fixture) any {
+		return &kmsapi.GetParametersForImportRequest{KeyId: &f.imported.key, WrappingAlgorithm: new("RSAES_OAEP_SHA_256"), WrappingKeySpec: new("RSA_2048")}
+	}, [3]cell{works, works, pending}},
+	"ImportKeyMaterial": {func(f *fixture) any { return f.again }, [3]cell{works, works, pending}},
+	"DeleteImportedKeyMaterial": {func(f *fixture) any {
+		return &kmsapi.DeleteImportedKeyMaterialRequest{KeyId: &f.imported.key}
+	}, [3]cell{works, works, works}},
 	"ReplicateKey": {func(f *fixture) any {
 		return &kmsapi.ReplicateKeyRequest{KeyId: &f.multi.key, ReplicaRegion: new("eu-west-1")}
 	}, [3]cell{works, disabled, pending}},
@@ -125,7 +134,9 @@ type fixture struct {
 	blob             []byte
 
 	// Of a whole fixture: multi and moves are multi-Region keys, without a replica and with one.
-	signs, macs, agrees, kems, multi, moves kindOfKey
+	signs, macs, agrees, kems, multi, moves, imported kindOfKey
+
+	again *kmsapi.ImportKeyMaterialRequest // imports into imported once more
 }
 
 // A kindOfKey is a key with something that was made with it.
@@ -145,6 +156,8 @@ func (f *fixture) keyOf(op string) string {
 		return f.agrees.key
 	case "Encapsulate", "Decapsulate":
 		return f.kems.key
+	case "GetParametersForImport", "ImportKeyMaterial", "DeleteImportedKeyMaterial":
+		return f.imported.key
 	case "ReplicateKey":
 		return f.multi.key
 	case "UpdatePrimaryRegion":
@@ -165,6 +178,14 @@ func (f *fixture) addKinds() {
 	f.macs.made = get[kmsapi.GenerateMacResponse](r, &kmsapi.GenerateMacRequest{KeyId: &f.macs.key, Message: []byte("m"), MacAlgorithm: new("HMAC_SHA_256")}).Mac
 	f.agrees.made = get[kmsapi.GetPublicKeyResponse](r, &kmsapi.GetPublicKeyRequest{KeyId: &f.signs.key}).PublicKey
 	f.kems.made = get[kmsapi.EncapsulateResponse](r, &kmsapi.EncapsulateRequest{KeyId: &f.kems.key, EncapsulationAlgorithm: new("ML_KEM")}).SharedSecretCiphertextBlob
+}
+
+// addImported makes a key with imported material.
+func (f *fixture) addImported() {
+	r := f.root
+	f.imported.key = r.newExternal("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT")
+	f.again = r.wrapped(f.imported.key, "RSAES_OAEP_SHA_256", bytes.Repeat([]byte{7}, 32))
+	r.must(f.again)
 }
 
 // keyOf makes a key of a spec and usage and returns its ARN.
@@ -188,10 +209,15 @@ func newFixture(w *world, state string) *fixture {
 	return f
 }
 
-// newWholeFixture is newFixture with keys of all usages.
-func newWholeFixture(w *world, state string) *fixture {
+// newWholeFixture is newFixture with keys of all usages, and with imported material if the
+// operation is about that: a wrapping key takes its time.
+func newWholeFixture(w *world, state, op string) *fixture {
 	f := newFixture(w, state)
 	f.addKinds()
+	if strings.Contains(op, "Import") {
+		f.addImported()
+		f.bring(state, f.imported.key)
+	}
 	f.bring(state, f.signs.key, f.macs.key, f.agrees.key, f.kems.key, f.multi.key, f.moves.key)
 	return f
 }
@@ -217,7 +243,7 @@ func TestEveryOperationIsDecidedInEveryState(t *testing.T) {
 	for i, state := range []string{"Enabled", "Disabled", "PendingDeletion"} {
 		for op, row := range onKey {
 			t.Run(state+"/"+op, func(t *testing.T) {
-				f := newWholeFixture(newWorld(t), state)
+				f := newWholeFixture(newWorld(t), state, op)
 				err := f.root.try(row.in(f))
 				key := f.keyOf(op)
 				switch row.cells[i] {

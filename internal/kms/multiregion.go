@@ -57,9 +57,11 @@ func (s *Service) ReplicateKey(ctx context.Context, c *guard.Call, in *kmsapi.Re
 	if err != nil {
 		return nil, err
 	}
-	replica.Materials, err = s.hsm.Replicate(ctx, p, hsm.Use{Action: "kms:ReplicateKey", KeyARN: k.arn()}, k.Materials, replica.arn())
-	if err != nil {
-		return nil, err
+	if !k.external() { // what was imported has to be imported there too
+		replica.Materials, err = s.hsm.Replicate(ctx, p, hsm.Use{Action: "kms:ReplicateKey", KeyARN: k.arn()}, k.Materials, replica.arn())
+		if err != nil {
+			return nil, err
+		}
 	}
 	// The replica is made by CreateKey in its Region, as the caller.
 	asked := &kmsapi.CreateKeyRequest{
@@ -69,6 +71,7 @@ func (s *Service) ReplicateKey(ctx context.Context, c *guard.Call, in *kmsapi.Re
 	own := c.Child(c.Caller, "kms", "CreateKey", asked, false)
 	own.Region = region
 	materials := len(k.Materials)
+	var result keyRecord
 	_, err = guard.InvokeOp(ctx, s.g, own, asked, func(ctx context.Context, own *guard.Call, asked *kmsapi.CreateKeyRequest) (*kmsapi.CreateKeyResponse, error) {
 		out := &kmsapi.CreateKeyResponse{}
 		return out, s.g.Update(ctx, own, func(tx store.Tx) error {
@@ -81,10 +84,13 @@ func (s *Service) ReplicateKey(ctx context.Context, c *guard.Call, in *kmsapi.Re
 			made := *replica
 			made.Multi = &multiRegion{Primary: k.Region, Replicas: append(slices.Clone(k.Multi.Replicas), region)}
 			made.Rotation, made.Rotations = k.Rotation, k.Rotations
+			if k.external() {
+				made.awaitImport(&k)
+			}
 			if err := s.putReplica(tx, own, asked, &k, &made); err != nil {
 				return err
 			}
-			*replica = made
+			result = made
 			out.KeyMetadata = made.metadata()
 			own.Respond(out)
 			return nil
@@ -93,8 +99,8 @@ func (s *Service) ReplicateKey(ctx context.Context, c *guard.Call, in *kmsapi.Re
 	if err != nil {
 		return nil, err
 	}
-	out := &kmsapi.ReplicateKeyResponse{ReplicaKeyMetadata: replica.metadata(), ReplicaPolicy: &replica.Policy}
-	for _, t := range replica.Tags {
+	out := &kmsapi.ReplicateKeyResponse{ReplicaKeyMetadata: result.metadata(), ReplicaPolicy: &result.Policy}
+	for _, t := range result.Tags {
 		out.ReplicaTags = append(out.ReplicaTags, kmsapi.Tag{TagKey: &t.Key, TagValue: &t.Value})
 	}
 	// AWS answers before the replica is ready. Ours is, for whoever asks next.
@@ -102,6 +108,17 @@ func (s *Service) ReplicateKey(ctx context.Context, c *guard.Call, in *kmsapi.Re
 	m.KeyState, m.Enabled, m.CurrentKeyMaterialId = new(kmsapi.KeyStateCreating), new(false), nil
 	c.Respond(out)
 	return out, nil
+}
+
+// awaitImport makes a replica wait for the material of its primary key.
+func (k *keyRecord) awaitImport(primary *keyRecord) {
+	for _, m := range primary.Materials {
+		k.Materials = append(k.Materials, empty(m))
+	}
+	if primary.Pending != nil {
+		k.Pending = new(empty(*primary.Pending))
+	}
+	k.settle()
 }
 
 // newReplica is a replica with what is its own.

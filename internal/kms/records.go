@@ -20,27 +20,29 @@ type tag struct {
 // keyRecord is a key as stored. Its metadata is kept with its policy and wrapped material: one
 // read gives all that a decision and a use need.
 type keyRecord struct {
-	ID          string            `json:"id"`
-	Region      string            `json:"region"`
-	Account     string            `json:"account"`
-	Description string            `json:"description,omitempty"`
-	Usage       string            `json:"usage"`
-	Spec        string            `json:"spec"`
-	Origin      string            `json:"origin"`
-	Manager     string            `json:"manager"` // CUSTOMER or AWS
-	State       string            `json:"state"`
-	Created     time.Time         `json:"created"`
-	Deletion    time.Time         `json:"deletion,omitzero"`
-	Window      int32             `json:"window,omitempty"`      // days, while Deletion waits for replicas
-	Multi       *multiRegion      `json:"multiRegion,omitempty"` // nil: a single-Region key
-	Rotation    *rotation         `json:"rotation,omitempty"`    // nil: off
-	Rotations   []rotated         `json:"rotations,omitempty"`
-	Policy      string            `json:"policy"`
-	PolicyIDs   map[string]string `json:"policyIds,omitempty"` // principal ARN to unique id when saved
-	Tags        []tag             `json:"tags,omitempty"`
-	Aliases     []string          `json:"aliases,omitempty"`
-	Materials   []hsm.Material    `json:"materials"` // the last one is current
-	Grants      int               `json:"grants,omitempty"`
+	ID          string              `json:"id"`
+	Region      string              `json:"region"`
+	Account     string              `json:"account"`
+	Description string              `json:"description,omitempty"`
+	Usage       string              `json:"usage"`
+	Spec        string              `json:"spec"`
+	Origin      string              `json:"origin"`
+	Manager     string              `json:"manager"` // CUSTOMER or AWS
+	State       string              `json:"state"`
+	Created     time.Time           `json:"created"`
+	Deletion    time.Time           `json:"deletion,omitzero"`
+	Window      int32               `json:"window,omitempty"`      // days, while Deletion waits for replicas
+	Multi       *multiRegion        `json:"multiRegion,omitempty"` // nil: a single-Region key
+	Rotation    *rotation           `json:"rotation,omitempty"`    // nil: off
+	Rotations   []rotated           `json:"rotations,omitempty"`
+	Policy      string              `json:"policy"`
+	PolicyIDs   map[string]string   `json:"policyIds,omitempty"` // principal ARN to unique id when saved
+	Tags        []tag               `json:"tags,omitempty"`
+	Aliases     []string            `json:"aliases,omitempty"`
+	Materials   []hsm.Material      `json:"materials"`         // the last one is current
+	Pending     *hsm.Material       `json:"pending,omitempty"` // of an external key: the next current one
+	Imports     map[string]imported `json:"imports,omitempty"` // of an external key, by material id
+	Grants      int                 `json:"grants,omitempty"`
 }
 
 func (k *keyRecord) arn() string { return arn.KMSKey(k.Region, k.Account, k.ID) }
@@ -61,7 +63,13 @@ func (k *keyRecord) rule() *keyrule.Key {
 	return r
 }
 
-func (k *keyRecord) current() hsm.Material { return k.Materials[len(k.Materials)-1] }
+// current is the material that encrypts; the zero Material of an external key that never had any.
+func (k *keyRecord) current() hsm.Material {
+	if len(k.Materials) == 0 {
+		return hsm.Material{}
+	}
+	return k.Materials[len(k.Materials)-1]
+}
 
 // material finds the material that made a ciphertext.
 func (k *keyRecord) material(id string) (hsm.Material, bool) {

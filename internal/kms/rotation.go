@@ -97,6 +97,9 @@ func (s *Service) setRotation(ctx context.Context, c *guard.Call, keyID *string,
 func (s *Service) GetKeyRotationStatus(ctx context.Context, c *guard.Call, in *kmsapi.GetKeyRotationStatusRequest) (*kmsapi.GetKeyRotationStatusResponse, error) {
 	var out *kmsapi.GetKeyRotationStatusResponse
 	err := s.read(ctx, c, in.KeyId, "kms:GetKeyRotationStatus", func(_ store.Tx, k *keyView) error {
+		if k.external() {
+			return wrongOrigin(&k.keyRecord)
+		}
 		out = &kmsapi.GetKeyRotationStatusResponse{KeyId: &k.arn, KeyRotationEnabled: new(false)}
 		if k.Rotation != nil && k.Deletion.IsZero() && k.State != kmsapi.KeyStatePendingReplicaDeletion {
 			out.KeyRotationEnabled, out.RotationPeriodInDays, out.NextRotationDate = new(true), &k.Rotation.Days, new(k.Rotation.next())
@@ -121,16 +124,22 @@ func (s *Service) RotateKeyOnDemand(ctx context.Context, c *guard.Call, in *kmsa
 		if p, err = s.authorize(tx, c, k.keyView, k.part("kms:RotateKeyOnDemand"), false); err != nil {
 			return err
 		}
-		if err := opRotation.Check(&k.rule); err != nil {
+		if err := opRotateNow.Check(&k.rule); err != nil {
 			return err
 		}
 		if !k.primary() {
 			return notPrimary(&k.keyRecord)
 		}
-		return s.rotatesOnDemand(&k.keyRecord)
+		if err := s.rotatesOnDemand(&k.keyRecord); err != nil || !k.external() {
+			return err
+		}
+		return k.readyToRotate(tx)
 	})
 	if err != nil {
 		return nil, err
+	}
+	if k.external() {
+		return s.rotateExternal(ctx, c, in.KeyId)
 	}
 	m, err := s.hsm.Rotate(ctx, p, hsm.Use{Action: "kms:RotateKeyOnDemand", KeyARN: k.arn}, k.current())
 	if err != nil {
@@ -141,7 +150,7 @@ func (s *Service) RotateKeyOnDemand(ctx context.Context, c *guard.Call, in *kmsa
 		return nil, err
 	}
 	out := &kmsapi.RotateKeyOnDemandResponse{KeyId: &k.arn}
-	err = s.change(ctx, c, in.KeyId, "kms:RotateKeyOnDemand", opRotation, nil, func(tx store.Tx, rec *keyRecord) error {
+	err = s.change(ctx, c, in.KeyId, "kms:RotateKeyOnDemand", opRotateNow, nil, func(tx store.Tx, rec *keyRecord) error {
 		if err := s.rotatesOnDemand(rec); err != nil {
 			return err
 		}
@@ -155,6 +164,63 @@ func (s *Service) RotateKeyOnDemand(ctx context.Context, c *guard.Call, in *kmsa
 		return nil, err
 	}
 	return out, nil
+}
+
+// rotateExternal makes the imported material that is pending rotation the current one.
+func (s *Service) rotateExternal(ctx context.Context, c *guard.Call, keyID *string) (*kmsapi.RotateKeyOnDemandResponse, error) {
+	var out *kmsapi.RotateKeyOnDemandResponse
+	err := s.change(ctx, c, keyID, "kms:RotateKeyOnDemand", opRotateNow, nil, func(tx store.Tx, k *keyRecord) error {
+		if err := s.rotatesOnDemand(k); err != nil {
+			return err
+		}
+		if err := k.readyToRotate(tx); err != nil {
+			return err
+		}
+		out = &kmsapi.RotateKeyOnDemandResponse{KeyId: new(k.arn())}
+		c.Respond(out)
+		now := s.g.Now()
+		advance := func(r *keyRecord) error {
+			m := *r.Pending
+			r.Pending = nil
+			r.rotate(m, now, kmsapi.RotationTypeON_DEMAND)
+			return nil
+		}
+		if err := k.eachRelated(tx, advance); err != nil {
+			return err
+		}
+		return advance(k)
+	})
+	return out, err
+}
+
+// pendingState is the KeyMaterialState of the material that is pending rotation: related keys have
+// to have it all.
+func (k *keyRecord) pendingState(tx store.Tx) (string, error) {
+	here := isImported(k.Pending)
+	for _, region := range k.others() {
+		r, _, err := keyTable.Get(tx, region, k.Account, k.ID)
+		if err != nil {
+			return "", err
+		}
+		here = here && isImported(r.Pending)
+	}
+	if here {
+		return kmsapi.KeyMaterialStatePENDING_ROTATION, nil
+	}
+	return kmsapi.KeyMaterialStatePENDING_MULTI_REGION_IMPORT_AND_ROTATION, nil
+}
+
+// readyToRotate refuses an external key without material that is pending rotation.
+func (k *keyRecord) readyToRotate(tx store.Tx) error {
+	state := ""
+	var err error
+	if k.Pending != nil {
+		state, err = k.pendingState(tx)
+	}
+	if err == nil && state != kmsapi.KeyMaterialStatePENDING_ROTATION {
+		err = apierr.Newf("KMSInvalidStateException", "No available key material pending rotation for the key: %s.", k.arn())
+	}
+	return err
 }
 
 // rotatesOnDemand refuses a key that has rotated too often, or will by itself in a moment.
@@ -187,17 +253,24 @@ func (s *Service) ListKeyRotations(ctx context.Context, c *guard.Call, in *kmsap
 		return nil, err
 	}
 	out := &kmsapi.ListKeyRotationsResponse{}
-	err = s.read(ctx, c, in.KeyId, "kms:ListKeyRotations", func(_ store.Tx, k *keyView) error {
+	err = s.read(ctx, c, in.KeyId, "kms:ListKeyRotations", func(tx store.Tx, k *keyView) error {
 		if k.Spec != kmsapi.KeySpecSYMMETRIC_DEFAULT {
 			return apierr.New("UnsupportedOperationException", "")
 		}
 		out.Rotations = []kmsapi.RotationsListEntry{}
 		end, last, seen := next{}, "", pg.after == ""
-		for i := range k.Materials {
-			e, isRotation := k.entry(i)
+		n := len(k.Materials)
+		if k.Pending != nil && all {
+			n++
+		}
+		for i := range n {
+			e, isRotation, err := k.entry(tx, i)
+			if err != nil {
+				return err
+			}
 			switch {
 			case !seen:
-				seen = k.Materials[i].ID == pg.after
+				seen = *e.KeyMaterialId == pg.after
 				continue
 			case !isRotation && !all:
 				continue
@@ -208,7 +281,7 @@ func (s *Service) ListKeyRotations(ctx context.Context, c *guard.Call, in *kmsap
 				break
 			}
 			out.Rotations = append(out.Rotations, e)
-			last = k.Materials[i].ID
+			last = *e.KeyMaterialId
 		}
 		if !seen {
 			return errMarker
@@ -219,17 +292,39 @@ func (s *Service) ListKeyRotations(ctx context.Context, c *guard.Call, in *kmsap
 	return out, err
 }
 
-// entry describes a key's material; it is a rotation unless it is the first.
-func (k *keyRecord) entry(i int) (e kmsapi.RotationsListEntry, isRotation bool) {
-	m := &k.Materials[i]
-	e = kmsapi.RotationsListEntry{KeyId: &k.ID, KeyMaterialId: &m.ID, KeyMaterialState: new(kmsapi.KeyMaterialStateNON_CURRENT)}
-	if i == len(k.Materials)-1 {
-		e.KeyMaterialState = new(kmsapi.KeyMaterialStateCURRENT)
+// entry describes a key's material, the one that is pending rotation last; it is a rotation unless
+// it is the first or pending.
+func (k *keyRecord) entry(tx store.Tx, i int) (e kmsapi.RotationsListEntry, isRotation bool, err error) {
+	m, state := k.Pending, ""
+	switch {
+	case i == len(k.Materials):
+		if state, err = k.pendingState(tx); err != nil {
+			return e, false, err
+		}
+	case i == len(k.Materials)-1:
+		m, state = &k.Materials[i], kmsapi.KeyMaterialStateCURRENT
+	default:
+		m, state = &k.Materials[i], kmsapi.KeyMaterialStateNON_CURRENT
 	}
+	e = kmsapi.RotationsListEntry{KeyId: &k.ID, KeyMaterialId: &m.ID, KeyMaterialState: &state}
 	for j := range k.Rotations {
 		if r := &k.Rotations[j]; r.MaterialID == m.ID {
 			e.RotationDate, e.RotationType, isRotation = &r.Date, &r.Type, true
 		}
 	}
-	return e, isRotation
+	if !k.external() {
+		return e, isRotation, nil
+	}
+	im := k.Imports[m.ID]
+	if im.Description != "" {
+		e.KeyMaterialDescription = &im.Description
+	}
+	e.ImportState = new(kmsapi.ImportStatePENDING_IMPORT)
+	if isImported(m) {
+		e.ImportState, e.ExpirationModel = new(kmsapi.ImportStateIMPORTED), new(kmsapi.ExpirationModelTypeKEY_MATERIAL_DOES_NOT_EXPIRE)
+		if !im.Expires.IsZero() {
+			e.ExpirationModel, e.ValidTo = new(kmsapi.ExpirationModelTypeKEY_MATERIAL_EXPIRES), &im.Expires
+		}
+	}
+	return e, isRotation, nil
 }

@@ -60,9 +60,9 @@ func (s *Service) wakeAt(t time.Time) {
 	s.alarm.timer = s.clock.AfterFunc(max(0, t.Sub(s.g.Now())), s.rotateDue)
 }
 
-// reschedule keeps the table of due rotations in step with a key that changed.
+// reschedule keeps the table of what is due in step with a key that changed.
 func reschedule(tx store.Tx, before, after *keyRecord) error {
-	was, is := before.due(), after.due()
+	was, is := before.wake(), after.wake()
 	if was.Equal(is) {
 		return nil
 	}
@@ -89,9 +89,9 @@ func (s *Service) rotateDue() {
 		s.log.Error("keys that are due for rotation could not be found", "error", err)
 	}
 	for _, k := range keys {
-		if err := s.rotateAutomatically(ctx, k[0], k[1], k[2], k[3]); err != nil {
+		if err := s.happen(ctx, k[0], k[1], k[2], k[3]); err != nil {
 			failed = true
-			s.log.Error("a key was not rotated yet", "key", k[3], "error", err)
+			s.log.Error("a key was not rotated, or its material not removed yet", "key", k[3], "error", err)
 		}
 	}
 	if failed {
@@ -101,6 +101,23 @@ func (s *Service) rotateDue() {
 		s.log.Error("automatic rotation waits for no key", "error", err)
 		s.wakeAt(s.g.Now().Add(rotateAgain))
 	}
+}
+
+// happen does what is due for a key.
+func (s *Service) happen(ctx context.Context, due, region, account, id string) error {
+	expires := false
+	err := s.g.Read(ctx, func(tx store.Tx) error {
+		k, _, err := keyTable.Get(tx, region, account, id)
+		expires = k.external()
+		return err
+	})
+	switch {
+	case err != nil:
+		return err
+	case expires:
+		return s.expire(ctx, due, region, account, id)
+	}
+	return s.rotateAutomatically(ctx, due, region, account, id)
 }
 
 // dueRotations are the entries whose time has come.
@@ -220,7 +237,7 @@ var errChanged = errors.New("kms: the key changed while it was rotated")
 func (s *Service) forgetRotation(ctx context.Context, due, region, account, id string) error {
 	return s.g.Change(ctx, func(tx store.Tx) error {
 		k, found, err := keyTable.Get(tx, region, account, id)
-		if err == nil && found && k.due().UTC().Format(dueFormat) == due {
+		if err == nil && found && k.wake().UTC().Format(dueFormat) == due {
 			err = errChanged
 		}
 		if err != nil {

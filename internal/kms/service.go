@@ -70,6 +70,9 @@ func (s *Service) Operations() map[string]guard.Handler {
 		"CancelKeyDeletion":                   guard.Handle(s.CancelKeyDeletion),
 		"EnableKeyRotation":                   guard.HandleVoid(s.EnableKeyRotation),
 		"DisableKeyRotation":                  guard.HandleVoid(s.DisableKeyRotation),
+		"GetParametersForImport":              guard.Handle(s.GetParametersForImport),
+		"ImportKeyMaterial":                   guard.Handle(s.ImportKeyMaterial),
+		"DeleteImportedKeyMaterial":           guard.Handle(s.DeleteImportedKeyMaterial),
 		"ReplicateKey":                        guard.Handle(s.ReplicateKey),
 		"UpdatePrimaryRegion":                 guard.HandleVoid(s.UpdatePrimaryRegion),
 		"RotateKeyOnDemand":                   guard.Handle(s.RotateKeyOnDemand),
@@ -185,7 +188,7 @@ func (s *Service) change(ctx context.Context, c *guard.Call, keyID *string, acti
 		if err := reschedule(tx, &before, &rec); err != nil {
 			return err
 		}
-		due = rec.due()
+		due = rec.wake()
 		return keyTable.Put(tx, rec, rec.Region, rec.Account, rec.ID)
 	})
 	if err == nil && !due.IsZero() {
@@ -223,7 +226,8 @@ func (k *keyRecord) metadata() *kmsapi.KeyMetadata {
 	case kmsapi.KeyUsageTypeENCAPSULATE_DECAPSULATE:
 		m.EncapsulationAlgorithms = algs
 	}
-	if k.Spec == kmsapi.KeySpecSYMMETRIC_DEFAULT {
+	k.expiration(m)
+	if k.Spec == kmsapi.KeySpecSYMMETRIC_DEFAULT && len(k.Materials) > 0 {
 		m.CurrentKeyMaterialId = new(k.current().ID)
 	}
 	return m

@@ -102,7 +102,7 @@ func digestSize(alg string) int {
 // GetPublicKey gives the public key of an asymmetric key, to be used outside KMS.
 func (s *Service) GetPublicKey(ctx context.Context, c *guard.Call, in *kmsapi.GetPublicKeyRequest) (*kmsapi.GetPublicKeyResponse, error) {
 	u := keyUse{op: "GetPublicKey", keyID: in.KeyId, tokens: in.GrantTokens, check: func(k *keyView) error {
-		if len(k.current().Public) == 0 {
+		if k.Spec == kmsapi.KeySpecSYMMETRIC_DEFAULT || k.Usage == kmsapi.KeyUsageTypeGENERATE_VERIFY_MAC {
 			return apierr.Newf("UnsupportedOperationException", "%s key spec is %s which is not valid for GetPublicKey.", k.arn, k.Spec)
 		}
 		return nil

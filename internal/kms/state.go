@@ -11,6 +11,7 @@ const (
 	opEdit        = keyrule.Edit
 	opSwitch      = keyrule.Switch
 	opRotation    = keyrule.Rotation
+	opRotateNow   = keyrule.RotateNow
 	opSchedule    = keyrule.Schedule
 	opCancel      = keyrule.Cancel
 )

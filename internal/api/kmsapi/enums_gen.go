@@ -4,6 +4,13 @@ package kmsapi
 
 // Values of enumerations.
 const (
+	AlgorithmSpecRSAES_PKCS1_V1_5         = "RSAES_PKCS1_V1_5"
+	AlgorithmSpecRSAES_OAEP_SHA_1         = "RSAES_OAEP_SHA_1"
+	AlgorithmSpecRSAES_OAEP_SHA_256       = "RSAES_OAEP_SHA_256"
+	AlgorithmSpecRSA_AES_KEY_WRAP_SHA_1   = "RSA_AES_KEY_WRAP_SHA_1"
+	AlgorithmSpecRSA_AES_KEY_WRAP_SHA_256 = "RSA_AES_KEY_WRAP_SHA_256"
+	AlgorithmSpecSM2PKE                   = "SM2PKE"
+
 	CustomerMasterKeySpecRSA_2048          = "RSA_2048"
 	CustomerMasterKeySpecRSA_3072          = "RSA_3072"
 	CustomerMasterKeySpecRSA_4096          = "RSA_4096"
@@ -68,6 +75,9 @@ const (
 
 	ImportStateIMPORTED       = "IMPORTED"
 	ImportStatePENDING_IMPORT = "PENDING_IMPORT"
+
+	ImportTypeNEW_KEY_MATERIAL      = "NEW_KEY_MATERIAL"
+	ImportTypeEXISTING_KEY_MATERIAL = "EXISTING_KEY_MATERIAL"
 
 	IncludeKeyMaterialALL_KEY_MATERIAL = "ALL_KEY_MATERIAL"
 	IncludeKeyMaterialROTATIONS_ONLY   = "ROTATIONS_ONLY"
@@ -153,4 +163,9 @@ const (
 	SigningAlgorithmSpecML_DSA_SHAKE_256          = "ML_DSA_SHAKE_256"
 	SigningAlgorithmSpecED25519_SHA_512           = "ED25519_SHA_512"
 	SigningAlgorithmSpecED25519_PH_SHA_512        = "ED25519_PH_SHA_512"
+
+	WrappingKeySpecRSA_2048 = "RSA_2048"
+	WrappingKeySpecRSA_3072 = "RSA_3072"
+	WrappingKeySpecRSA_4096 = "RSA_4096"
+	WrappingKeySpecSM2      = "SM2"
 )

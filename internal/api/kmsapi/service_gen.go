@@ -19,6 +19,7 @@ func Service() *api.Service {
 			"Decapsulate":                         {Name: "Decapsulate", NewInput: func() any { return new(DecapsulateRequest) }, NewOutput: func() any { return new(DecapsulateResponse) }, ReadOnly: true},
 			"Decrypt":                             {Name: "Decrypt", NewInput: func() any { return new(DecryptRequest) }, NewOutput: func() any { return new(DecryptResponse) }, ReadOnly: true},
 			"DeleteAlias":                         {Name: "DeleteAlias", NewInput: func() any { return new(DeleteAliasRequest) }},
+			"DeleteImportedKeyMaterial":           {Name: "DeleteImportedKeyMaterial", NewInput: func() any { return new(DeleteImportedKeyMaterialRequest) }, NewOutput: func() any { return new(DeleteImportedKeyMaterialResponse) }},
 			"DeriveSharedSecret":                  {Name: "DeriveSharedSecret", NewInput: func() any { return new(DeriveSharedSecretRequest) }, NewOutput: func() any { return new(DeriveSharedSecretResponse) }, ReadOnly: true},
 			"DescribeKey":                         {Name: "DescribeKey", NewInput: func() any { return new(DescribeKeyRequest) }, NewOutput: func() any { return new(DescribeKeyResponse) }, ReadOnly: true},
 			"DisableKey":                          {Name: "DisableKey", NewInput: func() any { return new(DisableKeyRequest) }},
@@ -35,7 +36,9 @@ func Service() *api.Service {
 			"GenerateRandom":                      {Name: "GenerateRandom", NewInput: func() any { return new(GenerateRandomRequest) }, NewOutput: func() any { return new(GenerateRandomResponse) }, ReadOnly: true},
 			"GetKeyPolicy":                        {Name: "GetKeyPolicy", NewInput: func() any { return new(GetKeyPolicyRequest) }, NewOutput: func() any { return new(GetKeyPolicyResponse) }, ReadOnly: true},
 			"GetKeyRotationStatus":                {Name: "GetKeyRotationStatus", NewInput: func() any { return new(GetKeyRotationStatusRequest) }, NewOutput: func() any { return new(GetKeyRotationStatusResponse) }, ReadOnly: true},
+			"GetParametersForImport":              {Name: "GetParametersForImport", NewInput: func() any { return new(GetParametersForImportRequest) }, NewOutput: func() any { return new(GetParametersForImportResponse) }, ReadOnly: true},
 			"GetPublicKey":                        {Name: "GetPublicKey", NewInput: func() any { return new(GetPublicKeyRequest) }, NewOutput: func() any { return new(GetPublicKeyResponse) }, ReadOnly: true},
+			"ImportKeyMaterial":                   {Name: "ImportKeyMaterial", NewInput: func() any { return new(ImportKeyMaterialRequest) }, NewOutput: func() any { return new(ImportKeyMaterialResponse) }},
 			"ListAliases":                         {Name: "ListAliases", NewInput: func() any { return new(ListAliasesRequest) }, NewOutput: func() any { return new(ListAliasesResponse) }, ReadOnly: true, Pager: &api.Pager{Input: "Marker", Output: "NextMarker", Limit: "Limit", More: "Truncated", Results: []string{"Aliases"}}},
 			"ListGrants":                          {Name: "ListGrants", NewInput: func() any { return new(ListGrantsRequest) }, NewOutput: func() any { return new(ListGrantsResponse) }, ReadOnly: true, Pager: &api.Pager{Input: "Marker", Output: "NextMarker", Limit: "Limit", More: "Truncated", Results: []string{"Grants"}}},
 			"ListKeyPolicies":                     {Name: "ListKeyPolicies", NewInput: func() any { return new(ListKeyPoliciesRequest) }, NewOutput: func() any { return new(ListKeyPoliciesResponse) }, ReadOnly: true, Pager: &api.Pager{Input: "Marker", Output: "NextMarker", Limit: "Limit", More: "Truncated", Results: []string{"PolicyNames"}}},
@@ -111,25 +114,24 @@ func Service() *api.Service {
 			"XksProxyVpcEndpointServiceNotFoundException":             {},
 		},
 		Known: map[string]bool{
-			"ConnectCustomKeyStore":     true,
-			"CreateCustomKeyStore":      true,
-			"DeleteCustomKeyStore":      true,
-			"DeleteImportedKeyMaterial": true,
-			"DescribeCustomKeyStores":   true,
-			"DisconnectCustomKeyStore":  true,
-			"GetKeyLastUsage":           true,
-			"GetParametersForImport":    true,
-			"ImportKeyMaterial":         true,
-			"UpdateCustomKeyStore":      true,
+			"ConnectCustomKeyStore":    true,
+			"CreateCustomKeyStore":     true,
+			"DeleteCustomKeyStore":     true,
+			"DescribeCustomKeyStores":  true,
+			"DisconnectCustomKeyStore": true,
+			"GetKeyLastUsage":          true,
+			"UpdateCustomKeyStore":     true,
 		},
 	}
 }
 
 func constraints() map[string]*api.Constraint {
 	return map[string]*api.Constraint{
+		"AlgorithmSpec":                {Enum: []string{"RSAES_PKCS1_V1_5", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "RSA_AES_KEY_WRAP_SHA_1", "RSA_AES_KEY_WRAP_SHA_256", "SM2PKE"}},
 		"AliasNameType":                {Min: new(int64(1)), Max: new(int64(256)), Pattern: `^[a-zA-Z0-9:/_-]+$`},
 		"ArnType":                      {Min: new(int64(20)), Max: new(int64(2048))},
 		"AttestationDocumentType":      {Min: new(int64(1)), Max: new(int64(262144))},
+		"BackingKeyIdResponseType":     {Min: new(int64(0)), Max: new(int64(64)), Pattern: `^[a-f0-9]+$`},
 		"BackingKeyIdType":             {Min: new(int64(64)), Max: new(int64(64)), Pattern: `^[a-f0-9]+$`},
 		"CiphertextType":               {Min: new(int64(1)), Max: new(int64(6144))},
 		"CloudHsmClusterIdType":        {Min: new(int64(19)), Max: new(int64(24)), Pattern: `cluster-[2-7a-zA-Z]{11,16}`},
@@ -149,6 +151,7 @@ func constraints() map[string]*api.Constraint {
 		"GrantTokenList":               {Min: new(int64(0)), Max: new(int64(10))},
 		"GrantTokenType":               {Min: new(int64(1)), Max: new(int64(8192))},
 		"ImportState":                  {Enum: []string{"IMPORTED", "PENDING_IMPORT"}},
+		"ImportType":                   {Enum: []string{"NEW_KEY_MATERIAL", "EXISTING_KEY_MATERIAL"}},
 		"IncludeKeyMaterial":           {Enum: []string{"ALL_KEY_MATERIAL", "ROTATIONS_ONLY"}},
 		"KeyAgreementAlgorithmSpec":    {Enum: []string{"ECDH"}},
 		"KeyEncryptionMechanism":       {Enum: []string{"RSAES_OAEP_SHA_256"}},
@@ -179,6 +182,7 @@ func constraints() map[string]*api.Constraint {
 		"SigningAlgorithmSpec":         {Enum: []string{"RSASSA_PSS_SHA_256", "RSASSA_PSS_SHA_384", "RSASSA_PSS_SHA_512", "RSASSA_PKCS1_V1_5_SHA_256", "RSASSA_PKCS1_V1_5_SHA_384", "RSASSA_PKCS1_V1_5_SHA_512", "ECDSA_SHA_256", "ECDSA_SHA_384", "ECDSA_SHA_512", "SM2DSA", "ML_DSA_SHAKE_256", "ED25519_SHA_512", "ED25519_PH_SHA_512"}},
 		"TagKeyType":                   {Min: new(int64(1)), Max: new(int64(128))},
 		"TagValueType":                 {Min: new(int64(0)), Max: new(int64(256))},
+		"WrappingKeySpec":              {Enum: []string{"RSA_2048", "RSA_3072", "RSA_4096", "SM2"}},
 		"XksKeyIdType":                 {Min: new(int64(1)), Max: new(int64(128)), Pattern: `^[a-zA-Z0-9-_.]+$`},
 	}
 }

@@ -112,6 +112,18 @@ type DeleteAliasRequest struct {
 	AliasName *string `aws:"AliasName,req,c=AliasNameType"`
 }
 
+// DeleteImportedKeyMaterialRequest is a shape of the model.
+type DeleteImportedKeyMaterialRequest struct {
+	KeyId         *string `aws:"KeyId,req,c=KeyIdType"`
+	KeyMaterialId *string `aws:"KeyMaterialId,c=BackingKeyIdType"`
+}
+
+// DeleteImportedKeyMaterialResponse is a shape of the model.
+type DeleteImportedKeyMaterialResponse struct {
+	KeyId         *string `aws:"KeyId,c=KeyIdType"`
+	KeyMaterialId *string `aws:"KeyMaterialId,c=BackingKeyIdResponseType"`
+}
+
 // DeriveSharedSecretRequest is a shape of the model.
 type DeriveSharedSecretRequest struct {
 	KeyId                 *string        `aws:"KeyId,req,c=KeyIdType"`
@@ -327,6 +339,21 @@ type GetKeyRotationStatusResponse struct {
 	OnDemandRotationStartDate *time.Time `aws:"OnDemandRotationStartDate"`
 }
 
+// GetParametersForImportRequest is a shape of the model.
+type GetParametersForImportRequest struct {
+	KeyId             *string `aws:"KeyId,req,c=KeyIdType"`
+	WrappingAlgorithm *string `aws:"WrappingAlgorithm,req,c=AlgorithmSpec"`
+	WrappingKeySpec   *string `aws:"WrappingKeySpec,req,c=WrappingKeySpec"`
+}
+
+// GetParametersForImportResponse is a shape of the model.
+type GetParametersForImportResponse struct {
+	KeyId             *string      `aws:"KeyId,c=KeyIdType"`
+	ImportToken       []byte       `aws:"ImportToken,c=CiphertextType"`
+	PublicKey         secret.Bytes `aws:"PublicKey,c=PlaintextType"`
+	ParametersValidTo *time.Time   `aws:"ParametersValidTo"`
+}
+
 // GetPublicKeyRequest is a shape of the model.
 type GetPublicKeyRequest struct {
 	KeyId       *string  `aws:"KeyId,req,c=KeyIdType"`
@@ -366,6 +393,24 @@ type GrantListEntry struct {
 	Constraints              *GrantConstraints `aws:"Constraints"`
 	GranteeServicePrincipal  *string           `aws:"GranteeServicePrincipal,c=ServicePrincipalType"`
 	RetiringServicePrincipal *string           `aws:"RetiringServicePrincipal,c=ServicePrincipalType"`
+}
+
+// ImportKeyMaterialRequest is a shape of the model.
+type ImportKeyMaterialRequest struct {
+	KeyId                  *string    `aws:"KeyId,req,c=KeyIdType"`
+	ImportToken            []byte     `aws:"ImportToken,req,c=CiphertextType"`
+	EncryptedKeyMaterial   []byte     `aws:"EncryptedKeyMaterial,req,c=CiphertextType"`
+	ValidTo                *time.Time `aws:"ValidTo"`
+	ExpirationModel        *string    `aws:"ExpirationModel,c=ExpirationModelType"`
+	ImportType             *string    `aws:"ImportType,c=ImportType"`
+	KeyMaterialDescription *string    `aws:"KeyMaterialDescription,c=KeyMaterialDescriptionType"`
+	KeyMaterialId          *string    `aws:"KeyMaterialId,c=BackingKeyIdType"`
+}
+
+// ImportKeyMaterialResponse is a shape of the model.
+type ImportKeyMaterialResponse struct {
+	KeyId         *string `aws:"KeyId,c=KeyIdType"`
+	KeyMaterialId *string `aws:"KeyMaterialId,c=BackingKeyIdType"`
 }
 
 // KeyListEntry is a shape of the model.

@@ -53,6 +53,7 @@ func Run(t *testing.T, open func(t *testing.T) hsm.Module) {
 		"Redaction":               testRedaction,
 		"Rotate":                  testRotate,
 		"Replicate":               testReplicate,
+		"Import":                  testImport,
 		"SignDigests":             testSignDigests,
 		"SignEd25519":             testSignEd25519,
 		"SignMLDSA":               testSignMLDSA,

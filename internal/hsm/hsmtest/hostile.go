@@ -216,7 +216,17 @@ func keyMethods(t *testing.T, m hsm.Module) []method {
 			return err
 		}}
 	}
+	wrapping, token := parameters(t, m, arnA)
+	wrapped := wrapOAEP(t, wrapping, make([]byte, 32))
 	return []method{
+		with("ImportParameters", "kms:GetParametersForImport", func(p permit.Permit, use hsm.Use) (bool, error) {
+			public, token, err := m.ImportParameters(t.Context(), p, use, "RSA_2048", "RSAES_OAEP_SHA_256", importTime)
+			return public != nil || token != nil, err
+		}),
+		with("Import", "kms:ImportKeyMaterial", func(p permit.Permit, use hsm.Use) (bool, error) {
+			got, err := m.Import(t.Context(), p, use, symmetric, token, wrapped, importTime)
+			return got.Wrapped != nil, err
+		}),
 		replicate("Replicate", "kms:ReplicateKey"), replicate("Synchronize", "kms:SynchronizeMultiRegionKey"),
 		with("Rotate on demand", "kms:RotateKeyOnDemand", rotate),
 		with("Rotate", "kms:RotateKey", rotate),

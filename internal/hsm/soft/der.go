@@ -44,7 +44,8 @@ type pkcs8 struct {
 type ecPrivate struct {
 	Version    int
 	PrivateKey []byte
-	PublicKey  asn1.BitString `asn1:"optional,explicit,tag:1"`
+	Curve      asn1.ObjectIdentifier `asn1:"optional,explicit,tag:0"` // not written
+	PublicKey  asn1.BitString        `asn1:"optional,explicit,tag:1"`
 }
 
 var errDER = errors.New("hsm: not the DER of a key of this spec")
@@ -97,7 +98,7 @@ func marshalPrivate(spec hsm.Spec, private secret.Bytes, public []byte) (secret.
 	if seeds[spec] != nil {
 		inner, err = asn1.Marshal(asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 0, Bytes: private})
 	} else {
-		inner, err = asn1.Marshal(ecPrivate{1, private, asn1.BitString{Bytes: public, BitLength: 8 * len(public)}})
+		inner, err = asn1.Marshal(ecPrivate{Version: 1, PrivateKey: private, PublicKey: asn1.BitString{Bytes: public, BitLength: 8 * len(public)}})
 	}
 	if err != nil {
 		return nil, err

@@ -63,3 +63,6 @@ func (m *Module) HoldGeneration() (release func()) {
 		}
 	}
 }
+
+// UnwrapKWP is AES key unwrap with padding.
+var UnwrapKWP = unwrapKWP

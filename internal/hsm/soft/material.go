@@ -82,6 +82,11 @@ func (m *Module) newMaterial(ctx context.Context, keyARN string, spec hsm.Spec) 
 		return hsm.Material{}, err
 	}
 	defer raw.Wipe()
+	return m.wrapNew(keyARN, spec, raw, public)
+}
+
+// wrapNew makes material of bytes.
+func (m *Module) wrapNew(keyARN string, spec hsm.Spec, raw secret.Bytes, public []byte) (_ hsm.Material, err error) {
 	out := hsm.Material{Spec: spec, Public: public}
 	if out.ID, err = materialID(keyARN, raw); err != nil {
 		return hsm.Material{}, err

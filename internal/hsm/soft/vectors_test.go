@@ -156,6 +156,31 @@ func TestAgreementVector(t *testing.T) {
 	}
 }
 
+// Source: RFC 5649, section 6.
+func TestKeyUnwrapVectors(t *testing.T) {
+	key := unhex(t, "5840df6e29b02af1ab493b705bf16ea1ae8338f4dcc176a8")
+	for wrapped, want := range map[string]string{
+		"138bdeaa9b8fa7fc61f97742e72248ee5ae6ae5360d1ae6a5f54f373fa543b6a": "c37b7e6492584340bed12207808941155068f738",
+		"afbeb0f07dfbf5419200f2ccb50bb24f":                                 "466f7250617369",
+	} {
+		ct := unhex(t, wrapped)
+		got, err := soft.UnwrapKWP(key, ct)
+		if err != nil || !got.Equal(unhex(t, want)) {
+			t.Errorf("%s: %d bytes, %v", wrapped, len(got), err)
+		}
+		for i := range ct {
+			bad := bytes.Clone(ct)
+			bad[i] ^= 1
+			if _, err := soft.UnwrapKWP(key, bad); err == nil {
+				t.Errorf("%s opens with byte %d changed", wrapped, i)
+			}
+			if _, err := soft.UnwrapKWP(key, ct[:i]); err == nil {
+				t.Errorf("%d bytes of %s open", i, wrapped)
+			}
+		}
+	}
+}
+
 // A second library decapsulates what ours encapsulates, and the other way round.
 func TestMLKEMWithASecondLibrary(t *testing.T) {
 	m := hsmtest.New(t)
