@@ -1,6 +1,7 @@
 package kms
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -64,9 +65,7 @@ func (k *keyRecord) own() {
 		k.Pending = new(*k.Pending)
 	}
 	imports := map[string]imported{}
-	for id, im := range k.Imports {
-		imports[id] = im
-	}
+	maps.Copy(imports, k.Imports)
 	k.Imports = imports
 }
 

@@ -401,3 +401,45 @@ func TestConditionKeysOfImport(t *testing.T) {
 		t.Errorf("the trail has %s", text)
 	}
 }
+
+// What operations do to keys without their material. Source: KMS Developer Guide, "Key states of
+// AWS KMS keys", PendingImport. Those that are not here work.
+func TestOperationsPendingImport(t *testing.T) {
+	use := " is pending import."
+	refused := map[string]string{
+		"CancelKeyDeletion": " is not pending deletion.", "CreateGrant": use, "EnableKey": use, "DisableKey": use, "RotateKeyOnDemand": use, "ReplicateKey": use,
+		"Encrypt": use, "ReEncrypt": use, "GenerateDataKey": use, "GenerateDataKeyWithoutPlaintext": use, "GenerateDataKeyPair": use,
+		"GenerateDataKeyPairWithoutPlaintext": use, "Sign": use, "Verify": use, "GetPublicKey": use, "GenerateMac": use, "VerifyMac": use, "DeriveSharedSecret": use,
+	}
+	elsewhere := map[string]bool{ // with a test of their own, or never about a key without material
+		"Decrypt": true, "RevokeGrant": true, "RetireGrant": true, "Encapsulate": true, "Decapsulate": true, "UpdatePrimaryRegion": true,
+		"ImportKeyMaterial": true, "EnableKeyRotation": true, "DisableKeyRotation": true, "GetKeyRotationStatus": true,
+	}
+	for op, row := range onKey {
+		if elsewhere[op] {
+			continue
+		}
+		t.Run(op, func(t *testing.T) {
+			w := newWorld(t)
+			f := &fixture{root: w.root(owner), user: w.user(owner, "u").arn()}
+			f.key, f.spare = f.root.newExternal("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT"), f.root.newKey()
+			f.root.must(&kmsapi.CreateAliasRequest{AliasName: new("alias/key"), TargetKeyId: &f.key})
+			f.root.must(&kmsapi.CreateAliasRequest{AliasName: new("alias/spare"), TargetKeyId: &f.spare})
+			f.signs = kindOfKey{f.root.newExternal("ECC_NIST_P256", "SIGN_VERIFY"), []byte("s")}
+			f.macs = kindOfKey{f.root.newExternal("HMAC_256", "GENERATE_VERIFY_MAC"), []byte("m")}
+			f.agrees = kindOfKey{f.root.newExternal("ECC_NIST_P256", "KEY_AGREEMENT"), []byte("p")}
+			f.multi.key = *f.root.createKey(&kmsapi.CreateKeyRequest{Origin: new("EXTERNAL"), MultiRegion: new(true)}).Arn
+			f.imported.key = f.key
+			in, key := row.in(f), f.keyOf(op)
+			if op == "ReEncrypt" { // to the key
+				in = &kmsapi.ReEncryptRequest{CiphertextBlob: f.root.encrypt(f.spare, "x", nil), DestinationKeyId: &f.key}
+			}
+			err := f.root.try(in)
+			if message, no := refused[op]; no {
+				wantErr(t, err, "KMSInvalidStateException", key+message)
+			} else if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
