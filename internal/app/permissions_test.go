@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"errors"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -102,7 +103,7 @@ func oneOfEverything(s *testkit.Server, admin testkit.Clients, account string) m
 		"ActionNames": "kms:Decrypt", "PolicyInputList": allow, "Content": allow, "AccountId": account, "Type": "SERVICE_CONTROL_POLICY", "Filter": "SERVICE_CONTROL_POLICY",
 		"PolicyType": "SERVICE_CONTROL_POLICY", "PolicyId": "p-FullAWSAccess", "TargetId": account, "ChildId": account, "ParentId": "r-kgmr", "RootId": "r-kgmr",
 	}
-	for name, value := range map[string]string{
+	maps.Copy(known, map[string]string{
 		"Name": "name", "AccessKeyId": account + "ABCDEFGH", "Status": "Inactive", "PermissionsBoundary": "arn:aws:iam::aws:policy/AdministratorAccess",
 		"KeyPairSpec": "ECC_NIST_P256", "MacAlgorithm": "HMAC_SHA_256", "EncapsulationAlgorithm": "ML_KEM", "KeyAgreementAlgorithm": "ECDH",
 		"SigningAlgorithm": "ECDSA_SHA_256", "ReplicaRegion": "eu-west-1", "PrimaryRegion": "eu-west-1", "NumberOfBytes": "", "CiphertextBlob": "",
@@ -110,9 +111,7 @@ func oneOfEverything(s *testkit.Server, admin testkit.Clients, account string) m
 		"ChildType": "ACCOUNT", "SourceParentId": "r-kgmr", "DestinationParentId": "r-kgmr", "HealthStatus": "Unhealthy",
 		"AttributeNames": "all", "InstanceIds": *run.Instances[0].InstanceId, "InstanceId": *run.Instances[0].InstanceId, "Resources": *vol.VolumeId,
 		"LaunchTemplateData": "", "ImageId": *image.ImageId, "SourceImageId": *image.ImageId, "Tags": "", "Key": "k", "LaunchTemplateName": "template", "InstanceType": "t3.micro",
-	} {
-		known[name] = value
-	}
+	})
 	return known
 }
 
