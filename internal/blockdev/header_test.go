@@ -280,7 +280,7 @@ func TestCheckFindsLostSectors(t *testing.T) {
 	must(t, err)
 	must(t, f.Close())
 	if diskUse(t, rawFile(path, "vol-1")) > int64(len(b))-mib/2 {
-		t.Skip("no holes on this file system")
+		t.Fatal("the file system of the temporary folder has no holes in files: set TMPDIR to one that has")
 	}
 	wantErr(t, blockdev.Check(dir, "vol-1"), blockdev.ErrCorrupt)
 }

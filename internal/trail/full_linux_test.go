@@ -19,13 +19,13 @@ func limitFiles(t *testing.T, size int64) (lift func()) {
 	t.Helper()
 	var old syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	signal.Ignore(syscall.SIGXFSZ)
 	limit := old
 	limit.Cur = uint64(size)
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	lift = func() {
 		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {

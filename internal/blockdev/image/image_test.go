@@ -191,7 +191,7 @@ func tool(t *testing.T, name string) string {
 			return p
 		}
 	}
-	t.Skip(name + " is not installed")
+	t.Fatalf("%s is not installed: apt-get install e2fsprogs", name)
 	return ""
 }
 
