@@ -61,19 +61,8 @@ func unknowns(c *Candidate, part *authz.Part) []string {
 		}
 	}
 	for d := range documents(c, part) {
-		if d.Source == nil {
-			continue
-		}
-		for _, st := range d.Source.Statements {
-			for _, cond := range st.Conditions {
-				add(cond.Key)
-				for _, v := range cond.Values {
-					variables(v.Value, add)
-				}
-			}
-			for _, r := range slices.Concat(st.Resources, st.NotResources) {
-				variables(r.Value, add)
-			}
+		if d.Source != nil {
+			d.Source.ConditionKeys(add)
 		}
 	}
 	for i := range part.Grants {
@@ -89,25 +78,6 @@ func unknowns(c *Candidate, part *authz.Part) []string {
 		}
 	}
 	return slices.Sorted(maps.Keys(found))
-}
-
-// variables finds the keys of policy variables, such as aws:username in ${aws:username, 'x'}.
-func variables(s string, add func(string)) {
-	for {
-		_, rest, ok := strings.Cut(s, "${")
-		if !ok {
-			return
-		}
-		name, after, ok := strings.Cut(rest, "}")
-		if !ok {
-			return
-		}
-		name, _, _ = strings.Cut(name, ",")
-		if name = strings.TrimSpace(name); strings.Contains(name, ":") {
-			add(name)
-		}
-		s = after
-	}
 }
 
 // known reports whether a key does not depend on the request: it is the principal's or the

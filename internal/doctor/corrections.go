@@ -8,6 +8,7 @@ import (
 	"github.com/kagimori/kagimori/internal/actions"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/lint"
 	"github.com/kagimori/kagimori/internal/policy"
 	"github.com/kagimori/kagimori/internal/scenario/format"
 )
@@ -138,7 +139,7 @@ func misspelt(s *site, action string) []change {
 		switch {
 		case matches(t.Value+"*", action):
 			meant = t.Value + "*"
-		case distance(strings.ToLower(t.Value), strings.ToLower(action)) <= 2:
+		case lint.Distance(strings.ToLower(t.Value), strings.ToLower(action), 3) < 3:
 			meant = action
 		default:
 			continue
@@ -194,26 +195,6 @@ func glob(p, t string) bool {
 		p, t = p[1:], t[1:]
 	}
 	return t == ""
-}
-
-// distance is the number of letters to add, drop or change that make one word of another.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		last := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := last
-			if a[i] != b[j] {
-				cost = 1 + min(last, row[j], row[j+1])
-			}
-			last, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }
 
 // correctable are the condition keys whose value in a policy is a mistake if it is not that of the

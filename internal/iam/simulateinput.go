@@ -191,19 +191,8 @@ func contextKeys(docs []*authz.Document) []string {
 		}
 	}
 	for _, d := range docs {
-		if d == nil || d.Source == nil {
-			continue
-		}
-		for _, st := range d.Source.Statements {
-			for _, c := range st.Conditions {
-				add(c.Key)
-				for _, v := range c.Values {
-					variables(v.Value, add)
-				}
-			}
-			for _, r := range slices.Concat(st.Resources, st.NotResources) {
-				variables(r.Value, add)
-			}
+		if d != nil && d.Source != nil {
+			d.Source.ConditionKeys(add)
 		}
 	}
 	out := make([]string, 0, len(found))
@@ -211,24 +200,4 @@ func contextKeys(docs []*authz.Document) []string {
 		out = append(out, found[lower])
 	}
 	return out
-}
-
-// variables finds the keys of policy variables. Source: IAM User Guide, "IAM policy elements:
-// Variables and tags".
-func variables(s string, add func(string)) {
-	for {
-		_, rest, ok := strings.Cut(s, "${")
-		if !ok {
-			return
-		}
-		name, after, ok := strings.Cut(rest, "}")
-		if !ok {
-			return
-		}
-		name, _, _ = strings.Cut(name, ",")
-		if name = strings.TrimSpace(name); strings.Contains(name, ":") {
-			add(name)
-		}
-		s = after
-	}
 }

@@ -32,16 +32,16 @@ func nearest(name string, candidates []string) string {
 		if c == name {
 			continue
 		}
-		if d := distance(strings.ToLower(name), strings.ToLower(c), at); d < at {
+		if d := Distance(strings.ToLower(name), strings.ToLower(c), at); d < at {
 			best, at = c, d
 		}
 	}
 	return best
 }
 
-// distance is the number of characters to insert, delete or replace between a and b, or limit if
+// Distance is the number of characters to insert, delete or replace between a and b, or limit if
 // it is at least that.
-func distance(a, b string, limit int) int {
+func Distance(a, b string, limit int) int {
 	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
 		return limit
 	}
