@@ -18,12 +18,16 @@ ORACLE_CASES ?= 5000000
 
 STATICCHECK = $(GO) tool -modfile=tools/go.mod staticcheck
 
-.PHONY: all build run test lint unit e2e cli terraform bench soak fuzz generate check-generated check-go clean
+.PHONY: all check-cc build run test lint unit e2e cli terraform bench soak fuzz generate check-generated check-go clean
 
 all: build
 
 check-go:
 	@command -v $(GO) >/dev/null || { echo "Go 1.26 or later is needed: https://go.dev/doc/install"; exit 1; }
+
+# The race detector needs a C compiler.
+check-cc:
+	@command -v $$($(GO) env CC) >/dev/null || { echo "a C compiler is needed for the race detector: apt-get install gcc libc6-dev"; exit 1; }
 
 build: check-go
 	$(GO) build -trimpath -o bin/kagimori ./cmd/kagimori
@@ -48,12 +52,12 @@ generate: check-go
 	$(GO) run ./internal/apigen -models $(MODELS)
 
 # Budget: 12 minutes cold.
-unit: check-go
+unit: check-go check-cc
 	$(GO) test -race -timeout 12m ./...
 	$(GO) test ./internal/authz # all requests of the comparison with its oracle
 
 # The server under test is built with the race detector, the official SDK without. Budget: 20 minutes cold.
-e2e: check-go
+e2e: check-go check-cc
 	$(GO) build -race -o bin/kagimori-race ./cmd/kagimori
 	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori-race $(GO) test -count=1 -timeout 20m $$($(GO) list ./... | grep -v -e /cli -e /terraform)
 
