@@ -17,11 +17,12 @@
 //	c=Shape       constraints, by shape name in the service's Constraints
 //	e=Shape       constraints of list elements; k=, v= of map keys and values
 //	ts=iso8601    timestamp format, if it is not the protocol's
+//	loc=Place     uri, querystring, header or payload: where a REST protocol has it, if not in the body
 package api
 
 // A Service is one generated service.
 type Service struct {
-	Name         string // "kms": signing name, arn service and action prefix
+	Name         string // "kms": signing name, arn service and action prefix; "access-analyzer"
 	Protocol     Protocol
 	Version      string // API version, "2014-11-01"
 	TargetPrefix string // awsJson: "TrentService"
@@ -39,9 +40,10 @@ type Protocol uint8
 
 // Protocols.
 const (
-	JSON11 Protocol = iota + 1 // awsJson1_1
-	Query                      // awsQuery
-	EC2                        // ec2Query
+	JSON11   Protocol = iota + 1 // awsJson1_1
+	Query                        // awsQuery
+	EC2                          // ec2Query
+	RESTJSON                     // restJson1
 )
 
 // An Operation of a service.
@@ -55,7 +57,20 @@ type Operation struct {
 	ResultWrapper string
 	ReadOnly      bool // by name: Get, List, Describe, ...
 	Pager         *Pager
+	HTTP          *HTTP // of REST protocols; nil for others
 }
+
+// HTTP is where a REST protocol has an operation.
+type HTTP struct {
+	Method string
+	URI    string // "/snapshots/{snapshotId}/blocks"
+	Status int    // of an answer that is no error; 0 is 200
+	// UnsignedPayload says that the signature need not cover the body.
+	UnsignedPayload bool
+}
+
+// JSON reports whether bodies of the protocol are JSON.
+func (p Protocol) JSON() bool { return p == JSON11 || p == RESTJSON }
 
 // A Pager names the members of a paginated operation.
 type Pager struct {
@@ -68,6 +83,7 @@ type ErrorInfo struct {
 	Code   string // code on the wire, if it differs from the shape's name
 	Status int    // 0 if the model gives none
 	Server bool
+	Text   string // member with the message, in REST protocols
 }
 
 // A Constraint of a shape. Nil bounds are absent.

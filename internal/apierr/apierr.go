@@ -16,6 +16,9 @@ type Error struct {
 	Message string
 	Server  bool // the server's fault; clients may retry
 	Status  int  // HTTP status, or 0 for the one that the protocol gives the code
+	// Details are further members that the model gives the error, by name. REST protocols carry
+	// them.
+	Details map[string]any
 	cause   error
 }
 
@@ -40,6 +43,15 @@ func Newf(code, format string, args ...any) *Error {
 
 // WithStatus sets the HTTP status and returns e.
 func (e *Error) WithStatus(status int) *Error { e.Status = status; return e }
+
+// With adds a member that the model gives the error ("Reason"), and returns e.
+func (e *Error) With(name string, value any) *Error {
+	if e.Details == nil {
+		e.Details = map[string]any{}
+	}
+	e.Details[name] = value
+	return e
+}
 
 // Because records a cause for the log and returns e.
 func (e *Error) Because(cause error) *Error { e.cause = cause; return e }

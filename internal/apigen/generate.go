@@ -210,8 +210,18 @@ func (g *generator) tag(in *shape, m member) string {
 	if s.TimestampFormat != "" {
 		add("ts=%s", s.TimestampFormat)
 	}
+	switch {
+	case !g.rest():
+	case m.Location != "":
+		add("loc=%s", m.Location)
+	case in.Payload == m.Name:
+		add("loc=payload")
+	}
 	return strings.Join(tags, ",")
 }
+
+// rest reports whether the operations of the service have paths and methods of their own.
+func (g *generator) rest() bool { return g.m.Metadata.Protocol == "rest-json" }
 
 func ec2Query(m member) string {
 	switch {
@@ -243,10 +253,10 @@ func (g *generator) enums() {
 }
 
 func (g *generator) table() {
-	protocol := map[string]string{"json": "api.JSON11", "query": "api.Query", "ec2": "api.EC2"}[g.m.Metadata.Protocol]
+	protocol := map[string]string{"json": "api.JSON11", "query": "api.Query", "ec2": "api.EC2", "rest-json": "api.RESTJSON"}[g.m.Metadata.Protocol]
 	g.printf("import \"github.com/kagimori/kagimori/internal/api\"\n\n")
 	g.printf("// Service describes the service. Each call makes a new table.\nfunc Service() *api.Service {\nreturn &api.Service{\n")
-	g.printf("Name: %q, Protocol: %s, Version: %q,\n", g.service, protocol, g.m.Metadata.APIVersion)
+	g.printf("Name: %q, Protocol: %s, Version: %q,\n", cmp.Or(g.m.Metadata.SigningName, g.service), protocol, g.m.Metadata.APIVersion)
 	g.printf("TargetPrefix: %q,\nNamespace: %q,\n", g.m.Metadata.TargetPrefix, g.m.Metadata.XMLNamespace)
 	g.printf("Operations: map[string]*api.Operation{\n")
 	for _, name := range g.ops {
@@ -286,8 +296,18 @@ func (g *generator) operation(name string) {
 			g.printf(", ResultWrapper: %q", op.Output.ResultWrapper)
 		}
 	}
-	if readOnly(g.service, name) {
+	if op.ReadOnly || readOnly(g.service, name) {
 		g.printf(", ReadOnly: true")
+	}
+	if g.rest() {
+		g.printf(", HTTP: &api.HTTP{Method: %q, URI: %q", op.HTTP.Method, op.HTTP.RequestURI)
+		if op.HTTP.ResponseCode != 0 && op.HTTP.ResponseCode != 200 {
+			g.printf(", Status: %d", op.HTTP.ResponseCode)
+		}
+		if op.Unsigned || op.AuthType == "v4-unsigned-body" {
+			g.printf(", UnsignedPayload: true")
+		}
+		g.printf("}")
 	}
 	if p, ok := g.pagers[name]; ok && p.Input != "" {
 		g.printf(", Pager: &api.Pager{Input: %q, Output: %q, Limit: %q, More: %q, Results: %#v}", p.Input, p.Output, p.Limit, p.More, p.results())
@@ -308,7 +328,14 @@ func (g *generator) errorInfo(name string, s *shape) {
 		g.printf("Status: %d, ", s.Error.HTTPStatusCode)
 	}
 	if s.Fault || s.Error.HTTPStatusCode >= 500 {
-		g.printf("Server: true")
+		g.printf("Server: true, ")
+	}
+	if g.rest() {
+		for _, m := range s.Members {
+			if strings.EqualFold(m.Name, "message") {
+				g.printf("Text: %q", m.Name)
+			}
+		}
 	}
 	g.printf("},\n")
 }

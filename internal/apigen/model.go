@@ -17,16 +17,25 @@ type model struct {
 		Protocol       string `json:"protocol"`
 		TargetPrefix   string `json:"targetPrefix"`
 		XMLNamespace   string `json:"xmlNamespace"`
+		SigningName    string `json:"signingName"`
 	} `json:"metadata"`
 	Operations map[string]*operation `json:"operations"`
 	Shapes     map[string]*shape     `json:"shapes"`
 }
 
 type operation struct {
-	Name   string `json:"name"`
-	Input  *ref   `json:"input"`
-	Output *ref   `json:"output"`
-	Errors []ref  `json:"errors"`
+	Name string `json:"name"`
+	HTTP struct {
+		Method       string `json:"method"`
+		RequestURI   string `json:"requestUri"`
+		ResponseCode int    `json:"responseCode"`
+	} `json:"http"`
+	Input    *ref   `json:"input"`
+	Output   *ref   `json:"output"`
+	Errors   []ref  `json:"errors"`
+	ReadOnly bool   `json:"readonly"`
+	AuthType string `json:"authtype"`
+	Unsigned bool   `json:"unsignedPayload"`
 }
 
 type ref struct {
@@ -36,6 +45,7 @@ type ref struct {
 	ResultWrapper    string `json:"resultWrapper"`
 	Flattened        bool   `json:"flattened"`
 	IdempotencyToken bool   `json:"idempotencyToken"`
+	Location         string `json:"location"`
 }
 
 type shape struct {
@@ -52,6 +62,7 @@ type shape struct {
 	Sensitive       bool     `json:"sensitive"`
 	Flattened       bool     `json:"flattened"`
 	TimestampFormat string   `json:"timestampFormat"`
+	Payload         string   `json:"payload"`
 	Exception       bool     `json:"exception"`
 	Fault           bool     `json:"fault"`
 	Error           struct {

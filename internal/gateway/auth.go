@@ -19,7 +19,11 @@ func (x *exchange) authenticate(body []byte) (directory.Identity, string, error)
 		identity = id
 		return s, err
 	}
-	signed, err := x.cfg.Verifier.Verify(x.r, body, lookup)
+	verify := x.cfg.Verifier.Verify
+	if x.op.HTTP != nil && x.op.HTTP.UnsignedPayload {
+		verify = x.cfg.Verifier.VerifyUnsigned
+	}
+	signed, err := verify(x.r, body, lookup)
 	if err != nil {
 		return directory.Identity{}, "", x.unauthenticated(err)
 	}

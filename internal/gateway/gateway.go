@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math"
 	"net/http"
 	"runtime"
@@ -36,6 +37,7 @@ import (
 	"github.com/kagimori/kagimori/internal/wire/awsjson"
 	"github.com/kagimori/kagimori/internal/wire/awsquery"
 	"github.com/kagimori/kagimori/internal/wire/ec2query"
+	"github.com/kagimori/kagimori/internal/wire/restjson"
 )
 
 // DefaultMaxBody bounds a request's body if Config does not.
@@ -79,9 +81,14 @@ type Config struct {
 // codec is what each protocol's package offers a server.
 type codec interface {
 	dialect
+	Table() *wire.Table
+}
+
+// bodyCodec is that of a protocol whose messages are bodies.
+type bodyCodec interface {
+	codec
 	DecodeRequest(op *api.Operation, body []byte) (any, error)
 	EncodeResponse(op *api.Operation, out any, requestID string) ([]byte, error)
-	Table() *wire.Table
 }
 
 // dialect is how errors are spelled.
@@ -93,8 +100,10 @@ type dialect interface {
 // endpoint is one service, ready to serve.
 type endpoint struct {
 	codec
-	svc *api.Service
-	ops map[string]guard.Handler
+	body bodyCodec       // nil of a REST protocol
+	rest *restjson.Codec // nil of others
+	svc  *api.Service
+	ops  map[string]guard.Handler
 }
 
 type gateway struct {
@@ -103,6 +112,7 @@ type gateway struct {
 	byTarget  map[string]*endpoint // awsJson target prefix
 	byVersion map[string]*endpoint // query API version
 	byName    map[string]*endpoint // signing name
+	rest      []*endpoint          // REST services, found by signing name or else by path
 }
 
 // New makes the handler of the AWS protocols, for "/" of a server. It fails if a service's model
@@ -135,19 +145,20 @@ func (g *gateway) add(s Service) error {
 			return fmt.Errorf("gateway: %s has no operation %s", s.API.Name, name)
 		}
 	}
-	var (
-		c   codec
-		err error
-	)
+	e := &endpoint{svc: s.API, ops: s.Ops}
+	var err error
 	index, key := g.byVersion, s.API.Version
 	switch s.API.Protocol {
 	case api.JSON11:
-		c, err = awsjson.New(s.API)
+		e.body, err = awsjson.New(s.API)
 		index, key = g.byTarget, s.API.TargetPrefix
 	case api.Query:
-		c, err = awsquery.New(s.API)
+		e.body, err = awsquery.New(s.API)
 	case api.EC2:
-		c, err = ec2query.New(s.API)
+		e.body, err = ec2query.New(s.API)
+	case api.RESTJSON:
+		e.rest, err = restjson.New(s.API)
+		index, key = map[string]*endpoint{}, ""
 	default:
 		err = fmt.Errorf("no protocol %d", s.API.Protocol)
 	}
@@ -157,8 +168,11 @@ func (g *gateway) add(s Service) error {
 	if index[key] != nil || g.byName[s.API.Name] != nil {
 		return fmt.Errorf("gateway: %s cannot be told from another service", s.API.Name)
 	}
-	e := &endpoint{codec: c, svc: s.API, ops: s.Ops}
 	index[key], g.byName[s.API.Name] = e, e
+	if e.codec = e.body; e.rest != nil {
+		e.codec = e.rest
+		g.rest = append(g.rest, e)
+	}
 	if short := key[strings.LastIndexByte(key, '.')+1:]; s.API.Protocol == api.JSON11 && index[short] == nil {
 		index[short] = e // the SDKs generated from Smithy models leave the namespace out, as for CloudTrail
 	}
@@ -168,12 +182,14 @@ func (g *gateway) add(s Service) error {
 // exchange is one request on its way.
 type exchange struct {
 	*gateway
-	w    http.ResponseWriter
-	r    *http.Request
-	id   string
-	e    *endpoint // nil until routed
-	op   *api.Operation
-	done bool // the answer has begun
+	w  http.ResponseWriter
+	r  *http.Request
+	id string
+	e  *endpoint // nil until routed
+	op *api.Operation
+	// labels are the parts of the path that a REST service takes as members.
+	labels map[string]string
+	done   bool // the answer has begun
 }
 
 // ServeHTTP answers one request.
@@ -204,7 +220,7 @@ func (x *exchange) serve() error {
 		return err
 	}
 	h := x.e.ops[x.op.Name]
-	in, err := x.e.DecodeRequest(x.op, params)
+	in, err := x.decode(params)
 	if err != nil {
 		return err
 	}
@@ -222,12 +238,38 @@ func (x *exchange) serve() error {
 	if err != nil {
 		return err
 	}
-	answer, err := x.e.EncodeResponse(x.op, out, x.id)
+	return x.answer(out)
+}
+
+// decode reads the input of a request that has been routed.
+func (x *exchange) decode(params []byte) (any, error) {
+	if x.e.rest == nil {
+		return x.e.body.DecodeRequest(x.op, params)
+	}
+	return x.e.rest.DecodeRequest(x.op, x.labels, restjson.Request{
+		Method: x.r.Method, Path: x.r.URL.EscapedPath(), Query: sigv4.OperationQuery(x.r.URL.RawQuery), Header: x.r.Header, Body: params,
+	})
+}
+
+// answer writes what a handler returned.
+func (x *exchange) answer(out any) error {
+	r := restjson.Response{Status: http.StatusOK}
+	var err error
+	if x.e.rest != nil {
+		r, err = x.e.rest.EncodeResponse(x.op, out)
+	} else {
+		r.Body, err = x.e.body.EncodeResponse(x.op, out, x.id)
+	}
 	if err != nil {
 		return err
 	}
-	x.write(http.StatusOK, x.e.ContentType(), answer)
-	clear(answer)
+	maps.Copy(x.w.Header(), r.Header)
+	contentType := x.e.ContentType()
+	if t := r.Header.Get("Content-Type"); t != "" {
+		contentType = t
+	}
+	x.write(r.Status, contentType, r.Body)
+	clear(r.Body)
 	return nil
 }
 
@@ -293,6 +335,13 @@ func (x *exchange) fail(err error) {
 	}
 	if f.Server {
 		x.cfg.Logger.ErrorContext(x.r.Context(), "request failed", append(x.attrs(), "code", f.Code, "error", detail(err))...)
+	}
+	x.fault(d, f)
+}
+
+func (x *exchange) fault(d dialect, f wire.Fault) {
+	if x.protocol() == api.RESTJSON {
+		x.w.Header()[restjson.ErrorType] = []string{f.Code}
 	}
 	x.write(f.Status, d.ContentType(), d.EncodeError(f, x.id))
 }

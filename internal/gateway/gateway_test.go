@@ -18,6 +18,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
 	"github.com/kagimori/kagimori/internal/api/cloudtrailapi"
+	"github.com/kagimori/kagimori/internal/api/ebsapi"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/api/iamapi"
 	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
@@ -82,6 +83,7 @@ func newWorld(t testing.TB, change func(*gateway.Config)) *world {
 			{API: ec2api.Service(), Ops: map[string]guard.Handler{"DescribeVolumes": guard.Handle(describeVolumes)}},
 			{API: autoscalingapi.Service()},
 			{API: kagimoriapi.Service()},
+			{API: ebsapi.Service(), Ops: map[string]guard.Handler{"PutSnapshotBlock": guard.Handle(putBlock), "StartSnapshot": guard.Handle(startSnapshot)}},
 		},
 		Verifier:    newVerifier(),
 		Credentials: people{},
@@ -348,7 +350,7 @@ func TestRouting(t *testing.T) {
 		{"method", "PUT", "/", "", nil, 405, "text/xml", "<Code>InvalidAction</Code>"},
 		{"preflight", "OPTIONS", "/", "", nil, 405, "text/xml", "<Code>InvalidAction</Code>"},
 		{"head", "HEAD", "/", "", nil, 405, "text/xml", ""},
-		{"path", "POST", "/snapshots", "", nil, 404, "text/xml", "<Code>InvalidAction</Code>"},
+		{"path", "POST", "/nothing", "", nil, 404, "text/xml", "<Code>InvalidAction</Code>"},
 		{"cbor", "POST", "/service/TrentService/operation/DescribeKey", "\xa0", http.Header{"Smithy-Protocol": {"rpc-v2-cbor"}, "Content-Type": {"application/cbor"}},
 			404, json11, "kagimori does not speak the protocol rpc-v2-cbor."},
 	} {

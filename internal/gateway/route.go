@@ -13,6 +13,7 @@ import (
 	"github.com/kagimori/kagimori/internal/wire/awsquery"
 	"github.com/kagimori/kagimori/internal/wire/ec2query"
 	"github.com/kagimori/kagimori/internal/wire/form"
+	"github.com/kagimori/kagimori/internal/wire/restjson"
 )
 
 // A problem is something wrong with a request before its service is asked.
@@ -26,7 +27,7 @@ const (
 	forbidden
 )
 
-// codes of the problems: awsJson, then both query protocols.
+// codes of the problems: the JSON protocols, then both query protocols.
 var codes = [...][2]string{
 	unknownOperation: {"UnknownOperationException", "InvalidAction"},
 	missingOperation: {"UnknownOperationException", "MissingAction"},
@@ -38,11 +39,15 @@ var codes = [...][2]string{
 // problem is the error for p in the protocol of the request.
 func (x *exchange) problem(p problem, message string) *apierr.Error {
 	e := apierr.New(codes[p][1], message)
-	if x.protocol() == api.JSON11 {
+	protocol := x.protocol()
+	if protocol.JSON() {
 		e.Code = codes[p][0]
 	}
-	if p == tooLarge {
+	switch {
+	case p == tooLarge:
 		e.Status = http.StatusRequestEntityTooLarge
+	case protocol == api.RESTJSON && p == unknownOperation:
+		e.Status = http.StatusNotFound
 	}
 	return e
 }
@@ -76,8 +81,11 @@ type bare api.Protocol
 
 // ContentType of errors.
 func (b bare) ContentType() string {
-	if api.Protocol(b) == api.JSON11 {
+	switch api.Protocol(b) {
+	case api.JSON11:
 		return awsjson.MediaType
+	case api.RESTJSON:
+		return restjson.MediaType
 	}
 	return "text/xml"
 }
@@ -89,6 +97,8 @@ func (b bare) EncodeError(f wire.Fault, requestID string) []byte {
 		return awsjson.EncodeError(f)
 	case api.EC2:
 		return ec2query.EncodeError(f, requestID)
+	case api.RESTJSON:
+		return restjson.EncodeError(f)
 	}
 	return awsquery.EncodeError("", f, requestID)
 }
@@ -96,8 +106,7 @@ func (b bare) EncodeError(f wire.Fault, requestID string) []byte {
 // refuse answers at once, for requests that no service is to see.
 func (x *exchange) refuse(status int, message string) {
 	e := x.problem(forbidden, message).WithStatus(status)
-	d := x.dialect()
-	x.write(status, d.ContentType(), d.EncodeError(unrouted(e, x.id), x.id))
+	x.fault(x.dialect(), unrouted(e, x.id))
 }
 
 // unrouted is the fault for an error that happened before a service was known.
@@ -127,6 +136,9 @@ func (x *exchange) checkEnvelope() error {
 			return x.problem(malformed, "The request has more than one "+name+" header.")
 		}
 	}
+	if x.e = x.restEndpoint(); x.e != nil {
+		return nil // it has paths and methods of its own
+	}
 	if x.r.URL.Path != "/" {
 		return x.problem(unknownOperation, "kagimori has nothing at this path.").WithStatus(http.StatusNotFound)
 	}
@@ -137,8 +149,38 @@ func (x *exchange) checkEnvelope() error {
 	return nil
 }
 
+// restEndpoint is the REST service that a request is for, or nil: that of its credential scope or,
+// of a request without one, the service that has its method and path.
+func (x *exchange) restEndpoint() *endpoint {
+	name := scopeOf(x.r).service
+	for _, e := range x.rest {
+		if e.svc.Name == name {
+			return e
+		}
+		if name == "" && x.r.URL.Path != "/" {
+			if op, _ := e.rest.Route(x.r.Method, x.r.URL.EscapedPath()); op != nil {
+				return e
+			}
+		}
+	}
+	return nil
+}
+
+// routeREST finds the operation of a REST service.
+func (x *exchange) routeREST() error {
+	op, labels := x.e.rest.Route(x.r.Method, x.r.URL.EscapedPath())
+	if op == nil {
+		return x.problem(unknownOperation, "The service has no operation "+cut(x.r.Method, 16)+" "+cut(x.r.URL.Path, 128)+".")
+	}
+	x.labels = labels
+	return x.operation(op.Name)
+}
+
 // route finds the service and the operation, and returns what the codec is to decode.
 func (x *exchange) route(body []byte) ([]byte, error) {
+	if x.e != nil {
+		return body, x.routeREST()
+	}
 	if target := x.r.Header.Get("X-Amz-Target"); target != "" {
 		return body, x.routeTarget(target)
 	}
@@ -198,7 +240,7 @@ func (x *exchange) routeAction(params []byte) error {
 		// AWS assumes a service's own version where the request names none.
 		x.e = x.byName[scopeOf(x.r).service]
 	}
-	if x.e == nil || x.e.svc.Protocol == api.JSON11 {
+	if x.e == nil || x.e.svc.Protocol.JSON() {
 		x.e = nil
 		return x.problem(unknownOperation, "kagimori does not offer "+cut(action, 128)+" of version "+cut(version, 32)+".")
 	}
@@ -216,7 +258,7 @@ func (x *exchange) operation(name string) error {
 	switch {
 	case op != nil || svc.Known[name]:
 		return x.problem(unknownOperation, "kagimori does not implement "+name+" yet.")
-	case svc.Protocol == api.JSON11:
+	case svc.Protocol.JSON():
 		return x.problem(unknownOperation, "The operation "+cut(name, 128)+" is not known.")
 	}
 	return x.problem(unknownOperation, "The action "+cut(name, 128)+" is not valid for this web service.")

@@ -25,6 +25,17 @@ var (
 		Mismatch:     {"InvalidSignatureException", http.StatusBadRequest},
 		WrongScope:   {"InvalidSignatureException", http.StatusBadRequest},
 	}
+	// Source: IAM Access Analyzer API Reference and EBS direct APIs, "Common Errors".
+	restAnswers = [...]answer{
+		MissingToken: {"MissingAuthenticationTokenException", http.StatusForbidden},
+		Incomplete:   {"IncompleteSignatureException", http.StatusForbidden},
+		UnknownKey:   {"UnrecognizedClientException", http.StatusForbidden},
+		Expired:      {"InvalidSignatureException", http.StatusForbidden},
+		ExpiredToken: {"ExpiredTokenException", http.StatusForbidden},
+		InvalidToken: {"UnrecognizedClientException", http.StatusForbidden},
+		Mismatch:     {"InvalidSignatureException", http.StatusForbidden},
+		WrongScope:   {"InvalidSignatureException", http.StatusForbidden},
+	}
 	queryAnswers = [...]answer{
 		MissingToken: {"MissingAuthenticationToken", http.StatusForbidden},
 		Incomplete:   {"IncompleteSignature", http.StatusBadRequest},
@@ -57,6 +68,8 @@ func Code(kind Kind, protocol api.Protocol, service string) (code string, status
 		table = jsonAnswers[:]
 	case api.EC2:
 		table = ec2Answers[:]
+	case api.RESTJSON:
+		table = restAnswers[:]
 	}
 	if kind == 0 || int(kind) >= len(table) {
 		kind = Mismatch

@@ -147,6 +147,6 @@ func Presign(r *http.Request, body []byte, cred Credentials, region, service str
 		query = rest + "&" + query
 	}
 	r.URL.RawQuery = query
-	signature := signature(r, body, signed, cred.Secret, at, sc)
+	signature := signature(r, payloadHash(body), signed, cred.Secret, at, sc)
 	r.URL.RawQuery += "&" + signatureParam + "=" + hex.EncodeToString(signature[:])
 }

@@ -15,6 +15,20 @@ import (
 // and Authorization. body is what r.Body will give. The headers that are set by then are signed,
 // but for those that proxies and net/http change. Nothing that is signed may be changed after.
 func Sign(r *http.Request, body []byte, cred Credentials, region, service string, t time.Time) {
+	sign(r, payloadHash(body), cred, region, service, t)
+}
+
+func payloadHash(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])
+}
+
+// SignUnsigned is Sign with the body left out of the signature, which few operations allow.
+func SignUnsigned(r *http.Request, cred Credentials, region, service string, t time.Time) {
+	sign(r, unsignedPayload, cred, region, service, t)
+}
+
+func sign(r *http.Request, hash string, cred Credentials, region, service string, t time.Time) {
 	if r.Header == nil {
 		r.Header = http.Header{}
 	}
@@ -26,15 +40,14 @@ func Sign(r *http.Request, body []byte, cred Credentials, region, service string
 		r.Header[tokenHeader] = []string{cred.SessionToken}
 	}
 	signed, sc := signedHeaders(r.Header), scope{at.Format("20060102"), region, service}
-	signature := signature(r, body, signed, cred.Secret, at, sc)
+	signature := signature(r, hash, signed, cred.Secret, at, sc)
 	r.Header[authorizationHeader] = []string{algorithm + " Credential=" + cred.AccessKeyID + "/" + sc.date + "/" + region + "/" +
 		service + "/" + terminator + ", SignedHeaders=" + signed + ", Signature=" + hex.EncodeToString(signature[:])}
 }
 
-func signature(r *http.Request, body []byte, signed string, s secret.String, at time.Time, sc scope) key {
-	sum := sha256.Sum256(body)
+func signature(r *http.Request, hash, signed string, s secret.String, at time.Time, sc scope) key {
 	// A query string that cannot be decoded is signed as it is so far; no server takes it.
-	canonical, _ := appendCanonical(nil, r, signed, hex.EncodeToString(sum[:]))
+	canonical, _ := appendCanonical(nil, r, signed, hash)
 	k := derive(s, sc)
 	return mac(k[:], appendStringToSign(nil, at, sc, canonical))
 }

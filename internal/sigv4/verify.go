@@ -54,6 +54,17 @@ const mismatch = "The request signature we calculated does not match the signatu
 // What cannot be bound to the body (UNSIGNED-PAYLOAD, chunked signatures) is refused, and so is a
 // request that is signed in its header and in its query string.
 func (v *Verifier) Verify(r *http.Request, body []byte, lookup Lookup) (Result, error) {
+	return v.verify(r, body, false, lookup)
+}
+
+// VerifyUnsigned is Verify for an operation whose body may be left out of the signature: the hash
+// of the payload is then the text UNSIGNED-PAYLOAD. Clients say so in X-Amz-Content-Sha256 or, over
+// TLS, nowhere.
+func (v *Verifier) VerifyUnsigned(r *http.Request, body []byte, lookup Lookup) (Result, error) {
+	return v.verify(r, body, true, lookup)
+}
+
+func (v *Verifier) verify(r *http.Request, body []byte, unsigned bool, lookup Lookup) (Result, error) {
 	c, err := v.claim(r)
 	if err != nil {
 		return Result{}, err
@@ -72,7 +83,7 @@ func (v *Verifier) Verify(r *http.Request, body []byte, lookup Lookup) (Result, 
 	if s == "" { // anybody could sign with it
 		return Result{}, &Error{UnknownKey, "The security token included in the request is invalid."}
 	}
-	if err := v.compare(r, body, &c, s); err != nil {
+	if err := v.compareHashes(r, body, unsigned, &c, s); err != nil {
 		return Result{}, err
 	}
 	return Result{
@@ -168,17 +179,34 @@ func minutes(d time.Duration) string {
 
 var buffers = sync.Pool{New: func() any { return new(make([]byte, 0, 2048)) }}
 
-// compare computes the signature and compares it.
-func (v *Verifier) compare(r *http.Request, body []byte, c *claim, s secret.String) error {
+// unsignedPayload stands for the hash of a body that is not signed.
+const unsignedPayload = "UNSIGNED-PAYLOAD"
+
+// compareHashes compares the signature with the one over the body or, where it may be left out,
+// over none.
+func (v *Verifier) compareHashes(r *http.Request, body []byte, unsigned bool, c *claim, s secret.String) error {
+	sent := r.Header[hashHeader]
+	if unsigned && len(sent) == 1 && sent[0] == unsignedPayload {
+		return v.compare(r, unsignedPayload, c, s)
+	}
 	sum := sha256.Sum256(body)
 	var hash [2 * sha256.Size]byte
 	hex.Encode(hash[:], sum[:])
-	if sent := r.Header[hashHeader]; len(sent) > 1 || len(sent) == 1 && sent[0] != string(hash[:]) {
+	if len(sent) > 1 || len(sent) == 1 && sent[0] != string(hash[:]) {
 		return &Error{Mismatch, mismatch}
 	}
+	err := v.compare(r, string(hash[:]), c, s)
+	if err != nil && unsigned && len(sent) == 0 {
+		return v.compare(r, unsignedPayload, c, s)
+	}
+	return err
+}
+
+// compare computes the signature over the hash of a payload and compares it.
+func (v *Verifier) compare(r *http.Request, hash string, c *claim, s secret.String) error {
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
-	canonical, ok := appendCanonical((*buf)[:0], r, c.signedHeaders, string(hash[:]))
+	canonical, ok := appendCanonical((*buf)[:0], r, c.signedHeaders, hash)
 	if !ok {
 		return &Error{Mismatch, mismatch}
 	}

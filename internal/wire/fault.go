@@ -14,6 +14,7 @@ type Fault struct {
 	Message string
 	Status  int // HTTP
 	Server  bool
+	Details map[string]any // further members of the error, which REST protocols carry
 }
 
 type code struct {
@@ -44,12 +45,15 @@ func codesOf(svc *api.Service) map[string]code {
 	return out
 }
 
+// jsonCodes are the codes that the JSON protocols share.
+var jsonCodes = map[string]string{
+	"ValidationError": "ValidationException", "AccessDenied": "AccessDeniedException",
+	"UnauthorizedOperation": "AccessDeniedException", "Throttling": "ThrottlingException",
+}
+
 // renamed are codes that every service shares, as each protocol spells them.
 var renamed = map[api.Protocol]map[string]string{
-	api.JSON11: {
-		"ValidationError": "ValidationException", "AccessDenied": "AccessDeniedException",
-		"UnauthorizedOperation": "AccessDeniedException", "Throttling": "ThrottlingException",
-	},
+	api.JSON11: jsonCodes, api.RESTJSON: jsonCodes,
 	api.Query: {
 		"ValidationException": "ValidationError", "AccessDeniedException": "AccessDenied",
 		"UnauthorizedOperation": "AccessDenied", "ThrottlingException": "Throttling",
@@ -62,8 +66,20 @@ var renamed = map[api.Protocol]map[string]string{
 	},
 }
 
-// statuses of codes outside the models, in the query protocols. Others are 400.
+// statuses of codes outside the models, in the query protocols and in REST ones. Others are 400.
+// Source for REST: the "Common Errors" pages, such as that of the IAM Access Analyzer API Reference.
 var statuses = map[string]int{
+	"AccessDeniedException":               http.StatusForbidden,
+	"ExpiredTokenException":               http.StatusForbidden,
+	"InvalidSignatureException":           http.StatusForbidden,
+	"MissingAuthenticationTokenException": http.StatusForbidden,
+	"RequestEntityTooLargeException":      http.StatusRequestEntityTooLarge,
+	"ResourceNotFoundException":           http.StatusNotFound,
+	"ServiceUnavailableException":         http.StatusServiceUnavailable,
+	"ThrottlingException":                 http.StatusTooManyRequests,
+	"UnknownOperationException":           http.StatusNotFound,
+	"UnrecognizedClientException":         http.StatusForbidden,
+
 	"AccessDenied":               http.StatusForbidden,
 	"AuthFailure":                http.StatusUnauthorized,
 	"ExpiredToken":               http.StatusForbidden,
@@ -91,7 +107,7 @@ func (t *Table) Fault(err error, requestID string) Fault {
 			Message: "An internal error has occurred. Request id: " + requestID,
 		}
 	}
-	f := Fault{Code: e.Code, Message: e.Message, Status: e.Status, Server: e.Server}
+	f := Fault{Code: e.Code, Message: e.Message, Status: e.Status, Server: e.Server, Details: e.Details}
 	known, modelled := t.codes[e.Code]
 	if !modelled {
 		if to, ok := renamed[t.svc.Protocol][e.Code]; ok {
@@ -125,6 +141,8 @@ func (t *Table) internalCode() string {
 		return "KMSInternalException"
 	case t.svc.Protocol == api.EC2:
 		return "InternalError"
+	case t.svc.Errors["InternalServerException"].Server:
+		return "InternalServerException"
 	}
 	return "InternalFailure"
 }

@@ -1,7 +1,7 @@
 // Package wire turns the generated request and response types into bytes and back.
 //
 // A [Table] compiles one service's types, once per Go type, into plans: which member has which
-// name, kind and constraint. The codecs below this package (awsjson, awsquery, ec2query) walk
+// name, kind and constraint. The codecs below this package (awsjson, awsquery, ec2query, restjson) walk
 // those plans; they hold no knowledge of any operation. The package also checks the model's
 // constraints and resolves errors to codes and statuses, both with AWS's texts.
 //
@@ -77,7 +77,7 @@ func (n *Node) Make(v reflect.Value) reflect.Value {
 type Struct struct {
 	Type   reflect.Type
 	Fields []Field
-	byName map[string]*Field
+	byName map[string]*Field // of the body
 }
 
 // Named finds a member by its wire name, or nil. The bytes are not kept.
@@ -98,9 +98,25 @@ type Field struct {
 	Required bool
 	Token    bool // idempotency token
 	Epoch    bool // a timestamp goes as seconds since 1970 instead of ISO 8601
+	Place    Place
 
 	rule, elem, key, val *Rule
 }
+
+// A Place is where a member stands in a message of a REST protocol. It has a meaning for members of
+// an operation's own input and output only.
+type Place uint8
+
+// Places. Members of other protocols are all in the body.
+const (
+	Body Place = iota
+	Label
+	Query
+	Header
+	Payload // the member alone is the body
+)
+
+var places = map[string]Place{"uri": Label, "querystring": Query, "header": Header, "payload": Payload}
 
 // WithLists is the answer v of an operation with the lists that it pages, empty if the answer has
 // none: AWS writes the element of a list without items, and clients count on it.
@@ -208,6 +224,9 @@ func (c *compiler) structure(typ reflect.Type) (*Struct, error) {
 	}
 	for i := range s.Fields {
 		f := &s.Fields[i]
+		if f.Place != Body {
+			continue
+		}
 		if s.byName[f.Name] != nil {
 			return nil, fmt.Errorf("%s: two members named %s", typ.Name(), f.Name)
 		}
@@ -226,7 +245,7 @@ func (c *compiler) field(sf reflect.StructField) (Field, error) {
 	f := Field{
 		Name: parts[0], Query: parts[0], XML: parts[0], Path: lowerCamel(parts[0]),
 		JSON: `"` + parts[0] + `":`, Item: "member", Key: "key", Val: "value",
-		Epoch: c.table.svc.Protocol == api.JSON11,
+		Epoch: c.table.svc.Protocol.JSON(),
 	}
 	if ec2 {
 		f.Item = "item"
@@ -235,6 +254,9 @@ func (c *compiler) field(sf reflect.StructField) (Field, error) {
 		if err := c.option(&f, p); err != nil {
 			return Field{}, err
 		}
+	}
+	if f.Place != Body {
+		f.Path = lowerCamel(sf.Name) // the text of a violation has the member's name, not the header's
 	}
 	n, err := c.node(sf.Type)
 	f.Node = n
@@ -268,6 +290,12 @@ func (c *compiler) option(f *Field, opt string) error {
 		f.Required = true
 	case "tok":
 		f.Token = true
+	case "loc":
+		place, ok := places[value]
+		if !ok {
+			return fmt.Errorf("location %s", value)
+		}
+		f.Place = place
 	case "c":
 		return rule(&f.rule)
 	case "e":
@@ -329,7 +357,7 @@ func (c *compiler) node(typ reflect.Type) (*Node, error) {
 	default:
 		err = fmt.Errorf("type %s", typ)
 	}
-	if err == nil && n.Elem != nil && n.Elem.Elem != nil && c.table.svc.Protocol != api.JSON11 {
+	if err == nil && n.Elem != nil && n.Elem.Elem != nil && !c.table.svc.Protocol.JSON() {
 		err = fmt.Errorf("type %s: lists of lists are for JSON only", typ)
 	}
 	return n, err

@@ -2,20 +2,13 @@
 package awsjson
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"reflect"
-	"strings"
-	"sync"
-
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/wire"
+	"github.com/kagimori/kagimori/internal/wire/jsonbody"
 )
 
 // MediaType of requests and answers.
@@ -24,7 +17,7 @@ const MediaType = "application/x-amz-json-1.1"
 // A Codec speaks for one service, in both directions. Safe for concurrent use.
 type Codec struct {
 	table    *wire.Table
-	decoders sync.Pool // *decoder
+	decoders jsonbody.Decoders
 }
 
 // New compiles the service's types and constraints.
@@ -33,7 +26,7 @@ func New(svc *api.Service) (*Codec, error) {
 		return nil, fmt.Errorf("awsjson: %s does not speak this protocol", svc.Name)
 	}
 	t, err := wire.NewTable(svc)
-	return &Codec{table: t, decoders: sync.Pool{New: func() any { return newDecoder() }}}, err
+	return &Codec{table: t}, err
 }
 
 // Table holds the service's plans.
@@ -58,13 +51,7 @@ func (c *Codec) decode(body []byte, ptr any) error {
 	if err != nil {
 		return err
 	}
-	d := c.decoders.Get().(*decoder)
-	defer func() {
-		d.reset(nil) // keeps no reference to the body, which may hold a plaintext
-		c.decoders.Put(d)
-	}()
-	d.reset(body)
-	return d.document(s, v)
+	return c.decoders.Decode(body, s, v)
 }
 
 // EncodeResponse writes an answer: nothing for operations without output, else an object with
@@ -84,7 +71,7 @@ func (c *Codec) encode(ptr any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return appendStruct(make([]byte, 0, 1024), s, v), nil
+	return jsonbody.Append(make([]byte, 0, 1024), s, v), nil
 }
 
 // EncodeError writes an error. KMS spells the text of a denial "Message" and of everything else
@@ -94,14 +81,14 @@ func (c *Codec) EncodeError(f wire.Fault, _ string) []byte { return EncodeError(
 // EncodeError writes an error of any service of this protocol.
 func EncodeError(f wire.Fault) []byte {
 	b := append(make([]byte, 0, 256), `{"__type":`...)
-	b = appendString(b, f.Code)
+	b = jsonbody.AppendString(b, f.Code)
 	if f.Message != "" {
 		name := `,"message":`
 		if f.Code == "AccessDeniedException" {
 			name = `,"Message":`
 		}
 		b = append(b, name...)
-		b = appendString(b, f.Message)
+		b = jsonbody.AppendString(b, f.Message)
 	}
 	return append(b, '}')
 }
@@ -126,63 +113,5 @@ func (c *Codec) DecodeResponse(op *api.Operation, body []byte, out any) error {
 
 // DecodeError reads an error's body. A namespace before the code, and a URI after it, go.
 func (c *Codec) DecodeError(status int, body []byte) *apierr.Error {
-	e := &apierr.Error{Code: "UnknownError", Status: status, Server: status >= 500}
-	var code string
-	dec := jsontext.NewDecoder(bytes.NewBuffer(body))
-	if tok, err := dec.ReadToken(); err != nil || tok.Kind() != '{' {
-		return e
-	}
-	for dec.PeekKind() == '"' {
-		name, err := dec.ReadToken()
-		if err != nil {
-			return e
-		}
-		dst := map[string]*string{"__type": &code, "message": &e.Message, "Message": &e.Message}[name.String()]
-		if dst == nil || dec.PeekKind() != '"' {
-			if dec.SkipValue() != nil {
-				return e
-			}
-			continue
-		}
-		tok, err := dec.ReadToken()
-		if err != nil {
-			return e
-		}
-		*dst = tok.String()
-	}
-	code, _, _ = strings.Cut(code, ":")
-	code = code[strings.LastIndexByte(code, '#')+1:]
-	if code != "" {
-		e.Code = code
-	}
-	return e
-}
-
-// document reads one object, or null or nothing, and then the end of the body.
-func (d *decoder) document(s *wire.Struct, v reflect.Value) error {
-	if len(bytes.TrimLeft(d.body, " \t\r\n")) == 0 {
-		return nil
-	}
-	var err error
-	switch d.dec.PeekKind() {
-	case '{':
-		err = d.object(s, v)
-	case 'n':
-		_, err = d.dec.ReadToken()
-		err = d.syntax(err)
-	case '[':
-		return serialization("Start of list found where not expected")
-	case '"', '0', 't', 'f':
-		return serialization("Unexpected field type")
-	default:
-		_, err = d.dec.ReadToken()
-		return d.syntax(err)
-	}
-	if err != nil {
-		return err
-	}
-	if _, err := d.dec.ReadToken(); !errors.Is(err, io.EOF) {
-		return serialization("The request has text after the end of its body")
-	}
-	return nil
+	return jsonbody.DecodeError(status, "", body)
 }

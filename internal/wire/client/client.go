@@ -17,12 +17,13 @@ import (
 	"github.com/kagimori/kagimori/internal/wire/awsjson"
 	"github.com/kagimori/kagimori/internal/wire/awsquery"
 	"github.com/kagimori/kagimori/internal/wire/ec2query"
+	"github.com/kagimori/kagimori/internal/wire/restjson"
 )
 
 // maxAnswer bounds what is read of an answer.
 const maxAnswer = 64 << 20
 
-// codec is the client's half of a protocol.
+// codec is the client's half of a protocol whose messages are bodies.
 type codec interface {
 	EncodeRequest(op *api.Operation, in any) ([]byte, http.Header, error)
 	DecodeResponse(op *api.Operation, body []byte, out any) error
@@ -34,7 +35,8 @@ type Client struct {
 	endpoint, region string
 	creds            sigv4.Credentials
 	svc              *api.Service
-	codec            codec
+	codec            codec           // nil of a REST protocol
+	rest             *restjson.Codec // nil of others
 	// HTTP sends the requests; nil is http.DefaultClient. Set it before the first call.
 	HTTP *http.Client
 }
@@ -50,6 +52,8 @@ func New(endpoint, region string, creds sigv4.Credentials, svc *api.Service) (*C
 		c.codec, err = awsquery.New(svc)
 	case api.EC2:
 		c.codec, err = ec2query.New(svc)
+	case api.RESTJSON:
+		c.rest, err = restjson.New(svc)
 	default:
 		err = fmt.Errorf("client: no protocol %d", svc.Protocol)
 	}
@@ -63,16 +67,16 @@ func (c *Client) Do(ctx context.Context, op string, in, out any) error {
 	if o == nil {
 		return fmt.Errorf("client: %s has no operation %s", c.svc.Name, op)
 	}
-	body, header, err := c.codec.EncodeRequest(o, in)
+	r, err := c.request(o, in)
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.endpoint+"/", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, r.Method, c.endpoint+r.URL(), bytes.NewReader(r.Body))
 	if err != nil {
 		return fmt.Errorf("client: %w", err)
 	}
-	req.Header = header
-	sigv4.Sign(req, body, c.creds, c.region, c.svc.Name, time.Now())
+	req.Header = r.Header
+	sigv4.Sign(req, r.Body, c.creds, c.region, c.svc.Name, time.Now())
 	h := c.HTTP
 	if h == nil {
 		h = http.DefaultClient
@@ -86,8 +90,24 @@ func (c *Client) Do(ctx context.Context, op string, in, out any) error {
 	if err != nil {
 		return fmt.Errorf("client: %w", err)
 	}
-	if res.StatusCode != http.StatusOK {
+	switch failed := res.StatusCode < 200 || res.StatusCode > 299; {
+	case c.rest != nil && failed:
+		return c.rest.DecodeError(res.StatusCode, res.Header, answer)
+	case c.rest != nil:
+		return c.rest.DecodeResponse(o, restjson.Response{Status: res.StatusCode, Header: res.Header, Body: answer}, out)
+	case failed:
 		return c.codec.DecodeError(res.StatusCode, answer)
 	}
 	return c.codec.DecodeResponse(o, answer, out)
+}
+
+// request is the request of an operation, not yet signed.
+func (c *Client) request(op *api.Operation, in any) (restjson.Request, error) {
+	if c.rest != nil {
+		return c.rest.EncodeRequest(op, in)
+	}
+	r := restjson.Request{Method: http.MethodPost, Path: "/"}
+	var err error
+	r.Body, r.Header, err = c.codec.EncodeRequest(op, in)
+	return r, err
 }

@@ -1,4 +1,4 @@
-package awsjson
+package jsonbody
 
 import (
 	"encoding/base64"
@@ -13,13 +13,15 @@ import (
 	"github.com/kagimori/kagimori/internal/wire"
 )
 
-func appendStruct(dst []byte, s *wire.Struct, v reflect.Value) []byte {
+// Append writes a structure: an object with the members of the body that are present, in the order
+// of the model.
+func Append(dst []byte, s *wire.Struct, v reflect.Value) []byte {
 	dst = append(dst, '{')
 	first := true
 	for i := range s.Fields {
 		f := &s.Fields[i]
 		fv := v.Field(f.Index)
-		if f.Absent(fv) {
+		if f.Place != wire.Body || f.Absent(fv) {
 			continue
 		}
 		if !first {
@@ -36,9 +38,9 @@ func appendValue(dst []byte, f *wire.Field, n *wire.Node, v reflect.Value) []byt
 	v = n.Get(v)
 	switch n.Kind {
 	case wire.Structure:
-		return appendStruct(dst, n.Struct, v)
+		return Append(dst, n.Struct, v)
 	case wire.String:
-		return appendString(dst, v.String())
+		return AppendString(dst, v.String())
 	case wire.Blob:
 		dst = append(dst, '"')
 		dst = base64.StdEncoding.AppendEncode(dst, v.Bytes())
@@ -80,15 +82,15 @@ func appendMap(dst []byte, f *wire.Field, n *wire.Node, v reflect.Value) []byte 
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = appendString(dst, k)
+		dst = AppendString(dst, k)
 		dst = append(dst, ':')
 		dst = appendValue(dst, f, n.Elem, values[k])
 	}
 	return append(dst, '}')
 }
 
-// appendString quotes a string; bytes that are not UTF-8 become U+FFFD.
-func appendString(dst []byte, s string) []byte {
+// AppendString quotes a string; bytes that are not UTF-8 become U+FFFD.
+func AppendString(dst []byte, s string) []byte {
 	out, err := jsontext.AppendQuote(dst, s)
 	if err != nil {
 		out, _ = jsontext.AppendQuote(dst, strings.ToValidUTF8(s, "\uFFFD"))

@@ -1,13 +1,16 @@
-package awsjson
+// Package jsonbody reads and writes the JSON of AWS's protocols: structures by their plans.
+package jsonbody
 
 import (
 	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"reflect"
 	"strconv"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -27,6 +30,54 @@ type decoder struct {
 func newDecoder() *decoder {
 	buf := new(bytes.Buffer)
 	return &decoder{dec: jsontext.NewDecoder(buf), buf: buf}
+}
+
+// Decoders read bodies. The zero Decoders is ready. Safe for concurrent use.
+type Decoders struct{ pool sync.Pool }
+
+// Decode reads one object into a structure. An empty body is an empty object, null is an absent
+// member, members without a meaning are ignored; everything else that is not what the model says
+// is a SerializationException. Nothing decoded shares memory with the body.
+func (p *Decoders) Decode(body []byte, s *wire.Struct, v reflect.Value) error {
+	d, ok := p.pool.Get().(*decoder)
+	if !ok {
+		d = newDecoder()
+	}
+	defer func() {
+		d.reset(nil) // keeps no reference to the body, which may hold a plaintext
+		p.pool.Put(d)
+	}()
+	d.reset(body)
+	return d.document(s, v)
+}
+
+// document reads one object, or null or nothing, and then the end of the body.
+func (d *decoder) document(s *wire.Struct, v reflect.Value) error {
+	if len(bytes.TrimLeft(d.body, " \t\r\n")) == 0 {
+		return nil
+	}
+	var err error
+	switch d.dec.PeekKind() {
+	case '{':
+		err = d.object(s, v)
+	case 'n':
+		_, err = d.dec.ReadToken()
+		err = d.syntax(err)
+	case '[':
+		return serialization("Start of list found where not expected")
+	case '"', '0', 't', 'f':
+		return serialization("Unexpected field type")
+	default:
+		_, err = d.dec.ReadToken()
+		return d.syntax(err)
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := d.dec.ReadToken(); !errors.Is(err, io.EOF) {
+		return serialization("The request has text after the end of its body")
+	}
+	return nil
 }
 
 // reset makes the decoder read a body. jsontext reads a bytes.Buffer in place, without a copy.
@@ -73,7 +124,12 @@ func mismatch(kind jsontext.Kind, n *wire.Node) error {
 	case '[':
 		return serialization("Start of list found where not expected")
 	}
-	return serialization(tokenName(kind) + " can not be converted to " + targetName(n))
+	return Mismatch(tokenName(kind), n)
+}
+
+// Mismatch is the error for a value of a kind, such as "STRING_VALUE", that the node cannot take.
+func Mismatch(kind string, n *wire.Node) error {
+	return serialization(kind + " can not be converted to " + targetName(n))
 }
 
 func tokenName(kind jsontext.Kind) string {
