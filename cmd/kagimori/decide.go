@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,8 +20,8 @@ type decideFlags struct {
 	format  string
 }
 
-const decideLong = `decide answers authorization questions without a server. It reads cases as JSON lines from files or, without a file or
-with -, from standard input. A case has a principal, an action, a resource, the request's context and every policy that
+const decideLong = `decide answers authorization questions without a server. It reads cases as JSON lines from files (of a folder, from all
+its .jsonl files) or, without a file or with -, from standard input. A case has a principal, an action, a resource, the request's context and every policy that
 bears on it: identity policies, permissions boundary, session policies, SCPs and RCPs, the resource's policy, grants,
 a VPC endpoint policy. docs/decide.md describes the members; a member that is not known is an error.
 
@@ -39,12 +40,12 @@ decide exits with 1 if a case failed or a line is no case (it says so with the l
 
 const decideExample = `  kagimori decide cases.jsonl
   kagimori decide --explain --format text < cases.jsonl
-  kagimori decide tests/*.jsonl && terraform apply`
+  kagimori decide tests/ && terraform apply`
 
 func newDecide(io stdio) *cobra.Command {
 	var f decideFlags
 	cmd := &cobra.Command{
-		Use: "decide [FILE...]", Short: "Decide authorization cases, and test policies with them", Long: decideLong, Example: decideExample,
+		Use: "decide [FILE|FOLDER...]", Short: "Decide authorization cases, and test policies with them", Long: decideLong, Example: decideExample,
 		RunE: func(_ *cobra.Command, files []string) error { return f.run(io, files) },
 	}
 	fl := cmd.Flags()
@@ -61,6 +62,10 @@ func (f *decideFlags) run(io stdio, files []string) error {
 	if len(files) == 0 {
 		files = []string{"-"}
 	}
+	files, err := caseFiles(files)
+	if err != nil {
+		return failed(err)
+	}
 	cases := casefile.NewBuilder()
 	var total casefile.Counts
 	for _, name := range files {
@@ -73,6 +78,32 @@ func (f *decideFlags) run(io stdio, files []string) error {
 		}
 	}
 	return failed(verdict(total))
+}
+
+// caseFiles are the files of the arguments: of a folder its .jsonl files, those in folders below
+// too, in the order of their names.
+func caseFiles(names []string) ([]string, error) {
+	var out []string
+	for _, name := range names {
+		if info, err := os.Stat(name); name == "-" || err != nil || !info.IsDir() {
+			out = append(out, name) // what cannot be opened is told in its turn
+			continue
+		}
+		n := len(out)
+		err := filepath.WalkDir(name, func(path string, entry fs.DirEntry, err error) error {
+			if err == nil && !entry.IsDir() && filepath.Ext(path) == ".jsonl" {
+				out = append(out, path)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		if len(out) == n {
+			return nil, fmt.Errorf("%s has no .jsonl files", name)
+		}
+	}
+	return out, nil
 }
 
 // file decides the cases of one file.

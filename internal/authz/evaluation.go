@@ -204,5 +204,7 @@ func (e *evaluation) facts(f *condition.Facts) {
 	}
 	if e.action.kms {
 		f.CallerAccount, f.OwnGrant = p.Account, e.action.create
+	} else {
+		f.Global = e.action.global()
 	}
 }

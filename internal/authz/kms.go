@@ -56,7 +56,11 @@ var rcpServices = []string{
 func (e *evaluation) underRCPs() bool {
 	service, _, _ := strings.Cut(e.part.Action, ":")
 	r := &e.part.Resource
-	return r.AccountRole != Management && !r.AWSManaged && !e.req.Principal.IsServiceLinked() && !e.action.retire && in(service, rcpServices)
+	role := r.AccountRole
+	if role == NoOrganization && r.ARN == "*" { // no resource: the RCPs are those of the caller's account
+		role = e.req.Principal.AccountRole
+	}
+	return role != Management && !r.AWSManaged && !e.req.Principal.IsServiceLinked() && !e.action.retire && in(service, rcpServices)
 }
 
 // underSCPs reports whether SCPs limit a caller.
@@ -76,4 +80,15 @@ func equalFold(s, t string) bool {
 		}
 	}
 	return strings.EqualFold(s, t)
+}
+
+// globalServices have one endpoint, in US East (N. Virginia).
+//
+// Source: IAM User Guide, "AWS global condition context keys", aws:RequestedRegion; AWS General
+// Reference, "Service endpoints and quotas".
+var globalServices = []string{"iam", "organizations", "account", "cloudfront", "route53", "route53domains", "shield", "support"}
+
+func (a *action) global() bool {
+	service, _, _ := strings.Cut(a.name, ":")
+	return in(service, globalServices)
 }

@@ -153,7 +153,7 @@ func (l *literal) substitute(pattern, class string, vars bool) (re string, ok bo
 			re += regexp.QuoteMeta(name)
 		case found && !v.Multi:
 			re += regexp.QuoteMeta(v.One)
-		case !found && m[4] >= 0:
+		case (!found || v.Multi && len(v.List) == 0) && m[4] >= 0:
 			re += regexp.QuoteMeta(pattern[m[4]:m[5]])
 		default:
 			return "", false
@@ -174,27 +174,25 @@ func (l *literal) resourceMatches(pattern string, vars bool) bool {
 	if vars && strings.Contains(strings.Join(parts[:min(5, len(parts))], ":"), "${") {
 		return false
 	}
-	open := strings.HasSuffix(pattern, "*")
-	if len(parts) < 6 && !open {
+	if len(parts) < 6 && !strings.HasSuffix(pattern, "*") {
 		return false
 	}
+	// A star that ends the Region, the account or the whole may run over colons.
 	for i, p := range parts {
-		class, text, rest := "[^:]", have[i], ""
-		if i == len(parts)-1 {
-			text = strings.Join(have[i:], ":")
-			if open {
-				p, rest = strings.TrimSuffix(p, "*"), ".*"
-			}
+		class, rest := "[^:]", ""
+		if i >= 3 && strings.HasSuffix(p, "*") {
+			p, rest = strings.TrimSuffix(p, "*"), ".*"
 		}
 		if i == 5 {
 			class = "."
 		}
 		re, ok := l.substitute(p, class, vars && i == 5)
-		if !ok || !expression(`(?s)\A`+re+rest+`\z`).MatchString(text) {
+		if !ok {
 			return false
 		}
+		parts[i] = re + rest
 	}
-	return true
+	return expression(`(?s)\A` + strings.Join(parts, ":") + `\z`).MatchString(l.part.Resource.ARN)
 }
 
 // holds evaluates one condition.

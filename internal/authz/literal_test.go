@@ -46,6 +46,9 @@ func (l *literal) derive() {
 	for k, v := range r.Tags {
 		l.keys["aws:resourcetag/"+strings.ToLower(k)] = authz.Value{One: v}
 	}
+	if expression(`(?i)^(iam|organizations):`).MatchString(l.part.Action) {
+		l.put("aws:RequestedRegion", "us-east-1")
+	}
 	if f := strings.SplitN(r.ARN, ":", 6); len(f) == 6 {
 		l.put("aws:RequestedRegion", f[3])
 	}
@@ -106,7 +109,11 @@ func (l *literal) decide() (authz.Outcome, authz.Layer) {
 	linked := p.Type == authz.RoleSession && strings.Contains(p.RoleARN, ":role/aws-service-role/")
 	person := p.Type != authz.Service && p.Type != authz.Anonymous
 	scps := person && !linked && p.AccountRole != authz.Management
-	rcps := !linked && !retire && !part.Resource.AWSManaged && part.Resource.AccountRole != authz.Management &&
+	owner := part.Resource.AccountRole
+	if part.Resource.ARN == "*" && owner == authz.NoOrganization {
+		owner = p.AccountRole
+	}
+	rcps := !linked && !retire && !part.Resource.AWSManaged && owner != authz.Management &&
 		expression(`^(kms|sts|sqs|s3|autoscaling):`).MatchString(part.Action)
 	own := authz.LayerResource
 	if strings.HasPrefix(part.Action, "sts:") && part.Authoritative {

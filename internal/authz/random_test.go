@@ -115,7 +115,10 @@ func (w world) part() authz.Part {
 		p.RCPs = w.levels(policy.RCP)
 	}
 	kind := policy.Resource
-	switch w.IntN(10) {
+	switch w.IntN(11) {
+	case 10:
+		p.Action, p.Resource.ARN = pick(w, "iam:GetUser", "IAM:GetUser"), "arn:aws:iam::"+account+":user/alice"
+		return p
 	case 0, 1:
 		p.Action, p.Resource.ARN = "sqs:SendMessage", "arn:aws:sqs:us-west-2:"+account+":"+pick(w, "orders", "alice", "a:b")
 	case 2:
@@ -297,7 +300,8 @@ func (w world) resource() any {
 		return pick(w, "*", "*", "*", "arn:aws:kms:us-west-2:111122223333:key/1a2b", "arn:aws:kms:*:111122223333:key/*", "arn:aws:kms:*",
 			"arn:aws:kms:us-west-2:4444*", "arn:aws:sqs:us-west-2:111122223333:${aws:username}", "arn:aws:sqs:*:orders", "arn:*:sqs:*:*:ord??s",
 			"arn:aws:s*:*:*:*", "arn:aws:sqs:us-west-2:${aws:PrincipalAccount}:*", "arn:aws:sqs:*:*:${aws:PrincipalTag/none, 'orders'}",
-			"arn:aws:iam::*:role/*", "arn:aws:sqs:us-west-2:111122223333:a*b", "arn:aws:*", "arn:aws:sqs:us-west-2:111122223333:a${*}b", "nonsense")
+			"arn:aws:sqs:us-west-2:*:b", "arn:aws:sqs:*:a*:b", "arn:aws:sqs:*:1*3:*b", "arn:aws:sqs:u*:*:alice", "arn:aws:sqs:*:${aws:TagKeys, 'a'}:b",
+			"arn:aws:iam::*:role/*", "arn:aws:sqs:us-west-2:111122223333:a*b", "arn:aws:sqs:*:*:${aws:TagKeys, 'orders'}", "arn:aws:*", "arn:aws:sqs:us-west-2:111122223333:a${*}b", "nonsense")
 	}
 	if w.chance(20) {
 		return []string{one(), one()}
@@ -333,7 +337,7 @@ var operators = []struct {
 		},
 		[]any{
 			"red", "blue", "r*", "*", "a", []string{"a", "b"}, "${aws:PrincipalTag/team}", "${aws:PrincipalTag/none, 'red'}", "x${aws:none}",
-			"User", accountA, "o-1", "us-*", "ec2*", "AIDA*", "${aws:ResourceTag/team}", "${aws:TagKeys}",
+			"User", accountA, "o-1", "us-*", "ec2*", "AIDA*", "${aws:ResourceTag/team}", "${aws:TagKeys}", "${aws:TagKeys, 'red'}",
 		},
 	},
 	{

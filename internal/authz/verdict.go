@@ -120,7 +120,10 @@ func (e *evaluation) weights(f *findings) weights {
 	if e.req.Session == nil && p.Type != FederatedUser {
 		w.session = condition.True
 	}
-	if p.Type == Root || !e.action.kms && strings.EqualFold(e.part.Action, "sts:GetSessionToken") {
+	switch {
+	case !e.action.kms && strings.EqualFold(e.part.Action, "sts:GetSessionToken"): // needs no permission
+		w.identity, w.boundary, w.session = condition.True, condition.True, condition.True
+	case p.Type == Root:
 		w.identity = condition.True
 	}
 	return w

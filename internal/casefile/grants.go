@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/policy"
 )
@@ -13,6 +14,9 @@ import (
 // what kms:RetireGrant is about.
 func (c *Case) grants(part *authz.Part) {
 	for _, g := range c.Grants {
+		if g.elsewhere(c.Resource.ARN) {
+			continue
+		}
 		issuer, _ := policy.IsAccountPrincipal(g.IssuingAccount)
 		part.Grants = append(part.Grants, authz.Grant{
 			ID: g.ID, Grantee: g.GranteePrincipal + g.GranteeServicePrincipal, Retiring: g.RetiringPrincipal + g.RetiringServicePrincipal,
@@ -73,4 +77,11 @@ func (c *Case) newGrant(part *authz.Part) map[string]string {
 		return m
 	}
 	return nil
+}
+
+// elsewhere reports whether a grant says that it is one on another key than that of an ARN. A grant
+// is for one key. Source: KMS Developer Guide, "Grants in AWS KMS".
+func (g *Grant) elsewhere(resource string) bool {
+	a, err := arn.Parse(resource)
+	return err == nil && a.Service == "kms" && a.Type() == "key" && g.KeyID != "" && g.KeyID != resource && g.KeyID != a.ID()
 }

@@ -21,7 +21,36 @@ func Parse(line []byte) (*Case, error) {
 	if err := json.Unmarshal(line, c, json.RejectUnknownMembers(true)); err != nil {
 		return nil, plain(err)
 	}
+	c.complete()
 	return c, c.check()
+}
+
+// complete fills in what ARNs say: accounts, and the aws:userid of callers that have no id of
+// their own. Source: IAM User Guide, "IAM JSON policy elements: Variables", Principal key values.
+func (c *Case) complete() {
+	p, r := &c.Principal, &c.Resource
+	if p.Account == "" && p.Type != "service" {
+		p.Account = accountOf(p.ARN)
+	}
+	if r.Account == "" {
+		r.Account = accountOf(r.ARN)
+	}
+	switch {
+	case p.UserID != "":
+	case p.Type == "root":
+		p.UserID = p.Account
+	case p.Type == "federated-user":
+		p.UserID = p.Account + ":" + p.ARN[strings.LastIndexByte(p.ARN, '/')+1:]
+	}
+}
+
+// accountOf is the account in an ARN, or "".
+func accountOf(s string) string {
+	a, err := arn.Parse(s)
+	if err != nil || !arn.IsAccount(a.Account) {
+		return ""
+	}
+	return a.Account
 }
 
 // plain is an error of the JSON library in fewer words: where in the case, and what is wrong there.
@@ -274,7 +303,8 @@ func (l *loader) levels(name string, srcs [][]jsontext.Value, kind policy.Kind) 
 	return all
 }
 
-// value adds a condition key: a string, a number or a bool, a list of these, or {"unknown": true}.
+// value adds a condition key: a string, a number or a bool, a list of these, {"unknown": true}, or
+// null for a key that is not there.
 func (l *loader) value(ctx *authz.Context, key string, v jsontext.Value) {
 	wrong := func() {
 		l.fail(fmt.Errorf("context/%s is no text, number or bool, list of those, or {\"unknown\": true}", key))
@@ -294,6 +324,8 @@ func (l *loader) value(ctx *authz.Context, key string, v jsontext.Value) {
 			}
 		}
 		ctx.SetList(key, list)
+	case 'n': // not there, even if it would follow from principal or resource
+		ctx.SetList(key, nil)
 	case '{':
 		if _, ok := l.unknown(key, v); !ok {
 			wrong()

@@ -55,10 +55,43 @@ func overlaps(pattern, template string) bool {
 	if !ok || len(t) != 6 || !globs(p[0], "arn") || p[2] != t[2] {
 		return false
 	}
+	if crosses(pattern, p, t) {
+		return true
+	}
 	if fieldProblem(p, t) != "" {
 		return false
 	}
 	return meet(unvary(p[5]), open(t[5]))
+}
+
+// crosses reports whether a star that ends the region or the account can run over colons, so that
+// what follows it names the end of a resource. Of a template only the literal colons count: no name
+// or id of the table's services has one.
+func crosses(pattern string, p, t []string) bool {
+	if slices.ContainsFunc(p[:5], func(f string) bool { return strings.Contains(f, "${") }) {
+		return false
+	}
+	var ends []string // of the resource, after a colon
+	whole := variable.ReplaceAllString(t[5], noColon)
+	for rest := whole; ; {
+		_, after, ok := strings.Cut(rest, ":")
+		if !ok {
+			break
+		}
+		ends, rest = append(ends, after), after
+	}
+	names := func(pattern string, ends []string) bool {
+		return slices.ContainsFunc(ends, func(end string) bool { return meet(pattern, end) })
+	}
+	after := func(field int) (rest string, ok bool) { // as written: a star at the end stands for fields
+		rest, ok = strings.CutPrefix(pattern, strings.Join(p[:field+1], ":")+":")
+		return unvary(rest), ok && strings.HasSuffix(p[field], "*")
+	}
+	if rest, ok := after(3); ok && names(rest, append([]string{whole}, ends...)) {
+		return true
+	}
+	rest, ok := after(4)
+	return ok && names(rest, ends)
 }
 
 // fieldProblem says which of partition, region and account can be none of a template's, or "".
@@ -107,6 +140,9 @@ func globs(pattern, s string) bool {
 	return p.Match(&condition.Env{}, s) == condition.True
 }
 
+// noColon stands for any text without colons in the second pattern of [meet].
+const noColon = "\x00"
+
 // open makes a pattern of a template: a placeholder is any text.
 func open(template string) string { return unvary(template) }
 
@@ -135,8 +171,8 @@ func meetAt(a, b string, i, j int, below, row []bool) bool {
 		return true
 	case i < len(a) && a[i] == '*':
 		return below[j] || j < len(b) && row[j+1]
-	case j < len(b) && b[j] == '*':
-		return row[j+1] || i < len(a) && below[j]
+	case j < len(b) && (b[j] == '*' || b[j] == noColon[0]):
+		return row[j+1] || i < len(a) && (b[j] == '*' || a[i] != ':') && below[j]
 	case i == len(a) || j == len(b):
 		return false
 	case a[i] == '?' || b[j] == '?' || a[i] == b[j]:

@@ -23,7 +23,7 @@ func TestOverlapNeverContradictsTheEngine(t *testing.T) {
 				if v, ok := values[p]; ok {
 					return v
 				}
-				return "x-1/y:z"
+				return "x-1/y.z"
 			})
 			for range 400 {
 				pattern := mutate(r, arn)
@@ -68,6 +68,7 @@ func mutate(r *rand.Rand, arn string) string {
 
 func TestOverlap(t *testing.T) {
 	const key = "arn:${Partition}:kms:${Region}:${Account}:key/${KeyId}"
+	const group = "arn:${Partition}:autoscaling:${Region}:${Account}:autoScalingGroup:${GroupId}:autoScalingGroupName/${GroupFriendlyName}"
 	const image = "arn:${Partition}:ec2:${Region}::image/${ImageId}"
 	tests := []struct {
 		pattern, template string
@@ -84,6 +85,10 @@ func TestOverlap(t *testing.T) {
 		{"arn:aws:kms::111122223333:key/*", key, false},
 		{"arn:aws:kms:us-west-2::key/*", key, false},
 		{"arn:aws2:kms:us-west-2:111122223333:key/*", key, false},
+		{"arn:aws:autoscaling:us-west-2:*:autoScalingGroupName/web", group, true},
+		{"arn:aws:autoscaling:*:autoScalingGroup:*:autoScalingGroupName/web", group, true},
+		{"arn:aws:autoscaling:us-west-2:*2:autoScalingGroupName/web", group, false},
+		{"arn:aws:kms:*::key/*", key, false},
 		{"arn:aws:ec2:us-west-2::image/*", image, true},
 		{"arn:aws:ec2:us-west-2:*:image/*", image, true},
 		{"arn:aws:ec2:us-west-2:111122223333:image/*", image, false},

@@ -103,6 +103,7 @@ type Facts struct {
 	UnknownResource bool
 
 	ResourceARN   string // of which comes aws:RequestedRegion
+	Global        bool   // the service is in one Region for all
 	CallerAccount string // kms:CallerAccount
 	// OwnGrant is set for kms:CreateGrant, whose kms:GrantIsForAWSResource is "false" by default.
 	OwnGrant bool
@@ -204,7 +205,7 @@ func (e *Env) derived(k *Key) (Value, bool) {
 	case factResourceOrgPaths:
 		return Value{List: e.ResourcePaths, Multi: true}, len(e.ResourcePaths) > 0
 	case factRegion:
-		return text(region(e.ResourceARN))
+		return text(e.region())
 	case factSecure:
 		return flag(true, true)
 	case factVia:
@@ -221,10 +222,13 @@ func (e *Env) derived(k *Key) (Value, bool) {
 	return Value{}, false
 }
 
-func region(resource string) string {
-	a, err := arn.Parse(resource)
-	if err != nil {
-		return ""
+// region is that of the resource. Requests to a global service are made in US East (N. Virginia).
+//
+// Source: IAM User Guide, "AWS global condition context keys", aws:RequestedRegion.
+func (e *Env) region() string {
+	a, err := arn.Parse(e.ResourceARN)
+	if (err != nil || a.Region == "") && e.Global {
+		return "us-east-1"
 	}
 	return a.Region
 }

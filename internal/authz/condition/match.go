@@ -46,19 +46,20 @@ func (t *token) value(env *Env) (string, Truth) {
 	switch {
 	case ok && v.Unknown:
 		return "", Unknown
-	case ok && v.Multi:
+	case ok && v.Multi && len(v.List) > 0:
 		return "", False
-	case ok:
+	case ok && !v.Multi:
 		return v.One, True
 	}
 	return t.text, Of(t.hasDefault)
 }
 
-// glob matches with backtracking to the last star, which is enough: an earlier star could only
-// leave less to match. Unknown variables match anything.
+// glob matches with backtracking to the last star and, where that may not match colons, the last
+// that may: an earlier star could only leave less to match. Unknown variables match anything.
 func (p *Pattern) glob(env *Env, s string) bool {
 	i, at := 0, 0 // next token, place in s
 	star, starAt, starCross := -1, 0, false
+	wide, wideAt := -1, 0 // the last star that crosses
 	for {
 		if i == len(p.tokens) {
 			if at == len(s) {
@@ -77,6 +78,9 @@ func (p *Pattern) glob(env *Env, s string) bool {
 			switch kind {
 			case tokenStar:
 				star, starAt, starCross = i, at, t.cross || t.kind == tokenVariable
+				if starCross {
+					wide, wideAt = star, starAt
+				}
 				if i++; i == len(p.tokens) && starCross {
 					return true
 				}
@@ -94,11 +98,17 @@ func (p *Pattern) glob(env *Env, s string) bool {
 				}
 			}
 		}
-		if star < 0 || starAt == len(s) || !starCross && s[starAt] == ':' {
+		if star >= 0 && !starCross && (starAt == len(s) || s[starAt] == ':') {
+			star, starAt, starCross = wide, wideAt, true
+		}
+		if star < 0 || starAt == len(s) {
 			return false
 		}
 		_, size := utf8.DecodeRuneInString(s[starAt:])
 		starAt += size
+		if starCross {
+			wideAt = starAt
+		}
 		i, at = star+1, starAt
 	}
 }

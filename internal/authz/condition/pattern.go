@@ -56,9 +56,11 @@ func Glob(s string, variables bool) Pattern { return compile(s, variables, glob)
 // ARN compiles the pattern of an ArnLike operator: six parts, each matched on its own.
 func ARN(s string, variables bool) Pattern { return compile(s, variables, arnParts) }
 
-// Resource compiles an entry of a Resource element. Like [ARN], but "*" matches everything, a *
-// at the very end runs over colons, the service has no wildcards, and variables stand only after
-// the fifth colon.
+// Resource compiles an entry of a Resource element. Like [ARN], but "*" matches everything, a * that
+// ends the Region, the account or the whole runs over colons, the service has no wildcards, and
+// variables stand only after the fifth colon.
+//
+// Source: IAM User Guide, "IAM JSON policy elements: Resource", Using wildcards in resource ARNs.
 func Resource(s string, variables bool) Pattern {
 	if s == "*" {
 		return Pattern{all: true}
@@ -77,7 +79,7 @@ func compile(s string, variables bool, m mode) Pattern {
 			}
 		}
 		_, size := utf8.DecodeRuneInString(s)
-		c.char(s[:size], s[size:] == "")
+		c.char(s[:size], s[size:])
 		s = s[size:]
 	}
 	c.flush()
@@ -121,7 +123,8 @@ func (c *compiler) add(t token) {
 	c.tokens = append(c.tokens, t)
 }
 
-func (c *compiler) char(s string, last bool) {
+// char adds a character, of which rest follows.
+func (c *compiler) char(s, rest string) {
 	byPart := c.mode == arnParts || c.mode == resourceParts
 	if c.mode == plain || s != "*" && s != "?" {
 		if s == ":" {
@@ -135,8 +138,12 @@ func (c *compiler) char(s string, last bool) {
 		if c.colons == 2 {
 			c.never = true
 		}
-		if s == "*" && last && c.colons >= 3 {
+		switch {
+		case s != "*" || c.colons < 3:
+		case rest == "":
 			cross, c.colons = true, 5 // stands for the missing parts too
+		case rest[0] == ':':
+			cross = true
 		}
 	}
 	if s == "*" {
