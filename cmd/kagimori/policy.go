@@ -24,12 +24,17 @@ var policyKinds = []struct {
 
 func newPolicy(io stdio) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "policy", Short: "Find mistakes in policy documents, and lay them out",
+		Use: "policy", Short: "Find mistakes in policy documents, edit and compare them",
 		Long:    "policy works on IAM policy documents: identity-based policies, key policies, trust policies and those of\norganizations. It needs no server.",
-		Example: "  kagimori policy lint --type key policy.json\n  kagimori policy fmt --write policy.json",
-		Args:    cobra.NoArgs, RunE: func(*cobra.Command, []string) error { return errors.New("a command is missing: lint or fmt") },
+		Example: "  kagimori policy lint --type key policy.json\n  kagimori policy fmt --write policy.json\n  kagimori policy add-autoscaling --write key-policy.json",
+		Args:    cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+			return errors.New("a command is missing: lint, fmt, view, or one that edits")
+		},
 	}
-	cmd.AddCommand(newPolicyLint(io), newPolicyFmt(io))
+	cmd.AddCommand(newPolicyLint(io), newPolicyFmt(io), newPolicyView(io))
+	for _, e := range editors() {
+		cmd.AddCommand(e.command(io))
+	}
 	return cmd
 }
 

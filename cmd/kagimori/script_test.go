@@ -19,12 +19,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/kagimori/kagimori/internal/scenario/format"
 )
 
 func TestMain(m *testing.M) {
@@ -44,9 +47,17 @@ func TestMain(m *testing.M) {
 //	mode FILE PERM         fail if a file has another mode
 //	capture NAME REGEXP GLOB   $NAME is the first group of the first match in the files, which come to be there
 //
-// $PLANS is the folder with plans that Terraform made.
+//	patched IN OUT [OP PATH VALUE]...   apply a JSON Patch to a launch scenario; VALUE is JSON, - for none, or @FILE
+//	pad FILE BYTES         append white space until a file has so many bytes
+//	policyof SCENARIO KEY OUT   write the policy of a scenario's key, by its place
+//
+// $PLANS is the folder with plans that Terraform made, $SCENARIOS that with launch scenarios.
 func TestScripts(t *testing.T) {
 	plans, err := filepath.Abs("../../internal/tfplan/testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	scenarios, err := filepath.Abs("../../internal/launch/testdata/scenarios")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,6 +70,7 @@ func TestScripts(t *testing.T) {
 				e.Setenv(name, filepath.Join(e.WorkDir, "home"))
 			}
 			e.Setenv("PLANS", plans)
+			e.Setenv("SCENARIOS", scenarios)
 			return os.Mkdir(filepath.Join(e.WorkDir, "home"), 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -70,6 +82,14 @@ func TestScripts(t *testing.T) {
 			"certificate": cmdCertificate,
 			"mode":        cmdMode,
 			"capture":     cmdCapture,
+			"patched":     cmdPatched,
+			"policyof":    cmdPolicyOf,
+			"pad": func(ts *testscript.TestScript, _ bool, args []string) {
+				data := ts.ReadFile(args[0])
+				n, err := strconv.Atoi(args[1])
+				ts.Check(err)
+				ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(data+strings.Repeat("\n", n-len(data))), 0o600))
+			},
 			"remember": func(ts *testscript.TestScript, _ bool, args []string) {
 				remembered[ts.MkAbs(args[0])] = fingerprint(ts, args[0])
 			},
@@ -175,6 +195,36 @@ func cmdCapture(ts *testscript.TestScript, _ bool, args []string) {
 		<-time.After(20 * time.Millisecond) // another process writes them
 	}
 	ts.Fatalf("%s is not in %s", args[1], args[2])
+}
+
+func cmdPatched(ts *testscript.TestScript, _ bool, args []string) {
+	sc, err := format.Parse([]byte(ts.ReadFile(args[0])))
+	ts.Check(err)
+	edits := []format.Edit{{Op: "replace", Path: "/expected", Value: format.Value("null")}}
+	for e := range slices.Chunk(args[2:], 3) {
+		value := e[2]
+		if file, ok := strings.CutPrefix(value, "@"); ok {
+			value = ts.ReadFile(file)
+		}
+		edit := format.Edit{Op: e[0], Path: e[1]}
+		if value != "-" {
+			edit.Value = format.Value(value)
+		}
+		edits = append(edits, edit)
+	}
+	out, err := sc.Patched(edits)
+	ts.Check(err)
+	data, err := out.Encode()
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), data, 0o600))
+}
+
+func cmdPolicyOf(ts *testscript.TestScript, _ bool, args []string) {
+	sc, err := format.Parse([]byte(ts.ReadFile(args[0])))
+	ts.Check(err)
+	i, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), sc.Keys[i].Policy, 0o600))
 }
 
 func fingerprint(ts *testscript.TestScript, dir string) string {

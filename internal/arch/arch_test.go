@@ -33,9 +33,10 @@ var allowed = map[string][]string{
 	"internal/guard/permit":        {"internal/guard/internal/mint"},
 	"internal/guard/permittest":    {"internal/guard/internal/mint", "internal/guard/permit"},
 	// 1 languages
-	"internal/policy":   {"internal/arn", "internal/apierr"},
-	"internal/sigv4":    {"internal/secret", "internal/api"},
-	"internal/envelope": {"internal/arn"},
+	"internal/policy":         {"internal/arn", "internal/apierr"},
+	"internal/policy/keyview": {"internal/policy", "internal/arn"},
+	"internal/sigv4":          {"internal/secret", "internal/api"},
+	"internal/envelope":       {"internal/arn"},
 	// 2 pure engine
 	"internal/authz/condition": {"internal/policy", "internal/arn"},
 	"internal/authz":           {"internal/policy", "internal/arn", "internal/authz/condition"},
@@ -104,7 +105,7 @@ var allowed = map[string][]string{
 	"internal/testkit": {"*"},
 	"kagimoritest":     {"internal/app", "internal/directory", "internal/authz", "internal/authz/explain", "internal/guard", "internal/trail"},
 	// 8 command
-	"cmd/kagimori":    {"internal/app", "internal/doctor", "internal/tfplan", "internal/scenario/format", "internal/lint", "internal/policy", "internal/tour", "internal/casefile", "internal/scenario", "internal/hsm/soft", "internal/hsm", "internal/store", "internal/api", "internal/api/kagimoriapi", "internal/apierr", "internal/secret", "internal/sigv4", "internal/wire/client", "internal/authz/explain"},
+	"cmd/kagimori":    {"internal/app", "internal/doctor", "internal/tfplan", "internal/scenario/format", "internal/lint", "internal/policy", "internal/policy/keyview", "internal/arn", "internal/tour", "internal/casefile", "internal/scenario", "internal/hsm/soft", "internal/hsm", "internal/store", "internal/api", "internal/api/kagimoriapi", "internal/apierr", "internal/secret", "internal/sigv4", "internal/wire/client", "internal/authz/explain"},
 	"internal/apigen": {},
 	"internal/arch":   {},
 	"internal/bench":  {"*"},

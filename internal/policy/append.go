@@ -22,8 +22,10 @@ func AppendStatements(src []byte, statements ...[]byte) (_ []byte, ok bool) {
 	for _, st := range statements {
 		var b bytes.Buffer
 		if lines {
+			var text bytes.Buffer
+			err = json.Indent(&text, bytes.TrimSpace(st), indent, "  ")
 			b.WriteString("," + newline(src) + indent)
-			err = json.Indent(&b, bytes.TrimSpace(st), indent, "  ")
+			b.Write(bytes.ReplaceAll(text.Bytes(), []byte("\n"), []byte(newline(src))))
 		} else {
 			b.WriteString(", ")
 			err = json.Compact(&b, st)

@@ -17,6 +17,8 @@ func TestAppendedStatementsLeaveEveryByte(t *testing.T) {
 		{"a single statement becomes a list", `{"Statement": ` + one + ` }`, `{"Statement": [` + one + `, ` + flat + `] }`},
 		{"layout follows the last statement", "{\"Statement\":[\n\t" + one + "\n]}", "{\"Statement\":[\n\t" + one +
 			",\n\t{\n\t  \"Sid\": \"new\",\n\t  \"Effect\": \"Allow\",\n\t  \"Action\": [\n\t    \"kms:Decrypt\"\n\t  ],\n\t  \"Resource\": \"*\"\n\t}\n]}"},
+		{"so do the ends of lines", "{\"Statement\":[\r\n" + one + "\r\n]}", "{\"Statement\":[\r\n" + one +
+			",\r\n{\r\n  \"Sid\": \"new\",\r\n  \"Effect\": \"Allow\",\r\n  \"Action\": [\r\n    \"kms:Decrypt\"\r\n  ],\r\n  \"Resource\": \"*\"\r\n}\r\n]}"},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			out, ok := policy.AppendStatements([]byte(tt.src), []byte(added))
