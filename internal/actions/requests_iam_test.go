@@ -14,7 +14,13 @@ func driveIAM(c caller) {
 	drivePolicies(c, tags, doc)
 	driveProfiles(c, tags)
 	driveSimulation(c, tags, doc)
-	for _, list := range []string{"ListVirtualMFADevices", "ListAccountAliases", "GetAccountSummary"} {
+	driveGroups(c, doc)
+	c.do("iam:CreateAccountAlias", in{"AccountAlias": "red-team"})
+	c.do("iam:DeleteAccountAlias", in{"AccountAlias": "red-team"})
+	c.do("iam:UpdateAccountPasswordPolicy", in{"RequireNumbers": true})
+	c.do("iam:GetAccountPasswordPolicy", in{})
+	c.do("iam:DeleteAccountPasswordPolicy", in{})
+	for _, list := range []string{"ListVirtualMFADevices", "ListAccountAliases", "GetAccountSummary", "GetAccountAuthorizationDetails"} {
 		c.do("iam:"+list, in{})
 	}
 }
@@ -48,6 +54,24 @@ func driveUsers(c caller, tags []in, doc string) {
 	c.do("iam:CreateUser", in{"UserName": "bob", "Tags": tags})
 	c.do("iam:DeleteUser", in{"UserName": "bob"})
 	c.do("iam:UntagUser", in{"UserName": "ana", "TagKeys": "team"})
+}
+
+func driveGroups(c caller, doc string) {
+	group := in{"GroupName": "team"}
+	c.do("iam:CreateGroup", in{"GroupName": "team", "Path": "/p/"})
+	c.do("iam:UpdateGroup", in{"GroupName": "team", "NewPath": "/q/"})
+	c.do("iam:ListGroups", in{})
+	c.do("iam:PutGroupPolicy", in{"GroupName": "team", "PolicyName": "p", "PolicyDocument": doc})
+	c.do("iam:GetGroupPolicy", in{"GroupName": "team", "PolicyName": "p"})
+	c.do("iam:ListGroupPolicies", group)
+	c.do("iam:DeleteGroupPolicy", in{"GroupName": "team", "PolicyName": "p"})
+	c.do("iam:AttachGroupPolicy", in{"GroupName": "team", "PolicyArn": readOnly})
+	c.do("iam:ListAttachedGroupPolicies", group)
+	c.do("iam:DetachGroupPolicy", in{"GroupName": "team", "PolicyArn": readOnly})
+	c.do("iam:AddUserToGroup", in{"GroupName": "team", "UserName": "ana"})
+	c.do("iam:GetGroup", group)
+	c.do("iam:RemoveUserFromGroup", in{"GroupName": "team", "UserName": "ana"})
+	c.do("iam:DeleteGroup", group)
 }
 
 func driveRoles(c caller, tags []in, doc string) {

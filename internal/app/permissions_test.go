@@ -100,7 +100,7 @@ func oneOfEverything(s *testkit.Server, admin testkit.Clients, account string) m
 		"RoleArn": "arn:aws:iam::" + account + ":role/r", "RoleSessionName": "session", "PolicyDocument": allow, "AssumeRolePolicyDocument": trust,
 		"Policy": allow, "PolicySourceArn": "arn:aws:iam::" + account + ":user/admin", "Principal": "arn:aws:iam::" + account + ":user/admin",
 		"KeyArn": *key.Arn, "Action": "kms:Decrypt", "UserName": "admin", "VersionId": "v1", "AWSServiceName": "autoscaling.amazonaws.com",
-		"ActionNames": "kms:Decrypt", "PolicyInputList": allow, "Content": allow, "AccountId": account, "Type": "SERVICE_CONTROL_POLICY", "Filter": "SERVICE_CONTROL_POLICY",
+		"ActionNames": "kms:Decrypt", "PolicyInputList": allow, "Content": allow, "AccountId": account, "Type": "SERVICE_CONTROL_POLICY", "AccountAlias": "alias",
 		"PolicyType": "SERVICE_CONTROL_POLICY", "PolicyId": "p-FullAWSAccess", "TargetId": account, "ChildId": account, "ParentId": "r-kgmr", "RootId": "r-kgmr",
 	}
 	maps.Copy(known, map[string]string{
@@ -141,9 +141,9 @@ func TestNothingIsServedWithoutAPermission(t *testing.T) {
 	} {
 		for name, op := range x.svc.Operations {
 			in := op.NewInput()
-			known["Attribute"], known["ResourceId"] = attributes[name], known["VolumeId"]
+			known["Attribute"], known["ResourceId"], known["Filter"] = attributes[name], known["VolumeId"], "User"
 			if x.svc.Name == "organizations" {
-				known["ResourceId"] = account
+				known["ResourceId"], known["Filter"] = account, "SERVICE_CONTROL_POLICY"
 			}
 			plausible(reflect.ValueOf(in).Elem(), known)
 			var out any

@@ -39,6 +39,8 @@ type Directory struct {
 	cfg      Config
 	users    *store.Cached[User, *userView]
 	roles    *store.Cached[Role, *roleView]
+	groups   *store.Cached[Group, *groupView]
+	refs     *store.Cached[Ref, Ref]
 	policies *store.Cached[ManagedPolicy, *policyView]
 	orgs     *store.Cached[Organization, *orgView]
 	docs     *authz.Cache               // compiled documents by their text
@@ -74,6 +76,8 @@ func New(cfg Config) (*Directory, error) {
 	d := &Directory{cfg: cfg, docs: authz.NewCache(cacheSize), aws: map[string]*authz.Document{}, nowhere: &Place{}}
 	d.users = store.NewCached(userTable, cacheSize, d.buildUser)
 	d.roles = store.NewCached(roleTable, cacheSize, d.buildRole)
+	d.groups = store.NewCached(groupTable, cacheSize, d.buildGroup)
+	d.refs = store.NewCached(idTable, cacheSize, func(r Ref) (Ref, error) { return r, nil })
 	d.policies = store.NewCached(polTable, cacheSize, d.buildPolicy)
 	d.orgs = store.NewCached(orgTable, cacheSize, d.newOrgView)
 	if cfg.Dev {

@@ -37,7 +37,7 @@ func (d *Directory) Documents(tx store.Tx, id *Identity) (docs Documents, err er
 		if err != nil || !ok || u.ID != p.UniqueID {
 			return docs, err
 		}
-		return d.attached(tx, docs, u.inline, u.Attached, u.Boundary)
+		return d.ofUser(tx, docs, u)
 	case authz.FederatedUser:
 		return d.federated(tx, docs, id)
 	case authz.RoleSession:

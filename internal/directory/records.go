@@ -22,6 +22,7 @@ type User struct {
 	Boundary string            `json:"boundary,omitempty"` // policy ARN
 	Inline   map[string]string `json:"inline,omitempty"`   // name to document
 	Attached []string          `json:"attached,omitempty"` // policy ARNs, in order of attachment
+	Groups   []string          `json:"groups,omitempty"`   // unique ids, in order of joining
 }
 
 // ARN of the user.
@@ -118,7 +119,7 @@ type Account struct {
 // Ref is what the index of unique ids says of an id.
 type Ref struct {
 	Account string `json:"account"`
-	Kind    string `json:"kind"` // "user" or "role"
+	Kind    string `json:"kind"` // "user", "role" or "group"
 	Name    string `json:"name"`
 	ARN     string `json:"arn"`
 }

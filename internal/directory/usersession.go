@@ -60,5 +60,5 @@ func (d *Directory) federated(tx store.Tx, docs Documents, id *Identity) (Docume
 	if err != nil || !ok || u.ID != p.UniqueID {
 		return docs, err
 	}
-	return d.attached(tx, docs, u.inline, u.Attached, u.Boundary)
+	return d.ofUser(tx, docs, u)
 }

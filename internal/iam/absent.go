@@ -8,7 +8,7 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// kagimori has no groups, passwords, MFA devices and keys or certificates other than access keys.
+// kagimori has no passwords, MFA devices and keys or certificates other than access keys.
 // Clients ask for them before they delete a user, and are told that there are none.
 
 // none decides an action on what a user has beside access keys; without a name, the caller.
@@ -21,12 +21,6 @@ func (s *Service) none(ctx context.Context, c *guard.Call, name *string, action 
 		_, err = s.page(action+" "+o.account+" "+o.id, marker, items)
 		return err
 	})
-}
-
-// ListGroupsForUser lists the groups that a user is in.
-func (s *Service) ListGroupsForUser(ctx context.Context, c *guard.Call, in *iamapi.ListGroupsForUserRequest) (*iamapi.ListGroupsForUserResponse, error) {
-	out := &iamapi.ListGroupsForUserResponse{Groups: []iamapi.Group{}, IsTruncated: new(false)}
-	return out, s.none(ctx, c, in.UserName, "ListGroupsForUser", in.Marker, in.MaxItems)
 }
 
 // ListMFADevices lists the MFA devices of a user, or of the caller.
@@ -58,12 +52,6 @@ func (s *Service) ListServiceSpecificCredentials(ctx context.Context, c *guard.C
 func (s *Service) ListVirtualMFADevices(ctx context.Context, c *guard.Call, in *iamapi.ListVirtualMFADevicesRequest) (*iamapi.ListVirtualMFADevicesResponse, error) {
 	out := &iamapi.ListVirtualMFADevicesResponse{VirtualMFADevices: []iamapi.VirtualMFADevice{}, IsTruncated: new(false)}
 	return out, s.noneHere(ctx, c, "ListVirtualMFADevices", in.Marker, in.MaxItems)
-}
-
-// ListAccountAliases lists the alias of the account.
-func (s *Service) ListAccountAliases(ctx context.Context, c *guard.Call, in *iamapi.ListAccountAliasesRequest) (*iamapi.ListAccountAliasesResponse, error) {
-	out := &iamapi.ListAccountAliasesResponse{AccountAliases: []string{}, IsTruncated: new(false)}
-	return out, s.noneHere(ctx, c, "ListAccountAliases", in.Marker, in.MaxItems)
 }
 
 // noneHere decides an action on what the account has none of.
@@ -103,11 +91,12 @@ func (s *Service) GetAccountSummary(ctx context.Context, c *guard.Call, _ *iamap
 	var counts map[string]int32
 	err := s.g.View(ctx, c, func(tx store.Tx) error {
 		counts = map[string]int32{
-			"GroupsPerUserQuota": 10, "AccessKeysPerUserQuota": maxAccessKeys, "VersionsPerPolicyQuota": maxVersions,
+			"GroupsPerUserQuota": maxGroupsPerUser, "AccessKeysPerUserQuota": maxAccessKeys, "VersionsPerPolicyQuota": maxVersions,
 			"AttachedPoliciesPerUserQuota": maxAttached, "AttachedPoliciesPerRoleQuota": maxAttached,
 			"PolicySizeQuota": maxPolicySize, "UserPolicySizeQuota": maxUserInlineSize, "RolePolicySizeQuota": maxRoleInlineSize,
 			"AssumeRolePolicySizeQuota": maxTrustSize, "GlobalEndpointTokenVersion": 1,
-			"Groups": 0, "MFADevices": 0, "MFADevicesInUse": 0, "Providers": 0, "ServerCertificates": 0,
+			"Groups": 0, "GroupPolicySizeQuota": maxGroupInlineSize, "AttachedPoliciesPerGroupQuota": maxAttached, "GroupsQuota": maxGroups, "UsersQuota": 5000, "RolesQuota": 1000, "PoliciesQuota": 1500, "InstanceProfilesQuota": 1000, "ServerCertificatesQuota": 20, "PolicyVersionsInUseQuota": 10000, "SigningCertificatesPerUserQuota": 2,
+			"MFADevices": 0, "MFADevicesInUse": 0, "Providers": 0, "ServerCertificates": 0,
 			"AccountMFAEnabled": 0, "AccountPasswordPresent": 0, "AccountSigningCertificatesPresent": 0, "AccountAccessKeysPresent": 0,
 			"Users": 0, "Roles": 0, "Policies": 0, "PolicyVersionsInUse": 0, "InstanceProfiles": 0,
 		}
@@ -135,6 +124,12 @@ func (s *Service) count(tx store.Tx, account string, counts map[string]int32) er
 			return err
 		}
 		counts["Roles"]++
+	}
+	for _, err := range s.dir.Groups(tx, account, "") {
+		if err != nil {
+			return err
+		}
+		counts["Groups"]++
 	}
 	for r, err := range s.dir.Policies(tx, account, "") {
 		if err != nil {

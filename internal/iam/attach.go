@@ -18,7 +18,7 @@ func withPolicy(policyARN *string) func(*authz.Context) {
 	return func(ctx *authz.Context) { ctx.Set("iam:policyarn", api.Val(policyARN)) }
 }
 
-// attach puts a managed policy on a user or role; a second time changes nothing.
+// attach puts a managed policy on a user, role or group; a second time changes nothing.
 func (s *Service) attach(ctx context.Context, c *guard.Call, k kind, name, policyARN *string, action string) error {
 	return s.change(ctx, c, k, name, action, withPolicy(policyARN), func(tx store.Tx, p *principal) error {
 		m, err := s.findPolicy(tx, c.Account(), api.Val(policyARN))
@@ -63,7 +63,7 @@ func (s *Service) countAttached(tx store.Tx, m *managedPolicy, by int) error {
 	return s.dir.PutPolicy(tx, *m.customer)
 }
 
-// attachedTo lists the managed policies of a user or role by name. One that kagimori has no
+// attachedTo lists the managed policies of a user, role or group by name. One that kagimori has no
 // document for (of a service-linked role) is listed too.
 func (s *Service) attachedTo(ctx context.Context, c *guard.Call, k kind, name, prefix, marker *string, items *int32, action string) (policies []iamapi.AttachedPolicy, truncated *bool, next *string, err error) {
 	err = s.read(ctx, c, k, name, action, func(_ store.Tx, p *principal) error {

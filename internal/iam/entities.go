@@ -11,7 +11,7 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// ListEntitiesForPolicy lists the users and roles that a managed policy is attached to or bounds.
+// ListEntitiesForPolicy lists the users, groups and roles that a managed policy is attached to or bounds.
 func (s *Service) ListEntitiesForPolicy(ctx context.Context, c *guard.Call, in *iamapi.ListEntitiesForPolicyRequest) (*iamapi.ListEntitiesForPolicyResponse, error) {
 	var out *iamapi.ListEntitiesForPolicyResponse
 	err := s.g.View(ctx, c, func(tx store.Tx) error {
@@ -32,9 +32,12 @@ func (s *Service) ListEntitiesForPolicy(ctx context.Context, c *guard.Call, in *
 		}
 		shown, last := cut(pg, all, entityID)
 		for _, e := range shown {
-			if e.user != nil {
+			switch {
+			case e.user != nil:
 				out.PolicyUsers = append(out.PolicyUsers, iamapi.PolicyUser{UserName: &e.user.Name, UserId: &e.user.ID})
-			} else {
+			case e.group != nil:
+				out.PolicyGroups = append(out.PolicyGroups, iamapi.PolicyGroup{GroupName: &e.group.Name, GroupId: &e.group.ID})
+			default:
 				out.PolicyRoles = append(out.PolicyRoles, iamapi.PolicyRole{RoleName: &e.role.Name, RoleId: &e.role.ID})
 			}
 		}
@@ -46,7 +49,7 @@ func (s *Service) ListEntitiesForPolicy(ctx context.Context, c *guard.Call, in *
 
 func entityID(p *principal) string { return p.name + "/" + strings.ToLower(p.label) }
 
-// entities are the users and roles asked for, in the order of their ids: roles first.
+// entities are the groups, roles and users asked for, in the order of their ids.
 func (s *Service) entities(tx store.Tx, account, policyARN string, in *iamapi.ListEntitiesForPolicyRequest) ([]*principal, error) {
 	filter, prefix, use := api.Val(in.EntityFilter), pathOf(in.PathPrefix), api.Val(in.PolicyUsageFilter)
 	wanted := func(p *principal, path string) bool {
@@ -55,6 +58,16 @@ func (s *Service) entities(tx store.Tx, account, policyARN string, in *iamapi.Li
 		return (attached || bounds) && strings.HasPrefix(path, prefix)
 	}
 	var all []*principal
+	if filter == "" || filter == iamapi.EntityTypeGroup {
+		for r, err := range s.dir.Groups(tx, account, "") {
+			if err != nil {
+				return nil, err
+			}
+			if p := ofGroup(&r.Value); wanted(p, r.Value.Path) {
+				all = append(all, p)
+			}
+		}
+	}
 	if filter == "" || filter == iamapi.EntityTypeRole {
 		for r, err := range s.dir.Roles(tx, account, "") {
 			if err != nil {

@@ -15,18 +15,21 @@ const (
 
 // Quotas that are not sizes. Source: IAM User Guide, "IAM and AWS STS quotas".
 const (
-	maxAttached   = 10 // managed policies per user or role
-	maxAccessKeys = 2
-	maxVersions   = 5
-	maxTags       = 50
+	maxAttached      = 10  // managed policies per user, role or group
+	maxGroups        = 300 // per account
+	maxGroupsPerUser = 10
+	maxAccessKeys    = 2
+	maxVersions      = 5
+	maxTags          = 50
 )
 
 // Sizes of documents in characters, white space left out. Source: as above.
 const (
-	maxPolicySize     = 6144
-	maxTrustSize      = 2048
-	maxUserInlineSize = 2048  // all inline policies of a user together
-	maxRoleInlineSize = 10240 // of a role
+	maxPolicySize      = 6144
+	maxTrustSize       = 2048
+	maxUserInlineSize  = 2048  // all inline policies of a user together
+	maxRoleInlineSize  = 10240 // of a role
+	maxGroupInlineSize = 5120  // of a group
 )
 
 func noSuchEntity(format string, args ...any) error {

@@ -153,6 +153,12 @@ func (s *Service) usageOf(tx store.Tx, account string) (map[string]usage, error)
 		}
 		add(r.Value.Attached, r.Value.Boundary)
 	}
+	for r, err := range s.dir.Groups(tx, account, "") {
+		if err != nil {
+			return nil, err
+		}
+		add(r.Value.Attached, "")
+	}
 	for r, err := range s.dir.Roles(tx, account, "") {
 		if err != nil {
 			return nil, err

@@ -13,7 +13,7 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// A kind of principal and what differs between the two.
+// A kind of what policies hang on and what differs between the three.
 type kind struct {
 	name      string // in AWS's texts
 	inlineMax int
@@ -22,11 +22,13 @@ type kind struct {
 }
 
 var (
-	userKind = kind{"user", maxUserInlineSize, "PoliciesPerUser", "AWS::IAM::User"}
-	roleKind = kind{"role", maxRoleInlineSize, "PoliciesPerRole", "AWS::IAM::Role"}
+	userKind  = kind{"user", maxUserInlineSize, "PoliciesPerUser", "AWS::IAM::User"}
+	roleKind  = kind{"role", maxRoleInlineSize, "PoliciesPerRole", "AWS::IAM::Role"}
+	groupKind = kind{"group", maxGroupInlineSize, "PoliciesPerGroup", "AWS::IAM::Group"}
 )
 
-// A principal is a user or a role, as the operations on both see it.
+// A principal is a user, a role or a group (which is none, but has policies like one), as the
+// operations on all of them see it.
 type principal struct {
 	kind
 	exists         bool
@@ -36,6 +38,7 @@ type principal struct {
 	service        string // of a service-linked role, or ""
 	role           *directory.Role
 	user           *directory.User
+	group          *directory.Group
 	tags           *[]directory.Tag
 	inline         *map[string]string
 	attachedPolicy *[]string
@@ -55,10 +58,27 @@ func ofRole(r *directory.Role) *principal {
 	}
 }
 
-// load reads a user or role of the account. One that does not exist has the ARN that it would
+// ofGroup has no tags: nobody can tag a group.
+func ofGroup(g *directory.Group) *principal {
+	return &principal{
+		kind: groupKind, exists: true, label: g.Name, arn: g.ARN(), account: g.Account, group: g,
+		tags: new([]directory.Tag), inline: &g.Inline, attachedPolicy: &g.Attached,
+	}
+}
+
+// load reads a user, role or group of the account. One that does not exist has the ARN that it would
 // have without a path: that is what is authorized.
 func (s *Service) load(tx store.Tx, k kind, account, name string) (*principal, error) {
-	if k.name == userKind.name {
+	switch k.name {
+	case groupKind.name:
+		g, ok, err := s.dir.Group(tx, account, name)
+		if !ok || err != nil {
+			p := ofGroup(&directory.Group{Account: account, Path: "/", Name: name})
+			p.exists = false
+			return p, err
+		}
+		return ofGroup(&g), nil
+	case userKind.name:
 		u, ok, err := s.dir.User(tx, account, name)
 		if !ok || err != nil {
 			p := ofUser(&directory.User{Account: account, Path: "/", Name: name})
@@ -77,7 +97,10 @@ func (s *Service) load(tx store.Tx, k kind, account, name string) (*principal, e
 }
 
 func (s *Service) save(tx store.Tx, p *principal) error {
-	if p.user != nil {
+	switch {
+	case p.group != nil:
+		return s.dir.PutGroup(tx, *p.group)
+	case p.user != nil:
 		return s.dir.PutUser(tx, *p.user)
 	}
 	return s.dir.PutRole(tx, *p.role)
@@ -92,7 +115,7 @@ var boundaryActions = []string{
 	"DeleteUserPermissionsBoundary", "DeleteRolePermissionsBoundary",
 }
 
-// part is the evaluation of an action on a user or role.
+// part is the evaluation of an action on a user, role or group.
 func (s *Service) part(p *principal, action string) authz.Part {
 	part := authz.Part{Action: "iam:" + action, Resource: s.resource(p.arn, p.account, *p.tags)}
 	for _, t := range *p.tags {
@@ -104,7 +127,7 @@ func (s *Service) part(p *principal, action string) authz.Part {
 	return part
 }
 
-// authorized loads a user or role, decides the action on it and says if it is not there. extra
+// authorized loads a user, role or group, decides the action on it and says if it is not there. extra
 // adds condition keys of the request.
 func (s *Service) authorized(tx store.Tx, c *guard.Call, k kind, name *string, action string, extra func(*authz.Context)) (*principal, error) {
 	p, err := s.load(tx, k, c.Account(), api.Val(name))
@@ -137,7 +160,7 @@ func (p *principal) protected() error {
 	return apierr.Newf(codeUnmodifiable, "Cannot perform the operation on the protected role '%s' - this role is only modifiable by AWS", p.label)
 }
 
-// read runs fn on a user or role after deciding the action.
+// read runs fn on a user, role or group after deciding the action.
 func (s *Service) read(ctx context.Context, c *guard.Call, k kind, name *string, action string, fn func(store.Tx, *principal) error) error {
 	return s.g.View(ctx, c, func(tx store.Tx) error {
 		p, err := s.authorized(tx, c, k, name, action, nil)
@@ -148,7 +171,7 @@ func (s *Service) read(ctx context.Context, c *guard.Call, k kind, name *string,
 	})
 }
 
-// change lets fn edit a user or role after deciding the action. Service-linked roles stay as
+// change lets fn edit a user, role or group after deciding the action. Service-linked roles stay as
 // they are.
 func (s *Service) change(ctx context.Context, c *guard.Call, k kind, name *string, action string, extra func(*authz.Context), fn func(store.Tx, *principal) error) error {
 	return s.g.Update(ctx, c, func(tx store.Tx) error {
@@ -166,7 +189,7 @@ func (s *Service) change(ctx context.Context, c *guard.Call, k kind, name *strin
 	})
 }
 
-// removable refuses to delete a user or role that still has policies.
+// removable refuses to delete a user, role or group that still has policies.
 func (p *principal) removable() error {
 	switch {
 	case len(*p.attachedPolicy) > 0:

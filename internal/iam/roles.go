@@ -78,13 +78,19 @@ func (s *Service) GetRole(ctx context.Context, c *guard.Call, in *iamapi.GetRole
 			return err
 		}
 		out.Role = apiRole(p.role, trust)
-		out.Role.RoleLastUsed = &iamapi.RoleLastUsed{Region: api.Opt(p.role.LastUsedRegion)}
-		if !p.role.LastUsed.IsZero() {
-			out.Role.RoleLastUsed.LastUsedDate = new(p.role.LastUsed.Truncate(time.Second))
-		}
+		out.Role.RoleLastUsed = lastUsed(p.role)
 		return nil
 	})
 	return out, err
+}
+
+// lastUsed is when and where a role was last used; empty if never.
+func lastUsed(r *directory.Role) *iamapi.RoleLastUsed {
+	out := &iamapi.RoleLastUsed{Region: api.Opt(r.LastUsedRegion)}
+	if !r.LastUsed.IsZero() {
+		out.LastUsedDate = new(r.LastUsed.Truncate(time.Second))
+	}
+	return out
 }
 
 // DeleteRole removes a role that has no policies.

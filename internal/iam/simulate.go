@@ -47,7 +47,7 @@ func (s *Service) SimulatePrincipalPolicy(ctx context.Context, c *guard.Call, in
 		if sim.resourcePolicy != nil && ask.caller == "" && id.Principal.Type != authz.User {
 			return apierr.New(codeInvalid, "A CallerArn is required with a resource policy if the policy source is not a user.")
 		}
-		sim.addPrincipal(id, docs, ask.caller != "")
+		sim.addPrincipal(id, docs, ask.caller != "" || isGroup(source))
 		sim.exclude(in.PolicyExclusionList)
 		ask.sim = sim
 		return nil
@@ -129,11 +129,8 @@ func (s *Service) sourceOf(tx store.Tx, c *guard.Call, source string) (directory
 	name := a.Resource[strings.LastIndexByte(a.Resource, '/')+1:]
 	part := authz.Part{Action: "iam:" + c.Operation, Resource: authz.Resource{ARN: source, Account: a.Account}}
 	switch a.Type() {
-	case "user", "role":
-		k := userKind
-		if a.Type() == "role" {
-			k = roleKind
-		}
+	case "user", "role", "group":
+		k := map[string]kind{"user": userKind, "role": roleKind, "group": groupKind}[a.Type()]
 		p, err := s.load(tx, k, a.Account, name)
 		if err != nil {
 			return directory.Documents{}, directory.Identity{}, err
@@ -145,6 +142,9 @@ func (s *Service) sourceOf(tx store.Tx, c *guard.Call, source string) (directory
 	if _, err := s.g.Allow(tx, c, part); err != nil {
 		return directory.Documents{}, directory.Identity{}, err
 	}
+	if a.Type() == "group" {
+		return s.groupSource(tx, a.Account, name, source)
+	}
 	id, ok, err := s.dir.Principal(tx, source, "simulated")
 	if err == nil && !ok {
 		err = noSuchEntity("The %s with name %s cannot be found.", a.Type(), name)
@@ -153,6 +153,27 @@ func (s *Service) sourceOf(tx store.Tx, c *guard.Call, source string) (directory
 		return directory.Documents{}, id, err
 	}
 	docs, err := s.dir.Documents(tx, &id)
+	return docs, id, err
+}
+
+// isGroup: the ARN of an IAM resource is that of a group.
+func isGroup(source string) bool { return strings.Contains(source, ":group/") }
+
+// groupSource reads the policies that a group gives whoever is in it.
+func (s *Service) groupSource(tx store.Tx, account, name, source string) (docs directory.Documents, id directory.Identity, err error) {
+	g, ok, err := s.dir.Group(tx, account, name)
+	if err != nil {
+		return docs, id, err
+	}
+	if !ok || g.ARN() != source {
+		return docs, id, missing(groupKind, name)
+	}
+	id.Principal.Account, id.Principal.ARN = account, source
+	if docs, err = s.dir.GroupDocuments(tx, account, name); err != nil {
+		return docs, id, err
+	}
+	docs.Place, err = s.dir.Place(tx, account)
+	docs.SCPs = docs.Place.SCPs
 	return docs, id, err
 }
 

@@ -73,6 +73,9 @@ func holder(id *directory.Identity) string {
 	if id.Session != nil {
 		return "role/" + id.Session.RoleName
 	}
+	if isGroup(id.Principal.ARN) {
+		return "group/" + id.Principal.ARN[strings.LastIndexByte(id.Principal.ARN, '/')+1:]
+	}
 	return ""
 }
 

@@ -134,6 +134,9 @@ func (s *Service) DeleteUser(ctx context.Context, c *guard.Call, in *iamapi.Dele
 		if len(keys) > 0 {
 			return apierr.New(codeConflict, "Cannot delete entity, must delete access keys first.")
 		}
+		if len(p.user.Groups) > 0 {
+			return apierr.New(codeConflict, "Cannot delete entity, must remove users from group first.")
+		}
 		if err := p.removable(); err != nil {
 			return err
 		}

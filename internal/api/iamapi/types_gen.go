@@ -5,6 +5,12 @@ package iamapi
 import "time"
 import "github.com/kagimori/kagimori/internal/secret"
 
+// DeleteAccountPasswordPolicyRequest is the input of DeleteAccountPasswordPolicy.
+type DeleteAccountPasswordPolicyRequest struct{}
+
+// GetAccountPasswordPolicyRequest is the input of GetAccountPasswordPolicy.
+type GetAccountPasswordPolicyRequest struct{}
+
 // GetAccountSummaryRequest is the input of GetAccountSummary.
 type GetAccountSummaryRequest struct{}
 
@@ -29,6 +35,18 @@ type AccessKeyMetadata struct {
 type AddRoleToInstanceProfileRequest struct {
 	InstanceProfileName *string `aws:"InstanceProfileName,req,c=InstanceProfileNameType"`
 	RoleName            *string `aws:"RoleName,req,c=RoleNameType"`
+}
+
+// AddUserToGroupRequest is a shape of the model.
+type AddUserToGroupRequest struct {
+	GroupName *string `aws:"GroupName,req,c=GroupNameType"`
+	UserName  *string `aws:"UserName,req,c=ExistingUserNameType"`
+}
+
+// AttachGroupPolicyRequest is a shape of the model.
+type AttachGroupPolicyRequest struct {
+	GroupName *string `aws:"GroupName,req,c=GroupNameType"`
+	PolicyArn *string `aws:"PolicyArn,req,c=ArnType"`
 }
 
 // AttachRolePolicyRequest is a shape of the model.
@@ -70,6 +88,22 @@ type CreateAccessKeyRequest struct {
 // CreateAccessKeyResponse is a shape of the model.
 type CreateAccessKeyResponse struct {
 	AccessKey *AccessKey `aws:"AccessKey,req"`
+}
+
+// CreateAccountAliasRequest is a shape of the model.
+type CreateAccountAliasRequest struct {
+	AccountAlias *string `aws:"AccountAlias,req,c=AccountAliasType"`
+}
+
+// CreateGroupRequest is a shape of the model.
+type CreateGroupRequest struct {
+	Path      *string `aws:"Path,c=PathType"`
+	GroupName *string `aws:"GroupName,req,c=GroupNameType"`
+}
+
+// CreateGroupResponse is a shape of the model.
+type CreateGroupResponse struct {
+	Group *Group `aws:"Group,req"`
 }
 
 // CreateInstanceProfileRequest is a shape of the model.
@@ -157,6 +191,22 @@ type DeleteAccessKeyRequest struct {
 	AccessKeyId *string `aws:"AccessKeyId,req,c=AccessKeyIdType"`
 }
 
+// DeleteAccountAliasRequest is a shape of the model.
+type DeleteAccountAliasRequest struct {
+	AccountAlias *string `aws:"AccountAlias,req,c=AccountAliasType"`
+}
+
+// DeleteGroupPolicyRequest is a shape of the model.
+type DeleteGroupPolicyRequest struct {
+	GroupName  *string `aws:"GroupName,req,c=GroupNameType"`
+	PolicyName *string `aws:"PolicyName,req,c=PolicyNameType"`
+}
+
+// DeleteGroupRequest is a shape of the model.
+type DeleteGroupRequest struct {
+	GroupName *string `aws:"GroupName,req,c=GroupNameType"`
+}
+
 // DeleteInstanceProfileRequest is a shape of the model.
 type DeleteInstanceProfileRequest struct {
 	InstanceProfileName *string `aws:"InstanceProfileName,req,c=InstanceProfileNameType"`
@@ -226,6 +276,12 @@ type DeletionTaskFailureReasonType struct {
 	RoleUsageList []RoleUsageType `aws:"RoleUsageList"`
 }
 
+// DetachGroupPolicyRequest is a shape of the model.
+type DetachGroupPolicyRequest struct {
+	GroupName *string `aws:"GroupName,req,c=GroupNameType"`
+	PolicyArn *string `aws:"PolicyArn,req,c=ArnType"`
+}
+
 // DetachRolePolicyRequest is a shape of the model.
 type DetachRolePolicyRequest struct {
 	RoleName  *string `aws:"RoleName,req,c=RoleNameType"`
@@ -251,6 +307,28 @@ type EvaluationResult struct {
 	ResourceSpecificResults           []ResourceSpecificResult           `aws:"ResourceSpecificResults"`
 }
 
+// GetAccountAuthorizationDetailsRequest is a shape of the model.
+type GetAccountAuthorizationDetailsRequest struct {
+	Filter   []string `aws:"Filter,e=EntityType"`
+	MaxItems *int32   `aws:"MaxItems,c=MaxItemsType"`
+	Marker   *string  `aws:"Marker,c=MarkerType"`
+}
+
+// GetAccountAuthorizationDetailsResponse is a shape of the model.
+type GetAccountAuthorizationDetailsResponse struct {
+	UserDetailList  []UserDetail          `aws:"UserDetailList"`
+	GroupDetailList []GroupDetail         `aws:"GroupDetailList"`
+	RoleDetailList  []RoleDetail          `aws:"RoleDetailList"`
+	Policies        []ManagedPolicyDetail `aws:"Policies"`
+	IsTruncated     *bool                 `aws:"IsTruncated"`
+	Marker          *string               `aws:"Marker"`
+}
+
+// GetAccountPasswordPolicyResponse is a shape of the model.
+type GetAccountPasswordPolicyResponse struct {
+	PasswordPolicy *PasswordPolicy `aws:"PasswordPolicy,req"`
+}
+
 // GetAccountSummaryResponse is a shape of the model.
 type GetAccountSummaryResponse struct {
 	SummaryMap map[string]int32 `aws:"SummaryMap,k=SummaryKeyType"`
@@ -270,6 +348,34 @@ type GetContextKeysForPolicyResponse struct {
 type GetContextKeysForPrincipalPolicyRequest struct {
 	PolicySourceArn *string  `aws:"PolicySourceArn,req,c=ArnType"`
 	PolicyInputList []string `aws:"PolicyInputList,e=PolicyDocumentType"`
+}
+
+// GetGroupPolicyRequest is a shape of the model.
+type GetGroupPolicyRequest struct {
+	GroupName  *string `aws:"GroupName,req,c=GroupNameType"`
+	PolicyName *string `aws:"PolicyName,req,c=PolicyNameType"`
+}
+
+// GetGroupPolicyResponse is a shape of the model.
+type GetGroupPolicyResponse struct {
+	GroupName      *string `aws:"GroupName,req,c=GroupNameType"`
+	PolicyName     *string `aws:"PolicyName,req,c=PolicyNameType"`
+	PolicyDocument *string `aws:"PolicyDocument,req,c=PolicyDocumentType"`
+}
+
+// GetGroupRequest is a shape of the model.
+type GetGroupRequest struct {
+	GroupName *string `aws:"GroupName,req,c=GroupNameType"`
+	Marker    *string `aws:"Marker,c=MarkerType"`
+	MaxItems  *int32  `aws:"MaxItems,c=MaxItemsType"`
+}
+
+// GetGroupResponse is a shape of the model.
+type GetGroupResponse struct {
+	Group       *Group  `aws:"Group,req"`
+	Users       []User  `aws:"Users,req"`
+	IsTruncated *bool   `aws:"IsTruncated"`
+	Marker      *string `aws:"Marker"`
 }
 
 // GetInstanceProfileRequest is a shape of the model.
@@ -379,6 +485,17 @@ type Group struct {
 	CreateDate *time.Time `aws:"CreateDate,req"`
 }
 
+// GroupDetail is a shape of the model.
+type GroupDetail struct {
+	Path                    *string          `aws:"Path,c=PathType"`
+	GroupName               *string          `aws:"GroupName,c=GroupNameType"`
+	GroupId                 *string          `aws:"GroupId,c=IdType"`
+	Arn                     *string          `aws:"Arn,c=ArnType"`
+	CreateDate              *time.Time       `aws:"CreateDate"`
+	GroupPolicyList         []PolicyDetail   `aws:"GroupPolicyList"`
+	AttachedManagedPolicies []AttachedPolicy `aws:"AttachedManagedPolicies"`
+}
+
 // InlinePolicyIdentifierType is a shape of the model.
 type InlinePolicyIdentifierType struct {
 	PolicyName     *string `aws:"PolicyName,req,c=PolicyNameType"`
@@ -422,6 +539,21 @@ type ListAccountAliasesResponse struct {
 	AccountAliases []string `aws:"AccountAliases,e=AccountAliasType,req"`
 	IsTruncated    *bool    `aws:"IsTruncated"`
 	Marker         *string  `aws:"Marker"`
+}
+
+// ListAttachedGroupPoliciesRequest is a shape of the model.
+type ListAttachedGroupPoliciesRequest struct {
+	GroupName  *string `aws:"GroupName,req,c=GroupNameType"`
+	PathPrefix *string `aws:"PathPrefix,c=PolicyPathType"`
+	Marker     *string `aws:"Marker,c=MarkerType"`
+	MaxItems   *int32  `aws:"MaxItems,c=MaxItemsType"`
+}
+
+// ListAttachedGroupPoliciesResponse is a shape of the model.
+type ListAttachedGroupPoliciesResponse struct {
+	AttachedPolicies []AttachedPolicy `aws:"AttachedPolicies"`
+	IsTruncated      *bool            `aws:"IsTruncated"`
+	Marker           *string          `aws:"Marker"`
 }
 
 // ListAttachedRolePoliciesRequest is a shape of the model.
@@ -473,6 +605,20 @@ type ListEntitiesForPolicyResponse struct {
 	Marker       *string       `aws:"Marker"`
 }
 
+// ListGroupPoliciesRequest is a shape of the model.
+type ListGroupPoliciesRequest struct {
+	GroupName *string `aws:"GroupName,req,c=GroupNameType"`
+	Marker    *string `aws:"Marker,c=MarkerType"`
+	MaxItems  *int32  `aws:"MaxItems,c=MaxItemsType"`
+}
+
+// ListGroupPoliciesResponse is a shape of the model.
+type ListGroupPoliciesResponse struct {
+	PolicyNames []string `aws:"PolicyNames,e=PolicyNameType,req"`
+	IsTruncated *bool    `aws:"IsTruncated"`
+	Marker      *string  `aws:"Marker"`
+}
+
 // ListGroupsForUserRequest is a shape of the model.
 type ListGroupsForUserRequest struct {
 	UserName *string `aws:"UserName,req,c=ExistingUserNameType"`
@@ -482,6 +628,20 @@ type ListGroupsForUserRequest struct {
 
 // ListGroupsForUserResponse is a shape of the model.
 type ListGroupsForUserResponse struct {
+	Groups      []Group `aws:"Groups,req"`
+	IsTruncated *bool   `aws:"IsTruncated"`
+	Marker      *string `aws:"Marker"`
+}
+
+// ListGroupsRequest is a shape of the model.
+type ListGroupsRequest struct {
+	PathPrefix *string `aws:"PathPrefix,c=PathPrefixType"`
+	Marker     *string `aws:"Marker,c=MarkerType"`
+	MaxItems   *int32  `aws:"MaxItems,c=MaxItemsType"`
+}
+
+// ListGroupsResponse is a shape of the model.
+type ListGroupsResponse struct {
 	Groups      []Group `aws:"Groups,req"`
 	IsTruncated *bool   `aws:"IsTruncated"`
 	Marker      *string `aws:"Marker"`
@@ -744,6 +904,22 @@ type MFADevice struct {
 	EnableDate   *time.Time `aws:"EnableDate,req"`
 }
 
+// ManagedPolicyDetail is a shape of the model.
+type ManagedPolicyDetail struct {
+	PolicyName                    *string         `aws:"PolicyName,c=PolicyNameType"`
+	PolicyId                      *string         `aws:"PolicyId,c=IdType"`
+	Arn                           *string         `aws:"Arn,c=ArnType"`
+	Path                          *string         `aws:"Path,c=PolicyPathType"`
+	DefaultVersionId              *string         `aws:"DefaultVersionId,c=PolicyVersionIdType"`
+	AttachmentCount               *int32          `aws:"AttachmentCount"`
+	PermissionsBoundaryUsageCount *int32          `aws:"PermissionsBoundaryUsageCount"`
+	IsAttachable                  *bool           `aws:"IsAttachable"`
+	Description                   *string         `aws:"Description,c=PolicyDescriptionType"`
+	CreateDate                    *time.Time      `aws:"CreateDate"`
+	UpdateDate                    *time.Time      `aws:"UpdateDate"`
+	PolicyVersionList             []PolicyVersion `aws:"PolicyVersionList"`
+}
+
 // OrderedOrganizationPolicyType is a shape of the model.
 type OrderedOrganizationPolicyType struct {
 	ServiceControlPolicyInputList []string `aws:"ServiceControlPolicyInputList,e=PolicyDocumentType"`
@@ -752,6 +928,20 @@ type OrderedOrganizationPolicyType struct {
 // OrganizationsDecisionDetail is a shape of the model.
 type OrganizationsDecisionDetail struct {
 	AllowedByOrganizations *bool `aws:"AllowedByOrganizations"`
+}
+
+// PasswordPolicy is a shape of the model.
+type PasswordPolicy struct {
+	MinimumPasswordLength      *int32 `aws:"MinimumPasswordLength,c=MinimumPasswordLengthType"`
+	RequireSymbols             *bool  `aws:"RequireSymbols"`
+	RequireNumbers             *bool  `aws:"RequireNumbers"`
+	RequireUppercaseCharacters *bool  `aws:"RequireUppercaseCharacters"`
+	RequireLowercaseCharacters *bool  `aws:"RequireLowercaseCharacters"`
+	AllowUsersToChangePassword *bool  `aws:"AllowUsersToChangePassword"`
+	ExpirePasswords            *bool  `aws:"ExpirePasswords"`
+	MaxPasswordAge             *int32 `aws:"MaxPasswordAge,c=MaxPasswordAgeType"`
+	PasswordReusePrevention    *int32 `aws:"PasswordReusePrevention,c=PasswordReusePreventionType"`
+	HardExpiry                 *bool  `aws:"HardExpiry"`
 }
 
 // PermissionsBoundaryDecisionDetail is a shape of the model.
@@ -773,6 +963,12 @@ type Policy struct {
 	CreateDate                    *time.Time `aws:"CreateDate"`
 	UpdateDate                    *time.Time `aws:"UpdateDate"`
 	Tags                          []Tag      `aws:"Tags,c=TagListType"`
+}
+
+// PolicyDetail is a shape of the model.
+type PolicyDetail struct {
+	PolicyName     *string `aws:"PolicyName,c=PolicyNameType"`
+	PolicyDocument *string `aws:"PolicyDocument,c=PolicyDocumentType"`
 }
 
 // PolicyGroup is a shape of the model.
@@ -814,6 +1010,13 @@ type Position struct {
 	Column *int32 `aws:"Column"`
 }
 
+// PutGroupPolicyRequest is a shape of the model.
+type PutGroupPolicyRequest struct {
+	GroupName      *string `aws:"GroupName,req,c=GroupNameType"`
+	PolicyName     *string `aws:"PolicyName,req,c=PolicyNameType"`
+	PolicyDocument *string `aws:"PolicyDocument,req,c=PolicyDocumentType"`
+}
+
 // PutRolePermissionsBoundaryRequest is a shape of the model.
 type PutRolePermissionsBoundaryRequest struct {
 	RoleName            *string `aws:"RoleName,req,c=RoleNameType"`
@@ -846,6 +1049,12 @@ type RemoveRoleFromInstanceProfileRequest struct {
 	RoleName            *string `aws:"RoleName,req,c=RoleNameType"`
 }
 
+// RemoveUserFromGroupRequest is a shape of the model.
+type RemoveUserFromGroupRequest struct {
+	GroupName *string `aws:"GroupName,req,c=GroupNameType"`
+	UserName  *string `aws:"UserName,req,c=ExistingUserNameType"`
+}
+
 // ResourceSpecificResult is a shape of the model.
 type ResourceSpecificResult struct {
 	EvalResourceName                  *string                            `aws:"EvalResourceName,req,c=ResourceNameType"`
@@ -866,6 +1075,22 @@ type Role struct {
 	AssumeRolePolicyDocument *string                      `aws:"AssumeRolePolicyDocument,c=PolicyDocumentType"`
 	Description              *string                      `aws:"Description,c=RoleDescriptionType"`
 	MaxSessionDuration       *int32                       `aws:"MaxSessionDuration,c=RoleMaxSessionDurationType"`
+	PermissionsBoundary      *AttachedPermissionsBoundary `aws:"PermissionsBoundary"`
+	Tags                     []Tag                        `aws:"Tags,c=TagListType"`
+	RoleLastUsed             *RoleLastUsed                `aws:"RoleLastUsed"`
+}
+
+// RoleDetail is a shape of the model.
+type RoleDetail struct {
+	Path                     *string                      `aws:"Path,c=PathType"`
+	RoleName                 *string                      `aws:"RoleName,c=RoleNameType"`
+	RoleId                   *string                      `aws:"RoleId,c=IdType"`
+	Arn                      *string                      `aws:"Arn,c=ArnType"`
+	CreateDate               *time.Time                   `aws:"CreateDate"`
+	AssumeRolePolicyDocument *string                      `aws:"AssumeRolePolicyDocument,c=PolicyDocumentType"`
+	InstanceProfileList      []InstanceProfile            `aws:"InstanceProfileList"`
+	RolePolicyList           []PolicyDetail               `aws:"RolePolicyList"`
+	AttachedManagedPolicies  []AttachedPolicy             `aws:"AttachedManagedPolicies"`
 	PermissionsBoundary      *AttachedPermissionsBoundary `aws:"PermissionsBoundary"`
 	Tags                     []Tag                        `aws:"Tags,c=TagListType"`
 	RoleLastUsed             *RoleLastUsed                `aws:"RoleLastUsed"`
@@ -1027,10 +1252,30 @@ type UpdateAccessKeyRequest struct {
 	Status      *string `aws:"Status,req,c=StatusType"`
 }
 
+// UpdateAccountPasswordPolicyRequest is a shape of the model.
+type UpdateAccountPasswordPolicyRequest struct {
+	MinimumPasswordLength      *int32 `aws:"MinimumPasswordLength,c=MinimumPasswordLengthType"`
+	RequireSymbols             *bool  `aws:"RequireSymbols"`
+	RequireNumbers             *bool  `aws:"RequireNumbers"`
+	RequireUppercaseCharacters *bool  `aws:"RequireUppercaseCharacters"`
+	RequireLowercaseCharacters *bool  `aws:"RequireLowercaseCharacters"`
+	AllowUsersToChangePassword *bool  `aws:"AllowUsersToChangePassword"`
+	MaxPasswordAge             *int32 `aws:"MaxPasswordAge,c=MaxPasswordAgeType"`
+	PasswordReusePrevention    *int32 `aws:"PasswordReusePrevention,c=PasswordReusePreventionType"`
+	HardExpiry                 *bool  `aws:"HardExpiry"`
+}
+
 // UpdateAssumeRolePolicyRequest is a shape of the model.
 type UpdateAssumeRolePolicyRequest struct {
 	RoleName       *string `aws:"RoleName,req,c=RoleNameType"`
 	PolicyDocument *string `aws:"PolicyDocument,req,c=PolicyDocumentType"`
+}
+
+// UpdateGroupRequest is a shape of the model.
+type UpdateGroupRequest struct {
+	GroupName    *string `aws:"GroupName,req,c=GroupNameType"`
+	NewPath      *string `aws:"NewPath,c=PathType"`
+	NewGroupName *string `aws:"NewGroupName,c=GroupNameType"`
 }
 
 // UpdateRoleDescriptionRequest is a shape of the model.
@@ -1072,6 +1317,20 @@ type User struct {
 	PasswordLastUsed    *time.Time                   `aws:"PasswordLastUsed"`
 	PermissionsBoundary *AttachedPermissionsBoundary `aws:"PermissionsBoundary"`
 	Tags                []Tag                        `aws:"Tags,c=TagListType"`
+}
+
+// UserDetail is a shape of the model.
+type UserDetail struct {
+	Path                    *string                      `aws:"Path,c=PathType"`
+	UserName                *string                      `aws:"UserName,c=UserNameType"`
+	UserId                  *string                      `aws:"UserId,c=IdType"`
+	Arn                     *string                      `aws:"Arn,c=ArnType"`
+	CreateDate              *time.Time                   `aws:"CreateDate"`
+	UserPolicyList          []PolicyDetail               `aws:"UserPolicyList"`
+	GroupList               []string                     `aws:"GroupList,e=GroupNameType"`
+	AttachedManagedPolicies []AttachedPolicy             `aws:"AttachedManagedPolicies"`
+	PermissionsBoundary     *AttachedPermissionsBoundary `aws:"PermissionsBoundary"`
+	Tags                    []Tag                        `aws:"Tags,c=TagListType"`
 }
 
 // VirtualMFADevice is a shape of the model.
