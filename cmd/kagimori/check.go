@@ -1,12 +1,13 @@
 package main
 
 import (
-	"errors"
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kagimori/kagimori/internal/doctor"
+	"github.com/kagimori/kagimori/internal/live"
 )
 
 // Exit codes of check, beside exitOK.
@@ -22,7 +23,8 @@ by which statement or for want of which, what you will see in AWS, and the small
 applied and the launch checked again before it is named. It needs no server and no account.
 
 A FILE is a launch scenario (see kagimori scenario), or what terraform show -json prints of a plan or a state, of which
-every group, new instance, volume, attachment and copy is checked; the file - is standard input.
+every group, new instance, volume, attachment and copy is checked; the file - is standard input. With --live it reads
+accounts itself, with the credentials and profiles of other AWS tools.
 
 Exit codes: 0 everything launches, 1 something will not, 2 it cannot be told, 3 the input cannot be read.`
 
@@ -32,22 +34,25 @@ type checkFlags struct {
 	verbose     bool
 	strict      bool
 	plainImages bool
+	live        liveFlags
 }
 
 func newCheck(io stdio) *cobra.Command {
 	var f checkFlags
 	cmd := &cobra.Command{
-		Use: "check FILE...", Short: "Say whether a launch gets through KMS, and what to change if not", Long: checkLong,
+		Use: "check [FILE...]", Short: "Say whether a launch gets through KMS, and what to change if not", Long: checkLong,
 		Example: "  kagimori check web.json\n  kagimori check -v web.json                    # every step, and all fixes\n" +
 			"  kagimori check --format json *.json | jq -c '{id, launches, failures}'\n" +
-			"  terraform plan -out plan && terraform show -json plan | kagimori check -",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return exit{exitBadInput, errors.New("a file is missing"), true}
+			"  terraform plan -out plan && terraform show -json plan | kagimori check -\n" +
+			"  kagimori check --live --profile web --group web-prod --save web-prod.json",
+		Args: f.live.args,
+		RunE: func(cmd *cobra.Command, files []string) error {
+			if f.live.printPolicy {
+				_, err := io.out.Write(live.Policy())
+				return failed(err)
 			}
-			return nil
+			return f.check(cmd.Context(), io, files)
 		},
-		RunE: func(_ *cobra.Command, files []string) error { return f.check(io, files) },
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit{exitBadInput, err, true} })
 	cmd.Flags().SortFlags = false
@@ -55,18 +60,22 @@ func newCheck(io stdio) *cobra.Command {
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "tell every step of every device, all fixes, and notes on the policies; in JSON the steps")
 	cmd.Flags().BoolVar(&f.strict, "strict", false, "of Terraform: who applies a plan may do with keys only what the plan says, and not all that policies can allow")
 	cmd.Flags().BoolVar(&f.plainImages, "plain-images", false, "of Terraform: take an image that a plan only names for one whose only device is not encrypted")
+	f.live.add(cmd)
 	return cmd
 }
 
-// check checks the files. The worst of them decides the exit code.
-func (f *checkFlags) check(io stdio, files []string) error {
+// check checks the files and the live accounts. The worst of them decides the exit code.
+func (f *checkFlags) check(ctx context.Context, io stdio, files []string) error {
 	if f.format != "human" && f.format != "json" {
 		return exit{exitBadInput, fmt.Errorf("--format %q is neither human nor json", f.format), true}
 	}
 	bad, worst, written := 0, doctor.Launches, 0
 	judge := doctor.New() // launches of a plan share documents
+	if f.live.on {
+		files = append([]string{""}, files...)
+	}
 	for _, file := range files {
-		inputs, err := f.read(io, file)
+		inputs, err := f.read(ctx, io, file)
 		if err != nil {
 			bad++
 			fmt.Fprintf(io.err, "kagimori: %v\n", err)
@@ -85,7 +94,11 @@ func (f *checkFlags) check(io stdio, files []string) error {
 	}
 	switch {
 	case bad > 0:
-		return exit{exitBadInput, fmt.Errorf("%d of %d files cannot be read", bad, len(files)), false}
+		word := "files"
+		if f.live.on {
+			word = "inputs"
+		}
+		return exit{exitBadInput, fmt.Errorf("%d of %d %s cannot be read", bad, len(files), word), false}
 	case worst == doctor.Fails:
 		return exit{code: exitWillNot}
 	case worst == doctor.CannotTell:

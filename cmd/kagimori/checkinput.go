@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
@@ -19,8 +20,11 @@ type input struct {
 	plan     *tfplan.Launch
 }
 
-// read reads the scenarios of a file.
-func (f *checkFlags) read(io stdio, file string) ([]input, error) {
+// read reads the scenarios of a file, or of the live accounts if it is "".
+func (f *checkFlags) read(ctx context.Context, io stdio, file string) ([]input, error) {
+	if file == "" {
+		return f.live.read(ctx, io)
+	}
 	data, err := readScenario(io, file)
 	if err != nil {
 		return nil, err

@@ -99,13 +99,15 @@ var allowed = map[string][]string{
 	"internal/tour":            {"internal/wire/client", "internal/sigv4", "internal/api/*", "internal/api", "internal/apierr", "internal/arn", "internal/secret"},
 	"internal/scenario/format": {"internal/arn"},
 	"internal/tfplan":          {"internal/scenario/format", "internal/policy", "internal/arn", "internal/linkedrole", "internal/directory/managed"},
+	"internal/live":            {"internal/scenario/format", "internal/launch", "internal/keyrule", "internal/wire/client", "internal/sigv4", "internal/api/*", "internal/api", "internal/apierr", "internal/arn"},
+	"internal/live/awsconfig":  {"internal/live", "internal/arn", "internal/secret", "internal/sigv4"},
 	"internal/scenario":        {"internal/scenario/format", "internal/launch", "internal/wire/client", "internal/sigv4", "internal/api/*", "internal/api", "internal/apierr", "internal/arn", "internal/secret"},
 	// 7 assembly
 	"internal/app":     {"*"},
 	"internal/testkit": {"*"},
 	"kagimoritest":     {"internal/app", "internal/directory", "internal/authz", "internal/authz/explain", "internal/guard", "internal/trail"},
 	// 8 command
-	"cmd/kagimori":    {"internal/app", "internal/doctor", "internal/tfplan", "internal/scenario/format", "internal/lint", "internal/policy", "internal/policy/keyview", "internal/arn", "internal/tour", "internal/casefile", "internal/scenario", "internal/hsm/soft", "internal/hsm", "internal/store", "internal/api", "internal/api/kagimoriapi", "internal/apierr", "internal/secret", "internal/sigv4", "internal/wire/client", "internal/authz/explain"},
+	"cmd/kagimori":    {"internal/app", "internal/doctor", "internal/live", "internal/live/awsconfig", "internal/tfplan", "internal/scenario/format", "internal/lint", "internal/policy", "internal/policy/keyview", "internal/arn", "internal/tour", "internal/casefile", "internal/scenario", "internal/hsm/soft", "internal/hsm", "internal/store", "internal/api", "internal/api/kagimoriapi", "internal/apierr", "internal/secret", "internal/sigv4", "internal/wire/client", "internal/authz/explain"},
 	"internal/apigen": {},
 	"internal/arch":   {},
 	"internal/bench":  {"*"},

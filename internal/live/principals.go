@@ -1,0 +1,270 @@
+package live
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/iamapi"
+	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/scenario/format"
+)
+
+// names finds roles and users that a policy names.
+var names = regexp.MustCompile(`arn:aws:iam::[0-9]{12}:(?:role|user)/[A-Za-z0-9+=,.@_/-]+`)
+
+// named reads the roles and users that a policy names and that exist. One with a wildcard behind it is
+// a pattern, and none.
+func (r *reader) named(policy string) error {
+	found := map[string]bool{}
+	for _, at := range names.FindAllStringIndex(policy, -1) {
+		if end := at[1]; end < len(policy) && policy[end] == '"' {
+			found[policy[at[0]:at[1]]] = true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		if err := r.principal(name, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// principal reads a role or user with its policies. One that does not exist is not listed. One that
+// needs to be there, because something says that it acts, is listed if nobody can tell.
+func (r *reader) principal(name string, needed bool) error {
+	a, err := arn.Parse(name)
+	if err != nil || a.Service != "iam" || a.Type() != "role" && a.Type() != "user" ||
+		slices.ContainsFunc(r.sc.Principals, func(p format.Principal) bool { return p.ARN == name }) {
+		return nil
+	}
+	who := r.access(a.Account)
+	if who == nil && !needed {
+		return nil
+	}
+	if err := r.account(a.Account); err != nil {
+		return err
+	}
+	p := format.Principal{ARN: name, Kind: format.KindRole}
+	switch {
+	case arn.IsServiceLinkedRole(name):
+		p.Kind = format.KindLinked
+	case a.Type() == "user":
+		p.Kind = format.KindUser
+	}
+	path := fmt.Sprintf("/principals/%d", len(r.sc.Principals))
+	if who == nil {
+		r.sc.Principals = append(r.sc.Principals, p)
+		return r.unread(noAccess(a.Account), r.unreadable(p, path)...)
+	}
+	found, boundary, err := r.identity(who, &p, a.ID())
+	switch {
+	case is(err, "NoSuchEntity", "NoSuchEntityException"):
+		return nil
+	case err != nil:
+		r.sc.Principals = append(r.sc.Principals, p)
+		return r.unread(err, r.unreadable(p, path)...)
+	}
+	if slices.ContainsFunc(r.sc.Principals, func(q format.Principal) bool { return q.ARN == found }) {
+		return nil
+	}
+	p.ARN = found // with the path that it has
+	r.sc.Principals = append(r.sc.Principals, p)
+	at := &r.sc.Principals[len(r.sc.Principals)-1]
+	if p.Kind == format.KindLinked {
+		return nil // nobody can give it anything
+	}
+	return errors.Join(r.policies(who, at, path), r.boundary(who, at, boundary, path))
+}
+
+// unreadable are the places of what belongs to a principal.
+func (r *reader) unreadable(p format.Principal, path string) []string {
+	if p.Kind == format.KindLinked {
+		return nil // AWS gives it what it has
+	}
+	return []string{path + "/policies"}
+}
+
+// identity looks a principal up. found is its ARN.
+func (r *reader) identity(who *account, p *format.Principal, resource string) (found string, boundary *iamapi.AttachedPermissionsBoundary, _ error) {
+	name := short(resource)
+	if p.Kind == format.KindUser {
+		out, err := ask[iamapi.GetUserResponse](r.ctx, r.Session, who, "iam", "GetUser", &iamapi.GetUserRequest{UserName: &name})
+		if err != nil {
+			return "", nil, err
+		}
+		p.ID = api.Val(out.User.UserId)
+		return api.Val(out.User.Arn), out.User.PermissionsBoundary, nil
+	}
+	out, err := ask[iamapi.GetRoleResponse](r.ctx, r.Session, who, "iam", "GetRole", &iamapi.GetRoleRequest{RoleName: &name})
+	if err != nil {
+		return "", nil, err
+	}
+	p.ID = api.Val(out.Role.RoleId)
+	if linked := arn.IsServiceLinkedRole(api.Val(out.Role.Arn)); linked != (p.Kind == format.KindLinked) {
+		p.Kind = format.KindRole
+		if linked {
+			p.Kind = format.KindLinked
+		}
+	}
+	return api.Val(out.Role.Arn), out.Role.PermissionsBoundary, nil
+}
+
+func short(resource string) string { return resource[strings.LastIndexByte(resource, '/')+1:] }
+
+// An attachment is one policy of a principal: inline, or managed with an ARN.
+type attachment struct{ name, arn string }
+
+// policies reads the policies of a principal as if all were its own.
+func (r *reader) policies(who *account, p *format.Principal, path string) error {
+	kind, name := "Role", short(p.ARN)
+	if p.Kind == format.KindUser {
+		kind = "User"
+	}
+	list, err := r.attachments(who, kind, name)
+	if err != nil {
+		return r.unread(err, path+"/policies")
+	}
+	for _, a := range list {
+		var doc *string
+		switch {
+		case a.arn != "":
+			doc, err = r.managed(who, a.arn)
+		case kind == "User":
+			var out *iamapi.GetUserPolicyResponse
+			if out, err = ask[iamapi.GetUserPolicyResponse](r.ctx, r.Session, who, "iam", "GetUserPolicy", &iamapi.GetUserPolicyRequest{UserName: &name, PolicyName: &a.name}); err == nil {
+				doc = out.PolicyDocument
+			}
+		default:
+			var out *iamapi.GetRolePolicyResponse
+			if out, err = ask[iamapi.GetRolePolicyResponse](r.ctx, r.Session, who, "iam", "GetRolePolicy", &iamapi.GetRolePolicyRequest{RoleName: &name, PolicyName: &a.name}); err == nil {
+				doc = out.PolicyDocument
+			}
+		}
+		at := fmt.Sprintf("%s/policies/%d/policy", path, len(p.Policies))
+		if err := r.add(p, a.name, doc, err, at); err != nil {
+			return err
+		}
+	}
+	if kind == "User" {
+		return r.groups(who, p, path)
+	}
+	return nil
+}
+
+// add adds a policy, or one that is not known.
+func (r *reader) add(p *format.Principal, name string, encoded *string, err error, path string) error {
+	doc := format.Document(noStatements)
+	if err == nil {
+		doc, err = document(encoded)
+	}
+	p.Policies = append(p.Policies, format.InlinePolicy{Name: name, Policy: doc})
+	return r.unread(err, path)
+}
+
+// groups notes that the policies of a user's groups are not known.
+func (r *reader) groups(who *account, p *format.Principal, path string) error {
+	name := short(p.ARN)
+	return pages(func(marker *string) (*string, error) {
+		out, err := ask[iamapi.ListGroupsForUserResponse](r.ctx, r.Session, who, "iam", "ListGroupsForUser", &iamapi.ListGroupsForUserRequest{UserName: &name, Marker: marker})
+		if err != nil {
+			return nil, r.add(p, "policies of the user's groups", nil, err, fmt.Sprintf("%s/policies/%d/policy", path, len(p.Policies)))
+		}
+		for _, g := range out.Groups {
+			group := "policies of the group " + api.Val(g.GroupName)
+			if err := r.add(p, group, nil, reason("kagimori does not read groups"), fmt.Sprintf("%s/policies/%d/policy", path, len(p.Policies))); err != nil {
+				return nil, err
+			}
+		}
+		return out.Marker, nil
+	})
+}
+
+// attachments lists the inline and managed policies of a role or user.
+func (r *reader) attachments(who *account, kind, name string) (out []attachment, _ error) {
+	inline := func(marker *string) (*string, error) {
+		var names []string
+		var next *string
+		if kind == "User" {
+			list, err := ask[iamapi.ListUserPoliciesResponse](r.ctx, r.Session, who, "iam", "ListUserPolicies", &iamapi.ListUserPoliciesRequest{UserName: &name, Marker: marker})
+			if err != nil {
+				return nil, err
+			}
+			names, next = list.PolicyNames, list.Marker
+		} else {
+			list, err := ask[iamapi.ListRolePoliciesResponse](r.ctx, r.Session, who, "iam", "ListRolePolicies", &iamapi.ListRolePoliciesRequest{RoleName: &name, Marker: marker})
+			if err != nil {
+				return nil, err
+			}
+			names, next = list.PolicyNames, list.Marker
+		}
+		for _, n := range names {
+			out = append(out, attachment{name: n})
+		}
+		return next, nil
+	}
+	attached := func(marker *string) (*string, error) {
+		var policies []iamapi.AttachedPolicy
+		var next *string
+		if kind == "User" {
+			list, err := ask[iamapi.ListAttachedUserPoliciesResponse](r.ctx, r.Session, who, "iam", "ListAttachedUserPolicies", &iamapi.ListAttachedUserPoliciesRequest{UserName: &name, Marker: marker})
+			if err != nil {
+				return nil, err
+			}
+			policies, next = list.AttachedPolicies, list.Marker
+		} else {
+			list, err := ask[iamapi.ListAttachedRolePoliciesResponse](r.ctx, r.Session, who, "iam", "ListAttachedRolePolicies", &iamapi.ListAttachedRolePoliciesRequest{RoleName: &name, Marker: marker})
+			if err != nil {
+				return nil, err
+			}
+			policies, next = list.AttachedPolicies, list.Marker
+		}
+		for _, p := range policies {
+			out = append(out, attachment{api.Val(p.PolicyName), api.Val(p.PolicyArn)})
+		}
+		return next, nil
+	}
+	if err := pages(inline); err != nil {
+		return nil, err
+	}
+	return out, pages(attached)
+}
+
+func (r *reader) boundary(who *account, p *format.Principal, b *iamapi.AttachedPermissionsBoundary, path string) error {
+	if b == nil {
+		return nil
+	}
+	doc, err := r.managed(who, api.Val(b.PermissionsBoundaryArn))
+	p.Boundary = format.Document(noStatements)
+	if err == nil {
+		p.Boundary, err = document(doc)
+	}
+	return r.unread(err, path+"/boundary")
+}
+
+// managed is what a managed policy says, encoded.
+func (r *reader) managed(who *account, policy string) (*string, error) {
+	out, err := ask[iamapi.GetPolicyResponse](r.ctx, r.Session, who, "iam", "GetPolicy", &iamapi.GetPolicyRequest{PolicyArn: &policy})
+	if err != nil {
+		return nil, err
+	}
+	version, err := ask[iamapi.GetPolicyVersionResponse](r.ctx, r.Session, who, "iam", "GetPolicyVersion",
+		&iamapi.GetPolicyVersionRequest{PolicyArn: &policy, VersionId: out.Policy.DefaultVersionId})
+	if err != nil {
+		return nil, err
+	}
+	return version.PolicyVersion.Document, nil
+}
+
+// document undoes the encoding of policies in answers of IAM.
+//
+// Source: IAM API Reference, GetRolePolicy: "URL-encoded compliant with RFC 3986".
+func document(encoded *string) (format.Document, error) {
+	doc, err := url.PathUnescape(api.Val(encoded))
+	return format.Document(doc), err
+}
