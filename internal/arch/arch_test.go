@@ -63,6 +63,8 @@ var allowed = map[string][]string{
 	"internal/directory": {
 		"internal/arn", "internal/authz", "internal/policy", "internal/store", "internal/secret", "internal/directory/managed",
 	},
+	"internal/outbound": {},
+	"internal/xks":      {"internal/outbound", "internal/secret", "internal/sigv4"},
 	// 4 border
 	"internal/guard": {
 		"internal/authz", "internal/authz/explain", "internal/trail", "internal/apierr", "internal/arn", "internal/store",
@@ -73,7 +75,7 @@ var allowed = map[string][]string{
 		"internal/store", "internal/store/memory", "internal/trail", "internal/wire",
 	},
 	// 5 services: no arrows inside this row
-	"internal/kms":         service("internal/keyrule", "internal/api/kmsapi", "internal/hsm", "internal/envelope", "internal/policy", "internal/guard/permit"),
+	"internal/kms":         service("internal/keyrule", "internal/api/kmsapi", "internal/hsm", "internal/envelope", "internal/policy", "internal/guard/permit", "internal/xks"),
 	"internal/iam":         service("internal/api/iamapi", "internal/policy", "internal/directory/managed", "internal/linkedrole"),
 	"internal/sts":         service("internal/api/stsapi", "internal/policy"),
 	"internal/org":         service("internal/api/organizationsapi", "internal/policy"),

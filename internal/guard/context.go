@@ -54,16 +54,16 @@ func (g *Guard) context(c *Call) authz.Context {
 		if c.Caller.Principal.Account != "" {
 			ctx.Set("kms:calleraccount", c.Caller.Principal.Account)
 		}
-		if via := c.viaService(); via != "" {
+		if via := c.ViaService(); via != "" {
 			ctx.Set("kms:viaservice", via)
 		}
 	}
 	return ctx
 }
 
-// viaService is kms:ViaService. The infrastructure role's own calls carry EC2's value too: they
+// ViaService is kms:ViaService. The infrastructure role's own calls carry EC2's value too: they
 // are made by EC2 for the instance (encrypted volumes, choice 4 of docs/divergences.md).
-func (c *Call) viaService() string {
+func (c *Call) ViaService() string {
 	if s := c.Caller.Session; s != nil && s.Instance != "" {
 		return "ec2." + c.Region + ".amazonaws.com"
 	}

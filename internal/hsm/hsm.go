@@ -11,6 +11,11 @@ import (
 	"github.com/kagimori/kagimori/internal/secret"
 )
 
+// MaxSymmetric is the most bytes that a symmetric key encrypts: what every external key store proxy
+// takes, which is more than KMS takes from its callers. Source: XKS Proxy API Specification,
+// "Encrypt".
+const MaxSymmetric = 4300
+
 // Errors.
 var (
 	// ErrSealed: the module holds no root key yet.

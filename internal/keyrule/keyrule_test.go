@@ -29,7 +29,8 @@ func TestStates(t *testing.T) {
 		{"Disabled", "DisabledException", "DisabledException", ""},
 		{"PendingDeletion", "KMSInvalidStateException", "KMSInvalidStateException", ""},
 		{"PendingImport", "KMSInvalidStateException", "KMSInvalidStateException", ""},
-		{"Unavailable", "KMSInvalidStateException", "KMSInvalidStateException", "KMSInvalidStateException"},
+		{"Unavailable", "KMSInvalidStateException", "", ""},
+		{"NoSuchState", "KMSInvalidStateException", "KMSInvalidStateException", "KMSInvalidStateException"},
 	}
 	for _, tt := range tests {
 		k := key(tt.state)

@@ -211,7 +211,7 @@ func TestGenerateRandom(t *testing.T) {
 	wantErr(t, root.try(&kmsapi.GenerateRandomRequest{NumberOfBytes: new(int32(1025))}), "ValidationException",
 		"1 validation error detected: Value '1025' at 'numberOfBytes' failed to satisfy constraint: Member must have value less than or equal to 1024")
 	wantErr(t, root.try(&kmsapi.GenerateRandomRequest{NumberOfBytes: new(int32(1)), CustomKeyStoreId: new("cks-1234567890abcdef0")}),
-		"UnsupportedOperationException", "*")
+		"CustomKeyStoreNotFoundException", "*")
 }
 
 func TestReEncrypt(t *testing.T) {

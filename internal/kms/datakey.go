@@ -23,7 +23,7 @@ func (s *Service) GenerateDataKey(ctx context.Context, c *guard.Call, in *kmsapi
 		return nil, err
 	}
 	return &kmsapi.GenerateDataKeyResponse{
-		CiphertextBlob: blob, Plaintext: plain, KeyId: &sd.key.arn, KeyMaterialId: new(sd.key.current().ID),
+		CiphertextBlob: blob, Plaintext: plain, KeyId: &sd.key.arn, KeyMaterialId: sd.materialID(sd.key.current()),
 	}, nil
 }
 
@@ -37,7 +37,7 @@ func (s *Service) GenerateDataKeyWithoutPlaintext(ctx context.Context, c *guard.
 		return nil, err
 	}
 	return &kmsapi.GenerateDataKeyWithoutPlaintextResponse{
-		CiphertextBlob: blob, KeyId: &sd.key.arn, KeyMaterialId: new(sd.key.current().ID),
+		CiphertextBlob: blob, KeyId: &sd.key.arn, KeyMaterialId: sd.materialID(sd.key.current()),
 	}, nil
 }
 
@@ -70,6 +70,10 @@ func (s *Service) dataKey(ctx context.Context, c *guard.Call, op string, in *kms
 	if err != nil {
 		return sd, nil, nil, err
 	}
+	if raw, err = s.toStore(ctx, c, &sd, raw); err != nil {
+		plain.Wipe()
+		return sd, nil, nil, err
+	}
 	blob, err := sd.blob(h, raw)
 	return sd, plain, blob, err
 }
@@ -82,10 +86,15 @@ func (s *Service) GenerateRandom(ctx context.Context, c *guard.Call, in *kmsapi.
 	if err := noRecipient(in.Recipient); err != nil {
 		return nil, err
 	}
-	if in.CustomKeyStoreId != nil {
-		return nil, apierr.New("UnsupportedOperationException", "kagimori has no custom key stores yet.")
-	}
-	err := s.g.View(ctx, c, func(tx store.Tx) error { return s.allowAny(tx, c, "kms:GenerateRandom") })
+	err := s.g.View(ctx, c, func(tx store.Tx) error {
+		if err := s.allowAny(tx, c, "kms:GenerateRandom"); err != nil || in.CustomKeyStoreId == nil {
+			return err
+		}
+		if _, err := findStore(tx, c, *in.CustomKeyStoreId); err != nil {
+			return err
+		}
+		return apierr.New("UnsupportedOperationException", "External key stores do not generate random bytes.")
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +143,7 @@ func (s *Service) dataKeyPair(ctx context.Context, c *guard.Call, op string, in 
 	if err := s.forwardedManaged(ctx, c, in.KeyId); err != nil {
 		return sd, hsm.DataKeyPair{}, nil, err
 	}
-	if err := s.begin(ctx, c, &sd, in.GrantTokens, in.DryRun, s.byIdentifier(c, &sd, in.KeyId), sd.usable); err != nil {
+	if err := s.begin(ctx, c, &sd, in.GrantTokens, in.DryRun, s.byIdentifier(c, &sd, in.KeyId), sd.usableForPair); err != nil {
 		return sd, hsm.DataKeyPair{}, nil, err
 	}
 	if api.Val(in.DryRun) {

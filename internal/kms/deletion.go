@@ -99,6 +99,9 @@ func (s *Service) Start(ctx context.Context) error {
 		err = s.indexRotations(ctx)
 	}
 	if err == nil {
+		err = s.resumeConnections(ctx)
+	}
+	if err == nil {
 		s.wakeAt(s.g.Now()) // which looks for the first that is due
 	}
 	return err
@@ -213,6 +216,11 @@ func removeKey(tx store.Tx, k *keyView) error {
 	}
 	if err := deletionTable.Delete(tx, k.Region, k.Account, k.ID); err != nil {
 		return err
+	}
+	if k.Store != "" {
+		if err := xksKeyTable.Delete(tx, k.Region, k.Account, k.Store, k.XksKey); err != nil {
+			return err
+		}
 	}
 	return keyTable.Delete(tx, k.Region, k.Account, k.ID)
 }

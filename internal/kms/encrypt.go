@@ -39,6 +39,9 @@ func (s *Service) Encrypt(ctx context.Context, c *guard.Call, in *kmsapi.Encrypt
 	if err != nil {
 		return nil, err
 	}
+	if raw, err = s.toStore(ctx, c, &sd, raw); err != nil {
+		return nil, err
+	}
 	blob, err := sd.blob(h, raw)
 	if err != nil {
 		return nil, err
@@ -94,10 +97,12 @@ func (s *Service) source(tx store.Tx, c *guard.Call, sd *side, keyID *string, in
 		return errCiphertext
 	}
 	k, found, err := s.keys.Shared(tx, c.Region, in.header.Account, in.header.KeyID)
-	if err == nil && !found {
+	switch {
+	case err == nil && found:
+		sd.key, err = inStore(tx, k)
+	case err == nil:
 		err = s.noSource(tx, c, sd, in.header)
 	}
-	sd.key = resolved{keyView: k}
 	return err
 }
 
@@ -178,13 +183,16 @@ func (s *Service) Decrypt(ctx context.Context, c *guard.Call, in *kmsapi.Decrypt
 	if api.Val(in.DryRun) {
 		return nil, errDryRun
 	}
+	if ct.raw, err = s.fromStore(ctx, c, &sd, ct.raw); err != nil {
+		return nil, err
+	}
 	plain, err := s.hsm.Decrypt(ctx, sd.permit, sd.use(), m, sd.alg, ct.raw, sd.aad(ct.header))
 	if err != nil {
 		return nil, cryptoError(err)
 	}
 	out := &kmsapi.DecryptResponse{KeyId: &sd.key.arn, Plaintext: plain, EncryptionAlgorithm: &sd.alg}
 	if sd.alg == symmetric {
-		out.KeyMaterialId = &m.ID
+		out.KeyMaterialId = sd.materialID(m)
 	}
 	return out, nil
 }

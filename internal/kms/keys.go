@@ -40,6 +40,11 @@ func (s *Service) CreateKey(ctx context.Context, c *guard.Call, in *kmsapi.Creat
 	if err := s.setPolicy(ctx, k, in.Policy); err != nil {
 		return nil, err
 	}
+	if k.Store != "" {
+		if err := s.checkExternalKey(ctx, c, k); err != nil {
+			return nil, err
+		}
+	}
 	if k.external() {
 		k.settle()
 	} else {
@@ -64,6 +69,11 @@ func (s *Service) CreateKey(ctx context.Context, c *guard.Call, in *kmsapi.Creat
 				return err
 			}
 		}
+		if k.Store != "" {
+			if err := k.enter(tx, c); err != nil {
+				return err
+			}
+		}
 		out = &kmsapi.CreateKeyResponse{KeyMetadata: k.metadata()}
 		c.Respond(out)
 		c.Touch(k.arn(), k.Account, "AWS::KMS::Key")
@@ -78,6 +88,7 @@ func (s *Service) newKey(c *guard.Call, in *kmsapi.CreateKeyRequest) (*keyRecord
 		ID: guard.NewRequestID(), Region: c.Region, Account: c.Account(), Description: api.Val(in.Description),
 		Usage: api.Val(in.KeyUsage), Spec: api.Val(in.KeySpec), Origin: api.Val(in.Origin),
 		Manager: kmsapi.KeyManagerTypeCUSTOMER, State: kmsapi.KeyStateEnabled, Created: s.g.Now().Truncate(time.Millisecond),
+		Store: api.Val(in.CustomKeyStoreId), XksKey: api.Val(in.XksKeyId),
 	}
 	if in.KeySpec != nil && in.CustomerMasterKeySpec != nil {
 		return nil, apierr.Validation("You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.")
@@ -135,12 +146,10 @@ func checkSupported(k *keyRecord, in *kmsapi.CreateKeyRequest) error {
 		return apierr.Validation("KeyUsage %s is not compatible with KeySpec %s", k.Usage, k.Spec)
 	case k.external() && !importable[k.Spec]:
 		return apierr.Validation("KeySpec %s is not supported for Origin %s", k.Spec, k.Origin)
-	case k.Origin != "AWS_KMS" && !k.external():
-		return apierr.Newf("UnsupportedOperationException", "kagimori does not make keys of origin %s yet.", k.Origin)
-	case in.CustomKeyStoreId != nil || in.XksKeyId != nil:
-		return apierr.New("UnsupportedOperationException", "kagimori has no custom key stores yet.")
+	case k.Origin == kmsapi.OriginTypeAWS_CLOUDHSM:
+		return errCloudHSM
 	}
-	return nil
+	return k.checkStore(in)
 }
 
 // importable are the specs of keys with imported material. Source: KMS Developer Guide, "Importing

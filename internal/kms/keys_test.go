@@ -102,7 +102,7 @@ func TestCreateKeyRefuses(t *testing.T) {
 			"ValidationException", "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated."},
 		"unknown spec": {kmsapi.CreateKeyRequest{KeySpec: new("AES_256")}, "ValidationException", "*"},
 		"custom key store": {kmsapi.CreateKeyRequest{CustomKeyStoreId: new("cks-1234567890abcdef0")},
-			"UnsupportedOperationException", "kagimori has no custom key stores yet."},
+			"ValidationException", "CustomKeyStoreId is valid only when the Origin is AWS_CLOUDHSM or EXTERNAL_KEY_STORE."},
 		"long description": {kmsapi.CreateKeyRequest{Description: new(strings.Repeat("x", 8193))}, "ValidationException", "*"},
 	}
 	w := newWorld(t)

@@ -24,6 +24,7 @@ import (
 	"github.com/kagimori/kagimori/internal/store/memory"
 	"github.com/kagimori/kagimori/internal/trail"
 	"github.com/kagimori/kagimori/internal/wire"
+	"github.com/kagimori/kagimori/internal/xks"
 )
 
 // Accounts and region of the tests: owner has the keys, other does not.
@@ -45,6 +46,7 @@ type world struct {
 	trail *trail.Trail
 	clock *clock.Clock
 	hsm   hsm.Module
+	ekm   *xks.Client // asks external key store proxies; nil reaches none
 	table *wire.Table
 	ops   map[string]guard.Handler
 }
@@ -74,7 +76,7 @@ func (w *world) restart() {
 	w.t.Helper()
 	logger := slog.New(slog.NewTextHandler(w.t.Output(), nil))
 	w.guard = guard.New(guard.Config{Store: w.disk, Directory: w.dir, Trail: w.trail, Now: w.clock.Now, Logger: logger})
-	w.kms = kms.New(kms.Config{Guard: w.guard, Module: w.hsm, Clock: w.clock, Logger: logger, CustomIDs: true})
+	w.kms = kms.New(kms.Config{Guard: w.guard, Module: w.hsm, Clock: w.clock, Logger: logger, CustomIDs: true, External: w.ekm})
 	w.ops = w.kms.Operations()
 	check(w.t, w.kms.Start(w.t.Context()))
 }

@@ -123,7 +123,11 @@ var onKey = map[string]struct {
 }
 
 // noKey are the operations that are not about one key.
-var noKey = map[string]bool{"CreateKey": true, "ListKeys": true, "GenerateRandom": true, "ListRetirableGrants": true}
+var noKey = map[string]bool{
+	"CreateKey": true, "ListKeys": true, "GenerateRandom": true, "ListRetirableGrants": true, "CreateCustomKeyStore": true,
+	"DescribeCustomKeyStores": true, "UpdateCustomKeyStore": true, "DeleteCustomKeyStore": true, "ConnectCustomKeyStore": true,
+	"DisconnectCustomKeyStore": true,
+}
 
 // A fixture is a key in some state, with an alias, a grant, rotation and a ciphertext, beside an enabled key
 // with an alias. A whole one has keys of other usages in the state of the first too.

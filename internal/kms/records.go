@@ -43,6 +43,8 @@ type keyRecord struct {
 	Pending     *hsm.Material       `json:"pending,omitempty"` // of an external key: the next current one
 	Imports     map[string]imported `json:"imports,omitempty"` // of an external key, by material id
 	Grants      int                 `json:"grants,omitempty"`
+	Store       string              `json:"store,omitempty"`  // CustomKeyStoreId
+	XksKey      string              `json:"xksKey,omitempty"` // its id in the external key manager
 }
 
 func (k *keyRecord) arn() string { return arn.KMSKey(k.Region, k.Account, k.ID) }
@@ -153,7 +155,9 @@ var (
 	deletionTable = store.Table[time.Time]{Bucket: "kms/pendingdeletion", Version: 1} // ..., key
 	// rotationTable has the keys that rotate by themselves: when next (dueFormat), region, account, key.
 	rotationTable   = store.Table[struct{}]{Bucket: "kms/rotation", Version: 1}
-	rotationIndexed = store.Table[bool]{Bucket: "kms/rotationindex", Version: 1} // that rotationTable has all
+	storeTable      = store.Table[storeRecord]{Bucket: "kms/keystore", Version: 1} // region, account, store
+	xksKeyTable     = store.Table[string]{Bucket: "kms/xkskey", Version: 1}        // region, account, store, external key: the key's id
+	rotationIndexed = store.Table[bool]{Bucket: "kms/rotationindex", Version: 1}   // that rotationTable has all
 )
 
 func (s *Service) buildView(k keyRecord) (*keyView, error) {

@@ -61,12 +61,18 @@ func (s *Service) ReEncrypt(ctx context.Context, c *guard.Call, in *kmsapi.ReEnc
 	if api.Val(in.DryRun) {
 		return nil, errDryRun
 	}
+	if ct.raw, err = s.fromStore(ctx, c, &from, ct.raw); err != nil {
+		return nil, err
+	}
 	toHeader := to.header()
 	out, err := s.hsm.ReEncrypt(ctx,
 		hsm.Side{Permit: from.permit, Use: from.use(), Material: m, Alg: from.alg, In: ct.raw, AAD: from.aad(ct.header)},
 		hsm.Side{Permit: to.permit, Use: to.use(), Material: to.key.current(), Alg: to.alg, AAD: to.aad(toHeader)})
 	if err != nil {
 		return nil, cryptoError(err)
+	}
+	if out, err = s.toStore(ctx, c, &to, out); err != nil {
+		return nil, err
 	}
 	blob, err := to.blob(toHeader, out)
 	if err != nil {
@@ -77,10 +83,10 @@ func (s *Service) ReEncrypt(ctx context.Context, c *guard.Call, in *kmsapi.ReEnc
 		SourceEncryptionAlgorithm: &from.alg, DestinationEncryptionAlgorithm: &to.alg,
 	}
 	if from.alg == symmetric {
-		resp.SourceKeyMaterialId = &m.ID
+		resp.SourceKeyMaterialId = from.materialID(m)
 	}
 	if to.alg == symmetric {
-		resp.DestinationKeyMaterialId = new(to.key.current().ID)
+		resp.DestinationKeyMaterialId = to.materialID(to.key.current())
 	}
 	return resp, nil
 }

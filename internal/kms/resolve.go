@@ -13,7 +13,8 @@ import (
 // resolved is a key with the alias it was called by, if any.
 type resolved struct {
 	*keyView
-	alias string // alias name of the request: kms:RequestAlias
+	alias string       // alias name of the request: kms:RequestAlias
+	store *storeRecord // its custom key store, or nil
 }
 
 // resolve finds the key that an identifier names: a key id, a key ARN and, if aliases are
@@ -43,7 +44,7 @@ func (s *Service) byID(tx store.Tx, c *guard.Call, action, region, account, id s
 		return resolved{}, err
 	}
 	if found {
-		return resolved{keyView: k}, nil
+		return inStore(tx, k)
 	}
 	keyARN := arn.KMSKey(region, account, id)
 	if account != c.Account() {

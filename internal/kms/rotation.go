@@ -97,7 +97,7 @@ func (s *Service) setRotation(ctx context.Context, c *guard.Call, keyID *string,
 func (s *Service) GetKeyRotationStatus(ctx context.Context, c *guard.Call, in *kmsapi.GetKeyRotationStatusRequest) (*kmsapi.GetKeyRotationStatusResponse, error) {
 	var out *kmsapi.GetKeyRotationStatusResponse
 	err := s.read(ctx, c, in.KeyId, "kms:GetKeyRotationStatus", func(_ store.Tx, k *keyView) error {
-		if k.external() {
+		if k.external() || k.Store != "" {
 			return wrongOrigin(&k.keyRecord)
 		}
 		out = &kmsapi.GetKeyRotationStatusResponse{KeyId: &k.arn, KeyRotationEnabled: new(false)}
@@ -256,6 +256,9 @@ func (s *Service) ListKeyRotations(ctx context.Context, c *guard.Call, in *kmsap
 	err = s.read(ctx, c, in.KeyId, "kms:ListKeyRotations", func(tx store.Tx, k *keyView) error {
 		if k.Spec != kmsapi.KeySpecSYMMETRIC_DEFAULT {
 			return apierr.New("UnsupportedOperationException", "")
+		}
+		if k.Store != "" {
+			return wrongOrigin(&k.keyRecord)
 		}
 		out.Rotations = []kmsapi.RotationsListEntry{}
 		end, last, seen := next{}, "", pg.after == ""

@@ -16,6 +16,7 @@ import (
 	"github.com/kagimori/kagimori/internal/hsm"
 	"github.com/kagimori/kagimori/internal/keyrule"
 	"github.com/kagimori/kagimori/internal/store"
+	"github.com/kagimori/kagimori/internal/xks"
 )
 
 // Config of a [Service].
@@ -24,6 +25,8 @@ type Config struct {
 	Module hsm.Module
 	Clock  *clock.Clock
 	Logger *slog.Logger
+	// External asks external key store proxies; nil asks those that the public internet reaches.
+	External *xks.Client
 	// CustomIDs lets the tag _custom_id_ on CreateKey fix the key id, for tests.
 	CustomIDs bool
 }
@@ -36,8 +39,10 @@ type Service struct {
 	clock  *clock.Clock
 	log    *slog.Logger
 	custom bool
-	tokens hsm.Box      // grant tokens
-	marks  hsm.Box      // list markers
+	tokens hsm.Box // grant tokens
+	marks  hsm.Box // list markers
+	ekm    *xks.Client
+	proofs hsm.Box      // credentials for external key store proxies
 	docs   *authz.Cache // compiled key policies by their text
 	keys   *store.Cached[keyRecord, *keyView]
 	alarm  alarm // for automatic rotation
@@ -51,6 +56,10 @@ func New(cfg Config) *Service {
 	s := &Service{
 		g: cfg.Guard, dir: cfg.Guard.Directory(), hsm: cfg.Module, clock: cfg.Clock, log: cfg.Logger, custom: cfg.CustomIDs,
 		tokens: cfg.Module.Box("kms grant token"), marks: cfg.Module.Box("kms marker"),
+		ekm: cfg.External, proofs: cfg.Module.Box("kms external key store credential"),
+	}
+	if s.ekm == nil {
+		s.ekm = xks.NewClient(xks.ClientConfig{})
 	}
 	s.docs = authz.NewCache(keyCache)
 	s.keys = store.NewCached(keyTable, keyCache, s.buildView)
@@ -104,6 +113,12 @@ func (s *Service) Operations() map[string]guard.Handler {
 		"Decapsulate":                         guard.Handle(s.Decapsulate),
 		"GenerateDataKeyPair":                 guard.Handle(s.GenerateDataKeyPair),
 		"GenerateDataKeyPairWithoutPlaintext": guard.Handle(s.GenerateDataKeyPairWithoutPlaintext),
+		"CreateCustomKeyStore":                guard.Handle(s.CreateCustomKeyStore),
+		"DescribeCustomKeyStores":             guard.Handle(s.DescribeCustomKeyStores),
+		"ConnectCustomKeyStore":               guard.Handle(s.ConnectCustomKeyStore),
+		"DisconnectCustomKeyStore":            guard.Handle(s.DisconnectCustomKeyStore),
+		"UpdateCustomKeyStore":                guard.Handle(s.UpdateCustomKeyStore),
+		"DeleteCustomKeyStore":                guard.Handle(s.DeleteCustomKeyStore),
 		"CreateGrant":                         guard.Handle(s.CreateGrant),
 		"ListGrants":                          guard.Handle(s.ListGrants),
 		"ListRetirableGrants":                 guard.Handle(s.ListRetirableGrants),
@@ -227,6 +242,10 @@ func (k *keyRecord) metadata() *kmsapi.KeyMetadata {
 		m.EncapsulationAlgorithms = algs
 	}
 	k.expiration(m)
+	if k.Store != "" {
+		m.CustomKeyStoreId, m.XksKeyConfiguration = &k.Store, &kmsapi.XksKeyConfigurationType{Id: &k.XksKey}
+		return m
+	}
 	if k.Spec == kmsapi.KeySpecSYMMETRIC_DEFAULT && len(k.Materials) > 0 {
 		m.CurrentKeyMaterialId = new(k.current().ID)
 	}

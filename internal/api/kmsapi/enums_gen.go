@@ -11,6 +11,34 @@ const (
 	AlgorithmSpecRSA_AES_KEY_WRAP_SHA_256 = "RSA_AES_KEY_WRAP_SHA_256"
 	AlgorithmSpecSM2PKE                   = "SM2PKE"
 
+	ConnectionErrorCodeTypeINVALID_CREDENTIALS                            = "INVALID_CREDENTIALS"
+	ConnectionErrorCodeTypeCLUSTER_NOT_FOUND                              = "CLUSTER_NOT_FOUND"
+	ConnectionErrorCodeTypeNETWORK_ERRORS                                 = "NETWORK_ERRORS"
+	ConnectionErrorCodeTypeINTERNAL_ERROR                                 = "INTERNAL_ERROR"
+	ConnectionErrorCodeTypeINSUFFICIENT_CLOUDHSM_HSMS                     = "INSUFFICIENT_CLOUDHSM_HSMS"
+	ConnectionErrorCodeTypeUSER_LOCKED_OUT                                = "USER_LOCKED_OUT"
+	ConnectionErrorCodeTypeUSER_NOT_FOUND                                 = "USER_NOT_FOUND"
+	ConnectionErrorCodeTypeUSER_LOGGED_IN                                 = "USER_LOGGED_IN"
+	ConnectionErrorCodeTypeSUBNET_NOT_FOUND                               = "SUBNET_NOT_FOUND"
+	ConnectionErrorCodeTypeINSUFFICIENT_FREE_ADDRESSES_IN_SUBNET          = "INSUFFICIENT_FREE_ADDRESSES_IN_SUBNET"
+	ConnectionErrorCodeTypeXKS_PROXY_ACCESS_DENIED                        = "XKS_PROXY_ACCESS_DENIED"
+	ConnectionErrorCodeTypeXKS_PROXY_NOT_REACHABLE                        = "XKS_PROXY_NOT_REACHABLE"
+	ConnectionErrorCodeTypeXKS_VPC_ENDPOINT_SERVICE_NOT_FOUND             = "XKS_VPC_ENDPOINT_SERVICE_NOT_FOUND"
+	ConnectionErrorCodeTypeXKS_PROXY_INVALID_RESPONSE                     = "XKS_PROXY_INVALID_RESPONSE"
+	ConnectionErrorCodeTypeXKS_PROXY_INVALID_CONFIGURATION                = "XKS_PROXY_INVALID_CONFIGURATION"
+	ConnectionErrorCodeTypeXKS_VPC_ENDPOINT_SERVICE_INVALID_CONFIGURATION = "XKS_VPC_ENDPOINT_SERVICE_INVALID_CONFIGURATION"
+	ConnectionErrorCodeTypeXKS_PROXY_TIMED_OUT                            = "XKS_PROXY_TIMED_OUT"
+	ConnectionErrorCodeTypeXKS_PROXY_INVALID_TLS_CONFIGURATION            = "XKS_PROXY_INVALID_TLS_CONFIGURATION"
+
+	ConnectionStateTypeCONNECTED     = "CONNECTED"
+	ConnectionStateTypeCONNECTING    = "CONNECTING"
+	ConnectionStateTypeFAILED        = "FAILED"
+	ConnectionStateTypeDISCONNECTED  = "DISCONNECTED"
+	ConnectionStateTypeDISCONNECTING = "DISCONNECTING"
+
+	CustomKeyStoreTypeAWS_CLOUDHSM       = "AWS_CLOUDHSM"
+	CustomKeyStoreTypeEXTERNAL_KEY_STORE = "EXTERNAL_KEY_STORE"
+
 	CustomerMasterKeySpecRSA_2048          = "RSA_2048"
 	CustomerMasterKeySpecRSA_3072          = "RSA_3072"
 	CustomerMasterKeySpecRSA_4096          = "RSA_4096"
@@ -168,4 +196,7 @@ const (
 	WrappingKeySpecRSA_3072 = "RSA_3072"
 	WrappingKeySpecRSA_4096 = "RSA_4096"
 	WrappingKeySpecSM2      = "SM2"
+
+	XksProxyConnectivityTypePUBLIC_ENDPOINT      = "PUBLIC_ENDPOINT"
+	XksProxyConnectivityTypeVPC_ENDPOINT_SERVICE = "VPC_ENDPOINT_SERVICE"
 )

@@ -24,10 +24,39 @@ type CancelKeyDeletionResponse struct {
 	KeyId *string `aws:"KeyId,c=KeyIdType"`
 }
 
+// ConnectCustomKeyStoreRequest is a shape of the model.
+type ConnectCustomKeyStoreRequest struct {
+	CustomKeyStoreId *string `aws:"CustomKeyStoreId,req,c=CustomKeyStoreIdType"`
+}
+
+// ConnectCustomKeyStoreResponse is a shape of the model.
+type ConnectCustomKeyStoreResponse struct {
+}
+
 // CreateAliasRequest is a shape of the model.
 type CreateAliasRequest struct {
 	AliasName   *string `aws:"AliasName,req,c=AliasNameType"`
 	TargetKeyId *string `aws:"TargetKeyId,req,c=KeyIdType"`
+}
+
+// CreateCustomKeyStoreRequest is a shape of the model.
+type CreateCustomKeyStoreRequest struct {
+	CustomKeyStoreName               *string                               `aws:"CustomKeyStoreName,req,c=CustomKeyStoreNameType"`
+	CloudHsmClusterId                *string                               `aws:"CloudHsmClusterId,c=CloudHsmClusterIdType"`
+	TrustAnchorCertificate           *string                               `aws:"TrustAnchorCertificate,c=TrustAnchorCertificateType"`
+	KeyStorePassword                 *secret.String                        `aws:"KeyStorePassword,c=KeyStorePasswordType"`
+	CustomKeyStoreType               *string                               `aws:"CustomKeyStoreType,c=CustomKeyStoreType"`
+	XksProxyUriEndpoint              *string                               `aws:"XksProxyUriEndpoint,c=XksProxyUriEndpointType"`
+	XksProxyUriPath                  *string                               `aws:"XksProxyUriPath,c=XksProxyUriPathType"`
+	XksProxyVpcEndpointServiceName   *string                               `aws:"XksProxyVpcEndpointServiceName,c=XksProxyVpcEndpointServiceNameType"`
+	XksProxyVpcEndpointServiceOwner  *string                               `aws:"XksProxyVpcEndpointServiceOwner,c=AccountIdType"`
+	XksProxyAuthenticationCredential *XksProxyAuthenticationCredentialType `aws:"XksProxyAuthenticationCredential"`
+	XksProxyConnectivity             *string                               `aws:"XksProxyConnectivity,c=XksProxyConnectivityType"`
+}
+
+// CreateCustomKeyStoreResponse is a shape of the model.
+type CreateCustomKeyStoreResponse struct {
+	CustomKeyStoreId *string `aws:"CustomKeyStoreId,c=CustomKeyStoreIdType"`
 }
 
 // CreateGrantRequest is a shape of the model.
@@ -68,6 +97,19 @@ type CreateKeyRequest struct {
 // CreateKeyResponse is a shape of the model.
 type CreateKeyResponse struct {
 	KeyMetadata *KeyMetadata `aws:"KeyMetadata"`
+}
+
+// CustomKeyStoresListEntry is a shape of the model.
+type CustomKeyStoresListEntry struct {
+	CustomKeyStoreId       *string                    `aws:"CustomKeyStoreId,c=CustomKeyStoreIdType"`
+	CustomKeyStoreName     *string                    `aws:"CustomKeyStoreName,c=CustomKeyStoreNameType"`
+	CloudHsmClusterId      *string                    `aws:"CloudHsmClusterId,c=CloudHsmClusterIdType"`
+	TrustAnchorCertificate *string                    `aws:"TrustAnchorCertificate,c=TrustAnchorCertificateType"`
+	ConnectionState        *string                    `aws:"ConnectionState,c=ConnectionStateType"`
+	ConnectionErrorCode    *string                    `aws:"ConnectionErrorCode,c=ConnectionErrorCodeType"`
+	CreationDate           *time.Time                 `aws:"CreationDate"`
+	CustomKeyStoreType     *string                    `aws:"CustomKeyStoreType,c=CustomKeyStoreType"`
+	XksProxyConfiguration  *XksProxyConfigurationType `aws:"XksProxyConfiguration"`
 }
 
 // DecapsulateRequest is a shape of the model.
@@ -112,6 +154,15 @@ type DeleteAliasRequest struct {
 	AliasName *string `aws:"AliasName,req,c=AliasNameType"`
 }
 
+// DeleteCustomKeyStoreRequest is a shape of the model.
+type DeleteCustomKeyStoreRequest struct {
+	CustomKeyStoreId *string `aws:"CustomKeyStoreId,req,c=CustomKeyStoreIdType"`
+}
+
+// DeleteCustomKeyStoreResponse is a shape of the model.
+type DeleteCustomKeyStoreResponse struct {
+}
+
 // DeleteImportedKeyMaterialRequest is a shape of the model.
 type DeleteImportedKeyMaterialRequest struct {
 	KeyId         *string `aws:"KeyId,req,c=KeyIdType"`
@@ -143,6 +194,21 @@ type DeriveSharedSecretResponse struct {
 	KeyOrigin              *string      `aws:"KeyOrigin,c=OriginType"`
 }
 
+// DescribeCustomKeyStoresRequest is a shape of the model.
+type DescribeCustomKeyStoresRequest struct {
+	CustomKeyStoreId   *string `aws:"CustomKeyStoreId,c=CustomKeyStoreIdType"`
+	CustomKeyStoreName *string `aws:"CustomKeyStoreName,c=CustomKeyStoreNameType"`
+	Limit              *int32  `aws:"Limit,c=LimitType"`
+	Marker             *string `aws:"Marker,c=MarkerType"`
+}
+
+// DescribeCustomKeyStoresResponse is a shape of the model.
+type DescribeCustomKeyStoresResponse struct {
+	CustomKeyStores []CustomKeyStoresListEntry `aws:"CustomKeyStores"`
+	NextMarker      *string                    `aws:"NextMarker,c=MarkerType"`
+	Truncated       *bool                      `aws:"Truncated"`
+}
+
 // DescribeKeyRequest is a shape of the model.
 type DescribeKeyRequest struct {
 	KeyId       *string  `aws:"KeyId,req,c=KeyIdType"`
@@ -162,6 +228,15 @@ type DisableKeyRequest struct {
 // DisableKeyRotationRequest is a shape of the model.
 type DisableKeyRotationRequest struct {
 	KeyId *string `aws:"KeyId,req,c=KeyIdType"`
+}
+
+// DisconnectCustomKeyStoreRequest is a shape of the model.
+type DisconnectCustomKeyStoreRequest struct {
+	CustomKeyStoreId *string `aws:"CustomKeyStoreId,req,c=CustomKeyStoreIdType"`
+}
+
+// DisconnectCustomKeyStoreResponse is a shape of the model.
+type DisconnectCustomKeyStoreResponse struct {
 }
 
 // EnableKeyRequest is a shape of the model.
@@ -707,6 +782,24 @@ type UpdateAliasRequest struct {
 	TargetKeyId *string `aws:"TargetKeyId,req,c=KeyIdType"`
 }
 
+// UpdateCustomKeyStoreRequest is a shape of the model.
+type UpdateCustomKeyStoreRequest struct {
+	CustomKeyStoreId                 *string                               `aws:"CustomKeyStoreId,req,c=CustomKeyStoreIdType"`
+	NewCustomKeyStoreName            *string                               `aws:"NewCustomKeyStoreName,c=CustomKeyStoreNameType"`
+	KeyStorePassword                 *secret.String                        `aws:"KeyStorePassword,c=KeyStorePasswordType"`
+	CloudHsmClusterId                *string                               `aws:"CloudHsmClusterId,c=CloudHsmClusterIdType"`
+	XksProxyUriEndpoint              *string                               `aws:"XksProxyUriEndpoint,c=XksProxyUriEndpointType"`
+	XksProxyUriPath                  *string                               `aws:"XksProxyUriPath,c=XksProxyUriPathType"`
+	XksProxyVpcEndpointServiceName   *string                               `aws:"XksProxyVpcEndpointServiceName,c=XksProxyVpcEndpointServiceNameType"`
+	XksProxyVpcEndpointServiceOwner  *string                               `aws:"XksProxyVpcEndpointServiceOwner,c=AccountIdType"`
+	XksProxyAuthenticationCredential *XksProxyAuthenticationCredentialType `aws:"XksProxyAuthenticationCredential"`
+	XksProxyConnectivity             *string                               `aws:"XksProxyConnectivity,c=XksProxyConnectivityType"`
+}
+
+// UpdateCustomKeyStoreResponse is a shape of the model.
+type UpdateCustomKeyStoreResponse struct {
+}
+
 // UpdateKeyDescriptionRequest is a shape of the model.
 type UpdateKeyDescriptionRequest struct {
 	KeyId       *string `aws:"KeyId,req,c=KeyIdType"`
@@ -757,4 +850,20 @@ type VerifyResponse struct {
 // XksKeyConfigurationType is a shape of the model.
 type XksKeyConfigurationType struct {
 	Id *string `aws:"Id,c=XksKeyIdType"`
+}
+
+// XksProxyAuthenticationCredentialType is a shape of the model.
+type XksProxyAuthenticationCredentialType struct {
+	AccessKeyId        *secret.String `aws:"AccessKeyId,req,c=XksProxyAuthenticationAccessKeyIdType"`
+	RawSecretAccessKey *secret.String `aws:"RawSecretAccessKey,req,c=XksProxyAuthenticationRawSecretAccessKeyType"`
+}
+
+// XksProxyConfigurationType is a shape of the model.
+type XksProxyConfigurationType struct {
+	Connectivity            *string        `aws:"Connectivity,c=XksProxyConnectivityType"`
+	AccessKeyId             *secret.String `aws:"AccessKeyId,c=XksProxyAuthenticationAccessKeyIdType"`
+	UriEndpoint             *string        `aws:"UriEndpoint,c=XksProxyUriEndpointType"`
+	UriPath                 *string        `aws:"UriPath,c=XksProxyUriPathType"`
+	VpcEndpointServiceName  *string        `aws:"VpcEndpointServiceName,c=XksProxyVpcEndpointServiceNameType"`
+	VpcEndpointServiceOwner *string        `aws:"VpcEndpointServiceOwner,c=AccountIdType"`
 }

@@ -286,8 +286,8 @@ func testUnsupported(t *testing.T, open func(*testing.T) hsm.Module) {
 func testLimits(t *testing.T, open func(*testing.T) hsm.Module) {
 	m := open(t)
 	mat := Generate(t, m, arnA, symmetric)
-	_, err := encrypt(t, m, arnA, mat, symmetric, make(secret.Bytes, 4097), nil)
-	wantErr(t, "4097 bytes", err, hsm.ErrTooLong)
+	_, err := encrypt(t, m, arnA, mat, symmetric, make(secret.Bytes, hsm.MaxSymmetric+1), nil)
+	wantErr(t, "a byte more than the most", err, hsm.ErrTooLong)
 	use := hsm.Use{Action: "kms:GenerateDataKey", KeyARN: arnA}
 	for _, n := range []int{-1, 0, 1 << 20} {
 		plain, ct, err := m.GenerateDataKey(t.Context(), permittest.New(use.Action, arnA), use, mat, n, nil)

@@ -20,12 +20,11 @@ import (
 
 const (
 	algSymmetric = "SYMMETRIC_DEFAULT"
-	// maxSymmetric is the most bytes that a symmetric key encrypts, and the longest data key.
-	// Source: KMS API Reference, Encrypt.
-	maxSymmetric = 4096
-	rawVersion   = 1 // of symmetric ciphertext
-	algSM2PKE    = "SM2PKE"
-	maxSM2       = 1024 // source: KMS API Reference, Encrypt
+	// maxDataKey is the longest data key.
+	maxDataKey = 4096
+	rawVersion = 1 // of symmetric ciphertext
+	algSM2PKE  = "SM2PKE"
+	maxSM2     = 1024 // source: KMS API Reference, Encrypt
 )
 
 // oaep has the hash of each asymmetric algorithm; MGF1 uses the same, the label is empty.
@@ -58,7 +57,7 @@ func (m *Module) GenerateDataKey(_ context.Context, p permit.Permit, use hsm.Use
 	if n < 1 {
 		return nil, nil, fmt.Errorf("hsm: a data key of %d bytes", n)
 	}
-	if n > maxSymmetric {
+	if n > maxDataKey {
 		return nil, nil, hsm.ErrTooLong
 	}
 	plain := m.Random(n)
@@ -147,7 +146,7 @@ func (m *Module) encrypt(arn string, mat hsm.Material, alg string, plaintext sec
 		return nil, err
 	}
 	if alg == algSymmetric {
-		if len(plaintext) > maxSymmetric {
+		if len(plaintext) > hsm.MaxSymmetric {
 			return nil, hsm.ErrTooLong
 		}
 		out := make([]byte, 1, 1+xaesOverhead+len(plaintext))
