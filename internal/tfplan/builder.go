@@ -25,14 +25,14 @@ func (m *model) builder(r *resource) *builder {
 	h := m.homeOf(r)
 	b := &builder{m: m, r: r, home: h, keys: map[*key]int{}}
 	b.sc = &format.Scenario{
-		Schema: format.Schema, ID: r.addr, Title: r.addr, Story: "From a Terraform plan.", Source: format.Source{Basis: "derived"},
+		Schema: format.Schema, ID: r.addr, Title: r.addr, Story: m.words.Story, Source: format.Source{Basis: "derived"},
 		Tags: []string{}, Region: h.region, Accounts: []format.Account{}, Keys: []format.Key{}, Principals: []format.Principal{},
 		Snapshots: []format.Snapshot{}, Images: []format.Image{}, Launch: format.Launch{Account: h.account, Templates: []format.Template{}},
 	}
 	if m.state {
 		b.sc.Story = "From a Terraform state."
 	}
-	b.launch = &Launch{Address: r.addr, Scenario: b.sc, Names: map[string]string{}, places: map[string]string{}}
+	b.launch = &Launch{Address: r.addr, Scenario: b.sc, Names: map[string]string{}, Assumed: slices.Clone(r.assumed), places: map[string]string{}}
 	return b
 }
 
@@ -223,7 +223,7 @@ func (b *builder) key(k *key) int {
 	for _, name := range k.principals() {
 		b.person(name, false)
 		if r != nil && r.action != actionNone && b.m.people.byARN[name] == nil {
-			b.assume(name + " exists, whom the policy of " + r.addr + " names: the plan does not say, and KMS refuses policies that name somebody else")
+			b.assume(name + " exists, whom the policy of " + r.addr + " names: " + b.m.words.File + " does not say, and KMS refuses policies that name somebody else")
 		}
 	}
 	return i
@@ -252,7 +252,7 @@ func (b *builder) applier(h *home) string {
 		b.account(h.account)
 	}
 	if h.caller == "" {
-		b.launch.Names[q.ARN] = "whoever applies the plan"
+		b.launch.Names[q.ARN] = "whoever " + b.m.words.Applies
 	}
 	return q.ARN
 }
@@ -267,7 +267,7 @@ func (b *builder) person(name string, linked bool) {
 	}
 	if linked && arn.IsServiceLinkedRole(name) {
 		if a, _ := arn.Parse(name); name != linkedRole(a.Account, "autoscaling.amazonaws.com") {
-			b.assume("role " + name + " exists: the plan does not say")
+			b.assume("role " + name + " exists: " + b.m.words.File + " does not say")
 		}
 		b.add(&person{Principal: format.Principal{ARN: name, Kind: format.KindLinked, Policies: []format.InlinePolicy{}}})
 	}
@@ -290,6 +290,10 @@ func (b *builder) add(q *person) {
 // imageAt adds the image of a template.
 func (b *builder) imageAt(i int, r *resource, attr string) {
 	at := fmt.Sprintf("/launch/templates/%d/imageId", i)
+	if public, ok := r.attr(attr).v.(PublicImage); ok {
+		b.assume(string(public) + " is public, and so no device of it is encrypted")
+		return
+	}
 	id := b.m.text(r, wantImage, attr)
 	im := image{unknown: id.why}
 	if id.s != "" && id.why == "" {
@@ -415,12 +419,15 @@ func (b *builder) finish() *Launch {
 			b.unknown(at, strings.Join(why, "; "))
 		}
 	}
+	if b.home.accountName != "" {
+		b.launch.Names[b.home.account] = b.home.accountName
+	}
 	if b.home.noAccount != "" {
 		b.launch.Names[b.home.account] = "the account of the provider " + b.home.name
 	}
-	b.sc.Tags = append(b.sc.Tags, "terraform")
+	b.sc.Tags = append(b.sc.Tags, b.m.words.Tag)
 	if outside := b.outsiders(); outside != "" {
-		b.unknown("/principals", "the plan does not tell whether "+outside+" exists")
+		b.unknown("/principals", b.m.words.File+" does not tell whether "+outside+" exists")
 	}
 	return b.launch
 }

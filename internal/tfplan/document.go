@@ -310,7 +310,7 @@ func (m *model) list(r *resource, path ...any) ([]string, string) {
 		if e, ok := m.expr(r, path...); ok && e == nil {
 			return nil, ""
 		}
-		return nil, place(r, path) + " is not known before apply"
+		return nil, place(r, path) + x.why()
 	}
 	var out []string
 	missing := 0
@@ -318,6 +318,8 @@ func (m *model) list(r *resource, path ...any) ([]string, string) {
 		switch item := x.at(i); {
 		case item.isSensitive():
 			return nil, place(r, path) + " is marked as sensitive"
+		case item.isUnknown() && r.given:
+			return nil, place(r, append(slices.Clone(path), i)) + item.why()
 		case item.isUnknown():
 			missing++
 		default:

@@ -16,6 +16,7 @@ type home struct {
 	account, region  string
 	noAccount        string // why the account is not known; account stands for it then
 	noRegion         string
+	accountName      string // what the account is called, if the number only stands for it
 	caller           string // ARN of the role or user that applies the plan, or ""
 	callerIsAssigned bool   // the provider's configuration says so
 }

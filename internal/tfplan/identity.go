@@ -183,6 +183,9 @@ func (m *model) iamARN(r *resource) string {
 // standsFor tells what an ARN or id made here is called in the configuration; ok is false if it is
 // the real one.
 func (m *model) standsFor(r *resource) (string, bool) {
+	if r.given {
+		return r.standsFor, r.standsFor != ""
+	}
 	id := "arn"
 	switch {
 	case wantImage(r.kind()), wantSnap(r.kind()), wantVolume(r.kind()):

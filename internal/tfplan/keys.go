@@ -196,7 +196,7 @@ func (m *model) readGrant(r *resource) {
 		g.unknown = why
 	}
 	if n, ok := r.attr("constraints").length(); !ok {
-		g.unknown = r.addr + ".constraints is not known before apply"
+		g.unknown = r.addr + ".constraints" + r.attr("constraints").why()
 	} else if n > 0 {
 		g.Constraints = &format.Constraints{}
 		for i := range n {
@@ -257,7 +257,7 @@ func (kr *keyring) get(name string, h *home) *key {
 		return nil
 	}
 	if alias := a.Resource; a.Type() == "alias" && !strings.HasPrefix(alias, "alias/aws/") {
-		k := kr.outside(arn.KMSKey(a.Region, a.Account, keyUUID(full)), a.Region, a.Account, full+" is not in the plan")
+		k := kr.outside(arn.KMSKey(a.Region, a.Account, keyUUID(full)), a.Region, a.Account, full+" is not in "+kr.m.words.File)
 		k.Aliases = append(k.Aliases, alias)
 		kr.put(k)
 		kr.aliases[full] = k
@@ -266,7 +266,7 @@ func (kr *keyring) get(name string, h *home) *key {
 	if !isKey(full) {
 		return nil
 	}
-	k := kr.outside(full, a.Region, a.Account, "key "+full+" is not in the plan")
+	k := kr.outside(full, a.Region, a.Account, "key "+full+" is not in "+kr.m.words.File)
 	kr.put(k)
 	return k
 }

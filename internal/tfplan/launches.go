@@ -161,7 +161,7 @@ func (b *builder) templateAt(path ...any) *resource {
 			if lt := b.m.templates[templateName(b.home, t.s)]; lt != nil {
 				return lt
 			}
-			why = "launch template " + t.s + " is not in the plan"
+			why = "launch template " + t.s + " is not in " + b.m.words.File
 		}
 	}
 	b.missing(cmp.Or(why, "the launch template of "+b.r.addr+" is not known"))
@@ -242,7 +242,7 @@ func (b *builder) launchConfiguration() {
 		}
 	}
 	if lc == nil {
-		b.missing(cmp.Or(t.why, "launch configuration "+t.s+" is not in the plan"))
+		b.missing(cmp.Or(t.why, "launch configuration "+t.s+" is not in "+b.m.words.File))
 		return
 	}
 	market := format.MarketOnDemand
@@ -355,7 +355,7 @@ func (b *builder) attachment() {
 	b.place(at, b.r.addr)
 	switch r := b.m.sources.volumes[id.s]; {
 	case r == nil:
-		b.unknown(at+"/key", cmp.Or(id.why, "volume "+id.s+" is not in the plan"))
+		b.unknown(at+"/key", cmp.Or(id.why, "volume "+id.s+" is not in "+b.m.words.File))
 	default:
 		b.place(at, r.addr)
 		on, key, why := b.m.volume(r)

@@ -24,6 +24,11 @@ type resource struct {
 	// after apply or are secret, in the same places.
 	values, unknown, sensitive map[string]any
 	home                       *home
+
+	given     bool              // it is of a file of another kind
+	paths     map[string]string // what attributes are called there
+	standsFor string            // what its ARN is called there
+	assumed   []string
 }
 
 // kind is the type, with "data." before that of a data source.
@@ -37,6 +42,7 @@ func (r *resource) kind() string {
 // A model is a plan or state as it was read.
 type model struct {
 	opt       Options
+	words     Words
 	state     bool
 	resources []*resource
 	byAddress map[string]*resource
@@ -61,7 +67,7 @@ type model struct {
 
 func newModel(opt Options) *model {
 	return &model{
-		opt: opt, byAddress: map[string]*resource{}, byKind: map[string][]*resource{}, byBlock: map[string][]*resource{},
+		opt: opt, words: terraformWords, byAddress: map[string]*resource{}, byKind: map[string][]*resource{}, byBlock: map[string][]*resource{},
 		variables: map[string]any{}, instances: map[string]*instance{}, modules: map[string][]*instance{}, homes: map[string]*home{}, documents: map[*resource]document{},
 	}
 }
@@ -129,6 +135,8 @@ func child(v, p any) any {
 		if v {
 			return true
 		}
+	case mark:
+		return v
 	case map[string]any:
 		if name, ok := p.(string); ok {
 			return v[name]
@@ -141,7 +149,11 @@ func child(v, p any) any {
 	return nil
 }
 
-func (x value) isUnknown() bool   { return x.unknown == true }
+func (x value) isUnknown() bool {
+	_, marked := x.unknown.(mark)
+	return marked || x.unknown == true
+}
+
 func (x value) isSensitive() bool { return x.sensitive == true }
 
 // length is the number of items of a list; ok is false if it is unknown or secret.
@@ -157,6 +169,9 @@ func (x value) length() (n int, ok bool) {
 func (x value) why() string {
 	if x.isSensitive() {
 		return " is marked as sensitive"
+	}
+	if why, ok := x.unknown.(mark); ok {
+		return ": " + string(why)
 	}
 	return " is not known before apply"
 }

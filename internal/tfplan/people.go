@@ -24,6 +24,7 @@ type people struct {
 	byName   map[string]*person // account, kind and name
 	policies map[string]document
 	groups   map[string][]attached // by account and name
+	file     string                // what the file is called
 }
 
 // attached is a policy that hangs on something.
@@ -38,7 +39,7 @@ func personName(account, kind, name string) string { return account + " " + kind
 func bare(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }
 
 func (m *model) readPeople() {
-	p := &people{byARN: map[string]*person{}, byName: map[string]*person{}, policies: map[string]document{}, groups: map[string][]attached{}}
+	p := &people{byARN: map[string]*person{}, byName: map[string]*person{}, policies: map[string]document{}, groups: map[string][]attached{}, file: m.words.File}
 	m.people = p
 	for x := range managed.All() {
 		p.policies[x.ARN] = document{raw: x.Raw}
@@ -89,7 +90,7 @@ func (m *model) addPerson(r *resource) {
 		q.attach(bare(a), m.people.policy(a))
 	}
 	if e, told := m.expr(r, "inline_policy"); !ok && !(told && e == nil) {
-		why = r.addr + ".inline_policy is not known before apply"
+		why = r.addr + ".inline_policy" + r.attr("inline_policy").why()
 	}
 	if why != "" {
 		q.unknown["/policies"] = why
@@ -109,7 +110,7 @@ func (p *people) policy(name string) document {
 	if d, ok := p.policies[name]; ok {
 		return d
 	}
-	return document{why: "policy " + name + " is not in the plan"}
+	return document{why: "policy " + name + " is not in " + p.file}
 }
 
 func (q *person) attach(name string, d document) {
@@ -217,7 +218,7 @@ var allowAll = format.Document(`{"Version":"2012-10-17","Statement":[{"Effect":"
 func (m *model) applier(h *home) (_ *person, assumed string) {
 	name := h.caller
 	if name == "" {
-		name = arn.Role(h.account, "/", "terraform")
+		name = arn.Role(h.account, "/", m.words.Applier)
 	}
 	if q := m.people.byARN[name]; q != nil {
 		return q, ""
@@ -238,15 +239,15 @@ func (m *model) applier(h *home) (_ *person, assumed string) {
 		return q, ""
 	}
 	if m.opt.Strict {
-		q.unknown["/policies"] = "the plan does not say what policies they are"
+		q.unknown["/policies"] = m.words.File + " does not say what policies they are"
 		return q, ""
 	}
 	q.Policies = append(q.Policies, format.InlinePolicy{Name: "assumed", Policy: allowAll})
 	who := name
 	if h.caller == "" {
-		who = "whoever applies the plan in account " + h.account
+		who = "whoever " + m.words.Applies + " in account " + h.account
 	}
-	return q, who + " may do what identity policies can allow: the plan does not say"
+	return q, who + " may do what identity policies can allow: " + m.words.File + " does not say"
 }
 
 // pointers are the unknown parts of a person, in order.

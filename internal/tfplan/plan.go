@@ -58,6 +58,11 @@ func Read(data []byte, opt Options) (*Plan, error) {
 	if err := m.file(data); err != nil {
 		return nil, err
 	}
+	return m.plan(), nil
+}
+
+// plan makes the scenarios of all that is read.
+func (m *model) plan() *Plan {
 	m.index()
 	m.readKeys()
 	m.readPeople()
@@ -73,5 +78,5 @@ func Read(data []byte, opt Options) (*Plan, error) {
 	}
 	slices.SortStableFunc(p.Launches, func(a, b Launch) int { return strings.Compare(a.Address, b.Address) })
 	p.Notes = m.notes
-	return p, nil
+	return p
 }

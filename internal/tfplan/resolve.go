@@ -314,6 +314,9 @@ func (m *model) link(r *resource, want func(kind string) bool, path ...any) (tex
 	case !x.isUnknown():
 		return text{s: x.string()}, nil
 	}
+	if r.given {
+		return text{why: place(r, path) + x.why()}, nil
+	}
 	e, ok := m.expr(r, path...)
 	if !ok {
 		if t, ok := m.given(r, want); ok {
@@ -365,7 +368,7 @@ func (m *model) flag(r *resource, path ...any) flag {
 		if e, ok := m.expr(r, path...); ok && e == nil {
 			return flag{}
 		}
-		return flag{why: place(r, path) + " is not known before apply"}
+		return flag{why: place(r, path) + x.why()}
 	}
 	switch x.v {
 	case true, "true", "1":
@@ -379,7 +382,6 @@ func (m *model) flag(r *resource, path ...any) flag {
 // place is how people write an attribute.
 func place(r *resource, path []any) string {
 	var b strings.Builder
-	b.WriteString(r.addr)
 	for _, p := range path {
 		switch p := p.(type) {
 		case string:
@@ -388,7 +390,10 @@ func place(r *resource, path []any) string {
 			fmt.Fprintf(&b, "[%v]", p)
 		}
 	}
-	return b.String()
+	if own, ok := r.paths[strings.TrimPrefix(b.String(), ".")]; ok {
+		return r.addr + "." + own
+	}
+	return r.addr + b.String()
 }
 
 // kinds wants some kinds.

@@ -83,7 +83,7 @@ func (m *model) snapshotOf(id string, h *home) snapshot {
 	out := snapshot{Snapshot: format.Snapshot{ID: id, Owner: h.account, SharedWith: slices.Clone(m.sources.shared[id])}}
 	r := m.sources.snapshots[id]
 	if r == nil {
-		out.unknown = "snapshot " + id + " is not in the plan"
+		out.unknown = "snapshot " + id + " is not in " + m.words.File
 		return out
 	}
 	return m.describe(r, out, 0)
@@ -96,7 +96,7 @@ func (m *model) describe(r *resource, out snapshot, depth int) snapshot {
 	switch {
 	case r.kind() == "aws_ebs_snapshot_copy":
 		source := m.text(r, wantSnap, "source_snapshot_id")
-		from := snapshot{unknown: "snapshot " + source.s + " is not in the plan"}
+		from := snapshot{unknown: "snapshot " + source.s + " is not in " + m.words.File}
 		if s := m.sources.snapshots[source.s]; s != nil && depth < maxDepth {
 			from = m.describe(s, from, depth+1)
 		}
@@ -114,7 +114,7 @@ func (m *model) describe(r *resource, out snapshot, depth int) snapshot {
 		out.unknown = own.why
 		if out.Encrypted = own.v != nil && *own.v; out.Encrypted {
 			if out.key = m.keyOf(r, "kms_key_id"); out.key.name == "" {
-				out.key.why = cmp.Or(out.key.why, "the key of "+r.addr+" is not in the plan")
+				out.key.why = cmp.Or(out.key.why, "the key of "+r.addr+" is not in "+m.words.File)
 			}
 		}
 		if r.kind() == "aws_ebs_snapshot" && own.why != "" {
@@ -133,7 +133,7 @@ func (m *model) fromVolume(r *resource, out snapshot) snapshot {
 	id := m.text(r, wantVolume, "volume_id")
 	v := m.sources.volumes[id.s]
 	if v == nil {
-		out.unknown = cmp.Or(id.why, "volume "+id.s+" is not in the plan")
+		out.unknown = cmp.Or(id.why, "volume "+id.s+" is not in "+m.words.File)
 		return out
 	}
 	on, key, why := m.volume(v)
@@ -150,7 +150,7 @@ func (m *model) volume(r *resource) (on bool, key keyChoice, unknown string) {
 	on = own.v != nil && *own.v
 	if r.action == actionNone {
 		if key = m.keyOf(r, "kms_key_id"); on && key.name == "" {
-			key.why = cmp.Or(key.why, "the key of "+r.addr+" is not in the plan")
+			key.why = cmp.Or(key.why, "the key of "+r.addr+" is not in "+m.words.File)
 		}
 		return on, key, ""
 	}
@@ -182,7 +182,7 @@ func (m *model) imageOf(id string, h *home) image {
 	out := image{Image: format.Image{ID: id, Owner: h.account, SharedWith: slices.Clone(m.sources.shared[id])}}
 	r := m.sources.images[id]
 	if r == nil {
-		out.unknown = "image " + id + " is not in the plan"
+		out.unknown = "image " + id + " is not in " + m.words.File
 		return out
 	}
 	out.at = r.addr
@@ -226,10 +226,10 @@ func (m *model) devicesOf(r *resource, out *image, attr, below string) {
 			s = m.describe(known, s, 0)
 		} else if on := m.flag(r, append(slices.Clone(path), "encrypted")...); on.v != nil {
 			if s.Encrypted = *on.v; s.Encrypted {
-				s.key = keyChoice{why: "the key of snapshot " + id.s + " is not in the plan", h: m.homeOf(r)}
+				s.key = keyChoice{why: "the key of snapshot " + id.s + " is not in " + m.words.File, h: m.homeOf(r)}
 			}
 		} else {
-			s.unknown = cmp.Or(on.why, id.why, "snapshot "+id.s+" is not in the plan")
+			s.unknown = cmp.Or(on.why, id.why, "snapshot "+id.s+" is not in "+m.words.File)
 		}
 		out.Devices = append(out.Devices, format.ImageDevice{Device: device, SnapshotID: id.s})
 		out.snapshots = append(out.snapshots, s)
@@ -296,8 +296,8 @@ func (m *model) defaultsOf(h *home) ebsDefaults {
 		return d
 	}
 	return ebsDefaults{
-		unknownOn:  "whether account " + h.account + " encrypts EBS volumes by default in " + h.region + " is not in the plan",
-		unknownKey: "the default key for EBS of account " + h.account + " in " + h.region + " is not in the plan",
+		unknownOn:  "whether account " + h.account + " encrypts EBS volumes by default in " + h.region + " is not in " + m.words.File,
+		unknownKey: "the default key for EBS of account " + h.account + " in " + h.region + " is not in " + m.words.File,
 	}
 }
 

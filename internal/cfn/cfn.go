@@ -1,0 +1,156 @@
+package cfn
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/tfplan"
+)
+
+// A File is a template with what is known of the stack that it makes. Only Name and Data are needed.
+type File struct {
+	Name            string
+	Data            []byte
+	Stack           string // name of the stack; it is made after the file's where it is not known
+	Account, Region string
+	Parameters      map[string]string
+}
+
+// Options say what to take for granted.
+type Options struct {
+	// Account and Region are those of stacks of which nothing else says them.
+	Account, Region string
+	// Parameters are values of parameters of all templates. They count more than those of a File.
+	Parameters map[string]string
+	// Strict and PlainImages are as in [tfplan.Options].
+	Strict, PlainImages bool
+}
+
+// A Result is what templates say of launches.
+type Result struct {
+	Launches []tfplan.Launch // by address: "LogicalId", or "Stack/LogicalId" of several stacks
+	Notes    []tfplan.Note   // what could not be used
+
+	places map[string]Place
+}
+
+// A Place is where something is in the templates.
+type Place struct {
+	File         string
+	Line, Column int // from 1
+	Stack        string
+	LogicalID    string
+	Type         string // AWS::KMS::Key
+	Path         string // of the property below Properties, "KeyPolicy", or ""
+}
+
+// Where is the place of a resource, or of a property of it: the addresses that [tfplan.Launch.At]
+// tells, or with the names of properties behind them, "Volumes.KeyPolicy". Where there is no such
+// property, it is the place of what would have it.
+func (r *Result) Where(address string) (Place, bool) {
+	for {
+		if p, ok := r.places[address]; ok {
+			return p, true
+		}
+		i := strings.LastIndexAny(address, ".[")
+		if i < 0 {
+			return Place{}, false
+		}
+		address = address[:i]
+	}
+}
+
+// Locate is the place of what is at a JSON Pointer of a launch's scenario.
+func (r *Result) Locate(l *tfplan.Launch, pointer string) (Place, bool) {
+	at := l.At(pointer)
+	p, ok := r.Where(at)
+	if !ok || !strings.Contains(pointer, "/policy") {
+		return p, ok
+	}
+	for _, property := range []string{"KeyPolicy", "PolicyDocument", "Policies"} {
+		if exact, ok := r.places[at+"."+property]; ok {
+			return exact, true
+		}
+	}
+	return p, true
+}
+
+// Read reads templates, which may refer to one another's exports. The error is an *Error if a
+// template is none.
+func Read(files []File, opt Options) (*Result, error) {
+	w := &set{opt: opt, exporting: map[string]bool{}, given: map[string]bool{}, result: &Result{places: map[string]Place{}}}
+	names := map[string]int{}
+	for _, f := range files {
+		s, err := w.load(f)
+		if err != nil {
+			return nil, err
+		}
+		if names[s.name]++; names[s.name] > 1 {
+			s.name = fmt.Sprintf("%s-%d", s.name, names[s.name])
+		}
+		if len(files) > 1 {
+			s.prefix = s.name + "/"
+		}
+		w.stacks = append(w.stacks, s)
+	}
+	for _, name := range slices.Sorted(maps.Keys(opt.Parameters)) {
+		if !w.given[name] {
+			return nil, &Error{File: files[0].Name, Text: "there is no parameter " + name + ", of which a value is given"}
+		}
+	}
+	var resources []tfplan.Resource
+	for _, s := range w.stacks {
+		s.settleHome()
+	}
+	for _, s := range w.stacks {
+		s.settle()
+	}
+	for _, s := range w.stacks {
+		for _, r := range s.order {
+			t := &translation{s: s, r: r}
+			t.translate()
+			resources = append(resources, t.out...)
+			t.places()
+		}
+		s.noteIgnored()
+	}
+	p := tfplan.FromResources(resources, tfplan.Words{
+		Story: "From a CloudFormation template.", Tag: "cloudformation", File: "the template", Applies: "deploys the template", Applier: "cloudformation",
+	}, tfplan.Options{Strict: opt.Strict, PlainImages: opt.PlainImages})
+	w.result.Launches = p.Launches
+	w.result.Notes = append(w.result.Notes, p.Notes...)
+	return w.result, nil
+}
+
+func (w *set) used(parameter string) { w.given[parameter] = true }
+
+func (w *set) note(s *stack, name, text string) {
+	address := name
+	if name != "" {
+		address = s.address(name)
+	} else if s.prefix != "" {
+		address = s.name
+	}
+	w.result.Notes = append(w.result.Notes, tfplan.Note{Address: address, Text: text})
+}
+
+// noteIgnored tells of what makes resources that are not seen.
+func (s *stack) noteIgnored() {
+	serverless, nested := 0, []string{}
+	for _, r := range s.order {
+		switch {
+		case strings.HasPrefix(r.typ, "AWS::Serverless::"):
+			serverless++
+		case r.typ == "AWS::CloudFormation::Stack" || r.typ == "AWS::CloudFormation::Macro" || r.typ == "AWS::CloudFormation::StackSet":
+			nested = append(nested, r.name)
+		}
+	}
+	if serverless > 0 {
+		s.set.note(s, "", fmt.Sprintf("what SAM makes of %d resources of AWS::Serverless is not looked at: nothing of it launches instances", serverless))
+	}
+	for _, name := range nested {
+		s.set.note(s, name, "what this makes is not in the template: give its template too, to have it checked")
+	}
+}
