@@ -22,9 +22,10 @@ AttachVolume, CreateVolume or CopySnapshot by anybody. If it does not, check tel
 by which statement or for want of which, what you will see in AWS, and the smallest change that helps. Each fix was
 applied and the launch checked again before it is named. It needs no server and no account.
 
-A FILE is a launch scenario (see kagimori scenario), or what terraform show -json prints of a plan or a state, of which
-every group, new instance, volume, attachment and copy is checked; the file - is standard input. With --live it reads
-accounts itself, with the credentials and profiles of other AWS tools.
+A FILE is a launch scenario (see kagimori scenario), what terraform show -json prints of a plan or a state, or a template of
+CloudFormation (also of SAM, and the folder cdk.out), of which every group, new instance, volume, attachment and copy is
+checked; the file - is standard input. Templates may refer to one another's exports. With --live it
+reads accounts itself, with the credentials and profiles of other AWS tools.
 
 Exit codes: 0 everything launches, 1 something will not, 2 it cannot be told, 3 the input cannot be read.`
 
@@ -35,6 +36,10 @@ type checkFlags struct {
 	strict      bool
 	plainImages bool
 	live        liveFlags
+
+	parameters []string
+	account    string
+	values     map[string]string // what parameters says
 }
 
 func newCheck(io stdio) *cobra.Command {
@@ -44,6 +49,8 @@ func newCheck(io stdio) *cobra.Command {
 		Example: "  kagimori check web.json\n  kagimori check -v web.json                    # every step, and all fixes\n" +
 			"  kagimori check --format json *.json | jq -c '{id, launches, failures}'\n" +
 			"  terraform plan -out plan && terraform show -json plan | kagimori check -\n" +
+			"  kagimori check --parameters KeyArn=arn:aws:kms:us-east-1:111122223333:key/... template.yaml\n" +
+			"  cdk synth --quiet && kagimori check cdk.out\n" +
 			"  kagimori check --live --profile web --group web-prod --save web-prod.json",
 		Args: f.live.args,
 		RunE: func(cmd *cobra.Command, files []string) error {
@@ -58,8 +65,10 @@ func newCheck(io stdio) *cobra.Command {
 	cmd.Flags().SortFlags = false
 	cmd.Flags().StringVar(&f.format, "format", "human", "`form` of the output: human, or json (one object a line for each scenario)")
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "tell every step of every device, all fixes, and notes on the policies; in JSON the steps")
-	cmd.Flags().BoolVar(&f.strict, "strict", false, "of Terraform: who applies a plan may do with keys only what the plan says, and not all that policies can allow")
-	cmd.Flags().BoolVar(&f.plainImages, "plain-images", false, "of Terraform: take an image that a plan only names for one whose only device is not encrypted")
+	cmd.Flags().BoolVar(&f.strict, "strict", false, "of plans and templates: who applies them may do with keys only what they say, and not all that policies can allow")
+	cmd.Flags().BoolVar(&f.plainImages, "plain-images", false, "of plans and templates: take an image that they only name for one whose only device is not encrypted")
+	cmd.Flags().StringArrayVar(&f.parameters, "parameters", nil, "of templates: value of a parameter, `Name=Value`, or a file with several; may be given again")
+	cmd.Flags().StringVar(&f.account, "account", "", "of templates: `id` of the account, where they do not tell")
 	f.live.add(cmd)
 	return cmd
 }
@@ -71,11 +80,15 @@ func (f *checkFlags) check(ctx context.Context, io stdio, files []string) error 
 	}
 	bad, worst, written := 0, doctor.Launches, 0
 	judge := doctor.New() // launches of a plan share documents
-	if f.live.on {
-		files = append([]string{""}, files...)
+	if err := f.readValues(); err != nil {
+		return exit{exitBadInput, err, false}
 	}
-	for _, file := range files {
-		inputs, err := f.read(ctx, io, file)
+	sources := f.sources(io, files)
+	if f.live.on {
+		sources = append([]source{{func() ([]input, error) { return f.live.read(ctx, io) }}}, sources...)
+	}
+	for _, from := range sources {
+		inputs, err := from.read()
 		if err != nil {
 			bad++
 			fmt.Fprintf(io.err, "kagimori: %v\n", err)
@@ -98,7 +111,7 @@ func (f *checkFlags) check(ctx context.Context, io stdio, files []string) error 
 		if f.live.on {
 			word = "inputs"
 		}
-		return exit{exitBadInput, fmt.Errorf("%d of %d %s cannot be read", bad, len(files), word), false}
+		return exit{exitBadInput, fmt.Errorf("%d of %d %s cannot be read", bad, len(sources), word), false}
 	case worst == doctor.Fails:
 		return exit{code: exitWillNot}
 	case worst == doctor.CannotTell:

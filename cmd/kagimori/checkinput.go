@@ -2,33 +2,28 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/kagimori/kagimori/internal/cfn"
 	"github.com/kagimori/kagimori/internal/doctor"
 	"github.com/kagimori/kagimori/internal/scenario/format"
 	"github.com/kagimori/kagimori/internal/tfplan"
 )
 
-// An input is a scenario to check. plan is where it comes from, or nil if it is a file of its own.
+// An input is a scenario to check. plan is where it comes from, or nil if it is a file of its own;
+// templates are those that it is of, or nil.
 type input struct {
-	scenario *format.Scenario
-	plan     *tfplan.Launch
+	scenario  *format.Scenario
+	plan      *tfplan.Launch
+	templates *cfn.Result
 }
 
-// read reads the scenarios of a file, or of the live accounts if it is "".
-func (f *checkFlags) read(ctx context.Context, io stdio, file string) ([]input, error) {
-	if file == "" {
-		return f.live.read(ctx, io)
-	}
-	data, err := readScenario(io, file)
-	if err != nil {
-		return nil, err
-	}
+// read makes scenarios of what a file says.
+func (f *checkFlags) read(io stdio, file string, data []byte) ([]input, error) {
 	if tfplan.Is(data) {
 		return f.readPlan(io, file, data)
 	}
@@ -45,21 +40,26 @@ func (f *checkFlags) readPlan(io stdio, file string, data []byte) ([]input, erro
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.ToSlash(file), err)
 	}
-	for _, n := range p.Notes {
-		fmt.Fprintf(io.err, "kagimori: %s: %s\n", strings.TrimSuffix(filepath.ToSlash(file)+": "+n.Address, ": "), n.Text)
-	}
-	if len(p.Launches) == 0 {
-		fmt.Fprintf(io.err, "kagimori: %s launches nothing\n", filepath.ToSlash(file))
-	}
+	notes(io, filepath.ToSlash(file), p.Notes, len(p.Launches))
 	var out []input
 	for i := range p.Launches {
-		out = append(out, input{p.Launches[i].Scenario, &p.Launches[i]})
+		out = append(out, input{scenario: p.Launches[i].Scenario, plan: &p.Launches[i]})
 	}
 	return out, nil
 }
 
-// terraform is what a report says more about a launch of a plan.
-type terraform struct {
+// notes tells what of a file could not be used.
+func notes(io stdio, file string, ns []tfplan.Note, launches int) {
+	for _, n := range ns {
+		fmt.Fprintf(io.err, "kagimori: %s: %s\n", strings.TrimSuffix(file+": "+n.Address, ": "), n.Text)
+	}
+	if launches == 0 {
+		fmt.Fprintf(io.err, "kagimori: %s launches nothing\n", file)
+	}
+}
+
+// origin is what a report says more about a launch of a plan or template.
+type origin struct {
 	// At are the resources that each failure is about, Change those that the fix changes.
 	At     []string `json:"at"`
 	Change []string `json:"change"`
@@ -69,8 +69,8 @@ type terraform struct {
 }
 
 // about tells where in the configuration what a report says is.
-func about(l *tfplan.Launch, r *doctor.Report) terraform {
-	t := terraform{At: []string{}, Change: []string{}, Names: l.Names, Assumed: append([]string{}, l.Assumed...)}
+func about(l *tfplan.Launch, r *doctor.Report) origin {
+	t := origin{At: []string{}, Change: []string{}, Names: l.Names, Assumed: append([]string{}, l.Assumed...)}
 	for i := range r.Failures {
 		t.At = append(t.At, l.At(pointer(l.Scenario, r, &r.Failures[i].Failure)))
 	}
@@ -112,8 +112,10 @@ func (f *checkFlags) write(io stdio, in input, r *doctor.Report, more bool) erro
 		return err
 	}
 	t := about(in.plan, r)
-	for _, at := range t.Change {
-		fmt.Fprintf(&buf, "  To change: %s\n", at)
+	if r.Fix != nil {
+		for _, at := range changes(in, r) {
+			fmt.Fprintf(&buf, "  To change: %s\n", at)
+		}
 	}
 	for _, text := range t.Assumed {
 		fmt.Fprintf(&buf, "  Assumed: %s\n", text)
@@ -135,11 +137,15 @@ func (f *checkFlags) writeJSON(io stdio, in input, r *doctor.Report) error {
 	}
 	line, err := r.Line()
 	if err == nil && in.plan != nil {
-		var more bytes.Buffer
-		enc := json.NewEncoder(&more)
+		var member bytes.Buffer
+		enc := json.NewEncoder(&member)
 		enc.SetEscapeHTML(false)
-		err = enc.Encode(map[string]terraform{"terraform": about(in.plan, r)})
-		line = append(append(bytes.TrimSuffix(bytes.TrimSpace(line), []byte("}")), ','), more.Bytes()[1:]...)
+		more := map[string]any{"terraform": about(in.plan, r)}
+		if in.templates != nil {
+			more = map[string]any{"cloudformation": inTemplate(in, r)}
+		}
+		err = enc.Encode(more)
+		line = append(append(bytes.TrimSuffix(bytes.TrimSpace(line), []byte("}")), ','), member.Bytes()[1:]...)
 	}
 	if err == nil {
 		_, err = io.out.Write(line)

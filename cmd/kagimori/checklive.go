@@ -34,7 +34,7 @@ func (f *liveFlags) add(cmd *cobra.Command) {
 	fs.BoolVar(&f.on, "live", false, "read AWS accounts, with calls that change nothing; without a selection every Auto Scaling group")
 	fs.StringArrayVar(&f.from.Profiles, "profile", nil, "live: `name` of a profile; again for each further account, the first has the launch")
 	fs.StringArrayVar(&f.from.Roles, "role-arn", nil, "live: `ARN` of a role to assume with the first profile, for one more account; may be repeated")
-	fs.StringVar(&f.from.Region, "region", "", "live: `region`, in the place of the configured one")
+	fs.StringVar(&f.from.Region, "region", "", "live: `region`, in the place of the configured one; of templates: where they do not tell")
 	fs.StringVar(&f.from.Endpoint, "endpoint-url", "", "live: `URL` of all services, such as that of kagimori serve")
 	fs.StringSliceVar(&f.what.Groups, "group", nil, "live: `name` of an Auto Scaling group; may be repeated, as the next three")
 	fs.StringSliceVar(&f.what.Templates, "template", nil, "live: `name` or id of a launch template, with :VERSION if not the default: a group launches it, or --caller runs it")
@@ -51,7 +51,7 @@ func (f *liveFlags) add(cmd *cobra.Command) {
 // args checks the arguments: a file, or a live account, or both.
 func (f *liveFlags) args(cmd *cobra.Command, args []string) error {
 	if !f.on && !f.printPolicy {
-		for _, name := range []string{"profile", "role-arn", "region", "endpoint-url", "group", "template", "instance", "volume", "caller", "service-linked-role", "save", "mask-accounts", "trust-organization"} {
+		for _, name := range []string{"profile", "role-arn", "endpoint-url", "group", "template", "instance", "volume", "caller", "service-linked-role", "save", "mask-accounts", "trust-organization"} {
 			if cmd.Flags().Changed(name) {
 				return exit{exitBadInput, fmt.Errorf("--%s needs --live", name), true}
 			}

@@ -51,13 +51,18 @@ func TestMain(m *testing.M) {
 //	pad FILE BYTES         append white space until a file has so many bytes
 //	policyof SCENARIO KEY OUT   write the policy of a scenario's key, by its place
 //
-// $PLANS is the folder with plans that Terraform made, $SCENARIOS that with launch scenarios.
+// $PLANS is the folder with plans that Terraform made, $SCENARIOS that with launch scenarios,
+// $TEMPLATES that with templates of CloudFormation.
 func TestScripts(t *testing.T) {
 	plans, err := filepath.Abs("../../internal/tfplan/testdata")
 	if err != nil {
 		t.Fatal(err)
 	}
 	scenarios, err := filepath.Abs("../../internal/launch/testdata/scenarios")
+	if err != nil {
+		t.Fatal(err)
+	}
+	templates, err := filepath.Abs("../../internal/cfn/testdata")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,6 +76,7 @@ func TestScripts(t *testing.T) {
 			}
 			e.Setenv("PLANS", plans)
 			e.Setenv("SCENARIOS", scenarios)
+			e.Setenv("TEMPLATES", templates)
 			return os.Mkdir(filepath.Join(e.WorkDir, "home"), 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -100,6 +100,7 @@ var allowed = map[string][]string{
 	},
 	"internal/tour":            {"internal/wire/client", "internal/sigv4", "internal/api/*", "internal/api", "internal/apierr", "internal/arn", "internal/secret"},
 	"internal/scenario/format": {"internal/arn"},
+	"internal/cfn":             {"internal/tfplan", "internal/arn"}, // a template is said in the words of a plan
 	"internal/tfplan":          {"internal/scenario/format", "internal/policy", "internal/arn", "internal/linkedrole", "internal/directory/managed"},
 	"internal/live":            {"internal/scenario/format", "internal/launch", "internal/keyrule", "internal/wire/client", "internal/sigv4", "internal/api/*", "internal/api", "internal/apierr", "internal/arn"},
 	"internal/live/awsconfig":  {"internal/live", "internal/arn", "internal/secret", "internal/sigv4"},
@@ -109,7 +110,7 @@ var allowed = map[string][]string{
 	"internal/testkit": {"*"},
 	"kagimoritest":     {"internal/app", "internal/directory", "internal/authz", "internal/authz/explain", "internal/guard", "internal/trail"},
 	// 8 command
-	"cmd/kagimori":    {"internal/app", "internal/doctor", "internal/live", "internal/live/awsconfig", "internal/tfplan", "internal/scenario/format", "internal/lint", "internal/policy", "internal/policy/keyview", "internal/arn", "internal/tour", "internal/casefile", "internal/scenario", "internal/hsm/soft", "internal/hsm", "internal/store", "internal/api", "internal/api/kagimoriapi", "internal/apierr", "internal/secret", "internal/sigv4", "internal/wire/client", "internal/authz/explain"},
+	"cmd/kagimori":    {"internal/app", "internal/doctor", "internal/live", "internal/live/awsconfig", "internal/tfplan", "internal/cfn", "internal/scenario/format", "internal/lint", "internal/policy", "internal/policy/keyview", "internal/arn", "internal/tour", "internal/casefile", "internal/scenario", "internal/hsm/soft", "internal/hsm", "internal/store", "internal/api", "internal/api/kagimoriapi", "internal/apierr", "internal/secret", "internal/sigv4", "internal/wire/client", "internal/authz/explain"},
 	"internal/apigen": {},
 	"internal/arch":   {},
 	"internal/bench":  {"*"},

@@ -13,7 +13,7 @@ const noAccount = "000000000001"
 
 var (
 	arnText    = regexp.MustCompile(`arn:aws[\w-]*:[\w-]+:([\w-]*):([0-9]{12}):`)
-	regionText = regexp.MustCompile(`\b[a-z]{2}(?:-[a-z]+)+-[0-9]\b`)
+	regionText = regexp.MustCompile(`\b([a-z]{2}(?:-gov|-iso[a-z]?)?-(?:central|(?:north|south)?(?:east|west)|north|south)-[0-9])[a-f]?\b`)
 	rootText   = regexp.MustCompile(`^(?:arn:aws:iam::)?([0-9]{12})(?::root)?$`)
 )
 
@@ -26,16 +26,20 @@ func (s *stack) settleHome() {
 			*to = append(*to, v)
 		}
 	}
+	see := func(t string) {
+		pseudo = pseudo || strings.Contains(t, "AWS::AccountId")
+		for _, m := range arnText.FindAllStringSubmatch(t, -1) {
+			add(&accounts, m[2])
+		}
+		for _, m := range regionText.FindAllStringSubmatch(t, -1) {
+			add(&regions, m[1])
+		}
+	}
 	for _, r := range s.order {
-		r.props.texts(func(t string) {
-			pseudo = pseudo || strings.Contains(t, "AWS::AccountId")
-			for _, m := range arnText.FindAllStringSubmatch(t, -1) {
-				add(&accounts, m[2])
-			}
-			for _, region := range regionText.FindAllString(t, -1) {
-				add(&regions, region)
-			}
-		})
+		r.props.texts(see)
+	}
+	for _, v := range s.parameters {
+		v.texts(see)
 	}
 	if s.account == "" {
 		s.account = s.set.opt.Account
@@ -57,6 +61,9 @@ func (s *stack) settleHome() {
 	}
 	if s.region == "" {
 		s.region = "us-east-1"
+		if !slices.Contains(regions, s.region) {
+			s.regionName = "AWS::Region"
+		}
 	}
 }
 

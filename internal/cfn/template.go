@@ -30,6 +30,7 @@ type stack struct {
 	prefix          string // of addresses
 	account, region string
 	accountName     string // what the account is called, if the number only stands for it
+	regionName      string // what the region is called, if its name only stands for it
 	sam             bool
 
 	parameters map[string]*node

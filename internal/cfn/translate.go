@@ -64,7 +64,7 @@ func (t *translation) add(typ, name string, values map[string]any) {
 		}
 	}
 	out := tfplan.Resource{
-		Address: t.s.address(t.r.name), Type: typ, Account: t.s.account, Region: t.s.region, AccountName: t.s.accountName,
+		Address: t.s.address(t.r.name), Type: typ, Account: t.s.account, Region: t.s.region, AccountName: t.s.accountName, RegionName: t.s.regionName,
 		Values: values, Paths: t.paths, Assumed: t.r.assumed,
 	}
 	if name != "" {

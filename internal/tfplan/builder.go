@@ -422,6 +422,9 @@ func (b *builder) finish() *Launch {
 	if b.home.accountName != "" {
 		b.launch.Names[b.home.account] = b.home.accountName
 	}
+	if b.home.regionName != "" {
+		b.launch.Names[b.home.region] = b.home.regionName
+	}
 	if b.home.noAccount != "" {
 		b.launch.Names[b.home.account] = "the account of the provider " + b.home.name
 	}

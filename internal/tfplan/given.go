@@ -22,6 +22,8 @@ type Resource struct {
 	Assumed []string
 	// AccountName is what the number is called that stands for an account that is not known.
 	AccountName string
+	// RegionName is what a region is called that stands for one that is not known.
+	RegionName string
 }
 
 // Unknown says why a value is not known.
@@ -45,7 +47,7 @@ func FromResources(rs []Resource, w Words, opt Options) *Plan {
 	m.words = w
 	for _, in := range rs {
 		r := &resource{addr: in.Address, mode: "managed", typ: in.Type, action: actionCreate, given: true, paths: in.Paths, standsFor: in.Name, assumed: in.Assumed}
-		r.home = &home{account: in.Account, region: in.Region, accountName: in.AccountName}
+		r.home = &home{account: in.Account, region: in.Region, accountName: in.AccountName, regionName: in.RegionName}
 		r.values, r.unknown = map[string]any{}, map[string]any{}
 		for _, name := range slices.Sorted(maps.Keys(in.Values)) {
 			v, mark := split(in.Values[name])

@@ -17,6 +17,7 @@ type home struct {
 	noAccount        string // why the account is not known; account stands for it then
 	noRegion         string
 	accountName      string // what the account is called, if the number only stands for it
+	regionName       string // and the region
 	caller           string // ARN of the role or user that applies the plan, or ""
 	callerIsAssigned bool   // the provider's configuration says so
 }

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/cfn"
+	"github.com/kagimori/kagimori/internal/doctor"
+)
+
+// A source is a file of the command line, or all templates of it together: they may refer to one
+// another.
+type source struct{ read func() ([]input, error) }
+
+// sources sorts the files. Templates are where the first of them is.
+func (f *checkFlags) sources(io stdio, files []string) []source {
+	var out []source
+	var templates []cfn.File
+	at := -1
+	for _, file := range files {
+		data, err := readScenario(io, file)
+		if info, statErr := os.Stat(file); statErr == nil && info.IsDir() {
+			file = filepath.Join(file, "manifest.json")
+			if data, err = os.ReadFile(file); errors.Is(err, fs.ErrNotExist) {
+				err = fmt.Errorf("%s is a folder without manifest.json, the mark of what cdk synth makes", filepath.ToSlash(filepath.Dir(file)))
+			}
+		}
+		var found []cfn.File
+		switch {
+		case err != nil:
+		case cfn.IsAssembly(data):
+			found, err = readAssembly(file, data, 0)
+		case cfn.Is(data):
+			found = []cfn.File{{Name: filepath.ToSlash(file), Data: data}}
+		default:
+			out = append(out, source{func() ([]input, error) {
+				held := data
+				data = nil // plans are large
+				return f.read(io, file, held)
+			}})
+			continue
+		}
+		if err != nil {
+			out = append(out, source{func() ([]input, error) { return nil, err }})
+			continue
+		}
+		if templates = append(templates, found...); at < 0 && len(found) > 0 {
+			at = len(out)
+		}
+	}
+	if at >= 0 {
+		out = slices.Insert(out, at, source{func() ([]input, error) { return f.readTemplates(io, templates) }})
+	}
+	return out
+}
+
+// maxAssemblies is how deep assemblies of CDK may be within one another.
+const maxAssemblies = 8
+
+// readAssembly reads the templates of a cloud assembly of CDK, and of those below it.
+func readAssembly(file string, data []byte, depth int) ([]cfn.File, error) {
+	a, err := cfn.ReadAssembly(filepath.ToSlash(file), data)
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Dir(file)
+	out := a.Stacks
+	for i := range out {
+		path := filepath.Join(dir, filepath.FromSlash(out[i].Name))
+		if out[i].Data, err = os.ReadFile(path); err != nil {
+			return nil, err
+		}
+		out[i].Name = filepath.ToSlash(path)
+	}
+	for _, folder := range a.Folders {
+		path := filepath.Join(dir, filepath.FromSlash(folder), "manifest.json")
+		if depth == maxAssemblies {
+			return nil, fmt.Errorf("%s: assemblies are too deep within one another", path)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		below, err := readAssembly(path, data, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, below...)
+	}
+	return out, nil
+}
+
+// readTemplates makes scenarios of what templates of CloudFormation launch.
+func (f *checkFlags) readTemplates(io stdio, files []cfn.File) ([]input, error) {
+	r, err := cfn.Read(files, cfn.Options{
+		Account: f.account, Region: f.live.from.Region, Parameters: f.values, Strict: f.strict, PlainImages: f.plainImages,
+	})
+	if err != nil {
+		return nil, err
+	}
+	name := files[0].Name
+	if len(files) > 1 {
+		name = fmt.Sprintf("%d templates", len(files))
+	}
+	notes(io, name, r.Notes, len(r.Launches))
+	var out []input
+	for i := range r.Launches {
+		out = append(out, input{scenario: r.Launches[i].Scenario, plan: &r.Launches[i], templates: r})
+	}
+	return out, nil
+}
+
+// readValues reads what --parameters says: Name=Value, ParameterKey=Name,ParameterValue=Value, or a
+// file.
+func (f *checkFlags) readValues() error {
+	f.values = map[string]string{}
+	for _, arg := range f.parameters {
+		name, value, ok := strings.Cut(arg, "=")
+		if rest, is := strings.CutPrefix(arg, "ParameterKey="); is {
+			if name, value, ok = strings.Cut(rest, ",ParameterValue="); !ok {
+				return fmt.Errorf("--parameters %q has no ParameterValue", arg)
+			}
+		}
+		file := strings.TrimPrefix(arg, "file://")
+		if ok && !strings.ContainsAny(name, "/.\\") {
+			f.values[name] = value
+			continue
+		}
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("--parameters is neither Name=Value nor a file: %w", err)
+		}
+		values, err := cfn.Parameters(filepath.ToSlash(file), data)
+		if err != nil {
+			return err
+		}
+		for name, v := range values {
+			f.values[name] = v
+		}
+	}
+	if f.account != "" && !arn.IsAccount(f.account) {
+		return fmt.Errorf("--account %q is no account id: it has 12 digits", f.account)
+	}
+	return nil
+}
+
+// A place is where in a template something is.
+type place struct {
+	Address   string `json:"address"`
+	File      string `json:"file"`
+	Line      int    `json:"line"`
+	Column    int    `json:"column"`
+	Stack     string `json:"stack"`
+	LogicalID string `json:"logicalId"`
+	Type      string `json:"type"`
+	Path      string `json:"path"` // of the property, below Properties
+}
+
+// cloudFormation is what a report says more about a launch of a template.
+type cloudFormation struct {
+	origin
+	// Places are where the resources of At and Change are, and the properties that the fix changes.
+	Places []place `json:"places"`
+}
+
+// inTemplate tells where in its template what a report says is.
+func inTemplate(in input, r *doctor.Report) cloudFormation {
+	out := cloudFormation{about(in.plan, r), []place{}}
+	add := func(pointer string) {
+		p, ok := in.templates.Locate(in.plan, pointer)
+		q := place{in.plan.At(pointer), p.File, p.Line, p.Column, p.Stack, p.LogicalID, p.Type, p.Path}
+		if ok && !slices.Contains(out.Places, q) {
+			out.Places = append(out.Places, q)
+		}
+	}
+	for i := range r.Failures {
+		add(pointer(in.plan.Scenario, r, &r.Failures[i].Failure))
+	}
+	if r.Fix != nil {
+		for _, e := range r.Fix.Patch {
+			add(e.Path)
+		}
+	}
+	return out
+}
+
+// changes are the resources that the fix changes, as people find them.
+func changes(in input, r *doctor.Report) []string {
+	if in.templates == nil {
+		return about(in.plan, r).Change
+	}
+	var out []string
+	for _, e := range r.Fix.Patch {
+		p, ok := in.templates.Locate(in.plan, e.Path)
+		at := in.plan.At(e.Path)
+		if p.Path != "" {
+			at += "." + p.Path
+		}
+		if ok {
+			at = fmt.Sprintf("%s (%s:%d)", at, p.File, p.Line)
+		}
+		if !slices.Contains(out, at) {
+			out = append(out, at)
+		}
+	}
+	return out
+}
