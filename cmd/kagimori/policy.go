@@ -28,10 +28,10 @@ func newPolicy(io stdio) *cobra.Command {
 		Long:    "policy works on IAM policy documents: identity-based policies, key policies, trust policies and those of\norganizations. It needs no server.",
 		Example: "  kagimori policy lint --type key policy.json\n  kagimori policy fmt --write policy.json\n  kagimori policy add-autoscaling --write key-policy.json",
 		Args:    cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
-			return errors.New("a command is missing: lint, fmt, view, or one that edits")
+			return errors.New("a command is missing: lint, fmt, diff, for-launch, view, or one that edits")
 		},
 	}
-	cmd.AddCommand(newPolicyLint(io), newPolicyFmt(io), newPolicyView(io))
+	cmd.AddCommand(newPolicyLint(io), newPolicyFmt(io), newPolicyDiff(io), newPolicyForLaunch(io), newPolicyView(io))
 	for _, e := range editors() {
 		cmd.AddCommand(e.command(io))
 	}

@@ -309,14 +309,19 @@ func (f *editFlags) tellOfGrant(p *keyview.Policy, args []string) ([]string, err
 	if !ok {
 		owner = "OWNER"
 	}
+	return grantTold(role, args[0], owner, f.keyARN)
+}
+
+// grantTold says how a service-linked role of an account gets a grant on another account's key.
+func grantTold(role, account, owner, keyARN string) (_ []string, err error) {
 	key := arn.ARN{Partition: arn.Partition, Service: "kms", Region: "REGION", Account: owner, Resource: "key/KEY-ID"}
-	if f.keyARN != "" {
-		if key, err = arn.Parse(f.keyARN); err != nil || key.Service != "kms" || key.Type() != "key" {
-			return nil, fmt.Errorf("--key %q is not the ARN of a key", f.keyARN)
+	if keyARN != "" {
+		if key, err = arn.Parse(keyARN); err != nil || key.Service != "kms" || key.Type() != "key" {
+			return nil, fmt.Errorf("--key %q is not the ARN of a key", keyARN)
 		}
 	}
 	return []string{
-		"Auto Scaling in account " + args[0] + " also needs a grant. Somebody there runs, once the policy is in force and the role exists:\n",
+		"Auto Scaling in account " + account + " also needs a grant. Somebody there runs, once the policy is in force and the role exists:\n",
 		keyview.GrantCommand(key, role),
 		"\nand needs for that, in an IAM policy:\n",
 		string(keyview.RequesterPolicy(key)),

@@ -17,7 +17,11 @@ import (
 func (f *failing) explanation() []string {
 	switch {
 	case f.answer != nil && f.answer.err == nil:
-		return explain.Text(*f.answer.refused(), f.principal)
+		out := explain.Text(*f.answer.refused(), f.principal)
+		if f.rule == "cross-account-needs-grant" {
+			out = append(out, "A service-linked role cannot be given an IAM policy: only a grant on the key can allow this.")
+		}
+		return out
 	case f.text != "":
 		return []string{f.text}
 	case f.err != nil:

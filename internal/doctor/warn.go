@@ -64,10 +64,7 @@ func (o *outcome) warnings() (warnings, notes []string) {
 			*list = append(*list, text)
 		}
 	}
-	known := &lint.World{}
-	if src, err := o.world.sc.Encode(); err == nil {
-		_ = known.Add(src) // what it cannot read it does not know
-	}
+	known := o.world.surroundings()
 	cited := o.cited()
 	for _, d := range o.world.written() {
 		for _, action := range deadActions(d.src, d.options.Kind) {
@@ -89,6 +86,25 @@ func (o *outcome) warnings() (warnings, notes []string) {
 		add(&warnings, text)
 	}
 	return warnings, notes
+}
+
+// surroundings are what package lint may know of the world, with the grants that the setup made.
+func (w *world) surroundings() *lint.World {
+	known := &lint.World{Keys: map[string]lint.Key{}}
+	for _, p := range w.sc.Principals {
+		known.Principals = append(known.Principals, p.ARN)
+	}
+	for _, a := range w.sc.Accounts {
+		known.Complete(a.ID)
+	}
+	for _, k := range w.sc.Keys {
+		in := lint.Key{AWSManaged: k.Manager == format.ManagerAWS, Grants: []lint.Grant{}}
+		for _, g := range w.keys[k.ARN].grants {
+			in.Grants = append(in.Grants, lint.Grant{Grantee: g.Grantee, Operations: g.Operations, Exact: len(g.ContextEquals) > 0})
+		}
+		known.Keys[k.ARN] = in
+	}
+	return known
 }
 
 // deadActions are actions of a document that match none.

@@ -138,6 +138,14 @@ func (w *World) Add(src []byte) error {
 	return nil
 }
 
+// Complete says that all users and roles of an account are among the principals.
+func (w *World) Complete(account string) {
+	if w.complete == nil {
+		w.complete = map[string]bool{}
+	}
+	w.complete[account+" role"], w.complete[account+" user"] = true, true
+}
+
 func (w *World) list(all []named, kind string) {
 	for _, n := range all {
 		w.Principals = append(w.Principals, n.ARN)
@@ -158,7 +166,7 @@ func (w *World) scenario(f *worldFile) {
 		w.Principals = append(w.Principals, p.ARN)
 	}
 	for _, a := range f.ScenarioAccounts {
-		w.complete[a.ID+" role"], w.complete[a.ID+" user"] = true, true
+		w.Complete(a.ID)
 	}
 	for _, k := range f.ScenarioKeys {
 		w.Keys[k.ARN] = Key{AWSManaged: k.Manager == "AWS", Grants: []Grant{}}

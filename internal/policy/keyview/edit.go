@@ -99,7 +99,18 @@ func (p *Policy) AddLinkedRoleLeast(role string) (*Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.grant(role, allowedBy, wanted{leastUse, leastUse.core}, wanted{roleAttachment, roleAttachment.core})
+	return p.AddLauncherLeast(role)
+}
+
+// AddLauncherLeast lets a user or role of the key's account launch on volumes under the key, start
+// such instances and attach such volumes, with no action that those do not ask for. It needs an IAM
+// policy that lets it call EC2, and none for the key.
+func (p *Policy) AddLauncherLeast(name string) (*Policy, error) {
+	name, err := principal(name)
+	if err != nil {
+		return nil, err
+	}
+	return p.grant(name, allowedBy, wanted{leastUse, leastUse.core}, wanted{roleAttachment, roleAttachment.core})
 }
 
 // RemoveLinkedRole undoes AddLinkedRole and AddLinkedRoleLeast.

@@ -65,7 +65,7 @@ var (
 	// leastUse is what a launch asks for as the role: a data key for an empty or plain volume, another
 	// key's data key for one from an encrypted snapshot.
 	leastUse = &form{
-		sids: []string{"Allow service-linked role to make encrypted volumes"},
+		sids: []string{"Allow launches on encrypted volumes"},
 		core: []string{"kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo"},
 	}
 )
