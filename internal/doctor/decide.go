@@ -77,6 +77,11 @@ func (w *world) complete(p authz.Part, extra map[string][]authz.Grant) authz.Par
 		p.Resource, p.Policy = k.Resource(), k.policy
 		p.Context = append(k.Context(), p.Context...)
 		p.Grants = slices.Concat(k.grants, extra[k.ARN()])
+		if k.unknownTags {
+			for _, name := range w.tagKeys {
+				p.Context.SetUnknown(name)
+			}
+		}
 	} else if owner == nil && p.Resource.ARN != "*" && arn.IsAccount(p.Resource.Account) {
 		p.Policy = &authz.Document{Name: "the policy of key " + p.Resource.ARN + ", for account " + p.Resource.Account + " is not described",
 			Owner: p.Resource.Account, Attached: p.Resource.ARN, Unknown: true}

@@ -29,12 +29,15 @@ type Report struct {
 	Hopeless []string `json:"hopeless,omitempty"`
 	// Depends are the facts that would settle what cannot be told.
 	Depends []string `json:"depends,omitempty"`
+	// Wanted is what key policies and grants that nobody could read would have to contain.
+	Wanted *Fix `json:"wanted,omitempty"`
 	// Notes are what else was seen in the policies.
 	Notes []string `json:"notes,omitempty"`
 	// Steps are all requests of all devices, if they were asked for; see [Report.Detailed].
 	Steps []Step `json:"steps,omitempty"`
 
 	outcome *outcome
+	bare    *outcome // that of Wanted
 }
 
 // A Failure is the first refused step of a device.
@@ -103,7 +106,9 @@ func (d *Doctor) Check(sc *format.Scenario) *Report {
 			r.Hopeless = fs[0].hopeless()
 		}
 	}
-	r.Depends = o.depends()
+	if r.Depends = o.depends(); v == CannotTell {
+		r.Wanted, r.bare = d.wanted(sc)
+	}
 	r.Warnings, r.Notes = o.warnings()
 	return r
 }

@@ -76,6 +76,9 @@ func (r *Report) Write(out io.Writer, verbose bool) error {
 	for _, d := range r.Depends {
 		w.line(1, "Not known: %s", d)
 	}
+	if r.Wanted != nil {
+		w.proposal("What could not be read would have to contain", &r.Wanted.Proposal, r.bare)
+	}
 	for _, text := range r.Warnings {
 		w.line(1, "Warning: %s", text)
 	}

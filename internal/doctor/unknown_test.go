@@ -31,6 +31,9 @@ func variant(t *testing.T, id string, changes ...string) *format.Scenario {
 // allowAll is a policy under which nothing is missing.
 const allowAll = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"kms:*","Resource":"*"}]}`
 
+// tagged is one under which the key needs a tag.
+const tagged = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"kms:*","Resource":"*","Condition":{"StringEquals":{"aws:ResourceTag/team":"web"}}}]}`
+
 func TestWhatIsNotKnownIsNeitherGoodNorBad(t *testing.T) {
 	const (
 		simple  = "013-first-statement-only"
@@ -51,6 +54,8 @@ func TestWhatIsNotKnownIsNeitherGoodNorBad(t *testing.T) {
 		{"grants that cannot help against a deny", variant(t, "029-deny-source-ip", unknown("/keys/0/grants")...), "fails", ""},
 		{"grants that are not needed", variant(t, simple, append(unknown("/keys/0/grants"), "/keys/0/policy", allowAll)...), "launches", ""},
 		{"the state of a key that may be used", variant(t, simple, append(unknown("/keys/0/state"), "/keys/0/policy", allowAll, "/keys/0/state", `"Disabled"`)...), "cannot-tell", "/keys/0/state"},
+		{"tags on which a statement depends", variant(t, simple, append(unknown("/keys/0/tags"), "/keys/0/policy", tagged)...), "cannot-tell", "aws:ResourceTag/team"},
+		{"tags on which nothing depends", variant(t, simple, append(unknown("/keys/0/tags"), "/keys/0/policy", allowAll)...), "launches", ""},
 		{"a boundary", variant(t, human, unknown("/principals/0/boundary")...), "cannot-tell", "permissions boundary of arn:aws:iam::210987654321:role/karpenter"},
 		{"identity policies", variant(t, "030-scheduler-start", append(unknown("/principals/0/policies"), "/principals/0/policies", `[]`)...), "cannot-tell", "the policies of arn:aws:iam::210987654321:role/SchedulerRole"},
 		{"one of the identity policies", variant(t, "030-scheduler-start", unknown("/principals/0/policies/0/policy")...), "cannot-tell", "nobody could read it"},
@@ -224,5 +229,31 @@ func TestWhyNothingHelps(t *testing.T) {
 	var out strings.Builder
 	if err := r.Write(&out, false); err != nil || !strings.Contains(out.String(), r.Hopeless[0]) {
 		t.Errorf("%v\n%s", err, &out)
+	}
+}
+
+// TestWhatCouldNotBeReadIsToldWhatItNeeds: a key policy that nobody could read decides.
+func TestWhatCouldNotBeReadIsToldWhatItNeeds(t *testing.T) {
+	sc := variant(t, "013-first-statement-only", "/unknown", `{"/keys/0/policy":"no permission to read it","/keys/0/grants":"nor them"}`)
+	r := doctor.Check(sc)
+	if r.Verdict != "cannot-tell" || r.Fix != nil || r.Wanted == nil || len(r.Wanted.Patch) == 0 || !strings.HasPrefix(r.Wanted.Patch[0].Path, "/keys/0/policy/Statement/") {
+		t.Fatalf("%s, fix %+v, wanted %+v", r.Verdict, r.Fix, r.Wanted)
+	}
+	var out strings.Builder
+	if err := r.Write(&out, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"What could not be read would have to contain (least): Allow ", "Add to the key policy of arn:aws:kms:", `"Action": ["kms:CreateGrant"]`} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in\n%s", want, out.String())
+		}
+	}
+	for name, other := range map[string]*format.Scenario{
+		"known":           variant(t, "013-first-statement-only"),
+		"another unknown": variant(t, "022-image-under-old-key", "/unknown", `{"/launch/templates/0/imageId":"nobody could read it"}`),
+	} {
+		if r := doctor.Check(other); r.Wanted != nil {
+			t.Errorf("%s: wanted %+v", name, r.Wanted)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,6 +20,7 @@ type world struct {
 	keys       map[string]*key     // by ARN
 	accounts   map[string]*account // by id
 	principals map[string]int      // place in the scenario, by ARN
+	tagKeys    []string            // condition keys that ask for tags of resources
 	unsettled  []string            // condition keys that documents ask for and nobody can tell
 	invalid    []string            // documents that are not policies, with the reason
 }
@@ -32,6 +34,7 @@ type key struct {
 	ended  []format.Grant // retired and revoked ones
 	// unknownGrants and unknownState are why there may be others; "" if there are none.
 	unknownGrants, unknownState string
+	unknownTags                 bool
 }
 
 type account struct {
@@ -134,6 +137,7 @@ func (w *world) addKey(i int, k format.Key) {
 	}
 	out.policy = w.document(path+"/policy", k.ARN, k.Account, k.ARN, policy.Key, k.Policy)
 	out.unknownGrants, _ = w.unknown(path + "/grants")
+	_, out.unknownTags = w.unknown(path + "/tags")
 	for _, member := range []string{"/state", "/spec", "/usage"} {
 		if why, ok := w.unknown(path + member); ok {
 			out.unknownState = why
@@ -191,6 +195,9 @@ func (w *world) findUnsettled() {
 		for _, st := range doc.Source.Statements {
 			for _, c := range st.Conditions {
 				name := strings.ToLower(c.Key)
+				if strings.HasPrefix(name, "aws:resourcetag/") && !slices.Contains(w.tagKeys, name) {
+					w.tagKeys = append(w.tagKeys, name)
+				}
 				for _, prefix := range settleable {
 					if strings.HasPrefix(name, prefix) && !seen[name] {
 						seen[name] = true
