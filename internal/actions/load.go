@@ -83,6 +83,7 @@ func read(text string) (*Table, error) {
 		for _, name := range in.Others {
 			s.actions[strings.ToLower(name)] = &Action{Service: s, Name: name, NamesOnly: true, ByIdentity: true}
 		}
+		s.sorted = slices.SortedFunc(maps.Values(s.actions), func(a, b *Action) int { return strings.Compare(a.Name, b.Name) })
 		t.services[prefix] = s
 	}
 	t.prefixes = append(slices.Collect(maps.Keys(t.services)), f.Prefixes...)

@@ -20,6 +20,7 @@ type Service struct {
 	// RCP reports that resource control policies govern its resources.
 	RCP     bool
 	actions map[string]*Action // by name in lower case
+	sorted  []*Action          // by name
 	types   map[string]*ResourceType
 	keys    *keySet
 }
@@ -130,9 +131,7 @@ func (s *Service) Action(name string) (*Action, bool) {
 }
 
 // Actions are the service's actions, by name.
-func (s *Service) Actions() []*Action {
-	return slices.SortedFunc(maps.Values(s.actions), func(a, b *Action) int { return strings.Compare(a.Name, b.Name) })
-}
+func (s *Service) Actions() []*Action { return slices.Clone(s.sorted) }
 
 // ResourceType finds a type by name.
 func (s *Service) ResourceType(name string) (*ResourceType, bool) {

@@ -162,6 +162,10 @@ func matchesAny(pattern string) bool {
 	if !ok || !known {
 		return true
 	}
+	if !strings.ContainsAny(name, "*?") {
+		_, known := service.Action(name)
+		return known
+	}
 	for _, a := range service.Actions() {
 		if matches(name, a.Name) {
 			return true

@@ -8,6 +8,7 @@ import (
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/authz/explain"
 	"github.com/kagimori/kagimori/internal/launch"
+	"github.com/kagimori/kagimori/internal/lint"
 	"github.com/kagimori/kagimori/internal/scenario/format"
 )
 
@@ -68,10 +69,13 @@ type Proposal struct {
 
 // A Doctor checks many scenarios and remembers the documents that they share. Safe for concurrent
 // use.
-type Doctor struct{ docs *authz.Cache }
+type Doctor struct {
+	docs *authz.Cache
+	lint *lint.Linter
+}
 
 // New makes a Doctor.
-func New() *Doctor { return &Doctor{authz.NewCache(cacheSize)} }
+func New() *Doctor { return &Doctor{authz.NewCache(cacheSize), lint.New()} }
 
 // Check says what becomes of a scenario.
 func Check(sc *format.Scenario) *Report { return New().Check(sc) }
@@ -109,7 +113,7 @@ func (d *Doctor) Check(sc *format.Scenario) *Report {
 	if r.Depends = o.depends(); v == CannotTell {
 		r.Wanted, r.bare = d.wanted(sc)
 	}
-	r.Warnings, r.Notes = o.warnings()
+	r.Warnings, r.Notes = o.warnings(d.lint)
 	return r
 }
 

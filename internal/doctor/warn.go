@@ -57,7 +57,7 @@ func (w *world) written() []written {
 
 // warnings tell what is worth saying although it does not decide the verdict; notes what else
 // package lint finds.
-func (o *outcome) warnings() (warnings, notes []string) {
+func (o *outcome) warnings(linter *lint.Linter) (warnings, notes []string) {
 	warnings = []string{}
 	add := func(list *[]string, text string) {
 		if !slices.Contains(*list, text) {
@@ -71,7 +71,7 @@ func (o *outcome) warnings() (warnings, notes []string) {
 			add(&warnings, "unknown-action: "+action+" matches no action")
 		}
 		d.options.Known = known
-		for _, f := range lint.Check(d.src, d.options) {
+		for _, f := range linter.Check(d.src, d.options) {
 			text := fmt.Sprintf("%s: %s (statement %d of %s)", f.Rule, f.Reason, f.Statement, d.name)
 			switch {
 			case f.Rule == "unknown-action" || slices.Contains(cited, statementAt(d, f.Statement)):

@@ -9,6 +9,7 @@ import (
 	_ "embed" // the table
 	"encoding/json"
 	"fmt"
+	"iter"
 	"maps"
 	"sync"
 )
@@ -25,6 +26,15 @@ type Role struct {
 
 // All are the roles that are known, by service principal. The map is the caller's.
 func All() map[string]Role { return maps.Clone(load()) }
+
+// Of is the role of a service, by its principal.
+func Of(service string) (Role, bool) {
+	r, ok := load()[service]
+	return r, ok
+}
+
+// Each yields all roles by service principal, in no order.
+func Each() iter.Seq2[string, Role] { return maps.All(load()) }
 
 var load = sync.OnceValue(func() map[string]Role {
 	var all map[string]Role

@@ -159,10 +159,9 @@ func grantAdvice(missing []string) string {
 // launcher reports whether a principal is the role of a service that launches instances, with a
 // name that such a role can have.
 func launcher(principal string) bool {
-	all := linkedrole.All()
 	return slices.ContainsFunc(launchers, func(service string) bool {
 		_, name, ok := strings.Cut(principal, ":role"+arn.ServiceLinkedPath(service))
-		role := all[service]
+		role, _ := linkedrole.Of(service)
 		return ok && (name == role.Name || role.Suffix && strings.HasPrefix(name, role.Name+"_"))
 	})
 }

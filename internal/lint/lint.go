@@ -3,6 +3,7 @@ package lint
 import (
 	"cmp"
 	"slices"
+	"sync"
 
 	"github.com/kagimori/kagimori/internal/actions"
 	"github.com/kagimori/kagimori/internal/policy"
@@ -81,18 +82,50 @@ type Finding struct {
 // A linter gathers the findings of one document.
 type linter struct {
 	opts     Options
+	known    *Linter
 	doc      *policy.Document
 	table    *actions.Table
 	lines    *lines
 	findings []Finding
 }
 
+// maxEntries bounds the entries of Action that a Linter remembers.
+const maxEntries = 10_000
+
+// A Linter lints many documents and remembers what the entries of Action mean that they share. Safe
+// for concurrent use.
+type Linter struct {
+	mu      sync.Mutex // guards entries
+	entries map[string]entry
+}
+
+// New makes a Linter.
+func New() *Linter { return &Linter{entries: map[string]entry{}} }
+
+func (x *Linter) entry(pattern string) (entry, bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	e, ok := x.entries[pattern]
+	return e, ok
+}
+
+func (x *Linter) keep(pattern string, e entry) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if len(x.entries) < maxEntries {
+		x.entries[pattern] = e
+	}
+}
+
+// Check lints one document; see [Linter.Check].
+func Check(src []byte, opts Options) []Finding { return New().Check(src, opts) }
+
 // Check lints a document. The findings come in the order of the document.
-func Check(src []byte, opts Options) []Finding {
+func (x *Linter) Check(src []byte, opts Options) []Finding {
 	if opts.Kind == 0 {
 		opts.Kind = policy.Identity
 	}
-	l := &linter{opts: opts, table: actions.Load(), lines: newLines(src)}
+	l := &linter{opts: opts, known: x, table: actions.Load(), lines: newLines(src)}
 	l.refused(src)
 	if l.doc != nil {
 		l.document()

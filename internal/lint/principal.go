@@ -71,7 +71,7 @@ func (l *linter) linkedRole(s *statement, t policy.Text) bool {
 		l.linkedPath(s, t, a, name)
 		return true
 	}
-	role, ok := linkedrole.All()[service]
+	role, ok := linkedrole.Of(service)
 	if !ok {
 		fix := "Look up the service principal of the role."
 		if near := nearest(service, slices.Collect(maps.Keys(linkedrole.All()))); near != "" {
@@ -89,13 +89,13 @@ func linked(name string) bool {
 
 // ownerOf is the service whose service-linked role has a name, or "".
 func ownerOf(name string) string {
-	all := linkedrole.All()
-	for _, service := range slices.Sorted(maps.Keys(all)) {
-		if r := all[service]; name == r.Name || r.Suffix && strings.HasPrefix(name, r.Name+"_") {
-			return service
+	owner := ""
+	for service, r := range linkedrole.Each() {
+		if (name == r.Name || r.Suffix && strings.HasPrefix(name, r.Name+"_")) && (owner == "" || service < owner) {
+			owner = service
 		}
 	}
-	return ""
+	return owner
 }
 
 // linkedPath says under which path a role lies.

@@ -37,6 +37,16 @@ func (l *linter) analyse(s *policy.Statement) *statement {
 
 // match finds the actions that an entry of Action matches.
 func (l *linter) match(t policy.Text) entry {
+	e, ok := l.known.entry(t.Value)
+	if !ok {
+		e = l.find(t)
+		l.known.keep(t.Value, e)
+	}
+	e.Text = t
+	return e
+}
+
+func (l *linter) find(t policy.Text) entry {
 	e := entry{Text: t, open: t.Value == "*"}
 	matches := matcher(t.Value)
 	prefix, _, _ := strings.Cut(t.Value, ":")

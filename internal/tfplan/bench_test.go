@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/metrics"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kagimori/kagimori/internal/doctor"
 	"github.com/kagimori/kagimori/internal/tfplan"
@@ -113,25 +115,58 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-// BenchmarkCheck reads a plan and judges all its groups.
+// checked reads a plan, judges all its groups, and returns the largest heap on the way, garbage
+// included, beside what was there before.
+func checked(t testing.TB, data []byte) (peak int64) {
+	t.Helper()
+	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	used := func() int64 {
+		metrics.Read(heap)
+		return int64(heap[0].Value.Uint64())
+	}
+	before := used()
+	p, err := tfplan.Read(data, tfplan.Options{})
+	check(t, err)
+	judge := doctor.New()
+	for i := range p.Launches {
+		peak = max(peak, used()-before)
+		if r := judge.Check(p.Launches[i].Scenario); r.Told() != doctor.Launches {
+			t.Fatal(r.Verdict)
+		}
+	}
+	return max(peak, used()-before)
+}
+
+// Nor does judging its groups.
+func TestALargePlanIsChecked(t *testing.T) {
+	data := grown(t, 1000)
+	runtime.GC()
+	const limit = 200 << 20
+	if peak := checked(t, data); peak > limit {
+		t.Errorf("the heap grew by %d MB for a plan of %d MB", peak>>20, len(data)>>20)
+	}
+}
+
+// BenchmarkCheck reads a plan and judges all its groups. Its limit is decoding the plan and nothing
+// else: x-limit is how often that takes, peak-MB the largest heap.
 func BenchmarkCheck(b *testing.B) {
 	for _, n := range []int{1, 10, 100, 1000} {
 		data := grown(b, n)
 		b.Run(fmt.Sprintf("groups=%d", n), func(b *testing.B) {
 			b.SetBytes(int64(len(data)))
 			b.ReportAllocs()
+			var peak int64
 			for b.Loop() {
-				p, err := tfplan.Read(data, tfplan.Options{})
-				if err != nil {
-					b.Fatal(err)
-				}
-				judge := doctor.New()
-				for i := range p.Launches {
-					if r := judge.Check(p.Launches[i].Scenario); r.Told() != doctor.Launches {
-						b.Fatal(r.Verdict)
-					}
-				}
+				peak = max(peak, checked(b, data))
 			}
+			took := b.Elapsed() / time.Duration(b.N)
+			start := time.Now()
+			for range b.N {
+				var plan any
+				check(b, json.Unmarshal(data, &plan))
+			}
+			b.ReportMetric(float64(took)/float64(max(1, time.Since(start)/time.Duration(b.N))), "x-limit")
+			b.ReportMetric(float64(peak)/(1<<20), "peak-MB")
 		})
 	}
 }

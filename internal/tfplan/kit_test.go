@@ -62,7 +62,7 @@ func find(t *testing.T, p *tfplan.Plan, address string) *tfplan.Launch {
 	return nil
 }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
