@@ -20,6 +20,9 @@ func driveRest(t *testing.T, s *testkit.Server, c caller) {
 	c.try("kagimori:GetAuthorizationDetails", in{"AuthorizationId": "0"})
 	c.try("kagimori:ExplainResource", in{"ResourceId": "i-0"})
 	key := "arn:aws:kms:us-east-1:" + home + ":key/1a2b3c4d-5e6f-4a2b-8c4d-5e6f1a2b3c01"
+	c.do("kagimori:ListXksCredentials", in{})
+	c.try("kagimori:CreateXksCredential", in{"RoleArn": "arn:aws:iam::" + home + ":role/nobody", "KeyArns": []string{key}})
+	c.try("kagimori:DeleteXksCredential", in{"AccessKeyId": "KXKSAAAAAAAAAAAAAAAA"})
 	c.try("kagimori:WhoCan", in{"Action": "kms:Decrypt", "KeyArn": key})
 	c.try("kagimori:WhatCan", in{"Principal": "arn:aws:iam::" + home + ":user/admin"})
 	c.try("sts:DecodeAuthorizationMessage", in{"EncodedMessage": "none"})

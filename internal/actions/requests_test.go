@@ -68,6 +68,11 @@ func driveKMS(c caller) {
 	c.do("kms:GenerateDataKey", in{"KeyId": "alias/a", "EncryptionContext": context, "KeySpec": "AES_256"})
 	c.do("kms:GenerateDataKeyWithoutPlaintext", in{"KeyId": byAlias["KeyId"], "EncryptionContext": context, "KeySpec": "AES_256"})
 	c.do("kms:GenerateRandom", in{"NumberOfBytes": 16})
+	c.do("kms:DescribeCustomKeyStores", in{})
+	c.try("kms:CreateCustomKeyStore", in{"CustomKeyStoreName": "store"}) // of AWS CloudHSM, which there is not
+	for _, op := range []string{"Connect", "Disconnect", "Update", "Delete"} {
+		c.try("kms:"+op+"CustomKeyStore", in{"CustomKeyStoreId": "cks-1234567890abcdef0"})
+	}
 	c.do("kms:GenerateDataKeyPair", in{"KeyId": "alias/a", "EncryptionContext": context, "KeyPairSpec": "ECC_NIST_P256"})
 	c.do("kms:GenerateDataKeyPairWithoutPlaintext", in{"KeyId": "alias/a", "EncryptionContext": context, "KeyPairSpec": "ECC_NIST_P256"})
 	driveKinds(c)

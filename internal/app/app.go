@@ -103,6 +103,11 @@ func (a *App) route(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *App) serve(w http.ResponseWriter, r *http.Request) {
+	a.withServer(w, func(s *server) { s.handler.ServeHTTP(w, r) })
+}
+
+// withServer runs fn with the server, which a reset waits for.
+func (a *App) withServer(w http.ResponseWriter, fn func(*server)) {
 	if a.cfg.Dev {
 		a.gate.RLock()
 		defer a.gate.RUnlock()
@@ -112,7 +117,7 @@ func (a *App) serve(w http.ResponseWriter, r *http.Request) {
 		unavailable(w)
 		return
 	}
-	s.handler.ServeHTTP(w, r)
+	fn(s)
 }
 
 // Reset forgets everything but the root key and starts anew.

@@ -9,6 +9,7 @@ import (
 	"github.com/kagimori/kagimori/internal/autoscaling"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/hsm/soft"
+	"github.com/kagimori/kagimori/internal/outbound"
 	"github.com/kagimori/kagimori/internal/secret"
 )
 
@@ -27,6 +28,10 @@ type Config struct {
 	Version string
 	// AuditSync has each record of the trail on disk before the answer.
 	AuditSync bool
+	// Outbound is how URLs that tenants supply are reached.
+	Outbound outbound.Config
+	// XKSPatience is how long KMS waits for an external key store proxy; 0 is as long as at AWS.
+	XKSPatience time.Duration
 	// NoSync leaves out fsync of the store. Only tests may set it: a crash loses changes.
 	NoSync bool
 	Logger *slog.Logger // nil is slog.Default()

@@ -99,7 +99,7 @@ func oneOfEverything(s *testkit.Server, admin testkit.Clients, account string) m
 		"AvailabilityZone": "us-east-1a", "Size": "", "RoleName": "r", "PolicyArn": *pol.Arn, "InstanceProfileName": "ip",
 		"RoleArn": "arn:aws:iam::" + account + ":role/r", "RoleSessionName": "session", "PolicyDocument": allow, "AssumeRolePolicyDocument": trust,
 		"Policy": allow, "PolicySourceArn": "arn:aws:iam::" + account + ":user/admin", "Principal": "arn:aws:iam::" + account + ":user/admin",
-		"KeyArn": *key.Arn, "Action": "kms:Decrypt", "UserName": "admin", "VersionId": "v1", "AWSServiceName": "autoscaling.amazonaws.com",
+		"KeyArn": *key.Arn, "KeyArns": *key.Arn, "Action": "kms:Decrypt", "UserName": "admin", "VersionId": "v1", "AWSServiceName": "autoscaling.amazonaws.com",
 		"ActionNames": "kms:Decrypt", "PolicyInputList": allow, "Content": allow, "AccountId": account, "Type": "SERVICE_CONTROL_POLICY", "AccountAlias": "alias",
 		"PolicyType": "SERVICE_CONTROL_POLICY", "PolicyId": "p-FullAWSAccess", "TargetId": account, "ChildId": account, "ParentId": "r-kgmr", "RootId": "r-kgmr",
 	}

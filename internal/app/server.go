@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -31,12 +32,15 @@ import (
 	"github.com/kagimori/kagimori/internal/kagimori"
 	"github.com/kagimori/kagimori/internal/kms"
 	"github.com/kagimori/kagimori/internal/org"
+	"github.com/kagimori/kagimori/internal/outbound"
 	"github.com/kagimori/kagimori/internal/secret"
 	"github.com/kagimori/kagimori/internal/sigv4"
 	"github.com/kagimori/kagimori/internal/store"
 	"github.com/kagimori/kagimori/internal/store/bolt"
 	"github.com/kagimori/kagimori/internal/sts"
 	"github.com/kagimori/kagimori/internal/trail"
+	"github.com/kagimori/kagimori/internal/xks"
+	"github.com/kagimori/kagimori/internal/xksproxy"
 )
 
 // server is everything between a store and its handler: what a reset makes anew.
@@ -49,6 +53,7 @@ type server struct {
 	kms     *kms.Service
 	ec2     *ec2.Service
 	groups  *autoscaling.Service
+	proxy   *xksproxy.Service
 	handler http.Handler
 }
 
@@ -162,7 +167,8 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 	if err != nil {
 		return nil, err
 	}
-	s.kms = kms.New(kms.Config{Guard: s.guard, Module: module, Clock: s.clock, Logger: cfg.Logger, CustomIDs: cfg.Dev})
+	s.kms = kms.New(kms.Config{Guard: s.guard, Module: module, Clock: s.clock, Logger: cfg.Logger, CustomIDs: cfg.Dev,
+		External: xks.NewClient(xks.ClientConfig{Outbound: outbound.New(cfg.Outbound), Patience: cfg.XKSPatience})})
 	people := iam.New(iam.Config{
 		Guard: s.guard, Markers: module.Box("iam marker"),
 		RoleUsage: func(tx store.Tx, roleARN string) (map[string][]string, error) { return s.groups.RoleUsage(tx, roleARN) },
@@ -190,6 +196,10 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 	})
 	tree := org.New(org.Config{Guard: s.guard, Tokens: module.Box("organizations token")})
 	events := cloudtrail.New(cloudtrail.Config{Guard: s.guard, Trail: s.trail, Tokens: module.Box("cloudtrail token")})
+	s.proxy = xksproxy.New(xksproxy.Config{
+		Guard: s.guard, Keys: proxyKeys{s.guard, s.kms}, Roles: roles{s.guard, people, sessions}, Box: module.Box("xks credential"),
+		Wall: time.Now, Version: cfg.Version, Logger: cfg.Logger,
+	})
 	why := kagimori.New(kagimori.Config{Guard: s.guard, Trail: s.trail, Keys: s.kms.Questions()})
 	return []gateway.Service{
 		{API: kmsapi.Service(), Ops: s.kms.Operations()},
@@ -199,8 +209,14 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 		{API: autoscalingapi.Service(), Ops: s.groups.Operations()},
 		{API: organizationsapi.Service(), Ops: tree.Operations()},
 		{API: cloudtrailapi.Service(), Ops: events.Operations()},
-		{API: kagimoriapi.Service(), Ops: why.Operations()},
+		{API: kagimoriapi.Service(), Ops: both(why.Operations(), s.proxy.Operations())},
 	}, nil
+}
+
+// both are the operations of a service that two packages serve.
+func both(a, b map[string]guard.Handler) map[string]guard.Handler {
+	maps.Copy(a, b)
+	return a
 }
 
 // start begins the work that nobody asks for, lowest service first: keys, then instances, then

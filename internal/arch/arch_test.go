@@ -85,6 +85,7 @@ var allowed = map[string][]string{
 	"internal/autoscaling": service("internal/api/autoscalingapi", "internal/api/ec2api", "internal/api/iamapi", "internal/launch"),
 	"internal/cloudtrail":  service("internal/api/cloudtrailapi"),
 	"internal/kagimori":    service("internal/api/kagimoriapi", "internal/authz/explain", "internal/ask", "internal/policy"),
+	"internal/xksproxy":    service("internal/api/kagimoriapi", "internal/api/kmsapi", "internal/hsm", "internal/sigv4", "internal/xks"),
 	// 6 edge
 	"internal/wire":          {"internal/api", "internal/apierr", "internal/secret"},
 	"internal/wire/jsonbody": {"internal/wire", "internal/apierr"},

@@ -257,7 +257,7 @@ func TestExplainingIsDecidedAndRecordedToo(t *testing.T) {
 func TestEveryOperationHasAHandler(t *testing.T) {
 	ops := newKit(t).kagimori.Operations()
 	for name := range kagimoriapi.Service().Operations {
-		if ops[name] == nil {
+		if ops[name] == nil && !strings.Contains(name, "XksCredential") { // those are xksproxy's
 			t.Errorf("%s has no handler", name)
 		}
 	}

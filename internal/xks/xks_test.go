@@ -11,11 +11,19 @@ import (
 	"github.com/kagimori/kagimori/internal/xks"
 )
 
-// The inputs of the value are hashed one after the other, without lengths. The expected value was
-// computed with another program: sha256sum over the concatenation.
+// Source: the example of "Encrypt" in the specification.
 func TestIntegrityValue(t *testing.T) {
-	s := xks.Sealed{Metadata: []byte("key_version=1"), IV: []byte("123456789012"), Ciphertext: []byte("ciphertext"), Tag: []byte("1234567890123456")}
-	const want = "KAlqes7OXcs6r/X4w5zhnIAv+Q8Z2eCTRo605JJ7Lnw="
+	bytes := func(s string) []byte {
+		b, err := base64.StdEncoding.DecodeString(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	s := xks.Sealed{
+		Metadata: []byte("key_version=1"), IV: bytes("HMrlRw85cAJUd5Ax"), Ciphertext: bytes("ghxkK1txeDNn3q8Y"), Tag: bytes("vBxN2ncH1oEkR8WVXpmyYQ=="),
+	}
+	const want = "qHA/ImC9h5HsLRXqCyPmWgYx7tzyoTplzILbP0fPXsc="
 	if got := base64.StdEncoding.EncodeToString(s.Integrity([]byte("project=nile,department=marketing"))); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

@@ -12,13 +12,17 @@ func Service() *api.Service {
 		TargetPrefix: "Kagimori",
 		Namespace:    "",
 		Operations: map[string]*api.Operation{
+			"CreateXksCredential":     {Name: "CreateXksCredential", NewInput: func() any { return new(CreateXksCredentialRequest) }, NewOutput: func() any { return new(CreateXksCredentialResponse) }},
+			"DeleteXksCredential":     {Name: "DeleteXksCredential", NewInput: func() any { return new(DeleteXksCredentialRequest) }},
 			"ExplainResource":         {Name: "ExplainResource", NewInput: func() any { return new(ExplainResourceRequest) }, NewOutput: func() any { return new(ExplainResourceResponse) }, ReadOnly: true},
 			"GetAuthorizationDetails": {Name: "GetAuthorizationDetails", NewInput: func() any { return new(GetAuthorizationDetailsRequest) }, NewOutput: func() any { return new(GetAuthorizationDetailsResponse) }, ReadOnly: true},
+			"ListXksCredentials":      {Name: "ListXksCredentials", NewInput: func() any { return new(ListXksCredentialsRequest) }, NewOutput: func() any { return new(ListXksCredentialsResponse) }, ReadOnly: true},
 			"WhatCan":                 {Name: "WhatCan", NewInput: func() any { return new(WhatCanRequest) }, NewOutput: func() any { return new(WhatCanResponse) }},
 			"WhoCan":                  {Name: "WhoCan", NewInput: func() any { return new(WhoCanRequest) }, NewOutput: func() any { return new(WhoCanResponse) }},
 		},
 		Constraints: constraints(),
 		Errors: map[string]api.ErrorInfo{
+			"LimitExceededException":    {},
 			"ResourceNotFoundException": {},
 			"ValidationException":       {},
 		},
@@ -28,13 +32,18 @@ func Service() *api.Service {
 
 func constraints() map[string]*api.Constraint {
 	return map[string]*api.Constraint{
-		"ActionList":      {Max: new(int64(64))},
-		"ActionName":      {Min: new(int64(3)), Max: new(int64(128)), Pattern: `^kms:[A-Za-z]+$`},
-		"AuthorizationId": {Min: new(int64(1)), Max: new(int64(128)), Pattern: `^[0-9A-Za-z-]+$`},
-		"EffectType":      {Enum: []string{"ALLOW", "EXPLICIT_DENY", "IMPLICIT_DENY", "UNDETERMINED"}},
-		"KeyArn":          {Min: new(int64(20)), Max: new(int64(2048))},
-		"LayerStateType":  {Enum: []string{"ALLOWS", "DELEGATES", "DENIES", "NEEDED", "SILENT"}},
-		"PrincipalArn":    {Min: new(int64(20)), Max: new(int64(2048))},
-		"ResourceId":      {Min: new(int64(1)), Max: new(int64(256))},
+		"ActionList":       {Max: new(int64(64))},
+		"ActionName":       {Min: new(int64(3)), Max: new(int64(128)), Pattern: `^kms:[A-Za-z]+$`},
+		"AuthorizationId":  {Min: new(int64(1)), Max: new(int64(128)), Pattern: `^[0-9A-Za-z-]+$`},
+		"EffectType":       {Enum: []string{"ALLOW", "EXPLICIT_DENY", "IMPLICIT_DENY", "UNDETERMINED"}},
+		"KeyArn":           {Min: new(int64(20)), Max: new(int64(2048))},
+		"LayerStateType":   {Enum: []string{"ALLOWS", "DELEGATES", "DENIES", "NEEDED", "SILENT"}},
+		"PrincipalArn":     {Min: new(int64(20)), Max: new(int64(2048))},
+		"ResourceId":       {Min: new(int64(1)), Max: new(int64(256))},
+		"XksAccessKeyId":   {Min: new(int64(20)), Max: new(int64(30)), Pattern: `^[A-Z2-7]+$`},
+		"XksKeyArnList":    {Min: new(int64(1)), Max: new(int64(100))},
+		"XksRoleArn":       {Min: new(int64(20)), Max: new(int64(2048))},
+		"XksSecret":        {Min: new(int64(43)), Max: new(int64(64)), Sensitive: true},
+		"XksUriPathPrefix": {Min: new(int64(0)), Max: new(int64(117)), Pattern: `^(/[a-zA-Z0-9_-]+)*$`},
 	}
 }

@@ -3,6 +3,7 @@
 package kagimoriapi
 
 import "time"
+import "github.com/kagimori/kagimori/internal/secret"
 
 // Answer is a shape of the model.
 type Answer struct {
@@ -28,6 +29,24 @@ type Authorization struct {
 	ErrorCode       *string      `aws:"ErrorCode"`
 	ErrorMessage    *string      `aws:"ErrorMessage"`
 	Evaluations     []Evaluation `aws:"Evaluations"`
+}
+
+// CreateXksCredentialRequest is a shape of the model.
+type CreateXksCredentialRequest struct {
+	RoleArn       *string  `aws:"RoleArn,req,c=XksRoleArn"`
+	KeyArns       []string `aws:"KeyArns,e=KeyArn,req,c=XksKeyArnList"`
+	UriPathPrefix *string  `aws:"UriPathPrefix,c=XksUriPathPrefix"`
+}
+
+// CreateXksCredentialResponse is a shape of the model.
+type CreateXksCredentialResponse struct {
+	Credential         *XksCredential `aws:"Credential"`
+	RawSecretAccessKey *secret.String `aws:"RawSecretAccessKey,c=XksSecret"`
+}
+
+// DeleteXksCredentialRequest is a shape of the model.
+type DeleteXksCredentialRequest struct {
+	AccessKeyId *string `aws:"AccessKeyId,req,c=XksAccessKeyId"`
 }
 
 // Evaluation is a shape of the model.
@@ -117,6 +136,15 @@ type LayerStatement struct {
 	Condition       *FailedCondition `aws:"Condition"`
 }
 
+// ListXksCredentialsRequest is a shape of the model.
+type ListXksCredentialsRequest struct {
+}
+
+// ListXksCredentialsResponse is a shape of the model.
+type ListXksCredentialsResponse struct {
+	Credentials []XksCredential `aws:"Credentials"`
+}
+
 // MatchedStatement is a shape of the model.
 type MatchedStatement struct {
 	PolicyType      *string `aws:"PolicyType"`
@@ -163,4 +191,13 @@ type WhoCanResponse struct {
 	KeyArn    *string  `aws:"KeyArn"`
 	Answers   []Answer `aws:"Answers"`
 	Truncated *bool    `aws:"Truncated"`
+}
+
+// XksCredential is a shape of the model.
+type XksCredential struct {
+	AccessKeyId  *string    `aws:"AccessKeyId,c=XksAccessKeyId"`
+	RoleArn      *string    `aws:"RoleArn,c=XksRoleArn"`
+	KeyArns      []string   `aws:"KeyArns,e=KeyArn,c=XksKeyArnList"`
+	UriPath      *string    `aws:"UriPath"`
+	CreationDate *time.Time `aws:"CreationDate"`
 }
