@@ -11,11 +11,11 @@ import (
 func Decide(req *Request) Decision {
 	d := Decision{Part: -1}
 	for i := range req.Parts {
-		v := decidePart(req, i, nil)
+		v := decidePart(req, i, nil, d.Parts == nil)
 		if v.outcome != Allowed && d.Parts == nil {
 			d.Parts = make([]PartDecision, 0, len(req.Parts))
 			for j := range i {
-				before := decidePart(req, j, nil)
+				before := decidePart(req, j, nil, false)
 				d.Parts = append(d.Parts, before.decision(req, j))
 			}
 		}
@@ -45,7 +45,7 @@ func gather(req *Request, brief bool) Decision {
 		if brief {
 			ev.matched = make([]Match, 0, 8) // enough for most
 		}
-		v := decidePart(req, i, ev)
+		v := decidePart(req, i, ev, false)
 		d.Parts[i] = v.decision(req, i)
 		ev.finish(&v, &req.Principal, &d.Parts[i])
 		d.take(i, v.outcome)
@@ -75,9 +75,10 @@ type findings struct {
 	grants                       naming
 }
 
-// decidePart evaluates one part. ev is nil in fast mode; the modes differ in nothing else.
-func decidePart(req *Request, i int, ev *evidence) verdict {
-	e := evaluation{req: req, part: &req.Parts[i], ev: ev}
+// decidePart evaluates one part. ev is nil in fast mode; the modes differ in nothing else. quick means
+// that of an allow nobody asks by what.
+func decidePart(req *Request, i int, ev *evidence, quick bool) verdict {
+	e := evaluation{req: req, part: &req.Parts[i], ev: ev, quick: quick}
 	v := e.decide()
 	if v.outcome == Undetermined {
 		return settle(req, i, v)
@@ -96,13 +97,27 @@ func (e *evaluation) decide() verdict {
 	f.scp = e.levels(LayerSCP, req.SCPs, req.SCPs != nil && underSCPs(&req.Principal))
 	f.rcp = e.levels(LayerRCP, part.RCPs, part.RCPs != nil && e.underRCPs())
 	f.endpoint = e.layer(LayerEndpoint, req.Endpoint)
+	own := e.resourceLayer()
 	if e.action.retire {
 		f.grants = e.retire()
 	} else {
-		f.resource = e.layer(e.resourceLayer(), part.Policy)
+		f.resource = e.layer(own, part.Policy)
+		if e.quick && e.allowedBy(&f, own) {
+			return verdict{outcome: Allowed, allow: condition.True}
+		}
 		f.grants = e.grants()
 	}
-	return e.weigh(&f)
+	return e.weigh(&f, own)
+}
+
+// allowedBy reports whether policies alone allow, so that grants, which deny nothing, need not be
+// looked at.
+func (e *evaluation) allowedBy(f *findings, own Layer) bool {
+	if max(f.scp.deny, f.rcp.deny, f.endpoint.deny, f.resource.deny, f.identity.deny, f.boundary.deny, f.session.deny) != condition.False {
+		return false
+	}
+	w := e.weights(f, own)
+	return w.scp == condition.True && w.endpoint == condition.True && w.way().allow == condition.True
 }
 
 // levels evaluates the organization policies of root, organizational units and account: every

@@ -16,6 +16,7 @@ type evaluation struct {
 	names   names
 	granted naming    // by the grants looked at so far
 	ev      *evidence // nil in fast mode
+	quick   bool      // it is enough to know that policies allow
 }
 
 // begin makes what all layers need.

@@ -5,7 +5,7 @@ import "strings"
 // kmsOperation is the name of a KMS action.
 func kmsOperation(action string) (string, bool) {
 	const prefix = "kms:"
-	if len(action) < len(prefix) || !strings.EqualFold(action[:len(prefix)], prefix) {
+	if len(action) < len(prefix) || action[:len(prefix)] != prefix && !strings.EqualFold(action[:len(prefix)], prefix) {
 		return "", false
 	}
 	return action[len(prefix):], true

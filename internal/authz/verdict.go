@@ -42,8 +42,8 @@ func (v *verdict) missing(layer Layer, allow, limit condition.Truth) {
 //
 // Source: IAM User Guide, "Policy evaluation logic". Which of several denying policies AWS names
 // is not documented; the order here is ours.
-func (e *evaluation) weigh(f *findings) verdict {
-	w := e.weights(f)
+func (e *evaluation) weigh(f *findings, own Layer) verdict {
+	w := e.weights(f, own)
 	v := verdict{cross: w.cross == condition.True, delegated: w.resource.account == condition.True}
 	v.homeOnly = v.cross && w.abroad == condition.False
 	if !e.action.kms && strings.EqualFold(e.part.Action, "sts:GetCallerIdentity") {
@@ -98,10 +98,10 @@ type weights struct {
 	abroad                                     condition.Truth // the action works across accounts
 }
 
-func (e *evaluation) weights(f *findings) weights {
+func (e *evaluation) weights(f *findings, own Layer) weights {
 	p := &e.req.Principal
 	w := weights{
-		caller: p.Type, authoritative: e.part.Authoritative, resourceLayer: e.resourceLayer(),
+		caller: p.Type, authoritative: e.part.Authoritative, resourceLayer: own,
 		retire: e.action.retire, cross: crossAccount(p, &e.part.Resource),
 		scp: f.scp.allows(), endpoint: f.endpoint.allows(), identity: f.identity.allows(),
 		boundary: f.boundary.allows(), session: f.session.allows(),

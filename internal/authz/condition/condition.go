@@ -45,6 +45,7 @@ type Condition struct {
 	set      string
 	ifExists bool
 	values   []value
+	exact    bool // StringEquals or StringNotEquals without set operator, wildcards and variables
 }
 
 // A value of a condition, parsed for its operator. A value that does not parse equals nothing.
@@ -69,6 +70,10 @@ func Compile(c policy.Condition, variables bool) Condition {
 	for _, v := range c.Values {
 		out.Values = append(out.Values, v.Value)
 		out.values = append(out.values, out.parse(v.Value, variables))
+	}
+	out.exact = out.kind == kindString && out.set == ""
+	for i := range out.values {
+		out.exact = out.exact && out.values[i].pattern.isExact
 	}
 	return out
 }
@@ -152,7 +157,20 @@ func (c *Condition) Eval(env *Env) Truth {
 		derived, present = env.derived(&c.Key)
 		got = &derived
 	}
+	if c.exact && present && !got.Unknown && !got.Multi {
+		return c.among(got.One)
+	}
 	return c.holds(env, got, present)
+}
+
+// among is [Condition.member] for a condition that is exact.
+func (c *Condition) among(s string) Truth {
+	for i := range c.values {
+		if c.values[i].pattern.exact == s {
+			return Of(!c.negated)
+		}
+	}
+	return Of(c.negated)
 }
 
 // holds says whether a value, if the key is present, satisfies the condition.
@@ -254,7 +272,7 @@ func (c *Condition) compare(env *Env, v *value, s string) Truth {
 		d, ok := parseDate(s)
 		return Of(ok && c.relation.holds(d.Compare(v.date)))
 	case kindBool:
-		return Of(strings.EqualFold(s, v.text))
+		return Of(s == v.text || strings.EqualFold(s, v.text))
 	case kindIP:
 		a, ok := parseAddr(s)
 		return Of(ok && v.prefix.Contains(a))

@@ -52,6 +52,9 @@ func (k *Key) Same(other *Key) bool { return strings.EqualFold(k.lower, other.lo
 // is compares with the key of an entry, without regard to case. It begins at the end, where most
 // keys differ.
 func (k *Key) is(name string) bool {
+	if name == k.lower {
+		return true
+	}
 	i, j := len(name), len(k.lower)
 	for i > 0 && j > 0 {
 		i, j = i-1, j-1
@@ -116,6 +119,7 @@ type Env struct {
 	Facts
 
 	tags  [32]uint8 // of the keys in Request and Part
+	held  uint64    // a bit for each of the tags; tags may share one
 	ready bool
 	odd   bool // some tag is 0
 }
@@ -125,19 +129,21 @@ func (e *Env) Ready() {
 	if len(e.Request)+len(e.Part) > len(e.tags) {
 		return
 	}
-	known := uint8(0x80)
+	known, held := uint8(0x80), uint64(0)
 	for i := range e.Request {
 		t := tag(e.Request[i].Key)
 		e.tags[i] = t
 		known &= t
+		held |= 1 << (t & 63)
 	}
 	rest := e.tags[len(e.Request):]
 	for i := range e.Part {
 		t := tag(e.Part[i].Key)
 		rest[i] = t
 		known &= t
+		held |= 1 << (t & 63)
 	}
-	e.odd = known == 0
+	e.odd, e.held = known == 0, held
 	e.ready = true
 }
 
@@ -152,6 +158,9 @@ func (e *Env) Lookup(k *Key) (Value, bool) {
 // given is the value that Part or Request have, or nil.
 func (e *Env) given(k *Key) *Value {
 	quick := e.ready && !e.odd && k.tag != 0
+	if quick && e.held>>(k.tag&63)&1 == 0 {
+		return nil
+	}
 	n := len(e.Request)
 	for i := n + len(e.Part) - 1; i >= 0; i-- {
 		if quick && e.tags[i] != k.tag {
