@@ -92,6 +92,7 @@ func (s *search) resource() []change {
 	case s.page:
 		s.launchStatement(&st)
 	default:
+		st.Action = s.together()
 		s.narrow(&st)
 	}
 	return []change{s.addStatement(kind, docKind, what, who, st)}
@@ -195,10 +196,10 @@ func (s *search) operations() []string {
 	switch {
 	case s.page:
 		return launchOperations
-	case s.launches(): // what it asks for whatever the source, see package launch
-		want = append(want, "CreateGrant", "Decrypt", "GenerateDataKeyWithoutPlaintext")
-		if strings.HasPrefix(s.operation(), "ReEncrypt") {
-			want = append(want, "ReEncryptFrom", "ReEncryptTo")
+	case s.launches(): // the grants that it makes allow Decrypt
+		want = append(want, "Decrypt")
+		for _, action := range s.plan() {
+			want = append(want, strings.TrimPrefix(action, "kms:"))
 		}
 	}
 	if s.part.NewGrant != nil {
@@ -243,6 +244,9 @@ func (s *search) limits(r *authz.Request, silent []authz.Layer) []change {
 		case l == authz.LayerEndpoint && r.Endpoint != nil && !r.Endpoint.Unknown:
 			st := st
 			st.Principal = map[string][]string{"AWS": {"*"}}
+			if who := r.Endpoint.Owner; arn.IsAccount(who) { // of a shared VPC
+				c.fix.Owner, c.fix.Shows, c.fix.Run = who, who, s.run(l, who)
+			}
 			c.fix.Target, c.fix.Digest, c.fix.Document = r.Endpoint.Name, digest(r.Endpoint), st.text()
 			c.fix.Kind, c.fix.Summary = Endpoint, fmt.Sprintf("Allow %s in the policy of the VPC endpoint.", s.part.Action)
 			c.apply = func(r authz.Request) (_ authz.Request, ok bool) {

@@ -31,6 +31,7 @@ func Advise(req *authz.Request, d authz.Decision) ([]Fix, []Note) {
 		r := *req
 		r.Parts = []authz.Part{req.Parts[i]}
 		s := newSearch(&r)
+		s.rewraps = rewraps(req)
 		for _, f := range s.search() {
 			f.Part = i
 			all = append(all, f)
@@ -65,13 +66,17 @@ type search struct {
 	owner string // account of the resource
 	cross bool
 	// page wants changes as AWS's page gives them, not the least.
-	page  bool
+	page bool
+	// rewraps: the request puts a data key under another wrapping of the same key.
+	rewraps bool
+	// base is the request without what denies it.
+	base  authz.Request
 	found []Fix
 	sets  [][]string // ids of the changes of each set found
 }
 
 func newSearch(req *authz.Request) *search {
-	s := &search{req: *req, part: &req.Parts[0], p: &req.Principal}
+	s := &search{req: *req, base: *req, part: &req.Parts[0], p: &req.Principal}
 	s.owner = s.part.Resource.Account
 	if s.owner == "" {
 		s.owner = s.p.Account
@@ -112,6 +117,7 @@ func (s *search) search() []Fix {
 			return s.found
 		}
 	}
+	s.base = base
 	s.try(base, removals, alternative{}) // what is granted but limited needs no more grants
 	edits := s.edits(&now)
 	alternatives := s.alternatives(&now)
@@ -190,43 +196,6 @@ func (s *search) try(base authz.Request, removals []change, alt alternative) {
 	if r, ok = applyAll(r, limits); ok && len(limits) > 0 && allowed(&r) && !s.covered(set) {
 		s.accept(set, alt.name)
 	}
-}
-
-// launches reports whether EC2 asks for a service-linked role: to launch an instance.
-func (s *search) launches() bool {
-	via, _ := lookup(s.req.Context, "kms:viaservice")
-	return s.isKMS() && s.p.IsServiceLinked() && strings.HasPrefix(via, "ec2.")
-}
-
-// next is what the launch of an encrypted instance needs beside a statement for the action that
-// was denied: both statements of the documentation are wanted, and the denial names one action.
-func (s *search) next(r *authz.Request, alt []change) []change {
-	if len(alt) != 1 || alt[0].fix.Kind != KeyPolicy || !s.launches() {
-		return nil
-	}
-	p := r.Parts[0]
-	p.Action = "kms:CreateGrant"
-	if s.operation() == "CreateGrant" {
-		p.Action, p.NewGrant = "kms:GenerateDataKeyWithoutPlaintext", nil
-	}
-	p.Context = slices.Clone(p.Context)
-	p.Context.SetBool("kms:grantisforawsresource", true)
-	other := *r
-	other.Parts = []authz.Part{p}
-	if allowed(&other) {
-		return nil
-	}
-	search := newSearch(&other)
-	search.page = s.page
-	more := search.resource()
-	if after, ok := applyAll(other, more); !ok || !allowed(&after) {
-		return nil
-	}
-	for i := range more {
-		more[i].fix.Summary = "The launch asks for " + p.Action + " too: " + uncapital(more[i].fix.Summary)
-		more[i].fix.Digest = alt[0].fix.Digest // of the text before both
-	}
-	return more
 }
 
 // follow adds changes to the set that was found last.
