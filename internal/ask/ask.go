@@ -30,8 +30,31 @@ type Answer struct {
 }
 
 // Ask decides whether a candidate can do the part's action. ok is false if no request is allowed.
+// Grants are looked up in the part's index, or its list. If the part asks for a new grant, that is
+// any grant: what a grant that the candidate holds wants of the ones made by it remains a condition.
 func Ask(c *Candidate, part authz.Part) (_ Answer, ok bool) {
-	part.Grants = concerning(part.Grants, &c.Principal)
+	if part.GrantIndex != nil {
+		part.Grants = slices.Concat(part.GrantIndex.Of(&c.Principal), concerning(part.Grants, &c.Principal))
+		part.GrantIndex = nil
+	} else {
+		part.Grants = concerning(part.Grants, &c.Principal)
+	}
+	a, ok := decide(c, part)
+	if part.NewGrant == nil || ok && a.Outcome == authz.Allowed {
+		return a, ok
+	}
+	for i := range part.Grants {
+		if b, can := underParent(c, part, &part.Grants[i]); can && !ok {
+			a, ok = b, true
+		} else if can {
+			a.Part.Missed = append(a.Part.Missed, b.Part.Missed...)
+		}
+	}
+	return a, ok
+}
+
+// decide answers for one part.
+func decide(c *Candidate, part authz.Part) (_ Answer, ok bool) {
 	keys := unknowns(c, &part)
 	req := request(c, part)
 	for _, k := range keys {
@@ -47,6 +70,27 @@ func Ask(c *Candidate, part authz.Part) (_ Answer, ok bool) {
 	bare := request(c, part)
 	if d := authz.Explain(&bare); len(d.Parts) == 1 {
 		a.Part.Missed = remaining(c, &part, keys, &known.Parts[0], &d.Parts[0])
+	}
+	return a, true
+}
+
+// underParent answers whether a candidate can make grants by one that it holds, under the same
+// constraints. Source: KMS Developer Guide, "Creating grants", Granting CreateGrant permission.
+func underParent(c *Candidate, part authz.Part, parent *authz.Grant) (_ Answer, ok bool) {
+	if !slices.Contains(parent.Operations, "CreateGrant") || len(parent.ContextEquals)+len(parent.ContextSubset) == 0 && parent.SourceARN == "" {
+		return Answer{}, false
+	}
+	part.NewGrant = &authz.Grant{ContextEquals: parent.ContextEquals, ContextSubset: parent.ContextSubset, SourceARN: parent.SourceARN}
+	part.Grants = []authz.Grant{*parent}
+	a, ok := decide(c, part)
+	if !ok {
+		return a, false
+	}
+	a.Outcome = authz.Undetermined // on the new grant
+	i := slices.IndexFunc(a.Part.Matched, func(m authz.Match) bool { return m.Layer == authz.LayerGrant && m.GrantID == parent.ID })
+	if i >= 0 {
+		a.Part.Missed = append(a.Part.Missed, constraints(&part, &a.Part.Matched[i])...)
+		a.Part.Matched = slices.Delete(a.Part.Matched, i, i+1)
 	}
 	return a, true
 }

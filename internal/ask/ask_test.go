@@ -73,6 +73,18 @@ func TestAsk(t *testing.T) {
 		{"a grant with a constraint", "kms:Decrypt", []string{root}, nil,
 			[]authz.Grant{{ID: "g1", Grantee: ana, IssuingAccount: "123456789012", Operations: []string{"Decrypt"}, ContextSubset: map[string]string{"aws:ebs:id": "vol-1"}}},
 			authz.Undetermined, "Root; Allow g1 if  kms:EncryptionContext:aws:ebs:id=vol-1"},
+		{"making grants by a grant", "kms:CreateGrant", []string{root}, nil,
+			[]authz.Grant{{ID: "g1", Grantee: ana, IssuingAccount: "123456789012", Operations: []string{"CreateGrant"}}}, authz.Allowed, "Root; g1"},
+		{"making grants by a grant with constraints", "kms:CreateGrant", []string{root}, nil,
+			[]authz.Grant{{ID: "g1", Grantee: ana, IssuingAccount: "123456789012", Operations: []string{"CreateGrant", "Decrypt"}, ContextSubset: map[string]string{"aws:ebs:id": "vol-1"}}},
+			authz.Undetermined, "Root; Allow g1 if  kms:EncryptionContext:aws:ebs:id=vol-1"},
+		{"making grants by either of two", "kms:CreateGrant", []string{root}, nil, []authz.Grant{
+			{ID: "g1", Grantee: ana, IssuingAccount: "123456789012", Operations: []string{"CreateGrant"}, ContextEquals: map[string]string{"a": "1"}},
+			{ID: "g2", Grantee: ana, IssuingAccount: "123456789012", Operations: []string{"CreateGrant"}, SourceARN: "arn:aws:ec2:us-west-2:123456789012:volume/vol-1"},
+			{ID: "g3", Grantee: ana, IssuingAccount: "123456789012", Operations: []string{"Decrypt"}, ContextEquals: map[string]string{"a": "1"}},
+		}, authz.Undetermined, "Root; Allow g1 if  kms:EncryptionContext:a=1; Allow g2 if  aws:SourceArn=arn:aws:ec2:us-west-2:123456789012:volume/vol-1"},
+		{"making grants by a grant where a deny applies", "kms:CreateGrant", []string{root, direct("Deny", "Guard", "")}, nil,
+			[]authz.Grant{{ID: "g1", Grantee: ana, IssuingAccount: "123456789012", Operations: []string{"CreateGrant"}, ContextEquals: map[string]string{"a": "1"}}}, authz.ImplicitDeny, ""},
 		{"a grant for another operation", "kms:Encrypt", []string{root}, nil,
 			[]authz.Grant{{ID: "g1", Grantee: ana, IssuingAccount: "123456789012", Operations: []string{"Decrypt"}}}, authz.ImplicitDeny, ""},
 		{"a key of grants has no part in other actions", "kms:Decrypt", []string{direct("Allow", "Direct", `,"Condition":{"Bool":{"kms:GrantIsForAWSResource":"true"}}`)},
@@ -89,7 +101,15 @@ func TestAsk(t *testing.T) {
 				Action: tt.action, Resource: authz.Resource{ARN: key, Account: "123456789012"}, Authoritative: true,
 				Policy: compile(t, policy.Key, key, tt.key...), Grants: tt.grants,
 			}
+			if tt.action == "kms:CreateGrant" {
+				part.NewGrant = &authz.Grant{}
+			}
 			a, ok := ask.Ask(c, part)
+			indexed := part
+			indexed.Grants, indexed.GrantIndex = nil, authz.IndexGrants(tt.grants)
+			if b, also := ask.Ask(c, indexed); also != ok || cited(b) != cited(a) || b.Outcome != a.Outcome {
+				t.Errorf("with an index: %v %s", also, cited(b))
+			}
 			if ok != (tt.outcome != authz.ImplicitDeny) {
 				t.Fatalf("answer %v: %+v", ok, a)
 			}
@@ -141,5 +161,12 @@ func TestGrantsForOthersCostNothing(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(1, func() { ask.Ask(c, part) }); n > 1000 {
 		t.Errorf("%v allocations", n)
+	}
+	part.GrantIndex, part.Grants = authz.IndexGrants(part.Grants), nil
+	if a, ok := ask.Ask(c, part); !ok || cited(a) != "Root; Allow 7 if  kms:EncryptionContext:n=7" {
+		t.Errorf("with an index: %v %s", ok, cited(a))
+	}
+	if n := len(part.GrantIndex.Of(&c.Principal)); n != 1 {
+		t.Errorf("the index finds %d grants", n)
 	}
 }

@@ -22,7 +22,7 @@ import (
 const (
 	maxAnswers   = 1000
 	maxDecisions = 20000
-	maxGrants    = 10000
+	maxGrants    = 50000 // as many as a key can have
 )
 
 // A question gathers answers until there are enough.
@@ -210,15 +210,17 @@ func (s *Service) keyPart(tx store.Tx, keyARN, action string) (authz.Part, bool,
 	if err != nil || !ok {
 		return part, false, err
 	}
+	var grants []authz.Grant
 	for g, err := range s.keys.Grants(tx, keyARN) {
 		if err != nil {
 			return part, false, err
 		}
-		if len(part.Grants) == maxGrants {
+		if len(grants) == maxGrants {
 			break
 		}
-		part.Grants = append(part.Grants, g)
+		grants = append(grants, g)
 	}
+	part.GrantIndex = authz.IndexGrants(grants)
 	place, err := s.g.Directory().Place(tx, part.Resource.Account)
 	if err != nil {
 		return part, false, err
@@ -294,8 +296,10 @@ func outsiders(part *authz.Part) []ask.Candidate {
 			}
 		}
 	}
-	for i := range part.Grants {
-		add(part.Grants[i].Grantee, part.Grants[i].GranteeID)
+	if part.GrantIndex != nil {
+		for _, g := range part.GrantIndex.All() {
+			add(g.Grantee, g.GranteeID)
+		}
 	}
 	return out
 }

@@ -81,6 +81,8 @@ func (l *linter) notHere(s *statement, e entry) bool {
 	switch {
 	case l.opts.Kind == policy.RCP && known && !service.RCP:
 		reason = "Resource control policies do not govern the resources of " + prefix + "."
+	case l.opts.Kind == policy.RCP && !e.open && !slices.ContainsFunc(e.matches, func(a *actions.Action) bool { return a.Full() != "kms:RetireGrant" }):
+		reason = "Resource control policies do not govern kms:RetireGrant."
 	case l.opts.Kind == policy.Key && prefix != "kms":
 		reason = "No key policy decides about " + quote(e.Value) + ": it is not about keys."
 	case l.opts.Kind == policy.Key && !slices.ContainsFunc(e.matches, func(a *actions.Action) bool { return a.ByKeyPolicy }):

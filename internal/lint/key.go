@@ -53,14 +53,24 @@ func (l *linter) servicePrincipal(s *statement) {
 			l.add("service-principal", s.Statement, t.Pos,
 				"EC2 never uses a key as ec2.amazonaws.com: it asks with the identity of its caller, so the statement gives it nothing.",
 				"Name who launches the instances, with a condition on kms:ViaService.")
-		case !slices.ContainsFunc(s.Conditions, func(c policy.Condition) bool {
-			k := strings.ToLower(c.Key)
-			return strings.HasPrefix(k, "aws:source") || strings.HasPrefix(k, "kms:encryptioncontext")
-		}):
-			l.add("confused-deputy", s.Statement, t.Pos, t.Value+" may use the key for the resources of any account that asks it.",
-				"Add a condition on aws:SourceAccount or aws:SourceArn.")
+		default:
+			l.confusedDeputy(s, t, "the key")
 		}
 	}
+}
+
+// confusedDeputy finds a service that is allowed for whoever's resources.
+//
+// Source: IAM User Guide, "The confused deputy problem".
+func (l *linter) confusedDeputy(s *statement, service policy.Text, what string) {
+	if slices.ContainsFunc(s.Conditions, func(c policy.Condition) bool {
+		k := strings.ToLower(c.Key)
+		return strings.HasPrefix(k, "aws:source") || strings.HasPrefix(k, "kms:encryptioncontext")
+	}) {
+		return
+	}
+	l.add("confused-deputy", s.Statement, service.Pos, service.Value+" may use "+what+" for the resources of any account that asks it.",
+		"Add a condition on aws:SourceAccount or aws:SourceArn.")
 }
 
 func (l *linter) launcherRole(service string) string {

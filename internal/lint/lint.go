@@ -154,6 +154,7 @@ func (l *linter) document() {
 		l.perimeterRules(s)
 		l.accountRules(s)
 	}
+	l.guardrailRules(statements)
 	l.partialRules(statements)
 	l.variableRules()
 	l.sidRules()

@@ -118,15 +118,15 @@ var found = map[string][]string{
 	"021": {"identity any-action", "key external-account-grant"},
 	"026": {"key via-service-region"},
 	"027": {"key unknown-action"},
-	"028": {"identity any-action"},
+	"028": {"identity any-action", "scp deny-hits-launches"},
 	"029": {"key deny-hits-services"},
-	"031": {"identity refused"}, // its Sid has underscores, which IAM refuses
+	"031": {"identity launch-incomplete", "identity refused"}, // its Sid has underscores, which IAM refuses
 	"032": {"key external-account-grant"},
 	"034": {"key service-principal"},
 	"035": {"identity any-action", "new key policy no-account-statement"},
 	"037": {"boundary pass-any-role", "identity any-key"},
-	"039": {"identity any-action"},
-	"040": {"identity any-action"},
+	"039": {"identity any-action", "scp launch-incomplete"},
+	"040": {"identity any-action", "identity deny-hits-launches"},
 	"041": {"key external-account-grant"}, // the grant demands one encryption context
 }
 
