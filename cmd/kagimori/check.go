@@ -8,9 +8,10 @@ import (
 
 	"github.com/kagimori/kagimori/internal/doctor"
 	"github.com/kagimori/kagimori/internal/live"
+	"github.com/kagimori/kagimori/internal/report"
 )
 
-// Exit codes of check, beside exitOK.
+// Exit codes of check and test, beside exitOK.
 const (
 	exitWillNot    = 1 // something does not launch
 	exitCannotTell = 2 // something depends on what is not known
@@ -29,29 +30,42 @@ reads accounts itself, with the credentials and profiles of other AWS tools.
 
 Exit codes: 0 everything launches, 1 something will not, 2 it cannot be told, 3 the input cannot be read.`
 
+const checkExample = `  kagimori check web.json
+  kagimori check -v web.json                              # every step, and all fixes
+  kagimori check --format json *.json | jq -c '{id, launches, failures}'
+  terraform plan -out plan && terraform show -json plan | kagimori check -
+  kagimori check --parameters KeyArn=arn:aws:kms:us-east-1:111122223333:key/... template.yaml
+  cdk synth --quiet && kagimori check cdk.out
+  kagimori check --live --profile web --group web-prod --save web-prod.json
+  kagimori check --output check.sarif --output comment.md plan.json
+  kagimori check --fix-as aws web.json                    # commands to copy
+  kagimori check --fix web.json                           # the file itself is corrected
+  kagimori check --lang ja web.json`
+
 // checkFlags are the flags of check.
 type checkFlags struct {
-	format      string
-	verbose     bool
+	told        tellFlags
+	fixAs       []string
+	fix         bool
+	keyPolicies []string
+	source      string
+	failOn      string
+	baseline    baselineFlags
 	strict      bool
 	plainImages bool
-	live        liveFlags
 
+	live       liveFlags
 	parameters []string
 	account    string
-	values     map[string]string // what parameters says
+
+	values   map[string]string // what parameters says
+	overlays *overlays
 }
 
 func newCheck(io stdio) *cobra.Command {
 	var f checkFlags
 	cmd := &cobra.Command{
-		Use: "check [FILE...]", Short: "Say whether a launch gets through KMS, and what to change if not", Long: checkLong,
-		Example: "  kagimori check web.json\n  kagimori check -v web.json                    # every step, and all fixes\n" +
-			"  kagimori check --format json *.json | jq -c '{id, launches, failures}'\n" +
-			"  terraform plan -out plan && terraform show -json plan | kagimori check -\n" +
-			"  kagimori check --parameters KeyArn=arn:aws:kms:us-east-1:111122223333:key/... template.yaml\n" +
-			"  cdk synth --quiet && kagimori check cdk.out\n" +
-			"  kagimori check --live --profile web --group web-prod --save web-prod.json",
+		Use: "check [FILE...]", Short: "Say whether a launch gets through KMS, and what to change if not", Long: checkLong, Example: checkExample,
 		Args: f.live.args,
 		RunE: func(cmd *cobra.Command, files []string) error {
 			if f.live.printPolicy {
@@ -62,24 +76,32 @@ func newCheck(io stdio) *cobra.Command {
 		},
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit{exitBadInput, err, true} })
-	cmd.Flags().SortFlags = false
-	cmd.Flags().StringVar(&f.format, "format", "human", "`form` of the output: human, or json (one object a line for each scenario)")
-	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "tell every step of every device, all fixes, and notes on the policies; in JSON the steps")
-	cmd.Flags().BoolVar(&f.strict, "strict", false, "of plans and templates: who applies them may do with keys only what they say, and not all that policies can allow")
-	cmd.Flags().BoolVar(&f.plainImages, "plain-images", false, "of plans and templates: take an image that they only name for one whose only device is not encrypted")
-	cmd.Flags().StringArrayVar(&f.parameters, "parameters", nil, "of templates: value of a parameter, `Name=Value`, or a file with several; may be given again")
-	cmd.Flags().StringVar(&f.account, "account", "", "of templates: `id` of the account, where they do not tell")
+	fl := cmd.Flags()
+	fl.SortFlags = false
+	f.told.add(fl, "tell every step of every device, all fixes, and notes on the policies; in JSON the steps")
+	fl.StringSliceVar(&f.fixAs, "fix-as", nil, "show fixes as `FORM`: aws, terraform, cloudformation or patch; several with commas")
+	fl.BoolVar(&f.fix, "fix", false, "write the first fix into the file: it keeps every byte that the fix does not change")
+	fl.StringArrayVar(&f.keyPolicies, "key-policy", nil, "`KEY=FILE`: the policy of a key is in a file of its own, which is checked and, with --fix, written;\nKEY is an ARN, id, alias or address")
+	fl.StringVar(&f.failOn, "fail-on", "error", "the least `LEVEL` that makes the exit code 1: error, warning, or never")
+	f.baseline.add(fl)
+	fl.StringVar(&f.source, "source", "", "of Terraform: `DIR` with the files that a plan was made of, for lines in findings (default: the plan's folder)")
+	fl.BoolVar(&f.strict, "strict", false, "of plans and templates: who applies them may do with keys only what they say, and not all that policies can allow")
+	fl.BoolVar(&f.plainImages, "plain-images", false, "of plans and templates: take an image that they only name for one whose only device is not encrypted")
+	fl.StringArrayVar(&f.parameters, "parameters", nil, "of templates: value of a parameter, `Name=Value`, or a file with several; may be given again")
+	fl.StringVar(&f.account, "account", "", "of templates: `id` of the account, where they do not tell")
 	f.live.add(cmd)
 	return cmd
 }
 
 // check checks the files and the live accounts. The worst of them decides the exit code.
 func (f *checkFlags) check(ctx context.Context, io stdio, files []string) error {
-	if f.format != "human" && f.format != "json" {
-		return exit{exitBadInput, fmt.Errorf("--format %q is neither human nor json", f.format), true}
+	t, err := f.prepare(io)
+	if err != nil {
+		return exit{exitBadInput, err, true}
 	}
-	bad, worst, written := 0, doctor.Launches, 0
+	bad, worst, warned := 0, doctor.Launches, false
 	judge := doctor.New() // launches of a plan share documents
+	var all []report.Checked
 	if err := f.readValues(); err != nil {
 		return exit{exitBadInput, err, false}
 	}
@@ -95,15 +117,31 @@ func (f *checkFlags) check(ctx context.Context, io stdio, files []string) error 
 			continue
 		}
 		for _, in := range inputs {
-			r := judge.Check(in.scenario)
-			if v := r.Told(); v == doctor.Fails || worst == doctor.Launches {
-				worst = v
+			c, err := f.judge(judge, in)
+			if err != nil {
+				return exit{exitBadInput, err, false}
 			}
-			if err := f.write(io, in, r, written > 0); err != nil {
+			all = append(all, c)
+			if err := t.one(c); err != nil {
 				return failed(err)
 			}
-			written++
+			v := report.Told(c.Report, c.Findings)
+			if f.fix && c.Report.Fix != nil {
+				if v, err = f.mend(io, judge, in, c); err != nil {
+					return exit{exitBadInput, err, false}
+				}
+			}
+			if v == doctor.Fails || worst == doctor.Launches {
+				worst = v
+			}
+			warned = warned || report.Warned(c.Findings)
 		}
+	}
+	if err := f.baseline.end(io, all); err != nil {
+		return exit{exitBadInput, err, false}
+	}
+	if err := t.end(all); err != nil {
+		return failed(err)
 	}
 	switch {
 	case bad > 0:
@@ -112,10 +150,41 @@ func (f *checkFlags) check(ctx context.Context, io stdio, files []string) error 
 			word = "inputs"
 		}
 		return exit{exitBadInput, fmt.Errorf("%d of %d %s cannot be read", bad, len(sources), word), false}
-	case worst == doctor.Fails:
+	case f.failOn == "never":
+	case worst == doctor.Fails, warned && f.failOn == "warning":
 		return exit{code: exitWillNot}
 	case worst == doctor.CannotTell:
 		return exit{code: exitCannotTell}
 	}
 	return nil
+}
+
+// prepare reads the flags.
+func (f *checkFlags) prepare(io stdio) (*teller, error) {
+	if f.failOn != "error" && f.failOn != "warning" && f.failOn != "never" {
+		return nil, fmt.Errorf("--fail-on %q is neither error, warning nor never", f.failOn)
+	}
+	t, err := f.told.teller(io)
+	if err != nil {
+		return nil, err
+	}
+	if t.style.Forms, err = formsNamed(f.fixAs); err != nil {
+		return nil, err
+	}
+	if f.overlays, err = newOverlays(f.keyPolicies); err != nil {
+		return nil, err
+	}
+	return t, f.baseline.read(io)
+}
+
+// judge checks one input.
+func (f *checkFlags) judge(judge *doctor.Doctor, in input) (report.Checked, error) {
+	sc, err := f.overlays.over(in)
+	if err != nil {
+		return report.Checked{}, err
+	}
+	it := &report.Item{File: in.file, Report: judge.Check(sc), Origin: in.origin, Source: in.source}
+	c := report.Checked{Item: it, Findings: report.Findings(it)}
+	f.baseline.accept(c.Findings)
+	return c, nil
 }

@@ -99,7 +99,7 @@ func (f *liveFlags) read(ctx context.Context, io stdio) ([]input, error) {
 		for _, n := range l.Notes {
 			fmt.Fprintf(io.err, "kagimori: %s: %s\n", l.Scenario.ID, n)
 		}
-		out = append(out, input{scenario: l.Scenario})
+		out = append(out, input{file: "live", scenario: l.Scenario})
 	}
 	return out, f.write(out)
 }

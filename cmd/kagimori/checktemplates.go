@@ -11,7 +11,9 @@ import (
 
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/cfn"
-	"github.com/kagimori/kagimori/internal/doctor"
+	"github.com/kagimori/kagimori/internal/remedy"
+	"github.com/kagimori/kagimori/internal/report"
+	"github.com/kagimori/kagimori/internal/tfplan"
 )
 
 // A source is a file of the command line, or all templates of it together: they may refer to one
@@ -111,7 +113,8 @@ func (f *checkFlags) readTemplates(io stdio, files []cfn.File) ([]input, error) 
 	notes(io, name, r.Notes, len(r.Launches))
 	var out []input
 	for i := range r.Launches {
-		out = append(out, input{scenario: r.Launches[i].Scenario, plan: &r.Launches[i], templates: r})
+		l := &r.Launches[i]
+		out = append(out, input{file: name, scenario: l.Scenario, origin: templateOrigin(r, l)})
 	}
 	return out, nil
 }
@@ -150,64 +153,15 @@ func (f *checkFlags) readValues() error {
 	return nil
 }
 
-// A place is where in a template something is.
-type place struct {
-	Address   string `json:"address"`
-	File      string `json:"file"`
-	Line      int    `json:"line"`
-	Column    int    `json:"column"`
-	Stack     string `json:"stack"`
-	LogicalID string `json:"logicalId"`
-	Type      string `json:"type"`
-	Path      string `json:"path"` // of the property, below Properties
-}
-
-// cloudFormation is what a report says more about a launch of a template.
-type cloudFormation struct {
-	origin
-	// Places are where the resources of At and Change are, and the properties that the fix changes.
-	Places []place `json:"places"`
-}
-
-// inTemplate tells where in its template what a report says is.
-func inTemplate(in input, r *doctor.Report) cloudFormation {
-	out := cloudFormation{about(in.plan, r), []place{}}
-	add := func(pointer string) {
-		p, ok := in.templates.Locate(in.plan, pointer)
-		q := place{in.plan.At(pointer), p.File, p.Line, p.Column, p.Stack, p.LogicalID, p.Type, p.Path}
-		if ok && !slices.Contains(out.Places, q) {
-			out.Places = append(out.Places, q)
-		}
+// templateOrigin is where a launch of templates comes from.
+func templateOrigin(r *cfn.Result, l *tfplan.Launch) *report.Origin {
+	return &report.Origin{
+		Kind: "cloudformation", At: l.At, Names: l.Names, Assumed: l.Assumed, Form: remedy.CloudFormation,
+		Locate: func(pointer string) (report.Location, bool) {
+			p, ok := r.Locate(l, pointer)
+			return report.Location{
+				Address: l.At(pointer), File: p.File, Line: p.Line, Column: p.Column, Stack: p.Stack, LogicalID: p.LogicalID, Type: p.Type, Path: p.Path,
+			}, ok
+		},
 	}
-	for i := range r.Failures {
-		add(pointer(in.plan.Scenario, r, &r.Failures[i].Failure))
-	}
-	if r.Fix != nil {
-		for _, e := range r.Fix.Patch {
-			add(e.Path)
-		}
-	}
-	return out
-}
-
-// changes are the resources that the fix changes, as people find them.
-func changes(in input, r *doctor.Report) []string {
-	if in.templates == nil {
-		return about(in.plan, r).Change
-	}
-	var out []string
-	for _, e := range r.Fix.Patch {
-		p, ok := in.templates.Locate(in.plan, e.Path)
-		at := in.plan.At(e.Path)
-		if p.Path != "" {
-			at += "." + p.Path
-		}
-		if ok {
-			at = fmt.Sprintf("%s (%s:%d)", at, p.File, p.Line)
-		}
-		if !slices.Contains(out, at) {
-			out = append(out, at)
-		}
-	}
-	return out
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/kagimori/kagimori/internal/doctor"
 	"github.com/kagimori/kagimori/internal/policy"
 	"github.com/kagimori/kagimori/internal/scenario/format"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // Exit codes of policy diff, beside exitOK.
@@ -216,7 +217,7 @@ func refusals(r *doctor.Report) []string {
 		if fail.Action != "" && len(why) > 1 {
 			why = why[1:] // the first line says the same
 		}
-		out = append(out, text+": "+strings.Join(why, " "))
+		out = append(out, text+": "+strings.Join(speech.All(speech.English, why), " "))
 	}
 	return out
 }

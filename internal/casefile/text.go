@@ -44,14 +44,14 @@ func (r *Result) Lines() []string {
 			}
 		}
 		for _, o := range f.Opens {
-			out = append(out, "    It also opens: "+o)
+			out = append(out, "    It also opens: "+o.String())
 		}
-		if f.Run != "" {
-			out = append(out, "    By: "+f.Run)
+		if !f.Run.Empty() {
+			out = append(out, "    By: "+f.Run.String())
 		}
 	}
 	for _, n := range r.Notes {
-		out = append(out, "  "+n.Text)
+		out = append(out, "  "+n.Text.String())
 	}
 	return out
 }

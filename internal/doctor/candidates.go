@@ -8,6 +8,7 @@ import (
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/scenario/format"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // candidates are changes that may help against the first failure, best first: what corrects a
@@ -67,22 +68,22 @@ func (o *outcome) templateCandidates(f *failing) []change {
 		if !ok {
 			return nil
 		}
-		return []change{{kind: "change-template", family: "template", summary: "Set Encrypted to true beside KmsKeyId on " + c.device + ".",
+		return []change{{kind: "change-template", family: "template", summary: speech.Say("Set Encrypted to true beside KmsKeyId on %s.", c.device),
 			edits: []format.Edit{edit("add", path+"/encrypted", true)}}}
 	case "image-not-shared":
 		for i := range w.sc.Images {
 			m := &w.sc.Images[i]
 			if t := w.template(c.template); t != nil && w.image(t) == m {
-				return []change{{kind: "share-image", family: "image", summary: "Share image " + m.ID + " with account " + w.sc.Launch.Account + ".",
+				return []change{{kind: "share-image", family: "image", summary: speech.Say("Share image %s with account %s.", m.ID, w.sc.Launch.Account),
 					edits: []format.Edit{edit("add", fmt.Sprintf("/images/%d/sharedWith/-", i), w.sc.Launch.Account)},
 					commands: []string{fmt.Sprintf("aws ec2 modify-image-attribute --region %s --image-id %s --launch-permission 'Add=[{UserId=%s}]'",
 						w.sc.Region, m.ID, w.sc.Launch.Account)},
-					run: []string{"The owner of the image, account " + m.Owner + "."}}}
+					run: []speech.Text{speech.Say("The owner of the image, account %s.", m.Owner)}}}
 			}
 		}
 	case "no-service-linked-role":
 		role := w.groupRole()
-		return []change{createPrincipal(role), {kind: "change-group", family: "group", summary: "Let the group use the default service-linked role.",
+		return []change{createPrincipal(role), {kind: "change-group", family: "group", summary: speech.Say("Let the group use the default service-linked role."),
 			edits: []format.Edit{edit("replace", "/launch/group/serviceLinkedRoleArn", nil)}}}
 	}
 	return nil
@@ -101,12 +102,12 @@ func (w *world) template(name string) *format.Template {
 func createPrincipal(name string) change {
 	a, _ := arn.Parse(name)
 	short := a.ID()[strings.LastIndexByte(a.ID(), '/')+1:]
-	c := change{kind: "create-principal", family: "principal", summary: "Create " + name + " first."}
+	c := change{kind: "create-principal", family: "principal", summary: speech.Say("Create %s first.", name)}
 	kind := format.KindRole
 	switch {
 	case linked(name):
 		kind = format.KindLinked
-		c.kind, c.summary = "create-service-linked-role", "Create the service-linked role "+name+" first."
+		c.kind, c.summary = "create-service-linked-role", speech.Say("Create the service-linked role %s first.", name)
 		service := strings.Split(a.Resource, "/")[2]
 		command := "aws iam create-service-linked-role --aws-service-name " + service
 		if _, suffix, ok := strings.Cut(short, "_"); ok {
@@ -116,7 +117,7 @@ func createPrincipal(name string) change {
 	case a.Type() == "user":
 		kind = format.KindUser
 	}
-	c.run = []string{"Somebody with the right to create it in account " + a.Account + "."}
+	c.run = []speech.Text{speech.Say("Somebody with the right to create it in account %s.", a.Account)}
 	c.edits = []format.Edit{edit("add", "/principals/-", map[string]any{"arn": name, "kind": kind, "policies": []any{}})}
 	return c
 }
@@ -126,17 +127,17 @@ func (o *outcome) stateCandidates(f *failing) []change {
 	k := f.answer.key
 	var out []change
 	if k != nil && k.at >= 0 && f.rule != "key-not-symmetric" {
-		c := change{kind: "change-key-state", family: "state", run: []string{"Somebody with the right to do so in account " + k.Account + ", in Region " + k.Region + "."},
+		c := change{kind: "change-key-state", family: "state", run: []speech.Text{speech.Say("Somebody with the right to do so in account %s, in Region %s.", k.Account, k.Region)},
 			edits: []format.Edit{edit("replace", fmt.Sprintf("/keys/%d/state", k.at), "Enabled")}}
 		at := " --region " + k.Region + " --key-id " + k.ARN()
 		switch f.rule {
 		case "key-disabled":
-			c.summary, c.commands = "Enable key "+k.ARN()+".", []string{"aws kms enable-key" + at}
+			c.summary, c.commands = speech.Say("Enable key %s.", k.ARN()), []string{"aws kms enable-key" + at}
 		case "key-pending-deletion":
-			c.summary = "Cancel the deletion of key " + k.ARN() + " and enable it."
+			c.summary = speech.Say("Cancel the deletion of key %s and enable it.", k.ARN())
 			c.commands = []string{"aws kms cancel-key-deletion" + at, "aws kms enable-key" + at}
 		default:
-			c.summary = "Import key material into key " + k.ARN() + "."
+			c.summary = speech.Say("Import key material into key %s.", k.ARN())
 		}
 		out = append(out, c)
 	}
@@ -157,11 +158,11 @@ func (o *outcome) aliases(f *failing) []change {
 	var out []change
 	for _, i := range o.usableKeys("") {
 		k := &w.sc.Keys[i]
-		out = append(out, change{kind: "create-alias", family: "alias", summary: "Create " + name + " in " + k.Region + " for key " + k.ARN + ".",
+		out = append(out, change{kind: "create-alias", family: "alias", summary: speech.Say("Create %s in %s for key %s.", name, k.Region, k.ARN),
 			edits: []format.Edit{edit("add", fmt.Sprintf("/keys/%d/aliases/-", i), name)},
 			commands: []string{fmt.Sprintf("aws kms create-alias --region %s --alias-name %s --target-key-id %s", k.Region, name,
 				k.ARN[strings.LastIndexByte(k.ARN, '/')+1:])},
-			run: []string{"Somebody with kms:CreateAlias on the alias and the key in account " + k.Account + ", in Region " + k.Region + "."}})
+			run: []speech.Text{speech.Say("Somebody with kms:CreateAlias on the alias and the key in account %s, in Region %s.", k.Account, k.Region)}})
 	}
 	return out
 }
@@ -198,11 +199,11 @@ func (o *outcome) otherKey(f *failing) []change {
 	if chosen == launch.ByAccountDefault && spec.Defaults.DefaultKey != launch.AWSManagedAlias && f.principal != "" {
 		if a, ok := o.world.accounts[spec.Account]; ok {
 			out = append(out, change{kind: "change-account-default", family: "default",
-				summary:  "Let account " + spec.Account + " use " + launch.AWSManagedAlias + " by default in " + spec.Region + ", which holds for new volumes only.",
+				summary:  speech.Say("Let account %s use %s by default in %s, which holds for new volumes only.", spec.Account, launch.AWSManagedAlias, spec.Region),
 				edits:    []format.Edit{edit("replace", fmt.Sprintf("/accounts/%d/ebs/%s/defaultKmsKeyId", a.at, escape(spec.Region)), launch.AWSManagedAlias)},
 				commands: []string{"aws ec2 reset-ebs-default-kms-key-id --region " + spec.Region},
-				opens:    []string{"New volumes of the account are under another key from then on."},
-				run:      []string{"Somebody with ec2:ResetEbsDefaultKmsKeyId in account " + spec.Account + "."}})
+				opens:    []speech.Text{speech.Say("New volumes of the account are under another key from then on.")},
+				run:      []speech.Text{speech.Say("Somebody with ec2:ResetEbsDefaultKmsKeyId in account %s.", spec.Account)}})
 		}
 	}
 	if c.template == "" || chosen == launch.BySnapshot {
@@ -217,7 +218,7 @@ func (o *outcome) otherKey(f *failing) []change {
 	}
 	for _, i := range o.usableKeys(f.key) {
 		name := o.world.sc.Keys[i].ARN
-		out = append(out, change{kind: "change-template", family: "template", summary: "Name key " + name + " for " + c.device + ".",
+		out = append(out, change{kind: "change-template", family: "template", summary: speech.Say("Name key %s for %s.", name, c.device),
 			edits: slices.Concat(made, []format.Edit{edit("add", path+"/kmsKeyId", name)})})
 	}
 	return out
@@ -255,7 +256,7 @@ func (o *outcome) otherRole(f *failing) []change {
 	if c := o.courseOf(f); c != nil && strings.Contains(f.principal, "/spot.amazonaws.com/") {
 		for i, t := range l.Templates {
 			if t.Name == c.template {
-				out = append(out, change{kind: "change-template", family: "template", summary: "Use a launch template for Spot: then the role of the group launches.",
+				out = append(out, change{kind: "change-template", family: "template", summary: speech.Say("Use a launch template for Spot: then the role of the group launches."),
 					edits: []format.Edit{edit("replace", fmt.Sprintf("/launch/templates/%d/kind", i), format.KindLaunchTemplate)}})
 			}
 		}
@@ -263,7 +264,7 @@ func (o *outcome) otherRole(f *failing) []change {
 	path := arn.ServiceLinkedPath("autoscaling.amazonaws.com")
 	for _, p := range o.world.sc.Principals {
 		if p.Kind == format.KindLinked && p.ARN != f.principal && strings.HasPrefix(p.ARN, "arn:"+arn.Partition+":iam::"+l.Account+":role"+path) {
-			out = append(out, change{kind: "change-group", family: "group", summary: "Let the group use the role " + p.ARN + ".",
+			out = append(out, change{kind: "change-group", family: "group", summary: speech.Say("Let the group use the role %s.", p.ARN),
 				edits: []format.Edit{edit("replace", "/launch/group/serviceLinkedRoleArn", p.ARN)}})
 		}
 	}
@@ -280,11 +281,11 @@ func (o *outcome) setupCandidates(f *failing) []change {
 		return o.principalCandidates(st, base)
 	case "lockout-safety-check":
 		k := w.keys[st.Params.Key]
-		account := change{kind: "edit-key-policy", family: "account", summary: "Keep the statement for the account, so that its administrators can change the policy again.",
+		account := change{kind: "edit-key-policy", family: "account", summary: speech.Say("Keep the statement for the account, so that its administrators can change the policy again."),
 			edits: addStatement(base+"/policy", st.Params.Policy, map[string]any{"Sid": "Enable IAM User Permissions", "Effect": "Allow",
 				"Principal": map[string]any{"AWS": arn.Root(k.Account)}, "Action": "kms:*", "Resource": "*"}),
-			opens: []string{"The account's identity policies decide who may use and administer the key."}}
-		who := change{kind: "edit-key-policy", family: "author", summary: "Let " + st.As + " change the policy again.",
+			opens: []speech.Text{speech.Say("The account's identity policies decide who may use and administer the key.")}}
+		who := change{kind: "edit-key-policy", family: "author", summary: speech.Say("Let %s change the policy again.", st.As),
 			edits: addStatement(base+"/policy", st.Params.Policy, map[string]any{"Sid": "Allow the author to change the policy", "Effect": "Allow",
 				"Principal": map[string]any{"AWS": st.As}, "Action": "kms:PutKeyPolicy", "Resource": "*"})}
 		return []change{account, who}
@@ -302,7 +303,7 @@ func (o *outcome) principalCandidates(st *format.Step, base string) []change {
 	for _, name := range o.world.missing(st) {
 		c := createPrincipal(name)
 		fresh.kind, fresh.family = c.kind, c.family
-		fresh.summary = strings.TrimSpace(fresh.summary + " " + c.summary)
+		fresh.summary = speech.Sentences(fresh.summary, c.summary)
 		fresh.edits, fresh.commands = append(fresh.edits, c.edits...), append(fresh.commands, c.commands...)
 		fresh.run = append(fresh.run, c.run...)
 		for _, p := range o.world.sc.Principals {
@@ -315,7 +316,7 @@ func (o *outcome) principalCandidates(st *format.Step, base string) []change {
 				corrected.edits = append(corrected.edits, replaceStrings(base+"/policy", st.Params.Policy, name, p.ARN)...)
 			}
 			corrected.kind, corrected.family = "edit-key-policy", "correct"
-			corrected.summary = strings.TrimSpace(corrected.summary + " Write " + p.ARN + " in the place of " + name + ".")
+			corrected.summary = speech.Sentences(corrected.summary, speech.Say("Write %s in the place of %s.", p.ARN, name))
 			break
 		}
 	}

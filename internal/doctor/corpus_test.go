@@ -10,6 +10,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/doctor"
 	"github.com/kagimori/kagimori/internal/scenario/format"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // corpus are the project's copies of the shared launch scenarios, by id.
@@ -60,7 +61,7 @@ func TestEveryScenarioIsJudgedAsItExpects(t *testing.T) {
 				same("number of templates", len(want.Templates), len(r.Templates))
 			}
 			same("symptom", want.Symptom, r.Symptom)
-			same("warnings", want.Warnings, r.Warnings)
+			same("warnings", want.Warnings, english(r.Warnings))
 			same("depends", []string(nil), r.Depends)
 			if len(want.Failures) != len(r.Failures) {
 				t.Fatalf("%d failures, want %d: %+v", len(r.Failures), len(want.Failures), r.Failures)
@@ -80,6 +81,11 @@ func TestEveryScenarioIsJudgedAsItExpects(t *testing.T) {
 			}
 		})
 	}
+}
+
+// english are texts as programs read them.
+func english(texts []speech.Text) []string {
+	return append([]string{}, speech.All(speech.English, texts)...)
 }
 
 func sorted(volumes []format.ExpectedVolume) []format.ExpectedVolume {
@@ -104,13 +110,13 @@ func TestAReportIsAnExpectation(t *testing.T) {
 	for id, sc := range corpus(t) {
 		r := doctor.Check(sc)
 		e := format.Expected{
-			Launches: *r.Launches, Setup: r.Setup, Volumes: r.Volumes, Failures: []format.Failure{}, Symptom: r.Symptom, Warnings: r.Warnings,
+			Launches: *r.Launches, Setup: r.Setup, Volumes: r.Volumes, Failures: []format.Failure{}, Symptom: r.Symptom, Warnings: english(r.Warnings),
 		}
 		for _, f := range r.Failures {
 			e.Failures = append(e.Failures, f.Failure)
 		}
 		if r.Fix != nil {
-			e.Fix = &format.Fix{Kind: r.Fix.Kind, Summary: r.Fix.Summary, Patch: r.Fix.Patch, Alternatives: []format.Alternative{}}
+			e.Fix = &format.Fix{Kind: r.Fix.Kind, Summary: r.Fix.Summary.String(), Patch: r.Fix.Patch, Alternatives: []format.Alternative{}}
 		}
 		own := *sc
 		own.Expected = &e

@@ -11,13 +11,14 @@ import (
 	"github.com/kagimori/kagimori/internal/lint"
 	"github.com/kagimori/kagimori/internal/policy"
 	"github.com/kagimori/kagimori/internal/scenario/format"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // A site is a statement with its place in the scenario.
 type site struct {
-	path  string // of the statement
-	name  string // in sentences
-	kind  string // of a change there
+	path  string      // of the statement
+	name  speech.Text // in sentences
+	kind  string      // of a change there
 	st    *policy.Statement
 	raw   map[string]any // as written
 	alone bool           // the document has no other
@@ -28,7 +29,7 @@ type site struct {
 func (o *outcome) siteOf(a *answer, m authz.Match) (_ site, ok bool) {
 	w := o.world
 	part := &a.request.Parts[a.part]
-	try := func(path, kind, name string, doc *authz.Document, src format.Document) (site, bool) {
+	try := func(path, kind string, name speech.Text, doc *authz.Document, src format.Document) (site, bool) {
 		if doc == nil || doc.Source == nil || doc.Name != m.Document {
 			return site{}, false
 		}
@@ -39,7 +40,7 @@ func (o *outcome) siteOf(a *answer, m authz.Match) (_ site, ok bool) {
 			if st.Pos != m.Pos {
 				continue
 			}
-			s := site{path: path + "/Statement", kind: kind, st: st, match: m, alone: true, name: fmt.Sprintf("statement %q of %s", m.Sid, name)}
+			s := site{path: path + "/Statement", kind: kind, st: st, match: m, alone: true, name: speech.Say("statement %q of %s", m.Sid, name)}
 			if all, list := top["Statement"].([]any); list {
 				s.path += "/" + itoa(i)
 				s.alone = len(all) == 1
@@ -56,7 +57,7 @@ func (o *outcome) siteOf(a *answer, m authz.Match) (_ site, ok bool) {
 			for j, doc := range level {
 				if j < len(policies) {
 					path := fmt.Sprintf("/accounts/%d/%s/%d/policy", a.at, strings.TrimPrefix(kind, "edit-")+"s", j)
-					if s, ok := try(path, kind, "the organization's policy "+policies[j].Name, doc, policies[j].Policy); ok {
+					if s, ok := try(path, kind, speech.Say("the organization's policy %s", policies[j].Name), doc, policies[j].Policy); ok {
 						return s, true
 					}
 				}
@@ -68,7 +69,7 @@ func (o *outcome) siteOf(a *answer, m authz.Match) (_ site, ok bool) {
 	case authz.LayerResource:
 		if a.key != nil && a.key.at >= 0 {
 			path, src := w.policyOf(a.key)
-			return try(path, "edit-key-policy", "the key policy of "+a.key.ARN(), part.Policy, src)
+			return try(path, "edit-key-policy", speech.Say("the key policy of %s", a.key.ARN()), part.Policy, src)
 		}
 	case authz.LayerIdentity, authz.LayerBoundary:
 		i, ok := w.principals[a.who.name]
@@ -77,11 +78,11 @@ func (o *outcome) siteOf(a *answer, m authz.Match) (_ site, ok bool) {
 		}
 		p := &w.sc.Principals[i]
 		if m.Layer == authz.LayerBoundary {
-			return try(fmt.Sprintf("/principals/%d/boundary", i), "edit-boundary", "the permissions boundary of "+p.ARN, a.request.Boundary, p.Boundary)
+			return try(fmt.Sprintf("/principals/%d/boundary", i), "edit-boundary", speech.Say("the permissions boundary of %s", p.ARN), a.request.Boundary, p.Boundary)
 		}
 		for j, doc := range a.request.Identity {
 			if j < len(p.Policies) {
-				if s, ok := try(fmt.Sprintf("/principals/%d/policies/%d/policy", i, j), "edit-identity-policy", "policy "+p.Policies[j].Name+" of "+p.ARN, doc, p.Policies[j].Policy); ok {
+				if s, ok := try(fmt.Sprintf("/principals/%d/policies/%d/policy", i, j), "edit-identity-policy", speech.Say("policy %s of %s", p.Policies[j].Name, p.ARN), doc, p.Policies[j].Policy); ok {
 					return s, true
 				}
 			}
@@ -148,7 +149,7 @@ func misspelt(s *site, action string) []change {
 		if _, many := s.raw["Action"].([]any); many {
 			path += "/" + itoa(i)
 		}
-		out = append(out, change{kind: s.kind, family: "correct", summary: fmt.Sprintf("Write %s in the place of %s, which matches no action, in %s.", meant, t.Value, s.name),
+		out = append(out, change{kind: s.kind, family: "correct", summary: speech.Say("Write %s in the place of %s, which matches no action, in %s.", meant, t.Value, s.name),
 			edits: []format.Edit{edit("replace", path, meant)}})
 	}
 	return out
@@ -211,7 +212,7 @@ func corrected(s *site, m *authz.Miss) []change {
 	key := strings.ToLower(m.Key)
 	switch {
 	case key == "kms:grantisforawsresource" && m.Present && !m.Got.Multi && m.Got.One == "false":
-		return []change{withoutCondition(s, m, "correct", "Drop the condition "+m.Key+" in "+s.name+": nobody but a service meets it.")}
+		return []change{withoutCondition(s, m, "correct", speech.Say("Drop the condition %s in %s: nobody but a service meets it.", m.Key, s.name))}
 	case !slices.Contains(correctable, key) || !m.Present || m.Got.Multi || m.Got.Unknown || strings.Contains(m.Operator, "Not"):
 		return nil
 	}
@@ -219,10 +220,10 @@ func corrected(s *site, m *authz.Miss) []change {
 	if !ok {
 		return nil
 	}
-	c := change{kind: s.kind, family: "correct", summary: fmt.Sprintf("Write %s for %s in %s.", m.Got.One, m.Key, s.name)}
+	c := change{kind: s.kind, family: "correct", summary: speech.Say("Write %s for %s in %s.", m.Got.One, m.Key, s.name)}
 	if _, many := value.([]any); many {
 		c.edits = []format.Edit{edit("add", path+"/-", m.Got.One)}
-		c.summary = fmt.Sprintf("Add %s to %s in %s.", m.Got.One, m.Key, s.name)
+		c.summary = speech.Say("Add %s to %s in %s.", m.Got.One, m.Key, s.name)
 	} else {
 		c.edits = []format.Edit{edit("replace", path, m.Got.One)}
 	}
@@ -244,7 +245,7 @@ func conditionAt(s *site, operator, key string) (path string, value any, ok bool
 }
 
 // withoutCondition takes a condition away.
-func withoutCondition(s *site, m *authz.Miss, family, summary string) change {
+func withoutCondition(s *site, m *authz.Miss, family string, summary speech.Text) change {
 	path, _, ok := conditionAt(s, m.Operator, m.Key)
 	if !ok {
 		return change{}
@@ -271,8 +272,8 @@ func (o *outcome) loosened(f *failing) []change {
 		if !ok || m.Effect != policy.Allow || m.Reason != authz.MissCondition {
 			continue
 		}
-		c := withoutCondition(&s, &m, "loosen", fmt.Sprintf("Drop the condition %s %s in %s.", m.Operator, m.Key, s.name))
-		c.opens = []string{"Every request that the condition keeps out of the statement now."}
+		c := withoutCondition(&s, &m, "loosen", speech.Say("Drop the condition %s %s in %s.", m.Operator, m.Key, s.name))
+		c.opens = []speech.Text{speech.Say("Every request that the condition keeps out of the statement now.")}
 		if len(c.edits) > 0 {
 			out = append(out, c)
 		}
@@ -290,7 +291,7 @@ func renamed(s *site, a *answer) []change {
 	for _, t := range s.st.Principal.Service {
 		if linked(role) && strings.Contains(role, ":role"+arn.ServiceLinkedPath(t.Value)) {
 			return []change{{kind: s.kind, family: "correct",
-				summary: fmt.Sprintf("Name the role %s in the place of the service %s in %s.", role, t.Value, s.name),
+				summary: speech.Say("Name the role %s in the place of the service %s in %s.", role, t.Value, s.name),
 				edits:   []format.Edit{edit("replace", s.path+"/Principal", map[string]any{"AWS": role})}}}
 		}
 	}
@@ -299,7 +300,7 @@ func renamed(s *site, a *answer) []change {
 		if policy.IsUniqueID(t.Value) && a.who.principal.Type != authz.Root {
 			for _, e := range replaceStrings(s.path, format.Document(encode(s.raw)), t.Value, role) {
 				out = append(out, change{kind: s.kind, family: "correct",
-					summary: fmt.Sprintf("Name %s in the place of %s, the unique id of a principal that was deleted, in %s.", role, t.Value, s.name), edits: []format.Edit{e}})
+					summary: speech.Say("Name %s in the place of %s, the unique id of a principal that was deleted, in %s.", role, t.Value, s.name), edits: []format.Edit{e}})
 			}
 		}
 	}
@@ -310,31 +311,31 @@ func renamed(s *site, a *answer) []change {
 func (o *outcome) narrowed(a *answer, s *site) []change {
 	part := &a.request.Parts[a.part]
 	var out []change
-	add := func(summary, operator, key, value string) {
+	add := func(summary speech.Text, operator, key, value string) {
 		if edits := s.condition(operator, key, value); len(edits) > 0 {
-			out = append(out, change{kind: s.kind, family: "narrow", summary: summary + " in " + s.name + ".", edits: edits})
+			out = append(out, change{kind: s.kind, family: "narrow", summary: speech.Say("%s in %s.", summary, s.name), edits: edits})
 		}
 	}
 	if value(part.Context, "kms:grantisforawsresource") == "true" {
-		add("Except grants that are made for AWS services", "Bool", "kms:GrantIsForAWSResource", "false")
+		add(speech.Say("Except grants that are made for AWS services"), "Bool", "kms:GrantIsForAWSResource", "false")
 	}
 	if value(part.Context, "aws:viaawsservice") == "true" {
-		add("Except calls that AWS services make", "Bool", "aws:ViaAWSService", "false")
+		add(speech.Say("Except calls that AWS services make"), "Bool", "aws:ViaAWSService", "false")
 	}
 	if a.who.name == arn.InfrastructureRole(a.who.principal.Account) {
-		add("Except the role with which instances open their volumes", "ArnNotLike", "aws:PrincipalArn", infrastructure)
+		add(speech.Say("Except the role with which instances open their volumes"), "ArnNotLike", "aws:PrincipalArn", infrastructure)
 	} else if a.who.principal.Type != authz.Service {
-		add("Except "+a.who.name, "ArnNotLike", "aws:PrincipalArn", a.who.name)
+		add(speech.Say("Except %s", a.who.name), "ArnNotLike", "aws:PrincipalArn", a.who.name)
 	}
 	for i, t := range s.st.Actions {
 		if all, many := s.raw["Action"].([]any); many && len(all) > 1 && strings.EqualFold(t.Value, part.Action) {
-			out = append(out, change{kind: s.kind, family: "narrow", summary: fmt.Sprintf("Leave %s out of %s.", t.Value, s.name),
+			out = append(out, change{kind: s.kind, family: "narrow", summary: speech.Say("Leave %s out of %s.", t.Value, s.name),
 				edits: []format.Edit{edit("remove", s.path+"/Action/"+itoa(i), nil)}})
 		}
 	}
 	if !s.alone {
-		out = append(out, change{kind: s.kind, family: "narrow", summary: "Remove " + s.name + ".", edits: []format.Edit{edit("remove", s.path, nil)},
-			opens: []string{"All else that the statement denies, to whomever other statements allow it."}})
+		out = append(out, change{kind: s.kind, family: "narrow", summary: speech.Say("Remove %s.", s.name), edits: []format.Edit{edit("remove", s.path, nil)},
+			opens: []speech.Text{speech.Say("All else that the statement denies, to whomever other statements allow it.")}})
 	}
 	return out
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/scenario/format"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // Bounds of the search for fixes.
@@ -18,13 +19,13 @@ const (
 // A change is one edit of the world that may help against a failure.
 type change struct {
 	kind    string
-	summary string
+	summary speech.Text
 	// family is what changes of one proposal have in common: all grants, say.
 	family   string
 	edits    []format.Edit
 	commands []string
-	opens    []string
-	run      []string
+	opens    []speech.Text
+	run      []speech.Text
 }
 
 // fix looks for changes after which the scenario launches. Each that it names was applied and the
@@ -104,7 +105,8 @@ func (f *failing) id() string {
 // propose puts changes into one proposal.
 func propose(changes []change) Proposal {
 	var p Proposal
-	var kinds, summaries []string
+	var kinds []string
+	var summaries []speech.Text
 	add := func(list *[]string, more ...string) {
 		for _, s := range more {
 			if s != "" && !slices.Contains(*list, s) {
@@ -112,12 +114,19 @@ func propose(changes []change) Proposal {
 			}
 		}
 	}
+	say := func(list *[]speech.Text, more ...speech.Text) {
+		for _, t := range more {
+			if !t.Empty() && !speech.Has(*list, t) {
+				*list = append(*list, t)
+			}
+		}
+	}
 	for i, c := range changes {
 		add(&kinds, c.kind)
-		add(&summaries, c.summary)
+		say(&summaries, c.summary)
 		add(&p.Commands, c.commands...)
-		add(&p.Opens, c.opens...)
-		add(&p.Run, c.run...)
+		say(&p.Opens, c.opens...)
+		say(&p.Run, c.run...)
 		p.Patch = append(p.Patch, c.edits...)
 		switch {
 		case i == 0:
@@ -126,7 +135,7 @@ func propose(changes []change) Proposal {
 			p.Name = ""
 		}
 	}
-	p.Kind, p.Summary = strings.Join(kinds, "+"), strings.Join(summaries, " ")
+	p.Kind, p.Summary = strings.Join(kinds, "+"), speech.Sentences(summaries...)
 	return p
 }
 

@@ -58,7 +58,7 @@ func TestEveryPrintedFixLaunches(t *testing.T) {
 			if again := doctor.Check(fixed); again.Verdict != "launches" {
 				t.Errorf("%s, fix %d (%s): %s: %+v", id, i, p.Summary, again.Verdict, again.Failures)
 			}
-			if p.Summary == "" || p.Kind == "" {
+			if p.Summary.Empty() || p.Kind == "" {
 				t.Errorf("%s, fix %d says nothing: %+v", id, i, p)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/kagimori/kagimori/internal/authz/explain"
 	"github.com/kagimori/kagimori/internal/keyrule"
 	"github.com/kagimori/kagimori/internal/scenario/format"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // A plan of additions, one for each set of fixes that the engine names alike.
@@ -18,8 +19,8 @@ type additions struct {
 	family string // kinds of change, or "documented"
 	name   string // of the set, as the engine has it
 	items  []addition
-	opens  []string
-	run    []string
+	opens  []speech.Text
+	run    []speech.Text
 }
 
 // An addition is a statement for a document, or a grant on a key.
@@ -103,11 +104,11 @@ func familyOf(set []explain.Fix) string {
 // add takes a fix over. Statements that differ in their actions alone become one.
 func (s *additions) add(a *answer, f *explain.Fix) {
 	for _, text := range f.Opens {
-		if !slices.Contains(s.opens, text) && !strings.HasPrefix(text, "Also ") {
+		if !speech.Has(s.opens, text) && !strings.HasPrefix(text.String(), "Also ") {
 			s.opens = append(s.opens, text)
 		}
 	}
-	if !slices.Contains(s.run, f.Run) {
+	if !speech.Has(s.run, f.Run) {
 		s.run = append(s.run, f.Run)
 	}
 	n := addition{kind: f.Kind, grant: f.Grant}
@@ -200,7 +201,8 @@ func (o *outcome) changeOf(s *additions) (_ change, ok bool) {
 	if s.name != "" {
 		c.family = s.name
 	}
-	var kinds, places []string
+	var kinds []string
+	var places []speech.Text
 	allowed := map[string][]string{} // by place
 	for _, item := range s.items {
 		kind, place, edits := o.write(item, &c)
@@ -208,70 +210,71 @@ func (o *outcome) changeOf(s *additions) (_ change, ok bool) {
 			return c, false
 		}
 		c.edits = append(c.edits, edits...)
-		kinds, places = union(kinds, []string{kind}), union(places, []string{place})
-		allowed[place] = union(allowed[place], list(item.statement["Action"]))
+		if kinds = union(kinds, []string{kind}); !speech.Has(places, place) {
+			places = append(places, place)
+		}
+		allowed[place.String()] = union(allowed[place.String()], list(item.statement["Action"]))
 	}
 	c.kind = strings.Join(kinds, "+")
 	for i, place := range places {
-		if names := allowed[place]; len(names) > 0 {
-			place = "Allow " + strings.Join(names, ", ") + " " + place
+		if names := allowed[place.String()]; len(names) > 0 {
+			places[i] = speech.Say("Allow %s %s", strings.Join(names, ", "), place)
 		}
-		places[i] = place
 	}
-	c.summary = strings.Join(places, " ")
+	c.summary = speech.Sentences(places...)
 	return c, len(c.edits) > 0
 }
 
 // write is an addition as edits of the scenario, with the end of the sentence that tells of it.
-func (o *outcome) write(n addition, c *change) (kind, place string, edits []format.Edit) {
+func (o *outcome) write(n addition, c *change) (kind string, place speech.Text, edits []format.Edit) {
 	w := o.world
 	who, _ := n.statement["Principal"].(map[string]any)
 	switch n.kind {
 	case explain.KeyPolicy:
 		k := w.keys[n.target]
 		if k == nil || k.at < 0 {
-			return "", "", nil
+			return "", speech.Text{}, nil
 		}
 		path, doc := w.policyOf(k)
 		c.commands = union(c.commands, []string{fmt.Sprintf("aws kms put-key-policy --region %s --key-id %s --policy-name default --policy file://policy.json", k.Region, n.target)})
-		return "edit-key-policy", fmt.Sprintf("to %s in the key policy of %s.", strings.Join(list(who["AWS"]), ", "), n.target),
+		return "edit-key-policy", speech.Say("to %s in the key policy of %s.", strings.Join(list(who["AWS"]), ", "), n.target),
 			addStatement(path, doc, n.statement)
 	case explain.Grant:
 		k := w.keys[n.target]
 		if k == nil || k.at < 0 {
-			return "", "", nil
+			return "", speech.Text{}, nil
 		}
-		return "add-grant", fmt.Sprintf("Create a grant on %s for %s.", n.target, n.grant.Grantee), []format.Edit{o.newGrant(k, n.grant, c)}
+		return "add-grant", speech.Say("Create a grant on %s for %s.", n.target, n.grant.Grantee), []format.Edit{o.newGrant(k, n.grant, c)}
 	case explain.IdentityPolicy:
 		i, ok := w.principals[n.target]
 		if !ok {
-			return "", "", nil
+			return "", speech.Text{}, nil
 		}
 		doc := map[string]any{"Version": "2012-10-17", "Statement": []any{n.statement}}
 		name := freshName(w.sc.Principals[i].Policies)
 		c.commands = append(c.commands, identityCommand(n.target, w.sc.Principals[i].Kind, name, doc))
-		return "edit-identity-policy", fmt.Sprintf("on %v in an identity policy of %s.", n.statement["Resource"], n.target),
+		return "edit-identity-policy", speech.Say("on %v in an identity policy of %s.", n.statement["Resource"], n.target),
 			[]format.Edit{edit("add", fmt.Sprintf("/principals/%d/policies/-", i), map[string]any{"name": name, "policy": doc})}
 	case explain.Boundary:
 		i, ok := w.principals[n.target]
 		if !ok {
-			return "", "", nil
+			return "", speech.Text{}, nil
 		}
-		return "edit-boundary", fmt.Sprintf("in the permissions boundary of %s.", n.target),
+		return "edit-boundary", speech.Say("in the permissions boundary of %s.", n.target),
 			addStatement(fmt.Sprintf("/principals/%d/boundary", i), w.sc.Principals[i].Boundary, n.statement)
 	case explain.ServiceControl:
 		a := w.accounts[n.target]
 		if a == nil {
-			return "", "", nil
+			return "", speech.Text{}, nil
 		}
 		for j, p := range a.SCPs {
 			if p.AllowList {
-				return "edit-scp", fmt.Sprintf("in the service control policy %s of account %s.", p.Name, n.target),
+				return "edit-scp", speech.Say("in the service control policy %s of account %s.", p.Name, n.target),
 					addStatement(fmt.Sprintf("/accounts/%d/scps/%d/policy", a.at, j), p.Policy, n.statement)
 			}
 		}
 	}
-	return "", "", nil
+	return "", speech.Text{}, nil
 }
 
 // freshName names a new inline policy.

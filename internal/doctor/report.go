@@ -10,6 +10,7 @@ import (
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/lint"
 	"github.com/kagimori/kagimori/internal/scenario/format"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // A Report is what becomes of a scenario. As JSON it has the members of a scenario's expected, and
@@ -25,15 +26,15 @@ type Report struct {
 	Failures  []Failure        `json:"failures"`
 	Symptom   *format.Symptom  `json:"symptom"`
 	Fix       *Fix             `json:"fix"`
-	Warnings  []string         `json:"warnings"`
+	Warnings  []speech.Text    `json:"warnings"`
 	// Hopeless tells why there is no fix, if that is known.
-	Hopeless []string `json:"hopeless,omitempty"`
+	Hopeless []speech.Text `json:"hopeless,omitempty"`
 	// Depends are the facts that would settle what cannot be told.
 	Depends []string `json:"depends,omitempty"`
 	// Wanted is what key policies and grants that nobody could read would have to contain.
 	Wanted *Fix `json:"wanted,omitempty"`
 	// Notes are what else was seen in the policies.
-	Notes []string `json:"notes,omitempty"`
+	Notes []speech.Text `json:"notes,omitempty"`
 	// Steps are all requests of all devices, if they were asked for; see [Report.Detailed].
 	Steps []Step `json:"steps,omitempty"`
 
@@ -44,8 +45,9 @@ type Report struct {
 // A Failure is the first refused step of a device.
 type Failure struct {
 	format.Failure
-	Action      string   `json:"action"` // the refused one, or ""
-	Explanation []string `json:"explanation,omitempty"`
+	Action      string        `json:"action"` // the refused one, or ""
+	Explanation []speech.Text `json:"explanation,omitempty"`
+	Decided     bool          `json:"-"` // the explanation is that of a decision, and begins with it
 }
 
 // A Fix is a change of the scenario after which it launches, with others that do as well.
@@ -57,14 +59,14 @@ type Fix struct {
 // A Proposal is one such change. It was applied and the scenario checked again.
 type Proposal struct {
 	Kind    string        `json:"kind"`
-	Summary string        `json:"summary"`
+	Summary speech.Text   `json:"summary"`
 	Patch   []format.Edit `json:"patch"`
 	// Name is "least" or "documented"; "" for others.
 	Name     string   `json:"name,omitempty"`
 	Commands []string `json:"commands,omitempty"`
 	// Opens are what the change allows beside the launch, Run who must make it, and where.
-	Opens []string `json:"opens,omitempty"`
-	Run   []string `json:"run,omitempty"`
+	Opens []speech.Text `json:"opens,omitempty"`
+	Run   []speech.Text `json:"run,omitempty"`
 }
 
 // A Doctor checks many scenarios and remembers the documents that they share. Safe for concurrent
@@ -86,7 +88,7 @@ func (d *Doctor) Check(sc *format.Scenario) *Report {
 	v := o.verdict()
 	r := &Report{
 		ID: sc.ID, Verdict: v.String(), Setup: []format.ExpectedStep{}, Volumes: []format.ExpectedVolume{}, Failures: []Failure{},
-		Warnings: []string{}, outcome: o,
+		Warnings: []speech.Text{}, outcome: o,
 	}
 	if v != CannotTell {
 		r.Launches = new(v == Launches)
@@ -158,11 +160,11 @@ func both(have map[string]*bool, c *course) *bool {
 }
 
 // hopeless says what the engine knows of a refusal that nothing helps against.
-func (f *failing) hopeless() []string {
+func (f *failing) hopeless() []speech.Text {
 	if f.answer == nil || f.answer.err != nil {
 		return nil
 	}
-	var out []string
+	var out []speech.Text
 	_, notes := explain.Advise(&f.answer.request, f.answer.decision)
 	for _, n := range notes {
 		if n.Part == f.answer.part {
@@ -188,7 +190,7 @@ func failureOf(f *failing, c *course) Failure {
 		out.Template, out.Device = opt(c.template), opt(c.device)
 	}
 	out.Principal, out.Key, out.Where = opt(f.principal), opt(f.key), opt(f.where)
-	out.Explanation = f.explanation()
+	out.Explanation, out.Decided = f.explanation(), f.answer != nil && f.answer.err == nil
 	return out
 }
 
@@ -271,15 +273,17 @@ func (r *Report) Requests() []Request {
 
 // A Step is one evaluation of a launch, with what decided it.
 type Step struct {
-	Template  string   `json:"template,omitempty"`
-	Device    string   `json:"device,omitempty"`
-	Step      string   `json:"step"`
-	Principal string   `json:"principal,omitempty"`
-	Action    string   `json:"action,omitempty"`
-	Key       string   `json:"key,omitempty"`
-	Result    string   `json:"result"`       // allowed, refused or unknown
-	By        []string `json:"by,omitempty"` // statements and grants that allowed it
-	Why       []string `json:"why,omitempty"`
+	Template  string        `json:"template,omitempty"`
+	Device    string        `json:"device,omitempty"`
+	Step      string        `json:"step"`
+	Principal string        `json:"principal,omitempty"`
+	Action    string        `json:"action,omitempty"`
+	Key       string        `json:"key,omitempty"`
+	Given     string        `json:"-"`            // the name of a key that was to be resolved
+	Purpose   speech.Text   `json:"-"`            // of a grant, as part of a sentence
+	Result    string        `json:"result"`       // allowed, refused or unknown
+	By        []speech.Text `json:"by,omitempty"` // statements and grants that allowed it
+	Why       []speech.Text `json:"why,omitempty"`
 }
 
 // Detailed is the report with its steps.
@@ -289,9 +293,9 @@ func (r *Report) Detailed() *Report {
 		c := &r.outcome.courses[i]
 		for _, s := range c.steps {
 			if s.step.Kind == launch.StepResolveKey {
-				n := Step{Template: c.template, Device: c.device, Step: string(s.step.Kind), Key: s.keyARN, Result: "allowed"}
+				n := Step{Template: c.template, Device: c.device, Step: string(s.step.Kind), Given: s.step.KeyID, Key: s.keyARN, Result: "allowed"}
 				if s.err != nil {
-					n.Key, n.Result, n.Why = s.step.KeyID, "refused", []string{s.err.Error()}
+					n.Key, n.Result, n.Why = s.step.KeyID, "refused", []speech.Text{speech.Raw(s.err.Error())}
 				}
 				out.Steps = append(out.Steps, n)
 			}
@@ -299,6 +303,7 @@ func (r *Report) Detailed() *Report {
 				a := &s.answers[i]
 				for j := range a.decision.Parts {
 					n := a.step(j)
+					n.purpose(s.step.Requests[i].Purpose)
 					n.Template, n.Device, n.Step = c.template, c.device, string(s.step.Kind)
 					out.Steps = append(out.Steps, n)
 				}
@@ -314,17 +319,26 @@ func (a *answer) step(i int) Step {
 	n := Step{Principal: a.who.name, Action: p.Action, Key: p.Resource, Result: "allowed"}
 	switch {
 	case p.Outcome == authz.Undetermined:
-		n.Result, n.Why = "unknown", facts(p.Depends)
+		n.Result, n.Why = "unknown", raw(facts(p.Depends))
 	case p.Outcome != authz.Allowed && len(a.depends) > 0:
-		n.Result, n.Why = "unknown", a.depends
+		n.Result, n.Why = "unknown", raw(a.depends)
 	case p.Outcome != authz.Allowed:
-		n.Result, n.Why = "refused", explain.Text(*p, a.who.name)
+		n.Result, n.Why = "refused", explain.Lines(*p, a.who.name)
 	case a.err != nil && a.part == i:
-		n.Result, n.Why = "refused", []string{a.err.Error()}
+		n.Result, n.Why = "refused", []speech.Text{speech.Raw(a.err.Error())}
 	default:
 		n.By = deciding(p)
 	}
 	return n
+}
+
+// raw are texts that are the same in every language.
+func raw(texts []string) []speech.Text {
+	var out []speech.Text
+	for _, s := range texts {
+		out = append(out, speech.Raw(s))
+	}
+	return out
 }
 
 // Line is the report as one line of JSON.

@@ -11,6 +11,7 @@ import (
 	"github.com/kagimori/kagimori/internal/lint"
 	"github.com/kagimori/kagimori/internal/policy"
 	"github.com/kagimori/kagimori/internal/scenario/format"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // warned are the rules of package lint whose findings are worth a warning whatever the verdict:
@@ -22,9 +23,10 @@ var warned = []string{
 
 // A written document is a policy with its place in the scenario.
 type written struct {
-	path, name string
-	src        format.Document
-	options    lint.Options
+	path    string
+	name    speech.Text
+	src     format.Document
+	options lint.Options
 }
 
 // written are all documents of the scenario; of a key the one in force.
@@ -32,24 +34,24 @@ func (w *world) written() []written {
 	var out []written
 	for _, k := range w.sc.Keys {
 		path, src := w.policyOf(w.keys[k.ARN])
-		out = append(out, written{path, "the key policy of " + k.ARN, src, lint.Options{Kind: policy.Key, Resource: k.ARN, Account: k.Account}})
+		out = append(out, written{path, speech.Say("the key policy of %s", k.ARN), src, lint.Options{Kind: policy.Key, Resource: k.ARN, Account: k.Account}})
 	}
 	for i, p := range w.sc.Principals {
 		a, _ := arn.Parse(p.ARN)
 		o := lint.Options{Kind: policy.Identity, Account: a.Account}
 		for j, pol := range p.Policies {
-			out = append(out, written{fmt.Sprintf("/principals/%d/policies/%d/policy", i, j), "policy " + pol.Name + " of " + p.ARN, pol.Policy, o})
+			out = append(out, written{fmt.Sprintf("/principals/%d/policies/%d/policy", i, j), speech.Say("policy %s of %s", pol.Name, p.ARN), pol.Policy, o})
 		}
 		if p.Boundary != nil {
-			out = append(out, written{fmt.Sprintf("/principals/%d/boundary", i), "the permissions boundary of " + p.ARN, p.Boundary, o})
+			out = append(out, written{fmt.Sprintf("/principals/%d/boundary", i), speech.Say("the permissions boundary of %s", p.ARN), p.Boundary, o})
 		}
 	}
 	for i, a := range w.sc.Accounts {
 		for j, p := range a.SCPs {
-			out = append(out, written{fmt.Sprintf("/accounts/%d/scps/%d/policy", i, j), "the organization's policy " + p.Name, p.Policy, lint.Options{Kind: policy.SCP, Account: a.ID}})
+			out = append(out, written{fmt.Sprintf("/accounts/%d/scps/%d/policy", i, j), speech.Say("the organization's policy %s", p.Name), p.Policy, lint.Options{Kind: policy.SCP, Account: a.ID}})
 		}
 		for j, p := range a.RCPs {
-			out = append(out, written{fmt.Sprintf("/accounts/%d/rcps/%d/policy", i, j), "the organization's policy " + p.Name, p.Policy, lint.Options{Kind: policy.RCP, Account: a.ID}})
+			out = append(out, written{fmt.Sprintf("/accounts/%d/rcps/%d/policy", i, j), speech.Say("the organization's policy %s", p.Name), p.Policy, lint.Options{Kind: policy.RCP, Account: a.ID}})
 		}
 	}
 	return slices.DeleteFunc(out, func(d written) bool { _, unknown := w.unknown(d.path); return unknown })
@@ -57,10 +59,10 @@ func (w *world) written() []written {
 
 // warnings tell what is worth saying although it does not decide the verdict; notes what else
 // package lint finds.
-func (o *outcome) warnings(linter *lint.Linter) (warnings, notes []string) {
-	warnings = []string{}
-	add := func(list *[]string, text string) {
-		if !slices.Contains(*list, text) {
+func (o *outcome) warnings(linter *lint.Linter) (warnings, notes []speech.Text) {
+	warnings = []speech.Text{}
+	add := func(list *[]speech.Text, text speech.Text) {
+		if !speech.Has(*list, text) {
 			*list = append(*list, text)
 		}
 	}
@@ -68,11 +70,11 @@ func (o *outcome) warnings(linter *lint.Linter) (warnings, notes []string) {
 	cited := o.cited()
 	for _, d := range o.world.written() {
 		for _, action := range deadActions(d.src, d.options.Kind) {
-			add(&warnings, "unknown-action: "+action+" matches no action")
+			add(&warnings, speech.Say("unknown-action: %s matches no action", action))
 		}
 		d.options.Known = known
 		for _, f := range linter.Check(d.src, d.options) {
-			text := fmt.Sprintf("%s: %s (statement %d of %s)", f.Rule, f.Reason, f.Statement, d.name)
+			text := speech.Say("%s: %s (statement %d of %s)", f.Rule, f.Reason, f.Statement, d.name)
 			switch {
 			case f.Rule == "unknown-action" || slices.Contains(cited, statementAt(d, f.Statement)):
 			case slices.Contains(warned, f.Rule):
@@ -164,8 +166,8 @@ func (o *outcome) cited() []string {
 }
 
 // later tells what goes well now and breaks afterwards.
-func (o *outcome) later() []string {
-	var out []string
+func (o *outcome) later() []speech.Text {
+	var out []speech.Text
 	for i := range o.courses {
 		c := &o.courses[i]
 		if c.fail != nil {
@@ -174,8 +176,8 @@ func (o *outcome) later() []string {
 		for _, s := range c.steps {
 			for _, a := range s.answers {
 				if len(s.step.Requests) > 0 && s.step.Requests[0].Call == launch.RetireGrant && !a.ok() {
-					out = append(out, "grant-stays: the grant that "+string(s.step.Requests[0].Purpose)+" needed cannot be retired, for "+a.request.Parts[0].Action+
-						" on "+a.request.Parts[0].Resource.ARN+" is refused to "+a.who.name)
+					out = append(out, speech.Say("grant-stays: the grant that %s needed cannot be retired, for %s on %s is refused to %s",
+						string(s.step.Requests[0].Purpose), a.request.Parts[0].Action, a.request.Parts[0].Resource.ARN, a.who.name))
 				}
 			}
 		}
@@ -187,7 +189,7 @@ func (o *outcome) later() []string {
 }
 
 // attachLater tells whether the creator of a volume may attach it.
-func (w *world) attachLater(c *course) []string {
+func (w *world) attachLater(c *course) []speech.Text {
 	spec := w.spec()
 	spec.Operation = launch.AttachVolume
 	spec.Devices = []launch.Device{{Name: c.device, VolumeID: newVolume, Source: launch.Source{Kind: launch.Existing, Encrypted: true, KeyARN: c.volume.KeyARN}}}
@@ -197,6 +199,6 @@ func (w *world) attachLater(c *course) []string {
 	if next.fail == nil {
 		return nil
 	}
-	return []string{fmt.Sprintf("later-attach: %s can create the volume %s but not attach it: %s on %s is refused (%s)",
+	return []speech.Text{speech.Say("later-attach: %s can create the volume %s but not attach it: %s on %s is refused (%s)",
 		who.name, c.device, strings.TrimSpace(next.fail.action), next.fail.key, next.fail.rule)}
 }

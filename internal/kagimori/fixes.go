@@ -8,6 +8,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
 	"github.com/kagimori/kagimori/internal/authz/explain"
 	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/speech"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -40,7 +41,7 @@ func fixesOf(fixes []explain.Fix, part int, viewer string, text texts) []kagimor
 		}
 		fix := kagimoriapi.Fix{
 			Kind: &f.Kind, Summary: &f.Summary, Document: api.Opt(f.Document), Command: api.Opt(f.Command), Name: api.Opt(f.Name),
-			Set: new(int32(f.Set)), Owner: api.Opt(f.Owner), Opens: f.Opens, Run: api.Opt(f.Run), Target: api.Opt(f.Target),
+			Set: new(int32(f.Set)), Owner: api.Opt(f.Owner), Opens: speech.All(speech.English, f.Opens), Run: api.Opt(f.Run.String()), Target: api.Opt(f.Target),
 		}
 		if f.Digest != "" && f.Owner == viewer && f.Document != "" {
 			doc := document{f.Set, f.Target}

@@ -120,7 +120,7 @@ func evaluations(d *guard.Recorded, viewer string, text texts) []kagimoriapi.Eva
 		e.Fixes = fixesOf(fixes, i, viewer, text)
 		for _, n := range notes {
 			if n.Part == i {
-				e.Notes, e.Explanation = append(e.Notes, n.Text), append(e.Explanation, n.Text)
+				e.Notes, e.Explanation = append(e.Notes, n.Text.String()), append(e.Explanation, n.Text.String())
 			}
 		}
 		if d.Brief && seen.Outcome != authz.Allowed {

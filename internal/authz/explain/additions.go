@@ -8,6 +8,7 @@ import (
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // grantOperations are what a grant can allow. Source: KMS Developer Guide, "Grants in AWS KMS".
@@ -49,7 +50,7 @@ func (s *search) identity() []change {
 	s.narrow(&st)
 	f := Fix{
 		Kind: IdentityPolicy, Owner: s.p.Account, Shows: s.p.Account, Document: st.text(),
-		Opens: s.opens(&st, holder), Run: somebody(permission, s.p.Account, ""),
+		Opens: s.opens(&st, holder), Run: somebody(speech.Raw(permission), s.p.Account, ""),
 		Summary: fmt.Sprintf("Add a statement to the identity policies of %s that allows %s.", holder, s.part.Action),
 	}
 	if command != "" {
@@ -170,12 +171,12 @@ func (s *search) grant() []change {
 		b.WriteString(" \\\n  --constraints " + shell(constraints(g.ContextSubset)))
 	}
 	f := Fix{
-		Kind: Grant, Owner: s.owner, Command: b.String(), Grant: &g, Opens: s.opensGrant(&g), Run: somebody("kms:CreateGrant on the key", s.owner, a.Region),
+		Kind: Grant, Owner: s.owner, Command: b.String(), Grant: &g, Opens: s.opensGrant(&g), Run: somebody(speech.Say("kms:CreateGrant on the key"), s.owner, a.Region),
 		Summary: fmt.Sprintf("Create a grant on %s for %s.", s.part.Resource.ARN, who),
 	}
 	if s.cross {
 		f.Shows = s.p.Account
-		f.Run = fmt.Sprintf("Somebody with kms:CreateGrant on the key, of account %s or, if the key policy allows that, of account %s, in Region %s.",
+		f.Run = speech.Say("Somebody with kms:CreateGrant on the key, of account %s or, if the key policy allows that, of account %s, in Region %s.",
 			s.owner, s.p.Account, a.Region)
 		if s.p.IsServiceLinked() {
 			f.Summary += " The key is in another account: no key policy alone can help a service-linked role there."

@@ -8,6 +8,7 @@ import (
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/authz/explain"
 	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 func advise(t *testing.T, req *authz.Request) ([]explain.Fix, []explain.Note) {
@@ -58,12 +59,12 @@ func TestNotes(t *testing.T) {
 			fixes, notes := advise(t, tt.req)
 			if tt.shows == "999999999999" { // the limited account learns the kind of policy, as AWS tells it
 				mine := explain.VisibleNotes(notes, "123456789012")
-				if len(mine) != 1 || strings.Contains(mine[0].Text, "p-guard") || !strings.Contains(mine[0].Text, "a service control policy denies it. Only the organization") {
+				if len(mine) != 1 || strings.Contains(mine[0].Text.String(), "p-guard") || !strings.Contains(mine[0].Text.String(), "a service control policy denies it. Only the organization") {
 					t.Errorf("the account sees %+v", mine)
 				}
 				notes = explain.VisibleNotes(notes, tt.shows)
 			}
-			if len(notes) != 1 || !strings.Contains(notes[0].Text, tt.text) || notes[0].Shows != tt.shows {
+			if len(notes) != 1 || !strings.Contains(notes[0].Text.String(), tt.text) || notes[0].Shows != tt.shows {
 				t.Errorf("notes %+v, want %q", notes, tt.text)
 			}
 			if (len(fixes) > 0) != tt.fixes {
@@ -103,7 +104,7 @@ func TestFixesSayWhatElseTheyOpenAndWhoMakesThem(t *testing.T) {
 		{"identity policy", user[0], "Any encryption context", "iam:PutUserPolicy in account 123456789012"},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			if got := strings.Join(tt.fix.Opens, " "); !strings.Contains(got, tt.opens) || !strings.Contains(tt.fix.Run, tt.run) {
+			if got := strings.Join(speech.All(speech.English, tt.fix.Opens), " "); !strings.Contains(got, tt.opens) || !strings.Contains(tt.fix.Run.String(), tt.run) {
 				t.Errorf("opens %q, run %q", got, tt.fix.Run)
 			}
 		})

@@ -6,6 +6,7 @@ import (
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // launchOperations are those that Auto Scaling's role needs, and launchActions the same in a key
@@ -42,7 +43,7 @@ func (s *search) documented() []alternative {
 			out = append(out, s.addStatement(KeyPolicy, policy.Key, what, who, st))
 		}
 	}
-	grant[0].fix.Run = "An administrator of account " + s.p.Account + " with kms:CreateGrant on the key in an identity policy, in the key's Region."
+	grant[0].fix.Run = speech.Say("An administrator of account %s with kms:CreateGrant on the key in an identity policy, in the key's Region.", s.p.Account)
 	return []alternative{{Documented, append(out, grant...)}}
 }
 

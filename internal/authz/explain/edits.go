@@ -9,6 +9,7 @@ import (
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // removals take away every statement that denies; nil if one of them cannot be found.
@@ -21,7 +22,7 @@ func (s *search) removals(now *authz.PartDecision) []change {
 		who := owner(&m, s.p.Account, s.owner)
 		f := Fix{
 			Kind: RemoveDeny, Owner: who, Shows: who, Run: s.run(m.Layer, who), Target: m.Document,
-			Opens:   []string{"All else that the statement denies, to whomever other statements allow it."},
+			Opens:   []speech.Text{speech.Say("All else that the statement denies, to whomever other statements allow it.")},
 			Summary: fmt.Sprintf("Remove or narrow the statement that denies %s: %s.", now.Action, uncapital(named(now, &m))),
 		}
 		out = append(out, change{f, func(r authz.Request) (authz.Request, bool) {
@@ -49,7 +50,7 @@ func (s *search) edits(now *authz.PartDecision) []alternative {
 		case authz.MissCondition:
 			f.Kind = Condition
 			f.Summary = fmt.Sprintf("%s would allow it, but %s: change the condition or the request.", named(now, &m.Match), wanted(&m))
-			f.Opens = []string{"Every request that the condition keeps out of the statement now."}
+			f.Opens = []speech.Text{speech.Say("Every request that the condition keeps out of the statement now.")}
 			apply = func(r authz.Request) (authz.Request, bool) {
 				return s.edit(r, &m.Match, func(st policy.Statement) (policy.Statement, bool) {
 					st.Conditions = slices.DeleteFunc(slices.Clone(st.Conditions), func(c policy.Condition) bool {
@@ -61,7 +62,7 @@ func (s *search) edits(now *authz.PartDecision) []alternative {
 		case authz.MissDeadPrincipal:
 			f.Kind = Resave
 			f.Summary = fmt.Sprintf("%s means a deleted principal: save the policy again with the ARN %s.", named(now, &m.Match), s.grantable())
-			f.Opens = []string{"All that the policy said of the deleted principal, to the present one."}
+			f.Opens = []speech.Text{speech.Say("All that the policy said of the deleted principal, to the present one.")}
 			apply = func(r authz.Request) (authz.Request, bool) { return s.revive(r) }
 		default:
 			continue
@@ -161,9 +162,4 @@ func (s *search) resourceKind(l authz.Layer) policy.Kind {
 }
 
 // uncapital starts a name inside a sentence.
-func uncapital(s string) string {
-	if s == "" {
-		return s
-	}
-	return string(s[0]|0x20) + s[1:]
-}
+func uncapital(t speech.Text) speech.Text { return t.Inside() }

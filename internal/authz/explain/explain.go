@@ -15,6 +15,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // Kinds of [Fix].
@@ -57,9 +58,9 @@ type Fix struct {
 	// Name of the set, [Least] or [Documented]; "" for other alternatives.
 	Name string `json:"name,omitempty"`
 	// Opens is what the change allows beside the request, a sentence each.
-	Opens []string `json:"opens,omitempty"`
+	Opens []speech.Text `json:"opens,omitempty"`
 	// Run says who must make the change, and where.
-	Run string `json:"run,omitempty"`
+	Run speech.Text `json:"run,omitzero"`
 	// Target is the name of the document that a statement is added to, and Digest the SHA-256 of
 	// its text at the time, in hex; "" for a new document.
 	Target string `json:"target,omitempty"`
@@ -72,10 +73,15 @@ type Fix struct {
 
 // A Note says of a denied part what no fix can say: that only changing a Deny can help, or nothing.
 type Note struct {
-	Part int    `json:"part"`
-	Text string `json:"text"`
+	Part int         `json:"part"`
+	Text speech.Text `json:"text"`
 	// Shows is the account whose documents the note tells of; "" if it tells of none.
 	Shows string `json:"shows,omitempty"`
+}
+
+// same reports whether two notes read the same.
+func (n *Note) same(o Note) bool {
+	return n.Part == o.Part && n.Shows == o.Shows && n.Text.String() == o.Text.String()
 }
 
 // resourceAccount is the owner of the resource of a part, or "" if its ARN does not tell.

@@ -164,7 +164,7 @@ func TestServiceLinkedRoleNeedsTheKeyPolicy(t *testing.T) {
 		sameJSON(t, page[1].Document, p2)
 		for _, f := range all {
 			if f.Owner != "123456789012" || f.Target != keyG || len(f.Digest) != 64 || len(f.Opens) == 0 ||
-				f.Run != "Somebody with kms:PutKeyPolicy on the key in account 123456789012, in Region us-west-2." {
+				f.Run.String() != "Somebody with kms:PutKeyPolicy on the key in account 123456789012, in Region us-west-2." {
 				t.Errorf("fix = %+v", f)
 			}
 		}

@@ -56,7 +56,7 @@ func Layers(part authz.PartDecision, who string) []LayerView {
 	}
 	var out []LayerView
 	for _, l := range order {
-		v := LayerView{Layer: l, Name: place(&part, l), State: Silent}
+		v := LayerView{Layer: l, Name: place(&part, l).String(), State: Silent}
 		for _, m := range part.Matched {
 			if m.Layer == l {
 				v.add(&part, &m)
@@ -65,7 +65,7 @@ func Layers(part authz.PartDecision, who string) []LayerView {
 		for _, m := range part.Missed {
 			if m.Layer == l {
 				v.Statements = append(v.Statements, StatementView{
-					Match: m.Match, Text: missLine(&part, &m), Miss: &m, Nearly: !isDeny(&m.Match) && interest(m.Reason) == 0,
+					Match: m.Match, Text: missLine(&part, &m).String(), Miss: &m, Nearly: !isDeny(&m.Match) && interest(m.Reason) == 0,
 				})
 			}
 		}
@@ -83,7 +83,7 @@ func Layers(part authz.PartDecision, who string) []LayerView {
 // add takes a statement that applies: a deny outweighs all, an allow a delegation.
 func (v *LayerView) add(part *authz.PartDecision, m *authz.Match) {
 	v.Statements = append(v.Statements, StatementView{
-		Match: *m, Applies: true, Text: matched(part, m, part.Outcome != authz.Allowed && part.Outcome != authz.Undetermined),
+		Match: *m, Applies: true, Text: matched(part, m, part.Outcome != authz.Allowed && part.Outcome != authz.Undetermined).String(),
 	})
 	switch {
 	case isDeny(m):
@@ -117,7 +117,7 @@ func (v *LayerView) change(part *authz.PartDecision, who string) string {
 	var near []string
 	for _, st := range v.Statements {
 		if st.Nearly && st.Miss.Key != "" {
-			near = append(near, strings.TrimSpace(st.Miss.Operator+" "+st.Miss.Key)+" with "+list(st.Miss.Want))
+			near = append(near, strings.TrimSpace(st.Miss.Operator+" "+st.Miss.Key)+" with "+list(st.Miss.Want).String())
 		}
 	}
 	if len(near) > 0 {
@@ -134,7 +134,7 @@ type Node struct {
 
 // Tree is a part of a decision as a tree: layers, their statements, conditions.
 func Tree(part authz.PartDecision, who string) Node {
-	root := Node{Text: part.Action + " on " + part.Resource + ": " + outcome(part.Outcome)}
+	root := Node{Text: part.Action + " on " + part.Resource + ": " + outcome(part.Outcome).String()}
 	for _, l := range Layers(part, who) {
 		n := Node{Text: l.Name + ": " + stateText(l.State)}
 		for _, st := range l.Statements {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // launches reports whether EC2 asks for a service-linked role: to launch an instance.
@@ -95,7 +96,7 @@ func (s *search) next(r *authz.Request, alt []change) []change {
 			return nil
 		}
 		for i := range add {
-			add[i].fix.Summary = "The launch asks for " + action + " too: " + uncapital(add[i].fix.Summary)
+			add[i].fix.Summary = "The launch asks for " + action + " too: " + uncapital(speech.Raw(add[i].fix.Summary)).String()
 			add[i].fix.Digest = alt[0].fix.Digest // of the text before all
 		}
 		more = append(more, add...)

@@ -94,7 +94,7 @@ func TestTheEndpointsSilenceHasAFix(t *testing.T) {
 	all := fixes(t, req)
 	wantKinds(t, all, explain.Endpoint)
 	f := all[0]
-	if f.Name != explain.Least || f.Target != "vpce-1" || !strings.Contains(f.Run, "ec2:ModifyVpcEndpoint on the endpoint in account 123456789012") ||
+	if f.Name != explain.Least || f.Target != "vpce-1" || !strings.Contains(f.Run.String(), "ec2:ModifyVpcEndpoint on the endpoint in account 123456789012") ||
 		len(f.Opens) != 1 || !strings.Contains(f.Opens[0], "comes through the endpoint") {
 		t.Errorf("fix %+v", f)
 	}

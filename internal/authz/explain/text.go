@@ -1,13 +1,13 @@
 package explain
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // maxMissed bounds the lines about statements that do not apply.
@@ -17,7 +17,12 @@ const maxMissed = 20
 // and which conditions were false. who is the principal; pass the part through [Visible] first if
 // the reader is not the owner of everything in it.
 func Text(part authz.PartDecision, who string) []string {
-	lines := []string{fmt.Sprintf("%s asked for %s on %s: %s.", who, part.Action, part.Resource, outcome(part.Outcome))}
+	return speech.All(speech.English, Lines(part, who))
+}
+
+// Lines is [Text] in every language.
+func Lines(part authz.PartDecision, who string) []speech.Text {
+	lines := []speech.Text{speech.Say("%s asked for %s on %s: %s.", who, part.Action, part.Resource, outcome(part.Outcome))}
 	denied := part.Outcome == authz.ExplicitDeny || part.Outcome == authz.ImplicitDeny
 	for _, m := range Deciding(part) {
 		lines = append(lines, matched(&part, &m, denied))
@@ -31,13 +36,13 @@ func Text(part authz.PartDecision, who string) []string {
 		return lines
 	}
 	for _, d := range part.Depends {
-		lines = append(lines, "It depends on "+d+".")
+		lines = append(lines, speech.Say("It depends on %s.", d))
 	}
 	missed := slices.Clone(part.Missed)
 	slices.SortStableFunc(missed, func(a, b authz.Miss) int { return interest(a.Reason) - interest(b.Reason) })
 	for i, m := range missed {
 		if i == maxMissed {
-			lines = append(lines, strconv.Itoa(len(missed)-i)+" more statements and grants do not apply.")
+			lines = append(lines, speech.Say("%d more statements and grants do not apply.", len(missed)-i))
 			break
 		}
 		lines = append(lines, missLine(&part, &m))
@@ -69,16 +74,16 @@ func Deciding(part authz.PartDecision) []authz.Match {
 	return out
 }
 
-func outcome(o authz.Outcome) string {
+func outcome(o authz.Outcome) speech.Text {
 	switch o {
 	case authz.Allowed:
-		return "allowed"
+		return speech.Say("allowed")
 	case authz.ExplicitDeny:
-		return "denied, a statement says so"
+		return speech.Say("denied, a statement says so")
 	case authz.Undetermined:
-		return "undetermined"
+		return speech.Say("undetermined")
 	}
-	return "denied, an allow is missing"
+	return speech.Say("denied, an allow is missing")
 }
 
 // interest orders what did not apply: nearest to applying first.
@@ -93,50 +98,67 @@ func interest(r authz.MissReason) int {
 }
 
 // place names a layer in the words of the action's service.
-func place(part *authz.PartDecision, l authz.Layer) string {
+func place(part *authz.PartDecision, l authz.Layer) speech.Text {
 	switch l {
 	case authz.LayerIdentity:
-		return "identity policy"
+		return speech.Say("identity policy")
 	case authz.LayerResource:
 		if strings.HasPrefix(strings.ToLower(part.Action), "kms:") {
-			return "key policy"
+			return speech.Say("key policy")
 		}
-		return "resource policy"
+		return speech.Say("resource policy")
 	case authz.LayerTrust:
-		return "trust policy"
+		return speech.Say("trust policy")
 	case authz.LayerGrant:
-		return "grant"
+		return speech.Say("grant")
 	case authz.LayerRoot:
-		return "standing of the account's root user"
+		return speech.Say("standing of the account's root user")
 	case authz.LayerNone:
-		return "policy"
+		return speech.Say("policy")
 	}
-	return noun(l)
+	return limit(l)
+}
+
+// limit names a layer that only limits.
+func limit(l authz.Layer) speech.Text {
+	switch l {
+	case authz.LayerBoundary:
+		return speech.Say("permissions boundary")
+	case authz.LayerSession:
+		return speech.Say("session policy")
+	case authz.LayerSCP:
+		return speech.Say("service control policy")
+	case authz.LayerRCP:
+		return speech.Say("resource control policy")
+	case authz.LayerEndpoint:
+		return speech.Say("VPC endpoint policy")
+	}
+	return speech.Raw(noun(l))
 }
 
 // named says which statement or grant a match is.
-func named(part *authz.PartDecision, m *authz.Match) string {
+func named(part *authz.PartDecision, m *authz.Match) speech.Text {
 	where := place(part, m.Layer)
 	switch {
 	case m.Layer == authz.LayerRoot:
-		return "The " + where
+		return speech.Say("The %s", where)
 	case m.GrantID != "":
-		return "Grant " + m.GrantID + ownedBy(m)
+		return speech.Join(speech.Say("Grant %s", m.GrantID), ownedBy(m))
 	case m.Document == "" && m.Sid == "": // see Visible
-		return "The " + where + ownedBy(m)
+		return speech.Join(speech.Say("The %s", where), ownedBy(m))
 	}
-	s := "Statement " + quoted(m.Sid) + " of the " + where
+	s := speech.Say("Statement %s of the %s", quoted(m.Sid), where)
 	if m.Document != "" && m.Document != part.Resource {
-		s += " " + m.Document
+		s = speech.Say("Statement %s of the %s %s", quoted(m.Sid), where, m.Document)
 	}
-	return s + ownedBy(m)
+	return speech.Join(s, ownedBy(m))
 }
 
-func ownedBy(m *authz.Match) string {
+func ownedBy(m *authz.Match) speech.Text {
 	if arn.IsAccount(m.Owner) {
-		return " (account " + m.Owner + ")"
+		return speech.Say(" (account %s)", m.Owner)
 	}
-	return ""
+	return speech.Text{}
 }
 
 // quoted leaves "#2", the name of a statement without a Sid, as it is.
@@ -147,19 +169,19 @@ func quoted(sid string) string {
 	return strconv.Quote(sid)
 }
 
-func matched(part *authz.PartDecision, m *authz.Match, denied bool) string {
+func matched(part *authz.PartDecision, m *authz.Match, denied bool) speech.Text {
 	s := named(part, m)
 	switch {
 	case isDeny(m):
-		return s + " denies it."
+		return speech.Say("%s denies it.", s)
 	case m.Account && part.Outcome == authz.Allowed && part.By != authz.LayerIdentity && part.Also != authz.LayerIdentity:
-		return s + " names the account, and so its root user."
+		return speech.Say("%s names the account, and so its root user.", s)
 	case m.Account:
-		return s + " names the account, which leaves the decision to the account's identity policies."
+		return speech.Say("%s names the account, which leaves the decision to the account's identity policies.", s)
 	case denied:
-		return s + " would allow it, but that is not enough."
+		return speech.Say("%s would allow it, but that is not enough.", s)
 	}
-	return s + " allows it."
+	return speech.Say("%s allows it.", s)
 }
 
 // missing are the layers without an allow.
@@ -170,27 +192,24 @@ func missing(part *authz.PartDecision) []authz.Layer {
 	return part.Silent
 }
 
-func silent(part *authz.PartDecision, l authz.Layer, who string) string {
+func silent(part *authz.PartDecision, l authz.Layer, who string) speech.Text {
 	switch l {
 	case authz.LayerIdentity:
-		s := "No identity policy of the principal allows " + part.Action
-		if isServiceLinked(who) {
-			s += ", and the policies of a service-linked role cannot be changed"
-			if part.CrossAccount {
-				s += ": for a key of another account only a grant can help"
-			}
+		switch {
+		case isServiceLinked(who) && part.CrossAccount:
+			return speech.Say("No identity policy of the principal allows %s, and the policies of a service-linked role cannot be changed: for a key of another account only a grant can help.", part.Action)
+		case isServiceLinked(who):
+			return speech.Say("No identity policy of the principal allows %s, and the policies of a service-linked role cannot be changed.", part.Action)
 		}
-		return s + "."
+		return speech.Say("No identity policy of the principal allows %s.", part.Action)
 	case authz.LayerGrant:
-		return "No grant for the principal covers " + part.Action + "."
+		return speech.Say("No grant for the principal covers %s.", part.Action)
 	case authz.LayerResource, authz.LayerTrust:
-		s := "The " + place(part, l)
 		if a, err := arn.Parse(part.Resource); err == nil && part.CrossAccount && arn.IsAccount(a.Account) {
-			s += " in account " + a.Account
+			return speech.Say("The %s in account %s: no allow there.", place(part, l), a.Account)
 		}
-		return s + ": no allow there."
 	}
-	return "The " + place(part, l) + ": no allow there."
+	return speech.Say("The %s: no allow there.", place(part, l))
 }
 
 // isServiceLinked accepts the ARN of a session of a service-linked role. It carries no path, so
@@ -200,69 +219,73 @@ func isServiceLinked(who string) bool {
 	return err == nil && a.Service == "sts" && strings.HasPrefix(a.Resource, "assumed-role/AWSServiceRoleFor")
 }
 
-func missLine(part *authz.PartDecision, m *authz.Miss) string {
+func missLine(part *authz.PartDecision, m *authz.Miss) speech.Text {
 	s := named(part, &m.Match)
 	_, op, _ := strings.Cut(part.Action, ":")
 	switch m.Reason {
 	case authz.MissPrincipal:
-		return s + " is for other principals."
+		return speech.Say("%s is for other principals.", s)
 	case authz.MissDeadPrincipal:
-		return s + " names a principal that was deleted; the present one of the same ARN is another."
+		return speech.Say("%s names a principal that was deleted; the present one of the same ARN is another.", s)
 	case authz.MissAction:
-		return s + " does not cover " + part.Action + "."
+		return speech.Say("%s does not cover %s.", s, part.Action)
 	case authz.MissResource:
-		return s + " is for other resources."
+		return speech.Say("%s is for other resources.", s)
 	case authz.MissCondition:
-		return s + " does not apply: " + wanted(m) + "."
+		return speech.Say("%s does not apply: %s.", s, wanted(m))
 	case authz.MissGrantee:
-		return s + " is for another grantee."
+		return speech.Say("%s is for another grantee.", s)
 	case authz.MissOperation:
-		return s + " does not include " + op + "."
+		return speech.Say("%s does not include %s.", s, op)
 	case authz.MissConstraint:
-		return s + " is limited to another encryption context" + detail(m) + "."
+		return speech.Say("%s is limited to another encryption context%s.", s, detail(m))
 	case authz.MissNotSubset:
-		return s + " does not cover all that the new grant would allow."
+		return speech.Say("%s does not cover all that the new grant would allow.", s)
 	case authz.MissSourceARN:
-		return s + " is limited to another source" + detail(m) + "."
+		return speech.Say("%s is limited to another source%s.", s, detail(m))
 	}
-	return s + " does not apply."
+	return speech.Say("%s does not apply.", s)
 }
 
-func detail(m *authz.Miss) string {
+func detail(m *authz.Miss) speech.Text {
 	if m.Key == "" && len(m.Want) == 0 {
-		return ""
+		return speech.Text{}
 	}
-	return ": " + wanted(m)
+	return speech.Join(speech.Raw(": "), wanted(m))
 }
 
 // wanted compares what a condition wants with what the request has.
-func wanted(m *authz.Miss) string {
+func wanted(m *authz.Miss) speech.Text {
 	s := strings.TrimSpace(m.Operator + " " + m.Key)
 	if m.Operator != "" {
-		s = "its condition " + s
+		return speech.Say("its condition %s wants %s, %s", s, list(m.Want), got(m))
 	}
-	return s + " wants " + list(m.Want) + ", " + got(m)
+	return speech.Say("%s wants %s, %s", s, list(m.Want), got(m))
 }
 
-func got(m *authz.Miss) string {
+func got(m *authz.Miss) speech.Text {
 	switch {
 	case m.Got.Unknown:
-		return "the request's value is not shown or not known"
+		return speech.Say("the request's value is not shown or not known")
 	case !m.Present:
-		return "the request does not have it"
+		return speech.Say("the request does not have it")
 	case m.Got.Multi:
-		return "the request has " + list(m.Got.List)
+		return speech.Say("the request has %s", list(m.Got.List))
 	}
-	return "the request has " + strconv.Quote(m.Got.One)
+	return speech.Say("the request has %s", strconv.Quote(m.Got.One))
 }
 
-func list(values []string) string {
+func list(values []string) speech.Text {
 	if len(values) == 0 {
-		return "nothing"
+		return speech.Say("nothing")
 	}
-	q := make([]string, len(values))
+	var out speech.Text
 	for i, v := range values {
-		q[i] = strconv.Quote(v)
+		if i == 0 {
+			out = speech.Raw(strconv.Quote(v))
+		} else {
+			out = speech.Join(out, speech.Say(" or "), speech.Raw(strconv.Quote(v)))
+		}
 	}
-	return strings.Join(q, " or ")
+	return out
 }
