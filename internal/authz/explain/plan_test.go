@@ -95,7 +95,7 @@ func TestTheEndpointsSilenceHasAFix(t *testing.T) {
 	wantKinds(t, all, explain.Endpoint)
 	f := all[0]
 	if f.Name != explain.Least || f.Target != "vpce-1" || !strings.Contains(f.Run.String(), "ec2:ModifyVpcEndpoint on the endpoint in account 123456789012") ||
-		len(f.Opens) != 1 || !strings.Contains(f.Opens[0], "comes through the endpoint") {
+		len(f.Opens) != 1 || !strings.Contains(f.Opens[0].String(), "comes through the endpoint") {
 		t.Errorf("fix %+v", f)
 	}
 	req.Endpoint = compile(t, policy.Endpoint, "vpce-1", "123456789012", `{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"*"}`, f.Document)
