@@ -106,7 +106,7 @@ func TestTheEndpointsSilenceHasAFix(t *testing.T) {
 	if got := kinds(all); len(got) != 1 || got[0] != "remove-deny+endpoint-policy" {
 		t.Errorf("kinds %v", got)
 	}
-	if len(notes) != 1 || !strings.Contains(notes[0].Text, "No permission can outweigh it") {
+	if len(notes) != 1 || !strings.Contains(notes[0].Text.String(), "No permission can outweigh it") {
 		t.Errorf("notes %+v", notes)
 	}
 }
