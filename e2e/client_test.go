@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -245,17 +245,17 @@ func (a authorization) text() string {
 	return strings.NewReplacer(`\"`, `"`, `\n`, "\n", `\u003c`, "<", `\u003e`, ">").Replace(string(data))
 }
 
-// kagimori calls an operation of the kagimori service, signed as the caller.
-func (c *client) kagimori(t *testing.T, operation string, in, out any) (status int, body []byte) {
+// kagimori calls an operation of the kagimori service that has one text as its input, signed as the
+// caller.
+func (c *client) kagimori(t *testing.T, operation string, in map[string]string, out any) (status int, body []byte) {
 	t.Helper()
-	data, err := json.Marshal(in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req := must(http.NewRequestWithContext(t.Context(), http.MethodPost, c.url+"/", bytes.NewReader(data)))(t)
-	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
-	req.Header.Set("X-Amz-Target", "Kagimori."+operation)
-	sum := sha256.Sum256(data)
+	path := map[string]string{
+		"GetAuthorizationDetails":        "/authorizations/" + url.PathEscape(in["AuthorizationId"]),
+		"GetRequestAuthorizationDetails": "/authorization-details/" + url.PathEscape(in["authorizationId"]),
+		"ExplainResource":                "/explanation?ResourceId=" + url.QueryEscape(in["ResourceId"]),
+	}[operation]
+	req := must(http.NewRequestWithContext(t.Context(), http.MethodGet, c.url+path, nil))(t)
+	sum := sha256.Sum256(nil)
 	if err := v4.NewSigner().SignHTTP(t.Context(), c.creds, req, hex.EncodeToString(sum[:]), "kagimori", c.region, time.Now()); err != nil {
 		t.Fatal(err)
 	}

@@ -286,7 +286,7 @@ func TestS28_AGroupUsesTheKeyOfAnotherAccountFromAPlainImage(t *testing.T) {
 		t.Errorf("the owner does not see grant %s: %+v", *made.GrantId, own)
 	}
 	third := adminOf(shared.URL, seed.NewAccount())
-	if status, body := third.kagimori(t, "GetAuthorizationDetails", map[string]string{"AuthorizationId": use.RequestID}, nil); status != 400 || !strings.Contains(string(body), "ResourceNotFoundException") {
+	if status, body := third.kagimori(t, "GetAuthorizationDetails", map[string]string{"AuthorizationId": use.RequestID}, nil); status != 404 || !strings.Contains(string(body), "No authorization details") {
 		t.Errorf("a third account sees %d %s", status, body)
 	}
 }

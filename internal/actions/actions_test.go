@@ -7,6 +7,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/actions"
 	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/accessanalyzerapi"
 	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
 	"github.com/kagimori/kagimori/internal/api/cloudtrailapi"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
@@ -20,7 +21,7 @@ import (
 func services() []*api.Service {
 	return []*api.Service{
 		kmsapi.Service(), iamapi.Service(), stsapi.Service(), ec2api.Service(), autoscalingapi.Service(),
-		organizationsapi.Service(), cloudtrailapi.Service(), kagimoriapi.Service(),
+		organizationsapi.Service(), cloudtrailapi.Service(), accessanalyzerapi.Service(), kagimoriapi.Service(),
 	}
 }
 

@@ -18,6 +18,12 @@ func driveRest(t *testing.T, s *testkit.Server, c caller) {
 	c.do("cloudtrail:ListTrails", in{})
 	c.try("cloudtrail:GetTrailStatus", in{"Name": "t"})
 	c.try("kagimori:GetAuthorizationDetails", in{"AuthorizationId": "0"})
+	c.try("kagimori:GetRequestAuthorizationDetails", in{"AuthorizationId": "0"})
+	document := `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kms:Decrypt","Resource":"*"}}`
+	c.do("access-analyzer:ValidatePolicy", in{"PolicyDocument": document, "PolicyType": "IDENTITY_POLICY"})
+	c.do("access-analyzer:CheckAccessNotGranted", in{"PolicyDocument": document, "PolicyType": "IDENTITY_POLICY", "Access": []in{{"Actions": "s3:*"}}})
+	c.do("access-analyzer:CheckNoNewAccess", in{"NewPolicyDocument": document, "ExistingPolicyDocument": document, "PolicyType": "IDENTITY_POLICY"})
+	c.do("access-analyzer:CheckNoPublicAccess", in{"PolicyDocument": document, "ResourceType": "AWS::KMS::Key"})
 	c.try("kagimori:ExplainResource", in{"ResourceId": "i-0"})
 	key := "arn:aws:kms:us-east-1:" + home + ":key/1a2b3c4d-5e6f-4a2b-8c4d-5e6f1a2b3c01"
 	c.do("kagimori:ListXksCredentials", in{})

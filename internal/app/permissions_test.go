@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/accessanalyzerapi"
 	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
 	"github.com/kagimori/kagimori/internal/api/cloudtrailapi"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
@@ -138,12 +139,17 @@ func TestNothingIsServedWithoutAPermission(t *testing.T) {
 		{nobody.KMS, admin.KMS, kmsapi.Service()}, {nobody.IAM, admin.IAM, iamapi.Service()}, {nobody.STS, admin.STS, stsapi.Service()}, {nobody.EC2, admin.EC2, ec2api.Service()},
 		{nobody.AutoScaling, admin.AutoScaling, autoscalingapi.Service()}, {nobody.Organizations, admin.Organizations, organizationsapi.Service()},
 		{nobody.CloudTrail, admin.CloudTrail, cloudtrailapi.Service()}, {nobody.Kagimori, admin.Kagimori, kagimoriapi.Service()},
+		{nobody.AccessAnalyzer, admin.AccessAnalyzer, accessanalyzerapi.Service()},
 	} {
 		for name, op := range x.svc.Operations {
 			in := op.NewInput()
 			known["Attribute"], known["ResourceId"], known["Filter"] = attributes[name], known["VolumeId"], "User"
-			if x.svc.Name == "organizations" {
+			known["PolicyType"] = "SERVICE_CONTROL_POLICY"
+			switch x.svc.Name {
+			case "organizations":
 				known["ResourceId"], known["Filter"] = account, "SERVICE_CONTROL_POLICY"
+			case "access-analyzer":
+				known["PolicyType"], known["ResourceType"] = "IDENTITY_POLICY", "AWS::KMS::Key"
 			}
 			plausible(reflect.ValueOf(in).Elem(), known)
 			var out any

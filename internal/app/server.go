@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kagimori/kagimori/internal/accessanalyzer"
+	"github.com/kagimori/kagimori/internal/api/accessanalyzerapi"
 	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
 	"github.com/kagimori/kagimori/internal/api/cloudtrailapi"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
@@ -209,6 +211,7 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 		{API: autoscalingapi.Service(), Ops: s.groups.Operations()},
 		{API: organizationsapi.Service(), Ops: tree.Operations()},
 		{API: cloudtrailapi.Service(), Ops: events.Operations()},
+		{API: accessanalyzerapi.Service(), Ops: accessanalyzer.New(s.guard).Operations()},
 		{API: kagimoriapi.Service(), Ops: both(why.Operations(), s.proxy.Operations())},
 	}, nil
 }

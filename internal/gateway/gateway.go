@@ -333,10 +333,22 @@ func (x *exchange) fail(err error) {
 	} else {
 		f = unrouted(err, x.id)
 	}
+	if d, ok := guard.Denied(err); ok && f.Message == d.Message {
+		f.Message += leads(x.id)
+	}
 	if f.Server {
 		x.cfg.Logger.ErrorContext(x.r.Context(), "request failed", append(x.attrs(), "code", f.Code, "error", detail(err))...)
 	}
 	x.fault(d, f)
+}
+
+// leads is the end of a refusal's text, which says where to find out more; EC2 has a message of its
+// own for that. AWS's text leads to its console besides, which does not know our ids.
+//
+// Source: IAM User Guide, "Troubleshoot access denied error messages".
+func leads(request string) string {
+	id := guard.AuthorizationID(request)
+	return ". Run kagimori explain " + id + " for complete details, or call the GetRequestAuthorizationDetails API with the following authorization id: " + id
 }
 
 func (x *exchange) fault(d dialect, f wire.Fault) {

@@ -27,12 +27,27 @@ func (g *Guard) denied(c *Call, req *authz.Request, d authz.Decision) error {
 			msg += ". Encoded authorization failure message: " + g.cfg.Encode(encodedMessage(req, d))
 		}
 		e.api = apierr.New("UnauthorizedOperation", msg).WithStatus(403)
-	case "kms", "kagimori", "organizations", "cloudtrail":
+	case "kms", "organizations", "cloudtrail", "kagimori", "access-analyzer", "ebs":
 		e.api = apierr.New("AccessDeniedException", text)
 	default:
 		e.api = apierr.New("AccessDenied", text).WithStatus(403)
 	}
 	return e
+}
+
+// AuthorizationID is the id by which the decisions of a request can be asked for: the request's, in the
+// form that AWS gives such ids, "[0-9a-z]+".
+//
+// Source: IAM Toolbox API Reference, GetRequestAuthorizationDetails.
+func AuthorizationID(request string) string { return strings.ReplaceAll(request, "-", "") }
+
+// RequestOf is the request of an authorization id. Any other text comes back as it is.
+func RequestOf(authorizationID string) string {
+	id := authorizationID
+	if len(id) != 32 || strings.Trim(id, "0123456789abcdef") != "" {
+		return id
+	}
+	return id[:8] + "-" + id[8:12] + "-" + id[12:16] + "-" + id[16:20] + "-" + id[20:]
 }
 
 // encodedMessage is what sts:DecodeAuthorizationMessage gives back. It shows the statements that

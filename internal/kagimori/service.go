@@ -56,10 +56,11 @@ func New(cfg Config) *Service { return &Service{g: cfg.Guard, trail: cfg.Trail, 
 // Operations are the handlers of the service.
 func (s *Service) Operations() map[string]guard.Handler {
 	return map[string]guard.Handler{
-		"GetAuthorizationDetails": guard.Handle(s.GetAuthorizationDetails),
-		"ExplainResource":         guard.Handle(s.ExplainResource),
-		"WhoCan":                  guard.Handle(s.WhoCan),
-		"WhatCan":                 guard.Handle(s.WhatCan),
+		"GetAuthorizationDetails":        guard.Handle(s.GetAuthorizationDetails),
+		"GetRequestAuthorizationDetails": guard.Handle(s.GetRequestAuthorizationDetails),
+		"ExplainResource":                guard.Handle(s.ExplainResource),
+		"WhoCan":                         guard.Handle(s.WhoCan),
+		"WhatCan":                        guard.Handle(s.WhatCan),
 	}
 }
 
@@ -118,7 +119,7 @@ func (s *Service) allow(tx store.Tx, c *guard.Call) error {
 
 // authorizations are the records of a request as an account may see them, oldest first.
 func (s *Service) authorizations(ctx context.Context, viewer, request string) ([]kagimoriapi.Authorization, error) {
-	records, err := s.trail.Get(ctx, request)
+	records, err := s.trail.Get(ctx, guard.RequestOf(request))
 	if err != nil {
 		return nil, fmt.Errorf("kagimori: trail: %w", err)
 	}

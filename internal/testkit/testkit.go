@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/accessanalyzerapi"
 	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
 	"github.com/kagimori/kagimori/internal/api/cloudtrailapi"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
@@ -126,7 +127,7 @@ func Admin(account string) sigv4.Credentials {
 
 // Clients of one caller in one region.
 type Clients struct {
-	KMS, IAM, STS, EC2, AutoScaling, Organizations, CloudTrail, Kagimori *Client
+	KMS, IAM, STS, EC2, AutoScaling, Organizations, CloudTrail, Kagimori, AccessAnalyzer *Client
 }
 
 // A Client calls one service for a test.
@@ -153,6 +154,7 @@ func (s *Server) In(region string, creds sigv4.Credentials) Clients {
 		KMS: make(kmsapi.Service()), IAM: make(iamapi.Service()), STS: make(stsapi.Service()), EC2: make(ec2api.Service()),
 		AutoScaling: make(autoscalingapi.Service()), Organizations: make(organizationsapi.Service()),
 		CloudTrail: make(cloudtrailapi.Service()), Kagimori: make(kagimoriapi.Service()),
+		AccessAnalyzer: make(accessanalyzerapi.Service()),
 	}
 }
 

@@ -15,7 +15,6 @@ import (
 	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/api/iamapi"
-	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
 	"github.com/kagimori/kagimori/internal/api/organizationsapi"
 	"github.com/kagimori/kagimori/internal/api/stsapi"
@@ -39,7 +38,7 @@ type codec interface {
 
 func services() []*api.Service {
 	return []*api.Service{
-		kmsapi.Service(), iamapi.Service(), stsapi.Service(), ec2api.Service(), autoscalingapi.Service(), kagimoriapi.Service(), organizationsapi.Service(),
+		kmsapi.Service(), iamapi.Service(), stsapi.Service(), ec2api.Service(), autoscalingapi.Service(), organizationsapi.Service(),
 	}
 }
 

@@ -19,6 +19,11 @@ type Answer struct {
 	Statements        []MatchedStatement   `aws:"Statements"`
 }
 
+// AttachedTo is a shape of the model.
+type AttachedTo struct {
+	Arn *string `aws:"arn"`
+}
+
 // Authorization is a shape of the model.
 type Authorization struct {
 	AuthorizationId *string      `aws:"AuthorizationId,c=AuthorizationId"`
@@ -46,7 +51,15 @@ type CreateXksCredentialResponse struct {
 
 // DeleteXksCredentialRequest is a shape of the model.
 type DeleteXksCredentialRequest struct {
-	AccessKeyId *string `aws:"AccessKeyId,req,c=XksAccessKeyId"`
+	AccessKeyId *string `aws:"AccessKeyId,req,c=XksAccessKeyId,loc=uri"`
+}
+
+// EvaluatedPolicy is a shape of the model.
+type EvaluatedPolicy struct {
+	Type       *string      `aws:"type"`
+	Inline     *bool        `aws:"inline"`
+	Uri        *string      `aws:"uri"`
+	AttachedTo []AttachedTo `aws:"attachedTo"`
 }
 
 // Evaluation is a shape of the model.
@@ -66,7 +79,7 @@ type Evaluation struct {
 
 // ExplainResourceRequest is a shape of the model.
 type ExplainResourceRequest struct {
-	ResourceId *string `aws:"ResourceId,req,c=ResourceId"`
+	ResourceId *string `aws:"ResourceId,req,c=ResourceId,loc=querystring"`
 }
 
 // ExplainResourceResponse is a shape of the model.
@@ -102,12 +115,26 @@ type Fix struct {
 
 // GetAuthorizationDetailsRequest is a shape of the model.
 type GetAuthorizationDetailsRequest struct {
-	AuthorizationId *string `aws:"AuthorizationId,req,c=AuthorizationId"`
+	AuthorizationId *string `aws:"AuthorizationId,req,c=AuthorizationId,loc=uri"`
 }
 
 // GetAuthorizationDetailsResponse is a shape of the model.
 type GetAuthorizationDetailsResponse struct {
 	Authorizations []Authorization `aws:"Authorizations"`
+}
+
+// GetRequestAuthorizationDetailsRequest is a shape of the model.
+type GetRequestAuthorizationDetailsRequest struct {
+	AuthorizationId *string `aws:"authorizationId,req,c=AuthorizationId,loc=uri"`
+	NextToken       *string `aws:"nextToken,c=NextToken,loc=querystring"`
+}
+
+// GetRequestAuthorizationDetailsResponse is a shape of the model.
+type GetRequestAuthorizationDetailsResponse struct {
+	RequestContext map[string]string   `aws:"requestContext"`
+	Evaluations    []RequestEvaluation `aws:"evaluations"`
+	Policies       []EvaluatedPolicy   `aws:"policies"`
+	NextToken      *string             `aws:"nextToken,c=NextToken"`
 }
 
 // Layer is a shape of the model.
@@ -145,6 +172,12 @@ type ListXksCredentialsResponse struct {
 	Credentials []XksCredential `aws:"Credentials"`
 }
 
+// MatchedPolicy is a shape of the model.
+type MatchedPolicy struct {
+	Uri               *string            `aws:"uri"`
+	MatchedStatements []RequestStatement `aws:"matchedStatements"`
+}
+
 // MatchedStatement is a shape of the model.
 type MatchedStatement struct {
 	PolicyType      *string `aws:"PolicyType"`
@@ -164,6 +197,21 @@ type RemainingCondition struct {
 	Sid             *string  `aws:"Sid"`
 	GrantId         *string  `aws:"GrantId"`
 	EvaluatedEffect *string  `aws:"EvaluatedEffect"`
+}
+
+// RequestEvaluation is a shape of the model.
+type RequestEvaluation struct {
+	Action          *string           `aws:"action"`
+	Resource        *string           `aws:"resource"`
+	Context         map[string]string `aws:"context"`
+	EvaluatedEffect *string           `aws:"evaluatedEffect,c=EffectType"`
+	MatchedPolicies []MatchedPolicy   `aws:"matchedPolicies"`
+}
+
+// RequestStatement is a shape of the model.
+type RequestStatement struct {
+	Sid             *string `aws:"sid"`
+	EvaluatedEffect *string `aws:"evaluatedEffect"`
 }
 
 // WhatCanRequest is a shape of the model.
