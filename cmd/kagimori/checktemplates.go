@@ -101,7 +101,7 @@ func readAssembly(file string, data []byte, depth int) ([]cfn.File, error) {
 // readTemplates makes scenarios of what templates of CloudFormation launch.
 func (f *checkFlags) readTemplates(io stdio, files []cfn.File) ([]input, error) {
 	r, err := cfn.Read(files, cfn.Options{
-		Account: f.account, Region: f.live.from.Region, Parameters: f.values, Strict: f.strict, PlainImages: f.plainImages,
+		Account: f.account, Region: f.live.from.Region, Parameters: f.values, Open: os.ReadFile, Strict: f.strict, PlainImages: f.plainImages,
 	})
 	if err != nil {
 		return nil, err

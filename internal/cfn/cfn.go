@@ -24,6 +24,8 @@ type Options struct {
 	Account, Region string
 	// Parameters are values of parameters of all templates. They count more than those of a File.
 	Parameters map[string]string
+	// Open reads the template of a nested stack, by its name beside that of its parent; nil reads none.
+	Open func(name string) ([]byte, error)
 	// Strict and PlainImages are as in [tfplan.Options].
 	Strict, PlainImages bool
 }
@@ -94,6 +96,9 @@ func Read(files []File, opt Options) (*Result, error) {
 			s.prefix = s.name + "/"
 		}
 		w.stacks = append(w.stacks, s)
+		if err := w.loadNested(s); err != nil {
+			return nil, err
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(opt.Parameters)) {
 		if !w.given[name] {
@@ -107,6 +112,7 @@ func Read(files []File, opt Options) (*Result, error) {
 	for _, s := range w.stacks {
 		s.settle()
 	}
+	w.stacks = slices.DeleteFunc(w.stacks, (*stack).gone)
 	for _, s := range w.stacks {
 		for _, r := range s.order {
 			t := &translation{s: s, r: r}
@@ -143,6 +149,7 @@ func (s *stack) noteIgnored() {
 		switch {
 		case strings.HasPrefix(r.typ, "AWS::Serverless::"):
 			serverless++
+		case s.nested[r.name] != nil:
 		case r.typ == "AWS::CloudFormation::Stack" || r.typ == "AWS::CloudFormation::Macro" || r.typ == "AWS::CloudFormation::StackSet":
 			nested = append(nested, r.name)
 		}

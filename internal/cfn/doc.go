@@ -22,6 +22,8 @@
 //   - a resource whose condition is not known is taken to be created;
 //   - createGrant of a custom resource of CDK (AwsCustomResource) is a grant.
 //
+// Nested stacks are read if their templates can be had ([Options.Open]).
+//
 // User data, passwords and parameters with NoEcho never leave the template.
 //
 // Source: CloudFormation Template Reference Guide.

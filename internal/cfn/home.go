@@ -19,6 +19,10 @@ var (
 
 // settleHome finds out account and region of a stack.
 func (s *stack) settleHome() {
+	if p := s.parent; p != nil { // parents are settled before
+		s.account, s.region, s.accountName, s.regionName = p.account, p.region, p.accountName, p.regionName
+		return
+	}
 	var accounts, regions []string
 	pseudo := false
 	add := func(to *[]string, v string) {

@@ -18,7 +18,7 @@ func (s *stack) ref(name string) *node {
 	if v, ok := s.pseudo(name); ok {
 		return v
 	}
-	if v, ok := s.parameters[name]; ok {
+	if v, ok := s.parameter(name); ok {
 		return dynamicParameter(v)
 	}
 	return s.identity(name, "")
@@ -52,6 +52,9 @@ func (s *stack) identity(name, attr string) *node {
 	r := s.resources[name]
 	if r == nil {
 		return s.generated(name, attr)
+	}
+	if v, ok := s.output(r, attr); ok {
+		return v
 	}
 	address := s.address(name)
 	switch r.typ {

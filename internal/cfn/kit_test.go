@@ -21,6 +21,11 @@ func file(t testing.TB, name string) cfn.File {
 	return cfn.File{Name: name, Data: data}
 }
 
+// open reads the template of a nested stack.
+func open(name string) ([]byte, error) {
+	return os.ReadFile(filepath.Join("testdata", filepath.FromSlash(name)))
+}
+
 // read reads templates, with everything that holds of each launch checked.
 func read(t testing.TB, opt cfn.Options, files ...cfn.File) *cfn.Result {
 	t.Helper()

@@ -34,6 +34,11 @@ type stack struct {
 	sam             bool
 
 	parameters map[string]*node
+	types      map[string]string // of parameters
+	inherited  map[string]*node  // what the parent says of parameters that were not asked for yet
+	parent     *stack            // of a nested stack
+	within     *res              // the parent's resource that makes it
+	nested     map[string]*stack
 	mappings   *node
 	conditions *node
 	outputs    *node
@@ -87,7 +92,7 @@ func (w *set) load(f File) (*stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &stack{set: w, file: f, name: f.Stack, parameters: map[string]*node{}, resources: map[string]*res{}, tested: map[string]verdict{}, busy: map[string]bool{}}
+	s := &stack{set: w, file: f, name: f.Stack, parameters: map[string]*node{}, types: map[string]string{}, inherited: map[string]*node{}, nested: map[string]*stack{}, resources: map[string]*res{}, tested: map[string]verdict{}, busy: map[string]bool{}}
 	if s.name == "" {
 		s.name = stackName(f.Name)
 	}
@@ -174,8 +179,9 @@ func (s *stack) readParameters(declared *node) error {
 	}
 	for _, m := range declared.members {
 		typ, _ := m.value.get("Type").scalar()
+		s.types[m.name] = typ
 		var v *node
-		given, ok := s.set.parameter(s, m.name)
+		given, ok := s.set.valueOf(s, m.name)
 		if ok {
 			v = textNode(given)
 		} else if d := m.value.get("Default"); d != nil && d.kind != null {
@@ -194,25 +200,16 @@ func (s *stack) readParameters(declared *node) error {
 			v = unknownNode("the parameter %s has no value (--parameters %s=...)", m.name, m.name)
 		case m.value.get("NoEcho").isTrue():
 			v = unknownNode("the parameter %s is secret (NoEcho)", m.name)
-		case strings.HasPrefix(typ, "AWS::SSM::Parameter::Value") && !strings.HasPrefix(v.s, "ami-"):
-			path := v.s
-			if v = unknownNode("the parameter %s is the value of the SSM parameter %s", m.name, path); strings.HasPrefix(path, publicImages) {
-				v.public = path
-			}
-		case typ == "CommaDelimitedList" || strings.HasPrefix(typ, "List<"):
-			items := &node{kind: list}
-			for part := range strings.SplitSeq(v.s, ",") {
-				items.items = append(items.items, textNode(strings.TrimSpace(part)))
-			}
-			v = items
+		default:
+			v = typed(typ, m.name, v)
 		}
 		s.parameters[m.name] = v
 	}
 	return nil
 }
 
-// parameter is the value given for a parameter: for its stack, else for all.
-func (w *set) parameter(s *stack, name string) (string, bool) {
+// valueOf is the value given for a parameter: for its stack, else for all.
+func (w *set) valueOf(s *stack, name string) (string, bool) {
 	if v, ok := w.opt.Parameters[name]; ok {
 		w.used(name)
 		return v, true

@@ -39,6 +39,8 @@ func translators() map[string]func(*translation) {
 		"AWS::AutoScaling::AutoScalingGroup":    (*translation).autoScalingGroup,
 		"AWS::EKS::Nodegroup":                   (*translation).nodegroup,
 		"AWS::EC2::Instance":                    (*translation).instance,
+		"AWS::EC2::EC2Fleet":                    (*translation).fleet,
+		"AWS::EC2::SpotFleet":                   (*translation).spotFleet,
 		"AWS::EC2::Volume":                      (*translation).volume,
 		"AWS::EC2::VolumeAttachment":            (*translation).attachment,
 		"Custom::AWS":                           (*translation).custom,
@@ -46,6 +48,9 @@ func translators() map[string]func(*translation) {
 }
 
 func (t *translation) translate() {
+	if strings.HasPrefix(t.r.typ, "AWS::Serverless::") && t.r.props.get("Role") == nil {
+		t.generatedRole()
+	}
 	if f := translators()[t.r.typ]; f != nil {
 		t.props = t.s.eval(t.r.props)
 		if t.props.is(unknown) {

@@ -19,6 +19,18 @@ func inline(o obj) map[string]any {
 	return map[string]any{"name": o.value("PolicyName", "name"), "policy": o.document("PolicyDocument", "policy")}
 }
 
+// generatedRole is the role that SAM makes for a function and the like. Which policies it gets is not
+// looked at.
+func (t *translation) generatedRole() {
+	arn, _ := t.s.generated(t.r.name+"Role", "Arn").scalar()
+	if t.s.resources[t.r.name+"Role"] != nil || arn == "" {
+		return
+	}
+	t.add("aws_iam_role", "", map[string]any{
+		"arn": arn, "name": t.s.generated(t.r.name+"Role", "").s, "inline_policy": tfplan.Unknown("SAM makes the policies of this role"),
+	})
+}
+
 func (t *translation) role() { t.person("aws_iam_role", "PermissionsBoundary") }
 
 func (t *translation) user() {

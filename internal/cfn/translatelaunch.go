@@ -2,17 +2,28 @@ package cfn
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/kagimori/kagimori/internal/tfplan"
 )
 
-// image is the id of an image.
+// image is the id of an image. Launch templates may name a parameter that has it. Source: EC2 User
+// Guide, "Use a Systems Manager parameter instead of an AMI ID".
 func (o obj) image(property, attr string) any {
 	v := o.n.get(property)
 	if v.is(unknown) && v.public != "" {
 		return tfplan.PublicImage("the image of " + v.public)
 	}
-	return o.value(property, attr)
+	id := o.value(property, attr)
+	named, _ := id.(string)
+	parameter, is := strings.CutPrefix(named, "resolve:ssm:")
+	switch {
+	case is && strings.HasPrefix(parameter, publicImages):
+		return tfplan.PublicImage("the image of " + parameter)
+	case is:
+		return tfplan.Unknown("it is in the SSM parameter " + parameter)
+	}
+	return id
 }
 
 // volumeValues are what a mapping says of its volume.
@@ -89,9 +100,24 @@ func templateSpec(id, name string) func(obj) map[string]any {
 	}
 }
 
+// overridden specifies a launch template and overrides of it.
+func overridden(attr string) func(obj) map[string]any {
+	spec := templateSpec("launch_template_id", "launch_template_name")
+	return func(o obj) map[string]any {
+		return map[string]any{
+			"launch_template_specification": o.one("LaunchTemplateSpecification", "launch_template_specification", spec),
+			attr: o.each("Overrides", attr, func(o obj) map[string]any {
+				return map[string]any{
+					"instance_type":                 o.value("InstanceType", "instance_type"),
+					"launch_template_specification": o.one("LaunchTemplateSpecification", "launch_template_specification", spec),
+				}
+			}),
+		}
+	}
+}
+
 func (t *translation) autoScalingGroup() {
 	o := t.top()
-	spec := templateSpec("launch_template_id", "launch_template_name")
 	values := map[string]any{
 		"name":             o.value("AutoScalingGroupName", "name"),
 		"desired_capacity": o.number("DesiredCapacity", "desired_capacity"), "min_size": o.number("MinSize", "min_size"),
@@ -100,17 +126,7 @@ func (t *translation) autoScalingGroup() {
 		"launch_template":         o.one("LaunchTemplate", "launch_template", templateSpec("id", "name")),
 		"mixed_instances_policy": o.one("MixedInstancesPolicy", "mixed_instances_policy", func(o obj) map[string]any {
 			return map[string]any{
-				"launch_template": o.one("LaunchTemplate", "launch_template", func(o obj) map[string]any {
-					return map[string]any{
-						"launch_template_specification": o.one("LaunchTemplateSpecification", "launch_template_specification", spec),
-						"override": o.each("Overrides", "override", func(o obj) map[string]any {
-							return map[string]any{
-								"instance_type":                 o.value("InstanceType", "instance_type"),
-								"launch_template_specification": o.one("LaunchTemplateSpecification", "launch_template_specification", spec),
-							}
-						}),
-					}
-				}),
+				"launch_template": o.one("LaunchTemplate", "launch_template", overridden("override")),
 				"instances_distribution": o.one("InstancesDistribution", "instances_distribution", func(o obj) map[string]any {
 					return map[string]any{
 						"on_demand_base_capacity":                  o.number("OnDemandBaseCapacity", "on_demand_base_capacity"),
@@ -121,7 +137,7 @@ func (t *translation) autoScalingGroup() {
 		}),
 	}
 	if t.props.get("InstanceId") != nil {
-		t.r.assumed = append(t.r.assumed, "the template of "+t.r.name+" is not known: it is made after an instance (InstanceId)")
+		values["launch_template"] = tfplan.Unknown("it is made after an instance (InstanceId)")
 	}
 	t.add("aws_autoscaling_group", "", values)
 }
@@ -158,6 +174,36 @@ func (t *translation) instance() {
 		t.out[len(t.out)-1].Address += "." + at.path
 	}
 	t.paths = paths
+}
+
+func (t *translation) fleet() {
+	o := t.top()
+	t.add("aws_ec2_fleet", "", map[string]any{
+		"type":                   o.value("Type", "type"),
+		"launch_template_config": o.each("LaunchTemplateConfigs", "launch_template_config", overridden("override")),
+		"target_capacity_specification": o.one("TargetCapacitySpecification", "target_capacity_specification", func(o obj) map[string]any {
+			return map[string]any{
+				"default_target_capacity_type": o.value("DefaultTargetCapacityType", "default_target_capacity_type"),
+				"total_target_capacity":        o.number("TotalTargetCapacity", "total_target_capacity"),
+				"on_demand_target_capacity":    o.number("OnDemandTargetCapacity", "on_demand_target_capacity"),
+				"spot_target_capacity":         o.number("SpotTargetCapacity", "spot_target_capacity"),
+			}
+		}),
+	})
+}
+
+func (t *translation) spotFleet() {
+	o := t.top().in("SpotFleetRequestConfigData", "")
+	o.to = ""
+	t.add("aws_spot_fleet_request", "", map[string]any{
+		"launch_template_config": o.each("LaunchTemplateConfigs", "launch_template_config", overridden("overrides")),
+		"launch_specification": o.each("LaunchSpecifications", "launch_specification", func(o obj) map[string]any {
+			return map[string]any{
+				"ami": o.image("ImageId", "ami"), "instance_type": o.value("InstanceType", "instance_type"),
+				"ebs_block_device": o.each("BlockDeviceMappings", "ebs_block_device", flat),
+			}
+		}),
+	})
 }
 
 func (t *translation) volume() {

@@ -23,7 +23,7 @@ func TestVerdicts(t *testing.T) {
 		launch  string
 		verdict string
 		rules   []string // of the first refusal of each device that fails
-		where   string   // file and line of what the fix changes
+		where   string   // resource that the fix changes
 		depends string   // part of what it depends on
 	}{
 		{name: "statements for the role of the group", files: []cfn.File{file(t, "one-account.yaml")}, launch: "WebGroup", verdict: "launches"},
@@ -36,6 +36,37 @@ func TestVerdicts(t *testing.T) {
 			rules: []string{"cross-account-needs-grant"}, where: "Key/Shared"},
 		{name: "a key of a stack that is not given", files: []cfn.File{file(t, "two-accounts-group.yaml")}, launch: "Group", verdict: "cannot-tell",
 			depends: "no given stack exports us-east-1-shared-key"},
+		{name: "CDK gave the key to the instances' role, which does not launch", files: []cfn.File{in(file(t, "assembly/FleetStack.template.json"), "FleetStack", "111122223333")},
+			launch: "FleetASG1F2E", verdict: "fails", rules: []string{"not-in-key-policy"}, where: "VolumeKey4A1B2C3D"},
+		{name: "who deploys makes a volume under a key of its account", files: []cfn.File{file(t, "assembly/assembly-Prod/ProdKeys.template.json")}, launch: "Volume9F2B77C0", verdict: "launches"},
+		{name: "an alias, in a template of SAM", files: []cfn.File{file(t, "sam.yaml")}, launch: "Runners", verdict: "launches"},
+		{name: "nested stacks", files: []cfn.File{file(t, "nested/parent.yaml")}, opt: cfn.Options{Open: open}, launch: "parent-Group/Group", verdict: "launches"},
+		{name: "parameters without values", files: []cfn.File{file(t, "conditions.yaml")}, launch: "Data", verdict: "cannot-tell",
+			depends: "Data.Encrypted: the condition Encrypted is not known: the parameter Environment has no value"},
+		{name: "a principal without a value", files: []cfn.File{file(t, "conditions.yaml")}, opt: cfn.Options{Parameters: map[string]string{"Environment": "prod"}},
+			launch: "Data", verdict: "cannot-tell", depends: "Key.KeyPolicy: Statement[1].Principal.AWS: the parameter AdminRoleArn has no value"},
+		{name: "all of them", files: []cfn.File{file(t, "conditions.yaml")}, opt: cfn.Options{Parameters: map[string]string{"Environment": "prod", "AdminRoleArn": "arn:aws:iam::111122223333:role/admin"}},
+			launch: "Data", verdict: "launches"},
+		{name: "a key of elsewhere", files: []cfn.File{file(t, "conditions.yaml")}, opt: cfn.Options{Parameters: map[string]string{
+			"Environment": "test", "KeyArn": "arn:aws:kms:us-east-1:444455556666:key/1a2b3c4d-5e6f-1a2b-3c4d-5e6f1a2b3c4d"}},
+			launch: "Data", verdict: "cannot-tell", depends: "key/1a2b3c4d-5e6f-1a2b-3c4d-5e6f1a2b3c4d is not in the template"},
+		{name: "no encryption asked for, and a default that is not known", files: []cfn.File{file(t, "conditions.yaml")}, opt: cfn.Options{Parameters: map[string]string{"Environment": "test"}},
+			launch: "Data", verdict: "cannot-tell", depends: "encrypts EBS volumes by default"},
+		{name: "the image is not known", files: []cfn.File{file(t, "conditions.yaml")}, opt: cfn.Options{Parameters: map[string]string{"Environment": "prod", "AdminRoleArn": "arn:aws:iam::111122223333:role/admin"}},
+			launch: "Server", verdict: "cannot-tell", depends: "image ami-0123456789abcdef0 is not in the template"},
+		{name: "the image is taken for plain", files: []cfn.File{file(t, "conditions.yaml")}, opt: cfn.Options{PlainImages: true, Parameters: map[string]string{"Environment": "prod", "AdminRoleArn": "arn:aws:iam::111122223333:role/admin"}},
+			launch: "Server", verdict: "launches"},
+		{name: "a volume of an instance", files: []cfn.File{file(t, "conditions.yaml")}, opt: cfn.Options{Parameters: map[string]string{"Environment": "prod", "AdminRoleArn": "arn:aws:iam::111122223333:role/admin"}},
+			launch: "Server.Volumes[0]", verdict: "launches"},
+		{name: "who deploys has no other rights", files: []cfn.File{file(t, "conditions.yaml")}, opt: cfn.Options{Strict: true, Parameters: map[string]string{"Environment": "prod", "AdminRoleArn": "arn:aws:iam::111122223333:role/admin"}},
+			launch: "Data", verdict: "cannot-tell", depends: "the template does not say what policies they are"},
+		{name: "a fleet has a role", files: []cfn.File{file(t, "fleets.yaml")}, launch: "Fleet", verdict: "launches"},
+		{name: "an instant fleet has none", files: []cfn.File{file(t, "fleets.yaml")}, launch: "InstantFleet", verdict: "launches"},
+		{name: "a Spot Fleet has another", files: []cfn.File{file(t, "fleets.yaml")}, launch: "SpotFleet", verdict: "fails", rules: []string{"not-in-key-policy", "not-in-key-policy"}, where: "Key"},
+		{name: "a node group has the default role", files: []cfn.File{file(t, "fleets.yaml")}, launch: "Nodes", verdict: "fails", rules: []string{"not-in-key-policy"}, where: "Key"},
+		{name: "a group with a role of its own", files: []cfn.File{file(t, "fleets.yaml")}, launch: "SuffixGroup", verdict: "launches"},
+		{name: "Spot Instances under the default key", files: []cfn.File{file(t, "fleets.yaml")}, opt: cfn.Options{PlainImages: true}, launch: "SpotGroup", verdict: "cannot-tell",
+			depends: "the default key for EBS of account 111122223333"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			res := read(t, tt.opt, tt.files...)

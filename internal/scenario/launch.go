@@ -68,8 +68,14 @@ func (w *World) image(t Template) string {
 	return w.Real(*t.ImageID)
 }
 
+// instanceType is the first of a template. A scenario need not name one: what a file that it was made
+// from leaves open has nothing to do with keys.
+func instanceType(t Template) string {
+	return append(t.InstanceTypes[:len(t.InstanceTypes):len(t.InstanceTypes)], "m6i.large")[0]
+}
+
 func (w *World) makeLaunchTemplate(ctx context.Context, who place, t Template) error {
-	data := &ec2api.RequestLaunchTemplateData{ImageId: new(w.image(t)), InstanceType: &t.InstanceTypes[0]}
+	data := &ec2api.RequestLaunchTemplateData{ImageId: new(w.image(t)), InstanceType: new(instanceType(t))}
 	if t.Market == marketSpot {
 		data.InstanceMarketOptions = &ec2api.LaunchTemplateInstanceMarketOptionsRequest{MarketType: new("spot")}
 	}
@@ -121,7 +127,7 @@ func (w *World) imageDevices(t Template) []string {
 }
 
 func (w *World) makeLaunchConfiguration(ctx context.Context, who place, t Template) error {
-	in := &autoscalingapi.CreateLaunchConfigurationType{LaunchConfigurationName: &t.Name, ImageId: new(w.image(t)), InstanceType: &t.InstanceTypes[0]}
+	in := &autoscalingapi.CreateLaunchConfigurationType{LaunchConfigurationName: &t.Name, ImageId: new(w.image(t)), InstanceType: new(instanceType(t))}
 	if t.Market == marketSpot {
 		in.SpotPrice = new(spotPrice)
 	}

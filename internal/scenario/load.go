@@ -47,6 +47,9 @@ func Load(ctx context.Context, cfg Config, sc *Scenario) (*World, error) {
 	for _, path := range slices.Sorted(maps.Keys(sc.Unknown)) {
 		return nil, fmt.Errorf("%w: %s of %s is not known: %s", ErrUnable, path, sc.ID, sc.Unknown[path])
 	}
+	if c := sc.Launch.Caller; c != nil && arn.IsServiceLinkedRole(*c) {
+		return nil, fmt.Errorf("%w: %s is launched by %s, as which its service alone can act", ErrUnable, sc.ID, *c)
+	}
 	w := &World{
 		Scenario: sc, s: newSession(cfg), real: map[string]string{}, grants: map[string]string{}, actors: map[string]actor{},
 	}

@@ -41,6 +41,8 @@ var attributes = map[string][]string{
 	"aws_eks_node_group":                    {"arn", "node_group_name", "capacity_type", "launch_template", "scaling_config"},
 	"aws_instance":                          {"arn", "id", "ami", "availability_zone", "instance_type", "launch_template", "root_block_device", "ebs_block_device", "instance_market_options", "instance_lifecycle"},
 	"aws_spot_instance_request":             {"arn", "id", "ami", "instance_type", "launch_template", "root_block_device", "ebs_block_device"},
+	"aws_ec2_fleet":                         {"arn", "id", "type", "launch_template_config", "target_capacity_specification"},
+	"aws_spot_fleet_request":                {"id", "launch_template_config", "launch_specification"},
 	"aws_ebs_volume":                        {"arn", "id", "encrypted", "kms_key_id", "snapshot_id", "size", "type", "availability_zone"},
 	"data.aws_ebs_volume":                   {"arn", "id", "volume_id", "encrypted", "kms_key_id", "snapshot_id"},
 	"aws_volume_attachment":                 {"volume_id", "device_name", "instance_id"},

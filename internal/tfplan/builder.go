@@ -86,8 +86,8 @@ func (b *builder) device(i int, r *resource, name string, path ...any) {
 	here := fmt.Sprintf("/launch/templates/%d/blockDevices/%d/ebs", i, len(t.BlockDevices))
 	attr := func(name string) []any { return append(slices.Clone(path), name) }
 	above := path
-	if len(path) > 2 {
-		above = path[:2] // the mapping, of whose volume path tells
+	if n := len(path) - 2; n > 0 && path[n] == "ebs" {
+		above = path[:n] // the mapping, of whose volume path tells
 	}
 	switch is := func(name string) string { return fmt.Sprint(r.attr(append(slices.Clone(above), name)...).v) }; {
 	case is("no_device") == "true" || r.typ == "aws_launch_template" && r.known(append(slices.Clone(above), "no_device")...) != "":
@@ -224,6 +224,9 @@ func (b *builder) key(k *key) int {
 		b.person(name, false)
 		if r != nil && r.action != actionNone && b.m.people.byARN[name] == nil {
 			b.assume(name + " exists, whom the policy of " + r.addr + " names: " + b.m.words.File + " does not say, and KMS refuses policies that name somebody else")
+			if arn.IsServiceLinkedRole(name) {
+				b.add(&person{Principal: format.Principal{ARN: name, Kind: format.KindLinked, Policies: []format.InlinePolicy{}}})
+			}
 		}
 	}
 	return i
@@ -288,13 +291,13 @@ func (b *builder) add(q *person) {
 }
 
 // imageAt adds the image of a template.
-func (b *builder) imageAt(i int, r *resource, attr string) {
+func (b *builder) imageAt(i int, r *resource, path ...any) {
 	at := fmt.Sprintf("/launch/templates/%d/imageId", i)
-	if public, ok := r.attr(attr).v.(PublicImage); ok {
+	if public, ok := r.attr(path...).v.(PublicImage); ok {
 		b.assume(string(public) + " is public, and so no device of it is encrypted")
 		return
 	}
-	id := b.m.text(r, wantImage, attr)
+	id := b.m.text(r, wantImage, path...)
 	im := image{unknown: id.why}
 	if id.s != "" && id.why == "" {
 		im = b.m.imageOf(id.s, b.home)

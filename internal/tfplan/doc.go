@@ -22,6 +22,8 @@
 //   - new grants are made by whoever applies the plan, after everything else;
 //   - whoever applies the plan may do what identity policies can allow ([Options.Strict] says that
 //     this is unknown instead);
+//   - a fleet launches as the service-linked role of EC2 Fleet or Spot Fleet, an instant fleet as whoever
+//     applies the plan;
 //   - a setting of EBS encryption that the plan does not manage or read is unknown;
 //   - service control policies are those that hang on the account itself or on the root.
 //

@@ -19,6 +19,8 @@ func (m *model) launch(r *resource) *Launch {
 		b.nodeGroup()
 	case r.kind() == "aws_instance" && starts, r.kind() == "aws_spot_instance_request" && starts:
 		b.instance()
+	case r.kind() == "aws_ec2_fleet" && starts, r.kind() == "aws_spot_fleet_request" && starts:
+		b.fleet()
 	case r.kind() == "aws_ebs_volume" && r.action == actionCreate:
 		b.newVolume()
 	case r.kind() == "aws_volume_attachment" && starts:
@@ -62,13 +64,18 @@ func (b *builder) group() {
 		}
 	}
 	n, ok := r.attr("mixed_instances_policy").length()
-	if e, told := m.expr(r, "mixed_instances_policy"); !ok && !(told && e == nil) {
+	if e, told := m.expr(r, "mixed_instances_policy"); !ok && !r.given && !(told && e == nil) {
 		b.missing(r.addr + ".mixed_instances_policy" + r.attr("mixed_instances_policy").why())
 	}
 	if n > 0 {
 		b.mixed()
 	}
-	if len(b.sc.Launch.Templates) == 0 {
+	for _, attr := range []string{"launch_template", "mixed_instances_policy"} {
+		if x := r.attr(attr); r.given && x.isUnknown() {
+			b.missing(place(r, []any{attr}) + x.why())
+		}
+	}
+	if len(b.sc.Launch.Templates) == 0 && len(b.depends) == 0 {
 		b.missing("no launch template of " + r.addr + " is known")
 	}
 }
@@ -103,7 +110,11 @@ func (b *builder) nodeGroup() {
 // mixed launches the template of a mixed instances policy and those of its overrides.
 func (b *builder) mixed() {
 	market := mixedMarket(b.r)
-	base := []any{"mixed_instances_policy", 0, "launch_template", 0}
+	b.overridden(market, []any{"mixed_instances_policy", 0, "launch_template", 0}, "override")
+}
+
+// overridden launches the template that is specified below base and those of its overrides.
+func (b *builder) overridden(market string, base []any, attr string) {
 	spec := append(slices.Clone(base), "launch_template_specification", 0)
 	var used []*resource
 	add := func(path []any) {
@@ -113,7 +124,7 @@ func (b *builder) mixed() {
 		}
 	}
 	add(spec)
-	overrides := append(slices.Clone(base), "override")
+	overrides := append(slices.Clone(base), attr)
 	n, _ := b.r.attr(overrides...).length()
 	for i := range n {
 		own := append(slices.Clone(overrides), i, "launch_template_specification")
@@ -261,21 +272,23 @@ func (b *builder) computed(r *resource, path ...any) bool {
 	return ok && e == nil
 }
 
-// instanceDevices adds the root and the other devices of an instance or launch configuration.
-func (b *builder) instanceDevices(i int, r *resource) {
-	if n, _ := r.attr("root_block_device").length(); n > 0 {
-		name := r.known("root_block_device", 0, "device_name")
+// instanceDevices adds the root and the other devices of an instance, launch configuration or
+// specification of a fleet. below leads to what tells of them.
+func (b *builder) instanceDevices(i int, r *resource, below ...any) {
+	at := func(path ...any) []any { return append(slices.Clone(below), path...) }
+	if n, _ := r.attr(at("root_block_device")...).length(); n > 0 {
+		name := r.known(at("root_block_device", 0, "device_name")...)
 		if name == "" {
 			name = b.rootDevice(i)
 		}
-		b.device(i, r, name, "root_block_device", 0)
+		b.device(i, r, name, at("root_block_device", 0)...)
 	}
-	n, ok := r.attr("ebs_block_device").length()
-	if !ok && !b.computed(r, "ebs_block_device") {
-		b.unknown(fmt.Sprintf("/launch/templates/%d/imageId", i), r.addr+".ebs_block_device"+r.attr("ebs_block_device").why())
+	n, ok := r.attr(at("ebs_block_device")...).length()
+	if !ok && !b.computed(r, at("ebs_block_device")...) {
+		b.unknown(fmt.Sprintf("/launch/templates/%d/imageId", i), place(r, at("ebs_block_device"))+r.attr(at("ebs_block_device")...).why())
 	}
 	for j := range n {
-		b.device(i, r, r.known("ebs_block_device", j, "device_name"), "ebs_block_device", j)
+		b.device(i, r, r.known(at("ebs_block_device", j, "device_name")...), at("ebs_block_device", j)...)
 	}
 }
 

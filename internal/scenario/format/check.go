@@ -200,13 +200,15 @@ func (p *parser) checkSetup(s *Scenario) {
 	}
 }
 
-// actor checks that somebody exists who makes a call.
+// actor checks that somebody exists who makes a call. EC2 is also called with service-linked roles:
+// those of fleets.
 func (p *parser) actor(s *Scenario, path, who string) {
+	fleet := path == "launch.caller" && s.Launch.Operation == RunInstances
 	if a, err := arn.Parse(who); err == nil && who == arn.Root(a.Account) {
 		p.account(s, path, a.Account)
 		return
 	}
-	if !slices.ContainsFunc(s.Principals, func(q Principal) bool { return q.ARN == who && q.Kind != KindLinked }) {
+	if !slices.ContainsFunc(s.Principals, func(q Principal) bool { return q.ARN == who && (q.Kind != KindLinked || fleet) }) {
 		p.wrong(path, "%q is neither a root user nor among the roles and users", who)
 	}
 }
