@@ -72,9 +72,14 @@ func (f *serveFlags) tls() (*tlsConfig, error) {
 	if f.tlsCert == "" {
 		return nil, nil
 	}
-	cert, err := tls.LoadX509KeyPair(f.tlsCert, f.tlsKey)
+	return serverTLS(f.tlsCert, f.tlsKey)
+}
+
+// serverTLS is the configuration of a listener with the certificate and key in files.
+func serverTLS(certFile, keyFile string) (*tlsConfig, error) {
+	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
-		return nil, fmt.Errorf("the certificate %s with the key %s cannot be used: %w", f.tlsCert, f.tlsKey, err)
+		return nil, failed(fmt.Errorf("the certificate %s with the key %s cannot be used: %w", certFile, keyFile, err))
 	}
 	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}, nil
 }

@@ -36,6 +36,7 @@ request as AWS documents it, really encrypts, and says why a request was denied.
 		newExplain(io),
 		newWhoCan(io),
 		newWhatCan(io),
+		newXKS(io),
 		newVersion(io),
 	)
 	root.InitDefaultCompletionCmd("")

@@ -23,6 +23,7 @@ type serveFlags struct {
 	tlsCert, tlsKey     string
 	auditSync           bool
 	logLevel            string
+	network             networkFlags
 	// visit, if not nil, is run against the server once it listens; the server ends with it if it
 	// says so or fails.
 	visit func(ctx context.Context, url string) (stay bool, err error)
@@ -67,6 +68,7 @@ func newServe(io stdio) *cobra.Command {
 	fl.BoolVar(&f.auditSync, "audit-sync", false, "have each record of the audit log on disk before the answer")
 	fl.BoolVar(&f.devAllowRemote, "dev-allow-remote", false, "with --dev, listen on other addresses too, as containers need: everybody who reaches it is administrator")
 	fl.StringArrayVar(&f.allowedHosts, "allowed-host", nil, "with --dev, `name` of the server in URLs beside localhost (repeatable)")
+	f.network.register(fl)
 	fl.StringVar(&f.logLevel, "log-level", "info", "least `level` of what is logged: debug, info, warn or error")
 	return cmd
 }
@@ -94,6 +96,13 @@ func (f *serveFlags) run(ctx context.Context, io stdio) error {
 		return failed(err)
 	}
 	defer l.Close() // again: the HTTP server closes it too
+	proxy, proxyTLS, err := f.network.proxyListener(ctx, f.tlsCert, f.tlsKey)
+	if err != nil {
+		return err
+	}
+	if proxy != nil {
+		defer proxy.Close()
+	}
 	if cfg.Data == "" {
 		if cfg.Data, err = os.MkdirTemp("", "kagimori-"); err != nil {
 			return failed(fmt.Errorf("a temporary data directory cannot be made: %w", err))
@@ -120,8 +129,19 @@ func (f *serveFlags) run(ctx context.Context, io stdio) error {
 			stop()
 		}
 	}()
+	proxied := make(chan error, 1)
+	go func() {
+		if proxy == nil {
+			proxied <- nil
+			return
+		}
+		fmt.Fprintf(io.out, "kagimori is an external key store proxy on https://%s\n", proxy.Addr())
+		proxied <- serveHTTP(ctx, proxy, proxyTLS, a.Proxy(), logger)
+		stop()
+	}()
 	err = serveHTTP(ctx, l, tls, a.Handler(), logger)
 	stop()
+	err = errors.Join(err, <-proxied)
 	return failed(errors.Join(<-visited, err, a.Close()))
 }
 
@@ -142,8 +162,10 @@ func (f *serveFlags) config(logger *slog.Logger) (app.Config, error) {
 		cfg.Data = defaultData
 	}
 	var err error
-	cfg.Seal, err = parseSeal(f.seal)
-	return cfg, err
+	if cfg.Seal, err = parseSeal(f.seal); err != nil {
+		return cfg, err
+	}
+	return cfg, f.network.configure(&cfg)
 }
 
 func removeAll(dir string, logger *slog.Logger) {

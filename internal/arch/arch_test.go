@@ -117,7 +117,7 @@ var allowed = map[string][]string{
 	"internal/testkit": {"*"},
 	"kagimoritest":     {"internal/app", "internal/directory", "internal/authz", "internal/authz/explain", "internal/guard", "internal/trail"},
 	// 8 command
-	"cmd/kagimori":    {"internal/app", "internal/report", "internal/remedy", "internal/jsonedit", "internal/speech", "internal/doctor", "internal/live", "internal/live/awsconfig", "internal/tfplan", "internal/cfn", "internal/scenario/format", "internal/lint", "internal/policy", "internal/policy/keyview", "internal/ask/compare", "internal/arn", "internal/tour", "internal/casefile", "internal/scenario", "internal/hsm/soft", "internal/hsm", "internal/store", "internal/api", "internal/api/kagimoriapi", "internal/apierr", "internal/secret", "internal/sigv4", "internal/wire/client", "internal/authz/explain"},
+	"cmd/kagimori":    {"internal/app", "internal/outbound", "internal/report", "internal/remedy", "internal/jsonedit", "internal/speech", "internal/doctor", "internal/live", "internal/live/awsconfig", "internal/tfplan", "internal/cfn", "internal/scenario/format", "internal/lint", "internal/policy", "internal/policy/keyview", "internal/ask/compare", "internal/arn", "internal/tour", "internal/casefile", "internal/scenario", "internal/hsm/soft", "internal/hsm", "internal/store", "internal/api", "internal/api/kagimoriapi", "internal/apierr", "internal/secret", "internal/sigv4", "internal/wire/client", "internal/authz/explain"},
 	"internal/apigen": {},
 	"internal/arch":   {},
 	"internal/bench":  {"*"},
