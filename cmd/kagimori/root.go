@@ -28,6 +28,7 @@ request as AWS documents it, really encrypts, and says why a request was denied.
 	root.SetErr(io.err)
 	root.AddCommand(
 		newCheck(io),
+		newTest(io),
 		newPolicy(io),
 		newScenario(io),
 		newServe(io),

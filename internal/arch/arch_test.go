@@ -51,7 +51,8 @@ var allowed = map[string][]string{
 	"internal/lint":            {"internal/actions", "internal/linkedrole", "internal/launch", "internal/authz", "internal/authz/condition", "internal/policy", "internal/arn", "internal/apierr"},
 	"internal/jsonedit":        {},
 	"internal/remedy":          {"internal/arn", "internal/jsonedit", "internal/scenario/format", "internal/speech"},
-	"internal/report":          {"internal/doctor", "internal/jsonedit", "internal/launch", "internal/remedy", "internal/scenario/format", "internal/speech"},
+	"internal/suite":           {"internal/casefile", "internal/doctor", "internal/scenario/format", "internal/speech"},
+	"internal/report":          {"internal/suite", "internal/doctor", "internal/jsonedit", "internal/launch", "internal/remedy", "internal/scenario/format", "internal/speech"},
 	// 3 mechanisms
 	"internal/store":             {},
 	"internal/store/bolt":        {"internal/store"},
@@ -117,7 +118,7 @@ var allowed = map[string][]string{
 	"internal/testkit": {"*"},
 	"kagimoritest":     {"internal/app", "internal/directory", "internal/authz", "internal/authz/explain", "internal/guard", "internal/trail"},
 	// 8 command
-	"cmd/kagimori":    {"internal/app", "internal/outbound", "internal/report", "internal/remedy", "internal/jsonedit", "internal/speech", "internal/doctor", "internal/live", "internal/live/awsconfig", "internal/tfplan", "internal/cfn", "internal/scenario/format", "internal/lint", "internal/policy", "internal/policy/keyview", "internal/ask/compare", "internal/arn", "internal/tour", "internal/casefile", "internal/scenario", "internal/hsm/soft", "internal/hsm", "internal/store", "internal/api", "internal/api/kagimoriapi", "internal/apierr", "internal/secret", "internal/sigv4", "internal/wire/client", "internal/authz/explain"},
+	"cmd/kagimori":    {"internal/app", "internal/suite", "internal/outbound", "internal/report", "internal/remedy", "internal/jsonedit", "internal/speech", "internal/doctor", "internal/live", "internal/live/awsconfig", "internal/tfplan", "internal/cfn", "internal/scenario/format", "internal/lint", "internal/policy", "internal/policy/keyview", "internal/ask/compare", "internal/arn", "internal/tour", "internal/casefile", "internal/scenario", "internal/hsm/soft", "internal/hsm", "internal/store", "internal/api", "internal/api/kagimoriapi", "internal/apierr", "internal/secret", "internal/sigv4", "internal/wire/client", "internal/authz/explain"},
 	"internal/apigen": {},
 	"internal/arch":   {},
 	"internal/bench":  {"*"},

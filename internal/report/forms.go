@@ -43,8 +43,6 @@ func (c *Checked) message(f *Finding, style Style) []string {
 //
 // Source: GitHub Docs, "Workflow commands for GitHub Actions", setting an error message.
 func GitHub(w io.Writer, all []Checked, style Style) error {
-	value := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
-	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
 	for _, c := range all {
 		names := c.names()
 		for i := range c.Findings {
@@ -53,14 +51,20 @@ func GitHub(w io.Writer, all []Checked, style Style) error {
 			if f.Accepted != nil {
 				level = "notice"
 			}
-			text := names.Replace(strings.Join(c.message(f, style), "\n"))
-			if _, err := fmt.Fprintf(w, "::%s file=%s,line=%d,title=%s::%s\n", level, property.Replace(f.Place.File), f.Place.Line,
-				property.Replace("kagimori "+f.Code), value.Replace(text)); err != nil {
+			if err := annotation(w, level, f.Place, "kagimori "+f.Code, names.Replace(strings.Join(c.message(f, style), "\n"))); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// annotation writes one line for GitHub.
+func annotation(w io.Writer, level string, at Place, title, text string) error {
+	value := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
+	_, err := fmt.Fprintf(w, "::%s file=%s,line=%d,title=%s::%s\n", level, property.Replace(at.File), at.Line, property.Replace(title), value.Replace(text))
+	return err
 }
 
 // The parts of JUnit's reports that are written.
@@ -87,6 +91,7 @@ type (
 		Time    string       `xml:"time,attr,omitempty"`
 		Failure *junitResult `xml:"failure"`
 		Error   *junitResult `xml:"error"`
+		Skipped *junitResult `xml:"skipped"`
 		Out     string       `xml:"system-out,omitempty"`
 	}
 	junitResult struct {
