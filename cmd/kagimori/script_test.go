@@ -51,6 +51,9 @@ func TestMain(m *testing.M) {
 //	pad FILE BYTES         append white space until a file has so many bytes
 //	policyof SCENARIO KEY OUT   write the policy of a scenario's key, by its place
 //
+//	appended BEFORE AFTER  fail if AFTER is not BEFORE with something put in at one place
+//	replace OLD NEW FILE   replace a text in a file, once
+//
 // $PLANS is the folder with plans that Terraform made, $SCENARIOS that with launch scenarios,
 // $TEMPLATES that with templates of CloudFormation.
 func TestScripts(t *testing.T) {
@@ -88,6 +91,8 @@ func TestScripts(t *testing.T) {
 			"certificate": cmdCertificate,
 			"mode":        cmdMode,
 			"capture":     cmdCapture,
+			"appended":    cmdAppended,
+			"replace":     cmdReplace,
 			"patched":     cmdPatched,
 			"policyof":    cmdPolicyOf,
 			"pad": func(ts *testscript.TestScript, _ bool, args []string) {
@@ -256,6 +261,25 @@ func fingerprint(ts *testscript.TestScript, dir string) string {
 		return err
 	}))
 	return out.String()
+}
+
+func cmdAppended(ts *testscript.TestScript, _ bool, args []string) {
+	before, after := ts.ReadFile(args[0]), ts.ReadFile(args[1])
+	same := 0
+	for same < len(before) && same < len(after) && before[same] == after[same] {
+		same++
+	}
+	if len(after) <= len(before) || !strings.HasSuffix(after, before[same:]) {
+		ts.Fatalf("%s is not %s with something put in", args[1], args[0])
+	}
+}
+
+func cmdReplace(ts *testscript.TestScript, _ bool, args []string) {
+	text := ts.ReadFile(args[2])
+	if strings.Count(text, args[0]) != 1 {
+		ts.Fatalf("%s has %q %d times", args[2], args[0], strings.Count(text, args[0]))
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(strings.Replace(text, args[0], args[1], 1)), 0o644))
 }
 
 func cmdCertificate(ts *testscript.TestScript, _ bool, args []string) {

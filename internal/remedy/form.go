@@ -128,6 +128,9 @@ func (s *Step) byHand() speech.Text {
 	case ShareImage:
 		return speech.Say("Share image %s with account %s.", s.Target, s.Value)
 	}
+	if s.Name == "" {
+		return speech.Say("Change the permissions boundary of %s.", s.Target)
+	}
 	return speech.Say("Change %s of %s.", s.Name, s.Target)
 }
 

@@ -20,11 +20,10 @@ type Checked struct {
 // message are the sentences that tell of a finding: what, why, what is seen and what helps.
 func (c *Checked) message(f *Finding, style Style) []string {
 	l := style.Language
-	out := []string{f.Scenario + ": " + f.Message.In(l)}
 	if f.Level != Error {
-		return out
+		return []string{f.Scenario + ": " + f.Message.In(l)}
 	}
-	out[0] += "."
+	out := []string{f.Scenario + ": " + speech.Say("%s.", f.Message).In(l)}
 	detail := f.Detail
 	if len(detail) > 3 && !style.Verbose {
 		detail = detail[:3]

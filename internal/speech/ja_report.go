@@ -2,6 +2,7 @@ package speech
 
 // ofReport is what package report says.
 var ofReport = []entry{
+	{"%s.", "%s。"},
 	{"launches", "起動できます"},
 	{"will not launch", "起動できません"},
 	{"cannot tell", "判定できません"},
