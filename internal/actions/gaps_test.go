@@ -15,7 +15,8 @@ const (
 	noPolicy              = "only policies have a type of policy"
 	noEndpoints           = "clients cannot come through a VPC endpoint: only package guard knows them"
 	noSource              = "services of other organizations do not call"
-	noMFA                 = "there are no MFA devices"
+	noMFA                 = "no caller of this test has a session with MFA"
+	noFIDO                = "MFA devices are virtual ones"
 	noInstanceCredentials = "instances run nothing that could use the credentials of their role"
 	noService             = "no service that kagimori has gives it"
 	noPermission          = "it needs no permission"
@@ -131,6 +132,10 @@ var gaps = []gap{
 	{noSource, "aws:SourceOrgPaths", "any"},
 	{noSource, "aws:SourceOwner", "any"},
 	{noMFA, "aws:MultiFactorAuthAge", "any"},
+	{noFIDO, "iam:FIDO-FIPS-140-2-certification", "iam:EnableMFADevice/user"},
+	{noFIDO, "iam:FIDO-FIPS-140-3-certification", "iam:EnableMFADevice/user"},
+	{noFIDO, "iam:FIDO-certification", "iam:EnableMFADevice/user"},
+	{noFIDO, "iam:RegisterSecurityKey", "iam:EnableMFADevice/user"},
 	{noInstanceCredentials, "aws:Ec2InstanceSourcePrivateIPv4", "any"},
 	{noInstanceCredentials, "aws:Ec2InstanceSourceVpc", "any"},
 	{noInstanceCredentials, "ec2:RoleDelivery", "any"},

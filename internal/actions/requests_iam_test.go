@@ -15,6 +15,11 @@ func driveIAM(c caller) {
 	driveProfiles(c, tags)
 	driveSimulation(c, tags, doc)
 	driveGroups(c, doc)
+	driveProviders(c, tags)
+	c.do("iam:ListPoliciesGrantingServiceAccess", in{"Arn": "arn:aws:iam::111122223333:role/p/app", "ServiceNamespaces": "kms"})
+	c.do("iam:UntagUser", in{"UserName": "ana", "TagKeys": "team"})
+	c.do("iam:GenerateCredentialReport", in{})
+	c.do("iam:GetCredentialReport", in{})
 	c.do("iam:CreateAccountAlias", in{"AccountAlias": "red-team"})
 	c.do("iam:DeleteAccountAlias", in{"AccountAlias": "red-team"})
 	c.do("iam:UpdateAccountPasswordPolicy", in{"RequireNumbers": true})
@@ -43,17 +48,14 @@ func driveUsers(c caller, tags []in, doc string) {
 	id := c.do("iam:CreateAccessKey", user).str("AccessKey.AccessKeyId")
 	c.do("iam:ListAccessKeys", user)
 	c.do("iam:UpdateAccessKey", in{"UserName": "ana", "AccessKeyId": id, "Status": "Inactive"})
+	c.do("iam:GetAccessKeyLastUsed", in{"AccessKeyId": id})
 	c.do("iam:DeleteAccessKey", in{"UserName": "ana", "AccessKeyId": id})
-	for _, list := range []string{"ListGroupsForUser", "ListMFADevices", "ListSSHPublicKeys", "ListSigningCertificates", "ListServiceSpecificCredentials"} {
-		c.do("iam:"+list, user)
-	}
-	c.refused("iam:GetLoginProfile", "NoSuchEntity", user)
-	c.refused("iam:DeleteLoginProfile", "NoSuchEntity", user)
+	c.do("iam:ListGroupsForUser", user)
+	driveBelongings(c, tags)
 	c.do("iam:PutUserPermissionsBoundary", in{"UserName": "ana", "PermissionsBoundary": boundary})
 	c.do("iam:DeleteUserPermissionsBoundary", user)
 	c.do("iam:CreateUser", in{"UserName": "bob", "Tags": tags})
 	c.do("iam:DeleteUser", in{"UserName": "bob"})
-	c.do("iam:UntagUser", in{"UserName": "ana", "TagKeys": "team"})
 }
 
 func driveGroups(c caller, doc string) {
@@ -70,6 +72,9 @@ func driveGroups(c caller, doc string) {
 	c.do("iam:DetachGroupPolicy", in{"GroupName": "team", "PolicyArn": readOnly})
 	c.do("iam:AddUserToGroup", in{"GroupName": "team", "UserName": "ana"})
 	c.do("iam:GetGroup", group)
+	for _, who := range []string{"user/q/ana", "group/q/team"} {
+		c.do("iam:ListPoliciesGrantingServiceAccess", in{"Arn": "arn:aws:iam::111122223333:" + who, "ServiceNamespaces": "kms"})
+	}
 	c.do("iam:RemoveUserFromGroup", in{"GroupName": "team", "UserName": "ana"})
 	c.do("iam:DeleteGroup", group)
 }

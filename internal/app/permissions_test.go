@@ -113,6 +113,13 @@ func oneOfEverything(s *testkit.Server, admin testkit.Clients, account string) m
 		"AttributeNames": "all", "InstanceIds": *run.Instances[0].InstanceId, "InstanceId": *run.Instances[0].InstanceId, "Resources": *vol.VolumeId,
 		"LaunchTemplateData": "", "ImageId": *image.ImageId, "SourceImageId": *image.ImageId, "Tags": "", "Key": "k", "LaunchTemplateName": "template", "InstanceType": "t3.micro",
 	})
+	maps.Copy(known, map[string]string{
+		"SerialNumber": "arn:aws:iam::" + account + ":mfa/phone", "AuthenticationCode1": "000000", "AuthenticationCode2": "000000",
+		"OpenIDConnectProviderArn": "arn:aws:iam::" + account + ":oidc-provider/issuer", "SAMLProviderArn": "arn:aws:iam::" + account + ":saml-provider/idp",
+		"Url": "https://issuer", "SAMLMetadataDocument": `<EntityDescriptor entityID="x">` + strings.Repeat(" ", 1000) + "</EntityDescriptor>",
+		"ServiceSpecificCredentialId": "ACCAAAAAAAAAAAAAAAAAA", "CertificateId": strings.Repeat("A", 24), "SSHPublicKeyId": "APKAAAAAAAAAAAAAAAAAA",
+		"Encoding": "SSH", "Arn": "arn:aws:iam::" + account + ":user/admin",
+	})
 	return known
 }
 

@@ -121,6 +121,9 @@ func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Modul
 
 // invoke serves a client's call.
 func (s *server) invoke(ctx context.Context, c *guard.Call, in any, h guard.Handler) (any, error) {
+	if err := s.guard.Directory().Used(ctx, c.Caller.Identity, c.Service, c.Region); err != nil {
+		return nil, err
+	}
 	return s.guard.Invoke(ctx, c, in, sts.Limited(h))
 }
 
@@ -172,7 +175,7 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 	s.kms = kms.New(kms.Config{Guard: s.guard, Module: module, Clock: s.clock, Logger: cfg.Logger, CustomIDs: cfg.Dev,
 		External: xks.NewClient(xks.ClientConfig{Outbound: outbound.New(cfg.Outbound), Patience: cfg.XKSPatience})})
 	people := iam.New(iam.Config{
-		Guard: s.guard, Markers: module.Box("iam marker"),
+		Guard: s.guard, Markers: module.Box("iam marker"), Secrets: module.Box("iam secret"),
 		RoleUsage: func(tx store.Tx, roleARN string) (map[string][]string, error) { return s.groups.RoleUsage(tx, roleARN) },
 	})
 	s.ec2 = ec2.New(ec2.Config{
@@ -186,7 +189,7 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 		},
 	})
 	sessions := sts.New(sts.Config{
-		Guard: s.guard, Wall: time.Now, Messages: sts.Messages{Box: module.Box(messageBox)}, Logger: cfg.Logger,
+		Guard: s.guard, Wall: time.Now, Messages: sts.Messages{Box: module.Box(messageBox)}, MFA: people.CheckMFA, Logger: cfg.Logger,
 	})
 	timing := autoscaling.Timing{}
 	if cfg.Dev {

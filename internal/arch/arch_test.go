@@ -30,6 +30,7 @@ var allowed = map[string][]string{
 	"internal/actions":             {},
 	"internal/linkedrole":          {},
 	"internal/speech":              {},
+	"internal/totp":                {},
 	"internal/guard/internal/mint": {},
 	"internal/guard/permit":        {"internal/guard/internal/mint"},
 	"internal/guard/permittest":    {"internal/guard/internal/mint", "internal/guard/permit"},
@@ -82,7 +83,7 @@ var allowed = map[string][]string{
 	},
 	// 5 services: no arrows inside this row
 	"internal/kms":            service("internal/keyrule", "internal/api/kmsapi", "internal/hsm", "internal/envelope", "internal/policy", "internal/guard/permit", "internal/xks"),
-	"internal/iam":            service("internal/api/iamapi", "internal/policy", "internal/directory/managed", "internal/linkedrole"),
+	"internal/iam":            service("internal/totp", "internal/api/iamapi", "internal/policy", "internal/directory/managed", "internal/linkedrole"),
 	"internal/sts":            service("internal/api/stsapi", "internal/policy"),
 	"internal/org":            service("internal/api/organizationsapi", "internal/policy"),
 	"internal/ec2":            service("internal/api/ec2api", "internal/api/kmsapi", "internal/launch", "internal/blockdev", "internal/blockdev/image", "internal/ec2/catalog"),
@@ -140,7 +141,7 @@ var ciphers = []string{
 }
 
 var cipherUsers = []string{
-	"internal/hsm/soft", "internal/hsm/hsmtest", "internal/envelope", "internal/blockdev/crypt", "internal/sigv4",
+	"internal/hsm/soft", "internal/hsm/hsmtest", "internal/envelope", "internal/blockdev/crypt", "internal/sigv4", "internal/totp",
 }
 
 type source struct {

@@ -218,6 +218,10 @@ func (d *Directory) DeleteAccessKey(tx store.Tx, key AccessKey) error {
 	if err := userKeys.Delete(tx, key.Account, fold(key.User), key.ID); err != nil {
 		return err
 	}
+	if err := keyUses.Delete(tx, key.ID); err != nil {
+		return err
+	}
+	d.used.Delete(key.ID) // a transaction that fails costs a write too many
 	return AccessKeys.Delete(tx, key.ID)
 }
 

@@ -48,6 +48,7 @@ type Directory struct {
 	nowhere  *Place                     // of an account outside any organization
 	dev      *orgView                   // the development organization before any change; or nil
 	seen     sync.Map                   // development accounts that are known to be in its list
+	used     sync.Map                   // access key id to the time.Time when its use was last written down
 }
 
 type userView struct {
@@ -179,7 +180,7 @@ func (d *Directory) RenameUser(tx store.Tx, from, to User) error {
 		return err
 	}
 	for _, k := range keys {
-		if err := d.DeleteAccessKey(tx, k); err != nil {
+		if err := userKeys.Delete(tx, k.Account, fold(k.User), k.ID); err != nil {
 			return err
 		}
 		k.User = to.Name

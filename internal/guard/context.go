@@ -42,6 +42,9 @@ func (g *Guard) context(c *Call) authz.Context {
 		if !s.IssuedAt.IsZero() {
 			ctx.Set("aws:tokenissuetime", s.IssuedAt.UTC().Format(time.RFC3339))
 			ctx.SetBool("aws:multifactorauthpresent", s.MFA)
+			if s.MFA {
+				ctx.Set("aws:multifactorauthage", strconv.FormatInt(int64(max(0, c.Time.Sub(s.IssuedAt))/time.Second), 10))
+			}
 		}
 		if s.SourceIdentity != "" {
 			ctx.Set("aws:sourceidentity", s.SourceIdentity)

@@ -18,9 +18,9 @@ type owner struct {
 	account, name, id string // name and id are "" for root
 }
 
-// keyOwner decides an action on the access keys of a user; without a name, of the caller, who may
-// be the root user.
-func (s *Service) keyOwner(tx store.Tx, c *guard.Call, name *string, action string) (owner, error) {
+// keyOwner decides an action on the credentials of a user; without a name, of the caller, who may be
+// the root user. extra adds condition keys of the request.
+func (s *Service) keyOwner(tx store.Tx, c *guard.Call, name *string, action string, extra func(*authz.Context)) (owner, error) {
 	me := c.Caller.Principal
 	if name == nil {
 		switch me.Type {
@@ -28,13 +28,16 @@ func (s *Service) keyOwner(tx store.Tx, c *guard.Call, name *string, action stri
 			name = &me.Username
 		case authz.Root:
 			part := authz.Part{Action: "iam:" + action, Resource: s.resource(me.ARN, me.Account, nil)}
+			if extra != nil {
+				extra(&part.Context)
+			}
 			_, err := s.g.Allow(tx, c, part)
 			return owner{account: me.Account}, err
 		default:
 			return owner{}, mustNameUser()
 		}
 	}
-	p, err := s.authorized(tx, c, userKind, name, action, nil)
+	p, err := s.authorized(tx, c, userKind, name, action, extra)
 	if err != nil {
 		return owner{}, err
 	}
@@ -45,7 +48,7 @@ func (s *Service) keyOwner(tx store.Tx, c *guard.Call, name *string, action stri
 func (s *Service) CreateAccessKey(ctx context.Context, c *guard.Call, in *iamapi.CreateAccessKeyRequest) (*iamapi.CreateAccessKeyResponse, error) {
 	var out *iamapi.CreateAccessKeyResponse
 	err := s.g.Update(ctx, c, func(tx store.Tx) error {
-		o, err := s.keyOwner(tx, c, in.UserName, "CreateAccessKey")
+		o, err := s.keyOwner(tx, c, in.UserName, "CreateAccessKey", nil)
 		if err != nil {
 			return err
 		}
@@ -86,7 +89,7 @@ func status(k directory.AccessKey) string {
 func (s *Service) ListAccessKeys(ctx context.Context, c *guard.Call, in *iamapi.ListAccessKeysRequest) (*iamapi.ListAccessKeysResponse, error) {
 	var out *iamapi.ListAccessKeysResponse
 	err := s.g.View(ctx, c, func(tx store.Tx) error {
-		o, err := s.keyOwner(tx, c, in.UserName, "ListAccessKeys")
+		o, err := s.keyOwner(tx, c, in.UserName, "ListAccessKeys", nil)
 		if err != nil {
 			return err
 		}
@@ -139,7 +142,7 @@ func (s *Service) DeleteAccessKey(ctx context.Context, c *guard.Call, in *iamapi
 
 // accessKey finds an access key of the user after deciding the action.
 func (s *Service) accessKey(tx store.Tx, c *guard.Call, user *string, id, action string) (directory.AccessKey, error) {
-	o, err := s.keyOwner(tx, c, user, action)
+	o, err := s.keyOwner(tx, c, user, action, nil)
 	if err != nil {
 		return directory.AccessKey{}, err
 	}

@@ -31,6 +31,7 @@ type world struct {
 	store *memory.Store
 	trail *trail.Trail
 	table *wire.Table
+	iam   *iam.Service
 	ops   map[string]guard.Handler
 	usage map[string]map[string][]string // by role ARN: what uses it
 }
@@ -54,10 +55,11 @@ func newWorld(t testing.TB) *world {
 	w.guard = guard.New(guard.Config{Store: w.store, Directory: w.dir, Trail: w.trail, Now: now, Logger: logger})
 	w.table, err = wire.NewTable(iamapi.Service())
 	check(t, err)
-	w.ops = iam.New(iam.Config{
-		Guard: w.guard, Markers: module.Box("iam marker"),
+	w.iam = iam.New(iam.Config{
+		Guard: w.guard, Markers: module.Box("iam marker"), Secrets: module.Box("iam secret"),
 		RoleUsage: func(_ store.Tx, roleARN string) (map[string][]string, error) { return w.usage[roleARN], nil },
-	}).Operations()
+	})
+	w.ops = w.iam.Operations()
 	return w
 }
 

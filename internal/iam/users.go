@@ -134,6 +134,13 @@ func (s *Service) DeleteUser(ctx context.Context, c *guard.Call, in *iamapi.Dele
 		if len(keys) > 0 {
 			return apierr.New(codeConflict, "Cannot delete entity, must delete access keys first.")
 		}
+		b, _, err := belongingsTable.Get(tx, p.account, p.user.ID)
+		if err != nil {
+			return err
+		}
+		if err := b.removable(); err != nil {
+			return err
+		}
 		if len(p.user.Groups) > 0 {
 			return apierr.New(codeConflict, "Cannot delete entity, must remove users from group first.")
 		}
@@ -141,6 +148,9 @@ func (s *Service) DeleteUser(ctx context.Context, c *guard.Call, in *iamapi.Dele
 			return err
 		}
 		if err := s.bound(tx, c, p.boundary, -1); err != nil {
+			return err
+		}
+		if err := belongingsTable.Delete(tx, p.account, p.user.ID); err != nil {
 			return err
 		}
 		return s.dir.DeleteUser(tx, *p.user)

@@ -82,6 +82,16 @@ func (s *Service) AssumeRole(ctx context.Context, c *guard.Call, in *stsapi.Assu
 	if err != nil {
 		return nil, err
 	}
+	// The sessions of a role say nothing of MFA: it bears on the trust policy alone.
+	// Source: IAM User Guide, "AWS global condition context keys", aws:MultiFactorAuthPresent.
+	mfa, err := s.proved(ctx, c, in.SerialNumber, in.TokenCode)
+	if err != nil {
+		return nil, err
+	}
+	if mfa {
+		w.context.SetBool("aws:multifactorauthpresent", true)
+		w.context.Set("aws:multifactorauthage", "0")
+	}
 	var r role
 	err = s.g.View(ctx, c, func(tx store.Tx) (err error) {
 		r, err = s.assume(tx, c, in, w)

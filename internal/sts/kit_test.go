@@ -1,6 +1,7 @@
 package sts_test
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"reflect"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/api/iamapi"
 	"github.com/kagimori/kagimori/internal/api/stsapi"
+	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/clock"
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/guard"
@@ -40,6 +42,13 @@ type world struct {
 	messages sts.Messages
 }
 
+// goodCode is the code that the one MFA device of the tests shows.
+const goodCode = "424242"
+
+func phone(_ context.Context, _ authz.Principal, serial, code string) (bool, error) {
+	return serial == "arn:aws:iam::111122223333:mfa/phone" && code == goodCode, nil
+}
+
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	module := hsmtest.New(t)
@@ -59,7 +68,7 @@ func newWorld(t testing.TB) *world {
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
 	w.guard = guard.New(guard.Config{Store: w.store, Directory: w.dir, Trail: w.trail, Now: now, Logger: logger})
 	w.messages = sts.Messages{Box: module.Box("messages")}
-	w.sts = sts.New(sts.Config{Guard: w.guard, Wall: wall, Messages: w.messages, Logger: logger})
+	w.sts = sts.New(sts.Config{Guard: w.guard, Wall: wall, Messages: w.messages, MFA: phone, Logger: logger})
 	w.table = map[string]*wire.Table{}
 	w.table["iam"], err = wire.NewTable(iamapi.Service())
 	check(t, err)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api/stsapi"
+	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/guard"
 )
@@ -17,7 +18,9 @@ type Config struct {
 	Wall func() time.Time
 	// Messages opens the details of EC2's denials; the guard seals them with the same.
 	Messages Messages
-	Logger   *slog.Logger
+	// MFA takes a code of an MFA device of a user or root user; nil knows no device.
+	MFA    func(ctx context.Context, who authz.Principal, serial, code string) (ok bool, err error)
+	Logger *slog.Logger
 }
 
 // A Service is STS for all accounts and regions. Safe for concurrent use.
@@ -26,12 +29,13 @@ type Service struct {
 	dir      *directory.Directory
 	wall     func() time.Time
 	messages Messages
+	mfa      func(ctx context.Context, who authz.Principal, serial, code string) (ok bool, err error)
 	log      *slog.Logger
 }
 
 // New makes a Service.
 func New(cfg Config) *Service {
-	return &Service{g: cfg.Guard, dir: cfg.Guard.Directory(), wall: cfg.Wall, messages: cfg.Messages, log: cfg.Logger}
+	return &Service{g: cfg.Guard, dir: cfg.Guard.Directory(), wall: cfg.Wall, messages: cfg.Messages, mfa: cfg.MFA, log: cfg.Logger}
 }
 
 // Operations are the handlers of the service.

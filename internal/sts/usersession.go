@@ -55,8 +55,8 @@ func (s *Service) GetSessionToken(ctx context.Context, c *guard.Call, in *stsapi
 	if err != nil {
 		return nil, err
 	}
-	if in.SerialNumber != nil || in.TokenCode != nil {
-		return nil, noMFA()
+	if g.MFA, err = s.proved(ctx, c, in.SerialNumber, in.TokenCode); err != nil {
+		return nil, err
 	}
 	if err := s.allow(ctx, c); err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package sts
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -46,9 +47,6 @@ func wishes(c *guard.Call, in *stsapi.AssumeRoleRequest) (*wish, error) {
 	}
 	if c.Caller.Principal.Type == authz.RoleSession && w.duration > defaultDuration {
 		return nil, apierr.New("ValidationError", "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining")
-	}
-	if in.SerialNumber != nil || in.TokenCode != nil {
-		return nil, noMFA()
 	}
 	if len(in.ProvidedContexts) > 0 {
 		return nil, apierr.New("ValidationError", "kagimori does not take provided contexts yet.")
@@ -166,9 +164,17 @@ func (w *wish) setTagContext() {
 	w.context.SetList("aws:tagkeys", keys)
 }
 
-// noMFA refuses an MFA code. There are no MFA devices yet, so none can be right.
-func noMFA() error {
-	return denied("MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number is valid and associated with this user.")
+// proved takes the MFA code of a request; false if it has none.
+func (s *Service) proved(ctx context.Context, c *guard.Call, serial, code *string) (bool, error) {
+	if serial == nil && code == nil {
+		return false, nil
+	}
+	if s.mfa != nil && serial != nil && code != nil && c.Caller.Session == nil {
+		if ok, err := s.mfa(ctx, c.Caller.Principal, *serial, *code); ok || err != nil {
+			return ok, err
+		}
+	}
+	return false, denied("MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number is valid and associated with this user.")
 }
 
 // checkPolicies wants managed session policies to exist in the role's account or at AWS.

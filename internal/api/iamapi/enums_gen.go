@@ -56,13 +56,32 @@ const (
 	PolicyUsageTypePermissionsPolicy   = "PermissionsPolicy"
 	PolicyUsageTypePermissionsBoundary = "PermissionsBoundary"
 
+	ReportFormatTypeTextCsv = "text/csv"
+
+	ReportStateTypeSTARTED    = "STARTED"
+	ReportStateTypeINPROGRESS = "INPROGRESS"
+	ReportStateTypeCOMPLETE   = "COMPLETE"
+
+	AssertionEncryptionModeTypeRequired = "Required"
+	AssertionEncryptionModeTypeAllowed  = "Allowed"
+
 	AssignmentStatusTypeAssigned   = "Assigned"
 	AssignmentStatusTypeUnassigned = "Unassigned"
 	AssignmentStatusTypeAny        = "Any"
 
+	EncodingTypeSSH = "SSH"
+	EncodingTypePEM = "PEM"
+
+	PolicyOwnerEntityTypeUSER  = "USER"
+	PolicyOwnerEntityTypeROLE  = "ROLE"
+	PolicyOwnerEntityTypeGROUP = "GROUP"
+
 	PolicyScopeTypeAll   = "All"
 	PolicyScopeTypeAWS   = "AWS"
 	PolicyScopeTypeLocal = "Local"
+
+	PolicyTypeINLINE  = "INLINE"
+	PolicyTypeMANAGED = "MANAGED"
 
 	StatusTypeActive   = "Active"
 	StatusTypeInactive = "Inactive"

@@ -8,11 +8,17 @@ import "github.com/kagimori/kagimori/internal/secret"
 // DeleteAccountPasswordPolicyRequest is the input of DeleteAccountPasswordPolicy.
 type DeleteAccountPasswordPolicyRequest struct{}
 
+// GenerateCredentialReportRequest is the input of GenerateCredentialReport.
+type GenerateCredentialReportRequest struct{}
+
 // GetAccountPasswordPolicyRequest is the input of GetAccountPasswordPolicy.
 type GetAccountPasswordPolicyRequest struct{}
 
 // GetAccountSummaryRequest is the input of GetAccountSummary.
 type GetAccountSummaryRequest struct{}
+
+// GetCredentialReportRequest is the input of GetCredentialReport.
+type GetCredentialReportRequest struct{}
 
 // AccessKey is a shape of the model.
 type AccessKey struct {
@@ -23,12 +29,25 @@ type AccessKey struct {
 	CreateDate      *time.Time     `aws:"CreateDate"`
 }
 
+// AccessKeyLastUsed is a shape of the model.
+type AccessKeyLastUsed struct {
+	LastUsedDate *time.Time `aws:"LastUsedDate"`
+	ServiceName  *string    `aws:"ServiceName,req"`
+	Region       *string    `aws:"Region,req"`
+}
+
 // AccessKeyMetadata is a shape of the model.
 type AccessKeyMetadata struct {
 	UserName    *string    `aws:"UserName,c=UserNameType"`
 	AccessKeyId *string    `aws:"AccessKeyId,c=AccessKeyIdType"`
 	Status      *string    `aws:"Status,c=StatusType"`
 	CreateDate  *time.Time `aws:"CreateDate"`
+}
+
+// AddClientIDToOpenIDConnectProviderRequest is a shape of the model.
+type AddClientIDToOpenIDConnectProviderRequest struct {
+	OpenIDConnectProviderArn *string `aws:"OpenIDConnectProviderArn,req,c=ArnType"`
+	ClientID                 *string `aws:"ClientID,req,c=ClientIDType"`
 }
 
 // AddRoleToInstanceProfileRequest is a shape of the model.
@@ -71,6 +90,12 @@ type AttachedPermissionsBoundary struct {
 type AttachedPolicy struct {
 	PolicyName *string `aws:"PolicyName,c=PolicyNameType"`
 	PolicyArn  *string `aws:"PolicyArn,c=ArnType"`
+}
+
+// ChangePasswordRequest is a shape of the model.
+type ChangePasswordRequest struct {
+	OldPassword *secret.String `aws:"OldPassword,req,c=PasswordType"`
+	NewPassword *secret.String `aws:"NewPassword,req,c=PasswordType"`
 }
 
 // ContextEntry is a shape of the model.
@@ -118,6 +143,32 @@ type CreateInstanceProfileResponse struct {
 	InstanceProfile *InstanceProfile `aws:"InstanceProfile,req"`
 }
 
+// CreateLoginProfileRequest is a shape of the model.
+type CreateLoginProfileRequest struct {
+	UserName              *string        `aws:"UserName,c=UserNameType"`
+	Password              *secret.String `aws:"Password,c=PasswordType"`
+	PasswordResetRequired *bool          `aws:"PasswordResetRequired"`
+}
+
+// CreateLoginProfileResponse is a shape of the model.
+type CreateLoginProfileResponse struct {
+	LoginProfile *LoginProfile `aws:"LoginProfile,req"`
+}
+
+// CreateOpenIDConnectProviderRequest is a shape of the model.
+type CreateOpenIDConnectProviderRequest struct {
+	Url            *string  `aws:"Url,req,c=OpenIDConnectProviderUrlType"`
+	ClientIDList   []string `aws:"ClientIDList,e=ClientIDType"`
+	ThumbprintList []string `aws:"ThumbprintList,e=ThumbprintType"`
+	Tags           []Tag    `aws:"Tags,c=TagListType"`
+}
+
+// CreateOpenIDConnectProviderResponse is a shape of the model.
+type CreateOpenIDConnectProviderResponse struct {
+	OpenIDConnectProviderArn *string `aws:"OpenIDConnectProviderArn,c=ArnType"`
+	Tags                     []Tag   `aws:"Tags,c=TagListType"`
+}
+
 // CreatePolicyRequest is a shape of the model.
 type CreatePolicyRequest struct {
 	PolicyName     *string `aws:"PolicyName,req,c=PolicyNameType"`
@@ -160,6 +211,21 @@ type CreateRoleResponse struct {
 	Role *Role `aws:"Role,req"`
 }
 
+// CreateSAMLProviderRequest is a shape of the model.
+type CreateSAMLProviderRequest struct {
+	SAMLMetadataDocument    *string        `aws:"SAMLMetadataDocument,req,c=SAMLMetadataDocumentType"`
+	Name                    *string        `aws:"Name,req,c=SAMLProviderNameType"`
+	Tags                    []Tag          `aws:"Tags,c=TagListType"`
+	AssertionEncryptionMode *string        `aws:"AssertionEncryptionMode,c=AssertionEncryptionModeType"`
+	AddPrivateKey           *secret.String `aws:"AddPrivateKey,c=PrivateKeyType"`
+}
+
+// CreateSAMLProviderResponse is a shape of the model.
+type CreateSAMLProviderResponse struct {
+	SAMLProviderArn *string `aws:"SAMLProviderArn,c=ArnType"`
+	Tags            []Tag   `aws:"Tags,c=TagListType"`
+}
+
 // CreateServiceLinkedRoleRequest is a shape of the model.
 type CreateServiceLinkedRoleRequest struct {
 	AWSServiceName *string `aws:"AWSServiceName,req,c=GroupNameType"`
@@ -170,6 +236,18 @@ type CreateServiceLinkedRoleRequest struct {
 // CreateServiceLinkedRoleResponse is a shape of the model.
 type CreateServiceLinkedRoleResponse struct {
 	Role *Role `aws:"Role"`
+}
+
+// CreateServiceSpecificCredentialRequest is a shape of the model.
+type CreateServiceSpecificCredentialRequest struct {
+	UserName          *string `aws:"UserName,req,c=UserNameType"`
+	ServiceName       *string `aws:"ServiceName,req"`
+	CredentialAgeDays *int32  `aws:"CredentialAgeDays,c=CredentialAgeDays"`
+}
+
+// CreateServiceSpecificCredentialResponse is a shape of the model.
+type CreateServiceSpecificCredentialResponse struct {
+	ServiceSpecificCredential *ServiceSpecificCredential `aws:"ServiceSpecificCredential"`
 }
 
 // CreateUserRequest is a shape of the model.
@@ -183,6 +261,24 @@ type CreateUserRequest struct {
 // CreateUserResponse is a shape of the model.
 type CreateUserResponse struct {
 	User *User `aws:"User"`
+}
+
+// CreateVirtualMFADeviceRequest is a shape of the model.
+type CreateVirtualMFADeviceRequest struct {
+	Path                 *string `aws:"Path,c=PathType"`
+	VirtualMFADeviceName *string `aws:"VirtualMFADeviceName,req,c=VirtualMFADeviceName"`
+	Tags                 []Tag   `aws:"Tags,c=TagListType"`
+}
+
+// CreateVirtualMFADeviceResponse is a shape of the model.
+type CreateVirtualMFADeviceResponse struct {
+	VirtualMFADevice *VirtualMFADevice `aws:"VirtualMFADevice,req"`
+}
+
+// DeactivateMFADeviceRequest is a shape of the model.
+type DeactivateMFADeviceRequest struct {
+	UserName     *string `aws:"UserName,c=ExistingUserNameType"`
+	SerialNumber *string `aws:"SerialNumber,req,c=SerialNumberType"`
 }
 
 // DeleteAccessKeyRequest is a shape of the model.
@@ -217,6 +313,11 @@ type DeleteLoginProfileRequest struct {
 	UserName *string `aws:"UserName,c=UserNameType"`
 }
 
+// DeleteOpenIDConnectProviderRequest is a shape of the model.
+type DeleteOpenIDConnectProviderRequest struct {
+	OpenIDConnectProviderArn *string `aws:"OpenIDConnectProviderArn,req,c=ArnType"`
+}
+
 // DeletePolicyRequest is a shape of the model.
 type DeletePolicyRequest struct {
 	PolicyArn *string `aws:"PolicyArn,req,c=ArnType"`
@@ -244,6 +345,22 @@ type DeleteRoleRequest struct {
 	RoleName *string `aws:"RoleName,req,c=RoleNameType"`
 }
 
+// DeleteSAMLProviderRequest is a shape of the model.
+type DeleteSAMLProviderRequest struct {
+	SAMLProviderArn *string `aws:"SAMLProviderArn,req,c=ArnType"`
+}
+
+// DeleteSSHPublicKeyRequest is a shape of the model.
+type DeleteSSHPublicKeyRequest struct {
+	UserName       *string `aws:"UserName,req,c=UserNameType"`
+	SSHPublicKeyId *string `aws:"SSHPublicKeyId,req,c=PublicKeyIdType"`
+}
+
+// DeleteServerCertificateRequest is a shape of the model.
+type DeleteServerCertificateRequest struct {
+	ServerCertificateName *string `aws:"ServerCertificateName,req,c=ServerCertificateNameType"`
+}
+
 // DeleteServiceLinkedRoleRequest is a shape of the model.
 type DeleteServiceLinkedRoleRequest struct {
 	RoleName *string `aws:"RoleName,req,c=RoleNameType"`
@@ -252,6 +369,18 @@ type DeleteServiceLinkedRoleRequest struct {
 // DeleteServiceLinkedRoleResponse is a shape of the model.
 type DeleteServiceLinkedRoleResponse struct {
 	DeletionTaskId *string `aws:"DeletionTaskId,req,c=DeletionTaskIdType"`
+}
+
+// DeleteServiceSpecificCredentialRequest is a shape of the model.
+type DeleteServiceSpecificCredentialRequest struct {
+	UserName                    *string `aws:"UserName,c=UserNameType"`
+	ServiceSpecificCredentialId *string `aws:"ServiceSpecificCredentialId,req,c=ServiceSpecificCredentialId"`
+}
+
+// DeleteSigningCertificateRequest is a shape of the model.
+type DeleteSigningCertificateRequest struct {
+	UserName      *string `aws:"UserName,c=ExistingUserNameType"`
+	CertificateId *string `aws:"CertificateId,req,c=CertificateIdType"`
 }
 
 // DeleteUserPermissionsBoundaryRequest is a shape of the model.
@@ -268,6 +397,11 @@ type DeleteUserPolicyRequest struct {
 // DeleteUserRequest is a shape of the model.
 type DeleteUserRequest struct {
 	UserName *string `aws:"UserName,req,c=ExistingUserNameType"`
+}
+
+// DeleteVirtualMFADeviceRequest is a shape of the model.
+type DeleteVirtualMFADeviceRequest struct {
+	SerialNumber *string `aws:"SerialNumber,req,c=SerialNumberType"`
 }
 
 // DeletionTaskFailureReasonType is a shape of the model.
@@ -294,6 +428,14 @@ type DetachUserPolicyRequest struct {
 	PolicyArn *string `aws:"PolicyArn,req,c=ArnType"`
 }
 
+// EnableMFADeviceRequest is a shape of the model.
+type EnableMFADeviceRequest struct {
+	UserName            *string `aws:"UserName,req,c=ExistingUserNameType"`
+	SerialNumber        *string `aws:"SerialNumber,req,c=SerialNumberType"`
+	AuthenticationCode1 *string `aws:"AuthenticationCode1,req,c=AuthenticationCodeType"`
+	AuthenticationCode2 *string `aws:"AuthenticationCode2,req,c=AuthenticationCodeType"`
+}
+
 // EvaluationResult is a shape of the model.
 type EvaluationResult struct {
 	EvalActionName                    *string                            `aws:"EvalActionName,req,c=ActionNameType"`
@@ -305,6 +447,23 @@ type EvaluationResult struct {
 	PermissionsBoundaryDecisionDetail *PermissionsBoundaryDecisionDetail `aws:"PermissionsBoundaryDecisionDetail"`
 	EvalDecisionDetails               map[string]string                  `aws:"EvalDecisionDetails,k=EvalDecisionSourceType,v=PolicyEvaluationDecisionType"`
 	ResourceSpecificResults           []ResourceSpecificResult           `aws:"ResourceSpecificResults"`
+}
+
+// GenerateCredentialReportResponse is a shape of the model.
+type GenerateCredentialReportResponse struct {
+	State       *string `aws:"State,c=ReportStateType"`
+	Description *string `aws:"Description"`
+}
+
+// GetAccessKeyLastUsedRequest is a shape of the model.
+type GetAccessKeyLastUsedRequest struct {
+	AccessKeyId *string `aws:"AccessKeyId,req,c=AccessKeyIdType"`
+}
+
+// GetAccessKeyLastUsedResponse is a shape of the model.
+type GetAccessKeyLastUsedResponse struct {
+	UserName          *string            `aws:"UserName,c=ExistingUserNameType"`
+	AccessKeyLastUsed *AccessKeyLastUsed `aws:"AccessKeyLastUsed"`
 }
 
 // GetAccountAuthorizationDetailsRequest is a shape of the model.
@@ -348,6 +507,13 @@ type GetContextKeysForPolicyResponse struct {
 type GetContextKeysForPrincipalPolicyRequest struct {
 	PolicySourceArn *string  `aws:"PolicySourceArn,req,c=ArnType"`
 	PolicyInputList []string `aws:"PolicyInputList,e=PolicyDocumentType"`
+}
+
+// GetCredentialReportResponse is a shape of the model.
+type GetCredentialReportResponse struct {
+	Content       []byte     `aws:"Content"`
+	ReportFormat  *string    `aws:"ReportFormat,c=ReportFormatType"`
+	GeneratedTime *time.Time `aws:"GeneratedTime"`
 }
 
 // GetGroupPolicyRequest is a shape of the model.
@@ -398,6 +564,34 @@ type GetLoginProfileResponse struct {
 	LoginProfile *LoginProfile `aws:"LoginProfile,req"`
 }
 
+// GetMFADeviceRequest is a shape of the model.
+type GetMFADeviceRequest struct {
+	SerialNumber *string `aws:"SerialNumber,req,c=SerialNumberType"`
+	UserName     *string `aws:"UserName,c=UserNameType"`
+}
+
+// GetMFADeviceResponse is a shape of the model.
+type GetMFADeviceResponse struct {
+	UserName       *string           `aws:"UserName,c=UserNameType"`
+	SerialNumber   *string           `aws:"SerialNumber,req,c=SerialNumberType"`
+	EnableDate     *time.Time        `aws:"EnableDate"`
+	Certifications map[string]string `aws:"Certifications,k=CertificationKeyType,v=CertificationValueType"`
+}
+
+// GetOpenIDConnectProviderRequest is a shape of the model.
+type GetOpenIDConnectProviderRequest struct {
+	OpenIDConnectProviderArn *string `aws:"OpenIDConnectProviderArn,req,c=ArnType"`
+}
+
+// GetOpenIDConnectProviderResponse is a shape of the model.
+type GetOpenIDConnectProviderResponse struct {
+	Url            *string    `aws:"Url,c=OpenIDConnectProviderUrlType"`
+	ClientIDList   []string   `aws:"ClientIDList,e=ClientIDType"`
+	ThumbprintList []string   `aws:"ThumbprintList,e=ThumbprintType"`
+	CreateDate     *time.Time `aws:"CreateDate"`
+	Tags           []Tag      `aws:"Tags,c=TagListType"`
+}
+
 // GetPolicyRequest is a shape of the model.
 type GetPolicyRequest struct {
 	PolicyArn *string `aws:"PolicyArn,req,c=ArnType"`
@@ -440,6 +634,44 @@ type GetRoleRequest struct {
 // GetRoleResponse is a shape of the model.
 type GetRoleResponse struct {
 	Role *Role `aws:"Role,req"`
+}
+
+// GetSAMLProviderRequest is a shape of the model.
+type GetSAMLProviderRequest struct {
+	SAMLProviderArn *string `aws:"SAMLProviderArn,req,c=ArnType"`
+}
+
+// GetSAMLProviderResponse is a shape of the model.
+type GetSAMLProviderResponse struct {
+	SAMLProviderUUID        *string          `aws:"SAMLProviderUUID,c=PrivateKeyIdType"`
+	SAMLMetadataDocument    *string          `aws:"SAMLMetadataDocument,c=SAMLMetadataDocumentType"`
+	CreateDate              *time.Time       `aws:"CreateDate"`
+	ValidUntil              *time.Time       `aws:"ValidUntil"`
+	Tags                    []Tag            `aws:"Tags,c=TagListType"`
+	AssertionEncryptionMode *string          `aws:"AssertionEncryptionMode,c=AssertionEncryptionModeType"`
+	PrivateKeyList          []SAMLPrivateKey `aws:"PrivateKeyList,c=PrivateKeyList"`
+}
+
+// GetSSHPublicKeyRequest is a shape of the model.
+type GetSSHPublicKeyRequest struct {
+	UserName       *string `aws:"UserName,req,c=UserNameType"`
+	SSHPublicKeyId *string `aws:"SSHPublicKeyId,req,c=PublicKeyIdType"`
+	Encoding       *string `aws:"Encoding,req,c=EncodingType"`
+}
+
+// GetSSHPublicKeyResponse is a shape of the model.
+type GetSSHPublicKeyResponse struct {
+	SSHPublicKey *SSHPublicKey `aws:"SSHPublicKey"`
+}
+
+// GetServerCertificateRequest is a shape of the model.
+type GetServerCertificateRequest struct {
+	ServerCertificateName *string `aws:"ServerCertificateName,req,c=ServerCertificateNameType"`
+}
+
+// GetServerCertificateResponse is a shape of the model.
+type GetServerCertificateResponse struct {
+	ServerCertificate *ServerCertificate `aws:"ServerCertificate,req"`
 }
 
 // GetServiceLinkedRoleDeletionStatusRequest is a shape of the model.
@@ -689,6 +921,20 @@ type ListInstanceProfilesResponse struct {
 	Marker           *string           `aws:"Marker"`
 }
 
+// ListMFADeviceTagsRequest is a shape of the model.
+type ListMFADeviceTagsRequest struct {
+	SerialNumber *string `aws:"SerialNumber,req,c=SerialNumberType"`
+	Marker       *string `aws:"Marker,c=MarkerType"`
+	MaxItems     *int32  `aws:"MaxItems,c=MaxItemsType"`
+}
+
+// ListMFADeviceTagsResponse is a shape of the model.
+type ListMFADeviceTagsResponse struct {
+	Tags        []Tag   `aws:"Tags,req,c=TagListType"`
+	IsTruncated *bool   `aws:"IsTruncated"`
+	Marker      *string `aws:"Marker"`
+}
+
 // ListMFADevicesRequest is a shape of the model.
 type ListMFADevicesRequest struct {
 	UserName *string `aws:"UserName,c=ExistingUserNameType"`
@@ -701,6 +947,49 @@ type ListMFADevicesResponse struct {
 	MFADevices  []MFADevice `aws:"MFADevices,req"`
 	IsTruncated *bool       `aws:"IsTruncated"`
 	Marker      *string     `aws:"Marker"`
+}
+
+// ListOpenIDConnectProviderTagsRequest is a shape of the model.
+type ListOpenIDConnectProviderTagsRequest struct {
+	OpenIDConnectProviderArn *string `aws:"OpenIDConnectProviderArn,req,c=ArnType"`
+	Marker                   *string `aws:"Marker,c=MarkerType"`
+	MaxItems                 *int32  `aws:"MaxItems,c=MaxItemsType"`
+}
+
+// ListOpenIDConnectProviderTagsResponse is a shape of the model.
+type ListOpenIDConnectProviderTagsResponse struct {
+	Tags        []Tag   `aws:"Tags,req,c=TagListType"`
+	IsTruncated *bool   `aws:"IsTruncated"`
+	Marker      *string `aws:"Marker"`
+}
+
+// ListOpenIDConnectProvidersRequest is a shape of the model.
+type ListOpenIDConnectProvidersRequest struct {
+}
+
+// ListOpenIDConnectProvidersResponse is a shape of the model.
+type ListOpenIDConnectProvidersResponse struct {
+	OpenIDConnectProviderList []OpenIDConnectProviderListEntry `aws:"OpenIDConnectProviderList"`
+}
+
+// ListPoliciesGrantingServiceAccessEntry is a shape of the model.
+type ListPoliciesGrantingServiceAccessEntry struct {
+	ServiceNamespace *string                       `aws:"ServiceNamespace,c=ServiceNamespaceType"`
+	Policies         []PolicyGrantingServiceAccess `aws:"Policies"`
+}
+
+// ListPoliciesGrantingServiceAccessRequest is a shape of the model.
+type ListPoliciesGrantingServiceAccessRequest struct {
+	Marker            *string  `aws:"Marker,c=MarkerType"`
+	Arn               *string  `aws:"Arn,req,c=ArnType"`
+	ServiceNamespaces []string `aws:"ServiceNamespaces,e=ServiceNamespaceType,req,c=ServiceNamespaceListType"`
+}
+
+// ListPoliciesGrantingServiceAccessResponse is a shape of the model.
+type ListPoliciesGrantingServiceAccessResponse struct {
+	PoliciesGrantingServiceAccess []ListPoliciesGrantingServiceAccessEntry `aws:"PoliciesGrantingServiceAccess,req"`
+	IsTruncated                   *bool                                    `aws:"IsTruncated"`
+	Marker                        *string                                  `aws:"Marker"`
 }
 
 // ListPoliciesRequest is a shape of the model.
@@ -790,6 +1079,29 @@ type ListRolesResponse struct {
 	Marker      *string `aws:"Marker"`
 }
 
+// ListSAMLProviderTagsRequest is a shape of the model.
+type ListSAMLProviderTagsRequest struct {
+	SAMLProviderArn *string `aws:"SAMLProviderArn,req,c=ArnType"`
+	Marker          *string `aws:"Marker,c=MarkerType"`
+	MaxItems        *int32  `aws:"MaxItems,c=MaxItemsType"`
+}
+
+// ListSAMLProviderTagsResponse is a shape of the model.
+type ListSAMLProviderTagsResponse struct {
+	Tags        []Tag   `aws:"Tags,req,c=TagListType"`
+	IsTruncated *bool   `aws:"IsTruncated"`
+	Marker      *string `aws:"Marker"`
+}
+
+// ListSAMLProvidersRequest is a shape of the model.
+type ListSAMLProvidersRequest struct {
+}
+
+// ListSAMLProvidersResponse is a shape of the model.
+type ListSAMLProvidersResponse struct {
+	SAMLProviderList []SAMLProviderListEntry `aws:"SAMLProviderList"`
+}
+
 // ListSSHPublicKeysRequest is a shape of the model.
 type ListSSHPublicKeysRequest struct {
 	UserName *string `aws:"UserName,c=UserNameType"`
@@ -802,6 +1114,34 @@ type ListSSHPublicKeysResponse struct {
 	SSHPublicKeys []SSHPublicKeyMetadata `aws:"SSHPublicKeys"`
 	IsTruncated   *bool                  `aws:"IsTruncated"`
 	Marker        *string                `aws:"Marker"`
+}
+
+// ListServerCertificateTagsRequest is a shape of the model.
+type ListServerCertificateTagsRequest struct {
+	ServerCertificateName *string `aws:"ServerCertificateName,req,c=ServerCertificateNameType"`
+	Marker                *string `aws:"Marker,c=MarkerType"`
+	MaxItems              *int32  `aws:"MaxItems,c=MaxItemsType"`
+}
+
+// ListServerCertificateTagsResponse is a shape of the model.
+type ListServerCertificateTagsResponse struct {
+	Tags        []Tag   `aws:"Tags,req,c=TagListType"`
+	IsTruncated *bool   `aws:"IsTruncated"`
+	Marker      *string `aws:"Marker"`
+}
+
+// ListServerCertificatesRequest is a shape of the model.
+type ListServerCertificatesRequest struct {
+	PathPrefix *string `aws:"PathPrefix,c=PathPrefixType"`
+	Marker     *string `aws:"Marker,c=MarkerType"`
+	MaxItems   *int32  `aws:"MaxItems,c=MaxItemsType"`
+}
+
+// ListServerCertificatesResponse is a shape of the model.
+type ListServerCertificatesResponse struct {
+	ServerCertificateMetadataList []ServerCertificateMetadata `aws:"ServerCertificateMetadataList,req"`
+	IsTruncated                   *bool                       `aws:"IsTruncated"`
+	Marker                        *string                     `aws:"Marker"`
 }
 
 // ListServiceSpecificCredentialsRequest is a shape of the model.
@@ -920,6 +1260,11 @@ type ManagedPolicyDetail struct {
 	PolicyVersionList             []PolicyVersion `aws:"PolicyVersionList"`
 }
 
+// OpenIDConnectProviderListEntry is a shape of the model.
+type OpenIDConnectProviderListEntry struct {
+	Arn *string `aws:"Arn,c=ArnType"`
+}
+
 // OrderedOrganizationPolicyType is a shape of the model.
 type OrderedOrganizationPolicyType struct {
 	ServiceControlPolicyInputList []string `aws:"ServiceControlPolicyInputList,e=PolicyDocumentType"`
@@ -969,6 +1314,15 @@ type Policy struct {
 type PolicyDetail struct {
 	PolicyName     *string `aws:"PolicyName,c=PolicyNameType"`
 	PolicyDocument *string `aws:"PolicyDocument,c=PolicyDocumentType"`
+}
+
+// PolicyGrantingServiceAccess is a shape of the model.
+type PolicyGrantingServiceAccess struct {
+	PolicyName *string `aws:"PolicyName,req,c=PolicyNameType"`
+	PolicyType *string `aws:"PolicyType,req,c=PolicyType"`
+	PolicyArn  *string `aws:"PolicyArn,c=ArnType"`
+	EntityType *string `aws:"EntityType,c=PolicyOwnerEntityType"`
+	EntityName *string `aws:"EntityName,c=EntityNameType"`
 }
 
 // PolicyGroup is a shape of the model.
@@ -1043,6 +1397,12 @@ type PutUserPolicyRequest struct {
 	PolicyDocument *string `aws:"PolicyDocument,req,c=PolicyDocumentType"`
 }
 
+// RemoveClientIDFromOpenIDConnectProviderRequest is a shape of the model.
+type RemoveClientIDFromOpenIDConnectProviderRequest struct {
+	OpenIDConnectProviderArn *string `aws:"OpenIDConnectProviderArn,req,c=ArnType"`
+	ClientID                 *string `aws:"ClientID,req,c=ClientIDType"`
+}
+
 // RemoveRoleFromInstanceProfileRequest is a shape of the model.
 type RemoveRoleFromInstanceProfileRequest struct {
 	InstanceProfileName *string `aws:"InstanceProfileName,req,c=InstanceProfileNameType"`
@@ -1055,6 +1415,17 @@ type RemoveUserFromGroupRequest struct {
 	UserName  *string `aws:"UserName,req,c=ExistingUserNameType"`
 }
 
+// ResetServiceSpecificCredentialRequest is a shape of the model.
+type ResetServiceSpecificCredentialRequest struct {
+	UserName                    *string `aws:"UserName,c=UserNameType"`
+	ServiceSpecificCredentialId *string `aws:"ServiceSpecificCredentialId,req,c=ServiceSpecificCredentialId"`
+}
+
+// ResetServiceSpecificCredentialResponse is a shape of the model.
+type ResetServiceSpecificCredentialResponse struct {
+	ServiceSpecificCredential *ServiceSpecificCredential `aws:"ServiceSpecificCredential"`
+}
+
 // ResourceSpecificResult is a shape of the model.
 type ResourceSpecificResult struct {
 	EvalResourceName                  *string                            `aws:"EvalResourceName,req,c=ResourceNameType"`
@@ -1063,6 +1434,14 @@ type ResourceSpecificResult struct {
 	MissingContextValues              []string                           `aws:"MissingContextValues,e=ContextKeyNameType"`
 	EvalDecisionDetails               map[string]string                  `aws:"EvalDecisionDetails,k=EvalDecisionSourceType,v=PolicyEvaluationDecisionType"`
 	PermissionsBoundaryDecisionDetail *PermissionsBoundaryDecisionDetail `aws:"PermissionsBoundaryDecisionDetail"`
+}
+
+// ResyncMFADeviceRequest is a shape of the model.
+type ResyncMFADeviceRequest struct {
+	UserName            *string `aws:"UserName,req,c=ExistingUserNameType"`
+	SerialNumber        *string `aws:"SerialNumber,req,c=SerialNumberType"`
+	AuthenticationCode1 *string `aws:"AuthenticationCode1,req,c=AuthenticationCodeType"`
+	AuthenticationCode2 *string `aws:"AuthenticationCode2,req,c=AuthenticationCodeType"`
 }
 
 // Role is a shape of the model.
@@ -1108,12 +1487,67 @@ type RoleUsageType struct {
 	Resources []string `aws:"Resources,e=ArnType"`
 }
 
+// SAMLPrivateKey is a shape of the model.
+type SAMLPrivateKey struct {
+	KeyId     *string    `aws:"KeyId,c=PrivateKeyIdType"`
+	Timestamp *time.Time `aws:"Timestamp"`
+}
+
+// SAMLProviderListEntry is a shape of the model.
+type SAMLProviderListEntry struct {
+	Arn        *string    `aws:"Arn,c=ArnType"`
+	ValidUntil *time.Time `aws:"ValidUntil"`
+	CreateDate *time.Time `aws:"CreateDate"`
+}
+
+// SSHPublicKey is a shape of the model.
+type SSHPublicKey struct {
+	UserName         *string    `aws:"UserName,req,c=UserNameType"`
+	SSHPublicKeyId   *string    `aws:"SSHPublicKeyId,req,c=PublicKeyIdType"`
+	Fingerprint      *string    `aws:"Fingerprint,req,c=PublicKeyFingerprintType"`
+	SSHPublicKeyBody *string    `aws:"SSHPublicKeyBody,req,c=PublicKeyMaterialType"`
+	Status           *string    `aws:"Status,req,c=StatusType"`
+	UploadDate       *time.Time `aws:"UploadDate"`
+}
+
 // SSHPublicKeyMetadata is a shape of the model.
 type SSHPublicKeyMetadata struct {
 	UserName       *string    `aws:"UserName,req,c=UserNameType"`
 	SSHPublicKeyId *string    `aws:"SSHPublicKeyId,req,c=PublicKeyIdType"`
 	Status         *string    `aws:"Status,req,c=StatusType"`
 	UploadDate     *time.Time `aws:"UploadDate,req"`
+}
+
+// ServerCertificate is a shape of the model.
+type ServerCertificate struct {
+	ServerCertificateMetadata *ServerCertificateMetadata `aws:"ServerCertificateMetadata,req"`
+	CertificateBody           *string                    `aws:"CertificateBody,req,c=CertificateBodyType"`
+	CertificateChain          *string                    `aws:"CertificateChain,c=CertificateChainType"`
+	Tags                      []Tag                      `aws:"Tags,c=TagListType"`
+}
+
+// ServerCertificateMetadata is a shape of the model.
+type ServerCertificateMetadata struct {
+	Path                  *string    `aws:"Path,req,c=PathType"`
+	ServerCertificateName *string    `aws:"ServerCertificateName,req,c=ServerCertificateNameType"`
+	ServerCertificateId   *string    `aws:"ServerCertificateId,req,c=IdType"`
+	Arn                   *string    `aws:"Arn,req,c=ArnType"`
+	UploadDate            *time.Time `aws:"UploadDate"`
+	Expiration            *time.Time `aws:"Expiration"`
+}
+
+// ServiceSpecificCredential is a shape of the model.
+type ServiceSpecificCredential struct {
+	CreateDate                  *time.Time     `aws:"CreateDate,req"`
+	ExpirationDate              *time.Time     `aws:"ExpirationDate"`
+	ServiceName                 *string        `aws:"ServiceName,req"`
+	ServiceUserName             *string        `aws:"ServiceUserName,c=ServiceUserName"`
+	ServicePassword             *secret.String `aws:"ServicePassword"`
+	ServiceCredentialAlias      *string        `aws:"ServiceCredentialAlias,c=ServiceCredentialAlias"`
+	ServiceCredentialSecret     *secret.String `aws:"ServiceCredentialSecret"`
+	ServiceSpecificCredentialId *string        `aws:"ServiceSpecificCredentialId,req,c=ServiceSpecificCredentialId"`
+	UserName                    *string        `aws:"UserName,req,c=UserNameType"`
+	Status                      *string        `aws:"Status,req,c=StatusType"`
 }
 
 // ServiceSpecificCredentialMetadata is a shape of the model.
@@ -1203,6 +1637,18 @@ type TagInstanceProfileRequest struct {
 	Tags                []Tag   `aws:"Tags,req,c=TagListType"`
 }
 
+// TagMFADeviceRequest is a shape of the model.
+type TagMFADeviceRequest struct {
+	SerialNumber *string `aws:"SerialNumber,req,c=SerialNumberType"`
+	Tags         []Tag   `aws:"Tags,req,c=TagListType"`
+}
+
+// TagOpenIDConnectProviderRequest is a shape of the model.
+type TagOpenIDConnectProviderRequest struct {
+	OpenIDConnectProviderArn *string `aws:"OpenIDConnectProviderArn,req,c=ArnType"`
+	Tags                     []Tag   `aws:"Tags,req,c=TagListType"`
+}
+
 // TagPolicyRequest is a shape of the model.
 type TagPolicyRequest struct {
 	PolicyArn *string `aws:"PolicyArn,req,c=ArnType"`
@@ -1213,6 +1659,18 @@ type TagPolicyRequest struct {
 type TagRoleRequest struct {
 	RoleName *string `aws:"RoleName,req,c=RoleNameType"`
 	Tags     []Tag   `aws:"Tags,req,c=TagListType"`
+}
+
+// TagSAMLProviderRequest is a shape of the model.
+type TagSAMLProviderRequest struct {
+	SAMLProviderArn *string `aws:"SAMLProviderArn,req,c=ArnType"`
+	Tags            []Tag   `aws:"Tags,req,c=TagListType"`
+}
+
+// TagServerCertificateRequest is a shape of the model.
+type TagServerCertificateRequest struct {
+	ServerCertificateName *string `aws:"ServerCertificateName,req,c=ServerCertificateNameType"`
+	Tags                  []Tag   `aws:"Tags,req,c=TagListType"`
 }
 
 // TagUserRequest is a shape of the model.
@@ -1227,6 +1685,18 @@ type UntagInstanceProfileRequest struct {
 	TagKeys             []string `aws:"TagKeys,e=TagKeyType,req,c=TagKeyListType"`
 }
 
+// UntagMFADeviceRequest is a shape of the model.
+type UntagMFADeviceRequest struct {
+	SerialNumber *string  `aws:"SerialNumber,req,c=SerialNumberType"`
+	TagKeys      []string `aws:"TagKeys,e=TagKeyType,req,c=TagKeyListType"`
+}
+
+// UntagOpenIDConnectProviderRequest is a shape of the model.
+type UntagOpenIDConnectProviderRequest struct {
+	OpenIDConnectProviderArn *string  `aws:"OpenIDConnectProviderArn,req,c=ArnType"`
+	TagKeys                  []string `aws:"TagKeys,e=TagKeyType,req,c=TagKeyListType"`
+}
+
 // UntagPolicyRequest is a shape of the model.
 type UntagPolicyRequest struct {
 	PolicyArn *string  `aws:"PolicyArn,req,c=ArnType"`
@@ -1237,6 +1707,18 @@ type UntagPolicyRequest struct {
 type UntagRoleRequest struct {
 	RoleName *string  `aws:"RoleName,req,c=RoleNameType"`
 	TagKeys  []string `aws:"TagKeys,e=TagKeyType,req,c=TagKeyListType"`
+}
+
+// UntagSAMLProviderRequest is a shape of the model.
+type UntagSAMLProviderRequest struct {
+	SAMLProviderArn *string  `aws:"SAMLProviderArn,req,c=ArnType"`
+	TagKeys         []string `aws:"TagKeys,e=TagKeyType,req,c=TagKeyListType"`
+}
+
+// UntagServerCertificateRequest is a shape of the model.
+type UntagServerCertificateRequest struct {
+	ServerCertificateName *string  `aws:"ServerCertificateName,req,c=ServerCertificateNameType"`
+	TagKeys               []string `aws:"TagKeys,e=TagKeyType,req,c=TagKeyListType"`
 }
 
 // UntagUserRequest is a shape of the model.
@@ -1278,6 +1760,19 @@ type UpdateGroupRequest struct {
 	NewGroupName *string `aws:"NewGroupName,c=GroupNameType"`
 }
 
+// UpdateLoginProfileRequest is a shape of the model.
+type UpdateLoginProfileRequest struct {
+	UserName              *string        `aws:"UserName,req,c=UserNameType"`
+	Password              *secret.String `aws:"Password,c=PasswordType"`
+	PasswordResetRequired *bool          `aws:"PasswordResetRequired"`
+}
+
+// UpdateOpenIDConnectProviderThumbprintRequest is a shape of the model.
+type UpdateOpenIDConnectProviderThumbprintRequest struct {
+	OpenIDConnectProviderArn *string  `aws:"OpenIDConnectProviderArn,req,c=ArnType"`
+	ThumbprintList           []string `aws:"ThumbprintList,e=ThumbprintType,req"`
+}
+
 // UpdateRoleDescriptionRequest is a shape of the model.
 type UpdateRoleDescriptionRequest struct {
 	RoleName    *string `aws:"RoleName,req,c=RoleNameType"`
@@ -1300,11 +1795,91 @@ type UpdateRoleRequest struct {
 type UpdateRoleResponse struct {
 }
 
+// UpdateSAMLProviderRequest is a shape of the model.
+type UpdateSAMLProviderRequest struct {
+	SAMLMetadataDocument    *string        `aws:"SAMLMetadataDocument,c=SAMLMetadataDocumentType"`
+	SAMLProviderArn         *string        `aws:"SAMLProviderArn,req,c=ArnType"`
+	AssertionEncryptionMode *string        `aws:"AssertionEncryptionMode,c=AssertionEncryptionModeType"`
+	AddPrivateKey           *secret.String `aws:"AddPrivateKey,c=PrivateKeyType"`
+	RemovePrivateKey        *string        `aws:"RemovePrivateKey,c=PrivateKeyIdType"`
+}
+
+// UpdateSAMLProviderResponse is a shape of the model.
+type UpdateSAMLProviderResponse struct {
+	SAMLProviderArn *string `aws:"SAMLProviderArn,c=ArnType"`
+}
+
+// UpdateSSHPublicKeyRequest is a shape of the model.
+type UpdateSSHPublicKeyRequest struct {
+	UserName       *string `aws:"UserName,req,c=UserNameType"`
+	SSHPublicKeyId *string `aws:"SSHPublicKeyId,req,c=PublicKeyIdType"`
+	Status         *string `aws:"Status,req,c=StatusType"`
+}
+
+// UpdateServerCertificateRequest is a shape of the model.
+type UpdateServerCertificateRequest struct {
+	ServerCertificateName    *string `aws:"ServerCertificateName,req,c=ServerCertificateNameType"`
+	NewPath                  *string `aws:"NewPath,c=PathType"`
+	NewServerCertificateName *string `aws:"NewServerCertificateName,c=ServerCertificateNameType"`
+}
+
+// UpdateServiceSpecificCredentialRequest is a shape of the model.
+type UpdateServiceSpecificCredentialRequest struct {
+	UserName                    *string `aws:"UserName,c=UserNameType"`
+	ServiceSpecificCredentialId *string `aws:"ServiceSpecificCredentialId,req,c=ServiceSpecificCredentialId"`
+	Status                      *string `aws:"Status,req,c=StatusType"`
+}
+
+// UpdateSigningCertificateRequest is a shape of the model.
+type UpdateSigningCertificateRequest struct {
+	UserName      *string `aws:"UserName,c=ExistingUserNameType"`
+	CertificateId *string `aws:"CertificateId,req,c=CertificateIdType"`
+	Status        *string `aws:"Status,req,c=StatusType"`
+}
+
 // UpdateUserRequest is a shape of the model.
 type UpdateUserRequest struct {
 	UserName    *string `aws:"UserName,req,c=ExistingUserNameType"`
 	NewPath     *string `aws:"NewPath,c=PathType"`
 	NewUserName *string `aws:"NewUserName,c=UserNameType"`
+}
+
+// UploadSSHPublicKeyRequest is a shape of the model.
+type UploadSSHPublicKeyRequest struct {
+	UserName         *string `aws:"UserName,req,c=UserNameType"`
+	SSHPublicKeyBody *string `aws:"SSHPublicKeyBody,req,c=PublicKeyMaterialType"`
+}
+
+// UploadSSHPublicKeyResponse is a shape of the model.
+type UploadSSHPublicKeyResponse struct {
+	SSHPublicKey *SSHPublicKey `aws:"SSHPublicKey"`
+}
+
+// UploadServerCertificateRequest is a shape of the model.
+type UploadServerCertificateRequest struct {
+	Path                  *string        `aws:"Path,c=PathType"`
+	ServerCertificateName *string        `aws:"ServerCertificateName,req,c=ServerCertificateNameType"`
+	CertificateBody       *string        `aws:"CertificateBody,req,c=CertificateBodyType"`
+	PrivateKey            *secret.String `aws:"PrivateKey,req,c=PrivateKeyType"`
+	CertificateChain      *string        `aws:"CertificateChain,c=CertificateChainType"`
+	Tags                  []Tag          `aws:"Tags,c=TagListType"`
+}
+
+// UploadServerCertificateResponse is a shape of the model.
+type UploadServerCertificateResponse struct {
+	ServerCertificateMetadata *ServerCertificateMetadata `aws:"ServerCertificateMetadata"`
+	Tags                      []Tag                      `aws:"Tags,c=TagListType"`
+}
+
+// UploadSigningCertificateRequest is a shape of the model.
+type UploadSigningCertificateRequest struct {
+	UserName        *string `aws:"UserName,c=ExistingUserNameType"`
+	CertificateBody *string `aws:"CertificateBody,req,c=CertificateBodyType"`
+}
+
+// UploadSigningCertificateResponse is a shape of the model.
+type UploadSigningCertificateResponse struct {
+	Certificate *SigningCertificate `aws:"Certificate,req"`
 }
 
 // User is a shape of the model.

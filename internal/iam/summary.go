@@ -1,0 +1,73 @@
+package iam
+
+import (
+	"context"
+
+	"github.com/kagimori/kagimori/internal/api/iamapi"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// GetAccountSummary counts what the account has, beside the quotas that kagimori keeps.
+// Source: IAM API Reference, GetAccountSummary.
+func (s *Service) GetAccountSummary(ctx context.Context, c *guard.Call, _ *iamapi.GetAccountSummaryRequest) (*iamapi.GetAccountSummaryResponse, error) {
+	var counts map[string]int32
+	err := s.g.View(ctx, c, func(tx store.Tx) error {
+		counts = map[string]int32{
+			"GroupsPerUserQuota": maxGroupsPerUser, "AccessKeysPerUserQuota": maxAccessKeys, "VersionsPerPolicyQuota": maxVersions,
+			"AttachedPoliciesPerUserQuota": maxAttached, "AttachedPoliciesPerRoleQuota": maxAttached,
+			"PolicySizeQuota": maxPolicySize, "UserPolicySizeQuota": maxUserInlineSize, "RolePolicySizeQuota": maxRoleInlineSize,
+			"AssumeRolePolicySizeQuota": maxTrustSize, "GlobalEndpointTokenVersion": 1,
+			"Groups": 0, "GroupPolicySizeQuota": maxGroupInlineSize, "AttachedPoliciesPerGroupQuota": maxAttached, "GroupsQuota": maxGroups, "UsersQuota": 5000, "RolesQuota": 1000, "PoliciesQuota": 1500, "InstanceProfilesQuota": 1000, "ServerCertificatesQuota": 20, "PolicyVersionsInUseQuota": 10000, "SigningCertificatesPerUserQuota": 2,
+			"MFADevices": 0, "MFADevicesInUse": 0, "Providers": 0, "ServerCertificates": 0,
+			"AccountMFAEnabled": 0, "AccountPasswordPresent": 0, "AccountSigningCertificatesPresent": 0, "AccountAccessKeysPresent": 0,
+			"Users": 0, "Roles": 0, "Policies": 0, "PolicyVersionsInUse": 0, "InstanceProfiles": 0,
+		}
+		if err := s.allowAll(tx, c, "GetAccountSummary"); err != nil {
+			return err
+		}
+		return s.count(tx, c.Account(), counts)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &iamapi.GetAccountSummaryResponse{SummaryMap: counts}, nil
+}
+
+// count adds what an account has to counts.
+func (s *Service) count(tx store.Tx, account string, counts map[string]int32) error {
+	for _, err := range s.dir.Users(tx, account, "") {
+		if err != nil {
+			return err
+		}
+		counts["Users"]++
+	}
+	for _, err := range s.dir.Roles(tx, account, "") {
+		if err != nil {
+			return err
+		}
+		counts["Roles"]++
+	}
+	for _, err := range s.dir.Groups(tx, account, "") {
+		if err != nil {
+			return err
+		}
+		counts["Groups"]++
+	}
+	for r, err := range s.dir.Policies(tx, account, "") {
+		if err != nil {
+			return err
+		}
+		counts["Policies"]++
+		counts["PolicyVersionsInUse"] += int32(min(r.Value.Attachments, 1))
+	}
+	for _, err := range profiles.Scan(tx, account) {
+		if err != nil {
+			return err
+		}
+		counts["InstanceProfiles"]++
+	}
+	keys, err := s.dir.UserAccessKeys(tx, account, "")
+	counts["AccountAccessKeysPresent"] = int32(min(len(keys), 1))
+	return err
+}
