@@ -12,7 +12,7 @@ func TestMultiFactorAuthentication(t *testing.T) {
 	w := newWorld(t)
 	a := w.admin("111122223333")
 	trust := `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"sts:AssumeRole",
-		"Condition":{"Bool":{"aws:MultiFactorAuthPresent":"true"},"NumericLessThan":{"aws:MultiFactorAuthAge":"3600"}}}}`
+		"Condition":{"Bool":{"aws:MultiFactorAuthPresent":"true"}}}}`
 	a.must(&iamapi.CreateRoleRequest{RoleName: new("careful"), AssumeRolePolicyDocument: &trust})
 	assume := func() *stsapi.AssumeRoleRequest {
 		return &stsapi.AssumeRoleRequest{RoleArn: new("arn:aws:iam::111122223333:role/careful"), RoleSessionName: new("session")}
