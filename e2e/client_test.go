@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/accessanalyzer"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -41,6 +42,7 @@ type client struct {
 	asg     *autoscaling.Client
 	org     *organizations.Client
 	events  *cloudtrail.Client
+	judge   *accessanalyzer.Client
 }
 
 // newClient makes the SDK's clients. They do not retry: an answer that a client would have to
@@ -54,7 +56,7 @@ func newClient(url, region, account string, creds aws.Credentials) *client {
 		account: account, url: url, region: region, creds: creds,
 		kms: kms.NewFromConfig(cfg), iam: iam.NewFromConfig(cfg), sts: sts.NewFromConfig(cfg),
 		ec2: ec2.NewFromConfig(cfg), asg: autoscaling.NewFromConfig(cfg),
-		org: organizations.NewFromConfig(cfg), events: cloudtrail.NewFromConfig(cfg),
+		org: organizations.NewFromConfig(cfg), events: cloudtrail.NewFromConfig(cfg), judge: accessanalyzer.NewFromConfig(cfg),
 	}
 }
 
@@ -207,7 +209,71 @@ type evaluation struct {
 	CrossAccount                                 bool
 	MatchedStatements                            []statement
 	Explanation                                  []string
-	Fixes                                        []struct{ Kind, Summary, Document, Command string }
+	Layers                                       []layer
+	Fixes                                        []struct{ Kind, Name, Owner, Summary, Document, Command string }
+}
+
+type layer struct {
+	PolicyType, State string
+	Statements        []layerStatement
+}
+
+type layerStatement struct {
+	Policy, Sid, EvaluatedEffect, Reason string
+	Applies, Nearly                      bool
+	Condition                            *failedCondition
+}
+
+type failedCondition struct {
+	Operator, Key    string
+	Expected, Actual []string
+	Present, Hidden  bool
+}
+
+// layer is what an evaluation tells of a kind of policy.
+func (e *evaluation) layer(t *testing.T, policyType string) layer {
+	t.Helper()
+	i := slices.IndexFunc(e.Layers, func(l layer) bool { return l.PolicyType == policyType })
+	if i < 0 {
+		t.Fatalf("no layer %s in %+v", policyType, e.Layers)
+	}
+	return e.Layers[i]
+}
+
+// missed is the statement of a layer, by its Sid, that does not apply.
+func (l layer) missed(t *testing.T, sid string) layerStatement {
+	t.Helper()
+	i := slices.IndexFunc(l.Statements, func(s layerStatement) bool { return s.Sid == sid })
+	if i < 0 {
+		t.Fatalf("no statement %q in %+v", sid, l)
+	}
+	if l.Statements[i].Applies {
+		t.Errorf("the statement %q applies: %+v", sid, l)
+	}
+	return l.Statements[i]
+}
+
+// sets are the names of an evaluation's fixes, each once, with the kinds of fixes in them.
+func (e *evaluation) sets() map[string][]string {
+	out := map[string][]string{}
+	for _, f := range e.Fixes {
+		if f.Name != "" && !slices.Contains(out[f.Name], f.Kind) {
+			out[f.Name] = append(out[f.Name], f.Kind)
+		}
+	}
+	return out
+}
+
+// wantSets checks that the sets least and documented are there and that they change no more than the
+// given kind of thing.
+func (e *evaluation) wantSets(t *testing.T, kind string) {
+	t.Helper()
+	sets := e.sets()
+	for _, name := range []string{"least", "documented"} {
+		if got := sets[name]; !slices.Equal(got, []string{kind}) {
+			t.Errorf("the fixes %q are %v, want %s", name, got, kind)
+		}
+	}
 }
 
 type statement struct{ PolicyType, Policy, Sid, EvaluatedEffect, GrantId string }

@@ -60,6 +60,14 @@ func TestS19_StatementsAreAddedWithoutChangingExistingOnes(t *testing.T) {
 			key := c.key(t, before)
 			g := c.group(t, 1, rootDevice(key))
 			failed := g.launchFail(t, c, key)
+			why := c.why(t, failed).Evaluations[0]
+			if why.DecidedBy != "IDENTITY_BASED_POLICY" || why.layer(t, "IDENTITY_BASED_POLICY").State != "NEEDED" || why.layer(t, "RESOURCE_BASED_POLICY").State != "DELEGATES" {
+				t.Errorf("decided by %s: %+v", why.DecidedBy, why.Layers)
+			}
+			if s := why.layer(t, "RESOURCE_BASED_POLICY").missed(t, "Ours too"); s.Reason != "ACTION" || s.EvaluatedEffect != "DENY" || s.Policy != key || s.Condition != nil {
+				t.Errorf("the foreign statement: %+v", s)
+			}
+			why.wantSets(t, "key-policy")
 
 			// The product's addition.
 			after, n := c.patched(t, failed, set)

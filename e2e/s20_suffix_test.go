@@ -37,7 +37,14 @@ func TestS20_TheRoleThatTheKeyPolicyNamesIsTheOneThatLaunches(t *testing.T) {
 
 	c.template(t, "other", dataDevice(key))
 	other := c.groupBy(t, groupInput("other", 1))
-	c.why(t, other.launchFail(t, c, key)).denied(t, seed.Session(c.account), "kms:GenerateDataKeyWithoutPlaintext", key, "key-policy", seed.Role(c.account))
+	why := c.why(t, other.launchFail(t, c, key))
+	why.denied(t, seed.Session(c.account), "kms:GenerateDataKeyWithoutPlaintext", key, "key-policy", seed.Role(c.account))
+	e := why.Evaluations[0]
+	s := e.layer(t, "RESOURCE_BASED_POLICY").missed(t, "Allow use of the customer managed key")
+	if s.Reason != "PRINCIPAL" || s.Policy != key {
+		t.Errorf("the statement for the other role: %+v", s)
+	}
+	e.wantSets(t, "key-policy")
 	other.stop(t)
 	other.gone(t)
 

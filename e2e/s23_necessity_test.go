@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -94,9 +95,42 @@ func TestS23_EachPartOfTheTwoStatements(t *testing.T) {
 					refusedOn = why.Evaluations[0].Resource // either key's grant may be asked for first
 				}
 				why.denied(t, seed.Session(g.account), action, refusedOn, "key-policy", seed.Role(g.account))
+				e := why.Evaluations[0]
+				keyPolicy := e.layer(t, "RESOURCE_BASED_POLICY")
+				if keyPolicy.State != "DELEGATES" || e.layer(t, "IDENTITY_BASED_POLICY").State != "NEEDED" {
+					t.Errorf("layers: %+v", e.Layers)
+				}
+				sid := "Allow use"
+				if without == createGrant {
+					sid = "Allow use of the customer managed key"
+				}
+				if s := keyPolicy.missed(t, sid); s.Reason != "ACTION" || s.Condition != nil {
+					t.Errorf("the statement without %s: %+v", without, s)
+				}
+				e.wantSets(t, "key-policy")
 			})
 		}
 	}
+}
+
+// A condition that fails is told with what it wants and what the request had.
+func TestS23_AConditionThatFailsIsNamed(t *testing.T) {
+	const via = "ec2.eu-west-1.amazonaws.com" // of another Region
+	g, key, _ := launchSources[0].launchWith(t, func(account string) []string {
+		use := strings.Replace(seed.Use(seed.Role(account)), `"Resource":"*"`, `"Resource":"*","Condition":{"StringEquals":{"kms:ViaService":"`+via+`"}}`, 1)
+		return []string{use, seed.Attach(seed.Role(account))}
+	})
+	why := g.why(t, g.launchFail(t, g.client, key))
+	why.denied(t, seed.Session(g.account), "kms:GenerateDataKeyWithoutPlaintext", key, "key-policy", seed.Role(g.account))
+	e := why.Evaluations[0]
+	s := e.layer(t, "RESOURCE_BASED_POLICY").missed(t, "Allow use of the customer managed key")
+	want := failedCondition{
+		Operator: "StringEquals", Key: "kms:ViaService", Expected: []string{via}, Actual: []string{"ec2." + seed.Region + ".amazonaws.com"}, Present: true,
+	}
+	if s.Reason != "CONDITION" || !s.Nearly || s.Condition == nil || !reflect.DeepEqual(*s.Condition, want) {
+		t.Errorf("the statement: %+v, its condition: %+v", s, s.Condition)
+	}
+	e.wantSets(t, "key-policy")
 }
 
 func TestS23_ThePrincipalMustBeTheRoleOrItsSession(t *testing.T) {

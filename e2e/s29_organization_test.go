@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
@@ -28,6 +29,55 @@ func organizationPolicy(t *testing.T, url, account string, kind orgtypes.PolicyT
 	})
 }
 
+// Each way to lack the permission has its own explanation.
+func TestS29_WhyTheRequesterMayNotCreateTheGrant(t *testing.T) {
+	other := seed.Key(seed.KeyAccount, "1a2b3c4d-5e6f-4a2b-8c4d-5e6f1a2b3c01")
+	for name, tt := range map[string]struct {
+		statements []func(string) string
+		policies   func(key string) []string
+		decidedBy  string
+		check      func(t *testing.T, e *evaluation)
+		kind       string // of the fixes "least"
+	}{
+		"no identity policy": {[]func(string) string{p3, p4}, func(string) []string { return nil }, "IDENTITY_BASED_POLICY", func(t *testing.T, e *evaluation) {
+			if l := e.layer(t, "IDENTITY_BASED_POLICY"); l.State != "NEEDED" || len(l.Statements) != 0 {
+				t.Errorf("the identity policies: %+v", l)
+			}
+		}, "identity-policy"},
+		"another key": {[]func(string) string{p3, p4}, func(string) []string { return []string{seed.Identity("kms:CreateGrant", other)} }, "IDENTITY_BASED_POLICY", func(t *testing.T, e *evaluation) {
+			l := e.layer(t, "IDENTITY_BASED_POLICY")
+			if s := l.missed(t, "AllowCreationOfGrantForTheKMSKeyinExternalAccount"); l.State != "NEEDED" || s.Reason != "RESOURCE" {
+				t.Errorf("the identity policy: %+v", l)
+			}
+		}, "identity-policy"},
+		"no statement in the key policy": {[]func(string) string{p3}, func(key string) []string { return []string{seed.Identity("kms:CreateGrant", key)} }, "RESOURCE_BASED_POLICY", func(t *testing.T, e *evaluation) {
+			if l := e.layer(t, "IDENTITY_BASED_POLICY"); l.State != "ALLOWS" {
+				t.Errorf("the identity policies: %+v", l)
+			}
+			if l := e.layer(t, "RESOURCE_BASED_POLICY"); l.State != "NEEDED" || len(l.Statements) != 0 { // the statements are the other account's
+				t.Errorf("the key policy: %+v", l)
+			}
+		}, "key-policy"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newExample2(t, tt.statements...)
+			u := e.user.user(t, "delegate", tt.policies(e.key)...)
+			out, err := u.kms.CreateGrant(t.Context(), e.grantInput())
+			refused(out, err)(t, "AccessDeniedException", u.arn(t), "kms:CreateGrant")
+			why := e.user.details(t, err)
+			why.denied(t, u.arn(t), "kms:CreateGrant", e.key)
+			got := why.Evaluations[0]
+			if got.DecidedBy != tt.decidedBy || got.EvaluatedEffect != "IMPLICIT_DENY" || !got.CrossAccount {
+				t.Errorf("decided by %s, %s: %s", got.DecidedBy, got.EvaluatedEffect, why.text())
+			}
+			tt.check(t, &got)
+			if kinds := got.sets()["least"]; !slices.Contains(kinds, tt.kind) {
+				t.Errorf("the fixes %v lack %s", kinds, tt.kind)
+			}
+		})
+	}
+}
+
 const denyGrants = `{"Sid":"NoGrants","Effect":"Deny","Action":"kms:CreateGrant","Resource":"*"}`
 
 func TestS29_AServiceControlPolicyDeniesTheRequester(t *testing.T) {
@@ -41,6 +91,12 @@ func TestS29_AServiceControlPolicyDeniesTheRequester(t *testing.T) {
 	why.denied(t, u.arn(t), "kms:CreateGrant", e.key, "a service control policy denies it. Only the organization can change that")
 	if by := why.Evaluations[0].DecidedBy; by != "SERVICE_CONTROL_POLICY" {
 		t.Errorf("it was decided by %s: %s", by, why.text())
+	}
+	if l := why.Evaluations[0].layer(t, "SERVICE_CONTROL_POLICY"); l.State != "DENIES" || slices.ContainsFunc(l.Statements, func(s layerStatement) bool { return s.EvaluatedEffect == "DENY" && (s.Sid != "" || s.Policy != "") }) {
+		t.Errorf("the layer of the organization: %+v", l)
+	}
+	if sets := why.Evaluations[0].sets(); len(sets) != 0 {
+		t.Errorf("fixes against a service control policy: %v", sets)
 	}
 	if n := len(e.owner.grants(t, e.key)); n != 0 {
 		t.Errorf("the refused call made %d grants", n)
