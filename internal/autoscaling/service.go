@@ -14,6 +14,7 @@ import (
 	"github.com/kagimori/kagimori/internal/clock"
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -21,7 +22,7 @@ import (
 const Principal = "autoscaling.amazonaws.com"
 
 // sessionName is the name of every session of the service-linked role.
-const sessionName = "AutoScaling"
+const sessionName = launch.AutoScalingSession
 
 // Compute is EC2 as Auto Scaling calls it.
 type Compute interface {

@@ -9,15 +9,15 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
 // spotPrincipal is the service principal of EC2 Spot.
 const spotPrincipal = "spot.amazonaws.com"
 
-// spotSession is the name of the sessions of the Spot service's role. AWS does not publish its
-// own; policies that name the role are not touched by it.
-const spotSession = "EC2Spot"
+// spotSession is the name of the sessions of the Spot service's role.
+const spotSession = launch.SpotSession
 
 // isPrice reports whether a text is a price in US dollars: a positive decimal number.
 func isPrice(s string) bool {

@@ -89,3 +89,10 @@ func (o *outcome) verdict() Verdict {
 	}
 	return Launches
 }
+
+// earliest is the failure that the user sees: a launch takes each step for all devices before the
+// next one.
+func earliest(all []*failing) *failing {
+	order := []string{"setup", "group-create", "request", "resolve-key", "create-volume", "attach", "decrypt"}
+	return slices.MinFunc(all, func(a, b *failing) int { return slices.Index(order, a.step) - slices.Index(order, b.step) })
+}

@@ -107,7 +107,7 @@ func (d *Doctor) Check(sc *format.Scenario) *Report {
 		}
 	}
 	if fs := o.failures(); len(fs) > 0 {
-		r.Symptom = o.symptom(fs[0])
+		r.Symptom = o.symptom(earliest(fs))
 		if r.Fix = o.fix(); r.Fix == nil {
 			r.Hopeless = fs[0].hopeless()
 		}

@@ -24,7 +24,7 @@ func (w *world) rule(a *answer) (rule, where string) {
 	if rule, where = grantRule(part); rule != "" {
 		return rule, where
 	}
-	if rule, where = historyRule(a); rule != "" {
+	if rule, where = w.historyRule(a); rule != "" {
 		return rule, where
 	}
 	return silentRule(part, a.key, a.who.principal.IsServiceLinked())
@@ -59,13 +59,18 @@ func grantRule(part *authz.PartDecision) (rule, where string) {
 }
 
 // historyRule is the rule where a grant for the principal would help if it had not ended.
-func historyRule(a *answer) (rule, where string) {
+func (w *world) historyRule(a *answer) (rule, where string) {
 	if a.key == nil {
 		return "", ""
 	}
-	_, op, _ := strings.Cut(a.refused().Action, ":")
 	for _, g := range a.key.ended {
-		if g.GranteePrincipal == grantee(&a.who.principal) && slices.Contains(g.Operations, op) {
+		if g.GranteePrincipal != grantee(&a.who.principal) {
+			continue
+		}
+		r, part := a.request, a.request.Parts[a.part]
+		part.Grants = append(slices.Clone(part.Grants), w.grant(g, a.key.Account))
+		r.Parts = []authz.Part{part}
+		if authz.Decide(&r).Outcome == authz.Allowed {
 			return "grant-" + g.Status, g.ID
 		}
 	}

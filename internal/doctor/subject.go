@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -22,8 +23,9 @@ type subject struct {
 	scps      [][]*authz.Document
 }
 
-// sessionName is that of the sessions of roles in a world, in which no session has a name.
-const sessionName = "session"
+// sessionOf is the name of a role's sessions. In a world only those of roles that launch for a
+// service have one that is known.
+func sessionOf(role string) string { return cmp.Or(launch.SessionOf(role), "session") }
 
 // subjectOf is a principal of the scenario.
 func (w *world) subjectOf(i int) *subject {
@@ -34,7 +36,7 @@ func (w *world) subjectOf(i int) *subject {
 	if p.ID != "" {
 		s.principal.UserID = p.ID
 		if s.principal.Type == authz.RoleSession {
-			s.principal.UserID += ":" + sessionName
+			s.principal.UserID += ":" + sessionOf(p.ARN)
 		}
 	}
 	account := s.principal.Account
@@ -67,7 +69,7 @@ func (w *world) subjectNamed(name string) *subject {
 		p.Type, p.Username, p.UserID = authz.User, short, "AIDAEXAMPLE"
 	case a.Type() == "role":
 		p.Type, p.RoleARN = authz.RoleSession, name
-		p.ARN, p.UserID = arn.Session(a.Account, short, sessionName), "AROAEXAMPLE:"+sessionName
+		p.ARN, p.UserID = arn.Session(a.Account, short, sessionOf(name)), "AROAEXAMPLE:"+sessionOf(name)
 	}
 	w.placeOf(s)
 	return s

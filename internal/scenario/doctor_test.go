@@ -15,14 +15,23 @@ import (
 	"github.com/kagimori/kagimori/internal/trail"
 )
 
+// unperformed begins a disagreement about a world that could not be built or launched.
+const unperformed = "not performed: "
+
+// earlier reports whether a launch takes one step for all devices before the other.
+func earlier(step, other string) bool {
+	order := []string{"group-create", "request", "resolve-key", "create-volume", "attach", "decrypt"}
+	return slices.Index(order, step) < slices.Index(order, other)
+}
+
 // disagreements performs a scenario on a server and returns where the doctor foretold something
 // else: the verdict, and of each failure the step, the principal, the action, the key and the rule.
 func disagreements(t *testing.T, s *testkit.Server, sc *scenario.Scenario) []string {
 	t.Helper()
-	foretold := doctor.Check(sc)
+	foretold := doctor.Check(forgetful(sc))
 	w, attempts, err := perform(t, s, sc)
 	if err != nil {
-		return []string{err.Error()}
+		return []string{unperformed + err.Error()}
 	}
 	j := judge{t: t, server: s, world: w, want: scenario.Expected{}}
 	for i, got := range w.Setup {
@@ -41,13 +50,17 @@ func disagreements(t *testing.T, s *testkit.Server, sc *scenario.Scenario) []str
 		launched = launched && a.Launched
 		var first *doctor.Failure
 		for i := range foretold.Failures {
-			if api.Val(foretold.Failures[i].Template) == a.Template && first == nil {
-				first = &foretold.Failures[i]
+			f := &foretold.Failures[i]
+			if api.Val(f.Template) == a.Template && (first == nil || earlier(f.Step, first.Step)) {
+				first = f
 			}
 		}
 		switch {
 		case a.Launched != (first == nil):
 			j.wrong("%q launched: %t, foretold %+v; %+v", a.Template, a.Launched, first, a)
+			if !a.Launched && a.Instance != "" {
+				j.wrong("it was refused: %+v", j.refusedLaunch(a))
+			}
 		case first == nil:
 		case first.Step == "group-create" || first.Step == "request": // no request to KMS
 			e := foretold.Symptom.APIError
@@ -66,9 +79,28 @@ func (j *judge) compareFailure(want doctor.Failure, got refusal) {
 	j.same("step", want.Step, got.step)
 	j.same("principal", api.Val(want.Principal), got.principal)
 	j.same("action", want.Action, strings.TrimPrefix(got.action, "kms:DescribeKey"))
-	j.same("key", j.world.Real(api.Val(want.Key)), got.key)
-	rule, _ := j.withoutHistory(want.Failure)
-	j.same("rule", rule, got.rule)
+	key := j.world.Real(api.Val(want.Key))
+	if place, ok := strings.CutSuffix(key, noKeyID); ok && strings.HasPrefix(got.key, place) {
+		key = got.key // AWS's own key, of which the scenario does not tell
+	}
+	j.same("key", key, got.key)
+	if strings.HasPrefix(want.Rule, "grant-") && slices.Contains(got.grantRules, want.Rule) {
+		return // several grants do not help, each for a reason of its own
+	}
+	j.same("rule", want.Rule, got.rule)
+}
+
+// noKeyID stands for the id of a key that nobody has made yet.
+const noKeyID = "00000000-0000-0000-0000-000000000000"
+
+// forgetful is a scenario as a server has it, which forgets grants that ended.
+func forgetful(sc *scenario.Scenario) *scenario.Scenario {
+	out := *sc
+	out.Keys = slices.Clone(sc.Keys)
+	for i := range out.Keys {
+		out.Keys[i].Grants = slices.DeleteFunc(slices.Clone(out.Keys[i].Grants), func(g scenario.Grant) bool { return g.Status != "active" })
+	}
+	return &out
 }
 
 // TestTheDoctorsFixesLaunchOnAServer loads each failing scenario with the first fix of the doctor,

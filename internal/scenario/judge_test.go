@@ -171,7 +171,10 @@ func (j *judge) symptom(a scenario.Attempt) {
 }
 
 // A refusal is a failure as the server's records tell it.
-type refusal struct{ step, principal, action, key, rule, where string }
+type refusal struct {
+	step, principal, action, key, rule, where string
+	grantRules                                []string // why each grant for the principal does not help
+}
 
 // failure compares the first refused request with the expected failures of the template: a server
 // shows the first alone.
@@ -310,11 +313,17 @@ func (j *judge) refusedRequest(r *trail.Record) refusal {
 			out.principal = launch.UserIdentity.SessionContext.SessionIssuer.ARN
 		}
 	}
+	if r.UserIdentity.Type == "AWSService" && r.EventName == "Decrypt" {
+		out.principal = r.UserIdentity.InvokedBy
+	}
 	switch r.EventName {
 	case "DescribeKey":
 		out.step = "resolve-key"
 	case "Decrypt":
 		out.step = "decrypt"
+		if r.UserIdentity.Type == "AWSService" { // it writes a volume that is being made
+			out.step = "create-volume"
+		}
 	case "CreateGrant":
 		out.step = "attach"
 		if in.GranteeServicePrincipal != "" {
@@ -327,6 +336,11 @@ func (j *judge) refusedRequest(r *trail.Record) refusal {
 	out.rule, out.where = rule, where
 	if part != nil {
 		out.action, out.key = part.Action, part.Resource
+		for _, m := range part.Missed {
+			if rule, ok := grantRules()[m.Reason]; ok {
+				out.grantRules = append(out.grantRules, rule)
+			}
+		}
 	}
 	return out
 }

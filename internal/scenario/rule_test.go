@@ -24,7 +24,7 @@ func (j *judge) rule(r *trail.Record) (rule, where string, refused *authz.PartDe
 				rule, where = silent(part, linked)
 				return rule, where, part
 			}
-			if refused == nil || strings.Contains(r.ErrorMessage, part.Resource) {
+			if refused == nil || strings.Contains(r.ErrorMessage, part.Resource) && !strings.Contains(r.ErrorMessage, refused.Resource) {
 				refused = part // of a request that was allowed and failed: the one whose key KMS names
 			}
 		}
@@ -45,17 +45,20 @@ func denied(part *authz.PartDecision) (rule, where string) {
 	return "explicit-deny-" + layers[part.By], where
 }
 
+// grantRules are why a grant for the principal does not help.
+func grantRules() map[authz.MissReason]string {
+	return map[authz.MissReason]string{
+		authz.MissOperation: "grant-operation-missing", authz.MissConstraint: "grant-constraint-not-met", authz.MissSourceARN: "grant-constraint-not-met",
+		authz.MissNotSubset: "grant-not-subset",
+	}
+}
+
 // silent is the rule of a request that nothing allows, by what was tried: a grant for the
 // principal, the limits of the caller, the policies of the two sides.
 func silent(part *authz.PartDecision, linked bool) (rule, where string) {
 	for _, m := range part.Missed {
-		switch m.Reason {
-		case authz.MissOperation:
-			return "grant-operation-missing", m.GrantID
-		case authz.MissConstraint, authz.MissSourceARN:
-			return "grant-constraint-not-met", m.GrantID
-		case authz.MissNotSubset:
-			return "grant-not-subset", m.GrantID
+		if rule, ok := grantRules()[m.Reason]; ok {
+			return rule, m.GrantID
 		}
 	}
 	missing := map[authz.Layer]bool{}
