@@ -175,10 +175,9 @@ func (w *world) ask(r launch.Request, caller *subject, extra map[string][]authz.
 		}
 		err := afterwards(r, p.Action, k)
 		switch {
-		case err == nil:
-		case k.unknownState != "":
+		case k.unknownState != "" && k.matters(r, p.Action):
 			a.depends = append(a.depends, k.unknownState)
-		default: // it is refused, permission or not
+		case err != nil: // it is refused, permission or not
 			a.depends, a.err, a.part, a.key = nil, err, i, k
 			return a
 		}
@@ -199,6 +198,16 @@ func afterwards(r launch.Request, action string, k *key) error {
 		return keyrule.Read.Check(&k.Key)
 	}
 	return k.CheckEncrypts(strings.TrimPrefix(action, "kms:"))
+}
+
+// matters reports whether what KMS says to a request that is allowed is another in another state of
+// the key, or for a key that is no symmetric one.
+func (k *key) matters(r launch.Request, action string) bool {
+	good, bad, other := *k, *k, *k
+	good.State, good.Spec, good.Usage = "Enabled", "SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT"
+	bad.State, other.Spec = "Disabled", "RSA_2048"
+	sane := afterwards(r, action, &good) == nil
+	return sane != (afterwards(r, action, &bad) == nil) || sane != (afterwards(r, action, &other) == nil)
 }
 
 // resolve finds the key that an identifier of the launch's account names. Server and doctor alike

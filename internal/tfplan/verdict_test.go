@@ -52,6 +52,14 @@ func TestVerdicts(t *testing.T) {
 			"aws_organizations_policy.grants", ""},
 		{"a disabled key", "sources/plan.json", "aws_volume_attachment.data", "fails", []string{"key-disabled"}, "aws_kms_key.data", ""},
 		{"a secret key", "sources/plan.json", "aws_ebs_volume.secret", "cannot-tell", nil, "", "marked as sensitive"},
+		{"a replica whose policy names the role", "regions/plan.json", "aws_autoscaling_group.opened", "launches", nil, "", ""},
+		{"a replica with a policy of its own", "regions/plan.json", "aws_autoscaling_group.closed", "fails", []string{"not-in-key-policy"}, "aws_kms_replica_key.closed", ""},
+		{"the primary key is in another Region", "regions/plan.json", "aws_ebs_volume.primary", "fails", []string{"key-wrong-region"}, "", ""},
+		{"material that may not be imported", "regions/plan.json", "aws_ebs_volume.imported", "cannot-tell", nil, "", "whether its key material is imported"},
+		{"a Spot request", "regions/plan.json", "aws_spot_instance_request.batch", "launches", nil, "", ""},
+		{"a shared image, and no grant", "sharing/plan.json", web, "fails", []string{"cross-account-needs-grant"}, "", ""},
+		{"the same by a user", "sharing/plan.json", "aws_instance.web", "launches", nil, "", ""},
+		{"a copy of a shared snapshot", "sharing/plan.json", "aws_ebs_snapshot_copy.own", "launches", nil, "", ""},
 		{"a key of elsewhere", "sources/plan.json", "aws_ebs_volume.outside", "cannot-tell", nil, "", "is not in the plan"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

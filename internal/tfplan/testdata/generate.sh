@@ -34,6 +34,8 @@ for folder in one-account two-accounts defaults principals; do
 done
 plan modules plan modules/main.tf modules/key modules/group modules/fleet
 plan sources plan sources/main.tf
+plan regions plan regions/main.tf
+plan sharing plan sharing/main.tf
 
 # The same group, there: its state, and a plan that changes nothing.
 cd "$work/one-account-good"
