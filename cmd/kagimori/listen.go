@@ -1,20 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 	"syscall"
-
-	"github.com/kagimori/kagimori/internal/app"
-	"github.com/kagimori/kagimori/internal/hsm/soft"
 )
 
 type tlsConfig = tls.Config
@@ -82,29 +76,4 @@ func serverTLS(certFile, keyFile string) (*tlsConfig, error) {
 		return nil, failed(fmt.Errorf("the certificate %s with the key %s cannot be used: %w", certFile, keyFile, err))
 	}
 	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}, nil
-}
-
-// parseSeal reads --seal, and the passphrase from its file. "" is no seal.
-func parseSeal(value string) (app.Seal, error) {
-	kind, path, _ := strings.Cut(value, ":")
-	switch {
-	case value == "":
-		return app.Seal{}, nil
-	case value == string(soft.PlainFile):
-		return app.Seal{Kind: soft.PlainFile}, nil
-	case kind != "passphrase-file" || path == "":
-		return app.Seal{}, fmt.Errorf("--seal %q is neither passphrase-file:PATH nor plain-file", value)
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		if p, ok := errors.AsType[*fs.PathError](err); ok {
-			err = p.Err
-		}
-		return app.Seal{}, failed(fmt.Errorf("the passphrase file %s cannot be read: %w", path, err))
-	}
-	data = bytes.TrimRight(data, "\r\n")
-	if len(data) == 0 {
-		return app.Seal{}, failed(fmt.Errorf("the passphrase file %s is empty", path))
-	}
-	return app.Seal{Kind: soft.Passphrase, Passphrase: data}, nil
 }

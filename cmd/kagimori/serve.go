@@ -19,9 +19,12 @@ import (
 type serveFlags struct {
 	dev, devAllowRemote bool
 	allowedHosts        []string
-	listen, data, seal  string
+	listen, data        string
+	seal                sealFlags
 	tlsCert, tlsKey     string
 	auditSync           bool
+	requireMlock, fips  bool
+	keyCache            int
 	logLevel            string
 	network             networkFlags
 	// visit, if not nil, is run against the server once it listens; the server ends with it if it
@@ -62,7 +65,10 @@ func newServe(io stdio) *cobra.Command {
 	fl.BoolVar(&f.dev, "dev", false, "development server: known credentials, reset, a clock that moves; loopback only")
 	fl.StringVar(&f.listen, "listen", "127.0.0.1:4566", "`address` to listen on; port 0 takes a free one")
 	fl.StringVar(&f.data, "data", "", "data `directory` (default "+defaultData+"; with --dev a temporary one)")
-	fl.StringVar(&f.seal, "seal", "", "how the root key is stored: passphrase-file:`PATH`, or plain-file (the default with --dev)")
+	f.seal.register(fl, " (plain-file is the default with --dev)")
+	fl.BoolVar(&f.requireMlock, "require-mlock", false, "refuse to run if keys may be swapped out to disk")
+	fl.BoolVar(&f.fips, "fips", false, "only approved algorithms; needs GODEBUG=fips140=on")
+	fl.IntVar(&f.keyCache, "key-cache", 0, "most `keys` that are kept unwrapped in locked memory (default 4096)")
 	fl.StringVar(&f.tlsCert, "tls-cert", "", "`file` with the certificate chain, in PEM")
 	fl.StringVar(&f.tlsKey, "tls-key", "", "`file` with the certificate's key, in PEM")
 	fl.BoolVar(&f.auditSync, "audit-sync", false, "have each record of the audit log on disk before the answer")
@@ -162,7 +168,8 @@ func (f *serveFlags) config(logger *slog.Logger) (app.Config, error) {
 		cfg.Data = defaultData
 	}
 	var err error
-	if cfg.Seal, err = parseSeal(f.seal); err != nil {
+	cfg.RequireMlock, cfg.FIPS, cfg.KeyCache, cfg.ParseLock = f.requireMlock, f.fips, f.keyCache, f.seal.parse
+	if cfg.Locks, err = f.seal.locks(); err != nil {
 		return cfg, err
 	}
 	return cfg, f.network.configure(&cfg)

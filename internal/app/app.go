@@ -25,6 +25,8 @@ type App struct {
 	// production server has no reset and does not use it.
 	gate    sync.RWMutex
 	handler http.Handler
+	// operator takes the commands of `kagimori seal`; nil where there are no sockets.
+	operator *operator
 }
 
 // Open opens the data directory and starts everything. What is wrong with the directory or its
@@ -44,6 +46,7 @@ func Open(ctx context.Context, cfg Config) (*App, error) {
 	if err := a.open(ctx); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
+	a.serveOperator()
 	a.handler = gateway.Protect(gateway.Protection{Dev: cfg.Dev, AllowedHosts: cfg.AllowedHosts}, http.HandlerFunc(a.route))
 	return a, nil
 }
@@ -61,7 +64,7 @@ func (a *App) open(ctx context.Context) error {
 			return err
 		}
 	}
-	if a.module, err = unseal(a.dir, a.cfg.Seal, served); err == nil && !served {
+	if a.module, err = unseal(ctx, a.dir, a.cfg, served); err == nil && !served {
 		st, err = openStore(a.cfg)
 	}
 	if err == nil {
@@ -144,11 +147,12 @@ func (a *App) Reset(ctx context.Context) error {
 // Close ends the loops, moves what the trail still has to write, and closes everything. Stop
 // taking requests before it. Closing twice does nothing.
 func (a *App) Close() error {
+	err := a.operator.close()
+	a.operator = nil
 	a.gate.Lock()
 	defer a.gate.Unlock()
-	var err error
 	if s := a.current.Swap(nil); s != nil {
-		err = s.close()
+		err = errors.Join(err, s.close())
 	}
 	if a.module != nil {
 		err = errors.Join(err, a.module.Close())

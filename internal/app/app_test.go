@@ -134,7 +134,7 @@ func TestForgedBrowserRequestsAreRefusedOnEveryRoute(t *testing.T) {
 // forReal makes the configuration that of a production server.
 func forReal(cfg *app.Config) {
 	cfg.Dev = false
-	cfg.Seal = app.Seal{Kind: soft.Passphrase, Passphrase: []byte("open sesame"), WorkFactor: 1}
+	cfg.Locks = []soft.Lock{soft.PassphraseLock{Passphrase: []byte("open sesame"), WorkFactor: 1}}
 }
 
 // production starts a server that is not for development on a data directory.

@@ -10,7 +10,6 @@ import (
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/hsm/soft"
 	"github.com/kagimori/kagimori/internal/outbound"
-	"github.com/kagimori/kagimori/internal/secret"
 )
 
 // Config of an [App].
@@ -22,8 +21,17 @@ type Config struct {
 	Dev bool
 	// AllowedHosts are the host names that a development server answers for beside the loopback.
 	AllowedHosts []string
-	// Seal opens the root key. A development server without one keeps it in plain.
-	Seal Seal
+	// Locks seal the root key of a new data directory, and one of them opens that of an old one. A
+	// development server without any keeps it in plain.
+	Locks []soft.Lock
+	// ParseLock makes a lock of what `kagimori seal` names; nil knows none.
+	ParseLock func(spec string) (soft.Lock, error)
+	// RequireMlock refuses to run where the system does not keep keys out of the swap space.
+	RequireMlock bool
+	// FIPS allows approved algorithms only.
+	FIPS bool
+	// KeyCache bounds the keys that are ready in memory; 0 is soft's default.
+	KeyCache int
 	// Version is the program's, for health.
 	Version string
 	// AuditSync has each record of the trail on disk before the answer.
@@ -39,15 +47,6 @@ type Config struct {
 	Observe func(*guard.Call, *authz.Request)
 }
 
-// A Seal is how the root key is stored.
-type Seal struct {
-	Kind soft.Kind
-	// Passphrase opens a seal of kind [soft.Passphrase].
-	Passphrase secret.Bytes
-	// WorkFactor of a new seal; 0 is soft's default. Only tests want less.
-	WorkFactor int
-}
-
 // devTiming is the retry of a development server: first after 5 s, and at most 15 s apart
 // (docs/divergences.md).
 var devTiming = autoscaling.Timing{RetryFirst: 5 * time.Second, RetryMax: 15 * time.Second, Jitter: 0.1}
@@ -60,11 +59,16 @@ func (c Config) checked() (Config, error) {
 	if c.Data == "" {
 		return c, errors.New("a data directory must be named")
 	}
-	if c.Seal.Kind == "" && c.Dev {
-		c.Seal.Kind = soft.PlainFile
+	if len(c.Locks) == 0 && c.Dev {
+		c.Locks = []soft.Lock{soft.PlainLock{}}
 	}
-	if c.Seal.Kind == "" {
+	if len(c.Locks) == 0 {
 		return c, errors.New("the root key needs a seal: --seal=passphrase-file:PATH, or --seal=plain-file to keep it unprotected in the data directory")
+	}
+	if c.FIPS {
+		if err := checkFIPS(c.Locks); err != nil {
+			return c, err
+		}
 	}
 	return c, nil
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,24 +23,60 @@ func hasStore(root *os.Root) (bool, error) {
 
 // unseal opens the root key. Only a directory that was never served gets a new one: a store
 // without its seal is lost, and a new root key would hide that.
-func unseal(root *os.Root, s Seal, served bool) (*soft.Module, error) {
-	seal := soft.Seal{Dir: root, File: sealFile, Kind: s.Kind, Passphrase: s.Passphrase, WorkFactor: s.WorkFactor}
-	key, err := soft.Unseal(seal)
+func unseal(ctx context.Context, root *os.Root, cfg Config, served bool) (*soft.Module, error) {
+	seal := soft.Seal{Dir: root, File: sealFile}
+	key, err := soft.Unseal(ctx, seal, cfg.Locks...)
 	if errors.Is(err, soft.ErrNoSeal) {
 		if served {
 			return nil, fmt.Errorf("%s is missing, and only it opens the keys of this data directory; put it back", filepath.Join(root.Name(), sealFile))
 		}
-		key, err = soft.Create(seal)
+		key, err = soft.Create(ctx, seal, cfg.Locks...)
 	}
 	switch {
-	case errors.Is(err, hsm.ErrWrongSeal):
+	case errors.Is(err, hsm.ErrWrongSeal) && len(cfg.Locks) == 1 && cfg.Locks[0].Kind() == soft.Passphrase:
 		return nil, fmt.Errorf("the passphrase does not open %s", filepath.Join(root.Name(), sealFile))
+	case errors.Is(err, hsm.ErrWrongSeal):
+		return nil, fmt.Errorf("none of the seals that were given opens %s", filepath.Join(root.Name(), sealFile))
 	case errors.Is(err, soft.ErrSealExists):
 		return nil, inUse(root.Name())
 	case err != nil:
 		return nil, err
 	}
-	return soft.Open(soft.Config{Root: key})
+	if !key.Sealed() { // of an older format, which unwraps destroyed material for ever
+		if err := key.Reseal(ctx, cfg.Locks...); err != nil {
+			return nil, errors.Join(err, key.Close())
+		}
+	}
+	m, err := soft.Open(soft.Config{Root: key, CacheSize: cfg.KeyCache, Approved: cfg.FIPS})
+	if err != nil {
+		return nil, errors.Join(err, key.Close())
+	}
+	return m, checkPinned(m, cfg)
+}
+
+// checkPinned warns once, or refuses, where keys may be swapped out.
+func checkPinned(m *soft.Module, cfg Config) error {
+	switch {
+	case m.Pinned():
+		return nil
+	case cfg.RequireMlock:
+		return errors.Join(errors.New("the system does not let keys be kept out of the swap space, as --require-mlock asks; raise the memlock limit (ulimit -l, LimitMEMLOCK=)"), m.Close())
+	}
+	cfg.Logger.Warn("keys may be swapped out to disk: the memlock limit is too low (ulimit -l, LimitMEMLOCK=)")
+	return nil
+}
+
+// checkFIPS refuses to call something FIPS that is not.
+func checkFIPS(locks []soft.Lock) error {
+	if on, _ := soft.FIPS(); !on {
+		return errors.New("--fips needs Go's FIPS 140-3 mode: set GODEBUG=fips140=on, or use a build made with GOFIPS140=v1.0.0")
+	}
+	for _, l := range locks {
+		if k := l.Kind(); k == soft.Passphrase || k == soft.Age {
+			return fmt.Errorf("a seal of kind %q uses scrypt or ChaCha20-Poly1305, which are not approved; --fips takes kms, pkcs11 or pbkdf2-file seals", k)
+		}
+	}
+	return nil
 }
 
 func inUse(path string) error {

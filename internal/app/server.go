@@ -56,6 +56,7 @@ type server struct {
 	ec2     *ec2.Service
 	groups  *autoscaling.Service
 	proxy   *xksproxy.Service
+	keeper  *keeper
 	handler http.Handler
 }
 
@@ -105,6 +106,7 @@ func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Modul
 			return nil, err
 		}
 	}
+	s.keeper = s.newKeeper(cfg, module)
 	services, err := s.services(cfg, dir, module)
 	if err != nil {
 		return nil, err
@@ -172,7 +174,7 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 	if err != nil {
 		return nil, err
 	}
-	s.kms = kms.New(kms.Config{Guard: s.guard, Module: module, Clock: s.clock, Logger: cfg.Logger, CustomIDs: cfg.Dev,
+	s.kms = kms.New(kms.Config{Guard: s.guard, Module: module, Clock: s.clock, Logger: cfg.Logger, CustomIDs: cfg.Dev, Destroyed: s.keeper.destroyed,
 		External: xks.NewClient(xks.ClientConfig{Outbound: outbound.New(cfg.Outbound), Patience: cfg.XKSPatience})})
 	people := iam.New(iam.Config{
 		Guard: s.guard, Markers: module.Box("iam marker"), Secrets: module.Box("iam secret"),
@@ -228,6 +230,9 @@ func both(a, b map[string]guard.Handler) map[string]guard.Handler {
 // start begins the work that nobody asks for, lowest service first: keys, then instances, then
 // groups, which use both.
 func (s *server) start(ctx context.Context) error {
+	if err := s.keeper.start(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
 	if err := s.kms.Start(ctx); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ package hsm
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/guard/permit"
@@ -28,6 +29,8 @@ var (
 	ErrUnsupported = errors.New("hsm: operation not supported by the key spec")
 	// ErrMaterial: the wrapped material is damaged, or is of another module or another key.
 	ErrMaterial = errors.New("hsm: key material does not belong to this module or key")
+	// ErrEnded: the wrapping key of the material was destroyed. It is ErrMaterial too.
+	ErrEnded = fmt.Errorf("%w: its seal epoch has ended", ErrMaterial)
 	// ErrTooLong: the plaintext is longer than the key spec can encrypt.
 	ErrTooLong = errors.New("hsm: plaintext too long")
 	// ErrDigest: what is to be signed has not the length that the algorithm's hash has.
@@ -143,6 +146,11 @@ type Module interface {
 	// Forget drops what memory holds of material, after its key was deleted. It needs no permit:
 	// material that is wrapped still can be unwrapped again.
 	Forget(keyARN string, m Material)
+	// Rewrap brings wrapped material under the module's newest wrapping key, so that the older ones
+	// can be destroyed; most often that is where it is. Whoever stores material that was made before
+	// their transaction began rewraps it in the transaction. It needs no permit: it uses nothing
+	// that was not there, for what it was there for.
+	Rewrap(keyARN string, m Material) (Material, error)
 	// Random returns n random bytes.
 	Random(n int) secret.Bytes
 	// Box seals other secrets (session tokens, cursors, encoded messages) under a subkey bound to

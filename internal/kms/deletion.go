@@ -173,6 +173,9 @@ func (s *Service) destroy(ctx context.Context, region, account, id string) error
 				return err
 			}
 			c.Touch(gone.arn, account, "AWS::KMS::Key")
+			if err := noteDestroyed(tx, s.g.Now(), len(gone.materials())); err != nil {
+				return err
+			}
 			return removeKey(tx, gone)
 		})
 	}
@@ -182,12 +185,7 @@ func (s *Service) destroy(ctx context.Context, region, account, id string) error
 	case err != nil:
 		return err
 	}
-	if gone.Pending != nil {
-		s.hsm.Forget(gone.arn, *gone.Pending)
-	}
-	for _, m := range gone.Materials {
-		s.hsm.Forget(gone.arn, m)
-	}
+	s.forget(gone.arn, gone.materials()...)
 	return nil
 }
 

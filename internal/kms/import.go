@@ -94,7 +94,11 @@ func (s *Service) ImportKeyMaterial(ctx context.Context, c *guard.Call, in *kmsa
 	err = s.change(ctx, c, in.KeyId, "kms:ImportKeyMaterial", opEdit, more, func(tx store.Tx, rec *keyRecord) error {
 		c.Respond(out)
 		rec.own()
-		return rec.take(tx, in, m)
+		fresh, err := s.hsm.Rewrap(rec.arn(), m)
+		if err != nil {
+			return err
+		}
+		return rec.take(tx, in, fresh)
 	})
 	if err != nil {
 		return nil, err
@@ -205,6 +209,11 @@ func (s *Service) DeleteImportedKeyMaterial(ctx context.Context, c *guard.Call, 
 			out.KeyMaterialId = &id
 		}
 		gone = *m
+		if isImported(m) {
+			if err := noteDestroyed(tx, s.g.Now(), 1); err != nil {
+				return err
+			}
+		}
 		wasPending := k.Pending == m
 		if wasPending && !k.primary() {
 			*k.Pending = empty(*k.Pending) // the primary still waits for it
@@ -225,7 +234,9 @@ func (s *Service) DeleteImportedKeyMaterial(ctx context.Context, c *guard.Call, 
 	if err != nil {
 		return nil, err
 	}
-	s.hsm.Forget(*out.KeyId, gone)
+	if isImported(&gone) {
+		s.forget(*out.KeyId, gone)
+	}
 	return out, nil
 }
 
@@ -254,7 +265,7 @@ func (s *Service) expire(ctx context.Context, due, region, account, id string) e
 			if im.Expires.IsZero() || im.Expires.After(s.g.Now()) {
 				continue
 			}
-			if m := k.byMaterialID(id); m != nil {
+			if m := k.byMaterialID(id); isImported(m) {
 				gone = append(gone, *m)
 			}
 			if k.Pending != nil && k.Pending.ID == id {
@@ -265,6 +276,9 @@ func (s *Service) expire(ctx context.Context, due, region, account, id string) e
 			k.drop(id)
 		}
 		k.settle()
+		if err := noteDestroyed(tx, s.g.Now(), len(gone)); err != nil {
+			return err
+		}
 		if err := reschedule(tx, &before, &k); err != nil {
 			return err
 		}
@@ -273,8 +287,8 @@ func (s *Service) expire(ctx context.Context, due, region, account, id string) e
 	if errors.Is(err, errNotRotating) {
 		return s.forgetRotation(ctx, due, region, account, id)
 	}
-	for _, m := range gone {
-		s.hsm.Forget(keyARN, m)
+	if err == nil {
+		s.forget(keyARN, gone...)
 	}
 	return err
 }

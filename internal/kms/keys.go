@@ -77,7 +77,11 @@ func (s *Service) CreateKey(ctx context.Context, c *guard.Call, in *kmsapi.Creat
 		out = &kmsapi.CreateKeyResponse{KeyMetadata: k.metadata()}
 		c.Respond(out)
 		c.Touch(k.arn(), k.Account, "AWS::KMS::Key")
-		return keyTable.Put(tx, *k, k.Region, k.Account, k.ID)
+		made := *k
+		if _, err := freshen(s.hsm, &made); err != nil {
+			return err
+		}
+		return keyTable.Put(tx, made, k.Region, k.Account, k.ID)
 	})
 	return out, err
 }

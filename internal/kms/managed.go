@@ -100,6 +100,9 @@ func (s *Service) createManaged(ctx context.Context, c *guard.Call, account, des
 		}
 		c.Touch(k.arn(), account, "AWS::KMS::Key")
 		c.Respond(&kmsapi.CreateKeyResponse{KeyMetadata: k.metadata()})
+		if _, err := freshen(s.hsm, &k); err != nil {
+			return err
+		}
 		if err := keyTable.Put(tx, k, k.Region, k.Account, k.ID); err != nil {
 			return err
 		}

@@ -87,6 +87,9 @@ func (s *Service) ReplicateKey(ctx context.Context, c *guard.Call, in *kmsapi.Re
 			if k.external() {
 				made.awaitImport(&k)
 			}
+			if _, err := freshen(s.hsm, &made); err != nil {
+				return err
+			}
 			if err := s.putReplica(tx, own, asked, &k, &made); err != nil {
 				return err
 			}

@@ -138,10 +138,18 @@ func (s *Service) synchronize(ctx context.Context, k *keyRecord, m hsm.Material)
 }
 
 // rotateAll makes new material the current one of a key and its replicas.
-func (k *keyRecord) rotateAll(tx store.Tx, m hsm.Material, copies map[string]hsm.Material, now time.Time, kind string) error {
+func (s *Service) rotateAll(tx store.Tx, k *keyRecord, m hsm.Material, copies map[string]hsm.Material, now time.Time, kind string) error {
+	m, err := s.hsm.Rewrap(k.arn(), m)
+	if err != nil {
+		return err
+	}
 	k.rotate(m, now, kind)
 	return k.eachRelated(tx, func(r *keyRecord) error {
-		r.rotate(copies[r.Region], now, kind)
+		m, err := s.hsm.Rewrap(r.arn(), copies[r.Region])
+		if err != nil {
+			return err
+		}
+		r.rotate(m, now, kind)
 		r.Rotation = k.Rotation
 		return nil
 	})

@@ -158,7 +158,7 @@ func (s *Service) RotateKeyOnDemand(ctx context.Context, c *guard.Call, in *kmsa
 			return apierr.Newf("ConflictException", "%s is being rotated.", k.arn)
 		}
 		c.Respond(out)
-		return rec.rotateAll(tx, m, copies, s.g.Now(), kmsapi.RotationTypeON_DEMAND)
+		return s.rotateAll(tx, rec, m, copies, s.g.Now(), kmsapi.RotationTypeON_DEMAND)
 	})
 	if err != nil {
 		return nil, err

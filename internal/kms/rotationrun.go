@@ -215,7 +215,7 @@ func (s *Service) rotateAutomatically(ctx context.Context, due, region, account,
 				began = now.Truncate(time.Millisecond)
 			}
 			k.Rotation = &rotation{Days: k.Rotation.Days, Enabled: began}
-			if err := k.rotateAll(tx, m, copies, now, kmsapi.RotationTypeAUTOMATIC); err != nil {
+			if err := s.rotateAll(tx, &k, m, copies, now, kmsapi.RotationTypeAUTOMATIC); err != nil {
 				return err
 			}
 			if err := reschedule(tx, &before, &k); err != nil {

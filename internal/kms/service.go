@@ -29,23 +29,26 @@ type Config struct {
 	External *xks.Client
 	// CustomIDs lets the tag _custom_id_ on CreateKey fix the key id, for tests.
 	CustomIDs bool
+	// Destroyed is told that key material was removed, which is to be made final (see [Pending]).
+	Destroyed func()
 }
 
 // A Service is KMS for all accounts and regions. Safe for concurrent use.
 type Service struct {
-	g      *guard.Guard
-	dir    *directory.Directory
-	hsm    hsm.Module
-	clock  *clock.Clock
-	log    *slog.Logger
-	custom bool
-	tokens hsm.Box // grant tokens
-	marks  hsm.Box // list markers
-	ekm    *xks.Client
-	proofs hsm.Box      // credentials for external key store proxies
-	docs   *authz.Cache // compiled key policies by their text
-	keys   *store.Cached[keyRecord, *keyView]
-	alarm  alarm // for automatic rotation
+	g         *guard.Guard
+	dir       *directory.Directory
+	hsm       hsm.Module
+	clock     *clock.Clock
+	log       *slog.Logger
+	custom    bool
+	destroyed func()
+	tokens    hsm.Box // grant tokens
+	marks     hsm.Box // list markers
+	ekm       *xks.Client
+	proofs    hsm.Box      // credentials for external key store proxies
+	docs      *authz.Cache // compiled key policies by their text
+	keys      *store.Cached[keyRecord, *keyView]
+	alarm     alarm // for automatic rotation
 }
 
 // keyCache bounds the keys whose compiled policy is kept.
@@ -54,7 +57,7 @@ const keyCache = 10000
 // New makes a Service. Call Start before serving.
 func New(cfg Config) *Service {
 	s := &Service{
-		g: cfg.Guard, dir: cfg.Guard.Directory(), hsm: cfg.Module, clock: cfg.Clock, log: cfg.Logger, custom: cfg.CustomIDs,
+		g: cfg.Guard, dir: cfg.Guard.Directory(), hsm: cfg.Module, clock: cfg.Clock, log: cfg.Logger, custom: cfg.CustomIDs, destroyed: cfg.Destroyed,
 		tokens: cfg.Module.Box("kms grant token"), marks: cfg.Module.Box("kms marker"),
 		ekm: cfg.External, proofs: cfg.Module.Box("kms external key store credential"),
 	}

@@ -9,14 +9,14 @@ import (
 
 // cache keeps the material that was used last ready for use. A hit needs the whole of what
 // unwrapping would have authenticated to be equal, not a hash of it, so a hit proves as much as
-// unwrapping does. An entry that goes is only forgotten: a request may still be using it, and
-// a key schedule has no bytes of ours to wipe.
+// unwrapping does. An entry that goes is forgotten, and its place in the arena freed: it is wiped once
+// the requests that still use it are done.
 type cache struct {
 	size int
 
-	mu     sync.Mutex // guards the rest
-	byKey  map[cacheKey]*list.Element
-	recent *list.List // of *cacheEntry, the last used first
+	mu     sync.Mutex               // guards the rest
+	byKey  map[string]*list.Element // by the wrapped bytes, which nearly always tell
+	recent *list.List               // of *cacheEntry, the last used first
 	closed bool
 }
 
@@ -32,15 +32,27 @@ type cacheEntry struct {
 }
 
 func newCache(size int) *cache {
-	return &cache{size: size, byKey: make(map[cacheKey]*list.Element), recent: list.New()}
+	return &cache{size: size, byKey: make(map[string]*list.Element), recent: list.New()}
+}
+
+// find returns the entry whose whole key this is, or nil. The caller holds mu.
+func (c *cache) find(arn string, m hsm.Material) *list.Element {
+	e := c.byKey[string(m.Wrapped)]
+	if e == nil {
+		return nil
+	}
+	k := &e.Value.(*cacheEntry).key
+	if k.arn != arn || k.id != m.ID || k.public != string(m.Public) || k.spec != m.Spec {
+		return nil
+	}
+	return e
 }
 
 // get returns nil for what is not there.
 func (c *cache) get(arn string, m hsm.Material) *ready {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	// Written in place, the conversions do not copy.
-	e := c.byKey[cacheKey{arn: arn, id: m.ID, wrapped: string(m.Wrapped), public: string(m.Public), spec: m.Spec}]
+	e := c.find(arn, m)
 	if e == nil {
 		return nil
 	}
@@ -50,25 +62,48 @@ func (c *cache) get(arn string, m hsm.Material) *ready {
 
 // drop forgets one entry.
 func (c *cache) drop(arn string, m hsm.Material) {
-	k := cacheKey{arn: arn, id: m.ID, wrapped: string(m.Wrapped), public: string(m.Public), spec: m.Spec}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := c.byKey[k]; e != nil {
-		delete(c.byKey, k)
-		c.recent.Remove(e)
+	if e := c.find(arn, m); e != nil {
+		c.remove(e)
 	}
 }
 
+// remove forgets an entry. The caller holds mu.
+func (c *cache) remove(e *list.Element) {
+	old := c.recent.Remove(e).(*cacheEntry)
+	delete(c.byKey, old.key.wrapped)
+	old.ready.free()
+}
+
+// free gives up the place in the arena.
+func (r *ready) free() {
+	if r.held != nil {
+		r.held.Free()
+	}
+}
+
+// evict forgets the entry that was used longest ago.
+func (c *cache) evict() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.recent.Back(); e != nil {
+		c.remove(e)
+	}
+}
+
+// put keeps what was made ready, or frees it if it is there already.
 func (c *cache) put(arn string, m hsm.Material, r *ready) {
 	k := cacheKey{arn: arn, id: m.ID, wrapped: string(m.Wrapped), public: string(m.Public), spec: m.Spec}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed || c.byKey[k] != nil {
+	if c.closed || c.byKey[k.wrapped] != nil {
+		r.free()
 		return
 	}
-	c.byKey[k] = c.recent.PushFront(&cacheEntry{k, r})
+	c.byKey[k.wrapped] = c.recent.PushFront(&cacheEntry{k, r})
 	if c.recent.Len() > c.size {
-		delete(c.byKey, c.recent.Remove(c.recent.Back()).(*cacheEntry).key)
+		c.remove(c.recent.Back())
 	}
 }
 
@@ -77,6 +112,7 @@ func (c *cache) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
-	clear(c.byKey)
-	c.recent.Init()
+	for c.recent.Len() > 0 {
+		c.remove(c.recent.Back())
+	}
 }

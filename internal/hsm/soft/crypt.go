@@ -141,17 +141,21 @@ func (m *Module) encrypt(arn string, mat hsm.Material, alg string, plaintext sec
 	if err := encrypts(mat.Spec, alg, aad); err != nil {
 		return nil, err
 	}
-	k, err := m.use(arn, mat)
-	if err != nil {
-		return nil, err
-	}
 	if alg == algSymmetric {
+		x, err := m.messages(arn, mat)
+		if err != nil {
+			return nil, err
+		}
 		if len(plaintext) > hsm.MaxSymmetric {
 			return nil, hsm.ErrTooLong
 		}
 		out := make([]byte, 1, 1+xaesOverhead+len(plaintext))
 		out[0] = rawVersion
-		return k.messages.seal(out, plaintext, aad), nil
+		return x.seal(out, plaintext, aad), nil
+	}
+	k, err := m.use(arn, mat)
+	if err != nil {
+		return nil, err
 	}
 	if alg == algSM2PKE {
 		switch {
@@ -190,15 +194,19 @@ func (m *Module) decrypt(arn string, mat hsm.Material, alg string, ciphertext, a
 	if err := encrypts(mat.Spec, alg, aad); err != nil {
 		return nil, err
 	}
-	k, err := m.use(arn, mat)
-	if err != nil {
-		return nil, err
-	}
 	if alg == algSymmetric {
+		x, err := m.messages(arn, mat)
+		if err != nil {
+			return nil, err
+		}
 		if len(ciphertext) == 0 || ciphertext[0] != rawVersion {
 			return nil, hsm.ErrCiphertext
 		}
-		return k.messages.open(ciphertext[1:], aad)
+		return x.open(ciphertext[1:], aad)
+	}
+	k, err := m.use(arn, mat)
+	if err != nil {
+		return nil, err
 	}
 	if alg == algSM2PKE {
 		if len(ciphertext) == 0 || ciphertext[0] != 0x30 { // only ASN.1, as Encrypt makes

@@ -52,11 +52,12 @@ func (m *Module) keyMAC(arn string, mat hsm.Material, alg string, message secret
 	if scheme.alg != alg || alg == "" {
 		return nil, hsm.ErrUnsupported
 	}
-	k, err := m.use(arn, mat)
-	if err != nil {
-		return nil, err
-	}
-	h := hmac.New(scheme.hash.New, k.mac)
-	h.Write(message)
-	return h.Sum(nil), nil
+	var out []byte
+	err := m.with(arn, mat, func(key secret.Bytes) error {
+		h := hmac.New(scheme.hash.New, key)
+		h.Write(message)
+		out = h.Sum(nil)
+		return nil
+	})
+	return out, err
 }

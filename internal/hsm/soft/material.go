@@ -104,43 +104,49 @@ func materialID(keyARN string, raw secret.Bytes) (string, error) {
 	return hex.EncodeToString(id), err
 }
 
-// wrapping is the cipher that wraps material. It is made anew each time: unwrapping is rare, and
-// so its key stays in memory only then.
-func (r *RootKey) wrapping() (*xaes, error) {
-	key, err := r.subkey("wrap")
-	if err != nil {
-		return nil, err
-	}
-	defer key.Wipe()
-	return newXAES(key)
-}
-
 // wrap encrypts material: version, epoch (8 bytes, big endian), then XAES-256-GCM.
 func (r *RootKey) wrap(keyARN string, m hsm.Material, raw secret.Bytes) ([]byte, error) {
-	x, err := r.wrapping()
+	epoch := r.newest()
+	x, err := r.wrapping(epoch)
 	if err != nil {
 		return nil, err
 	}
-	head := binary.BigEndian.AppendUint64([]byte{wrapVersion}, r.epoch)
+	head := binary.BigEndian.AppendUint64([]byte{wrapVersion}, epoch)
 	return x.seal(head, raw, wrapAAD(head, keyARN, m)), nil
 }
 
-// unwrap undoes wrap; hsm.ErrMaterial if m is not what wrap made for this ARN.
+const wrapHead = 1 + 8
+
+// unwrap undoes wrap; hsm.ErrMaterial if m is not what wrap made for this ARN, or its epoch has ended.
 func (r *RootKey) unwrap(keyARN string, m hsm.Material) (secret.Bytes, error) {
-	const headSize = 1 + 8
-	x, err := r.wrapping()
+	if len(m.Wrapped) < wrapHead || m.Wrapped[0] != wrapVersion {
+		return nil, hsm.ErrMaterial
+	}
+	head := m.Wrapped[:wrapHead]
+	x, err := r.wrapping(binary.BigEndian.Uint64(head[1:])) // what is no wrapped material has some number too
 	if err != nil {
 		return nil, err
 	}
-	if len(m.Wrapped) < headSize || m.Wrapped[0] != wrapVersion {
-		return nil, hsm.ErrMaterial
-	}
-	head := m.Wrapped[:headSize]
-	raw, err := x.open(m.Wrapped[headSize:], wrapAAD(head, keyARN, m))
+	raw, err := x.open(m.Wrapped[wrapHead:], wrapAAD(head, keyARN, m))
 	if err != nil {
 		return nil, hsm.ErrMaterial
 	}
 	return raw, nil
+}
+
+// Rewrap brings wrapped material under the newest epoch; what is under it already, and material
+// whose bytes are elsewhere, stays as it is.
+func (m *Module) Rewrap(keyARN string, mat hsm.Material) (hsm.Material, error) {
+	if len(mat.Wrapped) >= wrapHead && binary.BigEndian.Uint64(mat.Wrapped[1:]) == m.root.newest() || len(mat.Wrapped) == 0 {
+		return mat, nil
+	}
+	raw, err := m.root.unwrap(keyARN, mat)
+	if err != nil {
+		return hsm.Material{}, err
+	}
+	defer raw.Wipe()
+	mat.Wrapped, err = m.root.wrap(keyARN, mat, raw)
+	return mat, err
 }
 
 // wrapAAD ties wrapped material to all that is stored beside it: version and epoch, ARN, id, spec
@@ -153,8 +159,15 @@ func wrapAAD(head []byte, keyARN string, m hsm.Material) []byte {
 	return b
 }
 
-// use unwraps material, or finds it in the cache. The ARN is that of the decision.
+// use unwraps material, or finds it in the cache. The ARN is that of the decision. For short specs
+// there is with.
 func (m *Module) use(keyARN string, mat hsm.Material) (*ready, error) {
+	if short(mat.Spec) {
+		return nil, m.with(keyARN, mat, func(secret.Bytes) error { return nil })
+	}
+	if err := m.allows(mat.Spec); err != nil {
+		return nil, err
+	}
 	if r := m.cache.get(keyARN, mat); r != nil {
 		return r, nil
 	}
@@ -169,6 +182,69 @@ func (m *Module) use(keyARN string, mat hsm.Material) (*ready, error) {
 	}
 	m.cache.put(keyARN, mat, r)
 	return r, nil
+}
+
+// with calls f with the working bytes of material of a short spec, which f may not keep: those in the
+// arena, or unwrapped for the moment if there is no room.
+func (m *Module) with(keyARN string, mat hsm.Material, f func(secret.Bytes) error) error {
+	if r := m.cache.get(keyARN, mat); r != nil {
+		if b, ok := r.held.Acquire(); ok { // else it was evicted in between
+			defer r.held.Release()
+			return f(b)
+		}
+	}
+	b, err := m.ready(keyARN, mat)
+	if err != nil {
+		return err
+	}
+	defer b.Wipe()
+	return f(b)
+}
+
+// ready unwraps the working bytes of material of a short spec, and keeps a copy for the next time if
+// there is room. The caller wipes them.
+func (m *Module) ready(keyARN string, mat hsm.Material) (secret.Bytes, error) {
+	if err := m.allows(mat.Spec); err != nil {
+		return nil, err
+	}
+	raw, err := m.root.unwrap(keyARN, mat)
+	if err != nil {
+		return nil, err
+	}
+	defer raw.Wipe()
+	b, err := working(mat.Spec, raw)
+	if err != nil {
+		return nil, err
+	}
+	if h, ok := m.hold(b); ok {
+		m.cache.put(keyARN, mat, &ready{held: h})
+	}
+	return b, nil
+}
+
+// hold finds room in the arena, which may need one that was used longer ago to go.
+func (m *Module) hold(b secret.Bytes) (*secret.Held, bool) {
+	h, ok := m.arena.Hold(b)
+	if !ok {
+		m.cache.evict()
+		h, ok = m.arena.Hold(b)
+	}
+	return h, ok
+}
+
+// messages is the cipher of symmetric material. It is with, but on the hot path, without a closure.
+func (m *Module) messages(keyARN string, mat hsm.Material) (*xaes, error) {
+	if r := m.cache.get(keyARN, mat); r != nil {
+		if x, ok, err := r.cipher(); ok {
+			return x, err
+		}
+	}
+	b, err := m.ready(keyARN, mat)
+	if err != nil {
+		return nil, err
+	}
+	defer b.Wipe()
+	return heldXAES(b)
 }
 
 // Forget drops the unwrapped material of a deleted key.

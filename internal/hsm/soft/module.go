@@ -2,11 +2,12 @@
 //
 // Keys, from the top:
 //
-//	root key (32 random bytes, locked memory, stored only sealed: see Seal)
-//	├─ HKDF "wrap"      wraps the material of each KMS key; bound to its ARN, id and spec
-//	├─ HKDF "box/..."   one key per purpose for other secrets
-//	├─ HKDF "mac/..."   one key per purpose for checkpoints of the trail
-//	└─ HKDF "check/..." the key-check value of the seal file
+//	seal key (32 random bytes), in each slot of the seal file: see Seal and Lock
+//	└─ keyring          encrypted in the seal file; open, it is in locked memory: see RootKey
+//	   ├─ epoch keys    the newest wraps the material of each KMS key; bound to its ARN, id and spec
+//	   └─ root key
+//	      ├─ HKDF "box/..." one key per purpose for other secrets
+//	      └─ HKDF "mac/..." one key per purpose for checkpoints of the trail
 //	material of a KMS key (32 random bytes, or PKCS#8, or an HMAC key)
 //	├─ HKDF "message"   SYMMETRIC_DEFAULT: the key of XAES-256-GCM, which derives one key per message
 //	└─ HKDF "id/..."    the key material id
@@ -15,14 +16,16 @@
 // and no number of messages wears a key out. Every format begins with a version byte, and the
 // labels of derived keys carry the version, so a later version never shares a key with this one.
 //
-// What memory holds: the root key is in locked pages. Key schedules of recently used material are
-// on the Go heap, bounded by the cache, and become garbage on eviction and Close; the bytes they
-// came from are wiped at once. A process that can read this one's memory can read them.
+// What memory holds: the keyring, and the symmetric and HMAC keys that were used last, are in locked
+// pages that no core dump has (secret.Locked, secret.Arena). Beyond the bound a key stays wrapped
+// and is unwrapped for each use. On the Go heap are the key schedules of the requests since the last
+// garbage collection, the schedules of boxes, and the private keys of asymmetric keys that were used last, in the form that
+// Go's packages want; they become garbage on eviction and Close. A process that can read this one's
+// memory can read them all.
 package soft
 
 import (
 	"crypto/hkdf"
-	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -52,14 +55,18 @@ type Config struct {
 	Root *RootKey
 	// CacheSize bounds the number of unwrapped keys in memory; 0 is [DefaultCacheSize].
 	CacheSize int
+	// Approved allows approved algorithms only; see [Approved].
+	Approved bool
 }
 
 // Module is the software key module. It prints as "[redacted]".
 type Module struct {
 	hidden
-	root   *RootKey
-	cache  *cache
-	closed atomic.Bool
+	root     *RootKey
+	cache    *cache
+	arena    *secret.Arena // of the cache's symmetric and HMAC keys
+	approved bool
+	closed   atomic.Bool
 	// making bounds the RSA keys that are made at a time: each takes a core for up to seconds, and
 	// requests that use keys shall find one free.
 	making chan struct{}
@@ -78,21 +85,33 @@ func Open(cfg Config) (*Module, error) {
 	if cfg.CacheSize == 0 {
 		cfg.CacheSize = DefaultCacheSize
 	}
+	arena, err := secret.NewArena(cfg.CacheSize, heldSize)
+	if err != nil {
+		return nil, err
+	}
 	return &Module{
-		root: cfg.Root, cache: newCache(cfg.CacheSize), making: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+		root: cfg.Root, cache: newCache(cfg.CacheSize), arena: arena, approved: cfg.Approved,
+		making: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 	}, nil
 }
+
+// Pinned reports whether the system keeps the root key, and the keys that are ready for use, out of
+// the swap space.
+func (m *Module) Pinned() bool { return m.root.Pinned() && m.arena.Pinned() }
+
+// Ready tells how many symmetric and HMAC keys are ready for use in locked memory, and the bound.
+func (m *Module) Ready() (n, bound int) { return m.arena.Used() }
 
 // Close seals the module: the root key is wiped and cached material dropped. Afterwards methods
 // that need a key return hsm.ErrSealed and boxes open nothing. Closing twice does nothing.
 func (m *Module) Close() error {
 	m.closed.Store(true)
 	m.cache.close()
-	return m.root.Close()
+	return errors.Join(m.arena.Close(), m.root.Close())
 }
 
-// Epoch is the epoch of the root key: it counts from 1 and grows when the root key is replaced.
-func (m *Module) Epoch() uint64 { return m.root.epoch }
+// Root is the keyring of the module, for those who seal it.
+func (m *Module) Root() *RootKey { return m.root }
 
 // Random returns n random bytes; none for n < 1.
 func (m *Module) Random(n int) secret.Bytes {
@@ -108,45 +127,6 @@ func spend(p permit.Permit, use hsm.Use, actions ...string) error {
 		return fmt.Errorf("hsm: %w", err)
 	}
 	return nil
-}
-
-// A RootKey is an unsealed root key in locked memory. It prints as "[redacted]".
-type RootKey struct {
-	hidden
-	epoch uint64
-	key   *secret.Locked
-}
-
-// NewRootKey makes a random root key of epoch 1 that is stored nowhere: for tests, and for a
-// server that keeps nothing either.
-func NewRootKey() (*RootKey, error) {
-	key, err := secret.NewLocked(keySize)
-	if err != nil {
-		return nil, err
-	}
-	if err := key.Use(func(b secret.Bytes) error { rand.Read(b); return nil }); err != nil {
-		return nil, err
-	}
-	return &RootKey{epoch: 1, key: key}, nil
-}
-
-// Pinned reports whether the system keeps the root key out of the swap space.
-func (r *RootKey) Pinned() bool { return r.key.Pinned() }
-
-// Close wipes the key.
-func (r *RootKey) Close() error { return r.key.Close() }
-
-// subkey derives 32 bytes for a label. Labels have fixed beginnings, none of which begins another,
-// and end with at most one free text, so different uses never share a key.
-func (r *RootKey) subkey(label string) (key secret.Bytes, err error) {
-	err = r.key.Use(func(b secret.Bytes) error {
-		key, err = derive(b, label)
-		return err
-	})
-	if errors.Is(err, secret.ErrClosed) {
-		return nil, hsm.ErrSealed
-	}
-	return key, err
 }
 
 // derive is HKDF-SHA256 without salt: its input is a uniformly random key, or at least a long

@@ -2,10 +2,13 @@ package soft
 
 import (
 	"bytes"
+	"crypto/aes"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
+	"sync/atomic"
+	"weak"
 
 	"filippo.io/mldsa"
 	"github.com/emmansun/gmsm/sm2"
@@ -17,30 +20,73 @@ import (
 // ready is unwrapped material in the form that its operations need: the field of its spec is set.
 // It never changes.
 type ready struct {
-	messages *xaes              // SYMMETRIC_DEFAULT
-	rsa      *rsa.PrivateKey    // RSA_*
-	ec       *ecdsa.PrivateKey  // ECC_NIST_P*
-	ed       ed25519.PrivateKey // ECC_NIST_EDWARDS25519
-	koblitz  *koblitz           // ECC_SECG_P256K1
-	sm2      *sm2.PrivateKey    // SM2
-	lattice  *mldsa.PrivateKey  // ML_DSA_*
-	kem      kem                // ML_KEM_*
-	mac      secret.Bytes       // HMAC_*
+	held *secret.Held // SYMMETRIC_DEFAULT: see heldXAES; HMAC_*: the key
+	// schedule finds the key schedule that an earlier request made, until the garbage collection that
+	// would have taken it anyway: it costs more to make than the encryption that it is for.
+	schedule atomic.Pointer[weak.Pointer[xaes]]
+
+	rsa     *rsa.PrivateKey    // RSA_*
+	ec      *ecdsa.PrivateKey  // ECC_NIST_P*
+	ed      ed25519.PrivateKey // ECC_NIST_EDWARDS25519
+	koblitz *koblitz           // ECC_SECG_P256K1
+	sm2     *sm2.PrivateKey    // SM2
+	lattice *mldsa.PrivateKey  // ML_DSA_*
+	kem     kem                // ML_KEM_*
 }
 
-// prepare reads the bytes of material that was unwrapped, which it does not keep.
+// heldSize is the room for a key in the arena: an HMAC key, or a key of messages and its subkey.
+const heldSize = 64
+
+// short reports whether material of the spec is bytes that an arena holds.
+func short(spec hsm.Spec) bool { return spec == specSymmetric || hmacBytes[spec] != 0 }
+
+// working gives the bytes that operations of a short spec need, from its material.
+func working(spec hsm.Spec, raw secret.Bytes) (secret.Bytes, error) {
+	if spec != specSymmetric {
+		return bytes.Clone(raw), nil
+	}
+	key, err := derive(raw, "message")
+	if err != nil {
+		return nil, err
+	}
+	defer key.Wipe()
+	x, err := newXAES(key)
+	if err != nil {
+		return nil, err
+	}
+	return append(append(make(secret.Bytes, 0, heldSize), key...), x.k1[:]...), nil
+}
+
+// heldXAES is the cipher of what working made for SYMMETRIC_DEFAULT.
+func heldXAES(b secret.Bytes) (*xaes, error) {
+	block, err := aes.NewCipher(b[:keySize])
+	if err != nil {
+		return nil, err
+	}
+	return &xaes{block: block, k1: [aes.BlockSize]byte(b[keySize:])}, nil
+}
+
+// cipher is the cipher of held material; ok is false if it was freed.
+func (r *ready) cipher() (x *xaes, ok bool, err error) {
+	if w := r.schedule.Load(); w != nil {
+		if x = w.Value(); x != nil {
+			return x, true, nil
+		}
+	}
+	b, ok := r.held.Acquire()
+	if !ok {
+		return nil, false, nil
+	}
+	defer r.held.Release()
+	if x, err = heldXAES(b); err == nil {
+		r.schedule.Store(new(weak.Make(x)))
+	}
+	return x, true, err
+}
+
+// prepare reads the bytes of material that was unwrapped, which it does not keep. Not for short specs.
 func prepare(spec hsm.Spec, raw secret.Bytes) (*ready, error) {
 	switch {
-	case spec == specSymmetric:
-		key, err := derive(raw, "message")
-		if err != nil {
-			return nil, err
-		}
-		defer key.Wipe()
-		x, err := newXAES(key)
-		return &ready{messages: x}, err
-	case hmacBytes[spec] != 0:
-		return &ready{mac: bytes.Clone(raw)}, nil
 	case rsaBits[spec] != 0, curves[spec] != nil, spec == specEd25519:
 		return prepareStandard(raw)
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,11 +30,43 @@ func dataDir(t *testing.T) *os.Root {
 	return dir
 }
 
+// sealed is a place for a seal and what opens it.
+type sealed struct {
+	soft.Seal
+	locks []soft.Lock
+}
+
+func (s sealed) create(t *testing.T) (*soft.RootKey, error) {
+	return soft.Create(t.Context(), s.Seal, s.locks...)
+}
+
+func (s sealed) unseal(t *testing.T) (*soft.RootKey, error) {
+	return soft.Unseal(t.Context(), s.Seal, s.locks...)
+}
+
+func passphrase(text string) soft.Lock {
+	return soft.PassphraseLock{Passphrase: secret.Bytes(text), WorkFactor: workFactor}
+}
+
+// identity is of age, made for this test.
+const identity = "AGE-SECRET-KEY-1RT3W952030TKFATEH57EJQQ5YHV09TXLPATJ8YGW50D8QHT0W07Q3PTUQ7"
+
+func ageLock(t *testing.T) soft.Lock {
+	t.Helper()
+	l, err := soft.ParseAgeIdentities("# a key\n" + identity + "\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
 // seals are one of each kind.
-func seals(t *testing.T) map[string]soft.Seal {
-	return map[string]soft.Seal{
-		"plain-file": {Dir: dataDir(t), Kind: soft.PlainFile},
-		"passphrase": {Dir: dataDir(t), Kind: soft.Passphrase, Passphrase: secret.Bytes("correct horse"), WorkFactor: workFactor},
+func seals(t *testing.T) map[string]sealed {
+	return map[string]sealed{
+		"plain-file": {soft.Seal{Dir: dataDir(t)}, []soft.Lock{soft.PlainLock{}}},
+		"passphrase": {soft.Seal{Dir: dataDir(t)}, []soft.Lock{passphrase("correct horse")}},
+		"age":        {soft.Seal{Dir: dataDir(t)}, []soft.Lock{ageLock(t)}},
+		"two":        {soft.Seal{Dir: dataDir(t)}, []soft.Lock{passphrase("correct horse"), ageLock(t)}},
 	}
 }
 
@@ -55,7 +88,7 @@ func module(t *testing.T, root *soft.RootKey, err error) *soft.Module {
 func TestSealedRootSurvives(t *testing.T) {
 	for name, seal := range seals(t) {
 		t.Run(name, func(t *testing.T) {
-			root, err := soft.Create(seal)
+			root, err := seal.create(t)
 			first := module(t, root, err)
 			box := first.Box("tokens").Seal([]byte("token"), nil)
 			const keyARN = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -69,7 +102,7 @@ func TestSealedRootSurvives(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			root, err = soft.Unseal(seal)
+			root, err = seal.unseal(t)
 			second := module(t, root, err)
 			if got, err := second.Box("tokens").Open(box, nil); err != nil || string(got) != "token" {
 				t.Errorf("box: %q, %v", got, err)
@@ -79,8 +112,8 @@ func TestSealedRootSurvives(t *testing.T) {
 			if err != nil || string(got) != "secret" {
 				t.Errorf("ciphertext: %d bytes, %v", len(got), err)
 			}
-			if second.Epoch() != 1 {
-				t.Errorf("epoch %d", second.Epoch())
+			if got := second.Root().Epochs(); !slices.Equal(got, []uint64{1}) {
+				t.Errorf("epochs %v", got)
 			}
 		})
 	}
@@ -89,7 +122,7 @@ func TestSealedRootSurvives(t *testing.T) {
 func TestSealFileIsPrivate(t *testing.T) {
 	for name, seal := range seals(t) {
 		t.Run(name, func(t *testing.T) {
-			root, err := soft.Create(seal)
+			root, err := seal.create(t)
 			module(t, root, err)
 			fi, err := seal.Dir.Stat("seal.json")
 			if err != nil || fi.Mode().Perm() != 0o600 {
@@ -106,13 +139,13 @@ func TestSealFileIsPrivate(t *testing.T) {
 func TestCreateNeverReplaces(t *testing.T) {
 	for name, seal := range seals(t) {
 		t.Run(name, func(t *testing.T) {
-			root, err := soft.Create(seal)
+			root, err := seal.create(t)
 			module(t, root, err)
 			before, err := seal.Dir.ReadFile("seal.json")
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := soft.Create(seal); !errors.Is(err, soft.ErrSealExists) || !errors.Is(err, fs.ErrExist) {
+			if _, err := seal.create(t); !errors.Is(err, soft.ErrSealExists) || !errors.Is(err, fs.ErrExist) {
 				t.Errorf("got %v, want ErrSealExists", err)
 			}
 			after, err := seal.Dir.ReadFile("seal.json")
@@ -133,7 +166,7 @@ func TestCreateAtOnce(t *testing.T) {
 	results := make(chan result)
 	for range 8 {
 		go func() {
-			root, err := soft.Create(seal)
+			root, err := seal.create(t)
 			results <- result{root, err}
 		}()
 	}
@@ -150,15 +183,15 @@ func TestCreateAtOnce(t *testing.T) {
 		t.Fatalf("%d succeeded", len(won))
 	}
 	box := module(t, won[0], nil).Box("x").Seal([]byte("y"), nil)
-	root, err := soft.Unseal(seal)
+	root, err := seal.unseal(t)
 	if _, err := module(t, root, err).Box("x").Open(box, nil); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestUnsealRefuses(t *testing.T) {
-	rewrite := func(change func(map[string]any)) func(t *testing.T, seal *soft.Seal) {
-		return func(t *testing.T, seal *soft.Seal) {
+	rewrite := func(change func(map[string]any)) func(t *testing.T, seal *sealed) {
+		return func(t *testing.T, seal *sealed) {
 			data, err := seal.Dir.ReadFile("seal.json")
 			if err != nil {
 				t.Fatal(err)
@@ -176,8 +209,8 @@ func TestUnsealRefuses(t *testing.T) {
 			}
 		}
 	}
-	write := func(text string) func(t *testing.T, seal *soft.Seal) {
-		return func(t *testing.T, seal *soft.Seal) {
+	write := func(text string) func(t *testing.T, seal *sealed) {
+		return func(t *testing.T, seal *sealed) {
 			if err := seal.Dir.WriteFile("seal.json", []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -185,31 +218,31 @@ func TestUnsealRefuses(t *testing.T) {
 	}
 	tests := map[string]struct {
 		kind  string
-		spoil func(t *testing.T, seal *soft.Seal)
+		spoil func(t *testing.T, seal *sealed)
 		want  error
 		text  string
 	}{
-		"no seal":          {"plain-file", func(t *testing.T, s *soft.Seal) { s.File = "other.json" }, soft.ErrNoSeal, ""},
-		"wrong passphrase": {"passphrase", func(t *testing.T, s *soft.Seal) { s.Passphrase = secret.Bytes("wrong horse") }, hsm.ErrWrongSeal, ""},
-		"empty passphrase": {"passphrase", func(t *testing.T, s *soft.Seal) { s.Passphrase = nil }, nil, "the passphrase is empty"},
-		"asked for plain":  {"passphrase", func(t *testing.T, s *soft.Seal) { s.Kind = soft.PlainFile }, nil, `is a seal of kind "passphrase", but "plain-file" was asked for`},
-		"asked for a passphrase": {"plain-file", func(t *testing.T, s *soft.Seal) { s.Kind, s.Passphrase = soft.Passphrase, secret.Bytes("x") }, nil,
+		"no seal":          {"plain-file", func(t *testing.T, s *sealed) { s.File = "other.json" }, soft.ErrNoSeal, ""},
+		"wrong passphrase": {"passphrase", func(t *testing.T, s *sealed) { s.locks = []soft.Lock{passphrase("wrong horse")} }, hsm.ErrWrongSeal, ""},
+		"empty passphrase": {"passphrase", func(t *testing.T, s *sealed) { s.locks = []soft.Lock{passphrase("")} }, nil, "the passphrase is empty"},
+		"asked for plain":  {"passphrase", func(t *testing.T, s *sealed) { s.locks = []soft.Lock{soft.PlainLock{}} }, nil, `is a seal of kind "passphrase", but "plain-file" was asked for`},
+		"asked for a passphrase": {"plain-file", func(t *testing.T, s *sealed) { s.locks = []soft.Lock{passphrase("x")} }, nil,
 			`is a seal of kind "plain-file", but "passphrase" was asked for`},
-		"unknown kind": {"plain-file", func(t *testing.T, s *soft.Seal) { s.Kind = "magic" }, nil, `seal kind "magic" is not known`},
-		"no directory": {"plain-file", func(t *testing.T, s *soft.Seal) { s.Dir = nil }, nil, "needs a directory"},
-		"open to others": {"plain-file", func(t *testing.T, s *soft.Seal) {
+		"no lock":      {"plain-file", func(t *testing.T, s *sealed) { s.locks = nil }, nil, "needs a lock"},
+		"no directory": {"plain-file", func(t *testing.T, s *sealed) { s.Dir = nil }, nil, "needs a directory"},
+		"open to others": {"plain-file", func(t *testing.T, s *sealed) {
 			if err := s.Dir.Chmod("seal.json", 0o640); err != nil {
 				t.Fatal(err)
 			}
 		}, nil, "others may read"},
 		"not JSON":       {"plain-file", write("seal"), nil, "is damaged"},
 		"empty":          {"plain-file", write(""), nil, "is damaged"},
-		"too long":       {"plain-file", write(strings.Repeat(" ", 1<<17)), nil, "is damaged"},
-		"newer":          {"plain-file", rewrite(func(m map[string]any) { m["format"] = 2 }), nil, "was written by a newer kagimori"},
-		"other epoch":    {"plain-file", rewrite(func(m map[string]any) { m["epoch"] = 2 }), nil, "its digest does not match"},
-		"other key":      {"plain-file", rewrite(func(m map[string]any) { m["sealed"] = strings.Repeat("A", 43) + "=" }), nil, "its digest does not match"},
+		"too long":       {"plain-file", write(strings.Repeat(" ", 1<<19)), nil, "is damaged"},
+		"newer":          {"plain-file", rewrite(func(m map[string]any) { m["format"] = 3 }), nil, "was written by a newer kagimori"},
+		"other epoch":    {"plain-file", rewrite(func(m map[string]any) { m["epochs"] = []int{2} }), nil, "its digest does not match"},
+		"other key":      {"plain-file", rewrite(func(m map[string]any) { m["keyring"] = strings.Repeat("A", 43) + "=" }), nil, "its digest does not match"},
 		"unknown member": {"plain-file", rewrite(func(m map[string]any) { m["more"] = 1 }), nil, "is damaged"},
-		"a folder": {"plain-file", func(t *testing.T, s *soft.Seal) {
+		"a folder": {"plain-file", func(t *testing.T, s *sealed) {
 			if err := errors.Join(s.Dir.Remove("seal.json"), s.Dir.Mkdir("seal.json", 0o700)); err != nil {
 				t.Fatal(err)
 			}
@@ -218,11 +251,11 @@ func TestUnsealRefuses(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			seal := seals(t)[tt.kind]
-			root, err := soft.Create(seal)
+			root, err := seal.create(t)
 			module(t, root, err)
 			dir := seal.Dir
 			tt.spoil(t, &seal)
-			root, err = soft.Unseal(seal)
+			root, err = seal.unseal(t)
 			if err == nil || root != nil {
 				t.Fatalf("got a root key, %v", err)
 			}
@@ -242,7 +275,7 @@ func TestUnsealRefuses(t *testing.T) {
 // A failed Create leaves no seal and no temporary file that holds the key.
 func TestFailedCreateLeavesNothing(t *testing.T) {
 	dir := dataDir(t)
-	_, err := soft.Create(soft.Seal{Dir: dir, Kind: soft.PlainFile, File: "none/seal.json"})
+	_, err := soft.Create(t.Context(), soft.Seal{Dir: dir, File: "none/seal.json"}, soft.PlainLock{})
 	if err == nil || !strings.HasPrefix(err.Error(), filepath.Join(dir.Name(), "none", "seal.json")+" cannot be written") {
 		t.Errorf("got %v", err)
 	}

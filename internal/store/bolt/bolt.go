@@ -103,6 +103,20 @@ func (s *Store) begin(writable bool) (*bolt.Tx, error) {
 	return tx, nil
 }
 
+// Snapshot gives the whole file, as of one moment, to fn: its size, and what writes it. Writers go on
+// meanwhile, and the file grows by what they change.
+func (s *Store) Snapshot(ctx context.Context, fn func(size int64, db io.WriterTo) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	tx, err := s.begin(false)
+	if err != nil {
+		return err
+	}
+	defer rollback(tx)
+	return fn(tx.Size(), tx)
+}
+
 // Watch implements [store.Store].
 func (s *Store) Watch(ctx context.Context, bucket string, from store.Revision) iter.Seq2[store.Event, error] {
 	return s.history.Watch(ctx, bucket, from)

@@ -1,0 +1,227 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/clock"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/hsm/soft"
+	"github.com/kagimori/kagimori/internal/kms"
+	"github.com/kagimori/kagimori/internal/store"
+	"github.com/kagimori/kagimori/internal/store/bolt"
+	"github.com/kagimori/kagimori/internal/trail"
+)
+
+// finalAfter is how long after key material was removed the epoch of the seal ends, which makes the
+// removal final. What is removed meanwhile is made final with it.
+const finalAfter = time.Hour
+
+// finalAgain is how long after a failure it is tried again.
+const finalAgain = 10 * time.Minute
+
+// lingering is how long an ended epoch stays in memory, for requests that began before its end.
+const lingering = 10 * time.Second
+
+// devManagement manages the organization of a development server.
+const devManagement = "000000000000"
+
+// A keeper changes the seal of an open data directory: the door beside the permits, for whoever may
+// use the directory (see operator). Safe for concurrent use.
+type keeper struct {
+	cfg    Config
+	store  *bolt.Store
+	module *soft.Module
+	trail  *trail.Trail
+	clock  *clock.Clock
+	log    *slog.Logger
+
+	mu sync.Mutex // one change, or the beginning of one backup, at a time
+
+	timing sync.Mutex // guards timer
+	timer  *clock.Timer
+}
+
+func (s *server) newKeeper(cfg Config, module *soft.Module) *keeper {
+	return &keeper{cfg: cfg, store: s.store, module: module, trail: s.trail, clock: s.clock, log: cfg.Logger}
+}
+
+// start finishes what an earlier run began, in the background, and makes removals final in time.
+func (k *keeper) start(ctx context.Context) error {
+	if len(k.module.Root().Epochs()) > 1 {
+		k.clock.Go(func() { k.try(func() error { return k.locked(ctx, k.finish) }) })
+	}
+	d, err := kms.Pending(ctx, k.store)
+	if err != nil || d.Count == 0 {
+		return err
+	}
+	k.wake(finalAfter - k.clock.Now().Sub(d.Since))
+	return nil
+}
+
+// destroyed has a removal made final in time.
+func (k *keeper) destroyed() { k.wake(finalAfter) }
+
+// wake has the epoch end after d, unless it is to end already.
+func (k *keeper) wake(d time.Duration) {
+	k.timing.Lock()
+	defer k.timing.Unlock()
+	if k.timer != nil {
+		return
+	}
+	k.timer = k.clock.AfterFunc(max(d, 0), func() {
+		k.timing.Lock()
+		k.timer = nil
+		k.timing.Unlock()
+		k.try(func() error { return k.makeFinal(context.Background()) })
+	})
+}
+
+// makeFinal ends the epoch of what was removed. An epoch that could not be ended before comes first.
+func (k *keeper) makeFinal(ctx context.Context) error {
+	if err := k.locked(ctx, k.finish); err != nil {
+		return err
+	}
+	d, err := kms.Pending(ctx, k.store)
+	if err != nil || d.Count == 0 {
+		return err
+	}
+	if err := k.rotate(ctx, ""); err != nil {
+		return err
+	}
+	if d, err = kms.Pending(ctx, k.store); d.Count > 0 { // removed meanwhile
+		k.wake(finalAfter)
+	}
+	return err
+}
+
+// try does background work, and has it tried again.
+func (k *keeper) try(f func() error) {
+	if err := f(); err != nil && !errors.Is(err, store.ErrClosed) {
+		k.log.Error("the seal's epoch could not be ended; removed key material is not final yet", "error", err)
+		k.wake(finalAgain)
+	}
+}
+
+func (k *keeper) locked(ctx context.Context, f func(context.Context) error) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return f(ctx)
+}
+
+// rotate begins an epoch, with new locks if there are any, wraps all key material under it, and ends
+// those before. by is empty for the server itself.
+func (k *keeper) rotate(ctx context.Context, by string, locks ...soft.Lock) error {
+	return k.locked(ctx, func(ctx context.Context) error {
+		var err error
+		if len(locks) > 0 {
+			err = k.module.Root().Reseal(ctx, locks...)
+		} else {
+			err = k.module.Root().BeginEpoch(ctx)
+		}
+		return k.recorded(ctx, "RotateSeal", by, k.afterwards(ctx, err))
+	})
+}
+
+// add makes another way to open the seal.
+func (k *keeper) add(ctx context.Context, by string, lock soft.Lock) error {
+	return k.locked(ctx, func(ctx context.Context) error {
+		return k.recorded(ctx, "AddSealSlot", by, k.module.Root().AddLock(ctx, lock))
+	})
+}
+
+// remove takes one away, which changes what the others seal.
+func (k *keeper) remove(ctx context.Context, by string, slot int, locks ...soft.Lock) error {
+	return k.locked(ctx, func(ctx context.Context) error {
+		err := k.module.Root().RemoveSlot(ctx, slot, locks...)
+		return k.recorded(ctx, "RemoveSealSlot", by, k.afterwards(ctx, err))
+	})
+}
+
+// afterwards finishes an epoch if it was begun.
+func (k *keeper) afterwards(ctx context.Context, err error) error {
+	if err != nil {
+		return err
+	}
+	return k.finish(ctx)
+}
+
+// finish wraps all key material under the newest epoch and ends the others. A crash on the way
+// leaves it to the next start. The caller holds mu.
+func (k *keeper) finish(ctx context.Context) error {
+	if len(k.module.Root().Epochs()) == 1 {
+		return nil
+	}
+	// Read first: what is removed after this, some epoch after this one makes final.
+	d, err := kms.Pending(ctx, k.store)
+	if err != nil {
+		return err
+	}
+	n, err := kms.RewrapAll(ctx, k.store, k.module)
+	if err != nil {
+		return fmt.Errorf("the older epochs of the seal stay: %w", err)
+	}
+	if err := k.module.Root().EndEpochs(ctx); err != nil {
+		return err
+	}
+	k.log.Info("the older epochs of the seal have ended", "rewrapped", n, "removals made final", d.Count)
+	k.clock.AfterFunc(lingering, func() {
+		if err := k.module.Root().Forget(); err != nil {
+			k.log.Error("an ended epoch stays in memory", "error", err)
+		}
+	})
+	return kms.Finalize(ctx, k.store, d)
+}
+
+// recorded writes what was done to the seal into the audit log, and returns err.
+func (k *keeper) recorded(ctx context.Context, name, by string, err error) error {
+	event := setupEvent(guard.NewRequestID(), k.clock.Now())
+	event.EventName = name
+	if by != "" {
+		event.UserIdentity.PrincipalID = by
+	}
+	if err != nil {
+		event.ErrorCode, event.ErrorMessage = "Failed", err.Error()
+	}
+	rerr := k.store.Update(ctx, func(tx store.Tx) error {
+		rec, found, err := setupTable.Get(tx, setupKey)
+		if err != nil {
+			return err
+		}
+		if event.RecipientAccountID = rec.Account; !found {
+			event.RecipientAccountID = devManagement
+		}
+		return k.trail.PutTx(tx, event)
+	})
+	if rerr == nil {
+		k.trail.Kick()
+	}
+	return errors.Join(err, rerr)
+}
+
+// A SealReport is what the operator may know of the seal and of keys in memory.
+type SealReport struct {
+	soft.SealStatus
+	Serving bool `json:"serving"`
+	// The rest is known only while the directory is open.
+	Pinned      bool            `json:"pinned"`
+	Ready       int             `json:"ready"`
+	Bound       int             `json:"bound"`
+	FIPS        bool            `json:"fips"`     // the profile
+	FIPSMode    bool            `json:"fipsMode"` // of Go's Cryptographic Module
+	FIPSVersion string          `json:"fipsVersion"`
+	Pending     kms.Destruction `json:"pending,omitzero"`
+}
+
+func (k *keeper) report(ctx context.Context) (SealReport, error) {
+	r := SealReport{SealStatus: k.module.Root().Status(), Serving: true, Pinned: k.module.Pinned(), FIPS: k.cfg.FIPS}
+	r.Ready, r.Bound = k.module.Ready()
+	r.FIPSMode, r.FIPSVersion = soft.FIPS()
+	var err error
+	r.Pending, err = kms.Pending(ctx, k.store)
+	return r, err
+}

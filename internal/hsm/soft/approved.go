@@ -1,0 +1,28 @@
+package soft
+
+import (
+	"crypto/fips140"
+	"fmt"
+
+	"github.com/kagimori/kagimori/internal/hsm"
+)
+
+// Approved reports whether a spec has only algorithms that are approved and that Go's Cryptographic
+// Module implements: AES, HMAC, RSA, ECDSA and ECDH on the NIST curves, Ed25519. Not approved are
+// secp256k1 and SM2; ML-DSA and ML-KEM are approved (FIPS 203, 204), but ML-DSA and ML-KEM-512 come
+// from other modules here, and Go's ML-KEM is in no validated version yet. Sources: SP 800-186, FIPS
+// 186-5; Go documentation, "FIPS 140-3 Compliance".
+func Approved(spec hsm.Spec) bool {
+	return short(spec) || rsaBits[spec] != 0 || curves[spec] != nil || spec == specEd25519
+}
+
+// FIPS tells whether Go's Cryptographic Module runs in FIPS 140-3 mode, and its version.
+func FIPS() (on bool, version string) { return fips140.Enabled(), fips140.Version() }
+
+// allows refuses specs that the profile does not have.
+func (m *Module) allows(spec hsm.Spec) error {
+	if m.approved && !Approved(spec) {
+		return fmt.Errorf("%w: %s is not approved in the FIPS profile", hsm.ErrUnsupported, spec)
+	}
+	return nil
+}
