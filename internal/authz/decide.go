@@ -95,7 +95,11 @@ func (e *evaluation) decide() verdict {
 	f.boundary = e.layer(LayerBoundary, req.Boundary)
 	f.session = e.layer(LayerSession, req.Session...)
 	f.scp = e.levels(LayerSCP, req.SCPs, req.SCPs != nil && underSCPs(&req.Principal))
-	f.rcp = e.levels(LayerRCP, part.RCPs, part.RCPs != nil && e.underRCPs())
+	if part.RCPs != nil {
+		under := e.underRCPs()
+		f.rcp = e.levels(LayerRCP, part.RCPs, under != condition.False)
+		f.rcp.deny = min(f.rcp.deny, under)
+	}
 	f.endpoint = e.layer(LayerEndpoint, req.Endpoint)
 	own := e.resourceLayer()
 	if e.action.retire {

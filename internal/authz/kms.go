@@ -1,6 +1,10 @@
 package authz
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/authz/condition"
+)
 
 // kmsOperation is the name of a KMS action.
 func kmsOperation(action string) (string, bool) {
@@ -49,18 +53,25 @@ var rcpServices = []string{
 	"ecr", "aoss", "cognito-idp", "cognito-identity", "dynamodb", "logs",
 }
 
-// underRCPs reports whether RCPs govern a part for a caller.
+// underRCPs says whether RCPs govern a part for a caller.
 //
 // Source: AWS Organizations User Guide, "Resource control policies", Resources and entities not
 // restricted by RCPs.
-func (e *evaluation) underRCPs() bool {
+func (e *evaluation) underRCPs() condition.Truth {
 	service, _, _ := strings.Cut(e.part.Action, ":")
-	r := &e.part.Resource
-	role := r.AccountRole
-	if role == NoOrganization && r.ARN == "*" { // no resource: the RCPs are those of the caller's account
-		role = e.req.Principal.AccountRole
+	p, r := &e.req.Principal, &e.part.Resource
+	if r.AccountRole == Management || r.AWSManaged || p.IsServiceLinked() || e.action.retire || !in(service, rcpServices) {
+		return condition.False
 	}
-	return role != Management && !r.AWSManaged && !e.req.Principal.IsServiceLinked() && !e.action.retire && in(service, rcpServices)
+	if r.AccountRole == Member || p.AccountRole != Management {
+		return condition.True
+	}
+	// The management account's own resources; what has no resource is the caller's account's.
+	switch {
+	case p.Account == "" && p.Type == UnknownPrincipal, r.Account == "" && r.Unknown:
+		return condition.Unknown
+	}
+	return condition.Of(r.Account != p.Account && r.Account != "")
 }
 
 // underSCPs reports whether SCPs limit a caller.

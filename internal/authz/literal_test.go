@@ -110,7 +110,7 @@ func (l *literal) decide() (authz.Outcome, authz.Layer) {
 	person := p.Type != authz.Service && p.Type != authz.Anonymous
 	scps := person && !linked && p.AccountRole != authz.Management
 	owner := part.Resource.AccountRole
-	if part.Resource.ARN == "*" && owner == authz.NoOrganization {
+	if owner == authz.NoOrganization && slices.Contains([]string{"", p.Account}, part.Resource.Account) {
 		owner = p.AccountRole
 	}
 	rcps := !linked && !retire && !part.Resource.AWSManaged && owner != authz.Management &&
@@ -120,6 +120,9 @@ func (l *literal) decide() (authz.Outcome, authz.Layer) {
 		own = authz.LayerTrust
 	}
 
+	if part.Action == "sts:GetCallerIdentity" { // whatever the policies say
+		return authz.Allowed, authz.LayerNone
+	}
 	if by, denied := l.denied(scps, rcps, retire, own); denied {
 		return authz.ExplicitDeny, by
 	}
@@ -139,6 +142,9 @@ func (l *literal) decide() (authz.Outcome, authz.Layer) {
 	}
 	if req.Session == nil && p.Type == authz.FederatedUser || req.Session != nil && !l.has(policy.Allow, req.Session, nil) {
 		stop = append(stop, authz.LayerSession)
+	}
+	if part.Action == "sts:GetSessionToken" { // needs no permission
+		identity, stop = true, nil
 	}
 	how := l.grants()
 	if retire {

@@ -55,16 +55,21 @@ func rewrite(req *authz.Request, fn func(*authz.Document, policy.Kind) *authz.Do
 	c.SCPs, c.Endpoint = levels(req.SCPs, policy.SCP), one(req.Endpoint, policy.Endpoint)
 	for i := range c.Parts {
 		p := &c.Parts[i]
-		kind := policy.Resource
-		switch {
-		case p.Action == "sts:AssumeRole":
-			kind = policy.Trust
-		case p.Authoritative:
-			kind = policy.Key
-		}
+		kind := kindOf(p)
 		p.Policy, p.RCPs = one(p.Policy, kind), levels(p.RCPs, policy.RCP)
 	}
 	return c
+}
+
+// kindOf is the kind of the policy of a part.
+func kindOf(p *authz.Part) policy.Kind {
+	switch {
+	case p.Action == "sts:AssumeRole":
+		return policy.Trust
+	case p.Authoritative:
+		return policy.Key
+	}
+	return policy.Resource
 }
 
 // rewrites are ways to write a document otherwise that mean the same.
@@ -174,7 +179,26 @@ func TestProperties(t *testing.T) {
 			} else {
 				check("a deny never widens", after, rank(after.Outcome) <= rank(before.Outcome))
 			}
+			p := &req.Parts[0]
+			if p.Policy == nil {
+				continue
+			}
+			s = w.statement(kindOf(p))
+			s["Effect"] = effect
+			more := w.compile(object{"Version": "2012-10-17", "Statement": s}, kindOf(p)).Source.Statements
+			other = clone(req)
+			other.Parts[0].Policy = recompile(t, p.Policy, kindOf(p), slices.Concat(p.Policy.Source.Statements, more))
+			after = authz.Decide(other)
+			if effect == "Allow" {
+				check("an allow of the resource's policy never narrows", after, rank(after.Outcome) >= rank(before.Outcome))
+			} else {
+				check("a deny of the resource's policy never widens", after, rank(after.Outcome) <= rank(before.Outcome))
+			}
 		}
+		granted := clone(req)
+		granted.Parts[0].Grants = append(slices.Clone(req.Parts[0].Grants), w.grant())
+		after = authz.Decide(granted)
+		check("a grant never narrows", after, rank(after.Outcome) >= rank(before.Outcome))
 		limits := map[string]func(*authz.Request){
 			"an SCP level": func(r *authz.Request) {
 				r.SCPs = append(slices.Clone(r.SCPs), []*authz.Document{w.document(policy.SCP)})
@@ -204,7 +228,8 @@ func TestProperties(t *testing.T) {
 		}
 	}
 	for _, name := range []string{
-		"an allow never narrows", "a deny never widens", "an SCP level never widens", "an RCP never widens", "a boundary never widens",
+		"an allow never narrows", "a deny never widens", "an allow of the resource's policy never narrows",
+		"a deny of the resource's policy never widens", "a grant never narrows", "an SCP level never widens", "an RCP never widens", "a boundary never widens",
 		"an endpoint policy never widens", "a session policy never widens", "a removed grant never widens",
 	} {
 		if changed[name] == 0 {

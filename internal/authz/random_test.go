@@ -124,7 +124,7 @@ func (w world) part() authz.Part {
 	case 2:
 		p.Action, p.Resource.ARN, p.Authoritative, kind = "sts:AssumeRole", "arn:aws:iam::"+account+":role/target", true, policy.Trust
 	case 3:
-		p.Action, p.Resource.ARN, p.Resource.Account = "kms:ListKeys", "*", accountA
+		p.Action, p.Resource.ARN, p.Resource.Account = pick(w, "kms:ListKeys", "kms:ListKeys", "sts:GetSessionToken", "sts:GetCallerIdentity"), "*", accountA
 		return p
 	default:
 		p.Action = pick(w, "kms:Decrypt", "kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey", "kms:CreateGrant", "kms:RetireGrant", "kms:PutKeyPolicy", "kms:ListGrants")
@@ -162,7 +162,7 @@ func (w world) grant() authz.Grant {
 		SourceARN: pick(w, "", "", "", "arn:aws:ec2:us-west-2:111122223333:volume/vol-1"),
 	}
 	for _, op := range []string{"Decrypt", "CreateGrant", "DescribeKey", "GenerateDataKey", "RetireGrant", "ListGrants"} {
-		if w.chance(50) && op != "ListGrants" {
+		if w.chance(50) {
 			g.Operations = append(g.Operations, op)
 		}
 	}

@@ -17,6 +17,9 @@ type number struct {
 
 func parseNumber(s string) (number, bool) {
 	if strings.ContainsAny(s, "eE") {
+		if strings.Trim(s, "0123456789.+-eE") != "" {
+			return number{}, false // without the error's allocation
+		}
 		f, err := strconv.ParseFloat(s, 64)
 		if err != nil {
 			return number{}, false
@@ -94,7 +97,7 @@ func parseIP(s string) (netip.Prefix, bool) {
 }
 
 func parseAddr(s string) (netip.Addr, bool) {
-	if strings.Contains(s, "%") {
+	if strings.Trim(s, "0123456789abcdefABCDEF.:") != "" { // a zone, or what a service sends instead
 		return netip.Addr{}, false
 	}
 	a, err := netip.ParseAddr(s)
