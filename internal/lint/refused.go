@@ -16,7 +16,10 @@ func (l *linter) refused(src []byte) {
 		pos, reason := policy.Pos{Line: 1, Column: 1}, err.Error()
 		if e, ok := errors.AsType[*policy.SyntaxError](err); ok {
 			pos = policy.Pos{Start: e.Offset, End: e.Offset + 1, Line: e.Line, Column: e.Column}
-			reason += " (" + e.Reason + ")"
+			reason = "The document is malformed: " + e.Reason + "."
+			if l.opts.Kind == policy.SCP || l.opts.Kind == policy.RCP {
+				reason = "AWS answers MalformedPolicyDocumentException: " + e.Reason + "."
+			}
 		}
 		if e, ok := errors.AsType[*apierr.Error](err); ok {
 			reason = "AWS answers " + e.Code + ": " + e.Message
@@ -33,8 +36,8 @@ func (l *linter) refused(src []byte) {
 	l.size(src)
 }
 
-// write is what AWS does with a new document. SCPs, RCPs, endpoint policies and those of other
-// resources have no check of their own in package policy but their syntax.
+// write is what AWS does with a new document. Endpoint policies and those of other resources have no
+// check of their own in package policy but their syntax.
 func (l *linter) write(src []byte) (*policy.Document, error) {
 	switch l.opts.Kind {
 	case policy.Identity:
@@ -45,6 +48,8 @@ func (l *linter) write(src []byte) (*policy.Document, error) {
 		return policy.CheckTrust(src)
 	case policy.Key:
 		return policy.CheckKey(src)
+	case policy.SCP, policy.RCP:
+		return policy.CheckOrganization(src, l.opts.Kind)
 	}
 	return policy.Parse(src, l.opts.Kind)
 }
