@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -143,9 +144,7 @@ func (f *checkFlags) readValues() error {
 		if err != nil {
 			return err
 		}
-		for name, v := range values {
-			f.values[name] = v
-		}
+		maps.Copy(f.values, values)
 	}
 	if f.account != "" && !arn.IsAccount(f.account) {
 		return fmt.Errorf("--account %q is no account id: it has 12 digits", f.account)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/tfplan"
@@ -35,7 +36,8 @@ type Result struct {
 	Launches []tfplan.Launch // by address: "LogicalId", or "Stack/LogicalId" of several stacks
 	Notes    []tfplan.Note   // what could not be used
 
-	places map[string]Place
+	places  map[string]Place
+	devices map[string]string // path of the mapping of a device, by address and name
 }
 
 // A Place is where something is in the templates.
@@ -68,10 +70,10 @@ func (r *Result) Where(address string) (Place, bool) {
 func (r *Result) Locate(l *tfplan.Launch, pointer string) (Place, bool) {
 	at := l.At(pointer)
 	p, ok := r.Where(at)
-	if !ok || !strings.Contains(pointer, "/policy") {
-		return p, ok
+	if !ok {
+		return p, false
 	}
-	for _, property := range []string{"KeyPolicy", "PolicyDocument", "Policies"} {
+	for _, property := range r.properties(l, at, pointer) {
 		if exact, ok := r.places[at+"."+property]; ok {
 			return exact, true
 		}
@@ -79,10 +81,35 @@ func (r *Result) Locate(l *tfplan.Launch, pointer string) (Place, bool) {
 	return p, true
 }
 
+// properties are what the property at a JSON Pointer may be called in the resource at an address, the
+// most exact first.
+func (r *Result) properties(l *tfplan.Launch, at, pointer string) (out []string) {
+	parts := strings.Split(pointer, "/")
+	switch {
+	case strings.Contains(pointer, "/policy") || strings.Contains(pointer, "/policies"):
+		return []string{"KeyPolicy", "PolicyDocument", "Policies", "ManagedPolicyArns", "Content"}
+	case strings.HasPrefix(pointer, "/launch/group/serviceLinkedRoleArn"):
+		return []string{"ServiceLinkedRoleARN"}
+	case strings.HasPrefix(pointer, "/launch/templates/") && len(parts) > 5 && parts[4] == "blockDevices":
+		i, _ := strconv.Atoi(parts[3])
+		j, err := strconv.Atoi(parts[5])
+		if err != nil || i < 0 || i >= len(l.Scenario.Launch.Templates) || j < 0 || j >= len(l.Scenario.Launch.Templates[i].BlockDevices) {
+			return nil
+		}
+		mapping, ok := r.devices[at+" "+l.Scenario.Launch.Templates[i].BlockDevices[j].Device]
+		if !ok {
+			return nil
+		}
+		member := map[string]string{"kmsKeyId": "KmsKeyId", "encrypted": "Encrypted", "snapshotId": "SnapshotId"}[parts[len(parts)-1]]
+		return []string{mapping + ".Ebs." + member, mapping}
+	}
+	return map[string][]string{"state": {"Enabled"}, "boundary": {"PermissionsBoundary"}, "imageId": {"LaunchTemplateData.ImageId", "ImageId"}}[parts[len(parts)-1]]
+}
+
 // Read reads templates, which may refer to one another's exports. The error is an *Error if a
 // template is none.
 func Read(files []File, opt Options) (*Result, error) {
-	w := &set{opt: opt, exporting: map[string]bool{}, given: map[string]bool{}, result: &Result{places: map[string]Place{}}}
+	w := &set{opt: opt, exporting: map[string]bool{}, given: map[string]bool{}, result: &Result{places: map[string]Place{}, devices: map[string]string{}}}
 	names := map[string]int{}
 	for _, f := range files {
 		s, err := w.load(f)

@@ -20,7 +20,8 @@
 //   - an image that AWS publishes in a parameter (/aws/service/...) is public, and so not encrypted
 //     (EC2 User Guide, "Understand shared AMI usage in Amazon EC2");
 //   - a resource whose condition is not known is taken to be created;
-//   - createGrant of a custom resource of CDK (AwsCustomResource) is a grant.
+//   - calls of custom resources of CDK (AwsCustomResource) that make grants, key policies or settings of
+//     EBS are made.
 //
 // Nested stacks are read if their templates can be had ([Options.Open]).
 //

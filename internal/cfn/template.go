@@ -3,6 +3,7 @@ package cfn
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -107,10 +108,14 @@ func (w *set) load(f File) (*stack, error) {
 	s.mappings, s.conditions, s.outputs = root.get("Mappings"), root.get("Conditions"), root.get("Outputs")
 	s.region, s.account = f.Region, f.Account
 	for _, t := range root.get("Transform").list() {
-		switch name, _ := t.scalar(); {
+		name, ok := t.scalar()
+		if !ok {
+			name, _ = t.get("Name").scalar()
+		}
+		switch {
 		case strings.HasPrefix(name, "AWS::Serverless"):
 			s.sam = true
-		case name != "" && !strings.HasPrefix(name, "AWS::"):
+		case name == "AWS::Include" || name != "" && !strings.HasPrefix(name, "AWS::"):
 			w.note(s, "", "the macro "+name+" may change the template: what is written was read")
 		}
 	}
@@ -262,9 +267,7 @@ func (s *stack) expand(n *node, names map[string]string) *node {
 		}
 		for _, v := range values {
 			inner := map[string]string{variable: v}
-			for name, value := range names {
-				inner[name] = value
-			}
+			maps.Copy(inner, names)
 			if s.set.looped += len(args[2].members); s.set.looped > maxLoop {
 				break
 			}
@@ -298,14 +301,16 @@ func (s *stack) loopValues(n *node) []string {
 
 // substitute puts the variables of loops into a text.
 func substitute(t string, names map[string]string) string {
-	for name, v := range names {
+	var pairs []string
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		v := names[name]
 		plain := strings.Map(func(r rune) rune {
 			if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
 				return r
 			}
 			return -1
 		}, v)
-		t = strings.NewReplacer("${"+name+"}", v, "&{"+name+"}", plain).Replace(t)
+		pairs = append(pairs, "${"+name+"}", v, "&{"+name+"}", plain)
 	}
-	return t
+	return strings.NewReplacer(pairs...).Replace(t)
 }

@@ -32,9 +32,12 @@ func TestPlaces(t *testing.T) {
 	}
 	l := find(t, r, "WebGroup")
 	for pointer, want := range map[string]string{
-		"/keys/0/policy/Statement/-":         "KeyPolicy",
-		"/keys/0/state":                      "",
-		"/launch/templates/0/blockDevices/1": "",
+		"/keys/0/policy/Statement/-":                      "KeyPolicy",
+		"/keys/0/state":                                   "",
+		"/launch/templates/0/blockDevices/1":              "LaunchTemplateData.BlockDeviceMappings[1]",
+		"/launch/templates/0/blockDevices/0/ebs/kmsKeyId": "LaunchTemplateData.BlockDeviceMappings[0].Ebs.KmsKeyId",
+		"/launch/templates/0/blockDevices/9":              "",
+		"/launch/group/desired":                           "",
 	} {
 		if p, ok := r.Locate(l, pointer); !ok || p.Path != want {
 			t.Errorf("%s is at %+v, want %q", pointer, p, want)
@@ -270,5 +273,101 @@ func TestAssembly(t *testing.T) {
 		if _, err := cfn.ReadAssembly("m", []byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: the error is %v, want %s", text, err, want)
 		}
+	}
+}
+
+func TestWhatIsNotRead(t *testing.T) {
+	r := read(t, cfn.Options{}, source(`
+Transform: [Mine, {Name: AWS::Include, Parameters: {Location: s3://x}}, AWS::LanguageExtensions]
+Parameters: {Missing: {Type: String}}
+Conditions: {Perhaps: !Equals [!Ref Missing, x], Never: !Equals [a, b]}
+Resources:
+  Base: &base {Type: AWS::EC2::Volume, Properties: &properties {Encrypted: true, Size: 1, AvailabilityZone: us-east-1a, KmsKeyId: !Ref Key}}
+  Merged: {<<: *base, Properties: {<<: *properties, Size: 2}}
+  Never: {Type: AWS::EC2::Volume, Condition: Never}
+  Key: {Type: AWS::KMS::Key, Condition: Perhaps}
+  Custom: {Type: Custom::AWS, Properties: {Create: !Ref Missing}}
+`))
+	var notes []string
+	for _, n := range r.Notes {
+		notes = append(notes, n.Address+": "+n.Text)
+	}
+	if diff := cmp.Diff([]string{
+		": the macro Mine may change the template: what is written was read",
+		": the macro AWS::Include may change the template: what is written was read",
+		"Custom: the call of this custom resource is not known: the parameter Missing has no value (--parameters Missing=...)",
+	}, notes); diff != "" {
+		t.Errorf("the notes (-want +got):\n%s", diff)
+	}
+	if len(r.Launches) != 2 {
+		t.Errorf("%d launch", len(r.Launches))
+	}
+	l := find(t, r, "Merged")
+	if size := l.Scenario.Launch.Templates[0].BlockDevices[0].EBS.VolumeSize; size != 2 {
+		t.Errorf("the size is %d", size)
+	}
+	if !slices.Contains(l.Assumed, "Key is created: its condition Perhaps is not known, the parameter Missing has no value (--parameters Missing=...)") {
+		t.Errorf("assumed is %q", l.Assumed)
+	}
+}
+
+// AwsCustomResource of CDK makes calls of which some bear on launches.
+func TestCustomCalls(t *testing.T) {
+	r := read(t, cfn.Options{Account: "111122223333", Region: "eu-west-1"}, source(`
+Resources:
+  Key: {Type: AWS::KMS::Key}
+  On: {Type: Custom::AWS, Properties: {Create: '{"service": "EC2", "action": "enableEbsEncryptionByDefault"}'}}
+  Default: {Type: Custom::AWS, Properties: {Create: !Sub '{"service": "@aws-sdk/client-ec2", "action": "ModifyEbsDefaultKmsKeyIdCommand", "parameters": {"KmsKeyId": "${Key.Arn}"}}'}}
+  Policy: {Type: Custom::AWS, Properties: {Create: !Sub '{"service": "KMS", "action": "putKeyPolicy", "parameters": {"KeyId": "${Key}", "Policy": "{\"Version\":\"2012-10-17\",\"Statement\":[]}"}}'}}
+  Grant:
+    Type: Custom::AWS
+    Properties:
+      Create: !Sub >-
+        {"service": "KMS", "action": "createGrant", "parameters": {"KeyId": "${Key.Arn}", "GranteePrincipal": "arn:aws:iam::${AWS::AccountId}:role/r",
+        "Operations": ["Decrypt"], "Constraints": {"EncryptionContextSubset": {"a": "b"}}}}
+  Other: {Type: Custom::AWS, Properties: {Create: '{"service": "S3", "action": "listBuckets"}'}}
+  Volume: {Type: AWS::EC2::Volume, Properties: {AvailabilityZone: eu-west-1a, Size: 1}}
+`))
+	sc := find(t, r, "Volume").Scenario
+	key := sc.Keys[0]
+	if want := (format.EBS{EncryptionByDefault: true, DefaultKmsKeyID: key.ARN}); sc.Accounts[0].EBS["eu-west-1"] != want {
+		t.Errorf("the settings are %+v, want %+v", sc.Accounts[0].EBS, want)
+	}
+	if string(key.Policy) != `{"Version":"2012-10-17","Statement":[]}` {
+		t.Errorf("the policy is %s", key.Policy)
+	}
+	want := []format.Step{{Call: format.CallCreateGrant, As: "arn:aws:iam::111122223333:role/cloudformation", Params: format.Params{
+		Key: key.ARN, GranteePrincipal: "arn:aws:iam::111122223333:role/r", Operations: []string{"Decrypt"},
+		Constraints: &format.Constraints{EncryptionContextSubset: map[string]string{"a": "b"}},
+	}}}
+	if diff := cmp.Diff(want, sc.Setup); diff != "" {
+		t.Errorf("the setup (-want +got):\n%s", diff)
+	}
+	if len(r.Notes) != 0 {
+		t.Errorf("the notes are %v", r.Notes)
+	}
+}
+
+// A policy of a principal is where it is written.
+func TestPlacesOfPolicies(t *testing.T) {
+	r := read(t, cfn.Options{Account: "111122223333"}, source(`Resources:
+  Role: {Type: AWS::IAM::Role, Properties: {Policies: [{PolicyName: own, PolicyDocument: {Statement: []}}]}}
+  Apart: {Type: AWS::IAM::Policy, Properties: {PolicyName: apart, PolicyDocument: {Statement: []}, Roles: [!Ref Role]}}
+  Managed: {Type: AWS::IAM::ManagedPolicy, Properties: {PolicyDocument: {Statement: []}, Roles: [!Ref Role]}}
+  Key:
+    Type: AWS::KMS::Key
+    Properties: {KeyPolicy: {Statement: [{Effect: Allow, Principal: {AWS: !GetAtt Role.Arn}, Action: 'kms:*', Resource: '*'}]}, Enabled: true}
+  Volume: {Type: AWS::EC2::Volume, Properties: {Encrypted: true, KmsKeyId: !Ref Key, AvailabilityZone: us-east-1a, Size: 1}}
+`))
+	l := find(t, r, "Volume")
+	i := slices.IndexFunc(l.Scenario.Principals, func(p format.Principal) bool { return strings.Contains(p.ARN, "Role") })
+	for j, want := range []string{"Role.Policies", "Apart.PolicyDocument", "Managed.PolicyDocument"} {
+		p, ok := r.Locate(l, "/principals/"+string(rune('0'+i))+"/policies/"+string(rune('0'+j))+"/policy/Statement/-")
+		if got := p.LogicalID + "." + p.Path; !ok || got != want {
+			t.Errorf("policy %d, %s, is at %s, want %s", j, l.Scenario.Principals[i].Policies[j].Name, got, want)
+		}
+	}
+	if p, _ := r.Locate(l, "/keys/0/state"); p.Path != "Enabled" || p.Line != 7 {
+		t.Errorf("the state is at %+v", p)
 	}
 }

@@ -2,6 +2,7 @@ package cfn
 
 import (
 	"encoding/json"
+	"strings"
 
 	"github.com/kagimori/kagimori/internal/tfplan"
 )
@@ -49,8 +50,8 @@ func (t *translation) alias() {
 	t.add("aws_kms_alias", "", map[string]any{"name": o.value("AliasName", "name"), "target_key_id": o.value("TargetKeyId", "target_key_id")})
 }
 
-// custom is a call that AwsCustomResource of CDK makes: createGrant of KMS is a grant. Source: AWS CDK
-// API Reference, "AwsCustomResource".
+// custom is a call that AwsCustomResource of CDK makes: a grant, a key policy, or settings of EBS.
+// Source: AWS CDK API Reference, "AwsCustomResource".
 func (t *translation) custom() {
 	said, ok := t.props.get("Create").scalar()
 	if !ok {
@@ -63,16 +64,31 @@ func (t *translation) custom() {
 		Service, Action string
 		Parameters      struct {
 			KeyId, GranteePrincipal string
+			KmsKeyId, Policy        string
 			Operations              []string
 			Constraints             *struct {
 				EncryptionContextEquals, EncryptionContextSubset map[string]any
 			}
 		}
 	}
-	if json.Unmarshal([]byte(said), &c) != nil || c.Action != "createGrant" && c.Action != "CreateGrant" {
+	if json.Unmarshal([]byte(said), &c) != nil {
 		return
 	}
 	p := c.Parameters
+	switch strings.ToLower(strings.TrimSuffix(c.Action, "Command")) { // also the names of version 3 of the SDK
+	case "putkeypolicy":
+		t.add("aws_kms_key_policy", "", map[string]any{"key_id": p.KeyId, "policy": p.Policy})
+		return
+	case "enableebsencryptionbydefault":
+		t.add("aws_ebs_encryption_by_default", "", map[string]any{"enabled": true})
+		return
+	case "modifyebsdefaultkmskeyid":
+		t.add("aws_ebs_default_kms_key", "", map[string]any{"key_arn": p.KmsKeyId})
+		return
+	case "creategrant":
+	default:
+		return
+	}
 	var ops []any
 	for _, op := range p.Operations {
 		ops = append(ops, op)

@@ -35,8 +35,16 @@ func volumeValues(o obj) map[string]any {
 	}
 }
 
+// mapping remembers where the mapping of a device is.
+func (o obj) mapping() {
+	if name, ok := o.n.get("DeviceName").scalar(); ok {
+		o.t.s.set.result.devices[o.t.s.address(o.t.r.name)+" "+name] = o.path
+	}
+}
+
 // nested is a mapping of a launch template.
 func nested(o obj) map[string]any {
+	o.mapping()
 	out := map[string]any{
 		"device_name": o.value("DeviceName", "device_name"), "virtual_name": o.value("VirtualName", "virtual_name"),
 		"ebs": o.one("Ebs", "ebs", volumeValues),
@@ -50,6 +58,7 @@ func nested(o obj) map[string]any {
 // flat is a mapping of an instance or launch configuration, which has what it says of its volume with
 // it.
 func flat(o obj) map[string]any {
+	o.mapping()
 	ebs := o.in("Ebs", "")
 	ebs.to = o.to
 	out := volumeValues(ebs)

@@ -203,6 +203,11 @@ func (b *builder) key(k *key) int {
 		b.unknown(at+"/"+member, k.unknown[member])
 	}
 	r := b.m.byAddress[k.at]
+	if r != nil {
+		for _, text := range r.assumed {
+			b.assume(text)
+		}
+	}
 	if r != nil && r.mode != "data" {
 		if name, stands := b.m.standsFor(r); stands {
 			b.launch.Names[k.ARN] = name
@@ -283,6 +288,9 @@ func (b *builder) add(q *person) {
 	at := fmt.Sprintf("/principals/%d", len(b.sc.Principals))
 	b.sc.Principals = append(b.sc.Principals, q.Principal)
 	b.place(at, q.at)
+	for i, addr := range q.written {
+		b.place(fmt.Sprintf("%s/policies/%d", at, i), addr)
+	}
 	for _, p := range q.pointers() {
 		b.unknown(at+p, q.unknown[p])
 	}

@@ -16,6 +16,7 @@ type person struct {
 	format.Principal
 	unknown map[string]string // by pointer below the principal
 	at      string
+	written []string // addresses of the resources that have its policies, where they are told
 }
 
 // people are the roles and users of the plan.
@@ -129,6 +130,7 @@ func (q *person) attach(name string, d document) {
 		q.unknown[fmt.Sprintf("/policies/%d/policy", i)] = d.why
 	}
 	q.Policies = append(q.Policies, format.InlinePolicy{Name: name, Policy: doc})
+	q.written = append(q.written, d.at)
 }
 
 // hang puts policies on whom a resource names.
