@@ -33,6 +33,8 @@ type Report struct {
 	Depends []string `json:"depends,omitempty"`
 	// Wanted is what key policies and grants that nobody could read would have to contain.
 	Wanted *Fix `json:"wanted,omitempty"`
+	// Later is what goes well now and fails afterwards, or hangs by one thing: a grant, say.
+	Later []speech.Text `json:"later,omitempty"`
 	// Notes are what else was seen in the policies.
 	Notes []speech.Text `json:"notes,omitempty"`
 	// Steps are all requests of all devices, if they were asked for; see [Report.Detailed].
@@ -116,6 +118,7 @@ func (d *Doctor) Check(sc *format.Scenario) *Report {
 		r.Wanted, r.bare = d.wanted(sc)
 	}
 	r.Warnings, r.Notes = o.warnings(d.lint)
+	r.Later = o.later()
 	return r
 }
 

@@ -108,7 +108,10 @@ var errUnknown = errors.New("doctor: not known")
 // find finds a principal for what names it. Its error wraps errUnknown if the scenario does not
 // tell.
 func (w *world) find(principal string) (id string, known bool, _ error) {
-	if why, ok := w.unknown("/principals"); ok {
+	if id, known = w.listed(principal); known {
+		return id, true, nil
+	}
+	if why, ok := w.unknown("/principals"); ok { // there may be others
 		return "", false, fmt.Errorf("%w: %s", errUnknown, why)
 	}
 	a, err := arn.Parse(principal)
@@ -118,21 +121,30 @@ func (w *world) find(principal string) (id string, known bool, _ error) {
 	if _, here := w.accounts[a.Account]; !here && arn.IsAccount(a.Account) {
 		return "", false, fmt.Errorf("%w: whether %s exists, for account %s is not described", errUnknown, principal, a.Account)
 	}
-	if principal == arn.Root(a.Account) {
-		return "", true, nil
+	return "", false, nil
+}
+
+// listed finds a principal among those that the scenario lists, and the roots of its accounts.
+func (w *world) listed(principal string) (id string, ok bool) {
+	a, err := arn.Parse(principal)
+	if err != nil {
+		return "", false
+	}
+	if _, here := w.accounts[a.Account]; here && principal == arn.Root(a.Account) {
+		return "", true
 	}
 	if a.Service == "sts" { // a session exists if its role does
 		name, _, _ := strings.Cut(a.ID(), "/")
 		for _, p := range w.sc.Principals {
 			if p.Kind != format.KindUser && strings.HasSuffix(p.ARN, "/"+name) && strings.Contains(p.ARN, "::"+a.Account+":role/") {
-				return p.ID, true, nil
+				return p.ID, true
 			}
 		}
-		return "", false, nil
+		return "", false
 	}
 	i, ok := w.principals[principal]
 	if !ok {
-		return "", false, nil
+		return "", false
 	}
-	return w.sc.Principals[i].ID, true, nil
+	return w.sc.Principals[i].ID, true
 }

@@ -15,10 +15,13 @@ import (
 )
 
 // warned are the rules of package lint whose findings are worth a warning whatever the verdict:
-// what a statement says and can never mean. All other findings are notes.
+// what a statement says and can never mean, gives to more than it seems, or takes from launches. All
+// other findings are notes.
 var warned = []string{
 	"unknown-service", "condition-value", "contradiction", "via-service", "via-service-region", "condition-key-absent", "unknown-condition-key",
 	"caller-account", "unknown-principal", "alias-as-key", "linked-role-name", "linked-role-path", "linked-role-suffix", "principal-arn-session",
+	"locked-out", "anyone", "key-administration", "account-typo", "not-principal-allow", "key-resource", "external-linked-role", "linked-role-exempt", "linked-role-session",
+	"deny-hits-services", "deny-hits-volumes", "grant-condition-missing", "grant-condition-external",
 }
 
 // A written document is a policy with its place in the scenario.
@@ -84,8 +87,11 @@ func (o *outcome) warnings(linter *lint.Linter) (warnings, notes []speech.Text) 
 			}
 		}
 	}
-	for _, text := range o.later() {
+	for _, text := range o.leftovers() {
 		add(&warnings, text)
+	}
+	for _, text := range o.recreated() {
+		add(&notes, text)
 	}
 	return warnings, notes
 }
@@ -165,8 +171,8 @@ func (o *outcome) cited() []string {
 	return out
 }
 
-// later tells what goes well now and breaks afterwards.
-func (o *outcome) later() []speech.Text {
+// leftovers tell what goes well and leaves something undone.
+func (o *outcome) leftovers() []speech.Text {
 	var out []speech.Text
 	for i := range o.courses {
 		c := &o.courses[i]

@@ -63,13 +63,14 @@ func newWorld(sc *format.Scenario, docs *authz.Cache) *world {
 	return w
 }
 
-// unknown tells why the fact at a place is not known, or whatever it is part of.
+// unknown tells why the fact at a place is not known, or whatever it is part of. Of a list of keys or
+// principals that is not known, those that are listed are: there may be others.
 func (w *world) unknown(path string) (why string, ok bool) {
 	if len(w.sc.Unknown) == 0 {
 		return "", false
 	}
 	for at := path; at != ""; at = at[:strings.LastIndexByte(at, '/')] {
-		if why, ok = w.sc.Unknown[at]; ok {
+		if why, ok = w.sc.Unknown[at]; ok && (at == path || at != "/principals" && at != "/keys") {
 			return at + ": " + why, true
 		}
 	}

@@ -16,15 +16,19 @@ type Level uint8
 
 // Levels.
 const (
-	Warning   Level = iota
-	Undecided       // it cannot be told whether it launches
-	Error           // it does not launch
+	Note Level = iota // worth knowing; it never decides the exit code
+	Warning
+	Undecided // it cannot be told whether it launches
+	Error     // it does not launch
 )
 
-// String is the level as SARIF and GitHub have it: what cannot be told is a warning there.
+// String is the level as SARIF has it: what cannot be told is a warning there.
 func (l Level) String() string {
-	if l == Error {
+	switch l {
+	case Error:
 		return "error"
+	case Note:
+		return "note"
 	}
 	return "warning"
 }
@@ -81,6 +85,10 @@ func Findings(it *Item) []Finding {
 	for _, t := range r.Warnings {
 		code, _, _ := strings.Cut(t.String(), ":")
 		add(Finding{Code: code, Level: Warning, Message: t}, "/launch")
+	}
+	for _, t := range r.Later {
+		code, _, _ := strings.Cut(t.String(), ":")
+		add(Finding{Code: code, Level: Note, Message: t}, "/launch")
 	}
 	if it.Origin != nil {
 		for _, text := range it.Origin.Assumed {

@@ -47,7 +47,7 @@ func GitHub(w io.Writer, all []Checked, style Style) error {
 		for i := range c.Findings {
 			f := &c.Findings[i]
 			level := f.Level.String()
-			if f.Accepted != nil {
+			if f.Accepted != nil || f.Level == Note {
 				level = "notice"
 			}
 			if err := annotation(w, level, f.Place, "kagimori "+f.Code, names.Replace(strings.Join(c.message(f, style), "\n"))); err != nil {
@@ -107,7 +107,7 @@ func JUnit(w io.Writer, all []Checked, style Style) error {
 	for _, c := range all {
 		names := c.names()
 		n := junitCase{Class: c.File, Name: c.Report.ID}
-		for _, level := range []Level{Error, Undecided, Warning} {
+		for _, level := range []Level{Error, Undecided, Warning, Note} {
 			var lines []string
 			code := ""
 			for i := range c.Findings {
@@ -115,7 +115,7 @@ func JUnit(w io.Writer, all []Checked, style Style) error {
 				text := strings.Join(c.message(f, style), "\n")
 				switch {
 				case f.Level != level:
-				case f.Accepted != nil || level == Warning:
+				case f.Accepted != nil || level <= Warning:
 					n.Out += names.Replace(text) + "\n"
 				default:
 					lines = append(lines, names.Replace(text))
@@ -209,7 +209,7 @@ func (c *Checked) section(style Style) string {
 	fmt.Fprintf(&b, "\n### %s\n\n", code(c.Report.ID))
 	for i := range c.Findings {
 		f := &c.Findings[i]
-		mark := map[Level]string{Error: "❌", Undecided: "❔", Warning: "⚠️"}[f.Level]
+		mark := map[Level]string{Error: "❌", Undecided: "❔", Warning: "⚠️", Note: "ℹ️"}[f.Level]
 		fmt.Fprintf(&b, "- %s **%s** %s", mark, code(f.Code), escape(f.Message.In(l)))
 		if f.Resource != "" || f.Place.File != "" {
 			fmt.Fprintf(&b, " (%s)", code(strings.TrimSpace(f.Resource+" "+fmt.Sprintf("%s:%d", f.Place.File, f.Place.Line))))

@@ -73,6 +73,9 @@ func Human(out io.Writer, it *Item, findings []Finding, style Style) error {
 	for _, text := range r.Warnings {
 		w.say(1, yellow, speech.Say("Warning: %s", text))
 	}
+	for _, text := range r.Later {
+		w.say(1, yellow, speech.Say("Later: %s", text))
+	}
 	if style.Verbose {
 		for _, text := range r.Notes {
 			w.say(1, plain, speech.Say("Note: %s", text))

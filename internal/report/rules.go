@@ -61,6 +61,10 @@ func Rule(code string) speech.Text {
 		return speech.Say("A policy names an action that does not exist.")
 	case "later-attach":
 		return speech.Say("The creator of a volume may not attach it.")
+	case "later-grant":
+		return speech.Say("Only one grant lets the principal in.")
+	case "later-replace":
+		return speech.Say("It starts, and a new volume in its place would be refused.")
 	case "later-start":
 		return speech.Say("It launches, and cannot be started again after a stop.")
 	case "grant-stays":
