@@ -269,6 +269,13 @@ func TestAnswersThatAreNotThoseOfAProxy(t *testing.T) {
 		})
 	}
 	p.set(func() { p.answer = nil })
+	p.srv.CloseClientConnections() // a proxy may close what it has not heard of for a while
+	root.must(&kmsapi.DecryptRequest{CiphertextBlob: blob})
+	for n := range blob {
+		if err := root.try(&kmsapi.DecryptRequest{CiphertextBlob: blob[:n], KeyId: &key}); err == nil {
+			t.Fatalf("the first %d bytes of a ciphertext were decrypted", n)
+		}
+	}
 	for i := range blob { // whatever is changed in a ciphertext, it does not open
 		bad := bytes.Clone(blob)
 		bad[i] ^= 1

@@ -1,7 +1,8 @@
 // Package outbound is the one client for URLs that tenants supply: external key stores, sets of
 // web keys, webhooks.
 //
-// It speaks TLS only, follows no redirect, uses no proxy of the environment, and bounds time and
+// It speaks HTTP/1.1 over TLS (an exchange that got stuck takes its connection along, and no other
+// exchange with it), follows no redirect, uses no proxy of the environment, and bounds time and
 // size of every exchange. Names are resolved here and the address that is dialled is the one that
 // was checked, so a name that changes its address between two look-ups (DNS rebinding) gains
 // nothing. Addresses that are not of the public internet are refused unless the operator lists
@@ -19,6 +20,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -85,8 +87,8 @@ func New(cfg Config) *Client {
 	c.http = &http.Client{
 		Transport: &http.Transport{
 			DialContext:    func(context.Context, string, string) (net.Conn, error) { return nil, ErrURL },
-			DialTLSContext: c.dialTLS, ForceAttemptHTTP2: true,
-			MaxIdleConns: 256, MaxIdleConnsPerHost: 32, IdleConnTimeout: 90 * time.Second, MaxResponseHeaderBytes: 64 << 10,
+			DialTLSContext: c.dialTLS,
+			MaxIdleConns:   256, MaxIdleConnsPerHost: 32, IdleConnTimeout: 90 * time.Second, MaxResponseHeaderBytes: 64 << 10,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -145,7 +147,7 @@ func (c *Client) dialTLS(ctx context.Context, _, address string) (net.Conn, erro
 		return nil, err
 	}
 	conn := tls.Client(raw, &tls.Config{
-		ServerName: host, RootCAs: c.cfg.Roots, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+		ServerName: host, RootCAs: c.cfg.Roots, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
 	})
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: %w", ErrTLS, err), raw.Close())
@@ -155,9 +157,8 @@ func (c *Client) dialTLS(ctx context.Context, _, address string) (net.Conn, erro
 
 // dial tries the addresses of a host that may be dialled, in the order of the resolver.
 func (c *Client) dial(ctx context.Context, host, port string) (net.Conn, error) {
-	var d net.Dialer
 	if to, listed := c.cfg.Connect[strings.ToLower(host)]; listed {
-		conn, err := d.DialContext(ctx, "tcp", to)
+		conn, err := dialOne(ctx, to, 1)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 		}
@@ -167,18 +168,28 @@ func (c *Client) dial(ctx context.Context, host, port string) (net.Conn, error) 
 	if err != nil {
 		return nil, err
 	}
+	addrs = slices.DeleteFunc(addrs, func(a netip.Addr) bool { return !c.Allowed(a) })
 	failure := ErrRefused
-	for _, a := range addrs {
-		if !c.Allowed(a) {
-			continue
-		}
-		conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort(a.Unmap().String(), port))
+	for i, a := range addrs {
+		conn, err := dialOne(ctx, net.JoinHostPort(a.Unmap().String(), port), len(addrs)-i)
 		if err == nil {
 			return conn, nil
 		}
 		failure = fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	return nil, failure
+}
+
+// dialOne dials the first of n addresses that are left. It takes its share of the time, so that an
+// address that swallows packets does not keep the others from being tried.
+func dialOne(ctx context.Context, address string, n int) (net.Conn, error) {
+	if end, ok := ctx.Deadline(); ok && n > 1 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/time.Duration(n))
+		defer cancel()
+	}
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", address)
 }
 
 func (c *Client) addresses(ctx context.Context, host string) ([]netip.Addr, error) {

@@ -95,6 +95,10 @@ func TestExchange(t *testing.T) {
 	if err != nil || a.Status != http.StatusTeapot || string(a.Body) != "got body" || a.Header.Get("X-Host") != "example.com:"+s.port {
 		t.Errorf("%d %q, %v", a.Status, a.Body, err)
 	}
+	a, err = do(t, outbound.Config{Roots: s.roots, Allow: loopback(), Resolve: to("10.0.0.1", "127.0.0.9", "127.0.0.1")}, "https://example.com:"+s.port, generous)
+	if err != nil || a.Status != http.StatusTeapot {
+		t.Errorf("after an address where nobody listens: %d, %v", a.Status, err)
+	}
 	a, err = do(t, outbound.Config{Roots: s.roots, Connect: map[string]string{"example.com": s.srv.Listener.Addr().String()}}, "https://EXAMPLE.com/x", generous)
 	if err != nil || a.Status != http.StatusTeapot {
 		t.Errorf("through the operator's address: %d, %v", a.Status, err)

@@ -133,6 +133,9 @@ func (c *Client) call(ctx context.Context, p *Proxy, path string, in, out any) e
 	}
 	r.GetBody, r.Body = bodyOf(body)
 	sigv4.Sign(r, body, sigv4.Credentials{AccessKeyID: p.AccessKeyID, Secret: p.Secret}, p.Region, SigningName, c.cfg.Now())
+	// No harm comes of doing it twice, which the transport does where a connection had been closed by
+	// the proxy; so says this header, which is not sent.
+	r.Header["Idempotency-Key"] = []string{}
 	a, err := c.cfg.Outbound.Do(ctx, r, outbound.Limits{Time: c.cfg.Patience, Body: MaxBody})
 	if err != nil {
 		return outboundFailure(err)
