@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -106,10 +107,8 @@ func (f *networkFlags) proxyTLS(cert, key string) (*tls.Config, error) {
 	cfg.ClientAuth = tls.RequireAndVerifyClientCert
 	cfg.VerifyConnection = func(s tls.ConnectionState) error {
 		c := s.PeerCertificates[0]
-		for _, name := range append(c.DNSNames, c.Subject.CommonName) {
-			if isKMS.MatchString(name) {
-				return nil
-			}
+		if slices.ContainsFunc(append(c.DNSNames, c.Subject.CommonName), isKMS.MatchString) {
+			return nil
 		}
 		return errors.New("the client is not AWS KMS")
 	}

@@ -118,7 +118,8 @@ func (p *ekm) serve(r *http.Request) (int, map[string]any) {
 		return 400, map[string]any{"errorName": "ValidationException"}
 	}
 	p.seen = append(p.seen, in)
-	out, status, op := map[string]any{}, 200, ""
+	var out map[string]any
+	status, op := 200, ""
 	if rest == "/health" {
 		op = "health"
 		out = map[string]any{"xksProxyFleetSize": 1, "xksProxyVendor": "Acme", "xksProxyModel": "M", "ekmVendor": "Acme",
