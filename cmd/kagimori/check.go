@@ -9,6 +9,7 @@ import (
 	"github.com/kagimori/kagimori/internal/doctor"
 	"github.com/kagimori/kagimori/internal/live"
 	"github.com/kagimori/kagimori/internal/report"
+	"github.com/kagimori/kagimori/internal/scenario/format"
 )
 
 // Exit codes of check and test, beside exitOK.
@@ -28,6 +29,10 @@ CloudFormation (also of SAM, and the folder cdk.out), of which every group, new 
 checked; the file - is standard input. Templates may refer to one another's exports. With --live it
 reads accounts itself, with the credentials and profiles of other AWS tools.
 
+A FILE may also tell of what failed already: CloudTrail's records (log files, also compressed, or the output of LookupEvents) or
+the output of DescribeScalingActivities or DescribeInstances. Each refused call to KMS is explained, on the documents of the
+other files or of the live account if they have its key.
+
 Exit codes: 0 everything launches, 1 something will not, 2 it cannot be told, 3 the input cannot be read.`
 
 const checkExample = `  kagimori check web.json
@@ -37,6 +42,8 @@ const checkExample = `  kagimori check web.json
   kagimori check --parameters KeyArn=arn:aws:kms:us-east-1:111122223333:key/... template.yaml
   cdk synth --quiet && kagimori check cdk.out
   kagimori check --live --profile web --group web-prod --save web-prod.json
+  aws cloudtrail lookup-events --lookup-attributes AttributeKey=EventSource,AttributeValue=kms.amazonaws.com | kagimori check -
+  kagimori check --live --group web-prod 2026-*.json.gz   # refused calls, on the documents that decide now
   kagimori check --output check.sarif --output comment.md plan.json
   kagimori check --fix-as aws web.json                    # commands to copy
   kagimori check --fix web.json                           # the file itself is corrected
@@ -58,8 +65,9 @@ type checkFlags struct {
 	parameters []string
 	account    string
 
-	values   map[string]string // what parameters says
-	overlays *overlays
+	recordings []recording       // of what failed: explained after all scenarios are read
+	values     map[string]string // what parameters says
+	overlays   *overlays
 }
 
 func newCheck(io stdio) *cobra.Command {
@@ -102,6 +110,7 @@ func (f *checkFlags) check(ctx context.Context, io stdio, files []string) error 
 	bad, worst, warned := 0, doctor.Launches, false
 	judge := doctor.New() // launches of a plan share documents
 	var all []report.Checked
+	var scenarios []*format.Scenario
 	if err := f.readValues(); err != nil {
 		return exit{exitBadInput, err, false}
 	}
@@ -121,7 +130,7 @@ func (f *checkFlags) check(ctx context.Context, io stdio, files []string) error 
 			if err != nil {
 				return exit{exitBadInput, err, false}
 			}
-			all = append(all, c)
+			all, scenarios = append(all, c), append(scenarios, c.Report.Scenario())
 			if err := t.one(c); err != nil {
 				return failed(err)
 			}
@@ -135,6 +144,17 @@ func (f *checkFlags) check(ctx context.Context, io stdio, files []string) error 
 				worst = v
 			}
 			warned = warned || report.Warned(c.Findings)
+		}
+	}
+	for i := range f.recordings {
+		for _, c := range f.recordings[i].explain(judge, scenarios) {
+			f.baseline.accept(c.Findings)
+			if all = append(all, c); report.Told(c.Report, c.Findings) == doctor.Fails {
+				worst = doctor.Fails
+			}
+			if err := t.one(c); err != nil {
+				return failed(err)
+			}
 		}
 	}
 	if err := f.baseline.end(io, all); err != nil {

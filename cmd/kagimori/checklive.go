@@ -74,7 +74,7 @@ func (f *liveFlags) read(ctx context.Context, io stdio) ([]input, error) {
 	}
 	p := &progress{out: io.err}
 	cfg := live.Config{Accesses: accesses, TrustOrganization: f.trust}
-	if isTerminal(io.err) {
+	if terminal(io.err) {
 		cfg.Progress = p.made
 	}
 	session, err := live.Open(ctx, cfg)
@@ -159,14 +159,4 @@ func (p *progress) end() {
 	if p.calls > 0 {
 		fmt.Fprint(p.out, "\r\x1b[K")
 	}
-}
-
-// isTerminal reports whether somebody looks at the output.
-func isTerminal(out any) bool {
-	f, ok := out.(*os.File)
-	if !ok {
-		return false
-	}
-	fi, err := f.Stat()
-	return err == nil && fi.Mode()&os.ModeCharDevice != 0
 }

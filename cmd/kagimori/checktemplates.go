@@ -39,6 +39,13 @@ func (f *checkFlags) sources(io stdio, files []string) []source {
 		case err != nil:
 		case cfn.IsAssembly(data):
 			found, err = readAssembly(file, data, 0)
+		case isRecording(data):
+			r, err := readRecording(io, file, data)
+			out = append(out, source{func() ([]input, error) { return nil, err }})
+			if err == nil {
+				f.recordings = append(f.recordings, r)
+			}
+			continue
 		case cfn.Is(data):
 			found = []cfn.File{{Name: filepath.ToSlash(file), Data: data}}
 		default:

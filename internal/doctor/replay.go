@@ -10,6 +10,7 @@ import (
 	"github.com/kagimori/kagimori/internal/authz/explain"
 	"github.com/kagimori/kagimori/internal/keyrule"
 	"github.com/kagimori/kagimori/internal/scenario/format"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // A RecordedCall is a call to KMS that somebody made, as far as a record of it tells.
@@ -33,10 +34,10 @@ type Ruling struct {
 	Result      string // allowed, refused or unknown
 	Action, Key string // that are refused
 	Rule, Where string
-	Explanation []string
+	Explanation []speech.Text
 	Depends     []string // facts that would settle what is unknown
 	Fixes       []explain.Fix
-	Notes       []string // why there are no fixes
+	Notes       []speech.Text // why there are no fixes
 }
 
 // Replay decides a recorded call on the documents of a scenario.
@@ -77,10 +78,10 @@ func (d *Doctor) Replay(sc *format.Scenario, c RecordedCall) Ruling {
 	r.Result, r.Action, r.Key = "refused", a.refused().Action, a.refused().Resource
 	r.Rule, r.Where = w.rule(&a)
 	if a.err != nil {
-		r.Explanation = []string{a.err.Error()}
+		r.Explanation = []speech.Text{speech.Raw(a.err.Error())}
 		return r
 	}
-	r.Explanation = explain.Text(*a.refused(), c.Principal)
+	r.Explanation = explain.Lines(*a.refused(), c.Principal)
 	fixes, notes := explain.Advise(&a.request, a.decision)
 	r.Fixes = fixes
 	for _, n := range notes {
@@ -136,4 +137,13 @@ func (c *RecordedCall) circumstances(p *RecordedPart, region, caller string) aut
 		}
 	}
 	return out
+}
+
+// Recorded is the report of something that is no launch of a scenario, and failed: what was recorded
+// elsewhere.
+func Recorded(id string, failures ...Failure) *Report {
+	return &Report{
+		ID: id, Verdict: Fails.String(), Launches: new(false), Setup: []format.ExpectedStep{}, Volumes: []format.ExpectedVolume{}, Failures: failures,
+		Warnings: []speech.Text{}, outcome: run(&format.Scenario{ID: id}, authz.NewCache(1)),
+	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/kagimori/kagimori/internal/incident"
 	"github.com/kagimori/kagimori/internal/scenario"
 	"github.com/kagimori/kagimori/internal/scenario/format"
+	"github.com/kagimori/kagimori/internal/speech"
 	"github.com/kagimori/kagimori/internal/testkit"
 )
 
@@ -121,11 +122,11 @@ func explained(t *testing.T, sc *format.Scenario, want *doctor.Failure) {
 		}
 	}
 	f := (&incident.Explainer{Doctor: judge}).Explain("x", n)
-	if len(f.Fixes)+len(f.Notes) == 0 || f.Reason == "" {
+	if len(f.Fixes)+len(f.Notes) == 0 || f.Reason.Empty() {
 		t.Errorf("without a scenario: %+v", f)
 	}
 	var out strings.Builder
-	if err := f.Write(&out, true); err != nil {
+	if err := f.Write(&out, speech.English, true); err != nil {
 		t.Fatal(err)
 	}
 	t.Log(out.String())

@@ -2,9 +2,6 @@ package incident
 
 import (
 	"cmp"
-	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/arn"
@@ -12,6 +9,7 @@ import (
 	"github.com/kagimori/kagimori/internal/doctor"
 	"github.com/kagimori/kagimori/internal/keyrule"
 	"github.com/kagimori/kagimori/internal/scenario/format"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // A Finding is an incident with what there is to say of it.
@@ -21,32 +19,34 @@ type Finding struct {
 	Verdict  string   `json:"verdict"`
 	Incident Incident `json:"incident"`
 	Actions  []string `json:"actions"`
+	// Code names the reason that the record gives, as rules of scenarios are named, or is its error code.
+	Code string `json:"code"`
 	// Reason is what the record says, in plain words.
-	Reason string `json:"reason"`
+	Reason speech.Text `json:"reason"`
 	// Scenario is the one whose documents Now is about; "" if none has the key.
 	Scenario string `json:"scenario,omitempty"`
 	// Now is what would become of the call on those documents: allowed, refused or unknown.
-	Now         string   `json:"now,omitempty"`
-	Rule        string   `json:"rule,omitempty"`
-	Where       string   `json:"where,omitempty"`
-	Explanation []string `json:"explanation,omitempty"`
-	Depends     []string `json:"depends,omitempty"`
+	Now         string        `json:"now,omitempty"`
+	Rule        string        `json:"rule,omitempty"`
+	Where       string        `json:"where,omitempty"`
+	Explanation []speech.Text `json:"explanation,omitempty"`
+	Depends     []string      `json:"depends,omitempty"`
 	// Fixes are what would help, best first. Without a scenario they assume of the documents what the
 	// record says.
-	Fixes []Remedy `json:"fixes"`
-	Notes []string `json:"notes,omitempty"`
+	Fixes []Remedy      `json:"fixes"`
+	Notes []speech.Text `json:"notes,omitempty"`
 }
 
 // A Remedy is one change, or several of the same Set that are made together.
 type Remedy struct {
-	Kind     string   `json:"kind"`
-	Summary  string   `json:"summary"`
-	Document string   `json:"document,omitempty"` // statement to add
-	Command  string   `json:"command,omitempty"`
-	Name     string   `json:"name,omitempty"` // least, documented or ""
-	Set      int      `json:"set"`
-	Run      string   `json:"run,omitempty"`
-	Opens    []string `json:"opens,omitempty"`
+	Kind     string        `json:"kind"`
+	Summary  speech.Text   `json:"summary"`
+	Document string        `json:"document,omitempty"` // statement to add
+	Command  string        `json:"command,omitempty"`
+	Name     string        `json:"name,omitempty"` // least, documented or ""
+	Set      int           `json:"set"`
+	Run      speech.Text   `json:"run,omitzero"`
+	Opens    []speech.Text `json:"opens,omitempty"`
 }
 
 // An Explainer explains incidents, on scenarios if one has the key.
@@ -57,15 +57,18 @@ type Explainer struct {
 
 // Explain explains an incident; id is what the finding is called.
 func (x *Explainer) Explain(id string, n *Incident) *Finding {
-	f := &Finding{ID: id, Verdict: "fails", Incident: *n, Actions: n.actions, Fixes: []Remedy{}}
+	f := &Finding{ID: id, Verdict: "fails", Incident: *n, Actions: n.actions, Fixes: []Remedy{}, Code: n.Code}
+	if n.denied {
+		f.Code = reasonOf(n.Message).code()
+	}
 	switch {
 	case !n.denied:
 		x.state(f, n)
 	case n.Key == "":
-		f.Reason = reasonOf(n.Message).String()
-		f.Notes = append(f.Notes, "the record does not tell which key it was about: look for records of the same time in the account that owns the key")
+		f.Reason = reasonOf(n.Message).text()
+		f.Notes = append(f.Notes, speech.Say("The record does not tell which key it was about: look for records of the same time in the account that owns the key."))
 	default:
-		f.Reason = reasonOf(n.Message).String()
+		f.Reason = reasonOf(n.Message).text()
 		x.denied(f, n)
 	}
 	return f
@@ -86,7 +89,7 @@ func (x *Explainer) denied(f *Finding, n *Incident) {
 		f.Fixes, f.Notes = remedies(r.Fixes), r.Notes
 		if r.Result == "allowed" {
 			f.Fixes = []Remedy{}
-			f.Notes = append(f.Notes, "it would be allowed now: something was changed since, or the call differs in what a record does not tell (addresses, tags, session policies)")
+			f.Notes = append(f.Notes, speech.Say("It would be allowed now: something was changed since, or the call differs in what a record does not tell (addresses, tags, session policies)."))
 		}
 		if r.Result != "unknown" {
 			return
@@ -103,7 +106,7 @@ func (x *Explainer) denied(f *Finding, n *Incident) {
 	r := x.Doctor.Replay(world, call)
 	f.Fixes = remedies(r.Fixes)
 	f.Notes = append(f.Notes, r.Notes...)
-	if note != "" {
+	if !note.Empty() {
 		f.Notes = append(f.Notes, note)
 	}
 }
@@ -114,7 +117,7 @@ func (x *Explainer) state(f *Finding, n *Incident) {
 	if key == "" {
 		key = n.given
 	}
-	remedy := func(kind, summary, command string) {
+	remedy := func(kind string, summary speech.Text, command string) {
 		f.Fixes = append(f.Fixes, Remedy{Kind: kind, Summary: summary, Command: command, Set: len(f.Fixes) + 1})
 	}
 	aws := func(command string) string {
@@ -123,41 +126,41 @@ func (x *Explainer) state(f *Finding, n *Incident) {
 	message := strings.ToLower(n.Message)
 	switch strings.TrimSuffix(n.Code, "Exception") {
 	case "Disabled":
-		f.Reason = "the key is disabled"
-		remedy("enable-key", "Enable the key.", aws("enable-key"))
+		f.Reason = speech.Say("The key is disabled.")
+		remedy("enable-key", speech.Say("Enable the key."), aws("enable-key"))
 	case "KMSInvalidState":
-		f.Reason = "the state of the key does not allow it"
+		f.Reason = speech.Say("The state of the key does not allow it.")
 		switch {
 		case strings.Contains(message, "pending deletion"):
-			f.Reason = "the key is pending deletion"
-			remedy("cancel-key-deletion", "Cancel the deletion of the key, then enable it.", aws("cancel-key-deletion")+" && "+aws("enable-key"))
+			f.Reason = speech.Say("The key is pending deletion.")
+			remedy("cancel-key-deletion", speech.Say("Cancel the deletion of the key, then enable it."), aws("cancel-key-deletion")+" && "+aws("enable-key"))
 		case strings.Contains(message, "pending import"):
-			f.Reason = "the key has no material"
-			remedy("import-key-material", "Import the key's material again.", "")
+			f.Reason = speech.Say("The key has no material.")
+			remedy("import-key-material", speech.Say("Import the key's material again."), "")
 		case strings.Contains(message, "unavailable"):
-			f.Reason = "the key's store is not connected"
+			f.Reason = speech.Say("The key's store is not connected.")
 		}
 	case "NotFound":
-		f.Reason = "there is no such key or alias in " + n.Region
-		f.Notes = append(f.Notes, "an alias and a key belong to one Region and account: compare the identifier with both")
+		f.Reason = speech.Say("There is no such key or alias in %s.", n.Region)
+		f.Notes = append(f.Notes, speech.Say("An alias and a key belong to one Region and account: compare the identifier with both."))
 	case "InvalidKeyUsage", "UnsupportedOperation":
-		f.Reason = "a key of this kind cannot do it: volumes need a symmetric key for encryption"
+		f.Reason = speech.Say("A key of this kind cannot do it: volumes need a symmetric key for encryption.")
 	case "IncorrectKey":
-		f.Reason = "the ciphertext was made under another key"
+		f.Reason = speech.Say("The ciphertext was made under another key.")
 	case "InvalidCiphertext":
-		f.Reason = "the ciphertext, or the encryption context with it, is not the one that was made"
+		f.Reason = speech.Say("The ciphertext, or the encryption context with it, is not the one that was made.")
 	case "InvalidArn":
-		f.Reason = "an ARN names nobody, or nothing: a role that does not exist (yet), say"
+		f.Reason = speech.Say("An ARN names nobody, or nothing: a role that does not exist (yet), say.")
 	case "MalformedPolicyDocument":
-		f.Reason = "the key policy is refused: it is no policy, names a principal that does not exist, or locks everybody out"
+		f.Reason = speech.Say("The key policy is refused: it is no policy, names a principal that does not exist, or locks everybody out.")
 	case "KeyUnavailable", "DependencyTimeout", "KMSInternal", "InternalFailure":
-		f.Reason = "KMS could not do it at that moment; it tries again"
+		f.Reason = speech.Say("KMS could not do it at that moment; AWS services try again.")
 	default:
-		f.Reason = "KMS answers " + n.Code
+		f.Reason = speech.Say("KMS answers %s.", n.Code)
 	}
 	for _, sc := range x.Scenarios {
 		if k := sc.Key(n.Key); k != nil {
-			f.Scenario, f.Explanation = sc.ID, append(f.Explanation, "the state of the key is now "+k.State)
+			f.Scenario, f.Explanation = sc.ID, append(f.Explanation, speech.Say("The state of the key is now %s.", k.State))
 			return
 		}
 	}
@@ -200,42 +203,7 @@ func (n *Incident) call() doctor.RecordedCall {
 func remedies(fixes []explain.Fix) []Remedy {
 	out := []Remedy{}
 	for _, f := range fixes {
-		out = append(out, Remedy{f.Kind, f.Summary, f.Document, f.Command, f.Name, f.Set, f.Run, f.Opens})
-	}
-	return out
-}
-
-// Who says for whom the call was made, in one line.
-func (n *Incident) Who() string {
-	out := n.Principal
-	if n.Session != "" && n.Instance == "" {
-		out += " (session " + n.Session + ")"
-	}
-	if n.Instance != "" {
-		out += " (of instance " + n.Instance + ")"
-	}
-	if n.InvokedBy != "" && n.InvokedBy != n.Principal {
-		out += ", by way of " + n.InvokedBy
-	}
-	return out
-}
-
-// What says what was asked for, in one line.
-func (n *Incident) What(actions []string) string {
-	key := n.Key
-	if key == "" {
-		key = n.given
-	}
-	if key == "" {
-		key = "a key that the record does not name"
-	}
-	out := strings.Join(actions, " or ") + " on " + key
-	var pairs []string
-	for _, name := range slices.Sorted(maps.Keys(n.Context)) {
-		pairs = append(pairs, fmt.Sprintf("%s=%s", name, n.Context[name]))
-	}
-	if len(pairs) > 0 {
-		out += ", with the encryption context " + strings.Join(pairs, ", ")
+		out = append(out, Remedy{f.Kind, speech.Raw(f.Summary), f.Document, f.Command, f.Name, f.Set, f.Run, f.Opens})
 	}
 	return out
 }

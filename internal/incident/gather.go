@@ -3,7 +3,10 @@ package incident
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // An Incident is one thing that failed, as often as it did.
@@ -41,7 +44,7 @@ func Gather(events []Event) []*Incident {
 		e := &events[i]
 		invoked, via := e.via()
 		_, ebs := e.context()[volumeContext]
-		id := strings.Join([]string{e.principal(), via, e.EventName, strings.Join(e.actions(), ","), e.key(), e.given(), e.ErrorCode, reasonOf(e.ErrorMessage).String(), e.AwsRegion}, "\x00")
+		id := strings.Join([]string{e.principal(), via, e.EventName, strings.Join(e.actions(), ","), e.key(), e.given(), e.ErrorCode, strconv.Itoa(int(reasonOf(e.ErrorMessage))), e.AwsRegion}, "\x00")
 		n := found[id]
 		if n == nil {
 			n = &Incident{
@@ -93,33 +96,33 @@ const (
 	denyOther
 )
 
-// phrases are how messages give reasons, with what stands for that in the explanation.
+// A phrase is how messages give a reason.
+type phrase struct {
+	reason
+	phrase string
+}
+
+// phrases are those of all reasons, the more telling ones first.
 //
 // Source: IAM User Guide, "Troubleshoot access denied error messages".
-func phrases() []struct {
-	reason
-	phrase, name string
-} {
-	return []struct {
-		reason
-		phrase, name string
-	}{
-		{hidden, "the resource does not exist in this Region, no resource-based policies allow access", "the key is of another account, or does not exist"},
-		{resource, "no resource-based policy allows", "the key policy allows it to nobody whom the caller is, and no grant does"},
-		{identity, "no identity-based policy allows", "the key policy leaves it to identity policies, and none allows it"},
-		{boundary, "no permissions boundary allows", "the permissions boundary does not allow it"},
-		{session, "no session policy allows", "the session's policy does not allow it"},
-		{scp, "no service control policy allows", "no service control policy of the organization allows it"},
-		{rcp, "no resource control policy allows", "no resource control policy of the organization allows it"},
-		{endpoint, "no VPC endpoint policy allows", "the policy of the VPC endpoint does not allow it"},
-		{denyResource, "explicit deny in a resource-based policy", "a statement of the key policy denies it"},
-		{denyIdentity, "explicit deny in an identity-based policy", "a statement of an identity policy denies it"},
-		{denyBoundary, "explicit deny in a permissions boundary", "a statement of the permissions boundary denies it"},
-		{denySession, "explicit deny in a session policy", "a statement of the session's policy denies it"},
-		{denySCP, "explicit deny in a service control policy", "a service control policy of the organization denies it"},
-		{denyRCP, "explicit deny in a resource control policy", "a resource control policy of the organization denies it"},
-		{denyEndpoint, "explicit deny in a VPC endpoint policy", "the policy of the VPC endpoint denies it"},
-		{denyOther, "explicit deny", "a statement denies it"},
+func phrases() []phrase {
+	return []phrase{
+		{hidden, "the resource does not exist in this Region, no resource-based policies allow access"},
+		{resource, "no resource-based policy allows"},
+		{identity, "no identity-based policy allows"},
+		{boundary, "no permissions boundary allows"},
+		{session, "no session policy allows"},
+		{scp, "no service control policy allows"},
+		{rcp, "no resource control policy allows"},
+		{endpoint, "no VPC endpoint policy allows"},
+		{denyResource, "explicit deny in a resource-based policy"},
+		{denyIdentity, "explicit deny in an identity-based policy"},
+		{denyBoundary, "explicit deny in a permissions boundary"},
+		{denySession, "explicit deny in a session policy"},
+		{denySCP, "explicit deny in a service control policy"},
+		{denyRCP, "explicit deny in a resource control policy"},
+		{denyEndpoint, "explicit deny in a VPC endpoint policy"},
+		{denyOther, "explicit deny"},
 	}
 }
 
@@ -132,12 +135,49 @@ func reasonOf(message string) reason {
 	return unsaid
 }
 
-// String is the reason in a sentence.
-func (r reason) String() string {
-	for _, p := range phrases() {
-		if p.reason == r {
-			return p.name
-		}
+// text is the reason in a sentence.
+func (r reason) text() speech.Text {
+	switch r {
+	case hidden:
+		return speech.Say("The key is of another account, or does not exist, and the message hides which.")
+	case resource:
+		return speech.Say("Neither the key policy nor a grant allows it to the caller.")
+	case identity:
+		return speech.Say("The key policy leaves it to identity policies, and none allows it.")
+	case boundary:
+		return speech.Say("The permissions boundary does not allow it.")
+	case session:
+		return speech.Say("The policy of the session does not allow it.")
+	case scp:
+		return speech.Say("No service control policy of the organization allows it.")
+	case rcp:
+		return speech.Say("No resource control policy of the organization allows it.")
+	case endpoint:
+		return speech.Say("The policy of the VPC endpoint does not allow it.")
+	case denyResource:
+		return speech.Say("A statement of the key policy denies it.")
+	case denyIdentity:
+		return speech.Say("A statement of an identity policy denies it.")
+	case denyBoundary:
+		return speech.Say("A statement of the permissions boundary denies it.")
+	case denySession:
+		return speech.Say("A statement of the session's policy denies it.")
+	case denySCP:
+		return speech.Say("A service control policy of the organization denies it.")
+	case denyRCP:
+		return speech.Say("A resource control policy of the organization denies it.")
+	case denyEndpoint:
+		return speech.Say("The policy of the VPC endpoint denies it.")
+	case denyOther:
+		return speech.Say("A statement denies it.")
 	}
-	return "the record does not tell why"
+	return speech.Say("The record does not tell which policy refused.")
+}
+
+// code names the reason for programs, as rules of scenarios are named.
+func (r reason) code() string {
+	return [...]string{
+		"denied", "no-resource-policy", "no-identity-policy", "boundary-no-allow", "session-no-allow", "no-allow-scp", "no-allow-rcp", "endpoint-no-allow", "denied-hidden",
+		"explicit-deny-key-policy", "explicit-deny-identity", "explicit-deny-boundary", "explicit-deny-session", "explicit-deny-scp", "explicit-deny-rcp", "explicit-deny-endpoint", "explicit-deny",
+	}[r]
 }

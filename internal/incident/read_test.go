@@ -11,6 +11,7 @@ import (
 	"github.com/kagimori/kagimori/internal/doctor"
 	"github.com/kagimori/kagimori/internal/incident"
 	"github.com/kagimori/kagimori/internal/scenario/format"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 const (
@@ -181,15 +182,15 @@ func TestWhoAskedForWhat(t *testing.T) {
 		{"a role without its issuer", record(t, "userIdentity", `{"type":"AssumedRole","arn":"arn:aws:sts::111122223333:assumed-role/x/y"}`, "sourceIPAddress", `"192.0.2.1"`),
 			"arn:aws:iam::111122223333:role/x (session y)", "kms:CreateGrant on " + key},
 		{"a ReEncrypt of which nobody says what is missing", record(t, "eventName", `"ReEncrypt"`, "errorMessage", `"no"`, "requestParameters", `{"sourceKeyId":"`+key+`x","destinationKeyId":"`+key+`"}`),
-			role + " (session run), by way of ec2-frontend-api.amazonaws.com", "kms:ReEncryptFrom or kms:ReEncryptTo on " + key},
+			role + " (session run), by way of ec2-frontend-api.amazonaws.com", "kms:ReEncryptFrom, kms:ReEncryptTo on " + key},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			n := gather(t, tt.record)[0]
-			if got := n.Who(); got != tt.who {
+			if got := n.Who().String(); got != tt.who {
 				t.Errorf("who: %s", got)
 			}
-			if got := n.What(incident.Actions(n)); got != tt.what {
+			if got := n.What(incident.Actions(n)).String(); got != tt.what {
 				t.Errorf("what: %s", got)
 			}
 		})
@@ -202,15 +203,15 @@ func TestEachReasonHasItsRemedy(t *testing.T) {
 		return `"User: arn:aws:sts::111122223333:assumed-role/Scheduler/run is not authorized to perform: kms:CreateGrant on resource: ` + key + ` ` + end + `"`
 	}
 	tests := []struct{ end, kind, says string }{
-		{"because no resource-based policy allows the kms:CreateGrant action", "key-policy", "the key policy allows it to nobody whom the caller is"},
+		{"because no resource-based policy allows the kms:CreateGrant action", "key-policy", "Neither the key policy nor a grant allows it"},
 		{"because no identity-based policy allows the kms:CreateGrant action", "identity-policy", "none allows it"},
-		{"because no permissions boundary allows the kms:CreateGrant action", "", "add the action to the policy that is the permissions boundary"},
-		{"because no session policy allows the kms:CreateGrant action", "", "whoever assumes the role"},
-		{"because no service control policy allows the kms:CreateGrant action", "", "who administers that policy"},
-		{"because no VPC endpoint policy allows the kms:CreateGrant action", "", "who administers that policy"},
-		{"with an explicit deny in a service control policy", "", "nothing that is added helps against a deny"},
-		{"with an explicit deny in a resource-based policy", "", "nothing that is added helps against a deny"},
-		{"with an explicit deny in an identity-based policy", "", "a statement of an identity policy denies it"},
+		{"because no permissions boundary allows the kms:CreateGrant action", "", "Add the action to the policy that is the permissions boundary"},
+		{"because no session policy allows the kms:CreateGrant action", "", "Whoever assumes the role"},
+		{"because no service control policy allows the kms:CreateGrant action", "", "Who administers that policy"},
+		{"because no VPC endpoint policy allows the kms:CreateGrant action", "", "Who administers that policy"},
+		{"with an explicit deny in a service control policy", "", "Nothing that is added helps against a deny"},
+		{"with an explicit deny in a resource-based policy", "", "Nothing that is added helps against a deny"},
+		{"with an explicit deny in an identity-based policy", "", "A statement of an identity policy denies it"},
 		{"", "key-policy", "it is taken for the key policy"},
 	}
 	x := &incident.Explainer{Doctor: doctor.New()}
@@ -218,7 +219,7 @@ func TestEachReasonHasItsRemedy(t *testing.T) {
 		t.Run(tt.end, func(t *testing.T) {
 			f := x.Explain("x", gather(t, record(t, "errorMessage", message(tt.end)))[0])
 			var out strings.Builder
-			if err := f.Write(&out, true); err != nil {
+			if err := f.Write(&out, speech.English, true); err != nil {
 				t.Fatal(err)
 			}
 			if !strings.Contains(out.String(), tt.says) {
@@ -250,16 +251,16 @@ func TestEachReasonHasItsRemedy(t *testing.T) {
 func TestStatesAreExplained(t *testing.T) {
 	x := &incident.Explainer{Doctor: doctor.New()}
 	for code, tt := range map[string]struct{ message, says, command string }{
-		"DisabledException":                {key + " is disabled.", "the key is disabled", "aws kms enable-key --key-id " + key + " --region us-west-2"},
-		"KMSInvalidStateException":         {key + " is pending deletion.", "the key is pending deletion", "aws kms cancel-key-deletion --key-id " + key},
-		"KMSInvalidState":                  {key + " is pending import.", "the key has no material", ""},
-		"NotFoundException":                {"Alias arn:aws:kms:us-west-2:111122223333:alias/app is not found.", "there is no such key or alias in us-west-2", ""},
+		"DisabledException":                {key + " is disabled.", "The key is disabled", "aws kms enable-key --key-id " + key + " --region us-west-2"},
+		"KMSInvalidStateException":         {key + " is pending deletion.", "The key is pending deletion", "aws kms cancel-key-deletion --key-id " + key},
+		"KMSInvalidState":                  {key + " is pending import.", "The key has no material", ""},
+		"NotFoundException":                {"Alias arn:aws:kms:us-west-2:111122223333:alias/app is not found.", "There is no such key or alias in us-west-2", ""},
 		"InvalidKeyUsageException":         {"no", "volumes need a symmetric key", ""},
 		"InvalidCiphertextException":       {"", "encryption context", ""},
 		"IncorrectKeyException":            {"", "another key", ""},
 		"InvalidArnException":              {"", "names nobody", ""},
 		"MalformedPolicyDocumentException": {"", "locks everybody out", ""},
-		"KeyUnavailableException":          {"", "it tries again", ""},
+		"KeyUnavailableException":          {"", "AWS services try again", ""},
 		"SomethingElse":                    {"", "KMS answers SomethingElse", ""},
 	} {
 		f := x.Explain("x", gather(t, record(t, "errorCode", `"`+code+`"`, "errorMessage", quoted(t, tt.message)))[0])
@@ -267,7 +268,7 @@ func TestStatesAreExplained(t *testing.T) {
 		if len(f.Fixes) > 0 {
 			command = f.Fixes[0].Command
 		}
-		if !strings.Contains(f.Reason, tt.says) || !strings.HasPrefix(command, tt.command) || (command == "") != (tt.command == "") {
+		if !strings.Contains(f.Reason.String(), tt.says) || !strings.HasPrefix(command, tt.command) || (command == "") != (tt.command == "") {
 			t.Errorf("%s: %s, %q", code, f.Reason, command)
 		}
 	}
@@ -290,7 +291,7 @@ func TestWhatDiedIsExplained(t *testing.T) {
 		}
 		x := &incident.Explainer{Doctor: doctor.New()}
 		f := x.ExplainSymptom("x", &got[0])
-		if text := strings.Join(f.Notes, "\n"); !strings.Contains(text, "kagimori check --live --group web") || !strings.Contains(text, "lookup-events") {
+		if text := strings.Join(speech.All(speech.English, f.Notes), "\n"); !strings.Contains(text, "kagimori check --live --group web") || !strings.Contains(text, "lookup-events") {
 			t.Errorf("notes: %s", text)
 		}
 		x.Scenarios = []*format.Scenario{parsed(t, "013-first-statement-only")}
@@ -317,7 +318,7 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if symptoms, err := incident.Symptoms(data); err == nil {
 			for i := range symptoms {
-				if x.ExplainSymptom("x", &symptoms[i]).Reason == "" {
+				if x.ExplainSymptom("x", &symptoms[i]).Reason.Empty() {
 					t.Error("no reason")
 				}
 			}
@@ -337,11 +338,11 @@ func FuzzRead(f *testing.F) {
 		for _, n := range incident.Gather(events) {
 			total += n.Count
 			f := x.Explain("x", n)
-			if f.Reason == "" {
+			if f.Reason.Empty() {
 				t.Errorf("no reason: %+v", f)
 			}
 			var out strings.Builder
-			if err := f.Write(&out, true); err != nil {
+			if err := f.Write(&out, speech.English, true); err != nil {
 				t.Error(err)
 			}
 			if _, err := f.Line(); err != nil {

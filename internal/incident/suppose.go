@@ -5,6 +5,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/scenario/format"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // Documents of which worlds are supposed.
@@ -16,11 +17,11 @@ const (
 
 // supposed is a world in which a call is refused for the reason that its record gives: what it takes
 // there is what it takes at the least. It is nil, with why, if the record does not tell enough.
-func supposed(n *Incident) (_ *format.Scenario, note string) {
+func supposed(n *Incident) (_ *format.Scenario, note speech.Text) {
 	key, err := arn.Parse(n.Key)
 	who, err2 := arn.Parse(n.Principal)
 	if err != nil || err2 != nil || who.Service != "iam" || !arn.IsAccount(who.Account) {
-		return nil, "the caller is no role or user whose policies could be changed"
+		return nil, speech.Say("The caller is no role or user whose policies could be changed.")
 	}
 	var policy, identityPolicy string
 	switch reasonOf(n.Message) {
@@ -30,19 +31,19 @@ func supposed(n *Incident) (_ *format.Scenario, note string) {
 		policy = delegating
 	case hidden, unsaid:
 		policy = silent
-		note = "the record does not tell which side refused: what both need is told"
+		note = speech.Say("The record does not tell which side refused: what both need is told.")
 		if who.Account == key.Account {
-			note = "the record does not tell which policy refused; it is taken for the key policy"
+			note = speech.Say("The record does not tell which policy refused; it is taken for the key policy.")
 			identityPolicy = everything
 		}
 	case boundary:
-		return nil, "add the action to the policy that is the permissions boundary of " + n.Principal
+		return nil, speech.Say("Add the action to the policy that is the permissions boundary of %s.", n.Principal)
 	case session:
-		return nil, "whoever assumes the role passes a policy that does not allow it"
+		return nil, speech.Say("Whoever assumes the role passes a policy that does not allow it.")
 	case scp, rcp, endpoint:
-		return nil, "who administers that policy has to allow " + strings.Join(n.actions, ", ")
+		return nil, speech.Say("Who administers that policy has to allow %s.", strings.Join(n.actions, ", "))
 	default:
-		return nil, "nothing that is added helps against a deny: its statement has to leave this call out, by a condition on aws:ViaAWSService or aws:PrincipalArn, say"
+		return nil, speech.Say("Nothing that is added helps against a deny: its statement has to leave this call out, by a condition on %s or %s, say.", "aws:ViaAWSService", "aws:PrincipalArn")
 	}
 	linked := arn.IsServiceLinkedRole(n.Principal)
 	p := format.Principal{ARN: n.Principal, Kind: format.KindRole}

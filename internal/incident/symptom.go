@@ -9,6 +9,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/doctor"
 	"github.com/kagimori/kagimori/internal/scenario/format"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // A Symptom is what EC2 or Auto Scaling tell of something that failed: an instance that died, or an
@@ -109,7 +110,8 @@ func (x *Explainer) ExplainSymptom(id string, s *Symptom) *Finding {
 	if strings.Contains(s.Text, "KMSKey") || strings.Contains(s.Text, "KMS key") {
 		f.Incident.Code = "Client.InvalidKMSKey.InvalidState"
 	}
-	f.Reason = "a volume could not use its key. The text is the same whether the key is disabled or pending deletion, or a permission is missing, which is far more common"
+	f.Code = f.Incident.Code
+	f.Reason = speech.Say("A volume could not use its key. AWS says the same whether the key is disabled or pending deletion, or a permission is missing, which is far more common.")
 	for _, sc := range x.Scenarios {
 		if g := sc.Launch.Group; g != nil && g.Name == s.Group && s.Group != "" {
 			x.foretold(f, sc)
@@ -117,13 +119,13 @@ func (x *Explainer) ExplainSymptom(id string, s *Symptom) *Finding {
 		}
 	}
 	if s.Group != "" {
-		f.Notes = append(f.Notes, "to see which request is refused: kagimori check --live --group "+s.Group)
+		f.Notes = append(f.Notes, speech.Say("To see which request is refused: %s", "kagimori check --live --group "+s.Group))
 	}
-	lookup := "or look for the refusal itself: aws cloudtrail lookup-events --lookup-attributes AttributeKey=EventSource,AttributeValue=kms.amazonaws.com"
+	lookup := "aws cloudtrail lookup-events --lookup-attributes AttributeKey=EventSource,AttributeValue=kms.amazonaws.com"
 	if at, err := time.Parse(time.RFC3339, s.Time); err == nil {
 		lookup += fmt.Sprintf(" --start-time %s --end-time %s", at.Add(-lookAround).UTC().Format(time.RFC3339), at.Add(lookAround).UTC().Format(time.RFC3339))
 	}
-	f.Notes = append(f.Notes, lookup+" | kagimori check -")
+	f.Notes = append(f.Notes, speech.Say("To look for the refusal itself: %s", lookup+" | kagimori check -"))
 	return f
 }
 
@@ -134,7 +136,7 @@ func (x *Explainer) foretold(f *Finding, sc *format.Scenario) {
 	f.Now = map[doctor.Verdict]string{doctor.Launches: "allowed", doctor.Fails: "refused", doctor.CannotTell: "unknown"}[r.Told()]
 	f.Depends = r.Depends
 	if r.Told() == doctor.Launches {
-		f.Notes = append(f.Notes, "it would launch now: something was changed since")
+		f.Notes = append(f.Notes, speech.Say("It would launch now: something was changed since."))
 		return
 	}
 	if len(r.Failures) > 0 {
@@ -154,6 +156,6 @@ func (x *Explainer) foretold(f *Finding, sc *format.Scenario) {
 		}
 	}
 	if r.Fix != nil {
-		f.Fixes = []Remedy{{Kind: r.Fix.Kind, Summary: r.Fix.Summary, Command: strings.Join(r.Fix.Commands, "\n"), Name: r.Fix.Name, Set: 1, Run: strings.Join(r.Fix.Run, " "), Opens: r.Fix.Opens}}
+		f.Fixes = []Remedy{{Kind: r.Fix.Kind, Summary: r.Fix.Summary, Command: strings.Join(r.Fix.Commands, "\n"), Name: r.Fix.Name, Set: 1, Run: speech.Sentences(r.Fix.Run...), Opens: r.Fix.Opens}}
 	}
 }

@@ -53,6 +53,9 @@ func (w *writer) lines(depth int, text string) {
 // Human writes an item for people: the verdict, what fails and why, and what helps; verbose with
 // every step of every device.
 func Human(out io.Writer, it *Item, findings []Finding, style Style) error {
+	if it.Own != nil {
+		return it.Own.Write(out, style.Language, style.Verbose)
+	}
 	w := &writer{style: style}
 	r := it.Report
 	w.verdict(r, findings)

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"io"
 	"path/filepath"
 	"strings"
 
@@ -16,6 +17,14 @@ type Item struct {
 	Origin *Origin // nil: the scenario is a file of its own
 	// Source is the file, if its lines can be told.
 	Source []byte
+	// Own tells of an item that is no launch, to people and as a line of JSON; nil of a launch.
+	Own Teller
+}
+
+// A Teller tells of itself.
+type Teller interface {
+	Write(out io.Writer, language speech.Language, verbose bool) error
+	Line() ([]byte, error)
 }
 
 // An Origin is what a scenario was made of, if it is not a file of its own.

@@ -30,6 +30,13 @@ type accepted struct {
 // JSON writes an item as one line: the report, and of an item that was made of something else a
 // member with its places; steps if it is verbose. Texts are English: programs read one language.
 func JSON(w io.Writer, it *Item, findings []Finding, style Style) error {
+	if it.Own != nil {
+		line, err := it.Own.Line()
+		if err == nil {
+			_, err = w.Write(line)
+		}
+		return err
+	}
 	r := it.Report
 	if style.Verbose {
 		r = r.Detailed()
