@@ -14,6 +14,15 @@ import (
 // cloudFormation is the step as a part of a template, in YAML; "" if CloudFormation has no words for
 // it: it has no grants, and no default key of an account.
 func (s *Step) cloudFormation(t *Target) string {
+	at := ""
+	if t.At != nil {
+		at = t.At(s.Path)
+	}
+	return substituted(s.part(t), t.Names, at)
+}
+
+// part is the step with names and ARNs as the scenario has them.
+func (s *Step) part(t *Target) string {
 	var b strings.Builder
 	line := func(depth int, format string, args ...any) {
 		b.WriteString(strings.Repeat("  ", depth) + fmt.Sprintf(format, args...) + "\n")
