@@ -32,7 +32,11 @@ type Answer struct {
 // Ask decides whether a candidate can do the part's action. ok is false if no request is allowed.
 // Grants are looked up in the part's index, or its list. If the part asks for a new grant, that is
 // any grant: what a grant that the candidate holds wants of the ones made by it remains a condition.
+// If it asks to retire none in particular, the answer cites those that the candidate can retire.
 func Ask(c *Candidate, part authz.Part) (_ Answer, ok bool) {
+	if strings.EqualFold(part.Action, "kms:RetireGrant") && part.Target == nil {
+		return retires(c, part)
+	}
 	if part.GrantIndex != nil {
 		part.Grants = slices.Concat(part.GrantIndex.Of(&c.Principal), concerning(part.Grants, &c.Principal))
 		part.GrantIndex = nil
@@ -48,6 +52,36 @@ func Ask(c *Candidate, part authz.Part) (_ Answer, ok bool) {
 			a, ok = b, true
 		} else if can {
 			a.Part.Missed = append(a.Part.Missed, b.Part.Missed...)
+		}
+	}
+	return a, ok
+}
+
+// maxRetired bounds the grants that an answer about kms:RetireGrant cites.
+const maxRetired = 10
+
+// retires answers which of the grants a candidate can retire, which depends on the grant.
+func retires(c *Candidate, part authz.Part) (a Answer, ok bool) {
+	index := part.GrantIndex
+	if index == nil {
+		index = authz.IndexGrants(part.Grants)
+	}
+	part.Grants, part.GrantIndex = nil, nil
+	n := 0
+	for _, g := range index.Retirable(&c.Principal) {
+		part.Target = &g
+		b, can := decide(c, part)
+		if !can {
+			continue
+		}
+		if !ok {
+			a, ok = Answer{Outcome: authz.Undetermined, Part: b.Part}, true
+		} else {
+			a.Part.Matched = append(a.Part.Matched, slices.DeleteFunc(b.Part.Matched, func(m authz.Match) bool { return slices.Contains(a.Part.Matched, m) })...)
+			a.Part.Missed = append(a.Part.Missed, b.Part.Missed...)
+		}
+		if n++; n == maxRetired {
+			break
 		}
 	}
 	return a, ok

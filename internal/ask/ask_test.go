@@ -170,3 +170,41 @@ func TestGrantsForOthersCostNothing(t *testing.T) {
 		t.Errorf("the index finds %d grants", n)
 	}
 }
+
+// Source: KMS Developer Guide, "Retiring and revoking grants".
+func TestWhoCanRetireWhichGrants(t *testing.T) {
+	const bob, other = "arn:aws:iam::123456789012:user/bob", "arn:aws:iam::111122223333:user/other"
+	held := authz.Grant{ID: "held", Grantee: ana, IssuingAccount: "111122223333", Operations: []string{"Decrypt", "RetireGrant"}}
+	mine := authz.Grant{ID: "mine", Grantee: other, Retiring: ana, IssuingAccount: "111122223333", Operations: []string{"Decrypt"}}
+	ours := authz.Grant{ID: "ours", Grantee: other, IssuingAccount: "123456789012", Operations: []string{"Decrypt"}}
+	foreign := authz.Grant{ID: "foreign", Grantee: other, IssuingAccount: "111122223333", Operations: []string{"Decrypt", "RetireGrant"}}
+	for _, tt := range []struct {
+		name, who string
+		identity  string
+		cited     string // "": nothing
+	}{
+		{"as grantee and as retiring principal", ana, "", "mine; held"},
+		{"for the account that made one", bob, `{"Sid":"Mine","Effect":"Allow","Action":"kms:*","Resource":"*"}`, "Mine; ours"},
+		{"without permission", bob, "", ""},
+		{"a deny of its own", ana, `{"Sid":"No","Effect":"Deny","Action":"kms:RetireGrant","Resource":"*"}`, ""},
+		{"on a condition", bob, `{"Sid":"Mine","Effect":"Allow","Action":"kms:RetireGrant","Resource":"*","Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}}`, "ours; Allow Mine if IpAddress aws:SourceIp=10.0.0.0/8"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := &ask.Candidate{Principal: authz.Principal{Type: authz.User, ARN: tt.who, Account: "123456789012", Username: "x"}}
+			if tt.identity != "" {
+				c.Identity = []*authz.Document{compile(t, policy.Identity, "inline", tt.identity)}
+			}
+			part := authz.Part{
+				Action: "kms:RetireGrant", Resource: authz.Resource{ARN: key, Account: "123456789012"}, Authoritative: true, Policy: compile(t, policy.Key, key, root),
+				GrantIndex: authz.IndexGrants([]authz.Grant{held, mine, ours, foreign}),
+			}
+			a, ok := ask.Ask(c, part)
+			if ok != (tt.cited != "") || ok && a.Outcome != authz.Undetermined {
+				t.Errorf("%v %+v", ok, a)
+			}
+			if diff := cmp.Diff(tt.cited, cited(a)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}

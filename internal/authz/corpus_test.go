@@ -15,7 +15,7 @@ import (
 // and testdata/rules.jsonl, the same of our own, a group for each chapter of the rules.
 func corpus(t testing.TB) []*casefile.Case {
 	t.Helper()
-	return slices.Concat(cases(t, "testdata/cases.jsonl", 163), cases(t, "testdata/rules.jsonl", 240))
+	return slices.Concat(cases(t, "testdata/cases.jsonl", 163), cases(t, "testdata/rules.jsonl", 243))
 }
 
 func cases(t testing.TB, file string, n int) []*casefile.Case {

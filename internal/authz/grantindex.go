@@ -5,25 +5,36 @@ import "slices"
 // A GrantIndex finds the grants of a principal among many. It is immutable and safe for
 // concurrent use.
 type GrantIndex struct {
-	all []Grant
-	by  map[string][]*Grant // by grantee: ARN, unique id, account or service
+	all      []Grant
+	by       map[string][]*Grant // by grantee: ARN, unique id, account or service
+	retiring map[string][]*Grant // by retiring principal, likewise
+	issued   map[string]*Grant   // one of each issuing account
 }
 
 // IndexGrants makes an index. The grants must not change afterwards.
 func IndexGrants(grants []Grant) *GrantIndex {
-	x := &GrantIndex{grants, make(map[string][]*Grant, len(grants))}
+	x := &GrantIndex{grants, make(map[string][]*Grant, len(grants)), map[string][]*Grant{}, map[string]*Grant{}}
 	for i := range grants {
 		g := &grants[i]
-		who := g.Grantee
-		if account, ok := accountPrincipal(who); ok {
-			who = account
+		post(x.by, g.Grantee, g.GranteeID, g)
+		if g.Retiring != "" {
+			post(x.retiring, g.Retiring, g.RetiringID, g)
 		}
-		x.by[who] = append(x.by[who], g)
-		if g.GranteeID != "" && g.GranteeID != who {
-			x.by[g.GranteeID] = append(x.by[g.GranteeID], g)
+		if account := issuer(g); x.issued[account] == nil {
+			x.issued[account] = g
 		}
 	}
 	return x
+}
+
+func post(by map[string][]*Grant, who, id string, g *Grant) {
+	if account, ok := accountPrincipal(who); ok {
+		who = account
+	}
+	by[who] = append(by[who], g)
+	if id != "" && id != who {
+		by[id] = append(by[id], g)
+	}
 }
 
 // All are the grants of the index. They must not be changed.
@@ -42,6 +53,36 @@ func (x *GrantIndex) Of(p *Principal) []Grant {
 				out = append(out, *g)
 			}
 		}
+	}
+	return out
+}
+
+// Retirable are the grants that a principal may be able to retire, each once: those that it holds with
+// that operation, those of which it is the retiring principal, and one for all that its account made.
+func (x *GrantIndex) Retirable(p *Principal) []Grant {
+	var found []*Grant
+	add := func(g *Grant) {
+		if g != nil && !slices.Contains(found, g) {
+			found = append(found, g)
+		}
+	}
+	for _, name := range p.grantNames() {
+		if name == "" {
+			continue
+		}
+		for _, g := range x.retiring[name] {
+			add(g)
+		}
+		for _, g := range x.by[name] {
+			if slices.Contains(g.Operations, "RetireGrant") {
+				add(g)
+			}
+		}
+		add(x.issued[name])
+	}
+	out := make([]Grant, len(found))
+	for i, g := range found {
+		out[i] = *g
 	}
 	return out
 }

@@ -203,7 +203,7 @@ func (c *Case) policyKind() (policy.Kind, bool) {
 	switch {
 	case a.Service == "kms" && a.Type() == "key", c.Resource.Unknown && service == "kms":
 		return policy.Key, true
-	case service == "sts" && (a.Service == "iam" || c.Resource.Unknown):
+	case service == "sts" && (a.Service == "iam" && a.Type() == "role" || c.Resource.Unknown):
 		return policy.Trust, true
 	}
 	return policy.Resource, false
