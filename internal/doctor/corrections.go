@@ -212,7 +212,9 @@ func corrected(s *site, m *authz.Miss) []change {
 	key := strings.ToLower(m.Key)
 	switch {
 	case key == "kms:grantisforawsresource" && m.Present && !m.Got.Multi && m.Got.One == "false":
-		return []change{withoutCondition(s, m, "correct", speech.Say("Drop the condition %s in %s: nobody but a service meets it.", m.Key, s.name))}
+		c := withoutCondition(s, m, "correct", speech.Say("Drop the condition %s in %s: nobody but a service meets it.", m.Key, s.name))
+		c.opens = []speech.Text{speech.Say("Whoever the statement is for can make grants without a service between, for anybody.")}
+		return []change{c}
 	case !slices.Contains(correctable, key) || !m.Present || m.Got.Multi || m.Got.Unknown || strings.Contains(m.Operator, "Not"):
 		return nil
 	}

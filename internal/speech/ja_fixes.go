@@ -34,6 +34,7 @@ var ofFixes = []entry{
 	{"Write %s in the place of %s, which matches no action, in %s.", "%[3]s で、一致するアクションのない %[2]s の代わりに %[1]s と書きます。"},
 	{"Write %s for %s in %s.", "%[3]s で、%[2]s の値を %[1]s にします。"},
 	{"Add %s to %s in %s.", "%[3]s で、%[2]s に %[1]s を追加します。"},
+	{"Whoever the statement is for can make grants without a service between, for anybody.", "そのステートメントの対象者は、サービスを介さずに、誰に対するグラントでも作成できるようになります。"},
 	{"Drop the condition %s in %s: nobody but a service meets it.", "%[2]s から条件 %[1]s を外します: サービス以外は満たせません。"},
 	{"Drop the condition %s %s in %s.", "%[3]s から条件 %[1]s %[2]s を外します。"},
 	{"Name the role %s in the place of the service %s in %s.", "%[3]s で、サービス %[2]s の代わりにロール %[1]s を指定します。"},
