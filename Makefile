@@ -4,7 +4,7 @@
 # make terraform  both examples with Terraform (fails without it); KAGIMORI_TF_PLUGINS names a folder with the provider
 # make bench  benchmarks, each beside its limit in the same run
 # make soak   long runs: crashes, many groups
-# make fuzz   the engine against its oracle in ORACLE_CASES requests, then each fuzz target for FUZZTIME
+# make fuzz   the engine against its oracle in ORACLE_CASES requests, the server against the doctor in WORLDS worlds, then each fuzz target for FUZZTIME
 # make generate  internal/api from the service models in MODELS
 
 GO       ?= go
@@ -15,6 +15,7 @@ FUZZTIME ?= 30s
 SOAKTIME ?= 10m
 
 ORACLE_CASES ?= 5000000
+WORLDS       ?= 5000
 
 STATICCHECK = $(GO) tool -modfile=tools/go.mod staticcheck
 
@@ -78,6 +79,7 @@ soak: check-go
 
 fuzz: check-go
 	ORACLE_CASES=$(ORACLE_CASES) $(GO) test -run '^TestEnginesAgree$$' -count=1 -timeout 0 ./internal/authz
+	KAGIMORI_WORLDS=$(WORLDS) $(GO) test -run '^TestServerAndDoctorAgreeOnRandomWorlds$$' -count=1 -timeout 0 ./internal/scenario
 	@for pkg in $$(grep -rl --include=*_test.go 'func Fuzz' internal | xargs -n1 dirname | sort -u); do \
 		for f in $$(grep -ho 'func Fuzz[A-Za-z0-9_]*' $$pkg/*_test.go | cut -d' ' -f2); do \
 			echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) ./$$pkg || exit 1; \
