@@ -31,6 +31,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv("KAGIMORI_TEST_MAIN") != "" { // the program under another name
+		main()
+	}
 	testscript.Main(m, map[string]func(){"kagimori": main})
 }
 
