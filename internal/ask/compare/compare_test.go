@@ -66,6 +66,9 @@ func TestPolicies(t *testing.T) {
 		{"everybody of an organization", root, root + "," + direct(`"*"`, "kms:Encrypt", `,"Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-abcdefghij"}}`), []string{
 			"gains anybody in organization o-abcdefghij kms:Encrypt: never -> " + iam,
 		}},
+		{"whoever matches a pattern", root, root + "," + direct(`"*"`, "kms:Encrypt", `,"Condition":{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::123456789012:role/team/*"}}`), []string{
+			"wider whoever matches arn:aws:iam::123456789012:role/team/* kms:Encrypt: " + iam + " -> always",
+		}},
 		{"a service", root, root + "," + direct(`{"Service":"sns.amazonaws.com"}`, "kms:Decrypt", ""), []string{
 			"gains sns.amazonaws.com kms:Decrypt: never -> always",
 		}},

@@ -46,7 +46,10 @@ func subjects(key Key, docs ...*policy.Document) []subject {
 			for _, s := range ofConditions(st) {
 				if account, ok := policy.IsAccountPrincipal(s); ok {
 					accounts = append(accounts, account)
-				} else if n, ok := named(policy.PrincipalAWS, s); ok {
+				} else if n, ok := named(policy.PrincipalAWS, instance(s)); ok {
+					if n.name != s {
+						n.name = "whoever matches " + s
+					}
 					add(n)
 				} else if strings.HasPrefix(s, "o-") {
 					n := anybody("anybody in organization "+s, elsewhere)
@@ -75,13 +78,23 @@ func ofConditions(st *policy.Statement) []string {
 		switch strings.ToLower(c.Key) {
 		case "aws:principalarn", "aws:principalaccount", "kms:calleraccount", "aws:principalorgid":
 			for _, v := range c.Values {
-				if !strings.ContainsAny(v.Value, "*?$") {
+				if !strings.ContainsAny(v.Value, "$") {
 					out = append(out, v.Value)
 				}
 			}
 		}
 	}
 	return out
+}
+
+// instance is somebody whom a pattern of ARNs matches; a name without stars and question marks is its
+// own.
+func instance(pattern string) string {
+	fields := strings.SplitN(pattern, ":", 6)
+	if len(fields) == 6 && strings.ContainsAny(fields[4], "*?") {
+		fields[4] = elsewhere
+	}
+	return strings.NewReplacer("*", "any", "?", "x").Replace(strings.Join(fields, ":"))
 }
 
 // identity are identity policies that nobody has said anything of.
