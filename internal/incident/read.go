@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // maxSize bounds what is read of a file, after it was uncompressed.
@@ -21,6 +22,10 @@ var ErrFormat = errors.New("incident: these are no CloudTrail records")
 func Is(data []byte) bool {
 	if compressed(data) {
 		return true
+	}
+	marks := []string{`"Records"`, `"Events"`, `"events"`, "CloudTrailEvent", "eventSource", `"detail-type"`}
+	if !mentions(data, marks) { // most files are not, and can be large
+		return false
 	}
 	var first json.RawMessage
 	if json.NewDecoder(bytes.NewReader(data)).Decode(&first) != nil {
@@ -39,6 +44,11 @@ func Is(data []byte) bool {
 		return false
 	}
 	return m.Records != nil || m.Lookup != "" || m.EventVersion != "" && m.EventSource != "" || looked(m.Events) || m.Detail != nil
+}
+
+// mentions reports whether one of several texts is in a file.
+func mentions(data []byte, marks []string) bool {
+	return slices.ContainsFunc(marks, func(m string) bool { return bytes.Contains(data, []byte(m)) })
 }
 
 func compressed(data []byte) bool { return bytes.HasPrefix(data, []byte{0x1f, 0x8b}) }

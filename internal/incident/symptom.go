@@ -50,11 +50,12 @@ type described struct {
 
 // IsDescription reports whether a file is the output of DescribeInstances or DescribeScalingActivities.
 func IsDescription(data []byte) bool {
+	names := []string{"Reservations", "Activities"}
 	var members map[string]json.RawMessage
-	if json.Unmarshal(data, &members) != nil {
+	if !mentions(data, names) || json.Unmarshal(data, &members) != nil {
 		return false
 	}
-	for _, name := range []string{"Reservations", "Activities"} {
+	for _, name := range names {
 		var list []json.RawMessage
 		if v, ok := members[name]; ok && json.Unmarshal(v, &list) == nil {
 			return true

@@ -56,6 +56,12 @@ func (s *Session) Read(ctx context.Context, sel Selection) ([]Launch, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
+	ids := map[string]int{}
+	for _, l := range out { // names that differ in what ids leave out
+		if ids[l.Scenario.ID]++; ids[l.Scenario.ID] > 1 {
+			l.Scenario.ID += fmt.Sprintf("-%d", ids[l.Scenario.ID])
+		}
+	}
 	return out, nil
 }
 

@@ -76,7 +76,6 @@ func without(t *testing.T, policy []byte, action string) string {
 // who lack one action of it each. The former see what administrators see; of the latter's verdicts
 // none is wrong: where the action matters, it cannot be told, and the action is named.
 func TestThePolicyIsWhatItTakes(t *testing.T) {
-	var all counter
 	mattered := map[string]bool{}
 	for _, id := range []string{"022-image-under-old-key", "027-reencrypt-without-star", "006-spot-launch-configuration", "030-scheduler-start"} {
 		sc := corpus(t)[id]
@@ -100,7 +99,8 @@ func TestThePolicyIsWhatItTakes(t *testing.T) {
 			}
 			full := string(live.Policy())
 			manager := reader(t, s, "000000000000", "manager", full)
-			want, err := check(reader(t, s, account, "reader", full), manager, all.made)
+			var made counter
+			want, err := check(reader(t, s, account, "reader", full), manager, made.made)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -109,7 +109,7 @@ func TestThePolicyIsWhatItTakes(t *testing.T) {
 				t.Fatalf("with the policy: %s, %q; want %s", want.Verdict, want.Depends, file.Verdict)
 			}
 			for _, c := range live.Calls() {
-				if c.Action == "" {
+				if c.Action == "" || !made.seen[c.Name()] {
 					continue
 				}
 				name := strings.ReplaceAll(c.Action, ":", "-")
