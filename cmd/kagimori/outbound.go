@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/kagimori/kagimori/internal/app"
 	"github.com/kagimori/kagimori/internal/outbound"
@@ -30,7 +30,8 @@ type networkFlags struct {
 	xksClientCA     string
 }
 
-func (f *networkFlags) register(fl *pflag.FlagSet) {
+func (f *networkFlags) register(cmd *cobra.Command) {
+	fl := cmd.Flags()
 	fl.StringArrayVar(&f.allow, "outbound-allow", nil, "`network` outside the public internet, such as 10.1.0.0/16, that URLs of tenants may lead to (repeatable)")
 	fl.StringArrayVar(&f.connect, "outbound-connect", nil, "`HOST=ADDRESS:PORT` that is dialled for a host in URLs of tenants, whatever its name resolves to (repeatable)")
 	fl.StringVar(&f.ca, "outbound-ca", "", "`file` with certificates, in PEM, to trust for URLs of tenants beside the system's")

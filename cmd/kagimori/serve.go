@@ -74,7 +74,7 @@ func newServe(io stdio) *cobra.Command {
 	fl.BoolVar(&f.auditSync, "audit-sync", false, "have each record of the audit log on disk before the answer")
 	fl.BoolVar(&f.devAllowRemote, "dev-allow-remote", false, "with --dev, listen on other addresses too, as containers need: everybody who reaches it is administrator")
 	fl.StringArrayVar(&f.allowedHosts, "allowed-host", nil, "with --dev, `name` of the server in URLs beside localhost (repeatable)")
-	f.network.register(fl)
+	f.network.register(cmd)
 	fl.StringVar(&f.logLevel, "log-level", "info", "least `level` of what is logged: debug, info, warn or error")
 	return cmd
 }

@@ -2,7 +2,6 @@ package kms_test
 
 import (
 	"bytes"
-	"crypto/x509"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -12,10 +11,8 @@ import (
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
-	"github.com/kagimori/kagimori/internal/outbound"
 	"github.com/kagimori/kagimori/internal/secret"
 	"github.com/kagimori/kagimori/internal/trail"
-	"github.com/kagimori/kagimori/internal/xks"
 )
 
 const notConnected = "This KMS key is in a custom key store that is not connected to its external key store proxy. Connect the external key store and try the request again."
@@ -283,50 +280,6 @@ func TestAnswersThatAreNotThoseOfAProxy(t *testing.T) {
 			t.Fatalf("a ciphertext with another byte %d was decrypted", i)
 		}
 	}
-}
-
-func TestProxiesThatCannotBeReached(t *testing.T) {
-	w, p, root := external(t)
-	id := root.connected("store")
-	key := *root.createKey(externalKey(id, "ext-1")).Arn
-	encrypt := &kmsapi.EncryptRequest{KeyId: &key, Plaintext: []byte("x")}
-	w.run("slow", func(t *testing.T) {
-		end := make(chan struct{})
-		p.set(func() {
-			p.before = func(_ http.ResponseWriter, r *http.Request) bool {
-				select {
-				case <-end:
-				case <-r.Context().Done():
-				}
-				return true
-			}
-		})
-		w.ekm = p.client(100 * time.Millisecond)
-		w.restart()
-		wantErr(t, root.try(encrypt), "KMSInvalidStateException",
-			"AWS KMS rejected the request because the external key store proxy did not respond in time. Retry the request. If you see this error repeatedly, report it to your external key store proxy administrator.")
-		close(end)
-		p.set(func() { p.before = nil })
-	})
-	w.run("a certificate of nobody", func(t *testing.T) {
-		w.ekm = xks.NewClient(xks.ClientConfig{Outbound: outbound.New(outbound.Config{
-			Roots: x509.NewCertPool(), Connect: map[string]string{"example.com": p.srv.Listener.Addr().String()},
-		}), Patience: 10 * time.Second})
-		w.restart()
-		wantErr(t, root.try(encrypt), "KMSInvalidStateException",
-			"AWS KMS cannot establish a TLS connection to the external key store proxy. Verify the TLS configuration, including its certificate.")
-	})
-	w.run("nobody listens", func(t *testing.T) {
-		w.ekm = p.client(10 * time.Second)
-		w.restart()
-		p.srv.CloseClientConnections()
-		p.srv.Close()
-		const text = "AWS KMS cannot communicate with the external key store proxy. This might be a transient network issue. If you see this error repeatedly, verify that your external key store proxy is active and is connected to the network, and that its endpoint URI is correct in your external keystore."
-		wantErr(t, root.try(encrypt), "KMSInvalidStateException", text)
-		in := storeRequest("b")
-		in.XksProxyUriPath = new("/kms/xks/v1")
-		wantErr(t, root.try(in), "XksProxyUriUnreachableException", text)
-	})
 }
 
 func TestWhatStoresMayNotShare(t *testing.T) {

@@ -53,6 +53,8 @@ var proxyVerdicts = map[xks.Failure]proxyVerdict{
 		"The external key store proxy rejected the request due to a very high request rate. Reduce the frequency of your calls using KMS keys in this external key store."},
 	xks.Internal: {codeStoreState, codeAnswer, kmsapi.ConnectionErrorCodeTypeXKS_PROXY_INVALID_RESPONSE,
 		"The external key store proxy rejected the request because it cannot communicate with the external key manager. Verify that the external key store proxy configuration is correct and that the external key manager is available."},
+	xks.Unavailable: {codeStoreState, codeReach, kmsapi.ConnectionErrorCodeTypeXKS_PROXY_NOT_REACHABLE,
+		"The external key store proxy rejected the request because it cannot communicate with the external key manager. Verify that the external key store proxy configuration is correct and that the external key manager is available."},
 	xks.Unreachable: {codeStoreState, codeReach, kmsapi.ConnectionErrorCodeTypeXKS_PROXY_NOT_REACHABLE,
 		"AWS KMS cannot communicate with the external key store proxy. This might be a transient network issue. If you see this error repeatedly, verify that your external key store proxy is active and is connected to the network, and that its endpoint URI is correct in your external keystore."},
 	xks.NoTLS: {codeStoreState, codeReach, kmsapi.ConnectionErrorCodeTypeXKS_PROXY_INVALID_TLS_CONFIGURATION,

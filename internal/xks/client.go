@@ -57,14 +57,18 @@ type Proxy struct {
 	Secret      secret.String
 }
 
-// Health asks how the proxy and its key managers are. The error is an *[Error], as with the other
-// methods.
+// Health asks how the proxy and its key managers are; it fails if none of these can be used. The
+// error is an *[Error], as with the other methods.
 func (c *Client) Health(ctx context.Context, p *Proxy, m RequestMetadata) (h Health, err error) {
 	if err := c.call(ctx, p, "/health", HealthRequest{m}, &h); err != nil {
 		return h, err
 	}
-	if h.FleetSize <= 0 || h.Vendor == "" || h.Model == "" || h.EKMVendor == "" || len(h.Fleet) == 0 {
-		return h, Fail(Malformed, "an incomplete health status")
+	if !h.wellFormed() {
+		return h, Fail(Malformed, "a health status that is not one of the protocol")
+	}
+	usable := func(f Fleet) bool { return f.Status != "UNAVAILABLE" }
+	if !slices.ContainsFunc(h.Fleet, usable) {
+		return h, Fail(Unavailable, "")
 	}
 	return h, nil
 }

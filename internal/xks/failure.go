@@ -30,6 +30,8 @@ const (
 	// Unreachable: there was no connection. NoTLS: it was not that of the host.
 	Unreachable Failure = "unreachable"
 	NoTLS       Failure = "no TLS"
+	// Unavailable: the proxy answers, but none of its key managers can be used.
+	Unavailable Failure = "no key manager"
 	// Late: the answer did not come in time.
 	Late Failure = "late"
 )

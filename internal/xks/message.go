@@ -3,6 +3,7 @@ package xks
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"slices"
 )
 
 // SigningName is the service of the credential scope of requests to a proxy.
@@ -103,6 +104,16 @@ type Fleet struct {
 	ID     string `json:"id"`
 	Model  string `json:"model"`
 	Status string `json:"healthStatus"` // ACTIVE, DEGRADED or UNAVAILABLE
+}
+
+// wellFormed reports whether the status has all that it must. Source: "GetHealthStatus" of the
+// specification.
+func (h *Health) wellFormed() bool {
+	wrong := func(f Fleet) bool {
+		return f.ID == "" || f.Model == "" || !slices.Contains([]string{"ACTIVE", "DEGRADED", "UNAVAILABLE"}, f.Status)
+	}
+	return h.FleetSize > 0 && h.Vendor != "" && h.Model != "" && h.EKMVendor != "" &&
+		len(h.Fleet) >= 1 && len(h.Fleet) <= 10 && !slices.ContainsFunc(h.Fleet, wrong)
 }
 
 // failureBody is the body of an answer that is an error.
