@@ -38,7 +38,7 @@ func (o *outcome) fix() *Fix {
 	if len(found) == 0 {
 		return nil
 	}
-	return &Fix{Proposal: found[0], Alternatives: append([]Proposal{}, found[1:]...)}
+	return &Fix{Proposal: found[0], Alternatives: ranked(append([]Proposal{}, found[1:]...))}
 }
 
 // proposals are those of the changes that lead to a launch, with what they need besides.
