@@ -47,17 +47,18 @@ import (
 
 // server is everything between a store and its handler: what a reset makes anew.
 type server struct {
-	store   *bolt.Store
-	clock   *clock.Clock
-	trail   *trail.Trail
-	guard   *guard.Guard
-	folders []*os.Root
-	kms     *kms.Service
-	ec2     *ec2.Service
-	groups  *autoscaling.Service
-	proxy   *xksproxy.Service
-	keeper  *keeper
-	handler http.Handler
+	store    *bolt.Store
+	clock    *clock.Clock
+	trail    *trail.Trail
+	guard    *guard.Guard
+	folders  []*os.Root
+	kms      *kms.Service
+	ec2      *ec2.Service
+	groups   *autoscaling.Service
+	proxy    *xksproxy.Service
+	outbound *outbound.Client // for URLs that tenants supply
+	keeper   *keeper
+	handler  http.Handler
 }
 
 // openStore opens the store of the data directory and puts what is wrong with it in a sentence.
@@ -77,7 +78,7 @@ func openStore(cfg Config) (*bolt.Store, error) {
 // newServer makes and starts a server over an open store. If it fails, everything it made and the
 // store are closed.
 func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Module, st *bolt.Store) (_ *server, err error) {
-	s := &server{store: st, clock: clock.New()}
+	s := &server{store: st, clock: clock.New(), outbound: outbound.New(cfg.Outbound)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -175,7 +176,7 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 		return nil, err
 	}
 	s.kms = kms.New(kms.Config{Guard: s.guard, Module: module, Clock: s.clock, Logger: cfg.Logger, CustomIDs: cfg.Dev, Destroyed: s.keeper.destroyed,
-		External: xks.NewClient(xks.ClientConfig{Outbound: outbound.New(cfg.Outbound), Patience: cfg.XKSPatience})})
+		External: xks.NewClient(xks.ClientConfig{Outbound: s.outbound, Patience: cfg.XKSPatience})})
 	people := iam.New(iam.Config{
 		Guard: s.guard, Markers: module.Box("iam marker"), Secrets: module.Box("iam secret"),
 		RoleUsage: func(tx store.Tx, roleARN string) (map[string][]string, error) { return s.groups.RoleUsage(tx, roleARN) },
@@ -250,6 +251,7 @@ func (s *server) close() error {
 		s.ec2.Stop()
 	}
 	s.clock.Stop()
+	s.outbound.Close()
 	var err error
 	if s.trail != nil {
 		err = s.trail.Close()
