@@ -21,7 +21,6 @@ type overlays struct {
 	keys  []string // as they were named
 	files []string
 	texts [][]byte
-	used  []bool
 }
 
 // newOverlays reads KEY=FILE.

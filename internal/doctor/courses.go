@@ -13,12 +13,15 @@ type Course struct {
 	Volume  *launch.Volume
 	Failure *Failure // nil if it goes well
 	Depends []string // facts that would settle what cannot be told
-	Steps   []Step
+	Steps   []Step   // if they were asked for
 }
 
 // Courses are those of all devices, in the order of the launch.
-func (r *Report) Courses() []Course {
-	steps := r.Detailed().Steps
+func (r *Report) Courses(withSteps bool) []Course {
+	var steps []Step
+	if withSteps {
+		steps = r.Detailed().Steps
+	}
 	var out []Course
 	for i := range r.outcome.courses {
 		c := &r.outcome.courses[i]

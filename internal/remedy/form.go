@@ -75,14 +75,14 @@ func (f Form) Write(steps []Step, t Target) string {
 			parts = append(parts, text)
 			continue
 		}
-		head := ""
+		var head strings.Builder
 		for line := range strings.SplitSeq(s.head(i+1, len(steps), f, &t).In(t.Language), "\n") {
-			head += "# " + line + "\n"
+			head.WriteString("# " + line + "\n")
 		}
 		if text == "" {
 			text = "# " + s.byHand().In(t.Language) + "\n"
 		}
-		parts = append(parts, head+text)
+		parts = append(parts, head.String()+text)
 	}
 	return strings.Join(parts, "")
 }

@@ -64,7 +64,7 @@ func Findings(it *Item) []Finding {
 		f.Resource, f.Place = it.at(pointer)
 		out = append(out, f)
 	}
-	courses := r.Courses()
+	courses := r.Courses(false)
 	for i := range r.Failures {
 		f := &r.Failures[i]
 		n := Finding{

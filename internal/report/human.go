@@ -62,7 +62,7 @@ func Human(out io.Writer, it *Item, findings []Finding, style Style) error {
 	for i, c := range r.Calls() {
 		w.setup(i, &c)
 	}
-	for _, c := range r.Courses() {
+	for _, c := range r.Courses(style.Verbose) {
 		w.course(&c)
 	}
 	if r.Symptom != nil {
