@@ -25,8 +25,9 @@ import (
 const health = `{"xksProxyFleetSize":1,"xksProxyVendor":"v","xksProxyModel":"m","ekmVendor":"e","ekmFleetDetails":[{"id":"1","model":"m","healthStatus":"ACTIVE"}]}`
 
 // BenchmarkXKS is the external key store proxy as AWS KMS sees it, over TLS, beside a bare handler
-// that verifies signatures. KMS waits 250 ms for an answer: "p99-ms" is what 99 of 100 stay below,
-// "x-bare" how many times the time of the bare handler a request takes.
+// that verifies signatures. KMS waits 250 ms for an answer: "late-%" is how many it would give up on,
+// "p99-ms" what 99 of 100 stay below, "x-bare" how many times the time of the bare handler a request
+// takes.
 func BenchmarkXKS(b *testing.B) {
 	srv := testkit.Start(b, testkit.Options{Durable: true, Logger: slog.New(slog.DiscardHandler)})
 	admin := srv.As(testkit.Admin(account))
@@ -74,6 +75,8 @@ func BenchmarkXKS(b *testing.B) {
 			})
 			each := float64(b.Elapsed().Nanoseconds()) / float64(b.N)
 			slices.Sort(took)
+			late, _ := slices.BinarySearch(took, xks.Patience)
+			b.ReportMetric(100*float64(len(took)-late)/float64(len(took)), "late-%")
 			b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
 			if bc.name == "bare" {
 				base = each
@@ -84,7 +87,7 @@ func BenchmarkXKS(b *testing.B) {
 	}
 }
 
-// asKMS is a client of a proxy on a TLS listener, as patient as KMS.
+// asKMS is a client of a proxy on a TLS listener, more patient than KMS: what is late is counted.
 func asKMS(b *testing.B, h http.Handler) *xks.Client {
 	srv := httptest.NewTLSServer(h)
 	b.Cleanup(srv.Close)
@@ -92,7 +95,7 @@ func asKMS(b *testing.B, h http.Handler) *xks.Client {
 	roots.AddCert(srv.Certificate())
 	out := outbound.New(outbound.Config{Roots: roots, Connect: map[string]string{"example.com": srv.Listener.Addr().String()}})
 	b.Cleanup(out.Close)
-	return xks.NewClient(xks.ClientConfig{Outbound: out})
+	return xks.NewClient(xks.ClientConfig{Outbound: out, Patience: time.Minute})
 }
 
 func bareProxy(key *secret.String) http.Handler {
