@@ -323,7 +323,7 @@ func FuzzRead(f *testing.F) {
 				}
 			}
 		}
-		is := incident.Is(data)
+		_ = incident.Is(data) // does not panic; Read takes more than it knows at sight
 		events, seen, err := incident.Read(data)
 		if err != nil {
 			if !errors.Is(err, incident.ErrFormat) {
@@ -331,7 +331,7 @@ func FuzzRead(f *testing.F) {
 			}
 			return
 		}
-		if len(events) > seen || len(events) > 0 && !is && json.Valid(data) {
+		if len(events) > seen {
 			t.Errorf("%d of %d", len(events), seen)
 		}
 		total := 0
