@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -160,12 +161,72 @@ func TestForgedCiphertextsDoNotTellWhetherAForeignKeyExists(t *testing.T) {
 			}
 		})
 	}
-	evidence := func(id string) int {
-		testkit.Refused(spy.KMS, "Decrypt", &kmsapi.DecryptRequest{CiphertextBlob: blob(id)})
-		return len(lastAuthorization(t, spy, "Decrypt").Authorizations[0].Evaluations)
+	other := "arn:aws:kms:" + testkit.Region + ":" + owner + ":key/"
+	for name, try := range map[string]func(id string) (op string, in any){
+		"Decrypt": func(id string) (string, any) { return "Decrypt", &kmsapi.DecryptRequest{CiphertextBlob: blob(id)} },
+		"ReEncrypt": func(id string) (string, any) {
+			return "ReEncrypt", &kmsapi.ReEncryptRequest{CiphertextBlob: blob(id), DestinationKeyId: own.KeyId}
+		},
+		"ReEncrypt that names the source": func(id string) (string, any) {
+			return "ReEncrypt", &kmsapi.ReEncryptRequest{CiphertextBlob: blob(id), SourceKeyId: new(other + id), DestinationKeyId: own.KeyId}
+		},
+		"ReEncrypt to the key": func(id string) (string, any) {
+			return "ReEncrypt", &kmsapi.ReEncryptRequest{CiphertextBlob: blob(id), DestinationKeyId: new(other + id)}
+		},
+	} {
+		evidence := func(id string) string {
+			op, in := try(id)
+			testkit.Refused(spy.KMS, op, in)
+			a := lastAuthorization(t, spy, op).Authorizations[0]
+			for i := range a.Evaluations {
+				a.Evaluations[i].Context = nil // has the time
+			}
+			return fmt.Sprint(len(a.Evaluations)) + strings.ReplaceAll(dump(a.Evaluations), id, "KEY")
+		}
+		if here, gone := evidence(*key.KeyId), evidence(absent); here != gone {
+			t.Errorf("%s: of a key that exists, then of one that does not:\n%s\n%s", name, here, gone)
+		}
 	}
-	if here, gone := evidence(*key.KeyId), evidence(absent); here != gone {
-		t.Errorf("%d evaluations if the key exists, %d if it does not", here, gone)
+}
+
+// What is refused on an alias, or for a tag, of another account's key does not tell that there is one.
+func TestRefusalsTellNothingOfForeignAliasesAndTags(t *testing.T) {
+	const owner, account = "111122223333", "444455556666"
+	s := testkit.Start(t, testkit.Options{})
+	theirs := s.As(testkit.Admin(owner))
+	tagged := testkit.Call[kmsapi.CreateKeyResponse](theirs.KMS, "CreateKey", &kmsapi.CreateKeyRequest{
+		Tags: []kmsapi.Tag{{TagKey: new("team"), TagValue: new("red")}},
+	}).KeyMetadata
+	plain := testkit.Call[kmsapi.CreateKeyResponse](theirs.KMS, "CreateKey", &kmsapi.CreateKeyRequest{}).KeyMetadata
+	testkit.Must(theirs.KMS, "CreateAlias", &kmsapi.CreateAliasRequest{AliasName: new("alias/hush"), TargetKeyId: tagged.KeyId})
+	spy := reviewUser(t, s, account, "spy", `{"Version":"2012-10-17","Statement":[
+		{"Effect":"Allow","Action":"*","Resource":"*"},
+		{"Sid":"Probe","Effect":"Deny","Action":"kms:DescribeKey","Resource":"arn:aws:kms:*:*:key/*","Condition":{"StringEquals":{"aws:ResourceTag/team":"red"}}}]}`)
+	prefix := "arn:aws:kms:" + testkit.Region + ":" + owner + ":"
+	told := func(name string) string {
+		e := testkit.Refused(spy.KMS, "DescribeKey", &kmsapi.DescribeKeyRequest{KeyId: new(prefix + name)})
+		text, _, _ := strings.Cut(e.Message, ". Run kagimori explain ")
+		a := lastAuthorization(t, spy, "DescribeKey").Authorizations[0]
+		for i := range a.Evaluations {
+			a.Evaluations[i].Context = nil // has the time
+		}
+		out := text + "\n" + dump(a.Evaluations)
+		if strings.Contains(out, *tagged.KeyId) && !strings.Contains(name, *tagged.KeyId) {
+			t.Errorf("the key of %s is told: %s", name, out)
+		}
+		return strings.ReplaceAll(out, name, "NAME")
+	}
+	for _, pair := range [][2]string{{"alias/hush", "alias/none"}, {"key/" + *tagged.KeyId, "key/" + *plain.KeyId}, {"key/" + *tagged.KeyId, "key/11111111-2222-3333-4444-555555555555"}} {
+		if a, b := told(pair[0]), told(pair[1]); a != b {
+			t.Errorf("%s and %s are told apart:\n%s\n%s", pair[0], pair[1], a, b)
+		}
+	}
+	// The owner sees its own side all the same.
+	told("key/" + *tagged.KeyId)
+	own := lastAuthorization(t, spy, "DescribeKey").Authorizations[0]
+	seen := testkit.Call[kagimoriapi.GetAuthorizationDetailsResponse](theirs.Kagimori, "GetAuthorizationDetails", &kagimoriapi.GetAuthorizationDetailsRequest{AuthorizationId: own.AuthorizationId})
+	if e := seen.Authorizations[0].Evaluations; len(e) != 1 || *e[0].Resource != *tagged.Arn {
+		t.Errorf("the owner is told %s", dump(seen))
 	}
 }
 

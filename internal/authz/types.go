@@ -156,6 +156,9 @@ type Part struct {
 	Action   string // "kms:CreateGrant"
 	Resource Resource
 	Context  Context // keys of this part only; they override the request's
+	// ShownAs is what a refusal calls the resource to an account that does not own it, if that is not
+	// its ARN: the alias by which it was asked for. It decides nothing.
+	ShownAs string
 	// Policy is the resource's policy, or nil. Authoritative means that without it nothing in
 	// the resource's account allows, not even for root: KMS keys and role trust policies.
 	Policy        *Document

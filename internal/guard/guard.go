@@ -44,13 +44,14 @@ type Config struct {
 
 // A Guard decides and records. Safe for concurrent use.
 type Guard struct {
-	cfg   Config
-	flood flood
+	cfg        Config
+	flood      flood
+	everything []*authz.Document
 }
 
 // New makes a Guard.
 func New(cfg Config) *Guard {
-	return &Guard{cfg: cfg, flood: flood{accounts: map[string]allowance{}}}
+	return &Guard{cfg: cfg, flood: flood{accounts: map[string]allowance{}}, everything: everything()}
 }
 
 // Directory of the principals.
@@ -65,22 +66,35 @@ type evidence struct {
 	resources []trail.Resource
 	response  json.RawMessage
 	extra     map[string]any
-	recorded  bool   // a transaction of this call carries its record
-	kept      int    // decisions in that record
-	eventID   string // of that record, whichever run of its closure wrote it
+	renamed   map[string]string // resources that a refused caller named otherwise
+	recorded  bool              // a transaction of this call carries its record
+	kept      int               // decisions in that record
+	eventID   string            // of that record, whichever run of its closure wrote it
 }
 
 // mark is what reset goes back to, so that a closure that runs again leaves no evidence of the
 // runs before.
 func (e *evidence) mark() evidence {
 	m := *e
-	m.extra = maps.Clone(e.extra)
+	m.extra, m.renamed = maps.Clone(e.extra), maps.Clone(e.renamed)
 	return m
 }
 
 func (e *evidence) reset(m *evidence) {
 	e.decisions, e.resources = slices.Clip(m.decisions), slices.Clip(m.resources)
-	e.response, e.extra = m.response, maps.Clone(m.extra)
+	e.response, e.extra, e.renamed = m.response, maps.Clone(m.extra), maps.Clone(m.renamed)
+}
+
+// rename notes what a refused request is to call resources of other accounts.
+func (e *evidence) rename(req *authz.Request) {
+	for i := range req.Parts {
+		if p := &req.Parts[i]; p.ShownAs != "" && p.Resource.Account != req.Principal.Account {
+			if e.renamed == nil {
+				e.renamed = map[string]string{}
+			}
+			e.renamed[p.Resource.ARN] = p.ShownAs
+		}
+	}
 }
 
 // Touch names a resource that the call is about, for the record.
@@ -190,11 +204,16 @@ func (g *Guard) Authorize(tx store.Tx, c *Call, check Check) ([]permit.Permit, e
 	if err != nil {
 		return nil, err
 	}
-	if err := g.keep(c, &req, &d); err != nil {
-		return nil, err
+	caller, all := g.versions(&req, &d)
+	brief := d.Outcome != authz.Allowed && !g.flood.full(req.Principal.Account, g.cfg.Now())
+	for i := range all {
+		if err := g.keep(c, &all[i], brief); err != nil {
+			return nil, err
+		}
 	}
 	if d.Outcome != authz.Allowed {
-		return nil, g.denied(c, &req, d)
+		c.evidence.rename(&req)
+		return nil, g.denied(c, &caller)
 	}
 	permits := make([]permit.Permit, len(check.Parts))
 	for i, p := range check.Parts {

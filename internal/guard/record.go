@@ -17,14 +17,15 @@ import (
 	"github.com/kagimori/kagimori/internal/trail"
 )
 
-func (g *Guard) denied(c *Call, req *authz.Request, d authz.Decision) error {
-	text := explain.Message(d, &req.Principal)
+func (g *Guard) denied(c *Call, v *version) error {
+	req, d := v.req, *v.d
+	text := v.rename(explain.Message(d, &req.Principal))
 	e := &DeniedError{Decision: d, Principal: req.Principal, Message: text}
 	switch c.Service {
 	case "ec2":
 		msg := "You are not authorized to perform this operation. " + text
 		if g.cfg.Encode != nil && !c.ReadOnly { // Describe calls come without
-			msg += ". Encoded authorization failure message: " + g.cfg.Encode(encodedMessage(req, d))
+			msg += ". Encoded authorization failure message: " + g.cfg.Encode([]byte(v.rename(string(encodedMessage(req, d)))))
 		}
 		e.api = apierr.New("UnauthorizedOperation", msg).WithStatus(403)
 	case "kms", "organizations", "cloudtrail", "kagimori", "access-analyzer", "ebs":
@@ -118,6 +119,12 @@ func (g *Guard) record(c *Call, err error) *trail.Record {
 		r.RecipientAccountID = cmp.Or(r.RecipientAccountID, x.AccountID)
 	}
 	r.Kagimori.Decisions = c.evidence.decisions
+	if shown := c.evidence.renamed; err != nil && len(shown) > 0 {
+		r.Resources = slices.Clone(r.Resources)
+		for i := range r.Resources {
+			r.Resources[i].ARN = cmp.Or(shown[r.Resources[i].ARN], r.Resources[i].ARN)
+		}
+	}
 	if err != nil {
 		r.ResponseElements = nil
 		r.ErrorCode, r.ErrorMessage = "InternalFailure", "An internal error occurred."

@@ -24,9 +24,17 @@ type Recorded struct {
 	Notes   []explain.Note    `json:"notes,omitempty"`
 	// Omitted is how many statements and grants that did not apply were left out.
 	Omitted int `json:"omitted,omitempty"`
+	// Only is the account that is told this version of the decision, Not the one that is told another.
+	Only string `json:"only,omitempty"`
+	Not  string `json:"not,omitempty"`
 	// Brief marks the record of a refusal that came in a flood of the account's: context, fixes and
 	// what did not apply are left out.
 	Brief bool `json:"brief,omitempty"`
+}
+
+// For reports whether this is the version of the decision that an account may be told.
+func (r *Recorded) For(account string) bool {
+	return (r.Only == "" || r.Only == account) && (r.Not == "" || r.Not != account)
 }
 
 // A RecordedPart is an [authz.PartDecision].
@@ -95,13 +103,14 @@ func value[T ~uint8](names []string, s string) T {
 const maxMissed = 40
 
 // keep puts a decision into the call's evidence.
-func (g *Guard) keep(c *Call, req *authz.Request, d *authz.Decision) error {
+func (g *Guard) keep(c *Call, v *version, brief bool) error {
+	req, d := v.req, v.d
 	rec := Recorded{
 		Principal: req.Principal.ARN, Account: req.Principal.Account, Outcome: name(outcomes, d.Outcome),
-		Parts: make([]RecordedPart, len(d.Parts)),
+		Parts: make([]RecordedPart, len(d.Parts)), Only: v.only, Not: v.not,
 	}
 	refused := d.Outcome != authz.Allowed
-	rec.Brief = refused && !g.flood.full(req.Principal.Account, g.cfg.Now())
+	rec.Brief = brief
 	most := maxMissed
 	if !refused || rec.Brief {
 		most = 0
@@ -119,6 +128,9 @@ func (g *Guard) keep(c *Call, req *authz.Request, d *authz.Decision) error {
 	data, err := json.Marshal(rec)
 	if err != nil {
 		return fmt.Errorf("guard: a decision cannot be recorded: %w", err)
+	}
+	if len(v.names) > 0 {
+		data = []byte(v.rename(string(data))) // ARNs need no escapes
 	}
 	c.evidence.decisions = append(c.evidence.decisions, data)
 	return nil

@@ -72,7 +72,7 @@ func (d *details) add(r *trail.Record) error {
 	for i := range decisions {
 		rec := &decisions[i]
 		decision := rec.Decision()
-		if decision.Outcome == authz.Allowed {
+		if decision.Outcome == authz.Allowed || !rec.For(d.viewer) {
 			continue
 		}
 		own := d.viewer == rec.Account || rec.Account == ""

@@ -76,7 +76,9 @@ func authorization(r *trail.Record, viewer string, text texts) (_ kagimoriapi.Au
 		return a, false, err
 	}
 	for i := range decisions {
-		a.Evaluations = append(a.Evaluations, evaluations(&decisions[i], viewer, text)...)
+		if decisions[i].For(viewer) {
+			a.Evaluations = append(a.Evaluations, evaluations(&decisions[i], viewer, text)...)
+		}
 	}
 	if own {
 		failure(r, a.Evaluations)

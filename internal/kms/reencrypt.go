@@ -34,7 +34,7 @@ func (s *Service) ReEncrypt(ctx context.Context, c *guard.Call, in *kmsapi.ReEnc
 	err = s.g.View(ctx, c, func(tx store.Tx) (err error) {
 		// The destination first: whether it exists is the caller's to know, whether the key exists
 		// that a ciphertext claims to be of is not.
-		if to.key, err = s.resolveFor(tx, c, to.action, in.DestinationKeyId, true); err != nil {
+		if to.key, err = s.resolveFor(tx, c, "", in.DestinationKeyId, true); err != nil {
 			return err
 		}
 		if err = s.source(tx, c, &from, in.SourceKeyId, ct); err != nil {
@@ -45,6 +45,9 @@ func (s *Service) ReEncrypt(ctx context.Context, c *guard.Call, in *kmsapi.ReEnc
 		}
 		if err := from.opens(ct); err != nil {
 			return err
+		}
+		if to.key.policy == nil {
+			return errForeignCiphertext
 		}
 		return to.usable()
 	})

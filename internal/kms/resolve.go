@@ -1,6 +1,8 @@
 package kms
 
 import (
+	"strings"
+
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
@@ -17,13 +19,23 @@ type resolved struct {
 	store *storeRecord // its custom key store, or nil
 }
 
+// part is that of the key, which another account is told by the alias that it used.
+func (r resolved) part(action string) authz.Part {
+	p := r.keyView.part(action)
+	if r.alias != "" {
+		p.ShownAs = arn.KMSAlias(r.Region, r.Account, r.alias)
+	}
+	return p
+}
+
 // resolve finds the key that an identifier names: a key id, a key ARN and, if aliases are
 // accepted, an alias name or alias ARN. Ids and names are of the caller's account and region.
 func (s *Service) resolve(tx store.Tx, c *guard.Call, id *string, aliases bool) (resolved, error) {
 	return s.resolveFor(tx, c, "kms:"+c.Operation, id, aliases)
 }
 
-// resolveFor is resolve for one of the actions of an operation that needs several.
+// resolveFor is resolve for one of the actions of an operation that needs several. Without an action a
+// key of another account that does not exist is one that nobody may use, for the decision to refuse.
 func (s *Service) resolveFor(tx store.Tx, c *guard.Call, action string, id *string, aliases bool) (resolved, error) {
 	given := api.Val(id)
 	name, err := keyrule.Identify(given, c.Region, c.Account())
@@ -47,6 +59,9 @@ func (s *Service) byID(tx store.Tx, c *guard.Call, action, region, account, id s
 		return inStore(tx, k)
 	}
 	keyARN := arn.KMSKey(region, account, id)
+	if account != c.Account() && action == "" && c.Caller.Principal.Type != authz.Service {
+		return absentKey(region, account, id), nil
+	}
 	if account != c.Account() {
 		return resolved{}, s.hidden(tx, c, action, keyARN, account)
 	}
@@ -60,6 +75,11 @@ func (s *Service) byAlias(tx store.Tx, c *guard.Call, action, region, account, n
 	}
 	if !found {
 		aliasARN := arn.KMSAlias(region, account, name)
+		if account != c.Account() && action == "" && c.Caller.Principal.Type != authz.Service {
+			r := absentKey(region, account, guard.NewRequestID())
+			r.alias = name
+			return r, nil
+		}
 		if account != c.Account() {
 			return resolved{}, s.hidden(tx, c, action, aliasARN, account)
 		}
@@ -70,6 +90,14 @@ func (s *Service) byAlias(tx store.Tx, c *guard.Call, action, region, account, n
 	return r, err
 }
 
+// absentKey stands for a key that does not exist: without a policy nobody may use it.
+func absentKey(region, account, id string) resolved {
+	v := &keyView{arn: arn.KMSKey(region, account, id)}
+	v.Region, v.Account, v.ID = region, account, id
+	v.resource = authz.Resource{ARN: v.arn, Account: account}
+	return resolved{keyView: v}
+}
+
 // hidden refuses a resource of another account that does not exist in the words used for one
 // that may not be used, so that existence does not leak. A service is told the truth: it has no
 // account, and has to know whether a grant that it retires is gone.
@@ -78,9 +106,11 @@ func (s *Service) hidden(tx store.Tx, c *guard.Call, action, resource, account s
 	if c.Caller.Principal.Type == authz.Service {
 		return notFound("Key '%s' or what was asked of it does not exist", resource)
 	}
-	_, err := s.g.Allow(tx, c, authz.Part{
-		Action: action, Resource: authz.Resource{ARN: resource, Account: account}, Authoritative: true,
-	})
+	part := authz.Part{Action: action, Resource: authz.Resource{ARN: resource, Account: account}, Authoritative: true}
+	if a, err := arn.Parse(resource); err == nil && strings.HasPrefix(a.Resource, "alias/") {
+		part.Resource.ARN, part.ShownAs = arn.KMSKey(c.Region, account, guard.NewRequestID()), resource
+	}
+	_, err := s.g.Allow(tx, c, part)
 	if err == nil {
 		err = keyrule.NoKey(resource)
 	}

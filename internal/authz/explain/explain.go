@@ -174,18 +174,18 @@ func Visible(part authz.PartDecision, caller, viewer string) (seen authz.PartDec
 func hide(m authz.Miss, caller, resource, viewer string) authz.Miss {
 	key := strings.ToLower(m.Key)
 	switch {
-	case viewer != resource && ofResource(key):
+	case viewer != resource && OfResource(key):
 		m.Got, m.Present = authz.Value{Unknown: true}, false
-	case viewer != caller && strings.HasPrefix(key, "aws:") && !ofResource(key):
+	case viewer != caller && strings.HasPrefix(key, "aws:") && !OfResource(key):
 		m.Got = authz.Value{Unknown: true}
 	}
 	return m
 }
 
-// ofResource reports whether a condition key, in lower case, tells of the resource and not of the
+// OfResource reports whether a condition key, in lower case, tells of the resource and not of the
 // request. Source: KMS Developer Guide, "AWS KMS condition keys"; IAM User Guide, "AWS global
 // condition context keys".
-func ofResource(key string) bool {
+func OfResource(key string) bool {
 	switch key {
 	case "kms:resourcealiases", "kms:keyspec", "kms:keyusage", "kms:keyorigin", "kms:multiregion", "kms:multiregionkeytype",
 		"kms:customermasterkeyspec", "kms:customermasterkeyusage":
