@@ -58,6 +58,9 @@ type Target struct {
 // Write writes steps down, each with who makes it, and where.
 func (f Form) Write(steps []Step, t Target) string {
 	var parts []string
+	if f == AWS && accounts(steps) > 1 {
+		parts = append(parts, "# "+speech.Say("The commands are for different accounts: set AWS_PROFILE, or add --profile, for each.").In(t.Language)+"\n")
+	}
 	for i := range steps {
 		s := &steps[i]
 		text := ""
@@ -85,6 +88,15 @@ func (f Form) Write(steps []Step, t Target) string {
 		parts = append(parts, head.String()+text)
 	}
 	return strings.Join(parts, "")
+}
+
+// accounts is the number of accounts in which steps are made.
+func accounts(steps []Step) int {
+	seen := map[string]bool{}
+	for i := range steps {
+		seen[steps[i].Account] = true
+	}
+	return len(seen)
 }
 
 // head says who makes a step where.

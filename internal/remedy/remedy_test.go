@@ -228,6 +228,14 @@ statement {
 			t.Errorf("%s:\n%s\nwant\n%s", f, got, want)
 		}
 	}
+	two := append([]format.Edit{{Op: "add", Path: "/principals/-", Value: format.Value(`{"arn":"arn:aws:iam::444455556666:role/x","kind":"role","policies":[]}`)}}, grant...)
+	if steps, err = remedy.Steps(sc, two); err != nil || len(steps) != 2 {
+		t.Fatalf("%d steps, %v", len(steps), err)
+	}
+	if got := remedy.AWS.Write(steps, remedy.Target{}); !strings.HasPrefix(got, "# The commands are for different accounts: ") ||
+		!strings.Contains(got, "# 1/2 In account 444455556666, with iam:CreateRole:\n") || !strings.Contains(got, "# 2/2 In account 111122223333, Region us-west-2, with kms:CreateGrant:\n") {
+		t.Errorf("two accounts:\n%s", got)
+	}
 	for _, edit := range []format.Edit{{Op: "replace", Path: "/title", Value: format.Value(`"x"`)}, {Op: "replace", Path: "/keys/0/policy/Statement/9", Value: format.Value(`{}`)}} {
 		if steps, err := remedy.Steps(sc, []format.Edit{edit}); err == nil {
 			t.Errorf("%s: %+v, want an error", edit.Path, steps)

@@ -65,6 +65,7 @@ var ofFixes = []entry{
 	{"Make key %s usable: it is %s.", "キー %s を使用できる状態にします (現在は %s)。"},
 	{"There is no such resource; make the grant with the aws CLI.", "該当するリソースがありません。グラントは aws CLI で作成してください。"},
 	{"There is no such resource; reset the default key with the aws CLI.", "該当するリソースがありません。デフォルトの暗号化キーは aws CLI で戻してください。"},
+	{"The commands are for different accounts: set AWS_PROFILE, or add --profile, for each.", "コマンドは複数のアカウントで実行します。それぞれ AWS_PROFILE を設定するか --profile を付けてください。"},
 	{"Change the permissions boundary of %s.", "%s のアクセス許可の境界を変更します。"},
 	{"Change %s of %s.", "%[2]s の %[1]s を変更します。"},
 }
