@@ -2,6 +2,7 @@
 # make test   everything: lint, unit tests with the race detector, end-to-end tests with the AWS SDK
 # make cli    both examples with the real aws command line (fails without it)
 # make terraform  both examples with Terraform (fails without it); KAGIMORI_TF_PLUGINS names a folder with the provider
+# make pkcs11  the seal by a PKCS#11 token, with SoftHSM (fails without it)
 # make bench  benchmarks, each beside its limit in the same run
 # make soak   long runs: crashes, many groups
 # make fuzz   the engine against its oracle in ORACLE_CASES requests, the server against the doctor in WORLDS worlds, then each fuzz target for FUZZTIME
@@ -19,7 +20,7 @@ WORLDS       ?= 5000
 
 STATICCHECK = $(GO) tool -modfile=tools/go.mod staticcheck
 
-.PHONY: all check-cc build run test lint unit e2e cli terraform bench soak fuzz generate check-generated check-go clean
+.PHONY: all check-cc build run test lint unit e2e cli terraform pkcs11 bench soak fuzz generate check-generated check-go clean
 
 all: build
 
@@ -69,6 +70,11 @@ cli: build
 terraform: build
 	@command -v terraform >/dev/null || { echo "Terraform is needed: https://developer.hashicorp.com/terraform/install"; exit 1; }
 	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori $(GO) test -count=1 -timeout 40m ./terraform
+
+pkcs11: check-go check-cc build
+	@command -v softhsm2-util >/dev/null || { echo "SoftHSM is needed: apt-get install softhsm2"; exit 1; }
+	cd pkcs11 && $(GO) vet . && $(GO) build -trimpath -o ../bin/kagimori-pkcs11 .
+	cd pkcs11 && KAGIMORI_BIN=$(CURDIR)/bin/kagimori KAGIMORI_PKCS11=$(CURDIR)/bin/kagimori-pkcs11 $(GO) test -count=1 .
 
 bench: check-go
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./internal/bench ./internal/authz/... ./internal/casefile ./internal/store/bolt ./internal/doctor ./internal/tfplan

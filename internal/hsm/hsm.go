@@ -27,6 +27,8 @@ var (
 	ErrCiphertext = errors.New("hsm: invalid ciphertext")
 	// ErrUnsupported: the spec cannot do this.
 	ErrUnsupported = errors.New("hsm: operation not supported by the key spec")
+	// ErrNotApproved: the FIPS profile has no such algorithm. It is ErrUnsupported too.
+	ErrNotApproved = fmt.Errorf("%w: not approved in the FIPS profile", ErrUnsupported)
 	// ErrMaterial: the wrapped material is damaged, or is of another module or another key.
 	ErrMaterial = errors.New("hsm: key material does not belong to this module or key")
 	// ErrEnded: the wrapping key of the material was destroyed. It is ErrMaterial too.

@@ -147,6 +147,8 @@ func cryptoError(err error) error {
 		return errMAC
 	case errors.Is(err, hsm.ErrPublicKey):
 		return errPublicKey
+	case errors.Is(err, hsm.ErrNotApproved):
+		return apierr.New("UnsupportedOperationException", "The algorithm is not approved, and this server runs with its FIPS profile.")
 	}
 	return err
 }

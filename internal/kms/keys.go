@@ -50,7 +50,7 @@ func (s *Service) CreateKey(ctx context.Context, c *guard.Call, in *kmsapi.Creat
 	} else {
 		m, err := s.hsm.Generate(ctx, p, k.arn(), hsm.Spec(k.Spec))
 		if err != nil {
-			return nil, err
+			return nil, cryptoError(err)
 		}
 		k.Materials = []hsm.Material{m}
 	}

@@ -22,7 +22,15 @@ func FIPS() (on bool, version string) { return fips140.Enabled(), fips140.Versio
 // allows refuses specs that the profile does not have.
 func (m *Module) allows(spec hsm.Spec) error {
 	if m.approved && !Approved(spec) {
-		return fmt.Errorf("%w: %s is not approved in the FIPS profile", hsm.ErrUnsupported, spec)
+		return fmt.Errorf("%w: %s", hsm.ErrNotApproved, spec)
+	}
+	return nil
+}
+
+// allowsHash refuses SHA-1 in encryption and key wrapping: Go's module does not take it for approved.
+func (m *Module) allowsHash(alg string) error {
+	if m.approved && (alg == "RSAES_OAEP_SHA_1" || alg == "RSA_AES_KEY_WRAP_SHA_1") {
+		return fmt.Errorf("%w: %s", hsm.ErrNotApproved, alg)
 	}
 	return nil
 }

@@ -138,7 +138,7 @@ func (m *Module) ReEncrypt(_ context.Context, from, to hsm.Side) ([]byte, error)
 }
 
 func (m *Module) encrypt(arn string, mat hsm.Material, alg string, plaintext secret.Bytes, aad []byte) ([]byte, error) {
-	if err := encrypts(mat.Spec, alg, aad); err != nil {
+	if err := errors.Join(encrypts(mat.Spec, alg, aad), m.allowsHash(alg)); err != nil {
 		return nil, err
 	}
 	if alg == algSymmetric {
@@ -191,7 +191,7 @@ func encryptSM2(key *sm2.PrivateKey, plaintext secret.Bytes) ([]byte, error) {
 }
 
 func (m *Module) decrypt(arn string, mat hsm.Material, alg string, ciphertext, aad []byte) (secret.Bytes, error) {
-	if err := encrypts(mat.Spec, alg, aad); err != nil {
+	if err := errors.Join(encrypts(mat.Spec, alg, aad), m.allowsHash(alg)); err != nil {
 		return nil, err
 	}
 	if alg == algSymmetric {

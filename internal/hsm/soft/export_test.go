@@ -1,6 +1,8 @@
 package soft
 
 import (
+	"encoding/json"
+
 	"github.com/kagimori/kagimori/internal/hsm"
 	"github.com/kagimori/kagimori/internal/secret"
 )
@@ -66,3 +68,48 @@ func (m *Module) HoldGeneration() (release func()) {
 
 // UnwrapKWP is AES key unwrap with padding.
 var UnwrapKWP = unwrapKWP
+
+// WithRecipients changes the recipients of a seal file, with a digest that fits.
+func WithRecipients(data []byte, to string) ([]byte, error) {
+	f, _, err := decodeSeal(data)
+	if err != nil {
+		return nil, err
+	}
+	f.Slots[0].Params[paramRecipients] = to
+	return f.encode()
+}
+
+// Format1 makes a plain seal file of the first format, material that it wrapped, and something that
+// its box "access key" sealed.
+func Format1(raw secret.Bytes, arn string) (data []byte, mat hsm.Material, boxed []byte, err error) {
+	f := sealFile1{Format: 1, Kind: PlainFile, Epoch: 1, Sealed: raw}
+	if f.Check, err = derive(raw, "check/1/plain-file"); err != nil {
+		return nil, mat, nil, err
+	}
+	f.Digest = f.digest()
+	if data, err = json.Marshal(f); err != nil {
+		return nil, mat, nil, err
+	}
+	key, err := derive(raw, "wrap")
+	if err != nil {
+		return nil, mat, nil, err
+	}
+	x, err := newXAES(key)
+	if err != nil {
+		return nil, mat, nil, err
+	}
+	material := random(keySize)
+	mat = hsm.Material{Spec: specSymmetric}
+	if mat.ID, err = materialID(arn, material); err != nil {
+		return nil, mat, nil, err
+	}
+	head := []byte{1, 0, 0, 0, 0, 0, 0, 0, 1}
+	mat.Wrapped = x.seal(head, material, wrapAAD(head, arn, mat))
+	if key, err = derive(raw, "box/access key"); err != nil {
+		return nil, mat, nil, err
+	}
+	if x, err = newXAES(key); err != nil {
+		return nil, mat, nil, err
+	}
+	return data, mat, x.seal([]byte{boxVersion}, []byte("boxed"), nil), nil
+}

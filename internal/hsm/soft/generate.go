@@ -43,6 +43,9 @@ var (
 // generate makes the bytes of new material, and the public key in DER of an asymmetric spec. It
 // gives up only while it waits for its turn, and only if the context ends.
 func (m *Module) generate(ctx context.Context, spec hsm.Spec) (raw secret.Bytes, public []byte, err error) {
+	if err := m.allows(spec); err != nil {
+		return nil, nil, err
+	}
 	if rsaBits[spec] != 0 {
 		select {
 		case m.making <- struct{}{}:

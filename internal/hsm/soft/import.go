@@ -47,6 +47,9 @@ func (m *Module) ImportParameters(ctx context.Context, p permit.Permit, use hsm.
 	if rsaBits[spec] == 0 || wrappings[alg].hash == nil {
 		return nil, nil, hsm.ErrUnsupported
 	}
+	if err := m.allowsHash(alg); err != nil {
+		return nil, nil, err
+	}
 	if m.closed.Load() {
 		return nil, nil, hsm.ErrSealed
 	}
@@ -86,6 +89,9 @@ func (m *Module) Import(_ context.Context, p permit.Permit, use hsm.Use, spec hs
 		return hsm.Material{}, err
 	}
 	defer given.Wipe()
+	if err := m.allows(spec); err != nil {
+		return hsm.Material{}, err
+	}
 	raw, public, err := canonical(spec, given)
 	if err != nil {
 		return hsm.Material{}, err
