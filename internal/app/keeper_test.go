@@ -3,6 +3,7 @@ package app_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -91,20 +92,20 @@ func TestDeletedMaterialIsUnreadable(t *testing.T) {
 	backup := filepath.Join(t.TempDir(), "backup")
 	backupSeal := takeBackup(t, sealer(t, s.Data()), backup)
 
+	store := filepath.Join(s.Data(), "store.db")
+	before, err := os.ReadFile(store)
+	if err != nil {
+		t.Fatal(err)
+	}
 	testkit.Call[kmsapi.ScheduleKeyDeletionResponse](c.KMS, "ScheduleKeyDeletion", &kmsapi.ScheduleKeyDeletionRequest{KeyId: gone.KeyId, PendingWindowInDays: new(int32(7))})
 	s.Advance(7*24*time.Hour + time.Minute)
 	report, err := sealer(t, s.Data()).Status(t.Context())
 	if err != nil || report.Pending.Count != 1 || report.Epochs[0] != 1 {
 		t.Errorf("before the epoch ends: %+v, %v", report, err)
 	}
-	store := filepath.Join(s.Data(), "store.db")
-	before, err := os.ReadFile(store)
-	if err != nil {
-		t.Fatal(err)
-	}
 	old := wrappedIn(t, before)
 	if n := unwraps(t, s.Data(), *gone.Arn, old); n == 0 {
-		t.Fatal("the old pages of the store do not have the deleted key: this test proves nothing")
+		t.Fatal("the old copy of the store does not have the deleted key: this test proves nothing")
 	}
 
 	s.Advance(time.Hour)
@@ -273,4 +274,29 @@ func asJSON(t *testing.T, v any) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// testdata/seal2.tar.gz is a data directory whose seal has format 2, in its second epoch.
+const (
+	seal2Key        = "arn:aws:kms:us-east-1:111122223333:key/cab0ae15-27b9-4ffb-b3db-6f73b8156424"
+	seal2Ciphertext = "S0cBARnfZpDlbKesHZpJNg97VZ4fXExqf0jay2ZlD/tRw2yibMyfLoUJdXMtZWFzdC0xJGNhYjBhZTE1LTI3YjktNGZmYi1iM2RiLTZmNzNiODE1NjQyNAFsoxNZTaeigtPD7qL32awhgTtt1J7Ml4DAUPtOtigU4U0lp6Q4cOUcq6l9F5W/5kwmR67e5Ix1dG/1yu/C1I6s"
+)
+
+// A later kagimori opens what the first one with slots and epochs sealed.
+func TestOpensASealOfFormat2(t *testing.T) {
+	dir := t.TempDir()
+	unpack(t, "testdata/seal2.tar.gz", dir)
+	s := testkit.Start(t, testkit.Options{Data: dir})
+	blob, err := base64.StdEncoding.DecodeString(seal2Ciphertext)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := testkit.Call[kmsapi.DecryptResponse](s.As(testkit.Admin(account)).KMS, "Decrypt", &kmsapi.DecryptRequest{CiphertextBlob: blob})
+	if string(plain.Plaintext) != "kept since seal format 2" || *plain.KeyId != seal2Key {
+		t.Errorf("decrypted %d bytes under %s", len(plain.Plaintext), *plain.KeyId)
+	}
+	report, err := sealer(t, dir).Status(t.Context())
+	if err != nil || report.Format != 2 || len(report.Epochs) != 1 || report.Epochs[0] != 2 {
+		t.Errorf("the seal: %+v, %v", report, err)
+	}
 }
