@@ -8,11 +8,6 @@ import (
 // does not match it, and one about all does.
 const token = "kagimoriwitness"
 
-// instance is a text that a pattern of policies matches: what its wildcards stand for is made up.
-func instance(pattern string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(pattern, "*", token), "?", "x")
-}
-
 // meet is a text that two patterns both match, in lower case if fold is set; ok is false if there is
 // none. Where both have a star, it has the token.
 func meet(a, b string, fold bool) (_ string, ok bool) {
