@@ -251,7 +251,9 @@ func (s *server) close() error {
 		s.ec2.Stop()
 	}
 	s.clock.Stop()
-	s.outbound.Close()
+	if s.outbound != nil {
+		s.outbound.Close()
+	}
 	var err error
 	if s.trail != nil {
 		err = s.trail.Close()
