@@ -9,6 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base32"
 	"encoding/pem"
+	"maps"
 	"math/big"
 	"strings"
 	"testing"
@@ -50,9 +51,7 @@ func driveProviders(c caller, tags []in) {
 	with := func(base in, more in) in {
 		all := in{}
 		for _, m := range []in{base, more} {
-			for k, v := range m {
-				all[k] = v
-			}
+			maps.Copy(all, m)
 		}
 		return all
 	}
