@@ -69,6 +69,9 @@ func (c Config) checked() (Config, error) {
 		if err := checkFIPS(c.Locks); err != nil {
 			return c, err
 		}
+		if _, v := soft.FIPS(); v == "latest" {
+			c.Logger.Warn("Go's Cryptographic Module of this build was never validated; build with GOFIPS140=v1.0.0 for one that is")
+		}
 	}
 	return c, nil
 }

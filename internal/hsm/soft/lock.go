@@ -266,7 +266,7 @@ func (l *AgeLock) Unwrap(_ context.Context, s Slot) (secret.Bytes, error) {
 // Again is a lock for the same recipients as an Age slot names; only plugin identities have none.
 func Again(s Slot) (*AgeLock, bool) {
 	l := &AgeLock{}
-	for _, name := range strings.Fields(s.Params[paramRecipients]) {
+	for name := range strings.FieldsSeq(s.Params[paramRecipients]) {
 		if err := l.add(name); err != nil {
 			return nil, false
 		}
