@@ -4,7 +4,6 @@ package actions_test
 const (
 	noFeature             = "kagimori has nothing that it could be about"
 	noEnclaves            = "there are no Nitro enclaves whose attestation a request could carry"
-	noUsage               = "when a key was used last is not kept"
 	noRoleTemplates       = "there are no role templates"
 	noProviders           = "there are no identity providers"
 	noCopy                = "volumes are not copied from volumes"
@@ -86,7 +85,6 @@ var gaps = []gap{
 	{noEnclaves, "kms:RecipientAttestation:ImageSha384", "kms:Decrypt/key kms:DeriveSharedSecret/key kms:GenerateDataKey/key kms:GenerateDataKeyPair/key kms:GenerateRandom"},
 	{noEnclaves, "kms:RecipientAttestation:NitroTPMPCR${n}", "kms:Decrypt/key kms:DeriveSharedSecret/key kms:GenerateDataKey/key kms:GenerateDataKeyPair/key kms:GenerateRandom"},
 	{noEnclaves, "kms:RecipientAttestation:PCR${n}", "kms:Decrypt/key kms:DeriveSharedSecret/key kms:GenerateDataKey/key kms:GenerateDataKeyPair/key kms:GenerateRandom"},
-	{noUsage, "kms:TrailingDaysWithoutKeyUsage", "kms:DisableKey/key kms:ScheduleKeyDeletion/key"},
 	{noRoleTemplates, "iam:RoleTemplateARN", `
 		iam:AttachRolePolicy/role iam:CreateRole/role iam:GetRole/role iam:PutRolePermissionsBoundary/role
 		iam:PutRolePolicy/role iam:TagRole/role`},

@@ -49,6 +49,7 @@ func driveKMS(c caller) {
 	doc := c.do("kms:GetKeyPolicy", in{"KeyId": id, "PolicyName": "default"}).str("Policy")
 	c.do("kms:PutKeyPolicy", in{"KeyId": id, "PolicyName": "default", "Policy": doc, "BypassPolicyLockoutSafetyCheck": true})
 	c.do("kms:ListKeyPolicies", key)
+	c.do("kms:GetKeyLastUsage", key)
 	c.do("kms:UpdateKeyDescription", in{"KeyId": id, "Description": "e"})
 	c.do("kms:TagResource", in{"KeyId": id, "Tags": []in{{"TagKey": "team", "TagValue": "red"}}})
 	c.do("kms:ListResourceTags", key)

@@ -254,6 +254,9 @@ func (s *server) close() error {
 	if s.outbound != nil {
 		s.outbound.Close()
 	}
+	if s.kms != nil {
+		s.kms.Stop(context.Background())
+	}
 	var err error
 	if s.trail != nil {
 		err = s.trail.Close()

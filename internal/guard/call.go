@@ -1,12 +1,14 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/directory"
+	"github.com/kagimori/kagimori/internal/trail"
 )
 
 // A Caller is an authenticated identity and the way its request came.
@@ -110,4 +112,14 @@ func HandleVoid[In any](fn func(context.Context, *Call, *In) error) Handler {
 	return func(ctx context.Context, c *Call, in any) (any, error) {
 		return nil, fn(ctx, c, in.(*In))
 	}
+}
+
+// EventID is the id of the record that the call will have in the trail of an account: the caller's,
+// or that of a resource that the call is about. It is for calls without Update.
+func (c *Call) EventID(account string) string {
+	c.evidence.reserved = cmp.Or(c.evidence.reserved, NewRequestID())
+	if cmp.Or(c.Caller.Principal.Account, c.Caller.SourceAccount, account) == account {
+		return c.evidence.reserved
+	}
+	return trail.CopyID(c.evidence.reserved, account)
 }

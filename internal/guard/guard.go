@@ -70,6 +70,7 @@ type evidence struct {
 	recorded  bool              // a transaction of this call carries its record
 	kept      int               // decisions in that record
 	eventID   string            // of that record, whichever run of its closure wrote it
+	reserved  string            // the event id of the next record, if it was told already
 }
 
 // mark is what reset goes back to, so that a closure that runs again leaves no evidence of the

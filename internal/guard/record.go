@@ -101,7 +101,8 @@ func encodedMessage(req *authz.Request, d authz.Decision) []byte {
 // record makes the trail's record of a call.
 func (g *Guard) record(c *Call, err error) *trail.Record {
 	if c.evidence.eventID == "" {
-		c.evidence.eventID = NewRequestID()
+		c.evidence.eventID = cmp.Or(c.evidence.reserved, NewRequestID())
+		c.evidence.reserved = ""
 	}
 	r := &trail.Record{
 		EventVersion: "1.11", UserIdentity: identity(&c.Caller), EventTime: g.cfg.Now().UTC(),

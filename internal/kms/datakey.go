@@ -75,6 +75,9 @@ func (s *Service) dataKey(ctx context.Context, c *guard.Call, op string, in *kms
 		return sd, nil, nil, err
 	}
 	blob, err := sd.blob(h, raw)
+	if err == nil {
+		s.used(ctx, c, op, sd.key.keyView)
+	}
 	return sd, plain, blob, err
 }
 
@@ -155,5 +158,8 @@ func (s *Service) dataKeyPair(ctx context.Context, c *guard.Call, op string, in 
 		return sd, hsm.DataKeyPair{}, nil, err
 	}
 	blob, err := sd.blob(h, pair.Ciphertext)
+	if err == nil {
+		s.used(ctx, c, op, sd.key.keyView)
+	}
 	return sd, pair, blob, err
 }

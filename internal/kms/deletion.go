@@ -96,6 +96,9 @@ func (s *Service) Start(ctx context.Context) error {
 		s.clock.AfterFunc(max(0, t.Sub(s.g.Now())), s.deleteDue)
 	}
 	if err == nil {
+		err = s.startTracking(ctx)
+	}
+	if err == nil {
 		err = s.indexRotations(ctx)
 	}
 	if err == nil {
@@ -219,6 +222,9 @@ func removeKey(tx store.Tx, k *keyView) error {
 		if err := xksKeyTable.Delete(tx, k.Region, k.Account, k.Store, k.XksKey); err != nil {
 			return err
 		}
+	}
+	if err := usageTable.Delete(tx, k.Region, k.Account, k.ID); err != nil {
+		return err
 	}
 	return keyTable.Delete(tx, k.Region, k.Account, k.ID)
 }

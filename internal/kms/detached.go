@@ -103,6 +103,7 @@ func (s *Service) EncryptDetached(ctx context.Context, c *guard.Call, in *kmsapi
 	if err != nil {
 		return xks.Sealed{}, err
 	}
+	s.used(ctx, c, "Encrypt", sd.key.keyView)
 	return detach(m, raw, len(in.Plaintext))
 }
 
@@ -120,5 +121,6 @@ func (s *Service) DecryptDetached(ctx context.Context, c *guard.Call, in *kmsapi
 	if err != nil {
 		return nil, cryptoError(err)
 	}
+	s.used(ctx, c, "Decrypt", sd.key.keyView)
 	return plain, nil
 }

@@ -46,6 +46,7 @@ func (s *Service) Encrypt(ctx context.Context, c *guard.Call, in *kmsapi.Encrypt
 	if err != nil {
 		return nil, err
 	}
+	s.used(ctx, c, "Encrypt", sd.key.keyView)
 	return &kmsapi.EncryptResponse{CiphertextBlob: blob, KeyId: &sd.key.arn, EncryptionAlgorithm: &sd.alg}, nil
 }
 
@@ -190,6 +191,7 @@ func (s *Service) Decrypt(ctx context.Context, c *guard.Call, in *kmsapi.Decrypt
 	if err != nil {
 		return nil, cryptoError(err)
 	}
+	s.used(ctx, c, "Decrypt", sd.key.keyView)
 	out := &kmsapi.DecryptResponse{KeyId: &sd.key.arn, Plaintext: plain, EncryptionAlgorithm: &sd.alg}
 	if sd.alg == symmetric {
 		out.KeyMaterialId = sd.materialID(m)

@@ -29,6 +29,7 @@ func (s *Service) DeriveSharedSecret(ctx context.Context, c *guard.Call, in *kms
 	if err != nil {
 		return nil, cryptoError(err)
 	}
+	s.used(ctx, c, u.op, u.key.keyView)
 	return &kmsapi.DeriveSharedSecretResponse{
 		KeyId: &u.key.arn, SharedSecret: shared, KeyAgreementAlgorithm: &u.alg, KeyOrigin: &u.key.Origin,
 	}, nil
@@ -50,6 +51,7 @@ func (s *Service) Encapsulate(ctx context.Context, c *guard.Call, in *kmsapi.Enc
 	if err != nil {
 		return nil, err
 	}
+	s.used(ctx, c, u.op, u.key.keyView)
 	return &kmsapi.EncapsulateResponse{
 		KeyId: &u.key.arn, EncapsulationAlgorithm: &u.alg, SharedSecret: shared, SharedSecretCiphertextBlob: ciphertext,
 	}, nil
@@ -75,6 +77,7 @@ func (s *Service) Decapsulate(ctx context.Context, c *guard.Call, in *kmsapi.Dec
 	if err != nil {
 		return nil, cryptoError(err)
 	}
+	s.used(ctx, c, u.op, u.key.keyView)
 	return &kmsapi.DecapsulateResponse{KeyId: &u.key.arn, EncapsulationAlgorithm: &u.alg, SharedSecret: shared}, nil
 }
 

@@ -19,6 +19,7 @@ func (s *Service) GenerateMac(ctx context.Context, c *guard.Call, in *kmsapi.Gen
 	if err != nil {
 		return nil, err
 	}
+	s.used(ctx, c, u.op, u.key.keyView)
 	return &kmsapi.GenerateMacResponse{Mac: mac, MacAlgorithm: &u.alg, KeyId: &u.key.arn}, nil
 }
 
@@ -31,6 +32,7 @@ func (s *Service) VerifyMac(ctx context.Context, c *guard.Call, in *kmsapi.Verif
 	if err := s.hsm.VerifyMAC(ctx, u.permit, u.use(), u.key.current(), u.alg, in.Message, in.Mac); err != nil {
 		return nil, cryptoError(err)
 	}
+	s.used(ctx, c, u.op, u.key.keyView)
 	return &kmsapi.VerifyMacResponse{KeyId: &u.key.arn, MacValid: new(true), MacAlgorithm: &u.alg}, nil
 }
 

@@ -84,6 +84,7 @@ var onKey = map[string]struct {
 	"ListAliases": {func(f *fixture) any { return &kmsapi.ListAliasesRequest{KeyId: &f.key} },
 		[3]cell{works, works, works}},
 	"DescribeKey":     {func(f *fixture) any { return &kmsapi.DescribeKeyRequest{KeyId: &f.key} }, [3]cell{works, works, works}},
+	"GetKeyLastUsage": {func(f *fixture) any { return &kmsapi.GetKeyLastUsageRequest{KeyId: &f.key} }, [3]cell{works, works, works}},
 	"GetKeyPolicy":    {func(f *fixture) any { return &kmsapi.GetKeyPolicyRequest{KeyId: &f.key} }, [3]cell{works, works, works}},
 	"ListKeyPolicies": {func(f *fixture) any { return &kmsapi.ListKeyPoliciesRequest{KeyId: &f.key} }, [3]cell{works, works, works}},
 	"PutKeyPolicy": {func(f *fixture) any {

@@ -81,6 +81,7 @@ func (s *Service) ReEncrypt(ctx context.Context, c *guard.Call, in *kmsapi.ReEnc
 	if err != nil {
 		return nil, err
 	}
+	s.used(ctx, c, "ReEncrypt", from.key.keyView, to.key.keyView)
 	resp := &kmsapi.ReEncryptResponse{
 		CiphertextBlob: blob, SourceKeyId: &from.key.arn, KeyId: &to.key.arn,
 		SourceEncryptionAlgorithm: &from.alg, DestinationEncryptionAlgorithm: &to.alg,

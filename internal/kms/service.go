@@ -49,6 +49,7 @@ type Service struct {
 	docs      *authz.Cache // compiled key policies by their text
 	keys      *store.Cached[keyRecord, *keyView]
 	alarm     alarm // for automatic rotation
+	uses      *uses
 }
 
 // keyCache bounds the keys whose compiled policy is kept.
@@ -64,6 +65,7 @@ func New(cfg Config) *Service {
 	if s.ekm == nil {
 		s.ekm = xks.NewClient(xks.ClientConfig{})
 	}
+	s.uses = newUses(s.g, s.clock, s.log)
 	s.docs = authz.NewCache(keyCache)
 	s.keys = store.NewCached(keyTable, keyCache, s.buildView)
 	return s
@@ -90,6 +92,7 @@ func (s *Service) Operations() map[string]guard.Handler {
 		"RotateKeyOnDemand":                   guard.Handle(s.RotateKeyOnDemand),
 		"ListKeyRotations":                    guard.Handle(s.ListKeyRotations),
 		"GetKeyRotationStatus":                guard.Handle(s.GetKeyRotationStatus),
+		"GetKeyLastUsage":                     guard.Handle(s.GetKeyLastUsage),
 		"GetKeyPolicy":                        guard.Handle(s.GetKeyPolicy),
 		"PutKeyPolicy":                        guard.HandleVoid(s.PutKeyPolicy),
 		"ListKeyPolicies":                     guard.Handle(s.ListKeyPolicies),
@@ -189,7 +192,11 @@ func (s *Service) change(ctx context.Context, c *guard.Call, keyID *string, acti
 		if err != nil {
 			return err
 		}
-		if err := s.allowWith(tx, c, k.keyView, action, more); err != nil {
+		add, err := s.trailing(tx, k.keyView, action, more)
+		if err != nil {
+			return err
+		}
+		if err := s.allowWith(tx, c, k.keyView, action, add); err != nil {
 			return err
 		}
 		if err := op.Check(&k.rule); err != nil {

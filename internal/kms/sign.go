@@ -27,6 +27,7 @@ func (s *Service) Sign(ctx context.Context, c *guard.Call, in *kmsapi.SignReques
 	if err != nil {
 		return nil, cryptoError(err)
 	}
+	s.used(ctx, c, u.op, u.key.keyView)
 	return &kmsapi.SignResponse{KeyId: &u.key.arn, Signature: sig, SigningAlgorithm: &u.alg}, nil
 }
 
@@ -41,6 +42,7 @@ func (s *Service) Verify(ctx context.Context, c *guard.Call, in *kmsapi.VerifyRe
 	if err != nil {
 		return nil, cryptoError(err)
 	}
+	s.used(ctx, c, u.op, u.key.keyView)
 	return &kmsapi.VerifyResponse{KeyId: &u.key.arn, SignatureValid: new(true), SigningAlgorithm: &u.alg}, nil
 }
 

@@ -24,16 +24,16 @@ func (r *Record) For(account string) (rec Record, ok bool) {
 		return Record{}, false
 	}
 	rec = *r
-	rec.RecipientAccountID, rec.EventID = account, copyID(r.EventID, account)
+	rec.RecipientAccountID, rec.EventID = account, CopyID(r.EventID, account)
 	if id := &r.UserIdentity; id.AccountID != "" && id.AccountID != account {
 		rec.UserIdentity = UserIdentity{Type: "AWSAccount", PrincipalID: id.PrincipalID, AccountID: id.AccountID, InvokedBy: id.InvokedBy}
 	}
 	return rec, true
 }
 
-// copyID is the event id of an account's copy of an event: always the same, in the form of a random
+// CopyID is the event id of an account's copy of an event: always the same, in the form of a random
 // UUID.
-func copyID(eventID, account string) string {
+func CopyID(eventID, account string) string {
 	b := sha256.Sum256([]byte("kagimori event copy\x00" + eventID + "\x00" + account))
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:16])

@@ -114,6 +114,19 @@ const (
 
 	KeyEncryptionMechanismRSAES_OAEP_SHA_256 = "RSAES_OAEP_SHA_256"
 
+	KeyLastUsageTrackingOperationDecrypt                             = "Decrypt"
+	KeyLastUsageTrackingOperationDeriveSharedSecret                  = "DeriveSharedSecret"
+	KeyLastUsageTrackingOperationEncrypt                             = "Encrypt"
+	KeyLastUsageTrackingOperationGenerateDataKey                     = "GenerateDataKey"
+	KeyLastUsageTrackingOperationGenerateDataKeyPair                 = "GenerateDataKeyPair"
+	KeyLastUsageTrackingOperationGenerateDataKeyPairWithoutPlaintext = "GenerateDataKeyPairWithoutPlaintext"
+	KeyLastUsageTrackingOperationGenerateDataKeyWithoutPlaintext     = "GenerateDataKeyWithoutPlaintext"
+	KeyLastUsageTrackingOperationGenerateMac                         = "GenerateMac"
+	KeyLastUsageTrackingOperationReEncrypt                           = "ReEncrypt"
+	KeyLastUsageTrackingOperationSign                                = "Sign"
+	KeyLastUsageTrackingOperationVerify                              = "Verify"
+	KeyLastUsageTrackingOperationVerifyMac                           = "VerifyMac"
+
 	KeyManagerTypeAWS      = "AWS"
 	KeyManagerTypeCUSTOMER = "CUSTOMER"
 

@@ -39,6 +39,7 @@ func Service() *api.Service {
 			"GenerateDataKeyWithoutPlaintext":     {Name: "GenerateDataKeyWithoutPlaintext", NewInput: func() any { return new(GenerateDataKeyWithoutPlaintextRequest) }, NewOutput: func() any { return new(GenerateDataKeyWithoutPlaintextResponse) }, ReadOnly: true},
 			"GenerateMac":                         {Name: "GenerateMac", NewInput: func() any { return new(GenerateMacRequest) }, NewOutput: func() any { return new(GenerateMacResponse) }, ReadOnly: true},
 			"GenerateRandom":                      {Name: "GenerateRandom", NewInput: func() any { return new(GenerateRandomRequest) }, NewOutput: func() any { return new(GenerateRandomResponse) }, ReadOnly: true},
+			"GetKeyLastUsage":                     {Name: "GetKeyLastUsage", NewInput: func() any { return new(GetKeyLastUsageRequest) }, NewOutput: func() any { return new(GetKeyLastUsageResponse) }, ReadOnly: true},
 			"GetKeyPolicy":                        {Name: "GetKeyPolicy", NewInput: func() any { return new(GetKeyPolicyRequest) }, NewOutput: func() any { return new(GetKeyPolicyResponse) }, ReadOnly: true},
 			"GetKeyRotationStatus":                {Name: "GetKeyRotationStatus", NewInput: func() any { return new(GetKeyRotationStatusRequest) }, NewOutput: func() any { return new(GetKeyRotationStatusResponse) }, ReadOnly: true},
 			"GetParametersForImport":              {Name: "GetParametersForImport", NewInput: func() any { return new(GetParametersForImportRequest) }, NewOutput: func() any { return new(GetParametersForImportResponse) }, ReadOnly: true},
@@ -119,9 +120,7 @@ func Service() *api.Service {
 			"XksProxyVpcEndpointServiceInvalidConfigurationException": {},
 			"XksProxyVpcEndpointServiceNotFoundException":             {},
 		},
-		Known: map[string]bool{
-			"GetKeyLastUsage": true,
-		},
+		Known: map[string]bool{},
 	}
 }
 
@@ -161,6 +160,7 @@ func constraints() map[string]*api.Constraint {
 		"KeyAgreementAlgorithmSpec":             {Enum: []string{"ECDH"}},
 		"KeyEncryptionMechanism":                {Enum: []string{"RSAES_OAEP_SHA_256"}},
 		"KeyIdType":                             {Min: new(int64(1)), Max: new(int64(2048))},
+		"KeyLastUsageTrackingOperation":         {Enum: []string{"Decrypt", "DeriveSharedSecret", "Encrypt", "GenerateDataKey", "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext", "GenerateDataKeyWithoutPlaintext", "GenerateMac", "ReEncrypt", "Sign", "Verify", "VerifyMac"}},
 		"KeyManagerType":                        {Enum: []string{"AWS", "CUSTOMER"}},
 		"KeyMaterialDescriptionType":            {Min: new(int64(0)), Max: new(int64(256)), Pattern: `^[a-zA-Z0-9:/_\s.-]+$`},
 		"KeyMaterialState":                      {Enum: []string{"NON_CURRENT", "CURRENT", "PENDING_ROTATION", "PENDING_MULTI_REGION_IMPORT_AND_ROTATION"}},

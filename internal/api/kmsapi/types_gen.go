@@ -388,6 +388,19 @@ type GenerateRandomResponse struct {
 	CiphertextForRecipient []byte       `aws:"CiphertextForRecipient,c=CiphertextType"`
 }
 
+// GetKeyLastUsageRequest is a shape of the model.
+type GetKeyLastUsageRequest struct {
+	KeyId *string `aws:"KeyId,req,c=KeyIdType"`
+}
+
+// GetKeyLastUsageResponse is a shape of the model.
+type GetKeyLastUsageResponse struct {
+	KeyId             *string           `aws:"KeyId,c=KeyIdType"`
+	KeyLastUsage      *KeyLastUsageData `aws:"KeyLastUsage"`
+	TrackingStartDate *time.Time        `aws:"TrackingStartDate"`
+	KeyCreationDate   *time.Time        `aws:"KeyCreationDate"`
+}
+
 // GetKeyPolicyRequest is a shape of the model.
 type GetKeyPolicyRequest struct {
 	KeyId      *string `aws:"KeyId,req,c=KeyIdType"`
@@ -486,6 +499,14 @@ type ImportKeyMaterialRequest struct {
 type ImportKeyMaterialResponse struct {
 	KeyId         *string `aws:"KeyId,c=KeyIdType"`
 	KeyMaterialId *string `aws:"KeyMaterialId,c=BackingKeyIdType"`
+}
+
+// KeyLastUsageData is a shape of the model.
+type KeyLastUsageData struct {
+	Operation         *string    `aws:"Operation,c=KeyLastUsageTrackingOperation"`
+	Timestamp         *time.Time `aws:"Timestamp"`
+	CloudTrailEventId *string    `aws:"CloudTrailEventId"`
+	KmsRequestId      *string    `aws:"KmsRequestId"`
 }
 
 // KeyListEntry is a shape of the model.

@@ -1,0 +1,192 @@
+package kms
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/clock"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+const (
+	// usesKept bounds the keys whose last use is in memory.
+	usesKept = 16384
+	// usesDelay is how long a use waits to be stored with others.
+	usesDelay = 10 * time.Second
+	// usesStep is how exactly the last use is stored while a key is in use: writing every use would
+	// cost more than the use. What is in memory is exact, and stored when the service stops.
+	usesStep = time.Hour
+	// usesBatch are the keys of a transaction.
+	usesBatch = 50
+)
+
+type usedKey struct{ region, account, id string }
+
+// A use is the last one of a key.
+type use struct {
+	usage
+	stored time.Time // what the store has; zero if it is not known to have any
+	due    bool      // the store is behind by a step or more
+}
+
+// uses are the last uses of keys that the store may not know. Safe for concurrent use.
+type uses struct {
+	g     *guard.Guard
+	clock *clock.Clock
+	log   *slog.Logger
+
+	storing sync.Mutex // held while uses are stored
+
+	mu    sync.Mutex // guards the rest
+	last  map[usedKey]use
+	due   int // how many are
+	timer bool
+}
+
+func newUses(g *guard.Guard, c *clock.Clock, log *slog.Logger) *uses {
+	return &uses{g: g, clock: c, log: log, last: map[usedKey]use{}}
+}
+
+// note remembers a use. When too many wait to be stored the caller stores them.
+func (u *uses) note(ctx context.Context, key usedKey, now usage) {
+	u.mu.Lock()
+	old := u.last[key]
+	if old.At.After(now.At) {
+		u.mu.Unlock()
+		return
+	}
+	next := use{now, old.stored, old.due || now.At.Sub(old.stored) >= usesStep}
+	if next.due && !old.due {
+		u.due++
+	}
+	u.last[key] = next
+	start, full := u.due > 0 && !u.timer, u.due >= usesKept
+	u.timer = u.timer || start
+	u.mu.Unlock()
+	if start {
+		u.clock.AfterFunc(usesDelay, u.tick)
+	}
+	if full {
+		u.save(context.WithoutCancel(ctx), usesStep)
+	}
+}
+
+// latest is the last use of a key as far as it is in memory.
+func (u *uses) latest(key usedKey) usage {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.last[key].usage
+}
+
+// tick stores what is due, and comes again if that fails.
+func (u *uses) tick() {
+	u.save(context.Background(), usesStep)
+	u.mu.Lock()
+	u.timer = u.due > 0
+	again := u.timer
+	u.mu.Unlock()
+	if again {
+		u.clock.AfterFunc(usesDelay, u.tick)
+	}
+}
+
+// save stores the uses that the store is behind of by a step, and forgets those that it has if
+// there are many. What could not be stored stays due.
+func (u *uses) save(ctx context.Context, step time.Duration) {
+	u.storing.Lock()
+	defer u.storing.Unlock()
+	u.mu.Lock()
+	all := make(map[usedKey]usage, u.due)
+	for key, use := range u.last {
+		if use.due || step == 0 {
+			all[key] = use.usage
+		}
+	}
+	u.mu.Unlock()
+	keys := slices.Collect(maps.Keys(all))
+	var errs []error
+	for batch := range slices.Chunk(keys, usesBatch) {
+		stored, err := u.put(ctx, batch, all, step)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		u.settle(stored)
+	}
+	if err := errors.Join(errs...); err != nil {
+		u.log.Error("when keys were last used was not stored yet", "error", err)
+	}
+}
+
+// put stores uses of keys that still exist, and tells what the store has then.
+func (u *uses) put(ctx context.Context, keys []usedKey, all map[usedKey]usage, step time.Duration) (stored map[usedKey]time.Time, err error) {
+	var behind []usedKey
+	look := func(tx store.Tx) error {
+		behind, stored = behind[:0], make(map[usedKey]time.Time, len(keys))
+		for _, k := range keys {
+			old, _, err := usageTable.Get(tx, k.region, k.account, k.id)
+			if err != nil {
+				return err
+			}
+			stored[k] = old.At
+			if d := all[k].At.Sub(old.At); d > 0 && d >= step {
+				behind = append(behind, k)
+			}
+		}
+		return nil
+	}
+	if err := u.g.Read(ctx, look); err != nil || len(behind) == 0 {
+		return stored, err
+	}
+	return stored, u.g.Change(ctx, func(tx store.Tx) error {
+		if err := look(tx); err != nil {
+			return err
+		}
+		for _, k := range behind {
+			stored[k] = all[k].At
+			if exists, err := keyExists(tx, k); err != nil {
+				return err
+			} else if !exists {
+				continue
+			}
+			if err := usageTable.Put(tx, all[k], k.region, k.account, k.id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// keyExists asks without decoding the key.
+func keyExists(tx store.Tx, k usedKey) (bool, error) {
+	_, ok, err := tx.Get(keyTable.Bucket, store.Key(k.region, k.account, k.id))
+	return ok, err
+}
+
+func (u *uses) settle(stored map[usedKey]time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for k, at := range stored {
+		use := u.last[k]
+		use.stored = at
+		if use.due && use.At.Sub(at) < usesStep {
+			use.due = false
+			u.due--
+		}
+		u.last[k] = use
+	}
+	for k, use := range u.last {
+		if len(u.last) <= usesKept {
+			return
+		}
+		if !use.due {
+			delete(u.last, k)
+		}
+	}
+}
