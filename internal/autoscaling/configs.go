@@ -201,37 +201,16 @@ func (s *Service) DeleteLaunchConfiguration(ctx context.Context, c *guard.Call, 
 
 // DescribeLaunchConfigurations lists launch configurations; names that do not exist are left out.
 func (s *Service) DescribeLaunchConfigurations(ctx context.Context, c *guard.Call, in *autoscalingapi.LaunchConfigurationNamesType) (*autoscalingapi.LaunchConfigurationsType, error) {
-	limit, err := bound(in.MaxRecords, 50, 100)
-	if err != nil {
-		return nil, err
-	}
-	prefix := store.Key(c.Region, c.Account())
-	from, err := after(in.NextToken, prefix)
-	if err != nil {
-		return nil, err
-	}
+	var err error
 	out := &autoscalingapi.LaunchConfigurationsType{}
-	err = s.g.View(ctx, c, func(tx store.Tx) error {
-		if err := s.allowList(tx, c, "autoscaling:DescribeLaunchConfigurations"); err != nil {
-			return err
-		}
-		out.LaunchConfigurations, out.NextToken = []autoscalingapi.LaunchConfiguration{}, nil
-		last := ""
-		for r, err := range configTable.ScanRange(tx, store.Range{Prefix: prefix, After: from}) {
-			if err != nil {
-				return err
+	at := s.page(c, in.NextToken, in.MaxRecords, 50, 100)
+	out.LaunchConfigurations, out.NextToken, err = paged(ctx, at, func(tx store.Tx, r store.Range, yield func(string, autoscalingapi.LaunchConfiguration) bool) error {
+		return scan(tx, configTable, r, func(key []string, rec *configRecord) bool {
+			if len(in.LaunchConfigurationNames) > 0 && !slices.Contains(in.LaunchConfigurationNames, rec.Name) {
+				return true
 			}
-			if len(in.LaunchConfigurationNames) > 0 && !slices.Contains(in.LaunchConfigurationNames, r.Value.Name) {
-				continue
-			}
-			if len(out.LaunchConfigurations) == limit {
-				out.NextToken = token(last)
-				break
-			}
-			out.LaunchConfigurations = append(out.LaunchConfigurations, r.Value.describe())
-			last = store.Key(r.Key...)
-		}
-		return nil
+			return yield(store.Key(key...), rec.describe())
+		})
 	})
 	return out, err
 }

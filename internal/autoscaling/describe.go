@@ -2,89 +2,34 @@ package autoscaling
 
 import (
 	"context"
-	"encoding/base64"
 	"slices"
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
-	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// after reads a token, which is the key of the last entry shown.
-func after(token *string, prefix string) (string, error) {
-	if token == nil || *token == "" {
-		return "", nil
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(*token)
-	if err != nil || !strings.HasPrefix(string(raw), prefix) {
-		return "", apierr.New("InvalidNextToken", "The token '"+*token+"' is invalid.")
-	}
-	return string(raw), nil
-}
-
-func token(key string) *string {
-	if key == "" {
-		return nil
-	}
-	return new(base64.RawURLEncoding.EncodeToString([]byte(key)))
-}
-
-// bound is the size of a page.
-func bound(given *int32, def, limit int) (int, error) {
-	if given == nil {
-		return def, nil
-	}
-	if *given < 1 || int(*given) > limit {
-		return 0, validation("MaxRecords must be between 1 and %d", limit)
-	}
-	return int(*given), nil
-}
-
 // DescribeAutoScalingGroups lists groups; names that do not exist are left out.
 func (s *Service) DescribeAutoScalingGroups(ctx context.Context, c *guard.Call, in *autoscalingapi.AutoScalingGroupNamesType) (*autoscalingapi.AutoScalingGroupsType, error) {
-	limit, err := bound(in.MaxRecords, 50, 100)
-	if err != nil {
-		return nil, err
-	}
-	prefix := store.Key(c.Region, c.Account())
-	from, err := after(in.NextToken, prefix)
-	if err != nil {
-		return nil, err
-	}
 	match, err := groupFilter(in.Filters)
 	if err != nil {
 		return nil, err
 	}
 	out := &autoscalingapi.AutoScalingGroupsType{}
-	err = s.g.View(ctx, c, func(tx store.Tx) error {
-		if err := s.allowList(tx, c, "autoscaling:DescribeAutoScalingGroups"); err != nil {
-			return err
-		}
-		out.AutoScalingGroups, out.NextToken = []autoscalingapi.AutoScalingGroup{}, nil
-		all, err := membersByGroup(tx, prefix)
+	at := s.page(c, in.NextToken, in.MaxRecords, 50, 100)
+	out.AutoScalingGroups, out.NextToken, err = paged(ctx, at, func(tx store.Tx, r store.Range, yield func(string, autoscalingapi.AutoScalingGroup) bool) error {
+		all, err := membersByGroup(tx, r.Prefix)
 		if err != nil {
 			return err
 		}
-		last := ""
-		for r, err := range groupTable.ScanRange(tx, store.Range{Prefix: prefix, After: from}) {
-			if err != nil {
-				return err
+		return scan(tx, groupTable, r, func(key []string, g *groupRecord) bool {
+			if len(in.AutoScalingGroupNames) > 0 && !slices.Contains(in.AutoScalingGroupNames, g.Name) || !match(g) {
+				return true
 			}
-			g := r.Value
-			if len(in.AutoScalingGroupNames) > 0 && !slices.Contains(in.AutoScalingGroupNames, g.Name) || !match(&g) {
-				continue
-			}
-			if len(out.AutoScalingGroups) == limit {
-				out.NextToken = token(last)
-				break
-			}
-			out.AutoScalingGroups = append(out.AutoScalingGroups, g.describe(all[g.Name]))
-			last = store.Key(r.Key...)
-		}
-		return nil
+			return yield(store.Key(key...), g.describe(all[g.Name]))
+		})
 	})
 	return out, err
 }
@@ -131,42 +76,20 @@ func groupFilter(filters []autoscalingapi.Filter) (func(*groupRecord) bool, erro
 
 // DescribeAutoScalingInstances lists instances of any group.
 func (s *Service) DescribeAutoScalingInstances(ctx context.Context, c *guard.Call, in *autoscalingapi.DescribeAutoScalingInstancesType) (*autoscalingapi.AutoScalingInstancesType, error) {
-	limit, err := bound(in.MaxRecords, 50, 50)
-	if err != nil {
-		return nil, err
-	}
-	prefix := store.Key(c.Region, c.Account())
-	from, err := after(in.NextToken, prefix)
-	if err != nil {
-		return nil, err
-	}
+	var err error
 	out := &autoscalingapi.AutoScalingInstancesType{}
-	err = s.g.View(ctx, c, func(tx store.Tx) error {
-		if err := s.allowList(tx, c, "autoscaling:DescribeAutoScalingInstances"); err != nil {
-			return err
-		}
-		out.AutoScalingInstances, out.NextToken = []autoscalingapi.AutoScalingInstanceDetails{}, nil
-		last := ""
-		for r, err := range memberTable.ScanRange(tx, store.Range{Prefix: prefix, After: from}) {
-			if err != nil {
-				return err
-			}
-			m := r.Value
+	at := s.page(c, in.NextToken, in.MaxRecords, 50, 50)
+	out.AutoScalingInstances, out.NextToken, err = paged(ctx, at, func(tx store.Tx, r store.Range, yield func(string, autoscalingapi.AutoScalingInstanceDetails) bool) error {
+		return scan(tx, memberTable, r, func(key []string, m *memberRecord) bool {
 			if len(in.InstanceIds) > 0 && !slices.Contains(in.InstanceIds, m.ID) {
-				continue
+				return true
 			}
-			if len(out.AutoScalingInstances) == limit {
-				out.NextToken = token(last)
-				break
-			}
-			out.AutoScalingInstances = append(out.AutoScalingInstances, autoscalingapi.AutoScalingInstanceDetails{
-				InstanceId: &m.ID, InstanceType: api.Opt(m.Type), AutoScalingGroupName: &r.Key[2], AvailabilityZone: &m.Zone,
+			return yield(store.Key(key...), autoscalingapi.AutoScalingInstanceDetails{
+				InstanceId: &m.ID, InstanceType: api.Opt(m.Type), AutoScalingGroupName: &key[2], AvailabilityZone: &m.Zone,
 				LifecycleState: &m.State, HealthStatus: new(strings.ToUpper(m.Health)), LaunchTemplate: m.Template.spec(),
 				ProtectedFromScaleIn: &m.Protected, LaunchConfigurationName: api.Opt(m.Config), WeightedCapacity: m.weighted(),
 			})
-			last = store.Key(r.Key...)
-		}
-		return nil
+		})
 	})
 	return out, err
 }

@@ -3,6 +3,7 @@ package autoscaling
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -116,54 +117,33 @@ func (s *Service) DeleteTags(ctx context.Context, c *guard.Call, in *autoscaling
 // DescribeTags lists the tags of groups. Filters: auto-scaling-group, key, value,
 // propagate-at-launch.
 func (s *Service) DescribeTags(ctx context.Context, c *guard.Call, in *autoscalingapi.DescribeTagsType) (*autoscalingapi.TagsType, error) {
-	limit, err := bound(in.MaxRecords, 50, 100)
-	if err != nil {
-		return nil, err
-	}
-	from, err := after(in.NextToken, "")
-	if err != nil {
-		return nil, err
-	}
 	known := map[string]func(string, tagRecord) string{
 		"auto-scaling-group":  func(g string, _ tagRecord) string { return g },
 		"key":                 func(_ string, t tagRecord) string { return t.Key },
 		"value":               func(_ string, t tagRecord) string { return t.Value },
-		"propagate-at-launch": func(_ string, t tagRecord) string { return map[bool]string{true: "true", false: "false"}[t.Propagate] },
+		"propagate-at-launch": func(_ string, t tagRecord) string { return strconv.FormatBool(t.Propagate) },
 	}
 	for _, f := range in.Filters {
 		if known[api.Val(f.Name)] == nil {
 			return nil, validation("Filter type %s is not correct. Allowed Filter types are: auto-scaling-group key value propagate-at-launch", api.Val(f.Name))
 		}
 	}
+	var err error
 	out := &autoscalingapi.TagsType{}
-	err = s.g.View(ctx, c, func(tx store.Tx) error {
-		if err := s.allowList(tx, c, "autoscaling:DescribeTags"); err != nil {
-			return err
-		}
-		out.Tags, out.NextToken = []autoscalingapi.TagDescription{}, nil
-		last := ""
-		for r, err := range groupTable.Scan(tx, c.Region, c.Account()) {
-			if err != nil {
-				return err
-			}
-			for _, t := range slices.SortedFunc(slices.Values(r.Value.Tags), func(a, b tagRecord) int { return strings.Compare(a.Key, b.Key) }) {
-				key := store.Key(r.Value.Name, t.Key)
-				keep := key > from
+	at := s.page(c, in.NextToken, in.MaxRecords, 50, 100)
+	out.Tags, out.NextToken, err = paged(ctx, at, func(tx store.Tx, r store.Range, yield func(string, autoscalingapi.TagDescription) bool) error {
+		return scan(tx, groupTable, store.Range{Prefix: r.Prefix}, func(key []string, g *groupRecord) bool {
+			for _, t := range slices.SortedFunc(slices.Values(g.Tags), func(a, b tagRecord) int { return strings.Compare(a.Key, b.Key) }) {
+				keep := true
 				for _, f := range in.Filters {
-					keep = keep && slices.Contains(f.Values, known[*f.Name](r.Value.Name, t))
+					keep = keep && slices.Contains(f.Values, known[*f.Name](g.Name, t))
 				}
-				if !keep {
-					continue
+				if keep && !yield(store.Key(append(slices.Clone(key), t.Key)...), t.describe(g.Name)) {
+					return false
 				}
-				if len(out.Tags) == limit {
-					out.NextToken = token(last)
-					return nil
-				}
-				out.Tags = append(out.Tags, t.describe(r.Value.Name))
-				last = key
 			}
-		}
-		return nil
+			return true
+		})
 	})
 	return out, err
 }
