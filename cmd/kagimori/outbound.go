@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
@@ -17,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kagimori/kagimori/internal/app"
+	"github.com/kagimori/kagimori/internal/kms/attest"
 	"github.com/kagimori/kagimori/internal/outbound"
 )
 
@@ -25,6 +27,7 @@ type networkFlags struct {
 	allow, connect  []string
 	ca              string
 	patience        time.Duration
+	attestation     string
 	xksListen       string
 	xksCert, xksKey string
 	xksClientCA     string
@@ -35,6 +38,7 @@ func (f *networkFlags) register(cmd *cobra.Command) {
 	fl.StringArrayVar(&f.allow, "outbound-allow", nil, "`network` outside the public internet, such as 10.1.0.0/16, that URLs of tenants may lead to (repeatable)")
 	fl.StringArrayVar(&f.connect, "outbound-connect", nil, "`HOST=ADDRESS:PORT` that is dialled for a host in URLs of tenants, whatever its name resolves to (repeatable)")
 	fl.StringVar(&f.ca, "outbound-ca", "", "`file` with certificates, in PEM, to trust for URLs of tenants beside the system's")
+	fl.StringVar(&f.attestation, "attestation-roots", "", "`file` with root certificates, in PEM, of attestation documents to believe instead of AWS's")
 	fl.DurationVar(&f.patience, "xks-timeout", 0, "how `long` to wait for external key store proxies (default 250ms, as AWS KMS)")
 	fl.StringVar(&f.xksListen, "xks-listen", "", "`address` to answer on as an external key store proxy, with TLS; see kagimori xks")
 	fl.StringVar(&f.xksCert, "xks-tls-cert", "", "`file` with the proxy's certificate chain, in PEM (default that of --tls-cert)")
@@ -71,7 +75,29 @@ func (f *networkFlags) configure(cfg *app.Config) error {
 		o.Roots, err = certificates(f.ca, base)
 	}
 	cfg.Outbound, cfg.XKSPatience = o, f.patience
+	if err == nil && f.attestation != "" {
+		cfg.AttestationRoots, err = fingerprints(f.attestation)
+	}
 	return failed(err)
+}
+
+// fingerprints are those of the certificates in a file.
+func fingerprints(path string) (all []string, err error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("the certificates %s cannot be read: %w", path, err)
+	}
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("a certificate in %s cannot be read: %w", path, err)
+		}
+		all = append(all, attest.Fingerprint(cert))
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("there are no certificates in %s", path)
+	}
+	return all, nil
 }
 
 // certificates adds those of a file to a pool.

@@ -12,6 +12,8 @@ import (
 	"github.com/kagimori/kagimori/internal/app"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/kms/attest"
+	"github.com/kagimori/kagimori/internal/kms/attest/attesttest"
 	"github.com/kagimori/kagimori/internal/policy"
 	"github.com/kagimori/kagimori/internal/testkit"
 )
@@ -143,8 +145,11 @@ func (p probe) present(req *authz.Request, part authz.Part) []string {
 // reason; a gap that was closed fails too.
 func TestActionsCarryTheirConditionKeys(t *testing.T) {
 	w := newWatcher(t)
-	s := testkit.Start(t, testkit.Options{Configure: func(c *app.Config) { c.Observe = w.observe }})
-	drive(t, s)
+	h := attesttest.New(t)
+	s := testkit.Start(t, testkit.Options{Configure: func(c *app.Config) {
+		c.Observe, c.AttestationRoots = w.observe, []string{attest.Fingerprint(h.Root)}
+	}})
+	drive(t, s, h)
 	s.Stop() // nothing is observed any more
 
 	missing := w.missing()

@@ -3,7 +3,6 @@ package actions_test
 // Reasons of gaps.
 const (
 	noFeature             = "kagimori has nothing that it could be about"
-	noEnclaves            = "there are no Nitro enclaves whose attestation a request could carry"
 	noRoleTemplates       = "there are no role templates"
 	noProviders           = "there are no identity providers"
 	noCopy                = "volumes are not copied from volumes"
@@ -82,9 +81,6 @@ var gaps = []gap{
 	{noFeature, "ec2:Permission", "ec2:CreateTags/network-interface"},
 	{noFeature, "ec2:NewInstanceProfile", "ec2:GetInstanceUefiData/instance"},
 	{noFeature, "ec2:AuthorizedService", "ec2:RunInstances/network-interface"},
-	{noEnclaves, "kms:RecipientAttestation:ImageSha384", "kms:Decrypt/key kms:DeriveSharedSecret/key kms:GenerateDataKey/key kms:GenerateDataKeyPair/key kms:GenerateRandom"},
-	{noEnclaves, "kms:RecipientAttestation:NitroTPMPCR${n}", "kms:Decrypt/key kms:DeriveSharedSecret/key kms:GenerateDataKey/key kms:GenerateDataKeyPair/key kms:GenerateRandom"},
-	{noEnclaves, "kms:RecipientAttestation:PCR${n}", "kms:Decrypt/key kms:DeriveSharedSecret/key kms:GenerateDataKey/key kms:GenerateDataKeyPair/key kms:GenerateRandom"},
 	{noRoleTemplates, "iam:RoleTemplateARN", `
 		iam:AttachRolePolicy/role iam:CreateRole/role iam:GetRole/role iam:PutRolePermissionsBoundary/role
 		iam:PutRolePolicy/role iam:TagRole/role`},

@@ -1,10 +1,13 @@
 package actions_test
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
 	"maps"
 	"testing"
 	"time"
 
+	"github.com/kagimori/kagimori/internal/kms/attest/attesttest"
 	"github.com/kagimori/kagimori/internal/secret"
 	"github.com/kagimori/kagimori/internal/sigv4"
 	"github.com/kagimori/kagimori/internal/testkit"
@@ -17,11 +20,12 @@ const (
 )
 
 // drive makes one full request to each operation of each service.
-func drive(t *testing.T, s *testkit.Server) {
+func drive(t *testing.T, s *testkit.Server, h *attesttest.Hypervisor) {
 	c := newCaller(t, s, testkit.Admin(home))
 	driveIAM(c)
 	c.do("iam:TagUser", in{"UserName": "admin", "Tags": []in{{"Key": "team", "Value": "blue"}}})
 	driveKMS(c)
+	driveAttested(c, h)
 	driveSTS(t, s, c)
 	driveEC2(s, c)
 	driveAutoScaling(s, c)
@@ -87,6 +91,26 @@ func driveKMS(c caller) {
 	c.do("kms:ScheduleKeyDeletion", in{"KeyId": second, "PendingWindowInDays": 7})
 	c.do("kms:CancelKeyDeletion", in{"KeyId": second})
 	c.do("kms:UntagResource", in{"KeyId": id, "TagKeys": "team"})
+}
+
+// driveAttested: requests from an enclave and from an instance with NitroTPM.
+func driveAttested(c caller, h *attesttest.Hypervisor) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	enclave, tpm := h.Fields(&key.PublicKey), h.Fields(&key.PublicKey)
+	tpm["nitrotpm_pcrs"] = tpm["pcrs"]
+	delete(tpm, "pcrs")
+	for _, fields := range []map[string]any{enclave, tpm} {
+		to := in{"AttestationDocument": h.Sign(c.t, fields), "KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256"}
+		text := c.do("kms:GenerateDataKey", in{"KeyId": "alias/a", "KeySpec": "AES_256", "Recipient": to}).bytes("CiphertextBlob")
+		c.do("kms:Decrypt", in{"CiphertextBlob": text, "Recipient": to})
+		c.do("kms:GenerateDataKeyPair", in{"KeyId": "alias/a", "KeyPairSpec": "ECC_NIST_P256", "Recipient": to})
+		c.do("kms:GenerateRandom", in{"NumberOfBytes": 16, "Recipient": to})
+		public := c.do("kms:GetPublicKey", in{"KeyId": "alias/KEY_AGREEMENT"}).bytes("PublicKey")
+		c.do("kms:DeriveSharedSecret", in{"KeyId": "alias/KEY_AGREEMENT", "KeyAgreementAlgorithm": "ECDH", "PublicKey": public, "Recipient": to})
+	}
 }
 
 // driveKinds: keys that are not for symmetric encryption, by alias.

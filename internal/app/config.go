@@ -36,6 +36,8 @@ type Config struct {
 	Version string
 	// AuditSync has each record of the trail on disk before the answer.
 	AuditSync bool
+	// AttestationRoots are the fingerprints of roots of attestation documents, instead of AWS's.
+	AttestationRoots []string
 	// Outbound is how URLs that tenants supply are reached.
 	Outbound outbound.Config
 	// XKSPatience is how long KMS waits for an external key store proxy; 0 is as long as at AWS.

@@ -33,6 +33,7 @@ import (
 	"github.com/kagimori/kagimori/internal/iam"
 	"github.com/kagimori/kagimori/internal/kagimori"
 	"github.com/kagimori/kagimori/internal/kms"
+	"github.com/kagimori/kagimori/internal/kms/attest"
 	"github.com/kagimori/kagimori/internal/org"
 	"github.com/kagimori/kagimori/internal/outbound"
 	"github.com/kagimori/kagimori/internal/secret"
@@ -176,7 +177,7 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 		return nil, err
 	}
 	s.kms = kms.New(kms.Config{Guard: s.guard, Module: module, Clock: s.clock, Logger: cfg.Logger, CustomIDs: cfg.Dev, Destroyed: s.keeper.destroyed,
-		External: xks.NewClient(xks.ClientConfig{Outbound: s.outbound, Patience: cfg.XKSPatience})})
+		Attest: attest.NewVerifier(time.Now, cfg.AttestationRoots...), External: xks.NewClient(xks.ClientConfig{Outbound: s.outbound, Patience: cfg.XKSPatience})})
 	people := iam.New(iam.Config{
 		Guard: s.guard, Markers: module.Box("iam marker"), Secrets: module.Box("iam secret"),
 		RoleUsage: func(tx store.Tx, roleARN string) (map[string][]string, error) { return s.groups.RoleUsage(tx, roleARN) },

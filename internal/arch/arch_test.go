@@ -71,8 +71,10 @@ var allowed = map[string][]string{
 	"internal/directory": {
 		"internal/arn", "internal/authz", "internal/policy", "internal/store", "internal/secret", "internal/directory/managed",
 	},
-	"internal/outbound": {},
-	"internal/xks":      {"internal/outbound", "internal/secret", "internal/sigv4"},
+	"internal/outbound":              {},
+	"internal/kms/attest":            {},
+	"internal/kms/attest/attesttest": {"internal/kms/attest"},
+	"internal/xks":                   {"internal/outbound", "internal/secret", "internal/sigv4"},
 	// 4 border
 	"internal/guard": {
 		"internal/authz", "internal/authz/explain", "internal/trail", "internal/apierr", "internal/arn", "internal/store",
@@ -83,7 +85,7 @@ var allowed = map[string][]string{
 		"internal/store", "internal/store/memory", "internal/trail", "internal/wire",
 	},
 	// 5 services: no arrows inside this row
-	"internal/kms":            service("internal/keyrule", "internal/api/kmsapi", "internal/hsm", "internal/envelope", "internal/policy", "internal/guard/permit", "internal/xks"),
+	"internal/kms":            service("internal/keyrule", "internal/api/kmsapi", "internal/hsm", "internal/envelope", "internal/policy", "internal/guard/permit", "internal/xks", "internal/kms/attest"),
 	"internal/iam":            service("internal/totp", "internal/api/iamapi", "internal/policy", "internal/directory/managed", "internal/linkedrole"),
 	"internal/sts":            service("internal/api/stsapi", "internal/policy"),
 	"internal/org":            service("internal/api/organizationsapi", "internal/policy"),
@@ -121,7 +123,7 @@ var allowed = map[string][]string{
 	"internal/testkit": {"*"},
 	"kagimoritest":     {"internal/app", "internal/directory", "internal/authz", "internal/authz/explain", "internal/guard", "internal/trail"},
 	// 8 command
-	"cmd/kagimori":    {"internal/app", "internal/unseal", "internal/suite", "internal/outbound", "internal/report", "internal/remedy", "internal/jsonedit", "internal/speech", "internal/doctor", "internal/incident", "internal/live", "internal/live/awsconfig", "internal/tfplan", "internal/cfn", "internal/scenario/format", "internal/lint", "internal/policy", "internal/policy/keyview", "internal/ask/compare", "internal/arn", "internal/tour", "internal/casefile", "internal/scenario", "internal/hsm/soft", "internal/hsm", "internal/store", "internal/api", "internal/api/kagimoriapi", "internal/apierr", "internal/secret", "internal/sigv4", "internal/wire/client", "internal/authz/explain"},
+	"cmd/kagimori":    {"internal/app", "internal/kms/attest", "internal/unseal", "internal/suite", "internal/outbound", "internal/report", "internal/remedy", "internal/jsonedit", "internal/speech", "internal/doctor", "internal/incident", "internal/live", "internal/live/awsconfig", "internal/tfplan", "internal/cfn", "internal/scenario/format", "internal/lint", "internal/policy", "internal/policy/keyview", "internal/ask/compare", "internal/arn", "internal/tour", "internal/casefile", "internal/scenario", "internal/hsm/soft", "internal/hsm", "internal/store", "internal/api", "internal/api/kagimoriapi", "internal/apierr", "internal/secret", "internal/sigv4", "internal/wire/client", "internal/authz/explain"},
 	"internal/apigen": {},
 	"internal/arch":   {},
 	"internal/bench":  {"*"},
@@ -143,7 +145,7 @@ var ciphers = []string{
 }
 
 var cipherUsers = []string{
-	"internal/hsm/soft", "internal/hsm/hsmtest", "internal/envelope", "internal/blockdev/crypt", "internal/sigv4", "internal/totp",
+	"internal/hsm/soft", "internal/hsm/hsmtest", "internal/envelope", "internal/blockdev/crypt", "internal/sigv4", "internal/totp", "internal/kms/attest", "internal/kms/attest/attesttest",
 }
 
 type source struct {
@@ -238,11 +240,11 @@ func TestImportDirections(t *testing.T) {
 
 func TestTestHelpersStayInTests(t *testing.T) {
 	for _, s := range sources(t) {
-		if s.test || s.pkg == "internal/hsm/hsmtest" || s.pkg == "internal/guard/guardtest" || s.pkg == "internal/testkit" || s.pkg == "kagimoritest" || s.pkg == "internal/bench" {
+		if s.test || s.pkg == "internal/hsm/hsmtest" || s.pkg == "internal/guard/guardtest" || s.pkg == "internal/kms/attest/attesttest" || s.pkg == "internal/testkit" || s.pkg == "kagimoritest" || s.pkg == "internal/bench" {
 			continue
 		}
 		for _, im := range s.imports {
-			if strings.HasSuffix(im, "test") && strings.HasPrefix(im, module) || im == "testing" && !strings.HasSuffix(s.pkg, "test") {
+			if strings.HasSuffix(im, "test") && strings.HasPrefix(im, module) && im != module+"internal/kms/attest" || im == "testing" && !strings.HasSuffix(s.pkg, "test") {
 				t.Errorf("%s imports the test helper %s", s.path, im)
 			}
 		}

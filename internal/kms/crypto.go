@@ -41,6 +41,7 @@ type side struct {
 	alg     string
 	context map[string]string
 	pair    string // KeyPairSpec, of data key pairs
+	to      *recipient
 	key     resolved
 	permit  permit.Permit
 }
@@ -68,6 +69,7 @@ func cryptoPart(c *guard.Call, sd *side) authz.Part {
 		p.Context.Set("kms:datakeypairspec", sd.pair)
 	}
 	requestAlias(&p.Context, sd.key)
+	sd.to.conditions(&p)
 	keyrule.EncryptionContext(&p, sd.context)
 	return p
 }
@@ -127,13 +129,6 @@ func (s *Service) begin(ctx context.Context, c *guard.Call, sd *side, tokens []s
 		}
 		return check()
 	})
-}
-
-func noRecipient(r *kmsapi.RecipientInfo) error {
-	if r != nil {
-		return apierr.New("UnsupportedOperationException", "kagimori does not read attestation documents yet.")
-	}
-	return nil
 }
 
 // cryptoError turns the module's refusals into KMS's.

@@ -71,7 +71,7 @@ func TestDecryptRefuses(t *testing.T) {
 		"blob too long":         {kmsapi.DecryptRequest{CiphertextBlob: make([]byte, 6145)}, "ValidationException", "*"},
 		"asymmetric, no key":    {kmsapi.DecryptRequest{CiphertextBlob: blob, EncryptionAlgorithm: new("RSAES_OAEP_SHA_1")}, "ValidationException", "*"},
 		"asymmetric algorithm":  {kmsapi.DecryptRequest{CiphertextBlob: blob, KeyId: &key, EncryptionAlgorithm: new("RSAES_OAEP_SHA_1")}, "InvalidKeyUsageException", "Algorithm RSAES_OAEP_SHA_1 is incompatible with key spec SYMMETRIC_DEFAULT."},
-		"attestation":           {kmsapi.DecryptRequest{CiphertextBlob: blob, Recipient: &kmsapi.RecipientInfo{}}, "UnsupportedOperationException", "*"},
+		"attestation":           {kmsapi.DecryptRequest{CiphertextBlob: blob, Recipient: &kmsapi.RecipientInfo{}}, "ValidationException", "Recipient needs an AttestationDocument."},
 	}
 	for name, tt := range tests {
 		w.run(name, func(t *testing.T) {

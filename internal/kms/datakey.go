@@ -15,21 +15,25 @@ import (
 
 // GenerateDataKey makes a data key: in plaintext, and encrypted under a key.
 func (s *Service) GenerateDataKey(ctx context.Context, c *guard.Call, in *kmsapi.GenerateDataKeyRequest) (*kmsapi.GenerateDataKeyResponse, error) {
-	if err := noRecipient(in.Recipient); err != nil {
-		return nil, err
-	}
-	sd, plain, blob, err := s.dataKey(ctx, c, "GenerateDataKey", in)
+	to, err := s.recipient(c, in.Recipient)
 	if err != nil {
 		return nil, err
 	}
-	return &kmsapi.GenerateDataKeyResponse{
-		CiphertextBlob: blob, Plaintext: plain, KeyId: &sd.key.arn, KeyMaterialId: sd.materialID(sd.key.current()),
-	}, nil
+	sd, plain, blob, err := s.dataKey(ctx, c, "GenerateDataKey", to, in)
+	if err != nil {
+		return nil, err
+	}
+	out := &kmsapi.GenerateDataKeyResponse{CiphertextBlob: blob, KeyId: &sd.key.arn}
+	if to == nil {
+		out.KeyMaterialId = sd.materialID(sd.key.current())
+	}
+	out.Plaintext, out.CiphertextForRecipient, err = to.answer(plain)
+	return out, err
 }
 
 // GenerateDataKeyWithoutPlaintext makes a data key that only Decrypt reveals.
 func (s *Service) GenerateDataKeyWithoutPlaintext(ctx context.Context, c *guard.Call, in *kmsapi.GenerateDataKeyWithoutPlaintextRequest) (*kmsapi.GenerateDataKeyWithoutPlaintextResponse, error) {
-	sd, _, blob, err := s.dataKey(ctx, c, "GenerateDataKeyWithoutPlaintext", &kmsapi.GenerateDataKeyRequest{
+	sd, _, blob, err := s.dataKey(ctx, c, "GenerateDataKeyWithoutPlaintext", nil, &kmsapi.GenerateDataKeyRequest{
 		KeyId: in.KeyId, EncryptionContext: in.EncryptionContext, NumberOfBytes: in.NumberOfBytes, KeySpec: in.KeySpec,
 		GrantTokens: in.GrantTokens, DryRun: in.DryRun,
 	})
@@ -41,11 +45,12 @@ func (s *Service) GenerateDataKeyWithoutPlaintext(ctx context.Context, c *guard.
 	}, nil
 }
 
-func (s *Service) dataKey(ctx context.Context, c *guard.Call, op string, in *kmsapi.GenerateDataKeyRequest) (side, secret.Bytes, []byte, error) {
+func (s *Service) dataKey(ctx context.Context, c *guard.Call, op string, to *recipient, in *kmsapi.GenerateDataKeyRequest) (side, secret.Bytes, []byte, error) {
 	sd, err := s.newSide(op, nil, in.EncryptionContext)
 	if err != nil {
 		return sd, nil, nil, err
 	}
+	sd.to = to
 	if (in.KeySpec == nil) == (in.NumberOfBytes == nil) {
 		return sd, nil, nil, apierr.Validation("Please specify either number of bytes or key spec.")
 	}
@@ -86,11 +91,14 @@ func (s *Service) GenerateRandom(ctx context.Context, c *guard.Call, in *kmsapi.
 	if in.NumberOfBytes == nil {
 		return nil, apierr.Validation("NumberOfBytes is required.")
 	}
-	if err := noRecipient(in.Recipient); err != nil {
+	to, err := s.recipient(c, in.Recipient)
+	if err != nil {
 		return nil, err
 	}
-	err := s.g.View(ctx, c, func(tx store.Tx) error {
-		if err := s.allowAny(tx, c, "kms:GenerateRandom"); err != nil || in.CustomKeyStoreId == nil {
+	err = s.g.View(ctx, c, func(tx store.Tx) error {
+		p := anyPart(c, "kms:GenerateRandom")
+		to.conditions(&p)
+		if _, err := s.g.Allow(tx, c, p); err != nil || in.CustomKeyStoreId == nil {
 			return err
 		}
 		if _, err := findStore(tx, c, *in.CustomKeyStoreId); err != nil {
@@ -101,28 +109,33 @@ func (s *Service) GenerateRandom(ctx context.Context, c *guard.Call, in *kmsapi.
 	if err != nil {
 		return nil, err
 	}
-	return &kmsapi.GenerateRandomResponse{Plaintext: s.hsm.Random(int(*in.NumberOfBytes))}, nil
+	out := &kmsapi.GenerateRandomResponse{}
+	out.Plaintext, out.CiphertextForRecipient, err = to.answer(s.hsm.Random(int(*in.NumberOfBytes)))
+	return out, err
 }
 
 // GenerateDataKeyPair makes a key pair to be used outside KMS: its private key in plaintext, and
 // encrypted under a key.
 func (s *Service) GenerateDataKeyPair(ctx context.Context, c *guard.Call, in *kmsapi.GenerateDataKeyPairRequest) (*kmsapi.GenerateDataKeyPairResponse, error) {
-	if err := noRecipient(in.Recipient); err != nil {
-		return nil, err
-	}
-	sd, pair, blob, err := s.dataKeyPair(ctx, c, "GenerateDataKeyPair", in)
+	to, err := s.recipient(c, in.Recipient)
 	if err != nil {
 		return nil, err
 	}
-	return &kmsapi.GenerateDataKeyPairResponse{
-		PrivateKeyCiphertextBlob: blob, PrivateKeyPlaintext: pair.Private, PublicKey: pair.Public,
-		KeyId: &sd.key.arn, KeyPairSpec: &sd.pair, KeyMaterialId: new(sd.key.current().ID),
-	}, nil
+	sd, pair, blob, err := s.dataKeyPair(ctx, c, "GenerateDataKeyPair", to, in)
+	if err != nil {
+		return nil, err
+	}
+	out := &kmsapi.GenerateDataKeyPairResponse{PrivateKeyCiphertextBlob: blob, PublicKey: pair.Public, KeyId: &sd.key.arn, KeyPairSpec: &sd.pair}
+	if to == nil {
+		out.KeyMaterialId = new(sd.key.current().ID)
+	}
+	out.PrivateKeyPlaintext, out.CiphertextForRecipient, err = to.answer(pair.Private)
+	return out, err
 }
 
 // GenerateDataKeyPairWithoutPlaintext makes a key pair whose private key only Decrypt reveals.
 func (s *Service) GenerateDataKeyPairWithoutPlaintext(ctx context.Context, c *guard.Call, in *kmsapi.GenerateDataKeyPairWithoutPlaintextRequest) (*kmsapi.GenerateDataKeyPairWithoutPlaintextResponse, error) {
-	sd, pair, blob, err := s.dataKeyPair(ctx, c, "GenerateDataKeyPairWithoutPlaintext", &kmsapi.GenerateDataKeyPairRequest{
+	sd, pair, blob, err := s.dataKeyPair(ctx, c, "GenerateDataKeyPairWithoutPlaintext", nil, &kmsapi.GenerateDataKeyPairRequest{
 		KeyId: in.KeyId, EncryptionContext: in.EncryptionContext, KeyPairSpec: in.KeyPairSpec, GrantTokens: in.GrantTokens, DryRun: in.DryRun,
 	})
 	if err != nil {
@@ -135,11 +148,12 @@ func (s *Service) GenerateDataKeyPairWithoutPlaintext(ctx context.Context, c *gu
 }
 
 // dataKeyPair makes the pair after the decision's transaction has ended: RSA takes its time.
-func (s *Service) dataKeyPair(ctx context.Context, c *guard.Call, op string, in *kmsapi.GenerateDataKeyPairRequest) (side, hsm.DataKeyPair, []byte, error) {
+func (s *Service) dataKeyPair(ctx context.Context, c *guard.Call, op string, to *recipient, in *kmsapi.GenerateDataKeyPairRequest) (side, hsm.DataKeyPair, []byte, error) {
 	sd, err := s.newSide(op, nil, in.EncryptionContext)
 	if err != nil {
 		return sd, hsm.DataKeyPair{}, nil, err
 	}
+	sd.to = to
 	if sd.pair = api.Val(in.KeyPairSpec); !keyrule.InRegion(sd.pair, c.Region) {
 		return sd, hsm.DataKeyPair{}, nil, notHere("DataKeyPairSpec", "keyPairSpec", sd.pair, c.Region)
 	}

@@ -160,7 +160,7 @@ func (s *Service) Decrypt(ctx context.Context, c *guard.Call, in *kmsapi.Decrypt
 	if err != nil {
 		return nil, err
 	}
-	if err := noRecipient(in.Recipient); err != nil {
+	if sd.to, err = s.recipient(c, in.Recipient); err != nil {
 		return nil, err
 	}
 	ignore, err := checkCiphertext(in.CiphertextBlob, in.KeyId, in.DryRun, in.DryRunModifiers)
@@ -191,9 +191,12 @@ func (s *Service) Decrypt(ctx context.Context, c *guard.Call, in *kmsapi.Decrypt
 	if err != nil {
 		return nil, cryptoError(err)
 	}
+	out := &kmsapi.DecryptResponse{KeyId: &sd.key.arn, EncryptionAlgorithm: &sd.alg}
+	if out.Plaintext, out.CiphertextForRecipient, err = sd.to.answer(plain); err != nil {
+		return nil, err
+	}
 	s.used(ctx, c, "Decrypt", sd.key.keyView)
-	out := &kmsapi.DecryptResponse{KeyId: &sd.key.arn, Plaintext: plain, EncryptionAlgorithm: &sd.alg}
-	if sd.alg == symmetric {
+	if sd.alg == symmetric && sd.to == nil {
 		out.KeyMaterialId = sd.materialID(m)
 	}
 	return out, nil

@@ -11,14 +11,18 @@ import (
 
 // DeriveSharedSecret agrees on a secret with the holder of another key pair.
 func (s *Service) DeriveSharedSecret(ctx context.Context, c *guard.Call, in *kmsapi.DeriveSharedSecretRequest) (*kmsapi.DeriveSharedSecretResponse, error) {
-	if err := noRecipient(in.Recipient); err != nil {
+	to, err := s.recipient(c, in.Recipient)
+	if err != nil {
 		return nil, err
 	}
 	u := keyUse{
 		op: "DeriveSharedSecret", usage: kmsapi.KeyUsageTypeKEY_AGREEMENT, alg: api.Val(in.KeyAgreementAlgorithm),
 		keyID: in.KeyId, tokens: in.GrantTokens, dryRun: in.DryRun,
 	}
-	u.more = func(p *authz.Part) { p.Context.Set("kms:keyagreementalgorithm", u.alg) }
+	u.more = func(p *authz.Part) {
+		p.Context.Set("kms:keyagreementalgorithm", u.alg)
+		to.conditions(p)
+	}
 	if err := u.begin(ctx, s, c); err != nil {
 		return nil, err
 	}
@@ -30,9 +34,9 @@ func (s *Service) DeriveSharedSecret(ctx context.Context, c *guard.Call, in *kms
 		return nil, cryptoError(err)
 	}
 	s.used(ctx, c, u.op, u.key.keyView)
-	return &kmsapi.DeriveSharedSecretResponse{
-		KeyId: &u.key.arn, SharedSecret: shared, KeyAgreementAlgorithm: &u.alg, KeyOrigin: &u.key.Origin,
-	}, nil
+	out := &kmsapi.DeriveSharedSecretResponse{KeyId: &u.key.arn, KeyAgreementAlgorithm: &u.alg, KeyOrigin: &u.key.Origin}
+	out.SharedSecret, out.CiphertextForRecipient, err = to.answer(shared)
+	return out, err
 }
 
 // Encapsulate makes a secret that the holder of the key finds from the ciphertext.

@@ -20,6 +20,7 @@ import (
 	"github.com/kagimori/kagimori/internal/hsm"
 	"github.com/kagimori/kagimori/internal/hsm/hsmtest"
 	"github.com/kagimori/kagimori/internal/kms"
+	"github.com/kagimori/kagimori/internal/kms/attest"
 	"github.com/kagimori/kagimori/internal/store"
 	"github.com/kagimori/kagimori/internal/store/memory"
 	"github.com/kagimori/kagimori/internal/trail"
@@ -46,6 +47,7 @@ type world struct {
 	trail *trail.Trail
 	clock *clock.Clock
 	hsm   hsm.Module
+	roots []string    // fingerprints of roots of attestation documents
 	ekm   *xks.Client // asks external key store proxies; nil reaches none
 	table *wire.Table
 	ops   map[string]guard.Handler
@@ -76,7 +78,7 @@ func (w *world) restart() {
 	w.t.Helper()
 	logger := slog.New(slog.NewTextHandler(w.t.Output(), nil))
 	w.guard = guard.New(guard.Config{Store: w.disk, Directory: w.dir, Trail: w.trail, Now: w.clock.Now, Logger: logger})
-	w.kms = kms.New(kms.Config{Guard: w.guard, Module: w.hsm, Clock: w.clock, Logger: logger, CustomIDs: true, External: w.ekm})
+	w.kms = kms.New(kms.Config{Guard: w.guard, Module: w.hsm, Clock: w.clock, Logger: logger, CustomIDs: true, External: w.ekm, Attest: attest.NewVerifier(nil, w.roots...)})
 	w.ops = w.kms.Operations()
 	check(w.t, w.kms.Start(w.t.Context()))
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/kagimori/kagimori/internal/guard/permit"
 	"github.com/kagimori/kagimori/internal/hsm"
 	"github.com/kagimori/kagimori/internal/keyrule"
+	"github.com/kagimori/kagimori/internal/kms/attest"
 	"github.com/kagimori/kagimori/internal/store"
 	"github.com/kagimori/kagimori/internal/xks"
 )
@@ -27,6 +28,8 @@ type Config struct {
 	Logger *slog.Logger
 	// External asks external key store proxies; nil asks those that the public internet reaches.
 	External *xks.Client
+	// Attest verifies attestation documents; nil believes AWS's.
+	Attest *attest.Verifier
 	// CustomIDs lets the tag _custom_id_ on CreateKey fix the key id, for tests.
 	CustomIDs bool
 	// Destroyed is told that key material was removed, which is to be made final (see [Pending]).
@@ -50,6 +53,7 @@ type Service struct {
 	keys      *store.Cached[keyRecord, *keyView]
 	alarm     alarm // for automatic rotation
 	uses      *uses
+	attest    *attest.Verifier
 }
 
 // keyCache bounds the keys whose compiled policy is kept.
@@ -60,7 +64,10 @@ func New(cfg Config) *Service {
 	s := &Service{
 		g: cfg.Guard, dir: cfg.Guard.Directory(), hsm: cfg.Module, clock: cfg.Clock, log: cfg.Logger, custom: cfg.CustomIDs, destroyed: cfg.Destroyed,
 		tokens: cfg.Module.Box("kms grant token"), marks: cfg.Module.Box("kms marker"),
-		ekm: cfg.External, proofs: cfg.Module.Box("kms external key store credential"),
+		ekm: cfg.External, attest: cfg.Attest, proofs: cfg.Module.Box("kms external key store credential"),
+	}
+	if s.attest == nil {
+		s.attest = attest.NewVerifier(nil)
 	}
 	if s.ekm == nil {
 		s.ekm = xks.NewClient(xks.ClientConfig{})
@@ -178,8 +185,13 @@ func (s *Service) allowWith(tx store.Tx, c *guard.Call, k *keyView, action strin
 
 // allowAny decides an action that has no resource.
 func (s *Service) allowAny(tx store.Tx, c *guard.Call, action string) error {
-	_, err := s.g.Allow(tx, c, authz.Part{Action: action, Resource: authz.Resource{ARN: "*", Account: c.Account()}})
+	_, err := s.g.Allow(tx, c, anyPart(c, action))
 	return err
+}
+
+// anyPart is the evaluation of an action that has no resource.
+func anyPart(c *guard.Call, action string) authz.Part {
+	return authz.Part{Action: action, Resource: authz.Resource{ARN: "*", Account: c.Account()}}
 }
 
 // change applies fn to a key after deciding action, with the condition keys that more adds, and
