@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/accessanalyzer"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
+	"github.com/aws/aws-sdk-go-v2/service/ebs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
@@ -39,6 +40,7 @@ type client struct {
 	iam     *iam.Client
 	sts     *sts.Client
 	ec2     *ec2.Client
+	ebs     *ebs.Client
 	asg     *autoscaling.Client
 	org     *organizations.Client
 	events  *cloudtrail.Client
@@ -55,7 +57,7 @@ func newClient(url, region, account string, creds aws.Credentials) *client {
 	return &client{
 		account: account, url: url, region: region, creds: creds,
 		kms: kms.NewFromConfig(cfg), iam: iam.NewFromConfig(cfg), sts: sts.NewFromConfig(cfg),
-		ec2: ec2.NewFromConfig(cfg), asg: autoscaling.NewFromConfig(cfg),
+		ec2: ec2.NewFromConfig(cfg), ebs: ebs.NewFromConfig(cfg), asg: autoscaling.NewFromConfig(cfg),
 		org: organizations.NewFromConfig(cfg), events: cloudtrail.NewFromConfig(cfg), judge: accessanalyzer.NewFromConfig(cfg),
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/accessanalyzerapi"
 	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
 	"github.com/kagimori/kagimori/internal/api/cloudtrailapi"
+	"github.com/kagimori/kagimori/internal/api/ebsapi"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/api/iamapi"
 	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
@@ -21,7 +22,7 @@ import (
 func services() []*api.Service {
 	return []*api.Service{
 		kmsapi.Service(), iamapi.Service(), stsapi.Service(), ec2api.Service(), autoscalingapi.Service(),
-		organizationsapi.Service(), cloudtrailapi.Service(), accessanalyzerapi.Service(), kagimoriapi.Service(),
+		organizationsapi.Service(), cloudtrailapi.Service(), accessanalyzerapi.Service(), kagimoriapi.Service(), ebsapi.Service(),
 	}
 }
 

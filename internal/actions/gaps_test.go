@@ -19,12 +19,18 @@ const (
 	noService             = "no service that kagimori has gives it"
 	noPermission          = "it needs no permission"
 	noTrails              = "there are no trails, so none is asked for by name"
+	noTagsOfReads         = "the operation gives no tags"
 	noTagsGiven           = "the role does not exist yet and the request gives it no tags"
 )
 
 // gaps are the condition keys that the table lists and requests do not carry, each with the reason.
 // The reasons are things that kagimori does not have, or that AWS does not have either; a defect would say so.
 var gaps = []gap{
+	{noTagsOfReads, "aws:RequestTag/${TagKey}", `
+		ebs:CompleteSnapshot/snapshot ebs:GetSnapshotBlock/snapshot ebs:ListChangedBlocks/snapshot ebs:ListSnapshotBlocks/snapshot ebs:PutSnapshotBlock/snapshot`},
+	{noTagsOfReads, "aws:TagKeys", `
+		ebs:CompleteSnapshot/snapshot ebs:GetSnapshotBlock/snapshot ebs:ListChangedBlocks/snapshot ebs:ListSnapshotBlocks/snapshot ebs:PutSnapshotBlock/snapshot`},
+	{notYet, "aws:ResourceTag/${TagKey}", "ebs:StartSnapshot/snapshot"},
 	{noFeature, "autoscaling:CapacityReservationIds", `
 		autoscaling:CreateAutoScalingGroup/autoScalingGroup autoscaling:UpdateAutoScalingGroup/autoScalingGroup`},
 	{noFeature, "autoscaling:CapacityReservationResourceGroupArns", `

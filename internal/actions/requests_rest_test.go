@@ -1,6 +1,9 @@
 package actions_test
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
+	"maps"
 	"testing"
 
 	"github.com/kagimori/kagimori/internal/testkit"
@@ -89,4 +92,26 @@ func driveOrganizations(c caller) {
 	c.do("organizations:DeleteOrganizationalUnit", in{"OrganizationalUnitId": unit})
 	c.refused("organizations:CreateOrganization", "AlreadyInOrganizationException", in{"FeatureSet": "ALL"})
 	c.refused("organizations:DeleteOrganization", "OrganizationNotEmptyException", in{})
+}
+
+// driveEBS: a snapshot with a parent and tags, written and read.
+func driveEBS(s *testkit.Server, c caller) {
+	data := make([]byte, 512<<10)
+	sum := sha256.Sum256(data)
+	checksum := base64.StdEncoding.EncodeToString(sum[:])
+	made := func(parent in) string {
+		start := in{"VolumeSize": int64(1), "Description": "d", "Tags": []in{{"Key": "team", "Value": "red"}}}
+		maps.Copy(start, parent)
+		id := c.do("ebs:StartSnapshot", start).str("SnapshotId")
+		c.do("ebs:PutSnapshotBlock", in{
+			"SnapshotId": id, "BlockIndex": 0, "BlockData": data, "DataLength": len(data), "Checksum": checksum, "ChecksumAlgorithm": "SHA256",
+		})
+		c.do("ebs:CompleteSnapshot", in{"SnapshotId": id, "ChangedBlocksCount": 1})
+		return id
+	}
+	first := made(in{})
+	second := made(in{"ParentSnapshotId": first})
+	token := c.do("ebs:ListSnapshotBlocks", in{"SnapshotId": second}).str("Blocks.0.BlockToken")
+	c.do("ebs:GetSnapshotBlock", in{"SnapshotId": second, "BlockIndex": 0, "BlockToken": token})
+	c.do("ebs:ListChangedBlocks", in{"FirstSnapshotId": first, "SecondSnapshotId": second})
 }

@@ -30,6 +30,7 @@ func drive(t *testing.T, s *testkit.Server, h *attesttest.Hypervisor) {
 	driveEC2(s, c)
 	driveAutoScaling(s, c)
 	driveRest(t, s, c)
+	driveEBS(s, c)
 }
 
 // driveKMS: keys with tags and an alias, requests by alias with an encryption context.

@@ -15,6 +15,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/accessanalyzerapi"
 	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
 	"github.com/kagimori/kagimori/internal/api/cloudtrailapi"
+	"github.com/kagimori/kagimori/internal/api/ebsapi"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/api/iamapi"
 	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
@@ -25,6 +26,7 @@ import (
 	"github.com/kagimori/kagimori/internal/clock"
 	"github.com/kagimori/kagimori/internal/cloudtrail"
 	"github.com/kagimori/kagimori/internal/directory"
+	"github.com/kagimori/kagimori/internal/ebs"
 	"github.com/kagimori/kagimori/internal/ec2"
 	"github.com/kagimori/kagimori/internal/gateway"
 	"github.com/kagimori/kagimori/internal/guard"
@@ -55,6 +57,7 @@ type server struct {
 	folders  []*os.Root
 	kms      *kms.Service
 	ec2      *ec2.Service
+	ebs      *ebs.Service
 	groups   *autoscaling.Service
 	proxy    *xksproxy.Service
 	outbound *outbound.Client // for URLs that tenants supply
@@ -192,6 +195,10 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 			s.groups.InstanceChanged(ctx, region, account, instance)
 		},
 	})
+	s.ebs = ebs.New(ebs.Config{
+		Guard: s.guard, Clock: s.clock, Keys: keys{s.guard, s.kms}, Snapshots: snapshots{s.ec2.Direct()}, Volumes: volumes,
+		Blocks: module.Box("ebs block token"), Pages: module.Box("ebs page token"), Logger: cfg.Logger,
+	})
 	sessions := sts.New(sts.Config{
 		Guard: s.guard, Wall: time.Now, Messages: sts.Messages{Box: module.Box(messageBox)}, MFA: people.CheckMFA, Logger: cfg.Logger,
 	})
@@ -215,6 +222,7 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 		{API: iamapi.Service(), Ops: people.Operations()},
 		{API: stsapi.Service(), Ops: sessions.Operations()},
 		{API: ec2api.Service(), Ops: s.ec2.Operations()},
+		{API: ebsapi.Service(), Ops: s.ebs.Operations()},
 		{API: autoscalingapi.Service(), Ops: s.groups.Operations()},
 		{API: organizationsapi.Service(), Ops: tree.Operations()},
 		{API: cloudtrailapi.Service(), Ops: events.Operations()},
@@ -241,6 +249,9 @@ func (s *server) start(ctx context.Context) error {
 	if err := s.ec2.Start(ctx); err != nil {
 		return fmt.Errorf("the volumes cannot be taken up: %w", err)
 	}
+	if err := s.ebs.Start(ctx); err != nil {
+		return err
+	}
 	return s.groups.Start(ctx)
 }
 
@@ -249,6 +260,7 @@ func (s *server) start(ctx context.Context) error {
 func (s *server) close() error {
 	if s.groups != nil {
 		s.groups.Stop()
+		s.ebs.Stop()
 		s.ec2.Stop()
 	}
 	s.clock.Stop()

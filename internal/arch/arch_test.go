@@ -91,6 +91,7 @@ var allowed = map[string][]string{
 	"internal/org":            service("internal/api/organizationsapi", "internal/policy"),
 	"internal/ec2":            service("internal/api/ec2api", "internal/api/kmsapi", "internal/launch", "internal/blockdev", "internal/blockdev/image", "internal/ec2/catalog"),
 	"internal/ec2/catalog":    {},
+	"internal/ebs":            service("internal/api/ebsapi", "internal/api/kmsapi", "internal/blockdev", "internal/blockdev/image"),
 	"internal/autoscaling":    service("internal/api/autoscalingapi", "internal/api/ec2api", "internal/api/iamapi", "internal/launch"),
 	"internal/cloudtrail":     service("internal/api/cloudtrailapi"),
 	"internal/accessanalyzer": service("internal/api/accessanalyzerapi", "internal/lint", "internal/policy", "internal/actions"),

@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -48,7 +49,8 @@ type snapshotRecord struct {
 	Done        time.Time `json:"done,omitzero"` // when it is, or will be, completed; zero while that is open
 	State       string    `json:"state"`
 	Message     string    `json:"message,omitempty"`
-	Image       string    `json:"image,omitempty"` // that waits for it, of the same owner
+	Image       string    `json:"image,omitempty"`  // that waits for it, of the same owner
+	Direct      *direct   `json:"direct,omitempty"` // of StartSnapshot
 	// Catalogue marks the root disk of a public image.
 	Catalogue bool `json:"-"`
 }
@@ -157,10 +159,14 @@ func (s *Service) snapshots(tx store.Tx, c *guard.Call) ([]snapshotRecord, error
 	return all, nil
 }
 
-// progress is how much of a snapshot is copied. Only the whole of it is known.
+// progress is how much of a snapshot is copied. Only the whole of it is known, or what the writer
+// of a snapshot of StartSnapshot says.
 func (r *snapshotRecord) progress() string {
-	if r.State == snapshotCompleted {
+	switch {
+	case r.State == snapshotCompleted:
 		return "100%"
+	case r.Direct != nil:
+		return strconv.Itoa(r.Direct.Progress) + "%"
 	}
 	return "0%"
 }

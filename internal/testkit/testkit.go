@@ -14,6 +14,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/accessanalyzerapi"
 	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
 	"github.com/kagimori/kagimori/internal/api/cloudtrailapi"
+	"github.com/kagimori/kagimori/internal/api/ebsapi"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/api/iamapi"
 	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
@@ -127,7 +128,7 @@ func Admin(account string) sigv4.Credentials {
 
 // Clients of one caller in one region.
 type Clients struct {
-	KMS, IAM, STS, EC2, AutoScaling, Organizations, CloudTrail, Kagimori, AccessAnalyzer *Client
+	KMS, IAM, STS, EC2, AutoScaling, Organizations, CloudTrail, Kagimori, AccessAnalyzer, EBS *Client
 }
 
 // A Client calls one service for a test.
@@ -154,7 +155,7 @@ func (s *Server) In(region string, creds sigv4.Credentials) Clients {
 		KMS: make(kmsapi.Service()), IAM: make(iamapi.Service()), STS: make(stsapi.Service()), EC2: make(ec2api.Service()),
 		AutoScaling: make(autoscalingapi.Service()), Organizations: make(organizationsapi.Service()),
 		CloudTrail: make(cloudtrailapi.Service()), Kagimori: make(kagimoriapi.Service()),
-		AccessAnalyzer: make(accessanalyzerapi.Service()),
+		AccessAnalyzer: make(accessanalyzerapi.Service()), EBS: make(ebsapi.Service()),
 	}
 }
 
