@@ -66,6 +66,7 @@ var allowed = map[string][]string{
 	"internal/blockdev/crypt":    {"internal/secret"},
 	"internal/blockdev":          {"internal/secret", "internal/blockdev/crypt"},
 	"internal/blockdev/image":    {"internal/blockdev"},
+	"internal/blockdev/nbd":      {"internal/blockdev"},
 	"internal/trail":             {"internal/arn", "internal/store", "internal/secret"},
 	"internal/directory/managed": {},
 	"internal/directory": {

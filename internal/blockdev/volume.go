@@ -158,6 +158,16 @@ func (v *Volume) Extents() iter.Seq[Extent] {
 	}
 }
 
+// Written reports whether the sector at off was ever written, and for how many bytes, up to n, the same
+// holds. What was not written reads as zeros. Outside the volume nothing is written.
+func (v *Volume) Written(off, n int64) (length int64, written bool) {
+	if n <= 0 || v.inside(off, n) != nil {
+		return n, false
+	}
+	next, set := v.bits.run(off/SectorSize, (off+n+SectorSize-1)/SectorSize)
+	return min(n, next*SectorSize-off), set
+}
+
 // enter begins a call that does not change anything; leave ends it.
 func (v *Volume) enter() error {
 	v.gate.RLock()

@@ -385,3 +385,26 @@ func TestClose(t *testing.T) {
 	wantErr(t, v.WriteZeroes(0, sector), blockdev.ErrClosed)
 	wantErr(t, v.Snapshot(t.Context(), dir, "snap-1"), blockdev.ErrClosed)
 }
+
+func TestWritten(t *testing.T) {
+	dir, _ := folder(t)
+	create(t, dir, "vol-1", mib, 1)
+	v := open(t, dir, "vol-1", 1)
+	write(t, v, random(1, 3*sector), 10*sector)
+	for _, tt := range []struct {
+		off, n, length int64
+		written        bool
+	}{
+		{0, mib, 10 * sector, false},
+		{10*sector - 1, 5, 1, false},
+		{10 * sector, mib - 10*sector, 3 * sector, true},
+		{11*sector + 7, 9, 9, true},
+		{13 * sector, mib - 13*sector, mib - 13*sector, false},
+		{mib - 1, 2, 2, false}, // not inside
+		{0, 0, 0, false},
+	} {
+		if n, w := v.Written(tt.off, tt.n); n != tt.length || w != tt.written {
+			t.Errorf("%d bytes at %d: %d, %v; want %d, %v", tt.n, tt.off, n, w, tt.length, tt.written)
+		}
+	}
+}
