@@ -2,6 +2,9 @@ module github.com/kagimori/kagimori
 
 go 1.26.0
 
+// What npm brings is none of ours.
+ignore ./console
+
 require (
 	filippo.io/age v1.3.2
 	filippo.io/mldsa v1.0.0

@@ -25,6 +25,7 @@ type serveFlags struct {
 	auditSync           bool
 	requireMlock, fips  bool
 	keyCache            int
+	console             bool
 	logLevel            string
 	network             networkFlags
 	// visit, if not nil, is run against the server once it listens; the server ends with it if it
@@ -71,6 +72,7 @@ func newServe(io stdio) *cobra.Command {
 	fl.IntVar(&f.keyCache, "key-cache", 0, "most `keys` that are kept unwrapped in locked memory (default 4096)")
 	fl.StringVar(&f.tlsCert, "tls-cert", "", "`file` with the certificate chain, in PEM")
 	fl.StringVar(&f.tlsKey, "tls-key", "", "`file` with the certificate's key, in PEM")
+	fl.BoolVar(&f.console, "console", true, "serve the web console at /console; --console=false leaves it out")
 	fl.BoolVar(&f.auditSync, "audit-sync", false, "have each record of the audit log on disk before the answer")
 	fl.BoolVar(&f.devAllowRemote, "dev-allow-remote", false, "with --dev, listen on other addresses too, as containers need: everybody who reaches it is administrator")
 	fl.StringArrayVar(&f.allowedHosts, "allowed-host", nil, "with --dev, `name` of the server in URLs beside localhost (repeatable)")
@@ -168,6 +170,7 @@ func (f *serveFlags) config(logger *slog.Logger) (app.Config, error) {
 		cfg.Data = defaultData
 	}
 	var err error
+	cfg.NoConsole = !f.console
 	cfg.RequireMlock, cfg.FIPS, cfg.KeyCache, cfg.ParseLock = f.requireMlock, f.fips, f.keyCache, f.seal.parse
 	if cfg.Locks, err = f.seal.locks(); err != nil {
 		return cfg, err

@@ -55,7 +55,7 @@ func (f *tourFlags) run(ctx context.Context, io stdio) error {
 		}
 		return failed(f.play(ctx, io, f.endpoint))
 	}
-	server := serveFlags{dev: true, listen: f.listen, data: f.data, logLevel: "warn"}
+	server := serveFlags{dev: true, console: true, listen: f.listen, data: f.data, logLevel: "warn"}
 	if server.listen == "" {
 		server.listen = "127.0.0.1:0"
 		if f.keep {

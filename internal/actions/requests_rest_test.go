@@ -34,6 +34,11 @@ func driveRest(t *testing.T, s *testkit.Server, c caller) {
 	c.try("kagimori:DeleteXksCredential", in{"AccessKeyId": "KXKSAAAAAAAAAAAAAAAA"})
 	c.try("kagimori:WhoCan", in{"Action": "kms:Decrypt", "KeyArn": key})
 	c.try("kagimori:WhatCan", in{"Principal": "arn:aws:iam::" + home + ":user/admin"})
+	edits := []in{{"Type": "ADD_USER", "Principal": "arn:aws:iam::" + home + ":role/web"}}
+	c.do("kagimori:ViewKeyPolicy", in{"Policy": document})
+	c.do("kagimori:EditKeyPolicy", in{"Policy": document, "Edits": edits})
+	c.do("kagimori:CompareKeyPolicies", in{"Before": document, "After": document})
+	c.try("kagimori:CheckLaunch", in{"Input": "{}"})
 	c.try("sts:DecodeAuthorizationMessage", in{"EncodedMessage": "none"})
 }
 

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/kagimori/kagimori/internal/console"
 	"github.com/kagimori/kagimori/internal/gateway"
 	"github.com/kagimori/kagimori/internal/hsm/soft"
 	"github.com/kagimori/kagimori/internal/store/bolt"
@@ -25,6 +26,7 @@ type App struct {
 	// production server has no reset and does not use it.
 	gate    sync.RWMutex
 	handler http.Handler
+	console http.Handler // nil: there is none
 	// operator takes the commands of `kagimori seal`; nil where there are no sockets.
 	operator *operator
 }
@@ -47,7 +49,11 @@ func Open(ctx context.Context, cfg Config) (*App, error) {
 		return nil, errors.Join(err, a.Close())
 	}
 	a.serveOperator()
-	a.handler = gateway.Protect(gateway.Protection{Dev: cfg.Dev, AllowedHosts: cfg.AllowedHosts}, http.HandlerFunc(a.route))
+	protection := gateway.Protection{Dev: cfg.Dev, AllowedHosts: cfg.AllowedHosts}
+	if !cfg.NoConsole {
+		a.console, protection.Public = console.New(), console.Is
+	}
+	a.handler = gateway.Protect(protection, http.HandlerFunc(a.route))
 	return a, nil
 }
 
@@ -100,6 +106,8 @@ func (a *App) route(w http.ResponseWriter, r *http.Request) {
 		a.only(http.MethodPost, a.handleReset, w, r)
 	case a.cfg.Dev && r.URL.Path == "/_kagimori/clock":
 		a.only(http.MethodPost, a.handleClock, w, r)
+	case a.console != nil && console.Is(r):
+		a.console.ServeHTTP(w, r)
 	default:
 		a.serve(w, r)
 	}

@@ -34,6 +34,8 @@ type Config struct {
 	KeyCache int
 	// Version is the program's, for health.
 	Version string
+	// NoConsole leaves the web console out.
+	NoConsole bool
 	// AuditSync has each record of the trail on disk before the answer.
 	AuditSync bool
 	// AttestationRoots are the fingerprints of roots of attestation documents, instead of AWS's.

@@ -25,6 +25,7 @@ import (
 	"github.com/kagimori/kagimori/internal/autoscaling"
 	"github.com/kagimori/kagimori/internal/clock"
 	"github.com/kagimori/kagimori/internal/cloudtrail"
+	"github.com/kagimori/kagimori/internal/desk"
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/ebs"
 	"github.com/kagimori/kagimori/internal/ec2"
@@ -227,7 +228,7 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 		{API: organizationsapi.Service(), Ops: tree.Operations()},
 		{API: cloudtrailapi.Service(), Ops: events.Operations()},
 		{API: accessanalyzerapi.Service(), Ops: accessanalyzer.New(s.guard).Operations()},
-		{API: kagimoriapi.Service(), Ops: both(why.Operations(), s.proxy.Operations())},
+		{API: kagimoriapi.Service(), Ops: both(both(why.Operations(), s.proxy.Operations()), desk.New(s.guard).Operations())},
 	}, nil
 }
 

@@ -14,6 +14,9 @@ type Protection struct {
 	// Dev turns the list of host names on.
 	Dev          bool
 	AllowedHosts []string // beside the loopback's names; any port
+	// Public tells requests whose answer is the same for everybody and does nothing, so that a link
+	// on any page may lead there; nil: there are none.
+	Public func(*http.Request) bool
 }
 
 // Protect refuses, with 403, requests that a browser makes for a page of another origin
@@ -31,7 +34,8 @@ func Protect(p Protection, next http.Handler) http.Handler {
 			refuse(w, r, "This server does not answer for the host name of the request.")
 			return
 		}
-		if err := checkOrigin(cross, r); err != nil {
+		public := p.Public != nil && p.Public(r)
+		if err := checkOrigin(cross, r); err != nil && !public {
 			refuse(w, r, "This server does not answer requests of pages from other origins.")
 			return
 		}

@@ -3,12 +3,13 @@ package kagimori
 import (
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
+	"github.com/kagimori/kagimori/internal/speech"
 	"github.com/kagimori/kagimori/internal/trail"
 )
 
 // failure adds to the last evaluation of a request that was allowed and failed all the same that
 // permissions are not why. A dry run did not fail; EC2 makes them to ask for permissions.
-func failure(r *trail.Record, evals []kagimoriapi.Evaluation) {
+func failure(r *trail.Record, evals []kagimoriapi.Evaluation, l speech.Language) {
 	if r.ErrorCode == "" || len(evals) == 0 {
 		return
 	}
@@ -19,17 +20,17 @@ func failure(r *trail.Record, evals []kagimoriapi.Evaluation) {
 	}
 	last := &evals[len(evals)-1]
 	if r.ErrorCode == "DryRunOperationException" || r.ErrorCode == "DryRunOperation" { // of KMS, of EC2
-		last.Explanation = append(last.Explanation, "It was a dry run, which does nothing: the request would have succeeded.")
+		last.Explanation = append(last.Explanation, speech.Say("It was a dry run, which does nothing: the request would have succeeded.").In(l))
 		return
 	}
-	line := "The permissions are there, but the request failed: " + r.ErrorCode
+	what := r.ErrorCode
 	if r.ErrorMessage != "" {
-		line += ", " + r.ErrorMessage
+		what += ", " + r.ErrorMessage
 	}
-	last.Explanation = append(last.Explanation, line)
+	last.Explanation = append(last.Explanation, speech.Say("The permissions are there, but the request failed: %s", what).In(l))
 	if wrongKind(r) {
 		last.Explanation = append(last.Explanation,
-			api.Val(last.Resource)+" is not a symmetric encryption key, and "+r.EventName+" for a volume works with no other.")
+			speech.Say("%s is not a symmetric encryption key, and %s for a volume works with no other.", api.Val(last.Resource), r.EventName).In(l))
 	}
 }
 

@@ -28,7 +28,7 @@ func (s *Service) texts(tx store.Tx) texts {
 
 // fixesOf are the fixes of one part. The owner of a policy gets it with the statements of the set
 // added, as long as it is the one that the fix was found for.
-func fixesOf(fixes []explain.Fix, part int, viewer string, text texts) []kagimoriapi.Fix {
+func fixesOf(fixes []explain.Fix, part int, to reader, text texts) []kagimoriapi.Fix {
 	var out []kagimoriapi.Fix
 	type document struct {
 		set  int
@@ -41,9 +41,9 @@ func fixesOf(fixes []explain.Fix, part int, viewer string, text texts) []kagimor
 		}
 		fix := kagimoriapi.Fix{
 			Kind: &f.Kind, Summary: &f.Summary, Document: api.Opt(f.Document), Command: api.Opt(f.Command), Name: api.Opt(f.Name),
-			Set: new(int32(f.Set)), Owner: api.Opt(f.Owner), Opens: speech.All(speech.English, f.Opens), Run: api.Opt(f.Run.String()), Target: api.Opt(f.Target),
+			Set: new(int32(f.Set)), Owner: api.Opt(f.Owner), Opens: speech.All(to.language, f.Opens), Run: api.Opt(f.Run.In(to.language)), Target: api.Opt(f.Target),
 		}
-		if f.Digest != "" && f.Owner == viewer && f.Document != "" {
+		if f.Digest != "" && f.Owner == to.account && f.Document != "" {
 			doc := document{f.Set, f.Target}
 			if _, begun := patched[doc]; !begun {
 				patched[doc] = current(&f, text)

@@ -256,8 +256,9 @@ func TestExplainingIsDecidedAndRecordedToo(t *testing.T) {
 
 func TestEveryOperationHasAHandler(t *testing.T) {
 	ops := newKit(t).kagimori.Operations()
+	desk := []string{"ViewKeyPolicy", "EditKeyPolicy", "CompareKeyPolicies", "CheckLaunch"} // package desk's
 	for name := range kagimoriapi.Service().Operations {
-		if ops[name] == nil && !strings.Contains(name, "XksCredential") { // those are xksproxy's
+		if ops[name] == nil && !slices.Contains(desk, name) && !strings.Contains(name, "XksCredential") { // those are xksproxy's
 			t.Errorf("%s has no handler", name)
 		}
 	}

@@ -72,7 +72,7 @@ func (s *Service) GetAuthorizationDetails(ctx context.Context, c *guard.Call, in
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.authorizations(ctx, c.Account(), api.Val(in.AuthorizationId))
+	found, err := s.authorizations(ctx, reader{c.Account(), language(in.Language)}, api.Val(in.AuthorizationId))
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func (s *Service) ExplainResource(ctx context.Context, c *guard.Call, in *kagimo
 	}
 	var found []kagimoriapi.Authorization
 	if request != "" {
-		if found, err = s.authorizations(ctx, c.Account(), request); err != nil {
+		if found, err = s.authorizations(ctx, reader{c.Account(), language(in.Language)}, request); err != nil {
 			return nil, err
 		}
 	}
@@ -118,7 +118,7 @@ func (s *Service) allow(tx store.Tx, c *guard.Call) error {
 }
 
 // authorizations are the records of a request as an account may see them, oldest first.
-func (s *Service) authorizations(ctx context.Context, viewer, request string) ([]kagimoriapi.Authorization, error) {
+func (s *Service) authorizations(ctx context.Context, who reader, request string) ([]kagimoriapi.Authorization, error) {
 	records, err := s.trail.Get(ctx, guard.RequestOf(request))
 	if err != nil {
 		return nil, fmt.Errorf("kagimori: trail: %w", err)
@@ -127,7 +127,7 @@ func (s *Service) authorizations(ctx context.Context, viewer, request string) ([
 	err = s.g.Read(ctx, func(tx store.Tx) error {
 		out = nil
 		for i := range slices.Backward(records) {
-			a, ok, err := authorization(&records[i], viewer, s.texts(tx))
+			a, ok, err := authorization(&records[i], who, s.texts(tx))
 			if err != nil {
 				return err
 			}

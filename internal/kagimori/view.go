@@ -9,6 +9,7 @@ import (
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/authz/explain"
 	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/speech"
 	"github.com/kagimori/kagimori/internal/trail"
 )
 
@@ -60,9 +61,22 @@ var reasons = [...]string{
 	authz.MissNotSubset: "NOT_SUBSET", authz.MissSourceARN: "SOURCE_ARN",
 }
 
+// A reader is the account that reads, and the language that it reads.
+type reader struct {
+	account  string
+	language speech.Language
+}
+
+// language is the one that is asked for.
+func language(tag *string) speech.Language {
+	l, _ := speech.Parse(api.Val(tag))
+	return l
+}
+
 // authorization is a record as an account may see it; ok is false if it may not see it at all.
-func authorization(r *trail.Record, viewer string, text texts) (_ kagimoriapi.Authorization, ok bool, _ error) {
+func authorization(r *trail.Record, who reader, text texts) (_ kagimoriapi.Authorization, ok bool, _ error) {
 	caller := r.UserIdentity.AccountID
+	viewer := who.account
 	own := viewer == caller
 	a := kagimoriapi.Authorization{
 		AuthorizationId: &r.RequestID, EventTime: &r.EventTime, EventSource: &r.EventSource, EventName: &r.EventName,
@@ -77,11 +91,11 @@ func authorization(r *trail.Record, viewer string, text texts) (_ kagimoriapi.Au
 	}
 	for i := range decisions {
 		if decisions[i].For(viewer) {
-			a.Evaluations = append(a.Evaluations, evaluations(&decisions[i], viewer, text)...)
+			a.Evaluations = append(a.Evaluations, evaluations(&decisions[i], who, text)...)
 		}
 	}
 	if own {
-		failure(r, a.Evaluations)
+		failure(r, a.Evaluations, who.language)
 		return a, true, nil
 	}
 	if caller != "" { // another account learns which account it was, as in its own CloudTrail
@@ -93,7 +107,8 @@ func authorization(r *trail.Record, viewer string, text texts) (_ kagimoriapi.Au
 }
 
 // evaluations are the parts of a decision that an account may see.
-func evaluations(d *guard.Recorded, viewer string, text texts) []kagimoriapi.Evaluation {
+func evaluations(d *guard.Recorded, to reader, text texts) []kagimoriapi.Evaluation {
+	viewer := to.account
 	own := viewer == d.Account || d.Account == ""
 	who := d.Principal
 	if !own {
@@ -108,7 +123,7 @@ func evaluations(d *guard.Recorded, viewer string, text texts) []kagimoriapi.Eva
 		}
 		e := kagimoriapi.Evaluation{
 			Action: &seen.Action, Resource: &seen.Resource, EvaluatedEffect: new(effect(seen.Outcome)),
-			DecidedBy: api.Opt(policyType(seen.By)), CrossAccount: &seen.CrossAccount, Explanation: explain.Text(seen, who),
+			DecidedBy: api.Opt(policyType(seen.By)), CrossAccount: &seen.CrossAccount, Explanation: speech.All(to.language, explain.Lines(seen, who)),
 		}
 		if own {
 			e.Context = contextOf(d, i, &seen)
@@ -119,10 +134,11 @@ func evaluations(d *guard.Recorded, viewer string, text texts) []kagimoriapi.Eva
 		for _, l := range explain.Layers(seen, who) {
 			e.Layers = append(e.Layers, layer(&l))
 		}
-		e.Fixes = fixesOf(fixes, i, viewer, text)
+		e.Fixes = fixesOf(fixes, i, to, text)
 		for _, n := range notes {
 			if n.Part == i {
-				e.Notes, e.Explanation = append(e.Notes, n.Text.String()), append(e.Explanation, n.Text.String())
+				note := n.Text.In(to.language)
+				e.Notes, e.Explanation = append(e.Notes, note), append(e.Explanation, note)
 			}
 		}
 		if d.Brief && seen.Outcome != authz.Allowed {

@@ -4,14 +4,47 @@ package kagimoriapi
 
 // Values of enumerations.
 const (
+	AccessChangeTypeGAINS   = "GAINS"
+	AccessChangeTypeLOSES   = "LOSES"
+	AccessChangeTypeWIDER   = "WIDER"
+	AccessChangeTypeTIGHTER = "TIGHTER"
+	AccessChangeTypeOTHER   = "OTHER"
+
 	EffectTypeALLOW         = "ALLOW"
 	EffectTypeEXPLICIT_DENY = "EXPLICIT_DENY"
 	EffectTypeIMPLICIT_DENY = "IMPLICIT_DENY"
 	EffectTypeUNDETERMINED  = "UNDETERMINED"
+
+	KeyPolicyEditTypeADD_ADMINISTRATOR     = "ADD_ADMINISTRATOR"
+	KeyPolicyEditTypeREMOVE_ADMINISTRATOR  = "REMOVE_ADMINISTRATOR"
+	KeyPolicyEditTypeALLOW_DELETE          = "ALLOW_DELETE"
+	KeyPolicyEditTypeFORBID_DELETE         = "FORBID_DELETE"
+	KeyPolicyEditTypeADD_USER              = "ADD_USER"
+	KeyPolicyEditTypeREMOVE_USER           = "REMOVE_USER"
+	KeyPolicyEditTypeADD_ACCOUNT           = "ADD_ACCOUNT"
+	KeyPolicyEditTypeREMOVE_ACCOUNT        = "REMOVE_ACCOUNT"
+	KeyPolicyEditTypeADD_LINKED_ROLE       = "ADD_LINKED_ROLE"
+	KeyPolicyEditTypeADD_LINKED_ROLE_LEAST = "ADD_LINKED_ROLE_LEAST"
+	KeyPolicyEditTypeREMOVE_LINKED_ROLE    = "REMOVE_LINKED_ROLE"
+	KeyPolicyEditTypeSHARE_WITH_ACCOUNT    = "SHARE_WITH_ACCOUNT"
+	KeyPolicyEditTypeUNSHARE_WITH_ACCOUNT  = "UNSHARE_WITH_ACCOUNT"
+
+	KeyUsageKindSymmetric    = "symmetric"
+	KeyUsageKindRsa          = "rsa"
+	KeyUsageKindSignVerify   = "sign-verify"
+	KeyUsageKindKeyAgreement = "key-agreement"
+	KeyUsageKindMac          = "mac"
+
+	LanguageTypeEn = "en"
+	LanguageTypeJa = "ja"
 
 	LayerStateTypeALLOWS    = "ALLOWS"
 	LayerStateTypeDELEGATES = "DELEGATES"
 	LayerStateTypeDENIES    = "DENIES"
 	LayerStateTypeNEEDED    = "NEEDED"
 	LayerStateTypeSILENT    = "SILENT"
+
+	VerdictTypeLAUNCHES    = "LAUNCHES"
+	VerdictTypeFAILS       = "FAILS"
+	VerdictTypeCANNOT_TELL = "CANNOT_TELL"
 )

@@ -5,6 +5,15 @@ package kagimoriapi
 import "time"
 import "github.com/kagimori/kagimori/internal/secret"
 
+// AccessChange is a shape of the model.
+type AccessChange struct {
+	Type      *string  `aws:"Type,c=AccessChangeType"`
+	Principal *string  `aws:"Principal"`
+	Actions   []string `aws:"Actions"`
+	Before    *string  `aws:"Before"`
+	After     *string  `aws:"After"`
+}
+
 // Answer is a shape of the model.
 type Answer struct {
 	Principal         *string              `aws:"Principal"`
@@ -36,6 +45,40 @@ type Authorization struct {
 	Evaluations     []Evaluation `aws:"Evaluations"`
 }
 
+// CheckLaunchRequest is a shape of the model.
+type CheckLaunchRequest struct {
+	Input    *secret.String `aws:"Input,req,c=LaunchInput"`
+	Account  *string        `aws:"Account,c=AccountId"`
+	Strict   *bool          `aws:"Strict"`
+	Language *string        `aws:"Language,c=LanguageType"`
+}
+
+// CheckLaunchResponse is a shape of the model.
+type CheckLaunchResponse struct {
+	Launches []CheckedLaunch `aws:"Launches"`
+	Notes    []string        `aws:"Notes"`
+}
+
+// CheckedLaunch is a shape of the model.
+type CheckedLaunch struct {
+	Id      *string `aws:"Id"`
+	Verdict *string `aws:"Verdict,c=VerdictType"`
+	Told    *string `aws:"Told"`
+	Report  *string `aws:"Report"`
+}
+
+// CompareKeyPoliciesRequest is a shape of the model.
+type CompareKeyPoliciesRequest struct {
+	Before *string `aws:"Before,req,c=PolicyText"`
+	After  *string `aws:"After,req,c=PolicyText"`
+	KeyArn *string `aws:"KeyArn,c=KeyArn"`
+}
+
+// CompareKeyPoliciesResponse is a shape of the model.
+type CompareKeyPoliciesResponse struct {
+	Changes []AccessChange `aws:"Changes"`
+}
+
 // CreateXksCredentialRequest is a shape of the model.
 type CreateXksCredentialRequest struct {
 	RoleArn       *string  `aws:"RoleArn,req,c=XksRoleArn"`
@@ -52,6 +95,19 @@ type CreateXksCredentialResponse struct {
 // DeleteXksCredentialRequest is a shape of the model.
 type DeleteXksCredentialRequest struct {
 	AccessKeyId *string `aws:"AccessKeyId,req,c=XksAccessKeyId,loc=uri"`
+}
+
+// EditKeyPolicyRequest is a shape of the model.
+type EditKeyPolicyRequest struct {
+	Policy *string         `aws:"Policy,req,c=PolicyText"`
+	Usage  *string         `aws:"Usage,c=KeyUsageKind"`
+	Edits  []KeyPolicyEdit `aws:"Edits,req,c=KeyPolicyEditList"`
+}
+
+// EditKeyPolicyResponse is a shape of the model.
+type EditKeyPolicyResponse struct {
+	Policy *string  `aws:"Policy,c=PolicyText"`
+	Notes  []string `aws:"Notes"`
 }
 
 // EvaluatedPolicy is a shape of the model.
@@ -80,6 +136,7 @@ type Evaluation struct {
 // ExplainResourceRequest is a shape of the model.
 type ExplainResourceRequest struct {
 	ResourceId *string `aws:"ResourceId,req,c=ResourceId,loc=querystring"`
+	Language   *string `aws:"Language,c=LanguageType,loc=querystring"`
 }
 
 // ExplainResourceResponse is a shape of the model.
@@ -116,6 +173,7 @@ type Fix struct {
 // GetAuthorizationDetailsRequest is a shape of the model.
 type GetAuthorizationDetailsRequest struct {
 	AuthorizationId *string `aws:"AuthorizationId,req,c=AuthorizationId,loc=uri"`
+	Language        *string `aws:"Language,c=LanguageType,loc=querystring"`
 }
 
 // GetAuthorizationDetailsResponse is a shape of the model.
@@ -135,6 +193,12 @@ type GetRequestAuthorizationDetailsResponse struct {
 	Evaluations    []RequestEvaluation `aws:"evaluations"`
 	Policies       []EvaluatedPolicy   `aws:"policies"`
 	NextToken      *string             `aws:"nextToken,c=NextToken"`
+}
+
+// KeyPolicyEdit is a shape of the model.
+type KeyPolicyEdit struct {
+	Type      *string `aws:"Type,req,c=KeyPolicyEditType"`
+	Principal *string `aws:"Principal,c=EditedPrincipal"`
 }
 
 // Layer is a shape of the model.
@@ -212,6 +276,23 @@ type RequestEvaluation struct {
 type RequestStatement struct {
 	Sid             *string `aws:"sid"`
 	EvaluatedEffect *string `aws:"evaluatedEffect"`
+}
+
+// ViewKeyPolicyRequest is a shape of the model.
+type ViewKeyPolicyRequest struct {
+	Policy *string `aws:"Policy,req,c=PolicyText"`
+}
+
+// ViewKeyPolicyResponse is a shape of the model.
+type ViewKeyPolicyResponse struct {
+	Owner                   *string  `aws:"Owner"`
+	Root                    *bool    `aws:"Root"`
+	Administrators          []string `aws:"Administrators"`
+	AdministratorsMayDelete *bool    `aws:"AdministratorsMayDelete"`
+	Users                   []string `aws:"Users"`
+	Accounts                []string `aws:"Accounts"`
+	OtherStatements         []int32  `aws:"OtherStatements"`
+	RepeatedSids            []string `aws:"RepeatedSids"`
 }
 
 // WhatCanRequest is a shape of the model.
