@@ -8,7 +8,6 @@ const (
 	noCopy                = "volumes are not copied from volumes"
 	notYet                = "what is made has no id before it is decided"
 	localSnapshots        = "snapshots are of regions, not of zones"
-	createdElsewhere      = "it is for tags that the creating operation gives, which kagimori does not have"
 	noText                = "permissions are no single value: the EC2 User Guide has the key for texts and numbers only (ec2:Attribute condition key)"
 	noPolicy              = "only policies have a type of policy"
 	noEndpoints           = "clients cannot come through a VPC endpoint: only package guard knows them"
@@ -45,12 +44,12 @@ var gaps = []gap{
 		ec2:AttachVolume/instance ec2:CreateImage/instance ec2:CreateSnapshots/instance ec2:CreateTags/instance
 		ec2:DescribeInstanceAttribute/instance ec2:DetachVolume/instance ec2:GetInstanceUefiData/instance
 		ec2:ModifyInstanceAttribute/instance ec2:RebootInstances/instance ec2:RunInstances/instance ec2:StartInstances/instance
-		ec2:StopInstances/instance ec2:TerminateInstances/instance`},
+		ec2:StopInstances/instance ec2:TerminateInstances/instance ec2:AssociateAddress/instance`},
 	{noFeature, "ec2:InstanceBandwidthWeighting", `
 		ec2:AttachVolume/instance ec2:CreateImage/instance ec2:CreateSnapshots/instance ec2:CreateTags/instance
 		ec2:DescribeInstanceAttribute/instance ec2:DetachVolume/instance ec2:GetInstanceUefiData/instance
 		ec2:ModifyInstanceAttribute/instance ec2:RebootInstances/instance ec2:RunInstances/instance ec2:StartInstances/instance
-		ec2:StopInstances/instance ec2:TerminateInstances/instance`},
+		ec2:StopInstances/instance ec2:TerminateInstances/instance ec2:AssociateAddress/instance`},
 	{noFeature, "ec2:ManagedResourceOperator", `
 		ec2:AttachVolume/instance ec2:AttachVolume/volume ec2:CreateImage/instance
 		ec2:CreateLaunchTemplateVersion/launch-template ec2:CreateSnapshot/volume ec2:CreateTags/instance
@@ -59,17 +58,12 @@ var gaps = []gap{
 		ec2:DescribeVolumeAttribute/volume ec2:DetachVolume/instance ec2:DetachVolume/volume ec2:GetInstanceUefiData/instance
 		ec2:ModifyInstanceAttribute/instance ec2:ModifyLaunchTemplate/launch-template ec2:RebootInstances/instance
 		ec2:RunInstances/instance ec2:RunInstances/launch-template ec2:RunInstances/network-interface ec2:RunInstances/volume
-		ec2:StartInstances/instance ec2:StopInstances/instance ec2:TerminateInstances/instance`},
-	{noFeature, "ec2:PlacementGroup", `
-		ec2:AttachVolume/instance ec2:CreateImage/instance ec2:CreateSnapshots/instance ec2:CreateTags/instance
-		ec2:DescribeInstanceAttribute/instance ec2:DetachVolume/instance ec2:GetInstanceUefiData/instance
-		ec2:ModifyInstanceAttribute/instance ec2:RebootInstances/instance ec2:RunInstances/instance ec2:StartInstances/instance
-		ec2:StopInstances/instance ec2:TerminateInstances/instance`},
+		ec2:StartInstances/instance ec2:StopInstances/instance ec2:TerminateInstances/instance ec2:AssociateAddress/instance`},
 	{noFeature, "ec2:ProductCode", `
 		ec2:AttachVolume/instance ec2:CopySnapshot/snapshot ec2:CreateImage/instance ec2:CreateTags/instance
 		ec2:DescribeInstanceAttribute/instance ec2:DetachVolume/instance ec2:GetInstanceUefiData/instance
 		ec2:ModifyInstanceAttribute/instance ec2:RebootInstances/instance ec2:RunInstances/instance
-		ec2:TerminateInstances/instance`},
+		ec2:TerminateInstances/instance ec2:AssociateAddress/instance`},
 	{noFeature, "ec2:VolumeInitializationRate", `
 		ec2:AttachVolume/volume ec2:CreateSnapshot/volume ec2:CreateSnapshots/volume ec2:CreateTags/volume
 		ec2:CreateVolume/volume ec2:DeleteVolume/volume ec2:DescribeVolumeAttribute/volume ec2:DetachVolume/volume
@@ -112,8 +106,14 @@ var gaps = []gap{
 	{notYet, "ec2:VolumeID", "ec2:CreateVolume/volume ec2:RunInstances/volume"},
 	{notYet, "ec2:InstanceID", "ec2:RunInstances/instance"},
 	{notYet, "ec2:NetworkInterfaceID", "ec2:RunInstances/network-interface"},
+	{notYet, "ec2:AllocationId", "ec2:AllocateAddress/elastic-ip"},
+	{notYet, "ec2:PublicIpAddress", "ec2:AllocateAddress/elastic-ip"},
+	{notYet, "ec2:SecurityGroupID", "ec2:CreateSecurityGroup/security-group"},
+	{notYet, "ec2:SubnetID", "ec2:CreateSubnet/subnet"},
+	{noFeature, "ec2:Ipv4IpamPoolId", "ec2:CreateVpc/vpc"},
+	{noFeature, "ec2:Ipv6IpamPoolId", "ec2:CreateVpc/vpc"},
+	{notYet, "ec2:VpcID", "ec2:CreateVpc/vpc"},
 	{localSnapshots, "ec2:AvailabilityZone", "ec2:DeleteSnapshot/snapshot ec2:ModifySnapshotAttribute/snapshot"},
-	{createdElsewhere, "ec2:CreateAction", "ec2:CreateTags/security-group ec2:CreateTags/subnet ec2:CreateTags/vpc"},
 	{noText, "ec2:Attribute/${AttributeName}", `
 		ec2:ModifySnapshotAttribute/snapshot ec2:ResetImageAttribute/image ec2:ResetSnapshotAttribute/snapshot`},
 	{noPolicy, "organizations:PolicyType", `

@@ -32,11 +32,12 @@ func driveEC2(s *testkit.Server, c caller) {
 		"ImageId": publicImage, "InstanceType": "m5.large", "MinCount": 1, "MaxCount": 1,
 		"NetworkInterfaces": []in{{"DeviceIndex": 0, "SubnetId": subnet, "Groups": group, "AssociatePublicIpAddress": true}},
 		"LaunchTemplate":    in{"LaunchTemplateId": template}, "IamInstanceProfile": in{"Name": "web"}, "EbsOptimized": true,
-		"MetadataOptions":     in{"HttpTokens": "required", "HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 2, "InstanceMetadataTags": "enabled"},
-		"Placement":           in{"Tenancy": "default"},
+		"MetadataOptions": in{"HttpTokens": "required", "HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 2, "InstanceMetadataTags": "enabled"},
+		"Placement":       in{"Tenancy": "default", "GroupName": "spread"}, "KeyName": "login",
 		"BlockDeviceMappings": []in{{"DeviceName": "/dev/sdf", "Ebs": in{"Encrypted": true, "KmsKeyId": key, "VolumeSize": 8, "VolumeType": "gp3", "Iops": 3000, "Throughput": 125}}},
 		"TagSpecifications":   specifications("instance", "volume", "network-interface"),
 	}
+	driveNames(c)
 	own, snapshot := ownImage(s, c)
 	run["ImageId"] = own
 	for _, id := range []string{subnet, group, own, vpc, template} {
@@ -52,6 +53,7 @@ func driveEC2(s *testkit.Server, c caller) {
 	volume := driveVolumes(s, c, key, snapshot, instance)
 	driveSnapshots(s, c, volume, instance)
 	driveSettings(c, key)
+	driveNetwork(s, c, instance)
 	c.do("ec2:TerminateInstances", in{"InstanceIds": instance})
 	s.Advance(time.Minute)
 }
@@ -75,7 +77,7 @@ func driveEC2Reads(c caller) {
 	c.do("ec2:DescribeInstanceTypes", in{"InstanceTypes": "m5.large"})
 	for _, name := range []string{
 		"RouteTables", "AvailabilityZones", "Regions", "InstanceTypeOfferings", "Images", "Snapshots", "NetworkInterfaces", "InternetGateways",
-		"NetworkAcls", "KeyPairs", "AccountAttributes", "LaunchTemplates", "Instances", "InstanceStatus", "Volumes", "VolumeStatus", "Tags",
+		"NetworkAcls", "KeyPairs", "AccountAttributes", "SecurityGroupRules", "Addresses", "PlacementGroups", "LaunchTemplates", "Instances", "InstanceStatus", "Volumes", "VolumeStatus", "Tags",
 	} {
 		c.do("ec2:Describe"+name, in{})
 	}

@@ -90,9 +90,10 @@ var allowed = map[string][]string{
 	"internal/iam":            service("internal/totp", "internal/api/iamapi", "internal/policy", "internal/directory/managed", "internal/linkedrole"),
 	"internal/sts":            service("internal/api/stsapi", "internal/policy"),
 	"internal/org":            service("internal/api/organizationsapi", "internal/policy"),
-	"internal/ec2":            service("internal/api/ec2api", "internal/api/kmsapi", "internal/launch", "internal/blockdev", "internal/blockdev/image", "internal/ec2/catalog"),
+	"internal/ec2":            service("internal/api/ec2api", "internal/api/kmsapi", "internal/launch", "internal/blockdev", "internal/blockdev/image", "internal/ec2/catalog", "internal/ec2/keypair"),
 	"internal/ec2/catalog":    {},
 	"internal/ebs":            service("internal/api/ebsapi", "internal/api/kmsapi", "internal/blockdev", "internal/blockdev/image"),
+	"internal/ec2/keypair":    {"internal/secret"},
 	"internal/autoscaling":    service("internal/api/autoscalingapi", "internal/api/ec2api", "internal/api/iamapi", "internal/launch"),
 	"internal/cloudtrail":     service("internal/api/cloudtrailapi"),
 	"internal/accessanalyzer": service("internal/api/accessanalyzerapi", "internal/lint", "internal/policy", "internal/actions"),
@@ -150,6 +151,7 @@ var ciphers = []string{
 
 var cipherUsers = []string{
 	"internal/hsm/soft", "internal/hsm/hsmtest", "internal/envelope", "internal/blockdev/crypt", "internal/sigv4", "internal/totp", "internal/kms/attest", "internal/kms/attest/attesttest",
+	"internal/ec2/keypair",
 }
 
 type source struct {

@@ -60,6 +60,14 @@ func (s *Service) allowRun(tx store.Tx, c *guard.Call, pl *launchPlan, j *job) e
 		g.describe(&p)
 		add(p, pl.groupsByTemplate)
 	}
+	if k := pl.key; k != nil {
+		add(s.keyPart(c, action, k.Name, k, tags[k.ID]), pl.keyByTemplate)
+	}
+	if g := pl.placement; g != nil {
+		p := s.part(c, action, "placement-group/"+g.Name, tags[g.ID])
+		g.describe(&p)
+		add(p, pl.template != nil)
+	}
 	for n, v := range j.State.Volumes() {
 		d := &pl.devices[n]
 		add(s.newVolumePart(c, action, d, v.Encrypted, pl.subnet, pl.tags["volume"]), d.template)
@@ -88,6 +96,12 @@ func (pl *launchPlan) uses() []string {
 	ids := []string{pl.image.ID, pl.subnet.ID}
 	for _, g := range pl.groups {
 		ids = append(ids, g.ID)
+	}
+	if pl.key != nil {
+		ids = append(ids, pl.key.ID)
+	}
+	if pl.placement != nil {
+		ids = append(ids, pl.placement.ID)
 	}
 	for _, d := range pl.devices {
 		if d.named {

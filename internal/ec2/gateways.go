@@ -10,12 +10,12 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// gateway is the internet gateway of the caller's default VPC.
+// gateway is the internet gateway of a default VPC.
 // Source: VPC User Guide, "Default VPCs".
-func (s *Service) gateway(c *guard.Call) ec2api.InternetGateway {
+func (v vpcRecord) gateway() ec2api.InternetGateway {
 	return ec2api.InternetGateway{
-		InternetGatewayId: new(networkID("igw", c.Region, c.Account(), "")), OwnerId: new(c.Account()),
-		Attachments: []ec2api.InternetGatewayAttachment{{VpcId: new(defaultVPC(c)), State: new("available")}},
+		InternetGatewayId: new(v.part("igw")), OwnerId: &v.Account,
+		Attachments: []ec2api.InternetGatewayAttachment{{VpcId: &v.ID, State: new("available")}},
 	}
 }
 
@@ -31,7 +31,15 @@ func (s *Service) DescribeInternetGateways(ctx context.Context, c *guard.Call, i
 	out := new(ec2api.DescribeInternetGatewaysResult)
 	id := func(g ec2api.InternetGateway) string { return *g.InternetGatewayId }
 	err := s.viewList(ctx, c, "ec2:DescribeInternetGateways", in.DryRun, func(tx store.Tx) error {
-		items, err := pick([]ec2api.InternetGateway{s.gateway(c)}, in.InternetGatewayIds, id, func(id string) error {
+		vpc, ok, err := s.defaultVPC(tx, c)
+		if err != nil {
+			return err
+		}
+		var items []ec2api.InternetGateway
+		if ok {
+			items = append(items, vpc.gateway())
+		}
+		items, err = pick(items, in.InternetGatewayIds, id, func(id string) error {
 			return apierr.Newf("InvalidInternetGatewayID.NotFound", "The internetGateway ID '%s' does not exist", id)
 		})
 		if err != nil {
@@ -48,12 +56,10 @@ func (s *Service) DescribeInternetGateways(ctx context.Context, c *guard.Call, i
 	return out, err
 }
 
-// networkACL is the default network ACL of the caller's default VPC: it lets everything pass.
+// networkACL is the default network ACL of a VPC with its subnets: it lets everything pass.
 // Source: VPC User Guide, "Default network ACL for a VPC".
-func (s *Service) networkACL(c *guard.Call) ec2api.NetworkAcl {
-	acl := ec2api.NetworkAcl{
-		NetworkAclId: new(networkID("acl", c.Region, c.Account(), "")), VpcId: new(defaultVPC(c)), OwnerId: new(c.Account()), IsDefault: new(true),
-	}
+func (v vpcRecord) networkACL(subnets []subnet) ec2api.NetworkAcl {
+	acl := ec2api.NetworkAcl{NetworkAclId: new(v.part("acl")), VpcId: &v.ID, OwnerId: &v.Account, IsDefault: new(true)}
 	for _, egress := range []bool{true, false} {
 		for _, rule := range []struct {
 			number int32
@@ -64,9 +70,12 @@ func (s *Service) networkACL(c *guard.Call) ec2api.NetworkAcl {
 			})
 		}
 	}
-	for _, n := range s.subnets(c) {
+	for _, n := range subnets {
+		if n.VPC != v.ID {
+			continue
+		}
 		acl.Associations = append(acl.Associations, ec2api.NetworkAclAssociation{
-			NetworkAclAssociationId: new(networkID("aclassoc", c.Region, c.Account(), n.Zone)), NetworkAclId: acl.NetworkAclId, SubnetId: new(n.ID),
+			NetworkAclAssociationId: new(networkID("aclassoc", n.Region, n.Account, n.ID)), NetworkAclId: acl.NetworkAclId, SubnetId: new(n.ID),
 		})
 	}
 	return acl
@@ -86,12 +95,24 @@ var networkACLFields = fields[ec2api.NetworkAcl]{
 	},
 }
 
-// DescribeNetworkAcls lists the default network ACL of the caller's default VPC.
+// DescribeNetworkAcls lists the default network ACLs of the caller's VPCs: there are no others.
 func (s *Service) DescribeNetworkAcls(ctx context.Context, c *guard.Call, in *ec2api.DescribeNetworkAclsRequest) (*ec2api.DescribeNetworkAclsResult, error) {
 	out := new(ec2api.DescribeNetworkAclsResult)
 	id := func(a ec2api.NetworkAcl) string { return *a.NetworkAclId }
 	err := s.viewList(ctx, c, "ec2:DescribeNetworkAcls", in.DryRun, func(tx store.Tx) error {
-		items, err := pick([]ec2api.NetworkAcl{s.networkACL(c)}, in.NetworkAclIds, id, func(id string) error {
+		vpcs, err := s.vpcs(tx, c)
+		if err != nil {
+			return err
+		}
+		subnets, err := s.subnets(tx, c)
+		if err != nil {
+			return err
+		}
+		var items []ec2api.NetworkAcl
+		for _, v := range vpcs {
+			items = append(items, v.networkACL(subnets))
+		}
+		items, err = pick(items, in.NetworkAclIds, id, func(id string) error {
 			return apierr.Newf("InvalidNetworkAclID.NotFound", "The networkAcl ID '%s' does not exist", id)
 		})
 		if err != nil {
@@ -108,38 +129,32 @@ func (s *Service) DescribeNetworkAcls(ctx context.Context, c *guard.Call, in *ec
 	return out, err
 }
 
-// DescribeKeyPairs lists no key pairs: this server has none.
-func (s *Service) DescribeKeyPairs(ctx context.Context, c *guard.Call, in *ec2api.DescribeKeyPairsRequest) (*ec2api.DescribeKeyPairsResult, error) {
-	out := &ec2api.DescribeKeyPairsResult{KeyPairs: []ec2api.KeyPairInfo{}}
-	return out, s.viewList(ctx, c, "ec2:DescribeKeyPairs", in.DryRun, func(store.Tx) error {
-		switch {
-		case len(in.KeyNames) > 0:
-			return apierr.Newf("InvalidKeyPair.NotFound", "The key pair '%s' does not exist", in.KeyNames[0])
-		case len(in.KeyPairIds) > 0:
-			return apierr.Newf("InvalidKeyPair.NotFound", "The key pair '%s' does not exist", in.KeyPairIds[0])
-		}
-		return nil
-	})
-}
-
 // DescribeAccountAttributes tells the attributes of the caller's account.
 // Source: EC2 API Reference, DescribeAccountAttributes.
 func (s *Service) DescribeAccountAttributes(ctx context.Context, c *guard.Call, in *ec2api.DescribeAccountAttributesRequest) (*ec2api.DescribeAccountAttributesResult, error) {
-	values := []struct {
-		name  string
-		value string
-	}{
-		{"default-vpc", defaultVPC(c)}, {"max-elastic-ips", "5"}, {"max-instances", "20"}, {"supported-platforms", "VPC"},
-		{"vpc-max-elastic-ips", "5"}, {"vpc-max-security-groups-per-interface", "5"},
-	}
-	out := &ec2api.DescribeAccountAttributesResult{AccountAttributes: []ec2api.AccountAttribute{}}
-	for _, v := range values {
-		if len(in.AttributeNames) > 0 && !slices.Contains(in.AttributeNames, v.name) {
-			continue
+	out := &ec2api.DescribeAccountAttributesResult{}
+	err := s.viewList(ctx, c, "ec2:DescribeAccountAttributes", in.DryRun, func(tx store.Tx) error {
+		out.AccountAttributes = []ec2api.AccountAttribute{}
+		vpc, ok, err := s.defaultVPC(tx, c)
+		if err != nil {
+			return err
 		}
-		out.AccountAttributes = append(out.AccountAttributes, ec2api.AccountAttribute{
-			AttributeName: new(v.name), AttributeValues: []ec2api.AccountAttributeValue{{AttributeValue: new(v.value)}},
-		})
-	}
-	return out, s.viewList(ctx, c, "ec2:DescribeAccountAttributes", in.DryRun, func(store.Tx) error { return nil })
+		first := "none"
+		if ok {
+			first = vpc.ID
+		}
+		for _, v := range [][2]string{
+			{"default-vpc", first}, {"max-elastic-ips", "5"}, {"max-instances", "20"}, {"supported-platforms", "VPC"},
+			{"vpc-max-elastic-ips", "5"}, {"vpc-max-security-groups-per-interface", "5"},
+		} {
+			if len(in.AttributeNames) > 0 && !slices.Contains(in.AttributeNames, v[0]) {
+				continue
+			}
+			out.AccountAttributes = append(out.AccountAttributes, ec2api.AccountAttribute{
+				AttributeName: new(v[0]), AttributeValues: []ec2api.AccountAttributeValue{{AttributeValue: new(v[1])}},
+			})
+		}
+		return nil
+	})
+	return out, err
 }

@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"slices"
 
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
@@ -13,50 +14,102 @@ import (
 // everywhere is the range of all IPv4 addresses.
 const everywhere = "0.0.0.0/0"
 
-// wire is a security group as answers carry it: everything out, in only from the group itself.
-// Source: VPC User Guide, "Default security groups for your VPCs".
-func (g group) wire() ec2api.SecurityGroup {
+// wire is a security group as answers carry it.
+func (g groupRecord) wire() ec2api.SecurityGroup {
 	return ec2api.SecurityGroup{
-		GroupId: &g.ID, GroupName: &g.Name, Description: new("default VPC security group"), VpcId: &g.VPC, OwnerId: &g.Account,
+		GroupId: &g.ID, GroupName: &g.Name, Description: &g.Description, VpcId: &g.VPC, OwnerId: &g.Account,
 		SecurityGroupArn: new(arn.EC2(g.Region, g.Account, "security-group/"+g.ID)),
-		IpPermissions: []ec2api.IpPermission{{
-			IpProtocol: new("-1"), UserIdGroupPairs: []ec2api.UserIdGroupPair{{UserId: &g.Account, GroupId: &g.ID}},
-		}},
-		IpPermissionsEgress: []ec2api.IpPermission{{IpProtocol: new("-1"), IpRanges: []ec2api.IpRange{{CidrIp: new(everywhere)}}}},
+		IpPermissions:    permissions(g.Rules, false), IpPermissionsEgress: permissions(g.Rules, true),
 	}
 }
 
-var groupFields = fields[ec2api.SecurityGroup]{
-	"group-id":                      func(g ec2api.SecurityGroup) []string { return oneOf(*g.GroupId) },
-	"group-name":                    func(g ec2api.SecurityGroup) []string { return oneOf(*g.GroupName) },
-	"description":                   func(g ec2api.SecurityGroup) []string { return oneOf(*g.Description) },
-	"owner-id":                      func(g ec2api.SecurityGroup) []string { return oneOf(*g.OwnerId) },
-	"vpc-id":                        func(g ec2api.SecurityGroup) []string { return oneOf(*g.VpcId) },
-	"ip-permission.protocol":        func(ec2api.SecurityGroup) []string { return oneOf("-1") },
-	"ip-permission.group-id":        func(g ec2api.SecurityGroup) []string { return oneOf(*g.GroupId) },
-	"ip-permission.user-id":         func(g ec2api.SecurityGroup) []string { return oneOf(*g.OwnerId) },
-	"ip-permission.cidr":            func(ec2api.SecurityGroup) []string { return nil },
-	"ip-permission.from-port":       func(ec2api.SecurityGroup) []string { return nil },
-	"ip-permission.to-port":         func(ec2api.SecurityGroup) []string { return nil },
-	"egress.ip-permission.protocol": func(ec2api.SecurityGroup) []string { return oneOf("-1") },
-	"egress.ip-permission.cidr":     func(ec2api.SecurityGroup) []string { return oneOf(everywhere) },
+// groupFields are the filters of DescribeSecurityGroups.
+// Source: EC2 API Reference, DescribeSecurityGroups, Filters.
+func groupFields() fields[ec2api.SecurityGroup] {
+	f := fields[ec2api.SecurityGroup]{
+		"group-id":    func(g ec2api.SecurityGroup) []string { return oneOf(*g.GroupId) },
+		"group-name":  func(g ec2api.SecurityGroup) []string { return oneOf(*g.GroupName) },
+		"description": func(g ec2api.SecurityGroup) []string { return oneOf(*g.Description) },
+		"owner-id":    func(g ec2api.SecurityGroup) []string { return oneOf(*g.OwnerId) },
+		"vpc-id":      func(g ec2api.SecurityGroup) []string { return oneOf(*g.VpcId) },
+	}
+	values := map[string]func(ec2api.IpPermission) []string{
+		"protocol":  func(p ec2api.IpPermission) []string { return oneOf(*p.IpProtocol) },
+		"from-port": func(p ec2api.IpPermission) []string { return portOf(p.FromPort) },
+		"to-port":   func(p ec2api.IpPermission) []string { return portOf(p.ToPort) },
+		"cidr": func(p ec2api.IpPermission) []string {
+			return each(p.IpRanges, func(r ec2api.IpRange) *string { return r.CidrIp })
+		},
+		"ipv6-cidr": func(p ec2api.IpPermission) []string {
+			return each(p.Ipv6Ranges, func(r ec2api.Ipv6Range) *string { return r.CidrIpv6 })
+		},
+		"group-id": func(p ec2api.IpPermission) []string {
+			return each(p.UserIdGroupPairs, func(u ec2api.UserIdGroupPair) *string { return u.GroupId })
+		},
+		"group-name": func(p ec2api.IpPermission) []string {
+			return each(p.UserIdGroupPairs, func(u ec2api.UserIdGroupPair) *string { return u.GroupName })
+		},
+		"user-id": func(p ec2api.IpPermission) []string {
+			return each(p.UserIdGroupPairs, func(u ec2api.UserIdGroupPair) *string { return u.UserId })
+		},
+		"prefix-list-id": func(p ec2api.IpPermission) []string {
+			return each(p.PrefixListIds, func(l ec2api.PrefixListId) *string { return l.PrefixListId })
+		},
+	}
+	for name, value := range values {
+		f["ip-permission."+name] = func(g ec2api.SecurityGroup) (out []string) {
+			for _, p := range g.IpPermissions {
+				out = append(out, value(p)...)
+			}
+			return out
+		}
+		f["egress.ip-permission."+name] = func(g ec2api.SecurityGroup) (out []string) {
+			for _, p := range g.IpPermissionsEgress {
+				out = append(out, value(p)...)
+			}
+			return out
+		}
+	}
+	return f
 }
 
-// DescribeSecurityGroups lists the caller's default security group.
+func portOf(n *int32) []string {
+	if n == nil {
+		return nil
+	}
+	return intOf(*n)
+}
+
+// each are the texts that items have.
+func each[T any](items []T, text func(T) *string) (out []string) {
+	for _, item := range items {
+		if v := text(item); v != nil {
+			out = append(out, *v)
+		}
+	}
+	return out
+}
+
+// DescribeSecurityGroups lists the caller's security groups.
 func (s *Service) DescribeSecurityGroups(ctx context.Context, c *guard.Call, in *ec2api.DescribeSecurityGroupsRequest) (*ec2api.DescribeSecurityGroupsResult, error) {
 	out := new(ec2api.DescribeSecurityGroupsResult)
 	id := func(g ec2api.SecurityGroup) string { return *g.GroupId }
 	err := s.viewList(ctx, c, "ec2:DescribeSecurityGroups", in.DryRun, func(tx store.Tx) error {
-		items, err := pick([]ec2api.SecurityGroup{s.defaultGroup(c).wire()}, in.GroupIds, id, errGroup)
+		all, err := s.groups(tx, c)
 		if err != nil {
 			return err
 		}
-		items, err = pick(items, in.GroupNames, func(g ec2api.SecurityGroup) string { return *g.GroupName },
-			func(name string) error { return errGroupName(c, name) })
-		if err != nil {
+		var items []ec2api.SecurityGroup
+		for _, g := range all {
+			items = append(items, g.wire())
+		}
+		if items, err = pick(items, in.GroupIds, id, errGroup); err != nil {
 			return err
 		}
-		items, err = sift(tx, c, groupFields, in.Filters, items,
+		if items, err = s.pickGroupNames(tx, c, items, in.GroupNames); err != nil {
+			return err
+		}
+		items, err = sift(tx, c, groupFields(), in.Filters, items,
 			func(g *ec2api.SecurityGroup) (string, *[]ec2api.Tag) { return *g.GroupId, &g.Tags })
 		if err != nil {
 			return err
@@ -67,24 +120,48 @@ func (s *Service) DescribeSecurityGroups(ctx context.Context, c *guard.Call, in 
 	return out, err
 }
 
-// routeTable is the main route table of the caller's default VPC: local traffic, and the rest to
-// an internet gateway. Source: VPC User Guide, "Default VPCs".
-func (s *Service) routeTable(c *guard.Call) ec2api.RouteTable {
-	id := networkID("rtb", c.Region, c.Account(), "")
-	return ec2api.RouteTable{
-		RouteTableId: &id, VpcId: new(defaultVPC(c)), OwnerId: new(c.Account()),
+// pickGroupNames keeps the groups of the default VPC with one of the names, all if there are none.
+func (s *Service) pickGroupNames(tx store.Tx, c *guard.Call, items []ec2api.SecurityGroup, names []string) ([]ec2api.SecurityGroup, error) {
+	if len(names) == 0 {
+		return items, nil
+	}
+	vpc, err := s.needDefaultVPC(tx, c)
+	if err != nil {
+		return nil, err
+	}
+	items = slices.DeleteFunc(items, func(g ec2api.SecurityGroup) bool { return *g.VpcId != vpc.ID })
+	return pick(items, names, func(g ec2api.SecurityGroup) string { return *g.GroupName },
+		func(name string) error { return errGroupName(vpc.ID, name) })
+}
+
+// routeTable is the main route table of a VPC: local traffic, and in a default VPC the rest to an
+// internet gateway. Source: VPC User Guide, "Default VPCs" and "Configure route tables".
+func (v vpcRecord) routeTable() ec2api.RouteTable {
+	id := v.part("rtb")
+	t := ec2api.RouteTable{
+		RouteTableId: &id, VpcId: &v.ID, OwnerId: &v.Account,
 		Associations: []ec2api.RouteTableAssociation{{
-			Main: new(true), RouteTableId: &id, RouteTableAssociationId: new(networkID("rtbassoc", c.Region, c.Account(), "")),
+			Main: new(true), RouteTableId: &id, RouteTableAssociationId: new(v.part("rtbassoc")),
 			AssociationState: &ec2api.RouteTableAssociationState{State: new("associated")},
 		}},
 		Routes: []ec2api.Route{
-			{DestinationCidrBlock: new(vpcCIDR), GatewayId: new("local"), Origin: new("CreateRouteTable"), State: new("active")},
-			{
-				DestinationCidrBlock: new(everywhere), GatewayId: new(networkID("igw", c.Region, c.Account(), "")),
-				Origin: new("CreateRoute"), State: new("active"),
-			},
+			{DestinationCidrBlock: &v.CIDR, GatewayId: new("local"), Origin: new("CreateRouteTable"), State: new("active")},
 		},
 	}
+	if v.Default {
+		t.Routes = append(t.Routes, ec2api.Route{
+			DestinationCidrBlock: new(everywhere), GatewayId: new(v.part("igw")), Origin: new("CreateRoute"), State: new("active"),
+		})
+	}
+	return t
+}
+
+// part is the id of what a VPC has one of.
+func (v vpcRecord) part(prefix string) string {
+	if v.ID == networkID("vpc", v.Region, v.Account, "") {
+		return networkID(prefix, v.Region, v.Account, "")
+	}
+	return networkID(prefix, v.Region, v.Account, v.ID)
 }
 
 func errRouteTable(id string) error {
@@ -117,12 +194,20 @@ func routes(value func(ec2api.Route) string) func(ec2api.RouteTable) []string {
 	}
 }
 
-// DescribeRouteTables lists the main route table of the caller's default VPC.
+// DescribeRouteTables lists the main route tables of the caller's VPCs: there are no others.
 func (s *Service) DescribeRouteTables(ctx context.Context, c *guard.Call, in *ec2api.DescribeRouteTablesRequest) (*ec2api.DescribeRouteTablesResult, error) {
 	out := new(ec2api.DescribeRouteTablesResult)
 	id := func(t ec2api.RouteTable) string { return *t.RouteTableId }
 	err := s.viewList(ctx, c, "ec2:DescribeRouteTables", in.DryRun, func(tx store.Tx) error {
-		items, err := pick([]ec2api.RouteTable{s.routeTable(c)}, in.RouteTableIds, id, errRouteTable)
+		all, err := s.vpcs(tx, c)
+		if err != nil {
+			return err
+		}
+		var items []ec2api.RouteTable
+		for _, v := range all {
+			items = append(items, v.routeTable())
+		}
+		items, err = pick(items, in.RouteTableIds, id, errRouteTable)
 		if err != nil {
 			return err
 		}

@@ -35,23 +35,30 @@ func instanceFields() fields[*instanceRecord] {
 		}
 	}
 	return fields[*instanceRecord]{
-		"architecture":                   text(func(i *instanceRecord) string { return i.Architecture }),
-		"availability-zone":              text(func(i *instanceRecord) string { return i.Zone }),
-		"availability-zone-id":           text(func(i *instanceRecord) string { return i.ZoneID }),
-		"client-token":                   text(func(i *instanceRecord) string { return i.Token }),
-		"dns-name":                       func(*instanceRecord) []string { return nil },
-		"hypervisor":                     func(*instanceRecord) []string { return []string{"xen"} },
-		"iam-instance-profile.arn":       profileARN,
-		"image-id":                       text(func(i *instanceRecord) string { return i.Image }),
-		"instance-id":                    text(func(i *instanceRecord) string { return i.ID }),
-		"instance-lifecycle":             func(i *instanceRecord) []string { return oneOf(i.lifecycle()) },
-		"instance-state-code":            func(i *instanceRecord) []string { return intOf(i.State.code()) },
-		"instance-state-name":            text(func(i *instanceRecord) string { return string(i.State) }),
-		"instance-type":                  text(func(i *instanceRecord) string { return i.Type }),
-		"instance.group-id":              func(i *instanceRecord) []string { return i.Groups },
-		"instance.group-name":            func(i *instanceRecord) []string { return i.GroupsBy },
-		"ip-address":                     func(*instanceRecord) []string { return nil },
-		"key-name":                       func(*instanceRecord) []string { return nil },
+		"architecture":             text(func(i *instanceRecord) string { return i.Architecture }),
+		"availability-zone":        text(func(i *instanceRecord) string { return i.Zone }),
+		"availability-zone-id":     text(func(i *instanceRecord) string { return i.ZoneID }),
+		"client-token":             text(func(i *instanceRecord) string { return i.Token }),
+		"dns-name":                 func(*instanceRecord) []string { return nil },
+		"hypervisor":               func(*instanceRecord) []string { return []string{"xen"} },
+		"iam-instance-profile.arn": profileARN,
+		"image-id":                 text(func(i *instanceRecord) string { return i.Image }),
+		"instance-id":              text(func(i *instanceRecord) string { return i.ID }),
+		"instance-lifecycle":       func(i *instanceRecord) []string { return oneOf(i.lifecycle()) },
+		"instance-state-code":      func(i *instanceRecord) []string { return intOf(i.State.code()) },
+		"instance-state-name":      text(func(i *instanceRecord) string { return string(i.State) }),
+		"instance-type":            text(func(i *instanceRecord) string { return i.Type }),
+		"instance.group-id":        func(i *instanceRecord) []string { return i.Groups },
+		"instance.group-name":      func(i *instanceRecord) []string { return i.GroupsBy },
+		"ip-address":               net(func(i *instanceRecord) string { return i.PublicIP }),
+		"placement-group-name":     text(func(i *instanceRecord) string { return i.Options.Placement }),
+		"placement-partition-number": func(i *instanceRecord) []string {
+			if i.Options.Partition == 0 {
+				return nil
+			}
+			return intOf(i.Options.Partition)
+		},
+		"key-name":                       text(func(i *instanceRecord) string { return i.Options.Key }),
 		"launch-index":                   func(i *instanceRecord) []string { return intOf(i.Index) },
 		"launch-time":                    text(func(i *instanceRecord) string { return i.Launched.UTC().Format("2006-01-02T15:04:05.000Z") }),
 		"metadata-options.http-tokens":   text(func(i *instanceRecord) string { return i.Options.HTTPTokens }),

@@ -29,7 +29,7 @@ type edit struct {
 func (s *Service) ModifyInstanceAttribute(ctx context.Context, c *guard.Call, in *ec2api.ModifyInstanceAttributeRequest) error {
 	defer s.locks.lock(api.Val(in.InstanceId))()
 	return s.g.Update(ctx, c, func(tx store.Tx) error {
-		e, err := s.editOf(c, in)
+		e, err := s.editOf(tx, c, in)
 		if err != nil {
 			return err
 		}
@@ -74,7 +74,7 @@ func (s *Service) ModifyInstanceAttribute(ctx context.Context, c *guard.Call, in
 }
 
 // editOf reads the one change that a request asks for, in either of its forms.
-func (s *Service) editOf(c *guard.Call, in *ec2api.ModifyInstanceAttributeRequest) (edit, error) {
+func (s *Service) editOf(tx store.Tx, c *guard.Call, in *ec2api.ModifyInstanceAttributeRequest) (edit, error) {
 	var all []edit
 	flag := func(name string, v *ec2api.AttributeBooleanValue, set func(o *instanceOptions, on bool)) {
 		if v != nil {
@@ -103,7 +103,7 @@ func (s *Service) editOf(c *guard.Call, in *ec2api.ModifyInstanceAttributeReques
 		all = append(all, edit{name: "SourceDestCheck", value: "true", apply: func(store.Tx, *instanceRecord) error { return nil }})
 	}
 	if len(in.Groups) > 0 {
-		e, err := s.groupsEdit(c, in.Groups)
+		e, err := s.groupsEdit(tx, c, in.Groups)
 		if err != nil {
 			return edit{}, err
 		}
@@ -197,10 +197,10 @@ func userDataEdit(data string) edit {
 	}}
 }
 
-func (s *Service) groupsEdit(c *guard.Call, ids []string) (edit, error) {
+func (s *Service) groupsEdit(tx store.Tx, c *guard.Call, ids []string) (edit, error) {
 	e := edit{name: "GroupSet"}
 	for _, id := range ids {
-		g, err := s.lookupGroup(c, id)
+		g, err := s.lookupGroup(tx, c, id)
 		if err != nil {
 			return e, err
 		}

@@ -79,6 +79,9 @@ type instanceRecord struct {
 	ENIPlug  string   `json:"eniPlug"`  // attachment id of the network interface
 	Groups   []string `json:"groups"`   // security group ids
 	GroupsBy []string `json:"groupsBy"` // their names, in the same order
+	// PublicIP is the Elastic IP address, PublicBy its allocation id; "" if there is none.
+	PublicIP string `json:"publicIp,omitempty"`
+	PublicBy string `json:"publicBy,omitempty"`
 
 	Profile *Profile         `json:"profile,omitempty"` // as it was at the launch
 	Devices []attachedDevice `json:"devices,omitempty"`
@@ -110,7 +113,11 @@ type instanceOptions struct {
 	UserData           string `json:"userData,omitempty"`
 	Tenancy            string `json:"tenancy"`
 	Spot               bool   `json:"spot,omitempty"`
-	Credits            string `json:"credits,omitempty"` // as asked for
+	Credits            string `json:"credits,omitempty"`   // as asked for
+	Key                string `json:"key,omitempty"`       // name of the key pair
+	Placement          string `json:"placement,omitempty"` // name of the placement group
+	PlacementID        string `json:"placementId,omitempty"`
+	Partition          int32  `json:"partition,omitempty"`
 	Hibernation        bool   `json:"hibernation,omitempty"`
 	Enclave            bool   `json:"enclave,omitempty"`
 	HTTPTokens         string `json:"httpTokens"`

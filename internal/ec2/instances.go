@@ -61,7 +61,7 @@ func (i *instanceRecord) wire(tags map[string]string) ec2api.Instance {
 		RootDeviceName: &i.RootDevice, RootDeviceType: new("ebs"), PlatformDetails: &i.Platform, UsageOperation: new("RunInstances"),
 		UsageOperationUpdateTime: &i.Launched, SourceDestCheck: new(true),
 		InstanceLifecycle: api.Opt(i.lifecycle()), SpotInstanceRequestId: api.Opt(i.spotRequest()),
-		Placement:                        &ec2api.Placement{AvailabilityZone: &i.Zone, AvailabilityZoneId: &i.ZoneID, GroupName: new(""), Tenancy: &o.Tenancy},
+		Placement: i.placement(), KeyName: api.Opt(o.Key),
 		Monitoring:                       &ec2api.Monitoring{State: new(map[bool]string{true: "enabled", false: "disabled"}[o.Monitoring])},
 		CpuOptions:                       &ec2api.CpuOptions{CoreCount: &o.CoreCount, ThreadsPerCore: &o.ThreadsPerCore},
 		CapacityReservationSpecification: &ec2api.CapacityReservationSpecificationResponse{CapacityReservationPreference: new("open")},
@@ -87,6 +87,9 @@ func (i *instanceRecord) wire(tags map[string]string) ec2api.Instance {
 		return out // it has left its network
 	}
 	out.PrivateDnsName, out.PrivateIpAddress = new(i.dnsName()), &i.Address
+	if i.PublicIP != "" {
+		out.PublicIpAddress, out.PublicDnsName = &i.PublicIP, new(i.publicName())
+	}
 	out.SubnetId, out.VpcId, out.SecurityGroups = &i.Subnet, &i.VPC, i.groups()
 	out.NetworkInterfaces = []ec2api.InstanceNetworkInterface{i.networkInterface()}
 	for n := range i.Devices {
@@ -96,6 +99,26 @@ func (i *instanceRecord) wire(tags map[string]string) ec2api.Instance {
 	return out
 }
 
+func (i *instanceRecord) placement() *ec2api.Placement {
+	o := &i.Options
+	p := &ec2api.Placement{
+		AvailabilityZone: &i.Zone, AvailabilityZoneId: &i.ZoneID, GroupName: &o.Placement, GroupId: api.Opt(o.PlacementID), Tenancy: &o.Tenancy,
+	}
+	if o.Partition > 0 {
+		p.PartitionNumber = &o.Partition
+	}
+	return p
+}
+
+// publicName is the public name of the Elastic IP address. Source: as for dnsName.
+func (i *instanceRecord) publicName() string {
+	domain := i.Region + ".compute.amazonaws.com"
+	if i.Region == "us-east-1" {
+		domain = "compute-1.amazonaws.com"
+	}
+	return "ec2-" + strings.ReplaceAll(i.PublicIP, ".", "-") + "." + domain
+}
+
 func (d *attachedDevice) wire() ec2api.InstanceBlockDeviceMapping {
 	return ec2api.InstanceBlockDeviceMapping{DeviceName: &d.Name, Ebs: &ec2api.EbsInstanceBlockDevice{
 		AttachTime: &d.Attached, DeleteOnTermination: &d.DeleteOnTermination, Status: new(plugAttached), VolumeId: &d.Volume,
@@ -103,7 +126,7 @@ func (d *attachedDevice) wire() ec2api.InstanceBlockDeviceMapping {
 }
 
 func (i *instanceRecord) networkInterface() ec2api.InstanceNetworkInterface {
-	return ec2api.InstanceNetworkInterface{
+	n := ec2api.InstanceNetworkInterface{
 		NetworkInterfaceId: &i.ENI, Description: new(""), OwnerId: &i.Account, Status: new("in-use"), SourceDestCheck: new(true),
 		SubnetId: &i.Subnet, VpcId: &i.VPC, MacAddress: &i.MAC, Groups: i.groups(), InterfaceType: new("interface"),
 		PrivateDnsName: new(i.dnsName()), PrivateIpAddress: &i.Address,
@@ -113,6 +136,11 @@ func (i *instanceRecord) networkInterface() ec2api.InstanceNetworkInterface {
 			NetworkCardIndex: new(int32(0)), Status: new(plugAttached),
 		},
 	}
+	if i.PublicIP != "" {
+		n.Association = &ec2api.InstanceNetworkInterfaceAssociation{IpOwnerId: &i.Account, PublicDnsName: new(i.publicName()), PublicIp: &i.PublicIP}
+		n.PrivateIpAddresses[0].Association = n.Association
+	}
+	return n
 }
 
 // reservation is the answer about instances launched together.

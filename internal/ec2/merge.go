@@ -15,7 +15,7 @@ type merged struct {
 	spot     *ec2api.SpotMarketOptions // nil: no Spot Instance
 	public   *bool                     // AssociatePublicIpAddress; nil: not said
 	// Which of the resources come from the template: ec2:IsLaunchTemplateResource.
-	imageByTemplate, typeByTemplate, subnetByTemplate, groupsByTemplate bool
+	imageByTemplate, typeByTemplate, subnetByTemplate, groupsByTemplate, keyByTemplate bool
 }
 
 // fromTemplate are the parameters of launch template data, as if a request had them.
@@ -55,7 +55,7 @@ func fromTemplate(d *ec2api.RequestLaunchTemplateData) *ec2api.RunInstancesReque
 	if p := d.Placement; p != nil {
 		in.Placement = &ec2api.Placement{
 			AvailabilityZone: p.AvailabilityZone, AvailabilityZoneId: p.AvailabilityZoneId, Affinity: p.Affinity, GroupName: p.GroupName,
-			HostId: p.HostId, Tenancy: p.Tenancy, GroupId: p.GroupId,
+			HostId: p.HostId, Tenancy: p.Tenancy, GroupId: p.GroupId, PartitionNumber: p.PartitionNumber,
 		}
 	}
 	if m := d.InstanceMarketOptions; m != nil {
@@ -105,7 +105,7 @@ func merge(in, template *ec2api.RunInstancesRequest) merged {
 	}
 	m.imageByTemplate = over(&m.ImageId, template.ImageId)
 	m.typeByTemplate = over(&m.InstanceType, template.InstanceType)
-	over(&m.KeyName, template.KeyName)
+	m.keyByTemplate = over(&m.KeyName, template.KeyName)
 	over(&m.EbsOptimized, template.EbsOptimized)
 	over(&m.DisableApiTermination, template.DisableApiTermination)
 	over(&m.DisableApiStop, template.DisableApiStop)

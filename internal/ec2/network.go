@@ -2,9 +2,9 @@ package ec2
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"net/netip"
-	"slices"
 
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
@@ -15,35 +15,46 @@ import (
 // vpcCIDR is the address range of a default VPC. Source: VPC User Guide, "Default VPCs".
 const vpcCIDR = "172.31.0.0/16"
 
-// subnetHosts is how many addresses of a default subnet (a /20) an instance can have: AWS keeps
-// the first four and the last. Source: VPC User Guide, "Subnet CIDR blocks".
-const subnetHosts = 4096 - 5
-
-// A subnet is one of the default subnets, which each account has in each zone of each region.
-// They exist from the beginning and are not stored: their ids follow from account and region.
+// A subnet of a VPC. Each account has a default one in each zone of each region from the beginning:
+// these are not stored until they are deleted, and their ids follow from account and region.
 type subnet struct {
-	ID, VPC, Zone, ZoneID, CIDR string
-	Account, Region             string
+	Region  string `json:"region"`
+	Account string `json:"account"`
+	ID      string `json:"id"`
+	VPC     string `json:"vpc"`
+	Zone    string `json:"zone"`
+	ZoneID  string `json:"zoneId"`
+	CIDR    string `json:"cidr"`
+	Default bool   `json:"default,omitempty"`
+	// Gone marks a subnet that exists from the beginning and was deleted.
+	Gone bool `json:"gone,omitempty"`
+}
+
+// hosts is how many addresses of the subnet instances can have: AWS keeps the first four and the
+// last. Source: VPC User Guide, "Subnet CIDR blocks".
+func (n subnet) hosts() int {
+	return 1<<(32-netip.MustParsePrefix(n.CIDR).Bits()) - 5
 }
 
 // address is the private address of the host with the number, which may be any: numbers beyond
 // the size of the subnet come round again.
 func (n subnet) address(host int) string {
-	host %= subnetHosts
+	host %= n.hosts()
 	if host < 0 {
-		host += subnetHosts
+		host += n.hosts()
 	}
 	a := netip.MustParsePrefix(n.CIDR).Addr().As4()
-	host += 4
-	a[2] += byte(host >> 8)
-	a[3] = byte(host)
+	binary.BigEndian.PutUint32(a[:], binary.BigEndian.Uint32(a[:])+uint32(host)+4)
 	return netip.AddrFrom4(a).String()
 }
 
-// A group is the default security group of the default VPC.
+// A group is a security group, without its rules.
 type group struct {
-	ID, Name, VPC   string
-	Account, Region string
+	Region  string `json:"region"`
+	Account string `json:"account"`
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	VPC     string `json:"vpc"`
 }
 
 func vpcARN(region, account, id string) string { return arn.EC2(region, account, "vpc/"+id) }
@@ -54,43 +65,28 @@ func networkID(prefix, region, account, name string) string {
 	return prefix + "-0" + hex.EncodeToString(sum[:8])
 }
 
-// defaultVPC is the id of an account's default VPC.
-func defaultVPC(c *guard.Call) string { return networkID("vpc", c.Region, c.Account(), "") }
+// firstVPC is the id of the default VPC that an account has from the beginning.
+func firstVPC(c *guard.Call) string { return networkID("vpc", c.Region, c.Account(), "") }
 
-// subnets are the caller's subnets, in the order of their zones.
-func (s *Service) subnets(c *guard.Call) []subnet {
-	var all []subnet
-	for i, z := range zonesOf(c.Region) {
-		cidr := netip.PrefixFrom(netip.AddrFrom4([4]byte{172, 31, byte(i) << 4, 0}), 20)
-		all = append(all, subnet{
-			ID: networkID("subnet", c.Region, c.Account(), z.Name), VPC: defaultVPC(c), Zone: z.Name, ZoneID: z.ID,
-			CIDR: cidr.String(), Account: c.Account(), Region: c.Region,
-		})
+// firstSubnets are the subnets that the caller has from the beginning, in the order of their zones.
+func firstSubnets(c *guard.Call) []subnet {
+	all := zoneSubnets(c, firstVPC(c))
+	for i := range all {
+		all[i].ID = networkID("subnet", c.Region, c.Account(), all[i].Zone)
 	}
 	return all
 }
 
-// lookupSubnet finds a subnet of the caller.
-func (s *Service) lookupSubnet(c *guard.Call, id string) (subnet, error) {
-	all := s.subnets(c)
-	i := slices.IndexFunc(all, func(n subnet) bool { return n.ID == id })
-	if i < 0 {
-		return subnet{}, errSubnet(id)
+// zoneSubnets are the default subnets of a default VPC, without ids.
+func zoneSubnets(c *guard.Call, vpc string) []subnet {
+	var all []subnet
+	for i, z := range zonesOf(c.Region) {
+		cidr := netip.PrefixFrom(netip.AddrFrom4([4]byte{172, 31, byte(i) << 4, 0}), 20)
+		all = append(all, subnet{
+			VPC: vpc, Zone: z.Name, ZoneID: z.ID, CIDR: cidr.String(), Account: c.Account(), Region: c.Region, Default: true,
+		})
 	}
-	return all[i], nil
-}
-
-// defaultSubnet is the default subnet of a zone, or of the region's first zone if zone is "".
-func (s *Service) defaultSubnet(c *guard.Call, zone string) (subnet, error) {
-	all := s.subnets(c)
-	if zone == "" {
-		return all[0], nil
-	}
-	i := slices.IndexFunc(all, func(n subnet) bool { return n.Zone == zone })
-	if i < 0 {
-		return subnet{}, errZone(zone)
-	}
-	return all[i], nil
+	return all
 }
 
 func errSubnet(id string) error {
@@ -101,36 +97,12 @@ func errGroup(id string) error {
 	return apierr.Newf("InvalidGroup.NotFound", "The security group '%s' does not exist", id)
 }
 
-func errGroupName(c *guard.Call, name string) error {
-	return apierr.Newf("InvalidGroup.NotFound", "The security group '%s' does not exist in default VPC '%s'", name, defaultVPC(c))
+func errGroupName(vpc, name string) error {
+	return apierr.Newf("InvalidGroup.NotFound", "The security group '%s' does not exist in default VPC '%s'", name, vpc)
 }
 
 func errZone(name string) error {
 	return invalidValue("Invalid availability zone: [%s]", name)
-}
-
-// defaultGroup is the caller's default security group.
-func (s *Service) defaultGroup(c *guard.Call) group {
-	return group{
-		ID: networkID("sg", c.Region, c.Account(), "default"), Name: "default", VPC: defaultVPC(c),
-		Account: c.Account(), Region: c.Region,
-	}
-}
-
-// lookupGroup finds a security group of the caller by its id.
-func (s *Service) lookupGroup(c *guard.Call, id string) (group, error) {
-	if g := s.defaultGroup(c); g.ID == id {
-		return g, nil
-	}
-	return group{}, errGroup(id)
-}
-
-// lookupGroupName finds a security group of the caller's default VPC by its name.
-func (s *Service) lookupGroupName(c *guard.Call, name string) (group, error) {
-	if g := s.defaultGroup(c); g.Name == name {
-		return g, nil
-	}
-	return group{}, errGroupName(c, name)
 }
 
 // describe puts a subnet's condition keys into a part.

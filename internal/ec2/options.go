@@ -34,6 +34,7 @@ func instanceOptionsOf(m *merged) (instanceOptions, error) {
 	if m.Placement != nil {
 		o.Tenancy = or(m.Placement.Tenancy, o.Tenancy)
 	}
+	o.Key = api.Val(m.KeyName)
 	if e := m.EnclaveOptions; e != nil {
 		o.Enclave = api.Val(e.Enabled)
 	}

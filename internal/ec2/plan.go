@@ -28,7 +28,9 @@ type launchPlan struct {
 	kind      instanceType
 	subnet    subnet
 	groups    []group
-	profile   *Profile // nil: none
+	key       *keyRecord       // nil: none
+	placement *placementRecord // nil: none
+	profile   *Profile         // nil: none
 	devices   []newDevice
 	tags      map[string][]tag // by resource type
 	options   instanceOptions
@@ -67,7 +69,7 @@ func (s *Service) plan(tx store.Tx, c *guard.Call, in *ec2api.RunInstancesReques
 	if err := pl.chooseType(); err != nil {
 		return nil, err
 	}
-	if err := s.place(c, pl); err != nil {
+	if err := s.place(tx, c, pl); err != nil {
 		return nil, err
 	}
 	if pl.tags, err = tagSpecs(c, pl.TagSpecifications, "instance", "volume", "network-interface"); err != nil {
@@ -76,11 +78,36 @@ func (s *Service) plan(tx store.Tx, c *guard.Call, in *ec2api.RunInstancesReques
 	if pl.options, err = instanceOptionsOf(&pl.merged); err != nil {
 		return nil, err
 	}
+	if err := s.lookUpNames(tx, c, pl); err != nil {
+		return nil, err
+	}
 	if pl.devices, err = s.devices(tx, c, pl.image, pl.mappings); err != nil {
 		return nil, err
 	}
 	pl.defaults, err = s.encryptionDefaults(tx, c.Region, c.Account())
 	return pl, err
+}
+
+// lookUpNames finds the key pair and the placement group that a launch names.
+func (s *Service) lookUpNames(tx store.Tx, c *guard.Call, pl *launchPlan) error {
+	if name := api.Val(pl.KeyName); name != "" {
+		k, ok, err := keyTable.Get(tx, c.Region, c.Account(), name)
+		if err != nil || !ok {
+			return orMissing(err, "InvalidKeyPair.NotFound", "The key pair '%s' does not exist", name)
+		}
+		pl.key = &k
+	}
+	var err error
+	if pl.placement, err = s.placementFor(tx, c, pl.Placement); err != nil {
+		return err
+	}
+	if g := pl.placement; g != nil {
+		pl.options.Placement, pl.options.PlacementID, pl.options.Partition = g.Name, g.ID, api.Val(pl.Placement.PartitionNumber)
+		if g.Partitions > 0 && pl.options.Partition == 0 {
+			pl.options.Partition = 1
+		}
+	}
+	return nil
 }
 
 // hashOf identifies a request, its client token and DryRun aside. User data does not print.
@@ -117,8 +144,6 @@ func (m *merged) unsupported() error {
 		return apierr.New("UnsupportedOperation", "This server does not support "+what+".")
 	}
 	switch {
-	case api.Val(m.KeyName) != "":
-		return apierr.Newf("InvalidKeyPair.NotFound", "The key pair '%s' does not exist", *m.KeyName)
 	case m.InstanceMarketOptions != nil && api.Val(m.InstanceMarketOptions.MarketType) != "":
 		return no("instances of the market type " + *m.InstanceMarketOptions.MarketType)
 	case api.Val(m.Ipv6AddressCount) > 0 || len(m.Ipv6Addresses) > 0:
@@ -134,8 +159,6 @@ func (m *merged) unsupported() error {
 	}
 	if p := m.Placement; p != nil {
 		switch {
-		case api.Val(p.GroupName) != "" || api.Val(p.GroupId) != "":
-			return apierr.Newf("InvalidPlacementGroup.Unknown", "The Placement Group '%s' is unknown.", api.Val(p.GroupName)+api.Val(p.GroupId))
 		case api.Val(p.HostId) != "" || api.Val(p.Tenancy) == "host":
 			return no("dedicated hosts")
 		}
@@ -163,7 +186,7 @@ func (pl *launchPlan) chooseType() error {
 }
 
 // place finds the subnet and the security groups.
-func (s *Service) place(c *guard.Call, pl *launchPlan) (err error) {
+func (s *Service) place(tx store.Tx, c *guard.Call, pl *launchPlan) (err error) {
 	subnetID, groupIDs := api.Val(pl.SubnetId), pl.SecurityGroupIds
 	if len(pl.NetworkInterfaces) == 1 {
 		n := pl.NetworkInterfaces[0]
@@ -190,12 +213,12 @@ func (s *Service) place(c *guard.Call, pl *launchPlan) (err error) {
 		}
 	}
 	if subnetID != "" {
-		pl.subnet, err = s.lookupSubnet(c, subnetID)
+		pl.subnet, err = s.lookupSubnet(tx, c, subnetID)
 		if err == nil && zone != "" && zone != pl.subnet.Zone {
 			err = apierr.Newf("InvalidParameterCombination", "The subnet %s is not in the availability zone %s", subnetID, zone)
 		}
 	} else {
-		pl.subnet, err = s.defaultSubnet(c, zone)
+		pl.subnet, err = s.defaultSubnet(tx, c, zone)
 	}
 	if err != nil {
 		return err
@@ -203,7 +226,7 @@ func (s *Service) place(c *guard.Call, pl *launchPlan) (err error) {
 	if err := pl.checkAddress(); err != nil {
 		return err
 	}
-	return s.guardedBy(c, pl, groupIDs)
+	return s.guardedBy(tx, c, pl, groupIDs)
 }
 
 // checkAddress checks the private address that a request names, if it does.
@@ -233,16 +256,16 @@ func zoneByID(region, id string) (string, error) {
 	return "", invalidValue("Invalid availability zone-id: [%s]", id)
 }
 
-func (s *Service) guardedBy(c *guard.Call, pl *launchPlan, ids []string) error {
+func (s *Service) guardedBy(tx store.Tx, c *guard.Call, pl *launchPlan, ids []string) error {
 	for _, id := range ids {
-		g, err := s.lookupGroup(c, id)
+		g, err := s.lookupGroup(tx, c, id)
 		if err != nil {
 			return err
 		}
 		pl.groups = append(pl.groups, g)
 	}
 	for _, name := range pl.SecurityGroups {
-		g, err := s.lookupGroupName(c, name)
+		g, err := s.lookupGroupName(tx, c, name)
 		if err != nil {
 			return err
 		}
@@ -251,7 +274,16 @@ func (s *Service) guardedBy(c *guard.Call, pl *launchPlan, ids []string) error {
 		}
 	}
 	if len(pl.groups) == 0 {
-		pl.groups = []group{s.defaultGroup(c)}
+		g, ok, err := s.groupNamed(tx, c, pl.subnet.VPC, "default")
+		if err != nil || !ok {
+			return orMissing(err, "InvalidGroup.NotFound", "The VPC '%s' has no default security group", pl.subnet.VPC)
+		}
+		pl.groups = []group{g.group}
+	}
+	for _, g := range pl.groups {
+		if g.VPC != pl.subnet.VPC {
+			return apierr.Newf("InvalidParameter", "Security group %s and subnet %s belong to different networks.", g.ID, pl.subnet.ID)
+		}
 	}
 	return nil
 }

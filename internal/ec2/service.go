@@ -117,7 +117,8 @@ func (s *Service) Operations() map[string]guard.Handler {
 	ops := map[string]guard.Handler{}
 	for _, part := range []map[string]guard.Handler{
 		s.networkOperations(), s.imageOperations(), s.templateOperations(), s.settingOperations(), s.tagOperations(),
-		s.instanceOperations(), s.volumeOperations(),
+		s.instanceOperations(), s.volumeOperations(), s.keyPairOperations(), s.securityGroupOperations(), s.vpcOperations(),
+		s.elasticOperations(), s.placementOperations(),
 	} {
 		maps.Copy(ops, part)
 	}

@@ -196,7 +196,7 @@ func (s *Service) describeFor(tx store.Tx, c *guard.Call, kind, id string, p *au
 		}
 		rec.describe(p)
 	default:
-		return s.describeNetwork(c, kind, id, p)
+		return s.describeNetwork(tx, c, kind, id, p)
 	}
 	return nil
 }
@@ -218,31 +218,68 @@ func describeInterface(tx store.Tx, c *guard.Call, id string, p *authz.Part) err
 	return apierr.Newf("InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '%s' does not exist", id)
 }
 
-// describeNetwork is describeFor for what is not stored.
-func (s *Service) describeNetwork(c *guard.Call, kind, id string, p *authz.Part) error {
+// describeNetwork is describeFor for networks.
+func (s *Service) describeNetwork(tx store.Tx, c *guard.Call, kind, id string, p *authz.Part) error {
 	switch kind {
 	case "vpc":
-		if id != defaultVPC(c) {
-			return errVPC(id)
+		v, err := s.lookupVPC(tx, c, id)
+		if err != nil {
+			return err
 		}
-		p.Context.Set("ec2:vpcid", id)
-		p.Context.Set("ec2:tenancy", "default")
+		v.describe(p)
 	case "subnet":
-		n, err := s.lookupSubnet(c, id)
+		n, err := s.lookupSubnet(tx, c, id)
 		if err != nil {
 			return err
 		}
 		n.describe(p)
 	case "security-group":
-		g, err := s.lookupGroup(c, id)
+		g, err := s.lookupGroup(tx, c, id)
 		if err != nil {
 			return err
 		}
 		g.describe(p)
+	case "security-group-rule":
+		return s.findRule(tx, c, id)
 	case "route-table":
-		if id != *s.routeTable(c).RouteTableId {
+		all, err := s.vpcs(tx, c)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(all, func(v vpcRecord) bool { return v.part("rtb") == id }) {
 			return errRouteTable(id)
 		}
+	default:
+		return s.describeOther(tx, c, kind, id, p)
+	}
+	return nil
+}
+
+// describeOther is describeFor for key pairs, placement groups and addresses. Key pairs and placement
+// groups are decided by their names.
+func (s *Service) describeOther(tx store.Tx, c *guard.Call, kind, id string, p *authz.Part) error {
+	switch kind {
+	case "key-pair":
+		k, ok, err := keyByID(tx, c, id)
+		if err != nil || !ok {
+			return orMissing(err, "InvalidKeyPair.NotFound", "The key pair ID '%s' does not exist", id)
+		}
+		p.Resource.ARN = s.resourceARN(c, "key-pair/"+k.Name)
+		p.Context.Set("ec2:keypairname", k.Name)
+		p.Context.Set("ec2:keypairtype", k.Type)
+	case "placement-group":
+		g, err := placementByID(tx, c, id)
+		if err != nil {
+			return err
+		}
+		p.Resource.ARN = g.arn()
+		g.describe(p)
+	case "elastic-ip":
+		e, ok, err := elasticTable.Get(tx, c.Region, c.Account(), id)
+		if err != nil || !ok {
+			return orMissing(err, "InvalidAllocationID.NotFound", "The allocation ID '%s' does not exist", id)
+		}
+		e.describe(p)
 	default:
 		return apierr.Newf("InvalidID", "The ID '%s' is not valid", id)
 	}

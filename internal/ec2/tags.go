@@ -196,6 +196,7 @@ func (s *Service) createTagsPart(c *guard.Call, resource string, tags []tag, cre
 var idKinds = map[string]string{
 	"i": "instance", "vol": "volume", "lt": "launch-template", "ami": "image", "snap": "snapshot",
 	"vpc": "vpc", "subnet": "subnet", "sg": "security-group", "rtb": "route-table", "eni": "network-interface",
+	"sgr": "security-group-rule", "key": "key-pair", "pg": "placement-group", "eipalloc": "elastic-ip",
 }
 
 // kindOf tells the type of a resource from its id.

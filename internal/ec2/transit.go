@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
@@ -182,6 +183,9 @@ func instanceContext(p *authz.Part, i *instanceRecord) {
 		p.Context.Set("ec2:instanceprofile", i.Profile.ARN)
 	}
 	p.Context.Set("ec2:rootdevicetype", "ebs")
+	if o.Placement != "" {
+		p.Context.Set("ec2:placementgroup", arn.EC2(i.Region, i.Account, "placement-group/"+o.Placement))
+	}
 	p.Context.Set("ec2:tenancy", o.Tenancy)
 	p.Context.Set("ec2:metadatahttpendpoint", o.HTTPEndpoint)
 	p.Context.Set("ec2:metadatahttptokens", o.HTTPTokens)

@@ -7,6 +7,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -22,7 +23,6 @@ func (s *Service) networkOperations() map[string]guard.Handler {
 		"DescribeNetworkInterfaces":     guard.Handle(s.DescribeNetworkInterfaces),
 		"DescribeInternetGateways":      guard.Handle(s.DescribeInternetGateways),
 		"DescribeNetworkAcls":           guard.Handle(s.DescribeNetworkAcls),
-		"DescribeKeyPairs":              guard.Handle(s.DescribeKeyPairs),
 		"DescribeAccountAttributes":     guard.Handle(s.DescribeAccountAttributes),
 		"DescribeAvailabilityZones":     guard.Handle(s.DescribeAvailabilityZones),
 		"DescribeRegions":               guard.Handle(s.DescribeRegions),
@@ -35,17 +35,21 @@ func errVPC(id string) error {
 	return apierr.Newf("InvalidVpcID.NotFound", "The vpc ID '%s' does not exist", id)
 }
 
-// vpc is the caller's default VPC. Source: VPC User Guide, "Default VPCs".
-func (s *Service) vpc(c *guard.Call) ec2api.Vpc {
-	id := defaultVPC(c)
+// wire is a VPC as answers carry it. Source: VPC User Guide, "Default VPCs".
+func (v vpcRecord) wire() ec2api.Vpc {
 	return ec2api.Vpc{
-		VpcId: new(id), OwnerId: new(c.Account()), CidrBlock: new(vpcCIDR), State: new("available"), IsDefault: new(true),
-		InstanceTenancy: new("default"), DhcpOptionsId: new(networkID("dopt", c.Region, c.Account(), "")),
+		VpcId: &v.ID, OwnerId: &v.Account, CidrBlock: &v.CIDR, State: new("available"), IsDefault: &v.Default,
+		InstanceTenancy: &v.Tenancy, DhcpOptionsId: new(networkID("dopt", v.Region, v.Account, "")),
 		CidrBlockAssociationSet: []ec2api.VpcCidrBlockAssociation{{
-			AssociationId: new(networkID("vpc-cidr-assoc", c.Region, c.Account(), "")), CidrBlock: new(vpcCIDR),
-			CidrBlockState: &ec2api.VpcCidrBlockState{State: new("associated")},
+			AssociationId: new(v.part("vpc-cidr-assoc")), CidrBlock: &v.CIDR, CidrBlockState: &ec2api.VpcCidrBlockState{State: new("associated")},
 		}},
 	}
+}
+
+// describe puts a VPC's condition keys into a part.
+func (v vpcRecord) describe(p *authz.Part) {
+	p.Context.Set("ec2:vpcid", v.ID)
+	p.Context.Set("ec2:tenancy", v.Tenancy)
 }
 
 var vpcFields = fields[ec2api.Vpc]{
@@ -65,11 +69,19 @@ var vpcFields = fields[ec2api.Vpc]{
 	},
 }
 
-// DescribeVpcs lists the caller's default VPC.
+// DescribeVpcs lists the caller's VPCs.
 func (s *Service) DescribeVpcs(ctx context.Context, c *guard.Call, in *ec2api.DescribeVpcsRequest) (*ec2api.DescribeVpcsResult, error) {
 	out := new(ec2api.DescribeVpcsResult)
 	err := s.viewList(ctx, c, "ec2:DescribeVpcs", in.DryRun, func(tx store.Tx) error {
-		items, err := pick([]ec2api.Vpc{s.vpc(c)}, in.VpcIds, func(v ec2api.Vpc) string { return *v.VpcId }, errVPC)
+		all, err := s.vpcs(tx, c)
+		if err != nil {
+			return err
+		}
+		var items []ec2api.Vpc
+		for _, v := range all {
+			items = append(items, v.wire())
+		}
+		items, err = pick(items, in.VpcIds, func(v ec2api.Vpc) string { return *v.VpcId }, errVPC)
 		if err != nil {
 			return err
 		}
@@ -108,30 +120,20 @@ func sift[T any](tx store.Tx, c *guard.Call, f fields[T], in []ec2api.Filter, it
 
 // DescribeVpcAttribute tells one attribute of a VPC.
 func (s *Service) DescribeVpcAttribute(ctx context.Context, c *guard.Call, in *ec2api.DescribeVpcAttributeRequest) (*ec2api.DescribeVpcAttributeResult, error) {
-	id := api.Val(in.VpcId)
 	out := new(ec2api.DescribeVpcAttributeResult)
 	err := s.g.View(ctx, c, func(tx store.Tx) error {
-		tags, err := tagsOf(tx, c.Region, c.Account(), id)
+		v, err := s.allowVPC(tx, c, api.Val(in.VpcId))
 		if err != nil {
 			return err
 		}
-		p := s.part(c, "ec2:DescribeVpcAttribute", "vpc/"+id, tags)
-		p.Context.Set("ec2:vpcid", id)
-		p.Context.Set("ec2:tenancy", "default")
-		if _, err := s.g.Allow(tx, c, p); err != nil {
-			return err
-		}
-		if id != defaultVPC(c) {
-			return errVPC(id)
-		}
-		*out = ec2api.DescribeVpcAttributeResult{VpcId: &id}
+		*out = ec2api.DescribeVpcAttributeResult{VpcId: &v.ID}
 		switch api.Val(in.Attribute) {
 		case "enableDnsSupport":
-			out.EnableDnsSupport = &ec2api.AttributeBooleanValue{Value: new(true)}
+			out.EnableDnsSupport = &ec2api.AttributeBooleanValue{Value: &v.DNSSupport}
 		case "enableDnsHostnames":
-			out.EnableDnsHostnames = &ec2api.AttributeBooleanValue{Value: new(true)}
+			out.EnableDnsHostnames = &ec2api.AttributeBooleanValue{Value: &v.DNSHostnames}
 		case "enableNetworkAddressUsageMetrics":
-			out.EnableNetworkAddressUsageMetrics = &ec2api.AttributeBooleanValue{Value: new(false)}
+			out.EnableNetworkAddressUsageMetrics = &ec2api.AttributeBooleanValue{Value: &v.UsageMetrics}
 		default:
 			return invalidValue("Value (%s) for parameter attribute is invalid. Unknown attribute.", api.Val(in.Attribute))
 		}
@@ -145,7 +147,7 @@ func (n subnet) wire() ec2api.Subnet {
 	return ec2api.Subnet{
 		SubnetId: &n.ID, VpcId: &n.VPC, OwnerId: &n.Account, AvailabilityZone: &n.Zone, AvailabilityZoneId: &n.ZoneID,
 		CidrBlock: &n.CIDR, State: new("available"), SubnetArn: new(arn.EC2(n.Region, n.Account, "subnet/"+n.ID)),
-		AvailableIpAddressCount: new(int32(subnetHosts)), DefaultForAz: new(true), MapPublicIpOnLaunch: new(true),
+		AvailableIpAddressCount: new(int32(n.hosts())), DefaultForAz: &n.Default, MapPublicIpOnLaunch: &n.Default,
 		AssignIpv6AddressOnCreation: new(false), MapCustomerOwnedIpOnLaunch: new(false), EnableDns64: new(false), Ipv6Native: new(false),
 		PrivateDnsNameOptionsOnLaunch: &ec2api.PrivateDnsNameOptionsOnLaunch{
 			HostnameType: new("ip-name"), EnableResourceNameDnsARecord: new(false), EnableResourceNameDnsAAAARecord: new(false),
@@ -169,16 +171,20 @@ var subnetFields = fields[ec2api.Subnet]{
 	"available-ip-address-count": func(n ec2api.Subnet) []string { return intOf(*n.AvailableIpAddressCount) },
 }
 
-// DescribeSubnets lists the caller's default subnets.
+// DescribeSubnets lists the caller's subnets.
 func (s *Service) DescribeSubnets(ctx context.Context, c *guard.Call, in *ec2api.DescribeSubnetsRequest) (*ec2api.DescribeSubnetsResult, error) {
 	out := new(ec2api.DescribeSubnetsResult)
 	id := func(n ec2api.Subnet) string { return *n.SubnetId }
 	err := s.viewList(ctx, c, "ec2:DescribeSubnets", in.DryRun, func(tx store.Tx) error {
 		var items []ec2api.Subnet
-		for _, n := range s.subnets(c) {
+		all, err := s.subnets(tx, c)
+		if err != nil {
+			return err
+		}
+		for _, n := range all {
 			items = append(items, n.wire())
 		}
-		items, err := pick(items, in.SubnetIds, id, errSubnet)
+		items, err = pick(items, in.SubnetIds, id, errSubnet)
 		if err != nil {
 			return err
 		}

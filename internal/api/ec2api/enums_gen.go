@@ -111,6 +111,9 @@ const (
 	DiskTypeHdd = "hdd"
 	DiskTypeSsd = "ssd"
 
+	DomainTypeVpc      = "vpc"
+	DomainTypeStandard = "standard"
+
 	EbsEncryptionSupportUnsupported = "unsupported"
 	EbsEncryptionSupportSupported   = "supported"
 
@@ -255,6 +258,9 @@ const (
 	Ipv6AddressAttributePublic  = "public"
 	Ipv6AddressAttributePrivate = "private"
 
+	KeyFormatPem = "pem"
+	KeyFormatPpk = "ppk"
+
 	KeyTypeRsa     = "rsa"
 	KeyTypeEd25519 = "ed25519"
 
@@ -346,9 +352,19 @@ const (
 	PhcSupportUnsupported = "unsupported"
 	PhcSupportSupported   = "supported"
 
+	PlacementGroupStatePending   = "pending"
+	PlacementGroupStateAvailable = "available"
+	PlacementGroupStateDeleting  = "deleting"
+	PlacementGroupStateDeleted   = "deleted"
+
 	PlacementGroupStrategyCluster   = "cluster"
 	PlacementGroupStrategyPartition = "partition"
 	PlacementGroupStrategySpread    = "spread"
+
+	PlacementStrategyCluster       = "cluster"
+	PlacementStrategySpread        = "spread"
+	PlacementStrategyPartition     = "partition"
+	PlacementStrategyPrecisionTime = "precision-time"
 
 	PlatformValuesWindows = "Windows"
 
@@ -390,6 +406,11 @@ const (
 
 	SecondaryInterfaceTypeSecondary = "secondary"
 
+	ServiceManagedAlb  = "alb"
+	ServiceManagedNlb  = "nlb"
+	ServiceManagedRnat = "rnat"
+	ServiceManagedRds  = "rds"
+
 	ShutdownBehaviorStop      = "stop"
 	ShutdownBehaviorTerminate = "terminate"
 
@@ -413,6 +434,9 @@ const (
 
 	SpotInstanceTypeOneTime    = "one-time"
 	SpotInstanceTypePersistent = "persistent"
+
+	SpreadLevelHost = "host"
+	SpreadLevelRack = "rack"
 
 	StatusNameReachability = "reachability"
 
@@ -510,6 +534,9 @@ const (
 	VpcEncryptionControlExclusionStateEnabled   = "enabled"
 	VpcEncryptionControlExclusionStateDisabling = "disabling"
 	VpcEncryptionControlExclusionStateDisabled  = "disabled"
+
+	VpcEncryptionControlExclusionStateInputEnable  = "enable"
+	VpcEncryptionControlExclusionStateInputDisable = "disable"
 
 	VpcEncryptionControlModeMonitor = "monitor"
 	VpcEncryptionControlModeEnforce = "enforce"

@@ -40,10 +40,70 @@ type AccountAttributeValue struct {
 	AttributeValue *string `aws:"attributeValue,q=AttributeValue"`
 }
 
+// Address is a shape of the model.
+type Address struct {
+	AllocationId            *string `aws:"allocationId,q=AllocationId"`
+	AssociationId           *string `aws:"associationId,q=AssociationId"`
+	Domain                  *string `aws:"domain,q=Domain,c=DomainType"`
+	NetworkInterfaceId      *string `aws:"networkInterfaceId,q=NetworkInterfaceId"`
+	NetworkInterfaceOwnerId *string `aws:"networkInterfaceOwnerId,q=NetworkInterfaceOwnerId"`
+	PrivateIpAddress        *string `aws:"privateIpAddress,q=PrivateIpAddress"`
+	Tags                    []Tag   `aws:"tagSet,q=TagSet"`
+	PublicIpv4Pool          *string `aws:"publicIpv4Pool,q=PublicIpv4Pool"`
+	NetworkBorderGroup      *string `aws:"networkBorderGroup,q=NetworkBorderGroup"`
+	CustomerOwnedIp         *string `aws:"customerOwnedIp,q=CustomerOwnedIp"`
+	CustomerOwnedIpv4Pool   *string `aws:"customerOwnedIpv4Pool,q=CustomerOwnedIpv4Pool"`
+	CarrierIp               *string `aws:"carrierIp,q=CarrierIp"`
+	SubnetId                *string `aws:"subnetId,q=SubnetId"`
+	ServiceManaged          *string `aws:"serviceManaged,q=ServiceManaged,c=ServiceManaged"`
+	InstanceId              *string `aws:"instanceId,q=InstanceId"`
+	PublicIp                *string `aws:"publicIp,q=PublicIp"`
+}
+
+// AllocateAddressRequest is a shape of the model.
+type AllocateAddressRequest struct {
+	Domain                *string            `aws:"Domain,c=DomainType"`
+	Address               *string            `aws:"Address"`
+	PublicIpv4Pool        *string            `aws:"PublicIpv4Pool"`
+	NetworkBorderGroup    *string            `aws:"NetworkBorderGroup"`
+	CustomerOwnedIpv4Pool *string            `aws:"CustomerOwnedIpv4Pool"`
+	TagSpecifications     []TagSpecification `aws:"TagSpecification"`
+	IpamPoolId            *string            `aws:"IpamPoolId"`
+	DryRun                *bool              `aws:"dryRun,q=DryRun"`
+}
+
+// AllocateAddressResult is a shape of the model.
+type AllocateAddressResult struct {
+	AllocationId          *string `aws:"allocationId,q=AllocationId"`
+	PublicIpv4Pool        *string `aws:"publicIpv4Pool,q=PublicIpv4Pool"`
+	NetworkBorderGroup    *string `aws:"networkBorderGroup,q=NetworkBorderGroup"`
+	Domain                *string `aws:"domain,q=Domain,c=DomainType"`
+	CustomerOwnedIp       *string `aws:"customerOwnedIp,q=CustomerOwnedIp"`
+	CustomerOwnedIpv4Pool *string `aws:"customerOwnedIpv4Pool,q=CustomerOwnedIpv4Pool"`
+	CarrierIp             *string `aws:"carrierIp,q=CarrierIp"`
+	PublicIp              *string `aws:"publicIp,q=PublicIp"`
+}
+
 // ApplicationStatusSummary is a shape of the model.
 type ApplicationStatusSummary struct {
 	Status        *string    `aws:"status,q=Status,c=SummaryStatus"`
 	ImpairedSince *time.Time `aws:"impairedSince,q=ImpairedSince"`
+}
+
+// AssociateAddressRequest is a shape of the model.
+type AssociateAddressRequest struct {
+	AllocationId       *string `aws:"AllocationId"`
+	InstanceId         *string `aws:"InstanceId"`
+	PublicIp           *string `aws:"PublicIp"`
+	DryRun             *bool   `aws:"dryRun,q=DryRun"`
+	NetworkInterfaceId *string `aws:"networkInterfaceId,q=NetworkInterfaceId"`
+	PrivateIpAddress   *string `aws:"privateIpAddress,q=PrivateIpAddress"`
+	AllowReassociation *bool   `aws:"allowReassociation,q=AllowReassociation"`
+}
+
+// AssociateAddressResult is a shape of the model.
+type AssociateAddressResult struct {
+	AssociationId *string `aws:"associationId,q=AssociationId"`
 }
 
 // AttachVolumeRequest is a shape of the model.
@@ -74,6 +134,47 @@ type AttributeBooleanValue struct {
 // AttributeValue is a shape of the model.
 type AttributeValue struct {
 	Value *string `aws:"value,q=Value"`
+}
+
+// AuthorizeSecurityGroupEgressRequest is a shape of the model.
+type AuthorizeSecurityGroupEgressRequest struct {
+	TagSpecifications          []TagSpecification `aws:"TagSpecification"`
+	DryRun                     *bool              `aws:"dryRun,q=DryRun"`
+	GroupId                    *string            `aws:"groupId,q=GroupId,req"`
+	SourceSecurityGroupName    *string            `aws:"sourceSecurityGroupName,q=SourceSecurityGroupName"`
+	SourceSecurityGroupOwnerId *string            `aws:"sourceSecurityGroupOwnerId,q=SourceSecurityGroupOwnerId"`
+	IpProtocol                 *string            `aws:"ipProtocol,q=IpProtocol"`
+	FromPort                   *int32             `aws:"fromPort,q=FromPort"`
+	ToPort                     *int32             `aws:"toPort,q=ToPort"`
+	CidrIp                     *string            `aws:"cidrIp,q=CidrIp"`
+	IpPermissions              []IpPermission     `aws:"ipPermissions,q=IpPermissions"`
+}
+
+// AuthorizeSecurityGroupEgressResult is a shape of the model.
+type AuthorizeSecurityGroupEgressResult struct {
+	Return             *bool               `aws:"return,q=Return"`
+	SecurityGroupRules []SecurityGroupRule `aws:"securityGroupRuleSet,q=SecurityGroupRuleSet"`
+}
+
+// AuthorizeSecurityGroupIngressRequest is a shape of the model.
+type AuthorizeSecurityGroupIngressRequest struct {
+	CidrIp                     *string            `aws:"CidrIp"`
+	FromPort                   *int32             `aws:"FromPort"`
+	GroupId                    *string            `aws:"GroupId"`
+	GroupName                  *string            `aws:"GroupName"`
+	IpPermissions              []IpPermission     `aws:"IpPermissions"`
+	IpProtocol                 *string            `aws:"IpProtocol"`
+	SourceSecurityGroupName    *string            `aws:"SourceSecurityGroupName"`
+	SourceSecurityGroupOwnerId *string            `aws:"SourceSecurityGroupOwnerId"`
+	ToPort                     *int32             `aws:"ToPort"`
+	TagSpecifications          []TagSpecification `aws:"TagSpecification"`
+	DryRun                     *bool              `aws:"dryRun,q=DryRun"`
+}
+
+// AuthorizeSecurityGroupIngressResult is a shape of the model.
+type AuthorizeSecurityGroupIngressResult struct {
+	Return             *bool               `aws:"return,q=Return"`
+	SecurityGroupRules []SecurityGroupRule `aws:"securityGroupRuleSet,q=SecurityGroupRuleSet"`
 }
 
 // AvailabilityZone is a shape of the model.
@@ -267,6 +368,29 @@ type CpuPerformanceFactorRequest struct {
 	References []PerformanceFactorReferenceRequest `aws:"Reference"`
 }
 
+// CreateDefaultSubnetRequest is a shape of the model.
+type CreateDefaultSubnetRequest struct {
+	AvailabilityZone   *string `aws:"AvailabilityZone"`
+	DryRun             *bool   `aws:"DryRun"`
+	Ipv6Native         *bool   `aws:"Ipv6Native"`
+	AvailabilityZoneId *string `aws:"AvailabilityZoneId"`
+}
+
+// CreateDefaultSubnetResult is a shape of the model.
+type CreateDefaultSubnetResult struct {
+	Subnet *Subnet `aws:"subnet,q=Subnet"`
+}
+
+// CreateDefaultVpcRequest is a shape of the model.
+type CreateDefaultVpcRequest struct {
+	DryRun *bool `aws:"DryRun"`
+}
+
+// CreateDefaultVpcResult is a shape of the model.
+type CreateDefaultVpcResult struct {
+	Vpc *Vpc `aws:"vpc,q=Vpc"`
+}
+
 // CreateImageRequest is a shape of the model.
 type CreateImageRequest struct {
 	TagSpecifications   []TagSpecification   `aws:"TagSpecification"`
@@ -282,6 +406,15 @@ type CreateImageRequest struct {
 // CreateImageResult is a shape of the model.
 type CreateImageResult struct {
 	ImageId *string `aws:"imageId,q=ImageId"`
+}
+
+// CreateKeyPairRequest is a shape of the model.
+type CreateKeyPairRequest struct {
+	KeyName           *string            `aws:"KeyName,req"`
+	KeyType           *string            `aws:"KeyType,c=KeyType"`
+	TagSpecifications []TagSpecification `aws:"TagSpecification"`
+	KeyFormat         *string            `aws:"KeyFormat,c=KeyFormat"`
+	DryRun            *bool              `aws:"dryRun,q=DryRun"`
 }
 
 // CreateLaunchTemplateRequest is a shape of the model.
@@ -319,6 +452,40 @@ type CreateLaunchTemplateVersionResult struct {
 	Warning               *ValidationWarning     `aws:"warning,q=Warning"`
 }
 
+// CreatePlacementGroupRequest is a shape of the model.
+type CreatePlacementGroupRequest struct {
+	PartitionCount    *int32             `aws:"PartitionCount"`
+	TagSpecifications []TagSpecification `aws:"TagSpecification"`
+	SpreadLevel       *string            `aws:"SpreadLevel,c=SpreadLevel"`
+	LinkedGroupId     *string            `aws:"LinkedGroupId"`
+	Operator          *OperatorRequest   `aws:"Operator"`
+	ParentGroupId     *string            `aws:"ParentGroupId"`
+	DryRun            *bool              `aws:"dryRun,q=DryRun"`
+	GroupName         *string            `aws:"groupName,q=GroupName"`
+	Strategy          *string            `aws:"strategy,q=Strategy,c=PlacementStrategy"`
+}
+
+// CreatePlacementGroupResult is a shape of the model.
+type CreatePlacementGroupResult struct {
+	PlacementGroup *PlacementGroup `aws:"placementGroup,q=PlacementGroup"`
+}
+
+// CreateSecurityGroupRequest is a shape of the model.
+type CreateSecurityGroupRequest struct {
+	Description       *string            `aws:"GroupDescription,req"`
+	GroupName         *string            `aws:"GroupName,req"`
+	VpcId             *string            `aws:"VpcId"`
+	TagSpecifications []TagSpecification `aws:"TagSpecification"`
+	DryRun            *bool              `aws:"dryRun,q=DryRun"`
+}
+
+// CreateSecurityGroupResult is a shape of the model.
+type CreateSecurityGroupResult struct {
+	GroupId          *string `aws:"groupId,q=GroupId"`
+	Tags             []Tag   `aws:"tagSet,q=TagSet"`
+	SecurityGroupArn *string `aws:"securityGroupArn,q=SecurityGroupArn"`
+}
+
 // CreateSnapshotRequest is a shape of the model.
 type CreateSnapshotRequest struct {
 	Description       *string            `aws:"Description"`
@@ -343,6 +510,28 @@ type CreateSnapshotsRequest struct {
 // CreateSnapshotsResult is a shape of the model.
 type CreateSnapshotsResult struct {
 	Snapshots []SnapshotInfo `aws:"snapshotSet,q=SnapshotSet"`
+}
+
+// CreateSubnetRequest is a shape of the model.
+type CreateSubnetRequest struct {
+	TagSpecifications  []TagSpecification `aws:"TagSpecification"`
+	AvailabilityZone   *string            `aws:"AvailabilityZone"`
+	AvailabilityZoneId *string            `aws:"AvailabilityZoneId"`
+	CidrBlock          *string            `aws:"CidrBlock"`
+	Ipv6CidrBlock      *string            `aws:"Ipv6CidrBlock"`
+	OutpostArn         *string            `aws:"OutpostArn"`
+	VpcId              *string            `aws:"VpcId,req"`
+	Ipv6Native         *bool              `aws:"Ipv6Native"`
+	Ipv4IpamPoolId     *string            `aws:"Ipv4IpamPoolId"`
+	Ipv4NetmaskLength  *int32             `aws:"Ipv4NetmaskLength"`
+	Ipv6IpamPoolId     *string            `aws:"Ipv6IpamPoolId"`
+	Ipv6NetmaskLength  *int32             `aws:"Ipv6NetmaskLength"`
+	DryRun             *bool              `aws:"dryRun,q=DryRun"`
+}
+
+// CreateSubnetResult is a shape of the model.
+type CreateSubnetResult struct {
+	Subnet *Subnet `aws:"subnet,q=Subnet"`
 }
 
 // CreateTagsRequest is a shape of the model.
@@ -384,6 +573,28 @@ type CreateVolumeRequest struct {
 	DryRun                   *bool              `aws:"dryRun,q=DryRun"`
 }
 
+// CreateVpcRequest is a shape of the model.
+type CreateVpcRequest struct {
+	CidrBlock                       *string                            `aws:"CidrBlock"`
+	Ipv6Pool                        *string                            `aws:"Ipv6Pool"`
+	Ipv6CidrBlock                   *string                            `aws:"Ipv6CidrBlock"`
+	Ipv4IpamPoolId                  *string                            `aws:"Ipv4IpamPoolId"`
+	Ipv4NetmaskLength               *int32                             `aws:"Ipv4NetmaskLength"`
+	Ipv6IpamPoolId                  *string                            `aws:"Ipv6IpamPoolId"`
+	Ipv6NetmaskLength               *int32                             `aws:"Ipv6NetmaskLength"`
+	Ipv6CidrBlockNetworkBorderGroup *string                            `aws:"Ipv6CidrBlockNetworkBorderGroup"`
+	VpcEncryptionControl            *VpcEncryptionControlConfiguration `aws:"VpcEncryptionControl"`
+	TagSpecifications               []TagSpecification                 `aws:"TagSpecification"`
+	DryRun                          *bool                              `aws:"dryRun,q=DryRun"`
+	InstanceTenancy                 *string                            `aws:"instanceTenancy,q=InstanceTenancy,c=Tenancy"`
+	AmazonProvidedIpv6CidrBlock     *bool                              `aws:"amazonProvidedIpv6CidrBlock,q=AmazonProvidedIpv6CidrBlock"`
+}
+
+// CreateVpcResult is a shape of the model.
+type CreateVpcResult struct {
+	Vpc *Vpc `aws:"vpc,q=Vpc"`
+}
+
 // CreditSpecification is a shape of the model.
 type CreditSpecification struct {
 	CpuCredits *string `aws:"cpuCredits,q=CpuCredits"`
@@ -399,6 +610,19 @@ type DefaultConnectionTrackingConfiguration struct {
 	DefaultTcpEstablishedTimeout *int32 `aws:"defaultTcpEstablishedTimeout,q=DefaultTcpEstablishedTimeout"`
 	DefaultUdpTimeout            *int32 `aws:"defaultUdpTimeout,q=DefaultUdpTimeout"`
 	DefaultUdpStreamTimeout      *int32 `aws:"defaultUdpStreamTimeout,q=DefaultUdpStreamTimeout"`
+}
+
+// DeleteKeyPairRequest is a shape of the model.
+type DeleteKeyPairRequest struct {
+	KeyName   *string `aws:"KeyName"`
+	KeyPairId *string `aws:"KeyPairId"`
+	DryRun    *bool   `aws:"dryRun,q=DryRun"`
+}
+
+// DeleteKeyPairResult is a shape of the model.
+type DeleteKeyPairResult struct {
+	Return    *bool   `aws:"return,q=Return"`
+	KeyPairId *string `aws:"keyPairId,q=KeyPairId"`
 }
 
 // DeleteLaunchTemplateRequest is a shape of the model.
@@ -442,6 +666,25 @@ type DeleteLaunchTemplateVersionsResult struct {
 	UnsuccessfullyDeletedLaunchTemplateVersions []DeleteLaunchTemplateVersionsResponseErrorItem   `aws:"unsuccessfullyDeletedLaunchTemplateVersionSet,q=UnsuccessfullyDeletedLaunchTemplateVersionSet"`
 }
 
+// DeletePlacementGroupRequest is a shape of the model.
+type DeletePlacementGroupRequest struct {
+	DryRun    *bool   `aws:"dryRun,q=DryRun"`
+	GroupName *string `aws:"groupName,q=GroupName,req"`
+}
+
+// DeleteSecurityGroupRequest is a shape of the model.
+type DeleteSecurityGroupRequest struct {
+	GroupId   *string `aws:"GroupId"`
+	GroupName *string `aws:"GroupName"`
+	DryRun    *bool   `aws:"dryRun,q=DryRun"`
+}
+
+// DeleteSecurityGroupResult is a shape of the model.
+type DeleteSecurityGroupResult struct {
+	Return  *bool   `aws:"return,q=Return"`
+	GroupId *string `aws:"groupId,q=GroupId"`
+}
+
 // DeleteSnapshotRequest is a shape of the model.
 type DeleteSnapshotRequest struct {
 	SnapshotId *string `aws:"SnapshotId,req"`
@@ -452,6 +695,12 @@ type DeleteSnapshotRequest struct {
 type DeleteSnapshotReturnCode struct {
 	SnapshotId *string `aws:"snapshotId,q=SnapshotId"`
 	ReturnCode *string `aws:"returnCode,q=ReturnCode,c=SnapshotReturnCodes"`
+}
+
+// DeleteSubnetRequest is a shape of the model.
+type DeleteSubnetRequest struct {
+	SubnetId *string `aws:"SubnetId,req"`
+	DryRun   *bool   `aws:"dryRun,q=DryRun"`
 }
 
 // DeleteTagsRequest is a shape of the model.
@@ -465,6 +714,12 @@ type DeleteTagsRequest struct {
 type DeleteVolumeRequest struct {
 	VolumeId *string `aws:"VolumeId,req"`
 	DryRun   *bool   `aws:"dryRun,q=DryRun"`
+}
+
+// DeleteVpcRequest is a shape of the model.
+type DeleteVpcRequest struct {
+	VpcId  *string `aws:"VpcId,req"`
+	DryRun *bool   `aws:"dryRun,q=DryRun"`
 }
 
 // DeregisterImageRequest is a shape of the model.
@@ -489,6 +744,19 @@ type DescribeAccountAttributesRequest struct {
 // DescribeAccountAttributesResult is a shape of the model.
 type DescribeAccountAttributesResult struct {
 	AccountAttributes []AccountAttribute `aws:"accountAttributeSet,q=AccountAttributeSet"`
+}
+
+// DescribeAddressesRequest is a shape of the model.
+type DescribeAddressesRequest struct {
+	PublicIps     []string `aws:"PublicIp,item=PublicIp"`
+	DryRun        *bool    `aws:"dryRun,q=DryRun"`
+	Filters       []Filter `aws:"Filter,item=Filter"`
+	AllocationIds []string `aws:"AllocationId,item=AllocationId"`
+}
+
+// DescribeAddressesResult is a shape of the model.
+type DescribeAddressesResult struct {
+	Addresses []Address `aws:"addressesSet,q=AddressesSet"`
 }
 
 // DescribeAvailabilityZonesRequest is a shape of the model.
@@ -715,6 +983,19 @@ type DescribeNetworkInterfacesResult struct {
 	NextToken         *string            `aws:"nextToken,q=NextToken"`
 }
 
+// DescribePlacementGroupsRequest is a shape of the model.
+type DescribePlacementGroupsRequest struct {
+	GroupIds   []string `aws:"GroupId,item=GroupId"`
+	DryRun     *bool    `aws:"dryRun,q=DryRun"`
+	GroupNames []string `aws:"groupName,q=GroupName"`
+	Filters    []Filter `aws:"Filter,item=Filter"`
+}
+
+// DescribePlacementGroupsResult is a shape of the model.
+type DescribePlacementGroupsResult struct {
+	PlacementGroups []PlacementGroup `aws:"placementGroupSet,q=PlacementGroupSet"`
+}
+
 // DescribeRegionsRequest is a shape of the model.
 type DescribeRegionsRequest struct {
 	RegionNames []string `aws:"RegionName,item=RegionName"`
@@ -741,6 +1022,21 @@ type DescribeRouteTablesRequest struct {
 type DescribeRouteTablesResult struct {
 	RouteTables []RouteTable `aws:"routeTableSet,q=RouteTableSet"`
 	NextToken   *string      `aws:"nextToken,q=NextToken"`
+}
+
+// DescribeSecurityGroupRulesRequest is a shape of the model.
+type DescribeSecurityGroupRulesRequest struct {
+	Filters              []Filter `aws:"Filter,item=Filter"`
+	SecurityGroupRuleIds []string `aws:"SecurityGroupRuleId"`
+	DryRun               *bool    `aws:"DryRun"`
+	NextToken            *string  `aws:"NextToken"`
+	MaxResults           *int32   `aws:"MaxResults,c=DescribeSecurityGroupRulesMaxResults"`
+}
+
+// DescribeSecurityGroupRulesResult is a shape of the model.
+type DescribeSecurityGroupRulesResult struct {
+	SecurityGroupRules []SecurityGroupRule `aws:"securityGroupRuleSet,q=SecurityGroupRuleSet"`
+	NextToken          *string             `aws:"nextToken,q=NextToken"`
 }
 
 // DescribeSecurityGroupsRequest is a shape of the model.
@@ -1128,6 +1424,21 @@ type GetInstanceUefiDataResult struct {
 	UefiData   *string `aws:"uefiData,q=UefiData"`
 }
 
+// GetSecurityGroupsForVpcRequest is a shape of the model.
+type GetSecurityGroupsForVpcRequest struct {
+	VpcId      *string  `aws:"VpcId,req"`
+	NextToken  *string  `aws:"NextToken"`
+	MaxResults *int32   `aws:"MaxResults,c=GetSecurityGroupsForVpcRequestMaxResults"`
+	Filters    []Filter `aws:"Filter,item=Filter"`
+	DryRun     *bool    `aws:"DryRun"`
+}
+
+// GetSecurityGroupsForVpcResult is a shape of the model.
+type GetSecurityGroupsForVpcResult struct {
+	NextToken            *string               `aws:"nextToken,q=NextToken"`
+	SecurityGroupForVpcs []SecurityGroupForVpc `aws:"securityGroupForVpcSet,q=SecurityGroupForVpcSet"`
+}
+
 // GpuDeviceInfo is a shape of the model.
 type GpuDeviceInfo struct {
 	Name             *string              `aws:"name,q=Name"`
@@ -1252,6 +1563,22 @@ type ImageWatermark struct {
 	SourceImageId           *string    `aws:"sourceImageId,q=SourceImageId"`
 	SourceImageCreationTime *time.Time `aws:"sourceImageCreationTime,q=SourceImageCreationTime"`
 	WatermarkCreationTime   *time.Time `aws:"watermarkCreationTime,q=WatermarkCreationTime"`
+}
+
+// ImportKeyPairRequest is a shape of the model.
+type ImportKeyPairRequest struct {
+	TagSpecifications []TagSpecification `aws:"TagSpecification"`
+	DryRun            *bool              `aws:"dryRun,q=DryRun"`
+	KeyName           *string            `aws:"keyName,q=KeyName,req"`
+	PublicKeyMaterial []byte             `aws:"publicKeyMaterial,q=PublicKeyMaterial,req"`
+}
+
+// ImportKeyPairResult is a shape of the model.
+type ImportKeyPairResult struct {
+	KeyFingerprint *string `aws:"keyFingerprint,q=KeyFingerprint"`
+	KeyName        *string `aws:"keyName,q=KeyName"`
+	KeyPairId      *string `aws:"keyPairId,q=KeyPairId"`
+	Tags           []Tag   `aws:"tagSet,q=TagSet"`
 }
 
 // InferenceAcceleratorInfo is a shape of the model.
@@ -1825,6 +2152,15 @@ type Ipv6Range struct {
 	CidrIpv6    *string `aws:"cidrIpv6,q=CidrIpv6"`
 }
 
+// KeyPair is a shape of the model.
+type KeyPair struct {
+	KeyPairId      *string        `aws:"keyPairId,q=KeyPairId"`
+	Tags           []Tag          `aws:"tagSet,q=TagSet"`
+	KeyName        *string        `aws:"keyName,q=KeyName"`
+	KeyFingerprint *string        `aws:"keyFingerprint,q=KeyFingerprint"`
+	KeyMaterial    *secret.String `aws:"keyMaterial,q=KeyMaterial"`
+}
+
 // KeyPairInfo is a shape of the model.
 type KeyPairInfo struct {
 	KeyPairId      *string    `aws:"keyPairId,q=KeyPairId"`
@@ -2361,6 +2697,14 @@ type ModifySnapshotAttributeRequest struct {
 	DryRun                 *bool                                `aws:"dryRun,q=DryRun"`
 }
 
+// ModifyVpcAttributeRequest is a shape of the model.
+type ModifyVpcAttributeRequest struct {
+	EnableDnsHostnames               *AttributeBooleanValue `aws:"EnableDnsHostnames"`
+	EnableDnsSupport                 *AttributeBooleanValue `aws:"EnableDnsSupport"`
+	VpcId                            *string                `aws:"vpcId,q=VpcId,req"`
+	EnableNetworkAddressUsageMetrics *AttributeBooleanValue `aws:"EnableNetworkAddressUsageMetrics"`
+}
+
 // Monitoring is a shape of the model.
 type Monitoring struct {
 	State *string `aws:"state,q=State,c=MonitoringState"`
@@ -2598,6 +2942,21 @@ type Placement struct {
 	AvailabilityZone     *string `aws:"availabilityZone,q=AvailabilityZone"`
 }
 
+// PlacementGroup is a shape of the model.
+type PlacementGroup struct {
+	GroupName      *string           `aws:"groupName,q=GroupName"`
+	State          *string           `aws:"state,q=State,c=PlacementGroupState"`
+	Strategy       *string           `aws:"strategy,q=Strategy,c=PlacementStrategy"`
+	PartitionCount *int32            `aws:"partitionCount,q=PartitionCount"`
+	GroupId        *string           `aws:"groupId,q=GroupId"`
+	Tags           []Tag             `aws:"tagSet,q=TagSet"`
+	GroupArn       *string           `aws:"groupArn,q=GroupArn"`
+	SpreadLevel    *string           `aws:"spreadLevel,q=SpreadLevel,c=SpreadLevel"`
+	LinkedGroupId  *string           `aws:"linkedGroupId,q=LinkedGroupId"`
+	Operator       *OperatorResponse `aws:"operator,q=Operator"`
+	ParentGroupId  *string           `aws:"parentGroupId,q=ParentGroupId"`
+}
+
 // PlacementGroupInfo is a shape of the model.
 type PlacementGroupInfo struct {
 	SupportedStrategies []string `aws:"supportedStrategies,q=SupportedStrategies,e=PlacementGroupStrategy"`
@@ -2675,6 +3034,15 @@ type RebootInstancesRequest struct {
 	DryRun      *bool    `aws:"dryRun,q=DryRun"`
 }
 
+// ReferencedSecurityGroup is a shape of the model.
+type ReferencedSecurityGroup struct {
+	GroupId                *string `aws:"groupId,q=GroupId"`
+	PeeringStatus          *string `aws:"peeringStatus,q=PeeringStatus"`
+	UserId                 *string `aws:"userId,q=UserId"`
+	VpcId                  *string `aws:"vpcId,q=VpcId"`
+	VpcPeeringConnectionId *string `aws:"vpcPeeringConnectionId,q=VpcPeeringConnectionId"`
+}
+
 // Region is a shape of the model.
 type Region struct {
 	OptInStatus *string           `aws:"optInStatus,q=OptInStatus"`
@@ -2713,6 +3081,14 @@ type RegisterImageRequest struct {
 // RegisterImageResult is a shape of the model.
 type RegisterImageResult struct {
 	ImageId *string `aws:"imageId,q=ImageId"`
+}
+
+// ReleaseAddressRequest is a shape of the model.
+type ReleaseAddressRequest struct {
+	AllocationId       *string `aws:"AllocationId"`
+	PublicIp           *string `aws:"PublicIp"`
+	NetworkBorderGroup *string `aws:"NetworkBorderGroup"`
+	DryRun             *bool   `aws:"dryRun,q=DryRun"`
 }
 
 // RequestLaunchTemplateData is a shape of the model.
@@ -2828,6 +3204,64 @@ type ResponseLaunchTemplateData struct {
 	Operator                          *OperatorResponse                                       `aws:"operator,q=Operator"`
 	NetworkPerformanceOptions         *LaunchTemplateNetworkPerformanceOptions                `aws:"networkPerformanceOptions,q=NetworkPerformanceOptions"`
 	SecondaryInterfaces               []LaunchTemplateInstanceSecondaryInterfaceSpecification `aws:"secondaryInterfaceSet,q=SecondaryInterfaceSet"`
+}
+
+// RevokeSecurityGroupEgressRequest is a shape of the model.
+type RevokeSecurityGroupEgressRequest struct {
+	SecurityGroupRuleIds       []string       `aws:"SecurityGroupRuleId"`
+	DryRun                     *bool          `aws:"dryRun,q=DryRun"`
+	GroupId                    *string        `aws:"groupId,q=GroupId,req"`
+	SourceSecurityGroupName    *string        `aws:"sourceSecurityGroupName,q=SourceSecurityGroupName"`
+	SourceSecurityGroupOwnerId *string        `aws:"sourceSecurityGroupOwnerId,q=SourceSecurityGroupOwnerId"`
+	IpProtocol                 *string        `aws:"ipProtocol,q=IpProtocol"`
+	FromPort                   *int32         `aws:"fromPort,q=FromPort"`
+	ToPort                     *int32         `aws:"toPort,q=ToPort"`
+	CidrIp                     *string        `aws:"cidrIp,q=CidrIp"`
+	IpPermissions              []IpPermission `aws:"ipPermissions,q=IpPermissions"`
+}
+
+// RevokeSecurityGroupEgressResult is a shape of the model.
+type RevokeSecurityGroupEgressResult struct {
+	Return                    *bool                      `aws:"return,q=Return"`
+	UnknownIpPermissions      []IpPermission             `aws:"unknownIpPermissionSet,q=UnknownIpPermissionSet"`
+	RevokedSecurityGroupRules []RevokedSecurityGroupRule `aws:"revokedSecurityGroupRuleSet,q=RevokedSecurityGroupRuleSet"`
+}
+
+// RevokeSecurityGroupIngressRequest is a shape of the model.
+type RevokeSecurityGroupIngressRequest struct {
+	CidrIp                     *string        `aws:"CidrIp"`
+	FromPort                   *int32         `aws:"FromPort"`
+	GroupId                    *string        `aws:"GroupId"`
+	GroupName                  *string        `aws:"GroupName"`
+	IpPermissions              []IpPermission `aws:"IpPermissions"`
+	IpProtocol                 *string        `aws:"IpProtocol"`
+	SourceSecurityGroupName    *string        `aws:"SourceSecurityGroupName"`
+	SourceSecurityGroupOwnerId *string        `aws:"SourceSecurityGroupOwnerId"`
+	ToPort                     *int32         `aws:"ToPort"`
+	SecurityGroupRuleIds       []string       `aws:"SecurityGroupRuleId"`
+	DryRun                     *bool          `aws:"dryRun,q=DryRun"`
+}
+
+// RevokeSecurityGroupIngressResult is a shape of the model.
+type RevokeSecurityGroupIngressResult struct {
+	Return                    *bool                      `aws:"return,q=Return"`
+	UnknownIpPermissions      []IpPermission             `aws:"unknownIpPermissionSet,q=UnknownIpPermissionSet"`
+	RevokedSecurityGroupRules []RevokedSecurityGroupRule `aws:"revokedSecurityGroupRuleSet,q=RevokedSecurityGroupRuleSet"`
+}
+
+// RevokedSecurityGroupRule is a shape of the model.
+type RevokedSecurityGroupRule struct {
+	SecurityGroupRuleId *string `aws:"securityGroupRuleId,q=SecurityGroupRuleId"`
+	GroupId             *string `aws:"groupId,q=GroupId"`
+	IsEgress            *bool   `aws:"isEgress,q=IsEgress"`
+	IpProtocol          *string `aws:"ipProtocol,q=IpProtocol"`
+	FromPort            *int32  `aws:"fromPort,q=FromPort"`
+	ToPort              *int32  `aws:"toPort,q=ToPort"`
+	CidrIpv4            *string `aws:"cidrIpv4,q=CidrIpv4"`
+	CidrIpv6            *string `aws:"cidrIpv6,q=CidrIpv6"`
+	PrefixListId        *string `aws:"prefixListId,q=PrefixListId"`
+	ReferencedGroupId   *string `aws:"referencedGroupId,q=ReferencedGroupId"`
+	Description         *string `aws:"description,q=Description"`
 }
 
 // Route is a shape of the model.
@@ -2959,6 +3393,34 @@ type SecurityGroup struct {
 	GroupName           *string        `aws:"groupName,q=GroupName"`
 	Description         *string        `aws:"groupDescription,q=GroupDescription"`
 	IpPermissions       []IpPermission `aws:"ipPermissions,q=IpPermissions"`
+}
+
+// SecurityGroupForVpc is a shape of the model.
+type SecurityGroupForVpc struct {
+	Description  *string `aws:"description,q=Description"`
+	GroupName    *string `aws:"groupName,q=GroupName"`
+	OwnerId      *string `aws:"ownerId,q=OwnerId"`
+	GroupId      *string `aws:"groupId,q=GroupId"`
+	Tags         []Tag   `aws:"tagSet,q=TagSet"`
+	PrimaryVpcId *string `aws:"primaryVpcId,q=PrimaryVpcId"`
+}
+
+// SecurityGroupRule is a shape of the model.
+type SecurityGroupRule struct {
+	SecurityGroupRuleId  *string                  `aws:"securityGroupRuleId,q=SecurityGroupRuleId"`
+	GroupId              *string                  `aws:"groupId,q=GroupId"`
+	GroupOwnerId         *string                  `aws:"groupOwnerId,q=GroupOwnerId"`
+	IsEgress             *bool                    `aws:"isEgress,q=IsEgress"`
+	IpProtocol           *string                  `aws:"ipProtocol,q=IpProtocol"`
+	FromPort             *int32                   `aws:"fromPort,q=FromPort"`
+	ToPort               *int32                   `aws:"toPort,q=ToPort"`
+	CidrIpv4             *string                  `aws:"cidrIpv4,q=CidrIpv4"`
+	CidrIpv6             *string                  `aws:"cidrIpv6,q=CidrIpv6"`
+	PrefixListId         *string                  `aws:"prefixListId,q=PrefixListId"`
+	ReferencedGroupInfo  *ReferencedSecurityGroup `aws:"referencedGroupInfo,q=ReferencedGroupInfo"`
+	Description          *string                  `aws:"description,q=Description"`
+	Tags                 []Tag                    `aws:"tagSet,q=TagSet"`
+	SecurityGroupRuleArn *string                  `aws:"securityGroupRuleArn,q=SecurityGroupRuleArn"`
 }
 
 // Snapshot is a shape of the model.
@@ -3302,6 +3764,19 @@ type VpcEncryptionControl struct {
 	StateMessage           *string                         `aws:"stateMessage,q=StateMessage"`
 	ResourceExclusions     *VpcEncryptionControlExclusions `aws:"resourceExclusions,q=ResourceExclusions"`
 	Tags                   []Tag                           `aws:"tagSet,q=TagSet"`
+}
+
+// VpcEncryptionControlConfiguration is a shape of the model.
+type VpcEncryptionControlConfiguration struct {
+	Mode                               *string `aws:"Mode,req,c=VpcEncryptionControlMode"`
+	InternetGatewayExclusion           *string `aws:"InternetGatewayExclusion,c=VpcEncryptionControlExclusionStateInput"`
+	EgressOnlyInternetGatewayExclusion *string `aws:"EgressOnlyInternetGatewayExclusion,c=VpcEncryptionControlExclusionStateInput"`
+	NatGatewayExclusion                *string `aws:"NatGatewayExclusion,c=VpcEncryptionControlExclusionStateInput"`
+	VirtualPrivateGatewayExclusion     *string `aws:"VirtualPrivateGatewayExclusion,c=VpcEncryptionControlExclusionStateInput"`
+	VpcPeeringExclusion                *string `aws:"VpcPeeringExclusion,c=VpcEncryptionControlExclusionStateInput"`
+	LambdaExclusion                    *string `aws:"LambdaExclusion,c=VpcEncryptionControlExclusionStateInput"`
+	VpcLatticeExclusion                *string `aws:"VpcLatticeExclusion,c=VpcEncryptionControlExclusionStateInput"`
+	ElasticFileSystemExclusion         *string `aws:"ElasticFileSystemExclusion,c=VpcEncryptionControlExclusionStateInput"`
 }
 
 // VpcEncryptionControlExclusion is a shape of the model.

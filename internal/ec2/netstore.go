@@ -1,0 +1,249 @@
+package ec2
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// A vpcRecord is a VPC. The default one that an account has from the beginning is not stored until
+// it is changed.
+type vpcRecord struct {
+	Region       string `json:"region"`
+	Account      string `json:"account"`
+	ID           string `json:"id"`
+	CIDR         string `json:"cidr"`
+	Tenancy      string `json:"tenancy"`
+	Default      bool   `json:"default,omitempty"`
+	DNSSupport   bool   `json:"dnsSupport,omitempty"`
+	DNSHostnames bool   `json:"dnsHostnames,omitempty"`
+	UsageMetrics bool   `json:"usageMetrics,omitempty"`
+	// Gone marks the first VPC of an account after its deletion.
+	Gone bool `json:"gone,omitempty"`
+}
+
+// A groupRecord is a security group with its rules.
+type groupRecord struct {
+	group
+	Description string      `json:"description"`
+	Rules       []groupRule `json:"rules"`
+}
+
+// Tables of networks, keyed by (region, account, id).
+var (
+	vpcTable    = store.Table[vpcRecord]{Bucket: "ec2/vpc", Version: 1}
+	subnetTable = store.Table[subnet]{Bucket: "ec2/subnet", Version: 1}
+	groupTable  = store.Table[groupRecord]{Bucket: "ec2/security-group", Version: 1}
+)
+
+// overlay gives what an account has from the beginning, as far as nothing else is stored under the
+// same id, and what is stored; gone leaves out what was deleted.
+func overlay[T any](tx store.Tx, c *guard.Call, table store.Table[T], first []T, id func(T) string, gone func(T) bool) ([]T, error) {
+	var all []T
+	stored := map[string]bool{}
+	for rec, err := range table.Scan(tx, c.Region, c.Account()) {
+		if err != nil {
+			return nil, err
+		}
+		stored[id(rec.Value)] = true
+		if !gone(rec.Value) {
+			all = append(all, rec.Value)
+		}
+	}
+	var out []T
+	for _, item := range first {
+		if !stored[id(item)] {
+			out = append(out, item)
+		}
+	}
+	return append(out, all...), nil
+}
+
+// vpcs are the caller's VPCs.
+func (s *Service) vpcs(tx store.Tx, c *guard.Call) ([]vpcRecord, error) {
+	first := vpcRecord{
+		Region: c.Region, Account: c.Account(), ID: firstVPC(c), CIDR: vpcCIDR, Tenancy: "default", Default: true, DNSSupport: true, DNSHostnames: true,
+	}
+	return overlay(tx, c, vpcTable, []vpcRecord{first}, func(v vpcRecord) string { return v.ID }, func(v vpcRecord) bool { return v.Gone })
+}
+
+// lookupVPC finds a VPC of the caller.
+func (s *Service) lookupVPC(tx store.Tx, c *guard.Call, id string) (vpcRecord, error) {
+	all, err := s.vpcs(tx, c)
+	if err != nil {
+		return vpcRecord{}, err
+	}
+	for _, v := range all {
+		if v.ID == id {
+			return v, nil
+		}
+	}
+	return vpcRecord{}, errVPC(id)
+}
+
+// defaultVPC is the caller's default VPC; ok is false if there is none any more.
+func (s *Service) defaultVPC(tx store.Tx, c *guard.Call) (v vpcRecord, ok bool, err error) {
+	all, err := s.vpcs(tx, c)
+	for _, v := range all {
+		if v.Default {
+			return v, true, nil
+		}
+	}
+	return v, false, err
+}
+
+// needDefaultVPC is defaultVPC for what cannot do without.
+func (s *Service) needDefaultVPC(tx store.Tx, c *guard.Call) (vpcRecord, error) {
+	v, ok, err := s.defaultVPC(tx, c)
+	if err == nil && !ok {
+		err = apierr.New("VPCIdNotSpecified", "No default VPC for this user")
+	}
+	return v, err
+}
+
+// subnets are the caller's subnets, default ones first, by zone.
+func (s *Service) subnets(tx store.Tx, c *guard.Call) ([]subnet, error) {
+	all, err := overlay(tx, c, subnetTable, firstSubnets(c), func(n subnet) string { return n.ID }, func(n subnet) bool { return n.Gone })
+	slices.SortStableFunc(all, func(a, b subnet) int {
+		switch {
+		case a.Default != b.Default:
+			return map[bool]int{true: -1, false: 1}[a.Default]
+		case a.Default:
+			return cmp.Compare(a.Zone, b.Zone)
+		}
+		return 0
+	})
+	return all, err
+}
+
+// lookupSubnet finds a subnet of the caller.
+func (s *Service) lookupSubnet(tx store.Tx, c *guard.Call, id string) (subnet, error) {
+	n, ok, err := subnetTable.Get(tx, c.Region, c.Account(), id)
+	if err != nil || ok && !n.Gone {
+		return n, err
+	}
+	first := firstSubnets(c)
+	if i := slices.IndexFunc(first, func(n subnet) bool { return n.ID == id }); i >= 0 && !ok {
+		return first[i], nil
+	}
+	return subnet{}, errSubnet(id)
+}
+
+// defaultSubnet is the default subnet of a zone, or of the region's first zone if where is "".
+func (s *Service) defaultSubnet(tx store.Tx, c *guard.Call, where string) (subnet, error) {
+	vpc, err := s.needDefaultVPC(tx, c)
+	if err != nil {
+		return subnet{}, err
+	}
+	if where != "" && !slices.ContainsFunc(zonesOf(c.Region), func(z zone) bool { return z.Name == where }) {
+		return subnet{}, errZone(where)
+	}
+	all, err := s.subnets(tx, c)
+	if err != nil {
+		return subnet{}, err
+	}
+	for _, n := range all {
+		if n.Default && (where == "" || n.Zone == where) {
+			return n, nil
+		}
+	}
+	if where != "" {
+		return subnet{}, apierr.Newf("MissingInput", "No default subnet for availability zone: '%s'.", where)
+	}
+	return subnet{}, apierr.Newf("MissingInput", "No subnets found for the default VPC '%s'. Please specify a subnet.", vpc.ID)
+}
+
+// defaultGroupOf is the default security group of a VPC: everything out, in only from the group
+// itself. Source: VPC User Guide, "Default security groups for your VPCs".
+func defaultGroupOf(region, account, vpc, id string) groupRecord {
+	return groupRecord{
+		group:       group{Region: region, Account: account, ID: id, Name: "default", VPC: vpc},
+		Description: "default VPC security group",
+		Rules: []groupRule{
+			{ID: networkID("sgr", region, account, id+"in"), Protocol: "-1", Group: id, GroupOwner: account},
+			{ID: networkID("sgr", region, account, id+"out"), Egress: true, Protocol: "-1", CIDR: everywhere},
+		},
+	}
+}
+
+// groups are the caller's security groups.
+func (s *Service) groups(tx store.Tx, c *guard.Call) ([]groupRecord, error) {
+	first, err := s.firstGroup(tx, c)
+	if err != nil {
+		return nil, err
+	}
+	return overlay(tx, c, groupTable, first, func(g groupRecord) string { return g.ID }, func(groupRecord) bool { return false })
+}
+
+// firstGroup is the default security group of the VPC that the caller has from the beginning,
+// while that is there.
+func (s *Service) firstGroup(tx store.Tx, c *guard.Call) ([]groupRecord, error) {
+	v, ok, err := vpcTable.Get(tx, c.Region, c.Account(), firstVPC(c))
+	if err != nil || ok && v.Gone {
+		return nil, err
+	}
+	return []groupRecord{defaultGroupOf(c.Region, c.Account(), firstVPC(c), networkID("sg", c.Region, c.Account(), "default"))}, nil
+}
+
+// groupByID finds a security group of the caller with its rules.
+func (s *Service) groupByID(tx store.Tx, c *guard.Call, id string) (groupRecord, error) {
+	g, ok, err := groupTable.Get(tx, c.Region, c.Account(), id)
+	if err != nil || ok {
+		return g, err
+	}
+	first, err := s.firstGroup(tx, c)
+	if err != nil {
+		return g, err
+	}
+	if len(first) > 0 && first[0].ID == id {
+		return first[0], nil
+	}
+	return g, errGroup(id)
+}
+
+// lookupGroup finds a security group of the caller by its id.
+func (s *Service) lookupGroup(tx store.Tx, c *guard.Call, id string) (group, error) {
+	g, err := s.groupByID(tx, c, id)
+	return g.group, err
+}
+
+// groupNamed finds a security group of a VPC by its name; ok is false if there is none.
+func (s *Service) groupNamed(tx store.Tx, c *guard.Call, vpc, name string) (g groupRecord, ok bool, err error) {
+	all, err := s.groups(tx, c)
+	for _, g := range all {
+		if g.VPC == vpc && g.Name == name {
+			return g, true, nil
+		}
+	}
+	return g, false, err
+}
+
+// lookupGroupName finds a security group of the caller's default VPC by its name.
+func (s *Service) lookupGroupName(tx store.Tx, c *guard.Call, name string) (group, error) {
+	vpc, err := s.needDefaultVPC(tx, c)
+	if err != nil {
+		return group{}, err
+	}
+	g, ok, err := s.groupNamed(tx, c, vpc.ID, name)
+	if err == nil && !ok {
+		err = errGroupName(vpc.ID, name)
+	}
+	return g.group, err
+}
+
+// interfacesIn tells whether an instance that is not terminated has its network interface in a
+// subnet or VPC, or uses a security group: in says which.
+func (s *Service) interfacesIn(tx store.Tx, c *guard.Call, in func(*instanceRecord) bool) (bool, error) {
+	for r, err := range instanceTable.Scan(tx, c.Region, c.Account()) {
+		if err != nil {
+			return false, err
+		}
+		if !r.Value.gone() && in(&r.Value) {
+			return true, nil
+		}
+	}
+	return false, nil
+}

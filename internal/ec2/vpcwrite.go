@@ -1,0 +1,455 @@
+package ec2
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// Limits of VPCs. Source: VPC User Guide, "Amazon VPC quotas".
+const (
+	maxVPCs    = 5
+	maxSubnets = 200
+)
+
+// vpcOperations are the handlers of what changes VPCs and subnets.
+func (s *Service) vpcOperations() map[string]guard.Handler {
+	return map[string]guard.Handler{
+		"CreateVpc":           guard.Handle(s.CreateVpc),
+		"DeleteVpc":           guard.HandleVoid(s.DeleteVpc),
+		"ModifyVpcAttribute":  guard.HandleVoid(s.ModifyVpcAttribute),
+		"CreateSubnet":        guard.Handle(s.CreateSubnet),
+		"DeleteSubnet":        guard.HandleVoid(s.DeleteSubnet),
+		"CreateDefaultVpc":    guard.Handle(s.CreateDefaultVpc),
+		"CreateDefaultSubnet": guard.Handle(s.CreateDefaultSubnet),
+	}
+}
+
+// allowVPC decides the call's action on a VPC and finds it; more parts are decided with it.
+func (s *Service) allowVPC(tx store.Tx, c *guard.Call, id string, change ...func(*authz.Part)) (vpcRecord, error) {
+	v, missing := s.lookupVPC(tx, c, id)
+	if missing != nil && apierr.Code(missing) == "" {
+		return v, missing
+	}
+	tags, err := tagsOf(tx, c.Region, c.Account(), id)
+	if err != nil {
+		return v, err
+	}
+	p := s.part(c, "ec2:"+c.Operation, "vpc/"+id, tags)
+	if missing == nil {
+		v.describe(&p)
+	}
+	for _, fn := range change {
+		fn(&p)
+	}
+	c.Touch(p.Resource.ARN, c.Account(), "AWS::EC2::VPC")
+	if _, err := s.g.Allow(tx, c, p); err != nil {
+		return v, err
+	}
+	return v, missing
+}
+
+// blockOf reads an address range for a VPC or subnet: /16 to /28, bits of the host set to zero.
+// Source: EC2 API Reference, CreateVpc and CreateSubnet.
+func blockOf(text string) (netip.Prefix, error) {
+	if text == "" {
+		return netip.Prefix{}, apierr.New("MissingParameter", "The request must contain the parameter cidrBlock")
+	}
+	p, err := netip.ParsePrefix(text)
+	if err != nil || !p.Addr().Is4() {
+		return p, invalidValue("Value (%s) for parameter cidrBlock is invalid. This is not a valid CIDR block.", text)
+	}
+	return p.Masked(), nil
+}
+
+// CreateVpc makes a VPC with its main route table, network ACL and default security group.
+// Source: EC2 API Reference, CreateVpc.
+func (s *Service) CreateVpc(ctx context.Context, c *guard.Call, in *ec2api.CreateVpcRequest) (*ec2api.CreateVpcResult, error) {
+	switch {
+	case in.Ipv4IpamPoolId != nil || in.Ipv6IpamPoolId != nil || in.Ipv6Pool != nil || in.Ipv6CidrBlock != nil || api.Val(in.AmazonProvidedIpv6CidrBlock):
+		return nil, apierr.New("UnsupportedOperation", "This server does not support IPv6 and address pools.")
+	case in.VpcEncryptionControl != nil:
+		return nil, apierr.New("UnsupportedOperation", "This server does not support VPC encryption controls.")
+	}
+	block, err := blockOf(api.Val(in.CidrBlock))
+	if err != nil {
+		return nil, err
+	}
+	if block.Bits() < 16 || block.Bits() > 28 {
+		return nil, apierr.Newf("InvalidVpc.Range", "The CIDR '%s' is invalid.", *in.CidrBlock)
+	}
+	tenancy := api.Val(in.InstanceTenancy)
+	switch tenancy {
+	case "":
+		tenancy = "default"
+	case "default", "dedicated":
+	default:
+		return nil, invalidValue("Value (%s) for parameter instanceTenancy is invalid.", tenancy)
+	}
+	specs, err := tagSpecs(c, in.TagSpecifications, "vpc")
+	if err != nil {
+		return nil, err
+	}
+	v := vpcRecord{
+		Region: c.Region, Account: c.Account(), ID: randomID("vpc"), CIDR: block.String(), Tenancy: tenancy, DNSSupport: true,
+	}
+	sg := randomID("sg")
+	out := &ec2api.CreateVpcResult{}
+	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
+		p := s.part(c, "ec2:CreateVpc", "vpc/*", nil)
+		addRequestTags(&p, specs["vpc"])
+		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: s.withTags(c, []authz.Part{p}, "vpc", specs["vpc"])}); err != nil {
+			return err
+		}
+		if err := dryRun(in.DryRun); err != nil {
+			return err
+		}
+		all, err := s.vpcs(tx, c)
+		if err != nil {
+			return err
+		}
+		if len(all) >= maxVPCs {
+			return apierr.New("VpcLimitExceeded", "The maximum number of VPCs has been reached.")
+		}
+		w := v.wire()
+		w.State, w.Tags = new("pending"), apiTags(tagMap(specs["vpc"]))
+		out.Vpc = &w
+		c.Touch(vpcARN(v.Region, v.Account, v.ID), v.Account, "AWS::EC2::VPC")
+		if err := putTags(tx, v.Region, v.Account, v.ID, specs["vpc"]); err != nil {
+			return err
+		}
+		return s.putVPC(tx, v, sg)
+	})
+}
+
+// putVPC stores a new VPC and its default security group.
+func (s *Service) putVPC(tx store.Tx, v vpcRecord, sg string) error {
+	if err := groupTable.Put(tx, defaultGroupOf(v.Region, v.Account, v.ID, sg), v.Region, v.Account, sg); err != nil {
+		return err
+	}
+	return vpcTable.Put(tx, v, v.Region, v.Account, v.ID)
+}
+
+// CreateDefaultVpc makes the default VPC anew, with a default subnet in each zone.
+// Source: VPC User Guide, "Create a default VPC".
+func (s *Service) CreateDefaultVpc(ctx context.Context, c *guard.Call, in *ec2api.CreateDefaultVpcRequest) (*ec2api.CreateDefaultVpcResult, error) {
+	v := vpcRecord{
+		Region: c.Region, Account: c.Account(), ID: randomID("vpc"), CIDR: vpcCIDR, Tenancy: "default", Default: true, DNSSupport: true, DNSHostnames: true,
+	}
+	sg, subnets := randomID("sg"), zoneSubnets(c, v.ID)
+	for n := range subnets {
+		subnets[n].ID = randomID("subnet")
+	}
+	out := &ec2api.CreateDefaultVpcResult{}
+	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
+		if err := s.allowDry(tx, c, "ec2:CreateDefaultVpc", in.DryRun); err != nil {
+			return err
+		}
+		if _, ok, err := s.defaultVPC(tx, c); err != nil {
+			return err
+		} else if ok {
+			return apierr.New("DefaultVpcAlreadyExists", "A Default VPC already exists for this account in this region.")
+		}
+		for _, n := range subnets {
+			if err := subnetTable.Put(tx, n, n.Region, n.Account, n.ID); err != nil {
+				return err
+			}
+		}
+		out.Vpc = new(v.wire())
+		c.Touch(vpcARN(v.Region, v.Account, v.ID), v.Account, "AWS::EC2::VPC")
+		return s.putVPC(tx, v, sg)
+	})
+}
+
+// DeleteVpc deletes a VPC that nothing is in. Its default security group, route table and network
+// ACL go with it, and the internet gateway of a default VPC.
+func (s *Service) DeleteVpc(ctx context.Context, c *guard.Call, in *ec2api.DeleteVpcRequest) error {
+	return s.g.Update(ctx, c, func(tx store.Tx) error {
+		v, err := s.allowVPC(tx, c, api.Val(in.VpcId))
+		if err != nil {
+			return err
+		}
+		if err := dryRun(in.DryRun); err != nil {
+			return err
+		}
+		subnets, err := s.subnets(tx, c)
+		if err != nil {
+			return err
+		}
+		groups, err := s.groups(tx, c)
+		if err != nil {
+			return err
+		}
+		used := slices.ContainsFunc(subnets, func(n subnet) bool { return n.VPC == v.ID }) ||
+			slices.ContainsFunc(groups, func(g groupRecord) bool { return g.VPC == v.ID && g.Name != "default" })
+		if used {
+			return apierr.Newf("DependencyViolation", "The vpc '%s' has dependencies and cannot be deleted.", v.ID)
+		}
+		for _, g := range groups {
+			if g.VPC == v.ID {
+				if err := s.dropGroup(tx, &g); err != nil {
+					return err
+				}
+			}
+		}
+		for _, id := range []string{v.ID, v.part("rtb")} {
+			if err := dropTags(tx, v.Region, v.Account, id); err != nil {
+				return err
+			}
+		}
+		if v.ID == firstVPC(c) {
+			v.Gone = true
+			return vpcTable.Put(tx, v, v.Region, v.Account, v.ID)
+		}
+		return vpcTable.Delete(tx, v.Region, v.Account, v.ID)
+	})
+}
+
+// ModifyVpcAttribute changes one attribute of a VPC.
+// Source: EC2 API Reference, ModifyVpcAttribute.
+func (s *Service) ModifyVpcAttribute(ctx context.Context, c *guard.Call, in *ec2api.ModifyVpcAttributeRequest) error {
+	var name string
+	var value *ec2api.AttributeBooleanValue
+	given := 0
+	for _, a := range []struct {
+		name  string
+		value *ec2api.AttributeBooleanValue
+	}{
+		{"EnableDnsHostnames", in.EnableDnsHostnames}, {"EnableDnsSupport", in.EnableDnsSupport},
+		{"EnableNetworkAddressUsageMetrics", in.EnableNetworkAddressUsageMetrics},
+	} {
+		if a.value != nil {
+			name, value = a.name, a.value
+			given++
+		}
+	}
+	if given != 1 {
+		return apierr.New("InvalidParameterCombination", "You must specify exactly one attribute to be modified.")
+	}
+	on := api.Val(value.Value)
+	return s.g.Update(ctx, c, func(tx store.Tx) error {
+		v, err := s.allowVPC(tx, c, api.Val(in.VpcId), func(p *authz.Part) { setAttribute(p, name, boolOf(on)[0]) })
+		if err != nil {
+			return err
+		}
+		switch name {
+		case "EnableDnsHostnames":
+			v.DNSHostnames = on
+		case "EnableDnsSupport":
+			v.DNSSupport = on
+		default:
+			v.UsageMetrics = on
+		}
+		return vpcTable.Put(tx, v, v.Region, v.Account, v.ID)
+	})
+}
+
+// CreateSubnet makes a subnet of a VPC. Source: EC2 API Reference, CreateSubnet.
+func (s *Service) CreateSubnet(ctx context.Context, c *guard.Call, in *ec2api.CreateSubnetRequest) (*ec2api.CreateSubnetResult, error) {
+	if in.OutpostArn != nil || in.Ipv6CidrBlock != nil || api.Val(in.Ipv6Native) || in.Ipv4IpamPoolId != nil || in.Ipv6IpamPoolId != nil {
+		return nil, apierr.New("UnsupportedOperation", "This server does not support IPv6, address pools and Outposts.")
+	}
+	block, err := blockOf(api.Val(in.CidrBlock))
+	if err != nil {
+		return nil, err
+	}
+	z, err := zoneFor(c.Region, api.Val(in.AvailabilityZone), api.Val(in.AvailabilityZoneId))
+	if err != nil {
+		return nil, err
+	}
+	specs, err := tagSpecs(c, in.TagSpecifications, "subnet")
+	if err != nil {
+		return nil, err
+	}
+	n := subnet{Region: c.Region, Account: c.Account(), ID: randomID("subnet"), VPC: api.Val(in.VpcId), Zone: z.Name, ZoneID: z.ID, CIDR: block.String()}
+	out := &ec2api.CreateSubnetResult{}
+	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
+		v, missing := s.lookupVPC(tx, c, n.VPC)
+		if missing != nil && apierr.Code(missing) == "" {
+			return missing
+		}
+		tags, err := tagsOf(tx, c.Region, c.Account(), n.VPC)
+		if err != nil {
+			return err
+		}
+		p, where := s.part(c, "ec2:CreateSubnet", "subnet/*", nil), s.part(c, "ec2:CreateSubnet", "vpc/"+n.VPC, tags)
+		addRequestTags(&p, specs["subnet"])
+		if missing == nil {
+			v.describe(&where)
+		}
+		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: s.withTags(c, []authz.Part{p, where}, "subnet", specs["subnet"])}); err != nil {
+			return err
+		}
+		if missing != nil {
+			return missing
+		}
+		if err := dryRun(in.DryRun); err != nil {
+			return err
+		}
+		if err := s.checkSubnet(tx, c, &v, block, *in.CidrBlock); err != nil {
+			return err
+		}
+		w := n.wire()
+		w.Tags = apiTags(tagMap(specs["subnet"]))
+		out.Subnet = &w
+		c.Touch(*w.SubnetArn, n.Account, "AWS::EC2::Subnet")
+		if err := putTags(tx, n.Region, n.Account, n.ID, specs["subnet"]); err != nil {
+			return err
+		}
+		return subnetTable.Put(tx, n, n.Region, n.Account, n.ID)
+	})
+}
+
+// zoneFor finds a zone by its name or id; the region's first if neither is given.
+func zoneFor(region, name, id string) (zone, error) {
+	all := zonesOf(region)
+	if name == "" && id == "" {
+		return all[0], nil
+	}
+	at := slices.IndexFunc(all, func(z zone) bool { return name != "" && z.Name == name || name == "" && z.ID == id })
+	if at < 0 {
+		return zone{}, invalidValue("Value (%s) for parameter availabilityZone is invalid. Subnets can currently only be created in the following availability zones: %s.",
+			name+id, zoneNames(all))
+	}
+	return all[at], nil
+}
+
+func zoneNames(all []zone) string {
+	text := ""
+	for n, z := range all {
+		if n > 0 {
+			text += ", "
+		}
+		text += z.Name
+	}
+	return text
+}
+
+// checkSubnet checks the address range of a new subnet.
+func (s *Service) checkSubnet(tx store.Tx, c *guard.Call, v *vpcRecord, block netip.Prefix, given string) error {
+	whole := netip.MustParsePrefix(v.CIDR)
+	if block.Bits() < 16 || block.Bits() > 28 || block.Bits() < whole.Bits() || !whole.Contains(block.Addr()) {
+		return apierr.Newf("InvalidSubnet.Range", "The CIDR '%s' is invalid.", given)
+	}
+	all, err := s.subnets(tx, c)
+	if err != nil {
+		return err
+	}
+	count := 0
+	for _, o := range all {
+		if o.VPC != v.ID {
+			continue
+		}
+		if count++; netip.MustParsePrefix(o.CIDR).Overlaps(block) {
+			return apierr.Newf("InvalidSubnet.Conflict", "The CIDR '%s' conflicts with another subnet", given)
+		}
+	}
+	if count >= maxSubnets {
+		return apierr.New("SubnetLimitExceeded", "The maximum number of subnets has been reached.")
+	}
+	return nil
+}
+
+// CreateDefaultSubnet makes the default subnet of a zone anew.
+// Source: VPC User Guide, "Create a default subnet".
+func (s *Service) CreateDefaultSubnet(ctx context.Context, c *guard.Call, in *ec2api.CreateDefaultSubnetRequest) (*ec2api.CreateDefaultSubnetResult, error) {
+	name, id := api.Val(in.AvailabilityZone), api.Val(in.AvailabilityZoneId)
+	if name == "" && id == "" {
+		return nil, apierr.New("MissingParameter", "The request must contain the parameter availabilityZone")
+	}
+	z, err := zoneFor(c.Region, name, id)
+	if err != nil {
+		return nil, err
+	}
+	fresh := randomID("subnet")
+	out := &ec2api.CreateDefaultSubnetResult{}
+	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
+		if err := s.allowDry(tx, c, "ec2:CreateDefaultSubnet", in.DryRun); err != nil {
+			return err
+		}
+		v, ok, err := s.defaultVPC(tx, c)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return apierr.New("DefaultVpcDoesNotExist", "No default VPC exists for this account in this region.")
+		}
+		all, err := s.subnets(tx, c)
+		if err != nil {
+			return err
+		}
+		for _, o := range all {
+			if o.Default && o.Zone == z.Name {
+				return apierr.Newf("DefaultSubnetAlreadyExistsInAvailabilityZone", "'%s' already exists as the default subnet in '%s'.", o.ID, z.Name)
+			}
+		}
+		for _, n := range zoneSubnets(c, v.ID) {
+			if n.Zone != z.Name {
+				continue
+			}
+			n.ID = fresh
+			if err := s.checkSubnet(tx, c, &v, netip.MustParsePrefix(n.CIDR), n.CIDR); err != nil {
+				return err
+			}
+			out.Subnet = new(n.wire())
+			if err := subnetTable.Put(tx, n, n.Region, n.Account, n.ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// DeleteSubnet deletes a subnet that no instance is in.
+func (s *Service) DeleteSubnet(ctx context.Context, c *guard.Call, in *ec2api.DeleteSubnetRequest) error {
+	id := api.Val(in.SubnetId)
+	return s.g.Update(ctx, c, func(tx store.Tx) error {
+		n, missing := s.lookupSubnet(tx, c, id)
+		if missing != nil && apierr.Code(missing) == "" {
+			return missing
+		}
+		tags, err := tagsOf(tx, c.Region, c.Account(), id)
+		if err != nil {
+			return err
+		}
+		p := s.part(c, "ec2:DeleteSubnet", "subnet/"+id, tags)
+		if missing == nil {
+			n.describe(&p)
+		}
+		c.Touch(p.Resource.ARN, c.Account(), "AWS::EC2::Subnet")
+		if _, err := s.g.Allow(tx, c, p); err != nil {
+			return err
+		}
+		if missing != nil {
+			return missing
+		}
+		if err := dryRun(in.DryRun); err != nil {
+			return err
+		}
+		used, err := s.interfacesIn(tx, c, func(i *instanceRecord) bool { return i.Subnet == id })
+		if err != nil {
+			return err
+		}
+		if used {
+			return apierr.Newf("DependencyViolation", "The subnet '%s' has dependencies and cannot be deleted.", id)
+		}
+		if err := dropTags(tx, n.Region, n.Account, id); err != nil {
+			return err
+		}
+		if slices.ContainsFunc(firstSubnets(c), func(f subnet) bool { return f.ID == id }) {
+			n.Gone = true
+			return subnetTable.Put(tx, n, n.Region, n.Account, id)
+		}
+		if err := addressTable.Delete(tx, n.Region, n.Account, id); err != nil {
+			return err
+		}
+		return subnetTable.Delete(tx, n.Region, n.Account, id)
+	})
+}
