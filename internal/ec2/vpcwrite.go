@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
@@ -322,14 +323,14 @@ func zoneFor(region, name, id string) (zone, error) {
 }
 
 func zoneNames(all []zone) string {
-	text := ""
+	var text strings.Builder
 	for n, z := range all {
 		if n > 0 {
-			text += ", "
+			text.WriteString(", ")
 		}
-		text += z.Name
+		text.WriteString(z.Name)
 	}
-	return text
+	return text.String()
 }
 
 // checkSubnet checks the address range of a new subnet.
