@@ -118,7 +118,7 @@ func oneOfEverything(s *testkit.Server, admin testkit.Clients, account string) m
 		"OpenIDConnectProviderArn": "arn:aws:iam::" + account + ":oidc-provider/issuer", "SAMLProviderArn": "arn:aws:iam::" + account + ":saml-provider/idp",
 		"Url": "https://issuer", "SAMLMetadataDocument": `<EntityDescriptor entityID="x">` + strings.Repeat(" ", 1000) + "</EntityDescriptor>",
 		"ServiceSpecificCredentialId": "ACCAAAAAAAAAAAAAAAAAA", "CertificateId": strings.Repeat("A", 24), "SSHPublicKeyId": "APKAAAAAAAAAAAAAAAAAA",
-		"Encoding": "SSH", "Arn": "arn:aws:iam::" + account + ":user/admin",
+		"Encoding": "SSH", "ThumbprintList": strings.Repeat("0", 40), "Arn": "arn:aws:iam::" + account + ":user/admin",
 	})
 	return known
 }
@@ -151,12 +151,14 @@ func TestNothingIsServedWithoutAPermission(t *testing.T) {
 		for name, op := range x.svc.Operations {
 			in := op.NewInput()
 			known["Attribute"], known["ResourceId"], known["Filter"] = attributes[name], known["VolumeId"], "User"
-			known["PolicyType"] = "SERVICE_CONTROL_POLICY"
+			known["PolicyType"], known["Type"] = "SERVICE_CONTROL_POLICY", "SERVICE_CONTROL_POLICY"
 			switch x.svc.Name {
 			case "organizations":
 				known["ResourceId"], known["Filter"] = account, "SERVICE_CONTROL_POLICY"
 			case "access-analyzer":
 				known["PolicyType"], known["ResourceType"] = "IDENTITY_POLICY", "AWS::KMS::Key"
+			case "kagimori":
+				known["Type"] = "ADD_ADMINISTRATOR"
 			}
 			plausible(reflect.ValueOf(in).Elem(), known)
 			var out any
