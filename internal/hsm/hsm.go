@@ -83,7 +83,9 @@ type Material struct {
 // A method with a permit spends it before it does anything else. A permit that refuses (its error
 // is wrapped, see package permit) leaves nothing done. Each method serves the actions it is for
 // and no other: a permit for kms:Encrypt, or for kms:DescribeKey, does not decrypt.
-// Those are permit.ErrMismatch too.
+// Those are permit.ErrMismatch too. Only the permit of a dry run lets Decrypt, ReEncrypt, Verify, VerifyMAC
+// and DeriveSharedSecret find out whether their input is good: they fail as they would, or with
+// permit.ErrDryRun and no result.
 type Module interface {
 	// Generate makes new material for the key ARN. The permit is for kms:CreateKey on "*".
 	Generate(ctx context.Context, p permit.Permit, keyARN string, spec Spec) (Material, error)

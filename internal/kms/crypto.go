@@ -134,6 +134,8 @@ func (s *Service) begin(ctx context.Context, c *guard.Call, sd *side, tokens []s
 // cryptoError turns the module's refusals into KMS's.
 func cryptoError(err error) error {
 	switch {
+	case errors.Is(err, permit.ErrDryRun):
+		return errDryRun
 	case errors.Is(err, hsm.ErrCiphertext):
 		return errCiphertext
 	case errors.Is(err, hsm.ErrSignature):

@@ -26,9 +26,6 @@ func (s *Service) DeriveSharedSecret(ctx context.Context, c *guard.Call, in *kms
 	if err := u.begin(ctx, s, c); err != nil {
 		return nil, err
 	}
-	if err := u.dry(); err != nil {
-		return nil, err
-	}
 	shared, err := s.hsm.DeriveSharedSecret(ctx, u.permit, u.use(), u.key.current(), in.PublicKey)
 	if err != nil {
 		return nil, cryptoError(err)

@@ -195,7 +195,7 @@ func (s *Service) DescribeKey(ctx context.Context, c *guard.Call, in *kmsapi.Des
 	if err := s.checkTokens(in.GrantTokens); err != nil {
 		return nil, err
 	}
-	if err := s.ensureManaged(ctx, c, api.Val(in.KeyId)); err != nil {
+	if err := s.describedManaged(ctx, c, api.Val(in.KeyId)); err != nil {
 		return nil, err
 	}
 	var out *kmsapi.DescribeKeyResponse

@@ -57,7 +57,7 @@ func (u *keyUse) begin(ctx context.Context, s *Service, c *guard.Call) error {
 	})
 }
 
-// dry ends a dry run. Call it when nothing is left that could refuse the request but the material.
+// dry ends a dry run of what cannot fail any more. What can is left to the module.
 func (u *keyUse) dry() error {
 	if api.Val(u.dryRun) {
 		return errDryRun

@@ -22,6 +22,13 @@ func TestDryRunOfKeyOperations(t *testing.T) {
 		})
 	}
 	// What is wrong is said in a dry run too.
+	yes, forged := new(true), []byte("forged")
+	wantErr(t, f.root.try(&kmsapi.VerifyRequest{KeyId: &f.signs.key, Message: []byte("m"), Signature: forged, SigningAlgorithm: new("ECDSA_SHA_256"), DryRun: yes}), "KMSInvalidSignatureException", "")
+	wantErr(t, f.root.try(&kmsapi.VerifyMacRequest{KeyId: &f.macs.key, Message: []byte("m"), Mac: forged, MacAlgorithm: new("HMAC_SHA_256"), DryRun: yes}), "KMSInvalidMacException", "")
+	wantErr(t, f.root.try(&kmsapi.DeriveSharedSecretRequest{KeyId: &f.agrees.key, PublicKey: forged, KeyAgreementAlgorithm: new("ECDH"), DryRun: yes}), "ValidationException", "")
+	wrong := map[string]string{"another": "context"}
+	wantErr(t, f.root.try(&kmsapi.DecryptRequest{CiphertextBlob: f.blob, EncryptionContext: wrong, DryRun: yes}), "InvalidCiphertextException", "")
+	wantErr(t, f.root.try(&kmsapi.ReEncryptRequest{CiphertextBlob: f.blob, SourceEncryptionContext: wrong, DestinationKeyId: &f.spare, DryRun: yes}), "InvalidCiphertextException", "")
 	wantErr(t, f.root.try(&kmsapi.SignRequest{KeyId: &f.signs.key, Message: []byte("m"), MessageType: new("DIGEST"), SigningAlgorithm: new("ECDSA_SHA_256"), DryRun: new(true)}),
 		"ValidationException", "Digest is invalid length for algorithm ECDSA_SHA_256.")
 	wantErr(t, f.root.try(&kmsapi.SignRequest{KeyId: &f.key, Message: []byte("m"), SigningAlgorithm: new("ECDSA_SHA_256"), DryRun: new(true)}), "InvalidKeyUsageException", "*")

@@ -15,6 +15,9 @@ func (s *Service) GenerateMac(ctx context.Context, c *guard.Call, in *kmsapi.Gen
 	if err := u.mac(ctx, s, c); err != nil {
 		return nil, err
 	}
+	if err := u.dry(); err != nil {
+		return nil, err
+	}
 	mac, err := s.hsm.GenerateMAC(ctx, u.permit, u.use(), u.key.current(), u.alg, in.Message)
 	if err != nil {
 		return nil, err
@@ -39,8 +42,5 @@ func (s *Service) VerifyMac(ctx context.Context, c *guard.Call, in *kmsapi.Verif
 func (u *keyUse) mac(ctx context.Context, s *Service, c *guard.Call) error {
 	u.usage = kmsapi.KeyUsageTypeGENERATE_VERIFY_MAC
 	u.more = func(p *authz.Part) { p.Context.Set("kms:macalgorithm", u.alg) }
-	if err := u.begin(ctx, s, c); err != nil {
-		return err
-	}
-	return u.dry()
+	return u.begin(ctx, s, c)
 }

@@ -35,22 +35,14 @@ var errManagedExists = apierr.New("AlreadyExistsException", "The AWS managed key
 // in the caller's account and region yet. It is created on first use.
 // Source: KMS Developer Guide, "AWS managed keys"; DescribeKey, "predefined AWS alias".
 func (s *Service) ensureManaged(ctx context.Context, c *guard.Call, id string) error {
-	if id != ebsAlias && id != arn.KMSAlias(c.Region, c.Account(), ebsAlias) {
-		return nil
-	}
-	exists := false
-	err := s.g.View(ctx, c, func(tx store.Tx) (err error) {
-		_, exists, err = aliasTable.Get(tx, c.Region, c.Account(), ebsAlias)
-		return err
-	})
-	if err != nil || exists {
+	if missing, err := s.managedMissing(ctx, c, id); err != nil || !missing {
 		return err
 	}
 	own := &guard.Call{
 		ID: c.ID, Service: "kms", Operation: "CreateKey", Region: c.Region, Time: s.g.Now(),
 		Caller: guard.Caller{Identity: directory.ServiceIdentity(ebsService), InvokedBy: ebsService},
 	}
-	err = guard.InvokeVoid(ctx, s.g, own, &kmsapi.CreateKeyRequest{
+	err := guard.InvokeVoid(ctx, s.g, own, &kmsapi.CreateKeyRequest{
 		Description: new("Default key that protects my EBS volumes when no other key is defined"),
 	}, func(ctx context.Context, own *guard.Call, in *kmsapi.CreateKeyRequest) error {
 		return s.createManaged(ctx, own, c.Account(), *in.Description)
@@ -59,6 +51,55 @@ func (s *Service) ensureManaged(ctx context.Context, c *guard.Call, id string) e
 		return nil // another request was first
 	}
 	return err
+}
+
+// managedMissing reports whether an identifier names the key and there is none yet.
+func (s *Service) managedMissing(ctx context.Context, c *guard.Call, id string) (missing bool, err error) {
+	if id != ebsAlias && id != arn.KMSAlias(c.Region, c.Account(), ebsAlias) {
+		return false, nil
+	}
+	err = s.g.View(ctx, c, func(tx store.Tx) error {
+		_, exists, err := aliasTable.Get(tx, c.Region, c.Account(), ebsAlias)
+		missing = !exists
+		return err
+	})
+	return missing, err
+}
+
+// describedManaged is ensureManaged for DescribeKey, whose caller may make the key if he may describe it
+// then.
+func (s *Service) describedManaged(ctx context.Context, c *guard.Call, id string) error {
+	missing, err := s.managedMissing(ctx, c, id)
+	if err != nil || !missing {
+		return err
+	}
+	would, err := s.buildView(s.managedKey(c.Region, c.Account(), ""))
+	if err != nil {
+		return err
+	}
+	err = s.g.View(ctx, c, func(tx store.Tx) error {
+		p := would.part("kms:DescribeKey")
+		requestAlias(&p.Context, resolved{alias: ebsAlias})
+		if ok, err := s.g.Allowed(tx, c, p); err != nil || ok {
+			return err
+		}
+		_, err := s.authorize(tx, c, would, p, false) // refused, and on record
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.ensureManaged(ctx, c, id)
+}
+
+// managedKey is the key, without material.
+func (s *Service) managedKey(region, account, description string) keyRecord {
+	return keyRecord{
+		ID: guard.NewRequestID(), Region: region, Account: account, Description: description,
+		Usage: kmsapi.KeyUsageTypeENCRYPT_DECRYPT, Spec: kmsapi.KeySpecSYMMETRIC_DEFAULT, Origin: "AWS_KMS",
+		Manager: kmsapi.KeyManagerTypeAWS, State: kmsapi.KeyStateEnabled, Created: s.g.Now().Truncate(time.Millisecond),
+		Policy: policy.EBSManagedKeyPolicy(account, region), Aliases: []string{ebsAlias},
+	}
 }
 
 func (s *Service) createManaged(ctx context.Context, c *guard.Call, account, description string) error {
@@ -77,12 +118,7 @@ func (s *Service) createManaged(ctx context.Context, c *guard.Call, account, des
 	if err := s.g.View(ctx, c, authorize); err != nil {
 		return err
 	}
-	k := keyRecord{
-		ID: guard.NewRequestID(), Region: c.Region, Account: account, Description: description,
-		Usage: kmsapi.KeyUsageTypeENCRYPT_DECRYPT, Spec: kmsapi.KeySpecSYMMETRIC_DEFAULT, Origin: "AWS_KMS",
-		Manager: kmsapi.KeyManagerTypeAWS, State: kmsapi.KeyStateEnabled, Created: s.g.Now().Truncate(time.Millisecond),
-		Policy: policy.EBSManagedKeyPolicy(account, c.Region), Aliases: []string{ebsAlias},
-	}
+	k := s.managedKey(c.Region, account, description)
 	m, err := s.hsm.Generate(ctx, p, k.arn(), hsm.Spec(k.Spec))
 	if err != nil {
 		return err

@@ -104,3 +104,23 @@ func TestManagedKeyIsNotTheCustomers(t *testing.T) {
 		wantDenied(t, c.try(&kmsapi.EncryptRequest{KeyId: &key, Plaintext: []byte("x")}), c, "kms:Encrypt", key, noResource("kms:Encrypt"))
 	}
 }
+
+// Who may not describe the key does not make it either.
+func TestManagedKeyIsNotMadeForWhoMayNotDescribeIt(t *testing.T) {
+	w := newWorld(t)
+	u := w.user(owner, "u")
+	in := &kmsapi.DescribeKeyRequest{KeyId: new("alias/aws/ebs")}
+	_, id, err := u.do(t.Context(), in)
+	wantErr(t, err, "AccessDeniedException", "*")
+	if n := w.size("kms/key"); n != 0 {
+		t.Errorf("%d keys", n)
+	}
+	if recs := w.records(trail.Filter{}); len(recs) != 1 || recs[0].RequestID != id || recs[0].ErrorCode != "AccessDeniedException" {
+		t.Errorf("records: %+v", recs)
+	}
+	may := w.user(owner, "may", iam("*", "kms:DescribeKey"))
+	may.must(in)
+	if n := w.size("kms/key"); n != 1 {
+		t.Errorf("%d keys", n)
+	}
+}

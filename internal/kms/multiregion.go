@@ -70,7 +70,7 @@ func (s *Service) ReplicateKey(ctx context.Context, c *guard.Call, in *kmsapi.Re
 	}
 	own := c.Child(c.Caller, "kms", "CreateKey", asked, false)
 	own.Region = region
-	materials := len(k.Materials)
+	before := k
 	var result keyRecord
 	_, err = guard.InvokeOp(ctx, s.g, own, asked, func(ctx context.Context, own *guard.Call, asked *kmsapi.CreateKeyRequest) (*kmsapi.CreateKeyResponse, error) {
 		out := &kmsapi.CreateKeyResponse{}
@@ -78,7 +78,7 @@ func (s *Service) ReplicateKey(ctx context.Context, c *guard.Call, in *kmsapi.Re
 			if err := decide(tx); err != nil {
 				return err
 			}
-			if len(k.Materials) != materials {
+			if !k.sameMaterials(&before) {
 				return apierr.Newf("ConflictException", "%s is being rotated.", k.arn())
 			}
 			made := *replica
@@ -122,6 +122,11 @@ func (k *keyRecord) awaitImport(primary *keyRecord) {
 		k.Pending = new(empty(*primary.Pending))
 	}
 	k.settle()
+}
+
+// sameMaterials reports whether a key has the materials that it had before.
+func (k *keyRecord) sameMaterials(before *keyRecord) bool {
+	return slices.EqualFunc(k.Materials, before.Materials, func(a, b hsm.Material) bool { return a.ID == b.ID })
 }
 
 // newReplica is a replica with what is its own.

@@ -23,6 +23,9 @@ func (s *Service) Sign(ctx context.Context, c *guard.Call, in *kmsapi.SignReques
 	if err := u.signing(ctx, s, c, msg); err != nil {
 		return nil, err
 	}
+	if err := u.dry(); err != nil {
+		return nil, err
+	}
 	sig, err := s.hsm.Sign(ctx, u.permit, u.use(), u.key.current(), u.alg, msg)
 	if err != nil {
 		return nil, cryptoError(err)
@@ -63,10 +66,7 @@ func (u *keyUse) signing(ctx context.Context, s *Service, c *guard.Call, msg hsm
 	if err := u.begin(ctx, s, c); err != nil {
 		return err
 	}
-	if err := checkMessage(u.alg, msg); err != nil {
-		return err
-	}
-	return u.dry()
+	return checkMessage(u.alg, msg)
 }
 
 // checkMessage refuses a type of message that the algorithm does not sign, and a digest that is

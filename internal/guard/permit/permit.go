@@ -14,7 +14,7 @@ import (
 // Errors of [Permit.Spend].
 var (
 	ErrNone     = errors.New("permit: no decision allowed this use")
-	ErrDryRun   = errors.New("permit: a dry run may not use key material")
+	ErrDryRun   = errors.New("permit: a dry run gets nothing that key material makes")
 	ErrMismatch = errors.New("permit: made for another action or resource")
 	ErrSpent    = errors.New("permit: already used")
 )
@@ -43,12 +43,12 @@ func (p Permit) Spend(action, resource string) error {
 	switch {
 	case p.s == nil:
 		return ErrNone
-	case p.s.dryRun:
-		return ErrDryRun
 	case p.s.action != action || p.s.resource != resource:
 		return ErrMismatch
 	case p.s.spent.Swap(true):
 		return ErrSpent
+	case p.s.dryRun:
+		return ErrDryRun
 	}
 	return nil
 }

@@ -14,9 +14,19 @@ import (
 
 // DeriveSharedSecret is ECDH of SP 800-56A with the curves of NIST, and with that of SM2.
 func (m *Module) DeriveSharedSecret(_ context.Context, p permit.Permit, use hsm.Use, mat hsm.Material, peer []byte) (secret.Bytes, error) {
-	if err := spend(p, use, "kms:DeriveSharedSecret"); err != nil {
+	dry, err := rehearse(p, use, "kms:DeriveSharedSecret")
+	if err != nil {
 		return nil, err
 	}
+	shared, err := m.agree(use, mat, peer)
+	if err == nil && dry != nil {
+		shared.Wipe()
+		return nil, dry
+	}
+	return shared, err
+}
+
+func (m *Module) agree(use hsm.Use, mat hsm.Material, peer []byte) (secret.Bytes, error) {
 	if curves[mat.Spec] == nil && mat.Spec != specSM2 {
 		return nil, hsm.ErrUnsupported
 	}

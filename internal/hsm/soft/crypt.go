@@ -2,6 +2,7 @@ package soft
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
@@ -42,10 +43,16 @@ func (m *Module) Encrypt(_ context.Context, p permit.Permit, use hsm.Use, mat hs
 
 // Decrypt undoes Encrypt.
 func (m *Module) Decrypt(_ context.Context, p permit.Permit, use hsm.Use, mat hsm.Material, alg string, ciphertext, aad []byte) (secret.Bytes, error) {
-	if err := spend(p, use, "kms:Decrypt"); err != nil {
+	dry, err := rehearse(p, use, "kms:Decrypt")
+	if err != nil {
 		return nil, err
 	}
-	return m.decrypt(use.KeyARN, mat, alg, ciphertext, aad)
+	plain, err := m.decrypt(use.KeyARN, mat, alg, ciphertext, aad)
+	if err == nil && dry != nil {
+		plain.Wipe()
+		return nil, dry
+	}
+	return plain, err
 }
 
 // GenerateDataKey makes 1 to 4096 random bytes and encrypts them under symmetric material.
@@ -123,10 +130,12 @@ func (m *Module) PublicKey(_ context.Context, p permit.Permit, use hsm.Use, mat 
 
 // ReEncrypt decrypts on one side and encrypts on the other.
 func (m *Module) ReEncrypt(_ context.Context, from, to hsm.Side) ([]byte, error) {
-	if err := spend(from.Permit, from.Use, "kms:ReEncryptFrom"); err != nil {
+	dryFrom, err := rehearse(from.Permit, from.Use, "kms:ReEncryptFrom")
+	if err != nil {
 		return nil, err
 	}
-	if err := spend(to.Permit, to.Use, "kms:ReEncryptTo"); err != nil {
+	dryTo, err := rehearse(to.Permit, to.Use, "kms:ReEncryptTo")
+	if err != nil {
 		return nil, err
 	}
 	plain, err := m.decrypt(from.Use.KeyARN, from.Material, from.Alg, from.In, from.AAD)
@@ -134,6 +143,9 @@ func (m *Module) ReEncrypt(_ context.Context, from, to hsm.Side) ([]byte, error)
 		return nil, err
 	}
 	defer plain.Wipe()
+	if dry := cmp.Or(dryFrom, dryTo); dry != nil {
+		return nil, dry
+	}
 	return m.encrypt(to.Use.KeyARN, to.Material, to.Alg, plain, to.AAD)
 }
 

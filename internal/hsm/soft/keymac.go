@@ -34,7 +34,8 @@ func (m *Module) GenerateMAC(_ context.Context, p permit.Permit, use hsm.Use, ma
 
 // VerifyMAC compares in constant time.
 func (m *Module) VerifyMAC(_ context.Context, p permit.Permit, use hsm.Use, mat hsm.Material, alg string, message secret.Bytes, mac []byte) error {
-	if err := spend(p, use, "kms:VerifyMac"); err != nil {
+	dry, err := rehearse(p, use, "kms:VerifyMac")
+	if err != nil {
 		return err
 	}
 	want, err := m.keyMAC(use.KeyARN, mat, alg, message)
@@ -44,7 +45,7 @@ func (m *Module) VerifyMAC(_ context.Context, p permit.Permit, use hsm.Use, mat 
 	if !hmac.Equal(want, mac) {
 		return hsm.ErrMAC
 	}
-	return nil
+	return dry
 }
 
 func (m *Module) keyMAC(arn string, mat hsm.Material, alg string, message secret.Bytes) ([]byte, error) {

@@ -129,6 +129,15 @@ func spend(p permit.Permit, use hsm.Use, actions ...string) error {
 	return nil
 }
 
+// rehearse is spend for a method that can fail because of its input. Of a dry run it does its work all
+// the same, and returns dry, which is permit.ErrDryRun then, in place of the result.
+func rehearse(p permit.Permit, use hsm.Use, actions ...string) (dry, err error) {
+	if err = spend(p, use, actions...); errors.Is(err, permit.ErrDryRun) {
+		return err, nil
+	}
+	return nil, err
+}
+
 // derive is HKDF-SHA256 without salt: its input is a uniformly random key, or at least a long
 // encoding of one (PKCS#8), which the extract step condenses.
 func derive(key []byte, label string) (secret.Bytes, error) {

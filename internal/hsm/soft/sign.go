@@ -79,7 +79,8 @@ func (m *Module) Sign(_ context.Context, p permit.Permit, use hsm.Use, mat hsm.M
 
 // Verify checks a signature with the public half of the material.
 func (m *Module) Verify(_ context.Context, p permit.Permit, use hsm.Use, mat hsm.Material, alg string, msg hsm.Message, signature []byte) error {
-	if err := spend(p, use, "kms:Verify"); err != nil {
+	dry, err := rehearse(p, use, "kms:Verify")
+	if err != nil {
 		return err
 	}
 	k, in, err := m.signing(use.KeyARN, mat, alg, msg)
@@ -89,7 +90,7 @@ func (m *Module) Verify(_ context.Context, p permit.Permit, use hsm.Use, mat hsm
 	if !k.verifies(alg, msg.Type, in, signature) {
 		return hsm.ErrSignature
 	}
-	return nil
+	return dry
 }
 
 func (k *ready) verifies(alg, kind string, in, signature []byte) bool {
