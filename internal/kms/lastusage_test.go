@@ -38,9 +38,9 @@ func TestGetKeyLastUsageNamesTheLastCryptographicOperation(t *testing.T) {
 	w := newWorld(t)
 	f := newFixture(w, "Enabled")
 	f.addKinds()
-	ops := strings.Fields(`Encrypt Decrypt GenerateDataKey GenerateDataKeyWithoutPlaintext GenerateDataKeyPair
+	ops := strings.FieldsSeq(`Encrypt Decrypt GenerateDataKey GenerateDataKeyWithoutPlaintext GenerateDataKeyPair
 		GenerateDataKeyPairWithoutPlaintext ReEncrypt Sign Verify GenerateMac VerifyMac DeriveSharedSecret Encapsulate Decapsulate`)
-	for _, op := range ops {
+	for op := range ops {
 		w.run(op, func(t *testing.T) {
 			f.root.w.t = t
 			f.root.must(onKey[op].in(f))
