@@ -15,6 +15,7 @@ import (
 	"github.com/kagimori/kagimori/internal/kms/attest"
 	"github.com/kagimori/kagimori/internal/kms/attest/attesttest"
 	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/sts/webidentity/issuertest"
 	"github.com/kagimori/kagimori/internal/testkit"
 )
 
@@ -145,16 +146,17 @@ func (p probe) present(req *authz.Request, part authz.Part) []string {
 // reason; a gap that was closed fails too.
 func TestActionsCarryTheirConditionKeys(t *testing.T) {
 	w := newWatcher(t)
-	h := attesttest.New(t)
+	h, issuer := attesttest.New(t), issuertest.New(t)
 	s := testkit.Start(t, testkit.Options{Configure: func(c *app.Config) {
-		c.Observe, c.AttestationRoots = w.observe, []string{attest.Fingerprint(h.Root)}
+		c.Observe, c.AttestationRoots, c.Outbound = w.observe, []string{attest.Fingerprint(h.Root)}, issuer.Config()
 	}})
 	drive(t, s, h)
+	driveFederation(t, s, issuer)
 	s.Stop() // nothing is observed any more
 
 	missing := w.missing()
 	known := map[string]bool{}
-	for _, g := range gaps {
+	for _, g := range slices.Concat(gaps, issuerGaps()) {
 		if g.reason == "" {
 			t.Errorf("the gap %v has no reason", g)
 		}

@@ -84,7 +84,6 @@ var gaps = []gap{
 	{noRoleTemplates, "iam:RoleTemplateARN", `
 		iam:AttachRolePolicy/role iam:CreateRole/role iam:GetRole/role iam:PutRolePermissionsBoundary/role
 		iam:PutRolePolicy/role iam:TagRole/role`},
-	{noProviders, "aws:FederatedProvider", "any"},
 	{noProviders, "accounts.google.com:aud", "sts:AssumeRole/role"},
 	{noProviders, "accounts.google.com:sub", "sts:AssumeRole/role"},
 	{noProviders, "cognito-identity.amazonaws.com:amr", "sts:AssumeRole/role"},

@@ -75,6 +75,10 @@ func driveGroups(c caller, doc string) {
 	for _, who := range []string{"user/q/ana", "group/q/team"} {
 		c.do("iam:ListPoliciesGrantingServiceAccess", in{"Arn": "arn:aws:iam::111122223333:" + who, "ServiceNamespaces": "kms"})
 	}
+	for _, who := range []string{"user/q/ana", "group/q/team", "role/p/app"} {
+		job := in{"JobId": c.do("iam:GenerateServiceLastAccessedDetails", in{"Arn": "arn:aws:iam::111122223333:" + who}).str("JobId")}
+		c.do("iam:GetServiceLastAccessedDetails", job)
+	}
 	c.do("iam:RemoveUserFromGroup", in{"GroupName": "team", "UserName": "ana"})
 	c.do("iam:DeleteGroup", group)
 }
@@ -117,6 +121,8 @@ func drivePolicies(c caller, tags []in, doc string) {
 	c.do("iam:GetPolicy", own)
 	c.do("iam:ListPolicies", in{"Scope": "Local"})
 	c.do("iam:ListEntitiesForPolicy", own)
+	job := c.do("iam:GenerateServiceLastAccessedDetails", in{"Arn": arn}).str("JobId")
+	c.do("iam:GetServiceLastAccessedDetailsWithEntities", in{"JobId": job, "ServiceNamespace": "kms"})
 	c.do("iam:TagPolicy", in{"PolicyArn": arn, "Tags": tags})
 	c.do("iam:ListPolicyTags", own)
 	c.do("iam:CreatePolicyVersion", in{"PolicyArn": arn, "PolicyDocument": doc})

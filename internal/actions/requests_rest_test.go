@@ -95,6 +95,8 @@ func driveOrganizations(c caller) {
 	c.do("organizations:DeletePolicy", in{"PolicyId": id})
 	c.do("organizations:MoveAccount", in{"AccountId": account, "SourceParentId": unit, "DestinationParentId": root})
 	c.do("organizations:DeleteOrganizationalUnit", in{"OrganizationalUnitId": unit})
+	c.do("organizations:TagResource", in{"ResourceId": account, "Tags": tags})
+	c.do("organizations:CloseAccount", in{"AccountId": account})
 	c.refused("organizations:CreateOrganization", "AlreadyInOrganizationException", in{"FeatureSet": "ALL"})
 	c.refused("organizations:DeleteOrganization", "OrganizationNotEmptyException", in{})
 }

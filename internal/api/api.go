@@ -56,8 +56,10 @@ type Operation struct {
 	// ResultWrapper is the element around the result in awsQuery, or "".
 	ResultWrapper string
 	ReadOnly      bool // by name: Get, List, Describe, ...
-	Pager         *Pager
-	HTTP          *HTTP // of REST protocols; nil for others
+	// Unsigned says that the operation is not signed: what it carries proves who asks.
+	Unsigned bool
+	Pager    *Pager
+	HTTP     *HTTP // of REST protocols; nil for others
 }
 
 // HTTP is where a REST protocol has an operation.

@@ -16,8 +16,8 @@ type Error struct {
 	Message string
 	Server  bool // the server's fault; clients may retry
 	Status  int  // HTTP status, or 0 for the one that the protocol gives the code
-	// Details are further members that the model gives the error, by name. REST protocols carry
-	// them.
+	// Details are further members that the model gives the error, by name. The JSON protocols carry
+	// them: of awsJson, texts.
 	Details map[string]any
 	cause   error
 }

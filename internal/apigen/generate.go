@@ -299,6 +299,9 @@ func (g *generator) operation(name string) {
 	if op.ReadOnly || readOnly(g.service, name) {
 		g.printf(", ReadOnly: true")
 	}
+	if op.AuthType == "none" {
+		g.printf(", Unsigned: true")
+	}
 	if g.rest() {
 		g.printf(", HTTP: &api.HTTP{Method: %q, URI: %q", op.HTTP.Method, op.HTTP.RequestURI)
 		if op.HTTP.ResponseCode != 0 && op.HTTP.ResponseCode != 200 {

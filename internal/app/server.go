@@ -44,6 +44,7 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 	"github.com/kagimori/kagimori/internal/store/bolt"
 	"github.com/kagimori/kagimori/internal/sts"
+	"github.com/kagimori/kagimori/internal/sts/webidentity"
 	"github.com/kagimori/kagimori/internal/trail"
 	"github.com/kagimori/kagimori/internal/xks"
 	"github.com/kagimori/kagimori/internal/xksproxy"
@@ -183,7 +184,7 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 	s.kms = kms.New(kms.Config{Guard: s.guard, Module: module, Clock: s.clock, Logger: cfg.Logger, CustomIDs: cfg.Dev, Destroyed: s.keeper.destroyed,
 		Attest: attest.NewVerifier(time.Now, cfg.AttestationRoots...), External: xks.NewClient(xks.ClientConfig{Outbound: s.outbound, Patience: cfg.XKSPatience})})
 	people := iam.New(iam.Config{
-		Guard: s.guard, Markers: module.Box("iam marker"), Secrets: module.Box("iam secret"),
+		Guard: s.guard, Markers: module.Box("iam marker"), Secrets: module.Box("iam secret"), Uses: uses(s.trail),
 		RoleUsage: func(tx store.Tx, roleARN string) (map[string][]string, error) { return s.groups.RoleUsage(tx, roleARN) },
 	})
 	s.ec2 = ec2.New(ec2.Config{
@@ -202,6 +203,12 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 	})
 	sessions := sts.New(sts.Config{
 		Guard: s.guard, Wall: time.Now, Messages: sts.Messages{Box: module.Box(messageBox)}, MFA: people.CheckMFA, Logger: cfg.Logger,
+		RootAccess: people.RootAccess,
+		Tokens: webidentity.New(webidentity.Config{Outbound: s.outbound}),
+		Issuer: func(tx store.Tx, account, issuer string) (sts.Issuer, bool, error) {
+			i, ok, err := people.FindIssuer(tx, account, issuer)
+			return sts.Issuer(i), ok, err
+		},
 	})
 	timing := autoscaling.Timing{}
 	if cfg.Dev {

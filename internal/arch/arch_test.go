@@ -87,8 +87,8 @@ var allowed = map[string][]string{
 	},
 	// 5 services: no arrows inside this row
 	"internal/kms":            service("internal/keyrule", "internal/api/kmsapi", "internal/hsm", "internal/envelope", "internal/policy", "internal/guard/permit", "internal/xks", "internal/kms/attest"),
-	"internal/iam":            service("internal/totp", "internal/api/iamapi", "internal/policy", "internal/directory/managed", "internal/linkedrole"),
-	"internal/sts":            service("internal/api/stsapi", "internal/policy"),
+	"internal/iam":            service("internal/totp", "internal/actions", "internal/api/iamapi", "internal/policy", "internal/directory/managed", "internal/linkedrole"),
+	"internal/sts":            service("internal/api/stsapi", "internal/policy", "internal/actions", "internal/sts/webidentity"),
 	"internal/org":            service("internal/api/organizationsapi", "internal/policy"),
 	"internal/ec2":            service("internal/api/ec2api", "internal/api/kmsapi", "internal/launch", "internal/blockdev", "internal/blockdev/image", "internal/ec2/catalog", "internal/ec2/keypair"),
 	"internal/ec2/catalog":    {},
@@ -100,6 +100,11 @@ var allowed = map[string][]string{
 	"internal/kagimori":       service("internal/api/kagimoriapi", "internal/authz/explain", "internal/ask", "internal/policy", "internal/speech"),
 	"internal/desk":           service("internal/api/kagimoriapi", "internal/ask/compare", "internal/cfn", "internal/doctor", "internal/policy", "internal/policy/keyview", "internal/remedy", "internal/report", "internal/scenario/format", "internal/speech", "internal/tfplan"), // pure questions about documents of the caller
 	"internal/xksproxy":       service("internal/api/kagimoriapi", "internal/api/kmsapi", "internal/hsm", "internal/sigv4", "internal/xks"),
+
+	// mechanisms of one service
+	"internal/sts/webidentity":            {"internal/outbound"},
+	"internal/sts/webidentity/issuertest": {"internal/outbound"},
+
 	// 6 edge
 	"internal/wire":          {"internal/api", "internal/apierr", "internal/secret"},
 	"internal/wire/jsonbody": {"internal/wire", "internal/apierr"},
@@ -152,6 +157,7 @@ var ciphers = []string{
 var cipherUsers = []string{
 	"internal/hsm/soft", "internal/hsm/hsmtest", "internal/envelope", "internal/blockdev/crypt", "internal/sigv4", "internal/totp", "internal/kms/attest", "internal/kms/attest/attesttest",
 	"internal/ec2/keypair",
+	"internal/sts/webidentity", "internal/sts/webidentity/issuertest", // verifies what others signed, with public keys
 }
 
 type source struct {

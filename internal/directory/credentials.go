@@ -116,9 +116,13 @@ func (d *Directory) lookupDev(ctx context.Context, accessKeyID string) (secret.S
 	return DevSecret, id, nil
 }
 
-// Admit is the identity of a caller that proved to have the secret. In development it remembers the
+// Admit is the identity of a caller that proved to have the secret; of an account that was closed nobody
+// is let in. In development it remembers the
 // account and makes its user admin where they are used first.
 func (d *Directory) Admit(ctx context.Context, id Identity) (Identity, error) {
+	if err := d.open(ctx, id.Principal.Account); err != nil {
+		return Identity{}, err
+	}
 	account, admin, ok := devKey(id.AccessKeyID)
 	if !d.cfg.Dev || !ok || id.Session != nil {
 		return id, nil
@@ -252,6 +256,11 @@ type SessionGrant struct {
 	Policies       []string          `json:"d,omitempty"` // session policy documents
 	PolicyARNs     []string          `json:"l,omitempty"` // managed session policies: what they say when they are used
 	HasPolicies    bool              `json:"h,omitempty"`
+	// Provider is the identity provider whose user the session is of (aws:FederatedProvider), and Claims
+	// are the condition keys that it
+	// gives of the user.
+	Provider string        `json:"f,omitempty"`
+	Claims   authz.Context `json:"c,omitempty"`
 }
 
 // Credentials are temporary credentials.
@@ -344,6 +353,7 @@ func (d *Directory) sessionOf(tx store.Tx, g SessionGrant) (Identity, error) {
 		Session: &Session{
 			Name: g.Name, IssuedAt: g.IssuedAt, ExpiresAt: g.ExpiresAt, SourceIdentity: g.SourceIdentity,
 			MFA: g.MFA, RoleName: r.Name, RolePath: r.Path, RoleID: r.ID, Transitive: transitive(g),
+			Provider: g.Provider, Claims: g.Claims,
 		},
 	}, nil
 }

@@ -29,6 +29,10 @@ type Session struct {
 	Policies []*authz.Document
 	// User is the name of the user who vouches for a federated user; "" for root.
 	User string
+	// Provider is the identity provider of a session of a federated user, and Claims are the
+	// condition keys that it gives of the user.
+	Provider string
+	Claims   authz.Context
 	// RoleName, RolePath and RoleID identify the role.
 	RoleName, RolePath, RoleID string
 	// Instance is the ARN of the EC2 instance that holds the session, or "".

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"context"
 	"strings"
 	"time"
 
@@ -100,6 +101,8 @@ type Member struct {
 	Joined  time.Time `json:"joined"`
 	Created bool      `json:"created,omitempty"` // by the organization, not invited
 	Tags    []Tag     `json:"tags,omitempty"`
+	// Closed is when the account was closed, or zero.
+	Closed time.Time `json:"closed,omitzero"`
 }
 
 // An OrgPolicy is a customer's policy of an organization.
@@ -233,6 +236,21 @@ func (d *Directory) devMember(account string) Member {
 		m.Name = "management"
 	}
 	return m
+}
+
+// open fails with ErrUnknownAccessKey if the account was closed.
+func (d *Directory) open(ctx context.Context, account string) error {
+	return d.cfg.Store.View(ctx, func(tx store.Tx) error {
+		id, err := d.organizationID(tx, account)
+		if err != nil || id == "" {
+			return err
+		}
+		m, ok, err := memberTable.Get(tx, id, account)
+		if err == nil && ok && !m.Closed.IsZero() {
+			return ErrUnknownAccessKey
+		}
+		return err
+	})
 }
 
 // PutMember writes an account of the organization.

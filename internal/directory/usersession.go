@@ -15,6 +15,7 @@ type SessionKind string
 const (
 	OfRole      SessionKind = ""          // AssumeRole
 	OfUser      SessionKind = "user"      // GetSessionToken: the user itself
+	OfRoot      SessionKind = "root"      // AssumeRoot: a member's root user, for one task
 	OfFederated SessionKind = "federated" // GetFederationToken: somebody whom the user vouches for
 )
 
@@ -34,7 +35,7 @@ func (d *Directory) userSession(tx store.Tx, g SessionGrant) (Identity, error) {
 			return Identity{}, err
 		}
 	}
-	id.Session = &Session{Kind: g.Kind, Name: g.Name, IssuedAt: g.IssuedAt, ExpiresAt: g.ExpiresAt, MFA: g.MFA}
+	id.Session = &Session{Kind: g.Kind, Name: g.Name, IssuedAt: g.IssuedAt, ExpiresAt: g.ExpiresAt, MFA: g.MFA, SourceIdentity: g.SourceIdentity}
 	if g.Kind == OfFederated {
 		p := &id.Principal
 		id.Session.User = p.Username

@@ -11,8 +11,12 @@ import (
 	"github.com/kagimori/kagimori/internal/sigv4"
 )
 
-// authenticate verifies the signature and returns who signed, and for which region.
+// authenticate verifies the signature and returns who signed, and for which region: nobody, for the
+// global endpoint's, if the operation is not signed.
 func (x *exchange) authenticate(body []byte) (directory.Identity, string, error) {
+	if x.op.Unsigned { // a signature proves nothing that the service asks for
+		return directory.Identity{}, "us-east-1", nil
+	}
 	var identity directory.Identity
 	lookup := func(ctx context.Context, accessKeyID, token string) (secret.String, error) {
 		s, id, err := x.cfg.Credentials.Lookup(ctx, accessKeyID, token)
@@ -36,7 +40,7 @@ func (x *exchange) authenticate(body []byte) (directory.Identity, string, error)
 	}
 	if x.cfg.Admit != nil {
 		if identity, err = x.cfg.Admit(x.r.Context(), identity); err != nil {
-			return directory.Identity{}, "", err
+			return directory.Identity{}, "", x.unauthenticated(err)
 		}
 	}
 	switch x.e.svc.Name {

@@ -25,8 +25,20 @@ type Caller struct {
 	// SourceARN and SourceAccount say for what resource, of whose account, a service principal
 	// asks: aws:SourceArn and aws:SourceAccount.
 	SourceARN, SourceAccount string
+	// Federated is the user of an identity provider that an unsigned request comes from, for the trail;
+	// the request proved it.
+	Federated *Federated
 	// Endpoint is the VPC endpoint that the request came through, or nil.
 	Endpoint *Endpoint
+}
+
+// A Federated is a user of an identity provider. Source: CloudTrail User Guide, "CloudTrail
+// userIdentity element".
+type Federated struct {
+	Type        string // WebIdentityUser or SAMLUser
+	PrincipalID string
+	UserName    string
+	Provider    string
 }
 
 // An Endpoint is a VPC endpoint as it bears on the requests that come through it.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/directory"
 )
 
 // context supplies the condition keys that every request has, on top of those that authz derives
@@ -48,6 +49,13 @@ func (g *Guard) context(c *Call) authz.Context {
 		}
 		if s.SourceIdentity != "" {
 			ctx.Set("aws:sourceidentity", s.SourceIdentity)
+		}
+		if s.Kind == directory.OfRoot {
+			ctx.SetBool("aws:assumedroot", true)
+		}
+		if s.Provider != "" {
+			ctx.Set("aws:federatedprovider", s.Provider)
+			ctx = append(ctx, s.Claims...)
 		}
 		if s.Instance != "" {
 			ctx.Set("ec2:sourceinstancearn", s.Instance)

@@ -151,12 +151,15 @@ func (g *Guard) Update(ctx context.Context, c *Call, fn func(store.Tx) error) er
 
 // Invoke serves a call and records it, whatever its outcome. in is put into the record; secrets
 // in it are left out. A call that failed, or decided more, after a transaction of it committed has
-// a second record.
+// a second record. What fails before an unsigned request proved anything is nobody's and has none.
 func (g *Guard) Invoke(ctx context.Context, c *Call, in any, h Handler) (any, error) {
 	c.Input = in
 	out, err := h(ctx, c, in)
 	if err == nil && c.evidence.recorded && len(c.evidence.decisions) == c.evidence.kept {
 		return out, nil
+	}
+	if err != nil && c.nobody() {
+		return nil, err
 	}
 	c.evidence.eventID = ""
 	if rerr := g.cfg.Trail.Append(g.record(c, err)); rerr != nil {
@@ -164,6 +167,11 @@ func (g *Guard) Invoke(ctx context.Context, c *Call, in any, h Handler) (any, er
 		return nil, &apierr.Error{Code: "InternalFailure", Server: true, Message: "The audit trail cannot be written."}
 	}
 	return out, err
+}
+
+// nobody reports whether nothing is known of who asks, nor about what.
+func (c *Call) nobody() bool {
+	return c.Caller.Principal.Type == authz.Anonymous && len(c.evidence.resources) == 0 && !c.evidence.recorded
 }
 
 // InvokeOp is Invoke for a method of a service, as another service calls it.

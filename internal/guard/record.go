@@ -20,6 +20,9 @@ import (
 func (g *Guard) denied(c *Call, v *version) error {
 	req, d := v.req, *v.d
 	text := v.rename(explain.Message(d, &req.Principal))
+	if part := d.Part; req.Principal.Type == authz.Anonymous && c.Service == "sts" && part >= 0 && part < len(d.Parts) {
+		text = "Not authorized to perform " + d.Parts[part].Action
+	}
 	e := &DeniedError{Decision: d, Principal: req.Principal, Message: text}
 	switch c.Service {
 	case "ec2":
@@ -156,6 +159,11 @@ func identity(c *Caller) trail.UserIdentity {
 	p := &c.Principal
 	id := trail.UserIdentity{PrincipalID: p.UserID, ARN: p.ARN, AccountID: p.Account, AccessKeyID: c.AccessKeyID, InvokedBy: c.InvokedBy}
 	switch p.Type {
+	case authz.Anonymous:
+		if f := c.Federated; f != nil {
+			return trail.UserIdentity{Type: f.Type, PrincipalID: f.PrincipalID, UserName: f.UserName, IdentityProvider: f.Provider}
+		}
+		return trail.UserIdentity{Type: "Unknown"}
 	case authz.Root:
 		id.Type = "Root"
 	case authz.User:

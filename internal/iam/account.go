@@ -14,6 +14,10 @@ import (
 type settings struct {
 	Alias    string                 `json:"alias,omitempty"`
 	Password *iamapi.PasswordPolicy `json:"passwordPolicy,omitempty"`
+	// RootAccess are the features of central root access, of an account that manages an organization.
+	RootAccess []string `json:"rootAccess,omitempty"`
+	// TokenVersion is that of tokens of STS's global endpoint; 0 is 1.
+	TokenVersion int32 `json:"tokenVersion,omitempty"`
 }
 
 // Tables. An alias means one account of all.

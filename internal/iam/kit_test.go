@@ -36,7 +36,7 @@ type world struct {
 	usage map[string]map[string][]string // by role ARN: what uses it
 }
 
-func newWorld(t testing.TB) *world {
+func newWorld(t testing.TB, change ...func(*iam.Config)) *world {
 	t.Helper()
 	module := hsmtest.New(t)
 	w := &world{t: t, store: memory.New(memory.Config{Seed: 1}), usage: map[string]map[string][]string{}}
@@ -55,10 +55,14 @@ func newWorld(t testing.TB) *world {
 	w.guard = guard.New(guard.Config{Store: w.store, Directory: w.dir, Trail: w.trail, Now: now, Logger: logger})
 	w.table, err = wire.NewTable(iamapi.Service())
 	check(t, err)
-	w.iam = iam.New(iam.Config{
+	cfg := iam.Config{
 		Guard: w.guard, Markers: module.Box("iam marker"), Secrets: module.Box("iam secret"),
 		RoleUsage: func(_ store.Tx, roleARN string) (map[string][]string, error) { return w.usage[roleARN], nil },
-	})
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	w.iam = iam.New(cfg)
 	w.ops = w.iam.Operations()
 	return w
 }

@@ -26,6 +26,11 @@ func (s *Service) GetAccountSummary(ctx context.Context, c *guard.Call, _ *iamap
 		if err := s.allowAll(tx, c, "GetAccountSummary"); err != nil {
 			return err
 		}
+		v, _, err := settingsTable.Get(tx, c.Account())
+		if err != nil {
+			return err
+		}
+		counts["GlobalEndpointTokenVersion"] = max(v.TokenVersion, 1)
 		return s.count(tx, c.Account(), counts)
 	})
 	if err != nil {

@@ -175,9 +175,10 @@ func showAccount(o directory.Organization, units []directory.Unit, m directory.M
 	if m.Created {
 		how = organizationsapi.AccountJoinedMethodCREATED
 	}
+	status, state := state(&m)
 	return organizationsapi.Account{
 		Id: &m.Account, Arn: new(o.TargetARN(m.Account)), Email: new(secret.String(m.Email)), Name: new(secret.String(m.Name)),
-		Status: new(organizationsapi.AccountStatusACTIVE), State: new(organizationsapi.AccountStateACTIVE),
+		Status: &status, State: &state,
 		JoinedMethod: &how, JoinedTimestamp: &m.Joined, Paths: []string{path(o, chain) + m.Account + "/"},
 	}, err
 }

@@ -1,6 +1,7 @@
 package org
 
 import (
+	"fmt"
 	"unicode/utf8"
 
 	"github.com/kagimori/kagimori/internal/apierr"
@@ -15,7 +16,7 @@ var maxContent = map[directory.PolicyType]int{directory.SCP: 10240, directory.RC
 // checkDocument checks the text of a policy; see [policy.CheckOrganization].
 func checkDocument(t directory.PolicyType, src string) error {
 	if n := utf8.RuneCountInString(src); n > maxContent[t] {
-		return apierr.Newf(codeConstraint, "The policy has %d characters; policies of the type %s may have %d.", n, t, maxContent[t])
+		return because(codeConstraint, "POLICY_CONTENT_LIMIT_EXCEEDED", fmt.Sprintf("The policy has %d characters; policies of the type %s may have %d.", n, t, maxContent[t]))
 	}
 	kind := policy.SCP
 	if t == directory.RCP {

@@ -8,6 +8,11 @@ const (
 	codeInput      = "InvalidInputException"
 )
 
+// because makes an error of a code whose Reason member says more.
+func because(code, reason, message string) *apierr.Error {
+	return apierr.New(code, message).With("Reason", reason)
+}
+
 // Errors without parameters. Source: AWS Organizations API Reference, "Errors" of each operation.
 var (
 	errNotInUse      = apierr.New("AWSOrganizationsNotInUseException", "Your account is not a member of an organization.")
@@ -26,22 +31,25 @@ var (
 	errNoPolicy      = apierr.New("PolicyNotFoundException", "You specified a policy that doesn't exist.")
 	errNoStatus      = apierr.New("CreateAccountStatusNotFoundException", "You specified a create account request that doesn't exist.")
 
-	errSameParent    = apierr.New("DuplicateAccountException", "The account is already a child of the destination.")
-	errUnitName      = apierr.New("DuplicateOrganizationalUnitException", "An OU with the same name already exists.")
-	errUnitNotEmpty  = apierr.New("OrganizationalUnitNotEmptyException", "The specified OU is not empty.")
-	errUnitDepth     = apierr.New(codeConstraint, "You have exceeded the number of levels that organizational units can be nested.")
-	errPolicyName    = apierr.New("DuplicatePolicyException", "A policy with the specified name and type already exists.")
-	errPolicyInUse   = apierr.New("PolicyInUseException", "The policy is attached to one or more entities. You must detach it from all roots, OUs and accounts first.")
-	errAttached      = apierr.New("DuplicatePolicyAttachmentException", "The policy is already attached to the specified target.")
-	errNotAttached   = apierr.New("PolicyNotAttachedException", "The policy isn't attached to the specified target.")
-	errTooMany       = apierr.New(codeConstraint, "You have attached the maximum number of policies of this type to the target.")
-	errLast          = apierr.New(codeConstraint, "You cannot detach the last policy of this type: at least one must stay attached to the target.")
-	errNotDetachable = apierr.New(codeInput, "The policy RCPFullAWSAccess cannot be detached.")
-	errImmutable     = apierr.New(codeInput, "You cannot change or delete a policy that AWS manages.")
-	errTypeEnabled   = apierr.New("PolicyTypeAlreadyEnabledException", "The specified policy type is already enabled.")
-	errTypeDisabled  = apierr.New("PolicyTypeNotEnabledException", "This operation can be performed only for enabled policy types.")
-	errMalformed     = apierr.New("MalformedPolicyDocumentException", "The provided policy document does not meet the requirements of the specified policy type.")
-	errToken         = apierr.New(codeInput, "The NextToken is not one that this list gave out.")
+	errSameParent      = apierr.New("DuplicateAccountException", "The account is already a child of the destination.")
+	errCloseManagement = because(codeConstraint, "CANNOT_CLOSE_MANAGEMENT_ACCOUNT", "You can't close the management account of an organization.")
+	errCloseQuota      = because(codeConstraint, "CLOSE_ACCOUNT_QUOTA_EXCEEDED", "You have exceeded close account quota for the past 30 days.")
+	errClosed          = apierr.New("AccountAlreadyClosedException", "You attempted to close an account that is already closed.")
+	errUnitName        = apierr.New("DuplicateOrganizationalUnitException", "An OU with the same name already exists.")
+	errUnitNotEmpty    = apierr.New("OrganizationalUnitNotEmptyException", "The specified OU is not empty.")
+	errUnitDepth       = because(codeConstraint, "OU_DEPTH_LIMIT_EXCEEDED", "You have exceeded the number of levels that organizational units can be nested.")
+	errPolicyName      = apierr.New("DuplicatePolicyException", "A policy with the specified name and type already exists.")
+	errPolicyInUse     = apierr.New("PolicyInUseException", "The policy is attached to one or more entities. You must detach it from all roots, OUs and accounts first.")
+	errAttached        = apierr.New("DuplicatePolicyAttachmentException", "The policy is already attached to the specified target.")
+	errNotAttached     = apierr.New("PolicyNotAttachedException", "The policy isn't attached to the specified target.")
+	errTooMany         = because(codeConstraint, "MAX_POLICY_TYPE_ATTACHMENT_LIMIT_EXCEEDED", "You have attached the maximum number of policies of this type to the target.")
+	errLast            = because(codeConstraint, "MIN_POLICY_TYPE_ATTACHMENT_LIMIT_EXCEEDED", "You cannot detach the last policy of this type: at least one must stay attached to the target.")
+	errNotDetachable   = because(codeInput, "NON_DETACHABLE_POLICY", "The policy RCPFullAWSAccess cannot be detached.")
+	errImmutable       = because(codeInput, "IMMUTABLE_POLICY", "You cannot change or delete a policy that AWS manages.")
+	errTypeEnabled     = apierr.New("PolicyTypeAlreadyEnabledException", "The specified policy type is already enabled.")
+	errTypeDisabled    = apierr.New("PolicyTypeNotEnabledException", "This operation can be performed only for enabled policy types.")
+	errMalformed       = apierr.New("MalformedPolicyDocumentException", "The provided policy document does not meet the requirements of the specified policy type.")
+	errToken           = because(codeInput, "INVALID_NEXT_TOKEN", "The NextToken is not one that this list gave out.")
 )
 
 // unavailable refuses policy types that AWS has and kagimori lacks.

@@ -5,7 +5,6 @@ import (
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/organizationsapi"
-	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/secret"
@@ -24,7 +23,7 @@ func (s *Service) CreateOrganization(ctx context.Context, c *guard.Call, in *org
 		case exists:
 			return errAlreadyIn
 		case api.Val(in.FeatureSet) == organizationsapi.OrganizationFeatureSetCONSOLIDATED_BILLING:
-			return apierr.New(codeInput, "kagimori has organizations with all features only.")
+			return because(codeInput, "INVALID_ENUM", "kagimori has organizations with all features only.")
 		}
 		a, _, err := directory.Accounts.Get(tx, c.Account())
 		if err != nil {

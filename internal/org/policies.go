@@ -2,11 +2,11 @@ package org
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/organizationsapi"
-	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
@@ -78,7 +78,7 @@ func (s *Service) checkName(tx store.Tx, o directory.Organization, p directory.O
 		return errPolicyName
 	}
 	if len(others) > maxPolicies[p.Type] {
-		return apierr.Newf(codeConstraint, "You have attempted to exceed the number of policies of the type %s that you can have in an organization.", p.Type)
+		return because(codeConstraint, "POLICY_NUMBER_LIMIT_EXCEEDED", fmt.Sprintf("You have attempted to exceed the number of policies of the type %s that you can have in an organization.", p.Type))
 	}
 	return nil
 }

@@ -44,6 +44,7 @@ func (s *Service) Operations() map[string]guard.Handler {
 		"DescribeAccount":                  guard.Handle(s.DescribeAccount),
 		"ListAccounts":                     guard.Handle(s.ListAccounts),
 		"ListAccountsForParent":            guard.Handle(s.ListAccountsForParent),
+		"CloseAccount":                     guard.HandleVoid(s.CloseAccount),
 		"MoveAccount":                      guard.HandleVoid(s.MoveAccount),
 		"CreateOrganizationalUnit":         guard.Handle(s.CreateOrganizationalUnit),
 		"DescribeOrganizationalUnit":       guard.Handle(s.DescribeOrganizationalUnit),

@@ -2,11 +2,11 @@ package org
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/api/organizationsapi"
-	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
@@ -24,9 +24,9 @@ func merge(old []directory.Tag, add []organizationsapi.Tag) ([]directory.Tag, er
 		key := *t.Key
 		switch {
 		case seen[key]:
-			return nil, apierr.New(codeInput, "Tag keys must be unique among the tags of a request.")
+			return nil, because(codeInput, "DUPLICATE_TAG_KEY", "Tag keys must be unique among the tags of a request.")
 		case strings.HasPrefix(strings.ToLower(key), "aws:"):
-			return nil, apierr.New(codeInput, "Tag keys that begin with aws: are reserved for AWS.")
+			return nil, because(codeInput, "INVALID_SYSTEM_TAGS_PARAMETER", "Tag keys that begin with aws: are reserved for AWS.")
 		}
 		seen[key] = true
 		i := slices.IndexFunc(out, func(o directory.Tag) bool { return o.Key == key })
@@ -37,7 +37,7 @@ func merge(old []directory.Tag, add []organizationsapi.Tag) ([]directory.Tag, er
 		out[i].Value = *t.Value
 	}
 	if len(out) > maxTags {
-		return nil, apierr.Newf(codeConstraint, "You cannot attach more than %d tags to a resource.", maxTags)
+		return nil, because(codeConstraint, "MAX_TAG_LIMIT_EXCEEDED", fmt.Sprintf("You cannot attach more than %d tags to a resource.", maxTags))
 	}
 	return out, nil
 }

@@ -100,27 +100,12 @@ func (s *Service) AssumeRole(ctx context.Context, c *guard.Call, in *stsapi.Assu
 	if err != nil {
 		return nil, err
 	}
-	now := s.wall().UTC().Truncate(time.Second)
-	creds, err := s.dir.Issue(directory.SessionGrant{
-		Account: r.Account, RoleName: r.Name, RolePath: r.Path, RoleID: r.ID, Name: api.Val(in.RoleSessionName),
-		IssuedAt: now, ExpiresAt: now.Add(w.duration), SourceIdentity: w.source,
-		Tags: w.tags, Transitive: w.transitive, Policies: w.policies, PolicyARNs: w.policyARNs, HasPolicies: w.hasPolicies(),
-	})
+	got, err := s.issue(ctx, c, r, w, api.Val(in.RoleSessionName))
 	if err != nil {
 		return nil, err
 	}
-	s.used(ctx, c, r.Role)
 	out := &stsapi.AssumeRoleResponse{
-		Credentials: &stsapi.Credentials{
-			AccessKeyId: &creds.AccessKeyID, SecretAccessKey: &creds.Secret, SessionToken: new(creds.Token.Reveal()), Expiration: &creds.Expires,
-		},
-		AssumedRoleUser: &stsapi.AssumedRoleUser{
-			AssumedRoleId: new(r.ID + ":" + api.Val(in.RoleSessionName)), Arn: new(arn.Session(r.Account, r.Name, api.Val(in.RoleSessionName))),
-		},
-		SourceIdentity: api.Opt(w.source),
-	}
-	if w.packed > 0 {
-		out.PackedPolicySize = &w.packed
+		Credentials: got.credentials, AssumedRoleUser: got.user, PackedPolicySize: got.packed, SourceIdentity: api.Opt(w.source),
 	}
 	c.Respond(out)
 	return out, nil
@@ -133,7 +118,7 @@ func (s *Service) assume(tx store.Tx, c *guard.Call, in *stsapi.AssumeRoleReques
 		return r, err
 	}
 	c.Touch(r.arn, r.Account, "AWS::IAM::Role")
-	parts := []authz.Part{s.part(&r, "sts:AssumeRole", w.context)}
+	parts := []authz.Part{s.part(&r, w.action, w.context)}
 	if len(w.tags) > 0 {
 		parts = append(parts, s.part(&r, "sts:TagSession", w.context))
 	}

@@ -19,6 +19,8 @@ import (
 	"github.com/kagimori/kagimori/internal/iam"
 	"github.com/kagimori/kagimori/internal/store/memory"
 	"github.com/kagimori/kagimori/internal/sts"
+	"github.com/kagimori/kagimori/internal/sts/webidentity"
+	"github.com/kagimori/kagimori/internal/sts/webidentity/issuertest"
 	"github.com/kagimori/kagimori/internal/trail"
 	"github.com/kagimori/kagimori/internal/wire"
 )
@@ -36,6 +38,7 @@ type world struct {
 	store    *memory.Store
 	trail    *trail.Trail
 	sts      *sts.Service
+	people   *iam.Service
 	table    map[string]*wire.Table
 	ops      map[string]map[string]guard.Handler
 	wall     time.Time
@@ -49,7 +52,12 @@ func phone(_ context.Context, _ authz.Principal, serial, code string) (bool, err
 	return serial == "arn:aws:iam::111122223333:mfa/phone" && code == goodCode, nil
 }
 
-func newWorld(t testing.TB) *world {
+// tokens verifies the tokens of an issuer.
+func tokens(i *issuertest.Issuer, wall func() time.Time) *webidentity.Verifier {
+	return webidentity.New(webidentity.Config{Outbound: i.Client(), Wall: wall})
+}
+
+func newWorld(t testing.TB, change ...func(*sts.Config)) *world {
 	t.Helper()
 	module := hsmtest.New(t)
 	w := &world{t: t, store: memory.New(memory.Config{Seed: 1}), wall: time.Date(2026, 5, 6, 7, 8, 9, 10, time.UTC)}
@@ -68,14 +76,19 @@ func newWorld(t testing.TB) *world {
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
 	w.guard = guard.New(guard.Config{Store: w.store, Directory: w.dir, Trail: w.trail, Now: now, Logger: logger})
 	w.messages = sts.Messages{Box: module.Box("messages")}
-	w.sts = sts.New(sts.Config{Guard: w.guard, Wall: wall, Messages: w.messages, MFA: phone, Logger: logger})
+	cfg := sts.Config{Guard: w.guard, Wall: wall, Messages: w.messages, MFA: phone, Logger: logger}
+	for _, f := range change {
+		f(&cfg)
+	}
+	w.sts = sts.New(cfg)
+	w.people = iam.New(iam.Config{Guard: w.guard, Markers: module.Box("iam marker")})
 	w.table = map[string]*wire.Table{}
 	w.table["iam"], err = wire.NewTable(iamapi.Service())
 	check(t, err)
 	w.table["sts"], err = wire.NewTable(stsapi.Service())
 	check(t, err)
 	w.ops = map[string]map[string]guard.Handler{
-		"iam": iam.New(iam.Config{Guard: w.guard, Markers: module.Box("iam marker")}).Operations(), "sts": w.sts.Operations(),
+		"iam": w.people.Operations(), "sts": w.sts.Operations(),
 	}
 	return w
 }

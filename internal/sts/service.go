@@ -9,6 +9,8 @@ import (
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+	"github.com/kagimori/kagimori/internal/sts/webidentity"
 )
 
 // Config of a [Service].
@@ -19,23 +21,36 @@ type Config struct {
 	// Messages opens the details of EC2's denials; the guard seals them with the same.
 	Messages Messages
 	// MFA takes a code of an MFA device of a user or root user; nil knows no device.
-	MFA    func(ctx context.Context, who authz.Principal, serial, code string) (ok bool, err error)
+	MFA func(ctx context.Context, who authz.Principal, serial, code string) (ok bool, err error)
+	// Issuer finds an account's OpenID Connect provider by its URL without the scheme; nil knows none.
+	Issuer func(tx store.Tx, account, issuer string) (Issuer, bool, error)
+	// RootAccess tells whether an organization's managing account enabled central root access: for
+	// credentials, or for other tasks; nil is never.
+	RootAccess func(tx store.Tx, management string, credentials bool) (bool, error)
+	// Tokens verifies their tokens; nil if there is no Issuer.
+	Tokens *webidentity.Verifier
 	Logger *slog.Logger
 }
 
 // A Service is STS for all accounts and regions. Safe for concurrent use.
 type Service struct {
-	g        *guard.Guard
-	dir      *directory.Directory
-	wall     func() time.Time
-	messages Messages
-	mfa      func(ctx context.Context, who authz.Principal, serial, code string) (ok bool, err error)
-	log      *slog.Logger
+	g          *guard.Guard
+	dir        *directory.Directory
+	wall       func() time.Time
+	messages   Messages
+	mfa        func(ctx context.Context, who authz.Principal, serial, code string) (ok bool, err error)
+	issuer     func(tx store.Tx, account, issuer string) (Issuer, bool, error)
+	rootAccess func(tx store.Tx, management string, credentials bool) (bool, error)
+	tokens     *webidentity.Verifier
+	log        *slog.Logger
 }
 
 // New makes a Service.
 func New(cfg Config) *Service {
-	return &Service{g: cfg.Guard, dir: cfg.Guard.Directory(), wall: cfg.Wall, messages: cfg.Messages, mfa: cfg.MFA, log: cfg.Logger}
+	return &Service{
+		g: cfg.Guard, dir: cfg.Guard.Directory(), wall: cfg.Wall, messages: cfg.Messages, mfa: cfg.MFA, issuer: cfg.Issuer, tokens: cfg.Tokens, rootAccess: cfg.RootAccess,
+		log: cfg.Logger,
+	}
 }
 
 // Operations are the handlers of the service.
@@ -43,6 +58,8 @@ func (s *Service) Operations() map[string]guard.Handler {
 	return map[string]guard.Handler{
 		"GetCallerIdentity":          guard.Handle(s.GetCallerIdentity),
 		"AssumeRole":                 guard.Handle(s.AssumeRole),
+		"AssumeRoleWithWebIdentity":  guard.Handle(s.AssumeRoleWithWebIdentity),
+		"AssumeRoot":                 guard.Handle(s.AssumeRoot),
 		"GetAccessKeyInfo":           guard.Handle(s.GetAccessKeyInfo),
 		"DecodeAuthorizationMessage": guard.Handle(s.DecodeAuthorizationMessage),
 		"GetSessionToken":            guard.Handle(s.GetSessionToken),

@@ -122,12 +122,12 @@ func (s *Service) GetFederationToken(ctx context.Context, c *guard.Call, in *sts
 }
 
 // Limited lets a handler serve only what the caller's credentials are good for. Temporary
-// credentials of users may not call IAM, and of STS only GetCallerIdentity and, for the user itself,
+// credentials of users may not call IAM, unless they were got with an MFA code and are the user's own, and of STS only GetCallerIdentity and, for the user itself,
 // AssumeRole; what a service does for the caller is not limited. Source: IAM User Guide, "Compare
-// AWS STS credentials". There are no MFA devices yet, with which IAM could be called.
+// AWS STS credentials".
 func Limited(h guard.Handler) guard.Handler {
 	return func(ctx context.Context, c *guard.Call, in any) (any, error) {
-		if s := c.Caller.Session; s != nil && s.Kind != directory.OfRole && !c.Caller.Forwarded() && !good(c, s.Kind) {
+		if s := c.Caller.Session; s != nil && s.Kind != directory.OfRole && s.Kind != directory.OfRoot && !c.Caller.Forwarded() && !good(c, s.Kind) {
 			return nil, apierr.New("InvalidClientTokenId", "The security token included in the request is invalid").WithStatus(403)
 		}
 		return h(ctx, c, in)
@@ -136,7 +136,7 @@ func Limited(h guard.Handler) guard.Handler {
 
 func good(c *guard.Call, kind directory.SessionKind) bool {
 	if c.Service != "sts" {
-		return c.Service != "iam"
+		return c.Service != "iam" || kind == directory.OfUser && c.Caller.Session.MFA
 	}
 	switch c.Operation {
 	case "GetCallerIdentity", "GetSessionToken", "GetFederationToken": // the last two say themselves why not

@@ -27,6 +27,9 @@ const (
 // A wish is what a request asks of the session: checked against itself and the caller, not yet
 // against the role.
 type wish struct {
+	action     string // that lets a role be assumed so
+	provider   string // identity provider, or ""
+	claims     authz.Context
 	duration   time.Duration
 	source     string            // source identity, which a chain of roles keeps
 	tags       map[string]string // with those inherited from the caller's session
@@ -41,7 +44,7 @@ func (w *wish) hasPolicies() bool { return len(w.policies)+len(w.policyARNs) > 0
 
 // wishes reads a request of AssumeRole.
 func wishes(c *guard.Call, in *stsapi.AssumeRoleRequest) (*wish, error) {
-	w := &wish{duration: defaultDuration, source: api.Val(in.SourceIdentity)}
+	w := &wish{action: "sts:AssumeRole", duration: defaultDuration, source: api.Val(in.SourceIdentity)}
 	if in.DurationSeconds != nil {
 		w.duration = time.Duration(*in.DurationSeconds) * time.Second
 	}

@@ -64,7 +64,9 @@ type UserIdentity struct {
 	UserName       string          `json:"userName,omitempty"`
 	SessionContext *SessionContext `json:"sessionContext,omitempty"`
 	InvokedBy      string          `json:"invokedBy,omitempty"`
-	InScopeOf      *InScopeOf      `json:"inScopeOf,omitempty"`
+	// IdentityProvider is that of a WebIdentityUser or SAMLUser.
+	IdentityProvider string     `json:"identityProvider,omitempty"`
+	InScopeOf        *InScopeOf `json:"inScopeOf,omitempty"`
 }
 
 // SessionContext describes a role session.

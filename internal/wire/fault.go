@@ -14,7 +14,7 @@ type Fault struct {
 	Message string
 	Status  int // HTTP
 	Server  bool
-	Details map[string]any // further members of the error, which REST protocols carry
+	Details map[string]any // further members of the error, which JSON carries
 }
 
 type code struct {

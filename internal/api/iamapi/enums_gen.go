@@ -4,6 +4,9 @@ package iamapi
 
 // Values of enumerations.
 const (
+	AccessAdvisorUsageGranularityTypeSERVICE_LEVEL = "SERVICE_LEVEL"
+	AccessAdvisorUsageGranularityTypeACTION_LEVEL  = "ACTION_LEVEL"
+
 	AttachmentTypeUser  = "user"
 	AttachmentTypeGroup = "group"
 	AttachmentTypeRole  = "role"
@@ -31,6 +34,9 @@ const (
 	EntityTypeGroup              = "Group"
 	EntityTypeLocalManagedPolicy = "LocalManagedPolicy"
 	EntityTypeAWSManagedPolicy   = "AWSManagedPolicy"
+
+	FeatureTypeRootCredentialsManagement = "RootCredentialsManagement"
+	FeatureTypeRootSessions              = "RootSessions"
 
 	PermissionsBoundaryAttachmentTypePermissionsBoundaryPolicy = "PermissionsBoundaryPolicy"
 
@@ -72,6 +78,13 @@ const (
 	EncodingTypeSSH = "SSH"
 	EncodingTypePEM = "PEM"
 
+	GlobalEndpointTokenVersionV1Token = "v1Token"
+	GlobalEndpointTokenVersionV2Token = "v2Token"
+
+	JobStatusTypeIN_PROGRESS = "IN_PROGRESS"
+	JobStatusTypeCOMPLETED   = "COMPLETED"
+	JobStatusTypeFAILED      = "FAILED"
+
 	PolicyOwnerEntityTypeUSER  = "USER"
 	PolicyOwnerEntityTypeROLE  = "ROLE"
 	PolicyOwnerEntityTypeGROUP = "GROUP"
@@ -82,6 +95,11 @@ const (
 
 	PolicyTypeINLINE  = "INLINE"
 	PolicyTypeMANAGED = "MANAGED"
+
+	SortKeyTypeSERVICE_NAMESPACE_ASCENDING        = "SERVICE_NAMESPACE_ASCENDING"
+	SortKeyTypeSERVICE_NAMESPACE_DESCENDING       = "SERVICE_NAMESPACE_DESCENDING"
+	SortKeyTypeLAST_AUTHENTICATED_TIME_ASCENDING  = "LAST_AUTHENTICATED_TIME_ASCENDING"
+	SortKeyTypeLAST_AUTHENTICATED_TIME_DESCENDING = "LAST_AUTHENTICATED_TIME_DESCENDING"
 
 	StatusTypeActive   = "Active"
 	StatusTypeInactive = "Inactive"

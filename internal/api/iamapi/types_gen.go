@@ -20,6 +20,16 @@ type GetAccountSummaryRequest struct{}
 // GetCredentialReportRequest is the input of GetCredentialReport.
 type GetCredentialReportRequest struct{}
 
+// AccessDetail is a shape of the model.
+type AccessDetail struct {
+	ServiceName                *string    `aws:"ServiceName,req"`
+	ServiceNamespace           *string    `aws:"ServiceNamespace,req,c=ServiceNamespaceType"`
+	Region                     *string    `aws:"Region"`
+	EntityPath                 *string    `aws:"EntityPath,c=OrganizationsEntityPathType"`
+	LastAuthenticatedTime      *time.Time `aws:"LastAuthenticatedTime"`
+	TotalAuthenticatedEntities *int32     `aws:"TotalAuthenticatedEntities"`
+}
+
 // AccessKey is a shape of the model.
 type AccessKey struct {
 	UserName        *string        `aws:"UserName,req,c=UserNameType"`
@@ -428,12 +438,73 @@ type DetachUserPolicyRequest struct {
 	PolicyArn *string `aws:"PolicyArn,req,c=ArnType"`
 }
 
+// DisableOrganizationsRootCredentialsManagementRequest is a shape of the model.
+type DisableOrganizationsRootCredentialsManagementRequest struct {
+}
+
+// DisableOrganizationsRootCredentialsManagementResponse is a shape of the model.
+type DisableOrganizationsRootCredentialsManagementResponse struct {
+	OrganizationId  *string  `aws:"OrganizationId,c=OrganizationIdType"`
+	EnabledFeatures []string `aws:"EnabledFeatures,e=FeatureType"`
+}
+
+// DisableOrganizationsRootSessionsRequest is a shape of the model.
+type DisableOrganizationsRootSessionsRequest struct {
+}
+
+// DisableOrganizationsRootSessionsResponse is a shape of the model.
+type DisableOrganizationsRootSessionsResponse struct {
+	OrganizationId  *string  `aws:"OrganizationId,c=OrganizationIdType"`
+	EnabledFeatures []string `aws:"EnabledFeatures,e=FeatureType"`
+}
+
 // EnableMFADeviceRequest is a shape of the model.
 type EnableMFADeviceRequest struct {
 	UserName            *string `aws:"UserName,req,c=ExistingUserNameType"`
 	SerialNumber        *string `aws:"SerialNumber,req,c=SerialNumberType"`
 	AuthenticationCode1 *string `aws:"AuthenticationCode1,req,c=AuthenticationCodeType"`
 	AuthenticationCode2 *string `aws:"AuthenticationCode2,req,c=AuthenticationCodeType"`
+}
+
+// EnableOrganizationsRootCredentialsManagementRequest is a shape of the model.
+type EnableOrganizationsRootCredentialsManagementRequest struct {
+}
+
+// EnableOrganizationsRootCredentialsManagementResponse is a shape of the model.
+type EnableOrganizationsRootCredentialsManagementResponse struct {
+	OrganizationId  *string  `aws:"OrganizationId,c=OrganizationIdType"`
+	EnabledFeatures []string `aws:"EnabledFeatures,e=FeatureType"`
+}
+
+// EnableOrganizationsRootSessionsRequest is a shape of the model.
+type EnableOrganizationsRootSessionsRequest struct {
+}
+
+// EnableOrganizationsRootSessionsResponse is a shape of the model.
+type EnableOrganizationsRootSessionsResponse struct {
+	OrganizationId  *string  `aws:"OrganizationId,c=OrganizationIdType"`
+	EnabledFeatures []string `aws:"EnabledFeatures,e=FeatureType"`
+}
+
+// EntityDetails is a shape of the model.
+type EntityDetails struct {
+	EntityInfo        *EntityInfo `aws:"EntityInfo,req"`
+	LastAuthenticated *time.Time  `aws:"LastAuthenticated"`
+}
+
+// EntityInfo is a shape of the model.
+type EntityInfo struct {
+	Arn  *string `aws:"Arn,req,c=ArnType"`
+	Name *string `aws:"Name,req,c=UserNameType"`
+	Type *string `aws:"Type,req,c=PolicyOwnerEntityType"`
+	Id   *string `aws:"Id,req,c=IdType"`
+	Path *string `aws:"Path,c=PathType"`
+}
+
+// ErrorDetails is a shape of the model.
+type ErrorDetails struct {
+	Message *string `aws:"Message,req"`
+	Code    *string `aws:"Code,req"`
 }
 
 // EvaluationResult is a shape of the model.
@@ -453,6 +524,28 @@ type EvaluationResult struct {
 type GenerateCredentialReportResponse struct {
 	State       *string `aws:"State,c=ReportStateType"`
 	Description *string `aws:"Description"`
+}
+
+// GenerateOrganizationsAccessReportRequest is a shape of the model.
+type GenerateOrganizationsAccessReportRequest struct {
+	EntityPath            *string `aws:"EntityPath,req,c=OrganizationsEntityPathType"`
+	OrganizationsPolicyId *string `aws:"OrganizationsPolicyId,c=OrganizationsPolicyIdType"`
+}
+
+// GenerateOrganizationsAccessReportResponse is a shape of the model.
+type GenerateOrganizationsAccessReportResponse struct {
+	JobId *string `aws:"JobId,c=JobIDType"`
+}
+
+// GenerateServiceLastAccessedDetailsRequest is a shape of the model.
+type GenerateServiceLastAccessedDetailsRequest struct {
+	Arn         *string `aws:"Arn,req,c=ArnType"`
+	Granularity *string `aws:"Granularity,c=AccessAdvisorUsageGranularityType"`
+}
+
+// GenerateServiceLastAccessedDetailsResponse is a shape of the model.
+type GenerateServiceLastAccessedDetailsResponse struct {
+	JobId *string `aws:"JobId,c=JobIDType"`
 }
 
 // GetAccessKeyLastUsedRequest is a shape of the model.
@@ -592,6 +685,27 @@ type GetOpenIDConnectProviderResponse struct {
 	Tags           []Tag      `aws:"Tags,c=TagListType"`
 }
 
+// GetOrganizationsAccessReportRequest is a shape of the model.
+type GetOrganizationsAccessReportRequest struct {
+	JobId    *string `aws:"JobId,req,c=JobIDType"`
+	MaxItems *int32  `aws:"MaxItems,c=MaxItemsType"`
+	Marker   *string `aws:"Marker,c=MarkerType"`
+	SortKey  *string `aws:"SortKey,c=SortKeyType"`
+}
+
+// GetOrganizationsAccessReportResponse is a shape of the model.
+type GetOrganizationsAccessReportResponse struct {
+	JobStatus                   *string        `aws:"JobStatus,req,c=JobStatusType"`
+	JobCreationDate             *time.Time     `aws:"JobCreationDate,req"`
+	JobCompletionDate           *time.Time     `aws:"JobCompletionDate"`
+	NumberOfServicesAccessible  *int32         `aws:"NumberOfServicesAccessible"`
+	NumberOfServicesNotAccessed *int32         `aws:"NumberOfServicesNotAccessed"`
+	AccessDetails               []AccessDetail `aws:"AccessDetails"`
+	IsTruncated                 *bool          `aws:"IsTruncated"`
+	Marker                      *string        `aws:"Marker,c=MarkerType"`
+	ErrorDetails                *ErrorDetails  `aws:"ErrorDetails"`
+}
+
 // GetPolicyRequest is a shape of the model.
 type GetPolicyRequest struct {
 	PolicyArn *string `aws:"PolicyArn,req,c=ArnType"`
@@ -672,6 +786,44 @@ type GetServerCertificateRequest struct {
 // GetServerCertificateResponse is a shape of the model.
 type GetServerCertificateResponse struct {
 	ServerCertificate *ServerCertificate `aws:"ServerCertificate,req"`
+}
+
+// GetServiceLastAccessedDetailsRequest is a shape of the model.
+type GetServiceLastAccessedDetailsRequest struct {
+	JobId    *string `aws:"JobId,req,c=JobIDType"`
+	MaxItems *int32  `aws:"MaxItems,c=MaxItemsType"`
+	Marker   *string `aws:"Marker,c=MarkerType"`
+}
+
+// GetServiceLastAccessedDetailsResponse is a shape of the model.
+type GetServiceLastAccessedDetailsResponse struct {
+	JobStatus            *string               `aws:"JobStatus,req,c=JobStatusType"`
+	JobType              *string               `aws:"JobType,c=AccessAdvisorUsageGranularityType"`
+	JobCreationDate      *time.Time            `aws:"JobCreationDate,req"`
+	ServicesLastAccessed []ServiceLastAccessed `aws:"ServicesLastAccessed,req"`
+	JobCompletionDate    *time.Time            `aws:"JobCompletionDate,req"`
+	IsTruncated          *bool                 `aws:"IsTruncated"`
+	Marker               *string               `aws:"Marker"`
+	Error                *ErrorDetails         `aws:"Error"`
+}
+
+// GetServiceLastAccessedDetailsWithEntitiesRequest is a shape of the model.
+type GetServiceLastAccessedDetailsWithEntitiesRequest struct {
+	JobId            *string `aws:"JobId,req,c=JobIDType"`
+	ServiceNamespace *string `aws:"ServiceNamespace,req,c=ServiceNamespaceType"`
+	MaxItems         *int32  `aws:"MaxItems,c=MaxItemsType"`
+	Marker           *string `aws:"Marker,c=MarkerType"`
+}
+
+// GetServiceLastAccessedDetailsWithEntitiesResponse is a shape of the model.
+type GetServiceLastAccessedDetailsWithEntitiesResponse struct {
+	JobStatus         *string         `aws:"JobStatus,req,c=JobStatusType"`
+	JobCreationDate   *time.Time      `aws:"JobCreationDate,req"`
+	JobCompletionDate *time.Time      `aws:"JobCompletionDate,req"`
+	EntityDetailsList []EntityDetails `aws:"EntityDetailsList,req"`
+	IsTruncated       *bool           `aws:"IsTruncated"`
+	Marker            *string         `aws:"Marker"`
+	Error             *ErrorDetails   `aws:"Error"`
 }
 
 // GetServiceLinkedRoleDeletionStatusRequest is a shape of the model.
@@ -970,6 +1122,16 @@ type ListOpenIDConnectProvidersRequest struct {
 // ListOpenIDConnectProvidersResponse is a shape of the model.
 type ListOpenIDConnectProvidersResponse struct {
 	OpenIDConnectProviderList []OpenIDConnectProviderListEntry `aws:"OpenIDConnectProviderList"`
+}
+
+// ListOrganizationsFeaturesRequest is a shape of the model.
+type ListOrganizationsFeaturesRequest struct {
+}
+
+// ListOrganizationsFeaturesResponse is a shape of the model.
+type ListOrganizationsFeaturesResponse struct {
+	OrganizationId  *string  `aws:"OrganizationId,c=OrganizationIdType"`
+	EnabledFeatures []string `aws:"EnabledFeatures,e=FeatureType"`
 }
 
 // ListPoliciesGrantingServiceAccessEntry is a shape of the model.
@@ -1536,6 +1698,17 @@ type ServerCertificateMetadata struct {
 	Expiration            *time.Time `aws:"Expiration"`
 }
 
+// ServiceLastAccessed is a shape of the model.
+type ServiceLastAccessed struct {
+	ServiceName                *string                     `aws:"ServiceName,req"`
+	LastAuthenticated          *time.Time                  `aws:"LastAuthenticated"`
+	ServiceNamespace           *string                     `aws:"ServiceNamespace,req,c=ServiceNamespaceType"`
+	LastAuthenticatedEntity    *string                     `aws:"LastAuthenticatedEntity,c=ArnType"`
+	LastAuthenticatedRegion    *string                     `aws:"LastAuthenticatedRegion"`
+	TotalAuthenticatedEntities *int32                      `aws:"TotalAuthenticatedEntities"`
+	TrackedActionsLastAccessed []TrackedActionLastAccessed `aws:"TrackedActionsLastAccessed"`
+}
+
 // ServiceSpecificCredential is a shape of the model.
 type ServiceSpecificCredential struct {
 	CreateDate                  *time.Time     `aws:"CreateDate,req"`
@@ -1566,6 +1739,11 @@ type ServiceSpecificCredentialMetadata struct {
 type SetDefaultPolicyVersionRequest struct {
 	PolicyArn *string `aws:"PolicyArn,req,c=ArnType"`
 	VersionId *string `aws:"VersionId,req,c=PolicyVersionIdType"`
+}
+
+// SetSecurityTokenServicePreferencesRequest is a shape of the model.
+type SetSecurityTokenServicePreferencesRequest struct {
+	GlobalEndpointTokenVersion *string `aws:"GlobalEndpointTokenVersion,req,c=GlobalEndpointTokenVersion"`
 }
 
 // SigningCertificate is a shape of the model.
@@ -1677,6 +1855,14 @@ type TagServerCertificateRequest struct {
 type TagUserRequest struct {
 	UserName *string `aws:"UserName,req,c=ExistingUserNameType"`
 	Tags     []Tag   `aws:"Tags,req,c=TagListType"`
+}
+
+// TrackedActionLastAccessed is a shape of the model.
+type TrackedActionLastAccessed struct {
+	ActionName         *string    `aws:"ActionName"`
+	LastAccessedEntity *string    `aws:"LastAccessedEntity,c=ArnType"`
+	LastAccessedTime   *time.Time `aws:"LastAccessedTime"`
+	LastAccessedRegion *string    `aws:"LastAccessedRegion"`
 }
 
 // UntagInstanceProfileRequest is a shape of the model.

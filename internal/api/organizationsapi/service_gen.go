@@ -13,6 +13,7 @@ func Service() *api.Service {
 		Namespace:    "",
 		Operations: map[string]*api.Operation{
 			"AttachPolicy":                     {Name: "AttachPolicy", NewInput: func() any { return new(AttachPolicyRequest) }},
+			"CloseAccount":                     {Name: "CloseAccount", NewInput: func() any { return new(CloseAccountRequest) }},
 			"CreateAccount":                    {Name: "CreateAccount", NewInput: func() any { return new(CreateAccountRequest) }, NewOutput: func() any { return new(CreateAccountResponse) }},
 			"CreateOrganization":               {Name: "CreateOrganization", NewInput: func() any { return new(CreateOrganizationRequest) }, NewOutput: func() any { return new(CreateOrganizationResponse) }},
 			"CreateOrganizationalUnit":         {Name: "CreateOrganizationalUnit", NewInput: func() any { return new(CreateOrganizationalUnitRequest) }, NewOutput: func() any { return new(CreateOrganizationalUnitResponse) }},
@@ -84,9 +85,7 @@ func Service() *api.Service {
 			"TooManyRequestsException":                       {},
 			"UnsupportedAPIEndpointException":                {},
 		},
-		Known: map[string]bool{
-			"CloseAccount": true,
-		},
+		Known: map[string]bool{},
 	}
 }
 

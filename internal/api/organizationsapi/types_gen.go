@@ -36,6 +36,11 @@ type Child struct {
 	Type *string `aws:"Type,c=ChildType"`
 }
 
+// CloseAccountRequest is a shape of the model.
+type CloseAccountRequest struct {
+	AccountId *string `aws:"AccountId,req,c=AccountId"`
+}
+
 // CreateAccountRequest is a shape of the model.
 type CreateAccountRequest struct {
 	Email                  *secret.String `aws:"Email,req,c=Email"`

@@ -13,6 +13,8 @@ func Service() *api.Service {
 		Namespace:    "https://sts.amazonaws.com/doc/2011-06-15/",
 		Operations: map[string]*api.Operation{
 			"AssumeRole":                 {Name: "AssumeRole", NewInput: func() any { return new(AssumeRoleRequest) }, NewOutput: func() any { return new(AssumeRoleResponse) }, ResultWrapper: "AssumeRoleResult"},
+			"AssumeRoleWithWebIdentity":  {Name: "AssumeRoleWithWebIdentity", NewInput: func() any { return new(AssumeRoleWithWebIdentityRequest) }, NewOutput: func() any { return new(AssumeRoleWithWebIdentityResponse) }, ResultWrapper: "AssumeRoleWithWebIdentityResult", Unsigned: true},
+			"AssumeRoot":                 {Name: "AssumeRoot", NewInput: func() any { return new(AssumeRootRequest) }, NewOutput: func() any { return new(AssumeRootResponse) }, ResultWrapper: "AssumeRootResult"},
 			"DecodeAuthorizationMessage": {Name: "DecodeAuthorizationMessage", NewInput: func() any { return new(DecodeAuthorizationMessageRequest) }, NewOutput: func() any { return new(DecodeAuthorizationMessageResponse) }, ResultWrapper: "DecodeAuthorizationMessageResult"},
 			"GetAccessKeyInfo":           {Name: "GetAccessKeyInfo", NewInput: func() any { return new(GetAccessKeyInfoRequest) }, NewOutput: func() any { return new(GetAccessKeyInfoResponse) }, ResultWrapper: "GetAccessKeyInfoResult", ReadOnly: true},
 			"GetCallerIdentity":          {Name: "GetCallerIdentity", NewInput: func() any { return new(GetCallerIdentityRequest) }, NewOutput: func() any { return new(GetCallerIdentityResponse) }, ResultWrapper: "GetCallerIdentityResult", ReadOnly: true},
@@ -35,11 +37,9 @@ func Service() *api.Service {
 			"SessionDurationEscalationException":             {Status: 403},
 		},
 		Known: map[string]bool{
-			"AssumeRoleWithSAML":        true,
-			"AssumeRoleWithWebIdentity": true,
-			"AssumeRoot":                true,
-			"GetDelegatedAccessToken":   true,
-			"GetWebIdentityToken":       true,
+			"AssumeRoleWithSAML":      true,
+			"GetDelegatedAccessToken": true,
+			"GetWebIdentityToken":     true,
 		},
 	}
 }
@@ -47,9 +47,12 @@ func Service() *api.Service {
 func constraints() map[string]*api.Constraint {
 	return map[string]*api.Constraint{
 		"ProvidedContextsListType":              {Min: new(int64(1)), Max: new(int64(5))},
+		"RootDurationSecondsType":               {Min: new(int64(0)), Max: new(int64(900))},
+		"TargetPrincipalType":                   {Min: new(int64(12)), Max: new(int64(2048))},
 		"AccessKeyIdType":                       {Min: new(int64(16)), Max: new(int64(128)), Pattern: `[\w]*`},
 		"ArnType":                               {Min: new(int64(20)), Max: new(int64(2048)), Pattern: `[\u0009\u000A\u000D\u0020-\u007E\u0085\u00A0-\uD7FF\uE000-\uFFFD\u10000-\u10FFFF]+`},
 		"AssumedRoleIdType":                     {Min: new(int64(2)), Max: new(int64(193)), Pattern: `[\w+=,.@:-]*`},
+		"ClientTokenType":                       {Min: new(int64(4)), Max: new(int64(20000)), Sensitive: true},
 		"ContextAssertionType":                  {Min: new(int64(4)), Max: new(int64(2048))},
 		"DurationSecondsType":                   {Min: new(int64(900)), Max: new(int64(129600))},
 		"EncodedMessageType":                    {Min: new(int64(1)), Max: new(int64(10240))},
@@ -67,6 +70,8 @@ func constraints() map[string]*api.Constraint {
 		"TagValueType":                          {Min: new(int64(0)), Max: new(int64(256)), Pattern: `[\p{L}\p{Z}\p{N}_.:/=+\-@]*`},
 		"TokenCodeType":                         {Min: new(int64(6)), Max: new(int64(6)), Pattern: `[\d]*`},
 		"UnrestrictedSessionPolicyDocumentType": {Min: new(int64(1)), Pattern: `[\u0009\u000A\u000D\u0020-\u00FF]+`},
+		"UrlType":                               {Min: new(int64(4)), Max: new(int64(2048))},
 		"UserNameType":                          {Min: new(int64(2)), Max: new(int64(32)), Pattern: `[\w+=,.@-]*`},
+		"WebIdentitySubjectType":                {Min: new(int64(6)), Max: new(int64(255))},
 	}
 }

@@ -29,6 +29,41 @@ type AssumeRoleResponse struct {
 	SourceIdentity   *string          `aws:"SourceIdentity,c=SourceIdentityType"`
 }
 
+// AssumeRoleWithWebIdentityRequest is a shape of the model.
+type AssumeRoleWithWebIdentityRequest struct {
+	RoleArn          *string                `aws:"RoleArn,req,c=ArnType"`
+	RoleSessionName  *string                `aws:"RoleSessionName,req,c=RoleSessionNameType"`
+	WebIdentityToken *secret.String         `aws:"WebIdentityToken,req,c=ClientTokenType"`
+	ProviderId       *string                `aws:"ProviderId,c=UrlType"`
+	PolicyArns       []PolicyDescriptorType `aws:"PolicyArns"`
+	Policy           *string                `aws:"Policy,c=SessionPolicyDocumentType"`
+	DurationSeconds  *int32                 `aws:"DurationSeconds,c=RoleDurationSecondsType"`
+}
+
+// AssumeRoleWithWebIdentityResponse is a shape of the model.
+type AssumeRoleWithWebIdentityResponse struct {
+	Credentials                 *Credentials     `aws:"Credentials"`
+	SubjectFromWebIdentityToken *string          `aws:"SubjectFromWebIdentityToken,c=WebIdentitySubjectType"`
+	AssumedRoleUser             *AssumedRoleUser `aws:"AssumedRoleUser"`
+	PackedPolicySize            *int32           `aws:"PackedPolicySize,c=NonNegativeIntegerType"`
+	Provider                    *string          `aws:"Provider"`
+	Audience                    *string          `aws:"Audience"`
+	SourceIdentity              *string          `aws:"SourceIdentity,c=SourceIdentityType"`
+}
+
+// AssumeRootRequest is a shape of the model.
+type AssumeRootRequest struct {
+	TargetPrincipal *string               `aws:"TargetPrincipal,req,c=TargetPrincipalType"`
+	TaskPolicyArn   *PolicyDescriptorType `aws:"TaskPolicyArn,req"`
+	DurationSeconds *int32                `aws:"DurationSeconds,c=RootDurationSecondsType"`
+}
+
+// AssumeRootResponse is a shape of the model.
+type AssumeRootResponse struct {
+	Credentials    *Credentials `aws:"Credentials"`
+	SourceIdentity *string      `aws:"SourceIdentity,c=SourceIdentityType"`
+}
+
 // AssumedRoleUser is a shape of the model.
 type AssumedRoleUser struct {
 	AssumedRoleId *string `aws:"AssumedRoleId,req,c=AssumedRoleIdType"`

@@ -3,7 +3,9 @@ package awsjson
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/apierr"
@@ -89,6 +91,14 @@ func EncodeError(f wire.Fault) []byte {
 		}
 		b = append(b, name...)
 		b = jsonbody.AppendString(b, f.Message)
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Details)) {
+		if text, ok := f.Details[name].(string); ok {
+			b = append(b, ',')
+			b = jsonbody.AppendString(b, name)
+			b = append(b, ':')
+			b = jsonbody.AppendString(b, text)
+		}
 	}
 	return append(b, '}')
 }

@@ -1,0 +1,73 @@
+package actions_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/sts/webidentity/issuertest"
+	"github.com/kagimori/kagimori/internal/testkit"
+)
+
+// driveFederation: what an organization's managing account and identity providers can do with others.
+func driveFederation(t *testing.T, s *testkit.Server, issuer *issuertest.Issuer) {
+	m := newCaller(t, s, testkit.Admin(management))
+	m.do("iam:EnableOrganizationsRootSessions", in{})
+	m.do("iam:EnableOrganizationsRootCredentialsManagement", in{})
+	m.do("iam:ListOrganizationsFeatures", in{})
+	m.do("sts:AssumeRoot", in{"TargetPrincipal": home, "TaskPolicyArn": in{"Arn": "arn:aws:iam::aws:policy/root-task/IAMAuditRootUserCredentials"}})
+	m.do("iam:DisableOrganizationsRootSessions", in{})
+	m.do("iam:DisableOrganizationsRootCredentialsManagement", in{})
+	m.do("iam:SetSecurityTokenServicePreferences", in{"GlobalEndpointTokenVersion": "v2Token"})
+	o := m.do("organizations:DescribeOrganization", in{}).str("Organization.Id")
+	root := m.do("organizations:ListRoots", in{}).str("Roots.0.Id")
+	job := m.do("iam:GenerateOrganizationsAccessReport", in{"EntityPath": o + "/" + root, "OrganizationsPolicyId": "p-FullAWSAccess"}).str("JobId")
+	m.do("iam:GetOrganizationsAccessReport", in{"JobId": job})
+
+	c := newCaller(t, s, testkit.Admin(home))
+	c.do("iam:CreateOpenIDConnectProvider", in{"Url": "https://" + issuertest.Host, "ClientIDList": "app"})
+	c.do("iam:CreateRole", in{
+		"RoleName": "web", "Tags": []in{{"Key": "team", "Value": "red"}},
+		"AssumeRolePolicyDocument": `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::` + home + `:oidc-provider/` + issuertest.Host +
+			`"},"Action":["sts:AssumeRoleWithWebIdentity","sts:TagSession","sts:SetSourceIdentity"]}}`,
+	})
+	now := time.Now().Unix()
+	token := issuer.RSA("k").Sign(map[string]any{
+		"iss": "https://" + issuertest.Host, "sub": "jo", "aud": "app", "iat": now, "exp": now + 600,
+		"https://aws.amazon.com/tags":            map[string]any{"principal_tags": map[string]any{"team": "red"}, "transitive_tag_keys": []string{"team"}},
+		"https://aws.amazon.com/source_identity": "jo",
+	})
+	c.do("sts:AssumeRoleWithWebIdentity", in{"RoleArn": "arn:aws:iam::" + home + ":role/web", "RoleSessionName": "one", "WebIdentityToken": token})
+}
+
+// issuerGaps are the keys of issuers with names of their own: the test's has another name.
+func issuerGaps() []gap {
+	const reason = "the issuer of this test is another"
+	build := "build_branch cluster_id cluster_name organization_id organization_slug pipeline_id pipeline_slug"
+	actor := "actor actor_id enterprise_id environment job_workflow_ref ref repository repository_id repository_owner_id workflow"
+	var out []gap
+	for issuer, claims := range map[string]string{
+		"accounts.google.com":                                  "aud google/organization_number oaud sub",
+		"cognito-identity.amazonaws.com":                       "amr aud sub",
+		"graph.facebook.com":                                   "app_id id",
+		"www.amazon.com":                                       "app_id user_id",
+		"agent.${Domain}.buildkite.dev":                        build,
+		"agent.${Domain}.buildkite.site":                       build,
+		"agent.buildkite.com":                                  build,
+		"github.com/enterprises/${EnterpriseName}":             actor,
+		"token.actions.${Domain}.ghe.com":                      actor,
+		"token.actions.githubusercontent.com/${SubPath}":       actor,
+		"token.actions.githubusercontent.com":                  actor,
+		"gitlab.com":                                           "namespace_id pipeline_source project_id ref_protected runner_environment user_access_level user_email user_id user_login",
+		"idcs-${OciUniqueIdentifier}.identity.oraclecloud.com": "rpst_id",
+		"oidc.circleci.com/org/${OrgId}":                       "oidc.circleci.com/project-id",
+	} {
+		for claim := range strings.FieldsSeq(claims) {
+			out = append(out, gap{reason, issuer + ":" + claim, "sts:AssumeRoleWithWebIdentity/role"})
+		}
+	}
+	for _, key := range []string{"aws:PrincipalAccount", "aws:PrincipalArn", "aws:PrincipalIsAWSService", "aws:PrincipalOrgID", "aws:PrincipalOrgPaths", "aws:username"} {
+		out = append(out, gap{"nobody signs the request", key, "sts:AssumeRoleWithWebIdentity/role"})
+	}
+	return append(out, gap{"only the provider's side knows it", "sts:RoleAuthorizedByIdp", "sts:AssumeRoleWithWebIdentity/role"})
+}
