@@ -204,7 +204,7 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 	sessions := sts.New(sts.Config{
 		Guard: s.guard, Wall: time.Now, Messages: sts.Messages{Box: module.Box(messageBox)}, MFA: people.CheckMFA, Logger: cfg.Logger,
 		RootAccess: people.RootAccess,
-		Tokens: webidentity.New(webidentity.Config{Outbound: s.outbound}),
+		Tokens:     webidentity.New(webidentity.Config{Outbound: s.outbound}),
 		Issuer: func(tx store.Tx, account, issuer string) (sts.Issuer, bool, error) {
 			i, ok, err := people.FindIssuer(tx, account, issuer)
 			return sts.Issuer(i), ok, err

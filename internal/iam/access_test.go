@@ -102,7 +102,7 @@ func TestOrganizationsAccessReport(t *testing.T) {
 		t.Errorf("second %+v", out.AccessDetails)
 	}
 	m.refused(&iamapi.GenerateOrganizationsAccessReportRequest{EntityPath: new("o-another0000/r-kgmr")}, 400, "ValidationError", "does not exist")
-	w.login(account + "ADMIN").refused(&iamapi.GenerateOrganizationsAccessReportRequest{EntityPath: &root}, 403, "AccessDenied", "management account")
+	w.login(account+"ADMIN").refused(&iamapi.GenerateOrganizationsAccessReportRequest{EntityPath: &root}, 403, "AccessDenied", "management account")
 	m.refused(&iamapi.GetOrganizationsAccessReportRequest{JobId: new("11111111-1111-1111-1111-111111111111")}, 404, "NoSuchEntity", "Job")
 }
 
