@@ -119,6 +119,9 @@ func oneOfEverything(s *testkit.Server, admin testkit.Clients, account string) m
 		"Url": "https://issuer", "SAMLMetadataDocument": `<EntityDescriptor entityID="x">` + strings.Repeat(" ", 1000) + "</EntityDescriptor>",
 		"ServiceSpecificCredentialId": "ACCAAAAAAAAAAAAAAAAAA", "CertificateId": strings.Repeat("A", 24), "SSHPublicKeyId": "APKAAAAAAAAAAAAAAAAAA",
 		"Encoding": "SSH", "ThumbprintList": strings.Repeat("0", 40), "Arn": "arn:aws:iam::" + account + ":user/admin",
+		"JobId": strings.Repeat("1", 36), "EntityPath": "o-kagimori00/r-kgmr", "GlobalEndpointTokenVersion": "v2Token", "TargetPrincipal": account,
+		"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048",
+		"DeletionTaskId": "task/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling/" + strings.Repeat("1", 36),
 	})
 	return known
 }

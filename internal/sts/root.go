@@ -39,9 +39,6 @@ func (s *Service) AssumeRoot(ctx context.Context, c *guard.Call, in *stsapi.Assu
 	}
 	policyARN := api.Val(in.TaskPolicyArn.Arn)
 	credentialsTask, known := taskPolicies[strings.TrimPrefix(policyARN, taskPrefix)]
-	if !known || !strings.HasPrefix(policyARN, taskPrefix) {
-		return nil, apierr.Newf("ValidationError", "The task policy %s is invalid.", policyARN)
-	}
 	last := taskDuration
 	if in.DurationSeconds != nil && *in.DurationSeconds > 0 {
 		last = time.Duration(*in.DurationSeconds) * time.Second
@@ -55,6 +52,9 @@ func (s *Service) AssumeRoot(ctx context.Context, c *guard.Call, in *stsapi.Assu
 		part.Context.Set("sts:taskpolicyarn", policyARN)
 		if _, err := s.g.Allow(tx, c, part); err != nil {
 			return err
+		}
+		if !known || !strings.HasPrefix(policyARN, taskPrefix) {
+			return apierr.Newf("ValidationError", "The task policy %s is invalid.", policyARN)
 		}
 		return s.manages(tx, c.Account(), target, credentialsTask)
 	})
