@@ -82,11 +82,10 @@ func TestMalformedQueriesAreRefused(t *testing.T) {
 
 func TestUnknownOperationsAreQuick4xxThatNameThem(t *testing.T) {
 	refusal(t, kmsRequest("MakeCoffee", "{}"), 400, "UnknownOperationException", "MakeCoffee")
-	refusal(t, kmsRequest("ConnectCustomKeyStore", "{}"), 400, "UnknownOperationException", "ConnectCustomKeyStore")
-	refusal(t, queryRequest("ec2", "CreateVpc", nil), 400, "InvalidAction", "CreateVpc")
-	refusal(t, queryRequest("iam", "UploadSSHPublicKey", nil), 400, "InvalidAction", "UploadSSHPublicKey")
-	refusal(t, queryRequest("autoscaling", "GetPredictiveScalingForecast", nil), 400, "InvalidAction", "GetPredictiveScalingForecast")
-	refusal(t, queryRequest("sts", "AssumeRoleWithSAML", nil), 400, "InvalidAction", "AssumeRoleWithSAML")
+	refusal(t, queryRequest("ec2", "CreateTransitGateway", nil), 400, "InvalidAction", "CreateTransitGateway")
+	for _, service := range []string{"iam", "sts", "autoscaling"} {
+		refusal(t, queryRequest(service, "MakeCoffee", nil), 400, "InvalidAction", "MakeCoffee")
+	}
 	other := kmsRequest("ListTables", "{}")
 	other.Header["X-Amz-Target"] = "DynamoDB_20120810.ListTables"
 	refusal(t, other, 400, "UnknownOperationException", "DynamoDB_20120810.ListTables")
