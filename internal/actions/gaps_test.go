@@ -51,6 +51,7 @@ var gaps = []gap{
 		ec2:ModifyInstanceAttribute/instance ec2:RebootInstances/instance ec2:RunInstances/instance ec2:StartInstances/instance
 		ec2:StopInstances/instance ec2:TerminateInstances/instance ec2:AssociateAddress/instance`},
 	{noFeature, "ec2:ManagedResourceOperator", `
+		ec2:CopyVolumes/volume ec2:EnableVolumeIO/volume ec2:ModifyVolume/volume ec2:ModifyVolumeAttribute/volume
 		ec2:AttachVolume/instance ec2:AttachVolume/volume ec2:CreateImage/instance
 		ec2:CreateLaunchTemplateVersion/launch-template ec2:CreateSnapshot/volume ec2:CreateTags/instance
 		ec2:CreateTags/launch-template ec2:CreateTags/network-interface ec2:CreateTags/volume ec2:DeleteLaunchTemplate/launch-template
@@ -65,6 +66,7 @@ var gaps = []gap{
 		ec2:ModifyInstanceAttribute/instance ec2:RebootInstances/instance ec2:RunInstances/instance
 		ec2:TerminateInstances/instance ec2:AssociateAddress/instance`},
 	{noFeature, "ec2:VolumeInitializationRate", `
+		ec2:CopyVolumes/volume ec2:ModifyVolume/volume ec2:ModifyVolumeAttribute/volume
 		ec2:AttachVolume/volume ec2:CreateSnapshot/volume ec2:CreateSnapshots/volume ec2:CreateTags/volume
 		ec2:CreateVolume/volume ec2:DeleteVolume/volume ec2:DescribeVolumeAttribute/volume ec2:DetachVolume/volume
 		ec2:RunInstances/volume`},

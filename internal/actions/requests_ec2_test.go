@@ -124,6 +124,16 @@ func driveVolumes(s *testkit.Server, c caller, key, snapshot, instance string) s
 	s.Advance(time.Minute)
 	c.do("ec2:DetachVolume", in{"VolumeId": id})
 	s.Advance(time.Minute)
+	c.do("ec2:CreateTags", in{"Resources": id, "Tags": []in{{"Key": "team", "Value": "red"}}})
+	c.do("ec2:ModifyVolume", in{"VolumeId": id, "Size": 9})
+	s.Advance(time.Minute)
+	c.do("ec2:DescribeVolumesModifications", in{"VolumeIds": id})
+	c.do("ec2:ModifyVolumeAttribute", in{"VolumeId": id, "AutoEnableIO": in{"Value": true}})
+	c.do("ec2:EnableVolumeIO", in{"VolumeId": id})
+	copied := c.do("ec2:CopyVolumes", in{"SourceVolumeId": id, "TagSpecifications": specifications("volume")}).str("Volumes.0.VolumeId")
+	s.Advance(time.Minute)
+	c.do("ec2:ModifyVolume", in{"VolumeId": copied, "Size": 10})
+	c.do("ec2:ModifyVolumeAttribute", in{"VolumeId": copied, "AutoEnableIO": in{"Value": true}})
 	gone := c.do("ec2:CreateVolume", create).str("VolumeId")
 	s.Advance(time.Minute)
 	c.do("ec2:DeleteVolume", in{"VolumeId": gone})
@@ -148,6 +158,14 @@ func driveSnapshots(s *testkit.Server, c caller, volume, instance string) {
 	for _, tagged := range []string{id, volume} {
 		c.do("ec2:CreateTags", in{"Resources": tagged, "Tags": []in{{"Key": "team", "Value": "red"}}})
 	}
+	c.do("ec2:LockSnapshot", in{"SnapshotId": id, "LockMode": "compliance", "LockDuration": 1, "CoolOffPeriod": 1})
+	c.do("ec2:DescribeLockedSnapshots", in{})
+	c.do("ec2:UnlockSnapshot", in{"SnapshotId": id})
+	c.do("ec2:EnableFastSnapshotRestores", in{"SourceSnapshotIds": id, "AvailabilityZones": "us-east-1a"})
+	c.do("ec2:DisableFastSnapshotRestores", in{"SourceSnapshotIds": id, "AvailabilityZones": "us-east-1a"})
+	c.do("ec2:ListSnapshotsInRecycleBin", in{})
+	c.do("ec2:DescribeSnapshotTierStatus", in{})
+	c.try("ec2:RestoreSnapshotFromRecycleBin", in{"SnapshotId": id})
 	driveImages(s, c, id, instance, key)
 	c.do("ec2:DeleteSnapshot", in{"SnapshotId": copied})
 }
@@ -180,6 +198,12 @@ func driveSettings(c caller, key string) {
 	c.do("ec2:GetEbsDefaultKmsKeyId", in{})
 	c.do("ec2:ModifyEbsDefaultKmsKeyId", in{"KmsKeyId": key})
 	c.do("ec2:ResetEbsDefaultKmsKeyId", in{})
+	c.do("ec2:EnableSnapshotBlockPublicAccess", in{"State": "block-new-sharing"})
+	c.do("ec2:GetSnapshotBlockPublicAccessState", in{})
+	c.do("ec2:DisableSnapshotBlockPublicAccess", in{})
+	c.do("ec2:EnableImageBlockPublicAccess", in{"ImageBlockPublicAccessState": "block-new-sharing"})
+	c.do("ec2:GetImageBlockPublicAccessState", in{})
+	c.do("ec2:DisableImageBlockPublicAccess", in{})
 }
 
 // driveAutoScaling: groups of a launch template and of a launch configuration, with tags.

@@ -98,6 +98,8 @@ func attachable(v *volumeRecord, i *instanceRecord, device string) error {
 	switch {
 	case device == "":
 		return apierr.New("MissingParameter", "The request must contain the parameter device")
+	case v.Plug != nil && v.MultiAttach && v.Plug.Instance != i.ID:
+		return apierr.New("UnsupportedOperation", "This server attaches a volume with Multi-Attach to one instance at a time.")
 	case v.Plug != nil:
 		return apierr.Newf("VolumeInUse", "%s is already attached to an instance", v.ID)
 	case v.State != volumeAvailable || v.Work != "":

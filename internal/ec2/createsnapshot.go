@@ -11,6 +11,7 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/blockdev"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -121,6 +122,9 @@ func (s *Service) takeSnapshots(ctx context.Context, c *guard.Call, drafts []sna
 		}
 	}
 	if err == nil {
+		err = s.measure(drafts)
+	}
+	if err == nil {
 		err = s.g.Update(ctx, c, func(tx store.Tx) error {
 			for _, d := range drafts {
 				if err := addSnapshot(tx, d); err != nil {
@@ -140,6 +144,18 @@ func (s *Service) takeSnapshots(ctx context.Context, c *guard.Call, drafts []sna
 	}
 	for _, d := range drafts {
 		s.completeLater(d.record)
+	}
+	return nil
+}
+
+// measure takes the sizes of snapshots from their files: a volume may have grown since they were drafted.
+func (s *Service) measure(drafts []snapshotDraft) error {
+	for n := range drafts {
+		info, err := blockdev.ReadInfo(s.volumes, drafts[n].record.ID)
+		if err != nil {
+			return err
+		}
+		drafts[n].record.SizeGiB = info.Size / gibibyte
 	}
 	return nil
 }

@@ -76,8 +76,6 @@ func (s *Service) CreateVolume(ctx context.Context, c *guard.Call, in *ec2api.Cr
 // draftVolume is the volume that a request asks for, with every error that EC2 reports at once.
 func (s *Service) draftVolume(tx store.Tx, c *guard.Call, in *ec2api.CreateVolumeRequest) (v volumeRecord, d *newDevice, err error) {
 	switch {
-	case api.Val(in.MultiAttachEnabled):
-		return v, nil, apierr.New("UnsupportedOperation", "This server does not support Multi-Attach.")
 	case api.Val(in.OutpostArn) != "":
 		return v, nil, apierr.New("UnsupportedOperation", "This server has no Outposts.")
 	}
@@ -104,7 +102,10 @@ func (s *Service) draftVolume(tx store.Tx, c *guard.Call, in *ec2api.CreateVolum
 		return v, nil, err
 	}
 	v = s.newVolume(c, d, &launchPlan{subnet: subnet{Zone: where.Name, ZoneID: where.ID}})
-	v.Token, v.Work = api.Val(in.ClientToken), launch.CreateVolume
+	v.Token, v.Work, v.MultiAttach = api.Val(in.ClientToken), launch.CreateVolume, api.Val(in.MultiAttachEnabled)
+	if v.MultiAttach && v.Type != "io1" && v.Type != "io2" {
+		return v, nil, errMultiAttach(v.Type)
+	}
 	return v, d, nil
 }
 

@@ -207,6 +207,9 @@ func (s *Service) finishVolume(tx store.Tx, j *job, end launch.Step) error {
 	}
 	v.learn(j.State.Volumes()[0])
 	v.State, v.Work = volumeAvailable, ""
+	if v.FastRestored, err = s.fastRestored(tx, &v); err != nil {
+		return err
+	}
 	return putVolume(tx, v)
 }
 

@@ -102,6 +102,21 @@ func (h *host) snapshot(ctx context.Context, id, snapshot string) error {
 	return blockdev.Snapshot(h.dir, id, snapshot)
 }
 
+// grow makes a volume larger, whether it is held or not.
+func (h *host) grow(id string, size int64) error {
+	defer h.files.lock(id)()
+	h.mu.Lock()
+	v, closed := h.open[id], h.closed
+	h.mu.Unlock()
+	switch {
+	case closed:
+		return errHostDown
+	case v != nil:
+		return v.Grow(h.dir, size)
+	}
+	return blockdev.Grow(h.dir, id, size)
+}
+
 // remove deletes the file of a volume that was released. It is no error that there is none.
 func (h *host) remove(id string) error {
 	defer h.files.lock(id)()

@@ -165,6 +165,13 @@ func (s *Service) shareImage(ctx context.Context, c *guard.Call, id string, flag
 		if err != nil {
 			return err
 		}
+		_, state, err := publicBlocks(tx, c.Region, c.Account())
+		if err != nil {
+			return err
+		}
+		if err := x.publishable(state, "image"); err != nil {
+			return err
+		}
 		x.apply(&r.Public, &r.SharedWith)
 		return putImage(tx, r)
 	})

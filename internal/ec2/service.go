@@ -43,6 +43,7 @@ type Keys interface {
 // Timing of what EC2 does after it answered. The zero value of a field means its default.
 type Timing struct {
 	Volume   time.Duration // CreateVolume until available or gone; 1 s
+	Optimize time.Duration // a modification of a volume: optimizing until completed; 10 s
 	Snapshot time.Duration // CreateSnapshot until completed; 1 s
 	Instance time.Duration // pending until running or terminated; 2 s
 	Stop     time.Duration // stopping until stopped, shutting-down until terminated; 1 s
@@ -56,6 +57,7 @@ func (t Timing) withDefaults() Timing {
 		}
 	}
 	def(&t.Volume, time.Second)
+	def(&t.Optimize, 10*time.Second)
 	def(&t.Snapshot, time.Second)
 	def(&t.Instance, 2*time.Second)
 	def(&t.Stop, time.Second)

@@ -19,6 +19,9 @@ type settingRecord struct {
 	// DefaultKey is the ARN of the default key; as given if it could not be resolved; "" for the
 	// AWS managed key.
 	DefaultKey string `json:"defaultKey,omitempty"`
+	// SnapshotsBlocked and ImagesBlocked are the states of block public access, "" for unblocked.
+	SnapshotsBlocked string `json:"snapshotsBlocked,omitempty"`
+	ImagesBlocked    string `json:"imagesBlocked,omitempty"`
 }
 
 var settingTable = store.Table[settingRecord]{Bucket: "ec2/setting", Version: 1} // region, account
@@ -39,6 +42,13 @@ func (s *Service) settingOperations() map[string]guard.Handler {
 		"ModifyEbsDefaultKmsKeyId":      guard.Handle(s.ModifyEbsDefaultKmsKeyId),
 		"GetEbsDefaultKmsKeyId":         guard.Handle(s.GetEbsDefaultKmsKeyId),
 		"ResetEbsDefaultKmsKeyId":       guard.Handle(s.ResetEbsDefaultKmsKeyId),
+
+		"EnableSnapshotBlockPublicAccess":   guard.Handle(s.EnableSnapshotBlockPublicAccess),
+		"DisableSnapshotBlockPublicAccess":  guard.Handle(s.DisableSnapshotBlockPublicAccess),
+		"GetSnapshotBlockPublicAccessState": guard.Handle(s.GetSnapshotBlockPublicAccessState),
+		"EnableImageBlockPublicAccess":      guard.Handle(s.EnableImageBlockPublicAccess),
+		"DisableImageBlockPublicAccess":     guard.Handle(s.DisableImageBlockPublicAccess),
+		"GetImageBlockPublicAccessState":    guard.Handle(s.GetImageBlockPublicAccessState),
 	}
 }
 

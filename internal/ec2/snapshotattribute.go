@@ -23,6 +23,9 @@ func (s *Service) DeleteSnapshot(ctx context.Context, c *guard.Call, in *ec2api.
 		if err != nil {
 			return err
 		}
+		if err := r.locked(s.g.Now()); err != nil {
+			return err
+		}
 		user, err := imageUsing(tx, &r)
 		switch {
 		case err != nil:
@@ -142,6 +145,13 @@ func (s *Service) shareSnapshot(ctx context.Context, c *guard.Call, id string, f
 	return s.g.Update(ctx, c, func(tx store.Tx) error {
 		r, err := s.ownSnapshot(tx, c, id)
 		if err != nil {
+			return err
+		}
+		state, _, err := publicBlocks(tx, c.Region, c.Account())
+		if err != nil {
+			return err
+		}
+		if err := x.publishable(state, "snapshot"); err != nil {
 			return err
 		}
 		x.apply(&r.Public, &r.SharedWith)

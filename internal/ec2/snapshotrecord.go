@@ -31,26 +31,27 @@ const sourceOfCopies = "vol-ffffffff"
 // A snapshotRecord is a snapshot. Its content is the file of blockdev with its id. Those of the
 // catalogue's images are not stored.
 type snapshotRecord struct {
-	ID          string    `json:"id"`
-	Owner       string    `json:"owner"`
-	OwnerAlias  string    `json:"ownerAlias,omitempty"` // "amazon" or ""
-	Region      string    `json:"region"`
-	VolumeID    string    `json:"volumeId"`
-	Description string    `json:"description,omitempty"`
-	SizeGiB     int64     `json:"sizeGiB"`
-	Encrypted   bool      `json:"encrypted,omitempty"`
-	KeyARN      string    `json:"keyArn,omitempty"`
-	ContextID   string    `json:"contextId,omitempty"` // aws:ebs:id under which the data key is wrapped
-	DataKeyID   string    `json:"dataKeyId,omitempty"`
-	WrappedKey  []byte    `json:"wrappedKey,omitempty"`
-	Public      bool      `json:"public,omitempty"`
-	SharedWith  []string  `json:"sharedWith,omitempty"` // accounts that may make volumes of it, sorted
-	Created     time.Time `json:"created"`
-	Done        time.Time `json:"done,omitzero"` // when it is, or will be, completed; zero while that is open
-	State       string    `json:"state"`
-	Message     string    `json:"message,omitempty"`
-	Image       string    `json:"image,omitempty"`  // that waits for it, of the same owner
-	Direct      *direct   `json:"direct,omitempty"` // of StartSnapshot
+	ID          string      `json:"id"`
+	Owner       string      `json:"owner"`
+	OwnerAlias  string      `json:"ownerAlias,omitempty"` // "amazon" or ""
+	Region      string      `json:"region"`
+	VolumeID    string      `json:"volumeId"`
+	Description string      `json:"description,omitempty"`
+	SizeGiB     int64       `json:"sizeGiB"`
+	Encrypted   bool        `json:"encrypted,omitempty"`
+	KeyARN      string      `json:"keyArn,omitempty"`
+	ContextID   string      `json:"contextId,omitempty"` // aws:ebs:id under which the data key is wrapped
+	DataKeyID   string      `json:"dataKeyId,omitempty"`
+	WrappedKey  []byte      `json:"wrappedKey,omitempty"`
+	Public      bool        `json:"public,omitempty"`
+	SharedWith  []string    `json:"sharedWith,omitempty"` // accounts that may make volumes of it, sorted
+	Created     time.Time   `json:"created"`
+	Done        time.Time   `json:"done,omitzero"` // when it is, or will be, completed; zero while that is open
+	State       string      `json:"state"`
+	Message     string      `json:"message,omitempty"`
+	Image       string      `json:"image,omitempty"`  // that waits for it, of the same owner
+	Direct      *direct     `json:"direct,omitempty"` // of StartSnapshot
+	Lock        *lockRecord `json:"lock,omitempty"`
 	// Catalogue marks the root disk of a public image.
 	Catalogue bool `json:"-"`
 }
@@ -114,6 +115,9 @@ func lookupSnapshotIn(tx store.Tx, region, account, id string) (snapshotRecord, 
 		return snapshotOf(e, region), nil
 	}
 	rec, ok, err := snapshotTable.find(tx, region, account, id)
+	if err == nil && ok && rec.usable(account) {
+		ok, err = rec.visible(tx, account)
+	}
 	if err == nil && (!ok || !rec.usable(account)) {
 		err = errNoSnapshot(id)
 	}
@@ -156,7 +160,7 @@ func (s *Service) snapshots(tx store.Tx, c *guard.Call) ([]snapshotRecord, error
 			all = append(all, r)
 		}
 	}
-	return all, nil
+	return hidden(tx, c.Region, c.Account(), all)
 }
 
 // progress is how much of a snapshot is copied. Only the whole of it is known, or what the writer
@@ -188,4 +192,8 @@ func (r *snapshotRecord) describe(p *authz.Part) {
 	p.Context.Set("ec2:volumesize", intOf(r.SizeGiB)[0])
 	p.Context.SetBool("ec2:encrypted", r.Encrypted)
 	p.Context.Set("ec2:parentvolume", arn.EC2(r.Region, r.Owner, "volume/"+r.VolumeID))
+	if r.Lock != nil {
+		p.Context.Set("ec2:snapshotcooloffperiod", strconv.Itoa(int(r.Lock.CoolOff)))
+		p.Context.Set("ec2:snapshotlockduration", strconv.Itoa(int(r.Lock.Days)))
+	}
 }

@@ -46,6 +46,9 @@ func (s *Service) Start(ctx context.Context) error {
 			}
 		}
 	}
+	for _, v := range known.volumes {
+		s.advanceLater(&v)
+	}
 	for i := range known.instances {
 		if err := s.resume(ctx, known, &known.instances[i]); err != nil {
 			return err

@@ -46,7 +46,15 @@ type volumeRecord struct {
 	WrappedKey []byte `json:"wrappedKey,omitempty"`
 	DataKeyID  string `json:"dataKeyId,omitempty"`
 
-	Plug *plug `json:"plug,omitempty"` // nil: not attached
+	Plug         *plug  `json:"plug,omitempty"` // nil: not attached
+	MultiAttach  bool   `json:"multiAttach,omitempty"`
+	AutoIO       bool   `json:"autoIO,omitempty"`
+	FastRestored bool   `json:"fastRestored,omitempty"`
+	SourceVolume string `json:"sourceVolume,omitempty"` // of CopyVolumes
+	// Modification is the latest one, or nil; Modified are the beginnings of those that count for the
+	// limit.
+	Modification *modification `json:"modification,omitempty"`
+	Modified     []time.Time   `json:"modified,omitempty"`
 	// Work is the operation of the volume's own that is under way, "" if there is none.
 	Work launch.Operation `json:"work,omitempty"`
 }

@@ -26,6 +26,12 @@ func (s *Service) volumeOperations() map[string]guard.Handler {
 
 		"DescribeVolumeStatus":    guard.Handle(s.DescribeVolumeStatus),
 		"DescribeVolumeAttribute": guard.Handle(s.DescribeVolumeAttribute),
+
+		"ModifyVolume":                 guard.Handle(s.ModifyVolume),
+		"DescribeVolumesModifications": guard.Handle(s.DescribeVolumesModifications),
+		"ModifyVolumeAttribute":        guard.HandleVoid(s.ModifyVolumeAttribute),
+		"EnableVolumeIO":               guard.HandleVoid(s.EnableVolumeIO),
+		"CopyVolumes":                  guard.Handle(s.CopyVolumes),
 	}
 }
 
@@ -33,8 +39,9 @@ func (s *Service) volumeOperations() map[string]guard.Handler {
 func (v *volumeRecord) wire(tags map[string]string) ec2api.Volume {
 	out := ec2api.Volume{
 		VolumeId: &v.ID, Size: new(int32(v.SizeGiB)), SnapshotId: &v.Snapshot, AvailabilityZone: &v.Zone, AvailabilityZoneId: &v.ZoneID,
-		State: &v.State, CreateTime: &v.Created, Encrypted: &v.Encrypted, VolumeType: &v.Type, MultiAttachEnabled: new(false),
+		State: &v.State, CreateTime: &v.Created, Encrypted: &v.Encrypted, VolumeType: &v.Type, MultiAttachEnabled: &v.MultiAttach,
 		Iops: api.Opt(v.IOPS), Throughput: api.Opt(v.Throughput), Tags: apiTags(tags), KmsKeyId: api.Opt(v.KeyID),
+		FastRestored: &v.FastRestored, SourceVolumeId: api.Opt(v.SourceVolume),
 	}
 	if v.State != volumeCreating {
 		out.KmsKeyId = api.Opt(v.KeyARN)
@@ -100,6 +107,9 @@ func (v *volumeRecord) describe(p *authz.Part) {
 	}
 	p.Context.Set("ec2:availabilityzone", v.Zone)
 	p.Context.Set("ec2:availabilityzoneid", v.ZoneID)
+	if v.SourceVolume != "" {
+		p.Context.Set("ec2:parentvolume", arn.EC2(v.Region, v.Account, "volume/"+v.SourceVolume))
+	}
 	if v.Snapshot != "" {
 		p.Context.Set("ec2:parentsnapshot", arn.EC2(v.Region, "", "snapshot/"+v.Snapshot))
 	}
@@ -164,8 +174,9 @@ func volumeFields() fields[*volumeRecord] {
 		"availability-zone-id":             text(func(v *volumeRecord) string { return v.ZoneID }),
 		"create-time":                      text(func(v *volumeRecord) string { return v.Created.UTC().Format("2006-01-02T15:04:05.000Z") }),
 		"encrypted":                        func(v *volumeRecord) []string { return boolOf(v.Encrypted) },
-		"fast-restored":                    func(*volumeRecord) []string { return boolOf(false) },
-		"multi-attach-enabled":             func(*volumeRecord) []string { return boolOf(false) },
+		"fast-restored":                    func(v *volumeRecord) []string { return boolOf(v.FastRestored) },
+		"multi-attach-enabled":             func(v *volumeRecord) []string { return boolOf(v.MultiAttach) },
+		"source-volume-id":                 text(func(v *volumeRecord) string { return v.SourceVolume }),
 		"size":                             func(v *volumeRecord) []string { return intOf(v.SizeGiB) },
 		"snapshot-id":                      text(func(v *volumeRecord) string { return v.Snapshot }),
 		"status":                           text(func(v *volumeRecord) string { return v.State }),

@@ -102,7 +102,7 @@ func TestCreateVolumeRefusals(t *testing.T) {
 		{"gp2 has none", ec2api.CreateVolumeRequest{Size: one, Iops: new(int32(3000))}, "InvalidParameterCombination", "The parameter iops is not supported for gp2 volumes."},
 		{"gp3 throughput", ec2api.CreateVolumeRequest{Size: one, VolumeType: new("gp3"), Throughput: new(int32(900))}, "InvalidParameterValue", "*"},
 		{"unknown snapshot", ec2api.CreateVolumeRequest{SnapshotId: new("snap-0123456789abcdef0")}, "InvalidSnapshot.NotFound", "*"},
-		{"multi-attach", ec2api.CreateVolumeRequest{Size: one, MultiAttachEnabled: new(true)}, "UnsupportedOperation", "*"},
+		{"multi-attach", ec2api.CreateVolumeRequest{Size: one, MultiAttachEnabled: new(true)}, "InvalidParameterCombination", "*"},
 		{"dry run", ec2api.CreateVolumeRequest{Size: one, DryRun: new(true)}, "DryRunOperation", "Request would have succeeded, but DryRun flag is set."},
 	}
 	for _, tt := range tests {

@@ -88,7 +88,7 @@ func (s *Service) DescribeVolumeAttribute(ctx context.Context, c *guard.Call, in
 	out := &ec2api.DescribeVolumeAttributeResult{VolumeId: in.VolumeId}
 	switch a := api.Val(in.Attribute); a {
 	case "autoEnableIO":
-		out.AutoEnableIO = &ec2api.AttributeBooleanValue{Value: new(false)}
+		out.AutoEnableIO = &ec2api.AttributeBooleanValue{} // below
 	case "productCodes":
 		out.ProductCodes = []ec2api.ProductCode{}
 	default:
@@ -105,6 +105,9 @@ func (s *Service) DescribeVolumeAttribute(ctx context.Context, c *guard.Call, in
 		}
 		if _, err := s.g.Allow(tx, c, p); err != nil {
 			return err
+		}
+		if out.AutoEnableIO != nil {
+			out.AutoEnableIO.Value = &v.AutoIO
 		}
 		return dryRun(in.DryRun)
 	})

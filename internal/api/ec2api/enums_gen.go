@@ -139,6 +139,12 @@ const (
 	EventCodeInstanceRetirement = "instance-retirement"
 	EventCodeInstanceStop       = "instance-stop"
 
+	FastSnapshotRestoreStateCodeEnabling   = "enabling"
+	FastSnapshotRestoreStateCodeOptimizing = "optimizing"
+	FastSnapshotRestoreStateCodeEnabled    = "enabled"
+	FastSnapshotRestoreStateCodeDisabling  = "disabling"
+	FastSnapshotRestoreStateCodeDisabled   = "disabled"
+
 	FlexibleEnaQueuesSupportUnsupported = "unsupported"
 	FlexibleEnaQueuesSupportSupported   = "supported"
 
@@ -164,6 +170,10 @@ const (
 	ImageAttributeNameLastLaunchedTime         = "lastLaunchedTime"
 	ImageAttributeNameImdsSupport              = "imdsSupport"
 	ImageAttributeNameDeregistrationProtection = "deregistrationProtection"
+
+	ImageBlockPublicAccessDisabledStateUnblocked = "unblocked"
+
+	ImageBlockPublicAccessEnabledStateBlockNewSharing = "block-new-sharing"
 
 	ImageStatePending      = "pending"
 	ImageStateAvailable    = "available"
@@ -301,6 +311,17 @@ const (
 	LocationTypeAvailabilityZoneId = "availability-zone-id"
 	LocationTypeOutpost            = "outpost"
 
+	LockModeCompliance = "compliance"
+	LockModeGovernance = "governance"
+
+	LockStateCompliance        = "compliance"
+	LockStateGovernance        = "governance"
+	LockStateComplianceCooloff = "compliance-cooloff"
+	LockStateExpired           = "expired"
+
+	ManagedByAccount           = "account"
+	ManagedByDeclarativePolicy = "declarative-policy"
+
 	MarketTypeSpot                             = "spot"
 	MarketTypeCapacityBlock                    = "capacity-block"
 	MarketTypeInterruptibleCapacityReservation = "interruptible-capacity-reservation"
@@ -417,6 +438,10 @@ const (
 	SnapshotAttributeNameProductCodes           = "productCodes"
 	SnapshotAttributeNameCreateVolumePermission = "createVolumePermission"
 
+	SnapshotBlockPublicAccessStateBlockAllSharing = "block-all-sharing"
+	SnapshotBlockPublicAccessStateBlockNewSharing = "block-new-sharing"
+	SnapshotBlockPublicAccessStateUnblocked       = "unblocked"
+
 	SnapshotLocationEnumRegional = "regional"
 	SnapshotLocationEnumLocal    = "local"
 
@@ -474,6 +499,16 @@ const (
 	TenancyDedicated = "dedicated"
 	TenancyHost      = "host"
 
+	TieringOperationStatusArchivalInProgress         = "archival-in-progress"
+	TieringOperationStatusArchivalCompleted          = "archival-completed"
+	TieringOperationStatusArchivalFailed             = "archival-failed"
+	TieringOperationStatusTemporaryRestoreInProgress = "temporary-restore-in-progress"
+	TieringOperationStatusTemporaryRestoreCompleted  = "temporary-restore-completed"
+	TieringOperationStatusTemporaryRestoreFailed     = "temporary-restore-failed"
+	TieringOperationStatusPermanentRestoreInProgress = "permanent-restore-in-progress"
+	TieringOperationStatusPermanentRestoreCompleted  = "permanent-restore-completed"
+	TieringOperationStatusPermanentRestoreFailed     = "permanent-restore-failed"
+
 	TpmSupportValuesV20 = "v2.0"
 
 	TransferTypeTimeBased = "time-based"
@@ -494,6 +529,11 @@ const (
 
 	VolumeAttributeNameAutoEnableIO = "autoEnableIO"
 	VolumeAttributeNameProductCodes = "productCodes"
+
+	VolumeModificationStateModifying  = "modifying"
+	VolumeModificationStateOptimizing = "optimizing"
+	VolumeModificationStateCompleted  = "completed"
+	VolumeModificationStateFailed     = "failed"
 
 	VolumeStateCreating  = "creating"
 	VolumeStateAvailable = "available"

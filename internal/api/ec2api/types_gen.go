@@ -342,6 +342,24 @@ type CopySnapshotResult struct {
 	SnapshotId *string `aws:"snapshotId,q=SnapshotId"`
 }
 
+// CopyVolumesRequest is a shape of the model.
+type CopyVolumesRequest struct {
+	SourceVolumeId     *string            `aws:"SourceVolumeId,req"`
+	Iops               *int32             `aws:"Iops"`
+	Size               *int32             `aws:"Size"`
+	VolumeType         *string            `aws:"VolumeType,c=VolumeType"`
+	DryRun             *bool              `aws:"DryRun"`
+	TagSpecifications  []TagSpecification `aws:"TagSpecification"`
+	MultiAttachEnabled *bool              `aws:"MultiAttachEnabled"`
+	Throughput         *int32             `aws:"Throughput"`
+	ClientToken        *string            `aws:"ClientToken,tok"`
+}
+
+// CopyVolumesResult is a shape of the model.
+type CopyVolumesResult struct {
+	Volumes []Volume `aws:"volumeSet,q=VolumeSet"`
+}
+
 // CpuOptions is a shape of the model.
 type CpuOptions struct {
 	CoreCount            *int32  `aws:"coreCount,q=CoreCount"`
@@ -952,6 +970,21 @@ type DescribeLaunchTemplatesResult struct {
 	NextToken       *string          `aws:"nextToken,q=NextToken"`
 }
 
+// DescribeLockedSnapshotsRequest is a shape of the model.
+type DescribeLockedSnapshotsRequest struct {
+	Filters     []Filter `aws:"Filter,item=Filter"`
+	MaxResults  *int32   `aws:"MaxResults,c=DescribeLockedSnapshotsMaxResults"`
+	NextToken   *string  `aws:"NextToken"`
+	SnapshotIds []string `aws:"SnapshotId,item=SnapshotId"`
+	DryRun      *bool    `aws:"DryRun"`
+}
+
+// DescribeLockedSnapshotsResult is a shape of the model.
+type DescribeLockedSnapshotsResult struct {
+	Snapshots []LockedSnapshotsInfo `aws:"snapshotSet,q=SnapshotSet"`
+	NextToken *string               `aws:"nextToken,q=NextToken"`
+}
+
 // DescribeNetworkAclsRequest is a shape of the model.
 type DescribeNetworkAclsRequest struct {
 	NextToken     *string  `aws:"NextToken"`
@@ -1069,6 +1102,20 @@ type DescribeSnapshotAttributeResult struct {
 	CreateVolumePermissions []CreateVolumePermission `aws:"createVolumePermission,q=CreateVolumePermission"`
 }
 
+// DescribeSnapshotTierStatusRequest is a shape of the model.
+type DescribeSnapshotTierStatusRequest struct {
+	Filters    []Filter `aws:"Filter,item=Filter"`
+	DryRun     *bool    `aws:"DryRun"`
+	NextToken  *string  `aws:"NextToken"`
+	MaxResults *int32   `aws:"MaxResults"`
+}
+
+// DescribeSnapshotTierStatusResult is a shape of the model.
+type DescribeSnapshotTierStatusResult struct {
+	SnapshotTierStatuses []SnapshotTierStatus `aws:"snapshotTierStatusSet,q=SnapshotTierStatusSet"`
+	NextToken            *string              `aws:"nextToken,q=NextToken"`
+}
+
 // DescribeSnapshotsRequest is a shape of the model.
 type DescribeSnapshotsRequest struct {
 	MaxResults          *int32   `aws:"MaxResults"`
@@ -1145,6 +1192,22 @@ type DescribeVolumeStatusResult struct {
 	VolumeStatuses []VolumeStatusItem `aws:"volumeStatusSet,q=VolumeStatusSet"`
 }
 
+// DescribeVolumesModificationsRequest is a shape of the model.
+type DescribeVolumesModificationsRequest struct {
+	DryRun                  *bool    `aws:"DryRun"`
+	VolumeIds               []string `aws:"VolumeId,item=VolumeId"`
+	Filters                 []Filter `aws:"Filter,item=Filter"`
+	NextToken               *string  `aws:"NextToken"`
+	MaxResults              *int32   `aws:"MaxResults"`
+	IncludeManagedResources *bool    `aws:"IncludeManagedResources"`
+}
+
+// DescribeVolumesModificationsResult is a shape of the model.
+type DescribeVolumesModificationsResult struct {
+	NextToken            *string              `aws:"nextToken,q=NextToken"`
+	VolumesModifications []VolumeModification `aws:"volumeModificationSet,q=VolumeModificationSet"`
+}
+
 // DescribeVolumesRequest is a shape of the model.
 type DescribeVolumesRequest struct {
 	VolumeIds               []string `aws:"VolumeId,item=VolumeId"`
@@ -1208,6 +1271,75 @@ type DisableEbsEncryptionByDefaultRequest struct {
 // DisableEbsEncryptionByDefaultResult is a shape of the model.
 type DisableEbsEncryptionByDefaultResult struct {
 	EbsEncryptionByDefault *bool `aws:"ebsEncryptionByDefault,q=EbsEncryptionByDefault"`
+}
+
+// DisableFastSnapshotRestoreErrorItem is a shape of the model.
+type DisableFastSnapshotRestoreErrorItem struct {
+	SnapshotId                     *string                                    `aws:"snapshotId,q=SnapshotId"`
+	FastSnapshotRestoreStateErrors []DisableFastSnapshotRestoreStateErrorItem `aws:"fastSnapshotRestoreStateErrorSet,q=FastSnapshotRestoreStateErrorSet"`
+}
+
+// DisableFastSnapshotRestoreStateError is a shape of the model.
+type DisableFastSnapshotRestoreStateError struct {
+	Code    *string `aws:"code,q=Code"`
+	Message *string `aws:"message,q=Message"`
+}
+
+// DisableFastSnapshotRestoreStateErrorItem is a shape of the model.
+type DisableFastSnapshotRestoreStateErrorItem struct {
+	AvailabilityZone   *string                               `aws:"availabilityZone,q=AvailabilityZone"`
+	AvailabilityZoneId *string                               `aws:"availabilityZoneId,q=AvailabilityZoneId"`
+	Error              *DisableFastSnapshotRestoreStateError `aws:"error,q=Error"`
+}
+
+// DisableFastSnapshotRestoreSuccessItem is a shape of the model.
+type DisableFastSnapshotRestoreSuccessItem struct {
+	SnapshotId            *string    `aws:"snapshotId,q=SnapshotId"`
+	AvailabilityZone      *string    `aws:"availabilityZone,q=AvailabilityZone"`
+	AvailabilityZoneId    *string    `aws:"availabilityZoneId,q=AvailabilityZoneId"`
+	State                 *string    `aws:"state,q=State,c=FastSnapshotRestoreStateCode"`
+	StateTransitionReason *string    `aws:"stateTransitionReason,q=StateTransitionReason"`
+	OwnerId               *string    `aws:"ownerId,q=OwnerId"`
+	OwnerAlias            *string    `aws:"ownerAlias,q=OwnerAlias"`
+	EnablingTime          *time.Time `aws:"enablingTime,q=EnablingTime"`
+	OptimizingTime        *time.Time `aws:"optimizingTime,q=OptimizingTime"`
+	EnabledTime           *time.Time `aws:"enabledTime,q=EnabledTime"`
+	DisablingTime         *time.Time `aws:"disablingTime,q=DisablingTime"`
+	DisabledTime          *time.Time `aws:"disabledTime,q=DisabledTime"`
+}
+
+// DisableFastSnapshotRestoresRequest is a shape of the model.
+type DisableFastSnapshotRestoresRequest struct {
+	AvailabilityZones   []string `aws:"AvailabilityZone,item=AvailabilityZone"`
+	AvailabilityZoneIds []string `aws:"AvailabilityZoneId,item=AvailabilityZoneId"`
+	SourceSnapshotIds   []string `aws:"SourceSnapshotId,item=SnapshotId,req"`
+	DryRun              *bool    `aws:"DryRun"`
+}
+
+// DisableFastSnapshotRestoresResult is a shape of the model.
+type DisableFastSnapshotRestoresResult struct {
+	Successful   []DisableFastSnapshotRestoreSuccessItem `aws:"successful,q=Successful"`
+	Unsuccessful []DisableFastSnapshotRestoreErrorItem   `aws:"unsuccessful,q=Unsuccessful"`
+}
+
+// DisableImageBlockPublicAccessRequest is a shape of the model.
+type DisableImageBlockPublicAccessRequest struct {
+	DryRun *bool `aws:"DryRun"`
+}
+
+// DisableImageBlockPublicAccessResult is a shape of the model.
+type DisableImageBlockPublicAccessResult struct {
+	ImageBlockPublicAccessState *string `aws:"imageBlockPublicAccessState,q=ImageBlockPublicAccessState,c=ImageBlockPublicAccessDisabledState"`
+}
+
+// DisableSnapshotBlockPublicAccessRequest is a shape of the model.
+type DisableSnapshotBlockPublicAccessRequest struct {
+	DryRun *bool `aws:"DryRun"`
+}
+
+// DisableSnapshotBlockPublicAccessResult is a shape of the model.
+type DisableSnapshotBlockPublicAccessResult struct {
+	State *string `aws:"state,q=State,c=SnapshotBlockPublicAccessState"`
 }
 
 // DiskInfo is a shape of the model.
@@ -1356,6 +1488,83 @@ type EnableEbsEncryptionByDefaultResult struct {
 	EbsEncryptionByDefault *bool `aws:"ebsEncryptionByDefault,q=EbsEncryptionByDefault"`
 }
 
+// EnableFastSnapshotRestoreErrorItem is a shape of the model.
+type EnableFastSnapshotRestoreErrorItem struct {
+	SnapshotId                     *string                                   `aws:"snapshotId,q=SnapshotId"`
+	FastSnapshotRestoreStateErrors []EnableFastSnapshotRestoreStateErrorItem `aws:"fastSnapshotRestoreStateErrorSet,q=FastSnapshotRestoreStateErrorSet"`
+}
+
+// EnableFastSnapshotRestoreStateError is a shape of the model.
+type EnableFastSnapshotRestoreStateError struct {
+	Code    *string `aws:"code,q=Code"`
+	Message *string `aws:"message,q=Message"`
+}
+
+// EnableFastSnapshotRestoreStateErrorItem is a shape of the model.
+type EnableFastSnapshotRestoreStateErrorItem struct {
+	AvailabilityZone   *string                              `aws:"availabilityZone,q=AvailabilityZone"`
+	AvailabilityZoneId *string                              `aws:"availabilityZoneId,q=AvailabilityZoneId"`
+	Error              *EnableFastSnapshotRestoreStateError `aws:"error,q=Error"`
+}
+
+// EnableFastSnapshotRestoreSuccessItem is a shape of the model.
+type EnableFastSnapshotRestoreSuccessItem struct {
+	SnapshotId            *string    `aws:"snapshotId,q=SnapshotId"`
+	AvailabilityZone      *string    `aws:"availabilityZone,q=AvailabilityZone"`
+	AvailabilityZoneId    *string    `aws:"availabilityZoneId,q=AvailabilityZoneId"`
+	State                 *string    `aws:"state,q=State,c=FastSnapshotRestoreStateCode"`
+	StateTransitionReason *string    `aws:"stateTransitionReason,q=StateTransitionReason"`
+	OwnerId               *string    `aws:"ownerId,q=OwnerId"`
+	OwnerAlias            *string    `aws:"ownerAlias,q=OwnerAlias"`
+	EnablingTime          *time.Time `aws:"enablingTime,q=EnablingTime"`
+	OptimizingTime        *time.Time `aws:"optimizingTime,q=OptimizingTime"`
+	EnabledTime           *time.Time `aws:"enabledTime,q=EnabledTime"`
+	DisablingTime         *time.Time `aws:"disablingTime,q=DisablingTime"`
+	DisabledTime          *time.Time `aws:"disabledTime,q=DisabledTime"`
+}
+
+// EnableFastSnapshotRestoresRequest is a shape of the model.
+type EnableFastSnapshotRestoresRequest struct {
+	AvailabilityZones   []string `aws:"AvailabilityZone,item=AvailabilityZone"`
+	AvailabilityZoneIds []string `aws:"AvailabilityZoneId,item=AvailabilityZoneId"`
+	SourceSnapshotIds   []string `aws:"SourceSnapshotId,item=SnapshotId,req"`
+	DryRun              *bool    `aws:"DryRun"`
+}
+
+// EnableFastSnapshotRestoresResult is a shape of the model.
+type EnableFastSnapshotRestoresResult struct {
+	Successful   []EnableFastSnapshotRestoreSuccessItem `aws:"successful,q=Successful"`
+	Unsuccessful []EnableFastSnapshotRestoreErrorItem   `aws:"unsuccessful,q=Unsuccessful"`
+}
+
+// EnableImageBlockPublicAccessRequest is a shape of the model.
+type EnableImageBlockPublicAccessRequest struct {
+	ImageBlockPublicAccessState *string `aws:"ImageBlockPublicAccessState,req,c=ImageBlockPublicAccessEnabledState"`
+	DryRun                      *bool   `aws:"DryRun"`
+}
+
+// EnableImageBlockPublicAccessResult is a shape of the model.
+type EnableImageBlockPublicAccessResult struct {
+	ImageBlockPublicAccessState *string `aws:"imageBlockPublicAccessState,q=ImageBlockPublicAccessState,c=ImageBlockPublicAccessEnabledState"`
+}
+
+// EnableSnapshotBlockPublicAccessRequest is a shape of the model.
+type EnableSnapshotBlockPublicAccessRequest struct {
+	State  *string `aws:"State,req,c=SnapshotBlockPublicAccessState"`
+	DryRun *bool   `aws:"DryRun"`
+}
+
+// EnableSnapshotBlockPublicAccessResult is a shape of the model.
+type EnableSnapshotBlockPublicAccessResult struct {
+	State *string `aws:"state,q=State,c=SnapshotBlockPublicAccessState"`
+}
+
+// EnableVolumeIORequest is a shape of the model.
+type EnableVolumeIORequest struct {
+	DryRun   *bool   `aws:"dryRun,q=DryRun"`
+	VolumeId *string `aws:"volumeId,q=VolumeId,req"`
+}
+
 // EnclaveOptions is a shape of the model.
 type EnclaveOptions struct {
 	Enabled *bool `aws:"enabled,q=Enabled"`
@@ -1412,6 +1621,17 @@ type GetEbsEncryptionByDefaultResult struct {
 	SseType                *string `aws:"sseType,q=SseType,c=SSEType"`
 }
 
+// GetImageBlockPublicAccessStateRequest is a shape of the model.
+type GetImageBlockPublicAccessStateRequest struct {
+	DryRun *bool `aws:"DryRun"`
+}
+
+// GetImageBlockPublicAccessStateResult is a shape of the model.
+type GetImageBlockPublicAccessStateResult struct {
+	ImageBlockPublicAccessState *string `aws:"imageBlockPublicAccessState,q=ImageBlockPublicAccessState"`
+	ManagedBy                   *string `aws:"managedBy,q=ManagedBy,c=ManagedBy"`
+}
+
 // GetInstanceUefiDataRequest is a shape of the model.
 type GetInstanceUefiDataRequest struct {
 	InstanceId *string `aws:"InstanceId,req"`
@@ -1437,6 +1657,17 @@ type GetSecurityGroupsForVpcRequest struct {
 type GetSecurityGroupsForVpcResult struct {
 	NextToken            *string               `aws:"nextToken,q=NextToken"`
 	SecurityGroupForVpcs []SecurityGroupForVpc `aws:"securityGroupForVpcSet,q=SecurityGroupForVpcSet"`
+}
+
+// GetSnapshotBlockPublicAccessStateRequest is a shape of the model.
+type GetSnapshotBlockPublicAccessStateRequest struct {
+	DryRun *bool `aws:"DryRun"`
+}
+
+// GetSnapshotBlockPublicAccessStateResult is a shape of the model.
+type GetSnapshotBlockPublicAccessStateResult struct {
+	State     *string `aws:"state,q=State,c=SnapshotBlockPublicAccessState"`
+	ManagedBy *string `aws:"managedBy,q=ManagedBy,c=ManagedBy"`
 }
 
 // GpuDeviceInfo is a shape of the model.
@@ -2574,6 +2805,55 @@ type LicenseConfigurationRequest struct {
 	LicenseConfigurationArn *string `aws:"LicenseConfigurationArn"`
 }
 
+// ListSnapshotsInRecycleBinRequest is a shape of the model.
+type ListSnapshotsInRecycleBinRequest struct {
+	MaxResults  *int32   `aws:"MaxResults,c=ListSnapshotsInRecycleBinMaxResults"`
+	NextToken   *string  `aws:"NextToken"`
+	SnapshotIds []string `aws:"SnapshotId,item=SnapshotId"`
+	DryRun      *bool    `aws:"DryRun"`
+}
+
+// ListSnapshotsInRecycleBinResult is a shape of the model.
+type ListSnapshotsInRecycleBinResult struct {
+	Snapshots []SnapshotRecycleBinInfo `aws:"snapshotSet,q=SnapshotSet"`
+	NextToken *string                  `aws:"nextToken,q=NextToken"`
+}
+
+// LockSnapshotRequest is a shape of the model.
+type LockSnapshotRequest struct {
+	SnapshotId     *string    `aws:"SnapshotId,req"`
+	DryRun         *bool      `aws:"DryRun"`
+	LockMode       *string    `aws:"LockMode,req,c=LockMode"`
+	CoolOffPeriod  *int32     `aws:"CoolOffPeriod,c=CoolOffPeriodRequestHours"`
+	LockDuration   *int32     `aws:"LockDuration,c=RetentionPeriodRequestDays"`
+	ExpirationDate *time.Time `aws:"ExpirationDate"`
+}
+
+// LockSnapshotResult is a shape of the model.
+type LockSnapshotResult struct {
+	SnapshotId             *string    `aws:"snapshotId,q=SnapshotId"`
+	LockState              *string    `aws:"lockState,q=LockState,c=LockState"`
+	LockDuration           *int32     `aws:"lockDuration,q=LockDuration"`
+	CoolOffPeriod          *int32     `aws:"coolOffPeriod,q=CoolOffPeriod"`
+	CoolOffPeriodExpiresOn *time.Time `aws:"coolOffPeriodExpiresOn,q=CoolOffPeriodExpiresOn"`
+	LockCreatedOn          *time.Time `aws:"lockCreatedOn,q=LockCreatedOn"`
+	LockExpiresOn          *time.Time `aws:"lockExpiresOn,q=LockExpiresOn"`
+	LockDurationStartTime  *time.Time `aws:"lockDurationStartTime,q=LockDurationStartTime"`
+}
+
+// LockedSnapshotsInfo is a shape of the model.
+type LockedSnapshotsInfo struct {
+	OwnerId                *string    `aws:"ownerId,q=OwnerId"`
+	SnapshotId             *string    `aws:"snapshotId,q=SnapshotId"`
+	LockState              *string    `aws:"lockState,q=LockState,c=LockState"`
+	LockDuration           *int32     `aws:"lockDuration,q=LockDuration"`
+	CoolOffPeriod          *int32     `aws:"coolOffPeriod,q=CoolOffPeriod"`
+	CoolOffPeriodExpiresOn *time.Time `aws:"coolOffPeriodExpiresOn,q=CoolOffPeriodExpiresOn"`
+	LockCreatedOn          *time.Time `aws:"lockCreatedOn,q=LockCreatedOn"`
+	LockDurationStartTime  *time.Time `aws:"lockDurationStartTime,q=LockDurationStartTime"`
+	LockExpiresOn          *time.Time `aws:"lockExpiresOn,q=LockExpiresOn"`
+}
+
 // MediaAcceleratorInfo is a shape of the model.
 type MediaAcceleratorInfo struct {
 	Accelerators          []MediaDeviceInfo `aws:"accelerators,q=Accelerators"`
@@ -2695,6 +2975,29 @@ type ModifySnapshotAttributeRequest struct {
 	SnapshotId             *string                              `aws:"SnapshotId,req"`
 	UserIds                []string                             `aws:"UserId,item=UserId"`
 	DryRun                 *bool                                `aws:"dryRun,q=DryRun"`
+}
+
+// ModifyVolumeAttributeRequest is a shape of the model.
+type ModifyVolumeAttributeRequest struct {
+	AutoEnableIO *AttributeBooleanValue `aws:"AutoEnableIO"`
+	VolumeId     *string                `aws:"VolumeId,req"`
+	DryRun       *bool                  `aws:"dryRun,q=DryRun"`
+}
+
+// ModifyVolumeRequest is a shape of the model.
+type ModifyVolumeRequest struct {
+	DryRun             *bool   `aws:"DryRun"`
+	VolumeId           *string `aws:"VolumeId,req"`
+	Size               *int32  `aws:"Size"`
+	VolumeType         *string `aws:"VolumeType,c=VolumeType"`
+	Iops               *int32  `aws:"Iops"`
+	Throughput         *int32  `aws:"Throughput"`
+	MultiAttachEnabled *bool   `aws:"MultiAttachEnabled"`
+}
+
+// ModifyVolumeResult is a shape of the model.
+type ModifyVolumeResult struct {
+	VolumeModification *VolumeModification `aws:"volumeModification,q=VolumeModification"`
 }
 
 // ModifyVpcAttributeRequest is a shape of the model.
@@ -3206,6 +3509,27 @@ type ResponseLaunchTemplateData struct {
 	SecondaryInterfaces               []LaunchTemplateInstanceSecondaryInterfaceSpecification `aws:"secondaryInterfaceSet,q=SecondaryInterfaceSet"`
 }
 
+// RestoreSnapshotFromRecycleBinRequest is a shape of the model.
+type RestoreSnapshotFromRecycleBinRequest struct {
+	SnapshotId *string `aws:"SnapshotId,req"`
+	DryRun     *bool   `aws:"DryRun"`
+}
+
+// RestoreSnapshotFromRecycleBinResult is a shape of the model.
+type RestoreSnapshotFromRecycleBinResult struct {
+	SnapshotId  *string    `aws:"snapshotId,q=SnapshotId"`
+	OutpostArn  *string    `aws:"outpostArn,q=OutpostArn"`
+	Description *string    `aws:"description,q=Description"`
+	Encrypted   *bool      `aws:"encrypted,q=Encrypted"`
+	OwnerId     *string    `aws:"ownerId,q=OwnerId"`
+	Progress    *string    `aws:"progress,q=Progress"`
+	StartTime   *time.Time `aws:"startTime,q=StartTime"`
+	State       *string    `aws:"status,q=Status,c=SnapshotState"`
+	VolumeId    *string    `aws:"volumeId,q=VolumeId"`
+	VolumeSize  *int32     `aws:"volumeSize,q=VolumeSize"`
+	SseType     *string    `aws:"sseType,q=SseType,c=SSEType"`
+}
+
 // RevokeSecurityGroupEgressRequest is a shape of the model.
 type RevokeSecurityGroupEgressRequest struct {
 	SecurityGroupRuleIds       []string       `aws:"SecurityGroupRuleId"`
@@ -3467,6 +3791,31 @@ type SnapshotInfo struct {
 	AvailabilityZone *string    `aws:"availabilityZone,q=AvailabilityZone"`
 }
 
+// SnapshotRecycleBinInfo is a shape of the model.
+type SnapshotRecycleBinInfo struct {
+	SnapshotId          *string    `aws:"snapshotId,q=SnapshotId"`
+	RecycleBinEnterTime *time.Time `aws:"recycleBinEnterTime,q=RecycleBinEnterTime"`
+	RecycleBinExitTime  *time.Time `aws:"recycleBinExitTime,q=RecycleBinExitTime"`
+	Description         *string    `aws:"description,q=Description"`
+	VolumeId            *string    `aws:"volumeId,q=VolumeId"`
+}
+
+// SnapshotTierStatus is a shape of the model.
+type SnapshotTierStatus struct {
+	SnapshotId                       *string    `aws:"snapshotId,q=SnapshotId"`
+	VolumeId                         *string    `aws:"volumeId,q=VolumeId"`
+	Status                           *string    `aws:"status,q=Status,c=SnapshotState"`
+	OwnerId                          *string    `aws:"ownerId,q=OwnerId"`
+	Tags                             []Tag      `aws:"tagSet,q=TagSet"`
+	StorageTier                      *string    `aws:"storageTier,q=StorageTier,c=StorageTier"`
+	LastTieringStartTime             *time.Time `aws:"lastTieringStartTime,q=LastTieringStartTime"`
+	LastTieringProgress              *int32     `aws:"lastTieringProgress,q=LastTieringProgress"`
+	LastTieringOperationStatus       *string    `aws:"lastTieringOperationStatus,q=LastTieringOperationStatus,c=TieringOperationStatus"`
+	LastTieringOperationStatusDetail *string    `aws:"lastTieringOperationStatusDetail,q=LastTieringOperationStatusDetail"`
+	ArchivalCompleteTime             *time.Time `aws:"archivalCompleteTime,q=ArchivalCompleteTime"`
+	RestoreExpiryTime                *time.Time `aws:"restoreExpiryTime,q=RestoreExpiryTime"`
+}
+
 // SpotMarketOptions is a shape of the model.
 type SpotMarketOptions struct {
 	MaxPrice                     *string    `aws:"MaxPrice"`
@@ -3595,6 +3944,17 @@ type TotalLocalStorageGBRequest struct {
 	Max *float64 `aws:"Max"`
 }
 
+// UnlockSnapshotRequest is a shape of the model.
+type UnlockSnapshotRequest struct {
+	SnapshotId *string `aws:"SnapshotId,req"`
+	DryRun     *bool   `aws:"DryRun"`
+}
+
+// UnlockSnapshotResult is a shape of the model.
+type UnlockSnapshotResult struct {
+	SnapshotId *string `aws:"snapshotId,q=SnapshotId"`
+}
+
 // UserIdGroupPair is a shape of the model.
 type UserIdGroupPair struct {
 	Description            *string `aws:"description,q=Description"`
@@ -3674,6 +4034,27 @@ type VolumeAttachment struct {
 	Device                *string    `aws:"device,q=Device"`
 	State                 *string    `aws:"status,q=Status,c=VolumeAttachmentState"`
 	AttachTime            *time.Time `aws:"attachTime,q=AttachTime"`
+}
+
+// VolumeModification is a shape of the model.
+type VolumeModification struct {
+	VolumeId                   *string           `aws:"volumeId,q=VolumeId"`
+	ModificationState          *string           `aws:"modificationState,q=ModificationState,c=VolumeModificationState"`
+	StatusMessage              *string           `aws:"statusMessage,q=StatusMessage"`
+	TargetSize                 *int32            `aws:"targetSize,q=TargetSize"`
+	TargetIops                 *int32            `aws:"targetIops,q=TargetIops"`
+	TargetVolumeType           *string           `aws:"targetVolumeType,q=TargetVolumeType,c=VolumeType"`
+	TargetThroughput           *int32            `aws:"targetThroughput,q=TargetThroughput"`
+	TargetMultiAttachEnabled   *bool             `aws:"targetMultiAttachEnabled,q=TargetMultiAttachEnabled"`
+	OriginalSize               *int32            `aws:"originalSize,q=OriginalSize"`
+	OriginalIops               *int32            `aws:"originalIops,q=OriginalIops"`
+	OriginalVolumeType         *string           `aws:"originalVolumeType,q=OriginalVolumeType,c=VolumeType"`
+	OriginalThroughput         *int32            `aws:"originalThroughput,q=OriginalThroughput"`
+	OriginalMultiAttachEnabled *bool             `aws:"originalMultiAttachEnabled,q=OriginalMultiAttachEnabled"`
+	Progress                   *int64            `aws:"progress,q=Progress"`
+	StartTime                  *time.Time        `aws:"startTime,q=StartTime"`
+	EndTime                    *time.Time        `aws:"endTime,q=EndTime"`
+	Operator                   *OperatorResponse `aws:"operator,q=Operator"`
 }
 
 // VolumeStatusAction is a shape of the model.
