@@ -39,6 +39,7 @@ request as AWS documents it, really encrypts, and says why a request was denied.
 		newWhoCan(io),
 		newWhatCan(io),
 		newXKS(io),
+		newVolume(io),
 		newVersion(io),
 	)
 	root.InitDefaultCompletionCmd("")

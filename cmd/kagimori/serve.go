@@ -28,6 +28,7 @@ type serveFlags struct {
 	console             bool
 	logLevel            string
 	network             networkFlags
+	nbd                 nbdFlags
 	// visit, if not nil, is run against the server once it listens; the server ends with it if it
 	// says so or fails.
 	visit func(ctx context.Context, url string) (stay bool, err error)
@@ -77,6 +78,7 @@ func newServe(io stdio) *cobra.Command {
 	fl.BoolVar(&f.devAllowRemote, "dev-allow-remote", false, "with --dev, listen on other addresses too, as containers need: everybody who reaches it is administrator")
 	fl.StringArrayVar(&f.allowedHosts, "allowed-host", nil, "with --dev, `name` of the server in URLs beside localhost (repeatable)")
 	f.network.register(cmd)
+	f.nbd.register(fl)
 	fl.StringVar(&f.logLevel, "log-level", "info", "least `level` of what is logged: debug, info, warn or error")
 	return cmd
 }
@@ -110,6 +112,14 @@ func (f *serveFlags) run(ctx context.Context, io stdio) error {
 	}
 	if proxy != nil {
 		defer proxy.Close()
+	}
+	exports, err := f.nbd.listeners(ctx, f.tlsCert, f.tlsKey)
+	if err != nil {
+		return err
+	}
+	defer closeAll(exports)
+	for _, l := range exports {
+		cfg.NBD = append(cfg.NBD, l.address())
 	}
 	if cfg.Data == "" {
 		if cfg.Data, err = os.MkdirTemp("", "kagimori-"); err != nil {
@@ -147,9 +157,11 @@ func (f *serveFlags) run(ctx context.Context, io stdio) error {
 		proxied <- serveHTTP(ctx, proxy, proxyTLS, a.Proxy(), logger)
 		stop()
 	}()
+	exported := make(chan error, 1)
+	go func() { exported <- serveNBD(ctx, a, exports, stop) }()
 	err = serveHTTP(ctx, l, tls, a.Handler(), logger)
 	stop()
-	err = errors.Join(err, <-proxied)
+	err = errors.Join(err, <-proxied, <-exported)
 	return failed(errors.Join(<-visited, err, a.Close()))
 }
 

@@ -44,6 +44,9 @@ type Config struct {
 	Outbound outbound.Config
 	// XKSPatience is how long KMS waits for an external key store proxy; 0 is as long as at AWS.
 	XKSPatience time.Duration
+	// NBD are the addresses at which ServeNBD is served, as clients are told: "unix:" and a path, "tls:" or
+	// "tcp:" and an address.
+	NBD []string
 	// NoSync leaves out fsync of the store. Only tests may set it: a crash loses changes.
 	NoSync bool
 	Logger *slog.Logger // nil is slog.Default()

@@ -189,6 +189,7 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 	})
 	s.ec2 = ec2.New(ec2.Config{
 		Guard: s.guard, Clock: s.clock, Keys: keys{s.guard, s.kms}, Volumes: volumes, Logger: cfg.Logger,
+		ExportAddresses: cfg.NBD,
 		Profiles: func(tx store.Tx, account, nameOrARN string) (ec2.Profile, bool, error) {
 			p, ok, err := people.FindInstanceProfile(tx, account, nameOrARN)
 			return ec2.Profile(p), ok, err
@@ -235,14 +236,17 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 		{API: organizationsapi.Service(), Ops: tree.Operations()},
 		{API: cloudtrailapi.Service(), Ops: events.Operations()},
 		{API: accessanalyzerapi.Service(), Ops: accessanalyzer.New(s.guard).Operations()},
-		{API: kagimoriapi.Service(), Ops: both(both(why.Operations(), s.proxy.Operations()), desk.New(s.guard).Operations())},
+		{API: kagimoriapi.Service(), Ops: together(why.Operations(), s.proxy.Operations(), desk.New(s.guard).Operations(), s.ec2.ExportOperations())},
 	}, nil
 }
 
-// both are the operations of a service that two packages serve.
-func both(a, b map[string]guard.Handler) map[string]guard.Handler {
-	maps.Copy(a, b)
-	return a
+// together are the operations of a service that several packages serve.
+func together(parts ...map[string]guard.Handler) map[string]guard.Handler {
+	all := map[string]guard.Handler{}
+	for _, p := range parts {
+		maps.Copy(all, p)
+	}
+	return all
 }
 
 // start begins the work that nobody asks for, lowest service first: keys, then instances, then

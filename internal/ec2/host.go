@@ -23,6 +23,8 @@ type host struct {
 	mu     sync.Mutex
 	open   map[string]*blockdev.Volume // by volume id; guarded by mu
 	closed bool                        // guarded by mu
+
+	exports exports // of open volumes; they end before the volume is closed
 }
 
 // errHostDown: the host opens nothing any more. The work that wanted it goes on at the next start.
@@ -83,6 +85,7 @@ func (h *host) release(id string) error {
 	if v == nil {
 		return nil
 	}
+	h.exports.end(id)
 	return v.Close()
 }
 
@@ -140,7 +143,8 @@ func (h *host) shutDown() error {
 	h.open, h.closed = map[string]*blockdev.Volume{}, true
 	h.mu.Unlock()
 	var errs []error
-	for _, v := range open {
+	for id, v := range open {
+		h.exports.end(id)
 		errs = append(errs, v.Close())
 	}
 	return errors.Join(errs...)

@@ -71,6 +71,9 @@ type Config struct {
 	Clock   *clock.Clock
 	Keys    Keys
 	Volumes *os.Root // folder of the volume files
+	// ExportAddresses are where clients of NBD find exported volumes: "unix:" and a path, "tls:" or
+	// "tcp:" and an address. Without any, volumes are not exported.
+	ExportAddresses []string
 	// Profiles finds instance profiles. Nil means that there are none.
 	Profiles Profiles
 	Timing   Timing
@@ -94,8 +97,11 @@ type Service struct {
 	changed  func(ctx context.Context, region, account, instance string)
 	log      *slog.Logger
 	host     *host // the machine that holds open volumes
-	life     lifetime
-	locks    *locks // by instance
+
+	exportAddresses []string
+
+	life  lifetime
+	locks *locks // by instance
 }
 
 // New makes a Service. Call Start before serving.
@@ -110,7 +116,7 @@ func New(cfg Config) *Service {
 	if s.changed == nil {
 		s.changed = func(context.Context, string, string, string) {}
 	}
-	s.host, s.locks = newHost(cfg.Volumes), newLocks()
+	s.host, s.locks, s.exportAddresses = newHost(cfg.Volumes), newLocks(), cfg.ExportAddresses
 	return s
 }
 

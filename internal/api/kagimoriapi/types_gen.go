@@ -110,6 +110,11 @@ type EditKeyPolicyResponse struct {
 	Notes  []string `aws:"Notes"`
 }
 
+// EndVolumeExportsRequest is a shape of the model.
+type EndVolumeExportsRequest struct {
+	VolumeId *string `aws:"VolumeId,req,c=VolumeId,loc=uri"`
+}
+
 // EvaluatedPolicy is a shape of the model.
 type EvaluatedPolicy struct {
 	Type       *string      `aws:"type"`
@@ -143,6 +148,20 @@ type ExplainResourceRequest struct {
 type ExplainResourceResponse struct {
 	ResourceId     *string         `aws:"ResourceId,c=ResourceId"`
 	Authorizations []Authorization `aws:"Authorizations"`
+}
+
+// ExportVolumeRequest is a shape of the model.
+type ExportVolumeRequest struct {
+	VolumeId *string `aws:"VolumeId,req,c=VolumeId"`
+	ReadOnly *bool   `aws:"ReadOnly"`
+}
+
+// ExportVolumeResponse is a shape of the model.
+type ExportVolumeResponse struct {
+	Export     *VolumeExport  `aws:"Export"`
+	ExportName *secret.String `aws:"ExportName"`
+	Size       *int64         `aws:"Size"`
+	Addresses  []string       `aws:"Addresses"`
 }
 
 // FailedCondition is a shape of the model.
@@ -227,6 +246,15 @@ type LayerStatement struct {
 	Condition       *FailedCondition `aws:"Condition"`
 }
 
+// ListVolumeExportsRequest is a shape of the model.
+type ListVolumeExportsRequest struct {
+}
+
+// ListVolumeExportsResponse is a shape of the model.
+type ListVolumeExportsResponse struct {
+	Exports []VolumeExport `aws:"Exports"`
+}
+
 // ListXksCredentialsRequest is a shape of the model.
 type ListXksCredentialsRequest struct {
 }
@@ -293,6 +321,14 @@ type ViewKeyPolicyResponse struct {
 	Accounts                []string `aws:"Accounts"`
 	OtherStatements         []int32  `aws:"OtherStatements"`
 	RepeatedSids            []string `aws:"RepeatedSids"`
+}
+
+// VolumeExport is a shape of the model.
+type VolumeExport struct {
+	VolumeId     *string    `aws:"VolumeId,c=VolumeId"`
+	ReadOnly     *bool      `aws:"ReadOnly"`
+	Principal    *string    `aws:"Principal"`
+	CreationDate *time.Time `aws:"CreationDate"`
 }
 
 // WhatCanRequest is a shape of the model.
