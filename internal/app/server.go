@@ -236,7 +236,7 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 		{API: organizationsapi.Service(), Ops: tree.Operations()},
 		{API: cloudtrailapi.Service(), Ops: events.Operations()},
 		{API: accessanalyzerapi.Service(), Ops: accessanalyzer.New(s.guard).Operations()},
-		{API: kagimoriapi.Service(), Ops: together(why.Operations(), s.proxy.Operations(), desk.New(s.guard).Operations(), s.ec2.ExportOperations())},
+		{API: kagimoriapi.Service(), Ops: together(why.Operations(), s.proxy.Operations(), desk.New(s.guard).Operations(), s.ec2.ExportOperations(), s.groups.Metrics())},
 	}, nil
 }
 

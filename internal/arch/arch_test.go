@@ -94,7 +94,7 @@ var allowed = map[string][]string{
 	"internal/ec2/catalog":    {},
 	"internal/ebs":            service("internal/api/ebsapi", "internal/api/kmsapi", "internal/blockdev", "internal/blockdev/image"),
 	"internal/ec2/keypair":    {"internal/secret"},
-	"internal/autoscaling":    service("internal/api/autoscalingapi", "internal/api/ec2api", "internal/api/iamapi", "internal/launch"),
+	"internal/autoscaling":    service("internal/api/autoscalingapi", "internal/api/ec2api", "internal/api/iamapi", "internal/api/kagimoriapi", "internal/launch"),
 	"internal/cloudtrail":     service("internal/api/cloudtrailapi"),
 	"internal/accessanalyzer": service("internal/api/accessanalyzerapi", "internal/lint", "internal/policy", "internal/actions"),
 	"internal/kagimori":       service("internal/api/kagimoriapi", "internal/authz/explain", "internal/ask", "internal/policy", "internal/speech"),

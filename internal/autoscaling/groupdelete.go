@@ -40,7 +40,11 @@ func (s *Service) DeleteAutoScalingGroup(ctx context.Context, c *guard.Call, in 
 			return apierr.New("ResourceInUse", "You cannot delete an AutoScalingGroup while there are instances or pending Spot instance request(s) still in the group.")
 		}
 		if len(all) == 0 && len(g.Launching) == 0 {
-			return groupTable.Delete(tx, p.key()...)
+			if left, err := dropChildren(tx, p); err != nil {
+				return err
+			} else if !left {
+				return groupTable.Delete(tx, p.key()...)
+			}
 		}
 		g.Deleting, g.Min, g.Desired = true, 0, 0
 		return s.put(tx, g)
@@ -61,7 +65,14 @@ func (s *Service) SetDesiredCapacity(ctx context.Context, c *guard.Call, in *aut
 			return err
 		}
 		p = g.place()
+		all, err := members(tx, p)
+		if err != nil {
+			return err
+		}
+		cooled := g.cooled(s.g.Now(), all)
 		switch {
+		case api.Val(in.HonorCooldown) && !cooled:
+			return inCooldown(&g)
 		case want > g.Max:
 			return validation("New SetDesiredCapacity value %d is above max value %d for the AutoScalingGroup.", want, g.Max)
 		case want < g.Min:

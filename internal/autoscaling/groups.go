@@ -32,6 +32,7 @@ func (s *Service) CreateAutoScalingGroup(ctx context.Context, c *guard.Call, in 
 		sizes(&parts[0].Context, &g.Min, &g.Max)
 		source.context(&parts[0].Context)
 		subnetContext(&parts[0].Context, in.VPCZoneIdentifier)
+		sourceContext(&parts[0].Context, in.LoadBalancerNames, in.TargetGroupARNs, in.TrafficSources)
 		requestTags(&parts[0].Context, g.Tags)
 		if in.ServiceLinkedRoleARN != nil {
 			parts = append(parts, passRole(g))
@@ -78,8 +79,6 @@ func newGroup(c *guard.Call, in *autoscalingapi.CreateAutoScalingGroupType, sour
 	switch {
 	case len(in.AvailabilityZones) == 0 && len(in.AvailabilityZoneIds) == 0 && api.Val(in.VPCZoneIdentifier) == "":
 		return nil, validation("At least one Availability Zone or VPC Subnet is required.")
-	case len(in.LoadBalancerNames)+len(in.TargetGroupARNs)+len(in.TrafficSources) > 0:
-		return nil, validation("This server does not attach groups to load balancers.")
 	case len(in.LifecycleHookSpecificationList) > 0:
 		return nil, validation("This server does not run lifecycle hooks.")
 	}
@@ -117,7 +116,13 @@ func newGroup(c *guard.Call, in *autoscalingapi.CreateAutoScalingGroupType, sour
 	if err := g.check(); err != nil {
 		return nil, err
 	}
-	var err error
+	attached, err := sourcesOf(in.LoadBalancerNames, in.TargetGroupARNs, in.TrafficSources)
+	if err == nil {
+		err = g.attach(attached, now)
+	}
+	if err != nil {
+		return nil, err
+	}
 	if g.Tags, err = mergeTags(nil, in.Tags, g.Name); err != nil {
 		return nil, err
 	}

@@ -31,39 +31,9 @@ func (s *Service) none(ctx context.Context, c *guard.Call, group, next *string, 
 	})
 }
 
-// DescribePolicies lists nothing: groups have no scaling policies here.
-func (s *Service) DescribePolicies(ctx context.Context, c *guard.Call, in *autoscalingapi.DescribePoliciesType) (*autoscalingapi.PoliciesType, error) {
-	return &autoscalingapi.PoliciesType{ScalingPolicies: []autoscalingapi.ScalingPolicy{}}, s.none(ctx, c, nil, in.NextToken, in.MaxRecords)
-}
-
-// DescribeScheduledActions lists nothing: groups have no scheduled actions here.
-func (s *Service) DescribeScheduledActions(ctx context.Context, c *guard.Call, in *autoscalingapi.DescribeScheduledActionsType) (*autoscalingapi.ScheduledActionsType, error) {
-	return &autoscalingapi.ScheduledActionsType{ScheduledUpdateGroupActions: []autoscalingapi.ScheduledUpdateGroupAction{}}, s.none(ctx, c, nil, in.NextToken, in.MaxRecords)
-}
-
-// DescribeNotificationConfigurations lists nothing: groups send no notifications here.
-func (s *Service) DescribeNotificationConfigurations(ctx context.Context, c *guard.Call, in *autoscalingapi.DescribeNotificationConfigurationsType) (*autoscalingapi.DescribeNotificationConfigurationsAnswer, error) {
-	return &autoscalingapi.DescribeNotificationConfigurationsAnswer{NotificationConfigurations: []autoscalingapi.NotificationConfiguration{}}, s.none(ctx, c, nil, in.NextToken, in.MaxRecords)
-}
-
 // DescribeLifecycleHooks lists nothing: a group has no lifecycle hooks here.
 func (s *Service) DescribeLifecycleHooks(ctx context.Context, c *guard.Call, in *autoscalingapi.DescribeLifecycleHooksType) (*autoscalingapi.DescribeLifecycleHooksAnswer, error) {
 	return &autoscalingapi.DescribeLifecycleHooksAnswer{LifecycleHooks: []autoscalingapi.LifecycleHook{}}, s.none(ctx, c, in.AutoScalingGroupName, nil, nil)
-}
-
-// DescribeLoadBalancers lists nothing: a group has no classic load balancers here.
-func (s *Service) DescribeLoadBalancers(ctx context.Context, c *guard.Call, in *autoscalingapi.DescribeLoadBalancersRequest) (*autoscalingapi.DescribeLoadBalancersResponse, error) {
-	return &autoscalingapi.DescribeLoadBalancersResponse{LoadBalancers: []autoscalingapi.LoadBalancerState{}}, s.none(ctx, c, in.AutoScalingGroupName, in.NextToken, in.MaxRecords)
-}
-
-// DescribeLoadBalancerTargetGroups lists nothing: a group has no target groups here.
-func (s *Service) DescribeLoadBalancerTargetGroups(ctx context.Context, c *guard.Call, in *autoscalingapi.DescribeLoadBalancerTargetGroupsRequest) (*autoscalingapi.DescribeLoadBalancerTargetGroupsResponse, error) {
-	return &autoscalingapi.DescribeLoadBalancerTargetGroupsResponse{LoadBalancerTargetGroups: []autoscalingapi.LoadBalancerTargetGroupState{}}, s.none(ctx, c, in.AutoScalingGroupName, in.NextToken, in.MaxRecords)
-}
-
-// DescribeTrafficSources lists nothing: a group has no traffic sources here.
-func (s *Service) DescribeTrafficSources(ctx context.Context, c *guard.Call, in *autoscalingapi.DescribeTrafficSourcesRequest) (*autoscalingapi.DescribeTrafficSourcesResponse, error) {
-	return &autoscalingapi.DescribeTrafficSourcesResponse{TrafficSources: []autoscalingapi.TrafficSourceState{}}, s.none(ctx, c, in.AutoScalingGroupName, in.NextToken, in.MaxRecords)
 }
 
 // DescribeWarmPool lists nothing: a group has no instances in its warm pool here.

@@ -18,13 +18,15 @@ const (
 	processTerminate        = "Terminate"
 	processHealthCheck      = "HealthCheck"
 	processReplaceUnhealthy = "ReplaceUnhealthy"
+	processAlarm            = "AlarmNotification"
+	processScheduled        = "ScheduledActions"
 )
 
 // processes are all of them, in the order in which they are listed. Those without a constant are
 // remembered and have no effect: there is nothing yet that they would stop.
 var processes = []string{
-	processLaunch, processTerminate, "AddToLoadBalancer", "AlarmNotification", "AZRebalance", processHealthCheck,
-	"InstanceRefresh", processReplaceUnhealthy, "ScheduledActions",
+	processLaunch, processTerminate, "AddToLoadBalancer", processAlarm, "AZRebalance", processHealthCheck,
+	"InstanceRefresh", processReplaceUnhealthy, processScheduled,
 }
 
 // suspension is a process that does not run.

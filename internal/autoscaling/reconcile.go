@@ -30,6 +30,10 @@ type sight struct {
 // reconcile looks at a group once: it settles what became of its instances, then launches or
 // terminates towards the desired capacity, and sets the time of the next look.
 func (s *Service) reconcile(ctx context.Context, p place) {
+	if err := s.runSchedule(ctx, p); err != nil {
+		s.trouble(p, err)
+		return
+	}
 	v := &sight{place: p}
 	found, err := s.look(ctx, v)
 	if err != nil || !found {
@@ -344,13 +348,23 @@ func (s *Service) scaleIn(ctx context.Context, v *sight, as guard.Caller, active
 
 // drop removes a group that has no instances left, and none that EC2 may be starting.
 func (s *Service) drop(ctx context.Context, p place) error {
-	return s.g.Change(ctx, func(tx store.Tx) error {
+	more := false
+	err := s.g.Change(ctx, func(tx store.Tx) error {
+		more = false
 		if g, _, err := groupTable.Get(tx, p.key()...); err != nil || len(g.Launching) > 0 {
 			return err
 		}
 		if left, err := members(tx, p); err != nil || len(left) > 0 {
 			return err
 		}
+		var err error
+		if more, err = dropChildren(tx, p); err != nil || more {
+			return err
+		}
 		return groupTable.Delete(tx, p.key()...)
 	})
+	if more {
+		s.wake(p, 0)
+	}
+	return err
 }

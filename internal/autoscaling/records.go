@@ -55,7 +55,14 @@ type groupRecord struct {
 	Replace int `json:",omitempty"`
 	// Suspended are the processes that do not run.
 	Suspended []suspension `json:",omitempty"`
-	zoneIDs   []string     // as given; checkSubnets turns them into Zones
+	// Traffic are the load balancers and the like that it is attached to, Metrics those that are collected.
+	Traffic []trafficRecord `json:",omitempty"`
+	Metrics []string        `json:",omitempty"`
+	Cooling cooling         `json:",omitzero"`
+	// Shrunk is when a target tracking policy took capacity away: what was measured before does not
+	// count for that again.
+	Shrunk  time.Time `json:",omitzero"`
+	zoneIDs []string  // as given; checkSubnets turns them into Zones
 }
 
 func (g *groupRecord) place() place { return place{g.Region, g.Account, g.Name} }
@@ -151,8 +158,8 @@ func (g *groupRecord) describe(members []memberRecord) autoscalingapi.AutoScalin
 		ServiceLinkedRoleARN: &g.Role, MaxInstanceLifetime: g.MaxLifetime, CapacityRebalance: g.Rebalance,
 		DefaultInstanceWarmup: g.Warmup, Context: api.Opt(g.Context), DesiredCapacityType: api.Opt(g.DesiredType),
 		Instances: []autoscalingapi.Instance{}, Tags: []autoscalingapi.TagDescription{},
-		LoadBalancerNames: []string{}, TargetGroupARNs: []string{}, SuspendedProcesses: []autoscalingapi.SuspendedProcess{},
-		EnabledMetrics: []autoscalingapi.EnabledMetric{}, TrafficSources: []autoscalingapi.TrafficSourceIdentifier{},
+		LoadBalancerNames: g.attached(classicBalancer), TargetGroupARNs: g.attached(targetGroup), SuspendedProcesses: []autoscalingapi.SuspendedProcess{},
+		EnabledMetrics: g.enabledMetrics(), TrafficSources: g.trafficSources(),
 		DeletionProtection: api.Opt(g.DeletionProtection),
 	}
 	if g.ZoneDistribution != "" {

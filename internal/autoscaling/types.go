@@ -57,7 +57,7 @@ func (s *Service) DescribeTerminationPolicyTypes(ctx context.Context, c *guard.C
 // Source: API Reference, DescribeAdjustmentTypes.
 func (s *Service) DescribeAdjustmentTypes(ctx context.Context, c *guard.Call, _ *autoscalingapi.DescribeAdjustmentTypesRequest) (*autoscalingapi.DescribeAdjustmentTypesAnswer, error) {
 	return &autoscalingapi.DescribeAdjustmentTypesAnswer{AdjustmentTypes: []autoscalingapi.AdjustmentType{
-		{AdjustmentType: new("ChangeInCapacity")}, {AdjustmentType: new("ExactCapacity")}, {AdjustmentType: new("PercentChangeInCapacity")},
+		{AdjustmentType: new(changeInCapacity)}, {AdjustmentType: new(exactCapacity)}, {AdjustmentType: new(percentInCapacity)},
 	}}, s.decided(ctx, c)
 }
 
@@ -71,24 +71,14 @@ func (s *Service) DescribeScalingProcessTypes(ctx context.Context, c *guard.Call
 }
 
 // DescribeAutoScalingNotificationTypes lists the events of which groups can tell.
-// Source: API Reference, NotificationConfiguration.
 func (s *Service) DescribeAutoScalingNotificationTypes(ctx context.Context, c *guard.Call, _ *autoscalingapi.DescribeAutoScalingNotificationTypesRequest) (*autoscalingapi.DescribeAutoScalingNotificationTypesAnswer, error) {
-	return &autoscalingapi.DescribeAutoScalingNotificationTypesAnswer{AutoScalingNotificationTypes: []string{
-		"autoscaling:EC2_INSTANCE_LAUNCH", "autoscaling:EC2_INSTANCE_LAUNCH_ERROR", "autoscaling:EC2_INSTANCE_TERMINATE",
-		"autoscaling:EC2_INSTANCE_TERMINATE_ERROR", "autoscaling:TEST_NOTIFICATION",
-	}}, s.decided(ctx, c)
+	return &autoscalingapi.DescribeAutoScalingNotificationTypesAnswer{AutoScalingNotificationTypes: notificationTypes}, s.decided(ctx, c)
 }
 
 // DescribeMetricCollectionTypes lists the metrics of groups.
-// Source: API Reference, EnableMetricsCollection.
 func (s *Service) DescribeMetricCollectionTypes(ctx context.Context, c *guard.Call, _ *autoscalingapi.DescribeMetricCollectionTypesRequest) (*autoscalingapi.DescribeMetricCollectionTypesAnswer, error) {
-	out := &autoscalingapi.DescribeMetricCollectionTypesAnswer{Granularities: []autoscalingapi.MetricGranularityType{{Granularity: new("1Minute")}}}
-	for _, m := range []string{
-		"GroupMinSize", "GroupMaxSize", "GroupDesiredCapacity", "GroupInServiceInstances", "GroupPendingInstances", "GroupStandbyInstances",
-		"GroupTerminatingInstances", "GroupTotalInstances", "GroupInServiceCapacity", "GroupPendingCapacity", "GroupStandbyCapacity",
-		"GroupTerminatingCapacity", "GroupTotalCapacity", "WarmPoolDesiredCapacity", "WarmPoolWarmedCapacity", "WarmPoolPendingCapacity",
-		"WarmPoolTerminatingCapacity", "WarmPoolTotalCapacity", "GroupAndWarmPoolDesiredCapacity", "GroupAndWarmPoolTotalCapacity",
-	} {
+	out := &autoscalingapi.DescribeMetricCollectionTypesAnswer{Granularities: []autoscalingapi.MetricGranularityType{{Granularity: new(granularity)}}}
+	for _, m := range groupMetrics {
 		out.Metrics = append(out.Metrics, autoscalingapi.MetricCollectionType{Metric: &m})
 	}
 	return out, s.decided(ctx, c)

@@ -80,6 +80,37 @@ type AlarmSpecification struct {
 	Alarms []string `aws:"Alarms,e=XmlStringMaxLen255"`
 }
 
+// AttachLoadBalancerTargetGroupsResultType is a shape of the model.
+type AttachLoadBalancerTargetGroupsResultType struct {
+}
+
+// AttachLoadBalancerTargetGroupsType is a shape of the model.
+type AttachLoadBalancerTargetGroupsType struct {
+	AutoScalingGroupName *string  `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	TargetGroupARNs      []string `aws:"TargetGroupARNs,e=XmlStringMaxLen511,req"`
+}
+
+// AttachLoadBalancersResultType is a shape of the model.
+type AttachLoadBalancersResultType struct {
+}
+
+// AttachLoadBalancersType is a shape of the model.
+type AttachLoadBalancersType struct {
+	AutoScalingGroupName *string  `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	LoadBalancerNames    []string `aws:"LoadBalancerNames,e=XmlStringMaxLen255,req"`
+}
+
+// AttachTrafficSourcesResultType is a shape of the model.
+type AttachTrafficSourcesResultType struct {
+}
+
+// AttachTrafficSourcesType is a shape of the model.
+type AttachTrafficSourcesType struct {
+	AutoScalingGroupName     *string                   `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	TrafficSources           []TrafficSourceIdentifier `aws:"TrafficSources,req"`
+	SkipZonalShiftValidation *bool                     `aws:"SkipZonalShiftValidation"`
+}
+
 // AutoScalingGroup is a shape of the model.
 type AutoScalingGroup struct {
 	AutoScalingGroupName             *string                           `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
@@ -185,12 +216,40 @@ type BaselinePerformanceFactorsRequest struct {
 	Cpu *CpuPerformanceFactorRequest `aws:"Cpu"`
 }
 
+// BatchDeleteScheduledActionAnswer is a shape of the model.
+type BatchDeleteScheduledActionAnswer struct {
+	FailedScheduledActions []FailedScheduledUpdateGroupActionRequest `aws:"FailedScheduledActions"`
+}
+
+// BatchDeleteScheduledActionType is a shape of the model.
+type BatchDeleteScheduledActionType struct {
+	AutoScalingGroupName *string  `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	ScheduledActionNames []string `aws:"ScheduledActionNames,e=XmlStringMaxLen255,req"`
+}
+
+// BatchPutScheduledUpdateGroupActionAnswer is a shape of the model.
+type BatchPutScheduledUpdateGroupActionAnswer struct {
+	FailedScheduledUpdateGroupActions []FailedScheduledUpdateGroupActionRequest `aws:"FailedScheduledUpdateGroupActions"`
+}
+
+// BatchPutScheduledUpdateGroupActionType is a shape of the model.
+type BatchPutScheduledUpdateGroupActionType struct {
+	AutoScalingGroupName        *string                             `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	ScheduledUpdateGroupActions []ScheduledUpdateGroupActionRequest `aws:"ScheduledUpdateGroupActions,req"`
+}
+
 // BlockDeviceMapping is a shape of the model.
 type BlockDeviceMapping struct {
 	VirtualName *string `aws:"VirtualName,c=XmlStringMaxLen255"`
 	DeviceName  *string `aws:"DeviceName,req,c=XmlStringMaxLen255"`
 	Ebs         *Ebs    `aws:"Ebs"`
 	NoDevice    *bool   `aws:"NoDevice"`
+}
+
+// CapacityForecast is a shape of the model.
+type CapacityForecast struct {
+	Timestamps []time.Time `aws:"Timestamps,req"`
+	Values     []float64   `aws:"Values,req"`
 }
 
 // CapacityReservationSpecification is a shape of the model.
@@ -293,6 +352,24 @@ type CustomizedMetricSpecification struct {
 type DeleteAutoScalingGroupType struct {
 	AutoScalingGroupName *string `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
 	ForceDelete          *bool   `aws:"ForceDelete"`
+}
+
+// DeleteNotificationConfigurationType is a shape of the model.
+type DeleteNotificationConfigurationType struct {
+	AutoScalingGroupName *string `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	TopicARN             *string `aws:"TopicARN,req,c=XmlStringMaxLen255"`
+}
+
+// DeletePolicyType is a shape of the model.
+type DeletePolicyType struct {
+	AutoScalingGroupName *string `aws:"AutoScalingGroupName,c=XmlStringMaxLen255"`
+	PolicyName           *string `aws:"PolicyName,req,c=ResourceName"`
+}
+
+// DeleteScheduledActionType is a shape of the model.
+type DeleteScheduledActionType struct {
+	AutoScalingGroupName *string `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	ScheduledActionName  *string `aws:"ScheduledActionName,req,c=XmlStringMaxLen255"`
 }
 
 // DeleteTagsType is a shape of the model.
@@ -475,6 +552,42 @@ type DesiredConfiguration struct {
 	MixedInstancesPolicy *MixedInstancesPolicy        `aws:"MixedInstancesPolicy"`
 }
 
+// DetachLoadBalancerTargetGroupsResultType is a shape of the model.
+type DetachLoadBalancerTargetGroupsResultType struct {
+}
+
+// DetachLoadBalancerTargetGroupsType is a shape of the model.
+type DetachLoadBalancerTargetGroupsType struct {
+	AutoScalingGroupName *string  `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	TargetGroupARNs      []string `aws:"TargetGroupARNs,e=XmlStringMaxLen511,req"`
+}
+
+// DetachLoadBalancersResultType is a shape of the model.
+type DetachLoadBalancersResultType struct {
+}
+
+// DetachLoadBalancersType is a shape of the model.
+type DetachLoadBalancersType struct {
+	AutoScalingGroupName *string  `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	LoadBalancerNames    []string `aws:"LoadBalancerNames,e=XmlStringMaxLen255,req"`
+}
+
+// DetachTrafficSourcesResultType is a shape of the model.
+type DetachTrafficSourcesResultType struct {
+}
+
+// DetachTrafficSourcesType is a shape of the model.
+type DetachTrafficSourcesType struct {
+	AutoScalingGroupName *string                   `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	TrafficSources       []TrafficSourceIdentifier `aws:"TrafficSources,req"`
+}
+
+// DisableMetricsCollectionQuery is a shape of the model.
+type DisableMetricsCollectionQuery struct {
+	AutoScalingGroupName *string  `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	Metrics              []string `aws:"Metrics,e=XmlStringMaxLen255"`
+}
+
 // Ebs is a shape of the model.
 type Ebs struct {
 	SnapshotId          *string `aws:"SnapshotId,c=XmlStringMaxLen255"`
@@ -486,16 +599,54 @@ type Ebs struct {
 	Throughput          *int32  `aws:"Throughput,c=BlockDeviceEbsThroughput"`
 }
 
+// EnableMetricsCollectionQuery is a shape of the model.
+type EnableMetricsCollectionQuery struct {
+	AutoScalingGroupName *string  `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	Metrics              []string `aws:"Metrics,e=XmlStringMaxLen255"`
+	Granularity          *string  `aws:"Granularity,req,c=XmlStringMaxLen255"`
+}
+
 // EnabledMetric is a shape of the model.
 type EnabledMetric struct {
 	Metric      *string `aws:"Metric,c=XmlStringMaxLen255"`
 	Granularity *string `aws:"Granularity,c=XmlStringMaxLen255"`
 }
 
+// ExecutePolicyType is a shape of the model.
+type ExecutePolicyType struct {
+	AutoScalingGroupName *string  `aws:"AutoScalingGroupName,c=XmlStringMaxLen255"`
+	PolicyName           *string  `aws:"PolicyName,req,c=ResourceName"`
+	HonorCooldown        *bool    `aws:"HonorCooldown"`
+	MetricValue          *float64 `aws:"MetricValue"`
+	BreachThreshold      *float64 `aws:"BreachThreshold"`
+}
+
+// FailedScheduledUpdateGroupActionRequest is a shape of the model.
+type FailedScheduledUpdateGroupActionRequest struct {
+	ScheduledActionName *string `aws:"ScheduledActionName,req,c=XmlStringMaxLen255"`
+	ErrorCode           *string `aws:"ErrorCode,c=XmlStringMaxLen64"`
+	ErrorMessage        *string `aws:"ErrorMessage,c=XmlString"`
+}
+
 // Filter is a shape of the model.
 type Filter struct {
 	Name   *string  `aws:"Name,c=XmlString"`
 	Values []string `aws:"Values,e=XmlString"`
+}
+
+// GetPredictiveScalingForecastAnswer is a shape of the model.
+type GetPredictiveScalingForecastAnswer struct {
+	LoadForecast     []LoadForecast    `aws:"LoadForecast,req"`
+	CapacityForecast *CapacityForecast `aws:"CapacityForecast,req"`
+	UpdateTime       *time.Time        `aws:"UpdateTime,req"`
+}
+
+// GetPredictiveScalingForecastType is a shape of the model.
+type GetPredictiveScalingForecastType struct {
+	AutoScalingGroupName *string    `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	PolicyName           *string    `aws:"PolicyName,req,c=XmlStringMaxLen255"`
+	StartTime            *time.Time `aws:"StartTime,req"`
+	EndTime              *time.Time `aws:"EndTime,req"`
 }
 
 // Instance is a shape of the model.
@@ -715,6 +866,13 @@ type LoadBalancerTargetGroupState struct {
 	State                      *string `aws:"State,c=XmlStringMaxLen255"`
 }
 
+// LoadForecast is a shape of the model.
+type LoadForecast struct {
+	Timestamps          []time.Time                           `aws:"Timestamps,req"`
+	Values              []float64                             `aws:"Values,req"`
+	MetricSpecification *PredictiveScalingMetricSpecification `aws:"MetricSpecification,req"`
+}
+
 // MemoryGiBPerVCpuRequest is a shape of the model.
 type MemoryGiBPerVCpuRequest struct {
 	Min *float64 `aws:"Min,c=NullablePositiveDouble"`
@@ -807,6 +965,12 @@ type PoliciesType struct {
 	NextToken       *string         `aws:"NextToken,c=XmlString"`
 }
 
+// PolicyARNType is a shape of the model.
+type PolicyARNType struct {
+	PolicyARN *string `aws:"PolicyARN,c=ResourceName"`
+	Alarms    []Alarm `aws:"Alarms"`
+}
+
 // PredefinedMetricSpecification is a shape of the model.
 type PredefinedMetricSpecification struct {
 	PredefinedMetricType *string `aws:"PredefinedMetricType,req,c=MetricType"`
@@ -874,6 +1038,45 @@ type ProcessType struct {
 // ProcessesType is a shape of the model.
 type ProcessesType struct {
 	Processes []ProcessType `aws:"Processes"`
+}
+
+// PutNotificationConfigurationType is a shape of the model.
+type PutNotificationConfigurationType struct {
+	AutoScalingGroupName *string  `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	TopicARN             *string  `aws:"TopicARN,req,c=XmlStringMaxLen255"`
+	NotificationTypes    []string `aws:"NotificationTypes,e=XmlStringMaxLen255,req"`
+}
+
+// PutScalingPolicyType is a shape of the model.
+type PutScalingPolicyType struct {
+	AutoScalingGroupName           *string                         `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	PolicyName                     *string                         `aws:"PolicyName,req,c=XmlStringMaxLen255"`
+	PolicyType                     *string                         `aws:"PolicyType,c=XmlStringMaxLen64"`
+	AdjustmentType                 *string                         `aws:"AdjustmentType,c=XmlStringMaxLen255"`
+	MinAdjustmentStep              *int32                          `aws:"MinAdjustmentStep"`
+	MinAdjustmentMagnitude         *int32                          `aws:"MinAdjustmentMagnitude"`
+	ScalingAdjustment              *int32                          `aws:"ScalingAdjustment"`
+	Cooldown                       *int32                          `aws:"Cooldown"`
+	MetricAggregationType          *string                         `aws:"MetricAggregationType,c=XmlStringMaxLen32"`
+	StepAdjustments                []StepAdjustment                `aws:"StepAdjustments"`
+	EstimatedInstanceWarmup        *int32                          `aws:"EstimatedInstanceWarmup"`
+	TargetTrackingConfiguration    *TargetTrackingConfiguration    `aws:"TargetTrackingConfiguration"`
+	Enabled                        *bool                           `aws:"Enabled"`
+	PredictiveScalingConfiguration *PredictiveScalingConfiguration `aws:"PredictiveScalingConfiguration"`
+}
+
+// PutScheduledUpdateGroupActionType is a shape of the model.
+type PutScheduledUpdateGroupActionType struct {
+	AutoScalingGroupName *string    `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	ScheduledActionName  *string    `aws:"ScheduledActionName,req,c=XmlStringMaxLen255"`
+	Time                 *time.Time `aws:"Time"`
+	StartTime            *time.Time `aws:"StartTime"`
+	EndTime              *time.Time `aws:"EndTime"`
+	Recurrence           *string    `aws:"Recurrence,c=XmlStringMaxLen255"`
+	MinSize              *int32     `aws:"MinSize"`
+	MaxSize              *int32     `aws:"MaxSize"`
+	DesiredCapacity      *int32     `aws:"DesiredCapacity"`
+	TimeZone             *string    `aws:"TimeZone,c=XmlStringMaxLen255"`
 }
 
 // RefreshPreferences is a shape of the model.
@@ -950,6 +1153,18 @@ type ScheduledUpdateGroupAction struct {
 	MaxSize              *int32     `aws:"MaxSize"`
 	DesiredCapacity      *int32     `aws:"DesiredCapacity"`
 	TimeZone             *string    `aws:"TimeZone,c=XmlStringMaxLen255"`
+}
+
+// ScheduledUpdateGroupActionRequest is a shape of the model.
+type ScheduledUpdateGroupActionRequest struct {
+	ScheduledActionName *string    `aws:"ScheduledActionName,req,c=XmlStringMaxLen255"`
+	StartTime           *time.Time `aws:"StartTime"`
+	EndTime             *time.Time `aws:"EndTime"`
+	Recurrence          *string    `aws:"Recurrence,c=XmlStringMaxLen255"`
+	MinSize             *int32     `aws:"MinSize"`
+	MaxSize             *int32     `aws:"MaxSize"`
+	DesiredCapacity     *int32     `aws:"DesiredCapacity"`
+	TimeZone            *string    `aws:"TimeZone,c=XmlStringMaxLen255"`
 }
 
 // SetDesiredCapacityType is a shape of the model.

@@ -44,6 +44,17 @@ const (
 	LayerStateTypeNEEDED    = "NEEDED"
 	LayerStateTypeSILENT    = "SILENT"
 
+	MetricComparisonGreaterThanOrEqualToThreshold = "GreaterThanOrEqualToThreshold"
+	MetricComparisonGreaterThanThreshold          = "GreaterThanThreshold"
+	MetricComparisonLessThanThreshold             = "LessThanThreshold"
+	MetricComparisonLessThanOrEqualToThreshold    = "LessThanOrEqualToThreshold"
+
+	MetricStatisticAverage     = "Average"
+	MetricStatisticMinimum     = "Minimum"
+	MetricStatisticMaximum     = "Maximum"
+	MetricStatisticSampleCount = "SampleCount"
+	MetricStatisticSum         = "Sum"
+
 	VerdictTypeLAUNCHES    = "LAUNCHES"
 	VerdictTypeFAILS       = "FAILS"
 	VerdictTypeCANNOT_TELL = "CANNOT_TELL"

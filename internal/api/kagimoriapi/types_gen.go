@@ -92,6 +92,11 @@ type CreateXksCredentialResponse struct {
 	RawSecretAccessKey *secret.String `aws:"RawSecretAccessKey,c=XksSecret"`
 }
 
+// DeleteMetricAlarmRequest is a shape of the model.
+type DeleteMetricAlarmRequest struct {
+	AlarmName *string `aws:"AlarmName,req,c=MetricAlarmName,loc=uri"`
+}
+
 // DeleteXksCredentialRequest is a shape of the model.
 type DeleteXksCredentialRequest struct {
 	AccessKeyId *string `aws:"AccessKeyId,req,c=XksAccessKeyId,loc=uri"`
@@ -246,6 +251,15 @@ type LayerStatement struct {
 	Condition       *FailedCondition `aws:"Condition"`
 }
 
+// ListMetricAlarmsRequest is a shape of the model.
+type ListMetricAlarmsRequest struct {
+}
+
+// ListMetricAlarmsResponse is a shape of the model.
+type ListMetricAlarmsResponse struct {
+	Alarms []MetricAlarm `aws:"Alarms"`
+}
+
 // ListVolumeExportsRequest is a shape of the model.
 type ListVolumeExportsRequest struct {
 }
@@ -277,6 +291,56 @@ type MatchedStatement struct {
 	Sid             *string `aws:"Sid"`
 	EvaluatedEffect *string `aws:"EvaluatedEffect"`
 	GrantId         *string `aws:"GrantId"`
+}
+
+// MetricAlarm is a shape of the model.
+type MetricAlarm struct {
+	AlarmName          *string           `aws:"AlarmName,c=MetricAlarmName"`
+	AlarmArn           *string           `aws:"AlarmArn"`
+	Namespace          *string           `aws:"Namespace,c=MetricNamespace"`
+	MetricName         *string           `aws:"MetricName,c=MetricName"`
+	Dimensions         []MetricDimension `aws:"Dimensions,c=MetricDimensionList"`
+	Statistic          *string           `aws:"Statistic,c=MetricStatistic"`
+	Period             *int32            `aws:"Period,c=MetricPeriod"`
+	EvaluationPeriods  *int32            `aws:"EvaluationPeriods,c=MetricPeriods"`
+	Threshold          *float64          `aws:"Threshold"`
+	ComparisonOperator *string           `aws:"ComparisonOperator,c=MetricComparison"`
+	AlarmActions       []string          `aws:"AlarmActions,e=AlarmActionArn,c=AlarmActionList"`
+	StateValue         *string           `aws:"StateValue"`
+}
+
+// MetricDatum is a shape of the model.
+type MetricDatum struct {
+	MetricName *string           `aws:"MetricName,req,c=MetricName"`
+	Dimensions []MetricDimension `aws:"Dimensions,c=MetricDimensionList"`
+	Timestamp  *time.Time        `aws:"Timestamp"`
+	Value      *float64          `aws:"Value,req"`
+}
+
+// MetricDimension is a shape of the model.
+type MetricDimension struct {
+	Name  *string `aws:"Name,req,c=MetricName"`
+	Value *string `aws:"Value,req,c=MetricDimensionValue"`
+}
+
+// PutMetricAlarmRequest is a shape of the model.
+type PutMetricAlarmRequest struct {
+	AlarmName          *string           `aws:"AlarmName,req,c=MetricAlarmName"`
+	Namespace          *string           `aws:"Namespace,req,c=MetricNamespace"`
+	MetricName         *string           `aws:"MetricName,req,c=MetricName"`
+	Dimensions         []MetricDimension `aws:"Dimensions,c=MetricDimensionList"`
+	Statistic          *string           `aws:"Statistic,c=MetricStatistic"`
+	Period             *int32            `aws:"Period,c=MetricPeriod"`
+	EvaluationPeriods  *int32            `aws:"EvaluationPeriods,req,c=MetricPeriods"`
+	Threshold          *float64          `aws:"Threshold,req"`
+	ComparisonOperator *string           `aws:"ComparisonOperator,req,c=MetricComparison"`
+	AlarmActions       []string          `aws:"AlarmActions,e=AlarmActionArn,c=AlarmActionList"`
+}
+
+// PutMetricDataRequest is a shape of the model.
+type PutMetricDataRequest struct {
+	Namespace  *string       `aws:"Namespace,req,c=MetricNamespace"`
+	MetricData []MetricDatum `aws:"MetricData,req,c=MetricDatumList"`
 }
 
 // RemainingCondition is a shape of the model.
