@@ -34,12 +34,9 @@ var gaps = []gap{
 		autoscaling:CreateAutoScalingGroup/autoScalingGroup autoscaling:UpdateAutoScalingGroup/autoScalingGroup`},
 	{noFeature, "autoscaling:CapacityReservationResourceGroupArns", `
 		autoscaling:CreateAutoScalingGroup/autoScalingGroup autoscaling:UpdateAutoScalingGroup/autoScalingGroup`},
-	{noFeature, "autoscaling:LoadBalancerNames", "autoscaling:CreateAutoScalingGroup/autoScalingGroup"},
 	{noFeature, "autoscaling:OperatorPrincipal", "autoscaling:CreateAutoScalingGroup/autoScalingGroup"},
 	{noFeature, "autoscaling:TargetCapacityTypes", `
 		autoscaling:CreateAutoScalingGroup/autoScalingGroup autoscaling:UpdateAutoScalingGroup/autoScalingGroup`},
-	{noFeature, "autoscaling:TargetGroupARNs", "autoscaling:CreateAutoScalingGroup/autoScalingGroup"},
-	{noFeature, "autoscaling:TrafficSourceIdentifiers", "autoscaling:CreateAutoScalingGroup/autoScalingGroup"},
 	{noFeature, "ec2:CpuOptionsAmdSevSnp", `
 		ec2:AttachVolume/instance ec2:CreateImage/instance ec2:CreateSnapshots/instance ec2:CreateTags/instance
 		ec2:DescribeInstanceAttribute/instance ec2:DetachVolume/instance ec2:GetInstanceUefiData/instance

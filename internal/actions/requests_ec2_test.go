@@ -225,6 +225,7 @@ func driveAutoScaling(s *testkit.Server, c caller) {
 	group := in{
 		"AutoScalingGroupName": "web", "MinSize": 1, "MaxSize": 2, "DesiredCapacity": 1, "VPCZoneIdentifier": subnet,
 		"LaunchTemplate": in{"LaunchTemplateName": "web", "Version": "$Latest"}, "Tags": tags("web"),
+		"LoadBalancerNames": "classic", "TargetGroupARNs": targets + "a/1", "TrafficSources": []in{{"Identifier": targets + "b/1", "Type": "elbv2"}},
 	}
 	c.do("autoscaling:CreateAutoScalingGroup", group)
 	c.do("autoscaling:CreateAutoScalingGroup", in{
@@ -248,6 +249,7 @@ func driveAutoScaling(s *testkit.Server, c caller) {
 	})
 	c.do("autoscaling:UpdateAutoScalingGroup", in{"AutoScalingGroupName": "old", "LaunchConfigurationName": "lc"})
 	c.do("autoscaling:CreateOrUpdateTags", in{"Tags": tags("web")})
+	driveScaling(c)
 	c.do("autoscaling:SetDesiredCapacity", in{"AutoScalingGroupName": "web", "DesiredCapacity": 2})
 	c.do("autoscaling:SetInstanceProtection", in{"AutoScalingGroupName": "web", "InstanceIds": instance, "ProtectedFromScaleIn": false})
 	c.do("autoscaling:SetInstanceHealth", in{"InstanceId": instance, "HealthStatus": "Healthy"})
@@ -260,6 +262,36 @@ func driveAutoScaling(s *testkit.Server, c caller) {
 	c.do("autoscaling:CreateOrUpdateTags", in{"Tags": tags("web")})
 	c.do("autoscaling:DeleteAutoScalingGroup", in{"AutoScalingGroupName": "web", "ForceDelete": true})
 	s.Advance(time.Minute)
+}
+
+// targets is the beginning of the ARNs of target groups.
+const targets = "arn:aws:elasticloadbalancing:" + testkit.Region + ":" + home + ":targetgroup/"
+
+// driveScaling: what a group has beside its instances.
+func driveScaling(c caller) {
+	web := func(members in) in {
+		members["AutoScalingGroupName"] = "web"
+		return members
+	}
+	c.do("autoscaling:PutScalingPolicy", web(in{"PolicyName": "p", "AdjustmentType": "ChangeInCapacity", "ScalingAdjustment": 1}))
+	c.do("autoscaling:ExecutePolicy", web(in{"PolicyName": "p"}))
+	c.do("autoscaling:DeletePolicy", web(in{"PolicyName": "p"}))
+	c.try("autoscaling:GetPredictiveScalingForecast", web(in{"PolicyName": "p", "StartTime": time.Now(), "EndTime": time.Now().Add(time.Hour)}))
+	c.do("autoscaling:EnableMetricsCollection", web(in{"Granularity": "1Minute"}))
+	c.do("autoscaling:DisableMetricsCollection", web(in{}))
+	c.do("autoscaling:PutScheduledUpdateGroupAction", web(in{"ScheduledActionName": "s", "Recurrence": "0 0 * * *", "MinSize": 1, "MaxSize": 3}))
+	c.do("autoscaling:DeleteScheduledAction", web(in{"ScheduledActionName": "s"}))
+	c.do("autoscaling:BatchPutScheduledUpdateGroupAction", web(in{"ScheduledUpdateGroupActions": []in{{"ScheduledActionName": "s", "Recurrence": "0 0 * * *", "MinSize": 1}}}))
+	c.do("autoscaling:BatchDeleteScheduledAction", web(in{"ScheduledActionNames": "s"}))
+	topic := "arn:aws:sns:" + testkit.Region + ":" + home + ":topic"
+	c.do("autoscaling:PutNotificationConfiguration", web(in{"TopicARN": topic, "NotificationTypes": "autoscaling:EC2_INSTANCE_LAUNCH"}))
+	c.do("autoscaling:DeleteNotificationConfiguration", web(in{"TopicARN": topic}))
+	c.do("autoscaling:AttachLoadBalancers", web(in{"LoadBalancerNames": "second"}))
+	c.do("autoscaling:DetachLoadBalancers", web(in{"LoadBalancerNames": "second"}))
+	c.do("autoscaling:AttachLoadBalancerTargetGroups", web(in{"TargetGroupARNs": targets + "c/1"}))
+	c.do("autoscaling:DetachLoadBalancerTargetGroups", web(in{"TargetGroupARNs": targets + "c/1"}))
+	c.do("autoscaling:AttachTrafficSources", web(in{"TrafficSources": []in{{"Identifier": targets + "d/1"}}}))
+	c.do("autoscaling:DetachTrafficSources", web(in{"TrafficSources": []in{{"Identifier": targets + "d/1"}}}))
 }
 
 func driveAutoScalingReads(c caller) {

@@ -39,6 +39,11 @@ func driveRest(t *testing.T, s *testkit.Server, c caller) {
 	c.do("kagimori:EditKeyPolicy", in{"Policy": document, "Edits": edits})
 	c.do("kagimori:CompareKeyPolicies", in{"Before": document, "After": document})
 	c.try("kagimori:CheckLaunch", in{"Input": "{}"})
+	metric := in{"Namespace": "n", "MetricName": "m", "AlarmName": "a", "Threshold": 1.0, "EvaluationPeriods": 1, "ComparisonOperator": "GreaterThanThreshold"}
+	c.do("kagimori:PutMetricAlarm", metric)
+	c.do("kagimori:PutMetricData", in{"Namespace": "n", "MetricData": []in{{"MetricName": "m", "Value": 1.0}}})
+	c.do("kagimori:ListMetricAlarms", in{})
+	c.do("kagimori:DeleteMetricAlarm", in{"AlarmName": "a"})
 	c.try("sts:DecodeAuthorizationMessage", in{"EncodedMessage": "none"})
 }
 
