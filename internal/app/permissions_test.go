@@ -118,6 +118,9 @@ func oneOfEverything(s *testkit.Server, admin testkit.Clients, account string) m
 		"OpenIDConnectProviderArn": "arn:aws:iam::" + account + ":oidc-provider/issuer", "SAMLProviderArn": "arn:aws:iam::" + account + ":saml-provider/idp",
 		"Url": "https://issuer", "SAMLMetadataDocument": `<EntityDescriptor entityID="x">` + strings.Repeat(" ", 1000) + "</EntityDescriptor>",
 		"ServiceSpecificCredentialId": "ACCAAAAAAAAAAAAAAAAAA", "CertificateId": strings.Repeat("A", 24), "SSHPublicKeyId": "APKAAAAAAAAAAAAAAAAAA",
+		"AutoScalingGroupName": "g", "AdjustmentType": "ChangeInCapacity", "Granularity": "1Minute", "Recurrence": "0 0 * * *", "PolicyName": "p",
+		"TargetGroupARNs": "arn:aws:elasticloadbalancing:us-east-1:" + account + ":targetgroup/t/1", "TopicARN": "arn:aws:sns:us-east-1:" + account + ":t",
+		"NotificationTypes": "autoscaling:TEST_NOTIFICATION", "ComparisonOperator": "GreaterThanThreshold", "Metrics": "GroupMinSize", "ScalingAdjustment": "",
 		"Encoding": "SSH", "ThumbprintList": strings.Repeat("0", 40), "Arn": "arn:aws:iam::" + account + ":user/admin",
 		"JobId": strings.Repeat("1", 36), "EntityPath": "o-kagimori00/r-kgmr", "GlobalEndpointTokenVersion": "v2Token", "TargetPrincipal": account,
 		"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048",
@@ -162,6 +165,8 @@ func TestNothingIsServedWithoutAPermission(t *testing.T) {
 				known["PolicyType"], known["ResourceType"] = "IDENTITY_POLICY", "AWS::KMS::Key"
 			case "kagimori":
 				known["Type"] = "ADD_ADMINISTRATOR"
+			case "autoscaling":
+				known["PolicyType"], known["Type"], known["TrafficSourceType"] = "SimpleScaling", "elb", "elb"
 			}
 			plausible(reflect.ValueOf(in).Elem(), known)
 			var out any
