@@ -127,6 +127,7 @@ func (f *serveFlags) run(ctx context.Context, io stdio) error {
 		}
 		defer func() { removeAll(cfg.Data, logger) }()
 	}
+	app.CollectLess()
 	a, err := app.Open(ctx, cfg)
 	if err != nil {
 		return failed(err)

@@ -4,7 +4,6 @@ package bench
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -14,31 +13,15 @@ import (
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
-	"github.com/kagimori/kagimori/internal/secret"
-	"github.com/kagimori/kagimori/internal/sigv4"
 	"github.com/kagimori/kagimori/internal/testkit"
 	"github.com/kagimori/kagimori/internal/wire/client"
 )
 
 const account = "111122223333"
 
-// bare is a server that reads a request and verifies its signature, and does nothing else: what
-// any signed API costs.
+// bare is a server of the bare handler.
 func bare(tb testing.TB) string {
-	creds := testkit.Admin(account)
-	v := sigv4.NewVerifier(sigv4.Config{})
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err == nil {
-			_, err = v.Verify(r, body, func(context.Context, string, string) (secret.String, error) { return creds.Secret, nil })
-		}
-		if err != nil {
-			http.Error(w, "no", http.StatusForbidden)
-			return
-		}
-		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-		_, _ = io.WriteString(w, "{}") // a client that went away is no error of ours
-	}))
+	srv := httptest.NewServer(bareHandler())
 	tb.Cleanup(srv.Close)
 	return srv.URL
 }
