@@ -3,6 +3,9 @@
 # make cli    both examples with the real aws command line (fails without it)
 # make terraform  both examples with Terraform (fails without it); KAGIMORI_TF_PLUGINS names a folder with the provider
 # make pkcs11  the seal by a PKCS#11 token, with SoftHSM (fails without it)
+# make openssl  what KMS makes and takes, compared with the openssl command
+# make tools  SOPS and the AWS Encryption SDK for JavaScript against the endpoint (needs npm)
+# make bench-million  GenerateDataKey on a million keys beside 100
 # make bench  benchmarks, each beside its limit in the same run
 # make soak   long runs: crashes, many groups
 # make fuzz   the engine against its oracle in ORACLE_CASES requests, the server against the doctor in WORLDS worlds, then each fuzz target for FUZZTIME
@@ -14,13 +17,15 @@ LISTEN   ?= 127.0.0.1:4566
 DATA     ?= .kagimori
 FUZZTIME ?= 30s
 SOAKTIME ?= 10m
+MILLION  ?= 1000000
+MILLION_DIR ?= .kagimori-million
 
 ORACLE_CASES ?= 5000000
 WORLDS       ?= 5000
 
 STATICCHECK = $(GO) tool -modfile=tools/go.mod staticcheck
 
-.PHONY: all check-cc build run test lint unit e2e cli terraform pkcs11 bench soak fuzz generate check-generated check-go clean
+.PHONY: all check-cc build run test lint unit e2e cli terraform openssl tools pkcs11 bench bench-million soak fuzz generate check-generated check-go clean
 
 all: build
 
@@ -61,7 +66,7 @@ unit: check-go check-cc
 # The server under test is built with the race detector, the official SDK without. Budget: 20 minutes cold.
 e2e: check-go check-cc
 	$(GO) build -race -o bin/kagimori-race ./cmd/kagimori
-	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori-race $(GO) test -count=1 -timeout 20m $$($(GO) list ./... | grep -v -e /cli -e /terraform)
+	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori-race $(GO) test -count=1 -timeout 20m $$($(GO) list ./... | grep -v -e /cli -e /terraform -e /openssl -e /tools)
 
 cli: build
 	@command -v aws >/dev/null || { echo "the AWS command line is needed: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"; exit 1; }
@@ -71,6 +76,17 @@ terraform: build
 	@command -v terraform >/dev/null || { echo "Terraform is needed: https://developer.hashicorp.com/terraform/install"; exit 1; }
 	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori $(GO) test -count=1 -timeout 40m ./terraform
 
+openssl: build
+	@command -v openssl >/dev/null || { echo "openssl is needed: apt-get install openssl"; exit 1; }
+	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori $(GO) test -count=1 -timeout 10m ./openssl
+
+# SOPS comes through the Go module proxy, the AWS Encryption SDK for JavaScript from npm.
+tools: build
+	@command -v npm >/dev/null || { echo "Node.js with npm is needed: https://nodejs.org"; exit 1; }
+	cd e2e/tools/sops && $(GO) build -trimpath -o $(CURDIR)/bin/sops github.com/getsops/sops/v3/cmd/sops
+	cd e2e/tools/encryptionsdk && npm ci --no-audit --no-fund
+	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori KAGIMORI_SOPS=$(CURDIR)/bin/sops KAGIMORI_ENCRYPTION_SDK=$(CURDIR)/e2e/tools/encryptionsdk $(GO) test -count=1 ./tools
+
 pkcs11: check-go check-cc build
 	@command -v softhsm2-util >/dev/null || { echo "SoftHSM is needed: apt-get install softhsm2"; exit 1; }
 	cd pkcs11 && $(GO) vet . && $(GO) build -trimpath -o ../bin/kagimori-pkcs11 .
@@ -79,6 +95,10 @@ pkcs11: check-go check-cc build
 bench: check-go
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./internal/bench ./internal/authz/... ./internal/casefile ./internal/store/bolt ./internal/doctor ./internal/tfplan
 	cd bench && $(GO) test -bench . -benchmem ./...
+
+# Makes MILLION keys the first time, in MILLION_DIR, which takes an hour and some gigabytes, and keeps them.
+bench-million: check-go
+	KAGIMORI_BENCH_KEYS=$(MILLION) KAGIMORI_BENCH_KEEP=$(abspath $(MILLION_DIR)) $(GO) test -run '^$$' -bench '^BenchmarkKeys$$' -benchtime 100000x -timeout 0 ./internal/bench
 
 soak: check-go
 	SOAKTIME=$(SOAKTIME) $(GO) test -race -run Soak -count=1 -timeout 0 ./internal/app

@@ -179,16 +179,18 @@ func (p *process) cpu() time.Duration {
 	return time.Duration(user+system) * 10 * time.Millisecond
 }
 
-// memory is the resident set of the process, in bytes.
+// memory is the resident memory of the process, in bytes, without the pages of files that are mapped.
+// Source: proc(5), RssAnon.
 func (p *process) memory() int {
 	p.tb.Helper()
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid))
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
 		p.tb.Fatal(err)
 	}
-	pages, err := strconv.Atoi(strings.Fields(string(data))[1])
+	_, rest, _ := strings.Cut(string(data), "RssAnon:")
+	kilobytes, err := strconv.Atoi(strings.Fields(rest)[0])
 	if err != nil {
 		p.tb.Fatal(err)
 	}
-	return pages * os.Getpagesize()
+	return kilobytes << 10
 }
