@@ -6,6 +6,9 @@
 # make openssl  what KMS makes and takes, compared with the openssl command
 # make tools  SOPS and the AWS Encryption SDK for JavaScript against the endpoint (needs npm)
 # make bench-million  GenerateDataKey on a million keys beside 100
+# make console  builds the web console into internal/console/dist and checks its types (needs Node; nothing else does)
+# make check-console  fails unless what is committed there is what console/ builds
+# make console-e2e  the console in headless Chromium against a real server (fails without Node and Chromium)
 # make bench  benchmarks, each beside its limit in the same run
 # make soak   long runs: crashes, many groups
 # make fuzz   the engine against its oracle in ORACLE_CASES requests, the server against the doctor in WORLDS worlds, then each fuzz target for FUZZTIME
@@ -25,7 +28,7 @@ WORLDS       ?= 5000
 
 STATICCHECK = $(GO) tool -modfile=tools/go.mod staticcheck
 
-.PHONY: all check-cc build run test lint unit e2e cli terraform openssl tools pkcs11 bench bench-million soak fuzz generate check-generated check-go clean
+.PHONY: console check-console console-e2e check-node all check-cc build run test lint unit e2e cli terraform openssl tools pkcs11 bench bench-million soak fuzz generate check-generated check-go clean
 
 all: build
 
@@ -91,6 +94,23 @@ pkcs11: check-go check-cc build
 	@command -v softhsm2-util >/dev/null || { echo "SoftHSM is needed: apt-get install softhsm2"; exit 1; }
 	cd pkcs11 && $(GO) vet . && $(GO) build -trimpath -o ../bin/kagimori-pkcs11 .
 	cd pkcs11 && KAGIMORI_BIN=$(CURDIR)/bin/kagimori KAGIMORI_PKCS11=$(CURDIR)/bin/kagimori-pkcs11 $(GO) test -count=1 .
+
+check-node:
+	@command -v npm >/dev/null || { echo "Node 20.19 or later with npm is needed: apt-get install nodejs npm, or https://nodejs.org/en/download"; exit 1; }
+	@node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' || { echo "Node 20.19 or later is needed, not $$(node --version): https://nodejs.org/en/download"; exit 1; }
+	@[ console/node_modules/.package-lock.json -nt console/package-lock.json ] || (cd console && npm ci --ignore-scripts --no-audit --no-fund)
+
+console: check-node
+	cd console && npx tsc --noEmit && node build.mjs
+
+check-console: check-node
+	cd console && npx tsc --noEmit && node build.mjs --check
+
+CHROMIUM ?= chromium
+
+console-e2e: check-node build
+	@command -v $(CHROMIUM) >/dev/null || { echo "Chromium is needed: apt-get install chromium"; exit 1; }
+	cd console && KAGIMORI_BIN=$(CURDIR)/bin/kagimori CHROMIUM=$$(command -v $(CHROMIUM)) node --test --test-concurrency=1 e2e/
 
 bench: check-go
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./internal/bench ./internal/authz/... ./internal/casefile ./internal/store/bolt ./internal/doctor ./internal/tfplan

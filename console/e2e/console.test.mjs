@@ -1,0 +1,314 @@
+// The console as a person uses it, in both languages, against a real server. SHOTS names a folder for
+// pictures of the screens.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { CreateGrantCommand, ListGrantsCommand } from '@aws-sdk/client-kms';
+import { CreateAccessKeyCommand, CreateRoleCommand, CreateUserCommand, PutRolePolicyCommand, PutUserPolicyCommand } from '@aws-sdk/client-iam';
+import { account, browse, linkedRole, open, region, serve, signIn, until, violations, world } from './kit.mjs';
+
+const words = {
+  en: {
+    keys: 'Customer managed keys', why: 'Why did it fail?', denied: 'Access denied', gains: /can now .*kms:CreateGrant/, other: /Statement 2 of this policy/, signOut: 'Sign out', fails: 'will not launch', textView: 'Policy view',
+    secondRun: 'The group tries again by itself', check: 'Check', audit: 'Audit', groups: 'Auto Scaling groups', grants: 'Grants', revoked: 'The grant was revoked.', volume: /Why was this denied/, who: 'Who can use it', rotation: 'Key rotation', succeeded: 'Succeeded',
+  },
+  ja: {
+    keys: 'カスタマーマネージドキー', why: '失敗の理由を表示', denied: 'アクセスが拒否されました', gains: /kms:CreateGrant.*を実行できるようになります/, other: /ステートメント 2 は/, signOut: 'サインアウト', fails: '起動できません', textView: 'ポリシービュー',
+    secondRun: 'グループは自動的に再試行します', check: '診断', audit: '監査ログ', groups: 'Auto Scaling グループ', grants: 'グラント', revoked: 'グラントを取り消しました。', volume: /拒否された理由/, who: '使用できるプリンシパル', rotation: 'キーローテーション', succeeded: '成功',
+  },
+};
+
+let server;
+let browser;
+let w;
+before(async () => {
+  server = await serve();
+  browser = await browse();
+  w = world(server.url);
+  await w.role();
+});
+after(async () => {
+  await browser?.stop();
+  await server?.stop();
+});
+
+// visit gives a signed-in tab to a test, which fails if the console did what it must not.
+const visit = (language, use, who = {}) => async () => {
+  const { page, wrong } = await open(browser.context, server.url);
+  try {
+    await signIn(page, server.url, { language, ...who });
+    await use(page, words[language]);
+    assert.deepEqual(wrong, []);
+  } catch (e) {
+    if (process.env.SHOTS) await page.screenshot({ path: join(process.env.SHOTS, 'failed.png') });
+    throw e;
+  } finally {
+    await page.close();
+  }
+};
+
+const go = (page, place) => page.evaluate((p) => { location.hash = `#/${p}`; }, place);
+
+// accessible fails for what axe finds, and takes a picture.
+async function accessible(page, name, language) {
+  await page.waitForTimeout(400); // what opens has opened
+  if (process.env.SHOTS && language === 'en') await page.screenshot({ path: join(process.env.SHOTS, `${name}.png`) });
+  assert.deepEqual(await violations(page), [], `axe on ${name}`);
+}
+
+// save saves a policy that is under review, once what changes is told.
+async function save(page, told) {
+  await page.getByTestId('changes').getByText(told).first().waitFor();
+  await page.getByTestId('save-policy').click();
+  await page.getByTestId('save-policy').waitFor({ state: 'detached' });
+}
+
+for (const language of ['en', 'ja']) {
+  describe(language, () => {
+    test('the default view: the service-linked role becomes key user, and the group launches', visit(language, async (page, t) => {
+      const key = await w.key(`view-${language}`);
+      await w.group(`view-${language}`, key);
+      await page.getByRole('heading', { name: t.keys }).waitFor();
+      await page.getByRole('link', { name: key.KeyId }).waitFor();
+      await accessible(page, 'keys', language);
+      await page.getByRole('link', { name: key.KeyId }).click();
+      await page.getByTestId('add-users').click();
+      await page.getByTestId('people').getByRole('button').first().click();
+      await page.keyboard.type('AWSServiceRoleForAuto');
+      await page.getByRole('option', { name: /AWSServiceRoleForAutoScaling/ }).first().click();
+      await page.keyboard.press('Escape');
+      await page.getByTestId('pick').click();
+      await page.getByTestId('changes').waitFor();
+      await accessible(page, 'review', language);
+      const earlier = await w.policy(key);
+      await save(page, t.gains);
+      await page.getByTestId('list-users').getByText(linkedRole).waitFor();
+      await accessible(page, 'default-view', language);
+      const policy = JSON.parse(await w.policy(key));
+      assert.deepEqual(policy.Statement[0], JSON.parse(earlier).Statement[0]);
+      const [use, attach] = policy.Statement.slice(1);
+      assert.deepEqual([use.Sid, attach.Sid], ['Allow use of the key', 'Allow attachment of persistent resources']);
+      assert.deepEqual(use.Action, ['kms:Encrypt', 'kms:Decrypt', 'kms:ReEncrypt*', 'kms:GenerateDataKey*', 'kms:DescribeKey']);
+      assert.deepEqual(attach.Action, ['kms:CreateGrant', 'kms:ListGrants', 'kms:RevokeGrant']);
+      assert.deepEqual(attach.Condition, { Bool: { 'kms:GrantIsForAWSResource': 'true' } });
+      await until('the group launches', async () => (await w.inService(`view-${language}`)) === 1);
+      // and out again: the policy is that from before, byte for byte
+      await page.getByTestId('list-users').getByRole('checkbox').last().click();
+      await page.getByTestId('remove-users').click();
+      await page.getByTestId('save-policy').waitFor();
+      await page.locator('[data-testid=save-policy]:not([disabled])').click();
+      await page.getByTestId('save-policy').waitFor({ state: 'detached' });
+      assert.equal(await w.policy(key), earlier);
+    }));
+
+    test('a failed launch is explained, and repaired by the button', visit(language, async (page, t) => {
+      const key = await w.key(`repair-${language}`);
+      await w.group(`repair-${language}`, key);
+      await go(page, 'groups');
+      await page.getByRole('link', { name: `repair-${language}` }).waitFor();
+      await accessible(page, 'groups', language);
+      await page.getByRole('link', { name: `repair-${language}` }).click();
+      await page.getByRole('link', { name: t.why }).first().waitFor();
+      await accessible(page, 'group', language);
+      await page.getByRole('link', { name: t.why }).first().click();
+      await page.getByTestId('apply-least').first().waitFor();
+      assert.match(await page.locator('[data-testid=why]:visible').first().innerText(), language === 'ja' ? /に対する kms:\w+ を要求しました/ : /asked for kms:\w+ on/);
+      await accessible(page, 'explanation', language);
+      await page.getByTestId('apply-least').first().click();
+      await save(page, t.gains);
+      await page.getByText(t.secondRun).waitFor();
+      await until('the group launches', async () => (await w.inService(`repair-${language}`)) === 1);
+      assert.equal(JSON.parse(await w.policy(key)).Statement.length, 3);
+    }));
+
+    test('the two statements for Auto Scaling, and the policy as text with marks', visit(language, async (page, t) => {
+      const key = await w.key(`text-${language}`);
+      const earlier = await w.policy(key);
+      await go(page, `keys/${key.KeyId}`);
+      await page.getByTestId('for-auto-scaling').click();
+      await page.locator('[data-testid=review-launch]:not([disabled])').waitFor();
+      await accessible(page, 'for-auto-scaling', language);
+      await page.getByTestId('review-launch').click();
+      await save(page, t.gains);
+      const sids = JSON.parse(await w.policy(key)).Statement.map((s) => s.Sid);
+      assert.deepEqual(sids.slice(1), ['Allow service-linked role use of the customer managed key', 'Allow attachment of persistent resources']);
+      await page.getByRole('radio', { name: t.textView }).or(page.getByText(t.textView, { exact: true })).first().click();
+      const text = page.locator('textarea');
+      await text.fill((await text.inputValue()).replace('kms:DescribeKey', 'kms:DescribKey'));
+      await page.getByTestId('findings').getByText('kms:DescribKey').waitFor();
+      await accessible(page, 'policy-view', language);
+      await text.fill('{');
+      await page.getByTestId('findings').locator('li').first().waitFor();
+      await page.locator('[data-testid=review][disabled]').waitFor();
+      await text.fill(earlier);
+      await page.locator('[data-testid=review]:not([disabled])').click();
+      await page.locator('[data-testid=save-policy]:not([disabled])').click();
+      await page.getByTestId('save-policy').waitFor({ state: 'detached' });
+      assert.equal(await w.policy(key), earlier);
+    }));
+
+    test('grants: what is lost is told before one is revoked', visit(language, async (page, t) => {
+      const key = await w.key(`grants-${language}`);
+      await w.kms.send(new CreateGrantCommand({ KeyId: key.Arn, GranteePrincipal: linkedRole, Operations: ['Decrypt', 'CreateGrant'] }));
+      await go(page, `keys/${key.KeyId}/grants`);
+      await page.getByRole('radio').first().click();
+      await accessible(page, 'grants', language);
+      await page.getByTestId('revoke').click();
+      await page.getByTestId('revoke-now').waitFor();
+      await accessible(page, 'revoke', language);
+      await page.getByTestId('revoke-now').click();
+      await page.getByText(t.revoked).waitFor();
+      assert.equal((await w.kms.send(new ListGrantsCommand({ KeyId: key.Arn }))).Grants.length, 0);
+    }));
+
+    test('the other tabs, the check and the audit', visit(language, async (page, t) => {
+      const key = await w.key(`tabs-${language}`);
+      for (const tab of ['who', 'rotation', 'aliases', 'tags']) {
+        await go(page, `keys/${key.KeyId}/${tab}`);
+        await page.getByRole('tabpanel').getByRole('table').or(page.getByRole('tabpanel').locator('table')).first().waitFor();
+        await accessible(page, tab, language);
+      }
+      await go(page, 'check');
+      await page.locator('textarea').fill(await readFile(new URL('../../internal/desk/testdata/fails.json', import.meta.url), 'utf8'));
+      await page.getByRole('button', { name: t.check, exact: true }).or(page.locator('main button').filter({ hasText: language === 'ja' ? '診断する' : /^Check$/ })).first().click();
+      await page.getByTestId('verdict').getByText(t.fails).waitFor();
+      await accessible(page, 'check', language);
+      await go(page, 'audit');
+      await page.getByRole('heading', { name: t.audit }).waitFor();
+      await page.getByRole('button', { name: 'CreateKey' }).first().waitFor();
+      await accessible(page, 'audit', language);
+      await page.getByRole('button', { name: 'CreateKey' }).first().click();
+      await page.getByText('"eventName": "CreateKey"').waitFor();
+      await accessible(page, 'event', language);
+    }));
+
+    test('a key is made with its policy', visit(language, async (page) => {
+      await go(page, 'create-key');
+      const inputs = page.locator('main input[type=text]');
+      await inputs.first().waitFor();
+      await inputs.first().fill(`made-${language}`);
+      await accessible(page, 'create-key', language);
+      await page.locator('button[class*=primary-button]').click();
+      await page.locator('main input[type=text]').nth(1).fill(linkedRole);
+      await page.locator('button[class*=primary-button]').click();
+      await page.locator('pre').getByText('Allow use of the key').waitFor();
+      await accessible(page, 'create-key-review', language);
+      await page.locator('button[class*=primary-button]').click();
+      await page.getByRole('heading', { name: `made-${language}` }).waitFor();
+    }));
+
+    test('who may not is told so, in AWS\'s words, with the way to the reason', async () => {
+      const name = `reader-${language}`;
+      const key = await w.key(`denied-${language}`);
+      await w.iam.send(new CreateUserCommand({ UserName: name }));
+      await w.iam.send(new PutUserPolicyCommand({ UserName: name, PolicyName: 'read', PolicyDocument: JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: ['kms:List*', 'kms:DescribeKey', 'kagimori:Get*'], Resource: '*' }] }) }));
+      const { AccessKey: access } = await w.iam.send(new CreateAccessKeyCommand({ UserName: name }));
+      await visit(language, async (page, t) => {
+        await go(page, `keys/${key.KeyId}`);
+        const problem = page.getByTestId('problem').first();
+        await problem.getByText(t.denied).waitFor();
+        assert.match(await problem.innerText(), /is not authorized to perform: kms:GetKeyPolicy/);
+        await accessible(page, 'denied', language);
+        await problem.getByRole('link', { name: t.volume }).click();
+        await page.getByTestId('why').first().waitFor();
+        await accessible(page, 'why-denied', language);
+      }, { id: access.AccessKeyId, secret: access.SecretAccessKey })();
+    });
+  });
+}
+
+test('a role is assumed, and the console has its permissions only', async () => {
+  const { page, wrong } = await open(browser.context, server.url);
+  await w.iam.send(new CreateRoleCommand({ RoleName: 'lister', AssumeRolePolicyDocument: JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', Principal: { AWS: `arn:aws:iam::${account}:root` }, Action: 'sts:AssumeRole' }] }) }));
+  await w.iam.send(new PutRolePolicyCommand({ RoleName: 'lister', PolicyName: 'list', PolicyDocument: JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: ['kms:ListKeys', 'kms:ListAliases', 'kms:DescribeKey'], Resource: '*' }] }) }));
+  await w.key('assumed');
+  await page.addInitScript(() => localStorage.setItem('kagimori.language', 'en'));
+  await page.goto(`${server.url}/console/`);
+  await page.locator('input[name=access-key]').fill(`${account}ADMIN`);
+  await page.locator('input[name=secret]').fill('test');
+  await page.locator('input[name=region]').fill(region);
+  await page.getByText('Role to assume, Session token').click();
+  await page.locator('input[name=role]').fill(`arn:aws:iam::${account}:role/lister`);
+  await accessible(page, 'sign-in', 'en');
+  await page.locator('button[type=submit]').click();
+  await page.getByRole('button', { name: `arn:aws:sts::${account}:assumed-role/lister/console` }).waitFor();
+  await page.getByRole('link', { name: /^[0-9a-f-]{36}$/ }).first().waitFor();
+  await go(page, 'groups');
+  await page.getByTestId('problem').getByText('autoscaling:DescribeAutoScalingGroups').waitFor();
+  assert.deepEqual(wrong, []);
+  await page.close();
+});
+
+test('wrong credentials are refused in the server\'s words, and nothing of them is kept', async () => {
+  const { page } = await open(browser.context, server.url);
+  await page.addInitScript(() => localStorage.setItem('kagimori.language', 'en'));
+  await page.goto(`${server.url}/console/`);
+  await page.locator('input[name=access-key]').fill(`${account}ADMIN`);
+  await page.locator('input[name=secret]').fill('not-the-secret');
+  await page.locator('button[type=submit]').click();
+  await page.getByTestId('problem').getByText('SignatureDoesNotMatch').waitFor();
+  const kept = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]));
+  assert.doesNotMatch(kept, /ADMIN|not-the-secret/);
+  await page.close();
+});
+
+test('the language and the appearance are remembered; dark and narrow are accessible too', async () => {
+  const { page, wrong } = await open(browser.context, server.url);
+  await page.goto(`${server.url}/console/`);
+  await page.evaluate(() => localStorage.clear());
+  await page.reload();
+  await page.getByRole('button', { name: /English/ }).click();
+  await page.getByRole('menuitem', { name: '日本語' }).click();
+  await page.getByRole('heading', { name: 'サインイン' }).waitFor();
+  await page.getByRole('button', { name: '外観' }).click();
+  await page.getByRole('menuitem', { name: 'ダーク' }).click();
+  await page.reload();
+  await page.getByRole('heading', { name: 'サインイン' }).waitFor();
+  assert.ok(await page.locator('.awsui-dark-mode').count());
+  await accessible(page, 'dark-sign-in', 'ja');
+  await page.setViewportSize({ width: 400, height: 800 });
+  await page.locator('input[name=access-key]').fill(`${account}ADMIN`);
+  await page.locator('input[name=secret]').fill('test');
+  await page.locator('input[name=region]').fill(region);
+  await page.locator('button[type=submit]').click();
+  await page.getByRole('link', { name: /^[0-9a-f-]{36}$/ }).first().waitFor();
+  await accessible(page, 'dark-narrow', 'ja');
+  if (process.env.SHOTS) {
+    await page.setViewportSize({ width: 1440, height: 1000 });
+    await page.waitForTimeout(500);
+    await page.screenshot({ path: join(process.env.SHOTS, 'keys-ja-dark.png') });
+  }
+  assert.deepEqual(wrong, []);
+  await page.evaluate(() => localStorage.clear());
+  await page.close();
+});
+
+test('many keys come in pages, and are found by alias', visit('en', async (page) => {
+  for (let i = 0; i < 45; i++) await w.key(`many-${String(i).padStart(2, '0')}`);
+  const rows = page.getByRole('link', { name: /^[0-9a-f-]{36}$/ });
+  await page.reload();
+  await signIn(page, server.url);
+  await rows.nth(19).waitFor();
+  const first = await rows.allInnerTexts();
+  assert.equal(first.length, 20);
+  await page.getByRole('button', { name: 'Next page' }).click();
+  await page.getByText('Page 2').waitFor();
+  await until('the second page is there', async () => (await rows.count()) === 20 && !first.includes(await rows.first().innerText()));
+  await page.getByRole('searchbox').fill('many-3');
+  await page.keyboard.press('Enter');
+  await page.getByText('10 keys match').waitFor();
+  assert.equal(await rows.count(), 10);
+}));
+
+test('the first screen comes at once', async () => {
+  const { page } = await open(browser.context, server.url);
+  await page.goto('about:blank');
+  const start = Date.now();
+  await page.goto(`${server.url}/console/`);
+  await page.locator('input[name=access-key]').waitFor();
+  const took = Date.now() - start;
+  console.log(`the first screen took ${took} ms`);
+  assert.ok(took < 3000, `the first screen took ${took} ms`); // a second on a machine that does nothing else
+  await page.close();
+});

@@ -1,0 +1,120 @@
+// The kit of the end-to-end tests: a server of its own, a browser of its own, and what a person does.
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createRequire } from 'node:module';
+import { chromium } from 'playwright-core';
+import { AutoScalingClient, CreateAutoScalingGroupCommand, DescribeAutoScalingGroupsCommand } from '@aws-sdk/client-auto-scaling';
+import { EC2Client, CreateLaunchTemplateCommand } from '@aws-sdk/client-ec2';
+import { IAMClient, CreateServiceLinkedRoleCommand } from '@aws-sdk/client-iam';
+import { KMSClient, CreateAliasCommand, CreateKeyCommand, GetKeyPolicyCommand } from '@aws-sdk/client-kms';
+
+export const region = 'us-west-2';
+export const account = '123456789012';
+export const linkedRole = `arn:aws:iam::${account}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling`;
+const image = 'ami-12c6146b';
+
+// serve starts the server that KAGIMORI_BIN names.
+export async function serve() {
+  const bin = process.env.KAGIMORI_BIN;
+  if (!bin) throw new Error('KAGIMORI_BIN names no server: make console-e2e');
+  const child = spawn(bin, ['serve', '--dev', '--listen', '127.0.0.1:0', '--log-level', 'warn'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const url = await new Promise((found, failed) => {
+    let text = '';
+    child.stdout.on('data', (d) => {
+      text += d;
+      const m = /listens on (\S+)/.exec(text);
+      if (m) found(m[1]);
+    });
+    child.on('exit', (code) => failed(new Error(`the server ended with ${code}`)));
+  });
+  return { url, stop: () => new Promise((done) => (child.on('exit', done), child.kill('SIGINT'))) };
+}
+
+// browse starts Chromium on an empty profile.
+export async function browse() {
+  const profile = await mkdtemp(join(tmpdir(), 'kagimori-chromium-'));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true, viewport: { width: 1440, height: 1000 }, locale: 'en-US',
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  });
+  return { context, stop: async () => (await context.close(), await rm(profile, { recursive: true, force: true, maxRetries: 3 })) };
+}
+
+// page is a new tab that fails the test for what a console must not do: errors, refused content, and
+// requests of other origins.
+export async function open(context, url) {
+  const page = await context.newPage();
+  const wrong = [];
+  page.on('pageerror', (e) => wrong.push(`error: ${e.stack ?? e}`));
+  page.on('console', (m) => {
+    if (/Content Security Policy|TrustedHTML|Trusted Type/i.test(m.text())) wrong.push(`refused: ${m.text()}`);
+  });
+  page.on('request', (r) => {
+    if (!r.url().startsWith(url) && !r.url().startsWith('data:')) wrong.push(`request: ${r.url()}`);
+  });
+  page.setDefaultTimeout(20_000);
+  return { page, wrong };
+}
+
+// signIn signs in as a person does.
+export async function signIn(page, url, { id = `${account}ADMIN`, secret = 'test', language = 'en', place = '' } = {}) {
+  await page.addInitScript((l) => localStorage.setItem('kagimori.language', l), language);
+  await page.goto(`${url}/console/#/${place}`);
+  await page.locator('input[name=access-key]').fill(id);
+  await page.locator('input[name=secret]').fill(secret);
+  await page.locator('input[name=region]').fill(region);
+  await page.locator('button[type=submit]').click();
+  await page.locator('nav:visible, h1:visible').first().waitFor();
+  await page.locator('input[name=access-key]').waitFor({ state: 'detached' });
+}
+
+const axeSource = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+
+// violations are what axe finds on the page as it is.
+export async function violations(page) {
+  const source = await (await import('node:fs/promises')).readFile(axeSource, 'utf8');
+  await page.evaluate(source); // by the debugger, which the page's policy does not bind
+  const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
+  return found.violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.map((n) => n.html.slice(0, 200)).slice(0, 3).join(' | ')}`);
+}
+
+// world speaks to the server as the tools of AWS do.
+export function world(url) {
+  const config = { region, endpoint: url, credentials: { accessKeyId: `${account}ADMIN`, secretAccessKey: 'test' } };
+  const [kms, iam, ec2, groups] = [new KMSClient(config), new IAMClient(config), new EC2Client(config), new AutoScalingClient(config)];
+  return {
+    kms,
+    iam,
+    role: () => iam.send(new CreateServiceLinkedRoleCommand({ AWSServiceName: 'autoscaling.amazonaws.com' })),
+    key: async (alias, more = {}) => {
+      const { KeyMetadata: key } = await kms.send(new CreateKeyCommand({ Description: alias, ...more }));
+      await kms.send(new CreateAliasCommand({ AliasName: `alias/${alias}`, TargetKeyId: key.KeyId }));
+      return key;
+    },
+    policy: async (key) => (await kms.send(new GetKeyPolicyCommand({ KeyId: key.Arn }))).Policy,
+    group: async (name, key) => {
+      const Ebs = { Encrypted: true, KmsKeyId: key.Arn, VolumeSize: 1 };
+      await ec2.send(new CreateLaunchTemplateCommand({
+        LaunchTemplateName: name, LaunchTemplateData: { ImageId: image, InstanceType: 't3.micro', BlockDeviceMappings: [{ DeviceName: '/dev/sdf', Ebs }] },
+      }));
+      await groups.send(new CreateAutoScalingGroupCommand({
+        AutoScalingGroupName: name, MinSize: 1, MaxSize: 2, AvailabilityZones: [`${region}a`], LaunchTemplate: { LaunchTemplateName: name, Version: '$Latest' },
+      }));
+    },
+    inService: async (name) => {
+      const out = await groups.send(new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [name] }));
+      return (out.AutoScalingGroups[0].Instances ?? []).filter((i) => i.LifecycleState === 'InService').length;
+    },
+  };
+}
+
+// until asks again and again, for at most a minute.
+export async function until(what, ask) {
+  const end = Date.now() + 60_000;
+  while (!(await ask())) {
+    if (Date.now() > end) throw new Error(`waited in vain: ${what}`);
+    await new Promise((r) => setTimeout(r, 300));
+  }
+}

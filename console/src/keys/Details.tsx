@@ -1,0 +1,123 @@
+import Box from '@cloudscape-design/components/box';
+import Button from '@cloudscape-design/components/button';
+import Container from '@cloudscape-design/components/container';
+import Header from '@cloudscape-design/components/header';
+import KeyValuePairs from '@cloudscape-design/components/key-value-pairs';
+import SpaceBetween from '@cloudscape-design/components/space-between';
+import Table from '@cloudscape-design/components/table';
+import type { KeyMetadata } from '@aws-sdk/client-kms';
+import { useWords } from '../i18n';
+import { kms, useSession } from '../aws/session';
+import { useAct, useLoad } from '../ui/load';
+import { Problem } from '../ui/Problem';
+import { When } from '../ui/Dates';
+
+// Rotation shows and changes automatic rotation, and the rotations so far.
+export function Rotation({ meta }: { meta: KeyMetadata }) {
+  const { t } = useWords();
+  const s = useSession();
+  const { busy, error: failed, act } = useAct();
+  const { data, error, loading, reload } = useLoad(async () => {
+    const { m, client } = await kms(s);
+    const [status, past] = await Promise.all([
+      client.send(new m.GetKeyRotationStatusCommand({ KeyId: meta.KeyId })),
+      client.send(new m.ListKeyRotationsCommand({ KeyId: meta.KeyId })),
+    ]);
+    return { status, past: past.Rotations ?? [] };
+  }, [s, meta.KeyId]);
+  const on = data?.status.KeyRotationEnabled;
+  const change = (what: 'on' | 'off' | 'now') =>
+    act(async () => {
+      const { m, client } = await kms(s);
+      const KeyId = meta.KeyId;
+      if (what === 'on') await client.send(new m.EnableKeyRotationCommand({ KeyId }));
+      else if (what === 'off') await client.send(new m.DisableKeyRotationCommand({ KeyId }));
+      else await client.send(new m.RotateKeyOnDemandCommand({ KeyId }));
+      reload();
+    });
+  return (
+    <SpaceBetween size="m">
+      <Problem error={error ?? failed} />
+      {data && (
+        <Container
+          header={
+            <Header
+              variant="h2"
+              actions={
+                <SpaceBetween direction="horizontal" size="xs">
+                  <Button loading={busy} onClick={() => change(on ? 'off' : 'on')}>{on ? t.turnOff : t.turnOn}</Button>
+                  <Button loading={busy} onClick={() => change('now')}>{t.rotateNow}</Button>
+                </SpaceBetween>
+              }
+            >
+              {t.rotation}
+            </Header>
+          }
+        >
+          <KeyValuePairs columns={2} items={[{ label: t.status, value: on ? t.rotationOn(data.status.RotationPeriodInDays) : t.rotationOff }, { label: t.nextRotation, value: <When at={data.status.NextRotationDate} /> }]} />
+        </Container>
+      )}
+      {!error && (
+        <Table
+          loading={loading}
+          loadingText={t.loading}
+          header={<Header variant="h2">{t.rotations}</Header>}
+          items={data?.past ?? []}
+          empty={t.none}
+          columnDefinitions={[
+            { id: 'date', header: t.rotationDate, isRowHeader: true, cell: (r) => <When at={r.RotationDate} /> },
+            { id: 'type', header: t.rotationType, cell: (r) => r.RotationType },
+          ]}
+        />
+      )}
+    </SpaceBetween>
+  );
+}
+
+// Aliases of a key.
+export function Aliases({ meta }: { meta: KeyMetadata }) {
+  const { t } = useWords();
+  const s = useSession();
+  const { data, error, loading } = useLoad(async () => {
+    const { m, client } = await kms(s);
+    return (await client.send(new m.ListAliasesCommand({ KeyId: meta.KeyId }))).Aliases ?? [];
+  }, [s, meta.KeyId]);
+  if (error) return <Problem error={error} />;
+  return (
+    <Table
+      loading={loading}
+      loadingText={t.loading}
+      header={<Header variant="h2">{t.aliases}</Header>}
+      items={data ?? []}
+      empty={t.noAliases}
+      columnDefinitions={[
+        { id: 'name', header: t.alias, isRowHeader: true, cell: (a) => a.AliasName },
+        { id: 'arn', header: t.arn, cell: (a) => <Box variant="code">{a.AliasArn}</Box> },
+      ]}
+    />
+  );
+}
+
+// Tags of a key.
+export function Tags({ meta }: { meta: KeyMetadata }) {
+  const { t } = useWords();
+  const s = useSession();
+  const { data, error, loading } = useLoad(async () => {
+    const { m, client } = await kms(s);
+    return (await client.send(new m.ListResourceTagsCommand({ KeyId: meta.KeyId }))).Tags ?? [];
+  }, [s, meta.KeyId]);
+  if (error) return <Problem error={error} />;
+  return (
+    <Table
+      loading={loading}
+      loadingText={t.loading}
+      header={<Header variant="h2">{t.tagsTab}</Header>}
+      items={data ?? []}
+      empty={t.noTags}
+      columnDefinitions={[
+        { id: 'key', header: t.tagKey, isRowHeader: true, cell: (x) => x.TagKey },
+        { id: 'value', header: t.tagValue, cell: (x) => x.TagValue },
+      ]}
+    />
+  );
+}

@@ -1,0 +1,116 @@
+import { useState } from 'react';
+import Box from '@cloudscape-design/components/box';
+import BreadcrumbGroup from '@cloudscape-design/components/breadcrumb-group';
+import ButtonDropdown from '@cloudscape-design/components/button-dropdown';
+import Container from '@cloudscape-design/components/container';
+import Header from '@cloudscape-design/components/header';
+import KeyValuePairs from '@cloudscape-design/components/key-value-pairs';
+import SpaceBetween from '@cloudscape-design/components/space-between';
+import Spinner from '@cloudscape-design/components/spinner';
+import Tabs from '@cloudscape-design/components/tabs';
+import type { KeyMetadata } from '@aws-sdk/client-kms';
+import { useWords } from '../i18n';
+import { kms, useSession } from '../aws/session';
+import { go, href } from '../app/route';
+import { useLoad } from '../ui/load';
+import { Problem } from '../ui/Problem';
+import { When } from '../ui/Dates';
+import { State } from './Keys';
+import { StateChange, type Change } from './StateChange';
+import { KeyPolicy } from './KeyPolicy';
+import { Grants } from './Grants';
+import { Aliases, Rotation, Tags } from './Details';
+import { Who } from './Who';
+
+export default function Key({ id, tab }: { id: string; tab?: string }) {
+  const { t } = useWords();
+  const s = useSession();
+  const { data, error, loading, reload } = useLoad(async () => {
+    const k = await kms(s);
+    const [{ KeyMetadata: meta }, names] = await Promise.all([
+      k.client.send(new k.m.DescribeKeyCommand({ KeyId: id })),
+      k.client.send(new k.m.ListAliasesCommand({ KeyId: id })).then((o) => (o.Aliases ?? []).map((a) => a.AliasName!), () => []),
+    ]);
+    return { meta: meta!, names };
+  }, [s, id]);
+  if (!data) return loading ? <Spinner size="large" /> : <Problem error={error} />;
+  const { meta, names } = data;
+  return (
+    <SpaceBetween size="m">
+      <BreadcrumbGroup ariaLabel={t.menu} items={[{ text: t.keys, href: href('keys') }, { text: meta.KeyId!, href: href('keys', id) }]} />
+      <Top meta={meta} name={names[0]} reload={reload} />
+      <Problem error={error} />
+      <Container header={<Header variant="h2">{t.general}</Header>}>
+        <KeyValuePairs
+          columns={3}
+          items={[
+            { label: t.alias, value: names.map((n) => n.replace(/^alias\//, '')).join(', ') || '-' },
+            { label: t.status, value: <State state={meta.KeyState} /> },
+            { label: t.created, value: <When at={meta.CreationDate} /> },
+            { label: t.arn, value: <Box variant="code">{meta.Arn}</Box> },
+            { label: t.description, value: meta.Description || '-' },
+            { label: t.manager, value: meta.KeyManager },
+            { label: t.spec, value: meta.KeySpec },
+            { label: t.usage, value: meta.KeyUsage },
+            { label: t.multiRegion, value: meta.MultiRegion ? t.yes : t.no },
+            { label: t.origin, value: meta.Origin },
+            ...(meta.DeletionDate ? [{ label: t.deletionDate, value: <When at={meta.DeletionDate} /> }] : []),
+          ]}
+        />
+      </Container>
+      <Tabs
+        activeTabId={tab ?? 'policy'}
+        onChange={(e) => go('keys', id, e.detail.activeTabId)}
+        tabs={[
+          { id: 'policy', label: t.policyTab, content: <KeyPolicy meta={meta} /> },
+          { id: 'grants', label: t.grantsTab, content: <Grants meta={meta} /> },
+          { id: 'who', label: t.whoTab, content: <Who meta={meta} /> },
+          { id: 'rotation', label: t.rotationTab, content: <Rotation meta={meta} /> },
+          { id: 'aliases', label: t.aliasesTab, content: <Aliases meta={meta} /> },
+          { id: 'tags', label: t.tagsTab, content: <Tags meta={meta} /> },
+        ]}
+      />
+    </SpaceBetween>
+  );
+}
+
+// Top is the title with what can be done with the key's state.
+function Top({ meta, name, reload }: { meta: KeyMetadata; name?: string; reload: () => void }) {
+  const { t } = useWords();
+  const [change, setChange] = useState<Change>();
+  const own = meta.KeyManager === 'CUSTOMER';
+  return (
+    <>
+      <Header
+        variant="h1"
+        actions={
+          own && (
+            <ButtonDropdown
+              items={[
+                { id: 'enable', text: t.enable, disabled: meta.KeyState !== 'Disabled' },
+                { id: 'disable', text: t.disable, disabled: meta.KeyState !== 'Enabled' },
+                { id: 'schedule', text: t.scheduleDeletion, disabled: meta.KeyState === 'PendingDeletion' },
+                { id: 'cancel', text: t.cancelDeletion, disabled: meta.KeyState !== 'PendingDeletion' },
+              ]}
+              onItemClick={(e) => setChange(e.detail.id as Change)}
+            >
+              {t.keyActions}
+            </ButtonDropdown>
+          )
+        }
+      >
+        {name?.replace(/^alias\//, '') ?? meta.KeyId}
+      </Header>
+      {change && (
+        <StateChange
+          meta={meta}
+          change={change}
+          onDone={(changed) => {
+            setChange(undefined);
+            if (changed) reload();
+          }}
+        />
+      )}
+    </>
+  );
+}

@@ -1,0 +1,79 @@
+import { useEffect, useState } from 'react';
+import Box from '@cloudscape-design/components/box';
+import Button from '@cloudscape-design/components/button';
+import Container from '@cloudscape-design/components/container';
+import Header from '@cloudscape-design/components/header';
+import SpaceBetween from '@cloudscape-design/components/space-between';
+import StatusIndicator from '@cloudscape-design/components/status-indicator';
+import { useWords } from '../i18n';
+import { useSession } from '../aws/session';
+import { validatePolicy, type Finding } from '../aws/kagimori';
+import { Editor, type Mark } from '../ui/Editor';
+import { Problem } from '../ui/Problem';
+
+const severity = (f: Finding): Mark['severity'] => (f.findingType === 'ERROR' ? 'error' : f.findingType === 'SUGGESTION' ? 'note' : 'warning');
+const indicator = { error: 'error', warning: 'warning', note: 'info' } as const;
+const lineOf = (f: Finding) => f.locations[0]?.span.start.line ?? 1;
+
+const pause = 400; // ms without typing before the service is asked
+
+// PolicyView edits the text itself, with the findings of the service beside it.
+export function PolicyView({ text, editable, onReview }: { text: string; editable: boolean; onReview: (text: string) => void }) {
+  const { t } = useWords();
+  const s = useSession();
+  const [value, setValue] = useState(text);
+  const [findings, setFindings] = useState<Finding[]>();
+  const [error, setError] = useState<unknown>();
+  useEffect(() => {
+    let stale = false;
+    const timer = setTimeout(() => {
+      validatePolicy(s, value).then(
+        (out) => {
+          if (stale) return;
+          setFindings(out.findings);
+          setError(undefined);
+        },
+        (e) => !stale && setError(e),
+      );
+    }, pause);
+    return () => {
+      stale = true;
+      clearTimeout(timer);
+    };
+  }, [s, value]);
+  const marks = (findings ?? []).map((f) => ({ line: lineOf(f), severity: severity(f), text: f.findingDetails }));
+  return (
+    <SpaceBetween size="m">
+      <Container
+        header={
+          <Header
+            variant="h2"
+            actions={
+              editable && (
+                <SpaceBetween direction="horizontal" size="xs">
+                  <Button disabled={value === text} onClick={() => setValue(text)}>{t.discard}</Button>
+                  <Button variant="primary" disabled={value === text || marks.some((m) => m.severity === 'error')} onClick={() => onReview(value)} data-testid="review">{t.review}</Button>
+                </SpaceBetween>
+              )
+            }
+          >
+            {t.policyText}
+          </Header>
+        }
+      >
+        <Editor value={value} onChange={editable ? setValue : () => {}} label={t.policyText} marks={marks} />
+      </Container>
+      <Container header={<Header variant="h2" counter={findings && `(${findings.length})`}>{t.findings}</Header>}>
+        <Problem error={error} />
+        {findings?.length === 0 && <StatusIndicator type="success">{t.noFindings}</StatusIndicator>}
+        <ul data-testid="findings">
+          {findings?.map((f, i) => (
+            <li key={i}>
+              <StatusIndicator type={indicator[severity(f)]} wrapText>{t.line} {lineOf(f)}: {f.findingDetails}</StatusIndicator> <Box variant="small">{f.issueCode}</Box>
+            </li>
+          ))}
+        </ul>
+      </Container>
+    </SpaceBetween>
+  );
+}
