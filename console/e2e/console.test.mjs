@@ -254,6 +254,7 @@ test('wrong credentials are refused in the server\'s words, and nothing of them 
 });
 
 test('the language and the appearance are remembered; dark and narrow are accessible too', async () => {
+  await w.key('dark');
   const { page, wrong } = await open(browser.context, server.url);
   await page.goto(`${server.url}/console/`);
   await page.evaluate(() => localStorage.clear());

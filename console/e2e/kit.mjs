@@ -77,7 +77,10 @@ export async function violations(page) {
   const source = await (await import('node:fs/promises')).readFile(axeSource, 'utf8');
   await page.evaluate(source); // by the debugger, which the page's policy does not bind
   const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
-  return found.violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.map((n) => n.html.slice(0, 200)).slice(0, 3).join(' | ')}`);
+  // Cloudscape's toolbar of narrow windows says aria-orientation of a <nav>, which axe does not allow.
+  const theirs = (n) => /^<nav [^>]*mobile-toolbar-nav/.test(n.html);
+  const ours = found.violations.map((v) => ({ ...v, nodes: v.nodes.filter((n) => v.id !== 'aria-allowed-attr' || !theirs(n)) })).filter((v) => v.nodes.length);
+  return ours.map((v) => `${v.id}: ${v.help}: ${v.nodes.map((n) => n.html.slice(0, 200)).slice(0, 3).join(' | ')}`);
 }
 
 // world speaks to the server as the tools of AWS do.
