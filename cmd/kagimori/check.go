@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -42,6 +43,7 @@ const checkExample = `  kagimori check web.json
   kagimori check --parameters KeyArn=arn:aws:kms:us-east-1:111122223333:key/... template.yaml
   cdk synth --quiet && kagimori check cdk.out
   kagimori check --live --profile web --group web-prod --save web-prod.json
+  kagimori check --on web-prod.json plan.json             # the plan, in the account as it is
   aws cloudtrail lookup-events --lookup-attributes AttributeKey=EventSource,AttributeValue=kms.amazonaws.com | kagimori check -
   kagimori check --live --group web-prod 2026-*.json.gz   # refused calls, on the documents that decide now
   kagimori check --output check.sarif --output comment.md plan.json
@@ -64,6 +66,8 @@ type checkFlags struct {
 	live       liveFlags
 	parameters []string
 	account    string
+	on         []string
+	ground     *format.Scenario // the world that on tells of, or nil
 
 	recordings []recording       // of what failed: explained after all scenarios are read
 	values     map[string]string // what parameters says
@@ -97,6 +101,7 @@ func newCheck(io stdio) *cobra.Command {
 	fl.BoolVar(&f.plainImages, "plain-images", false, "of plans and templates: take an image that they only name for one whose only device is not encrypted")
 	fl.StringArrayVar(&f.parameters, "parameters", nil, "of templates: value of a parameter, `Name=Value`, or a file with several; may be given again")
 	fl.StringVar(&f.account, "account", "", "of templates: `id` of the account, where they do not tell")
+	fl.StringArrayVar(&f.on, "on", nil, "of plans and templates: `FILE` or folder of scenarios that tell of what is there already, as --live --save writes\nthem; what a plan does not say is taken from it. May be given again")
 	f.live.add(cmd)
 	return cmd
 }
@@ -111,7 +116,7 @@ func (f *checkFlags) check(ctx context.Context, io stdio, files []string) error 
 	judge := doctor.New() // launches of a plan share documents
 	var all []report.Checked
 	var scenarios []*format.Scenario
-	if err := f.readValues(); err != nil {
+	if err := errors.Join(f.readValues(), f.readGround()); err != nil {
 		return exit{exitBadInput, err, false}
 	}
 	sources := f.sources(io, files)
@@ -126,6 +131,9 @@ func (f *checkFlags) check(ctx context.Context, io stdio, files []string) error 
 			continue
 		}
 		for _, in := range inputs {
+			if in.origin != nil && f.ground != nil {
+				in.scenario = in.scenario.Over(f.ground)
+			}
 			c, err := f.judge(judge, in)
 			if err != nil {
 				return exit{exitBadInput, err, false}

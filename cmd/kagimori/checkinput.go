@@ -84,3 +84,31 @@ func (f *checkFlags) blocks(file string) (func(address string) (report.Location,
 		return report.Location{Address: address, File: path.Join(filepath.ToSlash(dir), name), Line: line}, ok
 	}, nil
 }
+
+// readGround reads the scenarios of --on: the first that tells of something counts.
+func (f *checkFlags) readGround() error {
+	for _, name := range f.on {
+		files := []string{name}
+		if info, err := os.Stat(name); err == nil && info.IsDir() {
+			if files, err = filepath.Glob(filepath.Join(name, "*.json")); err != nil || files == nil {
+				return fmt.Errorf("--on: %s has no scenarios", filepath.ToSlash(name))
+			}
+		}
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				return fmt.Errorf("--on: %w", err)
+			}
+			sc, err := format.Parse(data)
+			if err != nil {
+				return fmt.Errorf("--on: %s is not in the format:\n%w", filepath.ToSlash(file), err)
+			}
+			if f.ground == nil {
+				f.ground = sc
+			} else {
+				f.ground = f.ground.Over(sc)
+			}
+		}
+	}
+	return nil
+}

@@ -81,8 +81,11 @@ func (w *world) devices(i int) (out []device, unseen []string) {
 	path := fmt.Sprintf("/launch/templates/%d", i)
 	if why, ok := w.unknown(path + "/imageId"); ok {
 		unseen = append(unseen, why)
-	} else if m := w.image(t); m != nil {
-		for _, d := range m.Devices {
+	} else if k := w.imageAt(t); k >= 0 {
+		if why, ok := w.unknown(fmt.Sprintf("/images/%d/devices", k)); ok {
+			unseen = append(unseen, why)
+		}
+		for _, d := range w.sc.Images[k].Devices {
 			w.fill(at(d.Device), d.SnapshotID)
 		}
 	}
@@ -101,11 +104,14 @@ func (w *world) devices(i int) (out []device, unseen []string) {
 	return out, unseen
 }
 
+// imageAt is the place of a template's image, or -1.
+func (w *world) imageAt(t *format.Template) int {
+	return slices.IndexFunc(w.sc.Images, func(m format.Image) bool { return t.ImageID != nil && m.ID == *t.ImageID })
+}
+
 func (w *world) image(t *format.Template) *format.Image {
-	for i := range w.sc.Images {
-		if t.ImageID != nil && w.sc.Images[i].ID == *t.ImageID {
-			return &w.sc.Images[i]
-		}
+	if i := w.imageAt(t); i >= 0 {
+		return &w.sc.Images[i]
 	}
 	return nil
 }

@@ -316,13 +316,15 @@ func (b *builder) imageAt(i int, r *resource, path ...any) {
 			return
 		}
 	}
-	if im.unknown != "" {
+	if why := cmp.Or(im.unknown, im.outside); why != "" {
 		if b.m.opt.PlainImages {
-			b.assume(im.unknown + ": it is taken for one whose only device is not encrypted")
+			b.assume(why + ": it is taken for one whose only device is not encrypted")
 			return
 		}
-		b.unknown(at, im.unknown)
-		return
+		if im.unknown != "" {
+			b.unknown(at, im.unknown)
+			return
+		}
 	}
 	b.sc.Launch.Templates[i].ImageID = &id.s
 	if slices.ContainsFunc(b.sc.Images, func(o format.Image) bool { return o.ID == im.ID }) {
@@ -332,7 +334,11 @@ func (b *builder) imageAt(i int, r *resource, path ...any) {
 	if im.SharedWith == nil {
 		im.SharedWith = []string{}
 	}
-	b.place(fmt.Sprintf("/images/%d", len(b.sc.Images)), im.at)
+	here := fmt.Sprintf("/images/%d", len(b.sc.Images))
+	b.place(here, im.at)
+	if im.outside != "" {
+		b.unknown(here, im.outside)
+	}
 	b.sc.Images = append(b.sc.Images, im.Image)
 	for _, s := range im.snapshots {
 		b.snapshot(s)

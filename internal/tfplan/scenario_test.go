@@ -97,7 +97,7 @@ func TestReferences(t *testing.T) {
 		for pointer, why := range map[string]string{
 			"/launch/templates/1/blockDevices/0/ebs/kmsKeyId": `it may be of module.key["blue"].aws_kms_key.this[0], or of module.key["red"].aws_kms_key.this[0]`,
 			"/launch/templates/1/blockDevices/1/ebs/kmsKeyId": "local.key is a local value",
-			"/launch/templates/0/imageId":                     "image ami-0123456789abcdef0 is not in the plan",
+			"/images/0": "image ami-0123456789abcdef0 is not in the plan",
 		} {
 			if got := l.Scenario.Unknown[pointer]; !strings.Contains(got, why) {
 				t.Errorf("%s is %q, want %q", pointer, got, why)

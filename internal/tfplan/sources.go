@@ -27,6 +27,7 @@ type image struct {
 	format.Image
 	snapshots []snapshot
 	unknown   string // why its devices are not known
+	outside   string // why nothing is known of it: it is not in the file
 	at        string
 }
 
@@ -182,7 +183,7 @@ func (m *model) imageOf(id string, h *home) image {
 	out := image{Image: format.Image{ID: id, Owner: h.account, SharedWith: slices.Clone(m.sources.shared[id])}}
 	r := m.sources.images[id]
 	if r == nil {
-		out.unknown = "image " + id + " is not in " + m.words.File
+		out.outside = "image " + id + " is not in " + m.words.File
 		return out
 	}
 	out.at = r.addr
@@ -254,8 +255,8 @@ func (m *model) copied(r *resource, out *image) {
 	}
 	id := m.text(r, wantImage, "source_ami_id")
 	from := m.imageOf(id.s, m.homeOf(r))
-	if id.s == out.ID || from.unknown != "" {
-		out.unknown = cmp.Or(id.why, from.unknown, r.addr+" is a copy of itself")
+	if id.s == out.ID || from.unknown != "" || from.outside != "" {
+		out.unknown = cmp.Or(id.why, from.unknown, from.outside, r.addr+" is a copy of itself")
 		return
 	}
 	own := m.flag(r, "encrypted")

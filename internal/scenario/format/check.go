@@ -168,7 +168,8 @@ func (p *parser) checkImages(s *Scenario) {
 	for i, x := range s.Images {
 		path := fmt.Sprintf("images[%d]", i)
 		p.account(s, path+".owner", x.Owner)
-		if len(x.Devices) == 0 {
+		_, unseen := s.Unknown[fmt.Sprintf("/images/%d", i)]
+		if len(x.Devices) == 0 && !unseen {
 			p.wrong(path+".devices", "an image has at least one device")
 		}
 		for j, d := range x.Devices {
