@@ -48,3 +48,23 @@ func (c compute) DescribeInstanceTypes(ctx context.Context, parent *guard.Call, 
 func (c compute) DescribeLaunchTemplateVersions(ctx context.Context, parent *guard.Call, as guard.Caller, in *ec2api.DescribeLaunchTemplateVersionsRequest) (*ec2api.DescribeLaunchTemplateVersionsResult, error) {
 	return invoke(ctx, c.g, parent, as, "ec2", "DescribeLaunchTemplateVersions", true, in, c.ec2.DescribeLaunchTemplateVersions)
 }
+
+// StartInstances is ec2:StartInstances.
+func (c compute) StartInstances(ctx context.Context, parent *guard.Call, as guard.Caller, in *ec2api.StartInstancesRequest) (*ec2api.StartInstancesResult, error) {
+	return invoke(ctx, c.g, parent, as, "ec2", "StartInstances", false, in, c.ec2.StartInstances)
+}
+
+// StopInstances is ec2:StopInstances.
+func (c compute) StopInstances(ctx context.Context, parent *guard.Call, as guard.Caller, in *ec2api.StopInstancesRequest) (*ec2api.StopInstancesResult, error) {
+	return invoke(ctx, c.g, parent, as, "ec2", "StopInstances", false, in, c.ec2.StopInstances)
+}
+
+// CreateTags is ec2:CreateTags.
+func (c compute) CreateTags(ctx context.Context, parent *guard.Call, as guard.Caller, in *ec2api.CreateTagsRequest) error {
+	return guard.InvokeVoid(ctx, c.g, parent.Child(as, "ec2", "CreateTags", in, false), in, c.ec2.CreateTags)
+}
+
+// DeleteTags is ec2:DeleteTags.
+func (c compute) DeleteTags(ctx context.Context, parent *guard.Call, as guard.Caller, in *ec2api.DeleteTagsRequest) error {
+	return guard.InvokeVoid(ctx, c.g, parent.Child(as, "ec2", "DeleteTags", in, false), in, c.ec2.DeleteTags)
+}

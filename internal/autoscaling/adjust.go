@@ -27,7 +27,7 @@ func (g *groupRecord) cooled(now time.Time, all []memberRecord) bool {
 	}
 	since := g.Cooling.Since
 	for _, m := range all {
-		if m.State == statePending || m.State == stateTerminating {
+		if m.pending() && !m.Warm || m.terminating() {
 			return false
 		}
 		if m.Served.After(since) && !m.Launched.Before(g.Cooling.Since) {

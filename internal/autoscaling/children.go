@@ -3,7 +3,7 @@ package autoscaling
 import "github.com/kagimori/kagimori/internal/store"
 
 // dropChildren removes what belongs to a group and is kept beside it: policies, scheduled actions,
-// notification configurations. It reports whether anything is left: a transaction removes only so
+// notification configurations, instance refreshes. It reports whether anything is left: a transaction removes only so
 // much, so that a group is removed when nothing is.
 func dropChildren(tx store.Tx, p place) (left bool, err error) {
 	room := 60
@@ -31,6 +31,19 @@ func dropChildren(tx store.Tx, p place) (left bool, err error) {
 		}
 		room--
 		if err := topicTable.Delete(tx, r.Key...); err != nil {
+			return true, err
+		}
+	}
+	g, _, err := groupTable.Get(tx, p.key()...)
+	if err != nil {
+		return true, err
+	}
+	for r, err := range refreshTable.Scan(tx, p.Region, p.Account, g.UUID) {
+		if err != nil || room <= 0 {
+			return true, err
+		}
+		room--
+		if err := refreshTable.Delete(tx, r.Key...); err != nil {
 			return true, err
 		}
 	}

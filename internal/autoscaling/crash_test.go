@@ -68,6 +68,24 @@ func (m *mortal) TerminateInstances(ctx context.Context, c *guard.Call, as guard
 	return pass(m, func() (*ec2api.TerminateInstancesResult, error) { return m.ec2.TerminateInstances(ctx, c, as, in) })
 }
 
+func (m *mortal) StartInstances(ctx context.Context, c *guard.Call, as guard.Caller, in *ec2api.StartInstancesRequest) (*ec2api.StartInstancesResult, error) {
+	return pass(m, func() (*ec2api.StartInstancesResult, error) { return m.ec2.StartInstances(ctx, c, as, in) })
+}
+
+func (m *mortal) StopInstances(ctx context.Context, c *guard.Call, as guard.Caller, in *ec2api.StopInstancesRequest) (*ec2api.StopInstancesResult, error) {
+	return pass(m, func() (*ec2api.StopInstancesResult, error) { return m.ec2.StopInstances(ctx, c, as, in) })
+}
+
+func (m *mortal) CreateTags(ctx context.Context, c *guard.Call, as guard.Caller, in *ec2api.CreateTagsRequest) error {
+	_, err := pass(m, func() (any, error) { return nil, m.ec2.CreateTags(ctx, c, as, in) })
+	return err
+}
+
+func (m *mortal) DeleteTags(ctx context.Context, c *guard.Call, as guard.Caller, in *ec2api.DeleteTagsRequest) error {
+	_, err := pass(m, func() (any, error) { return nil, m.ec2.DeleteTags(ctx, c, as, in) })
+	return err
+}
+
 func (m *mortal) DescribeInstances(ctx context.Context, c *guard.Call, as guard.Caller, in *ec2api.DescribeInstancesRequest) (*ec2api.DescribeInstancesResult, error) {
 	return pass(m, func() (*ec2api.DescribeInstancesResult, error) { return m.ec2.DescribeInstances(ctx, c, as, in) })
 }

@@ -34,7 +34,7 @@ func (s *Service) DeleteAutoScalingGroup(ctx context.Context, c *guard.Call, in 
 			return err
 		}
 		if !force && len(all)+len(g.Launching) > 0 {
-			if len(g.Launching) > 0 || slices.ContainsFunc(all, func(m memberRecord) bool { return m.State == statePending }) {
+			if len(g.Launching) > 0 || slices.ContainsFunc(all, func(m memberRecord) bool { return m.pending() }) {
 				return apierr.New("ScalingActivityInProgress", "You cannot delete an AutoScalingGroup while there are scaling activities in progress for that group.")
 			}
 			return apierr.New("ResourceInUse", "You cannot delete an AutoScalingGroup while there are instances or pending Spot instance request(s) still in the group.")

@@ -37,6 +37,9 @@ func (s *Service) CreateAutoScalingGroup(ctx context.Context, c *guard.Call, in 
 		if in.ServiceLinkedRoleARN != nil {
 			parts = append(parts, passRole(g))
 		}
+		for _, h := range g.Hooks {
+			parts = append(parts, hookParts(g.Account, h.Role)...)
+		}
 		_, err := s.g.Authorize(tx, c, guard.Check{Parts: parts})
 		return err
 	}
@@ -79,8 +82,6 @@ func newGroup(c *guard.Call, in *autoscalingapi.CreateAutoScalingGroupType, sour
 	switch {
 	case len(in.AvailabilityZones) == 0 && len(in.AvailabilityZoneIds) == 0 && api.Val(in.VPCZoneIdentifier) == "":
 		return nil, validation("At least one Availability Zone or VPC Subnet is required.")
-	case len(in.LifecycleHookSpecificationList) > 0:
-		return nil, validation("This server does not run lifecycle hooks.")
 	}
 	g := &groupRecord{
 		Region: c.Region, Account: c.Account(), Name: api.Val(in.AutoScalingGroupName), UUID: guard.NewRequestID(),
@@ -111,6 +112,9 @@ func newGroup(c *guard.Call, in *autoscalingapi.CreateAutoScalingGroupType, sour
 	}
 	if g.Role == "" {
 		g.Role = defaultRole(g.Account)
+	}
+	if err := g.initialHooks(in.LifecycleHookSpecificationList); err != nil {
+		return nil, err
 	}
 	g.setDistribution(in.AvailabilityZoneDistribution, in.InstanceMaintenancePolicy)
 	if err := g.check(); err != nil {

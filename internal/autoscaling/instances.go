@@ -7,7 +7,6 @@ import (
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
-	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
@@ -39,23 +38,24 @@ func (s *Service) TerminateInstanceInAutoScalingGroup(ctx context.Context, c *gu
 		out *autoscalingapi.ActivityType
 		v   sight
 	)
+	what := none
 	id := api.Val(in.InstanceId)
 	err := s.g.Update(ctx, c, func(tx store.Tx) error {
 		g, m, err := s.memberOfCall(tx, c, id, "autoscaling:TerminateInstanceInAutoScalingGroup")
 		if err != nil {
 			return err
 		}
-		if m.State == stateTerminating {
+		if m.terminating() {
 			return apierr.Newf("ScalingActivityInProgress", "Scaling activity %s is in progress and blocks this action", m.Activity)
 		}
-		if api.Val(in.ShouldDecrementDesiredCapacity) {
-			if g.Desired-1 < g.Min {
+		if api.Val(in.ShouldDecrementDesiredCapacity) && m.live() {
+			if g.Desired-m.weight() < g.Min {
 				return validation("Currently, desiredSize equals minSize (%d). Terminating instance without replacement will violate group's min size constraint. Either set shouldDecrementDesiredCapacity flag to false or lower group's min size.", g.Min)
 			}
-			g.Desired--
+			g.Desired -= m.weight()
 		}
 		v.place = g.place()
-		if err := s.beginTermination(tx, v.place, &g, m, []string{sentence(s.g.Now(), causeUser)}); err != nil {
+		if what, err = s.beginTermination(tx, v.place, &g, m, []string{sentence(s.g.Now(), causeUser)}); err != nil {
 			return err
 		}
 		m, _, err = memberTable.Get(tx, v.Region, v.Account, v.Name, id)
@@ -75,8 +75,8 @@ func (s *Service) TerminateInstanceInAutoScalingGroup(ctx context.Context, c *gu
 	}
 	call := s.newCall(v.place)
 	as, err := s.session(ctx, call, v.group.Role)
-	if err == nil {
-		_, err = s.compute.TerminateInstances(ctx, call, as, &ec2api.TerminateInstancesRequest{InstanceIds: []string{id}})
+	if err == nil && what == terminate {
+		err = s.ask(ctx, &v, as, what, []string{id})
 	}
 	if err != nil { // the loop asks again
 		s.log.Error("an instance was not terminated at once", "instance", id, "error", err)

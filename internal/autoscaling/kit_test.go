@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -125,20 +126,23 @@ func (w *world) states(name string) string {
 // fakeEC2 keeps instances; each is pending until the test says what becomes of it, or runs at
 // once if run is set.
 type fakeEC2 struct {
-	mu        sync.Mutex
-	instances map[string]*ec2api.Instance
-	tokens    map[string]string                             // client token: instance
-	callers   []string                                      // of RunInstances that were no dry run
-	requests  []ec2api.RunInstancesRequest                  // that were no dry run
-	templates map[string]*ec2api.ResponseLaunchTemplateData // by name, besides "web"
-	full      map[string]string                             // subnet or type that has no capacity: error code
-	refuse    *apierr.Error                                 // of RunInstances
-	dryRun    *apierr.Error                                 // of dry runs
-	notFor    map[string]*apierr.Error                      // of dry runs, by type
-	tried     []string                                      // dry runs: template, type and image
-	markets   map[string]string                             // of instances: on-demand or spot
-	run       bool
-	changed   func(id string)
+	mu         sync.Mutex
+	instances  map[string]*ec2api.Instance
+	tokens     map[string]string                             // client token: instance
+	callers    []string                                      // of RunInstances that were no dry run
+	requests   []ec2api.RunInstancesRequest                  // that were no dry run
+	templates  map[string]*ec2api.ResponseLaunchTemplateData // by name, besides "web"
+	full       map[string]string                             // subnet or type that has no capacity: error code
+	refuse     *apierr.Error                                 // of RunInstances
+	dryRun     *apierr.Error                                 // of dry runs
+	notFor     map[string]*apierr.Error                      // of dry runs, by type
+	tried      []string                                      // dry runs: template, type and image
+	markets    map[string]string                             // of instances: on-demand or spot
+	run        bool
+	starters   []string // callers of StartInstances
+	startFails string   // why instances that are started stop again
+	version    int      // of the launch templates; 0 is 3
+	changed    func(id string)
 }
 
 func (e *fakeEC2) RunInstances(_ context.Context, _ *guard.Call, as guard.Caller, in *ec2api.RunInstancesRequest) (*ec2api.Reservation, error) {
@@ -178,10 +182,19 @@ func (e *fakeEC2) RunInstances(_ context.Context, _ *guard.Call, as guard.Caller
 		}
 		e.instances[id] = &ec2api.Instance{
 			InstanceId: &id, InstanceType: new(cmp.Or(api.Val(in.InstanceType), "t3.micro")), ClientToken: in.ClientToken, State: &ec2api.InstanceState{Name: &state},
-			Tags: append(in.TagSpecifications[0].Tags, ec2api.Tag{Key: new("aws:ec2launchtemplate:version"), Value: new("3")}),
+			Placement: &ec2api.Placement{AvailabilityZone: new("us-west-2" + strings.TrimPrefix(api.Val(in.SubnetId), "subnet-"))},
+			Tags:      append(in.TagSpecifications[0].Tags, ec2api.Tag{Key: new("aws:ec2launchtemplate:version"), Value: new(e.latest(in.LaunchTemplate))}),
 		}
 	}
 	return &ec2api.Reservation{Instances: []ec2api.Instance{*e.instances[id]}}, nil
+}
+
+// latest is the number of a template's version.
+func (e *fakeEC2) latest(spec *ec2api.LaunchTemplateSpecification) string {
+	if spec != nil && api.Val(spec.Version) != "" && !strings.HasPrefix(*spec.Version, "$") {
+		return *spec.Version
+	}
+	return strconv.Itoa(cmp.Or(e.version, 3))
 }
 
 func (e *fakeEC2) market(id string) string {
@@ -220,6 +233,63 @@ func (e *fakeEC2) TerminateInstances(_ context.Context, _ *guard.Call, _ guard.C
 		e.become(id, ec2api.InstanceStateNameTerminated, "")
 	}
 	return &ec2api.TerminateInstancesResult{}, nil
+}
+
+// StartInstances starts instances, unless the test has a reason why their volumes do not open.
+func (e *fakeEC2) StartInstances(_ context.Context, _ *guard.Call, as guard.Caller, in *ec2api.StartInstancesRequest) (*ec2api.StartInstancesResult, error) {
+	for _, id := range in.InstanceIds {
+		e.mu.Lock()
+		e.starters = append(e.starters, as.Principal.ARN)
+		fails := e.startFails
+		e.mu.Unlock()
+		if fails != "" {
+			e.become(id, ec2api.InstanceStateNameStopped, fails)
+		} else {
+			e.become(id, ec2api.InstanceStateNameRunning, "")
+		}
+	}
+	return &ec2api.StartInstancesResult{}, nil
+}
+
+func (e *fakeEC2) StopInstances(_ context.Context, _ *guard.Call, _ guard.Caller, in *ec2api.StopInstancesRequest) (*ec2api.StopInstancesResult, error) {
+	for _, id := range in.InstanceIds {
+		e.become(id, ec2api.InstanceStateNameStopped, "")
+	}
+	return &ec2api.StopInstancesResult{}, nil
+}
+
+func (e *fakeEC2) CreateTags(_ context.Context, _ *guard.Call, _ guard.Caller, in *ec2api.CreateTagsRequest) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, id := range in.Resources {
+		i := *e.instances[id]
+		i.Tags = append(slices.Clone(i.Tags), in.Tags...)
+		e.instances[id] = &i
+	}
+	return nil
+}
+
+func (e *fakeEC2) DeleteTags(_ context.Context, _ *guard.Call, _ guard.Caller, in *ec2api.DeleteTagsRequest) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, id := range in.Resources {
+		i := *e.instances[id]
+		i.Tags = slices.DeleteFunc(slices.Clone(i.Tags), func(t ec2api.Tag) bool { return *t.Key == *in.Tags[0].Key })
+		e.instances[id] = &i
+	}
+	return nil
+}
+
+// tag is the value of an instance's tag.
+func (e *fakeEC2) tag(id, key string) string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, t := range e.instances[id].Tags {
+		if *t.Key == key {
+			return *t.Value
+		}
+	}
+	return ""
 }
 
 func (e *fakeEC2) DescribeInstances(_ context.Context, _ *guard.Call, _ guard.Caller, in *ec2api.DescribeInstancesRequest) (*ec2api.DescribeInstancesResult, error) {
@@ -275,8 +345,12 @@ func (e *fakeEC2) DescribeLaunchTemplateVersions(_ context.Context, _ *guard.Cal
 	if api.Val(in.LaunchTemplateName) != "web" && api.Val(in.LaunchTemplateId) != "lt-1" {
 		return nil, apierr.New("InvalidLaunchTemplateName.NotFoundException", "The specified launch template, with template name nope, does not exist.")
 	}
+	number, err := strconv.ParseInt(e.latest(&ec2api.LaunchTemplateSpecification{Version: &in.Versions[0]}), 10, 64)
+	if err != nil {
+		return nil, apierr.New("InvalidLaunchTemplateId.VersionNotFound", err.Error())
+	}
 	return &ec2api.DescribeLaunchTemplateVersionsResult{LaunchTemplateVersions: []ec2api.LaunchTemplateVersion{
-		{LaunchTemplateId: new("lt-1"), LaunchTemplateName: new("web"), VersionNumber: new(int64(3))},
+		{LaunchTemplateId: new("lt-1"), LaunchTemplateName: new("web"), VersionNumber: new(number)},
 	}}, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -15,21 +16,38 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
+// wanted is capacity that is to be launched.
+type wanted struct {
+	have    []memberRecord // what is there: for the balance over the zones
+	missing int32          // in units of capacity
+	warm    bool           // for the warm pool
+	extra   bool           // before other instances are taken out
+	cause   string         // of launches ahead
+	zone    string         // the only zone; "" for any
+}
+
 // scaleOut starts launches for what is missing, in units of capacity: first the activities, then
 // the requests, so that a launch whose answer is lost is looked for under its token.
-func (s *Service) scaleOut(ctx context.Context, v *sight, as guard.Caller, active []memberRecord, missing int32) error {
+func (s *Service) scaleOut(ctx context.Context, v *sight, as guard.Caller, w wanted) error {
 	subnets, err := s.subnets(ctx, v, as)
 	if err != nil {
 		return s.refused(ctx, v, nil, s.newCall(v.place), err)
 	}
+	if w.zone != "" {
+		maps.DeleteFunc(subnets, func(zone string, _ []string) bool { return zone != w.zone })
+	}
 	var known market
-	if m := v.group.Mixed; m != nil {
+	source := v.group.source()
+	if m := source.Mixed; m != nil {
 		if known, err = s.survey(ctx, s.newCall(v.place), as, m.Overrides); err != nil {
 			return s.refused(ctx, v, nil, s.newCall(v.place), err)
 		}
 		if len(known.choices(m)) == 0 {
 			return s.refused(ctx, v, nil, s.newCall(v.place), apierr.New("Unsupported", "No instance type meets the InstanceRequirements."))
 		}
+	}
+	if len(subnets) == 0 {
+		return nil
 	}
 	var ids []string
 	err = s.g.Change(ctx, func(tx store.Tx) error {
@@ -38,14 +56,16 @@ func (s *Service) scaleOut(ctx context.Context, v *sight, as guard.Caller, activ
 		if err != nil || !ok {
 			return err
 		}
-		config, err := g.config(tx)
+		from := g.source()
+		config, err := from.config(tx)
 		if err != nil {
 			return err
 		}
-		n := newCensus(slices.Sorted(maps.Keys(subnets)), active, known)
-		for want := n.capacity + missing; n.capacity < want && len(ids) < batch; {
-			zone, l := n.next(&g, config)
-			a := s.newLaunch(&g, l, subnets[zone][rand.IntN(len(subnets[zone]))], zone, int(n.capacity))
+		n := newCensus(slices.Sorted(maps.Keys(subnets)), w.have, known)
+		for want := n.capacity + w.missing; n.capacity < want && len(ids) < batch; {
+			zone, l := n.next(&from, config)
+			l.Warm, l.Extra = w.warm, w.extra
+			a := s.newLaunch(&g, l, subnets[zone][rand.IntN(len(subnets[zone]))], zone, int(n.capacity), w)
 			n.add(zone, &l)
 			ids = append(ids, a.ID)
 			g.Launching = append(g.Launching, a.ID)
@@ -68,19 +88,48 @@ func (s *Service) scaleOut(ctx context.Context, v *sight, as guard.Caller, activ
 }
 
 // newLaunch is the activity of a launch, with the reasons that the group has for it.
-func (s *Service) newLaunch(g *groupRecord, l launchRecord, subnet, zone string, have int) activityRecord {
+func (s *Service) newLaunch(g *groupRecord, l launchRecord, subnet, zone string, have int, w wanted) activityRecord {
+	now := s.g.Now()
+	to := have + int(max(1, l.Weight))
+	var causes []string
+	switch {
+	case w.warm:
+		causes = []string{sentence(now, "an instance was started in response to a difference between desired and actual warm pool capacity, "+
+			"increasing the warm pool capacity from "+strconv.Itoa(have)+" to "+strconv.Itoa(to)+".")}
+	case w.extra:
+		causes = []string{sentence(now, w.cause)}
+	default:
+		causes = s.launchCauses(g, have, to)
+	}
+	a := newActivity(g, now, launching(&l, ""), causes, subnet, zone)
+	a.Subnet, a.Zone, a.Launch = subnet, zone, &l
+	return a
+}
+
+// launching is the description of a launch.
+func launching(l *launchRecord, instance string) string {
+	text := launch.ActivityLaunching(instance)
+	if l != nil && l.Warm {
+		const plain = "Launching a new EC2 instance"
+		text = plain + " into warm pool" + strings.TrimPrefix(text, plain)
+	}
+	return text
+}
+
+// launchCauses are the reasons of the next instance that goes into service.
+func (s *Service) launchCauses(g *groupRecord, from, to int) []string {
 	now := s.g.Now()
 	causes := slices.Clone(g.Causes)
 	g.Causes = nil
-	if g.Replace > 0 {
+	switch {
+	case g.Replace > 0:
 		g.Replace--
-		causes = append(causes, sentence(now, causeReplacement))
-	} else {
-		causes = append(causes, sentence(now, startedFor(have, have+int(max(1, l.Weight)))))
+		return append(causes, sentence(now, causeReplacement))
+	case g.Refreshed > 0:
+		g.Refreshed--
+		return append(causes, sentence(now, causeRefreshLaunch))
 	}
-	a := newActivity(g, now, launch.ActivityLaunching(""), causes, subnet, zone)
-	a.Subnet, a.Zone, a.Launch = subnet, zone, &l
-	return a
+	return append(causes, sentence(now, startedFor(from, to)))
 }
 
 // config is the launch configuration of a group, nil if it has none.
@@ -162,8 +211,11 @@ func (s *Service) started(ctx context.Context, v *sight, a activityRecord, inst 
 		l = new(v.group.plainLaunch(nil))
 	}
 	m := memberRecord{
-		ID: id, Zone: a.Zone, Type: api.Val(inst.InstanceType), State: statePending, Health: healthy, Protected: l.Protect,
+		ID: id, Zone: a.Zone, Type: api.Val(inst.InstanceType), State: statePending, Warm: l.Warm, Extra: l.Extra, Health: healthy, Protected: l.Protect,
 		Template: l.Template, Launched: s.g.Now(), Activity: a.ID, Weight: l.Weight, Weighted: l.Weighted, Spot: l.Spot,
+	}
+	if l.Warm {
+		m.State = stateWarmedPending
 	}
 	if l.Config != nil {
 		m.Config, m.ConfigMade = l.Config.Name, l.Config.Created
@@ -180,7 +232,7 @@ func (s *Service) started(ctx context.Context, v *sight, a activityRecord, inst 
 			return err
 		}
 		g.launched(a.ID)
-		a.Instance, a.Description, a.Progress = id, launch.ActivityLaunching(id), 30
+		a.Instance, a.Description, a.Progress = id, launching(l, id), 30
 		if err := putActivity(tx, v.place, a); err != nil {
 			return err
 		}
@@ -218,7 +270,9 @@ func (s *Service) refused(ctx context.Context, v *sight, a *activityRecord, call
 			g.Causes = nil
 		}
 		// Another zone or type is tried at once; when all have failed, later.
-		if l := act.Launch; l == nil || !zonal(refusal.Code) || g.exhausted(l, act.Zone) {
+		if l := act.Launch; l != nil && l.Extra && zonal(refusal.Code) {
+			g.Balance = s.g.Now().Add(s.timing.RetryMax)
+		} else if l == nil || !zonal(refusal.Code) || g.exhausted(l, act.Zone) {
 			s.failed(&g)
 		}
 		act.finish(s.g.Now(), launch.ActivityRefused(refusal.Message))

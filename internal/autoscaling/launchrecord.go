@@ -21,6 +21,8 @@ type launchRecord struct {
 	Weighted bool          `json:",omitempty"` // the policy gave the weight
 	Among    int           `json:",omitempty"` // kinds of instance that it was chosen from
 	Protect  bool          `json:",omitempty"`
+	Warm     bool          `json:",omitempty"` // into the warm pool
+	Extra    bool          `json:",omitempty"` // before another instance is taken out
 	Tags     []tagRecord   `json:",omitempty"`
 }
 
@@ -59,7 +61,7 @@ func (l *launchRecord) request(group, token, subnet string) *ec2api.RunInstances
 		MinCount: new(int32(1)), MaxCount: new(int32(1)), ClientToken: &token, SubnetId: &subnet,
 		InstanceType: api.Opt(l.Type), ImageId: api.Opt(l.Image),
 	}
-	tags := []ec2api.Tag{{Key: new("aws:autoscaling:groupName"), Value: &group}}
+	tags := []ec2api.Tag{{Key: new(groupTag), Value: &group}}
 	for _, t := range l.Tags {
 		tags = append(tags, ec2api.Tag{Key: &t.Key, Value: &t.Value})
 	}

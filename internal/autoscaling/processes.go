@@ -20,13 +20,15 @@ const (
 	processReplaceUnhealthy = "ReplaceUnhealthy"
 	processAlarm            = "AlarmNotification"
 	processScheduled        = "ScheduledActions"
+	processAZRebalance      = "AZRebalance"
+	processInstanceRefresh  = "InstanceRefresh"
 )
 
 // processes are all of them, in the order in which they are listed. Those without a constant are
 // remembered and have no effect: there is nothing yet that they would stop.
 var processes = []string{
-	processLaunch, processTerminate, "AddToLoadBalancer", processAlarm, "AZRebalance", processHealthCheck,
-	"InstanceRefresh", processReplaceUnhealthy, processScheduled,
+	processLaunch, processTerminate, "AddToLoadBalancer", processAlarm, processAZRebalance, processHealthCheck,
+	processInstanceRefresh, processReplaceUnhealthy, processScheduled,
 }
 
 // suspension is a process that does not run.

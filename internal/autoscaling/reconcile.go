@@ -3,16 +3,12 @@ package autoscaling
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"slices"
-	"time"
 
 	"github.com/kagimori/kagimori/internal/api"
-	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/guard"
-	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -50,14 +46,22 @@ func (s *Service) reconcile(ctx context.Context, p place) {
 		s.trouble(p, err)
 		return
 	}
-	end, err := s.settle(ctx, v)
+	todo, err := s.settle(ctx, v)
 	if err != nil {
 		s.trouble(p, err)
 		return
 	}
-	s.terminate(ctx, v, as, end)
+	s.run(ctx, v, as, todo)
 	if err := s.scale(ctx, v, as); err != nil {
 		s.trouble(p, err)
+		return
+	}
+	if _, err := s.look(ctx, v); err != nil {
+		s.trouble(p, err)
+		return
+	}
+	if now := s.g.Now(); !v.nextDeadline(now).IsZero() {
+		s.wake(p, v.nextDeadline(now).Sub(now))
 	}
 }
 
@@ -94,9 +98,10 @@ func (s *Service) look(ctx context.Context, v *sight) (found bool, err error) {
 	return found, err
 }
 
-// active are the members that stay.
+// active are the members that count for the capacity. One that was launched ahead counts when it
+// serves.
 func (v *sight) active() []memberRecord {
-	return slices.DeleteFunc(slices.Clone(v.members), func(m memberRecord) bool { return m.State == stateTerminating })
+	return slices.DeleteFunc(slices.Clone(v.members), func(m memberRecord) bool { return !m.live() || m.Extra })
 }
 
 // capacityOf is what members count for.
@@ -129,13 +134,94 @@ func (s *Service) observe(ctx context.Context, v *sight, call *guard.Call, as gu
 	return nil
 }
 
-// settle brings the members' states in line with what EC2 says. It returns the instances that
-// have to be terminated.
-func (s *Service) settle(ctx context.Context, v *sight) (end []string, err error) {
-	for part := range slices.Chunk(v.members, batch) {
-		var more []string
-		err = s.g.Change(ctx, func(tx store.Tx) error {
-			more = nil
+// scale launches or terminates towards the desired capacity, replaces what is to be replaced and
+// keeps the warm pool.
+func (s *Service) scale(ctx context.Context, v *sight, as guard.Caller) error {
+	if err := s.resume(ctx, v, as); err != nil {
+		return err
+	}
+	g := &v.group
+	switch {
+	case g.Name == "": // deleted meanwhile
+		return nil
+	case g.Deleting && len(v.members) == 0:
+		return s.drop(ctx, v.place)
+	case g.Deleting:
+		left := slices.DeleteFunc(slices.Clone(v.members), func(m memberRecord) bool { return m.terminating() || m.State == stateDetaching })
+		return s.scaleIn(ctx, v, as, left, 0)
+	}
+	if err := s.refresh(ctx, v, as); err != nil {
+		return err
+	}
+	active := v.active()
+	missing := g.Desired - capacityOf(active)
+	var err error
+	switch {
+	case missing > 0 && g.suspended(processLaunch), missing < 0 && g.suspended(processTerminate):
+	case missing > 0:
+		err = s.grow(ctx, v, as, active, missing)
+	case missing < 0:
+		err = s.scaleIn(ctx, v, as, active, g.Desired)
+	default:
+		err = s.replace(ctx, v, as, active)
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := s.look(ctx, v); err != nil {
+		return err
+	}
+	return s.fillPool(ctx, v, as)
+}
+
+// grow brings more into service: first from the warm pool, then by launches.
+func (s *Service) grow(ctx context.Context, v *sight, as guard.Caller, active []memberRecord, missing int32) error {
+	missing, err := s.draw(ctx, v, as, missing)
+	if err != nil || missing <= 0 {
+		return err
+	}
+	if wait := v.group.Retry.Next.Sub(s.g.Now()); wait > 0 {
+		s.wake(v.place, wait)
+		return nil
+	}
+	if len(v.active()) != len(active) || v.group.Pool != nil {
+		if _, err := s.look(ctx, v); err != nil {
+			return err
+		}
+		active = v.active()
+	}
+	return s.scaleOut(ctx, v, as, wanted{have: active, missing: missing})
+}
+
+// scaleIn takes instances out of service until the capacity is down to target; of a group that is
+// being deleted, all.
+func (s *Service) scaleIn(ctx context.Context, v *sight, as guard.Caller, active []memberRecord, target int32) error {
+	have := capacityOf(active)
+	if over, any := s.overdue(v, have-target); any && !v.group.Deleting {
+		return s.takeOutDue(ctx, v, as, over)
+	}
+	victims := choose(&v.group, s.g.Now(), active, target)
+	return s.takeOut(ctx, v, as, victims, func(m *memberRecord) string {
+		have -= m.weight()
+		return takenFor(int(have+m.weight()), int(have))
+	})
+}
+
+// takeOut begins the termination of instances and asks EC2 for it. Without causes they are what
+// the warm pool has too many of.
+func (s *Service) takeOut(ctx context.Context, v *sight, as guard.Caller, victims []memberRecord, cause func(*memberRecord) string) error {
+	why := map[string]string{}
+	for _, m := range victims {
+		why[m.ID] = "an instance was taken out of the warm pool in response to a difference between desired and actual warm pool capacity."
+		if cause != nil {
+			why[m.ID] = cause(&m)
+		}
+	}
+	var todo errands
+	for part := range slices.Chunk(victims, batch) {
+		var more errands
+		err := s.g.Change(ctx, func(tx store.Tx) error {
+			more = errands{}
 			g, ok, err := groupTable.Get(tx, v.key()...)
 			if err != nil || !ok {
 				return err
@@ -145,204 +231,31 @@ func (s *Service) settle(ctx context.Context, v *sight) (end []string, err error
 				if err != nil {
 					return err
 				}
-				if !ok {
+				if !ok || m.terminating() {
 					continue
 				}
-				stop, err := s.settleMember(tx, v, &g, m)
+				causes := append(slices.Clone(g.Causes), sentence(s.g.Now(), why[m.ID]),
+					sentence(s.g.Now(), "instance "+m.ID+" was selected for termination."))
+				g.Causes = nil
+				m.Reuse = !m.Warm && m.State == stateInService && m.Replace == "" && m.Health == healthy && g.Pool.reuses()
+				what, err := s.beginTermination(tx, v.place, &g, m, causes)
 				if err != nil {
 					return err
 				}
-				if stop {
-					more = append(more, m.ID)
+				if m.Reuse && what == terminate {
+					what = none
+					s.wake(v.place, 0)
 				}
-			}
-			return s.put(tx, g)
-		})
-		if err != nil {
-			return nil, err
-		}
-		end = append(end, more...)
-	}
-	_, err = s.look(ctx, v)
-	return end, err
-}
-
-// settleMember applies what EC2 says to one member and reports whether to terminate it.
-func (s *Service) settleMember(tx store.Tx, v *sight, g *groupRecord, m memberRecord) (stop bool, err error) {
-	inst, exists := v.seen[m.ID]
-	state := ec2api.InstanceStateNameTerminated
-	if exists && inst.State != nil {
-		state = api.Val(inst.State.Name)
-	}
-	now := s.g.Now()
-	gone := state == ec2api.InstanceStateNameTerminated
-	running := state == ec2api.InstanceStateNameRunning
-	switch {
-	case m.State == statePending && running:
-		m.State, m.Served = stateInService, now
-		g.Retry = retry{}
-		done := launch.ActivitySuccessful(m.ID)
-		if err := end(tx, v.place, m.Activity, now, done); err != nil {
-			return false, err
-		}
-		m.Activity = ""
-		return false, putMember(tx, v.place, m)
-	case m.State == statePending && state != ec2api.InstanceStateNamePending:
-		return false, s.diedPending(tx, v, g, m, inst)
-	case m.State == stateInService && (!running && !g.suspended(processHealthCheck) || m.Health == unhealthy):
-		if g.suspended(processReplaceUnhealthy) || g.suspended(processTerminate) {
-			m.Health = unhealthy
-			return false, putMember(tx, v.place, m)
-		}
-		cause := causeHealth
-		if running {
-			cause = causeSetHealth
-		}
-		m.Health = unhealthy
-		return true, s.beginTermination(tx, v.place, g, m, []string{sentence(now, cause)})
-	case m.State == stateTerminating && gone:
-		if err := end(tx, v.place, m.Activity, now, launch.Activity{StatusCode: autoscalingapi.ScalingActivityStatusCodeSuccessful}); err != nil {
-			return false, err
-		}
-		return false, deleteMember(tx, v.place, m.ID)
-	case m.State == stateTerminating && state != ec2api.InstanceStateNameShuttingDown:
-		return true, nil // the request to terminate was lost
-	}
-	return false, nil
-}
-
-// diedPending is a launch that failed after EC2 had accepted it.
-func (s *Service) diedPending(tx store.Tx, v *sight, g *groupRecord, m memberRecord, inst ec2api.Instance) error {
-	reason := ""
-	if inst.StateReason != nil {
-		reason = api.Val(inst.StateReason.Message)
-	}
-	if err := end(tx, v.place, m.Activity, s.g.Now(), launch.ActivityDied(m.ID, reason)); err != nil {
-		return err
-	}
-	if err := s.g.PassCause(tx, g.Account, g.Region, m.ID, m.Activity); err != nil {
-		return err
-	}
-	s.failed(g)
-	return deleteMember(tx, v.place, m.ID)
-}
-
-// failed puts off the next launch. Instances that fail together count once. After a day without a
-// success launching is suspended until a user resumes it.
-func (s *Service) failed(g *groupRecord) {
-	now := s.g.Now()
-	if now.Before(g.Retry.Next) {
-		return
-	}
-	if g.Retry.Failures == 0 {
-		g.Retry.Since = now
-	}
-	if now.Sub(g.Retry.Since) >= s.timing.SuspendAfter {
-		g.suspend(processLaunch, suspendedAt("Administratively", now))
-	}
-	delay := s.timing.RetryMax
-	if n := g.Retry.Failures; n < 20 {
-		delay = min(delay, s.timing.RetryFirst<<n)
-	}
-	g.Retry.Failures++
-	delay += time.Duration(s.timing.Jitter * (2*rand.Float64() - 1) * float64(delay))
-	g.Retry.Next = now.Add(delay)
-}
-
-// beginTermination starts the activity that takes an instance out.
-func (s *Service) beginTermination(tx store.Tx, p place, g *groupRecord, m memberRecord, causes []string) error {
-	a := newActivity(g, s.g.Now(), "Terminating EC2 instance: "+m.ID, causes, "", m.Zone)
-	a.Instance = m.ID
-	if m.Activity != "" {
-		if err := end(tx, p, m.Activity, s.g.Now(), launch.Activity{StatusCode: autoscalingapi.ScalingActivityStatusCodeCancelled}); err != nil {
-			return err
-		}
-	}
-	m.State, m.Activity = stateTerminating, a.ID
-	if m.Health == unhealthy {
-		g.Replace++
-	}
-	if err := putActivity(tx, p, a); err != nil {
-		return err
-	}
-	return putMember(tx, p, m)
-}
-
-// terminate asks EC2 to end instances. A refusal is not final: the next pass asks again.
-func (s *Service) terminate(ctx context.Context, v *sight, as guard.Caller, ids []string) {
-	for part := range slices.Chunk(ids, batch) {
-		call := s.newCall(v.place)
-		if _, err := s.compute.TerminateInstances(ctx, call, as, &ec2api.TerminateInstancesRequest{InstanceIds: part}); err != nil {
-			s.log.Error("instances were not terminated", "group", v.Name, "error", err)
-			s.wake(v.place, s.timing.RetryFirst)
-		}
-	}
-}
-
-// scale launches or terminates towards the desired capacity.
-func (s *Service) scale(ctx context.Context, v *sight, as guard.Caller) error {
-	if err := s.resume(ctx, v, as); err != nil {
-		return err
-	}
-	g, active := &v.group, v.active()
-	if g.Name == "" { // deleted meanwhile
-		return nil
-	}
-	missing := g.Desired - capacityOf(active)
-	switch {
-	case g.Deleting:
-		return s.scaleIn(ctx, v, as, active, 0)
-	case missing > 0 && g.suspended(processLaunch), missing < 0 && g.suspended(processTerminate):
-		return nil
-	case missing < 0:
-		return s.scaleIn(ctx, v, as, active, g.Desired)
-	case missing == 0:
-		return nil
-	}
-	if wait := g.Retry.Next.Sub(s.g.Now()); wait > 0 {
-		s.wake(v.place, wait)
-		return nil
-	}
-	return s.scaleOut(ctx, v, as, active, missing)
-}
-
-// scaleIn takes instances out of service until the capacity is down to target; of a group that is
-// being deleted, all.
-func (s *Service) scaleIn(ctx context.Context, v *sight, as guard.Caller, active []memberRecord, target int32) error {
-	if len(v.members) == 0 && v.group.Deleting {
-		return s.drop(ctx, v.place)
-	}
-	victims := choose(&v.group, s.g.Now(), active, target)
-	have := capacityOf(active)
-	var ids []string
-	for i, part := 0, slices.Collect(slices.Chunk(victims, batch)); i < len(part); i++ {
-		err := s.g.Change(ctx, func(tx store.Tx) error {
-			ids = ids[:i*batch]
-			g, ok, err := groupTable.Get(tx, v.key()...)
-			if err != nil || !ok {
-				return err
-			}
-			from := have
-			for _, m := range part[i] {
-				causes := append(slices.Clone(g.Causes), sentence(s.g.Now(), takenFor(int(from), int(from-m.weight()))),
-					sentence(s.g.Now(), "instance "+m.ID+" was selected for termination."))
-				g.Causes = nil
-				from -= m.weight()
-				if err := s.beginTermination(tx, v.place, &g, m, causes); err != nil {
-					return err
-				}
-				ids = append(ids, m.ID)
+				more.add(what, m.ID)
 			}
 			return s.put(tx, g)
 		})
 		if err != nil {
 			return err
 		}
-		for _, m := range part[i] {
-			have -= m.weight()
-		}
+		todo.join(more)
 	}
-	s.terminate(ctx, v, as, ids)
+	s.run(ctx, v, as, todo)
 	return nil
 }
 

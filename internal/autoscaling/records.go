@@ -61,7 +61,16 @@ type groupRecord struct {
 	Cooling cooling         `json:",omitzero"`
 	// Shrunk is when a target tracking policy took capacity away: what was measured before does not
 	// count for that again.
-	Shrunk  time.Time `json:",omitzero"`
+	Shrunk time.Time `json:",omitzero"`
+	// Hooks are the lifecycle hooks, Pool the warm pool.
+	Hooks []hookRecord `json:",omitempty"`
+	Pool  *poolRecord  `json:",omitempty"`
+	// Refresh is the last instance refresh that was started.
+	Refresh *refreshRecord `json:",omitempty"`
+	// Refreshed counts instances taken out to be replaced that still are to be, Refresh or not.
+	Refreshed int `json:",omitempty"`
+	// Balance is before when no instance is launched to even out the zones.
+	Balance time.Time `json:",omitzero"`
 	zoneIDs []string  // as given; checkSubnets turns them into Zones
 }
 
@@ -102,6 +111,14 @@ type memberRecord struct {
 	Weighted   bool      `json:",omitempty"` // the policy gave the weight
 	Served     time.Time `json:",omitzero"`  // when it came into service
 	Spot       bool      `json:",omitempty"` // by a mixed instances policy
+	// Waits are the lifecycle actions that are to be completed before the member goes on.
+	Waits    []waitRecord `json:",omitempty"`
+	Warm     bool         `json:",omitempty"` // in the warm pool
+	Reuse    bool         `json:",omitempty"` // on its way from service into the warm pool
+	Starting bool         `json:",omitempty"` // EC2 is still to be asked to start it
+	Untagged bool         `json:",omitempty"` // EC2 is still to be asked to tag it: it was attached
+	Extra    bool         `json:",omitempty"` // launched before another is taken out: not counted until it serves
+	Replace  string       `json:",omitempty"` // why it is to be replaced; "" if it stays
 }
 
 // activityRecord is a scaling activity.
@@ -136,18 +153,9 @@ func order(t time.Time) string { return fmt.Sprintf("%016x", math.MaxInt64-t.Uni
 // activityAge is how long activities are kept: six weeks.
 const activityAge = 6 * 7 * 24 * time.Hour
 
-// member states. Source: API Reference, Instance.
-const (
-	statePending     = autoscalingapi.LifecycleStatePending
-	stateInService   = autoscalingapi.LifecycleStateInService
-	stateTerminating = autoscalingapi.LifecycleStateTerminating
-
-	healthy   = "Healthy"
-	unhealthy = "Unhealthy"
-)
-
 // describe is the group as DescribeAutoScalingGroups shows it.
 func (g *groupRecord) describe(members []memberRecord) autoscalingapi.AutoScalingGroup {
+	var warm int32
 	out := autoscalingapi.AutoScalingGroup{
 		AutoScalingGroupName: &g.Name, AutoScalingGroupARN: new(g.arn()), CreatedTime: &g.Created,
 		MinSize: &g.Min, MaxSize: &g.Max, DesiredCapacity: &g.Desired, DefaultCooldown: &g.Cooldown,
@@ -179,7 +187,14 @@ func (g *groupRecord) describe(members []memberRecord) autoscalingapi.AutoScalin
 		})
 	}
 	for _, m := range members {
+		if m.Warm {
+			warm++
+			continue
+		}
 		out.Instances = append(out.Instances, m.describe())
+	}
+	if g.Pool != nil {
+		out.WarmPoolConfiguration, out.WarmPoolSize = g.Pool.describe(), &warm
 	}
 	for _, t := range g.Tags {
 		out.Tags = append(out.Tags, t.describe(g.Name))
@@ -191,7 +206,7 @@ func (t templateRef) spec() *autoscalingapi.LaunchTemplateSpecification {
 	if t.ID == "" {
 		return nil
 	}
-	return &autoscalingapi.LaunchTemplateSpecification{LaunchTemplateId: &t.ID, LaunchTemplateName: &t.Name, Version: api.Opt(t.Version)}
+	return &autoscalingapi.LaunchTemplateSpecification{LaunchTemplateId: &t.ID, LaunchTemplateName: api.Opt(t.Name), Version: api.Opt(t.Version)}
 }
 
 func (m *memberRecord) describe() autoscalingapi.Instance {

@@ -33,6 +33,8 @@ func (s *Service) resume(ctx context.Context, v *sight, as guard.Caller) error {
 		switch {
 		case len(found) > 0:
 			err = s.started(ctx, v, a, found[0])
+		case a.Launch != nil && (a.Launch.Extra || a.Launch.Warm): // made anew if it is still wanted
+			err = s.giveUp(ctx, v, a)
 		case v.group.Deleting, v.group.suspended(processLaunch), capacityOf(v.active()) >= v.group.Desired:
 			err = s.giveUp(ctx, v, a)
 		default:

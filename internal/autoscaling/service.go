@@ -28,6 +28,10 @@ const sessionName = launch.AutoScalingSession
 type Compute interface {
 	RunInstances(ctx context.Context, parent *guard.Call, as guard.Caller, in *ec2api.RunInstancesRequest) (*ec2api.Reservation, error)
 	TerminateInstances(ctx context.Context, parent *guard.Call, as guard.Caller, in *ec2api.TerminateInstancesRequest) (*ec2api.TerminateInstancesResult, error)
+	StartInstances(ctx context.Context, parent *guard.Call, as guard.Caller, in *ec2api.StartInstancesRequest) (*ec2api.StartInstancesResult, error)
+	StopInstances(ctx context.Context, parent *guard.Call, as guard.Caller, in *ec2api.StopInstancesRequest) (*ec2api.StopInstancesResult, error)
+	CreateTags(ctx context.Context, parent *guard.Call, as guard.Caller, in *ec2api.CreateTagsRequest) error
+	DeleteTags(ctx context.Context, parent *guard.Call, as guard.Caller, in *ec2api.DeleteTagsRequest) error
 	DescribeInstances(ctx context.Context, parent *guard.Call, as guard.Caller, in *ec2api.DescribeInstancesRequest) (*ec2api.DescribeInstancesResult, error)
 	DescribeSubnets(ctx context.Context, parent *guard.Call, as guard.Caller, in *ec2api.DescribeSubnetsRequest) (*ec2api.DescribeSubnetsResult, error)
 	DescribeAvailabilityZones(ctx context.Context, parent *guard.Call, as guard.Caller, in *ec2api.DescribeAvailabilityZonesRequest) (*ec2api.DescribeAvailabilityZonesResult, error)
@@ -163,6 +167,19 @@ func (s *Service) Operations() map[string]guard.Handler {
 		"DetachLoadBalancerTargetGroups":       guard.Handle(s.DetachLoadBalancerTargetGroups),
 		"AttachTrafficSources":                 guard.Handle(s.AttachTrafficSources),
 		"DetachTrafficSources":                 guard.Handle(s.DetachTrafficSources),
+		"PutLifecycleHook":                     guard.Handle(s.PutLifecycleHook),
+		"DeleteLifecycleHook":                  guard.Handle(s.DeleteLifecycleHook),
+		"CompleteLifecycleAction":              guard.Handle(s.CompleteLifecycleAction),
+		"RecordLifecycleActionHeartbeat":       guard.Handle(s.RecordLifecycleActionHeartbeat),
+		"EnterStandby":                         guard.Handle(s.EnterStandby),
+		"ExitStandby":                          guard.Handle(s.ExitStandby),
+		"AttachInstances":                      guard.HandleVoid(s.AttachInstances),
+		"DetachInstances":                      guard.Handle(s.DetachInstances),
+		"PutWarmPool":                          guard.Handle(s.PutWarmPool),
+		"DeleteWarmPool":                       guard.Handle(s.DeleteWarmPool),
+		"StartInstanceRefresh":                 guard.Handle(s.StartInstanceRefresh),
+		"CancelInstanceRefresh":                guard.Handle(s.CancelInstanceRefresh),
+		"RollbackInstanceRefresh":              guard.Handle(s.RollbackInstanceRefresh),
 	}
 }
 

@@ -53,7 +53,7 @@ func (s *Service) DeleteTags(ctx context.Context, c *guard.Call, in *ec2api.Dele
 	var valued []tag
 	for _, t := range in.Tags {
 		key := api.Val(t.Key)
-		if reserved(key) {
+		if reserved(key) && !forAWS(c) {
 			return invalidValue("Tag keys starting with 'aws:' are reserved for internal use")
 		}
 		keys = append(keys, key)

@@ -113,10 +113,15 @@ func apiTags(tags map[string]string) []ec2api.Tag {
 
 func reserved(key string) bool { return len(key) >= 4 && strings.EqualFold(key[:4], "aws:") }
 
+// forAWS reports whether the caller is AWS itself: a service or its service-linked role.
+func forAWS(c *guard.Call) bool {
+	return c.Caller.Principal.Type == authz.Service || c.Caller.Principal.IsServiceLinked()
+}
+
 // readTags checks tags that a request gives. The prefix aws: is for AWS: for services and their
 // service-linked roles.
 func readTags(c *guard.Call, in []ec2api.Tag) ([]tag, error) {
-	ours := c.Caller.Principal.Type == authz.Service || c.Caller.Principal.IsServiceLinked()
+	ours := forAWS(c)
 	out := make([]tag, 0, len(in))
 	for _, t := range in {
 		key := api.Val(t.Key)

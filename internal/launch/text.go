@@ -95,6 +95,13 @@ func ActivityAbandoned(instanceID, token string) Activity {
 		"with ABANDON Result")
 }
 
+// ActivityHookTimeout is a launch that nobody completed at a lifecycle hook whose default result is
+// to abandon; token is the action's.
+func ActivityHookTimeout(instanceID, token string) Activity {
+	return unsuccessful("Cancelled", instanceID, "Instance failed to complete user's Lifecycle "+
+		"Action: Lifecycle Action with token "+token+" was abandoned: Heartbeat Timeout")
+}
+
 // SpotPriceTooLow is what [ActivityRefused] says if the bid is below the current price. Both are
 // decimal numbers of US dollars, as text.
 func SpotPriceTooLow(bid, price string) string {

@@ -80,6 +80,12 @@ type AlarmSpecification struct {
 	Alarms []string `aws:"Alarms,e=XmlStringMaxLen255"`
 }
 
+// AttachInstancesQuery is a shape of the model.
+type AttachInstancesQuery struct {
+	InstanceIds          []string `aws:"InstanceIds,e=XmlStringMaxLen19"`
+	AutoScalingGroupName *string  `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+}
+
 // AttachLoadBalancerTargetGroupsResultType is a shape of the model.
 type AttachLoadBalancerTargetGroupsResultType struct {
 }
@@ -246,6 +252,17 @@ type BlockDeviceMapping struct {
 	NoDevice    *bool   `aws:"NoDevice"`
 }
 
+// CancelInstanceRefreshAnswer is a shape of the model.
+type CancelInstanceRefreshAnswer struct {
+	InstanceRefreshId *string `aws:"InstanceRefreshId,c=XmlStringMaxLen255"`
+}
+
+// CancelInstanceRefreshType is a shape of the model.
+type CancelInstanceRefreshType struct {
+	AutoScalingGroupName          *string `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	WaitForTransitioningInstances *bool   `aws:"WaitForTransitioningInstances"`
+}
+
 // CapacityForecast is a shape of the model.
 type CapacityForecast struct {
 	Timestamps []time.Time `aws:"Timestamps,req"`
@@ -262,6 +279,19 @@ type CapacityReservationSpecification struct {
 type CapacityReservationTarget struct {
 	CapacityReservationIds               []string `aws:"CapacityReservationIds,e=AsciiStringMaxLen255"`
 	CapacityReservationResourceGroupArns []string `aws:"CapacityReservationResourceGroupArns,e=ResourceName"`
+}
+
+// CompleteLifecycleActionAnswer is a shape of the model.
+type CompleteLifecycleActionAnswer struct {
+}
+
+// CompleteLifecycleActionType is a shape of the model.
+type CompleteLifecycleActionType struct {
+	LifecycleHookName     *string `aws:"LifecycleHookName,req,c=AsciiStringMaxLen255"`
+	AutoScalingGroupName  *string `aws:"AutoScalingGroupName,req,c=ResourceName"`
+	LifecycleActionToken  *string `aws:"LifecycleActionToken,c=LifecycleActionToken"`
+	LifecycleActionResult *string `aws:"LifecycleActionResult,req"`
+	InstanceId            *string `aws:"InstanceId,c=XmlStringMaxLen19"`
 }
 
 // CpuPerformanceFactorRequest is a shape of the model.
@@ -354,6 +384,16 @@ type DeleteAutoScalingGroupType struct {
 	ForceDelete          *bool   `aws:"ForceDelete"`
 }
 
+// DeleteLifecycleHookAnswer is a shape of the model.
+type DeleteLifecycleHookAnswer struct {
+}
+
+// DeleteLifecycleHookType is a shape of the model.
+type DeleteLifecycleHookType struct {
+	LifecycleHookName    *string `aws:"LifecycleHookName,req,c=AsciiStringMaxLen255"`
+	AutoScalingGroupName *string `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+}
+
 // DeleteNotificationConfigurationType is a shape of the model.
 type DeleteNotificationConfigurationType struct {
 	AutoScalingGroupName *string `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
@@ -375,6 +415,16 @@ type DeleteScheduledActionType struct {
 // DeleteTagsType is a shape of the model.
 type DeleteTagsType struct {
 	Tags []Tag `aws:"Tags,req"`
+}
+
+// DeleteWarmPoolAnswer is a shape of the model.
+type DeleteWarmPoolAnswer struct {
+}
+
+// DeleteWarmPoolType is a shape of the model.
+type DeleteWarmPoolType struct {
+	AutoScalingGroupName *string `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	ForceDelete          *bool   `aws:"ForceDelete"`
 }
 
 // DescribeAccountLimitsAnswer is a shape of the model.
@@ -552,6 +602,18 @@ type DesiredConfiguration struct {
 	MixedInstancesPolicy *MixedInstancesPolicy        `aws:"MixedInstancesPolicy"`
 }
 
+// DetachInstancesAnswer is a shape of the model.
+type DetachInstancesAnswer struct {
+	Activities []Activity `aws:"Activities"`
+}
+
+// DetachInstancesQuery is a shape of the model.
+type DetachInstancesQuery struct {
+	InstanceIds                    []string `aws:"InstanceIds,e=XmlStringMaxLen19"`
+	AutoScalingGroupName           *string  `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	ShouldDecrementDesiredCapacity *bool    `aws:"ShouldDecrementDesiredCapacity,req"`
+}
+
 // DetachLoadBalancerTargetGroupsResultType is a shape of the model.
 type DetachLoadBalancerTargetGroupsResultType struct {
 }
@@ -612,6 +674,18 @@ type EnabledMetric struct {
 	Granularity *string `aws:"Granularity,c=XmlStringMaxLen255"`
 }
 
+// EnterStandbyAnswer is a shape of the model.
+type EnterStandbyAnswer struct {
+	Activities []Activity `aws:"Activities"`
+}
+
+// EnterStandbyQuery is a shape of the model.
+type EnterStandbyQuery struct {
+	InstanceIds                    []string `aws:"InstanceIds,e=XmlStringMaxLen19"`
+	AutoScalingGroupName           *string  `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	ShouldDecrementDesiredCapacity *bool    `aws:"ShouldDecrementDesiredCapacity,req"`
+}
+
 // ExecutePolicyType is a shape of the model.
 type ExecutePolicyType struct {
 	AutoScalingGroupName *string  `aws:"AutoScalingGroupName,c=XmlStringMaxLen255"`
@@ -619,6 +693,17 @@ type ExecutePolicyType struct {
 	HonorCooldown        *bool    `aws:"HonorCooldown"`
 	MetricValue          *float64 `aws:"MetricValue"`
 	BreachThreshold      *float64 `aws:"BreachThreshold"`
+}
+
+// ExitStandbyAnswer is a shape of the model.
+type ExitStandbyAnswer struct {
+	Activities []Activity `aws:"Activities"`
+}
+
+// ExitStandbyQuery is a shape of the model.
+type ExitStandbyQuery struct {
+	InstanceIds          []string `aws:"InstanceIds,e=XmlStringMaxLen19"`
+	AutoScalingGroupName *string  `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
 }
 
 // FailedScheduledUpdateGroupActionRequest is a shape of the model.
@@ -1040,6 +1125,22 @@ type ProcessesType struct {
 	Processes []ProcessType `aws:"Processes"`
 }
 
+// PutLifecycleHookAnswer is a shape of the model.
+type PutLifecycleHookAnswer struct {
+}
+
+// PutLifecycleHookType is a shape of the model.
+type PutLifecycleHookType struct {
+	LifecycleHookName     *string `aws:"LifecycleHookName,req,c=AsciiStringMaxLen255"`
+	AutoScalingGroupName  *string `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	LifecycleTransition   *string `aws:"LifecycleTransition"`
+	RoleARN               *string `aws:"RoleARN,c=XmlStringMaxLen255"`
+	NotificationTargetARN *string `aws:"NotificationTargetARN,c=NotificationTargetResourceName"`
+	NotificationMetadata  *string `aws:"NotificationMetadata,c=AnyPrintableAsciiStringMaxLen4000"`
+	HeartbeatTimeout      *int32  `aws:"HeartbeatTimeout"`
+	DefaultResult         *string `aws:"DefaultResult"`
+}
+
 // PutNotificationConfigurationType is a shape of the model.
 type PutNotificationConfigurationType struct {
 	AutoScalingGroupName *string  `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
@@ -1079,6 +1180,31 @@ type PutScheduledUpdateGroupActionType struct {
 	TimeZone             *string    `aws:"TimeZone,c=XmlStringMaxLen255"`
 }
 
+// PutWarmPoolAnswer is a shape of the model.
+type PutWarmPoolAnswer struct {
+}
+
+// PutWarmPoolType is a shape of the model.
+type PutWarmPoolType struct {
+	AutoScalingGroupName     *string              `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	MaxGroupPreparedCapacity *int32               `aws:"MaxGroupPreparedCapacity,c=MaxGroupPreparedCapacity"`
+	MinSize                  *int32               `aws:"MinSize,c=WarmPoolMinSize"`
+	PoolState                *string              `aws:"PoolState,c=WarmPoolState"`
+	InstanceReusePolicy      *InstanceReusePolicy `aws:"InstanceReusePolicy"`
+}
+
+// RecordLifecycleActionHeartbeatAnswer is a shape of the model.
+type RecordLifecycleActionHeartbeatAnswer struct {
+}
+
+// RecordLifecycleActionHeartbeatType is a shape of the model.
+type RecordLifecycleActionHeartbeatType struct {
+	LifecycleHookName    *string `aws:"LifecycleHookName,req,c=AsciiStringMaxLen255"`
+	AutoScalingGroupName *string `aws:"AutoScalingGroupName,req,c=ResourceName"`
+	LifecycleActionToken *string `aws:"LifecycleActionToken,c=LifecycleActionToken"`
+	InstanceId           *string `aws:"InstanceId,c=XmlStringMaxLen19"`
+}
+
 // RefreshPreferences is a shape of the model.
 type RefreshPreferences struct {
 	MinHealthyPercentage      *int32              `aws:"MinHealthyPercentage,c=IntPercent"`
@@ -1106,6 +1232,16 @@ type RollbackDetails struct {
 	PercentageCompleteOnRollback *int32                          `aws:"PercentageCompleteOnRollback,c=IntPercent"`
 	InstancesToUpdateOnRollback  *int32                          `aws:"InstancesToUpdateOnRollback,c=InstancesToUpdate"`
 	ProgressDetailsOnRollback    *InstanceRefreshProgressDetails `aws:"ProgressDetailsOnRollback"`
+}
+
+// RollbackInstanceRefreshAnswer is a shape of the model.
+type RollbackInstanceRefreshAnswer struct {
+	InstanceRefreshId *string `aws:"InstanceRefreshId,c=XmlStringMaxLen255"`
+}
+
+// RollbackInstanceRefreshType is a shape of the model.
+type RollbackInstanceRefreshType struct {
+	AutoScalingGroupName *string `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
 }
 
 // ScalingPolicy is a shape of the model.
@@ -1190,6 +1326,19 @@ type SetInstanceProtectionQuery struct {
 	InstanceIds          []string `aws:"InstanceIds,e=XmlStringMaxLen19,req"`
 	AutoScalingGroupName *string  `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
 	ProtectedFromScaleIn *bool    `aws:"ProtectedFromScaleIn,req"`
+}
+
+// StartInstanceRefreshAnswer is a shape of the model.
+type StartInstanceRefreshAnswer struct {
+	InstanceRefreshId *string `aws:"InstanceRefreshId,c=XmlStringMaxLen255"`
+}
+
+// StartInstanceRefreshType is a shape of the model.
+type StartInstanceRefreshType struct {
+	AutoScalingGroupName *string               `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	Strategy             *string               `aws:"Strategy,c=RefreshStrategy"`
+	DesiredConfiguration *DesiredConfiguration `aws:"DesiredConfiguration"`
+	Preferences          *RefreshPreferences   `aws:"Preferences"`
 }
 
 // StepAdjustment is a shape of the model.
