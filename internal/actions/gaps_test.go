@@ -36,7 +36,7 @@ var gaps = []gap{
 		autoscaling:CreateAutoScalingGroup/autoScalingGroup autoscaling:UpdateAutoScalingGroup/autoScalingGroup`},
 	{noFeature, "autoscaling:OperatorPrincipal", "autoscaling:CreateAutoScalingGroup/autoScalingGroup"},
 	{noFeature, "autoscaling:TargetCapacityTypes", `
-		autoscaling:CreateAutoScalingGroup/autoScalingGroup autoscaling:UpdateAutoScalingGroup/autoScalingGroup`},
+		autoscaling:CreateAutoScalingGroup/autoScalingGroup autoscaling:UpdateAutoScalingGroup/autoScalingGroup autoscaling:StartInstanceRefresh/autoScalingGroup`},
 	{noFeature, "ec2:CpuOptionsAmdSevSnp", `
 		ec2:AttachVolume/instance ec2:CreateImage/instance ec2:CreateSnapshots/instance ec2:CreateTags/instance
 		ec2:DescribeInstanceAttribute/instance ec2:DetachVolume/instance ec2:GetInstanceUefiData/instance

@@ -1,9 +1,11 @@
 package actions_test
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/testkit"
 )
 
@@ -256,6 +258,7 @@ func driveAutoScaling(s *testkit.Server, c caller) {
 	c.do("autoscaling:SuspendProcesses", in{"AutoScalingGroupName": "web", "ScalingProcesses": "AZRebalance"})
 	c.do("autoscaling:ResumeProcesses", in{"AutoScalingGroupName": "web"})
 	s.Advance(time.Minute)
+	driveLifecycle(s, c, instance)
 	c.do("autoscaling:TerminateInstanceInAutoScalingGroup", in{"InstanceId": instance, "ShouldDecrementDesiredCapacity": true})
 	s.Advance(time.Minute)
 	c.do("autoscaling:DeleteTags", in{"Tags": tags("web")})
@@ -292,6 +295,51 @@ func driveScaling(c caller) {
 	c.do("autoscaling:DetachLoadBalancerTargetGroups", web(in{"TargetGroupARNs": targets + "c/1"}))
 	c.do("autoscaling:AttachTrafficSources", web(in{"TrafficSources": []in{{"Identifier": targets + "d/1"}}}))
 	c.do("autoscaling:DetachTrafficSources", web(in{"TrafficSources": []in{{"Identifier": targets + "d/1"}}}))
+}
+
+// driveLifecycle: hooks, instances that go and come, the warm pool and the instance refresh of the group "web".
+func driveLifecycle(s *testkit.Server, c caller, instance string) {
+	web := func(more in) in {
+		all := in{"AutoScalingGroupName": "web"}
+		for k, v := range more {
+			all[k] = v
+		}
+		return all
+	}
+	trust := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"autoscaling.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
+	role := c.do("iam:CreateRole", in{"RoleName": "publisher", "AssumeRolePolicyDocument": trust}).str("Role.Arn")
+	hook := in{"LifecycleHookName": "down"}
+	c.do("autoscaling:PutLifecycleHook", web(in{
+		"LifecycleHookName": "down", "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING", "RoleARN": role,
+		"NotificationTargetARN": "arn:aws:sqs:us-east-1:000000000000:q",
+	}))
+	c.do("autoscaling:EnterStandby", web(in{"InstanceIds": instance, "ShouldDecrementDesiredCapacity": true}))
+	s.Advance(time.Minute)
+	c.do("autoscaling:ExitStandby", web(in{"InstanceIds": instance}))
+	s.Advance(time.Minute)
+	c.do("autoscaling:DetachInstances", web(in{"InstanceIds": instance, "ShouldDecrementDesiredCapacity": true}))
+	s.Advance(time.Minute)
+	c.do("autoscaling:AttachInstances", web(in{"InstanceIds": instance}))
+	s.Advance(time.Minute)
+	c.do("autoscaling:PutWarmPool", web(in{"MinSize": 0, "MaxGroupPreparedCapacity": 0}))
+	c.do("autoscaling:DeleteWarmPool", web(in{"ForceDelete": true}))
+	version := strconv.FormatInt(*c.do("ec2:DescribeLaunchTemplateVersions", in{"LaunchTemplateName": "web"}).out.(*ec2api.DescribeLaunchTemplateVersionsResult).LaunchTemplateVersions[0].VersionNumber, 10)
+	refresh := web(in{"DesiredConfiguration": in{"MixedInstancesPolicy": in{"LaunchTemplate": in{
+		"LaunchTemplateSpecification": in{"LaunchTemplateName": "web", "Version": version}, "Overrides": []in{{"InstanceType": "m5.large", "ImageId": publicImage}},
+	}}}})
+	c.do("autoscaling:UpdateAutoScalingGroup", web(in{"LaunchTemplate": in{"LaunchTemplateName": "web", "Version": version}}))
+	c.do("autoscaling:StartInstanceRefresh", refresh)
+	c.do("autoscaling:RollbackInstanceRefresh", web(nil))
+	c.do("autoscaling:CancelInstanceRefresh", web(nil))
+	s.Advance(time.Minute)
+	out := c.do("autoscaling:DescribeAutoScalingInstances", in{})
+	c.do("autoscaling:TerminateInstanceInAutoScalingGroup", in{"InstanceId": out.str("AutoScalingInstances.0.InstanceId"), "ShouldDecrementDesiredCapacity": false})
+	one := in{"LifecycleHookName": "down", "InstanceId": out.str("AutoScalingInstances.0.InstanceId")}
+	c.do("autoscaling:RecordLifecycleActionHeartbeat", web(one))
+	one["LifecycleActionResult"] = "CONTINUE"
+	c.do("autoscaling:CompleteLifecycleAction", web(one))
+	c.do("autoscaling:DeleteLifecycleHook", web(hook))
+	s.Advance(time.Minute)
 }
 
 func driveAutoScalingReads(c caller) {

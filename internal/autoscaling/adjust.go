@@ -97,7 +97,7 @@ func warming(g *groupRecord, all []memberRecord, now time.Time, warmup time.Dura
 			there += m.weight()
 		case m.State == stateInService:
 			there += m.weight()
-		case m.State == statePending:
+		case m.live():
 			n += m.weight()
 			there += m.weight()
 		}

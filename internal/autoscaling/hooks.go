@@ -212,11 +212,12 @@ func (s *Service) DeleteLifecycleHook(ctx context.Context, c *guard.Call, in *au
 // CompleteLifecycleAction ends the wait of an instance at a hook.
 func (s *Service) CompleteLifecycleAction(ctx context.Context, c *guard.Call, in *autoscalingapi.CompleteLifecycleActionType) (*autoscalingapi.CompleteLifecycleActionAnswer, error) {
 	result := api.Val(in.LifecycleActionResult)
-	if result != resultContinue && result != resultAbandon {
-		return nil, validation("Lifecycle Action Result: %s is not valid. Valid values are [%s, %s].", result, resultContinue, resultAbandon)
-	}
-	at, err := s.waiting(ctx, c, in.AutoScalingGroupName, in.LifecycleHookName, in.LifecycleActionToken, in.InstanceId, func(w *waitRecord) {
+	at, err := s.waiting(ctx, c, in.AutoScalingGroupName, in.LifecycleHookName, in.LifecycleActionToken, in.InstanceId, func(w *waitRecord) error {
+		if result != resultContinue && result != resultAbandon {
+			return validation("Lifecycle Action Result: %s is not valid. Valid values are [%s, %s].", result, resultContinue, resultAbandon)
+		}
 		w.Done = result
+		return nil
 	})
 	if err == nil {
 		s.wake(at, 0)
@@ -226,14 +227,15 @@ func (s *Service) CompleteLifecycleAction(ctx context.Context, c *guard.Call, in
 
 // RecordLifecycleActionHeartbeat lets an instance wait on, from now for the hook's time.
 func (s *Service) RecordLifecycleActionHeartbeat(ctx context.Context, c *guard.Call, in *autoscalingapi.RecordLifecycleActionHeartbeatType) (*autoscalingapi.RecordLifecycleActionHeartbeatAnswer, error) {
-	_, err := s.waiting(ctx, c, in.AutoScalingGroupName, in.LifecycleHookName, in.LifecycleActionToken, in.InstanceId, func(w *waitRecord) {
+	_, err := s.waiting(ctx, c, in.AutoScalingGroupName, in.LifecycleHookName, in.LifecycleActionToken, in.InstanceId, func(w *waitRecord) error {
 		w.Until = s.g.Now().Add(time.Duration(w.Heartbeat) * time.Second)
+		return nil
 	})
 	return &autoscalingapi.RecordLifecycleActionHeartbeatAnswer{}, err
 }
 
 // waiting finds a lifecycle action by its token or its instance and changes it.
-func (s *Service) waiting(ctx context.Context, c *guard.Call, group, hook, token, instance *string, change func(*waitRecord)) (at place, err error) {
+func (s *Service) waiting(ctx context.Context, c *guard.Call, group, hook, token, instance *string, change func(*waitRecord) error) (at place, err error) {
 	err = s.g.Update(ctx, c, func(tx store.Tx) error {
 		g, err := s.load(tx, c, api.Val(group), "autoscaling:"+c.Operation, nil)
 		if err != nil {
@@ -256,7 +258,9 @@ func (s *Service) waiting(ctx context.Context, c *guard.Call, group, hook, token
 				if w.Hook != api.Val(hook) || token != nil && *token != w.Token || w.Done != "" {
 					continue
 				}
-				change(w)
+				if err := change(w); err != nil {
+					return err
+				}
 				return putMember(tx, at, m)
 			}
 		}
