@@ -1,6 +1,7 @@
 package actions_test
 
 import (
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -301,9 +302,7 @@ func driveScaling(c caller) {
 func driveLifecycle(s *testkit.Server, c caller, instance string) {
 	web := func(more in) in {
 		all := in{"AutoScalingGroupName": "web"}
-		for k, v := range more {
-			all[k] = v
-		}
+		maps.Copy(all, more)
 		return all
 	}
 	trust := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"autoscaling.amazonaws.com"},"Action":"sts:AssumeRole"}]}`

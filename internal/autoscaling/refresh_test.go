@@ -57,15 +57,15 @@ func TestInstanceRefresh(t *testing.T) {
 				t.Errorf("%d instances were replaced", n)
 			}
 			w.wantStates("at the end", "InService InService InService InService")
-			causes := ""
+			var causes strings.Builder
 			for _, a := range w.activities(&autoscalingapi.DescribeScalingActivitiesType{AutoScalingGroupName: new("g")}) {
-				causes += *a.Cause + "\n"
+				causes.WriteString(*a.Cause + "\n")
 			}
-			if n := strings.Count(causes, "an instance was taken out of service in response to an instance refresh."); n != 4 {
-				t.Errorf("%d terminations say so:\n%s", n, causes)
+			if n := strings.Count(causes.String(), "an instance was taken out of service in response to an instance refresh."); n != 4 {
+				t.Errorf("%d terminations say so:\n%s", n, causes.String())
 			}
-			if n := strings.Count(causes, "an instance was launched in response to an instance refresh."); n != 4 {
-				t.Errorf("%d launches say so:\n%s", n, causes)
+			if n := strings.Count(causes.String(), "an instance was launched in response to an instance refresh."); n != 4 {
+				t.Errorf("%d launches say so:\n%s", n, causes.String())
 			}
 		})
 	}
