@@ -4,17 +4,17 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { join } from 'node:path';
 import { readFile } from 'node:fs/promises';
-import { CreateGrantCommand, ListGrantsCommand } from '@aws-sdk/client-kms';
+import { CreateGrantCommand, ListGrantsCommand, PutKeyPolicyCommand } from '@aws-sdk/client-kms';
 import { CreateAccessKeyCommand, CreateRoleCommand, CreateUserCommand, PutRolePolicyCommand, PutUserPolicyCommand } from '@aws-sdk/client-iam';
 import { account, browse, linkedRole, open, region, serve, signIn, until, violations, world } from './kit.mjs';
 
 const words = {
   en: {
-    keys: 'Customer managed keys', why: 'Why did it fail?', denied: 'Access denied', gains: /can now .*kms:CreateGrant/, other: /Statement 2 of this policy/, signOut: 'Sign out', fails: 'will not launch', textView: 'Policy view',
+    otherAccount: 'Another AWS account', keys: 'Customer managed keys', why: 'Why did it fail?', denied: 'Access denied', gains: /can now .*kms:CreateGrant/, other: /Statement 2 of this policy/, signOut: 'Sign out', fails: 'will not launch', textView: 'Policy view',
     secondRun: 'The group tries again by itself', check: 'Check', audit: 'Audit', groups: 'Auto Scaling groups', grants: 'Grants', revoked: 'The grant was revoked.', volume: /Why was this denied/, who: 'Who can use it', rotation: 'Key rotation', succeeded: 'Succeeded',
   },
   ja: {
-    keys: 'カスタマーマネージドキー', why: '失敗の理由を表示', denied: 'アクセスが拒否されました', gains: /kms:CreateGrant.*を実行できるようになります/, other: /ステートメント 2 は/, signOut: 'サインアウト', fails: '起動できません', textView: 'ポリシービュー',
+    otherAccount: '別の AWS アカウント', keys: 'カスタマーマネージドキー', why: '失敗の理由を表示', denied: 'アクセスが拒否されました', gains: /kms:CreateGrant.*を実行できるようになります/, other: /ステートメント 2 は/, signOut: 'サインアウト', fails: '起動できません', textView: 'ポリシービュー',
     secondRun: 'グループは自動的に再試行します', check: '診断', audit: '監査ログ', groups: 'Auto Scaling グループ', grants: 'グラント', revoked: 'グラントを取り消しました。', volume: /拒否された理由/, who: '使用できるプリンシパル', rotation: 'キーローテーション', succeeded: '成功',
   },
 };
@@ -161,6 +161,48 @@ for (const language of ['en', 'ja']) {
       await page.getByText(t.revoked).waitFor();
       assert.equal((await w.kms.send(new ListGrantsCommand({ KeyId: key.Arn }))).Grants.length, 0);
     }));
+
+    test('the grant of a volume: who stops with it', visit(language, async (page, t) => {
+      const name = `volume-${language}`;
+      const key = await w.key(name);
+      const statement = { Effect: 'Allow', Principal: { AWS: linkedRole }, Action: ['kms:GenerateDataKey*', 'kms:CreateGrant'], Resource: '*' };
+      const policy = JSON.parse(await w.policy(key));
+      await w.kms.send(new PutKeyPolicyCommand({ KeyId: key.Arn, Policy: JSON.stringify({ ...policy, Statement: [...policy.Statement, statement] }) }));
+      await w.group(name, key);
+      await until('the group launches', async () => (await w.inService(name)) === 1);
+      await go(page, `keys/${key.KeyId}/grants`);
+      await page.getByRole('radio').first().click();
+      await page.getByTestId('revoke').click();
+      await page.getByTestId('impact').getByText(new RegExp(`i-[0-9a-f]+.*${name}`)).waitFor();
+      await accessible(page, 'impact', language);
+      await page.getByTestId('revoke-now').click();
+      await page.getByText(t.revoked).waitFor();
+    }));
+
+    test('a group of another account: its statements, the grant there, and it launches', async () => {
+      const [K, A] = ['444455556666', language === 'en' ? '111122223333' : '111122224444'];
+      const [owner, other] = [world(server.url, K), world(server.url, A)];
+      const role = `arn:aws:iam::${A}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling`;
+      await other.role();
+      const key = await owner.key(`shared-${language}`);
+      await visit(language, async (page, t) => {
+        await go(page, `keys/${key.KeyId}`);
+        await page.getByTestId('for-auto-scaling').click();
+        await page.getByRole('radio', { name: t.otherAccount }).click();
+        await page.getByRole('dialog').locator('input[inputmode=numeric]').fill(A);
+        await page.getByText('aws kms create-grant').waitFor();
+        assert.ok((await page.getByText('aws kms create-grant').innerText()).includes(role));
+        await accessible(page, 'other-account', language);
+        await page.locator('[data-testid=review-launch]:not([disabled])').click();
+        await save(page, t.gains);
+      }, { id: `${K}ADMIN` })();
+      const sids = JSON.parse(await owner.policy(key)).Statement.map((s) => s.Sid);
+      assert.deepEqual(sids.slice(1), [`Allow external account ${A} use of the customer managed key`, `Allow attachment of persistent resources in external account ${A}`]);
+      const Operations = ['Encrypt', 'Decrypt', 'ReEncryptFrom', 'ReEncryptTo', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext', 'DescribeKey', 'CreateGrant'];
+      await other.kms.send(new CreateGrantCommand({ KeyId: key.Arn, GranteePrincipal: role, Operations }));
+      await other.group('far', key);
+      await until('the group launches', async () => (await other.inService('far')) === 1);
+    });
 
     test('the other tabs, the check and the audit', visit(language, async (page, t) => {
       const key = await w.key(`tabs-${language}`);

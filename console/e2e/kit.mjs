@@ -84,8 +84,8 @@ export async function violations(page) {
 }
 
 // world speaks to the server as the tools of AWS do.
-export function world(url) {
-  const config = { region, endpoint: url, credentials: { accessKeyId: `${account}ADMIN`, secretAccessKey: 'test' } };
+export function world(url, owner = account) {
+  const config = { region, endpoint: url, credentials: { accessKeyId: `${owner}ADMIN`, secretAccessKey: 'test' } };
   const [kms, iam, ec2, groups] = [new KMSClient(config), new IAMClient(config), new EC2Client(config), new AutoScalingClient(config)];
   return {
     kms,

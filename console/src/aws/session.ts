@@ -63,3 +63,8 @@ export async function cloudtrail(s: Session) {
   const m = await import('@aws-sdk/client-cloudtrail');
   return { m, client: new m.CloudTrailClient(config(s.region, s.credentials)) };
 }
+
+export async function ec2(s: Session) {
+  const m = await import('./compute');
+  return { m, client: new m.EC2Client(config(s.region, s.credentials)) };
+}

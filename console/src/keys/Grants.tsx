@@ -4,20 +4,17 @@ import Box from '@cloudscape-design/components/box';
 import Button from '@cloudscape-design/components/button';
 import Header from '@cloudscape-design/components/header';
 import Modal from '@cloudscape-design/components/modal';
+import KeyValuePairs from '@cloudscape-design/components/key-value-pairs';
 import SpaceBetween from '@cloudscape-design/components/space-between';
+import Spinner from '@cloudscape-design/components/spinner';
 import Table from '@cloudscape-design/components/table';
 import type { GrantListEntry, KeyMetadata } from '@aws-sdk/client-kms';
 import { useWords } from '../i18n';
 import { kms, useSession } from '../aws/session';
 import { useAct, useLoad } from '../ui/load';
 import { Problem } from '../ui/Problem';
+import { impactOf, volumeOf, type Impact } from './impact';
 import { When } from '../ui/Dates';
-
-// volumeOf is the volume whose data key a grant is for.
-function volumeOf(g: GrantListEntry): string | undefined {
-  const c = { ...g.Constraints?.EncryptionContextSubset, ...g.Constraints?.EncryptionContextEquals };
-  return c['aws:ebs:id'];
-}
 
 // Grants of a key, in the server's pages.
 export function Grants({ meta }: { meta: KeyMetadata }) {
@@ -98,7 +95,7 @@ function Revoke({ meta, grant, onDone }: { meta: KeyMetadata; grant: GrantListEn
   const { t } = useWords();
   const s = useSession();
   const { busy, error, act } = useAct();
-  const volume = volumeOf(grant);
+  const impact = useLoad(() => impactOf(s, grant), [s, grant]);
   const run = () =>
     act(async () => {
       const { m, client } = await kms(s);
@@ -124,11 +121,30 @@ function Revoke({ meta, grant, onDone }: { meta: KeyMetadata; grant: GrantListEn
         <Box variant="code">{grant.GranteePrincipal}</Box>
         <Alert type="warning">
           <Box variant="p">{t.revokeLead}</Box>
-          {volume && <Box variant="p">{t.revokeVolume(volume)}</Box>}
-          {grant.GranteePrincipal?.includes(':role/aws-service-role/') && <Box variant="p">{t.revokeLinked}</Box>}
+          {volumeOf(grant) && <Box variant="p">{t.revokeVolume(volumeOf(grant)!)}</Box>}
         </Alert>
+        {impact.loading && <Spinner />}
+        {impact.data && <Losses impact={impact.data} />}
+        <Problem error={impact.error} />
         <Problem error={error} />
       </SpaceBetween>
     </Modal>
+  );
+}
+
+// Losses are what a revoked grant means for what is there, by when it shows.
+function Losses({ impact }: { impact: Impact }) {
+  const { t } = useWords();
+  if (impact.instances.length + impact.groups.length === 0) return <Box data-testid="impact">{t.impactNone}</Box>;
+  return (
+    <div data-testid="impact">
+      <KeyValuePairs
+        items={[
+          { label: t.impactNow, value: t.impactNothing },
+          ...(impact.instances.length ? [{ label: t.impactRestart, value: impact.instances.map((i) => <div key={i.id}>{t.impactStart(i.id, i.group)}</div>) }] : []),
+          ...(impact.groups.length ? [{ label: t.impactLaunch, value: t.impactGroups(impact.groups) }] : []),
+        ]}
+      />
+    </div>
   );
 }

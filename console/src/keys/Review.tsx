@@ -13,6 +13,7 @@ import { compareKeyPolicies, type AccessChange } from '../aws/kagimori';
 import { useAct, useLoad } from '../ui/load';
 import { Diff } from '../ui/Diff';
 import { Problem } from '../ui/Problem';
+import { groupsOf } from './impact';
 
 const colours = { GAINS: 'success', WIDER: 'success', LOSES: 'warning', TIGHTER: 'warning', OTHER: 'info' } as const;
 
@@ -24,7 +25,7 @@ function condition(t: Words, text: string): string {
 }
 
 // Changes says in words what access a new policy changes.
-export function Changes({ changes }: { changes: AccessChange[] }) {
+export function Changes({ changes, groups }: { changes: AccessChange[]; groups: Map<string, string[]> }) {
   const { t } = useWords();
   if (changes.length === 0) return <Box>{t.noChange}</Box>;
   return (
@@ -33,6 +34,7 @@ export function Changes({ changes }: { changes: AccessChange[] }) {
         <li key={i}>
           <StatusIndicator type={colours[c.Type]} wrapText>{t[c.Type](c.Principal, c.Actions.join(', '))}</StatusIndicator>
           <Box variant="small" display="block" color="text-body-secondary">
+            {groups.get(c.Principal)?.length ? <div>{t.launchesWith(groups.get(c.Principal)!)}</div> : null}
             {t.formerly}: {condition(t, c.Before)}; {t.now}: {condition(t, c.After)}
           </Box>
         </li>
@@ -47,7 +49,13 @@ export function Review({ keyArn, before, after, notes = [], onDone }: { keyArn: 
   const { t } = useWords();
   const s = useSession();
   const { busy, error: failed, act } = useAct();
-  const { data, error, loading } = useLoad(() => compareKeyPolicies(s, before, after, keyArn), [s, before, after, keyArn]);
+  const { data, error, loading } = useLoad(async () => {
+    const { Changes: changes } = await compareKeyPolicies(s, before, after, keyArn);
+    const roles = [...new Set(changes.map((c) => c.Principal))];
+    // Who may not list groups is not told of them.
+    const groups = new Map(await Promise.all(roles.map(async (r) => [r, await groupsOf(s, r).catch(() => [])] as const)));
+    return { changes, groups };
+  }, [s, before, after, keyArn]);
   const save = () =>
     act(async () => {
       const { m, client } = await kms(s);
@@ -78,7 +86,7 @@ export function Review({ keyArn, before, after, notes = [], onDone }: { keyArn: 
         {notes.map((n) => <Alert key={n} type="info">{n}</Alert>)}
         <Box variant="h3">{t.whatChanges}</Box>
         {loading && <Spinner />}
-        {data && <Changes changes={data.Changes} />}
+        {data && <Changes {...data} />}
         <Problem error={error ?? failed} />
         <ExpandableSection defaultExpanded headerText={t.difference}>
           <Diff before={before} after={after} />
