@@ -1,0 +1,124 @@
+package e2e_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/organizations"
+	orgtypes "github.com/aws/aws-sdk-go-v2/service/organizations/types"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	ststypes "github.com/aws/aws-sdk-go-v2/service/sts/types"
+	"github.com/kagimori/kagimori/e2e/internal/seed"
+)
+
+func testOrganization(t *testing.T, r *recorder, url string) {
+	c, ctx := r.admin(url, management), t.Context()
+	o := must(c.org.DescribeOrganization(ctx, &organizations.DescribeOrganizationInput{}))(t).Organization
+	root := must(c.org.ListRoots(ctx, &organizations.ListRootsInput{}))(t).Roots[0].Id
+	refused(c.org.CreateOrganization(ctx, &organizations.CreateOrganizationInput{}))(t, "AlreadyInOrganizationException")
+	refused(c.org.DeleteOrganization(ctx, &organizations.DeleteOrganizationInput{}))(t, "OrganizationNotEmptyException")
+
+	request := must(c.org.CreateAccount(ctx, &organizations.CreateAccountInput{AccountName: new("one"), Email: new("one@example.com")}))(t).CreateAccountStatus
+	done := must(c.org.DescribeCreateAccountStatus(ctx, &organizations.DescribeCreateAccountStatusInput{CreateAccountRequestId: request.Id}))(t).CreateAccountStatus
+	if done.State != orgtypes.CreateAccountStateSucceeded {
+		t.Fatalf("account %+v", done)
+	}
+	account := done.AccountId
+	if l := must(c.org.ListCreateAccountStatus(ctx, &organizations.ListCreateAccountStatusInput{}))(t).CreateAccountStatuses; len(l) == 0 {
+		t.Error("no requests to create accounts")
+	}
+	role := must(c.sts.AssumeRole(ctx, &sts.AssumeRoleInput{RoleArn: new("arn:aws:iam::" + *account + ":role/OrganizationAccountAccessRole"), RoleSessionName: new("one")}))(t).Credentials
+	inside := r.client(url, *account, aws.Credentials{AccessKeyID: *role.AccessKeyId, SecretAccessKey: *role.SecretAccessKey, SessionToken: *role.SessionToken})
+	must(inside.iam.CreateUser(ctx, &iam.CreateUserInput{UserName: new("first")}))(t)
+
+	unit := must(c.org.CreateOrganizationalUnit(ctx, &organizations.CreateOrganizationalUnitInput{ParentId: root, Name: new("u")}))(t).OrganizationalUnit.Id
+	must(c.org.UpdateOrganizationalUnit(ctx, &organizations.UpdateOrganizationalUnitInput{OrganizationalUnitId: unit, Name: new("v")}))(t)
+	if u := must(c.org.DescribeOrganizationalUnit(ctx, &organizations.DescribeOrganizationalUnitInput{OrganizationalUnitId: unit}))(t).OrganizationalUnit; *u.Name != "v" {
+		t.Errorf("unit %+v", u)
+	}
+	if l := must(c.org.ListOrganizationalUnitsForParent(ctx, &organizations.ListOrganizationalUnitsForParentInput{ParentId: root}))(t).OrganizationalUnits; len(l) != 1 {
+		t.Errorf("units %+v", l)
+	}
+	must(c.org.MoveAccount(ctx, &organizations.MoveAccountInput{AccountId: account, SourceParentId: root, DestinationParentId: unit}))(t)
+	if p := must(c.org.ListParents(ctx, &organizations.ListParentsInput{ChildId: account}))(t).Parents; len(p) != 1 || *p[0].Id != *unit {
+		t.Errorf("parents %+v", p)
+	}
+	if l := must(c.org.ListChildren(ctx, &organizations.ListChildrenInput{ParentId: unit, ChildType: orgtypes.ChildTypeAccount}))(t).Children; len(l) != 1 {
+		t.Errorf("children %+v", l)
+	}
+	if l := must(c.org.ListAccountsForParent(ctx, &organizations.ListAccountsForParentInput{ParentId: unit}))(t).Accounts; len(l) != 1 || *l[0].Id != *account {
+		t.Errorf("accounts %+v", l)
+	}
+	if l := must(c.org.ListAccounts(ctx, &organizations.ListAccountsInput{}))(t).Accounts; !slices.ContainsFunc(l, func(a orgtypes.Account) bool { return *a.Id == *account }) {
+		t.Errorf("accounts %+v", l)
+	}
+	testOrganizationPolicies(t, c, inside, root, unit, account)
+	testRootAccess(t, r, url, *o.Id, *account)
+
+	must(c.org.CloseAccount(ctx, &organizations.CloseAccountInput{AccountId: account}))(t)
+	_, err := c.org.CloseAccount(ctx, &organizations.CloseAccountInput{AccountId: new(management)})
+	if e, ok := errors.AsType[*orgtypes.ConstraintViolationException](err); !ok || e.Reason != "CANNOT_CLOSE_MANAGEMENT_ACCOUNT" {
+		t.Errorf("closing the management account: %v", err)
+	}
+	if a := must(c.org.DescribeAccount(ctx, &organizations.DescribeAccountInput{AccountId: account}))(t).Account; a.Status != orgtypes.AccountStatusSuspended {
+		t.Errorf("closed %+v", a)
+	}
+	refused(inside.iam.ListUsers(ctx, &iam.ListUsersInput{}))(t, "InvalidClientTokenId")
+	must(c.org.MoveAccount(ctx, &organizations.MoveAccountInput{AccountId: account, SourceParentId: unit, DestinationParentId: root}))(t)
+	must(c.org.DeleteOrganizationalUnit(ctx, &organizations.DeleteOrganizationalUnitInput{OrganizationalUnitId: unit}))(t)
+}
+
+func testOrganizationPolicies(t *testing.T, c, inside *client, root, unit, account *string) {
+	ctx := t.Context()
+	doc := seed.Policy(`{"Effect":"Deny","Action":"iam:CreateGroup","Resource":"*"}`)
+	p := must(c.org.CreatePolicy(ctx, &organizations.CreatePolicyInput{Name: new("p"), Description: new("d"), Type: orgtypes.PolicyTypeServiceControlPolicy, Content: &doc}))(t).Policy.PolicySummary.Id
+	must(c.org.AttachPolicy(ctx, &organizations.AttachPolicyInput{PolicyId: p, TargetId: unit}))(t)
+	refused(inside.iam.CreateGroup(ctx, &iam.CreateGroupInput{GroupName: new("g")}))(t, "AccessDenied", "service control policy")
+	if l := must(c.org.ListTargetsForPolicy(ctx, &organizations.ListTargetsForPolicyInput{PolicyId: p}))(t).Targets; len(l) != 1 || *l[0].TargetId != *unit {
+		t.Errorf("targets %+v", l)
+	}
+	if l := must(c.org.ListPoliciesForTarget(ctx, &organizations.ListPoliciesForTargetInput{TargetId: unit, Filter: orgtypes.PolicyTypeServiceControlPolicy}))(t).Policies; len(l) != 2 {
+		t.Errorf("policies of the unit %+v", l)
+	}
+	must(c.org.UpdatePolicy(ctx, &organizations.UpdatePolicyInput{PolicyId: p, Name: new("q")}))(t)
+	if d := must(c.org.DescribePolicy(ctx, &organizations.DescribePolicyInput{PolicyId: p}))(t).Policy; *d.PolicySummary.Name != "q" || *d.Content != doc {
+		t.Errorf("policy %+v", d)
+	}
+	if l := must(c.org.ListPolicies(ctx, &organizations.ListPoliciesInput{Filter: orgtypes.PolicyTypeServiceControlPolicy}))(t).Policies; len(l) < 2 {
+		t.Errorf("policies %+v", l)
+	}
+	refused(c.org.DeletePolicy(ctx, &organizations.DeletePolicyInput{PolicyId: p}))(t, "PolicyInUseException")
+	must(c.org.DetachPolicy(ctx, &organizations.DetachPolicyInput{PolicyId: p, TargetId: unit}))(t)
+	must(inside.iam.CreateGroup(ctx, &iam.CreateGroupInput{GroupName: new("g")}))(t)
+	must(c.org.DeletePolicy(ctx, &organizations.DeletePolicyInput{PolicyId: p}))(t)
+	must(c.org.EnablePolicyType(ctx, &organizations.EnablePolicyTypeInput{RootId: root, PolicyType: orgtypes.PolicyTypeResourceControlPolicy}))(t)
+	must(c.org.DisablePolicyType(ctx, &organizations.DisablePolicyTypeInput{RootId: root, PolicyType: orgtypes.PolicyTypeResourceControlPolicy}))(t)
+	must(c.org.TagResource(ctx, &organizations.TagResourceInput{ResourceId: account, Tags: []orgtypes.Tag{{Key: new("a"), Value: new("b")}, {Key: new("x"), Value: new("y")}}}))(t)
+	must(c.org.UntagResource(ctx, &organizations.UntagResourceInput{ResourceId: account, TagKeys: []string{"x"}}))(t)
+	if l := must(c.org.ListTagsForResource(ctx, &organizations.ListTagsForResourceInput{ResourceId: account}))(t).Tags; len(l) != 1 || *l[0].Key != "a" {
+		t.Errorf("tags %+v", l)
+	}
+}
+
+func testRootAccess(t *testing.T, r *recorder, url, organization, account string) {
+	c, ctx := r.admin(url, management), t.Context()
+	ask := &sts.AssumeRootInput{TargetPrincipal: &account, TaskPolicyArn: &ststypes.PolicyDescriptorType{Arn: new("arn:aws:iam::aws:policy/root-task/IAMAuditRootUserCredentials")}}
+	refused(c.sts.AssumeRoot(ctx, ask))(t, "AccessDenied")
+	must(c.iam.EnableOrganizationsRootSessions(ctx, &iam.EnableOrganizationsRootSessionsInput{}))(t)
+	must(c.iam.EnableOrganizationsRootCredentialsManagement(ctx, &iam.EnableOrganizationsRootCredentialsManagementInput{}))(t)
+	f := must(c.iam.ListOrganizationsFeatures(ctx, &iam.ListOrganizationsFeaturesInput{}))(t)
+	if len(f.EnabledFeatures) != 2 || *f.OrganizationId != organization {
+		t.Errorf("features %+v", f)
+	}
+	k := must(c.sts.AssumeRoot(ctx, ask))(t).Credentials
+	s := r.client(url, account, aws.Credentials{AccessKeyID: *k.AccessKeyId, SecretAccessKey: *k.SecretAccessKey, SessionToken: *k.SessionToken})
+	if l := must(s.iam.ListAccessKeys(ctx, &iam.ListAccessKeysInput{}))(t).AccessKeyMetadata; len(l) != 0 {
+		t.Errorf("keys of the root user %+v", l)
+	}
+	refused(s.iam.CreateAccessKey(ctx, &iam.CreateAccessKeyInput{}))(t, "AccessDenied")
+	must(c.iam.DisableOrganizationsRootSessions(ctx, &iam.DisableOrganizationsRootSessionsInput{}))(t)
+	must(c.iam.DisableOrganizationsRootCredentialsManagement(ctx, &iam.DisableOrganizationsRootCredentialsManagementInput{}))(t)
+}
