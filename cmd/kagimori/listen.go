@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -26,6 +27,10 @@ func (f *serveFlags) check() error {
 		return errors.New("--dev-allow-remote is for --dev")
 	case !f.dev && len(f.allowedHosts) > 0:
 		return errors.New("--allowed-host is for --dev")
+	case !slices.Contains([]string{"", "strong", "eventual"}, f.consistency):
+		return fmt.Errorf("--dev-consistency %q is neither strong nor eventual", f.consistency)
+	case !f.dev && f.consistency == "eventual":
+		return errors.New("--dev-consistency=eventual is for --dev")
 	case f.dev && !local && !f.devAllowRemote:
 		return fmt.Errorf("--dev listens on the loopback only, not on %s: everybody knows its credentials (see --dev-allow-remote)", f.listen)
 	case !f.dev && !local && f.tlsCert == "":

@@ -20,6 +20,7 @@ type serveFlags struct {
 	dev, devAllowRemote bool
 	allowedHosts        []string
 	listen, data        string
+	consistency         string
 	seal                sealFlags
 	tlsCert, tlsKey     string
 	auditSync           bool
@@ -76,6 +77,7 @@ func newServe(io stdio) *cobra.Command {
 	fl.BoolVar(&f.console, "console", true, "serve the web console at /console; --console=false leaves it out")
 	fl.BoolVar(&f.auditSync, "audit-sync", false, "have each record of the audit log on disk before the answer")
 	fl.BoolVar(&f.devAllowRemote, "dev-allow-remote", false, "with --dev, listen on other addresses too, as containers need: everybody who reaches it is administrator")
+	fl.StringVar(&f.consistency, "dev-consistency", "strong", "with --dev, strong, or eventual: changes of IAM are seen a few seconds later, as at AWS")
 	fl.StringArrayVar(&f.allowedHosts, "allowed-host", nil, "with --dev, `name` of the server in URLs beside localhost (repeatable)")
 	f.network.register(cmd)
 	f.nbd.register(fl)
@@ -188,8 +190,14 @@ func (f *serveFlags) config(logger *slog.Logger) (app.Config, error) {
 	if cfg.Locks, err = f.seal.locks(); err != nil {
 		return cfg, err
 	}
+	if f.consistency == "eventual" {
+		cfg.Lag = eventually
+	}
 	return cfg, f.network.configure(&cfg)
 }
+
+// eventually is how long changes of IAM take to be seen with --dev-consistency=eventual.
+const eventually = 3 * time.Second
 
 func removeAll(dir string, logger *slog.Logger) {
 	if err := os.RemoveAll(dir); err != nil {

@@ -21,6 +21,8 @@ type Config struct {
 	// Dev makes a development server: credentials that everybody knows, a clock that can be
 	// moved, and reset. A data directory is for one or the other.
 	Dev bool
+	// Lag is how long changes of IAM take to be seen, in development; 0 is not at all.
+	Lag time.Duration
 	// AllowedHosts are the host names that a development server answers for beside the loopback.
 	AllowedHosts []string
 	// Locks seal the root key of a new data directory, and one of them opens that of an old one. A

@@ -95,8 +95,9 @@ func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Modul
 			return nil, err
 		}
 	}
+	seen := cfg.consistent(st)
 	d, err := directory.New(directory.Config{
-		Store: st, Keys: module.Box("access key"), Sessions: module.Box("session token"), Wall: time.Now, Dev: cfg.Dev,
+		Store: seen, Keys: module.Box("access key"), Sessions: module.Box("session token"), Wall: time.Now, Dev: cfg.Dev,
 	})
 	if err != nil {
 		return nil, err
@@ -105,7 +106,7 @@ func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Modul
 		return nil, err
 	}
 	s.guard = guard.New(guard.Config{
-		Store: st, Directory: d, Trail: s.trail, Now: s.clock.Now, Logger: cfg.Logger, Observe: cfg.Observe,
+		Store: seen, Directory: d, Trail: s.trail, Now: s.clock.Now, Logger: cfg.Logger, Observe: cfg.Observe,
 		Encode: sts.Messages{Box: module.Box(messageBox)}.Encode,
 	})
 	if !cfg.Dev {

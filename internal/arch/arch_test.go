@@ -59,6 +59,7 @@ var allowed = map[string][]string{
 	"internal/store":             {},
 	"internal/store/bolt":        {"internal/store"},
 	"internal/store/memory":      {"internal/store"},
+	"internal/store/late":        {"internal/store"},
 	"internal/store/storetest":   {"internal/store"},
 	"internal/hsm":               {"internal/secret", "internal/envelope", "internal/guard/permit"},
 	"internal/hsm/soft":          {"internal/hsm", "internal/secret", "internal/guard/permit"},

@@ -151,7 +151,7 @@ func (d *Directory) devAdmin(ctx context.Context, account string) (id Identity, 
 	if !errors.Is(err, ErrUnknownAccessKey) {
 		return id, err
 	}
-	err = d.cfg.Store.Update(ctx, func(tx store.Tx) error {
+	err = d.cfg.Store.Update(store.Promptly(ctx), func(tx store.Tx) error {
 		if _, ok, err := d.User(tx, account, "admin"); err != nil || ok {
 			return err
 		}

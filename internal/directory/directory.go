@@ -326,6 +326,7 @@ func (d *Directory) NameOf(tx store.Tx, principal, id string) (string, error) {
 // unique id, or "" for accounts, sessions of the infrastructure role and federated users. ok is
 // false if there is no such principal.
 func (d *Directory) Resolve(tx store.Tx, principal string) (id string, ok bool, err error) {
+	tx = store.Settled(tx)
 	if arn.IsAccount(principal) {
 		ok, err = d.AccountExists(tx, principal)
 		return "", ok, err

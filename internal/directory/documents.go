@@ -23,6 +23,7 @@ type Documents struct {
 // or role that was deleted, even if its name was given to another since. It fails if a policy
 // that the principal refers to is gone.
 func (d *Directory) Documents(tx store.Tx, id *Identity) (docs Documents, err error) {
+	tx = store.Settled(tx)
 	if docs.Place, err = d.Place(tx, id.Principal.Account); err != nil {
 		return docs, err
 	}

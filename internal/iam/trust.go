@@ -74,7 +74,7 @@ func (s *Service) resolve(tx store.Tx, r *directory.Role, kind policy.PrincipalK
 	case kind == policy.PrincipalService:
 		return servicePrincipal.MatchString(value), nil
 	case kind != policy.PrincipalAWS:
-		return true, nil // identity providers are not kept yet: any may be named
+		return true, nil // identity providers: any may be named, as at AWS
 	case policy.IsUniqueID(value):
 		ref, ok, err := s.dir.ByID(tx, value)
 		if ok {
