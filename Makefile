@@ -60,6 +60,7 @@ check-generated:
 
 generate: check-go
 	$(GO) run ./internal/apigen -models $(MODELS)
+	cd tools && $(GO) run ./xts -out ../internal/blockdev/crypt/xts_amd64.s -stubs ../internal/blockdev/crypt/xts_amd64.go -pkg crypt
 
 # Budget: 12 minutes cold.
 unit: check-go check-cc
@@ -113,7 +114,7 @@ console-e2e: check-node build
 	cd console && KAGIMORI_BIN=$(CURDIR)/bin/kagimori CHROMIUM=$$(command -v $(CHROMIUM)) node --test --test-concurrency=1 e2e/
 
 bench: check-go
-	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./internal/bench ./internal/authz/... ./internal/casefile ./internal/store/bolt ./internal/doctor ./internal/tfplan
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./internal/bench ./internal/authz/... ./internal/casefile ./internal/store/bolt ./internal/doctor ./internal/tfplan ./internal/blockdev/...
 	cd bench && $(GO) test -bench . -benchmem ./...
 
 # Makes MILLION keys the first time, in MILLION_DIR, which takes an hour and some gigabytes, and keeps them.

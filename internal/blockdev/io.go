@@ -102,13 +102,7 @@ func (v *Volume) readSectors(p []byte, off int64) error {
 	if err := v.fileRead(p, off); err != nil || v.cipher == nil {
 		return err
 	}
-	for i := int64(0); i < int64(len(p)); i += SectorSize {
-		s := p[i : i+SectorSize]
-		if err := v.cipher.DecryptSector(s, s, uint64((off+i)/SectorSize)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return v.cipher.Decrypt(p, p, uint64(off/SectorSize))
 }
 
 func (v *Volume) fileRead(p []byte, off int64) error {

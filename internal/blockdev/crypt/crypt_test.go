@@ -53,6 +53,15 @@ func unhex(t testing.TB, s string) []byte {
 	return b
 }
 
+// engines runs a test with each engine that works on this processor.
+func engines(t *testing.T, key []byte, f func(t *testing.T, c *crypt.Cipher)) {
+	t.Helper()
+	for name, c := range crypt.Engines(key) {
+		t.Run(name, func(t *testing.T) { f(t, c) })
+		c.Wipe()
+	}
+}
+
 // The published vectors for XTS-AES-256 (IEEE Std 1619, annex B, vectors 10 to 14) have data units of
 // 512 bytes. A unit's blocks do not depend on the length of the unit, so ours begin with the same
 // bytes.
@@ -89,51 +98,91 @@ func TestVectors(t *testing.T) {
 		{"vector 13", 0xffffffff, "bf53d2dade78e822a4d949a9bc6766b0"},
 		{"vector 14", 0xffffffffff, "64497e5a831e4a932c09be3e5393376d"},
 	}
-	c := newCipher(t, key)
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
+	engines(t, key, func(t *testing.T, c *crypt.Cipher) {
+		for _, tt := range tests {
 			got := make([]byte, crypt.SectorSize)
 			if err := c.EncryptSector(got, plain, tt.sector); err != nil {
 				t.Fatal(err)
 			}
 			want := unhex(t, tt.want)
 			if !bytes.Equal(got[:len(want)], want) {
-				t.Errorf("got %x, want %x", got[:len(want)], want)
+				t.Errorf("%s: got %x, want %x", tt.name, got[:len(want)], want)
 			}
 			if err := c.DecryptSector(got, got, tt.sector); err != nil {
 				t.Fatal(err)
 			}
 			if !bytes.Equal(got, plain) {
-				t.Error("decrypting does not give the plaintext back")
+				t.Errorf("%s: decrypting does not give the plaintext back", tt.name)
 			}
-		})
-	}
+		}
+	})
 }
 
 func TestSameAsOracle(t *testing.T) {
 	sectors := []uint64{0, 1, 2, 255, 256, 1 << 31, 1<<32 - 1, 1 << 32, 1 << 52, math.MaxUint64 - 1, math.MaxUint64}
 	for seed := range uint64(20) {
 		key := random(seed, crypt.KeySize)
-		plain := random(seed+1000, crypt.SectorSize)
-		c, o := newCipher(t, key), oracle(t, key)
-		for _, n := range sectors {
-			want, got := make([]byte, crypt.SectorSize), make([]byte, crypt.SectorSize)
-			o.Encrypt(want, plain, n)
-			if err := c.EncryptSector(got, plain, n); err != nil {
-				t.Fatal(err)
+		plain, o := random(seed+1000, crypt.SectorSize), oracle(t, key)
+		engines(t, key, func(t *testing.T, c *crypt.Cipher) {
+			for _, n := range sectors {
+				want, got := make([]byte, crypt.SectorSize), make([]byte, crypt.SectorSize)
+				o.Encrypt(want, plain, n)
+				if err := c.EncryptSector(got, plain, n); err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(got, want) {
+					t.Fatalf("key %d, sector %d: ciphertext differs", seed, n)
+				}
+				back := make([]byte, crypt.SectorSize)
+				if err := c.DecryptSector(back, want, n); err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(back, plain) {
+					t.Fatalf("key %d, sector %d: plaintext differs", seed, n)
+				}
 			}
-			if !bytes.Equal(got, want) {
-				t.Fatalf("key %d, sector %d: ciphertext differs", seed, n)
+		})
+	}
+}
+
+// Several sectors at a time, at any address and in place, are the same as one after the other.
+func TestManySectors(t *testing.T) {
+	const many = 5
+	key := random(11, crypt.KeySize)
+	plain, o := random(12, many*crypt.SectorSize), oracle(t, key)
+	want := make([]byte, len(plain))
+	for i := range many {
+		o.Encrypt(want[i*crypt.SectorSize:][:crypt.SectorSize], plain[i*crypt.SectorSize:][:crypt.SectorSize], 1<<40+uint64(i))
+	}
+	engines(t, key, func(t *testing.T, c *crypt.Cipher) {
+		for shift := range 17 {
+			buf := make([]byte, len(plain)+32)
+			for i := range buf {
+				buf[i] = 0xa5
 			}
-			back := make([]byte, crypt.SectorSize)
-			if err := c.DecryptSector(back, want, n); err != nil {
-				t.Fatal(err)
+			p := buf[shift : shift+len(plain)]
+			copy(p, plain)
+			if err := c.Encrypt(p, p, 1<<40); err != nil || !bytes.Equal(p, want) {
+				t.Fatalf("shifted by %d: %v, or other bytes", shift, err)
 			}
-			if !bytes.Equal(back, plain) {
-				t.Fatalf("key %d, sector %d: plaintext differs", seed, n)
+			if err := c.Decrypt(p, p, 1<<40); err != nil || !bytes.Equal(p, plain) {
+				t.Fatalf("decrypted, shifted by %d: %v, or other bytes", shift, err)
+			}
+			for i, b := range buf {
+				if (i < shift || i >= shift+len(plain)) && b != 0xa5 {
+					t.Fatalf("shifted by %d: byte %d outside was written", shift, i-shift)
+				}
 			}
 		}
-	}
+		if err := c.Encrypt(nil, nil, 0); err != nil {
+			t.Error(err)
+		}
+		for _, err := range []error{c.Encrypt(make([]byte, 8192), plain[:4096], 0), c.Decrypt(make([]byte, 4096), plain[:8192], 0), c.Encrypt(make([]byte, 5000), plain[:5000], 0)} {
+			if !errors.Is(err, crypt.ErrSectorSize) {
+				t.Error(err)
+			}
+		}
+	})
 }
 
 func TestNewRefuses(t *testing.T) {
@@ -189,25 +238,31 @@ func TestBufferSizes(t *testing.T) {
 }
 
 func TestWipe(t *testing.T) {
-	c := newCipher(t, random(5, crypt.KeySize))
-	held := c.Blocks()
+	engines(t, random(5, crypt.KeySize), func(t *testing.T, c *crypt.Cipher) {
+		for range 2 {
+			c.Wipe()
+		}
+		buf := make([]byte, crypt.SectorSize)
+		if err := c.EncryptSector(buf, buf, 0); !errors.Is(err, crypt.ErrWiped) {
+			t.Errorf("encrypting after Wipe: %v", err)
+		}
+		if err := c.DecryptSector(buf, buf, 0); !errors.Is(err, crypt.ErrWiped) {
+			t.Errorf("decrypting after Wipe: %v", err)
+		}
+		if !bytes.Equal(buf, make([]byte, crypt.SectorSize)) {
+			t.Error("a wiped cipher wrote to the buffer")
+		}
+	})
+}
+
+// Whoever still holds the expanded key of the engine in plain Go has nothing of it. An emptied schedule
+// may well refuse.
+func TestWipeOfTheHeap(t *testing.T) {
+	c, held := crypt.Portable(random(5, crypt.KeySize))
 	probe, zero := make([]byte, aes.BlockSize), make([]byte, aes.BlockSize)
 	before := make([]byte, aes.BlockSize)
 	held[0].Encrypt(before, zero)
-	for range 2 {
-		c.Wipe()
-	}
-	buf := make([]byte, crypt.SectorSize)
-	if err := c.EncryptSector(buf, buf, 0); !errors.Is(err, crypt.ErrWiped) {
-		t.Errorf("encrypting after Wipe: %v", err)
-	}
-	if err := c.DecryptSector(buf, buf, 0); !errors.Is(err, crypt.ErrWiped) {
-		t.Errorf("decrypting after Wipe: %v", err)
-	}
-	if !bytes.Equal(buf, make([]byte, crypt.SectorSize)) {
-		t.Error("a wiped cipher wrote to the buffer")
-	}
-	// Whoever still holds the expanded key has nothing of it. An emptied schedule may well refuse.
+	c.Wipe()
 	func() {
 		defer func() { _ = recover() }()
 		held[0].Encrypt(probe, zero)
@@ -271,18 +326,22 @@ func FuzzAgainstOracle(f *testing.F) {
 	f.Add(random(2, crypt.KeySize), uint64(math.MaxUint64), []byte{})
 	f.Add([]byte("short"), uint64(1), []byte("y"))
 	f.Fuzz(func(t *testing.T, key []byte, sector uint64, start []byte) {
-		c, err := crypt.New(key)
-		if err != nil {
+		if c, err := crypt.New(key); err != nil {
 			return
+		} else {
+			c.Wipe()
 		}
 		plain, want, got := make([]byte, crypt.SectorSize), make([]byte, crypt.SectorSize), make([]byte, crypt.SectorSize)
 		copy(plain, start)
 		oracle(t, key).Encrypt(want, plain, sector)
-		if err := c.EncryptSector(got, plain, sector); err != nil || !bytes.Equal(got, want) {
-			t.Fatalf("differs from the oracle: %v", err)
-		}
-		if err := c.DecryptSector(got, got, sector); err != nil || !bytes.Equal(got, plain) {
-			t.Fatalf("does not decrypt: %v", err)
+		for name, c := range crypt.Engines(key) {
+			if err := c.EncryptSector(got, plain, sector); err != nil || !bytes.Equal(got, want) {
+				t.Fatalf("%s differs from the oracle: %v", name, err)
+			}
+			if err := c.DecryptSector(got, got, sector); err != nil || !bytes.Equal(got, plain) {
+				t.Fatalf("%s does not decrypt: %v", name, err)
+			}
+			c.Wipe()
 		}
 	})
 }
@@ -307,6 +366,9 @@ func BenchmarkSector(b *testing.B) {
 	}
 	run("encrypt", func() { _ = c.EncryptSector(buf, buf, 1) })
 	run("decrypt", func() { _ = c.DecryptSector(buf, buf, 1) })
+	for name, e := range crypt.Engines(key) {
+		run("encrypt-"+name, func() { _ = e.EncryptSector(buf, buf, 1) })
+	}
 	run("x-crypto-encrypt", func() { o.Encrypt(buf, buf, 1) })
 	run("x-crypto-decrypt", func() { o.Decrypt(buf, buf, 1) })
 	run("aes-ctr", func() { cipher.NewCTR(block, key[:16]).XORKeyStream(buf, buf) })
