@@ -1,6 +1,10 @@
-// Command xts generates the assembly of package crypt: AES-256-XTS for one sector of 4096 bytes.
+//go:build ignore
+
+// This program generates the assembly of package crypt: AES-256-XTS for one sector of 4096 bytes. In the
+// root of the repository, make generate runs
 //
-//	cd tools && go run ./xts -out ../internal/blockdev/crypt/xts_amd64.s -stubs ../internal/blockdev/crypt/xts_amd64.go -pkg crypt
+//	go run -modfile=tools/go.mod internal/blockdev/crypt/xts_asm.go -out internal/blockdev/crypt/xts_amd64.s \
+//		-stubs internal/blockdev/crypt/xts_amd64.go -pkg crypt
 //
 // All of it takes the same time whatever the keys and the data are: there are no branches or
 // addresses that depend on them.
