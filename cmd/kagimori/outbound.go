@@ -28,6 +28,7 @@ type networkFlags struct {
 	ca              string
 	patience        time.Duration
 	attestation     string
+	events          string
 	xksListen       string
 	xksCert, xksKey string
 	xksClientCA     string
@@ -39,6 +40,7 @@ func (f *networkFlags) register(cmd *cobra.Command) {
 	fl.StringArrayVar(&f.connect, "outbound-connect", nil, "`HOST=ADDRESS:PORT` that is dialled for a host in URLs of tenants, whatever its name resolves to (repeatable)")
 	fl.StringVar(&f.ca, "outbound-ca", "", "`file` with certificates, in PEM, to trust for URLs of tenants beside the system's")
 	fl.StringVar(&f.attestation, "attestation-roots", "", "`file` with root certificates, in PEM, of attestation documents to believe instead of AWS's")
+	fl.StringVar(&f.events, "events", "", "`file:PATH or URL` (https) that gets an event, as EventBridge does, of each instance that a group launches, fails to launch or terminates")
 	fl.DurationVar(&f.patience, "xks-timeout", 0, "how `long` to wait for external key store proxies (default 250ms, as AWS KMS)")
 	fl.StringVar(&f.xksListen, "xks-listen", "", "`address` to answer on as an external key store proxy, with TLS; see kagimori xks")
 	fl.StringVar(&f.xksCert, "xks-tls-cert", "", "`file` with the proxy's certificate chain, in PEM (default that of --tls-cert)")
@@ -74,7 +76,12 @@ func (f *networkFlags) configure(cfg *app.Config) error {
 		}
 		o.Roots, err = certificates(f.ca, base)
 	}
-	cfg.Outbound, cfg.XKSPatience = o, f.patience
+	if f.events != "" {
+		if err := app.ParseEvents(f.events); err != nil {
+			return fmt.Errorf("--events: %w", err)
+		}
+	}
+	cfg.Outbound, cfg.XKSPatience, cfg.Events = o, f.patience, f.events
 	if err == nil && f.attestation != "" {
 		cfg.AttestationRoots, err = fingerprints(f.attestation)
 	}

@@ -46,6 +46,8 @@ type Config struct {
 	AttestationRoots []string
 	// Outbound is how URLs that tenants supply are reached.
 	Outbound outbound.Config
+	// Events is where events of groups go, as [ParseEvents] has it; empty is nowhere.
+	Events string
 	// XKSPatience is how long KMS waits for an external key store proxy; 0 is as long as at AWS.
 	XKSPatience time.Duration
 	// NBD are the addresses at which ServeNBD is served, as clients are told: "unix:" and a path, "tls:" or

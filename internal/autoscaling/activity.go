@@ -62,6 +62,11 @@ func putActivity(tx store.Tx, p place, a activityRecord) error {
 	if err := activityIDs.Put(tx, order(a.Start), p.Region, p.Account, a.ID); err != nil {
 		return err
 	}
+	if !a.open() {
+		if err := announce(tx, p, &a); err != nil {
+			return err
+		}
+	}
 	return activityTable.Put(tx, a, a.key(p)...)
 }
 

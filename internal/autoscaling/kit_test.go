@@ -39,6 +39,8 @@ type world struct {
 	// compute and iam are what the service calls: ec2 and roles, unless a test puts something before them.
 	compute autoscaling.Compute
 	iam     autoscaling.Roles
+	// events takes the events of the service, nil for none. It is read when the service starts.
+	events func(context.Context, []byte) error
 }
 
 func newWorld(t *testing.T) *world {
@@ -54,7 +56,7 @@ func newWorld(t *testing.T) *world {
 // start makes the service anew over what is stored.
 func (w *world) start() {
 	w.service = autoscaling.New(autoscaling.Config{
-		Guard: w.Guard, Clock: w.Clock, Compute: w.compute, Roles: w.iam, Logger: w.Logger,
+		Guard: w.Guard, Clock: w.Clock, Compute: w.compute, Roles: w.iam, Events: w.events, Logger: w.Logger,
 		Timing: autoscaling.Timing{RetryFirst: time.Minute, Jitter: 1e-9},
 	})
 	w.ec2.changed = func(id string) { w.service.InstanceChanged(context.Background(), guardtest.Region, account, id) }

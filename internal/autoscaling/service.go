@@ -78,7 +78,10 @@ type Config struct {
 	Compute Compute
 	Roles   Roles
 	Timing  Timing
-	Logger  *slog.Logger
+	// Events takes an event of a launch or a termination, as EventBridge gets it at AWS, in JSON. One
+	// that it does not take is given to it again. Nil wants none.
+	Events func(ctx context.Context, event []byte) error
+	Logger *slog.Logger
 }
 
 // A Service is Auto Scaling for all accounts and regions. Safe for concurrent use.
@@ -89,11 +92,15 @@ type Service struct {
 	compute Compute
 	roles   Roles
 	timing  Timing
+	events  func(ctx context.Context, event []byte) error
 	log     *slog.Logger
 
-	mu     sync.Mutex
-	groups map[place]*loop // guarded by mu
-	closed bool            // guarded by mu
+	mu          sync.Mutex
+	groups      map[place]*loop // guarded by mu
+	closed      bool            // guarded by mu
+	delivering  bool            // guarded by mu
+	undelivered bool            // guarded by mu: there may be events that deliverAll has not seen
+	deliverWait time.Duration   // guarded by mu
 }
 
 // loop is the running state of one group: at most one pass at a time.
@@ -108,7 +115,7 @@ type loop struct {
 func New(cfg Config) *Service {
 	return &Service{
 		g: cfg.Guard, dir: cfg.Guard.Directory(), clock: cfg.Clock, compute: cfg.Compute, roles: cfg.Roles,
-		timing: cfg.Timing.withDefaults(), log: cfg.Logger, groups: map[place]*loop{},
+		timing: cfg.Timing.withDefaults(), events: cfg.Events, log: cfg.Logger, groups: map[place]*loop{},
 	}
 }
 
@@ -199,7 +206,10 @@ func (s *Service) Start(ctx context.Context) error {
 	for _, p := range all {
 		s.wake(p, 0)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return s.startEvents(ctx)
 }
 
 // Stop ends the loops; passes that run are not interrupted (the clock waits for them).
@@ -290,6 +300,7 @@ func (s *Service) pass(p place) {
 	s.mu.Unlock()
 
 	s.reconcile(context.Background(), p)
+	s.deliver()
 
 	s.mu.Lock()
 	l.running = false
