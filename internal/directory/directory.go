@@ -43,12 +43,14 @@ type Directory struct {
 	refs     *store.Cached[Ref, Ref]
 	policies *store.Cached[ManagedPolicy, *policyView]
 	orgs     *store.Cached[Organization, *orgView]
-	docs     *authz.Cache               // compiled documents by their text
-	aws      map[string]*authz.Document // AWS managed policies by ARN
-	nowhere  *Place                     // of an account outside any organization
-	dev      *orgView                   // the development organization before any change; or nil
-	seen     sync.Map                   // development accounts that are known to be in its list
-	used     sync.Map                   // access key id to the time.Time when its use was last written down
+	orgOf    *store.Cached[string, string]
+	closed   *store.Cached[Member, bool] // whether an account was closed
+	docs     *authz.Cache                // compiled documents by their text
+	aws      map[string]*authz.Document  // AWS managed policies by ARN
+	nowhere  *Place                      // of an account outside any organization
+	dev      *orgView                    // the development organization before any change; or nil
+	seen     sync.Map                    // development accounts that are known to be in its list
+	used     sync.Map                    // access key id to the time.Time when its use was last written down
 }
 
 type userView struct {
@@ -80,6 +82,8 @@ func New(cfg Config) (*Directory, error) {
 	d.groups = store.NewCached(groupTable, cacheSize, d.buildGroup)
 	d.refs = store.NewCached(idTable, cacheSize, func(r Ref) (Ref, error) { return r, nil })
 	d.policies = store.NewCached(polTable, cacheSize, d.buildPolicy)
+	d.orgOf = store.NewCached(memberOf, cacheSize, func(id string) (string, error) { return id, nil })
+	d.closed = store.NewCached(memberTable, cacheSize, func(m Member) (bool, error) { return !m.Closed.IsZero(), nil })
 	d.orgs = store.NewCached(orgTable, cacheSize, d.newOrgView)
 	if cfg.Dev {
 		d.dev, _ = d.newOrgView(devOrganization()) // never fails

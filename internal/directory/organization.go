@@ -160,7 +160,7 @@ func (d *Directory) organizationID(tx store.Tx, account string) (string, error) 
 	if d.cfg.Dev {
 		return DevOrganization, nil
 	}
-	id, _, err := memberOf.Get(tx, account)
+	id, _, err := d.orgOf.Shared(tx, account)
 	return id, err
 }
 
@@ -245,8 +245,8 @@ func (d *Directory) open(ctx context.Context, account string) error {
 		if err != nil || id == "" {
 			return err
 		}
-		m, ok, err := memberTable.Get(tx, id, account)
-		if err == nil && ok && !m.Closed.IsZero() {
+		closed, _, err := d.closed.Shared(tx, id, account)
+		if err == nil && closed {
 			return ErrUnknownAccessKey
 		}
 		return err

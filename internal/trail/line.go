@@ -33,11 +33,11 @@ func encode(buf *bytes.Buffer, rec *Record) error {
 	r.EventTime = stamp(r.EventTime)
 	r.Kagimori.Version, r.Kagimori.Sequence, r.Kagimori.Previous = format, 0, ""
 	buf.Reset()
-	enc := json.NewEncoder(buf)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(&r); err != nil {
-		return fmt.Errorf("trail: %w", err)
+	line, err := r.append(buf.AvailableBuffer())
+	if err != nil {
+		return err
 	}
+	_, _ = buf.Write(append(line, '\n')) // in place, as long as there was room
 	if !bytes.HasSuffix(buf.Bytes(), []byte(unnumbered)) {
 		return errors.New("trail: a record does not end with its place in the log")
 	}
