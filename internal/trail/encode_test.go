@@ -40,8 +40,8 @@ func filled(r *rand.Rand, v reflect.Value, some float64) {
 			filled(r, v.Elem(), some)
 		}
 	case reflect.Struct:
-		for i := range v.NumField() {
-			filled(r, v.Field(i), some)
+		for _, field := range v.Fields() {
+			filled(r, field, some)
 		}
 	case reflect.Slice:
 		if r.Float64() < some {
