@@ -320,6 +320,8 @@ func driveLifecycle(s *testkit.Server, c caller, instance string) {
 	s.Advance(time.Minute)
 	c.do("autoscaling:AttachInstances", web(in{"InstanceIds": instance}))
 	s.Advance(time.Minute)
+	c.do("autoscaling:LaunchInstances", web(in{"RequestedCapacity": 1, "ClientToken": "once"}))
+	s.Advance(time.Minute)
 	c.do("autoscaling:PutWarmPool", web(in{"MinSize": 0, "MaxGroupPreparedCapacity": 0}))
 	c.do("autoscaling:DeleteWarmPool", web(in{"ForceDelete": true}))
 	version := strconv.FormatInt(*c.do("ec2:DescribeLaunchTemplateVersions", in{"LaunchTemplateName": "web"}).out.(*ec2api.DescribeLaunchTemplateVersionsResult).LaunchTemplateVersions[0].VersionNumber, 10)

@@ -47,5 +47,14 @@ func dropChildren(tx store.Tx, p place) (left bool, err error) {
 			return true, err
 		}
 	}
+	for r, err := range launchTokens.Scan(tx, p.Region, p.Account, g.UUID) {
+		if err != nil || room <= 0 {
+			return true, err
+		}
+		room--
+		if err := launchTokens.Delete(tx, r.Key...); err != nil {
+			return true, err
+		}
+	}
 	return false, nil
 }

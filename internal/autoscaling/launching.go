@@ -2,6 +2,7 @@ package autoscaling
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -22,7 +23,8 @@ type wanted struct {
 	missing int32          // in units of capacity
 	warm    bool           // for the warm pool
 	extra   bool           // before other instances are taken out
-	cause   string         // of launches ahead
+	asked   bool           // by a user: the desired capacity grows with it
+	cause   string         // of launches ahead, and of those that were asked for
 	zone    string         // the only zone; "" for any
 }
 
@@ -36,46 +38,13 @@ func (s *Service) scaleOut(ctx context.Context, v *sight, as guard.Caller, w wan
 	if w.zone != "" {
 		maps.DeleteFunc(subnets, func(zone string, _ []string) bool { return zone != w.zone })
 	}
-	var known market
-	source := v.group.source()
-	if m := source.Mixed; m != nil {
-		if known, err = s.survey(ctx, s.newCall(v.place), as, m.Overrides); err != nil {
-			return s.refused(ctx, v, nil, s.newCall(v.place), err)
-		}
-		if len(known.choices(m)) == 0 {
-			return s.refused(ctx, v, nil, s.newCall(v.place), apierr.New("Unsupported", "No instance type meets the InstanceRequirements."))
-		}
-	}
 	if len(subnets) == 0 {
 		return nil
 	}
-	var ids []string
-	err = s.g.Change(ctx, func(tx store.Tx) error {
-		ids = nil
-		g, ok, err := groupTable.Get(tx, v.key()...)
-		if err != nil || !ok {
-			return err
-		}
-		from := g.source()
-		config, err := from.config(tx)
-		if err != nil {
-			return err
-		}
-		n := newCensus(slices.Sorted(maps.Keys(subnets)), w.have, known)
-		for want := n.capacity + w.missing; n.capacity < want && len(ids) < batch; {
-			zone, l := n.next(&from, config)
-			l.Warm, l.Extra = w.warm, w.extra
-			a := s.newLaunch(&g, l, subnets[zone][rand.IntN(len(subnets[zone]))], zone, int(n.capacity), w)
-			n.add(zone, &l)
-			ids = append(ids, a.ID)
-			g.Launching = append(g.Launching, a.ID)
-			if err := putActivity(tx, v.place, a); err != nil {
-				return err
-			}
-		}
-		v.group = g
-		return s.put(tx, g)
-	})
+	ids, _, err := s.planLaunches(ctx, v, as, w, subnets)
+	if _, refused := apiError(err); refused {
+		return s.refused(ctx, v, nil, s.newCall(v.place), err)
+	}
 	if err != nil {
 		return err
 	}
@@ -87,6 +56,57 @@ func (s *Service) scaleOut(ctx context.Context, v *sight, as guard.Caller, w wan
 	return nil
 }
 
+// planLaunches records the activities of what is to be launched: at most a batch of them. It returns
+// them and the capacity that they make.
+func (s *Service) planLaunches(ctx context.Context, v *sight, as guard.Caller, w wanted, subnets map[string][]string) (ids []string, units int32, err error) {
+	var known market
+	source := v.group.source()
+	if m := source.Mixed; m != nil {
+		if known, err = s.survey(ctx, s.newCall(v.place), as, m.Overrides); err != nil {
+			return nil, 0, err
+		}
+		if len(known.choices(m)) == 0 {
+			return nil, 0, apierr.New("Unsupported", "No instance type meets the InstanceRequirements.")
+		}
+	}
+	var planned groupRecord
+	err = s.g.Change(ctx, func(tx store.Tx) error {
+		ids, units = nil, 0
+		g, ok, err := groupTable.Get(tx, v.key()...)
+		if err != nil || !ok {
+			return err
+		}
+		from := g.source()
+		config, err := from.config(tx)
+		if err != nil {
+			return err
+		}
+		n := newCensus(slices.Sorted(maps.Keys(subnets)), w.have, known)
+		begin := n.capacity
+		for n.capacity < begin+w.missing && len(ids) < batch {
+			zone, l := n.next(&from, config)
+			l.Warm, l.Extra = w.warm, w.extra
+			a := s.newLaunch(&g, l, subnets[zone][rand.IntN(len(subnets[zone]))], zone, int(n.capacity), w)
+			n.add(zone, &l)
+			ids = append(ids, a.ID)
+			g.Launching = append(g.Launching, a.ID)
+			if err := putActivity(tx, v.place, a); err != nil {
+				return err
+			}
+		}
+		units = n.capacity - begin
+		if w.asked {
+			g.Desired = min(g.Max, g.Desired+units)
+		}
+		planned = g
+		return s.put(tx, g)
+	})
+	if err == nil && planned.Name != "" {
+		v.group = planned
+	}
+	return ids, units, err
+}
+
 // newLaunch is the activity of a launch, with the reasons that the group has for it.
 func (s *Service) newLaunch(g *groupRecord, l launchRecord, subnet, zone string, have int, w wanted) activityRecord {
 	now := s.g.Now()
@@ -96,7 +116,7 @@ func (s *Service) newLaunch(g *groupRecord, l launchRecord, subnet, zone string,
 	case w.warm:
 		causes = []string{sentence(now, "an instance was started in response to a difference between desired and actual warm pool capacity, "+
 			"increasing the warm pool capacity from "+strconv.Itoa(have)+" to "+strconv.Itoa(to)+".")}
-	case w.extra:
+	case w.extra, w.asked:
 		causes = []string{sentence(now, w.cause)}
 	default:
 		causes = s.launchCauses(g, have, to)
@@ -232,6 +252,9 @@ func (s *Service) started(ctx context.Context, v *sight, a activityRecord, inst 
 			return err
 		}
 		g.launched(a.ID)
+		if _, known, err := memberTable.Get(tx, v.Region, v.Account, v.Name, id); err != nil || known { // resumed meanwhile
+			return errors.Join(err, s.put(tx, g))
+		}
 		a.Instance, a.Description, a.Progress = id, launching(l, id), 30
 		if err := putActivity(tx, v.place, a); err != nil {
 			return err
@@ -245,6 +268,8 @@ func (s *Service) started(ctx context.Context, v *sight, a activityRecord, inst 
 		return s.put(tx, g)
 	})
 	if err == nil {
+		v.launched = cloned(v.launched)
+		v.launched[id] = m.Type
 		s.wake(v.place, s.timing.Detect) // the instance may have changed before it was ours
 	}
 	return err
@@ -256,6 +281,10 @@ func (s *Service) refused(ctx context.Context, v *sight, a *activityRecord, call
 	refusal, ok := apiError(cause)
 	if !ok {
 		return cause
+	}
+	if a != nil {
+		v.refusals = cloned(v.refusals)
+		v.refusals[a.ID] = refusal
 	}
 	err := s.g.Change(ctx, func(tx store.Tx) error {
 		g, ok, err := groupTable.Get(tx, v.key()...)
@@ -305,4 +334,12 @@ func (s *Service) unassumable(ctx context.Context, v *sight, call *guard.Call, c
 	if err := s.refused(ctx, v, nil, call, apierr.New("AccessDenied", launch.NotAssumable)); err != nil {
 		s.trouble(v.place, err)
 	}
+}
+
+// cloned is a map to add to, also of none.
+func cloned[V any](m map[string]V) map[string]V {
+	if m == nil {
+		return map[string]V{}
+	}
+	return m
 }

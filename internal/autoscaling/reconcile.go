@@ -7,6 +7,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
@@ -21,6 +22,9 @@ type sight struct {
 	group   groupRecord
 	members []memberRecord
 	seen    map[string]ec2api.Instance
+	// launched are the types of instances that this pass started, refusals what EC2 said of launches.
+	launched map[string]string
+	refusals map[string]*apierr.Error
 }
 
 // reconcile looks at a group once: it settles what became of its instances, then launches or

@@ -186,6 +186,7 @@ func (s *Service) Operations() map[string]guard.Handler {
 		"DeleteWarmPool":                       guard.Handle(s.DeleteWarmPool),
 		"StartInstanceRefresh":                 guard.Handle(s.StartInstanceRefresh),
 		"CancelInstanceRefresh":                guard.Handle(s.CancelInstanceRefresh),
+		"LaunchInstances":                      guard.Handle(s.LaunchInstances),
 		"RollbackInstanceRefresh":              guard.Handle(s.RollbackInstanceRefresh),
 	}
 }

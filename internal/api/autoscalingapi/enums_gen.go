@@ -146,6 +146,9 @@ const (
 	RetentionActionRetain    = "retain"
 	RetentionActionTerminate = "terminate"
 
+	RetryStrategyRetryWithGroupConfiguration = "retry-with-group-configuration"
+	RetryStrategyNone                        = "none"
+
 	ScaleInProtectedInstancesRefresh = "Refresh"
 	ScaleInProtectedInstancesIgnore  = "Ignore"
 	ScaleInProtectedInstancesWait    = "Wait"

@@ -749,6 +749,16 @@ type Instance struct {
 	WeightedCapacity        *string                      `aws:"WeightedCapacity,c=XmlStringMaxLen32"`
 }
 
+// InstanceCollection is a shape of the model.
+type InstanceCollection struct {
+	InstanceType       *string  `aws:"InstanceType,c=XmlStringMaxLen255"`
+	MarketType         *string  `aws:"MarketType,c=XmlStringMaxLen64"`
+	SubnetId           *string  `aws:"SubnetId,c=XmlStringMaxLen255"`
+	AvailabilityZone   *string  `aws:"AvailabilityZone,c=XmlStringMaxLen255"`
+	AvailabilityZoneId *string  `aws:"AvailabilityZoneId,c=XmlStringMaxLen255"`
+	InstanceIds        []string `aws:"InstanceIds,e=XmlStringMaxLen19"`
+}
+
 // InstanceLifecyclePolicy is a shape of the model.
 type InstanceLifecyclePolicy struct {
 	RetentionTriggers *RetentionTriggers `aws:"RetentionTriggers"`
@@ -891,6 +901,36 @@ type LaunchConfigurationNamesType struct {
 type LaunchConfigurationsType struct {
 	LaunchConfigurations []LaunchConfiguration `aws:"LaunchConfigurations,req"`
 	NextToken            *string               `aws:"NextToken,c=XmlString"`
+}
+
+// LaunchInstancesError is a shape of the model.
+type LaunchInstancesError struct {
+	InstanceType       *string `aws:"InstanceType,c=XmlStringMaxLen255"`
+	MarketType         *string `aws:"MarketType,c=XmlStringMaxLen64"`
+	SubnetId           *string `aws:"SubnetId,c=XmlStringMaxLen255"`
+	AvailabilityZone   *string `aws:"AvailabilityZone,c=XmlStringMaxLen255"`
+	AvailabilityZoneId *string `aws:"AvailabilityZoneId,c=XmlStringMaxLen255"`
+	ErrorCode          *string `aws:"ErrorCode,c=XmlStringMaxLen64"`
+	ErrorMessage       *string `aws:"ErrorMessage,c=XmlString"`
+}
+
+// LaunchInstancesRequest is a shape of the model.
+type LaunchInstancesRequest struct {
+	AutoScalingGroupName *string  `aws:"AutoScalingGroupName,req,c=XmlStringMaxLen255"`
+	RequestedCapacity    *int32   `aws:"RequestedCapacity,req,c=RequestedCapacity"`
+	ClientToken          *string  `aws:"ClientToken,req,tok,c=ClientToken"`
+	AvailabilityZones    []string `aws:"AvailabilityZones,e=XmlStringMaxLen255,c=AvailabilityZonesLimit1"`
+	AvailabilityZoneIds  []string `aws:"AvailabilityZoneIds,e=XmlStringMaxLen255,c=AvailabilityZoneIdsLimit1"`
+	SubnetIds            []string `aws:"SubnetIds,e=XmlStringMaxLen255,c=SubnetIdsLimit1"`
+	RetryStrategy        *string  `aws:"RetryStrategy,c=RetryStrategy"`
+}
+
+// LaunchInstancesResult is a shape of the model.
+type LaunchInstancesResult struct {
+	AutoScalingGroupName *string                `aws:"AutoScalingGroupName,c=XmlStringMaxLen255"`
+	ClientToken          *string                `aws:"ClientToken,c=ClientToken"`
+	Instances            []InstanceCollection   `aws:"Instances"`
+	Errors               []LaunchInstancesError `aws:"Errors"`
 }
 
 // LaunchTemplate is a shape of the model.
