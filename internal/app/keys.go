@@ -45,6 +45,11 @@ func (k keys) ReEncrypt(ctx context.Context, parent *guard.Call, as guard.Caller
 	return invoke(ctx, k.g, parent, as, "kms", "ReEncrypt", true, in, k.kms.ReEncrypt)
 }
 
+// ReEncryptHalf is the half of a ReEncrypt between Regions that concerns the parent's Region.
+func (k keys) ReEncryptHalf(ctx context.Context, parent *guard.Call, as guard.Caller, in *kmsapi.ReEncryptRequest) (*kmsapi.ReEncryptResponse, error) {
+	return invoke(ctx, k.g, parent, as, "kms", "ReEncrypt", true, in, k.kms.ReEncryptHalf)
+}
+
 // Decrypt is kms:Decrypt.
 func (k keys) Decrypt(ctx context.Context, parent *guard.Call, as guard.Caller, in *kmsapi.DecryptRequest) (*kmsapi.DecryptResponse, error) {
 	return invoke(ctx, k.g, parent, as, "kms", "Decrypt", true, in, k.kms.Decrypt)

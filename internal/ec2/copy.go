@@ -49,7 +49,7 @@ func (s *Service) CopySnapshot(ctx context.Context, c *guard.Call, in *ec2api.Co
 		if err := dryRun(in.DryRun); err != nil {
 			return err
 		}
-		if err := snap.carried(c.Region); err != nil {
+		if err := snap.ready(); err != nil {
 			return err
 		}
 		if err := copiesLeft(tx, c); err != nil {
@@ -92,8 +92,12 @@ func (s *Service) draftCopy(c *guard.Call, snap *snapshotRecord, description str
 
 // copyOf is the copy as a launch sees it.
 func (d *snapshotDraft) copyOf(snap *snapshotRecord, name string, encrypted *bool, keyID *string) launch.Device {
+	src := sourceOf(snap, d.record.Owner)
+	if snap.Region != d.record.Region {
+		src.Owned = false // its key is not there: the default key takes its place
+	}
 	return launch.Device{
-		Name: name, VolumeID: d.record.ID, Encrypted: encrypted, KmsKeyID: api.Val(keyID), Source: sourceOf(snap, d.record.Owner),
+		Name: name, VolumeID: d.record.ID, Encrypted: encrypted, KmsKeyID: api.Val(keyID), Source: src,
 		SizeGiB: snap.SizeGiB,
 	}
 }
@@ -106,15 +110,6 @@ func (s *Service) copyJob(tx store.Tx, c *guard.Call, op launch.Operation, subje
 	}
 	spec := launch.Spec{Operation: op, Region: c.Region, Account: c.Account(), Defaults: defaults, Devices: devices}
 	return newJob(spec, subject, c.ID, c.Caller, s.g.Now().Add(s.timing.Snapshot))
-}
-
-// carried is EC2's refusal to copy a snapshot to a region, and this server's: it decides a permission
-// on two keys only in the region of both.
-func (r *snapshotRecord) carried(region string) error {
-	if r.Encrypted && r.Region != region {
-		return apierr.New("UnsupportedOperation", "This server does not copy encrypted snapshots to another region yet.")
-	}
-	return r.ready()
 }
 
 // allowCopy decides ec2:CopySnapshot on the source and on the copy.
@@ -307,7 +302,7 @@ func (s *Service) draftImageCopy(tx store.Tx, c *guard.Call, in *ec2api.CopyImag
 			err = apierr.New("InvalidRequest", "You do not have permission to access the storage of this ami")
 		}
 		if err == nil {
-			err = snap.carried(c.Region)
+			err = snap.ready()
 		}
 		if err != nil {
 			return fail(err)

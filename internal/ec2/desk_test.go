@@ -130,6 +130,10 @@ func (keyNames) ReEncrypt(context.Context, *guard.Call, guard.Caller, *kmsapi.Re
 	return nil, errNoKMS
 }
 
+func (keyNames) ReEncryptHalf(context.Context, *guard.Call, guard.Caller, *kmsapi.ReEncryptRequest) (*kmsapi.ReEncryptResponse, error) {
+	return nil, errNoKMS
+}
+
 func (keyNames) Decrypt(context.Context, *guard.Call, guard.Caller, *kmsapi.DecryptRequest) (*kmsapi.DecryptResponse, error) {
 	return nil, errNoKMS
 }

@@ -308,6 +308,10 @@ func (w *wiretap) ReEncrypt(ctx context.Context, p *guard.Call, as guard.Caller,
 	return tap(ctx, w, p, as, "ReEncrypt", in, w.kms.ReEncrypt)
 }
 
+func (w *wiretap) ReEncryptHalf(ctx context.Context, p *guard.Call, as guard.Caller, in *kmsapi.ReEncryptRequest) (*kmsapi.ReEncryptResponse, error) {
+	return tap(ctx, w, p, as, "ReEncrypt", in, w.kms.ReEncryptHalf)
+}
+
 func (w *wiretap) Decrypt(ctx context.Context, p *guard.Call, as guard.Caller, in *kmsapi.DecryptRequest) (*kmsapi.DecryptResponse, error) {
 	return tap(ctx, w, p, as, "Decrypt", in, w.kms.Decrypt)
 }

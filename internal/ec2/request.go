@@ -68,6 +68,9 @@ func (s *Service) request(ctx context.Context, j *job, r launch.Request) (launch
 		}
 		out.Grant = launch.GrantRef{ID: api.Val(res.GrantId), Token: api.Val(res.GrantToken)}
 	case launch.ReEncrypt, launch.AuthorizeReEncrypt:
+		if regionOf(r.SourceKeyARN) != regionOf(r.KeyARN) {
+			return out, s.authorizeAbroad(ctx, j, r, as)
+		}
 		res, err := s.keys.ReEncrypt(ctx, s.callFor(j, r), as, reEncryptRequest(r))
 		if r.Call == launch.AuthorizeReEncrypt && apierr.Code(err) == "DryRunOperationException" {
 			return out, nil
@@ -85,6 +88,28 @@ func (s *Service) request(ctx context.Context, j *job, r launch.Request) (launch
 		return out, errors.New("ec2: no step is " + r.String())
 	}
 	return out, nil
+}
+
+// authorizeAbroad asks for the permission to read under the source's key in its Region, and to write under the
+// destination's in its own: a copy between Regions needs both, as one within a Region does.
+func (s *Service) authorizeAbroad(ctx context.Context, j *job, r launch.Request, as guard.Caller) error {
+	for n, key := range []string{r.SourceKeyARN, r.KeyARN} {
+		c := s.jobCall(j)
+		c.Region = regionOf(key)
+		_, err := s.keys.ReEncryptHalf(ctx, c, as, reEncryptRequest(r))
+		if apierr.Code(err) != "DryRunOperationException" {
+			return &partError{n + 1, err}
+		}
+	}
+	return nil
+}
+
+func regionOf(key string) string {
+	a, err := arn.Parse(key)
+	if err != nil {
+		return ""
+	}
+	return a.Region
 }
 
 // callFor is the call that a KMS request is part of, in the region of the key: a copy reads the

@@ -31,6 +31,9 @@ type Keys interface {
 	CreateGrant(ctx context.Context, parent *guard.Call, as guard.Caller, in *kmsapi.CreateGrantRequest) (*kmsapi.CreateGrantResponse, error)
 	RetireGrant(ctx context.Context, parent *guard.Call, as guard.Caller, in *kmsapi.RetireGrantRequest) error
 	ReEncrypt(ctx context.Context, parent *guard.Call, as guard.Caller, in *kmsapi.ReEncryptRequest) (*kmsapi.ReEncryptResponse, error)
+	// ReEncryptHalf asks for the permission of one side of a ReEncrypt between Regions, that of the parent's.
+	// It fails with DryRunOperationException if it is given.
+	ReEncryptHalf(ctx context.Context, parent *guard.Call, as guard.Caller, in *kmsapi.ReEncryptRequest) (*kmsapi.ReEncryptResponse, error)
 	Decrypt(ctx context.Context, parent *guard.Call, as guard.Caller, in *kmsapi.DecryptRequest) (*kmsapi.DecryptResponse, error)
 	// ResolveKey turns any form of key identifier into the key's ARN, without deciding anything:
 	// EC2 itself looks the name up. It fails with KMS's NotFoundException.
@@ -100,8 +103,9 @@ type Service struct {
 
 	exportAddresses []string
 
-	life  lifetime
-	locks *locks // by instance
+	life     lifetime
+	locks    *locks // by instance
+	progress *progressBook
 }
 
 // New makes a Service. Call Start before serving.
@@ -116,7 +120,7 @@ func New(cfg Config) *Service {
 	if s.changed == nil {
 		s.changed = func(context.Context, string, string, string) {}
 	}
-	s.host, s.locks, s.exportAddresses = newHost(cfg.Volumes), newLocks(), cfg.ExportAddresses
+	s.host, s.locks, s.progress, s.exportAddresses = newHost(cfg.Volumes), newLocks(), newProgressBook(), cfg.ExportAddresses
 	return s
 }
 

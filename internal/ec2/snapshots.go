@@ -67,7 +67,7 @@ func (s *Service) DescribeSnapshots(ctx context.Context, c *guard.Call, in *ec2a
 				continue
 			}
 			w := r.wire()
-			w.Tags = apiTags(tags[r.ID])
+			w.Tags, w.Progress = apiTags(tags[r.ID]), new(s.progress.of(&r))
 			items = append(items, w)
 		}
 		out.Snapshots, out.NextToken, err = paginate(c.Operation, items, func(r ec2api.Snapshot) string { return *r.SnapshotId }, anyPage, in.MaxResults, in.NextToken)

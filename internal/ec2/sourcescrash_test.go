@@ -3,6 +3,7 @@ package ec2_test
 import (
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,7 +11,6 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
 	"github.com/kagimori/kagimori/internal/guard"
-	"github.com/kagimori/kagimori/internal/guard/guardtest"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -157,8 +157,9 @@ func TestCopiesToAnotherRegion(t *testing.T) {
 	made, err := in(far, "CreateKey", h.kms.Operations(), "kms", &kmsapi.CreateKeyRequest{})
 	h.Must(err)
 	there := *made.(*kmsapi.CreateKeyResponse).KeyMetadata.Arn
+	here := h.key("")
 	for name, tt := range map[string]struct{ from, to string }{
-		"plain": {"", ""}, "encrypted": {"", there},
+		"plain": {"", ""}, "encrypted": {"", there}, "from one key to another": {here, there}, "to the default key": {here, ""},
 	} {
 		snap := h.snapshot(h.owner(), h.filled(h.owner(), tt.from, "kept text"))
 		req := &ec2api.CopySnapshotRequest{SourceRegion: new(region), SourceSnapshotId: &snap, KmsKeyId: api.Opt(tt.to)}
@@ -171,17 +172,50 @@ func TestCopiesToAnotherRegion(t *testing.T) {
 		h.Advance(2 * time.Second)
 		found, err := in(far, "DescribeSnapshots", h.ops, "ec2", &ec2api.DescribeSnapshotsRequest{SnapshotIds: []string{id}})
 		h.Must(err)
-		if got := found.(*ec2api.DescribeSnapshotsResult).Snapshots[0]; *got.State != "completed" || api.Val(got.KmsKeyId) != tt.to {
+		got := found.(*ec2api.DescribeSnapshotsResult).Snapshots[0]
+		if tt.from != "" && tt.to == "" {
+			if key := api.Val(got.KmsKeyId); !strings.HasPrefix(key, "arn:aws:kms:"+far+":"+mine+":key/") || key == there {
+				t.Errorf("%s: the copy is under %q", name, key)
+			}
+			tt.to = api.Val(got.KmsKeyId)
+		}
+		if *got.State != "completed" || api.Val(got.KmsKeyId) != tt.to {
 			t.Errorf("%s: %s (%s) under %q", name, *got.State, api.Val(got.StateMessage), api.Val(got.KmsKeyId))
 		}
 		if _, err := h.try(h.owner(), &ec2api.DescribeSnapshotsRequest{SnapshotIds: []string{id}}); err == nil {
 			t.Errorf("%s: the copy is in the source's region too", name)
 		}
+		back, err := in(far, "CreateVolume", h.ops, "ec2", &ec2api.CreateVolumeRequest{AvailabilityZone: new(far + "a"), SnapshotId: &id})
+		h.Must(err)
+		h.Advance(2 * time.Second)
+		volume := *back.(*ec2api.Volume).VolumeId
+		if vols, err := in(far, "DescribeVolumes", h.ops, "ec2", &ec2api.DescribeVolumesRequest{VolumeIds: []string{volume}}); err != nil {
+			t.Errorf("%s: no volume can be made of the copy: %v", name, err)
+		} else if *vols.(*ec2api.DescribeVolumesResult).Volumes[0].State != "available" {
+			t.Errorf("%s: the volume of the copy is not available", name)
+		}
 	}
-	// What is encrypted cannot go there yet, and the answer says so.
-	snap := h.snapshot(h.owner(), h.filled(h.owner(), h.key(""), "kept text"))
-	_, err = in(far, "CopySnapshot", h.ops, "ec2", &ec2api.CopySnapshotRequest{SourceRegion: new(region), SourceSnapshotId: &snap})
-	guardtest.WantError(t, err, "UnsupportedOperation", "This server does not copy encrypted snapshots to another region yet.")
+	if !h.onDisk("kept text") { // of the plain ones
+		t.Error("the plain text is not on disk")
+	}
+	// The permission on each key is that of its region.
+	snap := h.snapshot(h.owner(), h.filled(h.owner(), here, "kept text"))
+	for missing, key := range map[string]string{"kms:ReEncryptFrom": here, "kms:ReEncryptTo": there, "kms:CreateGrant": here} {
+		user := h.User(mine, "copier-"+missing[4:], `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ec2:*","kms:*"],"Resource":"*"},
+			{"Effect":"Deny","Action":"`+missing+`","Resource":"`+key+`"}]}`)
+		c := &guard.Call{ID: guard.NewRequestID(), Service: "ec2", Operation: "CopySnapshot", Region: far, Caller: user, Time: h.Guard.Now()}
+		out, err := h.Guard.Invoke(t.Context(), c, &ec2api.CopySnapshotRequest{SourceRegion: new(region), SourceSnapshotId: &snap, Encrypted: new(true), KmsKeyId: &there}, h.ops["CopySnapshot"])
+		h.Must(err)
+		h.Advance(2 * time.Second)
+		found, err := in(far, "DescribeSnapshots", h.ops, "ec2", &ec2api.DescribeSnapshotsRequest{SnapshotIds: []string{*out.(*ec2api.CopySnapshotResult).SnapshotId}})
+		h.Must(err)
+		if got := found.(*ec2api.DescribeSnapshotsResult).Snapshots[0]; *got.State != "error" || *got.StateMessage != "Given key ID is not accessible" {
+			t.Errorf("without %s the copy is %s: %s", missing, *got.State, api.Val(got.StateMessage))
+		}
+	}
+	if g := h.grants(here); len(g) != 0 {
+		t.Errorf("%d grants are left", len(g))
+	}
 	h.noJobs()
 }
 

@@ -77,13 +77,17 @@ func (s *Service) hydrate(ctx context.Context, j *job, step launch.Step) error {
 		c.To.Key = keys[0]
 	}
 	copies := j.copies()
+	if copies {
+		c.Progress = s.progress.watch(step.VolumeID)
+		defer s.progress.forget(step.VolumeID)
+	}
 	if _, ok := image.Find(c.From); ok {
 		src, err := image.Open(c.From)
 		if err != nil {
 			return err
 		}
 		if copies {
-			return made(blockdev.CreateSnapshotFrom(ctx, s.volumes, c.To, src, nil))
+			return made(blockdev.CreateSnapshotFrom(ctx, s.volumes, c.To, src, c.Progress))
 		}
 		return made(blockdev.CreateFrom(ctx, s.volumes, c.To, src, nil))
 	}
