@@ -169,6 +169,7 @@ func driveSnapshots(s *testkit.Server, c caller, volume, instance string) {
 	c.do("ec2:UnlockSnapshot", in{"SnapshotId": id})
 	c.do("ec2:EnableFastSnapshotRestores", in{"SourceSnapshotIds": id, "AvailabilityZones": "us-east-1a"})
 	c.do("ec2:DisableFastSnapshotRestores", in{"SourceSnapshotIds": id, "AvailabilityZones": "us-east-1a"})
+	c.do("ec2:DescribeFastSnapshotRestores", in{})
 	c.do("ec2:ListSnapshotsInRecycleBin", in{})
 	c.do("ec2:DescribeSnapshotTierStatus", in{})
 	c.try("ec2:RestoreSnapshotFromRecycleBin", in{"SnapshotId": id})

@@ -5,6 +5,7 @@
 //
 // DIR holds trimmed models (kms.json, paginators.json) or is botocore's data folder. Without
 // -models only the kagimori service, whose model is in the repository, is generated.
+// Our own folder may hold <service>.more.json: operations and shapes that a trimmed model lacks.
 // operations.txt lists what is emitted.
 package main
 
@@ -47,6 +48,9 @@ func run(args []string) error {
 		}
 		m, pagers, err := load(dir, service)
 		if err != nil {
+			return err
+		}
+		if err := m.add(filepath.Join(*own, service+".more.json")); err != nil {
 			return err
 		}
 		g := newGenerator(service, m, pagers, want[service])

@@ -158,6 +158,28 @@ func load(dir, service string) (*model, map[string]pager, error) {
 	return &m, p.Pagination, nil
 }
 
+// add takes over operations and shapes of a file, if there is one, that the model does not have.
+func (m *model) add(path string) error {
+	if _, err := os.Stat(path); os.IsNotExist(err) {
+		return nil
+	}
+	var more model
+	if err := read(path, &more); err != nil {
+		return err
+	}
+	for name, op := range more.Operations {
+		if m.Operations[name] == nil {
+			m.Operations[name] = op
+		}
+	}
+	for name, s := range more.Shapes {
+		if m.Shapes[name] == nil {
+			m.Shapes[name] = s
+		}
+	}
+	return nil
+}
+
 func read(path string, v any) error {
 	data, err := os.ReadFile(path)
 	if err != nil {

@@ -32,7 +32,7 @@ type Volume struct {
 	data   int64 // offset of sector 0 in the file
 	info   Info
 
-	// gate is held shared by every call and exclusively by Close.
+	// gate is held shared by every call and exclusively by Close and Grow, which may change everything above.
 	gate   sync.RWMutex
 	closed bool // guarded by gate
 
@@ -137,20 +137,29 @@ func keyCheck(c *crypt.Cipher) (check [32]byte, err error) {
 
 // Info is what the header says.
 func (v *Volume) Info() Info {
+	v.gate.RLock()
 	i := v.info
+	v.gate.RUnlock()
 	i.Encryption = i.Encryption.clone()
 	i.Clean = !v.open.Load()
 	return i
 }
 
 // Size in bytes.
-func (v *Volume) Size() int64 { return v.size }
+func (v *Volume) Size() int64 {
+	v.gate.RLock()
+	defer v.gate.RUnlock()
+	return v.size
+}
 
 // Extents are the ranges that were written, in units of 4096 bytes. A change during the iteration may
 // or may not be seen.
 func (v *Volume) Extents() iter.Seq[Extent] {
 	return func(yield func(Extent) bool) {
-		for from, to := range v.bits.runs() {
+		v.gate.RLock()
+		bits := v.bits // Grow puts another one there
+		v.gate.RUnlock()
+		for from, to := range bits.runs() {
 			if !yield(Extent{from * SectorSize, (to - from) * SectorSize}) {
 				return
 			}

@@ -250,3 +250,45 @@ func (s *Service) fastRestored(tx store.Tx, v *volumeRecord) (bool, error) {
 	rec, ok, err := restoreTable.Get(tx, v.Region, v.Account, v.Snapshot, v.Zone)
 	return ok && rec.state(s.g.Now(), s.timing.Snapshot) == restoreEnabled, err
 }
+
+// restoreFields are the filters of DescribeFastSnapshotRestores.
+func (s *Service) restoreFields() fields[*restoreRecord] {
+	return fields[*restoreRecord]{
+		"availability-zone":    func(r *restoreRecord) []string { return oneOf(r.Zone) },
+		"availability-zone-id": func(r *restoreRecord) []string { return oneOf(r.ZoneID) },
+		"owner-id":             func(r *restoreRecord) []string { return oneOf(r.Owner) },
+		"snapshot-id":          func(r *restoreRecord) []string { return oneOf(r.Snapshot) },
+		"state":                func(r *restoreRecord) []string { return oneOf(r.state(s.g.Now(), s.timing.Snapshot)) },
+	}
+}
+
+// DescribeFastSnapshotRestores describes what EnableFastSnapshotRestores made.
+// Source: EC2 API Reference, DescribeFastSnapshotRestores.
+func (s *Service) DescribeFastSnapshotRestores(ctx context.Context, c *guard.Call, in *ec2api.DescribeFastSnapshotRestoresRequest) (*ec2api.DescribeFastSnapshotRestoresResult, error) {
+	out := &ec2api.DescribeFastSnapshotRestoresResult{}
+	err := s.viewList(ctx, c, "ec2:DescribeFastSnapshotRestores", in.DryRun, func(tx store.Tx) error {
+		out.FastSnapshotRestores = []ec2api.DescribeFastSnapshotRestoreSuccessItem{}
+		pass, err := s.restoreFields().filter(in.Filters)
+		if err != nil {
+			return err
+		}
+		var found []*restoreRecord
+		for r, err := range restoreTable.Scan(tx, c.Region, c.Account()) {
+			if err != nil {
+				return err
+			}
+			if pass(&r.Value, nil) {
+				found = append(found, &r.Value)
+			}
+		}
+		found, out.NextToken, err = paginate(c.Operation, found, func(r *restoreRecord) string { return r.Snapshot + r.Zone }, anyPage, in.MaxResults, in.NextToken)
+		for _, r := range found {
+			out.FastSnapshotRestores = append(out.FastSnapshotRestores, ec2api.DescribeFastSnapshotRestoreSuccessItem(r.wire(s.g.Now(), s.timing.Snapshot)))
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}

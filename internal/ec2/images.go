@@ -182,6 +182,7 @@ func (s *Service) imageOperations() map[string]guard.Handler {
 		"RestoreSnapshotFromRecycleBin": guard.Handle(s.RestoreSnapshotFromRecycleBin),
 		"DescribeSnapshotTierStatus":    guard.Handle(s.DescribeSnapshotTierStatus),
 		"EnableFastSnapshotRestores":    guard.Handle(s.EnableFastSnapshotRestores),
+		"DescribeFastSnapshotRestores":  guard.Handle(s.DescribeFastSnapshotRestores),
 		"DisableFastSnapshotRestores":   guard.Handle(s.DisableFastSnapshotRestores),
 		"ModifySnapshotAttribute":       guard.HandleVoid(s.ModifySnapshotAttribute),
 		"DescribeSnapshotAttribute":     guard.Handle(s.DescribeSnapshotAttribute),

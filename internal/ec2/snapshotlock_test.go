@@ -147,6 +147,13 @@ func TestFastRestoreIsKeptPerZone(t *testing.T) {
 	if len(off.Successful) != 1 || *off.Successful[0].State != "disabling" || len(off.Unsuccessful) != 1 {
 		t.Errorf("DisableFastSnapshotRestores answers %+v", off)
 	}
+	h.Advance(time.Minute)
+	for state, want := range map[string]int{"enabled": 1, "disabled": 1, "enabling": 0} {
+		got := ask[ec2api.DescribeFastSnapshotRestoresResult](h.desk, h.owner(), &ec2api.DescribeFastSnapshotRestoresRequest{Filters: []ec2api.Filter{filter("state", state), filter("snapshot-id", id)}})
+		if len(got.FastSnapshotRestores) != want {
+			t.Errorf("%d fast restores are %s, want %d", len(got.FastSnapshotRestores), state, want)
+		}
+	}
 	h.refuse(h.owner(), &ec2api.EnableFastSnapshotRestoresRequest{SourceSnapshotIds: []string{id}, AvailabilityZones: []string{"nowhere"}}, "InvalidZone.NotFound", "*")
 	h.refuse(h.owner(), &ec2api.EnableFastSnapshotRestoresRequest{SourceSnapshotIds: []string{"snap-00000000000000001"}, AvailabilityZones: on.AvailabilityZones}, "InvalidSnapshot.NotFound", "*")
 }

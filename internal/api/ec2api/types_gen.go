@@ -791,6 +791,36 @@ type DescribeAvailabilityZonesResult struct {
 	AvailabilityZones []AvailabilityZone `aws:"availabilityZoneInfo,q=AvailabilityZoneInfo"`
 }
 
+// DescribeFastSnapshotRestoreSuccessItem is a shape of the model.
+type DescribeFastSnapshotRestoreSuccessItem struct {
+	SnapshotId            *string    `aws:"snapshotId,q=SnapshotId"`
+	AvailabilityZone      *string    `aws:"availabilityZone,q=AvailabilityZone"`
+	AvailabilityZoneId    *string    `aws:"availabilityZoneId,q=AvailabilityZoneId"`
+	State                 *string    `aws:"state,q=State,c=FastSnapshotRestoreStateCode"`
+	StateTransitionReason *string    `aws:"stateTransitionReason,q=StateTransitionReason"`
+	OwnerId               *string    `aws:"ownerId,q=OwnerId"`
+	OwnerAlias            *string    `aws:"ownerAlias,q=OwnerAlias"`
+	EnablingTime          *time.Time `aws:"enablingTime,q=EnablingTime"`
+	OptimizingTime        *time.Time `aws:"optimizingTime,q=OptimizingTime"`
+	EnabledTime           *time.Time `aws:"enabledTime,q=EnabledTime"`
+	DisablingTime         *time.Time `aws:"disablingTime,q=DisablingTime"`
+	DisabledTime          *time.Time `aws:"disabledTime,q=DisabledTime"`
+}
+
+// DescribeFastSnapshotRestoresRequest is a shape of the model.
+type DescribeFastSnapshotRestoresRequest struct {
+	Filters    []Filter `aws:"Filter,item=Filter"`
+	MaxResults *int32   `aws:"MaxResults,c=DescribeFastSnapshotRestoresMaxResults"`
+	NextToken  *string  `aws:"NextToken"`
+	DryRun     *bool    `aws:"DryRun"`
+}
+
+// DescribeFastSnapshotRestoresResult is a shape of the model.
+type DescribeFastSnapshotRestoresResult struct {
+	FastSnapshotRestores []DescribeFastSnapshotRestoreSuccessItem `aws:"fastSnapshotRestoreSet,q=FastSnapshotRestoreSet"`
+	NextToken            *string                                  `aws:"nextToken,q=NextToken"`
+}
+
 // DescribeImageAttributeRequest is a shape of the model.
 type DescribeImageAttributeRequest struct {
 	Attribute *string `aws:"Attribute,req,c=ImageAttributeName"`
