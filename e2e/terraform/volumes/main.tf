@@ -48,6 +48,8 @@ resource "aws_ebs_snapshot" "data" {
 resource "aws_ebs_snapshot_copy" "data" {
   source_snapshot_id = aws_ebs_snapshot.data.id
   source_region      = var.region
+  encrypted          = true
+  kms_key_id         = aws_kms_key.volumes.arn # the provider compares it
 }
 
 resource "aws_ebs_fast_snapshot_restore" "data" {
