@@ -42,6 +42,7 @@ var allowed = map[string][]string{
 	// 2 pure engine
 	"internal/authz/condition": {"internal/policy", "internal/arn"},
 	"internal/authz":           {"internal/policy", "internal/arn", "internal/authz/condition"},
+	"internal/authz/literal":   {"internal/authz", "internal/policy", "internal/arn", "internal/authz/condition"}, // for tests: a second engine
 	"internal/authz/explain":   {"internal/authz", "internal/policy", "internal/arn", "internal/speech"},
 	"internal/casefile":        {"internal/authz", "internal/authz/explain", "internal/policy", "internal/arn"},
 	"internal/launch":          {"internal/authz", "internal/policy", "internal/arn"},

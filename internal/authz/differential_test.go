@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/authz/literal"
 )
 
 func keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
@@ -60,7 +61,7 @@ func agree(t testing.TB, w world, req *authz.Request, where string) []string {
 	sameAnswer(t, authz.Decide(w.indexGrants(req)), full)
 	var how []string
 	for i, p := range full.Parts {
-		outcome, layer := literally(req, i)
+		outcome, layer := literal.Decide(req, i)
 		if p.Outcome != outcome || p.By != layer {
 			t.Fatalf("%s part %d: %s by %s, literally %s by %s\n%s", where, i,
 				decisions[p.Outcome], p.By, decisions[outcome], layer, show(req))
@@ -172,7 +173,7 @@ func FuzzEnginesAgree(f *testing.F) {
 
 func TestEnginesAgreeOnTheCorpus(t *testing.T) {
 	for _, c := range corpus(t) {
-		outcome, layer := literally(build(t, c), 0)
+		outcome, layer := literal.Decide(build(t, c), 0)
 		if decisions[outcome] != c.Expect.Decision {
 			t.Errorf("%s: literally %s by %s, want %s", c.ID, decisions[outcome], layer, c.Expect.Decision)
 		}

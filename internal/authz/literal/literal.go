@@ -1,4 +1,6 @@
-package authz_test
+// Package literal is a second engine of authorization, for tests: a literal reading of the rules, beside
+// which package authz is held.
+package literal
 
 import (
 	"slices"
@@ -17,7 +19,8 @@ type literal struct {
 	keys map[string]authz.Value // by lower-case name
 }
 
-func literally(req *authz.Request, i int) (authz.Outcome, authz.Layer) {
+// Decide decides one part of a request: the outcome, and the layer that made it.
+func Decide(req *authz.Request, i int) (authz.Outcome, authz.Layer) {
 	l := literal{req: req, part: &req.Parts[i], keys: map[string]authz.Value{}}
 	l.derive()
 	for _, e := range append(slices.Clone(req.Context), l.part.Context...) {
@@ -29,6 +32,12 @@ func literally(req *authz.Request, i int) (authz.Outcome, authz.Layer) {
 func (l *literal) put(key, value string) {
 	if value != "" {
 		l.keys[strings.ToLower(key)] = authz.Value{One: value}
+	}
+}
+
+func (l *literal) putAll(key string, values []string) {
+	if len(values) > 0 {
+		l.keys[strings.ToLower(key)] = authz.Value{List: values, Multi: true}
 	}
 }
 
@@ -84,6 +93,8 @@ func (l *literal) derive() {
 		l.put("aws:PrincipalType", "Account")
 		l.put("aws:PrincipalArn", p.ARN)
 	}
+	l.putAll("aws:PrincipalOrgPaths", l.req.Principal.OrgPaths)
+	l.putAll("aws:ResourceOrgPaths", l.part.Resource.OrgPaths)
 }
 
 // has reports whether a document has a statement of an effect that applies. names filters by how

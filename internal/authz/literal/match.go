@@ -1,4 +1,4 @@
-package authz_test
+package literal
 
 import (
 	"encoding/base64"
