@@ -53,7 +53,7 @@ const go = (page, place) => page.evaluate((p) => { location.hash = `#/${p}`; }, 
 // accessible fails for what axe finds, and takes a picture.
 async function accessible(page, name, language) {
   await page.waitForTimeout(400); // what opens has opened
-  if (process.env.SHOTS && language === 'en') await page.screenshot({ path: join(process.env.SHOTS, `${name}.png`) });
+  if (process.env.SHOTS) await page.screenshot({ path: join(process.env.SHOTS, `${name}-${language}.png`) });
   assert.deepEqual(await violations(page), [], `axe on ${name}`);
 }
 

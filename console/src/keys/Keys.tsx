@@ -60,7 +60,9 @@ export default function Keys() {
         }
         filter={
           <SpaceBetween direction="horizontal" size="xs">
-            <Input type="search" value={text} ariaLabel={t.findKeys} placeholder={t.findKeys} clearAriaLabel={t.clear} onChange={(e) => { setText(e.detail.value); if (!e.detail.value) search(''); }} onKeyDown={(e) => e.detail.key === 'Enter' && search(text)} />
+            <div className="kg-search">
+              <Input type="search" value={text} ariaLabel={t.findKeys} placeholder={t.findKeys} clearAriaLabel={t.clear} onChange={(e) => { setText(e.detail.value); if (!e.detail.value) search(''); }} onKeyDown={(e) => e.detail.key === 'Enter' && search(text)} />
+            </div>
             {wanted && !loading && <Box padding={{ top: 'xxs' }}>{t.searched(data?.rows.length ?? 0)}</Box>}
           </SpaceBetween>
         }

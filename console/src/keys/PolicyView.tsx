@@ -8,6 +8,7 @@ import StatusIndicator from '@cloudscape-design/components/status-indicator';
 import { useWords } from '../i18n';
 import { useSession } from '../aws/session';
 import { validatePolicy, type Finding } from '../aws/kagimori';
+import { pretty } from '../ui/Diff';
 import { Editor, type Mark } from '../ui/Editor';
 import { Problem } from '../ui/Problem';
 
@@ -51,6 +52,7 @@ export function PolicyView({ text, editable, onReview }: { text: string; editabl
             actions={
               editable && (
                 <SpaceBetween direction="horizontal" size="xs">
+                  <Button disabled={pretty(value) === value} onClick={() => setValue(pretty(value))}>{t.format}</Button>
                   <Button disabled={value === text} onClick={() => setValue(text)}>{t.discard}</Button>
                   <Button variant="primary" disabled={value === text || marks.some((m) => m.severity === 'error')} onClick={() => onReview(value)} data-testid="review">{t.review}</Button>
                 </SpaceBetween>

@@ -37,7 +37,7 @@ export function Who({ meta }: { meta: KeyMetadata }) {
           columnDefinitions={[
             { id: 'who', header: t.principal, isRowHeader: true, cell: (a) => a.Principal },
             { id: 'by', header: t.decidedBy, cell: (a) => (a.Statements ?? []).map((x) => x.Sid ?? x.GrantId ?? x.Policy).filter(Boolean).join(', ') || a.DecidedBy },
-            { id: 'if', header: t.conditions, cell: (a) => (a.Conditions ?? []).map((c, i) => <Box key={i} variant="div">{c.Operator} {c.Key} {c.Values?.join(', ')}</Box>).concat((a.DependsOn ?? []).map((d) => <Box key={d} variant="div">{d}</Box>)) },
+            { id: 'if', header: t.conditions, cell: (a) => (!a.Conditions?.length && !a.DependsOn?.length ? t.always : (a.Conditions ?? []).map((c, i) => <Box key={i} variant="div">{c.Operator} {c.Key} {c.Values?.join(', ')}</Box>).concat((a.DependsOn ?? []).map((d) => <Box key={d} variant="div">{d}</Box>))) },
           ]}
         />
       )}
