@@ -168,6 +168,20 @@ func TestPoliciesAreKept(t *testing.T) {
 	}
 }
 
+// Zeros that Terraform's provider sends with every update are not about the type.
+func TestZerosOfOtherTypesAreTaken(t *testing.T) {
+	w := newWorld(t)
+	w.must("CreateAutoScalingGroup", request("g", 0))
+	for name, p := range map[string]*policy{"step": step("ChangeInCapacity", between(nil, nil, 1)), "tracking": tracking("p", 1), "predictive": predictive()} {
+		p.PolicyName, p.Cooldown, p.ScalingAdjustment, p.MinAdjustmentMagnitude = &name, new(int32(0)), new(int32(0)), new(int32(0))
+		w.put(p)
+		if got := w.policies(&autoscalingapi.DescribePoliciesType{PolicyNames: []string{name}}).ScalingPolicies[0]; got.Cooldown != nil || got.MinAdjustmentMagnitude != nil {
+			t.Errorf("%s: %s", name, jsonOf(t, got))
+		}
+	}
+	guardtest.WantError(t, w.try("PutScalingPolicy", func() *policy { p := tracking("q", 1); p.Cooldown = new(int32(1)); return p }()), "ValidationError", "*")
+}
+
 func TestExecutePolicy(t *testing.T) {
 	w := newWorld(t)
 	w.ec2.run = true

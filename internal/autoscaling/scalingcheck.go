@@ -36,6 +36,7 @@ func completePolicy(p *autoscalingapi.PutScalingPolicyType) error {
 	if !slices.Contains(policyTypes, typ) {
 		return validation("Invalid PolicyType: %s. Valid values are %s.", typ, strings.Join(policyTypes, ", "))
 	}
+	dropZeros(p)
 	if strings.Contains(api.Val(p.PolicyName), ":") {
 		return validation("Invalid policy name: a name may not contain a colon.")
 	}
@@ -66,6 +67,23 @@ func completePolicy(p *autoscalingapi.PutScalingPolicyType) error {
 		return completePredictive(p.PredictiveScalingConfiguration)
 	}
 	return completeAdjustment(p)
+}
+
+// dropZeros takes away zeros of members that the type does not have: Terraform's provider sends
+// them with updates, and AWS takes them.
+func dropZeros(p *autoscalingapi.PutScalingPolicyType) {
+	typ := *p.PolicyType
+	for _, m := range []struct {
+		value **int32
+		here  bool // zero means something
+	}{
+		{&p.Cooldown, typ == simpleScaling}, {&p.ScalingAdjustment, typ == simpleScaling}, {&p.MinAdjustmentMagnitude, false}, {&p.MinAdjustmentStep, false},
+		{&p.EstimatedInstanceWarmup, typ == stepScaling || typ == targetTracking},
+	} {
+		if !m.here && api.Val(*m.value) == 0 {
+			*m.value = nil
+		}
+	}
 }
 
 // completeAdjustment is for simple and step policies.
