@@ -10,8 +10,6 @@ import (
 	"github.com/kagimori/kagimori/e2e/internal/seed"
 )
 
-// S22 names instance refresh too, which does not exist yet: it belongs to a later step.
-
 func TestS22_LaunchScaleOutAndReplacementWork(t *testing.T) {
 	c := admin(t)
 	c.serviceRole(t)
