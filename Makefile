@@ -2,6 +2,7 @@
 # make test   everything: lint, unit tests with the race detector, end-to-end tests with the AWS SDK
 # make cli    both examples with the real aws command line (fails without it)
 # make terraform  both examples with Terraform (fails without it); KAGIMORI_TF_PLUGINS names a folder with the provider
+# make nbd    clients of others (libnbd, QEMU, fio) on exported volumes, and the speed beside nbdkit (fails without them)
 # make pkcs11  the seal by a PKCS#11 token, with SoftHSM (fails without it)
 # make openssl  what KMS makes and takes, compared with the openssl command
 # make tools  SOPS and the AWS Encryption SDK for JavaScript against the endpoint (needs npm)
@@ -90,6 +91,11 @@ tools: build
 	cd e2e/tools/sops && $(GO) build -trimpath -o $(CURDIR)/bin/sops github.com/getsops/sops/v3/cmd/sops
 	cd e2e/tools/encryptionsdk && npm ci --no-audit --no-fund
 	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori KAGIMORI_SOPS=$(CURDIR)/bin/sops KAGIMORI_ENCRYPTION_SDK=$(CURDIR)/e2e/tools/encryptionsdk $(GO) test -count=1 ./tools
+
+# libnbd's, QEMU's and others' clients on exported volumes, and the speed beside nbdkit's.
+nbd: build
+	@for tool in nbdinfo nbdcopy qemu-io qemu-img nbdkit fio; do command -v $$tool >/dev/null || { echo "$$tool is needed: apt-get install libnbd-bin qemu-utils nbdkit fio"; exit 1; }; done
+	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori $(GO) test -count=1 -timeout 15m -bench . -benchtime 1x ./nbd
 
 pkcs11: check-go check-cc build
 	@command -v softhsm2-util >/dev/null || { echo "SoftHSM is needed: apt-get install softhsm2"; exit 1; }
