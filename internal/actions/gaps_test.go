@@ -4,7 +4,7 @@ package actions_test
 const (
 	noFeature             = "kagimori has nothing that it could be about"
 	noRoleTemplates       = "there are no role templates"
-	noProviders           = "there are no identity providers"
+	noProviders           = "AssumeRole is asked with AWS credentials, never with a token of an identity provider"
 	noCopy                = "volumes are not copied from volumes"
 	notYet                = "what is made has no id before it is decided"
 	localSnapshots        = "snapshots are of regions, not of zones"

@@ -153,6 +153,9 @@ func TestMFADevice(t *testing.T) {
 			t.Errorf("use %d of a code: %v, %v", i+1, ok, err)
 		}
 	}
+	if m := get[iamapi.GetAccountSummaryResponse](a, &iamapi.GetAccountSummaryRequest{}).SummaryMap; m["MFADevices"] != 1 || m["MFADevicesInUse"] != 1 {
+		t.Errorf("summary: %d devices, %d in use", m["MFADevices"], m["MFADevicesInUse"])
+	}
 	a.must(&iamapi.DeactivateMFADeviceRequest{UserName: new("bob"), SerialNumber: d.SerialNumber})
 	a.refused(&iamapi.DeactivateMFADeviceRequest{UserName: new("bob"), SerialNumber: d.SerialNumber}, 404, "NoSuchEntity", "doesn't exist")
 	a.must(&iamapi.DeleteVirtualMFADeviceRequest{SerialNumber: d.SerialNumber})

@@ -18,7 +18,9 @@ func (s *Service) GetAccountSummary(ctx context.Context, c *guard.Call, _ *iamap
 			"AttachedPoliciesPerUserQuota": maxAttached, "AttachedPoliciesPerRoleQuota": maxAttached,
 			"PolicySizeQuota": maxPolicySize, "UserPolicySizeQuota": maxUserInlineSize, "RolePolicySizeQuota": maxRoleInlineSize,
 			"AssumeRolePolicySizeQuota": maxTrustSize, "GlobalEndpointTokenVersion": 1,
-			"Groups": 0, "GroupPolicySizeQuota": maxGroupInlineSize, "AttachedPoliciesPerGroupQuota": maxAttached, "GroupsQuota": maxGroups, "UsersQuota": 5000, "RolesQuota": 1000, "PoliciesQuota": 1500, "InstanceProfilesQuota": 1000, "ServerCertificatesQuota": 20, "PolicyVersionsInUseQuota": 10000, "SigningCertificatesPerUserQuota": 2,
+			"Groups": 0, "GroupPolicySizeQuota": maxGroupInlineSize, "AttachedPoliciesPerGroupQuota": maxAttached, "GroupsQuota": maxGroups,
+			"UsersQuota": 5000, "RolesQuota": 1000, "PoliciesQuota": 1500, "InstanceProfilesQuota": 1000, "ServerCertificatesQuota": maxServerCertificates,
+			"PolicyVersionsInUseQuota": 10000, "SigningCertificatesPerUserQuota": maxSigning,
 			"MFADevices": 0, "MFADevicesInUse": 0, "Providers": 0, "ServerCertificates": 0,
 			"AccountMFAEnabled": 0, "AccountPasswordPresent": 0, "AccountSigningCertificatesPresent": 0, "AccountAccessKeysPresent": 0,
 			"Users": 0, "Roles": 0, "Policies": 0, "PolicyVersionsInUse": 0, "InstanceProfiles": 0,
@@ -72,7 +74,42 @@ func (s *Service) count(tx store.Tx, account string, counts map[string]int32) er
 		}
 		counts["InstanceProfiles"]++
 	}
+	if err := countKept(tx, account, counts); err != nil {
+		return err
+	}
 	keys, err := s.dir.UserAccessKeys(tx, account, "")
 	counts["AccountAccessKeysPresent"] = int32(min(len(keys), 1))
+	return err
+}
+
+// countKept adds the identity providers, certificates and MFA devices of an account to counts.
+func countKept(tx store.Tx, account string, counts map[string]int32) error {
+	issuers, err := oidcProviders.all(tx, account)
+	if err != nil {
+		return err
+	}
+	idps, err := samlProviders.all(tx, account)
+	if err != nil {
+		return err
+	}
+	counts["Providers"] = int32(len(issuers) + len(idps))
+	certificates, err := serverCertificates.all(tx, account)
+	if err != nil {
+		return err
+	}
+	counts["ServerCertificates"] = int32(len(certificates))
+	virtual, err := devices.all(tx, account)
+	if err != nil {
+		return err
+	}
+	for _, d := range virtual {
+		counts["MFADevices"]++
+		if d.Body.UserID != "" {
+			counts["MFADevicesInUse"]++
+		}
+	}
+	root, _, err := belongingsTable.Get(tx, account, account)
+	counts["AccountMFAEnabled"] = int32(min(len(root.MFA), 1))
+	counts["AccountSigningCertificatesPresent"] = int32(min(len(root.Certificates), 1))
 	return err
 }
