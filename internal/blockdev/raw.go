@@ -61,16 +61,6 @@ func (r *raw) sectorsOf(block int64) (from, to int64) {
 	return from, min(from+blockSectors, r.sectors())
 }
 
-// written reports whether some sector of a block was written.
-func (r *raw) written(block int64) bool {
-	from, to := r.sectorsOf(block)
-	if from >= to {
-		return false
-	}
-	end, set := r.bits.run(from, to)
-	return set || end < to
-}
-
 // next is the first block from block on of which some sector was written; -1 if there is none.
 func (r *raw) next(block int64) int64 {
 	from := block * blockSectors
