@@ -1,6 +1,10 @@
 package actions_test
 
-import "github.com/kagimori/kagimori/internal/testkit"
+import (
+	"time"
+
+	"github.com/kagimori/kagimori/internal/testkit"
+)
 
 // retag gives a resource a tag twice: the second time it has that tag already.
 func retag(c caller, id string) {
@@ -51,4 +55,69 @@ func driveNetwork(s *testkit.Server, c caller, instance string) {
 	c.do("ec2:DeleteSecurityGroup", in{"GroupId": group})
 	c.do("ec2:DeleteSubnet", in{"SubnetId": subnet})
 	c.do("ec2:DeleteVpc", in{"VpcId": vpc})
+}
+
+// driveSettled: what is set and read of an instance that has a profile.
+func driveSettled(c caller, instance string) {
+	association := c.do("ec2:DescribeIamInstanceProfileAssociations", in{}).str("IamInstanceProfileAssociations.0.AssociationId")
+	c.do("ec2:ReplaceIamInstanceProfileAssociation", in{"AssociationId": association, "IamInstanceProfile": in{"Name": "web"}})
+	association = c.do("ec2:DescribeIamInstanceProfileAssociations", in{}).str("IamInstanceProfileAssociations.0.AssociationId")
+	c.refused("ec2:AssociateIamInstanceProfile", "IncorrectState", in{"InstanceId": instance, "IamInstanceProfile": in{"Name": "web"}})
+	c.do("ec2:ModifyInstanceMetadataOptions", in{"InstanceId": instance, "HttpTokens": "required"})
+	c.do("ec2:MonitorInstances", in{"InstanceIds": instance})
+	c.do("ec2:UnmonitorInstances", in{"InstanceIds": instance})
+	c.do("ec2:ResetInstanceAttribute", in{"InstanceId": instance, "Attribute": "sourceDestCheck"})
+	c.do("ec2:GetConsoleOutput", in{"InstanceId": instance})
+	c.do("ec2:GetPasswordData", in{"InstanceId": instance})
+	c.do("ec2:GetLaunchTemplateData", in{"InstanceId": instance})
+	c.do("ec2:DescribeSpotPriceHistory", in{"InstanceTypes": "m5.large"})
+	c.do("ec2:DisassociateIamInstanceProfile", in{"AssociationId": association})
+	c.do("ec2:AssociateIamInstanceProfile", in{"InstanceId": instance, "IamInstanceProfile": in{"Name": "web"}})
+}
+
+// driveSpot: Spot Instance requests and fleets, whose instances go with them.
+func driveSpot(s *testkit.Server, c caller, image, subnet, group, key string) {
+	devices := []in{{"DeviceName": "/dev/sdf", "Ebs": in{"Encrypted": true, "KmsKeyId": key, "VolumeSize": 8, "VolumeType": "gp3", "Iops": 3000, "Throughput": 125}}}
+	template := c.do("ec2:CreateLaunchTemplate", in{"LaunchTemplateName": "fleet", "TagSpecifications": specifications("launch-template"), "LaunchTemplateData": in{
+		"ImageId": image, "InstanceType": "m5.large", "IamInstanceProfile": in{"Name": "web"}, "BlockDeviceMappings": devices, "TagSpecifications": specifications("volume"),
+	}}).str("LaunchTemplate.LaunchTemplateId")
+	request := c.do("ec2:RequestSpotInstances", in{
+		"LaunchSpecification": in{
+			"ImageId": image, "InstanceType": "m5.large", "SubnetId": subnet, "SecurityGroupIds": group, "KeyName": "login",
+			"Placement": in{"GroupName": "spread"},
+		},
+		"TagSpecifications": specifications("spot-instances-request"),
+	}).str("SpotInstanceRequests.0.SpotInstanceRequestId")
+	retag(c, request)
+	c.do("ec2:DescribeSpotInstanceRequests", in{})
+	c.do("ec2:CancelSpotInstanceRequests", in{"SpotInstanceRequestIds": request})
+	config := []in{{"LaunchTemplateSpecification": in{"LaunchTemplateId": template, "Version": "$Latest"}, "Overrides": []in{{
+		"SubnetId": subnet, "Placement": in{"GroupName": "spread"},
+	}}}}
+	for _, kind := range []string{"instant", "maintain"} {
+		fleet := in{
+			"Type": kind, "TargetCapacitySpecification": in{"TotalTargetCapacity": 1, "DefaultTargetCapacityType": "on-demand"}, "LaunchTemplateConfigs": config,
+			"TagSpecifications": specifications("fleet", "instance"),
+		}
+		id := c.do("ec2:CreateFleet", fleet).str("FleetId")
+		retag(c, id)
+		s.Advance(time.Minute)
+		c.do("ec2:DescribeFleets", in{"FleetIds": id})
+		if kind == "maintain" {
+			c.do("ec2:DescribeFleetInstances", in{"FleetId": id})
+			c.do("ec2:ModifyFleet", in{"FleetId": id, "ExcessCapacityTerminationPolicy": "termination", "TargetCapacitySpecification": in{"TotalTargetCapacity": 0}, "LaunchTemplateConfigs": config})
+		}
+		c.do("ec2:DeleteFleets", in{"FleetIds": id, "TerminateInstances": true})
+	}
+	spot := c.do("ec2:RequestSpotFleet", in{"SpotFleetRequestConfig": in{
+		"IamFleetRole": "arn:aws:iam::" + home + ":role/assumed", "TargetCapacity": 1, "TagSpecifications": specifications("spot-fleet-request"),
+		"LaunchSpecifications": []in{{"ImageId": image, "InstanceType": "m5.large", "SubnetId": subnet, "KeyName": "login", "SecurityGroups": []in{{"GroupId": group}}, "BlockDeviceMappings": devices}},
+	}}).str("SpotFleetRequestId")
+	retag(c, spot)
+	s.Advance(time.Minute)
+	c.do("ec2:DescribeSpotFleetRequests", in{})
+	c.do("ec2:DescribeSpotFleetInstances", in{"SpotFleetRequestId": spot})
+	c.do("ec2:DescribeSpotFleetRequestHistory", in{"SpotFleetRequestId": spot, "StartTime": time.Unix(0, 0)})
+	c.do("ec2:CancelSpotFleetRequests", in{"SpotFleetRequestIds": spot, "TerminateInstances": true})
+	s.Advance(time.Minute)
 }

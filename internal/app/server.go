@@ -188,9 +188,19 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 		Guard: s.guard, Markers: module.Box("iam marker"), Secrets: module.Box("iam secret"), Uses: uses(s.trail),
 		RoleUsage: func(tx store.Tx, roleARN string) (map[string][]string, error) { return s.groups.RoleUsage(tx, roleARN) },
 	})
+	sessions := sts.New(sts.Config{
+		Guard: s.guard, Wall: time.Now, Messages: sts.Messages{Box: module.Box(messageBox)}, MFA: people.CheckMFA, Logger: cfg.Logger,
+		RootAccess: people.RootAccess,
+		Tokens:     webidentity.New(webidentity.Config{Outbound: s.outbound}),
+		Issuer: func(tx store.Tx, account, issuer string) (sts.Issuer, bool, error) {
+			i, ok, err := people.FindIssuer(tx, account, issuer)
+			return sts.Issuer(i), ok, err
+		},
+	})
 	s.ec2 = ec2.New(ec2.Config{
 		Guard: s.guard, Clock: s.clock, Keys: keys{s.guard, s.kms}, Volumes: volumes, Logger: cfg.Logger,
 		ExportAddresses: cfg.NBD,
+		Roles:           roles{s.guard, people, sessions},
 		Profiles: func(tx store.Tx, account, nameOrARN string) (ec2.Profile, bool, error) {
 			p, ok, err := people.FindInstanceProfile(tx, account, nameOrARN)
 			return ec2.Profile(p), ok, err
@@ -202,15 +212,6 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 	s.ebs = ebs.New(ebs.Config{
 		Guard: s.guard, Clock: s.clock, Keys: keys{s.guard, s.kms}, Snapshots: snapshots{s.ec2.Direct()}, Volumes: volumes,
 		Blocks: module.Box("ebs block token"), Pages: module.Box("ebs page token"), Logger: cfg.Logger,
-	})
-	sessions := sts.New(sts.Config{
-		Guard: s.guard, Wall: time.Now, Messages: sts.Messages{Box: module.Box(messageBox)}, MFA: people.CheckMFA, Logger: cfg.Logger,
-		RootAccess: people.RootAccess,
-		Tokens:     webidentity.New(webidentity.Config{Outbound: s.outbound}),
-		Issuer: func(tx store.Tx, account, issuer string) (sts.Issuer, bool, error) {
-			i, ok, err := people.FindIssuer(tx, account, issuer)
-			return sts.Issuer(i), ok, err
-		},
 	})
 	timing := autoscaling.Timing{}
 	if cfg.Dev {

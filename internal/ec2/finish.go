@@ -80,6 +80,7 @@ func (s *Service) follow(ctx context.Context, region, account string, after afte
 	}
 	if after.ended {
 		s.clock.AfterFunc(s.timing.Forget, func() { s.forget(region, account, id) })
+		s.instanceEnded(region, account, id)
 	}
 	s.changed(ctx, region, account, id)
 }

@@ -60,7 +60,7 @@ func newHouse(t *testing.T) *house {
 func (h *house) start() {
 	h.T.Helper()
 	h.ec2 = ec2.New(ec2.Config{
-		Guard: h.Guard, Clock: h.Clock, Keys: h.wire, Volumes: h.folder, Logger: h.Logger, Profiles: profilesOfMine,
+		Guard: h.Guard, Clock: h.Clock, Keys: h.wire, Volumes: h.folder, Logger: h.Logger, Profiles: profilesOfMine, Roles: rolesOfMine{h},
 		ExportAddresses: []string{"unix:/run/nbd.sock"},
 		Changed: func(_ context.Context, _, _, instance string) {
 			h.mu.Lock()

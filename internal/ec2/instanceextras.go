@@ -76,7 +76,7 @@ func (i *instanceRecord) interfaceWire(tags map[string]string) ec2api.NetworkInt
 	return ec2api.NetworkInterface{
 		NetworkInterfaceId: &i.ENI, Description: new(""), OwnerId: &i.Account, Status: new("in-use"), InterfaceType: new("interface"),
 		SubnetId: &i.Subnet, VpcId: &i.VPC, AvailabilityZone: &i.Zone, AvailabilityZoneId: &i.ZoneID, MacAddress: &i.MAC, Groups: i.groups(),
-		PrivateDnsName: new(i.dnsName()), PrivateIpAddress: &i.Address, SourceDestCheck: new(true), RequesterManaged: new(false),
+		PrivateDnsName: new(i.dnsName()), PrivateIpAddress: &i.Address, SourceDestCheck: new(!i.Options.NoSourceCheck), RequesterManaged: new(false),
 		PrivateIpAddresses: []ec2api.NetworkInterfacePrivateIpAddress{{Primary: new(true), PrivateDnsName: new(i.dnsName()), PrivateIpAddress: &i.Address}},
 		TagSet:             apiTags(tags),
 		Attachment: &ec2api.NetworkInterfaceAttachment{

@@ -76,7 +76,7 @@ func instanceFields() fields[*instanceRecord] {
 		"reservation-id":                   text(func(i *instanceRecord) string { return i.Reservation }),
 		"root-device-name":                 text(func(i *instanceRecord) string { return i.RootDevice }),
 		"root-device-type":                 func(*instanceRecord) []string { return []string{"ebs"} },
-		"source-dest-check":                flag(func(*instanceRecord) bool { return true }),
+		"source-dest-check":                flag(func(i *instanceRecord) bool { return !i.Options.NoSourceCheck }),
 		"spot-instance-request-id":         func(i *instanceRecord) []string { return oneOf(i.spotRequest()) },
 		"state-reason-code":                func(i *instanceRecord) []string { return i.reasonText(func(r *reason) string { return r.Code }) },
 		"state-reason-message":             func(i *instanceRecord) []string { return i.reasonText(func(r *reason) string { return r.Message }) },

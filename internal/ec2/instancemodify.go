@@ -97,10 +97,9 @@ func (s *Service) editOf(tx store.Tx, c *guard.Call, in *ec2api.ModifyInstanceAt
 	if v := in.UserData; v != nil {
 		all = append(all, userDataEdit(base64.StdEncoding.EncodeToString(v.Value)))
 	}
-	if v := in.SourceDestCheck; v != nil && !api.Val(v.Value) || in.EnaSupport != nil || in.SriovNetSupport != nil || in.Kernel != nil || in.Ramdisk != nil {
+	flag("SourceDestCheck", in.SourceDestCheck, func(o *instanceOptions, on bool) { o.NoSourceCheck = !on })
+	if in.EnaSupport != nil || in.SriovNetSupport != nil || in.Kernel != nil || in.Ramdisk != nil {
 		return edit{}, apierr.New("UnsupportedOperation", "This server does not support changes of that attribute.")
-	} else if v != nil {
-		all = append(all, edit{name: "SourceDestCheck", value: "true", apply: func(store.Tx, *instanceRecord) error { return nil }})
 	}
 	if len(in.Groups) > 0 {
 		e, err := s.groupsEdit(tx, c, in.Groups)

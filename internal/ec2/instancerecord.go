@@ -83,9 +83,12 @@ type instanceRecord struct {
 	PublicIP string `json:"publicIp,omitempty"`
 	PublicBy string `json:"publicBy,omitempty"`
 
-	Profile *Profile         `json:"profile,omitempty"` // as it was at the launch
-	Devices []attachedDevice `json:"devices,omitempty"`
-	Options instanceOptions  `json:"options"`
+	Profile *Profile `json:"profile,omitempty"` // as it was when it was given
+	// ProfileBy is the association with the profile, "" if the launch made it; ProfileAt its time.
+	ProfileBy string           `json:"profileBy,omitempty"`
+	ProfileAt time.Time        `json:"profileAt,omitzero"`
+	Devices   []attachedDevice `json:"devices,omitempty"`
+	Options   instanceOptions  `json:"options"`
 }
 
 // A reason is a StateReason.
@@ -113,6 +116,9 @@ type instanceOptions struct {
 	UserData           string `json:"userData,omitempty"`
 	Tenancy            string `json:"tenancy"`
 	Spot               bool   `json:"spot,omitempty"`
+	SpotPersistent     bool   `json:"spotPersistent,omitempty"`
+	SpotRequest        string `json:"spotRequest,omitempty"` // "": the launch's own
+	NoSourceCheck      bool   `json:"noSourceCheck,omitempty"`
 	Credits            string `json:"credits,omitempty"`   // as asked for
 	Key                string `json:"key,omitempty"`       // name of the key pair
 	Placement          string `json:"placement,omitempty"` // name of the placement group

@@ -59,7 +59,7 @@ func (i *instanceRecord) wire(tags map[string]string) ec2api.Instance {
 		PrivateDnsName: new(""), PublicDnsName: new(""), Architecture: &i.Architecture, Hypervisor: new("xen"),
 		VirtualizationType: new("hvm"), EnaSupport: new(true), EbsOptimized: &o.EbsOptimized,
 		RootDeviceName: &i.RootDevice, RootDeviceType: new("ebs"), PlatformDetails: &i.Platform, UsageOperation: new("RunInstances"),
-		UsageOperationUpdateTime: &i.Launched, SourceDestCheck: new(true),
+		UsageOperationUpdateTime: &i.Launched, SourceDestCheck: new(!o.NoSourceCheck),
 		InstanceLifecycle: api.Opt(i.lifecycle()), SpotInstanceRequestId: api.Opt(i.spotRequest()),
 		Placement: i.placement(), KeyName: api.Opt(o.Key),
 		Monitoring:                       &ec2api.Monitoring{State: new(map[bool]string{true: "enabled", false: "disabled"}[o.Monitoring])},
@@ -72,10 +72,7 @@ func (i *instanceRecord) wire(tags map[string]string) ec2api.Instance {
 		PrivateDnsNameOptions: &ec2api.PrivateDnsNameOptionsResponse{
 			HostnameType: new("ip-name"), EnableResourceNameDnsARecord: new(false), EnableResourceNameDnsAAAARecord: new(false),
 		},
-		MetadataOptions: &ec2api.InstanceMetadataOptionsResponse{
-			State: new(map[bool]string{true: "pending", false: "applied"}[i.State == pending]), HttpTokens: &o.HTTPTokens,
-			HttpPutResponseHopLimit: &o.HTTPHops, HttpEndpoint: &o.HTTPEndpoint, HttpProtocolIpv6: &o.HTTPv6, InstanceMetadataTags: &o.MetadataTags,
-		},
+		MetadataOptions: i.metadata(map[bool]string{true: "pending", false: "applied"}[i.State == pending]),
 	}
 	if p := i.Profile; p != nil {
 		out.IamInstanceProfile = &ec2api.IamInstanceProfile{Arn: &p.ARN, Id: &p.ID}
@@ -127,7 +124,7 @@ func (d *attachedDevice) wire() ec2api.InstanceBlockDeviceMapping {
 
 func (i *instanceRecord) networkInterface() ec2api.InstanceNetworkInterface {
 	n := ec2api.InstanceNetworkInterface{
-		NetworkInterfaceId: &i.ENI, Description: new(""), OwnerId: &i.Account, Status: new("in-use"), SourceDestCheck: new(true),
+		NetworkInterfaceId: &i.ENI, Description: new(""), OwnerId: &i.Account, Status: new("in-use"), SourceDestCheck: new(!i.Options.NoSourceCheck),
 		SubnetId: &i.Subnet, VpcId: &i.VPC, MacAddress: &i.MAC, Groups: i.groups(), InterfaceType: new("interface"),
 		PrivateDnsName: new(i.dnsName()), PrivateIpAddress: &i.Address,
 		PrivateIpAddresses: []ec2api.InstancePrivateIpAddress{{Primary: new(true), PrivateDnsName: new(i.dnsName()), PrivateIpAddress: &i.Address}},
@@ -296,7 +293,7 @@ func (i *instanceRecord) attribute(name string) (*ec2api.InstanceAttribute, erro
 			out.BlockDeviceMappings = append(out.BlockDeviceMappings, i.Devices[n].wire())
 		}
 	case "sourceDestCheck":
-		out.SourceDestCheck = flag(true)
+		out.SourceDestCheck = flag(!o.NoSourceCheck)
 	case "groupSet":
 		out.Groups = i.groups()
 	case "ebsOptimized":

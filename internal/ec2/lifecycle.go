@@ -63,7 +63,7 @@ func (s *Service) StopInstances(ctx context.Context, c *guard.Call, in *ec2api.S
 			case i.Options.ProtectStop:
 				return false, apierr.Newf("OperationNotPermitted", "The instance '%s' may not be stopped. Modify its "+
 					"'disableApiStop' instance attribute and try again.", i.ID)
-			case i.Options.Spot:
+			case i.Options.Spot && !i.Options.SpotPersistent:
 				return false, apierr.Newf("UnsupportedOperation", "You can't stop the Spot Instance '%s' because it is associated with a one-time "+
 					"Spot Instance request. You can only stop Spot Instances associated with persistent Spot Instance requests.", i.ID)
 			case api.Val(in.Hibernate):

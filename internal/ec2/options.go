@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 
 	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
 )
 
 // instanceOptionsOf are the options of an instance with EC2's defaults.
@@ -18,6 +19,7 @@ func instanceOptionsOf(m *merged) (instanceOptions, error) {
 		EbsOptimized: api.Val(m.EbsOptimized), ProtectTermination: api.Val(m.DisableApiTermination), ProtectStop: api.Val(m.DisableApiStop),
 		Shutdown: or(m.InstanceInitiatedShutdownBehavior, "stop"), Tenancy: "default", HTTPTokens: "optional", HTTPHops: 1,
 		HTTPEndpoint: "enabled", HTTPv6: "disabled", MetadataTags: "disabled", Spot: m.spot != nil,
+		SpotPersistent: m.spot != nil && api.Val(m.spot.SpotInstanceType) == ec2api.SpotInstanceTypePersistent,
 	}
 	if m.UserData != nil {
 		o.UserData = m.UserData.Reveal()

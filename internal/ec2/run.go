@@ -18,6 +18,12 @@ import (
 // RunInstances launches instances. It answers when they are pending; whether their volumes could
 // be made and opened shows later. Source: EC2 API Reference, RunInstances.
 func (s *Service) RunInstances(ctx context.Context, c *guard.Call, in *ec2api.RunInstancesRequest) (*ec2api.Reservation, error) {
+	return s.run(ctx, c, in, "")
+}
+
+// run is RunInstances; spot is the Spot Instance request that it serves, "" if the launch is one by
+// itself.
+func (s *Service) run(ctx context.Context, c *guard.Call, in *ec2api.RunInstancesRequest, spot string) (*ec2api.Reservation, error) {
 	var (
 		out  *ec2api.Reservation
 		jobs []*job
@@ -28,6 +34,7 @@ func (s *Service) RunInstances(ctx context.Context, c *guard.Call, in *ec2api.Ru
 		if err != nil {
 			return err
 		}
+		pl.options.SpotRequest = spot
 		made, err := s.draftAll(c, pl)
 		if err != nil {
 			return err
@@ -49,6 +56,9 @@ func (s *Service) RunInstances(ctx context.Context, c *guard.Call, in *ec2api.Ru
 		}
 		if known != nil {
 			out, err = s.reservation(tx, c, known)
+			return err
+		}
+		if err := s.putSpots(tx, pl, in, made); err != nil {
 			return err
 		}
 		if err := s.putLaunches(tx, c, pl, made); err != nil {
@@ -74,6 +84,29 @@ func (s *Service) RunInstances(ctx context.Context, c *guard.Call, in *ec2api.Ru
 		s.changed(ctx, j.Region, j.Account, j.Subject)
 	}
 	return out, nil
+}
+
+// putSpots stores the requests behind the Spot Instances of a launch that are of no other request.
+func (s *Service) putSpots(tx store.Tx, pl *launchPlan, in *ec2api.RunInstancesRequest, made []draftLaunch) error {
+	if pl.spot == nil || pl.options.SpotRequest != "" {
+		return nil
+	}
+	for n := range made {
+		r := made[n].instance.spotOf(api.Val(pl.spot.MaxPrice), api.Val(pl.spot.InstanceInterruptionBehavior), &pl.kind)
+		if r.Type == ec2api.SpotInstanceTypePersistent {
+			again := *in
+			again.MinCount, again.MaxCount, again.ClientToken = new(int32(1)), new(int32(1)), nil
+			kept, err := storeLaunch(again)
+			if err != nil {
+				return err
+			}
+			r.Launch = &kept
+		}
+		if err := putSpot(tx, r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // A draftLaunch is an instance to be, with the job that launches it.

@@ -77,6 +77,8 @@ type Config struct {
 	// ExportAddresses are where clients of NBD find exported volumes: "unix:" and a path, "tls:" or
 	// "tcp:" and an address. Without any, volumes are not exported.
 	ExportAddresses []string
+	// Roles are service-linked roles. Nil means that there are none, and no Spot requests and fleets.
+	Roles Roles
 	// Profiles finds instance profiles. Nil means that there are none.
 	Profiles Profiles
 	Timing   Timing
@@ -94,6 +96,7 @@ type Service struct {
 	clock    *clock.Clock
 	keys     Keys
 	volumes  *os.Root
+	roles    Roles
 	profiles Profiles
 	timing   Timing
 	reason   launch.ReasonStyle
@@ -111,7 +114,7 @@ type Service struct {
 // New makes a Service. Call Start before serving.
 func New(cfg Config) *Service {
 	s := &Service{
-		g: cfg.Guard, dir: cfg.Guard.Directory(), clock: cfg.Clock, keys: cfg.Keys, volumes: cfg.Volumes, profiles: cfg.Profiles,
+		g: cfg.Guard, dir: cfg.Guard.Directory(), clock: cfg.Clock, keys: cfg.Keys, volumes: cfg.Volumes, roles: cfg.Roles, profiles: cfg.Profiles,
 		timing: cfg.Timing.withDefaults(), reason: cfg.Reason, changed: cfg.Changed, log: cfg.Logger,
 	}
 	if s.profiles == nil {
@@ -130,7 +133,8 @@ func (s *Service) Operations() map[string]guard.Handler {
 	for _, part := range []map[string]guard.Handler{
 		s.networkOperations(), s.imageOperations(), s.templateOperations(), s.settingOperations(), s.tagOperations(),
 		s.instanceOperations(), s.volumeOperations(), s.keyPairOperations(), s.securityGroupOperations(), s.vpcOperations(),
-		s.elasticOperations(), s.placementOperations(),
+		s.elasticOperations(), s.placementOperations(), s.profileOperations(), s.settingsOfInstances(), s.spotOperations(), s.fleetOperations(),
+		s.spotFleetOperations(),
 	} {
 		maps.Copy(ops, part)
 	}

@@ -33,11 +33,9 @@ func (m *merged) checkSpot() error {
 	switch {
 	case !kind.spot:
 		return apierr.Newf("Unsupported", "Spot Instances of the type %s are not supported.", api.Val(m.InstanceType))
-	case api.Val(p.SpotInstanceType) == ec2api.SpotInstanceTypePersistent:
-		return apierr.New("UnsupportedOperation", "This server does not support persistent Spot Instance requests.")
-	case p.BlockDurationMinutes != nil || p.ValidUntil != nil:
+	case p.BlockDurationMinutes != nil || p.ValidUntil != nil && api.Val(p.SpotInstanceType) != ec2api.SpotInstanceTypePersistent:
 		return apierr.New("InvalidParameterCombination", "A one-time Spot Instance request has neither a duration nor an end.")
-	case p.InstanceInterruptionBehavior != nil && *p.InstanceInterruptionBehavior != ec2api.InstanceInterruptionBehaviorTerminate:
+	case api.Val(p.SpotInstanceType) != ec2api.SpotInstanceTypePersistent && p.InstanceInterruptionBehavior != nil && *p.InstanceInterruptionBehavior != ec2api.InstanceInterruptionBehaviorTerminate:
 		return apierr.New("InvalidParameterCombination", "A one-time Spot Instance request needs the interruption behavior terminate.")
 	}
 	given := api.Val(p.MaxPrice)
@@ -62,11 +60,13 @@ func (i *instanceRecord) market() string {
 	return "on-demand"
 }
 
-// spotRequest is the id of the request behind a Spot Instance, or "". Such a request lives and
-// dies with its instance.
+// spotRequest is the id of the request behind a Spot Instance, or "".
 func (i *instanceRecord) spotRequest() string {
 	if !i.Options.Spot {
 		return ""
+	}
+	if i.Options.SpotRequest != "" {
+		return i.Options.SpotRequest
 	}
 	return "sir-" + i.ID[len(i.ID)-8:]
 }

@@ -64,7 +64,6 @@ func TestSpotRequestsThatAreRefused(t *testing.T) {
 		{"price too low", spotRequest(&ec2api.SpotMarketOptions{MaxPrice: new("0.001")}), "SpotMaxPriceTooLow",
 			"Your Spot request price of 0.001 is lower than the minimum required Spot request fulfillment price of 0.00312."},
 		{"no price", spotRequest(&ec2api.SpotMarketOptions{MaxPrice: new("NaN")}), "InvalidParameterValue", "*"},
-		{"persistent", spotRequest(&ec2api.SpotMarketOptions{SpotInstanceType: new("persistent")}), "UnsupportedOperation", "*"},
 		{"hibernates", spotRequest(&ec2api.SpotMarketOptions{InstanceInterruptionBehavior: new("hibernate")}), "InvalidParameterCombination", "*"},
 		{"for some time", spotRequest(&ec2api.SpotMarketOptions{BlockDurationMinutes: new(int32(60))}), "InvalidParameterCombination", "*"},
 		{"type without Spot", old, "Unsupported", "*"},

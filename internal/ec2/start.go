@@ -74,7 +74,7 @@ func (s *Service) Start(ctx context.Context) error {
 	for _, id := range known.discards {
 		s.discard(id)
 	}
-	return nil
+	return s.resumeRequests(ctx)
 }
 
 // Stop lets running work end, begins none, and closes all volumes: their keys are gone from

@@ -119,7 +119,7 @@ func TestModifyInstanceAttribute(t *testing.T) {
 	for name, in := range map[string]ec2api.ModifyInstanceAttributeRequest{
 		"InvalidParameterCombination": {DisableApiStop: on, DisableApiTermination: on}, "MissingParameter": {},
 		"InvalidParameterValue": {InstanceInitiatedShutdownBehavior: &ec2api.AttributeValue{Value: new("sleep")}},
-		"UnsupportedOperation":  {SourceDestCheck: off}, "InvalidGroup.NotFound": {Groups: []string{"sg-00000000"}},
+		"UnsupportedOperation":  {EnaSupport: off}, "InvalidGroup.NotFound": {Groups: []string{"sg-00000000"}},
 		"DryRunOperation": {DisableApiStop: on, DryRun: new(true)},
 	} {
 		in.InstanceId = &id

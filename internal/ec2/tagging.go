@@ -280,6 +280,16 @@ func (s *Service) describeOther(tx store.Tx, c *guard.Call, kind, id string, p *
 			return orMissing(err, "InvalidAllocationID.NotFound", "The allocation ID '%s' does not exist", id)
 		}
 		e.describe(p)
+	case "spot-instances-request":
+		_, ok, err := spotTable.Get(tx, c.Region, c.Account(), id)
+		if err != nil || !ok {
+			return orMissing(err, "InvalidSpotInstanceRequestID.NotFound", "The spot instance request ID '%s' does not exist", id)
+		}
+	case "fleet", "spot-fleet-request":
+		_, ok, err := fleetTable.Get(tx, c.Region, c.Account(), id)
+		if err != nil || !ok {
+			return orMissing(err, "InvalidFleetId.NotFound", "The fleet ID '%s' does not exist", id)
+		}
 	default:
 		return apierr.Newf("InvalidID", "The ID '%s' is not valid", id)
 	}

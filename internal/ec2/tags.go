@@ -206,9 +206,25 @@ var idKinds = map[string]string{
 
 // kindOf tells the type of a resource from its id.
 func kindOf(id string) (string, bool) {
+	if kind, ok := longKind(id); ok {
+		return kind, true
+	}
 	prefix, rest, ok := strings.Cut(id, "-")
 	kind, known := idKinds[prefix]
 	return kind, ok && known && isHex(rest)
+}
+
+// longKind is kindOf for fleets, whose ids have a UUID, and for Spot Instance requests, whose ids have
+// eight letters and digits.
+func longKind(id string) (string, bool) {
+	prefix, rest, _ := strings.Cut(id, "-")
+	switch {
+	case prefix == "sir":
+		return "spot-instances-request", len(rest) == 8
+	case prefix == "fleet" || prefix == "sfr":
+		return map[string]string{"fleet": "fleet", "sfr": "spot-fleet-request"}[prefix], len(rest) == 36
+	}
+	return "", false
 }
 
 // isHex reports whether a text is what follows the prefix of an id: 8 or 17 hexadecimal digits.

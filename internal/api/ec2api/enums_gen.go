@@ -38,6 +38,17 @@ const (
 	AccountAttributeNameSupportedPlatforms = "supported-platforms"
 	AccountAttributeNameDefaultVpc         = "default-vpc"
 
+	ActivityStatusError               = "error"
+	ActivityStatusPending_Fulfillment = "pending_fulfillment"
+	ActivityStatusPending_Termination = "pending_termination"
+	ActivityStatusFulfilled           = "fulfilled"
+
+	AllocationStrategyLowestPrice                  = "lowestPrice"
+	AllocationStrategyDiversified                  = "diversified"
+	AllocationStrategyCapacityOptimized            = "capacityOptimized"
+	AllocationStrategyCapacityOptimizedPrioritized = "capacityOptimizedPrioritized"
+	AllocationStrategyPriceCapacityOptimized       = "priceCapacityOptimized"
+
 	AmdSevSnpSpecificationEnabled  = "enabled"
 	AmdSevSnpSpecificationDisabled = "disabled"
 
@@ -79,6 +90,14 @@ const (
 	BareMetalRequired = "required"
 	BareMetalExcluded = "excluded"
 
+	BatchStateSubmitted             = "submitted"
+	BatchStateActive                = "active"
+	BatchStateCancelled             = "cancelled"
+	BatchStateFailed                = "failed"
+	BatchStateCancelled_Running     = "cancelled_running"
+	BatchStateCancelled_Terminating = "cancelled_terminating"
+	BatchStateModifying             = "modifying"
+
 	BlockPublicAccessModeOff                = "off"
 	BlockPublicAccessModeBlockBidirectional = "block-bidirectional"
 	BlockPublicAccessModeBlockIngress       = "block-ingress"
@@ -94,6 +113,17 @@ const (
 	BurstablePerformanceRequired = "required"
 	BurstablePerformanceExcluded = "excluded"
 
+	CancelBatchErrorCodeFleetRequestIdDoesNotExist        = "fleetRequestIdDoesNotExist"
+	CancelBatchErrorCodeFleetRequestIdMalformed           = "fleetRequestIdMalformed"
+	CancelBatchErrorCodeFleetRequestNotInCancellableState = "fleetRequestNotInCancellableState"
+	CancelBatchErrorCodeUnexpectedError                   = "unexpectedError"
+
+	CancelSpotInstanceRequestStateActive    = "active"
+	CancelSpotInstanceRequestStateOpen      = "open"
+	CancelSpotInstanceRequestStateClosed    = "closed"
+	CancelSpotInstanceRequestStateCancelled = "cancelled"
+	CancelSpotInstanceRequestStateCompleted = "completed"
+
 	CapacityReservationPreferenceCapacityReservationsOnly = "capacity-reservations-only"
 	CapacityReservationPreferenceOpen                     = "open"
 	CapacityReservationPreferenceNone                     = "none"
@@ -104,6 +134,16 @@ const (
 	CpuManufacturerAmd               = "amd"
 	CpuManufacturerAmazonWebServices = "amazon-web-services"
 	CpuManufacturerApple             = "apple"
+
+	DefaultTargetCapacityTypeSpot             = "spot"
+	DefaultTargetCapacityTypeOnDemand         = "on-demand"
+	DefaultTargetCapacityTypeCapacityBlock    = "capacity-block"
+	DefaultTargetCapacityTypeReservedCapacity = "reserved-capacity"
+
+	DeleteFleetErrorCodeFleetIdDoesNotExist      = "fleetIdDoesNotExist"
+	DeleteFleetErrorCodeFleetIdMalformed         = "fleetIdMalformed"
+	DeleteFleetErrorCodeFleetNotInDeletableState = "fleetNotInDeletableState"
+	DeleteFleetErrorCodeUnexpectedError          = "unexpectedError"
 
 	DeviceTypeEbs           = "ebs"
 	DeviceTypeInstanceStore = "instance-store"
@@ -139,11 +179,55 @@ const (
 	EventCodeInstanceRetirement = "instance-retirement"
 	EventCodeInstanceStop       = "instance-stop"
 
+	EventTypeInstanceChange     = "instanceChange"
+	EventTypeFleetRequestChange = "fleetRequestChange"
+	EventTypeError              = "error"
+	EventTypeInformation        = "information"
+
+	ExcessCapacityTerminationPolicyNoTermination = "noTermination"
+	ExcessCapacityTerminationPolicyDefault       = "default"
+
 	FastSnapshotRestoreStateCodeEnabling   = "enabling"
 	FastSnapshotRestoreStateCodeOptimizing = "optimizing"
 	FastSnapshotRestoreStateCodeEnabled    = "enabled"
 	FastSnapshotRestoreStateCodeDisabling  = "disabling"
 	FastSnapshotRestoreStateCodeDisabled   = "disabled"
+
+	FleetActivityStatusError               = "error"
+	FleetActivityStatusPending_Fulfillment = "pending_fulfillment"
+	FleetActivityStatusPending_Termination = "pending_termination"
+	FleetActivityStatusFulfilled           = "fulfilled"
+
+	FleetCapacityReservationUsageStrategyUseCapacityReservationsFirst = "use-capacity-reservations-first"
+
+	FleetExcessCapacityTerminationPolicyNoTermination = "no-termination"
+	FleetExcessCapacityTerminationPolicyTermination   = "termination"
+
+	FleetHttpTokensStateOptional = "optional"
+	FleetHttpTokensStateRequired = "required"
+
+	FleetInstanceMetadataEndpointStateDisabled = "disabled"
+	FleetInstanceMetadataEndpointStateEnabled  = "enabled"
+
+	FleetOnDemandAllocationStrategyLowestPrice = "lowest-price"
+	FleetOnDemandAllocationStrategyPrioritized = "prioritized"
+
+	FleetReplacementStrategyLaunch                = "launch"
+	FleetReplacementStrategyLaunchBeforeTerminate = "launch-before-terminate"
+
+	FleetReservationTypeInterruptibleCapacityReservation = "interruptible-capacity-reservation"
+
+	FleetStateCodeSubmitted           = "submitted"
+	FleetStateCodeActive              = "active"
+	FleetStateCodeDeleted             = "deleted"
+	FleetStateCodeFailed              = "failed"
+	FleetStateCodeDeleted_Running     = "deleted_running"
+	FleetStateCodeDeleted_Terminating = "deleted_terminating"
+	FleetStateCodeModifying           = "modifying"
+
+	FleetTypeRequest  = "request"
+	FleetTypeMaintain = "maintain"
+	FleetTypeInstant  = "instant"
 
 	FlexibleEnaQueuesSupportUnsupported = "unsupported"
 	FlexibleEnaQueuesSupportSupported   = "supported"
@@ -156,6 +240,11 @@ const (
 
 	HypervisorTypeOvm = "ovm"
 	HypervisorTypeXen = "xen"
+
+	IamInstanceProfileAssociationStateAssociating    = "associating"
+	IamInstanceProfileAssociationStateAssociated     = "associated"
+	IamInstanceProfileAssociationStateDisassociating = "disassociating"
+	IamInstanceProfileAssociationStateDisassociated  = "disassociated"
 
 	ImageAttributeNameDescription              = "description"
 	ImageAttributeNameKernel                   = "kernel"
@@ -224,9 +313,16 @@ const (
 	InstanceGenerationCurrent  = "current"
 	InstanceGenerationPrevious = "previous"
 
+	InstanceHealthStatusHealthy   = "healthy"
+	InstanceHealthStatusUnhealthy = "unhealthy"
+
 	InstanceInterruptionBehaviorHibernate = "hibernate"
 	InstanceInterruptionBehaviorStop      = "stop"
 	InstanceInterruptionBehaviorTerminate = "terminate"
+
+	InstanceLifecycleSpot                             = "spot"
+	InstanceLifecycleOnDemand                         = "on-demand"
+	InstanceLifecycleInterruptibleCapacityReservation = "interruptible-capacity-reservation"
 
 	InstanceLifecycleTypeSpot                             = "spot"
 	InstanceLifecycleTypeScheduled                        = "scheduled"
@@ -365,6 +461,9 @@ const (
 	NitroTpmSupportUnsupported = "unsupported"
 	NitroTpmSupportSupported   = "supported"
 
+	OnDemandAllocationStrategyLowestPrice = "lowestPrice"
+	OnDemandAllocationStrategyPrioritized = "prioritized"
+
 	OperationTypeAdd    = "add"
 	OperationTypeRemove = "remove"
 
@@ -392,8 +491,16 @@ const (
 	ProductCodeValuesDevpay      = "devpay"
 	ProductCodeValuesMarketplace = "marketplace"
 
+	RIProductDescriptionLinuxUNIX          = "Linux/UNIX"
+	RIProductDescriptionLinuxUNIXAmazonVPC = "Linux/UNIX (Amazon VPC)"
+	RIProductDescriptionWindows            = "Windows"
+	RIProductDescriptionWindowsAmazonVPC   = "Windows (Amazon VPC)"
+
 	RebootMigrationSupportUnsupported = "unsupported"
 	RebootMigrationSupportSupported   = "supported"
+
+	ReplacementStrategyLaunch                = "launch"
+	ReplacementStrategyLaunchBeforeTerminate = "launch-before-terminate"
 
 	ResetImageAttributeNameLaunchPermission = "launchPermission"
 
@@ -457,6 +564,23 @@ const (
 	SnapshotStateRecoverable = "recoverable"
 	SnapshotStateRecovering  = "recovering"
 
+	SpotAllocationStrategyLowestPrice                  = "lowest-price"
+	SpotAllocationStrategyDiversified                  = "diversified"
+	SpotAllocationStrategyCapacityOptimized            = "capacity-optimized"
+	SpotAllocationStrategyCapacityOptimizedPrioritized = "capacity-optimized-prioritized"
+	SpotAllocationStrategyPriceCapacityOptimized       = "price-capacity-optimized"
+
+	SpotInstanceInterruptionBehaviorHibernate = "hibernate"
+	SpotInstanceInterruptionBehaviorStop      = "stop"
+	SpotInstanceInterruptionBehaviorTerminate = "terminate"
+
+	SpotInstanceStateOpen      = "open"
+	SpotInstanceStateActive    = "active"
+	SpotInstanceStateClosed    = "closed"
+	SpotInstanceStateCancelled = "cancelled"
+	SpotInstanceStateFailed    = "failed"
+	SpotInstanceStateDisabled  = "disabled"
+
 	SpotInstanceTypeOneTime    = "one-time"
 	SpotInstanceTypePersistent = "persistent"
 
@@ -494,6 +618,10 @@ const (
 
 	SupportedAdditionalProcessorFeatureAmdSevSnp            = "amd-sev-snp"
 	SupportedAdditionalProcessorFeatureNestedVirtualization = "nested-virtualization"
+
+	TargetCapacityUnitTypeVcpu      = "vcpu"
+	TargetCapacityUnitTypeMemoryMib = "memory-mib"
+	TargetCapacityUnitTypeUnits     = "units"
 
 	TenancyDefault   = "default"
 	TenancyDedicated = "dedicated"

@@ -40,6 +40,14 @@ type AccountAttributeValue struct {
 	AttributeValue *string `aws:"attributeValue,q=AttributeValue"`
 }
 
+// ActiveInstance is a shape of the model.
+type ActiveInstance struct {
+	InstanceId            *string `aws:"instanceId,q=InstanceId"`
+	InstanceType          *string `aws:"instanceType,q=InstanceType"`
+	SpotInstanceRequestId *string `aws:"spotInstanceRequestId,q=SpotInstanceRequestId"`
+	InstanceHealth        *string `aws:"instanceHealth,q=InstanceHealth,c=InstanceHealthStatus"`
+}
+
 // Address is a shape of the model.
 type Address struct {
 	AllocationId            *string `aws:"allocationId,q=AllocationId"`
@@ -104,6 +112,17 @@ type AssociateAddressRequest struct {
 // AssociateAddressResult is a shape of the model.
 type AssociateAddressResult struct {
 	AssociationId *string `aws:"associationId,q=AssociationId"`
+}
+
+// AssociateIamInstanceProfileRequest is a shape of the model.
+type AssociateIamInstanceProfileRequest struct {
+	IamInstanceProfile *IamInstanceProfileSpecification `aws:"IamInstanceProfile,req"`
+	InstanceId         *string                          `aws:"InstanceId,req"`
+}
+
+// AssociateIamInstanceProfileResult is a shape of the model.
+type AssociateIamInstanceProfileResult struct {
+	IamInstanceProfileAssociation *IamInstanceProfileAssociation `aws:"iamInstanceProfileAssociation,q=IamInstanceProfileAssociation"`
 }
 
 // AttachVolumeRequest is a shape of the model.
@@ -240,9 +259,76 @@ type BlockDeviceMapping struct {
 	VirtualName *string         `aws:"virtualName,q=VirtualName"`
 }
 
+// BlockDeviceMappingResponse is a shape of the model.
+type BlockDeviceMappingResponse struct {
+	DeviceName  *string                 `aws:"deviceName,q=DeviceName"`
+	VirtualName *string                 `aws:"virtualName,q=VirtualName"`
+	Ebs         *EbsBlockDeviceResponse `aws:"ebs,q=Ebs"`
+	NoDevice    *string                 `aws:"noDevice,q=NoDevice"`
+}
+
 // BlockPublicAccessStates is a shape of the model.
 type BlockPublicAccessStates struct {
 	InternetGatewayBlockMode *string `aws:"internetGatewayBlockMode,q=InternetGatewayBlockMode,c=BlockPublicAccessMode"`
+}
+
+// CancelSpotFleetRequestsError is a shape of the model.
+type CancelSpotFleetRequestsError struct {
+	Code    *string `aws:"code,q=Code,c=CancelBatchErrorCode"`
+	Message *string `aws:"message,q=Message"`
+}
+
+// CancelSpotFleetRequestsErrorItem is a shape of the model.
+type CancelSpotFleetRequestsErrorItem struct {
+	Error              *CancelSpotFleetRequestsError `aws:"error,q=Error"`
+	SpotFleetRequestId *string                       `aws:"spotFleetRequestId,q=SpotFleetRequestId"`
+}
+
+// CancelSpotFleetRequestsRequest is a shape of the model.
+type CancelSpotFleetRequestsRequest struct {
+	DryRun              *bool    `aws:"dryRun,q=DryRun"`
+	SpotFleetRequestIds []string `aws:"spotFleetRequestId,q=SpotFleetRequestId,req"`
+	TerminateInstances  *bool    `aws:"terminateInstances,q=TerminateInstances,req"`
+}
+
+// CancelSpotFleetRequestsResponse is a shape of the model.
+type CancelSpotFleetRequestsResponse struct {
+	SuccessfulFleetRequests   []CancelSpotFleetRequestsSuccessItem `aws:"successfulFleetRequestSet,q=SuccessfulFleetRequestSet"`
+	UnsuccessfulFleetRequests []CancelSpotFleetRequestsErrorItem   `aws:"unsuccessfulFleetRequestSet,q=UnsuccessfulFleetRequestSet"`
+}
+
+// CancelSpotFleetRequestsSuccessItem is a shape of the model.
+type CancelSpotFleetRequestsSuccessItem struct {
+	CurrentSpotFleetRequestState  *string `aws:"currentSpotFleetRequestState,q=CurrentSpotFleetRequestState,c=BatchState"`
+	PreviousSpotFleetRequestState *string `aws:"previousSpotFleetRequestState,q=PreviousSpotFleetRequestState,c=BatchState"`
+	SpotFleetRequestId            *string `aws:"spotFleetRequestId,q=SpotFleetRequestId"`
+}
+
+// CancelSpotInstanceRequestsRequest is a shape of the model.
+type CancelSpotInstanceRequestsRequest struct {
+	DryRun                 *bool    `aws:"dryRun,q=DryRun"`
+	SpotInstanceRequestIds []string `aws:"SpotInstanceRequestId,item=SpotInstanceRequestId,req"`
+}
+
+// CancelSpotInstanceRequestsResult is a shape of the model.
+type CancelSpotInstanceRequestsResult struct {
+	CancelledSpotInstanceRequests []CancelledSpotInstanceRequest `aws:"spotInstanceRequestSet,q=SpotInstanceRequestSet"`
+}
+
+// CancelledSpotInstanceRequest is a shape of the model.
+type CancelledSpotInstanceRequest struct {
+	SpotInstanceRequestId *string `aws:"spotInstanceRequestId,q=SpotInstanceRequestId"`
+	State                 *string `aws:"state,q=State,c=CancelSpotInstanceRequestState"`
+}
+
+// CapacityReservationOptions is a shape of the model.
+type CapacityReservationOptions struct {
+	UsageStrategy *string `aws:"usageStrategy,q=UsageStrategy,c=FleetCapacityReservationUsageStrategy"`
+}
+
+// CapacityReservationOptionsRequest is a shape of the model.
+type CapacityReservationOptionsRequest struct {
+	UsageStrategy *string `aws:"UsageStrategy,c=FleetCapacityReservationUsageStrategy"`
 }
 
 // CapacityReservationSpecification is a shape of the model.
@@ -267,6 +353,16 @@ type CapacityReservationTarget struct {
 type CapacityReservationTargetResponse struct {
 	CapacityReservationId               *string `aws:"capacityReservationId,q=CapacityReservationId"`
 	CapacityReservationResourceGroupArn *string `aws:"capacityReservationResourceGroupArn,q=CapacityReservationResourceGroupArn"`
+}
+
+// ClassicLoadBalancer is a shape of the model.
+type ClassicLoadBalancer struct {
+	Name *string `aws:"name,q=Name"`
+}
+
+// ClassicLoadBalancersConfig is a shape of the model.
+type ClassicLoadBalancersConfig struct {
+	ClassicLoadBalancers []ClassicLoadBalancer `aws:"classicLoadBalancers,q=ClassicLoadBalancers,c=ClassicLoadBalancers"`
 }
 
 // ConnectionTrackingConfiguration is a shape of the model.
@@ -407,6 +503,52 @@ type CreateDefaultVpcRequest struct {
 // CreateDefaultVpcResult is a shape of the model.
 type CreateDefaultVpcResult struct {
 	Vpc *Vpc `aws:"vpc,q=Vpc"`
+}
+
+// CreateFleetError is a shape of the model.
+type CreateFleetError struct {
+	LaunchTemplateAndOverrides *LaunchTemplateAndOverridesResponse `aws:"launchTemplateAndOverrides,q=LaunchTemplateAndOverrides"`
+	Lifecycle                  *string                             `aws:"lifecycle,q=Lifecycle,c=InstanceLifecycle"`
+	ErrorCode                  *string                             `aws:"errorCode,q=ErrorCode"`
+	ErrorMessage               *string                             `aws:"errorMessage,q=ErrorMessage"`
+}
+
+// CreateFleetInstance is a shape of the model.
+type CreateFleetInstance struct {
+	LaunchTemplateAndOverrides *LaunchTemplateAndOverridesResponse `aws:"launchTemplateAndOverrides,q=LaunchTemplateAndOverrides"`
+	Lifecycle                  *string                             `aws:"lifecycle,q=Lifecycle,c=InstanceLifecycle"`
+	InstanceIds                []string                            `aws:"instanceIds,q=InstanceIds"`
+	InstanceType               *string                             `aws:"instanceType,q=InstanceType"`
+	Platform                   *string                             `aws:"platform,q=Platform,c=PlatformValues"`
+	AvailabilityZoneId         *string                             `aws:"availabilityZoneId,q=AvailabilityZoneId"`
+	AvailabilityZone           *string                             `aws:"availabilityZone,q=AvailabilityZone"`
+	SubnetId                   *string                             `aws:"subnetId,q=SubnetId"`
+}
+
+// CreateFleetRequest is a shape of the model.
+type CreateFleetRequest struct {
+	DryRun                           *bool                               `aws:"DryRun"`
+	ClientToken                      *string                             `aws:"ClientToken,tok"`
+	SpotOptions                      *SpotOptionsRequest                 `aws:"SpotOptions"`
+	OnDemandOptions                  *OnDemandOptionsRequest             `aws:"OnDemandOptions"`
+	ReservedCapacityOptions          *ReservedCapacityOptionsRequest     `aws:"ReservedCapacityOptions"`
+	ExcessCapacityTerminationPolicy  *string                             `aws:"ExcessCapacityTerminationPolicy,c=FleetExcessCapacityTerminationPolicy"`
+	LaunchTemplateConfigs            []FleetLaunchTemplateConfigRequest  `aws:"LaunchTemplateConfigs,req,c=FleetLaunchTemplateConfigListRequest"`
+	TargetCapacitySpecification      *TargetCapacitySpecificationRequest `aws:"TargetCapacitySpecification,req"`
+	TerminateInstancesWithExpiration *bool                               `aws:"TerminateInstancesWithExpiration"`
+	Type                             *string                             `aws:"Type,c=FleetType"`
+	ValidFrom                        *time.Time                          `aws:"ValidFrom"`
+	ValidUntil                       *time.Time                          `aws:"ValidUntil"`
+	ReplaceUnhealthyInstances        *bool                               `aws:"ReplaceUnhealthyInstances"`
+	TagSpecifications                []TagSpecification                  `aws:"TagSpecification"`
+	Context                          *string                             `aws:"Context"`
+}
+
+// CreateFleetResult is a shape of the model.
+type CreateFleetResult struct {
+	FleetId   *string               `aws:"fleetId,q=FleetId"`
+	Errors    []CreateFleetError    `aws:"errorSet,q=ErrorSet"`
+	Instances []CreateFleetInstance `aws:"fleetInstanceSet,q=FleetInstanceSet"`
 }
 
 // CreateImageRequest is a shape of the model.
@@ -630,6 +772,38 @@ type DefaultConnectionTrackingConfiguration struct {
 	DefaultUdpStreamTimeout      *int32 `aws:"defaultUdpStreamTimeout,q=DefaultUdpStreamTimeout"`
 }
 
+// DeleteFleetError is a shape of the model.
+type DeleteFleetError struct {
+	Code    *string `aws:"code,q=Code,c=DeleteFleetErrorCode"`
+	Message *string `aws:"message,q=Message"`
+}
+
+// DeleteFleetErrorItem is a shape of the model.
+type DeleteFleetErrorItem struct {
+	Error   *DeleteFleetError `aws:"error,q=Error"`
+	FleetId *string           `aws:"fleetId,q=FleetId"`
+}
+
+// DeleteFleetSuccessItem is a shape of the model.
+type DeleteFleetSuccessItem struct {
+	CurrentFleetState  *string `aws:"currentFleetState,q=CurrentFleetState,c=FleetStateCode"`
+	PreviousFleetState *string `aws:"previousFleetState,q=PreviousFleetState,c=FleetStateCode"`
+	FleetId            *string `aws:"fleetId,q=FleetId"`
+}
+
+// DeleteFleetsRequest is a shape of the model.
+type DeleteFleetsRequest struct {
+	DryRun             *bool    `aws:"DryRun"`
+	FleetIds           []string `aws:"FleetId,req"`
+	TerminateInstances *bool    `aws:"TerminateInstances,req"`
+}
+
+// DeleteFleetsResult is a shape of the model.
+type DeleteFleetsResult struct {
+	SuccessfulFleetDeletions   []DeleteFleetSuccessItem `aws:"successfulFleetDeletionSet,q=SuccessfulFleetDeletionSet"`
+	UnsuccessfulFleetDeletions []DeleteFleetErrorItem   `aws:"unsuccessfulFleetDeletionSet,q=UnsuccessfulFleetDeletionSet"`
+}
+
 // DeleteKeyPairRequest is a shape of the model.
 type DeleteKeyPairRequest struct {
 	KeyName   *string `aws:"KeyName"`
@@ -819,6 +993,68 @@ type DescribeFastSnapshotRestoresRequest struct {
 type DescribeFastSnapshotRestoresResult struct {
 	FastSnapshotRestores []DescribeFastSnapshotRestoreSuccessItem `aws:"fastSnapshotRestoreSet,q=FastSnapshotRestoreSet"`
 	NextToken            *string                                  `aws:"nextToken,q=NextToken"`
+}
+
+// DescribeFleetError is a shape of the model.
+type DescribeFleetError struct {
+	LaunchTemplateAndOverrides *LaunchTemplateAndOverridesResponse `aws:"launchTemplateAndOverrides,q=LaunchTemplateAndOverrides"`
+	Lifecycle                  *string                             `aws:"lifecycle,q=Lifecycle,c=InstanceLifecycle"`
+	ErrorCode                  *string                             `aws:"errorCode,q=ErrorCode"`
+	ErrorMessage               *string                             `aws:"errorMessage,q=ErrorMessage"`
+}
+
+// DescribeFleetInstancesRequest is a shape of the model.
+type DescribeFleetInstancesRequest struct {
+	DryRun     *bool    `aws:"DryRun"`
+	MaxResults *int32   `aws:"MaxResults"`
+	NextToken  *string  `aws:"NextToken"`
+	FleetId    *string  `aws:"FleetId,req"`
+	Filters    []Filter `aws:"Filter,item=Filter"`
+}
+
+// DescribeFleetInstancesResult is a shape of the model.
+type DescribeFleetInstancesResult struct {
+	ActiveInstances []ActiveInstance `aws:"activeInstanceSet,q=ActiveInstanceSet"`
+	NextToken       *string          `aws:"nextToken,q=NextToken"`
+	FleetId         *string          `aws:"fleetId,q=FleetId"`
+}
+
+// DescribeFleetsInstances is a shape of the model.
+type DescribeFleetsInstances struct {
+	LaunchTemplateAndOverrides *LaunchTemplateAndOverridesResponse `aws:"launchTemplateAndOverrides,q=LaunchTemplateAndOverrides"`
+	Lifecycle                  *string                             `aws:"lifecycle,q=Lifecycle,c=InstanceLifecycle"`
+	InstanceIds                []string                            `aws:"instanceIds,q=InstanceIds"`
+	InstanceType               *string                             `aws:"instanceType,q=InstanceType"`
+	Platform                   *string                             `aws:"platform,q=Platform,c=PlatformValues"`
+}
+
+// DescribeFleetsRequest is a shape of the model.
+type DescribeFleetsRequest struct {
+	DryRun     *bool    `aws:"DryRun"`
+	MaxResults *int32   `aws:"MaxResults"`
+	NextToken  *string  `aws:"NextToken"`
+	FleetIds   []string `aws:"FleetId"`
+	Filters    []Filter `aws:"Filter,item=Filter"`
+}
+
+// DescribeFleetsResult is a shape of the model.
+type DescribeFleetsResult struct {
+	NextToken *string     `aws:"nextToken,q=NextToken"`
+	Fleets    []FleetData `aws:"fleetSet,q=FleetSet"`
+}
+
+// DescribeIamInstanceProfileAssociationsRequest is a shape of the model.
+type DescribeIamInstanceProfileAssociationsRequest struct {
+	AssociationIds []string `aws:"AssociationId,item=AssociationId"`
+	Filters        []Filter `aws:"Filter,item=Filter"`
+	MaxResults     *int32   `aws:"MaxResults,c=DescribeIamInstanceProfileAssociationsMaxResults"`
+	NextToken      *string  `aws:"NextToken"`
+}
+
+// DescribeIamInstanceProfileAssociationsResult is a shape of the model.
+type DescribeIamInstanceProfileAssociationsResult struct {
+	IamInstanceProfileAssociations []IamInstanceProfileAssociation `aws:"iamInstanceProfileAssociationSet,q=IamInstanceProfileAssociationSet"`
+	NextToken                      *string                         `aws:"nextToken,q=NextToken"`
 }
 
 // DescribeImageAttributeRequest is a shape of the model.
@@ -1163,6 +1399,89 @@ type DescribeSnapshotsResult struct {
 	Snapshots []Snapshot `aws:"snapshotSet,q=SnapshotSet"`
 }
 
+// DescribeSpotFleetInstancesRequest is a shape of the model.
+type DescribeSpotFleetInstancesRequest struct {
+	DryRun             *bool   `aws:"dryRun,q=DryRun"`
+	SpotFleetRequestId *string `aws:"spotFleetRequestId,q=SpotFleetRequestId,req"`
+	NextToken          *string `aws:"nextToken,q=NextToken"`
+	MaxResults         *int32  `aws:"maxResults,q=MaxResults,c=DescribeSpotFleetInstancesMaxResults"`
+}
+
+// DescribeSpotFleetInstancesResponse is a shape of the model.
+type DescribeSpotFleetInstancesResponse struct {
+	ActiveInstances    []ActiveInstance `aws:"activeInstanceSet,q=ActiveInstanceSet"`
+	NextToken          *string          `aws:"nextToken,q=NextToken"`
+	SpotFleetRequestId *string          `aws:"spotFleetRequestId,q=SpotFleetRequestId"`
+}
+
+// DescribeSpotFleetRequestHistoryRequest is a shape of the model.
+type DescribeSpotFleetRequestHistoryRequest struct {
+	DryRun             *bool      `aws:"dryRun,q=DryRun"`
+	SpotFleetRequestId *string    `aws:"spotFleetRequestId,q=SpotFleetRequestId,req"`
+	EventType          *string    `aws:"eventType,q=EventType,c=EventType"`
+	StartTime          *time.Time `aws:"startTime,q=StartTime,req"`
+	NextToken          *string    `aws:"nextToken,q=NextToken"`
+	MaxResults         *int32     `aws:"maxResults,q=MaxResults,c=DescribeSpotFleetRequestHistoryMaxResults"`
+}
+
+// DescribeSpotFleetRequestHistoryResponse is a shape of the model.
+type DescribeSpotFleetRequestHistoryResponse struct {
+	HistoryRecords     []HistoryRecord `aws:"historyRecordSet,q=HistoryRecordSet"`
+	LastEvaluatedTime  *time.Time      `aws:"lastEvaluatedTime,q=LastEvaluatedTime"`
+	NextToken          *string         `aws:"nextToken,q=NextToken"`
+	SpotFleetRequestId *string         `aws:"spotFleetRequestId,q=SpotFleetRequestId"`
+	StartTime          *time.Time      `aws:"startTime,q=StartTime"`
+}
+
+// DescribeSpotFleetRequestsRequest is a shape of the model.
+type DescribeSpotFleetRequestsRequest struct {
+	DryRun              *bool    `aws:"dryRun,q=DryRun"`
+	SpotFleetRequestIds []string `aws:"spotFleetRequestId,q=SpotFleetRequestId"`
+	NextToken           *string  `aws:"nextToken,q=NextToken"`
+	MaxResults          *int32   `aws:"maxResults,q=MaxResults"`
+}
+
+// DescribeSpotFleetRequestsResponse is a shape of the model.
+type DescribeSpotFleetRequestsResponse struct {
+	NextToken               *string                  `aws:"nextToken,q=NextToken"`
+	SpotFleetRequestConfigs []SpotFleetRequestConfig `aws:"spotFleetRequestConfigSet,q=SpotFleetRequestConfigSet"`
+}
+
+// DescribeSpotInstanceRequestsRequest is a shape of the model.
+type DescribeSpotInstanceRequestsRequest struct {
+	NextToken              *string  `aws:"NextToken"`
+	MaxResults             *int32   `aws:"MaxResults"`
+	DryRun                 *bool    `aws:"dryRun,q=DryRun"`
+	SpotInstanceRequestIds []string `aws:"SpotInstanceRequestId,item=SpotInstanceRequestId"`
+	Filters                []Filter `aws:"Filter,item=Filter"`
+}
+
+// DescribeSpotInstanceRequestsResult is a shape of the model.
+type DescribeSpotInstanceRequestsResult struct {
+	SpotInstanceRequests []SpotInstanceRequest `aws:"spotInstanceRequestSet,q=SpotInstanceRequestSet"`
+	NextToken            *string               `aws:"nextToken,q=NextToken"`
+}
+
+// DescribeSpotPriceHistoryRequest is a shape of the model.
+type DescribeSpotPriceHistoryRequest struct {
+	AvailabilityZoneId  *string    `aws:"AvailabilityZoneId"`
+	DryRun              *bool      `aws:"dryRun,q=DryRun"`
+	StartTime           *time.Time `aws:"startTime,q=StartTime"`
+	EndTime             *time.Time `aws:"endTime,q=EndTime"`
+	InstanceTypes       []string   `aws:"InstanceType"`
+	ProductDescriptions []string   `aws:"ProductDescription"`
+	Filters             []Filter   `aws:"Filter,item=Filter"`
+	AvailabilityZone    *string    `aws:"availabilityZone,q=AvailabilityZone"`
+	MaxResults          *int32     `aws:"maxResults,q=MaxResults"`
+	NextToken           *string    `aws:"nextToken,q=NextToken"`
+}
+
+// DescribeSpotPriceHistoryResult is a shape of the model.
+type DescribeSpotPriceHistoryResult struct {
+	NextToken        *string     `aws:"nextToken,q=NextToken"`
+	SpotPriceHistory []SpotPrice `aws:"spotPriceHistorySet,q=SpotPriceHistorySet"`
+}
+
 // DescribeSubnetsRequest is a shape of the model.
 type DescribeSubnetsRequest struct {
 	Filters    []Filter `aws:"Filter,item=Filter"`
@@ -1372,6 +1691,16 @@ type DisableSnapshotBlockPublicAccessResult struct {
 	State *string `aws:"state,q=State,c=SnapshotBlockPublicAccessState"`
 }
 
+// DisassociateIamInstanceProfileRequest is a shape of the model.
+type DisassociateIamInstanceProfileRequest struct {
+	AssociationId *string `aws:"AssociationId,req"`
+}
+
+// DisassociateIamInstanceProfileResult is a shape of the model.
+type DisassociateIamInstanceProfileResult struct {
+	IamInstanceProfileAssociation *IamInstanceProfileAssociation `aws:"iamInstanceProfileAssociation,q=IamInstanceProfileAssociation"`
+}
+
 // DiskInfo is a shape of the model.
 type DiskInfo struct {
 	SizeInGB *int64  `aws:"sizeInGB,q=SizeInGB"`
@@ -1394,6 +1723,18 @@ type EbsBlockDevice struct {
 	VolumeInitializationRate *int32  `aws:"VolumeInitializationRate"`
 	AvailabilityZoneId       *string `aws:"AvailabilityZoneId"`
 	EbsCardIndex             *int32  `aws:"EbsCardIndex"`
+}
+
+// EbsBlockDeviceResponse is a shape of the model.
+type EbsBlockDeviceResponse struct {
+	Encrypted           *bool   `aws:"encrypted,q=Encrypted"`
+	DeleteOnTermination *bool   `aws:"deleteOnTermination,q=DeleteOnTermination"`
+	Iops                *int32  `aws:"iops,q=Iops"`
+	Throughput          *int32  `aws:"throughput,q=Throughput"`
+	KmsKeyId            *string `aws:"kmsKeyId,q=KmsKeyId"`
+	SnapshotId          *string `aws:"snapshotId,q=SnapshotId"`
+	VolumeSize          *int32  `aws:"volumeSize,q=VolumeSize"`
+	VolumeType          *string `aws:"volumeType,q=VolumeType,c=VolumeType"`
 }
 
 // EbsCardInfo is a shape of the model.
@@ -1605,10 +1946,158 @@ type EnclaveOptionsRequest struct {
 	Enabled *bool `aws:"Enabled"`
 }
 
+// EventInformation is a shape of the model.
+type EventInformation struct {
+	EventDescription *string `aws:"eventDescription,q=EventDescription"`
+	EventSubType     *string `aws:"eventSubType,q=EventSubType"`
+	InstanceId       *string `aws:"instanceId,q=InstanceId"`
+}
+
 // Filter is a shape of the model.
 type Filter struct {
 	Name   *string  `aws:"Name"`
 	Values []string `aws:"Value"`
+}
+
+// FleetBlockDeviceMappingRequest is a shape of the model.
+type FleetBlockDeviceMappingRequest struct {
+	DeviceName  *string                     `aws:"DeviceName"`
+	VirtualName *string                     `aws:"VirtualName"`
+	Ebs         *FleetEbsBlockDeviceRequest `aws:"Ebs"`
+	NoDevice    *string                     `aws:"NoDevice"`
+}
+
+// FleetData is a shape of the model.
+type FleetData struct {
+	ActivityStatus                   *string                      `aws:"activityStatus,q=ActivityStatus,c=FleetActivityStatus"`
+	CreateTime                       *time.Time                   `aws:"createTime,q=CreateTime"`
+	FleetId                          *string                      `aws:"fleetId,q=FleetId"`
+	FleetState                       *string                      `aws:"fleetState,q=FleetState,c=FleetStateCode"`
+	ClientToken                      *string                      `aws:"clientToken,q=ClientToken"`
+	ExcessCapacityTerminationPolicy  *string                      `aws:"excessCapacityTerminationPolicy,q=ExcessCapacityTerminationPolicy,c=FleetExcessCapacityTerminationPolicy"`
+	FulfilledCapacity                *float64                     `aws:"fulfilledCapacity,q=FulfilledCapacity"`
+	FulfilledOnDemandCapacity        *float64                     `aws:"fulfilledOnDemandCapacity,q=FulfilledOnDemandCapacity"`
+	LaunchTemplateConfigs            []FleetLaunchTemplateConfig  `aws:"launchTemplateConfigs,q=LaunchTemplateConfigs"`
+	TargetCapacitySpecification      *TargetCapacitySpecification `aws:"targetCapacitySpecification,q=TargetCapacitySpecification"`
+	TerminateInstancesWithExpiration *bool                        `aws:"terminateInstancesWithExpiration,q=TerminateInstancesWithExpiration"`
+	Type                             *string                      `aws:"type,q=Type,c=FleetType"`
+	ValidFrom                        *time.Time                   `aws:"validFrom,q=ValidFrom"`
+	ValidUntil                       *time.Time                   `aws:"validUntil,q=ValidUntil"`
+	ReplaceUnhealthyInstances        *bool                        `aws:"replaceUnhealthyInstances,q=ReplaceUnhealthyInstances"`
+	SpotOptions                      *SpotOptions                 `aws:"spotOptions,q=SpotOptions"`
+	OnDemandOptions                  *OnDemandOptions             `aws:"onDemandOptions,q=OnDemandOptions"`
+	ReservedCapacityOptions          *ReservedCapacityOptions     `aws:"reservedCapacityOptions,q=ReservedCapacityOptions"`
+	Tags                             []Tag                        `aws:"tagSet,q=TagSet"`
+	Errors                           []DescribeFleetError         `aws:"errorSet,q=ErrorSet"`
+	Instances                        []DescribeFleetsInstances    `aws:"fleetInstanceSet,q=FleetInstanceSet"`
+	Context                          *string                      `aws:"context,q=Context"`
+}
+
+// FleetEbsBlockDeviceRequest is a shape of the model.
+type FleetEbsBlockDeviceRequest struct {
+	Encrypted           *bool   `aws:"Encrypted"`
+	DeleteOnTermination *bool   `aws:"DeleteOnTermination"`
+	Iops                *int32  `aws:"Iops"`
+	Throughput          *int32  `aws:"Throughput"`
+	KmsKeyId            *string `aws:"KmsKeyId"`
+	SnapshotId          *string `aws:"SnapshotId"`
+	VolumeSize          *int32  `aws:"VolumeSize"`
+	VolumeType          *string `aws:"VolumeType,c=VolumeType"`
+}
+
+// FleetIamInstanceProfileSpecificationRequest is a shape of the model.
+type FleetIamInstanceProfileSpecificationRequest struct {
+	Arn  *string `aws:"Arn"`
+	Name *string `aws:"Name"`
+}
+
+// FleetInstanceMetadataOptionsRequest is a shape of the model.
+type FleetInstanceMetadataOptionsRequest struct {
+	HttpTokens              *string `aws:"HttpTokens,c=FleetHttpTokensState"`
+	HttpPutResponseHopLimit *int32  `aws:"HttpPutResponseHopLimit"`
+	HttpEndpoint            *string `aws:"HttpEndpoint,c=FleetInstanceMetadataEndpointState"`
+}
+
+// FleetLaunchTemplateConfig is a shape of the model.
+type FleetLaunchTemplateConfig struct {
+	LaunchTemplateSpecification *FleetLaunchTemplateSpecification `aws:"launchTemplateSpecification,q=LaunchTemplateSpecification"`
+	Overrides                   []FleetLaunchTemplateOverrides    `aws:"overrides,q=Overrides"`
+}
+
+// FleetLaunchTemplateConfigRequest is a shape of the model.
+type FleetLaunchTemplateConfigRequest struct {
+	LaunchTemplateSpecification *FleetLaunchTemplateSpecificationRequest `aws:"LaunchTemplateSpecification"`
+	Overrides                   []FleetLaunchTemplateOverridesRequest    `aws:"Overrides"`
+}
+
+// FleetLaunchTemplateOverrides is a shape of the model.
+type FleetLaunchTemplateOverrides struct {
+	InstanceType         *string                      `aws:"instanceType,q=InstanceType"`
+	MaxPrice             *string                      `aws:"maxPrice,q=MaxPrice"`
+	SubnetId             *string                      `aws:"subnetId,q=SubnetId"`
+	AvailabilityZone     *string                      `aws:"availabilityZone,q=AvailabilityZone"`
+	WeightedCapacity     *float64                     `aws:"weightedCapacity,q=WeightedCapacity"`
+	Priority             *float64                     `aws:"priority,q=Priority"`
+	Placement            *PlacementResponse           `aws:"placement,q=Placement"`
+	InstanceRequirements *InstanceRequirements        `aws:"instanceRequirements,q=InstanceRequirements"`
+	ImageId              *string                      `aws:"imageId,q=ImageId"`
+	BlockDeviceMappings  []BlockDeviceMappingResponse `aws:"blockDeviceMappingSet,q=BlockDeviceMappingSet"`
+	AvailabilityZoneId   *string                      `aws:"availabilityZoneId,q=AvailabilityZoneId"`
+}
+
+// FleetLaunchTemplateOverridesRequest is a shape of the model.
+type FleetLaunchTemplateOverridesRequest struct {
+	InstanceType         *string                                      `aws:"InstanceType"`
+	MaxPrice             *string                                      `aws:"MaxPrice"`
+	SubnetId             *string                                      `aws:"SubnetId"`
+	AvailabilityZone     *string                                      `aws:"AvailabilityZone"`
+	WeightedCapacity     *float64                                     `aws:"WeightedCapacity"`
+	Priority             *float64                                     `aws:"Priority"`
+	Placement            *Placement                                   `aws:"Placement"`
+	KeyName              *string                                      `aws:"KeyName"`
+	BlockDeviceMappings  []FleetBlockDeviceMappingRequest             `aws:"BlockDeviceMapping,item=BlockDeviceMapping"`
+	IamInstanceProfile   *FleetIamInstanceProfileSpecificationRequest `aws:"IamInstanceProfile"`
+	MetadataOptions      *FleetInstanceMetadataOptionsRequest         `aws:"MetadataOptions"`
+	InstanceRequirements *InstanceRequirementsRequest                 `aws:"InstanceRequirements"`
+	ImageId              *string                                      `aws:"ImageId"`
+	AvailabilityZoneId   *string                                      `aws:"AvailabilityZoneId"`
+}
+
+// FleetLaunchTemplateSpecification is a shape of the model.
+type FleetLaunchTemplateSpecification struct {
+	LaunchTemplateId   *string `aws:"launchTemplateId,q=LaunchTemplateId"`
+	LaunchTemplateName *string `aws:"launchTemplateName,q=LaunchTemplateName,c=LaunchTemplateName"`
+	Version            *string `aws:"version,q=Version"`
+}
+
+// FleetLaunchTemplateSpecificationRequest is a shape of the model.
+type FleetLaunchTemplateSpecificationRequest struct {
+	LaunchTemplateId                    *string        `aws:"LaunchTemplateId"`
+	LaunchTemplateName                  *string        `aws:"LaunchTemplateName,c=LaunchTemplateName"`
+	Version                             *string        `aws:"Version"`
+	LaunchTemplateSpecificationUserData *secret.String `aws:"LaunchTemplateSpecificationUserData"`
+}
+
+// FleetSpotCapacityRebalance is a shape of the model.
+type FleetSpotCapacityRebalance struct {
+	ReplacementStrategy *string `aws:"replacementStrategy,q=ReplacementStrategy,c=FleetReplacementStrategy"`
+	TerminationDelay    *int32  `aws:"terminationDelay,q=TerminationDelay"`
+}
+
+// FleetSpotCapacityRebalanceRequest is a shape of the model.
+type FleetSpotCapacityRebalanceRequest struct {
+	ReplacementStrategy *string `aws:"ReplacementStrategy,c=FleetReplacementStrategy"`
+	TerminationDelay    *int32  `aws:"TerminationDelay"`
+}
+
+// FleetSpotMaintenanceStrategies is a shape of the model.
+type FleetSpotMaintenanceStrategies struct {
+	CapacityRebalance *FleetSpotCapacityRebalance `aws:"capacityRebalance,q=CapacityRebalance"`
+}
+
+// FleetSpotMaintenanceStrategiesRequest is a shape of the model.
+type FleetSpotMaintenanceStrategiesRequest struct {
+	CapacityRebalance *FleetSpotCapacityRebalanceRequest `aws:"CapacityRebalance"`
 }
 
 // FpgaDeviceInfo is a shape of the model.
@@ -1628,6 +2117,20 @@ type FpgaDeviceMemoryInfo struct {
 type FpgaInfo struct {
 	Fpgas                []FpgaDeviceInfo `aws:"fpgas,q=Fpgas"`
 	TotalFpgaMemoryInMiB *int32           `aws:"totalFpgaMemoryInMiB,q=TotalFpgaMemoryInMiB"`
+}
+
+// GetConsoleOutputRequest is a shape of the model.
+type GetConsoleOutputRequest struct {
+	InstanceId *string `aws:"InstanceId,req"`
+	Latest     *bool   `aws:"Latest"`
+	DryRun     *bool   `aws:"dryRun,q=DryRun"`
+}
+
+// GetConsoleOutputResult is a shape of the model.
+type GetConsoleOutputResult struct {
+	InstanceId *string    `aws:"instanceId,q=InstanceId"`
+	Timestamp  *time.Time `aws:"timestamp,q=Timestamp"`
+	Output     *string    `aws:"output,q=Output"`
 }
 
 // GetEbsDefaultKmsKeyIdRequest is a shape of the model.
@@ -1672,6 +2175,30 @@ type GetInstanceUefiDataRequest struct {
 type GetInstanceUefiDataResult struct {
 	InstanceId *string `aws:"instanceId,q=InstanceId"`
 	UefiData   *string `aws:"uefiData,q=UefiData"`
+}
+
+// GetLaunchTemplateDataRequest is a shape of the model.
+type GetLaunchTemplateDataRequest struct {
+	DryRun     *bool   `aws:"DryRun"`
+	InstanceId *string `aws:"InstanceId,req"`
+}
+
+// GetLaunchTemplateDataResult is a shape of the model.
+type GetLaunchTemplateDataResult struct {
+	LaunchTemplateData *ResponseLaunchTemplateData `aws:"launchTemplateData,q=LaunchTemplateData"`
+}
+
+// GetPasswordDataRequest is a shape of the model.
+type GetPasswordDataRequest struct {
+	InstanceId *string `aws:"InstanceId,req"`
+	DryRun     *bool   `aws:"dryRun,q=DryRun"`
+}
+
+// GetPasswordDataResult is a shape of the model.
+type GetPasswordDataResult struct {
+	InstanceId   *string        `aws:"instanceId,q=InstanceId"`
+	Timestamp    *time.Time     `aws:"timestamp,q=Timestamp"`
+	PasswordData *secret.String `aws:"passwordData,q=PasswordData"`
 }
 
 // GetSecurityGroupsForVpcRequest is a shape of the model.
@@ -1738,10 +2265,26 @@ type HibernationOptionsRequest struct {
 	Configured *bool `aws:"Configured"`
 }
 
+// HistoryRecord is a shape of the model.
+type HistoryRecord struct {
+	EventInformation *EventInformation `aws:"eventInformation,q=EventInformation"`
+	EventType        *string           `aws:"eventType,q=EventType,c=EventType"`
+	Timestamp        *time.Time        `aws:"timestamp,q=Timestamp"`
+}
+
 // IamInstanceProfile is a shape of the model.
 type IamInstanceProfile struct {
 	Arn *string `aws:"arn,q=Arn"`
 	Id  *string `aws:"id,q=Id"`
+}
+
+// IamInstanceProfileAssociation is a shape of the model.
+type IamInstanceProfileAssociation struct {
+	AssociationId      *string             `aws:"associationId,q=AssociationId"`
+	InstanceId         *string             `aws:"instanceId,q=InstanceId"`
+	IamInstanceProfile *IamInstanceProfile `aws:"iamInstanceProfile,q=IamInstanceProfile"`
+	State              *string             `aws:"state,q=State,c=IamInstanceProfileAssociationState"`
+	Timestamp          *time.Time          `aws:"timestamp,q=Timestamp"`
 }
 
 // IamInstanceProfileSpecification is a shape of the model.
@@ -2040,6 +2583,12 @@ type InstanceMetadataOptionsResponse struct {
 	HttpEndpoint            *string `aws:"httpEndpoint,q=HttpEndpoint,c=InstanceMetadataEndpointState"`
 	HttpProtocolIpv6        *string `aws:"httpProtocolIpv6,q=HttpProtocolIpv6,c=InstanceMetadataProtocolState"`
 	InstanceMetadataTags    *string `aws:"instanceMetadataTags,q=InstanceMetadataTags,c=InstanceMetadataTagsState"`
+}
+
+// InstanceMonitoring is a shape of the model.
+type InstanceMonitoring struct {
+	InstanceId *string     `aws:"instanceId,q=InstanceId"`
+	Monitoring *Monitoring `aws:"monitoring,q=Monitoring"`
 }
 
 // InstanceNetworkInterface is a shape of the model.
@@ -2447,6 +2996,25 @@ type LaunchPermissionModifications struct {
 	Remove []LaunchPermission `aws:"Remove"`
 }
 
+// LaunchSpecification is a shape of the model.
+type LaunchSpecification struct {
+	UserData            *secret.String                          `aws:"userData,q=UserData"`
+	AddressingType      *string                                 `aws:"addressingType,q=AddressingType"`
+	BlockDeviceMappings []BlockDeviceMapping                    `aws:"blockDeviceMapping,q=BlockDeviceMapping"`
+	EbsOptimized        *bool                                   `aws:"ebsOptimized,q=EbsOptimized"`
+	IamInstanceProfile  *IamInstanceProfileSpecification        `aws:"iamInstanceProfile,q=IamInstanceProfile"`
+	ImageId             *string                                 `aws:"imageId,q=ImageId"`
+	InstanceType        *string                                 `aws:"instanceType,q=InstanceType"`
+	KernelId            *string                                 `aws:"kernelId,q=KernelId"`
+	KeyName             *string                                 `aws:"keyName,q=KeyName"`
+	NetworkInterfaces   []InstanceNetworkInterfaceSpecification `aws:"networkInterfaceSet,q=NetworkInterfaceSet"`
+	Placement           *SpotPlacement                          `aws:"placement,q=Placement"`
+	RamdiskId           *string                                 `aws:"ramdiskId,q=RamdiskId"`
+	SubnetId            *string                                 `aws:"subnetId,q=SubnetId"`
+	SecurityGroups      []GroupIdentifier                       `aws:"groupSet,q=GroupSet"`
+	Monitoring          *RunInstancesMonitoringEnabled          `aws:"monitoring,q=Monitoring"`
+}
+
 // LaunchTemplate is a shape of the model.
 type LaunchTemplate struct {
 	LaunchTemplateId     *string           `aws:"launchTemplateId,q=LaunchTemplateId"`
@@ -2457,6 +3025,12 @@ type LaunchTemplate struct {
 	LatestVersionNumber  *int64            `aws:"latestVersionNumber,q=LatestVersionNumber"`
 	Tags                 []Tag             `aws:"tagSet,q=TagSet"`
 	Operator             *OperatorResponse `aws:"operator,q=Operator"`
+}
+
+// LaunchTemplateAndOverridesResponse is a shape of the model.
+type LaunchTemplateAndOverridesResponse struct {
+	LaunchTemplateSpecification *FleetLaunchTemplateSpecification `aws:"launchTemplateSpecification,q=LaunchTemplateSpecification"`
+	Overrides                   *FleetLaunchTemplateOverrides     `aws:"overrides,q=Overrides"`
 }
 
 // LaunchTemplateBlockDeviceMapping is a shape of the model.
@@ -2485,6 +3059,12 @@ type LaunchTemplateCapacityReservationSpecificationRequest struct {
 type LaunchTemplateCapacityReservationSpecificationResponse struct {
 	CapacityReservationPreference *string                            `aws:"capacityReservationPreference,q=CapacityReservationPreference,c=CapacityReservationPreference"`
 	CapacityReservationTarget     *CapacityReservationTargetResponse `aws:"capacityReservationTarget,q=CapacityReservationTarget"`
+}
+
+// LaunchTemplateConfig is a shape of the model.
+type LaunchTemplateConfig struct {
+	LaunchTemplateSpecification *FleetLaunchTemplateSpecification `aws:"launchTemplateSpecification,q=LaunchTemplateSpecification"`
+	Overrides                   []LaunchTemplateOverrides         `aws:"overrides,q=Overrides"`
 }
 
 // LaunchTemplateCpuOptions is a shape of the model.
@@ -2723,6 +3303,18 @@ type LaunchTemplateNetworkPerformanceOptionsRequest struct {
 	BandwidthWeighting *string `aws:"BandwidthWeighting,c=InstanceBandwidthWeighting"`
 }
 
+// LaunchTemplateOverrides is a shape of the model.
+type LaunchTemplateOverrides struct {
+	InstanceType         *string               `aws:"instanceType,q=InstanceType"`
+	SpotPrice            *string               `aws:"spotPrice,q=SpotPrice"`
+	SubnetId             *string               `aws:"subnetId,q=SubnetId"`
+	AvailabilityZone     *string               `aws:"availabilityZone,q=AvailabilityZone"`
+	WeightedCapacity     *float64              `aws:"weightedCapacity,q=WeightedCapacity"`
+	Priority             *float64              `aws:"priority,q=Priority"`
+	InstanceRequirements *InstanceRequirements `aws:"instanceRequirements,q=InstanceRequirements"`
+	AvailabilityZoneId   *string               `aws:"availabilityZoneId,q=AvailabilityZoneId"`
+}
+
 // LaunchTemplatePlacement is a shape of the model.
 type LaunchTemplatePlacement struct {
 	AvailabilityZone     *string `aws:"availabilityZone,q=AvailabilityZone"`
@@ -2849,6 +3441,12 @@ type ListSnapshotsInRecycleBinResult struct {
 	NextToken *string                  `aws:"nextToken,q=NextToken"`
 }
 
+// LoadBalancersConfig is a shape of the model.
+type LoadBalancersConfig struct {
+	ClassicLoadBalancersConfig *ClassicLoadBalancersConfig `aws:"classicLoadBalancersConfig,q=ClassicLoadBalancersConfig"`
+	TargetGroupsConfig         *TargetGroupsConfig         `aws:"targetGroupsConfig,q=TargetGroupsConfig"`
+}
+
 // LockSnapshotRequest is a shape of the model.
 type LockSnapshotRequest struct {
 	SnapshotId     *string    `aws:"SnapshotId,req"`
@@ -2943,6 +3541,21 @@ type ModifyEbsDefaultKmsKeyIdResult struct {
 	KmsKeyId *string `aws:"kmsKeyId,q=KmsKeyId"`
 }
 
+// ModifyFleetRequest is a shape of the model.
+type ModifyFleetRequest struct {
+	DryRun                          *bool                               `aws:"DryRun"`
+	ExcessCapacityTerminationPolicy *string                             `aws:"ExcessCapacityTerminationPolicy,c=FleetExcessCapacityTerminationPolicy"`
+	LaunchTemplateConfigs           []FleetLaunchTemplateConfigRequest  `aws:"LaunchTemplateConfig,c=FleetLaunchTemplateConfigListRequest"`
+	FleetId                         *string                             `aws:"FleetId,req"`
+	TargetCapacitySpecification     *TargetCapacitySpecificationRequest `aws:"TargetCapacitySpecification"`
+	Context                         *string                             `aws:"Context"`
+}
+
+// ModifyFleetResult is a shape of the model.
+type ModifyFleetResult struct {
+	Return *bool `aws:"return,q=Return"`
+}
+
 // ModifyImageAttributeRequest is a shape of the model.
 type ModifyImageAttributeRequest struct {
 	Attribute              *string                        `aws:"Attribute"`
@@ -2980,6 +3593,23 @@ type ModifyInstanceAttributeRequest struct {
 	EbsOptimized                      *AttributeBooleanValue                    `aws:"ebsOptimized,q=EbsOptimized"`
 	SriovNetSupport                   *AttributeValue                           `aws:"sriovNetSupport,q=SriovNetSupport"`
 	EnaSupport                        *AttributeBooleanValue                    `aws:"enaSupport,q=EnaSupport"`
+}
+
+// ModifyInstanceMetadataOptionsRequest is a shape of the model.
+type ModifyInstanceMetadataOptionsRequest struct {
+	InstanceId              *string `aws:"InstanceId,req"`
+	HttpTokens              *string `aws:"HttpTokens,c=HttpTokensState"`
+	HttpPutResponseHopLimit *int32  `aws:"HttpPutResponseHopLimit"`
+	HttpEndpoint            *string `aws:"HttpEndpoint,c=InstanceMetadataEndpointState"`
+	DryRun                  *bool   `aws:"DryRun"`
+	HttpProtocolIpv6        *string `aws:"HttpProtocolIpv6,c=InstanceMetadataProtocolState"`
+	InstanceMetadataTags    *string `aws:"InstanceMetadataTags,c=InstanceMetadataTagsState"`
+}
+
+// ModifyInstanceMetadataOptionsResult is a shape of the model.
+type ModifyInstanceMetadataOptionsResult struct {
+	InstanceId              *string                          `aws:"instanceId,q=InstanceId"`
+	InstanceMetadataOptions *InstanceMetadataOptionsResponse `aws:"instanceMetadataOptions,q=InstanceMetadataOptions"`
 }
 
 // ModifyLaunchTemplateRequest is a shape of the model.
@@ -3036,6 +3666,17 @@ type ModifyVpcAttributeRequest struct {
 	EnableDnsSupport                 *AttributeBooleanValue `aws:"EnableDnsSupport"`
 	VpcId                            *string                `aws:"vpcId,q=VpcId,req"`
 	EnableNetworkAddressUsageMetrics *AttributeBooleanValue `aws:"EnableNetworkAddressUsageMetrics"`
+}
+
+// MonitorInstancesRequest is a shape of the model.
+type MonitorInstancesRequest struct {
+	InstanceIds []string `aws:"InstanceId,item=InstanceId,req"`
+	DryRun      *bool    `aws:"dryRun,q=DryRun"`
+}
+
+// MonitorInstancesResult is a shape of the model.
+type MonitorInstancesResult struct {
+	InstanceMonitorings []InstanceMonitoring `aws:"instancesSet,q=InstancesSet"`
 }
 
 // Monitoring is a shape of the model.
@@ -3239,6 +3880,26 @@ type NitroTpmInfo struct {
 	SupportedVersions []string `aws:"supportedVersions,q=SupportedVersions"`
 }
 
+// OnDemandOptions is a shape of the model.
+type OnDemandOptions struct {
+	AllocationStrategy         *string                     `aws:"allocationStrategy,q=AllocationStrategy,c=FleetOnDemandAllocationStrategy"`
+	CapacityReservationOptions *CapacityReservationOptions `aws:"capacityReservationOptions,q=CapacityReservationOptions"`
+	SingleInstanceType         *bool                       `aws:"singleInstanceType,q=SingleInstanceType"`
+	SingleAvailabilityZone     *bool                       `aws:"singleAvailabilityZone,q=SingleAvailabilityZone"`
+	MinTargetCapacity          *int32                      `aws:"minTargetCapacity,q=MinTargetCapacity"`
+	MaxTotalPrice              *string                     `aws:"maxTotalPrice,q=MaxTotalPrice"`
+}
+
+// OnDemandOptionsRequest is a shape of the model.
+type OnDemandOptionsRequest struct {
+	AllocationStrategy         *string                            `aws:"AllocationStrategy,c=FleetOnDemandAllocationStrategy"`
+	CapacityReservationOptions *CapacityReservationOptionsRequest `aws:"CapacityReservationOptions"`
+	SingleInstanceType         *bool                              `aws:"SingleInstanceType"`
+	SingleAvailabilityZone     *bool                              `aws:"SingleAvailabilityZone"`
+	MinTargetCapacity          *int32                             `aws:"MinTargetCapacity"`
+	MaxTotalPrice              *string                            `aws:"MaxTotalPrice"`
+}
+
 // OperatorRequest is a shape of the model.
 type OperatorRequest struct {
 	Principal *string `aws:"Principal"`
@@ -3293,6 +3954,11 @@ type PlacementGroup struct {
 // PlacementGroupInfo is a shape of the model.
 type PlacementGroupInfo struct {
 	SupportedStrategies []string `aws:"supportedStrategies,q=SupportedStrategies,e=PlacementGroupStrategy"`
+}
+
+// PlacementResponse is a shape of the model.
+type PlacementResponse struct {
+	GroupName *string `aws:"groupName,q=GroupName"`
 }
 
 // PortRange is a shape of the model.
@@ -3424,6 +4090,17 @@ type ReleaseAddressRequest struct {
 	DryRun             *bool   `aws:"dryRun,q=DryRun"`
 }
 
+// ReplaceIamInstanceProfileAssociationRequest is a shape of the model.
+type ReplaceIamInstanceProfileAssociationRequest struct {
+	IamInstanceProfile *IamInstanceProfileSpecification `aws:"IamInstanceProfile,req"`
+	AssociationId      *string                          `aws:"AssociationId,req"`
+}
+
+// ReplaceIamInstanceProfileAssociationResult is a shape of the model.
+type ReplaceIamInstanceProfileAssociationResult struct {
+	IamInstanceProfileAssociation *IamInstanceProfileAssociation `aws:"iamInstanceProfileAssociation,q=IamInstanceProfileAssociation"`
+}
+
 // RequestLaunchTemplateData is a shape of the model.
 type RequestLaunchTemplateData struct {
 	KernelId                          *string                                                        `aws:"KernelId"`
@@ -3462,6 +4139,59 @@ type RequestLaunchTemplateData struct {
 	SecondaryInterfaces               []LaunchTemplateInstanceSecondaryInterfaceSpecificationRequest `aws:"SecondaryInterface,item=InstanceSecondaryInterfaceSpecification"`
 }
 
+// RequestSpotFleetRequest is a shape of the model.
+type RequestSpotFleetRequest struct {
+	DryRun                 *bool                       `aws:"dryRun,q=DryRun"`
+	SpotFleetRequestConfig *SpotFleetRequestConfigData `aws:"spotFleetRequestConfig,q=SpotFleetRequestConfig,req"`
+}
+
+// RequestSpotFleetResponse is a shape of the model.
+type RequestSpotFleetResponse struct {
+	SpotFleetRequestId *string `aws:"spotFleetRequestId,q=SpotFleetRequestId"`
+}
+
+// RequestSpotInstancesRequest is a shape of the model.
+type RequestSpotInstancesRequest struct {
+	LaunchSpecification          *RequestSpotLaunchSpecification `aws:"LaunchSpecification"`
+	TagSpecifications            []TagSpecification              `aws:"TagSpecification"`
+	InstanceInterruptionBehavior *string                         `aws:"InstanceInterruptionBehavior,c=InstanceInterruptionBehavior"`
+	DryRun                       *bool                           `aws:"dryRun,q=DryRun"`
+	SpotPrice                    *string                         `aws:"spotPrice,q=SpotPrice"`
+	ClientToken                  *string                         `aws:"clientToken,q=ClientToken"`
+	InstanceCount                *int32                          `aws:"instanceCount,q=InstanceCount"`
+	Type                         *string                         `aws:"type,q=Type,c=SpotInstanceType"`
+	ValidFrom                    *time.Time                      `aws:"validFrom,q=ValidFrom"`
+	ValidUntil                   *time.Time                      `aws:"validUntil,q=ValidUntil"`
+	LaunchGroup                  *string                         `aws:"launchGroup,q=LaunchGroup"`
+	AvailabilityZoneGroup        *string                         `aws:"availabilityZoneGroup,q=AvailabilityZoneGroup"`
+	BlockDurationMinutes         *int32                          `aws:"blockDurationMinutes,q=BlockDurationMinutes"`
+}
+
+// RequestSpotInstancesResult is a shape of the model.
+type RequestSpotInstancesResult struct {
+	SpotInstanceRequests []SpotInstanceRequest `aws:"spotInstanceRequestSet,q=SpotInstanceRequestSet"`
+}
+
+// RequestSpotLaunchSpecification is a shape of the model.
+type RequestSpotLaunchSpecification struct {
+	SecurityGroupIds    []string                                `aws:"SecurityGroupId"`
+	SecurityGroups      []string                                `aws:"SecurityGroup"`
+	AddressingType      *string                                 `aws:"addressingType,q=AddressingType"`
+	BlockDeviceMappings []BlockDeviceMapping                    `aws:"blockDeviceMapping,q=BlockDeviceMapping"`
+	EbsOptimized        *bool                                   `aws:"ebsOptimized,q=EbsOptimized"`
+	IamInstanceProfile  *IamInstanceProfileSpecification        `aws:"iamInstanceProfile,q=IamInstanceProfile"`
+	ImageId             *string                                 `aws:"imageId,q=ImageId"`
+	InstanceType        *string                                 `aws:"instanceType,q=InstanceType"`
+	KernelId            *string                                 `aws:"kernelId,q=KernelId"`
+	KeyName             *string                                 `aws:"keyName,q=KeyName"`
+	Monitoring          *RunInstancesMonitoringEnabled          `aws:"monitoring,q=Monitoring"`
+	NetworkInterfaces   []InstanceNetworkInterfaceSpecification `aws:"NetworkInterface"`
+	Placement           *SpotPlacement                          `aws:"placement,q=Placement"`
+	RamdiskId           *string                                 `aws:"ramdiskId,q=RamdiskId"`
+	SubnetId            *string                                 `aws:"subnetId,q=SubnetId"`
+	UserData            *secret.String                          `aws:"userData,q=UserData"`
+}
+
 // Reservation is a shape of the model.
 type Reservation struct {
 	ReservationId *string           `aws:"reservationId,q=ReservationId"`
@@ -3469,6 +4199,16 @@ type Reservation struct {
 	RequesterId   *string           `aws:"requesterId,q=RequesterId"`
 	Groups        []GroupIdentifier `aws:"groupSet,q=GroupSet"`
 	Instances     []Instance        `aws:"instancesSet,q=InstancesSet"`
+}
+
+// ReservedCapacityOptions is a shape of the model.
+type ReservedCapacityOptions struct {
+	ReservationTypes []string `aws:"reservationTypeSet,q=ReservationTypeSet,e=FleetReservationType"`
+}
+
+// ReservedCapacityOptionsRequest is a shape of the model.
+type ReservedCapacityOptionsRequest struct {
+	ReservationTypes []string `aws:"ReservationType,item=ReservationType,e=FleetReservationType"`
 }
 
 // ResetEbsDefaultKmsKeyIdRequest is a shape of the model.
@@ -3486,6 +4226,13 @@ type ResetImageAttributeRequest struct {
 	Attribute *string `aws:"Attribute,req,c=ResetImageAttributeName"`
 	ImageId   *string `aws:"ImageId,req"`
 	DryRun    *bool   `aws:"dryRun,q=DryRun"`
+}
+
+// ResetInstanceAttributeRequest is a shape of the model.
+type ResetInstanceAttributeRequest struct {
+	DryRun     *bool   `aws:"dryRun,q=DryRun"`
+	InstanceId *string `aws:"instanceId,q=InstanceId,req"`
+	Attribute  *string `aws:"attribute,q=Attribute,req,c=InstanceAttributeName"`
 }
 
 // ResetSnapshotAttributeRequest is a shape of the model.
@@ -3846,6 +4593,128 @@ type SnapshotTierStatus struct {
 	RestoreExpiryTime                *time.Time `aws:"restoreExpiryTime,q=RestoreExpiryTime"`
 }
 
+// SpotCapacityRebalance is a shape of the model.
+type SpotCapacityRebalance struct {
+	ReplacementStrategy *string `aws:"replacementStrategy,q=ReplacementStrategy,c=ReplacementStrategy"`
+	TerminationDelay    *int32  `aws:"terminationDelay,q=TerminationDelay"`
+}
+
+// SpotFleetLaunchSpecification is a shape of the model.
+type SpotFleetLaunchSpecification struct {
+	AddressingType       *string                                 `aws:"addressingType,q=AddressingType"`
+	BlockDeviceMappings  []BlockDeviceMapping                    `aws:"blockDeviceMapping,q=BlockDeviceMapping"`
+	EbsOptimized         *bool                                   `aws:"ebsOptimized,q=EbsOptimized"`
+	IamInstanceProfile   *IamInstanceProfileSpecification        `aws:"iamInstanceProfile,q=IamInstanceProfile"`
+	ImageId              *string                                 `aws:"imageId,q=ImageId"`
+	InstanceType         *string                                 `aws:"instanceType,q=InstanceType"`
+	KernelId             *string                                 `aws:"kernelId,q=KernelId"`
+	KeyName              *string                                 `aws:"keyName,q=KeyName"`
+	Monitoring           *SpotFleetMonitoring                    `aws:"monitoring,q=Monitoring"`
+	NetworkInterfaces    []InstanceNetworkInterfaceSpecification `aws:"networkInterfaceSet,q=NetworkInterfaceSet"`
+	Placement            *SpotPlacement                          `aws:"placement,q=Placement"`
+	RamdiskId            *string                                 `aws:"ramdiskId,q=RamdiskId"`
+	SpotPrice            *string                                 `aws:"spotPrice,q=SpotPrice"`
+	SubnetId             *string                                 `aws:"subnetId,q=SubnetId"`
+	UserData             *secret.String                          `aws:"userData,q=UserData"`
+	WeightedCapacity     *float64                                `aws:"weightedCapacity,q=WeightedCapacity"`
+	TagSpecifications    []SpotFleetTagSpecification             `aws:"tagSpecificationSet,q=TagSpecificationSet"`
+	InstanceRequirements *InstanceRequirements                   `aws:"instanceRequirements,q=InstanceRequirements"`
+	SecurityGroups       []GroupIdentifier                       `aws:"groupSet,q=GroupSet"`
+}
+
+// SpotFleetMonitoring is a shape of the model.
+type SpotFleetMonitoring struct {
+	Enabled *bool `aws:"enabled,q=Enabled"`
+}
+
+// SpotFleetRequestConfig is a shape of the model.
+type SpotFleetRequestConfig struct {
+	ActivityStatus         *string                     `aws:"activityStatus,q=ActivityStatus,c=ActivityStatus"`
+	CreateTime             *time.Time                  `aws:"createTime,q=CreateTime"`
+	SpotFleetRequestConfig *SpotFleetRequestConfigData `aws:"spotFleetRequestConfig,q=SpotFleetRequestConfig"`
+	SpotFleetRequestId     *string                     `aws:"spotFleetRequestId,q=SpotFleetRequestId"`
+	SpotFleetRequestState  *string                     `aws:"spotFleetRequestState,q=SpotFleetRequestState,c=BatchState"`
+	Tags                   []Tag                       `aws:"tagSet,q=TagSet"`
+}
+
+// SpotFleetRequestConfigData is a shape of the model.
+type SpotFleetRequestConfigData struct {
+	AllocationStrategy               *string                        `aws:"allocationStrategy,q=AllocationStrategy,c=AllocationStrategy"`
+	OnDemandAllocationStrategy       *string                        `aws:"onDemandAllocationStrategy,q=OnDemandAllocationStrategy,c=OnDemandAllocationStrategy"`
+	SpotMaintenanceStrategies        *SpotMaintenanceStrategies     `aws:"spotMaintenanceStrategies,q=SpotMaintenanceStrategies"`
+	ClientToken                      *string                        `aws:"clientToken,q=ClientToken"`
+	ExcessCapacityTerminationPolicy  *string                        `aws:"excessCapacityTerminationPolicy,q=ExcessCapacityTerminationPolicy,c=ExcessCapacityTerminationPolicy"`
+	FulfilledCapacity                *float64                       `aws:"fulfilledCapacity,q=FulfilledCapacity"`
+	OnDemandFulfilledCapacity        *float64                       `aws:"onDemandFulfilledCapacity,q=OnDemandFulfilledCapacity"`
+	IamFleetRole                     *string                        `aws:"iamFleetRole,q=IamFleetRole,req"`
+	LaunchSpecifications             []SpotFleetLaunchSpecification `aws:"launchSpecifications,q=LaunchSpecifications"`
+	LaunchTemplateConfigs            []LaunchTemplateConfig         `aws:"launchTemplateConfigs,q=LaunchTemplateConfigs"`
+	SpotPrice                        *string                        `aws:"spotPrice,q=SpotPrice"`
+	TargetCapacity                   *int32                         `aws:"targetCapacity,q=TargetCapacity,req"`
+	OnDemandTargetCapacity           *int32                         `aws:"onDemandTargetCapacity,q=OnDemandTargetCapacity"`
+	OnDemandMaxTotalPrice            *string                        `aws:"onDemandMaxTotalPrice,q=OnDemandMaxTotalPrice"`
+	SpotMaxTotalPrice                *string                        `aws:"spotMaxTotalPrice,q=SpotMaxTotalPrice"`
+	TerminateInstancesWithExpiration *bool                          `aws:"terminateInstancesWithExpiration,q=TerminateInstancesWithExpiration"`
+	Type                             *string                        `aws:"type,q=Type,c=FleetType"`
+	ValidFrom                        *time.Time                     `aws:"validFrom,q=ValidFrom"`
+	ValidUntil                       *time.Time                     `aws:"validUntil,q=ValidUntil"`
+	ReplaceUnhealthyInstances        *bool                          `aws:"replaceUnhealthyInstances,q=ReplaceUnhealthyInstances"`
+	InstanceInterruptionBehavior     *string                        `aws:"instanceInterruptionBehavior,q=InstanceInterruptionBehavior,c=InstanceInterruptionBehavior"`
+	LoadBalancersConfig              *LoadBalancersConfig           `aws:"loadBalancersConfig,q=LoadBalancersConfig"`
+	InstancePoolsToUseCount          *int32                         `aws:"instancePoolsToUseCount,q=InstancePoolsToUseCount"`
+	Context                          *string                        `aws:"context,q=Context"`
+	TargetCapacityUnitType           *string                        `aws:"targetCapacityUnitType,q=TargetCapacityUnitType,c=TargetCapacityUnitType"`
+	TagSpecifications                []TagSpecification             `aws:"TagSpecification"`
+}
+
+// SpotFleetTagSpecification is a shape of the model.
+type SpotFleetTagSpecification struct {
+	ResourceType *string `aws:"resourceType,q=ResourceType"`
+	Tags         []Tag   `aws:"tag,q=Tag"`
+}
+
+// SpotInstanceRequest is a shape of the model.
+type SpotInstanceRequest struct {
+	ActualBlockHourlyPrice       *string                 `aws:"actualBlockHourlyPrice,q=ActualBlockHourlyPrice"`
+	AvailabilityZoneGroup        *string                 `aws:"availabilityZoneGroup,q=AvailabilityZoneGroup"`
+	BlockDurationMinutes         *int32                  `aws:"blockDurationMinutes,q=BlockDurationMinutes"`
+	CreateTime                   *time.Time              `aws:"createTime,q=CreateTime"`
+	Fault                        *SpotInstanceStateFault `aws:"fault,q=Fault"`
+	InstanceId                   *string                 `aws:"instanceId,q=InstanceId"`
+	LaunchGroup                  *string                 `aws:"launchGroup,q=LaunchGroup"`
+	LaunchSpecification          *LaunchSpecification    `aws:"launchSpecification,q=LaunchSpecification"`
+	LaunchedAvailabilityZone     *string                 `aws:"launchedAvailabilityZone,q=LaunchedAvailabilityZone"`
+	LaunchedAvailabilityZoneId   *string                 `aws:"launchedAvailabilityZoneId,q=LaunchedAvailabilityZoneId"`
+	ProductDescription           *string                 `aws:"productDescription,q=ProductDescription,c=RIProductDescription"`
+	SpotInstanceRequestId        *string                 `aws:"spotInstanceRequestId,q=SpotInstanceRequestId"`
+	SpotPrice                    *string                 `aws:"spotPrice,q=SpotPrice"`
+	State                        *string                 `aws:"state,q=State,c=SpotInstanceState"`
+	Status                       *SpotInstanceStatus     `aws:"status,q=Status"`
+	Tags                         []Tag                   `aws:"tagSet,q=TagSet"`
+	Type                         *string                 `aws:"type,q=Type,c=SpotInstanceType"`
+	ValidFrom                    *time.Time              `aws:"validFrom,q=ValidFrom"`
+	ValidUntil                   *time.Time              `aws:"validUntil,q=ValidUntil"`
+	InstanceInterruptionBehavior *string                 `aws:"instanceInterruptionBehavior,q=InstanceInterruptionBehavior,c=InstanceInterruptionBehavior"`
+}
+
+// SpotInstanceStateFault is a shape of the model.
+type SpotInstanceStateFault struct {
+	Code    *string `aws:"code,q=Code"`
+	Message *string `aws:"message,q=Message"`
+}
+
+// SpotInstanceStatus is a shape of the model.
+type SpotInstanceStatus struct {
+	Code       *string    `aws:"code,q=Code"`
+	Message    *string    `aws:"message,q=Message"`
+	UpdateTime *time.Time `aws:"updateTime,q=UpdateTime"`
+}
+
+// SpotMaintenanceStrategies is a shape of the model.
+type SpotMaintenanceStrategies struct {
+	CapacityRebalance *SpotCapacityRebalance `aws:"capacityRebalance,q=CapacityRebalance"`
+}
+
 // SpotMarketOptions is a shape of the model.
 type SpotMarketOptions struct {
 	MaxPrice                     *string    `aws:"MaxPrice"`
@@ -3853,6 +4722,48 @@ type SpotMarketOptions struct {
 	BlockDurationMinutes         *int32     `aws:"BlockDurationMinutes"`
 	ValidUntil                   *time.Time `aws:"ValidUntil"`
 	InstanceInterruptionBehavior *string    `aws:"InstanceInterruptionBehavior,c=InstanceInterruptionBehavior"`
+}
+
+// SpotOptions is a shape of the model.
+type SpotOptions struct {
+	AllocationStrategy           *string                         `aws:"allocationStrategy,q=AllocationStrategy,c=SpotAllocationStrategy"`
+	MaintenanceStrategies        *FleetSpotMaintenanceStrategies `aws:"maintenanceStrategies,q=MaintenanceStrategies"`
+	InstanceInterruptionBehavior *string                         `aws:"instanceInterruptionBehavior,q=InstanceInterruptionBehavior,c=SpotInstanceInterruptionBehavior"`
+	InstancePoolsToUseCount      *int32                          `aws:"instancePoolsToUseCount,q=InstancePoolsToUseCount"`
+	SingleInstanceType           *bool                           `aws:"singleInstanceType,q=SingleInstanceType"`
+	SingleAvailabilityZone       *bool                           `aws:"singleAvailabilityZone,q=SingleAvailabilityZone"`
+	MinTargetCapacity            *int32                          `aws:"minTargetCapacity,q=MinTargetCapacity"`
+	MaxTotalPrice                *string                         `aws:"maxTotalPrice,q=MaxTotalPrice"`
+}
+
+// SpotOptionsRequest is a shape of the model.
+type SpotOptionsRequest struct {
+	AllocationStrategy           *string                                `aws:"AllocationStrategy,c=SpotAllocationStrategy"`
+	MaintenanceStrategies        *FleetSpotMaintenanceStrategiesRequest `aws:"MaintenanceStrategies"`
+	InstanceInterruptionBehavior *string                                `aws:"InstanceInterruptionBehavior,c=SpotInstanceInterruptionBehavior"`
+	InstancePoolsToUseCount      *int32                                 `aws:"InstancePoolsToUseCount"`
+	SingleInstanceType           *bool                                  `aws:"SingleInstanceType"`
+	SingleAvailabilityZone       *bool                                  `aws:"SingleAvailabilityZone"`
+	MinTargetCapacity            *int32                                 `aws:"MinTargetCapacity"`
+	MaxTotalPrice                *string                                `aws:"MaxTotalPrice"`
+}
+
+// SpotPlacement is a shape of the model.
+type SpotPlacement struct {
+	AvailabilityZone   *string `aws:"availabilityZone,q=AvailabilityZone"`
+	GroupName          *string `aws:"groupName,q=GroupName"`
+	Tenancy            *string `aws:"tenancy,q=Tenancy,c=Tenancy"`
+	AvailabilityZoneId *string `aws:"availabilityZoneId,q=AvailabilityZoneId"`
+}
+
+// SpotPrice is a shape of the model.
+type SpotPrice struct {
+	AvailabilityZone   *string    `aws:"availabilityZone,q=AvailabilityZone"`
+	AvailabilityZoneId *string    `aws:"availabilityZoneId,q=AvailabilityZoneId"`
+	InstanceType       *string    `aws:"instanceType,q=InstanceType"`
+	ProductDescription *string    `aws:"productDescription,q=ProductDescription,c=RIProductDescription"`
+	SpotPrice          *string    `aws:"spotPrice,q=SpotPrice"`
+	Timestamp          *time.Time `aws:"timestamp,q=Timestamp"`
 }
 
 // StartInstancesRequest is a shape of the model.
@@ -3949,6 +4860,34 @@ type TagSpecification struct {
 	Tags         []Tag   `aws:"Tag"`
 }
 
+// TargetCapacitySpecification is a shape of the model.
+type TargetCapacitySpecification struct {
+	TotalTargetCapacity       *int32  `aws:"totalTargetCapacity,q=TotalTargetCapacity"`
+	OnDemandTargetCapacity    *int32  `aws:"onDemandTargetCapacity,q=OnDemandTargetCapacity"`
+	SpotTargetCapacity        *int32  `aws:"spotTargetCapacity,q=SpotTargetCapacity"`
+	DefaultTargetCapacityType *string `aws:"defaultTargetCapacityType,q=DefaultTargetCapacityType,c=DefaultTargetCapacityType"`
+	TargetCapacityUnitType    *string `aws:"targetCapacityUnitType,q=TargetCapacityUnitType,c=TargetCapacityUnitType"`
+}
+
+// TargetCapacitySpecificationRequest is a shape of the model.
+type TargetCapacitySpecificationRequest struct {
+	TotalTargetCapacity       *int32  `aws:"TotalTargetCapacity,req"`
+	OnDemandTargetCapacity    *int32  `aws:"OnDemandTargetCapacity"`
+	SpotTargetCapacity        *int32  `aws:"SpotTargetCapacity"`
+	DefaultTargetCapacityType *string `aws:"DefaultTargetCapacityType,c=DefaultTargetCapacityType"`
+	TargetCapacityUnitType    *string `aws:"TargetCapacityUnitType,c=TargetCapacityUnitType"`
+}
+
+// TargetGroup is a shape of the model.
+type TargetGroup struct {
+	Arn *string `aws:"arn,q=Arn"`
+}
+
+// TargetGroupsConfig is a shape of the model.
+type TargetGroupsConfig struct {
+	TargetGroups []TargetGroup `aws:"targetGroups,q=TargetGroups,c=TargetGroups"`
+}
+
 // TerminateInstancesRequest is a shape of the model.
 type TerminateInstancesRequest struct {
 	InstanceIds    []string `aws:"InstanceId,item=InstanceId,req"`
@@ -3983,6 +4922,17 @@ type UnlockSnapshotRequest struct {
 // UnlockSnapshotResult is a shape of the model.
 type UnlockSnapshotResult struct {
 	SnapshotId *string `aws:"snapshotId,q=SnapshotId"`
+}
+
+// UnmonitorInstancesRequest is a shape of the model.
+type UnmonitorInstancesRequest struct {
+	InstanceIds []string `aws:"InstanceId,item=InstanceId,req"`
+	DryRun      *bool    `aws:"dryRun,q=DryRun"`
+}
+
+// UnmonitorInstancesResult is a shape of the model.
+type UnmonitorInstancesResult struct {
+	InstanceMonitorings []InstanceMonitoring `aws:"instancesSet,q=InstancesSet"`
 }
 
 // UserIdGroupPair is a shape of the model.
