@@ -58,6 +58,18 @@ func associated(tx store.Tx, c *guard.Call, id string) (instanceRecord, error) {
 	return instanceRecord{}, errAssociation(id)
 }
 
+// allowNone decides the call's action on no instance in particular: who may not do it does not learn
+// whether an association exists.
+func (s *Service) allowNone(tx store.Tx, c *guard.Call, missing error) error {
+	if apierr.Code(missing) == "" {
+		return missing
+	}
+	if _, err := s.g.Allow(tx, c, s.part(c, "ec2:"+c.Operation, "instance/*", nil)); err != nil {
+		return err
+	}
+	return missing
+}
+
 // allowProfile decides the call's action on an instance and, with a new profile, the right to pass
 // its role. Source: EC2 User Guide, "IAM roles for Amazon EC2", permissions.
 func (s *Service) allowProfile(tx store.Tx, c *guard.Call, i *instanceRecord, profile *Profile) error {
@@ -122,7 +134,7 @@ func (s *Service) DisassociateIamInstanceProfile(ctx context.Context, c *guard.C
 	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
 		i, err := associated(tx, c, api.Val(in.AssociationId))
 		if err != nil {
-			return err
+			return s.allowNone(tx, c, err)
 		}
 		if err := s.allowProfile(tx, c, &i, nil); err != nil {
 			return err
@@ -140,7 +152,7 @@ func (s *Service) ReplaceIamInstanceProfileAssociation(ctx context.Context, c *g
 	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
 		i, err := associated(tx, c, api.Val(in.AssociationId))
 		if err != nil {
-			return err
+			return s.allowNone(tx, c, err)
 		}
 		profile, err := s.newProfile(tx, c, in.IamInstanceProfile)
 		if err != nil {
