@@ -62,7 +62,7 @@ func (f *fleetRecord) wire(tx store.Tx) (*ec2api.FleetData, error) {
 	if w.SpotOptions == nil {
 		w.SpotOptions = &ec2api.SpotOptions{}
 	}
-	w.SpotOptions.AllocationStrategy = &f.SpotBy
+	w.SpotOptions.AllocationStrategy = shownStrategy(f.SpotBy)
 	if w.SpotOptions.InstanceInterruptionBehavior == nil {
 		w.SpotOptions.InstanceInterruptionBehavior = new("terminate")
 	}
@@ -72,7 +72,7 @@ func (f *fleetRecord) wire(tx store.Tx) (*ec2api.FleetData, error) {
 	if w.OnDemandOptions == nil {
 		w.OnDemandOptions = &ec2api.OnDemandOptions{}
 	}
-	w.OnDemandOptions.AllocationStrategy = &f.OnDemandBy
+	w.OnDemandOptions.AllocationStrategy = shownStrategy(f.OnDemandBy)
 	if f.Type != fleetInstant {
 		return w, nil
 	}

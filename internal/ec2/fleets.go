@@ -54,6 +54,24 @@ func targets(t *ec2api.TargetCapacitySpecificationRequest) (onDemand, spot int32
 	return onDemand, spot, nil
 }
 
+// lowestPrice is how answers, and Terraform, write the default allocation strategy: not as the model
+// of the API has it. Source: EC2 User Guide, "Describe your EC2 Fleet", example.
+const lowestPrice = "lowestPrice"
+
+func plainStrategy(name string) string {
+	if name == lowestPrice {
+		return ec2api.SpotAllocationStrategyLowestPrice
+	}
+	return name
+}
+
+func shownStrategy(name string) *string {
+	if name == ec2api.SpotAllocationStrategyLowestPrice {
+		name = lowestPrice
+	}
+	return &name
+}
+
 // newFleet reads a request for a fleet, with all but its pools.
 func (s *Service) newFleet(c *guard.Call, in *ec2api.CreateFleetRequest) (fleetRecord, error) {
 	f := fleetRecord{
@@ -67,10 +85,10 @@ func (s *Service) newFleet(c *guard.Call, in *ec2api.CreateFleetRequest) (fleetR
 		return f, err
 	}
 	if o := in.OnDemandOptions; o != nil {
-		f.OnDemandBy = cmp.Or(api.Val(o.AllocationStrategy), f.OnDemandBy)
+		f.OnDemandBy = plainStrategy(cmp.Or(api.Val(o.AllocationStrategy), f.OnDemandBy))
 	}
 	if o := in.SpotOptions; o != nil {
-		f.SpotBy = cmp.Or(api.Val(o.AllocationStrategy), f.SpotBy)
+		f.SpotBy = plainStrategy(cmp.Or(api.Val(o.AllocationStrategy), f.SpotBy))
 	}
 	least := in.OnDemandOptions != nil && in.OnDemandOptions.MinTargetCapacity != nil || in.SpotOptions != nil && in.SpotOptions.MinTargetCapacity != nil
 	switch {
