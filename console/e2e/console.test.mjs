@@ -115,6 +115,12 @@ for (const language of ['en', 'ja']) {
       await page.getByTestId('apply-least').first().waitFor();
       assert.match(await page.locator('[data-testid=why]:visible').first().innerText(), language === 'ja' ? /に対する kms:\w+ を要求しました/ : /asked for kms:\w+ on/);
       await accessible(page, 'explanation', language);
+      // what others changed in the meantime is not undone
+      const earlier = await w.policy(key);
+      await w.kms.send(new PutKeyPolicyCommand({ KeyId: key.Arn, Policy: earlier.replace('key-default-1', 'changed') }));
+      await page.getByTestId('apply-least').first().click();
+      await page.getByTestId('problem').waitFor();
+      await w.kms.send(new PutKeyPolicyCommand({ KeyId: key.Arn, Policy: earlier }));
       await page.getByTestId('apply-least').first().click();
       await save(page, t.gains);
       await page.getByText(t.secondRun).waitFor();

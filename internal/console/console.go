@@ -6,7 +6,6 @@ package console
 import (
 	"embed"
 	"io/fs"
-	"mime"
 	"net/http"
 	"path"
 	"strings"
@@ -72,6 +71,25 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.file(w, r, name)
 }
 
+// contentType is that of a file of the console. The system's own table is not asked: it may be wrong.
+func contentType(name string) string {
+	switch path.Ext(name) {
+	case ".html":
+		return "text/html; charset=utf-8"
+	case ".js":
+		return "text/javascript; charset=utf-8"
+	case ".css":
+		return "text/css; charset=utf-8"
+	case ".svg":
+		return "image/svg+xml"
+	case ".md":
+		return "text/plain; charset=utf-8" // to read, not to download
+	case ".woff2":
+		return "font/woff2"
+	}
+	return "application/octet-stream"
+}
+
 // file writes a file, compressed as it is if the client takes that.
 func (h handler) file(w http.ResponseWriter, r *http.Request, name string) {
 	header := w.Header()
@@ -84,9 +102,7 @@ func (h handler) file(w http.ResponseWriter, r *http.Request, name string) {
 		http.Error(w, "the console has no such file", http.StatusNotFound)
 		return
 	}
-	if t := mime.TypeByExtension(path.Ext(name)); t != "" {
-		header.Set("Content-Type", t)
-	}
+	header.Set("Content-Type", contentType(name))
 	if r.Method == http.MethodHead {
 		return
 	}

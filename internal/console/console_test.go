@@ -74,6 +74,9 @@ func TestAssets(t *testing.T) {
 		if (packed.Header.Get("Content-Encoding") == "gzip") != (path.Ext(name) == ".gz") {
 			t.Errorf("%s: encoding %q", name, packed.Header.Get("Content-Encoding"))
 		}
+		if plain.Header.Get("Content-Type") == "application/octet-stream" {
+			t.Errorf("%s is of no known type", name)
+		}
 		if strings.HasPrefix(name, "assets/") != strings.Contains(plain.Header.Get("Cache-Control"), "immutable") {
 			t.Errorf("%s: %s", name, plain.Header.Get("Cache-Control"))
 		}

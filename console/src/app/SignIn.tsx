@@ -9,15 +9,22 @@ import Input from '@cloudscape-design/components/input';
 import SpaceBetween from '@cloudscape-design/components/space-between';
 import { useWords } from '../i18n';
 import { signIn, type Session } from '../aws/session';
-import { useAct } from '../ui/load';
+import { useAct, useLoad } from '../ui/load';
 import { Problem } from '../ui/Problem';
 
 const remembered = 'kagimori.region';
+
+// isDevelopment asks the server whether its credentials are those that everybody knows.
+async function isDevelopment(): Promise<boolean> {
+  const res = await fetch('/_kagimori/health');
+  return res.ok && ((await res.json()) as { dev?: boolean }).dev === true;
+}
 
 // SignIn takes credentials. Only the Region is remembered.
 export function SignIn({ onSession }: { onSession: (s: Session) => void }) {
   const { t } = useWords();
   const { busy, error, act } = useAct();
+  const { data: dev } = useLoad(isDevelopment, []);
   const [form, set] = useState({ id: '', secret: '', token: '', role: '', region: localStorage.getItem(remembered) ?? 'us-east-1' });
   const field = (name: keyof typeof form) => ({ value: form[name], onChange: (e: { detail: { value: string } }) => set((f) => ({ ...f, [name]: e.detail.value })) });
   const submit = () =>
@@ -41,7 +48,7 @@ export function SignIn({ onSession }: { onSession: (s: Session) => void }) {
             <Problem error={error} />
             <Container>
               <SpaceBetween size="l">
-                <FormField label={t.accessKey} description={t.devHint}>
+                <FormField label={t.accessKey} description={dev && t.devHint}>
                   <Input {...field('id')} name="access-key" autoFocus autoComplete={false} spellcheck={false} />
                 </FormField>
                 <FormField label={t.secretKey}>

@@ -22,6 +22,15 @@ function sets(fixes: Fix[]): Fix[][] {
   return [...out.values()].sort((a, b) => rank(a) - rank(b));
 }
 
+// adds reports whether a text is another with something added at one place.
+export function adds(before: string, after: string): boolean {
+  let start = 0;
+  while (start < before.length && before[start] === after[start]) start++;
+  let end = 0;
+  while (end < before.length - start && before[before.length - 1 - end] === after[after.length - 1 - end]) end++;
+  return after.length > before.length && start + end === before.length;
+}
+
 // Fixes are the changes that would allow what was denied.
 export function Fixes({ fixes }: { fixes: Fix[] }) {
   const { t } = useWords();
@@ -48,7 +57,9 @@ function OneSet({ set, title, first }: { set: Fix[]; title: string; first: boole
   const review = () =>
     act(async () => {
       const { m, client } = await kms(s);
+      // The fix was made for the policy as it was: all of it must still be there, before and after what is added.
       const before = (await client.send(new m.GetKeyPolicyCommand({ KeyId: target!.Target }))).Policy!;
+      if (!adds(before, target!.Patched!)) throw new Error(t.notSaved);
       setDraft({ key: target!.Target!, before, after: target!.Patched! });
     });
   const opens = [...new Set(set.flatMap((f) => f.Opens ?? []))];
