@@ -232,6 +232,8 @@ func TestNothingIsServedWithoutAPermission(t *testing.T) {
 				t.Errorf("%s: %v", what, err)
 			case slices.Contains([]string{"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}, e.Code):
 				decided++
+			case strings.Contains(e.Message, "does not implement"):
+				t.Errorf("%s has no handler", what)
 			default:
 				other[e.Code] = append(other[e.Code], what+" "+e.Message)
 			}

@@ -253,13 +253,3 @@ func TestExplainingIsDecidedAndRecordedToo(t *testing.T) {
 		t.Errorf("the refusal explained: %+v", e)
 	}
 }
-
-func TestEveryOperationHasAHandler(t *testing.T) {
-	ops := newKit(t).kagimori.Operations()
-	desk := []string{"ViewKeyPolicy", "EditKeyPolicy", "CompareKeyPolicies", "CheckLaunch"} // package desk's
-	for name := range kagimoriapi.Service().Operations {
-		if ops[name] == nil && !slices.Contains(desk, name) && !strings.Contains(name, "XksCredential") { // those are xksproxy's
-			t.Errorf("%s has no handler", name)
-		}
-	}
-}
