@@ -35,7 +35,7 @@ type serveFlags struct {
 	visit func(ctx context.Context, url string) (stay bool, err error)
 }
 
-const serveLong = `serve answers the AWS APIs on one address until it is interrupted.
+const serveLong = `serve answers the AWS APIs on one address until it is interrupted, and shows a web console at /console there.
 
 Without --dev it is a key service of your own. The first start needs a seal for the root key, makes a management
 account, and writes the credentials of its root user once, into the file root-credentials of the data directory, which

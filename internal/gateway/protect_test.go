@@ -92,3 +92,25 @@ func TestRefusalSurvivesAClientThatWentAway(t *testing.T) {
 		t.Errorf("got %d", w.Code)
 	}
 }
+
+func TestProtectLetsLinksLeadToWhatIsPublic(t *testing.T) {
+	next := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	public := func(r *http.Request) bool { return r.URL.Path == "/public" }
+	for _, tt := range []struct {
+		path, host string
+		want       int
+	}{
+		{"/public", "localhost", http.StatusTeapot},
+		{"/", "localhost", http.StatusForbidden},
+		{"/public", "evil.example", http.StatusForbidden}, // a rebound name is one all the same
+	} {
+		r := httptest.NewRequest(http.MethodGet, tt.path, nil)
+		r.Host = tt.host
+		r.Header.Set("Sec-Fetch-Site", "cross-site")
+		rec := httptest.NewRecorder()
+		gateway.Protect(gateway.Protection{Dev: true, Public: public}, next).ServeHTTP(rec, r)
+		if rec.Code != tt.want {
+			t.Errorf("%s of %s: %d, want %d", tt.path, tt.host, rec.Code, tt.want)
+		}
+	}
+}
