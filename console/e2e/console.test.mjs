@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { join } from 'node:path';
 import { readFile } from 'node:fs/promises';
-import { CreateGrantCommand, ListGrantsCommand, PutKeyPolicyCommand } from '@aws-sdk/client-kms';
+import { CreateGrantCommand, ListGrantsCommand, ListResourceTagsCommand, PutKeyPolicyCommand } from '@aws-sdk/client-kms';
 import { CreateAccessKeyCommand, CreateRoleCommand, CreateUserCommand, PutRolePolicyCommand, PutUserPolicyCommand } from '@aws-sdk/client-iam';
 import { account, browse, linkedRole, open, region, serve, signIn, until, violations, world } from './kit.mjs';
 
@@ -217,6 +217,16 @@ for (const language of ['en', 'ja']) {
         await page.getByRole('tabpanel').getByRole('table').or(page.getByRole('tabpanel').locator('table')).first().waitFor();
         await accessible(page, tab, language);
       }
+      await page.getByRole('tabpanel').locator('input').first().fill('team');
+      await page.getByRole('tabpanel').locator('input').nth(1).fill('red');
+      await page.getByTestId('add-tag').click();
+      await page.getByRole('button', { name: /: team$/ }).waitFor();
+      await accessible(page, 'tagged', language);
+      const tags = async () => (await w.kms.send(new ListResourceTagsCommand({ KeyId: key.KeyId }))).Tags.map((x) => `${x.TagKey}=${x.TagValue}`);
+      assert.deepEqual(await tags(), ['team=red']);
+      await page.getByRole('button', { name: /: team$/ }).click();
+      await page.getByRole('button', { name: /: team$/ }).waitFor({ state: 'detached' });
+      assert.deepEqual(await tags(), []);
       await go(page, 'check');
       await page.locator('textarea').fill(await readFile(new URL('../../internal/desk/testdata/fails.json', import.meta.url), 'utf8'));
       await page.getByRole('button', { name: t.check, exact: true }).or(page.locator('main button').filter({ hasText: language === 'ja' ? '診断する' : /^Check$/ })).first().click();

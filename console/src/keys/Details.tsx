@@ -1,7 +1,9 @@
+import { useState } from 'react';
 import Box from '@cloudscape-design/components/box';
 import Button from '@cloudscape-design/components/button';
 import Container from '@cloudscape-design/components/container';
 import Header from '@cloudscape-design/components/header';
+import Input from '@cloudscape-design/components/input';
 import KeyValuePairs from '@cloudscape-design/components/key-value-pairs';
 import SpaceBetween from '@cloudscape-design/components/space-between';
 import Table from '@cloudscape-design/components/table';
@@ -98,26 +100,52 @@ export function Aliases({ meta }: { meta: KeyMetadata }) {
   );
 }
 
-// Tags of a key.
+// Tags of a key, to add and to remove.
 export function Tags({ meta }: { meta: KeyMetadata }) {
   const { t } = useWords();
   const s = useSession();
-  const { data, error, loading } = useLoad(async () => {
+  const { busy, error: failed, act } = useAct();
+  const [tag, setTag] = useState({ key: '', value: '' });
+  const { data, error, loading, reload } = useLoad(async () => {
     const { m, client } = await kms(s);
     return (await client.send(new m.ListResourceTagsCommand({ KeyId: meta.KeyId }))).Tags ?? [];
   }, [s, meta.KeyId]);
+  const add = () =>
+    act(async () => {
+      const { m, client } = await kms(s);
+      await client.send(new m.TagResourceCommand({ KeyId: meta.KeyId, Tags: [{ TagKey: tag.key, TagValue: tag.value }] }));
+      setTag({ key: '', value: '' });
+      reload();
+    });
+  const remove = (key: string) =>
+    act(async () => {
+      const { m, client } = await kms(s);
+      await client.send(new m.UntagResourceCommand({ KeyId: meta.KeyId, TagKeys: [key] }));
+      reload();
+    });
   if (error) return <Problem error={error} />;
   return (
-    <Table
-      loading={loading}
-      loadingText={t.loading}
-      header={<Header variant="h2">{t.tagsTab}</Header>}
-      items={data ?? []}
-      empty={t.noTags}
-      columnDefinitions={[
-        { id: 'key', header: t.tagKey, isRowHeader: true, cell: (x) => x.TagKey },
-        { id: 'value', header: t.tagValue, cell: (x) => x.TagValue },
-      ]}
-    />
+    <SpaceBetween size="m">
+      <Problem error={failed} />
+      <Table
+        loading={loading}
+        loadingText={t.loading}
+        header={<Header variant="h2">{t.tagsTab}</Header>}
+        items={data ?? []}
+        empty={t.noTags}
+        columnDefinitions={[
+          { id: 'key', header: t.tagKey, isRowHeader: true, cell: (x) => x.TagKey },
+          { id: 'value', header: t.tagValue, cell: (x) => x.TagValue },
+          { id: 'remove', header: t.remove, cell: (x) => <Button variant="inline-link" ariaLabel={`${t.remove}: ${x.TagKey}`} loading={busy} onClick={() => remove(x.TagKey!)}>{t.remove}</Button> },
+        ]}
+        footer={
+          <SpaceBetween direction="horizontal" size="xs">
+            <Input ariaLabel={t.tagKey} placeholder={t.tagKey} value={tag.key} onChange={(e) => setTag({ ...tag, key: e.detail.value })} />
+            <Input ariaLabel={t.tagValue} placeholder={t.tagValue} value={tag.value} onChange={(e) => setTag({ ...tag, value: e.detail.value })} />
+            <Button loading={busy} disabled={!tag.key} onClick={add} data-testid="add-tag">{t.add}</Button>
+          </SpaceBetween>
+        }
+      />
+    </SpaceBetween>
   );
 }
