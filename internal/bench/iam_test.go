@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/kagimori/kagimori/internal/api/iamapi"
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
@@ -20,7 +21,7 @@ import (
 const slack = 200_000
 
 // BenchmarkIAM compares writes with a bare commit of the store, and reads with the bare handler and
-// 200 µs: metric "x-limit", which should be 1.5 at most.
+// 200 µs: metric "x-limit", which should be 1.5 at most. Both of a pair run in turns where the disk decides.
 func BenchmarkIAM(b *testing.B) {
 	srv := testkit.Start(b, testkit.Options{Durable: true, Logger: slog.New(slog.DiscardHandler)})
 	who := srv.As(testkit.Admin(account))
@@ -47,10 +48,10 @@ func BenchmarkIAM(b *testing.B) {
 		})
 		return each
 	}
-	commit := measure("commit", func(ctx context.Context) error {
+	commit := func(ctx context.Context) error {
 		n++
 		return st.Update(ctx, func(tx store.Tx) error { return tx.Put("bench", fmt.Sprint(n), []byte(doc)) })
-	})
+	}
 	handler := measure("bare", func(ctx context.Context) error {
 		return none.Do(ctx, "ListKeys", &kmsapi.ListKeysRequest{}, &kmsapi.ListKeysResponse{})
 	})
@@ -75,11 +76,42 @@ func BenchmarkIAM(b *testing.B) {
 	for _, bc := range cases {
 		b.Run(bc.name, func(b *testing.B) {
 			ctx := b.Context()
-			serial(b, func() error { return bc.c.Do(ctx, bc.op, bc.in(), bc.out) })
-			each := float64(b.Elapsed().Nanoseconds()) / float64(b.N)
-			if limit := map[bool]float64{true: commit, false: handler + slack}[bc.write]; limit > slack || bc.write && limit > 0 {
+			limit, do := handler+slack, func() error { return bc.c.Do(ctx, bc.op, bc.in(), bc.out) }
+			if bc.write {
+				limit = inTurns(b, do, func() error { return commit(ctx) })
+			} else {
+				serial(b, do)
+			}
+			if each := float64(b.Elapsed().Nanoseconds()) / float64(b.N); bc.write || handler > 0 {
 				b.ReportMetric(each/limit, "x-limit")
 			}
 		})
 	}
+}
+
+// inTurns measures do, and other in between for as long, because a disk is not equally fast all the
+// time. It returns what one call of other takes, in nanoseconds.
+func inTurns(b *testing.B, do, other func() error) float64 {
+	b.Helper()
+	const turn = 25
+	var took time.Duration
+	n := 0
+	for i := 0; b.Loop(); i++ {
+		if i%turn == 0 {
+			b.StopTimer()
+			start := time.Now()
+			for range turn {
+				if err := other(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			took += time.Since(start)
+			n += turn
+			b.StartTimer()
+		}
+		if err := do(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return float64(took.Nanoseconds()) / float64(n)
 }

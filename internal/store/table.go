@@ -63,14 +63,20 @@ func (t Table[T]) ScanRange(tx Tx, r Range) iter.Seq2[Record[T], error] {
 		for p, err := range tx.Scan(t.Bucket, r) {
 			var rec Record[T]
 			if err == nil {
-				rec.Key, rec.Rev = SplitKey(p.Key), p.Rev
-				err = t.decode(p.Data, &rec.Value)
+				rec, err = t.Decode(p)
 			}
 			if !yield(rec, err) || err != nil {
 				return
 			}
 		}
 	}
+}
+
+// Decode is the record of a pair that a scan of the bucket gave.
+func (t Table[T]) Decode(p Pair) (Record[T], error) {
+	rec := Record[T]{Key: SplitKey(p.Key), Rev: p.Rev}
+	err := t.decode(p.Data, &rec.Value)
+	return rec, err
 }
 
 // Page reads up to limit records (all if limit is 0 or less) whose key starts with the parts of

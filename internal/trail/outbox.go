@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -57,52 +58,92 @@ func (t *Trail) Kick() {
 	}
 }
 
-// retryAfter is when a move of the outbox that failed is tried again.
-const retryAfter = time.Second
+const (
+	retryAfter = time.Second // when a move of the outbox that failed is tried again
+
+	// What is in the log leaves the outbox this long after, or when it is so many records: the disk
+	// is waited for, and a commit made, for many changes at once.
+	forgetAfter = 100 * time.Millisecond
+	forgetAt    = 2 * deleteBatch
+)
 
 func (t *Trail) drain() {
+	ctx := context.Background()
+	failed := func(err error) {
+		t.cfg.Logger.Error("the records of changes wait in the store: they cannot be moved to the trail", "error", err)
+		time.AfterFunc(retryAfter, t.Kick)
+	}
+	var due <-chan time.Time // while something is in the log that is still in the outbox
 	for {
 		select {
 		case <-t.stop:
 			return
 		case <-t.kick:
-			if err := t.Flush(context.Background()); err != nil {
-				t.cfg.Logger.Error("the records of changes wait in the store: they cannot be moved to the trail", "error", err)
-				time.AfterFunc(retryAfter, t.Kick)
+			switch left, err := t.gather(ctx, forgetAt); {
+			case err != nil:
+				failed(err)
+			case left > 0 && due == nil:
+				due = time.After(forgetAfter)
+			}
+		case <-due:
+			due = nil
+			if err := t.Flush(ctx); err != nil {
+				failed(err)
 			}
 		}
 	}
 }
 
 // deleteBatch is how many entries one transaction takes out of the outbox.
-const deleteBatch = store.MaxOps / 2
+const deleteBatch = store.MaxOps
 
 // Flush moves the outbox to the log: all that was committed before the call, in the order of the
 // commits. Each record is in the log once, even if the server dies between the append and the
 // removal: what is in the log and still in the outbox is only removed.
 func (t *Trail) Flush(ctx context.Context) error {
+	_, err := t.gather(ctx, 1)
+	return err
+}
+
+// gather appends to the log what the outbox has and the log has not: look-ups see it then. If most
+// or more are in both, it waits until they are on the disk and takes them out of the outbox. It
+// returns how many stay in both.
+func (t *Trail) gather(ctx context.Context, most int) (left int, err error) {
 	if t.cfg.Store == nil || ctx.Err() != nil {
-		return ctx.Err()
+		return 0, ctx.Err()
 	}
 	select {
 	case t.flushing <- struct{}{}:
 	case <-ctx.Done():
-		return ctx.Err()
+		return 0, ctx.Err()
 	}
 	defer func() { <-t.flushing }()
 	entries, err := t.readOutbox(ctx)
-	if err != nil || len(entries) == 0 {
-		return err
+	if err != nil || len(entries)+len(t.moved) == 0 {
+		return 0, err
 	}
-	if err := t.move(entries); err != nil {
+	err = t.move(entries)
+	forget := err == nil && len(t.moved) >= most
+	if forget {
+		err = t.sync()
+	}
+	if err != nil {
 		t.refused.Store(&err)
-		return err
+		return len(t.moved), err
 	}
 	t.refused.Store(nil)
-	for batch := range slices.Chunk(entries, deleteBatch) {
+	if forget {
+		err = t.forget(ctx)
+	}
+	return len(t.moved), err
+}
+
+// forget takes what is in the log, and on the disk, out of the outbox. flushing is held.
+func (t *Trail) forget(ctx context.Context) error {
+	for batch := range slices.Chunk(slices.Collect(maps.Keys(t.moved)), deleteBatch) {
 		err := t.cfg.Store.Update(ctx, func(tx store.Tx) error {
-			for i := range batch {
-				if err := outbox.Delete(tx, batch[i].Value.Record.EventID); err != nil {
+			for _, id := range batch {
+				if err := outbox.Delete(tx, id); err != nil {
 					return err
 				}
 			}
@@ -111,20 +152,28 @@ func (t *Trail) Flush(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for i := range batch {
-			delete(t.moved, batch[i].Value.Record.EventID)
+		for _, id := range batch {
+			delete(t.moved, id)
 		}
 	}
 	return nil
 }
 
-// readOutbox returns the outbox in the order of the commits. It is short: it fills only while the
-// log cannot be written, and then changes are refused.
+// readOutbox returns what is in the outbox and not known to be in the log, in the order of the
+// commits. It is short: it fills only while the log cannot be written, and then changes are refused.
+// flushing is held.
 func (t *Trail) readOutbox(ctx context.Context) ([]store.Record[outboxEntry], error) {
 	var entries []store.Record[outboxEntry]
 	err := t.cfg.Store.View(ctx, func(tx store.Tx) error {
 		entries = nil
-		for e, err := range outbox.ScanRange(tx, store.Range{}) {
+		for p, err := range tx.Scan(outbox.Bucket, store.Range{}) {
+			if err != nil {
+				return err
+			}
+			if t.moved[store.SplitKey(p.Key)[0]] {
+				continue
+			}
+			e, err := outbox.Decode(p)
 			if err != nil {
 				return err
 			}
@@ -142,24 +191,20 @@ func (t *Trail) readOutbox(ctx context.Context) ([]store.Record[outboxEntry], er
 // moveBatch is how many records of the outbox one write puts into the log.
 const moveBatch = 256
 
-// move appends the entries that are not in the log and makes sure that they are on the disk: after
-// that the store may forget them. flushing is held.
+// move appends entries to the log, without waiting for the disk: until that is done the store has
+// them. flushing is held.
 func (t *Trail) move(entries []store.Record[outboxEntry]) error {
-	var batch []*pending
+	batch := make([]*pending, len(entries))
 	for i := range entries {
 		rec := &entries[i].Value.Record
-		if t.moved[rec.EventID] {
-			continue
-		}
-		p := &pending{rec: rec}
-		if err := encode(&p.buf, rec); err != nil {
+		batch[i] = &pending{rec: rec}
+		if err := encode(&batch[i].buf, rec); err != nil {
 			return err
 		}
-		batch = append(batch, p)
 	}
 	for part := range slices.Chunk(batch, moveBatch) {
 		t.writeMu.Lock()
-		err := t.write(part)
+		err := t.write(part, false)
 		t.writeMu.Unlock()
 		if err != nil {
 			return err
@@ -168,10 +213,7 @@ func (t *Trail) move(entries []store.Record[outboxEntry]) error {
 			t.moved[p.rec.EventID] = true
 		}
 	}
-	if t.cfg.Sync {
-		return nil
-	}
-	return t.sync()
+	return nil
 }
 
 // sync waits until what was written is on the disk, without holding appends up.

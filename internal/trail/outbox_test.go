@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,7 +25,8 @@ import (
 // faulty is a store that refuses changes when told to.
 type faulty struct {
 	store.Store
-	broken atomic.Bool
+	broken  atomic.Bool
+	updates atomic.Int64 // how many were let through
 }
 
 var errStore = errors.New("the store is down")
@@ -33,7 +35,37 @@ func (s *faulty) Update(ctx context.Context, fn func(store.Tx) error) error {
 	if s.broken.Load() {
 		return errStore
 	}
+	s.updates.Add(1)
 	return s.Store.Update(ctx, fn)
+}
+
+// contents are the records that wait in the store.
+func (s *faulty) contents(t testing.TB) map[string][]byte {
+	t.Helper()
+	out := map[string][]byte{}
+	err := s.View(t.Context(), func(tx store.Tx) error {
+		for p, err := range tx.Scan("trail/outbox", store.Range{}) {
+			if err != nil {
+				return err
+			}
+			out[p.Key] = p.Data
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// fill has the records wait in this store, one commit each.
+func (s *faulty) fill(t testing.TB, contents map[string][]byte) {
+	t.Helper()
+	for _, key := range slices.Sorted(maps.Keys(contents)) {
+		if err := s.Update(t.Context(), func(tx store.Tx) error { return tx.Put("trail/outbox", key, contents[key]) }); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func newStore(t testing.TB) *faulty {
@@ -57,22 +89,9 @@ func commit(t testing.TB, s store.Store, tr *trail.Trail, rec *trail.Record) err
 }
 
 // outboxSize is the number of records that wait in the store.
-func outboxSize(t testing.TB, s store.Store) int {
+func outboxSize(t testing.TB, s *faulty) int {
 	t.Helper()
-	n := 0
-	err := s.View(t.Context(), func(tx store.Tx) error {
-		for _, err := range tx.Scan("trail/outbox", store.Range{}) {
-			if err != nil {
-				return err
-			}
-			n++
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
+	return len(s.contents(t))
 }
 
 // crashed is the folder as the next process would find it. It is copied again when the names
@@ -101,12 +120,12 @@ func TestOutboxKeepsTheOrderOfCommits(t *testing.T) {
 	f, s := newFolder(t), newStore(t)
 	tr := f.open(t, withStore(s))
 	var want []string
-	for i := range 60 { // more than one transaction takes out; ids and times run backwards
-		r := record(100 - i)
+	for i := range 120 { // more than one transaction takes out; ids and times run backwards
+		r := record(200 - i)
 		if err := commit(t, s, tr, r); err != nil {
 			t.Fatal(err)
 		}
-		want = append([]string{strconv.Itoa(100 - i)}, want...)
+		want = append([]string{strconv.Itoa(200 - i)}, want...)
 	}
 	if err := tr.Flush(t.Context()); err != nil {
 		t.Fatal(err)

@@ -6,8 +6,9 @@
 // segment ends with a checkpoint, a line that the server signs. Who can write the folder can
 // remove the end of the log, but not change what a checkpoint covers.
 //
-// The record of a change lies in the transaction of the change (the outbox) and moves to the log
-// right after; everything else is appended before the client gets its answer.
+// The record of a change lies in the transaction of the change (the outbox) and is appended to the
+// log right after; everything else is appended before the client gets its answer. The outbox forgets
+// records a moment later, many with one commit, when the disk has the log.
 //
 // Source: AWS CloudTrail User Guide, "CloudTrail record contents".
 package trail

@@ -19,7 +19,7 @@ import (
 type Config struct {
 	Dir   *os.Root    // folder of the segments, used by nobody else; stays open while the trail is
 	Store store.Store // holds the outbox and the causes; nil for a log without them
-	Sync  bool        // fsync each append
+	Sync  bool        // fsync each append; the records of changes are on the disk before it, in the store
 	// MaxSegment and MaxTotal bound one segment and all of them, in bytes; 64 MiB and 4 GiB if 0.
 	// A segment may exceed its bound by what is written at once.
 	MaxSegment, MaxTotal int64
@@ -56,7 +56,7 @@ type Trail struct {
 	namesMu sync.RWMutex // held to change the names of segments, shared to list them
 
 	flushing chan struct{}         // holds a token while the outbox is moved
-	moved    map[string]bool       // events in the log that are still in the outbox; held by flushing
+	moved    map[string]bool       // events in the log that are still in the outbox; guarded by flushing
 	refused  atomic.Pointer[error] // why the outbox could not be moved, while it cannot
 
 	kick, full, stop chan struct{}
@@ -146,7 +146,7 @@ func (t *Trail) Append(rec *Record) error {
 	batch := t.queue
 	t.queue = nil
 	t.queueMu.Unlock()
-	err := t.write(batch)
+	err := t.write(batch, t.cfg.Sync)
 	for _, q := range batch {
 		q.done, q.err = true, err
 	}
@@ -154,7 +154,7 @@ func (t *Trail) Append(rec *Record) error {
 }
 
 // write puts records at the end of the log, all or none. writeMu is held.
-func (t *Trail) write(batch []*pending) error {
+func (t *Trail) write(batch []*pending, sync bool) error {
 	if t.broken != nil {
 		return t.broken
 	}
@@ -174,7 +174,7 @@ func (t *Trail) write(batch []*pending) error {
 		last = lineHash(t.out[from:])
 		entries[i] = entry{head: headOf(p.rec), seq: seq, segment: t.segment, offset: t.size + int64(from), length: len(t.out) - from}
 	}
-	if err := t.put(t.out); err != nil {
+	if err := t.put(t.out, sync); err != nil {
 		return err
 	}
 	t.last, t.dirty = last, true
@@ -189,7 +189,7 @@ func (t *Trail) write(batch []*pending) error {
 // put writes bytes at the end of the segment. What a failed write left is taken back; if that
 // fails too, or if it is not known what reached the disk, nothing more is appended until the log is
 // opened anew. writeMu is held.
-func (t *Trail) put(data []byte) error {
+func (t *Trail) put(data []byte, sync bool) error {
 	if _, err := t.file.WriteAt(data, t.size); err != nil {
 		err = fmt.Errorf("trail: %w", err)
 		if terr := t.file.Truncate(t.size); terr != nil {
@@ -198,7 +198,7 @@ func (t *Trail) put(data []byte) error {
 		}
 		return err
 	}
-	if t.cfg.Sync {
+	if sync {
 		if err := t.file.Sync(); err != nil {
 			t.broken = errors.Join(fmt.Errorf("trail: %w", err), t.file.Truncate(t.size))
 			return t.broken
@@ -224,7 +224,7 @@ func (t *Trail) checkpoint() error {
 	if err != nil {
 		return err
 	}
-	if err := t.put(line); err != nil {
+	if err := t.put(line, t.cfg.Sync); err != nil {
 		return err
 	}
 	t.last, t.dirty = lineHash(line), false
