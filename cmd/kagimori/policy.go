@@ -40,8 +40,8 @@ func newPolicy(io stdio) *cobra.Command {
 
 // lintFlags are the flags of policy lint.
 type lintFlags struct {
-	kind, account, resource, format, failOn string
-	known                                   []string
+	kind, account, resource, format, failOn, lang string
+	known                                         []string
 }
 
 const lintLong = `lint finds what AWS refuses in a policy document, and what it accepts although its author did not mean it: statements
@@ -53,6 +53,7 @@ The exit code is 1 if there are findings of severity error (or of what --fail-on
 const lintExample = `  kagimori policy lint --type key --resource arn:aws:kms:us-west-2:111122223333:key/KEYID policy.json
   aws kms get-key-policy --key-id alias/app --query Policy --output text | kagimori policy lint --type key -
   kagimori policy lint --type key --known roles.json --known grants.json policy.json
+  kagimori policy lint --type key --lang ja policy.json
   kagimori policy lint --format sarif policies/*.json > lint.sarif`
 
 func newPolicyLint(io stdio) *cobra.Command {
@@ -68,6 +69,7 @@ func newPolicyLint(io stdio) *cobra.Command {
 	fl.StringVar(&f.resource, "resource", "", "`ARN` of the key of key policies")
 	fl.StringArrayVar(&f.known, "known", nil, "`FILE` that tells of the world: a launch scenario, or what aws iam list-roles, list-users,\nget-role, get-user, aws kms list-grants or describe-key printed")
 	fl.StringVar(&f.format, "format", "text", "`FORMAT` of the findings: text, json or sarif")
+	addLanguage(fl, &f.lang)
 	fl.StringVar(&f.failOn, "fail-on", "error", "the least `SEVERITY` that makes the exit code 1: error, warning or note")
 	return cmd
 }
@@ -145,9 +147,13 @@ func (f *lintFlags) options(io stdio) (lint.Options, error) {
 }
 
 func (f *lintFlags) writer() (func(io.Writer, []lint.Result) error, error) {
+	in, err := language(f.lang)
+	if err != nil {
+		return nil, err
+	}
 	switch f.format {
 	case "text":
-		return lint.WriteText, nil
+		return func(w io.Writer, r []lint.Result) error { return lint.WriteText(w, r, in) }, nil
 	case "json":
 		return lint.WriteJSON, nil
 	case "sarif":

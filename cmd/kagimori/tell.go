@@ -25,8 +25,25 @@ func (f *tellFlags) add(fl *pflag.FlagSet, verbose string) {
 	fl.StringVar(&f.format, "format", "human", "`FORM` of the output: human, json (one object a line), sarif, junit, github (annotations) or markdown")
 	fl.StringArrayVar(&f.outputs, "output", nil, "write into `FILE` too: FORM=FILE, or a name that tells the form (x.sarif, x.xml for junit, x.json, x.md, x.txt); repeatable")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, verbose)
-	fl.StringVar(&f.lang, "lang", "", "`LANGUAGE` of texts for people: en or ja (default: that of LC_ALL, LC_MESSAGES or LANG)")
+	addLanguage(fl, &f.lang)
 	fl.StringVar(&f.color, "color", "auto", "`WHEN` to use colour: auto (on a terminal, unless NO_COLOR is set), always or never")
+}
+
+// addLanguage adds the flag --lang.
+func addLanguage(fl *pflag.FlagSet, lang *string) {
+	fl.StringVar(lang, "lang", "", "`LANGUAGE` of texts for people: en or ja (default: that of LC_ALL, LC_MESSAGES or LANG)")
+}
+
+// language is that of --lang, or of the environment.
+func language(lang string) (speech.Language, error) {
+	if lang == "" {
+		return speech.Environment(os.Getenv), nil
+	}
+	l, ok := speech.Parse(lang)
+	if !ok {
+		return l, fmt.Errorf("--lang %q is neither en nor ja", lang)
+	}
+	return l, nil
 }
 
 // A teller writes reports where the flags say.
@@ -50,10 +67,9 @@ func (f *tellFlags) teller(io stdio) (*teller, error) {
 		return nil, fmt.Errorf("--format %q is neither human, json, sarif, junit, github nor markdown", f.format)
 	}
 	t := &teller{out: io.out, form: form, style: report.Style{Verbose: f.verbose, Version: version()}}
-	if t.style.Language, ok = speech.Parse(f.lang); f.lang == "" {
-		t.style.Language = speech.Environment(os.Getenv)
-	} else if !ok {
-		return nil, fmt.Errorf("--lang %q is neither en nor ja", f.lang)
+	var err error
+	if t.style.Language, err = language(f.lang); err != nil {
+		return nil, err
 	}
 	switch f.color {
 	case "always":

@@ -14,6 +14,7 @@ import (
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/lint"
 	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // maxFindings is the longest page of findings, and how long one is if the caller does not say.
@@ -104,11 +105,8 @@ func findings(src []byte, opts lint.Options) []accessanalyzerapi.ValidatePolicyF
 		if f.Rule == "refused" && onlyVersion(src, opts.Kind) {
 			continue // there is a check for that
 		}
-		details := f.Reason
-		if f.Fix != "" {
-			details += " " + f.Fix
-		}
-		add(issueOf(&f, src, opts.Kind), details, at.between(f.Range))
+		details := speech.Sentences(f.Reason, f.Fix)
+		add(issueOf(&f, src, opts.Kind), details.String(), at.between(f.Range))
 	}
 	for _, w := range at.written() {
 		add(w.issue, w.details, w.location)
@@ -121,7 +119,7 @@ func issueOf(f *lint.Finding, src []byte, kind policy.Kind) issue {
 	if f.Rule == "refused" {
 		return refusal(src, kind)
 	}
-	if f.Rule == "unknown-condition-key" && strings.HasPrefix(strings.ToLower(quoted(f.Reason)), "aws:") {
+	if f.Rule == "unknown-condition-key" && strings.HasPrefix(strings.ToLower(quoted(f.Reason.String())), "aws:") {
 		return issue{"INVALID_GLOBAL_CONDITION_KEY", kindError, "error-invalid-global-condition-key"}
 	}
 	if i, ok := issues[f.Rule]; ok {

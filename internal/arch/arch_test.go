@@ -51,7 +51,7 @@ var allowed = map[string][]string{
 	"internal/keyrule":         {"internal/apierr", "internal/arn", "internal/authz", "internal/policy"},
 	"internal/doctor":          {"internal/policy", "internal/authz", "internal/authz/condition", "internal/authz/explain", "internal/launch", "internal/keyrule", "internal/lint", "internal/actions", "internal/linkedrole", "internal/arn", "internal/apierr", "internal/scenario/format", "internal/speech"},
 	"internal/incident":        {"internal/doctor", "internal/authz/explain", "internal/keyrule", "internal/arn", "internal/scenario/format", "internal/speech"},
-	"internal/lint":            {"internal/actions", "internal/linkedrole", "internal/launch", "internal/authz", "internal/authz/condition", "internal/policy", "internal/arn", "internal/apierr"},
+	"internal/lint":            {"internal/actions", "internal/linkedrole", "internal/launch", "internal/authz", "internal/authz/condition", "internal/policy", "internal/arn", "internal/apierr", "internal/speech"},
 	"internal/jsonedit":        {},
 	"internal/remedy":          {"internal/arn", "internal/jsonedit", "internal/scenario/format", "internal/speech"},
 	"internal/suite":           {"internal/casefile", "internal/doctor", "internal/scenario/format", "internal/speech"},
@@ -98,7 +98,7 @@ var allowed = map[string][]string{
 	"internal/ec2/keypair":    {"internal/secret"},
 	"internal/autoscaling":    service("internal/api/autoscalingapi", "internal/api/ec2api", "internal/api/iamapi", "internal/api/kagimoriapi", "internal/launch"),
 	"internal/cloudtrail":     service("internal/api/cloudtrailapi"),
-	"internal/accessanalyzer": service("internal/api/accessanalyzerapi", "internal/lint", "internal/policy", "internal/actions"),
+	"internal/accessanalyzer": service("internal/api/accessanalyzerapi", "internal/lint", "internal/policy", "internal/actions", "internal/speech"),
 	"internal/kagimori":       service("internal/api/kagimoriapi", "internal/authz/explain", "internal/ask", "internal/policy", "internal/speech"),
 	"internal/desk":           service("internal/api/kagimoriapi", "internal/ask/compare", "internal/cfn", "internal/doctor", "internal/policy", "internal/policy/keyview", "internal/remedy", "internal/report", "internal/scenario/format", "internal/speech", "internal/tfplan"), // pure questions about documents of the caller
 	"internal/xksproxy":       service("internal/api/kagimoriapi", "internal/api/kmsapi", "internal/hsm", "internal/sigv4", "internal/xks"),

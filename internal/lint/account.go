@@ -6,6 +6,7 @@ import (
 	"github.com/kagimori/kagimori/internal/actions"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // accountRules looks at the accounts that a statement names, where the document's own is known.
@@ -48,7 +49,7 @@ func (l *linter) typo(s *statement, t policy.Text, account, own string) {
 	}
 	swapped := len(differ) == 2 && differ[1] == differ[0]+1 && account[differ[0]] == own[differ[1]] && account[differ[1]] == own[differ[0]]
 	if len(differ) == 1 || swapped {
-		l.add("account-typo", s.Statement, t.Pos, "The account "+account+" looks like "+own+", to which the document belongs.", "Write "+own+" if that is meant.")
+		l.add("account-typo", s.Statement, t.Pos, speech.Say("The account %s looks like %s, to which the document belongs.", account, own), speech.Say("Write %s if that is meant.", own))
 	}
 }
 
@@ -72,8 +73,8 @@ func (l *linter) foreign(s *statement, r policy.Text, account, own string) {
 		return
 	}
 	l.add("other-account", s.Statement, r.Pos,
-		"The resource is of account "+account+". "+quote(acting[0].Full())+" works on resources of the caller's own account only, which is "+own+".",
-		"Write account "+own+", or allow sts:AssumeRole on a role in "+account+".")
+		speech.Say("The resource is of account %s. %s works on resources of the caller's own account only, which is %s.", account, quote(acting[0].Full()), own),
+		speech.Say("Write account %s, or allow sts:AssumeRole on a role in %s.", own, account))
 }
 
 func worksAbroad(a *actions.Action) bool {

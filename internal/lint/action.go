@@ -7,6 +7,7 @@ import (
 	"github.com/kagimori/kagimori/internal/actions"
 	"github.com/kagimori/kagimori/internal/authz/condition"
 	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // actionRules looks at each entry of Action and NotAction by itself.
@@ -30,27 +31,30 @@ func (l *linter) unknownAction(s *statement, e entry) bool {
 	prefix, name, _ := strings.Cut(e.Value, ":")
 	service, ok := l.table.Service(prefix)
 	if !ok {
-		fix := "Write the prefix of the service's actions."
+		fix := speech.Say("Write the prefix of the service's actions.")
 		if near := nearest(prefix, l.table.Prefixes()); near != "" {
-			fix = "Did you mean " + quote(near+":"+name) + "?"
+			fix = speech.Say("Did you mean %s?", quote(near+":"+name))
 		}
-		reason := "No service has actions that begin with " + quote(prefix+":") + "."
+		reason := speech.Say("No service has actions that begin with %s.", quote(prefix+":"))
 		if strings.ContainsAny(prefix, "*?") {
-			reason, fix = "The service of an action has no wildcards, so "+quote(e.Value)+" matches nothing.", `Write "*" for every action, or the service.`
+			reason, fix = speech.Say("The service of an action has no wildcards, so %s matches nothing.", quote(e.Value)), speech.Say(`Write "*" for every action, or the service.`)
 		}
 		l.add("unknown-service", s.Statement, e.Pos, reason, fix)
 		return true
 	}
-	does := map[policy.Effect]string{policy.Allow: "allows nothing", policy.Deny: "denies nothing"}[s.Effect]
-	if len(s.NotActions) > 0 {
-		does = "excludes nothing"
+	reason := speech.Say("%s matches no action of %s, so it allows nothing.", quote(e.Value), service.Prefix)
+	switch {
+	case len(s.NotActions) > 0:
+		reason = speech.Say("%s matches no action of %s, so it excludes nothing.", quote(e.Value), service.Prefix)
+	case s.Effect == policy.Deny:
+		reason = speech.Say("%s matches no action of %s, so it denies nothing.", quote(e.Value), service.Prefix)
 	}
-	l.add("unknown-action", s.Statement, e.Pos, quote(e.Value)+" matches no action of "+service.Prefix+", so it "+does+".", suggestAction(service, name))
+	l.add("unknown-action", s.Statement, e.Pos, reason, suggestAction(service, name))
 	return true
 }
 
 // suggestAction names the actions that a misspelt one may mean.
-func suggestAction(service *actions.Service, name string) string {
+func suggestAction(service *actions.Service, name string) speech.Text {
 	var longer, all []string
 	for _, a := range service.Actions() {
 		all = append(all, a.Name)
@@ -59,12 +63,12 @@ func suggestAction(service *actions.Service, name string) string {
 		}
 	}
 	if near := nearest(name, all); near != "" && len(longer) == 0 {
-		return "Did you mean " + quote(service.Prefix+":"+near) + "?"
+		return speech.Say("Did you mean %s?", quote(service.Prefix+":"+near))
 	}
 	if len(longer) > 0 {
-		return "The actions are " + listed(longer) + "; " + quote(service.Prefix+":"+name+"*") + " matches them."
+		return speech.Say("The actions are %s; %s matches them.", listed(longer), quote(service.Prefix+":"+name+"*"))
 	}
-	return "Look up the action in the Service Authorization Reference, or remove the entry."
+	return speech.Say("Look up the action in the Service Authorization Reference, or remove the entry.")
 }
 
 // notHere finds actions about which this kind of policy never decides.
@@ -77,17 +81,17 @@ func (l *linter) notHere(s *statement, e entry) bool {
 	}
 	prefix, _, _ := strings.Cut(strings.ToLower(e.Value), ":")
 	service, known := l.table.Service(prefix)
-	reason, fix := "", "Remove the entry."
+	reason, fix := speech.Text{}, speech.Say("Remove the entry.")
 	switch {
 	case l.opts.Kind == policy.RCP && known && !service.RCP:
-		reason = "Resource control policies do not govern the resources of " + prefix + "."
+		reason = speech.Say("Resource control policies do not govern the resources of %s.", prefix)
 	case l.opts.Kind == policy.RCP && !e.open && !slices.ContainsFunc(e.matches, func(a *actions.Action) bool { return a.Full() != "kms:RetireGrant" }):
-		reason = "Resource control policies do not govern kms:RetireGrant."
+		reason = speech.Say("Resource control policies do not govern kms:RetireGrant.")
 	case l.opts.Kind == policy.Key && prefix != "kms":
-		reason = "No key policy decides about " + quote(e.Value) + ": it is not about keys."
+		reason = speech.Say("No key policy decides about %s: it is not about keys.", quote(e.Value))
 	case l.opts.Kind == policy.Key && !slices.ContainsFunc(e.matches, func(a *actions.Action) bool { return a.ByKeyPolicy }):
-		reason = "No key policy decides about " + quote(e.Value) + ": it is not about one key."
-		fix = "Allow it by an identity-based policy, and remove it here."
+		reason = speech.Say("No key policy decides about %s: it is not about one key.", quote(e.Value))
+		fix = speech.Say("Allow it by an identity-based policy, and remove it here.")
 	default:
 		return false
 	}
@@ -106,10 +110,10 @@ func (l *linter) withoutResource(s *statement, e entry) {
 		}
 	}
 	a := e.matches[0]
-	reason := quote(e.Value) + " is not an action on " + l.describeResources(s) + ", so the statement does not apply to it."
-	fix := `Move it to a statement of its own whose Resource is "*".`
+	reason := speech.Say("%s is not an action on %s, so the statement does not apply to it.", quote(e.Value), l.describeResources(s))
+	fix := speech.Say(`Move it to a statement of its own whose Resource is "*".`)
 	if len(a.Resources) > 0 {
-		fix = "Move it to a statement whose Resource is " + listed(templates(a)) + "."
+		fix = speech.Say("Move it to a statement whose Resource is %s.", listed(templates(a)))
 	}
 	l.add("action-without-resource", s.Statement, e.Pos, reason, fix)
 }
@@ -150,14 +154,24 @@ func (l *linter) actsOn(a *actions.Action, resource string, on *actions.On) bool
 		return pattern.Match(&condition.Env{}, "*") == condition.True
 	}
 	for i := range a.Resources {
-		if r := &a.Resources[i]; (on == nil || on == r) && overlaps(resource, r.ARN) {
+		r := &a.Resources[i]
+		if (on == nil || on == r) && (overlaps(resource, r.ARN) || ofUser(a, r) && overlaps(resource, rootUser)) {
 			return true
 		}
 	}
 	return false
 }
 
-func (l *linter) describeResources(s *statement) string {
+// rootUser is what actions on an IAM user act on if that is the root user.
+//
+// Source: AWS Managed Policy Reference, IAMAuditRootUserCredentials.
+const rootUser = "arn:${Partition}:iam::${Account}:root"
+
+func ofUser(a *actions.Action, on *actions.On) bool {
+	return a.Service.Prefix == "iam" && on.Name == "user"
+}
+
+func (l *linter) describeResources(s *statement) speech.Text {
 	var names []string
 	for _, r := range s.Resources {
 		names = append(names, quote(r.Value))

@@ -7,6 +7,7 @@ import (
 	"github.com/kagimori/kagimori/internal/actions"
 	"github.com/kagimori/kagimori/internal/authz/condition"
 	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // A cond is a condition with what the table knows of its key.
@@ -58,24 +59,24 @@ func (l *linter) unknownKey(s *statement, c cond) bool {
 			names = append(names, s.Keys()...)
 		}
 	}
-	fix := "Look up the key in the Service Authorization Reference."
+	fix := speech.Say("Look up the key in the Service Authorization Reference.")
 	if near := nearest(c.Key, names); near != "" {
-		fix = "Did you mean " + quote(near) + "?"
+		fix = speech.Say("Did you mean %s?", quote(near))
 	}
-	l.add("unknown-condition-key", s.Statement, c.Pos, "There is no condition key "+quote(c.Key)+", so "+l.without(s, c)+".", fix)
+	l.add("unknown-condition-key", s.Statement, c.Pos, speech.Say("There is no condition key %s, so %s.", quote(c.Key), l.without(s, c)), fix)
 	return true
 }
 
 // without says what the condition comes to if no request has the key: the engine is asked.
-func (l *linter) without(s *statement, c cond) string {
+func (l *linter) without(s *statement, c cond) speech.Text {
 	holds := c.ready.Eval(&condition.Env{}) == condition.True
 	switch {
 	case holds:
-		return "the condition is always true"
+		return speech.Say("the condition is always true")
 	case s.Effect == policy.Deny:
-		return "the statement denies nothing"
+		return speech.Say("the statement denies nothing")
 	}
-	return "the statement allows nothing"
+	return speech.Say("the statement allows nothing")
 }
 
 // absent finds keys that requests for the statement's actions never carry.
@@ -103,17 +104,17 @@ func (l *linter) absent(s *statement, c cond) bool {
 		return false
 	case !carried && holds:
 		l.add("condition-without-effect", s.Statement, c.Pos,
-			"Requests for "+entries(without)+" never carry "+c.Key+", so the condition is always true.", "Remove the condition"+l.insteadOf(c)+".")
+			speech.Say("Requests for %s never carry %s, so %s.", entries(without), c.Key, l.without(s, c)), speech.Say("Remove the condition%s.", l.insteadOf(c)))
 		return true
 	case !carried:
 		l.add("condition-key-absent", s.Statement, c.Pos,
-			"Requests for "+entries(without)+" never carry "+c.Key+", so "+l.without(s, c)+".", "Remove the condition"+l.insteadOf(c)+".")
+			speech.Say("Requests for %s never carry %s, so %s.", entries(without), c.Key, l.without(s, c)), speech.Say("Remove the condition%s.", l.insteadOf(c)))
 		return true
 	}
 	for _, e := range without {
 		l.add("condition-key-absent", s.Statement, e.Pos,
-			"Requests for "+quote(e.Value)+" never carry "+c.Key+", so under this condition the statement does not apply to it.",
-			"Move the action to a statement without the condition"+l.insteadOf(c)+".")
+			speech.Say("Requests for %s never carry %s, so under this condition the statement does not apply to it.", quote(e.Value), c.Key),
+			speech.Say("Move the action to a statement without the condition%s.", l.insteadOf(c)))
 	}
 	return false
 }
@@ -139,19 +140,19 @@ func (l *linter) carries(s *statement, a *actions.Action, key string) bool {
 }
 
 // insteadOf is advice for the keys that are most often in the wrong place.
-func (l *linter) insteadOf(c cond) string {
+func (l *linter) insteadOf(c cond) speech.Text {
 	switch c.key.Template {
 	case "kms:GrantIsForAWSResource":
-		return "; it belongs to kms:CreateGrant, kms:ListGrants and kms:RevokeGrant"
+		return speech.Say("; it belongs to kms:CreateGrant, kms:ListGrants and kms:RevokeGrant")
 	case "kms:EncryptionContext:${EncryptionContextKey}", "kms:EncryptionContextKeys":
-		return "; encryption contexts belong to the operations that encrypt and decrypt, and to kms:CreateGrant"
+		return speech.Say("; encryption contexts belong to the operations that encrypt and decrypt, and to kms:CreateGrant")
 	case "aws:RequestTag/${TagKey}", "aws:TagKeys":
-		return "; it belongs to actions that create or tag"
+		return speech.Say("; it belongs to actions that create or tag")
 	}
-	return ""
+	return speech.Text{}
 }
 
-func entries(list []entry) string {
+func entries(list []entry) speech.Text {
 	var names []string
 	for _, e := range list {
 		names = append(names, e.Value)
@@ -167,12 +168,12 @@ func (l *linter) wrongType(s *statement, c cond) bool {
 	switch fits(family(c.op), c.key.Type) {
 	case never:
 		l.add("condition-type", s.Statement, c.Pos,
-			c.Operator+" never compares "+c.Key+" well: its values are of type "+string(c.key.Type)+".", "Use "+operators(c.key.Type)+".")
+			speech.Say("%s never compares %s well: its values are of type %s.", c.Operator, c.Key, string(c.key.Type)), speech.Say("Use %s.", operators(c.key.Type)))
 		return true
 	case asText:
 		l.addAs(Warning, "condition-type", s.Statement, c.Pos,
-			c.Operator+" compares the text of "+c.Key+", whose values are of type "+string(c.key.Type)+": the same value in another spelling differs.",
-			"Use "+operators(c.key.Type)+".")
+			speech.Say("%s compares the text of %s, whose values are of type %s: the same value in another spelling differs.", c.Operator, c.Key, string(c.key.Type)),
+			speech.Say("Use %s.", operators(c.key.Type)))
 	}
 	return false
 }
@@ -186,18 +187,18 @@ func (l *linter) wrongSet(s *statement, c cond) bool {
 	}
 	switch {
 	case c.key.Multi && c.op.Set == "":
-		fix := "Write " + policy.ForAnyValue + ":" + c.Operator + " (one of the values) or " + policy.ForAllValues + ":" + c.Operator + " (each of them)."
-		l.add("multivalued", s.Statement, c.Pos, c.Key+" can have several values, which "+c.Operator+" without a set operator does not compare.", fix)
+		fix := speech.Say("Write %s:%s (one of the values) or %s:%s (each of them).", policy.ForAnyValue, c.Operator, policy.ForAllValues, c.Operator)
+		l.add("multivalued", s.Statement, c.Pos, speech.Say("%s can have several values, which %s without a set operator does not compare.", c.Key, c.Operator), fix)
 		return true
 	case !c.key.Multi && c.op.Set == policy.ForAllValues && s.Effect == policy.Allow && !l.requiresKey(s, c.Key):
-		l.add("for-all-values", s.Statement, c.Pos, c.Key+" has one value; with ForAllValues the condition also holds for requests without it.",
-			"Write "+plainOperator(c)+".")
+		l.add("for-all-values", s.Statement, c.Pos, speech.Say("%s has one value; with ForAllValues the condition also holds for requests without it.", c.Key),
+			speech.Say("Write %s.", plainOperator(c)))
 		return true
 	case !c.key.Multi && c.op.Set != "":
-		l.addAs(Warning, "multivalued", s.Statement, c.Pos, c.Key+" has one value; set operators are for keys with several.", "Write "+plainOperator(c)+".")
+		l.addAs(Warning, "multivalued", s.Statement, c.Pos, speech.Say("%s has one value; set operators are for keys with several.", c.Key), speech.Say("Write %s.", plainOperator(c)))
 	case c.op.Set == policy.ForAllValues && s.Effect == policy.Allow && !l.requiresKey(s, c.Key):
-		l.add("for-all-values", s.Statement, c.Pos, "ForAllValues also holds for requests without "+c.Key+", so they are allowed.",
-			`Add "Null": {`+quote(c.Key)+`: "false"}.`)
+		l.add("for-all-values", s.Statement, c.Pos, speech.Say("ForAllValues also holds for requests without %s, so they are allowed.", c.Key),
+			speech.Say(`Add "Null": {%s: "false"}.`, quote(c.Key)))
 	}
 	return false
 }

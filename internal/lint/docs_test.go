@@ -9,6 +9,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/lint"
 	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 var kinds = map[string]policy.Kind{
@@ -103,7 +104,7 @@ func TestEachRuleIsDocumentedAndItsExampleHasTheFinding(t *testing.T) {
 				t.Errorf("%s: the example also has %s: %s", s.rule, f.Rule, f.Reason)
 			}
 		}
-		if f := found[i]; f.Severity != severity || f.Fix == "" || f.Reason == "" || f.Range.Start.Line == 0 || f.Range.End == (lint.Point{}) {
+		if f := found[i]; f.Severity != severity || f.Fix.Empty() || f.Reason.Empty() || f.Range.Start.Line == 0 || f.Range.End == (lint.Point{}) {
 			t.Errorf("%s: the finding is %+v", s.rule, f)
 		}
 	}
@@ -124,7 +125,7 @@ func TestTheSampleSaysWhatIsDocumented(t *testing.T) {
 		t.Fatal("docs/lint.md has no sample")
 	}
 	var out strings.Builder
-	err = lint.WriteText(&out, []lint.Result{{File: "seed.json", Findings: lint.Check(m[1], lint.Options{Kind: policy.Key})}})
+	err = lint.WriteText(&out, []lint.Result{{File: "seed.json", Findings: lint.Check(m[1], lint.Options{Kind: policy.Key})}}, speech.English)
 	if err != nil || out.String() != string(m[2]) {
 		t.Errorf("the sample has (%v)\n%s\nand docs/lint.md says\n%s", err, out.String(), m[2])
 	}

@@ -34,7 +34,7 @@ func FuzzCheck(f *testing.F) {
 			if start.Line < 1 || start.Column < 1 || end.Line < start.Line || end.Line == start.Line && end.Column < start.Column {
 				t.Errorf("%s is at %v", found.Rule, found.Range)
 			}
-			if found.Reason == "" || found.Fix == "" || found.Severity == 0 {
+			if found.Reason.Empty() || found.Fix.Empty() || found.Severity == 0 {
 				t.Errorf("%+v", found)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // guardrailRules looks at what policies that limit do to launches on encrypted volumes and to
@@ -15,7 +16,7 @@ func (l *linter) guardrailRules(statements []*statement) {
 	for _, s := range statements {
 		if l.opts.Kind == policy.Resource && s.Effect == policy.Allow && s.Principal != nil {
 			for _, t := range s.Principal.Service {
-				l.confusedDeputy(s, t, "the resource")
+				l.confusedDeputy(s, t, speech.Say("%s may use the resource for the resources of any account that asks it.", t.Value))
 			}
 		}
 		if s.Effect == policy.Deny {
@@ -47,19 +48,19 @@ func (l *linter) deniedLaunch(s *statement) {
 	if i < 0 {
 		return
 	}
-	fix := `Add "StringNotLike": {"kms:ViaService": "ec2.*.amazonaws.com"}, so that requests through EC2 are spared.`
+	fix := speech.Say(`Add "StringNotLike": {"kms:ViaService": "ec2.*.amazonaws.com"}, so that requests through EC2 are spared.`)
 	if denied == "kms:CreateGrant" {
-		fix = `Add "Bool": {"kms:GrantIsForAWSResource": "false"}, so that only grants are denied that people make themselves.`
+		fix = speech.Say(`Add "Bool": {"kms:GrantIsForAWSResource": "false"}, so that only grants are denied that people make themselves.`)
 	}
-	who := "whoever launches instances"
+	who := speech.Say("whoever launches instances")
 	switch {
 	case l.opts.Kind == policy.SCP || l.opts.Kind == policy.RCP:
-		who = "people and tools that launch instances (service-linked roles, such as Auto Scaling's, are spared)"
+		who = speech.Say("people and tools that launch instances (service-linked roles, such as Auto Scaling's, are spared)")
 	case l.opts.Kind == policy.Identity || l.opts.Kind == policy.Session:
-		who = "its principal"
+		who = speech.Say("its principal")
 	}
 	l.add("deny-hits-launches", s.Statement, s.entries[i].Pos,
-		"This denies "+denied+" to "+who+": EC2 asks for it with the caller's identity at launches on encrypted volumes and when they are attached.", fix)
+		speech.Say("This denies %s to %s: EC2 asks for it with the caller's identity at launches on encrypted volumes and when they are attached.", denied, who), fix)
 }
 
 // byNetwork reports whether a statement asks where a request comes from.
@@ -92,8 +93,8 @@ func (l *linter) deniedServices(s *statement) {
 	}
 	key := s.Conditions[i].Key
 	l.add("deny-hits-service-principals", s.Statement, s.Conditions[i].Pos,
-		"An AWS service that calls as itself has no "+key+", for which this holds, so it is denied too: Amazon EBS, say, that reads a snapshot by a grant.",
-		`Add "BoolIfExists": {"aws:PrincipalIsAWSService": "false"}.`)
+		speech.Say("An AWS service that calls as itself has no %s, for which this holds, so it is denied too: Amazon EBS, say, that reads a snapshot by a grant.", key),
+		speech.Say(`Add "BoolIfExists": {"aws:PrincipalIsAWSService": "false"}.`))
 }
 
 // deniesService is [linter.denies] for a caller that is a service, of which is known what keys it
@@ -130,8 +131,8 @@ func (l *linter) exemptRole(s *statement) {
 			continue
 		}
 		if !slices.ContainsFunc(c.Values, func(v policy.Text) bool { return !strings.Contains(v.Value, ":role/aws-service-role/") }) {
-			l.add("linked-role-exempt", s.Statement, c.Pos, "No policy of an organization limits service-linked roles, so the statement denies nothing.",
-				"Remove the statement. What such a role may do with a key is limited by the key policy.")
+			l.add("linked-role-exempt", s.Statement, c.Pos, speech.Say("No policy of an organization limits service-linked roles, so the statement denies nothing."),
+				speech.Say("Remove the statement. What such a role may do with a key is limited by the key policy."))
 		}
 	}
 }
@@ -160,7 +161,6 @@ func (l *linter) launchWithoutKeys(statements []*statement) {
 		}
 		return nil, policy.Text{}
 	}
-	const too = ` "Condition": {"Bool": {"kms:GrantIsForAWSResource": "true"}}.`
 	switch l.opts.Kind {
 	case policy.Identity:
 		launches := slices.ContainsFunc(ec2, covers)
@@ -169,15 +169,15 @@ func (l *linter) launchWithoutKeys(statements []*statement) {
 		})
 		if s != nil {
 			l.add("launch-incomplete", s.Statement, t.Pos,
-				"The document allows "+generate+", by which encrypted volumes are made, but not "+create+", without which they cannot be attached.",
-				"Allow "+create+" on the same keys too, with"+too)
+				speech.Say("The document allows %s, by which encrypted volumes are made, but not %s, without which they cannot be attached.", generate, create),
+				speech.Say(`Allow %s on the same keys too, with "Condition": {"Bool": {"kms:GrantIsForAWSResource": "true"}}.`, create))
 		}
 	case policy.SCP:
 		s, t := entryFor(func(e *entry) bool { return slices.ContainsFunc(ec2, matcher(e.Value)) })
 		if s != nil {
 			l.add("launch-incomplete", s.Statement, t.Pos,
-				"The policy allows launches but not "+create+", which people and tools need to launch on encrypted volumes. Unless another policy of the same target allows it, nobody below can.",
-				"Allow the KMS actions of launches too: "+generate+", kms:ReEncrypt*, kms:Decrypt and "+create+".")
+				speech.Say("The policy allows launches but not %s, which people and tools need to launch on encrypted volumes. Unless another policy of the same target allows it, nobody below can.", create),
+				speech.Say("Allow the KMS actions of launches too: %s, kms:ReEncrypt*, kms:Decrypt and %s.", generate, create))
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz/condition"
 	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // keyRules looks at what only key policies have.
@@ -47,14 +48,14 @@ func (l *linter) servicePrincipal(s *statement) {
 		switch {
 		case slices.Contains(launchers, t.Value):
 			l.add("service-principal", s.Statement, t.Pos,
-				t.Value+" never uses a key as itself: it launches instances as its service-linked role, so the statement gives it nothing.",
-				"Name the role in \"AWS\": "+quote(l.launcherRole(t.Value))+".")
+				speech.Say("%s never uses a key as itself: it launches instances as its service-linked role, so the statement gives it nothing.", t.Value),
+				speech.Say(`Name the role in "AWS": %s.`, quote(l.launcherRole(t.Value))))
 		case t.Value == "ec2.amazonaws.com":
 			l.add("service-principal", s.Statement, t.Pos,
-				"EC2 never uses a key as ec2.amazonaws.com: it asks with the identity of its caller, so the statement gives it nothing.",
-				"Name who launches the instances, with a condition on kms:ViaService.")
+				speech.Say("EC2 never uses a key as ec2.amazonaws.com: it asks with the identity of its caller, so the statement gives it nothing."),
+				speech.Say("Name who launches the instances, with a condition on kms:ViaService."))
 		default:
-			l.confusedDeputy(s, t, "the key")
+			l.confusedDeputy(s, t, speech.Say("%s may use the key for the resources of any account that asks it.", t.Value))
 		}
 	}
 }
@@ -62,15 +63,14 @@ func (l *linter) servicePrincipal(s *statement) {
 // confusedDeputy finds a service that is allowed for whoever's resources.
 //
 // Source: IAM User Guide, "The confused deputy problem".
-func (l *linter) confusedDeputy(s *statement, service policy.Text, what string) {
+func (l *linter) confusedDeputy(s *statement, service policy.Text, reason speech.Text) {
 	if slices.ContainsFunc(s.Conditions, func(c policy.Condition) bool {
 		k := strings.ToLower(c.Key)
 		return strings.HasPrefix(k, "aws:source") || strings.HasPrefix(k, "kms:encryptioncontext")
 	}) {
 		return
 	}
-	l.add("confused-deputy", s.Statement, service.Pos, service.Value+" may use "+what+" for the resources of any account that asks it.",
-		"Add a condition on aws:SourceAccount or aws:SourceArn.")
+	l.add("confused-deputy", s.Statement, service.Pos, reason, speech.Say("Add a condition on aws:SourceAccount or aws:SourceArn."))
 }
 
 func (l *linter) launcherRole(service string) string {
@@ -128,8 +128,8 @@ func (l *linter) external(s *statement, key Key) {
 		}
 		if strings.Contains(t.Value, ":role/aws-service-role/") {
 			l.add("external-linked-role", s.Statement, t.Pos,
-				"The role is of account "+account+", the key of account "+owner+". Across accounts an identity-based policy must allow too, and a service-linked role cannot have one for keys.",
-				"Allow the account "+quote(arn.Root(account))+" to use the key and to create grants, and have somebody there create a grant for the role.")
+				speech.Say("The role is of account %s, the key of account %s. Across accounts an identity-based policy must allow too, and a service-linked role cannot have one for keys.", account, owner),
+				speech.Say("Allow the account %s to use the key and to create grants, and have somebody there create a grant for the role.", quote(arn.Root(account))))
 			continue
 		}
 		if _, root := policy.IsAccountPrincipal(t.Value); root {
@@ -146,30 +146,27 @@ func (l *linter) externalAccount(s *statement, t policy.Text, account string, ke
 	}
 	if c, ok := l.demandsAWSResource(s); ok {
 		l.add("grant-condition-external", s.Statement, c.Pos,
-			"With this condition nobody of account "+account+" can create the grant that the service-linked role there needs: kms:GrantIsForAWSResource is false in calls that people make.",
-			"Remove the condition from the statement for the other account.")
+			speech.Say("With this condition nobody of account %s can create the grant that the service-linked role there needs: kms:GrantIsForAWSResource is false in calls that people make.", account),
+			speech.Say("Remove the condition from the statement for the other account."))
 	}
-	fix := "In account " + account + " create a grant on the key: the grantee is its service-linked role (" +
-		arn.Role(account, arn.ServiceLinkedPath(launchers[0]), "AWSServiceRoleForAutoScaling") +
-		"), the operations include CreateGrant, Decrypt, GenerateDataKeyWithoutPlaintext, ReEncryptFrom and ReEncryptTo."
+	fix := speech.Say("In account %s create a grant on the key: the grantee is its service-linked role (%s), the operations include CreateGrant, Decrypt, GenerateDataKeyWithoutPlaintext, ReEncryptFrom and ReEncryptTo.", account, arn.Role(account, arn.ServiceLinkedPath(launchers[0]), "AWSServiceRoleForAutoScaling"))
 	if key.Grants == nil {
 		l.addAs(Note, "external-account-grant", s.Statement, t.Pos,
-			"This lets identities of account "+account+" use the key as far as their own policies allow. Launches by Auto Scaling there also depend on a grant to its service-linked role; say what grants there are with --known to have that checked.", fix)
+			speech.Say("This lets identities of account %s use the key as far as their own policies allow. Launches by Auto Scaling there also depend on a grant to its service-linked role; say what grants there are with --known to have that checked.", account), fix)
 		return
 	}
-	why := "there is none"
+	reason := speech.Say("Launches by Auto Scaling in account %s need a grant to its service-linked role; there is none.", account)
 	for _, g := range key.Grants {
 		if !g.linkedGrantee(account) {
 			continue
 		}
-		ok, reason := g.launching()
+		ok, why := g.launching()
 		if ok {
 			return
 		}
-		why = reason
+		reason = speech.Say("Launches by Auto Scaling in account %s need a grant to its service-linked role; of the one there is, %s.", account, why)
 	}
-	l.add("external-account-grant", s.Statement, t.Pos,
-		"Launches by Auto Scaling in account "+account+" need a grant to its service-linked role; "+map[bool]string{true: "there is none", false: "of the one there is, " + why}[why == "there is none"]+".", fix)
+	l.add("external-account-grant", s.Statement, t.Pos, reason, fix)
 }
 
 // demandsAWSResource finds the condition that binds kms:CreateGrant to AWS services.
@@ -200,8 +197,8 @@ func (l *linter) createGrant(s *statement) {
 	for _, t := range s.Principal.AWS {
 		if !limited && strings.Contains(t.Value, ":role/aws-service-role/") {
 			l.add("grant-condition-missing", s.Statement, t.Pos,
-				"The role needs kms:CreateGrant only for the services that attach volumes; without a condition it may pass the key to anybody.",
-				`Move kms:CreateGrant to a statement of its own with "Condition": {"Bool": {"kms:GrantIsForAWSResource": "true"}}.`)
+				speech.Say("The role needs kms:CreateGrant only for the services that attach volumes; without a condition it may pass the key to anybody."),
+				speech.Say(`Move kms:CreateGrant to a statement of its own with "Condition": {"Bool": {"kms:GrantIsForAWSResource": "true"}}.`))
 		}
 	}
 }
@@ -216,11 +213,11 @@ func (l *linter) administration(s *statement) {
 		account := accountOf(t.Value)
 		switch {
 		case kind == policy.PrincipalService, strings.Contains(t.Value, ":role/aws-service-role/"):
-			l.add("key-administration", s.Statement, t.Pos, "A service may change the key policy, so it may let itself and others do anything with the key.",
-				"List the operations that it uses.")
+			l.add("key-administration", s.Statement, t.Pos, speech.Say("A service may change the key policy, so it may let itself and others do anything with the key."),
+				speech.Say("List the operations that it uses."))
 		case owner != "" && account != "" && account != owner:
-			l.add("key-administration", s.Statement, t.Pos, "kms:PutKeyPolicy and what else changes a key do not work from account "+account+"; the rest is more than use of the key.",
-				"List the operations that the other account uses.")
+			l.add("key-administration", s.Statement, t.Pos, speech.Say("kms:PutKeyPolicy and what else changes a key do not work from account %s; the rest is more than use of the key.", account),
+				speech.Say("List the operations that the other account uses."))
 		}
 	}
 }
@@ -237,8 +234,8 @@ func (l *linter) abroad(s *statement) {
 	}
 	for _, e := range s.entries {
 		if !e.open && len(e.matches) > 0 && !slices.ContainsFunc(e.matches, func(a *actions.Action) bool { return a.CrossAccount }) {
-			l.add("not-abroad", s.Statement, e.Pos, quote(e.Value)+" does not work on a key of another account, so the statement gives account "+listed(accounts)+" nothing by it.",
-				"Remove the entry, or let the other account assume a role in "+owner+".")
+			l.add("not-abroad", s.Statement, e.Pos, speech.Say("%s does not work on a key of another account, so the statement gives account %s nothing by it.", quote(e.Value), listed(accounts)),
+				speech.Say("Remove the entry, or let the other account assume a role in %s.", owner))
 		}
 	}
 }
@@ -263,11 +260,11 @@ func (l *linter) lockedOut(statements []*statement) {
 	}
 	switch {
 	case !managed:
-		l.add("locked-out", nil, all, "No statement allows kms:PutKeyPolicy, so nobody could ever change the policy; KMS refuses it unless the check is bypassed.",
-			"Allow the account (its root ARN) kms:*, or an administrator kms:Put*.")
+		l.add("locked-out", nil, all, speech.Say("No statement allows kms:PutKeyPolicy, so nobody could ever change the policy; KMS refuses it unless the check is bypassed."),
+			speech.Say("Allow the account (its root ARN) kms:*, or an administrator kms:Put*."))
 	case !account:
 		l.add("no-account-statement", nil, all,
-			"Only single principals may change the policy. If they are deleted nobody can, and no identity-based policy of the account opens the key. Whoever stores this must be one of them.",
-			`Add the statement of the default key policy: the account (its root ARN) is allowed kms:* on "*".`)
+			speech.Say("Only single principals may change the policy. If they are deleted nobody can, and no identity-based policy of the account opens the key. Whoever stores this must be one of them."),
+			speech.Say(`Add the statement of the default key policy: the account (its root ARN) is allowed kms:* on "*".`))
 	}
 }

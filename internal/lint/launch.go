@@ -10,6 +10,7 @@ import (
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/linkedrole"
 	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // A launch's requests are made by package launch, as the server makes them, on a volume and an
@@ -135,8 +136,8 @@ func (l *linter) launchRules(statements []*statement) {
 			seen[t.Value] = true
 			if got, missing := l.launchParts(t.Value); len(got) > 0 && len(missing) > 0 {
 				l.add("launch-incomplete", s.Statement, t.Pos,
-					"The policy allows the role "+listed(got)+", but not "+listed(missing)+", which launches on volumes under the key need.",
-					"Allow "+listed(missing)+" too"+grantAdvice(missing)+".")
+					speech.Say("The policy allows the role %s, but not %s, which launches on volumes under the key need.", listed(got), listed(missing)),
+					speech.Say("Allow %s too%s.", listed(missing), grantAdvice(missing)))
 			}
 		}
 	}
@@ -149,11 +150,11 @@ func (l *linter) ownerOr(other string) string {
 	return other
 }
 
-func grantAdvice(missing []string) string {
+func grantAdvice(missing []string) speech.Text {
 	if slices.Contains(missing, "kms:CreateGrant") {
-		return `, kms:CreateGrant with "Condition": {"Bool": {"kms:GrantIsForAWSResource": "true"}}`
+		return speech.Say(`, kms:CreateGrant with "Condition": {"Bool": {"kms:GrantIsForAWSResource": "true"}}`)
 	}
-	return ""
+	return speech.Text{}
 }
 
 // launcher reports whether a principal is the role of a service that launches instances, with a

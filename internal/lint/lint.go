@@ -7,6 +7,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/actions"
 	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // A Severity says how much a finding matters.
@@ -19,7 +20,7 @@ const (
 	Error                       // is refused, or does nothing of what it says
 )
 
-// String is the severity's name in all output: "note", "warning" or "error".
+// String is the severity's name in output for programs: "note", "warning" or "error".
 func (s Severity) String() string {
 	switch s {
 	case Note:
@@ -30,6 +31,19 @@ func (s Severity) String() string {
 		return "error"
 	}
 	return ""
+}
+
+// text is the severity's name for people.
+func (s Severity) text() speech.Text {
+	switch s {
+	case Note:
+		return speech.Say("note")
+	case Warning:
+		return speech.Say("warning")
+	case Error:
+		return speech.Say("error")
+	}
+	return speech.Text{}
 }
 
 // ParseSeverity is the opposite of [Severity.String].
@@ -74,8 +88,8 @@ type Finding struct {
 	Statement int
 	Sid       string
 	Range     Range
-	Reason    string // what is wrong, one or two sentences
-	Fix       string // what to do about it
+	Reason    speech.Text // what is wrong, one or two sentences
+	Fix       speech.Text // what to do about it
 	offset    int
 }
 
@@ -134,7 +148,7 @@ func (x *Linter) Check(src []byte, opts Options) []Finding {
 		return cmp.Or(cmp.Compare(a.offset, b.offset), cmp.Compare(a.Rule, b.Rule))
 	})
 	return slices.CompactFunc(l.findings, func(a, b Finding) bool {
-		return a.Rule == b.Rule && a.Range == b.Range && a.Reason == b.Reason
+		return a.Rule == b.Rule && a.Range == b.Range && a.Reason.Equal(b.Reason)
 	})
 }
 
@@ -173,11 +187,11 @@ func (l *linter) inferred() Options {
 }
 
 // add adds a finding with the severity of its rule.
-func (l *linter) add(rule string, s *policy.Statement, pos policy.Pos, reason, fix string) {
+func (l *linter) add(rule string, s *policy.Statement, pos policy.Pos, reason, fix speech.Text) {
 	l.addAs(rules[rule].Severity, rule, s, pos, reason, fix)
 }
 
-func (l *linter) addAs(severity Severity, rule string, s *policy.Statement, pos policy.Pos, reason, fix string) {
+func (l *linter) addAs(severity Severity, rule string, s *policy.Statement, pos policy.Pos, reason, fix speech.Text) {
 	f := Finding{
 		Rule: rule, Severity: severity, Reason: reason, Fix: fix, offset: pos.Start,
 		Range: Range{Point{pos.Line, pos.Column}, l.lines.point(pos.End)},

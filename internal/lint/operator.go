@@ -5,6 +5,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/actions"
 	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // family is what an operator compares: "String", "Numeric", "Date", "Bool", "Binary", "Ip", "Arn"
@@ -64,20 +65,20 @@ func yes(b bool) fit {
 }
 
 // operators are those to use for a type.
-func operators(t actions.Type) string {
+func operators(t actions.Type) speech.Text {
 	switch t {
 	case actions.Bool:
-		return "Bool"
+		return speech.Raw("Bool")
 	case actions.Numeric:
-		return "NumericEquals or another Numeric operator"
+		return speech.Say("NumericEquals or another Numeric operator")
 	case actions.Date:
-		return "DateLessThan or another Date operator"
+		return speech.Say("DateLessThan or another Date operator")
 	case actions.DateOrNumeric:
-		return "a Date or Numeric operator"
+		return speech.Say("a Date or Numeric operator")
 	case actions.IP:
-		return "IpAddress or NotIpAddress"
+		return speech.Say("IpAddress or NotIpAddress")
 	case actions.ARN:
-		return "ArnLike or ArnEquals"
+		return speech.Say("ArnLike or ArnEquals")
 	}
-	return "StringEquals or StringLike"
+	return speech.Say("StringEquals or StringLike")
 }

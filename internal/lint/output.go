@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // A Result is what was found in one file.
@@ -25,19 +27,19 @@ type finding struct {
 }
 
 // WriteText writes results for people: a line with place, severity and rule for each finding, and
-// below it what is wrong and what to do.
-func WriteText(w io.Writer, results []Result) error {
+// below it what is wrong and what to do, in a language.
+func WriteText(w io.Writer, results []Result, in speech.Language) error {
 	for _, r := range results {
 		for _, f := range r.Findings {
-			in := ""
+			var where speech.Text
 			switch {
 			case f.Sid != "":
-				in = fmt.Sprintf(" (statement %d, %q)", f.Statement, f.Sid)
+				where = speech.Say(" (statement %d, %q)", f.Statement, f.Sid)
 			case f.Statement > 0:
-				in = fmt.Sprintf(" (statement %d)", f.Statement)
+				where = speech.Say(" (statement %d)", f.Statement)
 			}
-			if _, err := fmt.Fprintf(w, "%s:%d:%d-%d:%d: %s: %s%s\n  %s\n  Fix: %s\n", r.File, f.Range.Start.Line, f.Range.Start.Column,
-				f.Range.End.Line, f.Range.End.Column, f.Severity, f.Rule, in, f.Reason, f.Fix); err != nil {
+			if _, err := fmt.Fprintf(w, "%s:%d:%d-%d:%d: %s: %s%s\n  %s\n  %s\n", r.File, f.Range.Start.Line, f.Range.Start.Column,
+				f.Range.End.Line, f.Range.End.Column, f.Severity.text().In(in), f.Rule, where.In(in), f.Reason.In(in), speech.Say("Fix: %s", f.Fix).In(in)); err != nil {
 				return err
 			}
 		}
@@ -50,7 +52,7 @@ func WriteJSON(w io.Writer, results []Result) error {
 	all := []finding{}
 	for _, r := range results {
 		for _, f := range r.Findings {
-			all = append(all, finding{f.Rule, f.Severity.String(), r.File, f.Statement, f.Sid, f.Range, f.Reason, f.Fix})
+			all = append(all, finding{f.Rule, f.Severity.String(), r.File, f.Statement, f.Sid, f.Range, f.Reason.String(), f.Fix.String()})
 		}
 	}
 	return writeJSON(w, map[string]any{"findings": all})

@@ -2,12 +2,14 @@ package lint_test
 
 import (
 	"encoding/json"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kagimori/kagimori/internal/lint"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 func results() []lint.Result {
@@ -17,12 +19,55 @@ func results() []lint.Result {
 
 func TestText(t *testing.T) {
 	var out strings.Builder
-	if err := lint.WriteText(&out, results()); err != nil {
+	if err := lint.WriteText(&out, results(), speech.English); err != nil {
 		t.Fatal(err)
 	}
 	const want = `dir/a b.json:1:85-1:100: error: unknown-action (statement 1, "Keys")
   "kms:ReEncrypt" matches no action of kms, so it allows nothing.
   Fix: The actions are "kms:ReEncryptFrom" and "kms:ReEncryptTo"; "kms:ReEncrypt*" matches them.
+`
+	if d := cmp.Diff(want, out.String()); d != "" {
+		t.Errorf("text (-want +got):\n%s", d)
+	}
+}
+
+// TestBothLanguagesSayTheSame: the Japanese findings have the names, numbers and documents of the
+// English ones, and no English sentence.
+func TestBothLanguagesSayTheSame(t *testing.T) {
+	names := regexp.MustCompile(`\b(?:[a-z0-9]+:[A-Za-z*/]+|arn:\S*|\d{12}|[A-Za-z]+[a-z][A-Z]\w+)`)
+	n := 0
+	for _, s := range sections(t) {
+		if s.document == "" {
+			continue
+		}
+		for _, f := range lint.Check([]byte(s.document), s.options(t)) {
+			if f.Rule == "refused" {
+				continue // what AWS says
+			}
+			n++
+			for _, text := range []speech.Text{f.Reason, f.Fix} {
+				en, ja := text.In(speech.English), text.In(speech.Japanese)
+				for _, name := range names.FindAllString(en, -1) {
+					if name = strings.Trim(name, `".,;:)`); !strings.Contains(ja, name) {
+						t.Errorf("%s: %q is lost: %s\n%s", f.Rule, name, en, ja)
+					}
+				}
+				if !regexp.MustCompile(`[ぁ-ん]`).MatchString(ja) {
+					t.Errorf("%s: no Japanese: %s", f.Rule, ja)
+				}
+			}
+		}
+	}
+	if n < 50 {
+		t.Errorf("only %d findings", n)
+	}
+	var out strings.Builder
+	if err := lint.WriteText(&out, results(), speech.Japanese); err != nil {
+		t.Fatal(err)
+	}
+	const want = `dir/a b.json:1:85-1:100: エラー: unknown-action (ステートメント 1、"Keys")
+  "kms:ReEncrypt" に一致する kms のアクションがないため、何も許可しません。
+  修正案: 該当するアクションは "kms:ReEncryptFrom", "kms:ReEncryptTo" です。"kms:ReEncrypt*" で一致します。
 `
 	if d := cmp.Diff(want, out.String()); d != "" {
 		t.Errorf("text (-want +got):\n%s", d)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz/condition"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // partitions of AWS. Source: AWS General Reference, "AWS service endpoints"; IAM User Guide, ARNs.
@@ -58,7 +59,7 @@ func overlaps(pattern, template string) bool {
 	if crosses(pattern, p, t) {
 		return true
 	}
-	if fieldProblem(p, t) != "" {
+	if !fieldProblem(p, t).Empty() {
 		return false
 	}
 	return meet(unvary(p[5]), open(t[5]))
@@ -94,33 +95,33 @@ func crosses(pattern string, p, t []string) bool {
 	return ok && names(rest, ends)
 }
 
-// fieldProblem says which of partition, region and account can be none of a template's, or "".
-func fieldProblem(p, t []string) string {
+// fieldProblem says which of partition, region and account can be none of a template's, or nothing.
+func fieldProblem(p, t []string) speech.Text {
 	if slices.ContainsFunc(p[:5], func(f string) bool { return strings.Contains(f, "${") }) {
-		return "policy variables stand after the fifth colon only"
+		return speech.Say("policy variables stand after the fifth colon only")
 	}
 	if !slices.ContainsFunc(partitions, func(s string) bool { return globs(p[1], s) }) {
-		return "there is no partition " + quote(p[1])
+		return speech.Say("there is no partition %s", quote(p[1]))
 	}
 	switch {
 	case t[3] == "" && !meet(unvary(p[3]), ""):
-		return "such ARNs have no region"
+		return speech.Say("such ARNs have no region")
 	case t[3] != "" && p[3] == "":
-		return "the region is missing"
+		return speech.Say("the region is missing")
 	case t[3] != "" && plain(p[3]) && !regionForm.MatchString(p[3]):
-		return quote(p[3]) + " is no region"
+		return speech.Say("%s is no region", quote(p[3]))
 	}
 	switch {
 	case t[4] == "" && !meet(unvary(p[4]), ""):
-		return "such ARNs have no account"
+		return speech.Say("such ARNs have no account")
 	case t[4] != "" && p[4] == "":
-		return "the account is missing"
+		return speech.Say("the account is missing")
 	case t[4] == "${Account}" && p[4] != "aws" && !accountPattern(p[4]):
-		return quote(p[4]) + " is no account id of 12 digits"
+		return speech.Say("%s is no account id of 12 digits", quote(p[4]))
 	case t[4] == "aws" && !globs(p[4], "aws"):
-		return "the account of such ARNs is aws"
+		return speech.Say("the account of such ARNs is aws")
 	}
-	return ""
+	return speech.Text{}
 }
 
 // accountPattern reports whether a field can match 12 digits.

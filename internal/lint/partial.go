@@ -6,6 +6,7 @@ import (
 	"github.com/kagimori/kagimori/internal/actions"
 	"github.com/kagimori/kagimori/internal/authz/condition"
 	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // partialRules finds actions that are decided on several resources, of which the document allows
@@ -29,8 +30,8 @@ func (l *linter) partialRules(statements []*statement) {
 			seen[a] = true
 			if got, missing := l.partsAllowed(statements, a); len(got) > 0 && len(missing) > 0 {
 				l.add("partial-request", s.Statement, e.Pos,
-					"Requests for "+a.Full()+" are decided on each resource that they are about. The document can allow it on "+listed(got)+", but not on "+listed(missing)+".",
-					"Allow it on "+listed(missing)+" by another statement, without conditions on keys that are not theirs.")
+					speech.Say("Requests for %s are decided on each resource that they are about. The document can allow it on %s, but not on %s.", a.Full(), listed(got), listed(missing)),
+					speech.Say("Allow it on %s by another statement, without conditions on keys that are not theirs.", listed(missing)))
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // network are the keys that say where a request comes from. A request that a service makes for
@@ -31,8 +32,8 @@ func (l *linter) perimeterRules(s *statement) {
 	key := s.Conditions[i].Key
 	if denied := l.deniedForwarded(s); denied != "" {
 		l.add("deny-hits-services", s.Statement, s.Conditions[i].Pos,
-			"A request that an AWS service forwards for its caller has no "+key+" of the caller, so this denies it: "+denied+", which EC2 asks for at every launch on an encrypted volume.",
-			`Add "Bool": {"aws:ViaAWSService": "false"}`+infrastructureAdvice(l.opts.Kind)+".")
+			speech.Say("A request that an AWS service forwards for its caller has no %s of the caller, so this denies it: %s, which EC2 asks for at every launch on an encrypted volume.", key, denied),
+			speech.Say(`Add "Bool": {"aws:ViaAWSService": "false"}%s.`, infrastructureAdvice(l.opts.Kind)))
 		return
 	}
 	if l.opts.Kind != policy.Key && l.opts.Kind != policy.RCP {
@@ -43,16 +44,16 @@ func (l *linter) perimeterRules(s *statement) {
 	p, _ := r.Principal()
 	if l.denies(r, p, s) {
 		l.add("deny-hits-volumes", s.Statement, s.Conditions[i].Pos,
-			"EC2 opens the volumes of an instance as the role "+arn.InfrastructureRole(account)+", without "+key+"; this denies it kms:Decrypt, so instances do not start.",
-			`Add "ArnNotLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/aws:ec2-infrastructure"}.`)
+			speech.Say("EC2 opens the volumes of an instance as the role %s, without %s; this denies it kms:Decrypt, so instances do not start.", arn.InfrastructureRole(account), key),
+			speech.Say(`Add "ArnNotLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/aws:ec2-infrastructure"}.`))
 	}
 }
 
-func infrastructureAdvice(kind policy.Kind) string {
+func infrastructureAdvice(kind policy.Kind) speech.Text {
 	if kind != policy.Key && kind != policy.RCP {
-		return ""
+		return speech.Text{}
 	}
-	return `, and "ArnNotLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/aws:ec2-infrastructure"} for the role that opens the volumes`
+	return speech.Say(`, and "ArnNotLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/aws:ec2-infrastructure"} for the role that opens the volumes`)
 }
 
 // probeAccount is the account whose launches a statement may hit.

@@ -8,6 +8,7 @@ import (
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/linkedrole"
 	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // principalRules looks at who is named: in Principal and NotPrincipal, by aws:PrincipalArn, and
@@ -22,8 +23,8 @@ func (l *linter) principalRules(s *statement) {
 	}
 	if s.NotPrincipal != nil && s.Effect == policy.Deny {
 		l.add("not-principal", s.Statement, s.NotPrincipal.Pos,
-			"NotPrincipal with Deny also denies every principal that has a permissions boundary, and spares a session only if its role and account are named too.",
-			`Write "Principal": "*" with a condition ArnNotEquals on aws:PrincipalArn.`)
+			speech.Say("NotPrincipal with Deny also denies every principal that has a permissions boundary, and spares a session only if its role and account are named too."),
+			speech.Say(`Write "Principal": "*" with a condition ArnNotEquals on aws:PrincipalArn.`))
 	}
 	for _, r := range slices.Concat(s.Resources, s.NotResources) {
 		if f, ok := fields(r.Value); ok && f[2] == "iam" && strings.HasPrefix(f[5], "role/") && plain(f[5]) {
@@ -73,11 +74,11 @@ func (l *linter) linkedRole(s *statement, t policy.Text) bool {
 	}
 	role, ok := linkedrole.Of(service)
 	if !ok {
-		fix := "Look up the service principal of the role."
+		fix := speech.Say("Look up the service principal of the role.")
 		if near := nearest(service, slices.Collect(maps.Keys(linkedrole.All()))); near != "" {
-			fix = "Did you mean " + quote(near) + "?"
+			fix = speech.Say("Did you mean %s?", quote(near))
 		}
-		l.add("linked-role-unknown-service", s.Statement, t.Pos, service+" is not known to have a service-linked role.", fix)
+		l.add("linked-role-unknown-service", s.Statement, t.Pos, speech.Say("%s is not known to have a service-linked role.", service), fix)
 		return true
 	}
 	return l.linkedName(s, t, service, role, name)
@@ -100,12 +101,12 @@ func ownerOf(name string) string {
 
 // linkedPath says under which path a role lies.
 func (l *linter) linkedPath(s *statement, t policy.Text, a arn.ARN, name string) {
-	fix := `Service-linked roles lie under "role/aws-service-role/SERVICE.amazonaws.com/".`
+	fix := speech.Say(`Service-linked roles lie under "role/aws-service-role/SERVICE.amazonaws.com/".`)
 	if service := ownerOf(name); service != "" {
 		a.Resource = "role" + arn.ServiceLinkedPath(service) + name
-		fix = "Write " + quote(a.String()) + "."
+		fix = speech.Say("Write %s.", quote(a.String()))
 	}
-	l.add("linked-role-path", s.Statement, t.Pos, quote(t.Value)+" names no service-linked role: the path of its service is missing.", fix)
+	l.add("linked-role-path", s.Statement, t.Pos, speech.Say("%s names no service-linked role: the path of its service is missing.", quote(t.Value)), fix)
 }
 
 func (l *linter) linkedName(s *statement, t policy.Text, service string, role linkedrole.Role, name string) bool {
@@ -117,15 +118,15 @@ func (l *linter) linkedName(s *statement, t policy.Text, service string, role li
 	case !ok && ownerOf(name) != "":
 		a, _ := parseARN(t.Value)
 		a.Resource = "role" + arn.ServiceLinkedPath(ownerOf(name)) + name
-		l.add("linked-role-path", s.Statement, t.Pos, name+" is the service-linked role of "+ownerOf(name)+", not of "+service+".", "Write "+quote(a.String())+".")
+		l.add("linked-role-path", s.Statement, t.Pos, speech.Say("%s is the service-linked role of %s, not of %s.", name, ownerOf(name), service), speech.Say("Write %s.", quote(a.String())))
 	case !ok:
-		l.add("linked-role-name", s.Statement, t.Pos, "The service-linked role of "+service+" is "+role.Name+", not "+name+"; names are case-sensitive.",
-			"Write "+quote(prefix+role.Name)+".")
+		l.add("linked-role-name", s.Statement, t.Pos, speech.Say("The service-linked role of %s is %s, not %s; names are case-sensitive.", service, role.Name, name),
+			speech.Say("Write %s.", quote(prefix+role.Name)))
 	case !role.Suffix:
-		l.add("linked-role-suffix", s.Statement, t.Pos, service+" has one service-linked role in an account; it takes no suffix.", "Write "+quote(prefix+role.Name)+".")
+		l.add("linked-role-suffix", s.Statement, t.Pos, speech.Say("%s has one service-linked role in an account; it takes no suffix.", service), speech.Say("Write %s.", quote(prefix+role.Name)))
 	case rest[0] != '_' || rest == "_":
-		l.add("linked-role-suffix", s.Statement, t.Pos, "A suffix is appended with an underscore, so no role is called "+name+".",
-			"Write "+quote(prefix+role.Name+"_"+strings.TrimLeft(rest, "-_."))+".")
+		l.add("linked-role-suffix", s.Statement, t.Pos, speech.Say("A suffix is appended with an underscore, so no role is called %s.", name),
+			speech.Say("Write %s.", quote(prefix+role.Name+"_"+strings.TrimLeft(rest, "-_."))))
 	default:
 		return false
 	}
@@ -140,11 +141,11 @@ func (l *linter) linkedSession(s *statement, t policy.Text, a arn.ARN) bool {
 	}
 	name := path[strings.Index(path, linkedPrefix):]
 	name, _, _ = strings.Cut(name, "/")
-	fix := "Name the role: its ARN covers all its sessions."
+	fix := speech.Say("Name the role: its ARN covers all its sessions.")
 	if service := ownerOf(name); service != "" {
-		fix = "Write " + quote(arn.Role(a.Account, arn.ServiceLinkedPath(service), name)) + "."
+		fix = speech.Say("Write %s.", quote(arn.Role(a.Account, arn.ServiceLinkedPath(service), name)))
 	}
-	l.add("linked-role-session", s.Statement, t.Pos, "This is one session of a service-linked role. How the service names its sessions is its own affair and may change.", fix)
+	l.add("linked-role-session", s.Statement, t.Pos, speech.Say("This is one session of a service-linked role. How the service names its sessions is its own affair and may change."), fix)
 	return true
 }
 
@@ -153,9 +154,9 @@ func (l *linter) unknownPrincipal(s *statement, t policy.Text) {
 	if l.opts.Known == nil || l.opts.Known.exists(t.Value) {
 		return
 	}
-	fix := "Create it before the document is stored, or correct the ARN."
+	fix := speech.Say("Create it before the document is stored, or correct the ARN.")
 	if near := nearest(t.Value, l.opts.Known.Principals); near != "" {
-		fix = "Did you mean " + quote(near) + "? Otherwise create it before the document is stored."
+		fix = speech.Say("Did you mean %s? Otherwise create it before the document is stored.", quote(near))
 	}
-	l.add("unknown-principal", s.Statement, t.Pos, quote(t.Value)+" does not exist, so AWS refuses the document.", fix)
+	l.add("unknown-principal", s.Statement, t.Pos, speech.Say("%s does not exist, so AWS refuses the document.", quote(t.Value)), fix)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/authz/condition"
 	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // resourceRules looks at each entry of Resource and NotResource.
@@ -26,20 +27,20 @@ func (l *linter) resourceRules(s *statement) {
 //
 // Source: KMS Developer Guide, "Creating a key policy", Resource element.
 func (l *linter) keyResource(s *statement, r policy.Text) {
-	const fix = `Write "Resource": "*", which in a key policy is this key and no other.`
+	fix := speech.Say(`Write "Resource": "*", which in a key policy is this key and no other.`)
 	key := l.opts.Resource
 	switch {
 	case key != "":
 		pattern := condition.Resource(r.Value, l.doc.Variables())
 		if pattern.Match(&condition.Env{}, key) == condition.False {
-			l.add("key-resource", s.Statement, r.Pos, quote(r.Value)+" does not match the key "+key+", so the statement applies to nothing.", fix)
+			l.add("key-resource", s.Statement, r.Pos, speech.Say("%s does not match the key %s, so the statement applies to nothing.", quote(r.Value), key), fix)
 		}
 	case !overlaps(r.Value, l.keyTemplate()):
-		reason := "a key policy is about its key, whose ARN this is not"
+		reason := speech.Say("a key policy is about its key, whose ARN this is not")
 		if f, ok := fields(r.Value); ok && l.opts.Account != "" && f[2] == "kms" && strings.HasPrefix(f[5], "key/") {
-			reason = "the key is in account " + l.opts.Account
+			reason = speech.Say("the key is in account %s", l.opts.Account)
 		}
-		l.add("key-resource", s.Statement, r.Pos, quote(r.Value)+" matches nothing: "+reason+".", fix)
+		l.add("key-resource", s.Statement, r.Pos, speech.Say("%s matches nothing: %s.", quote(r.Value), reason), fix)
 	}
 }
 
@@ -68,18 +69,18 @@ func (l *linter) keyType() (string, bool) {
 func (l *linter) badARN(s *statement, r policy.Text) bool {
 	f, ok := fields(r.Value)
 	if !ok || !globs(f[0], "arn") {
-		l.add("bad-arn", s.Statement, r.Pos, quote(r.Value)+` is no ARN: six parts, of which the first is "arn", separated by colons.`, arnFix(r.Value))
+		l.add("bad-arn", s.Statement, r.Pos, speech.Say(`%s is no ARN: six parts, of which the first is "arn", separated by colons.`, quote(r.Value)), arnFix(r.Value))
 		return true
 	}
 	service, ok := l.table.Service(f[2])
 	if !ok {
 		if !slices.ContainsFunc(partitions, func(p string) bool { return globs(f[1], p) }) {
-			l.add("bad-arn", s.Statement, r.Pos, quote(r.Value)+": there is no partition "+quote(f[1])+".", `The partition is "aws", "aws-cn" or "aws-us-gov".`)
+			l.add("bad-arn", s.Statement, r.Pos, speech.Say("%s: there is no partition %s.", quote(r.Value), quote(f[1])), speech.Say(`The partition is "aws", "aws-cn" or "aws-us-gov".`))
 			return true
 		}
 		return false
 	}
-	problem, template := "", ""
+	problem, template := speech.Text{}, ""
 	for s := range l.table.Services() {
 		for _, t := range s.ResourceTypes() {
 			parts := strings.SplitN(t.ARN, ":", 6)
@@ -87,32 +88,32 @@ func (l *linter) badARN(s *statement, r policy.Text) bool {
 				continue
 			}
 			p := fieldProblem(f, parts)
-			if p == "" {
+			if p.Empty() {
 				return false
 			}
 			problem, template = p, t.ARN
 		}
 	}
-	if problem == "" {
+	if problem.Empty() {
 		return false // not the table's: a type that it lacks
 	}
-	l.add("bad-arn", s.Statement, r.Pos, quote(r.Value)+" is the ARN of no resource: "+problem+".", "Its form is "+quote(strings.Replace(template, "${Partition}", "aws", 1))+".")
+	l.add("bad-arn", s.Statement, r.Pos, speech.Say("%s is the ARN of no resource: %s.", quote(r.Value), problem), speech.Say("Its form is %s.", quote(strings.Replace(template, "${Partition}", "aws", 1))))
 	return true
 }
 
-func arnFix(s string) string {
+func arnFix(s string) speech.Text {
 	if strings.HasPrefix(s, "alias/") || strings.HasPrefix(s, "key/") {
-		return "Write the whole ARN: \"arn:aws:kms:REGION:ACCOUNT:" + s + "\"."
+		return speech.Say(`Write the whole ARN: "arn:aws:kms:REGION:ACCOUNT:%s".`, s)
 	}
-	return "Write the whole ARN."
+	return speech.Say("Write the whole ARN.")
 }
 
 // mismatch says that no action of the statement acts on a resource.
 func (l *linter) mismatch(s *statement, r policy.Text) {
 	if f, ok := fields(r.Value); ok && f[2] == "kms" && strings.HasPrefix(f[5], "alias/") {
 		l.add("alias-as-key", s.Statement, r.Pos,
-			quote(r.Value)+" is the alias itself. Using a key is decided by the ARN of the key, however it is named in the request, so the statement does not apply.",
-			`Write the key's ARN, or all keys ("arn:aws:kms:REGION:ACCOUNT:key/*") with a condition on kms:RequestAlias or kms:ResourceAliases.`)
+			speech.Say("%s is the alias itself. Using a key is decided by the ARN of the key, however it is named in the request, so the statement does not apply.", quote(r.Value)),
+			speech.Say(`Write the key's ARN, or all keys ("arn:aws:kms:REGION:ACCOUNT:key/*") with a condition on kms:RequestAlias or kms:ResourceAliases.`))
 		return
 	}
 	var act []string
@@ -121,9 +122,9 @@ func (l *linter) mismatch(s *statement, r policy.Text) {
 	}
 	slices.Sort(act)
 	act = slices.Compact(act)
-	fix := `They have no resource: write "Resource": "*".`
+	fix := speech.Say(`They have no resource: write "Resource": "*".`)
 	if len(act) > 0 {
-		fix = "They act on " + listed(act) + "."
+		fix = speech.Say("They act on %s.", listed(act))
 	}
-	l.add("resource-mismatch", s.Statement, r.Pos, "No action of the statement acts on "+quote(r.Value)+".", fix)
+	l.add("resource-mismatch", s.Statement, r.Pos, speech.Say("No action of the statement acts on %s.", quote(r.Value)), fix)
 }

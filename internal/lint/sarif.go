@@ -96,7 +96,7 @@ func (f *Finding) sarif(file string, rule int) sarifResult {
 	if f.Statement > 0 {
 		at.Logical = []sarifLogical{{Name: f.Sid, Kind: "element", Full: "Statement[" + itoa(f.Statement-1) + "]"}}
 	}
-	return sarifResult{f.Rule, rule, f.Severity.String(), sarifText{f.Reason + " " + f.Fix}, []sarifLocation{at}}
+	return sarifResult{f.Rule, rule, f.Severity.String(), sarifText{f.Reason.String() + " " + f.Fix.String()}, []sarifLocation{at}}
 }
 
 // uri is a file's name as a relative or absolute URI reference.

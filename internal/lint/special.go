@@ -7,6 +7,7 @@ import (
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // specialValues finds values of the keys of which more is known than their type. It reports
@@ -42,21 +43,21 @@ func (l *linter) viaService(s *statement, c cond) bool {
 		switch {
 		case !ok || !regionForm.MatchString(region):
 			bad++
-			l.add("via-service", s.Statement, v.Pos, "kms:ViaService is never "+quote(v.Value)+": its form is SERVICE.REGION.amazonaws.com.",
-				"Write "+quote(example)+".")
+			l.add("via-service", s.Statement, v.Pos, speech.Say("kms:ViaService is never %s: its form is SERVICE.REGION.amazonaws.com.", quote(v.Value)),
+				speech.Say("Write %s.", quote(example)))
 		case service == "autoscaling" || service == "ebs" || service == "spot" || service == "iam" || service == "sts":
 			bad++
-			l.add("via-service", s.Statement, v.Pos, service+" never forwards requests to KMS. For the volumes of instances, whoever launches them, EC2 does.",
-				"Write "+quote(example)+".")
+			l.add("via-service", s.Statement, v.Pos, speech.Say("%s never forwards requests to KMS. For the volumes of instances, whoever launches them, EC2 does.", service),
+				speech.Say("Write %s.", quote(example)))
 		case l.keyRegion("") != "" && region != l.keyRegion(""):
 			bad++
 			l.add("via-service-region", s.Statement, v.Pos,
-				"The key is in "+l.keyRegion("")+", so requests for it come through "+quote(service+"."+l.keyRegion("")+".amazonaws.com")+", never through "+quote(v.Value)+".",
-				"Write "+quote(service+"."+l.keyRegion("")+".amazonaws.com")+", or use StringLike with "+quote(service+".*.amazonaws.com")+".")
+				speech.Say("The key is in %s, so requests for it come through %s, never through %s.", l.keyRegion(""), quote(service+"."+l.keyRegion("")+".amazonaws.com"), quote(v.Value)),
+				speech.Say("Write %s, or use StringLike with %s.", quote(service+"."+l.keyRegion("")+".amazonaws.com"), quote(service+".*.amazonaws.com")))
 		case l.keyRegion("") == "" && l.opts.Kind == policy.Key:
 			l.addAs(Note, "via-service-region", s.Statement, v.Pos,
-				quote(v.Value)+" is right only for a key in "+region+". Say which key it is with --resource to have it checked.",
-				"Use StringLike with "+quote(service+".*.amazonaws.com")+" in a document for several regions.")
+				speech.Say("%s is right only for a key in %s. Say which key it is with --resource to have it checked.", quote(v.Value), region),
+				speech.Say("Use StringLike with %s in a document for several regions.", quote(service+".*.amazonaws.com")))
 		}
 	}
 	return bad > 0 && bad == len(c.Values)
@@ -79,7 +80,7 @@ func (l *linter) callerAccount(s *statement, c cond) bool {
 	}
 	for _, v := range c.Values {
 		if plain(v.Value) && !arn.IsAccount(v.Value) {
-			l.add("caller-account", s.Statement, v.Pos, "kms:CallerAccount is never "+quote(v.Value)+": it is an account id of 12 digits.", accountFix(v.Value))
+			l.add("caller-account", s.Statement, v.Pos, speech.Say("kms:CallerAccount is never %s: it is an account id of 12 digits.", quote(v.Value)), accountFix(v.Value))
 			return true
 		}
 	}
@@ -91,16 +92,16 @@ func (l *linter) callerAccount(s *statement, c cond) bool {
 		return false
 	}
 	l.add("caller-account", s.Statement, c.Pos,
-		"The principals of the statement are of account "+listed(accounts)+", which this condition excludes, so the statement applies to nobody.",
-		"Name the account of the principals, or remove the condition: Principal says it already.")
+		speech.Say("The principals of the statement are of account %s, which this condition excludes, so the statement applies to nobody.", listed(accounts)),
+		speech.Say("Name the account of the principals, or remove the condition: Principal says it already."))
 	return true
 }
 
-func accountFix(value string) string {
+func accountFix(value string) speech.Text {
 	if a, ok := policy.IsAccountPrincipal(value); ok {
-		return "Write " + quote(a) + "."
+		return speech.Say("Write %s.", quote(a))
 	}
-	return "Write the account id."
+	return speech.Say("Write the account id.")
 }
 
 // principalAccounts are the accounts of the principals of a statement, if all are known.
@@ -144,8 +145,8 @@ func (l *linter) principalARN(s *statement, c cond) bool {
 		bad++
 		role, _, _ := strings.Cut(strings.TrimPrefix(f[5], "assumed-role/"), "/")
 		l.add("principal-arn-session", s.Statement, v.Pos,
-			"For the session of a role aws:PrincipalArn is the ARN of the role, so it is never "+quote(v.Value)+".",
-			"Write "+quote("arn:"+f[1]+":iam::"+f[4]+":role/"+role)+", with the role's path.")
+			speech.Say("For the session of a role aws:PrincipalArn is the ARN of the role, so it is never %s.", quote(v.Value)),
+			speech.Say("Write %s, with the role's path.", quote("arn:"+f[1]+":iam::"+f[4]+":role/"+role)))
 	}
 	return bad > 0 && bad == len(c.Values)
 }

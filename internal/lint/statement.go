@@ -7,6 +7,7 @@ import (
 	"github.com/kagimori/kagimori/internal/actions"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // An entry is one entry of Action with what it matches.
@@ -132,16 +133,16 @@ func (s *statement) covers(action string) bool {
 func (l *linter) elements(s *statement) {
 	switch {
 	case len(s.Actions)+len(s.NotActions) == 0:
-		l.add("inert-statement", s.Statement, s.Pos, "The statement has no Action, so it applies to nothing.", "Add an Action, or remove the statement.")
+		l.add("inert-statement", s.Statement, s.Pos, speech.Say("The statement has no Action, so it applies to nothing."), speech.Say("Add an Action, or remove the statement."))
 	case len(s.Resources)+len(s.NotResources) == 0 && l.opts.Kind != policy.Trust:
-		fix := "Add the Resource."
+		fix := speech.Say("Add the Resource.")
 		if l.opts.Kind == policy.Key {
-			fix = `Add "Resource": "*", which in a key policy is this key.`
+			fix = speech.Say(`Add "Resource": "*", which in a key policy is this key.`)
 		}
-		l.add("inert-statement", s.Statement, s.Pos, "The statement has no Resource. It is accepted, but applies to nothing.", fix)
+		l.add("inert-statement", s.Statement, s.Pos, speech.Say("The statement has no Resource. It is accepted, but applies to nothing."), fix)
 	case s.NotPrincipal != nil && s.Effect == policy.Allow:
-		l.add("not-principal-allow", s.Statement, s.NotPrincipal.Pos, "NotPrincipal serves to deny; with Allow the statement allows nobody.",
-			`Name who is meant in Principal, or use "Principal": "*" with a condition on aws:PrincipalArn.`)
+		l.add("not-principal-allow", s.Statement, s.NotPrincipal.Pos, speech.Say("NotPrincipal serves to deny; with Allow the statement allows nobody."),
+			speech.Say(`Name who is meant in Principal, or use "Principal": "*" with a condition on aws:PrincipalArn.`))
 	}
 }
 
@@ -154,8 +155,8 @@ func (l *linter) sidRules() {
 	for i := range l.doc.Statements {
 		s := &l.doc.Statements[i]
 		if first, ok := seen[s.Sid]; ok && s.Sid != "" {
-			l.add("duplicate-sid", s, s.Pos, "The Sid "+quote(s.Sid)+" is also that of statement "+itoa(first)+", so what names it is ambiguous.",
-				"Give each statement its own Sid.")
+			l.add("duplicate-sid", s, s.Pos, speech.Say("The Sid %s is also that of statement %s, so what names it is ambiguous.", quote(s.Sid), itoa(first)),
+				speech.Say("Give each statement its own Sid."))
 			continue
 		}
 		seen[s.Sid] = s.Index + 1

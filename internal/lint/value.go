@@ -7,6 +7,7 @@ import (
 	"github.com/kagimori/kagimori/internal/actions"
 	"github.com/kagimori/kagimori/internal/authz/condition"
 	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // enumerations are the values of keys that have few.
@@ -66,9 +67,9 @@ func (l *linter) wrongValue(s *statement, c cond) bool {
 	wrong := 0
 	for _, v := range c.Values {
 		one := policy.Condition{Operator: positive(c.op), Key: c.Key, Values: []policy.Text{v}}
-		if why := l.impossible(s, l.cond(one), v.Value); why != "" {
+		if why := l.impossible(s, l.cond(one), v.Value); !why.Empty() {
 			wrong++
-			l.add("condition-value", s.Statement, v.Pos, c.Key+" is never "+quote(v.Value)+": "+why+".", l.valueFix(s, c, v.Value))
+			l.add("condition-value", s.Statement, v.Pos, speech.Say("%s is never %s: %s.", c.Key, quote(v.Value), why), l.valueFix(s, c, v.Value))
 		}
 	}
 	return wrong > 0
@@ -83,40 +84,48 @@ func positive(op policy.Operator) string {
 	return name
 }
 
-// impossible says why no value of the key satisfies a condition with one value, or "".
-func (l *linter) impossible(s *statement, c cond, value string) string {
+// impossible says why no value of the key satisfies a condition with one value, or nothing.
+func (l *linter) impossible(s *statement, c cond, value string) speech.Text {
 	if l.doc.Variables() && strings.Contains(value, "${") {
-		return ""
+		return speech.Text{}
 	}
 	switch f := family(c.op); f {
 	case "Null", "Bool":
 		if !strings.EqualFold(value, "true") && !strings.EqualFold(value, "false") {
-			return "it is true or false"
+			return speech.Say("it is true or false")
 		}
-		return ""
+		return speech.Text{}
 	case "Arn":
 		if _, ok := fields(value); !ok || !strings.HasPrefix(value, "arn:") && !strings.ContainsAny(value[:1], "*?") {
-			return f + " operators compare ARNs, of six parts"
+			return speech.Say("%s operators compare ARNs, of six parts", f)
 		}
-		return ""
+		return speech.Text{}
 	}
 	if domain, ok := l.domain(s, c); ok {
 		if !slices.ContainsFunc(domain, func(d string) bool { return l.holds([]cond{c}, condition.Value{One: d}) }) {
-			return "its values are " + strings.Join(domain, ", ")
+			return speech.Say("its values are %s", strings.Join(domain, ", "))
 		}
-		return ""
+		return speech.Text{}
 	}
 	var cases condition.Cases
 	cases.Add(&c.ready)
 	if !cases.Exact() {
-		return ""
+		return speech.Text{}
 	}
 	for _, v := range cases.Values(&c.ready.Key) {
 		if l.holds([]cond{c}, v) {
-			return ""
+			return speech.Text{}
 		}
 	}
-	return map[string]string{"Numeric": "it is a number", "Date": "it is a date, or seconds since 1970", "Ip": "it is an address, which an address range (CIDR) can hold"}[family(c.op)]
+	switch family(c.op) {
+	case "Numeric":
+		return speech.Say("it is a number")
+	case "Date":
+		return speech.Say("it is a date, or seconds since 1970")
+	case "Ip":
+		return speech.Say("it is an address, which an address range (CIDR) can hold")
+	}
+	return speech.Text{}
 }
 
 // holds asks the engine whether conditions on one key hold for a value; what depends on other keys
@@ -131,21 +140,21 @@ func (l *linter) holds(conds []cond, v condition.Value) bool {
 	return true
 }
 
-func (l *linter) valueFix(s *statement, c cond, value string) string {
+func (l *linter) valueFix(s *statement, c cond, value string) speech.Text {
 	if domain, ok := l.domain(s, c); ok {
 		for _, d := range domain {
 			if strings.EqualFold(d, value) {
-				return "Write " + quote(d) + "."
+				return speech.Say("Write %s.", quote(d))
 			}
 		}
 		if near := nearest(value, domain); near != "" {
-			return "Did you mean " + quote(near) + "?"
+			return speech.Say("Did you mean %s?", quote(near))
 		}
 	}
 	if family(c.op) == "Bool" || family(c.op) == "Null" {
-		return `Write "true" or "false".`
+		return speech.Say(`Write "true" or "false".`)
 	}
-	return "Correct the value."
+	return speech.Say("Correct the value.")
 }
 
 // contradictions finds keys on which the statement's conditions cannot hold together.
@@ -165,8 +174,8 @@ func (l *linter) contradictions(s *statement, all []cond) {
 			}
 			last := same[len(same)-1]
 			l.add("contradiction", s.Statement, last.Pos,
-				"No value of "+c.Key+" satisfies "+listed(names)+" together, so the statement applies to nothing.",
-				"Conditions of one statement must all hold; write two statements if either is meant.")
+				speech.Say("No value of %s satisfies %s together, so the statement applies to nothing.", c.Key, listed(names)),
+				speech.Say("Conditions of one statement must all hold; write two statements if either is meant."))
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // variableRules looks at the policy variables of the document.
@@ -35,19 +36,19 @@ func (l *linter) variables(s *policy.Statement, t policy.Text) {
 		key, ok := l.table.Key(name)
 		switch {
 		case !l.doc.Variables() && ok:
-			l.add("variable-2008", s, t.Pos, "Without "+quote("Version")+": "+quote(policy.Version2012)+" "+v+" is plain text, which matches nothing.",
-				"Add "+quote("Version")+": "+quote(policy.Version2012)+" to the document.")
+			l.add("variable-2008", s, t.Pos, speech.Say(`Without "Version": %s %s is plain text, which matches nothing.`, quote(policy.Version2012), v),
+				speech.Say(`Add "Version": %s to the document.`, quote(policy.Version2012)))
 			return
 		case !l.doc.Variables():
 		case !ok && strings.HasPrefix(strings.ToLower(name), "aws:"):
-			fix := "Look up the key in the IAM User Guide."
+			fix := speech.Say("Look up the key in the IAM User Guide.")
 			if near := nearest(name, l.table.GlobalKeys()); near != "" {
-				fix = "Did you mean ${" + near + "}?"
+				fix = speech.Say("Did you mean ${%s}?", near)
 			}
-			l.add("unknown-variable", s, t.Pos, "There is no condition key "+quote(name)+", so "+v+" has no value and what it stands in matches nothing.", fix)
+			l.add("unknown-variable", s, t.Pos, speech.Say("There is no condition key %s, so %s has no value and what it stands in matches nothing.", quote(name), v), fix)
 			return
 		case ok && key.Multi:
-			l.add("unknown-variable", s, t.Pos, name+" has several values, so it cannot be a policy variable.", "Use a key with one value.")
+			l.add("unknown-variable", s, t.Pos, speech.Say("%s has several values, so it cannot be a policy variable.", name), speech.Say("Use a key with one value."))
 			return
 		}
 	}

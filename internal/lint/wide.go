@@ -6,6 +6,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/actions"
 	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // wideRules finds what allows more than it seems to.
@@ -14,12 +15,12 @@ func (l *linter) wideRules(s *statement) {
 		return
 	}
 	if len(s.NotActions) > 0 && l.opts.Kind != policy.SCP {
-		l.add("not-action-allow", s.Statement, s.Pos, "The statement allows every action but these, of every service that its Resource can be of, also those that AWS will add.",
-			"List what is to be allowed in Action.")
+		l.add("not-action-allow", s.Statement, s.Pos, speech.Say("The statement allows every action but these, of every service that its Resource can be of, also those that AWS will add."),
+			speech.Say("List what is to be allowed in Action."))
 	}
 	if len(s.NotResources) > 0 {
-		l.add("not-resource-allow", s.Statement, s.Pos, "The statement allows every resource but these, also those that will be made.",
-			"List what is to be allowed in Resource, or deny the exceptions in another statement.")
+		l.add("not-resource-allow", s.Statement, s.Pos, speech.Say("The statement allows every resource but these, also those that will be made."),
+			speech.Say("List what is to be allowed in Resource, or deny the exceptions in another statement."))
 	}
 	l.anyone(s)
 	switch l.opts.Kind {
@@ -58,12 +59,12 @@ func (l *linter) anyone(s *statement) {
 			return
 		}
 	}
-	who := "Everybody may do this, of every account whose own policies allow it"
-	fix := `Name the principals, or add a condition that says who: kms:CallerAccount, aws:PrincipalOrgID or aws:PrincipalArn.`
+	reason := speech.Say("Everybody may do this, of every account whose own policies allow it.")
+	fix := speech.Say("Name the principals, or add a condition that says who: kms:CallerAccount, aws:PrincipalOrgID or aws:PrincipalArn.")
 	if len(s.Conditions) > 0 {
-		who += ": no condition of the statement says who calls"
+		reason = speech.Say("Everybody may do this, of every account whose own policies allow it: no condition of the statement says who calls.")
 	}
-	l.add("anyone", s.Statement, s.Principal.Pos, who+".", fix)
+	l.add("anyone", s.Statement, s.Principal.Pos, reason, fix)
 }
 
 // everything reports whether a condition's values include one that matches any text.
@@ -78,14 +79,14 @@ func (l *linter) wideIdentity(s *statement) {
 	all := len(s.Resources) == 0 || slices.ContainsFunc(s.Resources, func(r policy.Text) bool { return r.Value == "*" })
 	for _, e := range s.entries {
 		if e.Value == "*" && all && len(s.Conditions) == 0 {
-			l.add("any-action", s.Statement, e.Pos, "Every action on everything is allowed, also those on keys, policies and grants.", "List the actions that are needed.")
+			l.add("any-action", s.Statement, e.Pos, speech.Say("Every action on everything is allowed, also those on keys, policies and grants."), speech.Say("List the actions that are needed."))
 			return
 		}
 	}
 	if t, a := l.anyKey(s); a != "" {
 		l.add("any-key", s.Statement, t.Pos,
-			a+" is allowed on every key that delegates to the account, of any account and region.",
-			"Name the keys by ARN, or add a condition on kms:ResourceAliases, aws:ResourceTag or kms:ViaService.")
+			speech.Say("%s is allowed on every key that delegates to the account, of any account and region.", a),
+			speech.Say("Name the keys by ARN, or add a condition on kms:ResourceAliases, aws:ResourceTag or kms:ViaService."))
 	}
 	l.passAnyRole(s, all)
 }
@@ -127,8 +128,8 @@ func (l *linter) passAnyRole(s *statement, all bool) {
 	}
 	for _, e := range s.entries {
 		if e.Value != "*" && slices.ContainsFunc(e.matches, func(a *actions.Action) bool { return a.Full() == "iam:PassRole" }) {
-			l.add("pass-any-role", s.Statement, e.Pos, "Any role may be passed to any service, and whoever passes a role can use its permissions.",
-				"Name the roles in Resource and the service in a condition on iam:PassedToService.")
+			l.add("pass-any-role", s.Statement, e.Pos, speech.Say("Any role may be passed to any service, and whoever passes a role can use its permissions."),
+				speech.Say("Name the roles in Resource and the service in a condition on iam:PassedToService."))
 			return
 		}
 	}

@@ -3,6 +3,8 @@ package lint
 import (
 	"strconv"
 	"strings"
+
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 func quote(s string) string { return `"` + s + `"` }
@@ -10,17 +12,17 @@ func quote(s string) string { return `"` + s + `"` }
 func itoa(n int) string { return strconv.Itoa(n) }
 
 // listed writes names as a list in a sentence, at most four of them.
-func listed(names []string) string {
+func listed(names []string) speech.Text {
 	const most = 4
 	switch n := len(names); {
 	case n == 0:
-		return ""
+		return speech.Text{}
 	case n == 1:
-		return names[0]
+		return speech.Raw(names[0])
 	case n > most:
-		return strings.Join(names[:most], ", ") + " and " + itoa(n-most) + " more"
+		return speech.Say("%s and %d more", strings.Join(names[:most], ", "), n-most)
 	default:
-		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
+		return speech.Say("%s and %s", strings.Join(names[:n-1], ", "), names[n-1])
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // A World is what is known around a document: principals, keys and grants.
@@ -180,16 +182,16 @@ func (w *World) scenario(f *worldFile) {
 
 // launching reports whether a grant lets its grantee launch instances on volumes under the key,
 // and if not, what is missing.
-func (g Grant) launching() (bool, string) {
+func (g Grant) launching() (bool, speech.Text) {
 	if g.Exact {
-		return false, "its constraint EncryptionContextEquals is not the context of the volumes"
+		return false, speech.Say("its constraint EncryptionContextEquals is not the context of the volumes")
 	}
 	for _, op := range []string{"CreateGrant", "Decrypt", "GenerateDataKeyWithoutPlaintext"} {
 		if !slices.Contains(g.Operations, op) {
-			return false, "it lacks the operation " + op
+			return false, speech.Say("it lacks the operation %s", op)
 		}
 	}
-	return true, ""
+	return true, speech.Text{}
 }
 
 // linkedGrantee reports whether a grant is to a service-linked role of an account.
