@@ -90,28 +90,25 @@ func (o *object) element(value json.RawMessage) {
 	}
 }
 
-// object is a member that is one itself.
-func (o *object) object(name string, fill func(*object)) {
-	o.key(name)
-	o.open(fill)
-}
-
-func (o *object) open(fill func(*object)) {
-	in := object{b: append(o.b, '{')}
-	fill(&in)
-	o.b, o.err = append(in.b, '}'), errors.Join(o.err, in.err)
-}
+// begin and end enclose the members of an object, which may be an element or the value after a key.
+func (o *object) begin() { o.b, o.any = append(o.b, '{'), false }
+func (o *object) end()   { o.b, o.any = append(o.b, '}'), true }
 
 // append writes a record as encoding/json does.
 func (r *Record) append(b []byte) ([]byte, error) {
 	o := object{b: b}
-	o.open(r.members)
+	o.begin()
+	r.members(&o)
+	o.end()
 	return o.b, o.err
 }
 
 func (r *Record) members(o *object) {
 	o.text("eventVersion", r.EventVersion)
-	o.object("userIdentity", r.UserIdentity.members)
+	o.key("userIdentity")
+	o.begin()
+	r.UserIdentity.members(o)
+	o.end()
 	o.time("eventTime", r.EventTime)
 	o.text("eventSource", r.EventSource)
 	o.text("eventName", r.EventName)
@@ -142,7 +139,9 @@ func (r *Record) members(o *object) {
 			if i > 0 {
 				o.b = append(o.b, ',')
 			}
-			o.open(r.Resources[i].members)
+			o.begin()
+			r.Resources[i].members(o)
+			o.end()
 		}
 		o.b = append(o.b, ']')
 	}
@@ -151,7 +150,10 @@ func (r *Record) members(o *object) {
 	o.some("recipientAccountId", r.RecipientAccountID)
 	o.some("sharedEventID", r.SharedEventID)
 	o.text("eventCategory", r.EventCategory)
-	o.object("kagimori", r.Kagimori.members)
+	o.key("kagimori")
+	o.begin()
+	r.Kagimori.members(o)
+	o.end()
 }
 
 func (r *Resource) members(o *object) {
@@ -187,31 +189,37 @@ func (u *UserIdentity) members(o *object) {
 	o.some("accessKeyId", u.AccessKeyID)
 	o.some("userName", u.UserName)
 	if s := u.SessionContext; s != nil {
-		o.object("sessionContext", s.members)
+		o.key("sessionContext")
+		o.begin()
+		s.members(o)
+		o.end()
 	}
 	o.some("invokedBy", u.InvokedBy)
 	o.some("identityProvider", u.IdentityProvider)
 	if s := u.InScopeOf; s != nil {
-		o.object("inScopeOf", func(o *object) {
-			o.text("issuerType", s.IssuerType)
-			o.text("credentialsIssuedTo", s.CredentialsIssuedTo)
-		})
+		o.key("inScopeOf")
+		o.begin()
+		o.text("issuerType", s.IssuerType)
+		o.text("credentialsIssuedTo", s.CredentialsIssuedTo)
+		o.end()
 	}
 }
 
 func (s *SessionContext) members(o *object) {
-	o.object("sessionIssuer", func(o *object) {
-		i := &s.SessionIssuer
-		o.text("type", i.Type)
-		o.some("principalId", i.PrincipalID)
-		o.text("arn", i.ARN)
-		o.text("accountId", i.AccountID)
-		o.text("userName", i.UserName)
-	})
+	i := &s.SessionIssuer
+	o.key("sessionIssuer")
+	o.begin()
+	o.text("type", i.Type)
+	o.some("principalId", i.PrincipalID)
+	o.text("arn", i.ARN)
+	o.text("accountId", i.AccountID)
+	o.text("userName", i.UserName)
+	o.end()
 	if a := s.Attributes; a != nil {
-		o.object("attributes", func(o *object) {
-			o.time("creationDate", a.CreationDate)
-			o.text("mfaAuthenticated", strconv.FormatBool(a.MFAAuthenticated))
-		})
+		o.key("attributes")
+		o.begin()
+		o.time("creationDate", a.CreationDate)
+		o.text("mfaAuthenticated", strconv.FormatBool(a.MFAAuthenticated))
+		o.end()
 	}
 }

@@ -25,10 +25,11 @@ type hash = [sha256.Size]byte
 // unnumbered is how a record ends before it has its place in the log.
 const unnumbered = `0,"previous":""}}` + "\n"
 
-// encode writes a record into buf up to where its sequence number goes. This is done before the
+// encode writes the record into buf up to where its sequence number goes. This is done before the
 // record has its place, so that appends wait for each other's writes only.
-func encode(buf *bytes.Buffer, rec *Record) error {
-	r := *rec
+func (p *pending) encode() error {
+	p.copy = *p.rec
+	r, buf := &p.copy, &p.buf
 	r.bound()
 	r.EventTime = stamp(r.EventTime)
 	r.Kagimori.Version, r.Kagimori.Sequence, r.Kagimori.Previous = format, 0, ""
@@ -55,11 +56,15 @@ const maxParameters = 100 << 10
 
 // bound leaves out what is too large.
 func (r *Record) bound() {
-	for name, p := range map[string]*json.RawMessage{"requestParameters": &r.RequestParameters, "responseElements": &r.ResponseElements} {
-		if n := len(*p); n > maxParameters {
-			*p = fmt.Appendf(nil, `{"omitted":true,"originalSize":%d,"reason":"%s too large"}`, n, name)
-		}
+	r.RequestParameters = bounded("requestParameters", r.RequestParameters)
+	r.ResponseElements = bounded("responseElements", r.ResponseElements)
+}
+
+func bounded(name string, p json.RawMessage) json.RawMessage {
+	if len(p) <= maxParameters {
+		return p
 	}
+	return fmt.Appendf(nil, `{"omitted":true,"originalSize":%d,"reason":"%s too large"}`, len(p), name)
 }
 
 // stamp is a time as CloudTrail writes it.

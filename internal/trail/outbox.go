@@ -196,9 +196,8 @@ const moveBatch = 256
 func (t *Trail) move(entries []store.Record[outboxEntry]) error {
 	batch := make([]*pending, len(entries))
 	for i := range entries {
-		rec := &entries[i].Value.Record
-		batch[i] = &pending{rec: rec}
-		if err := encode(&batch[i].buf, rec); err != nil {
+		batch[i] = &pending{rec: &entries[i].Value.Record}
+		if err := batch[i].encode(); err != nil {
 			return err
 		}
 	}

@@ -87,6 +87,10 @@ func appendStruct(b []byte, v reflect.Value) []byte {
 	t := v.Type()
 	b = append(b, '{')
 	for i := range t.NumField() {
+		f := v.Field(i)
+		if k := f.Kind(); (k == reflect.Pointer || k == reflect.Slice || k == reflect.Map) && f.IsNil() {
+			continue // most are: asking for their names would cost more than all else
+		}
 		field := t.Field(i)
 		if !field.IsExported() {
 			continue
@@ -98,7 +102,7 @@ func appendStruct(b []byte, v reflect.Value) []byte {
 		b = appendString(b, lowerCamel(field.Name))
 		b = append(b, ':')
 		value := len(b)
-		b, _ = appendValue(b, v.Field(i))
+		b, _ = appendValue(b, f)
 		switch {
 		case len(b) == value:
 			b = b[:before]

@@ -106,6 +106,7 @@ func Open(cfg Config) (*Trail, error) {
 // pending is a record on its way into the log.
 type pending struct {
 	rec  *Record
+	copy Record       // what of it is written
 	buf  bytes.Buffer // the record as encode leaves it
 	done bool         // guarded by writeMu
 	err  error        // guarded by writeMu
@@ -120,7 +121,7 @@ func (p *pending) free() {
 	if p.buf.Cap() > keepBuffer {
 		return
 	}
-	p.rec, p.done, p.err = nil, false, nil
+	p.rec, p.copy, p.done, p.err = nil, Record{}, false, nil
 	pendings.Put(p)
 }
 
@@ -130,7 +131,7 @@ func (t *Trail) Append(rec *Record) error {
 	p := pendings.Get().(*pending)
 	defer p.free()
 	p.rec = rec
-	if err := encode(&p.buf, rec); err != nil {
+	if err := p.encode(); err != nil {
 		return err
 	}
 	t.queueMu.Lock()
