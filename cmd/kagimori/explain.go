@@ -27,9 +27,13 @@ matched, which nearly matched and the condition that failed, what would have to 
 least, "documented" is what AWS's page gives. Each fix was proven by deciding again, and says what else it opens and who
 must make it.
 
+The word activity, instance, volume or request before the id tells what it is the id of. Without it the id of an activity
+is tried as that of a request first.
+
 Evidence belongs to the account that owns the document: of other accounts' policies only the layer is told.` + clientNote
 
 const explainExample = `  kagimori explain i-0123456789abcdef0
+  kagimori explain activity 0f3c1d52-7f6e-4b6f-8f0a-5d9e1c2b3a47
   kagimori explain 4c8a0b7e-3d58-4b0c-9a56-0d2b6f2f6e11 --format tree
   kagimori explain i-0123456789abcdef0 --patched documented > policy.json
   aws kms put-key-policy --key-id KEY --policy file://policy.json`
@@ -37,9 +41,11 @@ const explainExample = `  kagimori explain i-0123456789abcdef0
 func newExplain(io stdio) *cobra.Command {
 	var f explainFlags
 	cmd := &cobra.Command{
-		Use: "explain AUTHORIZATION-ID|RESOURCE-ID", Short: "Tell why a request was denied, and what would allow it",
-		Long: explainLong, Example: explainExample, Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), io, args[0]) },
+		Use: "explain [KIND] AUTHORIZATION-ID|RESOURCE-ID", Short: "Tell why a request was denied, and what would allow it",
+		Long: explainLong, Example: explainExample, Args: cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return f.run(cmd.Context(), io, args[:len(args)-1], args[len(args)-1])
+		},
 	}
 	f.register(cmd)
 	fl := cmd.Flags()
@@ -49,7 +55,14 @@ func newExplain(io stdio) *cobra.Command {
 	return cmd
 }
 
-func (f *explainFlags) run(ctx context.Context, io stdio, id string) error {
+// explainKinds are the words that tell what an id is the id of.
+var explainKinds = []string{"request", "activity", "instance", "volume"}
+
+// run explains an id. kind has the word before it, if there is one.
+func (f *explainFlags) run(ctx context.Context, io stdio, kind []string, id string) error {
+	if len(kind) > 0 && !slices.Contains(explainKinds, kind[0]) {
+		return fmt.Errorf("%q is none of %s", kind[0], strings.Join(explainKinds, ", "))
+	}
 	if !slices.Contains([]string{"text", "tree", "json"}, f.format) {
 		return fmt.Errorf("--format %q is none of text, tree and json", f.format)
 	}
@@ -57,7 +70,15 @@ func (f *explainFlags) run(ctx context.Context, io stdio, id string) error {
 	if err != nil {
 		return err
 	}
-	all, err := askWhy(ctx, c, id)
+	var all []kagimoriapi.Authorization
+	switch {
+	case len(kind) == 0:
+		all, err = askWhy(ctx, c, id)
+	case kind[0] == "request":
+		all, err = whyRequest(ctx, c, id)
+	default:
+		all, err = whyResource(ctx, c, id)
+	}
 	if err != nil {
 		return failed(err)
 	}
@@ -88,12 +109,23 @@ func (f *explainFlags) run(ctx context.Context, io stdio, id string) error {
 func askWhy(ctx context.Context, c *client.Client, id string) ([]kagimoriapi.Authorization, error) {
 	kind, _, _ := strings.Cut(id, "-")
 	if !slices.Contains([]string{"i", "vol", "snap", "ami"}, kind) {
-		var out kagimoriapi.GetAuthorizationDetailsResponse
-		err := c.Do(ctx, "GetAuthorizationDetails", &kagimoriapi.GetAuthorizationDetailsRequest{AuthorizationId: &id}, &out)
+		all, err := whyRequest(ctx, c, id)
 		if code := apierr.Code(err); code != "ResourceNotFoundException" && code != "ValidationException" {
-			return out.Authorizations, err
+			return all, err
 		}
 	}
+	return whyResource(ctx, c, id)
+}
+
+// whyRequest asks for the decisions of a request.
+func whyRequest(ctx context.Context, c *client.Client, id string) ([]kagimoriapi.Authorization, error) {
+	var out kagimoriapi.GetAuthorizationDetailsResponse
+	err := c.Do(ctx, "GetAuthorizationDetails", &kagimoriapi.GetAuthorizationDetailsRequest{AuthorizationId: &id}, &out)
+	return out.Authorizations, err
+}
+
+// whyResource asks for the decisions behind what became of a resource.
+func whyResource(ctx context.Context, c *client.Client, id string) ([]kagimoriapi.Authorization, error) {
 	var out kagimoriapi.ExplainResourceResponse
 	err := c.Do(ctx, "ExplainResource", &kagimoriapi.ExplainResourceRequest{ResourceId: &id}, &out)
 	if apierr.Code(err) == "ResourceNotFoundException" {

@@ -33,6 +33,20 @@ func interesting(e *kagimoriapi.Evaluation, all bool) bool {
 	return all || api.Val(e.EvaluatedEffect) != kagimoriapi.EffectTypeALLOW
 }
 
+// stored is the volume or snapshot that a request to KMS was for: EBS names it in the encryption
+// context, which only the caller's account is shown. Source: EBS User Guide, "How Amazon EBS
+// encryption works".
+func stored(e *kagimoriapi.Evaluation) string {
+	id := e.Context["kms:encryptioncontext:aws:ebs:id"]
+	switch {
+	case strings.HasPrefix(id, "vol-"):
+		return "volume " + id
+	case strings.HasPrefix(id, "snap-"):
+		return "snapshot " + id
+	}
+	return ""
+}
+
 // explainText tells the decisions in sentences.
 func explainText(all []kagimoriapi.Authorization, full bool) string {
 	var b strings.Builder
@@ -46,6 +60,9 @@ func explainText(all []kagimoriapi.Authorization, full bool) string {
 			}
 			for _, line := range e.Explanation {
 				fmt.Fprintf(&b, "  %s\n", line)
+			}
+			if what := stored(e); what != "" {
+				fmt.Fprintf(&b, "  For: %s\n", what)
 			}
 			for _, set := range sets(e.Fixes) {
 				fmt.Fprintf(&b, "\n  %s\n", setTitle(set))
@@ -128,6 +145,9 @@ func evaluationNode(e *kagimoriapi.Evaluation, full bool) explain.Node {
 	n := explain.Node{Text: api.Val(e.Action) + " on " + api.Val(e.Resource) + ": " + effects[api.Val(e.EvaluatedEffect)]}
 	if !interesting(e, full) {
 		return n
+	}
+	if what := stored(e); what != "" {
+		n.Children = append(n.Children, explain.Node{Text: "for: " + what})
 	}
 	for _, l := range e.Layers {
 		layer := explain.Node{Text: api.Val(l.Name) + ": " + layerStates[api.Val(l.State)]}
