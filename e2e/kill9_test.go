@@ -3,9 +3,12 @@ package e2e_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"sync"
@@ -73,11 +76,49 @@ func TestKill9_EveryAcknowledgedChangeIsThere(t *testing.T) {
 	for _, p := range all {
 		p.check(t, c)
 	}
+	made := recordedOnce(t, dir)
 	grants := 0
 	for _, p := range all {
 		grants += len(p.grants)
+		if made[p.arn] != 1 {
+			t.Errorf("the making of %s is recorded %d times", p.arn, made[p.arn])
+		}
 	}
 	t.Logf("%d kills, %d keys and %d grants acknowledged, none lost", killRounds, len(all), grants)
+}
+
+// recordedOnce reads the audit log as a server that has just started left it: no event is there twice.
+// It gives how many records say that a key was made, by ARN.
+func recordedOnce(t *testing.T, dir string) map[string]int {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "trail", "*.jsonl"))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("the audit log's files: %v, %v", names, err)
+	}
+	made, events := map[string]int{}, map[string]bool{}
+	for _, name := range names {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range bytes.Lines(data) {
+			var rec struct {
+				EventID, EventName string
+				Resources          []struct{ ARN string }
+			}
+			if err := json.Unmarshal(line, &rec); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if rec.EventID != "" && events[rec.EventID] {
+				t.Errorf("%s %s is recorded twice", rec.EventName, rec.EventID)
+			}
+			events[rec.EventID] = true
+			if rec.EventName == "CreateKey" && len(rec.Resources) == 1 {
+				made[rec.Resources[0].ARN]++
+			}
+		}
+	}
+	return made
 }
 
 // streamUntilKilled writes from several goroutines, kills the server at a random moment and gives
