@@ -121,7 +121,7 @@ func (f *checkFlags) check(ctx context.Context, io stdio, files []string) error 
 	}
 	sources := f.sources(io, files)
 	if f.live.on {
-		sources = append([]source{{func() ([]input, error) { return f.live.read(ctx, io) }}}, sources...)
+		sources = append([]source{{func() ([]input, error) { return f.live.read(ctx, io, f.told.lang) }}}, sources...)
 	}
 	for _, from := range sources {
 		inputs, err := from.read()

@@ -10,6 +10,7 @@ import (
 	"github.com/kagimori/kagimori/internal/remedy"
 	"github.com/kagimori/kagimori/internal/report"
 	"github.com/kagimori/kagimori/internal/scenario/format"
+	"github.com/kagimori/kagimori/internal/speech"
 	"github.com/kagimori/kagimori/internal/tfplan"
 )
 
@@ -39,7 +40,7 @@ func (f *checkFlags) readPlan(io stdio, file string, data []byte) ([]input, erro
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.ToSlash(file), err)
 	}
-	notes(io, filepath.ToSlash(file), p.Notes, len(p.Launches))
+	f.notes(io, filepath.ToSlash(file), p.Notes, len(p.Launches))
 	where, err := f.blocks(file)
 	if err != nil {
 		return nil, err
@@ -56,12 +57,13 @@ func (f *checkFlags) readPlan(io stdio, file string, data []byte) ([]input, erro
 }
 
 // notes tells what of a file could not be used.
-func notes(io stdio, file string, ns []tfplan.Note, launches int) {
+func (f *checkFlags) notes(io stdio, file string, ns []tfplan.Note, launches int) {
+	in, _ := language(f.told.lang) // English if there is no such language: that is told later
 	for _, n := range ns {
-		fmt.Fprintf(io.err, "kagimori: %s: %s\n", strings.TrimSuffix(file+": "+n.Address, ": "), n.Text)
+		fmt.Fprintf(io.err, "kagimori: %s: %s\n", strings.TrimSuffix(file+": "+n.Address, ": "), speech.Written(n.Text).In(in))
 	}
 	if launches == 0 {
-		fmt.Fprintf(io.err, "kagimori: %s launches nothing\n", file)
+		fmt.Fprintf(io.err, "kagimori: %s\n", speech.Say("%s launches nothing", file).In(in))
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/kagimori/kagimori/internal/live"
 	"github.com/kagimori/kagimori/internal/live/awsconfig"
 	"github.com/kagimori/kagimori/internal/scenario/format"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // liveFlags are the flags of check for live accounts.
@@ -67,8 +68,12 @@ func (f *liveFlags) args(cmd *cobra.Command, args []string) error {
 }
 
 // read reads the live accounts.
-func (f *liveFlags) read(ctx context.Context, io stdio) ([]input, error) {
+func (f *liveFlags) read(ctx context.Context, io stdio, lang string) ([]input, error) {
 	accesses, err := awsconfig.Load(ctx, f.from)
+	if err != nil {
+		return nil, err
+	}
+	in, err := language(lang)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +92,7 @@ func (f *liveFlags) read(ctx context.Context, io stdio) ([]input, error) {
 		return nil, err
 	}
 	if len(launches) == 0 {
-		fmt.Fprintln(io.err, "kagimori: the account has no Auto Scaling group in this region; name a --template, --instance or --volume")
+		fmt.Fprintln(io.err, "kagimori: "+speech.Say("the account has no Auto Scaling group in this region; name a --template, --instance or --volume").In(in))
 	}
 	var out []input
 	for _, l := range launches {
@@ -97,7 +102,7 @@ func (f *liveFlags) read(ctx context.Context, io stdio) ([]input, error) {
 			}
 		}
 		for _, n := range l.Notes {
-			fmt.Fprintf(io.err, "kagimori: %s: %s\n", l.Scenario.ID, n)
+			fmt.Fprintf(io.err, "kagimori: %s: %s\n", l.Scenario.ID, speech.Written(n).In(in))
 		}
 		out = append(out, input{file: "live", scenario: l.Scenario})
 	}

@@ -118,7 +118,7 @@ func (f *checkFlags) readTemplates(io stdio, files []cfn.File) ([]input, error) 
 	if len(files) > 1 {
 		name = fmt.Sprintf("%d templates", len(files))
 	}
-	notes(io, name, r.Notes, len(r.Launches))
+	f.notes(io, name, r.Notes, len(r.Launches))
 	var out []input
 	for i := range r.Launches {
 		l := &r.Launches[i]

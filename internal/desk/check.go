@@ -31,7 +31,7 @@ func (s *Service) CheckLaunch(ctx context.Context, c *guard.Call, in *kagimoriap
 	if in.Account != nil {
 		account = *in.Account
 	}
-	items, notes, err := read([]byte(in.Input.Reveal()), cfn.Options{Account: account, Region: c.Region, Strict: api.Val(in.Strict)})
+	items, notes, err := read([]byte(in.Input.Reveal()), cfn.Options{Account: account, Region: c.Region, Strict: api.Val(in.Strict)}, language(in.Language))
 	if err != nil {
 		return nil, apierr.Validation("The input cannot be read: %v", err)
 	}
@@ -84,20 +84,20 @@ func told(judge *doctor.Doctor, i item, l speech.Language) (kagimoriapi.CheckedL
 }
 
 // read makes launches of an input of any kind.
-func read(data []byte, opt cfn.Options) ([]item, []string, error) {
+func read(data []byte, opt cfn.Options, in speech.Language) ([]item, []string, error) {
 	switch {
 	case tfplan.Is(data):
 		p, err := tfplan.Read(data, tfplan.Options{Strict: opt.Strict})
 		if err != nil {
 			return nil, nil, err
 		}
-		return launches(p.Launches, "terraform", remedy.Terraform), notesOf(p.Notes), nil
+		return launches(p.Launches, "terraform", remedy.Terraform), notesOf(p.Notes, in), nil
 	case cfn.Is(data):
 		r, err := cfn.Read([]cfn.File{{Name: "input", Data: data}}, opt)
 		if err != nil {
 			return nil, nil, err
 		}
-		return launches(r.Launches, "cloudformation", remedy.CloudFormation), notesOf(r.Notes), nil
+		return launches(r.Launches, "cloudformation", remedy.CloudFormation), notesOf(r.Notes, in), nil
 	}
 	sc, err := format.Parse(data)
 	if err != nil {
@@ -119,10 +119,10 @@ func launches(ls []tfplan.Launch, kind string, form remedy.Form) []item {
 	return out
 }
 
-func notesOf(ns []tfplan.Note) []string {
+func notesOf(ns []tfplan.Note, in speech.Language) []string {
 	var out []string
 	for _, n := range ns {
-		out = append(out, strings.TrimPrefix(n.Address+": "+n.Text, ": "))
+		out = append(out, strings.TrimPrefix(n.Address+": "+speech.Written(n.Text).In(in), ": "))
 	}
 	return out
 }

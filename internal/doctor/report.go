@@ -322,9 +322,9 @@ func (a *answer) step(i int) Step {
 	n := Step{Principal: a.who.name, Action: p.Action, Key: p.Resource, Result: "allowed"}
 	switch {
 	case p.Outcome == authz.Undetermined:
-		n.Result, n.Why = "unknown", raw(facts(p.Depends))
+		n.Result, n.Why = "unknown", speech.AllWritten(facts(p.Depends))
 	case p.Outcome != authz.Allowed && len(a.depends) > 0:
-		n.Result, n.Why = "unknown", raw(a.depends)
+		n.Result, n.Why = "unknown", speech.AllWritten(a.depends)
 	case p.Outcome != authz.Allowed:
 		n.Result, n.Why = "refused", explain.Lines(*p, a.who.name)
 	case a.err != nil && a.part == i:
@@ -333,15 +333,6 @@ func (a *answer) step(i int) Step {
 		n.By = deciding(p)
 	}
 	return n
-}
-
-// raw are texts that are the same in every language.
-func raw(texts []string) []speech.Text {
-	var out []speech.Text
-	for _, s := range texts {
-		out = append(out, speech.Raw(s))
-	}
-	return out
 }
 
 // Line is the report as one line of JSON.

@@ -103,7 +103,7 @@ func (f *Finding) Write(out io.Writer, language speech.Language, verbose bool) e
 		w.say(2, text)
 	}
 	for _, text := range f.Depends {
-		w.say(1, speech.Say("Not known: %s", text))
+		w.say(1, speech.Say("Not known: %s", speech.Written(text)))
 	}
 	f.fixes(w, verbose)
 	for _, text := range f.Notes {

@@ -80,7 +80,7 @@ func Findings(it *Item) []Finding {
 		add(n, pointer(r, &f.Failure))
 	}
 	for _, d := range r.Depends {
-		add(Finding{Code: CannotTell, Level: Undecided, Message: speech.Say("Not known: %s", d)}, "/launch")
+		add(Finding{Code: CannotTell, Level: Undecided, Message: speech.Say("Not known: %s", speech.Written(d))}, "/launch")
 	}
 	for _, t := range r.Warnings {
 		code, _, _ := strings.Cut(t.String(), ":")
@@ -92,7 +92,7 @@ func Findings(it *Item) []Finding {
 	}
 	if it.Origin != nil {
 		for _, text := range it.Origin.Assumed {
-			add(Finding{Code: Assumed, Level: Warning, Message: speech.Say("Assumed: %s", text)}, "/launch")
+			add(Finding{Code: Assumed, Level: Warning, Message: speech.Say("Assumed: %s", speech.Written(text))}, "/launch")
 		}
 	}
 	return out

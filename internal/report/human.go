@@ -70,7 +70,7 @@ func Human(out io.Writer, it *Item, findings []Finding, style Style) error {
 	}
 	w.fixes(it)
 	for _, d := range r.Depends {
-		w.say(1, yellow, speech.Say("Not known: %s", d))
+		w.say(1, yellow, speech.Say("Not known: %s", speech.Written(d)))
 	}
 	w.wanted(r)
 	for _, text := range r.Warnings {
@@ -409,7 +409,7 @@ func (w *writer) origin(it *Item) {
 		}
 	}
 	for _, text := range it.Origin.Assumed {
-		w.say(1, yellow, speech.Say("Assumed: %s", text))
+		w.say(1, yellow, speech.Say("Assumed: %s", speech.Written(text)))
 	}
 }
 

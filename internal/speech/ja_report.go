@@ -3,6 +3,9 @@ package speech
 // ofReport is what package report says.
 var ofReport = []entry{
 	{"%s.", "%s。"},
+	{"%s launches nothing", "%s で起動されるものはありません"},
+	{"the account has no Auto Scaling group in this region; name a --template, --instance or --volume",
+		"このリージョンのアカウントに Auto Scaling グループがありません。--template、--instance、--volume のいずれかを指定してください"},
 	{"launches", "起動できます"},
 	{"will not launch", "起動できません"},
 	{"cannot tell", "判定できません"},

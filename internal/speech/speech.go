@@ -134,8 +134,11 @@ func (t Text) In(l Language) string {
 	}
 	args := make([]any, len(t.args))
 	for i, a := range t.args {
-		if inner, ok := a.(Text); ok {
+		switch inner := a.(type) {
+		case Text:
 			a = inner.In(l)
+		case written:
+			a = inner.in(l)
 		}
 		args[i] = a
 	}
