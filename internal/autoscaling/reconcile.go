@@ -60,6 +60,10 @@ func (s *Service) reconcile(ctx context.Context, p place) {
 		s.trouble(p, err)
 		return
 	}
+	if err := s.forgetOld(ctx, p); err != nil {
+		s.trouble(p, err)
+		return
+	}
 	if _, err := s.look(ctx, v); err != nil {
 		s.trouble(p, err)
 		return

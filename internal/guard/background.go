@@ -32,6 +32,11 @@ func (g *Guard) LinkCause(tx store.Tx, account, region, resource, requestID stri
 	return g.cfg.Trail.LinkCause(tx, account, region, resource, requestID)
 }
 
+// UnlinkCause forgets what explains a resource that is kept no longer.
+func (g *Guard) UnlinkCause(tx store.Tx, account, region, resource string) error {
+	return g.cfg.Trail.UnlinkCause(tx, account, region, resource)
+}
+
 // PassCause lets what explains one resource explain another too.
 func (g *Guard) PassCause(tx store.Tx, account, region, from, to string) error {
 	id, ok, err := g.cfg.Trail.Cause(tx, account, region, from)

@@ -287,3 +287,8 @@ func (t *Trail) LinkCause(tx store.Tx, account, region, resource, requestID stri
 func (t *Trail) Cause(tx store.Tx, account, region, resource string) (requestID string, ok bool, err error) {
 	return causes.Get(tx, account, region, resource)
 }
+
+// UnlinkCause forgets what explains a resource that is kept no longer.
+func (t *Trail) UnlinkCause(tx store.Tx, account, region, resource string) error {
+	return causes.Delete(tx, account, region, resource)
+}
