@@ -34,8 +34,8 @@ Exit codes, as of diff(1): 0 there is no difference, 1 there is, 2 something can
 
 // diffFlags are the flags of policy diff.
 type diffFlags struct {
-	account, key, format string
-	scenarios            []string
+	account, key, format, lang string
+	scenarios                  []string
 }
 
 // differences are what policy diff finds.
@@ -50,7 +50,7 @@ type launchChange struct {
 	Before string `json:"before"` // a verdict of check
 	After  string `json:"after"`
 	// Why are the refusals under the policy under which it fails.
-	Why []string `json:"why"`
+	Why []speech.Text `json:"why"`
 }
 
 func newPolicyDiff(io stdio) *cobra.Command {
@@ -73,12 +73,17 @@ func newPolicyDiff(io stdio) *cobra.Command {
 	fl.StringVar(&f.account, "account", "", "`ID` of the key's account, if the policies do not tell")
 	fl.StringVar(&f.key, "key", "", "`ARN` of the key")
 	fl.StringArrayVar(&f.scenarios, "scenario", nil, "`FILE` with launches under the key; may be repeated")
+	addLanguage(fl, &f.lang)
 	fl.StringVar(&f.format, "format", "text", "`FORMAT` of the answer: text or json")
 	return cmd
 }
 
 // diff compares two files.
 func (f *diffFlags) diff(io stdio, before, after string) error {
+	in, err := language(f.lang)
+	if err != nil {
+		return exit{exitTrouble, err, true}
+	}
 	d, err := f.compare(io, before, after)
 	if err != nil {
 		return exit{exitTrouble, err, true}
@@ -91,7 +96,7 @@ func (f *diffFlags) diff(io stdio, before, after string) error {
 		if err != nil {
 			return exit{exitTrouble, err, false}
 		}
-	} else if _, err := io.out.Write([]byte(d.text())); err != nil {
+	} else if _, err := io.out.Write([]byte(d.text(in))); err != nil {
 		return exit{exitTrouble, err, false}
 	}
 	if len(d.Access)+len(d.Launches) > 0 {
@@ -169,7 +174,7 @@ func (f *diffFlags) launches(io stdio, name string, before, after *policy.Docume
 			}
 			reports[j] = judge.Check(sc)
 		}
-		c := launchChange{ID: in.scenario.ID, Before: reports[0].Verdict, After: reports[1].Verdict, Why: []string{}}
+		c := launchChange{ID: in.scenario.ID, Before: reports[0].Verdict, After: reports[1].Verdict, Why: []speech.Text{}}
 		if c.Before == c.After {
 			continue
 		}
@@ -202,46 +207,50 @@ func (f *diffFlags) keyOf(sc *format.Scenario, before *policy.Document) int {
 }
 
 // refusals are the failures of a report in words.
-func refusals(r *doctor.Report) []string {
-	var out []string
+func refusals(r *doctor.Report) []speech.Text {
+	var out []speech.Text
 	for i := range r.Failures {
 		fail := &r.Failures[i]
-		who := ""
-		if fail.Principal != nil {
-			who = " to " + *fail.Principal
-		}
-		text, why := "fails at step "+fail.Step, fail.Explanation
-		if fail.Action != "" {
-			text = fail.Action + " is refused" + who
+		text, why := speech.Say("fails at step %s", fail.Step), fail.Explanation
+		switch {
+		case fail.Action != "" && fail.Principal != nil:
+			text = speech.Say("%s is refused to %s", fail.Action, *fail.Principal)
+		case fail.Action != "":
+			text = speech.Say("%s is refused", fail.Action)
 		}
 		if fail.Action != "" && len(why) > 1 {
 			why = why[1:] // the first line says the same
 		}
-		out = append(out, text+": "+strings.Join(speech.All(speech.English, why), " "))
+		out = append(out, speech.Say("%s: %s", text, speech.Sentences(why...)))
 	}
 	return out
 }
 
 // text is what a person reads.
-func (d *differences) text() string {
+func (d *differences) text(in speech.Language) string {
 	var b strings.Builder
 	for _, c := range d.Access {
-		list := strings.Join(c.Actions, ", ")
+		who, list := speech.Written(c.Principal), strings.Join(c.Actions, ", ")
+		was, now := speech.Written(c.Before), speech.Written(c.After)
+		say := func(text speech.Text) { b.WriteString(text.In(in) + "\n") }
 		switch c.Kind {
 		case compare.Gains:
-			fmt.Fprintf(&b, "%s gains %s (now: %s)\n", c.Principal, list, c.After)
+			say(speech.Say("%s gains %s (now: %s)", who, list, now))
 		case compare.Loses:
-			fmt.Fprintf(&b, "%s loses %s (before: %s)\n", c.Principal, list, c.Before)
+			say(speech.Say("%s loses %s (before: %s)", who, list, was))
+		case compare.Wider:
+			say(speech.Say("%s can do %s more often\n  before: %s\n  after:  %s", who, list, was, now))
+		case compare.Tighter:
+			say(speech.Say("%s can do %s less often\n  before: %s\n  after:  %s", who, list, was, now))
 		default:
-			word := map[string]string{compare.Wider: "more often", compare.Tighter: "less often", compare.Other: "otherwise"}[c.Kind]
-			fmt.Fprintf(&b, "%s can do %s %s\n  before: %s\n  after:  %s\n", c.Principal, list, word, c.Before, c.After)
+			say(speech.Say("%s can do %s otherwise\n  before: %s\n  after:  %s", who, list, was, now))
 		}
 	}
 	for _, l := range d.Launches {
-		words := map[string]string{"launches": "launches", "fails": "does not launch", "cannot-tell": "depends on what is not known"}
-		fmt.Fprintf(&b, "%s: before it %s, after it %s\n", l.ID, words[l.Before], words[l.After])
+		words := map[string]speech.Text{"launches": speech.Say("launches"), "fails": speech.Say("does not launch"), "cannot-tell": speech.Say("depends on what is not known")}
+		fmt.Fprintln(&b, speech.Say("%s: before it %s, after it %s", l.ID, words[l.Before], words[l.After]).In(in))
 		for _, why := range l.Why {
-			fmt.Fprintf(&b, "  %s\n", why)
+			fmt.Fprintf(&b, "  %s\n", why.In(in))
 		}
 	}
 	return b.String()

@@ -50,7 +50,7 @@ type shape struct {
 // shapes are those of the sentences that are written down, the most telling first.
 var shapes = sync.OnceValue(func() []shape {
 	var out []shape
-	for _, part := range [][]entry{ofReaders, ofTemplates, ofLive, ofFacts} {
+	for _, part := range [][]entry{ofReaders, ofTemplates, ofLive, ofFacts, ofStates} {
 		for _, e := range part {
 			sh := shape{entry: e, words: len(e.en) - 2*strings.Count(e.en, "%s")}
 			pieces := strings.Split(e.en, "%s")
@@ -81,7 +81,7 @@ const maxNested = 8
 
 // recognize says a sentence in Japanese, and those that are in it.
 func recognize(s string, depth int) string {
-	if depth > maxNested || !strings.Contains(s, " ") {
+	if depth > maxNested {
 		return s
 	}
 	for _, sh := range shapes() {

@@ -44,7 +44,7 @@ func TestWritten(t *testing.T) {
 // sources, in order, and as many arguments in both languages.
 func TestWhatIsWrittenIsSaid(t *testing.T) {
 	var literals strings.Builder
-	for _, name := range []string{"tfplan", "cfn", "live", "doctor", "authz"} {
+	for _, name := range []string{"tfplan", "cfn", "live", "doctor", "authz", "ask/compare"} {
 		files, err := filepath.Glob(filepath.Join("..", name, "*.go"))
 		if err != nil {
 			t.Fatal(err)
@@ -76,7 +76,7 @@ func TestWhatIsWrittenIsSaid(t *testing.T) {
 		if a, b := len(speech.Verbs(en)), len(speech.Verbs(ja)); a != b {
 			t.Errorf("%q has %d arguments, %q %d", en, a, ja, b)
 		}
-		for _, piece := range strings.FieldsFunc(strings.NewReplacer("(--", "\n(--", "=...)", "\n", " (/", "\n", "/%s", "\n", "%s", "\n", "whoever ", "whoever\n", " in account ", "\n", "cps of", "cps\n of").Replace(en), func(r rune) bool { return r == '\n' }) {
+		for _, piece := range strings.FieldsFunc(strings.NewReplacer("(--", "\n(--", "=...)", "\n", " (/", "\n", "/%s", "\n", "%s", "\n", "whoever ", "whoever\n", " in account ", "\n", "cps of", "cps\n of", "always, ", "always\n, ", "if %s", "if \n").Replace(en), func(r rune) bool { return r == '\n' }) {
 			if piece = strings.Trim(piece, " ,:;()"); !strings.Contains(all, piece) {
 				t.Errorf("%q: nobody writes %q", en, piece)
 			}
