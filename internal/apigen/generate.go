@@ -355,7 +355,7 @@ func (g *generator) constraint(name string, s *shape) {
 		g.printf("Pattern: %s, ", quote(cmp.Or(noLookAhead[s.Pattern], s.Pattern)))
 	}
 	if len(s.Enum) > 0 && len(s.Enum) <= maxEnum {
-		g.printf("Enum: %#v, ", s.Enum)
+		g.printf("Enum: %#v, ", slices.Concat(s.Enum, s.Also))
 	}
 	if s.Sensitive {
 		g.printf("Sensitive: true")

@@ -56,6 +56,7 @@ type shape struct {
 	Value           *ref     `json:"value"`
 	Required        []string `json:"required"`
 	Enum            []string `json:"enum"`
+	Also            []string `json:"also"` // ours: values that AWS takes although its model has them not
 	Min             *float64 `json:"min"`
 	Max             *float64 `json:"max"`
 	Pattern         string   `json:"pattern"`
@@ -158,7 +159,8 @@ func load(dir, service string) (*model, map[string]pager, error) {
 	return &m, p.Pagination, nil
 }
 
-// add takes over operations and shapes of a file, if there is one, that the model does not have.
+// add takes over operations and shapes of a file, if there is one, that the model does not have, and
+// the further values of those that it has.
 func (m *model) add(path string) error {
 	if _, err := os.Stat(path); os.IsNotExist(err) {
 		return nil
@@ -173,7 +175,9 @@ func (m *model) add(path string) error {
 		}
 	}
 	for name, s := range more.Shapes {
-		if m.Shapes[name] == nil {
+		if have := m.Shapes[name]; have != nil {
+			have.Also = s.Also
+		} else {
 			m.Shapes[name] = s
 		}
 	}

@@ -58,12 +58,8 @@ func targets(t *ec2api.TargetCapacitySpecificationRequest) (onDemand, spot int32
 // of the API has it. Source: EC2 User Guide, "Describe your EC2 Fleet", example.
 const lowestPrice = "lowestPrice"
 
-func plainStrategy(name string) string {
-	if name == lowestPrice {
-		return ec2api.SpotAllocationStrategyLowestPrice
-	}
-	return name
-}
+// plainStrategy is a strategy as the model has it.
+func plainStrategy(name string) string { return cmp.Or(spotStrategies[name], name) }
 
 func shownStrategy(name string) *string {
 	if name == ec2api.SpotAllocationStrategyLowestPrice {

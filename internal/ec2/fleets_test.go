@@ -14,6 +14,7 @@ import (
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
+	"github.com/kagimori/kagimori/internal/wire"
 )
 
 // rolesOfMine makes service-linked roles that may do anything in EC2, and their sessions.
@@ -249,4 +250,30 @@ func TestSpotFleetsLaunchTheirSpecifications(t *testing.T) {
 	}
 	in.SpotFleetRequestConfig.IamFleetRole = nil
 	h.refuse(h.owner(), in, "MissingParameter", "*")
+}
+
+// Terraform writes strategies as answers do, and AWS takes them.
+func TestFleetTakesStrategiesAsAnswersWriteThem(t *testing.T) {
+	table, err := wire.NewTable(ec2api.Service())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHouse(t)
+	for written, want := range map[string]string{"lowestPrice": "lowestPrice", "lowest-price": "lowestPrice", "capacityOptimized": "capacity-optimized", "diversified": "diversified"} {
+		in := fleetRequest("request", h.fleetTemplate("web-"+written), 1, "spot")
+		in.SpotOptions = &ec2api.SpotOptionsRequest{AllocationStrategy: &written}
+		if err := table.Validate(in); err != nil {
+			t.Errorf("%s: %v", written, err)
+		}
+		id := ask[ec2api.CreateFleetResult](h.desk, h.owner(), in).FleetId
+		seen := ask[ec2api.DescribeFleetsResult](h.desk, h.owner(), &ec2api.DescribeFleetsRequest{FleetIds: []string{*id}}).Fleets[0].SpotOptions
+		if *seen.AllocationStrategy != want {
+			t.Errorf("%s is shown as %s, want %s", written, *seen.AllocationStrategy, want)
+		}
+	}
+	in := fleetRequest("request", h.fleetTemplate("web"), 1, "spot")
+	in.SpotOptions = &ec2api.SpotOptionsRequest{AllocationStrategy: new("cheapest")}
+	if err := table.Validate(in); err == nil {
+		t.Error("an unknown strategy is valid")
+	}
 }
