@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Segments are named trail-00000001.jsonl, and trail-00000001.jsonl.gz when they are compressed.
@@ -232,7 +233,8 @@ func (t *Trail) compress(n int) error {
 	return nil
 }
 
-// prune removes the oldest segments, never the current one.
+// prune removes the oldest segments, never the current one; young ones only when all are twice as
+// large as they may be.
 func (t *Trail) prune() error {
 	nums, err := t.segments()
 	if err != nil || len(nums) == 0 {
@@ -245,7 +247,11 @@ func (t *Trail) prune() error {
 			if err != nil {
 				continue
 			}
-			if total += info.Size(); total > t.cfg.MaxTotal && n != nums[len(nums)-1] {
+			limit := t.cfg.MaxTotal
+			if time.Since(info.ModTime()) < t.cfg.MinAge {
+				limit *= 2
+			}
+			if total += info.Size(); total > limit && n != nums[len(nums)-1] {
 				if err := t.cfg.Dir.Remove(name); err != nil {
 					return fmt.Errorf("trail: %w", err)
 				}

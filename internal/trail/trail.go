@@ -23,6 +23,9 @@ type Config struct {
 	// MaxSegment and MaxTotal bound one segment and all of them, in bytes; 64 MiB and 4 GiB if 0.
 	// A segment may exceed its bound by what is written at once.
 	MaxSegment, MaxTotal int64
+	// MinAge is how long a segment stays after its last record although all are over MaxTotal, up to
+	// twice that; 24 hours if 0. Wall time: it is that of the files.
+	MinAge time.Duration
 	// Recent is how many records can be found without reading segments; 20000 if 0.
 	Recent int
 	Now    func() time.Time // of checkpoints; time.Now if nil
@@ -70,6 +73,9 @@ type Trail struct {
 func Open(cfg Config) (*Trail, error) {
 	if cfg.MaxSegment == 0 {
 		cfg.MaxSegment = 64 << 20
+	}
+	if cfg.MinAge == 0 {
+		cfg.MinAge = 24 * time.Hour
 	}
 	if cfg.MaxTotal == 0 {
 		cfg.MaxTotal = 4 << 30

@@ -364,7 +364,7 @@ func TestRotation(t *testing.T) {
 
 func TestPruning(t *testing.T) {
 	f := newFolder(t)
-	tr := f.open(t, func(c *trail.Config) { c.MaxSegment, c.MaxTotal = 3000, 9000 })
+	tr := f.open(t, func(c *trail.Config) { c.MaxSegment, c.MaxTotal, c.MinAge = 3000, 9000, time.Nanosecond })
 	appendRecords(t, tr, 0, 60)
 	waitFor(t, "pruning", func() bool {
 		return !slices.ContainsFunc(f.files(t), func(n string) bool { return strings.HasPrefix(n, "trail-00000001") })
@@ -378,6 +378,34 @@ func TestPruning(t *testing.T) {
 	}
 	if got := ids(t, tr, trail.Filter{RequestID: "request-0"}); got != nil {
 		t.Errorf("a removed record was found: %v", got)
+	}
+}
+
+// What is younger than a day stays until all segments are twice as large as they may be: with the
+// bound of TestPruning nothing of a few goes, and of many the oldest do.
+func TestYoungSegmentsStay(t *testing.T) {
+	for _, tt := range []struct {
+		records int
+		gone    bool
+	}{{18, false}, {100, true}} {
+		f := newFolder(t)
+		tr := f.open(t, func(c *trail.Config) { c.MaxSegment, c.MaxTotal = 3000, 9000 })
+		appendRecords(t, tr, 0, tt.records)
+		first := func() bool {
+			return slices.ContainsFunc(f.files(t), func(n string) bool { return strings.HasPrefix(n, "trail-00000001") })
+		}
+		if tt.gone {
+			waitFor(t, "pruning", func() bool { return !first() })
+		}
+		closeTrail(t, tr)
+		var size int
+		for _, n := range f.files(t) {
+			size += len(f.read(t, n))
+		}
+		t.Logf("%d records: %d bytes in %d files", tt.records, size, len(f.files(t)))
+		if !tt.gone && !first() {
+			t.Errorf("a young segment was removed: %v", f.files(t))
+		}
 	}
 }
 
