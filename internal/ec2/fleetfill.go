@@ -163,7 +163,7 @@ func (s *Service) tendFleet(region, account, id string) {
 		return
 	}
 	defer s.life.leave()
-	defer s.locks.lock(id)()
+	defer s.fleetLocks.lock(id)()
 	ctx := context.Background()
 	r := &filling{}
 	err := s.g.Change(ctx, func(tx store.Tx) error {

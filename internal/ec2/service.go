@@ -106,9 +106,11 @@ type Service struct {
 
 	exportAddresses []string
 
-	life     lifetime
-	locks    *locks // by instance
-	progress *progressBook
+	life  lifetime
+	locks *locks // by instance
+	// fleetLocks are by fleet. Who holds one may take those of instances.
+	fleetLocks *locks
+	progress   *progressBook
 }
 
 // New makes a Service. Call Start before serving.
@@ -123,7 +125,8 @@ func New(cfg Config) *Service {
 	if s.changed == nil {
 		s.changed = func(context.Context, string, string, string) {}
 	}
-	s.host, s.locks, s.progress, s.exportAddresses = newHost(cfg.Volumes), newLocks(), newProgressBook(), cfg.ExportAddresses
+	s.host, s.locks, s.fleetLocks = newHost(cfg.Volumes), newLocks(), newLocks()
+	s.progress, s.exportAddresses = newProgressBook(), cfg.ExportAddresses
 	return s
 }
 
