@@ -36,7 +36,7 @@ func (s *Service) ConnectCustomKeyStore(ctx context.Context, c *guard.Call, in *
 	err := s.changeStore(ctx, c, in.CustomKeyStoreId, func(tx store.Tx, st *storeRecord) error {
 		begun = storeRecord{}
 		switch st.State {
-		case kmsapi.ConnectionStateTypeFAILED:
+		case kmsapi.ConnectionStateTypeFAILED, kmsapi.ConnectionStateTypeDISCONNECTING:
 			return storeState(st, "ConnectCustomKeyStore")
 		case kmsapi.ConnectionStateTypeCONNECTED, kmsapi.ConnectionStateTypeCONNECTING:
 			return nil
@@ -71,53 +71,77 @@ func (s *Service) connect(st storeRecord) {
 			}
 			s.log.Warn("an external key store was not connected", "store", st.ID, "error", err)
 		}
-		err = s.g.Change(ctx, func(tx store.Tx) error {
-			now, found, err := storeTable.Get(tx, st.Region, st.Account, st.ID)
-			if err != nil || !found || now.State != kmsapi.ConnectionStateTypeCONNECTING || now.Attempt != st.Attempt {
-				return err
-			}
-			now.State, now.Error = state, code
-			return now.put(tx)
-		})
+		err = s.become(ctx, &st, state, code)
 		if err != nil {
 			s.log.Error("what came of connecting an external key store was not saved", "store", st.ID, "error", err)
 		}
+		s.watchHealth()
 	})
 }
 
-// resumeConnections goes on with what the server was connecting when it ended.
+// resumeConnections goes on with what the server was connecting or disconnecting when it ended, and
+// watches the stores that are connected.
 func (s *Service) resumeConnections(ctx context.Context) error {
-	var begun []storeRecord
-	err := s.g.Read(ctx, func(tx store.Tx) error {
-		begun = nil
-		for r, err := range storeTable.Scan(tx) {
-			if err != nil {
-				return err
-			}
-			if r.Value.State == kmsapi.ConnectionStateTypeCONNECTING {
-				begun = append(begun, r.Value)
-			}
-		}
-		return nil
-	})
+	begun, err := s.storesThat(ctx, kmsapi.ConnectionStateTypeCONNECTING, kmsapi.ConnectionStateTypeDISCONNECTING, kmsapi.ConnectionStateTypeCONNECTED)
 	for _, st := range begun {
-		s.connect(st)
+		switch st.State {
+		case kmsapi.ConnectionStateTypeCONNECTING:
+			s.connect(st)
+		case kmsapi.ConnectionStateTypeDISCONNECTING:
+			s.disconnect(st)
+		default:
+			s.watchHealth()
+		}
 	}
 	return err
 }
 
-// DisconnectCustomKeyStore disconnects a store at once: its keys cannot be used until it is connected
-// again. Source: API Reference, DisconnectCustomKeyStore.
+// become gives a store the state that an attempt begun by begun ends in, unless something else
+// happened to the store since.
+func (s *Service) become(ctx context.Context, begun *storeRecord, state, code string) error {
+	return s.g.Change(ctx, func(tx store.Tx) error {
+		now, found, err := storeTable.Get(tx, begun.Region, begun.Account, begun.ID)
+		if err != nil || !found || now.State != begun.State || now.Attempt != begun.Attempt {
+			return err
+		}
+		now.State, now.Error = state, code
+		return now.put(tx)
+	})
+}
+
+// disconnect ends a store's connection when the requests that are under way have their answers.
+func (s *Service) disconnect(st storeRecord) {
+	s.clock.Go(func() {
+		if idle := s.traffic.idle(st.ID); idle != nil {
+			<-idle // a proxy has a fraction of a second to answer
+		}
+		if err := s.become(context.Background(), &st, kmsapi.ConnectionStateTypeDISCONNECTED, ""); err != nil {
+			s.log.Error("that an external key store is disconnected was not saved", "store", st.ID, "error", err)
+		}
+	})
+}
+
+// DisconnectCustomKeyStore disconnects a store: its keys cannot be used from now on until it is
+// connected again. While requests that began before wait for the proxy it is DISCONNECTING.
+// Source: API Reference, DisconnectCustomKeyStore.
 func (s *Service) DisconnectCustomKeyStore(ctx context.Context, c *guard.Call, in *kmsapi.DisconnectCustomKeyStoreRequest) (*kmsapi.DisconnectCustomKeyStoreResponse, error) {
+	var begun storeRecord
 	err := s.changeStore(ctx, c, in.CustomKeyStoreId, func(tx store.Tx, st *storeRecord) error {
 		if st.State == kmsapi.ConnectionStateTypeDISCONNECTED || st.State == kmsapi.ConnectionStateTypeDISCONNECTING {
 			return storeState(st, "DisconnectCustomKeyStore")
 		}
 		st.State, st.Error = kmsapi.ConnectionStateTypeDISCONNECTED, ""
+		if s.traffic.idle(st.ID) != nil {
+			st.State = kmsapi.ConnectionStateTypeDISCONNECTING
+		}
+		begun = *st
 		return st.put(tx)
 	})
 	if err != nil {
 		return nil, err
+	}
+	if begun.State == kmsapi.ConnectionStateTypeDISCONNECTING {
+		s.disconnect(begun)
 	}
 	return &kmsapi.DisconnectCustomKeyStoreResponse{}, nil
 }
@@ -141,6 +165,7 @@ func (s *Service) DeleteCustomKeyStore(ctx context.Context, c *guard.Call, in *k
 	if err != nil {
 		return nil, err
 	}
+	s.traffic.forget(*in.CustomKeyStoreId)
 	return &kmsapi.DeleteCustomKeyStoreResponse{}, nil
 }
 

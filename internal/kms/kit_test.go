@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"os"
 	"reflect"
@@ -49,6 +50,8 @@ type world struct {
 	hsm   hsm.Module
 	roots []string    // fingerprints of roots of attestation documents
 	ekm   *xks.Client // asks external key store proxies; nil reaches none
+	wall  func() time.Time
+	log   io.Writer // where the service logs to, beside the test's output
 	table *wire.Table
 	ops   map[string]guard.Handler
 }
@@ -76,9 +79,13 @@ func newWorld(t testing.TB) *world {
 // restart makes the service anew over what is stored, with the clock and module of the world.
 func (w *world) restart() {
 	w.t.Helper()
-	logger := slog.New(slog.NewTextHandler(w.t.Output(), nil))
+	out := w.t.Output()
+	if w.log != nil {
+		out = io.MultiWriter(out, w.log)
+	}
+	logger := slog.New(slog.NewTextHandler(out, nil))
 	w.guard = guard.New(guard.Config{Store: w.disk, Directory: w.dir, Trail: w.trail, Now: w.clock.Now, Logger: logger})
-	w.kms = kms.New(kms.Config{Guard: w.guard, Module: w.hsm, Clock: w.clock, Logger: logger, CustomIDs: true, External: w.ekm, Attest: attest.NewVerifier(nil, w.roots...)})
+	w.kms = kms.New(kms.Config{Guard: w.guard, Module: w.hsm, Clock: w.clock, Logger: logger, CustomIDs: true, External: w.ekm, Wall: w.wall, Attest: attest.NewVerifier(nil, w.roots...)})
 	w.ops = w.kms.Operations()
 	check(w.t, w.kms.Start(w.t.Context()))
 }

@@ -28,6 +28,8 @@ type Config struct {
 	Logger *slog.Logger
 	// External asks external key store proxies; nil asks those that the public internet reaches.
 	External *xks.Client
+	// Wall is the time that requests to external key store proxies are counted by; nil is time.Now.
+	Wall func() time.Time
 	// Attest verifies attestation documents; nil believes AWS's.
 	Attest *attest.Verifier
 	// CustomIDs lets the tag _custom_id_ on CreateKey fix the key id, for tests.
@@ -48,6 +50,9 @@ type Service struct {
 	tokens    hsm.Box // grant tokens
 	marks     hsm.Box // list markers
 	ekm       *xks.Client
+	wall      func() time.Time
+	traffic   *traffic
+	health    health
 	proofs    hsm.Box      // credentials for external key store proxies
 	docs      *authz.Cache // compiled key policies by their text
 	keys      *store.Cached[keyRecord, *keyView]
@@ -66,6 +71,10 @@ func New(cfg Config) *Service {
 		tokens: cfg.Module.Box("kms grant token"), marks: cfg.Module.Box("kms marker"),
 		ekm: cfg.External, attest: cfg.Attest, proofs: cfg.Module.Box("kms external key store credential"),
 	}
+	if s.wall = cfg.Wall; s.wall == nil {
+		s.wall = time.Now
+	}
+	s.traffic, s.health.failed = newTraffic(s.wall), map[string]bool{}
 	if s.attest == nil {
 		s.attest = attest.NewVerifier(nil)
 	}

@@ -74,13 +74,13 @@ func (s *Service) toStore(ctx context.Context, c *guard.Call, sd *side, raw []by
 	if sd.key.store == nil {
 		return raw, nil
 	}
-	p, m, err := s.ask(c, sd)
+	var sealed xks.Sealed
+	err := s.ask(c, sd, func(p *xks.Proxy, m xks.RequestMetadata) (err error) {
+		sealed, err = s.ekm.Encrypt(ctx, p, sd.key.XksKey, m, raw, sd.proxyAAD())
+		return err
+	})
 	if err != nil {
 		return nil, err
-	}
-	sealed, err := s.ekm.Encrypt(ctx, p, sd.key.XksKey, m, raw, sd.proxyAAD())
-	if err != nil {
-		return nil, onUse(err)
 	}
 	out := make([]byte, 0, 3+len(sealed.Metadata)+len(sealed.IV)+len(sealed.Tag)+len(sealed.Ciphertext))
 	out = append(out, outerVersion, byte(len(sealed.Metadata)))
@@ -100,15 +100,12 @@ func (s *Service) fromStore(ctx context.Context, c *guard.Call, sd *side, body [
 	if !ok {
 		return nil, errCiphertext
 	}
-	p, m, err := s.ask(c, sd)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := s.ekm.Decrypt(ctx, p, sd.key.XksKey, m, sealed, sd.proxyAAD())
-	if err != nil {
-		return nil, onUse(err)
-	}
-	return raw, nil
+	var raw []byte
+	err := s.ask(c, sd, func(p *xks.Proxy, m xks.RequestMetadata) (err error) {
+		raw, err = s.ekm.Decrypt(ctx, p, sd.key.XksKey, m, sealed, sd.proxyAAD())
+		return err
+	})
+	return raw, err
 }
 
 // openOuter takes apart what toStore made.
@@ -134,8 +131,8 @@ func openOuter(body []byte) (s xks.Sealed, ok bool) {
 	return s, ok && len(body) > 0
 }
 
-// ask is the proxy of a key, and what it is told of the request.
-func (s *Service) ask(c *guard.Call, sd *side) (*xks.Proxy, xks.RequestMetadata, error) {
+// ask makes a request of the proxy of a key.
+func (s *Service) ask(c *guard.Call, sd *side, request func(*xks.Proxy, xks.RequestMetadata) error) error {
 	m := proxyMetadata(c)
 	m.KeyARN = sd.key.arn
 	if e := c.Caller.Endpoint; e != nil && !c.Caller.Forwarded() && c.Account() == sd.key.Account {
@@ -144,7 +141,15 @@ func (s *Service) ask(c *guard.Call, sd *side) (*xks.Proxy, xks.RequestMetadata,
 	c.Note("customKeyStoreId", sd.key.Store)
 	c.Note("xksKeyId", sd.key.XksKey)
 	p, err := s.proxyOf(sd.key.store)
-	return p, m, err
+	if err != nil {
+		return err
+	}
+	end, err := s.traffic.begin(sd.key.Store)
+	if err != nil {
+		return err
+	}
+	defer end()
+	return onUse(request(p, m))
 }
 
 // proxyMetadata is what every request to a proxy tells of the call. Source: XKS Proxy API
