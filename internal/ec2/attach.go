@@ -20,7 +20,7 @@ func (s *Service) AttachVolume(ctx context.Context, c *guard.Call, in *ec2api.At
 		return nil, errHostDown
 	}
 	defer s.life.leave()
-	defer s.locks.lock(api.Val(in.InstanceId))()
+	defer s.locks.lock(api.Val(in.InstanceId), api.Val(in.VolumeId))()
 	var (
 		j       *job
 		resting bool
@@ -34,9 +34,9 @@ func (s *Service) AttachVolume(ctx context.Context, c *guard.Call, in *ec2api.At
 			return err
 		}
 		resting = i.State == stopped
-		v.Plug = &plug{Instance: i.ID, Device: *in.Device, State: plugAttaching, Since: s.g.Now()}
+		v.Plugs = append(v.Plugs, plug{Instance: i.ID, Device: *in.Device, State: plugAttaching, Since: s.g.Now()})
 		v.State, v.Work = volumeInUse, launch.AttachVolume
-		j, err = s.plugJob(tx, c, launch.AttachVolume, &v)
+		j, err = s.plugJob(tx, c, launch.AttachVolume, &v, i.ID)
 		return err
 	})
 	if err != nil {
@@ -93,16 +93,20 @@ func (s *Service) findPair(tx store.Tx, c *guard.Call, action, volumeID, instanc
 	return v, i, dryRun(flag)
 }
 
+// maxPlugs is how many instances can have a volume with Multi-Attach at a time.
+// Source: Amazon EBS User Guide, "Attach an EBS volume to multiple EC2 instances using Multi-Attach".
+const maxPlugs = 16
+
 // attachable is EC2's refusal to attach a volume. Source: EC2 API Reference, "Error codes".
 func attachable(v *volumeRecord, i *instanceRecord, device string) error {
 	switch {
 	case device == "":
 		return apierr.New("MissingParameter", "The request must contain the parameter device")
-	case v.Plug != nil && v.MultiAttach && v.Plug.Instance != i.ID:
-		return apierr.New("UnsupportedOperation", "This server attaches a volume with Multi-Attach to one instance at a time.")
-	case v.Plug != nil:
+	case v.plug(i.ID) != nil || !v.MultiAttach && len(v.Plugs) > 0:
 		return apierr.Newf("VolumeInUse", "%s is already attached to an instance", v.ID)
-	case v.State != volumeAvailable || v.Work != "":
+	case len(v.Plugs) >= maxPlugs:
+		return apierr.Newf("AttachmentLimitExceeded", "Volume %s is attached to %d instances, which is the most it can be.", v.ID, len(v.Plugs))
+	case v.State != volumeAvailable && len(v.Plugs) == 0 || v.State == volumeError || v.Work != "":
 		return apierr.Newf("IncorrectState", "%s is not 'available'.", v.ID)
 	case i.State != running && i.State != stopped || i.Work != "":
 		return apierr.Newf("IncorrectState", "Instance '%s' is not 'running'.", i.ID)
@@ -110,6 +114,15 @@ func attachable(v *volumeRecord, i *instanceRecord, device string) error {
 		return apierr.Newf("InvalidVolume.ZoneMismatch", "The volume '%s' is not in the same availability zone as instance '%s'", v.ID, i.ID)
 	case len(i.Devices) >= maxDevices:
 		return apierr.Newf("AttachmentLimitExceeded", "Instance %s has %d volumes, which is the most it can have.", i.ID, len(i.Devices))
+	}
+	if v.MultiAttach {
+		switch kind, ok := lookupType(i.Type); {
+		case ok && kind.xen:
+			return apierr.Newf("UnsupportedOperation", "Volume %s has Multi-Attach enabled: it can be attached only to instances built on the Nitro System, "+
+				"and %s is not.", v.ID, i.Type)
+		case device == i.RootDevice:
+			return apierr.Newf("UnsupportedOperation", "Volume %s has Multi-Attach enabled: it cannot be the root volume of an instance.", v.ID)
+		}
 	}
 	for _, d := range i.Devices {
 		if d.Name == device {
@@ -120,10 +133,11 @@ func attachable(v *volumeRecord, i *instanceRecord, device string) error {
 }
 
 // plugJob stores a volume and makes the job that attaches or detaches it.
-func (s *Service) plugJob(tx store.Tx, c *guard.Call, op launch.Operation, v *volumeRecord) (*job, error) {
+func (s *Service) plugJob(tx store.Tx, c *guard.Call, op launch.Operation, v *volumeRecord, instance string) (*job, error) {
+	p := v.plug(instance)
 	spec := launch.Spec{
-		Operation: op, Region: v.Region, Account: v.Account, InstanceID: v.Plug.Instance,
-		Devices: []launch.Device{v.device(v.Plug.DeleteOnTermination)},
+		Operation: op, Region: v.Region, Account: v.Account, InstanceID: instance,
+		Devices: []launch.Device{v.device(p, p.DeleteOnTermination)},
 	}
 	j, err := newJob(spec, v.ID, c.ID, c.Caller, s.g.Now())
 	if err != nil {
@@ -175,10 +189,14 @@ func (s *Service) restIfStopped(ctx context.Context, j *job) {
 func (s *Service) attachmentNow(ctx context.Context, j *job, state string) (out *ec2api.VolumeAttachment, err error) {
 	err = s.g.Read(ctx, func(tx store.Tx) error {
 		v, ok, err := volumeTable.Get(tx, j.Region, j.Account, j.Subject)
-		if err != nil || !ok || v.Plug == nil {
+		if err != nil || !ok {
 			return gone(j.Subject, err)
 		}
-		out = v.attachment(state)
+		p := v.plug(j.State.Spec().InstanceID)
+		if p == nil {
+			return gone(j.Subject, nil)
+		}
+		out = v.attachment(p, state)
 		return nil
 	})
 	return out, err
@@ -191,11 +209,11 @@ func (s *Service) DetachVolume(ctx context.Context, c *guard.Call, in *ec2api.De
 	}
 	defer s.life.leave()
 	id := api.Val(in.VolumeId)
-	instance, err := s.pluggedInto(ctx, c, id)
+	instance, err := s.pluggedInto(ctx, c, in)
 	if err != nil {
 		return nil, err
 	}
-	defer s.locks.lock(instance)()
+	defer s.locks.lock(instance, id)()
 	var (
 		j   *job
 		out *ec2api.VolumeAttachment
@@ -205,23 +223,21 @@ func (s *Service) DetachVolume(ctx context.Context, c *guard.Call, in *ec2api.De
 		if err != nil {
 			return err
 		}
-		i, err := s.allowDetach(tx, c, &v)
+		i, err := s.allowDetach(tx, c, &v, instance)
 		if err != nil {
 			return err
 		}
 		if err := dryRun(in.DryRun); err != nil {
 			return err
 		}
-		if v.Plug != nil && v.Plug.Instance != instance { // moved since the look before
-			return apierr.Newf("IncorrectState", "Volume '%s' is in the '%s' state.", v.ID, v.Plug.State)
-		}
-		if err := detachable(&v, &i, in); err != nil {
+		if err := detachable(&v, &i, instance, in); err != nil {
 			return err
 		}
-		v.Plug.State, v.Work = plugDetaching, launch.DetachVolume
-		out = v.attachment(plugDetaching)
+		p := v.plug(instance)
+		p.State, v.Work = plugDetaching, launch.DetachVolume
+		out = v.attachment(p, plugDetaching)
 		c.Respond(out)
-		j, err = s.plugJob(tx, c, launch.DetachVolume, &v)
+		j, err = s.plugJob(tx, c, launch.DetachVolume, &v, instance)
 		return err
 	})
 	if err != nil {
@@ -238,12 +254,17 @@ func (s *Service) DetachVolume(ctx context.Context, c *guard.Call, in *ec2api.De
 	return out, nil
 }
 
-// pluggedInto is the instance that a volume is attached to, "" if there is none.
-func (s *Service) pluggedInto(ctx context.Context, c *guard.Call, id string) (instance string, err error) {
+// pluggedInto is the instance that a request detaches a volume from: the one that it names, else the
+// one that has the volume; "" if there is none, or if there are several.
+func (s *Service) pluggedInto(ctx context.Context, c *guard.Call, in *ec2api.DetachVolumeRequest) (instance string, err error) {
 	err = s.g.Read(ctx, func(tx store.Tx) error {
-		v, _, err := volumeTable.Get(tx, c.Region, c.Account(), id)
-		if v.Plug != nil {
-			instance = v.Plug.Instance
+		instance = ""
+		v, _, err := volumeTable.Get(tx, c.Region, c.Account(), api.Val(in.VolumeId))
+		switch named := api.Val(in.InstanceId); {
+		case v.plug(named) != nil:
+			instance = named
+		case len(v.Plugs) == 1:
+			instance = v.Plugs[0].Instance
 		}
 		return err
 	})
@@ -251,16 +272,16 @@ func (s *Service) pluggedInto(ctx context.Context, c *guard.Call, id string) (in
 }
 
 // allowDetach decides ec2:DetachVolume on a volume and the instance that has it, which it returns.
-func (s *Service) allowDetach(tx store.Tx, c *guard.Call, v *volumeRecord) (i instanceRecord, err error) {
+func (s *Service) allowDetach(tx store.Tx, c *guard.Call, v *volumeRecord, instance string) (i instanceRecord, err error) {
 	p, err := s.volumePart(tx, c, "ec2:DetachVolume", v)
 	if err != nil {
 		return i, err
 	}
 	parts := []authz.Part{p}
-	if v.Plug != nil {
+	if v.plug(instance) != nil {
 		var ok bool
-		if i, ok, err = instanceTable.Get(tx, v.Region, v.Account, v.Plug.Instance); err != nil || !ok {
-			return i, gone(v.Plug.Instance, err)
+		if i, ok, err = instanceTable.Get(tx, v.Region, v.Account, instance); err != nil || !ok {
+			return i, gone(instance, err)
 		}
 		tags, err := tagsOf(tx, i.Region, i.Account, i.ID)
 		if err != nil {
@@ -273,16 +294,21 @@ func (s *Service) allowDetach(tx store.Tx, c *guard.Call, v *volumeRecord) (i in
 }
 
 // detachable is EC2's refusal to detach a volume.
-func detachable(v *volumeRecord, i *instanceRecord, in *ec2api.DetachVolumeRequest) error {
-	instance, device := api.Val(in.InstanceId), api.Val(in.Device)
+func detachable(v *volumeRecord, i *instanceRecord, instance string, in *ec2api.DetachVolumeRequest) error {
+	named, device := api.Val(in.InstanceId), api.Val(in.Device)
+	p := v.plug(instance)
 	switch {
-	case v.Plug == nil:
+	case len(v.Plugs) == 0:
 		return apierr.Newf("IncorrectState", "Volume '%s' is in the '%s' state.", v.ID, v.State)
-	case instance != "" && instance != v.Plug.Instance, device != "" && device != v.Plug.Device:
-		return apierr.Newf("InvalidAttachment.NotFound", "The volume '%s' is not attached to instance '%s' as device '%s'.", v.ID, instance, device)
-	case v.Plug.State != plugAttached || v.Work != "" || i.Work != "":
-		return apierr.Newf("IncorrectState", "Volume '%s' is in the '%s' state.", v.ID, v.Plug.State)
-	case v.Plug.Device == i.RootDevice && i.State != stopped:
+	case named == "" && len(v.Plugs) > 1:
+		return apierr.Newf("InvalidParameterCombination", "Volume '%s' is attached to several instances: the request must contain the parameter instanceId.", v.ID)
+	case named != "" && named != instance, p != nil && device != "" && device != p.Device:
+		return apierr.Newf("InvalidAttachment.NotFound", "The volume '%s' is not attached to instance '%s' as device '%s'.", v.ID, named, device)
+	case p == nil: // detached since the look before
+		return apierr.Newf("IncorrectState", "Volume '%s' is in the '%s' state.", v.ID, v.State)
+	case p.State != plugAttached || v.Work != "" || i.Work != "":
+		return apierr.Newf("IncorrectState", "Volume '%s' is in the '%s' state.", v.ID, p.State)
+	case p.Device == i.RootDevice && i.State != stopped:
 		return apierr.Newf("OperationNotPermitted", "Unable to detach root volume '%s' from instance '%s'", v.ID, i.ID)
 	}
 	return nil

@@ -123,10 +123,13 @@ func (s *Service) perform(ctx context.Context, j *job, step launch.Step) (r laun
 	case launch.StepRunning:
 		return r, nil // all volumes are open; finish writes it down
 	case launch.StepCloseVolume:
-		return r, s.host.release(step.VolumeID)
+		return r, s.host.release(step.VolumeID, j.State.Spec().InstanceID)
 	case launch.StepDetach:
-		return r, s.unplug(ctx, j, step.VolumeID)
+		return r, s.unplug(ctx, j, step.VolumeID, j.State.Spec().InstanceID, j.takesAlong(step.VolumeID))
 	case launch.StepDeleteVolume:
+		if j.operation() == launch.TerminateInstances {
+			return r, s.deleteUnplugged(ctx, j, step.VolumeID)
+		}
 		return r, s.removeVolume(ctx, j.Region, j.Account, step.VolumeID)
 	case launch.StepDeleteSnapshot:
 		return r, s.host.remove(step.VolumeID) // the record stays, to tell of the error

@@ -93,11 +93,11 @@ func (x *exports) list(region, account string) []*export {
 func (h *host) export(e *export, readOnly bool) (name string, held, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	v := h.open[e.volume]
+	v := h.held[e.volume]
 	if v == nil {
 		return "", false, false
 	}
-	e.served = nbd.Export{Device: v, Description: e.volume, ReadOnly: readOnly}
+	e.served = nbd.Export{Device: &hostDisk{h, v.id, v.size}, Description: e.volume, ReadOnly: readOnly}
 	name, ok = h.exports.add(e)
 	return name, true, ok
 }

@@ -38,7 +38,7 @@ func (s *Service) ExportVolume(ctx context.Context, c *guard.Call, in *kagimoria
 		if len(s.exportAddresses) == 0 {
 			return apierr.New("ConflictException", "This server does not export volumes: it was started without --nbd.")
 		}
-		if s.host.volume(v.ID) == nil {
+		if !s.host.holds(v.ID, "") {
 			return errNotHeld(&v)
 		}
 		return nil
@@ -61,10 +61,10 @@ func (s *Service) ExportVolume(ctx context.Context, c *guard.Call, in *kagimoria
 
 // errNotHeld: no running instance has the volume open.
 func errNotHeld(v *volumeRecord) error {
-	if v.Plug == nil {
+	if len(v.Plugs) == 0 {
 		return apierr.Newf("ConflictException", "Volume %s is not attached.", v.ID)
 	}
-	return apierr.Newf("ConflictException", "Volume %s is attached to %s, which does not run with it.", v.ID, v.Plug.Instance)
+	return apierr.Newf("ConflictException", "Volume %s is attached to %s, which does not run with it.", v.ID, v.Plugs[0].Instance)
 }
 
 // allowExport finds a volume of the caller and decides the action of the call on it.

@@ -179,13 +179,19 @@ func (s *Service) keepGrants(tx store.Tx, j *job) error {
 		if err != nil {
 			return err
 		}
-		if !ok || v.Plug == nil {
+		if !ok {
+			continue
+		}
+		p := v.plug(j.Subject)
+		if p == nil {
 			continue
 		}
 		v.learn(l)
-		v.State, v.Plug.State, v.Plug.Grant = volumeInUse, plugAttached, l.Attach
+		p.State, p.Grant = plugAttached, l.Attach
 		if stopped {
-			v.Plug.Grant = launch.GrantRef{}
+			p.Grant = launch.GrantRef{}
+		} else {
+			v.State = volumeInUse
 		}
 		if err := putVolume(tx, v); err != nil {
 			return err
@@ -222,15 +228,17 @@ func (s *Service) finishPlug(tx store.Tx, j *job, end launch.Step) error {
 		return err
 	}
 	v.Work = ""
+	instance := j.State.Spec().InstanceID
+	p := v.plug(instance)
 	switch op := j.operation(); {
 	case op == launch.DetachVolume || end.Fail != nil:
-		v.Plug, v.State = nil, volumeAvailable
-	case v.Plug == nil:
-		return fmt.Errorf("ec2: volume %s was attached and is not", v.ID)
+		v.pull(instance)
+	case p == nil:
+		return fmt.Errorf("ec2: volume %s was attached to %s and is not", v.ID, instance)
 	case op == launch.StopInstances:
-		v.Plug.Grant = launch.GrantRef{}
+		p.Grant = launch.GrantRef{}
 	default:
-		v.State, v.Plug.State, v.Plug.Grant = volumeInUse, plugAttached, j.State.Volumes()[0].Attach
+		v.State, p.State, p.Grant = volumeInUse, plugAttached, j.State.Volumes()[0].Attach
 	}
 	return putVolume(tx, v)
 }

@@ -13,48 +13,107 @@ import (
 	"github.com/kagimori/kagimori/internal/secret"
 )
 
-// A host is the machine that instances run on. It holds the open volumes of running instances;
-// a volume's data key lives in its cipher, from open to close, and nowhere else.
-// Safe for concurrent use.
+// A host is the machine that instances run on. It holds the volumes of running instances: the data
+// key of a volume is in locked memory (and in its cipher, while its file is open) as long as an
+// instance on the host has the volume, and nowhere else. Files are opened when they are needed, and
+// at most bound of them stay open that nobody is using. Safe for concurrent use.
 type host struct {
 	dir   *os.Root
-	files *locks // by volume: opening, closing, copying and removing a file exclude each other
+	files *locks // by volume: holding, letting go, copying and removing a file exclude each other
+	bound int    // most files open, but for those in use
+	keys  keyring
 
 	mu     sync.Mutex
-	open   map[string]*blockdev.Volume // by volume id; guarded by mu
-	closed bool                        // guarded by mu
+	held   map[string]*heldVolume // by volume id; guarded by mu
+	idle   *heldVolume            // least recently used of those open that nobody uses; guarded by mu
+	recent *heldVolume            // most recently used of them; guarded by mu
+	open   int                    // files; guarded by mu
+	closed bool                   // guarded by mu
 
-	exports exports // of open volumes; they end before the volume is closed
+	exports exports // of held volumes; they end before the volume is let go of
+}
+
+// A heldVolume is a volume that the host holds for instances: one, or several with Multi-Attach.
+type heldVolume struct {
+	id   string
+	key  *secret.Held // nil: plain
+	size int64
+
+	opening sync.Mutex // held while the file is being opened or closed
+
+	// The rest is guarded by the host's mu.
+	holders      map[string]bool  // instances
+	v            *blockdev.Volume // nil: the file is not open
+	users        int              // of v; it stays open while there are any
+	gone         bool             // nobody holds it any more
+	broken       error            // closing the file failed: what is on disk is not known
+	older, newer *heldVolume      // among the idle
 }
 
 // errHostDown: the host opens nothing any more. The work that wanted it goes on at the next start.
 var errHostDown = errors.New("ec2: the host is shut down")
 
-func newHost(dir *os.Root) *host {
-	return &host{dir: dir, files: newLocks(), open: map[string]*blockdev.Volume{}}
+// defaultOpenFiles is how many files of held volumes a host keeps open if nobody says.
+const defaultOpenFiles = 256
+
+func newHost(dir *os.Root, bound int) *host {
+	if bound <= 0 {
+		bound = defaultOpenFiles
+	}
+	return &host{dir: dir, files: newLocks(), bound: bound, held: map[string]*heldVolume{}}
 }
 
-// hold opens a volume with its data key (nil for a plain one), checks that it can be read, and
-// keeps it open. The key is wiped whatever happens. Holding an open volume again does nothing.
-func (h *host) hold(id string, key secret.Bytes) error {
+// hold has the host hold a volume for an instance. It opens it with its data key (nil for a plain
+// one) and checks that it can be read. The key is wiped whatever happens. Holding a volume again for
+// the same instance does nothing; for another one the key must be the same.
+func (h *host) hold(id, instance string, key secret.Bytes) error {
 	defer key.Wipe()
 	defer h.files.lock(id)()
+	h.mu.Lock()
+	e, closed := h.held[id], h.closed
+	h.mu.Unlock()
+	if closed {
+		return errHostDown
+	}
+	if e == nil {
+		return h.take(id, instance, key)
+	}
+	if err := e.sameKey(key); err != nil {
+		return fmt.Errorf("volume %s: %w", id, err)
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
 		return errHostDown
 	}
-	if h.open[id] != nil {
-		return nil
-	}
+	e.holders[instance] = true
+	return nil
+}
+
+// take begins to hold a volume. Its file is locked.
+func (h *host) take(id, instance string, key secret.Bytes) error {
 	v, err := blockdev.Open(h.dir, id, key)
 	if err != nil {
 		return err
 	}
-	if err := readable(v); err != nil {
+	e := &heldVolume{id: id, size: v.Size(), holders: map[string]bool{instance: true}, v: v}
+	if err = readable(v); err == nil && key != nil {
+		e.key, err = h.keys.keep(key)
+	}
+	if err != nil {
 		return errors.Join(err, v.Close())
 	}
-	h.open[id] = v
+	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		e.forget()
+		return errors.Join(errHostDown, v.Close())
+	}
+	h.held[id] = e
+	h.open++
+	h.rest(e)
+	h.mu.Unlock()
+	h.trim()
 	return nil
 }
 
@@ -75,49 +134,86 @@ func readable(v *blockdev.Volume) error {
 	return nil
 }
 
-// release closes a volume and wipes its key. It is no error that the volume is not open.
-func (h *host) release(id string) error {
+// release lets go of a volume for an instance, or with "" for all. When no instance has it any more
+// the file is closed and the key wiped. It is no error that the volume is not held.
+func (h *host) release(id, instance string) error {
 	defer h.files.lock(id)()
 	h.mu.Lock()
-	v := h.open[id]
-	delete(h.open, id)
-	h.mu.Unlock()
-	if v == nil {
+	e := h.held[id]
+	if e == nil || instance != "" && !e.holders[instance] {
+		h.mu.Unlock()
 		return nil
 	}
+	if delete(e.holders, instance); instance != "" && len(e.holders) > 0 {
+		h.mu.Unlock()
+		return nil
+	}
+	delete(h.held, id)
+	h.drop(e)
+	h.mu.Unlock()
 	h.exports.end(id)
-	return v.Close()
+	return h.shut(e)
+}
+
+// drop takes a volume out of those that may be opened. The host is locked.
+func (h *host) drop(e *heldVolume) {
+	e.gone = true
+	h.unrest(e)
+}
+
+// shut closes the file of a dropped volume and wipes its key.
+func (h *host) shut(e *heldVolume) error {
+	e.opening.Lock()
+	defer e.opening.Unlock()
+	h.mu.Lock()
+	v, err := e.v, e.broken
+	e.v = nil
+	if v != nil {
+		h.open--
+	}
+	h.mu.Unlock()
+	e.forget()
+	if v != nil {
+		return v.Close()
+	}
+	return err
 }
 
 // snapshot makes a snapshot of a volume as it is at this moment, whether it is held or not. Nobody
 // needs its key for that.
 func (h *host) snapshot(ctx context.Context, id, snapshot string) error {
 	defer h.files.lock(id)()
-	h.mu.Lock()
-	v, closed := h.open[id], h.closed
-	h.mu.Unlock()
+	v, done, err := h.use(id)
 	switch {
-	case closed:
-		return errHostDown
-	case v != nil:
-		return v.Snapshot(ctx, h.dir, snapshot)
+	case errors.Is(err, ErrNotHeld):
+		return blockdev.Snapshot(h.dir, id, snapshot)
+	case err != nil:
+		return err
 	}
-	return blockdev.Snapshot(h.dir, id, snapshot)
+	defer done()
+	return v.Snapshot(ctx, h.dir, snapshot)
 }
 
 // grow makes a volume larger, whether it is held or not.
 func (h *host) grow(id string, size int64) error {
 	defer h.files.lock(id)()
-	h.mu.Lock()
-	v, closed := h.open[id], h.closed
-	h.mu.Unlock()
+	v, done, err := h.use(id)
 	switch {
-	case closed:
-		return errHostDown
-	case v != nil:
-		return v.Grow(h.dir, size)
+	case errors.Is(err, ErrNotHeld):
+		return blockdev.Grow(h.dir, id, size)
+	case err != nil:
+		return err
 	}
-	return blockdev.Grow(h.dir, id, size)
+	defer done()
+	if err := v.Grow(h.dir, size); err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if e := h.held[id]; e != nil {
+		e.size = v.Size()
+	}
+	return nil
 }
 
 // remove deletes the file of a volume that was released. It is no error that there is none.
@@ -129,23 +225,27 @@ func (h *host) remove(id string) error {
 	return nil
 }
 
-// volume is an open volume, or nil.
-func (h *host) volume(id string) *blockdev.Volume {
+// holds reports whether the host holds a volume for an instance, or with "" for any.
+func (h *host) holds(id, instance string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.open[id]
+	e := h.held[id]
+	return e != nil && e.broken == nil && (instance == "" || e.holders[instance])
 }
 
-// shutDown closes all volumes and opens none any more.
+// shutDown lets go of all volumes and holds none any more.
 func (h *host) shutDown() error {
 	h.mu.Lock()
-	open := h.open
-	h.open, h.closed = map[string]*blockdev.Volume{}, true
+	held := h.held
+	h.held, h.closed = map[string]*heldVolume{}, true
+	for _, e := range held {
+		h.drop(e)
+	}
 	h.mu.Unlock()
 	var errs []error
-	for id, v := range open {
+	for id, e := range held {
 		h.exports.end(id)
-		errs = append(errs, v.Close())
+		errs = append(errs, h.shut(e))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, h.keys.close())...)
 }

@@ -61,7 +61,7 @@ func (h *house) start() {
 	h.T.Helper()
 	h.ec2 = ec2.New(ec2.Config{
 		Guard: h.Guard, Clock: h.Clock, Keys: h.wire, Volumes: h.folder, Logger: h.Logger, Profiles: profilesOfMine, Roles: rolesOfMine{h},
-		ExportAddresses: []string{"unix:/run/nbd.sock"},
+		ExportAddresses: []string{"unix:/run/nbd.sock"}, OpenFiles: 1, // so that files are opened again all the time
 		Changed: func(_ context.Context, _, _, instance string) {
 			h.mu.Lock()
 			defer h.mu.Unlock()

@@ -230,10 +230,14 @@ func mappingsEdit(mappings []ec2api.InstanceBlockDeviceMappingSpecification) edi
 			d := &i.Devices[at]
 			d.DeleteOnTermination = *m.Ebs.DeleteOnTermination
 			v, ok, err := volumeTable.Get(tx, i.Region, i.Account, d.Volume)
-			if err != nil || !ok || v.Plug == nil {
+			if err != nil || !ok {
 				return gone(d.Volume, err)
 			}
-			v.Plug.DeleteOnTermination = d.DeleteOnTermination
+			p := v.plug(i.ID)
+			if p == nil {
+				return gone(d.Volume, nil)
+			}
+			p.DeleteOnTermination = d.DeleteOnTermination
 			if err := putVolume(tx, v); err != nil {
 				return err
 			}

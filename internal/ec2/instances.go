@@ -229,7 +229,7 @@ func (s *Service) status(i *instanceRecord) ec2api.InstanceStatus {
 	if i.State == running {
 		summary, reach = "ok", "passed"
 		for _, d := range i.Devices {
-			if s.host.volume(d.Volume) == nil {
+			if !s.host.holds(d.Volume, i.ID) {
 				summary, reach = "impaired", "failed"
 			}
 		}

@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"sync"
@@ -57,7 +58,30 @@ type job struct {
 }
 
 // jobTable is keyed by (region, account, subject): a subject has one job at most.
-var jobTable = store.Table[jobRecord]{Bucket: "ec2/job", Version: 1}
+var jobTable = store.Table[jobRecord]{Bucket: "ec2/job", Version: 2, Upgrade: upgradeJob}
+
+// upgradeJob upgrades the drafts of volumes in a job of format 1.
+func upgradeJob(_ uint8, data []byte) ([]byte, error) {
+	var rec map[string]json.RawMessage
+	if err := json.Unmarshal(data, &rec); err != nil || rec["drafts"] == nil {
+		return data, err
+	}
+	var drafts []map[string]json.RawMessage
+	if err := json.Unmarshal(rec["drafts"], &drafts); err != nil {
+		return nil, err
+	}
+	for _, d := range drafts {
+		var err error
+		if d["volume"], err = listPlug(d["volume"]); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if rec["drafts"], err = json.Marshal(drafts); err != nil {
+		return nil, err
+	}
+	return json.Marshal(rec)
+}
 
 // newJob makes a job that begins at due for a caller.
 func newJob(spec launch.Spec, subject, request string, caller guard.Caller, due time.Time) (*job, error) {
@@ -100,6 +124,13 @@ func (r *jobRecord) makes(id string) bool {
 	return slices.ContainsFunc(r.State.Volumes(), func(v launch.Volume) bool { return v.VolumeID == id })
 }
 
+// takesAlong reports whether the job deletes a volume with its instance.
+func (r *jobRecord) takesAlong(volume string) bool {
+	return r.operation() == launch.TerminateInstances && slices.ContainsFunc(r.State.Spec().Devices, func(d launch.Device) bool {
+		return d.VolumeID == volume && d.DeleteOnTermination
+	})
+}
+
 // draft is the draft of a volume; nil for a volume that existed before.
 func (r *jobRecord) draft(volume string) *draft {
 	i := slices.IndexFunc(r.Drafts, func(d draft) bool { return d.Volume.ID == volume })
@@ -133,7 +164,7 @@ func (s *Service) work(j *job) {
 	}
 	defer s.life.leave()
 	if instance := j.State.Spec().InstanceID; instance != "" && instance != j.Subject {
-		defer s.locks.lock(instance)()
+		defer s.locks.lock(instance, j.Subject)()
 	}
 	ctx := context.Background()
 	end, err := s.drive(ctx, j)

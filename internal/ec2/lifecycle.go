@@ -150,17 +150,20 @@ func (i *instanceRecord) spec(op launch.Operation, volumes volumeReader) (launch
 		if err != nil {
 			return spec, err
 		}
-		if ok && v.Plug != nil {
-			spec.Devices = append(spec.Devices, v.device(d.DeleteOnTermination))
+		if !ok {
+			continue
+		}
+		if p := v.plug(i.ID); p != nil {
+			spec.Devices = append(spec.Devices, v.device(p, d.DeleteOnTermination))
 		}
 	}
 	return spec, nil
 }
 
 // device is an attached volume as a launch sees it.
-func (v *volumeRecord) device(deleteOnTermination bool) launch.Device {
+func (v *volumeRecord) device(p *plug, deleteOnTermination bool) launch.Device {
 	return launch.Device{
-		Name: v.Plug.Device, VolumeID: v.ID, Source: v.source(), SizeGiB: v.SizeGiB, Grant: v.Plug.Grant,
+		Name: p.Device, VolumeID: v.ID, Source: v.source(), SizeGiB: v.SizeGiB, Grant: p.Grant,
 		DeleteOnTermination: deleteOnTermination,
 	}
 }

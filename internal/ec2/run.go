@@ -136,7 +136,7 @@ func (s *Service) draftAll(c *guard.Call, pl *launchPlan) ([]draftLaunch, error)
 		for i := range pl.devices {
 			d := &pl.devices[i]
 			v := s.newVolume(c, d, pl)
-			v.Plug = &plug{Instance: m.instance.ID, Device: d.name, State: plugAttaching, DeleteOnTermination: d.deleteToo}
+			v.Plugs = []plug{{Instance: m.instance.ID, Device: d.name, State: plugAttaching, DeleteOnTermination: d.deleteToo}}
 			spec.Devices = append(spec.Devices, d.device(v.ID, c.Account()))
 			drafts = append(drafts, draft{v, pl.tags["volume"]})
 		}

@@ -74,6 +74,8 @@ type Config struct {
 	Clock   *clock.Clock
 	Keys    Keys
 	Volumes *os.Root // folder of the volume files
+	// OpenFiles is how many files of attached volumes stay open that nobody reads or writes; 0 means 256.
+	OpenFiles int
 	// ExportAddresses are where clients of NBD find exported volumes: "unix:" and a path, "tls:" or
 	// "tcp:" and an address. Without any, volumes are not exported.
 	ExportAddresses []string
@@ -125,7 +127,7 @@ func New(cfg Config) *Service {
 	if s.changed == nil {
 		s.changed = func(context.Context, string, string, string) {}
 	}
-	s.host, s.locks, s.fleetLocks = newHost(cfg.Volumes), newLocks(), newLocks()
+	s.host, s.locks, s.fleetLocks = newHost(cfg.Volumes, cfg.OpenFiles), newLocks(), newLocks()
 	s.progress, s.exportAddresses = newProgressBook(), cfg.ExportAddresses
 	return s
 }

@@ -196,7 +196,8 @@ func (s *Service) resume(ctx context.Context, known *census, i *instanceRecord) 
 		return s.redo(ctx, known, i, launch.ReopenVolumes)
 	case stopped: // a volume attached while it was stopped may hold a grant still
 		for _, d := range i.Devices {
-			if v := known.volumes[d.Volume]; v.Work == "" && v.Plug != nil && v.Plug.Grant.ID != "" {
+			v := known.volumes[d.Volume]
+			if p := v.plug(i.ID); v.Work == "" && p != nil && p.Grant.ID != "" {
 				return s.redo(ctx, known, i, launch.StopInstances)
 			}
 		}

@@ -50,7 +50,7 @@ func (s *Service) makeVolume(ctx context.Context, j *job, step launch.Step) erro
 	}
 	return s.g.Change(ctx, func(tx store.Tx) error {
 		v := d.Volume
-		v.State, v.Plug = volumeCreating, nil
+		v.State, v.Plugs = volumeCreating, nil
 		v.Encrypted, v.KeyARN = step.Create.Encrypted, step.Create.KeyARN
 		v.WrappedKey, v.DataKeyID = step.Create.WrappedKey, step.Create.DataKeyID
 		if err := putVolume(tx, v); err != nil {
@@ -108,15 +108,16 @@ func (s *Service) plugIn(ctx context.Context, j *job, step launch.Step) error {
 		if err != nil || !ok {
 			return gone(j.State.Spec().InstanceID, err)
 		}
-		if d := j.draft(v.ID); d != nil && v.Plug == nil {
-			v.Plug = new(*d.Volume.Plug)
+		if d := j.draft(v.ID); d != nil && len(v.Plugs) == 0 {
+			v.Plugs = slices.Clone(d.Volume.Plugs)
 		}
-		if v.Plug == nil || v.Plug.Instance != i.ID {
+		p := v.plug(i.ID)
+		if p == nil {
 			return fmt.Errorf("ec2: volume %s is not meant for %s", v.ID, i.ID)
 		}
-		v.State, v.Plug.Since = volumeInUse, s.g.Now()
+		v.State, p.Since = volumeInUse, s.g.Now()
 		if i.device(v.ID) < 0 {
-			i.Devices = append(i.Devices, attachedDevice{v.Plug.Device, v.ID, v.Plug.Since, v.Plug.DeleteOnTermination})
+			i.Devices = append(i.Devices, attachedDevice{p.Device, v.ID, p.Since, p.DeleteOnTermination})
 		}
 		if err := putInstance(tx, i); err != nil {
 			return err
@@ -143,13 +144,14 @@ func (s *Service) openVolume(ctx context.Context, j *job, step launch.Step) erro
 	if len(keys) > 0 {
 		key = keys[0]
 	}
-	return s.host.hold(step.VolumeID, key)
+	return s.host.hold(step.VolumeID, j.State.Spec().InstanceID, key)
 }
 
-// unplug removes the attachment of a volume, on both sides.
-func (s *Service) unplug(ctx context.Context, j *job, volume string) error {
+// unplug removes the attachment of a volume, on both sides. doomed: the volume is deleted if this was
+// its last one.
+func (s *Service) unplug(ctx context.Context, j *job, volume, instance string, doomed bool) error {
 	return s.g.Change(ctx, func(tx store.Tx) error {
-		i, ok, err := instanceTable.Get(tx, j.Region, j.Account, j.State.Spec().InstanceID)
+		i, ok, err := instanceTable.Get(tx, j.Region, j.Account, instance)
 		if err != nil {
 			return err
 		}
@@ -163,14 +165,32 @@ func (s *Service) unplug(ctx context.Context, j *job, volume string) error {
 		if err != nil || !ok {
 			return err
 		}
-		v.Plug, v.State = nil, volumeAvailable
+		if v.pull(instance); doomed && len(v.Plugs) == 0 {
+			v.State = volumeDeleting
+		}
 		return putVolume(tx, v)
 	})
 }
 
+// deleteUnplugged deletes a volume that an instance took with it. One that other instances had still
+// when this one let go of it stays: with Multi-Attach the last of them decides.
+// Source: Amazon EBS User Guide, "Attach an EBS volume to multiple EC2 instances using Multi-Attach".
+func (s *Service) deleteUnplugged(ctx context.Context, j *job, volume string) error {
+	doomed := false
+	err := s.g.Read(ctx, func(tx store.Tx) error {
+		v, ok, err := volumeTable.Get(tx, j.Region, j.Account, volume)
+		doomed = ok && v.State == volumeDeleting
+		return err
+	})
+	if err != nil || !doomed {
+		return err
+	}
+	return s.removeVolume(ctx, j.Region, j.Account, volume)
+}
+
 // removeVolume deletes a volume: its file first, so that a record leads to every file.
 func (s *Service) removeVolume(ctx context.Context, region, account, id string) error {
-	if err := s.host.release(id); err != nil {
+	if err := s.host.release(id, ""); err != nil {
 		s.log.Error("a volume to be deleted was not closed properly", "volume", id, "error", err)
 	}
 	if err := s.host.remove(id); err != nil {

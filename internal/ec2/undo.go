@@ -12,13 +12,16 @@ import (
 // A leftoverRecord is a step that should have given something back and failed. It is tried again
 // until it works or the attempts are used up.
 type leftoverRecord struct {
-	ID       string          `json:"id"`
-	Region   string          `json:"region"`
-	Account  string          `json:"account"`
-	Subject  string          `json:"subject"`
-	Step     launch.Leftover `json:"step"`
-	Attempts int             `json:"attempts"`
-	Due      time.Time       `json:"due"`
+	ID       string `json:"id"`
+	Region   string `json:"region"`
+	Account  string `json:"account"`
+	Subject  string `json:"subject"`
+	Instance string `json:"instance,omitempty"`
+	// TakesAlong: the volume was to be deleted with its instance.
+	TakesAlong bool            `json:"takesAlong,omitempty"`
+	Step       launch.Leftover `json:"step"`
+	Attempts   int             `json:"attempts"`
+	Due        time.Time       `json:"due"`
 }
 
 // leftoverTable is keyed by (region, account, id).
@@ -36,7 +39,7 @@ func (s *Service) leftovers(j *job, left []launch.Leftover) []leftoverRecord {
 	out := make([]leftoverRecord, 0, len(left))
 	for _, l := range left {
 		out = append(out, leftoverRecord{
-			ID: guard.NewRequestID(), Region: j.Region, Account: j.Account, Subject: j.Subject, Step: l,
+			ID: guard.NewRequestID(), Region: j.Region, Account: j.Account, Subject: j.Subject, Instance: j.State.Spec().InstanceID, TakesAlong: j.takesAlong(l.VolumeID), Step: l,
 			Due: s.g.Now().Add(leftoverFirst),
 		})
 	}
@@ -87,9 +90,12 @@ func (s *Service) giveBack(ctx context.Context, r leftoverRecord) error {
 	j := &job{jobRecord: jobRecord{Region: r.Region, Account: r.Account, Subject: r.Subject, Request: r.ID}, caller: ownCaller()}
 	switch r.Step.Kind {
 	case launch.StepCloseVolume:
-		return s.host.release(r.Step.VolumeID)
+		return s.host.release(r.Step.VolumeID, r.Instance)
 	case launch.StepDetach:
-		return s.unplug(ctx, j, r.Step.VolumeID)
+		if err := s.unplug(ctx, j, r.Step.VolumeID, r.Instance, r.TakesAlong); err != nil || !r.TakesAlong {
+			return err
+		}
+		return s.deleteUnplugged(ctx, j, r.Step.VolumeID)
 	case launch.StepDeleteVolume:
 		return s.removeVolume(ctx, r.Region, r.Account, r.Step.VolumeID)
 	case launch.StepDeleteSnapshot:

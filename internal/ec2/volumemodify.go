@@ -181,8 +181,8 @@ func (v *volumeRecord) reshape(in *ec2api.ModifyVolumeRequest) (shape, error) {
 		return to, errMultiAttach(to.Type)
 	case to.MultiAttach != v.MultiAttach && v.Type != "io2":
 		return to, apierr.New("UnsupportedOperation", "Multi-Attach can be changed after creation for io2 volumes only.")
-	case to.MultiAttach != v.MultiAttach && v.Plug != nil:
-		return to, apierr.Newf("VolumeInUse", "Volume %s is currently attached to %s", v.ID, v.Plug.Instance)
+	case to.MultiAttach != v.MultiAttach && len(v.Plugs) > 0:
+		return to, apierr.Newf("VolumeInUse", "Volume %s is currently attached to %s", v.ID, v.Plugs[0].Instance)
 	}
 	return to, nil
 }

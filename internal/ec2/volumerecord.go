@@ -1,6 +1,8 @@
 package ec2
 
 import (
+	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/arn"
@@ -13,6 +15,7 @@ const (
 	volumeCreating  = "creating"
 	volumeAvailable = "available"
 	volumeInUse     = "in-use"
+	volumeError     = "error" // the host could not open it again
 	volumeDeleting  = "deleting"
 )
 
@@ -46,7 +49,7 @@ type volumeRecord struct {
 	WrappedKey []byte `json:"wrappedKey,omitempty"`
 	DataKeyID  string `json:"dataKeyId,omitempty"`
 
-	Plug         *plug  `json:"plug,omitempty"` // nil: not attached
+	Plugs        []plug `json:"plugs,omitempty"` // attachments: one, or several with Multi-Attach
 	MultiAttach  bool   `json:"multiAttach,omitempty"`
 	AutoIO       bool   `json:"autoIO,omitempty"`
 	FastRestored bool   `json:"fastRestored,omitempty"`
@@ -69,6 +72,24 @@ type plug struct {
 	Grant               launch.GrantRef `json:"grant,omitzero"` // zero while the instance does not run
 }
 
+// plug is the attachment to an instance, or nil.
+func (v *volumeRecord) plug(instance string) *plug {
+	for n := range v.Plugs {
+		if v.Plugs[n].Instance == instance {
+			return &v.Plugs[n]
+		}
+	}
+	return nil
+}
+
+// pull removes the attachment to an instance. Without any the volume is available.
+func (v *volumeRecord) pull(instance string) {
+	v.Plugs = slices.DeleteFunc(slices.Clone(v.Plugs), func(p plug) bool { return p.Instance == instance })
+	if len(v.Plugs) == 0 {
+		v.State = volumeAvailable
+	}
+}
+
 func (v *volumeRecord) arn() string { return arn.EC2(v.Region, v.Account, "volume/"+v.ID) }
 
 func (v *volumeRecord) key() []string { return []string{v.Region, v.Account, v.ID} }
@@ -88,7 +109,22 @@ func (v *volumeRecord) learn(l launch.Volume) {
 }
 
 // volumeTable is keyed by (region, account, volume id).
-var volumeTable = store.Table[volumeRecord]{Bucket: "ec2/volume", Version: 1}
+var volumeTable = store.Table[volumeRecord]{Bucket: "ec2/volume", Version: 2, Upgrade: func(_ uint8, data []byte) ([]byte, error) {
+	return listPlug(data)
+}}
+
+// listPlug upgrades a volume of format 1, which has one attachment at most: plug became plugs.
+func listPlug(data []byte) ([]byte, error) {
+	var rec map[string]json.RawMessage
+	if err := json.Unmarshal(data, &rec); err != nil {
+		return nil, err
+	}
+	if p, ok := rec["plug"]; ok {
+		rec["plugs"] = append(append([]byte{'['}, p...), ']')
+		delete(rec, "plug")
+	}
+	return json.Marshal(rec)
+}
 
 func putVolume(tx store.Tx, v volumeRecord) error { return volumeTable.Put(tx, v, v.key()...) }
 

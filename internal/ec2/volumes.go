@@ -46,17 +46,17 @@ func (v *volumeRecord) wire(tags map[string]string) ec2api.Volume {
 	if v.State != volumeCreating {
 		out.KmsKeyId = api.Opt(v.KeyARN)
 	}
-	if v.Plug != nil {
-		out.Attachments = []ec2api.VolumeAttachment{*v.attachment(v.Plug.State)}
+	for n := range v.Plugs {
+		out.Attachments = append(out.Attachments, *v.attachment(&v.Plugs[n], v.Plugs[n].State))
 	}
 	return out
 }
 
-// attachment is the volume's attachment in a state.
-func (v *volumeRecord) attachment(state string) *ec2api.VolumeAttachment {
+// attachment is an attachment of the volume in a state.
+func (v *volumeRecord) attachment(p *plug, state string) *ec2api.VolumeAttachment {
 	return &ec2api.VolumeAttachment{
-		VolumeId: &v.ID, InstanceId: &v.Plug.Instance, Device: &v.Plug.Device, State: &state, AttachTime: &v.Plug.Since,
-		DeleteOnTermination: &v.Plug.DeleteOnTermination,
+		VolumeId: &v.ID, InstanceId: &p.Instance, Device: &p.Device, State: &state, AttachTime: &p.Since,
+		DeleteOnTermination: &p.DeleteOnTermination,
 	}
 }
 
@@ -134,9 +134,9 @@ func (s *Service) DeleteVolume(ctx context.Context, c *guard.Call, in *ec2api.De
 			return err
 		}
 		switch {
-		case v.Plug != nil:
-			return apierr.Newf("VolumeInUse", "Volume %s is currently attached to %s", v.ID, v.Plug.Instance)
-		case v.State != volumeAvailable || v.Work != "":
+		case len(v.Plugs) > 0:
+			return apierr.Newf("VolumeInUse", "Volume %s is currently attached to %s", v.ID, v.Plugs[0].Instance)
+		case v.State != volumeAvailable && v.State != volumeError || v.Work != "":
 			return apierr.Newf("IncorrectState", "Volume '%s' is in the '%s' state.", v.ID, v.State)
 		}
 		v.State = volumeDeleting
@@ -158,10 +158,11 @@ func volumeFields() fields[*volumeRecord] {
 	}
 	plugged := func(get func(*plug) string) func(*volumeRecord) []string {
 		return func(v *volumeRecord) []string {
-			if v.Plug == nil {
-				return nil
+			var out []string
+			for n := range v.Plugs {
+				out = append(out, get(&v.Plugs[n]))
 			}
-			return []string{get(v.Plug)}
+			return out
 		}
 	}
 	return fields[*volumeRecord]{
