@@ -1,10 +1,12 @@
 package actions_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/kagimori/kagimori/internal/saml/samltest"
 	"github.com/kagimori/kagimori/internal/sts/webidentity/issuertest"
 	"github.com/kagimori/kagimori/internal/testkit"
 )
@@ -38,6 +40,37 @@ func driveFederation(t *testing.T, s *testkit.Server, issuer *issuertest.Issuer)
 		"https://aws.amazon.com/source_identity": "jo",
 	})
 	c.do("sts:AssumeRoleWithWebIdentity", in{"RoleArn": "arn:aws:iam::" + home + ":role/web", "RoleSessionName": "one", "WebIdentityToken": token})
+	driveSAML(t, c)
+}
+
+// driveSAML has a SAML provider vouch for a user with every attribute that gives a key.
+func driveSAML(t *testing.T, c caller) {
+	idp := samltest.New(t, true)
+	c.do("iam:CreateSAMLProvider", in{"Name": "sso", "SAMLMetadataDocument": idp.Metadata()})
+	provider, role := "arn:aws:iam::"+home+":saml-provider/sso", "arn:aws:iam::"+home+":role/sso"
+	c.do("iam:CreateRole", in{
+		"RoleName": "sso", "Tags": []in{{"Key": "team", "Value": "red"}},
+		"AssumeRolePolicyDocument": `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Federated":"` + provider +
+			`"},"Action":["sts:AssumeRoleWithSAML","sts:TagSession","sts:SetSourceIdentity"]}}`,
+	})
+	const aws, claims = "https://aws.amazon.com/SAML/Attributes/", "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
+	attributes := map[string][]string{
+		aws + "Role": {role + "," + provider}, aws + "RoleSessionName": {"jo"}, aws + "SourceIdentity": {"jo"},
+		aws + "PrincipalTag:team": {"red"}, aws + "TransitiveTagKeys": {"team"},
+		claims + "name": {"jo"}, claims + "surname": {"x"}, claims + "givenname": {"jo"}, claims + "emailaddress": {"jo@example.com"},
+		"http://schemas.microsoft.com/ws/2008/06/identity/claims/primarygroupsid": {"S-1"},
+	}
+	for i := range 11 {
+		attributes[fmt.Sprintf("urn:oid:1.3.6.1.4.1.5923.1.1.1.%d", i+1)] = []string{"x"}
+	}
+	for i := range 5 {
+		attributes[fmt.Sprintf("urn:oid:1.3.6.1.4.1.5923.1.2.1.%d", i+2)] = []string{"x"}
+	}
+	for _, oid := range []string{"2.5.4.3", "2.5.4.45", "0.9.2342.19200300.100.1.1", "0.9.2342.19200300.100.1.45"} {
+		attributes["urn:oid:"+oid] = []string{"x"}
+	}
+	response := idp.Response(samltest.Says{Subject: "jo", Now: time.Now(), Attributes: attributes})
+	c.do("sts:AssumeRoleWithSAML", in{"RoleArn": role, "PrincipalArn": provider, "SAMLAssertion": response})
 }
 
 // issuerGaps are the keys of issuers with names of their own: the test's has another name.
@@ -67,7 +100,7 @@ func issuerGaps() []gap {
 		}
 	}
 	for _, key := range []string{"aws:PrincipalAccount", "aws:PrincipalArn", "aws:PrincipalIsAWSService", "aws:PrincipalOrgID", "aws:PrincipalOrgPaths", "aws:username"} {
-		out = append(out, gap{"nobody signs the request", key, "sts:AssumeRoleWithWebIdentity/role"})
+		out = append(out, gap{"nobody signs the request", key, "sts:AssumeRoleWithWebIdentity/role sts:AssumeRoleWithSAML/role"})
 	}
 	return append(out, gap{"only the provider's side knows it", "sts:RoleAuthorizedByIdp", "sts:AssumeRoleWithWebIdentity/role"})
 }

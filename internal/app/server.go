@@ -196,6 +196,10 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 			i, ok, err := people.FindIssuer(tx, account, issuer)
 			return sts.Issuer(i), ok, err
 		},
+		SAML: func(tx store.Tx, providerARN string) (sts.SAMLProvider, bool, error) {
+			p, ok, err := people.FindSAMLIssuer(tx, providerARN)
+			return sts.SAMLProvider(p), ok, err
+		},
 	})
 	s.ec2 = ec2.New(ec2.Config{
 		Guard: s.guard, Clock: s.clock, Keys: keys{s.guard, s.kms}, Volumes: volumes, Logger: cfg.Logger,

@@ -39,6 +39,8 @@ var allowed = map[string][]string{
 	"internal/policy/keyview": {"internal/policy", "internal/arn"},
 	"internal/sigv4":          {"internal/secret", "internal/api"},
 	"internal/envelope":       {"internal/arn"},
+	"internal/saml":           {},
+	"internal/saml/samltest":  {"internal/saml"},
 	// 2 pure engine
 	"internal/authz/condition": {"internal/policy", "internal/arn"},
 	"internal/authz":           {"internal/policy", "internal/arn", "internal/authz/condition"},
@@ -89,8 +91,8 @@ var allowed = map[string][]string{
 	},
 	// 5 services: no arrows inside this row
 	"internal/kms":            service("internal/keyrule", "internal/api/kmsapi", "internal/hsm", "internal/envelope", "internal/policy", "internal/guard/permit", "internal/xks", "internal/kms/attest"),
-	"internal/iam":            service("internal/totp", "internal/actions", "internal/api/iamapi", "internal/policy", "internal/directory/managed", "internal/linkedrole"),
-	"internal/sts":            service("internal/api/stsapi", "internal/policy", "internal/actions", "internal/sts/webidentity"),
+	"internal/iam":            service("internal/totp", "internal/saml", "internal/actions", "internal/api/iamapi", "internal/policy", "internal/directory/managed", "internal/linkedrole"),
+	"internal/sts":            service("internal/api/stsapi", "internal/policy", "internal/actions", "internal/saml", "internal/sts/webidentity"),
 	"internal/org":            service("internal/api/organizationsapi", "internal/policy"),
 	"internal/ec2":            service("internal/api/ec2api", "internal/api/iamapi", "internal/api/kagimoriapi", "internal/blockdev/nbd", "internal/api/kmsapi", "internal/launch", "internal/blockdev", "internal/blockdev/image", "internal/ec2/catalog", "internal/ec2/keypair"),
 	"internal/ec2/catalog":    {},
@@ -159,7 +161,7 @@ var ciphers = []string{
 var cipherUsers = []string{
 	"internal/hsm/soft", "internal/hsm/hsmtest", "internal/envelope", "internal/blockdev/crypt", "internal/sigv4", "internal/totp", "internal/kms/attest", "internal/kms/attest/attesttest",
 	"internal/ec2/keypair",
-	"internal/sts/webidentity", "internal/sts/webidentity/issuertest", // verifies what others signed, with public keys
+	"internal/saml/samltest", "internal/sts/webidentity", "internal/sts/webidentity/issuertest", // verifies what others signed, with public keys
 }
 
 type source struct {

@@ -2,8 +2,6 @@ package iam
 
 import (
 	"context"
-	"encoding/xml"
-	"strings"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -11,24 +9,25 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/saml"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// saml is a SAML 2.0 identity provider.
-type saml struct {
+// samlBody is a SAML 2.0 identity provider.
+type samlBody struct {
 	Metadata string    `json:"metadata"`
 	Until    time.Time `json:"until"`
 	Mode     string    `json:"mode,omitempty"` // of assertion encryption
 }
 
-var samlProviders = shelf[saml]{
-	table: store.Table[kept[saml]]{Bucket: "iam/saml", Version: 1}, noun: "saml-provider", trail: "AWS::IAM::SAMLProvider",
-	missing: func(k *kept[saml]) error {
+var samlProviders = shelf[samlBody]{
+	table: store.Table[kept[samlBody]]{Bucket: "iam/saml", Version: 1}, noun: "saml-provider", trail: "AWS::IAM::SAMLProvider",
+	missing: func(k *kept[samlBody]) error {
 		return noSuchEntity("Manifest not found for arn arn:aws:iam::%s:saml-provider/%s", k.Account, k.Name)
 	},
 }
 
-func samlByARN(providerARN *string) (*kept[saml], error) {
+func samlByARN(providerARN *string) (*kept[samlBody], error) {
 	if k := samlProviders.byARN(api.Val(providerARN)); k != nil {
 		return k, nil
 	}
@@ -36,29 +35,45 @@ func samlByARN(providerARN *string) (*kept[saml], error) {
 }
 
 // setMetadata reads a metadata document. One that names no end is good for a hundred years.
-func (b *saml) setMetadata(doc string, now time.Time) error {
-	var root struct {
-		XMLName    xml.Name
-		EntityID   string `xml:"entityID,attr"`
-		ValidUntil string `xml:"validUntil,attr"`
-	}
-	if err := xml.NewDecoder(strings.NewReader(doc)).Decode(&root); err != nil || root.XMLName.Local != "EntityDescriptor" || root.EntityID == "" {
+func (b *samlBody) setMetadata(doc string, now time.Time) error {
+	m, err := saml.ReadMetadata(doc)
+	if err != nil {
 		return apierr.New(codeInvalid, "Could not parse metadata")
 	}
 	b.Metadata, b.Until = doc, now.AddDate(100, 0, 0)
-	if root.ValidUntil != "" {
-		until, err := time.Parse(time.RFC3339, root.ValidUntil)
-		if err != nil {
-			return apierr.New(codeInvalid, "Could not parse metadata")
-		}
-		b.Until = until.UTC().Truncate(time.Second)
+	if !m.Until.IsZero() {
+		b.Until = m.Until.Truncate(time.Second)
 	}
 	return nil
 }
 
-// noPrivateKeys refuses keys for encrypted assertions: kagimori reads no assertions.
+// A SAMLIssuer is what STS has to know of a SAML provider.
+type SAMLIssuer struct {
+	ARN      string
+	Metadata saml.Metadata
+	Until    time.Time
+}
+
+// FindSAMLIssuer is the SAML provider of an ARN.
+func (s *Service) FindSAMLIssuer(tx store.Tx, providerARN string) (SAMLIssuer, bool, error) {
+	k := samlProviders.byARN(providerARN)
+	if k == nil {
+		return SAMLIssuer{}, false, nil
+	}
+	found, ok, err := samlProviders.table.Get(tx, k.Account, fold(k.Name))
+	if err != nil || !ok || samlProviders.arn(&found) != providerARN {
+		return SAMLIssuer{}, false, err
+	}
+	m, err := saml.ReadMetadata(found.Body.Metadata)
+	if err != nil { // what an earlier kagimori took: it has no keys
+		return SAMLIssuer{ARN: providerARN, Until: found.Body.Until}, true, nil
+	}
+	return SAMLIssuer{ARN: providerARN, Metadata: m, Until: found.Body.Until}, true, nil
+}
+
+// noPrivateKeys refuses keys for encrypted assertions, which kagimori does not read.
 func noPrivateKeys() error {
-	return apierr.New(codeInvalid, "kagimori does not keep private keys of SAML providers: it reads no assertions.")
+	return apierr.New(codeInvalid, "kagimori does not keep private keys of SAML providers: it does not read encrypted assertions.")
 }
 
 // CreateSAMLProvider makes an identity provider known to the account by its metadata.
@@ -96,7 +111,7 @@ func (s *Service) UpdateSAMLProvider(ctx context.Context, c *guard.Call, in *iam
 	if in.AddPrivateKey != nil || in.RemovePrivateKey != nil {
 		return nil, noPrivateKeys()
 	}
-	err = samlProviders.change(ctx, s, c, k, nil, func(_ store.Tx, k *kept[saml]) error {
+	err = samlProviders.change(ctx, s, c, k, nil, func(_ store.Tx, k *kept[samlBody]) error {
 		if in.AssertionEncryptionMode != nil {
 			k.Body.Mode = *in.AssertionEncryptionMode
 		}
@@ -115,7 +130,7 @@ func (s *Service) GetSAMLProvider(ctx context.Context, c *guard.Call, in *iamapi
 		return nil, err
 	}
 	out := &iamapi.GetSAMLProviderResponse{}
-	err = samlProviders.read(ctx, s, c, k, func(_ store.Tx, k *kept[saml]) error {
+	err = samlProviders.read(ctx, s, c, k, func(_ store.Tx, k *kept[samlBody]) error {
 		out.SAMLProviderUUID, out.SAMLMetadataDocument, out.CreateDate, out.ValidUntil = &k.ID, &k.Body.Metadata, &k.Created, &k.Body.Until
 		out.Tags, out.AssertionEncryptionMode = apiTags(k.Tags), api.Opt(k.Body.Mode)
 		return nil

@@ -23,6 +23,7 @@ type federation struct {
 	more       authz.Context // condition keys of the request alone
 	tags       map[string]string
 	transitive []string
+	until      time.Time // the session ends then at the latest; zero is no limit
 }
 
 // An issued session of a role.
@@ -56,6 +57,9 @@ func (s *Service) federate(ctx context.Context, c *guard.Call, as *stsapi.Assume
 	})
 	if err != nil {
 		return issued{}, err
+	}
+	if left := f.until.Sub(s.wall()).Truncate(time.Second); !f.until.IsZero() && left < w.duration {
+		w.duration = left
 	}
 	return s.issue(ctx, c, r, w, api.Val(as.RoleSessionName))
 }

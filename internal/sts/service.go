@@ -24,6 +24,8 @@ type Config struct {
 	MFA func(ctx context.Context, who authz.Principal, serial, code string) (ok bool, err error)
 	// Issuer finds an account's OpenID Connect provider by its URL without the scheme; nil knows none.
 	Issuer func(tx store.Tx, account, issuer string) (Issuer, bool, error)
+	// SAML finds a SAML provider by its ARN; nil knows none.
+	SAML func(tx store.Tx, providerARN string) (SAMLProvider, bool, error)
 	// RootAccess tells whether an organization's managing account enabled central root access: for
 	// credentials, or for other tasks; nil is never.
 	RootAccess func(tx store.Tx, management string, credentials bool) (bool, error)
@@ -40,6 +42,7 @@ type Service struct {
 	messages   Messages
 	mfa        func(ctx context.Context, who authz.Principal, serial, code string) (ok bool, err error)
 	issuer     func(tx store.Tx, account, issuer string) (Issuer, bool, error)
+	saml       func(tx store.Tx, providerARN string) (SAMLProvider, bool, error)
 	rootAccess func(tx store.Tx, management string, credentials bool) (bool, error)
 	tokens     *webidentity.Verifier
 	log        *slog.Logger
@@ -49,7 +52,7 @@ type Service struct {
 func New(cfg Config) *Service {
 	return &Service{
 		g: cfg.Guard, dir: cfg.Guard.Directory(), wall: cfg.Wall, messages: cfg.Messages, mfa: cfg.MFA, issuer: cfg.Issuer, tokens: cfg.Tokens, rootAccess: cfg.RootAccess,
-		log: cfg.Logger,
+		saml: cfg.SAML, log: cfg.Logger,
 	}
 }
 
@@ -59,6 +62,7 @@ func (s *Service) Operations() map[string]guard.Handler {
 		"GetCallerIdentity":          guard.Handle(s.GetCallerIdentity),
 		"AssumeRole":                 guard.Handle(s.AssumeRole),
 		"AssumeRoleWithWebIdentity":  guard.Handle(s.AssumeRoleWithWebIdentity),
+		"AssumeRoleWithSAML":         guard.Handle(s.AssumeRoleWithSAML),
 		"AssumeRoot":                 guard.Handle(s.AssumeRoot),
 		"GetAccessKeyInfo":           guard.Handle(s.GetAccessKeyInfo),
 		"DecodeAuthorizationMessage": guard.Handle(s.DecodeAuthorizationMessage),

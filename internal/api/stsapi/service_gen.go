@@ -13,6 +13,7 @@ func Service() *api.Service {
 		Namespace:    "https://sts.amazonaws.com/doc/2011-06-15/",
 		Operations: map[string]*api.Operation{
 			"AssumeRole":                 {Name: "AssumeRole", NewInput: func() any { return new(AssumeRoleRequest) }, NewOutput: func() any { return new(AssumeRoleResponse) }, ResultWrapper: "AssumeRoleResult"},
+			"AssumeRoleWithSAML":         {Name: "AssumeRoleWithSAML", NewInput: func() any { return new(AssumeRoleWithSAMLRequest) }, NewOutput: func() any { return new(AssumeRoleWithSAMLResponse) }, ResultWrapper: "AssumeRoleWithSAMLResult", Unsigned: true},
 			"AssumeRoleWithWebIdentity":  {Name: "AssumeRoleWithWebIdentity", NewInput: func() any { return new(AssumeRoleWithWebIdentityRequest) }, NewOutput: func() any { return new(AssumeRoleWithWebIdentityResponse) }, ResultWrapper: "AssumeRoleWithWebIdentityResult", Unsigned: true},
 			"AssumeRoot":                 {Name: "AssumeRoot", NewInput: func() any { return new(AssumeRootRequest) }, NewOutput: func() any { return new(AssumeRootResponse) }, ResultWrapper: "AssumeRootResult"},
 			"DecodeAuthorizationMessage": {Name: "DecodeAuthorizationMessage", NewInput: func() any { return new(DecodeAuthorizationMessageRequest) }, NewOutput: func() any { return new(DecodeAuthorizationMessageResponse) }, ResultWrapper: "DecodeAuthorizationMessageResult"},
@@ -37,7 +38,6 @@ func Service() *api.Service {
 			"SessionDurationEscalationException":             {Status: 403},
 		},
 		Known: map[string]bool{
-			"AssumeRoleWithSAML":      true,
 			"GetDelegatedAccessToken": true,
 			"GetWebIdentityToken":     true,
 		},
@@ -48,6 +48,7 @@ func constraints() map[string]*api.Constraint {
 	return map[string]*api.Constraint{
 		"ProvidedContextsListType":              {Min: new(int64(1)), Max: new(int64(5))},
 		"RootDurationSecondsType":               {Min: new(int64(0)), Max: new(int64(900))},
+		"SAMLAssertionType":                     {Min: new(int64(4)), Max: new(int64(100000)), Sensitive: true},
 		"TargetPrincipalType":                   {Min: new(int64(12)), Max: new(int64(2048))},
 		"AccessKeyIdType":                       {Min: new(int64(16)), Max: new(int64(128)), Pattern: `[\w]*`},
 		"ArnType":                               {Min: new(int64(20)), Max: new(int64(2048)), Pattern: `[\u0009\u000A\u000D\u0020-\u007E\u0085\u00A0-\uD7FF\uE000-\uFFFD\u10000-\u10FFFF]+`},

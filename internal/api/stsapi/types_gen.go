@@ -29,6 +29,29 @@ type AssumeRoleResponse struct {
 	SourceIdentity   *string          `aws:"SourceIdentity,c=SourceIdentityType"`
 }
 
+// AssumeRoleWithSAMLRequest is a shape of the model.
+type AssumeRoleWithSAMLRequest struct {
+	RoleArn         *string                `aws:"RoleArn,req,c=ArnType"`
+	PrincipalArn    *string                `aws:"PrincipalArn,req,c=ArnType"`
+	SAMLAssertion   *secret.String         `aws:"SAMLAssertion,req,c=SAMLAssertionType"`
+	PolicyArns      []PolicyDescriptorType `aws:"PolicyArns"`
+	Policy          *string                `aws:"Policy,c=SessionPolicyDocumentType"`
+	DurationSeconds *int32                 `aws:"DurationSeconds,c=RoleDurationSecondsType"`
+}
+
+// AssumeRoleWithSAMLResponse is a shape of the model.
+type AssumeRoleWithSAMLResponse struct {
+	Credentials      *Credentials     `aws:"Credentials"`
+	AssumedRoleUser  *AssumedRoleUser `aws:"AssumedRoleUser"`
+	PackedPolicySize *int32           `aws:"PackedPolicySize,c=NonNegativeIntegerType"`
+	Subject          *string          `aws:"Subject"`
+	SubjectType      *string          `aws:"SubjectType"`
+	Issuer           *string          `aws:"Issuer"`
+	Audience         *string          `aws:"Audience"`
+	NameQualifier    *string          `aws:"NameQualifier"`
+	SourceIdentity   *string          `aws:"SourceIdentity,c=SourceIdentityType"`
+}
+
 // AssumeRoleWithWebIdentityRequest is a shape of the model.
 type AssumeRoleWithWebIdentityRequest struct {
 	RoleArn          *string                `aws:"RoleArn,req,c=ArnType"`
