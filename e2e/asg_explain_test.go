@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"slices"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/kagimori/kagimori/e2e/internal/seed"
 	"github.com/kagimori/kagimori/e2e/internal/server"
@@ -105,4 +108,45 @@ func TestAutoScalingExplainsAnInstanceRefresh(t *testing.T) {
 		r := must(c.asg.DescribeInstanceRefreshes(t.Context(), &autoscaling.DescribeInstanceRefreshesInput{AutoScalingGroupName: &g.name}))(t).InstanceRefreshes[0]
 		return r.Status == astypes.InstanceRefreshStatusSuccessful, string(r.Status) + " " + g.state(t)
 	})
+}
+
+// A launch that fails before there is an instance is explained too: what it was refused, by whom.
+func TestAutoScalingExplainsLaunchesThatNeverBegin(t *testing.T) {
+	c := admin(t)
+	c.serviceRole(t)
+	ctx := t.Context()
+	refused := func(g group, texts ...string) {
+		t.Helper()
+		g.scale(t, 1)
+		var id string
+		eventually(t, "a failed activity", func() (bool, string) {
+			for _, a := range g.activities(t) {
+				if a.StatusCode == astypes.ScalingActivityStatusCodeFailed && strings.Contains(str(a.StatusMessage), texts[len(texts)-1]) {
+					id = str(a.ActivityId)
+					return true, ""
+				}
+			}
+			return false, g.state(t)
+		})
+		c.tells(t, []string{"activity", id}, texts...)
+		c.tells(t, []string{id, "--format", "tree"}, texts...)
+		g.scale(t, 0)
+	}
+
+	g := c.group(t, 0)
+	made := must(c.ec2.CreateLaunchTemplateVersion(ctx, &ec2.CreateLaunchTemplateVersionInput{
+		LaunchTemplateName: &g.name, SourceVersion: new("1"), LaunchTemplateData: &ec2types.RequestLaunchTemplateData{InstanceType: "t3.small"},
+	}))(t)
+	version := fmt.Sprint(*made.LaunchTemplateVersion.VersionNumber)
+	must(c.asg.UpdateAutoScalingGroup(ctx, &autoscaling.UpdateAutoScalingGroupInput{AutoScalingGroupName: &g.name,
+		LaunchTemplate: &astypes.LaunchTemplateSpecification{LaunchTemplateName: &g.name, Version: &version}}))(t)
+	must(c.ec2.DeleteLaunchTemplateVersions(ctx, &ec2.DeleteLaunchTemplateVersionsInput{LaunchTemplateName: &g.name, Versions: []string{version}}))(t)
+	refused(g, "ec2.amazonaws.com RunInstances by "+seed.Session(c.account), "InvalidLaunchTemplateId.VersionNotFound", "Could not find the specified version "+version)
+
+	vpc := *must(c.ec2.CreateVpc(ctx, &ec2.CreateVpcInput{CidrBlock: new("10.9.0.0/16")}))(t).Vpc.VpcId
+	subnet := *must(c.ec2.CreateSubnet(ctx, &ec2.CreateSubnetInput{VpcId: &vpc, CidrBlock: new("10.9.1.0/24")}))(t).Subnet.SubnetId
+	must(c.asg.UpdateAutoScalingGroup(ctx, &autoscaling.UpdateAutoScalingGroupInput{AutoScalingGroupName: &g.name, VPCZoneIdentifier: &subnet,
+		LaunchTemplate: &astypes.LaunchTemplateSpecification{LaunchTemplateName: &g.name, Version: new("1")}}))(t)
+	must(c.ec2.DeleteSubnet(ctx, &ec2.DeleteSubnetInput{SubnetId: &subnet}))(t)
+	refused(g, "ec2.amazonaws.com DescribeSubnets by "+seed.Session(c.account), "InvalidSubnetID.NotFound", subnet)
 }

@@ -28,6 +28,16 @@ func heading(a *kagimoriapi.Authorization) string {
 	return s
 }
 
+// untold is the message of a request that failed for something else than a decision.
+func untold(a *kagimoriapi.Authorization) string {
+	for i := range a.Evaluations {
+		if interesting(&a.Evaluations[i], false) {
+			return ""
+		}
+	}
+	return api.Val(a.ErrorMessage)
+}
+
 // interesting reports whether an evaluation is told in full.
 func interesting(e *kagimoriapi.Evaluation, all bool) bool {
 	return all || api.Val(e.EvaluatedEffect) != kagimoriapi.EffectTypeALLOW
@@ -52,6 +62,9 @@ func explainText(all []kagimoriapi.Authorization, full bool) string {
 	var b strings.Builder
 	for i := range all {
 		fmt.Fprintln(&b, heading(&all[i]))
+		if text := untold(&all[i]); text != "" {
+			fmt.Fprintf(&b, "  %s\n", text)
+		}
 		for j := range all[i].Evaluations {
 			e := &all[i].Evaluations[j]
 			if !interesting(e, full) {
@@ -120,6 +133,9 @@ func explainTree(all []kagimoriapi.Authorization, full bool) string {
 	var b strings.Builder
 	for i := range all {
 		root := explain.Node{Text: heading(&all[i])}
+		if text := untold(&all[i]); text != "" {
+			root.Children = append(root.Children, explain.Node{Text: text})
+		}
 		for j := range all[i].Evaluations {
 			root.Children = append(root.Children, evaluationNode(&all[i].Evaluations[j], full))
 		}

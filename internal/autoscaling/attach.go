@@ -123,7 +123,7 @@ func (s *Service) attach(tx store.Tx, g *groupRecord, id string, inst ec2api.Ins
 			m.Template.Version = api.Val(t.Value)
 		}
 	}
-	if err := putActivity(tx, g.place(), a); err != nil {
+	if err := addActivity(tx, g.place(), a); err != nil {
 		return err
 	}
 	if err := memberOf.Put(tx, g.Name, g.Region, g.Account, id); err != nil {

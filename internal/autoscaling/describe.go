@@ -2,6 +2,8 @@ package autoscaling
 
 import (
 	"context"
+	"errors"
+	"iter"
 	"slices"
 	"strings"
 
@@ -20,31 +22,67 @@ func (s *Service) DescribeAutoScalingGroups(ctx context.Context, c *guard.Call, 
 	out := &autoscalingapi.AutoScalingGroupsType{}
 	at := s.page(c, in.NextToken, in.MaxRecords, 50, 100)
 	out.AutoScalingGroups, out.NextToken, err = paged(ctx, at, func(tx store.Tx, r store.Range, yield func(string, autoscalingapi.AutoScalingGroup) bool) error {
-		all, err := membersByGroup(tx, r.Prefix)
-		if err != nil {
-			return err
+		groups, members := groupTable.ScanRange(tx, r), memberTable.ScanRange(tx, r)
+		if names := in.AutoScalingGroupNames; 0 < len(names) && len(names) <= fewGroups {
+			groups, members = groupsNamed(tx, c, names)
 		}
-		return scan(tx, groupTable, r, func(key []string, g *groupRecord) bool {
+		return withMembers(groups, members, func(key []string, g *groupRecord, all []memberRecord) bool {
 			if len(in.AutoScalingGroupNames) > 0 && !slices.Contains(in.AutoScalingGroupNames, g.Name) || !match(g) {
 				return true
 			}
-			return yield(store.Key(key...), g.describe(all[g.Name]))
+			return yield(store.Key(key...), g.describe(all))
 		})
 	})
 	return out, err
 }
 
-// membersByGroup reads the instances of all groups of an account and region at once: a transaction
-// may read only so often.
-func membersByGroup(tx store.Tx, prefix string) (map[string][]memberRecord, error) {
-	all := map[string][]memberRecord{}
-	for r, err := range memberTable.ScanRange(tx, store.Range{Prefix: prefix}) {
-		if err != nil {
-			return nil, err
+// fewGroups is how many groups are read one by one, each with its instances; with more, all are.
+const fewGroups = 30
+
+// groupsNamed reads groups by their names, and their instances, in the order of the names.
+func groupsNamed(tx store.Tx, c *guard.Call, names []string) (groups iter.Seq2[store.Record[groupRecord], error], members iter.Seq2[store.Record[memberRecord], error]) {
+	names = slices.Compact(slices.Sorted(slices.Values(names)))
+	groups = func(yield func(store.Record[groupRecord], error) bool) {
+		for _, n := range names {
+			if r, ok, err := groupTable.Load(tx, c.Region, c.Account(), n); (ok || err != nil) && !yield(r, err) {
+				return
+			}
 		}
-		all[r.Key[2]] = append(all[r.Key[2]], r.Value)
 	}
-	return all, nil
+	members = func(yield func(store.Record[memberRecord], error) bool) {
+		for _, n := range names {
+			for r, err := range memberTable.Scan(tx, c.Region, c.Account(), n) {
+				if !yield(r, err) {
+					return
+				}
+			}
+		}
+	}
+	return groups, members
+}
+
+// withMembers shows groups with their instances, until see returns false. Both are read side by side
+// in the order of the groups' names, and only as far as needed: a transaction may read only so often.
+func withMembers(groups iter.Seq2[store.Record[groupRecord], error], members iter.Seq2[store.Record[memberRecord], error],
+	see func(key []string, g *groupRecord, all []memberRecord) bool) error {
+	next, stop := iter.Pull2(members)
+	defer stop()
+	m, err, more := next()
+	for g, failed := range groups {
+		var all []memberRecord
+		for ; more && err == nil && failed == nil && m.Key[2] <= g.Value.Name; m, err, more = next() {
+			if m.Key[2] == g.Value.Name {
+				all = append(all, m.Value)
+			}
+		}
+		if err := errors.Join(failed, err); err != nil {
+			return err
+		}
+		if !see(g.Key, &g.Value, all) {
+			return nil
+		}
+	}
+	return nil
 }
 
 // groupFilter understands tag-key, tag-value and tag:KEY.
@@ -76,101 +114,57 @@ func groupFilter(filters []autoscalingapi.Filter) (func(*groupRecord) bool, erro
 
 // DescribeAutoScalingInstances lists instances of any group.
 func (s *Service) DescribeAutoScalingInstances(ctx context.Context, c *guard.Call, in *autoscalingapi.DescribeAutoScalingInstancesType) (*autoscalingapi.AutoScalingInstancesType, error) {
-	var err error
 	out := &autoscalingapi.AutoScalingInstancesType{}
+	if len(in.InstanceIds) > maxNamedInstances {
+		return nil, validation("The number of instance ids that may be passed in is limited to %d", maxNamedInstances)
+	}
+	owners, err := s.owners(ctx, c, in.InstanceIds)
+	if err != nil {
+		return nil, err
+	}
 	at := s.page(c, in.NextToken, in.MaxRecords, 50, 50)
 	out.AutoScalingInstances, out.NextToken, err = paged(ctx, at, func(tx store.Tx, r store.Range, yield func(string, autoscalingapi.AutoScalingInstanceDetails) bool) error {
-		return scan(tx, memberTable, r, func(key []string, m *memberRecord) bool {
-			if len(in.InstanceIds) > 0 && !slices.Contains(in.InstanceIds, m.ID) {
-				return true
-			}
+		tell := func(key []string, m *memberRecord) bool {
 			return yield(store.Key(key...), autoscalingapi.AutoScalingInstanceDetails{
 				InstanceId: &m.ID, InstanceType: api.Opt(m.Type), AutoScalingGroupName: &key[2], AvailabilityZone: &m.Zone,
 				LifecycleState: &m.State, HealthStatus: new(strings.ToUpper(m.Health)), LaunchTemplate: m.Template.spec(),
 				ProtectedFromScaleIn: &m.Protected, LaunchConfigurationName: api.Opt(m.Config), WeightedCapacity: m.weighted(),
 			})
-		})
+		}
+		if len(in.InstanceIds) == 0 {
+			return scan(tx, memberTable, r, tell)
+		}
+		for _, key := range owners {
+			if m, ok, err := memberTable.Get(tx, key...); err != nil {
+				return err
+			} else if ok && !tell(key, &m) {
+				return nil
+			}
+		}
+		return nil
 	})
 	return out, err
 }
 
-// DescribeScalingActivities lists activities, those in progress first, then the newest.
-func (s *Service) DescribeScalingActivities(ctx context.Context, c *guard.Call, in *autoscalingapi.DescribeScalingActivitiesType) (*autoscalingapi.ActivitiesType, error) {
-	limit, err := bound(in.MaxRecords, 100, 100)
-	if err != nil {
-		return nil, err
-	}
-	prefix := store.Key(c.Region, c.Account())
-	from, err := after(in.NextToken, prefix)
-	if err != nil {
-		return nil, err
-	}
-	out := &autoscalingapi.ActivitiesType{}
-	err = s.g.View(ctx, c, func(tx store.Tx) error {
-		out.Activities, out.NextToken = []autoscalingapi.Activity{}, nil
-		if err := s.allowList(tx, c, "autoscaling:DescribeScalingActivities"); err != nil {
-			return err
-		}
-		name, deletedToo := api.Val(in.AutoScalingGroupName), api.Val(in.IncludeDeletedGroups)
-		alive, err := groupARNs(tx, prefix)
-		if err != nil {
-			return err
-		}
-		if name != "" && alive[name] == "" && !deletedToo {
-			return notFound(name)
-		}
-		deleted := func(a *activityRecord) bool { return alive[a.Group] != a.GroupARN }
-		want := func(a *activityRecord) bool {
-			return (name == "" || a.Group == name) && (len(in.ActivityIds) == 0 || slices.Contains(in.ActivityIds, a.ID)) &&
-				(deletedToo || !deleted(a)) && s.g.Now().Sub(a.Start) < activityAge
-		}
-		if from == "" {
-			if err := scanActivities(tx, prefix, "", func(a *activityRecord, _ string) bool {
-				if want(a) && a.open() {
-					out.Activities = append(out.Activities, a.describe(deleted(a)))
-				}
-				return true
-			}); err != nil {
+// maxNamedInstances is how many instances one request may name. Source: API Reference,
+// DescribeAutoScalingInstances.
+const maxNamedInstances = 50
+
+// owners are the keys of those instances that belong to a group, in order.
+func (s *Service) owners(ctx context.Context, c *guard.Call, ids []string) (keys [][]string, err error) {
+	err = s.g.Read(ctx, func(tx store.Tx) error {
+		keys = nil
+		for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
+			name, ok, err := memberOf.Get(tx, c.Region, c.Account(), id)
+			if err != nil {
 				return err
 			}
+			if ok {
+				keys = append(keys, []string{c.Region, c.Account(), name, id})
+			}
 		}
-		last := prefix // before the first finished one
-		return scanActivities(tx, prefix, from, func(a *activityRecord, key string) bool {
-			if !want(a) || a.open() {
-				return true
-			}
-			if len(out.Activities) >= limit {
-				out.NextToken = token(last)
-				return false
-			}
-			out.Activities = append(out.Activities, a.describe(deleted(a)))
-			last = key
-			return true
-		})
+		return nil
 	})
-	return out, err
-}
-
-// groupARNs are the groups of an account and region: name to ARN.
-func groupARNs(tx store.Tx, prefix string) (map[string]string, error) {
-	arns := map[string]string{}
-	for r, err := range groupTable.ScanRange(tx, store.Range{Prefix: prefix}) {
-		if err != nil {
-			return nil, err
-		}
-		arns[r.Value.Name] = r.Value.arn()
-	}
-	return arns, nil
-}
-
-func scanActivities(tx store.Tx, prefix, from string, yield func(*activityRecord, string) bool) error {
-	for r, err := range activityTable.ScanRange(tx, store.Range{Prefix: prefix, After: from}) {
-		if err != nil {
-			return err
-		}
-		if !yield(&r.Value, store.Key(r.Key...)) {
-			return nil
-		}
-	}
-	return nil
+	slices.SortFunc(keys, slices.Compare)
+	return keys, err
 }

@@ -25,10 +25,7 @@ func (s *Service) forgetOld(ctx context.Context, p place) error {
 			return err
 		}
 		for _, a := range old {
-			if err := activityIDs.Delete(tx, p.Region, p.Account, a.ID); err != nil {
-				return err
-			}
-			if err := activityTable.Delete(tx, a.key(p)...); err != nil {
+			if err := dropActivity(tx, p, &a); err != nil {
 				return err
 			}
 			if err := s.g.UnlinkCause(tx, p.Account, p.Region, a.ID); err != nil {

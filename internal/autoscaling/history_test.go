@@ -16,7 +16,7 @@ func (w *world) stored() (activities, ids int) {
 	w.T.Helper()
 	w.Must(w.Guard.Read(w.T.Context(), func(tx store.Tx) error {
 		activities, ids = 0, 0
-		for bucket, n := range map[string]*int{"autoscaling/activity": &activities, "autoscaling/activityid": &ids} {
+		for bucket, n := range map[string]*int{"autoscaling/activities": &activities, "autoscaling/activityof": &ids} {
 			for _, err := range (store.Table[json.RawMessage]{Bucket: bucket, Version: 1}).Scan(tx, guardtest.Region, account) {
 				if err != nil {
 					return err

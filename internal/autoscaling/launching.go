@@ -31,9 +31,10 @@ type wanted struct {
 // scaleOut starts launches for what is missing, in units of capacity: first the activities, then
 // the requests, so that a launch whose answer is lost is looked for under its token.
 func (s *Service) scaleOut(ctx context.Context, v *sight, as guard.Caller, w wanted) error {
-	subnets, err := s.subnets(ctx, v, as)
+	call := s.newCall(v.place) // of which a refusal is told, whichever request it is of
+	subnets, err := s.subnets(ctx, v, call, as)
 	if err != nil {
-		return s.refused(ctx, v, nil, s.newCall(v.place), err)
+		return s.refused(ctx, v, nil, call, err)
 	}
 	if w.zone != "" {
 		maps.DeleteFunc(subnets, func(zone string, _ []string) bool { return zone != w.zone })
@@ -41,9 +42,9 @@ func (s *Service) scaleOut(ctx context.Context, v *sight, as guard.Caller, w wan
 	if len(subnets) == 0 {
 		return nil
 	}
-	ids, _, err := s.planLaunches(ctx, v, as, w, subnets)
+	ids, _, err := s.planLaunches(ctx, v, call, as, w, subnets)
 	if _, refused := apiError(err); refused {
-		return s.refused(ctx, v, nil, s.newCall(v.place), err)
+		return s.refused(ctx, v, nil, call, err)
 	}
 	if err != nil {
 		return err
@@ -58,11 +59,11 @@ func (s *Service) scaleOut(ctx context.Context, v *sight, as guard.Caller, w wan
 
 // planLaunches records the activities of what is to be launched: at most a batch of them. It returns
 // them and the capacity that they make.
-func (s *Service) planLaunches(ctx context.Context, v *sight, as guard.Caller, w wanted, subnets map[string][]string) (ids []string, units int32, err error) {
+func (s *Service) planLaunches(ctx context.Context, v *sight, call *guard.Call, as guard.Caller, w wanted, subnets map[string][]string) (ids []string, units int32, err error) {
 	var known market
 	source := v.group.source()
 	if m := source.Mixed; m != nil {
-		if known, err = s.survey(ctx, s.newCall(v.place), as, m.Overrides); err != nil {
+		if known, err = s.survey(ctx, call, as, m.Overrides); err != nil {
 			return nil, 0, err
 		}
 		if len(known.choices(m)) == 0 {
@@ -90,7 +91,7 @@ func (s *Service) planLaunches(ctx context.Context, v *sight, as guard.Caller, w
 			n.add(zone, &l)
 			ids = append(ids, a.ID)
 			g.Launching = append(g.Launching, a.ID)
-			if err := putActivity(tx, v.place, a); err != nil {
+			if err := addActivity(tx, v.place, a); err != nil {
 				return err
 			}
 		}
@@ -162,7 +163,7 @@ func (g *groupRecord) config(tx store.Tx) (*configRecord, error) {
 }
 
 // subnets are the subnets that the group may launch into, by zone.
-func (s *Service) subnets(ctx context.Context, v *sight, as guard.Caller) (map[string][]string, error) {
+func (s *Service) subnets(ctx context.Context, v *sight, call *guard.Call, as guard.Caller) (map[string][]string, error) {
 	out := map[string][]string{}
 	in := &ec2api.DescribeSubnetsRequest{}
 	if v.group.Subnets != "" {
@@ -172,7 +173,7 @@ func (s *Service) subnets(ctx context.Context, v *sight, as guard.Caller) (map[s
 			{Name: new("default-for-az"), Values: []string{"true"}}, {Name: new("availability-zone"), Values: v.group.Zones},
 		}
 	}
-	res, err := s.compute.DescribeSubnets(ctx, s.newCall(v.place), as, in)
+	res, err := s.compute.DescribeSubnets(ctx, call, as, in)
 	if err != nil {
 		return nil, err
 	}
@@ -309,7 +310,11 @@ func (s *Service) refused(ctx context.Context, v *sight, a *activityRecord, call
 		if err := s.g.LinkCause(tx, g.Account, g.Region, act.ID, call.ID); err != nil {
 			return err
 		}
-		if err := putActivity(tx, v.place, act); err != nil {
+		store := putActivity
+		if a == nil {
+			store = addActivity
+		}
+		if err := store(tx, v.place, act); err != nil {
 			return err
 		}
 		v.group = g

@@ -123,7 +123,7 @@ func (s *Service) launchNow(ctx context.Context, v *sight, in *autoscalingapi.La
 	if len(in.SubnetIds) == 1 {
 		found.Subnets = in.SubnetIds[0]
 	}
-	subnets, err := s.subnets(ctx, &sight{place: v.place, group: found}, as)
+	subnets, err := s.subnets(ctx, &sight{place: v.place, group: found}, s.newCall(v.place), as)
 	if err != nil {
 		return nil, ec2Refusal(err, "")
 	}
@@ -136,7 +136,7 @@ func (s *Service) launchNow(ctx context.Context, v *sight, in *autoscalingapi.La
 			return nil, err
 		}
 		w.have = v.active()
-		ids, units, err := s.planLaunches(ctx, v, as, w, subnets)
+		ids, units, err := s.planLaunches(ctx, v, s.newCall(v.place), as, w, subnets)
 		if err != nil {
 			return nil, ec2Refusal(err, "")
 		}

@@ -1,8 +1,6 @@
 package autoscaling
 
 import (
-	"fmt"
-	"math"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -137,21 +135,12 @@ type activityRecord struct {
 
 func (a *activityRecord) open() bool { return a.End.IsZero() }
 
-// Tables. Keys start with region and account. Activities are ordered newest first by a key that
-// counts down.
+// Tables. Keys start with region and account.
 var (
-	groupTable    = store.Table[groupRecord]{Bucket: "autoscaling/group", Version: 1}       // ..., name
-	memberTable   = store.Table[memberRecord]{Bucket: "autoscaling/member", Version: 1}     // ..., name, instance
-	memberOf      = store.Table[string]{Bucket: "autoscaling/memberof", Version: 1}         // ..., instance: group
-	activityTable = store.Table[activityRecord]{Bucket: "autoscaling/activity", Version: 1} // ..., order, id
-	activityIDs   = store.Table[string]{Bucket: "autoscaling/activityid", Version: 1}       // ..., id: order
+	groupTable  = store.Table[groupRecord]{Bucket: "autoscaling/group", Version: 1}   // ..., name
+	memberTable = store.Table[memberRecord]{Bucket: "autoscaling/member", Version: 1} // ..., name, instance
+	memberOf    = store.Table[string]{Bucket: "autoscaling/memberof", Version: 1}     // ..., instance: group
 )
-
-// order is a key that sorts later times first.
-func order(t time.Time) string { return fmt.Sprintf("%016x", math.MaxInt64-t.UnixNano()) }
-
-// activityAge is how long activities are kept: six weeks.
-const activityAge = 6 * 7 * 24 * time.Hour
 
 // describe is the group as DescribeAutoScalingGroups shows it.
 func (g *groupRecord) describe(members []memberRecord) autoscalingapi.AutoScalingGroup {

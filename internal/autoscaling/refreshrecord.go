@@ -1,6 +1,8 @@
 package autoscaling
 
 import (
+	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -75,6 +77,9 @@ type refreshPrefs struct {
 // refreshTable keeps instance refreshes, the newest of a group first: region, account, id of the
 // group, order, id.
 var refreshTable = store.Table[refreshRecord]{Bucket: "autoscaling/refresh", Version: 1}
+
+// order is a key that sorts later times first.
+func order(t time.Time) string { return fmt.Sprintf("%016x", math.MaxInt64-t.UnixNano()) }
 
 func (r *refreshRecord) active() bool {
 	return r != nil && slices.Contains([]string{refreshPending, refreshInProgress, refreshBaking, refreshCancelling, refreshRollingBack}, r.Status)

@@ -304,7 +304,7 @@ func (s *Service) beginTermination(tx store.Tx, p place, g *groupRecord, m membe
 		a.Status, a.Progress = autoscalingapi.ScalingActivityStatusCodeMidLifecycleAction, 60
 		what = none
 	}
-	if err := putActivity(tx, p, a); err != nil {
+	if err := addActivity(tx, p, a); err != nil {
 		return none, err
 	}
 	return what, putMember(tx, p, m)

@@ -71,7 +71,7 @@ func (s *Service) moveInstances(ctx context.Context, c *guard.Call, group *strin
 			if mv.change != nil {
 				mv.change(&m)
 			}
-			if err := putActivity(tx, at, a); err != nil {
+			if err := addActivity(tx, at, a); err != nil {
 				return err
 			}
 			if err := putMember(tx, at, m); err != nil {

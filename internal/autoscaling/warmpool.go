@@ -266,7 +266,7 @@ func (s *Service) draw(ctx context.Context, v *sight, as guard.Caller, missing i
 			if m.Starting {
 				todo.add(start, m.ID)
 			}
-			if err := putActivity(tx, v.place, a); err != nil {
+			if err := addActivity(tx, v.place, a); err != nil {
 				return err
 			}
 			if err := putMember(tx, v.place, m); err != nil {

@@ -2,7 +2,9 @@ package ec2
 
 import (
 	"slices"
+	"strings"
 
+	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
@@ -109,12 +111,24 @@ func (s *Service) selectInstances(tx store.Tx, c *guard.Call, ids []string, filt
 	if err != nil {
 		return nil, nil, err
 	}
-	all, err := s.tagsFor(tx, c, ids)
+	named := ids
+	if len(ids) == 0 {
+		named = idFilter(filters, "instance-id")
+	}
+	all, err := s.tagsFor(tx, c, named)
 	if err != nil {
 		return nil, nil, err
 	}
 	var found []instanceRecord
-	if len(ids) > 0 {
+	if len(ids) == 0 && 0 < len(named) && len(named) <= namedTogether {
+		for _, id := range slices.Compact(slices.Sorted(slices.Values(named))) {
+			if i, ok, err := instanceTable.Get(tx, c.Region, c.Account(), id); err != nil {
+				return nil, nil, err
+			} else if ok {
+				found = append(found, i)
+			}
+		}
+	} else if len(ids) > 0 {
 		if found, err = s.lookupInstances(tx, c, slices.Compact(slices.Sorted(slices.Values(ids)))); err != nil {
 			return nil, nil, err
 		}
@@ -135,9 +149,20 @@ func (s *Service) selectInstances(tx store.Tx, c *guard.Call, ids []string, filt
 	return out, all, nil
 }
 
+// idFilter is the ids of a filter that wants one of them exactly, so that these can be read instead of
+// everything; nil if there is none.
+func idFilter(filters []ec2api.Filter, name string) []string {
+	for _, f := range filters {
+		if api.Val(f.Name) == name && !slices.ContainsFunc(f.Values, func(v string) bool { return v == "" || strings.ContainsAny(v, `*?\`) }) {
+			return f.Values
+		}
+	}
+	return nil
+}
+
 // tagsFor reads the tags of a few resources, or of all.
 func (s *Service) tagsFor(tx store.Tx, c *guard.Call, ids []string) (map[string]map[string]string, error) {
-	if len(ids) == 0 || len(ids) > fewTogether {
+	if len(ids) == 0 || len(ids) > namedTogether {
 		return tagsOfAll(tx, c.Region, c.Account())
 	}
 	out := map[string]map[string]string{}

@@ -20,7 +20,7 @@ func (s *Service) lookupInstances(tx store.Tx, c *guard.Call, ids []string) ([]i
 		}
 	}
 	read := func(id string) (instanceRecord, bool, error) { return instanceTable.Get(tx, c.Region, c.Account(), id) }
-	if len(ids) > fewTogether {
+	if len(ids) > namedTogether {
 		all := map[string]instanceRecord{}
 		for r, err := range instanceTable.Scan(tx, c.Region, c.Account()) {
 			if err != nil {

@@ -19,8 +19,8 @@ const (
 	togetherVolumes   = 80
 )
 
-// fewTogether is how many are read one by one; with more, one read gets all of the account.
-const fewTogether = 3
+// namedTogether is how many records are read one by one; with more, one read gets all of the account.
+const namedTogether = 30
 
 // A transition is how an operation changes an instance.
 type transition struct {
@@ -85,6 +85,13 @@ func portions(found []instanceRecord) [][]string {
 	return out
 }
 
+func devicesOf(found []instanceRecord) (n int) {
+	for i := range found {
+		n += len(found[i].Devices)
+	}
+	return n
+}
+
 // transitPart changes some instances of a request that was decided; the first one carries its
 // record. The states are checked again: what was decided on was another transaction.
 func (s *Service) transitPart(ctx context.Context, c *guard.Call, ids []string, t transition) ([]ec2api.InstanceStateChange, error) {
@@ -100,7 +107,7 @@ func (s *Service) transitPart(ctx context.Context, c *guard.Call, ids []string, 
 			return err
 		}
 		volumes := readVolumes(tx, c.Region, c.Account())
-		if len(ids) > fewTogether {
+		if len(found)+devicesOf(found) > namedTogether {
 			if volumes, err = readAllVolumes(tx, c.Region, c.Account()); err != nil {
 				return err
 			}

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"time"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
@@ -29,6 +30,14 @@ type Config struct {
 	Guard *guard.Guard
 	Trail *trail.Trail
 	Keys  Keys
+	// Activities tells of scaling activities; nil knows none.
+	Activities Activities
+}
+
+// Activities tells what became of scaling activities.
+type Activities interface {
+	// FailedActivity is when and why an activity failed; ok is false if there is none that did.
+	FailedActivity(tx store.Tx, region, account, id string) (at time.Time, why string, ok bool, _ error)
 }
 
 // Keys tells of keys as they bear on decisions.
@@ -45,13 +54,16 @@ type Keys interface {
 
 // A Service explains. Safe for concurrent use.
 type Service struct {
-	g     *guard.Guard
-	trail *trail.Trail
-	keys  Keys
+	g          *guard.Guard
+	trail      *trail.Trail
+	keys       Keys
+	activities Activities
 }
 
 // New makes a Service.
-func New(cfg Config) *Service { return &Service{g: cfg.Guard, trail: cfg.Trail, keys: cfg.Keys} }
+func New(cfg Config) *Service {
+	return &Service{g: cfg.Guard, trail: cfg.Trail, keys: cfg.Keys, activities: cfg.Activities}
+}
 
 // Operations are the handlers of the service.
 func (s *Service) Operations() map[string]guard.Handler {
@@ -104,9 +116,33 @@ func (s *Service) ExplainResource(ctx context.Context, c *guard.Call, in *kagimo
 		}
 	}
 	if len(found) == 0 {
+		if found, err = s.failed(ctx, c, id); err != nil {
+			return nil, err
+		}
+	}
+	if len(found) == 0 {
 		return nil, apierr.Newf("ResourceNotFoundException", "Nothing is kept that explains what became of %s.", id)
 	}
 	return &kagimoriapi.ExplainResourceResponse{ResourceId: &id, Authorizations: found}, nil
+}
+
+// failed tells of a scaling activity that failed before anything was asked that the account may see,
+// as when its group's role could not be assumed.
+func (s *Service) failed(ctx context.Context, c *guard.Call, id string) (found []kagimoriapi.Authorization, err error) {
+	if s.activities == nil {
+		return nil, nil
+	}
+	err = s.g.Read(ctx, func(tx store.Tx) error {
+		found = nil
+		at, why, ok, err := s.activities.FailedActivity(tx, c.Region, c.Account(), id)
+		if ok {
+			found = []kagimoriapi.Authorization{{
+				AuthorizationId: &id, EventTime: &at, EventSource: new("autoscaling.amazonaws.com"), EventName: new("Launch"), ErrorMessage: &why,
+			}}
+		}
+		return err
+	})
+	return found, err
 }
 
 // allow decides the action of the call, which has no resource.

@@ -155,6 +155,7 @@ func (s *Service) AssumeServiceRole(ctx context.Context, parent *guard.Call, ser
 		}
 		if account, _, err := roleName(roleARN); err == nil {
 			w.context.Set("aws:sourceaccount", account)
+			c.Touch(roleARN, account, "AWS::IAM::Role") // its account may know why
 		}
 		return s.g.View(ctx, c, func(tx store.Tx) error {
 			if r, err = s.assume(tx, c, in, w); err != nil {
