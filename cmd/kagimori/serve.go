@@ -219,10 +219,8 @@ const grace = 10 * time.Second
 
 // serveHTTP answers on l until ctx ends, then lets the requests that run end.
 func serveHTTP(ctx context.Context, l net.Listener, tls *tlsConfig, h http.Handler, logger *slog.Logger) error {
-	srv := &http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug), TLSConfig: tls,
-	}
+	srv := app.HTTPServer(h, logger)
+	srv.TLSConfig = tls
 	ended := make(chan error, 1)
 	go func() {
 		if tls != nil {

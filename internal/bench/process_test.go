@@ -13,8 +13,11 @@ import (
 	"runtime/pprof"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/kagimori/kagimori/internal/app"
 	"github.com/kagimori/kagimori/internal/secret"
@@ -54,8 +57,8 @@ func TestMain(m *testing.M) {
 func serve(role string) error {
 	h := bareHandler()
 	began := time.Now()
+	app.CollectLess()
 	if role != roleBare {
-		app.CollectLess()
 		cache, _ := strconv.Atoi(os.Getenv(cacheVar)) // 0 is the default
 		a, err := app.Open(context.Background(), app.Config{
 			Data: os.Getenv(dataVar), Dev: true, Version: "bench", Logger: slog.New(slog.DiscardHandler), AuditSync: role == roleSync, KeyCache: cache,
@@ -71,8 +74,8 @@ func serve(role string) error {
 		return err
 	}
 	fmt.Printf("http://%s %d\n", l.Addr(), time.Since(began).Microseconds())
-	if path := os.Getenv(profileVar); path != "" && role != roleBare {
-		f, err := os.Create(path)
+	if path := os.Getenv(profileVar); path != "" {
+		f, err := os.Create(path + "." + strings.Fields(role)[0])
 		if err != nil {
 			return err
 		}
@@ -82,7 +85,7 @@ func serve(role string) error {
 		}
 		defer pprof.StopCPUProfile()
 	}
-	srv := &http.Server{Handler: h}
+	srv := app.HTTPServer(h, slog.New(slog.DiscardHandler))
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		_ = srv.Close()
@@ -93,22 +96,47 @@ func serve(role string) error {
 	return nil
 }
 
-// bareHandler reads a request and verifies its signature, and does nothing else: what any signed
-// API costs.
+// bareHandler is what any signed API costs: it reads the body of a request, bounded, verifies the
+// signature, with the same cache of derived keys, and answers with a body. Nothing else: whose key it is
+// it knows, and what it answers it has. A request for /answer makes its body the answer from then on, so
+// that answers are as long as those that they are compared to.
 func bareHandler() http.Handler {
 	creds := testkit.Admin(account)
 	v := sigv4.NewVerifier(sigv4.Config{})
+	var answer atomic.Pointer[[]byte]
+	answer.Store(new([]byte("{}")))
+	mux := http.NewServeMux()
+	mux.HandleFunc("/answer", func(_ http.ResponseWriter, r *http.Request) {
+		if body, err := io.ReadAll(r.Body); err == nil {
+			answer.Store(&body)
+		}
+	})
+	lookup := func(context.Context, string, string) (secret.String, error) { return creds.Secret, nil }
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
+		if r.URL.Path != "/" {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		var body []byte
+		err := error(nil)
+		if n := r.ContentLength; n >= 0 && n <= 1<<20 {
+			body = make([]byte, n)
+			_, err = io.ReadFull(r.Body, body)
+		} else {
+			body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
+		}
 		if err == nil {
-			_, err = v.Verify(r, body, func(context.Context, string, string) (secret.String, error) { return creds.Secret, nil })
+			_, err = v.Verify(r, body, lookup)
 		}
 		if err != nil {
 			http.Error(w, "no", http.StatusForbidden)
 			return
 		}
-		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-		_, _ = io.WriteString(w, "{}") // a client that went away is no error of ours
+		out := *answer.Load()
+		h := w.Header()
+		h["Content-Type"] = []string{"application/x-amz-json-1.1"}
+		h["Content-Length"] = []string{strconv.Itoa(len(out))}
+		_, _ = w.Write(out) // a client that went away is no error of ours
 	})
 }
 
@@ -162,21 +190,16 @@ func (p *process) stop() {
 	}
 }
 
-// cpu is the processor time that the process has used. Source: proc(5), /proc/pid/stat, in ticks of
-// 10 ms.
+// cpu is the processor time that the process has used. Source: clock_getcpuclockid(3): the clock of a
+// process has its number in its name.
 func (p *process) cpu() time.Duration {
 	p.tb.Helper()
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
-	if err != nil {
+	const ofProcess = 2 // CPUCLOCK_SCHED
+	var t unix.Timespec
+	if err := unix.ClockGettime(int32(^p.cmd.Process.Pid<<3|ofProcess), &t); err != nil {
 		p.tb.Fatal(err)
 	}
-	f := strings.Fields(string(data[strings.LastIndexByte(string(data), ')')+1:]))
-	user, err1 := strconv.Atoi(f[11])
-	system, err2 := strconv.Atoi(f[12])
-	if err1 != nil || err2 != nil {
-		p.tb.Fatal(err1, err2)
-	}
-	return time.Duration(user+system) * 10 * time.Millisecond
+	return time.Duration(t.Nano())
 }
 
 // memory is the resident memory of the process, in bytes, without the pages of files that are mapped.

@@ -56,35 +56,43 @@ func (d *Directory) Find(ctx context.Context, accessKeyID, token string) (secret
 			return s, id, err
 		}
 	}
-	var (
-		sec secret.String
-		id  Identity
-	)
-	err := d.cfg.Store.View(ctx, func(tx store.Tx) error {
-		key, ok, err := AccessKeys.Get(tx, accessKeyID)
-		if err != nil {
-			return err
-		}
-		if !ok || key.Inactive {
-			return ErrUnknownAccessKey
-		}
-		plain, err := d.cfg.Keys.Open(key.Sealed, []byte(key.ID))
-		if err != nil {
-			return fmt.Errorf("directory: secret of access key: %w", err)
-		}
-		sec = secret.String(plain)
-		if key.User == "" {
-			id = d.rootIdentity(key.Account)
-		} else if id, err = d.userIdentity(tx, key.Account, key.User, key.UserID); err != nil {
-			return err
-		}
-		id.AccessKeyID = accessKeyID
-		return nil
+	var o *owner
+	err := d.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
+		o, err = d.owners.Get(tx, func() (*owner, error) { return d.owner(tx, accessKeyID) }, accessKeyID)
+		return err
 	})
 	if err != nil {
 		return "", Identity{}, err
 	}
-	return sec, id, nil
+	plain, err := d.cfg.Keys.Open(o.sealed, []byte(o.id.AccessKeyID)) // each time: in clear it stays nowhere
+	if err != nil {
+		return "", Identity{}, fmt.Errorf("directory: secret of access key: %w", err)
+	}
+	return secret.String(plain), o.id, nil
+}
+
+// An owner is whose an access key is, and its secret, sealed.
+type owner struct {
+	id     Identity
+	sealed []byte
+}
+
+func (d *Directory) owner(tx store.Tx, accessKeyID string) (*owner, error) {
+	key, ok, err := AccessKeys.Get(tx, accessKeyID)
+	if err != nil {
+		return nil, err
+	}
+	if !ok || key.Inactive {
+		return nil, ErrUnknownAccessKey
+	}
+	o := &owner{sealed: key.Sealed}
+	if key.User == "" {
+		o.id = d.rootIdentity(key.Account)
+	} else if o.id, err = d.userIdentity(tx, key.Account, key.User, key.UserID); err != nil {
+		return nil, err
+	}
+	o.id.AccessKeyID = key.ID
+	return o, nil
 }
 
 // devKey is whom a development access key means.
@@ -102,18 +110,34 @@ func (d *Directory) lookupDev(ctx context.Context, accessKeyID string) (secret.S
 	if !ok {
 		return "", Identity{}, ErrUnknownAccessKey
 	}
-	id := d.rootIdentity(account)
-	if admin {
-		err := d.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
-			id, err = d.userIdentity(tx, account, "admin", "")
-			return err
-		})
-		if err != nil && !errors.Is(err, ErrUnknownAccessKey) {
-			return "", Identity{}, err
-		}
+	if !admin {
+		id := d.rootIdentity(account)
+		id.AccessKeyID = accessKeyID
+		return DevSecret, id, nil
+	}
+	var o *owner
+	err := d.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
+		o, err = d.owners.Get(tx, func() (*owner, error) { return d.devOwner(tx, account, accessKeyID) }, accessKeyID)
+		return err
+	})
+	if err != nil {
+		return "", Identity{}, err
+	}
+	return DevSecret, o.id, nil
+}
+
+// devOwner is the user admin of an account, or nobody yet while there is none.
+func (d *Directory) devOwner(tx store.Tx, account, accessKeyID string) (*owner, error) {
+	account, accessKeyID = strings.Clone(account), strings.Clone(accessKeyID) // kept longer than the request
+	id, err := d.userIdentity(tx, account, "admin", "")
+	if errors.Is(err, ErrUnknownAccessKey) {
+		id, err = Identity{}, nil
+	}
+	if err != nil {
+		return nil, err
 	}
 	id.AccessKeyID = accessKeyID
-	return DevSecret, id, nil
+	return &owner{id: id}, nil
 }
 
 // Admit is the identity of a caller that proved to have the secret; of an account that was closed nobody

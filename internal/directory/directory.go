@@ -51,6 +51,11 @@ type Directory struct {
 	dev      *orgView                    // the development organization before any change; or nil
 	seen     sync.Map                    // development accounts that are known to be in its list
 	used     sync.Map                    // access key id to the time.Time when its use was last written down
+
+	// What a snapshot says of an access key, an account (closed) and a caller.
+	owners      store.Memo[*owner]
+	shut        store.Memo[bool]
+	documentsOf store.Memo[*Documents]
 }
 
 type userView struct {
@@ -76,7 +81,8 @@ const cacheSize = 4096
 
 // New makes a directory over a store.
 func New(cfg Config) (*Directory, error) {
-	d := &Directory{cfg: cfg, docs: authz.NewCache(cacheSize), aws: map[string]*authz.Document{}, nowhere: &Place{}}
+	d := &Directory{cfg: cfg, docs: authz.NewCache(cacheSize), aws: map[string]*authz.Document{}, nowhere: &Place{},
+		owners: store.NewMemo[*owner](), shut: store.NewMemo[bool](), documentsOf: store.NewMemo[*Documents]()}
 	d.users = store.NewCached(userTable, cacheSize, d.buildUser)
 	d.roles = store.NewCached(roleTable, cacheSize, d.buildRole)
 	d.groups = store.NewCached(groupTable, cacheSize, d.buildGroup)

@@ -22,8 +22,37 @@ type Documents struct {
 // EC2's infrastructure role have none but those of their account's organization; nor has a user
 // or role that was deleted, even if its name was given to another since. It fails if a policy
 // that the principal refers to is gone.
-func (d *Directory) Documents(tx store.Tx, id *Identity) (docs Documents, err error) {
+func (d *Directory) Documents(tx store.Tx, id *Identity) (Documents, error) {
 	tx = store.Settled(tx)
+	p := &id.Principal
+	name := p.Username
+	switch p.Type {
+	case authz.Root, authz.User:
+	case authz.RoleSession:
+		if id.Session == nil {
+			return d.documents(tx, id)
+		}
+		name = id.Session.RoleName
+	default:
+		return d.documents(tx, id)
+	}
+	known, err := d.documentsOf.Get(tx, func() (*Documents, error) {
+		docs, err := d.documents(tx, id)
+		return &docs, err
+	}, p.Account, p.UniqueID, name, p.RoleARN)
+	if err != nil {
+		return Documents{}, err
+	}
+	docs := *known
+	docs.Session = nil
+	if id.Session != nil {
+		docs.Session = id.Session.Policies
+	}
+	return docs, nil
+}
+
+// documents reads what Documents gathers.
+func (d *Directory) documents(tx store.Tx, id *Identity) (docs Documents, err error) {
 	if docs.Place, err = d.Place(tx, id.Principal.Account); err != nil {
 		return docs, err
 	}

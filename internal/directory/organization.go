@@ -240,17 +240,25 @@ func (d *Directory) devMember(account string) Member {
 
 // open fails with ErrUnknownAccessKey if the account was closed.
 func (d *Directory) open(ctx context.Context, account string) error {
-	return d.cfg.Store.View(ctx, func(tx store.Tx) error {
-		id, err := d.organizationID(tx, account)
-		if err != nil || id == "" {
-			return err
-		}
-		closed, _, err := d.closed.Shared(tx, id, account)
-		if err == nil && closed {
-			return ErrUnknownAccessKey
-		}
+	shut := false
+	err := d.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
+		shut, err = d.shut.Get(tx, func() (bool, error) { return d.isShut(tx, account) }, account)
 		return err
 	})
+	if err == nil && shut {
+		return ErrUnknownAccessKey
+	}
+	return err
+}
+
+// isShut reports whether an account was closed.
+func (d *Directory) isShut(tx store.Tx, account string) (bool, error) {
+	id, err := d.organizationID(tx, account)
+	if err != nil || id == "" {
+		return false, err
+	}
+	closed, _, err := d.closed.Shared(tx, id, account)
+	return closed, err
 }
 
 // PutMember writes an account of the organization.

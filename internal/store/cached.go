@@ -12,6 +12,7 @@ type Cached[T, V any] struct {
 	Table[T]
 	build func(T) (V, error)
 	limit int
+	memo  Memo[*found[V]]
 
 	mu    sync.Mutex
 	byKey map[string]*list.Element // guarded by mu
@@ -24,14 +25,33 @@ type cachedEntry[V any] struct {
 	val V
 }
 
+// found is what a snapshot remembers of a record.
+type found[V any] struct{ val V }
+
 // NewCached keeps at most limit values of t. Values are shared between callers: build returns
 // something that nobody changes.
 func NewCached[T, V any](t Table[T], limit int, build func(T) (V, error)) *Cached[T, V] {
-	return &Cached[T, V]{Table: t, build: build, limit: limit, byKey: map[string]*list.Element{}, order: list.New()}
+	return &Cached[T, V]{Table: t, build: build, limit: limit, memo: NewMemo[*found[V]](), byKey: map[string]*list.Element{}, order: list.New()}
 }
 
 // Shared reads the value of a record; ok is false if there is none.
 func (c *Cached[T, V]) Shared(tx Tx, key ...string) (val V, ok bool, err error) {
+	all := memosOf(tx, len(key))
+	if all == nil {
+		return c.read(tx, key...)
+	}
+	k := c.memo.key(key)
+	if f, ok := all.get(k); ok {
+		return f.(*found[V]).val, true, nil
+	}
+	if val, ok, err = c.read(tx, key...); ok && err == nil {
+		all.put(k, &found[V]{val})
+	}
+	return val, ok, err
+}
+
+// read is Shared without what the snapshot remembers.
+func (c *Cached[T, V]) read(tx Tx, key ...string) (val V, ok bool, err error) {
 	k := Key(key...)
 	raw, ok, err := tx.Get(c.Bucket, k)
 	if err != nil || !ok {

@@ -54,6 +54,10 @@ type Store struct {
 	done    chan struct{} // closed when the committer has ended
 	closing sync.Once
 
+	sharing sync.Mutex // guards the two below and what is in a shared
+	current *shared    // the snapshot that views share; nil if there is none yet
+	private bool       // views get snapshots of their own
+
 	commits, updates atomic.Uint64
 	broken           atomic.Pointer[error] // why nothing works any more
 
@@ -78,6 +82,15 @@ func (s *Store) Stats() Stats {
 func (s *Store) View(ctx context.Context, fn func(store.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	sh, err := s.join()
+	if err != nil {
+		return err
+	}
+	if sh != nil {
+		v := &view{snapshot{tx: sh.tx, shared: sh}}
+		defer s.leave(v)
+		return fn(v)
 	}
 	tx, err := s.begin(false)
 	if err != nil {
@@ -128,6 +141,7 @@ func (s *Store) Close() error {
 	s.closing.Do(func() {
 		close(s.stop)
 		<-s.done
+		s.retire()
 		s.history.Close()
 		err = s.db.Close()
 	})

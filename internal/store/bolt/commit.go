@@ -158,6 +158,8 @@ type batch struct {
 
 // batch runs first and whatever else waits, and commits.
 func (s *Store) batch(first *request) {
+	s.retire()
+	defer s.share() // whatever becomes of it, also if a closure ends this goroutine
 	tx, err := s.begin(true)
 	if err != nil {
 		first.reply <- outcome{err: err}
@@ -282,6 +284,7 @@ func (b *batch) finish() {
 		b.s.commits.Add(1)
 		b.s.history.Add(b.changes)
 	}
+	b.s.share() // those who are answered see it
 	for i, r := range b.ran {
 		r.reply <- b.outs[i]
 	}

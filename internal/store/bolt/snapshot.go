@@ -20,12 +20,24 @@ type snapshot struct {
 	name   string       // of the bucket used last
 	bucket *bolt.Bucket // nil if none was found yet
 	rev    store.Revision
-	known  bool // rev is set
+	known  bool    // rev is set
+	shared *shared // if others read from tx too
 	ended  bool
+}
+
+// Memos are what the snapshot remembers; nil if it is of one view alone.
+func (s *snapshot) Memos() *store.Memos {
+	if s.shared == nil || s.ended {
+		return nil
+	}
+	return &s.shared.memos
 }
 
 // Revision implements [store.Tx].
 func (s *snapshot) Revision() store.Revision {
+	if s.shared != nil {
+		return s.shared.rev
+	}
 	if !s.known && !s.ended {
 		s.rev, s.known = revision(s.tx.Bucket(metaBucket)), true
 	}
@@ -39,7 +51,12 @@ func (s *snapshot) open(name string) *bolt.Bucket {
 	if name == "" || name[0] == 0 {
 		return nil
 	}
-	b := s.tx.Bucket([]byte(name))
+	var b *bolt.Bucket
+	if s.shared != nil {
+		b = s.shared.bucket(name)
+	} else {
+		b = s.tx.Bucket([]byte(name))
+	}
 	if b != nil {
 		s.name, s.bucket = name, b
 	}

@@ -1,0 +1,100 @@
+package bolt
+
+import (
+	"sync"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// shared is a read transaction that many views use at once, until the next batch of changes. bbolt's
+// transactions are for one goroutine at a time, but of one that only reads, nothing changes when a bucket
+// is searched; what does, opening a bucket, is done under a lock.
+//
+// Sharing costs views next to nothing to begin, and gives them memory: what is made of a snapshot once
+// stays true for all that read it (see [store.Memo]).
+type shared struct {
+	tx    *bolt.Tx
+	rev   store.Revision
+	memos store.Memos
+
+	users   int  // views that run; guarded by Store.sharing
+	retired bool // the last one of them ends tx; guarded by Store.sharing
+
+	mu      sync.RWMutex
+	buckets map[string]*bolt.Bucket // guarded by mu
+}
+
+// join gives a view the shared snapshot; nil if it is to have its own, while changes are committed: a
+// commit that makes the file larger waits for every reader, so nothing may be held open for readers to
+// come.
+func (s *Store) join() (*shared, error) {
+	s.sharing.Lock()
+	defer s.sharing.Unlock()
+	if s.private {
+		return nil, nil
+	}
+	if s.current == nil {
+		tx, err := s.begin(false)
+		if err != nil {
+			return nil, err
+		}
+		s.current = &shared{tx: tx, rev: revision(tx.Bucket(metaBucket)), buckets: map[string]*bolt.Bucket{}}
+	}
+	s.current.users++
+	return s.current, nil
+}
+
+// leave ends a view of a shared snapshot.
+func (s *Store) leave(v *view) {
+	v.ended = true
+	sh := v.shared
+	s.sharing.Lock()
+	sh.users--
+	last := sh.retired && sh.users == 0
+	s.sharing.Unlock()
+	if last {
+		rollback(sh.tx)
+	}
+}
+
+// retire has views begin snapshots of their own, until share.
+func (s *Store) retire() {
+	s.sharing.Lock()
+	sh := s.current
+	s.current, s.private = nil, true
+	unused := false
+	if sh != nil {
+		sh.retired = true
+		unused = sh.users == 0
+	}
+	s.sharing.Unlock()
+	if unused {
+		rollback(sh.tx)
+	}
+}
+
+// share has views share a snapshot: one that begins from now on.
+func (s *Store) share() {
+	s.sharing.Lock()
+	s.private = false
+	s.sharing.Unlock()
+}
+
+func (sh *shared) bucket(name string) *bolt.Bucket {
+	sh.mu.RLock()
+	b := sh.buckets[name]
+	sh.mu.RUnlock()
+	if b != nil {
+		return b
+	}
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if b = sh.buckets[name]; b == nil {
+		if b = sh.tx.Bucket([]byte(name)); b != nil {
+			sh.buckets[name] = b
+		}
+	}
+	return b
+}
