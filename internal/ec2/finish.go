@@ -141,11 +141,6 @@ func (s *Service) finishInstance(tx store.Tx, j *job, end launch.Step) (after af
 	case op == launch.StartInstances && end.Fail != nil:
 		i.State = stopped
 		s.blame(&i, end.Fail)
-	case op == launch.ReopenVolumes && end.Fail != nil:
-		// The host cannot run it any more: it stops, as it would when its hardware failed.
-		i.State = stopping
-		s.blame(&i, end.Fail)
-		after.next, err = s.beginRelease(tx, &i, readVolumes(tx, i.Region, i.Account), launch.StopInstances, guard.NewRequestID(), s.g.Now())
 	default:
 		i.State, i.Reason, i.Transition = running, nil, ""
 	}

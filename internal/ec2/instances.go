@@ -223,30 +223,36 @@ func (s *Service) DescribeInstanceStatus(ctx context.Context, c *guard.Call, in 
 }
 
 // status is the health of an instance: that of a running one is what the host can say, whether it
-// holds all volumes.
+// holds all volumes. Without the root volume nothing of it works.
 func (s *Service) status(i *instanceRecord) ec2api.InstanceStatus {
-	summary, reach := "not-applicable", ""
+	machine, disks := "not-applicable", "not-applicable"
 	if i.State == running {
-		summary, reach = "ok", "passed"
+		machine, disks = "ok", "ok"
 		for _, d := range i.Devices {
-			if !s.host.holds(d.Volume, i.ID) {
-				summary, reach = "impaired", "failed"
+			if s.host.holds(d.Volume, i.ID) {
+				continue
+			}
+			if disks = "impaired"; d.Name == i.RootDevice {
+				machine = "impaired"
 			}
 		}
 	}
+	reach := func(status string) *string {
+		return map[string]*string{"ok": new("passed"), "impaired": new("failed")}[status]
+	}
 	check := func() *ec2api.InstanceStatusSummary {
-		out := &ec2api.InstanceStatusSummary{Status: &summary}
-		if reach != "" {
-			out.Details = []ec2api.InstanceStatusDetails{{Name: new("reachability"), Status: &reach}}
+		out := &ec2api.InstanceStatusSummary{Status: &machine}
+		if r := reach(machine); r != nil {
+			out.Details = []ec2api.InstanceStatusDetails{{Name: new("reachability"), Status: r}}
 		}
 		return out
 	}
 	out := ec2api.InstanceStatus{
 		InstanceId: &i.ID, AvailabilityZone: &i.Zone, AvailabilityZoneId: &i.ZoneID, InstanceState: i.State.wire(),
-		InstanceStatus: check(), SystemStatus: check(), AttachedEbsStatus: &ec2api.EbsStatusSummary{Status: &summary},
+		InstanceStatus: check(), SystemStatus: check(), AttachedEbsStatus: &ec2api.EbsStatusSummary{Status: &disks},
 	}
-	if reach != "" {
-		out.AttachedEbsStatus.Details = []ec2api.EbsStatusDetails{{Name: new("reachability"), Status: &reach}}
+	if r := reach(disks); r != nil {
+		out.AttachedEbsStatus.Details = []ec2api.EbsStatusDetails{{Name: new("reachability"), Status: r}}
 	}
 	return out
 }

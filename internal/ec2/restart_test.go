@@ -124,12 +124,48 @@ func TestARevokedGrantStopsAnInstanceAtTheNextRestart(t *testing.T) {
 	}
 	h.wantDenied(id, "kms:Decrypt")
 	h.noJobs()
-	if vols := h.volumes(filter("attachment.instance-id", id)); len(vols) != 2 {
-		t.Errorf("%d volumes are attached to the stopped instance", len(vols))
+	if vols := h.volumes(filter("attachment.instance-id", id), filter("status", "error")); len(vols) != 2 {
+		t.Errorf("%d volumes in error are attached to the stopped instance", len(vols))
 	}
 	ask[ec2api.StartInstancesResult](h.desk, h.owner(), &ec2api.StartInstancesRequest{InstanceIds: []string{id}})
 	h.Advance(2 * time.Second)
 	h.wantState(id, "running")
+	if vols := h.volumes(filter("status", "in-use")); len(vols) != 2 {
+		t.Errorf("%d volumes are in use again", len(vols))
+	}
+}
+
+// TestAVolumeThatIsRefusedAtARestartIsInError: its instance runs on without it, and volume and instance
+// say so. Both are well again when the key can be used at the next start.
+func TestAVolumeThatIsRefusedAtARestartIsInError(t *testing.T) {
+	h := newHouse(t)
+	root, data := h.key(""), h.key("")
+	id := h.run(h.owner(), encrypted(rootDevice, root), encrypted("/dev/sdf", data))
+	h.askKMS("DisableKey", &kmsapi.DisableKeyRequest{KeyId: &data})
+	h.restart()
+	h.wantState(id, "running")
+	v := h.volumeOn(id, "/dev/sdf")
+	if *v.State != "error" || *h.volumeOn(id, rootDevice).State != "in-use" {
+		t.Errorf("the volume is %s", *v.State)
+	}
+	if _, err := h.ec2.Disk(t.Context(), mine, region, *v.VolumeId); !errors.Is(err, ec2.ErrNotHeld) {
+		t.Errorf("it is held: %v", err)
+	}
+	status := ask[ec2api.DescribeInstanceStatusResult](h.desk, h.owner(), &ec2api.DescribeInstanceStatusRequest{}).InstanceStatuses[0]
+	if *status.InstanceStatus.Status != "ok" || *status.AttachedEbsStatus.Status != "impaired" || *status.AttachedEbsStatus.Details[0].Status != "failed" {
+		t.Errorf("%s %s", *status.InstanceStatus.Status, *status.AttachedEbsStatus.Status)
+	}
+	of := ask[ec2api.DescribeVolumeStatusResult](h.desk, h.owner(), &ec2api.DescribeVolumeStatusRequest{VolumeIds: []string{*v.VolumeId}}).VolumeStatuses[0]
+	if *of.VolumeStatus.Status != "impaired" {
+		t.Error(*of.VolumeStatus.Status)
+	}
+	h.refuse(h.owner(), &ec2api.CreateSnapshotRequest{VolumeId: v.VolumeId}, "IncorrectState", "*")
+	h.askKMS("EnableKey", &kmsapi.EnableKeyRequest{KeyId: &data})
+	h.restart()
+	if v := h.volumeOn(id, "/dev/sdf"); *v.State != "in-use" {
+		t.Errorf("after another restart it is %s", *v.State)
+	}
+	h.disk(*v.VolumeId)
 }
 
 func TestAGrantThatCouldNotBeRetiredIsRetiredLater(t *testing.T) {

@@ -49,6 +49,9 @@ func (s *Service) Start(ctx context.Context) error {
 	for _, v := range known.volumes {
 		s.advanceLater(&v)
 	}
+	if err := s.reopenAll(ctx, known); err != nil {
+		return err
+	}
 	for i := range known.instances {
 		if err := s.resume(ctx, known, &known.instances[i]); err != nil {
 			return err
@@ -186,14 +189,12 @@ func (s *Service) sweepFiles(known *census) error {
 	return nil
 }
 
-// resume sets the timers of an instance, or has its volumes opened.
+// resume sets the timers of an instance that does not run.
 func (s *Service) resume(ctx context.Context, known *census, i *instanceRecord) error {
 	if known.jobs[i.ID] != nil {
 		return nil
 	}
 	switch i.State {
-	case running:
-		return s.redo(ctx, known, i, launch.ReopenVolumes)
 	case stopped: // a volume attached while it was stopped may hold a grant still
 		for _, d := range i.Devices {
 			v := known.volumes[d.Volume]
@@ -210,9 +211,7 @@ func (s *Service) resume(ctx context.Context, known *census, i *instanceRecord) 
 	return nil
 }
 
-// redo drives an operation on an instance as a whole: ReopenVolumes has the host open the volumes
-// of a running instance again, and if KMS refuses by now, the instance stops. Volumes with work of
-// their own are left to that.
+// redo drives an operation on an instance as a whole. Volumes with work of their own are left to that.
 func (s *Service) redo(ctx context.Context, known *census, i *instanceRecord, op launch.Operation) error {
 	spec, err := i.spec(op, func(id string) (volumeRecord, bool, error) {
 		v, ok := known.volumes[id]

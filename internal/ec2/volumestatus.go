@@ -28,10 +28,14 @@ func (s *Service) volumeStatusFields() fields[*volumeRecord] {
 	}
 }
 
-// health is the status of a volume: what can be told of one that is being made is nothing yet.
+// health is the status of a volume: what can be told of one that is being made is nothing yet; one that the
+// host could not open again is impaired.
 func (v *volumeRecord) health() string {
-	if v.State == volumeCreating {
+	switch v.State {
+	case volumeCreating:
 		return "insufficient-data"
+	case volumeError:
+		return "impaired"
 	}
 	return "ok"
 }
