@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -63,7 +64,15 @@ func (s *Service) ask(ctx context.Context, v *sight, as guard.Caller, what erran
 		_, err := s.compute.TerminateInstances(ctx, call, as, &ec2api.TerminateInstancesRequest{InstanceIds: ids})
 		return err
 	case stop:
-		_, err := s.compute.StopInstances(ctx, call, as, &ec2api.StopInstancesRequest{InstanceIds: ids})
+		in := &ec2api.StopInstancesRequest{InstanceIds: ids}
+		if v.group.Pool.state() == poolHibernated {
+			in.Hibernate = new(true)
+		}
+		_, err := s.compute.StopInstances(ctx, call, as, in)
+		if apierr.Code(err) == "UnsupportedHibernationConfiguration" { // launched without it
+			in.Hibernate = nil
+			_, err = s.compute.StopInstances(ctx, call, as, in)
+		}
 		return err
 	case start:
 		return s.startAll(ctx, v, as, ids)

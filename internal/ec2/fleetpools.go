@@ -155,7 +155,7 @@ func (t *instanceType) meets(r *ec2api.InstanceRequirementsRequest) bool {
 	case len(r.InstanceGenerations) > 0 && !slices.Contains(r.InstanceGenerations, generation):
 	case t.old && len(r.InstanceGenerations) == 0:
 	case api.Val(r.BurstablePerformance) == "required" && !t.burstable, (r.BurstablePerformance == nil || *r.BurstablePerformance == "excluded") && t.burstable:
-	case api.Val(r.BareMetal) == "required", api.Val(r.LocalStorage) == "required", api.Val(r.RequireHibernateSupport):
+	case api.Val(r.BareMetal) == "required", api.Val(r.LocalStorage) == "required", api.Val(r.RequireHibernateSupport) && !t.hibernates():
 	case r.AcceleratorCount != nil && api.Val(r.AcceleratorCount.Min) > 0, len(r.AcceleratorTypes)+len(r.AcceleratorNames)+len(r.AcceleratorManufacturers) > 0:
 	case r.NetworkInterfaceCount != nil && t.ENIs < api.Val(r.NetworkInterfaceCount.Min):
 	case slices.ContainsFunc(r.ExcludedInstanceTypes, named):

@@ -66,13 +66,16 @@ func (s *Service) StopInstances(ctx context.Context, c *guard.Call, in *ec2api.S
 			case i.Options.Spot && !i.Options.SpotPersistent:
 				return false, apierr.Newf("UnsupportedOperation", "You can't stop the Spot Instance '%s' because it is associated with a one-time "+
 					"Spot Instance request. You can only stop Spot Instances associated with persistent Spot Instance requests.", i.ID)
-			case api.Val(in.Hibernate):
-				return false, apierr.New("UnsupportedHibernationConfiguration", "Instances of this server do not hibernate.")
+			case api.Val(in.Hibernate) && !i.Options.Hibernation:
+				return false, errHibernation("The instance '%s' is not enabled for hibernation.", i.ID)
 			}
 			return true, nil
 		},
 		apply: func(tx store.Tx, i *instanceRecord, volumes volumeReader) (*job, error) {
 			i.State, i.Reason, i.Transition = stopping, new(reasonStop), userInitiated(s.g.Now())
+			if api.Val(in.Hibernate) {
+				i.Reason = new(reasonHibernate)
+			}
 			return s.beginRelease(tx, i, volumes, launch.StopInstances, c.ID, s.g.Now().Add(s.timing.Stop))
 		},
 	})

@@ -40,6 +40,9 @@ func instanceOptionsOf(m *merged) (instanceOptions, error) {
 	if e := m.EnclaveOptions; e != nil {
 		o.Enclave = api.Val(e.Enabled)
 	}
+	if p := m.HibernationOptions; p != nil {
+		o.Hibernation = api.Val(p.Configured)
+	}
 	if p := m.CreditSpecification; p != nil {
 		o.Credits = api.Val(p.CpuCredits)
 	}

@@ -154,8 +154,6 @@ func (m *merged) unsupported() error {
 		return no("licenses and accelerators")
 	case api.Val(m.KernelId) != "" || api.Val(m.RamdiskId) != "":
 		return no("kernels and RAM disks")
-	case m.HibernationOptions != nil && api.Val(m.HibernationOptions.Configured):
-		return apierr.New("UnsupportedHibernationConfiguration", "Instances of this server do not hibernate.")
 	}
 	if p := m.Placement; p != nil {
 		switch {

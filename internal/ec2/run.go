@@ -44,6 +44,9 @@ func (s *Service) run(ctx context.Context, c *guard.Call, in *ec2api.RunInstance
 				return apierr.Newf("UnsupportedOperation", "The instance type %s does not support encrypted volumes.", pl.kind.Name)
 			}
 		}
+		if err := pl.checkHibernation(made[0].job.State.Volumes()); err != nil {
+			return err
+		}
 		if err := s.allowRun(tx, c, pl, made[0].job); err != nil {
 			return err
 		}

@@ -74,7 +74,7 @@ func (t instanceType) wire() ec2api.InstanceTypeInfo {
 			}},
 		},
 		PlacementGroupInfo:   &ec2api.PlacementGroupInfo{SupportedStrategies: []string{"partition", "spread"}},
-		HibernationSupported: new(false), BurstablePerformanceSupported: new(t.burstable), DedicatedHostsSupported: new(false),
+		HibernationSupported: new(t.hibernates()), BurstablePerformanceSupported: new(t.burstable), DedicatedHostsSupported: new(false),
 		AutoRecoverySupported: new(!t.old), SupportedBootModes: boot,
 	}
 }
