@@ -27,6 +27,7 @@ resource "aws_ebs_volume" "data" {
   availability_zone = "${var.region}a"
   size              = var.size
   type              = var.type
+  iops              = var.type == "gp3" ? 3000 : null # otherwise the provider keeps the 100 of gp2
 
   depends_on = [aws_ebs_encryption_by_default.on, aws_ebs_default_kms_key.own]
 }
