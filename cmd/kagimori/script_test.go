@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("KAGIMORI_TEST_MAIN") != "" { // the program under another name
 		main()
 	}
-	testscript.Main(m, map[string]func(){"kagimori": main})
+	testscript.Main(m, map[string]func(){"kagimori": main, "nomlock": noMlock})
 }
 
 // The scripts run the real command. Beside testscript's own commands they have:
@@ -56,6 +56,7 @@ func TestMain(m *testing.M) {
 //
 //	appended BEFORE AFTER  fail if AFTER is not BEFORE with something put in at one place
 //	replace OLD NEW FILE   replace a text in a file, once
+//	nomlock PROGRAM ARG...  (for exec and code) run a program that may lock no memory
 //
 // $PLANS is the folder with plans that Terraform made, $SCENARIOS that with launch scenarios,
 // $TEMPLATES that with templates of CloudFormation.

@@ -291,14 +291,14 @@ func ageEncrypt(key secret.Bytes, to ...age.Recipient) ([]byte, error) {
 
 func ageDecrypt(sealed []byte, by ...age.Identity) (secret.Bytes, error) {
 	r, err := age.Decrypt(bytes.NewReader(sealed), by...)
+	if missing, ok := errors.AsType[*plugin.NotFoundError](err); ok {
+		return nil, fmt.Errorf("the plugin age-plugin-%s is not installed", missing.Name)
+	}
 	if _, none := errors.AsType[*age.NoIdentityMatchError](err); none || errors.Is(err, age.ErrIncorrectIdentity) {
-		if missing, ok := errors.AsType[*plugin.NotFoundError](err); ok {
-			return nil, fmt.Errorf("the plugin age-plugin-%s is not installed", missing.Name)
-		}
 		return nil, hsm.ErrWrongSeal
 	}
-	if err != nil {
-		return nil, fmt.Errorf("it is damaged: %w", err)
+	if err != nil { // it is damaged, or a plugin failed
+		return nil, fmt.Errorf("age does not decrypt it: %w", err)
 	}
 	key, err := io.ReadAll(io.LimitReader(r, keySize+1))
 	if err != nil {

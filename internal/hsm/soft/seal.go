@@ -29,6 +29,8 @@ type Seal struct {
 	Dir *os.Root
 	// File is the name of the seal file in Dir; empty is "seal.json".
 	File string
+
+	medium medium // what it is written by; nil is Dir itself
 }
 
 // home is the seal of an open keyring.

@@ -6,21 +6,20 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"runtime"
+	"strings"
 )
 
 // write puts a new seal in place so that a crash leaves the whole seal or none: a temporary file,
 // fsync, the name, fsync of the directory.
 func (s Seal) write(data []byte) error {
 	defer clear(data)
-	temp := s.name() + ".tmp-" + rand.Text()
+	temp := s.temp()
 	err := s.writeTemp(temp, data)
 	if err == nil {
 		err = s.place(temp)
 	}
 	// Nothing reads the temporary file, but it may hold the key: it goes, whatever happened.
-	err = errors.Join(err, ignoreMissing(s.Dir.Remove(temp)))
+	err = errors.Join(err, ignoreMissing(s.on().remove(temp)))
 	switch {
 	case err == nil:
 		return nil
@@ -33,15 +32,15 @@ func (s Seal) write(data []byte) error {
 // place gives the temporary file its name. Link and not rename, because a link never replaces
 // a seal that appeared meanwhile; only a file system without links gets a rename.
 func (s Seal) place(temp string) error {
-	err := s.Dir.Link(temp, s.name())
+	err := s.on().link(temp, s.name())
 	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission) {
-		err = s.Dir.Rename(temp, s.name())
+		err = s.on().rename(temp, s.name())
 	}
 	if err != nil {
 		return err
 	}
-	if err := syncDir(s.Dir); err != nil {
-		return errors.Join(err, s.Dir.Remove(s.name()))
+	if err := s.on().sync(); err != nil {
+		return errors.Join(err, s.on().remove(s.name()))
 	}
 	return nil
 }
@@ -51,7 +50,7 @@ func (s Seal) place(temp string) error {
 // file has another name too; a file system that copies on write, and a flash disk, may keep them
 // all the same. done reports that the new file is in place, though perhaps not for good.
 func (s Seal) replace(data, digest []byte) (done bool, err error) {
-	old, err := s.Dir.OpenFile(s.name(), os.O_RDWR, 0)
+	old, err := s.on().open(s.name())
 	if err != nil {
 		return false, s.explain("read", err)
 	}
@@ -68,30 +67,67 @@ func (s Seal) replace(data, digest []byte) (done bool, err error) {
 	if !bytes.Equal(f.Digest, digest) {
 		return false, fmt.Errorf("%s was changed by somebody else meanwhile; nothing was done", s.path())
 	}
-	temp := s.name() + ".tmp-" + rand.Text()
+	if err := s.sweep(); err != nil {
+		return false, s.explain("written", err)
+	}
+	temp := s.temp()
 	if err := s.writeTemp(temp, data); err != nil {
-		return false, s.explain("written", errors.Join(err, ignoreMissing(s.Dir.Remove(temp))))
+		return false, s.explain("written", errors.Join(err, ignoreMissing(s.on().remove(temp))))
 	}
-	if err := s.Dir.Rename(temp, s.name()); err != nil {
-		return false, s.explain("written", errors.Join(err, ignoreMissing(s.Dir.Remove(temp))))
+	if err := s.on().rename(temp, s.name()); err != nil {
+		return false, s.explain("written", errors.Join(err, ignoreMissing(s.on().remove(temp))))
 	}
-	if err := syncDir(s.Dir); err != nil {
+	if err := s.on().sync(); err != nil {
 		return true, s.explain("written", err)
 	}
 	return true, overwrite(old, len(was))
 }
 
 // overwrite writes zeros over a file that lost its only name.
-func overwrite(f *os.File, n int) error {
-	if links(f) > 0 {
+func overwrite(f sealOut, n int) error {
+	if f.links() > 0 {
 		return nil
 	}
 	_, err := f.WriteAt(make([]byte, n), 0)
 	return errors.Join(err, f.Sync())
 }
 
+// tempMark is in the names of files that are to become the seal file.
+const tempMark = ".tmp-"
+
+func (s Seal) temp() string { return s.name() + tempMark + rand.Text() }
+
+// sweep removes what a crash left behind: a file that was to become the seal has the keys of epochs
+// that may have ended since.
+func (s Seal) sweep() error {
+	entries, err := fs.ReadDir(s.Dir.FS(), ".")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), s.name()+tempMark) || !e.Type().IsRegular() {
+			continue
+		}
+		fi, err := e.Info()
+		if err != nil {
+			return err
+		}
+		f, err := s.on().open(e.Name())
+		if err != nil {
+			return err
+		}
+		if err = s.on().remove(e.Name()); err == nil {
+			err = overwrite(f, int(fi.Size()))
+		}
+		if err = errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (s Seal) writeTemp(name string, data []byte) error {
-	f, err := s.Dir.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := s.on().create(name)
 	if err != nil {
 		return err
 	}
@@ -100,18 +136,6 @@ func (s Seal) writeTemp(name string, data []byte) error {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
-}
-
-// syncDir makes the new name last. Windows cannot sync directories and does not need it.
-func syncDir(dir *os.Root) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := dir.Open(".")
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 func ignoreMissing(err error) error {
