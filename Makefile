@@ -5,7 +5,7 @@
 # make nbd    clients of others (libnbd, QEMU, fio) on exported volumes, and the speed beside nbdkit (fails without them)
 # make pkcs11  the seal by a PKCS#11 token, with SoftHSM (fails without it)
 # make openssl  what KMS makes and takes, compared with the openssl command
-# make tools  SOPS and the AWS Encryption SDK for JavaScript against the endpoint (needs npm)
+# make tools  SOPS, sigstore's provider for AWS KMS and the AWS Encryption SDK for JavaScript against the endpoint (needs npm)
 # make bench-million  GenerateDataKey on a million keys beside 100
 # make console  builds the web console into internal/console/dist and checks its types (needs Node; nothing else does)
 # make check-console  fails unless what is committed there is what console/ builds
@@ -89,8 +89,9 @@ openssl: build
 tools: build
 	@command -v npm >/dev/null || { echo "Node.js with npm is needed: https://nodejs.org"; exit 1; }
 	cd e2e/tools/sops && $(GO) build -trimpath -o $(CURDIR)/bin/sops github.com/getsops/sops/v3/cmd/sops
+	cd e2e/tools/sigstore && $(GO) vet . && $(GO) build -trimpath -o $(CURDIR)/bin/sigstore .
 	cd e2e/tools/encryptionsdk && npm ci --no-audit --no-fund
-	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori KAGIMORI_SOPS=$(CURDIR)/bin/sops KAGIMORI_ENCRYPTION_SDK=$(CURDIR)/e2e/tools/encryptionsdk $(GO) test -count=1 ./tools
+	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori KAGIMORI_SOPS=$(CURDIR)/bin/sops KAGIMORI_SIGSTORE=$(CURDIR)/bin/sigstore KAGIMORI_ENCRYPTION_SDK=$(CURDIR)/e2e/tools/encryptionsdk $(GO) test -count=1 ./tools
 
 # libnbd's, QEMU's and others' clients on exported volumes, and the speed beside nbdkit's.
 nbd: build

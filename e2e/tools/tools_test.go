@@ -1,5 +1,5 @@
-// Package tools_test uses KMS with tools that people use it with: SOPS and the AWS Encryption SDK. They
-// are told nothing but where the server is, the credentials and the region. `make tools` builds and
+// Package tools_test uses KMS with tools that people use it with: SOPS, sigstore's provider for AWS KMS,
+// which cosign signs with, and the AWS Encryption SDK. They are told nothing but where the server is, the credentials and the region. `make tools` builds and
 // installs them.
 package tools_test
 
@@ -110,5 +110,44 @@ func TestEncryptionSDK(t *testing.T) {
 	dir, d := tool(t, "KAGIMORI_ENCRYPTION_SDK"), newDesk(t)
 	if out := d.run(dir, "node", "roundtrip.mjs", d.key(), d.key()); !strings.HasSuffix(out, "\nok\n") && out != "ok\n" { // Node may warn first
 		t.Errorf("the script says %q", out)
+	}
+}
+
+// Keys that sigstore makes, finds by alias and ARN, and signs with verify here, at KMS and nowhere else.
+func TestSigstore(t *testing.T) {
+	sigstore, d := tool(t, "KAGIMORI_SIGSTORE"), newDesk(t)
+	for name, text := range map[string]string{"image": "the digest of an image", "other": "the digest of another"} {
+		if err := os.WriteFile(filepath.Join(d.dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, algorithm := range []string{"ECC_NIST_P256", "ECC_NIST_P384", "ECC_NIST_P521", "RSA_2048", "RSA_4096"} {
+		t.Run(algorithm, func(t *testing.T) {
+			d := &desk{t, d.dir, d.env, d.kms}
+			alias := "alias/" + strings.ToLower(algorithm)
+			public := d.run(d.dir, sigstore, "create", algorithm, alias)
+			if !strings.HasPrefix(public, "-----BEGIN PUBLIC KEY-----") || d.run(d.dir, sigstore, "create", algorithm, alias) != public {
+				t.Errorf("the public key is %q, and another the next time", public)
+			}
+			key, err := d.kms.DescribeKey(t.Context(), &kms.DescribeKeyInput{KeyId: &alias})
+			if err != nil || string(key.KeyMetadata.KeySpec) != algorithm || key.KeyMetadata.KeyUsage != "SIGN_VERIFY" {
+				t.Fatalf("%+v, %v", key, err)
+			}
+			for _, id := range []string{alias, *key.KeyMetadata.Arn, *key.KeyMetadata.KeyId} {
+				d.run(d.dir, sigstore, "sign", id, "image", "signature")
+				if out := d.run(d.dir, sigstore, "verify", id, "image", "signature"); out != "verified\n" {
+					t.Errorf("%s: %q", id, out)
+				}
+				if out, err := d.try(d.dir, sigstore, "verify", id, "other", "signature"); err == nil {
+					t.Errorf("%s verifies another file: %q", id, out)
+				}
+			}
+			if _, err := d.kms.DisableKey(t.Context(), &kms.DisableKeyInput{KeyId: key.KeyMetadata.Arn}); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := d.try(d.dir, sigstore, "sign", alias, "image", "signature"); err == nil || !strings.Contains(out, "DisabledException") {
+				t.Errorf("a disabled key: %v %q", err, out)
+			}
+		})
 	}
 }

@@ -73,7 +73,7 @@ func (s *Service) dataKey(ctx context.Context, c *guard.Call, op string, to *rec
 	h := sd.header()
 	plain, raw, err := s.hsm.GenerateDataKey(ctx, sd.permit, sd.use(), sd.key.current(), n, sd.aad(h))
 	if err != nil {
-		return sd, nil, nil, err
+		return sd, nil, nil, cryptoError(err)
 	}
 	if raw, err = s.toStore(ctx, c, &sd, raw); err != nil {
 		plain.Wipe()
@@ -169,7 +169,7 @@ func (s *Service) dataKeyPair(ctx context.Context, c *guard.Call, op string, to 
 	h := sd.header()
 	pair, err := s.hsm.GenerateDataKeyPair(ctx, sd.permit, sd.use(), sd.key.current(), hsm.Spec(sd.pair), sd.aad(h))
 	if err != nil {
-		return sd, hsm.DataKeyPair{}, nil, err
+		return sd, hsm.DataKeyPair{}, nil, cryptoError(err)
 	}
 	blob, err := sd.blob(h, pair.Ciphertext)
 	if err == nil {

@@ -101,7 +101,7 @@ func (s *Service) EncryptDetached(ctx context.Context, c *guard.Call, in *kmsapi
 	m := sd.key.current()
 	raw, err := s.hsm.Encrypt(ctx, sd.permit, sd.use(), m, symmetric, in.Plaintext, detachedAAD(m, aad))
 	if err != nil {
-		return xks.Sealed{}, err
+		return xks.Sealed{}, cryptoError(err)
 	}
 	s.used(ctx, c, "Encrypt", sd.key.keyView)
 	return detach(m, raw, len(in.Plaintext))

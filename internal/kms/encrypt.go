@@ -37,7 +37,7 @@ func (s *Service) Encrypt(ctx context.Context, c *guard.Call, in *kmsapi.Encrypt
 	h := sd.header()
 	raw, err := s.hsm.Encrypt(ctx, sd.permit, sd.use(), sd.key.current(), sd.alg, in.Plaintext, sd.aad(h))
 	if err != nil {
-		return nil, err
+		return nil, cryptoError(err)
 	}
 	if raw, err = s.toStore(ctx, c, &sd, raw); err != nil {
 		return nil, err

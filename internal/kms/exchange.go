@@ -50,7 +50,7 @@ func (s *Service) Encapsulate(ctx context.Context, c *guard.Call, in *kmsapi.Enc
 	}
 	shared, ciphertext, err := s.hsm.Encapsulate(ctx, u.permit, u.use(), u.key.current())
 	if err != nil {
-		return nil, err
+		return nil, cryptoError(err)
 	}
 	s.used(ctx, c, u.op, u.key.keyView)
 	return &kmsapi.EncapsulateResponse{

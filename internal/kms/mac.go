@@ -20,7 +20,7 @@ func (s *Service) GenerateMac(ctx context.Context, c *guard.Call, in *kmsapi.Gen
 	}
 	mac, err := s.hsm.GenerateMAC(ctx, u.permit, u.use(), u.key.current(), u.alg, in.Message)
 	if err != nil {
-		return nil, err
+		return nil, cryptoError(err)
 	}
 	s.used(ctx, c, u.op, u.key.keyView)
 	return &kmsapi.GenerateMacResponse{Mac: mac, MacAlgorithm: &u.alg, KeyId: &u.key.arn}, nil

@@ -60,7 +60,7 @@ func (s *Service) ReplicateKey(ctx context.Context, c *guard.Call, in *kmsapi.Re
 	if !k.external() { // what was imported has to be imported there too
 		replica.Materials, err = s.hsm.Replicate(ctx, p, hsm.Use{Action: "kms:ReplicateKey", KeyARN: k.arn()}, k.Materials, replica.arn())
 		if err != nil {
-			return nil, err
+			return nil, cryptoError(err)
 		}
 	}
 	// The replica is made by CreateKey in its Region, as the caller.

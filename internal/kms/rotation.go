@@ -143,7 +143,7 @@ func (s *Service) RotateKeyOnDemand(ctx context.Context, c *guard.Call, in *kmsa
 	}
 	m, err := s.hsm.Rotate(ctx, p, hsm.Use{Action: "kms:RotateKeyOnDemand", KeyARN: k.arn}, k.current())
 	if err != nil {
-		return nil, err
+		return nil, cryptoError(err)
 	}
 	copies, err := s.synchronize(ctx, &k.keyRecord, m)
 	if err != nil {

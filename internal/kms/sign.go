@@ -115,7 +115,7 @@ func (s *Service) GetPublicKey(ctx context.Context, c *guard.Call, in *kmsapi.Ge
 	key := u.key
 	der, err := s.hsm.PublicKey(ctx, u.permit, u.use(), key.current())
 	if err != nil {
-		return nil, err
+		return nil, cryptoError(err)
 	}
 	out := &kmsapi.GetPublicKeyResponse{
 		KeyId: &key.arn, PublicKey: der, KeySpec: &key.Spec, CustomerMasterKeySpec: &key.Spec, KeyUsage: &key.Usage,

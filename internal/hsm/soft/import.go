@@ -81,6 +81,9 @@ func (m *Module) Import(_ context.Context, p permit.Permit, use hsm.Use, spec hs
 		return hsm.Material{}, hsm.ErrToken
 	}
 	defer clear(t.Private)
+	if err := m.allowsHash(t.Algorithm); err != nil { // a token from before the profile was on
+		return hsm.Material{}, err
+	}
 	if !now.Before(t.Until) {
 		return hsm.Material{}, hsm.ErrTokenExpired
 	}
