@@ -64,13 +64,17 @@ func (l *lockedBuffer) Write(p []byte) (int, error) {
 func TestNoSecretIsWritten(t *testing.T) {
 	log := &lockedBuffer{}
 	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s := testkit.Start(t, testkit.Options{Logger: logger, Configure: forReal})
+	m := newMirror(t)
+	s := testkit.Start(t, testkit.Options{Logger: logger, Configure: func(cfg *app.Config) { forReal(cfg); m.configure(cfg) }})
 	p := planted{"passphrase padded": []byte("open sesame open sesame")}
 	root := credentials(t, s.Data())
 	p["secret access key of root"] = []byte(root.Secret.Reveal())
 	c := s.As(root)
 	var answers bytes.Buffer // of errors, and of calls that answer with no secret
 	scenario(t, s, c, p, &answers)
+	note := func(v any) { fmt.Fprintf(&answers, "%+v\n", v) }
+	plantXKS(t, s, c, m, p, note)
+	plantMore(t, c, p, note)
 
 	seal, err := os.ReadFile(filepath.Join(s.Data(), "seal.json"))
 	if err != nil {
