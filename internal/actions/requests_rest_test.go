@@ -34,6 +34,7 @@ func driveRest(t *testing.T, s *testkit.Server, c caller) {
 	c.try("kagimori:DeleteXksCredential", in{"AccessKeyId": "KXKSAAAAAAAAAAAAAAAA"})
 	c.try("kagimori:WhoCan", in{"Action": "kms:Decrypt", "KeyArn": key})
 	c.try("kagimori:WhatCan", in{"Principal": "arn:aws:iam::" + home + ":user/admin"})
+	c.try("kagimori:PredictImpact", in{"Change": in{"Type": "DISABLE_KEY", "KeyId": key}})
 	edits := []in{{"Type": "ADD_USER", "Principal": "arn:aws:iam::" + home + ":role/web"}}
 	c.do("kagimori:ViewKeyPolicy", in{"Policy": document})
 	c.do("kagimori:EditKeyPolicy", in{"Policy": document, "Edits": edits})

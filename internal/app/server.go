@@ -231,7 +231,7 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 		Guard: s.guard, Keys: proxyKeys{s.guard, s.kms}, Roles: roles{s.guard, people, sessions}, Box: module.Box("xks credential"),
 		Wall: time.Now, Version: cfg.Version, Logger: cfg.Logger,
 	})
-	why := kagimori.New(kagimori.Config{Guard: s.guard, Trail: s.trail, Keys: s.kms.Questions(), Activities: s.groups})
+	why := kagimori.New(kagimori.Config{Guard: s.guard, Trail: s.trail, Keys: s.kms.Questions(), Activities: s.groups, Launches: keyUses{s.ec2, s.groups}})
 	return []gateway.Service{
 		{API: kmsapi.Service(), Ops: s.kms.Operations()},
 		{API: iamapi.Service(), Ops: people.Operations()},

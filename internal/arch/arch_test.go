@@ -51,7 +51,8 @@ var allowed = map[string][]string{
 	"internal/ask":             {"internal/authz", "internal/policy", "internal/arn"},
 	"internal/ask/compare":     {"internal/ask", "internal/actions", "internal/authz", "internal/policy", "internal/arn"},
 	"internal/keyrule":         {"internal/apierr", "internal/arn", "internal/authz", "internal/policy"},
-	"internal/doctor":          {"internal/policy", "internal/authz", "internal/authz/condition", "internal/authz/explain", "internal/launch", "internal/keyrule", "internal/lint", "internal/actions", "internal/linkedrole", "internal/arn", "internal/apierr", "internal/scenario/format", "internal/speech"},
+	"internal/doctor":          {"internal/policy", "internal/authz", "internal/authz/condition", "internal/authz/explain", "internal/launch", "internal/impact", "internal/ask", "internal/keyrule", "internal/lint", "internal/actions", "internal/linkedrole", "internal/arn", "internal/apierr", "internal/scenario/format", "internal/speech"},
+	"internal/impact":          {"internal/apierr", "internal/arn", "internal/authz", "internal/authz/explain", "internal/keyrule", "internal/launch", "internal/policy", "internal/speech"},
 	"internal/incident":        {"internal/doctor", "internal/authz/explain", "internal/keyrule", "internal/arn", "internal/scenario/format", "internal/speech"},
 	"internal/lint":            {"internal/actions", "internal/linkedrole", "internal/launch", "internal/authz", "internal/authz/condition", "internal/policy", "internal/arn", "internal/apierr", "internal/speech"},
 	"internal/jsonedit":        {},
@@ -101,7 +102,7 @@ var allowed = map[string][]string{
 	"internal/autoscaling":    service("internal/api/autoscalingapi", "internal/api/ec2api", "internal/api/iamapi", "internal/api/kagimoriapi", "internal/launch"),
 	"internal/cloudtrail":     service("internal/api/cloudtrailapi"),
 	"internal/accessanalyzer": service("internal/api/accessanalyzerapi", "internal/lint", "internal/policy", "internal/actions", "internal/speech"),
-	"internal/kagimori":       service("internal/api/kagimoriapi", "internal/authz/explain", "internal/ask", "internal/policy", "internal/speech"),
+	"internal/kagimori":       service("internal/api/kagimoriapi", "internal/authz/explain", "internal/ask", "internal/impact", "internal/keyrule", "internal/launch", "internal/policy", "internal/speech"),
 	"internal/desk":           service("internal/api/kagimoriapi", "internal/ask/compare", "internal/cfn", "internal/doctor", "internal/policy", "internal/policy/keyview", "internal/remedy", "internal/report", "internal/scenario/format", "internal/speech", "internal/tfplan"), // pure questions about documents of the caller
 	"internal/xksproxy":       service("internal/api/kagimoriapi", "internal/api/kmsapi", "internal/hsm", "internal/sigv4", "internal/xks"),
 
@@ -137,7 +138,7 @@ var allowed = map[string][]string{
 	"internal/testkit": {"*"},
 	"kagimoritest":     {"internal/app", "internal/directory", "internal/authz", "internal/authz/explain", "internal/guard", "internal/trail"},
 	// 8 command
-	"cmd/kagimori":    {"internal/app", "internal/kms/attest", "internal/unseal", "internal/suite", "internal/outbound", "internal/report", "internal/remedy", "internal/jsonedit", "internal/speech", "internal/doctor", "internal/incident", "internal/live", "internal/live/awsconfig", "internal/tfplan", "internal/cfn", "internal/scenario/format", "internal/lint", "internal/policy", "internal/policy/keyview", "internal/ask/compare", "internal/arn", "internal/tour", "internal/casefile", "internal/scenario", "internal/hsm/soft", "internal/hsm", "internal/store", "internal/api", "internal/api/kagimoriapi", "internal/apierr", "internal/secret", "internal/sigv4", "internal/wire/client", "internal/authz/explain"},
+	"cmd/kagimori":    {"internal/app", "internal/impact", "internal/kagimori", "internal/kms/attest", "internal/unseal", "internal/suite", "internal/outbound", "internal/report", "internal/remedy", "internal/jsonedit", "internal/speech", "internal/doctor", "internal/incident", "internal/live", "internal/live/awsconfig", "internal/tfplan", "internal/cfn", "internal/scenario/format", "internal/lint", "internal/policy", "internal/policy/keyview", "internal/ask/compare", "internal/arn", "internal/tour", "internal/casefile", "internal/scenario", "internal/hsm/soft", "internal/hsm", "internal/store", "internal/api", "internal/api/kagimoriapi", "internal/apierr", "internal/secret", "internal/sigv4", "internal/wire/client", "internal/authz/explain"},
 	"internal/apigen": {},
 	"internal/arch":   {},
 	"internal/bench":  {"*"},

@@ -251,6 +251,12 @@ func (g *Guard) Allowed(tx store.Tx, c *Call, part authz.Part) (bool, error) {
 	return d.Outcome == authz.Allowed, nil
 }
 
+// Consider gathers what a decision about parts would be made on, as Authorize does, and decides
+// nothing: for what predicts decisions.
+func (g *Guard) Consider(tx store.Tx, c *Call, parts []authz.Part) (authz.Request, error) {
+	return g.request(tx, c, parts)
+}
+
 func (g *Guard) request(tx store.Tx, c *Call, parts []authz.Part) (authz.Request, error) {
 	docs, err := g.cfg.Directory.Documents(tx, &c.Caller.Identity)
 	if err != nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/keyrule"
 	"github.com/kagimori/kagimori/internal/store"
 	"github.com/kagimori/kagimori/internal/trail"
 )
@@ -30,6 +31,8 @@ type Config struct {
 	Guard *guard.Guard
 	Trail *trail.Trail
 	Keys  Keys
+	// Launches tell of what needs keys. Nil means that there is nothing.
+	Launches Uses
 	// Activities tells of scaling activities; nil knows none.
 	Activities Activities
 }
@@ -44,6 +47,11 @@ type Activities interface {
 type Keys interface {
 	// Key is the key without its grants and an action; ok is false if there is none.
 	Key(tx store.Tx, keyARN string) (_ authz.Part, ok bool, _ error)
+	// Rule is a key as the rules of its kind and state see it.
+	Rule(tx store.Tx, keyARN string) (_ keyrule.Key, ok bool, _ error)
+	// Resolve finds the key that an identifier of an account names; keyARN is "" for the managed key
+	// that is not made yet.
+	Resolve(tx store.Tx, region, account, id string) (keyARN string, made bool, _ error)
 	// Grants yields the grants of a key.
 	Grants(tx store.Tx, keyARN string) iter.Seq2[authz.Grant, error]
 	// Keys yields the ARNs of the keys of an account in a Region, and Granted those of other
@@ -58,11 +66,24 @@ type Service struct {
 	trail      *trail.Trail
 	keys       Keys
 	activities Activities
+	launches   Uses
 }
 
 // New makes a Service.
 func New(cfg Config) *Service {
-	return &Service{g: cfg.Guard, trail: cfg.Trail, keys: cfg.Keys, activities: cfg.Activities}
+	s := &Service{g: cfg.Guard, trail: cfg.Trail, keys: cfg.Keys, activities: cfg.Activities, launches: cfg.Launches}
+	if s.launches == nil {
+		s.launches = nothing{}
+	}
+	return s
+}
+
+// nothing needs keys.
+type nothing struct{}
+
+// Uses yields nothing.
+func (nothing) Uses(store.Tx, string, string) iter.Seq2[KeyUse, error] {
+	return func(func(KeyUse, error) bool) {}
 }
 
 // Operations are the handlers of the service.
@@ -73,6 +94,7 @@ func (s *Service) Operations() map[string]guard.Handler {
 		"ExplainResource":                guard.Handle(s.ExplainResource),
 		"WhoCan":                         guard.Handle(s.WhoCan),
 		"WhatCan":                        guard.Handle(s.WhatCan),
+		"PredictImpact":                  guard.Handle(s.PredictImpact),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/keyrule"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -28,6 +29,46 @@ func (q Questions) Key(tx store.Tx, keyARN string) (_ authz.Part, ok bool, _ err
 	return authz.Part{
 		Resource: k.resource, Policy: k.policy, Authoritative: true, Context: k.base[:len(k.base):len(k.base)],
 	}, true, nil
+}
+
+// Rule is a key as the rules of its kind and state see it; ok is false if there is none.
+func (q Questions) Rule(tx store.Tx, keyARN string) (_ keyrule.Key, ok bool, _ error) {
+	a, err := arn.Parse(keyARN)
+	if err != nil || a.Service != "kms" || a.Type() != "key" {
+		return keyrule.Key{}, false, nil
+	}
+	k, ok, err := q.s.keys.Shared(tx, a.Region, a.Account, a.ID())
+	if err != nil || !ok {
+		return keyrule.Key{}, false, err
+	}
+	return k.rule, true, nil
+}
+
+// Resolve is [Service.ResolveKey] within a transaction: it makes no key. Of the alias of a managed key
+// that is not there yet, made is false.
+func (q Questions) Resolve(tx store.Tx, region, account, id string) (keyARN string, made bool, _ error) {
+	name, err := keyrule.Identify(id, region, account)
+	if err != nil {
+		return "", false, err
+	}
+	if name.Alias == "" {
+		keyARN = arn.KMSKey(region, name.Account, name.ID)
+		_, found, err := q.s.keys.Shared(tx, region, name.Account, name.ID)
+		if err == nil && !found && name.Account == account {
+			err = keyrule.NoKey(keyARN)
+		}
+		return keyARN, found, err
+	}
+	alias, found, err := aliasTable.Get(tx, region, name.Account, name.Alias)
+	switch {
+	case err != nil:
+		return "", false, err
+	case !found && name.Alias == ebsAlias && name.Account == account:
+		return "", false, nil
+	case !found:
+		return "", false, keyrule.NoAlias(arn.KMSAlias(region, name.Account, name.Alias))
+	}
+	return arn.KMSKey(region, name.Account, alias.KeyID), true, nil
 }
 
 // Grants yields the grants of a key.

@@ -15,6 +15,23 @@ const (
 	EffectTypeIMPLICIT_DENY = "IMPLICIT_DENY"
 	EffectTypeUNDETERMINED  = "UNDETERMINED"
 
+	ImpactChangeTypeREVOKE_GRANT          = "REVOKE_GRANT"
+	ImpactChangeTypeRETIRE_GRANT          = "RETIRE_GRANT"
+	ImpactChangeTypeDISABLE_KEY           = "DISABLE_KEY"
+	ImpactChangeTypeSCHEDULE_KEY_DELETION = "SCHEDULE_KEY_DELETION"
+	ImpactChangeTypeREMOVE_STATEMENT      = "REMOVE_STATEMENT"
+	ImpactChangeTypeREPLACE_KEY_POLICY    = "REPLACE_KEY_POLICY"
+	ImpactChangeTypeDETACH_POLICY         = "DETACH_POLICY"
+
+	ImpactMomentNOW          = "NOW"
+	ImpactMomentHOST_RESTART = "HOST_RESTART"
+	ImpactMomentRESTART      = "RESTART"
+	ImpactMomentLAUNCH       = "LAUNCH"
+
+	ImpactOutcomeSTOPS       = "STOPS"
+	ImpactOutcomeNARROWS     = "NARROWS"
+	ImpactOutcomeCANNOT_TELL = "CANNOT_TELL"
+
 	KeyPolicyEditTypeADD_ADMINISTRATOR     = "ADD_ADMINISTRATOR"
 	KeyPolicyEditTypeREMOVE_ADMINISTRATOR  = "REMOVE_ADMINISTRATOR"
 	KeyPolicyEditTypeALLOW_DELETE          = "ALLOW_DELETE"

@@ -219,6 +219,52 @@ type GetRequestAuthorizationDetailsResponse struct {
 	NextToken      *string             `aws:"nextToken,c=NextToken"`
 }
 
+// ImpactChange is a shape of the model.
+type ImpactChange struct {
+	Type       *string `aws:"Type,req,c=ImpactChangeType"`
+	KeyId      *string `aws:"KeyId,c=ImpactName"`
+	GrantId    *string `aws:"GrantId,c=ImpactName"`
+	Statement  *string `aws:"Statement,c=ImpactName"`
+	Policy     *string `aws:"Policy,c=PolicyText"`
+	Principal  *string `aws:"Principal,c=PrincipalArn"`
+	PolicyName *string `aws:"PolicyName,c=ImpactName"`
+}
+
+// ImpactEffect is a shape of the model.
+type ImpactEffect struct {
+	ResourceType *string        `aws:"ResourceType"`
+	ResourceId   *string        `aws:"ResourceId"`
+	Name         *string        `aws:"Name"`
+	PartOf       *string        `aws:"PartOf"`
+	AccountId    *string        `aws:"AccountId"`
+	When         *string        `aws:"When,c=ImpactMoment"`
+	Outcome      *string        `aws:"Outcome,c=ImpactOutcome"`
+	DependsOn    []string       `aws:"DependsOn"`
+	Operation    *string        `aws:"Operation"`
+	Actions      []string       `aws:"Actions"`
+	Device       *string        `aws:"Device"`
+	VolumeId     *string        `aws:"VolumeId"`
+	Refusal      *ImpactRefusal `aws:"Refusal"`
+}
+
+// ImpactRefusal is a shape of the model.
+type ImpactRefusal struct {
+	Principal *string            `aws:"Principal"`
+	Call      *string            `aws:"Call"`
+	Action    *string            `aws:"Action"`
+	KeyArn    *string            `aws:"KeyArn"`
+	ErrorCode *string            `aws:"ErrorCode"`
+	Reasons   []string           `aws:"Reasons"`
+	AllowedBy []MatchedStatement `aws:"AllowedBy"`
+}
+
+// ImpactTotal is a shape of the model.
+type ImpactTotal struct {
+	ResourceType *string `aws:"ResourceType"`
+	When         *string `aws:"When,c=ImpactMoment"`
+	Count        *int32  `aws:"Count"`
+}
+
 // KeyPolicyEdit is a shape of the model.
 type KeyPolicyEdit struct {
 	Type      *string `aws:"Type,req,c=KeyPolicyEditType"`
@@ -321,6 +367,22 @@ type MetricDatum struct {
 type MetricDimension struct {
 	Name  *string `aws:"Name,req,c=MetricName"`
 	Value *string `aws:"Value,req,c=MetricDimensionValue"`
+}
+
+// PredictImpactRequest is a shape of the model.
+type PredictImpactRequest struct {
+	Change   *ImpactChange `aws:"Change,req"`
+	As       *string       `aws:"As,c=PrincipalArn"`
+	Language *string       `aws:"Language,c=LanguageType"`
+}
+
+// PredictImpactResponse is a shape of the model.
+type PredictImpactResponse struct {
+	Effects        []ImpactEffect `aws:"Effects"`
+	Totals         []ImpactTotal  `aws:"Totals"`
+	Accounts       []string       `aws:"Accounts"`
+	AlreadyFailing *int32         `aws:"AlreadyFailing"`
+	Truncated      *bool          `aws:"Truncated"`
 }
 
 // PutMetricAlarmRequest is a shape of the model.

@@ -1,0 +1,76 @@
+package impact
+
+import (
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/authz/explain"
+	"github.com/kagimori/kagimori/internal/speech"
+)
+
+// principal compares what a principal can do with the keys before and after the change.
+func (g *gathering) principal(who Caller) error {
+	for _, k := range g.c.Keys {
+		var lost, less []string
+		var before, after Access
+		for _, action := range k.Actions {
+			b, err := g.c.Before.Access(who, k.KeyARN, action)
+			if err != nil {
+				return err
+			}
+			if !b.Can || b.Err != nil {
+				continue
+			}
+			a, err := g.c.After.Access(who, k.KeyARN, action)
+			if err != nil {
+				return err
+			}
+			switch {
+			case !a.Can || a.Err != nil:
+				if lost == nil {
+					before, after = b, a
+				}
+				lost = append(lost, action)
+			case b.Always && !a.Always:
+				less = append(less, action)
+			}
+		}
+		account := accountOf(who.ARN(), k.KeyARN)
+		id := who.ARN()
+		if lost != nil {
+			err := g.add(Principal, id, account, Now, func() (Effect, error) {
+				return Effect{
+					Kind: Principal, ID: id, Account: account, When: Now, Outcome: Stops, Actions: lost, Refusal: g.lostAccess(who, k.KeyARN, lost[0], &before, &after),
+				}, nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		if less != nil {
+			err := g.add(Principal, id, account, Now, func() (Effect, error) {
+				return Effect{
+					Kind: Principal, ID: id, Account: account, When: Now, Outcome: Narrows, Actions: less, Refusal: &Refusal{Principal: id, KeyARN: k.KeyARN},
+				}, nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// lostAccess is the evidence of the first action that a principal loses.
+func (g *gathering) lostAccess(who Caller, keyARN, action string, before, after *Access) *Refusal {
+	out := &Refusal{Principal: who.ARN(), Action: action, KeyARN: keyARN, Code: "AccessDeniedException"}
+	if after.Err != nil {
+		out.Code, out.Why = apierr.Code(after.Err), []speech.Text{speech.Raw(after.Err.Error())}
+	} else if after.Decision != nil {
+		out.Why = g.lines(*after.Decision, who.ARN())
+	}
+	if d := before.Decision; d != nil {
+		if seen, ok := explain.Visible(*d, accountOf(who.ARN(), d.Resource), g.c.Viewer); ok {
+			out.AllowedBy = explain.Deciding(seen)
+		}
+	}
+	return out
+}

@@ -1,0 +1,208 @@
+package impact
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/authz/explain"
+	"github.com/kagimori/kagimori/internal/keyrule"
+	"github.com/kagimori/kagimori/internal/launch"
+	"github.com/kagimori/kagimori/internal/speech"
+)
+
+// Afterwards is what KMS says to a request of a launch that is allowed: the rules of the key's kind
+// and state.
+func Afterwards(r launch.Request, action string, k *keyrule.Key) error {
+	switch r.Call {
+	case launch.CreateGrant:
+		g := keyrule.Grant{Operations: r.Grant.Operations, Subset: r.Grant.ContextSubset}
+		if err := g.CheckOn(k); err != nil {
+			return err
+		}
+		return keyrule.CreateGrant.Check(k)
+	case launch.RetireGrant, launch.DescribeKey:
+		return keyrule.Read.Check(k)
+	}
+	return k.CheckEncrypts(strings.TrimPrefix(action, "kms:"))
+}
+
+// A course is how a plan goes in a world.
+type course struct {
+	refused bool
+	depends []string
+	device  string
+	volume  string
+	request launch.Request // that is refused
+	ruling  Ruling
+	err     error // of a plan or key identifier that makes no sense
+	asked   []asked
+}
+
+// asked is a request with its answer.
+type asked struct {
+	request launch.Request
+	ruling  Ruling
+}
+
+// drive drives a plan up to the first refusal.
+func drive(w World, u *Use, explain bool) (course, error) {
+	var c course
+	st, err := launch.New(u.Spec)
+	if err != nil {
+		c.refused, c.err = true, err
+		return c, nil
+	}
+	made := map[string][]authz.Grant{}
+	for step := st.Step(); !step.Terminal(); {
+		var result launch.Result
+		if step.Kind == launch.StepResolveKey {
+			keyARN, depends, err := w.Resolve(u.Spec.Account, step.KeyID)
+			if len(depends) > 0 {
+				c.depends = append(c.depends, depends...)
+				return c, nil
+			}
+			if err != nil {
+				c.refused, c.err, c.device = true, err, step.Device
+				return c, nil
+			}
+			result.KeyARN = keyARN
+		}
+		for _, q := range step.Requests {
+			r, err := w.Ask(u.Caller, q, made, explain)
+			if err != nil {
+				return c, err
+			}
+			if explain {
+				c.asked = append(c.asked, asked{q, r})
+			}
+			c.depends = append(c.depends, r.Depends...)
+			if !r.OK() && q.Call != launch.RetireGrant { // a grant that stays fails nothing
+				c.refused, c.request, c.ruling, c.device, c.volume = true, q, r, step.Device, step.VolumeID
+				return c, nil
+			}
+			if q.Call == launch.CreateGrant {
+				g := q.Grant.Authz()
+				g.ID = "made by the launch"
+				made[q.KeyARN] = append(made[q.KeyARN], g)
+				result.Grant = launch.GrantRef{ID: g.ID}
+			}
+		}
+		st, step = st.Next(result)
+	}
+	return c, nil
+}
+
+// use compares how a plan goes before and after the change.
+func (g *gathering) use(u *Use) error {
+	before, err := drive(g.c.Before, u, false)
+	if err != nil {
+		return err
+	}
+	if before.refused {
+		g.out.Failing++
+		return nil
+	}
+	after, err := drive(g.c.After, u, false)
+	if err != nil || !after.refused && len(after.depends) <= len(before.depends) {
+		return err
+	}
+	return g.add(u.Kind, u.ID, u.Spec.Account, u.When, func() (Effect, error) { return g.effect(u, before.depends) })
+}
+
+// effect describes what stops, with the evidence of both worlds.
+func (g *gathering) effect(u *Use, depends []string) (Effect, error) {
+	e := Effect{
+		Kind: u.Kind, ID: u.ID, Name: u.Name, PartOf: u.PartOf, Account: u.Spec.Account, When: u.When, Operation: string(u.Spec.Operation),
+		Outcome: Stops, Depends: distinct(depends),
+	}
+	if len(depends) > 0 {
+		e.Outcome = CannotTell
+	}
+	before, err := drive(g.c.Before, u, true)
+	if err != nil {
+		return e, err
+	}
+	after, err := drive(g.c.After, u, true)
+	if err != nil {
+		return e, err
+	}
+	e.Device = after.device
+	if i := slices.IndexFunc(u.Spec.Devices, func(d launch.Device) bool { return d.Name == after.device }); i >= 0 && u.Spec.Devices[i].Source.Kind == launch.Existing {
+		e.VolumeID = u.Spec.Devices[i].VolumeID
+	}
+	switch {
+	case !after.refused:
+		e.Outcome, e.Depends = CannotTell, distinct(after.depends)
+	case after.err != nil:
+		e.Refusal = &Refusal{Code: apierr.Code(after.err), Why: []speech.Text{speech.Raw(after.err.Error())}}
+	default:
+		e.Refusal = g.refusal(&after.request, &after.ruling)
+		for i := range before.asked {
+			if b := &before.asked[i]; same(&b.request, &after.request) {
+				e.Refusal.AllowedBy = g.allowedBy(&b.ruling, after.ruling.Part)
+			}
+		}
+	}
+	return e, nil
+}
+
+func same(a, b *launch.Request) bool {
+	return a.Call == b.Call && a.As == b.As && a.Purpose == b.Purpose && a.KeyARN == b.KeyARN && a.TargetARN == b.TargetARN
+}
+
+func distinct(list []string) []string {
+	out := slices.Clone(list)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// refusal describes a refused request as the viewer may see it.
+func (g *gathering) refusal(q *launch.Request, r *Ruling) *Refusal {
+	out := &Refusal{Principal: r.Who, Call: string(q.Call), KeyARN: q.KeyARN, Code: "AccessDeniedException"}
+	if r.Part >= len(r.Decision.Parts) {
+		return out
+	}
+	p := r.Decision.Parts[r.Part]
+	out.Action, out.KeyARN = p.Action, p.Resource
+	if r.Err != nil {
+		out.Code, out.Why = apierr.Code(r.Err), []speech.Text{speech.Raw(r.Err.Error())}
+		return out
+	}
+	out.Why = g.lines(p, r.Who)
+	return out
+}
+
+// lines put a decision into words, as far as the viewer may see it.
+func (g *gathering) lines(p authz.PartDecision, who string) []speech.Text {
+	seen, ok := explain.Visible(p, accountOf(who, p.Resource), g.c.Viewer)
+	if !ok {
+		return nil
+	}
+	return explain.Lines(seen, who)
+}
+
+// allowedBy are the statements and grants that allowed a request before, as far as the viewer may
+// see them.
+func (g *gathering) allowedBy(r *Ruling, part int) []authz.Match {
+	if part >= len(r.Decision.Parts) {
+		return nil
+	}
+	p := r.Decision.Parts[part]
+	seen, ok := explain.Visible(p, accountOf(r.Who, p.Resource), g.c.Viewer)
+	if !ok {
+		return nil
+	}
+	return slices.DeleteFunc(explain.Deciding(seen), func(m authz.Match) bool { return m.GrantID == "made by the launch" })
+}
+
+// accountOf is the account of a principal; a service, which the key lets in, counts as of the key's.
+func accountOf(who, keyARN string) string {
+	a, err := arn.Parse(who)
+	if err != nil || a.Account == "" {
+		a, _ = arn.Parse(keyARN)
+	}
+	return a.Account
+}

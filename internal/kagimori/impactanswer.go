@@ -1,0 +1,38 @@
+package kagimori
+
+import (
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
+	"github.com/kagimori/kagimori/internal/impact"
+	"github.com/kagimori/kagimori/internal/speech"
+)
+
+// ImpactAnswer is a report in the words of the service.
+func ImpactAnswer(r *impact.Report, l speech.Language) *kagimoriapi.PredictImpactResponse {
+	out := &kagimoriapi.PredictImpactResponse{
+		Effects: []kagimoriapi.ImpactEffect{}, Totals: []kagimoriapi.ImpactTotal{}, Accounts: append([]string{}, r.Accounts...),
+		AlreadyFailing: new(int32(r.Failing)), Truncated: &r.Truncated,
+	}
+	for _, t := range r.Totals {
+		out.Totals = append(out.Totals, kagimoriapi.ImpactTotal{ResourceType: &t.Kind, When: new(string(t.When)), Count: new(int32(t.Count))})
+	}
+	for i := range r.Effects {
+		e := &r.Effects[i]
+		w := kagimoriapi.ImpactEffect{
+			ResourceType: &e.Kind, ResourceId: &e.ID, Name: api.Opt(e.Name), PartOf: api.Opt(e.PartOf), AccountId: api.Opt(e.Account),
+			When: new(string(e.When)), Outcome: new(string(e.Outcome)), DependsOn: e.Depends, Operation: api.Opt(e.Operation), Actions: e.Actions,
+			Device: api.Opt(e.Device), VolumeId: api.Opt(e.VolumeID),
+		}
+		if f := e.Refusal; f != nil {
+			w.Refusal = &kagimoriapi.ImpactRefusal{
+				Principal: api.Opt(f.Principal), Call: api.Opt(f.Call), Action: api.Opt(f.Action), KeyArn: api.Opt(f.KeyARN), ErrorCode: api.Opt(f.Code),
+				Reasons: speech.All(l, f.Why),
+			}
+			for j := range f.AllowedBy {
+				w.Refusal.AllowedBy = append(w.Refusal.AllowedBy, statement(&f.AllowedBy[j]))
+			}
+		}
+		out.Effects = append(out.Effects, w)
+	}
+	return out
+}
