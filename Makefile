@@ -6,6 +6,7 @@
 # make pkcs11  the seal by a PKCS#11 token, with SoftHSM (fails without it)
 # make openssl  what KMS makes and takes, compared with the openssl command
 # make tools  SOPS, sigstore's provider for AWS KMS and the AWS Encryption SDK for JavaScript against the endpoint (needs npm)
+# make etcd   the store on real etcd members, with the race detector
 # make bench-million  GenerateDataKey on a million keys beside 100
 # make console  builds the web console into internal/console/dist and checks its types (needs Node; nothing else does)
 # make check-console  fails unless what is committed there is what console/ builds
@@ -29,7 +30,7 @@ WORLDS       ?= 5000
 
 STATICCHECK = $(GO) tool -modfile=tools/go.mod staticcheck
 
-.PHONY: console check-console console-e2e check-node all check-cc build run test lint unit e2e cli terraform openssl tools pkcs11 bench bench-million soak fuzz generate check-generated check-go clean
+.PHONY: console check-console console-e2e check-node all check-cc build run test lint unit e2e cli terraform openssl tools pkcs11 bench bench-million soak etcd fuzz generate check-generated check-go clean
 
 all: build
 
@@ -51,7 +52,7 @@ test: lint unit e2e
 # gofmt, go vet, staticcheck, go fix and the generated code. Budget: 8 minutes cold.
 lint: check-go check-generated
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "gofmt would change:"; echo "$$bad"; exit 1; }
-	$(GO) vet ./... && cd bench && $(GO) vet ./...
+	$(GO) vet ./... && cd bench && $(GO) vet ./... && cd ../etcdtest && $(GO) vet ./...
 	@out=$$($(GO) fix -diff ./... 2>&1); [ -z "$$out" ] || { echo "$$out"; echo "run: go fix ./..."; exit 1; }
 	$(STATICCHECK) ./...
 
@@ -67,11 +68,15 @@ generate: check-go
 unit: check-go check-cc
 	$(GO) test -race -timeout 12m ./...
 	$(GO) test ./internal/authz # all requests of the comparison with its oracle
+	cd etcdtest && $(GO) test -timeout 5m ./...
 
 # The server under test is built with the race detector, the official SDK without. Budget: 20 minutes cold.
 e2e: check-go check-cc
 	$(GO) build -race -o bin/kagimori-race ./cmd/kagimori
 	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori-race $(GO) test -count=1 -timeout 20m $$($(GO) list ./... | grep -v -e /cli -e /terraform -e /openssl -e /tools -e /nbd)
+
+etcd: check-go check-cc
+	cd etcdtest && $(GO) test -race -count=1 -timeout 15m ./...
 
 cli: build
 	@command -v aws >/dev/null || { echo "the AWS command line is needed: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"; exit 1; }

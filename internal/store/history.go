@@ -68,6 +68,16 @@ func (h *History) wake() {
 	}
 }
 
+// Reset forgets all changes, and begins anew at a revision: watches that run learn ErrCompacted, since
+// there may have been changes that were never told.
+func (h *History) Reset(start Revision) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.first += uint64(len(h.kept)-h.gone) + 1 // beyond what any watch has seen
+	h.start, h.kept, h.gone, h.bytes = start, nil, 0, 0
+	h.wake()
+}
+
 // Close ends all watches.
 func (h *History) Close() {
 	h.mu.Lock()

@@ -37,6 +37,11 @@ var (
 	ErrCompacted = errors.New("store: revision no longer kept")
 	ErrCorrupt   = errors.New("store: corrupt or foreign data")
 	ErrLocked    = errors.New("store: in use by another process")
+	// ErrUnavailable: the engine cannot be reached, or what it knows is older than it may be, or too
+	// many others change the same. Nothing was changed, unless the message says that it is not known.
+	ErrUnavailable = errors.New("store: unavailable")
+	// ErrFenced: the transaction ran under a lease that somebody else has by now.
+	ErrFenced = errors.New("store: the lease was lost")
 )
 
 // Revision numbers commits, from 1. Every commit that writes has its own, larger than all before
