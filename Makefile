@@ -52,7 +52,7 @@ test: lint unit e2e
 # gofmt, go vet, staticcheck, go fix and the generated code. Budget: 8 minutes cold.
 lint: check-go check-generated
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "gofmt would change:"; echo "$$bad"; exit 1; }
-	$(GO) vet ./... && cd bench && $(GO) vet ./... && cd ../etcdtest && $(GO) vet ./...
+	$(GO) vet ./... && cd bench && $(GO) vet ./... && cd ../e2e/etcdtest && $(GO) vet ./...
 	@out=$$($(GO) fix -diff ./... 2>&1); [ -z "$$out" ] || { echo "$$out"; echo "run: go fix ./..."; exit 1; }
 	$(STATICCHECK) ./...
 
@@ -68,7 +68,7 @@ generate: check-go
 unit: check-go check-cc
 	$(GO) test -race -timeout 12m ./...
 	$(GO) test ./internal/authz # all requests of the comparison with its oracle
-	cd etcdtest && $(GO) test -timeout 5m ./...
+	cd e2e/etcdtest && $(GO) test -timeout 5m ./...
 
 # The server under test is built with the race detector, the official SDK without. Budget: 20 minutes cold.
 e2e: check-go check-cc
@@ -76,7 +76,7 @@ e2e: check-go check-cc
 	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori-race $(GO) test -count=1 -timeout 20m $$($(GO) list ./... | grep -v -e /cli -e /terraform -e /openssl -e /tools -e /nbd)
 
 etcd: check-go check-cc
-	cd etcdtest && $(GO) test -race -count=1 -timeout 15m ./...
+	cd e2e/etcdtest && $(GO) test -race -count=1 -timeout 15m ./...
 
 cli: build
 	@command -v aws >/dev/null || { echo "the AWS command line is needed: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"; exit 1; }

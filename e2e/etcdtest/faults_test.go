@@ -13,7 +13,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"github.com/kagimori/kagimori/etcdtest"
+	"github.com/kagimori/kagimori/e2e/etcdtest"
 	"github.com/kagimori/kagimori/internal/store"
 	"github.com/kagimori/kagimori/internal/store/etcd"
 	"github.com/kagimori/kagimori/internal/store/storetest"

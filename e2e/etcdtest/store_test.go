@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/kagimori/kagimori/etcdtest"
+	"github.com/kagimori/kagimori/e2e/etcdtest"
 	"github.com/kagimori/kagimori/internal/store"
 	"github.com/kagimori/kagimori/internal/store/etcd"
 	"github.com/kagimori/kagimori/internal/store/storetest"

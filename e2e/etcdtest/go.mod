@@ -1,8 +1,8 @@
-module github.com/kagimori/kagimori/etcdtest
+module github.com/kagimori/kagimori/e2e/etcdtest
 
 go 1.26.0
 
-replace github.com/kagimori/kagimori => ../
+replace github.com/kagimori/kagimori => ../../
 
 require (
 	github.com/kagimori/kagimori v0.0.0
