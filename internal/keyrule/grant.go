@@ -173,8 +173,9 @@ func EncryptionContext(p *authz.Part, context map[string]string) {
 		return
 	}
 	p.EncryptionContext = context
-	for k, v := range context {
-		p.Context.Set("kms:encryptioncontext:"+k, v)
+	keys := slices.Sorted(maps.Keys(context))
+	for _, k := range keys { // of keys that differ in case only, the last counts, always the same one
+		p.Context.Set("kms:encryptioncontext:"+k, context[k])
 	}
-	p.Context.SetList("kms:encryptioncontextkeys", slices.Sorted(maps.Keys(context)))
+	p.Context.SetList("kms:encryptioncontextkeys", keys)
 }

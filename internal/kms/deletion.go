@@ -3,10 +3,12 @@ package kms
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
@@ -126,9 +128,9 @@ func (s *Service) deleteDue() {
 		}
 		return nil
 	})
-	for _, key := range due {
-		if err == nil {
-			err = s.destroy(ctx, key[0], key[1], key[2])
+	for _, key := range due { // one that fails does not hold up the others
+		if bad := s.destroy(ctx, key[0], key[1], key[2]); bad != nil {
+			err = errors.Join(err, fmt.Errorf("key %s: %w", arn.KMSKey(key[0], key[1], key[2]), bad))
 		}
 	}
 	if err != nil {

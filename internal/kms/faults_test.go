@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"slices"
 	"testing"
 	"time"
 
@@ -114,6 +115,28 @@ func TestFailedDeletionIsTriedAgain(t *testing.T) {
 	}
 }
 
+// A key that cannot be deleted does not keep others from it.
+func TestFailedDeletionHoldsUpNoOther(t *testing.T) {
+	w := newWorld(t)
+	root := w.root(owner)
+	var keys []string
+	for range 3 {
+		keys = append(keys, *root.createKey(&kmsapi.CreateKeyRequest{MultiRegion: new(true)}).Arn)
+	}
+	slices.Sort(keys) // as they are deleted
+	for _, key := range keys {
+		root.must(&kmsapi.ScheduleKeyDeletionRequest{KeyId: &key})
+	}
+	lost := map[string]any{"primary": "eu-north-1", "replicas": []string{region}}
+	w.edit(keys[0], func(rec map[string]any) { rec["multiRegion"] = lost }) // related to a key that there is not
+	w.advance(31 * day)
+	for i, key := range keys {
+		if err := root.try(&kmsapi.DescribeKeyRequest{KeyId: &key}); (err == nil) != (i == 0) {
+			t.Errorf("key %d: %v", i, err)
+		}
+	}
+}
+
 // edit changes the stored record of a key.
 func (w *world) edit(key string, change func(map[string]any)) {
 	w.t.Helper()
@@ -138,6 +161,9 @@ func TestGrantLimit(t *testing.T) {
 	}
 	in := &kmsapi.CreateGrantRequest{KeyId: &key, GranteePrincipal: new(w.user(owner, "u").arn()), Operations: []string{"Decrypt"}}
 	wantErr(t, root.try(in), "LimitExceededException", "Key "+key+" already has 50000 grants")
+	dry := *in
+	dry.DryRun = new(true)
+	wantErr(t, root.try(&dry), "LimitExceededException", "*") // a dry run fails as the request would
 	attachGrant(root, managed)
 	w.edit(key, func(rec map[string]any) { rec["grants"] = json.Number("49999") })
 	root.must(in)

@@ -72,6 +72,9 @@ func (s *Service) CreateGrant(ctx context.Context, c *guard.Call, in *kmsapi.Cre
 			return err
 		}
 		if api.Val(in.DryRun) {
+			if _, err := g.place(tx, k.keyView); err != nil {
+				return err
+			}
 			return errDryRun
 		}
 		id, err := s.putGrant(tx, k.keyView, g)

@@ -19,15 +19,9 @@ import (
 // putGrant writes a grant, or finds the one that an identical named request made.
 func (s *Service) putGrant(tx store.Tx, k *keyView, g grantRecord) (string, error) {
 	g.Account, g.KeyID, g.Created = k.Account, k.ID, s.g.Now().Truncate(time.Millisecond)
-	hash := g.hash()
-	if g.Name != "" {
-		id, found, err := grantNames.Get(tx, k.Region, k.Account, k.ID, g.Name, hash)
-		if err != nil || found {
-			return id, err
-		}
-	}
-	if k.Grants >= maxGrants && k.Manager == kmsapi.KeyManagerTypeCUSTOMER {
-		return "", apierr.Newf("LimitExceededException", "Key %s already has %d grants", k.arn, maxGrants)
+	id, err := g.place(tx, k)
+	if err != nil || id != "" {
+		return id, err
 	}
 	var b [32]byte
 	rand.Read(b[:]) // never fails
@@ -44,11 +38,22 @@ func (s *Service) putGrant(tx store.Tx, k *keyView, g grantRecord) (string, erro
 		}
 	}
 	if g.Name != "" {
-		if err := grantNames.Put(tx, g.ID, k.Region, k.Account, k.ID, g.Name, hash); err != nil {
+		if err := grantNames.Put(tx, g.ID, k.Region, k.Account, k.ID, g.Name, g.hash()); err != nil {
 			return "", err
 		}
 	}
 	return g.ID, countGrants(tx, k, 1)
+}
+
+// place is the id of the grant that an identical named request made, or "" if there is room for another.
+func (g *grantRecord) place(tx store.Tx, k *keyView) (id string, err error) {
+	if g.Name != "" {
+		id, _, err = grantNames.Get(tx, k.Region, k.Account, k.ID, g.Name, g.hash())
+	}
+	if err == nil && id == "" && k.Grants >= maxGrants && k.Manager == kmsapi.KeyManagerTypeCUSTOMER {
+		err = apierr.Newf("LimitExceededException", "Key %s already has %d grants", k.arn, maxGrants)
+	}
+	return id, err
 }
 
 // deleteGrant removes a grant and everything that points to it.

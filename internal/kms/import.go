@@ -185,10 +185,10 @@ func (k *keyRecord) take(tx store.Tx, in *kmsapi.ImportKeyMaterialRequest, m hsm
 func (s *Service) DeleteImportedKeyMaterial(ctx context.Context, c *guard.Call, in *kmsapi.DeleteImportedKeyMaterialRequest) (*kmsapi.DeleteImportedKeyMaterialResponse, error) {
 	var (
 		out  *kmsapi.DeleteImportedKeyMaterialResponse
-		gone hsm.Material
+		gone map[string]hsm.Material // with bytes, by the ARN of the key
 	)
 	err := s.change(ctx, c, in.KeyId, "kms:DeleteImportedKeyMaterial", opRead, nil, func(tx store.Tx, k *keyRecord) error {
-		out, gone = &kmsapi.DeleteImportedKeyMaterialResponse{KeyId: new(k.arn())}, hsm.Material{}
+		out, gone = &kmsapi.DeleteImportedKeyMaterialResponse{KeyId: new(k.arn())}, map[string]hsm.Material{}
 		c.Respond(out)
 		if !k.external() {
 			return wrongOrigin(k)
@@ -208,34 +208,37 @@ func (s *Service) DeleteImportedKeyMaterial(ctx context.Context, c *guard.Call, 
 		if k.Spec == kmsapi.KeySpecSYMMETRIC_DEFAULT {
 			out.KeyMaterialId = &id
 		}
-		gone = *m
 		if isImported(m) {
-			if err := noteDestroyed(tx, s.g.Now(), 1); err != nil {
-				return err
-			}
+			gone[k.arn()] = *m
 		}
 		wasPending := k.Pending == m
 		if wasPending && !k.primary() {
 			*k.Pending = empty(*k.Pending) // the primary still waits for it
 			delete(k.Imports, id)
-			return nil
+			return noteDestroyed(tx, s.g.Now(), len(gone))
 		}
 		k.drop(id)
 		k.settle()
-		if !wasPending {
-			return nil
+		if wasPending { // withdrawn, wherever it was imported
+			err := k.eachRelated(tx, func(r *keyRecord) error {
+				if m := r.byMaterialID(id); isImported(m) {
+					gone[r.arn()] = *m
+				}
+				r.own()
+				r.drop(id)
+				return nil
+			})
+			if err != nil {
+				return err
+			}
 		}
-		return k.eachRelated(tx, func(r *keyRecord) error {
-			r.own()
-			r.drop(id)
-			return nil
-		})
+		return noteDestroyed(tx, s.g.Now(), len(gone))
 	})
 	if err != nil {
 		return nil, err
 	}
-	if isImported(&gone) {
-		s.forget(*out.KeyId, gone)
+	for keyARN, m := range gone {
+		s.forget(keyARN, m)
 	}
 	return out, nil
 }

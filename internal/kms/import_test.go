@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
+	"github.com/kagimori/kagimori/internal/kms"
 	"github.com/kagimori/kagimori/internal/trail"
 )
 
@@ -379,6 +380,36 @@ func TestImportedMaterialOfRelatedKeys(t *testing.T) {
 	}
 	there.must(&kmsapi.DecryptRequest{CiphertextBlob: root.encrypt(key, "new", nil)})
 	root.must(&kmsapi.DecryptRequest{CiphertextBlob: blob})
+}
+
+// Material that is withdrawn from a primary key goes from its replicas too, and is to be made final
+// there even if the primary had lost its own already.
+func TestWithdrawnMaterialOfReplicasIsDestroyed(t *testing.T) {
+	w := newWorld(t)
+	root := w.root(owner)
+	there := root.in(eu)
+	key := *root.createKey(&kmsapi.CreateKeyRequest{Origin: new("EXTERNAL"), MultiRegion: new(true)}).Arn
+	one, two := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
+	root.must(root.wrapped(key, "RSAES_OAEP_SHA_256", one))
+	root.must(&kmsapi.ReplicateKeyRequest{KeyId: &key, ReplicaRegion: new(eu)})
+	twin := inRegion(key, eu)
+	there.must(there.wrapped(twin, "RSAES_OAEP_SHA_256", one))
+	fresh := root.wrapped(key, "RSAES_OAEP_SHA_256", two)
+	fresh.ImportType, fresh.ExpirationModel, fresh.ValidTo = new("NEW_KEY_MATERIAL"), nil, new(w.clock.Now().Add(time.Hour))
+	id := *get[kmsapi.ImportKeyMaterialResponse](root, fresh).KeyMaterialId
+	there.must(there.wrapped(twin, "RSAES_OAEP_SHA_256", two))
+	check(t, w.clock.Advance(t.Context(), 2*time.Hour)) // the primary's expires
+	before, err := kms.Pending(t.Context(), w.store)
+	check(t, err)
+	root.must(&kmsapi.DeleteImportedKeyMaterialRequest{KeyId: &key, KeyMaterialId: &id})
+	after, err := kms.Pending(t.Context(), w.store)
+	check(t, err)
+	if after.Count != before.Count+1 {
+		t.Errorf("%d removals wait to be final, then %d", before.Count, after.Count)
+	}
+	if got := there.entries(twin); len(got) != 1 {
+		t.Errorf("the replica has %v", got)
+	}
 }
 
 func TestConditionKeysOfImport(t *testing.T) {

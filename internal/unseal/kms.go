@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"strings"
 
@@ -43,6 +44,9 @@ func (c Config) newKMS(spec string) (soft.Lock, error) {
 	u, err := url.Parse(l.endpoint)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, UsageError(fmt.Sprintf("kms:%s does not name an endpoint such as https://kms.example.org", spec))
+	}
+	if u.Scheme == "http" && !loopback(u.Hostname()) { // the seal key goes there in plaintext
+		return nil, UsageError(fmt.Sprintf("kms:%s would send the seal key over the network without TLS", spec))
 	}
 	return l, nil
 }
@@ -95,4 +99,10 @@ func (l *kmsLock) Unwrap(ctx context.Context, s soft.Slot) (secret.Bytes, error)
 		return nil, err
 	}
 	return out.Plaintext, nil
+}
+
+// loopback reports whether a host is this machine.
+func loopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
 }
