@@ -210,3 +210,16 @@ func (b *bitmap) overrun() bool {
 	})
 	return found
 }
+
+// block are the written sectors of a block.
+func (b *bitmap) block(n int64) (set sectorSet) {
+	first := n * blockSectors
+	p := b.pages[first/pageSectors].Load()
+	if p == nil {
+		return set
+	}
+	for w := range set {
+		set[w] = p.words[first%pageSectors/64+int64(w)].Load()
+	}
+	return set
+}

@@ -3,10 +3,13 @@ package blockdev
 import (
 	"context"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"os"
+	"sync"
 
 	"github.com/kagimori/kagimori/internal/blockdev/crypt"
 	"github.com/kagimori/kagimori/internal/secret"
@@ -41,7 +44,7 @@ func checkOf(key secret.Bytes) ([32]byte, error) {
 // Create makes an empty volume: the file appears complete or not at all, and is durable when Create
 // returns. Errors: fs.ErrExist; ErrPlain for a key without encryption; crypt.ErrKeySize and
 // crypt.ErrWeakKey; others for a bad spec or from the system.
-func Create(dir *os.Root, spec Spec) error {
+func Create(dir *Shelf, spec Spec) error {
 	h, err := newHeader(spec, KindVolume)
 	if err != nil {
 		return err
@@ -53,16 +56,16 @@ func Create(dir *os.Root, spec Spec) error {
 // CreateFrom makes a volume with the content of src, encrypting it under spec.Key if spec asks for
 // encryption. The volume appears only when it is complete. Errors: as Create and Hydrate, and
 // ErrNeedsKey for encryption without a key.
-func CreateFrom(ctx context.Context, dir *os.Root, spec Spec, src Source, progress Progress) error {
+func CreateFrom(ctx context.Context, dir *Shelf, spec Spec, src Source, progress Progress) error {
 	return createFrom(ctx, dir, spec, KindVolume, src, progress)
 }
 
 // CreateSnapshotFrom makes a snapshot with the content of src, with the rules of CreateFrom.
-func CreateSnapshotFrom(ctx context.Context, dir *os.Root, spec Spec, src Source, progress Progress) error {
+func CreateSnapshotFrom(ctx context.Context, dir *Shelf, spec Spec, src Source, progress Progress) error {
 	return createFrom(ctx, dir, spec, KindSnapshot, src, progress)
 }
 
-func createFrom(ctx context.Context, dir *os.Root, spec Spec, kind Kind, src Source, progress Progress) error {
+func createFrom(ctx context.Context, dir *Shelf, spec Spec, kind Kind, src Source, progress Progress) error {
 	h, err := newHeader(spec, KindVolume)
 	if err != nil {
 		return err
@@ -70,7 +73,7 @@ func createFrom(ctx context.Context, dir *os.Root, spec Spec, kind Kind, src Sou
 	if spec.Encryption != nil && spec.Key == nil {
 		return ErrNeedsKey
 	}
-	return makeFile(dir, h, func(d disk) error {
+	fill := func(d disk) error {
 		v, err := newVolume(&file{disk: keepOpen{d}, header: h}, spec.Key)
 		if err != nil {
 			return err
@@ -79,17 +82,72 @@ func createFrom(ctx context.Context, dir *os.Root, spec Spec, kind Kind, src Sou
 		if closeErr := v.Close(); err == nil {
 			err = closeErr
 		}
-		if err != nil || kind == KindVolume {
+		return err
+	}
+	if kind == KindVolume {
+		return makeFile(dir, h, fill)
+	}
+	if known, err := dir.knows(ctx, h.id); err != nil || known {
+		return errors.Join(err, fmt.Errorf("blockdev: snapshot %s: %w", h.id, fs.ErrExist))
+	}
+	return makeTemp(dir, h, fill, func(f *os.File, _ string) error {
+		src := &file{disk: osDisk{f}, header: h}
+		m, err := src.loadMap()
+		if err != nil {
 			return err
 		}
-		h.kind = kind
-		for range 2 { // both copies: the older one may not say that it is a volume
-			if err := writeHeader(d, h); err != nil {
-				return err
-			}
-		}
-		return nil
+		return dir.snapshotFile(ctx, h, h.id, changes{}, src.source(m))
 	})
+}
+
+// snapshotFile makes a snapshot of a file that nobody changes, with what is known of its changes.
+func (s *Shelf) snapshotFile(ctx context.Context, of *header, id string, c changes, from source) error {
+	h := &header{size: of.size, id: id, encryption: of.encryption.clone(), keyCheck: of.keyCheck}
+	volume := ""
+	if of.kind == KindVolume && of.id != id {
+		volume = of.id
+	}
+	base, known, err := s.baseFor(ctx, volume, of, c)
+	if err != nil {
+		return err
+	}
+	if base != nil {
+		defer s.unpin(base.id)
+	}
+	t, err := s.begin(ctx, h, volume, base, from, nil)
+	if err != nil {
+		return err
+	}
+	t.choose(known)
+	return t.finish(ctx, t.run(ctx, nil))
+}
+
+// baseFor finds the snapshot that a new one of a volume may share blocks with, and pins it; nil if there is
+// none. known are the blocks that may differ from it, nil if that is not known.
+func (s *Shelf) baseFor(ctx context.Context, volume string, of *header, c changes) (base *index, known *blockSet, err error) {
+	if c.base != "" {
+		base, err = s.pin(ctx, c.base)
+		switch {
+		case err == nil && sameKey(base.header, of):
+			return base, c.set, nil
+		case err == nil:
+			s.unpin(base.id)
+		case !errors.Is(err, fs.ErrNotExist) && !damaged(err):
+			return nil, nil, err
+		}
+	}
+	if volume == "" {
+		return nil, nil, nil
+	}
+	id, err := s.latest(ctx, volume, of)
+	if err != nil || id == "" {
+		return nil, nil, err
+	}
+	base, err = s.pin(ctx, id)
+	if errors.Is(err, fs.ErrNotExist) || damaged(err) {
+		return nil, nil, nil // everything is saved, then
+	}
+	return base, nil, err
 }
 
 // keepOpen is a disk that stays open when the volume on it is closed.
@@ -99,14 +157,17 @@ func (keepOpen) Close() error { return nil }
 
 // Hydrate copies the written extents of src to dst, which should be new: what src does not have stays
 // as it is. It flushes dst in the end. progress may be nil. An interrupted copy leaves dst partly
-// filled. Errors: ErrTooSmall, the cause of a cancelled ctx, and those of reading and writing.
+// filled. Several blocks are on their way at a time. Errors: ErrTooSmall, the cause of a cancelled ctx, and
+// those of reading and writing.
 func Hydrate(ctx context.Context, dst *Volume, src Source, progress Progress) error {
 	if src.Size() > dst.Size() {
 		return ErrTooSmall
 	}
-	buf := make([]byte, BlockSize)
-	defer clear(buf) // it holds plaintext
+	buffers := sync.Pool{New: func() any { return new([BlockSize]byte) }}
 	err := eachBlock(ctx, src.Extents(), progress, func(off, n int64) error {
+		buf := buffers.Get().(*[BlockSize]byte)
+		defer buffers.Put(buf)
+		defer clear(buf[:n]) // it holds plaintext
 		if k, err := src.ReadAt(buf[:n], off); int64(k) < n {
 			if err == nil {
 				err = io.ErrUnexpectedEOF
@@ -122,7 +183,8 @@ func Hydrate(ctx context.Context, dst *Volume, src Source, progress Progress) er
 	return dst.Flush()
 }
 
-// eachBlock calls f for the extents, split into blocks, until ctx ends, and tells progress.
+// eachBlock calls f for the extents, split into blocks, several at a time, until ctx ends, and tells
+// progress.
 func eachBlock(ctx context.Context, extents iter.Seq[Extent], progress Progress, f func(off, n int64) error) error {
 	if progress == nil {
 		progress = func(int64, int64) {}
@@ -131,23 +193,23 @@ func eachBlock(ctx context.Context, extents iter.Seq[Extent], progress Progress,
 	var todo []Extent
 	var total, done int64
 	for e := range extents {
-		todo = append(todo, e)
+		for off, n := range blocks(e.Offset, e.Length) {
+			todo = append(todo, Extent{off, n})
+		}
 		total += e.Length
 	}
 	progress(0, total)
-	for _, e := range todo {
-		for off, n := range blocks(e.Offset, e.Length) {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			if err := f(off, n); err != nil {
-				return err
-			}
-			done += n
-			progress(done, total)
+	var telling sync.Mutex
+	return parallel(ctx, len(todo), func(i int) error {
+		if err := f(todo[i].Offset, todo[i].Length); err != nil {
+			return err
 		}
-	}
-	return nil
+		telling.Lock()
+		defer telling.Unlock()
+		done += todo[i].Length
+		progress(done, total)
+		return nil
+	})
 }
 
 // Blocks are the numbers of the 512 KiB blocks of src that were at least partly written, ascending.
@@ -169,10 +231,11 @@ func Blocks(src Source) iter.Seq[int64] {
 }
 
 // Snapshot makes a snapshot of a volume that nobody has open ([Volume.Snapshot] is for open ones). The
-// written sectors are copied as they are, ciphertext stays ciphertext, so no key is needed; the
-// snapshot has the volume's data key, wrapped under the same context. File systems that can share
-// blocks between files do. Errors: fs.ErrNotExist, fs.ErrExist, ErrBusy, ErrCorrupt, ErrVersion.
-func Snapshot(dir *os.Root, volumeID, snapshotID string) error {
+// written sectors are kept as they are, ciphertext stays ciphertext, so no key is needed; the
+// snapshot has the volume's data key, wrapped under the same context. Only blocks that changed since the
+// last snapshot are read and kept anew, if it is known which; else all are compared with it.
+// Errors: fs.ErrNotExist, fs.ErrExist, ErrBusy, ErrCorrupt, ErrVersion.
+func Snapshot(dir *Shelf, volumeID, snapshotID string) error {
 	f, err := openFile(dir, volumeID, true)
 	if err != nil {
 		return err
@@ -185,33 +248,90 @@ func Snapshot(dir *os.Root, volumeID, snapshotID string) error {
 	if err != nil {
 		return fmt.Errorf("volume %s: %w", volumeID, err)
 	}
-	return snapshot(context.Background(), dir, f.disk, f.header, m, snapshotID)
+	if err := dir.snapshotFile(context.Background(), f.header, snapshotID, loadChanges(dir.Root, f.header), f.source(m)); err != nil {
+		return err
+	}
+	// Without it the next snapshot compares all blocks: that costs time, and nothing else.
+	_ = saveChanges(dir.Root, f.header, changes{snapshotID, newBlockSet(f.size)})
+	return nil
 }
 
-// Snapshot makes a snapshot of the open volume as it is at this moment. Changes wait until the copy is
-// done, reads go on. Errors: fs.ErrExist, ErrClosed, and those of Flush.
-func (v *Volume) Snapshot(ctx context.Context, dir *os.Root, snapshotID string) error {
+// Snapshot makes a snapshot of the open volume as it is at this moment. Reads and changes go on meanwhile: a
+// block that is to change is saved before. Errors: fs.ErrExist, ErrClosed, and those of Flush.
+func (v *Volume) Snapshot(ctx context.Context, dir *Shelf, snapshotID string) error {
 	if v.info.Kind != KindVolume {
 		return ErrReadOnly
 	}
+	v.snapping.Lock()
+	defer v.snapping.Unlock()
 	if err := v.enter(); err != nil {
 		return err
 	}
 	defer v.leave()
-	v.freeze.Lock()
-	defer v.freeze.Unlock()
-	if err := v.flush(); err != nil {
+	v.flushing.Lock()
+	of := *v.header
+	v.flushing.Unlock()
+	base, _, err := dir.baseFor(ctx, of.id, &of, v.changes())
+	if err != nil {
+		return err
+	}
+	if base != nil {
+		defer dir.unpin(base.id)
+	}
+	h := &header{size: of.size, id: snapshotID, encryption: of.encryption.clone(), keyCheck: of.keyCheck}
+	t, err := dir.begin(ctx, h, of.id, base, source{v.disk, &of, v.bits}, nil)
+	if err != nil {
+		return err
+	}
+	before, err := v.freezeFor(t)
+	if err == nil {
+		err = t.run(ctx, func(block int64) func() {
+			mu := v.lockOf(block * blockSectors)
+			mu.RLock()
+			return mu.RUnlock
+		})
+		// Whoever saves a block in our place is done when nobody is changing anything.
+		v.freeze.Lock()
+		v.taking.Store(nil)
+		v.freeze.Unlock()
+	}
+	if err = t.finish(ctx, err); err != nil {
+		v.unchange(before)
 		return err
 	}
 	v.flushing.Lock()
-	h := *v.header
-	v.flushing.Unlock()
-	return snapshot(ctx, dir, v.disk, &h, v.bits, snapshotID)
+	defer v.flushing.Unlock()
+	v.base, v.baseMoved = snapshotID, true
+	return nil
 }
 
-func snapshot(ctx context.Context, dir *os.Root, src disk, sh *header, m *bitmap, id string) error {
-	h := &header{kind: KindSnapshot, size: sh.size, id: id, encryption: sh.encryption.clone(), keyCheck: sh.keyCheck}
-	return makeFile(dir, h, func(d disk) error { return copyRaw(ctx, d, h, src, sh, m, nil) })
+// freezeFor begins a snapshot: what is written from here on is not in it. It gives the changes before.
+func (v *Volume) freezeFor(t *taking) (before *blockSet, err error) {
+	v.freeze.Lock()
+	defer v.freeze.Unlock()
+	if err := v.flush(); err != nil {
+		return v.changed.Load(), err
+	}
+	before = v.changed.Load()
+	known := before
+	if t.base == nil || t.base.id != v.base {
+		known = nil
+	}
+	t.choose(known)
+	v.taking.Store(t)
+	v.changed.Store(newBlockSet(v.size))
+	return before, nil
+}
+
+// unchange takes the beginning of a snapshot back that was not made.
+func (v *Volume) unchange(before *blockSet) {
+	v.freeze.Lock()
+	defer v.freeze.Unlock()
+	if since := v.changed.Load(); before != nil && since != nil {
+		since.addAll(before)
+		return
+	}
+	v.changed.Store(nil)
 }
 
 // A Copy says what to make from a snapshot.
@@ -228,16 +348,16 @@ type Copy struct {
 // CreateFromSnapshot makes a volume from a snapshot. The volume appears only when it is complete.
 // Errors: fs.ErrNotExist for the snapshot, fs.ErrExist, ErrTooSmall, ErrUnencrypted for a plain copy
 // of an encrypted snapshot, ErrNeedsKey, ErrWrongKey, and those of Create and Hydrate.
-func CreateFromSnapshot(ctx context.Context, dir *os.Root, c Copy) error {
+func CreateFromSnapshot(ctx context.Context, dir *Shelf, c Copy) error {
 	return copySnapshot(ctx, dir, c, KindVolume)
 }
 
 // CopySnapshot makes another snapshot from a snapshot, with the rules of CreateFromSnapshot.
-func CopySnapshot(ctx context.Context, dir *os.Root, c Copy) error {
+func CopySnapshot(ctx context.Context, dir *Shelf, c Copy) error {
 	return copySnapshot(ctx, dir, c, KindSnapshot)
 }
 
-func copySnapshot(ctx context.Context, dir *os.Root, c Copy, kind Kind) error {
+func copySnapshot(ctx context.Context, dir *Shelf, c Copy, kind Kind) error {
 	f, err := openFile(dir, c.From, true)
 	if err != nil {
 		return err
@@ -262,7 +382,7 @@ func copySnapshot(ctx context.Context, dir *os.Root, c Copy, kind Kind) error {
 	if from != nil && c.FromKey == nil {
 		return fmt.Errorf("snapshot %s: %w", c.From, ErrNeedsKey)
 	}
-	src, err := newVolume(&file{disk: keepOpen{f.disk}, header: f.header}, c.FromKey)
+	src, err := newVolume(&file{disk: keepOpen{f.disk}, header: f.header, index: f.index}, c.FromKey)
 	if err != nil {
 		return fmt.Errorf("snapshot %s: %w", c.From, err)
 	}
@@ -271,7 +391,7 @@ func copySnapshot(ctx context.Context, dir *os.Root, c Copy, kind Kind) error {
 }
 
 // copyAsIs copies a snapshot under its own data key, or a plain one to a plain volume.
-func copyAsIs(ctx context.Context, dir *os.Root, f *file, c Copy, kind Kind) error {
+func copyAsIs(ctx context.Context, dir *Shelf, f *file, c Copy, kind Kind) error {
 	h, err := newHeader(c.To, kind)
 	if err != nil {
 		return err
@@ -287,7 +407,29 @@ func copyAsIs(ctx context.Context, dir *os.Root, f *file, c Copy, kind Kind) err
 	if err != nil {
 		return fmt.Errorf("snapshot %s: %w", c.From, err)
 	}
-	return makeFile(dir, h, func(d disk) error { return copyRaw(ctx, d, h, f.disk, f.header, m, c.Progress) })
+	if kind == KindSnapshot {
+		return dir.copyShared(ctx, h, f, m, c.Progress)
+	}
+	err = makeFile(dir, h, func(d disk) error { return copyRaw(ctx, d, h, f.disk, f.header, m, c.Progress) })
+	if err == nil && f.index != nil && sameKey(h, f.header) {
+		// A snapshot of the new volume shares what it does not change.
+		_ = saveChanges(dir.Root, h, changes{c.From, newBlockSet(h.size)})
+	}
+	return err
+}
+
+// copyShared makes a snapshot with the blocks of another: none is copied that is an object already.
+func (s *Shelf) copyShared(ctx context.Context, h *header, f *file, m *bitmap, progress Progress) error {
+	t, err := s.begin(ctx, h, "", f.index, f.source(m), progress)
+	if err != nil {
+		return err
+	}
+	none := newBlockSet(f.size)
+	if f.index == nil {
+		none = nil
+	}
+	t.choose(none)
+	return t.finish(ctx, t.run(ctx, nil))
 }
 
 // copyRaw copies the written sectors and the map to the new file d with header h, and closes it

@@ -1,6 +1,9 @@
 package blockdev
 
-import "github.com/kagimori/kagimori/internal/secret"
+import (
+	"github.com/kagimori/kagimori/internal/objects"
+	"github.com/kagimori/kagimori/internal/secret"
+)
 
 // Disk is what a volume needs of the system.
 type Disk = disk
@@ -28,3 +31,15 @@ func ReencodeHeader(b []byte) ([]byte, Info, error) {
 
 // CopyRange copies n bytes between disks, as snapshots do.
 var CopyRange = copyRange
+
+// Objects are where the shelf keeps snapshots.
+func (s *Shelf) Objects() objects.Store { return s.objects }
+
+// ReencodeIndex parses an index and encodes it again.
+func ReencodeIndex(b []byte) ([]byte, error) {
+	x, err := parseIndex(b)
+	if err != nil {
+		return nil, err
+	}
+	return x.encode(), nil
+}

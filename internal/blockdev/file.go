@@ -1,6 +1,7 @@
 package blockdev
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -20,15 +21,21 @@ const (
 type file struct {
 	disk
 	*header
+	index *index // of a snapshot that is objects; nil for files
 }
 
 // openFile opens the file of id and reads its header. Writers and readers of the content lock it; a
 // look at the header alone does without.
-func openFile(dir *os.Root, id string, lockIt bool) (*file, error) {
+func openFile(dir *Shelf, id string, lockIt bool) (*file, error) {
 	if !validID(id) {
 		return nil, fmt.Errorf("blockdev: volume %q: %w", id, fs.ErrNotExist)
 	}
-	f, err := openNamed(dir, id, lockIt)
+	f, err := openNamed(dir.Root, id, lockIt)
+	if errors.Is(err, fs.ErrNotExist) {
+		if snap, err := openSnapshot(context.Background(), dir, id); err == nil || !errors.Is(err, fs.ErrNotExist) {
+			return snap, err
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -42,6 +49,9 @@ func openFile(dir *os.Root, id string, lockIt bool) (*file, error) {
 	}
 	return &file{disk: osDisk{f}, header: h}, nil
 }
+
+// source is the file as one whose sectors are read.
+func (f *file) source(m *bitmap) source { return source{f.disk, f.header, m} }
 
 // openNamed opens and locks: a snapshot shared, a volume alone.
 func openNamed(dir *os.Root, id string, lockIt bool) (*os.File, error) {
@@ -140,6 +150,9 @@ func writeHeader(d disk, h *header) error {
 
 // loadMap reads the allocation map. It checks the map of a volume that was closed properly.
 func (f *file) loadMap() (*bitmap, error) {
+	if f.index != nil {
+		return f.index.bitmap(), nil
+	}
 	m := newBitmap(f.header)
 	raw := make([]byte, pageBytes)
 	end := mapOffset + f.mapPages()*pageBytes
@@ -177,13 +190,26 @@ func writePages(d disk, pages taken) error {
 
 // makeFile makes a file that appears only when it is complete: fill gets the empty file, which has
 // its full size and both header copies, and leaves it closed properly (see finish).
-func makeFile(dir *os.Root, h *header, fill func(d disk) error) (err error) {
+func makeFile(dir *Shelf, h *header, fill func(d disk) error) error {
 	if err := h.validate(); err != nil {
 		return err
 	}
 	name := h.id + suffix
 	if _, err := dir.Lstat(name); err == nil {
 		return fmt.Errorf("blockdev: volume %s: %w", h.id, fs.ErrExist)
+	}
+	return makeTemp(dir, h, fill, func(_ *os.File, temp string) error {
+		if err := publish(dir.Root, temp, name); err != nil {
+			return fmt.Errorf("blockdev: volume %s: %w", h.id, err)
+		}
+		return syncDir(dir.Root)
+	})
+}
+
+// makeTemp makes a file that has no name of its own, and calls then with it when it is complete and on disk.
+func makeTemp(dir *Shelf, h *header, fill func(d disk) error, then func(f *os.File, temp string) error) (err error) {
+	if err := h.validate(); err != nil {
+		return err
 	}
 	temp := tempPrefix + h.id + "-" + rand.Text()
 	f, err := dir.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
@@ -215,10 +241,7 @@ func makeFile(dir *os.Root, h *header, fill func(d disk) error) (err error) {
 	if err := f.Sync(); err != nil {
 		return fmt.Errorf("blockdev: %w", err)
 	}
-	if err := publish(dir, temp, name); err != nil {
-		return fmt.Errorf("blockdev: volume %s: %w", h.id, err)
-	}
-	return syncDir(dir)
+	return then(f, temp)
 }
 
 // publish gives a finished file its name, never over another file. A link does both at once; where
@@ -251,10 +274,22 @@ func syncDir(dir *os.Root) error {
 
 // Remove deletes a volume or snapshot and gives its space back. It is gone for good when Remove
 // returns. Errors: fs.ErrNotExist; ErrBusy while it is open. A damaged file can be removed, too.
-func Remove(dir *os.Root, id string) error {
+func Remove(dir *Shelf, id string) error {
 	if !validID(id) {
 		return fmt.Errorf("blockdev: volume %q: %w", id, fs.ErrNotExist)
 	}
+	err := removeFile(dir.Root, id)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	// A file that was being sealed may be both.
+	if snapErr := dir.release(context.Background(), id); !errors.Is(snapErr, fs.ErrNotExist) {
+		return snapErr
+	}
+	return err
+}
+
+func removeFile(dir *os.Root, id string) error {
 	f, err := dir.OpenFile(id+suffix, os.O_RDWR, 0)
 	if err != nil {
 		return fmt.Errorf("blockdev: %w", err)
@@ -266,15 +301,23 @@ func Remove(dir *os.Root, id string) error {
 	if same, err := sameFile(dir, id+suffix, f); err != nil || !same {
 		return fmt.Errorf("volume %s: %w", id, errors.Join(err, fs.ErrNotExist))
 	}
+	return unlink(dir, id)
+}
+
+// unlink removes the files of a volume that the caller has locked.
+func unlink(dir *os.Root, id string) error {
 	if err := dir.Remove(id + suffix); err != nil {
+		return fmt.Errorf("blockdev: %w", err)
+	}
+	if err := dir.Remove(id + changesSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("blockdev: %w", err)
 	}
 	return syncDir(dir)
 }
 
-// List gives the ids of all volumes and snapshots in the folder, sorted. It does not open them.
-func List(dir *os.Root) ([]string, error) {
-	names, err := names(dir)
+// List gives the ids of all volumes and snapshots, sorted. It does not open them.
+func List(dir *Shelf) ([]string, error) {
+	names, err := names(dir.Root)
 	if err != nil {
 		return nil, err
 	}
@@ -284,13 +327,20 @@ func List(dir *os.Root) ([]string, error) {
 			ids = append(ids, id)
 		}
 	}
-	return ids, nil
+	snapshots, err := dir.snapshots(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	ids = append(ids, snapshots...)
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
 }
 
-// Sweep removes what interrupted calls that make files left behind, and says how many files that
-// were. It leaves alone what somebody is still working on. Call it when a host starts.
-func Sweep(dir *os.Root) (int, error) {
-	names, err := names(dir)
+// Sweep removes what interrupted calls left behind that make files and snapshots or remove them, and says
+// how many that were. It leaves alone files that somebody is still working on; nobody may work on snapshots.
+// Snapshots that are files, as earlier versions wrote them, become objects. Call it when a host starts.
+func Sweep(dir *Shelf) (int, error) {
+	names, err := names(dir.Root)
 	if err != nil {
 		return 0, err
 	}
@@ -307,7 +357,7 @@ func Sweep(dir *os.Root) (int, error) {
 			return removed, fmt.Errorf("blockdev: %w", err)
 		}
 		if err = lock(f, true); err == nil {
-			err = dir.Remove(name)
+			err = dir.Root.Remove(name)
 		}
 		_ = f.Close()
 		switch {
@@ -317,7 +367,32 @@ func Sweep(dir *os.Root) (int, error) {
 			return removed, fmt.Errorf("blockdev: %w", err)
 		}
 	}
-	return removed, nil
+	if err := sweepChanges(dir.Root, names); err != nil {
+		return removed, err
+	}
+	ended, err := dir.recover(context.Background())
+	if err != nil {
+		return removed, err
+	}
+	return removed + ended, adopt(dir, names)
+}
+
+// adopt makes objects of snapshots that are files.
+func adopt(dir *Shelf, names []string) error {
+	for _, name := range names {
+		id, ok := strings.CutSuffix(name, suffix)
+		if !ok || !validID(id) {
+			continue
+		}
+		// Of a damaged file nobody knows what it is; a volume stays a file; one in use is looked at next time.
+		if info, err := ReadInfo(dir, id); err != nil || info.Kind != KindSnapshot {
+			continue
+		}
+		if err := Seal(dir, id); err != nil && !damaged(err) && !errors.Is(err, ErrBusy) {
+			return err
+		}
+	}
+	return nil
 }
 
 func names(dir *os.Root) ([]string, error) {
@@ -336,7 +411,7 @@ func names(dir *os.Root) ([]string, error) {
 
 // ReadInfo reads the header of a volume or snapshot, open or not, without a key: a host learns from
 // it what to ask KMS for. Errors: fs.ErrNotExist, ErrCorrupt, ErrVersion.
-func ReadInfo(dir *os.Root, id string) (Info, error) {
+func ReadInfo(dir *Shelf, id string) (Info, error) {
 	f, err := openFile(dir, id, false)
 	if err != nil {
 		return Info{}, err

@@ -13,7 +13,7 @@ import (
 // as zeros. The volume has its old size or, when Grow returns, durably the new one. A size that the volume
 // has already, or a smaller one, changes nothing. Errors: fs.ErrNotExist, ErrBusy, ErrReadOnly for a snapshot,
 // ErrCorrupt, ErrVersion, and those of the system.
-func Grow(dir *os.Root, id string, size int64) error {
+func Grow(dir *Shelf, id string, size int64) error {
 	f, err := openFile(dir, id, true)
 	if err != nil {
 		return err
@@ -25,12 +25,16 @@ func Grow(dir *os.Root, id string, size int64) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("volume %s: %w", id, err), f.Close())
 	}
-	d, _, _, err := grow(dir, f.disk, f.header, m, size)
+	known := loadChanges(dir.Root, f.header)
+	d, h, _, err := grow(dir.Root, f.disk, f.header, m, size)
+	if err == nil && h != f.header && known.base != "" {
+		_ = saveChanges(dir.Root, h, changes{known.base, known.set.grown(h.size)})
+	}
 	return errors.Join(err, d.Close())
 }
 
 // Grow makes the open volume larger, with the promises of the function Grow. Other calls wait meanwhile.
-func (v *Volume) Grow(dir *os.Root, size int64) error {
+func (v *Volume) Grow(dir *Shelf, size int64) error {
 	if v.info.Kind != KindVolume {
 		return ErrReadOnly
 	}
@@ -42,10 +46,14 @@ func (v *Volume) Grow(dir *os.Root, size int64) error {
 	if err := v.flush(); err != nil {
 		return err
 	}
-	d, h, m, err := grow(dir, v.disk, v.header, v.bits, size)
+	d, h, m, err := grow(dir.Root, v.disk, v.header, v.bits, size)
 	if err != nil {
 		return err
 	}
+	if c := v.changed.Load(); c != nil && h.size > v.size {
+		v.changed.Store(c.grown(h.size))
+	}
+	v.baseMoved = v.baseMoved || h.generation != v.header.generation
 	v.disk, v.header, v.bits, v.size, v.data = d, h, m, h.size, h.dataOffset()
 	v.info = (&file{disk: d, header: h}).info()
 	v.open.Store(!h.clean)

@@ -125,7 +125,7 @@ func parseHeader(b []byte) (*header, error) {
 	}
 	// Only a whole header may claim to be of a later version: then a torn one never does.
 	if v := le.Uint32(b[8:]); v != formatVersion {
-		return nil, fmt.Errorf("%w: %d", ErrVersion, v)
+		return nil, versionError(v)
 	}
 	h := &header{
 		generation: le.Uint64(b[16:]), kind: Kind(b[24]), clean: b[25]&flagClean != 0, size: int64(le.Uint64(b[32:])),
@@ -161,6 +161,8 @@ func parseHeader(b []byte) (*header, error) {
 	}
 	return h, nil
 }
+
+func versionError(v uint32) error { return fmt.Errorf("%w: %d", ErrVersion, v) }
 
 // validate checks what a caller of Create chooses.
 func (h *header) validate() error {

@@ -141,6 +141,7 @@ func (v *Volume) writeBlock(p []byte, off int64) error {
 }
 
 func (v *Volume) writeLocked(p []byte, off int64) error {
+	v.changing(off / BlockSize)
 	end := off + int64(len(p))
 	start, stop := off/SectorSize*SectorSize, roundUp(end, SectorSize)
 	whole := p
@@ -234,6 +235,7 @@ func (v *Volume) trimBlock(from, to int64) {
 	mu := v.lockOf(from / SectorSize)
 	mu.Lock()
 	defer mu.Unlock()
+	v.changing(from / BlockSize)
 	if !v.bits.clear(from/SectorSize, to/SectorSize) {
 		return
 	}

@@ -8,9 +8,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/kagimori/kagimori/internal/blockdev"
+	"github.com/kagimori/kagimori/internal/objects"
 	"github.com/kagimori/kagimori/internal/secret"
 )
 
@@ -41,16 +43,19 @@ func encryption(seed uint64) *blockdev.Encryption {
 	}
 }
 
-// folder is a state directory, as path and as root.
-func folder(t testing.TB) (*os.Root, string) {
+// folder is a shelf, and the path of its volumes.
+func folder(t testing.TB) (*blockdev.Shelf, string) {
 	t.Helper()
 	path := t.TempDir()
+	return blockdev.NewShelf(root(t, path), objects.NewFolder(root(t, t.TempDir()))), path
+}
+
+func root(t testing.TB, path string) *os.Root {
+	t.Helper()
 	dir, err := os.OpenRoot(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() { _ = dir.Close() })
-	return dir, path
+	return dir
 }
 
 func must(t testing.TB, err error) {
@@ -67,7 +72,7 @@ func wantErr(t testing.TB, err, want error) {
 	}
 }
 
-func create(t testing.TB, dir *os.Root, id string, size int64, key uint64) {
+func create(t testing.TB, dir *blockdev.Shelf, id string, size int64, key uint64) {
 	t.Helper()
 	spec := blockdev.Spec{ID: id, Size: size}
 	if key != 0 {
@@ -77,7 +82,7 @@ func create(t testing.TB, dir *os.Root, id string, size int64, key uint64) {
 }
 
 // open opens volume id under data key number key; 0 is plain.
-func open(t testing.TB, dir *os.Root, id string, key uint64) *blockdev.Volume {
+func open(t testing.TB, dir *blockdev.Shelf, id string, key uint64) *blockdev.Volume {
 	t.Helper()
 	var k secret.Bytes
 	if key != 0 {
@@ -122,6 +127,47 @@ func same(t testing.TB, what string, got, want []byte) {
 }
 
 func rawFile(path, id string) string { return filepath.Join(path, id+".kvol") }
+
+// stored are the objects of a shelf below a prefix, in order, and how many bytes they take.
+func stored(t testing.TB, dir *blockdev.Shelf, prefix string) (names []string, size int64) {
+	t.Helper()
+	must(t, dir.Objects().List(t.Context(), prefix, func(o objects.Object) error {
+		names, size = append(names, o.Name), size+o.Size
+		return nil
+	}))
+	slices.Sort(names)
+	return names, size
+}
+
+func object(t testing.TB, dir *blockdev.Shelf, name string) []byte {
+	t.Helper()
+	b, err := dir.Objects().Get(t.Context(), name, 0, -1)
+	must(t, err)
+	return b
+}
+
+// sound fails if a snapshot or volume is damaged, or an object belongs to nobody.
+func sound(t testing.TB, dir *blockdev.Shelf) {
+	t.Helper()
+	c := blockdev.NewChecker(dir)
+	ids, err := blockdev.List(dir)
+	must(t, err)
+	for _, id := range ids {
+		if err := c.Check(t.Context(), id); err != nil && !errors.Is(err, blockdev.ErrBusy) {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
+	orphans, err := c.Orphans(t.Context())
+	must(t, err)
+	if len(orphans) > 0 {
+		t.Errorf("orphans: %v", orphans)
+	}
+	for _, prefix := range []string{"work/", "gone/"} {
+		if names, _ := stored(t, dir, prefix); len(names) > 0 {
+			t.Errorf("left behind: %v", names)
+		}
+	}
+}
 
 func noFiles(t testing.TB, path string) {
 	t.Helper()

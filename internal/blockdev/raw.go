@@ -2,34 +2,38 @@ package blockdev
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
 )
 
-// Seal makes a snapshot of a volume that nobody has open: from then on it never changes. Sealing a
+// Seal makes a snapshot of a volume that nobody has open, in its place: from then on it never changes.
+// Blocks that it did not change since it was made of a snapshot are shared with that. Sealing a
 // snapshot again does nothing. Errors: fs.ErrNotExist, ErrBusy, ErrCorrupt, ErrVersion.
-func Seal(dir *os.Root, id string) error {
+func Seal(dir *Shelf, id string) error {
 	f, err := openFile(dir, id, true)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if f.kind == KindSnapshot {
+	if f.index != nil {
 		return nil
 	}
 	m, err := f.loadMap()
 	if err != nil {
 		return fmt.Errorf("volume %s: %w", id, err)
 	}
-	h := *f.header
-	h.kind, h.clean, h.mapSum = KindSnapshot, true, m.sum()
-	for range 2 { // both copies: the older one may not say that it is a volume
-		if err := writeHeader(f.disk, &h); err != nil {
-			return err
-		}
+	// One that is there already was made by an attempt that did not come to its end: the file may have
+	// changed since.
+	if err := dir.release(context.Background(), id); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	return nil
+	if err := dir.snapshotFile(context.Background(), f.header, id, loadChanges(dir.Root, f.header), f.source(m)); err != nil {
+		return err
+	}
+	return unlink(dir.Root, id)
 }
 
 // A raw file is the content of a snapshot as it is on disk, for work that needs no key.
@@ -38,7 +42,7 @@ type raw struct {
 	bits *bitmap
 }
 
-func openRaw(dir *os.Root, id string) (*raw, error) {
+func openRaw(dir *Shelf, id string) (*raw, error) {
 	f, err := openFile(dir, id, true)
 	if err != nil {
 		return nil, err
@@ -80,7 +84,7 @@ func (r *raw) next(block int64) int64 {
 // WrittenBlocks calls fn for the numbers of the 512 KiB blocks of a snapshot, from the given one on, that
 // were at least partly written, ascending, until fn returns false. No key is needed. Errors: as [Open],
 // but none about keys.
-func WrittenBlocks(dir *os.Root, id string, from int64, fn func(block int64) bool) error {
+func WrittenBlocks(dir *Shelf, id string, from int64, fn func(block int64) bool) error {
 	r, err := openRaw(dir, id)
 	if err != nil {
 		return err
@@ -104,7 +108,7 @@ type Change struct {
 // under one data key, or two plain ones, ascending, until fn returns false. What was not written counts as
 // different from what was. No key is needed: equal sectors have equal ciphertext. Errors: as
 // [WrittenBlocks].
-func ChangedBlocks(dir *os.Root, first, second string, from int64, fn func(Change) bool) error {
+func ChangedBlocks(dir *Shelf, first, second string, from int64, fn func(Change) bool) error {
 	a, err := openRaw(dir, first)
 	if err != nil {
 		return err
@@ -147,6 +151,10 @@ func sameBlock(a, b *raw, block int64, bufs [2][]byte) (bool, error) {
 	from, to := a.sectorsOf(block)
 	if _, end := b.sectorsOf(block); end != to {
 		return false, nil
+	}
+	if a.index != nil && b.index != nil {
+		x, y := a.index.find(block), b.index.find(block)
+		return x.sectors == y.sectors && x.sum == y.sum, nil
 	}
 	for s := from; s < to; {
 		enda, seta := a.bits.run(s, to)

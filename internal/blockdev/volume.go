@@ -36,8 +36,16 @@ type Volume struct {
 	gate   sync.RWMutex
 	closed bool // guarded by gate
 
-	// freeze is held shared by what changes content and exclusively by Snapshot.
+	// freeze is held shared by what changes content and exclusively where Snapshot begins and ends.
 	freeze sync.RWMutex
+
+	snapping sync.Mutex               // one Snapshot at a time
+	taking   atomic.Pointer[taking]   // the snapshot that is being made; changes under freeze
+	changed  atomic.Pointer[blockSet] // blocks that changed since base, nil: not known; replaced under freeze
+	base     string                   // the last snapshot, or what the volume was made of; "" if not known; guarded by flushing
+	// baseMoved tells that the file of changes is of another base; guarded by flushing.
+	baseMoved bool
+	dir       *os.Root // for the file of changes; nil: none is kept
 
 	// stripe i guards content and bits of the blocks whose number modulo stripes is i.
 	stripe [stripes]sync.RWMutex
@@ -66,17 +74,42 @@ type Volume struct {
 //
 // Errors: fs.ErrNotExist, ErrBusy, ErrCorrupt, ErrVersion, ErrNeedsKey, ErrPlain, ErrWrongKey, and
 // crypt.ErrKeySize or crypt.ErrWeakKey for what cannot be a key.
-func Open(dir *os.Root, id string, key secret.Bytes) (*Volume, error) {
+func Open(dir *Shelf, id string, key secret.Bytes) (*Volume, error) {
 	f, err := openFile(dir, id, true)
 	if err != nil {
 		return nil, err
 	}
+	// What is known of changes holds for the header as it is: newVolume may write another.
+	known := changes{}
+	if f.kind == KindVolume {
+		known = loadChanges(dir.Root, f.header)
+	}
+	generation := f.generation
 	v, err := newVolume(f, key)
 	if err != nil {
 		_ = f.Close()
 		return nil, fmt.Errorf("volume %s: %w", id, err)
 	}
+	v.dir, v.base, v.baseMoved = dir.Root, known.base, v.header.generation != generation
+	v.changed.Store(known.set)
 	return v, nil
+}
+
+// changes is what is known of the volume.
+func (v *Volume) changes() changes {
+	v.flushing.Lock()
+	defer v.flushing.Unlock()
+	return changes{v.base, v.changed.Load()}
+}
+
+// changing is told of a block that is about to change. The caller holds its lock.
+func (v *Volume) changing(block int64) {
+	if t := v.taking.Load(); t != nil {
+		t.rescue(block)
+	}
+	if c := v.changed.Load(); c != nil {
+		c.add(block)
+	}
 }
 
 // newVolume takes over f if it succeeds.
@@ -357,13 +390,19 @@ func (v *Volume) settle() error {
 	}
 	v.flushing.Lock()
 	defer v.flushing.Unlock()
-	if !v.open.Load() {
+	if v.open.Load() {
+		v.header.clean, v.header.mapSum = true, v.bits.sum()
+		if err := writeHeader(v.disk, v.header); err != nil {
+			return v.fail(err)
+		}
+		v.open.Store(false)
+	} else if !v.baseMoved {
 		return nil
 	}
-	v.header.clean, v.header.mapSum = true, v.bits.sum()
-	if err := writeHeader(v.disk, v.header); err != nil {
-		return v.fail(err)
+	if v.dir != nil {
+		// Without it the next snapshot compares all blocks: that costs time, and nothing else.
+		_ = saveChanges(v.dir, v.header, changes{v.base, v.changed.Load()})
 	}
-	v.open.Store(false)
+	v.baseMoved = false
 	return nil
 }
