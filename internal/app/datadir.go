@@ -17,6 +17,7 @@ const (
 	sealFile   = "seal.json"
 	trailDir   = "trail"
 	volumeDir  = "volumes"
+	snapDir    = "snapshots"
 	rootFile   = "root-credentials"
 )
 
@@ -94,7 +95,7 @@ func initDataDir(root *os.Root, path string, dev bool) error {
 }
 
 // folders are those of a data directory.
-func folders() []string { return []string{trailDir, volumeDir} }
+func folders() []string { return []string{trailDir, volumeDir, snapDir} }
 
 // checkFolders refuses what is in the way of a folder.
 func checkFolders(root *os.Root, path string) error {

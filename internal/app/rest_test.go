@@ -18,6 +18,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
 	"github.com/kagimori/kagimori/internal/blockdev"
+	"github.com/kagimori/kagimori/internal/objects"
 	"github.com/kagimori/kagimori/internal/testkit"
 )
 
@@ -116,7 +117,7 @@ func readBeside(t *testing.T, s *testkit.Server, c testkit.Clients, id string, f
 		t.Fatal(err)
 	}
 	defer dir.Close()
-	info, err := blockdev.ReadInfo(dir, id)
+	info, err := blockdev.ReadInfo(blockdev.NewShelf(dir, objects.NewFolder(dir)), id)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,12 +1,14 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"github.com/kagimori/kagimori/internal/blockdev"
+	"github.com/kagimori/kagimori/internal/objects"
 )
 
 // A VolumeFile is what the file of a volume or snapshot says of itself.
@@ -31,16 +33,18 @@ func VolumeFiles(data string, ids []string, check bool) ([]VolumeFile, error) {
 	if _, err := os.Stat(filepath.Join(data, markerFile)); err != nil {
 		return nil, fmt.Errorf("%s is not a data directory of kagimori", data)
 	}
-	dir, err := os.OpenRoot(filepath.Join(data, volumeDir))
+	dir, closeDir, err := shelfOf(data)
 	if err != nil {
 		return nil, err
 	}
-	defer dir.Close()
-	if len(ids) == 0 {
+	defer closeDir()
+	all := len(ids) == 0
+	if all {
 		if ids, err = blockdev.List(dir); err != nil {
 			return nil, err
 		}
 	}
+	checker := blockdev.NewChecker(dir)
 	files := []VolumeFile{}
 	for _, id := range ids {
 		info, err := blockdev.ReadInfo(dir, id)
@@ -52,12 +56,41 @@ func VolumeFiles(data string, ids []string, check bool) ([]VolumeFile, error) {
 			f.KeyARN = info.Encryption.KeyARN
 		}
 		if err == nil && check {
-			err = blockdev.Check(dir, id)
+			err = checker.Check(context.Background(), id)
 		}
 		if f.Busy = errors.Is(err, blockdev.ErrBusy); err != nil && !f.Busy {
 			f.Problem = err.Error()
 		}
 		files = append(files, f)
 	}
-	return files, nil
+	if !all || !check {
+		return files, nil
+	}
+	orphans, err := checker.Orphans(context.Background())
+	if errors.Is(err, blockdev.ErrCorrupt) || errors.Is(err, blockdev.ErrVersion) {
+		return files, nil // the snapshot's own line says so
+	}
+	for _, name := range orphans {
+		files = append(files, VolumeFile{ID: name, Snapshot: true, Problem: "it belongs to no snapshot"})
+	}
+	return files, err
+}
+
+// shelfOf opens what a data directory has of volumes and snapshots, beside a server or without one.
+func shelfOf(data string) (_ *blockdev.Shelf, closeIt func(), err error) {
+	volumes, err := os.OpenRoot(filepath.Join(data, volumeDir))
+	if err != nil {
+		return nil, nil, err
+	}
+	path := filepath.Join(data, snapDir)
+	snapshots, err := os.OpenRoot(path)
+	if errors.Is(err, os.ErrNotExist) { // an earlier version's data directory
+		if err = os.Mkdir(path, 0o700); err == nil {
+			snapshots, err = os.OpenRoot(path)
+		}
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, volumes.Close())
+	}
+	return blockdev.NewShelf(volumes, objects.NewFolder(snapshots)), func() { _, _ = volumes.Close(), snapshots.Close() }, nil
 }

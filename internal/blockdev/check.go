@@ -94,7 +94,7 @@ func (c *Checker) Orphans(ctx context.Context) ([]string, error) {
 		blocks = append(blocks, o.Name)
 		return nil
 	})
-	for _, prefix := range []string{gonePrefix, workPrefix, indexPrefix} {
+	for _, prefix := range []string{workPrefix, indexPrefix, gonePrefix} {
 		if err != nil {
 			return nil, err
 		}
@@ -123,9 +123,15 @@ func (c *Checker) Orphans(ctx context.Context) ([]string, error) {
 	var orphans []string
 	for _, name := range blocks {
 		origin, _, _ := strings.Cut(strings.TrimPrefix(name, blockPrefix), "/")
-		if !owned[name] && !begun[origin] {
-			orphans = append(orphans, name)
+		if owned[name] || begun[origin] {
+			continue
 		}
+		if _, err := s.objects.Get(ctx, name, 0, 1); errors.Is(err, fs.ErrNotExist) {
+			continue // removed meanwhile
+		} else if err != nil {
+			return nil, err
+		}
+		orphans = append(orphans, name)
 	}
 	slices.Sort(orphans)
 	return orphans, nil

@@ -11,10 +11,10 @@ package ebs
 import (
 	"context"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
+	"github.com/kagimori/kagimori/internal/blockdev"
 	"github.com/kagimori/kagimori/internal/clock"
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/guard"
@@ -75,7 +75,7 @@ type Config struct {
 	Clock     *clock.Clock
 	Keys      Keys
 	Snapshots Snapshots
-	Volumes   *os.Root // folder of the snapshot files
+	Volumes   *blockdev.Shelf // that EC2 uses, too
 	// Blocks and Pages seal the tokens of blocks and of lists.
 	Blocks, Pages directory.Box
 	Logger        *slog.Logger
@@ -87,7 +87,7 @@ type Service struct {
 	clock     *clock.Clock
 	keys      Keys
 	snapshots Snapshots
-	volumes   *os.Root
+	volumes   *blockdev.Shelf
 	blocks    directory.Box
 	pages     directory.Box
 	log       *slog.Logger

@@ -2,7 +2,6 @@ package ebs
 
 import (
 	"errors"
-	"os"
 	"sync"
 
 	"github.com/kagimori/kagimori/internal/blockdev"
@@ -12,7 +11,7 @@ import (
 // Writers are the files of pending snapshots that are open for writing. A data key lives in the cipher of
 // an open file and nowhere else. Safe for concurrent use.
 type writers struct {
-	dir *os.Root
+	dir *blockdev.Shelf
 
 	mu     sync.Mutex
 	open   map[string]*writer // by snapshot; guarded by mu
@@ -28,7 +27,7 @@ type writer struct {
 
 var errStopped = errors.New("ebs: the service is shut down")
 
-func newWriters(dir *os.Root) *writers { return &writers{dir: dir, open: map[string]*writer{}} }
+func newWriters(dir *blockdev.Shelf) *writers { return &writers{dir: dir, open: map[string]*writer{}} }
 
 // use opens a snapshot with its key (nil for a plain one) and calls fn with it. The key is wiped.
 func (w *writers) use(id string, key secret.Bytes, fn func(*blockdev.Volume) error) error {

@@ -3,7 +3,6 @@ package ec2_test
 import (
 	"context"
 	"errors"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -36,10 +35,8 @@ type desk struct {
 func newDesk(t *testing.T) *desk {
 	t.Helper()
 	w := guardtest.New(t)
-	root, err := os.OpenRoot(t.TempDir())
-	w.Must(err)
-	t.Cleanup(func() { w.Must(root.Close()) })
-	s := ec2.New(ec2.Config{Guard: w.Guard, Clock: w.Clock, Keys: keyNames{}, Volumes: root, Logger: w.Logger})
+	volumes, _ := shelf(w)
+	s := ec2.New(ec2.Config{Guard: w.Guard, Clock: w.Clock, Keys: keyNames{}, Volumes: volumes, Logger: w.Logger})
 	return &desk{w, s.Operations()}
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"sync"
 
 	"github.com/kagimori/kagimori/internal/blockdev"
@@ -18,7 +17,7 @@ import (
 // instance on the host has the volume, and nowhere else. Files are opened when they are needed, and
 // at most bound of them stay open that nobody is using. Safe for concurrent use.
 type host struct {
-	dir   *os.Root
+	dir   *blockdev.Shelf
 	files *locks // by volume: holding, letting go, copying and removing a file exclude each other
 	bound int    // most files open, but for those in use
 	keys  keyring
@@ -56,7 +55,7 @@ var errHostDown = errors.New("ec2: the host is shut down")
 // defaultOpenFiles is how many files of held volumes a host keeps open if nobody says.
 const defaultOpenFiles = 256
 
-func newHost(dir *os.Root, bound int) *host {
+func newHost(dir *blockdev.Shelf, bound int) *host {
 	if bound <= 0 {
 		bound = defaultOpenFiles
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/guard/guardtest"
 	"github.com/kagimori/kagimori/internal/kms"
+	"github.com/kagimori/kagimori/internal/objects"
 	"github.com/kagimori/kagimori/internal/policy"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -32,10 +33,11 @@ const (
 // A house is EC2 over the real KMS, with real volumes.
 type house struct {
 	*desk
-	kms    *kms.Service
-	ec2    *ec2.Service
-	wire   *wiretap
-	folder *os.Root
+	kms     *kms.Service
+	ec2     *ec2.Service
+	wire    *wiretap
+	folder  *blockdev.Shelf
+	objects objects.Store // its snapshots
 
 	mu      sync.Mutex
 	changes []string // instance ids, as the service tells; guarded by mu
@@ -44,16 +46,28 @@ type house struct {
 func newHouse(t *testing.T) *house {
 	t.Helper()
 	w := guardtest.New(t)
-	root, err := os.OpenRoot(t.TempDir())
-	w.Must(err)
-	t.Cleanup(func() { w.Must(root.Close()) })
-	h := &house{desk: &desk{World: w}, folder: root}
+	h := &house{desk: &desk{World: w}}
+	h.folder, h.objects = shelf(w)
 	h.kms = kms.New(kms.Config{Guard: w.Guard, Module: w.Module, Clock: w.Clock, Logger: w.Logger, CustomIDs: true})
 	w.Must(h.kms.Start(t.Context()))
 	h.wire = &wiretap{guard: w.Guard, kms: h.kms}
 	h.start()
 	t.Cleanup(func() { h.ec2.Stop() })
 	return h
+}
+
+// shelf has nothing on it.
+func shelf(w *guardtest.World) (*blockdev.Shelf, objects.Store) {
+	w.T.Helper()
+	var roots [2]*os.Root
+	for i := range roots {
+		root, err := os.OpenRoot(w.T.TempDir())
+		w.Must(err)
+		w.T.Cleanup(func() { w.Must(root.Close()) })
+		roots[i] = root
+	}
+	store := objects.NewFolder(roots[1])
+	return blockdev.NewShelf(roots[0], store), store
 }
 
 // start makes the service anew over what is stored.
@@ -76,6 +90,7 @@ func (h *house) restart() {
 	h.T.Helper()
 	h.ec2.Stop()
 	h.wire.mend()
+	h.folder = blockdev.NewShelf(h.folder.Root, h.objects)
 	h.start()
 }
 

@@ -10,10 +10,10 @@ import (
 	"context"
 	"log/slog"
 	"maps"
-	"os"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
+	"github.com/kagimori/kagimori/internal/blockdev"
 	"github.com/kagimori/kagimori/internal/clock"
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/guard"
@@ -73,7 +73,7 @@ type Config struct {
 	Guard   *guard.Guard
 	Clock   *clock.Clock
 	Keys    Keys
-	Volumes *os.Root // folder of the volume files
+	Volumes *blockdev.Shelf
 	// OpenFiles is how many files of attached volumes stay open that nobody reads or writes; 0 means 256.
 	OpenFiles int
 	// ExportAddresses are where clients of NBD find exported volumes: "unix:" and a path, "tls:" or
@@ -97,7 +97,7 @@ type Service struct {
 	dir      *directory.Directory
 	clock    *clock.Clock
 	keys     Keys
-	volumes  *os.Root
+	volumes  *blockdev.Shelf
 	roles    Roles
 	profiles Profiles
 	timing   Timing

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
 	"github.com/kagimori/kagimori/internal/blockdev"
 	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/objects"
 )
 
 // keyIn makes a key of an account, which both accounts of the tests may use in full.
@@ -111,13 +113,21 @@ func (h *house) share(as guard.Caller, snapshot string, with ...string) {
 	h.Must(err)
 }
 
-// onDisk reports whether a text is in one of the volume files in the clear.
+// onDisk reports whether a text is in one of the volume files or a snapshot in the clear.
 func (h *house) onDisk(text string) (found bool) {
 	h.T.Helper()
+	h.Must(h.objects.List(h.T.Context(), "", func(o objects.Object) error {
+		data, err := h.objects.Get(h.T.Context(), o.Name, 0, -1)
+		found = found || bytes.Contains(data, []byte(text))
+		return err
+	}))
 	ids, err := blockdev.List(h.folder)
 	h.Must(err)
 	for _, id := range ids {
 		f, err := h.folder.Open(id + ".kvol")
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // a snapshot
+		}
 		h.Must(err)
 		const seekData, seekHole = 3, 4
 		for off := int64(0); ; {

@@ -202,16 +202,17 @@ func throughVolume(t *testing.T, src blockdev.Source) *blockdev.Volume {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = dir.Close() })
+	shelf := blockdev.NewShelf(dir, nil)
 	key := make(secret.Bytes, 64)
 	key[0] = 1
 	spec := blockdev.Spec{
 		ID: "vol-1", Size: src.Size(), Key: key,
 		Encryption: &blockdev.Encryption{KeyARN: "arn:aws:kms:us-west-2:111122223333:key/k", WrappedKey: []byte("wrapped")},
 	}
-	if err := blockdev.CreateFrom(t.Context(), dir, spec, src, nil); err != nil {
+	if err := blockdev.CreateFrom(t.Context(), shelf, spec, src, nil); err != nil {
 		t.Fatal(err)
 	}
-	v, err := blockdev.Open(dir, "vol-1", key)
+	v, err := blockdev.Open(shelf, "vol-1", key)
 	if err != nil {
 		t.Fatal(err)
 	}

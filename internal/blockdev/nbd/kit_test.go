@@ -40,9 +40,10 @@ func must(t testing.TB, err error) {
 // volume is a new encrypted volume, open.
 func volume(t testing.TB) *blockdev.Volume {
 	t.Helper()
-	dir, err := os.OpenRoot(t.TempDir())
+	root, err := os.OpenRoot(t.TempDir())
 	must(t, err)
-	t.Cleanup(func() { _ = dir.Close() })
+	t.Cleanup(func() { _ = root.Close() })
+	dir := blockdev.NewShelf(root, nil)
 	e := &blockdev.Encryption{
 		KeyARN: "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab", DataKeyID: "d",
 		ContextID: exportName, WrappedKey: []byte("wrapped"),
