@@ -14,7 +14,10 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/kagimori/kagimori/internal/objects"
 )
 
 // A backup is a tar file, compressed by gzip:
@@ -24,12 +27,13 @@ import (
 //	store.db           the store, as of one moment
 //	volumes/NAME       with volumes: one entry for each stretch of data; the PAX records say where it
 //	                   lies, and how long the file is
+//	snapshots/NAME     with volumes: the objects of snapshots that are kept in the data directory
 //	manifest.json      the SHA-256 of each entry before, in order
 //	manifest.mac       a code over the manifest under a key of the seal
 //
 // The seal is not in it: it goes into a file beside it. Only both together open anything, so that a
 // newer seal, whose epochs have ended, makes an older backup unreadable.
-const backupFormat = 1
+const backupFormat = 2
 
 const (
 	backupHead   = "backup.json"
@@ -154,14 +158,33 @@ func (k *keeper) backup(ctx context.Context, dir *os.Root, volumes bool, gotSeal
 	return errors.Join(b.tar.Close(), z.Close())
 }
 
-// volumes writes what is in the files of the folder, without their holes.
+// volumes writes what is in the files of the folders, without their holes. What is known of the changes of
+// volumes stays behind: it may not fit what is written of them.
 func (b *backupWriter) volumes(ctx context.Context, dir *os.Root) error {
 	names, err := folder(dir, volumeDir)
 	if err != nil {
 		return err
 	}
+	var files []string
 	for _, name := range names {
-		if err := errors.Join(ctx.Err(), b.volume(dir, filepath.Join(volumeDir, name))); err != nil {
+		if !strings.HasSuffix(name, ".kchg") {
+			files = append(files, filepath.Join(volumeDir, name))
+		}
+	}
+	snapshots, err := dir.OpenRoot(snapDir)
+	if err != nil {
+		return err
+	}
+	defer snapshots.Close()
+	err = objects.NewFolder(snapshots).List(ctx, "", func(o objects.Object) error {
+		files = append(files, filepath.Join(snapDir, filepath.FromSlash(o.Name)))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, name := range files {
+		if err := errors.Join(ctx.Err(), b.volume(dir, name)); err != nil {
 			return err
 		}
 	}

@@ -17,6 +17,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/kagimori/kagimori/internal/blockdev"
+	"github.com/kagimori/kagimori/internal/objects"
 )
 
 // Restore makes the data directory of cfg of a backup and the seal file that goes with it, which the
@@ -64,8 +67,10 @@ func Restore(ctx context.Context, cfg Config, backup io.Reader, seal []byte) (er
 }
 
 func restoreInto(ctx context.Context, cfg Config, root *os.Root, backup io.Reader, seal []byte) error {
-	if err := errors.Join(root.Mkdir(volumeDir, 0o700), root.Mkdir(trailDir, 0o700)); err != nil {
-		return err
+	for _, name := range folders() {
+		if err := root.Mkdir(name, 0o700); err != nil {
+			return err
+		}
 	}
 	if err := replaceFile(root, sealFile+".new", sealFile, seal); err != nil {
 		return fmt.Errorf("the seal cannot be written: %w", cause(err))
@@ -95,7 +100,30 @@ func restoreInto(ctx context.Context, cfg Config, root *os.Root, backup io.Reade
 	if !r.seen[backupHead] || !r.seen[markerFile] || !r.seen[storeFile] {
 		return errDamagedBackup
 	}
-	return errors.Join(syncFolder(root, volumeDir), syncFolder(root, "."))
+	return errors.Join(doubtSnapshots(ctx, root), syncFolder(root, volumeDir), syncFolder(root, "."))
+}
+
+// doubtSnapshots has the first start look for parts of snapshots that came or went while the backup was made.
+func doubtSnapshots(ctx context.Context, root *os.Root) error {
+	dir, err := root.OpenRoot(snapDir)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	volumes, err := root.OpenRoot(volumeDir)
+	if err != nil {
+		return err
+	}
+	defer volumes.Close()
+	if err := blockdev.NewShelf(volumes, objects.NewFolder(dir)).Doubt(ctx); err != nil {
+		return err
+	}
+	return fs.WalkDir(dir.FS(), ".", func(name string, e fs.DirEntry, err error) error {
+		if err != nil || !e.IsDir() {
+			return err
+		}
+		return syncFolder(dir, name)
+	})
 }
 
 var errDamagedBackup = errors.New("the backup is damaged or not whole")
@@ -162,7 +190,8 @@ func (r *restoring) entry(h *tar.Header, t io.Reader) error {
 			return errDamagedBackup
 		}
 		return r.file(manifestEntry{Name: name}, h.Size, t)
-	case strings.HasPrefix(name, volumeDir+"/") && filepath.IsLocal(name) && strings.Count(name, "/") == 1:
+	case strings.HasPrefix(name, snapDir+"/") && objects.CheckName(name) == nil,
+		strings.HasPrefix(name, volumeDir+"/") && filepath.IsLocal(name) && strings.Count(name, "/") == 1:
 		at, err := strconv.ParseInt(h.PAXRecords[paxOffset], 10, 64)
 		size, err2 := strconv.ParseInt(h.PAXRecords[paxSize], 10, 64)
 		if err != nil || err2 != nil || at < 0 || size < at+h.Size {
@@ -193,6 +222,9 @@ func (r *restoring) head(data []byte) error {
 
 // file writes one stretch of a file, durably.
 func (r *restoring) file(e manifestEntry, size int64, t io.Reader) error {
+	if err := r.root.MkdirAll(filepath.Dir(filepath.FromSlash(e.Name)), 0o700); err != nil {
+		return cause(err)
+	}
 	f, err := r.root.OpenFile(filepath.FromSlash(e.Name), os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
 		return cause(err)

@@ -81,6 +81,7 @@ var allowed = map[string][]string{
 		"internal/arn", "internal/authz", "internal/policy", "internal/store", "internal/secret", "internal/directory/managed",
 	},
 	"internal/outbound":              {},
+	"internal/objects/objectstest":   {"internal/objects"},
 	"internal/kms/attest":            {},
 	"internal/kms/attest/attesttest": {"internal/kms/attest"},
 	"internal/xks":                   {"internal/outbound", "internal/secret", "internal/sigv4"},

@@ -254,3 +254,30 @@ func (s *Shelf) endHide(ctx context.Context, id string) error {
 	}
 	return s.objects.Delete(ctx, indexPrefix+id)
 }
+
+// Doubt has the next [Sweep] look for blocks that belong to no snapshot: the shelf was copied while it was
+// used. Everything is durable when Doubt returns.
+func (s *Shelf) Doubt(ctx context.Context) error {
+	origins := map[string]bool{}
+	err := s.objects.List(ctx, blockPrefix, func(o objects.Object) error {
+		origin, _, _ := strings.Cut(strings.TrimPrefix(o.Name, blockPrefix), "/")
+		if validOrigin(origin) {
+			origins[origin] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	names := make([]string, 0, len(origins))
+	for origin := range origins {
+		names = append(names, origin)
+	}
+	err = parallel(ctx, len(names), func(i int) error {
+		return s.objects.Put(ctx, workPrefix+names[i], []byte("copied"))
+	})
+	if err != nil {
+		return err
+	}
+	return s.objects.Sync(ctx)
+}
