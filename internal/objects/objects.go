@@ -42,7 +42,7 @@ var ErrName = errors.New("objects: not a name")
 // of which begins with a dot. Up to 512 bytes.
 func CheckName(name string) error {
 	ok := name != "" && len(name) <= 512 && path.Clean(name) == name && name[0] != '/'
-	for _, part := range strings.Split(name, "/") {
+	for part := range strings.SplitSeq(name, "/") {
 		ok = ok && part != "" && part[0] != '.'
 	}
 	for i := range len(name) {
