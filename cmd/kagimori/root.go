@@ -38,6 +38,7 @@ request as AWS documents it, really encrypts, and says why a request was denied.
 		newExplain(io),
 		newWhoCan(io),
 		newWhatCan(io),
+		newImpact(io),
 		newXKS(io),
 		newVolume(io),
 		newVersion(io),

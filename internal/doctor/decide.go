@@ -7,6 +7,7 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/impact"
 	"github.com/kagimori/kagimori/internal/keyrule"
 	"github.com/kagimori/kagimori/internal/launch"
 )
@@ -173,7 +174,7 @@ func (w *world) ask(r launch.Request, caller *subject, extra map[string][]authz.
 		if k == nil {
 			continue
 		}
-		err := afterwards(r, p.Action, k)
+		err := impact.Afterwards(r, p.Action, &k.Key)
 		switch {
 		case k.unknownState != "" && k.matters(r, p.Action):
 			a.depends = append(a.depends, k.unknownState)
@@ -185,29 +186,14 @@ func (w *world) ask(r launch.Request, caller *subject, extra map[string][]authz.
 	return a
 }
 
-// afterwards is what KMS says to a request of a launch that is allowed.
-func afterwards(r launch.Request, action string, k *key) error {
-	switch r.Call {
-	case launch.CreateGrant:
-		g := keyrule.Grant{Operations: r.Grant.Operations, Subset: r.Grant.ContextSubset}
-		if err := g.CheckOn(&k.Key); err != nil {
-			return err
-		}
-		return keyrule.CreateGrant.Check(&k.Key)
-	case launch.RetireGrant, launch.DescribeKey:
-		return keyrule.Read.Check(&k.Key)
-	}
-	return k.CheckEncrypts(strings.TrimPrefix(action, "kms:"))
-}
-
 // matters reports whether what KMS says to a request that is allowed is another in another state of
 // the key, or for a key that is no symmetric one.
 func (k *key) matters(r launch.Request, action string) bool {
 	good, bad, other := *k, *k, *k
 	good.State, good.Spec, good.Usage = "Enabled", "SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT"
 	bad.State, other.Spec = "Disabled", "RSA_2048"
-	sane := afterwards(r, action, &good) == nil
-	return sane != (afterwards(r, action, &bad) == nil) || sane != (afterwards(r, action, &other) == nil)
+	sane := impact.Afterwards(r, action, &good.Key) == nil
+	return sane != (impact.Afterwards(r, action, &bad.Key) == nil) || sane != (impact.Afterwards(r, action, &other.Key) == nil)
 }
 
 // resolve finds the key that an identifier of the launch's account names. Server and doctor alike

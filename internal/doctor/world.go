@@ -8,6 +8,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/impact"
 	"github.com/kagimori/kagimori/internal/keyrule"
 	"github.com/kagimori/kagimori/internal/policy"
 	"github.com/kagimori/kagimori/internal/scenario/format"
@@ -23,6 +24,7 @@ type world struct {
 	tagKeys    []string            // condition keys that ask for tags of resources
 	unsettled  []string            // condition keys that documents ask for and nobody can tell
 	invalid    []string            // documents that are not policies, with the reason
+	detached   *impact.Change      // of policies of principals, or nil
 }
 
 // A key of the world. What the setup does changes policy and grants.

@@ -1,8 +1,13 @@
 package impact
 
 import (
+	"slices"
+
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/authz/explain"
+	"github.com/kagimori/kagimori/internal/keyrule"
+	"github.com/kagimori/kagimori/internal/policy"
 	"github.com/kagimori/kagimori/internal/speech"
 )
 
@@ -68,9 +73,35 @@ func (g *gathering) lostAccess(who Caller, keyARN, action string, before, after 
 		out.Why = g.lines(*after.Decision, who.ARN())
 	}
 	if d := before.Decision; d != nil {
-		if seen, ok := explain.Visible(*d, accountOf(who.ARN(), d.Resource), g.c.Viewer); ok {
-			out.AllowedBy = explain.Deciding(seen)
+		if seen, ok := g.visible(*d, who.ARN()); ok {
+			out.AllowedBy = grounds(&seen)
 		}
 	}
 	return out
+}
+
+// grounds are the statements and grants that allow something, or do on conditions. One that only
+// leaves the decision to identity policies is named if nothing else is.
+func grounds(p *authz.PartDecision) []authz.Match {
+	all := explain.Deciding(*p)
+	for _, m := range p.Missed {
+		if m.GrantID != "" || m.Effect == policy.Allow && m.Reason == authz.MissCondition {
+			all = append(all, m.Match)
+		}
+	}
+	if rest := slices.DeleteFunc(slices.Clone(all), func(m authz.Match) bool { return m.Account }); len(rest) > 0 {
+		return rest
+	}
+	return all
+}
+
+// AfterAccess is what KMS says of a key's state to an operation that is allowed.
+func AfterAccess(action string, k *keyrule.Key) error {
+	switch action {
+	case "kms:CreateGrant":
+		return keyrule.CreateGrant.Check(k)
+	case "kms:DescribeKey", "kms:RetireGrant":
+		return keyrule.Read.Check(k)
+	}
+	return keyrule.Use.Check(k)
 }

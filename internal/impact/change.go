@@ -32,7 +32,7 @@ func Kinds() []string {
 // A Change is what somebody thinks of doing. Which fields are there depends on the kind.
 type Change struct {
 	Kind      string
-	KeyARN    string // all but DetachPolicy
+	KeyARN    string // all but DetachPolicy; of a grant it can be looked for
 	Grant     string // id of the grant that ends
 	Statement string // Sid of the statement that goes, or its number from 1
 	Policy    []byte // that takes the place of the key's
@@ -44,7 +44,10 @@ type Change struct {
 var (
 	ErrNoGrant     = errors.New("impact: no such grant")
 	ErrNoStatement = errors.New("impact: no such statement")
-	ErrSameSid     = errors.New("impact: several statements have this Sid; name one by its number")
+	// ErrLastStatement: KMS takes no key policy without statements. Source: KMS Developer Guide, "Key
+	// policies in AWS KMS", structure of a key policy.
+	ErrLastStatement = errors.New("impact: it is the only statement of the policy, which must have one")
+	ErrSameSid       = errors.New("impact: several statements have this Sid; name one by its number")
 )
 
 // Check reports what a change lacks, or has too much, in a sentence.
@@ -52,7 +55,7 @@ func (c *Change) Check() error {
 	need := map[string]bool{}
 	switch c.Kind {
 	case RevokeGrant, RetireGrant:
-		need["key"], need["grant"] = true, true
+		need["grant"] = true // its key can be looked for
 	case DisableKey, ScheduleDelete:
 		need["key"] = true
 	case RemoveStatement:
@@ -74,7 +77,7 @@ func (c *Change) Check() error {
 		switch {
 		case need[f.name] && !f.given:
 			return fmt.Errorf("the change %s needs a %s", c.Kind, f.name)
-		case !need[f.name] && f.given:
+		case !need[f.name] && f.given && !(f.name == "key" && c.Grant != ""):
 			return fmt.Errorf("the change %s has no %s", c.Kind, f.name)
 		}
 	}
@@ -129,6 +132,9 @@ func (c *Change) KeyPolicy(keyARN string, doc *authz.Document) (*authz.Document,
 		i, err := place(doc.Source, c.Statement)
 		if err != nil {
 			return nil, err
+		}
+		if len(doc.Source.Statements) == 1 {
+			return nil, ErrLastStatement
 		}
 		next = new(*doc.Source)
 		next.Statements = slices.Delete(slices.Clone(next.Statements), i, i+1)

@@ -1,6 +1,7 @@
 package impact
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -177,11 +178,19 @@ func (g *gathering) refusal(q *launch.Request, r *Ruling) *Refusal {
 
 // lines put a decision into words, as far as the viewer may see it.
 func (g *gathering) lines(p authz.PartDecision, who string) []speech.Text {
-	seen, ok := explain.Visible(p, accountOf(who, p.Resource), g.c.Viewer)
+	seen, ok := g.visible(p, who)
 	if !ok {
 		return nil
 	}
 	return explain.Lines(seen, who)
+}
+
+// visible is what the reader may see of a decision.
+func (g *gathering) visible(p authz.PartDecision, who string) (seen authz.PartDecision, ok bool) {
+	if g.c.Viewer == "" {
+		return p, true
+	}
+	return explain.Visible(p, accountOf(who, p.Resource), g.c.Viewer)
 }
 
 // allowedBy are the statements and grants that allowed a request before, as far as the viewer may
@@ -191,7 +200,7 @@ func (g *gathering) allowedBy(r *Ruling, part int) []authz.Match {
 		return nil
 	}
 	p := r.Decision.Parts[part]
-	seen, ok := explain.Visible(p, accountOf(r.Who, p.Resource), g.c.Viewer)
+	seen, ok := g.visible(p, r.Who)
 	if !ok {
 		return nil
 	}
@@ -205,4 +214,24 @@ func accountOf(who, keyARN string) string {
 		a, _ = arn.Parse(keyARN)
 	}
 	return a.Account
+}
+
+// Held is the volume of a running instance that an attach grant is for; ok is false if it is no such grant.
+func Held(g *authz.Grant, region, keyARN string) (_ Use, ok bool) {
+	a, err := arn.Parse(g.Grantee)
+	instance := a.Resource[strings.LastIndexByte(a.Resource, '/')+1:]
+	volume := cmp.Or(g.ContextSubset[launch.ContextKey], g.ContextEquals[launch.ContextKey])
+	if err != nil || volume == "" || g.Grantee != arn.InfrastructureSession(a.Account, instance) {
+		return Use{}, false
+	}
+	return Use{
+		Kind: Volume, ID: volume, PartOf: instance, When: HostRestart,
+		Spec: launch.Spec{
+			Operation: launch.ReopenVolumes, Region: region, Account: a.Account, InstanceID: instance,
+			Devices: []launch.Device{{
+				VolumeID: volume, Grant: launch.GrantRef{ID: g.ID},
+				Source: launch.Source{Kind: launch.Existing, Encrypted: true, KeyARN: keyARN, ContextID: volume},
+			}},
+		},
+	}, true
 }

@@ -103,7 +103,7 @@ type Case struct {
 	// Principals are asked what they can do with the Keys, of the Actions.
 	Principals iter.Seq2[Caller, error]
 	Keys       []Questioned
-	// Viewer is the account that reads the report: it sees its own evidence.
+	// Viewer is the account that reads the report: it sees its own evidence. "" sees everything.
 	Viewer string
 	// MaxEffects bounds the effects that are told; 0 means no bound.
 	MaxEffects int

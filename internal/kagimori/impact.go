@@ -81,6 +81,12 @@ func (s *Service) change(tx store.Tx, c *guard.Call, in *kagimoriapi.ImpactChang
 	if ch.Kind == impact.DetachPolicy {
 		return ch, s.attachedTo(tx, c, ch)
 	}
+	if ch.KeyARN == "" {
+		var err error
+		if ch.KeyARN, err = s.keyOf(tx, c, ch.Grant); err != nil {
+			return nil, err
+		}
+	}
 	keyARN, _, err := s.keys.Resolve(tx, c.Region, c.Account(), ch.KeyARN)
 	if e, ok := errors.AsType[*apierr.Error](err); ok {
 		return nil, apierr.New("ResourceNotFoundException", e.Message)
@@ -98,6 +104,24 @@ func (s *Service) change(tx store.Tx, c *guard.Call, in *kagimoriapi.ImpactChang
 	}
 	c.Touch(keyARN, owner, "AWS::KMS::Key")
 	return ch, s.possible(tx, c, ch, owner)
+}
+
+// keyOf finds the key of the account that a grant is on.
+func (s *Service) keyOf(tx store.Tx, c *guard.Call, grant string) (string, error) {
+	for keyARN, err := range s.keys.Keys(tx, c.Region, c.Account()) {
+		if err != nil {
+			return "", err
+		}
+		for g, err := range s.keys.Grants(tx, keyARN) {
+			if err != nil {
+				return "", err
+			}
+			if g.ID == grant {
+				return keyARN, nil
+			}
+		}
+	}
+	return "", apierr.Newf("ResourceNotFoundException", "No key of account %s in this Region has a grant %s", c.Account(), grant)
 }
 
 func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
@@ -130,6 +154,8 @@ func (s *Service) possible(tx store.Tx, c *guard.Call, ch *impact.Change, owner 
 		switch {
 		case errors.Is(err, impact.ErrNoStatement):
 			return apierr.Newf("ResourceNotFoundException", "The policy of key %s has no statement %s", ch.KeyARN, ch.Statement)
+		case errors.Is(err, impact.ErrLastStatement):
+			return apierr.Validation("The statement %s is the only one of the policy of key %s, and a key policy must have one.", ch.Statement, ch.KeyARN)
 		case errors.Is(err, impact.ErrSameSid):
 			return apierr.Validation("The policy of key %s has several statements %s. Name one by its number.", ch.KeyARN, ch.Statement)
 		}
@@ -242,31 +268,11 @@ func (s *Service) uses(tx store.Tx, c *guard.Call, f *facts, ch *impact.Change, 
 			return
 		}
 		for i := range k.grants {
-			if u, ok := foreign(&k.grants[i], c.Region, c.Account(), ch.KeyARN); ok && !yield(u, nil) {
+			if u, ok := impact.Held(&k.grants[i], c.Region, ch.KeyARN); ok && u.Spec.Account != c.Account() && !yield(u, nil) {
 				return
 			}
 		}
 	}
-}
-
-// foreign is the volume of another account that a grant is for.
-func foreign(g *authz.Grant, region, own, keyARN string) (impact.Use, bool) {
-	a, err := arn.Parse(g.Grantee)
-	instance := a.Resource[strings.LastIndexByte(a.Resource, '/')+1:]
-	volume := cmp.Or(g.ContextSubset[launch.ContextKey], g.ContextEquals[launch.ContextKey])
-	if err != nil || a.Account == own || volume == "" || g.Grantee != arn.InfrastructureSession(a.Account, instance) {
-		return impact.Use{}, false
-	}
-	return impact.Use{
-		Kind: impact.Volume, ID: volume, PartOf: instance, When: impact.HostRestart,
-		Spec: launch.Spec{
-			Operation: launch.ReopenVolumes, Region: region, Account: a.Account, InstanceID: instance,
-			Devices: []launch.Device{{
-				VolumeID: volume, Grant: launch.GrantRef{ID: g.ID},
-				Source: launch.Source{Kind: launch.Existing, Encrypted: true, KeyARN: keyARN, ContextID: volume},
-			}},
-		},
-	}, true
 }
 
 // questioned are the keys that principals are asked about, with the actions that their kind has.

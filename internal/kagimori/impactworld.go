@@ -197,7 +197,7 @@ func (w *world) Access(of impact.Caller, keyARN, action string) (impact.Access, 
 		who.Identity = w.change.Identity(of.ARN(), who.Identity)
 	}
 	a, ok := ask.Ask(&who, part)
-	out := impact.Access{Can: ok, Always: a.Outcome == authz.Allowed, Err: afterAccess(action, &k.rule)}
+	out := impact.Access{Can: ok, Always: a.Outcome == authz.Allowed, Err: impact.AfterAccess(action, &k.rule)}
 	if ok {
 		out.Decision = &a.Part
 		return out, nil
@@ -207,15 +207,4 @@ func (w *world) Access(of impact.Caller, keyARN, action string) (impact.Access, 
 		out.Decision = &d.Parts[0]
 	}
 	return out, nil
-}
-
-// afterAccess is what KMS says of a key's state to an operation that is allowed.
-func afterAccess(action string, k *keyrule.Key) error {
-	switch action {
-	case "kms:CreateGrant":
-		return keyrule.CreateGrant.Check(k)
-	case "kms:DescribeKey", "kms:RetireGrant":
-		return keyrule.Read.Check(k)
-	}
-	return keyrule.Use.Check(k)
 }
