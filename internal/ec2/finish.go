@@ -149,6 +149,9 @@ func (s *Service) finishInstance(tx store.Tx, j *job, end launch.Step) (after af
 	}
 	if i.State != was {
 		after.changed = i.ID
+		if err := s.spotFollows(tx, &i); err != nil {
+			return after, err
+		}
 	}
 	return after, putInstance(tx, i)
 }

@@ -2,7 +2,9 @@ package ec2
 
 import (
 	"context"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	json "github.com/go-json-experiment/json"
@@ -64,6 +66,7 @@ func (s *Service) ModifyFleet(ctx context.Context, c *guard.Call, in *ec2api.Mod
 			return err
 		}
 		if t := in.TargetCapacitySpecification; t != nil {
+			t = keepDefault(t, config.TargetCapacitySpecification)
 			if f.OnDemand, f.Spot, err = targets(t); err != nil {
 				return err
 			}
@@ -88,7 +91,31 @@ func (s *Service) ModifyFleet(ctx context.Context, c *guard.Call, in *ec2api.Mod
 	return &ec2api.ModifyFleetResult{Return: new(true)}, nil
 }
 
+// keepDefault is a new target capacity of a fleet; what it does not say of the kind of capacity stays.
+func keepDefault(to, was *ec2api.TargetCapacitySpecificationRequest) *ec2api.TargetCapacitySpecificationRequest {
+	out := *to
+	if was == nil {
+		return &out
+	}
+	if out.DefaultTargetCapacityType == nil {
+		out.DefaultTargetCapacityType = was.DefaultTargetCapacityType
+	}
+	if out.TargetCapacityUnitType == nil {
+		out.TargetCapacityUnitType = was.TargetCapacityUnitType
+	}
+	return &out
+}
+
+// wellFormed reports whether an id is a prefix and a UUID.
+func wellFormed(prefix, id string) bool {
+	rest, ok := strings.CutPrefix(id, prefix)
+	return ok && len(rest) == 36 && strings.Count(rest, "-") == 4 && strings.Trim(rest, "0123456789abcdef-") == ""
+}
+
 func errFleet(id string) error {
+	if !wellFormed("fleet-", id) {
+		return apierr.Newf("InvalidFleetId.Malformed", "The fleet ID '%s' is malformed", id)
+	}
 	return apierr.Newf("InvalidFleetId.NotFound", "The fleet ID '%s' does not exist", id)
 }
 
@@ -105,7 +132,8 @@ func (s *Service) DeleteFleets(ctx context.Context, c *guard.Call, in *ec2api.De
 			FleetId: &f.ID, CurrentFleetState: &f.State, PreviousFleetState: &f.was,
 		})
 	}
-	for id, why := range bad {
+	for _, id := range slices.Sorted(maps.Keys(bad)) {
+		why := bad[id]
 		out.UnsuccessfulFleetDeletions = append(out.UnsuccessfulFleetDeletions, ec2api.DeleteFleetErrorItem{
 			FleetId: &id, Error: &ec2api.DeleteFleetError{Code: &why[0], Message: &why[1]},
 		})
@@ -190,7 +218,7 @@ func (s *Service) endInstant(ctx context.Context, c *guard.Call, f *fleetRecord)
 	var ids []string
 	err := s.g.Read(ctx, func(tx store.Tx) error {
 		ids = nil
-		n, err := f.census(tx)
+		n, err := rosterOf(tx, f.Region, f.Account).census(f.ID)
 		if err != nil {
 			return err
 		}

@@ -184,7 +184,7 @@ func (s *Service) tendFleet(region, account, id string) {
 			}
 		}
 		r.f = &f
-		r.census, err = f.census(tx)
+		r.census, err = rosterOf(tx, region, account).census(id)
 		return err
 	})
 	if err != nil || r.f == nil {
@@ -258,7 +258,7 @@ func (s *Service) settleFleet(ctx context.Context, r *filling, failed error) {
 		for _, b := range bugs {
 			f.note(s.g.Now(), event{Type: "error", Sub: b.Code, Said: b.Message})
 		}
-		n, err := f.census(tx)
+		n, err := rosterOf(tx, f.Region, f.Account).census(f.ID)
 		if err != nil {
 			return err
 		}
@@ -306,6 +306,14 @@ func (s *Service) fleetEnded(region, account, instance string) {
 		i, _, err := instanceTable.Get(tx, region, account, instance)
 		if err != nil {
 			return err
+		}
+		if m, ok, err := memberTable.Get(tx, region, account, id, instance); err != nil {
+			return err
+		} else if ok {
+			m.Gone = true
+			if err := memberTable.Put(tx, m, region, account, id, instance); err != nil {
+				return err
+			}
 		}
 		f.note(s.g.Now(), event{Type: "instanceChange", Sub: "terminated", Instance: instance})
 		if i.Reason != nil && *i.Reason != reasonTerminate {

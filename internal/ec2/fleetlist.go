@@ -36,8 +36,8 @@ func (f *fleetRecord) shownState(n *fleetCensus) string {
 }
 
 // wire is a fleet as answers carry it.
-func (f *fleetRecord) wire(tx store.Tx) (*ec2api.FleetData, error) {
-	n, err := f.census(tx)
+func (f *fleetRecord) wire(r *roster) (*ec2api.FleetData, error) {
+	n, err := r.census(f.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func (f *fleetRecord) wire(tx store.Tx) (*ec2api.FleetData, error) {
 		return w, nil
 	}
 	w.ExcessCapacityTerminationPolicy = nil
-	all, err := f.all(tx)
+	all, err := r.all(f.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -114,6 +114,10 @@ func (s *Service) DescribeFleets(ctx context.Context, c *guard.Call, in *ec2api.
 	id := func(f ec2api.FleetData) string { return *f.FleetId }
 	err := s.viewList(ctx, c, "ec2:DescribeFleets", in.DryRun, func(tx store.Tx) error {
 		var items []ec2api.FleetData
+		fleets, err := rosterOfAll(tx, c.Region, c.Account())
+		if err != nil {
+			return err
+		}
 		for r, err := range fleetTable.Scan(tx, c.Region, c.Account()) {
 			if err != nil {
 				return err
@@ -122,13 +126,13 @@ func (s *Service) DescribeFleets(ctx context.Context, c *guard.Call, in *ec2api.
 			if f.spotFleet() || f.Type == fleetInstant && !slices.Contains(in.FleetIds, f.ID) {
 				continue
 			}
-			w, err := f.wire(tx)
+			w, err := f.wire(fleets)
 			if err != nil {
 				return err
 			}
 			items = append(items, *w)
 		}
-		items, err := pick(items, in.FleetIds, id, errFleet)
+		items, err = pick(items, in.FleetIds, id, errFleet)
 		if err != nil {
 			return err
 		}
@@ -144,13 +148,14 @@ func (s *Service) DescribeFleets(ctx context.Context, c *guard.Call, in *ec2api.
 
 // active are the running instances of a fleet.
 func (f *fleetRecord) active(tx store.Tx) ([]ec2api.ActiveInstance, error) {
-	n, err := f.census(tx)
+	r := rosterOf(tx, f.Region, f.Account)
+	n, err := r.census(f.ID)
 	if err != nil {
 		return nil, err
 	}
 	out := []ec2api.ActiveInstance{}
 	for _, m := range n.members {
-		i, _, err := instanceTable.Get(tx, f.Region, f.Account, m.Instance)
+		i, _, err := r.instance(m.Instance)
 		if err != nil {
 			return nil, err
 		}

@@ -113,6 +113,7 @@ type memberRecord struct {
 	Subnet   string    `json:"subnet"`
 	Zone     string    `json:"zone"`
 	ZoneID   string    `json:"zoneId"`
+	Gone     bool      `json:"gone,omitempty"` // its instance is terminated
 }
 
 // Tables of fleets: keyed by (region, account, fleet id), with the instance id after it for members,
@@ -140,42 +141,6 @@ func (f *fleetRecord) service() linkedService {
 
 // live reports whether a fleet launches still.
 func (f *fleetRecord) live() bool { return f.State == fleetSubmitted || f.State == fleetActive }
-
-// A fleetCensus is what a fleet has.
-type fleetCensus struct {
-	members        []memberRecord // with an instance that is not ending
-	onDemand, spot float64        // in units of capacity
-	ending         int            // instances that shut down
-	perPool        map[int]int
-}
-
-func (f *fleetRecord) census(tx store.Tx) (*fleetCensus, error) {
-	n := &fleetCensus{perPool: map[int]int{}}
-	for r, err := range memberTable.Scan(tx, f.Region, f.Account, f.ID) {
-		if err != nil {
-			return nil, err
-		}
-		m := r.Value
-		i, ok, err := instanceTable.Get(tx, f.Region, f.Account, m.Instance)
-		switch {
-		case err != nil:
-			return nil, err
-		case !ok || i.gone():
-			continue
-		case i.State == shuttingDown:
-			n.ending++
-			continue
-		}
-		n.members = append(n.members, m)
-		n.perPool[m.Pool]++
-		if m.Spot {
-			n.spot += m.Weight
-		} else {
-			n.onDemand += m.Weight
-		}
-	}
-	return n, nil
-}
 
 // price of an hour of a unit of capacity, in millionths of a dollar.
 func (p *fleetPool) price(spot bool) float64 {

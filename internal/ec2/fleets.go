@@ -102,6 +102,10 @@ func (s *Service) newFleet(c *guard.Call, in *ec2api.CreateFleetRequest) (fleetR
 		return f, invalidValue("ValidUntil must be in the future")
 	case f.Type == fleetInstant && (!f.From.IsZero() || !f.Until.IsZero() || in.ExcessCapacityTerminationPolicy != nil || in.ReplaceUnhealthyInstances != nil && *in.ReplaceUnhealthyInstances):
 		return f, apierr.New("InvalidParameterCombination", "A fleet of type instant has no validity, excess capacity termination policy or replacement of unhealthy instances.")
+	case !f.Until.IsZero() && !f.Until.After(f.From):
+		return f, invalidValue("ValidUntil must be after ValidFrom")
+	case in.SpotOptions != nil && in.SpotOptions.InstancePoolsToUseCount != nil && f.SpotBy != ec2api.SpotAllocationStrategyLowestPrice:
+		return f, apierr.New("InvalidFleetConfig", "InstancePoolsToUseCount option is only available with the lowestPrice allocation strategy.")
 	case f.Type != fleetInstant && least:
 		return f, apierr.New("InvalidParameterCombination", "MinTargetCapacity is supported only for fleets of type instant.")
 	}
@@ -284,7 +288,7 @@ func (s *Service) knownFleet(ctx context.Context, c *guard.Call, id string) (*ec
 		if err != nil || !ok || f.Type != fleetInstant {
 			return err
 		}
-		members, err := f.all(tx)
+		members, err := rosterOf(tx, f.Region, f.Account).all(f.ID)
 		if err != nil {
 			return err
 		}
@@ -338,17 +342,6 @@ func (s *Service) fillInstant(ctx context.Context, c *guard.Call, f *fleetRecord
 	}
 	out.Errors, err = f.errors()
 	return out, err
-}
-
-// all are the instances that a fleet ever had.
-func (f *fleetRecord) all(tx store.Tx) (out []memberRecord, err error) {
-	for r, err := range memberTable.Scan(tx, f.Region, f.Account, f.ID) {
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, r.Value)
-	}
-	return out, nil
 }
 
 func lifecycleOf(spot bool) *string {

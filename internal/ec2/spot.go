@@ -1,12 +1,14 @@
 package ec2
 
 import (
+	"context"
 	"strconv"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/launch"
+	"github.com/kagimori/kagimori/internal/store"
 )
 
 // takeSpot moves a wish for a Spot Instance out of the market options, of which no other is known.
@@ -77,4 +79,75 @@ func (i *instanceRecord) lifecycle() string {
 		return ""
 	}
 	return ec2api.InstanceLifecycleTypeSpot
+}
+
+// spotFollows has the request of a Spot Instance tell that its user stopped or started it.
+// Source: EC2 User Guide, "Stop a Spot Instance".
+func (s *Service) spotFollows(tx store.Tx, i *instanceRecord) error {
+	if !i.Options.Spot || i.State != stopped && i.State != running {
+		return nil
+	}
+	r, ok, err := spotTable.Get(tx, i.Region, i.Account, i.spotRequest())
+	switch {
+	case err != nil || !ok:
+		return err
+	case i.State == stopped && r.State == spotActive:
+		r.to(s.g.Now(), spotDisabled, "instance-stopped-by-user")
+	case i.State == running && r.State == spotDisabled:
+		r.to(s.g.Now(), spotActive, "fulfilled")
+	default:
+		return nil
+	}
+	return putSpot(tx, r)
+}
+
+// endSpot terminates the stopped instance of a request that was cancelled, as the role of EC2 Spot.
+// Source: EC2 User Guide, "Terminate a Spot Instance".
+func (s *Service) endSpot(region, account, instance string) {
+	if !s.life.enter() {
+		return
+	}
+	defer s.life.leave()
+	call, as, err := s.serviceCall(context.Background(), spotService, region, account, "CancelSpotInstanceRequests")
+	if err == nil {
+		err = s.terminateAs(context.Background(), call, as, []string{instance})
+	}
+	s.unlessInterrupted("the stopped Spot Instance of a cancelled request was not terminated", instance, err)
+}
+
+// spotEnded closes the request of an instance that is gone; a persistent one asks again, unless its
+// launch failed.
+func (s *Service) spotEnded(region, account, instance string) {
+	again := false
+	var r spotRecord
+	err := s.g.Change(context.Background(), func(tx store.Tx) error {
+		again = false
+		i, ok, err := instanceTable.Get(tx, region, account, instance)
+		if err != nil || !ok || !i.Options.Spot {
+			return err
+		}
+		r, ok, err = spotTable.Get(tx, region, account, i.spotRequest())
+		if err != nil || !ok || r.State == spotClosed || r.State == spotFailed {
+			return err
+		}
+		now := s.g.Now()
+		switch {
+		case r.State == spotCancelled:
+			r.to(now, spotCancelled, "instance-terminated-by-user")
+		case i.Reason != nil && *i.Reason != reasonTerminate:
+			r.to(now, spotFailed, "bad-parameters")
+			r.Fault = i.Reason
+		case r.Type == ec2api.SpotInstanceTypePersistent && r.Launch != nil:
+			r.to(now, spotOpen, "pending-evaluation")
+			r.Instance, r.Zone, r.ZoneID = "", "", ""
+			again = true
+		default:
+			r.to(now, spotClosed, "instance-terminated-by-user")
+		}
+		return putSpot(tx, r)
+	})
+	s.unlessInterrupted("a Spot Instance request was not closed", instance, err)
+	if again {
+		s.spotLater(r, s.timing.Volume)
+	}
 }

@@ -28,6 +28,9 @@ func (s *Service) spotFleetOperations() map[string]guard.Handler {
 }
 
 func errSpotFleet(id string) error {
+	if !wellFormed("sfr-", id) {
+		return apierr.Newf("InvalidSpotFleetRequestId.Malformed", "The spot fleet request ID '%s' is malformed", id)
+	}
 	return apierr.Newf("InvalidSpotFleetRequestId.NotFound", "The spot fleet request ID '%s' does not exist", id)
 }
 
@@ -70,6 +73,12 @@ func (s *Service) newSpotFleet(c *guard.Call, d *ec2api.SpotFleetRequestConfigDa
 		return f, bad("Exactly one of LaunchSpecifications and LaunchTemplateConfigs is needed.")
 	case !f.Until.IsZero() && !f.Until.After(f.Created):
 		return f, bad("Parameter: SpotFleetRequestConfig.ValidUntil is in the past.")
+	case !f.Until.IsZero() && !f.Until.After(f.From):
+		return f, bad("Parameter: SpotFleetRequestConfig.ValidUntil is not after ValidFrom.")
+	case !strings.HasPrefix(api.Val(d.IamFleetRole), "arn:"):
+		return f, bad("Parameter: SpotFleetRequestConfig.IamFleetRole is invalid.")
+	case d.InstancePoolsToUseCount != nil && f.SpotBy != ec2api.SpotAllocationStrategyLowestPrice:
+		return f, bad("InstancePoolsToUseCount option is only available with the lowestPrice allocation strategy.")
 	}
 	plain := *d
 	plain.TagSpecifications = nil
@@ -262,19 +271,23 @@ func (s *Service) DescribeSpotFleetRequests(ctx context.Context, c *guard.Call, 
 	id := func(f ec2api.SpotFleetRequestConfig) string { return *f.SpotFleetRequestId }
 	err := s.viewList(ctx, c, "ec2:DescribeSpotFleetRequests", in.DryRun, func(tx store.Tx) error {
 		var items []ec2api.SpotFleetRequestConfig
+		fleets, err := rosterOfAll(tx, c.Region, c.Account())
+		if err != nil {
+			return err
+		}
 		for r, err := range fleetTable.Scan(tx, c.Region, c.Account()) {
 			if err != nil {
 				return err
 			}
 			if f := r.Value; f.spotFleet() {
-				w, err := f.spotWire(tx)
+				w, err := f.spotWire(fleets)
 				if err != nil {
 					return err
 				}
 				items = append(items, w)
 			}
 		}
-		items, err := pick(items, in.SpotFleetRequestIds, id, errSpotFleet)
+		items, err = pick(items, in.SpotFleetRequestIds, id, errSpotFleet)
 		if err != nil {
 			return err
 		}
@@ -289,8 +302,8 @@ func (s *Service) DescribeSpotFleetRequests(ctx context.Context, c *guard.Call, 
 	return out, err
 }
 
-func (f *fleetRecord) spotWire(tx store.Tx) (ec2api.SpotFleetRequestConfig, error) {
-	n, err := f.census(tx)
+func (f *fleetRecord) spotWire(r *roster) (ec2api.SpotFleetRequestConfig, error) {
+	n, err := r.census(f.ID)
 	if err != nil {
 		return ec2api.SpotFleetRequestConfig{}, err
 	}
@@ -392,6 +405,9 @@ func (s *Service) CancelSpotFleetRequests(ctx context.Context, c *guard.Call, in
 	codes := map[string]string{"fleetIdDoesNotExist": "fleetRequestIdDoesNotExist", "fleetNotInDeletableState": "fleetRequestNotInCancellableState"}
 	for _, id := range slices.Sorted(slices.Values(in.SpotFleetRequestIds)) {
 		if why, ok := bad[id]; ok {
+			if why[0] == "fleetIdDoesNotExist" {
+				why[1] = "The spot fleet request ID '" + id + "' does not exist"
+			}
 			out.UnsuccessfulFleetRequests = append(out.UnsuccessfulFleetRequests, ec2api.CancelSpotFleetRequestsErrorItem{
 				SpotFleetRequestId: &id, Error: &ec2api.CancelSpotFleetRequestsError{Code: new(codes[why[0]]), Message: &why[1]},
 			})

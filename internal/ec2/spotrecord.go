@@ -16,6 +16,7 @@ const (
 	spotClosed    = "closed"
 	spotCancelled = "cancelled"
 	spotFailed    = "failed"
+	spotDisabled  = "disabled" // its instance is stopped
 )
 
 // A spotRecord is a Spot Instance request: made by RequestSpotInstances, or by a launch that asks
@@ -61,6 +62,7 @@ var spotWords = map[string]string{
 	"canceled-before-fulfillment":           "Your Spot request is canceled before it was fulfilled.",
 	"request-canceled-and-instance-running": "Your Spot request is canceled, but your instance is still running.",
 	"instance-terminated-by-user":           "Your Spot Instance was terminated by a user.",
+	"instance-stopped-by-user":              "You stopped your instance from the instance or ran the shutdown command from the instance.",
 	"bad-parameters":                        "Your Spot request failed because of a problem with its parameters.",
 }
 

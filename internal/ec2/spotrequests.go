@@ -110,7 +110,7 @@ func (s *Service) RequestSpotInstances(ctx context.Context, c *guard.Call, in *e
 			return nil, err
 		}
 	}
-	token := clientToken{api.Val(in.ClientToken), fingerprint(string(kept.Members), in.SpotPrice, in.InstanceCount, in.Type)}
+	token := clientToken{api.Val(in.ClientToken), fingerprint(string(kept.Members), in.SpotPrice, in.InstanceCount, in.Type, in.InstanceInterruptionBehavior, in.LaunchGroup, in.AvailabilityZoneGroup, in.ValidFrom, in.ValidUntil, in.TagSpecifications)}
 	var out []ec2api.SpotInstanceRequest
 	var made []spotRecord
 	err = s.g.Update(ctx, c, func(tx store.Tx) error {
@@ -326,43 +326,6 @@ func (s *Service) unlessInterrupted(trouble, id string, err error) {
 	}
 }
 
-// spotEnded closes the request of an instance that is gone; a persistent one asks again, unless its
-// launch failed.
-func (s *Service) spotEnded(region, account, instance string) {
-	again := false
-	var r spotRecord
-	err := s.g.Change(context.Background(), func(tx store.Tx) error {
-		again = false
-		i, ok, err := instanceTable.Get(tx, region, account, instance)
-		if err != nil || !ok || !i.Options.Spot {
-			return err
-		}
-		r, ok, err = spotTable.Get(tx, region, account, i.spotRequest())
-		if err != nil || !ok || r.State == spotClosed || r.State == spotFailed {
-			return err
-		}
-		now := s.g.Now()
-		switch {
-		case r.State == spotCancelled:
-			r.to(now, spotCancelled, "instance-terminated-by-user")
-		case i.Reason != nil && *i.Reason != reasonTerminate:
-			r.to(now, spotFailed, "bad-parameters")
-			r.Fault = i.Reason
-		case r.Type == ec2api.SpotInstanceTypePersistent && r.Launch != nil:
-			r.to(now, spotOpen, "pending-evaluation")
-			r.Instance, r.Zone, r.ZoneID = "", "", ""
-			again = true
-		default:
-			r.to(now, spotClosed, "instance-terminated-by-user")
-		}
-		return putSpot(tx, r)
-	})
-	s.unlessInterrupted("a Spot Instance request was not closed", instance, err)
-	if again {
-		s.spotLater(r, s.timing.Volume)
-	}
-}
-
 // DescribeSpotInstanceRequests lists Spot Instance requests.
 func (s *Service) DescribeSpotInstanceRequests(ctx context.Context, c *guard.Call, in *ec2api.DescribeSpotInstanceRequestsRequest) (*ec2api.DescribeSpotInstanceRequestsResult, error) {
 	out := &ec2api.DescribeSpotInstanceRequestsResult{}
@@ -397,10 +360,13 @@ func (s *Service) DescribeSpotInstanceRequests(ctx context.Context, c *guard.Cal
 }
 
 func errSpotRequest(id string) error {
+	if rest, ok := strings.CutPrefix(id, "sir-"); !ok || len(rest) != 8 {
+		return apierr.Newf("InvalidSpotInstanceRequestID.Malformed", "The spot instance request ID '%s' is malformed", id)
+	}
 	return apierr.Newf("InvalidSpotInstanceRequestID.NotFound", "The spot instance request ID '%s' does not exist", id)
 }
 
-// CancelSpotInstanceRequests cancels requests; their instances go on.
+// CancelSpotInstanceRequests cancels requests; their instances go on, but stopped ones are terminated.
 // Source: EC2 API Reference, CancelSpotInstanceRequests.
 func (s *Service) CancelSpotInstanceRequests(ctx context.Context, c *guard.Call, in *ec2api.CancelSpotInstanceRequestsRequest) (*ec2api.CancelSpotInstanceRequestsResult, error) {
 	ids := slices.Compact(slices.Sorted(slices.Values(in.SpotInstanceRequestIds)))
@@ -411,8 +377,9 @@ func (s *Service) CancelSpotInstanceRequests(ctx context.Context, c *guard.Call,
 		return nil, invalidValue("You can specify up to %d requests in a single request.", togetherVolumes)
 	}
 	out := &ec2api.CancelSpotInstanceRequestsResult{}
-	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
-		out.CancelledSpotInstanceRequests = nil
+	var stopped []string
+	err := s.g.Update(ctx, c, func(tx store.Tx) error {
+		out.CancelledSpotInstanceRequests, stopped = nil, nil
 		var parts []authz.Part
 		var found []spotRecord
 		var missing error
@@ -446,6 +413,9 @@ func (s *Service) CancelSpotInstanceRequests(ctx context.Context, c *guard.Call,
 				r.to(s.g.Now(), spotCancelled, "canceled-before-fulfillment")
 			case spotActive:
 				r.to(s.g.Now(), spotCancelled, "request-canceled-and-instance-running")
+			case spotDisabled:
+				r.to(s.g.Now(), spotCancelled, "request-canceled-and-instance-running")
+				stopped = append(stopped, r.Instance)
 			}
 			state := r.State
 			if state == spotFailed {
@@ -459,4 +429,11 @@ func (s *Service) CancelSpotInstanceRequests(ctx context.Context, c *guard.Call,
 		}
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range stopped {
+		s.clock.AfterFunc(s.timing.Volume, func() { s.endSpot(c.Region, c.Account(), id) })
+	}
+	return out, nil
 }
