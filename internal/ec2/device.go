@@ -56,6 +56,9 @@ func (s *Service) devices(tx store.Tx, c *guard.Call, img imageRecord, mappings 
 		}
 		out = append(out, n)
 	}
+	if err := namedTwice(mappings); err != nil {
+		return nil, err
+	}
 	for _, m := range mappings {
 		name := api.Val(m.DeviceName)
 		if name == "" {
@@ -85,6 +88,23 @@ func (s *Service) devices(tx store.Tx, c *guard.Call, img imageRecord, mappings 
 		}
 	}
 	return out, settle(out)
+}
+
+// namedTwice refuses mappings of one origin, request or template, that name a device twice.
+func namedTwice(mappings []mapping) error {
+	type place struct {
+		device   string
+		template bool
+	}
+	seen := map[place]bool{}
+	for _, m := range mappings {
+		at := place{api.Val(m.DeviceName), m.template}
+		if at.device != "" && seen[at] {
+			return apierr.Newf("InvalidBlockDeviceMapping", "The device %s is specified more than once", at.device)
+		}
+		seen[at] = true
+	}
+	return nil
 }
 
 // change applies the Ebs part of a mapping to a device.

@@ -17,6 +17,9 @@ import (
 // User Guide, "Unlimited mode for burstable performance instances", defaults.
 func (s *Service) DescribeInstanceCreditSpecifications(ctx context.Context, c *guard.Call, in *ec2api.DescribeInstanceCreditSpecificationsRequest) (*ec2api.DescribeInstanceCreditSpecificationsResult, error) {
 	out := &ec2api.DescribeInstanceCreditSpecificationsResult{}
+	if len(in.InstanceIds) > 0 && in.MaxResults != nil {
+		return nil, errIDsAndPage("instancesSet")
+	}
 	err := s.viewList(ctx, c, "ec2:DescribeInstanceCreditSpecifications", in.DryRun, func(tx store.Tx) error {
 		out.InstanceCreditSpecifications = []ec2api.InstanceCreditSpecification{}
 		found, _, err := s.selectInstances(tx, c, in.InstanceIds, in.Filters)

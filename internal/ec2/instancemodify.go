@@ -98,7 +98,18 @@ func (s *Service) editOf(tx store.Tx, c *guard.Call, in *ec2api.ModifyInstanceAt
 		all = append(all, userDataEdit(base64.StdEncoding.EncodeToString(v.Value)))
 	}
 	flag("SourceDestCheck", in.SourceDestCheck, func(o *instanceOptions, on bool) { o.NoSourceCheck = !on })
-	if in.EnaSupport != nil || in.SriovNetSupport != nil || in.Kernel != nil || in.Ramdisk != nil {
+	// Every instance here has enhanced networking: what asks for it changes nothing.
+	if v := in.EnaSupport; v != nil && api.Val(v.Value) {
+		e := flagEdit("EnaSupport", true, func(*instanceOptions, bool) {})
+		e.resting = true
+		all = append(all, e)
+	}
+	if v := in.SriovNetSupport; v != nil && api.Val(v.Value) == "simple" {
+		e := flagEdit("SriovNetSupport", true, func(*instanceOptions, bool) {})
+		e.value, e.resting = "simple", true
+		all = append(all, e)
+	}
+	if v := in.EnaSupport; v != nil && !api.Val(v.Value) || in.SriovNetSupport != nil && api.Val(in.SriovNetSupport.Value) != "simple" || in.Kernel != nil || in.Ramdisk != nil {
 		return edit{}, apierr.New("UnsupportedOperation", "This server does not support changes of that attribute.")
 	}
 	if len(in.Groups) > 0 {

@@ -134,6 +134,10 @@ type instanceOptions struct {
 	AutoRecovery       string `json:"autoRecovery,omitempty"` // "": default
 	CoreCount          int32  `json:"coreCount,omitempty"`
 	ThreadsPerCore     int32  `json:"threadsPerCore,omitempty"`
+	Reservations       string `json:"reservations,omitempty"` // CapacityReservationPreference; "": open
+	ByResource         bool   `json:"byResource,omitempty"`   // named by its id, not by its address
+	ResourceA          bool   `json:"resourceA,omitempty"`    // A record of that name
+	ResourceAAAA       bool   `json:"resourceAAAA,omitempty"`
 }
 
 // recovery says whether an instance is moved off failing hardware: default or disabled.

@@ -1,13 +1,13 @@
 package ec2
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
-	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -35,6 +35,9 @@ func (i *instanceRecord) dnsName() string {
 	domain := i.Region + ".compute.internal"
 	if i.Region == "us-east-1" {
 		domain = "ec2.internal"
+	}
+	if i.Options.ByResource {
+		return i.ID + "." + domain
 	}
 	return "ip-" + strings.ReplaceAll(i.Address, ".", "-") + "." + domain
 }
@@ -64,13 +67,13 @@ func (i *instanceRecord) wire(tags map[string]string) ec2api.Instance {
 		Placement: i.placement(), KeyName: api.Opt(o.Key),
 		Monitoring:                       &ec2api.Monitoring{State: new(map[bool]string{true: "enabled", false: "disabled"}[o.Monitoring])},
 		CpuOptions:                       &ec2api.CpuOptions{CoreCount: &o.CoreCount, ThreadsPerCore: &o.ThreadsPerCore},
-		CapacityReservationSpecification: &ec2api.CapacityReservationSpecificationResponse{CapacityReservationPreference: new("open")},
+		CapacityReservationSpecification: &ec2api.CapacityReservationSpecificationResponse{CapacityReservationPreference: new(cmp.Or(o.Reservations, "open"))},
 		HibernationOptions:               &ec2api.HibernationOptions{Configured: &o.Hibernation},
 		EnclaveOptions:                   &ec2api.EnclaveOptions{Enabled: &o.Enclave},
 		MaintenanceOptions:               &ec2api.InstanceMaintenanceOptions{AutoRecovery: new(o.recovery()), RebootMigration: new("default")},
 		CurrentInstanceBootMode:          new(map[bool]string{true: "uefi", false: "legacy-bios"}[i.Architecture == "arm64"]),
 		PrivateDnsNameOptions: &ec2api.PrivateDnsNameOptionsResponse{
-			HostnameType: new("ip-name"), EnableResourceNameDnsARecord: new(false), EnableResourceNameDnsAAAARecord: new(false),
+			HostnameType: new(map[bool]string{true: "resource-name", false: "ip-name"}[o.ByResource]), EnableResourceNameDnsARecord: &o.ResourceA, EnableResourceNameDnsAAAARecord: &o.ResourceAAAA,
 		},
 		MetadataOptions: i.metadata(map[bool]string{true: "pending", false: "applied"}[i.State == pending]),
 	}
@@ -156,7 +159,7 @@ func (s *Service) reservation(tx store.Tx, c *guard.Call, records []instanceReco
 // DescribeInstances describes instances, by reservation.
 func (s *Service) DescribeInstances(ctx context.Context, c *guard.Call, in *ec2api.DescribeInstancesRequest) (*ec2api.DescribeInstancesResult, error) {
 	if len(in.InstanceIds) > 0 && in.MaxResults != nil {
-		return nil, apierr.New("InvalidParameterCombination", "The parameter instancesSet cannot be used with the parameter maxResults")
+		return nil, errIDsAndPage("instancesSet")
 	}
 	out := &ec2api.DescribeInstancesResult{}
 	err := s.g.View(ctx, c, func(tx store.Tx) error {
@@ -195,6 +198,9 @@ func (s *Service) DescribeInstances(ctx context.Context, c *guard.Call, in *ec2a
 // for.
 func (s *Service) DescribeInstanceStatus(ctx context.Context, c *guard.Call, in *ec2api.DescribeInstanceStatusRequest) (*ec2api.DescribeInstanceStatusResult, error) {
 	out := &ec2api.DescribeInstanceStatusResult{}
+	if len(in.InstanceIds) > 0 && in.MaxResults != nil {
+		return nil, errIDsAndPage("instancesSet")
+	}
 	err := s.g.View(ctx, c, func(tx store.Tx) error {
 		out.InstanceStatuses = nil
 		if err := s.allowDry(tx, c, "ec2:DescribeInstanceStatus", in.DryRun); err != nil {

@@ -85,6 +85,12 @@ func templateOptions(in *ec2api.RunInstancesRequest, d *ec2api.RequestLaunchTemp
 	if p := d.MaintenanceOptions; p != nil {
 		in.MaintenanceOptions = &ec2api.InstanceMaintenanceOptionsRequest{AutoRecovery: p.AutoRecovery}
 	}
+	if p := d.PrivateDnsNameOptions; p != nil {
+		in.PrivateDnsNameOptions = new(ec2api.PrivateDnsNameOptionsRequest(*p))
+	}
+	if r := d.CapacityReservationSpecification; r != nil {
+		in.CapacityReservationSpecification = new(ec2api.CapacityReservationSpecification(*r))
+	}
 	if h := d.HibernationOptions; h != nil {
 		in.HibernationOptions = &ec2api.HibernationOptionsRequest{Configured: h.Configured}
 	}
@@ -122,6 +128,8 @@ func merge(in, template *ec2api.RunInstancesRequest) merged {
 	over(&m.MaintenanceOptions, template.MaintenanceOptions)
 	over(&m.HibernationOptions, template.HibernationOptions)
 	over(&m.EnclaveOptions, template.EnclaveOptions)
+	over(&m.PrivateDnsNameOptions, template.PrivateDnsNameOptions)
+	over(&m.CapacityReservationSpecification, template.CapacityReservationSpecification)
 	// Terraform sends an empty zone where it means none.
 	if p := m.Placement; p == nil || *p == (ec2api.Placement{}) || *p == (ec2api.Placement{AvailabilityZone: p.AvailabilityZone}) && api.Val(p.AvailabilityZone) == "" {
 		m.Placement = nil

@@ -5,6 +5,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/apierr"
 )
 
 // instanceOptionsOf are the options of an instance with EC2's defaults.
@@ -45,18 +46,53 @@ func instanceOptionsOf(m *merged) (instanceOptions, error) {
 	}
 	if p := m.CreditSpecification; p != nil {
 		o.Credits = api.Val(p.CpuCredits)
+		if o.Credits != "standard" && o.Credits != "unlimited" {
+			return o, invalidValue("Value (%s) for parameter cpuCredits is invalid. Valid values are standard, unlimited.", o.Credits)
+		}
 	}
-	if p := m.CpuOptions; p != nil {
+	if p := m.CpuOptions; p != nil && (p.CoreCount != nil || p.ThreadsPerCore != nil) {
 		o.CoreCount, o.ThreadsPerCore = api.Val(p.CoreCount), api.Val(p.ThreadsPerCore)
+		kind, _ := lookupType(api.Val(m.InstanceType))
+		if err := kind.checkCPU(p); err != nil {
+			return o, err
+		}
+	}
+	if p := m.PrivateDnsNameOptions; p != nil {
+		o.ByResource = api.Val(p.HostnameType) == "resource-name"
+		o.ResourceA, o.ResourceAAAA = api.Val(p.EnableResourceNameDnsARecord), api.Val(p.EnableResourceNameDnsAAAARecord)
+	}
+	if r := m.CapacityReservationSpecification; r != nil {
+		o.Reservations = api.Val(r.CapacityReservationPreference)
+		if t := r.CapacityReservationTarget; t != nil {
+			return o, apierr.Newf("InvalidCapacityReservationId.NotFound", "The capacity reservation '%s' does not exist.",
+				api.Val(t.CapacityReservationId)+api.Val(t.CapacityReservationResourceGroupArn))
+		}
 	}
 	if d := m.MetadataOptions; d != nil {
 		o.HTTPTokens, o.HTTPEndpoint = or(d.HttpTokens, o.HTTPTokens), or(d.HttpEndpoint, o.HTTPEndpoint)
 		o.HTTPv6, o.MetadataTags = or(d.HttpProtocolIpv6, o.HTTPv6), or(d.InstanceMetadataTags, o.MetadataTags)
 		if d.HttpPutResponseHopLimit != nil {
-			o.HTTPHops = *d.HttpPutResponseHopLimit
+			if o.HTTPHops = *d.HttpPutResponseHopLimit; o.HTTPHops < 1 || o.HTTPHops > 64 {
+				return o, invalidValue("Value (%d) for parameter HttpPutResponseHopLimit is invalid. It is from 1 to 64.", o.HTTPHops)
+			}
 		}
 	}
 	return o, m.checkSpot()
+}
+
+// checkCPU refuses CPU options that the type does not have. Source: EC2 User Guide, "CPU options for Amazon EC2
+// instances".
+func (t *instanceType) checkCPU(p *ec2api.CpuOptionsRequest) error {
+	cores, threads := api.Val(p.CoreCount), api.Val(p.ThreadsPerCore)
+	switch {
+	case p.CoreCount == nil || p.ThreadsPerCore == nil:
+		return apierr.New("InvalidParameterCombination", "CpuOptions need both CoreCount and ThreadsPerCore.")
+	case cores < 1 || cores > t.VCPU/t.threads:
+		return invalidValue("Value (%d) for parameter CoreCount is invalid for %s. It is from 1 to %d.", cores, t.Name, t.VCPU/t.threads)
+	case threads < 1 || threads > t.threads:
+		return invalidValue("Value (%d) for parameter ThreadsPerCore is invalid for %s. It is from 1 to %d.", threads, t.Name, t.threads)
+	}
+	return nil
 }
 
 // maxUserData is the most user data in base64. Source: EC2 User Guide, "Run commands when you

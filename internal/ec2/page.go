@@ -52,3 +52,8 @@ func paginate[T any](op string, items []T, key func(T) string, lim limits, maxRe
 	items = items[:size]
 	return items, new(base64.RawURLEncoding.EncodeToString([]byte(op + "\x00" + key(items[size-1])))), nil
 }
+
+// errIDsAndPage refuses a page of a list that is named. Source: EC2 API Reference, DescribeInstances, MaxResults.
+func errIDsAndPage(ids string) error {
+	return apierr.Newf("InvalidParameterCombination", "The parameter %s cannot be used with the parameter maxResults", ids)
+}

@@ -212,6 +212,23 @@ func TestRunInstancesRefusals(t *testing.T) {
 		{"aws tags", func(in *ec2api.RunInstancesRequest) {
 			in.TagSpecifications = []ec2api.TagSpecification{{ResourceType: new("instance"), Tags: tagList("aws:x", "y")}}
 		}, "InvalidParameterValue", "*"},
+		{"cores without threads", func(in *ec2api.RunInstancesRequest) { in.CpuOptions = &ec2api.CpuOptionsRequest{CoreCount: new(int32(1))} },
+			"InvalidParameterCombination", "*"},
+		{"more cores than the type has", func(in *ec2api.RunInstancesRequest) {
+			in.CpuOptions = &ec2api.CpuOptionsRequest{CoreCount: new(int32(2)), ThreadsPerCore: new(int32(1))}
+		}, "InvalidParameterValue", "*"},
+		{"a hop limit of 65", func(in *ec2api.RunInstancesRequest) {
+			in.MetadataOptions = &ec2api.InstanceMetadataOptionsRequest{HttpPutResponseHopLimit: new(int32(65))}
+		}, "InvalidParameterValue", "*"},
+		{"credits of no kind", func(in *ec2api.RunInstancesRequest) {
+			in.CreditSpecification = &ec2api.CreditSpecificationRequest{CpuCredits: new("many")}
+		}, "InvalidParameterValue", "*"},
+		{"a device twice", func(in *ec2api.RunInstancesRequest) {
+			in.BlockDeviceMappings = []ec2api.BlockDeviceMapping{encrypted("/dev/sdf", ""), encrypted("/dev/sdf", "")}
+		}, "InvalidBlockDeviceMapping", "*"},
+		{"a capacity reservation", func(in *ec2api.RunInstancesRequest) {
+			in.CapacityReservationSpecification = &ec2api.CapacityReservationSpecification{CapacityReservationTarget: &ec2api.CapacityReservationTarget{CapacityReservationId: new("cr-1")}}
+		}, "InvalidCapacityReservationId.NotFound", "*"},
 		{"dry run", func(in *ec2api.RunInstancesRequest) { in.DryRun = new(true) }, "DryRunOperation", "Request would have succeeded, but DryRun flag is set."},
 	}
 	for _, tt := range tests {
@@ -227,7 +244,13 @@ func TestRunInstancesRefusals(t *testing.T) {
 	in := runRequest()
 	in.Placement, in.EbsOptimized = &ec2api.Placement{AvailabilityZone: new("")}, new(false)
 	in.HibernationOptions = &ec2api.HibernationOptionsRequest{Configured: new(false)}
-	ask[ec2api.Reservation](h.desk, h.owner(), in)
+	in.PrivateDnsNameOptions = &ec2api.PrivateDnsNameOptionsRequest{HostnameType: new("resource-name"), EnableResourceNameDnsARecord: new(true)}
+	in.CapacityReservationSpecification = &ec2api.CapacityReservationSpecification{CapacityReservationPreference: new("none")}
+	i := ask[ec2api.Reservation](h.desk, h.owner(), in).Instances[0]
+	if n := i.PrivateDnsNameOptions; *n.HostnameType != "resource-name" || !*n.EnableResourceNameDnsARecord || *n.EnableResourceNameDnsAAAARecord ||
+		*i.PrivateDnsName != *i.InstanceId+"."+region+".compute.internal" || *i.CapacityReservationSpecification.CapacityReservationPreference != "none" {
+		t.Errorf("%+v %s", n, *i.PrivateDnsName)
+	}
 }
 
 // rootSnapshot is the snapshot of the example image.

@@ -193,7 +193,7 @@ func (s *Service) DescribeVolumes(ctx context.Context, c *guard.Call, in *ec2api
 		return nil, err
 	}
 	if len(in.VolumeIds) > 0 && in.MaxResults != nil {
-		return nil, apierr.New("InvalidParameterCombination", "The parameter volumesSet cannot be used with the parameter maxResults")
+		return nil, errIDsAndPage("volumesSet")
 	}
 	out := &ec2api.DescribeVolumesResult{}
 	err = s.g.View(ctx, c, func(tx store.Tx) error {

@@ -6,7 +6,6 @@ import (
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
-	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -45,7 +44,7 @@ func (v *volumeRecord) health() string {
 func (s *Service) DescribeVolumeStatus(ctx context.Context, c *guard.Call, in *ec2api.DescribeVolumeStatusRequest) (*ec2api.DescribeVolumeStatusResult, error) {
 	out := &ec2api.DescribeVolumeStatusResult{}
 	if len(in.VolumeIds) > 0 && in.MaxResults != nil {
-		return nil, apierr.New("InvalidParameterCombination", "The parameter volumesSet cannot be used with the parameter maxResults")
+		return nil, errIDsAndPage("volumesSet")
 	}
 	err := s.viewList(ctx, c, "ec2:DescribeVolumeStatus", in.DryRun, func(tx store.Tx) error {
 		out.VolumeStatuses = []ec2api.VolumeStatusItem{}
