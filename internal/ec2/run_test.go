@@ -212,7 +212,9 @@ func TestRunInstancesRefusals(t *testing.T) {
 		{"aws tags", func(in *ec2api.RunInstancesRequest) {
 			in.TagSpecifications = []ec2api.TagSpecification{{ResourceType: new("instance"), Tags: tagList("aws:x", "y")}}
 		}, "InvalidParameterValue", "*"},
-		{"cores without threads", func(in *ec2api.RunInstancesRequest) { in.CpuOptions = &ec2api.CpuOptionsRequest{CoreCount: new(int32(1))} },
+		{"cores without threads", func(in *ec2api.RunInstancesRequest) {
+			in.CpuOptions = &ec2api.CpuOptionsRequest{CoreCount: new(int32(1))}
+		},
 			"InvalidParameterCombination", "*"},
 		{"more cores than the type has", func(in *ec2api.RunInstancesRequest) {
 			in.CpuOptions = &ec2api.CpuOptionsRequest{CoreCount: new(int32(2)), ThreadsPerCore: new(int32(1))}
