@@ -26,6 +26,7 @@ type serveFlags struct {
 	auditSync           bool
 	requireMlock, fips  bool
 	keyCache            int
+	maxGroups           int
 	console             bool
 	logLevel            string
 	network             networkFlags
@@ -71,6 +72,7 @@ func newServe(io stdio) *cobra.Command {
 	f.seal.register(fl, " (plain-file is the default with --dev)")
 	fl.BoolVar(&f.requireMlock, "require-mlock", false, "refuse to run if keys may be swapped out to disk")
 	fl.BoolVar(&f.fips, "fips", false, "only approved algorithms; needs GODEBUG=fips140=on")
+	fl.IntVar(&f.maxGroups, "quota-groups", 0, "most Auto Scaling `groups` of an account and Region (default 500, as at AWS)")
 	fl.IntVar(&f.keyCache, "key-cache", 0, "most `keys` that are kept unwrapped in locked memory (default 4096)")
 	fl.StringVar(&f.tlsCert, "tls-cert", "", "`file` with the certificate chain, in PEM")
 	fl.StringVar(&f.tlsKey, "tls-key", "", "`file` with the certificate's key, in PEM")
@@ -187,6 +189,7 @@ func (f *serveFlags) config(logger *slog.Logger) (app.Config, error) {
 	var err error
 	cfg.NoConsole = !f.console
 	cfg.RequireMlock, cfg.FIPS, cfg.KeyCache, cfg.ParseLock = f.requireMlock, f.fips, f.keyCache, f.seal.parse
+	cfg.MaxGroups = f.maxGroups
 	if cfg.Locks, err = f.seal.locks(); err != nil {
 		return cfg, err
 	}

@@ -36,6 +36,8 @@ type Config struct {
 	FIPS bool
 	// KeyCache bounds the keys that are ready in memory; 0 is soft's default.
 	KeyCache int
+	// MaxGroups is the quota of Auto Scaling groups of an account and Region; 0 is AWS's.
+	MaxGroups int
 	// Version is the program's, for health.
 	Version string
 	// NoConsole leaves the web console out.

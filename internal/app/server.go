@@ -238,7 +238,7 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 	}
 	s.groups = autoscaling.New(autoscaling.Config{
 		Guard: s.guard, Clock: s.clock, Compute: compute{s.guard, s.ec2}, Roles: roles{s.guard, people, sessions},
-		Timing: timing, Events: eventSink(cfg.Events, s.outbound), Logger: cfg.Logger,
+		Timing: timing, MaxGroups: cfg.MaxGroups, Events: eventSink(cfg.Events, s.outbound), Logger: cfg.Logger,
 	})
 	tree := org.New(org.Config{Guard: s.guard, Tokens: module.Box("organizations token")})
 	events := cloudtrail.New(cloudtrail.Config{Guard: s.guard, Trail: s.trail, Tokens: module.Box("cloudtrail token")})

@@ -35,7 +35,6 @@ func takenFor(from, to int) string {
 
 const (
 	causeHealth      = "an instance was taken out of service in response to an EC2 health check indicating it has been terminated or stopped."
-	causeUser        = "an instance was taken out of service in response to a user request."
 	causeReplacement = "an instance was launched in response to an unhealthy instance needing to be replaced."
 	causeAbandoned   = "an instance was taken out of service in response to a lifecycle action that was abandoned."
 	causeSetHealth   = "an instance was taken out of service in response to a user health-check."

@@ -45,6 +45,9 @@ func (s *Service) AttachInstances(ctx context.Context, c *guard.Call, in *autosc
 		if err != nil {
 			return err
 		}
+		if g.Deleting {
+			return beingDeleted(&g)
+		}
 		if err := more("attach")(&g, int32(len(ids))); err != nil {
 			return err
 		}
@@ -109,10 +112,10 @@ func (s *Service) attach(tx store.Tx, g *groupRecord, id string, inst ec2api.Ins
 	}
 	now := s.g.Now()
 	a := newActivity(g, now, "Attaching an existing EC2 instance: "+id,
-		[]string{sentence(now, "an instance was attached in response to a user request, increasing the capacity from "+itoa(have)+" to "+itoa(have+1)+".")}, "", zone)
+		[]string{sentence(now, "an instance was added in response to user request. Keeping the capacity at the new "+itoa(have+1)+".")}, "", zone)
 	a.Instance, a.Status, a.Progress = id, autoscalingapi.ScalingActivityStatusCodePreInService, 30
 	m := memberRecord{
-		ID: id, Zone: zone, Type: api.Val(inst.InstanceType), State: statePending, Health: healthy, Launched: now,
+		ID: id, Zone: zone, Subnet: api.Val(inst.SubnetId), Type: api.Val(inst.InstanceType), State: statePending, Health: healthy, Launched: now,
 		Activity: a.ID, Untagged: true, Protected: g.Protect,
 	}
 	for _, t := range inst.Tags {

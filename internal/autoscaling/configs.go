@@ -16,11 +16,11 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// Quotas of an account and region. Source: User Guide, "Quotas for Auto Scaling resources and
-// groups".
+// Quotas of an account and region; that of groups unless the server has another. Source: User Guide,
+// "Quotas for Auto Scaling resources and groups".
 const (
-	maxGroups  = 500
-	maxConfigs = 200
+	defaultGroups = 500
+	maxConfigs    = 200
 )
 
 // configRecord is a launch configuration. It never changes.

@@ -58,7 +58,7 @@ func TestKilledInTheLifeCycle(t *testing.T) {
 	if steps < 100 {
 		t.Fatalf("only %d steps", steps)
 	}
-	for kill := 1; kill <= steps; kill++ {
+	for kill := range kills(t, steps) {
 		t.Run(fmt.Sprint(kill), func(t *testing.T) {
 			t.Parallel()
 			w := newCrashWorld(t, kill, nil)

@@ -95,22 +95,40 @@ func (s *Service) ensureRole(ctx context.Context, c *guard.Call, g *groupRecord,
 	return err
 }
 
-// roomFor refuses a group whose name is taken, or one too many.
-func (s *Service) roomFor(tx store.Tx, g *groupRecord) error {
-	n := 0
-	for have, err := range groupTable.Scan(tx, g.Region, g.Account) {
-		if err != nil {
-			return err
-		}
-		if have.Value.Name == g.Name {
-			return apierr.Newf("AlreadyExists", "AutoScalingGroup by this name already exists - A group with the name %s already exists", g.Name)
-		}
-		n++
+// groupCount keeps how many groups an account has in a Region, so that making one does not cost more
+// the more there are.
+var groupCount = store.Table[int]{Bucket: "autoscaling/groupcount", Version: 1} // region, account
+
+// addGroup stores a new group. It refuses one whose name is taken, or one too many.
+func (s *Service) addGroup(tx store.Tx, g *groupRecord) error {
+	if _, taken, err := groupTable.Get(tx, g.place().key()...); err != nil {
+		return err
+	} else if taken {
+		return apierr.Newf("AlreadyExists", "AutoScalingGroup by this name already exists - A group with the name %s already exists", g.Name)
 	}
-	if n >= maxGroups {
-		return apierr.Newf("LimitExceeded", "You have reached your limit of %d Auto Scaling groups for the Region.", maxGroups)
+	n, _, err := groupCount.Get(tx, g.Region, g.Account)
+	if err != nil {
+		return err
 	}
-	return nil
+	if n >= s.maxGroups {
+		return apierr.Newf("LimitExceeded", "You have reached your limit of %d Auto Scaling groups for the Region.", s.maxGroups)
+	}
+	if err := groupCount.Put(tx, n+1, g.Region, g.Account); err != nil {
+		return err
+	}
+	return s.put(tx, *g)
+}
+
+// dropGroup removes a group that is there.
+func dropGroup(tx store.Tx, p place) error {
+	n, _, err := groupCount.Get(tx, p.Region, p.Account)
+	if err != nil {
+		return err
+	}
+	if err := groupCount.Put(tx, max(0, n-1), p.Region, p.Account); err != nil {
+		return err
+	}
+	return groupTable.Delete(tx, p.key()...)
 }
 
 // subnetContext is the condition key of the subnets that a request names.

@@ -43,7 +43,7 @@ func (s *Service) DeleteAutoScalingGroup(ctx context.Context, c *guard.Call, in 
 			if left, err := dropChildren(tx, p); err != nil {
 				return err
 			} else if !left {
-				return groupTable.Delete(tx, p.key()...)
+				return dropGroup(tx, p)
 			}
 		}
 		g.Deleting, g.Min, g.Desired = true, 0, 0

@@ -59,14 +59,11 @@ func (s *Service) CreateAutoScalingGroup(ctx context.Context, c *guard.Call, in 
 		if err := authorize(tx); err != nil {
 			return err
 		}
-		if err := s.roomFor(tx, g); err != nil {
-			return err
-		}
 		if err := g.configExists(tx); err != nil {
 			return err
 		}
 		c.Touch(g.arn(), g.Account, "AWS::AutoScaling::AutoScalingGroup")
-		return s.put(tx, *g)
+		return s.addGroup(tx, g)
 	})
 	if err == nil {
 		s.wake(g.place(), 0)

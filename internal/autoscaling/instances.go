@@ -48,14 +48,21 @@ func (s *Service) TerminateInstanceInAutoScalingGroup(ctx context.Context, c *gu
 		if m.terminating() {
 			return apierr.Newf("ScalingActivityInProgress", "Scaling activity %s is in progress and blocks this action", m.Activity)
 		}
+		sizes := ""
 		if api.Val(in.ShouldDecrementDesiredCapacity) && m.live() {
 			if g.Desired-m.weight() < g.Min {
 				return validation("Currently, desiredSize equals minSize (%d). Terminating instance without replacement will violate group's min size constraint. Either set shouldDecrementDesiredCapacity flag to false or lower group's min size.", g.Min)
 			}
+			all, err := members(tx, g.place())
+			if err != nil {
+				return err
+			}
+			have := capacityOf(serving(all))
+			sizes = resized(have, have-m.weight())
 			g.Desired -= m.weight()
 		}
 		v.place = g.place()
-		if what, err = s.beginTermination(tx, v.place, &g, m, []string{sentence(s.g.Now(), causeUser)}); err != nil {
+		if what, err = s.beginTermination(tx, v.place, &g, m, []string{sentence(s.g.Now(), "instance "+id+" was taken out of service in response to a user request"+sizes+".")}); err != nil {
 			return err
 		}
 		m, _, err = memberTable.Get(tx, v.Region, v.Account, v.Name, id)

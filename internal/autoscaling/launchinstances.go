@@ -97,7 +97,7 @@ func (g *groupRecord) canLaunch(in *autoscalingapi.LaunchInstancesRequest) error
 	case g.Desired+n > g.Max:
 		return validation("The requested capacity %d would take the Auto Scaling group %s above its max size %d.", n, g.Name, g.Max)
 	case g.Deleting:
-		return validation("The Auto Scaling group %s is being deleted.", g.Name)
+		return beingDeleted(g)
 	case g.suspended(processLaunch):
 		return validation("The Launch process of the Auto Scaling group %s is suspended.", g.Name)
 	case len(in.AvailabilityZones)+len(in.AvailabilityZoneIds)+len(in.SubnetIds) > 1:

@@ -272,7 +272,8 @@ func (s *Service) drop(ctx context.Context, p place) error {
 	more := false
 	err := s.g.Change(ctx, func(tx store.Tx) error {
 		more = false
-		if g, _, err := groupTable.Get(tx, p.key()...); err != nil || len(g.Launching) > 0 {
+		// It may be gone meanwhile, and another of its name be there.
+		if g, ok, err := groupTable.Get(tx, p.key()...); err != nil || !ok || !g.Deleting || len(g.Launching) > 0 {
 			return err
 		}
 		if left, err := members(tx, p); err != nil || len(left) > 0 {
@@ -282,7 +283,7 @@ func (s *Service) drop(ctx context.Context, p place) error {
 		if more, err = dropChildren(tx, p); err != nil || more {
 			return err
 		}
-		return groupTable.Delete(tx, p.key()...)
+		return dropGroup(tx, p)
 	})
 	if more {
 		s.wake(p, 0)

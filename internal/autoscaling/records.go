@@ -96,6 +96,7 @@ type tagRecord struct {
 // memberRecord is an instance of a group.
 type memberRecord struct {
 	ID, Zone, Type string
+	Subnet         string `json:",omitempty"`
 	State          string // LifecycleState
 	Health         string // Healthy or Unhealthy
 	Protected      bool

@@ -1,6 +1,7 @@
 package autoscaling
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -78,6 +79,8 @@ type Config struct {
 	Compute Compute
 	Roles   Roles
 	Timing  Timing
+	// MaxGroups is the quota of groups of an account and Region; 0 is AWS's 500.
+	MaxGroups int
 	// Events takes an event of a launch or a termination, as EventBridge gets it at AWS, in JSON. One
 	// that it does not take is given to it again. Nil wants none.
 	Events func(ctx context.Context, event []byte) error
@@ -92,8 +95,10 @@ type Service struct {
 	compute Compute
 	roles   Roles
 	timing  Timing
-	events  func(ctx context.Context, event []byte) error
-	log     *slog.Logger
+	// maxGroups is the quota of groups of an account and Region.
+	maxGroups int
+	events    func(ctx context.Context, event []byte) error
+	log       *slog.Logger
 
 	mu          sync.Mutex
 	groups      map[place]*loop // guarded by mu
@@ -115,7 +120,7 @@ type loop struct {
 func New(cfg Config) *Service {
 	return &Service{
 		g: cfg.Guard, dir: cfg.Guard.Directory(), clock: cfg.Clock, compute: cfg.Compute, roles: cfg.Roles,
-		timing: cfg.Timing.withDefaults(), events: cfg.Events, log: cfg.Logger, groups: map[place]*loop{},
+		timing: cfg.Timing.withDefaults(), maxGroups: cmp.Or(cfg.MaxGroups, defaultGroups), events: cfg.Events, log: cfg.Logger, groups: map[place]*loop{},
 	}
 }
 

@@ -284,7 +284,7 @@ func (s *Service) beginTermination(tx store.Tx, p place, g *groupRecord, m membe
 	if m.Warm {
 		description = "Terminating EC2 instance from warm pool: " + m.ID
 	}
-	a := newActivity(g, now, description, causes, "", m.Zone)
+	a := newActivity(g, now, description, causes, m.Subnet, m.Zone)
 	a.Instance = m.ID
 	if m.Activity != "" {
 		if err := end(tx, p, m.Activity, now, launch.Activity{StatusCode: autoscalingapi.ScalingActivityStatusCodeCancelled}); err != nil {

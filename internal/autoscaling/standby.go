@@ -19,11 +19,12 @@ type move struct {
 	from     []string // states of the instances that can be moved
 	to       string
 	describe func(id string) string              // of the activity
-	cause    func(id, from, to string) string    // of the activity
+	cause    func(id, sizes string) string       // of the activity; sizes tells how the capacity changes
 	change   func(*memberRecord)                 // besides the state
 	status   string                              // of the activity as it begins
 	progress int32                               // of the activity as it begins
 	step     int32                               // by which an instance changes the capacity in service: 1 or -1
+	sized    bool                                // the desired capacity changes with it
 	count    func(g *groupRecord, n int32) error // changes the desired capacity, or refuses
 }
 
@@ -44,7 +45,9 @@ func (s *Service) moveInstances(ctx context.Context, c *guard.Call, group *strin
 		if err != nil {
 			return err
 		}
-		at = g.place()
+		if at = g.place(); g.Deleting {
+			return beingDeleted(&g)
+		}
 		all, err := members(tx, at)
 		if err != nil {
 			return err
@@ -59,8 +62,12 @@ func (s *Service) moveInstances(ctx context.Context, c *guard.Call, group *strin
 		}
 		for _, m := range moved {
 			now := s.g.Now()
-			a := newActivity(&g, now, mv.describe(m.ID), []string{sentence(now, mv.cause(m.ID, itoa(have), itoa(have+mv.step*m.weight())))}, "", m.Zone)
-			have += mv.step * m.weight()
+			sizes := ""
+			if mv.counts(&m) {
+				sizes = resized(have, have+mv.step*m.weight())
+				have += mv.step * m.weight()
+			}
+			a := newActivity(&g, now, mv.describe(m.ID), []string{sentence(now, mv.cause(m.ID, sizes))}, m.Subnet, m.Zone)
 			a.Instance, a.Status, a.Progress = m.ID, mv.status, mv.progress
 			if m.Activity != "" {
 				if err := end(tx, at, m.Activity, now, cancelled); err != nil {
@@ -87,6 +94,18 @@ func (s *Service) moveInstances(ctx context.Context, c *guard.Call, group *strin
 	return out, err
 }
 
+// counts reports whether the desired capacity changes with a member: one on standby or in the warm
+// pool is no part of it.
+func (mv *move) counts(m *memberRecord) bool { return mv.sized && (mv.step > 0 || m.live()) }
+
+// resized is the end of a cause: how the capacity changes.
+func resized(from, to int32) string {
+	if to > from {
+		return ", increasing the capacity from " + itoa(from) + " to " + itoa(to)
+	}
+	return ", shrinking the capacity from " + itoa(from) + " to " + itoa(to)
+}
+
 // pick finds the instances that are named, and what they count for.
 func (mv *move) pick(g *groupRecord, all []memberRecord, ids []string) (moved []memberRecord, units int32, err error) {
 	for _, id := range ids {
@@ -98,9 +117,16 @@ func (mv *move) pick(g *groupRecord, all []memberRecord, ids []string) (moved []
 			return nil, 0, validation("The instance %s is not in %s.", id, mv.from[0])
 		}
 		moved = append(moved, all[i])
-		units += all[i].weight()
+		if mv.counts(&all[i]) {
+			units += all[i].weight()
+		}
 	}
 	return moved, units, nil
+}
+
+// beingDeleted is the refusal of what makes no sense for a group that is being deleted.
+func beingDeleted(g *groupRecord) error {
+	return validation("The Auto Scaling group %s is being deleted.", g.Name)
 }
 
 // serving are the members that count.
@@ -141,11 +167,11 @@ func (s *Service) EnterStandby(ctx context.Context, c *guard.Call, in *autoscali
 	out, err := s.moveInstances(ctx, c, in.AutoScalingGroupName, in.InstanceIds, move{
 		from: []string{stateInService}, to: stateEnteringStandby,
 		describe: func(id string) string { return "Moving EC2 instance to Standby: " + id },
-		cause: func(id, from, to string) string {
-			return "instance " + id + " was moved to standby in response to a user request, shrinking the capacity from " + from + " to " + to + "."
+		cause: func(id, sizes string) string {
+			return "instance " + id + " was moved to standby in response to a user request" + sizes + "."
 		},
 		change: func(m *memberRecord) { m.Replace = "" },
-		status: autoscalingapi.ScalingActivityStatusCodeInProgress, progress: 50, step: -1,
+		status: autoscalingapi.ScalingActivityStatusCodeInProgress, progress: 50, step: -1, sized: api.Val(in.ShouldDecrementDesiredCapacity),
 		count: fewer(in.ShouldDecrementDesiredCapacity, "place into standby"),
 	})
 	return &autoscalingapi.EnterStandbyAnswer{Activities: out}, err
@@ -157,11 +183,11 @@ func (s *Service) ExitStandby(ctx context.Context, c *guard.Call, in *autoscalin
 	out, err := s.moveInstances(ctx, c, in.AutoScalingGroupName, in.InstanceIds, move{
 		from: []string{stateStandby}, to: statePending,
 		describe: func(id string) string { return "Moving EC2 instance out of Standby: " + id },
-		cause: func(id, from, to string) string {
-			return "instance " + id + " was moved out of standby in response to a user request, increasing the capacity from " + from + " to " + to + "."
+		cause: func(id, sizes string) string {
+			return "instance " + id + " was moved out of standby in response to a user request" + sizes + "."
 		},
 		change: func(m *memberRecord) { m.Health = healthy },
-		status: autoscalingapi.ScalingActivityStatusCodePreInService, progress: 30, step: 1,
+		status: autoscalingapi.ScalingActivityStatusCodePreInService, progress: 30, step: 1, sized: true,
 		count: more("return from standby"),
 	})
 	return &autoscalingapi.ExitStandbyAnswer{Activities: out}, err
@@ -173,11 +199,11 @@ func (s *Service) DetachInstances(ctx context.Context, c *guard.Call, in *autosc
 		from:     []string{stateInService, stateStandby, stateWarmedStopped, stateWarmedRunning, stateWarmedHibernated},
 		to:       stateDetaching,
 		describe: func(id string) string { return "Detaching EC2 instance: " + id },
-		cause: func(id, from, to string) string {
-			return "instance " + id + " was detached in response to a user request, shrinking the capacity from " + from + " to " + to + "."
+		cause: func(id, sizes string) string {
+			return "instance " + id + " was detached in response to a user request" + sizes + "."
 		},
 		change: func(m *memberRecord) { m.Warm = false },
-		status: autoscalingapi.ScalingActivityStatusCodeInProgress, progress: 50, step: -1,
+		status: autoscalingapi.ScalingActivityStatusCodeInProgress, progress: 50, step: -1, sized: api.Val(in.ShouldDecrementDesiredCapacity),
 		count: fewer(in.ShouldDecrementDesiredCapacity, "detach"),
 	})
 	return &autoscalingapi.DetachInstancesAnswer{Activities: out}, err

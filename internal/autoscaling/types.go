@@ -43,7 +43,7 @@ func (s *Service) DescribeAccountLimits(ctx context.Context, c *guard.Call, _ *a
 		return nil
 	})
 	return &autoscalingapi.DescribeAccountLimitsAnswer{
-		MaxNumberOfAutoScalingGroups: new(int32(maxGroups)), MaxNumberOfLaunchConfigurations: new(int32(maxConfigs)),
+		MaxNumberOfAutoScalingGroups: new(int32(s.maxGroups)), MaxNumberOfLaunchConfigurations: new(int32(maxConfigs)),
 		NumberOfAutoScalingGroups: &groups, NumberOfLaunchConfigurations: &configs,
 	}, err
 }

@@ -258,7 +258,7 @@ func (s *Service) draw(ctx context.Context, v *sight, as guard.Caller, missing i
 				continue
 			}
 			now := s.g.Now()
-			a := newActivity(&g, now, "Launching a new EC2 instance from warm pool: "+m.ID, s.launchCauses(&g, int(from), int(from+1)), "", m.Zone)
+			a := newActivity(&g, now, "Launching a new EC2 instance from warm pool: "+m.ID, s.launchCauses(&g, int(from), int(from+1)), m.Subnet, m.Zone)
 			a.Instance, a.Progress = m.ID, 30
 			from++
 			m.Starting = m.State != stateWarmedRunning

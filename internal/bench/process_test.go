@@ -61,7 +61,7 @@ func serve(role string) error {
 	if role != roleBare {
 		cache, _ := strconv.Atoi(os.Getenv(cacheVar)) // 0 is the default
 		a, err := app.Open(context.Background(), app.Config{
-			Data: os.Getenv(dataVar), Dev: true, Version: "bench", Logger: slog.New(slog.DiscardHandler), AuditSync: role == roleSync, KeyCache: cache,
+			Data: os.Getenv(dataVar), Dev: true, Version: "bench", Logger: slog.New(slog.DiscardHandler), AuditSync: role == roleSync, KeyCache: cache, MaxGroups: 100_000,
 		})
 		if err != nil {
 			return err
