@@ -72,7 +72,7 @@ func (n *census) kinds(g *groupRecord, config *configRecord, zone string) []laun
 	for _, o := range n.choices(m) {
 		l := m.launch(&o)
 		plain := g.plainLaunch(nil)
-		l.Tags, l.Protect, l.Spot = plain.Tags, plain.Protect, spot
+		l.Tags, l.Protect, l.Placement, l.Spot = plain.Tags, plain.Protect, plain.Placement, spot
 		if spot {
 			l.MaxPrice = m.MaxPrice
 		}

@@ -57,31 +57,25 @@ func (s *Service) CreateLaunchConfiguration(ctx context.Context, c *guard.Call, 
 		Region: c.Region, Account: c.Account(), Name: api.Val(in.LaunchConfigurationName), UUID: guard.NewRequestID(),
 		Created: s.g.Now().Truncate(time.Millisecond), Params: *in,
 	}
-	if err := checkConfig(in); err != nil {
+	if id := api.Val(in.InstanceId); id != "" {
+		decide := func(tx store.Tx) error {
+			_, err := s.g.Allow(tx, c, configPart(&r, "autoscaling:CreateLaunchConfiguration"))
+			return err
+		}
+		if err := s.g.View(ctx, c, decide); err != nil {
+			return err
+		}
+		i, err := s.modelInstance(ctx, c, id)
+		if err != nil {
+			return err
+		}
+		r.Params = afterInstance(r.Params, i)
+	}
+	if err := checkConfig(&r.Params); err != nil {
 		return err
 	}
 	return s.g.Update(ctx, c, func(tx store.Tx) error {
-		p := configPart(&r, "autoscaling:CreateLaunchConfiguration")
-		configContext(&p.Context, in)
-		if _, err := s.g.Allow(tx, c, p); err != nil {
-			return err
-		}
-		n := 0
-		for have, err := range configTable.Scan(tx, r.Region, r.Account) {
-			if err != nil {
-				return err
-			}
-			if have.Value.Name == r.Name {
-				return apierr.Newf("AlreadyExists", "Launch Configuration by this name already exists - "+
-					"A launch configuration already exists with the name %s", r.Name)
-			}
-			n++
-		}
-		if n >= maxConfigs {
-			return apierr.Newf("LimitExceeded", "You have reached your limit of %d launch configurations for the Region.", maxConfigs)
-		}
-		c.Touch(r.arn(), r.Account, "AWS::AutoScaling::LaunchConfiguration")
-		return configTable.Put(tx, r, r.Region, r.Account, r.Name)
+		return s.addConfig(tx, c, &r, true)
 	})
 }
 
@@ -120,8 +114,6 @@ func checkConfig(in *autoscalingapi.CreateLaunchConfigurationType) error {
 	switch {
 	case strings.Contains(*in.LaunchConfigurationName, ":"):
 		return validation("Invalid launch configuration name: a name may not contain a colon.")
-	case api.Val(in.InstanceId) != "":
-		return validation("This server does not make launch configurations from an InstanceId: name an ImageId and an InstanceType.")
 	case api.Val(in.ImageId) == "" || api.Val(in.InstanceType) == "":
 		return validation("Valid requests must contain either the InstanceId parameter or both the ImageId and InstanceType parameters.")
 	case api.Val(in.ClassicLinkVPCId) != "" || len(in.ClassicLinkVPCSecurityGroups) > 0:

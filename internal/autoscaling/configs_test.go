@@ -48,7 +48,7 @@ func TestLaunchConfigurationRefusals(t *testing.T) {
 		code    string
 		message string
 	}{
-		{"InstanceId form", func(in *input) { in.InstanceId = new("i-1") }, "ValidationError", "This server does not make launch configurations from an InstanceId: name an ImageId and an InstanceType."},
+		{"InstanceId form", func(in *input) { in.InstanceId = new("i-1") }, "ValidationError", "Invalid Instance ID(s): [i-1] specified"},
 		{"no image", func(in *input) { in.ImageId = nil }, "ValidationError", "Valid requests must contain either the InstanceId parameter or both the ImageId and InstanceType parameters."},
 		{"no type", func(in *input) { in.InstanceType = nil }, "ValidationError", "Valid requests must contain either the InstanceId parameter or both the ImageId and InstanceType parameters."},
 		{"name with a colon", func(in *input) { in.LaunchConfigurationName = new("a:b") }, "ValidationError", "*"},

@@ -62,7 +62,17 @@ func (s *Service) CreateAutoScalingGroup(ctx context.Context, c *guard.Call, in 
 		if err := g.configExists(tx); err != nil {
 			return err
 		}
+		if g.derived != nil {
+			if err := s.addConfig(tx, c, g.derived, false); err != nil {
+				return err
+			}
+		}
 		c.Touch(g.arn(), g.Account, "AWS::AutoScaling::AutoScalingGroup")
+		for _, h := range g.Hooks {
+			if err := s.announceTest(tx, g, h.Target); err != nil {
+				return err
+			}
+		}
 		return s.addGroup(tx, g)
 	})
 	if err == nil {
@@ -77,7 +87,7 @@ func newGroup(c *guard.Call, in *autoscalingapi.CreateAutoScalingGroupType, sour
 		return nil, err
 	}
 	switch {
-	case len(in.AvailabilityZones) == 0 && len(in.AvailabilityZoneIds) == 0 && api.Val(in.VPCZoneIdentifier) == "":
+	case len(in.AvailabilityZones) == 0 && len(in.AvailabilityZoneIds) == 0 && api.Val(in.VPCZoneIdentifier) == "" && in.InstanceId == nil:
 		return nil, validation("At least one Availability Zone or VPC Subnet is required.")
 	}
 	g := &groupRecord{
@@ -88,7 +98,7 @@ func newGroup(c *guard.Call, in *autoscalingapi.CreateAutoScalingGroupType, sour
 		Protect: api.Val(in.NewInstancesProtectedFromScaleIn), Role: api.Val(in.ServiceLinkedRoleARN),
 		MaxLifetime: lifetime(in.MaxInstanceLifetime), Rebalance: in.CapacityRebalance, Warmup: in.DefaultInstanceWarmup,
 		Context: api.Val(in.Context), DesiredType: api.Val(in.DesiredCapacityType),
-		DeletionProtection: api.Val(in.DeletionProtection), MaintenanceMin: -1, MaintenanceMax: -1,
+		DeletionProtection: api.Val(in.DeletionProtection), MaintenanceMin: -1, MaintenanceMax: -1, Placement: api.Val(in.PlacementGroup),
 	}
 	if strings.Contains(g.Name, ":") {
 		return nil, validation("Invalid AutoScalingGroup name: a name may not contain a colon.")
@@ -113,7 +123,9 @@ func newGroup(c *guard.Call, in *autoscalingapi.CreateAutoScalingGroupType, sour
 	if err := g.initialHooks(in.LifecycleHookSpecificationList); err != nil {
 		return nil, err
 	}
-	g.setDistribution(in.AvailabilityZoneDistribution, in.InstanceMaintenancePolicy)
+	if err := g.setDistribution(in.AvailabilityZoneDistribution, in.InstanceMaintenancePolicy); err != nil {
+		return nil, err
+	}
 	if err := g.check(); err != nil {
 		return nil, err
 	}
@@ -134,13 +146,30 @@ func newGroup(c *guard.Call, in *autoscalingapi.CreateAutoScalingGroupType, sour
 	return g, nil
 }
 
-func (g *groupRecord) setDistribution(d *autoscalingapi.AvailabilityZoneDistribution, m *autoscalingapi.InstanceMaintenancePolicy) {
+// setDistribution reads the distribution over zones and the instance maintenance policy, of which both
+// percentages are given, and both -1 to take the policy away.
+// Source: API Reference, InstanceMaintenancePolicy.
+func (g *groupRecord) setDistribution(d *autoscalingapi.AvailabilityZoneDistribution, m *autoscalingapi.InstanceMaintenancePolicy) error {
 	if d != nil {
 		g.ZoneDistribution = api.Val(d.CapacityDistributionStrategy)
 	}
-	if m != nil && m.MinHealthyPercentage != nil && m.MaxHealthyPercentage != nil {
-		g.MaintenanceMin, g.MaintenanceMax = *m.MinHealthyPercentage, *m.MaxHealthyPercentage
+	if m == nil {
+		return nil
 	}
+	least, most := api.Val(m.MinHealthyPercentage), api.Val(m.MaxHealthyPercentage)
+	switch {
+	case m.MinHealthyPercentage == nil || m.MaxHealthyPercentage == nil:
+		return validation("Both MinHealthyPercentage and MaxHealthyPercentage must be specified in an InstanceMaintenancePolicy.")
+	case least == -1 && most == -1:
+	case least == -1 || most == -1:
+		return validation("MinHealthyPercentage and MaxHealthyPercentage of an InstanceMaintenancePolicy must both be -1 to clear it.")
+	case most < 100:
+		return validation("MaxHealthyPercentage of an InstanceMaintenancePolicy must be between 100 and 200, or -1.")
+	case most-least > 100:
+		return validation("The difference between MaxHealthyPercentage and MinHealthyPercentage cannot be greater than 100.")
+	}
+	g.MaintenanceMin, g.MaintenanceMax = least, most
+	return nil
 }
 
 func (g *groupRecord) checkSizes() error {

@@ -117,7 +117,10 @@ func (s *Service) applyUpdate(g *groupRecord, in *autoscalingapi.UpdateAutoScali
 	if in.TerminationPolicies != nil {
 		g.TerminationPolicies = in.TerminationPolicies
 	}
-	g.setDistribution(in.AvailabilityZoneDistribution, in.InstanceMaintenancePolicy)
+	if err := g.setDistribution(in.AvailabilityZoneDistribution, in.InstanceMaintenancePolicy); err != nil {
+		return err
+	}
+	set(&g.Placement, in.PlacementGroup)
 	if in.VPCZoneIdentifier != nil {
 		g.Subnets = *in.VPCZoneIdentifier
 		g.Zones = nil

@@ -119,10 +119,9 @@ func hookParts(account string, roles ...string) []authz.Part {
 	return out
 }
 
-// PutLifecycleHook makes or changes a lifecycle hook. Where its notifications go is kept; see
-// docs/divergences.md for what is sent.
+// PutLifecycleHook makes or changes a lifecycle hook. Its target is told so.
 func (s *Service) PutLifecycleHook(ctx context.Context, c *guard.Call, in *autoscalingapi.PutLifecycleHookType) (*autoscalingapi.PutLifecycleHookAnswer, error) {
-	return &autoscalingapi.PutLifecycleHookAnswer{}, s.g.Update(ctx, c, func(tx store.Tx) error {
+	err := s.g.Update(ctx, c, func(tx store.Tx) error {
 		g, err := s.load(tx, c, api.Val(in.AutoScalingGroupName), "autoscaling:PutLifecycleHook", nil)
 		if err != nil {
 			return err
@@ -135,8 +134,13 @@ func (s *Service) PutLifecycleHook(ctx context.Context, c *guard.Call, in *autos
 		if err := g.putHook(in); err != nil {
 			return err
 		}
+		if err := s.announceTest(tx, &g, api.Val(in.NotificationTargetARN)); err != nil {
+			return err
+		}
 		return s.put(tx, g)
 	})
+	s.deliver()
+	return &autoscalingapi.PutLifecycleHookAnswer{}, err
 }
 
 // initialHooks are the hooks with which a group is made.

@@ -77,10 +77,13 @@ func (g *groupRecord) waited(m *memberRecord, transition string, now time.Time) 
 	return len(left) == 0, outcome{}
 }
 
-// midAction marks the activity of a member that waits at a hook.
-func (s *Service) midAction(tx store.Tx, p place, m *memberRecord, progress int32) error {
+// midAction marks the activity of a member that waits at hooks of a launch, and tells of it.
+func (s *Service) midAction(tx store.Tx, p place, g *groupRecord, m *memberRecord, progress int32) error {
 	a, ok, err := getActivity(tx, p, m.Activity)
 	if err != nil || !ok || !a.open() {
+		return err
+	}
+	if err := s.announceWaits(tx, p, g, m, &a, onLaunch); err != nil {
 		return err
 	}
 	a.Status, a.Progress = autoscalingapi.ScalingActivityStatusCodeMidLifecycleAction, progress

@@ -24,11 +24,13 @@ type launchRecord struct {
 	Warm     bool          `json:",omitempty"` // into the warm pool
 	Extra    bool          `json:",omitempty"` // before another instance is taken out
 	Tags     []tagRecord   `json:",omitempty"`
+	// Placement is the placement group.
+	Placement string `json:",omitempty"`
 }
 
 // plainLaunch is a launch of a group without a mixed instances policy.
 func (g *groupRecord) plainLaunch(config *configRecord) launchRecord {
-	l := launchRecord{Template: g.Template, Config: config, Protect: g.Protect}
+	l := launchRecord{Template: g.Template, Config: config, Protect: g.Protect, Placement: g.Placement}
 	for _, t := range g.Tags {
 		if t.Propagate {
 			l.Tags = append(l.Tags, t)
@@ -74,6 +76,7 @@ func (l *launchRecord) request(group, token, subnet string) *ec2api.RunInstances
 	if l.Spot {
 		in.InstanceMarketOptions = spotMarket(l.MaxPrice)
 	}
+	placed(in, l.Placement)
 	return in
 }
 

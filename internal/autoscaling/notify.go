@@ -44,7 +44,7 @@ func (s *Service) PutNotificationConfiguration(ctx context.Context, c *guard.Cal
 			types = append(types, t)
 		}
 	}
-	return s.g.Update(ctx, c, func(tx store.Tx) error {
+	err := s.g.Update(ctx, c, func(tx store.Tx) error {
 		g, err := s.load(tx, c, api.Val(in.AutoScalingGroupName), "autoscaling:PutNotificationConfiguration", nil)
 		if err != nil {
 			return err
@@ -61,8 +61,13 @@ func (s *Service) PutNotificationConfiguration(ctx context.Context, c *guard.Cal
 		if n >= maxTopics {
 			return apierr.Newf("LimitExceeded", "You have reached your limit of %d SNS topics for the Auto Scaling group %s.", maxTopics, g.Name)
 		}
+		if err := s.announceTest(tx, &g, topic); err != nil {
+			return err
+		}
 		return topicTable.Put(tx, types, g.Region, g.Account, g.Name, topic)
 	})
+	s.deliver()
+	return err
 }
 
 // DeleteNotificationConfiguration ends what a group tells a topic.

@@ -41,6 +41,7 @@ type groupRecord struct {
 	DesiredType         string `json:",omitempty"`
 	ZoneDistribution    string `json:",omitempty"`
 	DeletionProtection  string `json:",omitempty"`
+	Placement           string `json:",omitempty"` // name of the placement group
 	// Maintenance percentages; -1 each if there is no policy.
 	MaintenanceMin, MaintenanceMax int32
 	Deleting                       bool  `json:",omitempty"`
@@ -68,8 +69,9 @@ type groupRecord struct {
 	// Refreshed counts instances taken out to be replaced that still are to be, Refresh or not.
 	Refreshed int `json:",omitempty"`
 	// Balance is before when no instance is launched to even out the zones.
-	Balance time.Time `json:",omitzero"`
-	zoneIDs []string  // as given; checkSubnets turns them into Zones
+	Balance time.Time     `json:",omitzero"`
+	zoneIDs []string      // as given; checkSubnets turns them into Zones
+	derived *configRecord // made with the group, after an instance
 }
 
 func (g *groupRecord) place() place { return place{g.Region, g.Account, g.Name} }
@@ -158,7 +160,7 @@ func (g *groupRecord) describe(members []memberRecord) autoscalingapi.AutoScalin
 		Instances: []autoscalingapi.Instance{}, Tags: []autoscalingapi.TagDescription{},
 		LoadBalancerNames: g.attached(classicBalancer), TargetGroupARNs: g.attached(targetGroup), SuspendedProcesses: []autoscalingapi.SuspendedProcess{},
 		EnabledMetrics: g.enabledMetrics(), TrafficSources: g.trafficSources(),
-		DeletionProtection: api.Opt(g.DeletionProtection),
+		DeletionProtection: api.Opt(g.DeletionProtection), PlacementGroup: api.Opt(g.Placement),
 	}
 	if g.ZoneDistribution != "" {
 		out.AvailabilityZoneDistribution = &autoscalingapi.AvailabilityZoneDistribution{CapacityDistributionStrategy: &g.ZoneDistribution}

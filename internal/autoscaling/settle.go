@@ -135,7 +135,7 @@ func (s *Service) settlePending(tx store.Tx, v *sight, g *groupRecord, m memberR
 	case m.State == statePending || m.State == stateWarmedPending:
 		if g.wait(&m, onLaunch, now) {
 			m.State += waitSuffix
-			if err := s.midAction(tx, v.place, &m, 60); err != nil {
+			if err := s.midAction(tx, v.place, g, &m, 60); err != nil {
 				return none, err
 			}
 			return none, putMember(tx, v.place, m)
@@ -303,6 +303,9 @@ func (s *Service) beginTermination(tx store.Tx, p place, g *groupRecord, m membe
 		m.State += waitSuffix
 		a.Status, a.Progress = autoscalingapi.ScalingActivityStatusCodeMidLifecycleAction, 60
 		what = none
+		if err := s.announceWaits(tx, p, g, &m, &a, onTerminate); err != nil {
+			return none, err
+		}
 	}
 	if err := addActivity(tx, p, a); err != nil {
 		return none, err

@@ -41,11 +41,8 @@ func (in sourceInput) check() error {
 			n++
 		}
 	}
-	switch {
-	case n != 1:
+	if n != 1 {
 		return validation("Valid requests must contain either LaunchTemplate, LaunchConfigurationName, InstanceId or MixedInstancesPolicy parameter.")
-	case in.instance != nil:
-		return validation("This server does not make groups from an InstanceId: name a launch template or a launch configuration.")
 	}
 	return nil
 }
@@ -92,7 +89,9 @@ func (s *Service) checkSource(ctx context.Context, c *guard.Call, g *groupRecord
 			return err
 		}
 		g.sourceRecord = sourceRecord{Template: ref}
-		return s.try(ctx, c, launchRecord{Template: ref})
+		return s.try(ctx, c, launchRecord{Template: ref, Placement: g.Placement})
+	case in.instance != nil:
+		return s.groupAfter(ctx, c, g, *in.instance)
 	case in.config != nil:
 		g.sourceRecord = sourceRecord{Config: *in.config}
 		return s.g.Read(ctx, func(tx store.Tx) error { return g.configExists(tx) })
@@ -103,7 +102,7 @@ func (s *Service) checkSource(ctx context.Context, c *guard.Call, g *groupRecord
 // configExists refuses a group whose launch configuration is not there. It is asked again in the
 // transaction that stores the group.
 func (g *groupRecord) configExists(tx store.Tx) error {
-	if g.Config == "" {
+	if g.Config == "" || g.derived != nil {
 		return nil
 	}
 	_, ok, err := configTable.Get(tx, g.Region, g.Account, g.Config)
