@@ -112,12 +112,12 @@ func (v *sight) nextDeadline(now time.Time) time.Time {
 			sooner(m.Served.Add(g.warmup()))
 		}
 	}
+	sooner(g.Retry.Next)
 	if r := g.Refresh; r.active() {
 		sooner(r.Paused)
 		sooner(r.Baked)
 		sooner(r.Progressed.Add(refreshPatience))
 		sooner(r.Start.Add(refreshLongest))
-		sooner(g.Retry.Next)
 	}
 	return next
 }

@@ -28,6 +28,18 @@ type wanted struct {
 	zone    string         // the only zone; "" for any
 }
 
+// stands reports whether the group, since it was seen, is as it was as far as the launches are
+// concerned.
+func (w *wanted) stands(g, seen *groupRecord) bool {
+	switch {
+	case g.Deleting || g.suspended(processLaunch) && !w.asked:
+		return false
+	case w.warm:
+		return g.Pool != nil && !g.Pool.Deleting
+	}
+	return w.asked || g.Desired == seen.Desired
+}
+
 // scaleOut starts launches for what is missing, in units of capacity: first the activities, then
 // the requests, so that a launch whose answer is lost is looked for under its token.
 func (s *Service) scaleOut(ctx context.Context, v *sight, as guard.Caller, w wanted) error {
@@ -76,6 +88,10 @@ func (s *Service) planLaunches(ctx context.Context, v *sight, call *guard.Call, 
 		g, ok, err := groupTable.Get(tx, v.key()...)
 		if err != nil || !ok {
 			return err
+		}
+		if !w.stands(&g, &v.group) { // a user changed what it was for: the next pass sees to it
+			s.wake(v.place, 0)
+			return nil
 		}
 		from := g.source()
 		config, err := from.config(tx)

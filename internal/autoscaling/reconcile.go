@@ -16,6 +16,10 @@ import (
 // batch bounds what one pass changes; what is left is done by the next.
 const batch = 10
 
+// seeTogether is about how many instances EC2 is asked at once: so few that it need not read all of
+// the account.
+const seeTogether = 30
+
 // sight is what a pass knows of its group: the records, and what EC2 says of the instances.
 type sight struct {
 	place
@@ -123,7 +127,7 @@ func capacityOf(all []memberRecord) (n int32) {
 // observe asks EC2 about the instances.
 func (s *Service) observe(ctx context.Context, v *sight, call *guard.Call, as guard.Caller) error {
 	v.seen = map[string]ec2api.Instance{}
-	for part := range slices.Chunk(v.members, 100) {
+	for part := range slices.Chunk(v.members, seeTogether) {
 		ids := make([]string, len(part))
 		for i, m := range part {
 			ids[i] = m.ID
@@ -234,12 +238,15 @@ func (s *Service) takeOut(ctx context.Context, v *sight, as guard.Caller, victim
 			if err != nil || !ok {
 				return err
 			}
-			for _, m := range part {
-				m, ok, err := memberTable.Get(tx, v.Region, v.Account, v.Name, m.ID)
+			// What a user changed since the group was looked at may be a reason to choose otherwise.
+			resized := g.Desired != v.group.Desired && !g.Deleting
+			for _, seen := range part {
+				m, ok, err := memberTable.Get(tx, v.Region, v.Account, v.Name, seen.ID)
 				if err != nil {
 					return err
 				}
-				if !ok || m.terminating() {
+				if !ok || m.terminating() || !sameAs(&m, &seen) || resized {
+					s.wake(v.place, 0)
 					continue
 				}
 				causes := append(slices.Clone(g.Causes), sentence(s.g.Now(), why[m.ID]),
@@ -265,6 +272,11 @@ func (s *Service) takeOut(ctx context.Context, v *sight, as guard.Caller, victim
 	}
 	s.run(ctx, v, as, todo)
 	return nil
+}
+
+// sameAs reports whether a member is as it was seen when it was chosen to be taken out.
+func sameAs(m, seen *memberRecord) bool {
+	return m.State == seen.State && m.Protected == seen.Protected && m.Warm == seen.Warm
 }
 
 // drop removes a group that has no instances left, and none that EC2 may be starting.

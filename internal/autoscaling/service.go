@@ -296,6 +296,10 @@ func (s *Service) wake(p place, d time.Duration) {
 func (s *Service) pass(p place) {
 	s.mu.Lock()
 	l := s.groups[p]
+	if l == nil { // of a timer that could not be stopped any more
+		l = &loop{}
+		s.groups[p] = l
+	}
 	l.timer = nil
 	if l.running {
 		l.again = true
@@ -312,6 +316,9 @@ func (s *Service) pass(p place) {
 	l.running = false
 	again := l.again
 	l.again = false
+	if !again && l.timer == nil { // nothing is to be done until something happens
+		delete(s.groups, p)
+	}
 	s.mu.Unlock()
 	if again {
 		s.wake(p, 0)

@@ -55,7 +55,7 @@ func (f *fleet) grow(n int, instances int32) {
 		return f.asg.Do(context.Background(), "CreateAutoScalingGroup", &autoscalingapi.CreateAutoScalingGroupType{
 			AutoScalingGroupName: new(fmt.Sprintf("g%05d", first+int(made.Add(1)))), MinSize: new(int32(0)), MaxSize: new(int32(20)), DesiredCapacity: &instances,
 			AvailabilityZones: []string{testkit.Region + "a", testkit.Region + "b", testkit.Region + "c"},
-			LaunchTemplate: &autoscalingapi.LaunchTemplateSpecification{LaunchTemplateName: new("web")},
+			LaunchTemplate:    &autoscalingapi.LaunchTemplateSpecification{LaunchTemplateName: new("web")},
 		}, nil)
 	})
 	f.groups = n
