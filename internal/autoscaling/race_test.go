@@ -11,9 +11,9 @@ import (
 	"github.com/kagimori/kagimori/internal/guard"
 )
 
-// between makes a request of a user at a moment inside a pass: while it asks EC2 for subnets, before
+// meddler makes a request of a user at a moment inside a pass: while it asks EC2 for subnets, before
 // it launches, or what EC2 knows of instances, before it takes some out.
-type between struct {
+type meddler struct {
 	autoscaling.Compute
 	subnets, instances func()
 }
@@ -25,12 +25,12 @@ func once(f *func()) {
 	}
 }
 
-func (b *between) DescribeSubnets(ctx context.Context, c *guard.Call, as guard.Caller, in *ec2api.DescribeSubnetsRequest) (*ec2api.DescribeSubnetsResult, error) {
+func (b *meddler) DescribeSubnets(ctx context.Context, c *guard.Call, as guard.Caller, in *ec2api.DescribeSubnetsRequest) (*ec2api.DescribeSubnetsResult, error) {
 	once(&b.subnets)
 	return b.Compute.DescribeSubnets(ctx, c, as, in)
 }
 
-func (b *between) DescribeInstances(ctx context.Context, c *guard.Call, as guard.Caller, in *ec2api.DescribeInstancesRequest) (*ec2api.DescribeInstancesResult, error) {
+func (b *meddler) DescribeInstances(ctx context.Context, c *guard.Call, as guard.Caller, in *ec2api.DescribeInstancesRequest) (*ec2api.DescribeInstancesResult, error) {
 	once(&b.instances)
 	return b.Compute.DescribeInstances(ctx, c, as, in)
 }
@@ -40,7 +40,7 @@ func (b *between) DescribeInstances(ctx context.Context, c *guard.Call, as guard
 func TestRequestsInTheMiddleOfAPass(t *testing.T) {
 	w := newWorld(t)
 	w.ec2.run = true
-	b := &between{Compute: w.ec2}
+	b := &meddler{Compute: w.ec2}
 	w.compute = b
 	w.service.Stop()
 	w.start()

@@ -112,7 +112,7 @@ type simulation struct {
 // Days pass, and whatever happens to groups, they keep what they promise: seeds are printed, and
 // SIMULATION_SEED repeats one. SOAKTIME makes it long.
 func TestSimulatedDays(t *testing.T) {
-	worlds := 4
+	worlds := 2
 	if os.Getenv("SOAKTIME") != "" {
 		worlds = 200
 	}
