@@ -30,6 +30,10 @@ var gaps = []gap{
 	{noTagsOfReads, "aws:TagKeys", `
 		ebs:CompleteSnapshot/snapshot ebs:GetSnapshotBlock/snapshot ebs:ListChangedBlocks/snapshot ebs:ListSnapshotBlocks/snapshot ebs:PutSnapshotBlock/snapshot`},
 	{notYet, "aws:ResourceTag/${TagKey}", "ebs:StartSnapshot/snapshot"},
+	{noFeature, "iam:DelegationRequestOwner", `
+		iam:AcceptDelegationRequest/delegation-request iam:AssociateDelegationRequest/delegation-request iam:CreateDelegationRequest/delegation-request
+		iam:GetDelegationRequest/delegation-request iam:GetHumanReadableSummary/delegation-request iam:RejectDelegationRequest/delegation-request
+		iam:SendDelegationToken/delegation-request iam:UpdateDelegationRequest/delegation-request`},
 	{noFeature, "autoscaling:CapacityReservationIds", `
 		autoscaling:CreateAutoScalingGroup/autoScalingGroup autoscaling:UpdateAutoScalingGroup/autoScalingGroup`},
 	{noFeature, "autoscaling:CapacityReservationResourceGroupArns", `

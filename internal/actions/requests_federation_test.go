@@ -41,6 +41,26 @@ func driveFederation(t *testing.T, s *testkit.Server, issuer *issuertest.Issuer)
 	})
 	c.do("sts:AssumeRoleWithWebIdentity", in{"RoleArn": "arn:aws:iam::" + home + ":role/web", "RoleSessionName": "one", "WebIdentityToken": token})
 	driveSAML(t, c)
+	c.do("iam:EnableOutboundWebIdentityFederation", in{})
+	c.do("iam:GetOutboundWebIdentityFederationInfo", in{})
+	c.do("sts:GetWebIdentityToken", in{"Audience": []string{"a"}, "SigningAlgorithm": "ES384", "Tags": []in{{"Key": "team", "Value": "red"}}})
+	c.do("iam:DisableOutboundWebIdentityFederation", in{})
+	c.refused("sts:GetDelegatedAccessToken", "ExpiredTradeInTokenException", in{"TradeInToken": "token"})
+	driveDelegation(c)
+}
+
+// driveDelegation asks for delegation requests, of which there are none.
+func driveDelegation(c caller) {
+	id := in{"DelegationRequestId": "0123456789abcdef"}
+	for _, op := range strings.Fields("AssociateDelegationRequest GetDelegationRequest AcceptDelegationRequest RejectDelegationRequest UpdateDelegationRequest SendDelegationToken") {
+		c.refused("iam:"+op, "NoSuchEntity", id)
+	}
+	c.refused("iam:GetHumanReadableSummary", "NoSuchEntity", in{"EntityArn": "arn:aws:iam::" + home + ":delegation-request/0123456789abcdef"})
+	c.do("iam:ListDelegationRequests", in{"OwnerId": "arn:aws:iam::" + home + ":user/admin"})
+	c.refused("iam:CreateDelegationRequest", "InvalidInput", in{
+		"Description": "d", "Permissions": in{"PolicyTemplateArn": "arn:aws:iam:::delegation-template/acme/x"}, "RequestorWorkflowId": "workflow",
+		"NotificationChannel": "arn:aws:sns:us-east-1:111122223333:t", "SessionDuration": 3600,
+	})
 }
 
 // driveSAML has a SAML provider vouch for a user with every attribute that gives a key.

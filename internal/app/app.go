@@ -12,6 +12,7 @@ import (
 	"github.com/kagimori/kagimori/internal/console"
 	"github.com/kagimori/kagimori/internal/gateway"
 	"github.com/kagimori/kagimori/internal/hsm/soft"
+	"github.com/kagimori/kagimori/internal/iam"
 	"github.com/kagimori/kagimori/internal/store/bolt"
 )
 
@@ -49,7 +50,11 @@ func Open(ctx context.Context, cfg Config) (*App, error) {
 		return nil, errors.Join(err, a.Close())
 	}
 	a.serveOperator()
-	protection := gateway.Protection{Dev: cfg.Dev, AllowedHosts: cfg.AllowedHosts}
+	protection := gateway.Protection{
+		Dev: cfg.Dev, AllowedHosts: cfg.AllowedHosts,
+		// Names below AWS's own domain, of which only the issuer's documents are served: route.
+		Hosts: func(host string) bool { return iam.IssuerID(host) != "" },
+	}
 	if !cfg.NoConsole {
 		a.console, protection.Public = console.New(), console.Is
 	}
@@ -106,6 +111,10 @@ func (a *App) route(w http.ResponseWriter, r *http.Request) {
 		a.only(http.MethodPost, a.handleReset, w, r)
 	case a.cfg.Dev && r.URL.Path == "/_kagimori/clock":
 		a.only(http.MethodPost, a.handleClock, w, r)
+	case isIssuer(r):
+		a.only(http.MethodGet, func(w http.ResponseWriter, r *http.Request) {
+			a.withServer(w, func(s *server) { s.issuers.ServeHTTP(w, r) })
+		}, w, r)
 	case a.console != nil && console.Is(r):
 		a.console.ServeHTTP(w, r)
 	default:

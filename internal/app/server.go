@@ -67,6 +67,7 @@ type server struct {
 	outbound *outbound.Client // for URLs that tenants supply
 	keeper   *keeper
 	handler  http.Handler
+	issuers  http.Handler // of web tokens
 }
 
 // openStore opens the store of the data directory and puts what is wrong with it in a sentence.
@@ -211,11 +212,13 @@ func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gatewa
 			i, ok, err := people.FindIssuer(tx, account, issuer)
 			return sts.Issuer(i), ok, err
 		},
+		Outbound: sts.Outbound{Issuer: people.OutboundIssuer, Keys: module.Box("web token key")},
 		SAML: func(tx store.Tx, providerARN string) (sts.SAMLProvider, bool, error) {
 			p, ok, err := people.FindSAMLIssuer(tx, providerARN)
 			return sts.SAMLProvider(p), ok, err
 		},
 	})
+	s.issuers = webIssuers{func(r *http.Request, fn func(store.Tx) error) error { return s.guard.Read(r.Context(), fn) }, people, sessions, cfg.Logger}
 	s.ec2 = ec2.New(ec2.Config{
 		Guard: s.guard, Clock: s.clock, Keys: keys{s.guard, s.kms}, Volumes: volumes, Logger: cfg.Logger,
 		ExportAddresses: cfg.NBD,

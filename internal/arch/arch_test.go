@@ -97,7 +97,7 @@ var allowed = map[string][]string{
 	// 5 services: no arrows inside this row
 	"internal/kms":            service("internal/keyrule", "internal/api/kmsapi", "internal/hsm", "internal/envelope", "internal/policy", "internal/guard/permit", "internal/xks", "internal/kms/attest"),
 	"internal/iam":            service("internal/totp", "internal/saml", "internal/actions", "internal/api/iamapi", "internal/policy", "internal/directory/managed", "internal/linkedrole"),
-	"internal/sts":            service("internal/api/stsapi", "internal/policy", "internal/actions", "internal/saml", "internal/sts/webidentity"),
+	"internal/sts":            service("internal/api/stsapi", "internal/policy", "internal/actions", "internal/saml", "internal/sts/webidentity", "internal/sts/webtoken"),
 	"internal/org":            service("internal/api/organizationsapi", "internal/policy"),
 	"internal/ec2":            service("internal/api/ec2api", "internal/api/iamapi", "internal/api/kagimoriapi", "internal/blockdev/nbd", "internal/api/kmsapi", "internal/launch", "internal/blockdev", "internal/blockdev/image", "internal/ec2/catalog", "internal/ec2/keypair"),
 	"internal/ec2/catalog":    {},
@@ -112,6 +112,7 @@ var allowed = map[string][]string{
 
 	// mechanisms of one service
 	"internal/sts/webidentity":            {"internal/outbound"},
+	"internal/sts/webtoken":               {}, // signs what others verify: keys of the server's own, sealed at rest
 	"internal/sts/webidentity/issuertest": {"internal/outbound"},
 
 	// 6 edge
@@ -166,6 +167,7 @@ var ciphers = []string{
 var cipherUsers = []string{
 	"internal/hsm/soft", "internal/hsm/hsmtest", "internal/envelope", "internal/blockdev/crypt", "internal/sigv4", "internal/totp", "internal/kms/attest", "internal/kms/attest/attesttest",
 	"internal/ec2/keypair",
+	"internal/sts/webtoken",
 	"internal/saml/samltest", "internal/sts/webidentity", "internal/sts/webidentity/issuertest", // verifies what others signed, with public keys
 }
 

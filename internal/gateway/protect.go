@@ -14,6 +14,8 @@ type Protection struct {
 	// Dev turns the list of host names on.
 	Dev          bool
 	AllowedHosts []string // beside the loopback's names; any port
+	// Hosts tells further names that the server answers for; nil: there are none.
+	Hosts func(host string) bool
 	// Public tells requests whose answer is the same for everybody and does nothing, so that a link
 	// on any page may lead there; nil: there are none.
 	Public func(*http.Request) bool
@@ -30,7 +32,7 @@ func Protect(p Protection, next http.Handler) http.Handler {
 	}
 	cross := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p.Dev && !slices.Contains(hosts, hostname(r.Host)) {
+		if host := hostname(r.Host); p.Dev && !slices.Contains(hosts, host) && (p.Hosts == nil || !p.Hosts(host)) {
 			refuse(w, r, "This server does not answer for the host name of the request.")
 			return
 		}

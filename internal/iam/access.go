@@ -230,7 +230,7 @@ func (s *Service) GetServiceLastAccessedDetails(ctx context.Context, c *guard.Ca
 		if err != nil {
 			return err
 		}
-		pg, err := s.page("access "+c.Account()+" "+*in.JobId, in.Marker, in.MaxItems)
+		pg, err := s.page(c, *in.JobId, in.Marker, in.MaxItems)
 		if err != nil {
 			return err
 		}
@@ -281,7 +281,7 @@ func (s *Service) GetServiceLastAccessedDetailsWithEntities(ctx context.Context,
 		if at < 0 {
 			return apierr.Newf(codeInvalid, "The service namespace %s is not one of the report.", ns)
 		}
-		pg, err := s.page("access "+c.Account()+" "+*in.JobId+" "+ns, in.Marker, in.MaxItems)
+		pg, err := s.page(c, *in.JobId+" "+ns, in.Marker, in.MaxItems)
 		if err != nil {
 			return err
 		}

@@ -93,7 +93,7 @@ func (s *Service) ListAccessKeys(ctx context.Context, c *guard.Call, in *iamapi.
 		if err != nil {
 			return err
 		}
-		pg, err := s.page("access keys "+o.account+" "+o.id, in.Marker, in.MaxItems)
+		pg, err := s.page(c, o.account+" "+o.id, in.Marker, in.MaxItems)
 		if err != nil {
 			return err
 		}

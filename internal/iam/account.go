@@ -18,6 +18,9 @@ type settings struct {
 	RootAccess []string `json:"rootAccess,omitempty"`
 	// TokenVersion is that of tokens of STS's global endpoint; 0 is 1.
 	TokenVersion int32 `json:"tokenVersion,omitempty"`
+	// IssuerID names the account's issuer of web tokens, once there was one; Outbound enables it.
+	IssuerID string `json:"issuer,omitempty"`
+	Outbound bool   `json:"outbound,omitempty"`
 }
 
 // Tables. An alias means one account of all.
@@ -85,7 +88,7 @@ func (s *Service) ListAccountAliases(ctx context.Context, c *guard.Call, in *iam
 		if err := s.allowAll(tx, c, "ListAccountAliases"); err != nil {
 			return err
 		}
-		if _, err := s.page("ListAccountAliases "+c.Account(), in.Marker, in.MaxItems); err != nil {
+		if _, err := s.page(c, "", in.Marker, in.MaxItems); err != nil {
 			return err
 		}
 		v, _, err := settingsTable.Get(tx, c.Account())

@@ -68,7 +68,7 @@ func (s *Service) countAttached(tx store.Tx, m *managedPolicy, by int) error {
 func (s *Service) attachedTo(ctx context.Context, c *guard.Call, k kind, name, prefix, marker *string, items *int32, action string) (policies []iamapi.AttachedPolicy, truncated *bool, next *string, err error) {
 	err = s.read(ctx, c, k, name, action, func(_ store.Tx, p *principal) error {
 		path := pathOf(prefix)
-		pg, err := s.page("attached "+p.arn+" "+path, marker, items)
+		pg, err := s.page(c, p.arn+" "+path, marker, items)
 		if err != nil {
 			return err
 		}

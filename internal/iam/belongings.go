@@ -86,7 +86,7 @@ func (b *belongings) removable() error {
 
 // pageOwned is one page of what a user has, sorted by id.
 func pageOwned[T any](s *Service, c *guard.Call, o owner, all []T, id func(T) string, marker *string, items *int32) (shown []T, truncated *bool, next *string, err error) {
-	pg, err := s.page(c.Operation+" "+o.account+" "+o.id, marker, items)
+	pg, err := s.page(c, o.account+" "+o.id, marker, items)
 	if err != nil {
 		return nil, nil, nil, err
 	}

@@ -26,7 +26,7 @@ type detail struct {
 // Source: IAM API Reference, GetAccountAuthorizationDetails.
 func (s *Service) GetAccountAuthorizationDetails(ctx context.Context, c *guard.Call, in *iamapi.GetAccountAuthorizationDetailsRequest) (*iamapi.GetAccountAuthorizationDetailsResponse, error) {
 	filter := slices.Sorted(slices.Values(in.Filter))
-	pg, err := s.page("details "+c.Account()+" "+strings.Join(filter, ","), in.Marker, in.MaxItems)
+	pg, err := s.page(c, strings.Join(filter, ","), in.Marker, in.MaxItems)
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ func (s *Service) ListEntitiesForPolicy(ctx context.Context, c *guard.Call, in *
 		if err != nil {
 			return err
 		}
-		pg, err := s.page("entities "+p.arn, in.Marker, in.MaxItems)
+		pg, err := s.page(c, strings.Join([]string{p.arn, api.Val(in.EntityFilter), api.Val(in.PathPrefix), api.Val(in.PolicyUsageFilter)}, "\x00"), in.Marker, in.MaxItems)
 		if err != nil {
 			return err
 		}

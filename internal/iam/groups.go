@@ -59,7 +59,7 @@ func (s *Service) CreateGroup(ctx context.Context, c *guard.Call, in *iamapi.Cre
 func (s *Service) GetGroup(ctx context.Context, c *guard.Call, in *iamapi.GetGroupRequest) (*iamapi.GetGroupResponse, error) {
 	var out *iamapi.GetGroupResponse
 	err := s.read(ctx, c, groupKind, in.GroupName, "GetGroup", func(tx store.Tx, p *principal) error {
-		pg, err := s.page("users of "+p.group.ID, in.Marker, in.MaxItems)
+		pg, err := s.page(c, p.group.ID, in.Marker, in.MaxItems)
 		if err != nil {
 			return err
 		}
@@ -142,7 +142,7 @@ func (s *Service) DeleteGroup(ctx context.Context, c *guard.Call, in *iamapi.Del
 // ListGroups lists the groups under a path by name.
 func (s *Service) ListGroups(ctx context.Context, c *guard.Call, in *iamapi.ListGroupsRequest) (*iamapi.ListGroupsResponse, error) {
 	prefix := pathOf(in.PathPrefix)
-	pg, err := s.page("groups "+c.Account()+" "+prefix, in.Marker, in.MaxItems)
+	pg, err := s.page(c, prefix, in.Marker, in.MaxItems)
 	if err != nil {
 		return nil, err
 	}
@@ -177,7 +177,7 @@ func groupID(g directory.Group) string { return strings.ToLower(g.Name) }
 func (s *Service) ListGroupsForUser(ctx context.Context, c *guard.Call, in *iamapi.ListGroupsForUserRequest) (*iamapi.ListGroupsForUserResponse, error) {
 	var out *iamapi.ListGroupsForUserResponse
 	err := s.read(ctx, c, userKind, in.UserName, "ListGroupsForUser", func(tx store.Tx, p *principal) error {
-		pg, err := s.page("groups of "+p.user.ID, in.Marker, in.MaxItems)
+		pg, err := s.page(c, p.user.ID, in.Marker, in.MaxItems)
 		if err != nil {
 			return err
 		}

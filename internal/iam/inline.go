@@ -77,7 +77,7 @@ func (s *Service) getInline(ctx context.Context, c *guard.Call, k kind, owner, n
 
 func (s *Service) listInline(ctx context.Context, c *guard.Call, k kind, owner, marker *string, items *int32, action string) (names []string, truncated *bool, next *string, err error) {
 	err = s.read(ctx, c, k, owner, action, func(_ store.Tx, p *principal) error {
-		pg, err := s.page("inline "+p.arn, marker, items)
+		pg, err := s.page(c, p.arn, marker, items)
 		if err != nil {
 			return err
 		}

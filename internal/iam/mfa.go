@@ -109,7 +109,7 @@ func (s *Service) DeleteVirtualMFADevice(ctx context.Context, c *guard.Call, in 
 // ListVirtualMFADevices lists the account's devices without their seeds.
 func (s *Service) ListVirtualMFADevices(ctx context.Context, c *guard.Call, in *iamapi.ListVirtualMFADevicesRequest) (*iamapi.ListVirtualMFADevicesResponse, error) {
 	status := api.Val(in.AssignmentStatus)
-	pg, err := s.page("ListVirtualMFADevices "+c.Account()+" "+status, in.Marker, in.MaxItems)
+	pg, err := s.page(c, status, in.Marker, in.MaxItems)
 	if err != nil {
 		return nil, err
 	}

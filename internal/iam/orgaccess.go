@@ -222,7 +222,7 @@ func (s *Service) GetOrganizationsAccessReport(ctx context.Context, c *guard.Cal
 			}
 			return byName
 		})
-		pg, err := s.page("organizations access "+c.Account()+" "+*in.JobId+" "+key, in.Marker, in.MaxItems)
+		pg, err := s.page(c, *in.JobId+" "+key, in.Marker, in.MaxItems)
 		if err != nil {
 			return err
 		}

@@ -2,25 +2,28 @@ package iam
 
 import (
 	"encoding/base64"
+	"strings"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/guard"
 )
 
 // defaultItems is how many entries a page has if the request does not say.
 const defaultItems = 100
 
-// A page is where a list goes on and how long it may be. Markers are sealed for the list they
-// belong to: another list refuses them.
+// A page is where a list goes on and how long it may be. Markers are sealed for the account, the
+// operation and the list they belong to: another one refuses them.
 type page struct {
-	list  string // what is listed: the additional data of the seal
+	list  string // what is listed, by which operation, for whom: the additional data of the seal
 	after string // id of the last entry shown, or ""
 	limit int
 }
 
-// page reads a request's marker and size. list tells the list from all others.
-func (s *Service) page(list string, marker *string, items *int32) (page, error) {
-	p := page{list: list, limit: defaultItems}
+// page reads a request's marker and size. list tells the list from all others of the operation: whose
+// it is and what the request selects.
+func (s *Service) page(c *guard.Call, list string, marker *string, items *int32) (page, error) {
+	p := page{list: strings.Join([]string{c.Account(), c.Operation, list}, "\x00"), limit: defaultItems}
 	if items != nil {
 		p.limit = int(*items)
 	}
@@ -29,7 +32,7 @@ func (s *Service) page(list string, marker *string, items *int32) (page, error) 
 		if err != nil {
 			return p, invalidMarker()
 		}
-		after, err := s.markers.Open(raw, []byte(list))
+		after, err := s.markers.Open(raw, []byte(p.list))
 		if err != nil {
 			return p, invalidMarker()
 		}

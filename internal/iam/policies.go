@@ -2,6 +2,7 @@ package iam
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -120,7 +121,7 @@ func (s *Service) DeletePolicy(ctx context.Context, c *guard.Call, in *iamapi.De
 func (s *Service) ListPolicies(ctx context.Context, c *guard.Call, in *iamapi.ListPoliciesRequest) (*iamapi.ListPoliciesResponse, error) {
 	prefix := pathOf(in.PathPrefix)
 	scope := api.Val(in.Scope)
-	pg, err := s.page("policies "+c.Account()+" "+scope+" "+prefix, in.Marker, in.MaxItems)
+	pg, err := s.page(c, fmt.Sprint(scope, "\x00", prefix, "\x00", api.Val(in.OnlyAttached), api.Val(in.PolicyUsageFilter)), in.Marker, in.MaxItems)
 	if err != nil {
 		return nil, err
 	}
@@ -217,7 +218,7 @@ func (s *Service) ListPolicyTags(ctx context.Context, c *guard.Call, in *iamapi.
 		if p.customer != nil {
 			tags = p.customer.Tags
 		}
-		out.Tags, out.IsTruncated, out.Marker, err = s.listTags(p.arn, tags, in.Marker, in.MaxItems)
+		out.Tags, out.IsTruncated, out.Marker, err = s.listTags(c, p.arn, tags, in.Marker, in.MaxItems)
 		return err
 	})
 	return out, err

@@ -55,7 +55,7 @@ func (s *Service) ListInstanceProfileTags(ctx context.Context, c *guard.Call, in
 		if err != nil {
 			return err
 		}
-		out.Tags, out.IsTruncated, out.Marker, err = s.listTags(p.arn(), p.Tags, in.Marker, in.MaxItems)
+		out.Tags, out.IsTruncated, out.Marker, err = s.listTags(c, p.arn(), p.Tags, in.Marker, in.MaxItems)
 		return err
 	})
 	return out, err
@@ -64,7 +64,7 @@ func (s *Service) ListInstanceProfileTags(ctx context.Context, c *guard.Call, in
 // ListInstanceProfiles lists the instance profiles under a path by name, without tags.
 func (s *Service) ListInstanceProfiles(ctx context.Context, c *guard.Call, in *iamapi.ListInstanceProfilesRequest) (*iamapi.ListInstanceProfilesResponse, error) {
 	prefix := pathOf(in.PathPrefix)
-	pg, err := s.page("instance profiles "+c.Account()+" "+prefix, in.Marker, in.MaxItems)
+	pg, err := s.page(c, prefix, in.Marker, in.MaxItems)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func (s *Service) ListInstanceProfilesForRole(ctx context.Context, c *guard.Call
 	var out *iamapi.ListInstanceProfilesForRoleResponse
 	err := s.read(ctx, c, roleKind, in.RoleName, "ListInstanceProfilesForRole", func(tx store.Tx, r *principal) error {
 		out = &iamapi.ListInstanceProfilesForRoleResponse{InstanceProfiles: []iamapi.InstanceProfile{}}
-		pg, err := s.page("instance profiles of "+r.arn, in.Marker, in.MaxItems)
+		pg, err := s.page(c, r.arn, in.Marker, in.MaxItems)
 		if err != nil {
 			return err
 		}

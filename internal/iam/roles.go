@@ -173,7 +173,7 @@ func (s *Service) UpdateAssumeRolePolicy(ctx context.Context, c *guard.Call, in 
 // ListRoles lists the roles under a path by name, without boundary, tags and last use.
 func (s *Service) ListRoles(ctx context.Context, c *guard.Call, in *iamapi.ListRolesRequest) (*iamapi.ListRolesResponse, error) {
 	prefix := pathOf(in.PathPrefix)
-	pg, err := s.page("roles "+c.Account()+" "+prefix, in.Marker, in.MaxItems)
+	pg, err := s.page(c, prefix, in.Marker, in.MaxItems)
 	if err != nil {
 		return nil, err
 	}

@@ -97,7 +97,7 @@ func (s *Service) GetServerCertificate(ctx context.Context, c *guard.Call, in *i
 // ListServerCertificates lists the certificates under a path by name.
 func (s *Service) ListServerCertificates(ctx context.Context, c *guard.Call, in *iamapi.ListServerCertificatesRequest) (*iamapi.ListServerCertificatesResponse, error) {
 	prefix := pathOf(in.PathPrefix)
-	pg, err := s.page("certificates "+c.Account()+" "+prefix, in.Marker, in.MaxItems)
+	pg, err := s.page(c, prefix, in.Marker, in.MaxItems)
 	if err != nil {
 		return nil, err
 	}

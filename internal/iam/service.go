@@ -92,6 +92,18 @@ func fitting(h guard.Handler) guard.Handler {
 
 func (s *Service) handlers() map[string]guard.Handler {
 	return map[string]guard.Handler{
+		"EnableOutboundWebIdentityFederation":           guard.Handle(s.EnableOutboundWebIdentityFederation),
+		"DisableOutboundWebIdentityFederation":          guard.HandleVoid(s.DisableOutboundWebIdentityFederation),
+		"GetOutboundWebIdentityFederationInfo":          guard.Handle(s.GetOutboundWebIdentityFederationInfo),
+		"CreateDelegationRequest":                       guard.Handle(s.CreateDelegationRequest),
+		"AssociateDelegationRequest":                    guard.HandleVoid(s.AssociateDelegationRequest),
+		"GetDelegationRequest":                          guard.Handle(s.GetDelegationRequest),
+		"ListDelegationRequests":                        guard.Handle(s.ListDelegationRequests),
+		"AcceptDelegationRequest":                       guard.HandleVoid(s.AcceptDelegationRequest),
+		"RejectDelegationRequest":                       guard.HandleVoid(s.RejectDelegationRequest),
+		"UpdateDelegationRequest":                       guard.HandleVoid(s.UpdateDelegationRequest),
+		"SendDelegationToken":                           guard.HandleVoid(s.SendDelegationToken),
+		"GetHumanReadableSummary":                       guard.Handle(s.GetHumanReadableSummary),
 		"CreateUser":                                    guard.Handle(s.CreateUser),
 		"GetUser":                                       guard.Handle(s.GetUser),
 		"DeleteUser":                                    guard.HandleVoid(s.DeleteUser),

@@ -186,7 +186,7 @@ func (sh shelf[T]) untag(ctx context.Context, s *Service, c *guard.Call, k *kept
 
 func (sh shelf[T]) listTags(ctx context.Context, s *Service, c *guard.Call, k *kept[T], marker *string, items *int32) (tags []iamapi.Tag, truncated *bool, next *string, err error) {
 	err = sh.read(ctx, s, c, k, func(_ store.Tx, k *kept[T]) (err error) {
-		tags, truncated, next, err = s.listTags(sh.arn(k), k.Tags, marker, items)
+		tags, truncated, next, err = s.listTags(c, sh.arn(k), k.Tags, marker, items)
 		return err
 	})
 	return tags, truncated, next, err

@@ -179,7 +179,7 @@ func (s *Service) groupSource(tx store.Tx, account, name, source string) (docs d
 
 // simulate answers one page.
 func (s *Service) simulate(c *guard.Call, ask *simulateRequest, source string, marker *string, items *int32) (*iamapi.SimulatePolicyResponse, error) {
-	p, err := s.page(strings.Join([]string{c.Operation, c.Account(), source, strings.Join(ask.actions, ","), strings.Join(ask.resources, ",")}, "\x00"), marker, items)
+	p, err := s.page(c, strings.Join([]string{source, strings.Join(ask.actions, ","), strings.Join(ask.resources, ",")}, "\x00"), marker, items)
 	if err != nil {
 		return nil, err
 	}

@@ -173,7 +173,7 @@ func (s *Service) UntagUser(ctx context.Context, c *guard.Call, in *iamapi.Untag
 func (s *Service) ListRoleTags(ctx context.Context, c *guard.Call, in *iamapi.ListRoleTagsRequest) (*iamapi.ListRoleTagsResponse, error) {
 	out := &iamapi.ListRoleTagsResponse{}
 	err := s.read(ctx, c, roleKind, in.RoleName, "ListRoleTags", func(_ store.Tx, p *principal) (err error) {
-		out.Tags, out.IsTruncated, out.Marker, err = s.listTags(p.arn, *p.tags, in.Marker, in.MaxItems)
+		out.Tags, out.IsTruncated, out.Marker, err = s.listTags(c, p.arn, *p.tags, in.Marker, in.MaxItems)
 		return err
 	})
 	return out, err
@@ -183,14 +183,14 @@ func (s *Service) ListRoleTags(ctx context.Context, c *guard.Call, in *iamapi.Li
 func (s *Service) ListUserTags(ctx context.Context, c *guard.Call, in *iamapi.ListUserTagsRequest) (*iamapi.ListUserTagsResponse, error) {
 	out := &iamapi.ListUserTagsResponse{}
 	err := s.read(ctx, c, userKind, in.UserName, "ListUserTags", func(_ store.Tx, p *principal) (err error) {
-		out.Tags, out.IsTruncated, out.Marker, err = s.listTags(p.arn, *p.tags, in.Marker, in.MaxItems)
+		out.Tags, out.IsTruncated, out.Marker, err = s.listTags(c, p.arn, *p.tags, in.Marker, in.MaxItems)
 		return err
 	})
 	return out, err
 }
 
-func (s *Service) listTags(owner string, tags []directory.Tag, marker *string, items *int32) ([]iamapi.Tag, *bool, *string, error) {
-	pg, err := s.page("tags "+owner, marker, items)
+func (s *Service) listTags(c *guard.Call, owner string, tags []directory.Tag, marker *string, items *int32) ([]iamapi.Tag, *bool, *string, error) {
+	pg, err := s.page(c, owner, marker, items)
 	if err != nil {
 		return nil, nil, nil, err
 	}

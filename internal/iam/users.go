@@ -160,7 +160,7 @@ func (s *Service) DeleteUser(ctx context.Context, c *guard.Call, in *iamapi.Dele
 // ListUsers lists the users under a path by name, without boundary and tags.
 func (s *Service) ListUsers(ctx context.Context, c *guard.Call, in *iamapi.ListUsersRequest) (*iamapi.ListUsersResponse, error) {
 	prefix := pathOf(in.PathPrefix)
-	pg, err := s.page("users "+c.Account()+" "+prefix, in.Marker, in.MaxItems)
+	pg, err := s.page(c, prefix, in.Marker, in.MaxItems)
 	if err != nil {
 		return nil, err
 	}

@@ -104,7 +104,7 @@ func (s *Service) ListPolicyVersions(ctx context.Context, c *guard.Call, in *iam
 		if err != nil {
 			return err
 		}
-		pg, err := s.page("versions "+p.arn, in.Marker, in.MaxItems)
+		pg, err := s.page(c, p.arn, in.Marker, in.MaxItems)
 		if err != nil {
 			return err
 		}

@@ -26,6 +26,8 @@ type Config struct {
 	Issuer func(tx store.Tx, account, issuer string) (Issuer, bool, error)
 	// SAML finds a SAML provider by its ARN; nil knows none.
 	SAML func(tx store.Tx, providerARN string) (SAMLProvider, bool, error)
+	// Outbound lets accounts' principals get web tokens; without an Issuer none may.
+	Outbound Outbound
 	// RootAccess tells whether an organization's managing account enabled central root access: for
 	// credentials, or for other tasks; nil is never.
 	RootAccess func(tx store.Tx, management string, credentials bool) (bool, error)
@@ -45,6 +47,7 @@ type Service struct {
 	saml       func(tx store.Tx, providerARN string) (SAMLProvider, bool, error)
 	rootAccess func(tx store.Tx, management string, credentials bool) (bool, error)
 	tokens     *webidentity.Verifier
+	outbound   webIssuer
 	log        *slog.Logger
 }
 
@@ -52,7 +55,7 @@ type Service struct {
 func New(cfg Config) *Service {
 	return &Service{
 		g: cfg.Guard, dir: cfg.Guard.Directory(), wall: cfg.Wall, messages: cfg.Messages, mfa: cfg.MFA, issuer: cfg.Issuer, tokens: cfg.Tokens, rootAccess: cfg.RootAccess,
-		saml: cfg.SAML, log: cfg.Logger,
+		saml: cfg.SAML, outbound: webIssuer{Outbound: cfg.Outbound}, log: cfg.Logger,
 	}
 }
 
@@ -64,6 +67,8 @@ func (s *Service) Operations() map[string]guard.Handler {
 		"AssumeRoleWithWebIdentity":  guard.Handle(s.AssumeRoleWithWebIdentity),
 		"AssumeRoleWithSAML":         guard.Handle(s.AssumeRoleWithSAML),
 		"AssumeRoot":                 guard.Handle(s.AssumeRoot),
+		"GetWebIdentityToken":        guard.Handle(s.GetWebIdentityToken),
+		"GetDelegatedAccessToken":    guard.Handle(s.GetDelegatedAccessToken),
 		"GetAccessKeyInfo":           guard.Handle(s.GetAccessKeyInfo),
 		"DecodeAuthorizationMessage": guard.Handle(s.DecodeAuthorizationMessage),
 		"GetSessionToken":            guard.Handle(s.GetSessionToken),

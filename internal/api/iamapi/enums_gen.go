@@ -51,6 +51,9 @@ const (
 	PolicyIdentifierPolicyTypeScp                = "scp"
 	PolicyIdentifierPolicyTypeRcp                = "rcp"
 
+	PolicyParameterTypeEnumString     = "string"
+	PolicyParameterTypeEnumStringList = "stringList"
+
 	PolicySourceTypeUser        = "user"
 	PolicySourceTypeGroup       = "group"
 	PolicySourceTypeRole        = "role"
@@ -85,6 +88,14 @@ const (
 	JobStatusTypeCOMPLETED   = "COMPLETED"
 	JobStatusTypeFAILED      = "FAILED"
 
+	PermissionCheckResultTypeALLOWED = "ALLOWED"
+	PermissionCheckResultTypeDENIED  = "DENIED"
+	PermissionCheckResultTypeUNSURE  = "UNSURE"
+
+	PermissionCheckStatusTypeCOMPLETE    = "COMPLETE"
+	PermissionCheckStatusTypeIN_PROGRESS = "IN_PROGRESS"
+	PermissionCheckStatusTypeFAILED      = "FAILED"
+
 	PolicyOwnerEntityTypeUSER  = "USER"
 	PolicyOwnerEntityTypeROLE  = "ROLE"
 	PolicyOwnerEntityTypeGROUP = "GROUP"
@@ -100,6 +111,14 @@ const (
 	SortKeyTypeSERVICE_NAMESPACE_DESCENDING       = "SERVICE_NAMESPACE_DESCENDING"
 	SortKeyTypeLAST_AUTHENTICATED_TIME_ASCENDING  = "LAST_AUTHENTICATED_TIME_ASCENDING"
 	SortKeyTypeLAST_AUTHENTICATED_TIME_DESCENDING = "LAST_AUTHENTICATED_TIME_DESCENDING"
+
+	StateTypeUNASSIGNED       = "UNASSIGNED"
+	StateTypeASSIGNED         = "ASSIGNED"
+	StateTypePENDING_APPROVAL = "PENDING_APPROVAL"
+	StateTypeFINALIZED        = "FINALIZED"
+	StateTypeACCEPTED         = "ACCEPTED"
+	StateTypeREJECTED         = "REJECTED"
+	StateTypeEXPIRED          = "EXPIRED"
 
 	StatusTypeActive   = "Active"
 	StatusTypeInactive = "Inactive"
@@ -139,4 +158,9 @@ const (
 	SummaryKeyTypeRolePolicySizeQuota               = "RolePolicySizeQuota"
 	SummaryKeyTypeRoles                             = "Roles"
 	SummaryKeyTypeRolesQuota                        = "RolesQuota"
+
+	SummaryStateTypeAVAILABLE     = "AVAILABLE"
+	SummaryStateTypeNOT_AVAILABLE = "NOT_AVAILABLE"
+	SummaryStateTypeNOT_SUPPORTED = "NOT_SUPPORTED"
+	SummaryStateTypeFAILED        = "FAILED"
 )

@@ -8,6 +8,12 @@ import "github.com/kagimori/kagimori/internal/secret"
 // DeleteAccountPasswordPolicyRequest is the input of DeleteAccountPasswordPolicy.
 type DeleteAccountPasswordPolicyRequest struct{}
 
+// DisableOutboundWebIdentityFederationRequest is the input of DisableOutboundWebIdentityFederation.
+type DisableOutboundWebIdentityFederationRequest struct{}
+
+// EnableOutboundWebIdentityFederationRequest is the input of EnableOutboundWebIdentityFederation.
+type EnableOutboundWebIdentityFederationRequest struct{}
+
 // GenerateCredentialReportRequest is the input of GenerateCredentialReport.
 type GenerateCredentialReportRequest struct{}
 
@@ -19,6 +25,14 @@ type GetAccountSummaryRequest struct{}
 
 // GetCredentialReportRequest is the input of GetCredentialReport.
 type GetCredentialReportRequest struct{}
+
+// GetOutboundWebIdentityFederationInfoRequest is the input of GetOutboundWebIdentityFederationInfo.
+type GetOutboundWebIdentityFederationInfoRequest struct{}
+
+// AcceptDelegationRequestRequest is a shape of the model.
+type AcceptDelegationRequestRequest struct {
+	DelegationRequestId *string `aws:"DelegationRequestId,req,c=DelegationRequestIdType"`
+}
 
 // AccessDetail is a shape of the model.
 type AccessDetail struct {
@@ -70,6 +84,11 @@ type AddRoleToInstanceProfileRequest struct {
 type AddUserToGroupRequest struct {
 	GroupName *string `aws:"GroupName,req,c=GroupNameType"`
 	UserName  *string `aws:"UserName,req,c=ExistingUserNameType"`
+}
+
+// AssociateDelegationRequestRequest is a shape of the model.
+type AssociateDelegationRequestRequest struct {
+	DelegationRequestId *string `aws:"DelegationRequestId,req,c=DelegationRequestIdType"`
 }
 
 // AttachGroupPolicyRequest is a shape of the model.
@@ -128,6 +147,25 @@ type CreateAccessKeyResponse struct {
 // CreateAccountAliasRequest is a shape of the model.
 type CreateAccountAliasRequest struct {
 	AccountAlias *string `aws:"AccountAlias,req,c=AccountAliasType"`
+}
+
+// CreateDelegationRequestRequest is a shape of the model.
+type CreateDelegationRequestRequest struct {
+	OwnerAccountId      *string               `aws:"OwnerAccountId,c=AccountIdType"`
+	Description         *string               `aws:"Description,req,c=DelegationRequestDescriptionType"`
+	Permissions         *DelegationPermission `aws:"Permissions,req"`
+	RequestMessage      *string               `aws:"RequestMessage,c=RequestMessageType"`
+	RequestorWorkflowId *string               `aws:"RequestorWorkflowId,req,c=RequestorWorkflowIdType"`
+	RedirectUrl         *string               `aws:"RedirectUrl,c=RedirectUrlType"`
+	NotificationChannel *string               `aws:"NotificationChannel,req,c=NotificationChannelType"`
+	SessionDuration     *int32                `aws:"SessionDuration,req,c=SessionDurationType"`
+	OnlySendByOwner     *bool                 `aws:"OnlySendByOwner"`
+}
+
+// CreateDelegationRequestResponse is a shape of the model.
+type CreateDelegationRequestResponse struct {
+	ConsoleDeepLink     *string `aws:"ConsoleDeepLink,c=ConsoleDeepLinkType"`
+	DelegationRequestId *string `aws:"DelegationRequestId,c=DelegationRequestIdType"`
 }
 
 // CreateGroupRequest is a shape of the model.
@@ -289,6 +327,36 @@ type CreateVirtualMFADeviceResponse struct {
 type DeactivateMFADeviceRequest struct {
 	UserName     *string `aws:"UserName,c=ExistingUserNameType"`
 	SerialNumber *string `aws:"SerialNumber,req,c=SerialNumberType"`
+}
+
+// DelegationPermission is a shape of the model.
+type DelegationPermission struct {
+	PolicyTemplateArn *string           `aws:"PolicyTemplateArn,c=ArnType"`
+	Parameters        []PolicyParameter `aws:"Parameters,c=PolicyParameterListType"`
+}
+
+// DelegationRequest is a shape of the model.
+type DelegationRequest struct {
+	DelegationRequestId           *string               `aws:"DelegationRequestId,c=DelegationRequestIdType"`
+	OwnerAccountId                *string               `aws:"OwnerAccountId,c=AccountIdType"`
+	Description                   *string               `aws:"Description,c=DelegationRequestDescriptionType"`
+	RequestMessage                *string               `aws:"RequestMessage,c=RequestMessageType"`
+	Permissions                   *DelegationPermission `aws:"Permissions"`
+	PermissionPolicy              *string               `aws:"PermissionPolicy"`
+	RolePermissionRestrictionArns []string              `aws:"RolePermissionRestrictionArns,e=ArnType"`
+	OwnerId                       *string               `aws:"OwnerId,c=OwnerIdType"`
+	ApproverId                    *string               `aws:"ApproverId,c=ArnType"`
+	State                         *string               `aws:"State,c=StateType"`
+	ExpirationTime                *time.Time            `aws:"ExpirationTime"`
+	RequestorId                   *string               `aws:"RequestorId,c=AccountIdType"`
+	RequestorName                 *string               `aws:"RequestorName,c=RequestorNameType"`
+	CreateDate                    *time.Time            `aws:"CreateDate"`
+	SessionDuration               *int32                `aws:"SessionDuration,c=SessionDurationType"`
+	RedirectUrl                   *string               `aws:"RedirectUrl,c=RedirectUrlType"`
+	Notes                         *string               `aws:"Notes,c=NotesType"`
+	RejectionReason               *string               `aws:"RejectionReason,c=NotesType"`
+	OnlySendByOwner               *bool                 `aws:"OnlySendByOwner"`
+	UpdatedTime                   *time.Time            `aws:"UpdatedTime"`
 }
 
 // DeleteAccessKeyRequest is a shape of the model.
@@ -486,6 +554,11 @@ type EnableOrganizationsRootSessionsResponse struct {
 	EnabledFeatures []string `aws:"EnabledFeatures,e=FeatureType"`
 }
 
+// EnableOutboundWebIdentityFederationResponse is a shape of the model.
+type EnableOutboundWebIdentityFederationResponse struct {
+	IssuerIdentifier *string `aws:"IssuerIdentifier"`
+}
+
 // EntityDetails is a shape of the model.
 type EntityDetails struct {
 	EntityInfo        *EntityInfo `aws:"EntityInfo,req"`
@@ -609,6 +682,19 @@ type GetCredentialReportResponse struct {
 	GeneratedTime *time.Time `aws:"GeneratedTime"`
 }
 
+// GetDelegationRequestRequest is a shape of the model.
+type GetDelegationRequestRequest struct {
+	DelegationRequestId       *string `aws:"DelegationRequestId,req,c=DelegationRequestIdType"`
+	DelegationPermissionCheck *bool   `aws:"DelegationPermissionCheck"`
+}
+
+// GetDelegationRequestResponse is a shape of the model.
+type GetDelegationRequestResponse struct {
+	DelegationRequest     *DelegationRequest `aws:"DelegationRequest"`
+	PermissionCheckStatus *string            `aws:"PermissionCheckStatus,c=PermissionCheckStatusType"`
+	PermissionCheckResult *string            `aws:"PermissionCheckResult,c=PermissionCheckResultType"`
+}
+
 // GetGroupPolicyRequest is a shape of the model.
 type GetGroupPolicyRequest struct {
 	GroupName  *string `aws:"GroupName,req,c=GroupNameType"`
@@ -635,6 +721,19 @@ type GetGroupResponse struct {
 	Users       []User  `aws:"Users,req"`
 	IsTruncated *bool   `aws:"IsTruncated"`
 	Marker      *string `aws:"Marker"`
+}
+
+// GetHumanReadableSummaryRequest is a shape of the model.
+type GetHumanReadableSummaryRequest struct {
+	EntityArn *string `aws:"EntityArn,req,c=ArnType"`
+	Locale    *string `aws:"Locale,c=LocaleType"`
+}
+
+// GetHumanReadableSummaryResponse is a shape of the model.
+type GetHumanReadableSummaryResponse struct {
+	SummaryContent *string `aws:"SummaryContent,c=SummaryContentType"`
+	Locale         *string `aws:"Locale,c=LocaleType"`
+	SummaryState   *string `aws:"SummaryState,c=SummaryStateType"`
 }
 
 // GetInstanceProfileRequest is a shape of the model.
@@ -704,6 +803,12 @@ type GetOrganizationsAccessReportResponse struct {
 	IsTruncated                 *bool          `aws:"IsTruncated"`
 	Marker                      *string        `aws:"Marker,c=MarkerType"`
 	ErrorDetails                *ErrorDetails  `aws:"ErrorDetails"`
+}
+
+// GetOutboundWebIdentityFederationInfoResponse is a shape of the model.
+type GetOutboundWebIdentityFederationInfoResponse struct {
+	IssuerIdentifier  *string `aws:"IssuerIdentifier"`
+	JwtVendingEnabled *bool   `aws:"JwtVendingEnabled"`
 }
 
 // GetPolicyRequest is a shape of the model.
@@ -968,6 +1073,20 @@ type ListAttachedUserPoliciesResponse struct {
 	AttachedPolicies []AttachedPolicy `aws:"AttachedPolicies"`
 	IsTruncated      *bool            `aws:"IsTruncated"`
 	Marker           *string          `aws:"Marker"`
+}
+
+// ListDelegationRequestsRequest is a shape of the model.
+type ListDelegationRequestsRequest struct {
+	OwnerId  *string `aws:"OwnerId,c=OwnerIdType"`
+	Marker   *string `aws:"Marker,c=MarkerType"`
+	MaxItems *int32  `aws:"MaxItems,c=MaxItemsType"`
+}
+
+// ListDelegationRequestsResponse is a shape of the model.
+type ListDelegationRequestsResponse struct {
+	DelegationRequests []DelegationRequest `aws:"DelegationRequests"`
+	Marker             *string             `aws:"Marker,c=MarkerType"`
+	IsTruncated        *bool               `aws:"isTruncated"`
 }
 
 // ListEntitiesForPolicyRequest is a shape of the model.
@@ -1500,6 +1619,13 @@ type PolicyIdentifier struct {
 	InlinePolicyIdentifier *InlinePolicyIdentifierType `aws:"InlinePolicyIdentifier"`
 }
 
+// PolicyParameter is a shape of the model.
+type PolicyParameter struct {
+	Name   *string  `aws:"Name,c=PolicyParameterNameType"`
+	Values []string `aws:"Values,e=PolicyParameterValueType"`
+	Type   *string  `aws:"Type,c=PolicyParameterTypeEnum"`
+}
+
 // PolicyRole is a shape of the model.
 type PolicyRole struct {
 	RoleName *string `aws:"RoleName,c=RoleNameType"`
@@ -1557,6 +1683,12 @@ type PutUserPolicyRequest struct {
 	UserName       *string `aws:"UserName,req,c=ExistingUserNameType"`
 	PolicyName     *string `aws:"PolicyName,req,c=PolicyNameType"`
 	PolicyDocument *string `aws:"PolicyDocument,req,c=PolicyDocumentType"`
+}
+
+// RejectDelegationRequestRequest is a shape of the model.
+type RejectDelegationRequestRequest struct {
+	DelegationRequestId *string `aws:"DelegationRequestId,req,c=DelegationRequestIdType"`
+	Notes               *string `aws:"Notes,c=NotesType"`
 }
 
 // RemoveClientIDFromOpenIDConnectProviderRequest is a shape of the model.
@@ -1678,6 +1810,11 @@ type SSHPublicKeyMetadata struct {
 	SSHPublicKeyId *string    `aws:"SSHPublicKeyId,req,c=PublicKeyIdType"`
 	Status         *string    `aws:"Status,req,c=StatusType"`
 	UploadDate     *time.Time `aws:"UploadDate,req"`
+}
+
+// SendDelegationTokenRequest is a shape of the model.
+type SendDelegationTokenRequest struct {
+	DelegationRequestId *string `aws:"DelegationRequestId,req,c=DelegationRequestIdType"`
 }
 
 // ServerCertificate is a shape of the model.
@@ -1937,6 +2074,12 @@ type UpdateAccountPasswordPolicyRequest struct {
 type UpdateAssumeRolePolicyRequest struct {
 	RoleName       *string `aws:"RoleName,req,c=RoleNameType"`
 	PolicyDocument *string `aws:"PolicyDocument,req,c=PolicyDocumentType"`
+}
+
+// UpdateDelegationRequestRequest is a shape of the model.
+type UpdateDelegationRequestRequest struct {
+	DelegationRequestId *string `aws:"DelegationRequestId,req,c=DelegationRequestIdType"`
+	Notes               *string `aws:"Notes,c=NotesType"`
 }
 
 // UpdateGroupRequest is a shape of the model.

@@ -19,8 +19,10 @@ func Service() *api.Service {
 			"DecodeAuthorizationMessage": {Name: "DecodeAuthorizationMessage", NewInput: func() any { return new(DecodeAuthorizationMessageRequest) }, NewOutput: func() any { return new(DecodeAuthorizationMessageResponse) }, ResultWrapper: "DecodeAuthorizationMessageResult"},
 			"GetAccessKeyInfo":           {Name: "GetAccessKeyInfo", NewInput: func() any { return new(GetAccessKeyInfoRequest) }, NewOutput: func() any { return new(GetAccessKeyInfoResponse) }, ResultWrapper: "GetAccessKeyInfoResult", ReadOnly: true},
 			"GetCallerIdentity":          {Name: "GetCallerIdentity", NewInput: func() any { return new(GetCallerIdentityRequest) }, NewOutput: func() any { return new(GetCallerIdentityResponse) }, ResultWrapper: "GetCallerIdentityResult", ReadOnly: true},
+			"GetDelegatedAccessToken":    {Name: "GetDelegatedAccessToken", NewInput: func() any { return new(GetDelegatedAccessTokenRequest) }, NewOutput: func() any { return new(GetDelegatedAccessTokenResponse) }, ResultWrapper: "GetDelegatedAccessTokenResult", ReadOnly: true},
 			"GetFederationToken":         {Name: "GetFederationToken", NewInput: func() any { return new(GetFederationTokenRequest) }, NewOutput: func() any { return new(GetFederationTokenResponse) }, ResultWrapper: "GetFederationTokenResult", ReadOnly: true},
 			"GetSessionToken":            {Name: "GetSessionToken", NewInput: func() any { return new(GetSessionTokenRequest) }, NewOutput: func() any { return new(GetSessionTokenResponse) }, ResultWrapper: "GetSessionTokenResult", ReadOnly: true},
+			"GetWebIdentityToken":        {Name: "GetWebIdentityToken", NewInput: func() any { return new(GetWebIdentityTokenRequest) }, NewOutput: func() any { return new(GetWebIdentityTokenResponse) }, ResultWrapper: "GetWebIdentityTokenResult", ReadOnly: true},
 		},
 		Constraints: constraints(),
 		Errors: map[string]api.ErrorInfo{
@@ -37,10 +39,7 @@ func Service() *api.Service {
 			"RegionDisabledException":                        {Status: 403},
 			"SessionDurationEscalationException":             {Status: 403},
 		},
-		Known: map[string]bool{
-			"GetDelegatedAccessToken": true,
-			"GetWebIdentityToken":     true,
-		},
+		Known: map[string]bool{},
 	}
 }
 
@@ -59,6 +58,7 @@ func constraints() map[string]*api.Constraint {
 		"EncodedMessageType":                    {Min: new(int64(1)), Max: new(int64(10240))},
 		"ExternalIdType":                        {Min: new(int64(2)), Max: new(int64(1224)), Pattern: `[\w+=,.@:\/-]*`},
 		"FederatedIdType":                       {Min: new(int64(2)), Max: new(int64(193)), Pattern: `[\w+=,.@\:-]*`},
+		"JwtAlgorithmType":                      {Min: new(int64(5)), Max: new(int64(5))},
 		"NonNegativeIntegerType":                {Min: new(int64(0))},
 		"RoleDurationSecondsType":               {Min: new(int64(900)), Max: new(int64(43200))},
 		"RoleSessionNameType":                   {Min: new(int64(2)), Max: new(int64(64)), Pattern: `[\w+=,.@-]*`},
@@ -74,5 +74,8 @@ func constraints() map[string]*api.Constraint {
 		"UrlType":                               {Min: new(int64(4)), Max: new(int64(2048))},
 		"UserNameType":                          {Min: new(int64(2)), Max: new(int64(32)), Pattern: `[\w+=,.@-]*`},
 		"WebIdentitySubjectType":                {Min: new(int64(6)), Max: new(int64(255))},
+		"WebIdentityTokenAudienceListType":      {Min: new(int64(1)), Max: new(int64(10))},
+		"WebIdentityTokenAudienceStringType":    {Min: new(int64(1)), Max: new(int64(1000))},
+		"WebIdentityTokenDurationSecondsType":   {Min: new(int64(60)), Max: new(int64(3600))},
 	}
 }

@@ -138,6 +138,18 @@ type GetCallerIdentityResponse struct {
 	Arn     *string `aws:"Arn,c=ArnType"`
 }
 
+// GetDelegatedAccessTokenRequest is a shape of the model.
+type GetDelegatedAccessTokenRequest struct {
+	TradeInToken *secret.String `aws:"TradeInToken,req"`
+}
+
+// GetDelegatedAccessTokenResponse is a shape of the model.
+type GetDelegatedAccessTokenResponse struct {
+	Credentials      *Credentials `aws:"Credentials"`
+	PackedPolicySize *int32       `aws:"PackedPolicySize,c=NonNegativeIntegerType"`
+	AssumedPrincipal *string      `aws:"AssumedPrincipal,c=ArnType"`
+}
+
 // GetFederationTokenRequest is a shape of the model.
 type GetFederationTokenRequest struct {
 	Name            *string                `aws:"Name,req,c=UserNameType"`
@@ -164,6 +176,20 @@ type GetSessionTokenRequest struct {
 // GetSessionTokenResponse is a shape of the model.
 type GetSessionTokenResponse struct {
 	Credentials *Credentials `aws:"Credentials"`
+}
+
+// GetWebIdentityTokenRequest is a shape of the model.
+type GetWebIdentityTokenRequest struct {
+	Audience         []string `aws:"Audience,e=WebIdentityTokenAudienceStringType,req,c=WebIdentityTokenAudienceListType"`
+	DurationSeconds  *int32   `aws:"DurationSeconds,c=WebIdentityTokenDurationSecondsType"`
+	SigningAlgorithm *string  `aws:"SigningAlgorithm,req,c=JwtAlgorithmType"`
+	Tags             []Tag    `aws:"Tags,c=TagListType"`
+}
+
+// GetWebIdentityTokenResponse is a shape of the model.
+type GetWebIdentityTokenResponse struct {
+	WebIdentityToken *secret.String `aws:"WebIdentityToken"`
+	Expiration       *time.Time     `aws:"Expiration"`
 }
 
 // PolicyDescriptorType is a shape of the model.
