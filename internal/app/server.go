@@ -100,7 +100,7 @@ func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Modul
 	}
 	seen := cfg.consistent(st)
 	d, err := directory.New(directory.Config{
-		Store: seen, Keys: module.Box("access key"), Sessions: module.Box("session token"), Wall: time.Now, Dev: cfg.Dev,
+		Store: seen, Keys: module.Box("access key"), Sessions: directory.SessionBoxes(module.Box), Wall: time.Now, Dev: cfg.Dev,
 	})
 	if err != nil {
 		return nil, err

@@ -302,28 +302,22 @@ type sealedSession struct {
 }
 
 // Issue makes temporary credentials for a role session. They are stateless: the token holds
-// everything, sealed. Each use checks again that the role with that unique id exists.
+// everything, sealed by a versioned key. Each use checks again that the role with that unique id exists.
 func (d *Directory) Issue(g SessionGrant) (Credentials, error) {
 	s := sealedSession{SessionGrant: g, Key: NewID("ASIA")[:20], Secret: newSecret().Reveal()}
 	plain, err := json.Marshal(s)
 	if err != nil {
 		return Credentials{}, err
 	}
-	token := d.cfg.Sessions.Seal(plain, nil)
 	return Credentials{
-		AccessKeyID: s.Key, Secret: secret.String(s.Secret), Expires: g.ExpiresAt,
-		Token: secret.String(base64.StdEncoding.EncodeToString(token)),
+		AccessKeyID: s.Key, Secret: secret.String(s.Secret), Expires: g.ExpiresAt, Token: secret.String(d.sessions.seal(plain)),
 	}, nil
 }
 
 func (d *Directory) lookupSession(ctx context.Context, accessKeyID, token string) (secret.String, Identity, error) {
-	raw, err := base64.StdEncoding.DecodeString(token)
+	plain, err := d.sessions.open(token)
 	if err != nil {
-		return "", Identity{}, ErrInvalidToken
-	}
-	plain, err := d.cfg.Sessions.Open(raw, nil)
-	if err != nil {
-		return "", Identity{}, ErrInvalidToken
+		return "", Identity{}, err
 	}
 	var s sealedSession
 	if err := json.Unmarshal(plain, &s); err != nil || s.Key != accessKeyID {

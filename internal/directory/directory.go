@@ -26,8 +26,10 @@ type Box interface {
 // Config of a [Directory].
 type Config struct {
 	Store store.Store
-	// Keys seals the secrets of access keys; Sessions seals session tokens.
-	Keys, Sessions Box
+	// Keys seals the secrets of access keys.
+	Keys Box
+	// Sessions are the boxes that seal session tokens, by version: see SessionBoxes.
+	Sessions func(version uint32) Box
 	// Wall is the wall clock: tokens and signatures do not follow the service clock.
 	Wall func() time.Time
 	// Dev makes every 12-digit account exist and opens the development credentials.
@@ -37,6 +39,7 @@ type Config struct {
 // A Directory answers who somebody is and which documents bear on them.
 type Directory struct {
 	cfg      Config
+	sessions *sessionKeys
 	users    *store.Cached[User, *userView]
 	roles    *store.Cached[Role, *roleView]
 	groups   *store.Cached[Group, *groupView]
@@ -81,7 +84,7 @@ const cacheSize = 4096
 
 // New makes a directory over a store.
 func New(cfg Config) (*Directory, error) {
-	d := &Directory{cfg: cfg, docs: authz.NewCache(cacheSize), aws: map[string]*authz.Document{}, nowhere: &Place{},
+	d := &Directory{cfg: cfg, sessions: &sessionKeys{wall: cfg.Wall, make: cfg.Sessions}, docs: authz.NewCache(cacheSize), aws: map[string]*authz.Document{}, nowhere: &Place{},
 		owners: store.NewMemo[*owner](), shut: store.NewMemo[bool](), documentsOf: store.NewMemo[*Documents]()}
 	d.users = store.NewCached(userTable, cacheSize, d.buildUser)
 	d.roles = store.NewCached(roleTable, cacheSize, d.buildRole)

@@ -29,7 +29,7 @@ func newKit(t *testing.T, dev bool) *kit {
 	k := &kit{t: t, store: memory.New(memory.Config{}), now: time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)}
 	m := hsmtest.New(t)
 	d, err := directory.New(directory.Config{
-		Store: k.store, Keys: m.Box("access keys"), Sessions: m.Box("sessions"), Wall: func() time.Time { return k.now }, Dev: dev,
+		Store: k.store, Keys: m.Box("access keys"), Sessions: directory.SessionBoxes(m.Box), Wall: func() time.Time { return k.now }, Dev: dev,
 	})
 	if err != nil {
 		t.Fatal(err)

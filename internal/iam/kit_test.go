@@ -48,7 +48,7 @@ func newWorld(t testing.TB, change ...func(*iam.Config)) *world {
 	check(t, err)
 	t.Cleanup(func() { check(t, w.trail.Close()) })
 	w.dir, err = directory.New(directory.Config{
-		Store: w.store, Keys: module.Box("keys"), Sessions: module.Box("sessions"), Wall: time.Now, Dev: true,
+		Store: w.store, Keys: module.Box("keys"), Sessions: directory.SessionBoxes(module.Box), Wall: time.Now, Dev: true,
 	})
 	check(t, err)
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))

@@ -67,7 +67,7 @@ func newWorld(t testing.TB) *world {
 	check(t, err)
 	t.Cleanup(func() { w.clock.Stop(); check(t, w.trail.Close()) })
 	w.dir, err = directory.New(directory.Config{
-		Store: w.store, Keys: w.hsm.Box("keys"), Sessions: w.hsm.Box("sessions"), Wall: time.Now, Dev: true,
+		Store: w.store, Keys: w.hsm.Box("keys"), Sessions: directory.SessionBoxes(w.hsm.Box), Wall: time.Now, Dev: true,
 	})
 	check(t, err)
 	w.table, err = wire.NewTable(kmsapi.Service())

@@ -42,7 +42,7 @@ func newWorld(t testing.TB) *world {
 func newProduction(t testing.TB) *world {
 	w := newWorld(t)
 	d, err := directory.New(directory.Config{
-		Store: w.Store, Keys: w.Module.Box("keys"), Sessions: w.Module.Box("sessions"), Wall: time.Now,
+		Store: w.Store, Keys: w.Module.Box("keys"), Sessions: directory.SessionBoxes(w.Module.Box), Wall: time.Now,
 	})
 	w.Must(err)
 	w.Directory = d

@@ -70,7 +70,7 @@ func newWorld(t testing.TB, change ...func(*sts.Config)) *world {
 	t.Cleanup(func() { check(t, w.trail.Close()) })
 	wall := func() time.Time { return w.wall }
 	w.dir, err = directory.New(directory.Config{
-		Store: w.store, Keys: module.Box("keys"), Sessions: module.Box("sessions"), Wall: wall, Dev: true,
+		Store: w.store, Keys: module.Box("keys"), Sessions: directory.SessionBoxes(module.Box), Wall: wall, Dev: true,
 	})
 	check(t, err)
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))

@@ -57,7 +57,7 @@ func New(t testing.TB) *World {
 		w.Must(root.Close())
 	})
 	w.Directory, err = directory.New(directory.Config{
-		Store: w.Store, Keys: w.Module.Box("keys"), Sessions: w.Module.Box("sessions"), Wall: time.Now, Dev: true,
+		Store: w.Store, Keys: w.Module.Box("keys"), Sessions: directory.SessionBoxes(w.Module.Box), Wall: time.Now, Dev: true,
 	})
 	w.Must(err)
 	w.Guard = guard.New(guard.Config{
