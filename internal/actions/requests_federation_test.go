@@ -52,7 +52,7 @@ func driveFederation(t *testing.T, s *testkit.Server, issuer *issuertest.Issuer)
 // driveDelegation asks for delegation requests, of which there are none.
 func driveDelegation(c caller) {
 	id := in{"DelegationRequestId": "0123456789abcdef"}
-	for _, op := range strings.Fields("AssociateDelegationRequest GetDelegationRequest AcceptDelegationRequest RejectDelegationRequest UpdateDelegationRequest SendDelegationToken") {
+	for op := range strings.FieldsSeq("AssociateDelegationRequest GetDelegationRequest AcceptDelegationRequest RejectDelegationRequest UpdateDelegationRequest SendDelegationToken") {
 		c.refused("iam:"+op, "NoSuchEntity", id)
 	}
 	c.refused("iam:GetHumanReadableSummary", "NoSuchEntity", in{"EntityArn": "arn:aws:iam::" + home + ":delegation-request/0123456789abcdef"})
