@@ -116,13 +116,14 @@ func oneOfEverything(s *testkit.Server, admin testkit.Clients, account string) m
 	maps.Copy(known, map[string]string{
 		"SerialNumber": "arn:aws:iam::" + account + ":mfa/phone", "AuthenticationCode1": "000000", "AuthenticationCode2": "000000",
 		"OpenIDConnectProviderArn": "arn:aws:iam::" + account + ":oidc-provider/issuer", "SAMLProviderArn": "arn:aws:iam::" + account + ":saml-provider/idp",
-		"Url": "https://issuer", "SAMLMetadataDocument": `<EntityDescriptor entityID="x">` + strings.Repeat(" ", 1000) + "</EntityDescriptor>",
+		"Url": "https://issuer", "SAMLMetadataDocument": `<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="x">` + strings.Repeat(" ", 1000) + "</EntityDescriptor>",
 		"ServiceSpecificCredentialId": "ACCAAAAAAAAAAAAAAAAAA", "CertificateId": strings.Repeat("A", 24), "SSHPublicKeyId": "APKAAAAAAAAAAAAAAAAAA",
 		"AutoScalingGroupName": "g", "AdjustmentType": "ChangeInCapacity", "Granularity": "1Minute", "Recurrence": "0 0 * * *", "PolicyName": "p",
 		"TargetGroupARNs": "arn:aws:elasticloadbalancing:us-east-1:" + account + ":targetgroup/t/1", "TopicARN": "arn:aws:sns:us-east-1:" + account + ":t",
 		"NotificationTypes": "autoscaling:TEST_NOTIFICATION", "ComparisonOperator": "GreaterThanThreshold", "Metrics": "GroupMinSize", "ScalingAdjustment": "",
 		"Encoding": "SSH", "ThumbprintList": strings.Repeat("0", 40), "Arn": "arn:aws:iam::" + account + ":user/admin",
 		"JobId": strings.Repeat("1", 36), "EntityPath": "o-kagimori00/r-kgmr", "GlobalEndpointTokenVersion": "v2Token", "TargetPrincipal": account,
+		"DelegationRequestId": strings.Repeat("1", 16), "EntityArn": "arn:aws:iam::" + account + ":delegation-request/" + strings.Repeat("1", 16),
 		"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048",
 		"DeletionTaskId": "task/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling/" + strings.Repeat("1", 36),
 	})
@@ -204,6 +205,11 @@ func TestNothingIsServedWithoutAPermission(t *testing.T) {
 			case *ec2api.AssociateAddressRequest:
 				r.InstanceId = new(known["InstanceId"])
 				r.AllocationId = new("eipalloc-00000000")
+			case *iamapi.CreateDelegationRequestRequest:
+				r.Permissions = &iamapi.DelegationPermission{PolicyTemplateArn: new("arn:aws:iam:::delegation-template/acme/x")}
+				r.RequestorWorkflowId, r.NotificationChannel, r.SessionDuration = new("workflow"), new("arn:aws:sns:us-east-1:"+account+":t"), new(int32(3600))
+			case *stsapi.GetWebIdentityTokenRequest:
+				r.SigningAlgorithm = new("ES384")
 			}
 			var out any
 			if op.NewOutput != nil {
