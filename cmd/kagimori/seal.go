@@ -90,7 +90,7 @@ func newSeal(io stdio) *cobra.Command {
 			return errors.New("a command is missing")
 		},
 	}
-	cmd.AddCommand(c.status(), c.rotate(), c.add(), c.remove(), c.backup(), c.restore())
+	cmd.AddCommand(c.status(), c.rotate(), c.endSessions(), c.add(), c.remove(), c.backup(), c.restore())
 	for _, sub := range cmd.Commands() {
 		fl := sub.Flags()
 		fl.SortFlags = false
@@ -181,6 +181,13 @@ func (c *sealCommand) print(r app.SealReport) error {
 		fmt.Fprintf(&b, "; keys are still being wrapped anew, epochs %v have not ended", r.Epochs[:n-1])
 	}
 	b.WriteByte('\n')
+	if n := len(r.SessionKeys); n > 0 {
+		fmt.Fprintf(&b, "session tokens: key %d", r.SessionKeys[n-1])
+		if n > 1 {
+			fmt.Fprintf(&b, "; those of keys %v are still accepted", r.SessionKeys[:n-1])
+		}
+		b.WriteByte('\n')
+	}
 	if r.Bound > 0 {
 		if r.Pending.Count > 0 {
 			fmt.Fprintf(&b, "removed key material that is not final: %d, since %s\n", r.Pending.Count, r.Pending.Since.Format("2006-01-02T15:04:05Z"))
@@ -214,7 +221,7 @@ func (c *sealCommand) rotate() *cobra.Command {
 		Long: `rotate begins a new epoch, wraps all key material under it, and destroys the key of the epoch before: what was removed
 until now is unreadable from then on, even for who has an old copy of the store and today's seal. With --new-seal it
 seals anew as well: the new seals replace all that there were. A running server goes on serving; give it the new seal
-at its next start.`,
+at its next start. The key of session tokens is renewed with it; those before it open tokens for 37 hours more.`,
 		Example: "  kagimori seal rotate --data /var/lib/kagimori\n  kagimori seal rotate --data /var/lib/kagimori --new-seal passphrase-file:/etc/kagimori/new",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -227,6 +234,19 @@ at its next start.`,
 	}
 	cmd.Flags().StringArrayVar(&fresh, "new-seal", nil, "`seal` that replaces the old ones (repeatable)")
 	return cmd
+}
+
+func (c *sealCommand) endSessions() *cobra.Command {
+	return &cobra.Command{
+		Use: "end-sessions", Short: "End all temporary credentials",
+		Long: `end-sessions makes a new key for session tokens and destroys all others: temporary credentials that were given out until
+now are invalid from then on, whoever made them. It is for the case that somebody had the open seal, who could make
+tokens himself.`,
+		Example: "  kagimori seal end-sessions --data /var/lib/kagimori", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.with(cmd.Context(), func(s *app.Sealer) error { return c.changed(s.EndSessions(cmd.Context())) })
+		},
+	}
 }
 
 // absolute checks seals before anything is opened, and makes their paths absolute for the server.

@@ -27,6 +27,10 @@ const finalAgain = 10 * time.Minute
 // lingering is how long an ended epoch stays in memory, for requests that began before its end.
 const lingering = 10 * time.Second
 
+// sessionsAgain is how long after their time was not over yet, or a failure, the ends of session keys are
+// looked for again.
+const sessionsAgain = time.Hour
+
 // devManagement manages the organization of a development server.
 const devManagement = "000000000000"
 
@@ -54,6 +58,9 @@ func (s *server) newKeeper(cfg Config, module *soft.Module) *keeper {
 func (k *keeper) start(ctx context.Context) error {
 	if len(k.module.Root().Epochs()) > 1 {
 		k.clock.Go(func() { k.try(func() error { return k.locked(ctx, k.finish) }) })
+	}
+	if len(k.module.Root().SessionKeys()) > 1 {
+		k.clock.Go(k.outdatedSessions)
 	}
 	d, err := kms.Pending(ctx, k.store)
 	if err != nil || d.Count == 0 {
@@ -114,7 +121,7 @@ func (k *keeper) locked(ctx context.Context, f func(context.Context) error) erro
 }
 
 // rotate begins an epoch, with new locks if there are any, wraps all key material under it, and ends
-// those before. by is empty for the server itself.
+// those before. by is empty for the server itself; everybody else renews the key of session tokens too.
 func (k *keeper) rotate(ctx context.Context, by string, locks ...soft.Lock) error {
 	return k.locked(ctx, func(ctx context.Context) error {
 		var err error
@@ -122,6 +129,9 @@ func (k *keeper) rotate(ctx context.Context, by string, locks ...soft.Lock) erro
 			err = k.module.Root().Reseal(ctx, locks...)
 		} else {
 			err = k.module.Root().BeginEpoch(ctx)
+		}
+		if err == nil && by != "" {
+			err = k.renewSessions(ctx, false)
 		}
 		return k.recorded(ctx, "RotateSeal", by, k.afterwards(ctx, err))
 	})
@@ -138,8 +148,42 @@ func (k *keeper) add(ctx context.Context, by string, lock soft.Lock) error {
 func (k *keeper) remove(ctx context.Context, by string, slot int, locks ...soft.Lock) error {
 	return k.locked(ctx, func(ctx context.Context) error {
 		err := k.module.Root().RemoveSlot(ctx, slot, locks...)
+		if err == nil {
+			err = k.renewSessions(ctx, false)
+		}
 		return k.recorded(ctx, "RemoveSealSlot", by, k.afterwards(ctx, err))
 	})
+}
+
+// endSessions makes all session tokens worthless that there are.
+func (k *keeper) endSessions(ctx context.Context, by string) error {
+	return k.locked(ctx, func(ctx context.Context) error {
+		return k.recorded(ctx, "EndSessions", by, k.renewSessions(ctx, true))
+	})
+}
+
+// renewSessions makes a new key for session tokens, and has those before it end in time, or now. The
+// caller holds mu.
+func (k *keeper) renewSessions(ctx context.Context, end bool) error {
+	err := k.module.Root().RenewSessions(ctx, time.Now(), end)
+	if err == nil && !end {
+		k.clock.AfterFunc(soft.SessionLife, k.outdatedSessions)
+	}
+	return err
+}
+
+// outdatedSessions destroys the session keys whose time is over, by wall time as the tokens' is.
+func (k *keeper) outdatedSessions() {
+	err := k.locked(context.Background(), func(ctx context.Context) error {
+		next, err := k.module.Root().EndSessions(ctx, time.Now())
+		if err != nil || !next.IsZero() {
+			k.clock.AfterFunc(max(sessionsAgain, time.Until(next)), k.outdatedSessions)
+		}
+		return err
+	})
+	if err != nil {
+		k.log.Error("an outdated key of session tokens was not destroyed yet", "error", err)
+	}
 }
 
 // afterwards finishes an epoch if it was begun.
@@ -215,11 +259,13 @@ type SealReport struct {
 	FIPSMode    bool            `json:"fipsMode"` // of Go's Cryptographic Module
 	FIPSVersion string          `json:"fipsVersion"`
 	Pending     kms.Destruction `json:"pending,omitzero"`
+	SessionKeys []uint32        `json:"sessionKeys,omitempty"` // whose tokens are accepted, the newest last
 }
 
 func (k *keeper) report(ctx context.Context) (SealReport, error) {
 	r := SealReport{SealStatus: k.module.Root().Status(), Serving: true, Pinned: k.module.Pinned(), FIPS: k.cfg.FIPS}
 	r.Ready, r.Bound = k.module.Ready()
+	r.SessionKeys = k.module.Root().SessionKeys()
 	r.FIPSMode, r.FIPSVersion = soft.FIPS()
 	var err error
 	r.Pending, err = kms.Pending(ctx, k.store)

@@ -140,6 +140,14 @@ func (o *Sealer) Rotate(ctx context.Context, seals ...string) (SealReport, error
 	return o.after(ctx, err)
 }
 
+// EndSessions makes all session tokens worthless that there are.
+func (o *Sealer) EndSessions(ctx context.Context) (SealReport, error) {
+	if o.client != nil {
+		return o.ask(ctx, http.MethodPost, "/seal/end-sessions", operatorRequest{})
+	}
+	return o.after(ctx, o.s.keeper.endSessions(ctx, "operator"))
+}
+
 // Add makes another way to open the seal.
 func (o *Sealer) Add(ctx context.Context, seal string) (SealReport, error) {
 	if o.client != nil {

@@ -67,6 +67,9 @@ func (a *App) serveOperator() {
 		}
 		return k.rotate(ctx, "operator", locks...)
 	}))
+	mux.HandleFunc("POST /seal/end-sessions", a.operate(func(ctx context.Context, k *keeper, _ operatorRequest) error {
+		return k.endSessions(ctx, "operator")
+	}))
 	mux.HandleFunc("POST /seal/add", a.operate(func(ctx context.Context, k *keeper, in operatorRequest) error {
 		locks, err := k.locks(in.Seals)
 		if err != nil || len(locks) != 1 {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/kagimori/kagimori/internal/hsm"
 	"github.com/kagimori/kagimori/internal/secret"
@@ -32,6 +33,10 @@ type RootKey struct {
 	mu      sync.RWMutex              // guards the rest
 	epochs  map[uint64]*secret.Locked // keys that still unwrap
 	current uint64                    // the newest of them
+	// sessions are the keys of session tokens, oldest first; none before the first renewal.
+	sessions []sessionKey
+	ready    atomic.Pointer[sessionSet] // their ciphers
+
 	// ended are those that nothing on disk has any more: requests that began before may still
 	// need them until [RootKey.Forget].
 	ended map[uint64]*secret.Locked
@@ -105,6 +110,9 @@ func (r *RootKey) Close() error {
 	if r.fixed != nil {
 		err = errors.Join(err, r.fixed.Close())
 	}
+	for _, k := range r.sessions {
+		err = errors.Join(err, k.key.Close())
+	}
 	if r.home != nil {
 		err = errors.Join(err, r.home.sealKey.Close())
 	}
@@ -160,24 +168,29 @@ func (r *RootKey) newest() uint64 {
 	return r.current
 }
 
-const ringVersion = 1
+// Versions of the keyring: a ring without session keys has the first.
+const (
+	ringVersion     = 1
+	ringWithSession = 2
+)
 
 // encode is the keyring in bytes: version, number of fixed keys, root key, fixed keys, number of
-// epochs (2 bytes), and each epoch's number (8 bytes, big endian) and key. Epochs that are not in
-// keep are left out.
+// epochs (2 bytes), and each epoch's number (8 bytes, big endian) and key; with session keys their
+// number (2 bytes), and of each its number (4 bytes), when it was made (8 bytes) and itself. Epochs that
+// are not in keep are left out.
 func (r *RootKey) encode(keep []uint64) (out secret.Bytes, err error) {
 	take := func(l *secret.Locked) {
 		err = errors.Join(err, l.Use(func(b secret.Bytes) error { out = append(out, b...); return nil }))
 	}
-	out = make(secret.Bytes, 0, 4+keySize*(1+len(fixedLabels))+(keySize+8)*len(keep)) // never grows, and leaves no copy behind
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	out = make(secret.Bytes, 0, 6+keySize*(1+len(fixedLabels))+(keySize+8)*len(keep)+(keySize+12)*len(r.sessions)) // never grows, and leaves no copy behind
 	out = append(out, ringVersion, 0)
 	take(r.key)
 	if r.fixed != nil {
 		out[1] = byte(r.fixed.Len() / keySize)
 		take(r.fixed)
 	}
-	r.mu.RLock()
-	defer r.mu.RUnlock()
 	out = binary.BigEndian.AppendUint16(out, uint16(len(keep)))
 	for _, n := range keep {
 		key := r.epochs[n]
@@ -187,6 +200,16 @@ func (r *RootKey) encode(keep []uint64) (out secret.Bytes, err error) {
 		out = binary.BigEndian.AppendUint64(out, n)
 		take(key)
 	}
+	if len(r.sessions) == 0 {
+		return out, err
+	}
+	out[0] = ringWithSession
+	out = binary.BigEndian.AppendUint16(out, uint16(len(r.sessions)))
+	for _, k := range r.sessions {
+		out = binary.BigEndian.AppendUint32(out, k.number)
+		out = binary.BigEndian.AppendUint64(out, uint64(k.made))
+		take(k.key)
+	}
 	return out, err
 }
 
@@ -195,9 +218,10 @@ var errRing = errors.New("is damaged: its keyring makes no sense")
 // decodeRing reads what encode wrote, and wipes it.
 func decodeRing(b secret.Bytes) (*RootKey, error) {
 	defer b.Wipe()
-	if len(b) < 2+keySize+2 || b[0] != ringVersion || int(b[1]) > len(fixedLabels) {
+	if len(b) < 2+keySize+2 || b[0] != ringVersion && b[0] != ringWithSession || int(b[1]) > len(fixedLabels) {
 		return nil, errRing
 	}
+	withSessions := b[0] == ringWithSession
 	fixed := int(b[1])
 	b = b[2:]
 	if len(b) < keySize*(1+fixed)+2 {
@@ -214,10 +238,10 @@ func decodeRing(b secret.Bytes) (*RootKey, error) {
 	}
 	b = b[keySize*fixed:]
 	n := int(binary.BigEndian.Uint16(b))
-	if b = b[2:]; err == nil && (n < 1 || len(b) != n*(8+keySize)) {
+	if b = b[2:]; err == nil && (n < 1 || len(b) < n*(8+keySize) || !withSessions && len(b) != n*(8+keySize)) {
 		err = errRing
 	}
-	for ; err == nil && len(b) > 0; b = b[8+keySize:] {
+	for ; err == nil && n > 0; b, n = b[8+keySize:], n-1 {
 		epoch := binary.BigEndian.Uint64(b)
 		if epoch <= r.current {
 			err = errRing
@@ -226,11 +250,38 @@ func decodeRing(b secret.Bytes) (*RootKey, error) {
 		r.epochs[epoch], err = secret.LockedFrom(b[8:][:keySize])
 		r.current = epoch
 	}
+	if err == nil && withSessions {
+		err = r.decodeSessions(b)
+	}
 	if err != nil {
 		delete(r.epochs, 0)
 		return nil, errors.Join(err, r.Close())
 	}
 	return r, nil
+}
+
+// decodeSessions reads the session keys of a keyring, which end it.
+func (r *RootKey) decodeSessions(b secret.Bytes) error {
+	const size = 12 + keySize
+	if len(b) < 2 {
+		return errRing
+	}
+	n := int(binary.BigEndian.Uint16(b))
+	if b = b[2:]; n < 1 || len(b) != n*size {
+		return errRing
+	}
+	for ; len(b) > 0; b = b[size:] {
+		k := sessionKey{number: binary.BigEndian.Uint32(b), made: int64(binary.BigEndian.Uint64(b[4:]))}
+		if len(r.sessions) > 0 && k.number <= r.sessions[len(r.sessions)-1].number {
+			return errRing
+		}
+		var err error
+		if k.key, err = secret.LockedFrom(b[12:size]); err != nil {
+			return err
+		}
+		r.sessions = append(r.sessions, k)
+	}
+	return nil
 }
 
 // upgrade makes a keyring of a root key of seal format 1, which it closes. Material of its epoch is

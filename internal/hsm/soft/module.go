@@ -4,6 +4,7 @@
 //
 //	seal key (32 random bytes), in each slot of the seal file: see Seal and Lock
 //	└─ keyring          encrypted in the seal file; open, it is in locked memory: see RootKey
+//	   ├─ session keys  the newest seals session tokens; none before the first renewal
 //	   ├─ epoch keys    the newest wraps the material of each KMS key; bound to its ARN, id and spec
 //	   └─ root key
 //	      ├─ HKDF "box/..." one key per purpose for other secrets
@@ -84,6 +85,9 @@ func Open(cfg Config) (*Module, error) {
 	}
 	if cfg.CacheSize == 0 {
 		cfg.CacheSize = DefaultCacheSize
+	}
+	if err := cfg.Root.readySessions(); err != nil {
+		return nil, err
 	}
 	arena, err := secret.NewArena(cfg.CacheSize, heldSize)
 	if err != nil {

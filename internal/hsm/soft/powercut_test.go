@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kagimori/kagimori/internal/hsm/soft"
 )
@@ -68,9 +69,10 @@ func closed(r *soft.RootKey) error {
 // the epochs that anything is wrapped under.
 func TestPowerCutWhileResealing(t *testing.T) {
 	for name, change := range map[string]func(*testing.T, *soft.RootKey) error{
-		"new epoch": func(t *testing.T, r *soft.RootKey) error { return r.BeginEpoch(t.Context()) },
-		"new lock":  func(t *testing.T, r *soft.RootKey) error { return r.Reseal(t.Context(), passphrase("new")) },
-		"add":       func(t *testing.T, r *soft.RootKey) error { return r.AddLock(t.Context(), passphrase("new")) },
+		"new epoch":    func(t *testing.T, r *soft.RootKey) error { return r.BeginEpoch(t.Context()) },
+		"new lock":     func(t *testing.T, r *soft.RootKey) error { return r.Reseal(t.Context(), passphrase("new")) },
+		"add":          func(t *testing.T, r *soft.RootKey) error { return r.AddLock(t.Context(), passphrase("new")) },
+		"session keys": func(t *testing.T, r *soft.RootKey) error { return r.RenewSessions(t.Context(), time.Now(), false) },
 		"epoch and end": func(t *testing.T, r *soft.RootKey) error {
 			return errors.Join(r.BeginEpoch(t.Context()), r.EndEpochs(t.Context()))
 		},
