@@ -107,7 +107,7 @@ func oneOfEverything(s *testkit.Server, admin testkit.Clients, account string) m
 	maps.Copy(known, map[string]string{
 		"Name": "name", "AccessKeyId": account + "ABCDEFGH", "Status": "Inactive", "PermissionsBoundary": "arn:aws:iam::aws:policy/AdministratorAccess",
 		"ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE",
-		"KeyPairSpec": "ECC_NIST_P256", "MacAlgorithm": "HMAC_SHA_256", "EncapsulationAlgorithm": "ML_KEM", "KeyAgreementAlgorithm": "ECDH",
+		"KeyPairSpec":     "ECC_NIST_P256", "MacAlgorithm": "HMAC_SHA_256", "EncapsulationAlgorithm": "ML_KEM", "KeyAgreementAlgorithm": "ECDH",
 		"SigningAlgorithm": "ECDSA_SHA_256", "ReplicaRegion": "eu-west-1", "PrimaryRegion": "eu-west-1", "NumberOfBytes": "", "CiphertextBlob": "",
 		"Operations": "Decrypt", "Email": "a@example.com", "OrganizationalUnitId": "ou-kgmr-abcdefgh", "CreateAccountRequestId": "car-abcdefgh",
 		"ChildType": "ACCOUNT", "SourceParentId": "r-kgmr", "DestinationParentId": "r-kgmr", "HealthStatus": "Unhealthy",
