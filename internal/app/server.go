@@ -100,11 +100,7 @@ func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Modul
 	}
 	seen := cfg.consistent(st)
 	d, err := directory.New(directory.Config{
-<<<<<<< HEAD
-		Store: seen, Keys: module.Box("access key"), Sessions: directory.SessionBoxes(module.Box), Wall: time.Now, Dev: cfg.Dev,
-=======
-		Store: seen, Keys: module.Box("access key"), Sessions: module.SessionBox(), Wall: time.Now, Dev: cfg.Dev,
->>>>>>> f9c1100 (seal: the key of session tokens is renewed with the seal, and can be ended at once: who once had the open keyring made tokens for ever)
+		Store: seen, Keys: module.Box("access key"), Sessions: directory.SessionBoxes(module.SessionBox), Wall: time.Now, Dev: cfg.Dev,
 	})
 	if err != nil {
 		return nil, err

@@ -35,7 +35,7 @@ type RootKey struct {
 	current uint64                    // the newest of them
 	// sessions are the keys of session tokens, oldest first; none before the first renewal.
 	sessions []sessionKey
-	ready    atomic.Pointer[sessionSet] // their ciphers
+	ready    atomic.Pointer[sessionSet] // those that are in use
 
 	// ended are those that nothing on disk has any more: requests that began before may still
 	// need them until [RootKey.Forget].
@@ -110,9 +110,7 @@ func (r *RootKey) Close() error {
 	if r.fixed != nil {
 		err = errors.Join(err, r.fixed.Close())
 	}
-	for _, k := range r.sessions {
-		err = errors.Join(err, k.key.Close())
-	}
+	err = errors.Join(err, closeOthers(r.sessions, nil))
 	if r.home != nil {
 		err = errors.Join(err, r.home.sealKey.Close())
 	}
@@ -176,8 +174,8 @@ const (
 
 // encode is the keyring in bytes: version, number of fixed keys, root key, fixed keys, number of
 // epochs (2 bytes), and each epoch's number (8 bytes, big endian) and key; with session keys their
-// number (2 bytes), and of each its number (4 bytes), when it was made (8 bytes) and itself. Epochs that
-// are not in keep are left out.
+// number (2 bytes), and of each its number (4 bytes), when it was made (8 bytes) and itself, which of number
+// 0 is zeros. Epochs that are not in keep are left out.
 func (r *RootKey) encode(keep []uint64) (out secret.Bytes, err error) {
 	take := func(l *secret.Locked) {
 		err = errors.Join(err, l.Use(func(b secret.Bytes) error { out = append(out, b...); return nil }))
@@ -208,6 +206,10 @@ func (r *RootKey) encode(keep []uint64) (out secret.Bytes, err error) {
 	for _, k := range r.sessions {
 		out = binary.BigEndian.AppendUint32(out, k.number)
 		out = binary.BigEndian.AppendUint64(out, uint64(k.made))
+		if k.key == nil {
+			out = append(out, make([]byte, keySize)...)
+			continue
+		}
 		take(k.key)
 	}
 	return out, err
@@ -275,9 +277,11 @@ func (r *RootKey) decodeSessions(b secret.Bytes) error {
 		if len(r.sessions) > 0 && k.number <= r.sessions[len(r.sessions)-1].number {
 			return errRing
 		}
-		var err error
-		if k.key, err = secret.LockedFrom(b[12:size]); err != nil {
-			return err
+		if k.number > 0 {
+			var err error
+			if k.key, err = secret.LockedFrom(b[12:size]); err != nil {
+				return err
+			}
 		}
 		r.sessions = append(r.sessions, k)
 	}

@@ -86,9 +86,7 @@ func Open(cfg Config) (*Module, error) {
 	if cfg.CacheSize == 0 {
 		cfg.CacheSize = DefaultCacheSize
 	}
-	if err := cfg.Root.readySessions(); err != nil {
-		return nil, err
-	}
+	cfg.Root.readySessions()
 	arena, err := secret.NewArena(cfg.CacheSize, heldSize)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/hsm"
@@ -15,23 +16,17 @@ import (
 // session, and an hour. Source: STS API Reference, GetSessionToken, DurationSeconds (36 hours).
 const SessionLife = 37 * time.Hour
 
-// A sessionKey seals session tokens. The first, number 0, is derived from the root key; each renewal adds
-// a random one. Whoever has such a key can make tokens, so it must be one that ends: nothing stored is
-// under it.
+// A sessionKey is what the keys of session tokens are derived from. The first, number 0, is the root key;
+// each renewal adds a random one. Whoever has such a key can make tokens, so it must be one that ends:
+// nothing stored is under it.
 type sessionKey struct {
 	number uint32
-	made   int64 // Unix time; 0 of the first
-	key    *secret.Locked
+	made   int64          // Unix time; 0 of the first
+	key    *secret.Locked // nil of the first
 }
 
-// sessionPurpose is that of the box whose key number 0 is.
-const sessionPurpose = "session token"
-
-// A sessionSet is the ciphers of the session keys that are accepted.
-type sessionSet struct {
-	newest uint32
-	by     map[uint32]*xaes
-}
+// A sessionSet is the session keys that are accepted, the newest last.
+type sessionSet struct{ keys []sessionKey }
 
 // SessionKeys are the numbers of the keys that open session tokens, the newest last.
 func (r *RootKey) SessionKeys() []uint32 {
@@ -57,14 +52,14 @@ func (r *RootKey) RenewSessions(ctx context.Context, now time.Time, end bool) er
 		fresh.number = r.sessions[n-1].number + 1
 	}
 	var keys []sessionKey
-	var err error
 	if !end {
-		if keys, err = r.allSessions(); err != nil {
-			return err
+		if keys = slices.Clone(r.sessions); len(keys) == 0 {
+			keys = []sessionKey{{}}
 		}
 	}
+	var err error
 	if fresh.key, err = randomLocked(); err != nil {
-		return errors.Join(err, closeOthers(keys, r.sessions))
+		return err
 	}
 	return r.setSessions(ctx, current(append(keys, fresh), now))
 }
@@ -92,19 +87,6 @@ func current(keys []sessionKey, now time.Time) []sessionKey {
 	return keys
 }
 
-// allSessions are the session keys with the one that is derived, if there is no other yet.
-func (r *RootKey) allSessions() ([]sessionKey, error) {
-	if len(r.sessions) > 0 {
-		return slices.Clone(r.sessions), nil
-	}
-	b, err := r.subkey("box/" + sessionPurpose)
-	if err != nil {
-		return nil, err
-	}
-	key, err := secret.LockedFrom(b)
-	return []sessionKey{{key: key}}, err
-}
-
 // setSessions saves session keys and uses them from then on. The caller holds writing.
 func (r *RootKey) setSessions(ctx context.Context, keys []sessionKey) error {
 	before := r.sessions
@@ -130,89 +112,121 @@ func (r *RootKey) setSessions(ctx context.Context, keys []sessionKey) error {
 			return errors.Join(err, closeOthers(keys, before))
 		}
 	}
-	return errors.Join(err, r.readySessions(), closeOthers(before, keys))
+	r.readySessions()
+	return errors.Join(err, closeOthers(before, keys))
 }
 
 // closeOthers wipes the keys of a list that are not in another.
 func closeOthers(keys, kept []sessionKey) (err error) {
 	for _, k := range keys {
-		if !slices.ContainsFunc(kept, func(o sessionKey) bool { return o.key == k.key }) {
+		if k.key != nil && !slices.ContainsFunc(kept, func(o sessionKey) bool { return o.key == k.key }) {
 			err = errors.Join(err, k.key.Close())
 		}
 	}
 	return err
 }
 
-// readySessions makes the ciphers of the session keys.
-func (r *RootKey) readySessions() error {
+// readySessions has the session keys used from now on.
+func (r *RootKey) readySessions() {
 	r.mu.RLock()
-	keys := r.sessions
-	r.mu.RUnlock()
-	set := &sessionSet{by: map[uint32]*xaes{}}
+	defer r.mu.RUnlock()
+	keys := slices.Clone(r.sessions)
 	if len(keys) == 0 {
-		b, err := r.subkey("box/" + sessionPurpose)
-		if err != nil {
-			return err
-		}
-		defer b.Wipe()
-		if set.by[0], err = newXAES(b); err != nil {
-			return err
-		}
+		keys = []sessionKey{{}}
 	}
-	for _, k := range keys {
-		err := k.key.Use(func(b secret.Bytes) (err error) {
-			set.by[k.number], err = newXAES(b)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		set.newest = k.number
-	}
-	r.ready.Store(set)
-	return nil
+	r.ready.Store(&sessionSet{keys})
 }
 
-// sessionBox is the box of session tokens: as a box of the purpose seals, until the first renewal; then
-// with the number of the key behind the version.
+// sessionBox is a box of session tokens: until the first renewal it seals as a box of its purpose does;
+// then with the number of the key behind the version.
 type sessionBox struct {
 	hidden
-	module *Module
+	module  *Module
+	purpose string
+	built   atomic.Pointer[sessionCiphers]
+}
+
+// sessionCiphers are those of a purpose, one for each key of a set.
+type sessionCiphers struct {
+	set    *sessionSet
+	newest uint32
+	by     map[uint32]*xaes
 }
 
 // sessionVersion begins tokens of keys with a number.
 const sessionVersion = 2
 
-// SessionBox seals session tokens, always under the newest of their keys; see [RootKey.RenewSessions].
-func (m *Module) SessionBox() hsm.Box { return &sessionBox{module: m} }
+// SessionBox is the box of a purpose for session tokens, which seals under the newest of their keys
+// always; see [RootKey.RenewSessions].
+func (m *Module) SessionBox(purpose string) hsm.Box { return &sessionBox{module: m, purpose: purpose} }
 
-func (b *sessionBox) set() *sessionSet {
-	if b.module.closed.Load() {
-		return nil
+// ciphers are those of the keys of today; nil once the module is closed.
+func (b *sessionBox) ciphers() *sessionCiphers {
+	root := b.module.root
+	for !b.module.closed.Load() {
+		set := root.ready.Load()
+		if c := b.built.Load(); c != nil && c.set == set {
+			return c
+		}
+		if c, err := b.build(set); err == nil {
+			b.built.Store(c)
+			return c
+		}
+		if root.ready.Load() == set { // else a key was destroyed in between
+			return nil
+		}
 	}
-	return b.module.root.ready.Load()
+	return nil
+}
+
+func (b *sessionBox) build(set *sessionSet) (*sessionCiphers, error) {
+	c := &sessionCiphers{set: set, by: make(map[uint32]*xaes, len(set.keys))}
+	for _, k := range set.keys {
+		key, err := b.derive(k)
+		if err != nil {
+			return nil, err
+		}
+		c.newest = k.number
+		c.by[k.number], err = newXAES(key)
+		key.Wipe()
+		if err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+func (b *sessionBox) derive(k sessionKey) (key secret.Bytes, err error) {
+	if k.key == nil {
+		return b.module.root.subkey("box/" + b.purpose)
+	}
+	err = k.key.Use(func(raw secret.Bytes) error {
+		key, err = derive(raw, "session/"+b.purpose)
+		return err
+	})
+	return key, err
 }
 
 // Seal encrypts.
 func (b *sessionBox) Seal(plaintext, aad []byte) []byte {
-	s := b.set()
-	if s == nil {
+	c := b.ciphers()
+	if c == nil {
 		return nil
 	}
 	out := make([]byte, 0, 5+xaesOverhead+len(plaintext))
-	if s.newest == 0 {
+	if c.newest == 0 {
 		out = append(out, boxVersion)
 	} else {
-		out = binary.BigEndian.AppendUint32(append(out, sessionVersion), s.newest)
+		out = binary.BigEndian.AppendUint32(append(out, sessionVersion), c.newest)
 	}
-	return s.by[s.newest].seal(out, plaintext, aad)
+	return c.by[c.newest].seal(out, plaintext, aad)
 }
 
 // Open undoes Seal for the keys that are still accepted.
 func (b *sessionBox) Open(sealed, aad []byte) ([]byte, error) {
-	s := b.set()
+	c := b.ciphers()
 	switch {
-	case s == nil:
+	case c == nil:
 		return nil, hsm.ErrSealed
 	case len(sealed) == 0:
 		return nil, hsm.ErrCiphertext
@@ -227,7 +241,7 @@ func (b *sessionBox) Open(sealed, aad []byte) ([]byte, error) {
 	case sealed[0] != boxVersion:
 		return nil, hsm.ErrCiphertext
 	}
-	x := s.by[number]
+	x := c.by[number]
 	if x == nil {
 		return nil, hsm.ErrCiphertext
 	}

@@ -16,7 +16,7 @@ func TestSessionKeys(t *testing.T) {
 	s := soft.Seal{Dir: dataDir(t)}
 	root, err := soft.Create(t.Context(), s, soft.PlainLock{})
 	m := module(t, root, err)
-	box, now := m.SessionBox(), time.Now()
+	box, now := m.SessionBox("session token"), time.Now()
 	token := func(b hsm.Box) []byte { return b.Seal([]byte("token"), []byte("aad")) }
 	good := func(name string, b hsm.Box, sealed []byte, want bool) {
 		t.Helper()
@@ -40,7 +40,8 @@ func TestSessionKeys(t *testing.T) {
 	second := token(box)
 	good("of the key before", box, first, true)
 	good("of the new key", box, second, true)
-	good("under another aad", box, m.SessionBox().Seal([]byte("token"), nil), false)
+	good("of another purpose", m.SessionBox("session token 7"), second, false)
+	good("under another aad", box, m.SessionBox("session token").Seal([]byte("token"), nil), false)
 	for i := range second {
 		bad := slices.Clone(second)
 		bad[i] ^= 1
@@ -53,8 +54,8 @@ func TestSessionKeys(t *testing.T) {
 		return module(t, root, err)
 	}
 	again := reopened()
-	good("after a restart, of the key before", again.SessionBox(), first, true)
-	good("after a restart, of the new key", again.SessionBox(), second, true)
+	good("after a restart, of the key before", again.SessionBox("session token"), first, true)
+	good("after a restart, of the new key", again.SessionBox("session token"), second, true)
 	if next, err := root.EndSessions(t.Context(), now.Add(time.Hour)); err != nil || next.IsZero() || next.After(now.Add(soft.SessionLife)) {
 		t.Errorf("the next end is %v, %v", next, err)
 	}
@@ -65,12 +66,12 @@ func TestSessionKeys(t *testing.T) {
 	keys(1)
 	good("of the key that ended", box, first, false)
 	good("of the newest key", box, second, true)
-	good("of the key that ended, after a restart", reopened().SessionBox(), first, false)
-	forged := token(again.SessionBox()) // by who kept the seal of then, with all that is in it
+	good("of the key that ended, after a restart", reopened().SessionBox("session token"), first, false)
+	forged := token(again.SessionBox("session token")) // by who kept the seal of then, with all that is in it
 	good("of who has the old ring and its newest key", box, forged, true)
 	check(t, root.RenewSessions(t.Context(), now, true))
 	keys(2)
-	good("forged with the old ring", box, token(again.SessionBox()), false)
+	good("forged with the old ring", box, token(again.SessionBox("session token")), false)
 	good("forged with the root key", box, token(m.Box("session token")), false)
 	good("of before", box, second, false)
 	third := token(box)
@@ -94,7 +95,7 @@ func TestSessionKeysThatCannotBeSaved(t *testing.T) {
 	s := soft.Seal{Dir: dataDir(t)}
 	root, err := soft.Create(t.Context(), s, soft.PlainLock{})
 	m := module(t, root, err)
-	token := m.SessionBox().Seal([]byte("x"), nil)
+	token := m.SessionBox("session token").Seal([]byte("x"), nil)
 	check(t, s.Dir.Rename("seal.json", "away"))
 	for _, end := range []bool{false, true} {
 		if err := root.RenewSessions(t.Context(), time.Now(), end); err == nil {
@@ -105,7 +106,7 @@ func TestSessionKeysThatCannotBeSaved(t *testing.T) {
 	if got := root.SessionKeys(); !slices.Equal(got, []uint32{0}) {
 		t.Errorf("keys %v", got)
 	}
-	if _, err := m.SessionBox().Open(token, nil); err != nil {
+	if _, err := m.SessionBox("session token").Open(token, nil); err != nil {
 		t.Error(err)
 	}
 	check(t, root.RenewSessions(t.Context(), time.Now(), false))
