@@ -16,7 +16,7 @@ func TestAutoScalingHasATestForEachOperation(t *testing.T) {
 	for _, f := range must(filepath.Glob("*_test.go"))(t) {
 		all.Write(must(os.ReadFile(f))(t))
 	}
-	ops := implemented(t, "autoscaling")
+	ops := implemented("autoscaling")
 	if len(ops) < 66 {
 		t.Errorf("only %d operations", len(ops))
 	}

@@ -27,6 +27,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
 	"github.com/kagimori/kagimori/e2e/internal/seed"
 )
 
@@ -53,6 +54,7 @@ func newClient(url, region, account string, creds aws.Credentials) *client {
 	cfg := aws.Config{
 		Region: region, BaseEndpoint: &url, RetryMaxAttempts: 1, HTTPClient: &http.Client{Transport: readOnlyBody{}},
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return creds, nil }),
+		APIOptions:  []func(*middleware.Stack) error{answered.add},
 	}
 	return &client{
 		account: account, url: url, region: region, creds: creds,

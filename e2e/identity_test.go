@@ -56,14 +56,31 @@ func (r *recorder) admin(url, account string) *client {
 }
 
 // implemented are the operations of a service that kagimori implements.
-func implemented(t *testing.T, service string) []string {
-	t.Helper()
-	data := string(must(os.ReadFile("../internal/apigen/operations.txt"))(t))
-	m := regexp.MustCompile(`(?m)^` + service + `\n((?:.+\n)+)`).FindStringSubmatch(data)
-	if m == nil {
-		t.Fatalf("no operations of %s", service)
+func implemented(service string) []string {
+	data, err := os.ReadFile("../internal/apigen/operations.txt")
+	if err != nil {
+		panic(err)
 	}
-	return strings.Fields(m[1])
+	m := regexp.MustCompile(`(?m)^` + service + `\n((?:.+\n)+)`).FindSubmatch(data)
+	if m == nil {
+		panic("no operations of " + service)
+	}
+	return strings.Fields(string(m[1]))
+}
+
+// missing are the operations of a service that kagimori implements and that nobody called. The SDK knows the
+// service by the same id but for its case.
+func (r *recorder) missing(service string) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var missing []string
+	for _, op := range implemented(service) {
+		if !r.seen[service+" "+op] {
+			missing = append(missing, op)
+		}
+	}
+	slices.Sort(missing)
+	return missing
 }
 
 // TestIdentityOperations serves every operation of IAM, STS and Organizations to the SDK; one that the
@@ -84,15 +101,8 @@ func TestIdentityOperations(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	for service, id := range map[string]string{"iam": "iam", "sts": "sts", "organizations": "organizations"} {
-		var missing []string
-		for _, op := range implemented(t, service) {
-			if !r.seen[id+" "+op] {
-				missing = append(missing, op)
-			}
-		}
-		slices.Sort(missing)
-		if len(missing) > 0 {
+	for _, service := range []string{"iam", "sts", "organizations"} {
+		if missing := r.missing(service); len(missing) > 0 {
 			t.Errorf("no test calls of %s: %s", service, strings.Join(missing, " "))
 		}
 	}

@@ -9,10 +9,15 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/kagimori/kagimori/e2e/internal/server"
 )
+
+// answered remembers what was called of which service, by all clients of newClient: a run of all tests
+// fails if an operation that kagimori implements was not.
+var answered = &recorder{seen: map[string]bool{}}
 
 // shared is the server that most tests use.
 var shared *server.Server
@@ -36,6 +41,14 @@ func run(m *testing.M) int {
 		return 1
 	}
 	code := m.Run()
+	if only := flag.Lookup("test.run").Value.String(); only == "" && code == 0 {
+		for _, service := range []string{"ec2", "ebs"} {
+			if missing := answered.missing(service); len(missing) > 0 {
+				fmt.Fprintf(os.Stderr, "no test calls of %s: %s\n", service, strings.Join(missing, " "))
+				code = 1
+			}
+		}
+	}
 	shared.Stop()
 	for _, line := range shared.Trouble() {
 		fmt.Fprintln(os.Stderr, "server:", line)
