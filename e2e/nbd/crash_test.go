@@ -25,8 +25,9 @@ func pattern(round, i int) []byte {
 	return bytes.Repeat(b[:], slot/8)
 }
 
-// writer writes slots with FUA, one after the other, and remembers which were acknowledged.
-func writer(t *testing.T, uri string, round int, acknowledged []int) {
+// writer writes slots, one after the other, with FUA or with a flush now and then, and remembers which were
+// acknowledged as durable.
+func writer(t *testing.T, uri string, round int, fua bool, acknowledged []int) {
 	u, err := url.Parse(uri)
 	must(t, err)
 	c, err := net.Dial("unix", u.Query().Get("socket"))
@@ -46,25 +47,57 @@ func writer(t *testing.T, uri string, round int, acknowledged []int) {
 	if _, err := c.Read(make([]byte, 10)); err != nil {
 		return
 	}
+	var waiting []int // writes that are not durable yet
 	for n := 0; ; n++ {
 		i := n % slots
-		req := binary.BigEndian.AppendUint32(nil, 0x25609513)
-		req = binary.BigEndian.AppendUint32(req, 1<<16|1) // FUA, WRITE
-		req = binary.BigEndian.AppendUint64(req, uint64(n))
-		req = binary.BigEndian.AppendUint64(req, uint64(i*slot))
-		req = append(binary.BigEndian.AppendUint32(req, slot), pattern(round+n/slots, i)...)
-		if _, err := c.Write(req); err != nil {
+		flags := uint16(0)
+		if fua {
+			flags = 1
+		}
+		if !ask(c, flags, write, uint64(n), i*slot, pattern(round+n/slots, i)) {
 			return
 		}
-		answer := make([]byte, 16)
-		if k, err := c.Read(answer); err != nil || k < 16 || binary.BigEndian.Uint32(answer[4:]) != 0 {
-			return
+		waiting = append(waiting, n)
+		if !fua {
+			if len(waiting) < flushEvery {
+				continue
+			}
+			if !ask(c, 0, flush, uint64(n), 0, nil) {
+				return
+			}
 		}
-		acknowledged[i] = round + n/slots
+		for _, n := range waiting {
+			acknowledged[n%slots] = round + n/slots
+		}
+		waiting = waiting[:0]
 	}
 }
 
-// TestKill9 kills the server while a client writes with FUA: what was acknowledged is there, whole.
+// Commands of the transmission phase.
+const (
+	write = 1
+	flush = 3
+)
+
+// flushEvery is how many writes without FUA go before a flush.
+const flushEvery = 16
+
+// ask makes a request and reports whether it was acknowledged.
+func ask(c net.Conn, flags, command uint16, cookie uint64, offset int, data []byte) bool {
+	req := binary.BigEndian.AppendUint32(nil, 0x25609513)
+	req = binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(req, flags), command)
+	req = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(req, cookie), uint64(offset))
+	req = append(binary.BigEndian.AppendUint32(req, uint32(len(data))), data...)
+	if _, err := c.Write(req); err != nil {
+		return false
+	}
+	answer := make([]byte, 16)
+	k, err := c.Read(answer)
+	return err == nil && k == 16 && binary.BigEndian.Uint32(answer[4:]) == 0
+}
+
+// TestKill9 kills the server while a client writes with FUA, or flushes what it wrote: what was acknowledged is
+// there, whole.
 func TestKill9(t *testing.T) {
 	d := newDisk(t)
 	acknowledged := make([]int, slots)
@@ -74,7 +107,7 @@ func TestKill9(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			writer(t, uri, (round+1)*100000, acknowledged)
+			writer(t, uri, (round+1)*100000, round%2 == 0, acknowledged)
 		}()
 		<-time.After(time.Duration(200+137*round) * time.Millisecond) // some moment is the test
 		d.restart()
