@@ -102,6 +102,8 @@ func attachable(v *volumeRecord, i *instanceRecord, device string) error {
 	switch {
 	case device == "":
 		return apierr.New("MissingParameter", "The request must contain the parameter device")
+	case !deviceName(device):
+		return invalidValue("Value (%s) for parameter device is invalid. %s is not a valid EBS device name.", device, device)
 	case v.plug(i.ID) != nil || !v.MultiAttach && len(v.Plugs) > 0:
 		return apierr.Newf("VolumeInUse", "%s is already attached to an instance", v.ID)
 	case len(v.Plugs) >= maxPlugs:

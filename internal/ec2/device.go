@@ -17,6 +17,23 @@ import (
 // limits for Amazon EC2 instances": 28 attachments, of which the network interface is one.
 const maxDevices = 27
 
+// deviceName reports whether EBS knows a device's name: sdf, /dev/sdf1, xvdba ...
+// Source: EC2 User Guide, "Device names for volumes on Amazon EC2 instances".
+func deviceName(name string) bool {
+	rest := strings.TrimPrefix(name, "/dev/")
+	kind := ""
+	for _, k := range []string{"xvd", "sd", "hd"} {
+		if strings.HasPrefix(rest, k) {
+			kind = k
+		}
+	}
+	rest = rest[len(kind):]
+	letters := strings.TrimRight(rest, "0123456789")
+	digits := rest[len(letters):]
+	return kind != "" && (len(letters) == 1 || len(letters) == 2 && kind == "xvd") && strings.Trim(letters, "abcdefghijklmnopqrstuvwxyz") == "" &&
+		len(digits) <= 2 && !strings.HasPrefix(digits, "0")
+}
+
 // A mapping is a block device mapping of a request or launch template.
 type mapping struct {
 	ec2api.BlockDeviceMapping
@@ -63,6 +80,9 @@ func (s *Service) devices(tx store.Tx, c *guard.Call, img imageRecord, mappings 
 		name := api.Val(m.DeviceName)
 		if name == "" {
 			return nil, apierr.New("MissingParameter", "The request must contain the parameter deviceName")
+		}
+		if !deviceName(name) {
+			return nil, apierr.Newf("InvalidBlockDeviceMapping", "Invalid device name %s", name)
 		}
 		at := slices.IndexFunc(out, func(d newDevice) bool { return d.name == name })
 		switch {

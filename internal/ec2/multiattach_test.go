@@ -127,6 +127,23 @@ func TestMultiAttachRefusals(t *testing.T) {
 		*plain.VolumeId+" is already attached to an instance")
 }
 
+func TestDeviceNames(t *testing.T) {
+	h := newHouse(t)
+	id := h.several(1, "t3.micro")[0]
+	v := h.create(&ec2api.CreateVolumeRequest{Size: new(int32(1))})
+	h.Advance(time.Second)
+	for _, bad := range []string{"bogus", "/dev/", "/dev/sd", "/dev/sdf01", "/dev/sdff", "/dev/nvme1n1", "/dev/xvdf123"} {
+		h.refuse(h.owner(), &ec2api.AttachVolumeRequest{VolumeId: v.VolumeId, InstanceId: &id, Device: &bad}, "InvalidParameterValue",
+			"Value ("+bad+") for parameter device is invalid. "+bad+" is not a valid EBS device name.")
+	}
+	for _, good := range []string{"sdf", "/dev/sdf1", "xvdba", "/dev/xvdf", "/dev/sda15"} {
+		h.attach(*v.VolumeId, id, good)
+		ask[ec2api.VolumeAttachment](h.desk, h.owner(), &ec2api.DetachVolumeRequest{VolumeId: v.VolumeId})
+	}
+	in := runRequest(encrypted("/dev/nvme1n1", ""))
+	h.refuse(h.owner(), in, "InvalidBlockDeviceMapping", "Invalid device name /dev/nvme1n1")
+}
+
 // TestTheLastInstanceDecides whether a volume with Multi-Attach is deleted.
 func TestTheLastInstanceDecides(t *testing.T) {
 	for _, test := range []struct {
