@@ -31,7 +31,7 @@ func deviceName(name string) bool {
 	letters := strings.TrimRight(rest, "0123456789")
 	digits := rest[len(letters):]
 	return kind != "" && (len(letters) == 1 || len(letters) == 2 && kind == "xvd") && strings.Trim(letters, "abcdefghijklmnopqrstuvwxyz") == "" &&
-		len(digits) <= 2 && !strings.HasPrefix(digits, "0")
+		len(digits) <= 2
 }
 
 // A mapping is a block device mapping of a request or launch template.
