@@ -52,7 +52,7 @@ test: lint unit e2e
 # gofmt, go vet, staticcheck, go fix and the generated code. Budget: 8 minutes cold.
 lint: check-go check-generated
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "gofmt would change:"; echo "$$bad"; exit 1; }
-	$(GO) vet ./... && cd bench && $(GO) vet ./... && cd ../e2e/etcdtest && $(GO) vet ./...
+	$(GO) vet ./... && cd bench && $(GO) vet ./... && cd ../e2e/etcdtest && $(GO) vet ./... && cd ../s3test && $(GO) vet ./...
 	@out=$$($(GO) fix -diff ./... 2>&1); [ -z "$$out" ] || { echo "$$out"; echo "run: go fix ./..."; exit 1; }
 	$(STATICCHECK) ./...
 
@@ -69,6 +69,7 @@ unit: check-go check-cc
 	$(GO) test -race -timeout 12m ./...
 	$(GO) test ./internal/authz # all requests of the comparison with its oracle
 	cd e2e/etcdtest && $(GO) test -timeout 5m ./...
+	cd e2e/s3test && $(GO) test -timeout 10m ./... # builds a server of the S3 API, from the module proxy
 
 # The server under test is built with the race detector, the official SDK without. Budget: 20 minutes cold.
 e2e: check-go check-cc
