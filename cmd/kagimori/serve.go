@@ -31,6 +31,7 @@ type serveFlags struct {
 	logLevel            string
 	network             networkFlags
 	nbd                 nbdFlags
+	snapshots           snapshotFlags
 	// visit, if not nil, is run against the server once it listens; the server ends with it if it
 	// says so or fails.
 	visit func(ctx context.Context, url string) (stay bool, err error)
@@ -83,6 +84,7 @@ func newServe(io stdio) *cobra.Command {
 	fl.StringArrayVar(&f.allowedHosts, "allowed-host", nil, "with --dev, `name` of the server in URLs beside localhost (repeatable)")
 	f.network.register(cmd)
 	f.nbd.register(fl)
+	f.snapshots.register(fl)
 	fl.StringVar(&f.logLevel, "log-level", "info", "least `level` of what is logged: debug, info, warn or error")
 	return cmd
 }
@@ -195,6 +197,9 @@ func (f *serveFlags) config(logger *slog.Logger) (app.Config, error) {
 	}
 	if f.consistency == "eventual" {
 		cfg.Lag = eventually
+	}
+	if cfg.Snapshots, err = f.snapshots.config(); err != nil {
+		return cfg, err
 	}
 	return cfg, f.network.configure(&cfg)
 }

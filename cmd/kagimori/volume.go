@@ -161,29 +161,37 @@ takes the permission kagimori:EndVolumeExports on the volume.` + clientNote,
 
 func newVolumeFiles(io stdio, check bool) *cobra.Command {
 	var data, format string
+	var bucket snapshotFlags
 	cmd := &cobra.Command{
 		Use: "list [VOLUME-ID]...", Short: "List the files of volumes and snapshots in a data directory",
 		Long:    "list says what the files of volumes and snapshots in a data directory are. It needs no keys, and no server.",
 		Example: "  kagimori volume list --data /var/lib/kagimori",
-		RunE:    func(_ *cobra.Command, args []string) error { return volumeFiles(io, data, format, args, check) },
+		RunE:    func(_ *cobra.Command, args []string) error { return volumeFiles(io, data, bucket, format, args, check) },
 	}
 	if check {
 		cmd.Use, cmd.Short = "check [VOLUME-ID]...", "Look for damage in the files of volumes and snapshots"
 		cmd.Long = `check looks for damage in the files of volumes and snapshots in a data directory: headers, lengths, allocation maps, and
-that there is data wherever the map says so. It needs no keys and changes nothing. Volumes that a server has open are not
-checked. The exit code is 1 if a file is damaged. What a volume's sectors hold, it cannot tell: XTS does not authenticate.`
+that there is data wherever the map says so. Of snapshots it reads each block, wherever in the chain it was written, and
+compares it with its checksum; and it finds blocks that belong to no snapshot. It needs no keys and changes nothing.
+Volumes that a server has open are not checked. The exit code is 1 if something is damaged. What a volume's sectors hold,
+it cannot tell: XTS does not authenticate.`
 		cmd.Example = "  kagimori volume check --data /var/lib/kagimori\n  kagimori volume check vol-0a1b2c3d4e5f60718"
 	}
 	cmd.Flags().StringVar(&data, "data", defaultData, "data `directory`")
 	cmd.Flags().StringVar(&format, "format", "text", "`form` of the answer: text or json")
+	bucket.registerAccess(cmd.Flags())
 	return cmd
 }
 
-func volumeFiles(io stdio, data, format string, ids []string, check bool) error {
+func volumeFiles(io stdio, data string, bucket snapshotFlags, format string, ids []string, check bool) error {
 	if format != "text" && format != "json" {
 		return fmt.Errorf("--format %q is none of text and json", format)
 	}
-	files, err := app.VolumeFiles(data, ids, check)
+	access, err := bucket.config()
+	if err != nil {
+		return err
+	}
+	files, err := app.VolumeFiles(data, access, ids, check)
 	if err != nil {
 		return failed(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/kagimori/kagimori/internal/autoscaling"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/hsm/soft"
+	"github.com/kagimori/kagimori/internal/objects/s3"
 	"github.com/kagimori/kagimori/internal/outbound"
 )
 
@@ -48,6 +49,9 @@ type Config struct {
 	AttestationRoots []string
 	// Outbound is how URLs that tenants supply are reached.
 	Outbound outbound.Config
+	// Snapshots is the bucket that snapshots are kept in; without a name it is the data directory, or the
+	// bucket that was named before.
+	Snapshots s3.Config
 	// Events is where events of groups go, as [ParseEvents] has it; empty is nowhere.
 	Events string
 	// XKSPatience is how long KMS waits for an external key store proxy; 0 is as long as at AWS.

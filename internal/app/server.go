@@ -23,7 +23,6 @@ import (
 	"github.com/kagimori/kagimori/internal/api/organizationsapi"
 	"github.com/kagimori/kagimori/internal/api/stsapi"
 	"github.com/kagimori/kagimori/internal/autoscaling"
-	"github.com/kagimori/kagimori/internal/blockdev"
 	"github.com/kagimori/kagimori/internal/clock"
 	"github.com/kagimori/kagimori/internal/cloudtrail"
 	"github.com/kagimori/kagimori/internal/desk"
@@ -38,7 +37,6 @@ import (
 	"github.com/kagimori/kagimori/internal/kagimori"
 	"github.com/kagimori/kagimori/internal/kms"
 	"github.com/kagimori/kagimori/internal/kms/attest"
-	"github.com/kagimori/kagimori/internal/objects"
 	"github.com/kagimori/kagimori/internal/org"
 	"github.com/kagimori/kagimori/internal/outbound"
 	"github.com/kagimori/kagimori/internal/secret"
@@ -118,7 +116,7 @@ func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Modul
 		}
 	}
 	s.keeper = s.newKeeper(cfg, module)
-	services, err := s.services(cfg, dir, module)
+	services, err := s.services(ctx, cfg, dir, module)
 	if err != nil {
 		return nil, err
 	}
@@ -179,22 +177,9 @@ func (s *server) folder(dir *os.Root, name string) (*os.Root, error) {
 	return f, nil
 }
 
-// shelf is where volumes and snapshots are.
-func (s *server) shelf(dir *os.Root) (*blockdev.Shelf, error) {
-	volumes, err := s.folder(dir, volumeDir)
-	if err != nil {
-		return nil, err
-	}
-	snapshots, err := s.folder(dir, snapDir)
-	if err != nil {
-		return nil, err
-	}
-	return blockdev.NewShelf(volumes, objects.NewFolder(snapshots)), nil
-}
-
 // services makes the services and gives each the others, as the interfaces that it asks for.
-func (s *server) services(cfg Config, dir *os.Root, module hsm.Module) ([]gateway.Service, error) {
-	volumes, err := s.shelf(dir)
+func (s *server) services(ctx context.Context, cfg Config, dir *os.Root, module hsm.Module) ([]gateway.Service, error) {
+	volumes, err := s.shelf(ctx, cfg, dir)
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/kagimori/kagimori/internal/blockdev"
-	"github.com/kagimori/kagimori/internal/objects"
+	"github.com/kagimori/kagimori/internal/objects/s3"
 )
 
 // A VolumeFile is what the file of a volume or snapshot says of itself.
@@ -27,13 +27,13 @@ type VolumeFile struct {
 }
 
 // VolumeFiles reads the files of volumes and snapshots of a data directory, all or those with the ids,
-// whether a server runs or not. It needs no keys. With check, it looks for damage in those that nobody
-// has open.
-func VolumeFiles(data string, ids []string, check bool) ([]VolumeFile, error) {
+// whether a server runs or not. It needs no keys, but credentials if snapshots are in a bucket. With check,
+// it looks for damage in those that nobody has open, and for parts of snapshots that belong to none.
+func VolumeFiles(data string, bucket s3.Config, ids []string, check bool) ([]VolumeFile, error) {
 	if _, err := os.Stat(filepath.Join(data, markerFile)); err != nil {
 		return nil, fmt.Errorf("%s is not a data directory of kagimori", data)
 	}
-	dir, closeDir, err := shelfOf(data)
+	dir, closeDir, err := shelfOf(data, bucket)
 	if err != nil {
 		return nil, err
 	}
@@ -74,23 +74,4 @@ func VolumeFiles(data string, ids []string, check bool) ([]VolumeFile, error) {
 		files = append(files, VolumeFile{ID: name, Snapshot: true, Problem: "it belongs to no snapshot"})
 	}
 	return files, err
-}
-
-// shelfOf opens what a data directory has of volumes and snapshots, beside a server or without one.
-func shelfOf(data string) (_ *blockdev.Shelf, closeIt func(), err error) {
-	volumes, err := os.OpenRoot(filepath.Join(data, volumeDir))
-	if err != nil {
-		return nil, nil, err
-	}
-	path := filepath.Join(data, snapDir)
-	snapshots, err := os.OpenRoot(path)
-	if errors.Is(err, os.ErrNotExist) { // an earlier version's data directory
-		if err = os.Mkdir(path, 0o700); err == nil {
-			snapshots, err = os.OpenRoot(path)
-		}
-	}
-	if err != nil {
-		return nil, nil, errors.Join(err, volumes.Close())
-	}
-	return blockdev.NewShelf(volumes, objects.NewFolder(snapshots)), func() { _, _ = volumes.Close(), snapshots.Close() }, nil
 }

@@ -240,16 +240,24 @@ const ownerName = ".kagimori"
 // Claim makes the bucket, below its prefix, the one of an owner, or fails if it is somebody else's: two data
 // directories must not keep their snapshots in one place.
 func (b *Bucket) Claim(ctx context.Context, owner string) error {
-	there, err := b.get(ctx, ownerName, 0, -1)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return b.put(ctx, ownerName, []byte(owner))
+	switch there, err := b.Owner(ctx); {
 	case err != nil:
 		return err
-	case string(there) != owner:
-		return fmt.Errorf("the bucket %s holds the snapshots of another data directory; name another --snapshots prefix", b.cfg.Bucket)
+	case there == "":
+		return b.put(ctx, ownerName, []byte(owner))
+	case there != owner:
+		return fmt.Errorf("the bucket %s holds the snapshots of another data directory there", b.cfg.Bucket)
 	}
 	return nil
+}
+
+// Owner is who claimed the place, "" if nobody did.
+func (b *Bucket) Owner(ctx context.Context) (string, error) {
+	there, err := b.get(ctx, ownerName, 0, -1)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return string(there), err
 }
 
 func codeOf(err error) string {
