@@ -98,6 +98,14 @@ func WrittenBlocks(dir *Shelf, id string, from int64, fn func(block int64) bool)
 	return nil
 }
 
+// FullSize is how many bytes the blocks of a snapshot have that were at least partly written, wherever they
+// are kept; what it takes itself may be less. Errors: as [WrittenBlocks].
+func FullSize(dir *Shelf, id string) (int64, error) {
+	n := int64(0)
+	err := WrittenBlocks(dir, id, 0, func(int64) bool { n++; return true })
+	return n * BlockSize, err
+}
+
 // A Change is a block that differs between two snapshots.
 type Change struct {
 	Block         int64

@@ -168,6 +168,7 @@ func (s *Service) finishCopy(tx store.Tx, j *job, end launch.Step) error {
 		switch {
 		case end.Fail == nil:
 			r.learn(l)
+			s.weigh(&r)
 			r.State, r.Done = snapshotCompleted, s.g.Now()
 		case end.Fail.Action == "" && end.Fail.Phase != launch.PhaseResolveKey:
 			r.State, r.Message = snapshotError, "An internal error has occurred"

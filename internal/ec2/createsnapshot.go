@@ -156,6 +156,7 @@ func (s *Service) measure(drafts []snapshotDraft) error {
 			return err
 		}
 		drafts[n].record.SizeGiB = info.Size / gibibyte
+		s.weigh(&drafts[n].record)
 	}
 	return nil
 }

@@ -98,6 +98,8 @@ func (d Direct) End(tx store.Tx, snap DirectSnapshot, failure string) error {
 		r.State, r.Message = snapshotCompleted, failure
 		if failure != "" {
 			r.State = snapshotError
+		} else {
+			d.s.weigh(r)
 		}
 		r.Done = d.s.g.Now()
 	})

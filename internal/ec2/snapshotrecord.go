@@ -11,6 +11,7 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/blockdev"
 	"github.com/kagimori/kagimori/internal/blockdev/image"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
@@ -48,6 +49,7 @@ type snapshotRecord struct {
 	Created     time.Time   `json:"created"`
 	Done        time.Time   `json:"done,omitzero"` // when it is, or will be, completed; zero while that is open
 	State       string      `json:"state"`
+	FullSize    *int64      `json:"fullSize,omitempty"` // bytes of all its blocks, once it is completed
 	Message     string      `json:"message,omitempty"`
 	Image       string      `json:"image,omitempty"`  // that waits for it, of the same owner
 	Direct      *direct     `json:"direct,omitempty"` // of StartSnapshot
@@ -177,10 +179,21 @@ func (r *snapshotRecord) progress() string {
 
 // wire is a snapshot as answers carry it.
 func (r snapshotRecord) wire() ec2api.Snapshot {
-	return ec2api.Snapshot{
+	w := ec2api.Snapshot{
 		SnapshotId: &r.ID, OwnerId: &r.Owner, OwnerAlias: api.Opt(r.OwnerAlias), VolumeId: &r.VolumeID, Description: &r.Description,
 		VolumeSize: new(int32(r.SizeGiB)), Encrypted: &r.Encrypted, KmsKeyId: api.Opt(r.KeyARN), DataEncryptionKeyId: api.Opt(r.DataKeyID),
 		StartTime: &r.Created, State: &r.State, StateMessage: api.Opt(r.Message), Progress: new(r.progress()), StorageTier: new("standard"),
+	}
+	if r.State == snapshotCompleted {
+		w.FullSnapshotSizeInBytes = r.FullSize
+	}
+	return w
+}
+
+// weigh notes the full size of a snapshot whose content is there. That of one that cannot be read stays unknown.
+func (s *Service) weigh(r *snapshotRecord) {
+	if n, err := blockdev.FullSize(s.volumes, r.ID); err == nil {
+		r.FullSize = &n
 	}
 }
 
