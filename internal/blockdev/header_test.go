@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"io/fs"
 	"os"
 	"strings"
@@ -317,6 +318,34 @@ func FuzzHeader(f *testing.F) {
 		}
 		if info.Size <= 0 || info.DataOffset < mib {
 			t.Errorf("nonsense accepted: %+v", info)
+		}
+	})
+}
+
+// FuzzIndex: whatever the bytes are, an index is refused or is the same when it is written again.
+func FuzzIndex(f *testing.F) {
+	dir, _ := folder(f)
+	fill(f, dir, "vol-1", 3, 1)
+	for _, id := range []string{"snap-1", "snap-2"} {
+		must(f, blockdev.Snapshot(dir, "vol-1", id))
+		v := open(f, dir, "vol-1", 1)
+		write(f, v, []byte(id), block)
+		must(f, v.Close())
+		b, err := dir.Objects().Get(f.Context(), "index/"+id, 0, -1)
+		must(f, err)
+		f.Add(b)
+	}
+	f.Add([]byte("kagiindx"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		again, err := blockdev.ReencodeIndex(b)
+		if err != nil {
+			if !errors.Is(err, blockdev.ErrCorrupt) && !errors.Is(err, blockdev.ErrVersion) {
+				t.Errorf("error %v", err)
+			}
+			return
+		}
+		if !bytes.Equal(again, b) {
+			t.Error("an index is another one when it is written again")
 		}
 	})
 }
