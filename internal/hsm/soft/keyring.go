@@ -30,6 +30,8 @@ type RootKey struct {
 	writing sync.Mutex // held by who changes the seal file; guards home, and orders changes
 	home    *home      // nil: stored nowhere
 
+	generation atomic.Uint64 // of the seal
+
 	mu      sync.RWMutex              // guards the rest
 	epochs  map[uint64]*secret.Locked // keys that still unwrap
 	current uint64                    // the newest of them

@@ -96,7 +96,7 @@ func (r *RootKey) save(next *home, data []byte) error {
 	if next.sealKey != r.home.sealKey {
 		err = errors.Join(err, r.home.sealKey.Close())
 	}
-	r.home = next
+	r.dwell(next)
 	return err
 }
 

@@ -29,6 +29,8 @@ type Seal struct {
 	Dir *os.Root
 	// File is the name of the seal file in Dir; empty is "seal.json".
 	File string
+	// Shared keeps the seal instead, if it is not nil.
+	Shared Shared
 
 	medium medium // what it is written by; nil is Dir itself
 }
@@ -48,8 +50,10 @@ func Create(ctx context.Context, s Seal, locks ...Lock) (*RootKey, error) {
 	if err := s.check(locks); err != nil {
 		return nil, err
 	}
-	if _, err := s.Dir.Lstat(s.name()); err == nil {
-		return nil, ErrSealExists
+	if s.Shared == nil {
+		if _, err := s.Dir.Lstat(s.name()); err == nil {
+			return nil, ErrSealExists
+		}
 	}
 	r, err := NewRootKey()
 	if err != nil {
@@ -57,7 +61,7 @@ func Create(ctx context.Context, s Seal, locks ...Lock) (*RootKey, error) {
 	}
 	next, data, err := r.prepare(ctx, home{Seal: s}, locks, r.Epochs())
 	if err == nil {
-		r.home = next
+		r.dwell(next)
 		err = s.write(data)
 	}
 	if err != nil {
@@ -108,8 +112,14 @@ func Unseal(ctx context.Context, s Seal, locks ...Lock) (*RootKey, error) {
 	if h.sealKey, err = secret.LockedFrom(sealKey); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
-	r.home = h
+	r.dwell(h)
 	return r, nil
+}
+
+// dwell makes h the home of the keyring.
+func (r *RootKey) dwell(h *home) {
+	r.home = h
+	r.generation.Store(h.file.Generation)
 }
 
 // settle gives the keyring of an old seal a home without a seal key: [RootKey.Reseal] is the only
@@ -151,7 +161,7 @@ func (s Seal) tryLocks(ctx context.Context, f sealFile, locks []Lock) (secret.By
 
 // check refuses settings that are wrong before any file is touched.
 func (s Seal) check(locks []Lock) error {
-	if s.Dir == nil {
+	if s.Dir == nil && s.Shared == nil {
 		return errors.New("soft: a seal needs a directory")
 	}
 	if len(locks) == 0 {
@@ -178,7 +188,12 @@ func (s Seal) name() string {
 	return s.File
 }
 
-func (s Seal) path() string { return filepath.Join(s.Dir.Name(), s.name()) }
+func (s Seal) path() string {
+	if s.Shared != nil {
+		return s.Shared.Name()
+	}
+	return filepath.Join(s.Dir.Name(), s.name())
+}
 
 // A SealStatus is what a seal file says to everybody who can read it.
 type SealStatus struct {
@@ -212,6 +227,13 @@ func (f sealFile) status() SealStatus {
 
 // read returns the seal file, which must be a regular file of sane size, and its mode.
 func (s Seal) read() ([]byte, fs.FileMode, error) {
+	if s.Shared != nil {
+		data, err := s.Shared.Load()
+		if err == nil && data == nil {
+			err = ErrNoSeal
+		}
+		return slices.Clone(data), 0o600, err
+	}
 	if fi, err := s.Dir.Stat(s.name()); err == nil && !fi.Mode().IsRegular() {
 		return nil, 0, fmt.Errorf("%s is not a file", s.path()) // opening a pipe would wait
 	}

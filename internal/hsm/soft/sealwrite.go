@@ -12,6 +12,9 @@ import (
 // write puts a new seal in place so that a crash leaves the whole seal or none: a temporary file,
 // fsync, the name, fsync of the directory.
 func (s Seal) write(data []byte) error {
+	if s.Shared != nil {
+		return s.createShared(data)
+	}
 	defer clear(data)
 	temp := s.temp()
 	err := s.writeTemp(temp, data)
@@ -50,6 +53,9 @@ func (s Seal) place(temp string) error {
 // file has another name too; a file system that copies on write, and a flash disk, may keep them
 // all the same. done reports that the new file is in place, though perhaps not for good.
 func (s Seal) replace(data, digest []byte) (done bool, err error) {
+	if s.Shared != nil {
+		return s.replaceShared(data, digest)
+	}
 	old, err := s.on().open(s.name())
 	if err != nil {
 		return false, s.explain("read", err)
