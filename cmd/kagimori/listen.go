@@ -23,6 +23,8 @@ func (f *serveFlags) check() error {
 	switch local := isLoopback(host); {
 	case (f.tlsCert == "") != (f.tlsKey == ""):
 		return errors.New("--tls-cert and --tls-key go together")
+	case f.store.store == "" && (f.peerURL != "" || f.peerCA != ""):
+		return errors.New("--peer-url and --peer-ca go with --store")
 	case !f.dev && f.devAllowRemote:
 		return errors.New("--dev-allow-remote is for --dev")
 	case !f.dev && len(f.allowedHosts) > 0:

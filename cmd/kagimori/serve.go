@@ -32,6 +32,9 @@ type serveFlags struct {
 	network             networkFlags
 	nbd                 nbdFlags
 	snapshots           snapshotFlags
+	store               storeFlags
+	peerURL, peerCA     string
+	drain               time.Duration
 	// visit, if not nil, is run against the server once it listens; the server ends with it if it
 	// says so or fails.
 	visit func(ctx context.Context, url string) (stay bool, err error)
@@ -70,6 +73,10 @@ func newServe(io stdio) *cobra.Command {
 	fl.BoolVar(&f.dev, "dev", false, "development server: known credentials, reset, a clock that moves; loopback only")
 	fl.StringVar(&f.listen, "listen", "127.0.0.1:4566", "`address` to listen on; port 0 takes a free one")
 	fl.StringVar(&f.data, "data", "", "data `directory` (default "+defaultData+"; with --dev a temporary one)")
+	f.store.register(fl)
+	fl.StringVar(&f.peerURL, "peer-url", "", "with --store, `URL` at which the other nodes reach this one (default: that of --listen)")
+	fl.StringVar(&f.peerCA, "peer-ca", "", "with --store, `file` with the certificates that those of the other nodes are checked against (default: the system's)")
+	fl.DurationVar(&f.drain, "drain", 0, "how `long` requests are still answered, and connections closed one by one, before the server ends (with --store 2s)")
 	f.seal.register(fl, " (plain-file is the default with --dev)")
 	fl.BoolVar(&f.requireMlock, "require-mlock", false, "refuse to run if keys may be swapped out to disk")
 	fl.BoolVar(&f.fips, "fips", false, "only approved algorithms; needs GODEBUG=fips140=on")
@@ -133,6 +140,9 @@ func (f *serveFlags) run(ctx context.Context, io stdio) error {
 		}
 		defer func() { removeAll(cfg.Data, logger) }()
 	}
+	if err := f.join(&cfg, l.Addr().String(), tls != nil); err != nil {
+		return err
+	}
 	app.CollectLess()
 	a, err := app.Open(ctx, cfg)
 	if err != nil {
@@ -166,7 +176,7 @@ func (f *serveFlags) run(ctx context.Context, io stdio) error {
 	}()
 	exported := make(chan error, 1)
 	go func() { exported <- serveNBD(ctx, a, exports, stop) }()
-	err = serveHTTP(ctx, l, tls, a.Handler(), logger)
+	err = serveHTTP(f.drained(ctx, a), l, tls, a.Handler(), logger)
 	stop()
 	err = errors.Join(err, <-proxied, <-exported)
 	return failed(errors.Join(<-visited, err, a.Close()))
@@ -180,6 +190,36 @@ func (f *serveFlags) receive(ctx context.Context, url string) (stay bool, err er
 	return f.visit(ctx, url)
 }
 
+// join completes the configuration of a node of a cluster, once its address is known.
+func (f *serveFlags) join(cfg *app.Config, address string, secure bool) (err error) {
+	if cfg.Cluster == nil {
+		return nil
+	}
+	c := cfg.Cluster
+	if c.URL = f.peerURL; c.URL == "" {
+		if c.URL = "http://" + address; secure {
+			c.URL = "https://" + address
+		}
+	}
+	if f.peerCA != "" {
+		c.PeerTLS, err = clientTLS(f.peerCA, "", "")
+	}
+	return err
+}
+
+// drained is a context that ends a while after ctx, in which the server takes leave.
+func (f *serveFlags) drained(ctx context.Context, a *app.App) context.Context {
+	if f.drain <= 0 {
+		return ctx
+	}
+	later, end := context.WithCancel(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, func() {
+		a.Drain()
+		time.AfterFunc(f.drain, end)
+	})
+	return later
+}
+
 // config is the server's configuration; Data is empty for a temporary directory.
 func (f *serveFlags) config(logger *slog.Logger) (app.Config, error) {
 	cfg := app.Config{
@@ -189,6 +229,12 @@ func (f *serveFlags) config(logger *slog.Logger) (app.Config, error) {
 		cfg.Data = defaultData
 	}
 	var err error
+	if cfg.Cluster, err = f.store.cluster(); err != nil {
+		return cfg, err
+	}
+	if cfg.Cluster != nil && f.drain == 0 {
+		f.drain = clusterDrain
+	}
 	cfg.NoConsole = !f.console
 	cfg.RequireMlock, cfg.FIPS, cfg.KeyCache, cfg.ParseLock = f.requireMlock, f.fips, f.keyCache, f.seal.parse
 	cfg.MaxGroups = f.maxGroups
@@ -203,6 +249,9 @@ func (f *serveFlags) config(logger *slog.Logger) (app.Config, error) {
 	}
 	return cfg, f.network.configure(&cfg)
 }
+
+// clusterDrain is how long a node of a cluster takes leave, unless it is told otherwise.
+const clusterDrain = 2 * time.Second
 
 // eventually is how long changes of IAM take to be seen with --dev-consistency=eventual.
 const eventually = 3 * time.Second

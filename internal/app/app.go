@@ -13,7 +13,6 @@ import (
 	"github.com/kagimori/kagimori/internal/gateway"
 	"github.com/kagimori/kagimori/internal/hsm/soft"
 	"github.com/kagimori/kagimori/internal/iam"
-	"github.com/kagimori/kagimori/internal/store/bolt"
 )
 
 // An App is a server without its listener. Safe for concurrent use.
@@ -25,9 +24,10 @@ type App struct {
 	current atomic.Pointer[server]
 	// gate lets a reset wait for the requests that run, and holds up new ones meanwhile. A
 	// production server has no reset and does not use it.
-	gate    sync.RWMutex
-	handler http.Handler
-	console http.Handler // nil: there is none
+	gate     sync.RWMutex
+	draining atomic.Bool
+	handler  http.Handler
+	console  http.Handler // nil: there is none
 	// operator takes the commands of `kagimori seal`; nil where there are no sockets.
 	operator *operator
 }
@@ -65,18 +65,28 @@ func Open(ctx context.Context, cfg Config) (*App, error) {
 // open takes the store, whose lock keeps other processes out, before it unseals; a new directory
 // gets its seal first, so that a store never lacks one.
 func (a *App) open(ctx context.Context) error {
-	served, err := hasStore(a.dir)
-	if err != nil {
-		return err
-	}
-	var st *bolt.Store
-	if served {
-		if st, err = openStore(a.cfg); err != nil {
+	var (
+		st     *engine
+		served bool
+		err    error
+	)
+	if a.cfg.Cluster != nil {
+		if st, err = join(ctx, a.cfg); err != nil {
 			return err
 		}
-	}
-	if a.module, err = unseal(ctx, a.dir, a.cfg, served); err == nil && !served {
-		st, err = openStore(a.cfg)
+		a.module, err = unsealShared(ctx, st, a.cfg)
+	} else {
+		if served, err = hasStore(a.dir); err != nil {
+			return err
+		}
+		if served {
+			if st, err = openEngine(a.cfg); err != nil {
+				return err
+			}
+		}
+		if a.module, err = unseal(ctx, a.dir, a.cfg, served); err == nil && !served {
+			st, err = openEngine(a.cfg)
+		}
 	}
 	if err == nil {
 		err = makeFolders(a.dir, a.cfg.Data)
@@ -91,7 +101,7 @@ func (a *App) open(ctx context.Context) error {
 }
 
 // start makes a server over an open store, which it closes if it fails.
-func (a *App) start(ctx context.Context, st *bolt.Store) error {
+func (a *App) start(ctx context.Context, st *engine) error {
 	s, err := newServer(ctx, a.cfg, a.dir, a.module, st)
 	if err != nil {
 		return err
@@ -100,10 +110,22 @@ func (a *App) start(ctx context.Context, st *bolt.Store) error {
 	return nil
 }
 
+// Drain says that the server is about to end: health tells load balancers, each answer has its client
+// close the connection, and another node takes the work over. Requests are answered as ever.
+func (a *App) Drain() {
+	a.draining.Store(true)
+	if s := a.current.Load(); s != nil {
+		go s.stopLeading()
+	}
+}
+
 // Handler answers everything that the server answers.
 func (a *App) Handler() http.Handler { return a.handler }
 
 func (a *App) route(w http.ResponseWriter, r *http.Request) {
+	if a.draining.Load() && r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close")
+	}
 	switch {
 	case r.URL.Path == "/_kagimori/health":
 		a.only(http.MethodGet, a.health, w, r)
@@ -123,7 +145,7 @@ func (a *App) route(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *App) serve(w http.ResponseWriter, r *http.Request) {
-	a.withServer(w, func(s *server) { s.handler.ServeHTTP(w, r) })
+	a.withServer(w, func(s *server) { s.front.ServeHTTP(w, r) })
 }
 
 // withServer runs fn with the server, which a reset waits for.
@@ -148,13 +170,21 @@ func (a *App) Reset(ctx context.Context) error {
 	if s == nil {
 		return errClosed
 	}
-	if err := s.close(); err != nil {
+	if err := errors.Join(s.rest(), s.store.empty(ctx), s.close()); err != nil {
 		return err
 	}
-	if err := emptyDataDir(a.dir); err != nil {
+	if err := emptyDataDir(a.dir, a.cfg.Cluster != nil); err != nil {
 		return err
 	}
-	st, err := openStore(a.cfg)
+	var (
+		st  *engine
+		err error
+	)
+	if a.cfg.Cluster != nil {
+		st, err = join(ctx, a.cfg)
+	} else {
+		st, err = openEngine(a.cfg)
+	}
 	if err != nil {
 		return err
 	}

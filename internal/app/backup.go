@@ -100,6 +100,9 @@ func (b *backupWriter) json(name string, v any) error {
 // anything is written. Volumes are copied as they are: one that an instance writes to meanwhile is
 // not of one moment.
 func (k *keeper) backup(ctx context.Context, dir *os.Root, volumes bool, gotSeal func([]byte) error, out io.Writer) error {
+	if k.file == nil {
+		return errNoFile
+	}
 	k.mu.Lock()
 	locked := true
 	unlock := func() {
@@ -127,7 +130,7 @@ func (k *keeper) backup(ctx context.Context, dir *os.Root, volumes bool, gotSeal
 	}
 	b := &backupWriter{tar: tar.NewWriter(z)}
 	info := backupInfo{Format: backupFormat, Made: time.Now().UTC(), Version: k.cfg.Version, Epochs: k.module.Root().Epochs(), Volumes: volumes}
-	err = k.store.Snapshot(ctx, func(size int64, db io.WriterTo) error {
+	err = k.file.Snapshot(ctx, func(size int64, db io.WriterTo) error {
 		unlock() // seal and store are of one moment; copying them takes its time
 		if err := gotSeal(seal); err != nil {
 			return err

@@ -19,6 +19,8 @@ import (
 type Config struct {
 	// Data is the data directory; it is made if it does not exist.
 	Data string
+	// Cluster keeps the store in etcd, with other nodes; nil keeps it in the data directory.
+	Cluster *Cluster
 	// Dev makes a development server: credentials that everybody knows, a clock that can be
 	// moved, and reset. A data directory is for one or the other.
 	Dev bool
@@ -87,6 +89,11 @@ func (c Config) checked() (Config, error) {
 	}
 	if c.Data == "" {
 		return c, errors.New("a data directory must be named")
+	}
+	if c.Cluster != nil {
+		if err := checkPeerURL(c.Cluster.URL); err != nil {
+			return c, err
+		}
 	}
 	if len(c.Locks) == 0 && c.Dev {
 		c.Locks = []soft.Lock{soft.PlainLock{}}

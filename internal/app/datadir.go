@@ -118,8 +118,11 @@ func makeFolders(root *os.Root, path string) error {
 }
 
 // emptyDataDir removes what the server remembers, and keeps the directory and its seal.
-func emptyDataDir(root *os.Root) error {
-	err := root.Remove(storeFile)
+func emptyDataDir(root *os.Root, cluster bool) error {
+	var err error
+	if !cluster {
+		err = root.Remove(storeFile)
+	}
 	for _, dir := range folders() {
 		names, lerr := folder(root, dir)
 		err = errors.Join(err, lerr)

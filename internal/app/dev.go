@@ -32,11 +32,15 @@ func (a *App) only(method string, h http.HandlerFunc, w http.ResponseWriter, r *
 	h(w, r)
 }
 
-func (a *App) health(w http.ResponseWriter, _ *http.Request) {
+func (a *App) health(w http.ResponseWriter, r *http.Request) {
 	s := a.current.Load()
 	switch {
 	case s == nil:
 		unavailable(w)
+	case a.draining.Load():
+		problem(w, http.StatusServiceUnavailable, "the server is about to end")
+	case s.ready(r.Context()) != nil:
+		problem(w, http.StatusServiceUnavailable, "the store cannot be reached, or this node cannot open the seal; see the log")
 	case a.cfg.Dev:
 		answer(w, http.StatusOK, healthAnswer{"ok", a.cfg.Version, true, s.clock.Now()})
 	default:

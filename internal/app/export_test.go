@@ -8,5 +8,5 @@ import (
 
 // Disk is the content of an attached volume, as its instance sees it.
 func (a *App) Disk(ctx context.Context, account, region, volume string) (ec2.Disk, error) {
-	return a.current.Load().ec2.Disk(ctx, account, region, volume)
+	return a.current.Load().work.Load().ec2.Disk(ctx, account, region, volume)
 }

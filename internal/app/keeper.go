@@ -38,11 +38,15 @@ const devManagement = "000000000000"
 // use the directory (see operator). Safe for concurrent use.
 type keeper struct {
 	cfg    Config
-	store  *bolt.Store
+	store  store.Store
+	file   *bolt.Store // nil in a cluster
 	module *soft.Module
 	trail  *trail.Trail
 	clock  *clock.Clock
 	log    *slog.Logger
+
+	// background is the context of what nobody asked for; not ok if another node does it.
+	background func() (context.Context, bool)
 
 	mu sync.Mutex // one change, or the beginning of one backup, at a time
 
@@ -51,7 +55,7 @@ type keeper struct {
 }
 
 func (s *server) newKeeper(cfg Config, module *soft.Module) *keeper {
-	return &keeper{cfg: cfg, store: s.store, module: module, trail: s.trail, clock: s.clock, log: cfg.Logger}
+	return &keeper{cfg: cfg, store: s.shared, file: s.store.file, module: module, trail: s.trail, clock: s.clock, log: cfg.Logger, background: s.background}
 }
 
 // start finishes what an earlier run began, in the background, and makes removals final in time.
@@ -62,6 +66,11 @@ func (k *keeper) start(ctx context.Context) error {
 	if len(k.module.Root().SessionKeys()) > 1 {
 		k.clock.Go(k.outdatedSessions)
 	}
+	return k.waitFinal(ctx)
+}
+
+// waitFinal has what was removed made final in time.
+func (k *keeper) waitFinal(ctx context.Context) error {
 	d, err := kms.Pending(ctx, k.store)
 	if err != nil || d.Count == 0 {
 		return err
@@ -84,7 +93,9 @@ func (k *keeper) wake(d time.Duration) {
 		k.timing.Lock()
 		k.timer = nil
 		k.timing.Unlock()
-		k.try(func() error { return k.makeFinal(context.Background()) })
+		if ctx, ok := k.background(); ok {
+			k.try(func() error { return k.makeFinal(ctx) })
+		}
 	})
 }
 
@@ -117,6 +128,11 @@ func (k *keeper) try(f func() error) {
 func (k *keeper) locked(ctx context.Context, f func(context.Context) error) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.file == nil { // another node may have changed the seal: the keyring follows what is read
+		if err := k.store.View(ctx, func(store.Tx) error { return nil }); err != nil {
+			return err
+		}
+	}
 	return f(ctx)
 }
 

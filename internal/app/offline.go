@@ -65,7 +65,7 @@ func (o *Sealer) open(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	o.s = &server{store: st, clock: clock.New()}
+	o.s = &server{store: fileEngine(st), shared: st, clock: clock.New()}
 	if o.module, err = unseal(ctx, o.dir, cfg, true); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/kagimori/kagimori/internal/hsm"
 	"github.com/kagimori/kagimori/internal/hsm/soft"
@@ -24,21 +25,44 @@ func hasStore(root *os.Root) (bool, error) {
 // unseal opens the root key. Only a directory that was never served gets a new one: a store
 // without its seal is lost, and a new root key would hide that.
 func unseal(ctx context.Context, root *os.Root, cfg Config, served bool) (*soft.Module, error) {
-	seal := soft.Seal{Dir: root, File: sealFile}
+	m, err := unsealAt(ctx, soft.Seal{Dir: root, File: sealFile}, filepath.Join(root.Name(), sealFile), "this data directory", cfg, served)
+	if errors.Is(err, soft.ErrSealExists) {
+		return nil, inUse(root.Name())
+	}
+	return m, err
+}
+
+// unsealShared opens the root key of a cluster. Of several nodes that start on an empty store one makes
+// it, and the others open that.
+func unsealShared(ctx context.Context, e *engine, cfg Config) (*soft.Module, error) {
+	if !cfg.Dev && slices.ContainsFunc(cfg.Locks, func(l soft.Lock) bool { return l.Kind() == soft.PlainFile }) {
+		return nil, errors.New("--seal=plain-file would keep the root key in etcd in plain, for everybody who reads there; name another seal")
+	}
+	served := e.node.etcd.Stats().Pairs > 1 // more than the mode
+	open := func() (*soft.Module, error) {
+		return unsealAt(ctx, e.place(cfg), e.place(cfg).Shared.Name(), "this store", cfg, served)
+	}
+	m, err := open()
+	if errors.Is(err, soft.ErrSealExists) {
+		m, err = open()
+	}
+	return m, err
+}
+
+// unsealAt is unseal for a seal wherever it is.
+func unsealAt(ctx context.Context, seal soft.Seal, path, whole string, cfg Config, served bool) (*soft.Module, error) {
 	key, err := soft.Unseal(ctx, seal, cfg.Locks...)
 	if errors.Is(err, soft.ErrNoSeal) {
 		if served {
-			return nil, fmt.Errorf("%s is missing, and only it opens the keys of this data directory; put it back", filepath.Join(root.Name(), sealFile))
+			return nil, fmt.Errorf("%s is missing, and only it opens the keys of %s; put it back", path, whole)
 		}
 		key, err = soft.Create(ctx, seal, cfg.Locks...)
 	}
 	switch {
 	case errors.Is(err, hsm.ErrWrongSeal) && len(cfg.Locks) == 1 && cfg.Locks[0].Kind() == soft.Passphrase:
-		return nil, fmt.Errorf("the passphrase does not open %s", filepath.Join(root.Name(), sealFile))
+		return nil, fmt.Errorf("the passphrase does not open %s", path)
 	case errors.Is(err, hsm.ErrWrongSeal):
-		return nil, fmt.Errorf("none of the seals that were given opens %s", filepath.Join(root.Name(), sealFile))
-	case errors.Is(err, soft.ErrSealExists):
-		return nil, inUse(root.Name())
+		return nil, fmt.Errorf("none of the seals that were given opens %s", path)
 	case err != nil:
 		return nil, err
 	}

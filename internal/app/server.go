@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/accessanalyzer"
@@ -52,20 +52,28 @@ import (
 
 // server is everything between a store and its handler: what a reset makes anew.
 type server struct {
-	store    *bolt.Store
-	clock    *clock.Clock
-	trail    *trail.Trail
-	guard    *guard.Guard
-	folders  []*os.Root
-	kms      *kms.Service
-	ec2      *ec2.Service
-	ebs      *ebs.Service
-	groups   *autoscaling.Service
+	store   *engine
+	shared  store.Store // with the keyring following the seal, if nodes share it
+	seen    store.Store // as requests see it
+	clock   *clock.Clock
+	trail   *trail.Trail
+	guard   *guard.Guard
+	guards  func(store.Store) *guard.Guard
+	folders []*os.Root
+	kms     *kms.Service
+	// idle works never: it tells what others have to know of instances and groups. Without a cluster it
+	// is the shift that works.
+	idle     *shift
+	hire     func(*guard.Guard) *shift
+	work     atomic.Pointer[shift] // nil while another node works
+	lead     *leader               // nil without a cluster
 	proxy    *xksproxy.Service
 	outbound *outbound.Client // for URLs that tenants supply
 	keeper   *keeper
 	handler  http.Handler
 	issuers  http.Handler // of web tokens
+	front    http.Handler // what requests meet first: the handler, or one that may pass them on
+	rested   bool
 }
 
 // openStore opens the store of the data directory and puts what is wrong with it in a sentence.
@@ -84,7 +92,7 @@ func openStore(cfg Config) (*bolt.Store, error) {
 
 // newServer makes and starts a server over an open store. If it fails, everything it made and the
 // store are closed.
-func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Module, st *bolt.Store) (_ *server, err error) {
+func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Module, st *engine) (_ *server, err error) {
 	s := &server{store: st, clock: clock.New(), outbound: outbound.New(cfg.Outbound)}
 	defer func() {
 		if err != nil {
@@ -96,9 +104,10 @@ func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Modul
 			return nil, err
 		}
 	}
-	seen := cfg.consistent(st)
+	s.shared = s.following(cfg, module)
+	s.seen = cfg.consistent(s.shared)
 	d, err := directory.New(directory.Config{
-		Store: seen, Keys: module.Box("access key"), Sessions: directory.SessionBoxes(module.SessionBox), Wall: time.Now, Dev: cfg.Dev,
+		Store: s.seen, Keys: module.Box("access key"), Sessions: directory.SessionBoxes(module.SessionBox), Wall: time.Now, Dev: cfg.Dev,
 	})
 	if err != nil {
 		return nil, err
@@ -106,12 +115,15 @@ func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Modul
 	if err := s.openTrail(cfg, dir, module); err != nil {
 		return nil, err
 	}
-	s.guard = guard.New(guard.Config{
-		Store: seen, Directory: d, Trail: s.trail, Now: s.clock.Now, Logger: cfg.Logger, Observe: cfg.Observe,
-		Encode: sts.Messages{Box: module.Box(messageBox)}.Encode,
-	})
+	s.guards = func(st store.Store) *guard.Guard {
+		return guard.New(guard.Config{
+			Store: st, Directory: d, Trail: s.trail, Now: s.clock.Now, Logger: cfg.Logger, Observe: cfg.Observe,
+			Encode: sts.Messages{Box: module.Box(messageBox)}.Encode,
+		})
+	}
+	s.guard = s.guards(s.seen)
 	if !cfg.Dev {
-		if err := s.setUp(ctx, cfg, dir, d); err != nil {
+		if err := s.setUpOnce(ctx, cfg, dir, d); err != nil {
 			return nil, err
 		}
 	}
@@ -126,6 +138,9 @@ func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Modul
 	})
 	if err != nil {
 		return nil, err
+	}
+	if s.front = s.handler; st.node != nil {
+		s.front = newForwarder(s, module.Box(forwardBox), st.node.cfg.PeerTLS)
 	}
 	return s, s.start(ctx)
 }
@@ -159,7 +174,7 @@ func (s *server) openTrail(cfg Config, dir *os.Root, module *soft.Module) error 
 		return err
 	}
 	s.trail, err = trail.Open(trail.Config{
-		Dir: folder, Store: s.store, Sync: cfg.AuditSync, Now: s.clock.Now, Key: mac, Logger: cfg.Logger,
+		Dir: folder, Store: s.store, Node: s.store.name(), Sync: cfg.AuditSync, Now: s.clock.Now, Key: mac, Logger: cfg.Logger,
 	})
 	if err != nil {
 		return fmt.Errorf("the audit log in %s cannot be opened: %w", folder.Name(), cause(err))
@@ -184,10 +199,13 @@ func (s *server) services(ctx context.Context, cfg Config, dir *os.Root, module 
 		return nil, err
 	}
 	s.kms = kms.New(kms.Config{Guard: s.guard, Module: module, Clock: s.clock, Logger: cfg.Logger, CustomIDs: cfg.Dev, Destroyed: s.keeper.destroyed,
-		Attest: attest.NewVerifier(time.Now, cfg.AttestationRoots...), External: xks.NewClient(xks.ClientConfig{Outbound: s.outbound, Patience: cfg.XKSPatience})})
+		Background: s.background,
+		Attest:     attest.NewVerifier(time.Now, cfg.AttestationRoots...), External: xks.NewClient(xks.ClientConfig{Outbound: s.outbound, Patience: cfg.XKSPatience})})
 	people := iam.New(iam.Config{
 		Guard: s.guard, Markers: module.Box("iam marker"), Secrets: module.Box("iam secret"), Uses: uses(s.trail),
-		RoleUsage: func(tx store.Tx, roleARN string) (map[string][]string, error) { return s.groups.RoleUsage(tx, roleARN) },
+		RoleUsage: func(tx store.Tx, roleARN string) (map[string][]string, error) {
+			return s.idle.groups.RoleUsage(tx, roleARN)
+		},
 	})
 	sessions := sts.New(sts.Config{
 		Guard: s.guard, Wall: time.Now, Messages: sts.Messages{Box: module.Box(messageBox)}, MFA: people.CheckMFA, Logger: cfg.Logger,
@@ -204,85 +222,89 @@ func (s *server) services(ctx context.Context, cfg Config, dir *os.Root, module 
 		},
 	})
 	s.issuers = webIssuers{func(r *http.Request, fn func(store.Tx) error) error { return s.guard.Read(r.Context(), fn) }, people, sessions, cfg.Logger}
-	s.ec2 = ec2.New(ec2.Config{
-		Guard: s.guard, Clock: s.clock, Keys: keys{s.guard, s.kms}, Volumes: volumes, Logger: cfg.Logger,
-		ExportAddresses: cfg.NBD,
-		Roles:           roles{s.guard, people, sessions},
-		Profiles: func(tx store.Tx, account, nameOrARN string) (ec2.Profile, bool, error) {
-			p, ok, err := people.FindInstanceProfile(tx, account, nameOrARN)
-			return ec2.Profile(p), ok, err
-		},
-		Changed: func(ctx context.Context, region, account, instance string) {
-			s.groups.InstanceChanged(ctx, region, account, instance)
-		},
-	})
-	s.ebs = ebs.New(ebs.Config{
-		Guard: s.guard, Clock: s.clock, Keys: keys{s.guard, s.kms}, Snapshots: snapshots{s.ec2.Direct()}, Volumes: volumes,
-		Blocks: module.Box("ebs block token"), Pages: module.Box("ebs page token"), Logger: cfg.Logger,
-	})
-	timing := autoscaling.Timing{}
-	if cfg.Dev {
-		timing = devTiming
+	s.hire = func(g *guard.Guard) *shift {
+		w := &shift{}
+		w.ec2 = ec2.New(ec2.Config{
+			Guard: g, Clock: s.clock, Keys: keys{g, s.kms}, Volumes: volumes, Logger: cfg.Logger,
+			ExportAddresses: cfg.NBD,
+			Roles:           roles{g, people, sessions},
+			Profiles: func(tx store.Tx, account, nameOrARN string) (ec2.Profile, bool, error) {
+				p, ok, err := people.FindInstanceProfile(tx, account, nameOrARN)
+				return ec2.Profile(p), ok, err
+			},
+			Changed: func(ctx context.Context, region, account, instance string) {
+				w.groups.InstanceChanged(ctx, region, account, instance)
+			},
+		})
+		w.ebs = ebs.New(ebs.Config{
+			Guard: g, Clock: s.clock, Keys: keys{g, s.kms}, Snapshots: snapshots{w.ec2.Direct()}, Volumes: volumes,
+			Blocks: module.Box("ebs block token"), Pages: module.Box("ebs page token"), Logger: cfg.Logger,
+		})
+		timing := autoscaling.Timing{}
+		if cfg.Dev {
+			timing = devTiming
+		}
+		w.groups = autoscaling.New(autoscaling.Config{
+			Guard: g, Clock: s.clock, Compute: compute{g, w.ec2}, Roles: roles{g, people, sessions},
+			Timing: timing, MaxGroups: cfg.MaxGroups, Events: eventSink(cfg.Events, s.outbound), Logger: cfg.Logger,
+		})
+		return w.ready()
 	}
-	s.groups = autoscaling.New(autoscaling.Config{
-		Guard: s.guard, Clock: s.clock, Compute: compute{s.guard, s.ec2}, Roles: roles{s.guard, people, sessions},
-		Timing: timing, MaxGroups: cfg.MaxGroups, Events: eventSink(cfg.Events, s.outbound), Logger: cfg.Logger,
-	})
+	s.idle = s.hire(s.guard)
 	tree := org.New(org.Config{Guard: s.guard, Tokens: module.Box("organizations token")})
 	events := cloudtrail.New(cloudtrail.Config{Guard: s.guard, Trail: s.trail, Tokens: module.Box("cloudtrail token")})
 	s.proxy = xksproxy.New(xksproxy.Config{
 		Guard: s.guard, Keys: proxyKeys{s.guard, s.kms}, Roles: roles{s.guard, people, sessions}, Box: module.Box("xks credential"),
 		Wall: time.Now, Version: cfg.Version, Logger: cfg.Logger,
 	})
-	why := kagimori.New(kagimori.Config{Guard: s.guard, Trail: s.trail, Keys: s.kms.Questions(), Activities: s.groups, Launches: keyUses{s.ec2, s.groups}})
+	why := kagimori.New(kagimori.Config{Guard: s.guard, Trail: s.trail, Keys: s.kms.Questions(), Activities: s.idle.groups, Launches: keyUses{s.idle.ec2, s.idle.groups}})
 	return []gateway.Service{
 		{API: kmsapi.Service(), Ops: s.kms.Operations()},
 		{API: iamapi.Service(), Ops: people.Operations()},
 		{API: stsapi.Service(), Ops: sessions.Operations()},
-		{API: ec2api.Service(), Ops: s.ec2.Operations()},
-		{API: ebsapi.Service(), Ops: s.ebs.Operations()},
-		{API: autoscalingapi.Service(), Ops: s.groups.Operations()},
+		{API: ec2api.Service(), Ops: s.working(computeOps)},
+		{API: ebsapi.Service(), Ops: s.working(blockOps)},
+		{API: autoscalingapi.Service(), Ops: s.working(groupOps)},
 		{API: organizationsapi.Service(), Ops: tree.Operations()},
 		{API: cloudtrailapi.Service(), Ops: events.Operations()},
 		{API: accessanalyzerapi.Service(), Ops: accessanalyzer.New(s.guard).Operations()},
-		{API: kagimoriapi.Service(), Ops: together(why.Operations(), s.proxy.Operations(), desk.New(s.guard).Operations(), s.ec2.ExportOperations(), s.groups.Metrics())},
+		{API: kagimoriapi.Service(), Ops: together(why.Operations(), s.proxy.Operations(), desk.New(s.guard).Operations(), s.working(ownOps))},
 	}, nil
-}
-
-// together are the operations of a service that several packages serve.
-func together(parts ...map[string]guard.Handler) map[string]guard.Handler {
-	all := map[string]guard.Handler{}
-	for _, p := range parts {
-		maps.Copy(all, p)
-	}
-	return all
 }
 
 // start begins the work that nobody asks for, lowest service first: keys, then instances, then
 // groups, which use both.
 func (s *server) start(ctx context.Context) error {
+	if s.store.node != nil {
+		s.startLeading()
+		return nil
+	}
 	if err := s.keeper.start(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
 	if err := s.kms.Start(ctx); err != nil {
 		return err
 	}
-	if err := s.ec2.Start(ctx); err != nil {
-		return fmt.Errorf("the volumes cannot be taken up: %w", err)
-	}
-	if err := s.ebs.Start(ctx); err != nil {
+	if err := s.idle.start(ctx); err != nil {
 		return err
 	}
-	return s.groups.Start(ctx)
+	s.work.Store(s.idle)
+	return nil
 }
 
 // close ends the loops, waits for what runs, and closes from the top down. It is safe on a server
 // that was made in part.
-func (s *server) close() error {
-	if s.groups != nil {
-		s.groups.Stop()
-		s.ebs.Stop()
-		s.ec2.Stop()
+func (s *server) close() error { return errors.Join(s.rest(), s.store.Close()) }
+
+// rest is close, but for the store. A second one does nothing.
+func (s *server) rest() error {
+	if s.rested {
+		return nil
+	}
+	s.rested = true
+	s.stopLeading()
+	if s.idle != nil {
+		s.idle.stop()
 	}
 	s.clock.Stop()
 	if s.outbound != nil {
@@ -295,7 +317,6 @@ func (s *server) close() error {
 	if s.trail != nil {
 		err = s.trail.Close()
 	}
-	err = errors.Join(err, s.store.Close())
 	for _, f := range s.folders {
 		err = errors.Join(err, f.Close())
 	}

@@ -29,6 +29,18 @@ var setupTable = store.Table[setupRecord]{Bucket: "app/setup", Version: 1}
 
 const setupKey = "management account"
 
+// setUpOnce is setUp, one node after the other.
+func (s *server) setUpOnce(ctx context.Context, cfg Config, dir *os.Root, d *directory.Directory) error {
+	if s.store.node != nil {
+		lease, err := s.store.node.etcd.Acquire(ctx, "setup", s.store.node.id)
+		if err != nil {
+			return err
+		}
+		defer lease.Release(context.WithoutCancel(ctx))
+	}
+	return s.setUp(ctx, cfg, dir, d)
+}
+
 // setUp makes the management account and the credentials of its root user, unless that was done.
 // The credentials go to a file that only the owner of the process may read, and nowhere else.
 func (s *server) setUp(ctx context.Context, cfg Config, dir *os.Root, d *directory.Directory) error {

@@ -84,19 +84,7 @@ func (s *Service) CancelKeyDeletion(ctx context.Context, c *guard.Call, in *kmsa
 // Start deletes and rotates the keys whose time came while the server was down and waits for the
 // others.
 func (s *Service) Start(ctx context.Context) error {
-	var due []time.Time
-	err := s.g.Read(ctx, func(tx store.Tx) error {
-		for r, err := range deletionTable.Scan(tx) {
-			if err != nil {
-				return err
-			}
-			due = append(due, r.Value)
-		}
-		return nil
-	})
-	for _, t := range due {
-		s.clock.AfterFunc(max(0, t.Sub(s.g.Now())), s.deleteDue)
-	}
+	err := s.awaitDeletions(ctx)
 	if err == nil {
 		err = s.startTracking(ctx)
 	}
@@ -114,7 +102,10 @@ func (s *Service) Start(ctx context.Context) error {
 
 // deleteDue deletes every key whose waiting period is over.
 func (s *Service) deleteDue() {
-	ctx := context.Background()
+	ctx, ok := s.background()
+	if !ok {
+		return
+	}
 	var due [][]string
 	err := s.g.Read(ctx, func(tx store.Tx) error {
 		due = nil

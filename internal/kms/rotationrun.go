@@ -79,10 +79,13 @@ func reschedule(tx store.Tx, before, after *keyRecord) error {
 
 // rotateDue rotates every key whose time has come, and waits for the next one.
 func (s *Service) rotateDue() {
-	ctx := context.Background()
 	s.alarm.mu.Lock()
 	s.alarm.at = time.Time{}
 	s.alarm.mu.Unlock()
+	ctx, ok := s.background()
+	if !ok {
+		return
+	}
 	keys, err := s.dueRotations(ctx)
 	failed := err != nil
 	if err != nil {

@@ -36,6 +36,9 @@ type Config struct {
 	CustomIDs bool
 	// Destroyed is told that key material was removed, which is to be made final (see [Pending]).
 	Destroyed func()
+	// Background is the context of work that nobody asked for, not ok if another node does it; nil is
+	// that this one always does.
+	Background func() (context.Context, bool)
 }
 
 // A Service is KMS for all accounts and regions. Safe for concurrent use.
@@ -47,18 +50,20 @@ type Service struct {
 	log       *slog.Logger
 	custom    bool
 	destroyed func()
-	tokens    hsm.Box // grant tokens
-	marks     hsm.Box // list markers
-	ekm       *xks.Client
-	wall      func() time.Time
-	traffic   *traffic
-	health    health
-	proofs    hsm.Box      // credentials for external key store proxies
-	docs      *authz.Cache // compiled key policies by their text
-	keys      *store.Cached[keyRecord, *keyView]
-	alarm     alarm // for automatic rotation
-	uses      *uses
-	attest    *attest.Verifier
+	// background is that of the config.
+	background func() (context.Context, bool)
+	tokens     hsm.Box // grant tokens
+	marks      hsm.Box // list markers
+	ekm        *xks.Client
+	wall       func() time.Time
+	traffic    *traffic
+	health     health
+	proofs     hsm.Box      // credentials for external key store proxies
+	docs       *authz.Cache // compiled key policies by their text
+	keys       *store.Cached[keyRecord, *keyView]
+	alarm      alarm // for automatic rotation
+	uses       *uses
+	attest     *attest.Verifier
 }
 
 // keyCache bounds the keys whose compiled policy is kept.
@@ -70,6 +75,9 @@ func New(cfg Config) *Service {
 		g: cfg.Guard, dir: cfg.Guard.Directory(), hsm: cfg.Module, clock: cfg.Clock, log: cfg.Logger, custom: cfg.CustomIDs, destroyed: cfg.Destroyed,
 		tokens: cfg.Module.Box("kms grant token"), marks: cfg.Module.Box("kms marker"),
 		ekm: cfg.External, attest: cfg.Attest, proofs: cfg.Module.Box("kms external key store credential"),
+	}
+	if s.background = cfg.Background; s.background == nil {
+		s.background = func() (context.Context, bool) { return context.Background(), true }
 	}
 	if s.wall = cfg.Wall; s.wall == nil {
 		s.wall = time.Now

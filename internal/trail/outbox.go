@@ -21,10 +21,16 @@ type outboxEntry struct {
 	After uint64 `json:"after"`
 }
 
-var (
-	outbox = store.Table[outboxEntry]{Bucket: "trail/outbox", Version: 1} // event id
-	causes = store.Table[string]{Bucket: "trail/cause", Version: 1}       // account, region, resource: request id
-)
+// outboxOf is the outbox of a node's log.
+func outboxOf(node string) store.Table[outboxEntry] {
+	bucket := "trail/outbox"
+	if node != "" {
+		bucket += "/" + node
+	}
+	return store.Table[outboxEntry]{Bucket: bucket, Version: 1}
+}
+
+var causes = store.Table[string]{Bucket: "trail/cause", Version: 1} // account, region, resource: request id
 
 var (
 	errNoStore   = errors.New("trail: opened without a store")
@@ -47,7 +53,7 @@ func (t *Trail) PutTx(tx store.Tx, rec *Record) error {
 	}
 	entry := outboxEntry{*rec, t.seq.Load()}
 	entry.Record.bound()
-	return outbox.Put(tx, entry, rec.EventID)
+	return t.outbox.Put(tx, entry, rec.EventID)
 }
 
 // Kick has the outbox moved to the log soon. Call it after a transaction with PutTx committed.
@@ -143,7 +149,7 @@ func (t *Trail) forget(ctx context.Context) error {
 	for batch := range slices.Chunk(slices.Collect(maps.Keys(t.moved)), deleteBatch) {
 		err := t.cfg.Store.Update(ctx, func(tx store.Tx) error {
 			for _, id := range batch {
-				if err := outbox.Delete(tx, id); err != nil {
+				if err := t.outbox.Delete(tx, id); err != nil {
 					return err
 				}
 			}
@@ -166,14 +172,14 @@ func (t *Trail) readOutbox(ctx context.Context) ([]store.Record[outboxEntry], er
 	var entries []store.Record[outboxEntry]
 	err := t.cfg.Store.View(ctx, func(tx store.Tx) error {
 		entries = nil
-		for p, err := range tx.Scan(outbox.Bucket, store.Range{}) {
+		for p, err := range tx.Scan(t.outbox.Bucket, store.Range{}) {
 			if err != nil {
 				return err
 			}
 			if t.moved[store.SplitKey(p.Key)[0]] {
 				continue
 			}
-			e, err := outbox.Decode(p)
+			e, err := t.outbox.Decode(p)
 			if err != nil {
 				return err
 			}

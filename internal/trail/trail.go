@@ -19,7 +19,9 @@ import (
 type Config struct {
 	Dir   *os.Root    // folder of the segments, used by nobody else; stays open while the trail is
 	Store store.Store // holds the outbox and the causes; nil for a log without them
-	Sync  bool        // fsync each append; the records of changes are on the disk before it, in the store
+	// Node names the log among several over one store: each moves its own records. "" is the only one.
+	Node string
+	Sync bool // fsync each append; the records of changes are on the disk before it, in the store
 	// MaxSegment and MaxTotal bound one segment and all of them, in bytes; 64 MiB and 4 GiB if 0.
 	// A segment may exceed its bound by what is written at once.
 	MaxSegment, MaxTotal int64
@@ -58,9 +60,10 @@ type Trail struct {
 
 	namesMu sync.RWMutex // held to change the names of segments, shared to list them
 
-	flushing chan struct{}         // holds a token while the outbox is moved
-	moved    map[string]bool       // events in the log that are still in the outbox; guarded by flushing
-	refused  atomic.Pointer[error] // why the outbox could not be moved, while it cannot
+	outbox   store.Table[outboxEntry] // by event id
+	flushing chan struct{}            // holds a token while the outbox is moved
+	moved    map[string]bool          // events in the log that are still in the outbox; guarded by flushing
+	refused  atomic.Pointer[error]    // why the outbox could not be moved, while it cannot
 
 	kick, full, stop chan struct{}
 	loops            sync.WaitGroup
@@ -91,7 +94,7 @@ func Open(cfg Config) (*Trail, error) {
 	}
 	t := &Trail{
 		cfg: cfg, index: newIndex(cfg.Recent), flushing: make(chan struct{}, 1), moved: map[string]bool{},
-		kick: make(chan struct{}, 1), full: make(chan struct{}, 1), stop: make(chan struct{}),
+		outbox: outboxOf(cfg.Node), kick: make(chan struct{}, 1), full: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 	if err := t.load(); err != nil {
 		return nil, err

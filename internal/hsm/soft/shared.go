@@ -80,9 +80,11 @@ func (r *RootKey) Adopt(ctx context.Context, data []byte, locks ...Lock) error {
 			return err
 		}
 	}
-	r.merge(fresh, f.Epochs)
+	outdated := r.merge(fresh, f.Epochs)
+	r.readySessions()
+	err = closeOthers(outdated, nil)
 	if next.sealKey != r.home.sealKey {
-		err = r.home.sealKey.Close()
+		err = errors.Join(err, r.home.sealKey.Close())
 	}
 	r.dwell(next)
 	return errors.Join(err, fresh.Close()) // what it has left
@@ -105,8 +107,9 @@ func (r *RootKey) reopen(ctx context.Context, next *home, locks []Lock) (*RootKe
 	return fresh, err
 }
 
-// merge takes epoch keys from another keyring, and lets go of those that are not among epochs.
-func (r *RootKey) merge(from *RootKey, epochs []uint64) {
+// merge takes the keys of another keyring, and lets go of epochs that are not among those named. It
+// returns the session keys that there were.
+func (r *RootKey) merge(from *RootKey, epochs []uint64) (outdated []sessionKey) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ended == nil {
@@ -125,4 +128,6 @@ func (r *RootKey) merge(from *RootKey, epochs []uint64) {
 		}
 	}
 	r.current = epochs[len(epochs)-1]
+	outdated, r.sessions, from.sessions = r.sessions, from.sessions, nil
+	return outdated
 }

@@ -1,0 +1,56 @@
+// Command member runs etcd members for tests of other modules, until its standard input ends. It prints
+// the addresses for clients, separated by commas. "stop N" and "start N" on standard input do that to a
+// member; each is answered by a line.
+package main
+
+import (
+	"bufio"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/kagimori/kagimori/e2e/etcdtest"
+)
+
+func main() {
+	n := flag.Int("n", 1, "`number` of members")
+	dir := flag.String("dir", "", "`folder` for their data; a temporary one that is removed in the end if empty")
+	flag.Parse()
+	if err := run(*n, *dir); err != nil {
+		fmt.Fprintln(os.Stderr, "member:", err)
+		os.Exit(1)
+	}
+}
+
+func run(n int, dir string) error {
+	if dir == "" {
+		var err error
+		if dir, err = os.MkdirTemp("", "etcd-members-"); err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+	}
+	c, err := etcdtest.Start(dir, n)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	fmt.Println(strings.Join(c.Endpoints(), ","))
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+		var what string
+		var i int
+		if _, err := fmt.Sscan(in.Text(), &what, &i); err != nil || i < 0 || i >= n {
+			fmt.Println("which member?")
+			continue
+		}
+		switch what {
+		case "stop":
+			c.StopMember(i)
+		case "start":
+			err = c.StartMember(i)
+		}
+		fmt.Println("done", err)
+	}
+	return nil
+}

@@ -1,0 +1,55 @@
+package app
+
+import (
+	"context"
+	"errors"
+
+	"github.com/kagimori/kagimori/internal/store"
+	"github.com/kagimori/kagimori/internal/store/bolt"
+)
+
+// An engine is the store of a server: a file of its own, or that of a cluster.
+type engine struct {
+	store.Store
+	file *bolt.Store // nil in a cluster
+	node *node       // nil without one
+}
+
+func fileEngine(st *bolt.Store) *engine { return &engine{Store: st, file: st} }
+
+// openEngine opens the file of the data directory.
+func openEngine(cfg Config) (*engine, error) {
+	st, err := openStore(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return fileEngine(st), nil
+}
+
+// errNoFile: what is about the file of the store has no sense in a cluster.
+var errNoFile = errors.New("the store is in etcd: use kagimori store backup")
+
+// Close closes the store.
+func (e *engine) Close() error {
+	err := e.Store.Close()
+	if e.node != nil {
+		err = errors.Join(err, e.node.local.Close())
+	}
+	return err
+}
+
+// empty removes everything, but for the seal.
+func (e *engine) empty(ctx context.Context) error {
+	if e.node == nil {
+		return nil // the file goes as a whole
+	}
+	return e.node.etcd.Clear(ctx, sealBucket)
+}
+
+// name is that of the node; "" without a cluster.
+func (e *engine) name() string {
+	if e.node == nil {
+		return ""
+	}
+	return e.node.id
+}

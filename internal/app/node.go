@@ -1,0 +1,169 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/hsm/soft"
+	"github.com/kagimori/kagimori/internal/store"
+	"github.com/kagimori/kagimori/internal/store/bolt"
+	"github.com/kagimori/kagimori/internal/store/etcd"
+)
+
+// A Cluster is the etcd cluster that several nodes keep their store in.
+type Cluster struct {
+	Endpoints      []string
+	Prefix         string      // of all keys; "kagimori/" if empty
+	TLS            *tls.Config // of connections to etcd; nil: none
+	User, Password string
+	// Linearizable has every read see all that was committed before it, instead of what is at most a
+	// second old.
+	Linearizable bool
+	// URL is where the other nodes reach this one.
+	URL string
+	// PeerTLS is how this node checks the certificates of the others; nil: as every client would.
+	PeerTLS *tls.Config
+}
+
+// node is this process among those of the cluster.
+type node struct {
+	id    string // that of the data directory
+	etcd  *etcd.Store
+	local *bolt.Store // what only concerns this node; its lock keeps other processes out
+	cfg   *Cluster
+}
+
+// nodeFile is the node's own small store in the data directory.
+const nodeFile = "node.db"
+
+type nodeRecord struct {
+	ID string `json:"id"`
+}
+
+var nodeTable = store.Table[nodeRecord]{Bucket: "node", Version: 1}
+
+// modeTable says for which kind of server a cluster's store is, as the marker does of a directory.
+var modeTable = store.Table[marker]{Bucket: "app/mode", Version: 1}
+
+// join opens a node: the directory's own store, and that of the cluster.
+func join(ctx context.Context, cfg Config) (*engine, error) {
+	local, err := bolt.Open(bolt.Config{Path: filepath.Join(cfg.Data, nodeFile), NoSync: cfg.NoSync, Logger: cfg.Logger})
+	if errors.Is(err, store.ErrLocked) {
+		return nil, inUse(cfg.Data)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the data directory %s cannot be used: %s", cfg.Data, strings.TrimPrefix(err.Error(), "store: "))
+	}
+	n := &node{local: local, cfg: cfg.Cluster}
+	if err := n.open(ctx, cfg); err != nil {
+		return nil, errors.Join(err, local.Close())
+	}
+	e := &engine{Store: n.etcd, node: n}
+	if err := checkMode(ctx, n.etcd, cfg.Dev); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return e, nil
+}
+
+func (n *node) open(ctx context.Context, cfg Config) error {
+	err := n.local.Update(ctx, func(tx store.Tx) error {
+		rec, found, err := nodeTable.Get(tx, "self")
+		if n.id = rec.ID; err != nil || found {
+			return err
+		}
+		n.id = "node-" + strings.ToLower(rand.Text()[:12])
+		return nodeTable.Put(tx, nodeRecord{n.id}, "self")
+	})
+	if err != nil {
+		return err
+	}
+	n.etcd, err = openCluster(ctx, cfg)
+	return err
+}
+
+// openCluster opens the store of a cluster, and puts what is wrong in a sentence.
+func openCluster(ctx context.Context, cfg Config) (*etcd.Store, error) {
+	c := cfg.Cluster
+	st, err := etcd.Open(ctx, etcd.Config{
+		Endpoints: c.Endpoints, Prefix: c.Prefix, TLS: c.TLS, User: c.User, Password: c.Password, Linearizable: c.Linearizable, Logger: cfg.Logger,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("the store etcd://%s/%s cannot be used: %s", strings.Join(c.Endpoints, ","), c.Prefix, strings.TrimPrefix(err.Error(), "store: "))
+	}
+	return st, nil
+}
+
+// checkMode refuses to serve a development server's store as another kind, and the other way round.
+func checkMode(ctx context.Context, st store.Store, dev bool) error {
+	return st.Update(ctx, func(tx store.Tx) error {
+		m, found, err := modeTable.Get(tx, "mode")
+		switch {
+		case err != nil:
+			return err
+		case !found:
+			return modeTable.Put(tx, marker{Format: dataFormat, Dev: dev}, "mode")
+		case m.Format > dataFormat:
+			return fmt.Errorf("the store in etcd was written by a newer kagimori (format %d; this one knows %d)", m.Format, dataFormat)
+		case m.Dev && !dev:
+			return errors.New("the store in etcd belongs to development servers, whose credentials everybody knows; serve it with --dev or choose another prefix")
+		case !m.Dev && dev:
+			return errors.New("the store in etcd is not a development server's; serving it with --dev would open it to everybody")
+		}
+		return nil
+	})
+}
+
+// sealBucket holds the seal of a cluster, and nothing else.
+const sealBucket = "app/seal"
+
+type sealRecord struct {
+	Seal []byte `json:"seal"`
+}
+
+var sealTable = store.Table[sealRecord]{Bucket: sealBucket, Version: 1}
+
+const sealKey = "seal"
+
+// sealPlace is where the nodes of a cluster share their seal.
+type sealPlace struct {
+	st   store.Store
+	name string
+}
+
+// Load implements [soft.Shared].
+func (p sealPlace) Load() (data []byte, err error) {
+	err = p.st.Update(context.Background(), func(tx store.Tx) error { // an update: what is read is compared
+		rec, _, err := sealTable.Get(tx, sealKey)
+		data = rec.Seal
+		return err
+	})
+	return data, err
+}
+
+// Swap implements [soft.Shared].
+func (p sealPlace) Swap(old, fresh []byte) error {
+	return p.st.Update(context.Background(), func(tx store.Tx) error {
+		rec, found, err := sealTable.Get(tx, sealKey)
+		if err != nil {
+			return err
+		}
+		if found != (old != nil) || string(rec.Seal) != string(old) {
+			return soft.ErrSealChanged
+		}
+		return sealTable.Put(tx, sealRecord{fresh}, sealKey)
+	})
+}
+
+// Name implements [soft.Shared].
+func (p sealPlace) Name() string { return p.name }
+
+// place is where the seal of a server is.
+func (e *engine) place(cfg Config) soft.Seal {
+	return soft.Seal{Shared: sealPlace{e.Store, "the seal in etcd below " + cmp.Or(e.node.cfg.Prefix, "kagimori/")}}
+}
