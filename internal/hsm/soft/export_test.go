@@ -113,3 +113,9 @@ func Format1(raw secret.Bytes, arn string) (data []byte, mat hsm.Material, boxed
 	}
 	return data, mat, x.seal([]byte{boxVersion}, []byte("boxed"), nil), nil
 }
+
+// DecodeRing reads a keyring, which it wipes, and EncodeRing is what it is written as.
+var DecodeRing = decodeRing
+
+// EncodeRing writes a keyring with all its epochs.
+func (r *RootKey) EncodeRing() (secret.Bytes, error) { return r.encode(r.Epochs()) }

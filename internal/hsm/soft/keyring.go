@@ -279,6 +279,9 @@ func (r *RootKey) decodeSessions(b secret.Bytes) error {
 		if len(r.sessions) > 0 && k.number <= r.sessions[len(r.sessions)-1].number {
 			return errRing
 		}
+		if k.number == 0 && !secret.Bytes(b[12:size]).Equal(make([]byte, keySize)) {
+			return errRing
+		}
 		if k.number > 0 {
 			var err error
 			if k.key, err = secret.LockedFrom(b[12:size]); err != nil {

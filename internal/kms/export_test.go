@@ -1,0 +1,4 @@
+package kms
+
+// OpenOuter takes apart what a key in an external key store encrypted.
+var OpenOuter = openOuter
