@@ -193,6 +193,9 @@ func (s *Service) evaluateAlarm(ctx context.Context, region, account, name strin
 		if state != alarmRaised {
 			return nil
 		}
+		if woken, err = watching(tx, region, account, name); err != nil {
+			return err
+		}
 		for _, action := range r.Params.AlarmActions {
 			at, err := s.answer(tx, region, account, action, trigger{name, value, *r.Params.Threshold})
 			if err != nil {

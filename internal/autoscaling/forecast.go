@@ -2,6 +2,7 @@ package autoscaling
 
 import (
 	"context"
+	"maps"
 	"math"
 	"time"
 
@@ -67,6 +68,108 @@ func (s *series) byHour() (hours [24]float64, known [24]bool, ok bool) {
 		}
 	}
 	return hours, known, true
+}
+
+// capacityAt is the capacity that a predictive policy forecasts for the hour that begins at a time; ok
+// is false if it has no forecast for it.
+func (r *policyRecord) capacityAt(tx store.Tx, at time.Time) (n int32, ok bool, err error) {
+	m := &r.Params.PredictiveScalingConfiguration.MetricSpecifications[0]
+	key, known := load(r.Group, m)
+	if !known || api.Val(m.TargetValue) <= 0 {
+		return 0, false, nil
+	}
+	data, _, err := seriesTable.Get(tx, r.Region, r.Account, key)
+	if err != nil {
+		return 0, false, err
+	}
+	hours, there, enough := data.byHour()
+	h := at.UTC().Hour()
+	if !enough || !there[h] {
+		return 0, false, nil
+	}
+	return int32(min(math.Ceil(hours[h]/api.Val(m.TargetValue)), math.MaxInt32)), true, nil
+}
+
+// predicts reports whether a policy changes the capacity by its forecast.
+func (r *policyRecord) predicts() bool {
+	c := r.Params.PredictiveScalingConfiguration
+	return api.Val(r.Params.PolicyType) == predictiveScaling && c != nil && r.enabled() && api.Val(c.Mode) == autoscalingapi.PredictiveScalingModeForecastAndScale
+}
+
+// predict raises the desired capacity to what predictive policies of mode ForecastAndScale expect of the
+// hour that comes, as long before it as they say. They never lower it. It asks to be called again for
+// the next hour.
+// Source: User Guide, "Predictive scaling for Amazon EC2 Auto Scaling: How predictive scaling works";
+// API Reference, PredictiveScalingConfiguration.
+func (s *Service) predict(ctx context.Context, p place) error {
+	any := false
+	err := s.g.Read(ctx, func(tx store.Tx) error {
+		any = false
+		return scan(tx, policyTable, store.Range{Prefix: store.Key(p.key()...)}, func(_ []string, r *policyRecord) bool {
+			any = r.predicts()
+			return !any
+		})
+	})
+	if err != nil || !any {
+		return err
+	}
+	var next time.Time
+	err = s.g.Change(ctx, func(tx store.Tx) error {
+		next = time.Time{}
+		now := s.g.Now()
+		g, ok, err := groupTable.Get(tx, p.key()...)
+		if err != nil || !ok || g.Deleting {
+			return err
+		}
+		changed := false
+		for r, err := range policyTable.Scan(tx, p.key()...) {
+			if err != nil {
+				return err
+			}
+			c := r.Value.Params.PredictiveScalingConfiguration
+			if !r.Value.predicts() {
+				continue
+			}
+			buffer := time.Duration(api.Val(c.SchedulingBufferTime)) * time.Second
+			hour := now.Add(buffer).Truncate(time.Hour)
+			if due := hour.Add(time.Hour - buffer); next.IsZero() || due.Before(next) {
+				next = due
+			}
+			if g.Predicted[r.Value.Name] >= hour.Unix() || g.suspended(processScheduled) {
+				continue
+			}
+			n, ok, err := r.Value.capacityAt(tx, hour)
+			if err != nil {
+				return err
+			}
+			marks := maps.Clone(g.Predicted)
+			if marks == nil {
+				marks = map[string]int64{}
+			}
+			marks[r.Value.Name], changed = hour.Unix(), true
+			if g.Predicted = marks; ok {
+				g.expect(now, n, r.Value.Name, c)
+			}
+		}
+		if !changed {
+			return nil
+		}
+		return s.put(tx, g)
+	})
+	if err == nil && !next.IsZero() {
+		s.wake(p, next.Sub(s.g.Now()))
+	}
+	return err
+}
+
+// expect raises the desired capacity to a forecast, and the maximum with it if the policy may.
+func (g *groupRecord) expect(now time.Time, n int32, policy string, c *autoscalingapi.PredictiveScalingConfiguration) {
+	if api.Val(c.MaxCapacityBreachBehavior) == autoscalingapi.PredictiveScalingMaxCapacityBreachBehaviorIncreaseMaxCapacity {
+		g.Max = max(g.Max, int32(min(math.Ceil(float64(n)*(100+float64(api.Val(c.MaxCapacityBuffer)))/100), math.MaxInt32)))
+	}
+	if n > g.Desired {
+		g.resize(now, n, "the forecast of predictive scaling policy "+policy+" triggered")
+	}
 }
 
 // GetPredictiveScalingForecast tells the load that a predictive policy expects hour by hour, and the

@@ -179,11 +179,12 @@ func (e *fakeEC2) RunInstances(_ context.Context, _ *guard.Call, as guard.Caller
 			state = ec2api.InstanceStateNameRunning
 		}
 		e.markets[id] = "on-demand"
+		var lifecycle *string
 		if in.InstanceMarketOptions != nil {
-			e.markets[id] = *in.InstanceMarketOptions.MarketType
+			e.markets[id], lifecycle = *in.InstanceMarketOptions.MarketType, in.InstanceMarketOptions.MarketType
 		}
 		e.instances[id] = &ec2api.Instance{
-			InstanceId: &id, InstanceType: new(cmp.Or(api.Val(in.InstanceType), "t3.micro")), ClientToken: in.ClientToken, State: &ec2api.InstanceState{Name: &state},
+			InstanceId: &id, InstanceType: new(cmp.Or(api.Val(in.InstanceType), "t3.micro")), ClientToken: in.ClientToken, InstanceLifecycle: lifecycle, State: &ec2api.InstanceState{Name: &state},
 			Placement: &ec2api.Placement{AvailabilityZone: new("us-west-2" + strings.TrimPrefix(api.Val(in.SubnetId), "subnet-"))},
 			Tags:      append(in.TagSpecifications[0].Tags, ec2api.Tag{Key: new("aws:ec2launchtemplate:version"), Value: new(e.latest(in.LaunchTemplate))}),
 		}

@@ -129,13 +129,15 @@ func (s *series) last(n int, period time.Duration, statistic string, since time.
 	return out
 }
 
-// Metrics are the handlers of the metric operations of the kagimori service.
+// Metrics are the handlers of the operations of the kagimori service that stand in for what other services
+// tell groups: metrics, alarms, recommendations.
 func (s *Service) Metrics() map[string]guard.Handler {
 	return map[string]guard.Handler{
-		"PutMetricData":     guard.HandleVoid(s.PutMetricData),
-		"PutMetricAlarm":    guard.HandleVoid(s.PutMetricAlarm),
-		"ListMetricAlarms":  guard.Handle(s.ListMetricAlarms),
-		"DeleteMetricAlarm": guard.HandleVoid(s.DeleteMetricAlarm),
+		"PutMetricData":      guard.HandleVoid(s.PutMetricData),
+		"PutMetricAlarm":     guard.HandleVoid(s.PutMetricAlarm),
+		"ListMetricAlarms":   guard.Handle(s.ListMetricAlarms),
+		"DeleteMetricAlarm":  guard.HandleVoid(s.DeleteMetricAlarm),
+		"RecommendRebalance": guard.HandleVoid(s.RecommendRebalance),
 	}
 }
 

@@ -38,6 +38,10 @@ func (s *Service) reconcile(ctx context.Context, p place) {
 		s.trouble(p, err)
 		return
 	}
+	if err := s.predict(ctx, p); err != nil {
+		s.trouble(p, err)
+		return
+	}
 	v := &sight{place: p}
 	found, err := s.look(ctx, v)
 	if err != nil || !found {

@@ -61,6 +61,8 @@ type groupRecord struct {
 	// Shrunk is when a target tracking policy took capacity away: what was measured before does not
 	// count for that again.
 	Shrunk time.Time `json:",omitzero"`
+	// Predicted is the hour up to which each predictive policy has had its say.
+	Predicted map[string]int64 `json:",omitempty"`
 	// Hooks are the lifecycle hooks, Pool the warm pool.
 	Hooks []hookRecord `json:",omitempty"`
 	Pool  *poolRecord  `json:",omitempty"`

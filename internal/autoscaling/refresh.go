@@ -221,6 +221,10 @@ func (s *Service) advance(ctx context.Context, v *sight) error {
 			}
 		})
 	}
+	alarm, err := s.alarmed(ctx, v.place, r)
+	if err != nil {
+		return err
+	}
 	complete := settled && (left == 0 || last < 100 && percent >= last)
 	switch {
 	case r.Status == refreshCancelling:
@@ -228,6 +232,8 @@ func (s *Service) advance(ctx context.Context, v *sight) error {
 			return nil
 		}
 		return ended(refreshCancelled, "Cancelled due to user request.")
+	case alarm != "":
+		return s.stuck(ctx, v, ended, "The alarm "+alarm+" of the instance refresh is in the ALARM state.")
 	case complete && r.Status == refreshRollingBack:
 		return ended(refreshRollbackDone, "")
 	case complete && r.Prefs.Bake > 0 && r.Baked.IsZero():
@@ -239,7 +245,7 @@ func (s *Service) advance(ctx context.Context, v *sight) error {
 	case complete:
 		return ended(refreshSuccessful, "")
 	case !r.Paused.After(now) && now.Sub(r.Progressed) >= refreshPatience, now.Sub(r.Start) >= refreshLongest:
-		return s.stuck(ctx, v, ended)
+		return s.stuck(ctx, v, ended, "The instance refresh timed out: instances could not be replaced.")
 	}
 	if left == r.Left && warm == r.WarmLeft && percent == r.Percent {
 		return nil
@@ -257,9 +263,9 @@ func (s *Service) advance(ctx context.Context, v *sight) error {
 	})
 }
 
-// stuck ends a refresh that found nothing to replace for too long, or turns it back.
-func (s *Service) stuck(ctx context.Context, v *sight, ended func(status, why string) error) error {
-	const why = "The instance refresh timed out: instances could not be replaced."
+// stuck ends a refresh that cannot go on, as when it found nothing to replace for too long, or turns it
+// back.
+func (s *Service) stuck(ctx context.Context, v *sight, ended func(status, why string) error, why string) error {
 	switch r := v.group.Refresh; {
 	case r.Status == refreshRollingBack:
 		return ended(refreshRollbackFailed, why)
@@ -268,6 +274,29 @@ func (s *Service) stuck(ctx context.Context, v *sight, ended func(status, why st
 		return s.changeRefresh(ctx, v, func(_ *groupRecord, r *refreshRecord) { s.rollBack(r, why) })
 	}
 	return ended(refreshFailed, why)
+}
+
+// alarmed is the first alarm of a refresh that is raised, or "". Those that are not known here are as if
+// there were none. Source: API Reference, AlarmSpecification.
+func (s *Service) alarmed(ctx context.Context, at place, r *refreshRecord) (raised string, err error) {
+	if len(r.Prefs.Alarms) == 0 || r.Status == refreshRollingBack || r.Status == refreshCancelling {
+		return "", nil
+	}
+	err = s.g.Read(ctx, func(tx store.Tx) error {
+		raised = ""
+		for _, name := range r.Prefs.Alarms {
+			a, ok, err := alarmTable.Get(tx, at.Region, at.Account, name)
+			if err != nil {
+				return err
+			}
+			if ok && a.State == alarmRaised {
+				raised = name
+				return nil
+			}
+		}
+		return nil
+	})
+	return raised, err
 }
 
 // unmark lets members stay that a refresh was to replace.

@@ -56,6 +56,11 @@ func (s *Service) StartInstanceRefresh(ctx context.Context, c *guard.Call, in *a
 			return validation("AutoRollback needs a group whose launch template has a version number, not $Latest or $Default.")
 		}
 		g.Refresh = &r
+		for _, alarm := range r.Prefs.Alarms {
+			if err := refreshAlarms.Put(tx, r.ID, g.Region, g.Account, alarm, g.Name); err != nil {
+				return err
+			}
+		}
 		return s.putRefresh(tx, &g)
 	})
 	if err != nil {

@@ -78,6 +78,35 @@ type refreshPrefs struct {
 // group, order, id.
 var refreshTable = store.Table[refreshRecord]{Bucket: "autoscaling/refresh", Version: 1}
 
+// refreshAlarms are the alarms that the refreshes of groups watch: region, account, alarm, group: id of
+// the refresh. What is over is removed when the alarm is raised.
+var refreshAlarms = store.Table[string]{Bucket: "autoscaling/refreshalarm", Version: 1}
+
+// watching are the groups whose refresh watches an alarm.
+func watching(tx store.Tx, region, account, alarm string) (found []place, err error) {
+	for r, err := range refreshAlarms.Scan(tx, region, account, alarm) {
+		if err != nil {
+			return nil, err
+		}
+		at := place{region, account, r.Key[3]}
+		g, ok, err := groupTable.Get(tx, at.key()...)
+		switch {
+		case err != nil:
+			return nil, err
+		case ok && g.Refresh.active() && g.Refresh.ID == r.Value:
+			found = append(found, at)
+		default:
+			if err := refreshAlarms.Delete(tx, r.Key...); err != nil {
+				return nil, err
+			}
+		}
+		if len(found) >= 40 { // more than a transaction may read: they are seen with the next datum
+			break
+		}
+	}
+	return found, nil
+}
+
 // order is a key that sorts later times first.
 func order(t time.Time) string { return fmt.Sprintf("%016x", math.MaxInt64-t.UnixNano()) }
 

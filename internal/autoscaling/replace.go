@@ -44,6 +44,8 @@ func causeOf(why string) string {
 		return causeRefresh
 	case replaceLifetime:
 		return causeLifetime
+	case replaceRebalance:
+		return causeRebalance
 	}
 	return causeSetHealth
 }
@@ -61,19 +63,25 @@ func (g *groupRecord) bounds() (least, most int32) {
 	return 90, 100
 }
 
-// serves reports whether a member counts as healthy: in service, past its warm-up.
+// serves reports whether a member counts as healthy: in service, past its warm-up. The warm-up of a
+// refresh is for what the refresh launches.
 func (g *groupRecord) serves(m *memberRecord, now time.Time) bool {
-	return m.live() && m.State == stateInService && m.Health == healthy && !now.Before(m.Served.Add(g.warmup()))
+	warm := g.warmup()
+	if g.Refresh.active() && m.Launched.Before(g.Refresh.Start) {
+		warm = 0
+	}
+	return m.live() && m.State == stateInService && m.Health == healthy && !now.Before(m.Served.Add(warm))
 }
 
 // replacing is what a pass knows of the members that are to be replaced.
 type replacing struct {
-	due      []memberRecord // can be taken out, in the order in which they are
-	healthy  int32          // units that serve
-	ahead    int32          // units launched before others are taken out
-	moving   bool           // something is on its way into service
-	least    int32          // units that must serve
-	mostUnit int32          // units that may be there
+	due       []memberRecord // can be taken out, in the order in which they are
+	healthy   int32          // units that serve
+	ahead     int32          // units launched before others are taken out
+	moving    bool           // something is on its way into service
+	least     int32          // units that must serve
+	mostUnit  int32          // units that may be there
+	rebalance bool           // some are due because of a recommendation
 }
 
 func (s *Service) replacing(v *sight) replacing {
@@ -93,6 +101,9 @@ func (s *Service) replacing(v *sight) replacing {
 		why := g.why(m, now)
 		if why != "" && !m.terminating() && !(paused && why == replaceRefresh) && g.reachable(m, why) {
 			r.due = append(r.due, *m)
+			if why == replaceRebalance {
+				r.rebalance, r.mostUnit = true, max(r.mostUnit, g.rebalanced())
+			}
 		}
 		switch {
 		case g.serves(m, now):
@@ -169,8 +180,11 @@ func (s *Service) replace(ctx context.Context, v *sight, as guard.Caller, active
 		units := capacityOf(serving(r.due))
 		if n := min(r.mostUnit-capacityOf(active)-r.ahead, units-r.ahead, batch); n > 0 {
 			cause := causeAhead
-			if g.Refresh.active() {
+			switch {
+			case g.Refresh.active():
 				cause = causeRefreshLaunch
+			case r.rebalance:
+				cause = causeRebalanceLaunch
 			}
 			stay := slices.DeleteFunc(serving(v.members), func(m memberRecord) bool { return g.why(&m, s.g.Now()) != "" })
 			return s.scaleOut(ctx, v, as, wanted{have: stay, missing: n, extra: true, cause: cause})

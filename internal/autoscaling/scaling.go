@@ -99,11 +99,13 @@ func (s *Service) PutScalingPolicy(ctx context.Context, c *guard.Call, in *autos
 		return nil, err
 	}
 	var out *autoscalingapi.PolicyARNType
+	var at place
 	err := s.g.Update(ctx, c, func(tx store.Tx) error {
 		g, err := s.load(tx, c, api.Val(in.AutoScalingGroupName), "autoscaling:PutScalingPolicy", nil)
 		if err != nil {
 			return err
 		}
+		at = g.place()
 		r := policyRecord{Region: g.Region, Account: g.Account, Group: g.Name, Name: api.Val(in.PolicyName), UUID: guard.NewRequestID()}
 		n := 0
 		for have, err := range policyTable.Scan(tx, g.place().key()...) {
@@ -133,6 +135,9 @@ func (s *Service) PutScalingPolicy(ctx context.Context, c *guard.Call, in *autos
 		out = &autoscalingapi.PolicyARNType{PolicyARN: new(r.arn()), Alarms: r.alarms(nil)}
 		return policyTable.Put(tx, r, r.key()...)
 	})
+	if err == nil && *params.PolicyType == predictiveScaling {
+		s.wake(at, 0)
+	}
 	return out, err
 }
 

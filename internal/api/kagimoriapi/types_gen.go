@@ -405,6 +405,11 @@ type PutMetricDataRequest struct {
 	MetricData []MetricDatum `aws:"MetricData,req,c=MetricDatumList"`
 }
 
+// RecommendRebalanceRequest is a shape of the model.
+type RecommendRebalanceRequest struct {
+	InstanceId *string `aws:"InstanceId,req,c=ResourceId"`
+}
+
 // RemainingCondition is a shape of the model.
 type RemainingCondition struct {
 	Operator        *string  `aws:"Operator"`
