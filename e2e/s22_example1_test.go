@@ -2,10 +2,12 @@ package e2e_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/kagimori/kagimori/e2e/internal/seed"
 )
@@ -58,6 +60,23 @@ func TestS22_LaunchScaleOutAndReplacementWork(t *testing.T) {
 	g.activity(t, "an instance was taken out of service in response to an EC2 health check indicating it has been terminated or stopped.")
 	g.activity(t, "an instance was launched in response to an unhealthy instance needing to be replaced.")
 	eventually(t, "volumes and grants of the terminated instance gone", func() (bool, string) {
+		v, n := len(c.volumes(t)), len(c.grants(t, key))
+		return v == 6 && n == 6, fmt.Sprintf("%d volumes, %d grants", v, n)
+	})
+
+	must(c.asg.StartInstanceRefresh(t.Context(), &autoscaling.StartInstanceRefreshInput{AutoScalingGroupName: &g.name,
+		Preferences: &astypes.RefreshPreferences{MinHealthyPercentage: new(int32(0))}}))(t)
+	eventually(t, "instance refresh", func() (bool, string) {
+		r := must(c.asg.DescribeInstanceRefreshes(t.Context(), &autoscaling.DescribeInstanceRefreshesInput{AutoScalingGroupName: &g.name}))(t).InstanceRefreshes[0]
+		return r.Status == astypes.InstanceRefreshStatusSuccessful, string(r.Status) + " " + g.state(t)
+	})
+	for _, id := range g.launchOK(t, 3, c, keys) {
+		if slices.Contains(third, id) {
+			t.Errorf("%s was not replaced by the refresh", id)
+		}
+	}
+	g.activity(t, "an instance was launched in response to an instance refresh.")
+	eventually(t, "volumes and grants of the replaced instances gone", func() (bool, string) {
 		v, n := len(c.volumes(t)), len(c.grants(t, key))
 		return v == 6 && n == 6, fmt.Sprintf("%d volumes, %d grants", v, n)
 	})

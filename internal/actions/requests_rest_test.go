@@ -45,6 +45,7 @@ func driveRest(t *testing.T, s *testkit.Server, c caller) {
 	c.do("kagimori:PutMetricData", in{"Namespace": "n", "MetricData": []in{{"MetricName": "m", "Value": 1.0}}})
 	c.do("kagimori:ListMetricAlarms", in{})
 	c.do("kagimori:DeleteMetricAlarm", in{"AlarmName": "a"})
+	c.try("kagimori:RecommendRebalance", in{"InstanceId": "i-0"})
 	c.try("sts:DecodeAuthorizationMessage", in{"EncodedMessage": "none"})
 }
 
