@@ -125,11 +125,13 @@ func (s *Service) SetInstanceProtection(ctx context.Context, c *guard.Call, in *
 	if len(in.InstanceIds) > 50 {
 		return nil, validation("At most 50 instances can be named.")
 	}
+	var at place
 	err := s.g.Update(ctx, c, func(tx store.Tx) error {
 		g, err := s.load(tx, c, api.Val(in.AutoScalingGroupName), "autoscaling:SetInstanceProtection", nil)
 		if err != nil {
 			return err
 		}
+		at = g.place()
 		all, err := members(tx, g.place())
 		if err != nil {
 			return err
@@ -146,5 +148,8 @@ func (s *Service) SetInstanceProtection(ctx context.Context, c *guard.Call, in *
 		}
 		return nil
 	})
+	if err == nil { // the group may have waited for it
+		s.wake(at, s.timing.Detect)
+	}
 	return &autoscalingapi.SetInstanceProtectionAnswer{}, err
 }

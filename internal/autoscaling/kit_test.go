@@ -371,7 +371,8 @@ func (e *fakeEC2) DescribeInstanceTypes(_ context.Context, _ *guard.Call, _ guar
 		out.InstanceTypes = append(out.InstanceTypes, ec2api.InstanceTypeInfo{
 			InstanceType: &name, VCpuInfo: &ec2api.VCpuInfo{DefaultVCpus: new(int32(2))}, MemoryInfo: &ec2api.MemoryInfo{SizeInMiB: new(int64(4096) << i)},
 			ProcessorInfo:     &ec2api.ProcessorInfo{Manufacturer: &maker, SupportedArchitectures: []string{arch}},
-			CurrentGeneration: new(true), NetworkInfo: &ec2api.NetworkInfo{MaximumNetworkInterfaces: new(int32(i))},
+			CurrentGeneration: new(true), HibernationSupported: new(name == "r5.large"),
+			NetworkInfo: &ec2api.NetworkInfo{MaximumNetworkInterfaces: new(int32(i)), NetworkPerformance: new(fmt.Sprintf("Up to %d.5 Gigabit", 5*i))},
 		})
 	}
 	// Two pages.

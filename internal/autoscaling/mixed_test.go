@@ -158,7 +158,7 @@ func TestMixedRefusals(t *testing.T) {
 			r := requirements(1, 1)
 			r.AcceleratorNames = []string{"t4"}
 			p.LaunchTemplate.Overrides[0] = autoscalingapi.LaunchTemplateOverrides{InstanceRequirements: r}
-		}, apierr.New("ValidationError", "This server does not choose instance types by AcceleratorNames.")},
+		}, apierr.New("ValidationError", "No instance type of this server meets the InstanceRequirements.")},
 		{"requirements in an order", func(p *policy) {
 			p.LaunchTemplate.Overrides[0] = autoscalingapi.LaunchTemplateOverrides{InstanceRequirements: requirements(1, 1)}
 			p.InstancesDistribution = &distribution{OnDemandAllocationStrategy: new("prioritized")}
@@ -378,6 +378,9 @@ func TestRequirements(t *testing.T) {
 		{"network interfaces", func(n *needs) {
 			n.NetworkInterfaceCount = &autoscalingapi.NetworkInterfaceCountRequest{Min: new(int32(4))}
 		}, nil, "2 on-demand m5.xlarge"},
+		{"hibernation", func(n *needs) { n.RequireHibernateSupport = new(true) }, nil, "2 on-demand r5.large"},
+		{"bandwidth", func(n *needs) { n.NetworkBandwidthGbps = &autoscalingapi.NetworkBandwidthGbpsRequest{Min: new(12.5)} }, nil, "2 on-demand r5.large"},
+		{"no accelerators", func(n *needs) { n.AcceleratorCount = &autoscalingapi.AcceleratorCountRequest{Max: new(int32(0))} }, nil, "2 on-demand m5.large"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -403,6 +406,9 @@ func TestRequirements(t *testing.T) {
 		func(n *needs) { n.BareMetal = new("required") },
 		func(n *needs) { n.LocalStorage = new("required") },
 		func(n *needs) { n.InstanceGenerations = []string{"previous"} },
+		func(n *needs) { n.AcceleratorCount = &autoscalingapi.AcceleratorCountRequest{Min: new(int32(1))} },
+		func(n *needs) { n.AcceleratorTypes = []string{"gpu"} },
+		func(n *needs) { n.TotalLocalStorageGB = &autoscalingapi.TotalLocalStorageGBRequest{Min: new(10.0)} },
 	} {
 		w := newWorld(t)
 		in := mixed("g", 0, nil)

@@ -99,3 +99,36 @@ func TestReplacementThatFailsIsTriedAgain(t *testing.T) {
 		t.Errorf("%v run, want one that is not %s", ids, first)
 	}
 }
+
+// An instance whose life is over is not kept for later use in the warm pool.
+func TestTheEndOfALifeIsNotReused(t *testing.T) {
+	w := newWorld(t)
+	w.ec2.run = true
+	in := request("g", 1)
+	in.MaxInstanceLifetime = new(int32(86400))
+	w.must("CreateAutoScalingGroup", in)
+	w.must("PutWarmPool", &autoscalingapi.PutWarmPoolType{AutoScalingGroupName: new("g"), MaxGroupPreparedCapacity: new(int32(1)), PoolState: new("Running"),
+		InstanceReusePolicy: &autoscalingapi.InstanceReusePolicy{ReuseOnScaleIn: new(true)}})
+	w.Advance(time.Minute)
+	first := w.ec2.ids("running")[0]
+	w.Advance(25 * time.Hour)
+	if ids := w.ec2.ids("running"); len(ids) != 1 || ids[0] == first {
+		t.Errorf("%v run, want one that is not %s", ids, first)
+	}
+}
+
+// A group that is too large because its instances are protected shrinks when they are not any more.
+func TestTheEndOfProtectionIsSeen(t *testing.T) {
+	w := running(t, 2)
+	protect := func(on bool) {
+		w.must("SetInstanceProtection", &autoscalingapi.SetInstanceProtectionQuery{AutoScalingGroupName: new("g"), InstanceIds: w.ec2.ids("running"), ProtectedFromScaleIn: &on})
+	}
+	protect(true)
+	w.must("SetDesiredCapacity", resize(0))
+	w.Advance(time.Minute)
+	protect(false)
+	w.Advance(time.Minute)
+	if n := len(w.ec2.ids("running")); n != 0 {
+		t.Errorf("%d instances run", n)
+	}
+}

@@ -256,7 +256,7 @@ func (s *Service) takeOut(ctx context.Context, v *sight, as guard.Caller, victim
 				causes := append(slices.Clone(g.Causes), sentence(s.g.Now(), why[m.ID]),
 					sentence(s.g.Now(), "instance "+m.ID+" was selected for termination."))
 				g.Causes = nil
-				m.Reuse = !m.Warm && m.State == stateInService && m.Replace == "" && m.Health == healthy && g.Pool.reuses()
+				m.Reuse = !m.Warm && m.State == stateInService && g.why(&m, s.g.Now()) == "" && m.Health == healthy && g.Pool.reuses()
 				what, err := s.beginTermination(tx, v.place, &g, m, causes)
 				if err != nil {
 					return err

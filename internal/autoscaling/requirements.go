@@ -5,6 +5,7 @@ import (
 	"context"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -22,22 +23,16 @@ const maxRequirements = 4
 // cheapest.
 const maxMatches = 10
 
-// checkRequirements refuses the attributes that this server's instance types do not have, rather
-// than choose by less than what was asked for. The three limits on prices are taken and have no
+// checkRequirements refuses the attributes of which nothing is known of this server's instance types,
+// rather than choose by less than what was asked for. The three limits on prices are taken and have no
 // effect: the cheapest types are chosen anyway.
 // Source: API Reference, InstanceRequirements.
 func checkRequirements(r *autoscalingapi.InstanceRequirements) error {
-	for name, given := range map[string]bool{
-		"RequireHibernateSupport": api.Val(r.RequireHibernateSupport), "LocalStorageTypes": len(r.LocalStorageTypes) > 0,
-		"TotalLocalStorageGB": r.TotalLocalStorageGB != nil, "BaselineEbsBandwidthMbps": r.BaselineEbsBandwidthMbps != nil,
-		"AcceleratorTypes": len(r.AcceleratorTypes) > 0, "AcceleratorManufacturers": len(r.AcceleratorManufacturers) > 0,
-		"AcceleratorNames": len(r.AcceleratorNames) > 0, "AcceleratorTotalMemoryMiB": r.AcceleratorTotalMemoryMiB != nil,
-		"NetworkBandwidthGbps": r.NetworkBandwidthGbps != nil, "BaselinePerformanceFactors": r.BaselinePerformanceFactors != nil,
-		"AcceleratorCount": r.AcceleratorCount != nil && api.Val(r.AcceleratorCount.Min) > 0,
-	} {
-		if given {
-			return validation("This server does not choose instance types by %s.", name)
-		}
+	switch {
+	case r.BaselineEbsBandwidthMbps != nil && api.Val(r.BaselineEbsBandwidthMbps.Min) > 0:
+		return validation("This server does not choose instance types by BaselineEbsBandwidthMbps.")
+	case r.BaselinePerformanceFactors != nil:
+		return validation("This server does not choose instance types by BaselinePerformanceFactors.")
 	}
 	if len(r.ExcludedInstanceTypes) > 0 && len(r.AllowedInstanceTypes) > 0 {
 		return validation("You can't specify both ExcludedInstanceTypes and AllowedInstanceTypes.")
@@ -75,6 +70,9 @@ func meets(r *autoscalingapi.InstanceRequirements, t *ec2api.InstanceTypeInfo) b
 	case len(r.AllowedInstanceTypes) > 0 && !slices.ContainsFunc(r.AllowedInstanceTypes, named), slices.ContainsFunc(r.ExcludedInstanceTypes, named):
 		return false
 	}
+	if !equipped(r, t) {
+		return false
+	}
 	if m := r.MemoryGiBPerVCpu; m != nil && vcpu > 0 && !within(float64(mib)/1024/float64(vcpu), m.Min, m.Max) {
 		return false
 	}
@@ -82,6 +80,44 @@ func meets(r *autoscalingapi.InstanceRequirements, t *ec2api.InstanceTypeInfo) b
 		return within(int64(api.Val(t.NetworkInfo.MaximumNetworkInterfaces)), wide(n.Min), wide(n.Max))
 	}
 	return true
+}
+
+// equipped reports whether an instance type has what requirements say of hibernation, local storage,
+// accelerators and the network. Types with unknown bandwidth have none.
+func equipped(r *autoscalingapi.InstanceRequirements, t *ec2api.InstanceTypeInfo) bool {
+	gigabytes, gpus := 0.0, int32(0)
+	if i := t.InstanceStorageInfo; i != nil {
+		gigabytes = float64(api.Val(i.TotalSizeInGB))
+	}
+	if i := t.GpuInfo; i != nil {
+		for _, g := range i.Gpus {
+			gpus += api.Val(g.Count)
+		}
+	}
+	accelerated := len(r.AcceleratorTypes)+len(r.AcceleratorManufacturers)+len(r.AcceleratorNames) > 0 ||
+		r.AcceleratorTotalMemoryMiB != nil && api.Val(r.AcceleratorTotalMemoryMiB.Min) > 0
+	switch {
+	case api.Val(r.RequireHibernateSupport) && !api.Val(t.HibernationSupported):
+		return false
+	case r.TotalLocalStorageGB != nil && !within(gigabytes, r.TotalLocalStorageGB.Min, r.TotalLocalStorageGB.Max):
+		return false
+	case r.AcceleratorCount != nil && !within(gpus, r.AcceleratorCount.Min, r.AcceleratorCount.Max), accelerated && gpus == 0:
+		return false
+	}
+	if n := r.NetworkBandwidthGbps; n != nil && t.NetworkInfo != nil {
+		return within(gigabits(api.Val(t.NetworkInfo.NetworkPerformance)), n.Min, n.Max)
+	}
+	return true
+}
+
+// gigabits is the number in a text such as "Up to 12.5 Gigabit"; 0 if there is none.
+func gigabits(performance string) float64 {
+	for _, word := range strings.Fields(performance) {
+		if v, err := strconv.ParseFloat(word, 64); err == nil {
+			return v
+		}
+	}
+	return 0
 }
 
 func wide(n *int32) *int64 {
