@@ -102,7 +102,7 @@ func (s *Service) planLaunches(ctx context.Context, v *sight, call *guard.Call, 
 		begin := n.capacity
 		for n.capacity < begin+w.missing && len(ids) < batch {
 			zone, l := n.next(&from, config)
-			l.Warm, l.Extra = w.warm, w.extra
+			l.Warm, l.Extra, l.Balance = w.warm, w.extra, w.zone != ""
 			a := s.newLaunch(&g, l, subnets[zone][rand.IntN(len(subnets[zone]))], zone, int(n.capacity), w)
 			n.add(zone, &l)
 			ids = append(ids, a.ID)
@@ -316,7 +316,7 @@ func (s *Service) refused(ctx context.Context, v *sight, a *activityRecord, call
 			g.Causes = nil
 		}
 		// Another zone or type is tried at once; when all have failed, later.
-		if l := act.Launch; l != nil && l.Extra && zonal(refusal.Code) {
+		if l := act.Launch; l != nil && l.Balance && zonal(refusal.Code) {
 			g.Balance = s.g.Now().Add(s.timing.RetryMax)
 		} else if l == nil || !zonal(refusal.Code) || g.exhausted(l, act.Zone) {
 			s.failed(&g)

@@ -23,6 +23,7 @@ type launchRecord struct {
 	Protect  bool          `json:",omitempty"`
 	Warm     bool          `json:",omitempty"` // into the warm pool
 	Extra    bool          `json:",omitempty"` // before another instance is taken out
+	Balance  bool          `json:",omitempty"` // to even out the zones
 	Tags     []tagRecord   `json:",omitempty"`
 	// Placement is the placement group.
 	Placement string `json:",omitempty"`

@@ -132,3 +132,19 @@ func TestTheEndOfProtectionIsSeen(t *testing.T) {
 		t.Errorf("%d instances run", n)
 	}
 }
+
+// A replacement for which no zone has room is not tried without end: the next attempt is put off.
+func TestReplacementWithoutRoomWaits(t *testing.T) {
+	w := newWorld(t)
+	w.ec2.run = true
+	in := request("g", 1)
+	in.InstanceMaintenancePolicy = &autoscalingapi.InstanceMaintenancePolicy{MinHealthyPercentage: new(int32(100)), MaxHealthyPercentage: new(int32(200))}
+	w.must("CreateAutoScalingGroup", in)
+	w.Advance(5 * time.Second)
+	w.ec2.full = map[string]string{"subnet-a": "InsufficientFreeAddressesInSubnet", "subnet-b": "InsufficientFreeAddressesInSubnet"}
+	w.must("SetInstanceHealth", &autoscalingapi.SetInstanceHealthQuery{InstanceId: new(w.ec2.ids("running")[0]), HealthStatus: new("Unhealthy")})
+	w.Advance(2 * time.Minute)
+	if n := len(w.ec2.requests); n > 8 {
+		t.Errorf("%d launches were asked for in two minutes", n)
+	}
+}

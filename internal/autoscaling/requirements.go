@@ -112,7 +112,7 @@ func equipped(r *autoscalingapi.InstanceRequirements, t *ec2api.InstanceTypeInfo
 
 // gigabits is the number in a text such as "Up to 12.5 Gigabit"; 0 if there is none.
 func gigabits(performance string) float64 {
-	for _, word := range strings.Fields(performance) {
+	for word := range strings.FieldsSeq(performance) {
 		if v, err := strconv.ParseFloat(word, 64); err == nil {
 			return v
 		}
