@@ -33,6 +33,12 @@ func (s *Service) AttachVolume(ctx context.Context, c *guard.Call, in *ec2api.At
 		if err := attachable(&v, &i, api.Val(in.Device)); err != nil {
 			return err
 		}
+		if err := s.here(&v); err != nil {
+			return err
+		}
+		if !s.ours(i.Host) {
+			return apierr.Newf("UnsupportedOperation", "Volume %s and instance %s are on different hosts.", v.ID, i.ID)
+		}
 		resting = i.State == stopped
 		v.Plugs = append(v.Plugs, plug{Instance: i.ID, Device: *in.Device, State: plugAttaching, Since: s.g.Now()})
 		v.State, v.Work = volumeInUse, launch.AttachVolume
@@ -233,6 +239,9 @@ func (s *Service) DetachVolume(ctx context.Context, c *guard.Call, in *ec2api.De
 			return err
 		}
 		if err := detachable(&v, &i, instance, in); err != nil {
+			return err
+		}
+		if err := s.here(&v); err != nil {
 			return err
 		}
 		p := v.plug(instance)

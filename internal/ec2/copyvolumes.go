@@ -60,7 +60,7 @@ func (s *Service) CopyVolumes(ctx context.Context, c *guard.Call, in *ec2api.Cop
 		if err := dryRun(in.DryRun); err != nil {
 			return v, nil, err
 		}
-		return v, d, src.snapshotable()
+		return v, d, s.snapshotable(&src)
 	}
 	err = s.g.View(ctx, c, func(tx store.Tx) error {
 		known = nil

@@ -178,7 +178,7 @@ func (s *Service) imageDevices(tx store.Tx, c *guard.Call, i *instanceRecord, vo
 			}
 			continue
 		}
-		if err := v.snapshotable(); err != nil {
+		if err := s.snapshotable(v); err != nil {
 			return nil, nil, err
 		}
 		draft := s.draftSnapshot(v, "", nil)

@@ -64,7 +64,7 @@ func (s *Service) CreateSnapshot(ctx context.Context, c *guard.Call, in *ec2api.
 			return err
 		}
 		d = s.draftSnapshot(&v, api.Val(in.Description), tags["snapshot"])
-		return v.snapshotable()
+		return s.snapshotable(&v)
 	})
 	if err != nil {
 		return nil, err
@@ -92,9 +92,9 @@ func regional(location, outpost *string) error {
 }
 
 // snapshotable is EC2's refusal to make a snapshot of a volume.
-func (v *volumeRecord) snapshotable() error {
+func (s *Service) snapshotable(v *volumeRecord) error {
 	if v.State == volumeAvailable || v.State == volumeInUse {
-		return nil
+		return s.here(v)
 	}
 	return apierr.Newf("IncorrectState", "Volume '%s' is in the '%s' state.", v.ID, v.State)
 }
@@ -263,7 +263,7 @@ func (s *Service) draftSet(tx store.Tx, c *guard.Call, in *ec2api.CreateSnapshot
 		if err != nil || !ok {
 			return nil, gone(d.Volume, err)
 		}
-		if err := v.snapshotable(); err != nil {
+		if err := s.snapshotable(&v); err != nil {
 			unready = err
 		}
 		own := slices.Clone(tags)

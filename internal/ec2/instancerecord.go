@@ -49,6 +49,7 @@ type instanceRecord struct {
 	Region      string    `json:"region"`
 	Account     string    `json:"account"`
 	ID          string    `json:"id"`
+	Host        string    `json:"host,omitempty"` // where it runs
 	Reservation string    `json:"reservation"`
 	Index       int32     `json:"index"` // AmiLaunchIndex
 	Token       string    `json:"token,omitempty"`

@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,6 +22,8 @@ type jobRecord struct {
 	Subject string `json:"subject"` // instance, volume, snapshot or image that it is about
 	// Request is the id under which the KMS requests of the job are recorded.
 	Request string       `json:"request"`
+	Host    string       `json:"host,omitempty"` // where it is to be done
+	By      string       `json:"by,omitempty"`   // process that wrote it last
 	Caller  savedCaller  `json:"caller"`
 	State   launch.State `json:"state"`
 	Drafts  []draft      `json:"drafts,omitempty"`
@@ -147,10 +150,16 @@ func (s *Service) jobCall(j *job) *guard.Call {
 	}
 }
 
-func (s *Service) putJob(tx store.Tx, j *job) error { return jobTable.Put(tx, j.jobRecord, j.key()...) }
+func (s *Service) putJob(tx store.Tx, j *job) error {
+	j.Host, j.By = cmp.Or(j.Host, s.name), s.process
+	return jobTable.Put(tx, j.jobRecord, j.key()...)
+}
 
-// schedule starts a job when it is due.
+// schedule starts a job when it is due. One of another host is left to it.
 func (s *Service) schedule(j *job) {
+	if !s.ours(cmp.Or(j.Host, s.name)) {
+		return
+	}
 	s.clock.AfterFunc(j.Due.Sub(s.g.Now()), func() { s.work(j) })
 }
 

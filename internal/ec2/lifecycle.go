@@ -107,6 +107,7 @@ func (s *Service) StartInstances(ctx context.Context, c *guard.Call, in *ec2api.
 			if err != nil {
 				return nil, err
 			}
+			j.Host = i.Host
 			i.State, i.Reason, i.Transition, i.Work, i.Launched = pending, nil, "", launch.StartInstances, s.g.Now()
 			return j, s.putJob(tx, j)
 		},
@@ -141,7 +142,7 @@ func (s *Service) beginRelease(tx store.Tx, i *instanceRecord, volumes volumeRea
 	if err != nil {
 		return nil, err
 	}
-	i.Work = op
+	i.Work, j.Host = op, i.Host
 	return j, s.putJob(tx, j)
 }
 

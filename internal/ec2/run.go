@@ -155,7 +155,7 @@ func (s *Service) draftAll(c *guard.Call, pl *launchPlan) ([]draftLaunch, error)
 
 func (s *Service) newInstance(c *guard.Call, pl *launchPlan, n int) instanceRecord {
 	i := instanceRecord{
-		Region: c.Region, Account: c.Account(), ID: randomID("i"), Index: int32(n), Token: api.Val(pl.ClientToken), Launched: s.g.Now(),
+		Region: c.Region, Account: c.Account(), ID: randomID("i"), Host: s.name, Index: int32(n), Token: api.Val(pl.ClientToken), Launched: s.g.Now(),
 		State: pending, Reason: new(reasonPending), Work: launch.RunInstances,
 		Image: pl.image.ID, Architecture: pl.image.Architecture, Platform: "Linux/UNIX", RootDevice: pl.image.RootDevice, Type: pl.kind.Name,
 		Subnet: pl.subnet.ID, VPC: pl.subnet.VPC, Zone: pl.subnet.Zone, ZoneID: pl.subnet.ZoneID,
@@ -179,7 +179,7 @@ func randomMAC() string {
 
 func (s *Service) newVolume(c *guard.Call, d *newDevice, pl *launchPlan) volumeRecord {
 	v := volumeRecord{
-		Region: c.Region, Account: c.Account(), ID: randomID("vol"), Zone: pl.subnet.Zone, ZoneID: pl.subnet.ZoneID,
+		Region: c.Region, Account: c.Account(), ID: randomID("vol"), Host: s.name, Zone: pl.subnet.Zone, ZoneID: pl.subnet.ZoneID,
 		SizeGiB: d.perf.SizeGiB, Type: d.perf.Type, IOPS: d.iops, Throughput: d.rate, Created: s.g.Now(), State: volumeCreating,
 		KeyID: d.keyID,
 	}

@@ -7,7 +7,9 @@
 package ec2
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"maps"
 	"time"
@@ -74,6 +76,10 @@ type Config struct {
 	Clock   *clock.Clock
 	Keys    Keys
 	Volumes *blockdev.Shelf
+	// Host is the name of the host that this process is; "" means "local". Watch shows it the work that
+	// other processes write for it; nil if there are none.
+	Host  string
+	Watch Watch
 	// OpenFiles is how many files of attached volumes stay open that nobody reads or writes; 0 means 256.
 	OpenFiles int
 	// ExportAddresses are where clients of NBD find exported volumes: "unix:" and a path, "tls:" or
@@ -104,7 +110,11 @@ type Service struct {
 	reason   launch.ReasonStyle
 	changed  func(ctx context.Context, region, account, instance string)
 	log      *slog.Logger
-	host     *host // the machine that holds open volumes
+	host     *host  // the machine that holds open volumes
+	name     string // of the host
+	process  string // this one, among those that write jobs
+	stamp    []byte // what is in all jobs that it wrote
+	post     post
 
 	exportAddresses []string
 
@@ -127,6 +137,8 @@ func New(cfg Config) *Service {
 	if s.changed == nil {
 		s.changed = func(context.Context, string, string, string) {}
 	}
+	s.name, s.process, s.post.watch = cmp.Or(cfg.Host, localHost), rand.Text(), cfg.Watch
+	s.stamp = []byte(`"by":"` + s.process + `"`)
 	s.host, s.locks, s.fleetLocks = newHost(cfg.Volumes, cfg.OpenFiles), newLocks(), newLocks()
 	s.progress, s.exportAddresses = newProgressBook(), cfg.ExportAddresses
 	return s

@@ -13,6 +13,7 @@ import (
 
 // A census is what the store knows when the service starts.
 type census struct {
+	revision  store.Revision
 	jobs      map[string]*job // by subject
 	instances []instanceRecord
 	volumes   map[string]volumeRecord
@@ -27,6 +28,9 @@ type census struct {
 // instance), and takes up jobs. KMS must serve.
 func (s *Service) Start(ctx context.Context) error {
 	if _, err := blockdev.Sweep(s.volumes); err != nil {
+		return err
+	}
+	if err := s.enroll(ctx); err != nil {
 		return err
 	}
 	known, err := s.count(ctx)
@@ -77,12 +81,14 @@ func (s *Service) Start(ctx context.Context) error {
 	for _, id := range known.discards {
 		s.discard(id)
 	}
+	s.listen(known.revision)
 	return s.resumeRequests(ctx)
 }
 
 // Stop lets running work end, begins none, and closes all volumes: their keys are gone from
 // memory. The clock's timers may still fire; they find nothing to do.
 func (s *Service) Stop() {
+	s.deaf()
 	s.life.end()
 	if err := s.host.shutDown(); err != nil {
 		s.log.Error("a volume was not closed properly", "error", err)
@@ -92,10 +98,13 @@ func (s *Service) Stop() {
 func (s *Service) count(ctx context.Context) (*census, error) {
 	known := &census{}
 	err := s.g.Read(ctx, func(tx store.Tx) error {
-		*known = census{jobs: map[string]*job{}, volumes: map[string]volumeRecord{}, snapshots: map[string]snapshotRecord{}}
+		*known = census{revision: tx.Revision(), jobs: map[string]*job{}, volumes: map[string]volumeRecord{}, snapshots: map[string]snapshotRecord{}}
 		for r, err := range jobTable.Scan(tx) {
 			if err != nil {
 				return err
+			}
+			if !s.ours(r.Value.Host) {
+				continue
 			}
 			known.jobs[r.Value.Subject] = &job{jobRecord: r.Value, caller: r.Value.Caller.Caller, saved: r.Value.State.Step().Seq}
 		}
@@ -103,13 +112,17 @@ func (s *Service) count(ctx context.Context) (*census, error) {
 			if err != nil {
 				return err
 			}
-			known.instances = append(known.instances, r.Value)
+			if s.ours(r.Value.Host) {
+				known.instances = append(known.instances, r.Value)
+			}
 		}
 		for r, err := range volumeTable.Scan(tx) {
 			if err != nil {
 				return err
 			}
-			known.volumes[r.Value.ID] = r.Value
+			if s.ours(r.Value.Host) {
+				known.volumes[r.Value.ID] = r.Value
+			}
 		}
 		for r, err := range snapshotTable.own.Scan(tx) {
 			if err != nil {

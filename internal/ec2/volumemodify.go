@@ -66,6 +66,9 @@ func (s *Service) ModifyVolume(ctx context.Context, c *guard.Call, in *ec2api.Mo
 		if v, err = s.changeVolume(tx, c, api.Val(in.VolumeId), in.DryRun, modifyAttributes(in)); err != nil {
 			return err
 		}
+		if err := s.here(&v); err != nil {
+			return err
+		}
 		to, err := v.reshape(in)
 		if err != nil {
 			return err

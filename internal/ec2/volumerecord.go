@@ -31,6 +31,7 @@ type volumeRecord struct {
 	Region     string    `json:"region"`
 	Account    string    `json:"account"`
 	ID         string    `json:"id"`
+	Host       string    `json:"host,omitempty"` // which has the file
 	Zone       string    `json:"zone"`
 	ZoneID     string    `json:"zoneId"`
 	SizeGiB    int64     `json:"sizeGiB"`

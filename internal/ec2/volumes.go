@@ -139,6 +139,9 @@ func (s *Service) DeleteVolume(ctx context.Context, c *guard.Call, in *ec2api.De
 		case v.State != volumeAvailable && v.State != volumeError || v.Work != "":
 			return apierr.Newf("IncorrectState", "Volume '%s' is in the '%s' state.", v.ID, v.State)
 		}
+		if err := s.here(&v); err != nil {
+			return err
+		}
 		v.State = volumeDeleting
 		return putVolume(tx, v)
 	})
