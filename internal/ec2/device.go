@@ -30,7 +30,7 @@ func deviceName(name string) bool {
 	rest = rest[len(kind):]
 	letters := strings.TrimRight(rest, "0123456789")
 	digits := rest[len(letters):]
-	return kind != "" && (len(letters) == 1 || len(letters) == 2 && kind == "xvd") && strings.Trim(letters, "abcdefghijklmnopqrstuvwxyz") == "" &&
+	return kind != "" && (len(letters) == 1 || len(letters) == 2 && kind != "hd") && strings.Trim(letters, "abcdefghijklmnopqrstuvwxyz") == "" &&
 		len(digits) <= 2
 }
 

@@ -132,7 +132,7 @@ func TestDeviceNames(t *testing.T) {
 	id := h.several(1, "t3.micro")[0]
 	v := h.create(&ec2api.CreateVolumeRequest{Size: new(int32(1))})
 	h.Advance(time.Second)
-	for _, bad := range []string{"bogus", "/dev/", "/dev/sd", "/dev/sdf015", "/dev/sdff", "/dev/nvme1n1", "/dev/xvdf123"} {
+	for _, bad := range []string{"bogus", "/dev/", "/dev/sd", "/dev/sdf015", "/dev/sdfff", "/dev/nvme1n1", "/dev/xvdf123"} {
 		h.refuse(h.owner(), &ec2api.AttachVolumeRequest{VolumeId: v.VolumeId, InstanceId: &id, Device: &bad}, "InvalidParameterValue",
 			"Value ("+bad+") for parameter device is invalid. "+bad+" is not a valid EBS device name.")
 	}
