@@ -6,6 +6,7 @@
 # make pkcs11  the seal by a PKCS#11 token, with SoftHSM (fails without it)
 # make openssl  what KMS makes and takes, compared with the openssl command
 # make tools  SOPS, sigstore's provider for AWS KMS and the AWS Encryption SDK for JavaScript against the endpoint (needs npm)
+# make e2e-etcd  the end-to-end tests with every server's store in etcd
 # make etcd   the store on real etcd members, with the race detector
 # make bench-million  GenerateDataKey on a million keys beside 100
 # make console  builds the web console into internal/console/dist and checks its types (needs Node; nothing else does)
@@ -30,7 +31,7 @@ WORLDS       ?= 5000
 
 STATICCHECK = $(GO) tool -modfile=tools/go.mod staticcheck
 
-.PHONY: console check-console console-e2e check-node all check-cc build run test lint unit e2e cli terraform openssl tools pkcs11 bench bench-million soak etcd fuzz generate check-generated check-go clean
+.PHONY: console check-console console-e2e check-node all check-cc build run test lint unit e2e cli terraform openssl tools pkcs11 bench bench-million soak etcd e2e-etcd fuzz generate check-generated check-go clean
 
 all: build
 
@@ -75,6 +76,12 @@ unit: check-go check-cc
 e2e: check-go check-cc
 	$(GO) build -race -o bin/kagimori-race ./cmd/kagimori
 	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori-race $(GO) test -count=1 -timeout 20m $$($(GO) list ./... | grep -v -e /cli -e /terraform -e /openssl -e /tools -e /nbd)
+
+# The same tests with every server's store in etcd: one member, in memory of the tests' machine.
+e2e-etcd: check-go check-cc
+	$(GO) build -race -o bin/kagimori-race ./cmd/kagimori
+	cd e2e/etcdtest && $(GO) build -o $(CURDIR)/bin/etcd-member ./member
+	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori-race $(CURDIR)/bin/etcd-member -n 1 $(GO) test -count=1 -timeout 40m .
 
 etcd: check-go check-cc
 	cd e2e/etcdtest && $(GO) test -race -count=1 -timeout 15m ./...

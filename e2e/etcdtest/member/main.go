@@ -1,6 +1,7 @@
 // Command member runs etcd members for tests of other modules, until its standard input ends. It prints
 // the addresses for clients, separated by commas. "stop N" and "start N" on standard input do that to a
-// member; each is answered by a line.
+// member; each is answered by a line. With arguments it runs that command instead, which finds the
+// cluster in the variable KAGIMORI_STORE, and ends with it.
 package main
 
 import (
@@ -8,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 
 	"github.com/kagimori/kagimori/e2e/etcdtest"
@@ -36,6 +38,12 @@ func run(n int, dir string) error {
 		return err
 	}
 	defer c.Close()
+	if flag.NArg() > 0 {
+		cmd := exec.Command(flag.Arg(0), flag.Args()[1:]...)
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		cmd.Env = append(os.Environ(), "KAGIMORI_STORE=etcd://"+strings.Join(c.Endpoints(), ","))
+		return cmd.Run()
+	}
 	fmt.Println(strings.Join(c.Endpoints(), ","))
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		var what string

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +24,19 @@ import (
 
 // BinaryEnv names a kagimori binary to test instead of building one.
 const BinaryEnv = "KAGIMORI_BIN"
+
+// StoreEnv names an etcd cluster, as etcd://HOST:PORT, that all servers are to keep their stores in.
+const StoreEnv = "KAGIMORI_STORE"
+
+// store are the flags that put the store of a data directory there, unless args name one.
+func store(dir string, args []string) []string {
+	cluster := os.Getenv(StoreEnv)
+	if cluster == "" || slices.Contains(args, "--store") {
+		return args
+	}
+	dir, _ = filepath.Abs(dir)
+	return append([]string{"--store", fmt.Sprintf("%s/%x", cluster, sha256.Sum256([]byte(dir))), "--drain", "1ms"}, args...)
+}
 
 // ready is how long a server may take to answer its health page; race-built on a busy machine.
 const ready = 60 * time.Second
@@ -116,7 +131,7 @@ func Run(dir string, args ...string) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{Dir: dir, log: newOutput(), end: make(chan struct{})}
-	s.cmd = exec.Command(bin, append([]string{"serve", "--dev", "--listen", "127.0.0.1:0", "--data", dir}, args...)...)
+	s.cmd = exec.Command(bin, append([]string{"serve", "--dev", "--listen", "127.0.0.1:0", "--data", dir}, store(dir, args)...)...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
