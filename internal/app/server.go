@@ -74,6 +74,7 @@ type server struct {
 	issuers  http.Handler // of web tokens
 	front    http.Handler // what requests meet first: the handler, or one that may pass them on
 	rested   bool
+	cursors  cursors
 }
 
 // openStore opens the store of the data directory and puts what is wrong with it in a sentence.
@@ -128,6 +129,7 @@ func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Modul
 		}
 	}
 	s.keeper = s.newKeeper(cfg, module)
+	s.cursors = cursors{module.Box("list token")}
 	services, err := s.services(ctx, cfg, dir, module)
 	if err != nil {
 		return nil, err
@@ -150,7 +152,7 @@ func (s *server) invoke(ctx context.Context, c *guard.Call, in any, h guard.Hand
 	if err := s.guard.Directory().Used(ctx, c.Caller.Identity, c.Service, c.Region); err != nil {
 		return nil, err
 	}
-	return s.guard.Invoke(ctx, c, in, sts.Limited(h))
+	return s.guard.Invoke(ctx, c, in, sts.Limited(s.cursors.wrap(h)))
 }
 
 // unproved looks callers up for the gateway, which has not verified their signatures yet.
