@@ -93,7 +93,7 @@ func TestIdentityOperations(t *testing.T) {
 		"users": testUsers, "groups": testGroups, "roles": testRoles, "policies": testPolicies, "profiles": testProfiles,
 		"providers": testProviders, "belongings": testBelongings, "account": testAccount, "simulation": testSimulation,
 		"reports": testReports, "sessions": testSessions, "organization": testOrganization,
-		"saml": testSAML, "outbound": testOutbound, "delegation": testDelegation,
+		"saml": testSAML, "outbound": testOutbound, "delegation": testDelegation, "handshakes": testHandshakes,
 		"web identity": func(t *testing.T, r *recorder, url string) { testWebIdentity(t, r, url, issuer) },
 	} {
 		t.Run(name, func(t *testing.T) { test(t, r, s.URL) })

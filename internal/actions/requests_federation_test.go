@@ -25,6 +25,7 @@ func driveFederation(t *testing.T, s *testkit.Server, issuer *issuertest.Issuer)
 	root := m.do("organizations:ListRoots", in{}).str("Roots.0.Id")
 	job := m.do("iam:GenerateOrganizationsAccessReport", in{"EntityPath": o + "/" + root, "OrganizationsPolicyId": "p-FullAWSAccess"}).str("JobId")
 	m.do("iam:GetOrganizationsAccessReport", in{"JobId": job})
+	driveHandshakes(t, s, m)
 
 	c := newCaller(t, s, testkit.Admin(home))
 	c.do("iam:CreateOpenIDConnectProvider", in{"Url": "https://" + issuertest.Host, "ClientIDList": "app"})
@@ -47,6 +48,40 @@ func driveFederation(t *testing.T, s *testkit.Server, issuer *issuertest.Issuer)
 	c.do("iam:DisableOutboundWebIdentityFederation", in{})
 	c.refused("sts:GetDelegatedAccessToken", "ExpiredTradeInTokenException", in{"TradeInToken": "token"})
 	driveDelegation(c)
+}
+
+// driveHandshakes has an account leave the organization, come back and administer a service.
+func driveHandshakes(t *testing.T, s *testkit.Server, m caller) {
+	const account, service = "210000000099", "guardduty.amazonaws.com"
+	them := newCaller(t, s, testkit.Admin(account))
+	them.do("organizations:LeaveOrganization", in{})
+	invite := func() in {
+		return in{"HandshakeId": m.do("organizations:InviteAccountToOrganization", in{
+			"Target": in{"Type": "ACCOUNT", "Id": account}, "Tags": []in{{"Key": "team", "Value": "red"}},
+		}).str("Handshake.Id")}
+	}
+	m.do("organizations:CancelHandshake", invite())
+	them.do("organizations:DeclineHandshake", invite())
+	h := invite()
+	them.do("organizations:DescribeHandshake", h)
+	them.do("organizations:ListHandshakesForAccount", in{})
+	m.do("organizations:ListHandshakesForOrganization", in{})
+	them.do("organizations:AcceptHandshake", h)
+	// Who is a member has an organization.
+	them.do("organizations:DescribeHandshake", h)
+	them.do("organizations:ListHandshakesForAccount", in{})
+	them.refused("organizations:AcceptHandshake", "HandshakeAlreadyInStateException", h)
+	them.refused("organizations:DeclineHandshake", "InvalidHandshakeTransitionException", h)
+	m.refused("organizations:EnableAllFeatures", "HandshakeConstraintViolationException", in{})
+	m.do("organizations:EnableAWSServiceAccess", in{"ServicePrincipal": service})
+	m.do("organizations:ListAWSServiceAccessForOrganization", in{})
+	m.do("organizations:RegisterDelegatedAdministrator", in{"AccountId": account, "ServicePrincipal": service})
+	m.do("organizations:ListDelegatedAdministrators", in{"ServicePrincipal": service})
+	m.do("organizations:ListDelegatedServicesForAccount", in{"AccountId": account})
+	m.do("organizations:DeregisterDelegatedAdministrator", in{"AccountId": account, "ServicePrincipal": service})
+	m.do("organizations:DisableAWSServiceAccess", in{"ServicePrincipal": service})
+	m.refused("organizations:DescribeEffectivePolicy", "EffectivePolicyNotFoundException", in{"PolicyType": "TAG_POLICY", "TargetId": account})
+	m.do("organizations:RemoveAccountFromOrganization", in{"AccountId": account})
 }
 
 // driveDelegation asks for delegation requests, of which there are none.

@@ -20,6 +20,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/organizationsapi"
 	"github.com/kagimori/kagimori/internal/api/stsapi"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/secret"
 	"github.com/kagimori/kagimori/internal/testkit"
 )
 
@@ -124,6 +125,7 @@ func oneOfEverything(s *testkit.Server, admin testkit.Clients, account string) m
 		"NotificationTypes": "autoscaling:TEST_NOTIFICATION", "ComparisonOperator": "GreaterThanThreshold", "Metrics": "GroupMinSize", "ScalingAdjustment": "",
 		"Encoding": "SSH", "ThumbprintList": strings.Repeat("0", 40), "Arn": "arn:aws:iam::" + account + ":user/admin",
 		"JobId": strings.Repeat("1", 36), "EntityPath": "o-kagimori00/r-kgmr", "GlobalEndpointTokenVersion": "v2Token", "TargetPrincipal": account,
+		"HandshakeId": "h-00000000", "ServicePrincipal": "config.amazonaws.com",
 		"DelegationRequestId": strings.Repeat("1", 16), "EntityArn": "arn:aws:iam::" + account + ":delegation-request/" + strings.Repeat("1", 16),
 		"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048",
 		"DeletionTaskId": "task/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling/" + strings.Repeat("1", 36),
@@ -209,6 +211,10 @@ func TestNothingIsServedWithoutAPermission(t *testing.T) {
 			case *iamapi.CreateDelegationRequestRequest:
 				r.Permissions = &iamapi.DelegationPermission{PolicyTemplateArn: new("arn:aws:iam:::delegation-template/acme/x")}
 				r.RequestorWorkflowId, r.NotificationChannel, r.SessionDuration = new("workflow"), new("arn:aws:sns:us-east-1:"+account+":t"), new(int32(3600))
+			case *organizationsapi.InviteAccountToOrganizationRequest:
+				r.Target = &organizationsapi.HandshakeParty{Id: new(secret.String(account)), Type: new("ACCOUNT")}
+			case *organizationsapi.DescribeEffectivePolicyRequest:
+				r.PolicyType = new("TAG_POLICY")
 			case *stsapi.GetWebIdentityTokenRequest:
 				r.SigningAlgorithm = new("ES384")
 			}

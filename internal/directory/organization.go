@@ -157,12 +157,18 @@ func (d *Directory) organizationID(tx store.Tx, account string) (string, error) 
 	if !arn.IsAccount(account) {
 		return "", nil
 	}
-	if d.cfg.Dev {
-		return DevOrganization, nil
+	id, ok, err := d.orgOf.Shared(tx, account)
+	switch {
+	case id == outside:
+		id = ""
+	case !ok && d.cfg.Dev:
+		id = DevOrganization
 	}
-	id, _, err := d.orgOf.Shared(tx, account)
 	return id, err
 }
+
+// outside stands for the organization of an account that left that of a development server.
+const outside = "-"
 
 // NewOrganization makes an organization with nothing in it but the account that manages it.
 func (d *Directory) NewOrganization(tx store.Tx, management Member) (Organization, error) {
@@ -224,10 +230,33 @@ func (d *Directory) Units(tx store.Tx, o Organization) ([]Unit, error) {
 // Member reads an account of the organization; in development every 12-digit one is in it.
 func (d *Directory) Member(tx store.Tx, o Organization, account string) (Member, bool, error) {
 	m, ok, err := memberTable.Get(tx, o.ID, account)
-	if err == nil && !ok && d.cfg.Dev && o.ID == DevOrganization && arn.IsAccount(account) {
-		return d.devMember(account), true, nil
+	if err != nil || ok || !d.cfg.Dev || o.ID != DevOrganization || !arn.IsAccount(account) {
+		return m, ok, err
 	}
-	return m, ok, err
+	if id, err := d.organizationID(tx, account); err != nil || id != DevOrganization {
+		return m, false, err
+	}
+	return d.devMember(account), true, nil
+}
+
+// RemoveMember makes an account stand alone, with what hung on it.
+func (d *Directory) RemoveMember(tx store.Tx, o Organization, account string) error {
+	for _, t := range []PolicyType{SCP, RCP} {
+		if err := attachTable.Delete(tx, o.ID, string(t), account); err != nil {
+			return err
+		}
+	}
+	if err := memberTable.Delete(tx, o.ID, account); err != nil {
+		return err
+	}
+	if d.cfg.Dev && o.ID == DevOrganization {
+		if err := memberOf.Put(tx, outside, account); err != nil {
+			return err
+		}
+	} else if err := memberOf.Delete(tx, account); err != nil {
+		return err
+	}
+	return d.PutOrganization(tx, o)
 }
 
 func (d *Directory) devMember(account string) Member {

@@ -213,6 +213,10 @@ func (d *Directory) see(ctx context.Context, account string) error {
 	}
 	missing := false
 	err := d.cfg.Store.View(ctx, func(tx store.Tx) error {
+		id, err := d.organizationID(tx, account)
+		if err != nil || id != DevOrganization { // it left
+			return err
+		}
 		_, ok, err := memberTable.Get(tx, DevOrganization, account)
 		missing = !ok
 		return err

@@ -34,39 +34,57 @@ func New(cfg Config) *Service {
 // Operations are the handlers of the service.
 func (s *Service) Operations() map[string]guard.Handler {
 	return map[string]guard.Handler{
-		"CreateOrganization":               guard.Handle(s.CreateOrganization),
-		"DescribeOrganization":             guard.Handle(s.DescribeOrganization),
-		"DeleteOrganization":               guard.HandleVoid(s.DeleteOrganization),
-		"ListRoots":                        guard.Handle(s.ListRoots),
-		"CreateAccount":                    guard.Handle(s.CreateAccount),
-		"DescribeCreateAccountStatus":      guard.Handle(s.DescribeCreateAccountStatus),
-		"ListCreateAccountStatus":          guard.Handle(s.ListCreateAccountStatus),
-		"DescribeAccount":                  guard.Handle(s.DescribeAccount),
-		"ListAccounts":                     guard.Handle(s.ListAccounts),
-		"ListAccountsForParent":            guard.Handle(s.ListAccountsForParent),
-		"CloseAccount":                     guard.HandleVoid(s.CloseAccount),
-		"MoveAccount":                      guard.HandleVoid(s.MoveAccount),
-		"CreateOrganizationalUnit":         guard.Handle(s.CreateOrganizationalUnit),
-		"DescribeOrganizationalUnit":       guard.Handle(s.DescribeOrganizationalUnit),
-		"UpdateOrganizationalUnit":         guard.Handle(s.UpdateOrganizationalUnit),
-		"DeleteOrganizationalUnit":         guard.HandleVoid(s.DeleteOrganizationalUnit),
-		"ListOrganizationalUnitsForParent": guard.Handle(s.ListOrganizationalUnitsForParent),
-		"ListParents":                      guard.Handle(s.ListParents),
-		"ListChildren":                     guard.Handle(s.ListChildren),
-		"CreatePolicy":                     guard.Handle(s.CreatePolicy),
-		"DescribePolicy":                   guard.Handle(s.DescribePolicy),
-		"UpdatePolicy":                     guard.Handle(s.UpdatePolicy),
-		"DeletePolicy":                     guard.HandleVoid(s.DeletePolicy),
-		"ListPolicies":                     guard.Handle(s.ListPolicies),
-		"AttachPolicy":                     guard.HandleVoid(s.AttachPolicy),
-		"DetachPolicy":                     guard.HandleVoid(s.DetachPolicy),
-		"ListPoliciesForTarget":            guard.Handle(s.ListPoliciesForTarget),
-		"ListTargetsForPolicy":             guard.Handle(s.ListTargetsForPolicy),
-		"EnablePolicyType":                 guard.Handle(s.EnablePolicyType),
-		"DisablePolicyType":                guard.Handle(s.DisablePolicyType),
-		"TagResource":                      guard.HandleVoid(s.TagResource),
-		"UntagResource":                    guard.HandleVoid(s.UntagResource),
-		"ListTagsForResource":              guard.Handle(s.ListTagsForResource),
+		"CreateOrganization":                  guard.Handle(s.CreateOrganization),
+		"DescribeOrganization":                guard.Handle(s.DescribeOrganization),
+		"DeleteOrganization":                  guard.HandleVoid(s.DeleteOrganization),
+		"ListRoots":                           guard.Handle(s.ListRoots),
+		"CreateAccount":                       guard.Handle(s.CreateAccount),
+		"DescribeCreateAccountStatus":         guard.Handle(s.DescribeCreateAccountStatus),
+		"ListCreateAccountStatus":             guard.Handle(s.ListCreateAccountStatus),
+		"DescribeAccount":                     guard.Handle(s.DescribeAccount),
+		"ListAccounts":                        guard.Handle(s.ListAccounts),
+		"ListAccountsForParent":               guard.Handle(s.ListAccountsForParent),
+		"CloseAccount":                        guard.HandleVoid(s.CloseAccount),
+		"MoveAccount":                         guard.HandleVoid(s.MoveAccount),
+		"CreateOrganizationalUnit":            guard.Handle(s.CreateOrganizationalUnit),
+		"DescribeOrganizationalUnit":          guard.Handle(s.DescribeOrganizationalUnit),
+		"UpdateOrganizationalUnit":            guard.Handle(s.UpdateOrganizationalUnit),
+		"DeleteOrganizationalUnit":            guard.HandleVoid(s.DeleteOrganizationalUnit),
+		"ListOrganizationalUnitsForParent":    guard.Handle(s.ListOrganizationalUnitsForParent),
+		"ListParents":                         guard.Handle(s.ListParents),
+		"ListChildren":                        guard.Handle(s.ListChildren),
+		"CreatePolicy":                        guard.Handle(s.CreatePolicy),
+		"DescribePolicy":                      guard.Handle(s.DescribePolicy),
+		"UpdatePolicy":                        guard.Handle(s.UpdatePolicy),
+		"DeletePolicy":                        guard.HandleVoid(s.DeletePolicy),
+		"ListPolicies":                        guard.Handle(s.ListPolicies),
+		"AttachPolicy":                        guard.HandleVoid(s.AttachPolicy),
+		"DetachPolicy":                        guard.HandleVoid(s.DetachPolicy),
+		"ListPoliciesForTarget":               guard.Handle(s.ListPoliciesForTarget),
+		"ListTargetsForPolicy":                guard.Handle(s.ListTargetsForPolicy),
+		"EnablePolicyType":                    guard.Handle(s.EnablePolicyType),
+		"DisablePolicyType":                   guard.Handle(s.DisablePolicyType),
+		"InviteAccountToOrganization":         guard.Handle(s.InviteAccountToOrganization),
+		"AcceptHandshake":                     guard.Handle(s.AcceptHandshake),
+		"DeclineHandshake":                    guard.Handle(s.DeclineHandshake),
+		"CancelHandshake":                     guard.Handle(s.CancelHandshake),
+		"DescribeHandshake":                   guard.Handle(s.DescribeHandshake),
+		"ListHandshakesForAccount":            guard.Handle(s.ListHandshakesForAccount),
+		"ListHandshakesForOrganization":       guard.Handle(s.ListHandshakesForOrganization),
+		"EnableAllFeatures":                   guard.Handle(s.EnableAllFeatures),
+		"ListAWSServiceAccessForOrganization": guard.Handle(s.ListAWSServiceAccessForOrganization),
+		"DescribeEffectivePolicy":             guard.Handle(s.DescribeEffectivePolicy),
+		"ListDelegatedAdministrators":         guard.Handle(s.ListDelegatedAdministrators),
+		"ListDelegatedServicesForAccount":     guard.Handle(s.ListDelegatedServicesForAccount),
+		"RemoveAccountFromOrganization":       guard.HandleVoid(s.RemoveAccountFromOrganization),
+		"LeaveOrganization":                   guard.HandleVoid(s.LeaveOrganization),
+		"EnableAWSServiceAccess":              guard.HandleVoid(s.EnableAWSServiceAccess),
+		"DisableAWSServiceAccess":             guard.HandleVoid(s.DisableAWSServiceAccess),
+		"RegisterDelegatedAdministrator":      guard.HandleVoid(s.RegisterDelegatedAdministrator),
+		"DeregisterDelegatedAdministrator":    guard.HandleVoid(s.DeregisterDelegatedAdministrator),
+		"TagResource":                         guard.HandleVoid(s.TagResource),
+		"UntagResource":                       guard.HandleVoid(s.UntagResource),
+		"ListTagsForResource":                 guard.Handle(s.ListTagsForResource),
 	}
 }
 
@@ -80,6 +98,7 @@ type question struct {
 	tags    []organizationsapi.Tag // aws:RequestTag
 	makes   bool                   // the tags are those of what is decided: it is to be made
 	tagKeys []string               // aws:TagKeys of an operation without values
+	service string                 // organizations:ServicePrincipal
 }
 
 // newPolicy stands for a policy that has no id yet.
@@ -118,6 +137,9 @@ func (s *Service) ask(tx store.Tx, c *guard.Call, q question) (o directory.Organ
 	base := authz.Part{Action: "organizations:" + c.Operation, Resource: authz.Resource{ARN: "*", Account: c.Account()}}
 	if q.kind != "" {
 		base.Context.Set("organizations:policytype", q.kind)
+	}
+	if q.service != "" {
+		base.Context.Set("organizations:serviceprincipal", q.service)
 	}
 	if len(q.tags) > 0 {
 		for _, t := range q.tags {

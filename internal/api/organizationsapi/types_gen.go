@@ -11,6 +11,19 @@ type DeleteOrganizationRequest struct{}
 // DescribeOrganizationRequest is the input of DescribeOrganization.
 type DescribeOrganizationRequest struct{}
 
+// LeaveOrganizationRequest is the input of LeaveOrganization.
+type LeaveOrganizationRequest struct{}
+
+// AcceptHandshakeRequest is a shape of the model.
+type AcceptHandshakeRequest struct {
+	HandshakeId *string `aws:"HandshakeId,req,c=HandshakeId"`
+}
+
+// AcceptHandshakeResponse is a shape of the model.
+type AcceptHandshakeResponse struct {
+	Handshake *Handshake `aws:"Handshake"`
+}
+
 // Account is a shape of the model.
 type Account struct {
 	Id              *string        `aws:"Id,c=AccountId"`
@@ -28,6 +41,16 @@ type Account struct {
 type AttachPolicyRequest struct {
 	PolicyId *string `aws:"PolicyId,req,c=PolicyId"`
 	TargetId *string `aws:"TargetId,req,c=PolicyTargetId"`
+}
+
+// CancelHandshakeRequest is a shape of the model.
+type CancelHandshakeRequest struct {
+	HandshakeId *string `aws:"HandshakeId,req,c=HandshakeId"`
+}
+
+// CancelHandshakeResponse is a shape of the model.
+type CancelHandshakeResponse struct {
+	Handshake *Handshake `aws:"Handshake"`
 }
 
 // Child is a shape of the model.
@@ -103,6 +126,35 @@ type CreatePolicyResponse struct {
 	Policy *Policy `aws:"Policy"`
 }
 
+// DeclineHandshakeRequest is a shape of the model.
+type DeclineHandshakeRequest struct {
+	HandshakeId *string `aws:"HandshakeId,req,c=HandshakeId"`
+}
+
+// DeclineHandshakeResponse is a shape of the model.
+type DeclineHandshakeResponse struct {
+	Handshake *Handshake `aws:"Handshake"`
+}
+
+// DelegatedAdministrator is a shape of the model.
+type DelegatedAdministrator struct {
+	Id                    *string        `aws:"Id,c=AccountId"`
+	Arn                   *string        `aws:"Arn,c=AccountArn"`
+	Email                 *secret.String `aws:"Email,c=Email"`
+	Name                  *secret.String `aws:"Name,c=AccountName"`
+	Status                *string        `aws:"Status,c=AccountStatus"`
+	State                 *string        `aws:"State,c=AccountState"`
+	JoinedMethod          *string        `aws:"JoinedMethod,c=AccountJoinedMethod"`
+	JoinedTimestamp       *time.Time     `aws:"JoinedTimestamp"`
+	DelegationEnabledDate *time.Time     `aws:"DelegationEnabledDate"`
+}
+
+// DelegatedService is a shape of the model.
+type DelegatedService struct {
+	ServicePrincipal      *string    `aws:"ServicePrincipal,c=ServicePrincipal"`
+	DelegationEnabledDate *time.Time `aws:"DelegationEnabledDate"`
+}
+
 // DeleteOrganizationalUnitRequest is a shape of the model.
 type DeleteOrganizationalUnitRequest struct {
 	OrganizationalUnitId *string `aws:"OrganizationalUnitId,req,c=OrganizationalUnitId"`
@@ -111,6 +163,12 @@ type DeleteOrganizationalUnitRequest struct {
 // DeletePolicyRequest is a shape of the model.
 type DeletePolicyRequest struct {
 	PolicyId *string `aws:"PolicyId,req,c=PolicyId"`
+}
+
+// DeregisterDelegatedAdministratorRequest is a shape of the model.
+type DeregisterDelegatedAdministratorRequest struct {
+	AccountId        *string `aws:"AccountId,req,c=AccountId"`
+	ServicePrincipal *string `aws:"ServicePrincipal,req,c=ServicePrincipal"`
 }
 
 // DescribeAccountRequest is a shape of the model.
@@ -131,6 +189,27 @@ type DescribeCreateAccountStatusRequest struct {
 // DescribeCreateAccountStatusResponse is a shape of the model.
 type DescribeCreateAccountStatusResponse struct {
 	CreateAccountStatus *CreateAccountStatus `aws:"CreateAccountStatus"`
+}
+
+// DescribeEffectivePolicyRequest is a shape of the model.
+type DescribeEffectivePolicyRequest struct {
+	PolicyType *string `aws:"PolicyType,req,c=EffectivePolicyType"`
+	TargetId   *string `aws:"TargetId,c=PolicyTargetId"`
+}
+
+// DescribeEffectivePolicyResponse is a shape of the model.
+type DescribeEffectivePolicyResponse struct {
+	EffectivePolicy *EffectivePolicy `aws:"EffectivePolicy"`
+}
+
+// DescribeHandshakeRequest is a shape of the model.
+type DescribeHandshakeRequest struct {
+	HandshakeId *string `aws:"HandshakeId,req,c=HandshakeId"`
+}
+
+// DescribeHandshakeResponse is a shape of the model.
+type DescribeHandshakeResponse struct {
+	Handshake *Handshake `aws:"Handshake"`
 }
 
 // DescribeOrganizationResponse is a shape of the model.
@@ -164,6 +243,11 @@ type DetachPolicyRequest struct {
 	TargetId *string `aws:"TargetId,req,c=PolicyTargetId"`
 }
 
+// DisableAWSServiceAccessRequest is a shape of the model.
+type DisableAWSServiceAccessRequest struct {
+	ServicePrincipal *string `aws:"ServicePrincipal,req,c=ServicePrincipal"`
+}
+
 // DisablePolicyTypeRequest is a shape of the model.
 type DisablePolicyTypeRequest struct {
 	RootId     *string `aws:"RootId,req,c=RootId"`
@@ -175,6 +259,28 @@ type DisablePolicyTypeResponse struct {
 	Root *Root `aws:"Root"`
 }
 
+// EffectivePolicy is a shape of the model.
+type EffectivePolicy struct {
+	PolicyContent        *string    `aws:"PolicyContent,c=PolicyContent"`
+	LastUpdatedTimestamp *time.Time `aws:"LastUpdatedTimestamp"`
+	TargetId             *string    `aws:"TargetId,c=PolicyTargetId"`
+	PolicyType           *string    `aws:"PolicyType,c=EffectivePolicyType"`
+}
+
+// EnableAWSServiceAccessRequest is a shape of the model.
+type EnableAWSServiceAccessRequest struct {
+	ServicePrincipal *string `aws:"ServicePrincipal,req,c=ServicePrincipal"`
+}
+
+// EnableAllFeaturesRequest is a shape of the model.
+type EnableAllFeaturesRequest struct {
+}
+
+// EnableAllFeaturesResponse is a shape of the model.
+type EnableAllFeaturesResponse struct {
+	Handshake *Handshake `aws:"Handshake"`
+}
+
 // EnablePolicyTypeRequest is a shape of the model.
 type EnablePolicyTypeRequest struct {
 	RootId     *string `aws:"RootId,req,c=RootId"`
@@ -184,6 +290,67 @@ type EnablePolicyTypeRequest struct {
 // EnablePolicyTypeResponse is a shape of the model.
 type EnablePolicyTypeResponse struct {
 	Root *Root `aws:"Root"`
+}
+
+// EnabledServicePrincipal is a shape of the model.
+type EnabledServicePrincipal struct {
+	ServicePrincipal *string    `aws:"ServicePrincipal,c=ServicePrincipal"`
+	DateEnabled      *time.Time `aws:"DateEnabled"`
+}
+
+// Handshake is a shape of the model.
+type Handshake struct {
+	Id                  *string             `aws:"Id,c=HandshakeId"`
+	Arn                 *string             `aws:"Arn,c=HandshakeArn"`
+	Parties             []HandshakeParty    `aws:"Parties"`
+	State               *string             `aws:"State,c=HandshakeState"`
+	RequestedTimestamp  *time.Time          `aws:"RequestedTimestamp"`
+	ExpirationTimestamp *time.Time          `aws:"ExpirationTimestamp"`
+	Action              *string             `aws:"Action,c=ActionType"`
+	Resources           []HandshakeResource `aws:"Resources"`
+}
+
+// HandshakeFilter is a shape of the model.
+type HandshakeFilter struct {
+	ActionType        *string `aws:"ActionType,c=ActionType"`
+	ParentHandshakeId *string `aws:"ParentHandshakeId,c=HandshakeId"`
+}
+
+// HandshakeParty is a shape of the model.
+type HandshakeParty struct {
+	Id   *secret.String `aws:"Id,req,c=HandshakePartyId"`
+	Type *string        `aws:"Type,req,c=HandshakePartyType"`
+}
+
+// HandshakeResource is a shape of the model.
+type HandshakeResource struct {
+	Value     *secret.String      `aws:"Value"`
+	Type      *string             `aws:"Type,c=HandshakeResourceType"`
+	Resources []HandshakeResource `aws:"Resources"`
+}
+
+// InviteAccountToOrganizationRequest is a shape of the model.
+type InviteAccountToOrganizationRequest struct {
+	Target *HandshakeParty `aws:"Target,req"`
+	Notes  *secret.String  `aws:"Notes,c=HandshakeNotes"`
+	Tags   []Tag           `aws:"Tags"`
+}
+
+// InviteAccountToOrganizationResponse is a shape of the model.
+type InviteAccountToOrganizationResponse struct {
+	Handshake *Handshake `aws:"Handshake"`
+}
+
+// ListAWSServiceAccessForOrganizationRequest is a shape of the model.
+type ListAWSServiceAccessForOrganizationRequest struct {
+	NextToken  *string `aws:"NextToken,c=NextToken"`
+	MaxResults *int32  `aws:"MaxResults,c=MaxResults"`
+}
+
+// ListAWSServiceAccessForOrganizationResponse is a shape of the model.
+type ListAWSServiceAccessForOrganizationResponse struct {
+	EnabledServicePrincipals []EnabledServicePrincipal `aws:"EnabledServicePrincipals"`
+	NextToken                *string                   `aws:"NextToken,c=NextToken"`
 }
 
 // ListAccountsForParentRequest is a shape of the model.
@@ -236,6 +403,58 @@ type ListCreateAccountStatusRequest struct {
 type ListCreateAccountStatusResponse struct {
 	CreateAccountStatuses []CreateAccountStatus `aws:"CreateAccountStatuses"`
 	NextToken             *string               `aws:"NextToken,c=NextToken"`
+}
+
+// ListDelegatedAdministratorsRequest is a shape of the model.
+type ListDelegatedAdministratorsRequest struct {
+	ServicePrincipal *string `aws:"ServicePrincipal,c=ServicePrincipal"`
+	NextToken        *string `aws:"NextToken,c=NextToken"`
+	MaxResults       *int32  `aws:"MaxResults,c=MaxResults"`
+}
+
+// ListDelegatedAdministratorsResponse is a shape of the model.
+type ListDelegatedAdministratorsResponse struct {
+	DelegatedAdministrators []DelegatedAdministrator `aws:"DelegatedAdministrators"`
+	NextToken               *string                  `aws:"NextToken,c=NextToken"`
+}
+
+// ListDelegatedServicesForAccountRequest is a shape of the model.
+type ListDelegatedServicesForAccountRequest struct {
+	AccountId  *string `aws:"AccountId,req,c=AccountId"`
+	NextToken  *string `aws:"NextToken,c=NextToken"`
+	MaxResults *int32  `aws:"MaxResults,c=MaxResults"`
+}
+
+// ListDelegatedServicesForAccountResponse is a shape of the model.
+type ListDelegatedServicesForAccountResponse struct {
+	DelegatedServices []DelegatedService `aws:"DelegatedServices"`
+	NextToken         *string            `aws:"NextToken,c=NextToken"`
+}
+
+// ListHandshakesForAccountRequest is a shape of the model.
+type ListHandshakesForAccountRequest struct {
+	Filter     *HandshakeFilter `aws:"Filter"`
+	NextToken  *string          `aws:"NextToken,c=NextToken"`
+	MaxResults *int32           `aws:"MaxResults,c=MaxResults"`
+}
+
+// ListHandshakesForAccountResponse is a shape of the model.
+type ListHandshakesForAccountResponse struct {
+	Handshakes []Handshake `aws:"Handshakes"`
+	NextToken  *string     `aws:"NextToken,c=NextToken"`
+}
+
+// ListHandshakesForOrganizationRequest is a shape of the model.
+type ListHandshakesForOrganizationRequest struct {
+	Filter     *HandshakeFilter `aws:"Filter"`
+	NextToken  *string          `aws:"NextToken,c=NextToken"`
+	MaxResults *int32           `aws:"MaxResults,c=MaxResults"`
+}
+
+// ListHandshakesForOrganizationResponse is a shape of the model.
+type ListHandshakesForOrganizationResponse struct {
+	Handshakes []Handshake `aws:"Handshakes"`
+	NextToken  *string     `aws:"NextToken,c=NextToken"`
 }
 
 // ListOrganizationalUnitsForParentRequest is a shape of the model.
@@ -388,6 +607,17 @@ type PolicyTargetSummary struct {
 type PolicyTypeSummary struct {
 	Type   *string `aws:"Type,c=PolicyType"`
 	Status *string `aws:"Status,c=PolicyTypeStatus"`
+}
+
+// RegisterDelegatedAdministratorRequest is a shape of the model.
+type RegisterDelegatedAdministratorRequest struct {
+	AccountId        *string `aws:"AccountId,req,c=AccountId"`
+	ServicePrincipal *string `aws:"ServicePrincipal,req,c=ServicePrincipal"`
+}
+
+// RemoveAccountFromOrganizationRequest is a shape of the model.
+type RemoveAccountFromOrganizationRequest struct {
+	AccountId *string `aws:"AccountId,req,c=AccountId"`
 }
 
 // Root is a shape of the model.

@@ -1,0 +1,383 @@
+package org
+
+import (
+	"cmp"
+	"context"
+	"strings"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/organizationsapi"
+	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/directory"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/secret"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// Invitations are open for 15 days, and handshakes are listed for 30 days after they ended.
+// Source: AWS Organizations API Reference, Handshake.
+const (
+	invitationTime = 15 * 24 * time.Hour
+	listedTime     = 30 * 24 * time.Hour
+)
+
+// A handshake is an invitation of an account.
+type handshake struct {
+	ID           string          `json:"id"` // h-...
+	Organization string          `json:"organization"`
+	Management   string          `json:"management"`
+	Email        string          `json:"email"` // of the managing account
+	Name         string          `json:"name"`
+	Target       string          `json:"target"` // as the invitation names it
+	Type         string          `json:"type"`   // ACCOUNT or EMAIL
+	Account      string          `json:"account,omitempty"`
+	Notes        string          `json:"notes,omitempty"`
+	State        string          `json:"state"`
+	Requested    time.Time       `json:"requested"`
+	Ended        time.Time       `json:"ended,omitzero"`
+	Tags         []directory.Tag `json:"tags,omitempty"`
+}
+
+// handshakeTable has keys (handshake).
+var handshakeTable = store.Table[handshake]{Bucket: "org/handshake", Version: 1}
+
+// state is that of now: an invitation that nobody answered ends by itself.
+func (h *handshake) state(now time.Time) string {
+	if h.State == organizationsapi.HandshakeStateOPEN && !now.Before(h.Requested.Add(invitationTime)) {
+		return organizationsapi.HandshakeStateEXPIRED
+	}
+	return h.State
+}
+
+func (h *handshake) arn() string {
+	return arn.Make("organizations", "", h.Management, "handshake/"+h.Organization+"/invite/"+h.ID)
+}
+
+func (h *handshake) show(now time.Time) *organizationsapi.Handshake {
+	text := func(s string) *secret.String { return new(secret.String(s)) }
+	resource := func(kind, value string) organizationsapi.HandshakeResource {
+		return organizationsapi.HandshakeResource{Type: &kind, Value: text(value)}
+	}
+	o := resource(organizationsapi.HandshakeResourceTypeORGANIZATION, h.Organization)
+	o.Resources = []organizationsapi.HandshakeResource{
+		resource(organizationsapi.HandshakeResourceTypeMASTER_EMAIL, h.Email), resource(organizationsapi.HandshakeResourceTypeMASTER_NAME, h.Name),
+		resource(organizationsapi.HandshakeResourceTypeORGANIZATION_FEATURE_SET, organizationsapi.OrganizationFeatureSetALL),
+	}
+	out := &organizationsapi.Handshake{
+		Id: &h.ID, Arn: new(h.arn()), State: new(h.state(now)), Action: new(organizationsapi.ActionTypeINVITE),
+		RequestedTimestamp: &h.Requested, ExpirationTimestamp: new(h.Requested.Add(invitationTime)),
+		Parties: []organizationsapi.HandshakeParty{
+			{Id: text(h.Organization), Type: new(organizationsapi.HandshakePartyTypeORGANIZATION)}, {Id: text(h.Target), Type: &h.Type},
+		},
+		Resources: []organizationsapi.HandshakeResource{o, resource(h.Type, h.Target)},
+	}
+	if h.Notes != "" {
+		out.Resources = append(out.Resources, resource(organizationsapi.HandshakeResourceTypeNOTES, h.Notes))
+	}
+	return out
+}
+
+// accountOf is the account that an invitation names; "" if it is an address that no account has.
+func accountOf(kind, target string) (string, error) {
+	if kind == organizationsapi.HandshakePartyTypeEMAIL {
+		id := strings.TrimSuffix(strings.TrimPrefix(target, "account-"), "@example.com")
+		if arn.IsAccount(id) {
+			return id, nil
+		}
+		return "", nil
+	}
+	if kind != organizationsapi.HandshakePartyTypeACCOUNT || !arn.IsAccount(target) {
+		return "", because(codeInput, "INVALID_PARTY_TYPE_TARGET", "You specified an invalid target: an account is invited by its id or its email address.")
+	}
+	return target, nil
+}
+
+// InviteAccountToOrganization asks another account to join.
+func (s *Service) InviteAccountToOrganization(ctx context.Context, c *guard.Call, in *organizationsapi.InviteAccountToOrganizationRequest) (*organizationsapi.InviteAccountToOrganizationResponse, error) {
+	out := &organizationsapi.InviteAccountToOrganizationResponse{}
+	err := s.g.Update(ctx, c, func(tx store.Tx) error {
+		target, kind := in.Target.Id.Reveal(), api.Val(in.Target.Type)
+		account, err := accountOf(kind, target)
+		if err != nil {
+			return err
+		}
+		q := question{tags: in.Tags, makes: true}
+		if account != "" {
+			q.ids = []string{account}
+		}
+		o, err := s.open(tx, c, q)
+		if err != nil {
+			return err
+		}
+		tags, err := merge(nil, in.Tags)
+		if err != nil {
+			return err
+		}
+		if account != "" {
+			if their, in, err := s.dir.OrganizationOf(tx, account); err != nil {
+				return err
+			} else if in && their.ID == o.ID {
+				return errJoined
+			}
+		}
+		open, err := s.handshakes(tx, func(h *handshake) bool {
+			return h.Organization == o.ID && h.Target == target && h.state(s.now()) == organizationsapi.HandshakeStateOPEN
+		})
+		if err != nil {
+			return err
+		}
+		if len(open) > 0 {
+			return errInvited
+		}
+		m, _, err := s.dir.Member(tx, o, o.Management)
+		if err != nil {
+			return err
+		}
+		h := handshake{
+			ID: directory.NewOrgID("h-", 32), Organization: o.ID, Management: o.Management, Email: m.Email, Name: m.Name, Target: target, Type: kind,
+			Account: account, State: organizationsapi.HandshakeStateOPEN, Requested: s.now(), Tags: tags,
+		}
+		if in.Notes != nil {
+			h.Notes = in.Notes.Reveal()
+		}
+		out.Handshake = h.show(s.now())
+		c.Respond(out)
+		return handshakeTable.Put(tx, h, h.ID)
+	})
+	return out, err
+}
+
+// handshakes are those that want says yes to, by id.
+func (s *Service) handshakes(tx store.Tx, want func(*handshake) bool) ([]handshake, error) {
+	var out []handshake
+	for r, err := range handshakeTable.Scan(tx) {
+		if err != nil {
+			return nil, err
+		}
+		if want(&r.Value) {
+			out = append(out, r.Value)
+		}
+	}
+	return out, nil
+}
+
+// handshake decides the operation on a handshake and reads it. For whom it is none of theirs it is
+// not there.
+func (s *Service) handshake(tx store.Tx, c *guard.Call, id string, party func(*handshake) bool) (handshake, error) {
+	h, ok, err := handshakeTable.Get(tx, id)
+	if err != nil {
+		return h, err
+	}
+	ok = ok && (h.Management == c.Account() || h.Account == c.Account())
+	if !ok {
+		h = handshake{ID: id, Organization: "o-unknown000", Management: c.Account()}
+	}
+	part := authz.Part{Action: "organizations:" + c.Operation, Resource: authz.Resource{ARN: h.arn(), Account: c.Account()}}
+	if _, err := s.g.Allow(tx, c, part); err != nil {
+		return h, err
+	}
+	switch {
+	case !ok:
+		return h, errNoHandshake
+	case !party(&h):
+		return h, errNotManagement
+	}
+	return h, nil
+}
+
+// answer ends an open handshake.
+func (s *Service) answer(tx store.Tx, c *guard.Call, id, state string, party func(*handshake) bool) (handshake, error) {
+	h, err := s.handshake(tx, c, id, party)
+	if err != nil {
+		return h, err
+	}
+	switch now := h.state(s.now()); now {
+	case organizationsapi.HandshakeStateOPEN:
+	case state:
+		return h, errInState
+	default:
+		return h, errTransition
+	}
+	h.State, h.Ended = state, s.now()
+	return h, handshakeTable.Put(tx, h, h.ID)
+}
+
+func invited(c *guard.Call) func(*handshake) bool {
+	return func(h *handshake) bool { return h.Account == c.Account() }
+}
+
+func inviting(c *guard.Call) func(*handshake) bool {
+	return func(h *handshake) bool { return h.Management == c.Account() }
+}
+
+// AcceptHandshake makes the invited account, which calls, a member.
+func (s *Service) AcceptHandshake(ctx context.Context, c *guard.Call, in *organizationsapi.AcceptHandshakeRequest) (*organizationsapi.AcceptHandshakeResponse, error) {
+	out := &organizationsapi.AcceptHandshakeResponse{}
+	err := s.g.Update(ctx, c, func(tx store.Tx) error {
+		h, err := s.answer(tx, c, *in.HandshakeId, organizationsapi.HandshakeStateACCEPTED, invited(c))
+		if err != nil {
+			return err
+		}
+		if _, in, err := s.dir.OrganizationOf(tx, c.Account()); err != nil {
+			return err
+		} else if in {
+			return errJoined
+		}
+		o, in, err := s.dir.OrganizationOf(tx, h.Management)
+		if err != nil {
+			return err
+		}
+		if !in || o.ID != h.Organization {
+			return errNoHandshake
+		}
+		a, _, err := directory.Accounts.Get(tx, c.Account())
+		if err != nil {
+			return err
+		}
+		err = s.dir.PutMember(tx, o, directory.Member{
+			Account: c.Account(), Parent: o.Root, Name: cmp.Or(a.Name, c.Account()), Email: "account-" + c.Account() + "@example.com", Joined: s.now(), Tags: h.Tags,
+		})
+		out.Handshake = h.show(s.now())
+		c.Respond(out)
+		return err
+	})
+	return out, err
+}
+
+// DeclineHandshake refuses an invitation.
+func (s *Service) DeclineHandshake(ctx context.Context, c *guard.Call, in *organizationsapi.DeclineHandshakeRequest) (*organizationsapi.DeclineHandshakeResponse, error) {
+	out := &organizationsapi.DeclineHandshakeResponse{}
+	err := s.g.Update(ctx, c, func(tx store.Tx) error {
+		h, err := s.answer(tx, c, *in.HandshakeId, organizationsapi.HandshakeStateDECLINED, invited(c))
+		out.Handshake = h.show(s.now())
+		c.Respond(out)
+		return err
+	})
+	return out, err
+}
+
+// CancelHandshake takes an invitation back.
+func (s *Service) CancelHandshake(ctx context.Context, c *guard.Call, in *organizationsapi.CancelHandshakeRequest) (*organizationsapi.CancelHandshakeResponse, error) {
+	out := &organizationsapi.CancelHandshakeResponse{}
+	err := s.g.Update(ctx, c, func(tx store.Tx) error {
+		h, err := s.answer(tx, c, *in.HandshakeId, organizationsapi.HandshakeStateCANCELED, inviting(c))
+		out.Handshake = h.show(s.now())
+		c.Respond(out)
+		return err
+	})
+	return out, err
+}
+
+// DescribeHandshake describes an invitation to either of its parties.
+func (s *Service) DescribeHandshake(ctx context.Context, c *guard.Call, in *organizationsapi.DescribeHandshakeRequest) (*organizationsapi.DescribeHandshakeResponse, error) {
+	out := &organizationsapi.DescribeHandshakeResponse{}
+	err := s.g.View(ctx, c, func(tx store.Tx) error {
+		h, err := s.handshake(tx, c, *in.HandshakeId, func(*handshake) bool { return true })
+		out.Handshake = h.show(s.now())
+		return err
+	})
+	return out, err
+}
+
+// ListHandshakesForAccount lists the invitations of the caller's account.
+func (s *Service) ListHandshakesForAccount(ctx context.Context, c *guard.Call, in *organizationsapi.ListHandshakesForAccountRequest) (*organizationsapi.ListHandshakesForAccountResponse, error) {
+	out := &organizationsapi.ListHandshakesForAccountResponse{}
+	err := s.g.View(ctx, c, func(tx store.Tx) (err error) {
+		if _, _, err := s.ask(tx, c, on()); err != nil {
+			return err
+		}
+		out.Handshakes, out.NextToken, err = s.listHandshakes(tx, c, in.Filter, in.NextToken, in.MaxResults, invited(c))
+		return err
+	})
+	return out, err
+}
+
+// ListHandshakesForOrganization lists the invitations that the caller's organization made.
+func (s *Service) ListHandshakesForOrganization(ctx context.Context, c *guard.Call, in *organizationsapi.ListHandshakesForOrganizationRequest) (*organizationsapi.ListHandshakesForOrganizationResponse, error) {
+	out := &organizationsapi.ListHandshakesForOrganizationResponse{}
+	err := s.g.View(ctx, c, func(tx store.Tx) error {
+		o, err := s.open(tx, c, on())
+		if err != nil {
+			return err
+		}
+		out.Handshakes, out.NextToken, err = s.listHandshakes(tx, c, in.Filter, in.NextToken, in.MaxResults, func(h *handshake) bool { return h.Organization == o.ID })
+		return err
+	})
+	return out, err
+}
+
+func (s *Service) listHandshakes(tx store.Tx, c *guard.Call, filter *organizationsapi.HandshakeFilter, token *string, limit *int32, of func(*handshake) bool) ([]organizationsapi.Handshake, *string, error) {
+	action, parent := "", ""
+	if filter != nil {
+		action, parent = api.Val(filter.ActionType), api.Val(filter.ParentHandshakeId)
+	}
+	now := s.now()
+	all, err := s.handshakes(tx, func(h *handshake) bool {
+		ended := h.Ended
+		if h.state(now) == organizationsapi.HandshakeStateEXPIRED {
+			ended = h.Requested.Add(invitationTime)
+		}
+		return of(h) && (action == "" || action == organizationsapi.ActionTypeINVITE) && parent == "" && (ended.IsZero() || now.Before(ended.Add(listedTime)))
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	some, next, err := page(s, c, token, limit, all, func(h *handshake) string { return h.ID }, action, parent)
+	return shown(some, func(h handshake) organizationsapi.Handshake { return *h.show(now) }), next, err
+}
+
+// EnableAllFeatures is for organizations with consolidated billing only, which kagimori does not have.
+func (s *Service) EnableAllFeatures(ctx context.Context, c *guard.Call, _ *organizationsapi.EnableAllFeaturesRequest) (*organizationsapi.EnableAllFeaturesResponse, error) {
+	err := s.g.View(ctx, c, func(tx store.Tx) error {
+		_, err := s.open(tx, c, on())
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return nil, errAllFeatures
+}
+
+// RemoveAccountFromOrganization makes a member stand alone.
+func (s *Service) RemoveAccountFromOrganization(ctx context.Context, c *guard.Call, in *organizationsapi.RemoveAccountFromOrganizationRequest) error {
+	return s.g.Update(ctx, c, func(tx store.Tx) error {
+		o, err := s.open(tx, c, on(*in.AccountId))
+		if err != nil {
+			return err
+		}
+		return s.removeMember(tx, o, *in.AccountId)
+	})
+}
+
+// LeaveOrganization makes the caller's account stand alone.
+func (s *Service) LeaveOrganization(ctx context.Context, c *guard.Call, _ *organizationsapi.LeaveOrganizationRequest) error {
+	return s.g.Update(ctx, c, func(tx store.Tx) error {
+		o, in, err := s.ask(tx, c, on())
+		switch {
+		case err != nil:
+			return err
+		case !in:
+			return errNotInUse
+		}
+		return s.removeMember(tx, o, c.Account())
+	})
+}
+
+func (s *Service) removeMember(tx store.Tx, o directory.Organization, account string) error {
+	if _, ok, err := s.dir.Member(tx, o, account); err != nil {
+		return err
+	} else if !ok {
+		return errNoAccount
+	}
+	if account == o.Management {
+		return errManagerStays
+	}
+	if d, ok, err := delegateTable.Get(tx, o.ID, account); err != nil {
+		return err
+	} else if ok && len(d.Services) > 0 {
+		return errDelegated
+	}
+	return s.dir.RemoveMember(tx, o, account)
+}
