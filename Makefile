@@ -13,7 +13,7 @@
 # make check-console  fails unless what is committed there is what console/ builds
 # make console-e2e  the console in headless Chromium against a real server (fails without Node and Chromium)
 # make bench  benchmarks, each beside its limit in the same run
-# make soak   long runs: crashes, many groups
+# make soak   long runs: crashes, many groups, days of Auto Scaling in random worlds (their seeds are printed), a crash at every commit
 # make fuzz   the engine against its oracle in ORACLE_CASES requests, the server against the doctor in WORLDS worlds, then each fuzz target for FUZZTIME
 # make generate  internal/api from the service models in MODELS
 
@@ -143,6 +143,7 @@ bench-million: check-go
 
 soak: check-go
 	SOAKTIME=$(SOAKTIME) $(GO) test -race -run Soak -count=1 -timeout 0 ./internal/app
+	SOAKTIME=$(SOAKTIME) $(GO) test -run 'TestSimulatedDays|TestKilled' -count=1 -timeout 0 ./internal/autoscaling
 
 fuzz: check-go
 	ORACLE_CASES=$(ORACLE_CASES) $(GO) test -run '^TestEnginesAgree$$' -count=1 -timeout 0 ./internal/authz

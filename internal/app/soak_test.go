@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -14,6 +15,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/api/kmsapi"
 	"github.com/kagimori/kagimori/internal/testkit"
 )
 
@@ -60,7 +62,8 @@ func (c *complaints) check(t *testing.T) {
 const soakGroups = 5
 
 // TestSoakGroupsSettleWhateverHappens scales groups up and down, terminates their instances and
-// restarts the server in the middle of it. In the end each group has what it is to have, and
+// restarts the server in the middle of it, takes their key away for a while, and has hooks, warm pools
+// and instance refreshes move their instances. In the end each group has what it is to have, and
 // nothing is left of what is gone: no volume, no file, no grant.
 func TestSoakGroupsSettleWhateverHappens(t *testing.T) {
 	var log complaints
@@ -68,31 +71,47 @@ func TestSoakGroupsSettleWhateverHappens(t *testing.T) {
 	c := s.As(testkit.Admin(account))
 	createServiceRole(c)
 	role := serviceRole(account)
-	key := newKey(c, keyPolicy(owner(account), fmt.Sprintf(useStatement, role), fmt.Sprintf(attachStatement, role)))
+	policy, locked := keyPolicy(owner(account), fmt.Sprintf(useStatement, role), fmt.Sprintf(attachStatement, role)), keyPolicy(owner(account))
+	key := newKey(c, policy)
 	createTemplate(c, group, key)
 	for i := range soakGroups {
 		createGroupOf(c, soakGroup(i), group, 0)
 	}
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 0))
 	want := make([]int, soakGroups)
 	steps, restarts := 0, 0
 	for end := time.Now().Add(soakTime(t)); time.Now().Before(end); steps++ {
-		switch i := rand.IntN(soakGroups); rand.IntN(8) {
+		switch i := rnd.IntN(soakGroups); rnd.IntN(13) {
+		case 8, 9, 10, 11:
+			disturb(c, soakGroup(i), rnd)
+		case 12: // the key is out of reach for a while, or for the next minutes
+			testkit.Must(c.KMS, "PutKeyPolicy", &kmsapi.PutKeyPolicyRequest{KeyId: &key, Policy: locked})
+			s.Advance(time.Duration(rnd.IntN(20_000)) * time.Millisecond)
+			testkit.Must(c.KMS, "PutKeyPolicy", &kmsapi.PutKeyPolicyRequest{KeyId: &key, Policy: policy})
 		case 0:
 			restarts++
 			s.Restart()
 			c = s.As(testkit.Admin(account))
 		case 1:
-			s.Advance(time.Duration(rand.IntN(20_000)) * time.Millisecond)
+			s.Advance(time.Duration(rnd.IntN(20_000)) * time.Millisecond)
 		case 2, 3:
-			terminateOne(t, c, soakGroup(i))
+			terminateOne(t, c, soakGroup(i), rnd)
 		default:
-			want[i] = rand.IntN(4)
+			want[i] = rnd.IntN(4)
 			testkit.Must(c.AutoScaling, "SetDesiredCapacity", &autoscalingapi.SetDesiredCapacityType{
 				AutoScalingGroupName: new(soakGroup(i)), DesiredCapacity: new(int32(want[i])),
 			})
 		}
 	}
-	s.Advance(5 * time.Minute)
+	for i := range soakGroups { // what holds instances elsewhere ends
+		name := soakGroup(i)
+		_ = c.AutoScaling.Do(t.Context(), "CancelInstanceRefresh", &autoscalingapi.CancelInstanceRefreshType{AutoScalingGroupName: &name}, nil)
+		_ = c.AutoScaling.Do(t.Context(), "DeleteWarmPool", &autoscalingapi.DeleteWarmPoolType{AutoScalingGroupName: &name, ForceDelete: new(true)}, nil)
+		_ = c.AutoScaling.Do(t.Context(), "DeleteLifecycleHook", &autoscalingapi.DeleteLifecycleHookType{AutoScalingGroupName: &name, LifecycleHookName: new("h")}, nil)
+	}
+	s.Advance(20 * time.Minute)
 	total := 0
 	for i, n := range want {
 		if got := len(instancesOf(t, c, soakGroup(i), "InService")); got != n {
@@ -105,16 +124,38 @@ func TestSoakGroupsSettleWhateverHappens(t *testing.T) {
 	log.check(t)
 }
 
+// disturb asks for something of a group that changes how its instances come and go; it may be refused.
+func disturb(c testkit.Clients, name string, rnd *rand.Rand) {
+	ask := func(op string, in any) { _ = c.AutoScaling.Do(context.Background(), op, in, nil) }
+	switch rnd.IntN(6) {
+	case 0:
+		ask("PutWarmPool", &autoscalingapi.PutWarmPoolType{AutoScalingGroupName: &name, MaxGroupPreparedCapacity: new(int32(2)),
+			InstanceReusePolicy: &autoscalingapi.InstanceReusePolicy{ReuseOnScaleIn: new(rnd.IntN(2) == 0)}})
+	case 1:
+		ask("DeleteWarmPool", &autoscalingapi.DeleteWarmPoolType{AutoScalingGroupName: &name, ForceDelete: new(true)})
+	case 2:
+		ask("PutLifecycleHook", &autoscalingapi.PutLifecycleHookType{AutoScalingGroupName: &name, LifecycleHookName: new("h"),
+			LifecycleTransition: new("autoscaling:EC2_INSTANCE_TERMINATING"), HeartbeatTimeout: new(int32(30))})
+	case 3:
+		ask("DeleteLifecycleHook", &autoscalingapi.DeleteLifecycleHookType{AutoScalingGroupName: &name, LifecycleHookName: new("h")})
+	case 4:
+		ask("StartInstanceRefresh", &autoscalingapi.StartInstanceRefreshType{AutoScalingGroupName: &name,
+			Preferences: &autoscalingapi.RefreshPreferences{MinHealthyPercentage: new(int32(0))}})
+	case 5:
+		ask("CancelInstanceRefresh", &autoscalingapi.CancelInstanceRefreshType{AutoScalingGroupName: &name})
+	}
+}
+
 func soakGroup(i int) string { return fmt.Sprintf("soak-%d", i) }
 
 // terminateOne terminates an instance of a group, if it has one.
-func terminateOne(t *testing.T, c testkit.Clients, name string) {
+func terminateOne(t *testing.T, c testkit.Clients, name string, rnd *rand.Rand) {
 	t.Helper()
 	ids := instancesOf(t, c, name, "")
 	if len(ids) == 0 {
 		return
 	}
-	id := ids[rand.IntN(len(ids))]
+	id := ids[rnd.IntN(len(ids))]
 	testkit.Call[ec2api.TerminateInstancesResult](c.EC2, "TerminateInstances", &ec2api.TerminateInstancesRequest{InstanceIds: []string{id}})
 }
 

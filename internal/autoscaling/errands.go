@@ -144,8 +144,12 @@ func (s *Service) startAll(ctx context.Context, v *sight, as guard.Caller, ids [
 		call := s.newCall(v.place)
 		_, err := s.compute.StartInstances(ctx, call, as, &ec2api.StartInstancesRequest{InstanceIds: []string{id}})
 		refusal, ours := apiError(err)
-		if err != nil && (!ours || refusal.Code == "IncorrectInstanceState") { // it is still stopping: ask again
+		if err != nil && !ours {
 			return err
+		}
+		if ours && refusal.Code == "IncorrectInstanceState" { // it is still stopping, or just starting: ask again
+			s.wake(v.place, s.timing.RetryFirst)
+			continue
 		}
 		err = s.g.Change(ctx, func(tx store.Tx) error {
 			m, ok, err := memberTable.Get(tx, v.Region, v.Account, v.Name, id)

@@ -112,9 +112,13 @@ type simulation struct {
 // Days pass, and whatever happens to groups, they keep what they promise: seeds are printed, and
 // SIMULATION_SEED repeats one. SOAKTIME makes it long.
 func TestSimulatedDays(t *testing.T) {
-	worlds := 2
-	if os.Getenv("SOAKTIME") != "" {
-		worlds = 200
+	worlds, end := 2, time.Now()
+	if text := os.Getenv("SOAKTIME"); text != "" {
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		end = end.Add(d)
 	}
 	first := rand.Uint64N(1 << 40)
 	if text := os.Getenv("SIMULATION_SEED"); text != "" {
@@ -122,9 +126,9 @@ func TestSimulatedDays(t *testing.T) {
 		if first, err = strconv.ParseUint(text, 10, 64); err != nil {
 			t.Fatal(err)
 		}
-		worlds = 1
+		worlds, end = 1, time.Now()
 	}
-	for i := range worlds {
+	for i := 0; i < worlds || time.Now().Before(end); i++ {
 		seed := first + uint64(i)
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { simulate(t, seed) })
