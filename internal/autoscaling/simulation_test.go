@@ -270,6 +270,14 @@ func (s *simulation) step() {
 			ScalingProcesses: []string{s.pick("Launch", "Terminate", "HealthCheck", "ReplaceUnhealthy", "AZRebalance", "AlarmNotification", "ScheduledActions", "InstanceRefresh")}})
 	case 11:
 		s.ask("ResumeProcesses", &autoscalingapi.ScalingProcessQuery{AutoScalingGroupName: &name})
+	default:
+		s.configure(n, name, id)
+	}
+}
+
+// configure has a user change what a group is to do.
+func (s *simulation) configure(n int, name, id string) {
+	switch n {
 	case 12:
 		policy := s.pick("up", "down")
 		s.ask("PutScalingPolicy", &autoscalingapi.PutScalingPolicyType{AutoScalingGroupName: &name, PolicyName: &policy, AdjustmentType: new("ChangeInCapacity"),
