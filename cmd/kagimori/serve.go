@@ -35,6 +35,7 @@ type serveFlags struct {
 	store               storeFlags
 	peerURL, peerCA     string
 	drain               time.Duration
+	machine             string
 	// visit, if not nil, is run against the server once it listens; the server ends with it if it
 	// says so or fails.
 	visit func(ctx context.Context, url string) (stay bool, err error)
@@ -92,6 +93,8 @@ func newServe(io stdio) *cobra.Command {
 	f.network.register(cmd)
 	f.nbd.register(fl)
 	f.snapshots.register(fl)
+	fl.StringVar(&f.machine, "machine", "host", "what runs instances: `host` opens their volumes and runs nothing, qemu boots them (needs qemu-system-x86_64; Linux),\nqemu-tcg without KVM")
+	_ = cmd.RegisterFlagCompletionFunc("machine", cobra.FixedCompletions([]string{"host", "qemu", "qemu-tcg"}, cobra.ShellCompDirectiveNoFileComp))
 	fl.StringVar(&f.logLevel, "log-level", "info", "least `level` of what is logged: debug, info, warn or error")
 	return cmd
 }
@@ -235,7 +238,7 @@ func (f *serveFlags) config(logger *slog.Logger) (app.Config, error) {
 	if cfg.Cluster != nil && f.drain == 0 {
 		f.drain = clusterDrain
 	}
-	cfg.NoConsole = !f.console
+	cfg.NoConsole, cfg.Machine = !f.console, f.machine
 	cfg.RequireMlock, cfg.FIPS, cfg.KeyCache, cfg.ParseLock = f.requireMlock, f.fips, f.keyCache, f.seal.parse
 	cfg.MaxGroups = f.maxGroups
 	if cfg.Locks, err = f.seal.locks(); err != nil {

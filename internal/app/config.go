@@ -58,6 +58,8 @@ type Config struct {
 	Events string
 	// XKSPatience is how long KMS waits for an external key store proxy; 0 is as long as at AWS.
 	XKSPatience time.Duration
+	// Machine is what runs instances: "" or "host" runs nothing, "qemu" boots them, "qemu-tcg" without KVM.
+	Machine string
 	// NBD are the addresses at which ServeNBD is served, as clients are told: "unix:" and a path, "tls:" or
 	// "tcp:" and an address.
 	NBD []string

@@ -224,12 +224,16 @@ func (s *server) services(ctx context.Context, cfg Config, dir *os.Root, module 
 		},
 	})
 	s.issuers = webIssuers{func(r *http.Request, fn func(store.Tx) error) error { return s.guard.Read(r.Context(), fn) }, people, sessions, cfg.Logger}
+	machines, err := newMachines(cfg)
+	if err != nil {
+		return nil, err
+	}
 	s.hire = func(g *guard.Guard) *shift {
 		w := &shift{}
 		w.ec2 = ec2.New(ec2.Config{
 			Guard: g, Clock: s.clock, Keys: keys{g, s.kms}, Volumes: volumes, Logger: cfg.Logger,
-			ExportAddresses: cfg.NBD,
-			Roles:           roles{g, people, sessions},
+			ExportAddresses: cfg.NBD, Machines: machines(),
+			Roles: roles{g, people, sessions},
 			Profiles: func(tx store.Tx, account, nameOrARN string) (ec2.Profile, bool, error) {
 				p, ok, err := people.FindInstanceProfile(tx, account, nameOrARN)
 				return ec2.Profile(p), ok, err

@@ -75,6 +75,8 @@ var allowed = map[string][]string{
 	"internal/blockdev":          {"internal/secret", "internal/blockdev/crypt", "internal/objects"},
 	"internal/blockdev/image":    {"internal/blockdev"},
 	"internal/blockdev/nbd":      {"internal/blockdev"},
+	"internal/machine":           {},
+	"internal/machine/qemu":      {"internal/machine"},
 	"internal/trail":             {"internal/arn", "internal/store", "internal/secret"},
 	"internal/directory/managed": {},
 	"internal/directory": {
@@ -99,7 +101,7 @@ var allowed = map[string][]string{
 	"internal/iam":            service("internal/totp", "internal/saml", "internal/actions", "internal/api/iamapi", "internal/policy", "internal/directory/managed", "internal/linkedrole"),
 	"internal/sts":            service("internal/api/stsapi", "internal/policy", "internal/actions", "internal/saml", "internal/sts/webidentity", "internal/sts/webtoken"),
 	"internal/org":            service("internal/api/organizationsapi", "internal/policy"),
-	"internal/ec2":            service("internal/api/ec2api", "internal/api/iamapi", "internal/api/kagimoriapi", "internal/blockdev/nbd", "internal/api/kmsapi", "internal/launch", "internal/blockdev", "internal/blockdev/image", "internal/ec2/catalog", "internal/ec2/keypair"),
+	"internal/ec2":            service("internal/api/ec2api", "internal/api/iamapi", "internal/api/kagimoriapi", "internal/blockdev/nbd", "internal/api/kmsapi", "internal/launch", "internal/machine", "internal/blockdev", "internal/blockdev/image", "internal/ec2/catalog", "internal/ec2/keypair"),
 	"internal/ec2/catalog":    {},
 	"internal/ebs":            service("internal/api/ebsapi", "internal/api/kmsapi", "internal/blockdev", "internal/blockdev/image"),
 	"internal/ec2/keypair":    {"internal/secret"},

@@ -121,9 +121,9 @@ func (s *Service) perform(ctx context.Context, j *job, step launch.Step) (r laun
 	case launch.StepOpenVolume:
 		return r, s.openVolume(ctx, j, step)
 	case launch.StepRunning:
-		return r, nil // all volumes are open; finish writes it down
+		return r, s.boot(ctx, j.Region, j.Account, j.State.Spec().InstanceID) // all volumes are open; finish writes it down
 	case launch.StepCloseVolume:
-		return r, s.host.release(step.VolumeID, j.State.Spec().InstanceID)
+		return r, s.closeVolume(ctx, j, step.VolumeID)
 	case launch.StepDetach:
 		return r, s.unplug(ctx, j, step.VolumeID, j.State.Spec().InstanceID, j.takesAlong(step.VolumeID))
 	case launch.StepDeleteVolume:

@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"encoding/base64"
 	"strconv"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -184,8 +185,9 @@ func (s *Service) ResetInstanceAttribute(ctx context.Context, c *guard.Call, in 
 	})
 }
 
-// GetConsoleOutput gives what an instance wrote to its console: nothing, on a host that runs no
-// machines. Source: EC2 API Reference, GetConsoleOutput.
+// GetConsoleOutput gives the end of what an instance's machine wrote to its serial console, 64 KiB at
+// most. On a host that runs no machines there is no output. Here the output is always the latest.
+// Source: EC2 API Reference, GetConsoleOutput.
 func (s *Service) GetConsoleOutput(ctx context.Context, c *guard.Call, in *ec2api.GetConsoleOutputRequest) (*ec2api.GetConsoleOutputResult, error) {
 	out := &ec2api.GetConsoleOutputResult{}
 	return out, s.g.View(ctx, c, func(tx store.Tx) error {
@@ -193,7 +195,14 @@ func (s *Service) GetConsoleOutput(ctx context.Context, c *guard.Call, in *ec2ap
 		if err != nil {
 			return err
 		}
+		if t, ok := lookupType(i.Type); ok && t.xen && api.Val(in.Latest) {
+			return apierr.New("UnsupportedOperation", "This instance type does not support retrieving the latest console logs. Only instance types on the "+
+				"Nitro hypervisor support this functionality.")
+		}
 		*out = ec2api.GetConsoleOutputResult{InstanceId: &i.ID, Timestamp: new(s.g.Now())}
+		if console, ok := s.machines.Console(i.ID); ok {
+			out.Output, out.Timestamp = new(base64.StdEncoding.EncodeToString(console.Output)), &console.At
+		}
 		return nil
 	})
 }

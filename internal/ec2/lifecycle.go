@@ -118,8 +118,8 @@ func (s *Service) StartInstances(ctx context.Context, c *guard.Call, in *ec2api.
 	return &ec2api.StartInstancesResult{StartingInstances: out}, nil
 }
 
-// RebootInstances changes nothing that can be seen: the host keeps the volumes open, and their
-// keys. Source: EC2 User Guide, "Reboot your Amazon EC2 instance".
+// RebootInstances has the machines boot again, and changes nothing else: the host keeps the volumes
+// open, and their keys. Source: EC2 User Guide, "Reboot your Amazon EC2 instance".
 func (s *Service) RebootInstances(ctx context.Context, c *guard.Call, in *ec2api.RebootInstancesRequest) error {
 	_, err := s.transit(ctx, c, "ec2:RebootInstances", in.InstanceIds, in.DryRun, transition{
 		check: func(i *instanceRecord) (bool, error) {
@@ -129,6 +129,11 @@ func (s *Service) RebootInstances(ctx context.Context, c *guard.Call, in *ec2api
 			return false, nil
 		},
 	})
+	if err == nil {
+		for _, id := range in.InstanceIds {
+			s.machines.Reboot(id)
+		}
+	}
 	return err
 }
 

@@ -67,10 +67,13 @@ func (s *Service) reopen(ctx context.Context, known *census, i *instanceRecord) 
 		failed[d.VolumeID] = end.Fail
 		changed = changed || (end.Fail != nil) != (known.volumes[d.VolumeID].State == volumeError)
 	}
-	if !changed {
-		return nil
+	if changed {
+		if err := s.settleReopened(ctx, i, request, failed); err != nil {
+			return err
+		}
 	}
-	return s.settleReopened(ctx, i, request, failed)
+	s.bootAgain(ctx, i)
+	return nil
 }
 
 // settleReopened writes down which volumes of a running instance could be opened again: the others are in

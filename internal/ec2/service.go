@@ -20,6 +20,7 @@ import (
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
+	"github.com/kagimori/kagimori/internal/machine"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -90,6 +91,8 @@ type Config struct {
 	// Profiles finds instance profiles. Nil means that there are none.
 	Profiles Profiles
 	Timing   Timing
+	// Machines run instances; nil is machine.Host, which runs nothing.
+	Machines machine.Driver
 	// Reason chooses the text of launches that failed on a key.
 	Reason launch.ReasonStyle
 	// Changed is told of every change of an instance's state, after it.
@@ -110,6 +113,7 @@ type Service struct {
 	reason   launch.ReasonStyle
 	changed  func(ctx context.Context, region, account, instance string)
 	log      *slog.Logger
+	machines machine.Driver
 	host     *host  // the machine that holds open volumes
 	name     string // of the host
 	process  string // this one, among those that write jobs
@@ -130,6 +134,9 @@ func New(cfg Config) *Service {
 	s := &Service{
 		g: cfg.Guard, dir: cfg.Guard.Directory(), clock: cfg.Clock, keys: cfg.Keys, volumes: cfg.Volumes, roles: cfg.Roles, profiles: cfg.Profiles,
 		timing: cfg.Timing.withDefaults(), reason: cfg.Reason, changed: cfg.Changed, log: cfg.Logger,
+	}
+	if s.machines = cfg.Machines; s.machines == nil {
+		s.machines = machine.Host{}
 	}
 	if s.profiles == nil {
 		s.profiles = func(store.Tx, string, string) (Profile, bool, error) { return Profile{}, false, nil }

@@ -90,6 +90,9 @@ func (s *Service) Start(ctx context.Context) error {
 func (s *Service) Stop() {
 	s.deaf()
 	s.life.end()
+	if err := s.machines.Close(); err != nil {
+		s.log.Error("a machine was not shut down properly", "error", err)
+	}
 	if err := s.host.shutDown(); err != nil {
 		s.log.Error("a volume was not closed properly", "error", err)
 	}

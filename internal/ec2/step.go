@@ -144,7 +144,10 @@ func (s *Service) openVolume(ctx context.Context, j *job, step launch.Step) erro
 	if len(keys) > 0 {
 		key = keys[0]
 	}
-	return s.host.hold(step.VolumeID, j.State.Spec().InstanceID, key)
+	if err := s.host.hold(step.VolumeID, j.State.Spec().InstanceID, key); err != nil {
+		return err
+	}
+	return s.plugDisk(ctx, j, step.VolumeID)
 }
 
 // unplug removes the attachment of a volume, on both sides. doomed: the volume is deleted if this was

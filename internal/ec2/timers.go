@@ -36,6 +36,7 @@ func (s *Service) forget(region, account, id string) {
 					return err
 				}
 			}
+			s.machines.Forget(id) // its console; again does nothing
 			return instanceTable.Delete(tx, i.key()...)
 		})
 	}, region, account)

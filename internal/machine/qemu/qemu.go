@@ -27,6 +27,7 @@ import (
 type Config struct {
 	Binary    string        // qemu-system-x86_64
 	Args      []string      // before all others, for tests
+	Emulate   bool          // without KVM, even where it is there
 	MemoryMiB int64         // most memory of a machine, whatever its type has; 512
 	VCPUs     int           // most processors of a machine; 2
 	Patience  time.Duration // how long a guest may take to shut down before it is cut off; 60 s
@@ -47,14 +48,14 @@ type Driver struct {
 // errClosed: the driver boots nothing any more.
 var errClosed = errors.New("qemu: the driver is closed")
 
-// New makes a Driver. It fails if QEMU is not there.
-func New(cfg Config) (*Driver, error) {
+// Find completes a Config. It fails if QEMU is not there.
+func Find(cfg Config) (Config, error) {
 	if cfg.Binary == "" {
 		cfg.Binary = "qemu-system-x86_64"
 	}
 	path, err := exec.LookPath(cfg.Binary)
 	if err != nil {
-		return nil, fmt.Errorf("the machines need QEMU (apt-get install qemu-system-x86): %w", err)
+		return cfg, fmt.Errorf("the machines need QEMU (apt-get install qemu-system-x86): %w", err)
 	}
 	cfg.Binary = path
 	def(&cfg.MemoryMiB, 512)
@@ -64,7 +65,12 @@ func New(cfg Config) (*Driver, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Driver{cfg: cfg, machines: map[string]*vm{}, consoles: map[string]*ring{}}, nil
+	return cfg, nil
+}
+
+// New makes a Driver, with a Config that [Find] completed.
+func New(cfg Config) *Driver {
+	return &Driver{cfg: cfg, machines: map[string]*vm{}, consoles: map[string]*ring{}}
 }
 
 func def[T comparable](v *T, to T) {
@@ -118,12 +124,16 @@ func (v *vm) args() []string {
 	out := append([]string{}, c.Args...)
 	out = append(out,
 		"-name", v.spec.Instance, "-nodefaults", "-no-user-config", "-no-shutdown", "-display", "none", "-machine", "pc",
-		"-accel", "kvm", "-accel", "tcg", "-cpu", "max", "-smp", strconv.Itoa(cpus), "-m", strconv.FormatInt(memory, 10),
+		"-cpu", "max,arch-capabilities=off", "-smp", strconv.Itoa(cpus), "-m", strconv.FormatInt(memory, 10),
 		"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 		"-chardev", "socket,id=qmp,fd=3", "-mon", "chardev=qmp,mode=control",
 		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
 		"-smbios", "type=1,manufacturer=Amazon EC2,serial="+v.spec.Instance, "-nic", "none",
 	)
+	if !c.Emulate {
+		out = append(out, "-accel", "kvm")
+	}
+	out = append(out, "-accel", "tcg") // where KVM is not there
 	for i, disk := range v.spec.Disks {
 		node := nodeOf(disk.Volume)
 		out = append(out, "-blockdev", blockdev(disk.Volume, strconv.Itoa(4+i)))

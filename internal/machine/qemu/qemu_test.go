@@ -64,7 +64,14 @@ func fakeQEMU(kind string, args []string) int {
 			say(`{"id":%d,"error":{"class":"GenericError","desc":"no such export"}}`, q.ID)
 			continue
 		}
+		if q.Execute == "query-status" {
+			say(`{"id":%d,"return":{"status":"internal-error","running":false}}`, q.ID)
+			continue
+		}
 		say(`{"id":%d,"return":{}}`, q.ID)
+		if kind == "stuck" && q.Execute == "qmp_capabilities" {
+			say(`{"event":"STOP"}`)
+		}
 		switch {
 		case q.Execute == "quit":
 			return 0
@@ -83,12 +90,13 @@ func fakeQEMU(kind string, args []string) int {
 
 func newDriver(t *testing.T, kind string) *qemu.Driver {
 	t.Helper()
-	d, err := qemu.New(qemu.Config{
+	cfg, err := qemu.Find(qemu.Config{
 		Binary: os.Args[0], Args: []string{fake, kind}, Patience: 2 * time.Second, Again: 50 * time.Millisecond, MemoryMiB: 256,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	d := qemu.New(cfg)
 	t.Cleanup(func() { _ = d.Close() })
 	return d
 }
@@ -209,7 +217,7 @@ func TestADeafGuestIsSwitchedOff(t *testing.T) {
 }
 
 func TestExits(t *testing.T) {
-	for kind, byGuest := range map[string]bool{"off": true, "crash": false} {
+	for kind, byGuest := range map[string]bool{"off": true, "crash": false, "stuck": false} {
 		d := newDriver(t, kind)
 		var g guest
 		if err := d.Boot(t.Context(), g.spec()); err != nil {
@@ -287,7 +295,7 @@ func TestBootFails(t *testing.T) {
 	if n := g.connections(); n != 0 {
 		t.Errorf("%d disks are served", n)
 	}
-	if _, err := qemu.New(qemu.Config{Binary: "no-such-qemu"}); err == nil || !strings.Contains(err.Error(), "apt-get install qemu-system-x86") {
+	if _, err := qemu.Find(qemu.Config{Binary: "no-such-qemu"}); err == nil || !strings.Contains(err.Error(), "apt-get install qemu-system-x86") {
 		t.Errorf("without QEMU: %v", err)
 	}
 }

@@ -180,6 +180,8 @@ func (v *vm) event(name string, data json.RawMessage) {
 			}
 			v.resetNow(ctx)
 		}()
+	case "STOP":
+		go v.stopped()
 	case "RESET":
 		select {
 		case v.reset <- struct{}{}:
@@ -197,6 +199,22 @@ func (v *vm) event(name string, data json.RawMessage) {
 		if c != nil {
 			close(c)
 		}
+	}
+}
+
+// stopped looks why the processors stand still: after an error of KVM they do for ever, and the machine
+// is switched off, as one that crashed.
+func (v *vm) stopped() {
+	if <-v.ready; v.mon == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), hello)
+	defer cancel()
+	data, err := v.mon.do(ctx, "query-status", nil)
+	var s struct{ Status string }
+	if err == nil && json.Unmarshal(data, &s) == nil && (s.Status == "internal-error" || s.Status == "guest-panicked" || s.Status == "io-error") {
+		v.d.cfg.Logger.Error("a machine stands still and is switched off", "instance", v.spec.Instance, "status", s.Status)
+		_ = v.cmd.Process.Kill()
 	}
 }
 

@@ -1,0 +1,74 @@
+#!/bin/sh
+# mkimage.sh FILE: a disk image that boots Debian's kernel with busybox, from Debian's packages. It
+# needs no root. On the console it counts its boots on the disk, and it shuts down at the power button.
+set -eu
+out=$1
+need() { command -v "$1" >/dev/null 2>&1 || [ -e "$1" ] || { echo "$1 is needed: apt-get install $2" >&2; exit 1; }; }
+need qemu-system-x86_64 qemu-system-x86
+need syslinux syslinux
+need mcopy mtools
+need mkfs.vfat dosfstools
+need cpio cpio
+need /bin/busybox busybox-static
+mbr=/usr/lib/syslinux/mbr/mbr.bin
+need "$mbr" syslinux-common
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+deb=${KERNEL_DEB:-}
+if [ -z "$deb" ]; then
+	name=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -1)
+	[ -n "$name" ] || { echo "a Debian kernel is needed: apt-get update, or KERNEL_DEB=linux-image-...-cloud-amd64.deb" >&2; exit 1; }
+	(cd "$dir" && { apt-get download -q "$name" || apt-get download -q "$name-unsigned"; } >/dev/null 2>&1) || { echo "the kernel is needed: apt-get download $name" >&2; exit 1; }
+	deb=$(ls "$dir"/linux-image-*.deb)
+fi
+mkdir -p "$dir/kernel" "$dir/root/bin" "$dir/root/dev" "$dir/root/proc" "$dir/root/sys" "$dir/root/mod"
+dpkg -x "$deb" "$dir/kernel"
+cp "$(command -v busybox)" "$dir/root/bin/busybox"
+for m in virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk evdev button qemu_fw_cfg; do
+	find "$dir/kernel/lib/modules" -name "$m.ko" -exec cp {} "$dir/root/mod/" \;
+done
+cat >"$dir/root/init" <<'INIT'
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mount -t devtmpfs dev /dev; mount -t proc proc /proc; mount -t sysfs sys /sys
+for m in virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk evdev button qemu_fw_cfg; do
+	[ -e /mod/$m.ko ] && insmod /mod/$m.ko
+done
+n=0
+while [ ! -e /dev/vda2 ] && [ $n -lt 50 ]; do sleep 0.1; n=$((n + 1)); done
+boots=$(dd if=/dev/vda2 bs=512 count=1 2>/dev/null | tr -d '\0' | sed -n 's/^boots=//p')
+boots=$((${boots:-0} + 1))
+printf 'boots=%d\n' "$boots" | dd of=/dev/vda2 bs=512 count=1 conv=sync,fsync 2>/dev/null
+printf 'a secret that the guest wrote' | dd of=/dev/vda2 bs=512 seek=8 count=1 conv=sync,fsync 2>/dev/null
+echo "guest: boot $boots"
+echo "guest: user data: $(cat /sys/firmware/qemu_fw_cfg/by_name/opt/org.kagimori/user-data/raw 2>/dev/null)"
+echo "guest: serial $(cat /sys/block/vda/serial)"
+mkdir -p /etc/acpi/PWRF
+printf '#!/bin/sh\necho "guest: power button"\nsync\npoweroff -f\n' >/etc/acpi/PWRF/00000080
+printf '#!/bin/sh\necho "guest: power button"\nsync\npoweroff -f\n' >/etc/acpi/poweroff
+chmod +x /etc/acpi/PWRF/00000080 /etc/acpi/poweroff
+printf 'EV_KEY 1 KEY_POWER 116 1 poweroff\n' >/etc/acpid.conf
+if [ "$(cat /sys/firmware/qemu_fw_cfg/by_name/opt/org.kagimori/user-data/raw 2>/dev/null)" = poweroff ]; then
+	sync; poweroff -f
+fi
+echo "guest: ready"
+acpid -d -e /dev/input/event0 -c /etc/acpi -l /dev/console -M /etc/acpid.conf 2>/dev/null || true
+while :; do [ -e /dev/vdb ] && [ ! -e /seen ] && echo "guest: vdb" && : >/seen; sleep 0.2; done
+INIT
+chmod +x "$dir/root/init"
+(cd "$dir/root" && find . | cpio -o -H newc --quiet | gzip -9) >"$dir/initrd"
+# 48 MiB: a FAT partition with the kernel, and 1 MiB of the guest's own.
+truncate -s 48M "$out"
+# The table: flag, CHS (unused), type, CHS, first sector, sectors.
+printf '\200\376\377\377\016\376\377\377\000\010\000\000\000\120\001\000\000\376\377\377\203\376\377\377\000\130\001\000\000\010\000\000' |
+	dd of="$out" bs=1 seek=446 conv=notrunc status=none
+printf '\125\252' | dd of="$out" bs=1 seek=510 conv=notrunc status=none
+truncate -s $((86016 * 512)) "$dir/fat"
+mkfs.vfat -n BOOT "$dir/fat" >/dev/null
+mcopy -i "$dir/fat" "$(ls "$dir"/kernel/boot/vmlinuz-*)" ::vmlinuz
+mcopy -i "$dir/fat" "$dir/initrd" ::initrd
+printf 'SERIAL 0 115200\nDEFAULT linux\nPROMPT 0\nLABEL linux\n LINUX vmlinuz\n INITRD initrd\n APPEND console=ttyS0 quiet panic=-1\n' >"$dir/syslinux.cfg"
+mcopy -i "$dir/fat" "$dir/syslinux.cfg" ::syslinux.cfg
+syslinux --install "$dir/fat"
+dd if="$dir/fat" of="$out" bs=512 seek=2048 conv=notrunc status=none
+dd if="$mbr" of="$out" bs=440 count=1 conv=notrunc status=none
