@@ -44,15 +44,13 @@ echo "guest: boot $boots"
 echo "guest: user data: $(cat /sys/firmware/qemu_fw_cfg/by_name/opt/org.kagimori/user-data/raw 2>/dev/null)"
 echo "guest: serial $(cat /sys/block/vda/serial)"
 mkdir -p /etc/acpi/PWRF
-printf '#!/bin/sh\necho "guest: power button"\nsync\npoweroff -f\n' >/etc/acpi/PWRF/00000080
-printf '#!/bin/sh\necho "guest: power button"\nsync\npoweroff -f\n' >/etc/acpi/poweroff
-chmod +x /etc/acpi/PWRF/00000080 /etc/acpi/poweroff
-printf 'EV_KEY 1 KEY_POWER 116 1 poweroff\n' >/etc/acpid.conf
+printf '#!/bin/sh\necho "guest: power button" >/dev/console\nsync\npoweroff -f\n' >/etc/acpi/PWRF/00000080
+chmod +x /etc/acpi/PWRF/00000080
 if [ "$(cat /sys/firmware/qemu_fw_cfg/by_name/opt/org.kagimori/user-data/raw 2>/dev/null)" = poweroff ]; then
 	sync; poweroff -f
 fi
 echo "guest: ready"
-acpid -d -e /dev/input/event0 -c /etc/acpi -l /dev/console -M /etc/acpid.conf 2>/dev/null || true
+acpid -d -c /etc/acpi >/dev/null 2>&1 &
 while :; do [ -e /dev/vdb ] && [ ! -e /seen ] && echo "guest: vdb" && : >/seen; sleep 0.2; done
 INIT
 chmod +x "$dir/root/init"
