@@ -120,6 +120,8 @@ resource "aws_spot_instance_request" "one" {
   wait_for_fulfillment   = true
 }
 
+# With terminate_instances the provider waits five minutes before it asks for the first time whether the fleet
+# is deleted, whatever the server does: destroying this takes that long.
 resource "aws_ec2_fleet" "two" {
   terminate_instances = true
 
