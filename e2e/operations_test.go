@@ -83,6 +83,14 @@ func TestAnInstanceIsDescribed(t *testing.T) {
 	if tags := c.instance(t, id).Tags; len(tags) != 1 || *tags[0].Value != "red" {
 		t.Errorf("tags %+v", tags)
 	}
+	listed := must(c.ec2.DescribeTags(ctx, &ec2.DescribeTagsInput{Filters: []ec2types.Filter{{Name: new("resource-id"), Values: []string{id}}}}))(t).Tags
+	if len(listed) != 1 || listed[0].ResourceType != ec2types.ResourceTypeInstance || *listed[0].Key != "team" {
+		t.Errorf("tags listed %+v", listed)
+	}
+	must(c.ec2.DeleteTags(ctx, &ec2.DeleteTagsInput{Resources: []string{id}, Tags: []ec2types.Tag{{Key: new("team")}}}))(t)
+	if tags := c.instance(t, id).Tags; len(tags) != 0 {
+		t.Errorf("tags are left: %+v", tags)
+	}
 	v := c.volumesOf(t, id)[0]
 	health := must(c.ec2.DescribeVolumeStatus(ctx, &ec2.DescribeVolumeStatusInput{VolumeIds: []string{*v.VolumeId}}))(t).VolumeStatuses
 	if len(health) != 1 || health[0].VolumeStatus.Status != ec2types.VolumeStatusInfoStatusOk {
