@@ -156,7 +156,7 @@ func (s *Service) Operations() map[string]guard.Handler {
 	ops := map[string]guard.Handler{}
 	for _, part := range []map[string]guard.Handler{
 		s.networkOperations(), s.imageOperations(), s.templateOperations(), s.settingOperations(), s.tagOperations(),
-		s.instanceOperations(), s.volumeOperations(), s.keyPairOperations(), s.securityGroupOperations(), s.vpcOperations(),
+		s.instanceOperations(), s.volumeOperations(), s.rootTaskOperations(), s.keyPairOperations(), s.securityGroupOperations(), s.vpcOperations(),
 		s.elasticOperations(), s.placementOperations(), s.profileOperations(), s.settingsOfInstances(), s.spotOperations(), s.fleetOperations(),
 		s.spotFleetOperations(),
 	} {

@@ -82,6 +82,9 @@ func (s *Service) Start(ctx context.Context) error {
 		s.discard(id)
 	}
 	s.listen(known.revision)
+	if err := s.resumeTasks(ctx); err != nil {
+		return err
+	}
 	return s.resumeRequests(ctx)
 }
 

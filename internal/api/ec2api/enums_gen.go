@@ -499,6 +499,13 @@ const (
 	RebootMigrationSupportUnsupported = "unsupported"
 	RebootMigrationSupportSupported   = "supported"
 
+	ReplaceRootVolumeTaskStatePending        = "pending"
+	ReplaceRootVolumeTaskStateInProgress     = "in-progress"
+	ReplaceRootVolumeTaskStateFailing        = "failing"
+	ReplaceRootVolumeTaskStateSucceeded      = "succeeded"
+	ReplaceRootVolumeTaskStateFailed         = "failed"
+	ReplaceRootVolumeTaskStateFailedDetached = "failed-detached"
+
 	ReplacementStrategyLaunch                = "launch"
 	ReplacementStrategyLaunchBeforeTerminate = "launch-before-terminate"
 

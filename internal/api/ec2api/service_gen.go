@@ -31,6 +31,7 @@ func Service() *api.Service {
 			"CreateLaunchTemplate":                   {Name: "CreateLaunchTemplate", NewInput: func() any { return new(CreateLaunchTemplateRequest) }, NewOutput: func() any { return new(CreateLaunchTemplateResult) }},
 			"CreateLaunchTemplateVersion":            {Name: "CreateLaunchTemplateVersion", NewInput: func() any { return new(CreateLaunchTemplateVersionRequest) }, NewOutput: func() any { return new(CreateLaunchTemplateVersionResult) }},
 			"CreatePlacementGroup":                   {Name: "CreatePlacementGroup", NewInput: func() any { return new(CreatePlacementGroupRequest) }, NewOutput: func() any { return new(CreatePlacementGroupResult) }},
+			"CreateReplaceRootVolumeTask":            {Name: "CreateReplaceRootVolumeTask", NewInput: func() any { return new(CreateReplaceRootVolumeTaskRequest) }, NewOutput: func() any { return new(CreateReplaceRootVolumeTaskResult) }},
 			"CreateSecurityGroup":                    {Name: "CreateSecurityGroup", NewInput: func() any { return new(CreateSecurityGroupRequest) }, NewOutput: func() any { return new(CreateSecurityGroupResult) }},
 			"CreateSnapshot":                         {Name: "CreateSnapshot", NewInput: func() any { return new(CreateSnapshotRequest) }, NewOutput: func() any { return new(Snapshot) }},
 			"CreateSnapshots":                        {Name: "CreateSnapshots", NewInput: func() any { return new(CreateSnapshotsRequest) }, NewOutput: func() any { return new(CreateSnapshotsResult) }},
@@ -74,6 +75,7 @@ func Service() *api.Service {
 			"DescribeNetworkInterfaces":              {Name: "DescribeNetworkInterfaces", NewInput: func() any { return new(DescribeNetworkInterfacesRequest) }, NewOutput: func() any { return new(DescribeNetworkInterfacesResult) }, ReadOnly: true, Pager: &api.Pager{Input: "NextToken", Output: "NextToken", Limit: "MaxResults", More: "", Results: []string{"NetworkInterfaces"}}},
 			"DescribePlacementGroups":                {Name: "DescribePlacementGroups", NewInput: func() any { return new(DescribePlacementGroupsRequest) }, NewOutput: func() any { return new(DescribePlacementGroupsResult) }, ReadOnly: true},
 			"DescribeRegions":                        {Name: "DescribeRegions", NewInput: func() any { return new(DescribeRegionsRequest) }, NewOutput: func() any { return new(DescribeRegionsResult) }, ReadOnly: true},
+			"DescribeReplaceRootVolumeTasks":         {Name: "DescribeReplaceRootVolumeTasks", NewInput: func() any { return new(DescribeReplaceRootVolumeTasksRequest) }, NewOutput: func() any { return new(DescribeReplaceRootVolumeTasksResult) }, ReadOnly: true, Pager: &api.Pager{Input: "NextToken", Output: "NextToken", Limit: "MaxResults", More: "", Results: []string{"ReplaceRootVolumeTasks"}}},
 			"DescribeRouteTables":                    {Name: "DescribeRouteTables", NewInput: func() any { return new(DescribeRouteTablesRequest) }, NewOutput: func() any { return new(DescribeRouteTablesResult) }, ReadOnly: true, Pager: &api.Pager{Input: "NextToken", Output: "NextToken", Limit: "MaxResults", More: "", Results: []string{"RouteTables"}}},
 			"DescribeSecurityGroupRules":             {Name: "DescribeSecurityGroupRules", NewInput: func() any { return new(DescribeSecurityGroupRulesRequest) }, NewOutput: func() any { return new(DescribeSecurityGroupRulesResult) }, ReadOnly: true, Pager: &api.Pager{Input: "NextToken", Output: "NextToken", Limit: "MaxResults", More: "", Results: []string{"SecurityGroupRules"}}},
 			"DescribeSecurityGroups":                 {Name: "DescribeSecurityGroups", NewInput: func() any { return new(DescribeSecurityGroupsRequest) }, NewOutput: func() any { return new(DescribeSecurityGroupsResult) }, ReadOnly: true, Pager: &api.Pager{Input: "NextToken", Output: "NextToken", Limit: "MaxResults", More: "", Results: []string{"SecurityGroups"}}},
@@ -149,10 +151,7 @@ func Service() *api.Service {
 		},
 		Constraints: constraints(),
 		Errors:      map[string]api.ErrorInfo{},
-		Known: map[string]bool{
-			"CreateReplaceRootVolumeTask":    true,
-			"DescribeReplaceRootVolumeTasks": true,
-		},
+		Known:       map[string]bool{},
 	}
 }
 
@@ -200,6 +199,7 @@ func constraints() map[string]*api.Constraint {
 		"DescribeLockedSnapshotsMaxResults":                {Min: new(int64(5)), Max: new(int64(1000))},
 		"DescribeNetworkAclsMaxResults":                    {Min: new(int64(5)), Max: new(int64(1000))},
 		"DescribeNetworkInterfacesMaxResults":              {Min: new(int64(5)), Max: new(int64(1000))},
+		"DescribeReplaceRootVolumeTasksMaxResults":         {Min: new(int64(1)), Max: new(int64(50))},
 		"DescribeRouteTablesMaxResults":                    {Min: new(int64(5)), Max: new(int64(100))},
 		"DescribeSecurityGroupRulesMaxResults":             {Min: new(int64(5)), Max: new(int64(1000))},
 		"DescribeSecurityGroupsMaxResults":                 {Min: new(int64(5)), Max: new(int64(1000))},
@@ -304,6 +304,7 @@ func constraints() map[string]*api.Constraint {
 		"ProductCodeValues":                                {Enum: []string{"devpay", "marketplace"}},
 		"RIProductDescription":                             {Enum: []string{"Linux/UNIX", "Linux/UNIX (Amazon VPC)", "Windows", "Windows (Amazon VPC)"}},
 		"RebootMigrationSupport":                           {Enum: []string{"unsupported", "supported"}},
+		"ReplaceRootVolumeTaskState":                       {Enum: []string{"pending", "in-progress", "failing", "succeeded", "failed", "failed-detached"}},
 		"ReplacementStrategy":                              {Enum: []string{"launch", "launch-before-terminate"}},
 		"RequestInstanceTypeList":                          {Min: new(int64(0)), Max: new(int64(100))},
 		"ResetImageAttributeName":                          {Enum: []string{"launchPermission"}},

@@ -630,6 +630,24 @@ type CreatePlacementGroupResult struct {
 	PlacementGroup *PlacementGroup `aws:"placementGroup,q=PlacementGroup"`
 }
 
+// CreateReplaceRootVolumeTaskRequest is a shape of the model.
+type CreateReplaceRootVolumeTaskRequest struct {
+	InstanceId               *string            `aws:"InstanceId,req"`
+	SnapshotId               *string            `aws:"SnapshotId"`
+	ClientToken              *string            `aws:"ClientToken,tok"`
+	DryRun                   *bool              `aws:"DryRun"`
+	TagSpecifications        []TagSpecification `aws:"TagSpecification"`
+	ImageId                  *string            `aws:"ImageId"`
+	DeleteReplacedRootVolume *bool              `aws:"DeleteReplacedRootVolume"`
+	VolumeInitializationRate *int64             `aws:"VolumeInitializationRate"`
+	VolumeId                 *string            `aws:"VolumeId"`
+}
+
+// CreateReplaceRootVolumeTaskResult is a shape of the model.
+type CreateReplaceRootVolumeTaskResult struct {
+	ReplaceRootVolumeTask *ReplaceRootVolumeTask `aws:"replaceRootVolumeTask,q=ReplaceRootVolumeTask"`
+}
+
 // CreateSecurityGroupRequest is a shape of the model.
 type CreateSecurityGroupRequest struct {
 	Description       *string            `aws:"GroupDescription,req"`
@@ -1306,6 +1324,21 @@ type DescribeRegionsRequest struct {
 // DescribeRegionsResult is a shape of the model.
 type DescribeRegionsResult struct {
 	Regions []Region `aws:"regionInfo,q=RegionInfo"`
+}
+
+// DescribeReplaceRootVolumeTasksRequest is a shape of the model.
+type DescribeReplaceRootVolumeTasksRequest struct {
+	ReplaceRootVolumeTaskIds []string `aws:"ReplaceRootVolumeTaskId,item=ReplaceRootVolumeTaskId"`
+	Filters                  []Filter `aws:"Filter,item=Filter"`
+	MaxResults               *int32   `aws:"MaxResults,c=DescribeReplaceRootVolumeTasksMaxResults"`
+	NextToken                *string  `aws:"NextToken"`
+	DryRun                   *bool    `aws:"DryRun"`
+}
+
+// DescribeReplaceRootVolumeTasksResult is a shape of the model.
+type DescribeReplaceRootVolumeTasksResult struct {
+	ReplaceRootVolumeTasks []ReplaceRootVolumeTask `aws:"replaceRootVolumeTaskSet,q=ReplaceRootVolumeTaskSet"`
+	NextToken              *string                 `aws:"nextToken,q=NextToken"`
 }
 
 // DescribeRouteTablesRequest is a shape of the model.
@@ -4099,6 +4132,19 @@ type ReplaceIamInstanceProfileAssociationRequest struct {
 // ReplaceIamInstanceProfileAssociationResult is a shape of the model.
 type ReplaceIamInstanceProfileAssociationResult struct {
 	IamInstanceProfileAssociation *IamInstanceProfileAssociation `aws:"iamInstanceProfileAssociation,q=IamInstanceProfileAssociation"`
+}
+
+// ReplaceRootVolumeTask is a shape of the model.
+type ReplaceRootVolumeTask struct {
+	ReplaceRootVolumeTaskId  *string `aws:"replaceRootVolumeTaskId,q=ReplaceRootVolumeTaskId"`
+	InstanceId               *string `aws:"instanceId,q=InstanceId"`
+	TaskState                *string `aws:"taskState,q=TaskState,c=ReplaceRootVolumeTaskState"`
+	StartTime                *string `aws:"startTime,q=StartTime"`
+	CompleteTime             *string `aws:"completeTime,q=CompleteTime"`
+	Tags                     []Tag   `aws:"tagSet,q=TagSet"`
+	ImageId                  *string `aws:"imageId,q=ImageId"`
+	SnapshotId               *string `aws:"snapshotId,q=SnapshotId"`
+	DeleteReplacedRootVolume *bool   `aws:"deleteReplacedRootVolume,q=DeleteReplacedRootVolume"`
 }
 
 // RequestLaunchTemplateData is a shape of the model.
