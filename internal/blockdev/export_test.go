@@ -1,6 +1,8 @@
 package blockdev
 
 import (
+	"sync/atomic"
+
 	"github.com/kagimori/kagimori/internal/objects"
 	"github.com/kagimori/kagimori/internal/secret"
 )
@@ -42,4 +44,22 @@ func ReencodeIndex(b []byte) ([]byte, error) {
 		return nil, err
 	}
 	return x.encode(), nil
+}
+
+// CountReads counts the bytes that are read from the volume's file from now on. Nobody uses the volume.
+func (v *Volume) CountReads() *atomic.Int64 {
+	c := &countedDisk{disk: v.disk}
+	v.disk = c
+	return &c.n
+}
+
+type countedDisk struct {
+	disk
+	n atomic.Int64
+}
+
+func (d *countedDisk) ReadAt(p []byte, off int64) (int, error) {
+	n, err := d.disk.ReadAt(p, off)
+	d.n.Add(int64(n))
+	return n, err
 }
