@@ -9,6 +9,8 @@
 //	store.db          everything that is remembered
 //	trail/            the audit log
 //	volumes/          the volume files, encrypted under data keys
+//	snapshots/        the blocks of snapshots, as they are in the volumes, and their indexes
+//	snapshots.json    the bucket that they are in instead, if there is one
 //	root-credentials  the first credentials, for the operator to take away
 //
 // Who can write the directory can make the server forget or refuse, not decrypt: see the

@@ -1,5 +1,5 @@
-// Package blockdev keeps volumes and snapshots as sparse files in one folder, plain or encrypted with
-// AES-256-XTS under the data key that KMS wrapped.
+// Package blockdev keeps volumes as sparse files in a folder, and snapshots of them as objects, plain or
+// encrypted with AES-256-XTS under the data key that KMS wrapped. A [Shelf] has both.
 //
 // # The file
 //
@@ -22,6 +22,12 @@
 //
 // where --offset is Info.DataOffset/512. The flag --iv-large-sectors counts the tweak in 4096-byte
 // sectors, as we do; package crypt says why.
+//
+// # Snapshots
+//
+// A snapshot is an index and objects with the written sectors of its 512 KiB blocks, as they are in the
+// file; blocks that an earlier snapshot has already are shared with it (see index.go, and
+// docs/design/007-snapshots.md). Opened, it looks like the file of a volume that cannot be written.
 //
 // # Crashes
 //

@@ -178,12 +178,22 @@ func (m *model) check(what string) {
 	for id, d := range m.snapshots {
 		want[id] = fmt.Sprint(d.size, d.key, "completed")
 	}
+	m.blocks()
 	if !maps.Equal(seen, want) {
 		m.T.Fatalf("after %s there are\n%v, want\n%v", what, seen, want)
 	}
 	if id, ok := m.pick(m.volumes); ok {
 		m.read(what, id)
 	}
+}
+
+// restore makes a volume of a snapshot.
+func (m *model) restore(snap string) string {
+	m.T.Helper()
+	id := *ask[ec2api.Volume](m.desk, m.owner(), &ec2api.CreateVolumeRequest{AvailabilityZone: new(region + "a"), SnapshotId: &snap}).VolumeId
+	m.volumes[id] = m.snapshots[snap].copy()
+	m.wait()
+	return id
 }
 
 func (m *model) read(what, id string) {
@@ -227,14 +237,29 @@ func TestVolumesAndSnapshotsDoWhatAModelDoes(t *testing.T) {
 				m.wait()
 				m.check(what)
 			}
+			for id := range maps.Clone(m.snapshots) {
+				m.restore(id)
+			}
 			for id := range maps.Clone(m.volumes) {
 				m.read("everything", id)
 				_, err := m.try(m.owner(), &ec2api.DeleteVolumeRequest{VolumeId: &id})
 				m.Must(err)
 			}
-			for id := range m.snapshots {
-				_, err := m.try(m.owner(), &ec2api.DeleteSnapshotRequest{SnapshotId: &id})
-				m.Must(err)
+			for id, ok := m.pick(m.snapshots); ok; id, ok = m.pick(m.snapshots) { // in any order: the rest holds what it did
+				m.deleteSnapshot(id)
+				delete(m.snapshots, id)
+				m.wait()
+				m.blocks()
+				if other, ok := m.pick(m.snapshots); ok {
+					v := m.restore(other)
+					m.read("a deletion", v)
+					_, err := m.try(m.owner(), &ec2api.DeleteVolumeRequest{VolumeId: &v})
+					m.Must(err)
+					delete(m.volumes, v)
+				}
+			}
+			if n := m.blocks(); n != 0 {
+				t.Errorf("%d blocks are left", n)
 			}
 			m.wait()
 			h.clean(m.keys[1:]...)
