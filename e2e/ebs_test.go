@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -134,9 +136,23 @@ func TestAnEncryptedSnapshotIsWrittenAndReadInBlocks(t *testing.T) {
 		got := c.keyOf(t, volume)
 		return got == key, got
 	})
-	file := must(os.ReadFile(filepath.Join(shared.Dir, "volumes", id+".kvol")))(t)
-	if bytes.Contains(file, []byte("blueblueblue")) {
-		t.Error("the snapshot's file has the block in the clear")
+	objects := 0
+	err := filepath.WalkDir(filepath.Join(shared.Dir, "snapshots"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) { // another test's, which is over
+			return nil
+		}
+		objects++
+		if bytes.Contains(data, []byte("blueblueblue")) {
+			t.Errorf("%s has the block in the clear", path)
+		}
+		return err
+	})
+	if err != nil || objects == 0 {
+		t.Errorf("%d objects of snapshots, %v", objects, err)
 	}
 	// Whoever may not decrypt the data key reads nothing.
 	must(c.kms.DisableKey(t.Context(), &kms.DisableKeyInput{KeyId: &key}))(t)
