@@ -95,6 +95,7 @@ func TestActivitiesInPages(t *testing.T) {
 func TestFailedActivityIsTold(t *testing.T) {
 	w := newWorld(t)
 	w.must("CreateAutoScalingGroup", request("g", 0))
+	w.Advance(0)
 	w.roles.refuse = apierr.New("AccessDenied", "not you")
 	w.must("SetDesiredCapacity", resize(1))
 	w.Advance(time.Second)
