@@ -102,3 +102,12 @@ export type Answer = {
   Statements?: { PolicyType?: string; Policy?: string; Sid?: string; GrantId?: string }[];
 };
 export const whoCan = (s: Session, Action: string, KeyArn: string) => ask<{ Answers?: Answer[]; Truncated?: boolean }>(s, '/who-can', { Action, KeyArn });
+
+export type Effect = {
+  ResourceType: string; ResourceId: string; Name?: string; PartOf?: string; When: 'NOW' | 'HOST_RESTART' | 'RESTART' | 'LAUNCH';
+  Outcome: 'STOPS' | 'NARROWS' | 'CANNOT_TELL'; Actions?: string[]; Device?: string;
+  Refusal?: { Principal?: string; Action?: string; ErrorCode?: string };
+};
+// predictImpact tells what stops working, and when, if a change is made.
+export const predictImpact = (s: Session, Change: { Type: string; KeyId: string; GrantId?: string }, Language: string) =>
+  ask<{ Effects: Effect[]; Truncated?: boolean }>(s, '/impact', { Change, Language });

@@ -13,7 +13,8 @@ import { useWords } from '../i18n';
 import { kms, useSession } from '../aws/session';
 import { useAct, useLoad } from '../ui/load';
 import { Problem } from '../ui/Problem';
-import { impactOf, volumeOf, type Impact } from './impact';
+import { predictImpact, type Effect } from '../aws/kagimori';
+import { volumeOf } from './impact';
 import { When } from '../ui/Dates';
 
 // Grants of a key, in the server's pages.
@@ -92,10 +93,10 @@ export function Grants({ meta }: { meta: KeyMetadata }) {
 
 // Revoke says what is lost, and then revokes.
 function Revoke({ meta, grant, onDone }: { meta: KeyMetadata; grant: GrantListEntry; onDone: (done: boolean) => void }) {
-  const { t } = useWords();
+  const { t, tag } = useWords();
   const s = useSession();
   const { busy, error, act } = useAct();
-  const impact = useLoad(() => impactOf(s, grant), [s, grant]);
+  const impact = useLoad(() => predictImpact(s, { Type: 'REVOKE_GRANT', KeyId: meta.Arn!, GrantId: grant.GrantId }, tag), [s, meta, grant, tag]);
   const run = () =>
     act(async () => {
       const { m, client } = await kms(s);
@@ -124,7 +125,7 @@ function Revoke({ meta, grant, onDone }: { meta: KeyMetadata; grant: GrantListEn
           {volumeOf(grant) && <Box variant="p">{t.revokeVolume(volumeOf(grant)!)}</Box>}
         </Alert>
         {impact.loading && <Spinner />}
-        {impact.data && <Losses impact={impact.data} />}
+        {impact.data && <Losses effects={impact.data.Effects} />}
         <Problem error={impact.error} />
         <Problem error={error} />
       </SpaceBetween>
@@ -132,18 +133,18 @@ function Revoke({ meta, grant, onDone }: { meta: KeyMetadata; grant: GrantListEn
   );
 }
 
-// Losses are what a revoked grant means for what is there, by when it shows.
-function Losses({ impact }: { impact: Impact }) {
+// Losses are what a revoked grant means, by when it shows: as the service predicts it.
+function Losses({ effects }: { effects: Effect[] }) {
   const { t } = useWords();
-  if (impact.instances.length + impact.groups.length === 0) return <Box data-testid="impact">{t.impactNone}</Box>;
+  if (!effects.length) return <Box data-testid="impact">{t.impactNone}</Box>;
+  const moments = [['NOW', t.impactNow], ['HOST_RESTART', t.impactHost], ['RESTART', t.impactRestart], ['LAUNCH', t.impactLaunch]] as const;
   return (
     <div data-testid="impact">
       <KeyValuePairs
-        items={[
-          { label: t.impactNow, value: t.impactNothing },
-          ...(impact.instances.length ? [{ label: t.impactRestart, value: impact.instances.map((i) => <div key={i.id}>{t.impactStart(i.id, i.group)}</div>) }] : []),
-          ...(impact.groups.length ? [{ label: t.impactLaunch, value: t.impactGroups(impact.groups) }] : []),
-        ]}
+        items={moments.flatMap(([when, label]) => {
+          const those = effects.filter((e) => e.When === when);
+          return those.length ? [{ label, value: those.map((e) => <div key={e.ResourceType + e.ResourceId}>{t.impactStops(e.ResourceType, e.ResourceId, e.PartOf, e.Actions?.join(', ') ?? e.Refusal?.Action)}</div>) }] : [];
+        })}
       />
     </div>
   );

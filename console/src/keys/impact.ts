@@ -1,13 +1,5 @@
 import type { GrantListEntry } from '@aws-sdk/client-kms';
-import { autoscaling, ec2, type Session } from '../aws/session';
-
-export type Impact = {
-  volume?: string;
-  // Instances that the volume is attached to, with the group that each is of.
-  instances: { id: string; state: string; group?: string }[];
-  // Groups that launch with the grantee.
-  groups: string[];
-};
+import { autoscaling, type Session } from '../aws/session';
 
 // volumeOf is the volume whose data key a grant is for.
 export function volumeOf(g: GrantListEntry): string | undefined {
@@ -23,22 +15,6 @@ export async function groupsOf(s: Session, role: string): Promise<string[]> {
   const out: string[] = [];
   for await (const page of m.paginateDescribeAutoScalingGroups({ client }, {})) {
     for (const g of page.AutoScalingGroups ?? []) if (g.ServiceLinkedRoleARN === role) out.push(g.AutoScalingGroupName!);
-  }
-  return out;
-}
-
-// impactOf looks up what hangs by a grant, as far as the person may see it.
-export async function impactOf(s: Session, g: GrantListEntry): Promise<Impact> {
-  const volume = volumeOf(g);
-  const out: Impact = { volume, instances: [], groups: await groupsOf(s, g.GranteePrincipal ?? '') };
-  if (!volume) return out;
-  const { m, client } = await ec2(s);
-  const found = await client.send(new m.DescribeVolumesCommand({ Filters: [{ Name: 'volume-id', Values: [volume] }] }));
-  const ids = (found.Volumes ?? []).flatMap((v) => (v.Attachments ?? []).map((a) => a.InstanceId!));
-  if (!ids.length) return out;
-  const those = await client.send(new m.DescribeInstancesCommand({ InstanceIds: ids }));
-  for (const i of (those.Reservations ?? []).flatMap((r) => r.Instances ?? [])) {
-    out.instances.push({ id: i.InstanceId!, state: i.State?.Name ?? '', group: i.Tags?.find((x) => x.Key === 'aws:autoscaling:groupName')?.Value });
   }
   return out;
 }
