@@ -174,11 +174,11 @@ func (l *lab) console(id, line string) {
 	})
 }
 
-// secret reports whether a text is in a file of the data directory.
+// inFiles reports whether a text is in a file of the data directory.
 func (l *lab) inFiles(text string) bool {
 	found := false
 	must(l.t, filepath.WalkDir(l.dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
 		data, err := os.ReadFile(path)

@@ -102,7 +102,7 @@ func (s *Service) machineEnded(region, account, id string, e machine.Exit) {
 	why := reasonShutdown
 	if !e.Guest {
 		why = reasonCrash
-		s.log.Error("the machine of an instance ended", "instance", id)
+		s.log.Warn("the machine of an instance ended", "instance", id)
 	}
 	s.later("the end of a machine was not noted", id, func(ctx context.Context) (after aftermath, _ error) {
 		defer s.locks.lock(id)()
