@@ -136,7 +136,7 @@ func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Modul
 	}
 	s.handler, err = gateway.New(gateway.Config{
 		Services: services, Verifier: sigv4.NewVerifier(sigv4.Config{}), Credentials: unproved{d}, Admit: d.Admit, Invoke: s.invoke,
-		Clock: s.clock.Now, Logger: cfg.Logger, Dev: cfg.Dev, AllowedHosts: cfg.AllowedHosts,
+		Clock: s.clock.Now, Logger: cfg.Logger, Protected: true,
 	})
 	if err != nil {
 		return nil, err
@@ -152,7 +152,7 @@ func (s *server) invoke(ctx context.Context, c *guard.Call, in any, h guard.Hand
 	if err := s.guard.Directory().Used(ctx, c.Caller.Identity, c.Service, c.Region); err != nil {
 		return nil, err
 	}
-	return s.guard.Invoke(ctx, c, in, sts.Limited(s.cursors.wrap(h)))
+	return s.guard.Invoke(ctx, c, in, sts.Limited(c, s.cursors.wrap(h)))
 }
 
 // unproved looks callers up for the gateway, which has not verified their signatures yet.

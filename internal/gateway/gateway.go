@@ -12,8 +12,6 @@ package gateway
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -75,7 +73,9 @@ type Config struct {
 	// that a name that a web page points at this machine does not reach it.
 	Dev          bool
 	AllowedHosts []string
-	MaxBody      int64 // bytes; 0 is DefaultMaxBody
+	// Protected says that the handler stands behind [Protect] already.
+	Protected bool
+	MaxBody   int64 // bytes; 0 is DefaultMaxBody
 }
 
 // codec is what each protocol's package offers a server.
@@ -136,6 +136,9 @@ func New(cfg Config) (http.Handler, error) {
 			return nil, err
 		}
 	}
+	if cfg.Protected {
+		return g, nil
+	}
 	return Protect(Protection{Dev: cfg.Dev, AllowedHosts: cfg.AllowedHosts}, g), nil
 }
 
@@ -194,7 +197,7 @@ type exchange struct {
 
 // ServeHTTP answers one request.
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{gateway: g, w: w, r: r, id: newRequestID()}
+	x := &exchange{gateway: g, w: w, r: r, id: guard.NewRequestID()}
 	defer x.recover()
 	if err := x.serve(); err != nil {
 		x.fail(err)
@@ -281,7 +284,11 @@ func (x *exchange) readBody() ([]byte, error) {
 	if n == 0 {
 		return nil, nil
 	}
-	body, err := read(http.MaxBytesReader(x.w, x.r.Body, x.cfg.MaxBody), n)
+	from := io.Reader(x.r.Body)
+	if n < 0 { // else it is bounded by what it says it is
+		from = http.MaxBytesReader(x.w, x.r.Body, x.cfg.MaxBody)
+	}
+	body, err := read(from, n)
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, x.problem(tooLarge, "The request is larger than "+strconv.FormatInt(x.cfg.MaxBody, 10)+" bytes.")
 	}
@@ -378,12 +385,12 @@ func (x *exchange) attrs() []any {
 
 func (x *exchange) write(status int, contentType string, body []byte) {
 	x.done = true
-	h := x.w.Header()
-	h["X-Amzn-Requestid"] = []string{x.id}
-	h["Content-Type"] = []string{contentType}
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	h["Cache-Control"] = []string{"no-store"}
-	h["X-Content-Type-Options"] = []string{"nosniff"}
+	h, v := x.w.Header(), &[...]string{x.id, contentType, strconv.Itoa(len(body)), "no-store", "nosniff"}
+	h["X-Amzn-Requestid"] = v[0:1:1]
+	h["Content-Type"] = v[1:2:2]
+	h["Content-Length"] = v[2:3:3]
+	h["Cache-Control"] = v[3:4:4]
+	h["X-Content-Type-Options"] = v[4:5:5]
 	x.w.WriteHeader(status)
 	if x.r.Method == http.MethodHead {
 		return
@@ -415,19 +422,3 @@ func (x *exchange) recover() {
 }
 
 var errPanic = errors.New("gateway: a handler panicked")
-
-// newRequestID is a random UUID, version 4.
-func newRequestID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process instead
-	b[6] = b[6]&0x0f | 0x40
-	b[8] = b[8]&0x3f | 0x80
-	out := make([]byte, 0, 36)
-	for i, part := range [][]byte{b[:4], b[4:6], b[6:8], b[8:10], b[10:]} {
-		if i > 0 {
-			out = append(out, '-')
-		}
-		out = hex.AppendEncode(out, part)
-	}
-	return string(out)
-}

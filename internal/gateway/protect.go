@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/kagimori/kagimori/internal/guard"
 )
 
 // Protection is what keeps web pages from using a server on the visitor's machine.
@@ -58,7 +60,7 @@ func checkOrigin(cross *http.CrossOriginProtection, r *http.Request) error {
 
 // refuse answers in the request's protocol where it shows, with the codes for no access.
 func refuse(w http.ResponseWriter, r *http.Request, message string) {
-	x := &exchange{gateway: &gateway{cfg: Config{Logger: slog.Default()}}, w: w, r: r, id: newRequestID()}
+	x := &exchange{gateway: &gateway{cfg: Config{Logger: slog.Default()}}, w: w, r: r, id: guard.NewRequestID()}
 	x.refuse(http.StatusForbidden, message)
 }
 
@@ -73,6 +75,9 @@ func hostname(host string) string {
 // sourceIP is the client's address.
 func sourceIP(r *http.Request) string {
 	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		if ap.Addr().Is4() { // has one spelling only
+			return r.RemoteAddr[:strings.LastIndexByte(r.RemoteAddr, ':')]
+		}
 		return ap.Addr().Unmap().WithZone("").String()
 	}
 	return ""

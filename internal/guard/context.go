@@ -8,14 +8,32 @@ import (
 	"github.com/kagimori/kagimori/internal/directory"
 )
 
+// A second is a time as condition keys have it.
+type second struct {
+	unix       int64
+	iso, epoch string
+}
+
+// now is the second that it is.
+func (g *Guard) now() *second {
+	now := g.cfg.Now()
+	unix := now.Unix()
+	if s := g.second.Load(); s != nil && s.unix == unix {
+		return s
+	}
+	s := &second{unix, now.UTC().Format(time.RFC3339), strconv.FormatInt(unix, 10)}
+	g.second.Store(s)
+	return s
+}
+
 // context supplies the condition keys that every request has, on top of those that authz derives
 // from the principal and the resource. Source: IAM User Guide, "AWS global condition context
 // keys"; KMS Developer Guide, "Condition keys for AWS KMS".
 func (g *Guard) context(c *Call) authz.Context {
 	ctx := make(authz.Context, 0, 20)
-	now := g.cfg.Now().UTC()
-	ctx.Set("aws:currenttime", now.Format(time.RFC3339))
-	ctx.Set("aws:epochtime", strconv.FormatInt(now.Unix(), 10))
+	now := g.now()
+	ctx.Set("aws:currenttime", now.iso)
+	ctx.Set("aws:epochtime", now.epoch)
 	ctx.Set("aws:requestedregion", c.Region)
 	ctx.SetBool("aws:securetransport", c.Caller.Secure)
 	if c.Caller.UserAgent != "" {

@@ -11,12 +11,13 @@ package guard
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/apierr"
@@ -47,6 +48,8 @@ type Guard struct {
 	cfg        Config
 	flood      flood
 	everything []*authz.Document
+	second     atomic.Pointer[second]
+	shapes     trail.Shapes
 }
 
 // New makes a Guard.
@@ -71,6 +74,7 @@ type evidence struct {
 	kept      int               // decisions in that record
 	eventID   string            // of that record, whichever run of its closure wrote it
 	reserved  string            // the event id of the next record, if it was told already
+	shapes    *trail.Shapes     // the guard's, once it has the call
 }
 
 // mark is what reset goes back to, so that a closure that runs again leaves no evidence of the
@@ -109,7 +113,13 @@ func (c *Call) Touch(resourceARN, account, kind string) {
 }
 
 // Respond sets the record's response elements. Call it inside the closure of Update.
-func (c *Call) Respond(out any) { c.evidence.response = trail.Parameters(out) }
+func (c *Call) Respond(out any) {
+	if c.evidence.shapes == nil {
+		c.evidence.response = trail.Parameters(out)
+		return
+	}
+	c.evidence.response = c.evidence.shapes.Parameters(out)
+}
 
 // Note adds an entry to the record's additional event data.
 func (c *Call) Note(key string, value any) {
@@ -153,7 +163,7 @@ func (g *Guard) Update(ctx context.Context, c *Call, fn func(store.Tx) error) er
 // in it are left out. A call that failed, or decided more, after a transaction of it committed has
 // a second record. What fails before an unsigned request proved anything is nobody's and has none.
 func (g *Guard) Invoke(ctx context.Context, c *Call, in any, h Handler) (any, error) {
-	c.Input = in
+	c.Input, c.evidence.shapes = in, &g.shapes
 	out, err := h(ctx, c, in)
 	if err == nil && c.evidence.recorded && len(c.evidence.decisions) == c.evidence.kept {
 		return out, nil
@@ -329,10 +339,17 @@ func (e *DeniedError) Unwrap() error { return e.api }
 // Denied reports whether err is a refusal.
 func Denied(err error) (*DeniedError, bool) { return errors.AsType[*DeniedError](err) }
 
-// NewRequestID makes a request id: a random UUID.
+// NewRequestID makes a request id: a random UUID, version 4.
 func NewRequestID() string {
 	var b [16]byte
 	rand.Read(b[:]) // never fails
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:])
+	var out [36]byte
+	hex.Encode(out[:8], b[:4])
+	hex.Encode(out[9:13], b[4:6])
+	hex.Encode(out[14:18], b[6:8])
+	hex.Encode(out[19:23], b[8:10])
+	hex.Encode(out[24:], b[10:])
+	out[8], out[13], out[18], out[23] = '-', '-', '-', '-'
+	return string(out[:])
 }

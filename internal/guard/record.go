@@ -111,10 +111,10 @@ func (g *Guard) record(c *Call, err error) *trail.Record {
 		EventVersion: "1.11", UserIdentity: identity(&c.Caller), EventTime: g.cfg.Now().UTC(),
 		EventSource: c.Service + ".amazonaws.com", EventName: c.Operation, AWSRegion: c.Region,
 		SourceIPAddress: c.Caller.SourceIP, UserAgent: c.Caller.UserAgent,
-		RequestParameters: trail.Parameters(c.Input), ResponseElements: c.evidence.response,
+		RequestParameters: g.shapes.Parameters(c.Input), ResponseElements: c.evidence.response,
 		RequestID: c.ID, EventID: c.evidence.eventID, ReadOnly: c.ReadOnly, Resources: c.evidence.resources,
 		EventType: "AwsApiCall", ManagementEvent: true, RecipientAccountID: cmp.Or(c.Caller.Principal.Account, c.Caller.SourceAccount),
-		EventCategory: "Management", AdditionalEventData: c.evidence.extra,
+		EventCategory: "Management", AdditionalEventData: c.evidence.extra, Encoded: true,
 	}
 	if by := r.UserIdentity.InvokedBy; by != "" {
 		r.SourceIPAddress, r.UserAgent = by, by

@@ -125,12 +125,12 @@ func (s *Service) GetFederationToken(ctx context.Context, c *guard.Call, in *sts
 // credentials of users may not call IAM, unless they were got with an MFA code and are the user's own, and of STS only GetCallerIdentity and, for the user itself,
 // AssumeRole; what a service does for the caller is not limited. Source: IAM User Guide, "Compare
 // AWS STS credentials".
-func Limited(h guard.Handler) guard.Handler {
-	return func(ctx context.Context, c *guard.Call, in any) (any, error) {
-		if s := c.Caller.Session; s != nil && s.Kind != directory.OfRole && s.Kind != directory.OfRoot && !c.Caller.Forwarded() && !good(c, s.Kind) {
-			return nil, apierr.New("InvalidClientTokenId", "The security token included in the request is invalid").WithStatus(403)
-		}
-		return h(ctx, c, in)
+func Limited(c *guard.Call, h guard.Handler) guard.Handler {
+	if s := c.Caller.Session; s == nil || s.Kind == directory.OfRole || s.Kind == directory.OfRoot || c.Caller.Forwarded() || good(c, s.Kind) {
+		return h
+	}
+	return func(context.Context, *guard.Call, any) (any, error) {
+		return nil, apierr.New("InvalidClientTokenId", "The security token included in the request is invalid").WithStatus(403)
 	}
 }
 

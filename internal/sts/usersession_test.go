@@ -142,8 +142,9 @@ func TestLimited(t *testing.T) {
 		{session(directory.OfFederated), "kms", "Encrypt", true},
 	} {
 		called := false
-		h := sts.Limited(func(_ context.Context, _ *guard.Call, _ any) (any, error) { called = true; return nil, nil })
-		_, err := h(t.Context(), &guard.Call{Caller: tt.caller, Service: tt.service, Operation: tt.operation}, nil)
+		c := &guard.Call{Caller: tt.caller, Service: tt.service, Operation: tt.operation}
+		h := sts.Limited(c, func(_ context.Context, _ *guard.Call, _ any) (any, error) { called = true; return nil, nil })
+		_, err := h(t.Context(), c, nil)
 		if called != tt.good || (err == nil) != tt.good {
 			t.Errorf("%+v: called %v, %v", tt, called, err)
 		}

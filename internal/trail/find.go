@@ -102,6 +102,9 @@ func (t *Trail) Each(ctx context.Context, f Filter) iter.Seq2[Record, error] {
 				return
 			}
 			for i := range recs {
+				if h := headOf(&recs[i]); !f.match(&h) {
+					continue
+				}
 				if left--; !yield(recs[i], nil) {
 					return
 				}
@@ -133,7 +136,7 @@ func (t *Trail) fetch(ctx context.Context, entries []entry) ([]Record, error) {
 		if end < 0 {
 			end = len(entries)
 		}
-		recs, err := t.fetchSegment(ctx, n, entries[:end])
+		recs, err := t.fetchSegment(ctx, int(n), entries[:end])
 		if err != nil && !errors.Is(err, fs.ErrNotExist) { // pruned meanwhile
 			return nil, err
 		}

@@ -4,49 +4,112 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"hash/maphash"
 	"math"
 	"slices"
 	"sync"
-	"time"
 )
 
-// entry is a record in the index: what look-ups ask for, and where the rest is.
+// entry is a record in the index: where it is, and of what look-ups ask for the time and hashes. It
+// holds no pointers, so that the collector has nothing to do with the many that there are; two texts
+// with one hash, or more resources than there is room for, show when the record is read.
 type entry struct {
-	head
 	seq     uint64
-	segment int
 	offset  int64
-	length  int // with the line's end
+	time    int64 // Unix
+	segment int32
+	length  int32 // with the line's end
+	failed  bool
+	many    bool // has more resources than are here
+
+	request, name, region, principal, recipient uint64
+	resources                                   [maxIndexed]indexedResource
 }
+
+// maxIndexed is how many resources of a record the index has; few records have more.
+const maxIndexed = 2
+
+type indexedResource struct{ arn, account uint64 }
 
 // index holds the newest records of the log.
 type index struct {
 	limit int
+	seed  maphash.Seed
 
-	mu       sync.RWMutex
-	entries  []entry        // oldest first; guarded by mu
-	requests map[string]int // entries per request id; guarded by mu
-	dropped  bool           // older ones are in the segments only; guarded by mu
+	mu      sync.RWMutex
+	entries []entry // oldest first; guarded by mu
+	dropped bool    // older ones are in the segments only; guarded by mu
 }
 
-func newIndex(limit int) index { return index{limit: limit, requests: map[string]int{}} }
+func newIndex(limit int) index { return index{limit: limit, seed: maphash.MakeSeed()} }
+
+func (x *index) hash(s string) uint64 { return maphash.String(x.seed, s) }
+
+// entry notes a record with its place.
+func (x *index) entry(h *head, seq uint64, segment int, offset int64, length int) entry {
+	e := entry{
+		seq: seq, offset: offset, time: h.EventTime.Unix(), segment: int32(segment), length: int32(length), failed: h.ErrorCode != "",
+		many: len(h.Resources) > maxIndexed, request: x.hash(h.RequestID), name: x.hash(h.EventName), region: x.hash(h.AWSRegion),
+		principal: x.hash(h.UserIdentity.ARN), recipient: x.hash(h.RecipientAccountID),
+	}
+	for i := range h.Resources[:min(maxIndexed, len(h.Resources))] {
+		r := &h.Resources[i]
+		e.resources[i] = indexedResource{x.hash(r.ARN), x.hash(r.AccountID)}
+	}
+	return e
+}
+
+// A probe is a filter as the index sees it.
+type probe struct {
+	*Filter
+	request, name, region, principal, account, resource uint64
+	since, until                                        int64
+}
+
+func (x *index) probe(f *Filter) probe {
+	p := probe{
+		Filter: f, request: x.hash(f.RequestID), name: x.hash(f.EventName), region: x.hash(f.Region), principal: x.hash(f.PrincipalARN),
+		account: x.hash(f.Account), resource: x.hash(f.ResourceARN), since: math.MinInt64, until: math.MaxInt64,
+	}
+	if !f.Since.IsZero() {
+		p.since = f.Since.Unix()
+		if f.Since.Nanosecond() > 0 {
+			p.since++
+		}
+	}
+	if !f.Until.IsZero() {
+		p.until = f.Until.Unix()
+	}
+	return p
+}
+
+// match reports whether a record may be one that the filter selects.
+func (p *probe) match(e *entry) bool {
+	if p.RequestID != "" && e.request != p.request || p.EventName != "" && e.name != p.name || p.Region != "" && e.region != p.region ||
+		p.PrincipalARN != "" && e.principal != p.principal || p.ErrorOnly && !e.failed || e.time < p.since || e.time > p.until {
+		return false
+	}
+	if p.Account != "" && e.recipient != p.account && !e.has(func(r *indexedResource) bool { return r.account == p.account }) {
+		return false
+	}
+	return p.ResourceARN == "" || e.has(func(r *indexedResource) bool { return r.arn == p.resource })
+}
+
+func (e *entry) has(match func(*indexedResource) bool) bool {
+	for i := range e.resources {
+		if match(&e.resources[i]) {
+			return true
+		}
+	}
+	return e.many
+}
 
 func (x *index) add(entries []entry) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for i := range entries {
-		x.requests[entries[i].RequestID]++
-	}
 	x.entries = append(x.entries, entries...)
 	if over := len(x.entries) - x.limit; over > 0 {
 		n := min(len(x.entries), over+x.limit/10) // a tenth more, to do this seldom
-		for i := range x.entries[:n] {
-			if id := x.entries[i].RequestID; x.requests[id] > 1 {
-				x.requests[id]--
-			} else {
-				delete(x.requests, id)
-			}
-		}
 		x.entries = slices.Delete(x.entries, 0, n)
 		x.dropped = true
 	}
@@ -66,18 +129,16 @@ func (x *index) find(f *Filter) (out []entry, rest border) {
 	if x.dropped {
 		rest = border{math.MaxUint64, math.MaxInt}
 		if len(x.entries) > 0 {
-			rest = border{x.entries[0].seq, x.entries[0].segment}
+			rest = border{x.entries[0].seq, int(x.entries[0].segment)}
 		}
 	}
-	if f.RequestID != "" && x.requests[f.RequestID] == 0 {
-		return nil, rest
-	}
+	p := x.probe(f)
 	end := len(x.entries)
 	if f.Before > 0 {
 		end, _ = slices.BinarySearchFunc(x.entries, f.Before, func(e entry, seq uint64) int { return cmp.Compare(e.seq, seq) })
 	}
 	for i := end - 1; i >= 0; i-- {
-		if !f.match(&x.entries[i].head) {
+		if !p.match(&x.entries[i]) {
 			continue
 		}
 		out = append(out, x.entries[i])
@@ -95,52 +156,48 @@ func (x *index) find(f *Filter) (out []entry, rest border) {
 // A span is what a segment holds, noted in the header of a compressed one so that look-ups need
 // not read all of it. Verify does not rely on it.
 type span struct {
-	from, until time.Time // of the records; zero if not known
-	oldest      uint64    // lowest sequence number; 0 if not known
+	from, until int64  // of the records, Unix
+	oldest      uint64 // lowest sequence number; 0 if nothing is known
 }
 
-func (s *span) add(h *head) {
+func (s *span) add(at int64, seq uint64) {
 	if s.oldest == 0 {
-		s.from, s.until, s.oldest = h.EventTime, h.EventTime, h.Kagimori.Sequence
+		s.from, s.until, s.oldest = at, at, seq
 		return
 	}
-	s.oldest = min(s.oldest, h.Kagimori.Sequence)
-	if h.EventTime.Before(s.from) {
-		s.from = h.EventTime
-	}
-	if h.EventTime.After(s.until) {
-		s.until = h.EventTime
-	}
+	s.from, s.until, s.oldest = min(s.from, at), max(s.until, at), min(s.oldest, seq)
 }
 
 // String is the note in the header.
-func (s span) String() string {
-	return fmt.Sprintf("kagimori 1 %d %d %d", s.oldest, s.from.Unix(), s.until.Unix())
-}
+func (s span) String() string { return fmt.Sprintf("kagimori 1 %d %d %d", s.oldest, s.from, s.until) }
 
 // parseSpan reads a note; a foreign one says nothing.
 func parseSpan(note string) span {
-	var (
-		s           span
-		from, until int64
-	)
-	if _, err := fmt.Sscanf(note, "kagimori 1 %d %d %d", &s.oldest, &from, &until); err != nil || s.oldest == 0 {
+	var s span
+	if _, err := fmt.Sscanf(note, "kagimori 1 %d %d %d", &s.oldest, &s.from, &s.until); err != nil {
 		return span{}
 	}
-	s.from, s.until = time.Unix(from, 0), time.Unix(until, 0)
 	return s
 }
 
 // misses reports that no record of the segment can match.
 func (s span) misses(f *Filter, before uint64) bool {
-	return s.oldest != 0 && (s.oldest >= before || !f.Since.IsZero() && s.until.Before(f.Since) || !f.Until.IsZero() && s.from.After(f.Until))
+	return s.oldest != 0 && (s.oldest >= before || !f.Since.IsZero() && s.until < f.Since.Unix() || !f.Until.IsZero() && s.from > f.Until.Unix())
 }
 
+// measure is the span of a full segment: noted while it was written or, of one that an earlier run began,
+// read out of it.
 func (t *Trail) measure(n int) (span, error) {
-	var s span
+	t.spansMu.Lock()
+	s, known := t.spans[n]
+	delete(t.spans, n)
+	t.spansMu.Unlock()
+	if known {
+		return s, nil
+	}
 	err := t.lines(context.Background(), n, func(line []byte, _ int64) error {
 		if h, ok := decodeHead(line); ok && h.Kagimori != nil {
-			s.add(&h)
+			s.add(h.EventTime.Unix(), h.Kagimori.Sequence)
 		}
 		return nil
 	})

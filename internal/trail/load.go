@@ -170,9 +170,7 @@ func (t *Trail) indexNewest(ctx context.Context, nums []int) error {
 				return nil
 			}
 			if h, ok := decodeHead(line); ok && h.Kagimori != nil {
-				e := entry{head: h, seq: h.Kagimori.Sequence, segment: n, offset: offset, length: len(line) + 1}
-				e.Kagimori = nil
-				entries = append(entries, e)
+				entries = append(entries, t.index.entry(&h, h.Kagimori.Sequence, n, offset, len(line)+1))
 			}
 			return nil
 		})

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -29,20 +30,49 @@ var (
 // Parameters renders a request or response of a generated type as a record shows it: lower-camel
 // names, absent members left out. Secrets and blobs are never in it; grant tokens and session
 // tokens are masked. It is nil for nil and for values without members to show.
-func Parameters(in any) json.RawMessage {
+func Parameters(in any) json.RawMessage { return new(Shapes).Parameters(in) }
+
+// Shapes remember the members of types, for who renders many values of each. The zero Shapes is ready.
+// Safe for concurrent use.
+type Shapes struct{ known sync.Map } // reflect.Type to []shown
+
+// shown is a member that a record may show.
+type shown struct {
+	index  int
+	key    string // `"name":`
+	masked bool
+}
+
+// Parameters is [Parameters].
+func (s *Shapes) Parameters(in any) json.RawMessage {
 	if in == nil {
 		return nil
 	}
-	out, ok := appendValue(nil, reflect.ValueOf(in))
+	out, ok := s.value(make([]byte, 0, 128), reflect.ValueOf(in))
 	if !ok || out[0] != '{' || len(out) == len("{}") {
 		return nil
 	}
 	return out
 }
 
-// appendValue appends a value as JSON; ok is false, and nothing appended, for what must not or need
+// members are the members of a structure.
+func (s *Shapes) members(t reflect.Type) []shown {
+	if m, ok := s.known.Load(t); ok {
+		return m.([]shown)
+	}
+	var m []shown
+	for i := range t.NumField() {
+		if f := t.Field(i); f.IsExported() {
+			m = append(m, shown{i, string(appendString(nil, lowerCamel(f.Name))) + ":", masked(f.Name)})
+		}
+	}
+	s.known.Store(t, m)
+	return m
+}
+
+// value appends a value as JSON; ok is false, and nothing appended, for what must not or need
 // not be shown.
-func appendValue(b []byte, v reflect.Value) (out []byte, ok bool) {
+func (s *Shapes) value(b []byte, v reflect.Value) (out []byte, ok bool) {
 	switch v.Type() {
 	case secretBytes, secretString:
 		return b, false
@@ -54,19 +84,19 @@ func appendValue(b []byte, v reflect.Value) (out []byte, ok bool) {
 		if v.IsNil() {
 			return b, false
 		}
-		return appendValue(b, v.Elem())
+		return s.value(b, v.Elem())
 	case reflect.Struct:
-		return appendStruct(b, v), true
+		return s.structure(b, v), true
 	case reflect.Slice:
 		if v.IsNil() || v.Type().Elem().Kind() == reflect.Uint8 {
 			return b, false
 		}
-		return appendList(b, v), true
+		return s.list(b, v), true
 	case reflect.Map:
 		if v.IsNil() || v.Type().Key().Kind() != reflect.String {
 			return b, false
 		}
-		return appendMap(b, v), true
+		return s.entries(b, v), true
 	case reflect.String:
 		return appendString(b, v.String()), true
 	case reflect.Bool:
@@ -83,30 +113,24 @@ func appendValue(b []byte, v reflect.Value) (out []byte, ok bool) {
 	return b, false
 }
 
-func appendStruct(b []byte, v reflect.Value) []byte {
-	t := v.Type()
+func (s *Shapes) structure(b []byte, v reflect.Value) []byte {
 	b = append(b, '{')
-	for i := range t.NumField() {
-		f := v.Field(i)
+	for _, m := range s.members(v.Type()) {
+		f := v.Field(m.index)
 		if k := f.Kind(); (k == reflect.Pointer || k == reflect.Slice || k == reflect.Map) && f.IsNil() {
-			continue // most are: asking for their names would cost more than all else
-		}
-		field := t.Field(i)
-		if !field.IsExported() {
 			continue
 		}
 		before := len(b)
 		if b[before-1] != '{' {
 			b = append(b, ',')
 		}
-		b = appendString(b, lowerCamel(field.Name))
-		b = append(b, ':')
+		b = append(b, m.key...)
 		value := len(b)
-		b, _ = appendValue(b, f)
+		b, _ = s.value(b, f)
 		switch {
 		case len(b) == value:
 			b = b[:before]
-		case masked(field.Name):
+		case m.masked:
 			b = append(b[:value], hidden...)
 		}
 	}
@@ -118,7 +142,7 @@ func masked(name string) bool {
 	return name == "GrantTokens" || name == "GrantToken" || name == "SessionToken"
 }
 
-func appendList(b []byte, v reflect.Value) []byte {
+func (s *Shapes) list(b []byte, v reflect.Value) []byte {
 	b = append(b, '[')
 	for i := range v.Len() {
 		before := len(b)
@@ -126,14 +150,14 @@ func appendList(b []byte, v reflect.Value) []byte {
 			b = append(b, ',')
 		}
 		var ok bool
-		if b, ok = appendValue(b, v.Index(i)); !ok {
+		if b, ok = s.value(b, v.Index(i)); !ok {
 			b = b[:before]
 		}
 	}
 	return append(b, ']')
 }
 
-func appendMap(b []byte, v reflect.Value) []byte {
+func (s *Shapes) entries(b []byte, v reflect.Value) []byte {
 	keys := v.MapKeys()
 	slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
 	b = append(b, '{')
@@ -145,7 +169,7 @@ func appendMap(b []byte, v reflect.Value) []byte {
 		b = appendString(b, k.String())
 		b = append(b, ':')
 		var ok bool
-		if b, ok = appendValue(b, v.MapIndex(k)); !ok {
+		if b, ok = s.value(b, v.MapIndex(k)); !ok {
 			b = b[:before]
 		}
 	}

@@ -44,6 +44,10 @@ type Record struct {
 	SharedEventID       string          `json:"sharedEventID,omitempty"`
 	EventCategory       string          `json:"eventCategory"`
 	Kagimori            Extension       `json:"kagimori"` // the last member: see encode
+
+	// Encoded says that what is JSON in the record already was made by an encoder of this program, so
+	// that Append need not find out whether it is JSON.
+	Encoded bool `json:"-"`
 }
 
 // An Extension is what kagimori adds to a record. All but Decisions is set when the record is

@@ -2,7 +2,6 @@ package trail
 
 import (
 	"bufio"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/klauspost/compress/gzip"
 )
 
 // Segments are named trail-00000001.jsonl, and trail-00000001.jsonl.gz when they are compressed.
@@ -124,7 +125,7 @@ func (t *Trail) begin(n int) error {
 	if err := t.syncDir(); err != nil {
 		return errors.Join(err, f.Close(), t.cfg.Dir.Remove(plainName(n)))
 	}
-	t.file, t.segment, t.size = f, n, 0
+	t.file, t.segment, t.size, t.span, t.whole = f, n, 0, span{}, true
 	return nil
 }
 
@@ -145,6 +146,11 @@ func (t *Trail) rotate() error {
 	if err := t.checkpoint(); err != nil {
 		return err
 	}
+	t.spansMu.Lock()
+	if t.whole {
+		t.spans[t.segment] = t.span
+	}
+	t.spansMu.Unlock()
 	old := t.file
 	if err := old.Sync(); err != nil {
 		t.broken = fmt.Errorf("trail: %w", err)
@@ -199,6 +205,9 @@ func (t *Trail) pack() error {
 	return nil
 }
 
+// packLevel is the least work for nearly all of the effect: lines of the log are much alike.
+const packLevel = 3
+
 func (t *Trail) compress(n int) error {
 	note, err := t.measure(n)
 	if err != nil {
@@ -213,7 +222,10 @@ func (t *Trail) compress(n int) error {
 	if err != nil {
 		return fmt.Errorf("trail: %w", err)
 	}
-	z := gzip.NewWriter(f)
+	z, err := gzip.NewWriterLevel(f, packLevel)
+	if err != nil {
+		return errors.Join(fmt.Errorf("trail: %w", err), f.Close())
+	}
 	z.Comment = note.String()
 	_, err = io.Copy(z, in)
 	if err = errors.Join(err, z.Close(), f.Sync(), f.Close()); err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,6 +46,11 @@ type Trail struct {
 
 	queueMu sync.Mutex
 	queue   []*pending // waits for the next write; guarded by queueMu
+	led     bool       // somebody is about to write the queue; guarded by queueMu
+	spare   []*pending // room for the next queue; guarded by queueMu
+
+	spansMu sync.Mutex
+	spans   map[int]span // of full segments that are not compressed yet; guarded by spansMu
 
 	writeMu sync.Mutex
 	file    *os.File // current segment; guarded by writeMu
@@ -54,6 +60,9 @@ type Trail struct {
 	dirty   bool     // records follow the last checkpoint; guarded by writeMu
 	broken  error    // why nothing can be appended any more; guarded by writeMu
 	out     []byte   // the write being made; guarded by writeMu
+	entries []entry  // of it; guarded by writeMu
+	span    span     // of what was written to the segment; guarded by writeMu
+	whole   bool     // span is of all of the segment; guarded by writeMu
 	seq     atomic.Uint64
 
 	index index
@@ -93,7 +102,7 @@ func Open(cfg Config) (*Trail, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	t := &Trail{
-		cfg: cfg, index: newIndex(cfg.Recent), flushing: make(chan struct{}, 1), moved: map[string]bool{},
+		cfg: cfg, index: newIndex(cfg.Recent), flushing: make(chan struct{}, 1), moved: map[string]bool{}, spans: map[int]span{},
 		outbox: outboxOf(cfg.Node), kick: make(chan struct{}, 1), full: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 	if err := t.load(); err != nil {
@@ -115,13 +124,14 @@ func Open(cfg Config) (*Trail, error) {
 // pending is a record on its way into the log.
 type pending struct {
 	rec  *Record
-	copy Record       // what of it is written
-	buf  bytes.Buffer // the record as encode leaves it
-	done bool         // guarded by writeMu
-	err  error        // guarded by writeMu
+	copy Record        // what of it is written
+	buf  bytes.Buffer  // the record as encode leaves it
+	wake chan struct{} // tells who appends that err or lead is set
+	lead bool          // it is to write the queue
+	err  error
 }
 
-var pendings = sync.Pool{New: func() any { return new(pending) }}
+var pendings = sync.Pool{New: func() any { return &pending{wake: make(chan struct{}, 1)} }}
 
 // keepBuffer is the largest buffer that is used again, in bytes.
 const keepBuffer = 64 << 10
@@ -130,12 +140,13 @@ func (p *pending) free() {
 	if p.buf.Cap() > keepBuffer {
 		return
 	}
-	p.rec, p.copy, p.done, p.err = nil, Record{}, false, nil
+	p.rec, p.copy, p.lead, p.err = nil, Record{}, false, nil
 	pendings.Put(p)
 }
 
 // Append writes a record before it returns, and sets its version, sequence number and hash. An
-// error means that the record is not in the log. Appends that wait for each other share a write.
+// error means that the record is not in the log. Appends that come together share a write: the first
+// makes it for all, and one that came meanwhile makes the next.
 func (t *Trail) Append(rec *Record) error {
 	p := pendings.Get().(*pending)
 	defer p.free()
@@ -145,22 +156,45 @@ func (t *Trail) Append(rec *Record) error {
 	}
 	t.queueMu.Lock()
 	t.queue = append(t.queue, p)
+	lead := !t.led
+	t.led = true
+	t.queueMu.Unlock()
+	if !lead {
+		<-p.wake
+		lead = p.lead
+	}
+	if lead {
+		t.lead(p)
+	}
+	return p.err
+}
+
+// lead writes the queue, in which p is, and hands over.
+func (t *Trail) lead(p *pending) {
+	runtime.Gosched() // those that are about to append come along: a write costs more than the turn
+	t.queueMu.Lock()
+	batch := t.queue
+	t.queue, t.spare = t.spare, nil
 	t.queueMu.Unlock()
 
 	t.writeMu.Lock()
-	defer t.writeMu.Unlock()
-	if p.done { // somebody wrote it while we waited
-		return p.err
-	}
-	t.queueMu.Lock()
-	batch := t.queue
-	t.queue = nil
-	t.queueMu.Unlock()
 	err := t.write(batch, t.cfg.Sync)
+	t.writeMu.Unlock()
+
 	for _, q := range batch {
-		q.done, q.err = true, err
+		q.err, q.lead = err, false
+		if q != p {
+			q.wake <- struct{}{} // never blocks; q is not ours any more
+		}
 	}
-	return err
+	clear(batch)
+	t.queueMu.Lock()
+	defer t.queueMu.Unlock()
+	t.spare = batch[:0]
+	if t.led = len(t.queue) > 0; t.led {
+		t.queue[0].lead = true
+		t.queue[0].wake <- struct{}{}
+	}
 }
 
 // write puts records at the end of the log, all or none. writeMu is held.
@@ -174,22 +208,25 @@ func (t *Trail) write(batch []*pending, sync bool) error {
 		}
 	}
 	seq, last := t.seq.Load(), t.last
-	entries := make([]entry, len(batch))
-	t.out = t.out[:0]
-	for i, p := range batch {
+	t.entries, t.out = t.entries[:0], t.out[:0]
+	for _, p := range batch {
 		from := len(t.out)
 		seq++
 		t.out = appendLine(t.out, p.buf.Bytes(), seq, last)
 		p.rec.Kagimori.Version, p.rec.Kagimori.Sequence, p.rec.Kagimori.Previous = format, seq, hex.EncodeToString(last[:])
 		last = lineHash(t.out[from:])
-		entries[i] = entry{head: headOf(p.rec), seq: seq, segment: t.segment, offset: t.size + int64(from), length: len(t.out) - from}
+		h := headOf(p.rec)
+		t.entries = append(t.entries, t.index.entry(&h, seq, t.segment, t.size+int64(from), len(t.out)-from))
 	}
 	if err := t.put(t.out, sync); err != nil {
 		return err
 	}
 	t.last, t.dirty = last, true
 	t.seq.Store(seq)
-	t.index.add(entries)
+	for i := range t.entries {
+		t.span.add(t.entries[i].time, t.entries[i].seq)
+	}
+	t.index.add(t.entries)
 	if cap(t.out) > maxLine {
 		t.out = nil
 	}

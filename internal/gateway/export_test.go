@@ -1,0 +1,4 @@
+package gateway
+
+// ValidRegion is validRegion.
+func ValidRegion(name string) bool { return validRegion(name) }
