@@ -43,7 +43,7 @@ func gather(req *Request, brief bool) Decision {
 	for i := range req.Parts {
 		ev := &evidence{brief: brief}
 		if brief {
-			ev.matched = make([]Match, 0, 8) // enough for most
+			ev.matched = make([]Match, 0, 4) // enough for most
 		}
 		v := decidePart(req, i, ev, false)
 		d.Parts[i] = v.decision(req, i)

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,9 +17,9 @@ import (
 // the three, and sets a new timer rather than sleep, or it waits for itself. Make one with New.
 type Clock struct {
 	moving chan struct{} // holds a token while Advance runs: one at a time
+	offset atomic.Int64  // service time minus wall time, a Duration; never shrinks; changed with mu held
 
 	mu      sync.Mutex
-	offset  time.Duration // service time minus wall time; never shrinks; guarded by mu
 	timers  timerHeap     // guarded by mu
 	seq     int           // of the next timer; guarded by mu
 	wake    *time.Timer   // fires when the first timer is due; nil while Advance runs; guarded by mu
@@ -36,13 +37,11 @@ func New() *Clock { return &Clock{moving: make(chan struct{}, 1)} }
 
 // Now is the service time, in UTC and without a monotonic reading: equal times are ==.
 func (c *Clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	return c.now().Round(0)
 }
 
 // now keeps the monotonic reading, so that timers do not follow a wall clock that is set.
-func (c *Clock) now() time.Time { return time.Now().Add(c.offset).UTC() }
+func (c *Clock) now() time.Time { return time.Now().Add(time.Duration(c.offset.Load())).UTC() }
 
 // A Timer is a function that waits for its time.
 type Timer struct {
@@ -225,11 +224,11 @@ func (c *Clock) step(target time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stopped || len(c.timers) == 0 || c.timers[0].due.After(target) {
-		c.offset += max(0, target.Sub(c.now()))
+		c.offset.Add(int64(max(0, target.Sub(c.now()))))
 		return false
 	}
 	t := heap.Pop(&c.timers).(*Timer)
-	c.offset += max(0, t.due.Sub(c.now()))
+	c.offset.Add(int64(max(0, t.due.Sub(c.now()))))
 	c.start(t.f)
 	return true
 }

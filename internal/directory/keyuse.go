@@ -31,14 +31,18 @@ func (d *Directory) Used(ctx context.Context, id Identity, service, region strin
 	if last, ok := d.used.Load(id.AccessKeyID); ok && now.Sub(last.(time.Time)) < useStep {
 		return nil
 	}
+	return d.noteUse(ctx, id.AccessKeyID, KeyUse{now, service, region})
+}
+
+func (d *Directory) noteUse(ctx context.Context, accessKeyID string, use KeyUse) error {
 	err := d.cfg.Store.Update(ctx, func(tx store.Tx) error {
-		if _, ok, err := AccessKeys.Get(tx, id.AccessKeyID); err != nil || !ok {
+		if _, ok, err := AccessKeys.Get(tx, accessKeyID); err != nil || !ok {
 			return err
 		}
-		return keyUses.Put(tx, KeyUse{now, service, region}, id.AccessKeyID)
+		return keyUses.Put(tx, use, accessKeyID)
 	})
 	if err == nil {
-		d.used.Store(id.AccessKeyID, now)
+		d.used.Store(accessKeyID, use.At)
 	}
 	return err
 }

@@ -23,6 +23,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -91,6 +92,11 @@ type bodyCodec interface {
 	EncodeResponse(op *api.Operation, out any, requestID string) ([]byte, error)
 }
 
+// appender is what a codec has that writes answers into a buffer that is there.
+type appender interface {
+	AppendResponse(dst []byte, op *api.Operation, out any) ([]byte, error)
+}
+
 // dialect is how errors are spelled.
 type dialect interface {
 	ContentType() string
@@ -101,6 +107,7 @@ type dialect interface {
 type endpoint struct {
 	codec
 	body bodyCodec       // nil of a REST protocol
+	into appender        // body, if it is one
 	rest *restjson.Codec // nil of others
 	svc  *api.Service
 	ops  map[string]guard.Handler
@@ -109,6 +116,7 @@ type endpoint struct {
 type gateway struct {
 	cfg       Config
 	noise     sampler              // of requests that are not authenticated
+	buffers   sync.Pool            // of *buffers
 	byTarget  map[string]*endpoint // awsJson target prefix
 	byVersion map[string]*endpoint // query API version
 	byName    map[string]*endpoint // signing name
@@ -171,6 +179,7 @@ func (g *gateway) add(s Service) error {
 	if index[key] != nil || g.byName[s.API.Name] != nil {
 		return fmt.Errorf("gateway: %s cannot be told from another service", s.API.Name)
 	}
+	e.into, _ = e.body.(appender)
 	index[key], g.byName[s.API.Name] = e, e
 	if e.codec = e.body; e.rest != nil {
 		e.codec = e.rest
@@ -193,12 +202,35 @@ type exchange struct {
 	// labels are the parts of the path that a REST service takes as members.
 	labels map[string]string
 	done   bool // the answer has begun
+	buffers
+}
+
+// buffers hold the body of a request and that of its answer. They are used again, and zeroed before:
+// either may hold a plaintext.
+type buffers struct{ in, out []byte }
+
+// keepBuffer is the largest buffer that is used again, in bytes.
+const keepBuffer = 64 << 10
+
+// release gives the buffers of an exchange to the next.
+func (x *exchange) release(b *buffers) {
+	clear(x.in)
+	clear(x.out)
+	if cap(x.in) <= keepBuffer && cap(x.out) <= keepBuffer {
+		b.in, b.out = x.in[:0], x.out[:0]
+		x.gateway.buffers.Put(b)
+	}
 }
 
 // ServeHTTP answers one request.
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{gateway: g, w: w, r: r, id: guard.NewRequestID()}
+	b, ok := g.buffers.Get().(*buffers)
+	if !ok {
+		b = new(buffers)
+	}
+	x := &exchange{gateway: g, w: w, r: r, id: guard.NewRequestID(), buffers: *b}
 	defer x.recover()
+	defer x.release(b)
 	if err := x.serve(); err != nil {
 		x.fail(err)
 	}
@@ -212,8 +244,6 @@ func (x *exchange) serve() error {
 	if err != nil {
 		return err
 	}
-	// The body may hold a plaintext, and no decoded value points into it.
-	defer clear(body)
 	params, err := x.route(body)
 	if err != nil {
 		return err
@@ -258,9 +288,13 @@ func (x *exchange) decode(params []byte) (any, error) {
 func (x *exchange) answer(out any) error {
 	r := restjson.Response{Status: http.StatusOK}
 	var err error
-	if x.e.rest != nil {
+	switch {
+	case x.e.rest != nil:
 		r, err = x.e.rest.EncodeResponse(x.op, out)
-	} else {
+	case x.e.into != nil:
+		x.out, err = x.e.into.AppendResponse(x.out, x.op, out)
+		r.Body = x.out
+	default:
 		r.Body, err = x.e.body.EncodeResponse(x.op, out, x.id)
 	}
 	if err != nil {
@@ -288,27 +322,34 @@ func (x *exchange) readBody() ([]byte, error) {
 	if n < 0 { // else it is bounded by what it says it is
 		from = http.MaxBytesReader(x.w, x.r.Body, x.cfg.MaxBody)
 	}
-	body, err := read(from, n)
+	var err error
+	x.in, err = read(x.in, from, n)
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, x.problem(tooLarge, "The request is larger than "+strconv.FormatInt(x.cfg.MaxBody, 10)+" bytes.")
 	}
 	if err != nil {
 		return nil, x.problem(malformed, "The request's body could not be read.")
 	}
-	return body, nil
+	return x.in, nil
 }
 
 // firstRead bounds what is allocated for a body before any of it came.
 const firstRead = 16 << 10
 
-// read reads all of a body, of n bytes unless n is negative. Memory follows what comes, not what
-// was announced, and no part of the body, which may hold a plaintext, stays in a smaller buffer.
-func read(r io.Reader, n int64) ([]byte, error) {
+// usualBody is the least that is allocated: most bodies fit.
+const usualBody = 1 << 10
+
+// read reads all of a body, of n bytes unless n is negative, into an empty buffer or a larger one.
+// Memory follows what comes, not what was announced, and no part of the body, which may hold a
+// plaintext, stays in a smaller buffer. What was read comes with an error too.
+func read(body []byte, r io.Reader, n int64) ([]byte, error) {
 	limit := n
 	if n < 0 {
 		limit = math.MaxInt64
 	}
-	body := make([]byte, 0, min(limit, firstRead))
+	if first := min(limit, firstRead); int64(cap(body)) < first {
+		body = make([]byte, 0, max(first, usualBody))
+	}
 	for int64(len(body)) < limit {
 		if len(body) == cap(body) {
 			larger := make([]byte, len(body), min(limit, int64(2*cap(body))))
@@ -316,18 +357,17 @@ func read(r io.Reader, n int64) ([]byte, error) {
 			clear(body)
 			body = larger
 		}
-		m, err := r.Read(body[len(body):cap(body)])
+		m, err := r.Read(body[len(body):min(int64(cap(body)), limit)])
 		body = body[:len(body)+m]
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			clear(body)
-			return nil, err
+			return body, err
 		}
 	}
 	if n > int64(len(body)) {
-		return nil, io.ErrUnexpectedEOF
+		return body, io.ErrUnexpectedEOF
 	}
 	return body, nil
 }

@@ -8,6 +8,9 @@ import (
 	"github.com/kagimori/kagimori/internal/policy"
 )
 
+// usualDecision is the room that the record of a decision usually takes.
+const usualDecision = 768
+
 // appendAllowed writes the record of a decision that allows as encoding/json writes a [Recorded], in a
 // fraction of the time: nearly every request has one. ok is false, and what was appended of no use, for
 // decisions with more to tell.

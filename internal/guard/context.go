@@ -30,7 +30,7 @@ func (g *Guard) now() *second {
 // from the principal and the resource. Source: IAM User Guide, "AWS global condition context
 // keys"; KMS Developer Guide, "Condition keys for AWS KMS".
 func (g *Guard) context(c *Call) authz.Context {
-	ctx := make(authz.Context, 0, 20)
+	ctx := make(authz.Context, 0, 10)
 	now := g.now()
 	ctx.Set("aws:currenttime", now.iso)
 	ctx.Set("aws:epochtime", now.epoch)

@@ -75,17 +75,27 @@ type evidence struct {
 	eventID   string            // of that record, whichever run of its closure wrote it
 	reserved  string            // the event id of the next record, if it was told already
 	shapes    *trail.Shapes     // the guard's, once it has the call
+	room      struct {          // for what nearly all calls have one of
+		resources [1]trail.Resource
+		decisions [1]json.RawMessage
+	}
 }
 
-// mark is what reset goes back to, so that a closure that runs again leaves no evidence of the
+// A mark is what reset goes back to, so that a closure that runs again leaves no evidence of the
 // runs before.
-func (e *evidence) mark() evidence {
-	m := *e
-	m.extra, m.renamed = maps.Clone(e.extra), maps.Clone(e.renamed)
-	return m
+type mark struct {
+	decisions []json.RawMessage
+	resources []trail.Resource
+	response  json.RawMessage
+	extra     map[string]any
+	renamed   map[string]string
 }
 
-func (e *evidence) reset(m *evidence) {
+func (e *evidence) mark() mark {
+	return mark{e.decisions, e.resources, e.response, maps.Clone(e.extra), maps.Clone(e.renamed)}
+}
+
+func (e *evidence) reset(m *mark) {
 	e.decisions, e.resources = slices.Clip(m.decisions), slices.Clip(m.resources)
 	e.response, e.extra, e.renamed = m.response, maps.Clone(m.extra), maps.Clone(m.renamed)
 }
@@ -108,6 +118,9 @@ func (c *Call) Touch(resourceARN, account, kind string) {
 		if r.ARN == resourceARN {
 			return
 		}
+	}
+	if c.evidence.resources == nil {
+		c.evidence.resources = c.evidence.room.resources[:0]
 	}
 	c.evidence.resources = append(c.evidence.resources, trail.Resource{ARN: resourceARN, AccountID: account, Type: kind})
 }
@@ -223,22 +236,40 @@ func (g *Guard) Authorize(tx store.Tx, c *Call, check Check) ([]permit.Permit, e
 	if err != nil {
 		return nil, err
 	}
-	caller, all := g.versions(&req, &d)
-	brief := d.Outcome != authz.Allowed && !g.flood.full(req.Principal.Account, g.cfg.Now())
-	for i := range all {
-		if err := g.keep(c, &all[i], brief); err != nil {
-			return nil, err
-		}
-	}
 	if d.Outcome != authz.Allowed {
-		c.evidence.rename(&req)
-		return nil, g.denied(c, &caller)
+		return nil, g.refuse(c, req, d)
+	}
+	if data, ok := appendAllowed(make([]byte, 0, usualDecision), &req.Principal, &d); ok {
+		if c.evidence.decisions == nil {
+			c.evidence.decisions = c.evidence.room.decisions[:0]
+		}
+		c.evidence.decisions = append(c.evidence.decisions, data)
+	} else if err := g.keepWhole(c, req, d); err != nil {
+		return nil, err
 	}
 	permits := make([]permit.Permit, len(check.Parts))
 	for i, p := range check.Parts {
 		permits[i] = permit.New(mint.New(), p.Action, p.Resource.ARN, c.ID, check.DryRun)
 	}
 	return permits, nil
+}
+
+// keepWhole keeps a decision as it is.
+func (g *Guard) keepWhole(c *Call, req authz.Request, d authz.Decision) error {
+	return g.keep(c, &version{req: &req, d: &d}, false)
+}
+
+// refuse keeps the evidence of a refusal and is the error of it.
+func (g *Guard) refuse(c *Call, req authz.Request, d authz.Decision) error {
+	caller, all := g.versions(&req, &d)
+	brief := !g.flood.full(req.Principal.Account, g.cfg.Now())
+	for i := range all {
+		if err := g.keep(c, &all[i], brief); err != nil {
+			return err
+		}
+	}
+	c.evidence.rename(&req)
+	return g.denied(c, &caller)
 }
 
 // Allow is Authorize for one part.
@@ -285,7 +316,8 @@ func (g *Guard) request(tx store.Tx, c *Call, parts []authz.Part) (authz.Request
 		req.Endpoint = e.Policy
 	}
 	if g.cfg.Observe != nil {
-		g.cfg.Observe(c, &req)
+		seen := req
+		g.cfg.Observe(c, &seen)
 	}
 	return req, nil
 }

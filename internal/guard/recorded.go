@@ -102,16 +102,9 @@ func value[T ~uint8](names []string, s string) T {
 // maxMissed bounds what a record keeps of the statements and grants of a part that did not apply.
 const maxMissed = 40
 
-// usualDecision is the room that the record of a decision usually takes.
-const usualDecision = 768
-
 // keep puts a decision into the call's evidence.
 func (g *Guard) keep(c *Call, v *version, brief bool) error {
 	req, d := v.req, v.d
-	if data, ok := appendAllowed(make([]byte, 0, usualDecision), &req.Principal, d); ok {
-		c.evidence.decisions = append(c.evidence.decisions, data)
-		return nil
-	}
 	rec := Recorded{
 		Principal: req.Principal.ARN, Account: req.Principal.Account, Outcome: name(outcomes, d.Outcome),
 		Parts: make([]RecordedPart, len(d.Parts)), Only: v.only, Not: v.not,

@@ -64,7 +64,11 @@ func (s *Service) newSide(op string, alg *string, context map[string]string) (si
 func cryptoPart(c *guard.Call, sd *side) authz.Part {
 	c.Touch(sd.key.arn, sd.key.Account, "AWS::KMS::Key")
 	p := sd.key.part(sd.action)
-	p.Context.Set("kms:encryptionalgorithm", sd.alg)
+	if all := sd.key.crypto; sd.alg == symmetric && all != nil {
+		p.Context = all[:len(all):len(all)]
+	} else {
+		p.Context.Set("kms:encryptionalgorithm", sd.alg)
+	}
 	if sd.pair != "" {
 		p.Context.Set("kms:datakeypairspec", sd.pair)
 	}

@@ -90,6 +90,7 @@ type keyView struct {
 	policy   *authz.Document
 	resource authz.Resource
 	base     authz.Context // condition keys that every operation on the key carries
+	crypto   authz.Context // and those of symmetric cryptography
 	rule     keyrule.Key
 }
 
@@ -170,5 +171,7 @@ func (s *Service) buildView(k keyRecord) (*keyView, error) {
 	v.policy.SetPrincipalIDs(k.PolicyIDs)
 	v.rule = *k.rule()
 	v.resource, v.base = v.rule.Resource(), v.rule.Context()
+	v.crypto = append(make(authz.Context, 0, len(v.base)+1), v.base...)
+	v.crypto.Set("kms:encryptionalgorithm", symmetric)
 	return v, nil
 }

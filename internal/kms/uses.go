@@ -44,28 +44,32 @@ type uses struct {
 	storing sync.Mutex // held while uses are stored
 
 	mu    sync.Mutex // guards the rest
-	last  map[usedKey]use
+	last  map[usedKey]*use
 	due   int // how many are
 	timer bool
 }
 
 func newUses(g *guard.Guard, c *clock.Clock, log *slog.Logger) *uses {
-	return &uses{g: g, clock: c, log: log, last: map[usedKey]use{}}
+	return &uses{g: g, clock: c, log: log, last: map[usedKey]*use{}}
 }
 
 // note remembers a use. When too many wait to be stored the caller stores them.
 func (u *uses) note(ctx context.Context, key usedKey, now usage) {
 	u.mu.Lock()
-	old := u.last[key]
-	if old.At.After(now.At) {
+	last := u.last[key]
+	if last == nil {
+		last = new(use)
+		u.last[key] = last
+	}
+	if last.At.After(now.At) {
 		u.mu.Unlock()
 		return
 	}
-	next := use{now, old.stored, old.due || now.At.Sub(old.stored) >= usesStep}
-	if next.due && !old.due {
+	last.usage = now
+	if !last.due && now.At.Sub(last.stored) >= usesStep {
+		last.due = true
 		u.due++
 	}
-	u.last[key] = next
 	start, full := u.due > 0 && !u.timer, u.due >= usesKept
 	u.timer = u.timer || start
 	u.mu.Unlock()
@@ -81,7 +85,10 @@ func (u *uses) note(ctx context.Context, key usedKey, now usage) {
 func (u *uses) latest(key usedKey) usage {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.last[key].usage
+	if last := u.last[key]; last != nil {
+		return last.usage
+	}
+	return usage{}
 }
 
 // tick stores what is due, and comes again if that fails.
@@ -174,12 +181,14 @@ func (u *uses) settle(stored map[usedKey]time.Time) {
 	defer u.mu.Unlock()
 	for k, at := range stored {
 		use := u.last[k]
+		if use == nil {
+			continue
+		}
 		use.stored = at
 		if use.due && use.At.Sub(at) < usesStep {
 			use.due = false
 			u.due--
 		}
-		u.last[k] = use
 	}
 	for k, use := range u.last {
 		if len(u.last) <= usesKept {

@@ -28,8 +28,7 @@ const unnumbered = `0,"previous":""}}` + "\n"
 // encode writes the record into buf up to where its sequence number goes. This is done before the
 // record has its place, so that appends wait for each other's writes only.
 func (p *pending) encode() error {
-	p.copy = *p.rec
-	r, buf := &p.copy, &p.buf
+	r, buf := *p.rec, &p.buf
 	r.bound()
 	r.EventTime = stamp(r.EventTime)
 	r.Kagimori.Version, r.Kagimori.Sequence, r.Kagimori.Previous = format, 0, ""

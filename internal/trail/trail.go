@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -124,7 +123,6 @@ func Open(cfg Config) (*Trail, error) {
 // pending is a record on its way into the log.
 type pending struct {
 	rec  *Record
-	copy Record        // what of it is written
 	buf  bytes.Buffer  // the record as encode leaves it
 	wake chan struct{} // tells who appends that err or lead is set
 	lead bool          // it is to write the queue
@@ -140,7 +138,7 @@ func (p *pending) free() {
 	if p.buf.Cap() > keepBuffer {
 		return
 	}
-	p.rec, p.copy, p.lead, p.err = nil, Record{}, false, nil
+	p.rec, p.lead, p.err = nil, false, nil
 	pendings.Put(p)
 }
 
@@ -171,7 +169,6 @@ func (t *Trail) Append(rec *Record) error {
 
 // lead writes the queue, in which p is, and hands over.
 func (t *Trail) lead(p *pending) {
-	runtime.Gosched() // those that are about to append come along: a write costs more than the turn
 	t.queueMu.Lock()
 	batch := t.queue
 	t.queue, t.spare = t.spare, nil

@@ -26,6 +26,7 @@ func (t *Table) Validate(in any) error {
 		return err
 	}
 	c := checker{ec2: t.svc.Protocol == api.EC2}
+	c.path = c.room[:0]
 	c.structure(s, v)
 	if len(c.found) == 0 {
 		return nil
@@ -96,6 +97,7 @@ type checker struct {
 	ec2   bool
 	path  []byte
 	found []violation
+	room  [128]byte // for path
 }
 
 func (c *checker) full() bool { return len(c.found) >= maxViolations }

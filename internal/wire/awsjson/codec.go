@@ -59,21 +59,29 @@ func (c *Codec) decode(body []byte, ptr any) error {
 // EncodeResponse writes an answer: nothing for operations without output, else an object with
 // the members that are present, in the order of the model.
 func (c *Codec) EncodeResponse(op *api.Operation, out any, _ string) ([]byte, error) {
-	switch {
-	case op.NewOutput == nil:
+	if op.NewOutput == nil {
 		return nil, nil
-	case out == nil:
-		return []byte("{}"), nil
 	}
-	return c.encode(out)
+	return c.AppendResponse(make([]byte, 0, 1024), op, out)
 }
 
-func (c *Codec) encode(ptr any) ([]byte, error) {
+// AppendResponse appends what EncodeResponse writes.
+func (c *Codec) AppendResponse(dst []byte, op *api.Operation, out any) ([]byte, error) {
+	switch {
+	case op.NewOutput == nil:
+		return dst, nil
+	case out == nil:
+		return append(dst, "{}"...), nil
+	}
+	return c.append(dst, out)
+}
+
+func (c *Codec) append(dst []byte, ptr any) ([]byte, error) {
 	s, v, err := c.table.Of(ptr)
 	if err != nil {
 		return nil, err
 	}
-	return jsonbody.Append(make([]byte, 0, 1024), s, v), nil
+	return jsonbody.Append(dst, s, v), nil
 }
 
 // EncodeError writes an error. KMS spells the text of a denial "Message" and of everything else
@@ -105,7 +113,7 @@ func EncodeError(f wire.Fault) []byte {
 
 // EncodeRequest writes a request and the headers that name it.
 func (c *Codec) EncodeRequest(op *api.Operation, in any) ([]byte, http.Header, error) {
-	body, err := c.encode(in)
+	body, err := c.append(make([]byte, 0, 1024), in)
 	h := http.Header{
 		"Content-Type": {MediaType},
 		"X-Amz-Target": {c.table.Service().TargetPrefix + "." + op.Name},
