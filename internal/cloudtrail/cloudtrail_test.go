@@ -26,6 +26,7 @@ func TestEvents(t *testing.T) {
 	out, err := k.Invoke(t.Context(), admin, kmsapi.Service(), svc.Operations(), "CreateKey", &kmsapi.CreateKeyRequest{})
 	k.Must(err)
 	arn := *out.(*kmsapi.CreateKeyResponse).KeyMetadata.Arn
+	k.Must(k.Trail.Flush(t.Context())) // the records of changes come into the log a moment later
 	_, err = k.Invoke(t.Context(), admin, kmsapi.Service(), svc.Operations(), "DescribeKey", &kmsapi.DescribeKeyRequest{KeyId: &arn})
 	k.Must(err)
 
