@@ -38,6 +38,7 @@ type rootTask struct {
 	Old       string    `json:"old"` // volume
 	New       string    `json:"new"` // volume
 	Device    string    `json:"device"`
+	Host      string    `json:"host,omitempty"` // of the instance: it does the work
 	// FirstSnapshot is what the instance's first root volume was made of.
 	FirstSnapshot string      `json:"firstSnapshot,omitempty"`
 	DeleteNew     bool        `json:"deleteNew,omitempty"` // the new volume goes with the instance, as the old one would have
@@ -203,6 +204,9 @@ func (s *Service) draftRoot(tx store.Tx, c *guard.Call, in *ec2api.CreateReplace
 	if err != nil || !ok {
 		return nil, gone(i.Devices[at].Volume, err)
 	}
+	if err := s.here(&old); err != nil {
+		return nil, err
+	}
 	d.device = &newDevice{name: i.RootDevice, deleteToo: i.Devices[at].DeleteOnTermination, perf: performance{Type: old.Type, SizeGiB: old.SizeGiB}}
 	old.keepPerformance(&d.device.perf)
 	snap, err := s.rootSource(tx, c, in, d, &old)
@@ -226,7 +230,7 @@ func (s *Service) draftRoot(tx store.Tx, c *guard.Call, in *ec2api.CreateReplace
 	d.task = rootTask{
 		ID: randomID("replacevol"), Region: c.Region, Account: c.Account(), Instance: i.ID, State: taskPending, Started: s.g.Now(),
 		Image: api.Val(in.ImageId), Snapshot: api.Val(in.SnapshotId), DeleteOld: api.Val(in.DeleteReplacedRootVolume), Old: old.ID, New: d.volume.ID,
-		Device: i.RootDevice, FirstSnapshot: first, DeleteNew: d.device.deleteToo, Request: c.ID, Caller: saveCaller(c.Caller),
+		Device: i.RootDevice, Host: s.name, FirstSnapshot: first, DeleteNew: d.device.deleteToo, Request: c.ID, Caller: saveCaller(c.Caller),
 	}
 	return d, nil
 }

@@ -226,7 +226,7 @@ func (s *Service) resumeTasks(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if r.Value.open() {
+			if r.Value.open() && s.ours(r.Value.Host) {
 				open = append(open, r.Value)
 			}
 		}
