@@ -178,7 +178,7 @@ func (l *lab) console(id, line string) {
 func (l *lab) inFiles(text string) bool {
 	found := false
 	must(l.t, filepath.WalkDir(l.dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
+		if err != nil || d.IsDir() || strings.HasSuffix(path, ".sock") {
 			return err
 		}
 		data, err := os.ReadFile(path)
