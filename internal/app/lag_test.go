@@ -30,7 +30,14 @@ func TestChangesOfIAMAreSeenLate(t *testing.T) {
 	if e := testkit.Refused(a.KMS, "CreateKey", &kmsapi.CreateKeyRequest{Policy: &policy}); e.Code != "MalformedPolicyDocumentException" {
 		t.Errorf("a key policy may name the user: %v", e)
 	}
-	if users := testkit.Call[iamapi.ListUsersResponse](a.IAM, "ListUsers", &iamapi.ListUsersRequest{}).Users; len(users) != 1 {
-		t.Errorf("users %+v", users)
+	users := func() int {
+		return len(testkit.Call[iamapi.ListUsersResponse](a.IAM, "ListUsers", &iamapi.ListUsersRequest{}).Users)
+	}
+	if n := users(); n != 1 {
+		t.Errorf("%d users are listed", n)
+	}
+	s.Advance(time.Hour)
+	if n := users(); n != 2 {
+		t.Errorf("%d users are listed an hour later", n)
 	}
 }

@@ -160,6 +160,9 @@ type Module interface {
 	// Box seals other secrets (session tokens, cursors, encoded messages) under a subkey bound to
 	// the purpose. Boxes of one purpose on several nodes open each other's.
 	Box(purpose string) Box
+	// Pseudonyms gives texts names that only the module can tell from random ones: of one purpose, the same
+	// text has the same on every node. Those of a closed module are zero.
+	Pseudonyms(purpose string) func(text string) [16]byte
 }
 
 // Use names what a permit must have been made for.

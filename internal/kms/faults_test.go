@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
 	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/keyrule"
 	"github.com/kagimori/kagimori/internal/store"
 	"github.com/kagimori/kagimori/internal/trail"
 )
@@ -224,6 +226,16 @@ func TestResolveKey(t *testing.T) {
 				t.Errorf("got %s, %v; want %s", got, err, tt.want)
 			}
 		})
+	}
+	// An alias that another account does not have is a key that is not there, always the same.
+	gone := func(account, alias string) string {
+		got, err := w.kms.ResolveKey(t.Context(), region, account, arn.KMSAlias(region, owner, alias))
+		check(t, err)
+		return got
+	}
+	first := gone(other, "alias/none")
+	if again, second := gone(other, "alias/none"), gone(other, "alias/no"); again != first || second == first || !keyrule.IsKeyID(id(first)) || !strings.HasPrefix(first, arn.KMSKey(region, owner, "")) {
+		t.Errorf("aliases that do not exist are %s, %s and %s", first, again, second)
 	}
 	got, err := w.kms.ResolveKey(t.Context(), region, owner, "alias/aws/ebs")
 	check(t, err)

@@ -2,6 +2,7 @@ package kms
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
 	"github.com/kagimori/kagimori/internal/apierr"
@@ -15,7 +16,8 @@ import (
 
 // ResolveKey turns any form of key identifier into the key's ARN for a service that looks names
 // up for an account. It decides nothing and tells nothing else of the key; alias/aws/ebs is made
-// on first use. Whether a key of another account exists is not told: its ARN is its own answer.
+// on first use. Whether a key of another account exists is not told: its ARN is its own answer, and an
+// alias that is not there means a key that is not there.
 func (s *Service) ResolveKey(ctx context.Context, region, account, id string) (string, error) {
 	name, err := keyrule.Identify(id, region, account)
 	if err != nil {
@@ -41,10 +43,26 @@ func (s *Service) ResolveKey(ctx context.Context, region, account, id string) (s
 		alias, found, err = aliasTable.Get(tx, region, owner, res)
 		return err
 	})
-	if err == nil && !found {
-		err = keyrule.NoAlias(arn.KMSAlias(region, owner, res))
+	if err != nil {
+		return "", err
 	}
-	return arn.KMSKey(region, owner, alias.KeyID), err
+	if !found {
+		return s.noAlias(region, account, owner, res)
+	}
+	return arn.KMSKey(region, owner, alias.KeyID), nil
+}
+
+// noAlias is what an alias that does not exist means to an account: its own, nothing; one of another
+// account, a key that nobody may use, always the same one, for a key that others keep from the account
+// looks like that.
+func (s *Service) noAlias(region, account, owner, name string) (string, error) {
+	aliasARN := arn.KMSAlias(region, owner, name)
+	if owner == account {
+		return "", keyrule.NoAlias(aliasARN)
+	}
+	id := s.absent(aliasARN)
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
+	return arn.KMSKey(region, owner, fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])), nil
 }
 
 // keyARN is the ARN of a key id, which must exist in the account that asks.

@@ -66,7 +66,8 @@ func (q Questions) Resolve(tx store.Tx, region, account, id string) (keyARN stri
 	case !found && name.Alias == ebsAlias && name.Account == account:
 		return "", false, nil
 	case !found:
-		return "", false, keyrule.NoAlias(arn.KMSAlias(region, name.Account, name.Alias))
+		keyARN, err := q.s.noAlias(region, account, name.Account, name.Alias)
+		return keyARN, false, err
 	}
 	return arn.KMSKey(region, name.Account, alias.KeyID), true, nil
 }

@@ -64,6 +64,7 @@ type Service struct {
 	alarm      alarm // for automatic rotation
 	uses       *uses
 	attest     *attest.Verifier
+	absent     func(aliasARN string) [16]byte // the key id of an alias that another account does not have
 }
 
 // keyCache bounds the keys whose compiled policy is kept.
@@ -75,6 +76,7 @@ func New(cfg Config) *Service {
 		g: cfg.Guard, dir: cfg.Guard.Directory(), hsm: cfg.Module, clock: cfg.Clock, log: cfg.Logger, custom: cfg.CustomIDs, destroyed: cfg.Destroyed,
 		tokens: cfg.Module.Box("kms grant token"), marks: cfg.Module.Box("kms marker"),
 		ekm: cfg.External, attest: cfg.Attest, proofs: cfg.Module.Box("kms external key store credential"),
+		absent: cfg.Module.Pseudonyms("kms alias"),
 	}
 	if s.background = cfg.Background; s.background == nil {
 		s.background = func() (context.Context, bool) { return context.Background(), true }

@@ -50,6 +50,7 @@ func Run(t *testing.T, open func(t *testing.T) hsm.Module) {
 		"Forget":                  testForget,
 		"Random":                  testRandom,
 		"Box":                     testBox,
+		"Pseudonyms":              testPseudonyms,
 		"Redaction":               testRedaction,
 		"Rotate":                  testRotate,
 		"Replicate":               testReplicate,

@@ -320,6 +320,17 @@ func testSpentFirst(t *testing.T, open func(*testing.T) hsm.Module) {
 	wantErr(t, "ReEncrypt", err, permit.ErrMismatch)
 }
 
+func testPseudonyms(t *testing.T, open func(*testing.T) hsm.Module) {
+	m := open(t)
+	name := m.Pseudonyms("alias")("a")
+	if m.Pseudonyms("alias")("a") != name {
+		t.Error("a text has two names")
+	}
+	if m.Pseudonyms("alias")("b") == name || m.Pseudonyms("key")("a") == name || open(t).Pseudonyms("alias")("a") == name || name == [16]byte{} {
+		t.Error("another text, purpose or module makes the same name")
+	}
+}
+
 func testBox(t *testing.T, open func(*testing.T) hsm.Module) {
 	m := open(t)
 	b := m.Box("session token")

@@ -1,6 +1,11 @@
 package soft
 
-import "github.com/kagimori/kagimori/internal/hsm"
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+
+	"github.com/kagimori/kagimori/internal/hsm"
+)
 
 const boxVersion = 1
 
@@ -47,4 +52,19 @@ func (b *box) Open(sealed, aad []byte) ([]byte, error) {
 		return nil, hsm.ErrCiphertext
 	}
 	return b.cipher.open(sealed[1:], aad)
+}
+
+// Pseudonyms makes names by HMAC-SHA-256 under a subkey of the purpose, cut to 16 bytes.
+func (m *Module) Pseudonyms(purpose string) func(text string) [16]byte {
+	return func(text string) (name [16]byte) {
+		key, err := m.root.subkey("name/" + purpose)
+		if err != nil || m.closed.Load() {
+			return name
+		}
+		defer key.Wipe()
+		mac := hmac.New(sha256.New, key)
+		mac.Write([]byte(text))
+		copy(name[:], mac.Sum(nil))
+		return name
+	}
 }
