@@ -32,6 +32,7 @@ type serveFlags struct {
 	network             networkFlags
 	nbd                 nbdFlags
 	snapshots           snapshotFlags
+	load                loadFlags
 	store               storeFlags
 	peerURL, peerCA     string
 	drain               time.Duration
@@ -95,6 +96,7 @@ func newServe(io stdio) *cobra.Command {
 	f.snapshots.register(fl)
 	fl.StringVar(&f.machine, "machine", "host", "what runs instances: `host` opens their volumes and runs nothing, qemu boots them (needs qemu-system-x86_64; Linux),\nqemu-tcg without KVM")
 	_ = cmd.RegisterFlagCompletionFunc("machine", cobra.FixedCompletions([]string{"host", "qemu", "qemu-tcg"}, cobra.ShellCompDirectiveNoFileComp))
+	f.load.register(fl)
 	fl.StringVar(&f.logLevel, "log-level", "info", "least `level` of what is logged: debug, info, warn or error")
 	return cmd
 }
@@ -179,7 +181,7 @@ func (f *serveFlags) run(ctx context.Context, io stdio) error {
 	}()
 	exported := make(chan error, 1)
 	go func() { exported <- serveNBD(ctx, a, exports, stop) }()
-	err = serveHTTP(f.drained(ctx, a), l, tls, a.Handler(), logger)
+	err = serveHTTP(f.drained(ctx, a), limited(l, f.load.connections), tls, a.Handler(), logger)
 	stop()
 	err = errors.Join(err, <-proxied, <-exported)
 	return failed(errors.Join(<-visited, err, a.Close()))
@@ -248,6 +250,9 @@ func (f *serveFlags) config(logger *slog.Logger) (app.Config, error) {
 		cfg.Lag = eventually
 	}
 	if cfg.Snapshots, err = f.snapshots.config(); err != nil {
+		return cfg, err
+	}
+	if err := f.load.configure(&cfg); err != nil {
 		return cfg, err
 	}
 	return cfg, f.network.configure(&cfg)

@@ -9,10 +9,12 @@ import (
 
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/autoscaling"
+	"github.com/kagimori/kagimori/internal/gateway"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/hsm/soft"
 	"github.com/kagimori/kagimori/internal/objects/s3"
 	"github.com/kagimori/kagimori/internal/outbound"
+	"github.com/kagimori/kagimori/internal/rate"
 )
 
 // Config of an [App].
@@ -41,6 +43,12 @@ type Config struct {
 	KeyCache int
 	// MaxGroups is the quota of Auto Scaling groups of an account and Region; 0 is AWS's.
 	MaxGroups int
+	// Quotas are how often an account may ask; the zero value limits nobody.
+	Quotas rate.Quotas
+	// MaxConcurrent bounds the requests that are served at once; those above it are throttled. 0 is no bound.
+	MaxConcurrent int
+	// Watch is that of [gateway.Config].
+	Watch gateway.Watcher
 	// Version is the program's, for health.
 	Version string
 	// NoConsole leaves the web console out.

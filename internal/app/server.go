@@ -137,6 +137,7 @@ func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Modul
 	s.handler, err = gateway.New(gateway.Config{
 		Services: services, Verifier: sigv4.NewVerifier(sigv4.Config{}), Credentials: unproved{d}, Admit: d.Admit, Invoke: s.invoke,
 		Clock: s.clock.Now, Logger: cfg.Logger, Protected: true,
+		MaxConcurrent: cfg.MaxConcurrent, Limit: limit(cfg.Quotas), Watch: cfg.Watch,
 	})
 	if err != nil {
 		return nil, err

@@ -24,6 +24,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -77,6 +78,12 @@ type Config struct {
 	// Protected says that the handler stands behind [Protect] already.
 	Protected bool
 	MaxBody   int64 // bytes; 0 is DefaultMaxBody
+	// MaxConcurrent bounds the requests that are served at once; those above it are throttled. 0 is no bound.
+	MaxConcurrent int
+	// Limit reports whether the caller asks too often, and when to ask again; nil limits nobody. What it
+	// refuses is in the trail.
+	Limit func(*guard.Call) (wait time.Duration, ok bool)
+	Watch Watcher // nil: nobody
 }
 
 // codec is what each protocol's package offers a server.
@@ -117,6 +124,7 @@ type gateway struct {
 	cfg       Config
 	noise     sampler              // of requests that are not authenticated
 	buffers   sync.Pool            // of *buffers
+	running   atomic.Int64         // requests that have been routed and are not answered
 	byTarget  map[string]*endpoint // awsJson target prefix
 	byVersion map[string]*endpoint // query API version
 	byName    map[string]*endpoint // signing name
@@ -202,6 +210,7 @@ type exchange struct {
 	// labels are the parts of the path that a REST service takes as members.
 	labels map[string]string
 	done   bool // the answer has begun
+	seen   Outcome
 	buffers
 }
 
@@ -229,6 +238,11 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		b = new(buffers)
 	}
 	x := &exchange{gateway: g, w: w, r: r, id: guard.NewRequestID(), buffers: *b}
+	if g.cfg.Watch != nil {
+		var tell func(Outcome)
+		x.r, tell = g.cfg.Watch(r)
+		defer func() { tell(x.outcome()) }()
+	}
 	defer x.recover()
 	defer x.release(b)
 	if err := x.serve(); err != nil {
@@ -248,10 +262,15 @@ func (x *exchange) serve() error {
 	if err != nil {
 		return err
 	}
+	defer x.leave()
+	if err := x.enter(); err != nil {
+		return err
+	}
 	identity, region, err := x.authenticate(body)
 	if err != nil {
 		return err
 	}
+	x.seen.Account = identity.Principal.Account
 	h := x.e.ops[x.op.Name]
 	in, err := x.decode(params)
 	if err != nil {
@@ -267,7 +286,14 @@ func (x *exchange) serve() error {
 		},
 		Time: x.cfg.Clock(), ReadOnly: x.op.ReadOnly, Input: in,
 	}
+	if x.cfg.Limit != nil {
+		if wait, ok := x.cfg.Limit(call); !ok {
+			x.retryAfter(wait)
+			h = func(context.Context, *guard.Call, any) (any, error) { return nil, throttled(x.e.svc.Name) }
+		}
+	}
 	out, err := x.cfg.Invoke(x.r.Context(), call, in, h)
+	x.seen.Decided = call.Decided()
 	if err != nil {
 		return err
 	}
@@ -380,8 +406,11 @@ func (x *exchange) fail(err error) {
 	} else {
 		f = unrouted(err, x.id)
 	}
-	if d, ok := guard.Denied(err); ok && f.Message == d.Message {
-		f.Message += leads(x.id)
+	if d, ok := guard.Denied(err); ok {
+		x.seen.Denied = true
+		if f.Message == d.Message {
+			f.Message += leads(x.id)
+		}
 	}
 	if f.Server {
 		x.cfg.Logger.ErrorContext(x.r.Context(), "request failed", append(x.attrs(), "code", f.Code, "error", detail(err))...)
@@ -402,7 +431,18 @@ func (x *exchange) fault(d dialect, f wire.Fault) {
 	if x.protocol() == api.RESTJSON {
 		x.w.Header()[restjson.ErrorType] = []string{f.Code}
 	}
+	x.seen.Code = f.Code
 	x.write(f.Status, d.ContentType(), d.EncodeError(f, x.id))
+}
+
+// outcome is what became of the request.
+func (x *exchange) outcome() Outcome {
+	o := x.seen
+	o.RequestID = x.id
+	if x.op != nil {
+		o.Service, o.Operation = x.e.svc.Name, x.op.Name
+	}
+	return o
 }
 
 // detail is an error with its cause.
@@ -424,7 +464,7 @@ func (x *exchange) attrs() []any {
 }
 
 func (x *exchange) write(status int, contentType string, body []byte) {
-	x.done = true
+	x.done, x.seen.Status = true, status
 	h, v := x.w.Header(), &[...]string{x.id, contentType, strconv.Itoa(len(body)), "no-store", "nosniff"}
 	h["X-Amzn-Requestid"] = v[0:1:1]
 	h["Content-Type"] = v[1:2:2]
