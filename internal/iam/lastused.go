@@ -29,6 +29,9 @@ func (s *Service) GetAccessKeyLastUsed(ctx context.Context, c *guard.Call, in *i
 		}
 		part := authz.Part{Action: "iam:GetAccessKeyLastUsed", Resource: s.resource(arn.User(c.Account(), "/", "*"), c.Account(), nil)}
 		mine := ok && key.Account == c.Account()
+		if mine && key.User == "" {
+			part.Resource = s.resource(arn.Root(key.Account), key.Account, nil)
+		}
 		if mine && key.User != "" {
 			p, err := s.load(tx, userKind, key.Account, key.User)
 			if err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kagimori/kagimori/internal/api/iamapi"
+	"github.com/kagimori/kagimori/internal/linkedrole"
 )
 
 const (
@@ -51,6 +52,58 @@ func TestServiceLinkedRoleIsMadeOfWhatTheServiceWants(t *testing.T) {
 	}
 }
 
+// TestServiceLinkedRolesOfAllKnownServices makes each role of the table, with a suffix and without.
+func TestServiceLinkedRolesOfAllKnownServices(t *testing.T) {
+	w := newWorld(t)
+	a := w.admin()
+	all := linkedrole.All()
+	if len(all) < 74 {
+		t.Errorf("%d services", len(all))
+	}
+	for service, known := range all {
+		t.Run(service, func(t *testing.T) {
+			r := a.createLinked(service, "")
+			path := "/aws-service-role/" + service + "/"
+			if *r.RoleName != known.Name || *r.Path != path || *r.Arn != "arn:aws:iam::111122223333:role"+path+known.Name || *r.MaxSessionDuration != 3600 {
+				t.Errorf("role %+v", r)
+			}
+			trust := decoded(t, r.AssumeRolePolicyDocument)
+			if want := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["sts:AssumeRole"],"Principal":{"Service":["` + service + `"]}}]}`; trust != want {
+				t.Errorf("trust %s", trust)
+			}
+			var got []string
+			for _, p := range get[iamapi.ListAttachedRolePoliciesResponse](a, &iamapi.ListAttachedRolePoliciesRequest{RoleName: r.RoleName}).AttachedPolicies {
+				if *p.PolicyArn != "arn:aws:iam::aws:policy/aws-service-role/"+*p.PolicyName {
+					t.Errorf("policy %s", *p.PolicyArn)
+				}
+				got = append(got, *p.PolicyName)
+			}
+			slices.Sort(got)
+			if want := slices.Sorted(slices.Values(known.Policies)); !slices.Equal(got, want) {
+				t.Errorf("policies %v, want %v", got, want)
+			}
+			taken := &iamapi.CreateServiceLinkedRoleRequest{AWSServiceName: &service}
+			a.refused(taken, 400, "InvalidInput", "Service role name "+known.Name+" has been taken in this account, please try a different suffix.")
+			if known.Suffix {
+				if r := a.createLinked(service, "two"); *r.RoleName != known.Name+"_two" || *r.Path != path {
+					t.Errorf("role %+v", r)
+				}
+			} else {
+				taken.CustomSuffix = new("two")
+				a.refused(taken, 400, "InvalidInput", "Custom suffix is not allowed for "+service)
+			}
+			a.refused(&iamapi.DeleteRoleRequest{RoleName: &known.Name}, 400, "UnmodifiableEntity", "this role is only modifiable by AWS")
+			task := get[iamapi.DeleteServiceLinkedRoleResponse](a, &iamapi.DeleteServiceLinkedRoleRequest{RoleName: &known.Name}).DeletionTaskId
+			if want := "task/aws-service-role/" + service + "/" + known.Name + "/"; !strings.HasPrefix(*task, want) {
+				t.Errorf("task %s", *task)
+			}
+			if st := get[iamapi.GetServiceLinkedRoleDeletionStatusResponse](a, &iamapi.GetServiceLinkedRoleDeletionStatusRequest{DeletionTaskId: task}); *st.Status != "SUCCEEDED" {
+				t.Errorf("status %s", *st.Status)
+			}
+		})
+	}
+}
+
 func TestServiceLinkedRoleErrors(t *testing.T) {
 	w := newWorld(t)
 	a := w.admin()
@@ -84,6 +137,7 @@ func TestServiceLinkedRoleIsProtected(t *testing.T) {
 	a.createLinked(autoScaling, "")
 	name := new(linkedName)
 	p := a.createPolicy("p")
+	a.must(&iamapi.CreateInstanceProfileRequest{InstanceProfileName: new("profile")})
 	doc := new(document(allow(`"kms:*"`)))
 	want := "Cannot perform the operation on the protected role 'AWSServiceRoleForAutoScaling' - this role is only modifiable by AWS"
 	for _, in := range []any{
@@ -93,11 +147,17 @@ func TestServiceLinkedRoleIsProtected(t *testing.T) {
 		&iamapi.DeleteRolePolicyRequest{RoleName: name, PolicyName: new("p")},
 		&iamapi.UpdateAssumeRolePolicyRequest{RoleName: name, PolicyDocument: &ec2Trust},
 		&iamapi.UpdateRoleRequest{RoleName: name, MaxSessionDuration: new(int32(7200))},
+		&iamapi.PutRolePermissionsBoundaryRequest{RoleName: name, PermissionsBoundary: &p},
+		&iamapi.DeleteRolePermissionsBoundaryRequest{RoleName: name},
+		&iamapi.AddRoleToInstanceProfileRequest{RoleName: name, InstanceProfileName: new("profile")},
 		&iamapi.DeleteRoleRequest{RoleName: name},
 	} {
 		a.refused(in, 400, "UnmodifiableEntity", want)
 	}
+	a.must(&iamapi.UpdateRoleDescriptionRequest{RoleName: name, Description: new("ours")})
 	a.must(&iamapi.UpdateRoleRequest{RoleName: name, Description: new("mine")})
+	a.must(&iamapi.TagRoleRequest{RoleName: name, Tags: []iamapi.Tag{{Key: new("team"), Value: new("a")}}})
+	a.must(&iamapi.UntagRoleRequest{RoleName: name, TagKeys: []string{"team"}})
 	if r := get[iamapi.GetRoleResponse](a, &iamapi.GetRoleRequest{RoleName: name}).Role; *r.Description != "mine" || *r.MaxSessionDuration != 3600 {
 		t.Errorf("role %+v", r)
 	}

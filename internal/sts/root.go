@@ -30,6 +30,9 @@ var taskPolicies = map[string]bool{
 // taskPrefix is where they are.
 const taskPrefix = "arn:" + arn.Partition + ":iam::aws:policy/root-task/"
 
+// theRest is what a session of a member's root user may do beside its task's policy, which only denies.
+const theRest = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`
+
 // AssumeRoot gives the account that manages an organization a short session of a member's root user,
 // which can do one task. Source: STS API Reference, AssumeRoot.
 func (s *Service) AssumeRoot(ctx context.Context, c *guard.Call, in *stsapi.AssumeRootRequest) (*stsapi.AssumeRootResponse, error) {
@@ -68,7 +71,7 @@ func (s *Service) AssumeRoot(ctx context.Context, c *guard.Call, in *stsapi.Assu
 	now := s.wall().UTC().Truncate(time.Second)
 	creds, err := s.dir.Issue(directory.SessionGrant{
 		Kind: directory.OfRoot, Account: target, IssuedAt: now, ExpiresAt: now.Add(last), SourceIdentity: source,
-		PolicyARNs: []string{policyARN}, HasPolicies: true,
+		PolicyARNs: []string{policyARN}, Policies: []string{theRest}, HasPolicies: true,
 	})
 	if err != nil {
 		return nil, err

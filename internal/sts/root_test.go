@@ -42,8 +42,10 @@ func TestAssumeRootIsForTheManagerOfTheOrganization(t *testing.T) {
 	if keys := get[iamapi.ListAccessKeysResponse](root, &iamapi.ListAccessKeysRequest{}).AccessKeyMetadata; len(keys) != 1 {
 		t.Errorf("keys %v", keys)
 	}
-	root.refused(&iamapi.CreateAccessKeyRequest{}, 403, "AccessDenied", "no session policy allows")
-	root.refused(&iamapi.CreateUserRequest{UserName: new("x")}, 403, "AccessDenied", "no session policy allows")
+	root.refused(&iamapi.CreateAccessKeyRequest{}, 403, "AccessDenied", "with an explicit deny in a session policy")
+	root.refused(&iamapi.CreateUserRequest{UserName: new("x")}, 403, "AccessDenied", "with an explicit deny in a session policy")
+	root.must(&iamapi.GetAccessKeyLastUsedRequest{AccessKeyId: key.AccessKeyId})
+	root.must(&iamapi.GetAccountSummaryRequest{})
 	root.must(&iamapi.DeleteAccessKeyRequest{AccessKeyId: key.AccessKeyId})
 	m.must(&iamapi.DisableOrganizationsRootCredentialsManagementRequest{})
 	features := get[iamapi.ListOrganizationsFeaturesResponse](m, &iamapi.ListOrganizationsFeaturesRequest{})
