@@ -78,7 +78,7 @@ While a server serves the directory, the commands reach it through the directory
 own user and root can. Otherwise they open the directory themselves, and need a --seal that opens it.`
 
 func newSeal(io stdio) *cobra.Command {
-	c := &sealCommand{io: io}
+	c := newSealCommand(io)
 	cmd := &cobra.Command{
 		Use: "seal", Short: "Look after the seal of the root key", Long: sealLong,
 		Example: "  kagimori seal status --data /var/lib/kagimori",
@@ -92,12 +92,20 @@ func newSeal(io stdio) *cobra.Command {
 	}
 	cmd.AddCommand(c.status(), c.rotate(), c.endSessions(), c.add(), c.remove(), c.backup(), c.restore())
 	for _, sub := range cmd.Commands() {
-		fl := sub.Flags()
-		fl.SortFlags = false
-		fl.StringVar(&c.data, "data", defaultData, "data `directory`")
-		c.seal.register(fl, "")
-		fl.BoolVar(&c.fips, "fips", false, "take only seals with approved algorithms")
+		c.flagged(sub)
 	}
+	return cmd
+}
+
+func newSealCommand(io stdio) *sealCommand { return &sealCommand{io: io} }
+
+// flagged gives a command the flags of all.
+func (c *sealCommand) flagged(cmd *cobra.Command) *cobra.Command {
+	fl := cmd.Flags()
+	fl.SortFlags = false
+	fl.StringVar(&c.data, "data", defaultData, "data `directory`")
+	c.seal.register(fl, "")
+	fl.BoolVar(&c.fips, "fips", false, "take only seals with approved algorithms")
 	return cmd
 }
 

@@ -17,7 +17,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kagimori/kagimori/internal/hsm/soft"
 	"github.com/kagimori/kagimori/internal/objects"
+	"github.com/kagimori/kagimori/internal/store"
 )
 
 // A backup is a tar file, compressed by gzip:
@@ -100,9 +102,6 @@ func (b *backupWriter) json(name string, v any) error {
 // anything is written. Volumes are copied as they are: one that an instance writes to meanwhile is
 // not of one moment.
 func (k *keeper) backup(ctx context.Context, dir *os.Root, volumes bool, gotSeal func([]byte) error, out io.Writer) error {
-	if k.file == nil {
-		return errNoFile
-	}
 	k.mu.Lock()
 	locked := true
 	unlock := func() {
@@ -112,10 +111,6 @@ func (k *keeper) backup(ctx context.Context, dir *os.Root, volumes bool, gotSeal
 		}
 	}
 	defer unlock()
-	seal, err := dir.ReadFile(sealFile)
-	if err != nil {
-		return err
-	}
 	mark, err := dir.ReadFile(markerFile)
 	if err != nil {
 		return err
@@ -129,9 +124,10 @@ func (k *keeper) backup(ctx context.Context, dir *os.Root, volumes bool, gotSeal
 		return err
 	}
 	b := &backupWriter{tar: tar.NewWriter(z)}
-	info := backupInfo{Format: backupFormat, Made: time.Now().UTC(), Version: k.cfg.Version, Epochs: k.module.Root().Epochs(), Volumes: volumes}
-	err = k.file.Snapshot(ctx, func(size int64, db io.WriterTo) error {
+	info := backupInfo{Format: backupFormat, Made: time.Now().UTC(), Version: k.cfg.Version, Volumes: volumes}
+	err = k.moment(ctx, dir, func(seal []byte, epochs []uint64, size int64, db io.WriterTo) error {
 		unlock() // seal and store are of one moment; copying them takes its time
+		info.Epochs = epochs
 		if err := gotSeal(seal); err != nil {
 			return err
 		}
@@ -160,6 +156,68 @@ func (k *keeper) backup(ctx context.Context, dir *os.Root, volumes bool, gotSeal
 	}
 	return errors.Join(b.tar.Close(), z.Close())
 }
+
+// moment gives the seal, its epochs and the store of one moment to fn, the store as the file that a single
+// server would have. The caller holds mu until fn is called.
+func (k *keeper) moment(ctx context.Context, dir *os.Root, fn func(seal []byte, epochs []uint64, size int64, db io.WriterTo) error) error {
+	if k.file != nil {
+		seal, err := dir.ReadFile(sealFile)
+		if err != nil {
+			return err
+		}
+		epochs := k.module.Root().Epochs()
+		return k.file.Snapshot(ctx, func(size int64, db io.WriterTo) error { return fn(seal, epochs, size, db) })
+	}
+	all := &withSeal{pairs: k.cluster}
+	name, _, err := fileOf(ctx, dir, all)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = dir.Remove(name) }() // the next start of the node removes it otherwise
+	st, err := soft.Seal{Shared: all}.Status()
+	if err != nil {
+		return err
+	}
+	f, err := dir.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	return fn(all.seal, st.Epochs, fi.Size(), f)
+}
+
+// withSeal notes the seal among the pairs of a cluster, of the same moment as they are.
+type withSeal struct {
+	pairs
+	seal []byte
+}
+
+// Each implements pairs.
+func (w *withSeal) Each(ctx context.Context, fn func(bucket, key string, data []byte) error) error {
+	return w.pairs.Each(ctx, func(bucket, key string, data []byte) error {
+		if bucket == sealBucket {
+			rec, err := sealTable.Decode(store.Pair{Key: key, Value: store.Value{Data: data}})
+			if err != nil {
+				return err
+			}
+			w.seal = rec.Value.Seal
+		}
+		return fn(bucket, key, data)
+	})
+}
+
+// Load implements [soft.Shared].
+func (w *withSeal) Load() ([]byte, error) { return w.seal, nil }
+
+// Swap implements [soft.Shared]: it changes nothing.
+func (w *withSeal) Swap(_, _ []byte) error { return soft.ErrSealChanged }
+
+// Name implements [soft.Shared].
+func (w *withSeal) Name() string { return "the seal in etcd" }
 
 // volumes writes what is in the files of the folders, without their holes. What is known of the changes of
 // volumes stays behind: it may not fit what is written of them.

@@ -26,9 +26,6 @@ func openEngine(cfg Config) (*engine, error) {
 	return fileEngine(st), nil
 }
 
-// errNoFile: what is about the file of the store has no sense in a cluster.
-var errNoFile = errors.New("the store is in etcd: use kagimori store backup")
-
 // Close closes the store.
 func (e *engine) Close() error {
 	err := e.Store.Close()

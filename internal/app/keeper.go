@@ -37,13 +37,14 @@ const devManagement = "000000000000"
 // A keeper changes the seal of an open data directory: the door beside the permits, for whoever may
 // use the directory (see operator). Safe for concurrent use.
 type keeper struct {
-	cfg    Config
-	store  store.Store
-	file   *bolt.Store // nil in a cluster
-	module *soft.Module
-	trail  *trail.Trail
-	clock  *clock.Clock
-	log    *slog.Logger
+	cfg     Config
+	store   store.Store
+	file    *bolt.Store // nil in a cluster
+	cluster pairs       // all that is in the cluster; nil without one
+	module  *soft.Module
+	trail   *trail.Trail
+	clock   *clock.Clock
+	log     *slog.Logger
 
 	// background is the context of what nobody asked for; not ok if another node does it.
 	background func() (context.Context, bool)
@@ -55,7 +56,11 @@ type keeper struct {
 }
 
 func (s *server) newKeeper(cfg Config, module *soft.Module) *keeper {
-	return &keeper{cfg: cfg, store: s.shared, file: s.store.file, module: module, trail: s.trail, clock: s.clock, log: cfg.Logger, background: s.background}
+	k := &keeper{cfg: cfg, store: s.shared, file: s.store.file, module: module, trail: s.trail, clock: s.clock, log: cfg.Logger, background: s.background}
+	if s.store.node != nil {
+		k.cluster = s.store.node.etcd
+	}
+	return k
 }
 
 // start finishes what an earlier run began, in the background, and makes removals final in time.
@@ -119,7 +124,7 @@ func (k *keeper) makeFinal(ctx context.Context) error {
 
 // try does background work, and has it tried again.
 func (k *keeper) try(f func() error) {
-	if err := f(); err != nil && !errors.Is(err, store.ErrClosed) {
+	if err := f(); err != nil && !store.Over(err) {
 		k.log.Error("the seal's epoch could not be ended; removed key material is not final yet", "error", err)
 		k.wake(finalAgain)
 	}

@@ -23,6 +23,9 @@ type leader struct {
 	fence *store.Fence // nil while another node works; guarded by mu
 }
 
+// handOver is how long a node that stops working waits for what runs, before it lets another one work.
+const handOver = 3 * time.Second
+
 // leaderRecord tells the other nodes where the one is that works.
 type leaderRecord struct {
 	Node string `json:"node"`
@@ -150,6 +153,10 @@ func (s *server) term(ctx context.Context) {
 	s.lead.hold(nil)
 	if w != nil {
 		w.stop()
+		// What runs ends under the lease, if it does so soon.
+		end, done := context.WithTimeout(context.Background(), handOver)
+		_ = s.clock.Wait(end)
+		done()
 	}
 	lease.Release(context.Background())
 	if err != nil && ctx.Err() == nil {

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -61,6 +62,9 @@ func join(ctx context.Context, cfg Config) (*engine, error) {
 		return nil, fmt.Errorf("the data directory %s cannot be used: %s", cfg.Data, strings.TrimPrefix(err.Error(), "store: "))
 	}
 	n := &node{local: local, cfg: cfg.Cluster}
+	if err := sweepTemp(cfg.Data); err != nil {
+		return nil, errors.Join(err, local.Close())
+	}
 	if err := n.open(ctx, cfg); err != nil {
 		return nil, errors.Join(err, local.Close())
 	}
@@ -69,6 +73,15 @@ func join(ctx context.Context, cfg Config) (*engine, error) {
 		return nil, errors.Join(err, e.Close())
 	}
 	return e, nil
+}
+
+// sweepTemp removes what a backup left that was interrupted.
+func sweepTemp(data string) error {
+	old, err := filepath.Glob(filepath.Join(data, storeFile+".new-*"))
+	for _, name := range old {
+		err = errors.Join(err, os.Remove(name))
+	}
+	return err
 }
 
 func (n *node) open(ctx context.Context, cfg Config) error {

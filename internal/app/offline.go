@@ -58,6 +58,9 @@ func OpenSealer(ctx context.Context, cfg Config) (*Sealer, error) {
 // open takes the store, whose lock keeps servers and other commands out.
 func (o *Sealer) open(ctx context.Context, cfg Config) error {
 	served, err := hasStore(o.dir)
+	if _, lerr := o.dir.Lstat(nodeFile); err == nil && !served && lerr == nil {
+		return fmt.Errorf("%s is the directory of a node of a cluster, whose store and seal are in etcd: start the node, and ask again", cfg.Data)
+	}
 	if err != nil || !served {
 		return errors.Join(err, fmt.Errorf("%s was never served: there is nothing sealed in it yet", cfg.Data))
 	}

@@ -46,7 +46,11 @@ var errSealedOut = errors.New("app: the seal was made anew and this node cannot 
 
 // follow brings the keyring to where the transaction's seal is.
 func (n *nodeStore) follow(ctx context.Context, tx store.Tx) error {
-	raw, ok, err := tx.Get(sealBucket, store.Key(sealKey))
+	get := tx.Get
+	if o, ok := tx.(*store.Overlay); ok {
+		get = o.Aside // the closure's reads are all its own
+	}
+	raw, ok, err := get(sealBucket, store.Key(sealKey))
 	if err != nil || !ok || uint64(raw.Rev) <= n.adopted.Load() {
 		return err
 	}

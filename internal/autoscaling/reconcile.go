@@ -83,7 +83,7 @@ func (s *Service) reconcile(ctx context.Context, p place) {
 
 // trouble reports a failure that is not the user's and tries again.
 func (s *Service) trouble(p place, err error) {
-	if err == nil || errors.Is(err, store.ErrClosed) || errors.Is(err, context.Canceled) {
+	if err == nil || store.Over(err) || errors.Is(err, context.Canceled) {
 		return
 	}
 	s.log.Error("an Auto Scaling group was not looked at; it will be again", "group", p.Name, "error", err)

@@ -227,7 +227,7 @@ func (s *Service) expire(snap Snapshot) {
 		return s.snapshots.End(tx, found, "The snapshot was cancelled: no block was written for "+strconv.Itoa(int(found.Timeout.Minutes()))+" minutes.")
 	})
 	switch {
-	case errors.Is(err, store.ErrClosed):
+	case store.Over(err):
 	case err != nil:
 		s.log.Error("a snapshot that nobody writes to is still pending", "snapshot", snap.ID, "error", err)
 		s.clock.AfterFunc(time.Minute, func() { s.expire(snap) })
@@ -243,7 +243,7 @@ func (s *Service) expire(snap Snapshot) {
 
 // forget drops what was noted about the blocks of a snapshot that is not pending any more.
 func (s *Service) forget(ctx context.Context, id string) {
-	if err := s.drop(ctx, func(snapshot string) bool { return snapshot == id }, id); err != nil && !errors.Is(err, store.ErrClosed) {
+	if err := s.drop(ctx, func(snapshot string) bool { return snapshot == id }, id); err != nil && !store.Over(err) {
 		s.log.Error("what is noted about the blocks of a snapshot stays until the next start", "snapshot", id, "error", err)
 	}
 }

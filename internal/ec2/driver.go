@@ -42,7 +42,7 @@ func (s *Service) advance(ctx context.Context, j *job, step launch.Step) (launch
 	if err == nil {
 		return result, nil
 	}
-	if interrupted(err) {
+	if interrupted(err) || errors.Is(err, store.ErrUnavailable) { // nobody refused anything
 		return launch.Result{}, err
 	}
 	f := &launch.Failure{Cause: err.Error()}
@@ -71,7 +71,7 @@ func lasting(step launch.Step) bool {
 
 // interrupted tells what ends the process from what ends the launch.
 func interrupted(err error) bool {
-	return errors.Is(err, store.ErrClosed) || errors.Is(err, errHostDown) || errors.Is(err, context.Canceled)
+	return store.Over(err) || errors.Is(err, errHostDown) || errors.Is(err, context.Canceled)
 }
 
 // A partError says which KMS request of a step was refused, from 1 over Step.Parts.

@@ -184,7 +184,7 @@ func (s *Service) work(j *job) {
 	case err == nil && end.Fail == nil && j.operation() == launch.AttachVolume: // the call that should see to it has ended
 		s.restIfStopped(ctx, j)
 	case err == nil:
-	case errors.Is(err, errHostDown) || errors.Is(err, store.ErrClosed): // the next start goes on
+	case errors.Is(err, errHostDown) || store.Over(err): // the next start goes on
 	default:
 		s.log.Error("work on an instance or volume was interrupted", "subject", j.Subject, "operation", j.operation(), "error", err)
 		s.clock.AfterFunc(retryJob, func() { s.work(j) })

@@ -113,6 +113,15 @@ func (o *Overlay) Get(bucket, key string) (Value, bool, error) {
 	return o.src.Get(bucket, key)
 }
 
+// Aside is Get of what was committed, for whoever stands between a store and its users: it does not count
+// as one of the transaction's reads, but is compared like them.
+func (o *Overlay) Aside(bucket, key string) (Value, bool, error) {
+	if o.ended {
+		return Value{}, false, ErrEnded
+	}
+	return o.src.Get(bucket, key)
+}
+
 // Put implements [Tx].
 func (o *Overlay) Put(bucket, key string, data []byte) error {
 	if len(data) > MaxBytes { // before it is copied
