@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -320,4 +321,53 @@ func TestRollingRestart(t *testing.T) {
 	}
 	must(other.ec2.CreateVolume(ctx, &ec2.CreateVolumeInput{AvailabilityZone: new(seed.Region + "a"), Size: new(int32(1))}))(t)
 	c.start(t, worker)
+}
+
+// A store moves into etcd and back, and so does a backup that a node makes meanwhile; ciphertexts open
+// everywhere.
+func TestStoreMoves(t *testing.T) {
+	t.Setenv(server.StoreEnv, "") // it begins in a file
+	ctx := t.Context()
+	account := seed.NewAccount()
+	dir := filepath.Join(t.TempDir(), "data")
+	place := members.Start(t, 1).Store + "/moves"
+	run := func(want string, args ...string) {
+		t.Helper()
+		out, err := exec.CommandContext(ctx, must(server.Binary())(t), append([]string{"store"}, args...)...).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), want) {
+			t.Fatalf("kagimori store %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+	var secret []byte
+	opens := func(dir string, args ...string) *server.Server {
+		t.Helper()
+		s, err := server.Run(dir, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Stop)
+		c := adminOf(s.URL, account)
+		if secret == nil {
+			key := must(c.kms.CreateKey(ctx, &kms.CreateKeyInput{}))(t).KeyMetadata.Arn
+			secret = must(c.kms.Encrypt(ctx, &kms.EncryptInput{KeyId: key, Plaintext: []byte("secret")}))(t).CiphertextBlob
+		}
+		if out := must(c.kms.Decrypt(ctx, &kms.DecryptInput{CiphertextBlob: secret}))(t); string(out.Plaintext) != "secret" {
+			t.Errorf("the ciphertext opens to %q", out.Plaintext)
+		}
+		return s
+	}
+	opens(dir).Stop()
+	run("nothing is damaged", "check", "--data", dir)
+	run("records were copied", "migrate", "--data", dir, "--seal", "plain-file", "--store", place)
+	node := opens(dir, "--store", place)
+	run("nothing is damaged", "check", "--store", place)
+	copied := filepath.Join(t.TempDir(), "backup")
+	run("", "backup", "--data", dir, copied)
+	node.Stop()
+	restored := filepath.Join(t.TempDir(), "restored")
+	run("restored into", "restore", "--data", restored, "--seal", "plain-file", copied)
+	opens(restored).Stop()
+	back := filepath.Join(t.TempDir(), "back")
+	run("records were copied", "migrate", "--back", "--data", back, "--store", place)
+	opens(back).Stop()
 }
