@@ -35,7 +35,7 @@ func (s *Store) Update(ctx context.Context, fn func(store.Tx) error) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := s.young(ctx); err != nil {
+		if err := s.reachable(ctx); err != nil {
 			return err
 		}
 		snap, writes, fnErr, limit := s.attempt(fn)

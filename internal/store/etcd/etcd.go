@@ -209,10 +209,12 @@ func (s *Store) View(ctx context.Context, fn func(store.Tx) error) error {
 		return err
 	}
 	defer leave()
-	if s.cfg.Linearizable {
-		err = s.confirm(ctx)
-	} else {
+	began := time.Now()
+	if !s.cfg.Linearizable || s.confirm(ctx) != nil { // one that failed may succeed again
 		err = s.young(ctx)
+	}
+	if err == nil && s.cfg.Linearizable && !s.fresh.since(began) {
+		err = s.confirm(ctx)
 	}
 	if err != nil {
 		return err

@@ -55,6 +55,13 @@ func (f *freshness) age() time.Duration {
 	return time.Since(f.at)
 }
 
+// since reports whether everything committed before a time is in the replica.
+func (f *freshness) since(t time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.at.Before(t)
+}
+
 // interrupts has the watch that runs end by cancel where need be, until it is told that it ended.
 func (f *freshness) interrupts(cancel context.CancelCauseFunc) (ended func()) {
 	f.mu.Lock()
@@ -75,23 +82,41 @@ func (f *freshness) interrupt(cause error) {
 	}
 }
 
-// young is nil if the replica is not older than it may be. A node that was held up asks the cluster
-// first, unless that failed just now.
+// young is nil if the replica is not older than it may be. A node that was held up, or a cluster that
+// changes its leader, is waited for; one that has been away for longer is not.
 func (s *Store) young(ctx context.Context) error {
-	s.fresh.mu.Lock()
-	ok, failed := time.Since(s.fresh.at) <= s.cfg.Staleness, s.fresh.failed
-	s.fresh.mu.Unlock()
-	if ok {
-		return nil
-	}
-	if !failed && s.confirm(ctx) == nil && s.fresh.age() <= s.cfg.Staleness {
-		return nil
-	}
-	if err := ctx.Err(); err != nil {
-		return err
+	bound := s.cfg.Staleness
+	for end := time.Now().Add(2 * bound); ; {
+		s.fresh.mu.Lock()
+		age, failed := time.Since(s.fresh.at), s.fresh.failed
+		s.fresh.mu.Unlock()
+		if age <= bound {
+			return nil
+		}
+		if failed && age > outage*bound || time.Now().After(end) {
+			break
+		}
+		if s.confirm(ctx) != nil {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			pause(ctx, 10*time.Millisecond)
+		}
 	}
 	s.stats.refused.Add(1)
-	return fmt.Errorf("%w: what this node knows may be older than %s", store.ErrUnavailable, s.cfg.Staleness)
+	return fmt.Errorf("%w: what this node knows may be older than %s", store.ErrUnavailable, bound)
+}
+
+// outage is how many times as old as it may be the replica is when nobody waits for it any more.
+const outage = 5
+
+// reachable is nil unless the cluster has been away for long: updates compare what they read with what is
+// there, however old it is.
+func (s *Store) reachable(ctx context.Context) error {
+	if s.fresh.age() <= outage*s.cfg.Staleness {
+		return nil
+	}
+	return s.young(ctx)
 }
 
 // confirm waits until the replica has everything that was committed before the call. Calls that wait
