@@ -195,8 +195,9 @@ func (t *Trail) measure(n int) (span, error) {
 	if known {
 		return s, nil
 	}
+	heads := newHeadReader()
 	err := t.lines(context.Background(), n, func(line []byte, _ int64) error {
-		if h, ok := decodeHead(line); ok && h.Kagimori != nil {
+		if h, ok := heads.read(line); ok && h.Kagimori != nil {
 			s.add(h.EventTime.Unix(), h.Kagimori.Sequence)
 		}
 		return nil

@@ -23,14 +23,15 @@ func (t *Trail) load() error {
 		return t.begin(1)
 	}
 	ctx := context.Background()
-	whole, err := t.findEnd(ctx, nums)
+	newest := nums[len(nums)-1]
+	var last newestSegment
+	whole, err := t.findEnd(ctx, nums, &last)
 	if err != nil {
 		return err
 	}
-	if err := t.indexNewest(ctx, nums); err != nil {
+	if err := t.indexNewest(ctx, nums, &last); err != nil {
 		return err
 	}
-	newest := nums[len(nums)-1]
 	if !whole {
 		t.cfg.Logger.Error("the trail is damaged: records follow in a new segment", "segment", newest)
 		return t.begin(newest + 1)
@@ -38,7 +39,24 @@ func (t *Trail) load() error {
 	if _, err := t.cfg.Dir.Stat(plainName(newest)); err != nil { // compressed; no other was begun
 		return t.begin(newest + 1)
 	}
-	return t.reopen(newest)
+	if err := t.reopen(newest); err != nil {
+		return err
+	}
+	t.span, t.whole = last.span, true
+	return nil
+}
+
+// newestSegment is what was seen of the newest segment when its end was looked for.
+type newestSegment struct {
+	span    span
+	entries []entry // of its newest records, as many as the index takes, and some more
+}
+
+func (n *newestSegment) add(e entry, limit int) {
+	n.span.add(e.time, e.seq)
+	if n.entries = append(n.entries, e); len(n.entries) > 2*limit {
+		n.entries = slices.Delete(n.entries, 0, len(n.entries)-limit)
+	}
 }
 
 // removeParts removes compressed segments that are not whole; the plain ones are still there.
@@ -63,27 +81,31 @@ func (t *Trail) removeParts() error {
 
 // findEnd finds the last line and the last sequence number. whole is false if the segment that
 // has the last line cannot be read to its end as records and checkpoints.
-func (t *Trail) findEnd(ctx context.Context, nums []int) (whole bool, err error) {
+func (t *Trail) findEnd(ctx context.Context, nums []int, seen *newestSegment) (whole bool, err error) {
 	whole = true
 	haveLine, newest := false, nums[len(nums)-1]
+	var lastLine []byte
 	for _, n := range slices.Backward(nums) {
 		var (
-			last   hash
 			lines  int
 			found  bool // a sequence number
 			seq    uint64
 			record bool // the last line is no checkpoint
 		)
-		err := t.lines(ctx, n, func(line []byte, _ int64) error {
-			last = lineHash(line)
+		heads := newHeadReader()
+		err := t.lines(ctx, n, func(line []byte, offset int64) error {
+			lastLine = append(lastLine[:0], line...)
 			lines++
-			h, ok := decodeHead(line)
+			h, ok := heads.read(line)
 			record = h.Checkpoint == nil
 			switch {
 			case !ok:
 				whole = whole && n != newest
 			case record:
 				seq, found = h.Kagimori.Sequence, true
+				if n == newest {
+					seen.add(t.index.entry(&h, seq, n, offset, len(line)+1), t.cfg.Recent)
+				}
 			default:
 				seq, found = h.Checkpoint.Sequence, true
 			}
@@ -94,7 +116,7 @@ func (t *Trail) findEnd(ctx context.Context, nums []int) (whole bool, err error)
 		}
 		whole = whole && (err == nil || n != newest)
 		if lines > 0 && !haveLine {
-			t.last, t.dirty, haveLine = last, record, true
+			t.last, t.dirty, haveLine = lineHash(lastLine), record, true
 		}
 		if found {
 			t.seq.Store(seq)
@@ -151,33 +173,30 @@ func lastLineEnd(f *os.File) (int64, error) {
 	return 0, nil
 }
 
-// indexNewest fills the index from the newest segments.
-func (t *Trail) indexNewest(ctx context.Context, nums []int) error {
-	from, records := len(nums), 0
+// indexNewest fills the index from the newest segments, of which the last was read already.
+func (t *Trail) indexNewest(ctx context.Context, nums []int, seen *newestSegment) error {
+	older := nums[:len(nums)-1]
+	parts := [][]entry{seen.entries} // newest first
+	records, from := len(seen.entries), len(older)
+	heads := newHeadReader()
 	for from > 0 && records < t.cfg.Recent {
 		from--
-		err := t.lines(ctx, nums[from], func([]byte, int64) error { records++; return nil })
-		if err != nil && !errors.Is(err, ErrBroken) {
-			return err
-		}
-	}
-	skip := records - t.cfg.Recent // checkpoints count too: the index is a little shorter then
-	t.index.dropped = from > 0 || skip > 0
-	for _, n := range nums[from:] {
-		var entries []entry
-		err := t.lines(ctx, n, func(line []byte, offset int64) error {
-			if skip--; skip >= 0 {
-				return nil
-			}
-			if h, ok := decodeHead(line); ok && h.Kagimori != nil {
-				entries = append(entries, t.index.entry(&h, h.Kagimori.Sequence, n, offset, len(line)+1))
+		var part newestSegment
+		err := t.lines(ctx, older[from], func(line []byte, offset int64) error {
+			if h, ok := heads.read(line); ok && h.Kagimori != nil {
+				part.add(t.index.entry(&h, h.Kagimori.Sequence, older[from], offset, len(line)+1), t.cfg.Recent)
 			}
 			return nil
 		})
 		if err != nil && !errors.Is(err, ErrBroken) {
 			return err
 		}
-		t.index.add(entries)
+		records += len(part.entries)
+		parts = append(parts, part.entries)
+	}
+	t.index.dropped = from > 0 || records > t.cfg.Recent
+	for _, part := range slices.Backward(parts) {
+		t.index.add(part)
 	}
 	return nil
 }
