@@ -116,16 +116,22 @@ func withoutMaterial(data []byte) ([]byte, error) {
 	return append(data[:1:1], out...), err
 }
 
-// put writes the records of another key, with material of its own.
-func (t *model) put(ctx context.Context, tx store.Tx, id string) error {
+// A record is one to write.
+type record struct {
+	bucket, key string
+	data        []byte
+}
+
+// appendKey appends the records of another key, with material of its own.
+func (t *model) appendKey(ctx context.Context, out []record, id string) ([]record, error) {
 	keyARN := arn.KMSKey(testkit.Region, account, id)
 	m, err := t.module.Generate(ctx, permittest.New("kms:CreateKey", "*"), keyARN, "SYMMETRIC_DEFAULT")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	material, err := json.Marshal([]hsm.Material{m})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	renamed := make([]string, len(t.grants))
 	for i := range renamed {
@@ -146,11 +152,9 @@ func (t *model) put(ctx context.Context, tx store.Tx, id string) error {
 		if r.bucket == "kms/key" {
 			data = bytes.Replace(data, []byte(materialMark), material, 1)
 		}
-		if err := tx.Put(r.bucket, store.Key(key...), data); err != nil {
-			return err
-		}
+		out = append(out, record{r.bucket, store.Key(key...), data})
 	}
-	return nil
+	return out, nil
 }
 
 // fill makes keys with an alias and grants each, as far as an earlier run did not: one through the API,
@@ -220,9 +224,16 @@ func fillOffline(ctx context.Context, data string, done, n int) (err error) {
 				if from >= n {
 					return
 				}
+				var all []record
+				for i := from; i < min(from+each, n) && errs[w] == nil; i++ {
+					all, errs[w] = t.appendKey(ctx, all, keyID(i))
+				}
+				if errs[w] != nil {
+					return
+				}
 				errs[w] = s.Update(ctx, func(tx store.Tx) error {
-					for i := from; i < min(from+each, n); i++ {
-						if err := t.put(ctx, tx, keyID(i)); err != nil {
+					for _, r := range all {
+						if err := tx.Put(r.bucket, r.key, r.data); err != nil {
 							return err
 						}
 					}

@@ -28,6 +28,8 @@ const (
 	grantsPerKey  = 5
 	defaultKeys   = 1000
 	memoryPerUnit = 1 << 20
+	// warm is how many requests come before: more than any cache holds.
+	warm = 60_000
 )
 
 // keyID is that of the nth key.
@@ -69,7 +71,7 @@ func BenchmarkKeys(b *testing.B) {
 	}
 	each := func(b *testing.B, keys int) time.Duration {
 		do := random(keys)
-		together(b, 2*keys, do) // warm
+		together(b, min(2*keys, warm), do)
 		before := p.cpu()
 		b.ResetTimer()
 		together(b, b.N, do)
@@ -85,12 +87,8 @@ func BenchmarkKeys(b *testing.B) {
 	})
 	p.stop()
 	b.Run("start", func(b *testing.B) {
-		var took time.Duration
-		for range b.N {
-			again := startProcess(b, roleServer, data)
-			took += again.start
-			again.stop()
-		}
-		b.ReportMetric(float64(took.Milliseconds())/float64(b.N), "start-ms")
+		again := startProcess(b, roleServer, data)
+		b.ReportMetric(float64(again.start.Milliseconds()), "start-ms")
+		again.stop()
 	})
 }
