@@ -138,7 +138,7 @@ bench: check-go
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./internal/bench ./internal/authz/... ./internal/casefile ./internal/store/bolt ./internal/doctor ./internal/tfplan ./internal/blockdev/...
 	cd bench && $(GO) test -bench . -benchmem ./...
 
-# Makes MILLION keys the first time, in MILLION_DIR, which takes an hour and some gigabytes, and keeps them.
+# Makes MILLION keys the first time, in MILLION_DIR, which takes some minutes and 15 GB, and keeps them.
 bench-million: check-go
 	KAGIMORI_BENCH_KEYS=$(MILLION) KAGIMORI_BENCH_KEEP=$(abspath $(MILLION_DIR)) $(GO) test -run '^$$' -bench '^BenchmarkKeys$$' -benchtime 100000x -timeout 0 ./internal/bench
 

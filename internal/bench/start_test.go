@@ -1,0 +1,35 @@
+package bench
+
+import (
+	"net/http"
+	"testing"
+	"time"
+)
+
+// BenchmarkStart starts servers on empty data directories. The metrics: "first-ms" is the time from the
+// start of the process to its first answer (limit: 100), "cpu-ms" the processor time that took, and
+// "idle-MB" the memory of a server that has answered once, the largest seen (limit: 40).
+func BenchmarkStart(b *testing.B) {
+	var first, cpu time.Duration
+	idle := 0
+	for b.Loop() {
+		began := time.Now()
+		p := startProcess(b, roleServer, b.TempDir())
+		res, err := http.Get(p.url + "/_kagimori/health")
+		if err != nil {
+			b.Fatal(err)
+		}
+		_ = res.Body.Close()
+		first += time.Since(began)
+		cpu += p.cpu()
+		if res.StatusCode != http.StatusOK {
+			b.Fatal(res.Status)
+		}
+		http.DefaultClient.CloseIdleConnections()
+		idle = max(idle, p.memory())
+		p.stop()
+	}
+	b.ReportMetric(float64(first.Milliseconds())/float64(b.N), "first-ms")
+	b.ReportMetric(float64(cpu.Milliseconds())/float64(b.N), "cpu-ms")
+	b.ReportMetric(float64(idle)/memoryPerUnit, "idle-MB")
+}
