@@ -202,6 +202,16 @@ func (p *process) cpu() time.Duration {
 	return time.Duration(t.Nano())
 }
 
+// ownCPU is the processor time that this process has used.
+func ownCPU(tb testing.TB) time.Duration {
+	tb.Helper()
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &t); err != nil {
+		tb.Fatal(err)
+	}
+	return time.Duration(t.Nano())
+}
+
 // memory is the resident memory of the process, in bytes, without the pages of files that are mapped.
 // Source: proc(5), RssAnon.
 func (p *process) memory() int {
