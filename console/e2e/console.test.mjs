@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { readFile } from 'node:fs/promises';
 import { CreateGrantCommand, ListGrantsCommand, ListResourceTagsCommand, PutKeyPolicyCommand } from '@aws-sdk/client-kms';
 import { CreateAccessKeyCommand, CreateRoleCommand, CreateUserCommand, PutRolePolicyCommand, PutUserPolicyCommand } from '@aws-sdk/client-iam';
-import { account, browse, linkedRole, open, region, serve, signIn, until, violations, world } from './kit.mjs';
+import { accessible, account, browse, go, linkedRole, open, region, serve, signIn, tab, until, world } from './kit.mjs';
 
 const words = {
   en: {
@@ -33,29 +33,8 @@ after(async () => {
   await server?.stop();
 });
 
-// visit gives a signed-in tab to a test, which fails if the console did what it must not.
-const visit = (language, use, who = {}) => async () => {
-  const { page, wrong } = await open(browser.context, server.url);
-  try {
-    await signIn(page, server.url, { language, ...who });
-    await use(page, words[language]);
-    assert.deepEqual(wrong, []);
-  } catch (e) {
-    if (process.env.SHOTS) await page.screenshot({ path: join(process.env.SHOTS, 'failed.png') });
-    throw e;
-  } finally {
-    await page.close();
-  }
-};
-
-const go = (page, place) => page.evaluate((p) => { location.hash = `#/${p}`; }, place);
-
-// accessible fails for what axe finds, and takes a picture.
-async function accessible(page, name, language) {
-  await page.waitForTimeout(400); // what opens has opened
-  if (process.env.SHOTS) await page.screenshot({ path: join(process.env.SHOTS, `${name}-${language}.png`) });
-  assert.deepEqual(await violations(page), [], `axe on ${name}`);
-}
+// visit gives a signed-in tab to a test, with the words of its language.
+const visit = (language, use, who) => tab(() => [browser, server], language, (page) => use(page, words[language]), who);
 
 // save saves a policy that is under review, once what changes is told.
 async function save(page, told) {

@@ -1,4 +1,5 @@
 // The kit of the end-to-end tests: a server of its own, a browser of its own, and what a person does.
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -81,6 +82,32 @@ export async function violations(page) {
   const theirs = (n) => /^<nav [^>]*mobile-toolbar-nav/.test(n.html);
   const ours = found.violations.map((v) => ({ ...v, nodes: v.nodes.filter((n) => v.id !== 'aria-allowed-attr' || !theirs(n)) })).filter((v) => v.nodes.length);
   return ours.map((v) => `${v.id}: ${v.help}: ${v.nodes.map((n) => n.html.slice(0, 200)).slice(0, 3).join(' | ')}`);
+}
+
+// tab makes a test of what is done in a signed-in tab. It fails if the console did what it must not.
+export const tab = (running, language, use, who = {}) => async () => {
+  const [browser, server] = running();
+  const { page, wrong } = await open(browser.context, server.url);
+  try {
+    await signIn(page, server.url, { language, ...who });
+    await use(page);
+    assert.deepEqual(wrong, []);
+  } catch (e) {
+    if (process.env.SHOTS) await page.screenshot({ path: join(process.env.SHOTS, 'failed.png') });
+    throw e;
+  } finally {
+    await page.close();
+  }
+};
+
+// go opens a place of the console.
+export const go = (page, place) => page.evaluate((p) => { location.hash = `#/${p}`; }, place);
+
+// accessible fails for what axe finds, and takes a picture.
+export async function accessible(page, name, language) {
+  await page.waitForTimeout(400); // what opens has opened
+  if (process.env.SHOTS) await page.screenshot({ path: join(process.env.SHOTS, `${name}-${language}.png`) });
+  assert.deepEqual(await violations(page), [], `axe on ${name}`);
 }
 
 // world speaks to the server as the tools of AWS do.

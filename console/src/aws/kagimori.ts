@@ -96,18 +96,23 @@ export const validatePolicy = (s: Session, policyDocument: string) =>
     policyDocument, policyType: 'RESOURCE_POLICY', locale: 'EN',
   });
 
+type Cited = { PolicyType?: string; Policy?: string; Sid?: string; GrantId?: string; EvaluatedEffect?: string };
 export type Answer = {
   Principal: string; EvaluatedEffect: string; DecidedBy?: string; CrossAccount?: boolean; DependsOn?: string[]; EncryptionContext?: Record<string, string>;
-  Conditions?: { Operator: string; Key: string; Values?: string[]; EvaluatedEffect?: string }[];
-  Statements?: { PolicyType?: string; Policy?: string; Sid?: string; GrantId?: string }[];
+  Conditions?: ({ Operator: string; Key: string; Values?: string[] } & Cited)[];
+  Statements?: Cited[];
 };
 export const whoCan = (s: Session, Action: string, KeyArn: string) => ask<{ Answers?: Answer[]; Truncated?: boolean }>(s, '/who-can', { Action, KeyArn });
 
 export type Effect = {
   ResourceType: string; ResourceId: string; Name?: string; PartOf?: string; When: 'NOW' | 'HOST_RESTART' | 'RESTART' | 'LAUNCH';
-  Outcome: 'STOPS' | 'NARROWS' | 'CANNOT_TELL'; Actions?: string[]; Device?: string;
+  Outcome: 'STOPS' | 'NARROWS' | 'CANNOT_TELL'; DependsOn?: string[]; Operation?: string; Actions?: string[]; Device?: string;
   Refusal?: { Principal?: string; Action?: string; ErrorCode?: string };
 };
+export type ImpactChange =
+  | { Type: 'REVOKE_GRANT' | 'RETIRE_GRANT'; KeyId: string; GrantId: string }
+  | { Type: 'DISABLE_KEY' | 'SCHEDULE_KEY_DELETION'; KeyId: string }
+  | { Type: 'REPLACE_KEY_POLICY'; KeyId: string; Policy: string };
+export type Prediction = { Effects: Effect[]; Totals?: { ResourceType: string; When: string; Count: number }[]; Truncated?: boolean };
 // predictImpact tells what stops working, and when, if a change is made.
-export const predictImpact = (s: Session, Change: { Type: string; KeyId: string; GrantId?: string }, Language: string) =>
-  ask<{ Effects: Effect[]; Truncated?: boolean }>(s, '/impact', { Change, Language });
+export const predictImpact = (s: Session, Change: ImpactChange, Language: string) => ask<Prediction>(s, '/impact', { Change, Language });

@@ -1,5 +1,4 @@
 import { useState } from 'react';
-import Box from '@cloudscape-design/components/box';
 import Button from '@cloudscape-design/components/button';
 import Container from '@cloudscape-design/components/container';
 import Header from '@cloudscape-design/components/header';
@@ -73,30 +72,6 @@ export function Rotation({ meta }: { meta: KeyMetadata }) {
         />
       )}
     </SpaceBetween>
-  );
-}
-
-// Aliases of a key.
-export function Aliases({ meta }: { meta: KeyMetadata }) {
-  const { t } = useWords();
-  const s = useSession();
-  const { data, error, loading } = useLoad(async () => {
-    const { m, client } = await kms(s);
-    return (await client.send(new m.ListAliasesCommand({ KeyId: meta.KeyId }))).Aliases ?? [];
-  }, [s, meta.KeyId]);
-  if (error) return <Problem error={error} />;
-  return (
-    <Table
-      loading={loading}
-      loadingText={t.loading}
-      header={<Header variant="h2">{t.aliases}</Header>}
-      items={data ?? []}
-      empty={t.noAliases}
-      columnDefinitions={[
-        { id: 'name', header: t.alias, isRowHeader: true, cell: (a) => a.AliasName },
-        { id: 'arn', header: t.arn, cell: (a) => <Box variant="code">{a.AliasArn}</Box> },
-      ]}
-    />
   );
 }
 

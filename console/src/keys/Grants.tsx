@@ -4,18 +4,19 @@ import Box from '@cloudscape-design/components/box';
 import Button from '@cloudscape-design/components/button';
 import Header from '@cloudscape-design/components/header';
 import Modal from '@cloudscape-design/components/modal';
-import KeyValuePairs from '@cloudscape-design/components/key-value-pairs';
 import SpaceBetween from '@cloudscape-design/components/space-between';
-import Spinner from '@cloudscape-design/components/spinner';
 import Table from '@cloudscape-design/components/table';
 import type { GrantListEntry, KeyMetadata } from '@aws-sdk/client-kms';
 import { useWords } from '../i18n';
 import { kms, useSession } from '../aws/session';
 import { useAct, useLoad } from '../ui/load';
 import { Problem } from '../ui/Problem';
-import { predictImpact, type Effect } from '../aws/kagimori';
+import { CreateGrant } from './CreateGrant';
+import { Impact } from './Impact';
 import { volumeOf } from './impact';
 import { When } from '../ui/Dates';
+
+type How = 'revoke' | 'retire';
 
 // Grants of a key, in the server's pages.
 export function Grants({ meta }: { meta: KeyMetadata }) {
@@ -23,8 +24,9 @@ export function Grants({ meta }: { meta: KeyMetadata }) {
   const s = useSession();
   const [markers, setMarkers] = useState<(string | undefined)[]>([undefined]);
   const [chosen, choose] = useState<GrantListEntry[]>([]);
-  const [revoking, setRevoking] = useState<GrantListEntry>();
-  const [revoked, setRevoked] = useState(false);
+  const [ending, end] = useState<How>();
+  const [creating, setCreating] = useState(false);
+  const [done, setDone] = useState<string>();
   const marker = markers[markers.length - 1];
   const { data, error, loading, reload } = useLoad(async () => {
     const { m, client } = await kms(s);
@@ -33,7 +35,7 @@ export function Grants({ meta }: { meta: KeyMetadata }) {
   if (error) return <Problem error={error} />;
   return (
     <SpaceBetween size="m">
-      {revoked && <Alert type="success" dismissible dismissAriaLabel={t.close} onDismiss={() => setRevoked(false)}>{t.revoked}</Alert>}
+      {done && <Alert type="success" dismissible dismissAriaLabel={t.close} onDismiss={() => setDone(undefined)}>{done}</Alert>}
       <Table<GrantListEntry>
         loading={loading}
         loadingText={t.loading}
@@ -51,7 +53,9 @@ export function Grants({ meta }: { meta: KeyMetadata }) {
             actions={
               <SpaceBetween direction="horizontal" size="xs">
                 <Button iconName="refresh" ariaLabel={t.refresh} onClick={reload} />
-                <Button disabled={chosen.length === 0} onClick={() => setRevoking(chosen[0])} data-testid="revoke">{t.revoke}</Button>
+                <Button disabled={chosen.length === 0} onClick={() => end('retire')} data-testid="retire">{t.retire}</Button>
+                <Button disabled={chosen.length === 0} onClick={() => end('revoke')} data-testid="revoke">{t.revoke}</Button>
+                <Button onClick={() => setCreating(true)} data-testid="create-grant">{t.createGrant}</Button>
               </SpaceBetween>
             }
           >
@@ -70,20 +74,32 @@ export function Grants({ meta }: { meta: KeyMetadata }) {
           { id: 'grantee', header: t.grantee, cell: (g) => g.GranteePrincipal },
           { id: 'operations', header: t.operations, cell: (g) => g.Operations?.join(', ') },
           { id: 'constraints', header: t.constraints, cell: (g) => Object.entries({ ...g.Constraints?.EncryptionContextSubset, ...g.Constraints?.EncryptionContextEquals }).map(([k, v]) => `${k}=${v}`).join(', ') || '-' },
+          { id: 'retiring', header: t.retiring, cell: (g) => g.RetiringPrincipal ?? '-' },
           { id: 'created', header: t.created, cell: (g) => <When at={g.CreationDate} /> },
         ]}
       />
-      {revoking && (
-        <Revoke
+      {ending && chosen[0] && (
+        <End
           meta={meta}
-          grant={revoking}
-          onDone={(done) => {
-            setRevoking(undefined);
-            if (done) {
-              choose([]);
-              setRevoked(true);
-              reload();
-            }
+          grant={chosen[0]}
+          how={ending}
+          onDone={(ended) => {
+            end(undefined);
+            if (!ended) return;
+            choose([]);
+            setDone(ending === 'revoke' ? t.revoked : t.retired);
+            reload();
+          }}
+        />
+      )}
+      {creating && (
+        <CreateGrant
+          meta={meta}
+          onDone={(id) => {
+            setCreating(false);
+            if (!id) return;
+            setDone(t.grantCreated(id));
+            reload();
           }}
         />
       )}
@@ -91,29 +107,31 @@ export function Grants({ meta }: { meta: KeyMetadata }) {
   );
 }
 
-// Revoke says what is lost, and then revokes.
-function Revoke({ meta, grant, onDone }: { meta: KeyMetadata; grant: GrantListEntry; onDone: (done: boolean) => void }) {
-  const { t, tag } = useWords();
+// End says what is lost, and then revokes or retires.
+function End({ meta, grant, how, onDone }: { meta: KeyMetadata; grant: GrantListEntry; how: How; onDone: (done: boolean) => void }) {
+  const { t } = useWords();
   const s = useSession();
   const { busy, error, act } = useAct();
-  const impact = useLoad(() => predictImpact(s, { Type: 'REVOKE_GRANT', KeyId: meta.Arn!, GrantId: grant.GrantId }, tag), [s, meta, grant, tag]);
+  const title = how === 'revoke' ? t.revoke : t.retire;
   const run = () =>
     act(async () => {
       const { m, client } = await kms(s);
-      await client.send(new m.RevokeGrantCommand({ KeyId: meta.Arn, GrantId: grant.GrantId }));
+      const those = { KeyId: meta.Arn, GrantId: grant.GrantId };
+      if (how === 'revoke') await client.send(new m.RevokeGrantCommand(those));
+      else await client.send(new m.RetireGrantCommand(those));
       onDone(true);
     });
   return (
     <Modal
       visible
-      header={t.revoke}
+      header={title}
       closeAriaLabel={t.close}
       onDismiss={() => onDone(false)}
       footer={
         <Box float="right">
           <SpaceBetween direction="horizontal" size="xs">
             <Button variant="link" onClick={() => onDone(false)}>{t.cancel}</Button>
-            <Button variant="primary" loading={busy} onClick={run} data-testid="revoke-now">{t.revoke}</Button>
+            <Button variant="primary" loading={busy} onClick={run} data-testid={`${how}-now`}>{title}</Button>
           </SpaceBetween>
         </Box>
       }
@@ -123,29 +141,11 @@ function Revoke({ meta, grant, onDone }: { meta: KeyMetadata; grant: GrantListEn
         <Alert type="warning">
           <Box variant="p">{t.revokeLead}</Box>
           {volumeOf(grant) && <Box variant="p">{t.revokeVolume(volumeOf(grant)!)}</Box>}
+          {how === 'retire' && <Box variant="p">{t.retireLead}</Box>}
         </Alert>
-        {impact.loading && <Spinner />}
-        {impact.data && <Losses effects={impact.data.Effects} />}
-        <Problem error={impact.error} />
+        <Impact change={{ Type: how === 'revoke' ? 'REVOKE_GRANT' : 'RETIRE_GRANT', KeyId: meta.Arn!, GrantId: grant.GrantId! }} />
         <Problem error={error} />
       </SpaceBetween>
     </Modal>
-  );
-}
-
-// Losses are what a revoked grant means, by when it shows: as the service predicts it.
-function Losses({ effects }: { effects: Effect[] }) {
-  const { t } = useWords();
-  if (!effects.length) return <Box data-testid="impact">{t.impactNone}</Box>;
-  const moments = [['NOW', t.impactNow], ['HOST_RESTART', t.impactHost], ['RESTART', t.impactRestart], ['LAUNCH', t.impactLaunch]] as const;
-  return (
-    <div data-testid="impact">
-      <KeyValuePairs
-        items={moments.flatMap(([when, label]) => {
-          const those = effects.filter((e) => e.When === when);
-          return those.length ? [{ label, value: those.map((e) => <div key={e.ResourceType + e.ResourceId}>{t.impactStops(e.ResourceType, e.ResourceId, e.PartOf, e.Actions?.join(', ') ?? e.Refusal?.Action)}</div>) }] : [];
-        })}
-      />
-    </div>
   );
 }

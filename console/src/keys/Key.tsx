@@ -1,4 +1,4 @@
-import { useState } from 'react';
+import { lazy, Suspense, useState } from 'react';
 import Box from '@cloudscape-design/components/box';
 import BreadcrumbGroup from '@cloudscape-design/components/breadcrumb-group';
 import ButtonDropdown from '@cloudscape-design/components/button-dropdown';
@@ -19,8 +19,11 @@ import { State } from './Keys';
 import { StateChange, type Change } from './StateChange';
 import { KeyPolicy } from './KeyPolicy';
 import { Grants } from './Grants';
-import { Aliases, Rotation, Tags } from './Details';
+import { Aliases } from './Aliases';
+import { Rotation, Tags } from './Details';
 import { Who } from './Who';
+
+const Graph = lazy(() => import('../graph/Graph'));
 
 export default function Key({ id, tab }: { id: string; tab?: string }) {
   const { t } = useWords();
@@ -65,8 +68,9 @@ export default function Key({ id, tab }: { id: string; tab?: string }) {
           { id: 'policy', label: t.policyTab, content: <KeyPolicy meta={meta} /> },
           { id: 'grants', label: t.grantsTab, content: <Grants meta={meta} /> },
           { id: 'who', label: t.whoTab, content: <Who meta={meta} /> },
+          { id: 'graph', label: t.graphTab, content: <Suspense fallback={<Spinner />}><Graph meta={meta} /></Suspense> },
           { id: 'rotation', label: t.rotationTab, content: <Rotation meta={meta} /> },
-          { id: 'aliases', label: t.aliasesTab, content: <Aliases meta={meta} /> },
+          { id: 'aliases', label: t.aliasesTab, content: <Aliases meta={meta} onChanged={reload} /> },
           { id: 'tags', label: t.tagsTab, content: <Tags meta={meta} /> },
         ]}
       />

@@ -13,6 +13,7 @@ import { compareKeyPolicies, type AccessChange } from '../aws/kagimori';
 import { useAct, useLoad } from '../ui/load';
 import { Diff } from '../ui/Diff';
 import { Problem } from '../ui/Problem';
+import { Impact } from './Impact';
 import { groupsOf } from './impact';
 
 const colours = { GAINS: 'success', WIDER: 'success', LOSES: 'warning', TIGHTER: 'warning', OTHER: 'info' } as const;
@@ -87,6 +88,12 @@ export function Review({ keyArn, before, after, notes = [], onDone }: { keyArn: 
         <Box variant="h3">{t.whatChanges}</Box>
         {loading && <Spinner />}
         {data && <Changes {...data} />}
+        {before !== after && (
+          <>
+            <Box variant="h3">{t.impactTitle}</Box>
+            <Impact change={{ Type: 'REPLACE_KEY_POLICY', KeyId: keyArn, Policy: after }} />
+          </>
+        )}
         <Problem error={error ?? failed} />
         <ExpandableSection defaultExpanded headerText={t.difference}>
           <Diff before={before} after={after} />

@@ -11,6 +11,7 @@ import { useWords } from '../i18n';
 import { kms, useSession } from '../aws/session';
 import { useAct } from '../ui/load';
 import { Problem } from '../ui/Problem';
+import { Impact } from './Impact';
 
 export type Change = 'enable' | 'disable' | 'schedule' | 'cancel';
 
@@ -41,7 +42,7 @@ export function StateChange({ meta, change, onDone }: { meta: KeyMetadata; chang
         <Box float="right">
           <SpaceBetween direction="horizontal" size="xs">
             <Button variant="link" onClick={() => onDone(false)}>{t.cancel}</Button>
-            <Button variant="primary" loading={busy} onClick={run}>{title}</Button>
+            <Button variant="primary" loading={busy} onClick={run} data-testid="state-now">{title}</Button>
           </SpaceBetween>
         </Box>
       }
@@ -53,6 +54,12 @@ export function StateChange({ meta, change, onDone }: { meta: KeyMetadata; chang
           <FormField label={t.waiting} description={t.waitingHint}>
             <Input type="number" value={days} onChange={(e) => setDays(e.detail.value)} />
           </FormField>
+        )}
+        {(change === 'disable' || change === 'schedule') && (
+          <>
+            <Box variant="h3">{t.impactTitle}</Box>
+            <Impact change={{ Type: change === 'disable' ? 'DISABLE_KEY' : 'SCHEDULE_KEY_DELETION', KeyId: meta.Arn! }} />
+          </>
         )}
         <Problem error={error} />
       </SpaceBetween>

@@ -12,7 +12,7 @@ import { whoCan, type Answer } from '../aws/kagimori';
 import { useLoad } from '../ui/load';
 import { Problem } from '../ui/Problem';
 
-const questions = ['kms:Decrypt', 'kms:Encrypt', 'kms:GenerateDataKeyWithoutPlaintext', 'kms:ReEncryptFrom', 'kms:ReEncryptTo', 'kms:CreateGrant', 'kms:PutKeyPolicy', 'kms:ScheduleKeyDeletion', 'kms:Sign'];
+export const questions = ['kms:Decrypt', 'kms:Encrypt', 'kms:GenerateDataKeyWithoutPlaintext', 'kms:ReEncryptFrom', 'kms:ReEncryptTo', 'kms:CreateGrant', 'kms:PutKeyPolicy', 'kms:ScheduleKeyDeletion', 'kms:Sign'];
 
 // Who asks the engine who may do something with the key.
 export function Who({ meta }: { meta: KeyMetadata }) {
