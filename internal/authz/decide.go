@@ -134,7 +134,11 @@ func (e *evaluation) levels(layer Layer, levels [][]*Document, apply bool) findi
 	for _, docs := range levels {
 		f := e.layer(layer, docs...)
 		all.deny = max(all.deny, f.deny)
-		all.allow.free = min(all.allow.free, f.allows())
+		allows := f.allows()
+		if allows == condition.False {
+			e.ev.level(layer, docs)
+		}
+		all.allow.free = min(all.allow.free, allows)
 	}
 	return all
 }

@@ -14,6 +14,7 @@ type evidence struct {
 	brief   bool // only of what applies
 	matched []Match
 	missed  []Miss
+	lacking []Level
 	depends []dependence
 }
 
@@ -27,7 +28,19 @@ type dependence struct {
 func (ev *evidence) complete() bool { return ev != nil && !ev.brief }
 
 func (s *statement) match(layer Layer, d *Document) Match {
-	return Match{Layer: layer, Document: d.Name, Owner: d.Owner, Sid: s.sid, Effect: s.effect, Pos: s.pos}
+	m := Match{Layer: layer, Document: d.Name, Owner: d.Owner, Sid: s.sid, Effect: s.effect, Pos: s.pos}
+	if layer == LayerSCP || layer == LayerRCP {
+		m.Target = d.Attached
+	}
+	return m
+}
+
+// level records a level of an organization without an allow.
+func (ev *evidence) level(layer Layer, docs []*Document) {
+	if ev == nil || len(docs) == 0 || docs[0] == nil {
+		return
+	}
+	ev.lacking = append(ev.lacking, Level{layer, docs[0].Attached})
 }
 
 // statement records how a statement was read. Statements that concern neither the caller nor the
@@ -168,7 +181,7 @@ func (e *evaluation) grantFacts(g *Grant) []string {
 // finish puts the evidence into the decision. Of the facts only those count that can still change
 // the outcome.
 func (ev *evidence) finish(v *verdict, caller *Principal, p *PartDecision) {
-	p.Matched, p.Missed = ev.matched, ev.missed
+	p.Matched, p.Missed, p.Lacking = ev.matched, ev.missed, ev.lacking
 	if v.outcome != Undetermined {
 		return
 	}

@@ -223,9 +223,17 @@ type PartDecision struct {
 	// Delegated reports whether the resource policy names the account, which leaves the
 	// decision to identity policies.
 	Delegated bool
+	// Lacking are the levels of organizations whose policies have no allow. Only from [Explain].
+	Lacking []Level
 	// HomeOnly reports that the action cannot be done on a key of another account, whatever
 	// policies say, and that this is such a key.
 	HomeOnly bool
+}
+
+// A Level of an organization has policies of its own.
+type Level struct {
+	Layer  Layer  // LayerSCP or LayerRCP
+	Target string // ARN of the root, the organizational unit or the account; "" if not known
 }
 
 // A Match is a statement or grant that applies.
@@ -239,6 +247,8 @@ type Match struct {
 	GrantID  string
 	// Account reports that the statement names the account and so only delegates.
 	Account bool
+	// Target is the ARN of what an organization's policy hangs on.
+	Target string
 }
 
 // MissReason says why a statement or grant does not apply.

@@ -51,8 +51,15 @@ type RecordedPart struct {
 	CrossAccount bool            `json:"crossAccount,omitempty"`
 	Delegated    bool            `json:"delegated,omitempty"`
 	HomeOnly     bool            `json:"homeOnly,omitempty"`
+	Lacking      []RecordedLevel `json:"lacking,omitempty"`
 	// Context are the condition keys of this part of a refused request.
 	Context map[string]string `json:"context,omitempty"`
+}
+
+// A RecordedLevel is an [authz.Level].
+type RecordedLevel struct {
+	Layer  string `json:"layer"`
+	Target string `json:"target,omitempty"`
 }
 
 // A RecordedMatch is an [authz.Match], of its position only the place where it begins.
@@ -64,6 +71,7 @@ type RecordedMatch struct {
 	Deny     bool   `json:"deny,omitempty"`
 	GrantID  string `json:"grantId,omitempty"`
 	Account  bool   `json:"delegates,omitempty"`
+	Target   string `json:"target,omitempty"`
 	Line     int    `json:"line,omitempty"`
 	Column   int    `json:"column,omitempty"`
 }
@@ -146,6 +154,9 @@ func (r *RecordedPart) fill(p *authz.PartDecision, most int) (omitted int) {
 	for _, l := range p.Silent {
 		r.Silent = append(r.Silent, name(layers, l))
 	}
+	for _, l := range p.Lacking {
+		r.Lacking = append(r.Lacking, RecordedLevel{name(layers, l.Layer), l.Target})
+	}
 	for i := range p.Matched {
 		r.Matched = append(r.Matched, recordMatch(&p.Matched[i]))
 	}
@@ -166,7 +177,7 @@ func (r *RecordedPart) fill(p *authz.PartDecision, most int) (omitted int) {
 func recordMatch(m *authz.Match) RecordedMatch {
 	return RecordedMatch{
 		Layer: name(layers, m.Layer), Document: m.Document, Owner: m.Owner, Sid: m.Sid, Deny: m.Effect == policy.Deny,
-		GrantID: m.GrantID, Account: m.Account, Line: m.Pos.Line, Column: m.Pos.Column,
+		GrantID: m.GrantID, Account: m.Account, Target: m.Target, Line: m.Pos.Line, Column: m.Pos.Column,
 	}
 }
 
@@ -190,6 +201,9 @@ func (r *RecordedPart) decision() authz.PartDecision {
 	}
 	for _, l := range r.Silent {
 		p.Silent = append(p.Silent, value[authz.Layer](layers, l))
+	}
+	for _, l := range r.Lacking {
+		p.Lacking = append(p.Lacking, authz.Level{Layer: value[authz.Layer](layers, l.Layer), Target: l.Target})
 	}
 	for i := range r.Matched {
 		p.Matched = append(p.Matched, r.Matched[i].match())
@@ -222,7 +236,7 @@ func shown(ctx authz.Context) map[string]string {
 
 func (r *RecordedMatch) match() authz.Match {
 	m := authz.Match{
-		Layer: value[authz.Layer](layers, r.Layer), Document: r.Document, Owner: r.Owner, Sid: r.Sid, GrantID: r.GrantID, Account: r.Account,
+		Layer: value[authz.Layer](layers, r.Layer), Document: r.Document, Owner: r.Owner, Sid: r.Sid, GrantID: r.GrantID, Account: r.Account, Target: r.Target,
 		Effect: policy.Allow, Pos: policy.Pos{Line: r.Line, Column: r.Column},
 	}
 	if r.Deny {

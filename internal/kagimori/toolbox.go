@@ -128,6 +128,8 @@ func evaluatedPolicy(m *authz.Match) kagimoriapi.EvaluatedPolicy {
 	managed := strings.HasPrefix(m.Document, "arn:") && strings.Contains(m.Document, ":policy/")
 	p := kagimoriapi.EvaluatedPolicy{Type: new(policyType(m.Layer)), Inline: new(!managed), Uri: &m.Document}
 	switch {
+	case m.Target != "":
+		p.AttachedTo = []kagimoriapi.AttachedTo{{Arn: &m.Target}}
 	case m.GrantID != "":
 		p.Uri = new("grant/" + m.GrantID)
 		if m.Document != "" {

@@ -133,7 +133,12 @@ func Visible(part authz.PartDecision, caller, viewer string) (seen authz.PartDec
 		return authz.PartDecision{}, false
 	}
 	seen = part
-	seen.Matched, seen.Missed, seen.Silent = nil, nil, slices.Clone(part.Silent)
+	seen.Matched, seen.Missed, seen.Silent, seen.Lacking = nil, nil, slices.Clone(part.Silent), nil
+	for _, l := range part.Lacking {
+		if viewer == caller && l.Layer == authz.LayerSCP || viewer == resource && l.Layer == authz.LayerRCP {
+			seen.Lacking = append(seen.Lacking, l)
+		}
+	}
 	deniedHere := false
 	for _, m := range part.Matched {
 		switch who := owner(&m, caller, resource); {
@@ -146,7 +151,8 @@ func Visible(part authz.PartDecision, caller, viewer string) (seen authz.PartDec
 			seen.Matched = append(seen.Matched, authz.Match{Layer: m.Layer, Owner: who, Effect: m.Effect, Account: m.Account})
 		case m.Layer == part.By && told(m.Layer, caller, resource, viewer):
 			deniedHere, seen.By = true, m.Layer
-			if known := (authz.Match{Layer: m.Layer, Owner: who, Effect: m.Effect}); !slices.Contains(seen.Matched, known) {
+			// Which level of the organization it was tells the account of its own place.
+			if known := (authz.Match{Layer: m.Layer, Owner: who, Effect: m.Effect, Target: m.Target}); !slices.Contains(seen.Matched, known) {
 				seen.Matched = append(seen.Matched, known)
 			}
 		}

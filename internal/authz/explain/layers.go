@@ -106,6 +106,9 @@ func (v *LayerView) change(part *authz.PartDecision, who string) string {
 		return ""
 	}
 	s := "An allow is needed here"
+	if levels, ok := lacking(part, v.Layer); ok {
+		s = "An allow is needed on " + levels.String()
+	}
 	switch linked := isServiceLinked(who); {
 	case linked && v.Layer == authz.LayerIdentity && part.CrossAccount:
 		return "Nothing can be changed here: the policies of a service-linked role are AWS's. On a key of another account only a grant can help."

@@ -145,13 +145,52 @@ func named(part *authz.PartDecision, m *authz.Match) speech.Text {
 	case m.GrantID != "":
 		return speech.Join(speech.Say("Grant %s", m.GrantID), ownedBy(m))
 	case m.Document == "" && m.Sid == "": // see Visible
-		return speech.Join(speech.Say("The %s", where), ownedBy(m))
+		return speech.Join(speech.Say("The %s", where), hanging(m), ownedBy(m))
 	}
 	s := speech.Say("Statement %s of the %s", quoted(m.Sid), where)
 	if m.Document != "" && m.Document != part.Resource {
 		s = speech.Say("Statement %s of the %s %s", quoted(m.Sid), where, m.Document)
 	}
-	return speech.Join(s, ownedBy(m))
+	return speech.Join(s, hanging(m), ownedBy(m))
+}
+
+// hanging says at which level of an organization its policy hangs.
+func hanging(m *authz.Match) speech.Text {
+	if l, ok := level(m.Target); ok {
+		return speech.Say(" on %s", l)
+	}
+	return speech.Text{}
+}
+
+// level names a level of an organization by its ARN.
+func level(target string) (speech.Text, bool) {
+	a, err := arn.Parse(target)
+	if err != nil || a.Service != "organizations" {
+		return speech.Text{}, false
+	}
+	id := a.Resource[strings.LastIndexByte(a.Resource, '/')+1:]
+	switch a.Type() {
+	case "root":
+		return speech.Say("the root %s", id), true
+	case "ou":
+		return speech.Say("the organizational unit %s", id), true
+	}
+	return speech.Say("the account %s", id), true
+}
+
+// lacking names the levels of an organization at which a layer has no allow.
+func lacking(part *authz.PartDecision, l authz.Layer) (levels speech.Text, ok bool) {
+	for _, at := range part.Lacking {
+		here, known := level(at.Target)
+		switch {
+		case at.Layer != l || !known:
+		case ok:
+			levels = speech.Join(levels, speech.Say(" and on "), here)
+		default:
+			levels, ok = here, true
+		}
+	}
+	return levels, ok
 }
 
 func ownedBy(m *authz.Match) speech.Text {
@@ -208,6 +247,9 @@ func silent(part *authz.PartDecision, l authz.Layer, who string) speech.Text {
 		if a, err := arn.Parse(part.Resource); err == nil && part.CrossAccount && arn.IsAccount(a.Account) {
 			return speech.Say("The %s in account %s: no allow there.", place(part, l), a.Account)
 		}
+	}
+	if levels, ok := lacking(part, l); ok {
+		return speech.Say("The %s on %s: no allow there.", place(part, l), levels)
 	}
 	return speech.Say("The %s: no allow there.", place(part, l))
 }
