@@ -68,16 +68,21 @@ func newClient(url, region, account string, creds aws.Credentials) *client {
 // body as soon as the answer begins, and its WriteTo then fails with io.EOF; if the transport has
 // not looked for the body's end yet, as happens with a server this near, it closes the connection
 // and the rest of a long answer is lost (seen with smithy-go v1.28.9).
-type readOnlyBody struct{}
+type readOnlyBody struct {
+	by http.RoundTripper // nil is the default transport
+}
 
-// RoundTrip is that of the default transport.
-func (readOnlyBody) RoundTrip(r *http.Request) (*http.Response, error) {
+// RoundTrip is that of the transport.
+func (b readOnlyBody) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body != nil {
 		r = r.Clone(r.Context())
 		r.Body = struct {
 			io.Reader
 			io.Closer
 		}{r.Body, r.Body}
+	}
+	if b.by != nil {
+		return b.by.RoundTrip(r)
 	}
 	return http.DefaultTransport.RoundTrip(r)
 }

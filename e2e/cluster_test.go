@@ -244,7 +244,7 @@ func TestRollingRestart(t *testing.T) {
 	key := must(me.kms.CreateKey(ctx, &kms.CreateKeyInput{}))(t).KeyMetadata.Arn
 	time.Sleep(bound)
 
-	web := &http.Client{Transport: &http.Transport{DialContext: balancer.dial, MaxIdleConnsPerHost: 8}}
+	web := &http.Client{Transport: readOnlyBody{&http.Transport{DialContext: balancer.dial, MaxIdleConnsPerHost: 8}}}
 	cfg := aws.Config{
 		Region: seed.Region, BaseEndpoint: new("http://localhost:4566"), HTTPClient: web, Retryer: func() aws.Retryer { return aws.NopRetryer{} },
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return me.creds, nil }),
