@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,8 +29,6 @@ const (
 	grantsPerKey  = 5
 	defaultKeys   = 1000
 	memoryPerUnit = 1 << 20
-	// warm is how many requests come before: more than any cache holds.
-	warm = 60_000
 )
 
 // keyID is that of the nth key.
@@ -58,9 +57,9 @@ func BenchmarkKeys(b *testing.B) {
 	fill(b, dir, data, n)
 	p := startProcess(b, roleServer, data)
 	c := newClient(b, p.url)
-	random := func(keys int) func() error {
+	use := func(pick func() int) func() error {
 		return func() error {
-			id := keyID(rand.IntN(keys))
+			id := keyID(pick())
 			var out kmsapi.GenerateDataKeyResponse
 			err := c.Do(context.Background(), "GenerateDataKey", &kmsapi.GenerateDataKeyRequest{KeyId: &id, NumberOfBytes: new(int32(32))}, &out)
 			if err == nil && *out.KeyId != arn.KMSKey(testkit.Region, account, id) {
@@ -69,9 +68,15 @@ func BenchmarkKeys(b *testing.B) {
 			return err
 		}
 	}
+	warm := 0 // how many keys were used
 	each := func(b *testing.B, keys int) time.Duration {
-		do := random(keys)
-		together(b, min(2*keys, warm), do)
+		do := use(func() int { return rand.IntN(keys) })
+		if keys != warm { // each key once: the pages of its records, and the note of its first use
+			warm = keys
+			var next atomic.Int64
+			together(b, keys, use(func() int { return int(next.Add(1)-1) % keys }))
+			together(b, fewKeys, do)
+		}
 		before := p.cpu()
 		b.ResetTimer()
 		together(b, b.N, do)
