@@ -94,6 +94,56 @@ func TestKill9_LaunchesThatFailLeaveNothing(t *testing.T) {
 	}
 }
 
+// TestKill9_ALaunchOfManyHappensOrDoesNot kills a server while one call launches many instances: after
+// a restart there are all of them or none, and the same call with the same token gets them all.
+func TestKill9_ALaunchOfManyHappensOrDoesNot(t *testing.T) {
+	t.Parallel()
+	const rounds, many = 6, 200
+	dir := t.TempDir() + "/data"
+	s := run9(t, dir)
+	account := seed.NewAccount()
+	none := 0
+	for round := range rounds {
+		c := adminOf(s.URL, account)
+		in := &ec2.RunInstancesInput{
+			ImageId: new(c.plainImage(t)), MinCount: new(int32(many)), MaxCount: new(int32(many)), ClientToken: new(fmt.Sprint("round-", round)),
+		}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_, _ = c.ec2.RunInstances(t.Context(), in, func(o *ec2.Options) { o.RetryMaxAttempts = 1 }) // fails if the server dies first
+		}()
+		<-time.After(time.Duration(rand.IntN(400)) * time.Millisecond) // a random moment is the test
+		s = restart9(t, s, dir)
+		<-done
+		c = adminOf(s.URL, account)
+		switch n := len(c.living(t)); n {
+		case 0:
+			none++
+		case many:
+		default:
+			t.Errorf("round %d: %d instances of %d", round, n, many)
+		}
+		out := must(c.ec2.RunInstances(t.Context(), in))(t)
+		var ids []string
+		for _, i := range out.Instances {
+			ids = append(ids, *i.InstanceId)
+		}
+		if len(ids) != many || len(c.living(t)) != many {
+			t.Errorf("round %d: %d instances answered, %d there", round, len(ids), len(c.living(t)))
+		}
+		must(c.ec2.TerminateInstances(t.Context(), &ec2.TerminateInstancesInput{InstanceIds: ids}))(t)
+		eventually(t, fmt.Sprintf("round %d: nothing left", round), func() (bool, string) {
+			left := fmt.Sprintf("%d instances, %d volumes, %d files", len(c.living(t)), len(c.volumes(t)), volumeFiles(t, dir))
+			return left == "0 instances, 0 volumes, 0 files", left
+		})
+		if t.Failed() {
+			t.Fatalf("round %d failed; the end of the server's log:\n%s", round, s.Tail(4000))
+		}
+	}
+	t.Logf("the launch had not happened in %d of %d rounds", none, rounds)
+}
+
 // restart9 kills a server, which must not have been in trouble, and starts another on its data.
 func restart9(t *testing.T, s *server.Server, dir string) *server.Server {
 	t.Helper()

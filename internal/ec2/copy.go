@@ -228,7 +228,7 @@ func (s *Service) CopyImage(ctx context.Context, c *guard.Call, in *ec2api.CopyI
 			return err
 		}
 		if in.ClientToken != nil {
-			if err := tokenTable.Put(tx, tokenRecord{hash, []string{img.ID}, s.g.Now()}, c.Region, c.Account(), "CopyImage", *in.ClientToken); err != nil {
+			if err := tokenTable.Put(tx, tokenRecord{Hash: hash, IDs: []string{img.ID}, Made: s.g.Now()}, c.Region, c.Account(), "CopyImage", *in.ClientToken); err != nil {
 				return err
 			}
 		}

@@ -55,7 +55,7 @@ func (s *Service) CreateVolume(ctx context.Context, c *guard.Call, in *ec2api.Cr
 			return err
 		}
 		if in.ClientToken != nil {
-			if err := tokenTable.Put(tx, tokenRecord{hash, []string{v.ID}, s.g.Now()}, c.Region, c.Account(), "CreateVolume", *in.ClientToken); err != nil {
+			if err := tokenTable.Put(tx, tokenRecord{Hash: hash, IDs: []string{v.ID}, Made: s.g.Now()}, c.Region, c.Account(), "CreateVolume", *in.ClientToken); err != nil {
 				return err
 			}
 		}

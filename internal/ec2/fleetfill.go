@@ -48,7 +48,7 @@ func (s *Service) fillFleet(ctx context.Context, r *filling) error {
 			if lacks <= 0 || pool < 0 {
 				break
 			}
-			count := min(maxLaunch, int(math.Ceil(lacks/r.f.Pools[pool].Weight)))
+			count := min(togetherInstances, int(math.Ceil(lacks/r.f.Pools[pool].Weight)))
 			if by == ec2api.SpotAllocationStrategyDiversified {
 				count = 1
 			}

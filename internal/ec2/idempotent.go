@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
@@ -30,26 +31,29 @@ func errTokenMismatch() error {
 	return apierr.New("IdempotentParameterMismatch", "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).")
 }
 
-// sameLaunch finds the instances of an earlier request with the same client token; nil if there
-// was none.
-func (s *Service) sameLaunch(tx store.Tx, c *guard.Call, pl *launchPlan) ([]instanceRecord, error) {
-	t, ok, err := knownToken(tx, c, "RunInstances", pl.ClientToken, pl.requested)
-	if err != nil || !ok {
-		return nil, err
-	}
-	var found []instanceRecord
-	for _, id := range t.IDs {
+// sameLaunch is the answer about the instances of an earlier request with the same client token.
+func (s *Service) sameLaunch(tx store.Tx, c *guard.Call, ids []string) (*ec2api.Reservation, error) {
+	var out *ec2api.Reservation
+	for _, id := range ids {
 		i, ok, err := instanceTable.Get(tx, c.Region, c.Account(), id)
+		switch {
+		case err != nil:
+			return nil, err
+		case !ok || i.State == terminated:
+			continue
+		case out == nil:
+			out = newReservation(&i)
+		}
+		tags, err := tagsOf(tx, c.Region, c.Account(), id)
 		if err != nil {
 			return nil, err
 		}
-		if ok && i.State != terminated {
-			found = append(found, i)
-		}
+		out.Instances = append(out.Instances, i.wire(tags))
 	}
-	if len(found) == 0 {
+	if out == nil {
 		return nil, apierr.New("IdempotentInstanceTerminated",
 			"The request to launch an instance uses the same client token as a previous request for which the instance has been terminated.")
 	}
-	return found, nil
+	c.Respond(out)
+	return out, nil
 }

@@ -120,7 +120,7 @@ func (s *Service) selectInstances(tx store.Tx, c *guard.Call, ids []string, filt
 		return nil, nil, err
 	}
 	var found []instanceRecord
-	if len(ids) == 0 && 0 < len(named) && len(named) <= namedTogether {
+	if len(ids) == 0 && len(named) > 0 {
 		for _, id := range slices.Compact(slices.Sorted(slices.Values(named))) {
 			if i, ok, err := instanceTable.Get(tx, c.Region, c.Account(), id); err != nil {
 				return nil, nil, err
@@ -160,9 +160,9 @@ func idFilter(filters []ec2api.Filter, name string) []string {
 	return nil
 }
 
-// tagsFor reads the tags of a few resources, or of all.
+// tagsFor reads the tags of resources, each with one read, or of all.
 func (s *Service) tagsFor(tx store.Tx, c *guard.Call, ids []string) (map[string]map[string]string, error) {
-	if len(ids) == 0 || len(ids) > namedTogether {
+	if len(ids) == 0 {
 		return tagsOfAll(tx, c.Region, c.Account())
 	}
 	out := map[string]map[string]string{}

@@ -173,6 +173,8 @@ type tokenRecord struct {
 	Hash string    `json:"hash"` // of the request
 	IDs  []string  `json:"ids"`
 	Made time.Time `json:"made"`
+	// Batch is the reservation of a launch of many instances, "" of any other.
+	Batch string `json:"batch,omitempty"`
 }
 
 // tokenTable is keyed by (region, account, operation, client token).

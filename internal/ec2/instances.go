@@ -143,17 +143,9 @@ func (i *instanceRecord) networkInterface() ec2api.InstanceNetworkInterface {
 	return n
 }
 
-// reservation is the answer about instances launched together.
-func (s *Service) reservation(tx store.Tx, c *guard.Call, records []instanceRecord) (*ec2api.Reservation, error) {
-	out := &ec2api.Reservation{OwnerId: new(c.Account()), ReservationId: &records[0].Reservation, Groups: []ec2api.GroupIdentifier{}}
-	for n := range records {
-		tags, err := tagsOf(tx, c.Region, c.Account(), records[n].ID)
-		if err != nil {
-			return nil, err
-		}
-		out.Instances = append(out.Instances, records[n].wire(tags))
-	}
-	return out, nil
+// newReservation is that of an instance, without instances.
+func newReservation(i *instanceRecord) *ec2api.Reservation {
+	return &ec2api.Reservation{OwnerId: &i.Account, ReservationId: &i.Reservation, Groups: []ec2api.GroupIdentifier{}}
 }
 
 // DescribeInstances describes instances, by reservation.

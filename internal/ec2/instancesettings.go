@@ -125,8 +125,8 @@ func (s *Service) UnmonitorInstances(ctx context.Context, c *guard.Call, in *ec2
 }
 
 func (s *Service) monitor(ctx context.Context, c *guard.Call, ids []string, flag *bool, on bool, state string) ([]ec2api.InstanceMonitoring, error) {
-	if len(ids) > togetherVolumes {
-		return nil, invalidValue("You can specify up to %d instances in a single request.", togetherVolumes)
+	if len(ids) > decidedTogether {
+		return nil, invalidValue("You can specify up to %d instances in a single request.", decidedTogether)
 	}
 	defer s.locks.lock(ids...)()
 	var out []ec2api.InstanceMonitoring

@@ -176,7 +176,7 @@ func (s *Service) work(j *job) {
 		defer s.locks.lock(instance, j.Subject)()
 	}
 	ctx := context.Background()
-	end, err := s.drive(ctx, j)
+	end, err := s.driveInLane(ctx, j)
 	if err == nil {
 		err = s.finish(ctx, j, end)
 	}
@@ -189,6 +189,19 @@ func (s *Service) work(j *job) {
 		s.log.Error("work on an instance or volume was interrupted", "subject", j.Subject, "operation", j.operation(), "error", err)
 		s.clock.AfterFunc(retryJob, func() { s.work(j) })
 	}
+}
+
+// maxDriven is how many launches go on at the same time: one request can ask for thousands, and all
+// are due at once.
+const maxDriven = 64
+
+// driveInLane is drive for one of many: launches wait for their turn.
+func (s *Service) driveInLane(ctx context.Context, j *job) (launch.Step, error) {
+	if op := j.operation(); op == launch.RunInstances || op == launch.StartInstances {
+		s.lanes <- struct{}{}
+		defer func() { <-s.lanes }()
+	}
+	return s.drive(ctx, j)
 }
 
 // A lifetime lets work in until it is over, and knows when the last one has left.

@@ -8,35 +8,25 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// lookupInstances finds instances of the caller, in the order of their ids. Source of the errors:
+func errNoInstances() error {
+	return apierr.New("MissingParameter", "The request must contain the parameter InstanceId")
+}
+
+// lookupInstances finds instances of the caller, in the order of their ids. Each is one read. Source of the errors:
 // EC2 API Reference, "Error codes".
 func (s *Service) lookupInstances(tx store.Tx, c *guard.Call, ids []string) ([]instanceRecord, error) {
 	if len(ids) == 0 {
-		return nil, apierr.New("MissingParameter", "The request must contain the parameter InstanceId")
+		return nil, errNoInstances()
 	}
 	for _, id := range ids {
 		if rest, ok := strings.CutPrefix(id, "i-"); !ok || !isHex(rest) {
 			return nil, apierr.Newf("InvalidInstanceID.Malformed", "Invalid id: \"%s\"", id)
 		}
 	}
-	read := func(id string) (instanceRecord, bool, error) { return instanceTable.Get(tx, c.Region, c.Account(), id) }
-	if len(ids) > namedTogether {
-		all := map[string]instanceRecord{}
-		for r, err := range instanceTable.Scan(tx, c.Region, c.Account()) {
-			if err != nil {
-				return nil, err
-			}
-			all[r.Value.ID] = r.Value
-		}
-		read = func(id string) (instanceRecord, bool, error) {
-			i, ok := all[id]
-			return i, ok, nil
-		}
-	}
 	var out []instanceRecord
 	var missing []string
 	for _, id := range ids {
-		i, ok, err := read(id)
+		i, ok, err := instanceTable.Get(tx, c.Region, c.Account(), id)
 		if err != nil {
 			return nil, err
 		}

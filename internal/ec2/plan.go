@@ -14,9 +14,9 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// maxLaunch is how many instances one request launches at most: what one transaction of the store
-// can carry. It is also the classic limit of AWS for an account.
-const maxLaunch = 20
+// maxLaunch is how many instances one request launches at most. AWS has no such limit but the quotas
+// of an account; this one keeps the record of a launch in one transaction of the store.
+const maxLaunch = 5000
 
 // A launchPlan is what a RunInstances request comes to.
 type launchPlan struct {
@@ -224,7 +224,20 @@ func (s *Service) place(tx store.Tx, c *guard.Call, pl *launchPlan) (err error) 
 	if err := pl.checkAddress(); err != nil {
 		return err
 	}
+	if err := pl.fit(); err != nil {
+		return err
+	}
 	return s.guardedBy(tx, c, pl, groupIDs)
+}
+
+// fit launches no more instances than the subnet has addresses for.
+func (pl *launchPlan) fit() error {
+	if int(api.Val(pl.MinCount)) > pl.subnet.hosts() {
+		return apierr.Newf("InsufficientFreeAddressesInSubnet", "There are not enough free addresses in subnet '%s' to satisfy the requested "+
+			"number of instances.", pl.subnet.ID)
+	}
+	pl.count = min(pl.count, pl.subnet.hosts())
+	return nil
 }
 
 // checkAddress checks the private address that a request names, if it does.

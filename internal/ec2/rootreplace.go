@@ -138,7 +138,7 @@ func (s *Service) CreateReplaceRootVolumeTask(ctx context.Context, c *guard.Call
 			return err
 		}
 		if in.ClientToken != nil {
-			if err := tokenTable.Put(tx, tokenRecord{hash, []string{made.task.ID}, s.g.Now()}, c.Region, c.Account(), "CreateReplaceRootVolumeTask", *in.ClientToken); err != nil {
+			if err := tokenTable.Put(tx, tokenRecord{Hash: hash, IDs: []string{made.task.ID}, Made: s.g.Now()}, c.Region, c.Account(), "CreateReplaceRootVolumeTask", *in.ClientToken); err != nil {
 				return err
 			}
 		}

@@ -15,8 +15,9 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// RunInstances launches instances. It answers when they are pending; whether their volumes could
-// be made and opened shows later. Source: EC2 API Reference, RunInstances.
+// RunInstances launches instances, as many as it can from MinCount to MaxCount, or none. It answers
+// when they are pending; whether their volumes could be made and opened shows later.
+// Source: EC2 API Reference, RunInstances.
 func (s *Service) RunInstances(ctx context.Context, c *guard.Call, in *ec2api.RunInstancesRequest) (*ec2api.Reservation, error) {
 	return s.run(ctx, c, in, "")
 }
@@ -24,69 +25,100 @@ func (s *Service) RunInstances(ctx context.Context, c *guard.Call, in *ec2api.Ru
 // run is RunInstances; spot is the Spot Instance request that it serves, "" if the launch is one by
 // itself.
 func (s *Service) run(ctx context.Context, c *guard.Call, in *ec2api.RunInstancesRequest, spot string) (*ec2api.Reservation, error) {
+	if in.ClientToken != nil {
+		defer s.tokenLocks.lock(c.Region + " " + c.Account() + " " + *in.ClientToken)()
+	}
+	if api.Val(in.MaxCount) > togetherInstances {
+		return s.runMany(ctx, c, in, spot)
+	}
 	var (
 		out  *ec2api.Reservation
 		jobs []*job
 	)
 	err := s.g.Update(ctx, c, func(tx store.Tx) error {
 		out, jobs = nil, nil
-		pl, err := s.plan(tx, c, in)
+		pl, err := s.decideRun(tx, c, in, spot)
 		if err != nil {
 			return err
 		}
-		pl.options.SpotRequest = spot
+		known, ok, err := knownToken(tx, c, "RunInstances", pl.ClientToken, pl.requested)
+		if err != nil {
+			return err
+		}
+		if ok {
+			out, err = s.sameLaunch(tx, c, known.IDs)
+			return err
+		}
 		made, err := s.draftAll(c, pl)
 		if err != nil {
 			return err
 		}
-		for _, v := range made[0].job.State.Volumes() {
-			if v.Encrypted && !pl.kind.encrypts() {
-				return apierr.Newf("UnsupportedOperation", "The instance type %s does not support encrypted volumes.", pl.kind.Name)
-			}
-		}
-		if err := pl.checkHibernation(made[0].job.State.Volumes()); err != nil {
+		if err := s.takeAddresses(tx, c, pl, made); err != nil {
 			return err
 		}
-		if err := s.allowRun(tx, c, pl, made[0].job); err != nil {
+		if err := s.putLaunches(tx, c, pl, in, made); err != nil {
 			return err
 		}
-		if err := dryRun(in.DryRun); err != nil {
+		if err := s.rememberLaunch(tx, c, pl, made); err != nil {
 			return err
 		}
-		known, err := s.sameLaunch(tx, c, pl)
-		if err != nil {
-			return err
-		}
-		if known != nil {
-			out, err = s.reservation(tx, c, known)
-			return err
-		}
-		if err := s.putSpots(tx, pl, in, made); err != nil {
-			return err
-		}
-		if err := s.putLaunches(tx, c, pl, made); err != nil {
-			return err
-		}
-		var records []instanceRecord
-		for _, m := range made {
-			jobs = append(jobs, m.job)
-			records = append(records, m.instance)
-			c.Touch(m.instance.arn(), m.instance.Account, "AWS::EC2::Instance")
-		}
-		if out, err = s.reservation(tx, c, records); err != nil {
-			return err
-		}
-		c.Respond(out)
+		out, jobs = launched(c, made)
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+	s.begin(ctx, jobs)
+	return out, nil
+}
+
+// decideRun works out what a request comes to and decides it.
+func (s *Service) decideRun(tx store.Tx, c *guard.Call, in *ec2api.RunInstancesRequest, spot string) (*launchPlan, error) {
+	pl, err := s.plan(tx, c, in)
+	if err != nil {
+		return nil, err
+	}
+	pl.options.SpotRequest = spot
+	one := *pl
+	one.count = 1
+	made, err := s.draftAll(c, &one)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range made[0].job.State.Volumes() {
+		if v.Encrypted && !pl.kind.encrypts() {
+			return nil, apierr.Newf("UnsupportedOperation", "The instance type %s does not support encrypted volumes.", pl.kind.Name)
+		}
+	}
+	if err := pl.checkHibernation(made[0].job.State.Volumes()); err != nil {
+		return nil, err
+	}
+	if err := s.allowRun(tx, c, pl, made[0].job); err != nil {
+		return nil, err
+	}
+	return pl, dryRun(in.DryRun)
+}
+
+// launched is the answer about instances that were just stored, and the jobs that launch them.
+func launched(c *guard.Call, made []draftLaunch) (*ec2api.Reservation, []*job) {
+	out := newReservation(&made[0].instance)
+	jobs := make([]*job, len(made))
+	for n := range made {
+		m := &made[n]
+		jobs[n] = m.job
+		out.Instances = append(out.Instances, m.instance.wire(tagMap(m.tags)))
+		c.Touch(m.instance.arn(), m.instance.Account, "AWS::EC2::Instance")
+	}
+	c.Respond(out)
+	return out, jobs
+}
+
+// begin starts the jobs of a launch that is stored.
+func (s *Service) begin(ctx context.Context, jobs []*job) {
 	for _, j := range jobs {
 		s.schedule(j)
 		s.changed(ctx, j.Region, j.Account, j.Subject)
 	}
-	return out, nil
 }
 
 // putSpots stores the requests behind the Spot Instances of a launch that are of no other request.
@@ -189,21 +221,30 @@ func (s *Service) newVolume(c *guard.Call, d *newDevice, pl *launchPlan) volumeR
 	return v
 }
 
-// putLaunches stores the instances of a request, their tags and jobs, and its client token.
-func (s *Service) putLaunches(tx store.Tx, c *guard.Call, pl *launchPlan, made []draftLaunch) error {
+// takeAddresses gives the instances of a launch their private addresses.
+func (s *Service) takeAddresses(tx store.Tx, c *guard.Call, pl *launchPlan, made []draftLaunch) error {
+	if given := api.Val(pl.PrivateIpAddress); given != "" {
+		made[0].instance.Address = given // there is one
+		return nil
+	}
 	next, _, err := addressTable.Get(tx, c.Region, c.Account(), pl.subnet.ID)
 	if err != nil {
 		return err
 	}
-	var ids []string
+	for n := range made {
+		made[n].instance.Address = pl.subnet.address(next)
+		next++
+	}
+	return addressTable.Put(tx, next, c.Region, c.Account(), pl.subnet.ID)
+}
+
+// putLaunches stores instances of a request, with their tags, jobs and Spot requests.
+func (s *Service) putLaunches(tx store.Tx, c *guard.Call, pl *launchPlan, in *ec2api.RunInstancesRequest, made []draftLaunch) error {
+	if err := s.putSpots(tx, pl, in, made); err != nil {
+		return err
+	}
 	for n := range made {
 		m := &made[n]
-		m.instance.Address = api.Val(pl.PrivateIpAddress)
-		if m.instance.Address == "" {
-			m.instance.Address = pl.subnet.address(next)
-			next++
-		}
-		ids = append(ids, m.instance.ID)
 		if err := putInstance(tx, m.instance); err != nil {
 			return err
 		}
@@ -217,11 +258,25 @@ func (s *Service) putLaunches(tx store.Tx, c *guard.Call, pl *launchPlan, made [
 			return err
 		}
 	}
-	if err := addressTable.Put(tx, next, c.Region, c.Account(), pl.subnet.ID); err != nil {
-		return err
-	}
+	return nil
+}
+
+// rememberLaunch stores the client token of a launch, if it has one.
+func (s *Service) rememberLaunch(tx store.Tx, c *guard.Call, pl *launchPlan, made []draftLaunch) error {
 	if pl.ClientToken == nil {
 		return nil
 	}
-	return tokenTable.Put(tx, tokenRecord{pl.requested, ids, s.g.Now()}, c.Region, c.Account(), "RunInstances", *pl.ClientToken)
+	t := tokenRecord{Hash: pl.requested, IDs: idsOf(made), Made: s.g.Now()}
+	if len(made) > togetherInstances {
+		t.Batch = made[0].instance.Reservation
+	}
+	return tokenTable.Put(tx, t, c.Region, c.Account(), "RunInstances", *pl.ClientToken)
+}
+
+func idsOf(made []draftLaunch) []string {
+	ids := make([]string, len(made))
+	for n := range made {
+		ids[n] = made[n].instance.ID
+	}
+	return ids
 }

@@ -176,7 +176,7 @@ func TestRunInstancesRefusals(t *testing.T) {
 		{"unknown type", func(in *ec2api.RunInstancesRequest) { in.InstanceType = new("t3.pico") }, "InvalidParameterValue", "Invalid value 't3.pico' for InstanceType."},
 		{"wrong architecture", func(in *ec2api.RunInstancesRequest) { in.InstanceType = new("t4g.micro") }, "InvalidParameterValue", "*"},
 		{"more least than most", func(in *ec2api.RunInstancesRequest) { in.MinCount = new(int32(2)) }, "InvalidParameterCombination", "*"},
-		{"too many", func(in *ec2api.RunInstancesRequest) { in.MinCount, in.MaxCount = new(int32(21)), new(int32(21)) }, "InstanceLimitExceeded", "*"},
+		{"too many", func(in *ec2api.RunInstancesRequest) { in.MinCount, in.MaxCount = new(int32(5001)), new(int32(5001)) }, "InstanceLimitExceeded", "*"},
 		{"profile", func(in *ec2api.RunInstancesRequest) {
 			in.IamInstanceProfile = &ec2api.IamInstanceProfileSpecification{Name: new("none")}
 		}, "InvalidParameterValue", "Value (none) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name"},

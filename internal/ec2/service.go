@@ -126,6 +126,8 @@ type Service struct {
 	locks *locks // by instance
 	// fleetLocks are by fleet. Who holds one may take those of instances.
 	fleetLocks *locks
+	tokenLocks *locks        // by client token of RunInstances. Who holds one may take those of instances.
+	lanes      chan struct{} // one element for each launch that is driven
 	progress   *progressBook
 }
 
@@ -147,6 +149,7 @@ func New(cfg Config) *Service {
 	s.name, s.process, s.post.watch = cmp.Or(cfg.Host, localHost), rand.Text(), cfg.Watch
 	s.stamp = []byte(`"by":"` + s.process + `"`)
 	s.host, s.locks, s.fleetLocks = newHost(cfg.Volumes, cfg.OpenFiles), newLocks(), newLocks()
+	s.tokenLocks, s.lanes = newLocks(), make(chan struct{}, maxDriven)
 	s.progress, s.exportAddresses = newProgressBook(), cfg.ExportAddresses
 	return s
 }

@@ -73,6 +73,14 @@ func (i *instanceRecord) spotRequest() string {
 	return "sir-" + i.ID[len(i.ID)-8:]
 }
 
+// ownSpot is the Spot Instance request that the launch of the instance made, or "".
+func (i *instanceRecord) ownSpot() string {
+	if i.Options.SpotRequest != "" {
+		return ""
+	}
+	return i.spotRequest()
+}
+
 // lifecycle is the InstanceLifecycle: On-Demand instances have none.
 func (i *instanceRecord) lifecycle() string {
 	if !i.Options.Spot {

@@ -72,7 +72,7 @@ func (s *Service) checkSpotRequest(in *ec2api.RequestSpotInstancesRequest) error
 		return invalidValue("Value (%s) for parameter type is invalid. Valid values: one-time, persistent.", *in.Type)
 	case in.InstanceCount != nil && count < 1:
 		return invalidValue("Value (%d) for parameter instanceCount is invalid. Minimum is 1.", count)
-	case count > maxLaunch:
+	case count > togetherInstances:
 		return apierr.New("MaxSpotInstanceCountExceeded", "Max spot instance count exceeded")
 	case in.BlockDurationMinutes != nil:
 		return apierr.New("UnsupportedOperation", "Spot Instances with a defined duration are no longer available.")
@@ -159,7 +159,7 @@ func (s *Service) RequestSpotInstances(ctx context.Context, c *guard.Call, in *e
 		if in.ClientToken == nil {
 			return nil
 		}
-		return tokenTable.Put(tx, tokenRecord{token.hash, ids, s.g.Now()}, c.Region, c.Account(), c.Operation, *in.ClientToken)
+		return tokenTable.Put(tx, tokenRecord{Hash: token.hash, IDs: ids, Made: s.g.Now()}, c.Region, c.Account(), c.Operation, *in.ClientToken)
 	})
 	if err != nil {
 		return nil, err

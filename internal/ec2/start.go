@@ -33,6 +33,9 @@ func (s *Service) Start(ctx context.Context) error {
 	if err := s.enroll(ctx); err != nil {
 		return err
 	}
+	if err := s.dropBatches(ctx); err != nil {
+		return err
+	}
 	known, err := s.count(ctx)
 	if err != nil {
 		return err

@@ -16,11 +16,15 @@ import (
 // at most store.MaxOps writes, and the jobs of instances with many volumes are large.
 const (
 	togetherInstances = 20
-	togetherVolumes   = 80
+	togetherVolumes   = 60
 )
 
-// namedTogether is how many records are read one by one; with more, one read gets all of the account.
-const namedTogether = 30
+// decidedTogether is how many instances one transaction reads, with their tags, and decides on.
+const decidedTogether = 30
+
+// readTogether is how many records a transaction that writes reads one by one; with more, one read gets
+// all of the account. It has room for what else is read.
+const readTogether = togetherInstances + togetherVolumes
 
 // A transition is how an operation changes an instance.
 type transition struct {
@@ -35,31 +39,33 @@ func (s *Service) transit(ctx context.Context, c *guard.Call, action string, ids
 ) ([]ec2api.InstanceStateChange, error) {
 	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
 	defer s.locks.lock(ids...)()
-	var parts [][]string
-	err := s.g.Begin(ctx, c, func(tx store.Tx) error {
-		found, err := s.lookupInstances(tx, c, ids)
-		if err != nil {
-			return err
-		}
-		if err := s.allowInstances(tx, c, action, found); err != nil {
-			return err
-		}
-		if err := dryRun(flag); err != nil {
-			return err
-		}
-		for n := range found {
-			if _, err := t.check(&found[n]); err != nil {
+	if len(ids) == 0 {
+		return nil, errNoInstances()
+	}
+	var all []instanceRecord
+	for some := range slices.Chunk(ids, decidedTogether) {
+		var found []instanceRecord
+		err := s.g.Begin(ctx, c, func(tx store.Tx) (err error) {
+			if found, err = s.lookupInstances(tx, c, some); err != nil {
 				return err
 			}
+			return s.allowInstances(tx, c, action, found)
+		})
+		if err != nil {
+			return nil, err
 		}
-		parts = portions(found)
-		return nil
-	})
-	if err != nil {
+		all = append(all, found...)
+	}
+	if err := dryRun(flag); err != nil {
 		return nil, err
 	}
+	for n := range all {
+		if _, err := t.check(&all[n]); err != nil {
+			return nil, err
+		}
+	}
 	var out []ec2api.InstanceStateChange
-	for _, part := range parts {
+	for _, part := range portions(all) {
 		changes, err := s.transitPart(ctx, c, part, t)
 		if err != nil {
 			return nil, err
@@ -107,7 +113,7 @@ func (s *Service) transitPart(ctx context.Context, c *guard.Call, ids []string, 
 			return err
 		}
 		volumes := readVolumes(tx, c.Region, c.Account())
-		if len(found)+devicesOf(found) > namedTogether {
+		if len(found)+devicesOf(found) > readTogether {
 			if volumes, err = readAllVolumes(tx, c.Region, c.Account()); err != nil {
 				return err
 			}

@@ -229,11 +229,11 @@ func (s *Service) DescribeVolumes(ctx context.Context, c *guard.Call, in *ec2api
 	return out, nil
 }
 
-// selectVolumes reads the volumes with the ids, or all.
+// selectVolumes reads the volumes with the ids, each with one read, or all.
 func (s *Service) selectVolumes(tx store.Tx, c *guard.Call, ids []string) ([]*volumeRecord, error) {
 	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
 	read := readVolumes(tx, c.Region, c.Account())
-	if len(ids) == 0 || len(ids) > store.MaxOps/2 {
+	if len(ids) == 0 {
 		var all []*volumeRecord
 		for r, err := range volumeTable.Scan(tx, c.Region, c.Account()) {
 			if err != nil {
@@ -241,13 +241,7 @@ func (s *Service) selectVolumes(tx store.Tx, c *guard.Call, ids []string) ([]*vo
 			}
 			all = append(all, &r.Value)
 		}
-		if len(ids) == 0 {
-			return all, nil
-		}
-		var err error
-		if read, err = readAllVolumes(tx, c.Region, c.Account()); err != nil {
-			return nil, err
-		}
+		return all, nil
 	}
 	var out []*volumeRecord
 	for _, id := range ids {

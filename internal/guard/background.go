@@ -18,10 +18,12 @@ func (g *Guard) Change(ctx context.Context, fn func(store.Tx) error) error {
 }
 
 // Begin runs fn in a transaction of a call that does not carry its record: the first of several,
-// after which the call can still fail. The last one is an Update, or none if it failed.
+// after which the call can still fail. There may be several such, with what they decide kept together.
+// The last one is an Update, or none if it failed.
 func (g *Guard) Begin(ctx context.Context, c *Call, fn func(store.Tx) error) error {
+	before := c.evidence.mark()
 	return g.cfg.Store.Update(ctx, func(tx store.Tx) error {
-		c.evidence.decisions, c.evidence.resources = nil, nil
+		c.evidence.reset(&before)
 		return fn(tx)
 	})
 }
