@@ -195,7 +195,9 @@ var notStaged = map[string]string{
 	"RebootInstances": "needs a running instance", "ImportKeyPair": "needs a key", "RestoreSnapshotFromRecycleBin": "the bin is empty",
 }
 
-func operationOf(in any) string { return strings.TrimSuffix(reflect.TypeOf(in).Elem().Name(), "Request") }
+func operationOf(in any) string {
+	return strings.TrimSuffix(reflect.TypeOf(in).Elem().Name(), "Request")
+}
 
 // picture is all that can be seen of a stage.
 func (s *stage) picture() string {

@@ -7,16 +7,24 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// maxToken is the longest client token. Source: EC2 API Reference, "Ensuring idempotency".
-const maxToken = 64
+// Longest client tokens: of most operations, and of CopyImage. Source: EC2 API Reference, "Ensuring
+// idempotency" and CopyImage, ClientToken.
+const (
+	maxToken      = 64
+	maxTokenImage = 128
+)
 
 // knownToken is what an earlier request with the client token made; ok is false if there was none.
 func knownToken(tx store.Tx, c *guard.Call, op string, token *string, hash string) (t tokenRecord, ok bool, err error) {
 	if token == nil {
 		return t, false, nil
 	}
-	if len(*token) > maxToken || *token == "" {
-		return t, false, apierr.New("InvalidParameterValue", "The client token is not valid: it has 1 to 64 characters.")
+	most := maxToken
+	if op == "CopyImage" {
+		most = maxTokenImage
+	}
+	if len(*token) > most || *token == "" {
+		return t, false, invalidValue("The client token is not valid: it has 1 to %d characters.", most)
 	}
 	if t, ok, err = tokenTable.Get(tx, c.Region, c.Account(), op, *token); err != nil || !ok {
 		return t, ok, err

@@ -237,13 +237,26 @@ func (s *Service) ModifyLaunchTemplate(ctx context.Context, c *guard.Call, in *e
 		if api.Val(in.DefaultVersion) == "" {
 			return apierr.New("MissingParameter", "The request must contain the parameter SetDefaultVersion")
 		}
-		v, err := t.version(tx, *in.DefaultVersion)
+		token := clientToken{api.Val(in.ClientToken), fingerprint(t.ID, *in.DefaultVersion)}
+		done, err := token.seen(tx, c)
 		if err != nil {
 			return err
 		}
-		t.Default = v.Number
+		if done == "" {
+			v, err := t.version(tx, *in.DefaultVersion)
+			if err != nil {
+				return err
+			}
+			t.Default = v.Number
+		}
 		out.LaunchTemplate = t.wire(tags)
 		c.Respond(out)
+		if done != "" {
+			return nil
+		}
+		if err := token.remember(tx, c, s.g.Now(), t.ID); err != nil {
+			return err
+		}
 		return t.put(tx)
 	})
 	return out, err
