@@ -267,6 +267,58 @@ func TestProductionServerHasNothingForTests(t *testing.T) {
 	}
 }
 
+// A data directory of an earlier kagimori gets the format of this one when it is first served, and not before that
+// works out; a later one's is refused and stays as it is.
+func TestTheFormatOfADataDirectoryIsRaisedOnce(t *testing.T) {
+	data := t.TempDir()
+	path := filepath.Join(data, "kagimori.json")
+	mark := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(text string) {
+		t.Helper()
+		if got, err := os.ReadFile(path); err != nil || strings.TrimSpace(string(got)) != text {
+			t.Errorf("the marker is %s, want %s (%v)", got, text, err)
+		}
+	}
+	start := func() error {
+		t.Helper()
+		a, err := app.Open(t.Context(), app.Config{Data: data, Dev: true, Logger: slog.New(slog.DiscardHandler), NoSync: true})
+		if err == nil {
+			err = a.Close()
+		}
+		return err
+	}
+	old := `{"format":1,"dev":true}`
+	mark(old)
+	obstacle := filepath.Join(data, "store.db", "x")
+	if err := os.MkdirAll(obstacle, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if start() == nil {
+		t.Error("it was served without a store")
+	}
+	want(old)
+	if err := os.RemoveAll(filepath.Dir(obstacle)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := start(); err != nil {
+			t.Fatal(err)
+		}
+		want(`{"format":2,"dev":true}`)
+	}
+	later := `{"format":3,"dev":true}`
+	mark(later)
+	if err := start(); err == nil || !strings.Contains(err.Error(), "was written by a newer kagimori (format 3; this one knows 2)") {
+		t.Errorf("a later directory: %v", err)
+	}
+	want(later)
+}
+
 func TestWhatIsWrongInsideADataDirectoryIsOneSentence(t *testing.T) {
 	for _, tt := range []struct{ name, path, want string }{
 		{"a file for the audit log", "trail", "/trail is not a folder"},

@@ -21,8 +21,12 @@ const (
 	rootFile   = "root-credentials"
 )
 
-// dataFormat is the version of the layout of a data directory.
-const dataFormat = 1
+// dataFormat is the version of the layout of a data directory. Since 2 snapshots are objects, which a kagimori
+// that knows 1 would not find, and some are being stored.
+const dataFormat = 2
+
+// clusterFormat is the version of the store of a cluster, which has no volumes and snapshots.
+const clusterFormat = 1
 
 type marker struct {
 	Format int `json:"format"`
@@ -74,6 +78,35 @@ func checkMarker(root *os.Root, path string, dev bool) error {
 	return nil
 }
 
+// raiseMarker says that the directory has the format of this kagimori from now on, so that an earlier one
+// refuses it. Call it before the first change that an earlier one does not understand.
+func raiseMarker(root *os.Root) error {
+	data, err := root.ReadFile(markerFile)
+	if err != nil {
+		return fmt.Errorf("the data directory %s cannot be read: %w", root.Name(), cause(err))
+	}
+	var m marker
+	if err := json.Unmarshal(data, &m); err != nil {
+		return fmt.Errorf("%s is damaged: %w", filepath.Join(root.Name(), markerFile), err)
+	}
+	if m.Format >= dataFormat {
+		return nil
+	}
+	m.Format = dataFormat
+	return writeMarker(root, root.Name(), m)
+}
+
+func writeMarker(root *os.Root, path string, m marker) error {
+	data, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	if err := replaceFile(root, markerTemp, markerFile, append(data, '\n')); err != nil {
+		return fmt.Errorf("the data directory %s cannot be written: %w", path, cause(err))
+	}
+	return nil
+}
+
 func initDataDir(root *os.Root, path string, dev bool) error {
 	names, err := folder(root, ".")
 	if err != nil {
@@ -84,14 +117,7 @@ func initDataDir(root *os.Root, path string, dev bool) error {
 			return fmt.Errorf("%s holds other files and is not a data directory of kagimori; choose an empty folder with --data", path)
 		}
 	}
-	data, err := json.Marshal(marker{Format: dataFormat, Dev: dev})
-	if err != nil {
-		return err
-	}
-	if err := replaceFile(root, markerTemp, markerFile, append(data, '\n')); err != nil {
-		return fmt.Errorf("the data directory %s cannot be written: %w", path, cause(err))
-	}
-	return nil
+	return writeMarker(root, path, marker{Format: dataFormat, Dev: dev})
 }
 
 // folders are those of a data directory.

@@ -120,9 +120,9 @@ func checkMode(ctx context.Context, st store.Store, dev bool) error {
 		case err != nil:
 			return err
 		case !found:
-			return modeTable.Put(tx, marker{Format: dataFormat, Dev: dev}, "mode")
-		case m.Format > dataFormat:
-			return fmt.Errorf("the store in etcd was written by a newer kagimori (format %d; this one knows %d)", m.Format, dataFormat)
+			return modeTable.Put(tx, marker{Format: clusterFormat, Dev: dev}, "mode")
+		case m.Format > clusterFormat:
+			return fmt.Errorf("the store in etcd was written by a newer kagimori (format %d; this one knows %d)", m.Format, clusterFormat)
 		case m.Dev && !dev:
 			return errors.New("the store in etcd belongs to development servers, whose credentials everybody knows; serve it with --dev or choose another prefix")
 		case !m.Dev && dev:

@@ -119,6 +119,9 @@ func (s *server) shelf(ctx context.Context, cfg Config, dir *os.Root) (*blockdev
 	if err != nil {
 		return nil, err
 	}
+	if err := raiseMarker(dir); err != nil {
+		return nil, err
+	}
 	snapshots, err := snapshotStore(ctx, cfg.Snapshots, dir, folder)
 	if err != nil {
 		return nil, err

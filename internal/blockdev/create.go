@@ -119,7 +119,7 @@ func (s *Shelf) snapshotFile(ctx context.Context, of *header, id string, c chang
 		return err
 	}
 	t.choose(known)
-	return t.finish(ctx, t.run(ctx, nil))
+	return t.finish(ctx, t.run(ctx))
 }
 
 // baseFor finds the snapshot that a new one of a volume may share blocks with, and pins it; nil if there is
@@ -230,110 +230,6 @@ func Blocks(src Source) iter.Seq[int64] {
 	}
 }
 
-// Snapshot makes a snapshot of a volume that nobody has open ([Volume.Snapshot] is for open ones). The
-// written sectors are kept as they are, ciphertext stays ciphertext, so no key is needed; the
-// snapshot has the volume's data key, wrapped under the same context. Only blocks that changed since the
-// last snapshot are read and kept anew, if it is known which; else all are compared with it.
-// Errors: fs.ErrNotExist, fs.ErrExist, ErrBusy, ErrCorrupt, ErrVersion.
-func Snapshot(dir *Shelf, volumeID, snapshotID string) error {
-	f, err := openFile(dir, volumeID, true)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if f.kind != KindVolume {
-		return fmt.Errorf("volume %s: %w", volumeID, ErrReadOnly)
-	}
-	m, err := f.loadMap()
-	if err != nil {
-		return fmt.Errorf("volume %s: %w", volumeID, err)
-	}
-	if err := dir.snapshotFile(context.Background(), f.header, snapshotID, loadChanges(dir.Root, f.header), f.source(m)); err != nil {
-		return err
-	}
-	// Without it the next snapshot compares all blocks: that costs time, and nothing else.
-	_ = saveChanges(dir.Root, f.header, changes{snapshotID, newBlockSet(f.size)})
-	return nil
-}
-
-// Snapshot makes a snapshot of the open volume as it is at this moment. Reads and changes go on meanwhile: a
-// block that is to change is saved before. Errors: fs.ErrExist, ErrClosed, and those of Flush.
-func (v *Volume) Snapshot(ctx context.Context, dir *Shelf, snapshotID string) error {
-	if v.info.Kind != KindVolume {
-		return ErrReadOnly
-	}
-	v.snapping.Lock()
-	defer v.snapping.Unlock()
-	if err := v.enter(); err != nil {
-		return err
-	}
-	defer v.leave()
-	v.flushing.Lock()
-	of := *v.header
-	v.flushing.Unlock()
-	base, _, err := dir.baseFor(ctx, of.id, &of, v.changes())
-	if err != nil {
-		return err
-	}
-	if base != nil {
-		defer dir.unpin(base.id)
-	}
-	h := &header{size: of.size, id: snapshotID, encryption: of.encryption.clone(), keyCheck: of.keyCheck}
-	t, err := dir.begin(ctx, h, of.id, base, source{v.disk, &of, v.bits}, nil)
-	if err != nil {
-		return err
-	}
-	before, err := v.freezeFor(t)
-	if err == nil {
-		err = t.run(ctx, func(block int64) func() {
-			mu := v.lockOf(block * blockSectors)
-			mu.RLock()
-			return mu.RUnlock
-		})
-		// Whoever saves a block in our place is done when nobody is changing anything.
-		v.freeze.Lock()
-		v.taking.Store(nil)
-		v.freeze.Unlock()
-	}
-	if err = t.finish(ctx, err); err != nil {
-		v.unchange(before)
-		return err
-	}
-	v.flushing.Lock()
-	defer v.flushing.Unlock()
-	v.base, v.baseMoved = snapshotID, true
-	return nil
-}
-
-// freezeFor begins a snapshot: what is written from here on is not in it. It gives the changes before.
-func (v *Volume) freezeFor(t *taking) (before *blockSet, err error) {
-	v.freeze.Lock()
-	defer v.freeze.Unlock()
-	if err := v.flush(); err != nil {
-		return v.changed.Load(), err
-	}
-	before = v.changed.Load()
-	known := before
-	if t.base == nil || t.base.id != v.base {
-		known = nil
-	}
-	t.choose(known)
-	v.taking.Store(t)
-	v.changed.Store(newBlockSet(v.size))
-	return before, nil
-}
-
-// unchange takes the beginning of a snapshot back that was not made.
-func (v *Volume) unchange(before *blockSet) {
-	v.freeze.Lock()
-	defer v.freeze.Unlock()
-	if since := v.changed.Load(); before != nil && since != nil {
-		since.addAll(before)
-		return
-	}
-	v.changed.Store(nil)
-}
-
 // A Copy says what to make from a snapshot.
 type Copy struct {
 	From    string       // id of the snapshot
@@ -429,7 +325,7 @@ func (s *Shelf) copyShared(ctx context.Context, h *header, f *file, m *bitmap, p
 		none = nil
 	}
 	t.choose(none)
-	return t.finish(ctx, t.run(ctx, nil))
+	return t.finish(ctx, t.run(ctx))
 }
 
 // copyRaw copies the written sectors and the map to the new file d with header h, and closes it

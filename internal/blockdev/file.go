@@ -22,6 +22,16 @@ type file struct {
 	disk
 	*header
 	index *index // of a snapshot that is objects; nil for files
+	shelf *Shelf
+	lease *lease // that the file is lent by; nil: it is nobody else's
+}
+
+// Close gives the file free.
+func (f *file) Close() error {
+	if f.shelf == nil {
+		return f.disk.Close()
+	}
+	return f.shelf.giveBack(f.disk, f.lease)
 }
 
 // openFile opens the file of id and reads its header. Writers and readers of the content lock it; a
@@ -29,6 +39,15 @@ type file struct {
 func openFile(dir *Shelf, id string, lockIt bool) (*file, error) {
 	if !validID(id) {
 		return nil, fmt.Errorf("blockdev: volume %q: %w", id, fs.ErrNotExist)
+	}
+	if lockIt {
+		l, err := dir.takeLent(id)
+		if err != nil {
+			return nil, err
+		}
+		if l != nil {
+			return openLent(dir, l)
+		}
 	}
 	f, err := openNamed(dir.Root, id, lockIt)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -48,6 +67,17 @@ func openFile(dir *Shelf, id string, lockIt bool) (*file, error) {
 		return nil, fmt.Errorf("volume %s: %w", id, err)
 	}
 	return &file{disk: osDisk{f}, header: h}, nil
+}
+
+// openLent opens a volume whose file is open for snapshots of it.
+func openLent(dir *Shelf, l *lease) (*file, error) {
+	f := &file{disk: l.disk, shelf: dir, lease: l}
+	h, err := readHeader(l.disk)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("volume %s: %w", l.id, err), f.Close())
+	}
+	f.header = h
+	return f, nil
 }
 
 // source is the file as one whose sectors are read.
@@ -278,7 +308,10 @@ func Remove(dir *Shelf, id string) error {
 	if !validID(id) {
 		return fmt.Errorf("blockdev: volume %q: %w", id, fs.ErrNotExist)
 	}
-	err := removeFile(dir.Root, id)
+	lent, err := dir.removeLent(id)
+	if !lent {
+		err = removeFile(dir.Root, id)
+	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

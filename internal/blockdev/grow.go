@@ -30,7 +30,11 @@ func Grow(dir *Shelf, id string, size int64) error {
 	if err == nil && h != f.header && known.base != "" {
 		_ = saveChanges(dir.Root, h, changes{known.base, known.set.grown(h.size)})
 	}
-	return errors.Join(err, d.Close())
+	if d != f.disk {
+		dir.part(f.lease)
+		return errors.Join(err, d.Close(), f.Close())
+	}
+	return errors.Join(err, f.Close())
 }
 
 // Grow makes the open volume larger, with the promises of the function Grow. Other calls wait meanwhile.
@@ -54,6 +58,11 @@ func (v *Volume) Grow(dir *Shelf, size int64) error {
 		v.changed.Store(c.grown(h.size))
 	}
 	v.baseMoved = v.baseMoved || h.generation != v.header.generation
+	if d != v.disk {
+		old := v.lease.Swap(nil)
+		dir.part(old)
+		_ = dir.giveBack(v.disk, old)
+	}
 	v.disk, v.header, v.bits, v.size, v.data = d, h, m, h.size, h.dataOffset()
 	v.info = (&file{disk: d, header: h}).info()
 	v.open.Store(!h.clean)
@@ -61,7 +70,7 @@ func (v *Volume) Grow(dir *Shelf, size int64) error {
 }
 
 // grow gives the disk, header and map of the volume with the new size; the old ones if nothing changed or it
-// failed. A disk that was replaced is closed.
+// failed. A disk that was replaced is the caller's to close: it is gone from the folder.
 func grow(dir *os.Root, d disk, old *header, m *bitmap, size int64) (disk, *header, *bitmap, error) {
 	if size <= old.size {
 		return d, old, m, nil
@@ -95,7 +104,6 @@ func grow(dir *os.Root, d disk, old *header, m *bitmap, size int64) (disk, *head
 	if err != nil {
 		return d, old, m, err
 	}
-	_ = d.Close() // read only, and gone from the folder
 	return moved, &h, bits, nil
 }
 

@@ -37,6 +37,9 @@ type Shelf struct {
 
 	releasing sync.Mutex // one removal at a time
 
+	leasing sync.Mutex
+	leases  map[string]*lease // by volume, of which snapshots are being stored; guarded by leasing
+
 	mu     sync.Mutex
 	loaded bool              // heads and broken are known
 	heads  map[string]*index // of all snapshots, without entries
@@ -48,7 +51,7 @@ type Shelf struct {
 
 // NewShelf is the shelf with volumes in a folder and snapshots in a store. Both stay the caller's to close.
 func NewShelf(volumes *os.Root, snapshots objects.Store) *Shelf {
-	return &Shelf{Root: volumes, objects: snapshots, pins: map[string]int{}, making: map[string]bool{}}
+	return &Shelf{Root: volumes, objects: snapshots, pins: map[string]int{}, making: map[string]bool{}, leases: map[string]*lease{}}
 }
 
 // load reads the heads of all snapshots, once. The caller holds mu.

@@ -28,6 +28,12 @@ type taking struct {
 	begun sync.Once // the first object is announced before it is written
 	ready error     // of begun
 
+	// reading keeps a block from being changed while it is read: stripe i has those whose number modulo stripes is i.
+	reading [stripes]sync.Mutex
+	// saving is held shared by who saves a block in our place.
+	saving sync.RWMutex
+	over   bool // nobody saves a block any more; guarded by saving
+
 	mu       sync.Mutex
 	failed   error // why there will be no snapshot; guarded by mu
 	done     int64 // bytes of blocks that were looked at; guarded by mu
@@ -103,31 +109,17 @@ func (t *taking) choose(known *blockSet) {
 	}
 }
 
-// run saves the blocks on the list. lock keeps others from changing a block, and gives the function that
-// ends that; it is nil if nobody can.
-func (t *taking) run(ctx context.Context, lock func(block int64) func()) error {
+// run saves the blocks on the list.
+func (t *taking) run(ctx context.Context) error {
 	list := t.todo.list()
 	t.mu.Lock()
-	t.progress(0, t.total)
+	t.progress(t.done, t.total)
 	t.mu.Unlock()
 	return parallel(ctx, len(list), func(i int) error {
 		if err := t.failure(); err != nil {
 			return err
 		}
-		b := list[i]
-		unlock := func() {}
-		if lock != nil {
-			unlock = lock(b)
-		}
-		if !t.todo.take(b) { // somebody was about to change it, and saved it
-			unlock()
-			return nil
-		}
-		set, data, err := t.read(b)
-		unlock()
-		if err == nil {
-			err = t.save(ctx, b, set, data)
-		}
+		err := t.take(ctx, list[i])
 		if err != nil {
 			t.fail(err)
 		}
@@ -135,19 +127,40 @@ func (t *taking) run(ctx context.Context, lock func(block int64) func()) error {
 	})
 }
 
-// rescue saves a block that is about to change, if it is on the list. The caller holds its lock. An error
-// is the snapshot's, not that of the change.
-func (t *taking) rescue(b int64) {
-	if t.failure() != nil || !t.todo.take(b) {
-		return
+// take saves a block, if nobody did.
+func (t *taking) take(ctx context.Context, b int64) error {
+	mu := &t.reading[b%stripes]
+	mu.Lock()
+	if !t.todo.take(b) {
+		mu.Unlock()
+		return nil
 	}
 	set, data, err := t.read(b)
-	if err == nil {
-		err = t.save(context.Background(), b, set, data)
-	}
+	mu.Unlock()
 	if err != nil {
+		return err
+	}
+	return t.save(ctx, b, set, data)
+}
+
+// rescue saves a block that is about to change, if it is on the list. The caller keeps others from changing
+// it. An error is the snapshot's, not that of the change.
+func (t *taking) rescue(b int64) {
+	t.saving.RLock()
+	defer t.saving.RUnlock()
+	if t.over || t.failure() != nil {
+		return
+	}
+	if err := t.take(context.Background(), b); err != nil {
 		t.fail(err)
 	}
+}
+
+// end waits for those who save blocks in our place, and has nobody begin.
+func (t *taking) end() {
+	t.saving.Lock()
+	defer t.saving.Unlock()
+	t.over = true
 }
 
 func (t *taking) fail(err error) {
@@ -222,6 +235,7 @@ func (t *taking) put(ctx context.Context, b int64, data []byte) error {
 // finish makes the snapshot known, if nothing failed, and cleans up otherwise. It is durable when finish
 // returns.
 func (t *taking) finish(ctx context.Context, err error) error {
+	t.end()
 	if err == nil {
 		err = t.failure()
 	}

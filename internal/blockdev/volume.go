@@ -39,13 +39,15 @@ type Volume struct {
 	// freeze is held shared by what changes content and exclusively where Snapshot begins and ends.
 	freeze sync.RWMutex
 
-	snapping sync.Mutex               // one Snapshot at a time
-	taking   atomic.Pointer[taking]   // the snapshot that is being made; changes under freeze
+	snapping sync.Mutex               // one Begin at a time
+	lease    atomic.Pointer[lease]    // of the file, for snapshots that are being stored; changes under freeze
+	newest   atomic.Pointer[taking]   // the last snapshot that was begun, while it is being stored; changes under freeze
 	changed  atomic.Pointer[blockSet] // blocks that changed since base, nil: not known; replaced under freeze
 	base     string                   // the last snapshot, or what the volume was made of; "" if not known; guarded by flushing
 	// baseMoved tells that the file of changes is of another base; guarded by flushing.
 	baseMoved bool
 	dir       *os.Root // for the file of changes; nil: none is kept
+	shelf     *Shelf   // nil: the file is nobody else's
 
 	// stripe i guards content and bits of the blocks whose number modulo stripes is i.
 	stripe [stripes]sync.RWMutex
@@ -90,7 +92,7 @@ func Open(dir *Shelf, id string, key secret.Bytes) (*Volume, error) {
 		_ = f.Close()
 		return nil, fmt.Errorf("volume %s: %w", id, err)
 	}
-	v.dir, v.base, v.baseMoved = dir.Root, known.base, v.header.generation != generation
+	v.shelf, v.dir, v.base, v.baseMoved = dir, dir.Root, known.base, v.header.generation != generation
 	v.changed.Store(known.set)
 	return v, nil
 }
@@ -104,9 +106,7 @@ func (v *Volume) changes() changes {
 
 // changing is told of a block that is about to change. The caller holds its lock.
 func (v *Volume) changing(block int64) {
-	if t := v.taking.Load(); t != nil {
-		t.rescue(block)
-	}
+	v.lease.Load().rescue(block)
 	if c := v.changed.Load(); c != nil {
 		c.add(block)
 	}
@@ -118,6 +118,7 @@ func newVolume(f *file, key secret.Bytes) (_ *Volume, err error) {
 		disk: f.disk, size: f.size, data: f.dataOffset(), info: f.info(), header: f.header,
 		buffers: sync.Pool{New: func() any { return new([BlockSize]byte) }},
 	}
+	v.lease.Store(f.lease)
 	v.open.Store(!f.clean)
 	switch encrypted := f.encryption != nil; {
 	case encrypted && key == nil:
@@ -380,7 +381,10 @@ func (v *Volume) Close() error {
 		v.cipher.Wipe()
 	}
 	v.buffers = sync.Pool{} // they may hold plaintext: let go of it
-	return errors.Join(err, v.disk.Close())
+	if v.shelf == nil {
+		return errors.Join(err, v.disk.Close())
+	}
+	return errors.Join(err, v.shelf.giveBack(v.disk, v.lease.Load()))
 }
 
 // settle flushes and marks the volume clean, so that what is on disk is all there is.
@@ -399,7 +403,7 @@ func (v *Volume) settle() error {
 	} else if !v.baseMoved {
 		return nil
 	}
-	if v.dir != nil {
+	if v.dir != nil && v.newest.Load() == nil { // else what changed is counted from a snapshot that is not there
 		// Without it the next snapshot compares all blocks: that costs time, and nothing else.
 		_ = saveChanges(v.dir, v.header, changes{v.base, v.changed.Load()})
 	}

@@ -29,7 +29,7 @@ func (s *Service) draftSnapshot(v *volumeRecord, description string, tags []tag)
 }
 
 // CreateSnapshot makes a snapshot of a volume as it is at this moment, attached or not; it is
-// completed a little later. KMS is not asked: what is encrypted stays so, under the same data key.
+// completed when its blocks are stored. KMS is not asked: what is encrypted stays so, under the same data key.
 // Source: EC2 API Reference, CreateSnapshot; Amazon EBS User Guide, "How Amazon EBS encryption works".
 func (s *Service) CreateSnapshot(ctx context.Context, c *guard.Call, in *ec2api.CreateSnapshotRequest) (*ec2api.Snapshot, error) {
 	if err := regional(in.Location, in.OutpostArn); err != nil {
@@ -94,7 +94,10 @@ func regional(location, outpost *string) error {
 // snapshotable is EC2's refusal to make a snapshot of a volume.
 func (s *Service) snapshotable(v *volumeRecord) error {
 	if v.State == volumeAvailable || v.State == volumeInUse {
-		return s.here(v)
+		if err := s.here(v); err != nil {
+			return err
+		}
+		return s.snapshotsAtATime(v)
 	}
 	return apierr.Newf("IncorrectState", "Volume '%s' is in the '%s' state.", v.ID, v.State)
 }
@@ -108,21 +111,24 @@ func (s *Service) newSnapshotPart(c *guard.Call, action string, v *volumeRecord,
 	return p
 }
 
-// takeSnapshots makes the files of snapshots, then their records, in the transaction of the call:
-// a file without a record belongs to nobody, and the next start removes it. more is part of the
+// takeSnapshots makes snapshots of volumes as they are now. Few changed blocks are stored at once, and the records
+// come then, in the transaction of the call: what has no record belongs to nobody, and the next start removes it.
+// Many are stored after the answer, while the records say that this host does it. more is part of the
 // transaction. The caller has entered the service's lifetime.
 func (s *Service) takeSnapshots(ctx context.Context, c *guard.Call, drafts []snapshotDraft, more func(store.Tx) error) error {
-	var err error
-	for _, d := range drafts {
-		if err = s.host.snapshot(ctx, d.record.VolumeID, d.record.ID); err != nil {
-			if errors.Is(err, fs.ErrNotExist) {
-				err = errNoVolume(d.record.VolumeID)
-			}
-			break
+	begun, waiting, err := s.beginSnapshots(ctx, drafts)
+	later := waiting > s.atOnce
+	for n := 0; err == nil && n < len(drafts); n++ {
+		r := &drafts[n].record
+		if r.SizeGiB = begun[n].Size() / gibibyte; later { // the volume may have grown since
+			r.Storing = s.name
+			continue
 		}
-	}
-	if err == nil {
-		err = s.measure(drafts)
+		p := begun[n]
+		begun[n] = nil
+		if err = p.Store(ctx, nil); err == nil {
+			s.weigh(r)
+		}
 	}
 	if err == nil {
 		err = s.g.Update(ctx, c, func(tx store.Tx) error {
@@ -135,30 +141,47 @@ func (s *Service) takeSnapshots(ctx context.Context, c *guard.Call, drafts []sna
 		})
 	}
 	if err != nil {
-		for _, d := range drafts {
-			if err := s.host.remove(d.record.ID); err != nil {
-				s.log.Error("the file of a snapshot that was not made stays until the next start", "snapshot", d.record.ID, "error", err)
-			}
-		}
+		s.dropSnapshots(drafts, begun)
 		return err
 	}
-	for _, d := range drafts {
-		s.completeLater(d.record)
+	for n, d := range drafts {
+		if later {
+			s.storeLater(d.record, begun[n])
+		} else {
+			s.completeLater(d.record)
+		}
 	}
 	return nil
 }
 
-// measure takes the sizes of snapshots from their files: a volume may have grown since they were drafted.
-func (s *Service) measure(drafts []snapshotDraft) error {
-	for n := range drafts {
-		info, err := blockdev.ReadInfo(s.volumes, drafts[n].record.ID)
-		if err != nil {
-			return err
+// beginSnapshots fixes the moment of snapshots. waiting is how many bytes are to be looked at for them.
+func (s *Service) beginSnapshots(ctx context.Context, drafts []snapshotDraft) (begun []*blockdev.Pending, waiting int64, err error) {
+	for _, d := range drafts {
+		p, err := s.host.begin(ctx, d.record.VolumeID, d.record.ID)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = errNoVolume(d.record.VolumeID)
 		}
-		drafts[n].record.SizeGiB = info.Size / gibibyte
-		s.weigh(&drafts[n].record)
+		if err != nil {
+			return begun, 0, err
+		}
+		begun = append(begun, p)
+		waiting += p.Waiting()
 	}
-	return nil
+	return begun, waiting, nil
+}
+
+// dropSnapshots removes what there is of snapshots that are not made.
+func (s *Service) dropSnapshots(drafts []snapshotDraft, begun []*blockdev.Pending) {
+	for n, p := range begun {
+		if p != nil {
+			p.Drop()
+			continue
+		}
+		id := drafts[n].record.ID
+		if err := s.host.remove(id); err != nil {
+			s.log.Error("the file of a snapshot that was not made stays until the next start", "snapshot", id, "error", err)
+		}
+	}
 }
 
 func addSnapshot(tx store.Tx, d snapshotDraft) error {
@@ -181,7 +204,7 @@ func (s *Service) complete(region, owner, id string) {
 	s.later("a snapshot is not completed yet", id, func(ctx context.Context) (aftermath, error) {
 		return aftermath{}, s.g.Change(ctx, func(tx store.Tx) error {
 			r, ok, err := snapshotTable.own.Get(tx, region, owner, id)
-			if err != nil || !ok || r.State != snapshotPending {
+			if err != nil || !ok || r.State != snapshotPending || r.Storing != "" {
 				return err
 			}
 			r.State = snapshotCompleted

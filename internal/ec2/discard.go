@@ -49,6 +49,9 @@ func (s *Service) discard(id string) {
 }
 
 func (s *Service) tryDiscard(ctx context.Context, id string) (done bool, err error) {
+	if s.storage.has(id) {
+		return false, nil // whoever stores it finds that it was deleted
+	}
 	err = s.g.Read(ctx, func(tx store.Tx) error {
 		done = true
 		for r, err := range jobTable.Scan(tx) {

@@ -181,16 +181,25 @@ func (h *host) shut(e *heldVolume) error {
 // snapshot makes a snapshot of a volume as it is at this moment, whether it is held or not. Nobody
 // needs its key for that.
 func (h *host) snapshot(ctx context.Context, id, snapshot string) error {
+	p, err := h.begin(ctx, id, snapshot)
+	if err != nil {
+		return err
+	}
+	return p.Store(ctx, nil)
+}
+
+// begin begins a snapshot of a volume as it is at this moment, whether it is held or not.
+func (h *host) begin(ctx context.Context, id, snapshot string) (*blockdev.Pending, error) {
 	defer h.files.lock(id)()
 	v, done, err := h.use(id)
 	switch {
 	case errors.Is(err, ErrNotHeld):
-		return blockdev.Snapshot(h.dir, id, snapshot)
+		return blockdev.Begin(h.dir, id, snapshot)
 	case err != nil:
-		return err
+		return nil, err
 	}
 	defer done()
-	return v.Snapshot(ctx, h.dir, snapshot)
+	return v.Begin(ctx, h.dir, snapshot)
 }
 
 // grow makes a volume larger, whether it is held or not.

@@ -38,6 +38,7 @@ type house struct {
 	wire    *wiretap
 	folder  *blockdev.Shelf
 	objects objects.Store // its snapshots
+	atOnce  int64         // Config.AtOnce
 
 	mu      sync.Mutex
 	changes []string // instance ids, as the service tells; guarded by mu
@@ -76,6 +77,7 @@ func (h *house) start() {
 	h.ec2 = ec2.New(ec2.Config{
 		Guard: h.Guard, Clock: h.Clock, Keys: h.wire, Volumes: h.folder, Logger: h.Logger, Profiles: profilesOfMine, Roles: rolesOfMine{h},
 		ExportAddresses: []string{"unix:/run/nbd.sock"}, OpenFiles: 1, // so that files are opened again all the time
+		AtOnce: h.atOnce,
 		Changed: func(_ context.Context, _, _, instance string) {
 			h.mu.Lock()
 			defer h.mu.Unlock()

@@ -83,6 +83,9 @@ type Config struct {
 	Watch Watch
 	// OpenFiles is how many files of attached volumes stay open that nobody reads or writes; 0 means 256.
 	OpenFiles int
+	// AtOnce is how many bytes of changed blocks CreateSnapshot stores before it answers; the blocks of
+	// snapshots that have more are stored afterwards. 0 means 16 MiB, less means none.
+	AtOnce int64
 	// ExportAddresses are where clients of NBD find exported volumes: "unix:" and a path, "tls:" or
 	// "tcp:" and an address. Without any, volumes are not exported.
 	ExportAddresses []string
@@ -129,6 +132,8 @@ type Service struct {
 	tokenLocks *locks        // by client token of RunInstances. Who holds one may take those of instances.
 	lanes      chan struct{} // one element for each launch that is driven
 	progress   *progressBook
+	storage    *storage
+	atOnce     int64
 }
 
 // New makes a Service. Call Start before serving.
@@ -151,6 +156,7 @@ func New(cfg Config) *Service {
 	s.host, s.locks, s.fleetLocks = newHost(cfg.Volumes, cfg.OpenFiles), newLocks(), newLocks()
 	s.tokenLocks, s.lanes = newLocks(), make(chan struct{}, maxDriven)
 	s.progress, s.exportAddresses = newProgressBook(), cfg.ExportAddresses
+	s.storage, s.atOnce = newStorage(), cmp.Or(cfg.AtOnce, defaultAtOnce)
 	return s
 }
 

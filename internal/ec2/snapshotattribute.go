@@ -39,6 +39,7 @@ func (s *Service) DeleteSnapshot(ctx context.Context, c *guard.Call, in *ec2api.
 		return s.forgetSnapshot(tx, &r)
 	})
 	if err == nil {
+		s.storage.cancel(id)
 		s.discard(id)
 	}
 	return err

@@ -49,6 +49,7 @@ type snapshotRecord struct {
 	Created     time.Time   `json:"created"`
 	Done        time.Time   `json:"done,omitzero"` // when it is, or will be, completed; zero while that is open
 	State       string      `json:"state"`
+	Storing     string      `json:"storing,omitempty"`  // host that stores its blocks, while it does
 	FullSize    *int64      `json:"fullSize,omitempty"` // bytes of all its blocks, once it is completed
 	Message     string      `json:"message,omitempty"`
 	Image       string      `json:"image,omitempty"`  // that waits for it, of the same owner
@@ -165,7 +166,7 @@ func (s *Service) snapshots(tx store.Tx, c *guard.Call) ([]snapshotRecord, error
 	return hidden(tx, c.Region, c.Account(), all)
 }
 
-// progress is how much of a snapshot is copied. Only the whole of it is known, or what the writer
+// progress is how much of a snapshot is copied, of one that is being stored see progressBook. Only the whole of it is known, or what the writer
 // of a snapshot of StartSnapshot says.
 func (r *snapshotRecord) progress() string {
 	switch {

@@ -77,7 +77,12 @@ func (s *Service) Start(ctx context.Context) error {
 		s.scheduleLeftover(l)
 	}
 	for _, r := range known.snapshots {
-		if r.State == snapshotPending && !r.Done.IsZero() { // copies have jobs
+		switch {
+		case r.Storing != "":
+			if s.ours(r.Storing) {
+				s.settleStored(r)
+			}
+		case r.State == snapshotPending && !r.Done.IsZero(): // copies have jobs
 			s.completeLater(r)
 		}
 	}
