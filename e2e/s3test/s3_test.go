@@ -42,6 +42,7 @@ type gateway struct {
 	url   string
 	roots *x509.CertPool
 	cert  tls.Certificate
+	dir   string // of its files, while the tests run
 }
 
 var gw gateway
@@ -68,6 +69,7 @@ func run(m *testing.M) int {
 
 // start builds the gateway and runs it over a folder.
 func (g *gateway) start(dir string) (stop func(), err error) {
+	g.dir = dir
 	bin := filepath.Join(dir, "versitygw")
 	if out, err := exec.Command("go", "build", "-o", bin, "github.com/versity/versitygw/cmd/versitygw").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%w: %s", err, out)
