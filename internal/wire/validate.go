@@ -18,8 +18,8 @@ const (
 // Validate checks a request against the model's constraints: members that are required, sizes,
 // ranges, patterns and enumerations. in is a pointer to a generated structure. The error is an
 // *apierr.Error with AWS's text: a ValidationException that names every violation, or for EC2 a
-// MissingParameter or InvalidParameterValue that names the first. Sensitive members and blobs
-// are never quoted; long values are cut.
+// MissingParameter or InvalidParameterValue that names the first; Organizations tells the first as an
+// InvalidInputException. Sensitive members and blobs are never quoted; long values are cut.
 func (t *Table) Validate(in any) error {
 	s, v, err := t.Of(in)
 	if err != nil {
@@ -31,8 +31,11 @@ func (t *Table) Validate(in any) error {
 	if len(c.found) == 0 {
 		return nil
 	}
-	if c.ec2 {
+	switch {
+	case c.ec2:
 		return c.found[0].ec2()
+	case t.svc.Name == "organizations":
+		return c.found[0].organizations()
 	}
 	texts := make([]string, len(c.found))
 	for i, x := range c.found {
@@ -91,6 +94,29 @@ func (x violation) ec2() *apierr.Error {
 		msg += " It must match the pattern " + x.rule.pattern + "."
 	}
 	return apierr.New("InvalidParameterValue", msg)
+}
+
+// organizations is the violation as Organizations tells it, which names no member.
+// Source: AWS Organizations API Reference, InvalidInputException; the text about patterns is as reported
+// by users.
+func (x violation) organizations() *apierr.Error {
+	reason, msg := "INVALID_PATTERN", "You provided a value that does not match the required pattern."
+	switch {
+	case x.missing:
+		reason, msg = "INPUT_REQUIRED", "You must include a value for all required parameters."
+	case x.failure&noMatch != 0:
+	case x.failure&notInEnum != 0:
+		reason, msg = "INVALID_ENUM", "You specified an invalid value."
+	case x.failure&tooLong != 0:
+		reason, msg = "MAX_LENGTH_EXCEEDED", "You provided a string parameter that is longer than allowed."
+	case x.failure&tooShort != 0:
+		reason, msg = "MIN_LENGTH_EXCEEDED", "You provided a string parameter that is shorter than allowed."
+	case x.failure&tooBig != 0:
+		reason, msg = "MAX_VALUE_EXCEEDED", "You provided a numeric parameter that has a larger value than allowed."
+	case x.failure&tooSmall != 0:
+		reason, msg = "MIN_VALUE_EXCEEDED", "You provided a numeric parameter that has a smaller value than allowed."
+	}
+	return apierr.New("InvalidInputException", msg).With("Reason", reason)
 }
 
 type checker struct {

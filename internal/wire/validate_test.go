@@ -8,6 +8,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/api/iamapi"
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
+	"github.com/kagimori/kagimori/internal/api/organizationsapi"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/wire"
 )
@@ -67,6 +68,16 @@ func TestValidationTexts(t *testing.T) {
 			"Value (gp9) for parameter volumeType is invalid. Valid values are standard, io1, io2, gp2, sc1, st1, gp3."},
 		{"ec2 number", ec2api.Service(), &ec2api.DescribeLaunchTemplatesRequest{MaxResults: new(int32(0))},
 			"Value ( 0 ) for parameter maxResults is invalid. Expecting a value greater than or equal to 1."},
+		{"organizations pattern", organizationsapi.Service(), &organizationsapi.DescribeAccountRequest{AccountId: new("99")},
+			"You provided a value that does not match the required pattern."},
+		{"organizations missing", organizationsapi.Service(), &organizationsapi.DescribeAccountRequest{}, "You must include a value for all required parameters."},
+		{"organizations enum", organizationsapi.Service(), &organizationsapi.ListPoliciesRequest{Filter: new("FOO")}, "You specified an invalid value."},
+		{"organizations too long", organizationsapi.Service(), &organizationsapi.CreateOrganizationalUnitRequest{ParentId: new("r-abcd"), Name: new(strings.Repeat("x", 129))},
+			"You provided a string parameter that is longer than allowed."},
+		{"organizations too much", organizationsapi.Service(), &organizationsapi.ListAccountsRequest{MaxResults: new(int32(21))},
+			"You provided a numeric parameter that has a larger value than allowed."},
+		{"organizations too little", organizationsapi.Service(), &organizationsapi.ListAccountsRequest{MaxResults: new(int32(0))},
+			"You provided a numeric parameter that has a smaller value than allowed."},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			table, err := wire.NewTable(tt.svc)
@@ -90,6 +101,8 @@ func TestValidationTexts(t *testing.T) {
 				wantCode = "MissingParameter"
 			case tt.svc.Protocol == api.EC2:
 				wantCode = "InvalidParameterValue"
+			case tt.svc.Name == "organizations":
+				wantCode = "InvalidInputException"
 			}
 			if e.Code != wantCode {
 				t.Errorf("code %s, want %s", e.Code, wantCode)
