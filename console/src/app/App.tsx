@@ -13,6 +13,7 @@ import { SignIn } from './SignIn';
 const Keys = lazy(() => import('../keys/Keys'));
 const Key = lazy(() => import('../keys/Key'));
 const CreateKey = lazy(() => import('../keys/CreateKey'));
+const Stores = lazy(() => import('../keys/Stores'));
 const Groups = lazy(() => import('../groups/Groups'));
 const Group = lazy(() => import('../groups/Group'));
 const Explanation = lazy(() => import('../explain/Explanation'));
@@ -28,6 +29,8 @@ function Screen({ route }: { route: string[] }) {
       return id ? <Key key={id} id={id} tab={tab} /> : <Keys />;
     case 'create-key':
       return <CreateKey />;
+    case 'stores':
+      return <Stores />;
     case 'groups':
       return id ? <Group key={id} name={id} /> : <Groups />;
     case 'explain':
@@ -64,11 +67,12 @@ export function App() {
   const route = useRoute();
   const nav = [
     { type: 'link' as const, text: t.keysNav, href: href('keys') },
+    { type: 'link' as const, text: t.stores, href: href('stores') },
     { type: 'link' as const, text: t.groupsNav, href: href('groups') },
     { type: 'link' as const, text: t.checkNav, href: href('check') },
     { type: 'link' as const, text: t.auditNav, href: href('audit') },
   ];
-  const active = { keys: 'keys', 'create-key': 'keys', explain: 'groups', groups: 'groups', check: 'check', audit: 'audit', authorizations: 'audit' }[route[0] || 'keys'];
+  const active = { keys: 'keys', 'create-key': 'keys', stores: 'stores', explain: 'groups', groups: 'groups', check: 'check', audit: 'audit', authorizations: 'audit' }[route[0] || 'keys'];
   const name = session ? session.arn.split(':').slice(5).join(':') : '';
   return (
     <>

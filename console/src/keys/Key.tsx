@@ -21,6 +21,8 @@ import { KeyPolicy } from './KeyPolicy';
 import { Grants } from './Grants';
 import { Aliases } from './Aliases';
 import { Rotation, Tags } from './Details';
+import { Material } from './Material';
+import { Replicas } from './Replicas';
 import { Who } from './Who';
 
 const Graph = lazy(() => import('../graph/Graph'));
@@ -57,6 +59,7 @@ export default function Key({ id, tab }: { id: string; tab?: string }) {
             { label: t.usage, value: meta.KeyUsage },
             { label: t.multiRegion, value: meta.MultiRegion ? t.yes : t.no },
             { label: t.origin, value: meta.Origin },
+            ...(meta.CustomKeyStoreId ? [{ label: t.storeId, value: meta.CustomKeyStoreId }] : []),
             ...(meta.DeletionDate ? [{ label: t.deletionDate, value: <When at={meta.DeletionDate} /> }] : []),
           ]}
         />
@@ -71,6 +74,8 @@ export default function Key({ id, tab }: { id: string; tab?: string }) {
           { id: 'graph', label: t.graphTab, content: <Suspense fallback={<Spinner />}><Graph meta={meta} /></Suspense> },
           { id: 'rotation', label: t.rotationTab, content: <Rotation meta={meta} /> },
           { id: 'aliases', label: t.aliasesTab, content: <Aliases meta={meta} onChanged={reload} /> },
+          ...(meta.Origin === 'EXTERNAL' ? [{ id: 'material', label: t.materialTab, content: <Material meta={meta} onChanged={reload} /> }] : []),
+          ...(meta.MultiRegion ? [{ id: 'replicas', label: t.replicasTab, content: <Replicas meta={meta} onChanged={reload} /> }] : []),
           { id: 'tags', label: t.tagsTab, content: <Tags meta={meta} /> },
         ]}
       />

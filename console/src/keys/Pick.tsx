@@ -15,7 +15,7 @@ import { Problem } from '../ui/Problem';
 type Option = { value: string; label: string; description: string };
 
 // people are the roles and users of the account, service-linked roles too.
-async function people(s: Session): Promise<Option[]> {
+export async function people(s: Session): Promise<Option[]> {
   const { m, client } = await iam(s);
   const out: Option[] = [];
   for await (const p of m.paginateListRoles({ client, pageSize: 1000 }, {})) for (const r of p.Roles ?? []) out.push({ value: r.Arn!, label: r.RoleName!, description: r.Arn! });

@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'react';
+import { useCallback, useEffect, useState } from 'react';
 import Box from '@cloudscape-design/components/box';
 import Button from '@cloudscape-design/components/button';
 import Container from '@cloudscape-design/components/container';
@@ -10,7 +10,10 @@ import { useSession } from '../aws/session';
 import { validatePolicy, type Finding } from '../aws/kagimori';
 import { pretty } from '../ui/Diff';
 import { Editor, type Mark } from '../ui/Editor';
+import { useLoad } from '../ui/load';
 import { Problem } from '../ui/Problem';
+import { people } from './Pick';
+import { suggest } from './suggest';
 
 const severity = (f: Finding): Mark['severity'] => (f.findingType === 'ERROR' ? 'error' : f.findingType === 'SUGGESTION' ? 'note' : 'warning');
 const indicator = { error: 'error', warning: 'warning', note: 'info' } as const;
@@ -25,6 +28,12 @@ export function PolicyView({ text, editable, onReview }: { text: string; editabl
   const [value, setValue] = useState(text);
   const [findings, setFindings] = useState<Finding[]>();
   const [error, setError] = useState<unknown>();
+  // Who may not list users and roles is offered the account only.
+  const { data: listed } = useLoad(async () => (editable ? people(s) : []), [s, editable]);
+  const complete = useCallback(
+    (typed: string, caret: number) => suggest(typed, caret, { principals: [`arn:aws:iam::${s.account}:root`, ...(listed ?? []).map((p) => p.value)], region: s.region }),
+    [s, listed],
+  );
   useEffect(() => {
     let stale = false;
     const timer = setTimeout(() => {
@@ -63,7 +72,8 @@ export function PolicyView({ text, editable, onReview }: { text: string; editabl
           </Header>
         }
       >
-        <Editor value={value} onChange={editable ? setValue : () => {}} label={t.policyText} marks={marks} />
+        <Editor value={value} onChange={setValue} readOnly={!editable} label={t.policyText} marks={marks} suggest={editable ? complete : undefined} />
+        {editable && <Box variant="small" color="text-body-secondary">{t.editorHint}</Box>}
       </Container>
       <Container header={<Header variant="h2" counter={findings && `(${findings.length})`}>{t.findings}</Header>}>
         <Problem error={error} />
