@@ -5,6 +5,7 @@ import type { Group, Seen, Volume } from './model';
 
 const mostGrants = 200;
 const mostPages = 10; // of volumes and of groups
+const patience = 3000; // ms that a picture waits for a prediction, which is long with very many grants
 
 // Unread is what the person who is signed in may not read, or what is too much for a picture.
 export type Unread = 'policy' | 'grants' | 'volumes' | 'groups' | 'moreGrants' | 'moreVolumes' | 'moreGroups';
@@ -65,10 +66,12 @@ async function volumesOf(s: Session, meta: KeyMetadata, more: () => void): Promi
 // groupsOf are the groups, and which of them launch with the key: those that would stop without it.
 async function groupsOf(s: Session, meta: KeyMetadata, language: string, more: () => void): Promise<Group[]> {
   const { m, client } = await autoscaling(s);
-  const launching = predictImpact(s, { Type: 'DISABLE_KEY', KeyId: meta.Arn! }, language).then(
+  const none = new Set<string>();
+  const predicted = predictImpact(s, { Type: 'DISABLE_KEY', KeyId: meta.Arn! }, language).then(
     (p) => new Set(p.Effects.filter((e) => e.ResourceType === 'auto-scaling-group').map((e) => e.ResourceId)),
-    () => new Set<string>(),
+    () => none,
   );
+  const launching = Promise.race([predicted, new Promise<Set<string>>((late) => setTimeout(() => late(none), patience))]);
   const out: Group[] = [];
   let pages = 0;
   for await (const page of m.paginateDescribeAutoScalingGroups({ client, pageSize: 100 }, {})) {
