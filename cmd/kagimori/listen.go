@@ -23,6 +23,10 @@ func (f *serveFlags) check() error {
 	switch local := isLoopback(host); {
 	case (f.tlsCert == "") != (f.tlsKey == ""):
 		return errors.New("--tls-cert and --tls-key go together")
+	case f.tlsClientCA != "" && f.tlsCert == "":
+		return errors.New("--tls-client-ca goes with --tls-cert and --tls-key")
+	case f.tlsClientCA != "" && f.store.store != "":
+		return errors.New("--tls-client-ca does not go with --store: the nodes have no certificates for each other")
 	case f.store.store == "" && (f.peerURL != "" || f.peerCA != ""):
 		return errors.New("--peer-url and --peer-ca go with --store")
 	case !f.dev && f.devAllowRemote:
@@ -73,7 +77,15 @@ func (f *serveFlags) tls() (*tlsConfig, error) {
 	if f.tlsCert == "" {
 		return nil, nil
 	}
-	return serverTLS(f.tlsCert, f.tlsKey)
+	least, err := tlsVersion(f.tlsMin)
+	if err != nil {
+		return nil, err
+	}
+	f.tlsFiles = &tlsFiles{cert: f.tlsCert, key: f.tlsKey, clientCA: f.tlsClientCA, least: least}
+	if _, err := f.tlsFiles.load(); err != nil {
+		return nil, failed(err)
+	}
+	return f.tlsFiles.config(), nil
 }
 
 // serverTLS is the configuration of a listener with the certificate and key in files.

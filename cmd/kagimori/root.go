@@ -32,6 +32,7 @@ request as AWS documents it, really encrypts, and says why a request was denied.
 		newPolicy(io),
 		newScenario(io),
 		newServe(io),
+		newConfig(io),
 		newSeal(io),
 		newStore(io),
 		newDecide(io),

@@ -8,6 +8,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
+	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,6 +36,10 @@ type serveFlags struct {
 	nbd                 nbdFlags
 	snapshots           snapshotFlags
 	load                loadFlags
+	private             privateFlags
+	settings            string
+	tlsClientCA, tlsMin string
+	tlsFiles            *tlsFiles
 	store               storeFlags
 	peerURL, peerCA     string
 	drain               time.Duration
@@ -65,13 +72,23 @@ const serveExample = `  kagimori serve --dev
 const defaultData = ".kagimori"
 
 func newServe(io stdio) *cobra.Command {
-	var f serveFlags
+	return new(serveFlags).command(io)
+}
+
+// command is the command whose flags these are.
+func (f *serveFlags) command(io stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "serve", Short: "Serve the AWS APIs", Long: serveLong, Example: serveExample, Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), io) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if _, err := settle(cmd.Flags(), os.LookupEnv, f.settings); err != nil {
+				return err
+			}
+			return f.run(cmd.Context(), io)
+		},
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
+	fl.StringVar(&f.settings, "config", "", "`file` with settings, in YAML or JSON, named like these flags; flags and variables such as KAGIMORI_SERVE_LISTEN count before it")
 	fl.BoolVar(&f.dev, "dev", false, "development server: known credentials, reset, a clock that moves; loopback only")
 	fl.StringVar(&f.listen, "listen", "127.0.0.1:4566", "`address` to listen on; port 0 takes a free one")
 	fl.StringVar(&f.data, "data", "", "data `directory` (default "+defaultData+"; with --dev a temporary one)")
@@ -86,6 +103,8 @@ func newServe(io stdio) *cobra.Command {
 	fl.IntVar(&f.keyCache, "key-cache", 0, "most `keys` that are kept unwrapped in locked memory (default 4096)")
 	fl.StringVar(&f.tlsCert, "tls-cert", "", "`file` with the certificate chain, in PEM")
 	fl.StringVar(&f.tlsKey, "tls-key", "", "`file` with the certificate's key, in PEM")
+	fl.StringVar(&f.tlsClientCA, "tls-client-ca", "", "`file` with certificates, in PEM: clients have to have a certificate under one of them, and sign their requests as ever")
+	fl.StringVar(&f.tlsMin, "tls-min-version", "1.2", "least `version` of TLS: 1.2 or 1.3")
 	fl.BoolVar(&f.console, "console", true, "serve the web console at /console; --console=false leaves it out")
 	fl.BoolVar(&f.auditSync, "audit-sync", false, "have each record of the audit log on disk before the answer")
 	fl.BoolVar(&f.devAllowRemote, "dev-allow-remote", false, "with --dev, listen on other addresses too, as containers need: everybody who reaches it is administrator")
@@ -97,6 +116,7 @@ func newServe(io stdio) *cobra.Command {
 	fl.StringVar(&f.machine, "machine", "host", "what runs instances: `host` opens their volumes and runs nothing, qemu boots them (needs qemu-system-x86_64; Linux),\nqemu-tcg without KVM")
 	_ = cmd.RegisterFlagCompletionFunc("machine", cobra.FixedCompletions([]string{"host", "qemu", "qemu-tcg"}, cobra.ShellCompDirectiveNoFileComp))
 	f.load.register(fl)
+	f.private.register(fl)
 	fl.StringVar(&f.logLevel, "log-level", "info", "least `level` of what is logged: debug, info, warn or error")
 	return cmd
 }
@@ -124,6 +144,13 @@ func (f *serveFlags) run(ctx context.Context, io stdio) error {
 		return failed(err)
 	}
 	defer l.Close() // again: the HTTP server closes it too
+	private, err := f.private.listener(ctx)
+	if err != nil {
+		return err
+	}
+	if private != nil {
+		defer private.Close()
+	}
 	proxy, proxyTLS, err := f.network.proxyListener(ctx, f.tlsCert, f.tlsKey)
 	if err != nil {
 		return err
@@ -149,6 +176,10 @@ func (f *serveFlags) run(ctx context.Context, io stdio) error {
 		return err
 	}
 	app.CollectLess()
+	if err := f.private.configure(ctx, &cfg); err != nil {
+		return err
+	}
+	defer f.private.end(logger)
 	a, err := app.Open(ctx, cfg)
 	if err != nil {
 		return failed(err)
@@ -179,12 +210,30 @@ func (f *serveFlags) run(ctx context.Context, io stdio) error {
 		proxied <- serveHTTP(ctx, proxy, proxyTLS, a.Proxy(), logger)
 		stop()
 	}()
+	var aside sync.WaitGroup
+	aside.Go(func() { f.private.serve(ctx, private, a, logger) })
+	aside.Go(func() { f.watchTLS(ctx, logger) })
+	defer aside.Wait()
+	defer stop()
 	exported := make(chan error, 1)
 	go func() { exported <- serveNBD(ctx, a, exports, stop) }()
 	err = serveHTTP(f.drained(ctx, a), limited(l, f.load.connections), tls, a.Handler(), logger)
 	stop()
 	err = errors.Join(err, <-proxied, <-exported)
 	return failed(errors.Join(<-visited, err, a.Close()))
+}
+
+// watchTLS follows the files of the certificate until ctx ends; SIGHUP has them read at once, and does
+// nothing else.
+func (f *serveFlags) watchTLS(ctx context.Context, logger *slog.Logger) {
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, syscall.SIGHUP)
+	defer signal.Stop(again)
+	if f.tlsFiles == nil {
+		<-ctx.Done()
+		return
+	}
+	f.tlsFiles.watch(ctx, again, logger)
 }
 
 // receive lets the visitor in, if there is one.

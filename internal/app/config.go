@@ -47,6 +47,8 @@ type Config struct {
 	Quotas rate.Quotas
 	// MaxConcurrent bounds the requests that are served at once; those above it are throttled. 0 is no bound.
 	MaxConcurrent int
+	// Committed is told how long each transaction that writes took; nil: nobody is.
+	Committed func(time.Duration, error)
 	// Watch is that of [gateway.Config].
 	Watch gateway.Watcher
 	// Version is the program's, for health.

@@ -11,11 +11,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/kagimori/kagimori/internal/api/iamapi"
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
@@ -24,6 +28,7 @@ import (
 	"github.com/kagimori/kagimori/internal/hsm/soft"
 	"github.com/kagimori/kagimori/internal/secret"
 	"github.com/kagimori/kagimori/internal/sigv4"
+	"github.com/kagimori/kagimori/internal/telemetry"
 	"github.com/kagimori/kagimori/internal/testkit"
 	"github.com/kagimori/kagimori/internal/trail"
 )
@@ -65,7 +70,13 @@ func TestNoSecretIsWritten(t *testing.T) {
 	log := &lockedBuffer{}
 	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	m := newMirror(t)
-	s := testkit.Start(t, testkit.Options{Logger: logger, Configure: func(cfg *app.Config) { forReal(cfg); m.configure(cfg) }})
+	figures, spans := telemetry.NewMetrics("v9"), tracetest.NewInMemoryExporter()
+	tracer := telemetry.NewTracesTo(spans, telemetry.TraceConfig{Ratio: 1})
+	s := testkit.Start(t, testkit.Options{Logger: logger, Configure: func(cfg *app.Config) {
+		forReal(cfg)
+		m.configure(cfg)
+		cfg.Watch, cfg.Committed = telemetry.Both(figures.Watch, tracer.Watch), figures.Commit
+	}})
 	p := planted{"passphrase padded": []byte("open sesame open sesame")}
 	root := credentials(t, s.Data())
 	p["secret access key of root"] = []byte(root.Secret.Reveal())
@@ -95,6 +106,14 @@ func TestNoSecretIsWritten(t *testing.T) {
 	}
 	p.search(t, "the audit log", asJSON(t, recs))
 	p.search(t, "an answer", answers.Bytes())
+	text := httptest.NewRecorder()
+	figures.Handler().ServeHTTP(text, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	p.search(t, "the figures", text.Body.Bytes())
+	if traces := fmt.Appendf(nil, "%+v", spans.GetSpans()); len(spans.GetSpans()) < 10 {
+		t.Errorf("%d spans", len(spans.GetSpans()))
+	} else {
+		p.search(t, "the traces", traces)
+	}
 	backup := filepath.Join(t.TempDir(), "backup")
 	o, err := app.OpenSealer(t.Context(), app.Config{Data: s.Data(), Logger: logger})
 	if err != nil {

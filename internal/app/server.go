@@ -106,6 +106,9 @@ func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Modul
 		}
 	}
 	s.shared = s.following(cfg, module)
+	if cfg.Committed != nil {
+		s.shared = timed{s.shared, cfg.Committed}
+	}
 	s.seen = cfg.consistent(s.shared, s.clock.Now)
 	d, err := directory.New(directory.Config{
 		Store: s.seen, Keys: module.Box("access key"), Sessions: directory.SessionBoxes(module.SessionBox), Wall: time.Now, Dev: cfg.Dev,
