@@ -128,6 +128,7 @@ func (w *world) states(name string) string {
 // fakeEC2 keeps instances; each is pending until the test says what becomes of it, or runs at
 // once if run is set.
 type fakeEC2 struct {
+	gpus       bool // g4dn.xlarge is there
 	mu         sync.Mutex
 	instances  map[string]*ec2api.Instance
 	tokens     map[string]string                             // client token: instance
@@ -360,7 +361,10 @@ func (e *fakeEC2) DescribeLaunchTemplateVersions(_ context.Context, _ *guard.Cal
 // DescribeInstanceTypes knows types that get dearer from left to right.
 func (e *fakeEC2) DescribeInstanceTypes(_ context.Context, _ *guard.Call, _ guard.Caller, in *ec2api.DescribeInstanceTypesRequest) (*ec2api.DescribeInstanceTypesResult, error) {
 	out := &ec2api.DescribeInstanceTypesResult{}
-	for i, name := range []string{"c5.large", "m5.large", "m6g.large", "r5.large", "m5.xlarge"} {
+	for i, name := range []string{"c5.large", "m5.large", "m6g.large", "r5.large", "m5.xlarge", "g4dn.xlarge"} {
+		if name == "g4dn.xlarge" && !e.gpus {
+			break
+		}
 		if len(in.Filters) > 0 && !slices.Contains(in.Filters[0].Values, name) {
 			continue
 		}
@@ -371,9 +375,15 @@ func (e *fakeEC2) DescribeInstanceTypes(_ context.Context, _ *guard.Call, _ guar
 		out.InstanceTypes = append(out.InstanceTypes, ec2api.InstanceTypeInfo{
 			InstanceType: &name, VCpuInfo: &ec2api.VCpuInfo{DefaultVCpus: new(int32(2))}, MemoryInfo: &ec2api.MemoryInfo{SizeInMiB: new(int64(4096) << i)},
 			ProcessorInfo:     &ec2api.ProcessorInfo{Manufacturer: &maker, SupportedArchitectures: []string{arch}},
+			EbsInfo:           &ec2api.EbsInfo{EbsOptimizedInfo: &ec2api.EbsOptimizedInfo{BaselineBandwidthInMbps: new(int32(300 * i))}},
 			CurrentGeneration: new(true), HibernationSupported: new(name == "r5.large"),
 			NetworkInfo: &ec2api.NetworkInfo{MaximumNetworkInterfaces: new(int32(i)), NetworkPerformance: new(fmt.Sprintf("Up to %d.5 Gigabit", 5*i))},
 		})
+	}
+	if last := len(out.InstanceTypes) - 1; last >= 0 && *out.InstanceTypes[last].InstanceType == "g4dn.xlarge" {
+		out.InstanceTypes[last].GpuInfo = &ec2api.GpuInfo{TotalGpuMemoryInMiB: new(int32(16384)), Gpus: []ec2api.GpuDeviceInfo{
+			{Name: new("T4"), Manufacturer: new("NVIDIA"), Count: new(int32(1))},
+		}}
 	}
 	// Two pages.
 	if len(out.InstanceTypes) > 3 && in.NextToken == nil {

@@ -380,12 +380,21 @@ func TestRequirements(t *testing.T) {
 		}, nil, "2 on-demand m5.xlarge"},
 		{"hibernation", func(n *needs) { n.RequireHibernateSupport = new(true) }, nil, "2 on-demand r5.large"},
 		{"bandwidth", func(n *needs) { n.NetworkBandwidthGbps = &autoscalingapi.NetworkBandwidthGbpsRequest{Min: new(12.5)} }, nil, "2 on-demand r5.large"},
+		{"EBS bandwidth", func(n *needs) {
+			n.BaselineEbsBandwidthMbps = &autoscalingapi.BaselineEbsBandwidthMbpsRequest{Min: new(int32(1000))}
+		}, nil, "2 on-demand m5.xlarge"},
+		{"accelerators by name and maker", func(n *needs) {
+			n.AcceleratorNames, n.AcceleratorManufacturers = []string{"t4"}, []string{"nvidia"}
+		}, nil, "2 on-demand g4dn.xlarge"},
+		{"memory of accelerators", func(n *needs) {
+			n.AcceleratorTotalMemoryMiB = &autoscalingapi.AcceleratorTotalMemoryMiBRequest{Min: new(int32(16384))}
+		}, nil, "2 on-demand g4dn.xlarge"},
 		{"no accelerators", func(n *needs) { n.AcceleratorCount = &autoscalingapi.AcceleratorCountRequest{Max: new(int32(0))} }, nil, "2 on-demand m5.large"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t)
-			w.ec2.run, w.ec2.notFor = true, tt.notFor
+			w.ec2.run, w.ec2.notFor, w.ec2.gpus = true, tt.notFor, true
 			in := mixed("g", 2, nil)
 			r := requirements(1, 8192)
 			tt.change(r)

@@ -23,15 +23,12 @@ const maxRequirements = 4
 // cheapest.
 const maxMatches = 10
 
-// checkRequirements refuses the attributes of which nothing is known of this server's instance types,
+// checkRequirements refuses the attribute of which nothing is known of this server's instance types,
 // rather than choose by less than what was asked for. The three limits on prices are taken and have no
 // effect: the cheapest types are chosen anyway.
 // Source: API Reference, InstanceRequirements.
 func checkRequirements(r *autoscalingapi.InstanceRequirements) error {
-	switch {
-	case r.BaselineEbsBandwidthMbps != nil && api.Val(r.BaselineEbsBandwidthMbps.Min) > 0:
-		return validation("This server does not choose instance types by BaselineEbsBandwidthMbps.")
-	case r.BaselinePerformanceFactors != nil:
+	if r.BaselinePerformanceFactors != nil {
 		return validation("This server does not choose instance types by BaselinePerformanceFactors.")
 	}
 	if len(r.ExcludedInstanceTypes) > 0 && len(r.AllowedInstanceTypes) > 0 {
@@ -85,29 +82,62 @@ func meets(r *autoscalingapi.InstanceRequirements, t *ec2api.InstanceTypeInfo) b
 // equipped reports whether an instance type has what requirements say of hibernation, local storage,
 // accelerators and the network. Types with unknown bandwidth have none.
 func equipped(r *autoscalingapi.InstanceRequirements, t *ec2api.InstanceTypeInfo) bool {
-	gigabytes, gpus := 0.0, int32(0)
+	gigabytes, disk := 0.0, ""
 	if i := t.InstanceStorageInfo; i != nil {
 		gigabytes = float64(api.Val(i.TotalSizeInGB))
-	}
-	if i := t.GpuInfo; i != nil {
-		for _, g := range i.Gpus {
-			gpus += api.Val(g.Count)
+		for _, d := range i.Disks {
+			disk = api.Val(d.Type)
 		}
 	}
-	accelerated := len(r.AcceleratorTypes)+len(r.AcceleratorManufacturers)+len(r.AcceleratorNames) > 0 ||
-		r.AcceleratorTotalMemoryMiB != nil && api.Val(r.AcceleratorTotalMemoryMiB.Min) > 0
+	baseline := int32(0)
+	if t.EbsInfo != nil && t.EbsInfo.EbsOptimizedInfo != nil {
+		baseline = api.Val(t.EbsInfo.EbsOptimizedInfo.BaselineBandwidthInMbps)
+	}
 	switch {
 	case api.Val(r.RequireHibernateSupport) && !api.Val(t.HibernationSupported):
 		return false
-	case r.TotalLocalStorageGB != nil && !within(gigabytes, r.TotalLocalStorageGB.Min, r.TotalLocalStorageGB.Max):
+	case r.TotalLocalStorageGB != nil && !within(gigabytes, r.TotalLocalStorageGB.Min, r.TotalLocalStorageGB.Max),
+		len(r.LocalStorageTypes) > 0 && disk != "" && !slices.Contains(r.LocalStorageTypes, disk):
 		return false
-	case r.AcceleratorCount != nil && !within(gpus, r.AcceleratorCount.Min, r.AcceleratorCount.Max), accelerated && gpus == 0:
+	case r.BaselineEbsBandwidthMbps != nil && !within(baseline, r.BaselineEbsBandwidthMbps.Min, r.BaselineEbsBandwidthMbps.Max):
+		return false
+	case !acceleratorOf(t).meets(r):
 		return false
 	}
 	if n := r.NetworkBandwidthGbps; n != nil && t.NetworkInfo != nil {
 		return within(gigabits(api.Val(t.NetworkInfo.NetworkPerformance)), n.Min, n.Max)
 	}
 	return true
+}
+
+// An accelerator is what a type has of GPUs or inference devices, all alike.
+type accelerator struct {
+	kind, maker, name string
+	count, mib        int32 // mib: of all
+}
+
+func acceleratorOf(t *ec2api.InstanceTypeInfo) accelerator {
+	plain := func(s *string) string { return strings.ReplaceAll(strings.ToLower(api.Val(s)), " ", "-") }
+	a := accelerator{}
+	if i := t.GpuInfo; i != nil {
+		for _, g := range i.Gpus {
+			a = accelerator{"gpu", plain(g.Manufacturer), plain(g.Name), a.count + api.Val(g.Count), api.Val(i.TotalGpuMemoryInMiB)}
+		}
+	}
+	if i := t.NeuronInfo; i != nil {
+		for _, d := range i.NeuronDevices {
+			a = accelerator{"inference", "amazon-web-services", plain(d.Name), a.count + api.Val(d.Count), api.Val(i.TotalNeuronDeviceMemoryInMiB)}
+		}
+	}
+	return a
+}
+
+// meets reports whether the accelerator is one of those that are asked for.
+func (a accelerator) meets(r *autoscalingapi.InstanceRequirements) bool {
+	among := func(asked []string, has string) bool { return len(asked) == 0 || slices.Contains(asked, has) }
+	return among(r.AcceleratorTypes, a.kind) && among(r.AcceleratorManufacturers, a.maker) && among(r.AcceleratorNames, a.name) &&
+		(r.AcceleratorCount == nil || within(a.count, r.AcceleratorCount.Min, r.AcceleratorCount.Max)) &&
+		(r.AcceleratorTotalMemoryMiB == nil || within(a.mib, r.AcceleratorTotalMemoryMiB.Min, r.AcceleratorTotalMemoryMiB.Max))
 }
 
 // gigabits is the number in a text such as "Up to 12.5 Gigabit"; 0 if there is none.
@@ -197,7 +227,7 @@ func (s *Service) survey(ctx context.Context, call *guard.Call, as guard.Caller,
 		}
 		for _, t := range page.InstanceTypes {
 			k.types = append(k.types, t)
-			k.prices[api.Val(t.InstanceType)] = launch.OnDemandPrice(vcpuOf(&t), memoryOf(&t), api.Val(t.BurstablePerformanceSupported))
+			k.prices[api.Val(t.InstanceType)] = launch.OnDemandPrice(vcpuOf(&t), memoryOf(&t), int64(acceleratorOf(&t).mib), api.Val(t.BurstablePerformanceSupported))
 		}
 		if in.NextToken = page.NextToken; api.Val(in.NextToken) == "" {
 			return k, nil

@@ -120,12 +120,13 @@ func attachable(v *volumeRecord, i *instanceRecord, device string) error {
 		return apierr.Newf("IncorrectState", "Instance '%s' is not 'running'.", i.ID)
 	case v.Zone != i.Zone:
 		return apierr.Newf("InvalidVolume.ZoneMismatch", "The volume '%s' is not in the same availability zone as instance '%s'", v.ID, i.ID)
-	case len(i.Devices) >= maxDevices:
-		return apierr.Newf("AttachmentLimitExceeded", "Instance %s has %d volumes, which is the most it can have.", i.ID, len(i.Devices))
+	}
+	if err := checkVolumes(i.Type, len(i.Devices)+1); err != nil {
+		return err
 	}
 	if v.MultiAttach {
 		switch kind, ok := lookupType(i.Type); {
-		case ok && kind.xen:
+		case ok && !kind.OnNitro():
 			return apierr.Newf("UnsupportedOperation", "Volume %s has Multi-Attach enabled: it can be attached only to instances built on the Nitro System, "+
 				"and %s is not.", v.ID, i.Type)
 		case device == i.RootDevice:

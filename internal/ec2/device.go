@@ -13,10 +13,6 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// maxDevices is how many volumes an instance can have. Source: EC2 User Guide, "Amazon EBS volume
-// limits for Amazon EC2 instances": 28 attachments, of which the network interface is one.
-const maxDevices = 27
-
 // deviceName reports whether EBS knows a device's name: sdf, /dev/sdf1, xvdba ...
 // Source: EC2 User Guide, "Device names for volumes on Amazon EC2 instances".
 func deviceName(name string) bool {
@@ -94,7 +90,7 @@ func (s *Service) devices(tx store.Tx, c *guard.Call, img imageRecord, mappings 
 			}
 			continue
 		case m.Ebs == nil && strings.HasPrefix(api.Val(m.VirtualName), "ephemeral"):
-			continue // instance store volumes: no type here has any
+			continue // instance store volumes: hosts here have none
 		case m.Ebs == nil:
 			return nil, apierr.Newf("InvalidBlockDeviceMapping", "The device %s has neither an EBS volume nor a virtual name", name)
 		case at < 0:
@@ -194,9 +190,6 @@ func (d *newDevice) from(snap *snapshotRecord) {
 }
 
 func settle(devices []newDevice) error {
-	if len(devices) > maxDevices {
-		return apierr.Newf("AttachmentLimitExceeded", "An instance can have at most %d volumes.", maxDevices)
-	}
 	for i := range devices {
 		d := &devices[i]
 		var err error

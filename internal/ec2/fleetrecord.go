@@ -148,7 +148,7 @@ func (p *fleetPool) price(spot bool) float64 {
 	if !ok {
 		return 0
 	}
-	micro := launch.OnDemandPrice(t.VCPU, t.MemoryMiB, t.burstable)
+	micro := t.onDemandMicro()
 	if spot {
 		micro = launch.SpotPrice(micro)
 	}

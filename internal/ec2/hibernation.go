@@ -8,13 +8,6 @@ import (
 	"github.com/kagimori/kagimori/internal/launch"
 )
 
-// maxHibernateMiB is the most memory of an instance that hibernates: less than 150 GiB.
-const maxHibernateMiB = 150 << 10
-
-// hibernates reports whether instances of the type can hibernate: all families here but those of the
-// previous generation. Source: EC2 User Guide, "Prerequisites for EC2 instance hibernation".
-func (t instanceType) hibernates() bool { return !t.old && t.MemoryMiB < maxHibernateMiB }
-
 func errHibernation(format string, args ...any) error {
 	return apierr.Newf("UnsupportedHibernationConfiguration", format, args...)
 }
@@ -28,7 +21,7 @@ func (pl *launchPlan) checkHibernation(volumes []launch.Volume) error {
 	if pl.options.Enclave {
 		return apierr.New("InvalidParameterCombination", "Hibernation and enclaves cannot be enabled on the same instance.")
 	}
-	if !pl.kind.hibernates() {
+	if !pl.kind.Hibernates() {
 		return errHibernation("The instance type %s does not support hibernation.", pl.kind.Name)
 	}
 	for n := range pl.devices {

@@ -47,9 +47,9 @@ func (s *Service) DescribeInstanceCreditSpecifications(ctx context.Context, c *g
 func (i *instanceRecord) credits() string {
 	kind, ok := lookupType(i.Type)
 	switch {
-	case !ok || !kind.burstable:
+	case !ok || !kind.Burstable():
 		return ""
-	case kind.name == "t2":
+	case kind.Family.Name == "t2":
 		return cmp.Or(i.Options.Credits, "standard")
 	}
 	return cmp.Or(i.Options.Credits, "unlimited")

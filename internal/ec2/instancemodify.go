@@ -188,13 +188,16 @@ func typeEdit(value string) edit {
 		switch {
 		case !ok:
 			return invalidValue("Invalid value '%s' for InstanceType.", value)
-		case !kind.runs(i.Architecture):
+		case !kind.Runs(i.Architecture):
 			return apierr.Newf("InvalidParameterCombination", "The instance type '%s' does not match the architecture '%s' of the instance.", value, i.Architecture)
 		}
 		if i.Options.Hibernation { // Source: EC2 User Guide, "Hibernate your Amazon EC2 instance", limitations
 			return apierr.Newf("UnsupportedOperation", "The type of the instance '%s' cannot be changed: it is enabled for hibernation.", i.ID)
 		}
-		i.Type, i.Options.CoreCount, i.Options.ThreadsPerCore = value, kind.VCPU/kind.threads, kind.threads
+		if err := checkVolumes(value, len(i.Devices)); err != nil {
+			return err
+		}
+		i.Type, i.Options.CoreCount, i.Options.ThreadsPerCore = value, kind.Cores(), kind.Threads()
 		return nil
 	}}
 }

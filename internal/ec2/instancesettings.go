@@ -195,7 +195,7 @@ func (s *Service) GetConsoleOutput(ctx context.Context, c *guard.Call, in *ec2ap
 		if err != nil {
 			return err
 		}
-		if t, ok := lookupType(i.Type); ok && t.xen && api.Val(in.Latest) {
+		if t, ok := lookupType(i.Type); ok && !t.OnNitro() && api.Val(in.Latest) {
 			return apierr.New("UnsupportedOperation", "This instance type does not support retrieving the latest console logs. Only instance types on the "+
 				"Nitro hypervisor support this functionality.")
 		}

@@ -51,7 +51,7 @@ func (s *Service) boot(ctx context.Context, region, account, id string) error {
 			}
 		}
 		if t, ok := lookupType(i.Type); ok {
-			spec.VCPUs, spec.MemoryMiB = int(t.VCPU), t.MemoryMiB
+			spec.VCPUs, spec.MemoryMiB = int(t.VCPUs), t.MemoryMiB
 		}
 		spec.UserData, err = base64.StdEncoding.DecodeString(i.Options.UserData)
 		return err

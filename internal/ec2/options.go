@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"encoding/base64"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -52,9 +53,10 @@ func instanceOptionsOf(m *merged) (instanceOptions, error) {
 	}
 	if p := m.CpuOptions; p != nil && (p.CoreCount != nil || p.ThreadsPerCore != nil) {
 		o.CoreCount, o.ThreadsPerCore = api.Val(p.CoreCount), api.Val(p.ThreadsPerCore)
-		kind, _ := lookupType(api.Val(m.InstanceType))
-		if err := kind.checkCPU(p); err != nil {
-			return o, err
+		if kind, ok := lookupType(cmp.Or(api.Val(m.InstanceType), defaultInstanceType)); ok {
+			if err := kind.checkCPU(p); err != nil {
+				return o, err
+			}
 		}
 	}
 	if p := m.PrivateDnsNameOptions; p != nil {
@@ -82,15 +84,15 @@ func instanceOptionsOf(m *merged) (instanceOptions, error) {
 
 // checkCPU refuses CPU options that the type does not have. Source: EC2 User Guide, "CPU options for Amazon EC2
 // instances".
-func (t *instanceType) checkCPU(p *ec2api.CpuOptionsRequest) error {
+func (t instanceType) checkCPU(p *ec2api.CpuOptionsRequest) error {
 	cores, threads := api.Val(p.CoreCount), api.Val(p.ThreadsPerCore)
 	switch {
 	case p.CoreCount == nil || p.ThreadsPerCore == nil:
 		return apierr.New("InvalidParameterCombination", "CpuOptions need both CoreCount and ThreadsPerCore.")
-	case cores < 1 || cores > t.VCPU/t.threads:
-		return invalidValue("Value (%d) for parameter CoreCount is invalid for %s. It is from 1 to %d.", cores, t.Name, t.VCPU/t.threads)
-	case threads < 1 || threads > t.threads:
-		return invalidValue("Value (%d) for parameter ThreadsPerCore is invalid for %s. It is from 1 to %d.", threads, t.Name, t.threads)
+	case cores < 1 || cores > t.Cores():
+		return invalidValue("Value (%d) for parameter CoreCount is invalid for %s. It is from 1 to %d.", cores, t.Name, t.Cores())
+	case threads < 1 || threads > t.Threads():
+		return invalidValue("Value (%d) for parameter ThreadsPerCore is invalid for %s. It is from 1 to %d.", threads, t.Name, t.Threads())
 	}
 	return nil
 }

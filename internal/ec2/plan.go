@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -84,6 +85,9 @@ func (s *Service) plan(tx store.Tx, c *guard.Call, in *ec2api.RunInstancesReques
 	if pl.devices, err = s.devices(tx, c, pl.image, pl.mappings); err != nil {
 		return nil, err
 	}
+	if err := checkVolumes(pl.kind.Name, len(pl.devices)); err != nil {
+		return nil, err
+	}
 	pl.defaults, err = s.encryptionDefaults(tx, c.Region, c.Account())
 	return pl, err
 }
@@ -164,20 +168,24 @@ func (m *merged) unsupported() error {
 	return nil
 }
 
+// defaultInstanceType is that of a launch that names none. Source: EC2 API Reference, RunInstances, InstanceType.
+const defaultInstanceType = "m1.small"
+
 // chooseType finds the instance type and checks it against the image.
 func (pl *launchPlan) chooseType() error {
-	name := api.Val(pl.InstanceType)
-	if name == "" {
-		name = "m1.small" // Source: EC2 API Reference, RunInstances, InstanceType.
-	}
+	name := cmp.Or(api.Val(pl.InstanceType), defaultInstanceType)
 	kind, ok := lookupType(name)
 	if !ok {
 		return invalidValue("Invalid value '%s' for InstanceType.", name)
 	}
-	if !kind.runs(pl.image.Architecture) {
+	if !kind.Runs(pl.image.Architecture) {
 		return invalidValue("The architecture '%s' of the specified instance type does not match the architecture '%s' of the specified AMI. "+
 			"Specify an instance type and an AMI that have matching architectures, and try again. You can use 'describe-instance-types' or "+
-			"'describe-images' to discover the architecture of the instance type or AMI.", strings.Join(kind.Arch, ","), pl.image.Architecture)
+			"'describe-images' to discover the architecture of the instance type or AMI.", strings.Join(kind.Archs(), ","), pl.image.Architecture)
+	}
+	if api.Val(pl.EbsOptimized) && kind.EBSOptimized() == "unsupported" {
+		return apierr.New("Unsupported", "EBS-optimized instances are not supported for your requested configuration. "+
+			"Please check the documentation for supported configurations.")
 	}
 	pl.kind = kind
 	return nil

@@ -86,7 +86,7 @@ func (s *Service) decideRun(tx store.Tx, c *guard.Call, in *ec2api.RunInstancesR
 		return nil, err
 	}
 	for _, v := range made[0].job.State.Volumes() {
-		if v.Encrypted && !pl.kind.encrypts() {
+		if v.Encrypted && !pl.kind.Encrypts() {
 			return nil, apierr.Newf("UnsupportedOperation", "The instance type %s does not support encrypted volumes.", pl.kind.Name)
 		}
 	}
@@ -127,7 +127,7 @@ func (s *Service) putSpots(tx store.Tx, pl *launchPlan, in *ec2api.RunInstancesR
 		return nil
 	}
 	for n := range made {
-		r := made[n].instance.spotOf(api.Val(pl.spot.MaxPrice), api.Val(pl.spot.InstanceInterruptionBehavior), &pl.kind)
+		r := made[n].instance.spotOf(api.Val(pl.spot.MaxPrice), api.Val(pl.spot.InstanceInterruptionBehavior), pl.kind)
 		if r.Type == ec2api.SpotInstanceTypePersistent {
 			again := *in
 			again.MinCount, again.MaxCount, again.ClientToken = new(int32(1)), new(int32(1)), nil
@@ -197,7 +197,7 @@ func (s *Service) newInstance(c *guard.Call, pl *launchPlan, n int) instanceReco
 		i.Groups, i.GroupsBy = append(i.Groups, g.ID), append(i.GroupsBy, g.Name)
 	}
 	if i.Options.CoreCount == 0 {
-		i.Options.CoreCount, i.Options.ThreadsPerCore = pl.kind.VCPU/pl.kind.threads, pl.kind.threads
+		i.Options.CoreCount, i.Options.ThreadsPerCore = pl.kind.Cores(), pl.kind.Threads()
 	}
 	return i
 }

@@ -31,9 +31,9 @@ func (m *merged) checkSpot() error {
 	if p == nil {
 		return nil
 	}
-	kind, _ := lookupType(api.Val(m.InstanceType))
+	kind, ok := lookupType(api.Val(m.InstanceType))
 	switch {
-	case !kind.spot:
+	case !ok || !kind.Spot():
 		return apierr.Newf("Unsupported", "Spot Instances of the type %s are not supported.", api.Val(m.InstanceType))
 	case p.BlockDurationMinutes != nil || p.ValidUntil != nil && api.Val(p.SpotInstanceType) != ec2api.SpotInstanceTypePersistent:
 		return apierr.New("InvalidParameterCombination", "A one-time Spot Instance request has neither a duration nor an end.")
@@ -48,7 +48,7 @@ func (m *merged) checkSpot() error {
 	if err != nil || !(bid > 0) {
 		return invalidValue("Value (%s) for parameter spotMaxPrice is invalid. It is a positive number of US dollars.", given)
 	}
-	if price := launch.SpotPrice(launch.OnDemandPrice(kind.VCPU, kind.MemoryMiB, kind.burstable)); bid*1e6 < float64(price) {
+	if price := launch.SpotPrice(kind.onDemandMicro()); bid*1e6 < float64(price) {
 		return apierr.New("SpotMaxPriceTooLow", launch.SpotPriceTooLow(given, launch.Dollars(price)))
 	}
 	return nil

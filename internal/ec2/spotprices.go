@@ -26,8 +26,8 @@ var priceFields = fields[ec2api.SpotPrice]{
 }
 
 // spotPrice is the price of a Spot Instance an hour, as texts of AWS have it.
-func (t *instanceType) spotPrice() string {
-	micro := launch.SpotPrice(launch.OnDemandPrice(t.VCPU, t.MemoryMiB, t.burstable))
+func (t instanceType) spotPrice() string {
+	micro := launch.SpotPrice(t.onDemandMicro())
 	return strconv.FormatFloat(float64(micro)/1e6, 'f', 6, 64)
 }
 
@@ -50,7 +50,7 @@ func (s *Service) DescribeSpotPriceHistory(ctx context.Context, c *guard.Call, i
 		ours := len(products) == 0 || slices.Contains(products, spotProduct) || slices.Contains(products, spotProduct+" (Amazon VPC)")
 		var items []ec2api.SpotPrice
 		for _, t := range instanceTypes() {
-			if !ours || !t.spot || len(in.InstanceTypes) > 0 && !slices.Contains(in.InstanceTypes, t.Name) {
+			if !ours || !t.Spot() || len(in.InstanceTypes) > 0 && !slices.Contains(in.InstanceTypes, t.Name) {
 				continue
 			}
 			for _, z := range zonesOf(c.Region) {

@@ -168,7 +168,7 @@ func spotFields() fields[ec2api.SpotInstanceRequest] {
 
 // spotOf is the request behind a Spot Instance that RunInstances launches. The request lives and
 // dies with the instance.
-func (i *instanceRecord) spotOf(price, interruption string, kind *instanceType) spotRecord {
+func (i *instanceRecord) spotOf(price, interruption string, kind instanceType) spotRecord {
 	r := spotRecord{
 		Region: i.Region, Account: i.Account, ID: i.spotRequest(), Type: "one-time", Created: i.Launched, Price: cmp.Or(price, kind.onDemandPrice()),
 		Interruption: cmp.Or(interruption, "terminate"), Instance: i.ID, Zone: i.Zone, ZoneID: i.ZoneID,

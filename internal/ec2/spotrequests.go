@@ -14,7 +14,6 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/guard"
-	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -34,8 +33,8 @@ func (s *Service) spotOperations() map[string]guard.Handler {
 // randomSpotID is the id of a Spot Instance request: AWS's have eight letters and digits.
 func randomSpotID() string { return "sir-" + strings.ToLower(rand.Text()[:8]) }
 
-func (t *instanceType) onDemandPrice() string {
-	return strconv.FormatFloat(float64(launch.OnDemandPrice(t.VCPU, t.MemoryMiB, t.burstable))/1e6, 'f', 6, 64)
+func (t instanceType) onDemandPrice() string {
+	return strconv.FormatFloat(float64(t.onDemandMicro())/1e6, 'f', 6, 64)
 }
 
 // spotLaunch is the launch that a request asks for.

@@ -1,7 +1,9 @@
 package ec2_test
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/kagimori/kagimori/internal/api/ec2api"
@@ -38,7 +40,15 @@ func TestInstanceTypes(t *testing.T) {
 			t.Errorf("%s: %d vCPUs, %d MiB, %v", tt.name, *i.VCpuInfo.DefaultVCpus, *i.MemoryInfo.SizeInMiB, i.ProcessorInfo.SupportedArchitectures)
 		}
 	}
-	d.refuse(d.root(mine), &ec2api.DescribeInstanceTypesRequest{InstanceTypes: []string{"z9.huge"}}, "InvalidInstanceType", "The following supplied instance types do not exist: [z9.huge]")
+	for names, text := range map[string]string{"z9.huge": "[z9.huge]", "z9.huge m5.large m5.tiny": "[z9.huge, m5.tiny]"} {
+		d.refuse(d.root(mine), &ec2api.DescribeInstanceTypesRequest{InstanceTypes: strings.Fields(names)}, "InvalidInstanceType",
+			"The following supplied instance types do not exist: "+text)
+	}
+	for n, text := range map[int32]string{4: "greater than or equal to 5", 101: "less than or equal to 100"} {
+		d.refuse(d.root(mine), &ec2api.DescribeInstanceTypesRequest{MaxResults: &n}, "InvalidParameterValue",
+			fmt.Sprintf("Value ( %d ) for parameter maxResults is invalid. Expecting a value %s.", n, text))
+	}
+	d.refuse(d.root(mine), &ec2api.DescribeInstanceTypeOfferingsRequest{LocationType: new("planet")}, "InvalidParameterValue", "*")
 }
 
 func TestEveryInstanceTypeIsComplete(t *testing.T) {
@@ -60,7 +70,7 @@ func TestEveryInstanceTypeIsComplete(t *testing.T) {
 			break
 		}
 	}
-	if len(seen) < 150 {
+	if len(seen) < 800 {
 		t.Errorf("only %d types", len(seen))
 	}
 }
@@ -87,5 +97,160 @@ func TestInstanceTypeOfferings(t *testing.T) {
 		if !slices.Equal(where, tt.where) {
 			t.Errorf("got %v, want %v", where, tt.where)
 		}
+	}
+}
+
+// Each filter of the API Reference is taken, and tells types apart.
+func TestInstanceTypeFilters(t *testing.T) {
+	d := newDesk(t)
+	tests := []struct {
+		name, value string
+		is, isNot   string
+	}{
+		{"auto-recovery-supported", "true", "m5.large", "m5d.large"},
+		{"bare-metal", "true", "m5.metal", "m5.large"},
+		{"burstable-performance-supported", "true", "t3.micro", "m5.large"},
+		{"current-generation", "false", "m3.large", "m5.large"},
+		{"dedicated-hosts-supported", "false", "t2.micro", "m5.large"},
+		{"free-tier-eligible", "true", "t2.micro", "t2.nano"},
+		{"hibernation-supported", "true", "m5.large", "m5.metal"},
+		{"hypervisor", "xen", "t2.micro", "m5.metal"},
+		{"instance-type", "m5?.l*", "m5a.large", "m5.large"},
+		{"nitro-enclaves-support", "supported", "m5.xlarge", "m5.large"},
+		{"nitro-tpm-support", "supported", "m5.large", "t4g.nano"},
+		{"nitro-tpm-info.supported-versions", "2.0", "m5.large", "t2.micro"},
+		{"supported-boot-mode", "uefi", "m5.large", "t2.micro"},
+		{"supported-root-device-type", "instance-store", "m3.large", "m5d.large"},
+		{"supported-usage-class", "capacity-block", "p5.48xlarge", "m5.large"},
+		{"supported-virtualization-type", "paravirtual", "m3.large", "m5.large"},
+		{"memory-info.size-in-mib", "8192", "m5.large", "r5.large"},
+		{"ebs-info.attachment-limit-type", "dedicated", "m7i.large", "m5.large"},
+		{"ebs-info.ebs-optimized-support", "unsupported", "t2.micro", "m5.large"},
+		{"ebs-info.encryption-support", "unsupported", "m1.small", "m5.large"},
+		{"ebs-info.maximum-ebs-attachments", "27", "m5.large", "m5d.large"},
+		{"ebs-info.nvme-support", "required", "m5.metal", "i3.large"},
+		{"ebs-info.ebs-optimized-info.baseline-bandwidth-in-mbps", "650", "m5.large", "t2.micro"},
+		{"ebs-info.ebs-optimized-info.baseline-iops", "3600", "m5.large", "t2.micro"},
+		{"ebs-info.ebs-optimized-info.baseline-throughput-in-mbps", "81.25", "m5.large", "m5.xlarge"},
+		{"ebs-info.ebs-optimized-info.maximum-bandwidth-in-mbps", "4750", "m5.large", "m5.8xlarge"},
+		{"ebs-info.ebs-optimized-info.maximum-iops", "18750", "m5.large", "m5.8xlarge"},
+		{"ebs-info.ebs-optimized-info.maximum-throughput-in-mbps", "593.75", "m5.large", "m5.8xlarge"},
+		{"instance-storage-supported", "true", "m5d.large", "m5.large"},
+		{"instance-storage-info.disk.count", "2", "m5d.4xlarge", "m5d.large"},
+		{"instance-storage-info.disk.size-in-gb", "75", "m5d.large", "m5.large"},
+		{"instance-storage-info.disk.type", "hdd", "d3.xlarge", "m5d.large"},
+		{"instance-storage-info.encryption-support", "required", "m5d.large", "m3.large"},
+		{"instance-storage-info.nvme-support", "required", "i3.large", "m3.large"},
+		{"instance-storage-info.total-size-in-gb", "600", "m5d.4xlarge", "m5d.large"},
+		{"network-info.efa-info.maximum-efa-interfaces", "4", "p4d.24xlarge", "m5n.24xlarge"},
+		{"network-info.efa-supported", "true", "m5n.24xlarge", "m5n.large"},
+		{"network-info.ena-support", "unsupported", "t2.micro", "m4.16xlarge"},
+		{"network-info.encryption-in-transit-supported", "true", "m5n.large", "m5.large"},
+		{"network-info.ipv4-addresses-per-interface", "10", "m5.large", "m5.xlarge"},
+		{"network-info.ipv6-addresses-per-interface", "0", "m1.small", "m5.large"},
+		{"network-info.ipv6-supported", "false", "m1.small", "m5.large"},
+		{"network-info.maximum-network-cards", "4", "p4d.24xlarge", "m5.large"},
+		{"network-info.maximum-network-interfaces", "3", "m5.large", "m5.xlarge"},
+		{"network-info.network-performance", "25 Gigabit", "m5.24xlarge", "m5.large"},
+		{"processor-info.supported-architecture", "arm64", "m6g.large", "m5.large"},
+		{"processor-info.sustained-clock-speed-in-ghz", "3.1", "m5.large", "m5a.large"},
+		{"vcpu-info.default-vcpus", "2", "m5.large", "m5.xlarge"},
+		{"vcpu-info.default-cores", "1", "m5.large", "m6g.large"},
+		{"vcpu-info.default-threads-per-core", "1", "m6g.large", "m5.large"},
+		{"vcpu-info.valid-threads-per-core", "2", "m5.large", "m6g.large"},
+	}
+	for _, tt := range tests {
+		out := ask[ec2api.DescribeInstanceTypesResult](d, d.root(mine), &ec2api.DescribeInstanceTypesRequest{
+			InstanceTypes: []string{tt.is, tt.isNot}, Filters: []ec2api.Filter{filter(tt.name, tt.value)},
+		}).InstanceTypes
+		if len(out) != 1 || *out[0].InstanceType != tt.is {
+			t.Errorf("%s=%s: %d types, not only %s", tt.name, tt.value, len(out), tt.is)
+		}
+	}
+	for _, none := range []string{"network-info.bandwidth-weightings", "network-info.flexible-ena-queues-support", "processor-info.supported-features", "reboot-migration-support", "vcpu-info.valid-cores"} {
+		out := ask[ec2api.DescribeInstanceTypesResult](d, d.root(mine), &ec2api.DescribeInstanceTypesRequest{Filters: []ec2api.Filter{filter(none, "x")}})
+		if len(out.InstanceTypes) != 0 || out.NextToken != nil {
+			t.Errorf("%s: %d types", none, len(out.InstanceTypes))
+		}
+	}
+	d.refuse(d.root(mine), &ec2api.DescribeInstanceTypesRequest{Filters: []ec2api.Filter{filter("colour", "red")}}, "InvalidParameterValue", "*")
+}
+
+// What a type has decides what can be launched on it and attached to it.
+func TestLaunchesFollowTheType(t *testing.T) {
+	h := newHouse(t)
+	many := func(kind string, n int) *ec2api.RunInstancesRequest {
+		var devices []ec2api.BlockDeviceMapping
+		for i := range n {
+			devices = append(devices, ec2api.BlockDeviceMapping{DeviceName: new("/dev/xvd" + string(rune('b'+i/26)) + string(rune('a'+i%26))), Ebs: &ec2api.EbsBlockDevice{VolumeSize: new(int32(1))}})
+		}
+		in := runRequest(devices...)
+		in.InstanceType = &kind
+		return in
+	}
+	optimized := runRequest()
+	optimized.InstanceType, optimized.EbsOptimized = new("t2.micro"), new(true)
+	for name, tt := range map[string]struct {
+		in         *ec2api.RunInstancesRequest
+		code, text string
+	}{
+		"of d3.8xlarge":     {many("d3.8xlarge", 3), "AttachmentLimitExceeded", "*"},
+		"of m5.large":       {many("m5.large", 27), "AttachmentLimitExceeded", "*"},
+		"no EBS optimized":  {optimized, "Unsupported", "EBS-optimized instances are not supported for your requested configuration. Please check the documentation for supported configurations."},
+		"architecture":      {many("m6g.large", 0), "InvalidParameterValue", "*"},
+		"unknown type":      {many("m5.tiny", 0), "InvalidParameterValue", "Invalid value 'm5.tiny' for InstanceType."},
+		"too much memory":   {hibernating("r5.8xlarge", 300, ec2api.EbsBlockDevice{Encrypted: new(true)}), "UnsupportedHibernationConfiguration", "*"},
+		"cannot hibernate":  {hibernating("m5n.large", 20, ec2api.EbsBlockDevice{Encrypted: new(true)}), "UnsupportedHibernationConfiguration", "*"},
+		"metal hibernation": {hibernating("c5.metal", 200, ec2api.EbsBlockDevice{Encrypted: new(true)}), "UnsupportedHibernationConfiguration", "*"},
+	} {
+		t.Run(name, func(t *testing.T) { h.refuse(h.owner(), tt.in, tt.code, tt.text) })
+	}
+	if out := ask[ec2api.Reservation](h.desk, h.owner(), many("m7i.large", 29)); len(out.Instances) != 1 {
+		t.Error("m7i.large has room for 32 volumes")
+	}
+}
+
+// Fleets choose by what a type has: the cheapest that has it, of the image's architecture.
+func TestFleetsChooseTypesByRequirements(t *testing.T) {
+	type needs = ec2api.InstanceRequirementsRequest
+	h := newHouse(t)
+	template := h.fleetTemplate("web")
+	for name, tt := range map[string]struct {
+		change func(*needs)
+		want   string
+	}{
+		"EBS bandwidth": {func(n *needs) {
+			n.AllowedInstanceTypes, n.BaselineEbsBandwidthMbps = []string{"m5.*"}, &ec2api.BaselineEbsBandwidthMbpsRequest{Min: new(int32(2000))}
+		}, "m5.2xlarge"},
+		"accelerator": {func(n *needs) { n.AcceleratorNames, n.AcceleratorTypes = []string{"a100"}, []string{"gpu"} }, "p4d.24xlarge"},
+		"inference": {func(n *needs) {
+			n.AcceleratorTypes, n.AcceleratorCount = []string{"inference"}, &ec2api.AcceleratorCountRequest{Min: new(int32(16))}
+		}, "inf1.24xlarge"},
+		"bare metal":    {func(n *needs) { n.BareMetal, n.AllowedInstanceTypes = new("required"), []string{"m5.*"} }, "m5.metal"},
+		"local storage": {func(n *needs) { n.LocalStorage, n.AllowedInstanceTypes = new("required"), []string{"m5*"} }, "m5ad.large"},
+		"disks": {func(n *needs) {
+			n.TotalLocalStorageGB, n.LocalStorageTypes = &ec2api.TotalLocalStorageGBRequest{Min: new(1000.0)}, []string{"hdd"}
+		}, "d3en.xlarge"},
+		"in transit":   {func(n *needs) { n.RequireEncryptionInTransit, n.AllowedInstanceTypes = new(true), []string{"m5*"} }, "m5dn.large"},
+		"network":      {func(n *needs) { n.NetworkBandwidthGbps = &ec2api.NetworkBandwidthGbpsRequest{Min: new(400.0)} }, "p4d.24xlarge"},
+		"burstable":    {func(n *needs) { n.BurstablePerformance = new("required") }, "t2.medium"},
+		"old ones too": {func(n *needs) { n.InstanceGenerations, n.AllowedInstanceTypes = []string{"previous"}, []string{"m3.*"} }, "m3.large"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := &needs{VCpuCount: &ec2api.VCpuCountRangeRequest{Min: new(int32(2))}, MemoryMiB: &ec2api.MemoryMiBRequest{Min: new(int32(4096))}}
+			tt.change(n)
+			in := fleetRequest("instant", template, 1, "on-demand", ec2api.FleetLaunchTemplateOverridesRequest{InstanceRequirements: n})
+			out := ask[ec2api.CreateFleetResult](h.desk, h.owner(), in)
+			if len(out.Instances) != 1 || *out.Instances[0].InstanceType != tt.want {
+				t.Errorf("%+v, errors %+v", out.Instances, out.Errors)
+			}
+		})
+	}
+	all := fleetRequest("instant", template, 1, "on-demand")
+	all.LaunchTemplateConfigs[0].Overrides = []ec2api.FleetLaunchTemplateOverridesRequest{{InstanceRequirements: &needs{
+		VCpuCount: &ec2api.VCpuCountRangeRequest{Min: new(int32(0))}, MemoryMiB: &ec2api.MemoryMiBRequest{Min: new(int32(0))},
+	}}}
+	if out := ask[ec2api.CreateFleetResult](h.desk, h.owner(), all); len(out.Instances) != 1 {
+		t.Errorf("hundreds of types meet the requirements: %+v", out.Errors)
 	}
 }

@@ -8,16 +8,18 @@ const (
 	microPerVCPU     = 33_000 // millionths of a US dollar an hour
 	microPerGiB      = 3_750
 	microPerBurstGiB = 10_400
+	microPerAccelGiB = 25_000 // of accelerators' memory
 	spotPercent      = 30
 )
 
 // OnDemandPrice is what an hour of an instance costs, in millionths of a US dollar: of burstable
-// types by memory, of the others by vCPUs and memory. It is near AWS's prices in us-east-1.
-func OnDemandPrice(vcpu int32, memoryMiB int64, burstable bool) int64 {
+// types by memory, of the others by vCPUs, memory and the memory of accelerators. It is near AWS's prices
+// in us-east-1.
+func OnDemandPrice(vcpu int32, memoryMiB, acceleratorMiB int64, burstable bool) int64 {
 	if burstable {
 		return memoryMiB * microPerBurstGiB / 1024
 	}
-	return int64(vcpu)*microPerVCPU + memoryMiB*microPerGiB/1024
+	return int64(vcpu)*microPerVCPU + memoryMiB*microPerGiB/1024 + acceleratorMiB*microPerAccelGiB/1024
 }
 
 // SpotPrice is what an hour of a Spot Instance costs, given its [OnDemandPrice]. It never changes.
