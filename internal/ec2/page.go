@@ -17,7 +17,7 @@ type limits struct{ least, most int32 }
 // anyPage is for operations whose limits the model checks, or that have none.
 var anyPage = limits{1, math.MaxInt32}
 
-// defaultPage is how many items an answer has if nobody says.
+// defaultPage is how many items an answer has if nobody says, and the most that any has.
 const defaultPage = 1000
 
 // paginate sorts items by key and cuts the page that MaxResults and NextToken of op ask for. A
@@ -33,6 +33,7 @@ func paginate[T any](op string, items []T, key func(T) string, lim limits, maxRe
 			return nil, nil, invalidValue("Value ( %d ) for parameter maxResults is invalid. Expecting a value less than or equal to %d.", size, lim.most)
 		}
 	}
+	size = min(size, defaultPage) // Source: EC2 API Reference, DescribeSnapshots, MaxResults.
 	slices.SortStableFunc(items, func(a, b T) int { return cmp.Compare(key(a), key(b)) })
 	if t := api.Val(token); t != "" {
 		raw, err := base64.RawURLEncoding.DecodeString(t)
