@@ -39,9 +39,7 @@ func (s *Service) DescribeInternetGateways(ctx context.Context, c *guard.Call, i
 		if ok {
 			items = append(items, vpc.gateway())
 		}
-		items, err = pick(items, in.InternetGatewayIds, id, func(id string) error {
-			return apierr.Newf("InvalidInternetGatewayID.NotFound", "The internetGateway ID '%s' does not exist", id)
-		})
+		items, err = pick(items, in.InternetGatewayIds, id, errGateway)
 		if err != nil {
 			return err
 		}
@@ -112,9 +110,7 @@ func (s *Service) DescribeNetworkAcls(ctx context.Context, c *guard.Call, in *ec
 		for _, v := range vpcs {
 			items = append(items, v.networkACL(subnets))
 		}
-		items, err = pick(items, in.NetworkAclIds, id, func(id string) error {
-			return apierr.Newf("InvalidNetworkAclID.NotFound", "The networkAcl ID '%s' does not exist", id)
-		})
+		items, err = pick(items, in.NetworkAclIds, id, errNetworkACL)
 		if err != nil {
 			return err
 		}
@@ -157,4 +153,12 @@ func (s *Service) DescribeAccountAttributes(ctx context.Context, c *guard.Call, 
 		return nil
 	})
 	return out, err
+}
+
+func errGateway(id string) error {
+	return apierr.Newf("InvalidInternetGatewayID.NotFound", "The internetGateway ID '%s' does not exist", id)
+}
+
+func errNetworkACL(id string) error {
+	return apierr.Newf("InvalidNetworkAclID.NotFound", "The networkAcl ID '%s' does not exist", id)
 }

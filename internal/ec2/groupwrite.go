@@ -45,7 +45,9 @@ func (s *Service) CreateSecurityGroup(ctx context.Context, c *guard.Call, in *ec
 		return nil, apierr.New("MissingParameter", "The request must contain the parameter groupName")
 	case about == "":
 		return nil, apierr.New("MissingParameter", "The request must contain the parameter groupDescription")
-	case len(name) > 255 || strings.Trim(name, groupChars) != "" || strings.HasPrefix(name, "sg-"):
+	case strings.HasPrefix(name, "sg-"):
+		return nil, invalidValue("Value (%s) for parameter groupName is invalid. Group names may not be in the format sg-*.", name)
+	case len(name) > 255 || strings.Trim(name, groupChars) != "":
 		return nil, invalidValue("Value (%s) for parameter GroupName is invalid. Character sets beyond ASCII are not supported.", name)
 	case len(about) > 255 || strings.Trim(about, groupChars) != "":
 		return nil, invalidValue("Value (%s) for parameter GroupDescription is invalid. Character sets beyond ASCII are not supported.", about)

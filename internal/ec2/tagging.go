@@ -241,18 +241,34 @@ func (s *Service) describeNetwork(tx store.Tx, c *guard.Call, kind, id string, p
 		g.describe(p)
 	case "security-group-rule":
 		return s.findRule(tx, c, id)
-	case "route-table":
-		all, err := s.vpcs(tx, c)
-		if err != nil {
-			return err
-		}
-		if !slices.ContainsFunc(all, func(v vpcRecord) bool { return v.part("rtb") == id }) {
-			return errRouteTable(id)
-		}
+	case "route-table", "network-acl", "internet-gateway":
+		return s.findPart(tx, c, kind, id)
 	default:
 		return s.describeOther(tx, c, kind, id, p)
 	}
 	return nil
+}
+
+// findPart finds what each VPC has by itself: its main route table and its network ACL, and the gateway
+// of a default VPC. It fails if there is none with the id.
+func (s *Service) findPart(tx store.Tx, c *guard.Call, kind, id string) error {
+	all, err := s.vpcs(tx, c)
+	if err != nil {
+		return err
+	}
+	prefix, missing := "rtb", errRouteTable
+	switch kind {
+	case "network-acl":
+		prefix, missing = "acl", errNetworkACL
+	case "internet-gateway":
+		prefix, missing = "igw", errGateway
+	}
+	for _, v := range all {
+		if v.part(prefix) == id && (prefix != "igw" || v.Default) {
+			return nil
+		}
+	}
+	return missing(id)
 }
 
 // describeOther is describeFor for key pairs, placement groups and addresses. Key pairs and placement

@@ -202,7 +202,7 @@ var idKinds = map[string]string{
 	"i": "instance", "vol": "volume", "lt": "launch-template", "ami": "image", "snap": "snapshot",
 	"vpc": "vpc", "subnet": "subnet", "sg": "security-group", "rtb": "route-table", "eni": "network-interface",
 	"sgr": "security-group-rule", "key": "key-pair", "pg": "placement-group", "eipalloc": "elastic-ip",
-	"replacevol": "replace-root-volume-task",
+	"replacevol": "replace-root-volume-task", "acl": "network-acl", "igw": "internet-gateway",
 }
 
 // kindOf tells the type of a resource from its id.

@@ -200,7 +200,7 @@ func (s *Service) DeleteVpc(ctx context.Context, c *guard.Call, in *ec2api.Delet
 				}
 			}
 		}
-		for _, id := range []string{v.ID, v.part("rtb")} {
+		for _, id := range []string{v.ID, v.part("rtb"), v.part("acl"), v.part("igw")} {
 			if err := dropTags(tx, v.Region, v.Account, id); err != nil {
 				return err
 			}
