@@ -205,8 +205,7 @@ func (y *yard) makesVolume() bool {
 // change chooses a change, and how to make it.
 func (y *yard) change() (kagimoriapi.ImpactChange, func()) {
 	attached := ""
-	var all []kmsapi.GrantListEntry
-	all = grants(y.admin, y.key)
+	all := grants(y.admin, y.key)
 	if len(all) > 0 {
 		attached = *pick(y.r, all).GrantId
 	}

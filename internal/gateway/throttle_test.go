@@ -72,6 +72,7 @@ func TestALimitIsTheServicesOwnError(t *testing.T) {
 func TestAFullServerSheds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hold := make(chan struct{})
+		var seen sync.Mutex
 		var codes []string
 		h, err := gateway.New(gateway.Config{
 			Services: []gateway.Service{{API: kmsapi.Service(), Ops: map[string]guard.Handler{
@@ -79,7 +80,11 @@ func TestAFullServerSheds(t *testing.T) {
 			}}},
 			Verifier: newVerifier(), Credentials: people{}, MaxConcurrent: 3,
 			Watch: func(r *http.Request) (*http.Request, func(gateway.Outcome)) {
-				return r, func(o gateway.Outcome) { codes = append(codes, o.Service+" "+o.Operation+" "+o.Code) }
+				return r, func(o gateway.Outcome) {
+					seen.Lock()
+					defer seen.Unlock()
+					codes = append(codes, o.Service+" "+o.Operation+" "+o.Code)
+				}
 			},
 		})
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,7 +65,10 @@ func TestTokensVerifyByTheSet(t *testing.T) {
 			}
 		case webtoken.ES384:
 			sum := sha512.Sum384(signed)
-			public := &ecdsa.PublicKey{Curve: elliptic.P384(), X: number("x"), Y: number("y")}
+			public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P384(), slices.Concat([]byte{4}, decode(t, j["x"]), decode(t, j["y"])))
+			if err != nil {
+				t.Fatal(err)
+			}
 			if len(signature) != 96 || !ecdsa.Verify(public, sum[:], new(big.Int).SetBytes(signature[:48]), new(big.Int).SetBytes(signature[48:])) {
 				t.Error("the signature is not the key's")
 			}
