@@ -16,6 +16,8 @@
 # make bench  benchmarks, each beside its limit in the same run
 # make soak   long runs: crashes, many groups, days of Auto Scaling in random worlds (their seeds are printed), a crash at every commit
 # make fuzz   the engine against its oracle in ORACLE_CASES requests, the server against the doctor in WORLDS worlds, then each fuzz target for FUZZTIME
+# make reproducible  fails unless two builds in different folders are the same bytes
+# make sbom   the modules of the program, with versions and hashes, into bin/kagimori.modules
 # make generate  internal/api from the service models in MODELS
 
 GO       ?= go
@@ -32,7 +34,7 @@ WORLDS       ?= 5000
 
 STATICCHECK = $(GO) tool -modfile=tools/go.mod staticcheck
 
-.PHONY: console check-console console-e2e check-node all check-cc build run test lint unit e2e cli terraform openssl tools pkcs11 bench bench-million soak etcd e2e-etcd fuzz generate check-generated check-go clean
+.PHONY: reproducible sbom console check-console console-e2e check-node all check-cc build run test lint unit e2e cli terraform openssl tools pkcs11 bench bench-million soak etcd e2e-etcd fuzz generate check-generated check-go clean
 
 all: build
 
@@ -164,3 +166,13 @@ clean:
 qemu: build
 	@command -v qemu-system-x86_64 >/dev/null || { echo "qemu-system-x86_64 is needed: apt-get install qemu-system-x86 syslinux syslinux-common mtools dosfstools cpio busybox-static"; exit 1; }
 	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori $(GO) test -count=1 -timeout 15m ./qemu
+
+# The second build is of a copy elsewhere: nothing of the folder's name may be in the program.
+reproducible: check-go
+	@copy=$$(mktemp -d) && trap 'rm -rf "$$copy"' EXIT && git ls-files -z | xargs -0 cp --parents -t "$$copy" && \
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -o bin/kagimori.1 ./cmd/kagimori && \
+	(cd "$$copy" && CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -o kagimori.2 ./cmd/kagimori) && \
+	cmp bin/kagimori.1 "$$copy/kagimori.2" && sha256sum bin/kagimori.1
+
+sbom: build
+	$(GO) version -m bin/kagimori > bin/kagimori.modules

@@ -33,6 +33,7 @@ request as AWS documents it, really encrypts, and says why a request was denied.
 		newScenario(io),
 		newServe(io),
 		newConfig(io),
+		newTrail(io),
 		newSeal(io),
 		newStore(io),
 		newDecide(io),

@@ -85,6 +85,7 @@ func (a *App) serveOperator() {
 		return k.remove(ctx, "operator", in.Slot-1, locks...)
 	}))
 	mux.HandleFunc("POST /backup", a.handleBackup)
+	mux.HandleFunc("POST /trail/verify", a.handleVerify)
 	o := &operator{
 		server: &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}, folder: folder, done: make(chan struct{}),
 	}
