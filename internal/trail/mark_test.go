@@ -37,7 +37,7 @@ func TestVerifySinceAHead(t *testing.T) {
 	tr = f.open(t, nil)
 	defer tr.Close()
 	for range 5 {
-		if err := tr.Append(&trail.Record{EventName: "Decrypt"}); err != nil {
+		if err := tr.Append(&trail.Record{EventName: "ReEncrypt"}); err != nil {
 			t.Fatal(err)
 		}
 	}
