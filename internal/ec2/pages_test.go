@@ -41,8 +41,7 @@ func (l *listing) call(t *testing.T, size int32, token string, change func(refle
 		return nil, "", api
 	}
 	v := reflect.ValueOf(out).Elem()
-	for i := range v.NumField() {
-		f := v.Field(i)
+	for _, f := range v.Fields() {
 		if f.Kind() == reflect.Slice {
 			for n := range f.Len() {
 				data, _ := json.Marshal(f.Index(n).Interface()) // answers always encode
