@@ -68,8 +68,8 @@ func TestPrivatePort(t *testing.T) {
 	p.search(t, "a trace", asJSON(t, spans.Snapshots()))
 	for _, span := range spans {
 		for _, a := range span.Attributes {
-			p.search(t, span.Name, []byte(string(a.Key)+"="+a.Value.Emit()))
-			if strings.Contains(a.Value.Emit(), "111122223333") {
+			p.search(t, span.Name, []byte(string(a.Key)+"="+a.Value.String()))
+			if strings.Contains(a.Value.String(), "111122223333") {
 				t.Errorf("%s names the account", span.Name)
 			}
 		}
