@@ -42,6 +42,7 @@ var gaps = []gap{
 	{noFeature, "autoscaling:TargetCapacityTypes", `
 		autoscaling:CreateAutoScalingGroup/autoScalingGroup autoscaling:UpdateAutoScalingGroup/autoScalingGroup autoscaling:StartInstanceRefresh/autoScalingGroup`},
 	{noFeature, "ec2:CpuOptionsAmdSevSnp", `
+		ec2:CreateReplaceRootVolumeTask/instance
 		ec2:AttachVolume/instance ec2:CreateImage/instance ec2:CreateSnapshots/instance ec2:CreateTags/instance
 		ec2:DescribeInstanceAttribute/instance ec2:DetachVolume/instance ec2:GetInstanceUefiData/instance
 		ec2:ModifyInstanceAttribute/instance ec2:RebootInstances/instance ec2:RunInstances/instance ec2:StartInstances/instance
@@ -50,6 +51,7 @@ var gaps = []gap{
 		ec2:GetPasswordData/instance ec2:ModifyInstanceMetadataOptions/instance ec2:MonitorInstances/instance ec2:ReplaceIamInstanceProfileAssociation/instance
 		ec2:ResetInstanceAttribute/instance ec2:UnmonitorInstances/instance`},
 	{noFeature, "ec2:InstanceBandwidthWeighting", `
+		ec2:CreateReplaceRootVolumeTask/instance
 		ec2:AttachVolume/instance ec2:CreateImage/instance ec2:CreateSnapshots/instance ec2:CreateTags/instance
 		ec2:DescribeInstanceAttribute/instance ec2:DetachVolume/instance ec2:GetInstanceUefiData/instance
 		ec2:ModifyInstanceAttribute/instance ec2:RebootInstances/instance ec2:RunInstances/instance ec2:StartInstances/instance
@@ -58,6 +60,7 @@ var gaps = []gap{
 		ec2:GetPasswordData/instance ec2:ModifyInstanceMetadataOptions/instance ec2:MonitorInstances/instance ec2:ReplaceIamInstanceProfileAssociation/instance
 		ec2:ResetInstanceAttribute/instance ec2:UnmonitorInstances/instance`},
 	{noFeature, "ec2:ManagedResourceOperator", `
+		ec2:CreateReplaceRootVolumeTask/instance
 		ec2:CopyVolumes/volume ec2:EnableVolumeIO/volume ec2:ModifyVolume/volume ec2:ModifyVolumeAttribute/volume
 		ec2:AttachVolume/instance ec2:AttachVolume/volume ec2:CreateImage/instance
 		ec2:CreateLaunchTemplateVersion/launch-template ec2:CreateSnapshot/volume ec2:CreateTags/instance
@@ -72,6 +75,7 @@ var gaps = []gap{
 		ec2:MonitorInstances/instance ec2:ReplaceIamInstanceProfileAssociation/instance ec2:ResetInstanceAttribute/instance
 		ec2:UnmonitorInstances/instance`},
 	{noFeature, "ec2:ProductCode", `
+		ec2:CreateReplaceRootVolumeTask/instance
 		ec2:AttachVolume/instance ec2:CopySnapshot/snapshot ec2:CreateImage/instance ec2:CreateTags/instance
 		ec2:DescribeInstanceAttribute/instance ec2:DetachVolume/instance ec2:GetInstanceUefiData/instance
 		ec2:ModifyInstanceAttribute/instance ec2:RebootInstances/instance ec2:RunInstances/instance
@@ -80,6 +84,7 @@ var gaps = []gap{
 		ec2:MonitorInstances/instance ec2:ReplaceIamInstanceProfileAssociation/instance ec2:ResetInstanceAttribute/instance
 		ec2:UnmonitorInstances/instance`},
 	{noFeature, "ec2:VolumeInitializationRate", `
+		ec2:CreateReplaceRootVolumeTask/volume
 		ec2:CopyVolumes/volume ec2:ModifyVolume/volume ec2:ModifyVolumeAttribute/volume
 		ec2:AttachVolume/volume ec2:CreateSnapshot/volume ec2:CreateSnapshots/volume ec2:CreateTags/volume
 		ec2:CreateVolume/volume ec2:DeleteVolume/volume ec2:DescribeVolumeAttribute/volume ec2:DetachVolume/volume
@@ -118,7 +123,7 @@ var gaps = []gap{
 	{notYet, "ec2:ImageID", "ec2:CreateImage/image ec2:RegisterImage/image"},
 	{notYet, "ec2:SnapshotID", "ec2:CreateImage/snapshot ec2:CreateSnapshot/snapshot ec2:CreateSnapshots/snapshot"},
 	{notYet, "ec2:SnapshotTime", "ec2:CreateImage/snapshot"},
-	{notYet, "ec2:VolumeID", "ec2:CreateVolume/volume ec2:RunInstances/volume ec2:CreateFleet/volume"},
+	{notYet, "ec2:VolumeID", "ec2:CreateReplaceRootVolumeTask/volume ec2:CreateVolume/volume ec2:RunInstances/volume ec2:CreateFleet/volume"},
 	{notYet, "ec2:InstanceID", "ec2:RunInstances/instance ec2:CreateFleet/instance"},
 	{notYet, "ec2:NetworkInterfaceID", "ec2:RunInstances/network-interface"},
 	{notYet, "ec2:AllocationId", "ec2:AllocateAddress/elastic-ip"},

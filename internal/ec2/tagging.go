@@ -271,7 +271,7 @@ func (s *Service) findPart(tx store.Tx, c *guard.Call, kind, id string) error {
 	return missing(id)
 }
 
-// describeOther is describeFor for key pairs, placement groups and addresses. Key pairs and placement
+// describeOther is describeFor for key pairs, placement groups, addresses, requests, fleets and tasks. Key pairs and placement
 // groups are decided by their names.
 func (s *Service) describeOther(tx store.Tx, c *guard.Call, kind, id string, p *authz.Part) error {
 	switch kind {
@@ -305,6 +305,11 @@ func (s *Service) describeOther(tx store.Tx, c *guard.Call, kind, id string, p *
 		_, ok, err := fleetTable.Get(tx, c.Region, c.Account(), id)
 		if err != nil || !ok {
 			return orMissing(err, "InvalidFleetId.NotFound", "The fleet ID '%s' does not exist", id)
+		}
+	case "replace-root-volume-task":
+		_, ok, err := rootTaskTable.Get(tx, c.Region, c.Account(), id)
+		if err != nil || !ok {
+			return orMissing(err, "InvalidReplaceRootVolumeTaskId.NotFound", "The replace root volume task '%s' does not exist.", id)
 		}
 	default:
 		return apierr.Newf("InvalidID", "The ID '%s' is not valid", id)
