@@ -38,7 +38,9 @@ var program = sync.OnceValues(func() (string, error) {
 		return filepath.Abs(bin)
 	}
 	bin := filepath.Join(gw.dir, "kagimori")
-	out, err := exec.Command("go", "build", "-o", bin, "github.com/kagimori/kagimori/cmd/kagimori").CombinedOutput()
+	build := exec.Command("go", "build", "-o", bin, "./cmd/kagimori")
+	build.Dir = "../.." // its own module: that of the tests does not have all that it needs
+	out, err := build.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}
