@@ -14,6 +14,7 @@
 # make check-console  fails unless what is committed there is what console/ builds
 # make console-e2e  the console in headless Chromium against a real server (fails without Node and Chromium)
 # make bench  benchmarks, each beside its limit in the same run
+# make faults  kills, power cuts, full, slow and failing disks, clocks that jump and damaged files, in their full forms (Linux)
 # make soak   long runs: crashes, many groups, days of Auto Scaling in random worlds (their seeds are printed), a crash at every commit
 # make fuzz   the engine against its oracle in ORACLE_CASES requests, the server against the doctor in WORLDS worlds, then each fuzz target for FUZZTIME
 # make reproducible  fails unless two builds in different folders are the same bytes
@@ -147,6 +148,14 @@ bench-million: check-go
 soak: check-go
 	SOAKTIME=$(SOAKTIME) $(GO) test -race -run Soak -count=1 -timeout 0 ./internal/app
 	SOAKTIME=$(SOAKTIME) $(GO) test -run 'TestSimulatedDays|TestKilled' -count=1 -timeout 0 ./internal/autoscaling
+
+# What the tests of e2e/faults do a few times in `make e2e` is done here as often as their full form says.
+.PHONY: faults
+faults: check-go check-cc
+	$(GO) build -race -o bin/kagimori-race ./cmd/kagimori
+	$(GO) build -trimpath -o bin/kagimori ./cmd/kagimori
+	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori-race $(GO) test -count=1 -timeout 60m -run TestKill9 .
+	$(GO) test -race -count=1 -run 'Crash|PowerCut|FullDisk|DiskFull|Torn|Truncated|Damage' ./internal/store/bolt ./internal/trail ./internal/hsm/soft ./internal/blockdev
 
 fuzz: check-go
 	ORACLE_CASES=$(ORACLE_CASES) $(GO) test -run '^TestEnginesAgree$$' -count=1 -timeout 0 ./internal/authz
