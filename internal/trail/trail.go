@@ -62,6 +62,7 @@ type Trail struct {
 	entries []entry  // of it; guarded by writeMu
 	span    span     // of what was written to the segment; guarded by writeMu
 	whole   bool     // span is of all of the segment; guarded by writeMu
+	durable Place    // what Durable returned last; guarded by writeMu
 	seq     atomic.Uint64
 
 	index index

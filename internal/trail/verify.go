@@ -54,6 +54,7 @@ type chain struct {
 	key     func([]byte) []byte
 	end     hash // of the last line that was written when the check began
 	segment int
+	copied  bool // the lines are a sink's: they are not in the log's segments
 	begun   bool
 	reached bool // the end was seen
 	last    hash
@@ -65,6 +66,16 @@ func (c *chain) check(line []byte, _ int64) error {
 	if !ok {
 		return fmt.Errorf("%w: segment %d, after record %d: a line is no record", ErrBroken, c.segment, c.seq)
 	}
+	if err := c.link(&h); err != nil {
+		return err
+	}
+	c.begun, c.last = true, lineHash(line)
+	c.reached = c.reached || c.last == c.end
+	return nil
+}
+
+// link checks that a line follows the one before.
+func (c *chain) link(h *head) error {
 	previous := hex.EncodeToString(c.last[:])
 	switch {
 	case h.Checkpoint != nil:
@@ -72,29 +83,35 @@ func (c *chain) check(line []byte, _ int64) error {
 			return err
 		}
 		c.seq = h.Checkpoint.Sequence
-	case c.begun || c.segment == 1: // a kept log begins anywhere, a whole one with zeros
+	case c.begun || c.segment == 1 && !c.copied: // a kept log begins anywhere, a whole one with zeros
 		if h.Kagimori.Previous != previous || h.Kagimori.Sequence != c.seq+1 {
-			return fmt.Errorf("%w: segment %d, record %d does not follow record %d", ErrBroken, c.segment, h.Kagimori.Sequence, c.seq)
+			return fmt.Errorf("%w: %srecord %d does not follow record %d", ErrBroken, c.where(), h.Kagimori.Sequence, c.seq)
 		}
 		c.seq++
 	default:
 		c.seq = h.Kagimori.Sequence
 	}
-	c.begun, c.last = true, lineHash(line)
-	c.reached = c.reached || c.last == c.end
 	return nil
 }
 
+// where names the segment, for errors.
+func (c *chain) where() string {
+	if c.copied {
+		return ""
+	}
+	return fmt.Sprintf("segment %d, ", c.segment)
+}
+
 func (c *chain) checkpoint(p *checkpoint, previous string) error {
-	if c.begun && (p.Previous != previous || p.Sequence != c.seq) || p.Segment != c.segment {
-		return fmt.Errorf("%w: segment %d, a checkpoint does not follow record %d", ErrBroken, c.segment, c.seq)
+	if c.begun && (p.Previous != previous || p.Sequence != c.seq) || p.Segment != c.segment && !c.copied {
+		return fmt.Errorf("%w: %sa checkpoint does not follow record %d", ErrBroken, c.where(), c.seq)
 	}
 	want, err := p.signature(c.key)
 	if err != nil {
 		return err
 	}
 	if c.key != nil && subtle.ConstantTimeCompare([]byte(want), []byte(p.MAC)) != 1 {
-		return fmt.Errorf("%w: segment %d, the checkpoint after record %d is not signed by this server", ErrBroken, c.segment, c.seq)
+		return fmt.Errorf("%w: %sthe checkpoint after record %d is not signed by this server", ErrBroken, c.where(), p.Sequence)
 	}
 	return nil
 }
