@@ -186,7 +186,9 @@ func TestCopies(t *testing.T) {
 	}{
 		"whole":         {func(l []trail.Line) []trail.Line { return l }, true},
 		"from anywhere": {func(l []trail.Line) []trail.Line { return l[9:] }, true},
-		"a part twice":  {func(l []trail.Line) []trail.Line { return append(append(append([]trail.Line{}, l[:9]...), l[3:9]...), l[9:]...) }, true},
+		"a part twice": {func(l []trail.Line) []trail.Line {
+			return append(append(append([]trail.Line{}, l[:9]...), l[3:9]...), l[9:]...)
+		}, true},
 		"one missing":   {func(l []trail.Line) []trail.Line { return append(l[:5:5], l[6:]...) }, false},
 		"two exchanged": {func(l []trail.Line) []trail.Line { l[5], l[6] = l[6], l[5]; return l }, false},
 		"changed":       {edit(`"Op"`, `"Ob"`), false},
