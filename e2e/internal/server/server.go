@@ -126,6 +126,11 @@ func Start(t testing.TB, dir string, args ...string) *Server {
 
 // Run starts a server and waits until it is healthy. The caller has to stop it.
 func Run(dir string, args ...string) (*Server, error) {
+	return RunBy(dir, (*exec.Cmd).Start, args...)
+}
+
+// RunBy is Run for a server whose process is started by a function.
+func RunBy(dir string, start func(*exec.Cmd) error, args ...string) (*Server, error) {
 	bin, err := Binary()
 	if err != nil {
 		return nil, err
@@ -133,7 +138,7 @@ func Run(dir string, args ...string) (*Server, error) {
 	s := &Server{Dir: dir, log: newOutput(), end: make(chan struct{})}
 	s.cmd = exec.Command(bin, append([]string{"serve", "--dev", "--listen", "127.0.0.1:0", "--data", dir}, store(dir, args)...)...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
-	if err := s.cmd.Start(); err != nil {
+	if err := start(s.cmd); err != nil {
 		return nil, err
 	}
 	go func() {
@@ -193,6 +198,12 @@ func (s *Server) Stop() {
 		s.Kill()
 	}
 }
+
+// Ended is closed when the process has ended.
+func (s *Server) Ended() <-chan struct{} { return s.end }
+
+// Log is all that the process printed.
+func (s *Server) Log() string { return s.log.String() }
 
 // ExitCode of the ended process.
 func (s *Server) ExitCode() int {
