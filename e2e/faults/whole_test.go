@@ -93,7 +93,6 @@ func (w *world) wholeKey(id *string) error {
 
 // offline checks the data directory of a server that has ended.
 func (w *world) offline() error {
-	w.srv = nil
 	_, storeErr := w.kagimori("store", "check", "--data", w.dir)
 	_, volumeErr := w.kagimori("volume", "check", "--data", w.dir)
 	_, trailErr := w.kagimori("trail", "verify", "--data", w.dir, "--seal", "plain-file")

@@ -38,7 +38,7 @@ type marker struct {
 // openDataDir opens the data directory, making it if it does not exist. A folder that holds
 // something else, or belongs to the other kind of server, is refused and left as it is.
 func openDataDir(path string, dev bool) (*os.Root, error) {
-	if err := os.MkdirAll(path, 0o700); err != nil {
+	if err := makeLasting(path); err != nil {
 		return nil, fmt.Errorf("the data directory %s cannot be made: %w", path, cause(err))
 	}
 	root, err := os.OpenRoot(path)
@@ -53,6 +53,24 @@ func openDataDir(path string, dev bool) (*os.Root, error) {
 		return nil, errors.Join(err, root.Close())
 	}
 	return root, nil
+}
+
+// makeLasting makes a folder, and those above it, so that a power cut leaves them.
+func makeLasting(path string) error {
+	_, err := os.Stat(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	above := filepath.Dir(path)
+	if above != path {
+		if err := makeLasting(above); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncPath(above)
 }
 
 func checkMarker(root *os.Root, path string, dev bool) error {
@@ -133,12 +151,15 @@ func checkFolders(root *os.Root, path string) error {
 	return nil
 }
 
-// makeFolders makes the folders that are missing.
+// makeFolders makes the folders that are missing. What will be acknowledged is in them: they are on disk first.
 func makeFolders(root *os.Root, path string) error {
 	for _, name := range folders() {
 		if err := root.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return fmt.Errorf("the data directory %s cannot be written: %w", path, cause(err))
 		}
+	}
+	if err := syncFolder(root, "."); err != nil {
+		return fmt.Errorf("the data directory %s cannot be written: %w", path, cause(err))
 	}
 	return nil
 }
@@ -170,7 +191,7 @@ func folder(root *os.Root, name string) ([]string, error) {
 }
 
 // replaceFile writes a file so that a crash leaves the old one or the whole new one, readable by
-// the owner alone.
+// the owner alone. When it returns, the new one is there to stay.
 func replaceFile(root *os.Root, temp, name string, data []byte) error {
 	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -183,7 +204,10 @@ func replaceFile(root *os.Root, temp, name string, data []byte) error {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return errors.Join(err, root.Remove(temp))
 	}
-	return root.Rename(temp, name)
+	if err := root.Rename(temp, name); err != nil {
+		return err
+	}
+	return syncFolder(root, ".")
 }
 
 // cause is the reason of a file error without its path, which the caller names.

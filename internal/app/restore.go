@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -239,7 +240,11 @@ func (r *restoring) file(e manifestEntry, size int64, t io.Reader) error {
 	return errors.Join(err, f.Close())
 }
 
+// syncFolder has the names in a folder on disk.
 func syncFolder(root *os.Root, name string) error {
+	if runtime.GOOS == "windows" { // has no such operation
+		return nil
+	}
 	d, err := root.Open(name)
 	if err != nil {
 		return err
@@ -247,7 +252,11 @@ func syncFolder(root *os.Root, name string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// syncPath is syncFolder for a path.
 func syncPath(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
 	d, err := os.Open(path)
 	if err != nil {
 		return err

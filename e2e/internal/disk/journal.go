@@ -8,6 +8,7 @@
 package disk
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"path"
 	"slices"
@@ -83,6 +84,24 @@ func (j *Journal) Steps() []Step {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return slices.Clone(j.steps)
+}
+
+// String is the step on a line, without the content.
+func (s Step) String() string {
+	what := [...]string{"write", "punch", "truncate", "sync", "link", "rename", "unlink", "mkdir", "rmdir", "syncdir"}[s.Kind]
+	return fmt.Sprintf("%s file %d name %s from %s at %d, %d bytes, size %d", what, s.File, s.Name, s.From, s.At, len(s.Data), s.Size)
+}
+
+// Tell is all steps, for people, with a line at a cut.
+func (j *Journal) Tell(cut int) string {
+	var b strings.Builder
+	for i, s := range j.Steps() {
+		if i == cut {
+			b.WriteString("---- cut\n")
+		}
+		fmt.Fprintf(&b, "%d %s\n", i, s)
+	}
+	return b.String()
 }
 
 // A Loss says what becomes of changes that were not synced when the power fails.
