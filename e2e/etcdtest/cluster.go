@@ -34,16 +34,12 @@ func Start(dir string, n int) (*Cluster, error) {
 		all = append(all, fmt.Sprintf("m%d=http://%s", i, peers[i]))
 	}
 	for i := range n {
-		cfg := embed.NewConfig()
-		cfg.Name, cfg.Dir = fmt.Sprintf("m%d", i), filepath.Join(dir, fmt.Sprintf("m%d", i))
-		cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = urls(peers[i]), urls(peers[i])
-		cfg.ListenClientUrls, cfg.AdvertiseClientUrls = urls(clients[i]), urls(clients[i])
-		cfg.InitialCluster = strings.Join(all, ",")
+		name := fmt.Sprintf("m%d", i)
+		cfg := Place{
+			Name: name, Dir: filepath.Join(dir, name), Cluster: strings.Join(all, ","), Peer: peers[i], Advertised: peers[i], Client: clients[i],
+		}.config()
 		cfg.LogLevel, cfg.LogOutputs = "error", []string{filepath.Join(dir, cfg.Name+".log")}
 		cfg.TickMs, cfg.ElectionMs = 50, 500
-		cfg.UnsafeNoFsync = true
-		cfg.BcryptCost = 4 // the least
-		cfg.MaxRequestBytes = embed.DefaultMaxRequestBytes
 		c.configs = append(c.configs, cfg)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -63,18 +59,66 @@ func Start(dir string, n int) (*Cluster, error) {
 	return c, nil
 }
 
-// StartMember runs a member that is stopped, and waits until it serves.
-func (c *Cluster) StartMember(i int) error {
-	cfg := *c.configs[i]
-	m, err := embed.StartEtcd(&cfg)
+// A Place is where a member is, in addresses with ports.
+type Place struct {
+	Name, Dir string
+	Cluster   string // all members with their advertised addresses: NAME=http://ADDRESS,...
+	// Peer is where it listens for the others, who reach it at Advertised; Client where it listens for clients.
+	Peer, Advertised, Client string
+}
+
+func (p Place) config() *embed.Config {
+	cfg := embed.NewConfig()
+	cfg.Name, cfg.Dir, cfg.InitialCluster = p.Name, p.Dir, p.Cluster
+	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = urls(p.Peer), urls(p.Advertised)
+	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = urls(p.Client), urls(p.Client)
+	cfg.UnsafeNoFsync = true
+	cfg.BcryptCost = 4 // the least
+	cfg.MaxRequestBytes = embed.DefaultMaxRequestBytes
+	return cfg
+}
+
+// Serve runs a member alone, with etcd's own times, and calls ready when it serves, until done is closed.
+func Serve(p Place, done <-chan struct{}, ready func()) error {
+	cfg := p.config()
+	cfg.LogLevel, cfg.LogOutputs = "error", []string{"stderr"}
+	m, err := embed.StartEtcd(cfg)
 	if err != nil {
 		return err
 	}
+	defer m.Close()
 	select {
 	case <-m.Server.ReadyNotify():
+		ready()
+	case <-done:
+	}
+	select {
+	case err = <-m.Err():
+	case <-done:
+	}
+	return err
+}
+
+func serve(cfg *embed.Config) (*embed.Etcd, error) {
+	m, err := embed.StartEtcd(cfg)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-m.Server.ReadyNotify():
+		return m, nil
 	case <-time.After(30 * time.Second):
 		m.Close()
-		return errors.New("etcdtest: a member did not become ready")
+		return nil, errors.New("etcdtest: a member did not become ready")
+	}
+}
+
+// StartMember runs a member that is stopped, and waits until it serves.
+func (c *Cluster) StartMember(i int) error {
+	cfg := *c.configs[i]
+	m, err := serve(&cfg)
+	if err != nil {
+		return err
 	}
 	c.members[i] = m
 	c.configs[i].ClusterState = embed.ClusterStateFlagExisting

@@ -1,13 +1,15 @@
 // Command member runs etcd members for tests of other modules, until its standard input ends. It prints
 // the addresses for clients, separated by commas. "stop N" and "start N" on standard input do that to a
 // member; each is answered by a line. With arguments it runs that command instead, which finds the
-// cluster in the variable KAGIMORI_STORE, and ends with it.
+// cluster in the variable KAGIMORI_STORE, and ends with it. With -name it runs that member of a cluster
+// alone, and prints "ready".
 package main
 
 import (
 	"bufio"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -18,11 +20,34 @@ import (
 func main() {
 	n := flag.Int("n", 1, "`number` of members")
 	dir := flag.String("dir", "", "`folder` for their data; a temporary one that is removed in the end if empty")
+	var one etcdtest.Place
+	flag.StringVar(&one.Name, "name", "", "`name` of the one member to run")
+	flag.StringVar(&one.Cluster, "cluster", "", "its `members`, as NAME=http://ADDRESS,...")
+	flag.StringVar(&one.Peer, "peer", "", "`address` to listen at for them")
+	flag.StringVar(&one.Advertised, "advertised", "", "`address` at which they reach it")
+	flag.StringVar(&one.Client, "client", "", "`address` to listen at for clients")
 	flag.Parse()
-	if err := run(*n, *dir); err != nil {
+	one.Dir = *dir
+	err := error(nil)
+	if one.Name != "" {
+		err = etcdtest.Serve(one, inputEnds(), func() { fmt.Println("ready") })
+	} else {
+		err = run(*n, *dir)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "member:", err)
 		os.Exit(1)
 	}
+}
+
+// inputEnds is closed when standard input ends.
+func inputEnds() <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		close(done)
+	}()
+	return done
 }
 
 func run(n int, dir string) error {
