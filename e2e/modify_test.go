@@ -6,6 +6,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/kagimori/kagimori/e2e/internal/seed"
+	"github.com/kagimori/kagimori/e2e/internal/server"
 )
 
 // awaitVolume waits until a volume is available.
@@ -24,7 +25,7 @@ func (c *client) awaitVolume(t *testing.T, id string) ec2types.Volume {
 }
 
 func TestAVolumeIsModifiedAndCopied(t *testing.T) {
-	c := admin(t)
+	c := adminOf(server.Start(t, t.TempDir(), "--dev-pace=visible").URL, seed.NewAccount())
 	key := c.key(t, "")
 	id := c.createVolume(t, key)
 	out := must(c.ec2.ModifyVolume(t.Context(), &ec2.ModifyVolumeInput{VolumeId: &id, Size: new(int32(40)), VolumeType: ec2types.VolumeTypeGp3, Iops: new(int32(4000))}))(t)

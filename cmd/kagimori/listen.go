@@ -37,6 +37,10 @@ func (f *serveFlags) check() error {
 		return fmt.Errorf("--dev-consistency %q is neither strong nor eventual", f.consistency)
 	case !f.dev && f.consistency == "eventual":
 		return errors.New("--dev-consistency=eventual is for --dev")
+	case !slices.Contains([]string{"", "instant", "visible"}, f.pace):
+		return fmt.Errorf("--dev-pace %q is neither instant nor visible", f.pace)
+	case !f.dev && f.pace == "visible":
+		return errors.New("--dev-pace is for --dev")
 	case f.dev && !local && !f.devAllowRemote:
 		return fmt.Errorf("--dev listens on the loopback only, not on %s: everybody knows its credentials (see --dev-allow-remote)", f.listen)
 	case !f.dev && !local && f.tlsCert == "":

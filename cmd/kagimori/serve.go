@@ -24,6 +24,7 @@ type serveFlags struct {
 	allowedHosts        []string
 	listen, data        string
 	consistency         string
+	pace                string
 	seal                sealFlags
 	tlsCert, tlsKey     string
 	auditSync           bool
@@ -57,8 +58,9 @@ only you may read. Later starts need the same seal. It takes addresses other tha
 
 With --dev it is for tests, on the loopback only: the access key id of 12 digits is the root user of that account, and
 the same with ADMIN behind it is the account's user admin, which may do everything; the secret is "test" for all of
-them. POST /_kagimori/reset forgets everything, POST /_kagimori/clock moves time. Without --data, what a development
-server remembers is removed when it ends.
+them. POST /_kagimori/reset forgets everything, POST /_kagimori/clock moves time. Volumes, instances, snapshots and groups
+are where they are going to by the next request; with --dev-pace=visible that takes seconds, as clients see it at AWS.
+Without --data, what a development server remembers is removed when it ends.
 
 A data directory belongs to a development server or to a real one, never to both.`
 
@@ -109,6 +111,8 @@ func (f *serveFlags) command(io stdio) *cobra.Command {
 	fl.BoolVar(&f.auditSync, "audit-sync", false, "have each record of the audit log on disk before the answer")
 	fl.BoolVar(&f.devAllowRemote, "dev-allow-remote", false, "with --dev, listen on other addresses too, as containers need: everybody who reaches it is administrator")
 	fl.StringVar(&f.consistency, "dev-consistency", "strong", "with --dev, strong, or eventual: changes of IAM are seen a few seconds later, as at AWS")
+	fl.StringVar(&f.pace, "dev-pace", "instant", "with --dev, instant: what instances, volumes, snapshots and groups go through is over by the next request; or visible: it takes seconds")
+	_ = cmd.RegisterFlagCompletionFunc("dev-pace", cobra.FixedCompletions([]string{"instant", "visible"}, cobra.ShellCompDirectiveNoFileComp))
 	fl.StringArrayVar(&f.allowedHosts, "allowed-host", nil, "with --dev, `name` of the server in URLs beside localhost (repeatable)")
 	f.network.register(cmd)
 	f.nbd.register(fl)
@@ -298,6 +302,7 @@ func (f *serveFlags) config(logger *slog.Logger) (app.Config, error) {
 	if f.consistency == "eventual" {
 		cfg.Lag = eventually
 	}
+	cfg.Instant = f.dev && f.pace != "visible"
 	if cfg.Snapshots, err = f.snapshots.config(); err != nil {
 		return cfg, err
 	}

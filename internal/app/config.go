@@ -9,6 +9,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/autoscaling"
+	"github.com/kagimori/kagimori/internal/ec2"
 	"github.com/kagimori/kagimori/internal/gateway"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/hsm/soft"
@@ -28,6 +29,9 @@ type Config struct {
 	Dev bool
 	// Lag is how long changes of IAM take to be seen, in development; 0 is not at all.
 	Lag time.Duration
+	// Instant has a development server's instances, volumes, snapshots and groups come to rest by the next
+	// request about them, which waits for that.
+	Instant bool
 	// AllowedHosts are the host names that a development server answers for beside the loopback.
 	AllowedHosts []string
 	// Locks seal the root key of a new data directory, and one of them opens that of an old one. A
@@ -84,6 +88,31 @@ type Config struct {
 // (docs/divergences.md).
 var devTiming = autoscaling.Timing{RetryFirst: 5 * time.Second, RetryMax: 15 * time.Second, Jitter: 0.1}
 
+// atOnce is how long each step of an instance, a volume or a group takes where it is to take no time.
+const atOnce = time.Millisecond
+
+// restBound is how long a request waits for what is not at rest.
+const restBound = 2 * time.Second
+
+// computeTiming and groupTiming are how long things take on a server.
+func (c Config) computeTiming() ec2.Timing {
+	if !c.Instant {
+		return ec2.Timing{}
+	}
+	return ec2.Timing{Volume: atOnce, Optimize: atOnce, Snapshot: atOnce, Instance: atOnce, Stop: atOnce}
+}
+
+func (c Config) groupTiming() autoscaling.Timing {
+	t := autoscaling.Timing{}
+	if c.Dev {
+		t = devTiming
+	}
+	if c.Instant {
+		t.Detect = atOnce
+	}
+	return t
+}
+
 // CollectLess lets the garbage collector of a process that is a server run less often than Go would: the
 // memory that is in use is small, and what requests leave behind would be collected many times a second.
 // The variable GOGC is obeyed.
@@ -106,6 +135,9 @@ func (c Config) checked() (Config, error) {
 		if err := checkPeerURL(c.Cluster.URL); err != nil {
 			return c, err
 		}
+	}
+	if c.Instant && !c.Dev {
+		return c, errors.New("app: things come to rest at once on a development server only")
 	}
 	if len(c.Locks) == 0 && c.Dev {
 		c.Locks = []soft.Lock{soft.PlainLock{}}

@@ -56,6 +56,7 @@ type server struct {
 	shared  store.Store // with the keyring following the seal, if nodes share it
 	seen    store.Store // as requests see it
 	clock   *clock.Clock
+	instant bool // Config.Instant
 	trail   *trail.Trail
 	guard   *guard.Guard
 	guards  func(store.Store) *guard.Guard
@@ -94,7 +95,7 @@ func openStore(cfg Config) (*bolt.Store, error) {
 // newServer makes and starts a server over an open store. If it fails, everything it made and the
 // store are closed.
 func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Module, st *engine) (_ *server, err error) {
-	s := &server{store: st, clock: clock.New(), outbound: outbound.New(cfg.Outbound)}
+	s := &server{store: st, clock: clock.New(), instant: cfg.Instant, outbound: outbound.New(cfg.Outbound)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -236,7 +237,7 @@ func (s *server) services(ctx context.Context, cfg Config, dir *os.Root, module 
 		w := &shift{}
 		w.ec2 = ec2.New(ec2.Config{
 			Guard: g, Clock: s.clock, Keys: keys{g, s.kms}, Volumes: volumes, Host: s.store.name(), Logger: cfg.Logger,
-			ExportAddresses: cfg.NBD, Machines: machines(),
+			ExportAddresses: cfg.NBD, Machines: machines(), Timing: cfg.computeTiming(),
 			Roles: roles{g, people, sessions},
 			Profiles: func(tx store.Tx, account, nameOrARN string) (ec2.Profile, bool, error) {
 				p, ok, err := people.FindInstanceProfile(tx, account, nameOrARN)
@@ -250,13 +251,9 @@ func (s *server) services(ctx context.Context, cfg Config, dir *os.Root, module 
 			Guard: g, Clock: s.clock, Keys: keys{g, s.kms}, Snapshots: snapshots{w.ec2.Direct()}, Volumes: volumes,
 			Blocks: module.Box("ebs block token"), Pages: module.Box("ebs page token"), Logger: cfg.Logger,
 		})
-		timing := autoscaling.Timing{}
-		if cfg.Dev {
-			timing = devTiming
-		}
 		w.groups = autoscaling.New(autoscaling.Config{
 			Guard: g, Clock: s.clock, Compute: compute{g, w.ec2}, Roles: roles{g, people, sessions},
-			Timing: timing, MaxGroups: cfg.MaxGroups, Events: eventSink(cfg.Events, s.outbound), Logger: cfg.Logger,
+			Timing: cfg.groupTiming(), MaxGroups: cfg.MaxGroups, Events: eventSink(cfg.Events, s.outbound), Logger: cfg.Logger,
 		})
 		return w.ready()
 	}

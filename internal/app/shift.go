@@ -97,6 +97,7 @@ func (s *server) working(part string) map[string]guard.Handler {
 		ops[name] = func(ctx context.Context, c *guard.Call, in any) (any, error) {
 			w, entered := ctx.Value(shiftKey{}).(*shift)
 			if !entered {
+				s.comeToRest(ctx)
 				inside, leave, ok := s.enter(ctx)
 				if !ok {
 					return nil, serviceUnavailable()
@@ -108,6 +109,17 @@ func (s *server) working(part string) map[string]guard.Handler {
 		}
 	}
 	return ops
+}
+
+// comeToRest waits, on a server where things happen at once, until they have: what others than the caller set off
+// meanwhile bounds how long.
+func (s *server) comeToRest(ctx context.Context) {
+	if !s.instant {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, restBound)
+	defer cancel()
+	_ = s.clock.Settle(ctx, 2*atOnce) // at worst the caller sees a state on the way, as without it
 }
 
 // together are the operations of a service that several packages serve.

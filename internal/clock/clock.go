@@ -26,6 +26,8 @@ type Clock struct {
 	held    bool          // Advance runs and starts the timers itself; guarded by mu
 	busy    int           // functions that run; guarded by mu
 	idle    chan struct{} // closed when busy gets 0; nil while nobody waits; guarded by mu
+	fired   int           // functions of timers among them; guarded by mu
+	quiet   chan struct{} // closed when fired gets 0; nil while nobody waits; guarded by mu
 	stopped bool          // guarded by mu
 }
 
@@ -108,9 +110,28 @@ func (c *Clock) fire() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for len(c.timers) > 0 && !c.stopped && !c.held && !c.timers[0].due.After(c.now()) {
-		c.start(heap.Pop(&c.timers).(*Timer).f)
+		c.ring(heap.Pop(&c.timers).(*Timer))
 	}
 	c.arm()
+}
+
+// ring starts the function of a timer that is due. mu is held.
+func (c *Clock) ring(t *Timer) {
+	c.fired++
+	c.start(func() {
+		defer c.rung()
+		t.f()
+	})
+}
+
+func (c *Clock) rung() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fired--
+	if c.fired == 0 && c.quiet != nil {
+		close(c.quiet)
+		c.quiet = nil
+	}
 }
 
 // start runs f as work that waiters wait for. mu is held.
@@ -173,6 +194,47 @@ func (c *Clock) Wait(ctx context.Context) error {
 	}
 }
 
+// Settle returns when no function of a timer runs, and no timer is due within d: what these set off in
+// turn is over too. It fails with the context's error. Timers wait while Advance runs, and so does Settle
+// for those that Advance started alone.
+func (c *Clock) Settle(ctx context.Context, d time.Duration) error {
+	for {
+		quiet, wait := c.unsettled(d)
+		if quiet == nil && wait == 0 {
+			return nil
+		}
+		var due <-chan time.Time // not a timer of the clock's, for which others would wait again
+		if wait > 0 {
+			due = time.After(wait)
+		}
+		select {
+		case <-quiet:
+		case <-due:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// unsettled is what Settle has to wait for: that functions end, or that time passes; neither if it is done.
+func (c *Clock) unsettled(d time.Duration) (quiet <-chan struct{}, wait time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.fired > 0:
+		if c.quiet == nil {
+			c.quiet = make(chan struct{})
+		}
+		return c.quiet, 0
+	case c.stopped || c.held || len(c.timers) == 0:
+		return nil, 0
+	}
+	if due := c.timers[0].due.Sub(c.now()); due <= d {
+		return nil, max(due, time.Nanosecond)
+	}
+	return nil, 0
+}
+
 // Advance moves service time forward by d. The timers that come due on the way run in the order of
 // their times (those of one time in the order they were set), each to its end before the next, and
 // find Now at their time; so do timers that these set. It returns when nothing runs.
@@ -229,7 +291,7 @@ func (c *Clock) step(target time.Time) bool {
 	}
 	t := heap.Pop(&c.timers).(*Timer)
 	c.offset.Add(int64(max(0, t.due.Sub(c.now()))))
-	c.start(t.f)
+	c.ring(t)
 	return true
 }
 

@@ -361,3 +361,60 @@ func TestConcurrentUse(t *testing.T) {
 		t.Errorf("%d of 1000 timers fired or were stopped", n)
 	}
 }
+
+// Settle waits for what is due soon, for what that sets off in turn, and for nothing that is due later.
+func TestSettleFollowsWhatIsSetOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := clock.New()
+		defer c.Stop()
+		j := newJournal(c)
+		c.AfterFunc(time.Millisecond, func() {
+			time.Sleep(time.Second) // the work itself
+			j.note("volume")
+			c.AfterFunc(2*time.Millisecond, func() { j.note("instance") })
+		})
+		j.at(time.Hour, "later")
+		if err := c.Settle(t.Context(), 2*time.Millisecond); err != nil {
+			t.Error(err)
+		}
+		j.want(t, "volume 1.001s", "instance 1.003s")
+	})
+}
+
+func TestSettleEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := clock.New()
+		defer c.Stop()
+		c.AfterFunc(0, func() { time.Sleep(time.Hour) })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		if err := c.Settle(ctx, time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("it says %v", err)
+		}
+		if d := time.Since(start); d != time.Second {
+			t.Errorf("it took %s", d)
+		}
+	})
+}
+
+// Those that settle do not wait for each other, nor for work that no timer began.
+func TestSettleTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := clock.New()
+		defer c.Stop()
+		defer c.Busy()()
+		j := newJournal(c)
+		j.at(time.Millisecond, "once")
+		var all sync.WaitGroup
+		for range 100 {
+			all.Go(func() {
+				if err := c.Settle(t.Context(), 2*time.Millisecond); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		j.want(t, "once 1ms")
+	})
+}
