@@ -22,7 +22,10 @@ type Cluster struct {
 }
 
 // Start runs n members with their data in a folder, and waits until they have a leader.
-func Start(dir string, n int) (*Cluster, error) {
+func Start(dir string, n int) (*Cluster, error) { return StartWith(dir, n, func(*embed.Config) {}) }
+
+// StartWith is Start with settings changed.
+func StartWith(dir string, n int, change func(*embed.Config)) (*Cluster, error) {
 	c := &Cluster{dir: dir, members: make([]*embed.Etcd, n)}
 	peers, err := addresses(2 * n)
 	if err != nil {
@@ -40,6 +43,7 @@ func Start(dir string, n int) (*Cluster, error) {
 		}.config()
 		cfg.LogLevel, cfg.LogOutputs = "error", []string{filepath.Join(dir, cfg.Name+".log")}
 		cfg.TickMs, cfg.ElectionMs = 50, 500
+		change(cfg)
 		c.configs = append(c.configs, cfg)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
