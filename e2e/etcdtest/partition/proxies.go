@@ -40,6 +40,7 @@ type listener struct {
 type through struct {
 	mu       sync.Mutex
 	from, to string // from is "" until it is known
+	member   uint64 // the id of who connected, once it said so
 	in, out  net.Conn
 }
 
@@ -161,14 +162,15 @@ func (p *proxies) copy(t *through, forth bool) {
 func (t *through) identify(data []byte, hostOf func(uint64) string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.from != "" || hostOf == nil {
+	if t.from != "" {
 		return
 	}
-	if _, after, ok := bytes.Cut(data, sender); ok {
+	if _, after, ok := bytes.Cut(data, sender); ok && t.member == 0 {
 		id, _, _ := strings.Cut(string(after), "\r\n")
-		if n, err := strconv.ParseUint(id, 16, 64); err == nil {
-			t.from = hostOf(n)
-		}
+		t.member, _ = strconv.ParseUint(id, 16, 64)
+	}
+	if t.member != 0 {
+		t.from = hostOf(t.member) // not known while members begin
 	}
 }
 
@@ -183,10 +185,8 @@ func (p *proxies) wait(t *through, forth bool) {
 	for {
 		p.mu.Lock()
 		blocked, slow, heal := p.cut[[2]string{from, to}], p.slow[[2]string{from, to}], p.heal
-		if from == "" || to == "" { // nobody knows whose it is: the strictest
-			for c := range p.cut {
-				blocked = blocked || c[0] == from || c[1] == to
-			}
+		for c := range p.cut { // nobody knows which member's it is: the strictest
+			blocked = blocked || from == "" && c[0][0] == 'm' && c[1] == to || to == "" && c[1][0] == 'm' && c[0] == from
 		}
 		p.mu.Unlock()
 		if !blocked {
