@@ -10,6 +10,7 @@
 # make e2e-etcd  the end-to-end tests with every server's store in etcd
 # make etcd   the store on real etcd members, with the race detector
 # make partition  three etcd members and three nodes are cut off, paused, killed and slowed for PARTITION, in network namespaces (as root, Linux); checkers read what clients saw, and notice servers broken on purpose
+# make bench-nodes  what a read costs one server with a file, one node over etcd, and three
 # make bench-million  GenerateDataKey on a million keys beside 100
 # make console  builds the web console into internal/console/dist and checks its types (needs Node; nothing else does)
 # make check-console  fails unless what is committed there is what console/ builds
@@ -83,7 +84,12 @@ e2e: check-go check-cc
 	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori-race $(GO) test -count=1 -timeout 20m $$($(GO) list ./... | grep -v -e /cli -e /terraform -e /openssl -e /tools -e /nbd -e /qemu)
 
 # The same tests with every server's store in etcd: one member, in memory of the tests' machine.
-e2e-PARTITION ?= 10m
+e2e-etcd: check-go check-cc
+	$(GO) build -race -o bin/kagimori-race ./cmd/kagimori
+	cd e2e/etcdtest && $(GO) build -o $(CURDIR)/bin/etcd-member ./member
+	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori-race $(CURDIR)/bin/etcd-member -n 1 $(GO) test -count=1 -timeout 40m .
+
+PARTITION ?= 10m
 
 # The short form, on proxies instead of namespaces, is part of make test.
 .PHONY: partition
@@ -94,10 +100,10 @@ partition: check-go check-cc
 	cd e2e/etcdtest && $(GO) build -o $(CURDIR)/bin/etcd-member ./member && $(GO) test -c -o $(CURDIR)/bin/partition.test ./partition
 	cd e2e/etcdtest/partition && KAGIMORI_BIN=$(CURDIR)/bin/kagimori-race KAGIMORI_MEMBER=$(CURDIR)/bin/etcd-member unshare --net $(CURDIR)/bin/partition.test -test.v -test.count=1 -test.timeout 0 -test.run '^(TestLong|TestBroken)$$' -partition.time=$(PARTITION)
 
-etcd: check-go check-cc
-	$(GO) build -race -o bin/kagimori-race ./cmd/kagimori
-	cd e2e/etcdtest && $(GO) build -o $(CURDIR)/bin/etcd-member ./member
-	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori-race $(CURDIR)/bin/etcd-member -n 1 $(GO) test -count=1 -timeout 40m .
+# What a read costs one node, and three, in processors' time.
+.PHONY: bench-nodes
+bench-nodes: check-go
+	cd e2e/etcdtest && $(GO) test -run '^$$$$' -bench Nodes -benchtime 1x -count=1 -timeout 20m ./partition
 
 etcd: check-go check-cc
 	cd e2e/etcdtest && $(GO) test -race -count=1 -timeout 15m ./...

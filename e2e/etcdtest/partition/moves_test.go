@@ -140,7 +140,7 @@ type serving struct {
 	kms *client.Client
 }
 
-func serve(t *testing.T, binary, dir string, flags ...string) *serving {
+func serve(t testing.TB, binary, dir string, flags ...string) *serving {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

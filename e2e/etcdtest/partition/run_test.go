@@ -18,7 +18,7 @@ var (
 )
 
 // programs are what is run: as the environment names them, or built here.
-func programs(t *testing.T) (binary, member string) {
+func programs(t testing.TB) (binary, member string) {
 	t.Helper()
 	dir := t.TempDir()
 	binary, member = os.Getenv("KAGIMORI_BIN"), os.Getenv("KAGIMORI_MEMBER")
@@ -41,7 +41,7 @@ func programs(t *testing.T) (binary, member string) {
 	return binary, member
 }
 
-func newWorld(t *testing.T, cfg Config) *World {
+func newWorld(t testing.TB, cfg Config) *World {
 	t.Helper()
 	cfg.Dir = t.TempDir()
 	w, err := NewWorld(cfg)
@@ -59,7 +59,7 @@ func newWorld(t *testing.T, cfg Config) *World {
 	return w
 }
 
-func crowdOf(t *testing.T, w *World) crowd {
+func crowdOf(t testing.TB, w *World) crowd {
 	t.Helper()
 	people, err := w.people(context.Background())
 	if err != nil {
