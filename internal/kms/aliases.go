@@ -244,18 +244,18 @@ func (s *Service) ListAliases(ctx context.Context, c *guard.Call, in *kmsapi.Lis
 	return out, err
 }
 
-// withPredefined adds the alias of EBS's key in its place to a page of aliases while the key does
-// not exist.
+// withPredefined adds the predefined aliases that have no key yet in their places to a page of aliases.
 func withPredefined(tx store.Tx, c *guard.Call, pg paging, recs []aliasRecord, end next) ([]aliasRecord, next, error) {
-	key := store.Key(c.Region, c.Account(), ebsAlias)
-	if pg.after >= key || end.last != "" && key > end.last {
-		return recs, end, nil
+	for _, pre := range predefinedKeys() {
+		key := store.Key(c.Region, c.Account(), pre.alias())
+		if pg.after >= key || end.last != "" && key > end.last {
+			continue
+		}
+		i, found := slices.BinarySearchFunc(recs, pre.alias(), func(r aliasRecord, name string) int { return strings.Compare(r.Name, name) })
+		if !found {
+			recs = slices.Insert(recs, i, aliasRecord{Name: pre.alias()})
+		}
 	}
-	if _, exists, err := aliasTable.Get(tx, c.Region, c.Account(), ebsAlias); err != nil || exists {
-		return recs, end, err
-	}
-	i, _ := slices.BinarySearchFunc(recs, ebsAlias, func(r aliasRecord, name string) int { return strings.Compare(r.Name, name) })
-	recs = slices.Insert(recs, i, aliasRecord{Name: ebsAlias})
 	if len(recs) > pg.limit {
 		recs = recs[:pg.limit]
 		end = next{pg.prefix, store.Key(c.Region, c.Account(), recs[pg.limit-1].Name)}

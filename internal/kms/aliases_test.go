@@ -154,7 +154,7 @@ func TestListAliasesShowsPredefined(t *testing.T) {
 					}
 					for _, a := range out.Aliases {
 						names = append(names, *a.AliasName)
-						if (a.TargetKeyId == nil) != (*a.AliasName == "alias/aws/ebs") {
+						if (a.TargetKeyId == nil) != strings.HasPrefix(*a.AliasName, "alias/aws/") {
 							t.Errorf("%s has target %v", *a.AliasName, a.TargetKeyId)
 						}
 					}
@@ -164,7 +164,11 @@ func TestListAliasesShowsPredefined(t *testing.T) {
 					in.Marker = out.NextMarker
 				}
 			}
-			want := []string{"alias/a", "alias/aws-", "alias/aws/ebs", "alias/z"}
+			want := []string{"alias/a", "alias/aws-"}
+			for _, service := range predefinedServices {
+				want = append(want, "alias/aws/"+service)
+			}
+			want = append(want, "alias/z")
 			if d := cmp.Diff(want, names()); d != "" {
 				t.Error(d)
 			}
@@ -173,9 +177,35 @@ func TestListAliasesShowsPredefined(t *testing.T) {
 	root := newWorld(t).root(owner)
 	managed := root.describe("alias/aws/ebs")
 	out := get[kmsapi.ListAliasesResponse](root, &kmsapi.ListAliasesRequest{})
-	if len(out.Aliases) != 1 || *out.Aliases[0].TargetKeyId != *managed.KeyId {
-		t.Errorf("after first use: %+v", out.Aliases)
+	for _, a := range out.Aliases {
+		if made := *a.AliasName == "alias/aws/ebs"; made != (a.TargetKeyId != nil) || made && *a.TargetKeyId != *managed.KeyId {
+			t.Errorf("after first use: %s has target %v", *a.AliasName, a.TargetKeyId)
+		}
 	}
+}
+
+var predefinedServices = []string{
+	"acm", "backup", "dynamodb", "ebs", "elasticfilesystem", "es", "fsx", "glue", "kinesis", "kinesisvideo", "lambda", "rds", "redshift", "s3", "secretsmanager",
+	"sns", "sqs", "ssm", "xray",
+}
+
+// DescribeKey makes the AWS managed key of any service; only the service may use it, for this account.
+func TestDescribeKeyMakesManagedKeys(t *testing.T) {
+	for _, service := range predefinedServices {
+		root := newWorld(t).root(owner)
+		alias := "alias/aws/" + service
+		k := root.describe(alias)
+		if k.KeyManager != nil && *k.KeyManager != kmsapi.KeyManagerTypeAWS || *k.KeyState != kmsapi.KeyStateEnabled {
+			t.Errorf("%s: %+v", alias, k)
+		}
+		if again := root.describe(*k.Arn); *again.KeyId != *k.KeyId || !strings.HasPrefix(*again.Description, "Default key that protects my ") {
+			t.Errorf("%s: %+v", alias, again)
+		}
+		wantErr(t, root.try(&kmsapi.EncryptRequest{KeyId: &alias, Plaintext: []byte("x")}), "AccessDeniedException", "*")
+		wantErr(t, root.try(&kmsapi.ScheduleKeyDeletionRequest{KeyId: k.Arn}), "AccessDeniedException", "*")
+	}
+	root := newWorld(t).root(owner)
+	wantErr(t, root.try(&kmsapi.DescribeKeyRequest{KeyId: new("alias/aws/nothing")}), "NotFoundException", "*")
 }
 
 // An alias operation needs its permission on the alias, from IAM alone, and on each key.

@@ -3,6 +3,8 @@ package kms
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -18,68 +20,66 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// ebsAlias is the alias of the AWS managed key of Amazon EBS.
-const ebsAlias = "alias/aws/ebs"
-
-// ebsService is the service principal that makes it.
-const ebsService = "ebs.amazonaws.com"
-
-// managedPolicy is the policy under which EBS makes its key in a customer's account: the right of
+// managedPolicy is the policy under which a service makes its key in a customer's account: the right of
 // the service, said in the language that everything else is decided in.
 const managedPolicy = `{"Version":"2012-10-17","Statement":[{"Sid":"AWS managed keys","Effect":"Allow",
-"Principal":{"Service":"ebs.amazonaws.com"},"Action":"kms:CreateKey","Resource":"*"}]}`
+"Principal":{"Service":%q},"Action":"kms:CreateKey","Resource":"*"}]}`
 
 var errManagedExists = apierr.New("AlreadyExistsException", "The AWS managed key of the service exists.")
 
-// ensureManaged makes the AWS managed key of EBS if an identifier names it and it does not exist
+// ensureManaged makes the AWS managed key of a service if an identifier names it and it does not exist
 // in the caller's account and region yet. It is created on first use.
 // Source: KMS Developer Guide, "AWS managed keys"; DescribeKey, "predefined AWS alias".
 func (s *Service) ensureManaged(ctx context.Context, c *guard.Call, id string) error {
-	if missing, err := s.managedMissing(ctx, c, id); err != nil || !missing {
+	pre, missing, err := s.managedMissing(ctx, c, id)
+	if err != nil || !missing {
 		return err
 	}
 	own := &guard.Call{
 		ID: c.ID, Service: "kms", Operation: "CreateKey", Region: c.Region, Time: s.g.Now(),
-		Caller: guard.Caller{Identity: directory.ServiceIdentity(ebsService), InvokedBy: ebsService},
+		Caller: guard.Caller{Identity: directory.ServiceIdentity(pre.principal()), InvokedBy: pre.principal()},
 	}
-	err := guard.InvokeVoid(ctx, s.g, own, &kmsapi.CreateKeyRequest{
-		Description: new("Default key that protects my EBS volumes when no other key is defined"),
-	}, func(ctx context.Context, own *guard.Call, in *kmsapi.CreateKeyRequest) error {
-		return s.createManaged(ctx, own, c.Account(), *in.Description)
-	})
+	err = guard.InvokeVoid(ctx, s.g, own, &kmsapi.CreateKeyRequest{Description: new(pre.description())},
+		func(ctx context.Context, own *guard.Call, _ *kmsapi.CreateKeyRequest) error {
+			return s.createManaged(ctx, own, c.Account(), pre)
+		})
 	if errors.Is(err, errManagedExists) {
 		return nil // another request was first
 	}
 	return err
 }
 
-// managedMissing reports whether an identifier names the key and there is none yet.
-func (s *Service) managedMissing(ctx context.Context, c *guard.Call, id string) (missing bool, err error) {
-	if id != ebsAlias && id != arn.KMSAlias(c.Region, c.Account(), ebsAlias) {
-		return false, nil
+// managedMissing is the predefined alias that an identifier names, and reports whether its key is missing.
+func (s *Service) managedMissing(ctx context.Context, c *guard.Call, id string) (pre predefined, missing bool, err error) {
+	if strings.HasPrefix(id, "arn:") {
+		id = strings.TrimPrefix(id, arn.KMSAlias(c.Region, c.Account(), ""))
+	}
+	pre, ok := predefinedAlias(id)
+	if !ok {
+		return pre, false, nil
 	}
 	err = s.g.View(ctx, c, func(tx store.Tx) error {
-		_, exists, err := aliasTable.Get(tx, c.Region, c.Account(), ebsAlias)
+		_, exists, err := aliasTable.Get(tx, c.Region, c.Account(), pre.alias())
 		missing = !exists
 		return err
 	})
-	return missing, err
+	return pre, missing, err
 }
 
 // describedManaged is ensureManaged for DescribeKey, whose caller may make the key if he may describe it
 // then.
 func (s *Service) describedManaged(ctx context.Context, c *guard.Call, id string) error {
-	missing, err := s.managedMissing(ctx, c, id)
+	pre, missing, err := s.managedMissing(ctx, c, id)
 	if err != nil || !missing {
 		return err
 	}
-	would, err := s.buildView(s.managedKey(c.Region, c.Account(), ""))
+	would, err := s.buildView(s.managedKey(c.Region, c.Account(), pre))
 	if err != nil {
 		return err
 	}
 	err = s.g.View(ctx, c, func(tx store.Tx) error {
 		p := would.part("kms:DescribeKey")
-		requestAlias(&p.Context, resolved{alias: ebsAlias})
+		requestAlias(&p.Context, resolved{alias: pre.alias()})
 		if ok, err := s.g.Allowed(tx, c, p); err != nil || ok {
 			return err
 		}
@@ -92,18 +92,18 @@ func (s *Service) describedManaged(ctx context.Context, c *guard.Call, id string
 	return s.ensureManaged(ctx, c, id)
 }
 
-// managedKey is the key, without material.
-func (s *Service) managedKey(region, account, description string) keyRecord {
+// managedKey is the key of a predefined alias, without material.
+func (s *Service) managedKey(region, account string, pre predefined) keyRecord {
 	return keyRecord{
-		ID: guard.NewRequestID(), Region: region, Account: account, Description: description,
+		ID: guard.NewRequestID(), Region: region, Account: account, Description: pre.description(),
 		Usage: kmsapi.KeyUsageTypeENCRYPT_DECRYPT, Spec: kmsapi.KeySpecSYMMETRIC_DEFAULT, Origin: "AWS_KMS",
 		Manager: kmsapi.KeyManagerTypeAWS, State: kmsapi.KeyStateEnabled, Created: s.g.Now().Truncate(time.Millisecond),
-		Policy: policy.EBSManagedKeyPolicy(account, region), Aliases: []string{ebsAlias},
+		Policy: policy.ManagedKeyPolicy(pre.name, pre.title, pre.viaService(), account, region), Aliases: []string{pre.alias()},
 	}
 }
 
-func (s *Service) createManaged(ctx context.Context, c *guard.Call, account, description string) error {
-	doc, err := policy.Parse([]byte(managedPolicy), policy.Resource)
+func (s *Service) createManaged(ctx context.Context, c *guard.Call, account string, pre predefined) error {
+	doc, err := policy.Parse(fmt.Appendf(nil, managedPolicy, pre.principal()), policy.Resource)
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (s *Service) createManaged(ctx context.Context, c *guard.Call, account, des
 	if err := s.g.View(ctx, c, authorize); err != nil {
 		return err
 	}
-	k := s.managedKey(c.Region, account, description)
+	k := s.managedKey(c.Region, account, pre)
 	m, err := s.hsm.Generate(ctx, p, k.arn(), hsm.Spec(k.Spec))
 	if err != nil {
 		return err
@@ -126,7 +126,7 @@ func (s *Service) createManaged(ctx context.Context, c *guard.Call, account, des
 	k.Materials = []hsm.Material{m}
 	k.Rotation = managedRotation(k.Created, k.Created)
 	err = s.g.Update(ctx, c, func(tx store.Tx) error {
-		if _, exists, err := aliasTable.Get(tx, c.Region, account, ebsAlias); err != nil {
+		if _, exists, err := aliasTable.Get(tx, c.Region, account, pre.alias()); err != nil {
 			return err
 		} else if exists {
 			return errManagedExists
@@ -145,7 +145,7 @@ func (s *Service) createManaged(ctx context.Context, c *guard.Call, account, des
 		if err := reschedule(tx, &keyRecord{}, &k); err != nil {
 			return err
 		}
-		return aliasTable.Put(tx, aliasRecord{ebsAlias, k.ID, k.Created, k.Created}, k.Region, k.Account, ebsAlias)
+		return aliasTable.Put(tx, aliasRecord{pre.alias(), k.ID, k.Created, k.Created}, k.Region, k.Account, pre.alias())
 	})
 	if err == nil {
 		s.wakeAt(k.due())

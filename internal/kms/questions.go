@@ -63,7 +63,7 @@ func (q Questions) Resolve(tx store.Tx, region, account, id string) (keyARN stri
 	switch {
 	case err != nil:
 		return "", false, err
-	case !found && name.Alias == ebsAlias && name.Account == account:
+	case !found && predefinedName(name.Alias) && name.Account == account:
 		return "", false, nil
 	case !found:
 		keyARN, err := q.s.noAlias(region, account, name.Account, name.Alias)

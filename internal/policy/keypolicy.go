@@ -28,11 +28,19 @@ func DefaultKeyPolicy(account string) string {
 //
 // Source: KMS Developer Guide, "Key policies" and "AWS managed keys".
 func EBSManagedKeyPolicy(account, region string) string {
+	return ManagedKeyPolicy("ebs", "EBS", "ec2", account, region)
+}
+
+// ManagedKeyPolicy is the like for the AWS managed key aws/NAME of a service: title is what the statement
+// calls it, via the first label of the service's name in kms:ViaService.
+//
+// Source: KMS Developer Guide, "AWS managed keys" and "kms:ViaService".
+func ManagedKeyPolicy(name, title, via, account, region string) string {
 	return pretty(&Document{
 		Version: Version2012,
-		ID:      "auto-ebs-2",
+		ID:      "auto-" + name + "-2",
 		Statements: []Statement{{
-			Sid:       "Allow access through EBS for all principals in the account that are authorized to use EBS",
+			Sid:       "Allow access through " + title + " for all principals in the account that are authorized to use " + title,
 			Effect:    Allow,
 			Principal: &Principals{AWS: texts("*")}, // an object, as AWS prints it; parses to Any
 			Actions: texts("kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*",
@@ -40,7 +48,7 @@ func EBSManagedKeyPolicy(account, region string) string {
 			Resources: texts("*"),
 			Conditions: []Condition{
 				{Operator: "StringEquals", Key: "kms:CallerAccount", Values: texts(account)},
-				{Operator: "StringEquals", Key: "kms:ViaService", Values: texts("ec2." + region + ".amazonaws.com")},
+				{Operator: "StringEquals", Key: "kms:ViaService", Values: texts(via + "." + region + ".amazonaws.com")},
 			},
 		}, {
 			Sid:       "Allow direct access to key metadata to the account",
