@@ -66,6 +66,29 @@ func TestThreeMembers(t *testing.T) {
 	eventually(t, "reads on both nodes again", func() bool { return sees(t, all, "after") && sees(t, one, "after") })
 }
 
+// A node begins while a member is down, and while another address takes connections and says nothing.
+func TestBeginsWithoutAMember(t *testing.T) {
+	c := three(t)
+	put(t, open(t, etcd.Config{Endpoints: c.Endpoints(), Prefix: "begins/"}), "k", "v")
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { silent.Close() })
+	for i := range 3 {
+		c.StopMember(i)
+		began := time.Now()
+		endpoints := append([]string{silent.Addr().String()}, c.Endpoints()...)
+		if got := get(t, open(t, etcd.Config{Endpoints: endpoints, Prefix: "begins/"}), "k"); got != "v" {
+			t.Errorf("without member %d: %s", i, got)
+		}
+		t.Logf("without member %d it begins in %s", i, time.Since(began).Round(time.Millisecond))
+		if err := c.StartMember(i); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func sees(t *testing.T, s store.Store, want string) (ok bool) {
 	t.Helper()
 	err := s.View(t.Context(), func(tx store.Tx) error {

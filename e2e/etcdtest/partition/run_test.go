@@ -52,6 +52,9 @@ func newWorld(t testing.TB, cfg Config) *World {
 		for _, line := range w.trouble() {
 			t.Error(line)
 		}
+		if t.Failed() {
+			t.Log(w.logs())
+		}
 		if err := w.Close(); err != nil {
 			t.Error(err)
 		}

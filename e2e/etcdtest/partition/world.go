@@ -274,6 +274,17 @@ func (w *World) trouble() (out []string) {
 	return out
 }
 
+// logs are the ends of what the nodes said.
+func (w *World) logs() string {
+	var b strings.Builder
+	for i, n := range w.nodes {
+		if n != nil {
+			fmt.Fprintf(&b, "node %d:\n%s\n", i, n.log.tail(3000))
+		}
+	}
+	return b.String()
+}
+
 // Close ends everything.
 func (w *World) Close() error {
 	err := w.net.Mend()

@@ -130,7 +130,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints: cfg.Endpoints, TLS: cfg.TLS, Username: cfg.User, Password: cfg.Password,
 		DialTimeout: cfg.Patience, DialKeepAliveTime: 2 * time.Second, DialKeepAliveTimeout: 2 * time.Second,
-		MaxCallSendMsgSize: 4 << 20, PermitWithoutStream: true, RejectOldCluster: true, Logger: zap.NewNop(),
+		MaxCallSendMsgSize: 4 << 20, PermitWithoutStream: true, Logger: zap.NewNop(),
 		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
 			// A member that came back is to be used within a second.
 			Backoff: backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second}, MinConnectTimeout: time.Second,
@@ -155,9 +155,38 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	return s, nil
 }
 
+// loading is how long it may take to begin.
+const loading = time.Minute
+
 // begin looks whether the cluster can be used, and loads the replica.
 func (s *Store) begin(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*s.cfg.Patience)
+	ctx, cancel := context.WithTimeout(ctx, loading)
+	defer cancel()
+	ready := func() error {
+		if err := recent(ctx, s.client); err != nil {
+			return err
+		}
+		return s.claim(ctx)
+	}
+	err := ready()
+	for end := time.Now().Add(s.cfg.Patience); errors.Is(err, store.ErrUnavailable) && time.Now().Before(end); { // it looks for a leader, say
+		pause(ctx, again)
+		err = ready()
+	}
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := s.replica.load(ctx, s.client); err != nil {
+		return reason(err)
+	}
+	s.fresh.begin(began)
+	return nil
+}
+
+// claim writes down, or checks, which format the data have. It may be done twice.
+func (s *Store) claim(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Patience)
 	defer cancel()
 	key := s.space.own(formatKey)
 	resp, err := s.client.Txn(ctx).
@@ -173,11 +202,6 @@ func (s *Store) begin(ctx context.Context) error {
 			return fmt.Errorf("%w: the data in etcd below %q has a format that this kagimori does not know", store.ErrCorrupt, s.cfg.Prefix)
 		}
 	}
-	began := time.Now()
-	if err := s.replica.load(ctx, s.client); err != nil {
-		return reason(err)
-	}
-	s.fresh.begin(began)
 	return nil
 }
 

@@ -22,6 +22,14 @@ type snapshot struct {
 // Revision implements [store.Tx].
 func (s *snapshot) Revision() store.Revision { return s.state.newest }
 
+// Memos are what all who only read the state remember of it; nil for an update, which has to read for itself.
+func (s *snapshot) Memos() *store.Memos {
+	if s.records {
+		return nil
+	}
+	return s.state.memos
+}
+
 // Get implements [store.Tx].
 func (s *snapshot) Get(bucket, key string) (store.Value, bool, error) {
 	if s.ended {

@@ -39,6 +39,7 @@ type state struct {
 	tree    *btree.BTreeG[item]
 	applied int64          // every change up to this revision is in
 	newest  store.Revision // of what is in
+	memos   *store.Memos   // of what is in
 }
 
 // within yields what is between two keys, tombstones included.
@@ -102,7 +103,7 @@ func (r *replica) until(ctx context.Context, rev int64) (*state, error) {
 
 // publish shows what has been applied, up to a revision.
 func (r *replica) publish(rev int64) {
-	next := &state{tree: r.tree.Clone(), applied: rev, newest: r.newest}
+	next := &state{tree: r.tree.Clone(), applied: rev, newest: r.newest, memos: new(store.Memos)}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.now = next
@@ -118,7 +119,7 @@ func (r *replica) progressed(rev int64) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.now = &state{tree: now.tree, applied: rev, newest: now.newest}
+	r.now = &state{tree: now.tree, applied: rev, newest: now.newest, memos: now.memos}
 	close(r.news)
 	r.news = make(chan struct{})
 }

@@ -1,0 +1,4 @@
+package etcd
+
+// CheckVersion is for tests.
+var CheckVersion = checkVersion
