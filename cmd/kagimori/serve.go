@@ -38,6 +38,7 @@ type serveFlags struct {
 	snapshots           snapshotFlags
 	load                loadFlags
 	private             privateFlags
+	audit               auditFlags
 	settings            string
 	tlsClientCA, tlsMin string
 	tlsFiles            *tlsFiles
@@ -109,6 +110,7 @@ func (f *serveFlags) command(io stdio) *cobra.Command {
 	fl.StringVar(&f.tlsMin, "tls-min-version", "1.2", "least `version` of TLS: 1.2 or 1.3")
 	fl.BoolVar(&f.console, "console", true, "serve the web console at /console; --console=false leaves it out")
 	fl.BoolVar(&f.auditSync, "audit-sync", false, "have each record of the audit log on disk before the answer")
+	f.audit.register(fl)
 	fl.BoolVar(&f.devAllowRemote, "dev-allow-remote", false, "with --dev, listen on other addresses too, as containers need: everybody who reaches it is administrator")
 	fl.StringVar(&f.consistency, "dev-consistency", "strong", "with --dev, strong, or eventual: changes of IAM are seen a few seconds later, as at AWS")
 	fl.StringVar(&f.pace, "dev-pace", "instant", "with --dev, instant: what instances, volumes, snapshots and groups go through is over by the next request; or visible: it takes seconds")
@@ -307,6 +309,9 @@ func (f *serveFlags) config(logger *slog.Logger) (app.Config, error) {
 		return cfg, err
 	}
 	if err := f.load.configure(&cfg); err != nil {
+		return cfg, err
+	}
+	if err := f.audit.configure(&cfg); err != nil {
 		return cfg, err
 	}
 	return cfg, f.network.configure(&cfg)

@@ -139,6 +139,14 @@ func valuesOf(f *pflag.Flag, n *yaml.Node) ([]string, error) {
 	case n.Kind == yaml.SequenceNode && f.Value.Type() == "stringArray":
 		var out []string
 		for _, item := range n.Content {
+			if f.Name == sinkFlag && item.Kind == yaml.MappingNode {
+				text, err := sinkText(item)
+				if err != nil {
+					return nil, err
+				}
+				out = append(out, text)
+				continue
+			}
 			if item.Kind != yaml.ScalarNode || item.Tag == "!!null" {
 				return nil, errors.New("a list of texts is wanted")
 			}
@@ -168,7 +176,12 @@ func newConfig(io stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "config", Short: "Check and show the settings of a server",
 		Long: `Every flag of serve is a setting: it may be given by the flag, by an environment variable (` + settingsPrefix + `TLS_CERT is --tls-cert) or in
-a file (--config) under the flag's name, in this order of precedence. The file is YAML or JSON.`,
+a file (--config) under the flag's name, in this order of precedence. The file is YAML or JSON.
+
+An audit-sink is a text such as "webhook,url=https://siem.example/in,secret-file=/etc/kagimori/hook", or in the file a mapping
+of these names:
+
+` + sinkNames(),
 		Example: "  kagimori config check /etc/kagimori/kagimori.yaml\n  kagimori config show /etc/kagimori/kagimori.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {

@@ -3,12 +3,16 @@ package main
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/kagimori/kagimori/internal/app"
 )
 
 // The flag counts before the variable, the variable before the file, the file before the default.
@@ -39,6 +43,39 @@ func TestSettingsHaveAPrecedence(t *testing.T) {
 	}
 }
 
+// A sink is a text, or in a file a mapping, and is checked with all others.
+func TestSinkSettings(t *testing.T) {
+	dir := t.TempDir()
+	check := func(file string) (*serveFlags, app.Config, error) {
+		f := &serveFlags{}
+		fl := f.command(stdio{}).Flags()
+		path := filepath.Join(dir, "settings.yaml")
+		if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := settle(fl, func(string) (string, bool) { return "", false }, path); err != nil {
+			return f, app.Config{}, err
+		}
+		cfg, err := f.config(slog.New(slog.DiscardHandler))
+		return f, cfg, err
+	}
+	_, cfg, err := check("dev: true\naudit-required: 5s\naudit-sink:\n  - {type: file, path: \"" + dir + "/a,b.jsonl\", keep: 3}\n  - syslog,address=udp://127.0.0.1:514\n")
+	if err != nil || len(cfg.Sinks) != 2 || cfg.Sinks[0].File.Path != dir+"/a,b.jsonl" || cfg.Sinks[0].File.Keep != 3 || cfg.Sinks[1].SyslogAddress != "127.0.0.1:514" || cfg.AuditRequired != 5*time.Second {
+		t.Errorf("%+v, %v", cfg.Sinks, err)
+	}
+	for text, want := range map[string]string{
+		"audit-required: 5s\n":                                        "needs an --audit-sink",
+		"audit-required: 5ms\naudit-sink: [syslog]\n":                 "a second at least",
+		"audit-sink: [{path: x}]\n":                                   "a sink has a type",
+		"audit-sink: [syslog, syslog]\n":                              "two sinks are called syslog",
+		"audit-sink: [\"webhook,url=https://x,secret-file=/none\"]\n": "cannot be read",
+	} {
+		if _, _, err := check("dev: true\n" + text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
 // What a file has that is no setting is refused with its place.
 func TestSettingsAreRefusedWithTheirPlace(t *testing.T) {
 	for text, want := range map[string]string{
@@ -52,6 +89,7 @@ func TestSettingsAreRefusedWithTheirPlace(t *testing.T) {
 		"- dev\n":                        "f:1: settings are lines",
 		"a: b: c\n":                      "f: ",
 		"rate-limit: [{a: b}]\n":         "a list of texts is wanted",
+		"audit-sink: [{a: [b]}]\n":       "a has a text as its value",
 	} {
 		err := parseSettings(new(serveFlags).command(stdio{}).Flags(), "f", []byte(text), map[string]string{})
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -107,6 +145,10 @@ func TestConfigurationPage(t *testing.T) {
 	page, err := os.ReadFile("../../docs/configuration.md")
 	if err != nil {
 		t.Fatal(err)
+	}
+	_, sinks, _ := strings.Cut(string(page), "<!-- sinks -->\n")
+	if sinks, _, _ = strings.Cut(sinks, "\n\n"); sinks+"\n" != sinkTable() {
+		t.Errorf("the table of sinks in docs/configuration.md should be\n%s", sinkTable())
 	}
 	_, table, _ := strings.Cut(string(page), "<!-- settings -->\n")
 	var want strings.Builder

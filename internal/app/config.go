@@ -16,6 +16,7 @@ import (
 	"github.com/kagimori/kagimori/internal/objects/s3"
 	"github.com/kagimori/kagimori/internal/outbound"
 	"github.com/kagimori/kagimori/internal/rate"
+	"github.com/kagimori/kagimori/internal/trail/sink"
 )
 
 // Config of an [App].
@@ -61,6 +62,10 @@ type Config struct {
 	NoConsole bool
 	// AuditSync has each record of the trail on disk before the answer.
 	AuditSync bool
+	// Sinks are where the audit log is taken to.
+	Sinks []sink.Spec
+	// AuditRequired is how long a record may wait for a sink before requests are refused; 0 refuses none.
+	AuditRequired time.Duration
 	// AttestationRoots are the fingerprints of roots of attestation documents, instead of AWS's.
 	AttestationRoots []string
 	// Outbound is how URLs that tenants supply are reached.

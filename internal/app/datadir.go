@@ -18,6 +18,7 @@ const (
 	trailDir   = "trail"
 	volumeDir  = "volumes"
 	snapDir    = "snapshots"
+	sinkDir    = "sinks" // what sinks of the audit log have delivered
 	rootFile   = "root-credentials"
 )
 
@@ -139,7 +140,7 @@ func initDataDir(root *os.Root, path string, dev bool) error {
 }
 
 // folders are those of a data directory.
-func folders() []string { return []string{trailDir, volumeDir, snapDir} }
+func folders() []string { return []string{trailDir, volumeDir, snapDir, sinkDir} }
 
 // checkFolders refuses what is in the way of a folder.
 func checkFolders(root *os.Root, path string) error {

@@ -11,6 +11,7 @@ import (
 // serves: nobody has to sign in to ask.
 type healthAnswer struct {
 	Status  string    `json:"status"`
+	Note    string    `json:"note,omitempty"` // on the private port
 	Version string    `json:"version,omitempty"`
 	Dev     bool      `json:"dev,omitempty"`
 	Time    time.Time `json:"time,omitzero"` // service time
@@ -32,7 +33,10 @@ func (a *App) only(method string, h http.HandlerFunc, w http.ResponseWriter, r *
 	h(w, r)
 }
 
-func (a *App) health(w http.ResponseWriter, r *http.Request) {
+func (a *App) health(w http.ResponseWriter, r *http.Request) { a.answerHealth(w, r, false) }
+
+// answerHealth answers clients, or on the private port the operator, who is told of what may stop the server soon.
+func (a *App) answerHealth(w http.ResponseWriter, r *http.Request, private bool) {
 	s := a.current.Load()
 	switch {
 	case s == nil:
@@ -41,10 +45,17 @@ func (a *App) health(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusServiceUnavailable, "the server is about to end")
 	case s.ready(r.Context()) != nil:
 		problem(w, http.StatusServiceUnavailable, "the store cannot be reached, or this node cannot open the seal; see the log")
-	case a.cfg.Dev:
-		answer(w, http.StatusOK, healthAnswer{"ok", a.cfg.Version, true, s.clock.Now()})
+	case s.recorded() != nil:
+		problem(w, http.StatusServiceUnavailable, "the audit log is not taken by a sink")
 	default:
-		answer(w, http.StatusOK, healthAnswer{Status: "ok"})
+		out := healthAnswer{Status: "ok"}
+		if a.cfg.Dev {
+			out.Version, out.Dev, out.Time = a.cfg.Version, true, s.clock.Now()
+		}
+		if private {
+			out.Note = s.lateSink()
+		}
+		answer(w, http.StatusOK, out)
 	}
 }
 

@@ -27,6 +27,8 @@ const sealHeader = "Kagimori-Seal"
 type operatorRequest struct {
 	Seals []string `json:"seals,omitempty"`
 	Slot  int      `json:"slot,omitempty"` // from 1
+	// Checkpoints are of a copy of the audit log.
+	Checkpoints []json.RawMessage `json:"checkpoints,omitempty"`
 }
 
 // operator serves the socket.
@@ -86,6 +88,8 @@ func (a *App) serveOperator() {
 	}))
 	mux.HandleFunc("POST /backup", a.handleBackup)
 	mux.HandleFunc("POST /trail/verify", a.handleVerify)
+	mux.HandleFunc("POST /trail/signed", a.handleSigned)
+	mux.HandleFunc("GET /trail/sinks", a.handleSinks)
 	o := &operator{
 		server: &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}, folder: folder, done: make(chan struct{}),
 	}

@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -31,6 +32,7 @@ import (
 	"github.com/kagimori/kagimori/internal/telemetry"
 	"github.com/kagimori/kagimori/internal/testkit"
 	"github.com/kagimori/kagimori/internal/trail"
+	"github.com/kagimori/kagimori/internal/trail/sink"
 )
 
 // planted are secrets by name, looked for as they are, in hexadecimal and in base64.
@@ -72,12 +74,20 @@ func TestNoSecretIsWritten(t *testing.T) {
 	m := newMirror(t)
 	figures, spans := telemetry.NewMetrics("v9"), tracetest.NewInMemoryExporter()
 	tracer := telemetry.NewTracesTo(spans, telemetry.TraceConfig{Ratio: 1})
+	taken, sent := t.TempDir(), &lockedBuffer{}
+	hook := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(sent, r.Header)
+		_, _ = io.Copy(sent, r.Body)
+	}))
+	defer hook.Close()
 	s := testkit.Start(t, testkit.Options{Logger: logger, Configure: func(cfg *app.Config) {
 		forReal(cfg)
 		m.configure(cfg)
+		cfg.Sinks = plantedSinks(t, taken, hook)
+		cfg.Outbound.Connect["127.0.0.1"] = hook.Listener.Addr().String()
 		cfg.Watch, cfg.Committed = telemetry.Both(figures.Watch, tracer.Watch), figures.Commit
 	}})
-	p := planted{"passphrase padded": []byte("open sesame open sesame")}
+	p := planted{"passphrase padded": []byte("open sesame open sesame"), "secret of a webhook": []byte(hookSecret)}
 	root := credentials(t, s.Data())
 	p["secret access key of root"] = []byte(root.Secret.Reveal())
 	c := s.As(root)
@@ -137,6 +147,12 @@ func TestNoSecretIsWritten(t *testing.T) {
 	if files < 4 {
 		t.Errorf("only %d files were searched", files)
 	}
+	for where, data := range map[string][]byte{"a sink's file": readFile(t, filepath.Join(taken, "audit.jsonl")), "a webhook's requests": sent.b.Bytes()} {
+		if n := bytes.Count(data, []byte(`"eventName"`)); n < len(recs) {
+			t.Errorf("%s: %d of %d records", where, n, len(recs))
+		}
+		p.search(t, where, data)
+	}
 	p.search(t, "the log", log.b.Bytes())
 	if bytes.Contains(log.b.Bytes(), []byte("open sesame")) {
 		t.Error("the log has the passphrase")
@@ -144,6 +160,35 @@ func TestNoSecretIsWritten(t *testing.T) {
 	if log.b.Len() == 0 {
 		t.Error("the log is empty")
 	}
+}
+
+const hookSecret = "the secret of a webhook's signature"
+
+// plantedSinks are a file in a folder and a webhook.
+func plantedSinks(t *testing.T, dir string, hook *httptest.Server) []sink.Spec {
+	t.Helper()
+	key := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(key, []byte(hookSecret), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out []sink.Spec
+	for _, text := range []string{"file,path=" + filepath.Join(dir, "audit.jsonl"), "webhook,url=https://127.0.0.1/hook,secret-file=" + key} {
+		s, err := sink.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func readFile(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }
 
 // scenario makes and uses secrets of all sorts, and notes them.

@@ -20,7 +20,7 @@ func (a *App) Private(m *telemetry.Metrics, profile bool) http.Handler {
 	mux.HandleFunc("GET /live", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, healthAnswer{Status: "ok"})
 	})
-	mux.HandleFunc("GET /ready", a.health)
+	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, r *http.Request) { a.answerHealth(w, r, true) })
 	if m != nil {
 		a.figures(m)
 		mux.Handle("GET /metrics", m.Handler())
@@ -51,11 +51,12 @@ func (a *App) figures(m *telemetry.Metrics) {
 	m.Gauge("kagimori_ready", "1 while the server can serve.", of(func(s *server) float64 {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
-		return truth(s.ready(ctx) == nil && !a.draining.Load())
+		return truth(s.ready(ctx) == nil && s.recorded() == nil && !a.draining.Load())
 	}))
 	m.Gauge("kagimori_working", "1 while this node runs the loops of instances, groups and keys.", of(func(s *server) float64 {
 		return truth(s.work.Load() != nil)
 	}))
+	a.sinkFigures(m)
 	m.Gauge("kagimori_trail_records", "Sequence number of the newest record of the audit log.", of(func(s *server) float64 {
 		return float64(s.trail.Sequence())
 	}))
@@ -68,6 +69,25 @@ func (a *App) figures(m *telemetry.Metrics) {
 		}
 		return float64(n)
 	}))
+}
+
+// sinkFigures adds those of the audit log's sinks.
+func (a *App) sinkFigures(m *telemetry.Metrics) {
+	of := func(read func(SinkStatus) float64) func() map[string]float64 {
+		return func() map[string]float64 {
+			out := map[string]float64{}
+			if s := a.current.Load(); s != nil {
+				for _, st := range s.sinkStatus() {
+					out[st.Name] = read(st)
+				}
+			}
+			return out
+		}
+	}
+	m.Gauges("kagimori_audit_sink_behind", "Records of the audit log that the sink has not taken.", "sink", of(func(s SinkStatus) float64 { return float64(s.Behind) }))
+	m.Gauges("kagimori_audit_sink_lag_seconds", "About how long the oldest of them has waited.", "sink", of(func(s SinkStatus) float64 { return s.Lag.Seconds() }))
+	m.Counters("kagimori_audit_sink_failures_total", "Attempts to deliver that failed.", "sink", of(func(s SinkStatus) float64 { return float64(s.Failures) }))
+	m.Counters("kagimori_audit_sink_lost_total", "Records that were removed from the audit log before the sink took them.", "sink", of(func(s SinkStatus) float64 { return float64(s.Lost) }))
 }
 
 func truth(b bool) float64 {

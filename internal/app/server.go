@@ -46,6 +46,7 @@ import (
 	"github.com/kagimori/kagimori/internal/sts"
 	"github.com/kagimori/kagimori/internal/sts/webidentity"
 	"github.com/kagimori/kagimori/internal/trail"
+	"github.com/kagimori/kagimori/internal/trail/sink"
 	"github.com/kagimori/kagimori/internal/xks"
 	"github.com/kagimori/kagimori/internal/xksproxy"
 )
@@ -70,6 +71,8 @@ type server struct {
 	lead     *leader               // nil without a cluster
 	proxy    *xksproxy.Service
 	outbound *outbound.Client // for URLs that tenants supply
+	sinks    *sink.Set
+	required time.Duration // how long a record may wait for a sink; 0 is for ever
 	keeper   *keeper
 	handler  http.Handler
 	issuers  http.Handler // of web tokens
@@ -149,11 +152,17 @@ func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Modul
 	if s.front = s.handler; st.node != nil {
 		s.front = newForwarder(s, module.Box(forwardBox), st.node.cfg.PeerTLS)
 	}
+	if err := s.openSinks(cfg, dir); err != nil {
+		return nil, err
+	}
 	return s, s.start(ctx)
 }
 
 // invoke serves a client's call.
 func (s *server) invoke(ctx context.Context, c *guard.Call, in any, h guard.Handler) (any, error) {
+	if err := s.recorded(); err != nil {
+		return nil, err
+	}
 	if err := s.guard.Directory().Used(ctx, c.Caller.Identity, c.Service, c.Region); err != nil {
 		return nil, err
 	}
@@ -261,7 +270,7 @@ func (s *server) services(ctx context.Context, cfg Config, dir *os.Root, module 
 	tree := org.New(org.Config{Guard: s.guard, Tokens: module.Box("organizations token")})
 	events := cloudtrail.New(cloudtrail.Config{Guard: s.guard, Trail: s.trail, Tokens: module.Box("cloudtrail token")})
 	s.proxy = xksproxy.New(xksproxy.Config{
-		Guard: s.guard, Keys: proxyKeys{s.guard, s.kms}, Roles: roles{s.guard, people, sessions}, Box: module.Box("xks credential"),
+		Guard: s.guard, Keys: proxyKeys{s.guard, s.kms, s.recorded}, Roles: roles{s.guard, people, sessions}, Box: module.Box("xks credential"),
 		Wall: time.Now, Version: cfg.Version, Logger: cfg.Logger,
 	})
 	why := kagimori.New(kagimori.Config{Guard: s.guard, Trail: s.trail, Keys: s.kms.Questions(), Activities: s.idle.groups, Launches: keyUses{s.idle.ec2, s.idle.groups}})
@@ -322,7 +331,7 @@ func (s *server) rest() error {
 	}
 	var err error
 	if s.trail != nil {
-		err = s.trail.Close()
+		err = errors.Join(s.closeSinks(), s.trail.Close())
 	}
 	for _, f := range s.folders {
 		err = errors.Join(err, f.Close())

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/kagimori/kagimori/internal/trail"
 )
@@ -41,6 +42,44 @@ func (a *App) handleVerify(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, http.StatusOK, trailEnd{end})
+}
+
+func (a *App) handleSigned(w http.ResponseWriter, r *http.Request) {
+	s := a.current.Load()
+	if s == nil {
+		unavailable(w)
+		return
+	}
+	var in operatorRequest
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxCheckpoints)).Decode(&in); err != nil {
+		problem(w, http.StatusBadRequest, "that is no list of checkpoints")
+		return
+	}
+	if err := s.trail.Signed(in.Checkpoints); err != nil {
+		problem(w, http.StatusConflict, err.Error())
+		return
+	}
+	answer(w, http.StatusOK, trailEnd{})
+}
+
+// maxCheckpoints bounds a list of checkpoints, in bytes.
+const maxCheckpoints = 16 << 20
+
+// CheckSigned checks that checkpoints of a copy of the audit log are signed by the server.
+func (o *Sealer) CheckSigned(ctx context.Context, checkpoints []json.RawMessage) error {
+	if o.client == nil {
+		return o.s.trail.Signed(checkpoints)
+	}
+	for part := range slices.Chunk(checkpoints, 1000) {
+		resp, err := o.send(ctx, http.MethodPost, "/trail/signed", operatorRequest{Checkpoints: part})
+		if err != nil {
+			return err
+		}
+		if err := resp.Body.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // VerifyTrail checks the audit log and returns its end, to be noted elsewhere. since, unless empty, is an

@@ -16,15 +16,23 @@ import (
 type proxyKeys struct {
 	g   *guard.Guard
 	kms *kms.Service
+	// recorded refuses what the audit log could not take.
+	recorded func() error
 }
 
 // Describe is kms:DescribeKey.
 func (k proxyKeys) Describe(ctx context.Context, c *guard.Call, in *kmsapi.DescribeKeyRequest) (*kmsapi.DescribeKeyResponse, error) {
+	if err := k.recorded(); err != nil {
+		return nil, err
+	}
 	return guard.InvokeOp(ctx, k.g, c, in, k.kms.DescribeKey)
 }
 
 // Encrypt is kms:Encrypt.
 func (k proxyKeys) Encrypt(ctx context.Context, c *guard.Call, in *kmsapi.EncryptRequest, aad []byte) (xks.Sealed, error) {
+	if err := k.recorded(); err != nil {
+		return xks.Sealed{}, err
+	}
 	out, err := guard.InvokeOp(ctx, k.g, c, in, func(ctx context.Context, c *guard.Call, in *kmsapi.EncryptRequest) (*xks.Sealed, error) {
 		sealed, err := k.kms.EncryptDetached(ctx, c, in, aad)
 		return &sealed, err
@@ -37,6 +45,9 @@ func (k proxyKeys) Encrypt(ctx context.Context, c *guard.Call, in *kmsapi.Encryp
 
 // Decrypt is kms:Decrypt.
 func (k proxyKeys) Decrypt(ctx context.Context, c *guard.Call, in *kmsapi.DecryptRequest, sealed xks.Sealed, aad []byte) (plain secret.Bytes, err error) {
+	if err := k.recorded(); err != nil {
+		return nil, err
+	}
 	err = guard.InvokeVoid(ctx, k.g, c, in, func(ctx context.Context, c *guard.Call, in *kmsapi.DecryptRequest) (err error) {
 		plain, err = k.kms.DecryptDetached(ctx, c, in, sealed, aad)
 		return err

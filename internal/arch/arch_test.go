@@ -79,6 +79,7 @@ var allowed = map[string][]string{
 	"internal/machine":           {},
 	"internal/machine/qemu":      {"internal/machine"},
 	"internal/trail":             {"internal/arn", "internal/store", "internal/secret"},
+	"internal/trail/sink":        {"internal/trail", "internal/outbound", "internal/secret"},
 	"internal/directory/managed": {},
 	"internal/directory": {
 		"internal/arn", "internal/authz", "internal/policy", "internal/store", "internal/secret", "internal/directory/managed",
@@ -148,7 +149,7 @@ var allowed = map[string][]string{
 	"internal/testkit": {"*"},
 	"kagimoritest":     {"internal/app", "internal/directory", "internal/authz", "internal/authz/explain", "internal/guard", "internal/trail"},
 	// 8 command
-	"cmd/kagimori":    {"internal/app", "internal/rate", "internal/telemetry", "internal/objects/s3", "internal/secret", "internal/impact", "internal/kagimori", "internal/kms/attest", "internal/unseal", "internal/suite", "internal/outbound", "internal/report", "internal/remedy", "internal/jsonedit", "internal/speech", "internal/doctor", "internal/incident", "internal/live", "internal/live/awsconfig", "internal/tfplan", "internal/cfn", "internal/scenario/format", "internal/lint", "internal/policy", "internal/policy/keyview", "internal/ask/compare", "internal/arn", "internal/tour", "internal/casefile", "internal/scenario", "internal/hsm/soft", "internal/hsm", "internal/store", "internal/api", "internal/api/kagimoriapi", "internal/apierr", "internal/secret", "internal/sigv4", "internal/wire/client", "internal/authz/explain"},
+	"cmd/kagimori":    {"internal/app", "internal/trail", "internal/trail/sink", "internal/rate", "internal/telemetry", "internal/objects/s3", "internal/secret", "internal/impact", "internal/kagimori", "internal/kms/attest", "internal/unseal", "internal/suite", "internal/outbound", "internal/report", "internal/remedy", "internal/jsonedit", "internal/speech", "internal/doctor", "internal/incident", "internal/live", "internal/live/awsconfig", "internal/tfplan", "internal/cfn", "internal/scenario/format", "internal/lint", "internal/policy", "internal/policy/keyview", "internal/ask/compare", "internal/arn", "internal/tour", "internal/casefile", "internal/scenario", "internal/hsm/soft", "internal/hsm", "internal/store", "internal/api", "internal/api/kagimoriapi", "internal/apierr", "internal/secret", "internal/sigv4", "internal/wire/client", "internal/authz/explain"},
 	"internal/apigen": {},
 	"internal/arch":   {},
 	"internal/bench":  {"*"},
@@ -173,6 +174,7 @@ var cipherUsers = []string{
 	"internal/hsm/soft", "internal/hsm/hsmtest", "internal/envelope", "internal/blockdev/crypt", "internal/sigv4", "internal/totp", "internal/kms/attest", "internal/kms/attest/attesttest",
 	"internal/ec2/keypair",
 	"internal/sts/webtoken",
+	"internal/trail/sink",                                                                       // signs requests to webhooks, with keys of their own
 	"internal/saml/samltest", "internal/sts/webidentity", "internal/sts/webidentity/issuertest", // verifies what others signed, with public keys
 }
 

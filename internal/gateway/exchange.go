@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strconv"
+	"time"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/apierr"
@@ -233,7 +234,12 @@ func (x *exchange) fail(err error) {
 			f.Message += leads(x.id)
 		}
 	}
-	if f.Server {
+	switch {
+	case f.Status == http.StatusServiceUnavailable: // a state of the server, which has its own line: every request meets it
+		if ok, dropped := x.noise.take(time.Now()); ok {
+			x.cfg.Logger.WarnContext(x.r.Context(), "request refused", append(x.attrs(), "code", f.Code, "error", detail(err), "dropped", dropped)...)
+		}
+	case f.Server:
 		x.cfg.Logger.ErrorContext(x.r.Context(), "request failed", append(x.attrs(), "code", f.Code, "error", detail(err))...)
 	}
 	x.fault(d, f)

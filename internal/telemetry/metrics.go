@@ -54,6 +54,33 @@ func (m *Metrics) Gauge(name, help string, read func() float64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
 }
 
+// Gauges has figures read whenever the figures are asked for, each with a label of its own.
+func (m *Metrics) Gauges(name, help, label string, read func() map[string]float64) {
+	m.registry.MustRegister(labelled{prometheus.NewDesc(name, help, []string{label}, nil), prometheus.GaugeValue, read})
+}
+
+// Counters is Gauges of figures that only grow while the server runs.
+func (m *Metrics) Counters(name, help, label string, read func() map[string]float64) {
+	m.registry.MustRegister(labelled{prometheus.NewDesc(name, help, []string{label}, nil), prometheus.CounterValue, read})
+}
+
+// labelled are figures that something else keeps.
+type labelled struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+	read func() map[string]float64
+}
+
+// Describe implements [prometheus.Collector].
+func (l labelled) Describe(c chan<- *prometheus.Desc) { c <- l.desc }
+
+// Collect implements [prometheus.Collector].
+func (l labelled) Collect(c chan<- prometheus.Metric) {
+	for value, n := range l.read() {
+		c <- prometheus.MustNewConstMetric(l.desc, l.kind, n, value)
+	}
+}
+
 // Commit counts a transaction that writes.
 func (m *Metrics) Commit(took time.Duration, err error) {
 	result := "ok"

@@ -46,6 +46,9 @@ func (c *Copy) Read(name string, r io.Reader) error {
 }
 
 func (c *Copy) line(line []byte) error {
+	if i := bytes.Index(line, []byte(`{"`)); i > 0 { // behind syslog's header
+		line = line[i:]
+	}
 	sum := lineHash(line)
 	if _, again := c.seen[sum]; again {
 		return nil

@@ -11,6 +11,7 @@ import (
 	"iter"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // ErrMoved is a place that the log does not have any more: its segment was removed for its age, or the log
@@ -56,6 +57,18 @@ func LinkOf(line []byte) Link {
 		l.Sequence, l.Previous, l.Record = h.Kagimori.Sequence, h.Kagimori.Previous, true
 	}
 	return l
+}
+
+// EventOf is the name and the time of what a line tells: of a record its event, of a checkpoint "Checkpoint".
+func EventOf(line []byte) (name string, at time.Time, ok bool) {
+	h, ok := newHeadReader().read(line)
+	switch {
+	case !ok:
+		return "", at, false
+	case h.Checkpoint != nil:
+		return "Checkpoint", h.Checkpoint.Time, true
+	}
+	return h.EventName, h.EventTime, true
 }
 
 // fromEnd reads the link of a record where appendLine put it.
