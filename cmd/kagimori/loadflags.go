@@ -98,3 +98,6 @@ func (c *placedConn) Close() error {
 	defer c.leave()
 	return c.Conn.Close()
 }
+
+// NetConn is the connection below.
+func (c *placedConn) NetConn() net.Conn { return c.Conn }

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kagimori/kagimori/internal/app"
+	"github.com/kagimori/kagimori/internal/lane"
 )
 
 // serveFlags are the flags of serve.
@@ -343,16 +344,11 @@ const grace = 10 * time.Second
 
 // serveHTTP answers on l until ctx ends, then lets the requests that run end.
 func serveHTTP(ctx context.Context, l net.Listener, tls *tlsConfig, h http.Handler, logger *slog.Logger) error {
-	srv := app.HTTPServer(h, logger)
-	srv.TLSConfig = tls
+	std := app.HTTPServer(h, logger)
+	std.TLSConfig = tls
+	srv := lane.New(std)
 	ended := make(chan error, 1)
-	go func() {
-		if tls != nil {
-			ended <- srv.ServeTLS(l, "", "")
-			return
-		}
-		ended <- srv.Serve(l)
-	}()
+	go func() { ended <- srv.Serve(l) }()
 	select {
 	case err := <-ended:
 		return fmt.Errorf("the server ended: %w", err)

@@ -134,6 +134,7 @@ var allowed = map[string][]string{
 		"internal/wire", "internal/wire/awsjson", "internal/wire/awsquery", "internal/wire/ec2query", "internal/wire/restjson", "internal/wire/form",
 		"internal/api", "internal/apierr", "internal/secret", "internal/sigv4", "internal/guard", "internal/directory",
 	},
+	"internal/lane":            {}, // HTTP/1.1 connections
 	"internal/telemetry":       {"internal/gateway", "internal/outbound"},
 	"internal/console":         {}, // files, and no part in any decision
 	"internal/tour":            {"internal/wire/client", "internal/sigv4", "internal/api/*", "internal/api", "internal/apierr", "internal/arn", "internal/secret"},
@@ -149,7 +150,7 @@ var allowed = map[string][]string{
 	"internal/testkit": {"*"},
 	"kagimoritest":     {"internal/app", "internal/directory", "internal/authz", "internal/authz/explain", "internal/guard", "internal/trail"},
 	// 8 command
-	"cmd/kagimori":    {"internal/app", "internal/trail", "internal/trail/sink", "internal/rate", "internal/telemetry", "internal/objects/s3", "internal/secret", "internal/impact", "internal/kagimori", "internal/kms/attest", "internal/unseal", "internal/suite", "internal/outbound", "internal/report", "internal/remedy", "internal/jsonedit", "internal/speech", "internal/doctor", "internal/incident", "internal/live", "internal/live/awsconfig", "internal/tfplan", "internal/cfn", "internal/scenario/format", "internal/lint", "internal/policy", "internal/policy/keyview", "internal/ask/compare", "internal/arn", "internal/tour", "internal/casefile", "internal/scenario", "internal/hsm/soft", "internal/hsm", "internal/store", "internal/api", "internal/api/kagimoriapi", "internal/apierr", "internal/secret", "internal/sigv4", "internal/wire/client", "internal/authz/explain"},
+	"cmd/kagimori":    {"internal/app", "internal/lane", "internal/trail", "internal/trail/sink", "internal/rate", "internal/telemetry", "internal/objects/s3", "internal/secret", "internal/impact", "internal/kagimori", "internal/kms/attest", "internal/unseal", "internal/suite", "internal/outbound", "internal/report", "internal/remedy", "internal/jsonedit", "internal/speech", "internal/doctor", "internal/incident", "internal/live", "internal/live/awsconfig", "internal/tfplan", "internal/cfn", "internal/scenario/format", "internal/lint", "internal/policy", "internal/policy/keyview", "internal/ask/compare", "internal/arn", "internal/tour", "internal/casefile", "internal/scenario", "internal/hsm/soft", "internal/hsm", "internal/store", "internal/api", "internal/api/kagimoriapi", "internal/apierr", "internal/secret", "internal/sigv4", "internal/wire/client", "internal/authz/explain"},
 	"internal/apigen": {},
 	"internal/arch":   {},
 	"internal/bench":  {"*"},

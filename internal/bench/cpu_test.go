@@ -99,19 +99,23 @@ func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsec
 
 // BenchmarkPerCPU compares operations over HTTP with SigV4, full authorization and the trail to the
 // bare handler, with the same requests and answers of the same size. The metric "of-bare" is how many
-// requests a second of the server's processor time serves, of those that the bare handler serves.
+// requests a second of the server's processor time serves, of those that the bare handler serves behind
+// net/http, and "of-lane" of those that it serves behind the server's own way of HTTP (internal/lane).
 func BenchmarkPerCPU(b *testing.B) {
-	limit := newSide(b, startProcess(b, roleBare, ""))
+	limit, lane := newSide(b, startProcess(b, roleBare, "")), newSide(b, startProcess(b, roleLane, ""))
 	for _, role := range []string{roleServer, roleSync} {
 		b.Run(role, func(b *testing.B) {
 			s := newSide(b, startProcess(b, role, b.TempDir()))
 			for _, r := range symmetricRequests(b, s.c) {
 				b.Run(r.name, func(b *testing.B) {
 					limit.answerLike(b, s, r)
-					used := compare(b, r, limit, s)
-					b.ReportMetric(micros(used[1]), "cpu-us/op")
+					lane.answerLike(b, s, r)
+					used := compare(b, r, limit, lane, s)
+					b.ReportMetric(micros(used[2]), "cpu-us/op")
 					b.ReportMetric(micros(used[0]), "bare-us/op")
-					b.ReportMetric(float64(used[0])/float64(used[1]), "of-bare")
+					b.ReportMetric(micros(used[1]), "lane-us/op")
+					b.ReportMetric(float64(used[0])/float64(used[2]), "of-bare")
+					b.ReportMetric(float64(used[1])/float64(used[2]), "of-lane")
 				})
 			}
 		})

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kagimori/kagimori/internal/app"
+	"github.com/kagimori/kagimori/internal/lane"
 	"github.com/kagimori/kagimori/internal/secret"
 	"github.com/kagimori/kagimori/internal/sigv4"
 	"github.com/kagimori/kagimori/internal/testkit"
@@ -38,6 +39,7 @@ const (
 // Roles.
 const (
 	roleBare   = "bare"
+	roleLane   = "lane" // the bare handler behind the server's own way of HTTP
 	roleServer = "server"
 	roleSync   = "server with --audit-sync"
 )
@@ -58,7 +60,7 @@ func serve(role string) error {
 	h := bareHandler()
 	began := time.Now()
 	app.CollectLess()
-	if role != roleBare {
+	if role != roleBare && role != roleLane {
 		cache, _ := strconv.Atoi(os.Getenv(cacheVar)) // 0 is the default
 		a, err := app.Open(context.Background(), app.Config{
 			Data: os.Getenv(dataVar), Dev: true, Version: "bench", Logger: slog.New(slog.DiscardHandler), AuditSync: role == roleSync, KeyCache: cache, MaxGroups: 100_000,
@@ -85,7 +87,14 @@ func serve(role string) error {
 		}
 		defer pprof.StopCPUProfile()
 	}
-	srv := app.HTTPServer(h, slog.New(slog.DiscardHandler))
+	var srv interface {
+		Serve(net.Listener) error
+		Close() error
+	}
+	std := app.HTTPServer(h, slog.New(slog.DiscardHandler))
+	if srv = std; role != roleBare {
+		srv = lane.New(std)
+	}
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		_ = srv.Close()

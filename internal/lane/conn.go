@@ -1,0 +1,284 @@
+package lane
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+)
+
+// States of a connection.
+const (
+	fresh int32 = iota // no request yet
+	busy
+	idle
+)
+
+const (
+	// inBuffer is the room for what was read: most requests fit with their body.
+	inBuffer = 8 << 10
+	// slack is how much later than it was set a long deadline may be: it is not set for each request.
+	slack = 5 * time.Second
+	// maxDiscard is how much of a body that nobody read is read for the next request's sake. It is net/http's.
+	maxDiscard = 256 << 10
+	// atLeast is how much of a further request there has to be to be answered. It is net/http's.
+	atLeast = 4
+	// lingering is how long a connection that ends before its client was done writing is read from: a reset
+	// could overtake the answer. It is net/http's.
+	lingering = 500 * time.Millisecond
+)
+
+// conn is a connection.
+type conn struct {
+	s        *Server
+	rest     *handoff
+	rw       net.Conn
+	tls      *tls.ConnectionState
+	remote   string
+	accepted time.Time
+	state    atomic.Int32
+	began    atomic.Int64 // of the request that is served, in Unix nanoseconds; 0 between requests
+	cancel   context.CancelFunc
+
+	buf             []byte
+	r, w            int // buf[r:w] is not used yet
+	readBy, writeBy time.Time
+
+	blank  http.Request // what all requests have
+	req    http.Request
+	url    url.URL
+	header http.Header
+	values []string
+	body   *body
+	res    response
+}
+
+func (s *Server) newConn(rw net.Conn, rest *handoff) *conn {
+	c := &conn{s: s, rest: rest, rw: rw, accepted: time.Now(), remote: rw.RemoteAddr().String(), header: http.Header{}}
+	ctx := context.WithValue(context.Background(), http.ServerContextKey, s.std)
+	ctx, c.cancel = context.WithCancel(context.WithValue(ctx, http.LocalAddrContextKey, rw.LocalAddr()))
+	c.blank = *new(http.Request).WithContext(ctx)
+	c.blank.Method, c.blank.Proto, c.blank.ProtoMajor, c.blank.ProtoMinor = http.MethodPost, "HTTP/1.1", 1, 1
+	c.blank.RemoteAddr, c.blank.Header, c.blank.URL = c.remote, c.header, &c.url
+	c.res = response{c: c, header: http.Header{}}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns[c] = struct{}{}
+	return c
+}
+
+// forget has the server know the connection no more.
+func (c *conn) forget() {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	delete(c.s.conns, c)
+}
+
+// serve answers requests until the connection ends or is net/http's.
+func (c *conn) serve() {
+	defer c.cancel()
+	ours := true
+	defer func() {
+		if v := recover(); v != nil && v != http.ErrAbortHandler {
+			c.s.logf("lane: panic serving %s: %v\n%s", c.remote, v, debug.Stack())
+		}
+		c.forget()
+		if ours {
+			clear(c.buf)
+			_ = c.rw.Close()
+		}
+	}()
+	if !c.handshake() {
+		return
+	}
+	if c.tls != nil && c.tls.NegotiatedProtocol == "h2" {
+		ours = false
+		c.forget()
+		c.rest.give(c.rw)
+		return
+	}
+	c.buf = make([]byte, inBuffer)
+	for {
+		head, err := c.await()
+		if err != nil {
+			return
+		}
+		if head == 0 || !c.parse(string(c.buf[c.r:c.r+head])) {
+			ours = false
+			c.forget()
+			c.giveUp()
+			return
+		}
+		c.r += head + len(endOfLine)
+		if !c.exchange() {
+			return
+		}
+	}
+}
+
+// handshake is that of TLS, if there is TLS.
+func (c *conn) handshake() bool {
+	t, ok := c.rw.(*tls.Conn)
+	if !ok {
+		return true
+	}
+	_ = t.SetDeadline(after(c.accepted, c.s.std.ReadHeaderTimeout)) // an error shows in the handshake
+	if err := t.Handshake(); err != nil {
+		if e, ok := errors.AsType[tls.RecordHeaderError](err); ok && e.Conn != nil && looksLikeHTTP(e.RecordHeader) {
+			_, _ = io.WriteString(e.Conn, "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n")
+			_ = e.Conn.Close()
+		}
+		c.s.logf("lane: TLS handshake with %s: %v", c.remote, err)
+		return false
+	}
+	_ = t.SetDeadline(time.Time{})
+	c.tls = new(t.ConnectionState())
+	c.blank.TLS = c.tls
+	return true
+}
+
+// looksLikeHTTP reports whether a client spoke HTTP where TLS was expected.
+func looksLikeHTTP(b [5]byte) bool {
+	switch string(b[:]) {
+	case "GET /", "HEAD ", "POST ", "PUT /", "OPTIO":
+		return true
+	}
+	return false
+}
+
+// giveUp makes the connection net/http's, with what was read.
+func (c *conn) giveUp() {
+	_ = c.rw.SetDeadline(time.Time{}) // net/http has its own
+	r := resumed{c.rw, c.buf[c.r:c.w]}
+	if c.tls != nil {
+		c.rest.give(&secured{r, c.tls})
+		return
+	}
+	c.rest.give(&r)
+}
+
+const endOfLine = "\r\n"
+
+// await reads until the header of a request is there, and returns its length without the empty line at its
+// end: 0 if it is longer than what is ordinary.
+func (c *conn) await() (int, error) {
+	if c.r > 0 { // to the front, and nothing stays behind of what was used
+		n := copy(c.buf, c.buf[c.r:c.w])
+		clear(c.buf[n:c.w])
+		c.r, c.w = 0, n
+	}
+	if c.w == 0 {
+		if err := c.first(); err != nil {
+			return 0, err
+		}
+	}
+	isFirst := c.state.Swap(busy) == fresh
+	bounded := isFirst // from when it was accepted on
+	for looked := 0; ; {
+		if i := bytes.Index(c.buf[looked:c.w], []byte("\r\n\r\n")); i >= 0 {
+			return looked + i + len(endOfLine), nil
+		}
+		if looked = max(0, c.w-3); c.w == len(c.buf) || c.w >= atLeast && !begins(c.buf[:c.w]) {
+			return 0, nil
+		}
+		if !bounded {
+			bounded = true
+			c.setReadBy(after(time.Now(), c.s.std.ReadHeaderTimeout))
+		}
+		err := c.fill()
+		if err == io.EOF && (isFirst || c.w >= atLeast) {
+			return 0, nil // net/http answers it
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+}
+
+// begins reports whether a part of a header may become that of an ordinary request. What may not is
+// net/http's at once, which may have an answer already.
+func begins(part []byte) bool {
+	const post = "POST /"
+	if n := min(len(part), len(post)); string(part[:n]) != post[:n] {
+		return false
+	}
+	for i, b := range part {
+		if b == '\n' && part[i-1] != '\r' { // not the first: that is a P
+			return false
+		}
+	}
+	return true
+}
+
+// first waits for the beginning of a request.
+func (c *conn) first() error {
+	if c.state.Load() == fresh {
+		c.setReadBy(after(c.accepted, c.s.std.ReadHeaderTimeout))
+		return c.fill()
+	}
+	if by := after(time.Now(), c.s.std.IdleTimeout); c.readBy.Before(by.Add(-slack)) || c.readBy.After(by) {
+		c.setReadBy(by)
+	}
+	if c.state.Store(idle); c.s.down.Load() {
+		return http.ErrServerClosed
+	}
+	return c.fill()
+}
+
+// fill reads more.
+func (c *conn) fill() error {
+	n, err := c.rw.Read(c.buf[c.w:])
+	if c.w += n; n > 0 {
+		return nil // an error comes again
+	}
+	return err
+}
+
+// after is a while after t; never if that is 0.
+func after(t time.Time, while time.Duration) time.Time {
+	if while == 0 {
+		return time.Time{}
+	}
+	return t.Add(while)
+}
+
+func (c *conn) setReadBy(t time.Time) {
+	c.readBy = t
+	_ = c.rw.SetReadDeadline(t) // an error shows when it is read
+}
+
+// exchange serves the request that was parsed, and reports whether there may be another one.
+func (c *conn) exchange() bool {
+	now := time.Now()
+	if by := after(now, c.s.std.WriteTimeout); c.writeBy.Before(by.Add(-slack)) {
+		c.writeBy = by
+		_ = c.rw.SetWriteDeadline(by) // an error shows when it is written
+	}
+	c.began.Store(now.UnixNano())
+	c.res.reset(now)
+	c.s.std.Handler.ServeHTTP(&c.res, &c.req)
+	c.res.finish()
+	c.body.end()
+	c.began.Store(0)
+	if c.res.err != nil || c.res.last || c.res.quits {
+		if c.res.err == nil && c.body.left > 0 {
+			c.linger()
+		}
+		return false
+	}
+	return true
+}
+
+// linger waits for the client to take the answer, or to have written what it is about to.
+func (c *conn) linger() {
+	_ = closeWrite(c.rw) // else the client sees the end a moment later
+	c.setReadBy(time.Now().Add(lingering))
+	_, _ = io.Copy(io.Discard, c.rw) // whatever it is
+}
