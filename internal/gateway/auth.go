@@ -17,17 +17,11 @@ func (x *exchange) authenticate(body []byte) (directory.Identity, string, error)
 	if x.op.Unsigned { // a signature proves nothing that the service asks for
 		return directory.Identity{}, "us-east-1", nil
 	}
-	var identity directory.Identity
-	lookup := func(ctx context.Context, accessKeyID, token string) (secret.String, error) {
-		s, id, err := x.cfg.Credentials.Lookup(ctx, accessKeyID, token)
-		identity = id
-		return s, err
-	}
 	verify := x.cfg.Verifier.Verify
 	if x.op.HTTP != nil && x.op.HTTP.UnsignedPayload {
 		verify = x.cfg.Verifier.VerifyUnsigned
 	}
-	signed, err := verify(x.r, body, lookup)
+	signed, err := verify(x.r, body, x.lookup)
 	if err != nil {
 		return directory.Identity{}, "", x.unauthenticated(err)
 	}
@@ -38,6 +32,7 @@ func (x *exchange) authenticate(body []byte) (directory.Identity, string, error)
 	case !validRegion(signed.Region):
 		return directory.Identity{}, "", x.authFailure(sigv4.WrongScope, "Credential should be scoped to a valid region.")
 	}
+	identity := x.caller
 	if x.cfg.Admit != nil {
 		if identity, err = x.cfg.Admit(x.r.Context(), identity); err != nil {
 			return directory.Identity{}, "", x.unauthenticated(err)
@@ -50,6 +45,12 @@ func (x *exchange) authenticate(body []byte) (directory.Identity, string, error)
 		return identity, "us-east-1", nil
 	}
 	return identity, signed.Region, nil
+}
+
+// lookup is the secret of an access key id, whose owner the exchange remembers.
+func (x *exchange) lookup(ctx context.Context, accessKeyID, token string) (s secret.String, err error) {
+	s, x.caller, err = x.cfg.Credentials.Lookup(ctx, accessKeyID, token)
+	return s, err
 }
 
 // unauthenticated turns a failure of the verifier, or of the lookup inside it, into the answer.

@@ -15,13 +15,14 @@ import (
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/sigv4"
 	"github.com/kagimori/kagimori/internal/wire"
 	"github.com/kagimori/kagimori/internal/wire/restjson"
 )
 
-// exchange is one request on its way.
+// exchange is one request on its way. Exchanges are used again.
 type exchange struct {
 	*gateway
 	w  http.ResponseWriter
@@ -33,40 +34,40 @@ type exchange struct {
 	labels map[string]string
 	done   bool // the answer has begun
 	seen   Outcome
-	buffers
+	caller directory.Identity // who the credentials are of, whether that is proved or not
+	// in and out hold the body of the request and that of its answer. They are zeroed before they are used
+	// again: either may hold a plaintext.
+	in, out []byte
 }
-
-// buffers hold the body of a request and that of its answer. They are used again, and zeroed before:
-// either may hold a plaintext.
-type buffers struct{ in, out []byte }
 
 // keepBuffer is the largest buffer that is used again, in bytes.
 const keepBuffer = 64 << 10
 
-// release gives the buffers of an exchange to the next.
-func (x *exchange) release(b *buffers) {
+// release gives an exchange to the next request.
+func (x *exchange) release() {
 	clear(x.in)
 	clear(x.out)
 	if cap(x.in) <= keepBuffer && cap(x.out) <= keepBuffer {
-		b.in, b.out = x.in[:0], x.out[:0]
-		x.gateway.buffers.Put(b)
+		g := x.gateway
+		*x = exchange{in: x.in[:0], out: x.out[:0]}
+		g.exchanges.Put(x)
 	}
 }
 
 // ServeHTTP answers one request.
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	b, ok := g.buffers.Get().(*buffers)
+	x, ok := g.exchanges.Get().(*exchange)
 	if !ok {
-		b = new(buffers)
+		x = new(exchange)
 	}
-	x := &exchange{gateway: g, w: w, r: r, id: guard.NewRequestID(), buffers: *b}
+	x.gateway, x.w, x.r, x.id = g, w, r, guard.NewRequestID()
+	defer x.release()
 	if g.cfg.Watch != nil {
 		var tell func(Outcome)
 		x.r, tell = g.cfg.Watch(r)
 		defer func() { tell(x.outcome()) }()
 	}
 	defer x.recover()
-	defer x.release(b)
 	if err := x.serve(); err != nil {
 		x.fail(err)
 	}

@@ -115,7 +115,7 @@ type endpoint struct {
 type gateway struct {
 	cfg       Config
 	noise     sampler              // of requests that are not authenticated
-	buffers   sync.Pool            // of *buffers
+	exchanges sync.Pool            // of *exchange
 	running   atomic.Int64         // requests that have been routed and are not answered
 	byTarget  map[string]*endpoint // awsJson target prefix
 	byVersion map[string]*endpoint // query API version

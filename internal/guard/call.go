@@ -97,7 +97,7 @@ type Call struct {
 func (c *Call) Account() string { return c.Caller.Principal.Account }
 
 // Decided reports whether policies were asked for the call.
-func (c *Call) Decided() bool { return len(c.evidence.decisions) > 0 }
+func (c *Call) Decided() bool { return c.evidence.decided || len(c.evidence.decisions) > 0 }
 
 // Child is a call that a service makes while it serves c, as the given caller.
 func (c *Call) Child(caller Caller, service, operation string, in any, readOnly bool) *Call {

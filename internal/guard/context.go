@@ -29,8 +29,10 @@ func (g *Guard) now() *second {
 // context supplies the condition keys that every request has, on top of those that authz derives
 // from the principal and the resource. Source: IAM User Guide, "AWS global condition context
 // keys"; KMS Developer Guide, "Condition keys for AWS KMS".
-func (g *Guard) context(c *Call) authz.Context {
-	ctx := make(authz.Context, 0, 10)
+func (g *Guard) context(c *Call, ctx authz.Context) authz.Context {
+	if ctx == nil {
+		ctx = make(authz.Context, 0, usualContext)
+	}
 	now := g.now()
 	ctx.Set("aws:currenttime", now.iso)
 	ctx.Set("aws:epochtime", now.epoch)

@@ -10,13 +10,15 @@ package guard
 
 import (
 	"context"
-	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -50,6 +52,7 @@ type Guard struct {
 	everything []*authz.Document
 	second     atomic.Pointer[second]
 	shapes     trail.Shapes
+	rooms      sync.Pool // of *room
 }
 
 // New makes a Guard.
@@ -75,10 +78,51 @@ type evidence struct {
 	eventID   string            // of that record, whichever run of its closure wrote it
 	reserved  string            // the event id of the next record, if it was told already
 	shapes    *trail.Shapes     // the guard's, once it has the call
+	decided   bool              // policies were asked, in a call that is over
+	scratch   *room             // while the call runs; nil: there is none
 	room      struct {          // for what nearly all calls have one of
 		resources [1]trail.Resource
 		decisions [1]json.RawMessage
 	}
+}
+
+// A room is memory for what a call needs until its record is written. The next call has it then.
+type room struct {
+	decision [usualDecision]byte // the first
+	taken    bool                // decision is
+	context  [usualContext]authz.Entry
+}
+
+// usualContext is the room for the condition keys that nearly all requests have at most.
+const usualContext = 12
+
+// enter gives the call a room.
+func (g *Guard) enter(c *Call) {
+	r, ok := g.rooms.Get().(*room)
+	if !ok {
+		r = new(room)
+	}
+	c.evidence.scratch = r
+}
+
+// leave takes the room from a call whose record is written, with the decisions in it.
+func (g *Guard) leave(c *Call) {
+	e := &c.evidence
+	r := e.scratch
+	e.scratch, e.decided = nil, e.decided || len(e.decisions) > 0
+	e.decisions, e.room.decisions, e.kept = nil, [1]json.RawMessage{}, 0
+	r.taken = false
+	clear(r.context[:])
+	g.rooms.Put(r)
+}
+
+// forDecision is room for a decision.
+func (e *evidence) forDecision() []byte {
+	if r := e.scratch; r != nil && !r.taken {
+		r.taken = true
+		return r.decision[:0]
+	}
+	return make([]byte, 0, usualDecision)
 }
 
 // A mark is what reset goes back to, so that a closure that runs again leaves no evidence of the
@@ -177,6 +221,10 @@ func (g *Guard) Update(ctx context.Context, c *Call, fn func(store.Tx) error) er
 // a second record. What fails before an unsigned request proved anything is nobody's and has none.
 func (g *Guard) Invoke(ctx context.Context, c *Call, in any, h Handler) (any, error) {
 	c.Input, c.evidence.shapes = in, &g.shapes
+	if c.evidence.scratch == nil {
+		g.enter(c)
+		defer g.leave(c)
+	}
 	out, err := h(ctx, c, in)
 	if err == nil && c.evidence.recorded && len(c.evidence.decisions) == c.evidence.kept {
 		return out, nil
@@ -228,7 +276,11 @@ func (g *Guard) Authorize(tx store.Tx, c *Call, check Check) ([]permit.Permit, e
 	if len(check.Parts) == 0 {
 		return nil, errors.New("guard: nothing to decide")
 	}
-	req, err := g.request(tx, c, check.Parts)
+	var entries authz.Context
+	if r := c.evidence.scratch; r != nil { // nobody has the request after the decision
+		entries = r.context[:0]
+	}
+	req, err := g.request(tx, c, check.Parts, entries)
 	if err != nil {
 		return nil, err
 	}
@@ -239,7 +291,7 @@ func (g *Guard) Authorize(tx store.Tx, c *Call, check Check) ([]permit.Permit, e
 	if d.Outcome != authz.Allowed {
 		return nil, g.refuse(c, req, d)
 	}
-	if data, ok := appendAllowed(make([]byte, 0, usualDecision), &req.Principal, &d); ok {
+	if data, ok := appendAllowed(c.evidence.forDecision(), &req.Principal, &d); ok {
 		if c.evidence.decisions == nil {
 			c.evidence.decisions = c.evidence.room.decisions[:0]
 		}
@@ -284,7 +336,7 @@ func (g *Guard) Allow(tx store.Tx, c *Call, part authz.Part) (permit.Permit, err
 // Allowed asks without recording a decision: which of several things the caller may do, or
 // whether a policy about to be saved would lock its author out.
 func (g *Guard) Allowed(tx store.Tx, c *Call, part authz.Part) (bool, error) {
-	req, err := g.request(tx, c, []authz.Part{part})
+	req, err := g.request(tx, c, []authz.Part{part}, nil)
 	if err != nil {
 		return false, err
 	}
@@ -295,10 +347,11 @@ func (g *Guard) Allowed(tx store.Tx, c *Call, part authz.Part) (bool, error) {
 // Consider gathers what a decision about parts would be made on, as Authorize does, and decides
 // nothing: for what predicts decisions.
 func (g *Guard) Consider(tx store.Tx, c *Call, parts []authz.Part) (authz.Request, error) {
-	return g.request(tx, c, parts)
+	return g.request(tx, c, parts, nil)
 }
 
-func (g *Guard) request(tx store.Tx, c *Call, parts []authz.Part) (authz.Request, error) {
+// request gathers what is decided on. entries is room for the condition keys, or nil.
+func (g *Guard) request(tx store.Tx, c *Call, parts []authz.Part, entries authz.Context) (authz.Request, error) {
 	docs, err := g.cfg.Directory.Documents(tx, &c.Caller.Identity)
 	if err != nil {
 		return authz.Request{}, err
@@ -307,7 +360,7 @@ func (g *Guard) request(tx store.Tx, c *Call, parts []authz.Part) (authz.Request
 		return authz.Request{}, err
 	}
 	req := authz.Request{
-		Principal: c.Caller.Principal, Context: g.context(c), Parts: parts,
+		Principal: c.Caller.Principal, Context: g.context(c, entries), Parts: parts,
 		Identity: docs.Identity, Boundary: docs.Boundary, Session: docs.Session, SCPs: docs.SCPs,
 	}
 	p := &req.Principal
@@ -371,10 +424,12 @@ func (e *DeniedError) Unwrap() error { return e.api }
 // Denied reports whether err is a refusal.
 func Denied(err error) (*DeniedError, bool) { return errors.AsType[*DeniedError](err) }
 
-// NewRequestID makes a request id: a random UUID, version 4.
+// NewRequestID makes a request id: a random UUID, version 4. Ids are no secrets, and knowing one gives
+// nothing: their source is ChaCha8, seeded by the system, of each thread.
 func NewRequestID() string {
 	var b [16]byte
-	rand.Read(b[:]) // never fails
+	binary.NativeEndian.PutUint64(b[:8], rand.Uint64())
+	binary.NativeEndian.PutUint64(b[8:], rand.Uint64())
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	var out [36]byte
 	hex.Encode(out[:8], b[:4])

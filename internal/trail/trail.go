@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -168,8 +169,10 @@ func (t *Trail) Append(rec *Record) error {
 	return p.err
 }
 
-// lead writes the queue, in which p is, and hands over.
+// lead writes the queue, in which p is, and hands over. Requests that run, or could, come to their own
+// record first: one write costs as much as many do.
 func (t *Trail) lead(p *pending) {
+	runtime.Gosched()
 	t.queueMu.Lock()
 	batch := t.queue
 	t.queue, t.spare = t.spare, nil
