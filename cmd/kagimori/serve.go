@@ -197,6 +197,8 @@ func (f *serveFlags) run(ctx context.Context, io stdio) error {
 	}
 	fmt.Fprintf(io.out, "kagimori listens on %s\n", url)
 	logger.Info("serving", "url", url, "data", cfg.Data, "dev", f.dev)
+	settled := time.AfterFunc(settleAfter, app.Settle)
+	defer settled.Stop()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	visited := make(chan error, 1)
@@ -317,6 +319,9 @@ func (f *serveFlags) config(logger *slog.Logger) (app.Config, error) {
 	}
 	return cfg, f.network.configure(&cfg)
 }
+
+// settleAfter is how long after the start its memory is given back: not before the first requests.
+const settleAfter = time.Second
 
 // clusterDrain is how long a node of a cluster takes leave, unless it is told otherwise.
 const clusterDrain = 2 * time.Second

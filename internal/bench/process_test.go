@@ -95,6 +95,7 @@ func serve(role string) error {
 	if srv = std; role != roleBare {
 		srv = lane.New(std)
 	}
+	defer time.AfterFunc(time.Second, app.Settle).Stop()
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		_ = srv.Close()
@@ -225,11 +226,17 @@ func ownCPU(tb testing.TB) time.Duration {
 // Source: proc(5), RssAnon.
 func (p *process) memory() int {
 	p.tb.Helper()
+	return p.resident("RssAnon:")
+}
+
+// resident is a line of the process's status that counts memory, in bytes.
+func (p *process) resident(line string) int {
+	p.tb.Helper()
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
 		p.tb.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(data), "RssAnon:")
+	_, rest, _ := strings.Cut(string(data), line)
 	kilobytes, err := strconv.Atoi(strings.Fields(rest)[0])
 	if err != nil {
 		p.tb.Fatal(err)

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package app
+
+// forgetProgram does nothing here.
+func forgetProgram() {}
