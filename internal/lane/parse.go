@@ -118,8 +118,19 @@ func field(text string) (name, value, rest string, ok bool) {
 	if end < 0 || end+1 == len(text) || text[end+1] != '\n' {
 		return "", "", "", false
 	}
-	value = strings.Trim(text[:end], " \t")
+	value = trim(text[:end])
 	return name, value, text[end+2:], all(value, inValue)
+}
+
+// trim is a value without the spaces and tabs around it.
+func trim(s string) string {
+	for s != "" && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
+	}
+	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
+		s = s[:len(s)-1]
+	}
+	return s
 }
 
 // take takes a field of the header.

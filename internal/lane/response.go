@@ -197,10 +197,10 @@ func closes(h http.Header) bool {
 // appendField appends a line of the header. What would end it is a space, as in net/http.
 func appendField(b []byte, name, value string) []byte {
 	b = append(append(b, name...), ':', ' ')
-	if strings.ContainsAny(value, "\r\n") {
+	if !all(value, inValue) {
 		value = strings.NewReplacer("\r", " ", "\n", " ").Replace(value)
 	}
-	return append(append(b, strings.Trim(value, " \t")...), endOfLine...)
+	return append(append(b, trim(value)...), endOfLine...)
 }
 
 // Flush writes what there is of the answer.
