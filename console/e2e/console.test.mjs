@@ -222,16 +222,22 @@ for (const language of ['en', 'ja']) {
 
     test('a key is made with its policy', visit(language, async (page) => {
       await go(page, 'create-key');
-      const inputs = page.locator('main input[type=text]');
-      await inputs.first().waitFor();
-      await inputs.first().fill(`made-${language}`);
+      const next = page.locator('button[class*=primary-button]');
+      await page.getByRole('radio').first().waitFor();
       await accessible(page, 'create-key', language);
-      await page.locator('button[class*=primary-button]').click();
-      await page.locator('main input[type=text]').nth(1).fill(linkedRole);
-      await page.locator('button[class*=primary-button]').click();
+      await next.click();
+      await page.locator('input[name=alias]').fill(`made-${language}`);
+      await page.locator('main textarea').fill('team=red');
+      await next.click();
+      await page.locator('input[name=accounts]').fill('not an account');
+      await next.click(); // does not go on
+      await page.locator('input[name=accounts]').fill('444455556666');
+      await page.locator('input[name=users-arns]').fill(linkedRole);
+      await accessible(page, 'create-key-people', language);
+      await next.click();
       await page.locator('pre').getByText('Allow use of the key').waitFor();
       await accessible(page, 'create-key-review', language);
-      await page.locator('button[class*=primary-button]').click();
+      await next.click();
       await page.getByRole('heading', { name: `made-${language}` }).waitFor();
     }));
 

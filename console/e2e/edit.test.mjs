@@ -1,13 +1,13 @@
-// The editor of policies, imported key material, replicas and custom key stores, in both languages.
+// The editor of policies, imported key material and replicas, in both languages.
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { createHmac, createPublicKey, generateKeyPairSync, randomBytes, verify } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import { DescribeKeyCommand } from '@aws-sdk/client-kms';
+import { DescribeKeyCommand, GenerateMacCommand, SignCommand } from '@aws-sdk/client-kms';
 import { accessible, account, browse, go, linkedRole, serve, tab, until, world } from './kit.mjs';
 
 const words = {
-  en: { textView: 'Policy view', stores: 'Custom key stores', imported: 'The key material was imported.', deleted: 'The key material was deleted.', replicated: /replica key is being created/ },
-  ja: { textView: 'ポリシービュー', stores: 'カスタムキーストア', imported: 'キーマテリアルをインポートしました。', deleted: 'キーマテリアルを削除しました。', replicated: /レプリカキーを作成しています/ },
+  en: { textView: 'Policy view', imported: 'The key material was imported.', deleted: 'The key material was deleted.', replicated: /replica key is being created/, primaryMoves: /primary Region is being changed to eu-central-1/ },
+  ja: { textView: 'ポリシービュー', imported: 'キーマテリアルをインポートしました。', deleted: 'キーマテリアルを削除しました。', replicated: /レプリカキーを作成しています/, primaryMoves: /プライマリリージョンを eu-central-1 に変更しています/ },
 };
 
 let server;
@@ -111,17 +111,58 @@ for (const language of ['en', 'ja']) {
       assert.equal(await state(), 'PendingImport');
     }));
 
-    test('a multi-Region key and its replicas; custom key stores', visit(language, async (page, t) => {
+    test('a multi-Region key is replicated, and its primary moves', visit(language, async (page, t) => {
       const key = await w.key(`replicas-${language}`, { MultiRegion: true });
+      const replica = `arn:aws:kms:eu-central-1:${account}:key/${key.KeyId}`;
       await go(page, `keys/${key.KeyId}/replicas`);
+      await page.getByTestId('move-primary').and(page.locator('[disabled]')).waitFor(); // nowhere to move to
       await page.getByRole('tabpanel').locator('input').fill('eu-central-1');
       await page.getByTestId('replicate').click();
       await page.getByText(t.replicated).waitFor();
-      await until('the replica is listed', async () => (await page.getByText(`arn:aws:kms:eu-central-1:${account}:key/${key.KeyId}`).count()) > 0);
+      await until('the replica is listed', async () => (await page.getByText(replica).count()) > 0);
       await accessible(page, 'replicas', language);
-      await go(page, 'stores');
-      await page.getByRole('heading', { name: t.stores }).waitFor();
-      await accessible(page, 'stores', language);
+      await until('the replica can be used', async () => (await w.abroad('eu-central-1').send(new DescribeKeyCommand({ KeyId: replica }))).KeyMetadata.KeyState === 'Enabled');
+      await page.getByTestId('move-primary').click();
+      await accessible(page, 'move-primary', language);
+      await page.getByTestId('move-primary-now').click();
+      await page.getByText(t.primaryMoves).waitFor();
+      const regions = async () => (await w.kms.send(new DescribeKeyCommand({ KeyId: key.KeyId }))).KeyMetadata.MultiRegionConfiguration.PrimaryKey.Region;
+      await until('the primary has moved', async () => (await regions()) === 'eu-central-1');
+      await page.getByRole('tabpanel').getByRole('button').first().click(); // refresh
+      await page.getByTestId('move-primary').waitFor({ state: 'detached' }); // a replica moves nothing
     }));
+
+    for (const [name, spec, usage, make] of [
+      ['an HMAC key', 'HMAC_384', 'GENERATE_VERIFY_MAC', () => randomBytes(48)],
+      ['an RSA key, as PEM', 'RSA_2048', 'SIGN_VERIFY', () => generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ type: 'pkcs8', format: 'pem' })],
+      ['a key on a curve, as DER', 'ECC_NIST_P521', 'SIGN_VERIFY', () => generateKeyPairSync('ec', { namedCurve: 'P-521' }).privateKey.export({ type: 'pkcs8', format: 'der' })],
+    ]) {
+      test(`key material of ${name} is imported`, visit(language, async (page, t) => {
+        const key = await w.key(`${spec.toLowerCase().replaceAll('_', '-')}-${language}`, { Origin: 'EXTERNAL', KeySpec: spec, KeyUsage: usage });
+        await go(page, `keys/${key.KeyId}/material`);
+        const file = (buffer) => page.locator('input[type=file]').setInputFiles({ name: 'material', mimeType: 'application/octet-stream', buffer: Buffer.from(buffer) });
+        if (spec === 'RSA_2048') {
+          await file('-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n');
+          await page.getByText('openssl pkcs8 -topk8 -nocrypt').waitFor();
+          assert.ok(await page.getByTestId('import-now').isDisabled());
+          await accessible(page, 'material-wrong', language);
+        }
+        const material = make();
+        await file(material);
+        await page.getByTestId('import-now').click();
+        await page.getByText(t.imported).waitFor();
+        assert.equal((await w.kms.send(new DescribeKeyCommand({ KeyId: key.KeyId }))).KeyMetadata.KeyState, 'Enabled');
+        const [Message, MessageType] = [Buffer.from('what is signed'), 'RAW'];
+        if (usage === 'GENERATE_VERIFY_MAC') {
+          const { Mac } = await w.kms.send(new GenerateMacCommand({ KeyId: key.KeyId, Message, MacAlgorithm: 'HMAC_SHA_384' }));
+          assert.deepEqual(Buffer.from(Mac), createHmac('sha384', material).update(Message).digest());
+        } else {
+          const SigningAlgorithm = spec === 'RSA_2048' ? 'RSASSA_PKCS1_V1_5_SHA_256' : 'ECDSA_SHA_512';
+          const { Signature } = await w.kms.send(new SignCommand({ KeyId: key.KeyId, Message, MessageType, SigningAlgorithm }));
+          const mine = createPublicKey(spec === 'RSA_2048' ? material : { key: material, format: 'der', type: 'pkcs8' });
+          assert.ok(verify(spec === 'RSA_2048' ? 'sha256' : 'sha512', Message, mine, Signature));
+        }
+      }));
+    }
   });
 }

@@ -1,26 +1,34 @@
 // The kit of the end-to-end tests: a server of its own, a browser of its own, and what a person does.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
+import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
 import { AutoScalingClient, CreateAutoScalingGroupCommand, DescribeAutoScalingGroupsCommand } from '@aws-sdk/client-auto-scaling';
 import { EC2Client, CreateLaunchTemplateCommand } from '@aws-sdk/client-ec2';
-import { IAMClient, CreateServiceLinkedRoleCommand } from '@aws-sdk/client-iam';
+import { IAMClient, CreateRoleCommand, CreateServiceLinkedRoleCommand, PutRolePolicyCommand } from '@aws-sdk/client-iam';
 import { KMSClient, CreateAliasCommand, CreateKeyCommand, GetKeyPolicyCommand } from '@aws-sdk/client-kms';
 
 export const region = 'us-west-2';
 export const account = '123456789012';
 export const linkedRole = `arn:aws:iam::${account}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling`;
 const image = 'ami-12c6146b';
+const run = promisify(execFile);
 
-// serve starts the server that KAGIMORI_BIN names.
-export async function serve() {
+// program is the server that KAGIMORI_BIN names.
+function program() {
   const bin = process.env.KAGIMORI_BIN;
   if (!bin) throw new Error('KAGIMORI_BIN names no server: make console-e2e');
-  const child = spawn(bin, ['serve', '--dev', '--listen', '127.0.0.1:0', '--log-level', 'warn'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  return bin;
+}
+
+// serve starts a server.
+export async function serve(...flags) {
+  const child = spawn(program(), ['serve', '--dev', '--listen', '127.0.0.1:0', '--log-level', 'warn', ...flags], { stdio: ['ignore', 'pipe', 'inherit'] });
   const url = await new Promise((found, failed) => {
     let text = '';
     child.stdout.on('data', (d) => {
@@ -30,7 +38,50 @@ export async function serve() {
     });
     child.on('exit', (code) => failed(new Error(`the server ended with ${code}`)));
   });
-  return { url, stop: () => new Promise((done) => (child.on('exit', done), child.kill('SIGINT'))) };
+  const advance = async (by) => {
+    const res = await fetch(`${url}/_kagimori/clock`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ advance: by }) });
+    if (!res.ok) throw new Error(`the clock did not move: ${await res.text()}`);
+  };
+  return { url, advance, stop: () => new Promise((done) => (child.on('exit', done), child.kill('SIGINT'))) };
+}
+
+// free is a port that nobody listens on.
+const free = () =>
+  new Promise((found) => {
+    const l = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = l.address();
+      l.close(() => found(port));
+    });
+  });
+
+// keeper starts a server that is the external key store of itself, as xks.example.com, for the keys of
+// another account; credential makes what its proxy is asked with.
+export async function keeper() {
+  const folder = await mkdtemp(join(tmpdir(), 'kagimori-xks-'));
+  const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+  const certificate = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=xks', '-addext', 'subjectAltName=DNS:xks.example.com', '-keyout', key, '-out', cert];
+  await run('openssl', certificate);
+  const proxy = `127.0.0.1:${await free()}`;
+  const server = await serve('--xks-listen', proxy, '--xks-tls-cert', cert, '--xks-tls-key', key, '--outbound-ca', cert, '--outbound-connect', `xks.example.com=${proxy}`, '--xks-timeout', '30s');
+  const own = '999988887777';
+  const { kms, iam } = world(server.url, own);
+  const trust = { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Principal: { Service: 'cks.kms.amazonaws.com' }, Action: 'sts:AssumeRole' }] };
+  const { Role } = await iam.send(new CreateRoleCommand({ RoleName: 'aws', AssumeRolePolicyDocument: JSON.stringify(trust) }));
+  const use = { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: ['kms:Encrypt', 'kms:Decrypt', 'kms:DescribeKey'], Resource: '*' }] };
+  await iam.send(new PutRolePolicyCommand({ RoleName: 'aws', PolicyName: 'use', PolicyDocument: JSON.stringify(use) }));
+  return {
+    ...server,
+    stop: async () => (await server.stop(), await rm(folder, { recursive: true, force: true })),
+    // credential is a new key behind the proxy, with the file of a credential for it under a path.
+    credential: async (prefix) => {
+      const { KeyMetadata: held } = await kms.send(new CreateKeyCommand({}));
+      const file = join(folder, `${prefix.slice(1)}.json`);
+      await run(program(), ['xks', 'credential', 'create', '--role', Role.Arn, '--key', held.Arn, '--path-prefix', prefix, '--out', file], {
+        env: { ...process.env, AWS_ENDPOINT_URL: server.url, AWS_REGION: region, AWS_ACCESS_KEY_ID: `${own}ADMIN`, AWS_SECRET_ACCESS_KEY: 'test' },
+      });
+      return { file, key: held.KeyId };
+    },
+  };
 }
 
 // browse starts Chromium on an empty profile.
@@ -117,6 +168,7 @@ export function world(url, owner = account) {
   return {
     kms,
     iam,
+    abroad: (other) => new KMSClient({ ...config, region: other }),
     role: () => iam.send(new CreateServiceLinkedRoleCommand({ AWSServiceName: 'autoscaling.amazonaws.com' })),
     key: async (alias, more = {}) => {
       const { KeyMetadata: key } = await kms.send(new CreateKeyCommand({ Description: alias, ...more }));

@@ -13,7 +13,7 @@ import { SignIn } from './SignIn';
 const Keys = lazy(() => import('../keys/Keys'));
 const Key = lazy(() => import('../keys/Key'));
 const CreateKey = lazy(() => import('../keys/CreateKey'));
-const Stores = lazy(() => import('../keys/Stores'));
+const Stores = lazy(() => import('../stores/Stores'));
 const Groups = lazy(() => import('../groups/Groups'));
 const Group = lazy(() => import('../groups/Group'));
 const Explanation = lazy(() => import('../explain/Explanation'));

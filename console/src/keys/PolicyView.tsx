@@ -12,7 +12,7 @@ import { pretty } from '../ui/Diff';
 import { Editor, type Mark } from '../ui/Editor';
 import { useLoad } from '../ui/load';
 import { Problem } from '../ui/Problem';
-import { people } from './Pick';
+import { people } from './People';
 import { suggest } from './suggest';
 
 const severity = (f: Finding): Mark['severity'] => (f.findingType === 'ERROR' ? 'error' : f.findingType === 'SUGGESTION' ? 'note' : 'warning');
