@@ -68,20 +68,33 @@ func impactText(a *kagimoriapi.PredictImpactResponse, lang speech.Language) stri
 			line("    ", speech.Say("it depends on %s", speech.Written(d)))
 		}
 	}
+	if len(a.Starts) > 0 {
+		line("", speech.Say("Refused today, and works afterwards:"))
+	}
+	for i := range a.Starts {
+		e := &a.Starts[i]
+		line("  ", speech.Say("%s: %s works", thing(e), api.Val(e.Operation)))
+		if e.Refusal == nil {
+			continue
+		}
+		for _, m := range e.Refusal.AllowedBy {
+			line("    ", speech.Say("allowed by %s", cite(m.PolicyType, m.Policy, m.Sid, m.GrantId)))
+		}
+	}
 	if api.Val(a.Truncated) {
 		line("", speech.Say("There are more; all in all:"))
 		for _, t := range a.Totals {
 			line("  ", speech.Say("%s: %d of type %s", *t.When, api.Val(t.Count), *t.ResourceType))
 		}
 	}
-	if n := api.Val(a.AlreadyFailing); n > 0 {
+	if n := int(api.Val(a.AlreadyFailing)) - len(a.Starts); n > 0 {
 		line("", speech.Say("Fails today already, and is not told here: %d.", n))
 	}
 	return b.String()
 }
 
-// effectLine is what stops, and which call is refused to whom.
-func effectLine(e *kagimoriapi.ImpactEffect) speech.Text {
+// thing names what stops or starts.
+func thing(e *kagimoriapi.ImpactEffect) speech.Text {
 	what := speech.Raw(api.Val(e.ResourceType) + " " + api.Val(e.ResourceId))
 	if name := api.Val(e.Name); name != "" {
 		what = speech.Join(what, speech.Raw(" ("+name+")"))
@@ -92,7 +105,12 @@ func effectLine(e *kagimoriapi.ImpactEffect) speech.Text {
 	if d := api.Val(e.Device); d != "" {
 		what = speech.Join(what, speech.Raw(", "+d))
 	}
-	r := e.Refusal
+	return what
+}
+
+// effectLine is what stops, and which call is refused to whom.
+func effectLine(e *kagimoriapi.ImpactEffect) speech.Text {
+	what, r := thing(e), e.Refusal
 	switch {
 	case r == nil:
 		return speech.Say("%s: cannot be told", what)

@@ -102,19 +102,26 @@ func (g *gathering) use(u *Use) error {
 	if err != nil {
 		return err
 	}
-	if before.refused {
-		g.out.Failing++
-		return nil
-	}
 	after, err := drive(g.c.After, u, false)
+	if err == nil && before.refused {
+		g.out.Failing++
+		if after.refused || len(after.depends) > 0 {
+			return nil
+		}
+		return g.tell(&g.out.Starts, func() (Effect, error) {
+			e, err := g.effect(u, g.c.After, g.c.Before, nil)
+			e.Outcome = Starts
+			return e, err
+		})
+	}
 	if err != nil || !after.refused && len(after.depends) <= len(before.depends) {
 		return err
 	}
-	return g.add(u.Kind, u.ID, u.Spec.Account, u.When, func() (Effect, error) { return g.effect(u, before.depends) })
+	return g.add(u.Kind, u.ID, u.Spec.Account, u.When, func() (Effect, error) { return g.effect(u, g.c.Before, g.c.After, before.depends) })
 }
 
-// effect describes what stops, with the evidence of both worlds.
-func (g *gathering) effect(u *Use, depends []string) (Effect, error) {
+// effect describes what stops between two worlds, with the evidence of both.
+func (g *gathering) effect(u *Use, from, to World, depends []string) (Effect, error) {
 	e := Effect{
 		Kind: u.Kind, ID: u.ID, Name: u.Name, PartOf: u.PartOf, Account: u.Spec.Account, When: u.When, Operation: string(u.Spec.Operation),
 		Outcome: Stops, Depends: distinct(depends),
@@ -122,11 +129,11 @@ func (g *gathering) effect(u *Use, depends []string) (Effect, error) {
 	if len(depends) > 0 {
 		e.Outcome = CannotTell
 	}
-	before, err := drive(g.c.Before, u, true)
+	before, err := drive(from, u, true)
 	if err != nil {
 		return e, err
 	}
-	after, err := drive(g.c.After, u, true)
+	after, err := drive(to, u, true)
 	if err != nil {
 		return e, err
 	}

@@ -47,6 +47,7 @@ const (
 	Stops      Outcome = "STOPS"
 	Narrows    Outcome = "NARROWS"     // of a principal: it depends on the request, and did not before
 	CannotTell Outcome = "CANNOT_TELL" // it depends on what is not known
+	Starts     Outcome = "STARTS"      // it is refused before the change, and is not after
 )
 
 // A Use is something that needs keys at a moment: a plan, and who asks for it.
@@ -115,7 +116,7 @@ type Questioned struct {
 	Actions []string
 }
 
-// An Effect is something that stops working.
+// An Effect is something that stops working, or starts.
 type Effect struct {
 	Kind, ID, Name, PartOf string
 	Account                string
@@ -131,7 +132,8 @@ type Effect struct {
 	Refusal   *Refusal
 }
 
-// A Refusal is the request to KMS that is refused after the change, and what allowed it before.
+// A Refusal is the request to KMS that is refused after the change, and what allowed it before. Of what
+// starts to work it is the one that is refused before, and what allows it afterwards.
 type Refusal struct {
 	Principal, Call, Action, KeyARN string
 	Code                            string // of the error
@@ -146,15 +148,18 @@ type Total struct {
 	Count int
 }
 
-// A Report is what a change takes away.
+// A Report is what a change takes away, and gives.
 type Report struct {
 	Effects []Effect
-	Totals  []Total
+	// Starts are the uses that are refused before the change and are not after it. What principals win is
+	// not among them.
+	Starts []Effect
+	Totals []Total
 	// Accounts are those of the effects.
 	Accounts []string
 	// Failing counts the uses that are refused before the change already.
 	Failing   int
-	Truncated bool // there are more effects than are told; the totals count all
+	Truncated bool // there are more effects than are told; the totals count all that stops
 }
 
 // Stops reports whether anything surely stops working, or works with fewer requests.
@@ -219,7 +224,12 @@ func (g *gathering) add(kind, id, account string, when Moment, make func() (Effe
 	}
 	g.seen[t][account+" "+id] = true
 	g.accounts[account] = true
-	if g.c.MaxEffects > 0 && len(g.out.Effects) >= g.c.MaxEffects {
+	return g.tell(&g.out.Effects, make)
+}
+
+// tell adds to a list of effects, unless it has as many as are told.
+func (g *gathering) tell(list *[]Effect, make func() (Effect, error)) error {
+	if g.c.MaxEffects > 0 && len(*list) >= g.c.MaxEffects {
 		g.out.Truncated = true
 		return nil
 	}
@@ -227,7 +237,7 @@ func (g *gathering) add(kind, id, account string, when Moment, make func() (Effe
 	if err != nil {
 		return err
 	}
-	g.out.Effects = append(g.out.Effects, e)
+	*list = append(*list, e)
 	return nil
 }
 
@@ -239,9 +249,11 @@ func (g *gathering) report() *Report {
 	order := Moments()
 	at := func(m Moment) int { return slices.Index(order, m) }
 	slices.SortFunc(g.out.Totals, func(a, b Total) int { return cmp.Or(at(a.When)-at(b.When), cmp.Compare(a.Kind, b.Kind)) })
-	slices.SortStableFunc(g.out.Effects, func(a, b Effect) int {
-		return cmp.Or(at(a.When)-at(b.When), cmp.Compare(a.Account, b.Account), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID))
-	})
+	for _, list := range [][]Effect{g.out.Effects, g.out.Starts} {
+		slices.SortStableFunc(list, func(a, b Effect) int {
+			return cmp.Or(at(a.When)-at(b.When), cmp.Compare(a.Account, b.Account), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID))
+		})
+	}
 	for a := range g.accounts {
 		if a != "" {
 			g.out.Accounts = append(g.out.Accounts, a)

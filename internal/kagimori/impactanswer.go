@@ -10,14 +10,20 @@ import (
 // ImpactAnswer is a report in the words of the service.
 func ImpactAnswer(r *impact.Report, l speech.Language) *kagimoriapi.PredictImpactResponse {
 	out := &kagimoriapi.PredictImpactResponse{
-		Effects: []kagimoriapi.ImpactEffect{}, Totals: []kagimoriapi.ImpactTotal{}, Accounts: append([]string{}, r.Accounts...),
+		Totals: []kagimoriapi.ImpactTotal{}, Accounts: append([]string{}, r.Accounts...),
 		AlreadyFailing: new(int32(r.Failing)), Truncated: &r.Truncated,
 	}
 	for _, t := range r.Totals {
 		out.Totals = append(out.Totals, kagimoriapi.ImpactTotal{ResourceType: &t.Kind, When: new(string(t.When)), Count: new(int32(t.Count))})
 	}
-	for i := range r.Effects {
-		e := &r.Effects[i]
+	out.Effects, out.Starts = effects(r.Effects, l), effects(r.Starts, l)
+	return out
+}
+
+func effects(list []impact.Effect, l speech.Language) []kagimoriapi.ImpactEffect {
+	out := []kagimoriapi.ImpactEffect{}
+	for i := range list {
+		e := &list[i]
 		w := kagimoriapi.ImpactEffect{
 			ResourceType: &e.Kind, ResourceId: &e.ID, Name: api.Opt(e.Name), PartOf: api.Opt(e.PartOf), AccountId: api.Opt(e.Account),
 			When: new(string(e.When)), Outcome: new(string(e.Outcome)), DependsOn: e.Depends, Operation: api.Opt(e.Operation), Actions: e.Actions,
@@ -32,7 +38,7 @@ func ImpactAnswer(r *impact.Report, l speech.Language) *kagimoriapi.PredictImpac
 				w.Refusal.AllowedBy = append(w.Refusal.AllowedBy, statement(&f.AllowedBy[j]))
 			}
 		}
-		out.Effects = append(out.Effects, w)
+		out = append(out, w)
 	}
 	return out
 }

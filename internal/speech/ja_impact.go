@@ -12,6 +12,8 @@ var ofImpact = []entry{
 	{"There are more; all in all:", "ほかにもあります。全体では:"},
 	{"%s: %d of type %s", "%s: %[3]s が %[2]d 件"},
 	{"Fails today already, and is not told here: %d.", "現時点ですでに失敗するもの (ここには示していません): %d 件。"},
+	{"Refused today, and works afterwards:", "現在は拒否され、変更後に動くようになるもの:"},
+	{"%s: %s works", "%s: %s が成功します"},
 	{"%s of %s", "%[2]s の %[1]s"},
 	{"%s: cannot be told", "%s: 判定できません"},
 	{"%s: %s on %s only on conditions that did not apply before", "%s: %[3]s に対する %[2]s は、これまでなかった条件を満たす場合にのみ許可されます"},

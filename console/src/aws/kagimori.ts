@@ -106,13 +106,13 @@ export const whoCan = (s: Session, Action: string, KeyArn: string) => ask<{ Answ
 
 export type Effect = {
   ResourceType: string; ResourceId: string; Name?: string; PartOf?: string; When: 'NOW' | 'HOST_RESTART' | 'RESTART' | 'LAUNCH';
-  Outcome: 'STOPS' | 'NARROWS' | 'CANNOT_TELL'; DependsOn?: string[]; Operation?: string; Actions?: string[]; Device?: string;
+  Outcome: 'STOPS' | 'NARROWS' | 'CANNOT_TELL' | 'STARTS'; DependsOn?: string[]; Operation?: string; Actions?: string[]; Device?: string;
   Refusal?: { Principal?: string; Action?: string; ErrorCode?: string };
 };
 export type ImpactChange =
   | { Type: 'REVOKE_GRANT' | 'RETIRE_GRANT'; KeyId: string; GrantId: string }
   | { Type: 'DISABLE_KEY' | 'SCHEDULE_KEY_DELETION'; KeyId: string }
   | { Type: 'REPLACE_KEY_POLICY'; KeyId: string; Policy: string };
-export type Prediction = { Effects: Effect[]; Totals?: { ResourceType: string; When: string; Count: number }[]; Truncated?: boolean };
-// predictImpact tells what stops working, and when, if a change is made.
+export type Prediction = { Effects: Effect[]; Starts?: Effect[]; Totals?: { ResourceType: string; When: string; Count: number }[]; Truncated?: boolean };
+// predictImpact tells what stops working, and when, if a change is made, and what starts to.
 export const predictImpact = (s: Session, Change: ImpactChange, Language: string) => ask<Prediction>(s, '/impact', { Change, Language });

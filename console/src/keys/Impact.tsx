@@ -13,7 +13,7 @@ import { Problem } from '../ui/Problem';
 
 const shownAtFirst = 10; // of what stops at one moment
 
-// Impact says what stops working, and when, if a change is made: as the service predicts it. A key's
+// Impact says what stops working, and when, if a change is made, and what starts to: as the service predicts it. A key's
 // deletion or a policy is predicted before it is asked for, so nothing here changes anything.
 export function Impact({ change }: { change: ImpactChange }) {
   const { t, tag } = useWords();
@@ -21,11 +21,13 @@ export function Impact({ change }: { change: ImpactChange }) {
   const { data, error, loading } = useLoad(() => predictImpact(s, change, tag), [s, tag, JSON.stringify(change)]);
   if (error) return <Problem error={error} />;
   if (loading || !data) return <Spinner />;
-  if (!data.Effects.length) return <Box data-testid="impact">{t.impactNone}</Box>;
+  const starts = data.Starts ?? [];
   const moments = [['NOW', t.impactNow], ['HOST_RESTART', t.impactHost], ['RESTART', t.impactRestart], ['LAUNCH', t.impactLaunch]] as const;
   return (
     <div data-testid="impact">
       <SpaceBetween size="s">
+        {starts.length > 0 && <KeyValuePairs items={[{ label: `${t.impactStarts} (${starts.length})`, value: <Those effects={starts} name={t.impactStarts} /> }]} />}
+        {data.Effects.length === 0 && <Box>{t.impactNone}</Box>}
         <KeyValuePairs
           items={moments.flatMap(([when, label]) => {
             const those = data.Effects.filter((e) => e.When === when);
@@ -56,6 +58,7 @@ function told(t: Words, e: Effect): string {
   const type = t.things[e.ResourceType as keyof Words['things']] ?? e.ResourceType;
   const of = e.PartOf && e.PartOf !== e.ResourceId ? e.PartOf : undefined;
   const id = e.Name && e.Name !== e.ResourceId ? `${e.ResourceId} (${e.Name})` : e.ResourceId;
+  if (e.Outcome === 'STARTS') return t.impactWorks(type, id, of, e.Operation ?? '');
   if (e.Outcome === 'NARROWS') return t.impactNarrows(type, id, of, what);
   if (e.Outcome === 'CANNOT_TELL') return t.impactUnknown(type, id, of, e.DependsOn?.join(', '));
   return t.impactStops(type, id, of, what);

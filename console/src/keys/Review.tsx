@@ -14,7 +14,6 @@ import { useAct, useLoad } from '../ui/load';
 import { Diff } from '../ui/Diff';
 import { Problem } from '../ui/Problem';
 import { Impact } from './Impact';
-import { groupsOf } from './impact';
 
 const colours = { GAINS: 'success', WIDER: 'success', LOSES: 'warning', TIGHTER: 'warning', OTHER: 'info' } as const;
 
@@ -26,7 +25,7 @@ function condition(t: Words, text: string): string {
 }
 
 // Changes says in words what access a new policy changes.
-export function Changes({ changes, groups }: { changes: AccessChange[]; groups: Map<string, string[]> }) {
+export function Changes({ changes }: { changes: AccessChange[] }) {
   const { t } = useWords();
   if (changes.length === 0) return <Box>{t.noChange}</Box>;
   return (
@@ -35,7 +34,6 @@ export function Changes({ changes, groups }: { changes: AccessChange[]; groups: 
         <li key={i}>
           <StatusIndicator type={colours[c.Type]} wrapText>{t[c.Type](c.Principal, c.Actions.join(', '))}</StatusIndicator>
           <Box variant="small" display="block" color="text-body-secondary">
-            {groups.get(c.Principal)?.length ? <div>{t.launchesWith(groups.get(c.Principal)!)}</div> : null}
             {t.formerly}: {condition(t, c.Before)}; {t.now}: {condition(t, c.After)}
           </Box>
         </li>
@@ -52,10 +50,7 @@ export function Review({ keyArn, before, after, notes = [], onDone }: { keyArn: 
   const { busy, error: failed, act } = useAct();
   const { data, error, loading } = useLoad(async () => {
     const { Changes: changes } = await compareKeyPolicies(s, before, after, keyArn);
-    const roles = [...new Set(changes.map((c) => c.Principal))];
-    // Who may not list groups is not told of them.
-    const groups = new Map(await Promise.all(roles.map(async (r) => [r, await groupsOf(s, r).catch(() => [])] as const)));
-    return { changes, groups };
+    return { changes };
   }, [s, before, after, keyArn]);
   const save = () =>
     act(async () => {
@@ -90,7 +85,7 @@ export function Review({ keyArn, before, after, notes = [], onDone }: { keyArn: 
         {data && <Changes {...data} />}
         {before !== after && (
           <>
-            <Box variant="h3">{t.impactTitle}</Box>
+            <Box variant="h3">{t.impactBoth}</Box>
             <Impact change={{ Type: 'REPLACE_KEY_POLICY', KeyId: keyArn, Policy: after }} />
           </>
         )}

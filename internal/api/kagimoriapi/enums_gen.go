@@ -31,6 +31,7 @@ const (
 	ImpactOutcomeSTOPS       = "STOPS"
 	ImpactOutcomeNARROWS     = "NARROWS"
 	ImpactOutcomeCANNOT_TELL = "CANNOT_TELL"
+	ImpactOutcomeSTARTS      = "STARTS"
 
 	KeyPolicyEditTypeADD_ADMINISTRATOR     = "ADD_ADMINISTRATOR"
 	KeyPolicyEditTypeREMOVE_ADMINISTRATOR  = "REMOVE_ADMINISTRATOR"

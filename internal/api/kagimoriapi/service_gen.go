@@ -60,7 +60,7 @@ func constraints() map[string]*api.Constraint {
 		"ImpactChangeType":     {Enum: []string{"REVOKE_GRANT", "RETIRE_GRANT", "DISABLE_KEY", "SCHEDULE_KEY_DELETION", "REMOVE_STATEMENT", "REPLACE_KEY_POLICY", "DETACH_POLICY"}},
 		"ImpactMoment":         {Enum: []string{"NOW", "HOST_RESTART", "RESTART", "LAUNCH"}},
 		"ImpactName":           {Min: new(int64(1)), Max: new(int64(2048))},
-		"ImpactOutcome":        {Enum: []string{"STOPS", "NARROWS", "CANNOT_TELL"}},
+		"ImpactOutcome":        {Enum: []string{"STOPS", "NARROWS", "CANNOT_TELL", "STARTS"}},
 		"KeyArn":               {Min: new(int64(20)), Max: new(int64(2048))},
 		"KeyPolicyEditList":    {Min: new(int64(1)), Max: new(int64(200))},
 		"KeyPolicyEditType":    {Enum: []string{"ADD_ADMINISTRATOR", "REMOVE_ADMINISTRATOR", "ALLOW_DELETE", "FORBID_DELETE", "ADD_USER", "REMOVE_USER", "ADD_ACCOUNT", "REMOVE_ACCOUNT", "ADD_LINKED_ROLE", "ADD_LINKED_ROLE_LEAST", "REMOVE_LINKED_ROLE", "SHARE_WITH_ACCOUNT", "UNSHARE_WITH_ACCOUNT"}},

@@ -379,6 +379,7 @@ type PredictImpactRequest struct {
 // PredictImpactResponse is a shape of the model.
 type PredictImpactResponse struct {
 	Effects        []ImpactEffect `aws:"Effects"`
+	Starts         []ImpactEffect `aws:"Starts"`
 	Totals         []ImpactTotal  `aws:"Totals"`
 	Accounts       []string       `aws:"Accounts"`
 	AlreadyFailing *int32         `aws:"AlreadyFailing"`
