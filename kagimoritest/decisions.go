@@ -86,7 +86,7 @@ func decisions(r *trail.Record, d *guard.Recorded) []Decision {
 		}
 		for _, f := range d.Fixes {
 			if f.Part == i {
-				dec.Fixes = append(dec.Fixes, f.Summary)
+				dec.Fixes = append(dec.Fixes, f.Summary.String())
 			}
 		}
 		out = append(out, dec)

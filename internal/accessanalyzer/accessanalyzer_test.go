@@ -88,6 +88,16 @@ func TestValidatePolicy(t *testing.T) {
 			if d := cmp.Diff(tt.want, got); d != "" {
 				t.Error(d)
 			}
+			in.Locale = new("JA")
+			japanese, err := do[accessanalyzerapi.ValidatePolicyResponse](newKit(t), "ValidatePolicy", in)
+			if err != nil || len(japanese.Findings) != len(out.Findings) {
+				t.Fatal(japanese, err)
+			}
+			for i, f := range japanese.Findings {
+				if !strings.Contains(*f.FindingDetails, "。") || *f.FindingDetails == *out.Findings[i].FindingDetails {
+					t.Errorf("in Japanese: %s", *f.FindingDetails)
+				}
+			}
 		})
 	}
 }

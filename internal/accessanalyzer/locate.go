@@ -10,6 +10,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/api/accessanalyzerapi"
 	"github.com/kagimori/kagimori/internal/lint"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // A node is a JSON value, or the name of a member, with its place.
@@ -153,7 +154,7 @@ func (d *document) position(at int) *accessanalyzerapi.Position {
 // A remark is a finding about how the document is written.
 type remark struct {
 	issue    issue
-	details  string
+	details  speech.Text
 	location accessanalyzerapi.Location
 }
 
@@ -163,7 +164,7 @@ type remark struct {
 // Empty array and Empty object.
 func (d *document) written() []remark {
 	var out []remark
-	add := func(n *node, code, kind, anchor, details string) {
+	add := func(n *node, code, kind, anchor string, details speech.Text) {
 		out = append(out, remark{issue{code, kind, anchor}, details, d.span(n.path, n.start, n.end)})
 	}
 	version := false
@@ -174,18 +175,18 @@ func (d *document) written() []remark {
 		case n.name == "Version" && len(n.path) == 1:
 			version = true
 		case n.name == "Sid" && n.kind == '"' && n.text == "":
-			add(n, "EMPTY_SID_VALUE", kindSuggestion, "suggestion-empty-sid-value", "The Sid is an empty string, which identifies nothing.")
+			add(n, "EMPTY_SID_VALUE", kindSuggestion, "suggestion-empty-sid-value", speech.Say("The Sid is an empty string, which identifies nothing."))
 		case n.kind == '[' && n.items == 0 && (what == "ACTION" || what == "RESOURCE"):
-			add(n, "EMPTY_ARRAY_"+what, kindSuggestion, "suggestion-empty-array-"+strings.ToLower(what), "The list is empty, so the statement has no effect.")
+			add(n, "EMPTY_ARRAY_"+what, kindSuggestion, "suggestion-empty-array-"+strings.ToLower(what), speech.Say("The list is empty, so the statement has no effect."))
 		case n.kind == '{' && n.items == 0 && n.name == "Condition":
-			add(n, "EMPTY_OBJECT_CONDITION", kindSuggestion, "suggestion-empty-object-condition", "The condition block is empty and has no effect.")
+			add(n, "EMPTY_OBJECT_CONDITION", kindSuggestion, "suggestion-empty-object-condition", speech.Say("The condition block is empty and has no effect."))
 		}
 	}
 	if !version && len(d.nodes) > 0 && d.nodes[0].kind == '{' {
 		n := &d.nodes[0]
 		out = append(out, remark{
 			issue{"MISSING_VERSION", kindWarning, "general-warning-missing-version"},
-			"The document has no Version, so it is read as 2008-10-17. Add the newest version, 2012-10-17.", d.span(nil, n.start, n.end),
+			speech.Say("The document has no Version, so it is read as 2008-10-17. Add the newest version, 2012-10-17."), d.span(nil, n.start, n.end),
 		})
 	}
 	return out

@@ -20,7 +20,8 @@ import (
 // maxFindings is the longest page of findings, and how long one is if the caller does not say.
 const maxFindings = 100
 
-// ValidatePolicy tells what is wrong with a document. It fails for no document, however bad.
+// ValidatePolicy tells what is wrong with a document, in English or, with the locale JA, in Japanese. It
+// fails for no document, however bad.
 func (s *Service) ValidatePolicy(ctx context.Context, c *guard.Call, in *accessanalyzerapi.ValidatePolicyRequest) (*accessanalyzerapi.ValidatePolicyResponse, error) {
 	if err := s.allow(ctx, c); err != nil {
 		return nil, err
@@ -39,7 +40,7 @@ func (s *Service) ValidatePolicy(ctx context.Context, c *guard.Call, in *accessa
 	if err != nil {
 		return nil, err
 	}
-	all := findings([]byte(text), lint.Options{Kind: validationKind(policyType, api.Val(in.ValidatePolicyResourceType), text), Account: c.Account()})
+	all := findings([]byte(text), lint.Options{Kind: validationKind(policyType, api.Val(in.ValidatePolicyResourceType), text), Account: c.Account()}, language(in.Locale))
 	out := &accessanalyzerapi.ValidatePolicyResponse{Findings: []accessanalyzerapi.ValidatePolicyFinding{}}
 	start = min(start, len(all))
 	end := min(start+size, len(all))
@@ -48,6 +49,12 @@ func (s *Service) ValidatePolicy(ctx context.Context, c *guard.Call, in *accessa
 		out.NextToken = new(token64(end, policyType, text))
 	}
 	return out, nil
+}
+
+// language is that of a locale: English for those that kagimori does not speak.
+func language(locale *string) speech.Language {
+	l, _ := speech.Parse(api.Val(locale))
+	return l
 }
 
 // validationKind is what the document is said to be attached to.
@@ -92,21 +99,20 @@ func startOf(token, policyType, text string) (int, error) {
 
 // findings are what package lint says, in the terms of Access Analyzer, and the checks of Access
 // Analyzer about how a document is written, in the order of the document.
-func findings(src []byte, opts lint.Options) []accessanalyzerapi.ValidatePolicyFinding {
+func findings(src []byte, opts lint.Options, l speech.Language) []accessanalyzerapi.ValidatePolicyFinding {
 	at := locate(src)
 	var out []accessanalyzerapi.ValidatePolicyFinding
-	add := func(i issue, details string, l accessanalyzerapi.Location) {
+	add := func(i issue, details speech.Text, at accessanalyzerapi.Location) {
 		out = append(out, accessanalyzerapi.ValidatePolicyFinding{
-			FindingType: &i.kind, IssueCode: &i.code, LearnMoreLink: new(i.link()), FindingDetails: &details,
-			Locations: []accessanalyzerapi.Location{l},
+			FindingType: &i.kind, IssueCode: &i.code, LearnMoreLink: new(i.link()), FindingDetails: new(details.In(l)),
+			Locations: []accessanalyzerapi.Location{at},
 		})
 	}
 	for _, f := range lint.Check(src, opts) {
 		if f.Rule == "refused" && onlyVersion(src, opts.Kind) {
 			continue // there is a check for that
 		}
-		details := speech.Sentences(f.Reason, f.Fix)
-		add(issueOf(&f, src, opts.Kind), details.String(), at.between(f.Range))
+		add(issueOf(&f, src, opts.Kind), speech.Sentences(f.Reason, f.Fix), at.between(f.Range))
 	}
 	for _, w := range at.written() {
 		add(w.issue, w.details, w.location)

@@ -130,7 +130,7 @@ var reasons = map[authz.MissReason]string{
 func layers(p *authz.PartDecision, who string) []Layer {
 	var out []Layer
 	for _, v := range explain.Layers(*p, who) {
-		l := Layer{Layer: v.Layer.String(), State: v.State, Change: v.Change}
+		l := Layer{Layer: v.Layer.String(), State: v.State, Change: v.Change.String()}
 		for i := range v.Statements {
 			l.Statements = append(l.Statements, statement(&v.Statements[i]))
 		}

@@ -37,7 +37,7 @@ func (r *Result) Lines() []string {
 		if f.Set != set {
 			set, title = f.Set, fmt.Sprintf("  fix %d: ", f.Set)
 		}
-		out = append(out, title+f.Summary)
+		out = append(out, title+f.Summary.String())
 		for _, text := range []string{f.Document, f.Command} {
 			if text != "" {
 				out = append(out, "    "+strings.ReplaceAll(text, "\n", "\n    "))

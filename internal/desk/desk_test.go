@@ -84,6 +84,13 @@ func TestKeyUserIsAddedAndSeenAndTaken(t *testing.T) {
 			t.Errorf("told: %s %s %v", *c.Type, *c.Principal, c.Actions)
 		}
 	}
+	out, err = k.ask(account+"ADMIN", "CompareKeyPolicies", &kagimoriapi.CompareKeyPoliciesRequest{Before: &before, After: &after, Language: new("ja")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := out.(*kagimoriapi.CompareKeyPoliciesResponse).Changes[0]; *c.Before != "なし" || *c.After != "常に" && !strings.HasSuffix(*c.After, "の場合") {
+		t.Errorf("in Japanese: from %s to %s", *c.Before, *c.After)
+	}
 	again, err := k.edit(after, kagimoriapi.KeyPolicyEdit{Type: new("REMOVE_USER"), Principal: new(linked)})
 	if err != nil || len(k.view(again).Users) != 0 {
 		t.Errorf("after removal: %s, %v", again, err)

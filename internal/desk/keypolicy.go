@@ -12,6 +12,7 @@ import (
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/policy"
 	"github.com/kagimori/kagimori/internal/policy/keyview"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // ViewKeyPolicy tells how a key policy looks in the default view of AWS's console.
@@ -80,7 +81,7 @@ func (s *Service) EditKeyPolicy(ctx context.Context, c *guard.Call, in *kagimori
 			return nil, apierr.Validation("Edit %d, %s: %s", i+1, api.Val(e.Type), strings.TrimPrefix(err.Error(), "keyview: "))
 		}
 	}
-	return &kagimoriapi.EditKeyPolicyResponse{Policy: new(string(p.Bytes())), Notes: list(p.Notes())}, nil
+	return &kagimoriapi.EditKeyPolicyResponse{Policy: new(string(p.Bytes())), Notes: list(speech.All(language(in.Language), speech.AllWritten(p.Notes())))}, nil
 }
 
 // apply makes one edit.
@@ -125,10 +126,11 @@ func (s *Service) CompareKeyPolicies(ctx context.Context, c *guard.Call, in *kag
 	if err != nil {
 		return nil, malformed(err)
 	}
+	l := language(in.Language)
 	out := &kagimoriapi.CompareKeyPoliciesResponse{Changes: []kagimoriapi.AccessChange{}}
 	for _, ch := range compare.Policies(before, after, key) {
 		out.Changes = append(out.Changes, kagimoriapi.AccessChange{
-			Type: new(changes[ch.Kind]), Principal: &ch.Principal, Actions: list(ch.Actions), Before: &ch.Before, After: &ch.After,
+			Type: new(changes[ch.Kind]), Principal: new(speech.Written(ch.Principal).In(l)), Actions: list(ch.Actions), Before: new(speech.Written(ch.Before).In(l)), After: new(speech.Written(ch.After).In(l)),
 		})
 	}
 	return out, nil

@@ -203,7 +203,7 @@ func (n *Incident) call() doctor.RecordedCall {
 func remedies(fixes []explain.Fix) []Remedy {
 	out := []Remedy{}
 	for _, f := range fixes {
-		out = append(out, Remedy{f.Kind, speech.Raw(f.Summary), f.Document, f.Command, f.Name, f.Set, f.Run, f.Opens})
+		out = append(out, Remedy{f.Kind, f.Summary, f.Document, f.Command, f.Name, f.Set, f.Run, f.Opens})
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package kagimori_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -44,6 +45,43 @@ func TestEvidenceOfLayers(t *testing.T) {
 	}
 	if api.Val(c.Operator) != "Bool" || api.Val(c.Key) != "kms:GrantIsForAWSResource" || strings.Join(c.Expected, "") != "false" || strings.Join(c.Actual, "") != "true" {
 		t.Errorf("condition = %+v", c)
+	}
+}
+
+// What is told of a decision is told in Japanese: the words are ours, the names in them are not.
+func TestEvidenceInJapanese(t *testing.T) {
+	k := newKit(t)
+	key, slr := k.newKey(accountG), k.autoScaling(accountG)
+	k.addStatements(accountG, key, `{"Sid":"Attach","Effect":"Allow","Principal":{"AWS":"`+slrARN(accountG)+`"},"Action":"kms:CreateGrant","Resource":"*",`+
+		`"Condition":{"Bool":{"kms:GrantIsForAWSResource":false}}}`)
+	id, _, err := k.useKMS(slr, "CreateGrant", attachGrant(key, accountG))
+	if _, denied := guard.Denied(err); !denied {
+		t.Fatalf("err = %v", err)
+	}
+	_, out, err := call(k, kagimoriapi.Service(), k.kagimori.Operations(), k.Lookup(accountG+"ADMIN"), "GetAuthorizationDetails",
+		&kagimoriapi.GetAuthorizationDetailsRequest{AuthorizationId: &id, Language: new("ja")})
+	k.Must(err)
+	e := out.(*kagimoriapi.GetAuthorizationDetailsResponse).Authorizations[0].Evaluations[0]
+	sentences := slices.Clone(e.Explanation)
+	for _, l := range e.Layers {
+		sentences = append(sentences, api.Val(l.Change))
+		if *l.Name == "key policy" || *l.Name == "identity policy" {
+			t.Errorf("the layer is named %q", *l.Name)
+		}
+		for _, st := range l.Statements {
+			sentences = append(sentences, *st.Explanation)
+		}
+	}
+	if len(e.Fixes) == 0 {
+		t.Error("no fixes")
+	}
+	for _, f := range e.Fixes {
+		sentences = append(append(sentences, *f.Summary, api.Val(f.Run)), f.Opens...)
+	}
+	for _, s := range sentences {
+		if s != "" && !strings.HasSuffix(s, "。") {
+			t.Errorf("not in Japanese: %s", s)
+		}
 	}
 }
 

@@ -40,7 +40,7 @@ func fixesOf(fixes []explain.Fix, part int, to reader, text texts) []kagimoriapi
 			continue
 		}
 		fix := kagimoriapi.Fix{
-			Kind: &f.Kind, Summary: &f.Summary, Document: api.Opt(f.Document), Command: api.Opt(f.Command), Name: api.Opt(f.Name),
+			Kind: &f.Kind, Summary: new(f.Summary.In(to.language)), Document: api.Opt(f.Document), Command: api.Opt(f.Command), Name: api.Opt(f.Name),
 			Set: new(int32(f.Set)), Owner: api.Opt(f.Owner), Opens: speech.All(to.language, f.Opens), Run: api.Opt(f.Run.In(to.language)), Target: api.Opt(f.Target),
 		}
 		if f.Digest != "" && f.Owner == to.account && f.Document != "" {

@@ -26,7 +26,7 @@ func effects(list []impact.Effect, l speech.Language) []kagimoriapi.ImpactEffect
 		e := &list[i]
 		w := kagimoriapi.ImpactEffect{
 			ResourceType: &e.Kind, ResourceId: &e.ID, Name: api.Opt(e.Name), PartOf: api.Opt(e.PartOf), AccountId: api.Opt(e.Account),
-			When: new(string(e.When)), Outcome: new(string(e.Outcome)), DependsOn: e.Depends, Operation: api.Opt(e.Operation), Actions: e.Actions,
+			When: new(string(e.When)), Outcome: new(string(e.Outcome)), DependsOn: speech.All(l, speech.AllWritten(e.Depends)), Operation: api.Opt(e.Operation), Actions: e.Actions,
 			Device: api.Opt(e.Device), VolumeId: api.Opt(e.VolumeID),
 		}
 		if f := e.Refusal; f != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/kagimori/kagimori/internal/authz/explain"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/speech"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -28,6 +29,7 @@ const (
 // A question gathers answers until there are enough.
 type question struct {
 	viewer    string // account that asks
+	language  speech.Language
 	answers   []kagimoriapi.Answer
 	decisions int
 	truncated bool
@@ -68,6 +70,7 @@ func (q *question) answer(c *ask.Candidate, part *authz.Part, a *ask.Answer) kag
 	if q.viewer == part.Resource.Account {
 		out.DependsOn = a.Part.Depends
 	}
+	out.DependsOn = speech.All(q.language, speech.AllWritten(out.DependsOn))
 	for _, m := range explain.Deciding(seen) {
 		if !m.Account || a.Outcome == authz.Allowed || delegates(&a.Part) {
 			out.Statements = append(out.Statements, statement(&m))
@@ -103,7 +106,7 @@ func (s *Service) WhoCan(ctx context.Context, c *guard.Call, in *kagimoriapi.Who
 	}
 	var q question
 	err = s.g.View(ctx, c, func(tx store.Tx) error {
-		q = question{viewer: c.Account()}
+		q = question{viewer: c.Account(), language: language(in.Language)}
 		if err := s.allow(tx, c); err != nil {
 			return err
 		}

@@ -112,7 +112,7 @@ func evaluations(d *guard.Recorded, to reader, text texts) []kagimoriapi.Evaluat
 	own := viewer == d.Account || d.Account == ""
 	who := d.Principal
 	if !own {
-		who = "A principal of account " + d.Account
+		who = speech.Say("A principal of account %s", d.Account).In(to.language)
 	}
 	fixes, notes := explain.VisibleFixes(d.Fixes, viewer), explain.VisibleNotes(d.Notes, viewer)
 	var out []kagimoriapi.Evaluation
@@ -132,7 +132,7 @@ func evaluations(d *guard.Recorded, to reader, text texts) []kagimoriapi.Evaluat
 			e.MatchedStatements = append(e.MatchedStatements, statement(&m))
 		}
 		for _, l := range explain.Layers(seen, who) {
-			e.Layers = append(e.Layers, layer(&l))
+			e.Layers = append(e.Layers, layer(&l, to.language))
 		}
 		e.Fixes = fixesOf(fixes, i, to, text)
 		for _, n := range notes {
@@ -142,7 +142,7 @@ func evaluations(d *guard.Recorded, to reader, text texts) []kagimoriapi.Evaluat
 			}
 		}
 		if d.Brief && seen.Outcome != authz.Allowed {
-			const brief = "The account had more refused requests at the time than are kept in full: what did not apply, and fixes, were left out."
+			brief := speech.Say("The account had more refused requests at the time than are kept in full: what did not apply, and fixes, were left out.").In(to.language)
 			e.Notes, e.Explanation = append(e.Notes, brief), append(e.Explanation, brief)
 		}
 		out = append(out, e)
@@ -164,13 +164,13 @@ func contextOf(d *guard.Recorded, i int, part *authz.PartDecision) map[string]st
 	return out
 }
 
-func layer(v *explain.LayerView) kagimoriapi.Layer {
-	out := kagimoriapi.Layer{PolicyType: api.Opt(policyType(v.Layer)), Name: &v.Name, State: new(states[v.State]), Change: api.Opt(v.Change)}
+func layer(v *explain.LayerView, l speech.Language) kagimoriapi.Layer {
+	out := kagimoriapi.Layer{PolicyType: api.Opt(policyType(v.Layer)), Name: new(v.Name.In(l)), State: new(states[v.State]), Change: api.Opt(v.Change.In(l))}
 	for _, st := range v.Statements {
 		m := statement(&st.Match)
 		s := kagimoriapi.LayerStatement{
 			Policy: m.Policy, Owner: api.Opt(st.Owner), Sid: m.Sid, GrantId: m.GrantId, EvaluatedEffect: m.EvaluatedEffect,
-			Applies: &st.Applies, Delegates: &st.Account, Nearly: &st.Nearly, Explanation: &st.Text,
+			Applies: &st.Applies, Delegates: &st.Account, Nearly: &st.Nearly, Explanation: new(st.Text.In(l)),
 		}
 		if st.Pos.Line > 0 {
 			s.Line, s.Column = new(int32(st.Pos.Line)), new(int32(st.Pos.Column))

@@ -151,9 +151,9 @@ func (t Text) Equal(o Text) bool { return t.String() == o.String() }
 // MarshalText gives the text in English: programs read one language.
 func (t Text) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
-// UnmarshalText takes a text as it is.
+// UnmarshalText takes a text that was written down; see [Written].
 func (t *Text) UnmarshalText(text []byte) error {
-	*t = Raw(string(text))
+	*t = Written(string(text))
 	return nil
 }
 

@@ -50,7 +50,7 @@ type shape struct {
 // shapes are those of the sentences that are written down, the most telling first.
 var shapes = sync.OnceValue(func() []shape {
 	var out []shape
-	for _, part := range [][]entry{ofReaders, ofTemplates, ofLive, ofFacts, ofStates} {
+	for _, part := range [][]entry{ofReaders, ofTemplates, ofLive, ofFacts, ofStates, ofStatements, ofAdvice, ofNotes, ofJoined, granted} {
 		for _, e := range part {
 			sh := shape{entry: e, words: len(e.en) - 2*strings.Count(e.en, "%s")}
 			pieces := strings.Split(e.en, "%s")
@@ -95,8 +95,19 @@ func recognize(s string, depth int) string {
 		}
 		return fmt.Sprintf(sh.ja, args...)
 	}
+	// In the middle of another sentence it lost its capital; see [Text.Inside].
+	if depth > 0 && depth < maxNested && s != "" && 'a' <= s[0] && s[0] <= 'z' {
+		if whole := string(s[0]-0x20) + s[1:]; strings.Contains(s, " ") {
+			if ja := recognize(whole, maxNested); ja != whole {
+				return recognize(whole, depth+1)
+			}
+		}
+	}
 	return s
 }
+
+// granted is a change that two packages tell of.
+var granted = []entry{{"Create a grant on %s for %s.", "%[2]s へのグラントを %[1]s に作成します。"}}
 
 // WrittenFormats are the English formats of what is written down, with their translations.
 func WrittenFormats() map[string]string {

@@ -23,6 +23,14 @@ func TestWritten(t *testing.T) {
 		{"/launch/templates/0/imageId: image ami-1 is not in the template; Fn::Cidr is not computed", "/launch/templates/0/imageId: イメージ ami-1 はテンプレートにありません; Fn::Cidr は計算しません"},
 		{"whoever applies the plan in account 111122223333 may do what identity policies can allow: the plan does not say",
 			"アカウント 111122223333 でプランを適用するプリンシパル には、アイデンティティベースのポリシーで許可できるすべてが許可されているものとします (プランからはわかりません)"},
+		{"Step 2 of 3: The launch asks for kms:CreateGrant too: add a statement to the key policy of arn:aws:kms:us-west-2:111122223333:key/1 that allows kms:CreateGrant to arn:aws:iam::111122223333:role/r.",
+			"手順 2/3: 起動には kms:CreateGrant も必要です: arn:aws:kms:us-west-2:111122223333:key/1 のキーポリシーに、arn:aws:iam::111122223333:role/r に kms:CreateGrant を許可するステートメントを追加します。"},
+		{`Statement "use" of the key policy (account 111122223333) would allow it, but its condition StringEquals kms:ViaService wants "ec2", the request does not have it: change the condition or the request.`,
+			`キーポリシー (アカウント 111122223333)のステートメント "use" は許可していますが、条件 StringEquals kms:ViaService が求める値は "ec2"、リクエストにこのキーはありません: 条件またはリクエストを変更します。`},
+		{"Somebody with kms:PutKeyPolicy on the key in account 111122223333, in Region us-west-2.", "アカウント 111122223333、リージョン us-west-2 で、キーに対する kms:PutKeyPolicy を持つ人が実行してください。"},
+		{`No permission can outweigh it: only changing or removing statement "no" of the identity policy boss (account 111122223333) can help.`,
+			`アクセス許可では覆せません: アイデンティティベースのポリシー boss のステートメント "no" (アカウント 111122223333) の変更または削除が必要です。`},
+		{`Another statement has the Sid "use": the new one is called "use2".`, `別のステートメントが Sid "use" を使っているため、新しいステートメントの Sid は "use2" です。`},
 		{"security team did not answer", "security team did not answer"}, // whoever wrote a scenario by hand
 		{"100% of it", "100% of it"},
 		{"", ""},
@@ -44,7 +52,7 @@ func TestWritten(t *testing.T) {
 // sources, in order, and as many arguments in both languages.
 func TestWhatIsWrittenIsSaid(t *testing.T) {
 	var literals strings.Builder
-	for _, name := range []string{"tfplan", "cfn", "live", "doctor", "authz", "ask/compare"} {
+	for _, name := range []string{"tfplan", "cfn", "live", "doctor", "authz", "authz/explain", "ask/compare", "policy/keyview"} {
 		files, err := filepath.Glob(filepath.Join("..", name, "*.go"))
 		if err != nil {
 			t.Fatal(err)

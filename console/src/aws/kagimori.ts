@@ -55,10 +55,10 @@ export type Usage = 'symmetric' | 'rsa' | 'sign-verify' | 'key-agreement' | 'mac
 export type AccessChange = { Type: 'GAINS' | 'LOSES' | 'WIDER' | 'TIGHTER' | 'OTHER'; Principal: string; Actions: string[]; Before: string; After: string };
 
 export const viewKeyPolicy = (s: Session, Policy: string) => ask<KeyPolicyView>(s, '/key-policy/view', { Policy });
-export const editKeyPolicy = (s: Session, Policy: string, Usage: Usage, Edits: Edit[]) =>
-  ask<{ Policy: string; Notes: string[] }>(s, '/key-policy/edit', { Policy, Usage, Edits });
-export const compareKeyPolicies = (s: Session, Before: string, After: string, KeyArn?: string) =>
-  ask<{ Changes: AccessChange[] }>(s, '/key-policy/compare', { Before, After, KeyArn });
+export const editKeyPolicy = (s: Session, Policy: string, Usage: Usage, Edits: Edit[], Language: string) =>
+  ask<{ Policy: string; Notes: string[] }>(s, '/key-policy/edit', { Policy, Usage, Edits, Language });
+export const compareKeyPolicies = (s: Session, Before: string, After: string, Language: string, KeyArn?: string) =>
+  ask<{ Changes: AccessChange[] }>(s, '/key-policy/compare', { Before, After, KeyArn, Language });
 
 export type CheckedLaunch = { Id: string; Verdict: 'LAUNCHES' | 'FAILS' | 'CANNOT_TELL'; Told: string; Report: string };
 export const checkLaunch = (s: Session, Input: string, Language: string) =>
@@ -91,9 +91,9 @@ export type Finding = {
   locations: { span: { start: { line: number; column: number }; end: { line: number } } }[];
 };
 // validatePolicy is IAM Access Analyzer's, an API of AWS.
-export const validatePolicy = (s: Session, policyDocument: string) =>
+export const validatePolicy = (s: Session, policyDocument: string, language: string) =>
   call<{ findings: Finding[] }>(s, 'access-analyzer', 'POST', '/policy/validation', {}, {
-    policyDocument, policyType: 'RESOURCE_POLICY', locale: 'EN',
+    policyDocument, policyType: 'RESOURCE_POLICY', locale: language.toUpperCase(),
   });
 
 type Cited = { PolicyType?: string; Policy?: string; Sid?: string; GrantId?: string; EvaluatedEffect?: string };
@@ -102,7 +102,7 @@ export type Answer = {
   Conditions?: ({ Operator: string; Key: string; Values?: string[] } & Cited)[];
   Statements?: Cited[];
 };
-export const whoCan = (s: Session, Action: string, KeyArn: string) => ask<{ Answers?: Answer[]; Truncated?: boolean }>(s, '/who-can', { Action, KeyArn });
+export const whoCan = (s: Session, Action: string, KeyArn: string, Language: string) => ask<{ Answers?: Answer[]; Truncated?: boolean }>(s, '/who-can', { Action, KeyArn, Language });
 
 export type Effect = {
   ResourceType: string; ResourceId: string; Name?: string; PartOf?: string; When: 'NOW' | 'HOST_RESTART' | 'RESTART' | 'LAUNCH';

@@ -47,7 +47,7 @@ export function Fixes({ fixes }: { fixes: Fix[] }) {
 // OneSet is one alternative. If all of it is in one key policy that the reader owns, it can be
 // applied: the last fix carries the policy with everything added.
 function OneSet({ set, title, first }: { set: Fix[]; title: string; first: boolean }) {
-  const { t, tag } = useWords();
+  const { t } = useWords();
   const s = useSession();
   const { busy, error, act } = useAct();
   const [draft, setDraft] = useState<{ key: string; before: string; after: string }>();
@@ -80,7 +80,7 @@ function OneSet({ set, title, first }: { set: Fix[]; title: string; first: boole
         <Problem error={error} />
         {set.map((f, i) => (
           <SpaceBetween key={i} size="xxs">
-            <Box>{tag === 'ja' && f.Document && f.Target ? t.addTo(f.Target) : f.Summary}</Box>
+            <Box>{f.Summary}</Box>
             {f.Document && <pre className="kg-pre">{pretty(f.Document)}</pre>}
             {f.Command && <Snippet text={f.Command} />}
             {f.Run && <Box variant="small" color="text-body-secondary">{f.Run}</Box>}

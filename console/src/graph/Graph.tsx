@@ -36,7 +36,7 @@ export default function Graph({ meta }: { meta: KeyMetadata }) {
   const [view, setView] = useState('picture');
   const [chosen, choose] = useState<string>();
   const { data, error, loading, reload } = useLoad(() => gather(s, meta, tag), [s, meta.Arn, tag]);
-  const who = useLoad(async () => (question === everything ? undefined : { question, ...(await whoCan(s, question, meta.Arn!)) }), [s, question, meta.Arn]);
+  const who = useLoad(async () => (question === everything ? undefined : { question, ...(await whoCan(s, question, meta.Arn!, tag)) }), [s, tag, question, meta.Arn]);
   // While another question is asked, the picture is that of the last answer.
   const answers = who.data?.Answers ?? (who.data ? [] : undefined);
   const graph = useMemo(() => data && build(data.seen, answers), [data, answers]);

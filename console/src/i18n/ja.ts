@@ -27,7 +27,7 @@ export const ja: Words = {
   addAdministrators: 'キー管理者を追加', addUsers: 'キーユーザーを追加', addAccount: '別の AWS アカウントを追加', pick: 'このアカウントのユーザーとロール', pickFilter: 'ユーザーとロールを検索', orArn: 'またはユーザーまたはロールの ARN', listDenied: 'ユーザーとロールの一覧を読み取れません。ARN を入力してください。',
   review: '変更の確認', reviewLead: 'まだ何も保存されていません。', whatChanges: '変更内容', before: '変更前', after: '変更後', difference: '差分', noChange: 'アクセスは変わりません。', textOnly: 'テキストは同じです。',
   GAINS: (who, what) => `${who} は ${what} を実行できるようになります`, LOSES: (who, what) => `${who} は ${what} を実行できなくなります`, WIDER: (who, what) => `${who} はより少ない条件で ${what} を実行できます`, TIGHTER: (who, what) => `${who} はより多くの条件でのみ ${what} を実行できます`, OTHER: (who, what) => `${who} は別の条件で ${what} を実行できます`,
-  never: '不可', onIf: (what) => `条件 ${what}`, allowedParts: (n) => `許可 (${n} 件)`, addTo: (policy) => `${policy} のポリシーにこのステートメントを追加します。`, formerly: '変更前', now: '変更後', saved: 'キーポリシーを保存しました。', lockoutKept: 'ポリシーロックアウトの安全性チェックは有効のままです。自分がポリシーを再び変更できなくなるポリシーは KMS が拒否します。',
+  allowedParts: (n) => `許可 (${n} 件)`, formerly: '変更前', now: '変更後', saved: 'キーポリシーを保存しました。', lockoutKept: 'ポリシーロックアウトの安全性チェックは有効のままです。自分がポリシーを再び変更できなくなるポリシーは KMS が拒否します。',
   format: '整形', policyText: 'キーポリシー (JSON)', findings: '検出結果', noFindings: '検出結果なし', line: '行', discard: '破棄',
   forAutoScaling: 'Auto Scaling で使用できるようにする', forAutoScalingLead: 'サービスにリンクされたロールが、このキーのボリュームでインスタンスを起動するために必要な 2 つのステートメントを追加します。既存のステートメントは変更しません。', groupAccount: 'グループのアカウント', thisAccount: 'このアカウント', otherAccount: '別の AWS アカウント',
   linkedRole: 'サービスにリンクされたロール', roleDefault: 'AWSServiceRoleForAutoScaling', roleSuffix: 'カスタムサフィックス付き', roleSpot: 'AWSServiceRoleForEC2Spot (起動設定のスポットインスタンス)', suffix: 'カスタムサフィックス', least: '起動が要求するアクションだけ', leastHint: '公式ドキュメントのステートメントより少ない権限になります。',

@@ -30,7 +30,7 @@ const rootPolicy = (account: string) =>
 
 // CreateKey makes a key in four steps, the last of which shows the policy that it gets.
 export default function CreateKey() {
-  const { t } = useWords();
+  const { t, tag } = useWords();
   const s = useSession();
   const [step, setStep] = useState(0);
   const [config, setConfig] = useState<Config>(plain);
@@ -52,8 +52,8 @@ export default function CreateKey() {
   const policy = useLoad(async () => {
     if (step < 3) return '';
     const root = rootPolicy(s.account);
-    return edits.length ? (await editKeyPolicy(s, root, editsOf[config.kind], edits)).Policy : root;
-  }, [s, step, config.kind, wanted]);
+    return edits.length ? (await editKeyPolicy(s, root, editsOf[config.kind], edits, tag)).Policy : root;
+  }, [s, tag, step, config.kind, wanted]);
   const tags = Object.entries(pairsOf(text.tags) ?? {});
   const ready = [configured(config), !text.tags.trim() || tags.length > 0, split(text.accounts).every((a) => /^\d{12}$/.test(a)), true];
   const create = () =>

@@ -20,7 +20,7 @@ export type Draft = { text: string; notes: string[] };
 
 // KeyPolicy shows a key's policy in two views. An edit makes a draft, which is reviewed and then saved.
 export function KeyPolicy({ meta }: { meta: KeyMetadata }) {
-  const { t } = useWords();
+  const { t, tag } = useWords();
   const s = useSession();
   const [view, setView] = useState<string>('default');
   const [draft, setDraft] = useState<Draft>();
@@ -34,7 +34,7 @@ export function KeyPolicy({ meta }: { meta: KeyMetadata }) {
   if (!data) return loading ? <Spinner /> : <Problem error={error} />;
   const own = meta.KeyManager === 'CUSTOMER';
   const edit = async (edits: Edit[]) => {
-    const out = await editKeyPolicy(s, data.text, usageOf(meta), edits);
+    const out = await editKeyPolicy(s, data.text, usageOf(meta), edits, tag);
     setSaved(false);
     setDraft({ text: out.Policy, notes: out.Notes });
   };

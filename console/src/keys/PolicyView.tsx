@@ -23,7 +23,7 @@ const pause = 400; // ms without typing before the service is asked
 
 // PolicyView edits the text itself, with the findings of the service beside it.
 export function PolicyView({ text, editable, onReview }: { text: string; editable: boolean; onReview: (text: string) => void }) {
-  const { t } = useWords();
+  const { t, tag } = useWords();
   const s = useSession();
   const [value, setValue] = useState(text);
   const [findings, setFindings] = useState<Finding[]>();
@@ -37,7 +37,7 @@ export function PolicyView({ text, editable, onReview }: { text: string; editabl
   useEffect(() => {
     let stale = false;
     const timer = setTimeout(() => {
-      validatePolicy(s, value).then(
+      validatePolicy(s, value, tag).then(
         (out) => {
           if (stale) return;
           setFindings(out.findings);
@@ -50,7 +50,7 @@ export function PolicyView({ text, editable, onReview }: { text: string; editabl
       stale = true;
       clearTimeout(timer);
     };
-  }, [s, value]);
+  }, [s, tag, value]);
   const marks = (findings ?? []).map((f) => ({ line: lineOf(f), severity: severity(f), text: f.findingDetails }));
   return (
     <SpaceBetween size="m">

@@ -7,7 +7,6 @@ import SpaceBetween from '@cloudscape-design/components/space-between';
 import Spinner from '@cloudscape-design/components/spinner';
 import StatusIndicator from '@cloudscape-design/components/status-indicator';
 import { useWords } from '../i18n';
-import type { Words } from '../i18n/en';
 import { kms, useSession } from '../aws/session';
 import { compareKeyPolicies, type AccessChange } from '../aws/kagimori';
 import { useAct, useLoad } from '../ui/load';
@@ -16,13 +15,6 @@ import { Problem } from '../ui/Problem';
 import { Impact } from './Impact';
 
 const colours = { GAINS: 'success', WIDER: 'success', LOSES: 'warning', TIGHTER: 'warning', OTHER: 'info' } as const;
-
-// condition is what the service says in English, with its fixed words in the reader's language.
-function condition(t: Words, text: string): string {
-  if (text === 'always') return t.always;
-  if (text === 'never') return t.never;
-  return text.startsWith('if ') ? t.onIf(text.slice(3)) : text;
-}
 
 // Changes says in words what access a new policy changes.
 export function Changes({ changes }: { changes: AccessChange[] }) {
@@ -34,7 +26,7 @@ export function Changes({ changes }: { changes: AccessChange[] }) {
         <li key={i}>
           <StatusIndicator type={colours[c.Type]} wrapText>{t[c.Type](c.Principal, c.Actions.join(', '))}</StatusIndicator>
           <Box variant="small" display="block" color="text-body-secondary">
-            {t.formerly}: {condition(t, c.Before)}; {t.now}: {condition(t, c.After)}
+            {t.formerly}: {c.Before}; {t.now}: {c.After}
           </Box>
         </li>
       ))}
@@ -45,13 +37,13 @@ export function Changes({ changes }: { changes: AccessChange[] }) {
 // Review shows what a new key policy changes before it is saved, by the person who is signed in. The
 // policy must still be the one that was read: another's change meanwhile is not lost.
 export function Review({ keyArn, before, after, notes = [], onDone }: { keyArn: string; before: string; after: string; notes?: string[]; onDone: (saved: boolean) => void }) {
-  const { t } = useWords();
+  const { t, tag } = useWords();
   const s = useSession();
   const { busy, error: failed, act } = useAct();
   const { data, error, loading } = useLoad(async () => {
-    const { Changes: changes } = await compareKeyPolicies(s, before, after, keyArn);
+    const { Changes: changes } = await compareKeyPolicies(s, before, after, tag, keyArn);
     return { changes };
-  }, [s, before, after, keyArn]);
+  }, [s, tag, before, after, keyArn]);
   const save = () =>
     act(async () => {
       const { m, client } = await kms(s);

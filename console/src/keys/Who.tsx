@@ -16,10 +16,10 @@ export const questions = ['kms:Decrypt', 'kms:Encrypt', 'kms:GenerateDataKeyWith
 
 // Who asks the engine who may do something with the key.
 export function Who({ meta }: { meta: KeyMetadata }) {
-  const { t } = useWords();
+  const { t, tag } = useWords();
   const s = useSession();
   const [action, setAction] = useState(questions[0]);
-  const { data, error, loading } = useLoad(() => whoCan(s, action, meta.Arn!), [s, action, meta.Arn]);
+  const { data, error, loading } = useLoad(() => whoCan(s, action, meta.Arn!, tag), [s, tag, action, meta.Arn]);
   return (
     <SpaceBetween size="m">
       <FormField label={t.action}>

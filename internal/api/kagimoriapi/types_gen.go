@@ -69,9 +69,10 @@ type CheckedLaunch struct {
 
 // CompareKeyPoliciesRequest is a shape of the model.
 type CompareKeyPoliciesRequest struct {
-	Before *string `aws:"Before,req,c=PolicyText"`
-	After  *string `aws:"After,req,c=PolicyText"`
-	KeyArn *string `aws:"KeyArn,c=KeyArn"`
+	Language *string `aws:"Language,c=LanguageType"`
+	Before   *string `aws:"Before,req,c=PolicyText"`
+	After    *string `aws:"After,req,c=PolicyText"`
+	KeyArn   *string `aws:"KeyArn,c=KeyArn"`
 }
 
 // CompareKeyPoliciesResponse is a shape of the model.
@@ -104,9 +105,10 @@ type DeleteXksCredentialRequest struct {
 
 // EditKeyPolicyRequest is a shape of the model.
 type EditKeyPolicyRequest struct {
-	Policy *string         `aws:"Policy,req,c=PolicyText"`
-	Usage  *string         `aws:"Usage,c=KeyUsageKind"`
-	Edits  []KeyPolicyEdit `aws:"Edits,req,c=KeyPolicyEditList"`
+	Language *string         `aws:"Language,c=LanguageType"`
+	Policy   *string         `aws:"Policy,req,c=PolicyText"`
+	Usage    *string         `aws:"Usage,c=KeyUsageKind"`
+	Edits    []KeyPolicyEdit `aws:"Edits,req,c=KeyPolicyEditList"`
 }
 
 // EditKeyPolicyResponse is a shape of the model.
@@ -478,8 +480,9 @@ type WhatCanResponse struct {
 
 // WhoCanRequest is a shape of the model.
 type WhoCanRequest struct {
-	Action *string `aws:"Action,req,c=ActionName"`
-	KeyArn *string `aws:"KeyArn,req,c=KeyArn"`
+	Action   *string `aws:"Action,req,c=ActionName"`
+	KeyArn   *string `aws:"KeyArn,req,c=KeyArn"`
+	Language *string `aws:"Language,c=LanguageType"`
 }
 
 // WhoCanResponse is a shape of the model.

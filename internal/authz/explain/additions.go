@@ -51,7 +51,7 @@ func (s *search) identity() []change {
 	f := Fix{
 		Kind: IdentityPolicy, Owner: s.p.Account, Shows: s.p.Account, Document: st.text(),
 		Opens: s.opens(&st, holder), Run: somebody(speech.Raw(permission), s.p.Account, ""),
-		Summary: fmt.Sprintf("Add a statement to the identity policies of %s that allows %s.", holder, s.part.Action),
+		Summary: speech.Say("Add a statement to the identity policies of %s that allows %s.", holder, s.part.Action),
 	}
 	if command != "" {
 		f.Command = fmt.Sprintf("aws iam %s \\\n  --policy-name %s \\\n  --policy-document %s", command,
@@ -66,17 +66,17 @@ func (s *search) identity() []change {
 
 // resource adds a statement to the policy of the resource: that of a key, or a role's trust policy.
 func (s *search) resource() []change {
-	kind, what, docKind := KeyPolicy, "key policy of "+s.part.Resource.ARN, policy.Key
+	kind, what, docKind := KeyPolicy, speech.Say("key policy of %s", s.part.Resource.ARN), policy.Key
 	switch {
 	case s.part.Resource.AWSManaged || s.isInfrastructure():
 		return nil
 	case strings.HasPrefix(s.part.Action, "sts:"):
-		kind, what, docKind = TrustPolicy, "trust policy of "+s.part.Resource.ARN, policy.Trust
+		kind, what, docKind = TrustPolicy, speech.Say("trust policy of %s", s.part.Resource.ARN), policy.Trust
 		if arn.IsServiceLinkedRole(s.part.Resource.ARN) {
 			return nil
 		}
 	case !s.isKMS():
-		kind, what, docKind = ResourcePolicy, "policy of "+s.part.Resource.ARN, policy.Resource
+		kind, what, docKind = ResourcePolicy, speech.Say("policy of %s", s.part.Resource.ARN), policy.Resource
 	}
 	who := s.grantable()
 	if s.cross {
@@ -100,14 +100,14 @@ func (s *search) resource() []change {
 }
 
 // addStatement adds a statement for somebody to the policy of the resource.
-func (s *search) addStatement(kind string, docKind policy.Kind, what, who string, st statement) change {
+func (s *search) addStatement(kind string, docKind policy.Kind, what speech.Text, who string, st statement) change {
 	if taken(s.part.Policy, st.Sid) {
 		st.Sid = ""
 	}
 	f := Fix{
 		Kind: kind, Owner: s.owner, Document: st.text(), Target: s.part.Resource.ARN, Digest: digest(s.part.Policy),
 		Opens: s.opens(&st, who), Run: s.run(authz.LayerResource, s.owner),
-		Summary: fmt.Sprintf("Add a statement to the %s that allows %s to %s.", what, strings.Join(st.Action, ", "), who),
+		Summary: speech.Say("Add a statement to the %s that allows %s to %s.", what, strings.Join(st.Action, ", "), who),
 	}
 	if kind == TrustPolicy {
 		f.Run = s.run(authz.LayerTrust, s.owner)
@@ -172,14 +172,14 @@ func (s *search) grant() []change {
 	}
 	f := Fix{
 		Kind: Grant, Owner: s.owner, Command: b.String(), Grant: &g, Opens: s.opensGrant(&g), Run: somebody(speech.Say("kms:CreateGrant on the key"), s.owner, a.Region),
-		Summary: fmt.Sprintf("Create a grant on %s for %s.", s.part.Resource.ARN, who),
+		Summary: speech.Say("Create a grant on %s for %s.", s.part.Resource.ARN, who),
 	}
 	if s.cross {
 		f.Shows = s.p.Account
 		f.Run = speech.Say("Somebody with kms:CreateGrant on the key, of account %s or, if the key policy allows that, of account %s, in Region %s.",
 			s.owner, s.p.Account, a.Region)
 		if s.p.IsServiceLinked() {
-			f.Summary += " The key is in another account: no key policy alone can help a service-linked role there."
+			f.Summary = speech.Say("Create a grant on %s for %s. The key is in another account: no key policy alone can help a service-linked role there.", s.part.Resource.ARN, who)
 		}
 	}
 	return []change{{f, func(r authz.Request) (authz.Request, bool) {
@@ -219,20 +219,20 @@ func (s *search) limits(r *authz.Request, silent []authz.Layer) []change {
 		switch {
 		case l == authz.LayerBoundary && r.Boundary != nil && !r.Boundary.Unknown:
 			c.fix.Target, c.fix.Digest = r.Boundary.Name, digest(r.Boundary)
-			c.fix.Kind, c.fix.Summary = Boundary, fmt.Sprintf("Allow %s in the permissions boundary %s.", s.part.Action, r.Boundary.Name)
+			c.fix.Kind, c.fix.Summary = Boundary, speech.Say("Allow %s in the permissions boundary %s.", s.part.Action, r.Boundary.Name)
 			c.apply = func(r authz.Request) (_ authz.Request, ok bool) {
 				r.Boundary, ok = extend(r.Boundary, policy.Identity, st)
 				return r, ok
 			}
 		case l == authz.LayerSession:
-			c.fix.Kind, c.fix.Summary = SessionPolicy, fmt.Sprintf("Start the session with a session policy that allows %s.", s.part.Action)
+			c.fix.Kind, c.fix.Summary = SessionPolicy, speech.Say("Start the session with a session policy that allows %s.", s.part.Action)
 			c.apply = func(r authz.Request) (authz.Request, bool) {
 				doc, ok := extend(nil, policy.Session, st)
 				r.Session = append(slices.Clone(r.Session), doc)
 				return r, ok
 			}
 		case l == authz.LayerSCP:
-			c.fix.Kind, c.fix.Summary = ServiceControl, fmt.Sprintf("Allow %s in a service control policy at every level above account %s.", s.part.Action, s.p.Account)
+			c.fix.Kind, c.fix.Summary = ServiceControl, speech.Say("Allow %s in a service control policy at every level above account %s.", s.part.Action, s.p.Account)
 			c.fix.Owner = ""
 			c.apply = func(r authz.Request) (authz.Request, bool) {
 				doc, ok := extend(nil, policy.SCP, st)
@@ -249,7 +249,7 @@ func (s *search) limits(r *authz.Request, silent []authz.Layer) []change {
 				c.fix.Owner, c.fix.Shows, c.fix.Run = who, who, s.run(l, who)
 			}
 			c.fix.Target, c.fix.Digest, c.fix.Document = r.Endpoint.Name, digest(r.Endpoint), st.text()
-			c.fix.Kind, c.fix.Summary = Endpoint, fmt.Sprintf("Allow %s in the policy of the VPC endpoint.", s.part.Action)
+			c.fix.Kind, c.fix.Summary = Endpoint, speech.Say("Allow %s in the policy of the VPC endpoint.", s.part.Action)
 			c.apply = func(r authz.Request) (_ authz.Request, ok bool) {
 				r.Endpoint, ok = extend(r.Endpoint, policy.Endpoint, st)
 				return r, ok

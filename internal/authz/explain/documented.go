@@ -33,7 +33,7 @@ func (s *search) documented() []alternative {
 		return nil
 	}
 	var out []change
-	what, who := "key policy of "+s.part.Resource.ARN, arn.Root(s.p.Account)
+	what, who := speech.Say("key policy of %s", s.part.Resource.ARN), arn.Root(s.p.Account)
 	for _, st := range []statement{
 		{Sid: "Allow external account " + s.p.Account + " use of the customer managed key", Action: launchActions},
 		{Sid: "Allow attachment of persistent resources in external account " + s.p.Account, Action: []string{"kms:CreateGrant"}},

@@ -1,7 +1,6 @@
 package explain
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -23,7 +22,7 @@ func (s *search) removals(now *authz.PartDecision) []change {
 		f := Fix{
 			Kind: RemoveDeny, Owner: who, Shows: who, Run: s.run(m.Layer, who), Target: m.Document,
 			Opens:   []speech.Text{speech.Say("All else that the statement denies, to whomever other statements allow it.")},
-			Summary: fmt.Sprintf("Remove or narrow the statement that denies %s: %s.", now.Action, uncapital(named(now, &m))),
+			Summary: speech.Say("Remove or narrow the statement that denies %s: %s.", now.Action, uncapital(named(now, &m))),
 		}
 		out = append(out, change{f, func(r authz.Request) (authz.Request, bool) {
 			return s.edit(r, &m, func(st policy.Statement) (policy.Statement, bool) { return st, false })
@@ -49,7 +48,7 @@ func (s *search) edits(now *authz.PartDecision) []alternative {
 		switch m.Reason {
 		case authz.MissCondition:
 			f.Kind = Condition
-			f.Summary = fmt.Sprintf("%s would allow it, but %s: change the condition or the request.", named(now, &m.Match), wanted(&m))
+			f.Summary = speech.Say("%s would allow it, but %s: change the condition or the request.", named(now, &m.Match), wanted(&m))
 			f.Opens = []speech.Text{speech.Say("Every request that the condition keeps out of the statement now.")}
 			apply = func(r authz.Request) (authz.Request, bool) {
 				return s.edit(r, &m.Match, func(st policy.Statement) (policy.Statement, bool) {
@@ -61,7 +60,7 @@ func (s *search) edits(now *authz.PartDecision) []alternative {
 			}
 		case authz.MissDeadPrincipal:
 			f.Kind = Resave
-			f.Summary = fmt.Sprintf("%s means a deleted principal: save the policy again with the ARN %s.", named(now, &m.Match), s.grantable())
+			f.Summary = speech.Say("%s means a deleted principal: save the policy again with the ARN %s.", named(now, &m.Match), s.grantable())
 			f.Opens = []speech.Text{speech.Say("All that the policy said of the deleted principal, to the present one.")}
 			apply = func(r authz.Request) (authz.Request, bool) { return s.revive(r) }
 		default:

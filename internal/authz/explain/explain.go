@@ -9,8 +9,8 @@
 package explain
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/arn"
@@ -48,10 +48,10 @@ const (
 // made together; different Sets are alternatives, best first. Only a [RemoveDeny] or a [Condition]
 // changes a statement that is there already.
 type Fix struct {
-	Kind     string `json:"kind"`               // "key-policy", "identity-policy", "grant", ...
-	Summary  string `json:"summary"`            // one sentence
-	Document string `json:"document,omitempty"` // JSON statement to add
-	Command  string `json:"command,omitempty"`  // aws command line
+	Kind     string      `json:"kind"`               // "key-policy", "identity-policy", "grant", ...
+	Summary  speech.Text `json:"summary"`            // one sentence
+	Document string      `json:"document,omitempty"` // JSON statement to add
+	Command  string      `json:"command,omitempty"`  // aws command line
 	// Grant is what the Command makes, if that is a grant.
 	Grant *authz.Grant `json:"-"`
 	Owner string       `json:"owner,omitempty"` // account that can make the change
@@ -221,7 +221,7 @@ func VisibleFixes(fixes []Fix, viewer string) []Fix {
 	for i := range out {
 		s := set{out[i].Part, out[i].Set}
 		if step[s]++; size[s] > 1 {
-			out[i].Summary = fmt.Sprintf("Step %d of %d: %s", step[s], size[s], out[i].Summary)
+			out[i].Summary = speech.Say("Step %s of %s: %s", strconv.Itoa(step[s]), strconv.Itoa(size[s]), out[i].Summary)
 		}
 	}
 	return out

@@ -219,7 +219,7 @@ func (s *search) covered(alt []change) bool {
 }
 
 func (c *change) id() string {
-	return strings.Join([]string{c.fix.Kind, c.fix.Summary, c.fix.Document, c.fix.Command}, "\x00")
+	return strings.Join([]string{c.fix.Kind, c.fix.Summary.String(), c.fix.Document, c.fix.Command}, "\x00")
 }
 
 func (s *search) accept(set []change, name string) {

@@ -168,7 +168,7 @@ func TestServiceLinkedRoleNeedsTheKeyPolicy(t *testing.T) {
 				t.Errorf("fix = %+v", f)
 			}
 		}
-		if !strings.Contains(page[1].Summary, "The launch asks for kms:CreateGrant too: add a statement") {
+		if !strings.Contains(page[1].Summary.String(), "The launch asks for kms:CreateGrant too: add a statement") {
 			t.Errorf("fixes = %+v", page)
 		}
 		for _, set := range [][]explain.Fix{least, page} {
@@ -199,7 +199,7 @@ func TestServiceLinkedRoleNeedsTheKeyPolicy(t *testing.T) {
 	t.Run("a wrong condition is named first", func(t *testing.T) {
 		all := fixes(t, onKey(t, p, "kms:CreateGrant", "123456789012", rootG, p1, strings.Replace(p2, "true", "false", 1)))
 		wantKinds(t, all, "condition", "key-policy", "key-policy")
-		if want := `its condition Bool kms:GrantIsForAWSResource wants "false", the request has "true"`; !strings.Contains(all[0].Summary, want) {
+		if want := `its condition Bool kms:GrantIsForAWSResource wants "false", the request has "true"`; !strings.Contains(all[0].Summary.String(), want) {
 			t.Errorf("summary = %s", all[0].Summary)
 		}
 		if all[0].Name != "" || all[1].Name != explain.Least {
@@ -218,7 +218,7 @@ func TestServiceLinkedRoleNeedsTheKeyPolicy(t *testing.T) {
 		req.Parts[0].Policy.SetPrincipalIDs(map[string]string{roleG: "AROAZZZZZZZZZZZZZZZZZ"})
 		all := fixes(t, req)
 		wantKinds(t, all, "save-again", "key-policy", "key-policy")
-		if !strings.Contains(all[0].Summary, roleG) {
+		if !strings.Contains(all[0].Summary.String(), roleG) {
 			t.Errorf("fixes = %+v", all)
 		}
 	})
@@ -408,7 +408,7 @@ func TestDeniesAreRemovedTogether(t *testing.T) {
 		all := fixes(t, req)
 		wantKinds(t, all, "remove-deny+remove-deny")
 		all = explain.VisibleFixes(all, "123456789012")
-		if !strings.HasPrefix(all[0].Summary, "Step 1 of 2: ") || !strings.Contains(all[0].Summary, `"D1"`) || !strings.Contains(all[1].Summary, `"D2"`) {
+		if !strings.HasPrefix(all[0].Summary.String(), "Step 1 of 2: ") || !strings.Contains(all[0].Summary.String(), `"D1"`) || !strings.Contains(all[1].Summary.String(), `"D2"`) {
 			t.Errorf("fixes = %+v", all)
 		}
 	})
@@ -425,7 +425,7 @@ func TestDeniesAreRemovedTogether(t *testing.T) {
 			t.Errorf("fix = %+v", all[0])
 		}
 		for _, f := range explain.VisibleFixes(all, "111122223333") {
-			if strings.Contains(f.Summary+f.Document+f.Command+f.Digest, "Secret") || f.Digest != "" || strings.HasPrefix(f.Summary, "Step 2 of 2") && f.Name == explain.Least {
+			if strings.Contains(f.Summary.String()+f.Document+f.Command+f.Digest, "Secret") || f.Digest != "" || strings.HasPrefix(f.Summary.String(), "Step 2 of 2") && f.Name == explain.Least {
 				t.Errorf("the caller's account sees %+v", f)
 			}
 		}

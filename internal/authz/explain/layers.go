@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // A State is what a layer says of a request.
@@ -22,11 +23,11 @@ const (
 // A LayerView is one layer of a decision with all statements and grants of it that were looked at.
 type LayerView struct {
 	Layer authz.Layer
-	Name  string // in the words of the action's service: "key policy"
+	Name  speech.Text // in the words of the action's service: "key policy"
 	State State
-	// Change is what would have to be different for the layer to let the request through; "" if
+	// Change is what would have to be different for the layer to let the request through; empty if
 	// nothing.
-	Change     string
+	Change     speech.Text
 	Statements []StatementView
 }
 
@@ -34,7 +35,7 @@ type LayerView struct {
 type StatementView struct {
 	authz.Match
 	Applies bool
-	Text    string // one sentence
+	Text    speech.Text // one sentence
 	// Miss is nil if it applies.
 	Miss *authz.Miss
 	// Nearly reports that nothing but a condition or a constraint kept an allow from applying.
@@ -56,7 +57,7 @@ func Layers(part authz.PartDecision, who string) []LayerView {
 	}
 	var out []LayerView
 	for _, l := range order {
-		v := LayerView{Layer: l, Name: place(&part, l).String(), State: Silent}
+		v := LayerView{Layer: l, Name: place(&part, l), State: Silent}
 		for _, m := range part.Matched {
 			if m.Layer == l {
 				v.add(&part, &m)
@@ -65,7 +66,7 @@ func Layers(part authz.PartDecision, who string) []LayerView {
 		for _, m := range part.Missed {
 			if m.Layer == l {
 				v.Statements = append(v.Statements, StatementView{
-					Match: m.Match, Text: missLine(&part, &m).String(), Miss: &m, Nearly: !isDeny(&m.Match) && interest(m.Reason) == 0,
+					Match: m.Match, Text: missLine(&part, &m), Miss: &m, Nearly: !isDeny(&m.Match) && interest(m.Reason) == 0,
 				})
 			}
 		}
@@ -83,7 +84,7 @@ func Layers(part authz.PartDecision, who string) []LayerView {
 // add takes a statement that applies: a deny outweighs all, an allow a delegation.
 func (v *LayerView) add(part *authz.PartDecision, m *authz.Match) {
 	v.Statements = append(v.Statements, StatementView{
-		Match: *m, Applies: true, Text: matched(part, m, part.Outcome != authz.Allowed && part.Outcome != authz.Undetermined).String(),
+		Match: *m, Applies: true, Text: matched(part, m, part.Outcome != authz.Allowed && part.Outcome != authz.Undetermined),
 	})
 	switch {
 	case isDeny(m):
@@ -97,36 +98,45 @@ func (v *LayerView) add(part *authz.PartDecision, m *authz.Match) {
 }
 
 // change says what a layer lacks.
-func (v *LayerView) change(part *authz.PartDecision, who string) string {
+func (v *LayerView) change(part *authz.PartDecision, who string) speech.Text {
 	switch v.State {
 	case Denies:
-		return "The statement that denies has to be changed or removed; no allow outweighs it."
+		return speech.Say("The statement that denies has to be changed or removed; no allow outweighs it.")
 	case Needed:
 	default:
-		return ""
+		return speech.Text{}
 	}
-	s := "An allow is needed here"
+	s := speech.Say("An allow is needed here")
 	if levels, ok := lacking(part, v.Layer); ok {
-		s = "An allow is needed on " + levels.String()
+		s = speech.Say("An allow is needed on %s", levels)
 	}
 	switch linked := isServiceLinked(who); {
 	case linked && v.Layer == authz.LayerIdentity && part.CrossAccount:
-		return "Nothing can be changed here: the policies of a service-linked role are AWS's. On a key of another account only a grant can help."
+		return speech.Say("Nothing can be changed here: the policies of a service-linked role are AWS's. On a key of another account only a grant can help.")
 	case linked && v.Layer == authz.LayerIdentity:
-		return "Nothing can be changed here: the policies of a service-linked role are AWS's."
+		return speech.Say("Nothing can be changed here: the policies of a service-linked role are AWS's.")
 	case linked && v.Layer == authz.LayerResource && part.CrossAccount:
-		return "An allow here lets the account make a grant; the role itself needs the grant."
+		return speech.Say("An allow here lets the account make a grant; the role itself needs the grant.")
 	}
-	var near []string
+	var near []speech.Text
 	for _, st := range v.Statements {
 		if st.Nearly && st.Miss.Key != "" {
-			near = append(near, strings.TrimSpace(st.Miss.Operator+" "+st.Miss.Key)+" with "+list(st.Miss.Want).String())
+			near = append(near, speech.Say("%s with %s", strings.TrimSpace(st.Miss.Operator+" "+st.Miss.Key), list(st.Miss.Want)))
 		}
 	}
 	if len(near) > 0 {
-		s += ", or a request that has " + strings.Join(near, "; or ")
+		s = speech.Say("%s, or a request that has %s", s, either(near))
 	}
-	return s + "."
+	return speech.Say("%s.", s)
+}
+
+// either says one of some things.
+func either(list []speech.Text) speech.Text {
+	out := list[0]
+	for _, t := range list[1:] {
+		out = speech.Join(out, speech.Say("; or "), t)
+	}
+	return out
 }
 
 // A Node is a line of a tree and what is below it.
@@ -139,12 +149,12 @@ type Node struct {
 func Tree(part authz.PartDecision, who string) Node {
 	root := Node{Text: part.Action + " on " + part.Resource + ": " + outcome(part.Outcome).String()}
 	for _, l := range Layers(part, who) {
-		n := Node{Text: l.Name + ": " + stateText(l.State)}
+		n := Node{Text: l.Name.String() + ": " + stateText(l.State)}
 		for _, st := range l.Statements {
-			n.Children = append(n.Children, Node{Text: st.Text})
+			n.Children = append(n.Children, Node{Text: st.Text.String()})
 		}
-		if l.Change != "" {
-			n.Children = append(n.Children, Node{Text: "to change: " + l.Change})
+		if !l.Change.Empty() {
+			n.Children = append(n.Children, Node{Text: "to change: " + l.Change.String()})
 		}
 		root.Children = append(root.Children, n)
 	}

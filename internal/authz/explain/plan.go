@@ -96,7 +96,7 @@ func (s *search) next(r *authz.Request, alt []change) []change {
 			return nil
 		}
 		for i := range add {
-			add[i].fix.Summary = "The launch asks for " + action + " too: " + uncapital(speech.Raw(add[i].fix.Summary)).String()
+			add[i].fix.Summary = speech.Say("The launch asks for %s too: %s", action, uncapital(add[i].fix.Summary))
 			add[i].fix.Digest = alt[0].fix.Digest // of the text before all
 		}
 		more = append(more, add...)
