@@ -8,6 +8,7 @@ import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
+import { unspoken } from './words.mjs';
 import { AutoScalingClient, CreateAutoScalingGroupCommand, DescribeAutoScalingGroupsCommand } from '@aws-sdk/client-auto-scaling';
 import { EC2Client, CreateLaunchTemplateCommand } from '@aws-sdk/client-ec2';
 import { IAMClient, CreateRoleCommand, CreateServiceLinkedRoleCommand, PutRolePolicyCommand } from '@aws-sdk/client-iam';
@@ -154,11 +155,27 @@ export const tab = (running, language, use, who = {}) => async () => {
 // go opens a place of the console.
 export const go = (page, place) => page.evaluate((p) => { location.hash = `#/${p}`; }, place);
 
-// accessible fails for what axe finds, and takes a picture.
+// accessible fails for what axe finds, and takes a picture: as the page is and, of English pages, in dark
+// colours, of Japanese ones in a narrow window. A page in Japanese that says something in English fails too.
 export async function accessible(page, name, language) {
+  const picture = (as) => process.env.SHOTS && page.screenshot({ path: join(process.env.SHOTS, `${name}-${language}${as}.png`) });
   await page.waitForTimeout(400); // what opens has opened
-  if (process.env.SHOTS) await page.screenshot({ path: join(process.env.SHOTS, `${name}-${language}.png`) });
+  await picture('');
   assert.deepEqual(await violations(page), [], `axe on ${name}`);
+  if (language === 'ja') assert.deepEqual(await unspoken(page), [], `English on ${name}`);
+  const was = page.viewportSize();
+  if (language === 'ja' && was.width > 640) await page.setViewportSize({ width: 640, height: was.height });
+  const dark = language === 'en' && (await page.evaluate(() => !document.body.classList.contains('awsui-dark-mode') && Boolean(document.body.classList.add('awsui-dark-mode') ?? true)));
+  if (!dark && language !== 'ja') return;
+  await page.waitForTimeout(300);
+  await picture(dark ? '-dark' : '-narrow');
+  assert.deepEqual(await violations(page), [], `axe on ${name}, ${dark ? 'dark' : 'narrow'}`);
+  if (dark) await page.evaluate(() => document.body.classList.remove('awsui-dark-mode'));
+  else if (was.width > 640) {
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth + 1), `${name} is wider than a narrow window`);
+    await page.setViewportSize(was);
+  }
+  await page.waitForTimeout(200);
 }
 
 // world speaks to the server as the tools of AWS do.

@@ -6,7 +6,7 @@ import Spinner from '@cloudscape-design/components/spinner';
 import TopNavigation from '@cloudscape-design/components/top-navigation';
 import { applyMode, Mode } from '@cloudscape-design/global-styles';
 import { useWords, type Tag } from '../i18n';
-import { SessionContext, type Session } from '../aws/session';
+import { SessionContext, SignOutContext, type Session } from '../aws/session';
 import { href, useRoute } from './route';
 import { SignIn } from './SignIn';
 
@@ -95,6 +95,7 @@ export function App() {
       </div>
       {session ? (
         <SessionContext.Provider value={session}>
+          <SignOutContext.Provider value={() => setSession(null)}>
           <AppLayout
             headerSelector="#top"
             toolsHide
@@ -107,6 +108,7 @@ export function App() {
               </Suspense>
             }
           />
+          </SignOutContext.Provider>
         </SessionContext.Provider>
       ) : (
         <main>

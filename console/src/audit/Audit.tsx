@@ -57,10 +57,10 @@ export default function Audit() {
         stickyHeader
         loading={loading}
         loadingText={t.loading}
-        items={data?.Events ?? []}
+        items={error ? [] : (data?.Events ?? [])}
         trackBy="EventId"
         ariaLabels={{ tableLabel: t.audit }}
-        empty={t.noEvents}
+        empty={error ? t.unreadable : t.noEvents}
         header={<Header variant="h1" description={t.auditLead} actions={<Button iconName="refresh" ariaLabel={t.refresh} onClick={reload} />}>{t.audit}</Header>}
         filter={
           <SpaceBetween direction="horizontal" size="xs">

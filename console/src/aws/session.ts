@@ -14,6 +14,9 @@ export const endpoint = location.origin;
 
 export const SessionContext = createContext<Session | null>(null);
 
+// SignOutContext forgets who is signed in.
+export const SignOutContext = createContext<() => void>(() => {});
+
 export function useSession(): Session {
   const s = useContext(SessionContext);
   if (!s) throw new Error('nobody is signed in');
@@ -42,6 +45,10 @@ export async function signIn(region: string, own: Credentials, role: string): Pr
   return { region, account: who.Account!, arn: who.Arn!, credentials };
 }
 
+// over reports whether an error says that the credentials are no longer good: they have ended, or who they
+// were for is gone.
+export const over = (error: unknown): boolean => /^(ExpiredToken(Exception)?|InvalidClientTokenId|UnrecognizedClientException|InvalidAccessKeyId|AuthFailure|RequestExpired)$/.test((error as { name?: string })?.name ?? '');
+
 // Clients of a session, each loaded with the first screen that asks for it.
 export async function kms(s: Session) {
   const m = await import('@aws-sdk/client-kms');
@@ -57,7 +64,6 @@ export async function autoscaling(s: Session) {
   const m = await import('@aws-sdk/client-auto-scaling');
   return { m, client: new m.AutoScalingClient(config(s.region, s.credentials)) };
 }
-
 
 export async function cloudtrail(s: Session) {
   const m = await import('@aws-sdk/client-cloudtrail');

@@ -12,6 +12,7 @@ import { useSession } from '../aws/session';
 import { authorizationDetails, explainResource, type Authorization, type Evaluation, type Layer } from '../aws/kagimori';
 import { useLoad } from '../ui/load';
 import { Problem } from '../ui/Problem';
+import { Said } from '../ui/Said';
 import { When } from '../ui/Dates';
 import { Fixes } from './Fixes';
 
@@ -57,7 +58,7 @@ function Decided({ authorization: a }: { authorization: Authorization }) {
             { label: t.source, value: a.EventSource },
           ]}
         />
-        {a.ErrorCode && <Alert type="error" header={a.ErrorCode}>{a.ErrorMessage}</Alert>}
+        {a.ErrorCode && <Alert type="error" header={<Said>{a.ErrorCode}</Said>}><Said>{a.ErrorMessage}</Said></Alert>}
         {denied.map((e, i) => <Part key={i} of={e} open />)}
         {granted.length === 1 && denied.length === 0 && <Part of={granted[0]} />}
         {granted.length + denied.length > 1 && granted.length > 0 && (

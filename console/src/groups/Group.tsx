@@ -1,4 +1,5 @@
 import { useEffect } from 'react';
+import Alert from '@cloudscape-design/components/alert';
 import BreadcrumbGroup from '@cloudscape-design/components/breadcrumb-group';
 import Button from '@cloudscape-design/components/button';
 import Box from '@cloudscape-design/components/box';
@@ -16,6 +17,7 @@ import { autoscaling, useSession } from '../aws/session';
 import { href } from '../app/route';
 import { useLoad } from '../ui/load';
 import { Problem } from '../ui/Problem';
+import { Said } from '../ui/Said';
 import { When } from '../ui/Dates';
 import { Capacity } from './Groups';
 
@@ -44,11 +46,9 @@ export default function Group({ name }: { name: string }) {
   const s = useSession();
   const { data, error, loading, reload } = useLoad(async () => {
     const { m, client } = await autoscaling(s);
-    const [groups, activities] = await Promise.all([
-      client.send(new m.DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [name] })),
-      client.send(new m.DescribeScalingActivitiesCommand({ AutoScalingGroupName: name, MaxRecords: 100 })),
-    ]);
-    return { group: groups.AutoScalingGroups?.[0], activities: activities.Activities ?? [] };
+    const group = (await client.send(new m.DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [name] }))).AutoScalingGroups?.[0];
+    const activities = group ? ((await client.send(new m.DescribeScalingActivitiesCommand({ AutoScalingGroupName: name, MaxRecords: 100 }))).Activities ?? []) : [];
+    return { group, activities };
   }, [s, name]);
   useEffect(() => {
     const timer = setInterval(() => !document.hidden && reload(), every);
@@ -56,29 +56,28 @@ export default function Group({ name }: { name: string }) {
   }, [reload]);
   if (!data) return loading ? <Spinner size="large" /> : <Problem error={error} />;
   const g = data.group;
+  if (!g) return <Alert type="info">{t.noSuchGroup(name)}</Alert>;
   return (
     <SpaceBetween size="m">
       <BreadcrumbGroup ariaLabel={t.menu} items={[{ text: t.groups, href: href('groups') }, { text: name, href: href('groups', name) }]} />
       <Header variant="h1" actions={<Button iconName="refresh" ariaLabel={t.refresh} onClick={reload} />}>{name}</Header>
       <Problem error={error} />
-      {g && (
-        <Container header={<Header variant="h2">{t.general}</Header>}>
-          <KeyValuePairs
-            columns={3}
-            items={[
-              { label: t.instances, value: <Capacity group={g} /> },
-              { label: `${t.min} / ${t.desired} / ${t.max}`, value: `${g.MinSize} / ${g.DesiredCapacity} / ${g.MaxSize}` },
-              { label: g.LaunchConfigurationName ? t.configuration : t.template, value: g.LaunchConfigurationName ?? g.LaunchTemplate?.LaunchTemplateName ?? '-' },
-              { label: t.linkedRole, value: <Box variant="code">{g.ServiceLinkedRoleARN}</Box> },
-              { label: t.zone, value: g.AvailabilityZones?.join(', ') },
-              { label: t.created, value: <When at={g.CreatedTime} /> },
-            ]}
-          />
-        </Container>
-      )}
+      <Container header={<Header variant="h2">{t.general}</Header>}>
+        <KeyValuePairs
+          columns={3}
+          items={[
+            { label: t.instances, value: <Capacity group={g} /> },
+            { label: `${t.min} / ${t.desired} / ${t.max}`, value: `${g.MinSize} / ${g.DesiredCapacity} / ${g.MaxSize}` },
+            { label: g.LaunchConfigurationName ? t.configuration : t.template, value: g.LaunchConfigurationName ?? g.LaunchTemplate?.LaunchTemplateName ?? '-' },
+            { label: t.linkedRole, value: <Box variant="code">{g.ServiceLinkedRoleARN}</Box> },
+            { label: t.zone, value: g.AvailabilityZones?.join(', ') },
+            { label: t.created, value: <When at={g.CreatedTime} /> },
+          ]}
+        />
+      </Container>
       <Table
-        header={<Header variant="h2" counter={`(${g?.Instances?.length ?? 0})`}>{t.instances}</Header>}
-        items={g?.Instances ?? []}
+        header={<Header variant="h2" counter={`(${g.Instances?.length ?? 0})`}>{t.instances}</Header>}
+        items={g.Instances ?? []}
         empty={t.none}
         columnDefinitions={[
           { id: 'id', header: t.instanceId, isRowHeader: true, cell: (i) => i.InstanceId },
@@ -98,12 +97,12 @@ export default function Group({ name }: { name: string }) {
             id: 'description', header: t.description, isRowHeader: true,
             cell: (a) => (
               <SpaceBetween size="xxs">
-                <span>{a.Description}</span>
+                <Said>{a.Description}</Said>
                 {failed(a) && <Link href={href('explain', a.ActivityId!)}>{t.whyFailed}</Link>}
               </SpaceBetween>
             ),
           },
-          { id: 'cause', header: t.cause, cell: (a) => a.Cause },
+          { id: 'cause', header: t.cause, cell: (a) => <Said>{a.Cause}</Said> },
           { id: 'start', header: t.start, cell: (a) => <When at={a.StartTime} />, width: 170 },
           { id: 'end', header: t.end, cell: (a) => <When at={a.EndTime} />, width: 170 },
         ]}

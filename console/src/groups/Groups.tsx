@@ -32,7 +32,7 @@ export default function Groups() {
         items={data?.AutoScalingGroups ?? []}
         ariaLabels={{ tableLabel: t.groups }}
         header={<Header variant="h1" actions={<Button iconName="refresh" ariaLabel={t.refresh} onClick={reload} />}>{t.groups}</Header>}
-        empty={<Box textAlign="center"><b>{t.noGroups}</b>{!error && <Box variant="p">{t.noGroupsLead}</Box>}</Box>}
+        empty={<Box textAlign="center"><b>{error ? t.unreadable : t.noGroups}</b>{!error && <Box variant="p">{t.noGroupsLead}</Box>}</Box>}
         pagination={
           <SpaceBetween direction="horizontal" size="xs">
             <Button iconName="angle-left" variant="icon" ariaLabel={t.previous} disabled={tokens.length < 2} onClick={() => setTokens((x) => x.slice(0, -1))} />

@@ -6,6 +6,7 @@ export const en = {
   signIn: 'Sign in', signInLead: 'Sign in with credentials that AWS tools would use with this server. They stay in the memory of this page and sign its requests; a reload forgets them.',
   accessKey: 'Access key ID', secretKey: 'Secret access key', sessionToken: 'Session token', optional: 'optional', roleToAssume: 'Role to assume', roleHint: 'ARN of a role. The console then works with its permissions only.',
   devHint: 'On a development server: the access key ID is 12 digits followed by ADMIN (administrator) or 12 digits alone (root user); the secret is test.',
+  ended: 'Your credentials are no longer valid', signInAgain: 'Sign in again', noSuchGroup: (name: string) => `There is no group ${name} in this account and Region.`, findGrants: 'Find by grant ID, or by the ARN of the grantee', anyState: 'Any status', anyUsage: 'Any key usage', noneHere: 'No matches on this page; the next one goes on.',
   denied: 'Access denied', deniedWhy: 'Why was this denied?', failed: 'The request failed',
   keys: 'Customer managed keys', keyId: 'Key ID', alias: 'Alias', aliases: 'Aliases', status: 'Status', spec: 'Key spec', usage: 'Key usage', manager: 'Manager',
   findKeys: 'Find by key ID, ARN or alias', noKeys: 'No keys', noKeysLead: 'There are no KMS keys in this account and Region.', noMatches: 'No matches', createKey: 'Create key', page: 'Page', next: 'Next page', previous: 'Previous page',

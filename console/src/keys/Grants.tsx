@@ -3,6 +3,7 @@ import Alert from '@cloudscape-design/components/alert';
 import Box from '@cloudscape-design/components/box';
 import Button from '@cloudscape-design/components/button';
 import Header from '@cloudscape-design/components/header';
+import Input from '@cloudscape-design/components/input';
 import Modal from '@cloudscape-design/components/modal';
 import SpaceBetween from '@cloudscape-design/components/space-between';
 import Table from '@cloudscape-design/components/table';
@@ -10,6 +11,7 @@ import type { GrantListEntry, KeyMetadata } from '@aws-sdk/client-kms';
 import { useWords } from '../i18n';
 import { kms, useSession } from '../aws/session';
 import { useAct, useLoad } from '../ui/load';
+import { Pager, useMarkers } from '../ui/Pager';
 import { Problem } from '../ui/Problem';
 import { CreateGrant } from './CreateGrant';
 import { Impact } from './Impact';
@@ -22,30 +24,38 @@ type How = 'revoke' | 'retire';
 export function Grants({ meta }: { meta: KeyMetadata }) {
   const { t } = useWords();
   const s = useSession();
-  const [markers, setMarkers] = useState<(string | undefined)[]>([undefined]);
+  const pages = useMarkers();
+  const [text, setText] = useState('');
+  const [wanted, want] = useState('');
   const [chosen, choose] = useState<GrantListEntry[]>([]);
   const [ending, end] = useState<How>();
   const [creating, setCreating] = useState(false);
   const [done, setDone] = useState<string>();
-  const marker = markers[markers.length - 1];
+  const marker = pages.marker;
   const { data, error, loading, reload } = useLoad(async () => {
     const { m, client } = await kms(s);
-    return client.send(new m.ListGrantsCommand({ KeyId: meta.Arn, Limit: 50, Marker: marker }));
-  }, [s, meta.Arn, marker]);
-  if (error) return <Problem error={error} />;
+    return client.send(new m.ListGrantsCommand({ KeyId: meta.Arn, Limit: 50, Marker: marker, ...(/^[0-9a-f]{16,64}$/.test(wanted) ? { GrantId: wanted } : wanted ? { GranteePrincipal: wanted } : {}) }));
+  }, [s, meta.Arn, marker, wanted]);
+  const search = (v: string) => {
+    want(v.trim());
+    pages.first();
+    choose([]);
+  };
   return (
     <SpaceBetween size="m">
       {done && <Alert type="success" dismissible dismissAriaLabel={t.close} onDismiss={() => setDone(undefined)}>{done}</Alert>}
+      <Problem error={error} />
       <Table<GrantListEntry>
         loading={loading}
         loadingText={t.loading}
-        items={data?.Grants ?? []}
+        items={error ? [] : (data?.Grants ?? [])}
         trackBy="GrantId"
         selectionType="single"
         selectedItems={chosen}
         onSelectionChange={(e) => choose(e.detail.selectedItems)}
         ariaLabels={{ tableLabel: t.grants, selectionGroupLabel: t.grants, itemSelectionLabel: (_s, g) => g.GrantId ?? '' }}
-        empty={t.noGrants}
+        empty={wanted ? t.noMatches : error ? t.unreadable : t.noGrants}
+        filter={<div className="kg-search"><Input type="search" value={text} ariaLabel={t.findGrants} placeholder={t.findGrants} clearAriaLabel={t.clear} onChange={(e) => { setText(e.detail.value); if (!e.detail.value) search(''); }} onKeyDown={(e) => e.detail.key === 'Enter' && search(text)} /></div>}
         wrapLines
         header={
           <Header
@@ -62,13 +72,7 @@ export function Grants({ meta }: { meta: KeyMetadata }) {
             {t.grants}
           </Header>
         }
-        pagination={
-          <SpaceBetween direction="horizontal" size="xs">
-            <Button iconName="angle-left" variant="icon" ariaLabel={t.previous} disabled={markers.length < 2} onClick={() => setMarkers((x) => x.slice(0, -1))} />
-            <Box padding={{ top: 'xxs' }}>{t.page} {markers.length}</Box>
-            <Button iconName="angle-right" variant="icon" ariaLabel={t.next} disabled={!data?.NextMarker} onClick={() => setMarkers((x) => [...x, data!.NextMarker])} />
-          </SpaceBetween>
-        }
+        pagination={<Pager at={pages} next={data?.NextMarker} />}
         columnDefinitions={[
           { id: 'id', header: t.grantId, isRowHeader: true, cell: (g) => `${g.GrantId?.slice(0, 16)}…` },
           { id: 'grantee', header: t.grantee, cell: (g) => g.GranteePrincipal },

@@ -4,6 +4,7 @@ import Button from '@cloudscape-design/components/button';
 import Header from '@cloudscape-design/components/header';
 import Input from '@cloudscape-design/components/input';
 import Link from '@cloudscape-design/components/link';
+import Select from '@cloudscape-design/components/select';
 import SpaceBetween from '@cloudscape-design/components/space-between';
 import StatusIndicator from '@cloudscape-design/components/status-indicator';
 import Table from '@cloudscape-design/components/table';
@@ -11,8 +12,9 @@ import { useWords } from '../i18n';
 import { useSession } from '../aws/session';
 import { go, href } from '../app/route';
 import { useLoad } from '../ui/load';
+import { Pager, useMarkers } from '../ui/Pager';
 import { Problem } from '../ui/Problem';
-import { findKeys, pageOfKeys, type Row } from './list';
+import { findKeys, pageOfKeys, type Filter, type Row } from './list';
 
 // State is a key's, with its colour.
 export function State({ state }: { state?: string }) {
@@ -25,15 +27,19 @@ export function State({ state }: { state?: string }) {
 export default function Keys() {
   const { t } = useWords();
   const s = useSession();
-  const [markers, setMarkers] = useState<(string | undefined)[]>([undefined]);
+  const pages = useMarkers();
+  const [filter, setFilter] = useState<Filter>({ state: '', usage: '' });
   const [text, setText] = useState('');
   const [wanted, want] = useState('');
-  const marker = markers[markers.length - 1];
-  const { data, error, loading, reload } = useLoad(() => (wanted ? findKeys(s, wanted) : pageOfKeys(s, marker)), [s, marker, wanted]);
+  const { data, error, loading, reload } = useLoad(() => (wanted ? findKeys(s, wanted, filter) : pageOfKeys(s, pages.marker, filter)), [s, pages.marker, wanted, filter]);
   const search = (v: string) => {
     want(v.trim());
-    setMarkers([undefined]);
+    pages.first();
   };
+  const filters = [
+    { name: 'state' as const, label: t.status, options: [{ value: '', label: t.anyState }, ...(['Enabled', 'Disabled', 'PendingDeletion', 'PendingImport', 'Unavailable'] as const).map((v) => ({ value: v, label: t[v] }))] },
+    { name: 'usage' as const, label: t.usage, options: [{ value: '', label: t.anyUsage }, ...['ENCRYPT_DECRYPT', 'SIGN_VERIFY', 'GENERATE_VERIFY_MAC', 'KEY_AGREEMENT'].map((v) => ({ value: v, label: v }))] },
+  ];
   return (
     <SpaceBetween size="m">
       <Problem error={error} />
@@ -63,19 +69,19 @@ export default function Keys() {
             <div className="kg-search">
               <Input type="search" value={text} ariaLabel={t.findKeys} placeholder={t.findKeys} clearAriaLabel={t.clear} onChange={(e) => { setText(e.detail.value); if (!e.detail.value) search(''); }} onKeyDown={(e) => e.detail.key === 'Enter' && search(text)} />
             </div>
+            {filters.map(({ name, label, options }) => (
+              <Select
+                key={name} ariaLabel={label} options={options} selectedOption={options.find((o) => o.value === filter[name])!} data-testid={`filter-${name}`}
+                onChange={(e) => { setFilter((f) => ({ ...f, [name]: e.detail.selectedOption.value! })); pages.first(); }}
+              />
+            ))}
             {wanted && !loading && <Box padding={{ top: 'xxs' }}>{t.searched(data?.rows.length ?? 0)}</Box>}
           </SpaceBetween>
         }
         pagination={
-          !wanted && (
-            <SpaceBetween direction="horizontal" size="xs">
-              <Button iconName="angle-left" variant="icon" ariaLabel={t.previous} disabled={markers.length < 2} onClick={() => setMarkers((m) => m.slice(0, -1))} />
-              <Box padding={{ top: 'xxs' }}>{t.page} {markers.length}</Box>
-              <Button iconName="angle-right" variant="icon" ariaLabel={t.next} disabled={!data?.next} onClick={() => setMarkers((m) => [...m, data!.next])} />
-            </SpaceBetween>
-          )
+          !wanted && <Pager at={pages} next={data?.next} />
         }
-        empty={<Box textAlign="center"><b>{wanted ? t.noMatches : t.noKeys}</b>{!wanted && !error && <Box variant="p">{t.noKeysLead}</Box>}</Box>}
+        empty={<Box textAlign="center"><b>{error ? t.unreadable : wanted || filter.state || filter.usage ? (data?.next ? t.noneHere : t.noMatches) : t.noKeys}</b>{!wanted && !filter.state && !filter.usage && !error && <Box variant="p">{t.noKeysLead}</Box>}</Box>}
         columnDefinitions={[
           { id: 'alias', header: t.aliases, cell: (r) => r.aliases.map((a) => a.replace(/^alias\//, '')).join(', ') || '-' },
           { id: 'id', header: t.keyId, isRowHeader: true, cell: (r) => <Link href={href('keys', r.id)}>{r.id}</Link> },
