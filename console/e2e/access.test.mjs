@@ -39,7 +39,7 @@ async function reader(name) {
 // launched makes a key under which a group runs.
 async function launched(name) {
   const key = await w.key(name);
-  const statement = { Sid: 'Launches', Effect: 'Allow', Principal: { AWS: linkedRole }, Action: ['kms:GenerateDataKey*', 'kms:CreateGrant', 'kms:DescribeKey'], Resource: '*' };
+  const statement = { Sid: 'LetsLaunch', Effect: 'Allow', Principal: { AWS: linkedRole }, Action: ['kms:GenerateDataKey*', 'kms:CreateGrant', 'kms:DescribeKey'], Resource: '*' };
   const policy = JSON.parse(await w.policy(key));
   await w.kms.send(new PutKeyPolicyCommand({ KeyId: key.Arn, Policy: JSON.stringify({ ...policy, Statement: [...policy.Statement, statement] }) }));
   await w.group(name, key);
@@ -60,9 +60,9 @@ for (const language of ['en', 'ja']) {
       assert.equal(await node(t.volume, 'vol-').count(), 1);
       assert.equal(await node(t.instance, 'i-').count(), 1);
       assert.equal(await node(t.grant).count(), 1);
-      await node(t.statement, 'Launches').click();
+      await node(t.statement, 'LetsLaunch').click();
       await page.getByTestId('evidence').getByText('"kms:GenerateDataKey*"').waitFor();
-      assert.equal(await node(t.statement, 'Launches').getAttribute('aria-pressed'), 'true');
+      assert.equal(await node(t.statement, 'LetsLaunch').getAttribute('aria-pressed'), 'true');
       await accessible(page, 'graph', language);
       // the keyboard leads through it
       await page.keyboard.press('ArrowRight');
@@ -73,7 +73,7 @@ for (const language of ['en', 'ja']) {
       await page.getByTestId('graph-filter').getByRole('button').first().click();
       await page.getByRole('option', { name: t.who }).click();
       await node(t.principal, name).waitFor();
-      assert.equal(await node(t.statement, 'Launches').count(), 0);
+      assert.equal(await node(t.statement, 'LetsLaunch').count(), 0);
       assert.equal(await node(t.grant).count(), 1); // of the volume, on a condition
       await node(t.principal, name).click();
       await page.getByTestId('evidence').getByText(`arn:aws:iam::${account}:role/${name}`).first().waitFor();

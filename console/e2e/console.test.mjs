@@ -10,11 +10,11 @@ import { accessible, account, browse, go, linkedRole, open, region, serve, signI
 
 const words = {
   en: {
-    otherAccount: 'Another AWS account', keys: 'Customer managed keys', why: 'Why did it fail?', denied: 'Access denied', gains: /can now .*kms:CreateGrant/, other: /Statement 2 of this policy/, signOut: 'Sign out', fails: 'will not launch', textView: 'Policy view',
+    refresh: 'Refresh', allEvents: 'All events', byName: 'Event name', otherAccount: 'Another AWS account', keys: 'Customer managed keys', why: 'Why did it fail?', denied: 'Access denied', gains: /can now .*kms:CreateGrant/, other: /Statement 2 of this policy/, signOut: 'Sign out', fails: 'will not launch', textView: 'Policy view',
     secondRun: 'The group tries again by itself', check: 'Check', audit: 'Audit', groups: 'Auto Scaling groups', grants: 'Grants', revoked: 'The grant was revoked.', volume: /Why was this denied/, who: 'Who can use it', rotation: 'Key rotation', succeeded: 'Succeeded',
   },
   ja: {
-    otherAccount: '別の AWS アカウント', keys: 'カスタマーマネージドキー', why: '失敗の理由を表示', denied: 'アクセスが拒否されました', gains: /kms:CreateGrant.*を実行できるようになります/, other: /ステートメント 2 は/, signOut: 'サインアウト', fails: '起動できません', textView: 'ポリシービュー',
+    refresh: '更新', allEvents: 'すべてのイベント', byName: 'イベント名', otherAccount: '別の AWS アカウント', keys: 'カスタマーマネージドキー', why: '失敗の理由を表示', denied: 'アクセスが拒否されました', gains: /kms:CreateGrant.*を実行できるようになります/, other: /ステートメント 2 は/, signOut: 'サインアウト', fails: '起動できません', textView: 'ポリシービュー',
     secondRun: 'グループは自動的に再試行します', check: '診断', audit: '監査ログ', groups: 'Auto Scaling グループ', grants: 'グラント', revoked: 'グラントを取り消しました。', volume: /拒否された理由/, who: '使用できるプリンシパル', rotation: 'キーローテーション', succeeded: '成功',
   },
 };
@@ -49,6 +49,7 @@ for (const language of ['en', 'ja']) {
       const key = await w.key(`view-${language}`);
       await w.group(`view-${language}`, key);
       await page.getByRole('heading', { name: t.keys }).waitFor();
+      await page.getByRole('button', { name: t.refresh }).first().click(); // the list may be older than the key
       await page.getByRole('link', { name: key.KeyId }).waitFor();
       await accessible(page, 'keys', language);
       await page.getByRole('link', { name: key.KeyId }).click();
@@ -213,7 +214,14 @@ for (const language of ['en', 'ja']) {
       await accessible(page, 'check', language);
       await go(page, 'audit');
       await page.getByRole('heading', { name: t.audit }).waitFor();
-      await page.getByRole('button', { name: 'CreateKey' }).first().waitFor();
+      await page.getByRole('button', { name: t.allEvents }).click();
+      await page.getByRole('option', { name: t.byName, exact: true }).click();
+      await page.locator('main input[type=text]').fill('CreateKey');
+      await page.keyboard.press('Enter');
+      await until('only such events are listed', async () => {
+        const names = await page.locator('tbody tr button').allInnerTexts();
+        return names.length > 0 && names.every((n) => n === 'CreateKey');
+      });
       await accessible(page, 'audit', language);
       await page.getByRole('button', { name: 'CreateKey' }).first().click();
       await page.getByText('"eventName": "CreateKey"').waitFor();

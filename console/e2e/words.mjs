@@ -27,7 +27,7 @@ const english = new Set(flat(en).filter(([name, value]) => typeof value === 'str
 export const shown = (page) =>
   page.evaluate(() => {
     const out = [];
-    const skip = 'pre, code, textarea, script, style, [lang=en], .kg-text, .kg-colours, [class*="awsui_code"], [class*="awsui_root_box-code"]';
+    const skip = 'pre, code, .kg-diff, .kg-suggestions, textarea, script, style, [lang=en], .kg-text, .kg-colours, [class*="awsui_code"], [class*="awsui_root_box-code"]';
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT);
     for (let n = walker.currentNode; n; n = walker.nextNode()) {
       const at = n.nodeType === 3 ? n.parentElement : n;

@@ -35,7 +35,7 @@ export default function Check() {
         footer={<Button variant="primary" loading={busy} disabled={!text.trim() || large} onClick={() => act(async () => { setAnswer(undefined); setAnswer(await checkLaunch(s, text, tag)); })}>{t.run}</Button>}
       >
         <SpaceBetween size="m">
-          <FormField label={t.checkInput} description={t.checkHint} errorText={large && t.tooLarge}>
+          <FormField stretch label={t.checkInput} description={t.checkHint} errorText={large && t.tooLarge}>
             <Textarea value={text} rows={14} spellcheck={false} onChange={(e) => setText(e.detail.value)} />
           </FormField>
           <FileUpload

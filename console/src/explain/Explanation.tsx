@@ -87,7 +87,7 @@ function Evaluated({ evaluation: e }: { evaluation: Evaluation }) {
   return (
     <SpaceBetween size="m">
       <KeyValuePairs columns={1} items={[{ label: t.resource, value: <Box variant="code">{e.Resource}</Box> }]} />
-      <ul data-testid="why">
+      <ul className="kg-list" data-testid="why">
         {(e.Explanation ?? []).map((line, i) => <li key={i}>{line}</li>)}
       </ul>
       {(e.Layers ?? []).length > 0 && (

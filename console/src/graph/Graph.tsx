@@ -53,9 +53,9 @@ export default function Graph({ meta }: { meta: KeyMetadata }) {
           <FormField label={t.graphFilter}>
             <Select data-testid="graph-filter" selectedOption={options.find((o) => o.value === question)!} options={options} onChange={(e) => { choose(undefined); ask(e.detail.selectedOption.value!); }} />
           </FormField>
-          <FormField label={t.graphAs}>
+          <div className="kg-view">
             <SegmentedControl label={t.graphAs} selectedId={view} onChange={(e) => setView(e.detail.selectedId)} options={[{ id: 'picture', text: t.graphPicture }, { id: 'table', text: t.graphTable }]} />
-          </FormField>
+          </div>
         </SpaceBetween>
         {data && data.unread.length > 0 && <Alert type="info">{data.unread.map((u) => t.unread[u]).join(' ')}</Alert>}
         {who.data?.Truncated && <Alert type="info">{t.whoTruncated}</Alert>}

@@ -5,6 +5,7 @@ import { around, type Graph, type Node } from './model';
 import { beside, box, lay, type Place } from './layout';
 
 const shown = 20; // characters of a name
+const narrowest = 900; // px: with less, the picture scrolls
 
 // cut shortens a name in its middle, where names of roles differ least.
 function cut(name: string): string {
@@ -40,7 +41,7 @@ export function Picture({ graph, chosen, onChoose }: { graph: Graph; chosen?: st
   };
   return (
     <div className="kg-picture" role="region" aria-label={t.graphTab} tabIndex={0}>
-      <svg ref={svg} width={drawing.width} height={drawing.height} viewBox={`0 0 ${drawing.width} ${drawing.height}`} role="group" aria-label={t.graphKeys}>
+      <svg ref={svg} style={{ maxWidth: drawing.width, minWidth: Math.min(drawing.width, narrowest) }} viewBox={`0 0 ${drawing.width} ${drawing.height}`} role="group" aria-label={t.graphKeys}>
         {drawing.heads.map((h) => (
           <text key={h.column} x={h.x} y={16} className="kg-head">
             {h.kinds.map((k) => t.kinds[k]).join(', ')}

@@ -1,5 +1,8 @@
 import type { Words } from './en';
 
+// its is a thing of another one.
+const its = (of: string | undefined, type: string) => (of ? `${of} の${/^[A-Za-z]/.test(type) ? ' ' : ''}${type}` : type);
+
 export const ja: Words = {
   language: '言語', theme: '外観', light: 'ライト', dark: 'ダーク', signOut: 'サインアウト', region: 'リージョン', menu: 'メニュー',
   services: 'kagimori', keysNav: 'カスタマーマネージドキー', groupsNav: 'Auto Scaling グループ', checkNav: '診断', auditNav: '監査ログ',
@@ -8,6 +11,7 @@ export const ja: Words = {
   signIn: 'サインイン', signInLead: 'このサーバーに対して AWS のツールが使うものと同じ認証情報でサインインします。認証情報はこのページのメモリにだけ置かれ、リクエストの署名に使われます。再読み込みすると失われます。',
   accessKey: 'アクセスキー ID', secretKey: 'シークレットアクセスキー', sessionToken: 'セッショントークン', optional: 'オプション', roleToAssume: '引き受けるロール', roleHint: 'ロールの ARN。コンソールはそのロールのアクセス許可だけで動作します。',
   devHint: '開発サーバーの場合: アクセスキー ID は 12 桁の数字に ADMIN を付けたもの (管理者)、または 12 桁の数字だけ (ルートユーザー) で、シークレットは test です。',
+  usages: { ENCRYPT_DECRYPT: '暗号化および復号', SIGN_VERIFY: '署名および検証', GENERATE_VERIFY_MAC: 'MAC の生成および検証', KEY_AGREEMENT: 'キー共有' }, managers: { CUSTOMER: 'カスタマー', AWS: 'AWS' },
   ended: '認証情報が無効になりました', signInAgain: 'もう一度サインイン', noSuchGroup: (name) => `このアカウントとリージョンにグループ ${name} はありません。`, findGrants: 'グラント ID、または被付与者の ARN で検索', anyState: 'すべてのステータス', anyUsage: 'すべての用途', noneHere: 'このページに一致するものはありません。次のページに続きます。',
   denied: 'アクセスが拒否されました', deniedWhy: '拒否された理由を表示', failed: 'リクエストは失敗しました',
   keys: 'カスタマーマネージドキー', keyId: 'キー ID', alias: 'エイリアス', aliases: 'エイリアス', status: 'ステータス', spec: 'キー仕様', usage: 'キーの用途', manager: 'マネージャー',
@@ -33,7 +37,7 @@ export const ja: Words = {
   forAutoScaling: 'Auto Scaling で使用できるようにする', forAutoScalingLead: 'サービスにリンクされたロールが、このキーのボリュームでインスタンスを起動するために必要な 2 つのステートメントを追加します。既存のステートメントは変更しません。', groupAccount: 'グループのアカウント', thisAccount: 'このアカウント', otherAccount: '別の AWS アカウント',
   linkedRole: 'サービスにリンクされたロール', roleDefault: 'AWSServiceRoleForAutoScaling', roleSuffix: 'カスタムサフィックス付き', roleSpot: 'AWSServiceRoleForEC2Spot (起動設定のスポットインスタンス)', suffix: 'カスタムサフィックス', least: '起動が要求するアクションだけ', leastHint: '公式ドキュメントのステートメントより少ないアクセス許可になります。',
   roleMissing: (role) => `ロール ${role} はまだ存在しません。存在しないロールはキーポリシーに指定できません。`, createRole: 'ロールを作成', sharedNext: '別のアカウントで必要なあと 2 つの手順', sharedGrant: 'そのアカウントの管理者が、以下のポリシーを付けてこのコマンドを実行すると、サービスにリンクされたロールがキーを使用できるようになります。', sharedPolicy: 'コマンドを実行する人の IAM ポリシー', notSymmetric: 'ボリュームには対称暗号化キーが必要です。このキーは別の種類です。',
-  grants: 'グラント', grantId: 'グラント ID', grantee: '被付与者プリンシパル', operations: 'グラントオペレーション', constraints: 'グラントの制約', revoke: 'グラントの取り消し', revokeLead: '被付与者はグラントによるアクセス許可を失います。実行中のインスタンスはボリュームを使い続けます。ホストが再起動したときだけキーが再び必要になり、停止後の開始では新しいグラントが作成されます。', revokeVolume: (id) => `このグラントはボリューム ${id} のものです。`, impactNow: '今すぐ', impactRestart: '停止して再び開始するとき', impactLaunch: '次の起動時', impactHost: 'ホストが再起動するとき', impactStops: (type, id, of, action) => `${of ? `${of} の ` : ''}${type} ${id}: ${action ?? ''} が拒否されます。`, impactNone: 'ここから確認できる範囲で、動かなくなるものはありません。', impactBoth: '動くようになるものと動かなくなるもの', impactStarts: '動くようになるもの', impactWorks: (type, id, of, operation) => `${of ? `${of} の ` : ''}${type} ${id}: 現在拒否されている ${operation} が成功するようになります。`, noGrants: 'グラントなし', revoked: 'グラントを取り消しました。',
+  grants: 'グラント', grantId: 'グラント ID', grantee: '被付与者プリンシパル', operations: 'グラントオペレーション', constraints: 'グラントの制約', revoke: 'グラントの取り消し', revokeLead: '被付与者はグラントによるアクセス許可を失います。実行中のインスタンスはボリュームを使い続けます。ホストが再起動したときだけキーが再び必要になり、停止後の開始では新しいグラントが作成されます。', revokeVolume: (id) => `このグラントはボリューム ${id} のものです。`, impactNow: '今すぐ', impactRestart: '停止して再び開始するとき', impactLaunch: '次の起動時', impactHost: 'ホストが再起動するとき', impactStops: (type, id, of, action) => `${its(of, type)} ${id}: ${action ?? ''} が拒否されます。`, impactNone: 'ここから確認できる範囲で、動かなくなるものはありません。', impactBoth: '動くようになるものと動かなくなるもの', impactStarts: '動くようになるもの', impactWorks: (type, id, of, operation) => `${its(of, type)} ${id}: 現在拒否されている ${operation} が成功するようになります。`, noGrants: 'グラントなし', revoked: 'グラントを取り消しました。',
   whoLead: 'すべてのポリシーとグラントから判定した、このキーを使用できるプリンシパルとその条件。', action: 'アクション', decidedBy: '決め手', conditions: '条件', always: '常に',
   groups: 'Auto Scaling グループ', group: 'Auto Scaling グループ', noGroups: 'Auto Scaling グループなし', noGroupsLead: 'このアカウントとリージョンにグループはありません。', desired: '希望する容量', min: '最小容量', max: '最大容量', instances: 'インスタンス', template: '起動テンプレート', configuration: '起動設定',
   activity: 'アクティビティ履歴', noActivity: 'アクティビティなし', cause: '原因', start: '開始', end: '終了', whyFailed: '失敗の理由を表示', instanceId: 'インスタンス ID', lifecycle: 'ライフサイクル', health: 'ヘルス', zone: 'アベイラビリティーゾーン',
@@ -45,7 +49,7 @@ export const ja: Words = {
   byName: 'イベント名', bySource: 'イベントソース', byUser: 'ユーザー名', byResource: 'リソース名',
   createLead: '新しい KMS キーとそのポリシー。', keySpec: 'キー仕様', aliasName: 'エイリアス', aliasHint: 'プレフィックス alias/ は付けません。', descriptionLabel: '説明', otherHint: 'アカウント ID (カンマ区切り)。', resultingPolicy: '作成されるキーポリシー', create: 'キーを作成', stepKey: 'キーを設定', stepAccess: 'キーのアクセス許可', stepReview: '確認', previousStep: '前へ', nextStep: '次へ', arnsHint: 'ユーザーとロールの ARN (カンマ区切り)。', aliasFailed: 'キーは作成されましたが、エイリアスは作成できませんでした。', notFound: 'このページはありません。',
   impactTitle: '動かなくなるもの', impactTruncated: (n) => `最初の ${n} 件を表示しています。`, moreOf: (n) => `ほか ${n} 件`,
-  impactNarrows: (type, id, of, action) => `${of ? `${of} の ` : ''}${type} ${id}: ${action ?? ''} はこれまでの一部の場合にだけ実行できます。`, impactUnknown: (type, id, of, needs) => `${of ? `${of} の ` : ''}${type} ${id}: 判定できません${needs ? ` (${needs} によります)` : ''}。`,
+  impactNarrows: (type, id, of, action) => `${its(of, type)} ${id}: ${action ?? ''} はこれまでの一部の場合にだけ実行できます。`, impactUnknown: (type, id, of, needs) => `${its(of, type)} ${id}: 判定できません${needs ? ` (${needs} によります)` : ''}。`,
   things: { principal: 'プリンシパル', volume: 'ボリューム', instance: 'インスタンス', 'auto-scaling-group': 'Auto Scaling グループ', 'launch-template': '起動テンプレート', image: 'イメージ', snapshot: 'スナップショット' },
   createGrant: 'グラントを作成', retire: 'グラントの使用停止', retired: 'グラントの使用を停止しました。', retireLead: '使用停止を実行できるのは、使用停止プリンシパル、RetireGrant を含むグラントの被付与者、およびキーを所有するアカウントです。', grantCreated: (id) => `グラントを作成しました: ${id}`, granteeHint: 'ユーザー、ロール、フェデレーティッドユーザー、または引き受けたロールの ARN。',
   retiring: '使用停止プリンシパル', retiringHint: 'グラントの使用を停止できるプリンシパルの ARN。', grantName: '名前', grantNameHint: '同じ名前の同じリクエストで 2 つ目のグラントが作成されることはありません。', constraintsHint: 'リクエストに必要な暗号化コンテキスト。', constraintNone: '制約なし', constraintSubset: 'コンテキストに次のペアが含まれる', constraintEquals: 'コンテキストが次のペアと一致する', contextLines: '暗号化コンテキスト', contextLinesHint: '1 行に 1 つのペア: 名前=値',
@@ -67,6 +71,6 @@ export const ja: Words = {
   credentialFile: 'プロキシ認証情報のファイル', credentialFileHint: 'kagimori xks credential create が書き出すファイル、または同じ 2 つのメンバーを持つ JSON ファイル。下のフィールドに入力されます。', credentialUnread: 'ファイルに AccessKeyId と RawSecretAccessKey がありません。', proxyKeyId: 'プロキシ認証情報: アクセスキー ID', proxySecret: 'プロキシ認証情報: シークレットアクセスキー', proxySecretHint: '空の場合、認証情報は変わりません。',
   keyType: 'キーのタイプ', keyKinds: { symmetric: '対称: 暗号化および復号', encrypt: '非対称: 暗号化および復号', sign: '非対称: 署名および検証', agree: '非対称: キー共有', mac: 'HMAC: MAC の生成および検証' },
   keyKindHints: { symmetric: 'ボリュームなど、AWS のサービスが暗号化するものに使用します。', encrypt: 'RSA。パブリックキーを持つ人は KMS を使わずに暗号化できます。', sign: '署名はパブリックキーで検証できます。KMS を使わない検証も可能です。', agree: '相手のパブリックキーから共有シークレットを導出します。', mac: 'メッセージが本物であることを確認するためのコード。' },
-  materialOrigin: 'キーマテリアルのオリジン', origins: { AWS_KMS: 'KMS', EXTERNAL: '外部 (キーマテリアルをインポート)', EXTERNAL_KEY_STORE: '外部キーストア' }, originHints: { AWS_KMS: 'KMS がキーマテリアルを生成します。', EXTERNAL: '自分で生成したキーマテリアルをインポートし、コピーを保管します。', EXTERNAL_KEY_STORE: 'キーマテリアルは外部キーマネージャーにあり、プロキシを通じて使用します。' }, importUnderstood: 'キーマテリアルのコピーを保管します。インポートしたキーマテリアルはエクスポートできず、可用性と耐久性は自分の責任であることを理解しています。',
+  materialOrigin: 'キーマテリアルのオリジン', origins: { AWS_KMS: 'KMS', EXTERNAL: '外部 (キーマテリアルをインポート)', EXTERNAL_KEY_STORE: '外部キーストア', AWS_CLOUDHSM: 'AWS CloudHSM キーストア' }, originHints: { AWS_KMS: 'KMS がキーマテリアルを生成します。', EXTERNAL: '自分で生成したキーマテリアルをインポートし、コピーを保管します。', EXTERNAL_KEY_STORE: 'キーマテリアルは外部キーマネージャーにあり、プロキシを通じて使用します。' }, importUnderstood: 'キーマテリアルのコピーを保管します。インポートしたキーマテリアルはエクスポートできず、可用性と耐久性は自分の責任であることを理解しています。',
   regionality: 'リージョナリティ', singleRegion: '単一リージョンキー', multiRegionKey: 'マルチリージョンキー', multiRegionHint: '同じキー ID とキーマテリアルで、別のリージョンにレプリケートできます。後から単一リージョンキーに変更することはできません。', storeChoose: 'キーストアを選択', noConnectedStores: '接続済みのキーストアがありません。先に作成して接続してください。', xksKey: '外部キー ID', xksKeyHint: '外部キーマネージャーでのキーの ID。キーストアの 1 つの KMS キーにだけ使用できます。', stepLabels: 'ラベル', stepIncomplete: 'このステップに不足しているか、読み取れない項目があります。', noAliasLead: 'キーにエイリアスは付きません。後から追加できます。',
 };

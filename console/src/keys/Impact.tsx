@@ -47,7 +47,7 @@ function Those({ effects, name }: { effects: Effect[]; name: string }) {
   const left = effects.length - shownAtFirst;
   return (
     <>
-      {(all ? effects : effects.slice(0, shownAtFirst)).map((e, i) => <div key={i}>{told(t, e)}</div>)}
+      <ul className="kg-list">{(all ? effects : effects.slice(0, shownAtFirst)).map((e, i) => <li key={i}>{told(t, e)}</li>)}</ul>
       {!all && left > 0 && <Button variant="inline-link" ariaLabel={`${t.moreOf(left)}: ${name}`} onClick={() => showAll(true)}>{t.moreOf(left)}</Button>}
     </>
   );

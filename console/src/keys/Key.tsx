@@ -1,8 +1,8 @@
 import { lazy, Suspense, useState } from 'react';
-import Box from '@cloudscape-design/components/box';
 import BreadcrumbGroup from '@cloudscape-design/components/breadcrumb-group';
 import ButtonDropdown from '@cloudscape-design/components/button-dropdown';
 import Container from '@cloudscape-design/components/container';
+import CopyToClipboard from '@cloudscape-design/components/copy-to-clipboard';
 import Header from '@cloudscape-design/components/header';
 import KeyValuePairs from '@cloudscape-design/components/key-value-pairs';
 import SpaceBetween from '@cloudscape-design/components/space-between';
@@ -52,14 +52,15 @@ export default function Key({ id, tab }: { id: string; tab?: string }) {
             { label: t.alias, value: names.map((n) => n.replace(/^alias\//, '')).join(', ') || '-' },
             { label: t.status, value: <State state={meta.KeyState} /> },
             { label: t.created, value: <When at={meta.CreationDate} /> },
-            { label: t.arn, value: <Box variant="code">{meta.Arn}</Box> },
+            { label: t.arn, value: <CopyToClipboard variant="inline" textToCopy={meta.Arn!} copyButtonAriaLabel={`${t.copy}: ${t.arn}`} copySuccessText={t.copied} copyErrorText={t.failedToCopy} /> },
             { label: t.description, value: meta.Description || '-' },
-            { label: t.manager, value: meta.KeyManager },
+            { label: t.manager, value: t.managers[meta.KeyManager as keyof typeof t.managers] ?? meta.KeyManager },
             { label: t.spec, value: meta.KeySpec },
-            { label: t.usage, value: meta.KeyUsage },
+            { label: t.usage, value: t.usages[meta.KeyUsage as keyof typeof t.usages] ?? meta.KeyUsage },
             { label: t.multiRegion, value: meta.MultiRegion ? t.yes : t.no },
-            { label: t.origin, value: meta.Origin },
+            { label: t.origin, value: t.origins[meta.Origin as keyof typeof t.origins] ?? meta.Origin },
             ...(meta.CustomKeyStoreId ? [{ label: t.storeId, value: meta.CustomKeyStoreId }] : []),
+            ...(meta.XksKeyConfiguration ? [{ label: t.xksKey, value: meta.XksKeyConfiguration.Id }] : []),
             ...(meta.DeletionDate ? [{ label: t.deletionDate, value: <When at={meta.DeletionDate} /> }] : []),
           ]}
         />

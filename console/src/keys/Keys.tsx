@@ -38,7 +38,7 @@ export default function Keys() {
   };
   const filters = [
     { name: 'state' as const, label: t.status, options: [{ value: '', label: t.anyState }, ...(['Enabled', 'Disabled', 'PendingDeletion', 'PendingImport', 'Unavailable'] as const).map((v) => ({ value: v, label: t[v] }))] },
-    { name: 'usage' as const, label: t.usage, options: [{ value: '', label: t.anyUsage }, ...['ENCRYPT_DECRYPT', 'SIGN_VERIFY', 'GENERATE_VERIFY_MAC', 'KEY_AGREEMENT'].map((v) => ({ value: v, label: v }))] },
+    { name: 'usage' as const, label: t.usage, options: [{ value: '', label: t.anyUsage }, ...(['ENCRYPT_DECRYPT', 'SIGN_VERIFY', 'GENERATE_VERIFY_MAC', 'KEY_AGREEMENT'] as const).map((v) => ({ value: v, label: t.usages[v] }))] },
   ];
   return (
     <SpaceBetween size="m">
@@ -87,8 +87,8 @@ export default function Keys() {
           { id: 'id', header: t.keyId, isRowHeader: true, cell: (r) => <Link href={href('keys', r.id)}>{r.id}</Link> },
           { id: 'state', header: t.status, cell: (r) => (r.denied ? <StatusIndicator type="warning">{t.denied}</StatusIndicator> : <State state={r.meta?.KeyState} />) },
           { id: 'spec', header: t.spec, cell: (r) => r.meta?.KeySpec ?? '-' },
-          { id: 'usage', header: t.usage, cell: (r) => r.meta?.KeyUsage ?? '-' },
-          { id: 'manager', header: t.manager, cell: (r) => r.meta?.KeyManager ?? '-' },
+          { id: 'usage', header: t.usage, cell: (r) => t.usages[r.meta?.KeyUsage as keyof typeof t.usages] ?? r.meta?.KeyUsage ?? '-' },
+          { id: 'manager', header: t.manager, cell: (r) => t.managers[r.meta?.KeyManager as keyof typeof t.managers] ?? '-' },
         ]}
       />
     </SpaceBetween>

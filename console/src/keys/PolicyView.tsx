@@ -78,7 +78,7 @@ export function PolicyView({ text, editable, onReview }: { text: string; editabl
       <Container header={<Header variant="h2" counter={findings && `(${findings.length})`}>{t.findings}</Header>}>
         <Problem error={error} />
         {findings?.length === 0 && <StatusIndicator type="success">{t.noFindings}</StatusIndicator>}
-        <ul data-testid="findings">
+        <ul className="kg-list kg-told" data-testid="findings">
           {findings?.map((f, i) => (
             <li key={i}>
               <StatusIndicator type={indicator[severity(f)]} wrapText>{t.line} {lineOf(f)}: {f.findingDetails}</StatusIndicator> <Box variant="small">{f.issueCode}</Box>

@@ -21,7 +21,7 @@ export function Changes({ changes }: { changes: AccessChange[] }) {
   const { t } = useWords();
   if (changes.length === 0) return <Box>{t.noChange}</Box>;
   return (
-    <ul data-testid="changes">
+    <ul className="kg-list kg-told" data-testid="changes">
       {changes.map((c, i) => (
         <li key={i}>
           <StatusIndicator type={colours[c.Type]} wrapText>{t[c.Type](c.Principal, c.Actions.join(', '))}</StatusIndicator>

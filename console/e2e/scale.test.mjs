@@ -1,0 +1,104 @@
+// Lists that are long: keys of an account, and grants of one key. KEYS and GRANTS say how many; the console
+// must not feel it. What each step took is printed.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { CreateAliasCommand, CreateGrantCommand, CreateKeyCommand } from '@aws-sdk/client-kms';
+import { browse, go, linkedRole, serve, tab, until, world } from './kit.mjs';
+
+const [keys, grants] = [Number(process.env.KEYS ?? 1000), Number(process.env.GRANTS ?? 2000)];
+const patience = 5000; // ms; a second on a machine that does nothing else
+
+let server;
+let browser;
+let w;
+let key;
+let last;
+before(async () => {
+  server = await serve();
+  browser = await browse();
+  w = world(server.url);
+  await w.role();
+  const start = Date.now();
+  const each = async (n, make) => {
+    let i = 0;
+    await Promise.all(Array.from({ length: 32 }, async () => { while (i < n) await make(i++); }));
+  };
+  await each(keys, async (i) => {
+    const { KeyMetadata: made } = await w.kms.send(new CreateKeyCommand({}));
+    if (i % 10 === 0) await w.kms.send(new CreateAliasCommand({ AliasName: `alias/key-${String(i).padStart(5, '0')}`, TargetKeyId: made.KeyId }));
+  });
+  key = await w.key('granted');
+  await each(grants, async (i) => {
+    last = (await w.kms.send(new CreateGrantCommand({ KeyId: key.Arn, GranteePrincipal: linkedRole, Operations: ['Decrypt'], Name: `g${i}` }))).GrantId;
+  });
+  console.log(`${keys} keys and ${grants} grants took ${Date.now() - start} ms`);
+});
+after(async () => {
+  await browser?.stop();
+  await server?.stop();
+});
+
+// took fails if something takes long.
+async function took(what, run) {
+  const start = Date.now();
+  await run();
+  const ms = Date.now() - start;
+  console.log(`${what}: ${ms} ms`);
+  assert.ok(ms < patience, `${what} took ${ms} ms`);
+}
+
+const visit = (use) => tab(() => [browser, server], 'en', use);
+
+test('many keys: pages, a search and a filter', visit(async (page) => {
+  const rows = page.locator('tbody tr');
+  await page.getByRole('link', { name: /^[0-9a-f-]{36}$/ }).first().waitFor();
+  await go(page, 'check');
+  await page.locator('textarea').waitFor();
+  await took('the first page of keys', async () => {
+    await go(page, 'keys');
+    await page.getByRole('link', { name: /^[0-9a-f-]{36}$/ }).nth(19).waitFor();
+  });
+  assert.equal(await rows.count(), 20); // whatever there is, this is what is drawn
+  await took('the next page', async () => {
+    await page.getByRole('button', { name: 'Next page' }).click();
+    await page.getByText('Page 2').waitFor();
+    await page.getByRole('link', { name: /^[0-9a-f-]{36}$/ }).nth(19).waitFor();
+  });
+  await took('a search', async () => {
+    await page.getByRole('searchbox').fill('key-0001');
+    await page.keyboard.press('Enter');
+    await page.getByText('1 keys match').waitFor();
+  });
+  await page.getByRole('searchbox').fill('');
+  await page.getByTestId('filter-state').getByRole('button').first().click();
+  await took('a filter that nothing matches', async () => {
+    await page.getByRole('option', { name: 'Disabled', exact: true }).click();
+    await page.getByText(/^No matches/).waitFor();
+  });
+}));
+
+test('many grants: pages, a search, the picture', visit(async (page) => {
+  await go(page, `keys/${key.KeyId}`);
+  await page.getByTestId('for-auto-scaling').waitFor();
+  await took('the first page of grants', async () => {
+    await go(page, `keys/${key.KeyId}/grants`);
+    await page.getByRole('radio').nth(49).waitFor();
+  });
+  assert.equal(await page.getByRole('radio').count(), 50);
+  await took('the next page of grants', async () => {
+    const first = await page.locator('tbody tr').first().innerText();
+    await page.getByRole('button', { name: 'Next page' }).click();
+    await until('other grants', async () => (await page.locator('tbody tr').first().innerText()) !== first && (await page.getByRole('radio').count()) === 50);
+  });
+  await took('a grant by its ID', async () => {
+    const search = page.getByRole('tabpanel').getByRole('searchbox');
+    await search.fill(last);
+    await search.press('Enter');
+    await until('one grant', async () => (await page.getByRole('radio').count()) === 1);
+  });
+  await took('the picture', async () => {
+    await go(page, `keys/${key.KeyId}/graph`);
+    await page.locator('svg [data-node]').first().waitFor();
+  });
+  assert.ok((await page.locator('svg [data-node]').count()) < 60);
+}));
