@@ -113,14 +113,16 @@ func (w *World) faults(r *rand.Rand, unit time.Duration) []fault {
 			return nothing, nil
 		}, 2 * unit, -1}, fault{"connections break", func(*rand.Rand) (func() error, error) {
 			for i := range size { // answers are under way for long enough to be lost
-				w.net.Slow(host("m", i), host("n", n), 100*time.Millisecond)
+				for j := range size {
+					w.net.Slow(host("m", i), host("n", j), 100*time.Millisecond)
+				}
 			}
-			for range 5 {
+			for k := range 12 {
 				for i := range size {
-					w.net.Break(host("n", n), host("m", i))
+					w.net.Break(host("n", (n+k)%size), host("m", i))
 				}
 				w.net.Break(host("m", m), host("m", (m+1)%size))
-				time.Sleep(unit / 5)
+				time.Sleep(unit / 6)
 			}
 			return nothing, nil
 		}, unit / 4, -1}, fault{"connections of clients break", func(*rand.Rand) (func() error, error) {

@@ -175,7 +175,7 @@ func (w *World) DeafNode(people crowd, node int) error {
 	for range asked {
 		err = errors.Join(err, <-answers)
 	}
-	code := w.health(node)
+	code := w.health(node, 20*time.Second)
 	if err := errors.Join(err, w.net.Mend()); err != nil {
 		return err
 	}
@@ -183,4 +183,32 @@ func (w *World) DeafNode(people crowd, node int) error {
 		return fmt.Errorf("%d kinds were asked for, the health page says %d", asked, code)
 	}
 	return w.Healthy(time.Minute)
+}
+
+// HangingMember stops a member, which still takes connections and says nothing, and sees that every node
+// reads and writes on. worst is the longest that an operation took once the cluster had a leader again.
+func (w *World) HangingMember(people crowd, member int) (worst time.Duration, err error) {
+	if err := w.members[member].signal(syscall.SIGSTOP); err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, w.members[member].signal(syscall.SIGCONT)) }()
+	time.Sleep(4 * time.Second)
+	for n := range size {
+		c, err := w.newCaller(0, n, people, 0, 30*time.Second)
+		if err != nil {
+			return 0, err
+		}
+		var made kmsapi.CreateKeyResponse
+		for range 6 { // the members are asked in turn
+			began := time.Now()
+			if err := c.kms[admin].Do(context.Background(), "CreateKey", &kmsapi.CreateKeyRequest{}, &made); err != nil {
+				return worst, fmt.Errorf("node %d, while member %d hangs: %w", n, member, err)
+			}
+			if err := c.kms[admin].Do(context.Background(), "DescribeKey", &kmsapi.DescribeKeyRequest{KeyId: made.KeyMetadata.KeyId}, nil); err != nil {
+				return worst, fmt.Errorf("node %d, while member %d hangs: %w", n, member, err)
+			}
+			worst = max(worst, time.Since(began))
+		}
+	}
+	return worst, nil
 }

@@ -121,6 +121,19 @@ func TestPausedController(t *testing.T) {
 	}
 }
 
+// A member that hangs, as one whose disk does, stops no node.
+func TestHangingMember(t *testing.T) {
+	w, people := short(t)
+	for m := range size {
+		worst, err := w.HangingMember(people, m)
+		if err != nil {
+			t.Error(err)
+		}
+		t.Logf("without member %d, the slowest change and read took %s", m, worst.Round(time.Millisecond))
+		time.Sleep(2 * time.Second)
+	}
+}
+
 func short(t *testing.T) (*World, crowd) {
 	binary, member := programs(t)
 	w := newWorld(t, Config{Binary: binary, Member: member})

@@ -189,8 +189,8 @@ func (w *World) HTTP(node int, timeout time.Duration) (*http.Client, error) {
 const endpoint = "http://localhost:4566"
 
 // health is the status of a node's health page; 0 if there is no answer.
-func (w *World) health(node int) int {
-	c, err := w.HTTP(node, 2*time.Second)
+func (w *World) health(node int, timeout time.Duration) int {
+	c, err := w.HTTP(node, timeout)
 	if err != nil {
 		return 0
 	}
@@ -209,7 +209,7 @@ func (w *World) Healthy(patience time.Duration) error {
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		last = nil
 		for i := range size {
-			if code := w.health(i); code != http.StatusOK {
+			if code := w.health(i, 2*time.Second); code != http.StatusOK {
 				last = fmt.Errorf("node %d does not serve: %d\n%s", i, code, w.nodes[i].log.tail(2000))
 			}
 		}

@@ -31,6 +31,7 @@ func (s *Store) Update(ctx context.Context, fn func(store.Tx) error) error {
 			s.retries.Unlock()
 		}
 	}()
+	wait := s.cfg.Patience / 3 // a member that hangs is not waited for: another one is asked what became of it
 	for run := range maxRuns {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -42,7 +43,8 @@ func (s *Store) Update(ctx context.Context, fn func(store.Tx) error) error {
 		if limit != nil {
 			return limit
 		}
-		rev, done, err := s.commit(ctx, snap, writes)
+		began := time.Now()
+		rev, done, err := s.commit(ctx, snap, writes, wait)
 		switch {
 		case err != nil:
 			return err
@@ -54,6 +56,9 @@ func (s *Store) Update(ctx context.Context, fn func(store.Tx) error) error {
 			return fnErr
 		}
 		s.stats.conflicts.Add(1)
+		if time.Since(began) > wait { // or the cluster is slow
+			wait = min(2*wait, s.cfg.Patience)
+		}
 		if !waiting {
 			s.retries.Lock()
 			waiting = true
@@ -104,10 +109,10 @@ func (s *Store) await(ctx context.Context, seen *state, run int) {
 	}
 }
 
-// commit writes what a transaction wrote if what it read is unchanged, in one transaction of etcd. rev
-// is 0 if nothing was to be written.
-func (s *Store) commit(ctx context.Context, snap *snapshot, writes []store.Write) (rev int64, done bool, err error) {
-	t := &attempt{s: s, cmps: snap.unchanged()}
+// commit writes what a transaction wrote if what it read is unchanged, in one transaction of etcd, whose
+// answer it waits for so long. rev is 0 if nothing was to be written.
+func (s *Store) commit(ctx context.Context, snap *snapshot, writes []store.Write, wait time.Duration) (rev int64, done bool, err error) {
+	t := &attempt{s: s, cmps: snap.unchanged(), wait: wait}
 	if len(writes) > 0 { // who only reads needs no lease
 		t.fence, t.fenced = store.FenceOf(ctx)
 	}
@@ -120,12 +125,7 @@ func (s *Store) commit(ctx context.Context, snap *snapshot, writes []store.Write
 		if len(t.cmps) == 0 {
 			return 0, true, nil
 		}
-		// With a read in it, the comparison goes through the quorum.
-		resp, err := s.client.Txn(ctx).If(t.cmps...).Then(clientv3.OpGet(s.space.own(floorKey), clientv3.WithCountOnly())).Commit()
-		if err != nil {
-			return 0, false, reason(err)
-		}
-		return 0, resp.Succeeded, nil
+		return t.compare(ctx)
 	}
 	for _, w := range writes {
 		value := tombstone
@@ -145,6 +145,24 @@ type attempt struct {
 	fence  store.Fence
 	fenced bool
 	lane   *lane
+	wait   time.Duration // for an answer
+}
+
+// compare tells whether everything is as it was. With a read in it, it goes through the quorum. It changes
+// nothing, and may be asked again.
+func (t *attempt) compare(ctx context.Context) (rev int64, done bool, err error) {
+	for {
+		one, stop := context.WithTimeout(ctx, t.wait)
+		resp, err := t.s.client.Txn(one).If(t.cmps...).Then(clientv3.OpGet(t.s.space.own(floorKey), clientv3.WithCountOnly())).Commit()
+		late := one.Err() != nil && ctx.Err() == nil
+		stop()
+		switch {
+		case err == nil:
+			return 0, resp.Succeeded, nil
+		case !late:
+			return 0, false, reason(err)
+		}
+	}
 }
 
 func (t *attempt) commit(ctx context.Context) (rev int64, done bool, err error) {
@@ -153,13 +171,15 @@ func (t *attempt) commit(ctx context.Context) (rev int64, done bool, err error) 
 		if err != nil {
 			return 0, false, reason(err)
 		}
+		one, stop := context.WithTimeout(ctx, t.wait)
 		t.lane = t.s.lanes.take(t.s.space, t.s.node)
 		id := rand.Text()
-		txn := t.s.client.Txn(ctx).
+		txn := t.s.client.Txn(one).
 			If(append(t.cmps[:len(t.cmps):len(t.cmps)], t.free())...).
 			Then(append(t.ops[:len(t.ops):len(t.ops)], clientv3.OpPut(t.lane.key, id, clientv3.WithLease(lease)))...).
 			Else(clientv3.OpGet(t.lane.key), clientv3.OpGet(t.s.space.own(leaseKey, t.fence.Lease)))
 		resp, err := txn.Commit()
+		stop()
 		switch {
 		case errors.Is(err, rpctypes.ErrLeaseNotFound):
 			t.s.lanes.give(t.lane)

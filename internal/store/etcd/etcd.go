@@ -152,6 +152,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s.loops.Go(s.follow)
 	s.loops.Go(s.refresh)
 	s.loops.Go(s.sweep)
+	s.loops.Go(s.attend)
 	return s, nil
 }
 

@@ -3,10 +3,12 @@ package etcd
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/metadata"
 )
 
 // again is how long a loop waits after a failure.
@@ -32,6 +34,8 @@ func (s *Store) follow() {
 		case errors.Is(err, rpctypes.ErrCompacted), errors.Is(err, errWentBack):
 			s.log.Warn("the changes in etcd could not be followed; everything is read anew", "error", err)
 			s.reload()
+		case errors.Is(err, errSilent):
+			s.log.Warn("the watch on etcd is silent; another one begins")
 		default:
 			s.log.Warn("the watch on etcd ended; it begins anew", "error", err)
 			pause(s.run, again)
@@ -59,9 +63,11 @@ var errWentBack = errors.New("etcd: the cluster went back to an older revision")
 
 // watch applies changes until the watch ends, and says why it ended.
 func (s *Store) watch() error {
-	ctx, cancel := context.WithCancelCause(s.leading())
+	ctx, cancel := context.WithCancelCause(s.run)
 	defer cancel(nil)
-	defer s.fresh.interrupts(cancel)()
+	number, ended := s.fresh.interrupts(cancel)
+	defer ended()
+	ctx = leading(ctx, number)
 	now, _ := s.replica.current()
 	lo, hi := s.space.data()
 	changes := s.client.Watch(ctx, lo, clientv3.WithRange(hi), clientv3.WithRev(now.applied+1),
@@ -92,6 +98,9 @@ func (s *Store) watch() error {
 	return errors.New("etcd: the watch was closed")
 }
 
-// leading is the context of watches: a member without a leader ends them. Requests for progress need
-// the same one.
-func (s *Store) leading() context.Context { return clientv3.WithRequireLeader(s.run) }
+// leading is the context of a watch of the replica, and of requests for its progress: a member without a
+// leader ends it. Watches whose contexts are alike share a stream to one member; each of these has one of its
+// own, so that a new one goes to another member.
+func leading(ctx context.Context, number int) context.Context {
+	return metadata.AppendToOutgoingContext(clientv3.WithRequireLeader(ctx), "kagimori-watch", strconv.Itoa(number))
+}

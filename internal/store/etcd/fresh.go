@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -17,6 +18,9 @@ type freshness struct {
 	at     time.Time               // everything committed before it is in the replica; guarded by mu
 	failed bool                    // the last attempt to confirm it; guarded by mu
 	cancel context.CancelCauseFunc // ends the watch that runs; guarded by mu
+	began  time.Time               // when it did; guarded by mu
+	number int                     // of the watch; guarded by mu
+	quiet  time.Duration           // for how long it may tell nothing; guarded by mu
 	round  *round                  // that is under way; guarded by mu
 	next   *round                  // that begins after it; guarded by mu
 }
@@ -62,16 +66,25 @@ func (f *freshness) since(t time.Time) bool {
 	return !f.at.Before(t)
 }
 
-// interrupts has the watch that runs end by cancel where need be, until it is told that it ended.
-func (f *freshness) interrupts(cancel context.CancelCauseFunc) (ended func()) {
+// interrupts has the watch that begins end by cancel where need be, until it is told that it ended, and gives
+// it a number.
+func (f *freshness) interrupts(cancel context.CancelCauseFunc) (number int, ended func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.cancel = cancel
-	return func() {
+	f.cancel, f.began = cancel, time.Now()
+	f.number++
+	return f.number, func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.cancel = nil
 	}
+}
+
+// watch is the number of the watch that runs, or ran last.
+func (f *freshness) watch() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.number
 }
 
 func (f *freshness) interrupt(cause error) {
@@ -80,6 +93,25 @@ func (f *freshness) interrupt(cause error) {
 	if f.cancel != nil {
 		f.cancel(cause)
 	}
+}
+
+// silent ends a watch that has told nothing of what the cluster has, if it had time enough; the next one
+// has more, because it may be this node that is slow.
+func (f *freshness) silent(bound time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.quiet = max(f.quiet, bound)
+	if f.cancel != nil && time.Since(f.began) >= f.quiet {
+		f.cancel(errSilent)
+		f.quiet = min(2*f.quiet, 8*bound)
+	}
+}
+
+// told: the watch works, or the next one will be of another member.
+func (f *freshness) told() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.quiet = 0
 }
 
 // young is nil if the replica is not older than it may be. A node that was held up, or a cluster that
@@ -162,11 +194,10 @@ func (s *Store) ask() error {
 	ctx, cancel := context.WithTimeout(s.run, s.cfg.Staleness)
 	defer cancel()
 	before, _ := s.replica.current()
-	resp, err := s.client.Get(ctx, s.space.own(floorKey), clientv3.WithCountOnly()) // linearizable: through the quorum
+	rev, err := s.newest(ctx)
 	if err != nil {
 		return reason(err)
 	}
-	rev := resp.Header.Revision
 	if rev < before.applied {
 		s.fresh.interrupt(errWentBack)
 		return reason(errWentBack)
@@ -174,17 +205,64 @@ func (s *Store) ask() error {
 	now, _ := s.replica.current()
 	for now.applied < rev {
 		// Nothing of ours may have changed: then the watch tells only when it is asked to.
-		if err := s.client.RequestProgress(clientv3.WithRequireLeader(ctx)); err != nil {
-			return reason(err)
+		if err = s.client.RequestProgress(leading(ctx, s.fresh.watch())); err == nil {
+			wait, stop := context.WithTimeout(ctx, 50*time.Millisecond)
+			now, err = s.replica.until(wait, rev)
+			stop()
 		}
-		wait, stop := context.WithTimeout(ctx, 50*time.Millisecond)
-		now, err = s.replica.until(wait, rev)
-		stop()
 		if err != nil && ctx.Err() != nil {
+			if now.applied == before.applied {
+				s.fresh.silent(s.cfg.Staleness)
+			}
 			return reason(err)
 		}
 	}
+	s.fresh.told()
 	return nil
+}
+
+// errSilent: the cluster answers, but the watch does not tell what it has. The watch is of a member that
+// hangs, or is cut off from the others; the next one is of another member.
+var errSilent = errors.New("etcd: the watch fell silent")
+
+// newest asks which revision is the newest, through the quorum. Questions go to the members in turn, and
+// one that does not answer soon is not waited for alone: another one is asked too.
+func (s *Store) newest(ctx context.Context) (rev int64, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type answer struct {
+		rev int64
+		err error
+	}
+	const most = 3
+	answers := make(chan answer, most)
+	asked, open := 0, 0
+	ask := func() {
+		asked, open = asked+1, open+1
+		go func() {
+			resp, err := s.client.Get(ctx, s.space.own(floorKey), clientv3.WithCountOnly())
+			if err != nil {
+				answers <- answer{err: err}
+				return
+			}
+			answers <- answer{rev: resp.Header.Revision}
+		}()
+	}
+	ask()
+	again := time.NewTicker(s.cfg.Staleness / 4)
+	defer again.Stop()
+	for {
+		select {
+		case a := <-answers:
+			if open--; a.err == nil || open == 0 {
+				return a.rev, a.err
+			}
+		case <-again.C:
+			if asked < most {
+				ask()
+			}
+		}
+	}
 }
 
 // refresh confirms the replica's age, a few times within the bound.

@@ -2,9 +2,11 @@ package etcd
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/kagimori/kagimori/internal/store"
@@ -55,39 +57,56 @@ func (s *Store) tryAcquire(ctx context.Context, name, value string) (*Lease, err
 		s.awaitEnd(ctx, key, have.Header.Revision)
 		return nil, nil
 	}
-	grant, err := s.client.Grant(one, seconds(s.cfg.Lease))
+	asked := time.Now()
+	grant, err := s.grant(one, s.cfg.Lease)
 	if err != nil {
 		return nil, err
-	}
-	giveUp := func() { // whether or not the key was made
-		ctx, cancel := context.WithTimeout(s.run, time.Second)
-		defer cancel()
-		_, _ = s.client.Revoke(ctx, grant.ID)
 	}
 	resp, err := s.client.Txn(one).
 		If(clientv3.Compare(clientv3.CreateRevision(key), "=", 0)).
 		Then(clientv3.OpPut(key, value, clientv3.WithLease(grant.ID))).Commit()
 	if err != nil || !resp.Succeeded {
-		giveUp()
+		ctx, cancel := context.WithTimeout(s.run, time.Second) // whether or not the key was made
+		defer cancel()
+		_, _ = s.client.Revoke(ctx, grant.ID)
 		return nil, err
 	}
 	run, cancel := context.WithCancel(s.run)
-	alive, err := s.client.KeepAlive(run, grant.ID)
-	if err != nil {
-		cancel()
-		giveUp()
-		return nil, err
-	}
 	l := &Lease{
 		s: s, id: grant.ID, key: key, fence: store.Fence{Lease: name, Token: uint64(resp.Header.Revision)},
 		done: make(chan struct{}), stop: cancel,
 	}
 	s.loops.Go(func() {
-		for range alive { // it ends when the cluster was not heard of for as long as the lease is
-		}
+		l.keep(run, asked, time.Duration(grant.TTL)*time.Second)
 		l.over()
 	})
 	return l, nil
+}
+
+// keep keeps the lease alive, until ctx ends, the cluster says that it is over, or it may be: it lasts for
+// so long after the last time that was asked for, of what was answered. Questions go to the members in
+// turn, so that one that hangs costs a part of that time only.
+func (l *Lease) keep(ctx context.Context, asked time.Time, lasts time.Duration) {
+	step := lasts / 6
+	for next := step; ; {
+		left := time.Until(asked.Add(lasts))
+		if ctx.Err() != nil || left <= 0 {
+			return
+		}
+		pause(ctx, min(next, left))
+		began := time.Now()
+		one, stop := context.WithTimeout(ctx, step)
+		resp, err := l.s.client.KeepAliveOnce(one, l.id)
+		stop()
+		switch {
+		case err == nil:
+			asked, lasts, next = began, time.Duration(resp.TTL)*time.Second, step
+		case errors.Is(err, rpctypes.ErrLeaseNotFound):
+			return
+		default:
+			next = again
+		}
+	}
 }
 
 // awaitEnd waits until a key is removed, but not for ever: a watch may be late.

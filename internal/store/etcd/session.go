@@ -30,7 +30,7 @@ func (n *session) lease(ctx context.Context, s *Store) (clientv3.LeaseID, error)
 	if n.id != 0 {
 		return n.id, nil
 	}
-	resp, err := s.client.Grant(ctx, seconds(sessionTime))
+	resp, err := s.grant(ctx, sessionTime)
 	if err != nil {
 		return 0, err
 	}
@@ -45,6 +45,19 @@ func (n *session) lease(ctx context.Context, s *Store) (clientv3.LeaseID, error)
 	})
 	n.id = resp.ID
 	return n.id, nil
+}
+
+// grant makes a lease. A member that hangs is not waited for: one lease too many ends by itself.
+func (s *Store) grant(ctx context.Context, long time.Duration) (resp *clientv3.LeaseGrantResponse, err error) {
+	for {
+		one, stop := context.WithTimeout(ctx, s.cfg.Patience/3)
+		resp, err = s.client.Grant(one, seconds(long))
+		late := one.Err() != nil && ctx.Err() == nil
+		stop()
+		if err == nil || !late {
+			return resp, err
+		}
+	}
 }
 
 // forget drops a lease that has ended.
