@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -29,6 +30,7 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	"github.com/kagimori/kagimori/e2e/internal/seed"
+	"github.com/kagimori/kagimori/e2e/internal/server"
 )
 
 // A client is somebody with credentials, in a region.
@@ -48,11 +50,20 @@ type client struct {
 	judge   *accessanalyzer.Client
 }
 
-// newClient makes the SDK's clients. They do not retry: an answer that a client would have to
-// retry is a failure here.
+// attempts is how often clients try. An answer that a client would have to retry is a failure here, but
+// for a store in etcd: a node that does not know what happened in the last second, as on a machine that is
+// too busy, says 503, and clients retry that.
+func attempts() int {
+	if os.Getenv(server.StoreEnv) != "" {
+		return 6
+	}
+	return 1
+}
+
+// newClient makes the SDK's clients.
 func newClient(url, region, account string, creds aws.Credentials) *client {
 	cfg := aws.Config{
-		Region: region, BaseEndpoint: &url, RetryMaxAttempts: 1, HTTPClient: &http.Client{Transport: readOnlyBody{}},
+		Region: region, BaseEndpoint: &url, RetryMaxAttempts: attempts(), HTTPClient: &http.Client{Transport: readOnlyBody{}},
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return creds, nil }),
 		APIOptions:  []func(*middleware.Stack) error{answered.add},
 	}

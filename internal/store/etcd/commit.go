@@ -31,7 +31,10 @@ func (s *Store) Update(ctx context.Context, fn func(store.Tx) error) error {
 			s.retries.Unlock()
 		}
 	}()
-	wait := s.cfg.Patience / 3 // a member that hangs is not waited for: another one is asked what became of it
+	wait := s.cfg.Patience
+	if s.several() {
+		wait /= 3 // a member that hangs is not waited for: another one is asked what became of it
+	}
 	for run := range maxRuns {
 		if err := ctx.Err(); err != nil {
 			return err

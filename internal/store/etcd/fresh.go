@@ -234,7 +234,10 @@ func (s *Store) newest(ctx context.Context) (rev int64, err error) {
 		rev int64
 		err error
 	}
-	const most = 3
+	most := 1
+	if s.several() {
+		most = 3
+	}
 	answers := make(chan answer, most)
 	asked, open := 0, 0
 	ask := func() {

@@ -20,6 +20,9 @@ type member struct {
 	silent   bool             // it did not answer the last one
 }
 
+// several reports whether there is another member to ask.
+func (s *Store) several() bool { return len(s.cfg.Endpoints) > 1 }
+
 // attend keeps requests away from members that do not answer.
 func (s *Store) attend() {
 	all := make([]*member, 0, len(s.cfg.Endpoints))
@@ -33,7 +36,7 @@ func (s *Store) attend() {
 			}
 		}
 	}()
-	if len(all) < 2 {
+	if !s.several() {
 		return
 	}
 	used := s.client.Endpoints()
