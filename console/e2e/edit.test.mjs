@@ -150,7 +150,7 @@ for (const language of ['en', 'ja']) {
         const material = make();
         await file(material);
         await page.getByTestId('import-now').click();
-        await page.getByText(t.imported).waitFor();
+        await page.getByText(t.imported).waitFor({ timeout: 60_000 }); // the server makes an RSA key first, which takes as long as it takes
         assert.equal((await w.kms.send(new DescribeKeyCommand({ KeyId: key.KeyId }))).KeyMetadata.KeyState, 'Enabled');
         const [Message, MessageType] = [Buffer.from('what is signed'), 'RAW'];
         if (usage === 'GENERATE_VERIFY_MAC') {

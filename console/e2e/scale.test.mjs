@@ -6,7 +6,7 @@ import { CreateAliasCommand, CreateGrantCommand, CreateKeyCommand } from '@aws-s
 import { browse, go, linkedRole, serve, tab, until, world } from './kit.mjs';
 
 const [keys, grants] = [Number(process.env.KEYS ?? 1000), Number(process.env.GRANTS ?? 2000)];
-const patience = 5000; // ms; a second on a machine that does nothing else
+const patience = 15_000; // ms; a second on a machine that does nothing else, and this may do very much else
 
 let server;
 let browser;

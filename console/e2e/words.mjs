@@ -38,8 +38,12 @@ export const shown = (page) =>
     return out.map((s) => s.trim()).filter(Boolean);
   });
 
+// sentence is one in English: words in lower case one after the other. In a Japanese text they may be a
+// command, which has fewer.
+const sentence = (s) => (/[\u3040-\u30ff\u4e00-\u9fff]/.test(s) ? /(?<![\w:/.-])[a-z]{2,}(?:,? [a-z]{2,}){4,}(?![\w:/.-])/ : /(?<![\w:/.-])[a-z]{2,}(?:,? [a-z]{2,}){2,}(?![\w:/.-])/).test(s);
+
 // unspoken are the texts of a page in Japanese that are English: words of the console, or sentences.
 export async function unspoken(page) {
   const texts = await shown(page);
-  return [...new Set(texts.filter((s) => english.has(s) || /(?<![\w:/.-])[a-z]{2,}(?:,? [a-z]{2,}){2,}(?![\w:/.-])/.test(s)))];
+  return [...new Set(texts.filter((s) => english.has(s) || sentence(s)))];
 }
