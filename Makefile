@@ -20,7 +20,8 @@
 # make soak   long runs: crashes, many groups, days of Auto Scaling in random worlds (their seeds are printed), a crash at every commit
 # make fuzz   the engine against its oracle in ORACLE_CASES requests, the server against the doctor in WORLDS worlds, then each fuzz target for FUZZTIME
 # make reproducible  fails unless two builds in different folders are the same bytes
-# make sbom   the modules of the program, with versions and hashes, into bin/kagimori.modules
+# make sbom   the bill of materials in CycloneDX's form (modules, Go's library, npm packages of the console) into bin/kagimori.cdx.json, checked against its schema
+# make deploy-check  manifests decoded strictly into Kubernetes' types, the unit read by systemd-analyze (fails without it)
 # make generate  internal/api from the service models in MODELS
 
 GO       ?= go
@@ -204,5 +205,15 @@ reproducible: check-go
 	(cd "$$copy" && CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false $(STRIPPED) -o kagimori.2 ./cmd/kagimori) && \
 	cmp bin/kagimori.1 "$$copy/kagimori.2" && sha256sum bin/kagimori.1
 
-sbom: build
-	$(GO) version -m bin/kagimori > bin/kagimori.modules
+VERSION ?=
+
+sbom: check-go
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -o bin/kagimori ./cmd/kagimori
+	$(GO) tool -modfile=tools/go.mod cyclonedx-gomod bin -json -std -noserial -notimestamp $(if $(VERSION),-version $(VERSION)) -output bin/modules.cdx.json bin/kagimori
+	cd tools && $(GO) test ./sbom && $(GO) run ./sbom -in ../bin/modules.cdx.json -lock ../console/package-lock.json -schema "$$($(GO) list -m -f '{{.Dir}}' github.com/CycloneDX/cyclonedx-go)/schema" -out ../bin/kagimori.cdx.json
+	rm bin/modules.cdx.json
+
+.PHONY: deploy-check
+deploy-check: build
+	@command -v systemd-analyze >/dev/null || { echo "systemd-analyze is needed: apt-get install systemd"; exit 1; }
+	cd tools && KAGIMORI_BIN=$(CURDIR)/bin/kagimori $(GO) test -count=1 ./deploy

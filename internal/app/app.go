@@ -129,6 +129,10 @@ func (a *App) route(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == "/_kagimori/health":
 		a.only(http.MethodGet, a.health, w, r)
+	case a.cfg.Cluster != nil && r.URL.Path == peerPath:
+		a.only(http.MethodPost, func(w http.ResponseWriter, r *http.Request) {
+			a.withServer(w, func(s *server) { s.peers.ServeHTTP(w, r) })
+		}, w, r)
 	case a.cfg.Dev && r.URL.Path == "/_kagimori/reset":
 		a.only(http.MethodPost, a.handleReset, w, r)
 	case a.cfg.Dev && r.URL.Path == "/_kagimori/clock":

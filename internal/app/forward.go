@@ -41,13 +41,18 @@ type forwarder struct {
 }
 
 func newForwarder(s *server, box hsm.Box, t *tls.Config) *forwarder {
-	return &forwarder{s: s, box: box, http: &http.Client{
+	return &forwarder{s: s, box: box, http: peerClient(t)}
+}
+
+// peerClient is what a node asks the others with.
+func peerClient(t *tls.Config) *http.Client {
+	return &http.Client{
 		Transport: &http.Transport{
 			TLSClientConfig: t, DisableCompression: true, MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute,
 			DialContext: (&net.Dialer{Timeout: 2 * time.Second}).DialContext, ForceAttemptHTTP2: true,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	}
 }
 
 // asked is what a node says of a request that it passes on.

@@ -73,6 +73,26 @@ func (f fenced) Update(ctx context.Context, fn func(store.Tx) error) error {
 	return f.Store.Update(store.WithFence(ctx, f.fence), fn)
 }
 
+// holding is a lease that this node has, or had.
+type holding interface {
+	Fence() store.Fence
+	Done() <-chan struct{}
+}
+
+// fence puts the fence of a lease into contexts, as long as it is not known to be over: calls that one service
+// makes of another reach the store through that one's own guard, and cryptography writes nothing that a store
+// could refuse.
+func fence(lease holding) func(context.Context) (context.Context, error) {
+	return func(ctx context.Context) (context.Context, error) {
+		select {
+		case <-lease.Done():
+			return ctx, store.ErrFenced
+		default:
+			return store.WithFence(ctx, lease.Fence()), nil
+		}
+	}
+}
+
 // following is the store with the seal that the nodes share. Without a cluster it is the store.
 func (s *server) following(cfg Config, module *soft.Module) store.Store {
 	if s.store.node == nil {
@@ -104,6 +124,7 @@ func (s *server) startLeading() {
 		}
 	})
 	loops.Go(func() { s.followSeal(run) })
+	loops.Go(func() { s.peers.stay(run) })
 	go func() {
 		loops.Wait()
 		close(s.lead.done)
@@ -137,7 +158,7 @@ func (s *server) term(ctx context.Context) {
 	}()
 	f := lease.Fence()
 	s.lead.hold(&f)
-	w, err := s.takeOver(work, f)
+	w, err := s.takeOver(work, lease)
 	switch {
 	case err == nil:
 		log.Info("this node works now: it has the lease")
@@ -165,8 +186,8 @@ func (s *server) term(ctx context.Context) {
 }
 
 // takeOver begins to work from what the store has.
-func (s *server) takeOver(ctx context.Context, f store.Fence) (*shift, error) {
-	n := s.store.node
+func (s *server) takeOver(ctx context.Context, lease holding) (*shift, error) {
+	n, f := s.store.node, lease.Fence()
 	under := store.WithFence(ctx, f)
 	if err := s.keeper.start(under); err != nil {
 		return nil, err
@@ -174,7 +195,7 @@ func (s *server) takeOver(ctx context.Context, f store.Fence) (*shift, error) {
 	if err := s.kms.Start(under); err != nil {
 		return nil, err
 	}
-	w := s.hire(s.guards(fenced{s.seen, f}))
+	w := s.hire(s.guards(fenced{s.seen, f}, fence(lease)))
 	if err := w.start(under); err != nil {
 		return w, err
 	}

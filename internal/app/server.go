@@ -60,7 +60,7 @@ type server struct {
 	instant bool // Config.Instant
 	trail   *trail.Trail
 	guard   *guard.Guard
-	guards  func(store.Store) *guard.Guard
+	guards  func(store.Store, func(context.Context) (context.Context, error)) *guard.Guard
 	folders []*os.Root
 	kms     *kms.Service
 	// idle works never: it tells what others have to know of instances and groups. Without a cluster it
@@ -69,6 +69,7 @@ type server struct {
 	hire     func(*guard.Guard) *shift
 	work     atomic.Pointer[shift] // nil while another node works
 	lead     *leader               // nil without a cluster
+	peers    *peers                // nil without a cluster
 	proxy    *xksproxy.Service
 	outbound *outbound.Client // for URLs that tenants supply
 	sinks    *sink.Set
@@ -123,13 +124,13 @@ func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Modul
 	if err := s.openTrail(cfg, dir, module); err != nil {
 		return nil, err
 	}
-	s.guards = func(st store.Store) *guard.Guard {
+	s.guards = func(st store.Store, fence func(context.Context) (context.Context, error)) *guard.Guard {
 		return guard.New(guard.Config{
-			Store: st, Directory: d, Trail: s.trail, Now: s.clock.Now, Logger: cfg.Logger, Observe: cfg.Observe,
+			Store: st, Fence: fence, Directory: d, Trail: s.trail, Now: s.clock.Now, Logger: cfg.Logger, Observe: cfg.Observe,
 			Encode: sts.Messages{Box: module.Box(messageBox)}.Encode,
 		})
 	}
-	s.guard = s.guards(s.seen)
+	s.guard = s.guards(s.seen, nil)
 	if !cfg.Dev {
 		if err := s.setUpOnce(ctx, cfg, dir, d); err != nil {
 			return nil, err
@@ -268,7 +269,7 @@ func (s *server) services(ctx context.Context, cfg Config, dir *os.Root, module 
 	}
 	s.idle = s.hire(s.guard)
 	tree := org.New(org.Config{Guard: s.guard, Tokens: module.Box("organizations token")})
-	events := cloudtrail.New(cloudtrail.Config{Guard: s.guard, Trail: s.trail, Tokens: module.Box("cloudtrail token")})
+	events := cloudtrail.New(cloudtrail.Config{Guard: s.guard, Trail: s.trail, Sources: s.eventSources(module), Tokens: module.Box("cloudtrail token")})
 	s.proxy = xksproxy.New(xksproxy.Config{
 		Guard: s.guard, Keys: proxyKeys{s.guard, s.kms, s.recorded}, Roles: roles{s.guard, people, sessions}, Box: module.Box("xks credential"),
 		Wall: time.Now, Version: cfg.Version, Logger: cfg.Logger,

@@ -1,9 +1,11 @@
 package cloudtrail
 
 import (
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/cloudtrailapi"
@@ -26,6 +28,22 @@ func event(r *trail.Record) (cloudtrailapi.Event, error) {
 	}
 	return e, nil
 }
+
+// unavailable says in the place of an event that the log of a node could not be asked: what it has is missing
+// in the answer. docs/divergences.md.
+func unavailable(node string, now time.Time) cloudtrailapi.Event {
+	text, _ := json.Marshal(map[string]any{ // texts always encode
+		"eventSource": ownSource, "eventName": "NodeUnavailable", "eventTime": now.UTC().Truncate(time.Second), "eventType": "AwsServiceEvent", "eventCategory": "Management",
+		"eventID": "unavailable-" + node, "readOnly": true, "serviceEventDetails": map[string]string{"node": node, "missing": "the events that this node recorded"},
+	})
+	return cloudtrailapi.Event{
+		EventId: new("unavailable-" + node), EventName: new("NodeUnavailable"), EventSource: new(ownSource), ReadOnly: new("true"), EventTime: new(now.UTC().Truncate(time.Second)),
+		Resources: []cloudtrailapi.Resource{{ResourceType: new("Kagimori::Node"), ResourceName: &node}}, CloudTrailEvent: new(string(text)),
+	}
+}
+
+// ownSource is the source of events of the server's own.
+const ownSource = "kagimori.amazonaws.com"
 
 // username is the name by which CloudTrail lists who called: of a user, of a session, or "root".
 func username(id *trail.UserIdentity) string {

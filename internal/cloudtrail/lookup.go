@@ -2,7 +2,6 @@ package cloudtrail
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -38,29 +37,46 @@ func (s *Service) LookupEvents(ctx context.Context, c *guard.Call, in *cloudtrai
 	if in.MaxResults != nil {
 		limit = int(*in.MaxResults)
 	}
-	var last uint64 // sequence number of the last record that the page covers
-	examined := 0
-	for stored, err := range s.trail.Each(ctx, f) {
+	from, ok := s.position(c, in)
+	if !ok {
+		return nil, invalidToken()
+	}
+	all, stop, err := s.streams(ctx, f, &from)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	p := page{limit: limit, position: from}
+	for p.examined < maxExamined && !p.more {
+		one, err := newest(all, p.down)
 		if err != nil {
-			return nil, fmt.Errorf("cloudtrail: %w", err)
+			return nil, err
 		}
-		rec, ok := stored.For(c.Account())
+		if one == nil {
+			break
+		}
+		rec, ok := one.rec.For(c.Account())
 		if ok && match(&rec) {
-			if len(out.Events) == limit {
-				out.NextToken = s.token(c, in, last)
-				break
+			if p.full() {
+				p.more = true
+				continue
 			}
 			e, err := event(&rec)
 			if err != nil {
 				return nil, err
 			}
 			out.Events = append(out.Events, e)
+			p.events++
 		}
-		last = stored.Kagimori.Sequence
-		if examined++; examined == maxExamined {
-			out.NextToken = s.token(c, in, last)
-			break
-		}
+		p.cover(one)
+		one.pull()
+	}
+	if p.more || p.examined == maxExamined {
+		p.begin(all)
+		out.NextToken = s.token(c, in, &p.position)
+	}
+	for _, node := range p.missing {
+		out.Events = append(out.Events, unavailable(node, s.g.Now()))
 	}
 	// The log's order is that of the commits, which may differ from that of the times by little.
 	slices.SortStableFunc(out.Events, func(a, b cloudtrailapi.Event) int { return b.EventTime.Compare(*a.EventTime) })
@@ -84,12 +100,50 @@ func (s *Service) filter(c *guard.Call, in *cloudtrailapi.LookupEventsRequest) (
 			f.EventName = api.Val(a.AttributeValue)
 		}
 	}
-	if t := api.Val(in.NextToken); t != "" {
-		before, ok := s.openToken(c, in, t)
-		if !ok {
-			return f, invalidToken()
-		}
-		f.Before = before
-	}
 	return f, nil
+}
+
+// A page is what an answer has so far.
+type page struct {
+	position
+	limit    int
+	events   int // that are not said to be missing
+	examined int
+	missing  []string // nodes that could not be asked, and were not told of before
+	more     bool
+}
+
+// full reports whether the page has no room for another event.
+func (p *page) full() bool { return p.events+len(p.missing) >= p.limit }
+
+// down notes that a node could not be asked: on this page, or if that is full on the next, which asks again.
+func (p *page) down(node string) {
+	switch {
+	case slices.Contains(p.Down, node):
+	case p.full():
+		p.more = true
+	default:
+		p.Down, p.missing = append(p.Down, node), append(p.missing, node)
+	}
+}
+
+// cover notes that the page covers the next record of a log.
+func (p *page) cover(one *stream) {
+	if p.Seen == nil {
+		p.Seen = map[string]uint64{}
+	}
+	p.Seen[one.node], p.Until = one.rec.Kagimori.Sequence, one.rec.EventTime.Unix()
+	p.examined++
+}
+
+// begin has the next page begin with the next record of the logs that none was taken of.
+func (p *page) begin(all []*stream) {
+	for _, one := range all {
+		if _, seen := p.Seen[one.node]; one.ok && !seen {
+			if p.Seen == nil {
+				p.Seen = map[string]uint64{}
+			}
+			p.Seen[one.node] = one.rec.Kagimori.Sequence + 1
+		}
+	}
 }

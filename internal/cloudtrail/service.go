@@ -28,19 +28,26 @@ import (
 type Config struct {
 	Guard *guard.Guard
 	Trail *trail.Trail
+	// Sources are the logs that events are looked up in, one of each node; nil is Trail alone.
+	Sources func(context.Context) ([]Source, error)
 	// Tokens seals the tokens that continue a look-up.
 	Tokens directory.Box
 }
 
 // A Service answers for all accounts and regions. Safe for concurrent use.
 type Service struct {
-	g      *guard.Guard
-	trail  *trail.Trail
-	tokens directory.Box
+	g       *guard.Guard
+	sources func(context.Context) ([]Source, error)
+	tokens  directory.Box
 }
 
 // New makes a Service.
-func New(cfg Config) *Service { return &Service{g: cfg.Guard, trail: cfg.Trail, tokens: cfg.Tokens} }
+func New(cfg Config) *Service {
+	if cfg.Sources == nil {
+		cfg.Sources = func(context.Context) ([]Source, error) { return []Source{{Each: cfg.Trail.Each}}, nil }
+	}
+	return &Service{g: cfg.Guard, sources: cfg.Sources, tokens: cfg.Tokens}
+}
 
 // Operations are the handlers of the service.
 func (s *Service) Operations() map[string]guard.Handler {

@@ -3,34 +3,36 @@ package cloudtrail
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
 
+	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/cloudtrailapi"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/guard"
 )
 
-// A token is a sequence number of the log, sealed: it would tell how much all accounts do. It is
-// bound to the look-up that it continues, which AWS wants repeated without a change; only the size
-// of the pages may vary.
+// A token is a position in the logs, sealed: it would tell how much all accounts do. It is bound to the
+// look-up that it continues, which AWS wants repeated without a change; only the size of the pages may vary.
 
-// token continues a look-up below a sequence number.
-func (s *Service) token(c *guard.Call, in *cloudtrailapi.LookupEventsRequest, last uint64) *string {
-	sealed := s.tokens.Seal(binary.BigEndian.AppendUint64(nil, last), bound(c, in))
-	return new(base64.StdEncoding.EncodeToString(sealed))
+// token continues a look-up at a position.
+func (s *Service) token(c *guard.Call, in *cloudtrailapi.LookupEventsRequest, p *position) *string {
+	data, _ := json.Marshal(p) // numbers and names always encode
+	return new(base64.StdEncoding.EncodeToString(s.tokens.Seal(data, bound(c, in))))
 }
 
-func (s *Service) openToken(c *guard.Call, in *cloudtrailapi.LookupEventsRequest, token string) (uint64, bool) {
+// position is where a look-up goes on: the zero position without a token. ok is false if the token is none of
+// this look-up.
+func (s *Service) position(c *guard.Call, in *cloudtrailapi.LookupEventsRequest) (p position, ok bool) {
+	token := api.Val(in.NextToken)
+	if token == "" {
+		return p, true
+	}
 	sealed, err := base64.StdEncoding.DecodeString(token)
 	if err != nil {
-		return 0, false
+		return p, false
 	}
 	plain, err := s.tokens.Open(sealed, bound(c, in))
-	if err != nil || len(plain) != 8 {
-		return 0, false
-	}
-	return binary.BigEndian.Uint64(plain), true
+	return p, err == nil && json.Unmarshal(plain, &p) == nil
 }
 
 // bound is what a token belongs to.

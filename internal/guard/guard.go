@@ -36,7 +36,11 @@ type Config struct {
 	Store     store.Store
 	Directory *directory.Directory
 	Trail     *trail.Trail
-	Now       func() time.Time // service time
+	// Fence gives the context of a call the fence of the lease under which this guard's services work, so
+	// that what they ask of other services is under it too, or fails with store.ErrFenced if the lease is
+	// known to be over. Nil: there is no lease.
+	Fence func(context.Context) (context.Context, error)
+	Now   func() time.Time // service time
 	// Encode seals the details of an EC2 denial for sts:DecodeAuthorizationMessage.
 	Encode func(plaintext []byte) string
 	Logger *slog.Logger
@@ -220,6 +224,12 @@ func (g *Guard) Update(ctx context.Context, c *Call, fn func(store.Tx) error) er
 // in it are left out. A call that failed, or decided more, after a transaction of it committed has
 // a second record. What fails before an unsigned request proved anything is nobody's and has none.
 func (g *Guard) Invoke(ctx context.Context, c *Call, in any, h Handler) (any, error) {
+	if g.cfg.Fence != nil {
+		var err error
+		if ctx, err = g.cfg.Fence(ctx); err != nil {
+			return nil, err
+		}
+	}
 	c.Input, c.evidence.shapes = in, &g.shapes
 	if c.evidence.scratch == nil {
 		g.enter(c)

@@ -84,12 +84,17 @@ func decode(line []byte) (Record, error) {
 	if err := json.Unmarshal(line, &r); err != nil {
 		return r, fmt.Errorf("%w: a line is no record", ErrBroken)
 	}
+	r.Clean()
+	return r, nil
+}
+
+// Clean makes a record that was read as JSON the one that was written: what is null there is nil.
+func (r *Record) Clean() {
 	for _, m := range []*json.RawMessage{&r.RequestParameters, &r.ResponseElements} {
 		if string(*m) == "null" {
 			*m = nil
 		}
 	}
-	return r, nil
 }
 
 // A head is what look-ups and checks need of a line; the rest is skipped. Exactly one of Kagimori
