@@ -210,10 +210,10 @@ VERSION ?=
 sbom: check-go
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -o bin/kagimori ./cmd/kagimori
 	$(GO) tool -modfile=tools/go.mod cyclonedx-gomod bin -json -std -noserial -notimestamp $(if $(VERSION),-version $(VERSION)) -output bin/modules.cdx.json bin/kagimori
-	cd tools && $(GO) test ./sbom && $(GO) run ./sbom -in ../bin/modules.cdx.json -lock ../console/package-lock.json -schema "$$($(GO) list -m -f '{{.Dir}}' github.com/CycloneDX/cyclonedx-go)/schema" -out ../bin/kagimori.cdx.json
+	cd e2e/tools/sbom && $(GO) vet . && $(GO) test . && $(GO) run . -in $(CURDIR)/bin/modules.cdx.json -lock $(CURDIR)/console/package-lock.json -schema "$$($(GO) list -m -f '{{.Dir}}' github.com/CycloneDX/cyclonedx-go)/schema" -out $(CURDIR)/bin/kagimori.cdx.json
 	rm bin/modules.cdx.json
 
 .PHONY: deploy-check
 deploy-check: build
 	@command -v systemd-analyze >/dev/null || { echo "systemd-analyze is needed: apt-get install systemd"; exit 1; }
-	cd tools && KAGIMORI_BIN=$(CURDIR)/bin/kagimori $(GO) test -count=1 ./deploy
+	cd e2e/deploytest && $(GO) vet . && KAGIMORI_BIN=$(CURDIR)/bin/kagimori $(GO) test -count=1 .

@@ -46,7 +46,7 @@ func (f *serveFlags) check() error {
 	case !f.dev && !local && f.tlsCert == "":
 		return fmt.Errorf("%s can be reached from other machines, which needs TLS: give --tls-cert and --tls-key", f.listen)
 	}
-	return nil
+	return f.private.check()
 }
 
 // isLoopback reports whether only this machine reaches a host to listen on. Other names than

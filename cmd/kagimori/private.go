@@ -31,23 +31,31 @@ func (f *privateFlags) register(fl *pflag.FlagSet) {
 	fl.Float64Var(&f.ratio, "trace-ratio", 0.01, "part of the requests that are traced, from 0 to 1, beside those whose clients trace them")
 }
 
-// configure has requests counted and traced as the flags say. Without them nothing watches.
-func (f *privateFlags) configure(ctx context.Context, cfg *app.Config) error {
+// check looks at the flags by themselves.
+func (f *privateFlags) check() error {
 	if !(f.ratio >= 0 && f.ratio <= 1) {
 		return errors.New("--trace-ratio is from 0 to 1")
 	}
-	if f.listen != "" {
-		if _, _, err := net.SplitHostPort(f.listen); err != nil {
-			return fmt.Errorf("--private-listen %q is not an address such as 127.0.0.1:9464", f.listen)
-		}
-		f.metrics = telemetry.NewMetrics(cfg.Version)
-		cfg.Watch, cfg.Committed = f.metrics.Watch, f.metrics.Commit
+	if _, _, err := net.SplitHostPort(f.listen); f.listen != "" && err != nil {
+		return fmt.Errorf("--private-listen %q is not an address such as 127.0.0.1:9464", f.listen)
 	}
 	if f.traces == "" {
 		return nil
 	}
 	if _, err := telemetry.CheckTraceURL(f.traces); err != nil {
 		return fmt.Errorf("--traces %q: %w", f.traces, err)
+	}
+	return nil
+}
+
+// configure has requests counted and traced as the flags say. Without them nothing watches.
+func (f *privateFlags) configure(ctx context.Context, cfg *app.Config) error {
+	if f.listen != "" {
+		f.metrics = telemetry.NewMetrics(cfg.Version)
+		cfg.Watch, cfg.Committed = f.metrics.Watch, f.metrics.Commit
+	}
+	if f.traces == "" {
+		return nil
 	}
 	var err error
 	f.tracer, err = telemetry.NewTraces(ctx, telemetry.TraceConfig{

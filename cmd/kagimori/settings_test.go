@@ -138,6 +138,16 @@ func TestConfigCommand(t *testing.T) {
 	if _, errs, code := ask("config", "check", path); code == 0 || !strings.Contains(errs, "needs TLS") {
 		t.Errorf("check of an open address: %d %s", code, errs)
 	}
+	for text, want := range map[string]string{
+		"trace-ratio: 7\n": "is from 0 to 1", "private-listen: none\n": "is not an address", "traces: http://collector.example/v1/traces\n": "--traces",
+	} {
+		if err := os.WriteFile(path, []byte("dev: true\n"+text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, errs, code := ask("config", "check", path); code == 0 || !strings.Contains(errs, want) {
+			t.Errorf("check of %q: %d %s", text, code, errs)
+		}
+	}
 }
 
 // docs/configuration.md has every setting, with its text and default, and no other.

@@ -1,5 +1,5 @@
-// Package deploy_test reads what is in the folder deploy as those do for whom it is there.
-package deploy_test
+// Package deploytest_test reads what is in the folder deploy as those do for whom it is there.
+package deploytest_test
 
 import (
 	"bytes"
