@@ -86,7 +86,7 @@ func fence(lease holding) func(context.Context) (context.Context, error) {
 	return func(ctx context.Context) (context.Context, error) {
 		select {
 		case <-lease.Done():
-			return ctx, store.ErrFenced
+			return ctx, clientError(store.ErrFenced)
 		default:
 			return store.WithFence(ctx, lease.Fence()), nil
 		}

@@ -69,7 +69,7 @@ func (k *kit) pages(size int32, between func(page int)) (ids []string) {
 	k.t.Helper()
 	in := attributes("EventName", "Op")
 	in.LookupAttributes = nil
-	for page := 0; page < 100; page++ {
+	for page := range 100 {
 		in.MaxResults = &size
 		out := k.lookup(account, in)
 		if len(out.Events) > int(size) {
