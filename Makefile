@@ -208,7 +208,7 @@ reproducible: check-go
 VERSION ?=
 
 sbom: check-go
-	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -o bin/kagimori ./cmd/kagimori
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false $(STRIPPED) -o bin/kagimori ./cmd/kagimori
 	$(GO) tool -modfile=tools/go.mod cyclonedx-gomod bin -json -std -noserial -notimestamp $(if $(VERSION),-version $(VERSION)) -output bin/modules.cdx.json bin/kagimori
 	cd e2e/tools/sbom && $(GO) vet . && $(GO) test . && $(GO) run . -in $(CURDIR)/bin/modules.cdx.json -lock $(CURDIR)/console/package-lock.json -schema "$$($(GO) list -m -f '{{.Dir}}' github.com/CycloneDX/cyclonedx-go)/schema" -out $(CURDIR)/bin/kagimori.cdx.json
 	rm bin/modules.cdx.json
