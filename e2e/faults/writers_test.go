@@ -249,6 +249,9 @@ func (w *world) writeSnapshots(ctx context.Context) error {
 	}
 	id := made.SnapshotId
 	snapshot := w.ledger.start(*id, "whole", func(w *world) (string, error) { return w.snapshot(*id) })
+	if err := w.await(ctx, *id); err != nil {
+		return err
+	}
 	vol, err := w.ec2.CreateVolume(ctx, &ec2.CreateVolumeInput{AvailabilityZone: new(zone), SnapshotId: id})
 	if err != nil {
 		return err
@@ -291,20 +294,27 @@ func (w *world) writeSnapshots(ctx context.Context) error {
 	})
 }
 
-// snapshot reads a snapshot: "whole" if it holds what the quiet volume does.
-func (w *world) snapshot(id string) (string, error) {
+// await waits until a snapshot is complete.
+func (w *world) await(ctx context.Context, id string) error {
 	for until := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		out, err := w.ec2.DescribeSnapshots(ctx2, &ec2.DescribeSnapshotsInput{SnapshotIds: []string{id}})
+		out, err := w.ec2.DescribeSnapshots(ctx, &ec2.DescribeSnapshotsInput{SnapshotIds: []string{id}})
 		if err != nil {
-			return absent("", err, "InvalidSnapshot.NotFound")
+			return err
 		}
 		state := out.Snapshots[0].State
 		if state == "completed" {
-			break
+			return nil
 		}
 		if state != "pending" || time.Now().After(until) {
-			return string(state), nil
+			return fmt.Errorf("it is %s", state)
 		}
+	}
+}
+
+// snapshot reads a snapshot: "whole" if it holds what the quiet volume does.
+func (w *world) snapshot(id string) (string, error) {
+	if err := w.await(ctx2, id); err != nil {
+		return absent(err.Error(), err, "InvalidSnapshot.NotFound")
 	}
 	list, err := w.ebs.ListSnapshotBlocks(ctx2, &ebs.ListSnapshotBlocksInput{SnapshotId: &id})
 	if err != nil {

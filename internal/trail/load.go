@@ -24,6 +24,9 @@ func (t *Trail) load() error {
 	}
 	ctx := context.Background()
 	newest := nums[len(nums)-1]
+	if err := t.cutTorn(ctx, newest); err != nil {
+		return err
+	}
 	var last newestSegment
 	whole, err := t.findEnd(ctx, nums, &last)
 	if err != nil {

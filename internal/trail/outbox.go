@@ -100,8 +100,8 @@ func (t *Trail) drain() {
 	}
 }
 
-// deleteBatch is how many entries one transaction takes out of the outbox.
-const deleteBatch = store.MaxOps
+// deleteBatch is how many entries one transaction takes out of the outbox; it notes how far the log is on the disk, too.
+const deleteBatch = store.MaxOps - 1
 
 // Flush moves the outbox to the log: all that was committed before the call, in the order of the
 // commits. Each record is in the log once, even if the server dies between the append and the
@@ -153,7 +153,7 @@ func (t *Trail) forget(ctx context.Context) error {
 					return err
 				}
 			}
-			return nil
+			return t.marks.Put(tx, t.synced, markKey)
 		})
 		if err != nil {
 			return err
@@ -221,16 +221,17 @@ func (t *Trail) move(entries []store.Record[outboxEntry]) error {
 	return nil
 }
 
-// sync waits until what was written is on the disk, without holding appends up.
+// sync waits until what was written is on the disk, without holding appends up. flushing is held.
 func (t *Trail) sync() error {
 	t.writeMu.Lock()
-	file, broken := t.file, t.broken
+	file, broken, written := t.file, t.broken, synced{t.segment, t.size}
 	t.writeMu.Unlock()
 	if broken != nil {
 		return broken
 	}
 	err := file.Sync()
 	if err == nil || errors.Is(err, os.ErrClosed) { // rotate syncs before it closes
+		t.synced = written
 		return nil
 	}
 	t.writeMu.Lock()

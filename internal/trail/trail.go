@@ -71,8 +71,10 @@ type Trail struct {
 	namesMu sync.RWMutex // held to change the names of segments, shared to list them
 
 	outbox   store.Table[outboxEntry] // by event id
+	marks    store.Table[synced]      // markKey
 	flushing chan struct{}            // holds a token while the outbox is moved
 	moved    map[string]bool          // events in the log that are still in the outbox; guarded by flushing
+	synced   synced                   // how far the log is on the disk, at least; guarded by flushing
 	refused  atomic.Pointer[error]    // why the outbox could not be moved, while it cannot
 
 	kick, full, stop chan struct{}
@@ -104,7 +106,7 @@ func Open(cfg Config) (*Trail, error) {
 	}
 	t := &Trail{
 		cfg: cfg, index: newIndex(cfg.Recent), flushing: make(chan struct{}, 1), moved: map[string]bool{}, spans: map[int]span{},
-		outbox: outboxOf(cfg.Node), kick: make(chan struct{}, 1), full: make(chan struct{}, 1), stop: make(chan struct{}),
+		outbox: outboxOf(cfg.Node), marks: marksOf(cfg.Node), kick: make(chan struct{}, 1), full: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 	if err := t.load(); err != nil {
 		return nil, err
