@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/url"
+	"os/exec"
 	"regexp"
 	"sync"
 	"time"
@@ -38,7 +39,7 @@ func (w *world) storm(ctx context.Context, tolerant bool) error {
 				if err == nil || ctx.Err() != nil {
 					continue
 				}
-				if _, refused := errors.AsType[nbdError](err); tolerant && (refused || code(err) != "") {
+				if tolerant && w.denied(err) {
 					time.Sleep(10 * time.Millisecond) // clients wait before they try again
 					continue
 				}
@@ -53,6 +54,18 @@ func (w *world) storm(ctx context.Context, tolerant bool) error {
 	}
 	wait.Wait()
 	return errors.Join(errs...)
+}
+
+// denied reports whether a server that still runs refused something.
+func (w *world) denied(err error) bool {
+	_, refused := errors.AsType[nbdError](err)
+	_, command := errors.AsType[*exec.ExitError](err)
+	select {
+	case <-w.srv.Ended():
+		return false
+	default:
+		return refused || command || code(err) != ""
+	}
 }
 
 func (w *world) name(prefix string) string { return fmt.Sprintf("%s-%d", prefix, w.serial.Add(1)) }

@@ -43,6 +43,8 @@ func (a *App) answerHealth(w http.ResponseWriter, r *http.Request, private bool)
 		unavailable(w)
 	case a.draining.Load():
 		problem(w, http.StatusServiceUnavailable, "the server is about to end")
+	case s.stopped() != nil:
+		problem(w, http.StatusServiceUnavailable, errStopped.Error())
 	case s.ready(r.Context()) != nil:
 		problem(w, http.StatusServiceUnavailable, "the store cannot be reached, or this node cannot open the seal; see the log")
 	case s.recorded() != nil:

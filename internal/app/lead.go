@@ -272,10 +272,21 @@ func (s *server) followSeal(ctx context.Context) {
 	}
 }
 
+// errStopped is that only another start helps.
+var errStopped = errors.New("the store or the audit log has stopped, because the disk failed: see the log; the server has to be started again")
+
+// stopped is errStopped if that is so.
+func (s *server) stopped() error {
+	if s.trail.Err() != nil || s.store.file != nil && s.store.file.Err() != nil {
+		return errStopped
+	}
+	return nil
+}
+
 // ready is nil if this node can answer.
 func (s *server) ready(ctx context.Context) error {
-	if s.store.node == nil {
-		return nil
+	if err := s.stopped(); err != nil || s.store.node == nil {
+		return err
 	}
 	return s.seen.View(ctx, func(store.Tx) error { return nil })
 }

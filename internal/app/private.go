@@ -12,12 +12,16 @@ import (
 )
 
 // Private is what a server answers on its private port, to the operator's own machines: /live says that it
-// runs, /ready whether it can serve, as health does, and /metrics the figures. With profile, which is for
+// runs, and no more when only another start helps, /ready whether it can serve, as health does, and /metrics the figures. With profile, which is for
 // the loopback only, there are Go's profiles below /debug/pprof/, and only the loopback's names are
 // answered for.
 func (a *App) Private(m *telemetry.Metrics, profile bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /live", func(w http.ResponseWriter, _ *http.Request) {
+		if s := a.current.Load(); s != nil && s.stopped() != nil {
+			problem(w, http.StatusServiceUnavailable, errStopped.Error())
+			return
+		}
 		answer(w, http.StatusOK, healthAnswer{Status: "ok"})
 	})
 	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, r *http.Request) { a.answerHealth(w, r, true) })

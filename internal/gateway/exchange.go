@@ -236,6 +236,9 @@ func (x *exchange) fail(err error) {
 		}
 	}
 	switch {
+	case errors.Is(err, context.Canceled) && x.r.Context().Err() != nil: // nobody failed, and nobody reads the answer
+		f.Code = clientGone
+		x.cfg.Logger.InfoContext(x.r.Context(), "the client has gone", x.attrs()...)
 	case f.Status == http.StatusServiceUnavailable: // a state of the server, which has its own line: every request meets it
 		if ok, dropped := x.noise.take(time.Now()); ok {
 			x.cfg.Logger.WarnContext(x.r.Context(), "request refused", append(x.attrs(), "code", f.Code, "error", detail(err), "dropped", dropped)...)
@@ -245,6 +248,9 @@ func (x *exchange) fail(err error) {
 	}
 	x.fault(d, f)
 }
+
+// clientGone is what is counted of a request whose client went away before the answer.
+const clientGone = "ClientGone"
 
 // leads is the end of a refusal's text, which says where to find out more; EC2 has a message of its
 // own for that. AWS's text leads to its console besides, which does not know our ids.

@@ -65,7 +65,8 @@ func (t *Trail) Kick() {
 }
 
 const (
-	retryAfter = time.Second // when a move of the outbox that failed is tried again
+	retryAfter = time.Second      // when a move of the outbox that failed is tried again
+	tellAfter  = 10 * time.Second // and how often the log says that it failed
 
 	// What is in the log leaves the outbox this long after, or when it is so many records: the disk
 	// is waited for, and a commit made, for many changes at once.
@@ -75,22 +76,35 @@ const (
 
 func (t *Trail) drain() {
 	ctx := context.Background()
+	var (
+		due   <-chan time.Time // while something is in the log that is still in the outbox
+		again <-chan time.Time // after a failure
+		told  time.Time
+	)
 	failed := func(err error) {
-		t.cfg.Logger.Error("the records of changes wait in the store: they cannot be moved to the trail", "error", err)
-		time.AfterFunc(retryAfter, t.Kick)
+		again = time.After(retryAfter)
+		if time.Since(told) >= tellAfter { // each change that is refused has it tried
+			told = time.Now()
+			t.cfg.Logger.Error("the records of changes wait in the store: they cannot be moved to the trail", "error", err)
+		}
 	}
-	var due <-chan time.Time // while something is in the log that is still in the outbox
+	gather := func() {
+		again = nil
+		switch left, err := t.gather(ctx, forgetAt); {
+		case err != nil:
+			failed(err)
+		case left > 0 && due == nil:
+			due = time.After(forgetAfter)
+		}
+	}
 	for {
 		select {
 		case <-t.stop:
 			return
 		case <-t.kick:
-			switch left, err := t.gather(ctx, forgetAt); {
-			case err != nil:
-				failed(err)
-			case left > 0 && due == nil:
-				due = time.After(forgetAfter)
-			}
+			gather()
+		case <-again:
+			gather()
 		case <-due:
 			due = nil
 			if err := t.Flush(ctx); err != nil {

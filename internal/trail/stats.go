@@ -28,3 +28,11 @@ func (t *Trail) Waiting(ctx context.Context, limit int) (n int, err error) {
 	})
 	return n, err
 }
+
+// Err is why nothing can be appended until the log is opened anew, if that is so: it is not known any more what is on
+// the disk.
+func (t *Trail) Err() error {
+	t.writeMu.Lock()
+	defer t.writeMu.Unlock()
+	return t.broken
+}

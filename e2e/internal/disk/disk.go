@@ -38,11 +38,12 @@ type Disk struct {
 	rule     atomic.Pointer[Rule]
 	done     chan struct{}
 
-	mu    sync.Mutex // guards what follows, and is held while a step is made
-	ids   map[uint64]int
-	pages map[int]map[int64]bool // of files, which are no holes
-	sizes map[int]int64
-	odd   []string // calls that are not understood
+	mu     sync.Mutex // guards what follows, and is held while a step is made
+	ids    map[uint64]int
+	pages  map[int]map[int64]bool // of files, which are no holes
+	sizes  map[int]int64
+	called map[int]string // a name of each file
+	odd    []string       // calls that are not understood
 }
 
 // Start starts the command with its changes below the folder noted. The folder is to be there already.
@@ -61,7 +62,7 @@ func StartWith(cmd *exec.Cmd, folder string, rule Rule) (*Disk, error) {
 	}
 	d := &Disk{
 		Journal: NewJournal(), folder: folder, done: make(chan struct{}),
-		ids: map[uint64]int{}, pages: map[int]map[int64]bool{}, sizes: map[int]int64{},
+		ids: map[uint64]int{}, pages: map[int]map[int64]bool{}, sizes: map[int]int64{}, called: map[int]string{},
 	}
 	if err := d.begin(); err != nil {
 		return nil, err
@@ -88,6 +89,9 @@ func (d *Disk) Odd() []string {
 	defer d.mu.Unlock()
 	return d.odd
 }
+
+// Name is the name that a file had last. Only a [Rule] may call it.
+func (d *Disk) Name(file int) string { return d.called[file] }
 
 // Wait returns when the program, and what it started, are gone.
 func (d *Disk) Wait() { <-d.done }
@@ -121,7 +125,7 @@ func (d *Disk) begin() error {
 				d.pages[id][n] = true
 			}
 		}
-		j.names[name] = id
+		j.names[name], d.called[id] = id, name
 		return nil
 	})
 }
@@ -139,7 +143,7 @@ func dataAfter(f *os.File, at, size int64) (from, to int64, err error) {
 	return from, to, err
 }
 
-// make makes a step that the kernel is about to make, or refuses it.
+// decide asks the rule. mu is held.
 func (d *Disk) decide(s Step) Answer {
 	return (*d.rule.Load())(s, d.more(s))
 }
@@ -174,6 +178,8 @@ func (d *Disk) note(s Step) {
 		for p := (s.At + page - 1) / page; (p+1)*page <= s.At+s.Size; p++ {
 			delete(d.pages[s.File], p)
 		}
+	case Link, Rename:
+		d.called[s.File] = s.Name
 	case Truncate:
 		for p := range d.pages[s.File] {
 			if p*page >= s.Size {

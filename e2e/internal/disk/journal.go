@@ -31,6 +31,7 @@ const (
 	Mkdir                // Name is a folder
 	Rmdir                // Name is none
 	SyncDir              // the names in Name are on the disk
+	Lost                 // an fsync of File failed: what was not on the disk by then never will be
 )
 
 // A Step is a change or an fsync.
@@ -88,7 +89,7 @@ func (j *Journal) Steps() []Step {
 
 // String is the step on a line, without the content.
 func (s Step) String() string {
-	what := [...]string{"write", "punch", "truncate", "sync", "link", "rename", "unlink", "mkdir", "rmdir", "syncdir"}[s.Kind]
+	what := [...]string{"write", "punch", "truncate", "sync", "link", "rename", "unlink", "mkdir", "rmdir", "syncdir", "lost"}[s.Kind]
 	return fmt.Sprintf("%s file %d name %s from %s at %d, %d bytes, size %d", what, s.File, s.Name, s.From, s.At, len(s.Data), s.Size)
 }
 
@@ -127,11 +128,13 @@ func (j *Journal) Cut(n int, loss Loss, rnd *rand.Rand) *Image {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	steps := j.steps[:n]
-	c := &cut{loss: loss, rnd: rnd, synced: map[int]int{}, named: map[string]int{}}
+	c := &cut{loss: loss, rnd: rnd, synced: map[int]int{}, named: map[string]int{}, lost: map[int][][2]int{}}
 	for i, s := range steps {
 		switch s.Kind {
 		case Sync:
 			c.synced[s.File] = i
+		case Lost:
+			c.lost[s.File] = append(c.lost[s.File], [2]int{c.synced[s.File], i})
 		case SyncDir:
 			c.named[s.Name] = i
 		}
@@ -199,8 +202,9 @@ func rename(ids map[string]int, dirs map[string]bool, s Step) {
 type cut struct {
 	loss   Loss
 	rnd    *rand.Rand
-	synced map[int]int    // the last fsync of a file
-	named  map[string]int // and of a folder
+	synced map[int]int      // the last fsync of a file
+	named  map[string]int   // and of a folder
+	lost   map[int][][2]int // from and to which step what was written to a file was lost
 }
 
 // lasting is, for each folder, the number of the step before which changes of its names are on the disk: file
@@ -233,6 +237,11 @@ func (c *cut) lasting(steps []Step) map[string]int {
 // content makes a change of content, or a part of it, or not.
 func (c *cut) content(f *content, i int, s Step) {
 	synced, ok := c.synced[s.File]
+	for _, r := range c.lost[s.File] {
+		if r[0] <= i && i < r[1] && s.Kind == Write {
+			return
+		}
+	}
 	switch {
 	case ok && i < synced || c.loss == Nothing:
 		f.change(s)

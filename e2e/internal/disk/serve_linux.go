@@ -99,6 +99,9 @@ func (d *Disk) handle(n *notice) {
 func (d *Disk) answer(n *notice, s Step, a Answer) {
 	switch {
 	case a.Err != 0:
+		if s.Kind == Sync {
+			d.note(Step{Kind: Lost, File: s.File})
+		}
 		d.fail(n, a.Err)
 	case a.Forget:
 		d.send(response{id: n.id})

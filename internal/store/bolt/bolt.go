@@ -130,6 +130,14 @@ func (s *Store) Snapshot(ctx context.Context, fn func(size int64, db io.WriterTo
 	return fn(tx.Size(), tx)
 }
 
+// Err is why the store has stopped until it is opened again, if it has: a commit failed half-way.
+func (s *Store) Err() error {
+	if err := s.broken.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
 // Watch implements [store.Store].
 func (s *Store) Watch(ctx context.Context, bucket string, from store.Revision) iter.Seq2[store.Event, error] {
 	return s.history.Watch(ctx, bucket, from)
