@@ -79,11 +79,11 @@ func (t *Trail) cutTornOff(f *os.File, durable synced) error {
 	if _, err := f.ReadAt(tail, from); err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	zero := bytes.IndexByte(tail, 0)
-	if zero < 0 {
+	before, _, ok := bytes.Cut(tail, []byte{0})
+	if !ok {
 		return nil
 	}
-	start := bytes.LastIndexByte(tail[:zero], '\n') + 1
+	start := bytes.LastIndexByte(before, '\n') + 1
 	if start == 0 && from > durable.Size { // no line ends in so much: this is other damage
 		return nil
 	}
