@@ -5,8 +5,11 @@
 // while it is written the next ones queue up. Nothing waits for a timer.
 //
 // Errors of the disk fail a batch or stop the store. Damage inside the file is found by Open where
-// it looks, and by [Store.Check]; where a transaction meets it, bbolt panics, because going on could
-// only spread it.
+// it looks, by [Store.Check], and by each transaction that meets it: every record has a checksum of
+// itself and its key, and one that is not found is looked for among its neighbours (sound.go). Such a
+// transaction fails with store.ErrCorrupt; if it is met while changes are written, the store stops,
+// because going on could only spread it. A list of free pages that is damaged and still in order is
+// found by Check alone.
 //
 // What is trusted: whoever can write the file can change everything in it; records that must
 // survive that are sealed by their owners.
@@ -46,6 +49,7 @@ type Config struct {
 // Store is the engine; it implements [store.Store]. Safe for concurrent use.
 type Store struct {
 	db      *bolt.DB
+	mixed   bool // some values may have no checksum
 	log     *slog.Logger
 	history *store.History
 
@@ -64,6 +68,7 @@ type Store struct {
 	rev   store.Revision // newest one given out; the committer's
 	disk  store.Revision // newest one committed; the committer's
 	again []*request     // to be run first; the committer's
+	stuck bool           // bbolt waits for ever; the committer's, until it has ended
 }
 
 // Stats count what the committer did since Open.
@@ -88,7 +93,7 @@ func (s *Store) View(ctx context.Context, fn func(store.Tx) error) error {
 		return err
 	}
 	if sh != nil {
-		v := &view{snapshot{tx: sh.tx, shared: sh}}
+		v := &view{snapshot{tx: sh.tx, shared: sh, mixed: s.mixed}}
 		defer s.leave(v)
 		return fn(v)
 	}
@@ -96,7 +101,7 @@ func (s *Store) View(ctx context.Context, fn func(store.Tx) error) error {
 	if err != nil {
 		return err
 	}
-	v := &view{snapshot{tx: tx}}
+	v := &view{snapshot{tx: tx, mixed: s.mixed}}
 	defer v.end()
 	return fn(v)
 }
@@ -151,22 +156,25 @@ func (s *Store) Close() error {
 		<-s.done
 		s.retire()
 		s.history.Close()
-		err = s.db.Close()
+		if !s.stuck { // else it would wait for a transaction that cannot end; the system lets go of the file
+			err = s.db.Close()
+		}
 	})
 	return err
 }
 
-// Check verifies the structure of the file: every page is used once and keys are in order. It
-// reads all of it.
+// Check reads all of the file: every record is what was put, keys are in order, and every page is used once.
 func (s *Store) Check() error {
 	tx, err := s.begin(false)
 	if err != nil {
 		return err
 	}
 	defer rollback(tx)
-	var errs []error
-	for err := range tx.Check() {
-		errs = append(errs, err)
+	errs := damages(tx, s.mixed)
+	if len(errs) == 0 { // else it may run into what was found
+		for err := range tx.Check() {
+			errs = append(errs, err)
+		}
 	}
 	if len(errs) > 0 {
 		return fmt.Errorf("%w: %w", store.ErrCorrupt, errors.Join(errs...))

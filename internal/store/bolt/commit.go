@@ -178,7 +178,7 @@ func (s *Store) batch(first *request) {
 // add runs a closure and applies what it wrote. A closure that changed nothing and ran before any
 // that did has its answer at once.
 func (b *batch) add(r *request) {
-	o := store.NewOverlay(&snapshot{tx: b.tx, rev: b.visible(), known: true})
+	o := store.NewOverlay(&snapshot{tx: b.tx, rev: b.visible(), known: true, mixed: b.s.mixed})
 	out := b.run(r, o)
 	if err := o.End(); out.err == nil {
 		out.err = err
@@ -192,7 +192,7 @@ func (b *batch) add(r *request) {
 	b.ran, b.outs = append(b.ran, r), append(b.outs, out)
 	if changed {
 		b.bytes += o.Bytes()
-		b.err = b.apply(o)
+		b.err = writing(func() error { return b.apply(o) })
 	}
 }
 
@@ -238,7 +238,7 @@ func (b *batch) apply(o *store.Overlay) error {
 	for _, w := range o.Writes() {
 		if bucket == nil || name != w.Bucket {
 			var err error
-			if bucket, err = b.tx.CreateBucketIfNotExists([]byte(w.Bucket)); err != nil {
+			if bucket, err = makeBucket(b.tx, w.Bucket); err != nil {
 				return err
 			}
 			name = w.Bucket
@@ -247,7 +247,7 @@ func (b *batch) apply(o *store.Overlay) error {
 		if w.Deleted {
 			err = bucket.Delete([]byte(w.Key))
 		} else {
-			err = bucket.Put([]byte(w.Key), w.Stamp(rev))
+			err = bucket.Put([]byte(w.Key), seal(w.Bucket, []byte(w.Key), w.Stamp(rev)))
 		}
 		if err != nil {
 			return err
@@ -265,15 +265,14 @@ func (b *batch) finish() {
 		return
 	}
 	if b.err == nil {
-		b.err = b.tx.Bucket(metaBucket).Put(revisionKey, encodeRevision(b.s.rev))
-	}
-	if b.err == nil {
-		b.err = b.tx.Commit()
+		b.err = writing(func() error {
+			return errors.Join(b.tx.Bucket(metaBucket).Put(revisionKey, encodeRevision(b.s.rev)), b.tx.Commit())
+		})
 	} else {
-		rollback(b.tx)
+		_ = writing(func() error { rollback(b.tx); return nil }) // it is not committed, whatever becomes of it
 	}
 	if b.err != nil {
-		err := b.s.failed(b.err)
+		err := b.s.failed(b.tx, b.err)
 		for i := range b.outs {
 			if b.outs[i].panic == nil {
 				b.outs[i].err = err
@@ -293,8 +292,15 @@ func (b *batch) finish() {
 // failed finds out what a failed commit left. Usually nothing. But if the last step, making the new
 // root durable, is the one that failed, bbolt already shows the new root while the disk may have
 // either: then nobody can be told the truth, and the store stops until it is opened again.
-func (s *Store) failed(cause error) error {
+func (s *Store) failed(tx *bolt.Tx, cause error) error {
 	err := fmt.Errorf("store: commit: %w", cause)
+	if errors.Is(cause, store.ErrCorrupt) {
+		s.stuck = writing(func() error { rollback(tx); return nil }) != nil
+		stopped := fmt.Errorf("store: stopped, because it is damaged: %w", cause)
+		s.broken.Store(&stopped)
+		s.log.Error("the store is damaged and has stopped; kagimori store check says where", "error", cause)
+		return stopped
+	}
 	if tx, beginErr := s.begin(false); beginErr != nil {
 		err = errors.Join(err, beginErr)
 	} else {

@@ -19,14 +19,14 @@ func (s *Store) Each(ctx context.Context, fn func(bucket, key string, data []byt
 		}
 		bucket := string(name)
 		return b.ForEach(func(k, raw []byte) error {
-			v, err := value(bucket, raw)
+			err := sound(s.mixed, bucket, k, raw)
 			if err == nil {
 				err = ctx.Err()
 			}
 			if err != nil {
 				return err
 			}
-			return fn(bucket, string(k), v.Data)
+			return fn(bucket, string(k), value(raw).Data)
 		})
 	})
 }

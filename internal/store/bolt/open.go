@@ -23,7 +23,7 @@ import (
 // (8 bytes, big-endian; missing means 0).
 const (
 	magic  = "kagimori store"
-	format = 1
+	format = 2 // since 2 values have checksums
 )
 
 var (
@@ -53,8 +53,12 @@ func Open(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	mixed, err := raise(db)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("store: cannot write %s: %w", cfg.Path, plain(err)), db.Close())
+	}
 	s := &Store{
-		db: db, log: cfg.Logger, history: store.NewHistory(cfg.HistoryLimit, rev),
+		db: db, mixed: mixed, log: cfg.Logger, history: store.NewHistory(cfg.HistoryLimit, rev),
 		queue: make(chan *request, batchUpdates), stop: make(chan struct{}), done: make(chan struct{}),
 		rev: rev, disk: rev,
 	}
@@ -107,7 +111,7 @@ func create(cfg Config) (err error) {
 		if err != nil {
 			return err
 		}
-		return errors.Join(b.Put(magicKey, []byte(magic)), b.Put(formatKey, []byte{format}))
+		return errors.Join(b.Put(magicKey, []byte(magic)), b.Put(formatKey, []byte{format}), b.Put(summedKey, nil), enlist(tx))
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
 		return err
@@ -210,6 +214,9 @@ func identify(db *bolt.DB, file *os.File, path string) (rev store.Revision, err 
 }
 
 func revision(meta *bolt.Bucket) store.Revision {
+	if meta == nil { // damaged: list says so
+		return 0
+	}
 	if v := meta.Get(revisionKey); len(v) == 8 {
 		return store.Revision(binary.BigEndian.Uint64(v))
 	}

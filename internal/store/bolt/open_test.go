@@ -72,7 +72,7 @@ func TestOpenForeign(t *testing.T) {
 			}
 		}, "is not a kagimori store"},
 		{"other magic", func(t *testing.T, path string) { setMeta(t, path, "magic", "kagimori queue") }, "is not a kagimori store"},
-		{"newer format", func(t *testing.T, path string) { setMeta(t, path, "format", "\x02") }, "has format 2, written by a newer kagimori"},
+		{"newer format", func(t *testing.T, path string) { setMeta(t, path, "format", "\x03") }, "has format 3, written by a newer kagimori"},
 		{"no format", func(t *testing.T, path string) { setMeta(t, path, "format", "") }, "does not say its format"},
 		{"cut off", func(t *testing.T, path string) {
 			closeStore(t, open(t, bolt.Config{Path: path}))

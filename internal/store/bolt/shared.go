@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"runtime/debug"
 	"sync"
 
 	bolt "go.etcd.io/bbolt"
@@ -40,10 +41,21 @@ func (s *Store) join() (*shared, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.current = &shared{tx: tx, rev: revision(tx.Bucket(metaBucket)), buckets: map[string]*bolt.Bucket{}}
+		sh := &shared{tx: tx, buckets: map[string]*bolt.Bucket{}}
+		if sh.rev, err = newest(tx); err != nil {
+			rollback(tx)
+			return nil, err
+		}
+		s.current = sh
 	}
 	s.current.users++
 	return s.current, nil
+}
+
+// newest is the revision that a transaction shows.
+func newest(tx *bolt.Tx) (rev store.Revision, err error) {
+	defer reading(debug.SetPanicOnFault(true), "the store", &err)
+	return revision(tx.Bucket(metaBucket)), nil
 }
 
 // leave ends a view of a shared snapshot.

@@ -2,9 +2,8 @@ package bolt
 
 import (
 	"bytes"
-	"encoding/binary"
-	"fmt"
 	"iter"
+	"runtime/debug"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -21,6 +20,7 @@ type snapshot struct {
 	bucket *bolt.Bucket // nil if none was found yet
 	rev    store.Revision
 	known  bool    // rev is set
+	mixed  bool    // values without checksums are good
 	shared *shared // if others read from tx too
 	ended  bool
 }
@@ -44,23 +44,25 @@ func (s *snapshot) Revision() store.Revision {
 	return s.rev
 }
 
-func (s *snapshot) open(name string) *bolt.Bucket {
+// open is a bucket; nil if nothing was ever put there.
+func (s *snapshot) open(name string) (b *bolt.Bucket, err error) {
 	if s.bucket != nil && s.name == name {
-		return s.bucket
+		return s.bucket, nil
 	}
 	if name == "" || name[0] == 0 {
-		return nil
+		return nil, nil
 	}
-	var b *bolt.Bucket
+	defer reading(debug.SetPanicOnFault(true), name, &err)
 	if s.shared != nil {
 		b = s.shared.bucket(name)
 	} else {
 		b = s.tx.Bucket([]byte(name))
 	}
-	if b != nil {
-		s.name, s.bucket = name, b
+	if b == nil {
+		return nil, missing(s.tx, name)
 	}
-	return b
+	s.name, s.bucket = name, b
+	return b, nil
 }
 
 // Get implements [store.Tx].
@@ -68,16 +70,15 @@ func (s *snapshot) Get(bucket, key string) (store.Value, bool, error) {
 	if s.ended {
 		return store.Value{}, false, store.ErrEnded
 	}
-	b := s.open(bucket)
-	if b == nil {
-		return store.Value{}, false, nil
+	b, err := s.open(bucket)
+	if b == nil || err != nil {
+		return store.Value{}, false, err
 	}
-	raw := b.Get([]byte(key))
-	if raw == nil {
-		return store.Value{}, false, nil
+	raw, err := find(b, s.mixed, bucket, []byte(key))
+	if raw == nil || err != nil {
+		return store.Value{}, false, err
 	}
-	v, err := value(bucket, raw)
-	return v, err == nil, err
+	return value(raw), true, nil
 }
 
 // Scan implements [store.Tx].
@@ -87,18 +88,23 @@ func (s *snapshot) Scan(bucket string, r store.Range) iter.Seq2[store.Pair, erro
 			yield(store.Pair{}, store.ErrEnded)
 			return
 		}
-		b := s.open(bucket)
+		b, err := s.open(bucket)
+		if err != nil {
+			yield(store.Pair{}, err)
+			return
+		}
 		if b == nil {
 			return
 		}
 		lo, hi := r.Bounds()
-		c := b.Cursor()
-		for k, raw := start(c, lo, hi, r.Reverse); k != nil; k, raw = step(c, r.Reverse) {
-			if r.Reverse && string(k) < lo || !r.Reverse && hi != "" && string(k) >= hi {
+		w := walk{c: b.Cursor(), bucket: bucket, lo: lo, hi: hi, reverse: r.Reverse, mixed: s.mixed}
+		for first := true; ; first = false {
+			k, raw, err := w.next(first)
+			if err != nil {
+				yield(store.Pair{}, err)
 				return
 			}
-			v, err := value(bucket, raw)
-			if !yield(store.Pair{Key: string(k), Value: v}, err) || err != nil {
+			if k == nil || !yield(store.Pair{Key: string(k), Value: value(raw)}, nil) {
 				return
 			}
 			if r.Limit--; r.Limit == 0 {
@@ -133,13 +139,10 @@ func step(c *bolt.Cursor, reverse bool) (key, raw []byte) {
 	return c.Next()
 }
 
-// value takes a stored value apart: 8 bytes of revision, big-endian, then the data. bbolt's memory
-// goes with its transaction, so the data is copied.
-func value(bucket string, raw []byte) (store.Value, error) {
-	if len(raw) < 8 {
-		return store.Value{}, fmt.Errorf("%w: a value in %s has no revision", store.ErrCorrupt, bucket)
-	}
-	return store.Value{Data: bytes.Clone(raw[8:]), Rev: store.Revision(binary.BigEndian.Uint64(raw))}, nil
+// value is what a sound raw value says. bbolt's memory goes with its transaction, so the data is copied.
+func value(raw []byte) store.Value {
+	d, rev := data(raw)
+	return store.Value{Data: bytes.Clone(d), Rev: rev}
 }
 
 // view is the [store.Tx] of a View.
