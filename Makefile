@@ -173,11 +173,12 @@ soak: check-go
 
 # What the tests of e2e/faults do a few times in `make e2e` is done here as often as their full form says.
 .PHONY: faults
-faults: check-go check-cc
+faults: check-go check-cc build
+	$(GO) test -race -count=1 -timeout 20m ./internal/store/bolt ./internal/trail ./internal/hsm/soft ./internal/blockdev
+	$(GO) test -race -count=1 -timeout 20m -run 'ClockJump|ClockSet' ./internal/app
+	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori KAGIMORI_FAULTS=full $(GO) test -count=1 -timeout 3h -v ./faults
 	$(GO) build -race -o bin/kagimori-race ./cmd/kagimori
-	$(GO) build -trimpath -o bin/kagimori ./cmd/kagimori
 	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori-race $(GO) test -count=1 -timeout 60m -run TestKill9 .
-	$(GO) test -race -count=1 -run 'Crash|PowerCut|FullDisk|DiskFull|Torn|Truncated|Damage' ./internal/store/bolt ./internal/trail ./internal/hsm/soft ./internal/blockdev
 
 fuzz: check-go
 	ORACLE_CASES=$(ORACLE_CASES) $(GO) test -run '^TestEnginesAgree$$' -count=1 -timeout 0 ./internal/authz

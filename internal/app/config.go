@@ -84,6 +84,8 @@ type Config struct {
 	NBD []string
 	// NoSync leaves out fsync of the store. Only tests may set it: a crash loses changes.
 	NoSync bool
+	// Wall is the wall clock; nil is the system's. Only tests set it.
+	Wall   func() time.Time
 	Logger *slog.Logger // nil is slog.Default()
 	// Observe is that of [guard.Config]. Only tests set it.
 	Observe func(*guard.Call, *authz.Request)
@@ -132,6 +134,9 @@ func CollectLess() {
 func (c Config) checked() (Config, error) {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
+	}
+	if c.Wall == nil {
+		c.Wall = time.Now
 	}
 	if c.Data == "" {
 		return c, errors.New("a data directory must be named")

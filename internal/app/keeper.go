@@ -186,7 +186,7 @@ func (k *keeper) endSessions(ctx context.Context, by string) error {
 // renewSessions makes a new key for session tokens, and has those before it end in time, or now. The
 // caller holds mu.
 func (k *keeper) renewSessions(ctx context.Context, end bool) error {
-	err := k.module.Root().RenewSessions(ctx, time.Now(), end)
+	err := k.module.Root().RenewSessions(ctx, k.cfg.Wall(), end)
 	if err == nil && !end {
 		k.clock.AfterFunc(soft.SessionLife, k.outdatedSessions)
 	}
@@ -196,9 +196,9 @@ func (k *keeper) renewSessions(ctx context.Context, end bool) error {
 // outdatedSessions destroys the session keys whose time is over, by wall time as the tokens' is.
 func (k *keeper) outdatedSessions() {
 	err := k.locked(context.Background(), func(ctx context.Context) error {
-		next, err := k.module.Root().EndSessions(ctx, time.Now())
+		next, err := k.module.Root().EndSessions(ctx, k.cfg.Wall())
 		if err != nil || !next.IsZero() {
-			k.clock.AfterFunc(max(sessionsAgain, time.Until(next)), k.outdatedSessions)
+			k.clock.AfterFunc(max(sessionsAgain, next.Sub(k.cfg.Wall())), k.outdatedSessions)
 		}
 		return err
 	})

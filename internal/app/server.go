@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/kagimori/kagimori/internal/accessanalyzer"
 	"github.com/kagimori/kagimori/internal/api/accessanalyzerapi"
@@ -99,7 +98,7 @@ func openStore(cfg Config) (*bolt.Store, error) {
 // newServer makes and starts a server over an open store. If it fails, everything it made and the
 // store are closed.
 func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Module, st *engine) (_ *server, err error) {
-	s := &server{store: st, clock: clock.New(), instant: cfg.Instant, outbound: outbound.New(cfg.Outbound)}
+	s := &server{store: st, clock: clock.NewOn(cfg.Wall), instant: cfg.Instant, outbound: outbound.New(cfg.Outbound)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -116,7 +115,7 @@ func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Modul
 	}
 	s.seen = cfg.consistent(s.shared, s.clock.Now)
 	d, err := directory.New(directory.Config{
-		Store: s.seen, Keys: module.Box("access key"), Sessions: directory.SessionBoxes(module.SessionBox), Wall: time.Now, Dev: cfg.Dev,
+		Store: s.seen, Keys: module.Box("access key"), Sessions: directory.SessionBoxes(module.SessionBox), Wall: cfg.Wall, Dev: cfg.Dev,
 	})
 	if err != nil {
 		return nil, err
@@ -217,7 +216,7 @@ func (s *server) services(ctx context.Context, cfg Config, dir *os.Root, module 
 	}
 	s.kms = kms.New(kms.Config{Guard: s.guard, Module: module, Clock: s.clock, Logger: cfg.Logger, CustomIDs: cfg.Dev, Destroyed: s.keeper.destroyed,
 		Background: s.background,
-		Attest:     attest.NewVerifier(time.Now, cfg.AttestationRoots...), External: xks.NewClient(xks.ClientConfig{Outbound: s.outbound, Patience: cfg.XKSPatience})})
+		Attest:     attest.NewVerifier(cfg.Wall, cfg.AttestationRoots...), External: xks.NewClient(xks.ClientConfig{Outbound: s.outbound, Patience: cfg.XKSPatience})})
 	people := iam.New(iam.Config{
 		Guard: s.guard, Markers: module.Box("iam marker"), Secrets: module.Box("iam secret"), Uses: uses(s.trail),
 		RoleUsage: func(tx store.Tx, roleARN string) (map[string][]string, error) {
@@ -225,7 +224,7 @@ func (s *server) services(ctx context.Context, cfg Config, dir *os.Root, module 
 		},
 	})
 	sessions := sts.New(sts.Config{
-		Guard: s.guard, Wall: time.Now, Messages: sts.Messages{Box: module.Box(messageBox)}, MFA: people.CheckMFA, Logger: cfg.Logger,
+		Guard: s.guard, Wall: cfg.Wall, Messages: sts.Messages{Box: module.Box(messageBox)}, MFA: people.CheckMFA, Logger: cfg.Logger,
 		RootAccess: people.RootAccess,
 		Tokens:     webidentity.New(webidentity.Config{Outbound: s.outbound}),
 		Issuer: func(tx store.Tx, account, issuer string) (sts.Issuer, bool, error) {
@@ -272,7 +271,7 @@ func (s *server) services(ctx context.Context, cfg Config, dir *os.Root, module 
 	events := cloudtrail.New(cloudtrail.Config{Guard: s.guard, Trail: s.trail, Sources: s.eventSources(module), Tokens: module.Box("cloudtrail token")})
 	s.proxy = xksproxy.New(xksproxy.Config{
 		Guard: s.guard, Keys: proxyKeys{s.guard, s.kms, s.recorded}, Roles: roles{s.guard, people, sessions}, Box: module.Box("xks credential"),
-		Wall: time.Now, Version: cfg.Version, Logger: cfg.Logger,
+		Wall: cfg.Wall, Version: cfg.Version, Logger: cfg.Logger,
 	})
 	why := kagimori.New(kagimori.Config{Guard: s.guard, Trail: s.trail, Keys: s.kms.Questions(), Activities: s.idle.groups, Launches: keyUses{s.idle.ec2, s.idle.groups}})
 	return []gateway.Service{

@@ -16,6 +16,7 @@ import (
 // their own, which Advance, Wait and Stop wait for: such a function must end, must not call one of
 // the three, and sets a new timer rather than sleep, or it waits for itself. Make one with New.
 type Clock struct {
+	wall   func() time.Time
 	moving chan struct{} // holds a token while Advance runs: one at a time
 	offset atomic.Int64  // service time minus wall time, a Duration; never shrinks; changed with mu held
 
@@ -35,14 +36,19 @@ type Clock struct {
 var ErrBackwards = errors.New("clock: service time only moves forward")
 
 // New makes a clock that shows the wall time.
-func New() *Clock { return &Clock{moving: make(chan struct{}, 1)} }
+func New() *Clock { return NewOn(time.Now) }
+
+// NewOn makes a clock that shows the time of a wall clock of the caller's, which may jump as one does that somebody
+// sets: timers do not follow it.
+func NewOn(wall func() time.Time) *Clock { return &Clock{wall: wall, moving: make(chan struct{}, 1)} }
 
 // Now is the service time, in UTC and without a monotonic reading: equal times are ==.
 func (c *Clock) Now() time.Time {
-	return c.now().Round(0)
+	return c.wall().Add(time.Duration(c.offset.Load())).UTC().Round(0)
 }
 
-// now keeps the monotonic reading, so that timers do not follow a wall clock that is set.
+// now is for timers. It keeps the monotonic reading, so that they do not follow a wall clock that is set; what a timer
+// starts looks at Now, which may not be there yet, and then waits again.
 func (c *Clock) now() time.Time { return time.Now().Add(time.Duration(c.offset.Load())).UTC() }
 
 // A Timer is a function that waits for its time.

@@ -60,7 +60,7 @@ func (s *Service) ScheduleKeyDeletion(ctx context.Context, c *guard.Call, in *km
 		return nil, err
 	}
 	if out.DeletionDate != nil {
-		s.clock.AfterFunc(out.DeletionDate.Sub(s.g.Now()), s.deleteDue)
+		s.deleteAt(*out.DeletionDate)
 	}
 	return out, nil
 }
@@ -100,25 +100,38 @@ func (s *Service) Start(ctx context.Context) error {
 	return err
 }
 
-// deleteDue deletes every key whose waiting period is over.
+// deleteAt makes deleteDue run at a time, if it would not sooner.
+func (s *Service) deleteAt(t time.Time) { s.deletions.set(s.clock, t, s.deleteDue) }
+
+// deleteDue deletes every key whose waiting period is over, and waits for the next one.
 func (s *Service) deleteDue() {
+	s.deletions.rang()
 	ctx, ok := s.background()
 	if !ok {
 		return
 	}
-	var due [][]string
+	var (
+		due  [][]string
+		next time.Time
+	)
 	err := s.g.Read(ctx, func(tx store.Tx) error {
-		due = nil
+		due, next = nil, time.Time{}
 		for r, err := range deletionTable.Scan(tx) {
 			if err != nil {
 				return err
 			}
-			if !s.g.Now().Before(r.Value) {
+			switch {
+			case !s.g.Now().Before(r.Value):
 				due = append(due, r.Key)
+			case next.IsZero() || r.Value.Before(next):
+				next = r.Value
 			}
 		}
 		return nil
 	})
+	if !next.IsZero() {
+		s.deleteAt(next)
+	}
 	for _, key := range due { // one that fails does not hold up the others
 		if bad := s.destroy(ctx, key[0], key[1], key[2]); bad != nil {
 			err = errors.Join(err, fmt.Errorf("key %s: %w", arn.KMSKey(key[0], key[1], key[2]), bad))
@@ -126,7 +139,7 @@ func (s *Service) deleteDue() {
 	}
 	if err != nil {
 		s.log.Error("a key whose waiting period is over was not deleted yet", "error", err)
-		s.clock.AfterFunc(deleteAgain, s.deleteDue)
+		s.deleteAt(s.g.Now().Add(deleteAgain))
 	}
 }
 

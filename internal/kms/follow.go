@@ -20,7 +20,7 @@ func (s *Service) Due() map[string]func(store.Event) {
 				s.log.Error("a key that is to be deleted has an unreadable date", "error", err)
 				return
 			}
-			s.clock.AfterFunc(max(0, r.Value.Sub(s.g.Now())), s.deleteDue)
+			s.deleteAt(r.Value)
 		},
 		rotationTable.Bucket: func(e store.Event) {
 			if e.Deleted {
@@ -53,7 +53,7 @@ func (s *Service) awaitDeletions(ctx context.Context) error {
 		return nil
 	})
 	for _, t := range due {
-		s.clock.AfterFunc(max(0, t.Sub(s.g.Now())), s.deleteDue)
+		s.deleteAt(t)
 	}
 	return err
 }

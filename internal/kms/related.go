@@ -183,7 +183,7 @@ func (s *Service) unlink(ctx context.Context, due func(store.Tx) (*keyView, erro
 		return keyTable.Put(tx, k, k.Region, k.Account, k.ID)
 	})
 	if err == nil && !primaryGoes.IsZero() {
-		s.clock.AfterFunc(primaryGoes.Sub(s.g.Now()), s.deleteDue)
+		s.deleteAt(primaryGoes)
 	}
 	return err
 }

@@ -3,12 +3,10 @@ package kms
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
 	"github.com/kagimori/kagimori/internal/authz"
-	"github.com/kagimori/kagimori/internal/clock"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/guard/permit"
 	"github.com/kagimori/kagimori/internal/hsm"
@@ -38,27 +36,8 @@ const rotateAgain = time.Hour
 // dueFormat makes times whose order as text is that of time.
 const dueFormat = "2006-01-02T15:04:05.000Z"
 
-// An alarm is the one timer that waits for the next automatic rotation.
-type alarm struct {
-	mu    sync.Mutex // guards the rest
-	at    time.Time  // zero: no timer
-	timer *clock.Timer
-}
-
 // wakeAt makes rotateDue run at a time, if it would not sooner.
-func (s *Service) wakeAt(t time.Time) {
-	s.alarm.mu.Lock()
-	defer s.alarm.mu.Unlock()
-	switch {
-	case s.alarm.at.IsZero():
-	case !t.Before(s.alarm.at):
-		return
-	default:
-		s.alarm.timer.Stop()
-	}
-	s.alarm.at = t
-	s.alarm.timer = s.clock.AfterFunc(max(0, t.Sub(s.g.Now())), s.rotateDue)
-}
+func (s *Service) wakeAt(t time.Time) { s.alarm.set(s.clock, t, s.rotateDue) }
 
 // reschedule keeps the table of what is due in step with a key that changed.
 func reschedule(tx store.Tx, before, after *keyRecord) error {
@@ -79,9 +58,7 @@ func reschedule(tx store.Tx, before, after *keyRecord) error {
 
 // rotateDue rotates every key whose time has come, and waits for the next one.
 func (s *Service) rotateDue() {
-	s.alarm.mu.Lock()
-	s.alarm.at = time.Time{}
-	s.alarm.mu.Unlock()
+	s.alarm.rang()
 	ctx, ok := s.background()
 	if !ok {
 		return

@@ -62,6 +62,7 @@ type Service struct {
 	docs       *authz.Cache // compiled key policies by their text
 	keys       *store.Cached[keyRecord, *keyView]
 	alarm      alarm // for automatic rotation
+	deletions  alarm
 	uses       *uses
 	attest     *attest.Verifier
 	absent     func(aliasARN string) [16]byte // the key id of an alias that another account does not have
