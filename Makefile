@@ -17,7 +17,7 @@
 # make console-e2e  the console in headless Chromium against a real server (fails without Node and Chromium)
 # make bench  benchmarks, each beside its limit in the same run
 # make faults  kills, power cuts, full, slow and failing disks, clocks that jump and damaged files, in their full forms (Linux)
-# make soak   long runs: crashes, many groups, days of Auto Scaling in random worlds (their seeds are printed), a crash at every commit
+# make soak   a server under all the load that it takes for SOAKTIME, and more; long runs of SOAKTIME each: crashes, many groups, days of Auto Scaling in random worlds (their seeds are printed), a crash at every commit
 # make fuzz   the engine against its oracle in ORACLE_CASES requests, the server against the doctor in WORLDS worlds, then each fuzz target for FUZZTIME
 # make reproducible  fails unless two builds in different folders are the same bytes
 # make sbom   the bill of materials in CycloneDX's form (modules, Go's library, npm packages of the console) into bin/kagimori.cdx.json, checked against its schema
@@ -29,7 +29,8 @@ MODELS   ?= ../shared/models
 LISTEN   ?= 127.0.0.1:4566
 DATA     ?= .kagimori
 FUZZTIME ?= 30s
-SOAKTIME ?= 10m
+SOAKTIME ?= 1h
+FAULTS   ?= 100
 MILLION  ?= 1000000
 MILLION_DIR ?= .kagimori-million
 
@@ -167,16 +168,17 @@ bench: check-go
 bench-million: check-go
 	KAGIMORI_BENCH_KEYS=$(MILLION) KAGIMORI_BENCH_KEEP=$(abspath $(MILLION_DIR)) $(GO) test -run '^$$' -bench '^BenchmarkKeys$$' -benchtime 100000x -timeout 0 ./internal/bench
 
-soak: check-go
+soak: check-go build
+	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori SOAKTIME=$(SOAKTIME) $(GO) test -count=1 -timeout 0 -v ./soak
 	SOAKTIME=$(SOAKTIME) $(GO) test -race -run Soak -count=1 -timeout 0 ./internal/app
 	SOAKTIME=$(SOAKTIME) $(GO) test -run 'TestSimulatedDays|TestKilled' -count=1 -timeout 0 ./internal/autoscaling
 
-# What the tests of e2e/faults do a few times in `make e2e` is done here as often as their full form says.
+# What the tests of e2e/faults do a few times in `make e2e` is done here as often as their full form says, or FAULTS hundredths of that.
 .PHONY: faults
 faults: check-go check-cc build
 	$(GO) test -race -count=1 -timeout 20m ./internal/store/bolt ./internal/trail ./internal/hsm/soft ./internal/blockdev
 	$(GO) test -race -count=1 -timeout 20m -run 'ClockJump|ClockSet' ./internal/app
-	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori KAGIMORI_FAULTS=full $(GO) test -count=1 -timeout 3h -v ./faults
+	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori KAGIMORI_FAULTS=$(FAULTS) $(GO) test -count=1 -timeout 3h -v ./faults
 	$(GO) build -race -o bin/kagimori-race ./cmd/kagimori
 	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori-race $(GO) test -count=1 -timeout 60m -run TestKill9 .
 

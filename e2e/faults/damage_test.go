@@ -42,6 +42,7 @@ func TestDamage(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	over := make(chan error, 1)
 	go func() { over <- w.storm(ctx, false) }()
+	w.writing()
 	time.Sleep(1500 * time.Millisecond)
 	w.srv.Kill()
 	cancel()

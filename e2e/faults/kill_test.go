@@ -22,7 +22,8 @@ func TestKills(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- w.storm(ctx, false) }()
-		time.Sleep(time.Duration(50+rand.IntN(1200)) * time.Millisecond) // a random moment is the test
+		w.writing()
+		time.Sleep(time.Duration(rand.IntN(1200)) * time.Millisecond) // a random moment is the test
 		w.srv.Kill()
 		cancel()
 		err := <-done
@@ -53,6 +54,17 @@ func TestKills(t *testing.T) {
 	t.Logf("%d kills; %d registers, %d keys, %d sector writes flushed: all there", kills, seen, w.things.creates.Load(), w.sectors.acknowledged(end))
 	if seen == 0 || w.sectors.acknowledged(end) == 0 {
 		t.Error("nothing was acknowledged")
+	}
+}
+
+// writing waits until sectors and something else were acknowledged that were not before.
+func (w *world) writing() {
+	sectors, others := w.sectors.acknowledged(end), w.ledger.acknowledged(end)
+	for range 3000 {
+		if w.sectors.acknowledged(end) > sectors && w.ledger.acknowledged(end) > others {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 

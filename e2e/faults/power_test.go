@@ -29,6 +29,7 @@ func stormOn(t *testing.T, d time.Duration, rule disk.Rule) *world {
 	defer cancel()
 	over := make(chan error, 1)
 	go func() { over <- w.storm(ctx, false) }()
+	w.writing()
 	time.Sleep(d)
 	w.srv.Kill() // while the writers write
 	cancel()

@@ -254,7 +254,7 @@ func CheckStore(ctx context.Context, cfg Config) (r StoreReport, err error) {
 		}
 		defer func() { err = errors.Join(err, st.Close()) }()
 		if err := st.Check(); err != nil {
-			return r, err
+			return r, toRestore(err)
 		}
 		all = st
 	}
@@ -270,7 +270,12 @@ func CheckStore(ctx context.Context, cfg Config) (r StoreReport, err error) {
 		return nil
 	})
 	if err == nil && damaged > 0 {
-		err = fmt.Errorf("%d records are damaged", damaged)
+		err = toRestore(fmt.Errorf("%d records are damaged", damaged))
 	}
 	return r, err
+}
+
+// toRestore says what to do about damage.
+func toRestore(err error) error {
+	return fmt.Errorf("%w\nServe this store no more. Put the last backup in its place (kagimori store restore); what was changed since is in the audit log, and kagimori trail verify says whether that is whole", err)
 }
