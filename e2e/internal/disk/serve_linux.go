@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -146,6 +147,13 @@ func (d *Disk) understand(n *notice) (s Step, mine bool) {
 	case unix.SYS_FTRUNCATE:
 		id, _, ok := d.file(n, a[0])
 		return Step{Kind: Truncate, File: id, Size: int64(a[1])}, ok
+	case unix.SYS_TRUNCATE:
+		name, ok := d.path(n, here(), a[0])
+		var st unix.Stat_t
+		if ok && unix.Stat(filepath.Join(d.folder, name), &st) == nil {
+			return Step{Kind: Truncate, File: d.ids[st.Ino], Size: int64(a[1])}, true
+		}
+		return s, false
 	case unix.SYS_FALLOCATE:
 		id, _, ok := d.file(n, a[0])
 		if ok && a[1]&unix.FALLOC_FL_PUNCH_HOLE == 0 {
@@ -174,10 +182,20 @@ func (d *Disk) understand(n *notice) (s Step, mine bool) {
 		name, ok := d.path(n, a[0], a[1])
 		return Step{Kind: Mkdir, Name: name}, ok
 	}
-	if _, _, ok := d.file(n, a[0]); ok {
+	_, _, ok := d.file(n, a[0])
+	if slices.Contains(oldCalls(), uint32(n.nr)) {
+		_, ok = d.path(n, here(), a[0])
+	}
+	if ok {
 		d.strange("call %d", n.nr)
 	}
 	return s, false
+}
+
+// here is the descriptor that stands for the current folder.
+func here() uint64 {
+	fd := int64(unix.AT_FDCWD)
+	return uint64(fd)
 }
 
 // memory reads of the program.
