@@ -31,7 +31,7 @@ type caller struct {
 
 func newCaller(url, account string, connections int) *caller {
 	return &caller{url: url, creds: aws.Credentials{AccessKeyID: account + "ADMIN", SecretAccessKey: "test"},
-		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections}, Timeout: time.Minute}}
+		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}, Timeout: time.Minute}}
 }
 
 // ask makes a request. status is 0 if there was no answer; code is that of an error.
