@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/kagimori/kagimori/internal/accessanalyzer"
 	"github.com/kagimori/kagimori/internal/api/accessanalyzerapi"
