@@ -81,6 +81,7 @@ func (f *forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.s.handler.ServeHTTP(w, r)
 		return
 	}
+	f.s.comeToRest(r.Context()) // before the call is in: what is inside waits for nothing
 	ctx, leave, here := f.s.enter(r.Context())
 	switch {
 	case here:
