@@ -50,6 +50,9 @@ func newYard(t *testing.T, s *testkit.Server, r *rand.Rand, account string) *yar
 	y := &yard{t: t, r: r, s: s, account: account, operator: arn.User(account, "/", "ops")}
 	y.admin = s.As(testkit.Admin(account))
 	createServiceRole(y.admin)
+	for _, service := range []string{"ec2fleet.amazonaws.com", "spot.amazonaws.com"} {
+		testkit.Call[iamapi.CreateServiceLinkedRoleResponse](y.admin.IAM, "CreateServiceLinkedRole", &iamapi.CreateServiceLinkedRoleRequest{AWSServiceName: &service})
+	}
 	testkit.Call[iamapi.CreateUserResponse](y.admin.IAM, "CreateUser", &iamapi.CreateUserRequest{UserName: new("ops")})
 	y.putPolicy("ec2", opsEC2)
 	for i, p := range identityKMS {
@@ -76,13 +79,20 @@ func (y *yard) putPolicy(name, statement string) {
 func (y *yard) policy() *string {
 	role := serviceRole(y.account)
 	all := []string{owner(y.account)}
-	for i, st := range []string{use(role), attach(role), use(y.operator), attach(y.operator),
+	for i, st := range []string{use(role), attach(role), use(y.operator), attach(y.operator), y.launchers(use(role)), y.launchers(attach(role)),
 		fmt.Sprintf(`{"Sid":"x","Effect":"Deny","Principal":{"AWS":[%q]},"Action":"kms:CreateGrant","Resource":"*"}`, y.operator)} {
-		if y.r.IntN(3) > 0 && i < 4 || y.r.IntN(8) == 0 {
+		if y.r.IntN(3) > 0 && i < 6 || y.r.IntN(8) == 0 {
 			all = append(all, strings.Replace(strings.Replace(st, `"Sid":"use"`, fmt.Sprintf(`"Sid":"s%d"`, i), 1), `"Sid":"attach"`, fmt.Sprintf(`"Sid":"s%d"`, i), 1))
 		}
 	}
 	return keyPolicy(all...)
+}
+
+// launchers is a statement for the role of Auto Scaling, made one for the roles of EC2 Fleet and EC2 Spot.
+func (y *yard) launchers(statement string) string {
+	return strings.Replace(statement, `"`+serviceRole(y.account)+`"`, fmt.Sprintf(`%q,%q`,
+		arn.Role(y.account, arn.ServiceLinkedPath("ec2fleet.amazonaws.com"), "AWSServiceRoleForEC2Fleet"),
+		arn.Role(y.account, arn.ServiceLinkedPath("spot.amazonaws.com"), "AWSServiceRoleForEC2Spot")), 1)
 }
 
 // furnish makes the things, as the administrator.
@@ -106,6 +116,57 @@ func (y *yard) furnish() {
 	settle(y.s)
 	createTemplate(c, "tpl", y.key)
 	createGroupOf(c, group, "tpl", 0)
+	y.fleet(0)
+	y.spot("0.0001") // too little: it waits
+}
+
+// fleet makes a fleet that maintains n instances.
+func (y *yard) fleet(n int32) string {
+	return *testkit.Call[ec2api.CreateFleetResult](y.admin.EC2, "CreateFleet", &ec2api.CreateFleetRequest{
+		Type: new("maintain"),
+		LaunchTemplateConfigs: []ec2api.FleetLaunchTemplateConfigRequest{{
+			LaunchTemplateSpecification: &ec2api.FleetLaunchTemplateSpecificationRequest{LaunchTemplateName: new("tpl"), Version: new("$Latest")},
+		}},
+		TargetCapacitySpecification: &ec2api.TargetCapacitySpecificationRequest{TotalTargetCapacity: &n, DefaultTargetCapacityType: new("on-demand")},
+	}).FleetId
+}
+
+// spot asks for a Spot Instance.
+func (y *yard) spot(price string) string {
+	return *testkit.Call[ec2api.RequestSpotInstancesResult](y.admin.EC2, "RequestSpotInstances", &ec2api.RequestSpotInstancesRequest{
+		SpotPrice: &price,
+		LaunchSpecification: &ec2api.RequestSpotLaunchSpecification{
+			ImageId: new("ami-12c6146b"), InstanceType: new("t3.micro"),
+			BlockDeviceMappings: []ec2api.BlockDeviceMapping{{DeviceName: new("/dev/xvda"), Ebs: &ec2api.EbsBlockDevice{Encrypted: new(true), KmsKeyId: &y.key}}},
+		},
+	}).SpotInstanceRequests[0].SpotInstanceRequestId
+}
+
+func (y *yard) fleetLaunches() bool {
+	id := y.fleet(1)
+	settle(y.s)
+	settle(y.s)
+	ok := false
+	for _, i := range testkit.Call[ec2api.DescribeFleetInstancesResult](y.admin.EC2, "DescribeFleetInstances", &ec2api.DescribeFleetInstancesRequest{FleetId: &id}).ActiveInstances {
+		ok = ok || y.state(*i.InstanceId) == "running"
+	}
+	testkit.Call[ec2api.DeleteFleetsResult](y.admin.EC2, "DeleteFleets", &ec2api.DeleteFleetsRequest{FleetIds: []string{id}, TerminateInstances: new(true)})
+	settle(y.s)
+	return ok
+}
+
+func (y *yard) spotLaunches() bool {
+	id := y.spot("1")
+	settle(y.s)
+	settle(y.s)
+	r := testkit.Call[ec2api.DescribeSpotInstanceRequestsResult](y.admin.EC2, "DescribeSpotInstanceRequests", &ec2api.DescribeSpotInstanceRequestsRequest{SpotInstanceRequestIds: []string{id}}).SpotInstanceRequests[0]
+	ok := r.InstanceId != nil && y.state(*r.InstanceId) == "running"
+	testkit.Call[ec2api.CancelSpotInstanceRequestsResult](y.admin.EC2, "CancelSpotInstanceRequests", &ec2api.CancelSpotInstanceRequestsRequest{SpotInstanceRequestIds: []string{id}})
+	if ok {
+		testkit.Call[ec2api.TerminateInstancesResult](y.admin.EC2, "TerminateInstances", &ec2api.TerminateInstancesRequest{InstanceIds: []string{*r.InstanceId}})
+		settle(y.s)
+	}
+	return ok
 }
 
 // grant makes some grants.
@@ -151,6 +212,8 @@ func (y *yard) probe() map[string]bool {
 	out["LAUNCH launch-template"] = y.runs(&ec2api.RunInstancesRequest{LaunchTemplate: &ec2api.LaunchTemplateSpecification{LaunchTemplateName: new("tpl")}})
 	out["LAUNCH image"] = y.runs(&ec2api.RunInstancesRequest{ImageId: &y.image, InstanceType: new("t3.micro")})
 	out["LAUNCH auto-scaling-group"] = y.groupLaunches()
+	out["LAUNCH fleet"] = y.fleetLaunches()
+	out["LAUNCH spot-instances-request"] = y.spotLaunches()
 	out["LAUNCH snapshot"] = y.makesVolume()
 	var att ec2api.VolumeAttachment
 	err := y.ops.EC2.Do(y.t.Context(), "AttachVolume", &ec2api.AttachVolumeRequest{InstanceId: &y.carrier, VolumeId: &y.volume, Device: new("/dev/sdh")}, &att)
@@ -211,7 +274,7 @@ func (y *yard) change() (kagimoriapi.ImpactChange, func()) {
 	}
 	text := *testkit.Call[kmsapi.GetKeyPolicyResponse](y.admin.KMS, "GetKeyPolicy", &kmsapi.GetKeyPolicyRequest{KeyId: &y.key}).Policy
 	sids := []string{}
-	for i := range 4 {
+	for i := range 6 {
 		if strings.Contains(text, fmt.Sprintf(`"s%d"`, i)) {
 			sids = append(sids, fmt.Sprintf("s%d", i))
 		}
@@ -335,7 +398,7 @@ func TestImpactIsWhatHappens(t *testing.T) {
 		}
 		s.Stop()
 	}
-	for _, what := range []string{"HOST_RESTART volume", "LAUNCH auto-scaling-group", "LAUNCH launch-template", "RESTART instance", "NOW kms:Encrypt", "LAUNCH snapshot", "LAUNCH image", "LAUNCH volume"} {
+	for _, what := range []string{"HOST_RESTART volume", "LAUNCH auto-scaling-group", "LAUNCH fleet", "LAUNCH spot-instances-request", "LAUNCH launch-template", "RESTART instance", "NOW kms:Encrypt", "LAUNCH snapshot", "LAUNCH image", "LAUNCH volume"} {
 		if seen[what] == 0 {
 			t.Errorf("no change stopped this: %s", what)
 		}

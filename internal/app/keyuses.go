@@ -32,7 +32,10 @@ func when(u *ec2.KeyUse) impact.Moment {
 func (k keyUses) Uses(tx store.Tx, region, account string) iter.Seq2[kagimori.KeyUse, error] {
 	return func(yield func(kagimori.KeyUse, error) bool) {
 		for u, err := range k.ec2.KeyUses(tx, region, account) {
-			use := kagimori.KeyUse{Use: impact.Use{Kind: u.Kind, ID: u.ID, Name: u.Name, PartOf: u.PartOf, When: when(&u), Spec: u.Spec}}
+			use := kagimori.KeyUse{
+				Use:  impact.Use{Kind: u.Kind, ID: u.ID, Name: u.Name, PartOf: u.PartOf, When: when(&u), Spec: u.Spec},
+				Role: u.Role, Session: u.Session,
+			}
 			if !yield(use, err) || err != nil {
 				return
 			}

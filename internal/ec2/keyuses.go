@@ -22,6 +22,8 @@ const (
 	KeyUseTemplate = "launch-template"
 	KeyUseImage    = "image"
 	KeyUseSnapshot = "snapshot"
+	KeyUseFleet    = "fleet" // EC2 Fleet, or Spot Fleet request
+	KeyUseSpot     = "spot-instances-request"
 )
 
 // A KeyUse is something of an account that needs keys, as the plan that would be driven when it is
@@ -29,6 +31,7 @@ const (
 type KeyUse struct {
 	Kind, ID, Name string
 	PartOf         string // the instance of a volume, the group of an instance
+	Role, Session  string // of a service that launches by itself; "" is whoever uses it
 	Spec           launch.Spec
 }
 
@@ -40,12 +43,12 @@ const (
 
 // KeyUses yields what needs keys in an account and Region: running instances, whose volumes a host
 // that was restarted opens again (each alone); all instances, to be started after a stop; volumes that
-// are not attached; snapshots, to make a volume of; images and launch templates. What is not encrypted
-// and can never be is left out.
+// are not attached; snapshots, to make a volume of; images and launch templates; fleets and Spot
+// Instance requests that launch again. What is not encrypted and can never be is left out.
 func (s *Service) KeyUses(tx store.Tx, region, account string) iter.Seq2[KeyUse, error] {
 	return func(yield func(KeyUse, error) bool) {
 		for _, part := range []func(store.Tx, string, string, func(KeyUse) bool) (bool, error){
-			s.usesOfInstances, s.usesOfVolumes, s.usesOfSnapshots, s.usesOfImages, s.usesOfTemplates,
+			s.usesOfInstances, s.usesOfVolumes, s.usesOfSnapshots, s.usesOfImages, s.usesOfTemplates, s.usesOfFleets, s.usesOfSpotRequests,
 		} {
 			more, err := part(tx, region, account, func(u KeyUse) bool { return yield(u, nil) })
 			if err != nil {

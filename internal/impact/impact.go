@@ -34,6 +34,8 @@ const (
 	Template  = "launch-template"
 	Image     = "image"
 	Snapshot  = "snapshot"
+	Fleet     = "fleet"
+	Spot      = "spot-instances-request"
 )
 
 // A Caller is a principal in a form that the worlds of a case know.
@@ -53,7 +55,7 @@ const (
 // A Use is something that needs keys at a moment: a plan, and who asks for it.
 type Use struct {
 	Kind, ID string
-	Name     string // of a template, "" if it has none beside the id
+	Name     string // of a template, the type of a fleet's choice; "" if it has none beside the id
 	PartOf   string // the instance of a volume, the group of an instance; "" if there is none
 	When     Moment
 	Spec     launch.Spec
