@@ -73,6 +73,9 @@ type Config struct {
 	// Snapshots is the bucket that snapshots are kept in; without a name it is the data directory, or the
 	// bucket that was named before.
 	Snapshots s3.Config
+	// StopWait is how long a server that ends waits for snapshots that are being stored and volumes that are
+	// being filled; 0 is 20 s.
+	StopWait time.Duration
 	// Events is where events of groups go, as [ParseEvents] has it; empty is nowhere.
 	Events string
 	// XKSPatience is how long KMS waits for an external key store proxy; 0 is as long as at AWS.

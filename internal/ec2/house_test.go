@@ -39,6 +39,8 @@ type house struct {
 	folder  *blockdev.Shelf
 	objects objects.Store // its snapshots
 	atOnce  int64         // Config.AtOnce
+	// stopWait is Config.StopWait.
+	stopWait time.Duration
 
 	mu      sync.Mutex
 	changes []string // instance ids, as the service tells; guarded by mu
@@ -77,7 +79,7 @@ func (h *house) start() {
 	h.ec2 = ec2.New(ec2.Config{
 		Guard: h.Guard, Clock: h.Clock, Keys: h.wire, Volumes: h.folder, Logger: h.Logger, Profiles: profilesOfMine, Roles: rolesOfMine{h},
 		ExportAddresses: []string{"unix:/run/nbd.sock"}, OpenFiles: 1, // so that files are opened again all the time
-		AtOnce: h.atOnce,
+		AtOnce: h.atOnce, StopWait: h.stopWait,
 		Changed: func(_ context.Context, _, _, instance string) {
 			h.mu.Lock()
 			defer h.mu.Unlock()

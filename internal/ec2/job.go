@@ -175,7 +175,7 @@ func (s *Service) work(j *job) {
 	if instance := j.State.Spec().InstanceID; instance != "" && instance != j.Subject {
 		defer s.locks.lock(instance, j.Subject)()
 	}
-	ctx := context.Background()
+	ctx := s.running
 	end, err := s.driveInLane(ctx, j)
 	if err == nil {
 		err = s.finish(ctx, j, end)
@@ -184,7 +184,7 @@ func (s *Service) work(j *job) {
 	case err == nil && end.Fail == nil && j.operation() == launch.AttachVolume: // the call that should see to it has ended
 		s.restIfStopped(ctx, j)
 	case err == nil:
-	case errors.Is(err, errHostDown) || store.Over(err): // the next start goes on
+	case errors.Is(err, errHostDown) || store.Over(err) || ctx.Err() != nil: // the next start goes on
 	default:
 		s.log.Error("work on an instance or volume was interrupted", "subject", j.Subject, "operation", j.operation(), "error", err)
 		s.clock.AfterFunc(retryJob, func() { s.work(j) })

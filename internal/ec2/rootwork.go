@@ -27,7 +27,7 @@ func (s *Service) replaceRoot(t rootTask) {
 	}
 	defer s.life.leave()
 	defer s.locks.lock(t.Instance, t.Old, t.New)()
-	ctx := context.Background()
+	ctx := s.running
 	for {
 		more, err := s.replaceStep(ctx, &t)
 		switch {

@@ -86,6 +86,8 @@ type Config struct {
 	// AtOnce is how many bytes of changed blocks CreateSnapshot stores before it answers; the blocks of
 	// snapshots that have more are stored afterwards. 0 means 16 MiB, less means none.
 	AtOnce int64
+	// StopWait is how long Stop waits for what is under way; 0 means 20 s.
+	StopWait time.Duration
 	// ExportAddresses are where clients of NBD find exported volumes: "unix:" and a path, "tls:" or
 	// "tcp:" and an address. Without any, volumes are not exported.
 	ExportAddresses []string
@@ -134,7 +136,13 @@ type Service struct {
 	progress   *progressBook
 	storage    *storage
 	atOnce     int64
+	stopWait   time.Duration
+	running    context.Context // ends when Stop has waited long enough
+	cut        context.CancelFunc
 }
+
+// defaultStopWait is how long Stop waits if nobody says.
+const defaultStopWait = 20 * time.Second
 
 // New makes a Service. Call Start before serving.
 func New(cfg Config) *Service {
@@ -157,6 +165,8 @@ func New(cfg Config) *Service {
 	s.tokenLocks, s.lanes = newLocks(), make(chan struct{}, maxDriven)
 	s.progress, s.exportAddresses = newProgressBook(), cfg.ExportAddresses
 	s.storage, s.atOnce = newStorage(), cmp.Or(cfg.AtOnce, defaultAtOnce)
+	s.stopWait = cmp.Or(cfg.StopWait, defaultStopWait)
+	s.running, s.cut = context.WithCancel(context.Background())
 	return s
 }
 

@@ -97,10 +97,20 @@ func (s *Service) Start(ctx context.Context) error {
 }
 
 // Stop lets running work end, begins none, and closes all volumes: their keys are gone from
-// memory. The clock's timers may still fire; they find nothing to do.
+// memory. What takes longer than Config.StopWait is cut off as by a crash: the next Start goes on with
+// jobs, and puts snapshots into error that were being stored. The clock's timers may still fire; they
+// find nothing to do.
 func (s *Service) Stop() {
 	s.deaf()
+	patience, done := context.WithTimeout(context.Background(), s.stopWait)
+	defer done()
+	inTime := context.AfterFunc(patience, func() {
+		s.log.Warn("work on volumes and snapshots is cut off: it took too long", "waited", s.stopWait)
+		s.cut()
+	})
 	s.life.end()
+	inTime()
+	s.cut()
 	if err := s.machines.Close(); err != nil {
 		s.log.Error("a machine was not shut down properly", "error", err)
 	}

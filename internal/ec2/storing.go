@@ -92,7 +92,7 @@ func (s *Service) storeLater(r snapshotRecord, p *blockdev.Pending) {
 		p.Drop() // the next start finds that it is not there
 		return
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(s.running)
 	s.storage.add(&r, cancel)
 	go func() {
 		defer s.life.leave()
@@ -100,6 +100,9 @@ func (s *Service) storeLater(r snapshotRecord, p *blockdev.Pending) {
 		err := p.Store(ctx, s.progress.watch(r.ID))
 		if err != nil && ctx.Err() == nil {
 			s.log.Error("a snapshot was not stored", "snapshot", r.ID, "volume", r.VolumeID, "error", err)
+		}
+		if err != nil && s.running.Err() != nil {
+			return // the next start finds that it is not there
 		}
 		message := ""
 		if err != nil {

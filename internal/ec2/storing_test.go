@@ -18,6 +18,8 @@ import (
 type gated struct {
 	objects.Store
 	pass chan error // what becomes of the next block
+	// indexed, if not nil, is told that an index was written. Nothing is removed then: the process is as good as dead.
+	indexed func()
 }
 
 func (g *gated) Put(ctx context.Context, name string, data []byte) error {
@@ -31,7 +33,19 @@ func (g *gated) Put(ctx context.Context, name string, data []byte) error {
 			return ctx.Err()
 		}
 	}
-	return g.Store.Put(ctx, name, data)
+	err := g.Store.Put(ctx, name, data)
+	if g.indexed != nil && strings.HasPrefix(name, "index/") {
+		g.indexed()
+	}
+	return err
+}
+
+// Delete implements objects.Store.
+func (g *gated) Delete(ctx context.Context, name string) error {
+	if g.indexed != nil && !strings.HasPrefix(name, "work/") {
+		return errors.New("nobody is there to remove it")
+	}
+	return g.Store.Delete(ctx, name)
 }
 
 // let lets blocks through.
@@ -44,7 +58,7 @@ func (g *gated) let(n int) {
 // gatedHouse stores nothing before CreateSnapshot answers, and no block before somebody lets it.
 func gatedHouse(t *testing.T) (*house, *gated) {
 	h := newHouse(t)
-	g := &gated{h.objects, make(chan error)}
+	g := &gated{Store: h.objects, pass: make(chan error)}
 	h.objects, h.atOnce = g, -1
 	h.restart()
 	return h, g
@@ -171,4 +185,34 @@ func TestSnapshotsThatAreNotStored(t *testing.T) {
 	}
 	h.restart()
 	h.blocks()
+}
+
+// TestStopWaitsForSnapshotsForAWhile: a snapshot that is stored in time is whole; another is in error after the
+// next start, its volume is as it was, and nothing of it is left.
+func TestStopWaitsForSnapshotsForAWhile(t *testing.T) {
+	h, g := gatedHouse(t)
+	v := h.filled(h.owner(), h.key(""), "text")
+	first := h.begun(v)
+	go g.let(1)
+	h.restart()
+	h.Advance(time.Second)
+	h.untilSnapshot(first, "completed")
+
+	h.stopWait = time.Millisecond
+	h.restart()
+	h.attached(h.owner(), v, func(disk io.WriterAt) error {
+		_, err := disk.WriteAt([]byte("more"), 8<<19)
+		return err
+	})
+	blocks := h.blocks()
+	late := h.begun(v)
+	h.restart()
+	if s := h.untilSnapshot(late, "error"); *s.StateMessage != "The server ended before the data of the snapshot was stored" {
+		t.Errorf("%+v", s)
+	}
+	if n := h.blocks(); n != blocks {
+		t.Errorf("%d blocks, and there were %d", n, blocks)
+	}
+	h.wantText(h.owner(), v, "text")
+	h.noJobs()
 }

@@ -1,6 +1,8 @@
 package ec2_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -200,4 +202,44 @@ func TestCopyVolumesCopiesWhatIsThere(t *testing.T) {
 	h.refuse(h.owner(), &ec2api.CopyVolumesRequest{SourceVolumeId: &src, Size: new(int32(1))}, "InvalidParameterValue", "*")
 	h.refuse(h.owner(), &ec2api.CopyVolumesRequest{SourceVolumeId: new("vol-00000000000000001")}, "InvalidVolume.NotFound", "*")
 	h.refuse(h.owner(), &ec2api.CopyVolumesRequest{SourceVolumeId: &src, DryRun: new(true)}, "DryRunOperation", "*")
+}
+
+// TestCopiesOfVolumesThatFail leave nothing: when the content cannot be stored, when the process dies after it was
+// stored, and when it dies after the answer.
+func TestCopiesOfVolumesThatFail(t *testing.T) {
+	h, g := gatedHouse(t)
+	v := h.filled(h.owner(), h.key(""), "text")
+	in := &ec2api.CopyVolumesRequest{SourceVolumeId: &v, ClientToken: new("one")}
+	go func() { g.pass <- errors.New("no space is left") }()
+	if _, err := h.try(h.owner(), in); err == nil {
+		t.Error("a copy was made of what could not be stored")
+	}
+	if n := h.blocks(); n != 0 || h.count("ec2/discard") != 0 || len(h.volumes()) != 1 {
+		t.Errorf("%d blocks, %d to be discarded, %d volumes are left", n, h.count("ec2/discard"), len(h.volumes()))
+	}
+
+	ctx, kill := context.WithCancel(t.Context())
+	g.indexed = kill // and nothing can be removed any more
+	go g.let(1)
+	if _, err := h.Invoke(ctx, h.owner(), ec2api.Service(), h.ops, "CopyVolumes", in); err == nil || ctx.Err() == nil {
+		t.Errorf("a copy was made that is not written down: %v", err)
+	}
+	g.indexed = nil
+	h.restart()
+	if n := h.blocks(); n != 0 || h.count("ec2/discard") != 0 || len(h.volumes()) != 1 {
+		t.Errorf("after a crash %d blocks, %d to be discarded, %d volumes are left", n, h.count("ec2/discard"), len(h.volumes()))
+	}
+
+	go g.let(1)
+	copied := *ask[ec2api.CopyVolumesResult](h.desk, h.owner(), in).Volumes[0].VolumeId
+	h.restart()
+	h.Advance(time.Minute)
+	if got := h.volume(copied); *got.State != "available" {
+		t.Errorf("the copy is %s", *got.State)
+	}
+	h.wantText(h.owner(), copied, "text")
+	if n := h.blocks(); n != 0 || h.count("ec2/discard") != 0 {
+		t.Errorf("in the end %d blocks, %d to be discarded", n, h.count("ec2/discard"))
+	}
+	h.noJobs()
 }
