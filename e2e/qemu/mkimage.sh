@@ -31,8 +31,9 @@ cat >"$dir/root/init" <<'INIT'
 #!/bin/busybox sh
 /bin/busybox --install -s /bin
 mount -t devtmpfs dev /dev; mount -t proc proc /proc; mount -t sysfs sys /sys
-for m in virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk evdev button qemu_fw_cfg; do
-	[ -e /mod/$m.ko ] && insmod /mod/$m.ko
+# Which needs which differs from kernel to kernel: each pass loads what it can.
+for pass in 1 2 3 4 5; do
+	for m in /mod/*.ko; do insmod "$m" 2>/dev/null; done
 done
 n=0
 while [ ! -e /dev/vda2 ] && [ $n -lt 50 ]; do sleep 0.1; n=$((n + 1)); done

@@ -85,7 +85,7 @@ func (s *Service) runAs(ctx context.Context, parent *guard.Call, as guard.Caller
 	c := parent.Child(as, "ec2", "RunInstances", in, false)
 	c.ID, c.Time = guard.NewRequestID(), s.g.Now()
 	return guard.InvokeOp(ctx, s.g, c, in, func(ctx context.Context, c *guard.Call, in *ec2api.RunInstancesRequest) (*ec2api.Reservation, error) {
-		return s.run(ctx, c, in, spot)
+		return s.run(ctx, c, in, spot, false)
 	})
 }
 

@@ -72,6 +72,9 @@ func (s *Service) overridePools(tx store.Tx, c *guard.Call, spec *ec2api.FleetLa
 	if base.Template, err = json.Marshal(ec2api.FleetLaunchTemplateSpecification{LaunchTemplateId: &t.ID, LaunchTemplateName: spec.LaunchTemplateName, Version: spec.Version}, json.OmitZeroStructFields(true)); err != nil {
 		return nil, err
 	}
+	if api.Val(o.InstanceType) != "" && o.InstanceRequirements != nil {
+		return nil, errTypeAndRequirements()
+	}
 	types := []string{api.Val(o.InstanceType)}
 	requirements := o.InstanceRequirements
 	if requirements == nil && o.InstanceType == nil {

@@ -19,16 +19,16 @@ func TestFleetsOfManyInstances(t *testing.T) {
 	h := newHouse(t)
 	template := h.fleetTemplate("many")
 	var ids []string
-	for _, n := range []int32{120, 30} {
+	for _, n := range []int32{200, 30} {
 		ids = append(ids, *ask[ec2api.CreateFleetResult](h.desk, h.owner(), fleetRequest("maintain", template, n, "on-demand")).FleetId)
 	}
 	h.Advance(10 * time.Second)
 	got := h.fleets(ids...)
-	if len(got) != 2 || *got[0].FulfilledCapacity+*got[1].FulfilledCapacity != 150 || *got[0].ActivityStatus != "fulfilled" || *got[1].ActivityStatus != "fulfilled" {
+	if len(got) != 2 || *got[0].FulfilledCapacity+*got[1].FulfilledCapacity != 230 || *got[0].ActivityStatus != "fulfilled" || *got[1].ActivityStatus != "fulfilled" {
 		t.Fatalf("%+v", got)
 	}
 	active := ask[ec2api.DescribeFleetInstancesResult](h.desk, h.owner(), &ec2api.DescribeFleetInstancesRequest{FleetId: &ids[0]}).ActiveInstances
-	if len(active) != 120 {
+	if len(active) != 200 {
 		t.Errorf("%d instances", len(active))
 	}
 	ask[ec2api.DeleteFleetsResult](h.desk, h.owner(), &ec2api.DeleteFleetsRequest{FleetIds: ids, TerminateInstances: new(true)})

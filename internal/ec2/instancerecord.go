@@ -165,9 +165,6 @@ var instanceTable = store.Table[instanceRecord]{Bucket: "ec2/instance", Version:
 
 func putInstance(tx store.Tx, i instanceRecord) error { return instanceTable.Put(tx, i, i.key()...) }
 
-// addressTable counts the addresses given out in a subnet: (region, account, subnet id).
-var addressTable = store.Table[int]{Bucket: "ec2/address", Version: 1}
-
 // A tokenRecord remembers what a request with a client token made.
 type tokenRecord struct {
 	Hash string    `json:"hash"` // of the request

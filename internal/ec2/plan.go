@@ -22,21 +22,23 @@ const maxLaunch = 5000
 // A launchPlan is what a RunInstances request comes to.
 type launchPlan struct {
 	merged
-	count     int
-	template  *templateRecord // nil: none
-	version   int64           // of the template
-	image     imageRecord
-	kind      instanceType
-	subnet    subnet
-	groups    []group
-	key       *keyRecord       // nil: none
-	placement *placementRecord // nil: none
-	profile   *Profile         // nil: none
-	devices   []newDevice
-	tags      map[string][]tag // by resource type
-	options   instanceOptions
-	defaults  launch.Defaults
-	requested string // hash of the request, for its client token
+	count    int
+	template *templateRecord // nil: none
+	version  int64           // of the template
+	// byAttributes tells that the template has instance requirements.
+	byAttributes bool
+	image        imageRecord
+	kind         instanceType
+	subnet       subnet
+	groups       []group
+	key          *keyRecord       // nil: none
+	placement    *placementRecord // nil: none
+	profile      *Profile         // nil: none
+	devices      []newDevice
+	tags         map[string][]tag // by resource type
+	options      instanceOptions
+	defaults     launch.Defaults
+	requested    string // hash of the request, for its client token
 }
 
 // plan works out what a request asks for, with every error that EC2 reports at once.
@@ -53,6 +55,7 @@ func (s *Service) plan(tx store.Tx, c *guard.Call, in *ec2api.RunInstancesReques
 			return nil, err
 		}
 		pl.template, pl.version, template = &t, v.Number, fromTemplate(&v.Data)
+		pl.byAttributes = v.Data.InstanceRequirements != nil
 	}
 	pl.merged = merge(in, template)
 	if err := pl.unsupported(); err != nil {
@@ -232,20 +235,10 @@ func (s *Service) place(tx store.Tx, c *guard.Call, pl *launchPlan) (err error) 
 	if err := pl.checkAddress(); err != nil {
 		return err
 	}
-	if err := pl.fit(); err != nil {
+	if err := pl.fit(tx, c); err != nil {
 		return err
 	}
 	return s.guardedBy(tx, c, pl, groupIDs)
-}
-
-// fit launches no more instances than the subnet has addresses for.
-func (pl *launchPlan) fit() error {
-	if int(api.Val(pl.MinCount)) > pl.subnet.hosts() {
-		return apierr.Newf("InsufficientFreeAddressesInSubnet", "There are not enough free addresses in subnet '%s' to satisfy the requested "+
-			"number of instances.", pl.subnet.ID)
-	}
-	pl.count = min(pl.count, pl.subnet.hosts())
-	return nil
 }
 
 // checkAddress checks the private address that a request names, if it does.
@@ -260,6 +253,8 @@ func (pl *launchPlan) checkAddress() error {
 		return invalidValue("Value (%s) for parameter privateIpAddress is invalid. Invalid IP address.", given)
 	case !netip.MustParsePrefix(pl.subnet.CIDR).Contains(a):
 		return invalidValue("Address %s does not fall within the subnet's address range", given)
+	case pl.subnet.reserved(a):
+		return invalidValue("Address %s is in subnet's reserved address range", given)
 	case pl.count > 1:
 		return apierr.New("InvalidParameterCombination", "A private IP address cannot be specified for more than one instance.")
 	}

@@ -19,17 +19,17 @@ import (
 // when they are pending; whether their volumes could be made and opened shows later.
 // Source: EC2 API Reference, RunInstances.
 func (s *Service) RunInstances(ctx context.Context, c *guard.Call, in *ec2api.RunInstancesRequest) (*ec2api.Reservation, error) {
-	return s.run(ctx, c, in, "")
+	return s.run(ctx, c, in, "", c.Caller.InvokedBy == "")
 }
 
 // run is RunInstances; spot is the Spot Instance request that it serves, "" if the launch is one by
-// itself.
-func (s *Service) run(ctx context.Context, c *guard.Call, in *ec2api.RunInstancesRequest, spot string) (*ec2api.Reservation, error) {
+// itself. direct tells that no fleet or other service chose the instance type.
+func (s *Service) run(ctx context.Context, c *guard.Call, in *ec2api.RunInstancesRequest, spot string, direct bool) (*ec2api.Reservation, error) {
 	if in.ClientToken != nil {
 		defer s.tokenLocks.lock(c.Region + " " + c.Account() + " " + *in.ClientToken)()
 	}
 	if api.Val(in.MaxCount) > togetherInstances {
-		return s.runMany(ctx, c, in, spot)
+		return s.runMany(ctx, c, in, spot, direct)
 	}
 	var (
 		out  *ec2api.Reservation
@@ -37,7 +37,7 @@ func (s *Service) run(ctx context.Context, c *guard.Call, in *ec2api.RunInstance
 	)
 	err := s.g.Update(ctx, c, func(tx store.Tx) error {
 		out, jobs = nil, nil
-		pl, err := s.decideRun(tx, c, in, spot)
+		pl, err := s.decideRun(tx, c, in, spot, direct)
 		if err != nil {
 			return err
 		}
@@ -73,10 +73,14 @@ func (s *Service) run(ctx context.Context, c *guard.Call, in *ec2api.RunInstance
 }
 
 // decideRun works out what a request comes to and decides it.
-func (s *Service) decideRun(tx store.Tx, c *guard.Call, in *ec2api.RunInstancesRequest, spot string) (*launchPlan, error) {
+func (s *Service) decideRun(tx store.Tx, c *guard.Call, in *ec2api.RunInstancesRequest, spot string, direct bool) (*launchPlan, error) {
 	pl, err := s.plan(tx, c, in)
 	if err != nil {
 		return nil, err
+	}
+	if direct && pl.byAttributes { // Source: EC2 API Reference, InstanceRequirementsRequest
+		return nil, apierr.New("InvalidParameterCombination", "A launch template with InstanceRequirements cannot be used with RunInstances; "+
+			"fleets and Auto Scaling groups can use it.")
 	}
 	pl.options.SpotRequest = spot
 	one := *pl
@@ -219,23 +223,6 @@ func (s *Service) newVolume(c *guard.Call, d *newDevice, pl *launchPlan) volumeR
 		v.Snapshot = d.snapshot.ID
 	}
 	return v
-}
-
-// takeAddresses gives the instances of a launch their private addresses.
-func (s *Service) takeAddresses(tx store.Tx, c *guard.Call, pl *launchPlan, made []draftLaunch) error {
-	if given := api.Val(pl.PrivateIpAddress); given != "" {
-		made[0].instance.Address = given // there is one
-		return nil
-	}
-	next, _, err := addressTable.Get(tx, c.Region, c.Account(), pl.subnet.ID)
-	if err != nil {
-		return err
-	}
-	for n := range made {
-		made[n].instance.Address = pl.subnet.address(next)
-		next++
-	}
-	return addressTable.Put(tx, next, c.Region, c.Account(), pl.subnet.ID)
 }
 
 // putLaunches stores instances of a request, with their tags, jobs and Spot requests.

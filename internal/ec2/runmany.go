@@ -30,7 +30,7 @@ func (b *batchRecord) key() []string { return []string{b.Region, b.Account, b.Re
 
 // runMany is run for more instances than one transaction carries: all are launched or, if that
 // fails half-way or the process ends, none.
-func (s *Service) runMany(ctx context.Context, c *guard.Call, in *ec2api.RunInstancesRequest, spot string) (*ec2api.Reservation, error) {
+func (s *Service) runMany(ctx context.Context, c *guard.Call, in *ec2api.RunInstancesRequest, spot string, direct bool) (*ec2api.Reservation, error) {
 	if !s.life.enter() {
 		return nil, store.ErrClosed
 	}
@@ -41,7 +41,7 @@ func (s *Service) runMany(ctx context.Context, c *guard.Call, in *ec2api.RunInst
 		again bool
 	)
 	err := s.g.Begin(ctx, c, func(tx store.Tx) (err error) {
-		if pl, err = s.decideRun(tx, c, in, spot); err != nil {
+		if pl, err = s.decideRun(tx, c, in, spot, direct); err != nil {
 			return err
 		}
 		known, again, err = s.knownLaunch(tx, c, pl)

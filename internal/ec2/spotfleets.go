@@ -107,6 +107,9 @@ func (s *Service) spotFleetPools(tx store.Tx, c *guard.Call, d *ec2api.SpotFleet
 	for n := range d.LaunchSpecifications {
 		l := &d.LaunchSpecifications[n]
 		types := []string{api.Val(l.InstanceType)}
+		if l.InstanceRequirements != nil && api.Val(l.InstanceType) != "" {
+			return nil, errTypeAndRequirements()
+		}
 		if l.InstanceRequirements != nil {
 			r, err := convert[ec2api.InstanceRequirementsRequest](l.InstanceRequirements)
 			if err != nil {

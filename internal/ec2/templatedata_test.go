@@ -92,6 +92,7 @@ func TestTemplateDataComesBackAsSent(t *testing.T) {
 	n := 0
 	fill(reflect.ValueOf(full).Elem(), &n)
 	full.UserData = new(secret.String("IyEvYmluL3NoCg=="))
+	full.InstanceType, full.InstanceRequirements.ExcludedInstanceTypes = nil, nil // they exclude others
 	tests := []struct {
 		name string
 		data *ec2api.RequestLaunchTemplateData

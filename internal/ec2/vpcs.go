@@ -181,8 +181,14 @@ func (s *Service) DescribeSubnets(ctx context.Context, c *guard.Call, in *ec2api
 		if err != nil {
 			return err
 		}
+		taken, err := givenOut(tx, c)
+		if err != nil {
+			return err
+		}
 		for _, n := range all {
-			items = append(items, n.wire())
+			w := n.wire()
+			*w.AvailableIpAddressCount -= int32(taken[n.ID])
+			items = append(items, w)
 		}
 		items, err = pick(items, in.SubnetIds, id, errSubnet)
 		if err != nil {

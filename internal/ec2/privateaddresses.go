@@ -1,0 +1,149 @@
+package ec2
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"net/netip"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// An addressRecord is which private addresses of a subnet are given out. Those of instances that are
+// gone come back when there are no others: then all instances are looked at.
+type addressRecord struct {
+	Used []byte `json:"used,omitempty"` // a bit for each host; nil: not known yet
+	Next int    `json:"next,omitempty"` // where to look first, so that an address rests before it is used again
+}
+
+// addressTable is keyed by (region, account, subnet id).
+var addressTable = store.Table[addressRecord]{Bucket: "ec2/addresses", Version: 1}
+
+func (r *addressRecord) used(host int) bool { return r.Used[host/8]&(1<<(host%8)) != 0 }
+func (r *addressRecord) take(host int)      { r.Used[host/8] |= 1 << (host % 8) }
+
+// free counts the addresses that are not given out.
+func (r *addressRecord) free(hosts int) int {
+	n := hosts
+	for _, b := range r.Used {
+		n -= bits.OnesCount8(b)
+	}
+	return n
+}
+
+// host is the number of an address in the subnet; ok is false for those that AWS keeps.
+func (n subnet) host(a netip.Addr) (host int, ok bool) {
+	first := netip.MustParsePrefix(n.CIDR).Addr().As4()
+	b := a.As4()
+	host = int(int64(binary.BigEndian.Uint32(b[:]))-int64(binary.BigEndian.Uint32(first[:]))) - 4
+	return host, host >= 0 && host < n.hosts()
+}
+
+// addressesOf reads which addresses of a subnet are given out, with room for need more if there is any.
+func addressesOf(tx store.Tx, c *guard.Call, n subnet, need int) (addressRecord, error) {
+	r, _, err := addressTable.Get(tx, c.Region, c.Account(), n.ID)
+	if err != nil || r.Used != nil && r.free(n.hosts()) >= need {
+		return r, err
+	}
+	now := addressRecord{Used: make([]byte, (n.hosts()+7)/8), Next: r.Next}
+	for rec, err := range instanceTable.Scan(tx, c.Region, c.Account()) {
+		if err != nil {
+			return now, err
+		}
+		i := &rec.Value
+		if i.Subnet != n.ID || i.State == terminated {
+			continue
+		}
+		if a, err := netip.ParseAddr(i.Address); err == nil && a.Is4() {
+			if host, ok := n.host(a); ok {
+				now.take(host)
+			}
+		}
+	}
+	for _, err := range batchTable.Scan(tx, c.Region, c.Account()) {
+		if err != nil {
+			return now, err
+		}
+		for i, b := range r.Used { // instances that are not stored yet have theirs
+			now.Used[i] |= b
+		}
+		break
+	}
+	return now, nil
+}
+
+// errFullSubnet is a launch of more instances than a subnet has addresses for.
+func errFullSubnet(n subnet) error {
+	return apierr.Newf("InsufficientFreeAddressesInSubnet", "There are not enough free addresses in subnet '%s' to satisfy the requested "+
+		"number of instances.", n.ID)
+}
+
+// fit launches no more instances than the subnet has addresses for.
+func (pl *launchPlan) fit(tx store.Tx, c *guard.Call) error {
+	r, err := addressesOf(tx, c, pl.subnet, pl.count)
+	if err != nil {
+		return err
+	}
+	free := r.free(pl.subnet.hosts())
+	if int(api.Val(pl.MinCount)) > free {
+		return errFullSubnet(pl.subnet)
+	}
+	pl.count = min(pl.count, free)
+	return nil
+}
+
+// takeAddresses gives the instances of a launch their private addresses.
+func (s *Service) takeAddresses(tx store.Tx, c *guard.Call, pl *launchPlan, made []draftLaunch) error {
+	n := pl.subnet
+	given := api.Val(pl.PrivateIpAddress)
+	need := len(made)
+	if given != "" {
+		need = n.hosts() + 1 // it may have come back
+	}
+	r, err := addressesOf(tx, c, n, need)
+	if err != nil {
+		return err
+	}
+	if given != "" { // there is one instance, and checkAddress looked at it
+		host, ok := n.host(netip.MustParseAddr(given))
+		if !ok || r.used(host) {
+			return apierr.Newf("InvalidIPAddress.InUse", "Address %s is in use.", given)
+		}
+		r.take(host)
+		made[0].instance.Address = given
+		return addressTable.Put(tx, r, c.Region, c.Account(), n.ID)
+	}
+	if r.free(n.hosts()) < len(made) {
+		return errFullSubnet(n)
+	}
+	for i := range made {
+		for r.Next %= n.hosts(); r.used(r.Next); r.Next = (r.Next + 1) % n.hosts() {
+		}
+		r.take(r.Next)
+		made[i].instance.Address = n.address(r.Next)
+		r.Next++
+	}
+	return addressTable.Put(tx, r, c.Region, c.Account(), n.ID)
+}
+
+// givenOut counts the private addresses that instances have, by subnet.
+func givenOut(tx store.Tx, c *guard.Call) (map[string]int, error) {
+	out := map[string]int{}
+	for rec, err := range instanceTable.Scan(tx, c.Region, c.Account()) {
+		if err != nil {
+			return nil, err
+		}
+		if i := &rec.Value; i.State != terminated && i.Address != "" {
+			out[i.Subnet]++
+		}
+	}
+	return out, nil
+}
+
+// reserved reports whether an address is one that AWS keeps: the first four and the last.
+func (n subnet) reserved(a netip.Addr) bool {
+	_, ok := n.host(a)
+	return !ok
+}
