@@ -47,6 +47,7 @@ type serveFlags struct {
 	peerURL, peerCA     string
 	drain               time.Duration
 	stopWait            time.Duration
+	hostPatience        time.Duration
 	machine             string
 	// visit, if not nil, is run against the server once it listens; the server ends with it if it
 	// says so or fails.
@@ -101,6 +102,7 @@ func (f *serveFlags) command(io stdio) *cobra.Command {
 	fl.StringVar(&f.peerURL, "peer-url", "", "with --store, `URL` at which the other nodes reach this one (default: that of --listen)")
 	fl.StringVar(&f.peerCA, "peer-ca", "", "with --store, `file` with the certificates that those of the other nodes are checked against (default: the system's)")
 	fl.DurationVar(&f.stopWait, "stop-wait", 20*time.Second, "how `long` a server that ends waits for snapshots that are being stored and volumes that are being filled; what takes longer is as after a crash")
+	fl.DurationVar(&f.hostPatience, "host-patience", 30*time.Second, "with --store, how `long` this node may be silent before its volumes are reported and its instances terminated; after half of that it drops their keys")
 	fl.DurationVar(&f.drain, "drain", 0, "how `long` requests are still answered, and connections closed one by one, before the server ends (with --store 2s)")
 	f.seal.register(fl, " (plain-file is the default with --dev)")
 	fl.BoolVar(&f.requireMlock, "require-mlock", false, "refuse to run if keys may be swapped out to disk")
@@ -301,6 +303,7 @@ func (f *serveFlags) config(logger *slog.Logger) (app.Config, error) {
 		f.drain = clusterDrain
 	}
 	cfg.NoConsole, cfg.Machine, cfg.StopWait = !f.console, f.machine, f.stopWait
+	cfg.SnapshotFolder, cfg.HostPatience = f.snapshots.folder(), f.hostPatience
 	cfg.RequireMlock, cfg.FIPS, cfg.KeyCache, cfg.ParseLock = f.requireMlock, f.fips, f.keyCache, f.seal.parse
 	cfg.MaxGroups = f.maxGroups
 	if cfg.Locks, err = f.seal.locks(); err != nil {

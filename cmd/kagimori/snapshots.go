@@ -16,7 +16,7 @@ import (
 type snapshotFlags struct{ place, endpoint, region, ca string }
 
 func (f *snapshotFlags) register(fl *pflag.FlagSet) {
-	fl.StringVar(&f.place, "snapshots", "", "`s3://BUCKET/PREFIX` that snapshots are kept in, instead of the data directory; credentials are in KAGIMORI_SNAPSHOTS_ACCESS_KEY_ID and KAGIMORI_SNAPSHOTS_SECRET_ACCESS_KEY")
+	fl.StringVar(&f.place, "snapshots", "", "`s3://BUCKET/PREFIX` that snapshots are kept in, instead of the data directory; with --store all nodes name the same one, or file:///FOLDER that they share; credentials are in KAGIMORI_SNAPSHOTS_ACCESS_KEY_ID and KAGIMORI_SNAPSHOTS_SECRET_ACCESS_KEY")
 	fl.StringVar(&f.endpoint, "snapshots-endpoint", "", "https `URL` of the S3-compatible server with the bucket (default that of AWS)")
 	fl.StringVar(&f.region, "snapshots-region", "", "`Region` of the bucket (default us-east-1)")
 	f.registerAccess(fl)
@@ -25,6 +25,15 @@ func (f *snapshotFlags) register(fl *pflag.FlagSet) {
 // registerAccess is for commands that find in the data directory which bucket it is.
 func (f *snapshotFlags) registerAccess(fl *pflag.FlagSet) {
 	fl.StringVar(&f.ca, "snapshots-ca", "", "`file` with certificates, in PEM, to trust for the bucket's server beside the system's")
+}
+
+// folder is the folder that snapshots are kept in, "" if they are in a bucket or in the data directory.
+func (f *snapshotFlags) folder() string {
+	folder, _ := strings.CutPrefix(f.place, "file://")
+	if folder == f.place {
+		return ""
+	}
+	return folder
 }
 
 // config is what the flags and the environment say.
@@ -36,6 +45,9 @@ func (f *snapshotFlags) config() (s3.Config, error) {
 	}
 	if f.place == "" && (f.endpoint != "" || f.region != "") {
 		return cfg, fmt.Errorf("--snapshots-endpoint and --snapshots-region are about a bucket; name it with --snapshots")
+	}
+	if f.folder() != "" {
+		return cfg, nil
 	}
 	if f.place != "" {
 		rest, ok := strings.CutPrefix(f.place, "s3://")

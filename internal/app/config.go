@@ -73,6 +73,11 @@ type Config struct {
 	// Snapshots is the bucket that snapshots are kept in; without a name it is the data directory, or the
 	// bucket that was named before.
 	Snapshots s3.Config
+	// SnapshotFolder is a folder that all nodes of a cluster share, for snapshots; empty is none.
+	SnapshotFolder string
+	// HostPatience is how long a node of a cluster may be silent before its volumes and instances are given up;
+	// 0 is ec2's default.
+	HostPatience time.Duration
 	// StopWait is how long a server that ends waits for snapshots that are being stored and volumes that are
 	// being filled; 0 is 20 s.
 	StopWait time.Duration

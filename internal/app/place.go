@@ -23,7 +23,8 @@ type place struct {
 	Owner    string `json:"owner"` // that the bucket names, too
 	Endpoint string `json:"endpoint,omitempty"`
 	Region   string `json:"region,omitempty"`
-	Bucket   string `json:"bucket"`
+	Bucket   string `json:"bucket,omitempty"`
+	Folder   string `json:"folder,omitempty"` // that nodes share, instead of a bucket
 	Prefix   string `json:"prefix,omitempty"`
 }
 
@@ -36,8 +37,8 @@ func readPlace(dir *os.Root) (p place, ok bool, err error) {
 	if err == nil {
 		err = json.Unmarshal(data, &p)
 	}
-	if err == nil && (p.Owner == "" || p.Bucket == "") {
-		err = errors.New("it names no bucket")
+	if err == nil && (p.Owner == "" || p.Bucket == "" && p.Folder == "") {
+		err = errors.New("it names no bucket or folder")
 	}
 	if err != nil {
 		return p, false, fmt.Errorf("%s cannot be read: %w", filepath.Join(dir.Name(), placeFile), cause(err))
@@ -109,8 +110,14 @@ func takeBucket(ctx context.Context, cfg s3.Config, dir, folder *os.Root) (objec
 	return b, b.Claim(ctx, p.Owner)
 }
 
+// A shelfPlace is where volumes and snapshots are, and what others need to read the snapshots.
+type shelfPlace struct {
+	*blockdev.Shelf
+	shared string
+}
+
 // shelf is where volumes and snapshots are.
-func (s *server) shelf(ctx context.Context, cfg Config, dir *os.Root) (*blockdev.Shelf, error) {
+func (s *server) shelf(ctx context.Context, cfg Config, dir *os.Root) (*shelfPlace, error) {
 	volumes, err := s.folder(dir, volumeDir)
 	if err != nil {
 		return nil, err
@@ -122,11 +129,17 @@ func (s *server) shelf(ctx context.Context, cfg Config, dir *os.Root) (*blockdev
 	if err := raiseMarker(dir); err != nil {
 		return nil, err
 	}
+	if s.store.node != nil {
+		return s.sharedShelf(ctx, cfg, dir, volumes, folder)
+	}
+	if cfg.SnapshotFolder != "" {
+		return nil, errors.New("a folder for snapshots is for nodes with --store; one server keeps them in its data directory, or in a bucket")
+	}
 	snapshots, err := snapshotStore(ctx, cfg.Snapshots, dir, folder)
 	if err != nil {
 		return nil, err
 	}
-	return blockdev.NewShelf(volumes, snapshots), nil
+	return &shelfPlace{Shelf: blockdev.NewShelf(volumes, snapshots)}, nil
 }
 
 // shelfOf opens what a data directory has of volumes and snapshots, beside a server or without one.
@@ -159,6 +172,14 @@ func shelfOf(data string, cfg s3.Config) (_ *blockdev.Shelf, closeIt func(), err
 	p, ok, err := readPlace(dir)
 	if err != nil || !ok {
 		return blockdev.NewShelf(roots[1], objects.NewFolder(roots[2])), closeIt, err
+	}
+	if p.Folder != "" {
+		r, err := os.OpenRoot(p.Folder)
+		if err != nil {
+			return nil, nil, err
+		}
+		roots = append(roots, r)
+		return blockdev.NewShelf(roots[1], objects.NewFolder(r)), closeIt, nil
 	}
 	b, err := p.bucket(cfg)
 	return blockdev.NewShelf(roots[1], b), closeIt, err

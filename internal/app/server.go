@@ -65,21 +65,23 @@ type server struct {
 	kms     *kms.Service
 	// idle works never: it tells what others have to know of instances and groups. Without a cluster it
 	// is the shift that works.
-	idle     *shift
-	hire     func(*guard.Guard) *shift
-	work     atomic.Pointer[shift] // nil while another node works
-	lead     *leader               // nil without a cluster
-	peers    *peers                // nil without a cluster
-	proxy    *xksproxy.Service
-	outbound *outbound.Client // for URLs that tenants supply
-	sinks    *sink.Set
-	required time.Duration // how long a record may wait for a sink; 0 is for ever
-	keeper   *keeper
-	handler  http.Handler
-	issuers  http.Handler // of web tokens
-	front    http.Handler // what requests meet first: the handler, or one that may pass them on
-	rested   bool
-	cursors  cursors
+	idle      *shift
+	hire      func(*guard.Guard) *shift
+	work      atomic.Pointer[shift] // nil while another node works
+	lead      *leader               // nil without a cluster
+	peers     *peers                // nil without a cluster
+	proxy     *xksproxy.Service
+	outbound  *outbound.Client // for URLs that tenants supply
+	sinks     *sink.Set
+	required  time.Duration // how long a record may wait for a sink; 0 is for ever
+	keeper    *keeper
+	handler   http.Handler
+	issuers   http.Handler // of web tokens
+	front     http.Handler // what requests meet first: the handler, or one that may pass them on
+	rested    bool
+	cursors   cursors
+	agent     *ec2.Agent // nil without a cluster
+	hostPeers *hostPeers // nil without a cluster
 }
 
 // openStore opens the store of the data directory and puts what is wrong with it in a sentence.
@@ -211,8 +213,12 @@ func (s *server) folder(dir *os.Root, name string) (*os.Root, error) {
 
 // services makes the services and gives each the others, as the interfaces that it asks for.
 func (s *server) services(ctx context.Context, cfg Config, dir *os.Root, module hsm.Module) ([]gateway.Service, error) {
-	volumes, err := s.shelf(ctx, cfg, dir)
+	place, err := s.shelf(ctx, cfg, dir)
 	if err != nil {
+		return nil, err
+	}
+	volumes := place.Shelf
+	if err := s.newAgent(cfg, module.Box(hostBox), place); err != nil {
 		return nil, err
 	}
 	s.kms = kms.New(kms.Config{Guard: s.guard, Module: module, Clock: s.clock, Logger: cfg.Logger, CustomIDs: cfg.Dev, Destroyed: s.keeper.destroyed,
@@ -247,7 +253,7 @@ func (s *server) services(ctx context.Context, cfg Config, dir *os.Root, module 
 		w := &shift{}
 		w.ec2 = ec2.New(ec2.Config{
 			Guard: g, Clock: s.clock, Keys: keys{g, s.kms}, Volumes: volumes, Host: s.store.name(), Logger: cfg.Logger,
-			ExportAddresses: cfg.NBD, Machines: machines(), Timing: cfg.computeTiming(), StopWait: cfg.StopWait,
+			ExportAddresses: cfg.NBD, Machines: machines(), Timing: cfg.computeTiming(), StopWait: cfg.StopWait, Agent: s.agent, Peers: s.askPeer,
 			Roles: roles{g, people, sessions},
 			Profiles: func(tx store.Tx, account, nameOrARN string) (ec2.Profile, bool, error) {
 				p, ok, err := people.FindInstanceProfile(tx, account, nameOrARN)
@@ -293,6 +299,7 @@ func (s *server) services(ctx context.Context, cfg Config, dir *os.Root, module 
 // groups, which use both.
 func (s *server) start(ctx context.Context) error {
 	if s.store.node != nil {
+		s.agent.Start(ctx)
 		s.startLeading()
 		return nil
 	}
@@ -320,6 +327,9 @@ func (s *server) rest() error {
 	}
 	s.rested = true
 	s.stopLeading()
+	if s.agent != nil {
+		s.agent.Stop()
+	}
 	if s.idle != nil {
 		s.idle.stop()
 	}

@@ -126,8 +126,12 @@ func (s *Shelf) snapshotFile(ctx context.Context, of *header, id string, c chang
 // none. known are the blocks that may differ from it, nil if that is not known.
 func (s *Shelf) baseFor(ctx context.Context, volume string, of *header, c changes) (base *index, known *blockSet, err error) {
 	if c.base != "" {
-		base, err = s.pin(ctx, c.base)
+		own := false
+		if own, err = s.own(ctx, c.base); err == nil && own {
+			base, err = s.pin(ctx, c.base)
+		}
 		switch {
+		case err == nil && !own:
 		case err == nil && sameKey(base.header, of):
 			return base, c.set, nil
 		case err == nil:
@@ -316,12 +320,18 @@ func copyAsIs(ctx context.Context, dir *Shelf, f *file, c Copy, kind Kind) error
 
 // copyShared makes a snapshot with the blocks of another: none is copied that is an object already.
 func (s *Shelf) copyShared(ctx context.Context, h *header, f *file, m *bitmap, progress Progress) error {
-	t, err := s.begin(ctx, h, "", f.index, f.source(m), progress)
+	base := f.index
+	if own, err := s.own(ctx, f.id); err != nil || !own {
+		if base = nil; err != nil {
+			return err
+		}
+	}
+	t, err := s.begin(ctx, h, "", base, f.source(m), progress)
 	if err != nil {
 		return err
 	}
 	none := newBlockSet(f.size)
-	if f.index == nil {
+	if base == nil {
 		none = nil
 	}
 	t.choose(none)

@@ -34,6 +34,7 @@ const workers = 8
 type Shelf struct {
 	*os.Root
 	objects objects.Store
+	others  Others // nil: nobody
 
 	releasing sync.Mutex // one removal at a time
 
@@ -52,6 +53,39 @@ type Shelf struct {
 // NewShelf is the shelf with volumes in a folder and snapshots in a store. Both stay the caller's to close.
 func NewShelf(volumes *os.Root, snapshots objects.Store) *Shelf {
 	return &Shelf{Root: volumes, objects: snapshots, pins: map[string]int{}, making: map[string]bool{}, leases: map[string]*lease{}}
+}
+
+// Others are the stores that other shelves write: what is there can be read. What this one makes shares
+// nothing with it, so that each may remove its own without asking. The list may change.
+type Others func() []objects.Store
+
+// NewShared is a shelf that reads the snapshots of others too.
+func NewShared(volumes *os.Root, snapshots objects.Store, others Others) *Shelf {
+	s := NewShelf(volumes, snapshots)
+	s.others = others
+	return s
+}
+
+// get reads of an object that this shelf has, or another.
+func (s *Shelf) get(ctx context.Context, name string, off, n int64) ([]byte, error) {
+	b, err := s.objects.Get(ctx, name, off, n)
+	if s.others == nil || !errors.Is(err, fs.ErrNotExist) {
+		return b, err
+	}
+	for _, o := range s.others() {
+		if b, err := o.Get(ctx, name, off, n); !errors.Is(err, fs.ErrNotExist) {
+			return b, err
+		}
+	}
+	return b, err
+}
+
+// own reports whether a snapshot is this shelf's.
+func (s *Shelf) own(ctx context.Context, id string) (bool, error) {
+	if s.others == nil {
+		return true, nil
+	}
+	return s.knows(ctx, id)
 }
 
 // load reads the heads of all snapshots, once. The caller holds mu.
@@ -128,7 +162,7 @@ const recentIndexes = 8
 // ErrVersion, and those of the store.
 func (s *Shelf) pin(ctx context.Context, id string) (*index, error) {
 	s.mu.Lock()
-	if s.loaded && s.heads[id] == nil && s.broken[id] == nil {
+	if s.others == nil && s.loaded && s.heads[id] == nil && s.broken[id] == nil {
 		s.mu.Unlock()
 		return nil, fs.ErrNotExist
 	}
@@ -140,7 +174,11 @@ func (s *Shelf) pin(ctx context.Context, id string) (*index, error) {
 		return x, nil
 	}
 	s.mu.Unlock()
-	x, err := s.readIndex(ctx, indexPrefix+id, id)
+	b, err := s.get(ctx, indexPrefix+id, 0, -1)
+	x := &index{}
+	if err == nil {
+		x, err = indexOf(b, id)
+	}
 	if err != nil {
 		s.unpin(id)
 		return nil, err
@@ -164,6 +202,10 @@ func (s *Shelf) readIndex(ctx context.Context, name, id string) (*index, error) 
 	if err != nil {
 		return nil, err
 	}
+	return indexOf(b, id)
+}
+
+func indexOf(b []byte, id string) (*index, error) {
 	x, err := parseIndex(b)
 	if err == nil && x.id != id {
 		err = corrupt("the index belongs to another snapshot")

@@ -37,7 +37,7 @@ func openSnapshot(ctx context.Context, s *Shelf, id string) (*file, error) {
 
 // blockData reads the object of an entry and verifies it.
 func (s *Shelf) blockData(ctx context.Context, x *index, e *entry) ([]byte, error) {
-	data, err := s.objects.Get(ctx, x.object(e), 0, -1)
+	data, err := s.get(ctx, x.object(e), 0, -1)
 	if err != nil {
 		return nil, fmt.Errorf("blockdev: block %d of %s not read: %w", e.block, x.id, err)
 	}

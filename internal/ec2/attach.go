@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"errors"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
@@ -25,7 +26,7 @@ func (s *Service) AttachVolume(ctx context.Context, c *guard.Call, in *ec2api.At
 		j       *job
 		resting bool
 	)
-	err := s.g.Begin(ctx, c, func(tx store.Tx) error {
+	attach := func(tx store.Tx) error {
 		v, i, err := s.findPair(tx, c, "ec2:AttachVolume", api.Val(in.VolumeId), api.Val(in.InstanceId), in.DryRun)
 		if err != nil {
 			return err
@@ -36,15 +37,24 @@ func (s *Service) AttachVolume(ctx context.Context, c *guard.Call, in *ec2api.At
 		if err := s.here(&v); err != nil {
 			return err
 		}
-		if !s.ours(i.Host) {
+		switch {
+		case !s.ours(i.Host):
 			return apierr.Newf("UnsupportedOperation", "Volume %s and instance %s are on different hosts.", v.ID, i.ID)
+		case s.room != nil && v.Host != i.Host:
+			return &elsewhere{v, i.Host}
 		}
 		resting = i.State == stopped
 		v.Plugs = append(v.Plugs, plug{Instance: i.ID, Device: *in.Device, State: plugAttaching, Since: s.g.Now()})
 		v.State, v.Work = volumeInUse, launch.AttachVolume
 		j, err = s.plugJob(tx, c, launch.AttachVolume, &v, i.ID)
 		return err
-	})
+	}
+	err := s.g.Begin(ctx, c, attach)
+	if far, ok := errors.AsType[*elsewhere](err); ok {
+		if err = s.moveVolume(ctx, &far.volume, far.host); err == nil {
+			err = s.g.Begin(ctx, c, attach)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -152,6 +162,7 @@ func (s *Service) plugJob(tx store.Tx, c *guard.Call, op launch.Operation, v *vo
 	if err != nil {
 		return nil, err
 	}
+	j.Host = v.Host
 	if err := putVolume(tx, *v); err != nil {
 		return nil, err
 	}
@@ -169,6 +180,7 @@ func (s *Service) rest(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
+	back.Host = j.Host
 	end, err := s.drive(ctx, back)
 	if err != nil {
 		s.schedule(back)

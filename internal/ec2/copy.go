@@ -87,7 +87,7 @@ func (s *Service) draftCopy(c *guard.Call, snap *snapshotRecord, description str
 	return snapshotDraft{snapshotRecord{
 		ID: randomID("snap"), Owner: c.Account(), Region: c.Region, VolumeID: sourceOfCopies, Description: description,
 		SizeGiB: snap.SizeGiB, Created: s.g.Now(), State: snapshotPending,
-	}, tags}
+	}, tags, s.name}
 }
 
 // copyOf is the copy as a launch sees it.

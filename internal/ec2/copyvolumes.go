@@ -9,7 +9,6 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
-	"github.com/kagimori/kagimori/internal/blockdev"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/store"
@@ -79,23 +78,26 @@ func (s *Service) CopyVolumes(ctx context.Context, c *guard.Call, in *ec2api.Cop
 	if known != nil {
 		return &ec2api.CopyVolumesResult{Volumes: []ec2api.Volume{*known}}, nil
 	}
-	if err := s.host.snapshot(ctx, src.ID, snapshot); err != nil {
+	p, err := s.rack(src.Host).begin(ctx, src.ID, snapshot)
+	if err == nil {
+		grown = p.Size() / gibibyte // it may have been growing
+		err = p.Store(ctx, nil)
+	}
+	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			err = errNoVolume(src.ID)
 		}
 		return nil, err
 	}
-	if info, err := blockdev.ReadInfo(s.volumes, snapshot); err == nil { // it may have been growing
-		grown = info.Size / gibibyte
-	}
 	out, j, err := s.storeVolumeCopy(ctx, c, in, draft, tags["volume"], tokenRecord{Hash: hash})
 	if err != nil || j == nil {
-		if rmErr := s.host.remove(snapshot); rmErr != nil {
+		if rmErr := s.rack(src.Host).remove(ctx, snapshot); rmErr != nil {
 			s.log.Error("the file of a copy that was not made stays until the next start", "snapshot", snapshot, "error", rmErr)
 		}
 		return out, err
 	}
 	s.schedule(j)
+	s.counted(j.Host, 1)
 	s.discard(snapshot)
 	return out, nil
 }
@@ -166,7 +168,7 @@ func (s *Service) draftVolumeCopy(c *guard.Call, src *volumeRecord, in *ec2api.C
 		return volumeRecord{}, nil, err
 	}
 	v := s.newVolume(c, d, &launchPlan{subnet: subnet{Zone: src.Zone, ZoneID: src.ZoneID}})
-	v.Token, v.Work, v.SourceVolume, v.Encrypted = api.Val(in.ClientToken), launch.CreateVolume, src.ID, src.Encrypted
+	v.Host, v.Token, v.Work, v.SourceVolume, v.Encrypted = src.Host, api.Val(in.ClientToken), launch.CreateVolume, src.ID, src.Encrypted
 	if v.MultiAttach = api.Val(in.MultiAttachEnabled); v.MultiAttach && v.Type != "io1" && v.Type != "io2" {
 		return v, nil, errMultiAttach(v.Type)
 	}

@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -11,7 +12,6 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
-	"github.com/kagimori/kagimori/internal/blockdev"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -20,12 +20,13 @@ import (
 type snapshotDraft struct {
 	record snapshotRecord
 	tags   []tag
+	host   string // that has the volume
 }
 
 // draftSnapshot describes a snapshot of a volume.
 func (s *Service) draftSnapshot(v *volumeRecord, description string, tags []tag) snapshotDraft {
 	now := s.g.Now()
-	return snapshotDraft{v.newSnapshot(randomID("snap"), description, now, now.Add(s.timing.Snapshot)), tags}
+	return snapshotDraft{v.newSnapshot(randomID("snap"), description, now, now.Add(s.timing.Snapshot)), tags, cmp.Or(v.Host, s.name)}
 }
 
 // CreateSnapshot makes a snapshot of a volume as it is at this moment, attached or not; it is
@@ -121,7 +122,7 @@ func (s *Service) takeSnapshots(ctx context.Context, c *guard.Call, drafts []sna
 	for n := 0; err == nil && n < len(drafts); n++ {
 		r := &drafts[n].record
 		if r.SizeGiB = begun[n].Size() / gibibyte; later { // the volume may have grown since
-			r.Storing = s.name
+			r.Storing = drafts[n].host
 			continue
 		}
 		p := begun[n]
@@ -155,9 +156,9 @@ func (s *Service) takeSnapshots(ctx context.Context, c *guard.Call, drafts []sna
 }
 
 // beginSnapshots fixes the moment of snapshots. waiting is how many bytes are to be looked at for them.
-func (s *Service) beginSnapshots(ctx context.Context, drafts []snapshotDraft) (begun []*blockdev.Pending, waiting int64, err error) {
+func (s *Service) beginSnapshots(ctx context.Context, drafts []snapshotDraft) (begun []taking, waiting int64, err error) {
 	for _, d := range drafts {
-		p, err := s.host.begin(ctx, d.record.VolumeID, d.record.ID)
+		p, err := s.rack(d.host).begin(ctx, d.record.VolumeID, d.record.ID)
 		if errors.Is(err, fs.ErrNotExist) {
 			err = errNoVolume(d.record.VolumeID)
 		}
@@ -171,14 +172,14 @@ func (s *Service) beginSnapshots(ctx context.Context, drafts []snapshotDraft) (b
 }
 
 // dropSnapshots removes what there is of snapshots that are not made.
-func (s *Service) dropSnapshots(drafts []snapshotDraft, begun []*blockdev.Pending) {
+func (s *Service) dropSnapshots(drafts []snapshotDraft, begun []taking) {
 	for n, p := range begun {
 		if p != nil {
 			p.Drop()
 			continue
 		}
 		id := drafts[n].record.ID
-		if err := s.host.remove(id); err != nil {
+		if err := s.rack(drafts[n].host).remove(context.Background(), id); err != nil {
 			s.log.Error("the file of a snapshot that was not made stays until the next start", "snapshot", id, "error", err)
 		}
 	}

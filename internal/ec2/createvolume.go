@@ -69,6 +69,7 @@ func (s *Service) CreateVolume(ctx context.Context, c *guard.Call, in *ec2api.Cr
 	}
 	if j != nil {
 		s.schedule(j)
+		s.counted(j.Host, 1)
 	}
 	return out, nil
 }
@@ -102,6 +103,9 @@ func (s *Service) draftVolume(tx store.Tx, c *guard.Call, in *ec2api.CreateVolum
 		return v, nil, err
 	}
 	v = s.newVolume(c, d, &launchPlan{subnet: subnet{Zone: where.Name, ZoneID: where.ID}})
+	if v.Host, err = s.hostFor(); err != nil {
+		return v, nil, err
+	}
 	v.Token, v.Work, v.MultiAttach = api.Val(in.ClientToken), launch.CreateVolume, api.Val(in.MultiAttachEnabled)
 	if v.MultiAttach && v.Type != "io1" && v.Type != "io2" {
 		return v, nil, errMultiAttach(v.Type)
@@ -135,7 +139,7 @@ func (s *Service) volumeJob(tx store.Tx, c *guard.Call, d *newDevice, v *volumeR
 	if err != nil {
 		return nil, err
 	}
-	v.Encrypted = j.State.Volumes()[0].Encrypted
+	v.Encrypted, j.Host = j.State.Volumes()[0].Encrypted, v.Host
 	j.Drafts = []draft{{*v, tags}}
 	return j, nil
 }

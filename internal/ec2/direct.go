@@ -79,7 +79,7 @@ func (d Direct) Add(tx store.Tx, c *guard.Call, snap DirectSnapshot, tags map[st
 		list = append(list, tag{*t.Key, *t.Value})
 	}
 	c.Touch(r.arn(), r.Owner, "AWS::EC2::Snapshot")
-	return addSnapshot(tx, snapshotDraft{r, list})
+	return addSnapshot(tx, snapshotDraft{r, list, d.s.name})
 }
 
 // Write notes a write to a pending snapshot of StartSnapshot; progress is -1 if the writer said nothing.

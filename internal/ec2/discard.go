@@ -3,7 +3,6 @@ package ec2
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/blockdev"
@@ -67,11 +66,11 @@ func (s *Service) tryDiscard(ctx context.Context, id string) (done bool, err err
 	if err != nil || !done {
 		return false, err
 	}
-	err = blockdev.Remove(s.volumes, id)
+	done, err = s.removeSnapshot(ctx, id)
 	switch {
-	case errors.Is(err, blockdev.ErrBusy):
+	case errors.Is(err, blockdev.ErrBusy), errors.Is(err, errHostAway), err == nil && !done:
 		return false, nil
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
+	case err != nil:
 		return false, err
 	}
 	return true, s.g.Change(ctx, func(tx store.Tx) error { return discardTable.Delete(tx, id) })

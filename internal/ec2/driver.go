@@ -42,7 +42,7 @@ func (s *Service) advance(ctx context.Context, j *job, step launch.Step) (launch
 	if err == nil {
 		return result, nil
 	}
-	if interrupted(err) || errors.Is(err, store.ErrUnavailable) { // nobody refused anything
+	if interrupted(err) || errors.Is(err, store.ErrUnavailable) || errors.Is(err, errHostAway) { // nobody refused anything
 		return launch.Result{}, err
 	}
 	f := &launch.Failure{Cause: err.Error()}
@@ -132,7 +132,7 @@ func (s *Service) perform(ctx context.Context, j *job, step launch.Step) (r laun
 		}
 		return r, s.removeVolume(ctx, j.Region, j.Account, step.VolumeID)
 	case launch.StepDeleteSnapshot:
-		return r, s.host.remove(step.VolumeID) // the record stays, to tell of the error
+		return r, s.rack(j.Host).remove(ctx, step.VolumeID) // the record stays, to tell of the error
 	}
 	return r, errors.New("ec2: this host does not know the step " + string(step.Kind))
 }

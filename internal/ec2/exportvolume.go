@@ -38,6 +38,9 @@ func (s *Service) ExportVolume(ctx context.Context, c *guard.Call, in *kagimoria
 		if len(s.exportAddresses) == 0 {
 			return apierr.New("ConflictException", "This server does not export volumes: it was started without --nbd.")
 		}
+		if s.room != nil && v.Host != s.name && s.rack(v.Host).holds(v.ID, "") {
+			return apierr.Newf("ConflictException", "Volume %s is on the host %s, which does not export volumes while another node works.", v.ID, v.Host)
+		}
 		if !s.host.holds(v.ID, "") {
 			return errNotHeld(&v)
 		}

@@ -15,6 +15,7 @@ type aftermath struct {
 	next    *job   // work that follows at once
 	dying   bool   // the changed instance shuts down: terminated after Timing.Stop
 	ended   bool   // it is terminated: forgotten after Timing.Forget
+	host    string // that it was on, when it is terminated
 }
 
 // finish writes down how a job ended, in one transaction with the end of the job.
@@ -79,6 +80,7 @@ func (s *Service) follow(ctx context.Context, region, account string, after afte
 		s.clock.AfterFunc(s.timing.Stop, func() { s.bury(region, account, id) })
 	}
 	if after.ended {
+		s.counted(after.host, -1)
 		s.clock.AfterFunc(s.timing.Forget, func() { s.forget(region, account, id) })
 		s.instanceEnded(region, account, id)
 	}
@@ -148,7 +150,7 @@ func (s *Service) finishInstance(tx store.Tx, j *job, end launch.Step) (after af
 		return after, err
 	}
 	if i.State != was {
-		after.changed = i.ID
+		after.changed, after.host = i.ID, i.Host
 		if err := s.spotFollows(tx, &i); err != nil {
 			return after, err
 		}

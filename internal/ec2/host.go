@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/kagimori/kagimori/internal/blockdev"
@@ -241,11 +243,33 @@ func (h *host) holds(id, instance string) bool {
 	return e != nil && e.broken == nil && (instance == "" || e.holders[instance])
 }
 
+// list are the instances that the host holds volumes for, by volume.
+func (h *host) list() map[string][]string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	out := map[string][]string{}
+	for id, e := range h.held {
+		if e.broken == nil {
+			out[id] = slices.Sorted(maps.Keys(e.holders))
+		}
+	}
+	return out
+}
+
 // shutDown lets go of all volumes and holds none any more.
 func (h *host) shutDown() error {
 	h.mu.Lock()
+	h.closed = true
+	h.mu.Unlock()
+	_, err := h.dropAll()
+	return errors.Join(err, h.keys.close())
+}
+
+// dropAll lets go of all volumes, of which there were n.
+func (h *host) dropAll() (n int, err error) {
+	h.mu.Lock()
 	held := h.held
-	h.held, h.closed = map[string]*heldVolume{}, true
+	h.held = map[string]*heldVolume{}
 	for _, e := range held {
 		h.drop(e)
 	}
@@ -255,5 +279,5 @@ func (h *host) shutDown() error {
 		h.exports.end(id)
 		errs = append(errs, h.shut(e))
 	}
-	return errors.Join(append(errs, h.keys.close())...)
+	return len(held), errors.Join(errs...)
 }

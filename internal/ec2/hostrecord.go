@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -26,6 +25,15 @@ type hostRecord struct {
 	Name    string    `json:"name"`
 	Since   time.Time `json:"since"`
 	Started time.Time `json:"started"` // the last time
+
+	// The rest is of hosts of a cluster, which say again and again that they are there.
+	Beat     int64         `json:"beat,omitempty"` // counts the signs of life
+	Life     string        `json:"life,omitempty"` // another one after the host lost its keys
+	URL      string        `json:"url,omitempty"`  // of its node
+	Shelf    string        `json:"shelf,omitempty"`
+	Patience time.Duration `json:"patience,omitempty"` // how long it may be silent
+	Leaving  bool          `json:"leaving,omitempty"`  // it will be back
+	Lost     time.Time     `json:"lost,omitzero"`      // when it was given up, until it is there again
 }
 
 // hostTable is keyed by the host's name.
@@ -61,14 +69,9 @@ func (s *Service) enroll(ctx context.Context) error {
 }
 
 // ours reports whether something belongs to this host. Records of before there were hosts do.
-func (s *Service) ours(host string) bool { return cmp.Or(host, localHost) == s.name }
-
-// here refuses what only the host of a volume can do at once, if that is another process.
-func (s *Service) here(v *volumeRecord) error {
-	if s.ours(v.Host) {
-		return nil
-	}
-	return apierr.Newf("UnsupportedOperation", "Volume %s is on the host %s; this is the host %s.", v.ID, v.Host, s.name)
+// In a cluster whoever works sees to all hosts.
+func (s *Service) ours(host string) bool {
+	return s.room != nil || cmp.Or(host, localHost) == s.name
 }
 
 // listen takes up jobs for this host that other processes write, from a revision on.

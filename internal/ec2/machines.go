@@ -144,7 +144,7 @@ func (s *Service) closeVolume(ctx context.Context, j *job, volume string) error 
 			return err
 		}
 	}
-	return s.host.release(volume, instance)
+	return s.rack(j.Host).release(ctx, volume, instance)
 }
 
 // plugDisk gives a running machine a volume that was just opened for it.

@@ -60,6 +60,7 @@ func (s *Service) reopen(ctx context.Context, known *census, i *instanceRecord) 
 		if err != nil {
 			return err
 		}
+		j.Host = i.Host
 		end, err := s.drive(ctx, j)
 		if err != nil {
 			return err

@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -223,14 +224,14 @@ func (s *Service) draftRoot(tx store.Tx, c *guard.Call, in *ec2api.CreateReplace
 		return nil, err
 	}
 	d.volume = s.newVolume(c, d.device, &launchPlan{subnet: subnet{Zone: i.Zone, ZoneID: i.ZoneID}})
-	d.volume.Work = launch.CreateVolume
+	d.volume.Work, d.volume.Host = launch.CreateVolume, cmp.Or(old.Host, s.name)
 	if d.job, err = s.volumeJob(tx, c, d.device, &d.volume, nil); err != nil {
 		return nil, err
 	}
 	d.task = rootTask{
 		ID: randomID("replacevol"), Region: c.Region, Account: c.Account(), Instance: i.ID, State: taskPending, Started: s.g.Now(),
 		Image: api.Val(in.ImageId), Snapshot: api.Val(in.SnapshotId), DeleteOld: api.Val(in.DeleteReplacedRootVolume), Old: old.ID, New: d.volume.ID,
-		Device: i.RootDevice, Host: s.name, FirstSnapshot: first, DeleteNew: d.device.deleteToo, Request: c.ID, Caller: saveCaller(c.Caller),
+		Device: i.RootDevice, Host: cmp.Or(old.Host, s.name), FirstSnapshot: first, DeleteNew: d.device.deleteToo, Request: c.ID, Caller: saveCaller(c.Caller),
 	}
 	return d, nil
 }

@@ -120,6 +120,7 @@ func launched(c *guard.Call, made []draftLaunch) (*ec2api.Reservation, []*job) {
 // begin starts the jobs of a launch that is stored.
 func (s *Service) begin(ctx context.Context, jobs []*job) {
 	for _, j := range jobs {
+		s.counted(j.Host, 1+len(j.Drafts))
 		s.schedule(j)
 		s.changed(ctx, j.Region, j.Account, j.Subject)
 	}
@@ -161,9 +162,13 @@ type draftLaunch struct {
 func (s *Service) draftAll(c *guard.Call, pl *launchPlan) ([]draftLaunch, error) {
 	reservation, request := randomID("r"), c.ID
 	var out []draftLaunch
+	hosts, err := s.hostsFor(pl.count)
+	if err != nil {
+		return nil, err
+	}
 	for n := range pl.count {
 		m := draftLaunch{instance: s.newInstance(c, pl, n), tags: slices.Clone(pl.tags["instance"])}
-		m.instance.Reservation = reservation
+		m.instance.Reservation, m.instance.Host = reservation, hosts[n]
 		if pl.template != nil { // Source: EC2 User Guide, "Launch templates", system tags
 			m.tags = append(m.tags, tag{"aws:ec2launchtemplate:id", pl.template.ID},
 				tag{"aws:ec2launchtemplate:version", strconv.FormatInt(pl.version, 10)})
@@ -175,6 +180,7 @@ func (s *Service) draftAll(c *guard.Call, pl *launchPlan) ([]draftLaunch, error)
 		for i := range pl.devices {
 			d := &pl.devices[i]
 			v := s.newVolume(c, d, pl)
+			v.Host = hosts[n]
 			v.Plugs = []plug{{Instance: m.instance.ID, Device: d.name, State: plugAttaching, DeleteOnTermination: d.deleteToo}}
 			spec.Devices = append(spec.Devices, d.device(v.ID, c.Account()))
 			drafts = append(drafts, draft{v, pl.tags["volume"]})
@@ -183,7 +189,7 @@ func (s *Service) draftAll(c *guard.Call, pl *launchPlan) ([]draftLaunch, error)
 		if err != nil {
 			return nil, err
 		}
-		j.Drafts, m.job = drafts, j
+		j.Drafts, j.Host, m.job = drafts, hosts[n], j
 		out, request = append(out, m), guard.NewRequestID()
 	}
 	return out, nil

@@ -54,6 +54,7 @@ type Timing struct {
 	Instance time.Duration // pending until running or terminated; 2 s
 	Stop     time.Duration // stopping until stopped, shutting-down until terminated; 1 s
 	Forget   time.Duration // how long a terminated instance is still described; 1 h
+	Impaired time.Duration // a host is lost until its instances are terminated; 10 s
 }
 
 func (t Timing) withDefaults() Timing {
@@ -68,6 +69,7 @@ func (t Timing) withDefaults() Timing {
 	def(&t.Instance, 2*time.Second)
 	def(&t.Stop, time.Second)
 	def(&t.Forget, time.Hour)
+	def(&t.Impaired, 10*time.Second)
 	return t
 }
 
@@ -81,6 +83,10 @@ type Config struct {
 	// other processes write for it; nil if there are none.
 	Host  string
 	Watch Watch
+	// Agent is the host of this process among those of a cluster, which outlives the service. Peers asks
+	// those of other nodes. Without an agent the service has a host of its own.
+	Agent *Agent
+	Peers Call
 	// OpenFiles is how many files of attached volumes stay open that nobody reads or writes; 0 means 256.
 	OpenFiles int
 	// AtOnce is how many bytes of changed blocks CreateSnapshot stores before it answers; the blocks of
@@ -119,7 +125,8 @@ type Service struct {
 	changed  func(ctx context.Context, region, account, instance string)
 	log      *slog.Logger
 	machines machine.Driver
-	host     *host  // the machine that holds open volumes
+	host     *host  // the machine of this process that holds open volumes
+	room     *room  // all hosts of a cluster; nil: there is one
 	name     string // of the host
 	process  string // this one, among those that write jobs
 	stamp    []byte // what is in all jobs that it wrote
@@ -162,6 +169,15 @@ func New(cfg Config) *Service {
 	s.name, s.process, s.post.watch = cmp.Or(cfg.Host, localHost), rand.Text(), cfg.Watch
 	s.stamp = []byte(`"by":"` + s.process + `"`)
 	s.host, s.locks, s.fleetLocks = newHost(cfg.Volumes, cfg.OpenFiles), newLocks(), newLocks()
+	if a := cfg.Agent; a != nil {
+		s.host, s.name = a.host, a.cfg.Name
+		s.room = &room{own: s.name, hosts: map[string]*hostView{}, moves: map[string]bool{}, call: func(ctx context.Context, name, url string, request []byte) ([]byte, error) {
+			if name == s.name {
+				return a.Serve(ctx, request), nil
+			}
+			return cfg.Peers(ctx, url, request)
+		}}
+	}
 	s.tokenLocks, s.lanes = newLocks(), make(chan struct{}, maxDriven)
 	s.progress, s.exportAddresses = newProgressBook(), cfg.ExportAddresses
 	s.storage, s.atOnce = newStorage(), cmp.Or(cfg.AtOnce, defaultAtOnce)

@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -27,10 +28,7 @@ type census struct {
 // folder of volumes, has the volumes of running instances opened again (KMS is asked, as the
 // instance), and takes up jobs. KMS must serve.
 func (s *Service) Start(ctx context.Context) error {
-	if _, err := blockdev.Sweep(s.volumes); err != nil {
-		return err
-	}
-	if err := s.enroll(ctx); err != nil {
+	if err := s.openHost(ctx); err != nil {
 		return err
 	}
 	if err := s.dropBatches(ctx); err != nil {
@@ -48,7 +46,7 @@ func (s *Service) Start(ctx context.Context) error {
 	}
 	for _, v := range known.volumes {
 		if v.State == volumeDeleting {
-			if err := s.removeVolume(ctx, v.Region, v.Account, v.ID); err != nil {
+			if err := s.endVolume(ctx, &v); err != nil {
 				return err
 			}
 		}
@@ -56,8 +54,10 @@ func (s *Service) Start(ctx context.Context) error {
 	for _, v := range known.volumes {
 		s.advanceLater(&v)
 	}
-	if err := s.reopenAll(ctx, known); err != nil {
-		return err
+	if s.room == nil { // else it was done host by host
+		if err := s.reopenAll(ctx, known); err != nil {
+			return err
+		}
 	}
 	for i := range known.instances {
 		if err := s.resume(ctx, known, &known.instances[i]); err != nil {
@@ -90,6 +90,7 @@ func (s *Service) Start(ctx context.Context) error {
 		s.discard(id)
 	}
 	s.listen(known.revision)
+	s.watchRoom()
 	if err := s.resumeTasks(ctx); err != nil {
 		return err
 	}
@@ -114,9 +115,38 @@ func (s *Service) Stop() {
 	if err := s.machines.Close(); err != nil {
 		s.log.Error("a machine was not shut down properly", "error", err)
 	}
+	if s.room != nil {
+		return // the host lives on
+	}
 	if err := s.host.shutDown(); err != nil {
 		s.log.Error("a volume was not closed properly", "error", err)
 	}
+}
+
+// openHost makes the host ready, or the hosts of a cluster.
+func (s *Service) openHost(ctx context.Context) error {
+	if s.room != nil {
+		return s.openRoom(ctx)
+	}
+	if _, err := blockdev.Sweep(s.volumes); err != nil {
+		return err
+	}
+	return s.enroll(ctx)
+}
+
+// endVolume goes on with a volume that is being deleted, again and again while its host cannot be reached.
+func (s *Service) endVolume(ctx context.Context, v *volumeRecord) error {
+	err := s.removeVolume(ctx, v.Region, v.Account, v.ID)
+	if errors.Is(err, errHostAway) {
+		s.clock.AfterFunc(retryJob, func() {
+			if s.life.enter() {
+				defer s.life.leave()
+				s.unlessInterrupted("a volume stays in state deleting", v.ID, s.endVolume(s.running, v))
+			}
+		})
+		return nil
+	}
+	return err
 }
 
 func (s *Service) count(ctx context.Context) (*census, error) {
@@ -199,6 +229,9 @@ func (s *Service) dropTokens(ctx context.Context, keys [][]string) error {
 // sweepFiles removes the files of volumes and snapshots that nobody knows: made by a step or a call
 // that the store never saw the end of, and whose job is over.
 func (s *Service) sweepFiles(known *census) error {
+	if s.room != nil {
+		return nil // each host does it when it is taken up
+	}
 	ids, err := blockdev.List(s.volumes)
 	if err != nil {
 		return err
@@ -235,6 +268,9 @@ func (s *Service) resume(ctx context.Context, known *census, i *instanceRecord) 
 	case stopped: // a volume attached while it was stopped may hold a grant still
 		for _, d := range i.Devices {
 			v := known.volumes[d.Volume]
+			if s.absent(i.Host) {
+				break
+			}
 			if p := v.plug(i.ID); v.Work == "" && p != nil && p.Grant.ID != "" {
 				return s.redo(ctx, known, i, launch.StopInstances)
 			}
@@ -261,9 +297,16 @@ func (s *Service) redo(ctx context.Context, known *census, i *instanceRecord, op
 	if err != nil {
 		return err
 	}
+	j.Host = i.Host
 	end, err := s.drive(ctx, j)
 	if err != nil {
 		return err
 	}
 	return s.finish(ctx, j, end)
+}
+
+// absent reports whether a host cannot be asked for anything now.
+func (s *Service) absent(host string) bool {
+	_, empty := s.rack(host).(emptyRack)
+	return s.room != nil && empty
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/kagimori/kagimori/internal/blockdev"
-	"github.com/kagimori/kagimori/internal/blockdev/image"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/secret"
 	"github.com/kagimori/kagimori/internal/store"
@@ -44,7 +43,7 @@ func (s *Service) makeVolume(ctx context.Context, j *job, step launch.Step) erro
 		return fmt.Errorf("ec2: no draft of volume %s", step.VolumeID)
 	}
 	if step.Create.How == launch.HowEmpty {
-		if err := made(blockdev.Create(s.volumes, fileSpec(step))); err != nil {
+		if err := s.rack(j.Host).create(ctx, fileSpec(step)); err != nil {
 			return err
 		}
 	}
@@ -81,20 +80,11 @@ func (s *Service) hydrate(ctx context.Context, j *job, step launch.Step) error {
 		c.Progress = s.progress.watch(step.VolumeID)
 		defer s.progress.forget(step.VolumeID)
 	}
-	if _, ok := image.Find(c.From); ok {
-		src, err := image.Open(c.From)
-		if err != nil {
-			return err
-		}
-		if copies {
-			return made(blockdev.CreateSnapshotFrom(ctx, s.volumes, c.To, src, c.Progress))
-		}
-		return made(blockdev.CreateFrom(ctx, s.volumes, c.To, src, nil))
-	}
+	kind := blockdev.KindVolume
 	if copies {
-		return made(blockdev.CopySnapshot(ctx, s.volumes, c))
+		kind = blockdev.KindSnapshot
 	}
-	return made(blockdev.CreateFromSnapshot(ctx, s.volumes, c))
+	return s.rack(j.Host).fill(ctx, c, kind)
 }
 
 // plugIn records the attachment of a volume, on both sides.
@@ -144,7 +134,7 @@ func (s *Service) openVolume(ctx context.Context, j *job, step launch.Step) erro
 	if len(keys) > 0 {
 		key = keys[0]
 	}
-	if err := s.host.hold(step.VolumeID, j.State.Spec().InstanceID, key); err != nil {
+	if err := s.rack(j.Host).hold(ctx, step.VolumeID, j.State.Spec().InstanceID, key); err != nil {
 		return err
 	}
 	return s.plugDisk(ctx, j, step.VolumeID)
@@ -193,12 +183,28 @@ func (s *Service) deleteUnplugged(ctx context.Context, j *job, volume string) er
 
 // removeVolume deletes a volume: its file first, so that a record leads to every file.
 func (s *Service) removeVolume(ctx context.Context, region, account, id string) error {
-	if err := s.host.release(id, ""); err != nil {
-		s.log.Error("a volume to be deleted was not closed properly", "volume", id, "error", err)
-	}
-	if err := s.host.remove(id); err != nil {
+	v := volumeRecord{Host: s.name}
+	err := s.g.Read(ctx, func(tx store.Tx) error {
+		found, ok, err := volumeTable.Get(tx, region, account, id)
+		if ok {
+			v = found
+		}
+		return err
+	})
+	if err != nil {
 		return err
 	}
+	r := s.rack(v.Host)
+	if err := r.release(ctx, id, ""); err != nil {
+		if errors.Is(err, errHostAway) {
+			return err
+		}
+		s.log.Error("a volume to be deleted was not closed properly", "volume", id, "error", err)
+	}
+	if err := r.remove(ctx, id); err != nil {
+		return err
+	}
+	s.counted(v.Host, -1)
 	return s.g.Change(ctx, func(tx store.Tx) error {
 		if err := volumeTable.Delete(tx, region, account, id); err != nil {
 			return err

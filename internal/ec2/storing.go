@@ -87,7 +87,7 @@ func (s *Service) snapshotsAtATime(v *volumeRecord) error {
 }
 
 // storeLater stores the blocks of a snapshot whose record says that this host does.
-func (s *Service) storeLater(r snapshotRecord, p *blockdev.Pending) {
+func (s *Service) storeLater(r snapshotRecord, p taking) {
 	if !s.life.enter() {
 		p.Drop() // the next start finds that it is not there
 		return

@@ -16,7 +16,7 @@ func (s *Service) bury(region, account, id string) {
 				return err
 			}
 			i.State, i.Ended = terminated, s.g.Now()
-			after.changed, after.ended = id, true
+			after.changed, after.ended, after.host = id, true, i.Host
 			return putInstance(tx, i)
 		})
 		return after, err

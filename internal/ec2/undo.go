@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -17,6 +18,7 @@ type leftoverRecord struct {
 	Account  string `json:"account"`
 	Subject  string `json:"subject"`
 	Instance string `json:"instance,omitempty"`
+	Host     string `json:"host,omitempty"`
 	// TakesAlong: the volume was to be deleted with its instance.
 	TakesAlong bool            `json:"takesAlong,omitempty"`
 	Step       launch.Leftover `json:"step"`
@@ -39,7 +41,7 @@ func (s *Service) leftovers(j *job, left []launch.Leftover) []leftoverRecord {
 	out := make([]leftoverRecord, 0, len(left))
 	for _, l := range left {
 		out = append(out, leftoverRecord{
-			ID: guard.NewRequestID(), Region: j.Region, Account: j.Account, Subject: j.Subject, Instance: j.State.Spec().InstanceID, TakesAlong: j.takesAlong(l.VolumeID), Step: l,
+			ID: guard.NewRequestID(), Region: j.Region, Account: j.Account, Subject: j.Subject, Instance: j.State.Spec().InstanceID, Host: cmp.Or(j.Host, s.name), TakesAlong: j.takesAlong(l.VolumeID), Step: l,
 			Due: s.g.Now().Add(leftoverFirst),
 		})
 	}
@@ -90,7 +92,7 @@ func (s *Service) giveBack(ctx context.Context, r leftoverRecord) error {
 	j := &job{jobRecord: jobRecord{Region: r.Region, Account: r.Account, Subject: r.Subject, Request: r.ID}, caller: ownCaller()}
 	switch r.Step.Kind {
 	case launch.StepCloseVolume:
-		return s.host.release(r.Step.VolumeID, r.Instance)
+		return s.rack(r.Host).release(ctx, r.Step.VolumeID, r.Instance)
 	case launch.StepDetach:
 		if err := s.unplug(ctx, j, r.Step.VolumeID, r.Instance, r.TakesAlong); err != nil || !r.TakesAlong {
 			return err
@@ -99,7 +101,7 @@ func (s *Service) giveBack(ctx context.Context, r leftoverRecord) error {
 	case launch.StepDeleteVolume:
 		return s.removeVolume(ctx, r.Region, r.Account, r.Step.VolumeID)
 	case launch.StepDeleteSnapshot:
-		return s.host.remove(r.Step.VolumeID)
+		return s.rack(r.Host).remove(ctx, r.Step.VolumeID)
 	case launch.StepRequest:
 		for _, q := range r.Step.Requests {
 			if _, err := s.request(ctx, j, q); err != nil {

@@ -245,10 +245,10 @@ func (s *Service) reshapeNext(region, account, id string) {
 		}
 		var failure string
 		if v.Modification.State == modifying && v.Modification.To.SizeGiB > v.SizeGiB {
-			switch err := s.host.grow(id, v.Modification.To.SizeGiB*gibibyte); {
+			switch err := s.rack(v.Host).grow(ctx, id, v.Modification.To.SizeGiB*gibibyte); {
 			case errors.Is(err, fs.ErrNotExist):
 				return aftermath{}, nil // it is being deleted
-			case interrupted(err):
+			case interrupted(err), errors.Is(err, errHostAway):
 				return aftermath{}, err
 			case err != nil:
 				s.log.Error("a volume could not be made larger", "volume", id, "error", err)

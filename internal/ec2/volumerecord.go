@@ -32,6 +32,7 @@ type volumeRecord struct {
 	Account    string    `json:"account"`
 	ID         string    `json:"id"`
 	Host       string    `json:"host,omitempty"` // which has the file
+	Lost       bool      `json:"lost,omitempty"` // the host is
 	Zone       string    `json:"zone"`
 	ZoneID     string    `json:"zoneId"`
 	SizeGiB    int64     `json:"sizeGiB"`
@@ -127,7 +128,13 @@ func listPlug(data []byte) ([]byte, error) {
 	return json.Marshal(rec)
 }
 
-func putVolume(tx store.Tx, v volumeRecord) error { return volumeTable.Put(tx, v, v.key()...) }
+// putVolume stores a volume. One whose host is lost is in error, whatever else happens to it.
+func putVolume(tx store.Tx, v volumeRecord) error {
+	if v.Lost && (v.State == volumeAvailable || v.State == volumeInUse) {
+		v.State = volumeError
+	}
+	return volumeTable.Put(tx, v, v.key()...)
+}
 
 // A volumeReader reads a volume of an account by its id; ok is false if there is none.
 type volumeReader func(id string) (v volumeRecord, ok bool, err error)

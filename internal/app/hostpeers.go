@@ -1,0 +1,138 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/ec2"
+	"github.com/kagimori/kagimori/internal/hsm"
+)
+
+const (
+	// hostPath is where a node is asked for something by the node that works.
+	hostPath = "/_kagimori/host"
+	hostBox  = "request to a host"
+	// hostBody bounds a request: it may name all volumes and snapshots.
+	hostBody = 256 << 20
+	// hostFresh is how old a request may be.
+	hostFresh = 30 * time.Second
+)
+
+// Host peers carry requests to the hosts of other nodes: sealed under a key of the seal, for one node and one
+// answer, since data keys are among them. Safe for concurrent use.
+type hostPeers struct {
+	box   hsm.Box
+	url   string // of this node
+	agent *ec2.Agent
+	http  *http.Client
+
+	mu   sync.Mutex
+	used map[[nonceSize]byte]time.Time // requests that came; guarded by mu
+}
+
+const (
+	nonceSize = 16
+	stampSize = 8 + nonceSize // time and nonce, before the request
+)
+
+func asking(url string) []byte           { return []byte("to " + url) }
+func answering(nonce []byte) []byte      { return append([]byte("answer "), nonce...) }
+func stampOf(plain []byte) (t time.Time) { return time.Unix(0, int64(binary.BigEndian.Uint64(plain))) }
+
+// Call implements [ec2.Call].
+func (p *hostPeers) call(ctx context.Context, url string, request []byte) ([]byte, error) {
+	plain := make([]byte, stampSize, stampSize+len(request))
+	binary.BigEndian.PutUint64(plain, uint64(time.Now().UnixNano()))
+	_, _ = rand.Read(plain[8:]) // never fails
+	nonce := bytes.Clone(plain[8:])
+	plain = append(plain, request...)
+	sealed := p.box.Seal(plain, asking(url))
+	clear(plain)
+	out, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(url, "/")+hostPath, bytes.NewReader(sealed))
+	if err != nil {
+		return nil, err
+	}
+	resp, err := p.http.Do(out)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, hostBody))
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the node at %s answers %d", url, resp.StatusCode)
+	}
+	return p.box.Open(body, answering(nonce))
+}
+
+// ServeHTTP does what the node that works asks of this one.
+func (p *hostPeers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, hostBody))
+	if err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	plain, err := p.box.Open(body, asking(p.url))
+	if err != nil || len(plain) < stampSize || !p.first(plain) {
+		w.WriteHeader(http.StatusForbidden)
+		return
+	}
+	defer clear(plain)
+	answer := p.agent.Serve(r.Context(), plain[stampSize:])
+	_, _ = w.Write(p.box.Seal(answer, answering(plain[8:stampSize]))) // nobody may be there any more
+}
+
+// first reports whether a request is fresh, and came for the first time.
+func (p *hostPeers) first(plain []byte) bool {
+	now, at := time.Now(), stampOf(plain)
+	if now.Sub(at).Abs() > hostFresh {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for n, t := range p.used {
+		if now.Sub(t) > 2*hostFresh {
+			delete(p.used, n)
+		}
+	}
+	nonce := [nonceSize]byte(plain[8:stampSize])
+	_, again := p.used[nonce]
+	p.used[nonce] = now
+	return !again
+}
+
+// newAgent makes the host of this node, and what asks those of the others.
+func (s *server) newAgent(cfg Config, box hsm.Box, volumes *shelfPlace) error {
+	n := s.store.node
+	if n == nil {
+		return nil
+	}
+	if cfg.Machine != "" && cfg.Machine != "host" {
+		return errors.New("nodes with --store run no machines: --machine is host there")
+	}
+	var err error
+	s.agent, err = ec2.NewAgent(ec2.AgentConfig{
+		Name: n.id, URL: n.cfg.URL, Shelf: volumes.shared, Store: s.shared, Volumes: volumes.Shelf, Now: s.clock.Now, Patience: cfg.HostPatience, Logger: cfg.Logger,
+	})
+	if err != nil {
+		return fmt.Errorf("the volumes cannot be taken up: %w", err)
+	}
+	s.hostPeers = &hostPeers{box: box, url: n.cfg.URL, agent: s.agent, http: peerClient(n.cfg.PeerTLS), used: map[[nonceSize]byte]time.Time{}}
+	return nil
+}
+
+// askPeer implements [ec2.Call].
+func (s *server) askPeer(ctx context.Context, url string, request []byte) ([]byte, error) {
+	return s.hostPeers.call(ctx, url, request)
+}

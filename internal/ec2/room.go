@@ -1,0 +1,385 @@
+package ec2
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// A room is the hosts of a cluster, as the node that works sees them. Times are of its own clock: what counts
+// is how long it has seen no new sign of life. Safe for concurrent use.
+type room struct {
+	own   string // name of this node's host
+	token uint64
+	call  func(ctx context.Context, name, url string, request []byte) ([]byte, error)
+
+	mu    sync.Mutex
+	hosts map[string]*hostView // guarded by mu
+	moves map[string]bool      // volumes that are being moved: their new host keeps the file; guarded by mu
+}
+
+// A hostView is a host of the room. But for there and end it is guarded by the room's mu.
+type hostView struct {
+	rec   hostRecord
+	seen  time.Time // when the latest sign of life was noticed
+	life  string    // the one that was taken up; "" none yet
+	lost  bool
+	load  int                        // instances and volumes
+	holds map[string]map[string]bool // volumes, by instance
+	there context.Context            // ends when the host is lost or another one
+	end   context.CancelFunc
+}
+
+// Shelves are what hosts tell of where their snapshots are, those that others can read.
+func Shelves(tx store.Tx) ([]string, error) {
+	var out []string
+	for r, err := range hostTable.Scan(tx) {
+		if err != nil {
+			return nil, err
+		}
+		if r.Value.Shelf != "" {
+			out = append(out, r.Value.Shelf)
+		}
+	}
+	return out, nil
+}
+
+func (m *room) rack(name string) rack {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	v := m.hosts[name]
+	switch {
+	case v != nil && v.lost:
+		return emptyRack{errHostLost}
+	case v == nil || v.life == "":
+		return emptyRack{errHostAway}
+	}
+	return remoteRack{m, v, v.life}
+}
+
+// names are those of all hosts.
+func (m *room) names() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []string
+	for name := range m.hosts {
+		out = append(out, name)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (m *room) held(v *hostView, id, instance string, yes bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case yes && v.holds[id] == nil:
+		v.holds[id] = map[string]bool{instance: true}
+	case yes:
+		v.holds[id][instance] = true
+	case instance == "":
+		delete(v.holds, id)
+	default:
+		if delete(v.holds[id], instance); len(v.holds[id]) == 0 {
+			delete(v.holds, id)
+		}
+	}
+}
+
+func (m *room) holds(v *hostView, id, instance string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if v.lost || v.life == "" {
+		return false
+	}
+	return v.holds[id][instance] || instance == "" && len(v.holds[id]) > 0
+}
+
+// errNoHost: there is no host that could take anything new.
+func errNoHost() error {
+	return (&apierr.Error{Code: "InsufficientInstanceCapacity", Server: true, Message: "There is no host that can take what was asked for. Try again later."}).WithStatus(500)
+}
+
+// spread chooses hosts for n new things, each the one with the least on it: instances that are not
+// terminated, and volumes. Hosts that leave are left out, and those whose snapshots others cannot read, but
+// for this node's own.
+func (m *room) spread(n int) ([]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	type place struct {
+		name string
+		load int
+	}
+	alone := m.hosts[m.own] == nil || m.hosts[m.own].rec.Shelf == ""
+	var all []place
+	for name, v := range m.hosts {
+		if v.lost || v.life == "" || v.rec.Leaving || name != m.own && (alone || v.rec.Shelf == "") {
+			continue
+		}
+		all = append(all, place{name, v.load})
+	}
+	if len(all) == 0 {
+		return nil, errNoHost()
+	}
+	out := make([]string, n)
+	for i := range out {
+		least := &all[0]
+		for k := range all {
+			if p := &all[k]; cmp.Or(cmp.Compare(p.load, least.load), strings.Compare(p.name, least.name)) < 0 {
+				least = p
+			}
+		}
+		least.load++
+		out[i] = least.name
+	}
+	return out, nil
+}
+
+// more counts what was put on a host.
+func (m *room) more(name string, n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if v := m.hosts[name]; v != nil {
+		v.load = max(0, v.load+n)
+	}
+}
+
+// hostsFor chooses hosts for n new instances or volumes.
+func (s *Service) hostsFor(n int) ([]string, error) {
+	if s.room == nil {
+		return slices.Repeat([]string{s.name}, n), nil
+	}
+	return s.room.spread(n)
+}
+
+func (s *Service) hostFor() (string, error) {
+	all, err := s.hostsFor(1)
+	if err != nil {
+		return "", err
+	}
+	return all[0], nil
+}
+
+// counted tells the room what was put on a host or taken from it.
+func (s *Service) counted(host string, n int) {
+	if s.room != nil {
+		s.room.more(host, n)
+	}
+}
+
+// How often hosts are looked at, and how often what is on them is counted anew.
+const (
+	roomPause = time.Second
+	roomCount = time.Minute
+)
+
+// openRoom begins to follow the hosts of the cluster, and takes up those that are there.
+func (s *Service) openRoom(ctx context.Context) error {
+	if s.room == nil {
+		return nil
+	}
+	if f, ok := store.FenceOf(ctx); ok {
+		s.room.token = f.Token
+	}
+	if err := s.lookAround(ctx); err != nil {
+		return err
+	}
+	for _, name := range s.room.names() {
+		if s.room.isLost(name) { // whoever gave it up may not have come to the end
+			s.clock.AfterFunc(s.timing.Impaired, func() { s.terminateLost(name) })
+		}
+	}
+	return nil
+}
+
+// watchRoom looks at the hosts again and again.
+func (s *Service) watchRoom() {
+	if s.room == nil {
+		return
+	}
+	s.clock.AfterFunc(roomPause, func() {
+		if !s.life.enter() {
+			return
+		}
+		defer s.life.leave()
+		if err := s.lookAround(s.running); err != nil && !interrupted(err) {
+			s.log.Error("the hosts cannot be looked at", "error", err)
+		}
+		s.watchRoom()
+	})
+}
+
+// lookAround sees which hosts are there, takes up those that came, and gives up those that are silent.
+func (s *Service) lookAround(ctx context.Context) error {
+	var recs []hostRecord
+	err := s.g.Read(ctx, func(tx store.Tx) error {
+		recs = nil
+		for r, err := range hostTable.Scan(tx) {
+			if err != nil {
+				return err
+			}
+			if r.Value.Beat > 0 {
+				recs = append(recs, r.Value)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, rec := range recs {
+		switch took, silent := s.room.notice(rec, s.elapsed()); {
+		case silent:
+			errs = append(errs, s.loseHost(ctx, rec))
+		case took:
+			if err := s.takeUpHost(ctx, rec); err != nil && !errors.Is(err, errHostAway) {
+				errs = append(errs, err)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// elapsed is a clock that nobody moves: how long hosts are silent is a matter of real time.
+func (s *Service) elapsed() time.Time { return time.Now() }
+
+// leavingPatience is how many times longer a host is waited for that said that it will be back.
+const leavingPatience = 10
+
+// notice takes note of a host's record: took tells that it is to be taken up, silent that it was silent for
+// too long.
+func (m *room) notice(rec hostRecord, now time.Time) (took, silent bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	v := m.hosts[rec.Name]
+	if v == nil {
+		v = &hostView{rec: rec, seen: now, holds: map[string]map[string]bool{}, lost: !rec.Lost.IsZero()}
+		v.there, v.end = context.WithCancel(context.Background())
+		m.hosts[rec.Name] = v
+	}
+	if v.rec.Beat != rec.Beat {
+		v.seen = now
+	}
+	v.rec = rec
+	if v.lost {
+		if !rec.Lost.IsZero() {
+			return false, false
+		}
+		v.lost = false // it said so
+	}
+	if v.life != "" && (v.life != rec.Life || rec.Leaving) {
+		m.retire(v)
+	}
+	wait := rec.Patience
+	if rec.Leaving {
+		wait *= leavingPatience
+	}
+	if now.Sub(v.seen) > wait {
+		return false, true
+	}
+	return v.life == "" && !rec.Leaving, false
+}
+
+// retire ends what is under way with a host. The caller holds mu.
+func (m *room) retire(v *hostView) {
+	v.end()
+	v.there, v.end = context.WithCancel(context.Background())
+	v.life, v.holds = "", map[string]map[string]bool{}
+}
+
+// takeUpHost begins to work with a host: what nobody knows it removes, and volumes of running instances that
+// it does not hold it opens again.
+func (s *Service) takeUpHost(ctx context.Context, rec hostRecord) error {
+	known, err := s.count(ctx)
+	if err != nil {
+		return err
+	}
+	s.room.mu.Lock()
+	v := s.room.hosts[rec.Name]
+	s.room.mu.Unlock()
+	r := remoteRack{s.room, v, rec.Life}
+	out, err := r.ask(ctx, hostRequest{Op: askAttend, Keep: append(known.on(rec.Name), s.room.movingNow()...)}, true)
+	if err != nil {
+		return err
+	}
+	if out.Life != rec.Life {
+		return errHostAway
+	}
+	load := 0
+	for _, v := range known.volumes {
+		if v.Host == rec.Name {
+			load++
+		}
+	}
+	mine := *known
+	mine.instances = nil
+	for _, i := range known.instances {
+		if i.Host == rec.Name && i.State != terminated {
+			load++
+			mine.instances = append(mine.instances, i)
+		}
+	}
+	s.room.mu.Lock()
+	v.life, v.load = rec.Life, load
+	for id, instances := range out.Held {
+		v.holds[id] = map[string]bool{}
+		for _, i := range instances {
+			v.holds[id][i] = true
+		}
+	}
+	s.room.mu.Unlock()
+	s.log.Info("a host is there", "host", rec.Name, "instances", len(mine.instances))
+	if err := s.findAgain(ctx, rec.Name, known); err != nil {
+		return err
+	}
+	mine.instances = slices.DeleteFunc(mine.instances, func(i instanceRecord) bool {
+		return !slices.ContainsFunc(i.Devices, func(d attachedDevice) bool { return !s.room.holds(v, d.Volume, i.ID) })
+	})
+	return s.reopenAll(ctx, &mine)
+}
+
+// moving notes that a volume is being moved, or is no longer.
+func (m *room) moving(id string, yes bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.moves[id] = true; !yes {
+		delete(m.moves, id)
+	}
+}
+
+func (m *room) movingNow() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Keys(m.moves))
+}
+
+// on are the volumes and snapshots that a host may have: those that somebody knows, or that work makes.
+func (c *census) on(host string) []string {
+	var out []string
+	for id, v := range c.volumes {
+		if v.Host == host {
+			out = append(out, id)
+		}
+	}
+	for id := range c.snapshots {
+		out = append(out, id)
+	}
+	for _, j := range c.jobs {
+		if j.Host != host {
+			continue
+		}
+		for _, v := range j.State.Volumes() {
+			out = append(out, v.VolumeID)
+		}
+	}
+	return append(out, c.discards...)
+}
