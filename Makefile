@@ -18,6 +18,7 @@
 # make bench  benchmarks, each beside its limit in the same run
 # make faults  kills, power cuts, full, slow and failing disks, clocks that jump and damaged files, in their full forms (Linux)
 # make soak   a server under all the load that it takes for SOAKTIME, and more; long runs of SOAKTIME each: crashes, many groups, days of Auto Scaling in random worlds (their seeds are printed), a crash at every commit
+# make hostile  what an adversary would try against a whole server: every operation's refusals, odd texts in every member, 10,000 connections
 # make fuzz   the engine against its oracle in ORACLE_CASES requests, the server against the doctor in WORLDS worlds, then each fuzz target for FUZZTIME
 # make reproducible  fails unless two builds in different folders are the same bytes
 # make sbom   the bill of materials in CycloneDX's form (modules, Go's library, npm packages of the console) into bin/kagimori.cdx.json, checked against its schema
@@ -190,6 +191,11 @@ fuzz: check-go
 			echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) ./$$pkg || exit 1; \
 		done; \
 	done
+
+# The short form is a part of make test.
+.PHONY: hostile
+hostile: check-go
+	HOSTILE=1 $(GO) test -count=1 -timeout 60m ./internal/hostile
 
 clean:
 	rm -rf bin

@@ -23,7 +23,7 @@ type cursors struct{ box hsm.Box }
 // direct seal their own.
 func sealed(service string) bool {
 	switch service {
-	case "ec2", "autoscaling", "kms", "accessanalyzer", "kagimori":
+	case "ec2", "autoscaling", "kms", "access-analyzer", "kagimori":
 		return true
 	}
 	return false

@@ -2,11 +2,18 @@ package app
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/kagimori/kagimori/internal/ec2"
 	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/hsm"
 	"github.com/kagimori/kagimori/internal/kms"
 )
+
+// Accepts reports whether a node believes what a header says of a request that another one passed on.
+func Accepts(box hsm.Box, header string, r *http.Request) bool {
+	return (&forwarder{box: box}).accept(header, r)
+}
 
 // Disk is the content of an attached volume, as its instance sees it.
 func (a *App) Disk(ctx context.Context, account, region, volume string) (ec2.Disk, error) {

@@ -41,6 +41,18 @@ func Parse(s string) (ARN, error) {
 	return a, nil
 }
 
+// Owner is the account that an ARN names, or "" if it names none, or is no ARN.
+func Owner(s string) string {
+	rest, ok := strings.CutPrefix(s, "arn:")
+	for range 3 {
+		_, rest, ok = strings.Cut(rest, ":")
+	}
+	if account, _, more := strings.Cut(rest, ":"); ok && more && IsAccount(account) {
+		return account
+	}
+	return ""
+}
+
 // String prints the ARN in its usual form.
 func (a ARN) String() string {
 	return "arn:" + a.Partition + ":" + a.Service + ":" + a.Region + ":" + a.Account + ":" + a.Resource

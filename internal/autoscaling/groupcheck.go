@@ -9,6 +9,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/api/iamapi"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
@@ -69,6 +70,9 @@ func ec2Refusal(err error, otherwise string) error {
 // ensureRole makes the default service-linked role with the user's right to do so; another role
 // must exist.
 func (s *Service) ensureRole(ctx context.Context, c *guard.Call, g *groupRecord, given bool) error {
+	if arn.Owner(g.Role) != g.Account { // whether another account has it is not told
+		return validation("ARN specified for Service-Linked Role does not exist.")
+	}
 	exists := false
 	err := s.g.Read(ctx, func(tx store.Tx) (err error) {
 		_, exists, err = s.dir.Resolve(tx, g.Role)

@@ -93,7 +93,7 @@ func (s *Service) trouble(p place, err error) {
 func (s *Service) newCall(p place) *guard.Call {
 	return &guard.Call{
 		ID: guard.NewRequestID(), Service: "autoscaling", Operation: "Reconcile", Region: p.Region, Time: s.g.Now(),
-		Caller: guard.Caller{Identity: directory.ServiceIdentity(Principal), InvokedBy: Principal},
+		Caller: guard.Caller{Identity: directory.ServiceIdentity(Principal), InvokedBy: Principal, SourceAccount: p.Account},
 	}
 }
 

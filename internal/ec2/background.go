@@ -70,7 +70,7 @@ func (s *Service) needRole(ctx context.Context, c *guard.Call, l linkedService) 
 func (s *Service) serviceCall(ctx context.Context, l linkedService, region, account, operation string) (*guard.Call, guard.Caller, error) {
 	parent := &guard.Call{
 		ID: guard.NewRequestID(), Service: "ec2", Operation: operation, Region: region, Time: s.g.Now(),
-		Caller: guard.Caller{Identity: directory.ServiceIdentity(l.principal), InvokedBy: l.principal},
+		Caller: guard.Caller{Identity: directory.ServiceIdentity(l.principal), InvokedBy: l.principal, SourceAccount: account},
 	}
 	if s.roles == nil {
 		return parent, guard.Caller{}, apierr.New("UnsupportedOperation", "This server has no service-linked roles.")

@@ -33,8 +33,11 @@ func fingerprint(values ...any) string {
 // seen gives what an earlier request with the token made, or "". The token of a request that
 // asked for something else is an error.
 func (k clientToken) seen(tx store.Tx, c *guard.Call) (string, error) {
-	if k.token == "" {
+	switch {
+	case k.token == "":
 		return "", nil
+	case len(k.token) > maxTokenImage:
+		return "", invalidValue("The client token is not valid: it has 1 to %d characters.", maxTokenImage)
 	}
 	rec, ok, err := tokenTable.Get(tx, c.Region, c.Account(), c.Operation, k.token)
 	switch {

@@ -7,8 +7,8 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// Longest client tokens: of most operations, and of CopyImage. Source: EC2 API Reference, "Ensuring
-// idempotency" and CopyImage, ClientToken.
+// Longest client tokens: of most operations, and of CopyImage, launch templates and fleets. Source: EC2 API
+// Reference, "Ensuring idempotency", CopyImage and CreateLaunchTemplate, ClientToken.
 const (
 	maxToken      = 64
 	maxTokenImage = 128

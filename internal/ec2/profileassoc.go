@@ -88,11 +88,17 @@ func (s *Service) allowProfile(tx store.Tx, c *guard.Call, i *instanceRecord, pr
 	return err
 }
 
-// newProfile is the profile of a request that must name one.
-func (s *Service) newProfile(tx store.Tx, c *guard.Call, spec *ec2api.IamInstanceProfileSpecification) (*Profile, error) {
+// newProfile is the profile of a request that must name one, for an instance. What is wrong with it learns only
+// who may do the operation on the instance.
+func (s *Service) newProfile(tx store.Tx, c *guard.Call, i *instanceRecord, spec *ec2api.IamInstanceProfileSpecification) (*Profile, error) {
 	p, err := s.profileOf(tx, c, spec)
-	if err == nil && p == nil {
+	switch {
+	case err == nil && p == nil:
 		err = apierr.New("MissingParameter", "The request must contain the parameter IamInstanceProfile")
+	case apierr.Code(err) != "":
+		if err := s.allowProfile(tx, c, i, nil); err != nil {
+			return nil, err
+		}
 	}
 	return p, err
 }
@@ -108,11 +114,11 @@ func (s *Service) AssociateIamInstanceProfile(ctx context.Context, c *guard.Call
 		if err != nil {
 			return err
 		}
-		profile, err := s.newProfile(tx, c, in.IamInstanceProfile)
+		i := found[0]
+		profile, err := s.newProfile(tx, c, &i, in.IamInstanceProfile)
 		if err != nil {
 			return err
 		}
-		i := found[0]
 		if err := s.allowProfile(tx, c, &i, profile); err != nil {
 			return err
 		}
@@ -154,7 +160,7 @@ func (s *Service) ReplaceIamInstanceProfileAssociation(ctx context.Context, c *g
 		if err != nil {
 			return s.allowNone(tx, c, err)
 		}
-		profile, err := s.newProfile(tx, c, in.IamInstanceProfile)
+		profile, err := s.newProfile(tx, c, &i, in.IamInstanceProfile)
 		if err != nil {
 			return err
 		}

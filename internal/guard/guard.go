@@ -9,6 +9,7 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
@@ -23,6 +24,7 @@ import (
 	"time"
 
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/guard/internal/mint"
@@ -386,9 +388,10 @@ func (g *Guard) request(tx store.Tx, c *Call, parts []authz.Part, entries authz.
 }
 
 // placeResources gives each part what the organization of the resource's owner says: its place and
-// the resource control policies. An action without resource is under those of the caller's own
-// account. A part that names another owner (aws:ResourceAccount) is about something that was
-// shared: nothing of the caller's organization is said of it.
+// the resource control policies. A role that is passed is of the account that its ARN names, whatever the
+// service takes it for. An action without resource is under those of the caller's own account. A part
+// that names another owner (aws:ResourceAccount) is about something that was shared: nothing of the
+// caller's organization is said of it.
 //
 // Source: AWS Organizations User Guide, "Resource control policies (RCPs)".
 func (g *Guard) placeResources(tx store.Tx, c *Call, caller *directory.Place, parts []authz.Part) error {
@@ -396,6 +399,9 @@ func (g *Guard) placeResources(tx store.Tx, c *Call, caller *directory.Place, pa
 	for i := range parts {
 		p := &parts[i]
 		r := &p.Resource
+		if p.Action == "iam:PassRole" { // a request may bring the role of another account
+			r.Account = cmp.Or(arn.Owner(r.ARN), r.Account)
+		}
 		if r.Account != of {
 			var err error
 			if place, err = g.cfg.Directory.Place(tx, r.Account); err != nil {

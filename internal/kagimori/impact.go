@@ -102,7 +102,9 @@ func (s *Service) change(tx store.Tx, c *guard.Call, in *kagimoriapi.ImpactChang
 	if err != nil {
 		return nil, err
 	}
-	c.Touch(keyARN, owner, "AWS::KMS::Key")
+	if owner == c.Account() {
+		c.Touch(keyARN, owner, "AWS::KMS::Key")
+	}
 	return ch, s.possible(tx, c, ch, owner)
 }
 

@@ -1,6 +1,7 @@
 package sts
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -140,8 +141,13 @@ func (s *Service) assume(tx store.Tx, c *guard.Call, in *stsapi.AssumeRoleReques
 // AssumeServiceRole is sts:AssumeRole by a service in its own name on a role that trusts it: one
 // that is linked to it, or one that was passed to it. It is decided and recorded like any other
 // call. No credentials are made: the service holds the session itself.
+//
+// A service works for one customer, whose parent call it is or for whom that says to be (SourceAccount). It
+// assumes roles of that account alone: what a role of another account lets the service do is not for this customer.
+// Source: IAM User Guide, "The confused deputy problem".
 func (s *Service) AssumeServiceRole(ctx context.Context, parent *guard.Call, service, roleARN, session string) (directory.Identity, error) {
-	as := guard.Caller{Identity: directory.ServiceIdentity(service), UserAgent: service, Secure: true, InvokedBy: service}
+	customer := cmp.Or(parent.Caller.SourceAccount, parent.Account())
+	as := guard.Caller{Identity: directory.ServiceIdentity(service), UserAgent: service, Secure: true, InvokedBy: service, SourceAccount: customer}
 	in := &stsapi.AssumeRoleRequest{RoleArn: &roleARN, RoleSessionName: &session}
 	c := parent.Child(as, "sts", "AssumeRole", in, false)
 	var (
@@ -153,10 +159,10 @@ func (s *Service) AssumeServiceRole(ctx context.Context, parent *guard.Call, ser
 		if err != nil {
 			return err
 		}
-		if account, _, err := roleName(roleARN); err == nil {
-			w.context.Set("aws:sourceaccount", account)
-			c.Touch(roleARN, account, "AWS::IAM::Role") // its account may know why
+		if account, _, err := roleName(roleARN); err != nil || account != customer {
+			return apierr.Newf("AccessDenied", "The service %s may not assume the role %s for the account %s.", service, roleARN, customer).WithStatus(403)
 		}
+		c.Touch(roleARN, customer, "AWS::IAM::Role") // its account may know why
 		return s.g.View(ctx, c, func(tx store.Tx) error {
 			if r, err = s.assume(tx, c, in, w); err != nil {
 				return err

@@ -145,4 +145,7 @@ func TestServiceAssumesTheRoleThatTrustsIt(t *testing.T) {
 	if outcomes["autoscaling.amazonaws.com "] != 1 || outcomes["spot.amazonaws.com AccessDenied"] != 1 || outcomes["autoscaling.amazonaws.com AccessDenied"] != 1 {
 		t.Errorf("recorded: %v", outcomes)
 	}
+	if _, err := w.sts.AssumeServiceRole(t.Context(), w.admin("444455556666").call(), "autoscaling.amazonaws.com", role, "x"); err == nil {
+		t.Error("the role was assumed for another account")
+	}
 }

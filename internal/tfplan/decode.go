@@ -22,6 +22,14 @@ var (
 	ErrVersion = errors.New("unknown version of the format")
 )
 
+// said is what a decoder says, in words of the document alone: whoever gave it may be far away.
+func said(err error) string {
+	if e, ok := errors.AsType[*json.SemanticError](err); ok {
+		return fmt.Sprintf("what is at %q is of another kind than it should be", e.JSONPointer)
+	}
+	return strings.TrimPrefix(err.Error(), "jsontext: ")
+}
+
 // Is reports whether data looks like what terraform show -json prints, or like the file that it
 // should have been given.
 func Is(data []byte) bool {
@@ -150,7 +158,7 @@ func (m *model) file(data []byte) error {
 	}
 	switch {
 	case err != nil && !errors.Is(err, ErrFormat):
-		return fmt.Errorf("%w: %w", ErrFormat, err)
+		return fmt.Errorf("%w: %s", ErrFormat, said(err))
 	case err != nil:
 		return err
 	case version == "":

@@ -139,14 +139,14 @@ type asked struct {
 func (a *asked) call(ctx context.Context, op string, m *xks.RequestMetadata) (*guard.Call, error) {
 	c := &guard.Call{
 		ID: guard.NewRequestID(), Service: "kms", Operation: op, Region: a.key.Region, Time: a.s.g.Now(), ReadOnly: true,
-		Caller: guard.Caller{UserAgent: Principal, Secure: true},
+		Caller: guard.Caller{UserAgent: Principal, Secure: true, SourceAccount: a.credential.Account},
 	}
 	c.Caller.SourceIP, _, _ = net.SplitHostPort(a.from.RemoteAddr)
 	id, err := a.s.as(ctx, c, a.credential)
 	if err != nil {
 		return nil, err
 	}
-	c.Caller.Identity, c.Caller.InvokedBy = id, Principal
+	c.Caller.Identity, c.Caller.InvokedBy, c.Caller.SourceAccount = id, Principal, "" // from here on the role asks
 	c.Note("externalKeyStore", shortened(m))
 	return c, nil
 }

@@ -1,0 +1,178 @@
+package hostile_test
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"maps"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
+	"github.com/kagimori/kagimori/internal/api/ebsapi"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/api/iamapi"
+	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
+	"github.com/kagimori/kagimori/internal/api/kmsapi"
+	"github.com/kagimori/kagimori/internal/api/organizationsapi"
+	"github.com/kagimori/kagimori/internal/api/stsapi"
+	"github.com/kagimori/kagimori/internal/secret"
+)
+
+// plausible fills what an operation requires, and the members that known names.
+func plausible(v reflect.Value, known map[string]string) {
+	for i := range v.NumField() {
+		f, field := v.Field(i), v.Type().Field(i)
+		value, ok := known[field.Name]
+		if field.Name == "KeySpec" || field.Name == "InstanceId" && !strings.Contains(field.Tag.Get("aws")+",", ",req,") {
+			continue // excludes NumberOfBytes, or says how something else is made
+		}
+		if !ok && !strings.Contains(field.Tag.Get("aws")+",", ",req,") {
+			continue
+		}
+		switch {
+		case f.Kind() == reflect.Pointer && f.Type().Elem().Kind() == reflect.Struct:
+			f.Set(reflect.New(f.Type().Elem()))
+			if f.Type().String() != "*time.Time" {
+				plausible(f.Elem(), known)
+			}
+		case f.Kind() == reflect.Pointer:
+			f.Set(reflect.New(f.Type().Elem()))
+			switch e := f.Elem(); e.Kind() {
+			case reflect.String:
+				if !ok {
+					value = "x"
+				}
+				e.SetString(value)
+			case reflect.Int32, reflect.Int64:
+				e.SetInt(7)
+			}
+		case f.Kind() == reflect.Slice && f.Type().Elem().Kind() == reflect.Uint8:
+			f.SetBytes([]byte("bytes of the request"))
+		case f.Kind() == reflect.Slice:
+			f.Set(reflect.MakeSlice(f.Type(), 1, 1))
+			switch e := f.Index(0); e.Kind() {
+			case reflect.String:
+				if !ok {
+					value = "x"
+				}
+				e.SetString(value)
+			case reflect.Struct:
+				plausible(e, known)
+			}
+		}
+	}
+}
+
+// attributes are good values of the member Attribute.
+var attributes = map[string]string{
+	"DescribeImageAttribute": "launchPermission", "DescribeInstanceAttribute": "userData", "DescribeSnapshotAttribute": "createVolumePermission",
+	"DescribeVolumeAttribute": "autoEnableIO", "DescribeVpcAttribute": "enableDnsSupport", "ResetImageAttribute": "launchPermission",
+	"ResetSnapshotAttribute": "createVolumePermission",
+}
+
+// ec2Members are good values of members of requests to EC2, by operation.
+var ec2Members = map[string]map[string]string{
+	"CreateVpc": {"CidrBlock": "10.0.0.0/16"}, "CreateSubnet": {"CidrBlock": "10.0.0.0/24", "VpcId": "vpc-00000000"},
+	"CreatePlacementGroup": {"GroupName": "g"}, "DeleteSecurityGroup": {"GroupId": "sg-00000000"}, "DeleteKeyPair": {"KeyName": "k"},
+	"ReleaseAddress": {"AllocationId": "eipalloc-00000000"}, "ModifyVpcAttribute": {"VpcId": "vpc-00000000", "EnableDnsSupport": ""},
+	"RevokeSecurityGroupIngress":    {"GroupId": "sg-00000000", "SecurityGroupRuleIds": "sgr-00000000"},
+	"RevokeSecurityGroupEgress":     {"GroupId": "sg-00000000", "SecurityGroupRuleIds": "sgr-00000000"},
+	"AuthorizeSecurityGroupIngress": {"GroupId": "sg-00000000", "IpProtocol": "-1", "CidrIp": "10.0.0.0/8"},
+	"AuthorizeSecurityGroupEgress":  {"GroupId": "sg-00000000", "IpProtocol": "-1", "CidrIp": "10.0.0.0/8"},
+	"RequestSpotInstances":          {"Type": "one-time", "LaunchSpecification": ""}, "RequestSpotFleet": {"Type": "request"},
+	"ResetInstanceAttribute": {"Attribute": "sourceDestCheck"}, "ModifyInstanceAttribute": {"Attribute": ""},
+	"ModifySnapshotAttribute": {"Attribute": "createVolumePermission", "UserIds": "111122223333", "OperationType": "add"}, "DescribeAccountAttributes": {"AttributeNames": "default-vpc"},
+	"EnableSnapshotBlockPublicAccess": {"State": "block-all-sharing"}, "EnableImageBlockPublicAccess": {"ImageBlockPublicAccessState": "block-new-sharing"},
+	"ModifyImageAttribute": {"Attribute": "launchPermission", "UserIds": "111122223333", "OperationType": "add"}, "CreateTags": {"Value": "v"},
+	"EnableFastSnapshotRestores": {"AvailabilityZones": "us-east-1a"}, "DisableFastSnapshotRestores": {"AvailabilityZones": "us-east-1a"},
+	"LockSnapshot": {"LockMode": "governance"}, "AssociateIamInstanceProfile": {"Arn": "", "Name": "ip"},
+}
+
+// good makes a request of an operation that is whole: what remains to be found out is whether the caller may.
+func good(svc *api.Service, op *api.Operation, known map[string]string) any {
+	in, with := op.NewInput(), maps.Clone(known)
+	with["Attribute"], with["ResourceId"], with["Filter"] = attributes[op.Name], known["VolumeId"], "User"
+	with["PolicyType"], with["Type"] = "SERVICE_CONTROL_POLICY", "SERVICE_CONTROL_POLICY"
+	with["SourceSnapshotIds"] = known["SnapshotId"]
+	switch svc.Name {
+	case "organizations":
+		with["ResourceId"], with["Filter"] = known["AccountId"], "SERVICE_CONTROL_POLICY"
+	case "access-analyzer":
+		with["PolicyType"], with["ResourceType"] = "IDENTITY_POLICY", "AWS::KMS::Key"
+	case "kagimori":
+		if with["Type"] = "ADD_ADMINISTRATOR"; op.Name == "PredictImpact" {
+			with["Type"] = "DISABLE_KEY"
+		}
+	case "autoscaling":
+		with["PolicyType"], with["Type"], with["TrafficSourceType"] = "SimpleScaling", "elb", "elb"
+	case "iam":
+		with["Granularity"] = "SERVICE_LEVEL"
+	case "ebs":
+		with["ChecksumAlgorithm"], with["Checksum"], with["SecondSnapshotId"] = "SHA256", strings.Repeat("A", 43)+"=", known["SnapshotId"]
+	case "ec2":
+		maps.Copy(with, ec2Members[op.Name])
+		if op.Name == "CopyVolumes" {
+			with["SourceVolumeId"] = known["VolumeId"]
+		}
+	}
+	plausible(reflect.ValueOf(in).Elem(), with)
+	special(in, known)
+	return in
+}
+
+// special sets what no member's name says.
+func special(in any, known map[string]string) {
+	instance, image := new(known["InstanceId"]), new(known["ImageId"])
+	switch r := in.(type) {
+	case *ec2api.ModifyVpcAttributeRequest:
+		r.EnableDnsHostnames, r.EnableNetworkAddressUsageMetrics = nil, nil
+		r.EnableDnsSupport = &ec2api.AttributeBooleanValue{Value: new(true)}
+	case *ec2api.ModifyInstanceAttributeRequest:
+		*r = ec2api.ModifyInstanceAttributeRequest{InstanceId: instance, DisableApiStop: &ec2api.AttributeBooleanValue{Value: new(true)}}
+	case *ec2api.AssociateAddressRequest:
+		r.InstanceId, r.AllocationId = instance, new("eipalloc-00000000")
+	case *ec2api.CreateFleetRequest:
+		r.Type = new("instant")
+		r.LaunchTemplateConfigs = []ec2api.FleetLaunchTemplateConfigRequest{{LaunchTemplateSpecification: &ec2api.FleetLaunchTemplateSpecificationRequest{
+			LaunchTemplateName: new("template"), Version: new("1")}}}
+	case *ec2api.RegisterImageRequest:
+		r.RootDeviceName = new("/dev/xvda")
+		r.BlockDeviceMappings = []ec2api.BlockDeviceMapping{{DeviceName: new("/dev/xvda"), Ebs: &ec2api.EbsBlockDevice{SnapshotId: new(known["SnapshotId"])}}}
+	case *ec2api.CreateReplaceRootVolumeTaskRequest:
+		*r = ec2api.CreateReplaceRootVolumeTaskRequest{InstanceId: instance}
+	case *ec2api.RequestSpotFleetRequest:
+		r.SpotFleetRequestConfig.LaunchSpecifications = []ec2api.SpotFleetLaunchSpecification{{ImageId: image, InstanceType: new("t3.micro")}}
+		r.SpotFleetRequestConfig.IamFleetRole = new(known["RoleArn"])
+	case *iamapi.CreateDelegationRequestRequest:
+		r.Permissions = &iamapi.DelegationPermission{PolicyTemplateArn: new("arn:aws:iam:::delegation-template/acme/x")}
+		r.RequestorWorkflowId, r.NotificationChannel, r.SessionDuration = new("workflow"), new("arn:aws:sns:us-east-1:"+known["AccountId"]+":t"), new(int32(3600))
+	case *organizationsapi.InviteAccountToOrganizationRequest:
+		r.Target = &organizationsapi.HandshakeParty{Id: new(secret.String(known["AccountId"])), Type: new("ACCOUNT")}
+	case *organizationsapi.DescribeEffectivePolicyRequest:
+		r.PolicyType = new("TAG_POLICY")
+	case *ebsapi.PutSnapshotBlockRequest:
+		r.BlockData, r.DataLength = make([]byte, 512<<10), new(int32(512<<10))
+		sum := sha256.Sum256(r.BlockData)
+		r.Checksum = new(base64.StdEncoding.EncodeToString(sum[:]))
+	case *ebsapi.CompleteSnapshotRequest:
+		r.Checksum, r.ChecksumAlgorithm = nil, nil
+	case *stsapi.AssumeRoleRequest: // codes are looked at before policies are asked
+		r.SerialNumber, r.TokenCode = nil, nil
+	case *stsapi.GetSessionTokenRequest:
+		r.SerialNumber, r.TokenCode = nil, nil
+	case *stsapi.GetWebIdentityTokenRequest:
+		r.SigningAlgorithm = new("ES384")
+	case *kmsapi.DecryptRequest:
+		r.CiphertextBlob = []byte(known["ciphertext"])
+	case *kmsapi.ReEncryptRequest:
+		r.CiphertextBlob = []byte(known["ciphertext"])
+	case *autoscalingapi.CreateAutoScalingGroupType:
+		r.InstanceId, r.Tags = instance, nil
+	case *autoscalingapi.GetPredictiveScalingForecastType:
+		r.StartTime, r.EndTime = new(time.Now().Add(-time.Hour)), new(time.Now())
+	case *kagimoriapi.PredictImpactRequest:
+		r.Change.KeyId = new(known["KeyId"])
+	}
+}
