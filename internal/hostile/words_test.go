@@ -252,6 +252,6 @@ func FuzzMembers(f *testing.F) {
 		p := places[int(where)%len(places)]
 		in := good(p.s.Service, p.op, w.known)
 		p.in.set(in, text)
-		survives(t, p.s.Name+":"+p.op.Name+p.in.name, p.s.of(w.admin).Do(t.Context(), p.op.Name, in, nil))
+		survives(t, p.s.Name+":"+p.op.Name+p.in.name+"="+text, p.s.of(w.admin).Do(t.Context(), p.op.Name, in, nil))
 	})
 }
