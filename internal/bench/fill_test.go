@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,6 +17,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
 	"github.com/kagimori/kagimori/internal/arn"
@@ -67,8 +68,12 @@ type modelRecord struct {
 	data   []byte
 }
 
-// materialMark stands for key material in the model.
-const materialMark = `"@material"`
+// keyMaterial is the field of a packed key that has key material, of which the fields are id, spec and
+// wrapped bytes; packedVersion is that of packed keys.
+const (
+	keyMaterial   protowire.Number = 20
+	packedVersion                  = 2
+)
 
 func readModel(ctx context.Context, s store.Store, m *soft.Module) (*model, error) {
 	t := &model{first: keyID(0), module: m}
@@ -102,18 +107,32 @@ func readModel(ctx context.Context, s store.Store, m *soft.Module) (*model, erro
 	return t, err
 }
 
-// withoutMaterial is a key's record, a version and JSON, with the mark instead of its material.
-func withoutMaterial(data []byte) ([]byte, error) {
-	var all map[string]json.RawMessage
-	if err := json.Unmarshal(data[1:], &all); err != nil {
-		return nil, err
+// withoutMaterial is what is in a packed key but its material.
+func withoutMaterial(data []byte) (out []byte, err error) {
+	rest, ok := store.Unpack(data)
+	if !ok || data[0] != packedVersion {
+		return nil, errors.New("a key that is not packed")
 	}
-	if len(all["materials"]) == 0 {
-		return nil, errors.New("a key without material")
+	for len(rest) > 0 {
+		number, _, n := protowire.ConsumeField(rest)
+		if n < 0 {
+			return nil, protowire.ParseError(n)
+		}
+		if number != keyMaterial {
+			out = append(out, rest[:n]...)
+		}
+		rest = rest[n:]
 	}
-	all["materials"] = json.RawMessage(materialMark)
-	out, err := json.Marshal(all)
-	return append(data[:1:1], out...), err
+	return out, nil
+}
+
+// appendMaterial appends the field with key material.
+func appendMaterial(out []byte, m hsm.Material) []byte {
+	var in []byte
+	for i, data := range [][]byte{[]byte(m.ID), []byte(m.Spec), m.Wrapped} {
+		in = protowire.AppendBytes(protowire.AppendTag(in, protowire.Number(i+1), protowire.BytesType), data)
+	}
+	return protowire.AppendBytes(protowire.AppendTag(out, keyMaterial, protowire.BytesType), in)
 }
 
 // A record is one to write.
@@ -126,10 +145,6 @@ type record struct {
 func (t *model) appendKey(ctx context.Context, out []record, id string) ([]record, error) {
 	keyARN := arn.KMSKey(testkit.Region, account, id)
 	m, err := t.module.Generate(ctx, permittest.New("kms:CreateKey", "*"), keyARN, "SYMMETRIC_DEFAULT")
-	if err != nil {
-		return nil, err
-	}
-	material, err := json.Marshal([]hsm.Material{m})
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +165,7 @@ func (t *model) appendKey(ctx context.Context, out []record, id string) ([]recor
 			}
 		}
 		if r.bucket == "kms/key" {
-			data = bytes.Replace(data, []byte(materialMark), material, 1)
+			data = store.Pack(packedVersion, appendMaterial(data, m))
 		}
 		out = append(out, record{r.bucket, store.Key(key...), data})
 	}

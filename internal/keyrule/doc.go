@@ -45,7 +45,8 @@ func (k *Key) Context() authz.Context {
 
 // kind are the condition keys of a key's kind, which CreateKey carries too.
 func (k *Key) kind() authz.Context {
-	var c authz.Context
+	const most = 9 // with aliases, and what the caller adds
+	c := make(authz.Context, 0, most)
 	c.Set("kms:keyspec", k.Spec)
 	c.Set("kms:customermasterkeyspec", k.Spec)
 	c.Set("kms:keyusage", k.Usage)

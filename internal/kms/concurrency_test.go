@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
+	"github.com/kagimori/kagimori/internal/kms"
 	"github.com/kagimori/kagimori/internal/store"
 	"github.com/kagimori/kagimori/internal/trail"
 )
@@ -60,8 +61,9 @@ func TestConflictingChangesAllHappen(t *testing.T) {
 func (w *world) grantCount(key string) (n int) {
 	w.t.Helper()
 	check(w.t, w.store.View(w.t.Context(), func(tx store.Tx) error {
-		rec, _, err := store.Table[struct{ Grants int }]{Bucket: "kms/key", Version: 1}.Get(tx, region, owner, id(key))
-		n = rec.Grants
+		rec, err := kms.StoredKey(tx, region, owner, id(key))
+		count, _ := rec["grants"].(float64) // absent: none
+		n = int(count)
 		return err
 	}))
 	return n

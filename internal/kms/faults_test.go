@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -16,6 +15,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/keyrule"
+	"github.com/kagimori/kagimori/internal/kms"
 	"github.com/kagimori/kagimori/internal/store"
 	"github.com/kagimori/kagimori/internal/trail"
 )
@@ -142,14 +142,13 @@ func TestFailedDeletionHoldsUpNoOther(t *testing.T) {
 // edit changes the stored record of a key.
 func (w *world) edit(key string, change func(map[string]any)) {
 	w.t.Helper()
-	table := store.Table[map[string]any]{Bucket: "kms/key", Version: 1}
 	w.update(func(tx store.Tx) error {
-		rec, found, err := table.Get(tx, region, owner, id(key))
-		if err != nil || !found {
-			return fmt.Errorf("key %s: %w", key, err)
+		rec, err := kms.StoredKey(tx, region, owner, id(key))
+		if err != nil {
+			return err
 		}
 		change(rec)
-		return table.Put(tx, rec, region, owner, id(key))
+		return kms.StoreKey(tx, rec, region, owner, id(key))
 	})
 }
 

@@ -176,7 +176,8 @@ func notHere(shape, member, spec, region string) error {
 }
 
 func createParts(c *guard.Call, k *keyRecord, in *kmsapi.CreateKeyRequest) []authz.Part {
-	p := k.rule().CreatePart(in.BypassPolicyLockoutSafetyCheck)
+	rule := k.rule()
+	p := rule.CreatePart(in.BypassPolicyLockoutSafetyCheck)
 	requestTags(&p.Context, in.Tags)
 	for _, t := range in.Tags { // a request that creates with tags carries those of the resource to be
 		p.Context.Set("aws:resourcetag/"+api.Val(t.TagKey), api.Val(t.TagValue))

@@ -1,6 +1,7 @@
 package kms
 
 import (
+	"slices"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
@@ -50,8 +51,8 @@ type keyRecord struct {
 func (k *keyRecord) arn() string { return arn.KMSKey(k.Region, k.Account, k.ID) }
 
 // rule is what the rules of keys need to know.
-func (k *keyRecord) rule() *keyrule.Key {
-	r := &keyrule.Key{
+func (k *keyRecord) rule() keyrule.Key {
+	r := keyrule.Key{
 		Region: k.Region, Account: k.Account, ID: k.ID, Spec: k.Spec, Usage: k.Usage, Origin: k.Origin, State: k.State,
 		AWSManaged: k.Manager == kmsapi.KeyManagerTypeAWS, Aliases: k.Aliases,
 		MultiRegion: k.Multi != nil, MultiRegionKeyType: k.regionType(),
@@ -144,10 +145,15 @@ func (g *grantRecord) authz() authz.Grant {
 	}
 }
 
+// packedSince is the format of stores whose keys are packed (docs/operations.md).
+const packedSince = 2
+
 // Tables. Keys start with region and account of the key. granteeTable repeats the grants: a
 // decision reads all grants of a grantee in one scan, however many there are.
 var (
-	keyTable      = store.Table[keyRecord]{Bucket: "kms/key", Version: 1}
+	keyTable = store.Table[keyRecord]{
+		Bucket: "kms/key", Version: 2, Packed: &store.Packed[keyRecord]{Append: appendKey, Parse: parseKey, Since: packedSince, JSON: 1},
+	}
 	aliasTable    = store.Table[aliasRecord]{Bucket: "kms/alias", Version: 1}
 	grantTable    = store.Table[grantRecord]{Bucket: "kms/grant", Version: 1}         // ..., key, grant
 	granteeTable  = store.Table[grantRecord]{Bucket: "kms/grantee", Version: 1}       // ..., key, grantee, grant
@@ -166,12 +172,14 @@ func (s *Service) buildView(k keyRecord) (*keyView, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &keyView{keyRecord: k, arn: k.arn(), policy: doc}
+	v := &keyView{keyRecord: k, policy: doc, rule: k.rule()}
+	v.resource = v.rule.Resource()
+	v.arn = v.resource.ARN
 	v.policy.Name, v.policy.Owner, v.policy.Attached = v.arn, k.Account, v.arn
 	v.policy.SetPrincipalIDs(k.PolicyIDs)
-	v.rule = *k.rule()
-	v.resource, v.base = v.rule.Resource(), v.rule.Context()
-	v.crypto = append(make(authz.Context, 0, len(v.base)+1), v.base...)
+	v.crypto = v.rule.Context()
+	n := len(v.crypto)
 	v.crypto.Set("kms:encryptionalgorithm", symmetric)
+	v.base, v.crypto = v.crypto[:n:n], slices.Clip(v.crypto)
 	return v, nil
 }

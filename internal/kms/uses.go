@@ -47,6 +47,8 @@ type uses struct {
 	last  map[usedKey]*use
 	due   int // how many are
 	timer bool
+	// known tells of keys that are not in last what the store has.
+	known storedUses
 }
 
 func newUses(g *guard.Guard, c *clock.Clock, log *slog.Logger) *uses {
@@ -58,7 +60,11 @@ func (u *uses) note(ctx context.Context, key usedKey, now usage) {
 	u.mu.Lock()
 	last := u.last[key]
 	if last == nil {
-		last = new(use)
+		last = &use{stored: u.known.at(key)}
+		if len(u.last) >= usesKept && now.At.Sub(last.stored) < usesStep {
+			u.mu.Unlock()
+			return // what the store has is late by less than a step, and too many keys are used to do better
+		}
 		u.last[key] = last
 	}
 	if last.At.After(now.At) {
@@ -195,6 +201,7 @@ func (u *uses) settle(stored map[usedKey]time.Time) {
 			return
 		}
 		if !use.due {
+			u.known.note(k, use.stored)
 			delete(u.last, k)
 		}
 	}

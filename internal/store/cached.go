@@ -2,19 +2,25 @@ package store
 
 import (
 	"container/list"
+	"hash/maphash"
 	"sync"
+
+	"github.com/kagimori/kagimori/internal/sieve"
 )
 
 // A Cached is a [Table] with a value built from each record and kept by revision, so that reading
 // a record that has not changed costs neither decoding nor building. It never answers from a
-// stale record: the revision is read in the transaction.
+// stale record: the revision is read in the transaction. Once it is full, it keeps only what is read again
+// soon: of records that come by once each, it would keep none for long enough.
 type Cached[T, V any] struct {
 	Table[T]
 	build func(T) (V, error)
 	limit int
 	memo  Memo[*found[V]]
+	seed  maphash.Seed
 
 	mu    sync.Mutex
+	again *sieve.Sieve             // guarded by mu
 	byKey map[string]*list.Element // guarded by mu
 	order *list.List               // most recently used first; guarded by mu
 }
@@ -31,48 +37,51 @@ type found[V any] struct{ val V }
 // NewCached keeps at most limit values of t. Values are shared between callers: build returns
 // something that nobody changes.
 func NewCached[T, V any](t Table[T], limit int, build func(T) (V, error)) *Cached[T, V] {
-	return &Cached[T, V]{Table: t, build: build, limit: limit, memo: NewMemo[*found[V]](), byKey: map[string]*list.Element{}, order: list.New()}
+	const lately = 4
+	return &Cached[T, V]{
+		Table: t, build: build, limit: limit, memo: NewMemo[*found[V]](), seed: maphash.MakeSeed(), again: sieve.New(lately * limit),
+		byKey: map[string]*list.Element{}, order: list.New(),
+	}
 }
 
 // Shared reads the value of a record; ok is false if there is none.
 func (c *Cached[T, V]) Shared(tx Tx, key ...string) (val V, ok bool, err error) {
 	all := memosOf(tx, len(key))
 	if all == nil {
-		return c.read(tx, key...)
+		val, ok, _, err = c.read(tx, key...)
+		return val, ok, err
 	}
 	k := c.memo.key(key)
 	if f, ok := all.get(k); ok {
 		return f.(*found[V]).val, true, nil
 	}
-	if val, ok, err = c.read(tx, key...); ok && err == nil {
+	val, ok, kept, err := c.read(tx, key...)
+	if kept {
 		all.put(k, &found[V]{val})
 	}
 	return val, ok, err
 }
 
-// read is Shared without what the snapshot remembers.
-func (c *Cached[T, V]) read(tx Tx, key ...string) (val V, ok bool, err error) {
+// read is Shared without what the snapshot remembers; kept is whether the value is kept for others.
+func (c *Cached[T, V]) read(tx Tx, key ...string) (val V, ok, kept bool, err error) {
 	k := Key(key...)
 	raw, ok, err := tx.Get(c.Bucket, k)
 	if err != nil || !ok {
-		return val, false, err
+		return val, false, false, err
 	}
 	if raw.Rev != 0 {
 		if val, ok := c.lookup(k, raw.Rev); ok {
-			return val, true, nil
+			return val, true, true, nil
 		}
 	}
 	var rec T
 	if err := c.decode(raw.Data, &rec); err != nil {
-		return val, false, err
+		return val, false, false, err
 	}
 	if val, err = c.build(rec); err != nil {
-		return val, false, err
+		return val, false, false, err
 	}
-	if raw.Rev != 0 {
-		c.keep(k, raw.Rev, val)
-	}
-	return val, true, nil
+	return val, true, raw.Rev != 0 && c.keep(k, raw.Rev, val), nil
 }
 
 func (c *Cached[T, V]) lookup(key string, rev Revision) (val V, ok bool) {
@@ -90,13 +99,17 @@ func (c *Cached[T, V]) lookup(key string, rev Revision) (val V, ok bool) {
 	return e.val, true
 }
 
-func (c *Cached[T, V]) keep(key string, rev Revision, val V) {
+// keep keeps a value, if there is room or it was read before.
+func (c *Cached[T, V]) keep(key string, rev Revision, val V) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if el := c.byKey[key]; el != nil {
 		el.Value = &cachedEntry[V]{key, rev, val}
 		c.order.MoveToFront(el)
-		return
+		return true
+	}
+	if c.order.Len() >= c.limit && !c.again.Again(maphash.String(c.seed, key)) {
+		return false
 	}
 	c.byKey[key] = c.order.PushFront(&cachedEntry[V]{key, rev, val})
 	if c.order.Len() > c.limit {
@@ -104,4 +117,5 @@ func (c *Cached[T, V]) keep(key string, rev Revision, val V) {
 		delete(c.byKey, last.Value.(*cachedEntry[V]).key)
 		c.order.Remove(last)
 	}
+	return true
 }

@@ -25,6 +25,7 @@ type Overlay struct {
 	bytes  int
 	ended  bool
 	err    error // the first broken limit
+	level  int
 }
 
 // A Write is one buffered change.
@@ -58,6 +59,12 @@ func (w Write) Change(rev Revision) Change {
 
 // NewOverlay begins an update.
 func NewOverlay(src Source) *Overlay { return &Overlay{src: src} }
+
+// SetLevel has tables write what the programs that share the store have agreed on (see [Level]).
+func (o *Overlay) SetLevel(level int) { o.level = level }
+
+// Level is that of SetLevel; 0: what is newest.
+func (o *Overlay) Level() int { return o.level }
 
 // Writes are the changes so far, sorted by bucket and key.
 func (o *Overlay) Writes() []Write { return o.writes }

@@ -6,7 +6,7 @@ import (
 	"iter"
 )
 
-// A Table is a bucket of records of one type, kept as JSON behind a format version.
+// A Table is a bucket of records of one type, kept as JSON, or [Packed], behind a format version.
 // Keys are tuples: their parts are joined by [Key].
 type Table[T any] struct {
 	Bucket  string
@@ -14,6 +14,8 @@ type Table[T any] struct {
 	// Upgrade turns the JSON of an older version into that of Version. Without it an older
 	// record is refused.
 	Upgrade func(version uint8, data []byte) ([]byte, error)
+	// Packed, if not nil, is how records of Version are kept. Upgrade is for JSON older than Packed.JSON then.
+	Packed *Packed[T]
 }
 
 // Record is a value of a [Table] with its key parts and revision.
@@ -42,11 +44,23 @@ func (t Table[T]) Load(tx Tx, key ...string) (rec Record[T], ok bool, err error)
 
 // Put writes a record.
 func (t Table[T]) Put(tx Tx, rec T, key ...string) error {
-	data, err := json.Marshal(rec)
+	data, err := t.encode(tx, &rec)
 	if err != nil {
 		return fmt.Errorf("store: %s: %w", t.Bucket, err)
 	}
-	return tx.Put(t.Bucket, Key(key...), append([]byte{t.Version}, data...))
+	return tx.Put(t.Bucket, Key(key...), data)
+}
+
+func (t Table[T]) encode(tx Tx, rec *T) ([]byte, error) {
+	version := t.Version
+	if t.Packed != nil {
+		if level, ok := Level(tx); !ok || level >= t.Packed.Since {
+			return t.Packed.encode(version, rec)
+		}
+		version = t.Packed.JSON
+	}
+	data, err := json.Marshal(rec)
+	return append([]byte{version}, data...), err
 }
 
 // Delete removes a record.
@@ -104,13 +118,20 @@ func (t Table[T]) decode(data []byte, rec *T) error {
 	if len(data) == 0 {
 		return fmt.Errorf("%w: empty record in %s", ErrCorrupt, t.Bucket)
 	}
-	version, data := data[0], data[1:]
-	if version > t.Version {
-		return fmt.Errorf("%w: %s has records of format %d, this kagimori knows up to %d", ErrCorrupt, t.Bucket, version, t.Version)
+	version, newest := data[0], t.Version
+	if version > newest {
+		return fmt.Errorf("%w: %s has records of format %d, this kagimori knows up to %d", ErrCorrupt, t.Bucket, version, newest)
 	}
-	if version < t.Version {
+	if t.Packed != nil {
+		if version == newest {
+			return t.Packed.decode(t.Bucket, data, rec)
+		}
+		newest = t.Packed.JSON
+	}
+	data = data[1:]
+	if version < newest {
 		if t.Upgrade == nil {
-			return fmt.Errorf("%w: %s has records of format %d, which this kagimori cannot upgrade to %d", ErrCorrupt, t.Bucket, version, t.Version)
+			return fmt.Errorf("%w: %s has records of format %d, which this kagimori cannot upgrade to %d", ErrCorrupt, t.Bucket, version, newest)
 		}
 		var err error
 		if data, err = t.Upgrade(version, data); err != nil {

@@ -2,21 +2,25 @@ package soft
 
 import (
 	"container/list"
+	"encoding/binary"
 	"sync"
 
 	"github.com/kagimori/kagimori/internal/hsm"
+	"github.com/kagimori/kagimori/internal/sieve"
 )
 
 // cache keeps the material that was used last ready for use. A hit needs the whole of what
 // unwrapping would have authenticated to be equal, not a hash of it, so a hit proves as much as
 // unwrapping does. An entry that goes is forgotten, and its place in the arena freed: it is wiped once
-// the requests that still use it are done.
+// the requests that still use it are done. Once the cache is full, only what is used again soon is kept: of
+// keys that are used once each, none would be there long enough.
 type cache struct {
 	size int
 
 	mu     sync.Mutex               // guards the rest
 	byKey  map[string]*list.Element // by the wrapped bytes, which nearly always tell
 	recent *list.List               // of *cacheEntry, the last used first
+	again  *sieve.Sieve
 	closed bool
 }
 
@@ -32,7 +36,8 @@ type cacheEntry struct {
 }
 
 func newCache(size int) *cache {
-	return &cache{size: size, byKey: make(map[string]*list.Element), recent: list.New()}
+	const lately = 4
+	return &cache{size: size, byKey: make(map[string]*list.Element), recent: list.New(), again: sieve.New(lately * size)}
 }
 
 // find returns the entry whose whole key this is, or nil. The caller holds mu.
@@ -90,6 +95,17 @@ func (c *cache) evict() {
 	if e := c.recent.Back(); e != nil {
 		c.remove(e)
 	}
+}
+
+// welcome reports whether material is to be kept: there is room, or it was used before.
+func (c *cache) welcome(m hsm.Material) bool {
+	const random = wrapHead + 8 // behind the head, wrapped material begins with random bytes
+	if len(m.Wrapped) < random {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.recent.Len() < c.size || c.again.Again(binary.LittleEndian.Uint64(m.Wrapped[wrapHead:]))
 }
 
 // put keeps what was made ready, or frees it if it is there already.

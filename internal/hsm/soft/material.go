@@ -180,7 +180,9 @@ func (m *Module) use(keyARN string, mat hsm.Material) (*ready, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.cache.put(keyARN, mat, r)
+	if m.cache.welcome(mat) {
+		m.cache.put(keyARN, mat, r)
+	}
 	return r, nil
 }
 
@@ -193,7 +195,7 @@ func (m *Module) with(keyARN string, mat hsm.Material, f func(secret.Bytes) erro
 			return f(b)
 		}
 	}
-	b, err := m.ready(keyARN, mat)
+	b, _, err := m.ready(keyARN, mat)
 	if err != nil {
 		return err
 	}
@@ -201,25 +203,27 @@ func (m *Module) with(keyARN string, mat hsm.Material, f func(secret.Bytes) erro
 	return f(b)
 }
 
-// ready unwraps the working bytes of material of a short spec, and keeps a copy for the next time if
-// there is room. The caller wipes them.
-func (m *Module) ready(keyARN string, mat hsm.Material) (secret.Bytes, error) {
+// ready unwraps the working bytes of material of a short spec, with the cipher if it is symmetric, and keeps
+// a copy for the next time if there is room. The caller wipes them.
+func (m *Module) ready(keyARN string, mat hsm.Material) (secret.Bytes, *xaes, error) {
 	if err := m.allows(mat.Spec); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	raw, err := m.root.unwrap(keyARN, mat)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer raw.Wipe()
-	b, err := working(mat.Spec, raw)
+	b, x, err := working(mat.Spec, raw)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if h, ok := m.hold(b); ok {
-		m.cache.put(keyARN, mat, &ready{held: h})
+	if m.cache.welcome(mat) {
+		if h, ok := m.hold(b); ok {
+			m.cache.put(keyARN, mat, &ready{held: h})
+		}
 	}
-	return b, nil
+	return b, x, nil
 }
 
 // hold finds room in the arena, which may need one that was used longer ago to go.
@@ -239,12 +243,12 @@ func (m *Module) messages(keyARN string, mat hsm.Material) (*xaes, error) {
 			return x, err
 		}
 	}
-	b, err := m.ready(keyARN, mat)
-	if err != nil {
-		return nil, err
+	b, x, err := m.ready(keyARN, mat)
+	b.Wipe()
+	if err == nil && x == nil {
+		err = hsm.ErrUnsupported
 	}
-	defer b.Wipe()
-	return heldXAES(b)
+	return x, err
 }
 
 // Forget drops the unwrapped material of a deleted key.

@@ -41,20 +41,20 @@ const heldSize = 64
 func short(spec hsm.Spec) bool { return spec == specSymmetric || hmacBytes[spec] != 0 }
 
 // working gives the bytes that operations of a short spec need, from its material.
-func working(spec hsm.Spec, raw secret.Bytes) (secret.Bytes, error) {
+func working(spec hsm.Spec, raw secret.Bytes) (secret.Bytes, *xaes, error) {
 	if spec != specSymmetric {
-		return bytes.Clone(raw), nil
+		return bytes.Clone(raw), nil, nil
 	}
 	key, err := derive(raw, "message")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer key.Wipe()
 	x, err := newXAES(key)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return append(append(make(secret.Bytes, 0, heldSize), key...), x.k1[:]...), nil
+	return append(append(make(secret.Bytes, 0, heldSize), key...), x.k1[:]...), x, nil
 }
 
 // heldXAES is the cipher of what working made for SYMMETRIC_DEFAULT.
