@@ -27,7 +27,7 @@ func newStore(io stdio) *cobra.Command {
 			return errors.New("a command is missing")
 		},
 	}
-	cmd.AddCommand(newStoreCheck(io), newStoreMigrate(io), newStoreBackup(io), newStoreRestore(io))
+	cmd.AddCommand(newStoreCheck(io), newStoreMigrate(io), newStoreUpgrade(io), newStoreBackup(io), newStoreRestore(io))
 	return cmd
 }
 

@@ -23,11 +23,8 @@ const (
 )
 
 // dataFormat is the version of the layout of a data directory. Since 2 snapshots are objects, which a kagimori
-// that knows 1 would not find, and some are being stored.
-const dataFormat = 2
-
-// clusterFormat is the version of the store of a cluster, which has no volumes and snapshots.
-const clusterFormat = 1
+// that knows 1 would not find, and some are being stored. Since 3 keys are packed.
+const dataFormat = 3
 
 type marker struct {
 	Format int `json:"format"`

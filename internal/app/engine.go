@@ -28,19 +28,18 @@ func openEngine(cfg Config) (*engine, error) {
 
 // Close closes the store.
 func (e *engine) Close() error {
-	err := e.Store.Close()
-	if e.node != nil {
-		err = errors.Join(err, e.node.local.Close())
+	if e.node == nil {
+		return e.Store.Close()
 	}
-	return err
+	return errors.Join(e.node.leave(), e.Store.Close(), e.node.local.Close())
 }
 
-// empty removes everything, but for the seal.
+// empty removes everything, but for the seal, and what nodes say of themselves.
 func (e *engine) empty(ctx context.Context) error {
 	if e.node == nil {
 		return nil // the file goes as a whole
 	}
-	return e.node.etcd.Clear(ctx, sealBucket)
+	return e.node.etcd.Clear(ctx, memberTable.Bucket, modeTable.Bucket, sealBucket)
 }
 
 // name is that of the node; "" without a cluster.

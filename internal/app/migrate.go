@@ -69,7 +69,7 @@ func copyPairs(ctx context.Context, from pairs, to store.Store, place func(bucke
 // nodes. Records that a node did not move to its log go to the log of the server.
 func plain(bucket string) string {
 	switch {
-	case bucket == sealBucket, bucket == leaderTable.Bucket, bucket == modeTable.Bucket:
+	case bucket == sealBucket, bucket == leaderTable.Bucket, bucket == modeTable.Bucket, bucket == memberTable.Bucket:
 		return ""
 	case strings.HasPrefix(bucket, outboxes):
 		return strings.TrimSuffix(outboxes, "/")
@@ -117,7 +117,7 @@ func MigrateToCluster(ctx context.Context, cfg Config) (m Migration, err error) 
 	if to.Stats().Pairs > 0 {
 		return m, errors.New("there is something in etcd below the prefix already; choose another one, or remove it with etcdctl")
 	}
-	if err := checkMode(ctx, to, mark.Dev); err != nil {
+	if err := checkMode(ctx, to, mark.Dev, "", memberRecord{}); err != nil {
 		return m, err
 	}
 	if m.Pairs, err = copyPairs(ctx, o.s.store.file, to, plain); err != nil {
@@ -172,7 +172,7 @@ func MigrateToFile(ctx context.Context, cfg Config) (m Migration, err error) {
 	}
 	var mark marker
 	if err := from.View(ctx, func(tx store.Tx) (err error) {
-		mark, _, err = modeTable.Get(tx, "mode")
+		mark, _, err = modeTable.Get(tx, modeKey)
 		return err
 	}); err != nil {
 		return m, err
@@ -263,7 +263,7 @@ func CheckStore(ctx context.Context, cfg Config) (r StoreReport, err error) {
 	err = all.Each(ctx, func(bucket, key string, data []byte) error {
 		r.Buckets[bucket]++
 		r.Bytes += int64(len(bucket) + len(key) + len(data))
-		if len(data) < 2 || !json.Valid(data[1:]) { // a version, and the record
+		if !store.Whole(data) {
 			damaged++
 			cfg.Logger.Error("a record is damaged", "bucket", bucket, "key", strings.Join(store.SplitKey(key), "/"))
 		}

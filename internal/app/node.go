@@ -49,9 +49,6 @@ type nodeRecord struct {
 
 var nodeTable = store.Table[nodeRecord]{Bucket: "node", Version: 1}
 
-// modeTable says for which kind of server a cluster's store is, as the marker does of a directory.
-var modeTable = store.Table[marker]{Bucket: "app/mode", Version: 1}
-
 // join opens a node: the directory's own store, and that of the cluster.
 func join(ctx context.Context, cfg Config) (*engine, error) {
 	local, err := bolt.Open(bolt.Config{Path: filepath.Join(cfg.Data, nodeFile), NoSync: cfg.NoSync, Logger: cfg.Logger})
@@ -68,11 +65,10 @@ func join(ctx context.Context, cfg Config) (*engine, error) {
 	if err := n.open(ctx, cfg); err != nil {
 		return nil, errors.Join(err, local.Close())
 	}
-	e := &engine{Store: n.etcd, node: n}
-	if err := checkMode(ctx, n.etcd, cfg.Dev); err != nil {
-		return nil, errors.Join(err, e.Close())
+	if err := n.joined(ctx, n.etcd, cfg); err != nil {
+		return nil, errors.Join(err, n.etcd.Close(), local.Close())
 	}
-	return e, nil
+	return &engine{Store: n.etcd, node: n}, nil
 }
 
 // sweepTemp removes what a backup left that was interrupted.
@@ -110,26 +106,6 @@ func openCluster(ctx context.Context, cfg Config) (*etcd.Store, error) {
 		return nil, fmt.Errorf("the store etcd://%s/%s cannot be used: %s", strings.Join(c.Endpoints, ","), c.Prefix, strings.TrimPrefix(err.Error(), "store: "))
 	}
 	return st, nil
-}
-
-// checkMode refuses to serve a development server's store as another kind, and the other way round.
-func checkMode(ctx context.Context, st store.Store, dev bool) error {
-	return st.Update(ctx, func(tx store.Tx) error {
-		m, found, err := modeTable.Get(tx, "mode")
-		switch {
-		case err != nil:
-			return err
-		case !found:
-			return modeTable.Put(tx, marker{Format: clusterFormat, Dev: dev}, "mode")
-		case m.Format > clusterFormat:
-			return fmt.Errorf("the store in etcd was written by a newer kagimori (format %d; this one knows %d)", m.Format, clusterFormat)
-		case m.Dev && !dev:
-			return errors.New("the store in etcd belongs to development servers, whose credentials everybody knows; serve it with --dev or choose another prefix")
-		case !m.Dev && dev:
-			return errors.New("the store in etcd is not a development server's; serving it with --dev would open it to everybody")
-		}
-		return nil
-	})
 }
 
 // sealBucket holds the seal of a cluster, and nothing else.

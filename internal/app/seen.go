@@ -17,6 +17,8 @@ type nodeStore struct {
 	store.Store
 	root    *soft.RootKey
 	adopted atomic.Uint64 // the revision of the record that the keyring has
+	// format is that of the store, and formatAt the revision of the record that says so.
+	format, formatAt atomic.Int64
 	// resealed is told that the seal was made anew, under locks that have to be tried.
 	resealed func(seal []byte)
 	// out: none of this node's locks opens the seal.
@@ -50,6 +52,9 @@ func (n *nodeStore) follow(ctx context.Context, tx store.Tx) error {
 	if o, ok := tx.(*store.Overlay); ok {
 		get = o.Aside // the closure's reads are all its own
 	}
+	if err := n.level(tx, get); err != nil {
+		return err
+	}
 	raw, ok, err := get(sealBucket, store.Key(sealKey))
 	if err != nil || !ok || uint64(raw.Rev) <= n.adopted.Load() {
 		return err
@@ -75,7 +80,7 @@ func (n *nodeStore) follow(ctx context.Context, tx store.Tx) error {
 
 // clientError is what a client is told of a store that cannot be used now: to try again.
 func clientError(err error) error {
-	if err == nil || !errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrFenced) && !errors.Is(err, errSealedOut) {
+	if err == nil || !errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrFenced) && !errors.Is(err, errSealedOut) && !errors.Is(err, errOutdated) {
 		return err
 	}
 	return &unavailableError{cause: err}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
 	"runtime/pprof"
 	"strconv"
 	"strings"
@@ -32,7 +33,7 @@ const (
 	roleVar  = "KAGIMORI_BENCH_ROLE"
 	dataVar  = "KAGIMORI_BENCH_DATA"
 	cacheVar = "KAGIMORI_BENCH_CACHE"
-	// profileVar names a file for the processor profile of the server.
+	// profileVar names a file for the processor profile of the server, and that of its memory beside it.
 	profileVar = "KAGIMORI_BENCH_PROFILE"
 )
 
@@ -86,6 +87,13 @@ func serve(role string) error {
 			return err
 		}
 		defer pprof.StopCPUProfile()
+		defer func() {
+			if heap, err := os.Create(f.Name() + ".heap"); err == nil { // else there is a profile less
+				runtime.GC()
+				_ = pprof.Lookup("heap").WriteTo(heap, 0)
+				_ = heap.Close()
+			}
+		}()
 	}
 	var srv interface {
 		Serve(net.Listener) error

@@ -117,6 +117,12 @@ type writing struct {
 	was map[place]image
 }
 
+// Level is that of the store.
+func (w *writing) Level() int {
+	level, _ := store.Level(w.Tx)
+	return level
+}
+
 // Settled is what others see.
 func (w *writing) Settled() store.Tx { return &lagging{w.Tx, w.s} }
 
