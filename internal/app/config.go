@@ -44,7 +44,7 @@ type Config struct {
 	RequireMlock bool
 	// FIPS allows approved algorithms only.
 	FIPS bool
-	// KeyCache bounds the keys that are ready in memory; 0 is soft's default.
+	// KeyCache bounds the keys that are ready in memory, and of those the ones whose material is; 0 is 4096.
 	KeyCache int
 	// MaxGroups is the quota of Auto Scaling groups of an account and Region; 0 is AWS's.
 	MaxGroups int

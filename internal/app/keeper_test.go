@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
 	"github.com/kagimori/kagimori/internal/app"
 	"github.com/kagimori/kagimori/internal/guard/permittest"
@@ -38,17 +40,28 @@ func sealer(t *testing.T, data string, locks ...soft.Lock) *app.Sealer {
 }
 
 // wrappedIn finds the wrapped material of keys in a copy of a store file, free pages and all: it is
-// JSON, {"id":...,"spec":...,"wrapped":...}.
+// fields of Protocol Buffers, the id, spec and wrapped bytes.
 func wrappedIn(t *testing.T, file []byte) (out []hsm.Material) {
 	t.Helper()
+	idField := []byte{1<<3 | 2, 64}
 	for rest := file; ; {
-		i := bytes.Index(rest, []byte(`{"id":"`))
+		i := bytes.Index(rest, idField)
 		if i < 0 {
 			return out
 		}
 		rest = rest[i:]
-		var m hsm.Material
-		if err := json.NewDecoder(bytes.NewReader(rest)).Decode(&m); err == nil && m.Spec == "SYMMETRIC_DEFAULT" && len(m.Wrapped) > 0 {
+		var parts [3][]byte
+		left, n := rest, 0
+		for k := range parts {
+			if len(left) < 2 || left[0] != byte(k+1)<<3|2 {
+				break
+			}
+			if parts[k], n = protowire.ConsumeBytes(left[1:]); n < 0 {
+				break
+			}
+			left = left[1+n:]
+		}
+		if m := (hsm.Material{ID: string(parts[0]), Spec: hsm.Spec(parts[1]), Wrapped: parts[2]}); m.Spec == "SYMMETRIC_DEFAULT" && len(m.Wrapped) > 0 {
 			out = append(out, m)
 		}
 		rest = rest[1:]

@@ -221,7 +221,7 @@ func (s *server) services(ctx context.Context, cfg Config, dir *os.Root, module 
 	if err := s.newAgent(cfg, module.Box(hostBox), place); err != nil {
 		return nil, err
 	}
-	s.kms = kms.New(kms.Config{Guard: s.guard, Module: module, Clock: s.clock, Logger: cfg.Logger, CustomIDs: cfg.Dev, Destroyed: s.keeper.destroyed,
+	s.kms = kms.New(kms.Config{Guard: s.guard, Module: module, Clock: s.clock, Logger: cfg.Logger, Cache: cfg.KeyCache, CustomIDs: cfg.Dev, Destroyed: s.keeper.destroyed,
 		Background: s.background,
 		Attest:     attest.NewVerifier(cfg.Wall, cfg.AttestationRoots...), External: xks.NewClient(xks.ClientConfig{Outbound: s.outbound, Patience: cfg.XKSPatience})})
 	people := iam.New(iam.Config{

@@ -1,6 +1,7 @@
 package kms
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -32,6 +33,8 @@ type Config struct {
 	Wall func() time.Time
 	// Attest verifies attestation documents; nil believes AWS's.
 	Attest *attest.Verifier
+	// Cache bounds the keys that are ready for decisions in memory; 0 is 4096.
+	Cache int
 	// CustomIDs lets the tag _custom_id_ on CreateKey fix the key id, for tests.
 	CustomIDs bool
 	// Destroyed is told that key material was removed, which is to be made final (see [Pending]).
@@ -68,8 +71,11 @@ type Service struct {
 	absent     func(aliasARN string) [16]byte // the key id of an alias that another account does not have
 }
 
-// keyCache bounds the keys whose compiled policy is kept.
-const keyCache = 10000
+const (
+	// documentCache bounds the key policies that are kept compiled; keys with the same text share one.
+	documentCache = 10000
+	defaultCache  = 4096
+)
 
 // New makes a Service. Call Start before serving.
 func New(cfg Config) *Service {
@@ -93,8 +99,8 @@ func New(cfg Config) *Service {
 		s.ekm = xks.NewClient(xks.ClientConfig{})
 	}
 	s.uses = newUses(s.g, s.clock, s.log)
-	s.docs = authz.NewCache(keyCache)
-	s.keys = store.NewCached(keyTable, keyCache, s.buildView)
+	s.docs = authz.NewCache(documentCache)
+	s.keys = store.NewCached(keyTable, cmp.Or(cfg.Cache, defaultCache), s.buildView)
 	return s
 }
 

@@ -28,6 +28,13 @@ const (
 
 type usedKey struct{ region, account, id string }
 
+// alone is the key without the record that its texts are part of.
+func (k usedKey) alone() usedKey {
+	all := k.region + k.account + k.id
+	n, m := len(k.region), len(k.region)+len(k.account)
+	return usedKey{all[:n], all[n:m], all[m:]}
+}
+
 // A use is the last one of a key.
 type use struct {
 	usage
@@ -65,7 +72,7 @@ func (u *uses) note(ctx context.Context, key usedKey, now usage) {
 			u.mu.Unlock()
 			return // what the store has is late by less than a step, and too many keys are used to do better
 		}
-		u.last[key] = last
+		u.last[key.alone()] = last
 	}
 	if last.At.After(now.At) {
 		u.mu.Unlock()

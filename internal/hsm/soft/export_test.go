@@ -119,3 +119,9 @@ var DecodeRing = decodeRing
 
 // EncodeRing writes a keyring with all its epochs.
 func (r *RootKey) EncodeRing() (secret.Bytes, error) { return r.encode(r.Epochs()) }
+
+// Derive is derive.
+func Derive(key []byte, label string) ([]byte, error) { return derive(key, label) }
+
+// Labels is the beginning of all labels.
+const Labels = labels

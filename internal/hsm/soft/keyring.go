@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"weak"
 
 	"github.com/kagimori/kagimori/internal/hsm"
 	"github.com/kagimori/kagimori/internal/secret"
@@ -42,6 +43,8 @@ type RootKey struct {
 	// ended are those that nothing on disk has any more: requests that began before may still
 	// need them until [RootKey.Forget].
 	ended map[uint64]*secret.Locked
+
+	wrapper atomic.Pointer[wrapper] // of the epoch that was used last
 }
 
 // fixedLabels are all that was derived from a root key of seal format 1, but for material.
@@ -139,8 +142,8 @@ func (r *RootKey) subkey(label string) (key secret.Bytes, err error) {
 	return key, err
 }
 
-// wrapping is the cipher that wraps the material of an epoch. It is made anew each time: unwrapping
-// is rare, and so its key stays in memory only then. hsm.ErrEnded if the epoch has ended.
+// wrapping is the cipher that wraps the material of an epoch. Its key schedule is kept until the next garbage
+// collection, as those of requests are. hsm.ErrEnded if the epoch has ended.
 func (r *RootKey) wrapping(epoch uint64) (x *xaes, err error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -151,6 +154,11 @@ func (r *RootKey) wrapping(epoch uint64) (x *xaes, err error) {
 	if key == nil {
 		return nil, hsm.ErrEnded
 	}
+	if last := r.wrapper.Load(); last != nil && last.key == key && key.Len() > 0 {
+		if x := last.schedule.Value(); x != nil {
+			return x, nil
+		}
+	}
 	err = key.Use(func(b secret.Bytes) error {
 		x, err = newXAES(b)
 		return err
@@ -158,7 +166,16 @@ func (r *RootKey) wrapping(epoch uint64) (x *xaes, err error) {
 	if errors.Is(err, secret.ErrClosed) {
 		return nil, hsm.ErrSealed
 	}
+	if err == nil {
+		r.wrapper.Store(&wrapper{key, weak.Make(x)})
+	}
 	return x, err
+}
+
+// A wrapper finds the key schedule of an epoch's key that was made before.
+type wrapper struct {
+	key      *secret.Locked
+	schedule weak.Pointer[xaes]
 }
 
 // newest is the epoch that wraps.

@@ -26,6 +26,7 @@
 package soft
 
 import (
+	"crypto/fips140"
 	"crypto/hkdf"
 	"crypto/sha256"
 	"errors"
@@ -143,7 +144,52 @@ func rehearse(p permit.Permit, use hsm.Use, actions ...string) (dry, err error) 
 // derive is HKDF-SHA256 without salt: its input is a uniformly random key, or at least a long
 // encoding of one (PKCS#8), which the extract step condenses.
 func derive(key []byte, label string) (secret.Bytes, error) {
-	return hkdf.Key(sha256.New, key, nil, labels+label, keySize)
+	if len(key) > keySize || len(labels)+len(label) > maxLabel || fips140.Enabled() {
+		return hkdf.Key(sha256.New, key, nil, labels+label, keySize)
+	}
+	return deriveShort(key, label), nil
+}
+
+// maxLabel is the longest label that deriveShort has room for.
+const maxLabel = 128
+
+// deriveShort is derive without garbage, for each use of a key that is not in memory: HKDF as RFC 5869 has it,
+// whose extract and expand steps are one HMAC each when salt and output are as long as the hash. The FIPS
+// module's is taken where it has to be.
+func deriveShort(key []byte, label string) secret.Bytes {
+	var msg [maxLabel + 1]byte
+	var salt [sha256.Size]byte
+	n := copy(msg[:], key)
+	prk := shortHMAC(&salt, msg[:n])
+	clear(msg[:n])
+	n = copy(msg[:], labels)
+	n += copy(msg[n:], label)
+	msg[n] = 1 // the only block
+	out := shortHMAC(&prk, msg[:n+1])
+	clear(prk[:])
+	defer clear(out[:])
+	return append(make(secret.Bytes, 0, keySize), out[:]...)
+}
+
+// shortHMAC is HMAC-SHA256 (RFC 2104) of a message of at most maxLabel+1 bytes under a key as long as the hash.
+func shortHMAC(key *[sha256.Size]byte, msg []byte) [sha256.Size]byte {
+	const ipad, opad = 0x36, 0x5c
+	var in [sha256.BlockSize + maxLabel + 1]byte
+	var out [sha256.BlockSize + sha256.Size]byte
+	defer func() {
+		clear(in[:])
+		clear(out[:])
+	}()
+	copy(in[:], key[:])
+	copy(out[:], key[:])
+	for i := range sha256.BlockSize {
+		in[i] ^= ipad
+		out[i] ^= opad
+	}
+	n := copy(in[sha256.BlockSize:], msg)
+	inner := sha256.Sum256(in[:sha256.BlockSize+n])
+	copy(out[sha256.BlockSize:], inner[:])
+	return sha256.Sum256(out[:])
 }
 
 // hidden is embedded in what must not be printed.
