@@ -20,6 +20,7 @@
 # make soak   a server under all the load that it takes for SOAKTIME, and more; long runs of SOAKTIME each: crashes, many groups, days of Auto Scaling in random worlds (their seeds are printed), a crash at every commit
 # make hostile  what an adversary would try against a whole server: every operation's refusals, odd texts in every member, 10,000 connections
 # make fuzz   the engine against its oracle in ORACLE_CASES requests, the server against the doctor in WORLDS worlds, then each fuzz target for FUZZTIME
+# make format-fixture  a data directory of the present format, with something of everything in it: OUT names the archive
 # make reproducible  fails unless two builds in different folders are the same bytes
 # make sbom   the bill of materials in CycloneDX's form (modules, Go's library, npm packages of the console) into bin/kagimori.cdx.json, checked against its schema
 # make deploy-check  manifests decoded strictly into Kubernetes' types, the unit read by systemd-analyze (fails without it)
@@ -226,3 +227,9 @@ sbom: check-go
 deploy-check: build
 	@command -v systemd-analyze >/dev/null || { echo "systemd-analyze is needed: apt-get install systemd"; exit 1; }
 	cd e2e/deploytest && $(GO) vet . && KAGIMORI_BIN=$(CURDIR)/bin/kagimori $(GO) test -count=1 .
+
+# Of the format that a change is about to replace, by the last program that writes it.
+.PHONY: format-fixture
+format-fixture: build
+	@[ -n "$(OUT)" ] || { echo "OUT is missing: make format-fixture OUT=e2e/formats/testdata/formatN.tar.gz"; exit 1; }
+	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori $(GO) run ./formats -out $(abspath $(OUT))

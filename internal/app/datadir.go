@@ -85,11 +85,29 @@ func checkMarker(root *os.Root, path string, dev bool) error {
 	}
 	switch {
 	case m.Format > dataFormat:
-		return fmt.Errorf("the data directory %s was written by a newer kagimori (format %d; this one knows %d)", path, m.Format, dataFormat)
+		return newerDir(path, m.Format)
 	case m.Dev && !dev:
 		return fmt.Errorf("the data directory %s belongs to a development server, whose credentials everybody knows; serve it with --dev or choose another", path)
 	case !m.Dev && dev:
 		return fmt.Errorf("the data directory %s is not a development server's; serving it with --dev would open it to everybody", path)
+	}
+	return nil
+}
+
+func newerDir(path string, format int) error {
+	return fmt.Errorf("the data directory %s was written by a newer kagimori (format %d; this one knows %d)", path, format, dataFormat)
+}
+
+// checkFormat refuses a directory of a newer format, for commands that look at one; what else is wrong with it they
+// find themselves.
+func checkFormat(path string) error {
+	data, err := os.ReadFile(filepath.Join(path, markerFile))
+	if err != nil {
+		return nil
+	}
+	var m marker
+	if json.Unmarshal(data, &m) == nil && m.Format > dataFormat {
+		return newerDir(path, m.Format)
 	}
 	return nil
 }

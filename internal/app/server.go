@@ -86,6 +86,9 @@ type server struct {
 
 // openStore opens the store of the data directory and puts what is wrong with it in a sentence.
 func openStore(cfg Config) (*bolt.Store, error) {
+	if err := checkFormat(cfg.Data); err != nil {
+		return nil, err
+	}
 	st, err := bolt.Open(bolt.Config{Path: filepath.Join(cfg.Data, storeFile), NoSync: cfg.NoSync, Logger: cfg.Logger})
 	switch {
 	case errors.Is(err, store.ErrLocked):
