@@ -26,6 +26,10 @@ const (
 // that knows 1 would not find, and some are being stored. Since 3 keys are packed.
 const dataFormat = 3
 
+// nodeFormat is that of the directory of a node, whose keys are in the cluster: nodes of the version before can go on
+// with it until the cluster's format is raised.
+const nodeFormat = 2
+
 type marker struct {
 	Format int `json:"format"`
 	// Dev: of a development server. Everybody knows the credentials of one, so no data directory
@@ -112,9 +116,9 @@ func checkFormat(path string) error {
 	return nil
 }
 
-// raiseMarker says that the directory has the format of this kagimori from now on, so that an earlier one
+// raiseMarker says that the directory has a format from now on, so that a kagimori which does not know it
 // refuses it. Call it before the first change that an earlier one does not understand.
-func raiseMarker(root *os.Root) error {
+func raiseMarker(root *os.Root, format int) error {
 	data, err := root.ReadFile(markerFile)
 	if err != nil {
 		return fmt.Errorf("the data directory %s cannot be read: %w", root.Name(), cause(err))
@@ -123,10 +127,10 @@ func raiseMarker(root *os.Root) error {
 	if err := json.Unmarshal(data, &m); err != nil {
 		return fmt.Errorf("%s is damaged: %w", filepath.Join(root.Name(), markerFile), err)
 	}
-	if m.Format >= dataFormat {
+	if m.Format >= format {
 		return nil
 	}
-	m.Format = dataFormat
+	m.Format = format
 	return writeMarker(root, root.Name(), m)
 }
 

@@ -196,7 +196,10 @@ func MigrateToFile(ctx context.Context, cfg Config) (m Migration, err error) {
 	if err := replaceFile(dir, sealFile+".new", sealFile, seal); err != nil {
 		return m, err
 	}
-	if err := errors.Join(makeFolders(dir, cfg.Data), dir.Rename(temp, storeFile)); err != nil {
+	if err := errors.Join(makeFolders(dir, cfg.Data), raiseMarker(dir, dataFormat)); err != nil {
+		return m, err
+	}
+	if err := dir.Rename(temp, storeFile); err != nil {
 		return m, err
 	}
 	return m, syncFolder(dir, ".")

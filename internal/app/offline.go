@@ -72,7 +72,7 @@ func (o *Sealer) open(ctx context.Context, cfg Config) error {
 	if o.module, err = unseal(ctx, o.dir, cfg, true); err != nil {
 		return err
 	}
-	if err := errors.Join(makeFolders(o.dir, cfg.Data), raiseMarker(o.dir)); err != nil {
+	if err := errors.Join(makeFolders(o.dir, cfg.Data), raiseMarker(o.dir, dataFormat)); err != nil {
 		return err
 	}
 	if err := o.s.openTrail(cfg, o.dir, o.module); err != nil {

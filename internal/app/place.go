@@ -126,7 +126,11 @@ func (s *server) shelf(ctx context.Context, cfg Config, dir *os.Root) (*shelfPla
 	if err != nil {
 		return nil, err
 	}
-	if err := raiseMarker(dir); err != nil {
+	format := dataFormat
+	if s.store.node != nil {
+		format = nodeFormat
+	}
+	if err := raiseMarker(dir, format); err != nil {
 		return nil, err
 	}
 	if s.store.node != nil {
