@@ -38,7 +38,10 @@ func unsealShared(ctx context.Context, e *engine, cfg Config) (*soft.Module, err
 	if !cfg.Dev && slices.ContainsFunc(cfg.Locks, func(l soft.Lock) bool { return l.Kind() == soft.PlainFile }) {
 		return nil, errors.New("--seal=plain-file would keep the root key in etcd in plain, for everybody who reads there; name another seal")
 	}
-	served := e.node.etcd.Stats().Pairs > 1 // more than the mode
+	served, err := holdsMore(ctx, e.node.etcd)
+	if err != nil {
+		return nil, err
+	}
 	open := func() (*soft.Module, error) {
 		return unsealAt(ctx, e.place(cfg), e.place(cfg).Shared.Name(), "this store", cfg, served)
 	}
@@ -47,6 +50,21 @@ func unsealShared(ctx context.Context, e *engine, cfg Config) (*soft.Module, err
 		m, err = open()
 	}
 	return m, err
+}
+
+// holdsMore reports whether there is more in a cluster's store than what nodes write when they begin.
+func holdsMore(ctx context.Context, st pairs) (bool, error) {
+	more := errors.New("more")
+	err := st.Each(ctx, func(bucket, _ string, _ []byte) error {
+		if bucket == modeTable.Bucket || bucket == memberTable.Bucket {
+			return nil
+		}
+		return more
+	})
+	if errors.Is(err, more) {
+		return true, nil
+	}
+	return false, err
 }
 
 // unsealAt is unseal for a seal wherever it is.
