@@ -200,12 +200,12 @@ func (s *Service) openRoom(ctx context.Context) error {
 	return nil
 }
 
-// watchRoom looks at the hosts again and again.
+// watchRoom looks at the hosts again and again, in real time, as they give their signs of life.
 func (s *Service) watchRoom() {
 	if s.room == nil {
 		return
 	}
-	s.clock.AfterFunc(roomPause, func() {
+	time.AfterFunc(roomPause, func() {
 		if !s.life.enter() {
 			return
 		}
