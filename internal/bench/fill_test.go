@@ -72,7 +72,7 @@ type modelRecord struct {
 // wrapped bytes; packedVersion is that of packed keys.
 const (
 	keyMaterial   protowire.Number = 20
-	packedVersion                  = 2
+	packedVersion uint8            = 2
 )
 
 func readModel(ctx context.Context, s store.Store, m *soft.Module) (*model, error) {

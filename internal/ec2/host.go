@@ -180,16 +180,6 @@ func (h *host) shut(e *heldVolume) error {
 	return err
 }
 
-// snapshot makes a snapshot of a volume as it is at this moment, whether it is held or not. Nobody
-// needs its key for that.
-func (h *host) snapshot(ctx context.Context, id, snapshot string) error {
-	p, err := h.begin(ctx, id, snapshot)
-	if err != nil {
-		return err
-	}
-	return p.Store(ctx, nil)
-}
-
 // begin begins a snapshot of a volume as it is at this moment, whether it is held or not.
 func (h *host) begin(ctx context.Context, id, snapshot string) (*blockdev.Pending, error) {
 	defer h.files.lock(id)()
