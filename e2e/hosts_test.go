@@ -2,6 +2,8 @@ package e2e_test
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -104,6 +106,9 @@ func TestGroupsOutliveTheirHosts(t *testing.T) {
 			}},
 		},
 	}))(t)
+	for what, pass := range map[string]string{"nothing": "", "no seal": "AAAA", "no base64": "!"} {
+		strangers(t, n.all[0].URL, what, pass)
+	}
 	const group = "spread"
 	must(c.asg.CreateAutoScalingGroup(ctx, &autoscaling.CreateAutoScalingGroupInput{
 		AutoScalingGroupName: new(group), MinSize: new(int32(4)), MaxSize: new(int32(8)), AvailabilityZones: []string{*zone},
@@ -251,4 +256,18 @@ func eventuallyLong(t *testing.T, what string, ask func() (done bool, state stri
 		}
 	}
 	t.Fatalf("%s: %s", what, state)
+}
+
+// strangers asks a host for something without knowing the seal: it is refused before a word of the body comes.
+func strangers(t *testing.T, url, what, pass string) {
+	t.Helper()
+	body, write := io.Pipe()
+	defer write.Close()
+	req := must(http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/_kagimori/host", body))(t)
+	req.Header.Set("X-Kagimori-Pass", pass)
+	resp := must(http.DefaultTransport.RoundTrip(req))(t)
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusForbidden {
+		t.Errorf("%s: a stranger is answered %s", what, resp.Status)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -23,6 +24,8 @@ const (
 	hostBox  = "request to a host"
 	// hostBody bounds a request: it may name all volumes and snapshots.
 	hostBody = 256 << 20
+	// hostPass is the header that shows, before the body is read, that a node asks.
+	hostPass = "X-Kagimori-Pass"
 	// hostFresh is how old a request may be.
 	hostFresh = 30 * time.Second
 )
@@ -45,6 +48,7 @@ const (
 )
 
 func asking(url string) []byte           { return []byte("to " + url) }
+func passing(url string) []byte          { return []byte("pass to " + url) }
 func answering(nonce []byte) []byte      { return append([]byte("answer "), nonce...) }
 func stampOf(plain []byte) (t time.Time) { return time.Unix(0, int64(binary.BigEndian.Uint64(plain))) }
 
@@ -54,6 +58,7 @@ func (p *hostPeers) call(ctx context.Context, url string, request []byte) ([]byt
 	binary.BigEndian.PutUint64(plain, uint64(time.Now().UnixNano()))
 	_, _ = rand.Read(plain[8:]) // never fails
 	nonce := bytes.Clone(plain[8:])
+	pass := base64.StdEncoding.EncodeToString(p.box.Seal(plain, passing(url)))
 	plain = append(plain, request...)
 	sealed := p.box.Seal(plain, asking(url))
 	clear(plain)
@@ -61,6 +66,7 @@ func (p *hostPeers) call(ctx context.Context, url string, request []byte) ([]byt
 	if err != nil {
 		return nil, err
 	}
+	out.Header.Set(hostPass, pass)
 	resp, err := p.http.Do(out)
 	if err != nil {
 		return nil, err
@@ -78,6 +84,10 @@ func (p *hostPeers) call(ctx context.Context, url string, request []byte) ([]byt
 
 // ServeHTTP does what the node that works asks of this one.
 func (p *hostPeers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !p.passes(r.Header.Get(hostPass)) {
+		w.WriteHeader(http.StatusForbidden)
+		return
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, hostBody))
 	if err != nil {
 		w.WriteHeader(http.StatusBadRequest)
@@ -91,6 +101,16 @@ func (p *hostPeers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer clear(plain)
 	answer := p.agent.Serve(r.Context(), plain[stampSize:])
 	_, _ = w.Write(p.box.Seal(answer, answering(plain[8:stampSize]))) // nobody may be there any more
+}
+
+// passes reports whether a node asks that knows the seal: a body may be large, and is not read for others.
+func (p *hostPeers) passes(pass string) bool {
+	sealed, err := base64.StdEncoding.DecodeString(pass)
+	if err != nil {
+		return false
+	}
+	stamp, err := p.box.Open(sealed, passing(p.url))
+	return err == nil && len(stamp) == stampSize && time.Since(stampOf(stamp)).Abs() <= hostFresh
 }
 
 // first reports whether a request is fresh, and came for the first time.

@@ -160,6 +160,9 @@ func (t *Trail) gather(ctx context.Context, most int) (left int, err error) {
 
 // forget takes what is in the log, and on the disk, out of the outbox. flushing is held.
 func (t *Trail) forget(ctx context.Context) error {
+	t.writeMu.Lock()
+	mark := t.synced
+	t.writeMu.Unlock()
 	for batch := range slices.Chunk(slices.Collect(maps.Keys(t.moved)), deleteBatch) {
 		err := t.cfg.Store.Update(ctx, func(tx store.Tx) error {
 			for _, id := range batch {
@@ -167,7 +170,7 @@ func (t *Trail) forget(ctx context.Context) error {
 					return err
 				}
 			}
-			return t.marks.Put(tx, t.synced, markKey)
+			return t.marks.Put(tx, mark, markKey)
 		})
 		if err != nil {
 			return err
@@ -235,7 +238,7 @@ func (t *Trail) move(entries []store.Record[outboxEntry]) error {
 	return nil
 }
 
-// sync waits until what was written is on the disk, without holding appends up. flushing is held.
+// sync waits until what was written is on the disk, without holding appends up.
 func (t *Trail) sync() error {
 	t.writeMu.Lock()
 	file, broken, written := t.file, t.broken, synced{t.segment, t.size}
@@ -244,12 +247,14 @@ func (t *Trail) sync() error {
 		return broken
 	}
 	err := file.Sync()
-	if err == nil || errors.Is(err, os.ErrClosed) { // rotate syncs before it closes
-		t.synced = written
-		return nil
-	}
 	t.writeMu.Lock()
 	defer t.writeMu.Unlock()
+	if err == nil || errors.Is(err, os.ErrClosed) { // rotate syncs before it closes
+		if t.synced.before(written) {
+			t.synced = written
+		}
+		return nil
+	}
 	t.broken = fmt.Errorf("trail: %w", err)
 	return t.broken
 }

@@ -24,6 +24,10 @@ type synced struct {
 	Size    int64 `json:"size"`
 }
 
+func (s synced) before(o synced) bool {
+	return s.Segment < o.Segment || s.Segment == o.Segment && s.Size < o.Size
+}
+
 // marksOf says how far a node's log was on the disk, at least.
 func marksOf(node string) store.Table[synced] {
 	bucket := "trail/durable"

@@ -74,7 +74,7 @@ type Trail struct {
 	marks    store.Table[synced]      // markKey
 	flushing chan struct{}            // holds a token while the outbox is moved
 	moved    map[string]bool          // events in the log that are still in the outbox; guarded by flushing
-	synced   synced                   // how far the log is on the disk, at least; guarded by flushing
+	synced   synced                   // how far the log is on the disk, at least; guarded by writeMu
 	refused  atomic.Pointer[error]    // why the outbox could not be moved, while it cannot
 
 	kick, full, stop chan struct{}
