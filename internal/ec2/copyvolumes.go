@@ -96,8 +96,8 @@ func (s *Service) CopyVolumes(ctx context.Context, c *guard.Call, in *ec2api.Cop
 		}
 		return out, err
 	}
+	s.counted(j.Host, 1) // before the job is another goroutine's
 	s.schedule(j)
-	s.counted(j.Host, 1)
 	s.discard(snapshot)
 	return out, nil
 }

@@ -68,8 +68,8 @@ func (s *Service) CreateVolume(ctx context.Context, c *guard.Call, in *ec2api.Cr
 		return nil, err
 	}
 	if j != nil {
+		s.counted(j.Host, 1) // before the job is another goroutine's
 		s.schedule(j)
-		s.counted(j.Host, 1)
 	}
 	return out, nil
 }
