@@ -233,21 +233,8 @@ func TestAuth(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer admin.Close()
-	for _, do := range []func() error{
-		func() error { _, err := admin.RoleAdd(t.Context(), "kagimori"); return err },
-		func() error {
-			_, err := admin.RoleGrantPermission(t.Context(), "kagimori", "kagimori/", "kagimori0", clientv3.PermissionType(clientv3.PermReadWrite))
-			return err
-		},
-		func() error { _, err := admin.UserAdd(t.Context(), "root", "secret"); return err },
-		func() error { _, err := admin.UserGrantRole(t.Context(), "root", "root"); return err },
-		func() error { _, err := admin.UserAdd(t.Context(), "kagimori", "secret"); return err },
-		func() error { _, err := admin.UserGrantRole(t.Context(), "kagimori", "kagimori"); return err },
-		func() error { _, err := admin.AuthEnable(t.Context()); return err },
-	} {
-		if err := do(); err != nil {
-			t.Fatal(err)
-		}
+	if err := etcdtest.RequireUsers(t.Context(), admin); err != nil {
+		t.Fatal(err)
 	}
 	if _, err := etcd.Open(t.Context(), etcd.Config{Endpoints: c.Endpoints()}); err == nil {
 		t.Error("the cluster lets anybody in")

@@ -108,21 +108,8 @@ func guarded(t *testing.T) (c *etcdtest.Cluster, flags []string) {
 		t.Fatal(err)
 	}
 	defer admin.Close()
-	for _, do := range []func() error{
-		func() error { _, err := admin.RoleAdd(t.Context(), "kagimori"); return err },
-		func() error {
-			_, err := admin.RoleGrantPermission(t.Context(), "kagimori", "kagimori/", "kagimori0", clientv3.PermissionType(clientv3.PermReadWrite))
-			return err
-		},
-		func() error { _, err := admin.UserAdd(t.Context(), "root", "secret"); return err },
-		func() error { _, err := admin.UserGrantRole(t.Context(), "root", "root"); return err },
-		func() error { _, err := admin.UserAdd(t.Context(), "kagimori", "secret"); return err },
-		func() error { _, err := admin.UserGrantRole(t.Context(), "kagimori", "kagimori"); return err },
-		func() error { _, err := admin.AuthEnable(t.Context()); return err },
-	} {
-		if err := do(); err != nil {
-			t.Fatal(err)
-		}
+	if err := etcdtest.RequireUsers(t.Context(), admin); err != nil {
+		t.Fatal(err)
 	}
 	password := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(password, []byte("secret\n"), 0o600); err != nil {
