@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/blockdev/nbd"
@@ -174,8 +175,14 @@ func TestHangsUp(t *testing.T) {
 }
 
 func TestHandshakeTimeout(t *testing.T) {
-	s := serve(t, nbd.Config{Handshake: time.Millisecond}, nbd.Export{Device: volume(t)})
-	s.dial(t, 3).gone()
+	synctest.Test(t, func(t *testing.T) {
+		s := serve(t, nbd.Config{Handshake: 5 * time.Second}, nbd.Export{Device: volume(t)})
+		begun := time.Now()
+		s.dial(t, 3).gone()
+		if took := time.Since(begun); took != 5*time.Second {
+			t.Errorf("hung up after %v", took)
+		}
+	})
 }
 
 func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
