@@ -24,6 +24,7 @@
 # make reproducible  fails unless two builds in different folders are the same bytes
 # make sbom   the bill of materials in CycloneDX's form (modules, Go's library, npm packages of the console) into bin/kagimori.cdx.json, checked against its schema
 # make deploy-check  manifests decoded strictly into Kubernetes' types, the unit read by systemd-analyze (fails without it)
+# make systemd  installs the unit as docs/operations.md says, on a systemd in namespaces, uses, kills and stops it (as root, Linux)
 # make generate  internal/api from the service models in MODELS
 
 GO       ?= go
@@ -88,7 +89,7 @@ unit: check-go check-cc
 # The server under test is built with the race detector, the official SDK without. Budget: 20 minutes cold.
 e2e: check-go check-cc
 	$(GO) build -race -o bin/kagimori-race ./cmd/kagimori
-	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori-race $(GO) test -count=1 -timeout 20m $$($(GO) list ./... | grep -v -e /cli -e /terraform -e /openssl -e /tools -e /nbd -e /qemu)
+	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori-race $(GO) test -count=1 -timeout 20m $$($(GO) list ./... | grep -v -e /cli -e /terraform -e /openssl -e /tools -e /nbd -e /qemu -e /systemd)
 
 # The same tests with every server's store in etcd: one member, in memory of the tests' machine.
 e2e-etcd: check-go check-cc
@@ -227,6 +228,13 @@ sbom: check-go
 deploy-check: build
 	@command -v systemd-analyze >/dev/null || { echo "systemd-analyze is needed: apt-get install systemd"; exit 1; }
 	cd e2e/deploytest && $(GO) vet . && KAGIMORI_BIN=$(CURDIR)/bin/kagimori $(GO) test -count=1 .
+
+# The unit on a systemd of its own, in namespaces, installed by the commands of docs/operations.md.
+.PHONY: systemd
+systemd: build
+	@for tool in systemctl unshare nsenter ip; do command -v $$tool >/dev/null || { echo "$$tool is needed: apt-get install systemd util-linux iproute2"; exit 1; }; done
+	@unshare --mount --pid --net --cgroup --fork true || { echo "namespaces cannot be made here: run it as root (sudo make systemd)"; exit 1; }
+	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori $(GO) test -count=1 -timeout 10m ./systemd
 
 # Of the format that a change is about to replace, by the last program that writes it.
 .PHONY: format-fixture
