@@ -63,6 +63,9 @@ func impactText(a *kagimoriapi.PredictImpactResponse, lang speech.Language) stri
 			for _, m := range r.AllowedBy {
 				line("    ", speech.Say("until then allowed by %s", cite(m.PolicyType, m.Policy, m.Sid, m.GrantId)))
 			}
+			if n := api.Val(r.MoreGrants); n > 0 {
+				line("    ", speech.Say("and by %d grants that are like some of these", n))
+			}
 		}
 		for _, d := range e.DependsOn {
 			line("    ", speech.Say("it depends on %s", speech.Written(d)))

@@ -147,6 +147,9 @@ func writeAnswer(b *strings.Builder, title string, a *kagimoriapi.Answer) {
 		what := strings.TrimSpace(api.Val(c.Operator) + " " + api.Val(c.Key))
 		fmt.Fprintf(b, "  %s %s %s, by %s\n", word, what, strings.Join(c.Values, " or "), cite(c.PolicyType, c.Policy, c.Sid, c.GrantId))
 	}
+	if n := api.Val(a.MoreGrants); n > 0 {
+		fmt.Fprintf(b, "  and %d grants more that are like some of these\n", n)
+	}
 	for _, d := range a.DependsOn {
 		if !strings.HasPrefix(d, "key ") {
 			fmt.Fprintf(b, "  if allowed by %s\n", strings.TrimPrefix(d, "document "))

@@ -27,6 +27,8 @@ type Answer struct {
 	// Part cites the statements and grants. Matched apply to every request. Missed may apply: each is
 	// one condition that remains to be met, or for a Deny not to be met.
 	Part authz.PartDecision
+	// More counts grants that are like some of those cited: of very many, not each is.
+	More int
 }
 
 // Ask decides whether a candidate can do the part's action. ok is false if no request is allowed.
@@ -34,55 +36,91 @@ type Answer struct {
 // any grant: what a grant that the candidate holds wants of the ones made by it remains a condition.
 // If it asks to retire none in particular, the answer cites those that the candidate can retire.
 func Ask(c *Candidate, part authz.Part) (_ Answer, ok bool) {
-	if strings.EqualFold(part.Action, "kms:RetireGrant") && part.Target == nil {
+	if anyRetired(&part) {
 		return retires(c, part)
 	}
-	if part.GrantIndex != nil {
-		part.Grants = slices.Concat(part.GrantIndex.Of(&c.Principal), concerning(part.Grants, &c.Principal))
-		part.GrantIndex = nil
-	} else {
-		part.Grants = concerning(part.Grants, &c.Principal)
-	}
+	more := reduce(c, &part)
 	a, ok := decide(c, part)
-	if part.NewGrant == nil || ok && a.Outcome == authz.Allowed {
-		return a, ok
-	}
-	for i := range part.Grants {
-		if b, can := underParent(c, part, &part.Grants[i]); can && !ok {
-			a, ok = b, true
-		} else if can {
-			a.Part.Missed = append(a.Part.Missed, b.Part.Missed...)
+	if part.NewGrant != nil && (!ok || a.Outcome != authz.Allowed) {
+		for i := range part.Grants {
+			if b, can := underParent(c, part, &part.Grants[i]); can && !ok {
+				a, ok = b, true
+			} else if can {
+				a.Part.Missed = append(a.Part.Missed, b.Part.Missed...)
+			}
 		}
 	}
+	if ok {
+		a.More = more
+	}
 	return a, ok
+}
+
+// Refusal is the evidence of a part that is refused to a candidate, whatever the request.
+func Refusal(c *Candidate, part authz.Part) authz.PartDecision {
+	if !anyRetired(&part) {
+		reduce(c, &part)
+	}
+	req := request(c, part)
+	return authz.Explain(&req).Parts[0]
+}
+
+// anyRetired reports whether a part asks to retire no grant in particular.
+func anyRetired(part *authz.Part) bool {
+	return strings.EqualFold(part.Action, "kms:RetireGrant") && part.Target == nil
+}
+
+// reduce leaves a part the grants of a candidate that stand for all; more counts the others.
+func reduce(c *Candidate, part *authz.Part) (more int) {
+	_, operation, _ := strings.Cut(part.Action, ":")
+	part.Grants, more = distinct(concerning(part, &c.Principal), operation)
+	part.GrantIndex = nil
+	return more
 }
 
 // maxRetired bounds the grants that an answer about kms:RetireGrant cites.
 const maxRetired = 10
 
-// retires answers which of the grants a candidate can retire, which depends on the grant.
+// retires answers which of the grants a candidate can retire, which depends on the grant. Those that
+// name the same principals are decided once.
 func retires(c *Candidate, part authz.Part) (a Answer, ok bool) {
 	index := part.GrantIndex
 	if index == nil {
 		index = authz.IndexGrants(part.Grants)
 	}
 	part.Grants, part.GrantIndex = nil, nil
+	type ends struct {
+		grantee, granteeID, retiring, retiringID, issuer string
+		retires                                          bool
+	}
+	known := map[ends]bool{}
 	n := 0
-	for _, g := range index.Retirable(&c.Principal) {
-		part.Target = &g
-		b, can := decide(c, part)
-		if !can {
+	for g := range index.Retirable(&c.Principal) {
+		e := ends{g.Grantee, g.GranteeID, g.Retiring, g.RetiringID, g.IssuingAccount, allows(g, "RetireGrant")}
+		can, again := known[e]
+		switch {
+		case again && !can:
+			continue
+		case again && n == maxRetired:
+			a.More++
 			continue
 		}
-		if !ok {
+		part.Target = g
+		b, can := decide(c, part)
+		known[e] = can
+		switch {
+		case !can:
+			continue
+		case n == maxRetired:
+			a.More++
+			continue
+		case !ok:
 			a, ok = Answer{Outcome: authz.Undetermined, Part: b.Part}, true
-		} else {
+		default:
 			a.Part.Matched = append(a.Part.Matched, slices.DeleteFunc(b.Part.Matched, func(m authz.Match) bool { return slices.Contains(a.Part.Matched, m) })...)
 			a.Part.Missed = append(a.Part.Missed, b.Part.Missed...)
 		}
-		if n++; n == maxRetired {
-			break
-		}
+		n++
 	}
 	return a, ok
 }

@@ -2,6 +2,8 @@ package ask_test
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -110,6 +112,13 @@ func TestAsk(t *testing.T) {
 			if b, also := ask.Ask(c, indexed); also != ok || cited(b) != cited(a) || b.Outcome != a.Outcome {
 				t.Errorf("with an index: %v %s", also, cited(b))
 			}
+			if grants := repeated(tt.grants, 200); grants != nil {
+				indexed.GrantIndex = authz.IndexGrants(grants)
+				b, also := ask.Ask(c, indexed)
+				if also != ok || b.Outcome != a.Outcome || len(b.Part.Matched)+len(b.Part.Missed) > 2+2*100 {
+					t.Errorf("with each grant 200 times: %v %v, %d and %d cited", also, b.Outcome, len(b.Part.Matched), len(b.Part.Missed))
+				}
+			}
 			if ok != (tt.outcome != authz.ImplicitDeny) {
 				t.Fatalf("answer %v: %+v", ok, a)
 			}
@@ -120,6 +129,108 @@ func TestAsk(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// repeated are grants n times over, each with an id of its own and, where it has them, with values of its
+// own in its constraints.
+func repeated(grants []authz.Grant, n int) []authz.Grant {
+	var out []authz.Grant
+	for i := range n {
+		for _, g := range grants {
+			g.ID = fmt.Sprint("g", len(out))
+			for _, pairs := range []*map[string]string{&g.ContextEquals, &g.ContextSubset} {
+				if *pairs == nil {
+					continue
+				}
+				*pairs = maps.Clone(*pairs)
+				for k, v := range *pairs {
+					(*pairs)[k] = fmt.Sprint(v, "-", i)
+				}
+			}
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// A principal may hold all grants of a key. They are looked at once; what is decided, and cited, does not
+// grow with them.
+func TestManyGrantsOfOnePrincipal(t *testing.T) {
+	c := &ask.Candidate{Principal: authz.Principal{Type: authz.User, ARN: ana, Account: "123456789012", UserID: "AIDA", UniqueID: "AIDA", Username: "ana"}}
+	decrypt := authz.Grant{Grantee: ana, IssuingAccount: "123456789012", Operations: []string{"Decrypt"}}
+	volume := decrypt
+	volume.ContextSubset = map[string]string{"aws:ebs:id": "vol"}
+	sign := decrypt
+	sign.Operations = []string{"Sign", "CreateGrant", "RetireGrant"}
+	from := decrypt
+	from.SourceARN = "arn:aws:ec2:us-west-2:123456789012:volume/vol-1"
+	for _, tt := range []struct {
+		name, action string
+		grants       []authz.Grant
+		outcome      authz.Outcome // ImplicitDeny: no answer
+		more         int           // of 10,000 of each
+	}{
+		{"alike", "kms:Decrypt", []authz.Grant{decrypt}, authz.Allowed, 9900},
+		{"each for a volume", "kms:Decrypt", []authz.Grant{volume}, authz.Undetermined, 9900},
+		{"for other operations", "kms:Decrypt", []authz.Grant{sign}, authz.ImplicitDeny, 0},
+		{"of all kinds, one kind of them without conditions", "kms:Decrypt", []authz.Grant{volume, sign, from, decrypt}, authz.Allowed, 29901},
+		{"of all kinds on conditions", "kms:Decrypt", []authz.Grant{volume, from}, authz.Undetermined, 19900},
+		{"to make others", "kms:CreateGrant", []authz.Grant{volume, sign}, authz.Allowed, 9901},
+		{"to be retired", "kms:RetireGrant", []authz.Grant{volume, sign}, authz.Undetermined, 9990},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			part := authz.Part{
+				Action: tt.action, Resource: authz.Resource{ARN: key, Account: "123456789012"}, Authoritative: true, Policy: compile(t, policy.Key, key, root),
+			}
+			if tt.action == "kms:CreateGrant" {
+				part.NewGrant = &authz.Grant{}
+			}
+			part.GrantIndex = authz.IndexGrants(repeated(tt.grants, 10000))
+			a, ok := ask.Ask(c, part)
+			if ok != (tt.outcome != authz.ImplicitDeny) || ok && a.Outcome != tt.outcome || a.More != tt.more {
+				t.Errorf("%v: %v and %d more, want %v and %d", ok, a.Outcome, a.More, tt.outcome, tt.more)
+			}
+			if n := len(a.Part.Matched) + len(a.Part.Missed); n > 102 {
+				t.Errorf("%d cited", n)
+			}
+			if p := ask.Refusal(c, part); !ok && (p.Outcome != authz.ImplicitDeny || len(p.Missed) > 2) {
+				t.Errorf("refused as %v for %d reasons", p.Outcome, len(p.Missed))
+			}
+			many := testing.AllocsPerRun(1, func() { ask.Ask(c, part) })
+			part.GrantIndex = authz.IndexGrants(repeated(tt.grants, 200))
+			if few := testing.AllocsPerRun(1, func() { ask.Ask(c, part) }); many > few+100 {
+				t.Errorf("%v allocations, of 200 grants %v", many, few)
+			}
+		})
+	}
+}
+
+// Of grants for very many sources each is a situation of its own, up to as many as a decision can tell
+// apart.
+func TestGrantsOfManySources(t *testing.T) {
+	c := &ask.Candidate{Principal: authz.Principal{Type: authz.User, ARN: ana, Account: "123456789012", UserID: "AIDA", UniqueID: "AIDA", Username: "ana"}}
+	var grants []authz.Grant
+	for i := range 20000 {
+		grants = append(grants, authz.Grant{
+			ID: fmt.Sprint("g", i), Grantee: ana, IssuingAccount: "123456789012", Operations: []string{"Decrypt"},
+			SourceARN: fmt.Sprintf("arn:aws:ec2:us-west-2:123456789012:volume/vol-%d", i),
+		})
+	}
+	elsewhere := `{"Sid":"Elsewhere","Effect":"Allow","Principal":{"AWS":"` + ana + `"},"Action":"kms:*","Resource":"*","Condition":{"StringNotEquals":{"aws:SourceArn":"arn:aws:ec2:us-west-2:123456789012:volume/vol-0"}}}`
+	part := authz.Part{
+		Action: "kms:Decrypt", Resource: authz.Resource{ARN: key, Account: "123456789012"}, Authoritative: true, Policy: compile(t, policy.Key, key, elsewhere),
+	}
+	for n, want := range map[int]authz.Outcome{1: authz.Allowed, 101: authz.Allowed, 20000: authz.Undetermined} {
+		part.GrantIndex = authz.IndexGrants(grants[:n])
+		if a, ok := ask.Ask(c, part); !ok || a.Outcome != want {
+			t.Errorf("%d grants: %v %v, want %v", n, ok, a.Outcome, want)
+		}
+		req := authz.Request{Principal: c.Principal, Parts: []authz.Part{part}}
+		req.Context.SetUnknown("aws:SourceArn")
+		if d := authz.Decide(&req); d.Outcome != want {
+			t.Errorf("%d grants, all of them decided on: %v, want %v", n, d.Outcome, want)
+		}
 	}
 }
 
@@ -166,7 +277,7 @@ func TestGrantsForOthersCostNothing(t *testing.T) {
 	if a, ok := ask.Ask(c, part); !ok || cited(a) != "Root; Allow 7 if  kms:EncryptionContext:n=7" {
 		t.Errorf("with an index: %v %s", ok, cited(a))
 	}
-	if n := len(part.GrantIndex.Of(&c.Principal)); n != 1 {
+	if n := len(slices.Collect(part.GrantIndex.Held(&c.Principal))); n != 1 {
 		t.Errorf("the index finds %d grants", n)
 	}
 }

@@ -27,28 +27,34 @@ func documents(c *Candidate, part *authz.Part) iter.Seq[*authz.Document] {
 	}
 }
 
-// concerning are the grants that name a principal, its role or its account. All others have no say,
-// and a key may have very many.
-func concerning(grants []authz.Grant, p *authz.Principal) []authz.Grant {
-	if p.Type == authz.UnknownPrincipal {
-		return grants
-	}
+// concerning are the grants of a part that name a principal, its role or its account. All others have no
+// say, and a key may have very many.
+func concerning(part *authz.Part, p *authz.Principal) iter.Seq[*authz.Grant] {
+	root := arn.Root(p.Account)
 	names := func(who, id string) bool {
 		switch who {
 		case "":
 			return false
-		case p.ARN, p.RoleARN, p.ParentARN, p.Account, arn.Root(p.Account):
+		case p.ARN, p.RoleARN, p.ParentARN, p.Account, root:
 			return true
 		}
 		return id != "" && id == p.UniqueID
 	}
-	var out []authz.Grant
-	for i := range grants {
-		if g := &grants[i]; names(g.Grantee, g.GranteeID) || names(g.Retiring, g.RetiringID) {
-			out = append(out, *g)
+	return func(yield func(*authz.Grant) bool) {
+		if part.GrantIndex != nil {
+			for g := range part.GrantIndex.Held(p) {
+				if !yield(g) {
+					return
+				}
+			}
+		}
+		for i := range part.Grants {
+			g := &part.Grants[i]
+			if (p.Type == authz.UnknownPrincipal || names(g.Grantee, g.GranteeID)) && !yield(g) {
+				return
+			}
 		}
 	}
-	return out
 }
 
 // unknowns are the condition keys, in lower case, that the documents and grants ask for and that

@@ -76,19 +76,30 @@ func casesOf(req *Request, part *Part, k *condition.Key) *condition.Cases {
 			d.compiled.statements[i].uses(k, cases)
 		}
 	}
-	grants := part.Grants
-	if part.GrantIndex != nil {
-		grants = slices.Concat(grants, part.GrantIndex.all)
-	}
+	grants := [...][]Grant{part.Grants, ofIndex(part)}
 	if k.Same(&sourceARN) {
-		for i := range grants {
-			cases.Text(grants[i].SourceARN)
+		known := map[string]bool{"": true} // a grant without one asks for none
+		for _, list := range grants {
+			for i := range list {
+				if text := list[i].SourceARN; !known[text] {
+					known[text] = true
+					cases.Text(text)
+				}
+			}
 		}
 	}
-	if _, ok := cutFold(k.Name, strings.TrimSuffix(encryptionContext, ":")); ok && len(grants) > 0 || k.Same(&federatedProvider) {
+	if _, ok := cutFold(k.Name, strings.TrimSuffix(encryptionContext, ":")); ok && len(grants[0])+len(grants[1]) > 0 || k.Same(&federatedProvider) {
 		cases.Inexact()
 	}
 	return cases
+}
+
+// ofIndex are the grants of a part's index.
+func ofIndex(part *Part) []Grant {
+	if part.GrantIndex == nil {
+		return nil
+	}
+	return part.GrantIndex.all
 }
 
 func (s *statement) uses(k *condition.Key, cases *condition.Cases) {

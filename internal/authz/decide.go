@@ -109,7 +109,7 @@ func (e *evaluation) decide() verdict {
 		if e.quick && e.allowedBy(&f, own) {
 			return verdict{outcome: Allowed, allow: condition.True}
 		}
-		f.grants = e.grants()
+		f.grants = e.grants(&f)
 	}
 	return e.weigh(&f, own)
 }

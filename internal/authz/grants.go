@@ -17,7 +17,7 @@ var (
 // grants says how the grants of the key allow the part.
 //
 // Source: KMS Developer Guide, "Grants in AWS KMS" and "Creating grants".
-func (e *evaluation) grants() naming {
+func (e *evaluation) grants(f *findings) naming {
 	if e.action.retire || !e.action.kms { // to retire is decided by the target, see retire
 		return naming{}
 	}
@@ -26,7 +26,7 @@ func (e *evaluation) grants() naming {
 		e.grant(&e.part.Grants[i])
 	}
 	if x := e.part.GrantIndex; x != nil {
-		e.held(x)
+		e.held(x, f)
 	}
 	return e.granted
 }

@@ -104,21 +104,14 @@ func (e *evaluation) weights(f *findings, own Layer) weights {
 		caller: p.Type, authoritative: e.part.Authoritative, resourceLayer: own,
 		retire: e.action.retire, cross: crossAccount(p, &e.part.Resource),
 		scp: f.scp.allows(), endpoint: f.endpoint.allows(), identity: f.identity.allows(),
-		boundary: f.boundary.allows(), session: f.session.allows(),
 		resource: f.resource.allow, grants: f.grants, abroad: condition.True,
 	}
+	w.boundary, w.session = e.limiting(f)
 	if w.cross != condition.False {
 		w.abroad = condition.Of(e.action.worksAbroad())
 	}
 	if e.req.Endpoint == nil {
 		w.endpoint = condition.True
-	}
-	if e.req.Boundary == nil || p.Type == Root {
-		w.boundary = condition.True
-	}
-	// A federated user has nothing from the user's policies unless a session policy was passed.
-	if e.req.Session == nil && p.Type != FederatedUser {
-		w.session = condition.True
 	}
 	switch {
 	case !e.action.kms && strings.EqualFold(e.part.Action, "sts:GetSessionToken"): // needs no permission
@@ -127,6 +120,20 @@ func (e *evaluation) weights(f *findings, own Layer) weights {
 		w.identity = condition.True
 	}
 	return w
+}
+
+// limiting says whether boundary and session policies allow.
+func (e *evaluation) limiting(f *findings) (boundary, session condition.Truth) {
+	p := &e.req.Principal
+	boundary, session = f.boundary.allows(), f.session.allows()
+	if e.req.Boundary == nil || p.Type == Root {
+		boundary = condition.True
+	}
+	// A federated user has nothing from the user's policies unless a session policy was passed.
+	if e.req.Session == nil && p.Type != FederatedUser {
+		session = condition.True
+	}
+	return boundary, session
 }
 
 // crossAccount says whether principal and resource are in different accounts. Services and

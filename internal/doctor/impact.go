@@ -126,12 +126,9 @@ func (w *world) Access(caller impact.Caller, keyARN, action string) (impact.Acce
 		c.Identity = w.detached.Identity(who.name, c.Identity)
 	}
 	a, can := ask.Ask(&c, part)
-	out := impact.Access{Can: can, Always: a.Outcome == authz.Allowed, Decision: &a.Part, Err: impact.AfterAccess(action, &k.Key)}
+	out := impact.Access{Can: can, Always: a.Outcome == authz.Allowed, Decision: &a.Part, More: a.More, Err: impact.AfterAccess(action, &k.Key)}
 	if !can {
-		d := authz.Explain(&authz.Request{Principal: c.Principal, Identity: c.Identity, Boundary: c.Boundary, SCPs: c.SCPs, Parts: []authz.Part{part}})
-		if len(d.Parts) == 1 {
-			out.Decision = &d.Parts[0]
-		}
+		out.Decision = new(ask.Refusal(&c, part))
 	}
 	return out, nil
 }

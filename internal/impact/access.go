@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/authz/explain"
 	"github.com/kagimori/kagimori/internal/keyrule"
@@ -75,6 +76,9 @@ func (g *gathering) lostAccess(who Caller, keyARN, action string, before, after 
 	if d := before.Decision; d != nil {
 		if seen, ok := g.visible(*d, who.ARN()); ok {
 			out.AllowedBy = grounds(&seen)
+			if a, err := arn.Parse(keyARN); err == nil && (g.c.Viewer == "" || g.c.Viewer == a.Account) {
+				out.More = before.More // how many there are is the key's account's
+			}
 		}
 	}
 	return out

@@ -150,7 +150,7 @@ func (g *gathering) effect(u *Use, from, to World, depends []string) (Effect, er
 		e.Refusal = g.refusal(&after.request, &after.ruling)
 		for i := range before.asked {
 			if b := &before.asked[i]; same(&b.request, &after.request) {
-				e.Refusal.AllowedBy = g.allowedBy(&b.ruling, after.ruling.Part)
+				e.Refusal.AllowedBy, e.Refusal.More = g.allowedBy(&b.ruling, after.ruling.Part)
 			}
 		}
 	}
@@ -200,18 +200,34 @@ func (g *gathering) visible(p authz.PartDecision, who string) (seen authz.PartDe
 	return explain.Visible(p, accountOf(who, p.Resource), g.c.Viewer)
 }
 
+// maxCited bounds the grants that are cited of what allowed a request.
+const maxCited = 100
+
 // allowedBy are the statements and grants that allowed a request before, as far as the viewer may
-// see them.
-func (g *gathering) allowedBy(r *Ruling, part int) []authz.Match {
+// see them; more counts the grants that are not cited.
+func (g *gathering) allowedBy(r *Ruling, part int) (cited []authz.Match, more int) {
 	if part >= len(r.Decision.Parts) {
-		return nil
+		return nil, 0
 	}
 	p := r.Decision.Parts[part]
 	seen, ok := g.visible(p, r.Who)
 	if !ok {
-		return nil
+		return nil, 0
 	}
-	return slices.DeleteFunc(explain.Deciding(seen), func(m authz.Match) bool { return m.GrantID == "made by the launch" })
+	grants := 0
+	for _, m := range explain.Deciding(seen) {
+		switch {
+		case m.GrantID == "made by the launch":
+			continue
+		case m.GrantID != "" && grants == maxCited:
+			more++
+			continue
+		case m.GrantID != "":
+			grants++
+		}
+		cited = append(cited, m)
+	}
+	return cited, more
 }
 
 // accountOf is the account of a principal; a service, which the key lets in, counts as of the key's.

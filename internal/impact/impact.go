@@ -82,6 +82,7 @@ type Access struct {
 	Can      bool
 	Always   bool                // whatever the request
 	Decision *authz.PartDecision // the evidence
+	More     int                 // grants that are like some of the evidence
 	Err      error               // what KMS says although it is allowed, or nil
 }
 
@@ -141,6 +142,7 @@ type Refusal struct {
 	Code                            string // of the error
 	Why                             []speech.Text
 	AllowedBy                       []authz.Match
+	More                            int // grants that are like some of AllowedBy
 }
 
 // A Total counts things of a kind that stop working at a moment.

@@ -32,7 +32,7 @@ func effects(list []impact.Effect, l speech.Language) []kagimoriapi.ImpactEffect
 		if f := e.Refusal; f != nil {
 			w.Refusal = &kagimoriapi.ImpactRefusal{
 				Principal: api.Opt(f.Principal), Call: api.Opt(f.Call), Action: api.Opt(f.Action), KeyArn: api.Opt(f.KeyARN), ErrorCode: api.Opt(f.Code),
-				Reasons: speech.All(l, f.Why),
+				Reasons: speech.All(l, f.Why), MoreGrants: more(f.More),
 			}
 			for j := range f.AllowedBy {
 				w.Refusal.AllowedBy = append(w.Refusal.AllowedBy, statement(&f.AllowedBy[j]))
@@ -41,4 +41,12 @@ func effects(list []impact.Effect, l speech.Language) []kagimoriapi.ImpactEffect
 		out = append(out, w)
 	}
 	return out
+}
+
+// more is a number of grants that an answer does not cite, nil if there are none.
+func more(n int) *int32 {
+	if n == 0 {
+		return nil
+	}
+	return new(int32(n))
 }

@@ -197,14 +197,9 @@ func (w *world) Access(of impact.Caller, keyARN, action string) (impact.Access, 
 		who.Identity = w.change.Identity(of.ARN(), who.Identity)
 	}
 	a, ok := ask.Ask(&who, part)
-	out := impact.Access{Can: ok, Always: a.Outcome == authz.Allowed, Err: impact.AfterAccess(action, &k.rule)}
-	if ok {
-		out.Decision = &a.Part
-		return out, nil
-	}
-	d := authz.Explain(&authz.Request{Principal: who.Principal, Identity: who.Identity, Boundary: who.Boundary, SCPs: who.SCPs, Parts: []authz.Part{part}})
-	if len(d.Parts) == 1 {
-		out.Decision = &d.Parts[0]
+	out := impact.Access{Can: ok, Always: a.Outcome == authz.Allowed, More: a.More, Err: impact.AfterAccess(action, &k.rule)}
+	if out.Decision = &a.Part; !ok {
+		out.Decision = new(ask.Refusal(&who, part))
 	}
 	return out, nil
 }

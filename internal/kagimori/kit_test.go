@@ -28,12 +28,12 @@ const (
 
 type kit struct {
 	*guardtest.World
-	t        *testing.T
+	t        testing.TB
 	kms      *kms.Service
 	kagimori *kagimori.Service
 }
 
-func newKit(t *testing.T) *kit {
+func newKit(t testing.TB) *kit {
 	w := guardtest.New(t)
 	keys := kms.New(kms.Config{Guard: w.Guard, Module: w.Module, Clock: w.Clock, Logger: w.Logger})
 	return &kit{

@@ -68,7 +68,7 @@ func (q *question) answer(c *ask.Candidate, part *authz.Part, a *ask.Answer) kag
 	}
 	out.DependsOn = seen.Depends
 	if q.viewer == part.Resource.Account {
-		out.DependsOn = a.Part.Depends
+		out.DependsOn, out.MoreGrants = a.Part.Depends, more(a.More)
 	}
 	out.DependsOn = speech.All(q.language, speech.AllWritten(out.DependsOn))
 	for _, m := range explain.Deciding(seen) {

@@ -7,6 +7,7 @@ var ofImpact = []entry{
 	{"When an instance is started after a stop:", "停止したインスタンスを開始するとき:"},
 	{"When something new is launched:", "新しく起動または作成するとき:"},
 	{"Nothing that can be seen from here stops working.", "ここから確認できる範囲で、動かなくなるものはありません。"},
+	{"and by %d grants that are like some of these", "ほかに、同様の付与 %d 件により許可されています"},
 	{"until then allowed by %s", "それまでは %s により許可されています"},
 	{"it depends on %s", "%s によって決まります"},
 	{"There are more; all in all:", "ほかにもあります。全体では:"},

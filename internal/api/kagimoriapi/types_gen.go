@@ -26,6 +26,7 @@ type Answer struct {
 	EncryptionContext map[string]string    `aws:"EncryptionContext"`
 	DependsOn         []string             `aws:"DependsOn"`
 	Statements        []MatchedStatement   `aws:"Statements"`
+	MoreGrants        *int32               `aws:"MoreGrants"`
 }
 
 // AttachedTo is a shape of the model.
@@ -251,13 +252,14 @@ type ImpactEffect struct {
 
 // ImpactRefusal is a shape of the model.
 type ImpactRefusal struct {
-	Principal *string            `aws:"Principal"`
-	Call      *string            `aws:"Call"`
-	Action    *string            `aws:"Action"`
-	KeyArn    *string            `aws:"KeyArn"`
-	ErrorCode *string            `aws:"ErrorCode"`
-	Reasons   []string           `aws:"Reasons"`
-	AllowedBy []MatchedStatement `aws:"AllowedBy"`
+	Principal  *string            `aws:"Principal"`
+	Call       *string            `aws:"Call"`
+	Action     *string            `aws:"Action"`
+	KeyArn     *string            `aws:"KeyArn"`
+	ErrorCode  *string            `aws:"ErrorCode"`
+	Reasons    []string           `aws:"Reasons"`
+	AllowedBy  []MatchedStatement `aws:"AllowedBy"`
+	MoreGrants *int32             `aws:"MoreGrants"`
 }
 
 // ImpactTotal is a shape of the model.
