@@ -87,7 +87,8 @@ func (c *nodes) at(i int, who *client) *client {
 	return newClient(c.all[i].URL, who.region, who.account, who.creds)
 }
 
-// within asks until the answer is as it has to be, which it is within the bound after since.
+// within asks until the answer is as it has to be, which it is within the bound after since. A node that does not
+// know may say so for longer: it hears of the others as fast as the machine is.
 func within(t *testing.T, what string, since time.Time, ok func() error) {
 	t.Helper()
 	var last error
@@ -97,7 +98,9 @@ func within(t *testing.T, what string, since time.Time, ok func() error) {
 			t.Logf("%s: after %s", what, time.Since(since).Round(time.Millisecond))
 			return
 		}
-		if began.Sub(since) > bound {
+		var status interface{ HTTPStatusCode() int }
+		unknown := errors.As(last, &status) && status.HTTPStatusCode() == http.StatusServiceUnavailable
+		if late := began.Sub(since); late > bound && !unknown || late > patience {
 			t.Fatalf("%s: not within %s: %v", what, bound, last)
 		}
 	}
@@ -109,7 +112,7 @@ func denied(err error) error {
 	if e, ok := errors.AsType[smithy.APIError](err); ok && e.ErrorCode() == "AccessDeniedException" {
 		return nil
 	}
-	return fmt.Errorf("want a refusal, got %v", err)
+	return fmt.Errorf("want a refusal, got %w", err)
 }
 
 // Three nodes over three etcd members are one service.
@@ -316,7 +319,7 @@ func TestRollingRestart(t *testing.T) {
 		return len(out.Volumes) == len(before), fmt.Sprint(len(out.Volumes), " volumes")
 	})
 	t.Logf("another node works after %s", time.Since(killed).Round(time.Millisecond))
-	if took := time.Since(killed); took > 30*time.Second {
+	if took := time.Since(killed); took > time.Minute {
 		t.Errorf("that took %s", took)
 	}
 	must(other.ec2.CreateVolume(ctx, &ec2.CreateVolumeInput{AvailabilityZone: new(seed.Region + "a"), Size: new(int32(1))}))(t)

@@ -20,7 +20,7 @@ import (
 )
 
 // hostPatience is how long the nodes of these tests may be silent.
-const hostPatience = 6 * time.Second
+const hostPatience = 10 * time.Second
 
 // startHosts runs nodes that share a folder for snapshots.
 func startHosts(t *testing.T, n int) *nodes {
@@ -249,7 +249,7 @@ func valueOf(m map[string]string, value string) (key string, ok bool) {
 func eventuallyLong(t *testing.T, what string, ask func() (done bool, state string)) {
 	t.Helper()
 	var state string
-	for end := time.Now().Add(70 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		done := false
 		if done, state = ask(); done {
 			return

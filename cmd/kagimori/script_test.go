@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math/big"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -144,13 +145,19 @@ func cmdListen(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func cmdFreePort(ts *testscript.TestScript, _ bool, args []string) {
-	l := listenLocal(ts)
-	ts.Setenv(args[0], l.Addr().String())
-	ts.Check(l.Close())
+	for { // below what systems give to clients' connections, which come and go all the time
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 12_000+mathrand.IntN(20_000)))
+		if err != nil {
+			continue
+		}
+		ts.Setenv(args[0], l.Addr().String())
+		ts.Check(l.Close())
+		return
+	}
 }
 
 func cmdAwait(ts *testscript.TestScript, _ bool, args []string) {
-	scheme, client := "http", &http.Client{Timeout: 5 * time.Second}
+	scheme, client := "http", &http.Client{Timeout: 30 * time.Second}
 	if len(args) == 2 {
 		pool := x509.NewCertPool()
 		if !pool.AppendCertsFromPEM([]byte(ts.ReadFile(args[1]))) {
@@ -159,7 +166,7 @@ func cmdAwait(ts *testscript.TestScript, _ bool, args []string) {
 		scheme, client.Transport = "https", &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}
 	}
 	var last error
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); {
 		res, err := client.Get(scheme + "://" + args[0] + "/_kagimori/health")
 		if err == nil {
 			ts.Check(res.Body.Close())
@@ -198,7 +205,7 @@ func cmdMode(ts *testscript.TestScript, _ bool, args []string) {
 
 func cmdCapture(ts *testscript.TestScript, _ bool, args []string) {
 	re := regexp.MustCompile(args[1])
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); {
 		files, err := filepath.Glob(ts.MkAbs(args[2]))
 		ts.Check(err)
 		for _, f := range files {

@@ -1,10 +1,12 @@
 package etcdtest_test
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/kagimori/kagimori/e2e/etcdtest"
 	"github.com/kagimori/kagimori/internal/store"
@@ -37,6 +39,7 @@ func open(t *testing.T, cfg etcd.Config) *etcd.Store {
 	t.Helper()
 	if cfg.Endpoints == nil {
 		cfg.Endpoints = single.Endpoints()
+		cfg.Staleness = cmp.Or(cfg.Staleness, 10*time.Second) // how fast the machine is, is no matter
 	}
 	if cfg.Prefix == "" {
 		cfg.Prefix = place()

@@ -39,6 +39,20 @@ func TestLossesAreNoticed(t *testing.T) {
 	}
 }
 
+// What was acknowledged before it was made may be given up until it is, and not after.
+func TestWhatIsMadeIsThere(t *testing.T) {
+	for now, good := range map[string][2]bool{"there": {true, true}, "": {true, false}, "other": {false, false}} {
+		for i, made := range []error{errNoAnswer, nil} {
+			l := &ledger{mark: func() int { return 1 }}
+			r := l.start("r", "there", func(*world) (string, error) { return now, nil })
+			_ = l.made(r, "there", func() error { return made })
+			if err := r.check(nil, end); (err == nil) != good[i] {
+				t.Errorf("made: %v, and it is %q: %v", made == nil, now, err)
+			}
+		}
+	}
+}
+
 type noAnswer struct{}
 
 // Error is a sentence.

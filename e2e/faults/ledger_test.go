@@ -90,6 +90,14 @@ func (l *ledger) set(r *register, text string, change func() error) error {
 	return err
 }
 
+// made waits for something that was acknowledged before it was made: it may be given up until then, and is there after.
+func (l *ledger) made(r *register, text string, wait func() error) error {
+	r.mu.Lock()
+	r.past = append(r.past, value{"", l.mark(), never})
+	r.mu.Unlock()
+	return l.set(r, text, wait)
+}
+
 // may are the values that a register may have after a cut at a mark: the last one that was acknowledged before it, and
 // those that were asked for since.
 func (r *register) may(at int) []string {

@@ -75,6 +75,7 @@ func panicked(log string) bool {
 // error of the service, and works again as soon as there is room; nothing that was acknowledged is lost.
 func TestFullDisk(t *testing.T) {
 	w := onDisk(t)
+	w.refuses = true
 	var room atomic.Int64
 	var refusals atomic.Int64
 	w.disk.Obey(func(s disk.Step, pages int) disk.Answer {
@@ -128,7 +129,7 @@ func (w *world) full(t *testing.T) error {
 func (w *world) recovers(t *testing.T) {
 	t.Helper()
 	var err error
-	for until := time.Now().Add(20 * time.Second); time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
+	for until := time.Now().Add(time.Minute); time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
 		if _, err = w.kms.CreateKey(t.Context(), &kms.CreateKeyInput{}); err == nil {
 			w.things.creates.Add(1)
 			return
@@ -154,6 +155,7 @@ func TestFsyncThatFails(t *testing.T) {
 
 func fsyncFails(t *testing.T, part string, n int) {
 	w := onDisk(t)
+	w.refuses = true
 	var failed, passed atomic.Int64
 	w.disk.Obey(func(s disk.Step, _ int) disk.Answer {
 		mine := s.Kind == disk.Sync && w.of(s, part) || s.Kind == disk.SyncDir && strings.Contains(s.Name+"/", part)

@@ -44,6 +44,7 @@ type world struct {
 	sectors *sectors
 	serial  *atomic.Int64 // of names
 	things  *things
+	refuses bool // the disk does not do everything: what is not made yet may be given up
 
 	srv  *server.Server
 	disk *disk.Disk // nil: the server has the real one

@@ -283,6 +283,11 @@ func (w *world) writeSnapshots(ctx context.Context) error {
 			return string(state), nil
 		}
 	})
+	if w.refuses {
+		if err := w.ledger.made(volume, "there", func() error { return w.available(ctx, *vol.VolumeId) }); err != nil {
+			return err
+		}
+	}
 	time.Sleep(20 * time.Millisecond)
 	if rand.IntN(3) > 0 {
 		err := w.ledger.set(volume, "", func() error {
@@ -307,9 +312,22 @@ func (w *world) writeSnapshots(ctx context.Context) error {
 	})
 }
 
+// available waits until a volume is made. One that cannot be made disappears, whatever the reason.
+func (w *world) available(ctx context.Context, id string) error {
+	for until := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		out, err := w.ec2.DescribeVolumes(ctx, &ec2.DescribeVolumesInput{VolumeIds: []string{id}})
+		if err != nil || out.Volumes[0].State == "available" {
+			return err
+		}
+		if time.Now().After(until) {
+			return fmt.Errorf("it is %s", out.Volumes[0].State)
+		}
+	}
+}
+
 // await waits until a snapshot is complete.
 func (w *world) await(ctx context.Context, id string) error {
-	for until := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for until := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		out, err := w.ec2.DescribeSnapshots(ctx, &ec2.DescribeSnapshotsInput{SnapshotIds: []string{id}})
 		if err != nil {
 			return err

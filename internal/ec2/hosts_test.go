@@ -38,7 +38,7 @@ func TestWorkComesToAHostThroughTheStore(t *testing.T) {
 	}
 	await := func(state string) {
 		t.Helper()
-		for deadline := time.After(20 * time.Second); *h.instance(id).State.Name != state; {
+		for deadline := time.After(time.Minute); *h.instance(id).State.Name != state; {
 			h.Advance(time.Second)
 			select {
 			case <-told:

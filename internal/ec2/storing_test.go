@@ -68,7 +68,7 @@ func gatedHouse(t *testing.T) (*house, *gated) {
 func until(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	for begun := time.Now(); !done(); runtime.Gosched() {
-		if time.Since(begun) > 30*time.Second {
+		if time.Since(begun) > time.Minute {
 			t.Fatalf("%s: it does not happen", what)
 		}
 	}

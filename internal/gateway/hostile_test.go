@@ -24,7 +24,7 @@ func raw(t *testing.T, w *world, request string) (int, string) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	if _, err := io.WriteString(conn, request); err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +230,7 @@ func TestUnauthenticatedRequestsAreSampled(t *testing.T) {
 func TestSlowBody(t *testing.T) {
 	w := newWorld(t, nil)
 	srv := httptest.NewUnstartedServer(w.handler)
-	srv.Config.ReadTimeout = 50 * time.Millisecond
+	srv.Config.ReadHeaderTimeout, srv.Config.ReadTimeout = time.Minute, 50*time.Millisecond // the head may come later than the body has to
 	srv.Start()
 	defer srv.Close()
 	conn, err := net.Dial("tcp", srv.Listener.Addr().String())
@@ -238,7 +238,7 @@ func TestSlowBody(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: TrentService.DescribeKey\r\nContent-Length: 100\r\n\r\n{")
 	r := bufio.NewReader(conn)
 	res, err := http.ReadResponse(r, nil)

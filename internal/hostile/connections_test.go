@@ -196,7 +196,8 @@ func (e *endless) Read(p []byte) (int, error) {
 // Too much of anything is refused with a status that says so, the connection ends, and memory does not
 // follow what was announced.
 func TestOversizedRequests(t *testing.T) {
-	c := startChild(t, time.Second)
+	t.Parallel()
+	c := startChild(t, 5*time.Second)
 	g := newGuest(t, c)
 	g.served(t, "nothing happens")
 	before := c.uses(t)
@@ -235,7 +236,7 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 // One request is never two: what a proxy could read in another way is refused, or ends its connection so
 // that what follows is nobody's.
 func TestSmuggledRequests(t *testing.T) {
-	c := startChild(t, time.Second)
+	c := startChild(t, 10*time.Second)
 	g := newGuest(t, c)
 	const inner = "POST /smuggled HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
 	chunked := "0\r\n\r\n" + inner

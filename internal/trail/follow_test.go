@@ -59,11 +59,14 @@ func TestLinesFollowTheLog(t *testing.T) {
 	closeTrail(t, tr)
 	tr = f.open(t, small)
 	appendN(t, tr, 40)
-	for range 200 { // until old segments are compressed
-		if packed, _ := filepath.Glob(filepath.Join(f.path, "*.gz")); len(packed) > 3 {
-			break
+	packed := func() int {
+		files, _ := filepath.Glob(filepath.Join(f.path, "*.gz"))
+		return len(files)
+	}
+	for begun := time.Now(); packed() <= 3; time.Sleep(10 * time.Millisecond) {
+		if time.Since(begun) > time.Minute {
+			t.Fatalf("only %d old segments are compressed", packed())
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 	end := durable(t, tr)
 	more, err := follow(t, tr, trail.Place{}, end)

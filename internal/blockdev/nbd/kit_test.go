@@ -83,7 +83,7 @@ func (s *serving) dial(t testing.TB, flags uint32) *client {
 	a, b := net.Pipe()
 	s.wg.Go(func() { _ = s.ServeConn(t.Context(), b) })
 	t.Cleanup(func() { _ = a.Close() })
-	must(t, a.SetDeadline(time.Now().Add(20*time.Second)))
+	must(t, a.SetDeadline(time.Now().Add(time.Minute)))
 	c := &client{t, a}
 	c.want("greeting", []byte("NBDMAGICIHAVEOPT\x00\x03"))
 	c.put(flags)

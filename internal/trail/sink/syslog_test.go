@@ -66,7 +66,7 @@ func TestSyslogDatagrams(t *testing.T) {
 		send(t, f, true, lines...)
 		for i, line := range lines {
 			buf := make([]byte, 1<<16)
-			if err := l.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			if err := l.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 				t.Fatal(err)
 			}
 			n, _, err := l.ReadFrom(buf)
@@ -115,7 +115,7 @@ func next(t testing.TB, c <-chan []byte) []byte {
 		if ok {
 			return m
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 	}
 	t.Fatal("no message")
 	return nil
