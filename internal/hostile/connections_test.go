@@ -196,8 +196,7 @@ func (e *endless) Read(p []byte) (int, error) {
 // Too much of anything is refused with a status that says so, the connection ends, and memory does not
 // follow what was announced.
 func TestOversizedRequests(t *testing.T) {
-	t.Parallel()
-	c := startChild(t, 5*time.Second)
+	c := startChild(t, 3*time.Second)
 	g := newGuest(t, c)
 	g.served(t, "nothing happens")
 	before := c.uses(t)
