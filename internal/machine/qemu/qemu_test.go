@@ -223,7 +223,9 @@ func TestADeafGuestIsSwitchedOff(t *testing.T) {
 	ctx, enough := context.WithCancel(t.Context())
 	halted := make(chan error, 1)
 	go func() { halted <- d.Halt(ctx, "i-1") }()
-	pressed := func() int { return strings.Count(console(t, d, "command system_powerdown"), "command system_powerdown") }
+	pressed := func() int {
+		return strings.Count(console(t, d, "command system_powerdown"), "command system_powerdown")
+	}
 	for begun := time.Now(); pressed() < 3 && time.Since(begun) < time.Minute; {
 		time.Sleep(5 * time.Millisecond)
 	}
