@@ -11,11 +11,11 @@
 # make etcd   the store on real etcd members, with the race detector
 # make partition  three etcd members and three nodes are cut off, paused, killed and slowed for PARTITION, in network namespaces (as root, Linux); checkers read what clients saw, and notice servers broken on purpose
 # make bench-nodes  what a read costs one server with a file, one node over etcd, and three
-# make bench-million  GenerateDataKey on a million keys beside 100
+# make bench-million  GenerateDataKey on a million keys beside 100, for the next docs/performance.md
 # make console  builds the web console into internal/console/dist and checks its types (needs Node; nothing else does)
 # make check-console  fails unless what is committed there is what console/ builds
 # make console-e2e  the console in headless Chromium against a real server (fails without Node and Chromium)
-# make bench  benchmarks, each beside its limit in the same run
+# make bench  benchmarks, each beside its limit in the same run: writes docs/performance.md
 # make faults  kills, power cuts, full, slow and failing disks, clocks that jump and damaged files, in their full forms (Linux)
 # make soak   a server under all the load that it takes for SOAKTIME, and more; long runs of SOAKTIME each: crashes, many groups, days of Auto Scaling in random worlds (their seeds are printed), a crash at every commit
 # make hostile  what an adversary would try against a whole server: every operation's refusals, odd texts in every member, 10,000 connections
@@ -83,6 +83,7 @@ generate: check-go
 unit: check-go check-cc
 	$(GO) test -race -timeout 12m ./...
 	$(GO) test ./internal/authz # all requests of the comparison with its oracle
+	cd bench && $(GO) test ./...
 	cd e2e/etcdtest && $(GO) test -timeout 5m ./...
 	cd e2e/s3test && $(GO) test -timeout 10m ./... # builds a server of the S3 API, from the module proxy
 
@@ -163,13 +164,15 @@ console-e2e: check-node build
 	@command -v $(CHROMIUM) >/dev/null || { echo "Chromium is needed: apt-get install chromium"; exit 1; }
 	cd console && KAGIMORI_BIN=$(CURDIR)/bin/kagimori CHROMIUM=$$(command -v $(CHROMIUM)) node --test --test-concurrency=1 e2e/
 
+# Writes docs/performance.md, in 25 minutes at most.
 bench: check-go
-	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./internal/bench ./internal/authz/... ./internal/casefile ./internal/store/bolt ./internal/doctor ./internal/tfplan ./internal/blockdev/...
-	cd bench && $(GO) test -bench . -benchmem ./...
+	cd bench && $(GO) vet ./... && $(GO) run ./report -root ..
 
 # Makes MILLION keys the first time, in MILLION_DIR, which takes some minutes and 15 GB, and keeps them.
 bench-million: check-go
-	KAGIMORI_BENCH_KEYS=$(MILLION) KAGIMORI_BENCH_KEEP=$(abspath $(MILLION_DIR)) $(GO) test -run '^$$' -bench '^BenchmarkKeys$$' -benchtime 100000x -timeout 0 ./internal/bench
+	@mkdir -p bin
+	KAGIMORI_BENCH_KEYS=$(MILLION) KAGIMORI_BENCH_KEEP=$(abspath $(MILLION_DIR)) $(GO) test -run '^$$' -bench '^BenchmarkKeys$$' -benchtime 100000x -timeout 0 ./internal/bench >bin/million.txt
+	cd bench && $(GO) run ./report -root .. -million ../docs/performance/million.txt <../bin/million.txt
 
 soak: check-go build
 	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori SOAKTIME=$(SOAKTIME) $(GO) test -count=1 -timeout 0 -v ./soak

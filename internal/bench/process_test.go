@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/debug"
 	"runtime/pprof"
 	"strconv"
 	"strings"
@@ -70,7 +71,7 @@ func serve(role string) error {
 			return err
 		}
 		defer a.Close() // the data is thrown away
-		h = a.Handler()
+		h = withHeap(a.Handler())
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -112,6 +113,24 @@ func serve(role string) error {
 		return err
 	}
 	return nil
+}
+
+// heapPath answers with the size of the live heap.
+const heapPath = "/bench/heap"
+
+func withHeap(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != heapPath {
+			h.ServeHTTP(w, r)
+			return
+		}
+		for range 2 { // what a sync.Pool had is gone after the second
+			debug.FreeOSMemory()
+		}
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		_, _ = fmt.Fprint(w, m.HeapAlloc) // a client that went away is no error of ours
+	})
 }
 
 // bareHandler is what any signed API costs: it reads the body of a request, bounded, verifies the
@@ -162,44 +181,67 @@ func bareHandler() http.Handler {
 type process struct {
 	tb    testing.TB
 	url   string
-	start time.Duration // from its beginning to listening
+	start time.Duration // from its beginning to listening, if it is of the test binary
 	cmd   *exec.Cmd
 	stdin io.Closer
+	stops bool // at SIGTERM
 }
 
 func startProcess(tb testing.TB, role, data string, env ...string) *process {
 	tb.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(append(os.Environ(), roleVar+"="+role, dataVar+"="+data), env...)
-	cmd.Stderr = os.Stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		tb.Fatal(err)
-	}
-	p := &process{tb: tb, cmd: cmd, stdin: stdin}
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		tb.Fatalf("the %s did not start: %v", role, err)
-	}
+	p := &process{tb: tb, cmd: cmd}
+	line := p.begin()
 	var micros int64
 	if _, err := fmt.Sscan(line, &p.url, &micros); err != nil {
 		tb.Fatal(err)
 	}
 	p.start = time.Duration(micros) * time.Microsecond
-	tb.Cleanup(p.stop)
 	return p
+}
+
+// startProgram starts a program that says last in its first line where it listens.
+func startProgram(tb testing.TB, path string, args ...string) *process {
+	tb.Helper()
+	p := &process{tb: tb, cmd: exec.Command(path, args...), stops: true}
+	words := strings.Fields(p.begin())
+	p.url = words[len(words)-1]
+	return p
+}
+
+// begin starts the process and returns the line that it writes.
+func (p *process) begin() string {
+	p.tb.Helper()
+	if !p.stops { // a program's log is nobody's business
+		p.cmd.Stderr = os.Stderr
+	}
+	stdin, err := p.cmd.StdinPipe()
+	if err != nil {
+		p.tb.Fatal(err)
+	}
+	stdout, err := p.cmd.StdoutPipe()
+	if err != nil {
+		p.tb.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		p.tb.Fatal(err)
+	}
+	p.stdin = stdin
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		p.tb.Fatalf("%v did not start: %v", p.cmd.Args, err)
+	}
+	p.tb.Cleanup(p.stop)
+	return line
 }
 
 func (p *process) stop() {
 	if p.stdin == nil {
 		return
+	}
+	if p.stops {
+		_ = p.cmd.Process.Signal(unix.SIGTERM) // one that ended already says so below
 	}
 	_ = p.stdin.Close()
 	p.stdin = nil
