@@ -104,7 +104,7 @@ func encodedMessage(req *authz.Request, d authz.Decision) []byte {
 // record makes the trail's record of a call.
 func (g *Guard) record(c *Call, err error) *trail.Record {
 	if c.evidence.eventID == "" {
-		c.evidence.eventID = cmp.Or(c.evidence.reserved, NewRequestID())
+		c.evidence.eventID = cmp.Or(c.evidence.reserved, newEventID(time.Now()))
 		c.evidence.reserved = ""
 	}
 	r := &trail.Record{

@@ -52,7 +52,10 @@ func (s *Service) CreateGrant(ctx context.Context, c *guard.Call, in *kmsapi.Cre
 	if err != nil {
 		return nil, err
 	}
-	var out *kmsapi.CreateGrantResponse
+	var (
+		out *kmsapi.CreateGrantResponse
+		of  *keyView
+	)
 	err = s.g.Update(ctx, c, func(tx store.Tx) error {
 		k, err := s.resolve(tx, c, in.KeyId, false)
 		if err != nil {
@@ -81,14 +84,14 @@ func (s *Service) CreateGrant(ctx context.Context, c *guard.Call, in *kmsapi.Cre
 		if err != nil {
 			return err
 		}
-		out = &kmsapi.CreateGrantResponse{GrantId: &id}
-		c.Respond(out)
-		out.GrantToken = new(s.grantToken(k.Region, k.Account, k.ID, id))
+		out, of = &kmsapi.CreateGrantResponse{GrantId: &id}, k.keyView
+		c.Respond(out) // without the token
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+	out.GrantToken = new(s.grantToken(of.Region, of.Account, of.ID, *out.GrantId))
 	return out, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,10 +27,12 @@ func (s *Service) putGrant(tx store.Tx, k *keyView, g grantRecord) (string, erro
 	var b [32]byte
 	rand.Read(b[:]) // never fails
 	g.ID = hex.EncodeToString(b[:])
-	if err := grantTable.Put(tx, g, k.Region, k.Account, k.ID, g.ID); err != nil {
-		return "", err
+	data, err := grantTable.Encode(tx, g) // granteeTable has the same
+	if err == nil {
+		err = errors.Join(tx.Put(grantTable.Bucket, store.Key(k.Region, k.Account, k.ID, g.ID), data),
+			tx.Put(granteeTable.Bucket, store.Key(k.Region, k.Account, k.ID, g.granteeKey(), g.ID), data))
 	}
-	if err := granteeTable.Put(tx, g, k.Region, k.Account, k.ID, g.granteeKey(), g.ID); err != nil {
+	if err != nil {
 		return "", err
 	}
 	if g.Retiring != "" {

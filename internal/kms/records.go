@@ -156,7 +156,7 @@ var (
 	}
 	aliasTable    = store.Table[aliasRecord]{Bucket: "kms/alias", Version: 1}
 	grantTable    = store.Table[grantRecord]{Bucket: "kms/grant", Version: 1}         // ..., key, grant
-	granteeTable  = store.Table[grantRecord]{Bucket: "kms/grantee", Version: 1}       // ..., key, grantee, grant
+	granteeTable  = store.Table[grantRecord]{Bucket: "kms/grantee", Version: 1}       // ..., key, grantee, grant: the same records
 	retiringTable = store.Table[struct{}]{Bucket: "kms/retiring", Version: 1}         // region, principal, account, key, grant
 	grantNames    = store.Table[string]{Bucket: "kms/grantname", Version: 1}          // ..., key, name, hash of the parameters
 	deletionTable = store.Table[time.Time]{Bucket: "kms/pendingdeletion", Version: 1} // ..., key

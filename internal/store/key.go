@@ -85,6 +85,8 @@ type Range struct {
 	Prefix, After string
 	Limit         int
 	Reverse       bool
+	// KeysOnly says that keys and revisions are all that is wanted: the data may be missing.
+	KeysOnly bool
 }
 
 // Bounds are the keys of the range as an interval: from lo, up to but without hi. An empty hi is

@@ -44,11 +44,20 @@ func (t Table[T]) Load(tx Tx, key ...string) (rec Record[T], ok bool, err error)
 
 // Put writes a record.
 func (t Table[T]) Put(tx Tx, rec T, key ...string) error {
-	data, err := t.encode(tx, &rec)
+	data, err := t.Encode(tx, rec)
 	if err != nil {
-		return fmt.Errorf("store: %s: %w", t.Bucket, err)
+		return err
 	}
 	return tx.Put(t.Bucket, Key(key...), data)
+}
+
+// Encode is a record as Put writes it, for what is written more than once.
+func (t Table[T]) Encode(tx Tx, rec T) ([]byte, error) {
+	data, err := t.encode(tx, &rec)
+	if err != nil {
+		return nil, fmt.Errorf("store: %s: %w", t.Bucket, err)
+	}
+	return data, nil
 }
 
 func (t Table[T]) encode(tx Tx, rec *T) ([]byte, error) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"os"
 	"slices"
@@ -27,7 +28,15 @@ func outboxOf(node string) store.Table[outboxEntry] {
 	if node != "" {
 		bucket += "/" + node
 	}
-	return store.Table[outboxEntry]{Bucket: bucket, Version: 1}
+	return store.Table[outboxEntry]{Bucket: bucket, Version: outboxVersion}
+}
+
+const outboxVersion = 1
+
+// outgoing is a record of the outbox that goes to the log, with the revision of its commit.
+type outgoing struct {
+	rev store.Revision
+	*pending
 }
 
 var causes = store.Table[string]{Bucket: "trail/cause", Version: 1} // account, region, resource: request id
@@ -51,9 +60,13 @@ func (t *Trail) PutTx(tx store.Tx, rec *Record) error {
 		t.Kick() // perhaps it can be written again, for the next one
 		return *err
 	}
-	entry := outboxEntry{*rec, t.seq.Load()}
-	entry.Record.bound()
-	return t.outbox.Put(tx, entry, rec.EventID)
+	r, err := t.prepare(*rec)
+	if err != nil {
+		return err
+	}
+	key := store.Key(rec.EventID)
+	t.prepared.add(key, r)
+	return tx.Put(t.outbox.Bucket, key, r.data)
 }
 
 // Kick has the outbox moved to the log soon. Call it after a transaction with PutTx committed.
@@ -185,18 +198,15 @@ func (t *Trail) forget(ctx context.Context) error {
 // readOutbox returns what is in the outbox and not known to be in the log, in the order of the
 // commits. It is short: it fills only while the log cannot be written, and then changes are refused.
 // flushing is held.
-func (t *Trail) readOutbox(ctx context.Context) ([]store.Record[outboxEntry], error) {
-	var entries []store.Record[outboxEntry]
+func (t *Trail) readOutbox(ctx context.Context) ([]outgoing, error) {
+	var entries []outgoing
 	err := t.cfg.Store.View(ctx, func(tx store.Tx) error {
 		entries = nil
-		for p, err := range tx.Scan(t.outbox.Bucket, store.Range{}) {
+		for p, err := range t.waiting(tx) {
 			if err != nil {
 				return err
 			}
-			if t.moved[store.SplitKey(p.Key)[0]] {
-				continue
-			}
-			e, err := t.outbox.Decode(p)
+			e, err := t.outgoing(p)
 			if err != nil {
 				return err
 			}
@@ -204,11 +214,28 @@ func (t *Trail) readOutbox(ctx context.Context) ([]store.Record[outboxEntry], er
 		}
 		return nil
 	})
-	slices.SortStableFunc(entries, func(a, b store.Record[outboxEntry]) int {
-		return cmp.Or(cmp.Compare(a.Rev, b.Rev), a.Value.Record.EventTime.Compare(b.Value.Record.EventTime),
-			strings.Compare(a.Value.Record.EventID, b.Value.Record.EventID))
+	slices.SortStableFunc(entries, func(a, b outgoing) int {
+		return cmp.Or(cmp.Compare(a.rev, b.rev), a.rec.EventTime.Compare(b.rec.EventTime), strings.Compare(a.rec.EventID, b.rec.EventID))
 	})
 	return entries, err
+}
+
+// waiting yields the entries of the outbox that are not known to be in the log. What is known to be is most of it,
+// and only its keys are read. flushing is held.
+func (t *Trail) waiting(tx store.Tx) iter.Seq2[store.Pair, error] {
+	return func(yield func(store.Pair, error) bool) {
+		for p, err := range tx.Scan(t.outbox.Bucket, store.Range{KeysOnly: true}) {
+			if err == nil {
+				if t.moved[store.SplitKey(p.Key)[0]] {
+					continue
+				}
+				p.Value, _, err = tx.Get(t.outbox.Bucket, p.Key)
+			}
+			if !yield(p, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // moveBatch is how many records of the outbox one write puts into the log.
@@ -216,12 +243,13 @@ const moveBatch = 256
 
 // move appends entries to the log, without waiting for the disk: until that is done the store has
 // them. flushing is held.
-func (t *Trail) move(entries []store.Record[outboxEntry]) error {
+func (t *Trail) move(entries []outgoing) error {
 	batch := make([]*pending, len(entries))
-	for i := range entries {
-		batch[i] = &pending{rec: &entries[i].Value.Record}
-		if err := batch[i].encode(); err != nil {
-			return err
+	for i, e := range entries {
+		if batch[i] = e.pending; e.buf.Len() == 0 {
+			if err := e.encode(); err != nil {
+				return err
+			}
 		}
 	}
 	for part := range slices.Chunk(batch, moveBatch) {
@@ -264,17 +292,22 @@ func (t *Trail) findMoved(ctx context.Context) error {
 	if t.cfg.Store == nil {
 		return nil
 	}
-	entries, err := t.readOutbox(ctx)
-	if err != nil || len(entries) == 0 {
-		return err
-	}
 	wanted, after := map[string]bool{}, t.seq.Load()
-	for _, e := range entries {
-		wanted[e.Value.Record.EventID] = true
-		if e.Value.After > t.seq.Load() {
-			after = 0 // this is another log than the one it was meant for
+	err := t.cfg.Store.View(ctx, func(tx store.Tx) error {
+		for e, err := range t.outbox.Scan(tx) {
+			if err != nil {
+				return err
+			}
+			wanted[e.Value.Record.EventID] = true
+			if e.Value.After > t.seq.Load() {
+				after = 0 // this is another log than the one it was meant for
+			}
+			after = min(after, e.Value.After)
 		}
-		after = min(after, e.Value.After)
+		return nil
+	})
+	if err != nil || len(wanted) == 0 {
+		return err
 	}
 	nums, err := t.segments()
 	if err != nil {

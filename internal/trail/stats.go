@@ -16,13 +16,11 @@ func (t *Trail) Waiting(ctx context.Context, limit int) (n int, err error) {
 	}
 	err = t.cfg.Store.View(ctx, func(tx store.Tx) error {
 		n = 0
-		for _, err := range t.outbox.Scan(tx) {
+		for _, err := range tx.Scan(t.outbox.Bucket, store.Range{KeysOnly: true, Limit: limit}) {
 			if err != nil {
 				return err
 			}
-			if n++; n == limit {
-				break
-			}
+			n++
 		}
 		return nil
 	})

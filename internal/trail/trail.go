@@ -71,11 +71,12 @@ type Trail struct {
 	namesMu sync.RWMutex // held to change the names of segments, shared to list them
 
 	outbox   store.Table[outboxEntry] // by event id
-	marks    store.Table[synced]      // markKey
-	flushing chan struct{}            // holds a token while the outbox is moved
-	moved    map[string]bool          // events in the log that are still in the outbox; guarded by flushing
-	synced   synced                   // how far the log is on the disk, at least; guarded by writeMu
-	refused  atomic.Pointer[error]    // why the outbox could not be moved, while it cannot
+	prepared prepared
+	marks    store.Table[synced]   // markKey
+	flushing chan struct{}         // holds a token while the outbox is moved
+	moved    map[string]bool       // events in the log that are still in the outbox; guarded by flushing
+	synced   synced                // how far the log is on the disk, at least; guarded by writeMu
+	refused  atomic.Pointer[error] // why the outbox could not be moved, while it cannot
 
 	kick, full, stop chan struct{}
 	loops            sync.WaitGroup

@@ -104,7 +104,16 @@ func (s *snapshot) Scan(bucket string, r store.Range) iter.Seq2[store.Pair, erro
 				yield(store.Pair{}, err)
 				return
 			}
-			if k == nil || !yield(store.Pair{Key: string(k), Value: value(raw)}, nil) {
+			if k == nil {
+				return
+			}
+			p := store.Pair{Key: string(k)}
+			if r.KeysOnly {
+				_, p.Rev = data(raw)
+			} else {
+				p.Value = value(raw)
+			}
+			if !yield(p, nil) {
 				return
 			}
 			if r.Limit--; r.Limit == 0 {

@@ -171,6 +171,24 @@ func wantScan(t *testing.T, tx store.Tx, r store.Range, want ...string) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Scan(%+v) (-want +got):\n%s", r, diff)
 	}
+	whole := keysOf(t, tx, r)
+	r.KeysOnly = true
+	if diff := cmp.Diff(whole, keysOf(t, tx, r)); diff != "" {
+		t.Errorf("Scan(%+v) beside one with data (-want +got):\n%s", r, diff)
+	}
+}
+
+// keysOf are the keys of a range, with their revisions.
+func keysOf(t *testing.T, tx store.Tx, r store.Range) map[string]store.Revision {
+	t.Helper()
+	all := map[string]store.Revision{}
+	for p, err := range tx.Scan("b", r) {
+		if err != nil {
+			t.Fatalf("Scan(%+v): %v", r, err)
+		}
+		all[p.Key] = p.Rev
+	}
+	return all
 }
 
 func wantErr(t *testing.T, what string, err, want error) {
