@@ -173,7 +173,7 @@ func BenchmarkAuthorize(b *testing.B) {
 		}
 	}
 	cited := func() {
-		if authz.Cite(req).Outcome != authz.Allowed {
+		if authz.Cite(req, nil).Outcome != authz.Allowed {
 			b.Fatal("denied")
 		}
 	}

@@ -32,18 +32,46 @@ func Decide(req *Request) Decision {
 
 // Explain decides in explained mode: it evaluates every layer of every part and gives all
 // evidence.
-func Explain(req *Request) Decision { return gather(req, false) }
+func Explain(req *Request) Decision { return gather(req, nil) }
 
 // Cite is [Explain] without what does not apply, which makes it nearly as fast as [Decide]: what
-// there is to say of a request that is allowed.
-func Cite(req *Request) Decision { return gather(req, true) }
+// there is to say of a request that is allowed. The decision is in room as far as it fits, until room is
+// used again; nil makes one.
+func Cite(req *Request, room *Room) Decision {
+	if room == nil {
+		room = new(Room)
+	}
+	return gather(req, room)
+}
 
-func gather(req *Request, brief bool) Decision {
-	d := Decision{Part: -1, Parts: make([]PartDecision, len(req.Parts))}
+// A Room is memory for a decision. The zero Room is ready.
+type Room struct {
+	ev      evidence
+	parts   [1]PartDecision
+	matched [4]Match // enough for most
+}
+
+// Clear forgets the decision.
+func (r *Room) Clear() { *r = Room{} }
+
+// gather decides with all evidence or, if there is room, with that of what applies.
+func gather(req *Request, room *Room) Decision {
+	d := Decision{Part: -1}
+	if room != nil && len(req.Parts) == len(room.parts) {
+		d.Parts = room.parts[:]
+	} else {
+		d.Parts = make([]PartDecision, len(req.Parts))
+	}
 	for i := range req.Parts {
-		ev := &evidence{brief: brief}
-		if brief {
-			ev.matched = make([]Match, 0, 4) // enough for most
+		var ev *evidence
+		switch {
+		case room == nil:
+			ev = new(evidence)
+		case i == 0:
+			room.ev = evidence{brief: true, matched: room.matched[:0:len(room.matched)]}
+			ev = &room.ev
+		default:
+			ev = &evidence{brief: true, matched: make([]Match, 0, len(room.matched))}
 		}
 		v := decidePart(req, i, ev, false)
 		d.Parts[i] = v.decision(req, i)

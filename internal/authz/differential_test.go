@@ -142,7 +142,7 @@ func TestEnginesAgree(t *testing.T) {
 func TestWhatIsCitedIsWhatApplies(t *testing.T) {
 	for seed := range uint64(3000) {
 		req := newWorld(t, seed).request()
-		sameCitation(t, authz.Cite(req), authz.Explain(req))
+		sameCitation(t, authz.Cite(req, nil), authz.Explain(req))
 	}
 }
 

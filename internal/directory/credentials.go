@@ -56,11 +56,7 @@ func (d *Directory) Find(ctx context.Context, accessKeyID, token string) (secret
 			return s, id, err
 		}
 	}
-	var o *owner
-	err := d.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
-		o, err = d.owners.Get(tx, func() (*owner, error) { return d.owner(tx, accessKeyID) }, accessKeyID)
-		return err
-	})
+	o, open, err := d.ownerOf(ctx, accessKeyID, func(tx store.Tx) (*owner, error) { return d.owner(tx, accessKeyID) })
 	if err != nil {
 		return "", Identity{}, err
 	}
@@ -68,7 +64,23 @@ func (d *Directory) Find(ctx context.Context, accessKeyID, token string) (secret
 	if err != nil {
 		return "", Identity{}, fmt.Errorf("directory: secret of access key: %w", err)
 	}
-	return secret.String(plain), o.id, nil
+	id := o.id
+	id.Open = open
+	return secret.String(plain), id, nil
+}
+
+// ownerOf is whose an access key is, as make finds it, and whether the account is open, on one snapshot.
+func (d *Directory) ownerOf(ctx context.Context, accessKeyID string, make func(store.Tx) (*owner, error)) (o *owner, open bool, err error) {
+	err = d.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
+		if o, err = d.owners.Get(tx, func() (*owner, error) { return make(tx) }, accessKeyID); err != nil {
+			return err
+		}
+		account := o.id.Principal.Account
+		shut, err := d.shut.Get(tx, func() (bool, error) { return d.isShut(tx, account) }, account)
+		open = !shut && account != ""
+		return err
+	})
+	return o, open, err
 }
 
 // An owner is whose an access key is, and its secret, sealed.
@@ -115,15 +127,13 @@ func (d *Directory) lookupDev(ctx context.Context, accessKeyID string) (secret.S
 		id.AccessKeyID = accessKeyID
 		return DevSecret, id, nil
 	}
-	var o *owner
-	err := d.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
-		o, err = d.owners.Get(tx, func() (*owner, error) { return d.devOwner(tx, account, accessKeyID) }, accessKeyID)
-		return err
-	})
+	o, open, err := d.ownerOf(ctx, accessKeyID, func(tx store.Tx) (*owner, error) { return d.devOwner(tx, account, accessKeyID) })
 	if err != nil {
 		return "", Identity{}, err
 	}
-	return DevSecret, o.id, nil
+	id := o.id
+	id.Open = open
+	return DevSecret, id, nil
 }
 
 // devOwner is the user admin of an account, or nobody yet while there is none.
@@ -144,9 +154,12 @@ func (d *Directory) devOwner(tx store.Tx, account, accessKeyID string) (*owner, 
 // is let in. In development it remembers the
 // account and makes its user admin where they are used first.
 func (d *Directory) Admit(ctx context.Context, id Identity) (Identity, error) {
-	if err := d.open(ctx, id.Principal.Account); err != nil {
-		return Identity{}, err
+	if !id.Open {
+		if err := d.open(ctx, id.Principal.Account); err != nil {
+			return Identity{}, err
+		}
 	}
+	id.Open = false // of this moment
 	account, admin, ok := devKey(id.AccessKeyID)
 	if !d.cfg.Dev || !ok || id.Session != nil {
 		return id, nil

@@ -13,6 +13,8 @@ type Identity struct {
 	AccessKeyID string
 	// Session is set for temporary credentials and for sessions that services hold.
 	Session *Session
+	// Open is set by Find: the account is not closed, so that Admit, which unsets it, need not look again.
+	Open bool
 }
 
 // A Session is what temporary credentials carry beside the principal.

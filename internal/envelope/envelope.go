@@ -130,6 +130,16 @@ func (h Header) Bind(context []byte) []byte {
 	return append(b, context...)
 }
 
+// Head is the header as it is at the beginning of what [Header.Bind] made of it, and so of a blob; nil if it
+// has no encoding. What comes after it in a blob is for the caller to put there, as [Marshal] does.
+func (h Header) Head(bound []byte) []byte {
+	n := fixedLen + 2 + len(h.Region) + len(h.KeyID)
+	if len(bound) < n || bound[0] == 0 {
+		return nil
+	}
+	return bound[:n:n]
+}
+
 func (h Header) appendTo(b []byte) ([]byte, error) {
 	code := algorithmCode(h.Algorithm)
 	account, err := strconv.ParseUint(h.Account, 10, 64)

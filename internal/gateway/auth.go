@@ -17,11 +17,13 @@ func (x *exchange) authenticate(body []byte) (directory.Identity, string, error)
 	if x.op.Unsigned { // a signature proves nothing that the service asks for
 		return directory.Identity{}, "us-east-1", nil
 	}
-	verify := x.cfg.Verifier.Verify
+	var signed sigv4.Result
+	var err error
 	if x.op.HTTP != nil && x.op.HTTP.UnsignedPayload {
-		verify = x.cfg.Verifier.VerifyUnsigned
+		signed, err = x.cfg.Verifier.VerifyUnsigned(x.r, body, x.find)
+	} else {
+		signed, err = x.cfg.Verifier.Verify(x.r, body, x.find)
 	}
-	signed, err := verify(x.r, body, x.lookup)
 	if err != nil {
 		return directory.Identity{}, "", x.unauthenticated(err)
 	}

@@ -35,6 +35,7 @@ type exchange struct {
 	done   bool // the answer has begun
 	seen   Outcome
 	caller directory.Identity // who the credentials are of, whether that is proved or not
+	find   sigv4.Lookup       // lookup
 	// in and out hold the body of the request and that of its answer. They are zeroed before they are used
 	// again: either may hold a plaintext.
 	in, out []byte
@@ -49,7 +50,7 @@ func (x *exchange) release() {
 	clear(x.out)
 	if cap(x.in) <= keepBuffer && cap(x.out) <= keepBuffer {
 		g := x.gateway
-		*x = exchange{in: x.in[:0], out: x.out[:0]}
+		*x = exchange{in: x.in[:0], out: x.out[:0], find: x.find}
 		g.exchanges.Put(x)
 	}
 }
@@ -59,6 +60,7 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x, ok := g.exchanges.Get().(*exchange)
 	if !ok {
 		x = new(exchange)
+		x.find = x.lookup
 	}
 	x.gateway, x.w, x.r, x.id = g, w, r, guard.NewRequestID()
 	defer x.release()

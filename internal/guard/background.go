@@ -23,7 +23,7 @@ func (g *Guard) Change(ctx context.Context, fn func(store.Tx) error) error {
 func (g *Guard) Begin(ctx context.Context, c *Call, fn func(store.Tx) error) error {
 	before := c.evidence.mark()
 	return g.cfg.Store.Update(ctx, func(tx store.Tx) error {
-		c.evidence.reset(&before)
+		c.evidence.reset(before)
 		return fn(tx)
 	})
 }

@@ -12,9 +12,9 @@ type GrantSource func(store.Tx) ([]authz.Grant, error)
 
 // decide decides a request and gives the evidence of it: all of a refusal, and of a request that
 // is allowed what applies. Grants can only add to what policies allow, so they are read for the
-// parts that policies do not allow, and for no others.
-func (c *Check) decide(tx store.Tx, req *authz.Request) (authz.Decision, error) {
-	d := authz.Cite(req)
+// parts that policies do not allow, and for no others. That a request is allowed is in room, if there is one.
+func (c *Check) decide(tx store.Tx, req *authz.Request, room *authz.Room) (authz.Decision, error) {
+	d := authz.Cite(req, room)
 	if d.Outcome == authz.Allowed {
 		return d, nil
 	}
@@ -32,7 +32,7 @@ func (c *Check) decide(tx store.Tx, req *authz.Request) (authz.Decision, error) 
 	}
 	if found {
 		req.Parts = parts
-		if d = authz.Cite(req); d.Outcome == authz.Allowed {
+		if d = authz.Cite(req, room); d.Outcome == authz.Allowed {
 			return d, nil
 		}
 	}

@@ -97,6 +97,26 @@ type room struct {
 	decision [usualDecision]byte // the first
 	taken    bool                // decision is
 	context  [usualContext]authz.Entry
+	parts    [1]authz.Part // what is decided
+	grants   [1]GrantSource
+	verdict  authz.Room
+	record   trail.Record
+	// parameters are those of the record.
+	parameters []byte
+}
+
+// keepParameters is the largest room for parameters that is used again, in bytes.
+const keepParameters = 4 << 10
+
+// clear leaves nothing of a call in the room but its memory.
+func (r *room) clear() {
+	r.taken = false
+	clear(r.context[:])
+	r.verdict.Clear()
+	r.record = trail.Record{}
+	if cap(r.parameters) > keepParameters {
+		r.parameters = nil
+	}
 }
 
 // usualContext is the room for the condition keys that nearly all requests have at most.
@@ -117,8 +137,7 @@ func (g *Guard) leave(c *Call) {
 	r := e.scratch
 	e.scratch, e.decided = nil, e.decided || len(e.decisions) > 0
 	e.decisions, e.room.decisions, e.kept = nil, [1]json.RawMessage{}, 0
-	r.taken = false
-	clear(r.context[:])
+	r.clear()
 	g.rooms.Put(r)
 }
 
@@ -145,7 +164,7 @@ func (e *evidence) mark() mark {
 	return mark{e.decisions, e.resources, e.response, maps.Clone(e.extra), maps.Clone(e.renamed)}
 }
 
-func (e *evidence) reset(m *mark) {
+func (e *evidence) reset(m mark) {
 	e.decisions, e.resources = slices.Clip(m.decisions), slices.Clip(m.resources)
 	e.response, e.extra, e.renamed = m.response, maps.Clone(m.extra), maps.Clone(m.renamed)
 }
@@ -196,7 +215,7 @@ func (c *Call) Note(key string, value any) {
 func (g *Guard) View(ctx context.Context, c *Call, fn func(store.Tx) error) error {
 	before := c.evidence.mark()
 	return g.cfg.Store.View(ctx, func(tx store.Tx) error {
-		c.evidence.reset(&before)
+		c.evidence.reset(before)
 		return fn(tx)
 	})
 }
@@ -206,7 +225,7 @@ func (g *Guard) View(ctx context.Context, c *Call, fn func(store.Tx) error) erro
 func (g *Guard) Update(ctx context.Context, c *Call, fn func(store.Tx) error) error {
 	before := c.evidence.mark()
 	err := g.cfg.Store.Update(ctx, func(tx store.Tx) error {
-		c.evidence.reset(&before)
+		c.evidence.reset(before)
 		if err := fn(tx); err != nil {
 			return err
 		}
@@ -245,7 +264,9 @@ func (g *Guard) Invoke(ctx context.Context, c *Call, in any, h Handler) (any, er
 		return nil, err
 	}
 	c.evidence.eventID = ""
-	if rerr := g.cfg.Trail.Append(g.record(c, err)); rerr != nil {
+	rec := &c.evidence.scratch.record
+	g.fill(rec, c, err)
+	if rerr := g.cfg.Trail.Log(rec); rerr != nil {
 		g.cfg.Logger.Error("the trail cannot be written: request refused", "request", c.ID, "error", rerr)
 		return nil, &apierr.Error{Code: "InternalFailure", Server: true, Message: "The audit trail cannot be written."}
 	}
@@ -288,27 +309,7 @@ func (g *Guard) Authorize(tx store.Tx, c *Call, check Check) ([]permit.Permit, e
 	if len(check.Parts) == 0 {
 		return nil, errors.New("guard: nothing to decide")
 	}
-	var entries authz.Context
-	if r := c.evidence.scratch; r != nil { // nobody has the request after the decision
-		entries = r.context[:0]
-	}
-	req, err := g.request(tx, c, check.Parts, entries)
-	if err != nil {
-		return nil, err
-	}
-	d, err := check.decide(tx, &req)
-	if err != nil {
-		return nil, err
-	}
-	if d.Outcome != authz.Allowed {
-		return nil, g.refuse(c, req, d)
-	}
-	if data, ok := appendAllowed(c.evidence.forDecision(), &req.Principal, &d); ok {
-		if c.evidence.decisions == nil {
-			c.evidence.decisions = c.evidence.room.decisions[:0]
-		}
-		c.evidence.decisions = append(c.evidence.decisions, data)
-	} else if err := g.keepWhole(c, req, d); err != nil {
+	if err := g.judge(tx, c, &check); err != nil {
 		return nil, err
 	}
 	permits := make([]permit.Permit, len(check.Parts))
@@ -316,6 +317,51 @@ func (g *Guard) Authorize(tx store.Tx, c *Call, check Check) ([]permit.Permit, e
 		permits[i] = permit.New(mint.New(), p.Action, p.Resource.ARN, c.ID, check.DryRun)
 	}
 	return permits, nil
+}
+
+// AuthorizeOne is Authorize for one part, whose grants the source reads; it may be nil.
+func (g *Guard) AuthorizeOne(tx store.Tx, c *Call, part authz.Part, grants GrantSource, dryRun bool) (permit.Permit, error) {
+	check := Check{DryRun: dryRun}
+	if r := c.evidence.scratch; r != nil {
+		r.parts[0], r.grants[0] = part, grants
+		check.Parts, check.Grants = r.parts[:], r.grants[:]
+		defer func() { r.parts[0], r.grants[0] = authz.Part{}, nil }()
+	} else {
+		check.Parts, check.Grants = []authz.Part{part}, []GrantSource{grants}
+	}
+	if err := g.judge(tx, c, &check); err != nil {
+		return permit.Permit{}, err
+	}
+	return permit.New(mint.New(), part.Action, part.Resource.ARN, c.ID, dryRun), nil
+}
+
+// judge decides, and keeps the evidence.
+func (g *Guard) judge(tx store.Tx, c *Call, check *Check) error {
+	var entries authz.Context
+	var verdict *authz.Room
+	if r := c.evidence.scratch; r != nil { // nobody has the request, nor that it is allowed, after the decision
+		entries, verdict = r.context[:0], &r.verdict
+	}
+	req, err := g.request(tx, c, check.Parts, entries)
+	if err != nil {
+		return err
+	}
+	d, err := check.decide(tx, &req, verdict)
+	if err != nil {
+		return err
+	}
+	if d.Outcome != authz.Allowed {
+		return g.refuse(c, req, d)
+	}
+	if data, ok := appendAllowed(c.evidence.forDecision(), &req.Principal, &d); ok {
+		if c.evidence.decisions == nil {
+			c.evidence.decisions = c.evidence.room.decisions[:0]
+		}
+		c.evidence.decisions = append(c.evidence.decisions, data)
+	} else if err := g.keepWhole(c, req, d); err != nil {
+		return err
+	}
+	return nil
 }
 
 // keepWhole keeps a decision as it is.
@@ -338,11 +384,7 @@ func (g *Guard) refuse(c *Call, req authz.Request, d authz.Decision) error {
 
 // Allow is Authorize for one part.
 func (g *Guard) Allow(tx store.Tx, c *Call, part authz.Part) (permit.Permit, error) {
-	permits, err := g.Authorize(tx, c, Check{Parts: []authz.Part{part}})
-	if err != nil {
-		return permit.Permit{}, err
-	}
-	return permits[0], nil
+	return g.AuthorizeOne(tx, c, part, nil, false)
 }
 
 // Allowed asks without recording a decision: which of several things the caller may do, or

@@ -103,18 +103,33 @@ func encodedMessage(req *authz.Request, d authz.Decision) []byte {
 
 // record makes the trail's record of a call.
 func (g *Guard) record(c *Call, err error) *trail.Record {
+	r := new(trail.Record)
+	g.fill(r, c, err)
+	return r
+}
+
+// fill is record, into one that is there. Of the room of a call it takes the memory for its own record.
+func (g *Guard) fill(r *trail.Record, c *Call, err error) {
 	if c.evidence.eventID == "" {
 		c.evidence.eventID = cmp.Or(c.evidence.reserved, newEventID(time.Now()))
 		c.evidence.reserved = ""
 	}
-	r := &trail.Record{
+	*r = trail.Record{
 		EventVersion: "1.11", UserIdentity: identity(&c.Caller), EventTime: g.cfg.Now().UTC(),
 		EventSource: c.Service + ".amazonaws.com", EventName: c.Operation, AWSRegion: c.Region,
 		SourceIPAddress: c.Caller.SourceIP, UserAgent: c.Caller.UserAgent,
-		RequestParameters: g.shapes.Parameters(c.Input), ResponseElements: c.evidence.response,
-		RequestID: c.ID, EventID: c.evidence.eventID, ReadOnly: c.ReadOnly, Resources: c.evidence.resources,
+		ResponseElements: c.evidence.response,
+		RequestID:        c.ID, EventID: c.evidence.eventID, ReadOnly: c.ReadOnly, Resources: c.evidence.resources,
 		EventType: "AwsApiCall", ManagementEvent: true, RecipientAccountID: cmp.Or(c.Caller.Principal.Account, c.Caller.SourceAccount),
 		EventCategory: "Management", AdditionalEventData: c.evidence.extra, Encoded: true,
+	}
+	if s := c.evidence.scratch; s != nil && r == &s.record {
+		s.parameters = g.shapes.AppendParameters(s.parameters[:0], c.Input)
+		if r.RequestParameters = s.parameters; len(s.parameters) == 0 {
+			r.RequestParameters = nil
+		}
+	} else {
+		r.RequestParameters = g.shapes.Parameters(c.Input)
 	}
 	if by := r.UserIdentity.InvokedBy; by != "" {
 		r.SourceIPAddress, r.UserAgent = by, by
@@ -139,7 +154,6 @@ func (g *Guard) record(c *Call, err error) *trail.Record {
 	if shared(r, err) {
 		r.SharedEventID = NewRequestID()
 	}
-	return r
 }
 
 // shared reports whether an event is of other accounts too, those of its resources: then it has a

@@ -169,6 +169,9 @@ type Module interface {
 type Use struct {
 	Action string // "kms:Decrypt"
 	KeyARN string
+	// Before comes before the ciphertext that Encrypt and GenerateDataKey make under a symmetric key, in one
+	// piece with it. It saves a copy, and changes nothing else: what binds it is in the associated data.
+	Before []byte
 }
 
 // A DataKeyPair is a key pair for use outside the module.

@@ -102,6 +102,24 @@ func (sd *side) aad(h envelope.Header) []byte {
 	return h.Bind(envelope.CanonicalContext(sd.context))
 }
 
+// sealing is how a side encrypts: the use, and what the ciphertext is bound to. A symmetric ciphertext is
+// made in one piece with its header, if no key store is to see it first.
+func (sd *side) sealing(h envelope.Header) (use hsm.Use, aad []byte) {
+	use, aad = sd.use(), sd.aad(h)
+	if sd.alg == symmetric && sd.key.store == nil {
+		use.Before = h.Head(aad)
+	}
+	return use, aad
+}
+
+// sealed is the blob of what sealing led to.
+func (sd *side) sealed(use hsm.Use, h envelope.Header, raw []byte) ([]byte, error) {
+	if use.Before != nil && len(raw) <= envelope.MaxBlob {
+		return raw, nil
+	}
+	return sd.blob(h, raw[len(use.Before):])
+}
+
 // blob wraps raw ciphertext; asymmetric ciphertext goes out as it is, for it is made to be used
 // outside KMS too.
 func (sd *side) blob(h envelope.Header, raw []byte) ([]byte, error) {

@@ -71,7 +71,8 @@ func (s *Service) dataKey(ctx context.Context, c *guard.Call, op string, to *rec
 		return sd, nil, nil, errDryRun
 	}
 	h := sd.header()
-	plain, raw, err := s.hsm.GenerateDataKey(ctx, sd.permit, sd.use(), sd.key.current(), n, sd.aad(h))
+	use, aad := sd.sealing(h)
+	plain, raw, err := s.hsm.GenerateDataKey(ctx, sd.permit, use, sd.key.current(), n, aad)
 	if err != nil {
 		return sd, nil, nil, cryptoError(err)
 	}
@@ -79,7 +80,7 @@ func (s *Service) dataKey(ctx context.Context, c *guard.Call, op string, to *rec
 		plain.Wipe()
 		return sd, nil, nil, err
 	}
-	blob, err := sd.blob(h, raw)
+	blob, err := sd.sealed(use, h, raw)
 	if err == nil {
 		s.used(ctx, c, op, sd.key.keyView)
 	}

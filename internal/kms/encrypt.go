@@ -35,14 +35,15 @@ func (s *Service) Encrypt(ctx context.Context, c *guard.Call, in *kmsapi.Encrypt
 		return nil, errDryRun
 	}
 	h := sd.header()
-	raw, err := s.hsm.Encrypt(ctx, sd.permit, sd.use(), sd.key.current(), sd.alg, in.Plaintext, sd.aad(h))
+	use, aad := sd.sealing(h)
+	raw, err := s.hsm.Encrypt(ctx, sd.permit, use, sd.key.current(), sd.alg, in.Plaintext, aad)
 	if err != nil {
 		return nil, cryptoError(err)
 	}
 	if raw, err = s.toStore(ctx, c, &sd, raw); err != nil {
 		return nil, err
 	}
-	blob, err := sd.blob(h, raw)
+	blob, err := sd.sealed(use, h, raw)
 	if err != nil {
 		return nil, err
 	}

@@ -184,13 +184,7 @@ func (s *Service) grants(c *guard.Call, k *keyView) guard.GrantSource {
 
 // authorize decides a part of a key that a grant may allow too.
 func (s *Service) authorize(tx store.Tx, c *guard.Call, k *keyView, p authz.Part, dryRun bool) (permit.Permit, error) {
-	permits, err := s.g.Authorize(tx, c, guard.Check{
-		Parts: []authz.Part{p}, Grants: []guard.GrantSource{s.grants(c, k)}, DryRun: dryRun,
-	})
-	if err != nil {
-		return permit.Permit{}, err
-	}
-	return permits[0], nil
+	return s.g.AuthorizeOne(tx, c, p, s.grants(c, k), dryRun)
 }
 
 // allow decides an action on a key that needs nothing else.

@@ -89,7 +89,7 @@ func matcher(pattern string) func(action string) bool {
 	return func(action string) bool {
 		req.Parts[0].Action = action
 		if strings.EqualFold(action, "sts:GetCallerIdentity") || strings.EqualFold(action, "sts:GetSessionToken") {
-			return len(authz.Cite(&req).Parts[0].Matched) > 0 // these are allowed whatever the policy says
+			return len(authz.Cite(&req, nil).Parts[0].Matched) > 0 // these are allowed whatever the policy says
 		}
 		return authz.Decide(&req).Outcome == authz.Allowed
 	}

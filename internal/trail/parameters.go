@@ -45,12 +45,21 @@ type shown struct {
 
 // Parameters is [Parameters].
 func (s *Shapes) Parameters(in any) json.RawMessage {
-	if in == nil {
-		return nil
+	if out := s.AppendParameters(make([]byte, 0, 128), in); len(out) > 0 {
+		return out
 	}
-	out, ok := s.value(make([]byte, 0, 128), reflect.ValueOf(in))
-	if !ok || out[0] != '{' || len(out) == len("{}") {
-		return nil
+	return nil
+}
+
+// AppendParameters appends what [Parameters] gives, or nothing.
+func (s *Shapes) AppendParameters(b []byte, in any) []byte {
+	if in == nil {
+		return b
+	}
+	n := len(b)
+	out, ok := s.value(b, reflect.ValueOf(in))
+	if !ok || out[n] != '{' || len(out) == n+len("{}") {
+		return out[:n]
 	}
 	return out
 }

@@ -130,6 +130,7 @@ type pending struct {
 	rec  *Record
 	buf  bytes.Buffer  // the record as encode leaves it
 	wake chan struct{} // tells who appends that err or lead is set
+	tell bool          // the record is to have its place in the log
 	lead bool          // it is to write the queue
 	err  error
 }
@@ -150,10 +151,15 @@ func (p *pending) free() {
 // Append writes a record before it returns, and sets its version, sequence number and hash. An
 // error means that the record is not in the log. Appends that come together share a write: the first
 // makes it for all, and one that came meanwhile makes the next.
-func (t *Trail) Append(rec *Record) error {
+func (t *Trail) Append(rec *Record) error { return t.append(rec, true) }
+
+// Log is Append for who asks nothing of the record any more: it stays as it is, and nothing of it is kept.
+func (t *Trail) Log(rec *Record) error { return t.append(rec, false) }
+
+func (t *Trail) append(rec *Record, tell bool) error {
 	p := pendings.Get().(*pending)
 	defer p.free()
-	p.rec = rec
+	p.rec, p.tell = rec, tell
 	if err := p.encode(); err != nil {
 		return err
 	}
@@ -217,7 +223,9 @@ func (t *Trail) write(batch []*pending, sync bool) error {
 		from := len(t.out)
 		seq++
 		t.out = appendLine(t.out, p.buf.Bytes(), seq, last)
-		p.rec.Kagimori.Version, p.rec.Kagimori.Sequence, p.rec.Kagimori.Previous = format, seq, hex.EncodeToString(last[:])
+		if p.tell {
+			p.rec.Kagimori.Version, p.rec.Kagimori.Sequence, p.rec.Kagimori.Previous = format, seq, hex.EncodeToString(last[:])
+		}
 		last = lineHash(t.out[from:])
 		h := headOf(p.rec)
 		t.entries = append(t.entries, t.index.entry(&h, seq, t.segment, t.size+int64(from), len(t.out)-from))

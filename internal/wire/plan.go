@@ -147,6 +147,8 @@ type Table struct {
 	plans  sync.Map // reflect.Type → *Struct
 	mu     sync.Mutex
 	locked map[reflect.Type]*Struct // complete plans, guarded by mu
+
+	checkers sync.Pool // of *checker that found nothing
 }
 
 // NewTable compiles the service's constraints and the types of its requests. Types of answers

@@ -25,10 +25,14 @@ func (t *Table) Validate(in any) error {
 	if err != nil {
 		return err
 	}
-	c := checker{ec2: t.svc.Protocol == api.EC2}
+	c, ok := t.checkers.Get().(*checker)
+	if !ok {
+		c = &checker{ec2: t.svc.Protocol == api.EC2}
+	}
 	c.path = c.room[:0]
 	c.structure(s, v)
 	if len(c.found) == 0 {
+		t.checkers.Put(c)
 		return nil
 	}
 	switch {

@@ -38,7 +38,7 @@ func (m *Module) Encrypt(_ context.Context, p permit.Permit, use hsm.Use, mat hs
 	if err := spend(p, use, "kms:Encrypt"); err != nil {
 		return nil, err
 	}
-	return m.encrypt(use.KeyARN, mat, alg, plaintext, aad)
+	return m.encrypt(use, mat, alg, plaintext, aad)
 }
 
 // Decrypt undoes Encrypt.
@@ -68,7 +68,7 @@ func (m *Module) GenerateDataKey(_ context.Context, p permit.Permit, use hsm.Use
 		return nil, nil, hsm.ErrTooLong
 	}
 	plain := m.Random(n)
-	ciphertext, err := m.encrypt(use.KeyARN, mat, algSymmetric, plain, aad)
+	ciphertext, err := m.encrypt(use, mat, algSymmetric, plain, aad)
 	if err != nil || use.Action == silent {
 		plain.Wipe()
 		plain = nil
@@ -96,7 +96,7 @@ func (m *Module) GenerateDataKeyPair(ctx context.Context, p permit.Permit, use h
 	if err != nil {
 		return hsm.DataKeyPair{}, err
 	}
-	ciphertext, err := m.encrypt(use.KeyARN, mat, algSymmetric, private, aad)
+	ciphertext, err := m.encrypt(use, mat, algSymmetric, private, aad)
 	if err != nil || use.Action == silent {
 		private.Wipe()
 		private = nil
@@ -146,26 +146,26 @@ func (m *Module) ReEncrypt(_ context.Context, from, to hsm.Side) ([]byte, error)
 	if dry := cmp.Or(dryFrom, dryTo); dry != nil {
 		return nil, dry
 	}
-	return m.encrypt(to.Use.KeyARN, to.Material, to.Alg, plain, to.AAD)
+	return m.encrypt(to.Use, to.Material, to.Alg, plain, to.AAD)
 }
 
-func (m *Module) encrypt(arn string, mat hsm.Material, alg string, plaintext secret.Bytes, aad []byte) ([]byte, error) {
+func (m *Module) encrypt(use hsm.Use, mat hsm.Material, alg string, plaintext secret.Bytes, aad []byte) ([]byte, error) {
 	if err := errors.Join(encrypts(mat.Spec, alg, aad), m.allowsHash(alg)); err != nil {
 		return nil, err
 	}
 	if alg == algSymmetric {
-		x, err := m.messages(arn, mat)
+		x, err := m.messages(use.KeyARN, mat)
 		if err != nil {
 			return nil, err
 		}
 		if len(plaintext) > hsm.MaxSymmetric {
 			return nil, hsm.ErrTooLong
 		}
-		out := make([]byte, 1, 1+xaesOverhead+len(plaintext))
-		out[0] = rawVersion
+		out := make([]byte, 0, len(use.Before)+1+xaesOverhead+len(plaintext))
+		out = append(append(out, use.Before...), rawVersion)
 		return x.seal(out, plaintext, aad), nil
 	}
-	k, err := m.use(arn, mat)
+	k, err := m.use(use.KeyARN, mat)
 	if err != nil {
 		return nil, err
 	}
