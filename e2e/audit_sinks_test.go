@@ -175,7 +175,9 @@ func TestAuditSinks_TakeTheWholeLogThroughAKill(t *testing.T) {
 		text, err := kagimori(t, "trail", "sinks", "--data", dir)
 		return err == nil && strings.Count(text, "\n") == 4 && strings.Count(text, " 0       0s ") == 3, text
 	})
-	s.Stop()
+	if os.Getenv(server.StoreEnv) == "" { // a node is asked while it runs: what it verifies with is in etcd
+		s.Stop()
+	}
 
 	files, err := filepath.Glob(filepath.Join(out, "audit-*.jsonl.gz"))
 	if err != nil || len(files) < 2 {

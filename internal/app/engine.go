@@ -13,6 +13,15 @@ type engine struct {
 	store.Store
 	file *bolt.Store // nil in a cluster
 	node *node       // nil without one
+	// starting waits for the cluster until the server has started; nil without one.
+	starting *startingStore
+}
+
+// started says that the server has started.
+func (e *engine) started() {
+	if e.starting != nil {
+		e.starting.started.Store(true)
+	}
 }
 
 func fileEngine(st *bolt.Store) *engine { return &engine{Store: st, file: st} }

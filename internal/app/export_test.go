@@ -2,12 +2,14 @@ package app
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 
 	"github.com/kagimori/kagimori/internal/ec2"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/hsm"
 	"github.com/kagimori/kagimori/internal/kms"
+	"github.com/kagimori/kagimori/internal/store"
 )
 
 // Accepts reports whether a node believes what a header says of a request that another one passed on.
@@ -25,3 +27,9 @@ func KeysOf(g *guard.Guard, k *kms.Service) keys { return keys{g, k} }
 
 // Fence is that of a lease.
 func Fence(l holding) func(context.Context) (context.Context, error) { return fence(l) }
+
+// Starting is a store that is waited for until started is called.
+func Starting(st store.Store, log *slog.Logger) (_ store.Store, started func()) {
+	s := newStarting(st, log)
+	return s, func() { s.started.Store(true) }
+}

@@ -125,7 +125,7 @@ func (k *keeper) makeFinal(ctx context.Context) error {
 // try does background work, and has it tried again.
 func (k *keeper) try(f func() error) {
 	if err := f(); err != nil && !store.Over(err) {
-		k.log.Error("the seal's epoch could not be ended; removed key material is not final yet", "error", err)
+		store.Report(context.Background(), k.log, "the seal's epoch could not be ended; removed key material is not final yet", err)
 		k.wake(finalAgain)
 	}
 }
@@ -195,15 +195,18 @@ func (k *keeper) renewSessions(ctx context.Context, end bool) error {
 
 // outdatedSessions destroys the session keys whose time is over, by wall time as the tokens' is.
 func (k *keeper) outdatedSessions() {
+	asked := false
 	err := k.locked(context.Background(), func(ctx context.Context) error {
+		asked = true
 		next, err := k.module.Root().EndSessions(ctx, k.cfg.Wall())
 		if err != nil || !next.IsZero() {
 			k.clock.AfterFunc(max(sessionsAgain, next.Sub(k.cfg.Wall())), k.outdatedSessions)
 		}
 		return err
 	})
-	if err != nil {
-		k.log.Error("an outdated key of session tokens was not destroyed yet", "error", err)
+	store.Report(context.Background(), k.log, "an outdated key of session tokens was not destroyed yet", err)
+	if !asked && !store.Over(err) { // the seal could not be looked at
+		k.clock.AfterFunc(sessionsAgain, k.outdatedSessions)
 	}
 }
 

@@ -165,7 +165,7 @@ func (s *server) term(ctx context.Context) {
 		s.followWork(work)
 		log.Info("this node works no longer")
 	case ctx.Err() == nil:
-		log.Error("this node could not take up the work", "error", err)
+		store.Report(ctx, log, "this node could not take up the work", err)
 	}
 	s.work.CompareAndSwap(w, nil)
 	if w != nil {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/kagimori/kagimori/internal/store"
-	"github.com/kagimori/kagimori/internal/store/etcd"
 )
 
 // Formats of the store of a cluster, which has no volumes and snapshots. Since 2 keys are packed, and nodes say
@@ -214,6 +213,6 @@ func (n *nodeStore) level(tx store.Tx, get func(bucket, key string) (store.Value
 var errOutdated = errors.New("app: the store's format was raised while this node did not say that it runs")
 
 // joined makes a node one of the members.
-func (n *node) joined(ctx context.Context, st *etcd.Store, cfg Config) error {
-	return checkMode(ctx, st, cfg.Dev, n.id, memberRecord{Format: clusterFormat, Version: cfg.Version, URL: n.cfg.URL, Process: st.Node()})
+func (n *node) joined(ctx context.Context, st store.Store, cfg Config) error {
+	return checkMode(ctx, st, cfg.Dev, n.id, memberRecord{Format: clusterFormat, Version: cfg.Version, URL: n.cfg.URL, Process: n.etcd.Node()})
 }

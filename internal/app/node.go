@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/kagimori/kagimori/internal/hsm/soft"
 	"github.com/kagimori/kagimori/internal/store"
@@ -65,10 +66,11 @@ func join(ctx context.Context, cfg Config) (*engine, error) {
 	if err := n.open(ctx, cfg); err != nil {
 		return nil, errors.Join(err, local.Close())
 	}
-	if err := n.joined(ctx, n.etcd, cfg); err != nil {
+	first := newStarting(n.etcd, cfg.Logger)
+	if err := n.joined(ctx, first, cfg); err != nil {
 		return nil, errors.Join(err, n.etcd.Close(), local.Close())
 	}
-	return &engine{Store: n.etcd, node: n}, nil
+	return &engine{Store: first, node: n, starting: first}, nil
 }
 
 // sweepTemp removes what a backup left that was interrupted.
@@ -92,14 +94,20 @@ func (n *node) open(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	n.etcd, err = openCluster(ctx, cfg)
+	n.etcd, err = openClusterWithin(ctx, cfg, startPatience)
 	return err
 }
 
 // openCluster opens the store of a cluster, and puts what is wrong in a sentence.
 func openCluster(ctx context.Context, cfg Config) (*etcd.Store, error) {
+	return openClusterWithin(ctx, cfg, 0)
+}
+
+// openClusterWithin is openCluster for who waits longer for a cluster that cannot be used for the moment.
+func openClusterWithin(ctx context.Context, cfg Config, wait time.Duration) (*etcd.Store, error) {
 	c := cfg.Cluster
 	st, err := etcd.Open(ctx, etcd.Config{
+		Wait:      wait,
 		Endpoints: c.Endpoints, Prefix: c.Prefix, TLS: c.TLS, User: c.User, Password: c.Password, Linearizable: c.Linearizable, Logger: cfg.Logger,
 	})
 	if err != nil {

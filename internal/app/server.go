@@ -161,7 +161,11 @@ func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Modul
 	if err := s.openSinks(cfg, dir); err != nil {
 		return nil, err
 	}
-	return s, s.start(ctx)
+	if err := s.start(ctx); err != nil {
+		return nil, err
+	}
+	st.started()
+	return s, nil
 }
 
 // invoke serves a client's call.

@@ -49,7 +49,7 @@ func (s *Service) run(ctx context.Context, v *sight, as guard.Caller, todo erran
 	for _, what := range []errand{terminate, stop, start, tag, detach} {
 		for part := range slices.Chunk(todo[what], batch) {
 			if err := s.ask(ctx, v, as, what, part); err != nil {
-				s.log.Error("EC2 did not do what a group needs", "group", v.Name, "instances", part, "error", err)
+				store.Report(ctx, s.log, "EC2 did not do what a group needs", err, "group", v.Name, "instances", part)
 				s.wake(v.place, s.timing.RetryFirst)
 			}
 		}

@@ -85,9 +85,7 @@ func (s *Service) TerminateInstanceInAutoScalingGroup(ctx context.Context, c *gu
 	if err == nil && what == terminate {
 		err = s.ask(ctx, &v, as, what, []string{id})
 	}
-	if err != nil { // the loop asks again
-		s.log.Error("an instance was not terminated at once", "instance", id, "error", err)
-	}
+	store.Report(ctx, s.log, "an instance was not terminated at once", err, "instance", id) // the loop asks again
 	s.wake(v.place, s.timing.Detect)
 	return out, nil
 }

@@ -86,7 +86,7 @@ func (s *Service) trouble(p place, err error) {
 	if err == nil || store.Over(err) || errors.Is(err, context.Canceled) {
 		return
 	}
-	s.log.Error("an Auto Scaling group was not looked at; it will be again", "group", p.Name, "error", err)
+	store.Report(context.Background(), s.log, "an Auto Scaling group was not looked at; it will be again", err, "group", p.Name)
 	s.wake(p, s.timing.RetryFirst)
 }
 

@@ -238,7 +238,10 @@ func (s *Service) InstanceChanged(ctx context.Context, region, account, instance
 		return err
 	})
 	if err != nil {
-		s.log.Error("a change of an instance was not seen", "instance", instance, "error", err)
+		store.Report(ctx, s.log, "a change of an instance was not seen", err, "instance", instance)
+		if !store.Over(err) && ctx.Err() == nil {
+			s.clock.AfterFunc(s.timing.RetryFirst, func() { s.InstanceChanged(ctx, region, account, instance) })
+		}
 		return
 	}
 	if group != "" {

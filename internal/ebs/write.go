@@ -229,7 +229,7 @@ func (s *Service) expire(snap Snapshot) {
 	switch {
 	case store.Over(err):
 	case err != nil:
-		s.log.Error("a snapshot that nobody writes to is still pending", "snapshot", snap.ID, "error", err)
+		store.Report(ctx, s.log, "a snapshot that nobody writes to is still pending", err, "snapshot", snap.ID)
 		s.clock.AfterFunc(time.Minute, func() { s.expire(snap) })
 	case again:
 		s.expireLater(snap)
@@ -243,9 +243,8 @@ func (s *Service) expire(snap Snapshot) {
 
 // forget drops what was noted about the blocks of a snapshot that is not pending any more.
 func (s *Service) forget(ctx context.Context, id string) {
-	if err := s.drop(ctx, func(snapshot string) bool { return snapshot == id }, id); err != nil && !store.Over(err) {
-		s.log.Error("what is noted about the blocks of a snapshot stays until the next start", "snapshot", id, "error", err)
-	}
+	err := s.drop(ctx, func(snapshot string) bool { return snapshot == id }, id)
+	store.Report(ctx, s.log, "what is noted about the blocks of a snapshot stays until the next start", err, "snapshot", id)
 }
 
 // sweep drops what is noted about blocks of other snapshots than these, and old client tokens.

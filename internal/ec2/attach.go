@@ -272,7 +272,7 @@ func (s *Service) DetachVolume(ctx context.Context, c *guard.Call, in *ec2api.De
 		err = s.finish(ctx, j, end)
 	}
 	if err != nil { // it is recorded and goes on
-		s.log.Error("a volume is not detached yet", "volume", id, "error", err)
+		store.Report(ctx, s.log, "a volume is not detached yet", err, "volume", id)
 		s.schedule(j)
 	}
 	return out, nil

@@ -39,8 +39,8 @@ func (s *Service) discard(id string) {
 	}
 	defer s.life.leave()
 	done, err := s.tryDiscard(context.Background(), id)
-	if err != nil && !interrupted(err) {
-		s.log.Error("the file of a deleted snapshot stays for now", "snapshot", id, "error", err)
+	if !interrupted(err) {
+		store.Report(s.running, s.log, "the file of a deleted snapshot stays for now", err, "snapshot", id)
 	}
 	if !done && !interrupted(err) {
 		s.clock.AfterFunc(retryJob, func() { s.discard(id) })

@@ -111,13 +111,16 @@ func (s *Service) terminateLost(host string) {
 		}
 	}
 	if err != nil && !interrupted(err) {
-		s.log.Error("instances of a lost host are not terminated yet", "host", host, "error", err)
+		store.Report(ctx, s.log, "instances of a lost host are not terminated yet", err, "host", host)
 		again = retryJob
 	}
 	if again > 0 {
 		s.clock.AfterFunc(again, func() { s.terminateLost(host) })
 	}
 }
+
+// lost reports whether a host of a cluster was given up.
+func (s *Service) lost(host string) bool { return s.room != nil && s.room.isLost(host) }
 
 func (m *room) isLost(name string) bool {
 	m.mu.Lock()

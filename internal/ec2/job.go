@@ -186,7 +186,7 @@ func (s *Service) work(j *job) {
 	case err == nil:
 	case errors.Is(err, errHostDown) || store.Over(err) || ctx.Err() != nil: // the next start goes on
 	default:
-		s.log.Error("work on an instance or volume was interrupted", "subject", j.Subject, "operation", j.operation(), "error", err)
+		store.Report(ctx, s.log, "work on an instance or volume was interrupted", err, "subject", j.Subject, "operation", j.operation())
 		s.clock.AfterFunc(retryJob, func() { s.work(j) })
 	}
 }

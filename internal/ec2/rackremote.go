@@ -99,18 +99,25 @@ func (a *hostAnswer) err() error {
 // patience bounds what a host does quickly.
 const patience = 30 * time.Second
 
-// A remoteRack is the host of a node, as the node that works sees it.
+// A remoteRack is the host of a node, as the node that works sees it: in one of its lives, at the end of which
+// whatever it is asked for ends.
 type remoteRack struct {
-	room *room
-	v    *hostView
-	life string
+	room            *room
+	v               *hostView
+	name, url, life string
+	there           context.Context
+}
+
+// remote is a host in one of its lives. The room is locked.
+func (m *room) remote(v *hostView, life string) remoteRack {
+	return remoteRack{m, v, v.rec.Name, v.rec.URL, life, v.there}
 }
 
 // ask asks the host. What takes its time is not bounded but by the host's end.
 func (r remoteRack) ask(ctx context.Context, in hostRequest, bounded bool) (hostAnswer, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(r.v.there, cancel)()
+	defer context.AfterFunc(r.there, cancel)()
 	if bounded {
 		var done context.CancelFunc
 		ctx, done = context.WithTimeout(ctx, patience)
@@ -123,9 +130,9 @@ func (r remoteRack) ask(ctx context.Context, in hostRequest, bounded bool) (host
 		return out, err
 	}
 	defer clear(request)
-	answer, err := r.room.call(ctx, r.v.rec.Name, r.v.rec.URL, request)
+	answer, err := r.room.call(ctx, r.name, r.url, request)
 	if err != nil {
-		return out, fmt.Errorf("%w: %s: %w", errHostAway, r.v.rec.Name, err)
+		return out, fmt.Errorf("%w: %s: %w", errHostAway, r.name, err)
 	}
 	if err := json.Unmarshal(answer, &out); err != nil {
 		return out, err

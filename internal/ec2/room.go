@@ -26,7 +26,7 @@ type room struct {
 	moves map[string]bool      // volumes that are being moved: their new host keeps the file; guarded by mu
 }
 
-// A hostView is a host of the room. But for there and end it is guarded by the room's mu.
+// A hostView is a host of the room, guarded by the room's mu.
 type hostView struct {
 	rec   hostRecord
 	seen  time.Time // when the latest sign of life was noticed
@@ -62,7 +62,7 @@ func (m *room) rack(name string) rack {
 	case v == nil || v.life == "":
 		return emptyRack{errHostAway}
 	}
-	return remoteRack{m, v, v.life}
+	return m.remote(v, v.life)
 }
 
 // names are those of all hosts.
@@ -211,7 +211,7 @@ func (s *Service) watchRoom() {
 		}
 		defer s.life.leave()
 		if err := s.lookAround(s.running); err != nil && !interrupted(err) {
-			s.log.Error("the hosts cannot be looked at", "error", err)
+			store.Report(s.running, s.log, "the hosts cannot be looked at", err)
 		}
 		s.watchRoom()
 	})
@@ -305,8 +305,8 @@ func (s *Service) takeUpHost(ctx context.Context, rec hostRecord) error {
 	}
 	s.room.mu.Lock()
 	v := s.room.hosts[rec.Name]
+	r := s.room.remote(v, rec.Life)
 	s.room.mu.Unlock()
-	r := remoteRack{s.room, v, rec.Life}
 	out, err := r.ask(ctx, hostRequest{Op: askAttend, Keep: append(known.on(rec.Name), s.room.movingNow()...)}, true)
 	if err != nil {
 		return err

@@ -34,7 +34,7 @@ func (s *Service) replaceRoot(t rootTask) {
 		case interrupted(err):
 			return
 		case err != nil:
-			s.log.Error("a root volume is not replaced yet", "task", t.ID, "error", err)
+			store.Report(ctx, s.log, "a root volume is not replaced yet", err, "task", t.ID)
 			s.clock.AfterFunc(retryJob, func() { s.replaceRoot(t) })
 			return
 		case !more:

@@ -136,7 +136,7 @@ func (s *Service) takeBack(ctx context.Context, key []string) {
 	if err == nil || interrupted(err) { // the next start does it
 		return
 	}
-	s.log.Error("a launch that failed was not taken back", "reservation", key[2], "error", err)
+	store.Report(ctx, s.log, "a launch that failed was not taken back", err, "reservation", key[2])
 	s.clock.AfterFunc(retryJob, func() {
 		if s.life.enter() {
 			defer s.life.leave()

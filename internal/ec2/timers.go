@@ -50,7 +50,7 @@ func (s *Service) later(trouble, id string, work func(context.Context) (aftermat
 	defer s.life.leave()
 	after, err := work(context.Background())
 	if err != nil {
-		s.log.Error(trouble, "id", id, "error", err)
+		store.Report(context.Background(), s.log, trouble, err, "id", id)
 		if !interrupted(err) {
 			s.clock.AfterFunc(retryJob, func() { s.later(trouble, id, work, region, account) })
 		}

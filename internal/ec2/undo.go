@@ -61,7 +61,12 @@ func (s *Service) retryLeftover(r leftoverRecord) {
 	defer s.life.leave()
 	ctx := context.Background()
 	err := s.giveBack(ctx, r)
-	if interrupted(err) {
+	switch {
+	case interrupted(err):
+		return
+	case store.Passing(err): // that is no attempt
+		store.Report(ctx, s.log, "a leftover of a launch waits", err, "subject", r.Subject)
+		s.clock.AfterFunc(retryJob, func() { s.retryLeftover(r) })
 		return
 	}
 	done := err == nil
@@ -79,10 +84,11 @@ func (s *Service) retryLeftover(r leftoverRecord) {
 		}
 		return leftoverTable.Put(tx, r, r.key()...)
 	})
-	if err != nil {
-		s.log.Error("a leftover of a launch was not written down", "subject", r.Subject, "error", err)
+	store.Report(ctx, s.log, "a leftover of a launch was not written down", err, "subject", r.Subject)
+	if err != nil && !interrupted(err) && done { // it is done again, which changes nothing
+		r.Due = s.g.Now().Add(retryJob)
 	}
-	if !done {
+	if !done || err != nil && !interrupted(err) {
 		s.scheduleLeftover(r)
 	}
 }

@@ -139,7 +139,7 @@ func (s *Service) DeleteVolume(ctx context.Context, c *guard.Call, in *ec2api.De
 		case v.State != volumeAvailable && v.State != volumeError || v.Work != "":
 			return apierr.Newf("IncorrectState", "Volume '%s' is in the '%s' state.", v.ID, v.State)
 		}
-		if err := s.here(&v); err != nil {
+		if err := s.here(&v); err != nil && !s.lost(v.Host) { // a lost host finds out when it is there again
 			return err
 		}
 		v.State = volumeDeleting

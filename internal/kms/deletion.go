@@ -138,7 +138,7 @@ func (s *Service) deleteDue() {
 		}
 	}
 	if err != nil {
-		s.log.Error("a key whose waiting period is over was not deleted yet", "error", err)
+		store.Report(ctx, s.log, "a key whose waiting period is over was not deleted yet", err)
 		s.deleteAt(s.g.Now().Add(deleteAgain))
 	}
 }

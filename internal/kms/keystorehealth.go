@@ -43,9 +43,7 @@ func (s *Service) watchHealth() {
 func (s *Service) checkHealth() {
 	ctx := context.Background()
 	connected, err := s.storesThat(ctx, kmsapi.ConnectionStateTypeCONNECTED)
-	if err != nil {
-		s.log.Error("the health of external key stores was not checked", "error", err)
-	}
+	store.Report(ctx, s.log, "the health of external key stores was not checked", err)
 	now := s.wall()
 	s.health.mu.Lock()
 	s.health.timer = false

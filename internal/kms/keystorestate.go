@@ -2,6 +2,7 @@ package kms
 
 import (
 	"context"
+	"time"
 
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
 	"github.com/kagimori/kagimori/internal/apierr"
@@ -71,10 +72,7 @@ func (s *Service) connect(st storeRecord) {
 			}
 			s.log.Warn("an external key store was not connected", "store", st.ID, "error", err)
 		}
-		err = s.become(ctx, &st, state, code)
-		if err != nil {
-			s.log.Error("what came of connecting an external key store was not saved", "store", st.ID, "error", err)
-		}
+		s.becomeSurely(ctx, st, state, code)
 		s.watchHealth()
 	})
 }
@@ -109,15 +107,25 @@ func (s *Service) become(ctx context.Context, begun *storeRecord, state, code st
 	})
 }
 
+// becomeSurely is become, again and again.
+func (s *Service) becomeSurely(ctx context.Context, begun storeRecord, state, code string) {
+	err := s.become(ctx, &begun, state, code)
+	store.Report(ctx, s.log, "the new state of an external key store was not saved", err, "store", begun.ID, "state", state)
+	if err != nil && !store.Over(err) {
+		s.clock.AfterFunc(becomeAgain, func() { s.becomeSurely(ctx, begun, state, code) })
+	}
+}
+
+// becomeAgain is when a store's state that could not be saved is saved again.
+const becomeAgain = 5 * time.Second
+
 // disconnect ends a store's connection when the requests that are under way have their answers.
 func (s *Service) disconnect(st storeRecord) {
 	s.clock.Go(func() {
 		if idle := s.traffic.idle(st.ID); idle != nil {
 			<-idle // a proxy has a fraction of a second to answer
 		}
-		if err := s.become(context.Background(), &st, kmsapi.ConnectionStateTypeDISCONNECTED, ""); err != nil {
-			s.log.Error("that an external key store is disconnected was not saved", "store", st.ID, "error", err)
-		}
+		s.becomeSurely(context.Background(), st, kmsapi.ConnectionStateTypeDISCONNECTED, "")
 	})
 }
 

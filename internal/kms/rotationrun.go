@@ -65,20 +65,18 @@ func (s *Service) rotateDue() {
 	}
 	keys, err := s.dueRotations(ctx)
 	failed := err != nil
-	if err != nil {
-		s.log.Error("keys that are due for rotation could not be found", "error", err)
-	}
+	store.Report(ctx, s.log, "keys that are due for rotation could not be found", err)
 	for _, k := range keys {
 		if err := s.happen(ctx, k[0], k[1], k[2], k[3]); err != nil {
 			failed = true
-			s.log.Error("a key was not rotated, or its material not removed yet", "key", k[3], "error", err)
+			store.Report(ctx, s.log, "a key was not rotated, or its material not removed yet", err, "key", k[3])
 		}
 	}
 	if failed {
 		s.wakeAt(s.g.Now().Add(rotateAgain))
 	}
 	if err := s.awaitRotation(ctx); err != nil {
-		s.log.Error("automatic rotation waits for no key", "error", err)
+		store.Report(ctx, s.log, "automatic rotation waits for no key", err)
 		s.wakeAt(s.g.Now().Add(rotateAgain))
 	}
 }

@@ -139,9 +139,7 @@ func (u *uses) save(ctx context.Context, step time.Duration) {
 		}
 		u.settle(stored)
 	}
-	if err := errors.Join(errs...); err != nil {
-		u.log.Error("when keys were last used was not stored yet", "error", err)
-	}
+	store.Report(ctx, u.log, "when keys were last used was not stored yet", errors.Join(errs...))
 }
 
 // put stores uses of keys that still exist, and tells what the store has then.

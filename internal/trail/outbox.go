@@ -98,7 +98,7 @@ func (t *Trail) drain() {
 		again = time.After(retryAfter)
 		if time.Since(told) >= tellAfter { // each change that is refused has it tried
 			told = time.Now()
-			t.cfg.Logger.Error("the records of changes wait in the store: they cannot be moved to the trail", "error", err)
+			store.Report(ctx, t.cfg.Logger, "the records of changes wait in the store: they cannot be moved to the trail", err)
 		}
 	}
 	gather := func() {

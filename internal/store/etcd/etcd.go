@@ -56,6 +56,8 @@ type Config struct {
 	HistoryLimit int
 	// Patience is how long a commit may wait for the cluster; 5 s if 0.
 	Patience time.Duration
+	// Wait is how long Open may wait for a cluster that cannot be used for the moment; Patience if 0.
+	Wait time.Duration
 	// Keep is for how long the cluster keeps old revisions: they are compacted by this store; 10 min
 	// if 0. Negative leaves it to the cluster's own settings.
 	Keep time.Duration
@@ -74,6 +76,7 @@ func (c Config) withDefaults() Config {
 	}
 	def(&c.Staleness, time.Second)
 	def(&c.Patience, 5*time.Second)
+	def(&c.Wait, c.Patience)
 	def(&c.Keep, 10*time.Minute)
 	def(&c.Grave, time.Minute)
 	def(&c.Lease, 5*time.Second)
@@ -156,25 +159,33 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	return s, nil
 }
 
-// loading is how long it may take to begin.
+// loading is how long it may take to read everything.
 const loading = time.Minute
 
-// begin looks whether the cluster can be used, and loads the replica.
+// begin looks whether the cluster can be used, and loads the replica. A cluster that looks for a leader, or a
+// machine that is too busy, is waited for.
 func (s *Store) begin(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, loading)
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Wait+loading)
 	defer cancel()
-	ready := func() error {
-		if err := recent(ctx, s.client); err != nil {
+	told := time.Time{}
+	for end := time.Now().Add(s.cfg.Wait); ; {
+		err := s.tryBegin(ctx)
+		if err == nil || !store.Passing(err) || ctx.Err() != nil || !time.Now().Before(end) {
 			return err
 		}
-		return s.claim(ctx)
-	}
-	err := ready()
-	for end := time.Now().Add(s.cfg.Patience); errors.Is(err, store.ErrUnavailable) && time.Now().Before(end); { // it looks for a leader, say
+		if s.cfg.Wait > s.cfg.Patience && time.Since(told) > 2*s.cfg.Patience {
+			told = time.Now()
+			s.log.Warn("etcd is waited for", "error", err, "for-at-most", time.Until(end).Round(time.Second))
+		}
 		pause(ctx, again)
-		err = ready()
 	}
-	if err != nil {
+}
+
+func (s *Store) tryBegin(ctx context.Context) error {
+	if err := recent(ctx, s.client); err != nil {
+		return err
+	}
+	if err := s.claim(ctx); err != nil {
 		return err
 	}
 	began := time.Now()

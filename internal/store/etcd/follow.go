@@ -9,6 +9,8 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/metadata"
+
+	"github.com/kagimori/kagimori/internal/store"
 )
 
 // again is how long a loop waits after a failure.
@@ -53,7 +55,7 @@ func (s *Store) reload() {
 			s.fresh.begin(began)
 			return
 		}
-		s.log.Error("the data in etcd could not be read", "error", err)
+		store.Report(s.run, s.log, "the data in etcd could not be read", reason(err))
 		pause(s.run, 5*again)
 	}
 }
