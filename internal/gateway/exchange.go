@@ -301,6 +301,12 @@ func (x *exchange) attrs() []any {
 
 func (x *exchange) write(status int, contentType string, body []byte) {
 	x.done, x.seen.Status = true, status
+	if w, ok := x.w.(answerer); ok && x.r.Method != http.MethodHead && len(x.w.Header()) == 0 {
+		lines := [...][2]string{{"X-Amzn-Requestid", x.id}, {"Content-Type", contentType}, {"Cache-Control", "no-store"}, {"X-Content-Type-Options", "nosniff"}}
+		_, err := w.WriteAnswer(status, lines, body)
+		x.delivered(err)
+		return
+	}
 	h, v := x.w.Header(), &[...]string{x.id, contentType, strconv.Itoa(len(body)), "no-store", "nosniff"}
 	h["X-Amzn-Requestid"] = v[0:1:1]
 	h["Content-Type"] = v[1:2:2]
@@ -311,7 +317,18 @@ func (x *exchange) write(status int, contentType string, body []byte) {
 	if x.r.Method == http.MethodHead {
 		return
 	}
-	if _, err := x.w.Write(body); err != nil {
+	_, err := x.w.Write(body)
+	x.delivered(err)
+}
+
+// answerer is a [http.ResponseWriter] that takes an answer in one piece, as package lane has it.
+type answerer interface {
+	WriteAnswer(status int, lines [4][2]string, body []byte) (int, error)
+}
+
+// delivered notes that an answer could not be written.
+func (x *exchange) delivered(err error) {
+	if err != nil {
 		x.cfg.Logger.DebugContext(x.r.Context(), "answer not delivered", append(x.attrs(), "error", err)...)
 	}
 }

@@ -72,12 +72,57 @@ func TestAnswers(t *testing.T) {
 			w.(http.Flusher).Flush()
 			panic(http.ErrAbortHandler)
 		},
+		"whole":            func(w http.ResponseWriter, _ *http.Request) { whole(w, 200, "abc") },
+		"whole, refused":   func(w http.ResponseWriter, _ *http.Request) { whole(w, 403, "abc") },
+		"whole, unknown":   func(w http.ResponseWriter, _ *http.Request) { whole(w, 599, "abc") },
+		"whole, empty":     func(w http.ResponseWriter, _ *http.Request) { whole(w, 200, "") },
+		"whole, long":      func(w http.ResponseWriter, _ *http.Request) { whole(w, 200, long) },
+		"whole, a buffer":  func(w http.ResponseWriter, _ *http.Request) { whole(w, 200, long[:32<<10]) },
+		"whole, no answer": func(w http.ResponseWriter, _ *http.Request) { whole(w, 204, "") },
+		"whole, and more": func(w http.ResponseWriter, _ *http.Request) {
+			whole(w, 200, "abc")
+			if _, err := w.Write([]byte("d")); err != http.ErrContentLength {
+				panic(err)
+			}
+		},
+		"whole, twice": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(200); whole(w, 200, "") },
+		"whole, and last": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Connection", "close")
+			whole(w, 200, "abc")
+		},
+		"whole, two lines": func(w http.ResponseWriter, _ *http.Request) {
+			wholeWith(w, 200, "1\r\nX-B: 2", "abc")
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPair(t, h)
 			p.same(t, []byte(post("abc")+post("de")))
 		})
 	}
+}
+
+func whole(w http.ResponseWriter, status int, body string) { wholeWith(w, status, "1", body) }
+
+// wholeWith answers in one piece, where the server can.
+func wholeWith(w http.ResponseWriter, status int, value, body string) {
+	lines := [4][2]string{{"X-A", value}, {"Content-Type", "text/plain"}}
+	if status == http.StatusNoContent {
+		lines[1] = [2]string{}
+	}
+	if a, ok := w.(interface {
+		WriteAnswer(int, [4][2]string, []byte) (int, error)
+	}); ok {
+		_, _ = a.WriteAnswer(status, lines, []byte(body))
+		return
+	}
+	for _, l := range lines {
+		if l[0] != "" {
+			w.Header().Set(l[0], l[1])
+		}
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, body)
 }
 
 // unread answers with the length of a body that it does not read.

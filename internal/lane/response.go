@@ -102,6 +102,43 @@ func (w *response) Write(p []byte) (int, error) {
 	return len(p), w.err
 }
 
+// WriteAnswer is WriteHeader with the lines of the header that are given, in this order, and Write of a whole
+// body: an answer that is known is not put into a map and taken out of it again. Lines without a name are
+// none. What Header has already counts too.
+func (w *response) WriteAnswer(status int, lines [4][2]string, body []byte) (int, error) {
+	if w.status != 0 || len(w.header) > 0 || status < http.StatusOK || status > 999 {
+		for _, l := range lines {
+			if l[0] != "" {
+				w.header[l[0]] = []string{l[1]}
+			}
+		}
+		w.header["Content-Length"] = []string{strconv.Itoa(len(body))}
+		w.WriteHeader(status)
+		return w.Write(body)
+	}
+	if w.status = status; w.bodiless() {
+		body = nil
+	}
+	w.length, w.size = int64(len(body)), int64(len(body))
+	b := w.first()
+	for i := range lines {
+		if l := &lines[i]; l[0] != "" {
+			b = appendField(b, l[0], l[1])
+		}
+	}
+	b = appendField(b, "Date", w.c.s.now(w.now))
+	if !w.bodiless() {
+		b = append(b, "Content-Length: "...)
+		b = append(strconv.AppendInt(b, w.length, 10), endOfLine...)
+	}
+	if w.last {
+		b = appendField(b, "Connection", "close")
+	}
+	w.out = append(b, endOfLine...)
+	w.append(body)
+	return len(body), w.err
+}
+
 // start puts the header before what there is of the body, whose length is known from what the handler said
 // only. next is what follows.
 func (w *response) start(next []byte) {
@@ -138,12 +175,15 @@ func (w *response) append(p []byte) {
 	}
 }
 
-// begin appends the header.
-func (w *response) begin(h http.Header, body []byte) {
+// first appends the line of the status, once it is known what becomes of the connection.
+func (w *response) first() []byte {
 	w.begun = true
 	broken, long := w.c.body.pass()
-	w.last = w.last || long || closes(h) || w.c.s.down.Load()
+	w.last = w.last || long || w.c.s.down.Load()
 	w.quits = broken
+	if w.status == http.StatusOK {
+		return append(w.out, "HTTP/1.1 200 OK\r\n"...)
+	}
 	b := append(w.out, "HTTP/1.1 "...)
 	b = strconv.AppendInt(b, int64(w.status), 10)
 	b = append(b, ' ')
@@ -153,7 +193,13 @@ func (w *response) begin(h http.Header, body []byte) {
 		b = append(b, "status code "...)
 		b = strconv.AppendInt(b, int64(w.status), 10)
 	}
-	b = append(b, endOfLine...)
+	return append(b, endOfLine...)
+}
+
+// begin appends the header.
+func (w *response) begin(h http.Header, body []byte) {
+	w.last = w.last || closes(h)
+	b := w.first()
 	for name, values := range h {
 		switch {
 		case name == "Connection", name == "Transfer-Encoding", strings.HasPrefix(name, http.TrailerPrefix), name == "" || !all(name, inToken):
