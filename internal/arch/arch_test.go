@@ -123,7 +123,8 @@ var allowed = map[string][]string{
 
 	// 6 edge
 	"internal/wire":          {"internal/api", "internal/apierr", "internal/secret"},
-	"internal/wire/jsonbody": {"internal/wire", "internal/apierr"},
+	"internal/wire/b64":      {},
+	"internal/wire/jsonbody": {"internal/wire", "internal/wire/b64", "internal/apierr"},
 	"internal/wire/awsjson":  {"internal/wire", "internal/wire/jsonbody", "internal/api", "internal/apierr", "internal/secret"},
 	"internal/wire/restjson": {"internal/wire", "internal/wire/jsonbody", "internal/api", "internal/apierr", "internal/secret"},
 	"internal/wire/form":     {"internal/wire", "internal/api", "internal/apierr", "internal/secret"},

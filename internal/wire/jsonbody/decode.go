@@ -16,6 +16,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/wire"
+	"github.com/kagimori/kagimori/internal/wire/b64"
 )
 
 // maxItems bounds the elements of one list or map.
@@ -39,6 +40,9 @@ type Decoders struct{ pool sync.Pool }
 // member, members without a meaning are ignored; everything else that is not what the model says
 // is a SerializationException. Nothing decoded shares memory with the body.
 func (p *Decoders) Decode(body []byte, s *wire.Struct, v reflect.Value) error {
+	if q := (quick{body}); q.object(s, v) {
+		return nil
+	}
 	d, ok := p.pool.Get().(*decoder)
 	if !ok {
 		d = newDecoder()
@@ -245,7 +249,7 @@ func scalar(f *wire.Field, n *wire.Node, v reflect.Value, kind jsontext.Kind, ra
 	case n.Kind == wire.Blob && kind == '"':
 		text := unquoted(raw)
 		b := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
-		size, err := base64.StdEncoding.Decode(b, text)
+		size, err := b64.Decode(b, text)
 		if err != nil {
 			clear(b)
 			return serialization("The value of " + f.Path + " is not valid base64")

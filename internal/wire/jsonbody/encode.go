@@ -1,7 +1,6 @@
 package jsonbody
 
 import (
-	"encoding/base64"
 	"maps"
 	"math"
 	"reflect"
@@ -11,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/kagimori/kagimori/internal/wire"
+	"github.com/kagimori/kagimori/internal/wire/b64"
 )
 
 // Append writes a structure: an object with the members of the body that are present, in the order
@@ -43,7 +43,7 @@ func appendValue(dst []byte, f *wire.Field, n *wire.Node, v reflect.Value) []byt
 		return AppendString(dst, v.String())
 	case wire.Blob:
 		dst = append(dst, '"')
-		dst = base64.StdEncoding.AppendEncode(dst, v.Bytes())
+		dst = b64.AppendEncode(dst, v.Bytes())
 		return append(dst, '"')
 	case wire.List:
 		dst = append(dst, '[')
