@@ -56,7 +56,7 @@ func (d *Directory) Find(ctx context.Context, accessKeyID, token string) (secret
 			return s, id, err
 		}
 	}
-	o, open, err := d.ownerOf(ctx, accessKeyID, func(tx store.Tx) (*owner, error) { return d.owner(tx, accessKeyID) })
+	o, err := d.ownerOf(ctx, accessKeyID, func(tx store.Tx) (*owner, error) { return d.owner(tx, accessKeyID) })
 	if err != nil {
 		return "", Identity{}, err
 	}
@@ -64,23 +64,28 @@ func (d *Directory) Find(ctx context.Context, accessKeyID, token string) (secret
 	if err != nil {
 		return "", Identity{}, fmt.Errorf("directory: secret of access key: %w", err)
 	}
-	id := o.id
-	id.Open = open
-	return secret.String(plain), id, nil
+	return secret.String(plain), o.id, nil
 }
 
 // ownerOf is whose an access key is, as make finds it, and whether the account is open, on one snapshot.
-func (d *Directory) ownerOf(ctx context.Context, accessKeyID string, make func(store.Tx) (*owner, error)) (o *owner, open bool, err error) {
+func (d *Directory) ownerOf(ctx context.Context, accessKeyID string, make func(store.Tx) (*owner, error)) (o *owner, err error) {
 	err = d.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
-		if o, err = d.owners.Get(tx, func() (*owner, error) { return make(tx) }, accessKeyID); err != nil {
-			return err
-		}
-		account := o.id.Principal.Account
-		shut, err := d.shut.Get(tx, func() (bool, error) { return d.isShut(tx, account) }, account)
-		open = !shut && account != ""
+		o, err = d.owners.Get(tx, func() (*owner, error) {
+			o, err := make(tx)
+			if err == nil && o.id.Principal.Account != "" {
+				o.id.Open, err = d.isOpen(tx, o.id.Principal.Account)
+			}
+			return o, err
+		}, accessKeyID)
 		return err
 	})
-	return o, open, err
+	return o, err
+}
+
+// isOpen reports whether an account was not closed.
+func (d *Directory) isOpen(tx store.Tx, account string) (bool, error) {
+	shut, err := d.isShut(tx, account)
+	return !shut && err == nil, err
 }
 
 // An owner is whose an access key is, and its secret, sealed.
@@ -127,13 +132,11 @@ func (d *Directory) lookupDev(ctx context.Context, accessKeyID string) (secret.S
 		id.AccessKeyID = accessKeyID
 		return DevSecret, id, nil
 	}
-	o, open, err := d.ownerOf(ctx, accessKeyID, func(tx store.Tx) (*owner, error) { return d.devOwner(tx, account, accessKeyID) })
+	o, err := d.ownerOf(ctx, accessKeyID, func(tx store.Tx) (*owner, error) { return d.devOwner(tx, account, accessKeyID) })
 	if err != nil {
 		return "", Identity{}, err
 	}
-	id := o.id
-	id.Open = open
-	return DevSecret, id, nil
+	return DevSecret, o.id, nil
 }
 
 // devOwner is the user admin of an account, or nobody yet while there is none.

@@ -96,8 +96,8 @@ func Parse(blob []byte) (Header, []byte, error) {
 		return Header{}, nil, ErrMalformed
 	}
 	h := Header{
-		Account:    fmt.Sprintf("%012d", account),
-		MaterialID: hex.EncodeToString(blob[9:fixedLen]),
+		Account:    digits(account),
+		MaterialID: hexText((*[materialLen]byte)(blob[9:fixedLen])),
 		Algorithm:  algorithms[code],
 	}
 	var ok bool
@@ -109,6 +109,22 @@ func Parse(blob []byte) (Header, []byte, error) {
 		return Header{}, nil, ErrMalformed
 	}
 	return h, rest, nil
+}
+
+// digits are the twelve of an account.
+func digits(account uint64) string {
+	var d [12]byte
+	for i := range d {
+		d[len(d)-1-i] = '0' + byte(account%10)
+		account /= 10
+	}
+	return string(d[:])
+}
+
+func hexText(b *[materialLen]byte) string {
+	var d [2 * materialLen]byte
+	hex.Encode(d[:], b[:])
+	return string(d[:])
 }
 
 // Bind is the associated data of a ciphertext: the encoded header, then the context, which is

@@ -1,11 +1,13 @@
 package guard
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
 
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/trail"
 )
 
 // usualDecision is the room that the record of a decision usually takes.
@@ -93,12 +95,12 @@ func flag(b []byte, member string, v bool) []byte {
 }
 
 func appendText(b []byte, s string) []byte {
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c < ' ', c > '~', c == '"', c == '\\', c == '<', c == '>', c == '&':
-			quoted, _ := json.Marshal(s) // a string always encodes
-			return append(b, quoted...)
-		}
+	b = append(b, '"')
+	n := len(b)
+	b = append(b, s...)
+	if text := b[n:]; !trail.Plain(text) || bytes.IndexByte(text, '<') >= 0 || bytes.IndexByte(text, '>') >= 0 || bytes.IndexByte(text, '&') >= 0 {
+		quoted, _ := json.Marshal(s) // a string always encodes
+		return append(b[:n-1], quoted...)
 	}
-	return append(append(append(b, '"'), s...), '"')
+	return append(b, '"')
 }
