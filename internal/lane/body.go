@@ -80,6 +80,7 @@ func (b *body) pass() (broken, long bool) {
 		return b.broken, !b.broken && b.left > 0
 	}
 	room := make([]byte, 4<<10)
+	defer clear(room)
 	for b.left > 0 && !b.broken {
 		_, _ = b.read(room)
 	}

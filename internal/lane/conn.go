@@ -24,7 +24,7 @@ const (
 const (
 	// inBuffer is the room for what was read: most requests fit with their body.
 	inBuffer = 8 << 10
-	// slack is how much later than it was set a long deadline may be: it is not set for each request.
+	// slack is how much earlier than it should be a long deadline may be: it is not set for each request.
 	slack = 5 * time.Second
 	// maxDiscard is how much of a body that nobody read is read for the next request's sake. It is net/http's.
 	maxDiscard = 256 << 10
@@ -70,7 +70,9 @@ func (s *Server) newConn(rw net.Conn, rest *handoff) *conn {
 	c.res = response{c: c, header: http.Header{}}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.conns[c] = struct{}{}
+	if s.conns[c] = struct{}{}; s.closed { // meanwhile
+		_ = rw.Close()
+	}
 	return c
 }
 
@@ -92,6 +94,7 @@ func (c *conn) serve() {
 		c.forget()
 		if ours {
 			clear(c.buf)
+			clear(c.res.out) // of a handler that panicked
 			_ = c.rw.Close()
 		}
 	}()
@@ -223,7 +226,8 @@ func (c *conn) first() error {
 		c.setReadBy(after(c.accepted, c.s.std.ReadHeaderTimeout))
 		return c.fill()
 	}
-	if by := after(time.Now(), c.s.std.IdleTimeout); c.readBy.Before(by.Add(-slack)) || c.readBy.After(by) {
+	idleFor := c.s.std.IdleTimeout
+	if by := after(time.Now(), idleFor); c.readBy.Before(by.Add(-early(idleFor))) || c.readBy.After(by) {
 		c.setReadBy(by)
 	}
 	if c.state.Store(idle); c.s.down.Load() {
@@ -249,6 +253,9 @@ func after(t time.Time, while time.Duration) time.Time {
 	return t.Add(while)
 }
 
+// early is how much of a while may be missing: of a short one little.
+func early(while time.Duration) time.Duration { return min(slack, while/8) }
+
 func (c *conn) setReadBy(t time.Time) {
 	c.readBy = t
 	_ = c.rw.SetReadDeadline(t) // an error shows when it is read
@@ -257,7 +264,7 @@ func (c *conn) setReadBy(t time.Time) {
 // exchange serves the request that was parsed, and reports whether there may be another one.
 func (c *conn) exchange() bool {
 	now := time.Now()
-	if by := after(now, c.s.std.WriteTimeout); c.writeBy.Before(by.Add(-slack)) {
+	if by := after(now, c.s.std.WriteTimeout); c.writeBy.Before(by.Add(-early(c.s.std.WriteTimeout))) {
 		c.writeBy = by
 		_ = c.rw.SetWriteDeadline(by) // an error shows when it is written
 	}

@@ -33,6 +33,7 @@ type Server struct {
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{} // guarded by mu
 	conns     map[*conn]struct{}        // guarded by mu
+	closed    bool                      // Close has been called; guarded by mu
 	down      atomic.Bool
 	date      atomic.Pointer[date]
 	outputs   sync.Pool // of *[]byte
@@ -178,6 +179,7 @@ func (s *Server) closeIdle() (busy int) {
 func (s *Server) Close() error {
 	s.stop()
 	s.mu.Lock()
+	s.closed = true
 	for c := range s.conns {
 		_ = c.rw.Close()
 	}

@@ -117,6 +117,37 @@ func TestTimes(t *testing.T) {
 	}
 }
 
+// Short deadlines are those of each request: an earlier one's does not end a later one.
+func TestShortTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newPipes()
+		std := settings(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") }))
+		std.WriteTimeout, std.IdleTimeout = time.Second, 2*time.Second
+		srv := lane.New(std)
+		ended := make(chan error)
+		go func() { ended <- srv.Serve(l) }()
+		c := l.dial()
+		r := bufio.NewReader(c)
+		for i := range 8 {
+			if _, err := io.WriteString(c, post("a")); err != nil {
+				t.Fatalf("request %d: %v", i, err)
+			}
+			res, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatalf("request %d: %v", i, err)
+			}
+			if body, err := io.ReadAll(res.Body); err != nil || string(body) != "ok" {
+				t.Fatalf("request %d: %q, %v", i, body, err)
+			}
+			time.Sleep(1500 * time.Millisecond) // of the bubble
+		}
+		_ = srv.Close()
+		if err := <-ended; err != http.ErrServerClosed {
+			t.Error(err)
+		}
+	})
+}
+
 // Shutdown lets a request end, says so in its answer, and closes idle connections.
 func TestShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
