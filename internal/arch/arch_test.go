@@ -79,7 +79,8 @@ var allowed = map[string][]string{
 	"internal/blockdev/nbd":      {"internal/blockdev"},
 	"internal/machine":           {},
 	"internal/machine/qemu":      {"internal/machine"},
-	"internal/trail":             {"internal/arn", "internal/store", "internal/secret"},
+	"internal/trail":             {"internal/trail/squeeze", "internal/arn", "internal/store", "internal/secret"},
+	"internal/trail/squeeze":     {},
 	"internal/trail/sink":        {"internal/trail", "internal/outbound", "internal/secret"},
 	"internal/directory/managed": {},
 	"internal/directory": {
