@@ -28,5 +28,17 @@ export default defineConfig({
     assetsInlineLimit: 0,
     license: { fileName: 'licenses.md' },
     chunkSizeWarningLimit: 2000,
+    // What several screens share is in one file a library, not in many small ones: a browser asks a server for
+    // few at a time. What one screen needs alone stays with it.
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          groups: [
+            { name: 'parts', test: /@cloudscape-design/, minShareCount: 2 },
+            { name: 'signed', test: /@smithy|@aws-sdk|@aws-crypto/, minShareCount: 2 },
+          ],
+        },
+      },
+    },
   },
 });

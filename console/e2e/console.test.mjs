@@ -1,12 +1,12 @@
 // The console as a person uses it, in both languages, against a real server. SHOTS names a folder for
 // pictures of the screens.
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { join } from 'node:path';
 import { readFile } from 'node:fs/promises';
 import { CreateGrantCommand, ListGrantsCommand, ListResourceTagsCommand, PutKeyPolicyCommand } from '@aws-sdk/client-kms';
 import { CreateAccessKeyCommand, CreateRoleCommand, CreateUserCommand, PutRolePolicyCommand, PutUserPolicyCommand } from '@aws-sdk/client-iam';
-import { accessible, account, browse, go, linkedRole, open, region, serve, signIn, tab, until, world } from './kit.mjs';
+import { accessible, account, go, linkedRole, open, region, setting, signIn, tab, until, world } from './kit.mjs';
 
 const words = {
   en: {
@@ -19,22 +19,8 @@ const words = {
   },
 };
 
-let server;
-let browser;
-let w;
-before(async () => {
-  server = await serve();
-  browser = await browse();
-  w = world(server.url);
-  await w.role();
-});
-after(async () => {
-  await browser?.stop();
-  await server?.stop();
-});
-
-// visit gives a signed-in tab to a test, with the words of its language.
-const visit = (language, use, who) => tab(() => [browser, server], language, (page) => use(page, words[language]), who);
+const at = setting();
+const visit = at.visit(words);
 
 // save saves a policy that is under review, once what changes is told.
 async function save(page, told) {
@@ -46,8 +32,8 @@ async function save(page, told) {
 for (const language of ['en', 'ja']) {
   describe(language, () => {
     test('the default view: the service-linked role becomes key user, and the group launches', visit(language, async (page, t) => {
-      const key = await w.key(`view-${language}`);
-      await w.group(`view-${language}`, key);
+      const key = await at.w.key(`view-${language}`);
+      await at.w.group(`view-${language}`, key);
       await page.getByRole('heading', { name: t.keys }).waitFor();
       await page.getByRole('button', { name: t.refresh }).first().click(); // the list may be older than the key
       await page.getByRole('link', { name: key.KeyId }).waitFor();
@@ -61,30 +47,30 @@ for (const language of ['en', 'ja']) {
       await page.getByTestId('pick').click();
       await page.getByTestId('changes').waitFor();
       await accessible(page, 'review', language);
-      const earlier = await w.policy(key);
+      const earlier = await at.w.policy(key);
       await save(page, t.gains);
       await page.getByTestId('list-users').getByText(linkedRole).waitFor();
       await accessible(page, 'default-view', language);
-      const policy = JSON.parse(await w.policy(key));
+      const policy = JSON.parse(await at.w.policy(key));
       assert.deepEqual(policy.Statement[0], JSON.parse(earlier).Statement[0]);
       const [use, attach] = policy.Statement.slice(1);
       assert.deepEqual([use.Sid, attach.Sid], ['Allow use of the key', 'Allow attachment of persistent resources']);
       assert.deepEqual(use.Action, ['kms:Encrypt', 'kms:Decrypt', 'kms:ReEncrypt*', 'kms:GenerateDataKey*', 'kms:DescribeKey']);
       assert.deepEqual(attach.Action, ['kms:CreateGrant', 'kms:ListGrants', 'kms:RevokeGrant']);
       assert.deepEqual(attach.Condition, { Bool: { 'kms:GrantIsForAWSResource': 'true' } });
-      await until('the group launches', async () => (await w.inService(`view-${language}`)) === 1);
+      await until('the group launches', async () => (await at.w.inService(`view-${language}`)) === 1);
       // and out again: the policy is that from before, byte for byte
       await page.getByTestId('list-users').getByRole('checkbox').last().click();
       await page.getByTestId('remove-users').click();
       await page.getByTestId('save-policy').waitFor();
       await page.locator('[data-testid=save-policy]:not([disabled])').click();
       await page.getByTestId('save-policy').waitFor({ state: 'detached' });
-      assert.equal(await w.policy(key), earlier);
+      assert.equal(await at.w.policy(key), earlier);
     }));
 
     test('a failed launch is explained, and repaired by the button', visit(language, async (page, t) => {
-      const key = await w.key(`repair-${language}`);
-      await w.group(`repair-${language}`, key);
+      const key = await at.w.key(`repair-${language}`);
+      await at.w.group(`repair-${language}`, key);
       await go(page, 'groups');
       await page.getByRole('link', { name: `repair-${language}` }).waitFor();
       await accessible(page, 'groups', language);
@@ -96,28 +82,28 @@ for (const language of ['en', 'ja']) {
       assert.match(await page.locator('[data-testid=why]:visible').first().innerText(), language === 'ja' ? /に対する kms:\w+ を要求しました/ : /asked for kms:\w+ on/);
       await accessible(page, 'explanation', language);
       // what others changed in the meantime is not undone
-      const earlier = await w.policy(key);
-      await w.kms.send(new PutKeyPolicyCommand({ KeyId: key.Arn, Policy: earlier.replace('key-default-1', 'changed') }));
+      const earlier = await at.w.policy(key);
+      await at.w.kms.send(new PutKeyPolicyCommand({ KeyId: key.Arn, Policy: earlier.replace('key-default-1', 'changed') }));
       await page.getByTestId('apply-least').first().click();
       await page.getByTestId('problem').waitFor();
-      await w.kms.send(new PutKeyPolicyCommand({ KeyId: key.Arn, Policy: earlier }));
+      await at.w.kms.send(new PutKeyPolicyCommand({ KeyId: key.Arn, Policy: earlier }));
       await page.getByTestId('apply-least').first().click();
       await save(page, t.gains);
       await page.getByText(t.secondRun).waitFor();
-      await until('the group launches', async () => (await w.inService(`repair-${language}`)) === 1);
-      assert.equal(JSON.parse(await w.policy(key)).Statement.length, 3);
+      await until('the group launches', async () => (await at.w.inService(`repair-${language}`)) === 1);
+      assert.equal(JSON.parse(await at.w.policy(key)).Statement.length, 3);
     }));
 
     test('the two statements for Auto Scaling, and the policy as text with marks', visit(language, async (page, t) => {
-      const key = await w.key(`text-${language}`);
-      const earlier = await w.policy(key);
+      const key = await at.w.key(`text-${language}`);
+      const earlier = await at.w.policy(key);
       await go(page, `keys/${key.KeyId}`);
       await page.getByTestId('for-auto-scaling').click();
       await page.locator('[data-testid=review-launch]:not([disabled])').waitFor();
       await accessible(page, 'for-auto-scaling', language);
       await page.getByTestId('review-launch').click();
       await save(page, t.gains);
-      const sids = JSON.parse(await w.policy(key)).Statement.map((s) => s.Sid);
+      const sids = JSON.parse(await at.w.policy(key)).Statement.map((s) => s.Sid);
       assert.deepEqual(sids.slice(1), ['Allow service-linked role use of the customer managed key', 'Allow attachment of persistent resources']);
       await page.getByRole('radio', { name: t.textView }).or(page.getByText(t.textView, { exact: true })).first().click();
       const text = page.locator('textarea');
@@ -131,12 +117,12 @@ for (const language of ['en', 'ja']) {
       await page.locator('[data-testid=review]:not([disabled])').click();
       await page.locator('[data-testid=save-policy]:not([disabled])').click();
       await page.getByTestId('save-policy').waitFor({ state: 'detached' });
-      assert.equal(await w.policy(key), earlier);
+      assert.equal(await at.w.policy(key), earlier);
     }));
 
     test('grants: what is lost is told before one is revoked', visit(language, async (page, t) => {
-      const key = await w.key(`grants-${language}`);
-      await w.kms.send(new CreateGrantCommand({ KeyId: key.Arn, GranteePrincipal: linkedRole, Operations: ['Decrypt', 'CreateGrant'] }));
+      const key = await at.w.key(`grants-${language}`);
+      await at.w.kms.send(new CreateGrantCommand({ KeyId: key.Arn, GranteePrincipal: linkedRole, Operations: ['Decrypt', 'CreateGrant'] }));
       await go(page, `keys/${key.KeyId}/grants`);
       await page.getByRole('radio').first().click();
       await accessible(page, 'grants', language);
@@ -145,17 +131,17 @@ for (const language of ['en', 'ja']) {
       await accessible(page, 'revoke', language);
       await page.getByTestId('revoke-now').click();
       await page.getByText(t.revoked).waitFor();
-      assert.equal((await w.kms.send(new ListGrantsCommand({ KeyId: key.Arn }))).Grants.length, 0);
+      assert.equal((await at.w.kms.send(new ListGrantsCommand({ KeyId: key.Arn }))).Grants.length, 0);
     }));
 
     test('the grant of a volume: who stops with it', visit(language, async (page, t) => {
       const name = `volume-${language}`;
-      const key = await w.key(name);
+      const key = await at.w.key(name);
       const statement = { Effect: 'Allow', Principal: { AWS: linkedRole }, Action: ['kms:GenerateDataKey*', 'kms:CreateGrant'], Resource: '*' };
-      const policy = JSON.parse(await w.policy(key));
-      await w.kms.send(new PutKeyPolicyCommand({ KeyId: key.Arn, Policy: JSON.stringify({ ...policy, Statement: [...policy.Statement, statement] }) }));
-      await w.group(name, key);
-      await until('the group launches', async () => (await w.inService(name)) === 1);
+      const policy = JSON.parse(await at.w.policy(key));
+      await at.w.kms.send(new PutKeyPolicyCommand({ KeyId: key.Arn, Policy: JSON.stringify({ ...policy, Statement: [...policy.Statement, statement] }) }));
+      await at.w.group(name, key);
+      await until('the group launches', async () => (await at.w.inService(name)) === 1);
       await go(page, `keys/${key.KeyId}/grants`);
       await page.getByRole('radio').first().click();
       await page.getByTestId('revoke').click();
@@ -167,7 +153,7 @@ for (const language of ['en', 'ja']) {
 
     test('a group of another account: its statements, the grant there, and it launches', async () => {
       const [K, A] = ['444455556666', language === 'en' ? '111122223333' : '111122224444'];
-      const [owner, other] = [world(server.url, K), world(server.url, A)];
+      const [owner, other] = [world(at.server.url, K), world(at.server.url, A)];
       const role = `arn:aws:iam::${A}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling`;
       await other.role();
       const key = await owner.key(`shared-${language}`);
@@ -191,7 +177,7 @@ for (const language of ['en', 'ja']) {
     });
 
     test('the other tabs, the check and the audit', visit(language, async (page, t) => {
-      const key = await w.key(`tabs-${language}`);
+      const key = await at.w.key(`tabs-${language}`);
       for (const tab of ['who', 'rotation', 'aliases', 'tags']) {
         await go(page, `keys/${key.KeyId}/${tab}`);
         await page.getByRole('tabpanel').getByRole('table').or(page.getByRole('tabpanel').locator('table')).first().waitFor();
@@ -202,7 +188,7 @@ for (const language of ['en', 'ja']) {
       await page.getByTestId('add-tag').click();
       await page.getByRole('button', { name: /: team$/ }).waitFor();
       await accessible(page, 'tagged', language);
-      const tags = async () => (await w.kms.send(new ListResourceTagsCommand({ KeyId: key.KeyId }))).Tags.map((x) => `${x.TagKey}=${x.TagValue}`);
+      const tags = async () => (await at.w.kms.send(new ListResourceTagsCommand({ KeyId: key.KeyId }))).Tags.map((x) => `${x.TagKey}=${x.TagValue}`);
       assert.deepEqual(await tags(), ['team=red']);
       await page.getByRole('button', { name: /: team$/ }).click();
       await page.getByRole('button', { name: /: team$/ }).waitFor({ state: 'detached' });
@@ -251,10 +237,10 @@ for (const language of ['en', 'ja']) {
 
     test('who may not is told so, in AWS\'s words, with the way to the reason', async () => {
       const name = `reader-${language}`;
-      const key = await w.key(`denied-${language}`);
-      await w.iam.send(new CreateUserCommand({ UserName: name }));
-      await w.iam.send(new PutUserPolicyCommand({ UserName: name, PolicyName: 'read', PolicyDocument: JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: ['kms:List*', 'kms:DescribeKey', 'kagimori:Get*'], Resource: '*' }] }) }));
-      const { AccessKey: access } = await w.iam.send(new CreateAccessKeyCommand({ UserName: name }));
+      const key = await at.w.key(`denied-${language}`);
+      await at.w.iam.send(new CreateUserCommand({ UserName: name }));
+      await at.w.iam.send(new PutUserPolicyCommand({ UserName: name, PolicyName: 'read', PolicyDocument: JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: ['kms:List*', 'kms:DescribeKey', 'kagimori:Get*'], Resource: '*' }] }) }));
+      const { AccessKey: access } = await at.w.iam.send(new CreateAccessKeyCommand({ UserName: name }));
       await visit(language, async (page, t) => {
         await go(page, `keys/${key.KeyId}`);
         const problem = page.getByTestId('problem').first();
@@ -270,12 +256,12 @@ for (const language of ['en', 'ja']) {
 }
 
 test('a role is assumed, and the console has its permissions only', async () => {
-  const { page, wrong } = await open(browser.context, server.url);
-  await w.iam.send(new CreateRoleCommand({ RoleName: 'lister', AssumeRolePolicyDocument: JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', Principal: { AWS: `arn:aws:iam::${account}:root` }, Action: 'sts:AssumeRole' }] }) }));
-  await w.iam.send(new PutRolePolicyCommand({ RoleName: 'lister', PolicyName: 'list', PolicyDocument: JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: ['kms:ListKeys', 'kms:ListAliases', 'kms:DescribeKey'], Resource: '*' }] }) }));
-  await w.key('assumed');
+  const { page, wrong } = await open(at.browser.context, at.server.url);
+  await at.w.iam.send(new CreateRoleCommand({ RoleName: 'lister', AssumeRolePolicyDocument: JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', Principal: { AWS: `arn:aws:iam::${account}:root` }, Action: 'sts:AssumeRole' }] }) }));
+  await at.w.iam.send(new PutRolePolicyCommand({ RoleName: 'lister', PolicyName: 'list', PolicyDocument: JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: ['kms:ListKeys', 'kms:ListAliases', 'kms:DescribeKey'], Resource: '*' }] }) }));
+  await at.w.key('assumed');
   await page.addInitScript(() => localStorage.setItem('kagimori.language', 'en'));
-  await page.goto(`${server.url}/console/`);
+  await page.goto(`${at.server.url}/console/`);
   await page.locator('input[name=access-key]').fill(`${account}ADMIN`);
   await page.locator('input[name=secret]').fill('test');
   await page.locator('input[name=region]').fill(region);
@@ -292,9 +278,9 @@ test('a role is assumed, and the console has its permissions only', async () => 
 });
 
 test('wrong credentials are refused in the server\'s words, and nothing of them is kept', async () => {
-  const { page } = await open(browser.context, server.url);
+  const { page } = await open(at.browser.context, at.server.url);
   await page.addInitScript(() => localStorage.setItem('kagimori.language', 'en'));
-  await page.goto(`${server.url}/console/`);
+  await page.goto(`${at.server.url}/console/`);
   await page.locator('input[name=access-key]').fill(`${account}ADMIN`);
   await page.locator('input[name=secret]').fill('not-the-secret');
   await page.locator('button[type=submit]').click();
@@ -305,9 +291,9 @@ test('wrong credentials are refused in the server\'s words, and nothing of them 
 });
 
 test('the language and the appearance are remembered; dark and narrow are accessible too', async () => {
-  await w.key('dark');
-  const { page, wrong } = await open(browser.context, server.url);
-  await page.goto(`${server.url}/console/`);
+  await at.w.key('dark');
+  const { page, wrong } = await open(at.browser.context, at.server.url);
+  await page.goto(`${at.server.url}/console/`);
   await page.evaluate(() => localStorage.clear());
   await page.reload();
   await page.getByRole('button', { name: /English/ }).click();
@@ -337,15 +323,15 @@ test('the language and the appearance are remembered; dark and narrow are access
 });
 
 test('many keys come in pages, and are found by alias', visit('en', async (page) => {
-  for (let i = 0; i < 45; i++) await w.key(`many-${String(i).padStart(2, '0')}`);
+  for (let i = 0; i < 45; i++) await at.w.key(`many-${String(i).padStart(2, '0')}`);
   const rows = page.getByRole('link', { name: /^[0-9a-f-]{36}$/ });
   await page.reload();
-  await signIn(page, server.url);
+  await signIn(page, at.server.url);
   await rows.nth(19).waitFor();
   const first = await rows.allInnerTexts();
   assert.equal(first.length, 20);
   await page.getByRole('button', { name: 'Next page' }).click();
-  await page.getByText('Page 2').waitFor();
+  await page.locator('[aria-current=true]', { hasText: /^2$/ }).waitFor();
   await until('the second page is there', async () => (await rows.count()) === 20 && !first.includes(await rows.first().innerText()));
   await page.getByRole('searchbox').fill('many-3');
   await page.keyboard.press('Enter');
@@ -354,10 +340,10 @@ test('many keys come in pages, and are found by alias', visit('en', async (page)
 }));
 
 test('the first screen comes at once', async () => {
-  const { page } = await open(browser.context, server.url);
+  const { page } = await open(at.browser.context, at.server.url);
   await page.goto('about:blank');
   const start = Date.now();
-  await page.goto(`${server.url}/console/`);
+  await page.goto(`${at.server.url}/console/`);
   await page.locator('input[name=access-key]').waitFor();
   const took = Date.now() - start;
   console.log(`the first screen took ${took} ms`);

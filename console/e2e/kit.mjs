@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
+import { after, before } from 'node:test';
 import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
 import { unspoken } from './words.mjs';
@@ -151,6 +152,26 @@ export const tab = (running, language, use, who = {}) => async () => {
     await page.close();
   }
 };
+
+// setting is what the tests of a file share, from before the first to after the last: a server, a browser, and
+// the world of an account, in which prepare does what all of them need.
+export function setting({ start = serve, prepare = ({ w }) => w.role() } = {}) {
+  const at = {
+    // visit makes a test of what is done in a signed-in tab, with the words of its language.
+    visit: (words) => (language, use, who) => tab(() => [at.browser, at.server], language, (page) => use(page, words?.[language]), who),
+  };
+  before(async () => {
+    at.server = await start();
+    at.browser = await browse();
+    at.w = world(at.server.url);
+    await prepare(at);
+  });
+  after(async () => {
+    await at.browser?.stop();
+    await at.server?.stop();
+  });
+  return at;
+}
 
 // go opens a place of the console.
 export const go = (page, place) => page.evaluate((p) => { location.hash = `#/${p}`; }, place);

@@ -1,41 +1,33 @@
 // Lists that are long: keys of an account, and grants of one key. KEYS and GRANTS say how many; the console
 // must not feel it. What each step took is printed.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { CreateAliasCommand, CreateGrantCommand, CreateKeyCommand } from '@aws-sdk/client-kms';
-import { browse, go, linkedRole, serve, tab, until, world } from './kit.mjs';
+import { go, linkedRole, setting, until } from './kit.mjs';
 
 const [keys, grants] = [Number(process.env.KEYS ?? 1000), Number(process.env.GRANTS ?? 2000)];
 const patience = 15_000; // ms; a second on a machine that does nothing else, and this may do very much else
 
-let server;
-let browser;
-let w;
 let key;
 let last;
-before(async () => {
-  server = await serve();
-  browser = await browse();
-  w = world(server.url);
-  await w.role();
-  const start = Date.now();
-  const each = async (n, make) => {
-    let i = 0;
-    await Promise.all(Array.from({ length: 32 }, async () => { while (i < n) await make(i++); }));
-  };
-  await each(keys, async (i) => {
-    const { KeyMetadata: made } = await w.kms.send(new CreateKeyCommand({}));
-    if (i % 10 === 0) await w.kms.send(new CreateAliasCommand({ AliasName: `alias/key-${String(i).padStart(5, '0')}`, TargetKeyId: made.KeyId }));
-  });
-  key = await w.key('granted');
-  await each(grants, async (i) => {
-    last = (await w.kms.send(new CreateGrantCommand({ KeyId: key.Arn, GranteePrincipal: linkedRole, Operations: ['Decrypt'], Name: `g${i}` }))).GrantId;
-  });
-  console.log(`${keys} keys and ${grants} grants took ${Date.now() - start} ms`);
-});
-after(async () => {
-  await browser?.stop();
-  await server?.stop();
+const at = setting({
+  prepare: async ({ w }) => {
+    await w.role();
+    const start = Date.now();
+    const each = async (n, make) => {
+      let i = 0;
+      await Promise.all(Array.from({ length: 32 }, async () => { while (i < n) await make(i++); }));
+    };
+    await each(keys, async (i) => {
+      const { KeyMetadata: made } = await w.kms.send(new CreateKeyCommand({}));
+      if (i % 10 === 0) await w.kms.send(new CreateAliasCommand({ AliasName: `alias/key-${String(i).padStart(5, '0')}`, TargetKeyId: made.KeyId }));
+    });
+    key = await w.key('granted');
+    await each(grants, async (i) => {
+      last = (await w.kms.send(new CreateGrantCommand({ KeyId: key.Arn, GranteePrincipal: linkedRole, Operations: ['Decrypt'], Name: `g${i}` }))).GrantId;
+    });
+    console.log(`${keys} keys and ${grants} grants took ${Date.now() - start} ms`);
+  },
 });
 
 // took fails if something takes long.
@@ -47,7 +39,7 @@ async function took(what, run) {
   assert.ok(ms < patience, `${what} took ${ms} ms`);
 }
 
-const visit = (use) => tab(() => [browser, server], 'en', use);
+const visit = (use) => at.visit()('en', use);
 
 test('many keys: pages, a search and a filter', visit(async (page) => {
   const rows = page.locator('tbody tr');
@@ -61,8 +53,15 @@ test('many keys: pages, a search and a filter', visit(async (page) => {
   assert.equal(await rows.count(), 20); // whatever there is, this is what is drawn
   await took('the next page', async () => {
     await page.getByRole('button', { name: 'Next page' }).click();
-    await page.getByText('Page 2').waitFor();
+    await page.locator('[aria-current=true]', { hasText: /^2$/ }).waitFor();
     await page.getByRole('link', { name: /^[0-9a-f-]{36}$/ }).nth(19).waitFor();
+  });
+  await took('a page that was visited', async () => {
+    const [first] = await rows.first().getByRole('link').allInnerTexts();
+    await page.getByRole('button', { name: 'Next page' }).click();
+    await page.locator('[aria-current=true]', { hasText: /^3$/ }).waitFor();
+    await page.getByRole('button', { name: 'Page 2', exact: true }).click();
+    await page.getByRole('link', { name: first }).waitFor();
   });
   await took('a search', async () => {
     await page.getByRole('searchbox').fill('key-0001');
@@ -96,9 +95,25 @@ test('many grants: pages, a search, the picture', visit(async (page) => {
     await search.press('Enter');
     await until('one grant', async () => (await page.getByRole('radio').count()) === 1);
   });
+  await took('what stops without one of them', async () => {
+    await page.getByRole('radio').click();
+    await page.getByTestId('revoke').click();
+    await page.getByTestId('impact').waitFor();
+    await page.keyboard.press('Escape');
+  });
+  await took('who can use the key', async () => {
+    await go(page, `keys/${key.KeyId}/who`);
+    await page.getByRole('cell', { name: linkedRole }).waitFor();
+  });
+  if (grants > 100) await page.getByText(`${grants - 8} more`).first().waitFor();
   await took('the picture', async () => {
     await go(page, `keys/${key.KeyId}/graph`);
     await page.locator('svg [data-node]').first().waitFor();
+  });
+  await took('who can decrypt, in the picture', async () => {
+    await page.getByTestId('graph-filter').getByRole('button').first().click();
+    await page.getByRole('option', { name: 'Who can kms:Decrypt' }).click();
+    await page.locator('svg .kg-policy').first().waitFor();
   });
   assert.ok((await page.locator('svg [data-node]').count()) < 60);
 }));

@@ -1,37 +1,24 @@
 // Who is signed in, what they may see, and what the page may do, in both languages.
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { CreateGrantCommand, DisableKeyCommand, PutKeyPolicyCommand } from '@aws-sdk/client-kms';
 import { CreateAccessKeyCommand, CreateUserCommand, DeleteAccessKeyCommand, PutUserPolicyCommand } from '@aws-sdk/client-iam';
-import { accessible, account, browse, go, linkedRole, serve, tab, until, world } from './kit.mjs';
+import { accessible, account, go, linkedRole, setting, until } from './kit.mjs';
 
 const words = {
   en: { ended: 'Your credentials are no longer valid', signIn: 'Sign in', unreadPolicy: /The key policy cannot be read/, noGroup: /There is no group nothing/, unreadable: 'It cannot be read.', noMatches: 'No matches', disabled: 'Disabled', notFound: 'There is no such page.' },
   ja: { ended: '認証情報が無効になりました', signIn: 'サインイン', unreadPolicy: /キーポリシーを読み取れません/, noGroup: /グループ nothing はありません/, unreadable: '読み取れません。', noMatches: '一致なし', disabled: '無効', notFound: 'このページはありません。' },
 };
 
-let server;
-let browser;
-let w;
-before(async () => {
-  server = await serve();
-  browser = await browse();
-  w = world(server.url);
-  await w.role();
-});
-after(async () => {
-  await browser?.stop();
-  await server?.stop();
-});
-
-const visit = (language, use, who) => tab(() => [browser, server], language, (page) => use(page, words[language]), who);
+const at = setting();
+const visit = at.visit(words);
 
 // person makes a user who may do some actions.
 async function person(name, actions) {
-  await w.iam.send(new CreateUserCommand({ UserName: name }));
+  await at.w.iam.send(new CreateUserCommand({ UserName: name }));
   const PolicyDocument = JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: actions, Resource: '*' }] });
-  await w.iam.send(new PutUserPolicyCommand({ UserName: name, PolicyName: 'may', PolicyDocument }));
-  const { AccessKey: k } = await w.iam.send(new CreateAccessKeyCommand({ UserName: name }));
+  await at.w.iam.send(new PutUserPolicyCommand({ UserName: name, PolicyName: 'may', PolicyDocument }));
+  const { AccessKey: k } = await at.w.iam.send(new CreateAccessKeyCommand({ UserName: name }));
   return { id: k.AccessKeyId, secret: k.SecretAccessKey };
 }
 
@@ -44,7 +31,7 @@ for (const language of ['en', 'ja']) {
         await page.locator('table').first().waitFor();
         const kept = await page.evaluate(async () => ({ local: Object.keys(localStorage).sort(), session: Object.keys(sessionStorage), cookie: document.cookie, databases: (await indexedDB.databases()).length }));
         assert.deepEqual(kept, { local: ['kagimori.language', 'kagimori.region'], session: [], cookie: '', databases: 0 });
-        await w.iam.send(new DeleteAccessKeyCommand({ UserName: `ends-${language}`, AccessKeyId: who.id }));
+        await at.w.iam.send(new DeleteAccessKeyCommand({ UserName: `ends-${language}`, AccessKeyId: who.id }));
         await go(page, 'stores');
         await page.getByTestId('problem').getByText(t.ended).waitFor();
         await accessible(page, 'ended', language);
@@ -55,7 +42,7 @@ for (const language of ['en', 'ja']) {
     });
 
     test('who may read little sees what it is, and that the rest cannot be read', async () => {
-      const key = await w.key(`little-${language}`);
+      const key = await at.w.key(`little-${language}`);
       const who = await person(`little-${language}`, ['kms:ListKeys', 'kms:DescribeKey']);
       await visit(language, async (page) => {
         await go(page, `keys/${key.KeyId}/graph`);
@@ -80,10 +67,10 @@ for (const language of ['en', 'ja']) {
 
     test('a key of another account: what that account lets be seen', async () => {
       const other = language === 'en' ? '555500005555' : '666600006666';
-      const key = await w.key(`abroad-${language}`);
-      const policy = JSON.parse(await w.policy(key));
+      const key = await at.w.key(`abroad-${language}`);
+      const policy = JSON.parse(await at.w.policy(key));
       policy.Statement.push({ Effect: 'Allow', Principal: { AWS: `arn:aws:iam::${other}:root` }, Action: 'kms:*', Resource: '*' });
-      await w.kms.send(new PutKeyPolicyCommand({ KeyId: key.Arn, Policy: JSON.stringify(policy) }));
+      await at.w.kms.send(new PutKeyPolicyCommand({ KeyId: key.Arn, Policy: JSON.stringify(policy) }));
       await visit(language, async (page) => {
         await go(page, `keys/${encodeURIComponent(key.Arn)}/graph`);
         await page.locator('svg [data-node]').first().waitFor();
@@ -94,11 +81,11 @@ for (const language of ['en', 'ja']) {
     });
 
     test('keys are filtered, and grants found', visit(language, async (page) => {
-      const key = await w.key(`found-${language}`);
+      const key = await at.w.key(`found-${language}`);
       const other = `arn:aws:iam::${account}:user/admin`;
-      const { GrantId } = await w.kms.send(new CreateGrantCommand({ KeyId: key.Arn, GranteePrincipal: linkedRole, Operations: ['Decrypt'] }));
-      await w.kms.send(new CreateGrantCommand({ KeyId: key.Arn, GranteePrincipal: other, Operations: ['Encrypt'] }));
-      await w.kms.send(new DisableKeyCommand({ KeyId: key.Arn }));
+      const { GrantId } = await at.w.kms.send(new CreateGrantCommand({ KeyId: key.Arn, GranteePrincipal: linkedRole, Operations: ['Decrypt'] }));
+      await at.w.kms.send(new CreateGrantCommand({ KeyId: key.Arn, GranteePrincipal: other, Operations: ['Encrypt'] }));
+      await at.w.kms.send(new DisableKeyCommand({ KeyId: key.Arn }));
       await page.getByRole('button', { name: /Refresh|更新/ }).first().click();
       await page.getByTestId('filter-state').getByRole('button').first().click();
       await page.getByRole('option', { name: t.disabled, exact: true }).click();
@@ -126,9 +113,9 @@ for (const language of ['en', 'ja']) {
 }
 
 test('nothing but its own scripts runs in the page', async () => {
-  const page = await browser.context.newPage(); // one that is not watched: it is refused things on purpose
-  await page.goto(`${server.url}/console/`);
-  const policy = (await page.request.get(`${server.url}/console/`)).headers()['content-security-policy'];
+  const page = await at.browser.context.newPage(); // one that is not watched: it is refused things on purpose
+  await page.goto(`${at.server.url}/console/`);
+  const policy = (await page.request.get(`${at.server.url}/console/`)).headers()['content-security-policy'];
   assert.match(policy, /default-src '(none|self)'/);
   assert.match(policy, /frame-ancestors 'none'/);
   assert.doesNotMatch(policy, /unsafe-inline|unsafe-eval|https?:|\*/);

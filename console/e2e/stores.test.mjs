@@ -1,34 +1,25 @@
 // Custom key stores in both languages, against a proxy that is real: kagimori's own, through TLS.
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { DecryptCommand, DescribeCustomKeyStoresCommand, DescribeKeyCommand, EncryptCommand, ListResourceTagsCommand, ScheduleKeyDeletionCommand } from '@aws-sdk/client-kms';
-import { accessible, browse, go, keeper, tab, until, world } from './kit.mjs';
+import { accessible, go, keeper, setting, until, world } from './kit.mjs';
 
 const words = {
   en: { none: 'There are no custom key stores in this account and Region.', actions: 'Key store actions', connect: 'Connect', disconnect: 'Disconnect', edit: 'Edit key store', delete: 'Delete key store', connected: 'Connected', disconnected: 'Disconnected', inStore: /^External key store/, deleted: 'The key store was deleted.' },
   ja: { none: 'このアカウントとリージョンにカスタムキーストアはありません。', actions: 'キーストアのアクション', connect: '接続', disconnect: '切断', edit: 'キーストアを編集', delete: 'キーストアを削除', connected: '接続済み', disconnected: '切断済み', inStore: /^外部キーストア/, deleted: 'キーストアを削除しました。' },
 };
 
-let server;
-let browser;
-before(async () => {
-  server = await keeper();
-  browser = await browse();
-});
-after(async () => {
-  await browser?.stop();
-  await server?.stop();
-});
+const at = setting({ start: keeper, prepare: () => undefined });
 
 for (const language of ['en', 'ja']) {
   const t = words[language];
   const own = language === 'en' ? '111100001111' : '222200002222';
-  const visit = (use) => tab(() => [browser, server], language, use, { id: `${own}ADMIN` });
+  const visit = (use) => at.visit()(language, use, { id: `${own}ADMIN` });
   describe(language, () => {
     test('a key store is created, connected, used, changed, disconnected and deleted', visit(async (page) => {
-      const w = world(server.url, own);
+      const w = world(at.server.url, own);
       const prefix = `/acme-${language}`;
-      const { file, key } = await server.credential(prefix);
+      const { file, key } = await at.server.credential(prefix);
       const stores = async () => (await w.kms.send(new DescribeCustomKeyStoresCommand({}))).CustomKeyStores;
       const act = async (name) => {
         await page.getByRole('radio').first().click();
@@ -96,7 +87,7 @@ for (const language of ['en', 'ja']) {
       await page.getByTestId('problem').getByText('CustomKeyStoreHasCMKsException').waitFor();
       await accessible(page, 'delete-store', language);
       await w.kms.send(new ScheduleKeyDeletionCommand({ KeyId: made.KeyId, PendingWindowInDays: 7 }));
-      await server.advance('192h');
+      await at.server.advance('192h');
       await page.getByTestId('store-now').click();
       await page.getByText(t.deleted).waitFor();
       assert.deepEqual(await stores(), []);

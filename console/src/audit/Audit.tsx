@@ -14,6 +14,7 @@ import { useWords } from '../i18n';
 import { cloudtrail, useSession } from '../aws/session';
 import { href } from '../app/route';
 import { useLoad } from '../ui/load';
+import { Pager, useMarkers } from '../ui/Pager';
 import { Problem } from '../ui/Problem';
 import { When } from '../ui/Dates';
 import { pretty } from '../ui/Diff';
@@ -34,19 +35,18 @@ export default function Audit() {
   const [by, setBy] = useState<LookupAttributeKey | ''>('');
   const [value, setValue] = useState('');
   const [asked, ask] = useState<{ by: LookupAttributeKey; value: string }>();
-  const [tokens, setTokens] = useState<(string | undefined)[]>([undefined]);
+  const pages = useMarkers();
   const [opened, open] = useState<Event>();
-  const token = tokens[tokens.length - 1];
   const { data, error, loading, reload } = useLoad(async () => {
     const { m, client } = await cloudtrail(s);
-    return client.send(new m.LookupEventsCommand({ MaxResults: 50, NextToken: token, LookupAttributes: asked && [{ AttributeKey: asked.by, AttributeValue: asked.value }] }));
-  }, [s, token, asked]);
+    return client.send(new m.LookupEventsCommand({ MaxResults: 50, NextToken: pages.marker, LookupAttributes: asked && [{ AttributeKey: asked.by, AttributeValue: asked.value }] }));
+  }, [s, pages.marker, asked]);
   const options = [
     { value: '', label: t.allEvents }, { value: 'EventName', label: t.byName }, { value: 'EventSource', label: t.bySource },
     { value: 'Username', label: t.byUser }, { value: 'ResourceName', label: t.byResource },
   ];
   const lookup = () => {
-    setTokens([undefined]);
+    pages.first();
     ask(by && value ? { by, value } : undefined);
   };
   return (
@@ -69,13 +69,7 @@ export default function Audit() {
             <Button onClick={lookup}>{t.lookup}</Button>
           </SpaceBetween>
         }
-        pagination={
-          <SpaceBetween direction="horizontal" size="xs">
-            <Button iconName="angle-left" variant="icon" ariaLabel={t.previous} disabled={tokens.length < 2} onClick={() => setTokens((x) => x.slice(0, -1))} />
-            <Box padding={{ top: 'xxs' }}>{t.page} {tokens.length}</Box>
-            <Button iconName="angle-right" variant="icon" ariaLabel={t.next} disabled={!data?.NextToken} onClick={() => setTokens((x) => [...x, data!.NextToken])} />
-          </SpaceBetween>
-        }
+        pagination={<Pager at={pages} next={loading ? undefined : data?.NextToken} />}
         columnDefinitions={[
           { id: 'name', header: t.event, isRowHeader: true, cell: (e) => <Button variant="inline-link" onClick={() => open(e)}>{e.EventName}</Button> },
           { id: 'time', header: t.time, cell: (e) => <When at={e.EventTime} /> },

@@ -101,6 +101,7 @@ export type Answer = {
   Principal: string; EvaluatedEffect: string; DecidedBy?: string; CrossAccount?: boolean; DependsOn?: string[]; EncryptionContext?: Record<string, string>;
   Conditions?: ({ Operator: string; Key: string; Values?: string[] } & Cited)[];
   Statements?: Cited[];
+  MoreGrants?: number; // like some of those cited
 };
 export const whoCan = (s: Session, Action: string, KeyArn: string, Language: string) => ask<{ Answers?: Answer[]; Truncated?: boolean }>(s, '/who-can', { Action, KeyArn, Language });
 

@@ -14,6 +14,7 @@ import { useWords } from '../i18n';
 import { useSession } from '../aws/session';
 import { checkLaunch, type CheckedLaunch } from '../aws/kagimori';
 import { useAct } from '../ui/load';
+import { usePages } from '../ui/Pager';
 import { Problem } from '../ui/Problem';
 import { pretty } from '../ui/Diff';
 
@@ -27,6 +28,7 @@ export default function Check() {
   const [text, setText] = useState('');
   const [files, setFiles] = useState<File[]>([]);
   const [answer, setAnswer] = useState<{ Launches: CheckedLaunch[]; Notes: string[] }>();
+  const { items, pager } = usePages(answer?.Launches ?? [], 20);
   const large = new Blob([text]).size > most;
   return (
     <SpaceBetween size="m">
@@ -53,7 +55,7 @@ export default function Check() {
       <Problem error={error} />
       {answer?.Notes.length ? <Alert type="info" header={t.checkNotes}>{answer.Notes.map((n) => <div key={n}>{n}</div>)}</Alert> : null}
       {answer?.Launches.length === 0 && <Alert type="info">{t.launchesNothing}</Alert>}
-      {answer?.Launches.map((l, i) => (
+      {items.map((l, i) => (
         <Container key={i} header={<Header variant="h2" info={<StatusIndicator type={colours[l.Verdict]}>{t[l.Verdict]}</StatusIndicator>}>{l.Id}</Header>}>
           <SpaceBetween size="s">
             <pre className="kg-pre" data-testid="verdict">{l.Told}</pre>
@@ -61,6 +63,7 @@ export default function Check() {
           </SpaceBetween>
         </Container>
       ))}
+      {pager}
     </SpaceBetween>
   );
 }

@@ -8,7 +8,6 @@ import Header from '@cloudscape-design/components/header';
 import KeyValuePairs from '@cloudscape-design/components/key-value-pairs';
 import Link from '@cloudscape-design/components/link';
 import LiveRegion from '@cloudscape-design/components/live-region';
-import Pagination from '@cloudscape-design/components/pagination';
 import SegmentedControl from '@cloudscape-design/components/segmented-control';
 import Select from '@cloudscape-design/components/select';
 import SpaceBetween from '@cloudscape-design/components/space-between';
@@ -20,8 +19,9 @@ import { useSession } from '../aws/session';
 import { whoCan } from '../aws/kagimori';
 import { href } from '../app/route';
 import { useLoad } from '../ui/load';
+import { usePages } from '../ui/Pager';
 import { Problem } from '../ui/Problem';
-import { questions } from '../keys/Who';
+import { few, questions } from '../keys/Who';
 import { gather } from './gather';
 import { build, type Graph as Picturable, type Node } from './model';
 import { Picture } from './Picture';
@@ -89,33 +89,27 @@ const perPage = 25;
 // Connections is the picture as a table: everything, with what it leads to.
 function Connections({ graph, chosen, onChoose }: { graph: Picturable; chosen?: string; onChoose: (id: string) => void }) {
   const { t } = useWords();
-  const [page, setPage] = useState(1);
   const names = useMemo(() => new Map(graph.nodes.map((n) => [n.id, `${t.kinds[n.kind]} ${n.name}`])), [graph, t]);
   const leads = useMemo(() => {
     const out = new Map<string, string[]>();
     for (const e of graph.edges) out.set(e.from, [...(out.get(e.from) ?? []), names.get(e.to)!]);
     return out;
   }, [graph, names]);
-  const pages = Math.max(1, Math.ceil(graph.nodes.length / perPage));
-  const at = Math.min(page, pages);
+  const { items, pager } = usePages(graph.nodes, perPage);
   return (
     <Table<Node>
       variant="embedded"
-      items={graph.nodes.slice((at - 1) * perPage, at * perPage)}
+      items={items}
       trackBy="id"
       wrapLines
       ariaLabels={{ tableLabel: t.graphTab }}
       header={<Header variant="h3" counter={`(${graph.nodes.length})`}>{t.graphTable}</Header>}
-      pagination={<Pagination currentPageIndex={at} pagesCount={pages} onChange={(e) => setPage(e.detail.currentPageIndex)} ariaLabels={{ nextPageLabel: t.next, previousPageLabel: t.previous, pageLabel: (n) => `${t.page} ${n}` }} />}
+      pagination={pager}
       columnDefinitions={[
         { id: 'kind', header: t.rotationType, cell: (n) => t.kinds[n.kind] },
         { id: 'name', header: t.graphName, isRowHeader: true, cell: (n) => <Button variant="inline-link" ariaLabel={`${t.kinds[n.kind]} ${n.name}`} onClick={() => onChoose(n.id)}>{n.id === chosen ? <b>{n.name}</b> : n.name}</Button> },
-        { id: 'leads', header: t.graphLeads, cell: (n) => few(leads.get(n.id) ?? [], t.moreOf) },
+        { id: 'leads', header: t.graphLeads, cell: (n) => few(t, leads.get(n.id) ?? []) || '-' },
       ]}
     />
   );
-}
-
-function few(names: string[], more: (n: number) => string): string {
-  return names.length > 8 ? `${names.slice(0, 8).join(', ')}, ${more(names.length - 8)}` : names.join(', ') || '-';
 }

@@ -2,14 +2,28 @@ import { useMemo, useRef, useState } from 'react';
 import { useWords } from '../i18n';
 import type { Words } from '../i18n/en';
 import { around, type Graph, type Node } from './model';
-import { beside, box, lay, type Place } from './layout';
+import { beside, box, lay, type Drawing, type Place } from './layout';
 
 const shown = 20; // characters of a name
+const line = 15; // px of a head's line
 const narrowest = 900; // px: with less, the picture scrolls
 
 // cut shortens a name in its middle, where names of roles differ least.
 function cut(name: string): string {
   return name.length <= shown ? name : `${name.slice(0, shown - 9)}…${name.slice(-8)}`;
+}
+
+// lines is a column's head, in as many lines as its width asks for.
+function lines(t: Words, h: Drawing['heads'][number]): string[] {
+  const wide = (s: string) => [...s].reduce((n, c) => n + (c > '\u2e7f' ? 12 : 7), 0);
+  const out: string[] = [];
+  for (const [i, k] of h.kinds.entries()) {
+    const word = t.kinds[k] + (i < h.kinds.length - 1 ? ',' : '');
+    const last = out[out.length - 1];
+    if (last && wide(`${last} ${word}`) <= box.across - 12) out[out.length - 1] = `${last} ${word}`;
+    else out.push(word);
+  }
+  return h.left > 0 ? [...out, `(${t.notDrawn(h.left)})`] : out;
 }
 
 // said is what a screen reader says of a node: what is seen, and the whole name.
@@ -23,6 +37,8 @@ export function Picture({ graph, chosen, onChoose }: { graph: Graph; chosen?: st
   const { t } = useWords();
   const drawing = useMemo(() => lay(graph), [graph]);
   const near = useMemo(() => (chosen ? around(graph, chosen) : undefined), [graph, chosen]);
+  const heads = drawing.heads.map((h) => ({ ...h, lines: lines(t, h) }));
+  const above = (Math.max(1, ...heads.map((h) => h.lines.length)) - 1) * line; // one fits
   const [at, setAt] = useState<string>();
   const svg = useRef<SVGSVGElement>(null);
   const stop = drawing.places.some((p) => p.node.id === at) ? at : drawing.places[0]?.node.id;
@@ -41,11 +57,10 @@ export function Picture({ graph, chosen, onChoose }: { graph: Graph; chosen?: st
   };
   return (
     <div className="kg-picture" role="region" aria-label={t.graphTab} tabIndex={0}>
-      <svg ref={svg} style={{ maxWidth: drawing.width, minWidth: Math.min(drawing.width, narrowest) }} viewBox={`0 0 ${drawing.width} ${drawing.height}`} role="group" aria-label={t.graphKeys}>
-        {drawing.heads.map((h) => (
-          <text key={h.column} x={h.x} y={16} className="kg-head">
-            {h.kinds.map((k) => t.kinds[k]).join(', ')}
-            {h.left > 0 ? ` (${t.notDrawn(h.left)})` : ''}
+      <svg ref={svg} style={{ maxWidth: drawing.width, minWidth: Math.min(drawing.width, narrowest) }} viewBox={`0 ${-above} ${drawing.width} ${drawing.height + above}`} role="group" aria-label={t.graphKeys}>
+        {heads.map((h) => (
+          <text key={h.column} className="kg-head">
+            {h.lines.map((text, i) => <tspan key={i} x={h.x} y={16 - (h.lines.length - 1 - i) * line}>{text} </tspan>)}
           </text>
         ))}
         <g aria-hidden="true">

@@ -16,6 +16,7 @@ import { useWords } from '../i18n';
 import { autoscaling, useSession } from '../aws/session';
 import { href } from '../app/route';
 import { useLoad } from '../ui/load';
+import { usePages } from '../ui/Pager';
 import { Problem } from '../ui/Problem';
 import { Said } from '../ui/Said';
 import { When } from '../ui/Dates';
@@ -54,6 +55,8 @@ export default function Group({ name }: { name: string }) {
     const timer = setInterval(() => !document.hidden && reload(), every);
     return () => clearInterval(timer);
   }, [reload]);
+  const instances = usePages(data?.group?.Instances ?? [], 50);
+  const activities = usePages(data?.activities ?? [], 25);
   if (!data) return loading ? <Spinner size="large" /> : <Problem error={error} />;
   const g = data.group;
   if (!g) return <Alert type="info">{t.noSuchGroup(name)}</Alert>;
@@ -77,7 +80,10 @@ export default function Group({ name }: { name: string }) {
       </Container>
       <Table
         header={<Header variant="h2" counter={`(${g.Instances?.length ?? 0})`}>{t.instances}</Header>}
-        items={g.Instances ?? []}
+        items={instances.items}
+        trackBy="InstanceId"
+        pagination={instances.pager}
+        ariaLabels={{ tableLabel: t.instances }}
         empty={t.none}
         columnDefinitions={[
           { id: 'id', header: t.instanceId, isRowHeader: true, cell: (i) => i.InstanceId },
@@ -88,7 +94,10 @@ export default function Group({ name }: { name: string }) {
       />
       <Table<Activity>
         header={<Header variant="h2">{t.activity}</Header>}
-        items={data.activities}
+        items={activities.items}
+        trackBy="ActivityId"
+        pagination={activities.pager}
+        ariaLabels={{ tableLabel: t.activity }}
         empty={t.noActivity}
         wrapLines
         columnDefinitions={[

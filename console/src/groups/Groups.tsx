@@ -1,4 +1,3 @@
-import { useState } from 'react';
 import Box from '@cloudscape-design/components/box';
 import Button from '@cloudscape-design/components/button';
 import Header from '@cloudscape-design/components/header';
@@ -11,17 +10,17 @@ import { useWords } from '../i18n';
 import { autoscaling, useSession } from '../aws/session';
 import { href } from '../app/route';
 import { useLoad } from '../ui/load';
+import { Pager, useMarkers } from '../ui/Pager';
 import { Problem } from '../ui/Problem';
 
 export default function Groups() {
   const { t } = useWords();
   const s = useSession();
-  const [tokens, setTokens] = useState<(string | undefined)[]>([undefined]);
-  const token = tokens[tokens.length - 1];
+  const pages = useMarkers();
   const { data, error, loading, reload } = useLoad(async () => {
     const { m, client } = await autoscaling(s);
-    return client.send(new m.DescribeAutoScalingGroupsCommand({ MaxRecords: 50, NextToken: token }));
-  }, [s, token]);
+    return client.send(new m.DescribeAutoScalingGroupsCommand({ MaxRecords: 50, NextToken: pages.marker }));
+  }, [s, pages.marker]);
   return (
     <SpaceBetween size="m">
       <Problem error={error} />
@@ -33,13 +32,7 @@ export default function Groups() {
         ariaLabels={{ tableLabel: t.groups }}
         header={<Header variant="h1" actions={<Button iconName="refresh" ariaLabel={t.refresh} onClick={reload} />}>{t.groups}</Header>}
         empty={<Box textAlign="center"><b>{error ? t.unreadable : t.noGroups}</b>{!error && <Box variant="p">{t.noGroupsLead}</Box>}</Box>}
-        pagination={
-          <SpaceBetween direction="horizontal" size="xs">
-            <Button iconName="angle-left" variant="icon" ariaLabel={t.previous} disabled={tokens.length < 2} onClick={() => setTokens((x) => x.slice(0, -1))} />
-            <Box padding={{ top: 'xxs' }}>{t.page} {tokens.length}</Box>
-            <Button iconName="angle-right" variant="icon" ariaLabel={t.next} disabled={!data?.NextToken} onClick={() => setTokens((x) => [...x, data!.NextToken])} />
-          </SpaceBetween>
-        }
+        pagination={<Pager at={pages} next={loading ? undefined : data?.NextToken} />}
         columnDefinitions={[
           { id: 'name', header: t.group, isRowHeader: true, cell: (g) => <Link href={href('groups', g.AutoScalingGroupName!)}>{g.AutoScalingGroupName}</Link> },
           { id: 'launch', header: t.template, cell: (g) => g.LaunchTemplate?.LaunchTemplateName ?? g.MixedInstancesPolicy?.LaunchTemplate?.LaunchTemplateSpecification?.LaunchTemplateName ?? g.LaunchConfigurationName ?? '-' },

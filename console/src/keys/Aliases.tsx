@@ -12,6 +12,7 @@ import type { AliasListEntry, KeyMetadata } from '@aws-sdk/client-kms';
 import { useWords } from '../i18n';
 import { kms, useSession } from '../aws/session';
 import { useAct, useLoad } from '../ui/load';
+import { usePages } from '../ui/Pager';
 import { Problem } from '../ui/Problem';
 
 const full = (name: string) => (name.startsWith('alias/') ? name : `alias/${name}`);
@@ -41,6 +42,7 @@ export function Aliases({ meta, onChanged }: { meta: KeyMetadata; onChanged: () 
       reload();
       onChanged();
     });
+  const { items, pager } = usePages(data ?? [], 50);
   if (error) return <Problem error={error} />;
   const own = meta.KeyManager === 'CUSTOMER';
   return (
@@ -51,7 +53,8 @@ export function Aliases({ meta, onChanged }: { meta: KeyMetadata; onChanged: () 
         loading={loading}
         loadingText={t.loading}
         header={<Header variant="h2">{t.aliases}</Header>}
-        items={data ?? []}
+        items={items}
+        pagination={pager}
         trackBy="AliasName"
         empty={t.noAliases}
         columnDefinitions={[

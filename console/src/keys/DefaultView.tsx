@@ -9,6 +9,7 @@ import Table from '@cloudscape-design/components/table';
 import { useWords } from '../i18n';
 import type { Edit, EditType, KeyPolicyView } from '../aws/kagimori';
 import { useAct } from '../ui/load';
+import { usePages } from '../ui/Pager';
 import { Problem } from '../ui/Problem';
 import { Pick, PickAccount } from './Pick';
 
@@ -51,11 +52,13 @@ type ListProps = { title: string; lead: ReactNode; names: string[]; empty: strin
 function List({ title, lead, names, empty, column, editable, busy, id, onAdd, onRemove }: ListProps) {
   const { t } = useWords();
   const [chosen, choose] = useState<string[]>([]);
+  const { items, pager } = usePages(names, 50);
   const there = chosen.filter((n) => names.includes(n));
   return (
     <div data-testid={`list-${id}`}>
       <Table<string>
-        items={names}
+        items={items}
+        pagination={pager}
         trackBy={(n) => n}
         selectionType={editable ? 'multi' : undefined}
         selectedItems={there}

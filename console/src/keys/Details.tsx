@@ -6,10 +6,11 @@ import Input from '@cloudscape-design/components/input';
 import KeyValuePairs from '@cloudscape-design/components/key-value-pairs';
 import SpaceBetween from '@cloudscape-design/components/space-between';
 import Table from '@cloudscape-design/components/table';
-import type { KeyMetadata } from '@aws-sdk/client-kms';
+import type { KeyMetadata, RotationsListEntry } from '@aws-sdk/client-kms';
 import { useWords } from '../i18n';
 import { kms, useSession } from '../aws/session';
 import { useAct, useLoad } from '../ui/load';
+import { usePages } from '../ui/Pager';
 import { Problem } from '../ui/Problem';
 import { When } from '../ui/Dates';
 
@@ -20,13 +21,16 @@ export function Rotation({ meta }: { meta: KeyMetadata }) {
   const { busy, error: failed, act } = useAct();
   const { data, error, loading, reload } = useLoad(async () => {
     const { m, client } = await kms(s);
-    const [status, past] = await Promise.all([
-      client.send(new m.GetKeyRotationStatusCommand({ KeyId: meta.KeyId })),
-      client.send(new m.ListKeyRotationsCommand({ KeyId: meta.KeyId })),
-    ]);
-    return { status, past: past.Rotations ?? [] };
+    const all = async () => {
+      const out: RotationsListEntry[] = [];
+      for await (const page of m.paginateListKeyRotations({ client, pageSize: 1000 }, { KeyId: meta.KeyId })) out.push(...(page.Rotations ?? []));
+      return out;
+    };
+    const [status, past] = await Promise.all([client.send(new m.GetKeyRotationStatusCommand({ KeyId: meta.KeyId })), all()]);
+    return { status, past };
   }, [s, meta.KeyId]);
   const on = data?.status.KeyRotationEnabled;
+  const { items, pager } = usePages(data?.past ?? [], 25);
   const change = (what: 'on' | 'off' | 'now') =>
     act(async () => {
       const { m, client } = await kms(s);
@@ -46,7 +50,7 @@ export function Rotation({ meta }: { meta: KeyMetadata }) {
               variant="h2"
               actions={
                 <SpaceBetween direction="horizontal" size="xs">
-                  <Button loading={busy} onClick={() => change(on ? 'off' : 'on')}>{on ? t.turnOff : t.turnOn}</Button>
+                  {meta.Origin === 'AWS_KMS' && <Button loading={busy} onClick={() => change(on ? 'off' : 'on')}>{on ? t.turnOff : t.turnOn}</Button>}
                   <Button loading={busy} onClick={() => change('now')}>{t.rotateNow}</Button>
                 </SpaceBetween>
               }
@@ -63,7 +67,8 @@ export function Rotation({ meta }: { meta: KeyMetadata }) {
           loading={loading}
           loadingText={t.loading}
           header={<Header variant="h2">{t.rotations}</Header>}
-          items={data?.past ?? []}
+          items={items}
+          pagination={pager}
           empty={t.none}
           columnDefinitions={[
             { id: 'date', header: t.rotationDate, isRowHeader: true, cell: (r) => <When at={r.RotationDate} /> },

@@ -72,7 +72,7 @@ export function Grants({ meta }: { meta: KeyMetadata }) {
             {t.grants}
           </Header>
         }
-        pagination={<Pager at={pages} next={data?.NextMarker} />}
+        pagination={<Pager at={pages} next={loading ? undefined : data?.NextMarker} />}
         columnDefinitions={[
           { id: 'id', header: t.grantId, isRowHeader: true, cell: (g) => `${g.GrantId?.slice(0, 16)}…` },
           { id: 'grantee', header: t.grantee, cell: (g) => g.GranteePrincipal },

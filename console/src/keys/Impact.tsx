@@ -9,6 +9,7 @@ import type { Words } from '../i18n/en';
 import { useSession } from '../aws/session';
 import { predictImpact, type Effect, type ImpactChange } from '../aws/kagimori';
 import { useLoad } from '../ui/load';
+import { usePages } from '../ui/Pager';
 import { Problem } from '../ui/Problem';
 
 const shownAtFirst = 10; // of what stops at one moment
@@ -45,10 +46,12 @@ function Those({ effects, name }: { effects: Effect[]; name: string }) {
   const { t } = useWords();
   const [all, showAll] = useState(false);
   const left = effects.length - shownAtFirst;
+  const { items, pager } = usePages(all ? effects : effects.slice(0, shownAtFirst), 100);
   return (
     <>
-      <ul className="kg-list">{(all ? effects : effects.slice(0, shownAtFirst)).map((e, i) => <li key={i}>{told(t, e)}</li>)}</ul>
+      <ul className="kg-list">{items.map((e, i) => <li key={i}>{told(t, e)}</li>)}</ul>
       {!all && left > 0 && <Button variant="inline-link" ariaLabel={`${t.moreOf(left)}: ${name}`} onClick={() => showAll(true)}>{t.moreOf(left)}</Button>}
+      {pager}
     </>
   );
 }

@@ -54,7 +54,7 @@ export function KeyPolicy({ meta }: { meta: KeyMetadata }) {
       {view === 'default' ? (
         <DefaultView seen={data.seen} edit={edit} editable={own} />
       ) : (
-        <PolicyView key={data.text} text={data.text} editable={own} onReview={(text) => setDraft({ text, notes: [] })} />
+        <PolicyView key={data.text} meta={meta} text={data.text} editable={own} onReview={(text) => setDraft({ text, notes: [] })} />
       )}
       {launching && (
         <ForAutoScaling

@@ -1,4 +1,4 @@
-import { useState } from 'react';
+import { useEffect, useMemo, useState } from 'react';
 import Box from '@cloudscape-design/components/box';
 import Button from '@cloudscape-design/components/button';
 import Header from '@cloudscape-design/components/header';
@@ -14,7 +14,7 @@ import { go, href } from '../app/route';
 import { useLoad } from '../ui/load';
 import { Pager, useMarkers } from '../ui/Pager';
 import { Problem } from '../ui/Problem';
-import { findKeys, pageOfKeys, type Filter, type Row } from './list';
+import { findKeys, pageOfKeys, Reader, type Filter, type Known, type Row } from './list';
 
 // State is a key's, with its colour.
 export function State({ state }: { state?: string }) {
@@ -31,7 +31,13 @@ export default function Keys() {
   const [filter, setFilter] = useState<Filter>({ state: '', usage: '' });
   const [text, setText] = useState('');
   const [wanted, want] = useState('');
-  const { data, error, loading, reload } = useLoad(() => (wanted ? findKeys(s, wanted, filter) : pageOfKeys(s, pages.marker, filter)), [s, pages.marker, wanted, filter]);
+  const [known, tell] = useState<ReadonlyMap<string, Known>>(new Map());
+  const [round, again] = useState(0);
+  const reader = useMemo(() => new Reader(s, (more) => tell((was) => new Map([...was, ...more]))), [s, round]);
+  const { data, error, loading } = useLoad(() => (wanted ? findKeys(s, reader, wanted, filter) : pageOfKeys(s, reader, pages.marker, filter)), [s, reader, pages.marker, wanted, filter]);
+  // The rows are there with the list; what is in them follows.
+  useEffect(() => void (data && reader.read(data.rows).catch(() => undefined)), [data]);
+  const of = (r: Row): Known => known.get(r.arn) ?? {};
   const search = (v: string) => {
     want(v.trim());
     pages.first();
@@ -56,7 +62,7 @@ export default function Keys() {
             variant="h1"
             actions={
               <SpaceBetween direction="horizontal" size="xs">
-                <Button iconName="refresh" ariaLabel={t.refresh} onClick={reload} />
+                <Button iconName="refresh" ariaLabel={t.refresh} onClick={() => again((n) => n + 1)} />
                 <Button variant="primary" onClick={() => go('create-key')}>{t.createKey}</Button>
               </SpaceBetween>
             }
@@ -79,18 +85,26 @@ export default function Keys() {
           </SpaceBetween>
         }
         pagination={
-          !wanted && <Pager at={pages} next={data?.next} />
+          !wanted && <Pager at={pages} next={loading ? undefined : data?.next} />
         }
         empty={<Box textAlign="center"><b>{error ? t.unreadable : wanted || filter.state || filter.usage ? (data?.next ? t.noneHere : t.noMatches) : t.noKeys}</b>{!wanted && !filter.state && !filter.usage && !error && <Box variant="p">{t.noKeysLead}</Box>}</Box>}
         columnDefinitions={[
-          { id: 'alias', header: t.aliases, cell: (r) => r.aliases.map((a) => a.replace(/^alias\//, '')).join(', ') || '-' },
+          { id: 'alias', header: t.aliases, cell: (r) => of(r).aliases?.map((a) => a.replace(/^alias\//, '')).join(', ') || (of(r).aliases ? '-' : '') },
           { id: 'id', header: t.keyId, isRowHeader: true, cell: (r) => <Link href={href('keys', r.id)}>{r.id}</Link> },
-          { id: 'state', header: t.status, cell: (r) => (r.denied ? <StatusIndicator type="warning">{t.denied}</StatusIndicator> : <State state={r.meta?.KeyState} />) },
-          { id: 'spec', header: t.spec, cell: (r) => r.meta?.KeySpec ?? '-' },
-          { id: 'usage', header: t.usage, cell: (r) => t.usages[r.meta?.KeyUsage as keyof typeof t.usages] ?? r.meta?.KeyUsage ?? '-' },
-          { id: 'manager', header: t.manager, cell: (r) => t.managers[r.meta?.KeyManager as keyof typeof t.managers] ?? '-' },
+          { id: 'state', header: t.status, cell: (r) => <Status of={of(r)} /> },
+          { id: 'spec', header: t.spec, cell: (r) => of(r).meta?.KeySpec ?? '' },
+          { id: 'usage', header: t.usage, cell: (r) => t.usages[of(r).meta?.KeyUsage as keyof typeof t.usages] ?? of(r).meta?.KeyUsage ?? '' },
+          { id: 'manager', header: t.manager, cell: (r) => t.managers[of(r).meta?.KeyManager as keyof typeof t.managers] ?? '' },
         ]}
       />
     </SpaceBetween>
   );
+}
+
+// Status is a key's state, as soon as it is known.
+function Status({ of }: { of: Known }) {
+  const { t } = useWords();
+  if (of.meta) return <State state={of.meta.KeyState} />;
+  if (of.denied) return <StatusIndicator type="warning">{t.denied}</StatusIndicator>;
+  return <StatusIndicator type="loading">{t.loading}</StatusIndicator>;
 }

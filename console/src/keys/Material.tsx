@@ -9,12 +9,15 @@ import Header from '@cloudscape-design/components/header';
 import Input from '@cloudscape-design/components/input';
 import KeyValuePairs from '@cloudscape-design/components/key-value-pairs';
 import SpaceBetween from '@cloudscape-design/components/space-between';
-import type { KeyMetadata } from '@aws-sdk/client-kms';
+import StatusIndicator from '@cloudscape-design/components/status-indicator';
+import Table from '@cloudscape-design/components/table';
+import type { KeyMetadata, RotationsListEntry } from '@aws-sdk/client-kms';
 import { useWords } from '../i18n';
 import { kms, useSession } from '../aws/session';
 import { Choose } from '../ui/Choose';
 import { Dialog } from '../ui/Dialog';
-import { useAct } from '../ui/load';
+import { useAct, useLoad } from '../ui/load';
+import { usePages } from '../ui/Pager';
 import { Problem } from '../ui/Problem';
 import { When } from '../ui/Dates';
 import { Impact } from './Impact';
@@ -27,8 +30,9 @@ const lengths: Record<string, number> = { SYMMETRIC_DEFAULT: 32, HMAC_224: 28, H
 // Material is the imported key material of a key: to import, and to delete.
 export function Material({ meta, onChanged }: { meta: KeyMetadata; onChanged: () => void }) {
   const { t } = useWords();
-  const [deleting, setDeleting] = useState(false);
+  const [deleting, setDeleting] = useState<RotationsListEntry>();
   const [done, setDone] = useState<string>();
+  const [round, again] = useState(0);
   const there = meta.KeyState !== 'PendingImport';
   const facts = [
     { label: t.material, value: there ? t.materialThere : t.materialMissing },
@@ -36,19 +40,21 @@ export function Material({ meta, onChanged }: { meta: KeyMetadata; onChanged: ()
     { label: t.materialId, value: <Box variant="code">{meta.CurrentKeyMaterialId ?? '-'}</Box> },
   ];
   const finish = (told?: string) => {
-    setDeleting(false);
+    setDeleting(undefined);
     if (!told) return;
     setDone(told);
+    again((n) => n + 1);
     onChanged();
   };
   return (
     <SpaceBetween size="m">
       {done && <Alert type="success" dismissible dismissAriaLabel={t.close} onDismiss={() => setDone(undefined)}>{done}</Alert>}
-      <Container header={<Header variant="h2" actions={<Button disabled={!there} onClick={() => setDeleting(true)} data-testid="delete-material">{t.deleteMaterial}</Button>}>{t.materialTab}</Header>}>
+      <Container header={<Header variant="h2" actions={<Button disabled={!there} onClick={() => setDeleting({})} data-testid="delete-material">{t.deleteMaterial}</Button>}>{t.materialTab}</Header>}>
         <KeyValuePairs columns={3} items={facts} />
       </Container>
-      <Import key={meta.CurrentKeyMaterialId} meta={meta} there={there} onDone={finish} />
-      {deleting && <Delete meta={meta} onDone={finish} />}
+      <Import key={round} meta={meta} there={there} onDone={finish} />
+      {meta.KeySpec === 'SYMMETRIC_DEFAULT' && <Materials meta={meta} onDelete={setDeleting} onDone={finish} round={round} />}
+      {deleting && <Delete meta={meta} material={deleting} onDone={finish} />}
     </SpaceBetween>
   );
 }
@@ -92,22 +98,79 @@ function Import({ meta, there, onDone }: { meta: KeyMetadata; there: boolean; on
   );
 }
 
-// Delete says what stops without the material, which is what stops while a key is disabled.
-function Delete({ meta, onDone }: { meta: KeyMetadata; onDone: (told?: string) => void }) {
+// Materials are all that a symmetric key ever had, with which it decrypts, and the one that waits for its
+// rotation. The key works while all that it ever used is there. Source: KMS Developer Guide, "Rotate AWS KMS
+// keys", imported key material.
+function Materials({ meta, onDelete, onDone, round }: { meta: KeyMetadata; onDelete: (m: RotationsListEntry) => void; onDone: (told: string) => void; round: number }) {
+  const { t } = useWords();
+  const s = useSession();
+  const { busy, error: failed, act } = useAct();
+  const { data, error, loading } = useLoad(async () => {
+    const { m, client } = await kms(s);
+    const out: RotationsListEntry[] = [];
+    for await (const page of m.paginateListKeyRotations({ client, pageSize: 1000 }, { KeyId: meta.KeyId, IncludeKeyMaterial: 'ALL_KEY_MATERIAL' })) out.push(...(page.Rotations ?? []));
+    return out;
+  }, [s, meta.KeyId, round]);
+  const { items, pager } = usePages(data ?? [], 25);
+  const waits = data?.some((r) => r.KeyMaterialState === 'PENDING_ROTATION' && r.ImportState === 'IMPORTED');
+  const rotate = () =>
+    act(async () => {
+      const { m, client } = await kms(s);
+      await client.send(new m.RotateKeyOnDemandCommand({ KeyId: meta.KeyId }));
+      onDone(t.rotatedToMaterial);
+    });
+  return (
+    <SpaceBetween size="s">
+      <Problem error={error ?? failed} />
+      <Table<RotationsListEntry>
+        loading={loading && !data}
+        loadingText={t.loading}
+        header={<Header variant="h2" description={t.materialsLead} actions={<Button disabled={!waits} loading={busy} onClick={rotate} data-testid="rotate-material">{t.rotateToMaterial}</Button>}>{t.materials}</Header>}
+        items={items}
+        pagination={pager}
+        trackBy="KeyMaterialId"
+        empty={error ? t.unreadable : t.none}
+        wrapLines
+        ariaLabels={{ tableLabel: t.materials }}
+        columnDefinitions={[
+          { id: 'id', header: t.materialId, isRowHeader: true, cell: (r) => <Box variant="code">{r.KeyMaterialId?.slice(0, 16)}…</Box> },
+          { id: 'state', header: t.status, cell: (r) => t.materialStates[r.KeyMaterialState as keyof typeof t.materialStates] ?? r.KeyMaterialState },
+          { id: 'import', header: t.material, cell: (r) => (r.ImportState === 'IMPORTED' ? <StatusIndicator type="success">{t.materialThere}</StatusIndicator> : <StatusIndicator type="warning">{t.materialMissing}</StatusIndicator>) },
+          { id: 'until', header: t.expiration, cell: (r) => (r.ValidTo ? <When at={r.ValidTo} /> : r.ImportState === 'IMPORTED' ? t.noExpiration : '-') },
+          { id: 'rotated', header: t.rotationDate, cell: (r) => (r.RotationDate ? <When at={r.RotationDate} /> : '-') },
+          {
+            id: 'delete', header: t.remove,
+            cell: (r) => r.ImportState === 'IMPORTED' && <Button variant="inline-link" ariaLabel={`${t.remove}: ${r.KeyMaterialId}`} onClick={() => onDelete(r)}>{t.remove}</Button>,
+          },
+        ]}
+      />
+    </SpaceBetween>
+  );
+}
+
+// Delete says what stops without the material, which is what stops while a key is disabled. Without material
+// that only waits for its rotation nothing does.
+function Delete({ meta, material, onDone }: { meta: KeyMetadata; material: RotationsListEntry; onDone: (told?: string) => void }) {
   const { t } = useWords();
   const s = useSession();
   const { busy, error, act } = useAct();
   const run = () =>
     act(async () => {
       const { m, client } = await kms(s);
-      await client.send(new m.DeleteImportedKeyMaterialCommand({ KeyId: meta.Arn }));
+      await client.send(new m.DeleteImportedKeyMaterialCommand({ KeyId: meta.Arn, KeyMaterialId: material.KeyMaterialId }));
       onDone(t.materialDeleted);
     });
   return (
     <Dialog title={t.deleteMaterial} onClose={() => onDone()} run={run} busy={busy} error={error} id="delete-material-now">
-      <Alert type="warning">{t.deleteMaterialLead}</Alert>
-      <Box variant="h3">{t.impactTitle}</Box>
-      <Impact change={{ Type: 'DISABLE_KEY', KeyId: meta.Arn! }} />
+      {material.KeyMaterialState === 'PENDING_ROTATION' ? (
+        <Alert type="info">{t.deleteWaitingLead}</Alert>
+      ) : (
+        <>
+          <Alert type="warning">{t.deleteMaterialLead}</Alert>
+          <Box variant="h3">{t.impactTitle}</Box>
+          <Impact change={{ Type: 'DISABLE_KEY', KeyId: meta.Arn! }} />
+        </>
+      )}
     </Dialog>
   );
 }

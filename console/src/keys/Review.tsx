@@ -11,6 +11,7 @@ import { kms, useSession } from '../aws/session';
 import { compareKeyPolicies, type AccessChange } from '../aws/kagimori';
 import { useAct, useLoad } from '../ui/load';
 import { Diff } from '../ui/Diff';
+import { usePages } from '../ui/Pager';
 import { Problem } from '../ui/Problem';
 import { Impact } from './Impact';
 
@@ -19,10 +20,12 @@ const colours = { GAINS: 'success', WIDER: 'success', LOSES: 'warning', TIGHTER:
 // Changes says in words what access a new policy changes.
 export function Changes({ changes }: { changes: AccessChange[] }) {
   const { t } = useWords();
+  const { items, pager } = usePages(changes, 50);
   if (changes.length === 0) return <Box>{t.noChange}</Box>;
   return (
+    <>
     <ul className="kg-list kg-told" data-testid="changes">
-      {changes.map((c, i) => (
+      {items.map((c, i) => (
         <li key={i}>
           <StatusIndicator type={colours[c.Type]} wrapText>{t[c.Type](c.Principal, c.Actions.join(', '))}</StatusIndicator>
           <Box variant="small" display="block" color="text-body-secondary">
@@ -31,6 +34,8 @@ export function Changes({ changes }: { changes: AccessChange[] }) {
         </li>
       ))}
     </ul>
+    {pager}
+    </>
   );
 }
 

@@ -7,9 +7,11 @@ import SpaceBetween from '@cloudscape-design/components/space-between';
 import Table from '@cloudscape-design/components/table';
 import type { KeyMetadata } from '@aws-sdk/client-kms';
 import { useWords } from '../i18n';
+import type { Words } from '../i18n/en';
 import { useSession } from '../aws/session';
 import { whoCan, type Answer } from '../aws/kagimori';
 import { useLoad } from '../ui/load';
+import { usePages } from '../ui/Pager';
 import { Problem } from '../ui/Problem';
 
 export const questions = ['kms:Decrypt', 'kms:Encrypt', 'kms:GenerateDataKeyWithoutPlaintext', 'kms:ReEncryptFrom', 'kms:ReEncryptTo', 'kms:CreateGrant', 'kms:PutKeyPolicy', 'kms:ScheduleKeyDeletion', 'kms:Sign'];
@@ -20,6 +22,7 @@ export function Who({ meta }: { meta: KeyMetadata }) {
   const s = useSession();
   const [action, setAction] = useState(questions[0]);
   const { data, error, loading } = useLoad(() => whoCan(s, action, meta.Arn!, tag), [s, tag, action, meta.Arn]);
+  const { items, pager } = usePages(data?.Answers ?? [], 50);
   return (
     <SpaceBetween size="m">
       <FormField label={t.action}>
@@ -30,17 +33,40 @@ export function Who({ meta }: { meta: KeyMetadata }) {
         <Table<Answer>
           loading={loading}
           loadingText={t.loading}
-          items={data?.Answers ?? []}
+          items={items}
+          pagination={pager}
           empty={t.none}
           wrapLines
-          header={<Header variant="h2" description={t.whoLead}>{t.whoTab}</Header>}
+          header={<Header variant="h2" description={data?.Truncated ? `${t.whoLead} ${t.whoTruncated}` : t.whoLead} counter={data && `(${data.Answers?.length ?? 0})`}>{t.whoTab}</Header>}
           columnDefinitions={[
             { id: 'who', header: t.principal, isRowHeader: true, cell: (a) => a.Principal },
-            { id: 'by', header: t.decidedBy, cell: (a) => (a.Statements ?? []).map((x) => x.Sid ?? x.GrantId ?? x.Policy).filter(Boolean).join(', ') || a.DecidedBy },
-            { id: 'if', header: t.conditions, cell: (a) => (!a.Conditions?.length && !a.DependsOn?.length ? t.always : (a.Conditions ?? []).map((c, i) => <Box key={i} variant="div">{c.Operator} {c.Key} {c.Values?.join(', ')}</Box>).concat((a.DependsOn ?? []).map((d) => <Box key={d} variant="div">{d}</Box>))) },
+            { id: 'by', header: t.decidedBy, cell: (a) => few(t, (a.Statements ?? []).map((x) => x.Sid ?? x.GrantId ?? x.Policy ?? ''), a.MoreGrants) || a.DecidedBy },
+            { id: 'if', header: t.conditions, cell: (a) => (!a.Conditions?.length && !a.DependsOn?.length ? t.always : <Conditions of={a} />) },
           ]}
         />
       )}
     </SpaceBetween>
+  );
+}
+
+const most = 8; // of what decides an answer, or what it depends on, in a row
+
+// few are the first of many names.
+export function few(t: Words, names: string[], more = 0): string {
+  const there = names.filter(Boolean);
+  const left = Math.max(0, there.length - most) + more;
+  return [...there.slice(0, most), ...(left ? [t.moreOf(left)] : [])].join(', ');
+}
+
+// Conditions are what an answer depends on.
+function Conditions({ of }: { of: Answer }) {
+  const { t } = useWords();
+  const all = [...(of.Conditions ?? []).map((c) => `${c.Operator ?? ''} ${c.Key} ${c.Values?.join(', ') ?? ''}`.trim()), ...(of.DependsOn ?? [])];
+  const left = Math.max(0, all.length - most) + (of.MoreGrants ?? 0);
+  return (
+    <>
+      {all.slice(0, most).map((c, i) => <Box key={i} variant="div">{c}</Box>)}
+      {left > 0 && <Box variant="div">{t.moreOf(left)}</Box>}
+    </>
   );
 }

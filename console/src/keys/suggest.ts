@@ -1,5 +1,6 @@
 import { actions, conditionKeys } from 'virtual:policy-facts';
-import { placeOf } from '../ui/tokens';
+import { fill, gapOf, placeOf } from '../ui/tokens';
+import type { Snippet } from './statements';
 import type { Suggestions } from '../ui/Editor';
 
 const most = 50;
@@ -10,7 +11,7 @@ const operators = [...plain, ...plain.filter((o) => o !== 'Null').map((o) => o +
 const grantOperations = ['Decrypt', 'Encrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext', 'ReEncryptFrom', 'ReEncryptTo', 'Sign', 'Verify', 'GenerateMac', 'VerifyMac', 'GetPublicKey', 'DeriveSharedSecret', 'CreateGrant', 'RetireGrant', 'DescribeKey', 'GenerateDataKeyPair', 'GenerateDataKeyPairWithoutPlaintext'];
 const services = ['ec2', 's3', 'rds', 'lambda', 'secretsmanager', 'ssm', 'sqs', 'sns', 'dynamodb', 'elasticfilesystem', 'logs', 'cloudtrail'];
 
-export type Known = { principals: string[]; region: string };
+export type Known = { principals: string[]; region: string; statements: Snippet[] };
 
 // candidates are what may stand at a place of a key policy. Source: IAM User Guide, "IAM JSON policy
 // element reference".
@@ -46,16 +47,42 @@ function candidates(path: string[], name: boolean, known: Known): string[] {
   return [];
 }
 
+// insertion is a statement where the list of statements can take it: what replaces the blanks there.
+function insertion(text: string, caret: number, statement: string): { text: string; from: number; to: number } | undefined {
+  const gap = gapOf(text, caret);
+  if (gap?.path.join() !== 'Statement') return undefined;
+  const [from, to] = [text.slice(0, caret).trimEnd().length, text.length - text.slice(caret).trimStart().length];
+  return { text: fill(gap, statement), from, to };
+}
+
+// between suggests whole statements, between those that are there.
+function between(text: string, caret: number, known: Known): Suggestions | undefined {
+  const all = known.statements.flatMap(({ label, text: statement }) => {
+    const at = insertion(text, caret, statement);
+    return at ? [{ label, ...at }] : [];
+  });
+  return all.length ? { items: all, from: all[0].from, to: all[0].to } : undefined;
+}
+
+// append puts a statement behind those of a policy; undefined if the text has no list of them.
+export function append(policy: string, statement: string): string | undefined {
+  for (let i = policy.lastIndexOf(']'); i > 0; i = policy.lastIndexOf(']', i - 1)) {
+    const at = insertion(policy, i, statement);
+    if (at) return policy.slice(0, at.from) + at.text + policy.slice(at.to);
+  }
+  return undefined;
+}
+
 // suggest completes what is typed in a string of a policy: what begins with it comes first, then what
-// has it within.
+// has it within. Between statements it suggests whole ones.
 export function suggest(text: string, caret: number, known: Known): Suggestions | undefined {
   const place = placeOf(text, caret);
-  if (!place) return undefined;
+  if (!place) return between(text, caret, known);
   const typed = place.typed.toLowerCase();
   const all = [...new Set(candidates(place.path, place.name, known))];
   const starts = all.filter((c) => c.toLowerCase().startsWith(typed));
   const within = all.filter((c) => !c.toLowerCase().startsWith(typed) && c.toLowerCase().includes(typed));
   const items = [...starts, ...within].slice(0, most);
   if (!items.length || (items.length === 1 && items[0] === text.slice(place.from, place.to))) return undefined;
-  return { items, from: place.from, to: place.to };
+  return { items: items.map((label) => ({ label, text: label })), from: place.from, to: place.to };
 }

@@ -4,8 +4,9 @@ import { useWords } from '../i18n';
 import { tokens } from './tokens';
 
 export type Mark = { line: number; severity: 'error' | 'warning' | 'note'; text: string };
-// Suggestions replace the text between two places.
-export type Suggestions = { items: string[]; from: number; to: number };
+// Suggestions replace the text between two places. What is inserted may be more than the label says.
+export type Suggestion = { label: string; text: string };
+export type Suggestions = { items: Suggestion[]; from: number; to: number };
 
 const lineHeight = 20;
 const padding = 8;
@@ -41,16 +42,16 @@ export function Editor({ value, onChange, label, marks = [], rows = 24, readOnly
     const width = probe.current!.getBoundingClientRect().width / 10;
     const x = padding + before[before.length - 1].length * width - el.scrollLeft;
     const y = padding + before.length * lineHeight - el.scrollTop;
-    const [wide, high] = [Math.max(...found.items.map((i) => i.length)) * width + 40, Math.min(found.items.length, listed) * 24 + 4];
+    const [wide, high] = [Math.max(...found.items.map((i) => i.label.length)) * width + 40, Math.min(found.items.length, listed) * 24 + 4];
     const above = y + high > el.clientHeight && y - lineHeight - high >= 0; // where there is room for it
     setOpen({ ...found, at: 0, x: Math.max(0, Math.min(x, el.clientWidth - wide)), y: above ? y - lineHeight - high : y });
   };
-  const take = (o: Opened, item: string) => {
+  const take = (o: Opened, item: Suggestion) => {
     const el = area.current!;
     el.focus();
     el.setSelectionRange(o.from, o.to);
     // So it can be undone like what is typed.
-    if (!document.execCommand('insertText', false, item)) onChange(value.slice(0, o.from) + item + value.slice(o.to));
+    if (!document.execCommand('insertText', false, item.text)) onChange(value.slice(0, o.from) + item.text + value.slice(o.to));
     close();
   };
   const press = (e: React.KeyboardEvent) => {
@@ -114,21 +115,21 @@ export function Editor({ value, onChange, label, marks = [], rows = 24, readOnly
   );
 }
 
-function List({ id, open, label, onTake }: { id: string; open: Opened; label: string; onTake: (item: string) => void }) {
+function List({ id, open, label, onTake }: { id: string; open: Opened; label: string; onTake: (item: Suggestion) => void }) {
   const list = useRef<HTMLUListElement>(null);
   useEffect(() => list.current?.children[open.at]?.scrollIntoView({ block: 'nearest' }), [open.at]);
   return (
     <ul className="kg-suggestions" role="listbox" id={id} aria-label={label} ref={list} style={{ left: open.x, top: open.y, maxHeight: listed * 24 }}>
       {open.items.map((item, i) => (
         <li
-          key={item} id={`${id}-${i}`} role="option" aria-selected={i === open.at}
+          key={item.label} id={`${id}-${i}`} role="option" aria-selected={i === open.at}
           onMouseDown={(e) => {
             e.preventDefault(); // the text keeps the focus
             e.stopPropagation();
             onTake(item);
           }}
         >
-          {item}
+          {item.label}
         </li>
       ))}
     </ul>
