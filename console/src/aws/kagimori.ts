@@ -114,6 +114,6 @@ export type ImpactChange =
   | { Type: 'REVOKE_GRANT' | 'RETIRE_GRANT'; KeyId: string; GrantId: string }
   | { Type: 'DISABLE_KEY' | 'SCHEDULE_KEY_DELETION'; KeyId: string }
   | { Type: 'REPLACE_KEY_POLICY'; KeyId: string; Policy: string };
-export type Prediction = { Effects: Effect[]; Starts?: Effect[]; Totals?: { ResourceType: string; When: string; Count: number }[]; Truncated?: boolean };
+export type Prediction = { Effects: Effect[]; Starts?: Effect[]; Totals?: { ResourceType: string; When: string; Count: number }[]; Accounts?: string[]; Truncated?: boolean };
 // predictImpact tells what stops working, and when, if a change is made, and what starts to.
 export const predictImpact = (s: Session, Change: ImpactChange, Language: string) => ask<Prediction>(s, '/impact', { Change, Language });

@@ -8,7 +8,7 @@ export type Kind = 'principal' | 'statement' | 'policy' | 'grant' | 'key' | 'vol
 // document is the text that proves it.
 export type Node = { id: string; kind: Kind; name: string; deny?: boolean; conditional?: boolean; facts: [Fact, string][]; document?: string; href?: string[] };
 export type Fact =
-  | 'arn' | 'effect' | 'actions' | 'conditions' | 'grantee' | 'operations' | 'constraints' | 'retiring' | 'status' | 'device' | 'decidedBy' | 'depends' | 'zone' | 'launchesAs' | 'spec' | 'allOf';
+  | 'arn' | 'effect' | 'actions' | 'conditions' | 'grantee' | 'operations' | 'constraints' | 'retiring' | 'status' | 'device' | 'decidedBy' | 'depends' | 'zone' | 'launchesAs' | 'spec' | 'allOf' | 'more';
 
 // An Edge leads from who asks towards what is reached. A silent one is not drawn: it says that two
 // things belong together that are far apart in the picture.
@@ -115,15 +115,20 @@ export function build(seen: Seen, answers?: Answer[]): Graph {
   return b.graph();
 }
 
+const most = 20; // conditions of one answer
+
+const first = (list: string[], between: string) => [...list.slice(0, most), ...(list.length > most ? ['…'] : [])].join(between);
+
 type Numbered = { st: Statement; sid: string; id: string };
 
 function addAnswer(b: Builder, seen: Seen, a: Answer, statements: Numbered[], addStatement: (s: Numbered) => void, addGrant: (g: GrantListEntry) => string): void {
-  const conditions = (a.Conditions ?? []).map((c) => `${c.Operator} ${c.Key} ${(c.Values ?? []).join(', ')}`).join('; ');
+  const conditions = first((a.Conditions ?? []).map((c) => `${c.Operator ?? ''} ${c.Key} ${(c.Values ?? []).join(', ')}`.trim()), '; ');
   const conditional = conditions !== '' || Boolean(a.DependsOn?.length) || a.EvaluatedEffect !== 'ALLOW';
   const facts: Node['facts'] = [['arn', a.Principal]];
   if (a.DecidedBy) facts.push(['decidedBy', a.DecidedBy]);
   if (conditions) facts.push(['conditions', conditions]);
-  if (a.DependsOn?.length) facts.push(['depends', a.DependsOn.join(', ')]);
+  if (a.DependsOn?.length) facts.push(['depends', first(a.DependsOn, ', ')]);
+  if (a.MoreGrants) facts.push(['more', String(a.MoreGrants)]);
   const from = b.principal(a.Principal, { facts, conditional });
   // What a condition leaves open leads there, too.
   const sources = [...(a.Statements ?? []), ...(a.Conditions ?? [])];

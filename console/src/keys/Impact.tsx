@@ -11,6 +11,7 @@ import { predictImpact, type Effect, type ImpactChange } from '../aws/kagimori';
 import { useLoad } from '../ui/load';
 import { usePages } from '../ui/Pager';
 import { Problem } from '../ui/Problem';
+import { few } from './few';
 
 const shownAtFirst = 10; // of what stops at one moment
 
@@ -23,6 +24,7 @@ export function Impact({ change }: { change: ImpactChange }) {
   if (error) return <Problem error={error} />;
   if (loading || !data) return <Spinner />;
   const starts = data.Starts ?? [];
+  const abroad = (data.Accounts ?? []).filter((a) => a !== s.account);
   const moments = [['NOW', t.impactNow], ['HOST_RESTART', t.impactHost], ['RESTART', t.impactRestart], ['LAUNCH', t.impactLaunch]] as const;
   return (
     <div data-testid="impact">
@@ -36,6 +38,7 @@ export function Impact({ change }: { change: ImpactChange }) {
             return those.length ? [{ label: `${label} (${Math.max(all, those.length)})`, value: <Those key={when} effects={those} name={label} /> }] : [];
           })}
         />
+        {abroad.length > 0 && <Box>{t.impactAccounts(few(t, abroad))}</Box>}
         {data.Truncated && <Box variant="small">{t.impactTruncated(data.Effects.length)}</Box>}
       </SpaceBetween>
     </div>

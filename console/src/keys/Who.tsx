@@ -7,12 +7,12 @@ import SpaceBetween from '@cloudscape-design/components/space-between';
 import Table from '@cloudscape-design/components/table';
 import type { KeyMetadata } from '@aws-sdk/client-kms';
 import { useWords } from '../i18n';
-import type { Words } from '../i18n/en';
 import { useSession } from '../aws/session';
 import { whoCan, type Answer } from '../aws/kagimori';
 import { useLoad } from '../ui/load';
 import { usePages } from '../ui/Pager';
 import { Problem } from '../ui/Problem';
+import { few, most } from './few';
 
 export const questions = ['kms:Decrypt', 'kms:Encrypt', 'kms:GenerateDataKeyWithoutPlaintext', 'kms:ReEncryptFrom', 'kms:ReEncryptTo', 'kms:CreateGrant', 'kms:PutKeyPolicy', 'kms:ScheduleKeyDeletion', 'kms:Sign'];
 
@@ -47,15 +47,6 @@ export function Who({ meta }: { meta: KeyMetadata }) {
       )}
     </SpaceBetween>
   );
-}
-
-const most = 8; // of what decides an answer, or what it depends on, in a row
-
-// few are the first of many names.
-export function few(t: Words, names: string[], more = 0): string {
-  const there = names.filter(Boolean);
-  const left = Math.max(0, there.length - most) + more;
-  return [...there.slice(0, most), ...(left ? [t.moreOf(left)] : [])].join(', ');
 }
 
 // Conditions are what an answer depends on.

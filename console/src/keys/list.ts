@@ -67,10 +67,11 @@ export class Reader {
   }
 }
 
-// everyAlias is the aliases of the account by key, if one page has all of them; else undefined.
+// everyAlias is the aliases of the account by key, if one page has all of them; else undefined. Who may not list
+// them may not for one key either. Source: KMS API Reference, ListAliases, Required permissions.
 async function everyAlias(k: Kms): Promise<Map<string, string[]> | undefined> {
-  const page = await k.client.send(new k.m.ListAliasesCommand({ Limit: 100 })).catch(() => undefined);
-  if (!page || page.NextMarker) return undefined;
+  const page = await k.client.send(new k.m.ListAliasesCommand({ Limit: 100 })).catch(() => ({ Aliases: undefined, NextMarker: undefined }));
+  if (page.NextMarker) return undefined;
   const out = new Map<string, string[]>();
   for (const a of page.Aliases ?? []) if (a.TargetKeyId) out.set(a.TargetKeyId, [...(out.get(a.TargetKeyId) ?? []), a.AliasName!]);
   return out;
