@@ -103,7 +103,7 @@ test('many grants: pages, a search, the picture', visit(async (page) => {
   });
   await took('who can use the key', async () => {
     await go(page, `keys/${key.KeyId}/who`);
-    await page.getByRole('cell', { name: linkedRole }).waitFor();
+    await page.getByRole('rowheader', { name: linkedRole }).waitFor();
   });
   if (grants > 100) await page.getByText(`${grants - 8} more`).first().waitFor();
   await took('the picture', async () => {

@@ -71,7 +71,7 @@ export default function Audit() {
         }
         pagination={<Pager at={pages} next={loading ? undefined : data?.NextToken} />}
         columnDefinitions={[
-          { id: 'name', header: t.event, isRowHeader: true, cell: (e) => <Button variant="inline-link" onClick={() => open(e)}>{e.EventName}</Button> },
+          { id: 'name', header: t.event, isRowHeader: true, minWidth: 140, cell: (e) => <Button variant="inline-link" onClick={() => open(e)}>{e.EventName}</Button> },
           { id: 'time', header: t.time, cell: (e) => <When at={e.EventTime} /> },
           { id: 'who', header: t.who, cell: (e) => e.Username ?? '-' },
           { id: 'source', header: t.source, cell: (e) => e.EventSource },
