@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { CreateGrantCommand, DescribeKeyCommand, ListAliasesCommand, ListGrantsCommand, PutKeyPolicyCommand } from '@aws-sdk/client-kms';
 import { CreateRoleCommand, PutRolePolicyCommand } from '@aws-sdk/client-iam';
-import { accessible, account, go, linkedRole, setting, until } from './kit.mjs';
+import { accessible, account, choose, go, linkedRole, setting, until } from './kit.mjs';
 
 const words = {
   en: { volume: 'Volume', statement: 'Statement', principal: 'Principal', grant: 'Grant', instance: 'Instance', group: 'Auto Scaling group', who: 'Who can kms:Decrypt', table: 'Table', remove: 'Remove', moveAlias: 'Point to another key', actions: 'Key actions', disable: 'Disable', retired: 'The grant was retired.', none: 'Nothing that can be seen from here stops working.' },
@@ -57,8 +57,7 @@ for (const language of ['en', 'ja']) {
       await page.keyboard.press('Enter');
       await page.getByTestId('evidence').getByText(/vol-[0-9a-f]+/).first().waitFor();
       // who can decrypt: the role by its IAM policy, which the key's policy lets decide
-      await page.getByTestId('graph-filter').getByRole('button').first().click();
-      await page.getByRole('option', { name: t.who }).click();
+      await choose(page, 'graph-filter', t.who);
       await node(t.principal, name).waitFor();
       assert.equal(await node(t.statement, 'LetsLaunch').count(), 0);
       assert.equal(await node(t.grant).count(), 1); // of the volume, on a condition

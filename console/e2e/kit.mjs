@@ -176,6 +176,18 @@ export function setting({ start = serve, prepare = ({ w }) => w.role() } = {}) {
 // go opens a place of the console.
 export const go = (page, place) => page.evaluate((p) => { location.hash = `#/${p}`; }, place);
 
+// choose takes an option of a select. A click on a list that is just being placed can be lost, on a machine with
+// much else to do: who sees that clicks again.
+export async function choose(page, id, name) {
+  await page.getByTestId(id).getByRole('button').first().click();
+  const option = page.getByRole('option', { name, exact: true });
+  await option.waitFor();
+  await until(`${name} is chosen`, async () => {
+    if ((await option.count()) > 0) await option.click({ timeout: 2000 }).catch(() => undefined);
+    return (await option.count()) === 0;
+  });
+}
+
 // accessible fails for what axe finds, and takes a picture: as the page is and, of English pages, in dark
 // colours, of Japanese ones in a narrow window. A page in Japanese that says something in English fails too.
 export async function accessible(page, name, language) {
