@@ -64,19 +64,31 @@ func (m many) Uses(_ store.Tx, region, account string) iter.Seq2[kagimori.KeyUse
 }
 
 // TestImpactOfManyVolumes: 10,000 volumes under a key with 50,000 grants are one question, whose
-// answer is bounded and counts all.
+// answer is bounded and counts all. What it costs grows with what there is, not with its square.
 func TestImpactOfManyVolumes(t *testing.T) {
 	k := newKit(t)
 	m := many{Questions: k.kms.Questions(), key: k.newKey(accountG), volumes: 10000, grants: 50000}
-	svc := kagimori.New(kagimori.Config{Guard: k.Guard, Trail: k.Trail, Keys: m, Launches: m})
-	ask := func(ch kagimoriapi.ImpactChange) *kagimoriapi.PredictImpactResponse {
+	few := m
+	few.volumes, few.grants = m.volumes/10, m.grants/10
+	timed := func(m many, ch kagimoriapi.ImpactChange) (*kagimoriapi.PredictImpactResponse, time.Duration) {
+		svc := kagimori.New(kagimori.Config{Guard: k.Guard, Trail: k.Trail, Keys: m, Launches: m})
 		began := time.Now()
 		_, out, err := call(k, kagimoriapi.Service(), svc.Operations(), k.Lookup(accountG+"ADMIN"), "PredictImpact", &kagimoriapi.PredictImpactRequest{Change: &ch})
 		k.Must(err)
-		if took := time.Since(began); took > 60*time.Second {
-			t.Errorf("%s took %s", *ch.Type, took)
+		return out.(*kagimoriapi.PredictImpactResponse), time.Since(began)
+	}
+	ask := func(ch kagimoriapi.ImpactChange) *kagimoriapi.PredictImpactResponse {
+		for try := 1; ; try++ { // what else the machine does may count for one and not for the other
+			_, one := timed(few, ch)
+			out, ten := timed(m, ch)
+			if ten < 40*one {
+				return out
+			}
+			if try == 5 {
+				t.Errorf("%s: a tenth takes %s, all takes %s", *ch.Type, one, ten)
+				return out
+			}
 		}
-		return out.(*kagimoriapi.PredictImpactResponse)
 	}
 	out := ask(kagimoriapi.ImpactChange{Type: new("DISABLE_KEY"), KeyId: &m.key})
 	count := map[string]int32{}
