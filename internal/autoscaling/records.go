@@ -153,7 +153,7 @@ func (g *groupRecord) describe(members []memberRecord) autoscalingapi.AutoScalin
 	out := autoscalingapi.AutoScalingGroup{
 		AutoScalingGroupName: &g.Name, AutoScalingGroupARN: new(g.arn()), CreatedTime: &g.Created,
 		MinSize: &g.Min, MaxSize: &g.Max, DesiredCapacity: &g.Desired, DefaultCooldown: &g.Cooldown,
-		AvailabilityZones: g.Zones, VPCZoneIdentifier: api.Opt(g.Subnets), LaunchTemplate: g.Template.spec(),
+		AvailabilityZones: g.Zones, VPCZoneIdentifier: &g.Subnets, LaunchTemplate: g.Template.spec(),
 		LaunchConfigurationName: api.Opt(g.Config), MixedInstancesPolicy: g.Mixed.describe(),
 		HealthCheckType: &g.HealthCheckType, HealthCheckGracePeriod: &g.GracePeriod,
 		TerminationPolicies: g.TerminationPolicies, NewInstancesProtectedFromScaleIn: &g.Protect,

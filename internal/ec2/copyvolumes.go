@@ -138,7 +138,8 @@ func (s *Service) storeVolumeCopy(ctx context.Context, c *guard.Call, in *ec2api
 			}
 		}
 		c.Touch(v.arn(), v.Account, "AWS::EC2::Volume")
-		out, j = &ec2api.CopyVolumesResult{Volumes: []ec2api.Volume{v.wire(tagMap(tags))}}, made
+		out, j = &ec2api.CopyVolumesResult{Volumes: []ec2api.Volume{v.wire(nil)}}, made
+		out.Volumes[0].Tags = madeWith(tags)
 		c.Respond(out)
 		return discardTable.Put(tx, discardRecord{d.snapshot.ID, s.g.Now()}, d.snapshot.ID)
 	})

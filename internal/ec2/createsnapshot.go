@@ -73,7 +73,7 @@ func (s *Service) CreateSnapshot(ctx context.Context, c *guard.Call, in *ec2api.
 	var out ec2api.Snapshot
 	err = s.takeSnapshots(ctx, c, []snapshotDraft{d}, func(store.Tx) error {
 		out = d.record.wire()
-		out.Tags = apiTags(tagMap(d.tags))
+		out.Tags = madeWith(d.tags)
 		c.Touch(d.record.arn(), d.record.Owner, "AWS::EC2::Snapshot")
 		c.Respond(&out)
 		return nil
@@ -253,7 +253,7 @@ func (s *Service) CreateSnapshots(ctx context.Context, c *guard.Call, in *ec2api
 			c.Touch(r.arn(), r.Owner, "AWS::EC2::Snapshot")
 			out.Snapshots = append(out.Snapshots, ec2api.SnapshotInfo{
 				SnapshotId: &r.ID, VolumeId: &r.VolumeID, VolumeSize: new(int32(r.SizeGiB)), Encrypted: &r.Encrypted, OwnerId: &r.Owner,
-				Description: &r.Description, StartTime: &r.Created, State: &r.State, Progress: new(r.progress()), Tags: apiTags(tagMap(d.tags)),
+				Description: &r.Description, StartTime: &r.Created, State: &r.State, Progress: new(r.progress()), Tags: madeWith(d.tags),
 			})
 		}
 		c.Respond(out)

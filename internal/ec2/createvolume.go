@@ -59,7 +59,8 @@ func (s *Service) CreateVolume(ctx context.Context, c *guard.Call, in *ec2api.Cr
 				return err
 			}
 		}
-		out = new(v.wire(tagMap(tags["volume"])))
+		out = new(v.wire(nil))
+		out.Tags = madeWith(tags["volume"])
 		c.Touch(v.arn(), v.Account, "AWS::EC2::Volume")
 		c.Respond(out)
 		return nil
@@ -185,5 +186,7 @@ func (s *Service) knownVolume(tx store.Tx, c *guard.Call, t tokenRecord) (*ec2ap
 		return nil, errTokenMismatch()
 	}
 	tags, err := tagsOf(tx, c.Region, c.Account(), v.ID)
-	return new(v.wire(tags)), err
+	out := new(v.wire(nil))
+	out.Tags = listed(tags)
+	return out, err
 }

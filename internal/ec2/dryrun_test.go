@@ -10,6 +10,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/api/iamapi"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/app"
 	"github.com/kagimori/kagimori/internal/sigv4"
 	"github.com/kagimori/kagimori/internal/testkit"
 )
@@ -25,7 +26,8 @@ type stage struct {
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	srv := testkit.Start(t, testkit.Options{})
+	begin := time.Now() // service time moves when the test says so, however slow the machine is
+	srv := testkit.Start(t, testkit.Options{Configure: func(cfg *app.Config) { cfg.Wall = func() time.Time { return begin } }})
 	s := &stage{srv: srv, ec2: srv.As(testkit.Admin(mine)).EC2}
 	s.image = *testkit.Call[ec2api.DescribeImagesResult](s.ec2, "DescribeImages", &ec2api.DescribeImagesRequest{
 		Owners: []string{"amazon"}, Filters: []ec2api.Filter{filter("architecture", "x86_64")},

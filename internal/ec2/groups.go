@@ -147,6 +147,7 @@ func (v vpcRecord) routeTable() ec2api.RouteTable {
 		Routes: []ec2api.Route{
 			{DestinationCidrBlock: &v.CIDR, GatewayId: new("local"), Origin: new("CreateRouteTable"), State: new("active")},
 		},
+		PropagatingVgws: []ec2api.PropagatingVgw{},
 	}
 	if v.Default {
 		t.Routes = append(t.Routes, ec2api.Route{
@@ -169,11 +170,18 @@ func errRouteTable(id string) error {
 }
 
 var routeTableFields = fields[ec2api.RouteTable]{
-	"route-table-id":             func(t ec2api.RouteTable) []string { return oneOf(*t.RouteTableId) },
-	"vpc-id":                     func(t ec2api.RouteTable) []string { return oneOf(*t.VpcId) },
-	"owner-id":                   func(t ec2api.RouteTable) []string { return oneOf(*t.OwnerId) },
-	"association.main":           func(t ec2api.RouteTable) []string { return boolOf(*t.Associations[0].Main) },
-	"association.route-table-id": func(t ec2api.RouteTable) []string { return oneOf(*t.RouteTableId) },
+	"route-table-id":                        func(t ec2api.RouteTable) []string { return oneOf(*t.RouteTableId) },
+	"vpc-id":                                func(t ec2api.RouteTable) []string { return oneOf(*t.VpcId) },
+	"owner-id":                              func(t ec2api.RouteTable) []string { return oneOf(*t.OwnerId) },
+	"route.destination-ipv6-cidr-block":     fixed[ec2api.RouteTable](),
+	"route.destination-prefix-list-id":      fixed[ec2api.RouteTable](),
+	"route.egress-only-internet-gateway-id": fixed[ec2api.RouteTable](),
+	"route.instance-id":                     fixed[ec2api.RouteTable](),
+	"route.nat-gateway-id":                  fixed[ec2api.RouteTable](),
+	"route.transit-gateway-id":              fixed[ec2api.RouteTable](),
+	"route.vpc-peering-connection-id":       fixed[ec2api.RouteTable](),
+	"association.main":                      func(t ec2api.RouteTable) []string { return boolOf(*t.Associations[0].Main) },
+	"association.route-table-id":            func(t ec2api.RouteTable) []string { return oneOf(*t.RouteTableId) },
 	"association.route-table-association-id": func(t ec2api.RouteTable) []string {
 		return oneOf(*t.Associations[0].RouteTableAssociationId)
 	},

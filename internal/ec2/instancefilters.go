@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -36,12 +37,11 @@ func instanceFields() fields[*instanceRecord] {
 			return oneOf(get(i))
 		}
 	}
-	return fields[*instanceRecord]{
+	out := fields[*instanceRecord]{
 		"architecture":             text(func(i *instanceRecord) string { return i.Architecture }),
 		"availability-zone":        text(func(i *instanceRecord) string { return i.Zone }),
 		"availability-zone-id":     text(func(i *instanceRecord) string { return i.ZoneID }),
 		"client-token":             text(func(i *instanceRecord) string { return i.Token }),
-		"dns-name":                 func(*instanceRecord) []string { return nil },
 		"hypervisor":               func(*instanceRecord) []string { return []string{"xen"} },
 		"iam-instance-profile.arn": profileARN,
 		"image-id":                 text(func(i *instanceRecord) string { return i.Image }),
@@ -96,6 +96,8 @@ func instanceFields() fields[*instanceRecord] {
 			return out
 		},
 	}
+	maps.Copy(out, partFields())
+	return out
 }
 
 func (i *instanceRecord) reasonText(get func(*reason) string) []string {
@@ -107,7 +109,11 @@ func (i *instanceRecord) reasonText(get func(*reason) string) []string {
 
 // selectInstances reads the instances that a request names, or all, as far as they pass a filter.
 func (s *Service) selectInstances(tx store.Tx, c *guard.Call, ids []string, filters []ec2api.Filter) ([]*instanceRecord, map[string]map[string]string, error) {
-	pass, err := instanceFields().filter(filters)
+	return s.selectBy(tx, c, instanceFields(), ids, filters)
+}
+
+func (s *Service) selectBy(tx store.Tx, c *guard.Call, known fields[*instanceRecord], ids []string, filters []ec2api.Filter) ([]*instanceRecord, map[string]map[string]string, error) {
+	pass, err := known.filter(filters)
 	if err != nil {
 		return nil, nil, err
 	}

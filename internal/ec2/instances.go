@@ -53,7 +53,8 @@ func (i *instanceRecord) groups() []ec2api.GroupIdentifier {
 // gone reports whether the instance has nothing but its record left.
 func (i *instanceRecord) gone() bool { return i.State == terminated }
 
-// wire is an instance as answers carry it.
+// wire is an instance as answers carry it. The lists of its parts are there if they are empty, too, as in the
+// samples of DescribeInstances; tags are not.
 func (i *instanceRecord) wire(tags map[string]string) ec2api.Instance {
 	o := &i.Options
 	out := ec2api.Instance{
@@ -75,7 +76,9 @@ func (i *instanceRecord) wire(tags map[string]string) ec2api.Instance {
 		PrivateDnsNameOptions: &ec2api.PrivateDnsNameOptionsResponse{
 			HostnameType: new(map[bool]string{true: "resource-name", false: "ip-name"}[o.ByResource]), EnableResourceNameDnsARecord: &o.ResourceA, EnableResourceNameDnsAAAARecord: &o.ResourceAAAA,
 		},
-		MetadataOptions: i.metadata(map[bool]string{true: "pending", false: "applied"}[i.State == pending]),
+		MetadataOptions:     i.metadata(map[bool]string{true: "pending", false: "applied"}[i.State == pending]),
+		BlockDeviceMappings: []ec2api.InstanceBlockDeviceMapping{}, NetworkInterfaces: []ec2api.InstanceNetworkInterface{},
+		SecurityGroups: []ec2api.GroupIdentifier{}, ProductCodes: []ec2api.ProductCode{},
 	}
 	if p := i.Profile; p != nil {
 		out.IamInstanceProfile = &ec2api.IamInstanceProfile{Arn: &p.ARN, Id: &p.ID}
@@ -129,7 +132,7 @@ func (i *instanceRecord) networkInterface() ec2api.InstanceNetworkInterface {
 	n := ec2api.InstanceNetworkInterface{
 		NetworkInterfaceId: &i.ENI, Description: new(""), OwnerId: &i.Account, Status: new("in-use"), SourceDestCheck: new(!i.Options.NoSourceCheck),
 		SubnetId: &i.Subnet, VpcId: &i.VPC, MacAddress: &i.MAC, Groups: i.groups(), InterfaceType: new("interface"),
-		PrivateDnsName: new(i.dnsName()), PrivateIpAddress: &i.Address,
+		PrivateDnsName: new(i.dnsName()), PrivateIpAddress: &i.Address, Ipv6Addresses: []ec2api.InstanceIpv6Address{},
 		PrivateIpAddresses: []ec2api.InstancePrivateIpAddress{{Primary: new(true), PrivateDnsName: new(i.dnsName()), PrivateIpAddress: &i.Address}},
 		Attachment: &ec2api.InstanceNetworkInterfaceAttachment{
 			AttachTime: &i.Launched, AttachmentId: &i.ENIPlug, DeleteOnTermination: new(true), DeviceIndex: new(int32(0)),
@@ -198,7 +201,7 @@ func (s *Service) DescribeInstanceStatus(ctx context.Context, c *guard.Call, in 
 		if err := s.allowDry(tx, c, "ec2:DescribeInstanceStatus", in.DryRun); err != nil {
 			return err
 		}
-		found, _, err := s.selectInstances(tx, c, in.InstanceIds, in.Filters)
+		found, _, err := s.selectBy(tx, c, s.statusFields(), in.InstanceIds, in.Filters)
 		if err != nil {
 			return err
 		}

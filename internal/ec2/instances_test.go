@@ -46,6 +46,20 @@ func TestDescribeInstances(t *testing.T) {
 		{[]ec2api.Filter{filter("subnet-id", *first.SubnetId), filter("vpc-id", *first.VpcId), filter("image-id", exampleImage)}, 7},
 		{[]ec2api.Filter{filter("instance-type", "t3.*")}, 7},
 		{[]ec2api.Filter{filter("instance-lifecycle", "spot")}, 0},
+		{[]ec2api.Filter{filter("network-interface.addresses.private-ip-address", *first.PrivateIpAddress)}, 1},
+		{[]ec2api.Filter{filter("network-interface.network-interface-id", *first.NetworkInterfaces[0].NetworkInterfaceId)}, 1},
+		{[]ec2api.Filter{filter("network-interface.group-name", "default"), filter("network-interface.status", "in-use")}, 7},
+		{[]ec2api.Filter{filter("network-interface.attachment.instance-id", *first.InstanceId), filter("network-interface.attachment.device-index", "0")}, 1},
+		{[]ec2api.Filter{filter("network-interface.association.public-ip", "*")}, 0},
+		{[]ec2api.Filter{filter("block-device-mapping.attach-time", first.BlockDeviceMappings[0].Ebs.AttachTime.UTC().Format("2006-*"))}, 7},
+		{[]ec2api.Filter{filter("block-device-mapping.attach-time", "1999-*")}, 0},
+		{[]ec2api.Filter{filter("metadata-options.state", "applied"), filter("metadata-options.http-put-response-hop-limit", "1", "2")}, 7},
+		{[]ec2api.Filter{filter("ena-support", "true"), filter("ebs-optimized", "false", "true"), filter("hibernation-options.configured", "false")}, 7},
+		{[]ec2api.Filter{filter("capacity-reservation-specification.capacity-reservation-preference", "none")}, 0},
+		{[]ec2api.Filter{filter("usage-operation", "RunInstances"), filter("operator.managed", "false")}, 7},
+		{[]ec2api.Filter{filter("iam-instance-profile.id", "*")}, 0},
+		{[]ec2api.Filter{filter("dns-name", "ec2-*")}, 0},
+		{[]ec2api.Filter{filter("host-id", "*")}, 0},
 	}
 	for _, tt := range tests {
 		out := ask[ec2api.DescribeInstancesResult](h.desk, h.owner(), &ec2api.DescribeInstancesRequest{Filters: tt.filters})
@@ -79,10 +93,22 @@ func TestDescribeInstances(t *testing.T) {
 func TestInstanceStatusIsWhatTheHostCanSay(t *testing.T) {
 	h := newHouse(t)
 	id := h.run(h.owner())
-	status := func(all bool) []ec2api.InstanceStatus {
+	status := func(all bool, filters ...ec2api.Filter) []ec2api.InstanceStatus {
 		return ask[ec2api.DescribeInstanceStatusResult](h.desk, h.owner(), &ec2api.DescribeInstanceStatusRequest{
-			InstanceIds: []string{id}, IncludeAllInstances: &all,
+			InstanceIds: []string{id}, IncludeAllInstances: &all, Filters: filters,
 		}).InstanceStatuses
+	}
+	for name, values := range map[string][2]string{
+		"instance-status.status": {"ok", "impaired"}, "system-status.status": {"ok", "impaired"}, "attached-ebs-status.status": {"ok", "not-applicable"},
+		"instance-status.reachability": {"passed", "failed"}, "system-status.reachability": {"passed", "initializing"},
+		"instance-state-name": {"running", "stopped"},
+	} {
+		if len(status(false, filter(name, values[0]))) != 1 || len(status(false, filter(name, values[1]))) != 0 {
+			t.Errorf("the filter %s", name)
+		}
+	}
+	if got := status(false, filter("event.code", "*")); len(got) != 0 {
+		t.Errorf("an event: %+v", got)
 	}
 	if got := status(false); len(got) != 1 || *got[0].InstanceStatus.Status != "ok" || *got[0].AttachedEbsStatus.Status != "ok" {
 		t.Errorf("%+v", got)
@@ -94,6 +120,49 @@ func TestInstanceStatusIsWhatTheHostCanSay(t *testing.T) {
 	}
 	if got := status(true); len(got) != 1 || *got[0].InstanceStatus.Status != "not-applicable" || *got[0].InstanceState.Name != "stopped" {
 		t.Errorf("stopped, all: %+v", got)
+	}
+	if got := status(true, filter("instance-status.reachability", "*")); len(got) != 0 {
+		t.Errorf("stopped, and reachable: %+v", got)
+	}
+}
+
+// TestListsAreThereIfTheyAreEmpty: clients index them. Tags are only in the answer that makes something.
+func TestListsAreThereIfTheyAreEmpty(t *testing.T) {
+	h := newHouse(t)
+	made := ask[ec2api.Reservation](h.desk, h.owner(), runRequest()).Instances[0]
+	check := func(when string, i ec2api.Instance) {
+		t.Helper()
+		if i.BlockDeviceMappings == nil || i.NetworkInterfaces == nil || i.SecurityGroups == nil || i.ProductCodes == nil || i.Tags != nil {
+			t.Errorf("%s: %+v", when, i)
+		}
+		for _, n := range i.NetworkInterfaces {
+			if n.Ipv6Addresses == nil {
+				t.Errorf("%s: %+v", when, n)
+			}
+		}
+	}
+	check("pending", made)
+	h.Advance(2 * time.Second)
+	check("running", h.instance(*made.InstanceId))
+	ask[ec2api.TerminateInstancesResult](h.desk, h.owner(), &ec2api.TerminateInstancesRequest{InstanceIds: []string{*made.InstanceId}})
+	h.Advance(5 * time.Second)
+	gone := h.instance(*made.InstanceId)
+	check("terminated", gone)
+	if len(gone.BlockDeviceMappings)+len(gone.NetworkInterfaces)+len(gone.SecurityGroups) > 0 {
+		t.Errorf("a terminated instance has %+v", gone)
+	}
+
+	v := ask[ec2api.Volume](h.desk, h.owner(), &ec2api.CreateVolumeRequest{AvailabilityZone: new(region + "a"), Size: new(int32(1))})
+	if v.Tags == nil || v.Attachments == nil {
+		t.Errorf("a new volume: %+v", v)
+	}
+	h.Advance(time.Second)
+	all := ask[ec2api.DescribeVolumesResult](h.desk, h.owner(), &ec2api.DescribeVolumesRequest{VolumeIds: []string{*v.VolumeId}}).Volumes
+	if len(all) != 1 || all[0].Attachments == nil || all[0].Tags != nil {
+		t.Errorf("a volume: %+v", all)
+	}
+	if s := ask[ec2api.Snapshot](h.desk, h.owner(), &ec2api.CreateSnapshotRequest{VolumeId: v.VolumeId}); s.Tags == nil {
+		t.Errorf("a new snapshot: %+v", s)
 	}
 }
 

@@ -1,8 +1,6 @@
 package ec2
 
 import (
-	"strings"
-
 	"cmp"
 	"slices"
 
@@ -202,9 +200,6 @@ func (s *Service) groupByID(tx store.Tx, c *guard.Call, id string) (groupRecord,
 	}
 	if len(first) > 0 && first[0].ID == id {
 		return first[0], nil
-	}
-	if rest, ok := strings.CutPrefix(id, "sg-"); !ok || !isHex(rest) {
-		return g, apierr.Newf("InvalidGroupId.Malformed", "Invalid id: \"%s\" (expecting \"sg-...\")", id)
 	}
 	return g, errGroup(id)
 }

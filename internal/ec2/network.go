@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"net/netip"
+	"strings"
 
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
@@ -94,6 +95,9 @@ func errSubnet(id string) error {
 }
 
 func errGroup(id string) error {
+	if rest, ok := strings.CutPrefix(id, "sg-"); !ok || !isHex(rest) {
+		return apierr.Newf("InvalidGroupId.Malformed", "Invalid id: \"%s\" (expecting \"sg-...\")", id)
+	}
 	return apierr.Newf("InvalidGroup.NotFound", "The security group '%s' does not exist", id)
 }
 

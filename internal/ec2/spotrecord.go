@@ -147,6 +147,8 @@ func spotFields() fields[ec2api.SpotInstanceRequest] {
 		"availability-zone-group":        text(func(r request) *string { return r.AvailabilityZoneGroup }),
 		"instance-interruption-behavior": text(func(r request) *string { return r.InstanceInterruptionBehavior }),
 		"create-time":                    func(r request) []string { return oneOf(r.CreateTime.UTC().Format(time.RFC3339)) },
+		"valid-from":                     func(r request) []string { return timeText(r.ValidFrom) },
+		"valid-until":                    func(r request) []string { return timeText(r.ValidUntil) },
 		"fault-code": func(r request) []string {
 			if r.Fault == nil {
 				return nil

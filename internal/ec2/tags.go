@@ -111,6 +111,11 @@ func apiTags(tags map[string]string) []ec2api.Tag {
 	return out
 }
 
+// listed are tags as the answer to a request that makes something carries them: a list also if there are none.
+func listed(tags map[string]string) []ec2api.Tag { return append([]ec2api.Tag{}, apiTags(tags)...) }
+
+func madeWith(tags []tag) []ec2api.Tag { return listed(tagMap(tags)) }
+
 func reserved(key string) bool { return len(key) >= 4 && strings.EqualFold(key[:4], "aws:") }
 
 // forAWS reports whether the caller is AWS itself: a service or its service-linked role.

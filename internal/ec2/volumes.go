@@ -41,7 +41,7 @@ func (v *volumeRecord) wire(tags map[string]string) ec2api.Volume {
 		VolumeId: &v.ID, Size: new(int32(v.SizeGiB)), SnapshotId: &v.Snapshot, AvailabilityZone: &v.Zone, AvailabilityZoneId: &v.ZoneID,
 		State: &v.State, CreateTime: &v.Created, Encrypted: &v.Encrypted, VolumeType: &v.Type, MultiAttachEnabled: &v.MultiAttach,
 		Iops: api.Opt(v.IOPS), Throughput: api.Opt(v.Throughput), Tags: apiTags(tags), KmsKeyId: api.Opt(v.KeyID),
-		FastRestored: &v.FastRestored, SourceVolumeId: api.Opt(v.SourceVolume),
+		FastRestored: &v.FastRestored, SourceVolumeId: api.Opt(v.SourceVolume), Attachments: []ec2api.VolumeAttachment{},
 	}
 	if v.State != volumeCreating {
 		out.KmsKeyId = api.Opt(v.KeyARN)
@@ -181,6 +181,8 @@ func volumeFields() fields[*volumeRecord] {
 		"fast-restored":                    func(v *volumeRecord) []string { return boolOf(v.FastRestored) },
 		"multi-attach-enabled":             func(v *volumeRecord) []string { return boolOf(v.MultiAttach) },
 		"source-volume-id":                 text(func(v *volumeRecord) string { return v.SourceVolume }),
+		"operator.managed":                 fixed[*volumeRecord]("false"),
+		"operator.principal":               fixed[*volumeRecord](),
 		"size":                             func(v *volumeRecord) []string { return intOf(v.SizeGiB) },
 		"snapshot-id":                      text(func(v *volumeRecord) string { return v.Snapshot }),
 		"status":                           text(func(v *volumeRecord) string { return v.State }),

@@ -43,6 +43,7 @@ func (v vpcRecord) wire() ec2api.Vpc {
 		CidrBlockAssociationSet: []ec2api.VpcCidrBlockAssociation{{
 			AssociationId: new(v.part("vpc-cidr-assoc")), CidrBlock: &v.CIDR, CidrBlockState: &ec2api.VpcCidrBlockState{State: new("associated")},
 		}},
+		Ipv6CidrBlockAssociationSet: []ec2api.VpcIpv6CidrBlockAssociation{},
 	}
 }
 
@@ -53,13 +54,17 @@ func (v vpcRecord) describe(p *authz.Part) {
 }
 
 var vpcFields = fields[ec2api.Vpc]{
-	"vpc-id":          func(v ec2api.Vpc) []string { return oneOf(*v.VpcId) },
-	"owner-id":        func(v ec2api.Vpc) []string { return oneOf(*v.OwnerId) },
-	"cidr":            func(v ec2api.Vpc) []string { return oneOf(*v.CidrBlock) },
-	"cidr-block":      func(v ec2api.Vpc) []string { return oneOf(*v.CidrBlock) },
-	"state":           func(v ec2api.Vpc) []string { return oneOf(*v.State) },
-	"is-default":      func(v ec2api.Vpc) []string { return boolOf(*v.IsDefault) },
-	"dhcp-options-id": func(v ec2api.Vpc) []string { return oneOf(*v.DhcpOptionsId) },
+	"ipv6-cidr-block-association.ipv6-cidr-block": fixed[ec2api.Vpc](),
+	"ipv6-cidr-block-association.ipv6-pool":       fixed[ec2api.Vpc](),
+	"ipv6-cidr-block-association.association-id":  fixed[ec2api.Vpc](),
+	"ipv6-cidr-block-association.state":           fixed[ec2api.Vpc](),
+	"vpc-id":                                      func(v ec2api.Vpc) []string { return oneOf(*v.VpcId) },
+	"owner-id":                                    func(v ec2api.Vpc) []string { return oneOf(*v.OwnerId) },
+	"cidr":                                        func(v ec2api.Vpc) []string { return oneOf(*v.CidrBlock) },
+	"cidr-block":                                  func(v ec2api.Vpc) []string { return oneOf(*v.CidrBlock) },
+	"state":                                       func(v ec2api.Vpc) []string { return oneOf(*v.State) },
+	"is-default":                                  func(v ec2api.Vpc) []string { return boolOf(*v.IsDefault) },
+	"dhcp-options-id":                             func(v ec2api.Vpc) []string { return oneOf(*v.DhcpOptionsId) },
 	"cidr-block-association.association-id": func(v ec2api.Vpc) []string {
 		return oneOf(*v.CidrBlockAssociationSet[0].AssociationId)
 	},
@@ -149,6 +154,7 @@ func (n subnet) wire() ec2api.Subnet {
 		CidrBlock: &n.CIDR, State: new("available"), SubnetArn: new(arn.EC2(n.Region, n.Account, "subnet/"+n.ID)),
 		AvailableIpAddressCount: new(int32(n.hosts())), DefaultForAz: &n.Default, MapPublicIpOnLaunch: &n.Default,
 		AssignIpv6AddressOnCreation: new(false), MapCustomerOwnedIpOnLaunch: new(false), EnableDns64: new(false), Ipv6Native: new(false),
+		Ipv6CidrBlockAssociationSet: []ec2api.SubnetIpv6CidrBlockAssociation{},
 		PrivateDnsNameOptionsOnLaunch: &ec2api.PrivateDnsNameOptionsOnLaunch{
 			HostnameType: new("ip-name"), EnableResourceNameDnsARecord: new(false), EnableResourceNameDnsAAAARecord: new(false),
 		},
@@ -156,6 +162,20 @@ func (n subnet) wire() ec2api.Subnet {
 }
 
 var subnetFields = fields[ec2api.Subnet]{
+	"enable-dns64": func(n ec2api.Subnet) []string { return boolOf(*n.EnableDns64) },
+	"outpost-arn":  fixed[ec2api.Subnet](),
+	"ipv6-cidr-block-association.ipv6-cidr-block":      fixed[ec2api.Subnet](),
+	"ipv6-cidr-block-association.association-id":       fixed[ec2api.Subnet](),
+	"ipv6-cidr-block-association.state":                fixed[ec2api.Subnet](),
+	"customer-owned-ipv4-pool":                         fixed[ec2api.Subnet](),
+	"map-customer-owned-ip-on-launch":                  func(n ec2api.Subnet) []string { return boolOf(*n.MapCustomerOwnedIpOnLaunch) },
+	"private-dns-name-options-on-launch.hostname-type": func(n ec2api.Subnet) []string { return oneOf(*n.PrivateDnsNameOptionsOnLaunch.HostnameType) },
+	"private-dns-name-options-on-launch.enable-resource-name-dns-a-record": func(n ec2api.Subnet) []string {
+		return boolOf(*n.PrivateDnsNameOptionsOnLaunch.EnableResourceNameDnsARecord)
+	},
+	"private-dns-name-options-on-launch.enable-resource-name-dns-aaaa-record": func(n ec2api.Subnet) []string {
+		return boolOf(*n.PrivateDnsNameOptionsOnLaunch.EnableResourceNameDnsAAAARecord)
+	},
 	"subnet-id":                  func(n ec2api.Subnet) []string { return oneOf(*n.SubnetId) },
 	"subnet-arn":                 func(n ec2api.Subnet) []string { return oneOf(*n.SubnetArn) },
 	"vpc-id":                     func(n ec2api.Subnet) []string { return oneOf(*n.VpcId) },

@@ -120,7 +120,7 @@ func (s *Service) CreateVpc(ctx context.Context, c *guard.Call, in *ec2api.Creat
 			return apierr.New("VpcLimitExceeded", "The maximum number of VPCs has been reached.")
 		}
 		w := v.wire()
-		w.State, w.Tags = new("pending"), apiTags(tagMap(specs["vpc"]))
+		w.State, w.Tags = new("pending"), madeWith(specs["vpc"])
 		out.Vpc = &w
 		c.Touch(vpcARN(v.Region, v.Account, v.ID), v.Account, "AWS::EC2::VPC")
 		if err := putTags(tx, v.Region, v.Account, v.ID, specs["vpc"]); err != nil {
@@ -298,7 +298,7 @@ func (s *Service) CreateSubnet(ctx context.Context, c *guard.Call, in *ec2api.Cr
 			return err
 		}
 		w := n.wire()
-		w.Tags = apiTags(tagMap(specs["subnet"]))
+		w.Tags = madeWith(specs["subnet"])
 		out.Subnet = &w
 		c.Touch(*w.SubnetArn, n.Account, "AWS::EC2::Subnet")
 		if err := putTags(tx, n.Region, n.Account, n.ID, specs["subnet"]); err != nil {

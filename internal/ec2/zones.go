@@ -80,6 +80,7 @@ var zoneFields = fields[ec2api.AvailabilityZone]{
 	"opt-in-status":        func(z ec2api.AvailabilityZone) []string { return oneOf(*z.OptInStatus) },
 	"state":                func(z ec2api.AvailabilityZone) []string { return oneOf(*z.State) },
 	"message":              func(ec2api.AvailabilityZone) []string { return nil },
+	"group-long-name":      fixed[ec2api.AvailabilityZone](),
 	"parent-zone-id":       func(ec2api.AvailabilityZone) []string { return nil },
 	"parent-zone-name":     func(ec2api.AvailabilityZone) []string { return nil },
 }
