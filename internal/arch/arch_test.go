@@ -79,8 +79,7 @@ var allowed = map[string][]string{
 	"internal/blockdev/nbd":      {"internal/blockdev"},
 	"internal/machine":           {},
 	"internal/machine/qemu":      {"internal/machine"},
-	"internal/trail":             {"internal/trail/squeeze", "internal/arn", "internal/store", "internal/secret"},
-	"internal/trail/squeeze":     {},
+	"internal/trail":             {"internal/arn", "internal/store", "internal/secret"},
 	"internal/trail/sink":        {"internal/trail", "internal/outbound", "internal/secret"},
 	"internal/directory/managed": {},
 	"internal/directory": {

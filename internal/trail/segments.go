@@ -14,8 +14,6 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzip"
-
-	"github.com/kagimori/kagimori/internal/trail/squeeze"
 )
 
 // Segments are named trail-00000001.jsonl, and trail-00000001.jsonl.gz when they are compressed.
@@ -207,6 +205,9 @@ func (t *Trail) pack() error {
 	return nil
 }
 
+// packLevel is the least work for nearly all of the effect: lines of the log are much alike.
+const packLevel = 3
+
 func (t *Trail) compress(n int) error {
 	note, err := t.measure(n)
 	if err != nil {
@@ -221,7 +222,11 @@ func (t *Trail) compress(n int) error {
 	if err != nil {
 		return fmt.Errorf("trail: %w", err)
 	}
-	z := squeeze.NewWriter(f, note.String())
+	z, err := gzip.NewWriterLevel(f, packLevel)
+	if err != nil {
+		return errors.Join(fmt.Errorf("trail: %w", err), f.Close())
+	}
+	z.Comment = note.String()
 	_, err = io.Copy(z, in)
 	if err = errors.Join(err, z.Close(), f.Sync(), f.Close()); err != nil {
 		return errors.Join(fmt.Errorf("trail: %w", err), t.cfg.Dir.Remove(partName(n)))
