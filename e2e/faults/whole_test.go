@@ -4,9 +4,11 @@ package faults_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -105,13 +107,13 @@ func (w *world) offline() error {
 
 // recorded is how many keys were made according to the audit log, which has each event once.
 func recorded(dir string) (made int, err error) {
-	names, err := filepath.Glob(filepath.Join(dir, "trail", "*.jsonl"))
+	names, err := filepath.Glob(filepath.Join(dir, "trail", "*.jsonl*"))
 	if err != nil || len(names) == 0 {
 		return 0, fmt.Errorf("no audit log: %w", err)
 	}
 	events := map[string]bool{}
 	for _, name := range names {
-		data, err := os.ReadFile(name)
+		data, err := segment(name)
 		if err != nil {
 			return 0, err
 		}
@@ -136,6 +138,22 @@ func recorded(dir string) (made int, err error) {
 		}
 	}
 	return made, nil
+}
+
+// segment is what a segment of the audit log has, packed or not; nothing, if its packing was not over.
+func segment(name string) ([]byte, error) {
+	data, err := os.ReadFile(name)
+	switch {
+	case err != nil || strings.HasSuffix(name, ".jsonl"):
+		return data, err
+	case !strings.HasSuffix(name, ".jsonl.gz"):
+		return nil, nil
+	}
+	z, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return io.ReadAll(z)
 }
 
 // trouble are the lines of the server's log that no fault explains.

@@ -72,6 +72,7 @@ type Trail struct {
 
 	outbox   store.Table[outboxEntry] // by event id
 	prepared prepared
+	pendings sync.Pool             // of *pending
 	marks    store.Table[synced]   // markKey
 	flushing chan struct{}         // holds a token while the outbox is moved
 	moved    map[string]bool       // events in the log that are still in the outbox; guarded by flushing
@@ -135,17 +136,23 @@ type pending struct {
 	err  error
 }
 
-var pendings = sync.Pool{New: func() any { return &pending{wake: make(chan struct{}, 1)} }}
-
 // keepBuffer is the largest buffer that is used again, in bytes.
 const keepBuffer = 64 << 10
 
-func (p *pending) free() {
+// borrow is room for a record on its way.
+func (t *Trail) borrow() *pending {
+	if p, ok := t.pendings.Get().(*pending); ok {
+		return p
+	}
+	return &pending{wake: make(chan struct{}, 1)}
+}
+
+func (t *Trail) giveBack(p *pending) {
 	if p.buf.Cap() > keepBuffer {
 		return
 	}
 	p.rec, p.lead, p.err = nil, false, nil
-	pendings.Put(p)
+	t.pendings.Put(p)
 }
 
 // Append writes a record before it returns, and sets its version, sequence number and hash. An
@@ -157,8 +164,8 @@ func (t *Trail) Append(rec *Record) error { return t.append(rec, true) }
 func (t *Trail) Log(rec *Record) error { return t.append(rec, false) }
 
 func (t *Trail) append(rec *Record, tell bool) error {
-	p := pendings.Get().(*pending)
-	defer p.free()
+	p := t.borrow()
+	defer t.giveBack(p)
 	p.rec, p.tell = rec, tell
 	if err := p.encode(); err != nil {
 		return err
