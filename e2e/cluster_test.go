@@ -16,6 +16,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -359,18 +360,65 @@ func TestStoreMoves(t *testing.T) {
 		}
 		return s
 	}
-	opens(dir).Stop()
+	first := opens(dir)
+	c := adminOf(first.URL, account)
+	c.serviceRole(t)
+	machine := must(c.ec2.RunInstances(ctx, &ec2.RunInstancesInput{
+		ImageId: new("ami-12c6146b"), InstanceType: "t3.micro", MinCount: new(int32(1)), MaxCount: new(int32(1)),
+		BlockDeviceMappings: []ec2types.BlockDeviceMapping{{DeviceName: new("/dev/xvda"), Ebs: &ec2types.EbsBlockDevice{Encrypted: new(true)}}},
+	}))(t).Instances[0]
+	blocks := 0
+	// has tells that the instance runs on its volume, which is as it was.
+	has := func(s *server.Server) {
+		t.Helper()
+		c := adminOf(s.URL, account)
+		var volume string
+		eventually(t, "the instance runs", func() (bool, string) {
+			i := must(c.ec2.DescribeInstances(ctx, &ec2.DescribeInstancesInput{InstanceIds: []string{*machine.InstanceId}}))(t).Reservations[0].Instances[0]
+			if len(i.BlockDeviceMappings) == 1 {
+				volume = *i.BlockDeviceMappings[0].Ebs.VolumeId
+			}
+			return i.State.Name == ec2types.InstanceStateNameRunning && volume != "", string(i.State.Name)
+		})
+		var snapshot string
+		eventually(t, "the volume is there", func() (bool, string) { // its host may not be taken up yet
+			out, err := c.ec2.CreateSnapshot(ctx, &ec2.CreateSnapshotInput{VolumeId: &volume})
+			if err != nil {
+				return false, err.Error()
+			}
+			snapshot = *out.SnapshotId
+			return true, ""
+		})
+		c.completed(t, snapshot, ec2types.SnapshotStateCompleted)
+		n := len(c.content(t, snapshot))
+		if n == 0 || blocks > 0 && n != blocks {
+			t.Errorf("the volume has %d blocks, and had %d", n, blocks)
+		}
+		blocks = n
+	}
+	has(first)
+	first.Stop()
 	run("nothing is damaged", "check", "--data", dir)
-	run("records were copied", "migrate", "--data", dir, "--seal", "plain-file", "--store", place)
+	run("the volumes stay in", "migrate", "--data", dir, "--seal", "plain-file", "--store", place)
 	node := opens(dir, "--store", place)
+	has(node)
 	run("nothing is damaged", "check", "--store", place)
 	copied := filepath.Join(t.TempDir(), "backup")
-	run("", "backup", "--data", dir, copied)
+	run("", "backup", "--data", dir, "--volumes", copied)
+	node.Stop()
+	node = opens(dir, "--store", place) // nothing is inherited twice
+	has(node)
 	node.Stop()
 	restored := filepath.Join(t.TempDir(), "restored")
 	run("restored into", "restore", "--data", restored, "--seal", "plain-file", copied)
-	opens(restored).Stop()
+	again := opens(restored)
+	has(again)
+	again.Stop()
 	back := filepath.Join(t.TempDir(), "back")
 	run("records were copied", "migrate", "--back", "--data", back, "--store", place)
 	opens(back).Stop()
+	run("the volumes of node-", "migrate", "--back", "--data", dir, "--store", place)
+	single := opens(dir)
+	has(single)
+	single.Stop()
 }

@@ -125,6 +125,12 @@ func migrate(ctx context.Context, io stdio, cfg app.Config, move func(context.Co
 	if len(m.Moved) > 0 {
 		fmt.Fprintf(io.out, "the old ones are in %s: remove them once all is well\n", strings.Join(m.Moved, " and "))
 	}
+	switch {
+	case m.Node != "" && len(m.Moved) > 0:
+		fmt.Fprintf(io.out, "the volumes stay in %s, which is %s from now on: serve it with --store, and they are there\n", cfg.Data, m.Node)
+	case m.Node != "":
+		fmt.Fprintf(io.out, "the volumes of %s are in %s: serve it without --store, and they are there; those of other nodes are in their directories\n", m.Node, cfg.Data)
+	}
 	return nil
 }
 

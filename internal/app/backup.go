@@ -169,7 +169,7 @@ func (k *keeper) moment(ctx context.Context, dir *os.Root, fn func(seal []byte, 
 		return k.file.Snapshot(ctx, func(size int64, db io.WriterTo) error { return fn(seal, epochs, size, db) })
 	}
 	all := &withSeal{pairs: k.cluster}
-	name, _, err := fileOf(ctx, dir, all)
+	name, _, err := fileOf(ctx, dir, all, k.node)
 	if err != nil {
 		return err
 	}

@@ -22,8 +22,15 @@ const (
 // go on as if nothing had happened.
 func jumping(t *testing.T) (s *testkit.Server, jump func(time.Duration)) {
 	t.Helper()
+	return jumpingWith(t, func(*app.Config) {})
+}
+
+// jumpingWith is jumping with more of a config.
+func jumpingWith(t *testing.T, configure func(*app.Config)) (s *testkit.Server, jump func(time.Duration)) {
+	t.Helper()
 	var ahead atomic.Int64
 	s = testkit.Start(t, testkit.Options{Configure: func(cfg *app.Config) {
+		configure(cfg)
 		cfg.Wall = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 	}})
 	return s, func(d time.Duration) { ahead.Add(int64(d)) }

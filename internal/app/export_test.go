@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/kagimori/kagimori/internal/ec2"
 	"github.com/kagimori/kagimori/internal/guard"
@@ -32,4 +33,10 @@ func Fence(l holding) func(context.Context) (context.Context, error) { return fe
 func Starting(st store.Store, log *slog.Logger) (_ store.Store, started func()) {
 	s := newStarting(st, log)
 	return s, func() { s.started.Store(true) }
+}
+
+// HostPeers is what carries requests to the hosts of other nodes, and what serves those of this one at url.
+func HostPeers(box hsm.Box, url string, agent *ec2.Agent, c *http.Client) (http.Handler, ec2.Call) {
+	p := &hostPeers{box: box, url: url, agent: agent, http: c, used: map[[nonceSize]byte]time.Time{}}
+	return p, p.call
 }

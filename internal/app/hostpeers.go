@@ -143,7 +143,7 @@ func (s *server) newAgent(cfg Config, box hsm.Box, volumes *shelfPlace) error {
 	}
 	var err error
 	s.agent, err = ec2.NewAgent(ec2.AgentConfig{
-		Name: n.id, URL: n.cfg.URL, Shelf: volumes.shared, Store: s.shared, Volumes: volumes.Shelf, Now: s.clock.Now, Patience: cfg.HostPatience, Logger: cfg.Logger,
+		Name: n.id, URL: n.cfg.URL, Shelf: volumes.shared, Store: s.shared, Volumes: volumes.Shelf, Now: s.clock.Now, Patience: cfg.HostPatience, ExportAddresses: cfg.NBD, Logger: cfg.Logger,
 	})
 	if err != nil {
 		return fmt.Errorf("the volumes cannot be taken up: %w", err)

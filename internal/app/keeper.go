@@ -41,6 +41,7 @@ type keeper struct {
 	store   store.Store
 	file    *bolt.Store // nil in a cluster
 	cluster pairs       // all that is in the cluster; nil without one
+	node    string      // name of the node; "" without a cluster
 	module  *soft.Module
 	trail   *trail.Trail
 	clock   *clock.Clock
@@ -58,7 +59,7 @@ type keeper struct {
 func (s *server) newKeeper(cfg Config, module *soft.Module) *keeper {
 	k := &keeper{cfg: cfg, store: s.shared, file: s.store.file, module: module, trail: s.trail, clock: s.clock, log: cfg.Logger, background: s.background}
 	if s.store.node != nil {
-		k.cluster = s.store.node.etcd
+		k.cluster, k.node = s.store.node.etcd, s.store.node.id
 	}
 	return k
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kagimori/kagimori/internal/ec2"
 	"github.com/kagimori/kagimori/internal/store"
 	"github.com/kagimori/kagimori/internal/store/bolt"
 	"github.com/kagimori/kagimori/internal/store/etcd"
@@ -84,6 +85,8 @@ type Migration struct {
 	Pairs int
 	// Moved are the files that were left behind, under other names.
 	Moved []string
+	// Node is the name of the node whose volumes those of the directory are, or were; "" if there is none.
+	Node string
 }
 
 // MigrateToCluster puts the store and the seal of a data directory that nobody serves into etcd, where
@@ -121,6 +124,13 @@ func MigrateToCluster(ctx context.Context, cfg Config) (m Migration, err error) 
 		return m, err
 	}
 	if m.Pairs, err = copyPairs(ctx, o.s.store.file, to, plain); err != nil {
+		return m, err
+	}
+	if m.Node, err = nameOfNode(ctx, cfg.Data, true); err != nil {
+		return m, err
+	}
+	// The directory has the volumes: they are on its node from then on.
+	if err := to.Update(ctx, func(tx store.Tx) error { return ec2.Inherit(tx, "", m.Node) }); err != nil {
 		return m, err
 	}
 	seal, err := o.dir.ReadFile(sealFile)
@@ -187,7 +197,10 @@ func MigrateToFile(ctx context.Context, cfg Config) (m Migration, err error) {
 			return m, errors.Join(fmt.Errorf("%s has a store of its own already: there is %s in it", cfg.Data, name), err)
 		}
 	}
-	temp, n, err := fileOf(ctx, dir, from)
+	if m.Node, err = nameOfNode(ctx, cfg.Data, false); err != nil {
+		return m, err
+	}
+	temp, n, err := fileOf(ctx, dir, from, m.Node)
 	if err != nil {
 		return m, err
 	}
@@ -205,14 +218,18 @@ func MigrateToFile(ctx context.Context, cfg Config) (m Migration, err error) {
 	return m, syncFolder(dir, ".")
 }
 
-// fileOf makes a file with all that a cluster has, as a single server has it, under a temporary name.
-func fileOf(ctx context.Context, dir *os.Root, from pairs) (name string, n int, err error) {
+// fileOf makes a file with all that a cluster has, as a single server has it, under a temporary name. What is
+// on the host of a node is that server's; "" is no node.
+func fileOf(ctx context.Context, dir *os.Root, from pairs, node string) (name string, n int, err error) {
 	name = storeFile + ".new-" + rand.Text()
 	st, err := bolt.Open(bolt.Config{Path: filepath.Join(dir.Name(), name)})
 	if err != nil {
 		return "", 0, err
 	}
 	n, err = copyPairs(ctx, from, st, plain)
+	if err == nil && node != "" {
+		err = st.Update(ctx, func(tx store.Tx) error { return ec2.Inherit(tx, node, "") })
+	}
 	if err = errors.Join(err, st.Close()); err != nil {
 		return "", n, errors.Join(err, dir.Remove(name))
 	}

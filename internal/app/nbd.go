@@ -14,6 +14,9 @@ func (a *App) ServeNBD(ctx context.Context, l net.Listener, t *tls.Config) error
 	s, err := nbd.NewServer(nbd.Config{
 		Find: func(name string) (nbd.Export, bool) {
 			if s := a.current.Load(); s != nil {
+				if s.agent != nil { // a node's own host, whoever works
+					return s.agent.Exported(name)
+				}
 				if w := s.work.Load(); w != nil {
 					return w.ec2.Exported(name)
 				}

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -83,19 +84,42 @@ func sweepTemp(data string) error {
 }
 
 func (n *node) open(ctx context.Context, cfg Config) error {
-	err := n.local.Update(ctx, func(tx store.Tx) error {
-		rec, found, err := nodeTable.Get(tx, "self")
-		if n.id = rec.ID; err != nil || found {
-			return err
-		}
-		n.id = "node-" + strings.ToLower(rand.Text()[:12])
-		return nodeTable.Put(tx, nodeRecord{n.id}, "self")
-	})
-	if err != nil {
+	var err error
+	if n.id, err = nodeName(ctx, n.local); err != nil {
 		return err
 	}
 	n.etcd, err = openClusterWithin(ctx, cfg, startPatience)
 	return err
+}
+
+// nodeName is the name of the node of a directory, which it gets if it has none.
+func nodeName(ctx context.Context, local *bolt.Store) (id string, err error) {
+	err = local.Update(ctx, func(tx store.Tx) error {
+		rec, found, err := nodeTable.Get(tx, "self")
+		if id = rec.ID; err != nil || found {
+			return err
+		}
+		id = "node-" + strings.ToLower(rand.Text()[:12])
+		return nodeTable.Put(tx, nodeRecord{id}, "self")
+	})
+	return id, err
+}
+
+// nameOfNode is nodeName for a directory that nobody serves. With make false it is "" if there is no node's store.
+func nameOfNode(ctx context.Context, data string, make bool) (id string, err error) {
+	path := filepath.Join(data, nodeFile)
+	if _, err := os.Stat(path); !make && errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	local, err := bolt.Open(bolt.Config{Path: path})
+	if errors.Is(err, store.ErrLocked) {
+		return "", inUse(data)
+	}
+	if err != nil {
+		return "", err
+	}
+	id, err = nodeName(ctx, local)
+	return id, errors.Join(err, local.Close())
 }
 
 // openCluster opens the store of a cluster, and puts what is wrong in a sentence.

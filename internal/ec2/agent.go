@@ -25,8 +25,9 @@ type AgentConfig struct {
 	Store   store.Store
 	Volumes *blockdev.Shelf
 	Now     func() time.Time
-	// OpenFiles is that of [Config].
-	OpenFiles int
+	// OpenFiles and ExportAddresses are those of [Config].
+	OpenFiles       int
+	ExportAddresses []string
 	// Patience is how long the host may be silent before it counts as lost; 0 is DefaultHostPatience. After
 	// half of it the host lets go of all keys by itself: whoever gives it up may rely on that.
 	Patience time.Duration
@@ -66,6 +67,7 @@ func NewAgent(cfg AgentConfig) (*Agent, error) {
 		return nil, err
 	}
 	a := &Agent{cfg: cfg, host: newHost(cfg.Volumes, cfg.OpenFiles), life: rand.Text(), down: true, begun: map[string]*begun{}, stop: func() {}}
+	a.host.addresses = cfg.ExportAddresses
 	a.asked, a.cancel = context.WithCancel(context.Background())
 	return a, nil
 }

@@ -82,6 +82,8 @@ func (a *Agent) serve(ctx context.Context, in *hostRequest, out *hostAnswer) err
 		return r.grow(ctx, in.ID, in.Size)
 	case askBegin:
 		return a.begin(ctx, in, out)
+	case askExport, askExports, askEndExports:
+		return a.exports(in, out)
 	case askStore:
 		if b := a.take(in.Snapshot); b != nil {
 			return b.p.Store(ctx, nil)
@@ -128,6 +130,26 @@ func (a *Agent) begin(ctx context.Context, in *hostRequest, out *hostAnswer) err
 			b.p.Drop()
 		}
 	})}
+	return nil
+}
+
+// exports does what has to do with exports.
+func (a *Agent) exports(in *hostRequest, out *hostAnswer) error {
+	e := in.Export
+	switch {
+	case in.Op == askEndExports:
+		a.host.exports.end(in.ID)
+	case e == nil:
+		return errors.New("ec2: a host is asked for an export of nothing")
+	case in.Op == askExports:
+		out.Exports = a.host.exportsOf(e.Region, e.Account)
+	default:
+		made, err := a.host.exportOf(*e)
+		if err != nil {
+			return err
+		}
+		out.Export = &made
+	}
 	return nil
 }
 

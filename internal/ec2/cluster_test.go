@@ -144,6 +144,7 @@ func (n *clusterNode) start() {
 	var err error
 	n.agent, err = ec2.NewAgent(ec2.AgentConfig{
 		Name: n.name, URL: "http://" + n.name, Shelf: told, Store: nodeStore{c.Store, n}, Volumes: n.shelf, Now: c.Clock.Now, Patience: hostsPatience, Logger: c.Logger,
+		ExportAddresses: []string{"tcp:" + n.name + ":10809"},
 	})
 	c.Must(err)
 	n.agent.Start(c.T.Context())

@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"errors"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
@@ -35,13 +36,12 @@ func (s *Service) ExportVolume(ctx context.Context, c *guard.Call, in *kagimoria
 		if v, err = s.allowExport(tx, c, api.Val(in.VolumeId)); err != nil {
 			return err
 		}
-		if len(s.exportAddresses) == 0 {
-			return apierr.New("ConflictException", "This server does not export volumes: it was started without --nbd.")
-		}
-		if s.room != nil && v.Host != s.name && s.rack(v.Host).holds(v.ID, "") {
-			return apierr.Newf("ConflictException", "Volume %s is on the host %s, which does not export volumes while another node works.", v.ID, v.Host)
-		}
-		if !s.host.holds(v.ID, "") {
+		switch {
+		case s.room == nil && len(s.host.addresses) == 0:
+			return errExportsNothing("This server")
+		case s.absent(v.Host):
+			return apierr.Newf("ConflictException", "Volume %s is on the host %s, which is not there.", v.ID, v.Host)
+		case !s.rack(v.Host).holds(v.ID, "") || s.room == nil && !s.ours(v.Host):
 			return errNotHeld(&v)
 		}
 		return nil
@@ -49,17 +49,27 @@ func (s *Service) ExportVolume(ctx context.Context, c *guard.Call, in *kagimoria
 	if err != nil {
 		return nil, err
 	}
-	e := &export{volume: v.ID, region: v.Region, account: v.Account, principal: c.Caller.Principal.ARN, made: s.g.Now()}
-	name, held, ok := s.host.export(e, api.Val(in.ReadOnly))
+	e := exportSpec{v.ID, v.Region, v.Account, c.Caller.Principal.ARN, s.g.Now(), api.Val(in.ReadOnly)}
+	made, err := s.rack(v.Host).export(ctx, e)
 	switch {
-	case !held:
+	case errors.Is(err, ErrNotHeld):
 		return nil, errNotHeld(&v)
-	case !ok:
+	case errors.Is(err, errManyExports):
 		return nil, apierr.Newf("LimitExceededException", "Volume %s has %d exports already.", v.ID, maxExports)
+	case errors.Is(err, errNoExports):
+		return nil, errExportsNothing("The host " + v.Host)
+	case errors.Is(err, errHostAway), errors.Is(err, errHostLost):
+		return nil, apierr.Newf("ConflictException", "Volume %s is on the host %s, which cannot be reached.", v.ID, v.Host)
+	case err != nil:
+		return nil, err
 	}
 	return &kagimoriapi.ExportVolumeResponse{
-		Export: new(e.wire()), ExportName: new(secret.String(name)), Size: new(e.served.Device.Size()), Addresses: s.exportAddresses,
+		Export: new(e.wire()), ExportName: new(secret.String(made.Name)), Size: new(made.Size), Addresses: made.Addresses,
 	}, nil
+}
+
+func errExportsNothing(who string) error {
+	return apierr.Newf("ConflictException", "%s does not export volumes: it was started without --nbd.", who)
 }
 
 // errNotHeld: no running instance has the volume open.
@@ -89,10 +99,8 @@ func (s *Service) allowExport(tx store.Tx, c *guard.Call, id string) (volumeReco
 	return found, err
 }
 
-func (e *export) wire() kagimoriapi.VolumeExport {
-	return kagimoriapi.VolumeExport{
-		VolumeId: &e.volume, ReadOnly: &e.served.ReadOnly, Principal: &e.principal, CreationDate: &e.made,
-	}
+func (e exportSpec) wire() kagimoriapi.VolumeExport {
+	return kagimoriapi.VolumeExport{VolumeId: &e.Volume, ReadOnly: &e.ReadOnly, Principal: &e.Principal, CreationDate: &e.Made}
 }
 
 // ListVolumeExports lists the exports of the caller's account in the Region, without their names.
@@ -105,7 +113,11 @@ func (s *Service) ListVolumeExports(ctx context.Context, c *guard.Call, _ *kagim
 		return nil, err
 	}
 	out := &kagimoriapi.ListVolumeExportsResponse{Exports: []kagimoriapi.VolumeExport{}}
-	for _, e := range s.host.exports.list(c.Region, c.Account()) {
+	all, err := s.allExports(ctx, c.Region, c.Account())
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range all {
 		out.Exports = append(out.Exports, e.wire())
 	}
 	return out, nil
@@ -114,12 +126,19 @@ func (s *Service) ListVolumeExports(ctx context.Context, c *guard.Call, _ *kagim
 // EndVolumeExports ends all exports of a volume of the caller's account: its clients are disconnected.
 // It is no error that there are none.
 func (s *Service) EndVolumeExports(ctx context.Context, c *guard.Call, in *kagimoriapi.EndVolumeExportsRequest) error {
+	host := ""
 	err := s.g.Update(ctx, c, func(tx store.Tx) error {
-		_, err := s.allowExport(tx, c, api.Val(in.VolumeId))
+		v, err := s.allowExport(tx, c, api.Val(in.VolumeId))
+		host = v.Host
 		return err
 	})
-	if err == nil {
-		s.host.exports.end(api.Val(in.VolumeId))
+	if err != nil {
+		return err
 	}
-	return err
+	if err := s.rack(host).endExports(ctx, api.Val(in.VolumeId)); errors.Is(err, errHostAway) {
+		return apierr.Newf("ConflictException", "Volume %s is on the host %s, which cannot be reached: its exports end when the host is given up.", *in.VolumeId, host)
+	} else if err != nil {
+		return err
+	}
+	return nil
 }

@@ -31,7 +31,8 @@ type host struct {
 	open   int                    // files; guarded by mu
 	closed bool                   // guarded by mu
 
-	exports exports // of held volumes; they end before the volume is let go of
+	exports   exports  // of held volumes; they end before the volume is let go of
+	addresses []string // where clients find them; none if the host exports nothing
 }
 
 // A heldVolume is a volume that the host holds for instances: one, or several with Multi-Attach.

@@ -26,6 +26,9 @@ type rack interface {
 	begin(ctx context.Context, volume, snapshot string) (taking, error)
 	// holds reports whether the host holds a volume for an instance, or with "" for any.
 	holds(id, instance string) bool
+	export(ctx context.Context, in exportSpec) (exportMade, error)
+	exports(ctx context.Context, region, account string) ([]exportSpec, error)
+	endExports(ctx context.Context, volume string) error
 }
 
 // A taking is a snapshot that was begun.

@@ -27,6 +27,10 @@ const (
 	askBegin   = "begin"
 	askStore   = "store"
 	askDrop    = "drop"
+
+	askExport     = "export"
+	askExports    = "exports"
+	askEndExports = "end-exports"
 )
 
 // A hostRequest is what the node that works asks of a host.
@@ -35,16 +39,17 @@ type hostRequest struct {
 	// Token is that of the lease of who asks: a host obeys the latest.
 	Token uint64 `json:"token"`
 	// Life is the host's, as who asks knows it: a host that lost its keys meanwhile is another one.
-	Life     string    `json:"life,omitempty"`
-	ID       string    `json:"id,omitempty"`
-	Instance string    `json:"instance,omitempty"`
-	Snapshot string    `json:"snapshot,omitempty"`
-	Size     int64     `json:"size,omitempty"`
-	Kind     int       `json:"kind,omitempty"`
-	Key      []byte    `json:"key,omitempty"`
-	FromKey  []byte    `json:"fromKey,omitempty"`
-	File     *hostFile `json:"file,omitempty"`
-	Keep     []string  `json:"keep,omitempty"` // volumes and snapshots that somebody knows
+	Life     string      `json:"life,omitempty"`
+	ID       string      `json:"id,omitempty"`
+	Instance string      `json:"instance,omitempty"`
+	Snapshot string      `json:"snapshot,omitempty"`
+	Size     int64       `json:"size,omitempty"`
+	Kind     int         `json:"kind,omitempty"`
+	Key      []byte      `json:"key,omitempty"`
+	FromKey  []byte      `json:"fromKey,omitempty"`
+	File     *hostFile   `json:"file,omitempty"`
+	Keep     []string    `json:"keep,omitempty"` // volumes and snapshots that somebody knows
+	Export   *exportSpec `json:"export,omitempty"`
 }
 
 // A hostFile is a blockdev.Spec.
@@ -64,6 +69,8 @@ type hostAnswer struct {
 	Held    map[string][]string `json:"held,omitempty"` // instances by volume
 	Size    int64               `json:"size,omitempty"`
 	Waiting int64               `json:"waiting,omitempty"`
+	Export  *exportMade         `json:"export,omitempty"`
+	Exports []exportSpec        `json:"exports,omitempty"`
 }
 
 // faults are the errors that keep their meaning on the way.
@@ -71,6 +78,7 @@ func faults() map[string]error {
 	return map[string]error{
 		"away": errHostAway, "not-exist": fs.ErrNotExist, "exist": fs.ErrExist, "busy": blockdev.ErrBusy, "corrupt": blockdev.ErrCorrupt,
 		"wrong-key": blockdev.ErrWrongKey, "needs-key": blockdev.ErrNeedsKey, "version": blockdev.ErrVersion, "too-small": blockdev.ErrTooSmall,
+		"not-held": ErrNotHeld, "no-exports": errNoExports, "many-exports": errManyExports,
 	}
 }
 

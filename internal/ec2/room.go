@@ -366,7 +366,7 @@ func (m *room) movingNow() []string {
 func (c *census) on(host string) []string {
 	var out []string
 	for id, v := range c.volumes {
-		if v.Host == host {
+		if v.Host == host || cmp.Or(v.Host, localHost) == localHost { // of a single server, whose directory this may have been
 			out = append(out, id)
 		}
 	}

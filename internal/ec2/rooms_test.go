@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
 )
 
 // TestNewThingsGoWhereTheLeastIs, and not to hosts that leave, whose snapshots others cannot read, or that are
@@ -214,5 +215,92 @@ func TestAHostThatIsBackInTime(t *testing.T) {
 		c.wantSystem(instance, "ok")
 		c.wait(2 * hostsPatience)
 		c.wantState(instance, "running")
+	}, "a", "b")
+}
+
+// TestAClockThatIsMovedLosesNoHost: hosts are missed by time that passes, not by what a clock shows.
+func TestAClockThatIsMovedLosesNoHost(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *cluster) {
+		instance, volume := c.on("b", c.key(""))
+		for range 3 {
+			c.Advance(7 * 24 * time.Hour)
+			c.wait(2 * time.Second)
+		}
+		c.wantVolume(volume, "in-use", "ok")
+		c.wantSystem(instance, "ok")
+		c.wantState(instance, "running")
+		c.nodes["b"].crash()
+		c.wait(hostsPatience + 3*time.Second)
+		c.wantSystem(instance, "impaired")
+	}, "a", "b")
+}
+
+// TestTheHostOfAVolumeExportsIt: its node serves the export, whoever works, until the host lets go of the volume.
+func TestTheHostOfAVolumeExportsIt(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *cluster) {
+		key := c.key("")
+		instance, volume := c.on("b", key)
+		_, near := c.on("a", key)
+		export := func(volume string) *kagimoriapi.ExportVolumeResponse {
+			t.Helper()
+			out, err := c.tryKagimori(c.owner(), "ExportVolume", &kagimoriapi.ExportVolumeRequest{VolumeId: &volume, ReadOnly: new(true)})
+			c.Must(err)
+			return out.(*kagimoriapi.ExportVolumeResponse)
+		}
+		serves := func(name string) (on string) {
+			for _, n := range c.names() {
+				if _, ok := c.nodes[n].agent.Exported(name); ok {
+					on += n
+				}
+			}
+			return on
+		}
+		list := func() (out []string) {
+			t.Helper()
+			got, err := c.tryKagimori(c.owner(), "ListVolumeExports", &kagimoriapi.ListVolumeExportsRequest{})
+			c.Must(err)
+			for _, e := range got.(*kagimoriapi.ListVolumeExportsResponse).Exports {
+				out = append(out, *e.VolumeId)
+			}
+			return out
+		}
+		out := export(volume)
+		name := out.ExportName.Reveal()
+		if got := fmt.Sprint(out.Addresses); got != "[tcp:b:10809]" || serves(name) != "b" || *out.Size != 8<<30 {
+			t.Errorf("it is served on %q, and told to be at %s with %d bytes", serves(name), got, *out.Size)
+		}
+		c.wait(time.Second)
+		other := export(near)
+		if got := serves(other.ExportName.Reveal()); got != "a" {
+			t.Errorf("that of the near volume is served on %q", got)
+		}
+		if got := list(); !slices.Equal(got, []string{volume, near}) {
+			t.Errorf("exports are of %v", got)
+		}
+		old := c.ec2
+		c.term("a")
+		old.Stop()
+		c.wait(2 * time.Second)
+		if serves(name) != "b" || len(list()) != 2 {
+			t.Error("an export ended with the term of who works")
+		}
+		_, err := c.tryKagimori(c.owner(), "EndVolumeExports", &kagimoriapi.EndVolumeExportsRequest{VolumeId: &near})
+		c.Must(err)
+		if got := list(); !slices.Equal(got, []string{volume}) {
+			t.Errorf("exports are of %v", got)
+		}
+		for range 15 {
+			export(volume)
+		}
+		c.wantNoExport(c.owner(), volume, "LimitExceededException", "has 16 exports already")
+		ask[ec2api.StopInstancesResult](c.desk, c.owner(), &ec2api.StopInstancesRequest{InstanceIds: []string{instance}})
+		c.wait(3 * time.Second)
+		if got := serves(name); got != "" || len(list()) != 0 {
+			t.Errorf("exports of a stopped instance's volume are served on %q", got)
+		}
+		c.wantNoExport(c.owner(), volume, "ConflictException", "does not run with it")
+		c.nodes["b"].crash()
+		c.wait(hostsPatience + 3*time.Second)
+		c.wantNoExport(c.owner(), volume, "ConflictException", "is on the host b, which is not there")
 	}, "a", "b")
 }

@@ -132,8 +132,6 @@ type Service struct {
 	stamp    []byte // what is in all jobs that it wrote
 	post     post
 
-	exportAddresses []string
-
 	life  lifetime
 	locks *locks // by instance
 	// fleetLocks are by fleet. Who holds one may take those of instances.
@@ -169,6 +167,7 @@ func New(cfg Config) *Service {
 	s.name, s.process, s.post.watch = cmp.Or(cfg.Host, localHost), rand.Text(), cfg.Watch
 	s.stamp = []byte(`"by":"` + s.process + `"`)
 	s.host, s.locks, s.fleetLocks = newHost(cfg.Volumes, cfg.OpenFiles), newLocks(), newLocks()
+	s.host.addresses = cfg.ExportAddresses
 	if a := cfg.Agent; a != nil {
 		s.host, s.name = a.host, a.cfg.Name
 		s.room = &room{own: s.name, hosts: map[string]*hostView{}, moves: map[string]bool{}, call: func(ctx context.Context, name, url string, request []byte) ([]byte, error) {
@@ -179,7 +178,7 @@ func New(cfg Config) *Service {
 		}}
 	}
 	s.tokenLocks, s.lanes = newLocks(), make(chan struct{}, maxDriven)
-	s.progress, s.exportAddresses = newProgressBook(), cfg.ExportAddresses
+	s.progress = newProgressBook()
 	s.storage, s.atOnce = newStorage(), cmp.Or(cfg.AtOnce, defaultAtOnce)
 	s.stopWait = cmp.Or(cfg.StopWait, defaultStopWait)
 	s.running, s.cut = context.WithCancel(context.Background())

@@ -18,6 +18,7 @@ type census struct {
 	jobs      map[string]*job // by subject
 	instances []instanceRecord
 	volumes   map[string]volumeRecord
+	foreign   map[string]bool // volumes of hosts that are not this process's
 	snapshots map[string]snapshotRecord
 	discards  []string // ids of deleted snapshots whose file may still be there
 	leftovers []leftoverRecord
@@ -28,6 +29,9 @@ type census struct {
 // folder of volumes, has the volumes of running instances opened again (KMS is asked, as the
 // instance), and takes up jobs. KMS must serve.
 func (s *Service) Start(ctx context.Context) error {
+	if err := s.inherit(ctx); err != nil {
+		return err
+	}
 	if err := s.openHost(ctx); err != nil {
 		return err
 	}
@@ -152,7 +156,7 @@ func (s *Service) endVolume(ctx context.Context, v *volumeRecord) error {
 func (s *Service) count(ctx context.Context) (*census, error) {
 	known := &census{}
 	err := s.g.Read(ctx, func(tx store.Tx) error {
-		*known = census{revision: tx.Revision(), jobs: map[string]*job{}, volumes: map[string]volumeRecord{}, snapshots: map[string]snapshotRecord{}}
+		*known = census{revision: tx.Revision(), jobs: map[string]*job{}, volumes: map[string]volumeRecord{}, foreign: map[string]bool{}, snapshots: map[string]snapshotRecord{}}
 		for r, err := range jobTable.Scan(tx) {
 			if err != nil {
 				return err
@@ -176,6 +180,8 @@ func (s *Service) count(ctx context.Context) (*census, error) {
 			}
 			if s.ours(r.Value.Host) {
 				known.volumes[r.Value.ID] = r.Value
+			} else {
+				known.foreign[r.Value.ID] = true
 			}
 		}
 		for r, err := range snapshotTable.own.Scan(tx) {
@@ -249,7 +255,7 @@ func (s *Service) sweepFiles(known *census) error {
 		_, isVolume := known.volumes[id]
 		_, isSnapshot := known.snapshots[id]
 		ours := strings.HasPrefix(id, "vol-") || strings.HasPrefix(id, "snap-")
-		if isVolume || isSnapshot || wanted[id] || !ours {
+		if isVolume || isSnapshot || wanted[id] || known.foreign[id] || !ours {
 			continue
 		}
 		if err := s.host.remove(id); err != nil {

@@ -303,7 +303,10 @@ func (t *Trail) Close() error {
 	t.closing.Do(func() {
 		close(t.stop)
 		t.loops.Wait()
-		err = t.Flush(context.Background())
+		if err = t.Flush(context.Background()); store.Passing(err) {
+			t.cfg.Logger.Warn("records of the last changes wait in the store until the next start", "error", err)
+			err = nil
+		}
 		t.writeMu.Lock()
 		defer t.writeMu.Unlock()
 		if t.broken == nil {
