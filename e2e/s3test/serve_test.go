@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -21,6 +22,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ebsapi"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
+	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/blockdev"
 	"github.com/kagimori/kagimori/internal/objects"
 	"github.com/kagimori/kagimori/internal/sigv4"
@@ -140,10 +142,20 @@ func (s *server) end(with syscall.Signal) {
 func call[Out any](t *testing.T, c *client.Client, op string, in any) *Out {
 	t.Helper()
 	out := new(Out)
-	if err := c.Do(t.Context(), op, in, out); err != nil {
+	if err := surely(t, c, op, in, out); err != nil {
 		t.Fatalf("%s: %v", op, err)
 	}
 	return out
+}
+
+// surely asks again as clients do while a node cannot use its store, which a busy machine may be the cause of.
+func surely(t *testing.T, c *client.Client, op string, in, out any) error {
+	for begun := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+		err := c.Do(t.Context(), op, in, out)
+		if e, ok := errors.AsType[*apierr.Error](err); !ok || e.Code != "ServiceUnavailable" || time.Since(begun) > time.Minute {
+			return err
+		}
+	}
 }
 
 func (s *server) snapshot(t *testing.T, id string) ec2api.Snapshot {
