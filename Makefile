@@ -11,6 +11,7 @@
 # make etcd   the store on real etcd members, with the race detector
 # make partition  three etcd members and three nodes are cut off, paused, killed and slowed for PARTITION, in network namespaces (as root, Linux); checkers read what clients saw, and notice servers broken on purpose
 # make bench-nodes  what a read costs one server with a file, one node over etcd, and three
+# make bench-more  the other benchmarks
 # make bench-million  GenerateDataKey on a million keys beside 100, for the next docs/performance.md
 # make console  builds the web console into internal/console/dist and checks its types (needs Node; nothing else does)
 # make check-console  fails unless what is committed there is what console/ builds
@@ -167,6 +168,13 @@ console-e2e: check-node build
 # Writes docs/performance.md, in 25 minutes at most.
 bench: check-go
 	cd bench && $(GO) vet ./... && $(GO) run ./report -root ..
+
+# The benchmarks that have no row there: of parts, and of 1,000 groups of ten instances.
+.PHONY: bench-more
+bench-more: check-go
+	$(GO) test -run '^$$' -bench '^Benchmark(LaunchOfMany|GroupsReachCapacity)$$' -benchtime 1x -timeout 60m ./internal/bench
+	$(GO) test -run '^$$' -bench '^Benchmark(KMS|Handler)$$' -benchmem ./internal/bench
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./internal/authz/... ./internal/casefile ./internal/store/bolt ./internal/doctor ./internal/tfplan ./internal/blockdev/...
 
 # Makes MILLION keys the first time, in MILLION_DIR, which takes some minutes and 15 GB, and keeps them.
 bench-million: check-go

@@ -41,6 +41,9 @@ func (r *results) read(in io.Reader, name string) error {
 
 func (r *results) add(rec *benchfmt.Result) {
 	name := procs.ReplaceAllString(string(rec.Name), "")
+	if strings.HasSuffix(rec.GetConfig("pkg"), "/etcdtest") {
+		name += " over etcd"
+	}
 	if r.values[name] == nil {
 		r.values[name] = map[string][]float64{}
 	}
@@ -91,7 +94,9 @@ func (r *results) series(below string) []point {
 		for unit := range r.values[name] {
 			p.values[unit], _ = r.median(name, unit)
 		}
-		out = append(out, p)
+		if _, ok := p.values[heapUnit]; ok { // else it failed
+			out = append(out, p)
+		}
 	}
 	slices.SortFunc(out, func(a, b point) int { return int(a.n - b.n) })
 	return out

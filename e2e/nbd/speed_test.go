@@ -49,10 +49,6 @@ func BenchmarkBesideNBDKit(b *testing.B) {
 	for i, way := range []string{"write", "read"} {
 		b.ReportMetric(speed(2*i), way+"-MB/s")
 		b.ReportMetric(speed(2*i+1), way+"-nbdkit-MB/s")
-		ratio := speed(2*i) / speed(2*i+1)
-		b.ReportMetric(ratio, way+"-ratio")
-		if ratio < 0.5 {
-			b.Errorf("%s: %.0f MB/s are %.2f of nbdkit's %.0f MB/s; the limit is 0.5", way, speed(2*i), ratio, speed(2*i+1))
-		}
+		b.ReportMetric(speed(2*i)/speed(2*i+1), way+"-ratio")
 	}
 }

@@ -37,11 +37,21 @@ type crowd interface {
 	server() (p *process, data string)
 }
 
+// instancesVar is how many instances there are at most: 1000 if unset, as each waits for the disk some times.
+const instancesVar = "KAGIMORI_BENCH_INSTANCES"
+
 // BenchmarkGrowth is what things cost as their number grows by powers of ten: keys, grants of one key,
 // instances and Auto Scaling groups. The metrics: "disk-B" is what the store, volumes and snapshots have on
 // disk, without free pages and without the trail, "heap-B" the live heap of the server after a collection,
 // "anon-MB" its resident memory without files', and "cpu-us/op" the server's processor time of a typical request.
 func BenchmarkGrowth(b *testing.B) {
+	instances := 1000
+	if v := os.Getenv(instancesVar); v != "" {
+		var err error
+		if instances, err = strconv.Atoi(v); err != nil {
+			b.Fatal(err)
+		}
+	}
 	for _, kind := range []struct {
 		name string
 		make func(*testing.B) crowd
@@ -49,7 +59,7 @@ func BenchmarkGrowth(b *testing.B) {
 	}{
 		{"keys", func(b *testing.B) crowd { return &keyCrowd{b: b, dir: b.TempDir()} }, 100_000},
 		{"grants", newGrantCrowd, 10_000},
-		{"instances", newInstanceCrowd, 10_000},
+		{"instances", newInstanceCrowd, instances},
 		{"groups", newGroupCrowd, 10_000},
 	} {
 		b.Run(kind.name, func(b *testing.B) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/testkit"
 )
 
 // batch is how many instances a request of BenchmarkLaunches launches.
@@ -38,6 +39,7 @@ type launcher struct {
 	*fleet
 	volumes int // of an instance
 	running int
+	calls   int
 	call    time.Duration // what the last call took
 }
 
@@ -48,11 +50,17 @@ func (l *launcher) do(op string, in, out any) {
 	}
 }
 
-// upTo launches until so many instances run.
+// upTo launches until so many instances run, with large calls.
 func (l *launcher) upTo(n int) {
+	const most = 500
 	for l.running < n {
-		l.launch(min(batch, n-l.running))
+		l.launch(min(most, n-l.running))
 	}
+}
+
+// zone is where the next instances go: in turn, as the default subnets have 4,091 addresses each.
+func (l *launcher) zone() *string {
+	return new(testkit.Region + "abc"[l.calls%3:][:1])
 }
 
 // launch launches instances with one call and waits until they run.
@@ -63,7 +71,7 @@ func (l *launcher) launch(n int) (ids []string) {
 	began := time.Now()
 	l.do("RunInstances", &ec2api.RunInstancesRequest{
 		ImageId: &l.image, InstanceType: new("m5.large"), MinCount: new(int32(n)), MaxCount: new(int32(n)),
-		BlockDeviceMappings: devices[:l.volumes],
+		BlockDeviceMappings: devices[:l.volumes], Placement: &ec2api.Placement{AvailabilityZone: l.zone()},
 	}, &out)
 	l.call = time.Since(began)
 	l.advance("5s")
@@ -78,5 +86,6 @@ func (l *launcher) launch(n int) (ids []string) {
 		}
 	}
 	l.running += n
+	l.calls++
 	return ids
 }
