@@ -106,7 +106,7 @@ func sections() []section {
 				{"Encrypt, one node", "Nodes", us("one-node-us/Encrypt"), us("file-us/Encrypt"), "one-node-ratio/Encrypt", nil},
 				{"Encrypt, three nodes", "Nodes", us("three-nodes-us/Encrypt"), us("file-us/Encrypt"), "three-nodes-ratio/Encrypt", atMost(1.2, "")},
 			}},
-		{title: "Start and rest", text: "The program on an empty data directory, from the start of its process to the answer to a signed request, which is on the disk; on a machine that others use, most of it is waiting for processors and for the disk.",
+		{title: "Start and rest", text: "The program on an empty data directory, from the start of its process to the answer to a signed request, whose record is in the log; the program goes before others on the processors if that is allowed (root), and waits for the disk with them. A first start waits for it 17 times: each file and folder is there for good before the next one relies on it.",
 			rows: []row{
 				{"start to first answer, beside a program that is nothing but net/http; median", "Start", ms("first-ms"), ms("bare-ms"), "", atMost(100, " ms")},
 				{"the shortest", "Start", ms("best-ms"), measure{}, "", nil},
