@@ -191,6 +191,9 @@ func content(t *testing.T, file string) map[string]string {
 	}
 	out := map[string]string{}
 	err = s.Each(t.Context(), func(bucket, key string, data []byte) error {
+		if bucket == "ec2/heir" { // each move says anew whose the volumes of the directory are; TestStoreMoves sees that they are
+			return nil
+		}
 		out[bucket+"\x00"+key] = string(data)
 		return nil
 	})
