@@ -167,7 +167,7 @@ func (d *Directory) organizationID(tx store.Tx, account string) (string, error) 
 	return id, err
 }
 
-// outside stands for the organization of an account that left that of a development server.
+// outside stands for the organization of a development server's account that left the one it was in.
 const outside = "-"
 
 // NewOrganization makes an organization with nothing in it but the account that manages it.
@@ -187,7 +187,7 @@ func (d *Directory) PutOrganization(tx store.Tx, o Organization) error {
 // DeleteOrganization removes an organization in which nothing but the managing account is left,
 // without its policies' and units' records.
 func (d *Directory) DeleteOrganization(tx store.Tx, o Organization) error {
-	if err := memberOf.Delete(tx, o.Management); err != nil {
+	if err := d.putOutside(tx, o.Management); err != nil {
 		return err
 	}
 	if err := memberTable.Delete(tx, o.ID, o.Management); err != nil {
@@ -249,14 +249,37 @@ func (d *Directory) RemoveMember(tx store.Tx, o Organization, account string) er
 	if err := memberTable.Delete(tx, o.ID, account); err != nil {
 		return err
 	}
-	if d.cfg.Dev && o.ID == DevOrganization {
-		if err := memberOf.Put(tx, outside, account); err != nil {
-			return err
-		}
-	} else if err := memberOf.Delete(tx, account); err != nil {
+	if err := d.putOutside(tx, account); err != nil {
 		return err
 	}
 	return d.PutOrganization(tx, o)
+}
+
+// putOutside makes an account stand alone. In development no record would mean the organization
+// that everybody is in.
+func (d *Directory) putOutside(tx store.Tx, account string) error {
+	if d.cfg.Dev {
+		return memberOf.Put(tx, outside, account)
+	}
+	return memberOf.Delete(tx, account)
+}
+
+// Idle reports whether an account is in a development server's organization for no other reason
+// than that every account is: nobody made, moved or tagged it, and no policy hangs on it.
+func (d *Directory) Idle(tx store.Tx, o Organization, account string) (bool, error) {
+	if !d.cfg.Dev || o.ID != DevOrganization || account == o.Management {
+		return false, nil
+	}
+	m, ok, err := d.Member(tx, o, account)
+	if err != nil || !ok || m.Created || m.Parent != devRoot || len(m.Tags) > 0 {
+		return false, err
+	}
+	for _, t := range []PolicyType{SCP, RCP} {
+		if ids, err := d.Attached(tx, o, t, account); err != nil || len(ids) != 1 || ids[0] != t.Full() {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 func (d *Directory) devMember(account string) Member {
@@ -305,7 +328,7 @@ func (d *Directory) PutMember(tx store.Tx, o Organization, m Member) error {
 // moved or created, and the one that manages.
 func (d *Directory) Members(tx store.Tx, o Organization) ([]Member, error) {
 	list, err := all(memberTable.Scan(tx, o.ID))
-	if err != nil || !d.cfg.Dev || len(list) > 0 && list[0].Account == DevAccount {
+	if err != nil || !d.cfg.Dev || o.ID != DevOrganization || len(list) > 0 && list[0].Account == DevAccount {
 		return list, err
 	}
 	return append([]Member{d.devMember(DevAccount)}, list...), nil // 000000000000 sorts first

@@ -46,19 +46,20 @@ func (s *Service) settle(ctx context.Context, c *guard.Call, fn func(store.Tx, *
 	})
 }
 
-// CreateAccountAlias gives the account an alias in place of the one it has.
+// CreateAccountAlias gives the account an alias in place of the one it has. An alias that somebody
+// has, the account itself included, is taken.
 // Source: IAM API Reference, CreateAccountAlias.
 func (s *Service) CreateAccountAlias(ctx context.Context, c *guard.Call, in *iamapi.CreateAccountAliasRequest) error {
 	alias := api.Val(in.AccountAlias)
 	return s.settle(ctx, c, func(tx store.Tx, v *settings) error {
-		owner, taken, err := aliasTable.Get(tx, alias)
+		_, taken, err := aliasTable.Get(tx, alias)
 		if err != nil {
 			return err
 		}
-		if taken && owner != c.Account() {
+		if taken {
 			return apierr.Newf(codeExists, "The account alias %s already exists.", alias)
 		}
-		if v.Alias != "" && v.Alias != alias {
+		if v.Alias != "" {
 			if err := aliasTable.Delete(tx, v.Alias); err != nil {
 				return err
 			}

@@ -116,6 +116,7 @@ func TestAccountSettings(t *testing.T) {
 	a, other := w.admin(), w.login("444455556666ADMIN")
 	a.must(&iamapi.CreateAccountAliasRequest{AccountAlias: new("first")})
 	a.must(&iamapi.CreateAccountAliasRequest{AccountAlias: new("second")}) // in its place
+	a.refused(&iamapi.CreateAccountAliasRequest{AccountAlias: new("second")}, 409, "EntityAlreadyExists", "The account alias second already exists.")
 	if l := get[iamapi.ListAccountAliasesResponse](a, &iamapi.ListAccountAliasesRequest{}).AccountAliases; !slices.Equal(l, []string{"second"}) {
 		t.Errorf("aliases %v", l)
 	}

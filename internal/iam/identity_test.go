@@ -111,6 +111,11 @@ func TestMFADevice(t *testing.T) {
 	if *d.SerialNumber != "arn:aws:iam::111122223333:mfa/p/phone" {
 		t.Errorf("serial %s", *d.SerialNumber)
 	}
+	for _, long := range []int{227, 3000} { // a device is named by its ARN later, in 256 characters
+		a.refused(&iamapi.CreateVirtualMFADeviceRequest{VirtualMFADeviceName: new(strings.Repeat("x", long))}, 400, "ValidationError", "less than or equal to 226")
+	}
+	longest := get[iamapi.CreateVirtualMFADeviceResponse](a, &iamapi.CreateVirtualMFADeviceRequest{VirtualMFADeviceName: new(strings.Repeat("x", 226))}).VirtualMFADevice
+	a.must(&iamapi.DeleteVirtualMFADeviceRequest{SerialNumber: longest.SerialNumber})
 	if _, err := png.Decode(bytes.NewReader(d.QRCodePNG)); err != nil {
 		t.Errorf("QR code: %v", err)
 	}
@@ -251,6 +256,31 @@ func TestCredentialReport(t *testing.T) {
 	check(t, err)
 	if len(rows) != 4 || rows[1][0] != "<root_account>" || rows[3][0] != "bob" || rows[3][8] != "true" || rows[3][10] != "N/A" || *r.ReportFormat != "text/csv" {
 		t.Errorf("%q", rows)
+	}
+	if made, err := time.Parse(time.RFC3339, rows[1][2]); err != nil || made.Year() < 2000 {
+		t.Errorf("the root user was made at %s", rows[1][2])
+	}
+	if rows[3][6] != "N/A" {
+		t.Errorf("a password that does not exist has to be changed at %s", rows[3][6])
+	}
+}
+
+// A password that ends is to be changed when the account's policy says.
+func TestCredentialReportOfPasswords(t *testing.T) {
+	w := newWorld(t)
+	a := w.admin()
+	w.user("bob")
+	a.must(&iamapi.CreateLoginProfileRequest{UserName: new("bob"), Password: new(secret.String("Correct-1-horse"))})
+	a.must(&iamapi.UpdateAccountPasswordPolicyRequest{MaxPasswordAge: new(int32(90))})
+	a.must(&iamapi.UpdateLoginProfileRequest{UserName: new("bob"), Password: new(secret.String("Another-1-horse"))})
+	a.must(&iamapi.GenerateCredentialReportRequest{})
+	rows, err := csv.NewReader(bytes.NewReader(get[iamapi.GetCredentialReportResponse](a, &iamapi.GetCredentialReportRequest{}).Content)).ReadAll()
+	check(t, err)
+	changed, err := time.Parse(time.RFC3339, rows[3][5])
+	check(t, err)
+	next, err := time.Parse(time.RFC3339, rows[3][6])
+	if err != nil || next.Sub(changed) != 90*24*time.Hour || rows[3][3] != "true" {
+		t.Errorf("%q", rows[3])
 	}
 }
 

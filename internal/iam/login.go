@@ -20,6 +20,7 @@ import (
 // can ask for the old one.
 type login struct {
 	Created time.Time `json:"created"`
+	Changed time.Time `json:"changed,omitzero"` // of the password itself
 	Sealed  []byte    `json:"sealed,omitempty"` // none until one was given
 	Reset   bool      `json:"reset,omitempty"`
 }
@@ -41,6 +42,7 @@ func (s *Service) setPassword(tx store.Tx, o owner, l *login, password secret.St
 	if err := checkPassword(v.Password, password.Reveal(), o.name); err != nil {
 		return err
 	}
+	l.Changed = s.now()
 	l.Sealed = s.secrets.Seal([]byte(password.Reveal()), passwordAAD(o))
 	return nil
 }

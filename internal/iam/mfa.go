@@ -43,6 +43,10 @@ const (
 	seedSize   = 20
 )
 
+// maxSerial is how long a serial number may be, and so the ARN that is that of a virtual device.
+// Source: IAM API Reference, EnableMFADevice.
+const maxSerial = 256
+
 func serial(k *kept[device]) string { return devices.arn(k) }
 
 func noDevice(serial string) error {
@@ -70,6 +74,9 @@ func (s *Service) CreateVirtualMFADevice(ctx context.Context, c *guard.Call, in 
 	err := s.g.Update(ctx, c, func(tx store.Tx) error {
 		k := devices.named(c, api.Val(in.VirtualMFADeviceName))
 		k.Path, k.ID, k.Created = pathOf(in.Path), directory.NewID("MFAD"), s.now()
+		if over := len(serial(k)) - maxSerial; over > 0 {
+			return apierr.Newf("ValidationError", "1 validation error detected: Value '%s' at 'virtualMFADeviceName' failed to satisfy constraint: Member must have length less than or equal to %d", k.Name, max(1, len(k.Name)-over))
+		}
 		k.Body.Sealed = s.secrets.Seal(seed, seedAAD(k))
 		taken := apierr.New(codeExists, "MFADevice entity at the same path and name already exists.")
 		if err := devices.create(s, tx, c, k, in.Tags, "TagMFADevice", taken); err != nil {

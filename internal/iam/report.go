@@ -114,8 +114,16 @@ func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05+00:0
 // an account is more than one transaction may read.
 func (s *Service) credentialReport(ctx context.Context, account string) ([]byte, error) {
 	var people []directory.User
+	var v settings
 	err := s.g.Read(ctx, func(tx store.Tx) error {
-		people = []directory.User{{Account: account}}
+		a, _, err := directory.Accounts.Get(tx, account)
+		if err != nil {
+			return err
+		}
+		if v, _, err = settingsTable.Get(tx, account); err != nil {
+			return err
+		}
+		people = []directory.User{{Account: account, Created: a.Created}}
 		for r, err := range s.dir.Users(tx, account, "") {
 			if err != nil {
 				return err
@@ -126,6 +134,14 @@ func (s *Service) credentialReport(ctx context.Context, account string) ([]byte,
 	})
 	if err != nil {
 		return nil, err
+	}
+	if root := &people[0]; root.Created.IsZero() { // of a development server's account: no later than its first user
+		root.Created = s.now()
+		for _, u := range people[1:] {
+			if u.Created.Before(root.Created) {
+				root.Created = u.Created
+			}
+		}
 	}
 	var buf bytes.Buffer
 	w := csv.NewWriter(&buf)
@@ -138,7 +154,7 @@ func (s *Service) credentialReport(ctx context.Context, account string) ([]byte,
 		err := s.g.Read(ctx, func(tx store.Tx) error {
 			lines = nil
 			for _, u := range some {
-				line, err := s.reportLine(tx, account, u)
+				line, err := s.reportLine(tx, v.Password, u)
 				if err != nil {
 					return err
 				}
@@ -157,23 +173,28 @@ func (s *Service) credentialReport(ctx context.Context, account string) ([]byte,
 	return buf.Bytes(), w.Error()
 }
 
-func (s *Service) reportLine(tx store.Tx, account string, u directory.User) ([]string, error) {
-	o := owner{account: account, name: u.Name, id: u.ID}
+// reportLine is the line of a user, or of the root user, who has no name. The account's rules for
+// passwords may be nil.
+func (s *Service) reportLine(tx store.Tx, rules *iamapi.PasswordPolicy, u directory.User) ([]string, error) {
+	o := owner{account: u.Account, name: u.Name, id: u.ID}
 	b, _, err := belongingsTable.Get(tx, o.key()...)
 	if err != nil {
 		return nil, err
 	}
 	line := []string{u.Name, u.ARN(), stamp(u.Created), "false", notHere, notHere, notHere, strconv.FormatBool(len(b.MFA) > 0)}
 	if u.ID == "" {
-		a, _, err := directory.Accounts.Get(tx, account)
-		if err != nil {
-			return nil, err
-		}
-		line = []string{"<root_account>", arn.Root(account), stamp(a.Created), "not_supported", "no_information", "not_supported", "not_supported", strconv.FormatBool(len(b.MFA) > 0)}
+		line = []string{"<root_account>", arn.Root(u.Account), stamp(u.Created), "not_supported", "no_information", "not_supported", "not_supported", strconv.FormatBool(len(b.MFA) > 0)}
 	} else if b.Login != nil {
-		line[3], line[4], line[5] = "true", "no_information", stamp(b.Login.Created)
+		changed := b.Login.Changed
+		if changed.IsZero() {
+			changed = b.Login.Created
+		}
+		line[3], line[4], line[5] = "true", "no_information", stamp(changed)
+		if rules != nil && rules.MaxPasswordAge != nil {
+			line[6] = stamp(changed.AddDate(0, 0, int(*rules.MaxPasswordAge)))
+		}
 	}
-	keys, err := s.dir.UserAccessKeys(tx, account, u.Name)
+	keys, err := s.dir.UserAccessKeys(tx, u.Account, u.Name)
 	if err != nil {
 		return nil, err
 	}

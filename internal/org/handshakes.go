@@ -220,10 +220,14 @@ func (s *Service) AcceptHandshake(ctx context.Context, c *guard.Call, in *organi
 		if err != nil {
 			return err
 		}
-		if _, in, err := s.dir.OrganizationOf(tx, c.Account()); err != nil {
+		if old, in, err := s.dir.OrganizationOf(tx, c.Account()); err != nil {
 			return err
 		} else if in {
-			return errJoined
+			if stays, err := s.stays(tx, c, old); err != nil {
+				return err
+			} else if stays {
+				return errJoined
+			}
 		}
 		o, in, err := s.dir.OrganizationOf(tx, h.Management)
 		if err != nil {

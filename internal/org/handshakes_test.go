@@ -137,3 +137,51 @@ func TestServicesAndTheirAdministrators(t *testing.T) {
 	w.as(member+"ADMIN").refused(&organizationsapi.DescribeEffectivePolicyRequest{PolicyType: new("TAG_POLICY")}, "EffectivePolicyNotFoundException", "*")
 	w.as(member+"ADMIN").refused(&organizationsapi.DescribeEffectivePolicyRequest{PolicyType: new("TAG_POLICY"), TargetId: new(other)}, "AccessDeniedException", "*")
 }
+
+// An account that is in a development server's organization for no reason of its own has another
+// one if it likes; those that somebody placed or that hold policies stay.
+func TestIdleAccountsHaveOrganizationsOfTheirOwn(t *testing.T) {
+	w := newWorld(t)
+	boss, them, third := w.manager(), w.as(member+"ADMIN"), w.as(other+"ADMIN")
+	own := get[organizationsapi.CreateOrganizationResponse](them, &organizationsapi.CreateOrganizationRequest{}).Organization
+	them.refused(&organizationsapi.CreateOrganizationRequest{}, "AlreadyInOrganizationException", "*")
+	ids := func() (out []string) {
+		for _, a := range get[organizationsapi.ListAccountsResponse](them, &organizationsapi.ListAccountsRequest{}).Accounts {
+			out = append(out, *a.Id)
+		}
+		return out
+	}
+	if got := ids(); !slices.Equal(got, []string{member}) {
+		t.Errorf("accounts %v", got)
+	}
+	boss.refused(&organizationsapi.DescribeAccountRequest{AccountId: new(member)}, "AccountNotFoundException", "*")
+	root := get[organizationsapi.ListRootsResponse](them, &organizationsapi.ListRootsRequest{}).Roots[0]
+	them.must(&organizationsapi.EnablePolicyTypeRequest{RootId: root.Id, PolicyType: new(scp)})
+	if l := get[organizationsapi.ListTargetsForPolicyResponse](them, &organizationsapi.ListTargetsForPolicyRequest{PolicyId: new("p-FullAWSAccess")}).Targets; len(l) != 2 {
+		t.Errorf("targets %+v", l)
+	}
+
+	h := get[organizationsapi.InviteAccountToOrganizationResponse](them, invite(other)).Handshake
+	third.must(&organizationsapi.AcceptHandshakeRequest{HandshakeId: h.Id})
+	if got := ids(); !slices.Equal(got, []string{member, other}) {
+		t.Errorf("accounts %v", got)
+	}
+	third.refused(&organizationsapi.CreateOrganizationRequest{}, "AlreadyInOrganizationException", "*")
+	them.must(&organizationsapi.RemoveAccountFromOrganizationRequest{AccountId: new(other)})
+	third.refused(&organizationsapi.DescribeOrganizationRequest{}, "AWSOrganizationsNotInUseException", "*")
+	them.must(&organizationsapi.DeleteOrganizationRequest{})
+	them.refused(&organizationsapi.DescribeOrganizationRequest{}, "AWSOrganizationsNotInUseException", "*")
+	if again := get[organizationsapi.CreateOrganizationResponse](them, &organizationsapi.CreateOrganizationRequest{}).Organization; *again.Id == *own.Id {
+		t.Error("a new organization has the id of a deleted one")
+	}
+
+	boss.refused(&organizationsapi.CreateOrganizationRequest{}, "AlreadyInOrganizationException", "*")
+	const placed, limited, made = "777700000001", "777700000002", "new@example.com"
+	boss.must(&organizationsapi.MoveAccountRequest{AccountId: new(placed), SourceParentId: new(rootID), DestinationParentId: new(boss.unit(rootID, "u"))})
+	boss.attach(boss.policy(scp, "none", statement("Deny", "s3:*")), limited)
+	status := get[organizationsapi.CreateAccountResponse](boss, &organizationsapi.CreateAccountRequest{AccountName: sensitive("new"), Email: sensitive(made)}).CreateAccountStatus
+	done := get[organizationsapi.DescribeCreateAccountStatusResponse](boss, &organizationsapi.DescribeCreateAccountStatusRequest{CreateAccountRequestId: status.Id}).CreateAccountStatus
+	for _, account := range []string{placed, limited, *done.AccountId} {
+		w.as(account+"ADMIN").refused(&organizationsapi.CreateOrganizationRequest{}, "AlreadyInOrganizationException", "*")
+	}
+}

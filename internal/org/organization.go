@@ -12,14 +12,20 @@ import (
 )
 
 // CreateOrganization makes the caller's account manage a new organization. No policy type is
-// enabled in it.
+// enabled in it. On a development server an idle account of everybody's organization leaves that.
 func (s *Service) CreateOrganization(ctx context.Context, c *guard.Call, in *organizationsapi.CreateOrganizationRequest) (*organizationsapi.CreateOrganizationResponse, error) {
 	out := &organizationsapi.CreateOrganizationResponse{}
 	err := s.g.Update(ctx, c, func(tx store.Tx) error {
-		_, exists, err := s.ask(tx, c, on())
-		switch {
-		case err != nil:
+		old, exists, err := s.ask(tx, c, on())
+		if err != nil {
 			return err
+		}
+		if exists {
+			if exists, err = s.stays(tx, c, old); err != nil {
+				return err
+			}
+		}
+		switch {
 		case exists:
 			return errAlreadyIn
 		case api.Val(in.FeatureSet) == organizationsapi.OrganizationFeatureSetCONSOLIDATED_BILLING:
@@ -43,6 +49,16 @@ func (s *Service) CreateOrganization(ctx context.Context, c *guard.Call, in *org
 		return nil
 	})
 	return out, err
+}
+
+// stays reports whether the caller's account cannot join another organization: only an idle one of
+// a development server leaves the one it is in for that.
+func (s *Service) stays(tx store.Tx, c *guard.Call, o directory.Organization) (bool, error) {
+	idle, err := s.dir.Idle(tx, o, c.Account())
+	if err != nil || !idle {
+		return true, err
+	}
+	return false, s.dir.RemoveMember(tx, o, c.Account())
 }
 
 func show(o directory.Organization, management directory.Member) *organizationsapi.Organization {
