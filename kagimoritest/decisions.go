@@ -1,7 +1,6 @@
 package kagimoritest
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -50,13 +49,13 @@ func (s *Server) Decisions() []Decision {
 	slices.Reverse(recs)
 	var out []Decision
 	for i := range recs {
-		for _, raw := range recs[i].Kagimori.Decisions {
-			var d guard.Recorded
-			if err := json.Unmarshal(raw, &d); err != nil {
-				s.t.Fatalf("kagimoritest: a decision in the trail: %v", err)
-			}
-			if d.Only == "" { // else what one account is told of a decision that is there too
-				out = append(out, decisions(&recs[i], &d)...)
+		made, err := guard.Decisions(&recs[i])
+		if err != nil {
+			s.t.Fatalf("kagimoritest: %v", err)
+		}
+		for j := range made {
+			if made[j].Only == "" { // else what one account is told of a decision that is there too
+				out = append(out, decisions(&recs[i], &made[j])...)
 			}
 		}
 	}

@@ -13,16 +13,37 @@ import (
 // usualDecision is the room that the record of a decision usually takes.
 const usualDecision = 768
 
+// A frame is what the record around a decision says already: the ARNs of who called and of the first resource,
+// "" if it does not.
+type frame struct{ caller, resource string }
+
+// frame is that of the call's record, as it is known at a decision.
+func (c *Call) frame(principal *authz.Principal) (f frame) {
+	switch principal.Type {
+	case authz.Root, authz.User, authz.RoleSession, authz.FederatedUser: // see identity
+		f.caller = c.Caller.Principal.ARN
+	}
+	if len(c.evidence.resources) > 0 {
+		f.resource = c.evidence.resources[0].ARN
+	}
+	return f
+}
+
 // appendAllowed writes the record of a decision that allows as encoding/json writes a [Recorded], in a
-// fraction of the time: nearly every request has one. ok is false, and what was appended of no use, for
-// decisions with more to tell.
-func appendAllowed(b []byte, principal *authz.Principal, d *authz.Decision) (out []byte, ok bool) {
+// fraction of the time: nearly every request has one, and so it leaves out what [Decisions] knows from the rest of
+// the record. ok is false, and what was appended of no use, for decisions with more to tell.
+func appendAllowed(b []byte, around frame, principal *authz.Principal, d *authz.Decision) (out []byte, ok bool) {
 	if d.Outcome != authz.Allowed {
 		return b, false
 	}
-	b = appendText(append(b, `{"principal":`...), principal.ARN)
-	b = some(b, `,"account":`, principal.Account)
-	b = append(b, `,"outcome":"allowed","parts":[`...)
+	b = append(b, '{')
+	if principal.ARN != around.caller || principal.ARN == "" {
+		b = append(appendText(append(b, `"principal":`...), principal.ARN), ',')
+	}
+	if principal.Account != "" {
+		b = append(appendText(append(b, `"account":`...), principal.Account), ',')
+	}
+	b = append(b, `"outcome":"allowed","parts":[`...)
 	for i := range d.Parts {
 		p := &d.Parts[i]
 		if p.Outcome != authz.Allowed || len(p.Missed)+len(p.Silent)+len(p.Depends) > 0 {
@@ -31,14 +52,16 @@ func appendAllowed(b []byte, principal *authz.Principal, d *authz.Decision) (out
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendPart(b, p)
+		b = appendPart(b, around, p)
 	}
 	return append(b, `]}`...), true
 }
 
-func appendPart(b []byte, p *authz.PartDecision) []byte {
+func appendPart(b []byte, around frame, p *authz.PartDecision) []byte {
 	b = appendText(append(b, `{"action":`...), p.Action)
-	b = appendText(append(b, `,"resource":`...), p.Resource)
+	if p.Resource != around.resource || p.Resource == "" {
+		b = appendText(append(b, `,"resource":`...), p.Resource)
+	}
 	b = append(b, `,"outcome":"allowed"`...)
 	b = some(b, `,"by":`, name(layers, p.By))
 	b = some(b, `,"also":`, name(layers, p.Also))
@@ -48,7 +71,7 @@ func appendPart(b []byte, p *authz.PartDecision) []byte {
 		} else {
 			b = append(b, ',')
 		}
-		b = appendMatch(b, &p.Matched[i])
+		b = appendMatch(b, p.Resource, &p.Matched[i])
 	}
 	if len(p.Matched) > 0 {
 		b = append(b, ']')
@@ -59,10 +82,12 @@ func appendPart(b []byte, p *authz.PartDecision) []byte {
 	return append(b, '}')
 }
 
-func appendMatch(b []byte, m *authz.Match) []byte {
+func appendMatch(b []byte, resource string, m *authz.Match) []byte {
 	b = appendText(append(b, `{"layer":`...), name(layers, m.Layer))
-	b = some(b, `,"document":`, m.Document)
-	b = some(b, `,"owner":`, m.Owner)
+	if !ofResource(m, resource) {
+		b = some(b, `,"document":`, m.Document)
+		b = some(b, `,"owner":`, m.Owner)
+	}
 	b = some(b, `,"sid":`, m.Sid)
 	b = flag(b, `,"deny":true`, m.Effect == policy.Deny)
 	b = some(b, `,"grantId":`, m.GrantID)

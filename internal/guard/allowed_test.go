@@ -1,24 +1,41 @@
 package guard_test
 
 import (
+	"encoding/json"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/trail"
 )
 
-// What is written by hand is what encoding/json writes.
-func TestAllowedIsEncodingJSONs(t *testing.T) {
+// What is written by hand, and leaves out what is around it, is read as encoding/json's whole form is.
+func TestAllowedIsRead(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	text := func() string {
-		all := []string{"", "arn:aws:iam::111122223333:user/a", "Enable IAM User Permissions", `quo"te\`, "<a&b>", "名前", "tab\t", "\u2028", "bad\xff"}
-		return all[r.IntN(len(all))]
+	any := []string{
+		"arn:aws:iam::111122223333:user/a", "arn:aws:kms:us-east-1:111122223333:key/1", "arn:aws:iam::111122223333:role/r", "111122223333",
+		"Enable IAM User Permissions", `quo"te\`, "<a&b>", "名前", "tab\t", "\u2028", "bad\xff",
 	}
-	fast := 0
+	text := func() string { return any[r.IntN(len(any))] }
+	maybe := func() string {
+		if r.IntN(4) == 0 {
+			return ""
+		}
+		return text()
+	}
+	fast, shorter := 0, 0
 	for range 5000 {
-		p := authz.Principal{ARN: text(), Account: text()}
+		p := authz.Principal{ARN: text(), Account: maybe()}
+		around := trail.Record{UserIdentity: trail.UserIdentity{ARN: valid(text())}}
+		if r.IntN(10) == 0 {
+			p.ARN, around.UserIdentity.ARN = "", "" // nobody
+		}
+		for range r.IntN(3) {
+			around.Resources = append(around.Resources, trail.Resource{ARN: valid(text())})
+		}
 		d := authz.Decision{Outcome: authz.Allowed, Parts: make([]authz.PartDecision, r.IntN(3))}
 		for i := range d.Parts {
 			d.Parts[i] = authz.PartDecision{
@@ -27,8 +44,8 @@ func TestAllowedIsEncodingJSONs(t *testing.T) {
 			}
 			for range r.IntN(3) {
 				d.Parts[i].Matched = append(d.Parts[i].Matched, authz.Match{
-					Layer: authz.Layer(r.IntN(12)), Document: text(), Owner: text(), Sid: text(), Effect: policy.Effect(r.IntN(2)),
-					Pos: policy.Pos{Line: r.IntN(3), Column: r.IntN(3)}, GrantID: text(), Account: r.IntN(2) == 0,
+					Layer: authz.Layer(r.IntN(12)), Document: text(), Owner: maybe(), Sid: maybe(), Effect: policy.Effect(r.IntN(2)),
+					Pos: policy.Pos{Line: r.IntN(3), Column: r.IntN(3)}, GrantID: maybe(), Account: r.IntN(2) == 0,
 				})
 			}
 			switch r.IntN(20) {
@@ -40,18 +57,40 @@ func TestAllowedIsEncodingJSONs(t *testing.T) {
 				d.Parts[i].Silent = []authz.Layer{authz.LayerSCP}
 			}
 		}
-		got, want, err := guard.AllowedForms(&p, &d)
-		if err != nil {
-			t.Fatal(err)
+		brief, whole := guard.AllowedForms(&around, &p, &d)
+		if brief == nil {
+			continue
 		}
-		if got != nil {
-			fast++
-			if string(got) != string(want) {
-				t.Fatalf("got  %s\nwant %s", got, want)
-			}
+		fast++
+		want := completed(t, &around, marshal(t, whole))
+		if got := completed(t, &around, brief); got != want {
+			t.Fatalf("%s\ngot  %s\nwant %s", brief, got, want)
+		}
+		if len(brief) < len(want) {
+			shorter++
 		}
 	}
-	if fast < 3000 {
-		t.Errorf("only %d of 5000 were written by hand", fast)
+	if fast < 3000 || shorter < 500 {
+		t.Errorf("of 5000, %d were written by hand, and %d shorter", fast, shorter)
 	}
+}
+
+// valid is a text as it comes out of a record.
+func valid(s string) string { return strings.ToValidUTF8(s, "\ufffd") }
+
+func marshal(t *testing.T, v any) []byte {
+	t.Helper()
+	data, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// completed is a decision as it is read out of a record.
+func completed(t *testing.T, around *trail.Record, decision []byte) string {
+	t.Helper()
+	around.Kagimori.Decisions = []json.RawMessage{decision}
+	all := decisions(t, around)
+	return string(marshal(t, all[0]))
 }

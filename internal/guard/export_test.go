@@ -1,22 +1,24 @@
 package guard
 
 import (
-	"encoding/json"
-
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/trail"
 )
 
-// AllowedForms are the two forms of the record of a decision: the hand-written one, nil if it does not
-// write such a decision, and encoding/json's.
-func AllowedForms(p *authz.Principal, d *authz.Decision) (fast, slow []byte, err error) {
-	fast, ok := appendAllowed(nil, p, d)
+// AllowedForms are the two forms of the record of a decision that r is around: the hand-written one, nil if it does not
+// write such a decision, and the whole one.
+func AllowedForms(r *trail.Record, p *authz.Principal, d *authz.Decision) (brief []byte, whole Recorded) {
+	f := frame{caller: r.UserIdentity.ARN}
+	if len(r.Resources) > 0 {
+		f.resource = r.Resources[0].ARN
+	}
+	brief, ok := appendAllowed(nil, f, p, d)
 	if !ok {
-		fast = nil
+		brief = nil
 	}
-	rec := Recorded{Principal: p.ARN, Account: p.Account, Outcome: name(outcomes, d.Outcome), Parts: make([]RecordedPart, len(d.Parts))}
+	whole = Recorded{Principal: p.ARN, Account: p.Account, Outcome: name(outcomes, d.Outcome), Parts: make([]RecordedPart, len(d.Parts))}
 	for i := range d.Parts {
-		rec.Omitted += rec.Parts[i].fill(&d.Parts[i], 0)
+		whole.Omitted += whole.Parts[i].fill(&d.Parts[i], 0)
 	}
-	slow, err = json.Marshal(rec)
-	return fast, slow, err
+	return brief, whole
 }

@@ -212,7 +212,7 @@ func (g *Guard) judge(tx store.Tx, c *Call, check *Check) error {
 	if d.Outcome != authz.Allowed {
 		return g.refuse(c, req, d)
 	}
-	if data, ok := appendAllowed(c.evidence.forDecision(), &req.Principal, &d); ok {
+	if data, ok := appendAllowed(c.evidence.forDecision(), c.frame(&req.Principal), &req.Principal, &d); ok {
 		if c.evidence.decisions == nil {
 			c.evidence.decisions = c.evidence.room.decisions[:0]
 		}

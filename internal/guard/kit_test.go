@@ -2,7 +2,6 @@ package guard_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"testing"
 
@@ -98,11 +97,9 @@ func only(t *testing.T, w *guardtest.World, c *guard.Call) (trail.Record, []guar
 
 func decisions(t *testing.T, r *trail.Record) []guard.Recorded {
 	t.Helper()
-	out := make([]guard.Recorded, len(r.Kagimori.Decisions))
-	for i, raw := range r.Kagimori.Decisions {
-		if err := json.Unmarshal(raw, &out[i]); err != nil {
-			t.Fatal(err)
-		}
+	out, err := guard.Decisions(r)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return out
 }

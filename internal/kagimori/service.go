@@ -10,7 +10,6 @@ package kagimori
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"slices"
@@ -196,14 +195,4 @@ func (s *Service) authorizations(ctx context.Context, who reader, request string
 		return nil
 	})
 	return out, err
-}
-
-func decode(raw []json.RawMessage) ([]guard.Recorded, error) {
-	out := make([]guard.Recorded, len(raw))
-	for i := range raw {
-		if err := json.Unmarshal(raw[i], &out[i]); err != nil {
-			return nil, fmt.Errorf("kagimori: a decision in the trail cannot be read: %w", err)
-		}
-	}
-	return out, nil
 }

@@ -65,7 +65,7 @@ type details struct {
 
 // add takes what a record has of decisions that were not allowed.
 func (d *details) add(r *trail.Record) error {
-	decisions, err := decode(r.Kagimori.Decisions)
+	decisions, err := guard.Decisions(r)
 	if err != nil {
 		return err
 	}

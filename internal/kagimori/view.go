@@ -85,7 +85,7 @@ func authorization(r *trail.Record, who reader, text texts) (_ kagimoriapi.Autho
 	if r.UserIdentity.ARN == "" {
 		a.Principal = api.Opt(r.UserIdentity.InvokedBy)
 	}
-	decisions, err := decode(r.Kagimori.Decisions)
+	decisions, err := guard.Decisions(r)
 	if err != nil {
 		return a, false, err
 	}

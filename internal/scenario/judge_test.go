@@ -347,13 +347,9 @@ func (j *judge) refusedRequest(r *trail.Record) refusal {
 
 // decisions are those of a record.
 func (j *judge) decisions(r *trail.Record) []guard.Recorded {
-	var out []guard.Recorded
-	for _, raw := range r.Kagimori.Decisions {
-		var d guard.Recorded
-		if err := json.Unmarshal(raw, &d); err != nil {
-			j.t.Fatal(err)
-		}
-		out = append(out, d)
+	out, err := guard.Decisions(r)
+	if err != nil {
+		j.t.Fatal(err)
 	}
 	return out
 }
