@@ -110,12 +110,15 @@ func (g *Guard) record(c *Call, err error) *trail.Record {
 
 // fill is record, into one that is there. Of the room of a call it takes the memory for its own record.
 func (g *Guard) fill(r *trail.Record, c *Call, err error) {
+	now := g.cfg.Now()
 	if c.evidence.eventID == "" {
-		c.evidence.eventID = cmp.Or(c.evidence.reserved, newEventID(time.Now()))
+		if c.evidence.eventID = c.evidence.reserved; c.evidence.eventID == "" {
+			c.evidence.eventID = newEventID(now)
+		}
 		c.evidence.reserved = ""
 	}
 	*r = trail.Record{
-		EventVersion: "1.11", UserIdentity: identity(&c.Caller), EventTime: g.cfg.Now().UTC(),
+		EventVersion: "1.11", UserIdentity: identity(&c.Caller), EventTime: now.UTC(),
 		EventSource: c.Service + ".amazonaws.com", EventName: c.Operation, AWSRegion: c.Region,
 		SourceIPAddress: c.Caller.SourceIP, UserAgent: c.Caller.UserAgent,
 		ResponseElements: c.evidence.response,

@@ -30,8 +30,12 @@ const trackingKey = "start"
 // used notes that an operation with keys succeeded. Source: API Reference, GetKeyLastUsage: replicas
 // are used for themselves, and ReEncrypt uses two keys.
 func (s *Service) used(ctx context.Context, c *guard.Call, operation string, keys ...*keyView) {
+	at := c.Time // the clock is not looked at once more for it
+	if at.IsZero() {
+		at = s.g.Now()
+	}
 	for _, k := range keys {
-		s.uses.note(ctx, usedKey{k.Region, k.Account, k.ID}, usage{Operation: operation, At: s.g.Now().Truncate(time.Millisecond), Event: c.EventID(k.Account), Request: c.ID})
+		s.uses.note(ctx, usedKey{k.Region, k.Account, k.ID}, usage{Operation: operation, At: at.Truncate(time.Millisecond), Event: c.EventID(k.Account), Request: c.ID})
 	}
 }
 
