@@ -107,6 +107,10 @@ var devTiming = autoscaling.Timing{RetryFirst: 5 * time.Second, RetryMax: 15 * t
 // atOnce is how long each step of an instance, a volume or a group takes where it is to take no time.
 const atOnce = time.Millisecond
 
+// refreshPending is how long an instance refresh is pending there, so that clients can see it, try a second one
+// and cancel it, as at AWS, where a refresh takes minutes. Requests do not wait for it.
+const refreshPending = 3 * time.Second
+
 // restBound is how long a request waits for what is not at rest.
 const restBound = 2 * time.Second
 
@@ -124,7 +128,7 @@ func (c Config) groupTiming() autoscaling.Timing {
 		t = devTiming
 	}
 	if c.Instant {
-		t.Detect = atOnce
+		t.Detect, t.Refresh = atOnce, refreshPending
 	}
 	return t
 }

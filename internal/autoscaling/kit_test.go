@@ -39,12 +39,14 @@ type world struct {
 	// compute and iam are what the service calls: ec2 and roles, unless a test puts something before them.
 	compute autoscaling.Compute
 	iam     autoscaling.Roles
+	// timing is that of the service. It is read when the service starts.
+	timing autoscaling.Timing
 	// events takes the events of the service, nil for none. It is read when the service starts.
 	events func(context.Context, []byte) error
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{World: guardtest.New(t)}
+	w := &world{World: guardtest.New(t), timing: autoscaling.Timing{RetryFirst: time.Minute, Jitter: 1e-9}}
 	w.ec2 = &fakeEC2{instances: map[string]*ec2api.Instance{}, tokens: map[string]string{}, markets: map[string]string{}}
 	w.roles = &fakeRoles{w: w.World}
 	w.compute, w.iam = w.ec2, w.roles
@@ -57,7 +59,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) start() {
 	w.service = autoscaling.New(autoscaling.Config{
 		Guard: w.Guard, Clock: w.Clock, Compute: w.compute, Roles: w.iam, Events: w.events, Logger: w.Logger,
-		Timing: autoscaling.Timing{RetryFirst: time.Minute, Jitter: 1e-9},
+		Timing: w.timing,
 	})
 	w.ec2.changed = func(id string) { w.service.InstanceChanged(context.Background(), guardtest.Region, account, id) }
 	w.Must(w.service.Start(w.T.Context()))

@@ -22,6 +22,8 @@ func (s *Service) refresh(ctx context.Context, v *sight, as guard.Caller) error 
 		return nil
 	}
 	switch {
+	case r.Status == refreshPending && s.g.Now().Before(r.Paused):
+		return nil
 	case r.Status == refreshPending:
 		if err := s.resolveVersions(ctx, v, as); err != nil {
 			return err
@@ -208,7 +210,10 @@ func (s *Service) advance(ctx context.Context, v *sight) error {
 	if n := len(r.Prefs.Checkpoints); n > 0 && r.Status != refreshRollingBack {
 		last = r.Prefs.Checkpoints[n-1]
 	}
-	percent := percentDone(r.Total, min(r.Total, left+moving+max(0, missing)))
+	percent := r.Percent // nothing to replace, or nothing begun
+	if r.Total > 0 {
+		percent = percentDone(r.Total, min(r.Total, left+moving+max(0, missing)))
+	}
 	ended := func(status, why string) error {
 		if err := s.unmark(ctx, v); err != nil {
 			return err

@@ -179,3 +179,31 @@ func TestRefreshTimesOut(t *testing.T) {
 		}
 	}
 }
+
+// Where a refresh is pending for a moment nothing happens until it is over; a second one is refused, and it can be
+// cancelled.
+func TestPendingInstanceRefresh(t *testing.T) {
+	w := newWorld(t)
+	w.timing.Refresh = 5 * time.Second
+	w.start()
+	w.ec2.run = true
+	w.must("CreateAutoScalingGroup", request("g", 2))
+	w.Advance(3 * time.Second)
+	again := start(autoscalingapi.RefreshPreferences{MinHealthyPercentage: new(int32(0))})
+	w.must("StartInstanceRefresh", again)
+	w.Advance(4 * time.Second)
+	w.wantRefresh("before its time", "Pending", 0)
+	guardtest.WantError(t, w.try("StartInstanceRefresh", again), "InstanceRefreshInProgress", "*")
+	w.must("CancelInstanceRefresh", &autoscalingapi.CancelInstanceRefreshType{AutoScalingGroupName: new("g")})
+	w.Advance(time.Second)
+	w.wantRefresh("cancelled", "Cancelled", 0)
+	if n := len(w.ec2.ids("terminated")); n != 0 {
+		t.Errorf("%d instances were replaced", n)
+	}
+	w.must("StartInstanceRefresh", again)
+	w.Advance(time.Minute)
+	w.wantRefresh("at the end", "Successful", 100)
+	if n := len(w.ec2.ids("terminated")); n != 2 {
+		t.Errorf("%d instances were replaced", n)
+	}
+}

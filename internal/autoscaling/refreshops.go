@@ -33,6 +33,7 @@ func (s *Service) StartInstanceRefresh(ctx context.Context, c *guard.Call, in *a
 		return nil, err
 	}
 	r := refreshRecord{ID: guard.NewRequestID(), Status: refreshPending, Start: s.g.Now(), Progressed: s.g.Now()}
+	r.Paused = r.Start.Add(s.timing.Refresh)
 	if r.Prefs, err = g.preferences(in.Preferences); err != nil {
 		return nil, err
 	}

@@ -48,7 +48,7 @@ type refreshRecord struct {
 	WarmLeft    int32 `json:",omitempty"`
 	Percent     int32
 	Checkpoint  int       `json:",omitempty"` // that comes next
-	Paused      time.Time `json:",omitzero"`  // at a checkpoint, until then
+	Paused      time.Time `json:",omitzero"`  // while pending and at a checkpoint, until then
 	Baked       time.Time `json:",omitzero"`  // when the bake time ends
 	Progressed  time.Time // when an instance was last replaced
 	Moving      bool      `json:",omitempty"` // Cancelling waits for instances on their way

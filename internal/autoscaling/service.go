@@ -54,6 +54,8 @@ type Timing struct {
 	SuspendAfter time.Duration // without a successful launch; 24 h
 	Detect       time.Duration // from a change of state to the check that sees it; 1 s
 	Jitter       float64       // part of a delay that is random; 0.1
+	// Refresh is how long an instance refresh is pending before it begins; nothing by default.
+	Refresh time.Duration
 }
 
 func (t Timing) withDefaults() Timing {

@@ -117,6 +117,7 @@ func (s *Service) draftImage(tx store.Tx, c *guard.Call, in *ec2api.CreateImageR
 	c.Touch(i.arn(), i.Account, "AWS::EC2::Instance")
 	parts := []authz.Part{s.newImagePart(c, action, tags["image"]), s.instancePart(c, action, i, own)}
 	var refusal error
+	img.Stores = storesOf(in.BlockDeviceMappings)
 	img.Devices, drafts, refusal = s.imageDevices(tx, c, i, volumes, in.BlockDeviceMappings)
 	for n := range drafts {
 		d := &drafts[n]

@@ -69,6 +69,9 @@ func (s *Service) CreateVolume(ctx context.Context, c *guard.Call, in *ec2api.Cr
 		return nil, err
 	}
 	if j != nil {
+		if v := j.State.Volumes()[0]; v.Encrypted && in.KmsKeyId == nil {
+			out.KmsKeyId = s.keyShown(ctx, c, v.KeyID)
+		}
 		s.counted(j.Host, 1) // before the job is another goroutine's
 		s.schedule(j)
 	}

@@ -91,6 +91,31 @@ var networkACLFields = fields[ec2api.NetworkAcl]{
 		}
 		return ids
 	},
+	"association.association-id": func(a ec2api.NetworkAcl) (ids []string) {
+		for _, x := range a.Associations {
+			ids = append(ids, *x.NetworkAclAssociationId)
+		}
+		return ids
+	},
+	"entry.cidr":            entries(func(e ec2api.NetworkAclEntry) []string { return oneOf(*e.CidrBlock) }),
+	"entry.egress":          entries(func(e ec2api.NetworkAclEntry) []string { return boolOf(*e.Egress) }),
+	"entry.protocol":        entries(func(e ec2api.NetworkAclEntry) []string { return oneOf(*e.Protocol) }),
+	"entry.rule-action":     entries(func(e ec2api.NetworkAclEntry) []string { return oneOf(*e.RuleAction) }),
+	"entry.rule-number":     entries(func(e ec2api.NetworkAclEntry) []string { return intOf(*e.RuleNumber) }),
+	"entry.icmp.code":       fixed[ec2api.NetworkAcl](),
+	"entry.icmp.type":       fixed[ec2api.NetworkAcl](),
+	"entry.ipv6-cidr":       fixed[ec2api.NetworkAcl](),
+	"entry.port-range.from": fixed[ec2api.NetworkAcl](),
+	"entry.port-range.to":   fixed[ec2api.NetworkAcl](),
+}
+
+func entries(values func(ec2api.NetworkAclEntry) []string) func(ec2api.NetworkAcl) []string {
+	return func(a ec2api.NetworkAcl) (out []string) {
+		for _, e := range a.Entries {
+			out = append(out, values(e)...)
+		}
+		return out
+	}
 }
 
 // DescribeNetworkAcls lists the default network ACLs of the caller's VPCs: there are no others.
@@ -118,6 +143,9 @@ func (s *Service) DescribeNetworkAcls(ctx context.Context, c *guard.Call, in *ec
 			func(a *ec2api.NetworkAcl) (string, *[]ec2api.Tag) { return *a.NetworkAclId, &a.Tags })
 		if err != nil {
 			return err
+		}
+		for i := range items {
+			items[i].Tags = append([]ec2api.Tag{}, items[i].Tags...)
 		}
 		out.NetworkAcls, out.NextToken, err = paginate(c.Operation, items, id, anyPage, in.MaxResults, in.NextToken)
 		return err

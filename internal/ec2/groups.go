@@ -224,6 +224,9 @@ func (s *Service) DescribeRouteTables(ctx context.Context, c *guard.Call, in *ec
 		if err != nil {
 			return err
 		}
+		for i := range items {
+			items[i].Tags = append([]ec2api.Tag{}, items[i].Tags...)
+		}
 		out.RouteTables, out.NextToken, err = paginate(c.Operation, items, id, anyPage, in.MaxResults, in.NextToken)
 		return err
 	})

@@ -47,6 +47,7 @@ var imageFields = fields[imageRecord]{
 	"sriov-net-support":    imageText(func(r imageRecord) string { return r.SRIOV }),
 	"platform-details":     imageText(func(r imageRecord) string { return r.Platform }),
 	"usage-operation":      fixed[imageRecord]("RunInstances"),
+	"free-tier-eligible":   fixed[imageRecord]("false"),
 	"image-allowed":        fixed[imageRecord]("true"),
 	"platform":             fixed[imageRecord](),
 	"kernel-id":            fixed[imageRecord](),

@@ -51,6 +51,13 @@ type imageRecord struct {
 	Deprecated     time.Time `json:"deprecated,omitzero"` // from when on it counts as deprecated
 
 	Devices []imageDevice `json:"devices"`
+	Stores  []imageStore  `json:"stores,omitempty"`
+}
+
+// An imageStore is an instance store volume that an image's mapping names. It is shown; hosts here have none.
+type imageStore struct {
+	Name    string `json:"name"`    // /dev/sdb
+	Virtual string `json:"virtual"` // ephemeral0
 }
 
 // imageTable holds the images of all accounts.
@@ -236,6 +243,9 @@ func (r imageRecord) wire() ec2api.Image {
 				Throughput: api.Opt(d.Throughput), Encrypted: new(d.Encrypted), DeleteOnTermination: new(d.DeleteOnTermination),
 			},
 		})
+	}
+	for _, d := range r.Stores {
+		out.BlockDeviceMappings = append(out.BlockDeviceMappings, ec2api.BlockDeviceMapping{DeviceName: &d.Name, VirtualName: &d.Virtual})
 	}
 	return out
 }

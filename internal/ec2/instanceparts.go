@@ -39,6 +39,7 @@ func partFields() fields[*instanceRecord] {
 			return w.MaintenanceOptions.AutoRecovery
 		}),
 		"metadata-options.state":                  text(func(w *ec2api.Instance) *string { return w.MetadataOptions.State }),
+		"metadata-options.http-protocol-ipv4":     fixed[*instanceRecord]("enabled"),
 		"metadata-options.http-protocol-ipv6":     text(func(w *ec2api.Instance) *string { return w.MetadataOptions.HttpProtocolIpv6 }),
 		"metadata-options.instance-metadata-tags": text(func(w *ec2api.Instance) *string { return w.MetadataOptions.InstanceMetadataTags }),
 		"metadata-options.http-put-response-hop-limit": of(func(w *ec2api.Instance) []string {
@@ -69,6 +70,7 @@ func partFields() fields[*instanceRecord] {
 			return out
 		}),
 		"operator.managed": fixed[*instanceRecord]("false"),
+		"network-performance-options.bandwidth-weighting": fixed[*instanceRecord]("default"),
 	}
 	for _, name := range []string{
 		"affinity", "boot-mode", "capacity-reservation-id", "host-id", "ipv6-address", "kernel-id", "operator.principal", "outpost-arn",
@@ -146,6 +148,7 @@ func faceFields(of func(func(*ec2api.Instance) []string) func(*instanceRecord) [
 		"private-dns-name":             text(func(n *ec2api.InstanceNetworkInterface) *string { return n.PrivateDnsName }),
 		"private-ip-address":           text(func(n *ec2api.InstanceNetworkInterface) *string { return n.PrivateIpAddress }),
 		"public-dns-name":              name,
+		"operator.managed":             each(func(*ec2api.InstanceNetworkInterface) []string { return boolOf(false) }),
 		"requester-managed":            each(func(*ec2api.InstanceNetworkInterface) []string { return boolOf(false) }),
 		"source-dest-check":            each(func(n *ec2api.InstanceNetworkInterface) []string { return boolOf(api.Val(n.SourceDestCheck)) }),
 		"status":                       text(func(n *ec2api.InstanceNetworkInterface) *string { return n.Status }),
@@ -154,7 +157,7 @@ func faceFields(of func(func(*ec2api.Instance) []string) func(*instanceRecord) [
 		"addresses.association.allocation-id", "addresses.association.association-id", "addresses.association.carrier-ip", "addresses.association.customer-owned-ip",
 		"association.allocation-id", "association.association-id", "association.carrier-ip", "association.customer-owned-ip",
 		"deny-all-igw-traffic", "ipv4-prefixes.ipv4-prefix", "ipv6-address", "ipv6-addresses.ipv6-address", "ipv6-addresses.is-primary-ipv6", "ipv6-native",
-		"ipv6-prefixes.ipv6-prefix", "is-primary-ipv6", "outpost-arn", "requester-id", "tag-key", "tag-value",
+		"ipv6-prefixes.ipv6-prefix", "is-primary-ipv6", "operator.principal", "outpost-arn", "requester-id", "tag-key", "tag-value",
 	} {
 		out[none] = fixed[*instanceRecord]()
 	}

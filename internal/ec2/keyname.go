@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
@@ -36,4 +37,16 @@ func (s *Service) resolveKey(ctx context.Context, j *job, id string) (string, er
 			return nil, err
 		})
 	return "", err
+}
+
+// keyShown is the key that the answer to a request shows for a volume that is not made yet and for which no key
+// was named: the ARN of a key of the caller's account, else the identifier as it was chosen, since whether
+// another account has such a key is decided later.
+func (s *Service) keyShown(ctx context.Context, c *guard.Call, id string) *string {
+	if parsed, err := arn.Parse(id); err != nil || parsed.Account == c.Account() {
+		if keyARN, err := s.keys.ResolveKey(ctx, c.Region, c.Account(), id); err == nil {
+			return &keyARN
+		}
+	}
+	return api.Opt(id)
 }

@@ -375,3 +375,28 @@ func TestSnapshotsOfAnInstance(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// The instance store volumes that a mapping names are shown, although hosts here have none.
+func TestImagesShowInstanceStoreVolumes(t *testing.T) {
+	h := newHouse(t)
+	id := h.run(h.owner())
+	snap := *ask[ec2api.Snapshot](h.desk, h.owner(), &ec2api.CreateSnapshotRequest{VolumeId: h.volumeOn(id, rootDevice).VolumeId}).SnapshotId
+	h.Advance(time.Minute)
+	store := ec2api.BlockDeviceMapping{DeviceName: new("/dev/sdb"), VirtualName: new("ephemeral0")}
+	registered := *ask[ec2api.RegisterImageResult](h.desk, h.owner(), &ec2api.RegisterImageRequest{
+		Name: new("one"), RootDeviceName: new(rootDevice), BlockDeviceMappings: []ec2api.BlockDeviceMapping{
+			{DeviceName: new(rootDevice), Ebs: &ec2api.EbsBlockDevice{SnapshotId: &snap}}, store,
+		},
+	}).ImageId
+	made := *ask[ec2api.CreateImageResult](h.desk, h.owner(), &ec2api.CreateImageRequest{
+		Name: new("two"), InstanceId: &id, BlockDeviceMappings: []ec2api.BlockDeviceMapping{store},
+	}).ImageId
+	h.Advance(time.Minute)
+	copied := *ask[ec2api.CopyImageResult](h.desk, h.owner(), &ec2api.CopyImageRequest{Name: new("three"), SourceImageId: &registered, SourceRegion: new(region)}).ImageId
+	for _, image := range []string{registered, made, copied} {
+		got := ask[ec2api.DescribeImagesResult](h.desk, h.owner(), &ec2api.DescribeImagesRequest{ImageIds: []string{image}}).Images[0].BlockDeviceMappings
+		if len(got) != 2 || *got[1].DeviceName != "/dev/sdb" || *got[1].VirtualName != "ephemeral0" || got[1].Ebs != nil {
+			t.Errorf("%s: %+v", image, got)
+		}
+	}
+}

@@ -110,6 +110,7 @@ func (s *Service) registered(tx store.Tx, c *guard.Call, in *ec2api.RegisterImag
 		}
 		img.Devices = append(img.Devices, *d)
 	}
+	img.Stores = storesOf(in.BlockDeviceMappings)
 	if img.RootDevice == "" && len(img.Devices) > 0 {
 		img.RootDevice = img.Devices[0].Name
 	}
@@ -118,6 +119,16 @@ func (s *Service) registered(tx store.Tx, c *guard.Call, in *ec2api.RegisterImag
 		return img, apierr.Newf("InvalidBlockDeviceMapping", "The root device %s needs a mapping with a snapshot.", img.RootDevice)
 	}
 	return img, nil
+}
+
+// storesOf are the instance store volumes that mappings name.
+func storesOf(mappings []ec2api.BlockDeviceMapping) (out []imageStore) {
+	for _, m := range mappings {
+		if m.Ebs == nil && m.NoDevice == nil && api.Val(m.VirtualName) != "" {
+			out = append(out, imageStore{api.Val(m.DeviceName), *m.VirtualName})
+		}
+	}
+	return out
 }
 
 // mappedDevice is the device of an image that a mapping describes; nil for one that makes no volume.

@@ -59,7 +59,7 @@ func (t *rootTask) wire(tags map[string]string) ec2api.ReplaceRootVolumeTask {
 	const layout = "2006-01-02T15:04:05Z"
 	out := ec2api.ReplaceRootVolumeTask{
 		ReplaceRootVolumeTaskId: &t.ID, InstanceId: &t.Instance, TaskState: &t.State, StartTime: new(t.Started.UTC().Format(layout)),
-		ImageId: api.Opt(t.Image), SnapshotId: api.Opt(t.Snapshot), DeleteReplacedRootVolume: &t.DeleteOld, Tags: apiTags(tags),
+		ImageId: api.Opt(t.Image), SnapshotId: api.Opt(t.Snapshot), DeleteReplacedRootVolume: &t.DeleteOld, Tags: listed(tags),
 	}
 	if !t.Done.IsZero() {
 		out.CompleteTime = new(t.Done.UTC().Format(layout))

@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"cmp"
+	"maps"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -132,7 +133,7 @@ func spotFields() fields[ec2api.SpotInstanceRequest] {
 			return oneOf(api.Val(get(r.LaunchSpecification)))
 		}
 	}
-	return fields[request]{
+	out := fields[request]{
 		"spot-instance-request-id":       text(func(r request) *string { return r.SpotInstanceRequestId }),
 		"state":                          text(func(r request) *string { return r.State }),
 		"status-code":                    text(func(r request) *string { return r.Status.Code }),
@@ -165,6 +166,88 @@ func spotFields() fields[ec2api.SpotInstanceRequest] {
 			return each(r.LaunchSpecification.SecurityGroups, func(g ec2api.GroupIdentifier) *string { return g.GroupId })
 		},
 		"network-interface.subnet-id": spec(func(l *ec2api.LaunchSpecification) *string { return l.SubnetId }),
+		"fault-message": func(r request) []string {
+			if r.Fault == nil {
+				return nil
+			}
+			return oneOf(api.Val(r.Fault.Message))
+		},
+	}
+	maps.Copy(out, spotLaunchFields())
+	return out
+}
+
+// spotLaunchFields are the filters about lists in what a request launches.
+func spotLaunchFields() fields[ec2api.SpotInstanceRequest] {
+	type request = ec2api.SpotInstanceRequest
+	device := func(get func(*ec2api.BlockDeviceMapping) []string) func(request) []string {
+		return func(r request) (out []string) {
+			if l := r.LaunchSpecification; l != nil {
+				for i := range l.BlockDeviceMappings {
+					out = append(out, get(&l.BlockDeviceMappings[i])...)
+				}
+			}
+			return out
+		}
+	}
+	ebs := func(get func(*ec2api.EbsBlockDevice) []string) func(request) []string {
+		return device(func(d *ec2api.BlockDeviceMapping) []string {
+			if d.Ebs == nil {
+				return nil
+			}
+			return get(d.Ebs)
+		})
+	}
+	face := func(get func(*ec2api.InstanceNetworkInterfaceSpecification) []string) func(request) []string {
+		return func(r request) (out []string) {
+			if l := r.LaunchSpecification; l != nil {
+				for i := range l.NetworkInterfaces {
+					out = append(out, get(&l.NetworkInterfaces[i])...)
+				}
+			}
+			return out
+		}
+	}
+	return fields[request]{
+		"launch.block-device-mapping.device-name":           device(func(d *ec2api.BlockDeviceMapping) []string { return optional(d.DeviceName, oneOf) }),
+		"launch.block-device-mapping.delete-on-termination": ebs(func(e *ec2api.EbsBlockDevice) []string { return optional(e.DeleteOnTermination, boolOf) }),
+		"launch.block-device-mapping.snapshot-id":           ebs(func(e *ec2api.EbsBlockDevice) []string { return optional(e.SnapshotId, oneOf) }),
+		"launch.block-device-mapping.volume-size":           ebs(func(e *ec2api.EbsBlockDevice) []string { return optional(e.VolumeSize, intOf[int32]) }),
+		"launch.block-device-mapping.volume-type":           ebs(func(e *ec2api.EbsBlockDevice) []string { return optional(e.VolumeType, oneOf) }),
+		"launch.monitoring-enabled": func(r request) []string {
+			if l := r.LaunchSpecification; l != nil && l.Monitoring != nil {
+				return optional(l.Monitoring.Enabled, boolOf)
+			}
+			return nil
+		},
+		"launch.group-name": func(r request) []string {
+			if l := r.LaunchSpecification; l != nil {
+				return each(l.SecurityGroups, func(g ec2api.GroupIdentifier) *string { return g.GroupName })
+			}
+			return nil
+		},
+		"launch.kernel-id":  fixed[request](),
+		"launch.ramdisk-id": fixed[request](),
+		"network-interface.addresses.primary": face(func(n *ec2api.InstanceNetworkInterfaceSpecification) (out []string) {
+			for _, a := range n.PrivateIpAddresses {
+				out = append(out, optional(a.Primary, boolOf)...)
+			}
+			return out
+		}),
+		"network-interface.delete-on-termination": face(func(n *ec2api.InstanceNetworkInterfaceSpecification) []string {
+			return optional(n.DeleteOnTermination, boolOf)
+		}),
+		"network-interface.description": face(func(n *ec2api.InstanceNetworkInterfaceSpecification) []string { return optional(n.Description, oneOf) }),
+		"network-interface.device-index": face(func(n *ec2api.InstanceNetworkInterfaceSpecification) []string {
+			return optional(n.DeviceIndex, intOf[int32])
+		}),
+		"network-interface.group-id": face(func(n *ec2api.InstanceNetworkInterfaceSpecification) []string { return n.Groups }),
+		"network-interface.network-interface-id": face(func(n *ec2api.InstanceNetworkInterfaceSpecification) []string {
+			return optional(n.NetworkInterfaceId, oneOf)
+		}),
+		"network-interface.private-ip-address": face(func(n *ec2api.InstanceNetworkInterfaceSpecification) []string {
+			return optional(n.PrivateIpAddress, oneOf)
+		}),
 	}
 }
 

@@ -130,3 +130,41 @@ func TestModifyInstanceAttribute(t *testing.T) {
 	h.Must(err)
 	h.refuse(user, &ec2api.ModifyInstanceAttributeRequest{InstanceId: &id, DisableApiStop: off}, "UnauthorizedOperation", "*")
 }
+
+// The network interface shows the Elastic IP address, and is found by it, by what surrounds it and by its
+// source/destination check.
+func TestNetworkInterfacesShowAddresses(t *testing.T) {
+	h := newHouse(t)
+	id := h.run(h.owner())
+	address := ask[ec2api.AllocateAddressResult](h.desk, h.owner(), &ec2api.AllocateAddressRequest{})
+	plug := ask[ec2api.AssociateAddressResult](h.desk, h.owner(), &ec2api.AssociateAddressRequest{AllocationId: address.AllocationId, InstanceId: &id})
+	_, err := h.try(h.owner(), &ec2api.ModifyInstanceAttributeRequest{InstanceId: &id, SourceDestCheck: &ec2api.AttributeBooleanValue{Value: new(false)}})
+	h.Must(err)
+	find := func(filters ...ec2api.Filter) []ec2api.NetworkInterface {
+		return ask[ec2api.DescribeNetworkInterfacesResult](h.desk, h.owner(), &ec2api.DescribeNetworkInterfacesRequest{Filters: filters}).NetworkInterfaces
+	}
+	nic := find()[0]
+	for _, a := range []*ec2api.NetworkInterfaceAssociation{nic.Association, nic.PrivateIpAddresses[0].Association} {
+		if a == nil || *a.PublicIp != *address.PublicIp || *a.AllocationId != *address.AllocationId || *a.AssociationId != *plug.AssociationId || *a.IpOwnerId != mine {
+			t.Errorf("association %+v", a)
+		}
+	}
+	for _, tt := range []struct {
+		name, value string
+		want        int
+	}{
+		{"association.public-ip", *address.PublicIp, 1}, {"addresses.association.public-ip", "192.0.2.1", 0}, {"association.allocation-id", "eipalloc-*", 1},
+		{"association.association-id", *plug.AssociationId, 1}, {"source-dest-check", "false", 1}, {"source-dest-check", "true", 0},
+		{"availability-zone-id", *nic.AvailabilityZoneId, 1}, {"group-name", "default", 1}, {"addresses.primary", "true", 1}, {"operator.principal", "*", 0},
+	} {
+		if got := find(filter(tt.name, tt.value)); len(got) != tt.want {
+			t.Errorf("%s=%s finds %d", tt.name, tt.value, len(got))
+		}
+	}
+	acls := func(name, value string) int {
+		return len(ask[ec2api.DescribeNetworkAclsResult](h.desk, h.owner(), &ec2api.DescribeNetworkAclsRequest{Filters: []ec2api.Filter{filter(name, value)}}).NetworkAcls)
+	}
+	if acls("entry.rule-number", "32767") != 1 || acls("entry.rule-action", "deny") != 1 || acls("entry.cidr", "10.0.0.0/8") != 0 || acls("association.association-id", "aclassoc-*") != 1 {
+		t.Error("network ACLs are not found by their entries")
+	}
+}

@@ -111,6 +111,7 @@ var versionFields = fields[listedVersion]{
 	"http-endpoint": func(l listedVersion) []string {
 		return optional(l.data.MetadataOptions, func(m ec2api.LaunchTemplateInstanceMetadataOptions) []string { return optional(m.HttpEndpoint, oneOf) })
 	},
+	"http-protocol-ipv4": fixed[listedVersion](),
 	"http-protocol-ipv6": func(l listedVersion) []string {
 		return optional(l.data.MetadataOptions, func(m ec2api.LaunchTemplateInstanceMetadataOptions) []string {
 			return optional(m.HttpProtocolIpv6, oneOf)

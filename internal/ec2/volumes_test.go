@@ -41,6 +41,25 @@ func TestCreateVolumeShowsTheKeyAsPassedUntilItIsMade(t *testing.T) {
 	}
 }
 
+// A volume for which no key is named shows the default one at once, also the AWS managed key before its first use.
+func TestCreateVolumeShowsTheDefaultKey(t *testing.T) {
+	h := newHouse(t)
+	managed := h.create(&ec2api.CreateVolumeRequest{Size: new(int32(1)), Encrypted: new(true)})
+	key := h.key("")
+	ask[ec2api.ModifyEbsDefaultKmsKeyIdResult](h.desk, h.owner(), &ec2api.ModifyEbsDefaultKmsKeyIdRequest{KmsKeyId: &key})
+	own := h.create(&ec2api.CreateVolumeRequest{Size: new(int32(1)), Encrypted: new(true)})
+	plain := h.create(&ec2api.CreateVolumeRequest{Size: new(int32(1))})
+	h.Advance(time.Second)
+	for _, v := range []*ec2api.Volume{managed, own, plain} {
+		if made := h.volumes(filter("volume-id", *v.VolumeId))[0]; api.Val(made.KmsKeyId) != api.Val(v.KmsKeyId) {
+			t.Errorf("the answer shows %q, the volume %q", api.Val(v.KmsKeyId), api.Val(made.KmsKeyId))
+		}
+	}
+	if *own.KmsKeyId != key || api.Val(managed.KmsKeyId) == "" || plain.KmsKeyId != nil {
+		t.Errorf("default %q, managed %q, plain %q", *own.KmsKeyId, api.Val(managed.KmsKeyId), api.Val(plain.KmsKeyId))
+	}
+}
+
 // TestAVolumeThatCannotBeMadeDisappears whatever the reason, and nobody is told more than that.
 func TestAVolumeThatCannotBeMadeDisappears(t *testing.T) {
 	h := newHouse(t)

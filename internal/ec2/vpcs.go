@@ -162,8 +162,9 @@ func (n subnet) wire() ec2api.Subnet {
 }
 
 var subnetFields = fields[ec2api.Subnet]{
-	"enable-dns64": func(n ec2api.Subnet) []string { return boolOf(*n.EnableDns64) },
-	"outpost-arn":  fixed[ec2api.Subnet](),
+	"enable-lni-at-device-index": fixed[ec2api.Subnet](),
+	"enable-dns64":               func(n ec2api.Subnet) []string { return boolOf(*n.EnableDns64) },
+	"outpost-arn":                fixed[ec2api.Subnet](),
 	"ipv6-cidr-block-association.ipv6-cidr-block":      fixed[ec2api.Subnet](),
 	"ipv6-cidr-block-association.association-id":       fixed[ec2api.Subnet](),
 	"ipv6-cidr-block-association.state":                fixed[ec2api.Subnet](),

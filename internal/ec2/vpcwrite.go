@@ -164,6 +164,7 @@ func (s *Service) CreateDefaultVpc(ctx context.Context, c *guard.Call, in *ec2ap
 			}
 		}
 		out.Vpc = new(v.wire())
+		out.Vpc.Tags = madeWith(nil)
 		c.Touch(vpcARN(v.Region, v.Account, v.ID), v.Account, "AWS::EC2::VPC")
 		return s.putVPC(tx, v, sg)
 	})
@@ -400,6 +401,7 @@ func (s *Service) CreateDefaultSubnet(ctx context.Context, c *guard.Call, in *ec
 				return err
 			}
 			out.Subnet = new(n.wire())
+			out.Subnet.Tags = madeWith(nil)
 			if err := subnetTable.Put(tx, n, n.Region, n.Account, n.ID); err != nil {
 				return err
 			}

@@ -67,6 +67,7 @@ func (z zone) wire(region string) ec2api.AvailabilityZone {
 	return ec2api.AvailabilityZone{
 		ZoneName: &z.Name, ZoneId: &z.ID, RegionName: &region, GroupName: &region, NetworkBorderGroup: &region,
 		State: new("available"), OptInStatus: new("opt-in-not-required"), ZoneType: new("availability-zone"),
+		Messages: []ec2api.AvailabilityZoneMessage{},
 	}
 }
 

@@ -103,7 +103,8 @@ func text(b *pem.Block) secret.String {
 }
 
 // Parse reads a public key: a line of OpenSSH, a file of RFC 4716, or base64 of DER; RSA with 1024,
-// 2048 or 4096 bits, or Ed25519. Anything else is [ErrFormat].
+// 2048, 3072 or 4096 bits, or Ed25519. Anything else is [ErrFormat]. 3072 bits, what ssh-keygen
+// makes by itself, are not on AWS's page, and AWS takes them.
 // Source: EC2 User Guide, "Create a key pair", requirements of the key.
 func Parse(material []byte) (Public, error) {
 	key, err := read(strings.TrimSpace(string(material)))
@@ -118,7 +119,7 @@ func Parse(material []byte) (Public, error) {
 	case ed25519.PublicKey:
 		return Public{Type: ED25519, Fingerprint: opensshPrint(key), OpenSSH: line(key)}, nil
 	case *rsa.PublicKey:
-		if n := k.N.BitLen(); n != 1024 && n != 2048 && n != 4096 {
+		if n := k.N.BitLen(); n != 1024 && n != 2048 && n != 3072 && n != 4096 {
 			return Public{}, ErrFormat
 		}
 		der, err := x509.MarshalPKIXPublicKey(k)

@@ -121,6 +121,19 @@ func TestPublicKeysAreReadInEveryForm(t *testing.T) {
 	}
 }
 
+// ssh-keygen makes keys of 3072 bits unless it is told otherwise.
+func TestSizesOfRSAKeys(t *testing.T) {
+	for bits, ok := range map[uint]bool{1024: true, 1536: false, 2048: true, 3072: true, 4096: true, 8192: false} {
+		key, err := ssh.NewPublicKey(&rsa.PublicKey{N: bigOdd(bits), E: 65537})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := keypair.Parse(ssh.MarshalAuthorizedKey(key)); (err == nil) != ok {
+			t.Errorf("%d bits: %v", bits, err)
+		}
+	}
+}
+
 func TestOtherTextsAreNoPublicKeys(t *testing.T) {
 	weak := &rsa.PublicKey{N: bigOdd(small), E: 65537}
 	key, err := ssh.NewPublicKey(weak)
