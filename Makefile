@@ -10,6 +10,7 @@
 # make e2e-etcd  the end-to-end tests with every server's store in etcd
 # make etcd   the store on real etcd members, with the race detector
 # make partition  three etcd members and three nodes are cut off, paused, killed and slowed for PARTITION, in network namespaces (as root, Linux); checkers read what clients saw, and notice servers broken on purpose
+# make rolling  three nodes with hosts, of the version before, are replaced one after the other while they serve: PREVIOUS names its commit
 # make bench-nodes  what a read costs one server with a file, one node over etcd, and three
 # make bench-more  the other benchmarks
 # make bench-million  GenerateDataKey on a million keys beside 100, for the next docs/performance.md
@@ -98,6 +99,19 @@ e2e-etcd: check-go check-cc
 	$(GO) build -race -o bin/kagimori-race ./cmd/kagimori
 	cd e2e/etcdtest && $(GO) build -o $(CURDIR)/bin/etcd-member ./member
 	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori-race $(CURDIR)/bin/etcd-member -n 1 $(GO) test -count=1 -timeout 40m .
+
+# The last commit before what nodes say to each other changed.
+PREVIOUS ?= 80ca266
+
+# The short form, with nodes of this version that begin in the earlier format, is part of make e2e.
+.PHONY: rolling
+rolling: check-go check-cc
+	@git cat-file -e '$(PREVIOUS)^{commit}' 2>/dev/null || { echo "the repository's history with $(PREVIOUS) is needed: git fetch --unshallow, or PREVIOUS=COMMIT"; exit 1; }
+	rm -rf bin/previous && mkdir -p bin/previous && git archive $(PREVIOUS) | tar -x -C bin/previous
+	cd bin/previous && $(GO) build -race -o $(CURDIR)/bin/kagimori-previous ./cmd/kagimori
+	rm -rf bin/previous
+	$(GO) build -race -o bin/kagimori-race ./cmd/kagimori
+	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori-race KAGIMORI_PREVIOUS=$(CURDIR)/bin/kagimori-previous $(GO) test -count=1 -timeout 20m -v -run '^TestRollingUpgradeOfHosts$$' .
 
 PARTITION ?= 10m
 

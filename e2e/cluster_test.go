@@ -34,6 +34,9 @@ type nodes struct {
 	store string
 	dir   string
 	all   []*server.Server
+	// by starts the process of a node's program, and sockets is the folder at whose sockets NBD is served; if set.
+	by      func(*exec.Cmd) error
+	sockets string
 }
 
 func startNodes(t *testing.T, n int) *nodes {

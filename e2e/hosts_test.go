@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -26,10 +27,17 @@ const hostPatience = 10 * time.Second
 func startHosts(t *testing.T, n int) *nodes {
 	t.Helper()
 	c := &nodes{store: members.Start(t, 1).Store + "/" + strings.ToLower(t.Name()), dir: t.TempDir(), all: make([]*server.Server, n)}
+	c.startHosts(t)
+	return c
+}
+
+// startHosts runs all nodes.
+func (c *nodes) startHosts(t *testing.T) {
+	t.Helper()
 	if err := os.Mkdir(filepath.Join(c.dir, "shared"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for i := range n {
+	for i := range c.all {
 		c.startHost(t, i)
 	}
 	t.Cleanup(func() {
@@ -40,24 +48,40 @@ func startHosts(t *testing.T, n int) *nodes {
 			}
 		}
 	})
-	return c
 }
+
+func (c *nodes) socket(i int) string { return filepath.Join(c.sockets, fmt.Sprint("node", i)) }
 
 func (c *nodes) startHost(t *testing.T, i int) {
 	t.Helper()
-	s, err := server.Run(filepath.Join(c.dir, fmt.Sprint("node", i)), "--store", c.store, "--snapshots", "file://"+filepath.Join(c.dir, "shared"), "--host-patience", hostPatience.String())
+	by, args := (*exec.Cmd).Start, []string{"--store", c.store, "--snapshots", "file://" + filepath.Join(c.dir, "shared"), "--host-patience", hostPatience.String()}
+	if c.by != nil {
+		by = c.by
+	}
+	if c.sockets != "" {
+		args = append(args, "--nbd", "unix:"+c.socket(i))
+	}
+	s, err := server.RunBy(filepath.Join(c.dir, fmt.Sprint("node", i)), by, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.all[i] = s
 }
 
-// hostOf is the node that has the file of a volume, -1 if none has.
-func (c *nodes) hostOf(volume string) int {
+// hostsOf are the nodes that have the file of a volume.
+func (c *nodes) hostsOf(volume string) (at []int) {
 	for i := range c.all {
 		if _, err := os.Stat(filepath.Join(c.dir, fmt.Sprint("node", i), "volumes", volume+".kvol")); err == nil {
-			return i
+			at = append(at, i)
 		}
+	}
+	return at
+}
+
+// hostOf is the first of them, -1 if there is none.
+func (c *nodes) hostOf(volume string) int {
+	for _, i := range c.hostsOf(volume) {
+		return i
 	}
 	return -1
 }

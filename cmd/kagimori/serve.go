@@ -229,8 +229,9 @@ func (f *serveFlags) run(ctx context.Context, io stdio) error {
 	defer aside.Wait()
 	defer stop()
 	exported := make(chan error, 1)
-	go func() { exported <- serveNBD(ctx, a, exports, stop) }()
-	err = serveHTTP(f.drained(ctx, a), limited(l, f.load.connections), tls, a.Handler(), logger)
+	leaving := f.drained(ctx, a) // volumes are used as long as requests for them are answered
+	go func() { exported <- serveNBD(leaving, a, exports, stop) }()
+	err = serveHTTP(leaving, limited(l, f.load.connections), tls, a.Handler(), logger)
 	stop()
 	err = errors.Join(err, <-proxied, <-exported)
 	return failed(errors.Join(<-visited, err, a.Close()))

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kagimori/kagimori/e2e/etcdtest"
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
 	"github.com/kagimori/kagimori/internal/app"
 	"github.com/kagimori/kagimori/internal/store"
@@ -14,23 +15,14 @@ import (
 
 const upgradeAccount = "111122223333"
 
-// A mode and a member are the records by which nodes agree on a format, as any version writes them.
-type (
-	mode struct {
-		Format int  `json:"format"`
-		Dev    bool `json:"dev"`
-	}
-	member struct {
-		Format  int    `json:"format"`
-		Version string `json:"version,omitempty"`
-		Process string `json:"process"`
-	}
-)
+// A member is a record by which nodes agree on a format, as any version writes it.
+type member struct {
+	Format  int    `json:"format"`
+	Version string `json:"version,omitempty"`
+	Process string `json:"process"`
+}
 
-var (
-	modes   = store.Table[mode]{Bucket: "app/mode", Version: 1}
-	members = store.Table[member]{Bucket: "app/member", Version: 1}
-)
+var members = store.Table[member]{Bucket: "app/member", Version: 1}
 
 // briefly changes or reads the store of a cluster, as a process that is gone afterwards.
 func briefly(t *testing.T, prefix string, fn func(store.Tx) error) {
@@ -52,7 +44,7 @@ func oldCluster(t *testing.T) (prefix string) {
 	t.Helper()
 	prefix = place()
 	briefly(t, prefix, func(tx store.Tx) error {
-		if err := modes.Put(tx, mode{Format: 1, Dev: true}, "mode"); err != nil {
+		if err := (etcdtest.Mode{Format: 1, Dev: true}).Put(tx); err != nil {
 			return err
 		}
 		return members.Put(tx, member{Format: 1, Version: "before", Process: "P"}, "node-before")
@@ -195,7 +187,7 @@ func TestLaterCluster(t *testing.T) {
 	prefix := place()
 	s := startNode(t, prefix)
 	key := newKey(s)
-	briefly(t, prefix, func(tx store.Tx) error { return modes.Put(tx, mode{Format: 99, Dev: true}, "mode") })
+	briefly(t, prefix, etcdtest.Mode{Format: 99, Dev: true}.Put)
 	c := s.As(testkit.Admin(upgradeAccount)).KMS
 	for op, in := range map[string]any{
 		"UpdateKeyDescription": &kmsapi.UpdateKeyDescriptionRequest{KeyId: &key, Description: new("changed")},
@@ -213,7 +205,7 @@ func TestLaterCluster(t *testing.T) {
 		t.Errorf("raised: %v", err)
 	}
 	briefly(t, prefix, func(tx store.Tx) error {
-		m, _, err := modes.Get(tx, "mode")
+		m, err := etcdtest.ModeOf(tx)
 		if m.Format != 99 {
 			t.Errorf("the store has format %d", m.Format)
 		}

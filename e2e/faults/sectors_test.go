@@ -10,6 +10,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+
+	"github.com/kagimori/kagimori/e2e/internal/block"
 )
 
 const (
@@ -44,7 +46,7 @@ func filled(number uint64) []byte {
 }
 
 // write writes sectors and flushes, until something fails.
-func (s *sectors) write(b *block, mark func() int, stop func() bool) error {
+func (s *sectors) write(b *block.Client, mark func() int, stop func() bool) error {
 	for !stop() {
 		var written []int
 		for range 8 {
@@ -54,12 +56,12 @@ func (s *sectors) write(b *block, mark func() int, stop func() bool) error {
 			n := s.next
 			s.past[i] = append(s.past[i], stamp{n, mark(), never})
 			s.mu.Unlock()
-			if err := b.write(int64(i)*sector, filled(n)); err != nil {
+			if err := b.Write(int64(i)*sector, filled(n)); err != nil {
 				return err
 			}
 			written = append(written, i)
 		}
-		if err := b.flush(); err != nil {
+		if err := b.Flush(); err != nil {
 			return err
 		}
 		s.mu.Lock()
@@ -90,7 +92,7 @@ func (s *sectors) acknowledged(by int) (n int) {
 
 // check compares what the volume holds with what it may after a cut at a mark. A sector that was written and not
 // flushed may be a mix.
-func (s *sectors) check(b *block, at int) error {
+func (s *sectors) check(b *block.Client, at int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var errs []error
@@ -107,7 +109,7 @@ func (s *sectors) check(b *block, at int) error {
 				may = append(may, st.number)
 			}
 		}
-		got, err := b.read(int64(i)*sector, sector)
+		got, err := b.Read(int64(i)*sector, sector)
 		if err != nil {
 			return err
 		}

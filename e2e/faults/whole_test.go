@@ -45,7 +45,7 @@ func (w *world) disks(at int) error {
 	if err != nil {
 		return err
 	}
-	defer b.conn.Close()
+	defer b.Close()
 	return w.sectors.check(b, at)
 }
 

@@ -26,6 +26,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/smithy-go"
 
+	"github.com/kagimori/kagimori/e2e/internal/block"
 	"github.com/kagimori/kagimori/e2e/internal/disk"
 	"github.com/kagimori/kagimori/e2e/internal/seed"
 	"github.com/kagimori/kagimori/e2e/internal/server"
@@ -183,8 +184,8 @@ func (w *world) furnish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer quiet.conn.Close()
-	if err := errors.Join(quiet.write(0, bytes.Repeat([]byte{th.quietText}, 64<<10)), quiet.flush()); err != nil {
+	defer quiet.Close()
+	if err := errors.Join(quiet.Write(0, bytes.Repeat([]byte{th.quietText}, 64<<10)), quiet.Flush()); err != nil {
 		return err
 	}
 	_, err = w.ec2.CreateLaunchTemplate(ctx, &ec2.CreateLaunchTemplateInput{
@@ -238,12 +239,12 @@ func (w *world) kagimori(args ...string) (stdout string, err error) {
 }
 
 // attach connects to a volume of the instance.
-func (w *world) attach(volume string) (*block, error) {
+func (w *world) attach(volume string) (*block.Client, error) {
 	uri, err := w.kagimori("volume", "export", volume)
 	if err != nil {
 		return nil, err
 	}
-	return dialBlock(uri)
+	return block.Dial(uri)
 }
 
 // code is the code of an error of the service, "" of another one.

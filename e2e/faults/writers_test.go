@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 
+	"github.com/kagimori/kagimori/e2e/internal/block"
 	"github.com/kagimori/kagimori/e2e/internal/seed"
 )
 
@@ -58,7 +59,7 @@ func (w *world) storm(ctx context.Context, tolerant bool) error {
 
 // denied reports whether a server that still runs refused something.
 func (w *world) denied(err error) bool {
-	_, refused := errors.AsType[nbdError](err)
+	_, refused := errors.AsType[block.Error](err)
 	_, command := errors.AsType[*exec.ExitError](err)
 	select {
 	case <-w.srv.Ended():
@@ -406,6 +407,6 @@ func (w *world) writeSectors(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer b.conn.Close()
+	defer b.Close()
 	return w.sectors.write(b, w.ledger.mark, func() bool { return ctx.Err() != nil })
 }

@@ -16,7 +16,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
 	"github.com/kagimori/kagimori/internal/hsm"
+	"github.com/kagimori/kagimori/internal/wire/restjson"
 )
 
 const (
@@ -38,10 +40,15 @@ type forwarder struct {
 	s    *server
 	box  hsm.Box
 	http *http.Client
+	own  *restjson.Codec // knows the paths of this server's own operations, which every node has a part of
 }
 
-func newForwarder(s *server, box hsm.Box, t *tls.Config) *forwarder {
-	return &forwarder{s: s, box: box, http: peerClient(t)}
+func newForwarder(s *server, box hsm.Box, t *tls.Config) (*forwarder, error) {
+	own, err := restjson.New(kagimoriapi.Service())
+	if err != nil {
+		return nil, err
+	}
+	return &forwarder{s: s, box: box, http: peerClient(t), own: own}, nil
 }
 
 // peerClient is what a node asks the others with.
@@ -128,8 +135,8 @@ func (f *forwarder) wanted(r *http.Request) bool {
 	}
 	service := parts[len(parts)-2]
 	if service == ownOps {
-		_, op, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-		return f.s.idle.ops[ownOps][op] != nil
+		op, _ := f.own.Route(r.Method, r.URL.EscapedPath())
+		return op != nil && f.s.idle.ops[ownOps][op.Name] != nil
 	}
 	return f.s.idle.ops[service] != nil
 }

@@ -156,7 +156,9 @@ func newServer(ctx context.Context, cfg Config, dir *os.Root, module *soft.Modul
 		return nil, err
 	}
 	if s.front = s.handler; st.node != nil {
-		s.front = newForwarder(s, module.Box(forwardBox), st.node.cfg.PeerTLS)
+		if s.front, err = newForwarder(s, module.Box(forwardBox), st.node.cfg.PeerTLS); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.openSinks(cfg, dir); err != nil {
 		return nil, err

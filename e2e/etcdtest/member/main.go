@@ -1,12 +1,14 @@
 // Command member runs etcd members for tests of other modules, until its standard input ends. It prints
 // the addresses for clients, separated by commas. "stop N" and "start N" on standard input do that to a
-// member; each is answered by a line. With arguments it runs that command instead, which finds the
+// member, "format N PREFIX" begins a store of development nodes in an earlier format; each is answered by a
+// line. With arguments it runs that command instead, which finds the
 // cluster in the variable KAGIMORI_STORE, and ends with it. With -name it runs that member of a cluster
 // alone, and prints "ready".
 package main
 
 import (
 	"bufio"
+	"context"
 	"flag"
 	"fmt"
 	"io"
@@ -71,9 +73,9 @@ func run(n int, dir string) error {
 	}
 	fmt.Println(strings.Join(c.Endpoints(), ","))
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-		var what string
+		var what, prefix string
 		var i int
-		if _, err := fmt.Sscan(in.Text(), &what, &i); err != nil || i < 0 || i >= n {
+		if _, err := fmt.Sscan(in.Text(), &what, &i); err != nil || i < 0 || i >= n && what != "format" {
 			fmt.Println("which member?")
 			continue
 		}
@@ -82,6 +84,10 @@ func run(n int, dir string) error {
 			c.StopMember(i)
 		case "start":
 			err = c.StartMember(i)
+		case "format":
+			if _, err = fmt.Sscan(in.Text(), &what, &i, &prefix); err == nil {
+				err = etcdtest.Begin(context.Background(), c.Endpoints(), prefix, i)
+			}
 		}
 		fmt.Println("done", err)
 	}

@@ -62,13 +62,16 @@ func (m *Members) Stop(t testing.TB, i int) { m.tell(t, "stop", i) }
 // StartAgain starts a member that was stopped.
 func (m *Members) StartAgain(t testing.TB, i int) { m.tell(t, "start", i) }
 
-func (m *Members) tell(t testing.TB, what string, i int) {
+// Begin makes the store of the nodes that are to come, under a prefix, in an earlier format.
+func (m *Members) Begin(t testing.TB, prefix string, format int) { m.tell(t, "format", format, prefix) }
+
+func (m *Members) tell(t testing.TB, what string, i int, rest ...any) {
 	t.Helper()
-	if _, err := fmt.Fprintln(m.in, what, i); err != nil {
+	if _, err := fmt.Fprintln(m.in, append([]any{what, i}, rest...)...); err != nil {
 		t.Fatal(err)
 	}
 	line, err := m.out.ReadString('\n')
 	if err != nil || strings.TrimSpace(line) != "done <nil>" {
-		t.Fatalf("%s of member %d: %q, %v", what, i, line, err)
+		t.Fatalf("%s %d: %q, %v", what, i, line, err)
 	}
 }

@@ -1,6 +1,6 @@
-//go:build linux
-
-package faults_test
+// Package block is a small client of NBD for exported volumes: one request at a time, as the tests of volumes
+// need it.
+package block
 
 import (
 	"encoding/binary"
@@ -14,26 +14,29 @@ import (
 
 // Commands of NBD's transmission phase.
 const (
-	nbdRead  = 0
-	nbdWrite = 1
-	nbdFlush = 3
+	read  = 0
+	write = 1
+	flush = 3
 )
 
-// A block is a client of an exported volume, one request at a time.
-type block struct{ conn net.Conn }
+// A Client has a connection to an exported volume.
+type Client struct{ conn net.Conn }
 
-// dialBlock connects to an export by its URI.
-func dialBlock(uri string) (*block, error) {
+// Dial connects to an export on a Unix socket by its URI.
+func Dial(uri string) (*Client, error) {
 	u, err := url.Parse(uri)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := net.Dial("unix", u.Query().Get("socket"))
+	return Open(u.Query().Get("socket"), strings.TrimPrefix(u.Path, "/"))
+}
+
+// Open connects to an export by its socket and name.
+func Open(socket, name string) (*Client, error) {
+	conn, err := net.Dial("unix", socket)
 	if err != nil {
 		return nil, err
 	}
-	b := &block{conn}
-	name := strings.TrimPrefix(u.Path, "/")
 	hello := binary.BigEndian.AppendUint32(nil, 3)
 	hello = binary.BigEndian.AppendUint32(append(hello, "IHAVEOPT"...), 1) // EXPORT_NAME
 	hello = append(binary.BigEndian.AppendUint32(hello, uint32(len(name))), name...)
@@ -47,16 +50,19 @@ func dialBlock(uri string) (*block, error) {
 		_ = conn.Close()
 		return nil, err
 	}
-	return b, nil
+	return &Client{conn}, nil
 }
 
-// nbdError is what the server answers to a request.
-type nbdError uint32
+// Close ends the connection.
+func (b *Client) Close() error { return b.conn.Close() }
+
+// An Error is what the server answers to a request.
+type Error uint32
 
 // Error is its number.
-func (e nbdError) Error() string { return fmt.Sprintf("NBD error %d", uint32(e)) }
+func (e Error) Error() string { return fmt.Sprintf("NBD error %d", uint32(e)) }
 
-func (b *block) ask(command uint16, off int64, n int, data []byte) ([]byte, error) {
+func (b *Client) ask(command uint16, off int64, n int, data []byte) ([]byte, error) {
 	req := binary.BigEndian.AppendUint32(nil, 0x25609513)
 	req = binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(req, 0), command)
 	req = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(req, 1), uint64(off))
@@ -72,9 +78,9 @@ func (b *block) ask(command uint16, off int64, n int, data []byte) ([]byte, erro
 		return nil, err
 	}
 	if e := binary.BigEndian.Uint32(answer[4:]); e != 0 {
-		return nil, nbdError(e)
+		return nil, Error(e)
 	}
-	if command != nbdRead {
+	if command != read {
 		return nil, nil
 	}
 	out := make([]byte, n)
@@ -82,14 +88,17 @@ func (b *block) ask(command uint16, off int64, n int, data []byte) ([]byte, erro
 	return out, err
 }
 
-func (b *block) write(off int64, data []byte) error {
-	_, err := b.ask(nbdWrite, off, len(data), data)
+// Write has data written at off; it is durable after the next Flush.
+func (b *Client) Write(off int64, data []byte) error {
+	_, err := b.ask(write, off, len(data), data)
 	return err
 }
 
-func (b *block) read(off int64, n int) ([]byte, error) { return b.ask(nbdRead, off, n, nil) }
+// Read is the n bytes at off.
+func (b *Client) Read(off int64, n int) ([]byte, error) { return b.ask(read, off, n, nil) }
 
-func (b *block) flush() error {
-	_, err := b.ask(nbdFlush, 0, 0, nil)
+// Flush makes what was written durable.
+func (b *Client) Flush() error {
+	_, err := b.ask(flush, 0, 0, nil)
 	return err
 }
