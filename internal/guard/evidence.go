@@ -14,7 +14,7 @@ type evidence struct {
 	decisions []json.RawMessage
 	resources []trail.Resource
 	response  json.RawMessage
-	extra     map[string]any
+	extra     trail.Extra
 	renamed   map[string]string // resources that a refused caller named otherwise
 	recorded  bool              // a transaction of this call carries its record
 	kept      int               // decisions in that record
@@ -26,6 +26,7 @@ type evidence struct {
 	room      struct {          // for what nearly all calls have one of
 		resources [1]trail.Resource
 		decisions [1]json.RawMessage
+		extra     [1]trail.Datum
 	}
 }
 
@@ -93,17 +94,17 @@ type mark struct {
 	decisions []json.RawMessage
 	resources []trail.Resource
 	response  json.RawMessage
-	extra     map[string]any
+	extra     trail.Extra
 	renamed   map[string]string
 }
 
 func (e *evidence) mark() mark {
-	return mark{e.decisions, e.resources, e.response, maps.Clone(e.extra), maps.Clone(e.renamed)}
+	return mark{e.decisions, e.resources, e.response, e.extra, maps.Clone(e.renamed)}
 }
 
 func (e *evidence) reset(m mark) {
 	e.decisions, e.resources = slices.Clip(m.decisions), slices.Clip(m.resources)
-	e.response, e.extra, e.renamed = m.response, maps.Clone(m.extra), maps.Clone(m.renamed)
+	e.response, e.extra, e.renamed = m.response, slices.Clip(m.extra), maps.Clone(m.renamed)
 }
 
 // rename notes what a refused request is to call resources of other accounts.
@@ -143,7 +144,7 @@ func (c *Call) Respond(out any) {
 // Note adds an entry to the record's additional event data.
 func (c *Call) Note(key string, value any) {
 	if c.evidence.extra == nil {
-		c.evidence.extra = map[string]any{}
+		c.evidence.extra = c.evidence.room.extra[:0]
 	}
-	c.evidence.extra[key] = value
+	c.evidence.extra = c.evidence.extra.Set(key, value)
 }

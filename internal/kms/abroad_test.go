@@ -3,6 +3,7 @@ package kms_test
 import (
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
@@ -163,10 +164,46 @@ func TestRecords(t *testing.T) {
 			t.Fatalf("%d records", len(recs))
 		}
 		r := recs[0]
-		want := `{"keyId":"` + f.key + `","encryptionContext":{"project":"nile"}}`
+		want := `{"keyId":"` + f.key + `","encryptionContext":{"project":"nile"},"encryptionAlgorithm":"SYMMETRIC_DEFAULT"}`
 		if r.ErrorCode != code || string(r.RequestParameters) != want || r.EventSource != "kms.amazonaws.com" || r.EventName != "Encrypt" ||
 			r.AWSRegion != region || !r.ReadOnly || len(r.Kagimori.Decisions) != 1 || r.ResponseElements != nil && string(r.ResponseElements) != "null" {
-			t.Errorf("record %+v", r)
+			t.Errorf("record of %s: %s %s %s", r.EventName, r.ErrorCode, r.RequestParameters, r.ResponseElements)
 		}
+	}
+}
+
+// The records of operations with a symmetric key name the algorithm, asked for or not, and the material.
+func TestRecordsNameMaterial(t *testing.T) {
+	w := newWorld(t)
+	root := w.root(owner)
+	a, b := root.newKey(), root.newKey()
+	last := func(in any) trail.Record {
+		t.Helper()
+		_, request, err := root.do(t.Context(), in)
+		check(t, err)
+		return w.records(trail.Filter{RequestID: request})[0]
+	}
+	made := get[kmsapi.EncryptResponse](root, &kmsapi.EncryptRequest{KeyId: &a, Plaintext: []byte("x")})
+	opened := get[kmsapi.DecryptResponse](root, &kmsapi.DecryptRequest{CiphertextBlob: made.CiphertextBlob})
+	other := get[kmsapi.GenerateDataKeyResponse](root, &kmsapi.GenerateDataKeyRequest{KeyId: &b, NumberOfBytes: new(int32(16))})
+	for _, in := range []any{
+		&kmsapi.EncryptRequest{KeyId: &a, Plaintext: []byte("x")}, &kmsapi.DecryptRequest{CiphertextBlob: made.CiphertextBlob},
+		&kmsapi.GenerateDataKeyRequest{KeyId: &a, KeySpec: new("AES_128")}, &kmsapi.GenerateDataKeyWithoutPlaintextRequest{KeyId: &a, KeySpec: new("AES_128")},
+		&kmsapi.GenerateDataKeyPairRequest{KeyId: &a, KeyPairSpec: new("ECC_NIST_P256")},
+	} {
+		if r := last(in); r.AdditionalEventData.Get("keyMaterialId") != *opened.KeyMaterialId {
+			t.Errorf("%s: %v, want %s", r.EventName, r.AdditionalEventData, *opened.KeyMaterialId)
+		}
+	}
+	if r := last(&kmsapi.DecryptRequest{CiphertextBlob: made.CiphertextBlob}); string(r.RequestParameters) != `{"encryptionAlgorithm":"SYMMETRIC_DEFAULT"}` {
+		t.Errorf("Decrypt: %s", r.RequestParameters)
+	}
+	r := last(&kmsapi.ReEncryptRequest{CiphertextBlob: made.CiphertextBlob, DestinationKeyId: &b})
+	if r.AdditionalEventData.Get("sourceKeyMaterialId") != *opened.KeyMaterialId || r.AdditionalEventData.Get("destinationKeyMaterialId") != *other.KeyMaterialId ||
+		len(r.Resources) != 2 || r.Resources[0].ARN != a || r.Resources[1].ARN != b {
+		t.Errorf("ReEncrypt: %v, %v", r.AdditionalEventData, r.Resources)
+	}
+	if text := string(r.RequestParameters); !strings.Contains(text, `"sourceEncryptionAlgorithm":"SYMMETRIC_DEFAULT"`) || !strings.Contains(text, `"destinationEncryptionAlgorithm":"SYMMETRIC_DEFAULT"`) {
+		t.Errorf("ReEncrypt: %s", text)
 	}
 }

@@ -16,7 +16,11 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-const symmetric = "SYMMETRIC_DEFAULT"
+const (
+	symmetric = "SYMMETRIC_DEFAULT"
+	// materialNote is what the record of an operation calls the material of its key.
+	materialNote = "keyMaterialId"
+)
 
 // errDryRun is what a request with DryRun gets that would have succeeded.
 var errDryRun = apierr.New("DryRunOperationException", "The request would have succeeded, but the DryRun option is set.")

@@ -83,6 +83,7 @@ func (s *Service) dataKey(ctx context.Context, c *guard.Call, op string, to *rec
 	blob, err := sd.sealed(use, h, raw)
 	if err == nil {
 		s.used(ctx, c, op, sd.key.keyView)
+		sd.note(c, materialNote, sd.key.current())
 	}
 	return sd, plain, blob, err
 }
@@ -175,6 +176,7 @@ func (s *Service) dataKeyPair(ctx context.Context, c *guard.Call, op string, to 
 	blob, err := sd.blob(h, pair.Ciphertext)
 	if err == nil {
 		s.used(ctx, c, op, sd.key.keyView)
+		sd.note(c, materialNote, sd.key.current())
 	}
 	return sd, pair, blob, err
 }

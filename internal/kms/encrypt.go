@@ -22,6 +22,7 @@ func (s *Service) Encrypt(ctx context.Context, c *guard.Call, in *kmsapi.Encrypt
 	if err != nil {
 		return nil, err
 	}
+	in.EncryptionAlgorithm = &sd.alg // the record has it always
 	if err := s.forwardedManaged(ctx, c, in.KeyId); err != nil {
 		return nil, err
 	}
@@ -48,6 +49,7 @@ func (s *Service) Encrypt(ctx context.Context, c *guard.Call, in *kmsapi.Encrypt
 		return nil, err
 	}
 	s.used(ctx, c, "Encrypt", sd.key.keyView)
+	sd.note(c, materialNote, sd.key.current())
 	return &kmsapi.EncryptResponse{CiphertextBlob: blob, KeyId: &sd.key.arn, EncryptionAlgorithm: &sd.alg}, nil
 }
 
@@ -161,6 +163,7 @@ func (s *Service) Decrypt(ctx context.Context, c *guard.Call, in *kmsapi.Decrypt
 	if err != nil {
 		return nil, err
 	}
+	in.EncryptionAlgorithm = &sd.alg // the record has it always
 	if sd.to, err = s.recipient(c, in.Recipient); err != nil {
 		return nil, err
 	}
@@ -197,6 +200,7 @@ func (s *Service) Decrypt(ctx context.Context, c *guard.Call, in *kmsapi.Decrypt
 		return nil, err
 	}
 	s.used(ctx, c, "Decrypt", sd.key.keyView)
+	sd.note(c, materialNote, m)
 	if sd.alg == symmetric && sd.to == nil {
 		out.KeyMaterialId = sd.materialID(m)
 	}

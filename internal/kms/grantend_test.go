@@ -205,7 +205,7 @@ func TestGrantRecords(t *testing.T) {
 		t.Errorf("CreateGrant: %s %s", made.RequestParameters, made.ResponseElements)
 	}
 	ended := w.records(trail.Filter{EventName: "RetireGrant"})[0]
-	if ended.AdditionalEventData["grantId"] != *out.GrantId || len(ended.Resources) != 1 || ended.Resources[0].ARN != f.key {
+	if ended.AdditionalEventData.Get("grantId") != *out.GrantId || len(ended.Resources) != 1 || ended.Resources[0].ARN != f.key {
 		t.Errorf("RetireGrant: %+v", ended)
 	}
 	for _, r := range []trail.Record{made, ended} {

@@ -20,6 +20,7 @@ func (s *Service) ReEncrypt(ctx context.Context, c *guard.Call, in *kmsapi.ReEnc
 	if err != nil {
 		return nil, err
 	}
+	in.SourceEncryptionAlgorithm, in.DestinationEncryptionAlgorithm = &from.alg, &to.alg // the record has them always
 	if err := s.checkTokens(in.GrantTokens); err != nil {
 		return nil, err
 	}
@@ -82,6 +83,8 @@ func (s *Service) ReEncrypt(ctx context.Context, c *guard.Call, in *kmsapi.ReEnc
 		return nil, err
 	}
 	s.used(ctx, c, "ReEncrypt", from.key.keyView, to.key.keyView)
+	to.note(c, "destinationKeyMaterialId", to.key.current())
+	from.note(c, "sourceKeyMaterialId", m)
 	resp := &kmsapi.ReEncryptResponse{
 		CiphertextBlob: blob, SourceKeyId: &from.key.arn, KeyId: &to.key.arn,
 		SourceEncryptionAlgorithm: &from.alg, DestinationEncryptionAlgorithm: &to.alg,

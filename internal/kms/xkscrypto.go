@@ -51,6 +51,13 @@ func (sd *side) materialID(m hsm.Material) *string {
 	return &m.ID
 }
 
+// note puts the material that was used on record. Source: KMS Developer Guide, "Examples of AWS KMS log entries".
+func (sd *side) note(c *guard.Call, name string, m hsm.Material) {
+	if sd.alg == symmetric && sd.key.Store == "" {
+		c.Note(name, m.ID)
+	}
+}
+
 // usableForPair is usable for data key pairs, which keys in custom key stores do not encrypt.
 // Source: API Reference, GenerateDataKeyPair.
 func (sd *side) usableForPair() error {

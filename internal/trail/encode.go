@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strconv"
 	"time"
 )
@@ -144,11 +143,10 @@ func (r *Record) members(o *object) {
 	o.raw("requestParameters", r.RequestParameters)
 	o.raw("responseElements", r.ResponseElements)
 	if len(r.AdditionalEventData) > 0 {
-		extra, err := json.Marshal(r.AdditionalEventData)
-		if err != nil {
-			o.err = fmt.Errorf("trail: %w", err)
-		}
-		o.raw("additionalEventData", extra)
+		o.key("additionalEventData")
+		o.begin()
+		r.AdditionalEventData.members(o)
+		o.end()
 	}
 	if len(r.ServiceEventDetails) > 0 {
 		o.raw("serviceEventDetails", r.ServiceEventDetails)

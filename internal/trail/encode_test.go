@@ -64,7 +64,7 @@ func TestEncodeIsEncodingJSONs(t *testing.T) {
 		filled(r, reflect.ValueOf(&rec).Elem(), r.Float64())
 		rec.AdditionalEventData = nil
 		if r.IntN(2) == 0 {
-			rec.AdditionalEventData = map[string]any{"k": 1, "list": []string{"a"}}
+			rec.AdditionalEventData = trail.Extra{{"k", 1}, {"list", []string{"a"}}, {"text", "<é>"}}
 		}
 		var want bytes.Buffer
 		enc := json.NewEncoder(&want)

@@ -32,7 +32,7 @@ type Record struct {
 	ErrorMessage        string          `json:"errorMessage,omitempty"`
 	RequestParameters   json.RawMessage `json:"requestParameters"`
 	ResponseElements    json.RawMessage `json:"responseElements"`
-	AdditionalEventData map[string]any  `json:"additionalEventData,omitempty"`
+	AdditionalEventData Extra           `json:"additionalEventData,omitempty"`
 	ServiceEventDetails json.RawMessage `json:"serviceEventDetails,omitempty"` // of an AwsServiceEvent
 	RequestID           string          `json:"requestID"`
 	EventID             string          `json:"eventID"`

@@ -174,7 +174,7 @@ func TestAppend(t *testing.T) {
 	f := newFolder(t)
 	tr := f.open(t, nil)
 	want := record(1)
-	want.AdditionalEventData = map[string]any{"keyMaterialId": "m"}
+	want.AdditionalEventData = trail.Extra{{Key: "keyMaterialId", Value: "m"}}
 	want.UserIdentity.SessionContext = &trail.SessionContext{
 		SessionIssuer: trail.SessionIssuer{Type: "Role", ARN: "arn:aws:iam::111122223333:role/r", AccountID: "111122223333", UserName: "r"},
 		Attributes:    &trail.SessionAttributes{CreationDate: epoch.Truncate(time.Second), MFAAuthenticated: true},
