@@ -44,7 +44,7 @@ export async function serve(...flags) {
     const res = await fetch(`${url}/_kagimori/clock`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ advance: by }) });
     if (!res.ok) throw new Error(`the clock did not move: ${await res.text()}`);
   };
-  return { url, advance, stop: () => new Promise((done) => (child.on('exit', done), child.kill('SIGINT'))) };
+  return { url, pid: child.pid, advance, stop: () => new Promise((done) => (child.on('exit', done), child.kill('SIGINT'))) };
 }
 
 // free is a port that nobody listens on.

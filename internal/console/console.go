@@ -22,7 +22,7 @@ const Path = "/console"
 // policy is the Content-Security-Policy of every answer: the console's own files and its own origin,
 // and nothing that is written into a page. Styles are set by scripts through the CSSOM, which it
 // does not limit.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self' data:; " +
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
 	"connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; trusted-types default; require-trusted-types-for 'script'"
 
 // Is reports whether a request is for the console. Such requests read what is the same for everybody.

@@ -1,49 +1,12 @@
-import { lazy, Suspense, useEffect, useState } from 'react';
-import AppLayout from '@cloudscape-design/components/app-layout';
-import Box from '@cloudscape-design/components/box';
-import SideNavigation from '@cloudscape-design/components/side-navigation';
+import { Suspense, useEffect, useState } from 'react';
 import Spinner from '@cloudscape-design/components/spinner';
 import TopNavigation from '@cloudscape-design/components/top-navigation';
 import { applyMode, Mode } from '@cloudscape-design/global-styles';
 import { useWords, type Tag } from '../i18n';
 import { SessionContext, SignOutContext, type Session } from '../aws/session';
 import { href, useRoute } from './route';
+import { fetchFirst, Frame } from './screens';
 import { SignIn } from './SignIn';
-
-const Keys = lazy(() => import('../keys/Keys'));
-const Key = lazy(() => import('../keys/Key'));
-const CreateKey = lazy(() => import('../keys/CreateKey'));
-const Stores = lazy(() => import('../stores/Stores'));
-const Groups = lazy(() => import('../groups/Groups'));
-const Group = lazy(() => import('../groups/Group'));
-const Explanation = lazy(() => import('../explain/Explanation'));
-const Check = lazy(() => import('../check/Check'));
-const Audit = lazy(() => import('../audit/Audit'));
-
-// Screen is the page that the fragment names.
-function Screen({ route }: { route: string[] }) {
-  const { t } = useWords();
-  const [name, id, tab] = route;
-  switch (name || 'keys') {
-    case 'keys':
-      return id ? <Key key={id} id={id} tab={tab} /> : <Keys />;
-    case 'create-key':
-      return <CreateKey />;
-    case 'stores':
-      return <Stores />;
-    case 'groups':
-      return id ? <Group key={id} name={id} /> : <Groups />;
-    case 'explain':
-      return <Explanation key={id} id={id} of="resource" />;
-    case 'authorizations':
-      return <Explanation key={id} id={id} of="request" />;
-    case 'check':
-      return <Check />;
-    case 'audit':
-      return <Audit />;
-  }
-  return <Box>{t.notFound}</Box>;
-}
 
 const remembered = 'kagimori.mode';
 
@@ -63,16 +26,8 @@ export function App() {
   const { t, tag, speak } = useWords();
   const { mode, choose } = useMode();
   const [session, setSession] = useState<Session | null>(null);
-  const [navigation, setNavigation] = useState(true);
   const route = useRoute();
-  const nav = [
-    { type: 'link' as const, text: t.keysNav, href: href('keys') },
-    { type: 'link' as const, text: t.stores, href: href('stores') },
-    { type: 'link' as const, text: t.groupsNav, href: href('groups') },
-    { type: 'link' as const, text: t.checkNav, href: href('check') },
-    { type: 'link' as const, text: t.auditNav, href: href('audit') },
-  ];
-  const active = { keys: 'keys', 'create-key': 'keys', stores: 'stores', explain: 'groups', groups: 'groups', check: 'check', audit: 'audit', authorizations: 'audit' }[route[0] || 'keys'];
+  useEffect(() => fetchFirst(route), []);
   const name = session ? session.arn.split(':').slice(5).join(':') : '';
   return (
     <>
@@ -96,18 +51,9 @@ export function App() {
       {session ? (
         <SessionContext.Provider value={session}>
           <SignOutContext.Provider value={() => setSession(null)}>
-          <AppLayout
-            headerSelector="#top"
-            toolsHide
-            navigationOpen={navigation}
-            onNavigationChange={(e) => setNavigation(e.detail.open)}
-            navigation={<SideNavigation header={{ text: t.services, href: href('keys') }} activeHref={active && href(active)} items={nav} />}
-            content={
-              <Suspense fallback={<Spinner size="large" />}>
-                <Screen route={route} />
-              </Suspense>
-            }
-          />
+            <Suspense fallback={<Spinner size="large" />}>
+              <Frame route={route} />
+            </Suspense>
           </SignOutContext.Provider>
         </SessionContext.Provider>
       ) : (
