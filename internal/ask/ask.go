@@ -18,6 +18,9 @@ type Candidate struct {
 	Identity  []*authz.Document
 	Boundary  *authz.Document
 	SCPs      [][]*authz.Document
+	// Sorting, if it is not nil, keeps how the grants of an index were sorted, for the next question to the same
+	// candidate: it may hold very many.
+	Sorting *Sorting
 }
 
 // An Answer is a decision about one candidate and one action.
@@ -73,7 +76,7 @@ func anyRetired(part *authz.Part) bool {
 // reduce leaves a part the grants of a candidate that stand for all; more counts the others.
 func reduce(c *Candidate, part *authz.Part) (more int) {
 	_, operation, _ := strings.Cut(part.Action, ":")
-	part.Grants, more = distinct(concerning(part, &c.Principal), operation)
+	part.Grants, more = c.sorted(part).distinct(operation)
 	part.GrantIndex = nil
 	return more
 }
@@ -96,7 +99,7 @@ func retires(c *Candidate, part authz.Part) (a Answer, ok bool) {
 	known := map[ends]bool{}
 	n := 0
 	for g := range index.Retirable(&c.Principal) {
-		e := ends{g.Grantee, g.GranteeID, g.Retiring, g.RetiringID, g.IssuingAccount, allows(g, "RetireGrant")}
+		e := ends{g.Grantee, g.GranteeID, g.Retiring, g.RetiringID, g.IssuingAccount, allows(g.Operations, "RetireGrant")}
 		can, again := known[e]
 		switch {
 		case again && !can:

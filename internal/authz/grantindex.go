@@ -77,13 +77,22 @@ func (p *posting) split() {
 	}
 	p.operations = make(map[string][]*Grant, len(grantOperations))
 	for _, op := range grantOperations {
-		var list []*Grant
-		for _, g := range p.grants {
-			if in(op, g.Operations) {
-				list = append(list, g)
+		p.operations[op] = nil // which says that no grant has it
+	}
+	for _, g := range p.grants {
+		for _, name := range g.Operations {
+			i := slices.Index(grantOperations, name)
+			if i < 0 {
+				i = slices.IndexFunc(grantOperations, func(op string) bool { return equalFold(op, name) })
+			}
+			if i < 0 {
+				continue // no evaluation asks for it
+			}
+			op := grantOperations[i]
+			if list := p.operations[op]; len(list) == 0 || list[len(list)-1] != g {
+				p.operations[op] = append(list, g)
 			}
 		}
-		p.operations[op] = list
 	}
 }
 

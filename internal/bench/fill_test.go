@@ -69,7 +69,7 @@ type modelRecord struct {
 }
 
 // keyMaterial is the field of a packed key that has key material, of which the fields are id, spec and
-// wrapped bytes; packedVersion is that of packed keys.
+// wrapped bytes; packedVersion is that of packed keys and grants.
 const (
 	keyMaterial   protowire.Number = 20
 	packedVersion uint8            = 2
@@ -93,8 +93,13 @@ func readModel(ctx context.Context, s store.Store, m *soft.Module) (*model, erro
 					if r.data, err = withoutMaterial(p.Data); err != nil {
 						return err
 					}
-				case "kms/grant":
-					t.grants = append(t.grants, r.key[len(r.key)-1])
+				case "kms/grant", "kms/grantee":
+					if r.data, err = unpacked(p.Data); err != nil {
+						return err
+					}
+					if bucket == "kms/grant" {
+						t.grants = append(t.grants, r.key[len(r.key)-1])
+					}
 				}
 				t.records = append(t.records, r)
 			}
@@ -107,11 +112,20 @@ func readModel(ctx context.Context, s store.Store, m *soft.Module) (*model, erro
 	return t, err
 }
 
+// unpacked is what is in a packed record.
+func unpacked(data []byte) ([]byte, error) {
+	body, ok := store.Unpack(data)
+	if !ok || data[0] != packedVersion {
+		return nil, errors.New("a record that is not packed")
+	}
+	return body, nil
+}
+
 // withoutMaterial is what is in a packed key but its material.
 func withoutMaterial(data []byte) (out []byte, err error) {
-	rest, ok := store.Unpack(data)
-	if !ok || data[0] != packedVersion {
-		return nil, errors.New("a key that is not packed")
+	rest, err := unpacked(data)
+	if err != nil {
+		return nil, err
 	}
 	for len(rest) > 0 {
 		number, _, n := protowire.ConsumeField(rest)
@@ -164,8 +178,11 @@ func (t *model) appendKey(ctx context.Context, out []record, id string) ([]recor
 				data = bytes.ReplaceAll(data, []byte(part), []byte(renamed[g]))
 			}
 		}
-		if r.bucket == "kms/key" {
+		switch r.bucket {
+		case "kms/key":
 			data = store.Pack(packedVersion, appendMaterial(data, m))
+		case "kms/grant", "kms/grantee":
+			data = store.Pack(packedVersion, data)
 		}
 		out = append(out, record{r.bucket, store.Key(key...), data})
 	}

@@ -114,13 +114,11 @@ func (s *Service) keyOf(tx store.Tx, c *guard.Call, grant string) (string, error
 		if err != nil {
 			return "", err
 		}
-		for g, err := range s.keys.Grants(tx, keyARN) {
-			if err != nil {
-				return "", err
-			}
-			if g.ID == grant {
-				return keyARN, nil
-			}
+		switch _, ok, err := s.keys.Grant(tx, keyARN, grant); {
+		case err != nil:
+			return "", err
+		case ok:
+			return keyARN, nil
 		}
 	}
 	return "", apierr.Newf("ResourceNotFoundException", "No key of account %s in this Region has a grant %s", c.Account(), grant)
@@ -138,13 +136,9 @@ func (s *Service) possible(tx store.Tx, c *guard.Call, ch *impact.Change, owner 
 	switch ch.Kind {
 	case impact.RevokeGrant, impact.RetireGrant:
 		if ok {
-			for g, err := range s.keys.Grants(tx, ch.KeyARN) {
-				if err != nil {
-					return err
-				}
-				if g.ID == ch.Grant && (own || g.IssuingAccount == c.Account() || accountOf(g.Grantee) == c.Account() || accountOf(g.Retiring) == c.Account()) {
-					return nil
-				}
+			g, ok, err := s.keys.Grant(tx, ch.KeyARN, ch.Grant)
+			if err != nil || ok && (own || g.IssuingAccount == c.Account() || accountOf(g.Grantee) == c.Account() || accountOf(g.Retiring) == c.Account()) {
+				return err
 			}
 		}
 		return apierr.Newf("ResourceNotFoundException", "Grant ID %s not found on key %s", ch.Grant, ch.KeyARN)
@@ -330,7 +324,7 @@ func (s *Service) concerned(tx store.Tx, c *guard.Call, f *facts, ch *impact.Cha
 				yield(nil, err)
 				return
 			}
-			p := person{who}
+			p := newPerson(who)
 			if only != "" && only != p.ARN() && only != who.Principal.ARN && only != arn.Root(c.Account()) && only != c.Account() {
 				continue
 			}
@@ -344,7 +338,7 @@ func (s *Service) concerned(tx store.Tx, c *guard.Call, f *facts, ch *impact.Cha
 		part := k.part
 		part.GrantIndex = k.index
 		for _, who := range outsiders(&part) {
-			p := person{who}
+			p := newPerson(who)
 			if p.infrastructure() || only != "" && only != p.ARN() && only != who.Principal.ARN {
 				continue
 			}

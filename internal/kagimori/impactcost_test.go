@@ -28,6 +28,16 @@ func instanceID(i int) string { return fmt.Sprintf("i-%017x", i) }
 
 func volumeID(i int) string { return fmt.Sprintf("vol-%017x", i) }
 
+// Grant finds one of them.
+func (m many) Grant(tx store.Tx, keyARN, id string) (authz.Grant, bool, error) {
+	for g := range m.Grants(tx, keyARN) {
+		if g.ID == id {
+			return g, true, nil
+		}
+	}
+	return authz.Grant{}, false, nil
+}
+
 // Grants yields an attach grant for each volume, and others.
 func (m many) Grants(store.Tx, string) iter.Seq2[authz.Grant, error] {
 	return func(yield func(authz.Grant, error) bool) {

@@ -24,6 +24,12 @@ func (l launcher) ARN() string { return l.Principal.ARN }
 // A person is a principal that is asked what it can do.
 type person struct{ ask.Candidate }
 
+// newPerson is a candidate that is asked several questions.
+func newPerson(who ask.Candidate) person {
+	who.Sorting = &ask.Sorting{}
+	return person{who}
+}
+
 // ARN names the person: a role, not a session of it.
 func (p person) ARN() string { return cmp.Or(p.Principal.RoleARN, p.Principal.ARN) }
 

@@ -23,6 +23,16 @@ type held struct {
 	constrained bool
 }
 
+// Grant finds one of them.
+func (h held) Grant(tx store.Tx, keyARN, id string) (authz.Grant, bool, error) {
+	for g := range h.Grants(tx, keyARN) {
+		if g.ID == id {
+			return g, true, nil
+		}
+	}
+	return authz.Grant{}, false, nil
+}
+
 func (h held) Grants(store.Tx, string) iter.Seq2[authz.Grant, error] {
 	return func(yield func(authz.Grant, error) bool) {
 		for i := range h.grants {

@@ -280,8 +280,12 @@ func (s *Service) keysFor(tx store.Tx, c *guard.Call, who *ask.Candidate) ([]str
 func outsiders(part *authz.Part) []ask.Candidate {
 	own := part.Resource.Account
 	var out []ask.Candidate
-	seen := map[string]bool{}
+	seen, named := map[string]bool{}, map[[2]string]bool{}
 	add := func(who, id string) {
+		if named[[2]string{who, id}] {
+			return // very many grants may name the same
+		}
+		named[[2]string{who, id}] = true
 		c, ok := outsider(own, who, id)
 		if ok && !seen[c.Principal.ARN] {
 			seen[c.Principal.ARN] = true

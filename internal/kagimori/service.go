@@ -51,8 +51,9 @@ type Keys interface {
 	// Resolve finds the key that an identifier of an account names; keyARN is "" for the managed key
 	// that is not made yet.
 	Resolve(tx store.Tx, region, account, id string) (keyARN string, made bool, _ error)
-	// Grants yields the grants of a key.
+	// Grants yields the grants of a key, and Grant is one of them; ok is false if there is none with the id.
 	Grants(tx store.Tx, keyARN string) iter.Seq2[authz.Grant, error]
+	Grant(tx store.Tx, keyARN, id string) (_ authz.Grant, ok bool, _ error)
 	// Keys yields the ARNs of the keys of an account in a Region, and Granted those of other
 	// accounts with grants for a principal, by unique id or ARN, maybe more than once.
 	Keys(tx store.Tx, region, account string) iter.Seq2[string, error]

@@ -37,29 +37,40 @@ func StoreKey(tx store.Tx, rec map[string]any, region, account, id string) error
 	return keyTable.Put(tx, k, region, account, id)
 }
 
-// RepackKey reads a packed key and packs it again.
-func RepackKey(data []byte) ([]byte, error) {
-	var k keyRecord
-	if err := parseKey(data, &k); err != nil {
-		return nil, err
-	}
-	return appendKey(nil, &k)
+// Packing is how records are packed: Repack reads a packed one and packs it again, Pack packs one of its JSON, and
+// Unpack gives the JSON.
+type Packing struct {
+	Repack, Pack, Unpack func(data []byte) ([]byte, error)
 }
 
-// PackKey packs a key of its JSON, and UnpackKey gives the JSON.
-func PackKey(text []byte) ([]byte, error) {
-	var k keyRecord
-	if err := json.Unmarshal(text, &k); err != nil {
-		return nil, err
+func packing[T any](add func([]byte, *T) ([]byte, error), parse func([]byte, *T) error) Packing {
+	return Packing{
+		Repack: func(data []byte) ([]byte, error) {
+			var rec T
+			if err := parse(data, &rec); err != nil {
+				return nil, err
+			}
+			return add(nil, &rec)
+		},
+		Pack: func(text []byte) ([]byte, error) {
+			var rec T
+			if err := json.Unmarshal(text, &rec); err != nil {
+				return nil, err
+			}
+			return add(nil, &rec)
+		},
+		Unpack: func(data []byte) ([]byte, error) {
+			var rec T
+			if err := parse(data, &rec); err != nil {
+				return nil, err
+			}
+			return json.Marshal(rec)
+		},
 	}
-	return appendKey(nil, &k)
 }
 
-// UnpackKey is the JSON of a packed key.
-func UnpackKey(data []byte) ([]byte, error) {
-	var k keyRecord
-	if err := parseKey(data, &k); err != nil {
-		return nil, err
-	}
-	return json.Marshal(k)
-}
+// KeyPacking is how keys are packed.
+func KeyPacking() Packing { return packing(appendKey, parseKey) }
+
+// GrantPacking is how grants are packed.
+func GrantPacking() Packing { return packing(appendGrant, parseGrant) }

@@ -110,6 +110,16 @@ func (p *packer) material(n protowire.Number, m *hsm.Material) {
 	})
 }
 
+// pairs appends a field a pair.
+func (p *packer) pairs(n protowire.Number, m map[string]string) {
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		p.part(n, func(p *packer) {
+			p.text(partFirst, k)
+			p.text(partSecond, m[k])
+		})
+	}
+}
+
 func appendKey(dst []byte, k *keyRecord) ([]byte, error) {
 	p := &packer{out: dst}
 	p.text(keyFieldID, k.ID)
@@ -146,12 +156,7 @@ func appendKey(dst []byte, k *keyRecord) ([]byte, error) {
 		})
 	}
 	p.text(keyFieldPolicy, k.Policy)
-	for _, principal := range slices.Sorted(maps.Keys(k.PolicyIDs)) {
-		p.part(keyFieldPolicyID, func(p *packer) {
-			p.text(partFirst, principal)
-			p.text(partSecond, k.PolicyIDs[principal])
-		})
-	}
+	p.pairs(keyFieldPolicyID, k.PolicyIDs)
 	for _, t := range k.Tags {
 		p.part(keyFieldTag, func(p *packer) {
 			p.text(partFirst, t.Key)

@@ -3,7 +3,6 @@ package kms_test
 import (
 	"bytes"
 	"encoding/json"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -21,80 +20,83 @@ const fullKey = `{"id":"mrk-1","region":"eu-central-1","account":"111122223333",
 {"id":"bb","spec":"RSA_2048","wrapped":"","public":"BAU="},{"id":"cc","spec":"X","wrapped":null}],"pending":{"id":"dd","spec":"SYMMETRIC_DEFAULT","wrapped":"Bg=="},
 "imports":{"aa":{"description":"x","expires":"2030-01-01T00:00:00Z"},"bb":{}},"grants":50000,"store":"cks-1","xksKey":"x1"}`
 
-// A packed key says what its JSON says.
-func TestPackedKeys(t *testing.T) {
-	const least = `{"id":"a","region":"r","account":"1","usage":"","spec":"","origin":"","manager":"","state":"","created":"0001-01-01T00:00:00Z","policy":"","materials":null}`
-	for _, text := range []string{fullKey, least} {
-		packed, err := kms.PackKey([]byte(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		back, err := kms.UnpackKey(packed)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got, want any
-		check(t, json.Unmarshal(back, &got))
-		check(t, json.Unmarshal([]byte(text), &want))
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Error(diff)
-		}
-		if again, err := kms.RepackKey(packed); err != nil || !bytes.Equal(again, packed) {
-			t.Errorf("packed again: %v, %x", err, again)
-		}
-	}
-	// The test's key has all fields that there are: a field that is added is to be packed too.
-	if n := strings.Count(jsonFields(t), ",") + 1; n != 25 {
-		t.Errorf("a key has %d fields; those of a packed key are 25", n)
+// fullGrant has every field that a grant can have, as JSON has been written for it since the first version.
+const fullGrant = `{"id":"0a","region":"eu-central-1","account":"111122223333","keyId":"k1","name":"n\u00e9","grantee":"autoscaling.amazonaws.com","granteeId":"AROA1",
+"granteeService":true,"retiring":"arn:aws:iam::1:role/b","retiringId":"AROA2","retiringService":true,"issuer":"444455556666","operations":["Decrypt","CreateGrant"],
+"equals":{"a":"b","c":""},"subset":{"":"x","d":"e"},"sourceArn":"arn:aws:s3:::x","created":"2026-01-02T03:04:05.006+09:00"}`
+
+// packings are the records that are packed, by example: with all fields that there are, of which a packed one has
+// so many, and with the least.
+var packings = []struct {
+	name        string
+	by          kms.Packing
+	full, least string
+	fields      int
+}{
+	{"key", kms.KeyPacking(), fullKey, `{"id":"a","region":"r","account":"1","usage":"","spec":"","origin":"","manager":"","state":"","created":"0001-01-01T00:00:00Z","policy":"","materials":null}`, 25},
+	{"grant", kms.GrantPacking(), fullGrant, `{"id":"a","region":"r","account":"1","keyId":"k","grantee":"","issuer":"","operations":null,"created":"0001-01-01T00:00:00Z"}`, 17},
+}
+
+// A packed record says what its JSON says.
+func TestPackedRecords(t *testing.T) {
+	for _, of := range packings {
+		t.Run(of.name, func(t *testing.T) {
+			for _, text := range []string{of.full, of.least} {
+				packed, err := of.by.Pack([]byte(text))
+				check(t, err)
+				back, err := of.by.Unpack(packed)
+				check(t, err)
+				var got, want map[string]any
+				check(t, json.Unmarshal(back, &got))
+				check(t, json.Unmarshal([]byte(text), &want))
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Error(diff)
+				}
+				if again, err := of.by.Repack(packed); err != nil || !bytes.Equal(again, packed) {
+					t.Errorf("packed again: %v, %x", err, again)
+				}
+				// The example has all fields that there are: a field that is added is to be packed too.
+				if text == of.full && len(got) != of.fields {
+					t.Errorf("it has %d fields; those of a packed one are %d", len(got), of.fields)
+				}
+			}
+		})
 	}
 }
 
-// jsonFields are the names of the fields of the full key's JSON.
-func jsonFields(t *testing.T) string {
-	t.Helper()
-	packed, err := kms.PackKey([]byte(fullKey))
-	check(t, err)
-	back, err := kms.UnpackKey(packed)
-	check(t, err)
-	var all map[string]json.RawMessage
-	check(t, json.Unmarshal(back, &all))
-	var names []string
-	for name := range all {
-		names = append(names, name)
-	}
-	return strings.Join(names, ",")
-}
-
-// What is no packed key is refused; what is taken means what it says.
-func FuzzPackedKey(f *testing.F) {
-	packed, err := kms.PackKey([]byte(fullKey))
-	if err != nil {
-		f.Fatal(err)
-	}
+// What is no packed record is refused; what is taken means what it says.
+func fuzzPacked(f *testing.F, by kms.Packing, full string) {
+	packed, err := by.Pack([]byte(full))
+	check(f, err)
 	f.Add(packed)
 	f.Add(packed[:len(packed)/2])
 	f.Add([]byte{0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		once, err := kms.RepackKey(data)
+		once, err := by.Repack(data)
 		if err != nil {
 			return
 		}
-		twice, err := kms.RepackKey(once)
+		twice, err := by.Repack(once)
 		if err != nil || !bytes.Equal(once, twice) {
 			t.Errorf("%x becomes %x, and that %x: %v", data, once, twice, err)
 		}
 	})
 }
 
-func BenchmarkParseKey(b *testing.B) {
-	packed, err := kms.PackKey([]byte(fullKey))
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := kms.RepackKey(packed); err != nil {
-			b.Fatal(err)
-		}
+func FuzzPackedKey(f *testing.F) { fuzzPacked(f, kms.KeyPacking(), fullKey) }
+
+func FuzzPackedGrant(f *testing.F) { fuzzPacked(f, kms.GrantPacking(), fullGrant) }
+
+func BenchmarkParsePacked(b *testing.B) {
+	for _, of := range packings {
+		b.Run(of.name, func(b *testing.B) {
+			packed, err := of.by.Pack([]byte(of.full))
+			check(b, err)
+			b.ReportAllocs()
+			for b.Loop() {
+				_, err := of.by.Repack(packed)
+				check(b, err)
+			}
+		})
 	}
 }

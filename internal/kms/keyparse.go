@@ -131,6 +131,19 @@ func (f field) strings(to ...*string) error {
 	})
 }
 
+// pair puts a pair into a map.
+func (f field) pair(to *map[string]string) error {
+	var k, v string
+	if err := f.strings(&k, &v); err != nil {
+		return err
+	}
+	if *to == nil {
+		*to = map[string]string{}
+	}
+	(*to)[k] = v
+	return nil
+}
+
 func parseKey(data []byte, k *keyRecord) error {
 	*k = keyRecord{}
 	// All texts are parts of one.
@@ -258,15 +271,7 @@ func (k *keyRecord) setRare(f field) error {
 		k.Rotations = append(k.Rotations, r)
 		return err
 	case keyFieldPolicyID:
-		var principal, id string
-		if err := f.strings(&principal, &id); err != nil {
-			return err
-		}
-		if k.PolicyIDs == nil {
-			k.PolicyIDs = map[string]string{}
-		}
-		k.PolicyIDs[principal] = id
-		return nil
+		return f.pair(&k.PolicyIDs)
 	case keyFieldPending:
 		k.Pending = &hsm.Material{}
 		return f.material(k.Pending)

@@ -87,6 +87,16 @@ func (q Questions) Grants(tx store.Tx, keyARN string) iter.Seq2[authz.Grant, err
 	}
 }
 
+// Grant is one grant of a key; ok is false if it has none with the id.
+func (q Questions) Grant(tx store.Tx, keyARN, id string) (_ authz.Grant, ok bool, _ error) {
+	a, err := arn.Parse(keyARN)
+	if err != nil {
+		return authz.Grant{}, false, nil
+	}
+	g, ok, err := grantTable.Get(tx, a.Region, a.Account, a.ID(), id)
+	return g.authz(), ok, err
+}
+
 // Keys yields the ARNs of the keys of an account in a Region.
 func (q Questions) Keys(tx store.Tx, region, account string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {

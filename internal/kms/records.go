@@ -145,8 +145,10 @@ func (g *grantRecord) authz() authz.Grant {
 	}
 }
 
-// packedSince is the format of stores whose keys are packed (docs/operations.md).
+// packedSince is the format of stores whose keys and grants are packed (docs/operations.md).
 const packedSince = 2
+
+var packedGrant = &store.Packed[grantRecord]{Append: appendGrant, Parse: parseGrant, Since: packedSince, JSON: 1}
 
 // Tables. Keys start with region and account of the key. granteeTable repeats the grants: a
 // decision reads all grants of a grantee in one scan, however many there are.
@@ -155,11 +157,11 @@ var (
 		Bucket: "kms/key", Version: 2, Packed: &store.Packed[keyRecord]{Append: appendKey, Parse: parseKey, Since: packedSince, JSON: 1},
 	}
 	aliasTable    = store.Table[aliasRecord]{Bucket: "kms/alias", Version: 1}
-	grantTable    = store.Table[grantRecord]{Bucket: "kms/grant", Version: 1}         // ..., key, grant
-	granteeTable  = store.Table[grantRecord]{Bucket: "kms/grantee", Version: 1}       // ..., key, grantee, grant: the same records
-	retiringTable = store.Table[struct{}]{Bucket: "kms/retiring", Version: 1}         // region, principal, account, key, grant
-	grantNames    = store.Table[string]{Bucket: "kms/grantname", Version: 1}          // ..., key, name, hash of the parameters
-	deletionTable = store.Table[time.Time]{Bucket: "kms/pendingdeletion", Version: 1} // ..., key
+	grantTable    = store.Table[grantRecord]{Bucket: "kms/grant", Version: 2, Packed: packedGrant}   // ..., key, grant
+	granteeTable  = store.Table[grantRecord]{Bucket: "kms/grantee", Version: 2, Packed: packedGrant} // ..., key, grantee, grant: the same records
+	retiringTable = store.Table[struct{}]{Bucket: "kms/retiring", Version: 1}                        // region, principal, account, key, grant
+	grantNames    = store.Table[string]{Bucket: "kms/grantname", Version: 1}                         // ..., key, name, hash of the parameters
+	deletionTable = store.Table[time.Time]{Bucket: "kms/pendingdeletion", Version: 1}                // ..., key
 	// rotationTable has the keys that rotate by themselves: when next (dueFormat), region, account, key.
 	rotationTable   = store.Table[struct{}]{Bucket: "kms/rotation", Version: 1}
 	storeTable      = store.Table[storeRecord]{Bucket: "kms/keystore", Version: 1} // region, account, store
