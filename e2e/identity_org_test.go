@@ -101,6 +101,26 @@ func testOrganizationPolicies(t *testing.T, c, inside *client, root, unit, accou
 	if l := must(c.org.ListTagsForResource(ctx, &organizations.ListTagsForResourceInput{ResourceId: account}))(t).Tags; len(l) != 1 || *l[0].Key != "a" {
 		t.Errorf("tags %+v", l)
 	}
+
+	must(c.org.EnablePolicyType(ctx, &organizations.EnablePolicyTypeInput{RootId: root, PolicyType: orgtypes.PolicyTypeTagPolicy}))(t)
+	tagging := must(c.org.CreatePolicy(ctx, &organizations.CreatePolicyInput{
+		Name: new("tags"), Description: new(""), Type: orgtypes.PolicyTypeTagPolicy, Content: new(`{"tags":{"team":{"tag_key":{"@@assign":"Team"}}}}`),
+	}))(t).Policy.PolicySummary.Id
+	must(c.org.AttachPolicy(ctx, &organizations.AttachPolicyInput{PolicyId: tagging, TargetId: root}))(t)
+	e := must(c.org.DescribeEffectivePolicy(ctx, &organizations.DescribeEffectivePolicyInput{PolicyType: orgtypes.EffectivePolicyTypeTagPolicy, TargetId: account}))(t).EffectivePolicy
+	if *e.PolicyContent != `{"tags":{"team":{"tag_key":"Team"}}}` || *e.TargetId != *account {
+		t.Errorf("effective policy %s of %s", *e.PolicyContent, *e.TargetId)
+	}
+	must(c.org.DisablePolicyType(ctx, &organizations.DisablePolicyTypeInput{RootId: root, PolicyType: orgtypes.PolicyTypeTagPolicy}))(t)
+	must(c.org.DeletePolicy(ctx, &organizations.DeletePolicyInput{PolicyId: tagging}))(t)
+
+	content := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"organizations:List*","Resource":"*"}]}`
+	must(c.org.PutResourcePolicy(ctx, &organizations.PutResourcePolicyInput{Content: &content}))(t)
+	if p := must(c.org.DescribeResourcePolicy(ctx, &organizations.DescribeResourcePolicyInput{}))(t).ResourcePolicy; *p.Content != content {
+		t.Errorf("resource policy %s", *p.Content)
+	}
+	must(c.org.DeleteResourcePolicy(ctx, &organizations.DeleteResourcePolicyInput{}))(t)
+	refused(c.org.DescribeResourcePolicy(ctx, &organizations.DescribeResourcePolicyInput{}))(t, "ResourcePolicyNotFoundException")
 }
 
 func testRootAccess(t *testing.T, r *recorder, url, organization, account string) {

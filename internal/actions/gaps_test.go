@@ -138,9 +138,10 @@ var gaps = []gap{
 		ec2:ModifySnapshotAttribute/snapshot ec2:ResetImageAttribute/image ec2:ResetSnapshotAttribute/snapshot`},
 	{noPolicy, "organizations:PolicyType", `
 		organizations:ListTagsForResource/account organizations:ListTagsForResource/organizationalunit
-		organizations:ListTagsForResource/root organizations:TagResource/account organizations:TagResource/organizationalunit
+		organizations:ListTagsForResource/resourcepolicy organizations:ListTagsForResource/root
+		organizations:TagResource/account organizations:TagResource/organizationalunit organizations:TagResource/resourcepolicy
 		organizations:TagResource/root organizations:UntagResource/account organizations:UntagResource/organizationalunit
-		organizations:UntagResource/root`},
+		organizations:UntagResource/resourcepolicy organizations:UntagResource/root`},
 	{noEndpoints, "aws:SourceVpc", "any"},
 	{noEndpoints, "aws:SourceVpcArn", "any"},
 	{noEndpoints, "aws:SourceVpce", "any"},

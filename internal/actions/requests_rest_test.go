@@ -100,6 +100,14 @@ func driveOrganizations(c caller) {
 		c.do("organizations:TagResource", in{"ResourceId": id, "Tags": tags})
 	}
 	c.do("organizations:DeletePolicy", in{"PolicyId": id})
+	put := c.do("organizations:PutResourcePolicy", in{
+		"Content": `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"organizations:List*","Resource":"*"}}`, "Tags": tags,
+	})
+	c.do("organizations:DescribeResourcePolicy", in{})
+	c.do("organizations:TagResource", in{"ResourceId": put.str("ResourcePolicy.ResourcePolicySummary.Id"), "Tags": tags})
+	c.do("organizations:ListTagsForResource", in{"ResourceId": put.str("ResourcePolicy.ResourcePolicySummary.Id")})
+	c.do("organizations:UntagResource", in{"ResourceId": put.str("ResourcePolicy.ResourcePolicySummary.Id"), "TagKeys": "team"})
+	c.do("organizations:DeleteResourcePolicy", in{})
 	c.do("organizations:MoveAccount", in{"AccountId": account, "SourceParentId": unit, "DestinationParentId": root})
 	c.do("organizations:DeleteOrganizationalUnit", in{"OrganizationalUnitId": unit})
 	c.do("organizations:TagResource", in{"ResourceId": account, "Tags": tags})

@@ -9,32 +9,6 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// A PolicyType is a kind of policy that hangs on an organization's root, units and accounts.
-type PolicyType string
-
-// Policy types.
-const (
-	SCP PolicyType = "SERVICE_CONTROL_POLICY"
-	RCP PolicyType = "RESOURCE_CONTROL_POLICY"
-)
-
-// Full is the id of AWS's policy of the type, which allows everything and hangs everywhere from
-// the start.
-func (t PolicyType) Full() string {
-	if t == RCP {
-		return "p-RCPFullAWSAccess"
-	}
-	return "p-FullAWSAccess"
-}
-
-// FullDocument is the text of that policy.
-func (t PolicyType) FullDocument() string {
-	if t == RCP {
-		return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}`
-	}
-	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
-}
-
 // An Organization is a tree of accounts with one that manages it. Every change of the tree, of a
 // policy or of an attachment writes the record again: its revision is that of all of it.
 type Organization struct {
@@ -44,6 +18,7 @@ type Organization struct {
 	Created    time.Time                `json:"created"`
 	Types      map[PolicyType]TypeState `json:"types,omitempty"`
 	RootTags   []Tag                    `json:"rootTags,omitempty"`
+	Resource   *ResourcePolicy          `json:"resourcePolicy,omitempty"`
 }
 
 // TypeState says whether policies of a type are in force. Attachments of an earlier epoch ended
@@ -59,7 +34,8 @@ func (o *Organization) Enabled(t PolicyType) bool { return o.Types[t].Enabled }
 // ARN of the organization.
 func (o *Organization) ARN() string { return o.arn("organization/" + o.ID) }
 
-// TargetARN is the ARN of the root, of an organizational unit or of an account, by its id.
+// TargetARN is the ARN of the root, of an organizational unit, of an account or of the resource
+// policy, by its id.
 func (o *Organization) TargetARN(id string) string {
 	kind := "account/"
 	switch {
@@ -67,6 +43,8 @@ func (o *Organization) TargetARN(id string) string {
 		kind = "root/"
 	case strings.HasPrefix(id, "ou-"):
 		kind = "ou/"
+	case strings.HasPrefix(id, "rp-"):
+		kind = "resourcepolicy/"
 	}
 	return o.arn(kind + o.ID + "/" + id)
 }
@@ -103,16 +81,6 @@ type Member struct {
 	Tags    []Tag     `json:"tags,omitempty"`
 	// Closed is when the account was closed, or zero.
 	Closed time.Time `json:"closed,omitzero"`
-}
-
-// An OrgPolicy is a customer's policy of an organization.
-type OrgPolicy struct {
-	ID          string     `json:"id"` // p-...
-	Type        PolicyType `json:"type"`
-	Name        string     `json:"name"`
-	Description string     `json:"description,omitempty"`
-	Document    string     `json:"document"`
-	Tags        []Tag      `json:"tags,omitempty"`
 }
 
 // attachment is what of one type hangs on a target. Without a record it is AWS's policy alone.
@@ -211,7 +179,7 @@ func (d *Directory) PutUnit(tx store.Tx, o Organization, u Unit) error {
 
 // DeleteUnit removes an organizational unit and what hangs on it.
 func (d *Directory) DeleteUnit(tx store.Tx, o Organization, id string) error {
-	for _, t := range []PolicyType{SCP, RCP} {
+	for _, t := range PolicyTypes() {
 		if err := attachTable.Delete(tx, o.ID, string(t), id); err != nil {
 			return err
 		}
@@ -241,7 +209,7 @@ func (d *Directory) Member(tx store.Tx, o Organization, account string) (Member,
 
 // RemoveMember makes an account stand alone, with what hung on it.
 func (d *Directory) RemoveMember(tx store.Tx, o Organization, account string) error {
-	for _, t := range []PolicyType{SCP, RCP} {
+	for _, t := range PolicyTypes() {
 		if err := attachTable.Delete(tx, o.ID, string(t), account); err != nil {
 			return err
 		}
@@ -274,8 +242,8 @@ func (d *Directory) Idle(tx store.Tx, o Organization, account string) (bool, err
 	if err != nil || !ok || m.Created || m.Parent != devRoot || len(m.Tags) > 0 {
 		return false, err
 	}
-	for _, t := range []PolicyType{SCP, RCP} {
-		if ids, err := d.Attached(tx, o, t, account); err != nil || len(ids) != 1 || ids[0] != t.Full() {
+	for _, t := range PolicyTypes() {
+		if ids, err := d.Attached(tx, o, t, account); err != nil || !t.hangs(ids) {
 			return false, err
 		}
 	}
@@ -367,7 +335,7 @@ func (d *Directory) Attached(tx store.Tx, o Organization, t PolicyType, target s
 		return nil, err
 	}
 	if !ok || a.Epoch != o.Types[t].Epoch {
-		return []string{t.Full()}, nil
+		return t.initial(), nil
 	}
 	return a.Policies, nil
 }
@@ -381,7 +349,7 @@ func (d *Directory) PutAttached(tx store.Tx, o Organization, t PolicyType, targe
 }
 
 // Attachments are the policies of a type that hang on each target, by their ids. Targets that
-// still have AWS's policy alone may be missing.
+// still have what hangs there from the start may be missing.
 func (d *Directory) Attachments(tx store.Tx, o Organization, t PolicyType) (map[string][]string, error) {
 	out := map[string][]string{}
 	for r, err := range attachTable.Scan(tx, o.ID, string(t)) {

@@ -12,7 +12,13 @@ import (
 
 // maxAttached is how many policies of a type may hang on a target, AWS's own included.
 // Source: AWS Organizations User Guide, "Quotas and service limits".
-const maxAttached = 5
+func maxAttached(t directory.PolicyType) int {
+	switch t {
+	case directory.SCP, directory.RCP, aiOptOut, chatbot:
+		return 5
+	}
+	return 10
+}
 
 // A target is what policies hang on.
 type target struct{ id, name, kind string }
@@ -112,7 +118,7 @@ func (s *Service) AttachPolicy(ctx context.Context, c *guard.Call, in *organizat
 		switch {
 		case slices.Contains(old, p.ID):
 			return nil, errAttached
-		case len(old) >= maxAttached:
+		case len(old) >= maxAttached(p.Type):
 			return nil, errTooMany
 		}
 		return append(slices.Clone(old), p.ID), nil
@@ -129,7 +135,7 @@ func (s *Service) DetachPolicy(ctx context.Context, c *guard.Call, in *organizat
 			return nil, errNotAttached
 		case isFull(p) && p.Type == directory.RCP:
 			return nil, errNotDetachable
-		case len(old) == 1:
+		case len(old) == 1 && p.Type.Limits():
 			return nil, errLast
 		}
 		return slices.Delete(slices.Clone(old), i, i+1), nil
@@ -147,11 +153,7 @@ func (s *Service) ListPoliciesForTarget(ctx context.Context, c *guard.Call, in *
 		if _, err := s.target(tx, o, *in.TargetId); err != nil {
 			return err
 		}
-		out.Policies = []organizationsapi.PolicySummary{}
-		t, err := policyType(*in.Filter)
-		if err != nil {
-			return nil // there are none of that type
-		}
+		t := directory.PolicyType(*in.Filter)
 		ids, err := s.attached(tx, o, t, *in.TargetId)
 		if err != nil {
 			return err

@@ -11,12 +11,28 @@ import (
 
 // maxContent is how many characters a document of a type may have, white space included.
 // Source: AWS Organizations User Guide, "Quotas and service limits".
-var maxContent = map[directory.PolicyType]int{directory.SCP: 10240, directory.RCP: 5120}
+func maxContent(t directory.PolicyType) int {
+	switch t {
+	case directory.SCP:
+		return 10240
+	case directory.RCP:
+		return 5120
+	case aiOptOut:
+		return 2500
+	}
+	return 10000
+}
 
-// checkDocument checks the text of a policy; see [policy.CheckOrganization].
+// checkDocument checks the text of a policy; see [policy.CheckOrganization] and [parseManagement].
 func checkDocument(t directory.PolicyType, src string) error {
-	if n := utf8.RuneCountInString(src); n > maxContent[t] {
-		return because(codeConstraint, "POLICY_CONTENT_LIMIT_EXCEEDED", fmt.Sprintf("The policy has %d characters; policies of the type %s may have %d.", n, t, maxContent[t]))
+	if n, most := utf8.RuneCountInString(src), maxContent(t); n > most {
+		return because(codeConstraint, "POLICY_CONTENT_LIMIT_EXCEEDED", fmt.Sprintf("The policy has %d characters; policies of the type %s may have %d.", n, t, most))
+	}
+	if !t.Limits() {
+		if _, err := parseManagement(t, src); err != nil {
+			return malformed(err)
+		}
+		return nil
 	}
 	kind := policy.SCP
 	if t == directory.RCP {

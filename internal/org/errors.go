@@ -20,16 +20,17 @@ var (
 	errAlreadyIn     = apierr.New("AlreadyInOrganizationException", "The AWS account is already a member of an organization.")
 	errNotEmpty      = apierr.New("OrganizationNotEmptyException", "To delete an organization you must first remove all member accounts, organizational units and policies.")
 
-	errNoAccount     = apierr.New("AccountNotFoundException", "You specified an account that doesn't exist.")
-	errNoUnit        = apierr.New("OrganizationalUnitNotFoundException", "You specified an organizational unit that doesn't exist.")
-	errNoParent      = apierr.New("ParentNotFoundException", "You specified parent that doesn't exist.")
-	errNoChild       = apierr.New("ChildNotFoundException", "You specified a child that doesn't exist.")
-	errNoSource      = apierr.New("SourceParentNotFoundException", "You specified a source parent that doesn't exist or isn't the parent of the account.")
-	errNoDestination = apierr.New("DestinationParentNotFoundException", "You specified a destination parent that doesn't exist.")
-	errNoRoot        = apierr.New("RootNotFoundException", "You specified a root that doesn't exist.")
-	errNoTarget      = apierr.New("TargetNotFoundException", "You specified a target that doesn't exist.")
-	errNoPolicy      = apierr.New("PolicyNotFoundException", "You specified a policy that doesn't exist.")
-	errNoStatus      = apierr.New("CreateAccountStatusNotFoundException", "You specified a create account request that doesn't exist.")
+	errNoAccount        = apierr.New("AccountNotFoundException", "You specified an account that doesn't exist.")
+	errNoUnit           = apierr.New("OrganizationalUnitNotFoundException", "You specified an organizational unit that doesn't exist.")
+	errNoParent         = apierr.New("ParentNotFoundException", "You specified parent that doesn't exist.")
+	errNoChild          = apierr.New("ChildNotFoundException", "You specified a child that doesn't exist.")
+	errNoSource         = apierr.New("SourceParentNotFoundException", "You specified a source parent that doesn't exist or isn't the parent of the account.")
+	errNoDestination    = apierr.New("DestinationParentNotFoundException", "You specified a destination parent that doesn't exist.")
+	errNoRoot           = apierr.New("RootNotFoundException", "You specified a root that doesn't exist.")
+	errNoTarget         = apierr.New("TargetNotFoundException", "You specified a target that doesn't exist.")
+	errNoPolicy         = apierr.New("PolicyNotFoundException", "You specified a policy that doesn't exist.")
+	errNoResourcePolicy = apierr.New("ResourcePolicyNotFoundException", "We can't find a resource policy of your organization.")
+	errNoStatus         = apierr.New("CreateAccountStatusNotFoundException", "You specified a create account request that doesn't exist.")
 
 	errSameParent      = apierr.New("DuplicateAccountException", "The account is already a child of the destination.")
 	errCloseManagement = because(codeConstraint, "CANNOT_CLOSE_MANAGEMENT_ACCOUNT", "You can't close the management account of an organization.")
@@ -61,11 +62,6 @@ var (
 	errNotTrusted      = because(codeConstraint, "SERVICE_ACCESS_NOT_ENABLED", "You must enable service access before you can register a delegated administrator for the service.")
 	errRegistered      = apierr.New("AccountAlreadyRegisteredException", "The specified account is already a delegated administrator for this AWS service.")
 	errNotRegistered   = apierr.New("AccountNotRegisteredException", "The specified account is not a delegated administrator for this AWS service.")
-	errNoEffective     = apierr.New("EffectivePolicyNotFoundException", "No effective policy of this type was found: kagimori has no policies of management types.")
+	errNoEffective     = apierr.New("EffectivePolicyNotFoundException", "No effective policy of this type was found for the target.")
 	errToken           = because(codeInput, "INVALID_NEXT_TOKEN", "The NextToken is not one that this list gave out.")
 )
-
-// unavailable refuses policy types that AWS has and kagimori lacks.
-func unavailable(kind string) error {
-	return apierr.Newf("PolicyTypeNotAvailableForOrganizationException", "kagimori has no policies of the type %s: only SERVICE_CONTROL_POLICY and RESOURCE_CONTROL_POLICY.", kind)
-}

@@ -86,6 +86,9 @@ func accountOf(kind, target string) (string, error) {
 		if arn.IsAccount(id) {
 			return id, nil
 		}
+		if name, domain, ok := strings.Cut(target, "@"); !ok || name == "" || domain == "" {
+			return "", because(codeInput, "INVALID_EMAIL_ADDRESS_TARGET", "You specified an invalid email address for the invited account owner.")
+		}
 		return "", nil
 	}
 	if kind != organizationsapi.HandshakePartyTypeACCOUNT || !arn.IsAccount(target) {

@@ -91,6 +91,8 @@ func TestInvitationsEnd(t *testing.T) {
 	bad := invite("x")
 	bad.Target.Type = new("ORGANIZATION")
 	boss.refused(bad, "InvalidInputException", "*")
+	bad.Target.Type = new("EMAIL")
+	boss.refused(bad, "InvalidInputException", "You specified an invalid email address for the invited account owner.")
 	boss.refused(&organizationsapi.EnableAllFeaturesRequest{}, "HandshakeConstraintViolationException", "*")
 	// An account that left has an organization of its own if it likes.
 	own := get[organizationsapi.CreateOrganizationResponse](them, &organizationsapi.CreateOrganizationRequest{}).Organization

@@ -137,7 +137,7 @@ func root(o directory.Organization) *organizationsapi.Root {
 	r := &organizationsapi.Root{
 		Id: &o.Root, Arn: new(o.TargetARN(o.Root)), Name: new("Root"), PolicyTypes: []organizationsapi.PolicyTypeSummary{},
 	}
-	for _, t := range policyTypes {
+	for _, t := range directory.PolicyTypes() {
 		if o.Enabled(t) {
 			r.PolicyTypes = append(r.PolicyTypes, organizationsapi.PolicyTypeSummary{
 				Type: new(string(t)), Status: new(organizationsapi.PolicyTypeStatusENABLED),
@@ -146,9 +146,6 @@ func root(o directory.Organization) *organizationsapi.Root {
 	}
 	return r
 }
-
-// policyTypes are those that kagimori has.
-var policyTypes = []directory.PolicyType{directory.SCP, directory.RCP}
 
 // EnablePolicyType puts policies of a type in force; AWS's own hangs everywhere then.
 func (s *Service) EnablePolicyType(ctx context.Context, c *guard.Call, in *organizationsapi.EnablePolicyTypeRequest) (*organizationsapi.EnablePolicyTypeResponse, error) {
@@ -177,10 +174,7 @@ func (s *Service) setType(tx store.Tx, c *guard.Call, rootID, kind string, enabl
 	if err != nil {
 		return nil, err
 	}
-	t, err := policyType(kind)
-	if err != nil {
-		return nil, err
-	}
+	t := directory.PolicyType(kind)
 	now := o.Types[t]
 	switch {
 	case rootID != o.Root:
@@ -199,12 +193,4 @@ func (s *Service) setType(tx store.Tx, c *guard.Call, rootID, kind string, enabl
 	}
 	o.Types[t] = now
 	return root(o), s.dir.PutOrganization(tx, o)
-}
-
-func policyType(kind string) (directory.PolicyType, error) {
-	switch t := directory.PolicyType(kind); t {
-	case directory.SCP, directory.RCP:
-		return t, nil
-	}
-	return "", unavailable(kind)
 }

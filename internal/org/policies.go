@@ -14,9 +14,14 @@ import (
 
 // maxPolicies is how many policies of a type an organization may have.
 // Source: AWS Organizations User Guide, "Quotas and service limits".
-var maxPolicies = map[directory.PolicyType]int{directory.SCP: 10000, directory.RCP: 1000}
+func maxPolicies(t directory.PolicyType) int {
+	if t == directory.SCP {
+		return 10000
+	}
+	return 1000
+}
 
-// full is AWS's policy of a type.
+// full is AWS's policy of a type that limits.
 func full(t directory.PolicyType) directory.OrgPolicy {
 	p := directory.OrgPolicy{ID: t.Full(), Type: t, Name: "FullAWSAccess", Description: "Allows access to every operation", Document: t.FullDocument()}
 	if t == directory.RCP {
@@ -29,7 +34,7 @@ func isFull(p directory.OrgPolicy) bool { return p.ID == p.Type.Full() }
 
 // policy finds a policy of AWS or of the organization.
 func (s *Service) policy(tx store.Tx, o directory.Organization, id string) (directory.OrgPolicy, bool, error) {
-	for _, t := range policyTypes {
+	for _, t := range []directory.PolicyType{directory.SCP, directory.RCP} {
 		if id == t.Full() {
 			return full(t), true, nil
 		}
@@ -60,11 +65,14 @@ func showPolicy(o directory.Organization, p directory.OrgPolicy) *organizationsa
 	return &organizationsapi.Policy{PolicySummary: new(summary(o, p)), Content: &p.Document}
 }
 
-// ofType are the policies of a type, AWS's among them.
+// ofType are the policies of a type, AWS's among them if there is one.
 func (s *Service) ofType(tx store.Tx, o directory.Organization, t directory.PolicyType) ([]directory.OrgPolicy, error) {
 	all, err := s.dir.OrgPolicies(tx, o)
 	all = slices.DeleteFunc(all, func(p directory.OrgPolicy) bool { return p.Type != t })
-	return append(all, full(t)), err
+	if t.Limits() {
+		all = append(all, full(t))
+	}
+	return all, err
 }
 
 // checkName fails if another policy of the type has the name.
@@ -77,7 +85,7 @@ func (s *Service) checkName(tx store.Tx, o directory.Organization, p directory.O
 	if slices.ContainsFunc(others, func(x directory.OrgPolicy) bool { return x.Name == p.Name }) {
 		return errPolicyName
 	}
-	if len(others) > maxPolicies[p.Type] {
+	if len(others) > maxPolicies(p.Type) {
 		return because(codeConstraint, "POLICY_NUMBER_LIMIT_EXCEEDED", fmt.Sprintf("You have attempted to exceed the number of policies of the type %s that you can have in an organization.", p.Type))
 	}
 	return nil
@@ -91,16 +99,16 @@ func (s *Service) CreatePolicy(ctx context.Context, c *guard.Call, in *organizat
 		if err != nil {
 			return err
 		}
-		t, err := policyType(*in.Type)
-		if err != nil {
-			return err
-		}
+		t := directory.PolicyType(*in.Type)
 		tags, err := merge(nil, in.Tags)
 		if err != nil {
 			return err
 		}
 		p := directory.OrgPolicy{
 			ID: directory.NewOrgID("p-", 10), Type: t, Name: *in.Name, Description: *in.Description, Document: *in.Content, Tags: tags,
+		}
+		if !t.Limits() {
+			p.Updated = s.now()
 		}
 		if err := checkDocument(t, p.Document); err != nil {
 			return err
@@ -147,6 +155,9 @@ func (s *Service) UpdatePolicy(ctx context.Context, c *guard.Call, in *organizat
 				return err
 			}
 			p.Document = *in.Content
+			if !p.Type.Limits() {
+				p.Updated = s.now()
+			}
 		}
 		if in.Name != nil {
 			p.Name = *in.Name
@@ -193,12 +204,7 @@ func (s *Service) ListPolicies(ctx context.Context, c *guard.Call, in *organizat
 		if err != nil {
 			return err
 		}
-		out.Policies = []organizationsapi.PolicySummary{}
-		t, err := policyType(*in.Filter)
-		if err != nil {
-			return nil // there are none of that type
-		}
-		all, err := s.ofType(tx, o, t)
+		all, err := s.ofType(tx, o, directory.PolicyType(*in.Filter))
 		if err != nil {
 			return err
 		}

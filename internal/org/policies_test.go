@@ -91,7 +91,16 @@ func TestDocuments(t *testing.T) {
 		{"no principal in an RCP", rcp, document(`{"Effect":"Deny","Action":"kms:*","Resource":"*"}`), malformed},
 		{"NotPrincipal in an RCP", rcp, document(`{"Effect":"Deny","NotPrincipal":"*","Action":"kms:*","Resource":"*"}`), malformed},
 		{"NotAction in an RCP", rcp, document(`{"Effect":"Deny","Principal":"*","NotAction":"kms:*","Resource":"*"}`), malformed},
-		{"another type", "TAG_POLICY", `{"tags":{}}`, "PolicyTypeNotAvailableForOrganizationException"},
+		{"another type's member", "TAG_POLICY", `{"plans":{}}`, "MalformedPolicyDocumentException"},
+		{"no JSON", "BACKUP_POLICY", `plans`, "MalformedPolicyDocumentException"},
+		{"null", "BACKUP_POLICY", `null`, "MalformedPolicyDocumentException"},
+		{"a value without an operator", "TAG_POLICY", `{"tags":{"team":{"tag_key":"Team"}}}`, "MalformedPolicyDocumentException"},
+		{"an operator that is none", "TAG_POLICY", `{"tags":{"team":{"tag_key":{"@@set":"Team"}}}}`, "MalformedPolicyDocumentException"},
+		{"an object assigned", "TAG_POLICY", `{"tags":{"team":{"tag_key":{"@@assign":{}}}}}`, "MalformedPolicyDocumentException"},
+		{"a number appended", "TAG_POLICY", `{"tags":{"team":{"tag_value":{"@@append":["x",1]}}}}`, "MalformedPolicyDocumentException"},
+		{"children may what is not", "TAG_POLICY", `{"tags":{"@@operators_allowed_for_child_policies":["@@some"]}}`, "MalformedPolicyDocumentException"},
+		{"a deep document", "S3_POLICY", strings.Repeat(`{"a":`, 40) + `{}` + strings.Repeat("}", 40), "MalformedPolicyDocumentException"},
+		{"a long document", "AISERVICES_OPT_OUT_POLICY", `{"services":{}}` + strings.Repeat(" ", 2500), "ConstraintViolationException"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -190,5 +199,5 @@ func TestPolicyTypes(t *testing.T) {
 		t.Errorf("after disabling and enabling again: %s", diff)
 	}
 	m.refused(&organizationsapi.EnablePolicyTypeRequest{RootId: new("r-none"), PolicyType: new(rcp)}, "RootNotFoundException", "*")
-	m.refused(&organizationsapi.EnablePolicyTypeRequest{RootId: new(rootID), PolicyType: new("BACKUP_POLICY")}, "PolicyTypeNotAvailableForOrganizationException", "*")
+	m.refused(&organizationsapi.DisablePolicyTypeRequest{RootId: new(rootID), PolicyType: new("BACKUP_POLICY")}, "PolicyTypeNotEnabledException", "*")
 }

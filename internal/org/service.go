@@ -82,6 +82,9 @@ func (s *Service) Operations() map[string]guard.Handler {
 		"DisableAWSServiceAccess":             guard.HandleVoid(s.DisableAWSServiceAccess),
 		"RegisterDelegatedAdministrator":      guard.HandleVoid(s.RegisterDelegatedAdministrator),
 		"DeregisterDelegatedAdministrator":    guard.HandleVoid(s.DeregisterDelegatedAdministrator),
+		"PutResourcePolicy":                   guard.Handle(s.PutResourcePolicy),
+		"DescribeResourcePolicy":              guard.Handle(s.DescribeResourcePolicy),
+		"DeleteResourcePolicy":                guard.HandleVoid(s.DeleteResourcePolicy),
 		"TagResource":                         guard.HandleVoid(s.TagResource),
 		"UntagResource":                       guard.HandleVoid(s.UntagResource),
 		"ListTagsForResource":                 guard.Handle(s.ListTagsForResource),
@@ -220,6 +223,8 @@ func isPolicy(id string) bool { return strings.HasPrefix(id, "p-") }
 func isUnit(id string) bool   { return strings.HasPrefix(id, "ou-") }
 func isRoot(id string) bool   { return strings.HasPrefix(id, "r-") }
 
+func isResourcePolicy(id string) bool { return strings.HasPrefix(id, "rp-") }
+
 // resourceType is how CloudFormation, and with it the trail, calls what an id names.
 func resourceType(id string) string {
 	switch {
@@ -229,6 +234,8 @@ func resourceType(id string) string {
 		return "AWS::Organizations::OrganizationalUnit"
 	case isRoot(id):
 		return "AWS::Organizations::Root"
+	case isResourcePolicy(id):
+		return "AWS::Organizations::ResourcePolicy"
 	}
 	return "AWS::Organizations::Account"
 }

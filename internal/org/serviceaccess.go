@@ -233,31 +233,3 @@ func (s *Service) ListDelegatedServicesForAccount(ctx context.Context, c *guard.
 	})
 	return out, err
 }
-
-// DescribeEffectivePolicy is about policies of management types (tags, backups and so on), of which
-// kagimori has none. Service and resource control policies have no effective policy: they are
-// evaluated level by level. Source: AWS Organizations API Reference, DescribeEffectivePolicy.
-func (s *Service) DescribeEffectivePolicy(ctx context.Context, c *guard.Call, in *organizationsapi.DescribeEffectivePolicyRequest) (*organizationsapi.DescribeEffectivePolicyResponse, error) {
-	err := s.g.View(ctx, c, func(tx store.Tx) error {
-		target := c.Account()
-		if in.TargetId != nil {
-			target = *in.TargetId
-		}
-		o, exists, err := s.ask(tx, c, question{ids: []string{target}, kind: *in.PolicyType})
-		switch {
-		case err != nil:
-			return err
-		case !exists:
-			return errNotInUse
-		case target != c.Account() && o.Management != c.Account():
-			return errNotManagement
-		}
-		if _, ok, err := s.dir.Member(tx, o, target); err != nil {
-			return err
-		} else if !ok {
-			return errNoTarget
-		}
-		return errNoEffective
-	})
-	return nil, err
-}

@@ -42,7 +42,7 @@ func merge(old []directory.Tag, add []organizationsapi.Tag) ([]directory.Tag, er
 	return out, nil
 }
 
-// tagsOf are the tags of the root, a unit, an account or a customer's policy, and how to write
+// tagsOf are the tags of the root, a unit, an account, a customer's policy or the resource policy, and how to write
 // them; ok is false if there is no such thing.
 func (s *Service) tagsOf(tx store.Tx, o directory.Organization, id string) (tags []directory.Tag, put func([]directory.Tag) error, ok bool, err error) {
 	switch {
@@ -63,6 +63,16 @@ func (s *Service) tagsOf(tx store.Tx, o directory.Organization, id string) (tags
 			o.RootTags = tags
 			return s.dir.PutOrganization(tx, o)
 		}, id == o.Root, nil
+	case isResourcePolicy(id):
+		if o.Resource == nil || o.Resource.ID != id {
+			return nil, nil, false, nil
+		}
+		return o.Resource.Tags, func(tags []directory.Tag) error {
+			r := *o.Resource
+			r.Tags = tags
+			o.Resource = &r
+			return s.dir.PutOrganization(tx, o)
+		}, true, nil
 	}
 	m, ok, err := s.dir.Member(tx, o, id)
 	return m.Tags, func(tags []directory.Tag) error {

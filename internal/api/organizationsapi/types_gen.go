@@ -8,8 +8,14 @@ import "github.com/kagimori/kagimori/internal/secret"
 // DeleteOrganizationRequest is the input of DeleteOrganization.
 type DeleteOrganizationRequest struct{}
 
+// DeleteResourcePolicyRequest is the input of DeleteResourcePolicy.
+type DeleteResourcePolicyRequest struct{}
+
 // DescribeOrganizationRequest is the input of DescribeOrganization.
 type DescribeOrganizationRequest struct{}
+
+// DescribeResourcePolicyRequest is the input of DescribeResourcePolicy.
+type DescribeResourcePolicyRequest struct{}
 
 // LeaveOrganizationRequest is the input of LeaveOrganization.
 type LeaveOrganizationRequest struct{}
@@ -235,6 +241,11 @@ type DescribePolicyRequest struct {
 // DescribePolicyResponse is a shape of the model.
 type DescribePolicyResponse struct {
 	Policy *Policy `aws:"Policy"`
+}
+
+// DescribeResourcePolicyResponse is a shape of the model.
+type DescribeResourcePolicyResponse struct {
+	ResourcePolicy *ResourcePolicy `aws:"ResourcePolicy"`
 }
 
 // DetachPolicyRequest is a shape of the model.
@@ -609,6 +620,17 @@ type PolicyTypeSummary struct {
 	Status *string `aws:"Status,c=PolicyTypeStatus"`
 }
 
+// PutResourcePolicyRequest is a shape of the model.
+type PutResourcePolicyRequest struct {
+	Content *string `aws:"Content,req,c=ResourcePolicyContent"`
+	Tags    []Tag   `aws:"Tags"`
+}
+
+// PutResourcePolicyResponse is a shape of the model.
+type PutResourcePolicyResponse struct {
+	ResourcePolicy *ResourcePolicy `aws:"ResourcePolicy"`
+}
+
 // RegisterDelegatedAdministratorRequest is a shape of the model.
 type RegisterDelegatedAdministratorRequest struct {
 	AccountId        *string `aws:"AccountId,req,c=AccountId"`
@@ -618,6 +640,18 @@ type RegisterDelegatedAdministratorRequest struct {
 // RemoveAccountFromOrganizationRequest is a shape of the model.
 type RemoveAccountFromOrganizationRequest struct {
 	AccountId *string `aws:"AccountId,req,c=AccountId"`
+}
+
+// ResourcePolicy is a shape of the model.
+type ResourcePolicy struct {
+	ResourcePolicySummary *ResourcePolicySummary `aws:"ResourcePolicySummary"`
+	Content               *string                `aws:"Content,c=ResourcePolicyContent"`
+}
+
+// ResourcePolicySummary is a shape of the model.
+type ResourcePolicySummary struct {
+	Id  *string `aws:"Id,c=ResourcePolicyId"`
+	Arn *string `aws:"Arn,c=ResourcePolicyArn"`
 }
 
 // Root is a shape of the model.
