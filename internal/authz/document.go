@@ -20,6 +20,7 @@ type Document struct {
 
 	kind     policy.Kind
 	compiled *compiled
+	text     string // what a Cache made it of
 	ids      map[string]string
 	bearers  map[string][]string // ARNs by unique id
 }
@@ -97,10 +98,25 @@ func (c *Cache) Document(text string, kind policy.Kind) (*Document, error) {
 		return nil, err
 	}
 	d := Compile(doc, kind)
+	d.text = text
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.keep(key, d)
 	return new(*d), nil
+}
+
+// Text is a text as a string, which is that of the document with this text if there is one: what is kept of many
+// holders of a document has its text once.
+func (c *Cache) Text(text []byte, kind policy.Kind) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if d := c.young[content{kind, string(text)}]; d != nil {
+		return d.text
+	}
+	if d := c.old[content{kind, string(text)}]; d != nil {
+		return d.text
+	}
+	return string(text)
 }
 
 func (c *Cache) lookup(key content) *Document {

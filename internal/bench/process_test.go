@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
@@ -36,6 +37,8 @@ const (
 	cacheVar = "KAGIMORI_BENCH_CACHE"
 	// profileVar names a file for the processor profile of the server, and that of its memory beside it.
 	profileVar = "KAGIMORI_BENCH_PROFILE"
+	// lateVar has it begin at SIGUSR1, which a benchmark sends when all is warm.
+	lateVar = "KAGIMORI_BENCH_PROFILE_LATE"
 )
 
 // Roles.
@@ -84,8 +87,16 @@ func serve(role string) error {
 			return err
 		}
 		defer f.Close()
-		if err := pprof.StartCPUProfile(f); err != nil {
-			return err
+		start := func() { _ = pprof.StartCPUProfile(f) } // if it has begun already, it goes on
+		if os.Getenv(lateVar) == "" {
+			start()
+		} else {
+			asked := make(chan os.Signal, 1)
+			signal.Notify(asked, unix.SIGUSR1)
+			go func() {
+				<-asked
+				start()
+			}()
 		}
 		defer pprof.StopCPUProfile()
 		defer func() {
@@ -234,6 +245,13 @@ func (p *process) begin() string {
 	}
 	p.tb.Cleanup(p.stop)
 	return line
+}
+
+// profileNow begins the profile of a process whose profile begins late.
+func (p *process) profileNow() {
+	if os.Getenv(lateVar) != "" {
+		_ = p.cmd.Process.Signal(unix.SIGUSR1) // one that ended already says so when it is stopped
+	}
 }
 
 func (p *process) stop() {

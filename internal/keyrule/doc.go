@@ -29,8 +29,11 @@ type Key struct {
 func (k *Key) ARN() string { return arn.KMSKey(k.Region, k.Account, k.ID) }
 
 // Resource is the key as the resource of a decision.
-func (k *Key) Resource() authz.Resource {
-	return authz.Resource{ARN: k.ARN(), Account: k.Account, AWSManaged: k.AWSManaged, Tags: k.Tags}
+func (k *Key) Resource() authz.Resource { return k.ResourceAs(k.ARN()) }
+
+// ResourceAs is Resource for who has the key's ARN already.
+func (k *Key) ResourceAs(keyARN string) authz.Resource {
+	return authz.Resource{ARN: keyARN, Account: k.Account, AWSManaged: k.AWSManaged, Tags: k.Tags}
 }
 
 // Context are the condition keys that every operation on the key carries. Source: KMS Developer
@@ -45,8 +48,12 @@ func (k *Key) Context() authz.Context {
 
 // kind are the condition keys of a key's kind, which CreateKey carries too.
 func (k *Key) kind() authz.Context {
-	const most = 9 // with aliases, and what the caller adds
-	c := make(authz.Context, 0, most)
+	const most = 8 // with aliases, and what the caller adds
+	n := most
+	if k.MultiRegionKeyType != "" {
+		n++
+	}
+	c := make(authz.Context, 0, n)
 	c.Set("kms:keyspec", k.Spec)
 	c.Set("kms:customermasterkeyspec", k.Spec)
 	c.Set("kms:keyusage", k.Usage)

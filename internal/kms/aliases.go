@@ -83,11 +83,11 @@ func (s *Service) CreateAlias(ctx context.Context, c *guard.Call, in *kmsapi.Cre
 		} else if exists {
 			return apierr.Newf("AlreadyExistsException", "An alias with the name %s already exists", arn.KMSAlias(c.Region, c.Account(), name))
 		}
-		if err := opCreateAlias.Check(&k.rule); err != nil {
+		if err := k.check(opCreateAlias); err != nil {
 			return err
 		}
 		now := s.g.Now().Truncate(time.Millisecond)
-		if err := addAlias(tx, k.keyRecord, name); err != nil {
+		if err := addAlias(tx, *k.keyRecord, name); err != nil {
 			return err
 		}
 		return aliasTable.Put(tx, aliasRecord{name, k.ID, now, now}, c.Region, c.Account(), name)
@@ -137,7 +137,7 @@ func (s *Service) UpdateAlias(ctx context.Context, c *guard.Call, in *kmsapi.Upd
 		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: parts}); err != nil {
 			return err
 		}
-		if err := opCreateAlias.Check(&to.rule); err != nil {
+		if err := to.check(opCreateAlias); err != nil {
 			return err
 		}
 		if err := sameKind(arn.KMSAlias(c.Region, c.Account(), name), from.keyView, to); err != nil {
@@ -146,10 +146,10 @@ func (s *Service) UpdateAlias(ctx context.Context, c *guard.Call, in *kmsapi.Upd
 		a.Updated = s.g.Now().Truncate(time.Millisecond)
 		if from.ID != to.ID {
 			a.KeyID = to.ID
-			if err := removeAlias(tx, from.keyRecord, name); err != nil {
+			if err := removeAlias(tx, *from.keyRecord, name); err != nil {
 				return err
 			}
-			if err := addAlias(tx, to.keyRecord, name); err != nil {
+			if err := addAlias(tx, *to.keyRecord, name); err != nil {
 				return err
 			}
 		}
@@ -191,7 +191,7 @@ func (s *Service) DeleteAlias(ctx context.Context, c *guard.Call, in *kmsapi.Del
 		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: []authz.Part{aliasPart(c, "kms:DeleteAlias", name), k.part("kms:DeleteAlias")}}); err != nil {
 			return err
 		}
-		if err := removeAlias(tx, k.keyRecord, name); err != nil {
+		if err := removeAlias(tx, *k.keyRecord, name); err != nil {
 			return err
 		}
 		return aliasTable.Delete(tx, c.Region, c.Account(), name)

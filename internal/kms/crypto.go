@@ -83,10 +83,10 @@ func cryptoPart(c *guard.Call, sd *side) authz.Part {
 }
 
 func (sd *side) usable() error {
-	if err := sd.key.rule.CheckUse(sd.op, kmsapi.KeyUsageTypeENCRYPT_DECRYPT, sd.alg); err != nil {
+	if err := sd.key.checkUse(sd.op, kmsapi.KeyUsageTypeENCRYPT_DECRYPT, sd.alg); err != nil {
 		return err
 	}
-	return opUse.Check(&sd.key.rule)
+	return sd.key.check(opUse)
 }
 
 func (sd *side) use() hsm.Use { return hsm.Use{Action: sd.action, KeyARN: sd.key.arn} }

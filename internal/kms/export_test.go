@@ -3,6 +3,7 @@ package kms
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -74,3 +75,12 @@ func KeyPacking() Packing { return packing(appendKey, parseKey) }
 
 // GrantPacking is how grants are packed.
 func GrantPacking() Packing { return packing(appendGrant, parseGrant) }
+
+// StoredUses remember when the last uses of keys were stored.
+type StoredUses struct{ uses storedUses }
+
+// Note remembers a time, and At tells it, or zero.
+func (s *StoredUses) Note(id string, at time.Time) { s.uses.note(usedKey{"r", "1", id}, at) }
+
+// At is when the last use was stored.
+func (s *StoredUses) At(id string) time.Time { return s.uses.at(usedKey{"r", "1", id}) }

@@ -68,10 +68,10 @@ func (s *Service) CreateGrant(ctx context.Context, c *guard.Call, in *kmsapi.Cre
 		if err := s.resolveGrantPrincipals(tx, c, &g); err != nil {
 			return err
 		}
-		if err := g.terms().CheckOn(&k.rule); err != nil {
+		if err := g.terms().CheckOn(new(k.rule())); err != nil {
 			return err
 		}
-		if err := opCreateGrant.Check(&k.rule); err != nil {
+		if err := k.check(opCreateGrant); err != nil {
 			return err
 		}
 		if api.Val(in.DryRun) {

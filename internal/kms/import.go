@@ -38,9 +38,9 @@ func (s *Service) externalKey(ctx context.Context, c *guard.Call, keyID *string,
 			return err
 		}
 		if !k.external() {
-			return wrongOrigin(&k.keyRecord)
+			return wrongOrigin(k.keyRecord)
 		}
-		return opEdit.Check(&k.rule)
+		return k.check(opEdit)
 	})
 }
 

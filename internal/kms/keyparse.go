@@ -3,6 +3,7 @@ package kms
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -145,15 +146,46 @@ func (f field) pair(to *map[string]string) error {
 }
 
 func parseKey(data []byte, k *keyRecord) error {
+	return parseShared(data, k, func(text []byte) string { return string(text) })
+}
+
+// parseShared is parseKey with the policy's text from where texts of policies are: most keys have the same.
+func parseShared(data []byte, k *keyRecord, policy func(text []byte) string) error {
 	*k = keyRecord{}
-	// All texts are parts of one.
-	if err := fields(string(data), func(f field) error { return k.set(f) }); err != nil {
+	rest, text, err := withoutPolicy(data)
+	if err != nil {
 		return err
 	}
+	// All other texts are parts of one.
+	if err := fields(rest, func(f field) error { return k.set(f) }); err != nil {
+		return err
+	}
+	k.Policy = policy(text)
 	if k.ID == "" || k.Region == "" || k.Account == "" {
 		return fmt.Errorf("%w: a key without a name", errPacked)
 	}
 	return nil
+}
+
+// withoutPolicy takes the policy out of a record, which has at most one.
+func withoutPolicy(data []byte) (rest string, policy []byte, err error) {
+	for at := data; len(at) > 0; {
+		number, kind, size := protowire.ConsumeField(at)
+		if size < 0 {
+			return "", nil, errPacked
+		}
+		if number == keyFieldPolicy && kind == protowire.BytesType {
+			_, _, head := protowire.ConsumeTag(at)
+			policy, _ = protowire.ConsumeBytes(at[head:])
+			var b strings.Builder
+			b.Grow(len(data) - size)
+			b.Write(data[:len(data)-len(at)])
+			b.Write(at[size:])
+			return b.String(), policy, nil
+		}
+		at = at[size:]
+	}
+	return string(data), nil, nil
 }
 
 // text is the field of the record that is a text of this number, or nil.
@@ -177,8 +209,6 @@ func (k *keyRecord) text(n protowire.Number) *string {
 		return &k.Manager
 	case keyFieldState:
 		return &k.State
-	case keyFieldPolicy:
-		return &k.Policy
 	case keyFieldStore:
 		return &k.Store
 	case keyFieldXksKey:

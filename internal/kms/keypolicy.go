@@ -45,7 +45,7 @@ func (s *Service) principalIDs(ctx context.Context, arns []string) (ids map[stri
 
 // checkLockout refuses a policy under which the caller could not change it again.
 func (s *Service) checkLockout(tx store.Tx, c *guard.Call, k *keyRecord) error {
-	v, err := s.buildView(*k)
+	v, err := s.buildView(new(*k))
 	if err != nil {
 		return err
 	}

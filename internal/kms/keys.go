@@ -257,7 +257,7 @@ func (s *Service) read(ctx context.Context, c *guard.Call, keyID *string, action
 		if err := s.allow(tx, c, k.keyView, action); err != nil {
 			return err
 		}
-		if err := opRead.Check(&k.rule); err != nil {
+		if err := k.check(opRead); err != nil {
 			return err
 		}
 		return fn(tx, k.keyView)

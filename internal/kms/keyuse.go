@@ -48,12 +48,12 @@ func (u *keyUse) begin(ctx context.Context, s *Service, c *guard.Call) error {
 		if u.check != nil {
 			err = u.check(u.key.keyView)
 		} else {
-			err = u.key.rule.CheckUse(u.op, u.usage, u.alg)
+			err = u.key.checkUse(u.op, u.usage, u.alg)
 		}
 		if err != nil {
 			return err
 		}
-		return opUse.Check(&u.key.rule)
+		return u.key.check(opUse)
 	})
 }
 

@@ -79,7 +79,7 @@ func (s *Service) lastUse(tx store.Tx, k *keyRecord) (u usage, tracked time.Time
 func (s *Service) GetKeyLastUsage(ctx context.Context, c *guard.Call, in *kmsapi.GetKeyLastUsageRequest) (*kmsapi.GetKeyLastUsageResponse, error) {
 	var out *kmsapi.GetKeyLastUsageResponse
 	err := s.read(ctx, c, in.KeyId, "kms:GetKeyLastUsage", func(tx store.Tx, k *keyView) error {
-		u, tracked, err := s.lastUse(tx, &k.keyRecord)
+		u, tracked, err := s.lastUse(tx, k.keyRecord)
 		if err != nil {
 			return err
 		}
@@ -102,7 +102,7 @@ func (s *Service) trailing(tx store.Tx, k *keyView, action string, more func(*au
 	if action != "kms:DisableKey" && action != "kms:ScheduleKeyDeletion" {
 		return more, nil
 	}
-	u, tracked, err := s.lastUse(tx, &k.keyRecord)
+	u, tracked, err := s.lastUse(tx, k.keyRecord)
 	if err != nil {
 		return nil, err
 	}

@@ -1,11 +1,13 @@
 package kms_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
+	"github.com/kagimori/kagimori/internal/kms"
 	"github.com/kagimori/kagimori/internal/trail"
 )
 
@@ -139,5 +141,45 @@ func TestTrailingDaysWithoutKeyUsage(t *testing.T) {
 		wantErr(t, end(), "AccessDeniedException", "*")
 		check(t, w.clock.Advance(t.Context(), time.Hour))
 		check(t, end())
+	}
+}
+
+// What is remembered of when uses were stored is never later than the truth, at most a minute earlier, and of nearly
+// all of a million keys.
+func TestStoredUses(t *testing.T) {
+	var s kms.StoredUses
+	if at := s.At("k"); !at.IsZero() {
+		t.Errorf("of nothing it knows %v", at)
+	}
+	start := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
+	const keys = 1_000_000
+	when := func(i int) time.Time { return start.Add(time.Duration(i) * 3 * time.Millisecond) } // within an hour
+	for i := range keys {
+		s.Note(strconv.Itoa(i), when(i))
+	}
+	unknown := 0
+	for i := range keys {
+		at := s.At(strconv.Itoa(i))
+		if at.IsZero() {
+			unknown++
+		} else if late := when(i).Sub(at); late < 0 || late >= time.Minute {
+			t.Fatalf("of a use at %v it says %v", when(i), at)
+		}
+	}
+	if unknown == 0 || unknown > keys/50 {
+		t.Errorf("of %d keys %d are unknown", keys, unknown)
+	}
+	if at := s.At("another"); !at.IsZero() {
+		t.Errorf("of a key that was not used it says %v", at)
+	}
+	s.Note("0", start.Add(time.Hour))
+	if at := s.At("0"); at.Before(start.Add(59*time.Minute)) || at.After(start.Add(time.Hour)) {
+		t.Errorf("after another use it says %v", at)
+	}
+	for _, at := range []time.Time{start.Add(-24 * time.Hour), start.AddDate(60, 0, 0)} { // the clock was set
+		s.Note("0", at)
+		if got := s.At("0"); !got.IsZero() {
+			t.Errorf("of a use at %v it says %v", at, got)
+		}
 	}
 }

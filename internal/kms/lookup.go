@@ -89,7 +89,7 @@ func (s *Service) ManagedByAWS(ctx context.Context, keyARN string) (managed bool
 	}
 	err = s.g.Read(ctx, func(tx store.Tx) error {
 		k, found, err := s.keys.Shared(tx, a.Region, a.Account, a.ID())
-		managed = found && k.resource.AWSManaged
+		managed = found && k.managed()
 		return err
 	})
 	return managed, err

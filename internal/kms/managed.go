@@ -73,7 +73,7 @@ func (s *Service) describedManaged(ctx context.Context, c *guard.Call, id string
 	if err != nil || !missing {
 		return err
 	}
-	would, err := s.buildView(s.managedKey(c.Region, c.Account(), pre))
+	would, err := s.buildView(new(s.managedKey(c.Region, c.Account(), pre)))
 	if err != nil {
 		return err
 	}

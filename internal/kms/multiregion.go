@@ -33,7 +33,7 @@ func (s *Service) ReplicateKey(ctx context.Context, c *guard.Call, in *kmsapi.Re
 		if err != nil {
 			return err
 		}
-		k = found.keyRecord
+		k = *found.keyRecord
 		c.Touch(found.arn, k.Account, "AWS::KMS::Key")
 		part := found.part("kms:ReplicateKey")
 		part.Context.Set("kms:replicaregion", region)
@@ -48,7 +48,7 @@ func (s *Service) ReplicateKey(ctx context.Context, c *guard.Call, in *kmsapi.Re
 		case region == k.Region || slices.Contains(k.Multi.Replicas, region):
 			return apierr.Newf("AlreadyExistsException", "Key %s already exists", arn.KMSKey(region, k.Account, k.ID))
 		}
-		return opUse.Check(&found.rule)
+		return found.check(opUse)
 	}
 	if err := s.g.View(ctx, c, decide); err != nil {
 		return nil, err
@@ -201,18 +201,18 @@ func (s *Service) UpdatePrimaryRegion(ctx context.Context, c *guard.Call, in *km
 		}
 		switch {
 		case k.Multi == nil || !k.primary():
-			return notPrimary(&k.keyRecord)
+			return notPrimary(k.keyRecord)
 		case region == k.Region:
 			return apierr.Validation("%s is the primary key of its Region already.", k.arn)
 		case !slices.Contains(k.Multi.Replicas, region):
 			return notFound("Key '%s' does not exist", arn.KMSKey(region, k.Account, k.ID))
 		}
 		for _, v := range keys {
-			if err := opUse.Check(&v.rule); err != nil {
+			if err := v.check(opUse); err != nil {
 				return err
 			}
 		}
-		due, err = movePrimary(tx, k.keyRecord, region)
+		due, err = movePrimary(tx, *k.keyRecord, region)
 		return err
 	})
 	if err == nil && !due.IsZero() {

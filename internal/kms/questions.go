@@ -27,7 +27,7 @@ func (q Questions) Key(tx store.Tx, keyARN string) (_ authz.Part, ok bool, _ err
 		return authz.Part{}, false, err
 	}
 	return authz.Part{
-		Resource: k.resource, Policy: k.policy, Authoritative: true, Context: k.base[:len(k.base):len(k.base)],
+		Resource: k.resource(), Policy: k.policy, Authoritative: true, Context: k.base[:len(k.base):len(k.base)],
 	}, true, nil
 }
 
@@ -41,7 +41,7 @@ func (q Questions) Rule(tx store.Tx, keyARN string) (_ keyrule.Key, ok bool, _ e
 	if err != nil || !ok {
 		return keyrule.Key{}, false, err
 	}
-	return k.rule, true, nil
+	return k.rule(), true, nil
 }
 
 // Resolve is [Service.ResolveKey] within a transaction: it makes no key. Of the alias of a managed key

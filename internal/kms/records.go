@@ -1,6 +1,7 @@
 package kms
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -51,20 +52,30 @@ type keyRecord struct {
 func (k *keyRecord) arn() string { return arn.KMSKey(k.Region, k.Account, k.ID) }
 
 // rule is what the rules of keys need to know.
-func (k *keyRecord) rule() keyrule.Key {
-	r := keyrule.Key{
+func (k *keyRecord) rule() keyrule.Key { return k.ruleWith(k.tagMap()) }
+
+// tagMap are the tags by their keys; nil if there are none.
+func (k *keyRecord) tagMap() map[string]string {
+	if len(k.Tags) == 0 {
+		return nil
+	}
+	tags := make(map[string]string, len(k.Tags))
+	for _, t := range k.Tags {
+		tags[t.Key] = t.Value
+	}
+	return tags
+}
+
+func (k *keyRecord) ruleWith(tags map[string]string) keyrule.Key {
+	return keyrule.Key{
 		Region: k.Region, Account: k.Account, ID: k.ID, Spec: k.Spec, Usage: k.Usage, Origin: k.Origin, State: k.State,
-		AWSManaged: k.Manager == kmsapi.KeyManagerTypeAWS, Aliases: k.Aliases,
+		AWSManaged: k.managed(), Aliases: k.Aliases, Tags: tags,
 		MultiRegion: k.Multi != nil, MultiRegionKeyType: k.regionType(),
 	}
-	if len(k.Tags) > 0 {
-		r.Tags = make(map[string]string, len(k.Tags))
-		for _, t := range k.Tags {
-			r.Tags[t.Key] = t.Value
-		}
-	}
-	return r
 }
+
+// managed reports whether AWS manages the key.
+func (k *keyRecord) managed() bool { return k.Manager == kmsapi.KeyManagerTypeAWS }
 
 // current is the material that encrypts; the zero Material of an external key that never had any.
 func (k *keyRecord) current() hsm.Material {
@@ -84,16 +95,35 @@ func (k *keyRecord) material(id string) (hsm.Material, bool) {
 	return hsm.Material{}, false
 }
 
-// keyView is a key ready for decisions. It is shared and must not be changed.
+// keyView is a key ready for decisions. It is shared and must not be changed. There can be many: what is cheap to
+// make of the record is not kept.
 type keyView struct {
-	keyRecord
-	arn      string
-	policy   *authz.Document
-	resource authz.Resource
-	base     authz.Context // condition keys that every operation on the key carries
-	crypto   authz.Context // and those of symmetric cryptography
-	rule     keyrule.Key
+	*keyRecord
+	arn    string
+	policy *authz.Document
+	tags   map[string]string
+	base   authz.Context // condition keys that every operation on the key carries
+	crypto authz.Context // and those of symmetric cryptography
+	state  string        // the key's, if it is not that of the record
 }
+
+// rule is what the rules of keys need to know.
+func (k *keyView) rule() keyrule.Key {
+	r := k.ruleWith(k.tags)
+	r.State = cmp.Or(k.state, r.State)
+	return r
+}
+
+// check refuses an operation in the state of the key.
+func (k *keyView) check(op keyrule.Operation) error { return op.Check(new(k.rule())) }
+
+// checkUse refuses an operation that is not what the key is for.
+func (k *keyView) checkUse(op, usage, alg string) error {
+	return new(k.rule()).CheckUse(op, usage, alg)
+}
+
+// resource is the key as the resource of a decision.
+func (k *keyView) resource() authz.Resource { return new(k.rule()).ResourceAs(k.arn) }
 
 type aliasRecord struct {
 	Name    string    `json:"name"`
@@ -169,17 +199,24 @@ var (
 	rotationIndexed = store.Table[bool]{Bucket: "kms/rotationindex", Version: 1}   // that rotationTable has all
 )
 
-func (s *Service) buildView(k keyRecord) (*keyView, error) {
+// sharingTable is keyTable for keys that are kept: those that have the same policy share its text.
+func (s *Service) sharingTable() store.Table[keyRecord] {
+	t, packed := keyTable, *keyTable.Packed
+	share := func(text []byte) string { return s.docs.Text(text, policy.Key) }
+	packed.Parse = func(data []byte, k *keyRecord) error { return parseShared(data, k, share) }
+	t.Packed = &packed
+	return t
+}
+
+func (s *Service) buildView(k *keyRecord) (*keyView, error) {
 	doc, err := s.docs.Document(k.Policy, policy.Key)
 	if err != nil {
 		return nil, err
 	}
-	v := &keyView{keyRecord: k, policy: doc, rule: k.rule()}
-	v.resource = v.rule.Resource()
-	v.arn = v.resource.ARN
+	v := &keyView{keyRecord: k, arn: k.arn(), policy: doc, tags: k.tagMap()}
 	v.policy.Name, v.policy.Owner, v.policy.Attached = v.arn, k.Account, v.arn
 	v.policy.SetPrincipalIDs(k.PolicyIDs)
-	v.crypto = v.rule.Context()
+	v.crypto = new(v.rule()).Context()
 	n := len(v.crypto)
 	v.crypto.Set("kms:encryptionalgorithm", symmetric)
 	v.base, v.crypto = v.crypto[:n:n], slices.Clip(v.crypto)

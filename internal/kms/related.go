@@ -165,7 +165,7 @@ func (s *Service) unlink(ctx context.Context, due func(store.Tx) (*keyView, erro
 		if err != nil || v.Multi == nil {
 			return err
 		}
-		k := v.keyRecord
+		k := *v.keyRecord
 		err = k.eachRelated(tx, func(r *keyRecord) error {
 			left := slices.DeleteFunc(slices.Clone(r.Multi.Replicas), func(region string) bool { return region == k.Region })
 			r.Multi = &multiRegion{Primary: r.Multi.Primary, Replicas: left}

@@ -92,9 +92,7 @@ func (s *Service) byAlias(tx store.Tx, c *guard.Call, action, region, account, n
 
 // absentKey stands for a key that does not exist: without a policy nobody may use it.
 func absentKey(region, account, id string) resolved {
-	v := &keyView{arn: arn.KMSKey(region, account, id)}
-	v.Region, v.Account, v.ID = region, account, id
-	v.resource = authz.Resource{ARN: v.arn, Account: account}
+	v := &keyView{keyRecord: &keyRecord{Region: region, Account: account, ID: id}, arn: arn.KMSKey(region, account, id)}
 	return resolved{keyView: v}
 }
 

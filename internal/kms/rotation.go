@@ -98,7 +98,7 @@ func (s *Service) GetKeyRotationStatus(ctx context.Context, c *guard.Call, in *k
 	var out *kmsapi.GetKeyRotationStatusResponse
 	err := s.read(ctx, c, in.KeyId, "kms:GetKeyRotationStatus", func(_ store.Tx, k *keyView) error {
 		if k.external() || k.Store != "" {
-			return wrongOrigin(&k.keyRecord)
+			return wrongOrigin(k.keyRecord)
 		}
 		out = &kmsapi.GetKeyRotationStatusResponse{KeyId: &k.arn, KeyRotationEnabled: new(false)}
 		if k.Rotation != nil && k.Deletion.IsZero() && k.State != kmsapi.KeyStatePendingReplicaDeletion {
@@ -124,13 +124,13 @@ func (s *Service) RotateKeyOnDemand(ctx context.Context, c *guard.Call, in *kmsa
 		if p, err = s.authorize(tx, c, k.keyView, k.part("kms:RotateKeyOnDemand"), false); err != nil {
 			return err
 		}
-		if err := opRotateNow.Check(&k.rule); err != nil {
+		if err := k.check(opRotateNow); err != nil {
 			return err
 		}
 		if !k.primary() {
-			return notPrimary(&k.keyRecord)
+			return notPrimary(k.keyRecord)
 		}
-		if err := s.rotatesOnDemand(&k.keyRecord); err != nil || !k.external() {
+		if err := s.rotatesOnDemand(k.keyRecord); err != nil || !k.external() {
 			return err
 		}
 		return k.readyToRotate(tx)
@@ -145,7 +145,7 @@ func (s *Service) RotateKeyOnDemand(ctx context.Context, c *guard.Call, in *kmsa
 	if err != nil {
 		return nil, cryptoError(err)
 	}
-	copies, err := s.synchronize(ctx, &k.keyRecord, m)
+	copies, err := s.synchronize(ctx, k.keyRecord, m)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +154,7 @@ func (s *Service) RotateKeyOnDemand(ctx context.Context, c *guard.Call, in *kmsa
 		if err := s.rotatesOnDemand(rec); err != nil {
 			return err
 		}
-		if rec.current().ID != k.current().ID || !rec.sameRelations(&k.keyRecord) {
+		if rec.current().ID != k.current().ID || !rec.sameRelations(k.keyRecord) {
 			return apierr.Newf("ConflictException", "%s is being rotated.", k.arn)
 		}
 		c.Respond(out)
@@ -258,7 +258,7 @@ func (s *Service) ListKeyRotations(ctx context.Context, c *guard.Call, in *kmsap
 			return apierr.New("UnsupportedOperationException", "")
 		}
 		if k.Store != "" {
-			return wrongOrigin(&k.keyRecord)
+			return wrongOrigin(k.keyRecord)
 		}
 		out.Rotations = []kmsapi.RotationsListEntry{}
 		end, last, seen := next{}, "", pg.after == ""

@@ -100,7 +100,7 @@ func New(cfg Config) *Service {
 	}
 	s.uses = newUses(s.g, s.clock, s.log)
 	s.docs = authz.NewCache(documentCache)
-	s.keys = store.NewCached(keyTable, cmp.Or(cfg.Cache, defaultCache), s.buildView)
+	s.keys = store.NewCachedView(s.sharingTable(), cmp.Or(cfg.Cache, defaultCache), s.buildView)
 	return s
 }
 
@@ -169,7 +169,7 @@ func (s *Service) Operations() map[string]guard.Handler {
 // part is the evaluation of an action on a key, grants aside.
 func (k *keyView) part(action string) authz.Part {
 	return authz.Part{
-		Action: action, Resource: k.resource, Policy: k.policy, Authoritative: true,
+		Action: action, Resource: k.resource(), Policy: k.policy, Authoritative: true,
 		Context: k.base[:len(k.base):len(k.base)],
 	}
 }
@@ -231,7 +231,7 @@ func (s *Service) change(ctx context.Context, c *guard.Call, keyID *string, acti
 		if err := s.allowWith(tx, c, k.keyView, action, add); err != nil {
 			return err
 		}
-		if err := op.Check(&k.rule); err != nil {
+		if err := k.check(op); err != nil {
 			return err
 		}
 		rec, ok, err := keyTable.Get(tx, k.Region, k.Account, k.ID)

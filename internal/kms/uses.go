@@ -67,11 +67,12 @@ func (u *uses) note(ctx context.Context, key usedKey, now usage) {
 	u.mu.Lock()
 	last := u.last[key]
 	if last == nil {
-		last = &use{stored: u.known.at(key)}
-		if len(u.last) >= usesKept && now.At.Sub(last.stored) < usesStep {
+		stored := u.known.at(key)
+		if len(u.last) >= usesKept && now.At.Sub(stored) < usesStep {
 			u.mu.Unlock()
 			return // what the store has is late by less than a step, and too many keys are used to do better
 		}
+		last = &use{stored: stored}
 		u.last[key.alone()] = last
 	}
 	if last.At.After(now.At) {

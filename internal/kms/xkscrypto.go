@@ -31,7 +31,7 @@ func inStore(tx store.Tx, k *keyView) (resolved, error) {
 		return r, nil
 	}
 	v := *k
-	v.rule.State = kmsapi.KeyStateUnavailable // not that of the record, which may be saved
+	v.state = kmsapi.KeyStateUnavailable // not that of the record, which may be saved
 	r.keyView = &v
 	return r, nil
 }
@@ -39,7 +39,8 @@ func inStore(tx store.Tx, k *keyView) (resolved, error) {
 // metadata is the key's KeyMetadata, with the state that it has because of its store.
 func (r resolved) metadata() *kmsapi.KeyMetadata {
 	m := r.keyRecord.metadata()
-	m.KeyState, m.Enabled = &r.rule.State, new(r.rule.State == kmsapi.KeyStateEnabled)
+	state := r.rule().State
+	m.KeyState, m.Enabled = &state, new(state == kmsapi.KeyStateEnabled)
 	return m
 }
 
@@ -62,7 +63,7 @@ func (sd *side) note(c *guard.Call, name string, m hsm.Material) {
 // Source: API Reference, GenerateDataKeyPair.
 func (sd *side) usableForPair() error {
 	if sd.key.Store != "" {
-		return wrongOrigin(&sd.key.keyRecord)
+		return wrongOrigin(sd.key.keyRecord)
 	}
 	return sd.usable()
 }

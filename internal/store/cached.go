@@ -14,10 +14,11 @@ import (
 // soon: of records that come by once each, it would keep none for long enough.
 type Cached[T, V any] struct {
 	Table[T]
-	build func(T) (V, error)
+	build func(*T) (V, error)
 	limit int
 	memo  Memo[*found[V]]
 	seed  maphash.Seed
+	bufs  sync.Pool // of *[]byte, for records that are read to be built from
 
 	mu    sync.Mutex
 	again *sieve.Sieve             // guarded by mu
@@ -34,9 +35,20 @@ type cachedEntry[V any] struct {
 // found is what a snapshot remembers of a record.
 type found[V any] struct{ val V }
 
+// A Borrower is a transaction that reads into memory of the caller: GetInto is Get, and the data is in buf, which has
+// a length of no meaning and is not nil, or in a larger one.
+type Borrower interface {
+	GetInto(bucket, key string, buf []byte) (v Value, ok bool, err error)
+}
+
 // NewCached keeps at most limit values of t. Values are shared between callers: build returns
 // something that nobody changes.
 func NewCached[T, V any](t Table[T], limit int, build func(T) (V, error)) *Cached[T, V] {
+	return NewCachedView(t, limit, func(rec *T) (V, error) { return build(*rec) })
+}
+
+// NewCachedView is NewCached for large records: build is given one that nobody else has, and may keep it.
+func NewCachedView[T, V any](t Table[T], limit int, build func(*T) (V, error)) *Cached[T, V] {
 	const lately = 4
 	return &Cached[T, V]{
 		Table: t, build: build, limit: limit, memo: NewMemo[*found[V]](), seed: maphash.MakeSeed(), again: sieve.New(lately * limit),
@@ -47,7 +59,7 @@ func NewCached[T, V any](t Table[T], limit int, build func(T) (V, error)) *Cache
 // Shared reads the value of a record; ok is false if there is none.
 func (c *Cached[T, V]) Shared(tx Tx, key ...string) (val V, ok bool, err error) {
 	all := memosOf(tx, len(key))
-	if all == nil {
+	if all == nil || c.limit > maxMemos { // of more than it can remember, a snapshot would forget each before it is asked again
 		val, ok, _, err = c.read(tx, key...)
 		return val, ok, err
 	}
@@ -65,7 +77,20 @@ func (c *Cached[T, V]) Shared(tx Tx, key ...string) (val V, ok bool, err error) 
 // read is Shared without what the snapshot remembers; kept is whether the value is kept for others.
 func (c *Cached[T, V]) read(tx Tx, key ...string) (val V, ok, kept bool, err error) {
 	k := Key(key...)
-	raw, ok, err := tx.Get(c.Bucket, k)
+	var raw Value
+	if b, can := tx.(Borrower); can {
+		buf, _ := c.bufs.Get().(*[]byte)
+		if buf == nil {
+			const usual = 1 << 10
+			buf = new(make([]byte, 0, usual))
+		}
+		defer c.bufs.Put(buf)
+		if raw, ok, err = b.GetInto(c.Bucket, k, *buf); ok {
+			*buf = raw.Data
+		}
+	} else {
+		raw, ok, err = tx.Get(c.Bucket, k)
+	}
 	if err != nil || !ok {
 		return val, false, false, err
 	}
@@ -74,8 +99,8 @@ func (c *Cached[T, V]) read(tx Tx, key ...string) (val V, ok, kept bool, err err
 			return val, true, true, nil
 		}
 	}
-	var rec T
-	if err := c.decode(raw.Data, &rec); err != nil {
+	rec := new(T)
+	if err := c.decode(raw.Data, rec); err != nil {
 		return val, false, false, err
 	}
 	if val, err = c.build(rec); err != nil {

@@ -10,8 +10,8 @@ import (
 // Packed is how a [Table] keeps its records in another form than JSON, because they are read too often for
 // JSON. Records that were written as JSON before are read still, and are packed when they are written next.
 type Packed[T any] struct {
-	// Append appends a record, and Parse reads it back from what is Append's alone. Parse may keep data,
-	// and refuses what Append does not make.
+	// Append appends a record, and Parse reads it back from what is Append's alone. Parse keeps nothing of
+	// data, and refuses what Append does not make.
 	Append func(dst []byte, rec *T) ([]byte, error)
 	Parse  func(data []byte, rec *T) error
 	// Since is the level of a store that may have such records (see [Level]): below it the table writes

@@ -152,11 +152,13 @@ func (m *Module) Rewrap(keyARN string, mat hsm.Material) (hsm.Material, error) {
 // wrapAAD ties wrapped material to all that is stored beside it: version and epoch, ARN, id, spec
 // and public key, each with its length, so no two sets give the same bytes.
 func wrapAAD(head []byte, keyARN string, m hsm.Material) []byte {
-	b := append([]byte(nil), head...)
-	for _, s := range []string{keyARN, m.ID, string(m.Spec), string(m.Public)} {
+	const lengths = 4 * 4
+	b := make([]byte, 0, len(head)+lengths+len(keyARN)+len(m.ID)+len(m.Spec)+len(m.Public))
+	b = append(b, head...)
+	for _, s := range [...]string{keyARN, m.ID, string(m.Spec)} {
 		b = append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...)
 	}
-	return b
+	return append(binary.BigEndian.AppendUint32(b, uint32(len(m.Public))), m.Public...)
 }
 
 // use unwraps material, or finds it in the cache. The ARN is that of the decision. For short specs

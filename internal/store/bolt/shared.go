@@ -24,7 +24,35 @@ type shared struct {
 	retired bool // the last one of them ends tx; guarded by Store.sharing
 
 	mu      sync.RWMutex
-	buckets map[string]*bolt.Bucket // guarded by mu
+	buckets map[string]*openBucket // guarded by mu
+}
+
+// openBucket is a bucket of a snapshot.
+type openBucket struct {
+	*bolt.Bucket
+	seekers *sync.Pool // of *seeker, to be used again; nil if the snapshot is of one view alone
+}
+
+// A seeker looks for one key at a time.
+type seeker struct {
+	c   *bolt.Cursor
+	key []byte
+}
+
+// find is [find], which leaves no garbage if the snapshot is shared.
+func (b *openBucket) find(mixed bool, bucket, key string) (raw []byte, err error) {
+	if b.seekers == nil {
+		return find(b.Cursor(), mixed, bucket, []byte(key))
+	}
+	s, _ := b.seekers.Get().(*seeker)
+	if s == nil {
+		s = &seeker{c: b.Cursor()}
+	}
+	s.key = append(s.key[:0], key...)
+	if raw, err = find(s.c, mixed, bucket, s.key); err == nil { // else bbolt may have left it anywhere
+		b.seekers.Put(s)
+	}
+	return raw, err
 }
 
 // join gives a view the shared snapshot; nil if it is to have its own, while changes are committed: a
@@ -41,7 +69,7 @@ func (s *Store) join() (*shared, error) {
 		if err != nil {
 			return nil, err
 		}
-		sh := &shared{tx: tx, buckets: map[string]*bolt.Bucket{}}
+		sh := &shared{tx: tx, buckets: map[string]*openBucket{}}
 		if sh.rev, err = newest(tx); err != nil {
 			rollback(tx)
 			return nil, err
@@ -94,7 +122,7 @@ func (s *Store) share() {
 	s.sharing.Unlock()
 }
 
-func (sh *shared) bucket(name string) *bolt.Bucket {
+func (sh *shared) bucket(name string) *openBucket {
 	sh.mu.RLock()
 	b := sh.buckets[name]
 	sh.mu.RUnlock()
@@ -104,7 +132,8 @@ func (sh *shared) bucket(name string) *bolt.Bucket {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if b = sh.buckets[name]; b == nil {
-		if b = sh.tx.Bucket([]byte(name)); b != nil {
+		if found := sh.tx.Bucket([]byte(name)); found != nil {
+			b = &openBucket{found, new(sync.Pool)}
 			sh.buckets[name] = b
 		}
 	}

@@ -16,8 +16,8 @@ var metaBucket = []byte("\x00kagimori")
 // snapshot reads from a bbolt transaction; it is a [store.Source].
 type snapshot struct {
 	tx     *bolt.Tx
-	name   string       // of the bucket used last
-	bucket *bolt.Bucket // nil if none was found yet
+	name   string      // of the bucket used last
+	bucket *openBucket // nil if none was found yet
 	rev    store.Revision
 	known  bool    // rev is set
 	mixed  bool    // values without checksums are good
@@ -45,7 +45,7 @@ func (s *snapshot) Revision() store.Revision {
 }
 
 // open is a bucket; nil if nothing was ever put there.
-func (s *snapshot) open(name string) (b *bolt.Bucket, err error) {
+func (s *snapshot) open(name string) (b *openBucket, err error) {
 	if s.bucket != nil && s.name == name {
 		return s.bucket, nil
 	}
@@ -55,8 +55,8 @@ func (s *snapshot) open(name string) (b *bolt.Bucket, err error) {
 	defer reading(debug.SetPanicOnFault(true), name, &err)
 	if s.shared != nil {
 		b = s.shared.bucket(name)
-	} else {
-		b = s.tx.Bucket([]byte(name))
+	} else if found := s.tx.Bucket([]byte(name)); found != nil {
+		b = &openBucket{Bucket: found}
 	}
 	if b == nil {
 		return nil, missing(s.tx, name)
@@ -67,6 +67,11 @@ func (s *snapshot) open(name string) (b *bolt.Bucket, err error) {
 
 // Get implements [store.Tx].
 func (s *snapshot) Get(bucket, key string) (store.Value, bool, error) {
+	return s.GetInto(bucket, key, nil)
+}
+
+// GetInto implements [store.Borrower].
+func (s *snapshot) GetInto(bucket, key string, buf []byte) (store.Value, bool, error) {
 	if s.ended {
 		return store.Value{}, false, store.ErrEnded
 	}
@@ -74,11 +79,15 @@ func (s *snapshot) Get(bucket, key string) (store.Value, bool, error) {
 	if b == nil || err != nil {
 		return store.Value{}, false, err
 	}
-	raw, err := find(b, s.mixed, bucket, []byte(key))
+	raw, err := b.find(s.mixed, bucket, key)
 	if raw == nil || err != nil {
 		return store.Value{}, false, err
 	}
-	return value(raw), true, nil
+	if buf == nil {
+		return value(raw), true, nil
+	}
+	d, rev := data(raw)
+	return store.Value{Data: append(buf[:0], d...), Rev: rev}, true, nil
 }
 
 // Scan implements [store.Tx].

@@ -71,11 +71,10 @@ func reading(faults bool, bucket string, err *error) {
 	}
 }
 
-// find looks a key up. One that is not found may be there under a damaged one, or on a page that a damaged one hides:
+// find looks a key up with a cursor. One that is not found may be there under a damaged one, or on a page that a damaged one hides:
 // then its neighbours are not sound, or not in order.
-func find(b *bolt.Bucket, mixed bool, bucket string, key []byte) (raw []byte, err error) {
+func find(c *bolt.Cursor, mixed bool, bucket string, key []byte) (raw []byte, err error) {
 	defer reading(debug.SetPanicOnFault(true), bucket, &err)
-	c := b.Cursor()
 	k, raw := c.Seek(key)
 	if k != nil && string(k) == string(key) {
 		return raw, sound(mixed, bucket, k, raw)
