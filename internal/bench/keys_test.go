@@ -36,9 +36,9 @@ func keyID(n int) string { return fmt.Sprintf("%08x-0000-4000-8000-%012x", n, n)
 
 // BenchmarkKeys measures GenerateDataKey on random ones of many keys, each with an alias and five
 // grants, beside a server that has 100 such keys; they take turns. The metrics: "us" and "few-us" are the
-// processor time of a request on each, with what it leaves to be done later, "x-few" is the one by the other, "MB" the memory of the server of many
-// after, "start-ms" how long it takes to listen when it is started again, with the trail of all that. "all" is
-// a server of many that keeps them all ready.
+// processor time of a request on each, with what it leaves to be done later, "x-few" is the one by the other, "MB" the
+// memory of the server of many after, "start-ms" how long it takes to listen when it is started again, with the trail of
+// all that.
 func BenchmarkKeys(b *testing.B) {
 	n := defaultKeys
 	if v := os.Getenv(keysVar); v != "" {
@@ -64,13 +64,7 @@ func BenchmarkKeys(b *testing.B) {
 		b.ReportMetric(float64(again.start.Milliseconds()), "start-ms")
 		again.stop()
 	})
-	all := startKeys(b, dir, n, profileVar+"=", cacheVar+"="+strconv.Itoa(n), "GOGC="+allGOGC)
-	b.Run("all", func(b *testing.B) { compareKeys(b, few, all) })
 }
-
-// allGOGC is for the server that keeps all of many keys: four times what is kept as garbage, which is the server's own
-// choice, is too much then.
-const allGOGC = "100"
 
 // compareKeys compares random keys of many with those of few.
 func compareKeys(b *testing.B, few, many *keysSide) {

@@ -1,6 +1,8 @@
 package kms
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -80,7 +82,12 @@ func GrantPacking() Packing { return packing(appendGrant, parseGrant) }
 type StoredUses struct{ uses storedUses }
 
 // Note remembers a time, and At tells it, or zero.
-func (s *StoredUses) Note(id string, at time.Time) { s.uses.note(usedKey{"r", "1", id}, at) }
+func (s *StoredUses) Note(id string, at time.Time) { s.uses.note(hashOf(id), at) }
 
 // At is when the last use was stored.
-func (s *StoredUses) At(id string) time.Time { return s.uses.at(usedKey{"r", "1", id}) }
+func (s *StoredUses) At(id string) time.Time { return s.uses.at(hashOf(id)) }
+
+func hashOf(id string) uint64 {
+	sum := sha256.Sum256([]byte(id))
+	return binary.BigEndian.Uint64(sum[:])
+}

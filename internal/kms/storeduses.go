@@ -1,9 +1,6 @@
 package kms
 
-import (
-	"hash/maphash"
-	"time"
-)
+import "time"
 
 const (
 	// storedSets and storedWays bound the keys of which it is known without asking when their last use was
@@ -16,7 +13,6 @@ const (
 // storedUses remember when the last uses of keys were stored, by the hash of the key. It forgets: then the store
 // is asked. The zero storedUses is empty.
 type storedUses struct {
-	seed maphash.Seed
 	sets [][storedWays]storedUse
 	base time.Time // what minutes are counted from: what was stored before is of no use
 	next uint8     // the way that gives room next
@@ -31,17 +27,16 @@ const (
 	minuteMask = 1<<minuteBits - 1
 )
 
-func (s *storedUses) set(key usedKey) (tag storedUse, set *[storedWays]storedUse) {
-	hash := maphash.Comparable(s.seed, key)
+func (s *storedUses) set(hash uint64) (tag storedUse, set *[storedWays]storedUse) {
 	return storedUse(hash &^ minuteMask), &s.sets[hash%storedSets]
 }
 
 // at is when the last use of a key was stored, to the minute, or zero if that is not known.
-func (s *storedUses) at(key usedKey) time.Time {
+func (s *storedUses) at(hash uint64) time.Time {
 	if s.sets == nil {
 		return time.Time{}
 	}
-	tag, set := s.set(key)
+	tag, set := s.set(hash)
 	for _, u := range set {
 		if u&^minuteMask == tag && u&minuteMask != 0 {
 			return s.base.Add(time.Duration(u&minuteMask-1) * time.Minute)
@@ -51,15 +46,15 @@ func (s *storedUses) at(key usedKey) time.Time {
 }
 
 // note remembers when the last use of a key was stored.
-func (s *storedUses) note(key usedKey, at time.Time) {
+func (s *storedUses) note(hash uint64, at time.Time) {
 	if s.sets == nil {
-		s.seed, s.sets, s.base = maphash.MakeSeed(), make([][storedWays]storedUse, storedSets), at.Add(-2*usesStep)
+		s.sets, s.base = make([][storedWays]storedUse, storedSets), at.Add(-2*usesStep)
 	}
 	minute := at.Sub(s.base)/time.Minute + 1
 	if at.Before(s.base) || minute > minuteMask { // long ago, or the clock was set: the store is asked
 		minute = 0
 	}
-	tag, set := s.set(key)
+	tag, set := s.set(hash)
 	to := -1
 	for i, u := range set {
 		if u&minuteMask != 0 && u&^minuteMask == tag {

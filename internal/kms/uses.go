@@ -3,6 +3,7 @@ package kms
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"log/slog"
 	"maps"
 	"slices"
@@ -37,6 +38,7 @@ func (k usedKey) alone() usedKey {
 
 // A use is the last one of a key.
 type use struct {
+	key usedKey
 	usage
 	stored time.Time // what the store has; zero if it is not known to have any
 	due    bool      // the store is behind by a step or more
@@ -50,32 +52,39 @@ type uses struct {
 
 	storing sync.Mutex // held while uses are stored
 
-	mu    sync.Mutex // guards the rest
-	last  map[usedKey]*use
-	due   int // how many are
+	seed maphash.Seed
+
+	mu    sync.Mutex      // guards the rest
+	last  map[uint64]*use // by the hash of the key
+	due   int             // how many are
 	timer bool
 	// known tells of keys that are not in last what the store has.
 	known storedUses
 }
 
 func newUses(g *guard.Guard, c *clock.Clock, log *slog.Logger) *uses {
-	return &uses{g: g, clock: c, log: log, last: map[usedKey]*use{}}
+	return &uses{g: g, clock: c, log: log, seed: maphash.MakeSeed(), last: map[uint64]*use{}}
 }
+
+// hash stands for a key. Nobody can choose two keys that have the same, and a million keys have two by chance with a
+// probability of 3 in 10^8: then the one that was used first is remembered.
+func (u *uses) hash(key usedKey) uint64 { return maphash.Comparable(u.seed, key) }
 
 // note remembers a use. When too many wait to be stored the caller stores them.
 func (u *uses) note(ctx context.Context, key usedKey, now usage) {
+	hash := u.hash(key)
 	u.mu.Lock()
-	last := u.last[key]
+	last := u.last[hash]
 	if last == nil {
-		stored := u.known.at(key)
+		stored := u.known.at(hash)
 		if len(u.last) >= usesKept && now.At.Sub(stored) < usesStep {
 			u.mu.Unlock()
 			return // what the store has is late by less than a step, and too many keys are used to do better
 		}
-		last = &use{stored: stored}
-		u.last[key.alone()] = last
+		last = &use{key: key.alone(), stored: stored}
+		u.last[hash] = last
 	}
-	if last.At.After(now.At) {
+	if last.At.After(now.At) || last.key != key {
 		u.mu.Unlock()
 		return
 	}
@@ -99,7 +108,7 @@ func (u *uses) note(ctx context.Context, key usedKey, now usage) {
 func (u *uses) latest(key usedKey) usage {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if last := u.last[key]; last != nil {
+	if last := u.last[u.hash(key)]; last != nil && last.key == key {
 		return last.usage
 	}
 	return usage{}
@@ -124,9 +133,9 @@ func (u *uses) save(ctx context.Context, step time.Duration) {
 	defer u.storing.Unlock()
 	u.mu.Lock()
 	all := make(map[usedKey]usage, u.due)
-	for key, use := range u.last {
+	for _, use := range u.last {
 		if use.due || step == 0 {
-			all[key] = use.usage
+			all[use.key] = use.usage
 		}
 	}
 	u.mu.Unlock()
@@ -192,8 +201,8 @@ func (u *uses) settle(stored map[usedKey]time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for k, at := range stored {
-		use := u.last[k]
-		if use == nil {
+		use := u.last[u.hash(k)]
+		if use == nil || use.key != k {
 			continue
 		}
 		use.stored = at
@@ -202,13 +211,13 @@ func (u *uses) settle(stored map[usedKey]time.Time) {
 			u.due--
 		}
 	}
-	for k, use := range u.last {
+	for hash, use := range u.last {
 		if len(u.last) <= usesKept {
 			return
 		}
 		if !use.due {
-			u.known.note(k, use.stored)
-			delete(u.last, k)
+			u.known.note(hash, use.stored)
+			delete(u.last, hash)
 		}
 	}
 }
