@@ -8,8 +8,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/kagimori/kagimori/e2e/internal/server"
 )
 
 // blocks are the shell commands of a section of a page.
@@ -35,33 +33,21 @@ func blocks(t *testing.T, path, section string) (all []string) {
 // etcd itself.
 func TestThreeNodesByCopyAndPaste(t *testing.T) {
 	commands := blocks(t, "../../docs/cluster.md", "Three nodes on one machine")
-	if len(commands) != 3 {
+	if len(commands) != 5 {
 		t.Fatalf("%d blocks of commands", len(commands))
 	}
-	kagimori, err := server.Binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	bin, dir := t.TempDir(), t.TempDir()
-	if err := os.Symlink(kagimori, filepath.Join(bin, "kagimori")); err != nil {
-		t.Fatal(err)
-	}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(bin, "etcd"), "go.etcd.io/etcd/server/v3")
-	build.Dir = "../etcdtest"
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("etcd: %v\n%s", err, out)
-	}
+	dir := t.TempDir()
 	script := strings.ReplaceAll(strings.Join(commands, "\n"), "/tmp/three", dir)
 	if !strings.Contains(script, dir) {
 		t.Fatal("the commands have another folder")
 	}
 	cmd := exec.CommandContext(t.Context(), "bash", "-c", script+"\nexit $?\n")
+	cmd.Dir = "../.."
 	for _, e := range os.Environ() {
-		if !strings.HasPrefix(e, "AWS_") && !strings.HasPrefix(e, "PATH=") {
+		if !strings.HasPrefix(e, "AWS_") {
 			cmd.Env = append(cmd.Env, e)
 		}
 	}
-	cmd.Env = append(cmd.Env, "PATH="+bin+":"+os.Getenv("PATH"))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.WaitDelay = time.Second
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
@@ -82,7 +68,7 @@ func TestThreeNodesByCopyAndPaste(t *testing.T) {
 		err = os.ErrDeadlineExceeded
 	}
 	out, _ := os.ReadFile(log.Name())
-	if err != nil || !strings.Contains(string(out), `"KeyState": "Enabled"`) || strings.Count(string(out), `"status":"ok"`) != 3 || !strings.Contains(string(out), "aws_secret_access_key = ") {
+	if err != nil || strings.Count(string(out), `"KeyState": "Enabled"`) != 3 || strings.Count(string(out), `"status":"ok"`) != 3 || !strings.Contains(string(out), "aws_secret_access_key = ") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
