@@ -125,15 +125,17 @@ func (f *forwarder) accept(sealed string, r *http.Request) bool {
 // wanted reports whether the request is for the shift. It is not verified yet: a request that says
 // another service than it is signed for is refused wherever it goes.
 func (f *forwarder) wanted(r *http.Request) bool {
-	scope := r.URL.Query().Get("X-Amz-Credential")
+	scope := ""
 	if _, after, ok := strings.Cut(r.Header.Get("Authorization"), "Credential="); ok {
 		scope, _, _ = strings.Cut(after, ",")
+	} else if r.URL.RawQuery != "" {
+		scope = r.URL.Query().Get("X-Amz-Credential")
 	}
-	parts := strings.Split(scope, "/")
-	if len(parts) < 5 {
+	if strings.Count(scope, "/") < 4 { // ID/date/region/service/aws4_request
 		return false
 	}
-	service := parts[len(parts)-2]
+	service := scope[:strings.LastIndexByte(scope, '/')]
+	service = service[strings.LastIndexByte(service, '/')+1:]
 	if service == ownOps {
 		op, _ := f.own.Route(r.Method, r.URL.EscapedPath())
 		return op != nil && f.s.idle.ops[ownOps][op.Name] != nil

@@ -17,6 +17,8 @@ type nodeStore struct {
 	store.Store
 	root    *soft.RootKey
 	adopted atomic.Uint64 // the revision of the record that the keyring has
+	// followed is the revision of a state that reads need not look at again: nothing has changed since.
+	followed atomic.Uint64
 	// format is that of the store, and formatAt the revision of the record that says so.
 	format, formatAt atomic.Int64
 	// resealed is told that the seal was made anew, under locks that have to be tried.
@@ -27,21 +29,25 @@ type nodeStore struct {
 
 // View implements [store.Store].
 func (n *nodeStore) View(ctx context.Context, fn func(store.Tx) error) error {
-	return clientError(n.Store.View(ctx, n.following(ctx, fn)))
+	return clientError(n.Store.View(ctx, func(tx store.Tx) error {
+		if rev := uint64(tx.Revision()); rev != n.followed.Load() {
+			if err := n.follow(ctx, tx); err != nil {
+				return err
+			}
+			n.followed.Store(rev)
+		}
+		return fn(tx)
+	}))
 }
 
 // Update implements [store.Store].
 func (n *nodeStore) Update(ctx context.Context, fn func(store.Tx) error) error {
-	return clientError(n.Store.Update(ctx, n.following(ctx, fn)))
-}
-
-func (n *nodeStore) following(ctx context.Context, fn func(store.Tx) error) func(store.Tx) error {
-	return func(tx store.Tx) error {
+	return clientError(n.Store.Update(ctx, func(tx store.Tx) error {
 		if err := n.follow(ctx, tx); err != nil {
 			return err
 		}
 		return fn(tx)
-	}
+	}))
 }
 
 var errSealedOut = errors.New("app: the seal was made anew and this node cannot open it")

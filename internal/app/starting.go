@@ -36,6 +36,9 @@ func newStarting(st store.Store, log *slog.Logger) *startingStore {
 
 // View implements [store.Store].
 func (s *startingStore) View(ctx context.Context, fn func(store.Tx) error) error {
+	if s.started.Load() {
+		return s.Store.View(ctx, fn)
+	}
 	return s.surely(ctx, func() error { return s.Store.View(ctx, fn) })
 }
 

@@ -245,12 +245,10 @@ func (s *Store) View(ctx context.Context, fn func(store.Tx) error) error {
 		return err
 	}
 	defer leave()
-	began := time.Now()
-	if !s.cfg.Linearizable || s.confirm(ctx) != nil { // one that failed may succeed again
+	if s.cfg.Linearizable {
+		err = s.latest(ctx)
+	} else {
 		err = s.young(ctx)
-	}
-	if err == nil && s.cfg.Linearizable && !s.fresh.since(began) {
-		err = s.confirm(ctx)
 	}
 	if err != nil {
 		return err
@@ -259,6 +257,18 @@ func (s *Store) View(ctx context.Context, fn func(store.Tx) error) error {
 	snap := &snapshot{space: s.space, state: now}
 	defer func() { snap.ended = true }()
 	return fn(readOnly{snap})
+}
+
+// latest waits until the replica has everything that was committed before the call.
+func (s *Store) latest(ctx context.Context) (err error) {
+	began := time.Now()
+	if s.confirm(ctx) != nil { // one that failed may succeed again
+		err = s.young(ctx)
+	}
+	if err == nil && !s.fresh.since(began) {
+		err = s.confirm(ctx)
+	}
+	return err
 }
 
 // enter begins a transaction.

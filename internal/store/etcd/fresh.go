@@ -118,6 +118,9 @@ func (f *freshness) told() {
 // changes its leader, is waited for; one that has been away for longer is not.
 func (s *Store) young(ctx context.Context) error {
 	bound := s.cfg.Staleness
+	if s.fresh.age() <= bound { // as nearly always
+		return nil
+	}
 	for end := time.Now().Add(2 * bound); ; {
 		s.fresh.mu.Lock()
 		age, failed := time.Since(s.fresh.at), s.fresh.failed
