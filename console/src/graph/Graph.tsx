@@ -21,7 +21,7 @@ import { href } from '../app/route';
 import { useLoad } from '../ui/load';
 import { usePages } from '../ui/Pager';
 import { Problem } from '../ui/Problem';
-import { few } from '../keys/few';
+import { decider, few } from '../keys/few';
 import { questions } from '../keys/Who';
 import { gather } from './gather';
 import { build, type Graph as Picturable, type Node } from './model';
@@ -77,7 +77,7 @@ function Evidence({ node }: { node: Node }) {
     <div data-testid="evidence">
       <SpaceBetween size="s">
         <Box variant="h3">{t.kinds[node.kind]}: {node.name}</Box>
-        <KeyValuePairs columns={2} items={node.facts.filter(([, v]) => v).map(([f, v]) => ({ label: t.facts[f], value: v }))} />
+        <KeyValuePairs columns={2} items={node.facts.filter(([, v]) => v).map(([f, v]) => ({ label: t.facts[f], value: f === 'decidedBy' ? decider(t, v) : v }))} />
         {node.document && <pre className="kg-pre">{node.document}</pre>}
         {node.href && <Link href={href(...node.href)}>{t.open}</Link>}
       </SpaceBetween>

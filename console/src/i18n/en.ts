@@ -46,6 +46,10 @@ export const en = {
   impactAccounts: (accounts: string) => `Other accounts are concerned: ${accounts}`,
   impactTitle: 'What stops working', impactTruncated: (n: number) => `The first ${n} are shown.`, moreOf: (n: number) => `${n} more`,
   impactNarrows: (type: string, id: string, of?: string, action?: string) => `${type} ${id}${of ? ` of ${of}` : ''}: ${action ?? ''} works only in some of the cases in which it worked.`, impactUnknown: (type: string, id: string, of?: string, needs?: string) => `${type} ${id}${of ? ` of ${of}` : ''}: it cannot be told${needs ? `, it depends on ${needs}` : ''}.`,
+  policyTypes: {
+    IDENTITY_BASED_POLICY: 'Identity-based policy', RESOURCE_BASED_POLICY: 'Key policy', ROLE_TRUST_POLICY: 'Role trust policy', PERMISSIONS_BOUNDARY: 'Permissions boundary', SESSION_POLICY: 'Session policy',
+    SERVICE_CONTROL_POLICY: 'Service control policy', RESOURCE_CONTROL_POLICY: 'Resource control policy', VPC_ENDPOINT_POLICY: 'VPC endpoint policy', GRANT: 'Grant', ROOT_USER: 'Root user',
+  },
   things: { principal: 'Principal', volume: 'Volume', instance: 'Instance', 'auto-scaling-group': 'Auto Scaling group', 'launch-template': 'Launch template', image: 'Image', snapshot: 'Snapshot', fleet: 'Fleet', 'spot-instances-request': 'Spot Instance request' },
   createGrant: 'Create grant', retire: 'Retire grant', retired: 'The grant was retired.', retireLead: 'Retiring is for the retiring principal, for the grantee of a grant with RetireGrant, and for the account that owns the key.', grantCreated: (id: string) => `The grant was created: ${id}`, granteeHint: 'ARN of a user, role, federated user or assumed role.',
   retiring: 'Retiring principal', retiringHint: 'ARN of who may retire the grant.', grantName: 'Name', grantNameHint: 'The same request with the same name does not create a second grant.', constraintsHint: 'The encryption context that requests must have.', constraintNone: 'No constraint', constraintSubset: 'The context contains these pairs', constraintEquals: 'The context is exactly these pairs', contextLines: 'Encryption context', contextLinesHint: 'One pair in each line: name=value.',

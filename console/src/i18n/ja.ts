@@ -51,6 +51,10 @@ export const ja: Words = {
   impactAccounts: (accounts) => `他のアカウントにも影響します: ${accounts}`,
   impactTitle: '動かなくなるもの', impactTruncated: (n) => `最初の ${n} 件を表示しています。`, moreOf: (n) => `ほか ${n} 件`,
   impactNarrows: (type, id, of, action) => `${its(of, type)} ${id}: ${action ?? ''} はこれまでの一部の場合にだけ実行できます。`, impactUnknown: (type, id, of, needs) => `${its(of, type)} ${id}: 判定できません${needs ? ` (${needs} によります)` : ''}。`,
+  policyTypes: {
+    IDENTITY_BASED_POLICY: 'アイデンティティベースのポリシー', RESOURCE_BASED_POLICY: 'キーポリシー', ROLE_TRUST_POLICY: 'ロールの信頼ポリシー', PERMISSIONS_BOUNDARY: 'アクセス許可の境界', SESSION_POLICY: 'セッションポリシー',
+    SERVICE_CONTROL_POLICY: 'サービスコントロールポリシー', RESOURCE_CONTROL_POLICY: 'リソースコントロールポリシー', VPC_ENDPOINT_POLICY: 'VPC エンドポイントポリシー', GRANT: 'グラント', ROOT_USER: 'ルートユーザー',
+  },
   things: { principal: 'プリンシパル', volume: 'ボリューム', instance: 'インスタンス', 'auto-scaling-group': 'Auto Scaling グループ', 'launch-template': '起動テンプレート', image: 'イメージ', snapshot: 'スナップショット', fleet: 'フリート', 'spot-instances-request': 'スポットインスタンスリクエスト' },
   createGrant: 'グラントを作成', retire: 'グラントの使用停止', retired: 'グラントの使用を停止しました。', retireLead: '使用停止を実行できるのは、使用停止プリンシパル、RetireGrant を含むグラントの被付与者、およびキーを所有するアカウントです。', grantCreated: (id) => `グラントを作成しました: ${id}`, granteeHint: 'ユーザー、ロール、フェデレーティッドユーザー、または引き受けたロールの ARN。',
   retiring: '使用停止プリンシパル', retiringHint: 'グラントの使用を停止できるプリンシパルの ARN。', grantName: '名前', grantNameHint: '同じ名前の同じリクエストで 2 つ目のグラントが作成されることはありません。', constraintsHint: 'リクエストに必要な暗号化コンテキスト。', constraintNone: '制約なし', constraintSubset: 'コンテキストに次のペアが含まれる', constraintEquals: 'コンテキストが次のペアと一致する', contextLines: '暗号化コンテキスト', contextLinesHint: '1 行に 1 つのペア: 名前=値',

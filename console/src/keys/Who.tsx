@@ -12,7 +12,7 @@ import { whoCan, type Answer } from '../aws/kagimori';
 import { useLoad } from '../ui/load';
 import { usePages } from '../ui/Pager';
 import { Problem } from '../ui/Problem';
-import { few, most } from './few';
+import { decider, few, most } from './few';
 
 export const questions = ['kms:Decrypt', 'kms:Encrypt', 'kms:GenerateDataKeyWithoutPlaintext', 'kms:ReEncryptFrom', 'kms:ReEncryptTo', 'kms:CreateGrant', 'kms:PutKeyPolicy', 'kms:ScheduleKeyDeletion', 'kms:Sign'];
 
@@ -40,7 +40,7 @@ export function Who({ meta }: { meta: KeyMetadata }) {
           header={<Header variant="h2" description={data?.Truncated ? `${t.whoLead} ${t.whoTruncated}` : t.whoLead} counter={data && `(${data.Answers?.length ?? 0})`}>{t.whoTab}</Header>}
           columnDefinitions={[
             { id: 'who', header: t.principal, isRowHeader: true, cell: (a) => a.Principal },
-            { id: 'by', header: t.decidedBy, cell: (a) => few(t, (a.Statements ?? []).map((x) => x.Sid ?? x.GrantId ?? x.Policy ?? ''), a.MoreGrants) || a.DecidedBy },
+            { id: 'by', header: t.decidedBy, cell: (a) => few(t, (a.Statements ?? []).map((x) => x.Sid ?? x.GrantId ?? x.Policy ?? ''), a.MoreGrants) || decider(t, a.DecidedBy) },
             { id: 'if', header: t.conditions, cell: (a) => (!a.Conditions?.length && !a.DependsOn?.length ? t.always : <Conditions of={a} />) },
           ]}
         />

@@ -9,3 +9,6 @@ export function few(t: Words, names: string[], more = 0): string {
   const left = Math.max(0, there.length - most) + more;
   return [...there.slice(0, most), ...(left ? [t.moreOf(left)] : [])].join(', ');
 }
+
+// decider names what decided, by the service's name of the kind of policy.
+export const decider = (t: Words, type?: string): string => t.policyTypes[type as keyof Words['policyTypes']] ?? type ?? '';
