@@ -18,9 +18,9 @@ function lines(t: Words, h: Drawing['heads'][number]): string[] {
   const wide = (s: string) => [...s].reduce((n, c) => n + (c > '\u2e7f' ? 12 : 7), 0);
   const out: string[] = [];
   for (const [i, k] of h.kinds.entries()) {
-    const word = t.kinds[k] + (i < h.kinds.length - 1 ? ',' : '');
+    const word = t.kinds[k] + (i < h.kinds.length - 1 ? t.comma : '');
     const last = out[out.length - 1];
-    if (last && wide(`${last} ${word}`) <= box.across - 12) out[out.length - 1] = `${last} ${word}`;
+    if (last && wide(last + word) <= box.across - 12) out[out.length - 1] = last + word;
     else out.push(word);
   }
   return h.left > 0 ? [...out, `(${t.notDrawn(h.left)})`] : out;

@@ -46,6 +46,7 @@ export const en = {
   impactAccounts: (accounts: string) => `Other accounts are concerned: ${accounts}`,
   impactTitle: 'What stops working', impactTruncated: (n: number) => `The first ${n} are shown.`, moreOf: (n: number) => `${n} more`,
   impactNarrows: (type: string, id: string, of?: string, action?: string) => `${type} ${id}${of ? ` of ${of}` : ''}: ${action ?? ''} works only in some of the cases in which it worked.`, impactUnknown: (type: string, id: string, of?: string, needs?: string) => `${type} ${id}${of ? ` of ${of}` : ''}: it cannot be told${needs ? `, it depends on ${needs}` : ''}.`,
+  comma: ', ',
   policyTypes: {
     IDENTITY_BASED_POLICY: 'Identity-based policy', RESOURCE_BASED_POLICY: 'Key policy', ROLE_TRUST_POLICY: 'Role trust policy', PERMISSIONS_BOUNDARY: 'Permissions boundary', SESSION_POLICY: 'Session policy',
     SERVICE_CONTROL_POLICY: 'Service control policy', RESOURCE_CONTROL_POLICY: 'Resource control policy', VPC_ENDPOINT_POLICY: 'VPC endpoint policy', GRANT: 'Grant', ROOT_USER: 'Root user',

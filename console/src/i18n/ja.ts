@@ -51,6 +51,7 @@ export const ja: Words = {
   impactAccounts: (accounts) => `他のアカウントにも影響します: ${accounts}`,
   impactTitle: '動かなくなるもの', impactTruncated: (n) => `最初の ${n} 件を表示しています。`, moreOf: (n) => `ほか ${n} 件`,
   impactNarrows: (type, id, of, action) => `${its(of, type)} ${id}: ${action ?? ''} はこれまでの一部の場合にだけ実行できます。`, impactUnknown: (type, id, of, needs) => `${its(of, type)} ${id}: 判定できません${needs ? ` (${needs} によります)` : ''}。`,
+  comma: '、',
   policyTypes: {
     IDENTITY_BASED_POLICY: 'アイデンティティベースのポリシー', RESOURCE_BASED_POLICY: 'キーポリシー', ROLE_TRUST_POLICY: 'ロールの信頼ポリシー', PERMISSIONS_BOUNDARY: 'アクセス許可の境界', SESSION_POLICY: 'セッションポリシー',
     SERVICE_CONTROL_POLICY: 'サービスコントロールポリシー', RESOURCE_CONTROL_POLICY: 'リソースコントロールポリシー', VPC_ENDPOINT_POLICY: 'VPC エンドポイントポリシー', GRANT: 'グラント', ROOT_USER: 'ルートユーザー',

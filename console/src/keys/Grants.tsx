@@ -75,11 +75,11 @@ export function Grants({ meta }: { meta: KeyMetadata }) {
         pagination={<Pager at={pages} next={loading ? undefined : data?.NextMarker} />}
         columnDefinitions={[
           { id: 'id', header: t.grantId, isRowHeader: true, cell: (g) => `${g.GrantId?.slice(0, 16)}…` },
-          { id: 'grantee', header: t.grantee, cell: (g) => g.GranteePrincipal },
+          { id: 'grantee', header: t.grantee, cell: (g) => <span className="kg-long">{g.GranteePrincipal}</span> },
           { id: 'operations', header: t.operations, cell: (g) => g.Operations?.join(', ') },
           { id: 'constraints', header: t.constraints, cell: (g) => Object.entries({ ...g.Constraints?.EncryptionContextSubset, ...g.Constraints?.EncryptionContextEquals }).map(([k, v]) => `${k}=${v}`).join(', ') || '-' },
           { id: 'retiring', header: t.retiring, cell: (g) => g.RetiringPrincipal ?? '-' },
-          { id: 'created', header: t.created, cell: (g) => <When at={g.CreationDate} /> },
+          { id: 'created', header: t.created, minWidth: 130, cell: (g) => <When at={g.CreationDate} /> },
         ]}
       />
       {ending && chosen[0] && (

@@ -39,9 +39,9 @@ export function Who({ meta }: { meta: KeyMetadata }) {
           wrapLines
           header={<Header variant="h2" description={data?.Truncated ? `${t.whoLead} ${t.whoTruncated}` : t.whoLead} counter={data && `(${data.Answers?.length ?? 0})`}>{t.whoTab}</Header>}
           columnDefinitions={[
-            { id: 'who', header: t.principal, isRowHeader: true, cell: (a) => a.Principal },
+            { id: 'who', header: t.principal, isRowHeader: true, cell: (a) => <span className="kg-long">{a.Principal}</span> },
             { id: 'by', header: t.decidedBy, cell: (a) => few(t, (a.Statements ?? []).map((x) => x.Sid ?? x.GrantId ?? x.Policy ?? ''), a.MoreGrants) || decider(t, a.DecidedBy) },
-            { id: 'if', header: t.conditions, cell: (a) => (!a.Conditions?.length && !a.DependsOn?.length ? t.always : <Conditions of={a} />) },
+            { id: 'if', header: t.conditions, minWidth: 120, cell: (a) => (!a.Conditions?.length && !a.DependsOn?.length ? t.always : <Conditions of={a} />) },
           ]}
         />
       )}
