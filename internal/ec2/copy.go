@@ -1,7 +1,6 @@
 package ec2
 
 import (
-	"cmp"
 	"context"
 	"slices"
 
@@ -285,7 +284,10 @@ func (s *Service) draftImageCopy(tx store.Tx, c *guard.Call, in *ec2api.CopyImag
 	}
 	img = source
 	img.ID, img.Region, img.Owner, img.OwnerAlias = randomID("ami"), c.Region, c.Account(), ""
-	img.Name, img.Description = *in.Name, cmp.Or(api.Val(in.Description), source.Description)
+	img.Name = *in.Name
+	if in.Description != nil { // an empty one too: clients say so that there is none
+		img.Description = *in.Description
+	}
 	img.SourceImage, img.SourceRegion, img.SourceInstance = source.ID, source.Region, ""
 	img.Public, img.SharedWith, img.Deprecated = false, nil, source.Deprecated
 	img.State, img.Message, img.Created, img.Devices = imagePending, "", s.g.Now(), slices.Clone(source.Devices)

@@ -73,6 +73,7 @@ func (s *Service) CreateSnapshot(ctx context.Context, c *guard.Call, in *ec2api.
 	var out ec2api.Snapshot
 	err = s.takeSnapshots(ctx, c, []snapshotDraft{d}, func(store.Tx) error {
 		out = d.record.wire()
+		out.Progress = new("") // nothing is known yet
 		out.Tags = madeWith(d.tags)
 		c.Touch(d.record.arn(), d.record.Owner, "AWS::EC2::Snapshot")
 		c.Respond(&out)
@@ -253,7 +254,7 @@ func (s *Service) CreateSnapshots(ctx context.Context, c *guard.Call, in *ec2api
 			c.Touch(r.arn(), r.Owner, "AWS::EC2::Snapshot")
 			out.Snapshots = append(out.Snapshots, ec2api.SnapshotInfo{
 				SnapshotId: &r.ID, VolumeId: &r.VolumeID, VolumeSize: new(int32(r.SizeGiB)), Encrypted: &r.Encrypted, OwnerId: &r.Owner,
-				Description: &r.Description, StartTime: &r.Created, State: &r.State, Progress: new(r.progress()), Tags: madeWith(d.tags),
+				Description: &r.Description, StartTime: &r.Created, State: &r.State, Progress: new(""), Tags: madeWith(d.tags),
 			})
 		}
 		c.Respond(out)

@@ -72,9 +72,9 @@ func (r *restoreRecord) wire(now time.Time, d time.Duration) ec2api.EnableFastSn
 	out.OptimizingTime, out.EnabledTime = reached(r.On.Add(d)), reached(r.On.Add(2*d))
 	if !r.Off.IsZero() {
 		out.DisablingTime, out.DisabledTime = &r.Off, reached(r.Off.Add(d))
-		if *out.State == restoreDisabled {
-			out.StateTransitionReason = new("Client.UserInitiated - Lifecycle state transition")
-		}
+	}
+	if *out.State != restoreEnabling && *out.State != restoreDisabling { // these the caller set off, others followed
+		out.StateTransitionReason = new("Client.UserInitiated - Lifecycle state transition")
 	}
 	return out
 }

@@ -139,6 +139,9 @@ func (i *instanceRecord) networkInterface() ec2api.InstanceNetworkInterface {
 			NetworkCardIndex: new(int32(0)), Status: new(plugAttached),
 		},
 	}
+	if i.State == pending {
+		n.Attachment.Status = new(plugAttaching)
+	}
 	if i.PublicIP != "" {
 		n.Association = &ec2api.InstanceNetworkInterfaceAssociation{IpOwnerId: &i.Account, PublicDnsName: new(i.publicName()), PublicIp: &i.PublicIP}
 		n.PrivateIpAddresses[0].Association = n.Association

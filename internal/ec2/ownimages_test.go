@@ -400,3 +400,22 @@ func TestImagesShowInstanceStoreVolumes(t *testing.T) {
 		}
 	}
 }
+
+// A copy has the description that was given, also an empty one; else that of its source.
+func TestDescriptionsOfCopiedImages(t *testing.T) {
+	h := newHouse(t)
+	id := h.run(h.owner())
+	source := *ask[ec2api.CreateImageResult](h.desk, h.owner(), &ec2api.CreateImageRequest{Name: new("source"), InstanceId: &id, Description: new("golden")}).ImageId
+	h.Advance(time.Minute)
+	for name, tt := range map[string]struct{ given, want *string }{
+		"absent": {nil, new("golden")}, "empty": {new(""), nil}, "own": {new("copper"), new("copper")},
+	} {
+		made := ask[ec2api.CopyImageResult](h.desk, h.owner(), &ec2api.CopyImageRequest{
+			Name: &name, SourceImageId: &source, SourceRegion: new(region), Description: tt.given,
+		})
+		got := ask[ec2api.DescribeImagesResult](h.desk, h.owner(), &ec2api.DescribeImagesRequest{ImageIds: []string{*made.ImageId}}).Images[0].Description
+		if (got == nil) != (tt.want == nil) || api.Val(got) != api.Val(tt.want) {
+			t.Errorf("%s: the description is %q", name, api.Val(got))
+		}
+	}
+}

@@ -94,7 +94,9 @@ func TestTheDefaultVPCCanGoAndComeBack(t *testing.T) {
 	}
 	h.refuse(me, runRequest(), "VPCIdNotSpecified", "*")
 	h.refuse(me, &ec2api.CreateDefaultSubnetRequest{AvailabilityZone: subnets[0].AvailabilityZone}, "DefaultVpcDoesNotExist", "*")
-	ask[ec2api.CreateDefaultVpcResult](h.desk, me, &ec2api.CreateDefaultVpcRequest{})
+	if v := ask[ec2api.CreateDefaultVpcResult](h.desk, me, &ec2api.CreateDefaultVpcRequest{}).Vpc; *v.State != "pending" || v.Tags == nil {
+		t.Errorf("%+v", v)
+	}
 	if now := ask[ec2api.DescribeSubnetsResult](h.desk, me, &ec2api.DescribeSubnetsRequest{}).Subnets; len(now) != len(subnets) {
 		t.Errorf("%d subnets, want %d", len(now), len(subnets))
 	}

@@ -130,11 +130,11 @@ func TestFastRestoreIsKeptPerZone(t *testing.T) {
 	id := h.newSnapshot()
 	on := &ec2api.EnableFastSnapshotRestoresRequest{SourceSnapshotIds: []string{id}, AvailabilityZones: []string{region + "a", region + "b"}}
 	out := ask[ec2api.EnableFastSnapshotRestoresResult](h.desk, h.owner(), on)
-	if len(out.Successful) != 2 || *out.Successful[0].State != "enabling" || out.Successful[0].EnabledTime != nil || len(out.Unsuccessful) != 0 {
+	if len(out.Successful) != 2 || *out.Successful[0].State != "enabling" || *out.Successful[0].StateTransitionReason != "Client.UserInitiated" || out.Successful[0].EnabledTime != nil || len(out.Unsuccessful) != 0 {
 		t.Errorf("EnableFastSnapshotRestores answers %+v", out)
 	}
 	h.Advance(time.Minute)
-	if s := ask[ec2api.EnableFastSnapshotRestoresResult](h.desk, h.owner(), on).Successful[0]; *s.State != "enabled" || s.EnabledTime == nil {
+	if s := ask[ec2api.EnableFastSnapshotRestoresResult](h.desk, h.owner(), on).Successful[0]; *s.State != "enabled" || *s.StateTransitionReason != "Client.UserInitiated - Lifecycle state transition" || s.EnabledTime == nil {
 		t.Errorf("a minute later it is %+v", s)
 	}
 	v := h.newVolume(&ec2api.CreateVolumeRequest{SnapshotId: &id})

@@ -143,6 +143,12 @@ func TestNetworkInterfacesShowAddresses(t *testing.T) {
 	find := func(filters ...ec2api.Filter) []ec2api.NetworkInterface {
 		return ask[ec2api.DescribeNetworkInterfacesResult](h.desk, h.owner(), &ec2api.DescribeNetworkInterfacesRequest{Filters: filters}).NetworkInterfaces
 	}
+	pending := ask[ec2api.Reservation](h.desk, h.owner(), runRequest()).Instances[0]
+	ask[ec2api.TerminateInstancesResult](h.desk, h.owner(), &ec2api.TerminateInstancesRequest{InstanceIds: []string{*pending.InstanceId}})
+	h.Advance(time.Minute)
+	if was, is := *pending.NetworkInterfaces[0].Attachment.Status, *h.instance(id).NetworkInterfaces[0].Attachment.Status; was != "attaching" || is != "attached" {
+		t.Errorf("the interface of a new instance is %s, later %s", was, is)
+	}
 	nic := find()[0]
 	for _, a := range []*ec2api.NetworkInterfaceAssociation{nic.Association, nic.PrivateIpAddresses[0].Association} {
 		if a == nil || *a.PublicIp != *address.PublicIp || *a.AllocationId != *address.AllocationId || *a.AssociationId != *plug.AssociationId || *a.IpOwnerId != mine {

@@ -164,7 +164,7 @@ func (s *Service) CreateDefaultVpc(ctx context.Context, c *guard.Call, in *ec2ap
 			}
 		}
 		out.Vpc = new(v.wire())
-		out.Vpc.Tags = madeWith(nil)
+		out.Vpc.State, out.Vpc.Tags = new("pending"), madeWith(nil)
 		c.Touch(vpcARN(v.Region, v.Account, v.ID), v.Account, "AWS::EC2::VPC")
 		return s.putVPC(tx, v, sg)
 	})
