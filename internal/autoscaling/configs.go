@@ -1,6 +1,7 @@
 package autoscaling
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"slices"
@@ -220,6 +221,18 @@ func (r *configRecord) describe() autoscalingapi.LaunchConfiguration {
 		BlockDeviceMappings: append([]autoscalingapi.BlockDeviceMapping{}, p.BlockDeviceMappings...),
 		InstanceMonitoring:  &autoscalingapi.InstanceMonitoring{Enabled: new(r.monitored())}, EbsOptimized: new(api.Val(p.EbsOptimized)),
 		SpotPrice: p.SpotPrice, IamInstanceProfile: p.IamInstanceProfile, AssociatePublicIpAddress: p.AssociatePublicIpAddress,
-		PlacementTenancy: p.PlacementTenancy, MetadataOptions: p.MetadataOptions,
+		PlacementTenancy: p.PlacementTenancy, MetadataOptions: metadata(p.MetadataOptions),
+	}
+}
+
+// metadata are the metadata options as they are shown: all of them, if one was given.
+func metadata(given *autoscalingapi.InstanceMetadataOptions) *autoscalingapi.InstanceMetadataOptions {
+	if given == nil {
+		return nil
+	}
+	return &autoscalingapi.InstanceMetadataOptions{
+		HttpTokens:              new(cmp.Or(api.Val(given.HttpTokens), "optional")),
+		HttpPutResponseHopLimit: new(cmp.Or(api.Val(given.HttpPutResponseHopLimit), 1)),
+		HttpEndpoint:            new(cmp.Or(api.Val(given.HttpEndpoint), "enabled")),
 	}
 }

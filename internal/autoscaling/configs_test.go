@@ -215,6 +215,31 @@ func TestLaunchByConfiguration(t *testing.T) {
 	}
 }
 
+// Metadata options are shown in full if one was given, and not at all if none was.
+func TestMetadataOptionsOfConfigurations(t *testing.T) {
+	w := newWorld(t)
+	for name, tt := range map[string]struct{ given, want *autoscalingapi.InstanceMetadataOptions }{
+		"none": {},
+		"one": {
+			&autoscalingapi.InstanceMetadataOptions{HttpTokens: new("required")},
+			&autoscalingapi.InstanceMetadataOptions{HttpTokens: new("required"), HttpPutResponseHopLimit: new(int32(1)), HttpEndpoint: new("enabled")},
+		},
+		"all": {
+			&autoscalingapi.InstanceMetadataOptions{HttpTokens: new("optional"), HttpPutResponseHopLimit: new(int32(3)), HttpEndpoint: new("disabled")},
+			&autoscalingapi.InstanceMetadataOptions{HttpTokens: new("optional"), HttpPutResponseHopLimit: new(int32(3)), HttpEndpoint: new("disabled")},
+		},
+	} {
+		lc := configuration(name)
+		lc.MetadataOptions = tt.given
+		w.must("CreateLaunchConfiguration", lc)
+		out, err := w.do(w.admin, "DescribeLaunchConfigurations", &autoscalingapi.LaunchConfigurationNamesType{LaunchConfigurationNames: []string{name}})
+		w.Must(err)
+		if diff := cmp.Diff(tt.want, out.(*autoscalingapi.LaunchConfigurationsType).LaunchConfigurations[0].MetadataOptions); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
 // A public address is asked for on a network interface, which then carries subnet and groups.
 func TestPublicAddressOfConfiguration(t *testing.T) {
 	w := newWorld(t)

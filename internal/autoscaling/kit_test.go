@@ -130,7 +130,8 @@ func (w *world) states(name string) string {
 // fakeEC2 keeps instances; each is pending until the test says what becomes of it, or runs at
 // once if run is set.
 type fakeEC2 struct {
-	gpus       bool // g4dn.xlarge is there
+	gpus       bool   // g4dn.xlarge is there
+	plain      string // a type that cannot have encrypted volumes
 	mu         sync.Mutex
 	instances  map[string]*ec2api.Instance
 	tokens     map[string]string                             // client token: instance
@@ -376,8 +377,11 @@ func (e *fakeEC2) DescribeInstanceTypes(_ context.Context, _ *guard.Call, _ guar
 		}
 		out.InstanceTypes = append(out.InstanceTypes, ec2api.InstanceTypeInfo{
 			InstanceType: &name, VCpuInfo: &ec2api.VCpuInfo{DefaultVCpus: new(int32(2))}, MemoryInfo: &ec2api.MemoryInfo{SizeInMiB: new(int64(4096) << i)},
-			ProcessorInfo:     &ec2api.ProcessorInfo{Manufacturer: &maker, SupportedArchitectures: []string{arch}},
-			EbsInfo:           &ec2api.EbsInfo{EbsOptimizedInfo: &ec2api.EbsOptimizedInfo{BaselineBandwidthInMbps: new(int32(300 * i))}},
+			ProcessorInfo: &ec2api.ProcessorInfo{Manufacturer: &maker, SupportedArchitectures: []string{arch}},
+			EbsInfo: &ec2api.EbsInfo{
+				EncryptionSupport: new(map[bool]string{true: "unsupported", false: "supported"}[name == e.plain]),
+				EbsOptimizedInfo:  &ec2api.EbsOptimizedInfo{BaselineBandwidthInMbps: new(int32(300 * i))},
+			},
 			CurrentGeneration: new(true), HibernationSupported: new(name == "r5.large"),
 			NetworkInfo: &ec2api.NetworkInfo{MaximumNetworkInterfaces: new(int32(i)), NetworkPerformance: new(fmt.Sprintf("Up to %d.5 Gigabit", 5*i))},
 		})

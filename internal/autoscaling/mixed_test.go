@@ -410,6 +410,19 @@ func TestRequirements(t *testing.T) {
 			}
 		})
 	}
+	w := newWorld(t)
+	w.ec2.run, w.ec2.plain = true, "m5.large"
+	in := mixed("g", 1, nil)
+	in.MixedInstancesPolicy.LaunchTemplate.Overrides = []autoscalingapi.LaunchTemplateOverrides{{InstanceRequirements: requirements(1, 8192)}}
+	w.must("CreateAutoScalingGroup", in)
+	w.Advance(5 * time.Second)
+	if got := w.launched(); got != "1 on-demand r5.large" {
+		t.Errorf("launched %s: a type without encrypted volumes is taken if there is no other", got)
+	}
+	broken, mismatch := apierr.New("UnsupportedOperation", "The type is broken."), apierr.New("InvalidParameterValue", "It does not match the architecture.")
+	w = newWorld(t)
+	w.ec2.notFor = map[string]*apierr.Error{"m5.large": broken, "m6g.large": mismatch}
+	guardtest.WantError(t, w.try("CreateAutoScalingGroup", in), "ValidationError", "You must use a valid fully-formed launch template. The type is broken.")
 	for _, option := range []func(*needs){
 		func(n *needs) { n.BurstablePerformance = new("required") },
 		func(n *needs) { n.BareMetal = new("required") },

@@ -254,20 +254,32 @@ func (k *market) choices(m *mixedRecord) []overrideRecord {
 	return out
 }
 
-// matches are the cheapest types that meet an override's requirements.
+// matches are the cheapest types that meet an override's requirements. The first generations, which cannot have
+// encrypted volumes, are taken if there are no others: a launch on them fails wherever volumes are encrypted.
 func (k *market) matches(o *overrideRecord) []string {
-	var out []string
+	var out, plain []string
 	for _, t := range k.types {
-		if meets(o.Requirements, &t) && (o.Arch == "" || architecture(&t) == o.Arch) {
+		switch {
+		case !meets(o.Requirements, &t) || o.Arch != "" && architecture(&t) != o.Arch:
+		case t.EbsInfo != nil && api.Val(t.EbsInfo.EncryptionSupport) == "unsupported":
+			plain = append(plain, api.Val(t.InstanceType))
+		default:
 			out = append(out, api.Val(t.InstanceType))
 		}
+	}
+	if len(out) == 0 {
+		out = plain
 	}
 	slices.SortFunc(out, func(a, b string) int { return cmp.Or(cmp.Compare(k.prices[a], k.prices[b]), cmp.Compare(a, b)) })
 	return out[:min(len(out), maxMatches)]
 }
 
+// otherArchitecture is in what EC2 says of a type that does not run an image.
+const otherArchitecture = "does not match the architecture"
+
 // settleArch tries, with the user's rights, the cheapest type of each architecture that meets an
-// override, and keeps the first architecture that the image runs on.
+// override, and keeps the first architecture that the image runs on. That the image is of another architecture is
+// told only if nothing else is wrong.
 func (s *Service) settleArch(ctx context.Context, c *guard.Call, m *mixedRecord, o *overrideRecord, k *market) error {
 	var err error
 	for _, arch := range []string{"x86_64", "arm64"} {
@@ -278,9 +290,13 @@ func (s *Service) settleArch(ctx context.Context, c *guard.Call, m *mixedRecord,
 			continue
 		}
 		one.Type = types[0]
-		if err = s.try(ctx, c, m.launch(&one)); err == nil {
+		refused := s.try(ctx, c, m.launch(&one))
+		if refused == nil {
 			o.Arch = arch
 			return nil
+		}
+		if err == nil || strings.Contains(err.Error(), otherArchitecture) {
+			err = refused
 		}
 	}
 	if err == nil {

@@ -129,7 +129,9 @@ func overrideLaunch(ref *ec2api.LaunchTemplateSpecification, o *ec2api.FleetLaun
 // several specifications and subnets stay within maxPools.
 const maxMatches = 10
 
-// typesMeeting are the instance types with the attributes, cheapest first, maxMatches at most.
+// typesMeeting are the instance types with the attributes, cheapest first, maxMatches at most. The first generations,
+// which cannot have encrypted volumes, are taken if there are no others: a launch on them fails wherever volumes are
+// encrypted.
 // Source: EC2 API Reference, InstanceRequirementsRequest.
 func typesMeeting(r *ec2api.InstanceRequirementsRequest, arch string) []string {
 	var out []instanceType
@@ -137,6 +139,9 @@ func typesMeeting(r *ec2api.InstanceRequirementsRequest, arch string) []string {
 		if t.Runs(arch) && t.meets(r) {
 			out = append(out, t)
 		}
+	}
+	if slices.ContainsFunc(out, instanceType.Encrypts) {
+		out = slices.DeleteFunc(out, func(t instanceType) bool { return !t.Encrypts() })
 	}
 	slices.SortFunc(out, func(a, b instanceType) int {
 		pa, pb := fleetPool{Type: a.Name, Weight: 1}, fleetPool{Type: b.Name, Weight: 1}
@@ -162,7 +167,6 @@ func (t instanceType) meets(r *ec2api.InstanceRequirementsRequest) bool {
 	case r.MemoryGiBPerVCpu != nil && !between(perCPU, r.MemoryGiBPerVCpu.Min, r.MemoryGiBPerVCpu.Max):
 	case len(r.CpuManufacturers) > 0 && !slices.Contains(r.CpuManufacturers, maker):
 	case len(r.InstanceGenerations) > 0 && !slices.Contains(r.InstanceGenerations, generation):
-	case !t.Current() && len(r.InstanceGenerations) == 0:
 	case !chosen(r.BurstablePerformance, "excluded", t.Burstable()), !chosen(r.BareMetal, "excluded", t.Metal()):
 	case api.Val(r.RequireHibernateSupport) && !t.Hibernates():
 	case api.Val(r.RequireEncryptionInTransit) && !t.EncryptsInTransit():

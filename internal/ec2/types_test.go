@@ -231,9 +231,12 @@ func TestFleetsChooseTypesByRequirements(t *testing.T) {
 		"disks": {func(n *needs) {
 			n.TotalLocalStorageGB, n.LocalStorageTypes = &ec2api.TotalLocalStorageGBRequest{Min: new(1000.0)}, []string{"hdd"}
 		}, "d3en.xlarge"},
-		"in transit":   {func(n *needs) { n.RequireEncryptionInTransit, n.AllowedInstanceTypes = new(true), []string{"m5*"} }, "m5dn.large"},
-		"network":      {func(n *needs) { n.NetworkBandwidthGbps = &ec2api.NetworkBandwidthGbpsRequest{Min: new(400.0)} }, "p4d.24xlarge"},
-		"burstable":    {func(n *needs) { n.BurstablePerformance = new("required") }, "t2.medium"},
+		"in transit": {func(n *needs) { n.RequireEncryptionInTransit, n.AllowedInstanceTypes = new(true), []string{"m5*"} }, "m5dn.large"},
+		"network":    {func(n *needs) { n.NetworkBandwidthGbps = &ec2api.NetworkBandwidthGbpsRequest{Min: new(400.0)} }, "p4d.24xlarge"},
+		"burstable":  {func(n *needs) { n.BurstablePerformance = new("required") }, "t2.medium"},
+		"unencrypted last": {func(n *needs) {
+			n.VCpuCount.Min, n.MemoryMiB.Min, n.AllowedInstanceTypes = new(int32(1)), new(int32(1000)), []string{"m1.*", "m3.*"}
+		}, "m3.medium"},
 		"old ones too": {func(n *needs) { n.InstanceGenerations, n.AllowedInstanceTypes = []string{"previous"}, []string{"m3.*"} }, "m3.large"},
 	} {
 		t.Run(name, func(t *testing.T) {
