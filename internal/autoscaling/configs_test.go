@@ -218,7 +218,9 @@ func TestLaunchByConfiguration(t *testing.T) {
 // Metadata options are shown in full if one was given, and not at all if none was.
 func TestMetadataOptionsOfConfigurations(t *testing.T) {
 	w := newWorld(t)
-	for name, tt := range map[string]struct{ given, want *autoscalingapi.InstanceMetadataOptions }{
+	for name, tt := range map[string]struct {
+		given, want *autoscalingapi.InstanceMetadataOptions
+	}{
 		"none": {},
 		"one": {
 			&autoscalingapi.InstanceMetadataOptions{HttpTokens: new("required")},
