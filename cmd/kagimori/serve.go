@@ -108,7 +108,7 @@ func (f *serveFlags) command(io stdio) *cobra.Command {
 	fl.BoolVar(&f.requireMlock, "require-mlock", false, "refuse to run if keys may be swapped out to disk")
 	fl.BoolVar(&f.fips, "fips", false, "only approved algorithms; needs GODEBUG=fips140=on")
 	fl.IntVar(&f.maxGroups, "quota-groups", 0, "most Auto Scaling `groups` of an account and Region (default 500, as at AWS)")
-	fl.IntVar(&f.keyCache, "key-cache", 0, "most `keys` that are kept ready: for decisions, and unwrapped in locked memory (default 4096); each takes about 5 KB")
+	fl.IntVar(&f.keyCache, "key-cache", 0, "most `keys` that are kept ready: for decisions, and unwrapped in locked memory (default 4096); each takes about 3 KB")
 	fl.StringVar(&f.tlsCert, "tls-cert", "", "`file` with the certificate chain, in PEM")
 	fl.StringVar(&f.tlsKey, "tls-key", "", "`file` with the certificate's key, in PEM")
 	fl.StringVar(&f.tlsClientCA, "tls-client-ca", "", "`file` with certificates, in PEM: clients have to have a certificate under one of them, and sign their requests as ever")
