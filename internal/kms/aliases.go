@@ -74,7 +74,9 @@ func (s *Service) CreateAlias(ctx context.Context, c *guard.Call, in *kmsapi.Cre
 		if err != nil {
 			return err
 		}
-		c.Touch(k.arn, k.Account, "AWS::KMS::Key")
+		c.Touch(k.arn, k.Account, keyType)
+		c.Touch(arn.KMSAlias(c.Region, c.Account(), name), c.Account(), keyType)
+		affects(c, k)
 		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: []authz.Part{aliasPart(c, "kms:CreateAlias", name), k.part("kms:CreateAlias")}}); err != nil {
 			return err
 		}
@@ -129,9 +131,11 @@ func (s *Service) UpdateAlias(ctx context.Context, c *guard.Call, in *kmsapi.Upd
 		if err != nil {
 			return err
 		}
+		c.Touch(arn.KMSAlias(c.Region, c.Account(), name), c.Account(), keyType)
+		affects(c, to)
 		parts := []authz.Part{aliasPart(c, "kms:UpdateAlias", name)}
 		for _, k := range []*keyView{from.keyView, to} {
-			c.Touch(k.arn, k.Account, "AWS::KMS::Key")
+			c.Touch(k.arn, k.Account, keyType)
 			parts = append(parts, k.part("kms:UpdateAlias"))
 		}
 		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: parts}); err != nil {
@@ -187,7 +191,9 @@ func (s *Service) DeleteAlias(ctx context.Context, c *guard.Call, in *kmsapi.Del
 		if err != nil {
 			return err
 		}
-		c.Touch(k.arn, k.Account, "AWS::KMS::Key")
+		c.Touch(arn.KMSAlias(c.Region, c.Account(), name), c.Account(), keyType)
+		c.Touch(k.arn, k.Account, keyType)
+		affects(c, k.keyView)
 		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: []authz.Part{aliasPart(c, "kms:DeleteAlias", name), k.part("kms:DeleteAlias")}}); err != nil {
 			return err
 		}

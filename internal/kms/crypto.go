@@ -66,7 +66,7 @@ func (s *Service) newSide(op string, alg *string, context map[string]string) (si
 
 // part is the evaluation of a side, with the condition keys of cryptographic operations.
 func cryptoPart(c *guard.Call, sd *side) authz.Part {
-	c.Touch(sd.key.arn, sd.key.Account, "AWS::KMS::Key")
+	c.Touch(sd.key.arn, sd.key.Account, keyType)
 	p := sd.key.part(sd.action)
 	if all := sd.key.crypto; sd.alg == symmetric && all != nil {
 		p.Context = all[:len(all):len(all)]

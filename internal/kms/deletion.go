@@ -181,7 +181,7 @@ func (s *Service) destroy(ctx context.Context, region, account, id string) error
 			if gone, err = due(tx); err != nil {
 				return err
 			}
-			c.Touch(gone.arn, account, "AWS::KMS::Key")
+			c.Touch(gone.arn, account, keyType)
 			if err := noteDestroyed(tx, s.g.Now(), len(gone.materials())); err != nil {
 				return err
 			}

@@ -32,7 +32,8 @@ func (s *Service) RevokeGrant(ctx context.Context, c *guard.Call, in *kmsapi.Rev
 		if err != nil {
 			return err
 		}
-		c.Touch(k.arn, k.Account, "AWS::KMS::Key")
+		c.Touch(k.arn, k.Account, keyType)
+		affects(c, k.keyView)
 		p := k.part("kms:RevokeGrant")
 		grantIsForAWSResource(c, &p)
 		if _, err := s.authorize(tx, c, k.keyView, p, api.Val(in.DryRun)); err != nil {
@@ -81,7 +82,8 @@ func (s *Service) RetireGrant(ctx context.Context, c *guard.Call, in *kmsapi.Ret
 		if err != nil {
 			return err
 		}
-		c.Touch(k.arn, k.Account, "AWS::KMS::Key")
+		c.Touch(k.arn, k.Account, keyType)
+		affects(c, k.keyView)
 		c.Note("grantId", grantID)
 		p := k.part("kms:RetireGrant") // other grants do not matter
 		p.Target = new(g.authz())

@@ -201,7 +201,7 @@ func TestGrantRecords(t *testing.T) {
 	out := f.root.grant(&kmsapi.CreateGrantRequest{KeyId: &f.key, GranteePrincipal: &f.user, Operations: []string{"Decrypt"}})
 	f.root.must(&kmsapi.RetireGrantRequest{GrantToken: out.GrantToken})
 	made := w.records(trail.Filter{EventName: "CreateGrant"})[0]
-	if !strings.Contains(string(made.ResponseElements), *out.GrantId) || !strings.Contains(string(made.RequestParameters), f.user) {
+	if !strings.Contains(string(made.ResponseElements), *out.GrantId) || !strings.Contains(string(made.ResponseElements), `"keyId":"`+f.key+`"`) || !strings.Contains(string(made.RequestParameters), f.user) {
 		t.Errorf("CreateGrant: %s %s", made.RequestParameters, made.ResponseElements)
 	}
 	ended := w.records(trail.Filter{EventName: "RetireGrant"})[0]

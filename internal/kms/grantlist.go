@@ -20,7 +20,7 @@ func (s *Service) ListGrants(ctx context.Context, c *guard.Call, in *kmsapi.List
 		if err != nil {
 			return err
 		}
-		c.Touch(k.arn, k.Account, "AWS::KMS::Key")
+		c.Touch(k.arn, k.Account, keyType)
 		p := k.part("kms:ListGrants")
 		grantIsForAWSResource(c, &p)
 		if _, err := s.authorize(tx, c, k.keyView, p, false); err != nil {

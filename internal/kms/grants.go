@@ -85,7 +85,7 @@ func (s *Service) CreateGrant(ctx context.Context, c *guard.Call, in *kmsapi.Cre
 			return err
 		}
 		out, of = &kmsapi.CreateGrantResponse{GrantId: &id}, k.keyView
-		c.Respond(out) // without the token
+		c.Respond(&kmsapi.RevokeGrantRequest{GrantId: &id, KeyId: &k.arn}) // without the token, with the key: see affects
 		return nil
 	})
 	if err != nil {
@@ -153,7 +153,7 @@ func (s *Service) resolveGrantPrincipals(tx store.Tx, c *guard.Call, g *grantRec
 }
 
 func (s *Service) authorizeGrant(tx store.Tx, c *guard.Call, k *keyView, g *grantRecord, dryRun bool) error {
-	c.Touch(k.arn, k.Account, "AWS::KMS::Key")
+	c.Touch(k.arn, k.Account, keyType)
 	p := k.part("kms:CreateGrant")
 	g.terms().Describe(&p, c.Caller.Forwarded())
 	p.NewGrant = new(g.authz())

@@ -29,7 +29,7 @@ func (s *Service) externalKey(ctx context.Context, c *guard.Call, keyID *string,
 		if k, err = s.resolve(tx, c, keyID, false); err != nil {
 			return err
 		}
-		c.Touch(k.arn, k.Account, "AWS::KMS::Key")
+		c.Touch(k.arn, k.Account, keyType)
 		part := k.part(action)
 		if more != nil {
 			more(&part)
@@ -261,7 +261,7 @@ func (s *Service) expire(ctx context.Context, due, region, account, id string) e
 			return errNotRotating
 		}
 		keyARN = k.arn()
-		c.Touch(keyARN, account, "AWS::KMS::Key")
+		c.Touch(keyARN, account, keyType)
 		before := k
 		k.own()
 		for id, im := range before.Imports {

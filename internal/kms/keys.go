@@ -76,7 +76,7 @@ func (s *Service) CreateKey(ctx context.Context, c *guard.Call, in *kmsapi.Creat
 		}
 		out = &kmsapi.CreateKeyResponse{KeyMetadata: k.metadata()}
 		c.Respond(out)
-		c.Touch(k.arn(), k.Account, "AWS::KMS::Key")
+		c.Touch(k.arn(), k.Account, keyType)
 		made := *k
 		if _, err := freshen(s.hsm, &made); err != nil {
 			return err
@@ -205,7 +205,7 @@ func (s *Service) DescribeKey(ctx context.Context, c *guard.Call, in *kmsapi.Des
 		if err != nil {
 			return err
 		}
-		c.Touch(k.arn, k.Account, "AWS::KMS::Key")
+		c.Touch(k.arn, k.Account, keyType)
 		p := k.part("kms:DescribeKey")
 		requestAlias(&p.Context, k)
 		if _, err := s.authorize(tx, c, k.keyView, p, false); err != nil {

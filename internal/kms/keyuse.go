@@ -36,7 +36,7 @@ func (u *keyUse) begin(ctx context.Context, s *Service, c *guard.Call) error {
 		if u.key, err = s.resolve(tx, c, u.keyID, true); err != nil {
 			return err
 		}
-		c.Touch(u.key.arn, u.key.Account, "AWS::KMS::Key")
+		c.Touch(u.key.arn, u.key.Account, keyType)
 		p := u.key.part("kms:" + u.op)
 		requestAlias(&p.Context, u.key)
 		if u.more != nil {

@@ -134,7 +134,7 @@ func (s *Service) createManaged(ctx context.Context, c *guard.Call, account stri
 		if err := authorize(tx); err != nil {
 			return err
 		}
-		c.Touch(k.arn(), account, "AWS::KMS::Key")
+		c.Touch(k.arn(), account, keyType)
 		c.Respond(&kmsapi.CreateKeyResponse{KeyMetadata: k.metadata()})
 		if _, err := freshen(s.hsm, &k); err != nil {
 			return err

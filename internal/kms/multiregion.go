@@ -34,7 +34,7 @@ func (s *Service) ReplicateKey(ctx context.Context, c *guard.Call, in *kmsapi.Re
 			return err
 		}
 		k = *found.keyRecord
-		c.Touch(found.arn, k.Account, "AWS::KMS::Key")
+		c.Touch(found.arn, k.Account, keyType)
 		part := found.part("kms:ReplicateKey")
 		part.Context.Set("kms:replicaregion", region)
 		if p, err = s.authorize(tx, c, found.keyView, part, false); err != nil {
@@ -158,7 +158,7 @@ func (s *Service) putReplica(tx store.Tx, own *guard.Call, asked *kmsapi.CreateK
 			return err
 		}
 	}
-	own.Touch(r.arn(), r.Account, "AWS::KMS::Key")
+	own.Touch(r.arn(), r.Account, keyType)
 	if err := primary.eachRelated(tx, func(other *keyRecord) error { other.Multi = r.Multi; return nil }); err != nil {
 		return err
 	}
@@ -181,6 +181,7 @@ func (s *Service) UpdatePrimaryRegion(ctx context.Context, c *guard.Call, in *km
 		if err != nil {
 			return err
 		}
+		affects(c, k.keyView)
 		keys := []*keyView{k.keyView}
 		replica, found, err := s.keys.Shared(tx, region, k.Account, k.ID)
 		if err != nil {
@@ -191,7 +192,7 @@ func (s *Service) UpdatePrimaryRegion(ctx context.Context, c *guard.Call, in *km
 		}
 		check := guard.Check{}
 		for _, v := range keys {
-			c.Touch(v.arn, v.Account, "AWS::KMS::Key")
+			c.Touch(v.arn, v.Account, keyType)
 			p := v.part("kms:UpdatePrimaryRegion")
 			p.Context.Set("kms:primaryregion", region)
 			check.Parts, check.Grants = append(check.Parts, p), append(check.Grants, nil)

@@ -117,7 +117,7 @@ func (s *Service) synchronize(ctx context.Context, k *keyRecord, m hsm.Material)
 		return nil, err
 	}
 	return copies, guard.InvokeVoid(ctx, s.g, own, &struct{}{}, func(ctx context.Context, own *guard.Call, _ *struct{}) error {
-		own.Touch(k.arn(), k.Account, "AWS::KMS::Key")
+		own.Touch(k.arn(), k.Account, keyType)
 		for _, region := range k.others() {
 			var p permit.Permit
 			err := s.g.View(ctx, own, func(tx store.Tx) (err error) {

@@ -100,7 +100,7 @@ func absentKey(region, account, id string) resolved {
 // that may not be used, so that existence does not leak. A service is told the truth: it has no
 // account, and has to know whether a grant that it retires is gone.
 func (s *Service) hidden(tx store.Tx, c *guard.Call, action, resource, account string) error {
-	c.Touch(resource, account, "AWS::KMS::Key")
+	c.Touch(resource, account, keyType)
 	if c.Caller.Principal.Type == authz.Service {
 		return notFound("Key '%s' or what was asked of it does not exist", resource)
 	}

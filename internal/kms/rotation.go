@@ -120,7 +120,7 @@ func (s *Service) RotateKeyOnDemand(ctx context.Context, c *guard.Call, in *kmsa
 		if k, err = s.resolve(tx, c, in.KeyId, false); err != nil {
 			return err
 		}
-		c.Touch(k.arn, k.Account, "AWS::KMS::Key")
+		c.Touch(k.arn, k.Account, keyType)
 		if p, err = s.authorize(tx, c, k.keyView, k.part("kms:RotateKeyOnDemand"), false); err != nil {
 			return err
 		}

@@ -161,7 +161,7 @@ func (s *Service) rotateAutomatically(ctx context.Context, due, region, account,
 		if !found || k.due().UTC().Format(dueFormat) != due {
 			return errNotRotating
 		}
-		c.Touch(k.arn(), account, "AWS::KMS::Key")
+		c.Touch(k.arn(), account, keyType)
 		part, err := ownPart("kms:RotateKey", &k)
 		if err == nil {
 			p, err = s.g.Allow(tx, c, part)

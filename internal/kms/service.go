@@ -194,7 +194,7 @@ func (s *Service) allow(tx store.Tx, c *guard.Call, k *keyView, action string) e
 
 // allowWith is allow for an action with condition keys of its own, which more adds.
 func (s *Service) allowWith(tx store.Tx, c *guard.Call, k *keyView, action string, more func(*authz.Part)) error {
-	c.Touch(k.arn, k.Account, "AWS::KMS::Key")
+	c.Touch(k.arn, k.Account, keyType)
 	p := k.part(action)
 	if more != nil {
 		more(&p)
@@ -214,6 +214,16 @@ func anyPart(c *guard.Call, action string) authz.Part {
 	return authz.Part{Action: action, Resource: authz.Resource{ARN: "*", Account: c.Account()}}
 }
 
+// keyType is how records call the type of keys, and of aliases.
+const keyType = "AWS::KMS::Key"
+
+// affects names a key in the record of an operation whose answer does not, unless it says more of the
+// answer later. Source: AWS KMS Developer Guide, "Examples of AWS KMS log entries" (CreateAlias and others:
+// since December 2022).
+func affects(c *guard.Call, k *keyView) {
+	c.Respond(&kmsapi.CancelKeyDeletionResponse{KeyId: &k.arn})
+}
+
 // change applies fn to a key after deciding action, with the condition keys that more adds, and
 // checking the key's state.
 func (s *Service) change(ctx context.Context, c *guard.Call, keyID *string, action string, op keyrule.Operation,
@@ -231,6 +241,7 @@ func (s *Service) change(ctx context.Context, c *guard.Call, keyID *string, acti
 		if err := s.allowWith(tx, c, k.keyView, action, add); err != nil {
 			return err
 		}
+		affects(c, k.keyView)
 		if err := k.check(op); err != nil {
 			return err
 		}

@@ -6,7 +6,9 @@
 package managed
 
 import (
+	"crypto/sha256"
 	"embed"
+	"encoding/base32"
 	"encoding/json"
 	"fmt"
 	"iter"
@@ -18,7 +20,7 @@ type Policy struct {
 	ARN         string    `json:"arn"`
 	Name        string    `json:"name"`
 	Path        string    `json:"path"`
-	ID          string    `json:"id"` // "" if it is not known
+	ID          string    `json:"id"` // one of our own, made of the ARN, if AWS's is not known
 	Description string    `json:"description"`
 	Version     string    `json:"version"` // default version id
 	Created     time.Time `json:"created"`
@@ -45,6 +47,10 @@ func All() iter.Seq[Policy] {
 		for _, p := range all {
 			p.ARN = "arn:aws:iam::aws:policy" + p.Path + p.Name
 			p.Document = string(p.Raw)
+			if p.ID == "" {
+				sum := sha256.Sum256([]byte(p.ARN))
+				p.ID = "ANPA" + base32.StdEncoding.EncodeToString(sum[:])[:17]
+			}
 			if !yield(p) {
 				return
 			}

@@ -17,12 +17,16 @@ func TestPolicies(t *testing.T) {
 		"AWSKeyManagementServicePowerUser": "v2", "IAMFullAccess": "v2", "IAMReadOnlyAccess": "v4", "AmazonSSMManagedInstanceCore": "v2",
 	}
 	seen := map[string]bool{}
+	id := regexp.MustCompile(`^ANPA[A-Z0-9]{17}$`)
 	path, version := regexp.MustCompile(`^/([a-z-]+/)?$`), regexp.MustCompile(`^v[1-9][0-9]*$`)
 	for p := range managed.All() {
 		if seen[p.Name] {
 			t.Errorf("%s is there twice", p.Name)
 		}
-		seen[p.Name] = true
+		if !id.MatchString(p.ID) || seen[p.ID] {
+			t.Errorf("%s has the id %q", p.Name, p.ID)
+		}
+		seen[p.Name], seen[p.ID] = true, true
 		if !path.MatchString(p.Path) || !version.MatchString(p.Version) || p.ARN != "arn:aws:iam::aws:policy"+p.Path+p.Name || p.Description == "" {
 			t.Errorf("%+v", p)
 		}
