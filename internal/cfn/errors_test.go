@@ -18,7 +18,7 @@ func TestErrors(t *testing.T) {
 	}{
 		"YAML that is none":         {"Resources:\n  Key:\n    Type: AWS::KMS::Key\n   Properties: {}\n", cfn.Options{}, 4, 4, ""},
 		"JSON that is none":         {"{\n \"Resources\": {\"Key\": {\"Type\": \"AWS::KMS::Key\",}}}", cfn.Options{}, 2, 0, ""},
-		"JSON that ends too early":  {"{\n \"Resources\": {", cfn.Options{}, 2, 0, ""},
+		"JSON that ends too early":  {"{\n \"Resources\": {", cfn.Options{}, 2, 0, "ends too early"},
 		"a name twice":              {"Resources:\n  A: {Type: AWS::S3::Bucket}\n  A: {Type: AWS::S3::Bucket}\n", cfn.Options{}, 3, 3, "the name A is there twice"},
 		"a name twice in JSON":      {"{\"Resources\": {\n\"A\": {\"Type\": \"AWS::S3::Bucket\"},\n\"A\": {}}}", cfn.Options{}, 3, 1, "duplicate object member name"},
 		"a tag that is no function": {"Resources:\n  A: {Type: !Nothing x}\n", cfn.Options{}, 2, 13, "no function is called !Nothing"},

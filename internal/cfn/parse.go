@@ -118,7 +118,7 @@ func (r *jsonReader) wrap(err error) error {
 	if own, ok := errors.AsType[*Error](err); ok {
 		return own
 	}
-	if bad, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+	if bad, ok := errors.AsType[*jsontext.SyntacticError](err); ok && !errors.Is(err, io.ErrUnexpectedEOF) {
 		what := "this is not JSON"
 		if bad.Err != nil {
 			what = bad.Err.Error()

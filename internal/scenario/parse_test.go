@@ -211,3 +211,13 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// What was cut off is told so, wherever that was.
+func TestCutOffIsSaid(t *testing.T) {
+	for _, text := range []string{"", "{", `{"id"`, `{"id":`, `{"id": "x"`, strings.Repeat("[", 50), strings.Repeat(`{"a":`, 50), `{"id": "x`} {
+		_, err := scenario.Parse([]byte(text))
+		if err == nil || !strings.HasSuffix(err.Error(), "the file ends too early") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}

@@ -108,6 +108,9 @@ func (p *parser) wrong(path, format string, args ...any) {
 	p.problem(p.at[path], path, format, args...)
 }
 
+// tooEarly is what is said of a file that is cut off.
+const tooEarly = "the file ends too early"
+
 // tree reads the whole file.
 func (p *parser) tree() (node, bool) {
 	p.dec = jsontext.NewDecoder(bytes.NewReader(p.src))
@@ -124,11 +127,14 @@ func (p *parser) tree() (node, bool) {
 	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		offset = int(e.ByteOffset)
 		text = "this is not JSON: " + e.Err.Error()
-		if errors.Is(err, jsontext.ErrDuplicateName) {
+		switch {
+		case errors.Is(err, jsontext.ErrDuplicateName):
 			text = "a member of this name is there already"
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			text = tooEarly
 		}
 	} else if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		text = "the file ends too early"
+		text = tooEarly
 	}
 	p.problem(offset, "", "%s", text)
 	return node{}, false
