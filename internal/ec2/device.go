@@ -103,7 +103,17 @@ func (s *Service) devices(tx store.Tx, c *guard.Call, img imageRecord, mappings 
 			return nil, err
 		}
 	}
+	for _, d := range out {
+		if d.name == img.RootDevice && (d.perf.Type == "st1" || d.perf.Type == "sc1") {
+			return nil, errBootVolume(d.perf.Type)
+		}
+	}
 	return out, settle(out)
+}
+
+// errBootVolume refuses hard disks to boot from. Source: Amazon EBS User Guide, "Amazon EBS volume types", Boot volume.
+func errBootVolume(kind string) error {
+	return apierr.Newf("InvalidBlockDeviceMapping", "Volumes of type %s cannot be used as root volume.", kind)
 }
 
 // namedTwice refuses mappings of one origin, request or template, that name a device twice.

@@ -198,6 +198,9 @@ func TestImageRefusals(t *testing.T) {
 		{"name malformed", registers(func(in *ec2api.RegisterImageRequest) { in.Name = new("a*b") }), "InvalidAMIName.Malformed", "*"},
 		{"encryption is the snapshot's", registers(func(in *ec2api.RegisterImageRequest) { in.BlockDeviceMappings[0].Ebs.Encrypted = new(true) }), "InvalidBlockDeviceMapping", "*"},
 		{"the key is the snapshot's", registers(func(in *ec2api.RegisterImageRequest) { in.BlockDeviceMappings[0].Ebs.KmsKeyId = new("alias/x") }), "InvalidParameterCombination", "*"},
+		{"a hard disk to boot from", registers(func(in *ec2api.RegisterImageRequest) {
+			in.BlockDeviceMappings[0].Ebs.VolumeType, in.BlockDeviceMappings[0].Ebs.VolumeSize = new("st1"), new(int32(500))
+		}), "InvalidBlockDeviceMapping", "Volumes of type st1 cannot be used as root volume."},
 		{"no root", registers(func(in *ec2api.RegisterImageRequest) { in.RootDeviceName = new("/dev/sda1") }), "InvalidBlockDeviceMapping", "*"},
 		{"root without snapshot", registers(func(in *ec2api.RegisterImageRequest) {
 			in.BlockDeviceMappings = root(&ec2api.EbsBlockDevice{VolumeSize: new(int32(8))})

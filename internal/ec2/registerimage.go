@@ -118,6 +118,9 @@ func (s *Service) registered(tx store.Tx, c *guard.Call, in *ec2api.RegisterImag
 	if root < 0 || img.Devices[root].SnapshotID == "" {
 		return img, apierr.Newf("InvalidBlockDeviceMapping", "The root device %s needs a mapping with a snapshot.", img.RootDevice)
 	}
+	if kind := img.Devices[root].VolumeType; kind == "st1" || kind == "sc1" {
+		return img, errBootVolume(kind)
+	}
 	return img, nil
 }
 

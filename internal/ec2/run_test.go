@@ -194,6 +194,9 @@ func TestRunInstancesRefusals(t *testing.T) {
 				SnapshotId: h.rootSnapshot(), Encrypted: new(true),
 			}}}
 		}, "InvalidBlockDeviceMapping", "the encrypted flag cannot be specified since device /dev/sdf has a snapshot specified."},
+		{"a hard disk to boot from", func(in *ec2api.RunInstancesRequest) {
+			in.BlockDeviceMappings = []ec2api.BlockDeviceMapping{{DeviceName: new(rootDevice), Ebs: &ec2api.EbsBlockDevice{VolumeType: new("sc1"), VolumeSize: new(int32(500))}}}
+		}, "InvalidBlockDeviceMapping", "Volumes of type sc1 cannot be used as root volume."},
 		{"smaller than its snapshot", func(in *ec2api.RunInstancesRequest) {
 			in.BlockDeviceMappings = []ec2api.BlockDeviceMapping{{DeviceName: new(rootDevice), Ebs: size(1)}}
 		}, "InvalidBlockDeviceMapping", "*"},
