@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/apierr"
@@ -235,7 +236,9 @@ func (x *exchange) routeAction(params []byte) error {
 		x.e = x.byName[scopeOf(x.r).service]
 		return x.problem(missingOperation, "The request must contain the parameter Action.")
 	case hasVersion:
-		x.e = x.byVersion[version]
+		if x.e = x.byVersion[version]; x.e == nil {
+			x.e = x.earlier(version)
+		}
 	default:
 		// AWS assumes a service's own version where the request names none.
 		x.e = x.byName[scopeOf(x.r).service]
@@ -245,6 +248,19 @@ func (x *exchange) routeAction(params []byte) error {
 		return x.problem(unknownOperation, "kagimori does not offer "+cut(action, 128)+" of version "+cut(version, 32)+".")
 	}
 	return x.operation(action)
+}
+
+// earlier is EC2, if a request to it is in an earlier version of its API, which old clients speak and AWS still answers; it is
+// answered in the only version that there is here. Source: EC2 API Reference, "Common query parameters" (Version).
+func (x *exchange) earlier(version string) *endpoint {
+	e := x.byName[scopeOf(x.r).service]
+	if e == nil || e.svc.Protocol != api.EC2 || version >= e.svc.Version {
+		return nil
+	}
+	if _, err := time.Parse(time.DateOnly, version); err != nil {
+		return nil
+	}
+	return e
 }
 
 // operation finds the operation; the service is known.
