@@ -48,9 +48,9 @@ func TestRollingUpgradeOfHosts(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(c.sockets) })
-	raised := "format 2 now, after 1"
+	raised := "format 3 now, after 1"
 	if before := os.Getenv(previousEnv); before != "" {
-		raised = "the store has format"
+		raised = "format 3"
 		c.by = func(cmd *exec.Cmd) error {
 			cmd.Path = before
 			return cmd.Start()

@@ -2,6 +2,7 @@ package etcdtest_test
 
 import (
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 
@@ -72,13 +73,18 @@ func upgrade(t *testing.T, prefix string, forget ...string) (app.ClusterReport, 
 	return app.UpgradeCluster(t.Context(), app.Config{Cluster: cluster(prefix), Logger: slog.New(slog.DiscardHandler)}, forget...)
 }
 
-// versions are those of the records of keys, by their ARNs' last parts.
+// versions are those of the records of keys, by their ids.
 func versions(t *testing.T, prefix string) map[string]byte {
+	return recordVersions(t, prefix, "kms/key")
+}
+
+// recordVersions are those of a bucket's records, by the last part of their keys.
+func recordVersions(t *testing.T, prefix, bucket string) map[string]byte {
 	t.Helper()
 	all := map[string]byte{}
 	briefly(t, prefix, func(tx store.Tx) error {
 		clear(all)
-		for p, err := range tx.Scan("kms/key", store.Range{}) {
+		for p, err := range tx.Scan(bucket, store.Range{}) {
 			if err != nil {
 				return err
 			}
@@ -124,7 +130,7 @@ func TestNodesOneVersionApart(t *testing.T) {
 		t.Errorf("before the format was raised, a key has version %d", v)
 	}
 	r, err := upgrade(t, prefix)
-	if err != nil || r.From != 1 || r.To != 2 || len(r.Members) != 2 {
+	if err != nil || r.From != 1 || r.To != 3 || len(r.Members) != 2 {
 		t.Fatalf("raised: %+v, %v", r, err)
 	}
 	second := newKey(two)
@@ -148,6 +154,34 @@ func TestNodesOneVersionApart(t *testing.T) {
 	two.Stop()
 	if r, err := upgrade(t, prefix); err != nil || len(r.Members) != 1 {
 		t.Errorf("a node that stopped is among %v, %v", r.Members, err)
+	}
+}
+
+// In a cluster of format 2 keys are packed, and grants are what its nodes understand, until it is raised.
+func TestGrantsOfTheFormatBefore(t *testing.T) {
+	prefix := place()
+	briefly(t, prefix, etcdtest.Mode{Format: 2, Dev: true}.Put)
+	s := startNode(t, prefix)
+	key := newKey(s)
+	grant := func() string {
+		return *testkit.Call[kmsapi.CreateGrantResponse](s.As(testkit.Admin(upgradeAccount)).KMS, "CreateGrant", &kmsapi.CreateGrantRequest{
+			KeyId: &key, GranteePrincipal: new("arn:aws:iam::" + upgradeAccount + ":root"), Operations: []string{"Decrypt"},
+		}).GrantId
+	}
+	first := grant()
+	if k, g := versions(t, prefix)[key], recordVersions(t, prefix, "kms/grant")[first]; k != 2 || g != 1 {
+		t.Errorf("before, a key has version %d and a grant %d", k, g)
+	}
+	if r, err := upgrade(t, prefix); err != nil || r.From != 2 || r.To != 3 {
+		t.Fatalf("raised: %+v, %v", r, err)
+	}
+	eventually(t, "grants are of the new format", func() bool {
+		id := grant()
+		return recordVersions(t, prefix, "kms/grant")[id] == 2
+	})
+	list := testkit.Call[kmsapi.ListGrantsResponse](s.As(testkit.Admin(upgradeAccount)).KMS, "ListGrants", &kmsapi.ListGrantsRequest{KeyId: &key})
+	if !slices.ContainsFunc(list.Grants, func(g kmsapi.GrantListEntry) bool { return *g.GrantId == first }) {
+		t.Error("the grant of before is not there any more")
 	}
 }
 
@@ -176,7 +210,7 @@ func TestForgottenAndSilentNodes(t *testing.T) {
 	if err := silent.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := upgrade(t, prefix, "node-before"); err != nil || r.To != 2 || len(r.Members) != 0 {
+	if r, err := upgrade(t, prefix, "node-before"); err != nil || r.To != 3 || len(r.Members) != 0 {
 		t.Errorf("raised: %+v, %v", r, err)
 	}
 }
@@ -197,7 +231,7 @@ func TestLaterCluster(t *testing.T) {
 			t.Errorf("%s: %v", op, err)
 		}
 	}
-	const want = "the store in etcd was written by a newer kagimori (format 99; this one knows 2)"
+	const want = "the store in etcd was written by a newer kagimori (format 99; this one knows 3)"
 	if _, err := app.Open(t.Context(), app.Config{Data: t.TempDir(), Dev: true, Cluster: cluster(prefix), Logger: slog.New(slog.DiscardHandler)}); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("a node began: %v", err)
 	}

@@ -309,11 +309,11 @@ func TestTheFormatOfADataDirectoryIsRaisedOnce(t *testing.T) {
 		if err := start(); err != nil {
 			t.Fatal(err)
 		}
-		want(`{"format":3,"dev":true}`)
+		want(`{"format":4,"dev":true}`)
 	}
-	later := `{"format":4,"dev":true}`
+	later := `{"format":5,"dev":true}`
 	mark(later)
-	if err := start(); err == nil || !strings.Contains(err.Error(), "was written by a newer kagimori (format 4; this one knows 3)") {
+	if err := start(); err == nil || !strings.Contains(err.Error(), "was written by a newer kagimori (format 5; this one knows 4)") {
 		t.Errorf("a later directory: %v", err)
 	}
 	want(later)

@@ -34,8 +34,9 @@ import (
 //	manifest.mac       a code over the manifest under a key of the seal
 //
 // The seal is not in it: it goes into a file beside it. Only both together open anything, so that a
-// newer seal, whose epochs have ended, makes an older backup unreadable. Since format 3 keys are packed.
-const backupFormat = 3
+// newer seal, whose epochs have ended, makes an older backup unreadable. Since format 3 keys are packed, since 4
+// grants.
+const backupFormat = 4
 
 const (
 	backupHead   = "backup.json"

@@ -13,10 +13,10 @@ import (
 )
 
 // Formats of the store of a cluster, which has no volumes and snapshots. Since 2 keys are packed, and nodes say
-// which format they know. Nodes go on with the format that the store has, so that those before them
+// which format they know; since 3 grants are packed. Nodes go on with the format that the store has, so that those before them
 // understand what they write, until an operator raises it (UpgradeCluster).
 const (
-	clusterFormat = 2
+	clusterFormat = 3
 	// silentFormat is the last one whose nodes did not say what they know.
 	silentFormat = 1
 )

@@ -175,16 +175,19 @@ func (g *grantRecord) authz() authz.Grant {
 	}
 }
 
-// packedSince is the format of stores whose keys and grants are packed (docs/operations.md).
-const packedSince = 2
+// Formats of stores whose keys, and whose grants, are packed (docs/operations.md).
+const (
+	packedKeys   = 2
+	packedGrants = 3
+)
 
-var packedGrant = &store.Packed[grantRecord]{Append: appendGrant, Parse: parseGrant, Since: packedSince, JSON: 1}
+var packedGrant = &store.Packed[grantRecord]{Append: appendGrant, Parse: parseGrant, Since: packedGrants, JSON: 1}
 
 // Tables. Keys start with region and account of the key. granteeTable repeats the grants: a
 // decision reads all grants of a grantee in one scan, however many there are.
 var (
 	keyTable = store.Table[keyRecord]{
-		Bucket: "kms/key", Version: 2, Packed: &store.Packed[keyRecord]{Append: appendKey, Parse: parseKey, Since: packedSince, JSON: 1},
+		Bucket: "kms/key", Version: 2, Packed: &store.Packed[keyRecord]{Append: appendKey, Parse: parseKey, Since: packedKeys, JSON: 1},
 	}
 	aliasTable    = store.Table[aliasRecord]{Bucket: "kms/alias", Version: 1}
 	grantTable    = store.Table[grantRecord]{Bucket: "kms/grant", Version: 2, Packed: packedGrant}   // ..., key, grant
