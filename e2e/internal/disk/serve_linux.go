@@ -156,6 +156,9 @@ func (d *Disk) understand(n *notice) (s Step, mine bool) {
 		return s, false
 	case unix.SYS_FALLOCATE:
 		id, _, ok := d.file(n, a[0])
+		if a[1] == unix.FALLOC_FL_KEEP_SIZE { // room for what is written later: nothing in the file changes
+			return s, false
+		}
 		if ok && a[1]&unix.FALLOC_FL_PUNCH_HOLE == 0 {
 			d.strange("fallocate with mode %d", a[1])
 			return s, false
