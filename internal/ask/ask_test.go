@@ -223,8 +223,12 @@ func TestGrantsOfManySources(t *testing.T) {
 	}
 	for n, want := range map[int]authz.Outcome{1: authz.Allowed, 101: authz.Allowed, 20000: authz.Undetermined} {
 		part.GrantIndex = authz.IndexGrants(grants[:n])
-		if a, ok := ask.Ask(c, part); !ok || a.Outcome != want {
+		a, ok := ask.Ask(c, part)
+		if !ok || a.Outcome != want {
 			t.Errorf("%d grants: %v %v, want %v", n, ok, a.Outcome, want)
+		}
+		if told := len(a.Part.Matched) + len(a.Part.Missed); told > 310 {
+			t.Errorf("%d grants: %d of them told", n, told)
 		}
 		req := authz.Request{Principal: c.Principal, Parts: []authz.Part{part}}
 		req.Context.SetUnknown("aws:SourceArn")

@@ -98,7 +98,7 @@ func sortGrants(held []*authz.Grant) *sortedGrants {
 		k := kind{operations: of, situation: situation{
 			grantee: g.Grantee, granteeID: g.GranteeID, source: g.SourceARN, equals: constraintOf(g.ContextEquals), subset: constraintOf(g.ContextSubset),
 		}}
-		if len(sources) == maxSources && !sources[k.source] {
+		if len(sources) >= maxSources && !sources[k.source] {
 			k.source = "another"
 		}
 		sources[k.source] = true
