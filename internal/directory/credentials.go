@@ -56,7 +56,7 @@ func (d *Directory) Find(ctx context.Context, accessKeyID, token string) (secret
 			return s, id, err
 		}
 	}
-	o, err := d.ownerOf(ctx, accessKeyID, func(tx store.Tx) (*owner, error) { return d.owner(tx, accessKeyID) })
+	o, err := d.ownerOf(ctx, accessKeyID, "")
 	if err != nil {
 		return "", Identity{}, err
 	}
@@ -67,49 +67,10 @@ func (d *Directory) Find(ctx context.Context, accessKeyID, token string) (secret
 	return secret.String(plain), o.id, nil
 }
 
-// ownerOf is whose an access key is, as make finds it, and whether the account is open, on one snapshot.
-func (d *Directory) ownerOf(ctx context.Context, accessKeyID string, make func(store.Tx) (*owner, error)) (o *owner, err error) {
-	err = d.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
-		o, err = d.owners.Get(tx, func() (*owner, error) {
-			o, err := make(tx)
-			if err == nil && o.id.Principal.Account != "" {
-				o.id.Open, err = d.isOpen(tx, o.id.Principal.Account)
-			}
-			return o, err
-		}, accessKeyID)
-		return err
-	})
-	return o, err
-}
-
 // isOpen reports whether an account was not closed.
 func (d *Directory) isOpen(tx store.Tx, account string) (bool, error) {
 	shut, err := d.isShut(tx, account)
 	return !shut && err == nil, err
-}
-
-// An owner is whose an access key is, and its secret, sealed.
-type owner struct {
-	id     Identity
-	sealed []byte
-}
-
-func (d *Directory) owner(tx store.Tx, accessKeyID string) (*owner, error) {
-	key, ok, err := AccessKeys.Get(tx, accessKeyID)
-	if err != nil {
-		return nil, err
-	}
-	if !ok || key.Inactive {
-		return nil, ErrUnknownAccessKey
-	}
-	o := &owner{sealed: key.Sealed}
-	if key.User == "" {
-		o.id = d.rootIdentity(key.Account)
-	} else if o.id, err = d.userIdentity(tx, key.Account, key.User, key.UserID); err != nil {
-		return nil, err
-	}
-	o.id.AccessKeyID = key.ID
-	return o, nil
 }
 
 // devKey is whom a development access key means.
@@ -132,25 +93,11 @@ func (d *Directory) lookupDev(ctx context.Context, accessKeyID string) (secret.S
 		id.AccessKeyID = accessKeyID
 		return DevSecret, id, nil
 	}
-	o, err := d.ownerOf(ctx, accessKeyID, func(tx store.Tx) (*owner, error) { return d.devOwner(tx, account, accessKeyID) })
+	o, err := d.ownerOf(ctx, accessKeyID, account)
 	if err != nil {
 		return "", Identity{}, err
 	}
 	return DevSecret, o.id, nil
-}
-
-// devOwner is the user admin of an account, or nobody yet while there is none.
-func (d *Directory) devOwner(tx store.Tx, account, accessKeyID string) (*owner, error) {
-	account, accessKeyID = strings.Clone(account), strings.Clone(accessKeyID) // kept longer than the request
-	id, err := d.userIdentity(tx, account, "admin", "")
-	if errors.Is(err, ErrUnknownAccessKey) {
-		id, err = Identity{}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	id.AccessKeyID = accessKeyID
-	return &owner{id: id}, nil
 }
 
 // Admit is the identity of a caller that proved to have the secret; of an account that was closed nobody

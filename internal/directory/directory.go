@@ -59,6 +59,7 @@ type Directory struct {
 	owners      store.Memo[*owner]
 	shut        store.Memo[bool]
 	documentsOf store.Memo[*Documents]
+	searches    sync.Pool // of *search
 }
 
 type userView struct {

@@ -59,6 +59,7 @@ const (
 	magic       = "KG"
 	accounts    = 1_000_000_000_000 // below 2^40, so five bytes
 	materialLen = 32
+	accountLen  = 12
 	maxRegion   = 63
 	maxKeyID    = 128
 	fixedLen    = len(magic) + 1 + 1 + 5 + materialLen
@@ -95,36 +96,43 @@ func Parse(blob []byte) (Header, []byte, error) {
 	if account >= accounts {
 		return Header{}, nil, ErrMalformed
 	}
-	h := Header{
-		Account:    digits(account),
-		MaterialID: hexText((*[materialLen]byte)(blob[9:fixedLen])),
-		Algorithm:  algorithms[code],
-	}
-	var ok bool
-	rest := blob[fixedLen:]
-	if h.Region, rest, ok = cutText(rest); !ok || !isRegion(h.Region) {
+	region, rest, ok := cut(blob[fixedLen:])
+	if !ok || len(region) > maxRegion {
 		return Header{}, nil, ErrMalformed
 	}
-	if h.KeyID, rest, ok = cutText(rest); !ok || !isKeyID(h.KeyID) || len(rest) == 0 {
+	keyID, rest, ok := cut(rest)
+	if !ok || len(keyID) > maxKeyID || len(rest) == 0 {
+		return Header{}, nil, ErrMalformed
+	}
+	// One text, of which the header's are parts.
+	var room [accountLen + 2*materialLen + maxRegion + maxKeyID]byte
+	all := appendAccount(room[:0], account)
+	all = hex.AppendEncode(all, blob[9:fixedLen])
+	text := string(append(append(all, region...), keyID...))
+	const m, r = accountLen, accountLen + 2*materialLen
+	k := r + len(region)
+	h := Header{Account: text[:m], MaterialID: text[m:r], Region: text[r:k], KeyID: text[k:], Algorithm: algorithms[code]}
+	if !isRegion(h.Region) || !isKeyID(h.KeyID) {
 		return Header{}, nil, ErrMalformed
 	}
 	return h, rest, nil
 }
 
-// digits are the twelve of an account.
-func digits(account uint64) string {
-	var d [12]byte
+// appendAccount appends the digits of an account.
+func appendAccount(b []byte, account uint64) []byte {
+	var d [accountLen]byte
 	for i := range d {
 		d[len(d)-1-i] = '0' + byte(account%10)
 		account /= 10
 	}
-	return string(d[:])
+	return append(b, d[:]...)
 }
 
-func hexText(b *[materialLen]byte) string {
-	var d [2 * materialLen]byte
-	hex.Encode(d[:], b[:])
-	return string(d[:])
+// Bound is what [Header.Bind] makes of the header of a blob, which the blob has encoded already; body is what [Parse]
+// gave of it.
+func Bound(blob, body, context []byte) []byte {
+	head := blob[: len(blob)-len(body) : len(blob)-len(body)]
+	return append(head, context...)
 }
 
 // Bind is the associated data of a ciphertext: the encoded header, then the context, which is
@@ -190,13 +198,13 @@ func algorithmCode(name string) byte {
 	return 0
 }
 
-// cutText takes a text with a length of one byte off the front.
-func cutText(b []byte) (text string, rest []byte, ok bool) {
+// cut takes a text with a length of one byte off the front.
+func cut(b []byte) (text, rest []byte, ok bool) {
 	if len(b) == 0 || len(b)-1 < int(b[0]) {
-		return "", nil, false
+		return nil, nil, false
 	}
 	n := 1 + int(b[0])
-	return string(b[1:n]), b[n:], true
+	return b[1:n], b[n:], true
 }
 
 func isRegion(s string) bool { return len(s) >= 1 && len(s) <= maxRegion && only(s, false) }

@@ -242,7 +242,25 @@ func FuzzParse(f *testing.F) {
 		if !bytes.Equal(again, blob) {
 			t.Errorf("%x became %x", blob, again)
 		}
+		if bound, want := envelope.Bound(blob, body, []byte("context")), h.Bind([]byte("context")); !bytes.Equal(bound, want) {
+			t.Errorf("%x is bound to %x, not to %x", blob, bound, want)
+		}
 	})
+}
+
+func TestBound(t *testing.T) {
+	blob := marshal(t, header, []byte("body"))
+	_, body, err := envelope.Parse(blob)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bound := envelope.Bound(blob, body, []byte("context"))
+	if want := header.Bind([]byte("context")); !bytes.Equal(bound, want) {
+		t.Errorf("bound to %x, not to %x", bound, want)
+	}
+	if string(body) != "body" { // what is appended goes elsewhere
+		t.Errorf("the body became %q", body)
+	}
 }
 
 // FuzzCanonicalContext reads the encoding back: it is injective if that always gives the map.

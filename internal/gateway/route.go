@@ -58,9 +58,9 @@ func (x *exchange) protocol() api.Protocol {
 	switch {
 	case x.e != nil:
 		return x.e.svc.Protocol
-	case x.r.Header.Get("X-Amz-Target") != "" || strings.Contains(x.r.Header.Get("Content-Type"), "json"):
+	case x.header("X-Amz-Target") != "" || strings.Contains(x.r.Header.Get("Content-Type"), "json"):
 		return api.JSON11
-	case x.r.Header.Get("Smithy-Protocol") != "":
+	case x.header("Smithy-Protocol") != "":
 		return api.JSON11
 	}
 	if e := x.byName[scopeOf(x.r).service]; e != nil {
@@ -128,17 +128,19 @@ func unrouted(err error, requestID string) wire.Fault {
 
 // checkEnvelope refuses what no AWS protocol of ours sends.
 func (x *exchange) checkEnvelope() error {
-	if p := x.r.Header.Get("Smithy-Protocol"); p != "" {
+	if p := x.header("Smithy-Protocol"); p != "" {
 		return x.problem(unknownOperation, "kagimori does not speak the protocol "+cut(p, 64)+".").WithStatus(http.StatusNotFound)
 	}
 	// Of a header that is there twice a proxy in front may read the other one than we do.
-	for _, name := range []string{"X-Amz-Target", "Content-Type"} {
+	for _, name := range [...]string{"X-Amz-Target", "Content-Type"} {
 		if len(x.r.Header[name]) > 1 {
 			return x.problem(malformed, "The request has more than one "+name+" header.")
 		}
 	}
-	if x.e = x.restEndpoint(); x.e != nil {
-		return nil // it has paths and methods of its own
+	if x.header("X-Amz-Target") == "" {
+		if x.e = x.restEndpoint(); x.e != nil {
+			return nil // it has paths and methods of its own
+		}
 	}
 	if x.r.URL.Path != "/" {
 		return x.problem(unknownOperation, "kagimori has nothing at this path.").WithStatus(http.StatusNotFound)
@@ -148,6 +150,14 @@ func (x *exchange) checkEnvelope() error {
 		return x.problem(unknownOperation, "The method "+cut(x.r.Method, 16)+" is not allowed.").WithStatus(http.StatusMethodNotAllowed)
 	}
 	return nil
+}
+
+// header is the value of a header, whose name is in canonical form; "" if there is none.
+func (x *exchange) header(name string) string {
+	if v := x.r.Header[name]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
 }
 
 // restEndpoint is the REST service that a request is for, or nil: that of its credential scope or,
@@ -182,10 +192,10 @@ func (x *exchange) route(body []byte) ([]byte, error) {
 	if x.e != nil {
 		return body, x.routeREST()
 	}
-	if target := x.r.Header.Get("X-Amz-Target"); target != "" {
+	if target := x.header("X-Amz-Target"); target != "" {
 		return body, x.routeTarget(target)
 	}
-	media := mediaType(x.r)
+	media := x.mediaType()
 	params := []byte(sigv4.OperationQuery(x.r.URL.RawQuery))
 	switch {
 	case len(body) == 0:
@@ -203,8 +213,8 @@ func (x *exchange) route(body []byte) ([]byte, error) {
 }
 
 // mediaType is the content type without its parameters, which change nothing for us.
-func mediaType(r *http.Request) string {
-	t, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+func (x *exchange) mediaType() string {
+	t, _, _ := strings.Cut(x.header("Content-Type"), ";")
 	return strings.ToLower(strings.TrimSpace(t))
 }
 
@@ -222,7 +232,7 @@ func (x *exchange) routeTarget(target string) error {
 		x.w.Header().Set("Allow", "POST")
 		return x.problem(unknownOperation, "The method "+cut(x.r.Method, 16)+" is not allowed.").WithStatus(http.StatusMethodNotAllowed)
 	}
-	if mediaType(x.r) != awsjson.MediaType {
+	if x.mediaType() != awsjson.MediaType {
 		return x.problem(unknownOperation, "The content type of a request must be "+awsjson.MediaType+".")
 	}
 	return x.operation(name)

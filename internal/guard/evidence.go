@@ -38,6 +38,7 @@ type room struct {
 	parts    [1]authz.Part // what is decided
 	grants   [1]GrantSource
 	verdict  authz.Room
+	request  authz.Request
 	record   trail.Record
 	// parameters are those of the record.
 	parameters []byte
@@ -51,6 +52,7 @@ func (r *room) clear() {
 	r.taken = false
 	clear(r.context[:])
 	r.verdict.Clear()
+	r.request = authz.Request{}
 	r.record = trail.Record{}
 	if cap(r.parameters) > keepParameters {
 		r.parameters = nil

@@ -198,26 +198,28 @@ func (g *Guard) AuthorizeOne(tx store.Tx, c *Call, part authz.Part, grants Grant
 func (g *Guard) judge(tx store.Tx, c *Call, check *Check) error {
 	var entries authz.Context
 	var verdict *authz.Room
+	var req *authz.Request
 	if r := c.evidence.scratch; r != nil { // nobody has the request, nor that it is allowed, after the decision
-		entries, verdict = r.context[:0], &r.verdict
+		entries, verdict, req = r.context[:0], &r.verdict, &r.request
+	} else {
+		req = new(authz.Request)
 	}
-	req, err := g.request(tx, c, check.Parts, entries)
-	if err != nil {
+	if err := g.request(tx, c, check.Parts, entries, req); err != nil {
 		return err
 	}
-	d, err := check.decide(tx, &req, verdict)
+	d, err := check.decide(tx, req, verdict)
 	if err != nil {
 		return err
 	}
 	if d.Outcome != authz.Allowed {
-		return g.refuse(c, req, d)
+		return g.refuse(c, *req, d)
 	}
 	if data, ok := appendAllowed(c.evidence.forDecision(), c.frame(&req.Principal), &req.Principal, &d); ok {
 		if c.evidence.decisions == nil {
 			c.evidence.decisions = c.evidence.room.decisions[:0]
 		}
 		c.evidence.decisions = append(c.evidence.decisions, data)
-	} else if err := g.keepWhole(c, req, d); err != nil {
+	} else if err := g.keepWhole(c, *req, d); err != nil {
 		return err
 	}
 	return nil
@@ -249,8 +251,8 @@ func (g *Guard) Allow(tx store.Tx, c *Call, part authz.Part) (permit.Permit, err
 // Allowed asks without recording a decision: which of several things the caller may do, or
 // whether a policy about to be saved would lock its author out.
 func (g *Guard) Allowed(tx store.Tx, c *Call, part authz.Part) (bool, error) {
-	req, err := g.request(tx, c, []authz.Part{part}, nil)
-	if err != nil {
+	var req authz.Request
+	if err := g.request(tx, c, []authz.Part{part}, nil, &req); err != nil {
 		return false, err
 	}
 	d := authz.Decide(&req)
@@ -260,19 +262,21 @@ func (g *Guard) Allowed(tx store.Tx, c *Call, part authz.Part) (bool, error) {
 // Consider gathers what a decision about parts would be made on, as Authorize does, and decides
 // nothing: for what predicts decisions.
 func (g *Guard) Consider(tx store.Tx, c *Call, parts []authz.Part) (authz.Request, error) {
-	return g.request(tx, c, parts, nil)
+	var req authz.Request
+	err := g.request(tx, c, parts, nil, &req)
+	return req, err
 }
 
-// request gathers what is decided on. entries is room for the condition keys, or nil.
-func (g *Guard) request(tx store.Tx, c *Call, parts []authz.Part, entries authz.Context) (authz.Request, error) {
+// request gathers in req what is decided on. entries is room for the condition keys, or nil.
+func (g *Guard) request(tx store.Tx, c *Call, parts []authz.Part, entries authz.Context, req *authz.Request) error {
 	docs, err := g.cfg.Directory.Documents(tx, &c.Caller.Identity)
 	if err != nil {
-		return authz.Request{}, err
+		return err
 	}
 	if err := g.placeResources(tx, c, docs.Place, parts); err != nil {
-		return authz.Request{}, err
+		return err
 	}
-	req := authz.Request{
+	*req = authz.Request{
 		Principal: c.Caller.Principal, Context: g.context(c, entries), Parts: parts,
 		Identity: docs.Identity, Boundary: docs.Boundary, Session: docs.Session, SCPs: docs.SCPs,
 	}
@@ -282,10 +286,10 @@ func (g *Guard) request(tx store.Tx, c *Call, parts []authz.Part, entries authz.
 		req.Endpoint = e.Policy
 	}
 	if g.cfg.Observe != nil {
-		seen := req
+		seen := *req
 		g.cfg.Observe(c, &seen)
 	}
-	return req, nil
+	return nil
 }
 
 // placeResources gives each part what the organization of the resource's owner says: its place and

@@ -3,6 +3,8 @@ package kms
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
@@ -44,21 +46,23 @@ type side struct {
 	action  string // "kms:Encrypt"
 	alg     string
 	context map[string]string
+	bound   []byte // the context, as ciphertexts are bound to it
 	pair    string // KeyPairSpec, of data key pairs
 	to      *recipient
 	key     resolved
 	permit  permit.Permit
 }
 
-func (s *Service) newSide(op string, alg *string, context map[string]string) (side, error) {
-	sd := side{op: op, action: "kms:" + op, alg: api.Val(alg), context: context}
+// newSide begins an operation with a key, named by its action.
+func (s *Service) newSide(action string, alg *string, context map[string]string) (side, error) {
+	sd := side{op: strings.TrimPrefix(action, "kms:"), action: action, alg: api.Val(alg), context: context, bound: envelope.CanonicalContext(context)}
 	if sd.alg == "" {
 		sd.alg = symmetric
 	}
 	if len(context) > 0 && sd.alg != symmetric {
 		return sd, apierr.Validation("EncryptionContext is not supported for asymmetric keys.")
 	}
-	if len(envelope.CanonicalContext(context)) > envelope.MaxContext {
+	if len(sd.bound) > envelope.MaxContext {
 		return sd, apierr.Validation("EncryptionContext is larger than %d bytes.", envelope.MaxContext)
 	}
 	return sd, nil
@@ -83,33 +87,34 @@ func cryptoPart(c *guard.Call, sd *side) authz.Part {
 }
 
 func (sd *side) usable() error {
-	if err := sd.key.checkUse(sd.op, kmsapi.KeyUsageTypeENCRYPT_DECRYPT, sd.alg); err != nil {
+	rule := sd.key.rule()
+	if err := rule.CheckUse(sd.op, kmsapi.KeyUsageTypeENCRYPT_DECRYPT, sd.alg); err != nil {
 		return err
 	}
-	return sd.key.check(opUse)
+	return opUse.Check(&rule)
 }
 
 func (sd *side) use() hsm.Use { return hsm.Use{Action: sd.action, KeyARN: sd.key.arn} }
 
 // header is the header of a ciphertext made under the current material.
 func (sd *side) header() envelope.Header {
-	return envelope.Header{
-		Region: sd.key.Region, Account: sd.key.Account, KeyID: sd.key.ID, MaterialID: sd.key.current().ID, Algorithm: sd.alg,
-	}
+	h := sd.key.header()
+	h.Algorithm = sd.alg
+	return h
 }
 
-// aad is what a ciphertext is bound to; asymmetric encryption has none.
-func (sd *side) aad(h envelope.Header) []byte {
+// aad is what a ciphertext that is made is bound to; asymmetric encryption has none.
+func (sd *side) aad() []byte {
 	if sd.alg != symmetric {
 		return nil
 	}
-	return h.Bind(envelope.CanonicalContext(sd.context))
+	return append(slices.Clip(sd.key.head), sd.bound...)
 }
 
 // sealing is how a side encrypts: the use, and what the ciphertext is bound to. A symmetric ciphertext is
 // made in one piece with its header, if no key store is to see it first.
 func (sd *side) sealing(h envelope.Header) (use hsm.Use, aad []byte) {
-	use, aad = sd.use(), sd.aad(h)
+	use, aad = sd.use(), sd.aad()
 	if sd.alg == symmetric && sd.key.store == nil {
 		use.Before = h.Head(aad)
 	}

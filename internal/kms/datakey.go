@@ -19,7 +19,7 @@ func (s *Service) GenerateDataKey(ctx context.Context, c *guard.Call, in *kmsapi
 	if err != nil {
 		return nil, err
 	}
-	sd, plain, blob, err := s.dataKey(ctx, c, "GenerateDataKey", to, in)
+	sd, plain, blob, err := s.dataKey(ctx, c, "kms:GenerateDataKey", to, in)
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +33,7 @@ func (s *Service) GenerateDataKey(ctx context.Context, c *guard.Call, in *kmsapi
 
 // GenerateDataKeyWithoutPlaintext makes a data key that only Decrypt reveals.
 func (s *Service) GenerateDataKeyWithoutPlaintext(ctx context.Context, c *guard.Call, in *kmsapi.GenerateDataKeyWithoutPlaintextRequest) (*kmsapi.GenerateDataKeyWithoutPlaintextResponse, error) {
-	sd, _, blob, err := s.dataKey(ctx, c, "GenerateDataKeyWithoutPlaintext", nil, &kmsapi.GenerateDataKeyRequest{
+	sd, _, blob, err := s.dataKey(ctx, c, "kms:GenerateDataKeyWithoutPlaintext", nil, &kmsapi.GenerateDataKeyRequest{
 		KeyId: in.KeyId, EncryptionContext: in.EncryptionContext, NumberOfBytes: in.NumberOfBytes, KeySpec: in.KeySpec,
 		GrantTokens: in.GrantTokens, DryRun: in.DryRun,
 	})
@@ -45,8 +45,8 @@ func (s *Service) GenerateDataKeyWithoutPlaintext(ctx context.Context, c *guard.
 	}, nil
 }
 
-func (s *Service) dataKey(ctx context.Context, c *guard.Call, op string, to *recipient, in *kmsapi.GenerateDataKeyRequest) (side, secret.Bytes, []byte, error) {
-	sd, err := s.newSide(op, nil, in.EncryptionContext)
+func (s *Service) dataKey(ctx context.Context, c *guard.Call, action string, to *recipient, in *kmsapi.GenerateDataKeyRequest) (side, secret.Bytes, []byte, error) {
+	sd, err := s.newSide(action, nil, in.EncryptionContext)
 	if err != nil {
 		return sd, nil, nil, err
 	}
@@ -82,7 +82,7 @@ func (s *Service) dataKey(ctx context.Context, c *guard.Call, op string, to *rec
 	}
 	blob, err := sd.sealed(use, h, raw)
 	if err == nil {
-		s.used(ctx, c, op, sd.key.keyView)
+		s.used(ctx, c, sd.op, sd.key.keyView)
 		sd.note(c, materialNote, sd.key.current())
 	}
 	return sd, plain, blob, err
@@ -123,7 +123,7 @@ func (s *Service) GenerateDataKeyPair(ctx context.Context, c *guard.Call, in *km
 	if err != nil {
 		return nil, err
 	}
-	sd, pair, blob, err := s.dataKeyPair(ctx, c, "GenerateDataKeyPair", to, in)
+	sd, pair, blob, err := s.dataKeyPair(ctx, c, "kms:GenerateDataKeyPair", to, in)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ func (s *Service) GenerateDataKeyPair(ctx context.Context, c *guard.Call, in *km
 
 // GenerateDataKeyPairWithoutPlaintext makes a key pair whose private key only Decrypt reveals.
 func (s *Service) GenerateDataKeyPairWithoutPlaintext(ctx context.Context, c *guard.Call, in *kmsapi.GenerateDataKeyPairWithoutPlaintextRequest) (*kmsapi.GenerateDataKeyPairWithoutPlaintextResponse, error) {
-	sd, pair, blob, err := s.dataKeyPair(ctx, c, "GenerateDataKeyPairWithoutPlaintext", nil, &kmsapi.GenerateDataKeyPairRequest{
+	sd, pair, blob, err := s.dataKeyPair(ctx, c, "kms:GenerateDataKeyPairWithoutPlaintext", nil, &kmsapi.GenerateDataKeyPairRequest{
 		KeyId: in.KeyId, EncryptionContext: in.EncryptionContext, KeyPairSpec: in.KeyPairSpec, GrantTokens: in.GrantTokens, DryRun: in.DryRun,
 	})
 	if err != nil {
@@ -150,8 +150,8 @@ func (s *Service) GenerateDataKeyPairWithoutPlaintext(ctx context.Context, c *gu
 }
 
 // dataKeyPair makes the pair after the decision's transaction has ended: RSA takes its time.
-func (s *Service) dataKeyPair(ctx context.Context, c *guard.Call, op string, to *recipient, in *kmsapi.GenerateDataKeyPairRequest) (side, hsm.DataKeyPair, []byte, error) {
-	sd, err := s.newSide(op, nil, in.EncryptionContext)
+func (s *Service) dataKeyPair(ctx context.Context, c *guard.Call, action string, to *recipient, in *kmsapi.GenerateDataKeyPairRequest) (side, hsm.DataKeyPair, []byte, error) {
+	sd, err := s.newSide(action, nil, in.EncryptionContext)
 	if err != nil {
 		return sd, hsm.DataKeyPair{}, nil, err
 	}
@@ -169,13 +169,13 @@ func (s *Service) dataKeyPair(ctx context.Context, c *guard.Call, op string, to 
 		return sd, hsm.DataKeyPair{}, nil, errDryRun
 	}
 	h := sd.header()
-	pair, err := s.hsm.GenerateDataKeyPair(ctx, sd.permit, sd.use(), sd.key.current(), hsm.Spec(sd.pair), sd.aad(h))
+	pair, err := s.hsm.GenerateDataKeyPair(ctx, sd.permit, sd.use(), sd.key.current(), hsm.Spec(sd.pair), sd.aad())
 	if err != nil {
 		return sd, hsm.DataKeyPair{}, nil, cryptoError(err)
 	}
 	blob, err := sd.blob(h, pair.Ciphertext)
 	if err == nil {
-		s.used(ctx, c, op, sd.key.keyView)
+		s.used(ctx, c, sd.op, sd.key.keyView)
 		sd.note(c, materialNote, sd.key.current())
 	}
 	return sd, pair, blob, err

@@ -74,8 +74,8 @@ func (k *keyRecord) attach(s *xks.Sealed) (m hsm.Material, raw []byte, ok bool) 
 
 // detachedSide begins an operation on detached ciphertexts. Keys that are in an external key store
 // themselves are refused: two stores could be each other's.
-func (s *Service) detachedSide(ctx context.Context, c *guard.Call, op string, keyID *string) (side, error) {
-	sd, err := s.newSide(op, nil, nil)
+func (s *Service) detachedSide(ctx context.Context, c *guard.Call, action string, keyID *string) (side, error) {
+	sd, err := s.newSide(action, nil, nil)
 	if err != nil {
 		return sd, err
 	}
@@ -94,7 +94,7 @@ func (s *Service) detachedSide(ctx context.Context, c *guard.Call, op string, ke
 // EncryptDetached is kms:Encrypt for a proxy: the ciphertext is in parts, and bound to aad instead
 // of an encryption context.
 func (s *Service) EncryptDetached(ctx context.Context, c *guard.Call, in *kmsapi.EncryptRequest, aad []byte) (xks.Sealed, error) {
-	sd, err := s.detachedSide(ctx, c, "Encrypt", in.KeyId)
+	sd, err := s.detachedSide(ctx, c, "kms:Encrypt", in.KeyId)
 	if err != nil {
 		return xks.Sealed{}, err
 	}
@@ -109,7 +109,7 @@ func (s *Service) EncryptDetached(ctx context.Context, c *guard.Call, in *kmsapi
 
 // DecryptDetached is kms:Decrypt of what EncryptDetached made.
 func (s *Service) DecryptDetached(ctx context.Context, c *guard.Call, in *kmsapi.DecryptRequest, sealed xks.Sealed, aad []byte) (secret.Bytes, error) {
-	sd, err := s.detachedSide(ctx, c, "Decrypt", in.KeyId)
+	sd, err := s.detachedSide(ctx, c, "kms:Decrypt", in.KeyId)
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ import (
 
 // Encrypt encrypts up to 4096 bytes.
 func (s *Service) Encrypt(ctx context.Context, c *guard.Call, in *kmsapi.EncryptRequest) (*kmsapi.EncryptResponse, error) {
-	sd, err := s.newSide("Encrypt", in.EncryptionAlgorithm, in.EncryptionContext)
+	sd, err := s.newSide("kms:Encrypt", in.EncryptionAlgorithm, in.EncryptionContext)
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +71,7 @@ func maxPlaintext(spec, alg string) int {
 type input struct {
 	header envelope.Header
 	raw    []byte // nil if a symmetric ciphertext is none of ours
+	aad    []byte // what it is bound to, if it is what it says; asymmetric encryption has none
 }
 
 func (sd *side) parse(blob []byte) input {
@@ -81,7 +82,7 @@ func (sd *side) parse(blob []byte) input {
 	if err != nil {
 		return input{} // decided first, refused after
 	}
-	return input{h, raw}
+	return input{h, raw, envelope.Bound(blob, raw, sd.bound)}
 }
 
 // source finds the key that is to open a ciphertext: the one that the caller named or else the
@@ -159,7 +160,7 @@ func checkCiphertext(blob []byte, keyID *string, dryRun *bool, modifiers []strin
 
 // Decrypt decrypts what Encrypt, ReEncrypt or GenerateDataKey made.
 func (s *Service) Decrypt(ctx context.Context, c *guard.Call, in *kmsapi.DecryptRequest) (*kmsapi.DecryptResponse, error) {
-	sd, err := s.newSide("Decrypt", in.EncryptionAlgorithm, in.EncryptionContext)
+	sd, err := s.newSide("kms:Decrypt", in.EncryptionAlgorithm, in.EncryptionContext)
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +192,7 @@ func (s *Service) Decrypt(ctx context.Context, c *guard.Call, in *kmsapi.Decrypt
 	if ct.raw, err = s.fromStore(ctx, c, &sd, ct.raw); err != nil {
 		return nil, err
 	}
-	plain, err := s.hsm.Decrypt(ctx, sd.permit, sd.use(), m, sd.alg, ct.raw, sd.aad(ct.header))
+	plain, err := s.hsm.Decrypt(ctx, sd.permit, sd.use(), m, sd.alg, ct.raw, ct.aad)
 	if err != nil {
 		return nil, cryptoError(err)
 	}

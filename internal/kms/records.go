@@ -8,6 +8,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/envelope"
 	"github.com/kagimori/kagimori/internal/hsm"
 	"github.com/kagimori/kagimori/internal/keyrule"
 	"github.com/kagimori/kagimori/internal/policy"
@@ -85,6 +86,11 @@ func (k *keyRecord) current() hsm.Material {
 	return k.Materials[len(k.Materials)-1]
 }
 
+// header is that of a ciphertext of a symmetric key, made now.
+func (k *keyRecord) header() envelope.Header {
+	return envelope.Header{Region: k.Region, Account: k.Account, KeyID: k.ID, MaterialID: k.current().ID, Algorithm: symmetric}
+}
+
 // material finds the material that made a ciphertext.
 func (k *keyRecord) material(id string) (hsm.Material, bool) {
 	for _, m := range k.Materials {
@@ -105,6 +111,7 @@ type keyView struct {
 	base   authz.Context // condition keys that every operation on the key carries
 	crypto authz.Context // and those of symmetric cryptography
 	state  string        // the key's, if it is not that of the record
+	head   []byte        // what ciphertexts that are made now are bound to, before their contexts
 }
 
 // rule is what the rules of keys need to know.
@@ -223,5 +230,8 @@ func (s *Service) buildView(k *keyRecord) (*keyView, error) {
 	n := len(v.crypto)
 	v.crypto.Set("kms:encryptionalgorithm", symmetric)
 	v.base, v.crypto = v.crypto[:n:n], slices.Clip(v.crypto)
+	if k.Spec == symmetric {
+		v.head = k.header().Bind(nil)
+	}
 	return v, nil
 }

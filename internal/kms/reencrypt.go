@@ -12,11 +12,11 @@ import (
 
 // ReEncrypt moves a ciphertext to another key or encryption context.
 func (s *Service) ReEncrypt(ctx context.Context, c *guard.Call, in *kmsapi.ReEncryptRequest) (*kmsapi.ReEncryptResponse, error) {
-	from, err := s.newSide("ReEncryptFrom", in.SourceEncryptionAlgorithm, in.SourceEncryptionContext)
+	from, err := s.newSide("kms:ReEncryptFrom", in.SourceEncryptionAlgorithm, in.SourceEncryptionContext)
 	if err != nil {
 		return nil, err
 	}
-	to, err := s.newSide("ReEncryptTo", in.DestinationEncryptionAlgorithm, in.DestinationEncryptionContext)
+	to, err := s.newSide("kms:ReEncryptTo", in.DestinationEncryptionAlgorithm, in.DestinationEncryptionContext)
 	if err != nil {
 		return nil, err
 	}
@@ -70,8 +70,8 @@ func (s *Service) ReEncrypt(ctx context.Context, c *guard.Call, in *kmsapi.ReEnc
 	}
 	toHeader := to.header()
 	out, err := s.hsm.ReEncrypt(ctx,
-		hsm.Side{Permit: from.permit, Use: from.use(), Material: m, Alg: from.alg, In: ct.raw, AAD: from.aad(ct.header)},
-		hsm.Side{Permit: to.permit, Use: to.use(), Material: to.key.current(), Alg: to.alg, AAD: to.aad(toHeader)})
+		hsm.Side{Permit: from.permit, Use: from.use(), Material: m, Alg: from.alg, In: ct.raw, AAD: ct.aad},
+		hsm.Side{Permit: to.permit, Use: to.use(), Material: to.key.current(), Alg: to.alg, AAD: to.aad()})
 	if err != nil {
 		return nil, cryptoError(err)
 	}

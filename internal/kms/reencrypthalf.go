@@ -27,7 +27,7 @@ func (s *Service) ReEncryptHalf(ctx context.Context, c *guard.Call, in *kmsapi.R
 }
 
 func (s *Service) halfFrom(ctx context.Context, c *guard.Call, in *kmsapi.ReEncryptRequest) error {
-	from, err := s.newSide("ReEncryptFrom", in.SourceEncryptionAlgorithm, in.SourceEncryptionContext)
+	from, err := s.newSide("kms:ReEncryptFrom", in.SourceEncryptionAlgorithm, in.SourceEncryptionContext)
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (s *Service) halfFrom(ctx context.Context, c *guard.Call, in *kmsapi.ReEncr
 }
 
 func (s *Service) halfTo(ctx context.Context, c *guard.Call, in *kmsapi.ReEncryptRequest) error {
-	to, err := s.newSide("ReEncryptTo", in.DestinationEncryptionAlgorithm, in.DestinationEncryptionContext)
+	to, err := s.newSide("kms:ReEncryptTo", in.DestinationEncryptionAlgorithm, in.DestinationEncryptionContext)
 	if err != nil {
 		return err
 	}

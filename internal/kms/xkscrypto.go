@@ -5,7 +5,6 @@ import (
 
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
 	"github.com/kagimori/kagimori/internal/apierr"
-	"github.com/kagimori/kagimori/internal/envelope"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/hsm"
 	"github.com/kagimori/kagimori/internal/keyrule"
@@ -73,7 +72,7 @@ const outerVersion = 1
 
 // proxyAAD is what a proxy binds a ciphertext to: the encryption context. The header of the
 // ciphertext is bound by the layer below.
-func (sd *side) proxyAAD() []byte { return envelope.CanonicalContext(sd.context) }
+func (sd *side) proxyAAD() []byte { return sd.bound }
 
 // toStore encrypts what the module encrypted once more, under the external key of a key in an
 // external key store; what another key's side encrypted stays as it is.

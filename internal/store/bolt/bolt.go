@@ -58,9 +58,9 @@ type Store struct {
 	done    chan struct{} // closed when the committer has ended
 	closing sync.Once
 
-	sharing sync.Mutex // guards the two below and what is in a shared
-	current *shared    // the snapshot that views share; nil if there is none yet
-	private bool       // views get snapshots of their own
+	current atomic.Pointer[shared] // the snapshot that views share; nil if there is none yet
+	sharing sync.Mutex             // held to change current, and guards private
+	private bool                   // views get snapshots of their own
 
 	commits, updates atomic.Uint64
 	broken           atomic.Pointer[error] // why nothing works any more
@@ -94,7 +94,7 @@ func (s *Store) View(ctx context.Context, fn func(store.Tx) error) error {
 	}
 	if sh != nil {
 		v := &view{snapshot{tx: sh.tx, shared: sh, mixed: s.mixed}}
-		defer s.leave(v)
+		defer v.leave()
 		return fn(v)
 	}
 	tx, err := s.begin(false)

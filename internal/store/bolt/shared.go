@@ -3,6 +3,7 @@ package bolt
 import (
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -20,8 +21,7 @@ type shared struct {
 	rev   store.Revision
 	memos store.Memos
 
-	users   int  // views that run; guarded by Store.sharing
-	retired bool // the last one of them ends tx; guarded by Store.sharing
+	users atomic.Int64 // views that run, and one more until it is retired; who makes it 0 ends tx
 
 	mu      sync.RWMutex
 	buckets map[string]*openBucket // guarded by mu
@@ -59,25 +59,50 @@ func (b *openBucket) find(mixed bool, bucket, key string) (raw []byte, err error
 // commit that makes the file larger waits for every reader, so nothing may be held open for readers to
 // come.
 func (s *Store) join() (*shared, error) {
+	if sh := s.current.Load(); sh != nil && sh.use() {
+		return sh, nil
+	}
 	s.sharing.Lock()
 	defer s.sharing.Unlock()
 	if s.private {
 		return nil, nil
 	}
-	if s.current == nil {
+	sh := s.current.Load()
+	if sh == nil {
 		tx, err := s.begin(false)
 		if err != nil {
 			return nil, err
 		}
-		sh := &shared{tx: tx, buckets: map[string]*openBucket{}}
+		sh = &shared{tx: tx, buckets: map[string]*openBucket{}}
 		if sh.rev, err = newest(tx); err != nil {
 			rollback(tx)
 			return nil, err
 		}
-		s.current = sh
+		sh.users.Store(1)
+		s.current.Store(sh)
 	}
-	s.current.users++
-	return s.current, nil
+	sh.use() // it is not retired while sharing is held
+	return sh, nil
+}
+
+// use adds a view, unless the transaction has ended.
+func (sh *shared) use() bool {
+	for {
+		n := sh.users.Load()
+		if n == 0 {
+			return false
+		}
+		if sh.users.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// release takes a view away, or what the snapshot has until it is retired.
+func (sh *shared) release() {
+	if sh.users.Add(-1) == 0 {
+		rollback(sh.tx)
+	}
 }
 
 // newest is the revision that a transaction shows.
@@ -87,31 +112,19 @@ func newest(tx *bolt.Tx) (rev store.Revision, err error) {
 }
 
 // leave ends a view of a shared snapshot.
-func (s *Store) leave(v *view) {
+func (v *view) leave() {
 	v.ended = true
-	sh := v.shared
-	s.sharing.Lock()
-	sh.users--
-	last := sh.retired && sh.users == 0
-	s.sharing.Unlock()
-	if last {
-		rollback(sh.tx)
-	}
+	v.shared.release()
 }
 
 // retire has views begin snapshots of their own, until share.
 func (s *Store) retire() {
 	s.sharing.Lock()
-	sh := s.current
-	s.current, s.private = nil, true
-	unused := false
-	if sh != nil {
-		sh.retired = true
-		unused = sh.users == 0
-	}
+	sh := s.current.Swap(nil)
+	s.private = true
 	s.sharing.Unlock()
-	if unused {
-		rollback(sh.tx)
+	if sh != nil {
+		sh.release()
 	}
 }
 
