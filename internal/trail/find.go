@@ -84,7 +84,7 @@ const fetched = 256
 // yielded.
 func (t *Trail) Each(ctx context.Context, f Filter) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
-		if _, err := t.gather(ctx, math.MaxInt); err != nil && ctx.Err() != nil {
+		if _, err := t.gather(ctx, math.MaxInt, true); err != nil && ctx.Err() != nil {
 			yield(Record{}, ctx.Err())
 			return
 		}

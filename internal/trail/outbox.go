@@ -1,16 +1,12 @@
 package trail
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"maps"
 	"os"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -57,7 +53,7 @@ func (t *Trail) PutTx(tx store.Tx, rec *Record) error {
 		return errNoEventID
 	}
 	if err := t.refused.Load(); err != nil {
-		t.Kick() // perhaps it can be written again, for the next one
+		t.wake() // perhaps it can be written again, for the next one
 		return *err
 	}
 	r, err := t.prepare(*rec)
@@ -67,108 +63,6 @@ func (t *Trail) PutTx(tx store.Tx, rec *Record) error {
 	key := store.Key(rec.EventID)
 	t.prepared.add(key, r)
 	return tx.Put(t.outbox.Bucket, key, r.data)
-}
-
-// Kick has the outbox moved to the log soon. Call it after a transaction with PutTx committed.
-func (t *Trail) Kick() {
-	select {
-	case t.kick <- struct{}{}:
-	default:
-	}
-}
-
-const (
-	retryAfter = time.Second      // when a move of the outbox that failed is tried again
-	tellAfter  = 10 * time.Second // and how often the log says that it failed
-
-	// What is in the log leaves the outbox this long after, or when it is so many records: the disk
-	// is waited for, and a commit made, for many changes at once.
-	forgetAfter = 100 * time.Millisecond
-	forgetAt    = 2 * deleteBatch
-)
-
-func (t *Trail) drain() {
-	ctx := context.Background()
-	var (
-		due   <-chan time.Time // while something is in the log that is still in the outbox
-		again <-chan time.Time // after a failure
-		told  time.Time
-	)
-	failed := func(err error) {
-		again = time.After(retryAfter)
-		if time.Since(told) >= tellAfter { // each change that is refused has it tried
-			told = time.Now()
-			store.Report(ctx, t.cfg.Logger, "the records of changes wait in the store: they cannot be moved to the trail", err)
-		}
-	}
-	gather := func() {
-		again = nil
-		switch left, err := t.gather(ctx, forgetAt); {
-		case err != nil:
-			failed(err)
-		case left > 0 && due == nil:
-			due = time.After(forgetAfter)
-		}
-	}
-	for {
-		select {
-		case <-t.stop:
-			return
-		case <-t.kick:
-			gather()
-		case <-again:
-			gather()
-		case <-due:
-			due = nil
-			if err := t.Flush(ctx); err != nil {
-				failed(err)
-			}
-		}
-	}
-}
-
-// deleteBatch is how many entries one transaction takes out of the outbox; it notes how far the log is on the disk, too.
-const deleteBatch = store.MaxOps - 1
-
-// Flush moves the outbox to the log: all that was committed before the call, in the order of the
-// commits. Each record is in the log once, even if the server dies between the append and the
-// removal: what is in the log and still in the outbox is only removed.
-func (t *Trail) Flush(ctx context.Context) error {
-	_, err := t.gather(ctx, 1)
-	return err
-}
-
-// gather appends to the log what the outbox has and the log has not: look-ups see it then. If most
-// or more are in both, it waits until they are on the disk and takes them out of the outbox. It
-// returns how many stay in both.
-func (t *Trail) gather(ctx context.Context, most int) (left int, err error) {
-	if t.cfg.Store == nil || ctx.Err() != nil {
-		return 0, ctx.Err()
-	}
-	select {
-	case t.flushing <- struct{}{}:
-	case <-ctx.Done():
-		return 0, ctx.Err()
-	}
-	defer func() { <-t.flushing }()
-	entries, err := t.readOutbox(ctx)
-	if err != nil || len(entries)+len(t.moved) == 0 {
-		return 0, err
-	}
-	err = t.move(entries)
-	forget := err == nil && len(t.moved) >= most
-	if forget {
-		err = t.sync()
-	}
-	if err != nil {
-		t.refused.Store(&err)
-		return len(t.moved), err
-	}
-	t.refused.Store(nil)
-	if forget {
-		err = t.forget(ctx)
-	}
-	return len(t.moved), err
 }
 
 // forget takes what is in the log, and on the disk, out of the outbox. flushing is held.
@@ -193,49 +87,6 @@ func (t *Trail) forget(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// readOutbox returns what is in the outbox and not known to be in the log, in the order of the
-// commits. It is short: it fills only while the log cannot be written, and then changes are refused.
-// flushing is held.
-func (t *Trail) readOutbox(ctx context.Context) ([]outgoing, error) {
-	var entries []outgoing
-	err := t.cfg.Store.View(ctx, func(tx store.Tx) error {
-		entries = nil
-		for p, err := range t.waiting(tx) {
-			if err != nil {
-				return err
-			}
-			e, err := t.outgoing(p)
-			if err != nil {
-				return err
-			}
-			entries = append(entries, e)
-		}
-		return nil
-	})
-	slices.SortStableFunc(entries, func(a, b outgoing) int {
-		return cmp.Or(cmp.Compare(a.rev, b.rev), a.rec.EventTime.Compare(b.rec.EventTime), strings.Compare(a.rec.EventID, b.rec.EventID))
-	})
-	return entries, err
-}
-
-// waiting yields the entries of the outbox that are not known to be in the log. What is known to be is most of it,
-// and only its keys are read. flushing is held.
-func (t *Trail) waiting(tx store.Tx) iter.Seq2[store.Pair, error] {
-	return func(yield func(store.Pair, error) bool) {
-		for p, err := range tx.Scan(t.outbox.Bucket, store.Range{KeysOnly: true}) {
-			if err == nil {
-				if t.moved[store.SplitKey(p.Key)[0]] {
-					continue
-				}
-				p.Value, _, err = tx.Get(t.outbox.Bucket, p.Key)
-			}
-			if !yield(p, err) || err != nil {
-				return
-			}
-		}
-	}
 }
 
 // moveBatch is how many records of the outbox one write puts into the log.

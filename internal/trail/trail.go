@@ -77,10 +77,13 @@ type Trail struct {
 	marks    store.Table[synced]   // markKey
 	flushing chan struct{}         // holds a token while the outbox is moved
 	moved    map[string]bool       // events in the log that are still in the outbox; guarded by flushing
+	arrivals arrivals              // what came into the outbox
+	scanned  store.Revision        // what the outbox had then is in the log; guarded by flushing
 	synced   synced                // how far the log is on the disk, at least; guarded by writeMu
 	refused  atomic.Pointer[error] // why the outbox could not be moved, while it cannot
 
 	kick, full, stop chan struct{}
+	unfollow         context.CancelFunc
 	loops            sync.WaitGroup
 	closing          sync.Once
 }
@@ -124,6 +127,10 @@ func Open(cfg Config) (*Trail, error) {
 	t.full <- struct{}{} // segments that an earlier run left
 	t.loops.Go(t.drain)
 	t.loops.Go(t.compact)
+	ctx, t.unfollow = context.WithCancel(ctx)
+	if cfg.Store != nil {
+		t.loops.Go(func() { t.follow(ctx) })
+	}
 	return t, nil
 }
 
@@ -312,6 +319,7 @@ func (t *Trail) Close() error {
 	var err error
 	t.closing.Do(func() {
 		close(t.stop)
+		t.unfollow()
 		t.loops.Wait()
 		if err = t.Flush(context.Background()); store.Passing(err) {
 			t.cfg.Logger.Warn("records of the last changes wait in the store until the next start", "error", err)

@@ -133,6 +133,18 @@ func (s *Store) waiting() *request {
 	}
 }
 
+// more takes the next request for a batch that is being made. If there is none, those who are about to ask, and wait
+// for a processor to do so, come first: a commit costs as much for one as for many.
+func (s *Store) more() *request {
+	for range 3 {
+		if r := s.waiting(); r != nil {
+			return r
+		}
+		runtime.Gosched()
+	}
+	return s.waiting()
+}
+
 // admit takes a request from its caller, or returns nil if that one gave up.
 func (r *request) admit() *request {
 	if !r.take() {
@@ -166,7 +178,7 @@ func (s *Store) batch(first *request) {
 		return
 	}
 	b := &batch{s: s, tx: tx}
-	for r := first; r != nil; r = s.waiting() {
+	for r := first; r != nil; r = s.more() {
 		b.add(r)
 		if b.err != nil || len(b.ran) == batchUpdates || b.bytes >= batchBytes {
 			break
