@@ -1,9 +1,11 @@
 package kms_test
 
 import (
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -420,5 +422,27 @@ func TestGrantOfDeletedPrincipal(t *testing.T) {
 	}
 	if filtered(role.ARN()) != 0 || filtered(role.ID) != 1 {
 		t.Errorf("%d by ARN, %d by id; want 0 and 1", filtered(role.ARN()), filtered(role.ID))
+	}
+}
+
+// The ids of a key's grants are in the order in which they were made, as lists show them.
+func TestGrantIDsAreInOrder(t *testing.T) {
+	w := newWorld(t)
+	root := w.root(owner)
+	key := root.newKey()
+	var want, got []string
+	for range 20 {
+		id := *root.grant(&kmsapi.CreateGrantRequest{KeyId: &key, GranteePrincipal: new(arn.Root(other)), Operations: []string{"Decrypt"}}).GrantId
+		if raw, err := hex.DecodeString(id); err != nil || len(raw) != 32 {
+			t.Fatalf("grant id %s", id)
+		}
+		want = append(want, id)
+		check(t, w.clock.Advance(t.Context(), time.Millisecond))
+	}
+	for _, g := range root.grants(key) {
+		got = append(got, *g.GrantId)
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
 	}
 }

@@ -43,7 +43,7 @@ func (s *Service) putGrant(tx store.Tx, k *keyView, g grantRecord) (string, erro
 			return "", err
 		}
 	}
-	return g.ID, countGrants(tx, k, 1)
+	return g.ID, s.countGrants(tx, k, 1)
 }
 
 // newGrantID makes the id of a grant: the time, then 26 random bytes. The grants of a key are so beside each other
@@ -88,14 +88,15 @@ func (s *Service) deleteGrant(tx store.Tx, k *keyView, g grantRecord) error {
 			return err
 		}
 	}
-	return countGrants(tx, k, -1)
+	return s.countGrants(tx, k, -1)
 }
 
-func countGrants(tx store.Tx, k *keyView, by int) error {
-	rec, found, err := keyTable.Get(tx, k.Region, k.Account, k.ID)
+func (s *Service) countGrants(tx store.Tx, k *keyView, by int) error {
+	now, found, err := s.keys.Shared(tx, k.Region, k.Account, k.ID) // k may be older than the last count
 	if err != nil || !found {
 		return fmt.Errorf("kms: key %s vanished in its transaction: %w", k.arn, err)
 	}
+	rec := *now.keyRecord
 	rec.Grants += by
 	return keyTable.Put(tx, rec, rec.Region, rec.Account, rec.ID)
 }

@@ -37,6 +37,9 @@ type Write struct {
 
 const revisionSize = 8
 
+// sumRoom is room behind the data for an engine's checksum.
+const sumRoom = 4
+
 // Data is what was put; nil if the key was deleted.
 func (w Write) Data() []byte {
 	if w.Deleted {
@@ -46,7 +49,7 @@ func (w Write) Data() []byte {
 }
 
 // Stamp returns the revision (8 bytes, big-endian) followed by the data, for engines that keep
-// values so. It shares memory with Data.
+// values so. It shares memory with Data, and has room for 4 bytes behind it.
 func (w Write) Stamp(rev Revision) []byte {
 	binary.BigEndian.PutUint64(w.raw, uint64(rev))
 	return w.raw
@@ -134,7 +137,7 @@ func (o *Overlay) Put(bucket, key string, data []byte) error {
 	if len(data) > MaxBytes { // before it is copied
 		return o.fail(ErrTooLarge)
 	}
-	raw := make([]byte, revisionSize+len(data))
+	raw := make([]byte, revisionSize+len(data), revisionSize+len(data)+sumRoom)
 	copy(raw[revisionSize:], data)
 	return o.write(Write{Bucket: bucket, Key: key, raw: raw})
 }

@@ -23,29 +23,36 @@ var ErrTooLong = errors.New("trail: record too long")
 type hash = [sha256.Size]byte
 
 // unnumbered is how a record ends before it has its place in the log.
-const unnumbered = `0,"previous":""}}` + "\n"
+const unnumbered = `0,"previous":""}}`
 
 // encode writes the record into buf up to where its sequence number goes. This is done before the
 // record has its place, so that appends wait for each other's writes only.
 func (p *pending) encode() error {
-	r, buf := *p.rec, &p.buf
-	r.bound()
-	r.EventTime = stamp(r.EventTime)
-	r.Kagimori.Version, r.Kagimori.Sequence, r.Kagimori.Previous = format, 0, ""
-	buf.Reset()
-	line, err := r.append(buf.AvailableBuffer())
+	p.buf.Reset()
+	line, err := p.rec.appendUnnumbered(p.buf.AvailableBuffer())
+	_, _ = p.buf.Write(line) // in place, as long as there was room
+	return err
+}
+
+// appendUnnumbered appends the record up to where its sequence number goes.
+func (r *Record) appendUnnumbered(b []byte) ([]byte, error) {
+	c := *r
+	c.bound()
+	c.EventTime = stamp(c.EventTime)
+	c.Kagimori.Version, c.Kagimori.Sequence, c.Kagimori.Previous = format, 0, ""
+	from := len(b)
+	b, err := c.append(b)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, _ = buf.Write(append(line, '\n')) // in place, as long as there was room
-	if !bytes.HasSuffix(buf.Bytes(), []byte(unnumbered)) {
-		return errors.New("trail: a record does not end with its place in the log")
+	end, ok := bytes.CutSuffix(b[from:], []byte(unnumbered))
+	if !ok {
+		return nil, errors.New("trail: a record does not end with its place in the log")
 	}
-	if buf.Len() > maxLine-128 {
-		return ErrTooLong
+	if len(b)-from > maxLine-128 {
+		return nil, ErrTooLong
 	}
-	buf.Truncate(buf.Len() - len(unnumbered))
-	return nil
+	return b[:from+len(end)], nil
 }
 
 // maxParameters bounds what a record repeats of a request, and of its answer, in bytes: whoever may

@@ -50,18 +50,19 @@ func (p *prepared) take(key string, data []byte) *pending {
 // makes of an outboxEntry.
 func (t *Trail) prepare(rec Record) (preparedRecord, error) {
 	after := t.seq.Load()
-	p := &pending{rec: &rec}
-	if err := p.encode(); err != nil {
+	const usual = 2 << 10
+	const head = `{"record":`
+	data := append(append(make([]byte, 0, usual), outboxVersion), head...)
+	data, err := rec.appendUnnumbered(data)
+	if err != nil {
 		return preparedRecord{}, err
 	}
+	p := &pending{rec: &rec, buf: *bytes.NewBuffer(data[1+len(head) : len(data) : len(data)])}
+	data = append(data, unnumbered...)
+	data = append(strconv.AppendUint(append(data, `,"after":`...), after, 10), '}')
 	// What is encoded is not needed again, and the rest may be in memory of the request, which ends before this does.
 	rec.RequestParameters, rec.ResponseElements, rec.ServiceEventDetails, rec.AdditionalEventData, rec.Kagimori.Decisions = nil, nil, nil, nil, nil
 	rec.Resources = slices.Clone(rec.Resources)
-	const rest = len(`{"record":`) + len(unnumbered) + len(`,"after":}`) + 20
-	data := make([]byte, 0, 1+p.buf.Len()+rest)
-	data = append(append(data, outboxVersion), `{"record":`...)
-	data = append(append(data, p.buf.Bytes()...), unnumbered[:len(unnumbered)-1]...)
-	data = append(strconv.AppendUint(append(data, `,"after":`...), after, 10), '}')
 	return preparedRecord{data, p}, nil
 }
 
