@@ -41,6 +41,9 @@ func (t *Table) Validate(in any) error {
 	case t.svc.Name == "organizations":
 		return c.found[0].organizations()
 	}
+	if said := c.found[0].iam(); t.svc.Name == "iam" && len(c.found) == 1 && said != "" {
+		return apierr.Validation("%s", said)
+	}
 	texts := make([]string, len(c.found))
 	for i, x := range c.found {
 		texts[i] = x.String()
@@ -121,6 +124,22 @@ func (x violation) organizations() *apierr.Error {
 		reason, msg = "MIN_VALUE_EXCEEDED", "You provided a numeric parameter that has a smaller value than allowed."
 	}
 	return apierr.New("InvalidInputException", msg).With("Reason", reason)
+}
+
+// iam is the violation as IAM tells it of a name or a path with characters that none may have; "" if it tells it as
+// others do. Source: as reported by users.
+func (x violation) iam() string {
+	if x.failure != noMatch {
+		return ""
+	}
+	said := "The specified value for " + x.name + " is invalid. "
+	switch x.rule.pattern {
+	case `[\w+=,.@-]+`:
+		return said + "It must contain only alphanumeric characters and/or the following: +=,.@_-"
+	case `(\u002F)|(\u002F[\u0021-\u007E]+\u002F)`, `((/[A-Za-z0-9\.,\+@=_-]+)*)/`:
+		return said + "It must begin and end with / and contain only alphanumeric characters and/or / characters."
+	}
+	return ""
 }
 
 type checker struct {
