@@ -23,7 +23,8 @@ func TestImagesByOwnerAndFilter(t *testing.T) {
 		want int
 	}{
 		{"owner alias", ec2api.DescribeImagesRequest{Owners: []string{"amazon"}, IncludeDeprecated: new(true)}, all},
-		{"owner account", ec2api.DescribeImagesRequest{Owners: []string{"137112412989"}, IncludeDeprecated: new(true)}, all},
+		{"owner account", ec2api.DescribeImagesRequest{Owners: []string{"099720109477"}, Filters: []ec2api.Filter{filter("architecture", "arm64")}}, 3},
+		{"owner accounts", ec2api.DescribeImagesRequest{Owners: []string{"137112412989", "136693071363", "099720109477"}, IncludeDeprecated: new(true)}, all},
 		{"own images", ec2api.DescribeImagesRequest{Owners: []string{"self"}}, 0},
 		{"everybody may use them", ec2api.DescribeImagesRequest{ExecutableUsers: []string{"all"}, IncludeDeprecated: new(true)}, all},
 		{"nobody named the caller", ec2api.DescribeImagesRequest{ExecutableUsers: []string{"self"}, IncludeDeprecated: new(true)}, 0},
@@ -34,7 +35,7 @@ func TestImagesByOwnerAndFilter(t *testing.T) {
 			filter("name", "al2023-ami-2023.*-kernel-6.1-*"), filter("architecture", "arm64"),
 			filter("virtualization-type", "hvm"), filter("root-device-type", "ebs"), filter("state", "available"),
 		}}, 2},
-		{"two values", ec2api.DescribeImagesRequest{Filters: []ec2api.Filter{filter("architecture", "arm64", "x86_64"), filter("name", "al2023-*")}}, 4},
+		{"two values", ec2api.DescribeImagesRequest{Filters: []ec2api.Filter{filter("architecture", "arm64", "x86_64"), filter("name", "al2023-ami-2023*")}}, 4},
 		{"case matters", ec2api.DescribeImagesRequest{Filters: []ec2api.Filter{filter("name", "AL2023-*")}}, 0},
 		{"encrypted device", ec2api.DescribeImagesRequest{Filters: []ec2api.Filter{filter("block-device-mapping.encrypted", "true")}}, 0},
 	}
@@ -83,7 +84,7 @@ func TestSnapshotsByOwner(t *testing.T) {
 		{"for everybody", ec2api.DescribeSnapshotsRequest{RestorableByUserIds: []string{"all"}}, all},
 		{"for the caller by name", ec2api.DescribeSnapshotsRequest{RestorableByUserIds: []string{"self"}}, 0},
 		{"encrypted", ec2api.DescribeSnapshotsRequest{Filters: []ec2api.Filter{filter("encrypted", "true")}}, 0},
-		{"status and size", ec2api.DescribeSnapshotsRequest{Filters: []ec2api.Filter{filter("status", "completed"), filter("volume-size", "8")}}, all},
+		{"status and size", ec2api.DescribeSnapshotsRequest{Filters: []ec2api.Filter{filter("status", "completed"), filter("volume-size", "2", "8")}}, all},
 	}
 	for _, tt := range tests {
 		if got := len(ask[ec2api.DescribeSnapshotsResult](d, d.root(mine), &tt.in).Snapshots); got != tt.want || all == 0 {

@@ -1,9 +1,9 @@
 // Package image is the catalogue of public machine images, and the small real disks behind them.
 //
 // Each disk has a valid ext2 file system at its start, made by this package from the entry alone: the
-// same bytes on every machine and in every release. The images carry names that clients look for (an
-// Amazon Linux, newest first), but nothing of Amazon's software, and say so in /etc/os-release. All of
-// them exist in every region under the same id, which real images do not.
+// same bytes on every machine and in every release. The images carry names and owners that clients look
+// for (Amazon Linux, Ubuntu, Debian), but nothing of those systems' software, and say so in
+// /etc/os-release. All of them exist in every region under the same id, which real images do not.
 package image
 
 import (
@@ -26,7 +26,11 @@ const (
 	ARM = "arm64"
 )
 
-const rootGiB = 8
+// Sizes of root disks.
+const (
+	rootGiB    = 8
+	minimalGiB = 2
+)
 
 // An Entry describes one image. All images are EBS-backed, hvm, public and unencrypted.
 type Entry struct {
@@ -44,6 +48,29 @@ type Entry struct {
 	// SSMNames are the public parameters that name this image; empty for older images.
 	SSMNames []string
 	version  string // of the system it stands for
+	system   system
+}
+
+// A system is what an image stands for, with who publishes it. Sources: EC2 User Guide, "Find an AMI" and
+// "Shared AMIs" (verified providers have the alias amazon); Ubuntu on AWS documentation, "Find Ubuntu images";
+// Debian Wiki, "Cloud/AmazonEC2Image".
+type system struct {
+	id         string // of /etc/os-release
+	name       string
+	owner      string // its account
+	rootDevice string
+}
+
+func amazonLinux() system {
+	return system{id: "amzn", name: "Amazon Linux", owner: "137112412989", rootDevice: "/dev/xvda"}
+}
+
+func ubuntu() system {
+	return system{id: "ubuntu", name: "Ubuntu", owner: "099720109477", rootDevice: "/dev/sda1"}
+}
+
+func debian() system {
+	return system{id: "debian", name: "Debian GNU/Linux", owner: "136693071363", rootDevice: "/dev/xvda"}
 }
 
 // Catalogue gives all images: the ids that AWS documentation uses in its examples, then the named
@@ -74,31 +101,56 @@ func Catalogue() []Entry {
 			SSMNames: []string{ssm + "amzn2-ami-kernel-5.10-hvm-x86_64-gp2"},
 		},
 	}
+	entries = append(entries, others()...)
 	for i := range entries {
 		complete(&entries[i])
 	}
 	return entries
 }
 
-// complete fills in what follows from the name.
+// others are the minimal images and those of other publishers.
+func others() []Entry {
+	return []Entry{
+		{Name: "amzn2-ami-minimal-hvm-2.0.20250220.0-x86_64-ebs", version: "2"},
+		{Name: "amzn2-ami-minimal-hvm-2.0.20250220.0-arm64-ebs", version: "2"},
+		{Name: "al2023-ami-minimal-2023.9.20251027.0-kernel-6.1-x86_64", version: "2023"},
+		{Name: "al2023-ami-minimal-2023.9.20251027.0-kernel-6.1-arm64", version: "2023"},
+		{Name: "ubuntu/images/hvm-ssd/ubuntu-focal-20.04-amd64-server-20250530", version: "20.04", system: ubuntu()},
+		{Name: "ubuntu/images/hvm-ssd/ubuntu-focal-20.04-arm64-server-20250530", version: "20.04", system: ubuntu()},
+		{Name: "ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server-20251015", version: "22.04", system: ubuntu()},
+		{Name: "ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-arm64-server-20251015", version: "22.04", system: ubuntu()},
+		{Name: "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-20251022", version: "24.04", system: ubuntu()},
+		{Name: "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-arm64-server-20251022", version: "24.04", system: ubuntu()},
+		{Name: "debian-12-amd64-20251006-2257", version: "12", system: debian()},
+		{Name: "debian-12-arm64-20251006-2257", version: "12", system: debian()},
+	}
+}
+
+// complete fills in what follows from the name, the version and the system.
 func complete(e *Entry) {
 	if e.ID == "" {
 		e.ID = "ami-0" + digest("image", e.Name)[:16]
 	}
+	if e.system == (system{}) {
+		e.system = amazonLinux()
+	}
 	e.SnapshotID = "snap-0" + digest("snapshot", e.ID)[:16]
-	e.Architecture, e.VolumeType = X86, "gp2"
+	e.Architecture, e.VolumeType, e.SizeGiB = X86, "gp2", rootGiB
 	if strings.Contains(e.Name, ARM) {
 		e.Architecture = ARM
 	}
-	family := "Amazon Linux AMI "
-	switch e.version {
-	case "2":
-		family = "Amazon Linux "
-	case "2023":
-		family, e.VolumeType = "Amazon Linux ", "gp3"
+	family := e.system.name + " "
+	if strings.HasPrefix(e.Name, "amzn-ami-") {
+		family += "AMI "
+	}
+	if e.version == "2023" || strings.Contains(e.Name, "gp3") {
+		e.VolumeType = "gp3"
+	}
+	if strings.HasPrefix(e.Name, "amzn") && strings.Contains(e.Name, "-minimal-") {
+		e.SizeGiB = minimalGiB
 	}
 	e.Description = family + e.version + " " + e.Architecture + " HVM EBS (kagimori sample disk)"
-	e.RootDevice, e.SizeGiB, e.Owner, e.OwnerID = "/dev/xvda", rootGiB, "amazon", "137112412989"
+	e.RootDevice, e.Owner, e.OwnerID = e.system.rootDevice, "amazon", e.system.owner
 	e.CreationDate = dateIn(e.Name)
 }
 
@@ -181,8 +233,8 @@ func (d *Disk) ReadAt(p []byte, off int64) (int, error) {
 func (e Entry) files() map[string]string {
 	return map[string]string{
 		"etc/hostname": "localhost\n",
-		"etc/os-release": fmt.Sprintf("NAME=\"Amazon Linux\"\nVERSION=\"%[1]s\"\nID=\"amzn\"\nVERSION_ID=\"%[1]s\"\n"+
-			"PRETTY_NAME=\"Amazon Linux %[1]s (kagimori sample disk)\"\n", e.version),
+		"etc/os-release": fmt.Sprintf("NAME=%[2]q\nVERSION=%[1]q\nID=%[3]q\nVERSION_ID=%[1]q\n"+
+			"PRETTY_NAME=\"%[2]s %[1]s (kagimori sample disk)\"\n", e.version, e.system.name, e.system.id),
 		"etc/image-id": fmt.Sprintf("image_name=%q\nimage_arch=%q\nimage_file=%q\n", e.Name, e.Architecture, e.ID),
 		"etc/fstab":    "UUID=" + formatUUID(uuid(e.ID)) + " / ext2 defaults 0 1\n",
 		"README": "This is a small but real file system that stands for an operating system: kagimori starts\n" +

@@ -36,8 +36,19 @@ func TestCatalogue(t *testing.T) {
 		if y := e.CreationDate.Year(); y < 2016 || y > 2025 {
 			t.Errorf("%s was created in %d", e.Name, y)
 		}
-		if !strings.Contains(e.Name, e.Architecture) || e.RootDevice != "/dev/xvda" || e.SizeGiB != 8 ||
-			e.Owner != "amazon" || e.OwnerID != "137112412989" || e.Description == "" {
+		size, arch := int64(8), e.Architecture
+		if strings.Contains(e.Name, "minimal") && strings.HasPrefix(e.Name, "amzn2") {
+			size = 2
+		}
+		device, owner := "/dev/xvda", "137112412989"
+		switch {
+		case strings.HasPrefix(e.Name, "ubuntu/"):
+			device, owner, arch = "/dev/sda1", "099720109477", strings.Replace(arch, "x86_64", "amd64", 1)
+		case strings.HasPrefix(e.Name, "debian-"):
+			owner, arch = "136693071363", strings.Replace(arch, "x86_64", "amd64", 1)
+		}
+		if !strings.Contains(e.Name, arch) || e.RootDevice != device || e.SizeGiB != size ||
+			e.Owner != "amazon" || e.OwnerID != owner || e.Description == "" {
 			t.Errorf("incomplete: %+v", e)
 		}
 		for _, id := range []string{e.ID, e.SnapshotID} {
@@ -57,6 +68,8 @@ func TestCatalogue(t *testing.T) {
 	}
 	for _, pattern := range []string{
 		`^al2023-ami-2023\..*-kernel-6\.1-x86_64$`, `^al2023-ami-2023\..*-kernel-6\.1-arm64$`, `^amzn2-ami-hvm-2\.0\..*-x86_64-gp2$`,
+		`^amzn2-ami-minimal-hvm-`, `^ubuntu/images/hvm-ssd/ubuntu-jammy-22\.04-amd64-server-`,
+		`^ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24\.04-arm64-server-`, `^debian-12-amd64-`,
 	} {
 		if !slices.ContainsFunc(all, func(e image.Entry) bool { return regexp.MustCompile(pattern).MatchString(e.Name) }) {
 			t.Errorf("no image is called %s", pattern)
@@ -72,7 +85,7 @@ func TestCatalogue(t *testing.T) {
 func TestParametersNameTheNewest(t *testing.T) {
 	for _, e := range image.Catalogue() {
 		family, _, _ := strings.Cut(e.Name, e.CreationDate.Format("20060102"))
-		family = family[:strings.IndexByte(family, '.')]
+		family, _, _ = strings.Cut(family, ".")
 		for _, other := range image.Catalogue() {
 			newer := other.CreationDate.After(e.CreationDate) && strings.HasPrefix(other.Name, family) && other.Architecture == e.Architecture
 			if newer && len(e.SSMNames) > 0 {
