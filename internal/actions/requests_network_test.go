@@ -45,11 +45,17 @@ func driveNetwork(s *testkit.Server, c caller, instance string) {
 			"GroupId": group, "IpPermissions": rule, "TagSpecifications": specifications("security-group-rule"),
 		}).str("SecurityGroupRules.0.SecurityGroupRuleId")
 		retag(c, id)
+		c.do("ec2:UpdateSecurityGroupRuleDescriptions"+way, in{"GroupId": group, "IpPermissions": rule})
+		c.do("ec2:ModifySecurityGroupRules", in{"GroupId": group, "SecurityGroupRules": []in{{
+			"SecurityGroupRuleId": id, "SecurityGroupRule": in{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "CidrIpv4": "10.0.0.0/8"},
+		}}})
 		c.do("ec2:RevokeSecurityGroup"+way, in{"GroupId": group, "IpPermissions": rule})
 	}
 	c.do("ec2:GetSecurityGroupsForVpc", in{"VpcId": vpc})
 	address := c.do("ec2:AllocateAddress", in{"Domain": "vpc", "TagSpecifications": specifications("elastic-ip")}).str("AllocationId")
 	retag(c, address)
+	c.do("ec2:ModifySubnetAttribute", in{"SubnetId": subnet, "MapPublicIpOnLaunch": in{"Value": true}})
+	c.do("ec2:DisassociateAddress", in{"AssociationId": c.do("ec2:AssociateAddress", in{"AllocationId": address, "InstanceId": instance}).str("AssociationId")})
 	c.do("ec2:AssociateAddress", in{"AllocationId": address, "InstanceId": instance})
 	c.do("ec2:ReleaseAddress", in{"AllocationId": address})
 	c.do("ec2:DeleteSecurityGroup", in{"GroupId": group})

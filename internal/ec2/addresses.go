@@ -34,10 +34,11 @@ var elasticTable = store.Table[elasticRecord]{Bucket: "ec2/elastic-ip", Version:
 // elasticOperations are the handlers of Elastic IP addresses.
 func (s *Service) elasticOperations() map[string]guard.Handler {
 	return map[string]guard.Handler{
-		"AllocateAddress":   guard.Handle(s.AllocateAddress),
-		"ReleaseAddress":    guard.HandleVoid(s.ReleaseAddress),
-		"AssociateAddress":  guard.Handle(s.AssociateAddress),
-		"DescribeAddresses": guard.Handle(s.DescribeAddresses),
+		"AllocateAddress":     guard.Handle(s.AllocateAddress),
+		"ReleaseAddress":      guard.HandleVoid(s.ReleaseAddress),
+		"AssociateAddress":    guard.Handle(s.AssociateAddress),
+		"DisassociateAddress": guard.HandleVoid(s.DisassociateAddress),
+		"DescribeAddresses":   guard.Handle(s.DescribeAddresses),
 	}
 }
 
@@ -214,8 +215,12 @@ func (s *Service) ReleaseAddress(ctx context.Context, c *guard.Call, in *ec2api.
 	})
 }
 
+// unplugAddress takes the Elastic IP address of an instance away.
 func unplugAddress(tx store.Tx, i *instanceRecord) error {
 	i.PublicIP, i.PublicBy = "", ""
+	if i.State == running || i.State == pending {
+		i.openPublic()
+	}
 	return putInstance(tx, *i)
 }
 

@@ -21,7 +21,7 @@ type stage struct {
 	ec2   *testkit.Client
 	image string
 	// Ids of what there is. stopped is an instance, root its root volume.
-	stopped, root, volume, attached, snapshot, own, vpc, subnet, group, template, address, fleet, spot, spotFleet string
+	stopped, root, volume, attached, snapshot, own, vpc, subnet, group, template, address, fleet, spot, spotFleet, rule, association string
 }
 
 func newStage(t *testing.T) *stage {
@@ -54,12 +54,16 @@ func newStage(t *testing.T) *stage {
 	s.group = *testkit.Call[ec2api.CreateSecurityGroupResult](s.ec2, "CreateSecurityGroup", &ec2api.CreateSecurityGroupRequest{
 		GroupName: new("web"), Description: new("web"), VpcId: &s.vpc,
 	}).GroupId
-	testkit.Call[ec2api.AuthorizeSecurityGroupIngressResult](s.ec2, "AuthorizeSecurityGroupIngress", &ec2api.AuthorizeSecurityGroupIngressRequest{GroupId: &s.group, IpPermissions: openPort(80)})
+	s.rule = *testkit.Call[ec2api.AuthorizeSecurityGroupIngressResult](s.ec2, "AuthorizeSecurityGroupIngress", &ec2api.AuthorizeSecurityGroupIngressRequest{
+		GroupId: &s.group, IpPermissions: openPort(80),
+	}).SecurityGroupRules[0].SecurityGroupRuleId
 	testkit.Call[ec2api.KeyPair](s.ec2, "CreateKeyPair", &ec2api.CreateKeyPairRequest{KeyName: new("me")})
 	testkit.Call[ec2api.CreatePlacementGroupResult](s.ec2, "CreatePlacementGroup", &ec2api.CreatePlacementGroupRequest{GroupName: new("near"), Strategy: new("cluster")})
 	s.template = *testkit.Call[ec2api.CreateLaunchTemplateResult](s.ec2, "CreateLaunchTemplate", s.newTemplate("web")).LaunchTemplate.LaunchTemplateId
 	testkit.Call[ec2api.CreateLaunchTemplateVersionResult](s.ec2, "CreateLaunchTemplateVersion", s.newVersion())
 	s.address = *testkit.Call[ec2api.AllocateAddressResult](s.ec2, "AllocateAddress", &ec2api.AllocateAddressRequest{}).AllocationId
+	plugged := testkit.Call[ec2api.AllocateAddressResult](s.ec2, "AllocateAddress", &ec2api.AllocateAddressRequest{}).AllocationId
+	s.association = *testkit.Call[ec2api.AssociateAddressResult](s.ec2, "AssociateAddress", &ec2api.AssociateAddressRequest{AllocationId: plugged, InstanceId: &s.stopped}).AssociationId
 	s.fleet = *testkit.Call[ec2api.CreateFleetResult](s.ec2, "CreateFleet", s.newFleet(0)).FleetId
 	s.spot = *testkit.Call[ec2api.RequestSpotInstancesResult](s.ec2, "RequestSpotInstances", s.newSpot()).SpotInstanceRequests[0].SpotInstanceRequestId
 	s.spotFleet = *testkit.Call[ec2api.RequestSpotFleetResponse](s.ec2, "RequestSpotFleet", s.newSpotFleet()).SpotFleetRequestId
@@ -158,6 +162,16 @@ func (s *stage) mutations() []any {
 		&ec2api.DeleteVpcRequest{VpcId: &s.vpc},
 		&ec2api.DeregisterImageRequest{ImageId: &s.own},
 		&ec2api.DetachVolumeRequest{VolumeId: &s.attached},
+		&ec2api.DisassociateAddressRequest{AssociationId: &s.association},
+		&ec2api.ModifySecurityGroupRulesRequest{GroupId: &s.group, SecurityGroupRules: []ec2api.SecurityGroupRuleUpdate{{
+			SecurityGroupRuleId: &s.rule, SecurityGroupRule: &ec2api.SecurityGroupRuleRequest{IpProtocol: new("-1"), CidrIpv4: new("10.0.0.0/8")},
+		}}},
+		&ec2api.UpdateSecurityGroupRuleDescriptionsIngressRequest{GroupId: &s.group, SecurityGroupRuleDescriptions: []ec2api.SecurityGroupRuleDescription{{
+			SecurityGroupRuleId: &s.rule, Description: new("web"),
+		}}},
+		&ec2api.UpdateSecurityGroupRuleDescriptionsEgressRequest{GroupId: &s.group, IpPermissions: []ec2api.IpPermission{{
+			IpProtocol: new("-1"), IpRanges: []ec2api.IpRange{{CidrIp: new("0.0.0.0/0"), Description: new("all")}},
+		}}},
 		&ec2api.DisableEbsEncryptionByDefaultRequest{}, &ec2api.EnableEbsEncryptionByDefaultRequest{},
 		&ec2api.DisableFastSnapshotRestoresRequest{AvailabilityZones: []string{testkit.Region + "a"}, SourceSnapshotIds: []string{s.snapshot}},
 		&ec2api.EnableFastSnapshotRestoresRequest{AvailabilityZones: []string{testkit.Region + "a"}, SourceSnapshotIds: []string{s.snapshot}},

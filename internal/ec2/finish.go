@@ -140,8 +140,10 @@ func (s *Service) finishInstance(tx store.Tx, j *job, end launch.Step) (after af
 		after.next, err = s.beginRelease(tx, &i, readVolumes(tx, i.Region, i.Account), launch.TerminateInstances, guard.NewRequestID(), s.g.Now())
 	case op == launch.StopInstances:
 		i.State = stopped
+		i.closePublic()
 	case op == launch.StartInstances && end.Fail != nil:
 		i.State = stopped
+		i.closePublic()
 		s.blame(&i, end.Fail)
 	default:
 		i.State, i.Reason, i.Transition = running, nil, ""

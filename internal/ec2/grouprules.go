@@ -60,8 +60,8 @@ func (s *Service) rulesOf(tx store.Tx, c *guard.Call, g *groupRecord, permission
 			r := base
 			change(&r)
 			r.Description = api.Val(description)
-			if strings.Trim(r.Description, groupChars) != "" || len(r.Description) > 255 {
-				return invalidValue("Invalid rule description. Valid descriptions are strings less than 256 characters from the following set: %s", groupCharsSaid)
+			if !ruleDescription(r.Description) {
+				return errRuleDescription()
 			}
 			if slices.ContainsFunc(rules, func(o groupRule) bool { return o.same(&r) }) {
 				return invalidValue("The same permission must not appear multiple times")

@@ -31,8 +31,12 @@ func (s *Service) securityGroupOperations() map[string]guard.Handler {
 		"AuthorizeSecurityGroupEgress":  guard.Handle(s.AuthorizeSecurityGroupEgress),
 		"RevokeSecurityGroupIngress":    guard.Handle(s.RevokeSecurityGroupIngress),
 		"RevokeSecurityGroupEgress":     guard.Handle(s.RevokeSecurityGroupEgress),
+		"ModifySecurityGroupRules":      guard.Handle(s.ModifySecurityGroupRules),
 		"DescribeSecurityGroupRules":    guard.Handle(s.DescribeSecurityGroupRules),
 		"GetSecurityGroupsForVpc":       guard.Handle(s.GetSecurityGroupsForVpc),
+
+		"UpdateSecurityGroupRuleDescriptionsIngress": guard.Handle(s.UpdateSecurityGroupRuleDescriptionsIngress),
+		"UpdateSecurityGroupRuleDescriptionsEgress":  guard.Handle(s.UpdateSecurityGroupRuleDescriptionsEgress),
 	}
 }
 
@@ -350,7 +354,7 @@ func (s *Service) revokeRules(ctx context.Context, c *guard.Call, id, name *stri
 		var gone []string
 		for _, id := range ids {
 			if !slices.ContainsFunc(g.Rules, func(o groupRule) bool { return o.ID == id && o.Egress == egress }) {
-				return apierr.Newf("InvalidSecurityGroupRuleId.NotFound", "The security group rule ID '%s' does not exist", id)
+				return errRuleID(id)
 			}
 			gone = append(gone, id)
 		}

@@ -80,9 +80,12 @@ type instanceRecord struct {
 	ENIPlug  string   `json:"eniPlug"`  // attachment id of the network interface
 	Groups   []string `json:"groups"`   // security group ids
 	GroupsBy []string `json:"groupsBy"` // their names, in the same order
-	// PublicIP is the Elastic IP address, PublicBy its allocation id; "" if there is none.
-	PublicIP string `json:"publicIp,omitempty"`
-	PublicBy string `json:"publicBy,omitempty"`
+	// PublicIP is the public address, "" if there is none; PublicBy the allocation id if it is an Elastic IP
+	// address. AutoPublic tells that the instance has one by itself otherwise, PublicTurn which one it had last.
+	PublicIP   string `json:"publicIp,omitempty"`
+	PublicBy   string `json:"publicBy,omitempty"`
+	AutoPublic bool   `json:"autoPublic,omitempty"`
+	PublicTurn bool   `json:"publicTurn,omitempty"`
 
 	Profile *Profile `json:"profile,omitempty"` // as it was when it was given
 	// ProfileBy is the association with the profile, "" if the launch made it; ProfileAt its time.

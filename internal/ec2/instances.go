@@ -74,7 +74,7 @@ func (i *instanceRecord) wire(tags map[string]string) ec2api.Instance {
 		MaintenanceOptions:               &ec2api.InstanceMaintenanceOptions{AutoRecovery: new(o.recovery()), RebootMigration: new("default")},
 		CurrentInstanceBootMode:          new(map[bool]string{true: "uefi", false: "legacy-bios"}[i.Architecture == "arm64"]),
 		PrivateDnsNameOptions: &ec2api.PrivateDnsNameOptionsResponse{
-			HostnameType: new(map[bool]string{true: "resource-name", false: "ip-name"}[o.ByResource]), EnableResourceNameDnsARecord: &o.ResourceA, EnableResourceNameDnsAAAARecord: &o.ResourceAAAA,
+			HostnameType: new(hostnameType(o.ByResource)), EnableResourceNameDnsARecord: &o.ResourceA, EnableResourceNameDnsAAAARecord: &o.ResourceAAAA,
 		},
 		MetadataOptions:     i.metadata(map[bool]string{true: "pending", false: "applied"}[i.State == pending]),
 		BlockDeviceMappings: []ec2api.InstanceBlockDeviceMapping{}, NetworkInterfaces: []ec2api.InstanceNetworkInterface{},
@@ -113,7 +113,15 @@ func (i *instanceRecord) placement() *ec2api.Placement {
 	return p
 }
 
-// publicName is the public name of the Elastic IP address. Source: as for dnsName.
+// publicOwner is whose the public address is.
+func (i *instanceRecord) publicOwner() string {
+	if i.PublicBy == "" {
+		return "amazon"
+	}
+	return i.Account
+}
+
+// publicName is the name of the public address. Source: as for dnsName.
 func (i *instanceRecord) publicName() string {
 	domain := i.Region + ".compute.amazonaws.com"
 	if i.Region == "us-east-1" {
@@ -143,7 +151,7 @@ func (i *instanceRecord) networkInterface() ec2api.InstanceNetworkInterface {
 		n.Attachment.Status = new(plugAttaching)
 	}
 	if i.PublicIP != "" {
-		n.Association = &ec2api.InstanceNetworkInterfaceAssociation{IpOwnerId: &i.Account, PublicDnsName: new(i.publicName()), PublicIp: &i.PublicIP}
+		n.Association = &ec2api.InstanceNetworkInterfaceAssociation{IpOwnerId: new(i.publicOwner()), PublicDnsName: new(i.publicName()), PublicIp: &i.PublicIP}
 		n.PrivateIpAddresses[0].Association = n.Association
 	}
 	return n

@@ -50,7 +50,7 @@ func TestDescribeInstances(t *testing.T) {
 		{[]ec2api.Filter{filter("network-interface.network-interface-id", *first.NetworkInterfaces[0].NetworkInterfaceId)}, 1},
 		{[]ec2api.Filter{filter("network-interface.group-name", "default"), filter("network-interface.status", "in-use")}, 7},
 		{[]ec2api.Filter{filter("network-interface.attachment.instance-id", *first.InstanceId), filter("network-interface.attachment.device-index", "0")}, 1},
-		{[]ec2api.Filter{filter("network-interface.association.public-ip", "*")}, 0},
+		{[]ec2api.Filter{filter("network-interface.association.public-ip", "198.*")}, 7},
 		{[]ec2api.Filter{filter("block-device-mapping.attach-time", first.BlockDeviceMappings[0].Ebs.AttachTime.UTC().Format("2006-*"))}, 7},
 		{[]ec2api.Filter{filter("block-device-mapping.attach-time", "1999-*")}, 0},
 		{[]ec2api.Filter{filter("metadata-options.state", "applied"), filter("metadata-options.http-put-response-hop-limit", "1", "2")}, 7},
@@ -58,7 +58,7 @@ func TestDescribeInstances(t *testing.T) {
 		{[]ec2api.Filter{filter("capacity-reservation-specification.capacity-reservation-preference", "none")}, 0},
 		{[]ec2api.Filter{filter("usage-operation", "RunInstances"), filter("operator.managed", "false")}, 7},
 		{[]ec2api.Filter{filter("iam-instance-profile.id", "*")}, 0},
-		{[]ec2api.Filter{filter("dns-name", "ec2-*")}, 0},
+		{[]ec2api.Filter{filter("dns-name", "ec2-198-*")}, 7},
 		{[]ec2api.Filter{filter("host-id", "*")}, 0},
 	}
 	for _, tt := range tests {

@@ -27,7 +27,7 @@ func (i *instanceRecord) interfaceWire(association string) ec2api.NetworkInterfa
 	}
 	if i.PublicIP != "" {
 		n.Association = &ec2api.NetworkInterfaceAssociation{
-			AllocationId: &i.PublicBy, AssociationId: api.Opt(association), IpOwnerId: &i.Account, PublicDnsName: new(i.publicName()), PublicIp: &i.PublicIP,
+			AllocationId: api.Opt(i.PublicBy), AssociationId: api.Opt(association), IpOwnerId: new(i.publicOwner()), PublicDnsName: new(i.publicName()), PublicIp: &i.PublicIP,
 		}
 		n.PrivateIpAddresses[0].Association = n.Association
 	}

@@ -109,6 +109,7 @@ func (s *Service) StartInstances(ctx context.Context, c *guard.Call, in *ec2api.
 			}
 			j.Host = i.Host
 			i.State, i.Reason, i.Transition, i.Work, i.Launched = pending, nil, "", launch.StartInstances, s.g.Now()
+			i.openPublic()
 			return j, s.putJob(tx, j)
 		},
 	})

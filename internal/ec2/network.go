@@ -27,6 +27,11 @@ type subnet struct {
 	ZoneID  string `json:"zoneId"`
 	CIDR    string `json:"cidr"`
 	Default bool   `json:"default,omitempty"`
+	// MapPublic tells whether instances get a public address; nil: those of a default subnet do.
+	MapPublic *bool `json:"mapPublic,omitempty"`
+	// ByResource and ResourceA are what instances are named by and found under, unless their launch says it.
+	ByResource bool `json:"byResource,omitempty"`
+	ResourceA  bool `json:"resourceA,omitempty"`
 	// Gone marks a subnet that exists from the beginning and was deleted.
 	Gone bool `json:"gone,omitempty"`
 }

@@ -60,7 +60,7 @@ func instanceOptionsOf(m *merged) (instanceOptions, error) {
 		}
 	}
 	if p := m.PrivateDnsNameOptions; p != nil {
-		o.ByResource = api.Val(p.HostnameType) == "resource-name"
+		o.ByResource = api.Val(p.HostnameType) == hostByResource
 		o.ResourceA, o.ResourceAAAA = api.Val(p.EnableResourceNameDnsARecord), api.Val(p.EnableResourceNameDnsAAAARecord)
 	}
 	if r := m.CapacityReservationSpecification; r != nil {

@@ -94,7 +94,7 @@ func (pl *launchPlan) fit(tx store.Tx, c *guard.Call) error {
 	return nil
 }
 
-// takeAddresses gives the instances of a launch their private addresses.
+// takeAddresses gives the instances of a launch their private addresses, and their public ones if they have some.
 func (s *Service) takeAddresses(tx store.Tx, c *guard.Call, pl *launchPlan, made []draftLaunch) error {
 	n := pl.subnet
 	given := api.Val(pl.PrivateIpAddress)
@@ -113,6 +113,7 @@ func (s *Service) takeAddresses(tx store.Tx, c *guard.Call, pl *launchPlan, made
 		}
 		r.take(host)
 		made[0].instance.Address = given
+		made[0].instance.openPublic()
 		return addressTable.Put(tx, r, c.Region, c.Account(), n.ID)
 	}
 	if r.free(n.hosts()) < len(made) {
@@ -123,6 +124,7 @@ func (s *Service) takeAddresses(tx store.Tx, c *guard.Call, pl *launchPlan, made
 		}
 		r.take(r.Next)
 		made[i].instance.Address = n.address(r.Next)
+		made[i].instance.openPublic()
 		r.Next++
 	}
 	return addressTable.Put(tx, r, c.Region, c.Account(), n.ID)

@@ -202,9 +202,13 @@ func (s *Service) newInstance(c *guard.Call, pl *launchPlan, n int) instanceReco
 		Image: pl.image.ID, Architecture: pl.image.Architecture, Platform: "Linux/UNIX", RootDevice: pl.image.RootDevice, Type: pl.kind.Name,
 		Subnet: pl.subnet.ID, VPC: pl.subnet.VPC, Zone: pl.subnet.Zone, ZoneID: pl.subnet.ZoneID,
 		Profile: pl.profile, MAC: randomMAC(), ENI: randomID("eni"), ENIPlug: randomID("eni-attach"), Options: pl.options,
+		AutoPublic: pl.opensPublic(),
 	}
 	for _, g := range pl.groups {
 		i.Groups, i.GroupsBy = append(i.Groups, g.ID), append(i.GroupsBy, g.Name)
+	}
+	if pl.PrivateDnsNameOptions == nil {
+		i.Options.ByResource, i.Options.ResourceA = pl.subnet.ByResource, pl.subnet.ResourceA
 	}
 	if i.Options.CoreCount == 0 {
 		i.Options.CoreCount, i.Options.ThreadsPerCore = pl.kind.Cores(), pl.kind.Threads()

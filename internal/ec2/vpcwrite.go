@@ -23,13 +23,14 @@ const (
 // vpcOperations are the handlers of what changes VPCs and subnets.
 func (s *Service) vpcOperations() map[string]guard.Handler {
 	return map[string]guard.Handler{
-		"CreateVpc":           guard.Handle(s.CreateVpc),
-		"DeleteVpc":           guard.HandleVoid(s.DeleteVpc),
-		"ModifyVpcAttribute":  guard.HandleVoid(s.ModifyVpcAttribute),
-		"CreateSubnet":        guard.Handle(s.CreateSubnet),
-		"DeleteSubnet":        guard.HandleVoid(s.DeleteSubnet),
-		"CreateDefaultVpc":    guard.Handle(s.CreateDefaultVpc),
-		"CreateDefaultSubnet": guard.Handle(s.CreateDefaultSubnet),
+		"CreateVpc":             guard.Handle(s.CreateVpc),
+		"DeleteVpc":             guard.HandleVoid(s.DeleteVpc),
+		"ModifyVpcAttribute":    guard.HandleVoid(s.ModifyVpcAttribute),
+		"ModifySubnetAttribute": guard.HandleVoid(s.ModifySubnetAttribute),
+		"CreateSubnet":          guard.Handle(s.CreateSubnet),
+		"DeleteSubnet":          guard.HandleVoid(s.DeleteSubnet),
+		"CreateDefaultVpc":      guard.Handle(s.CreateDefaultVpc),
+		"CreateDefaultSubnet":   guard.Handle(s.CreateDefaultSubnet),
 	}
 }
 
@@ -414,24 +415,9 @@ func (s *Service) CreateDefaultSubnet(ctx context.Context, c *guard.Call, in *ec
 func (s *Service) DeleteSubnet(ctx context.Context, c *guard.Call, in *ec2api.DeleteSubnetRequest) error {
 	id := api.Val(in.SubnetId)
 	return s.g.Update(ctx, c, func(tx store.Tx) error {
-		n, missing := s.lookupSubnet(tx, c, id)
-		if missing != nil && apierr.Code(missing) == "" {
-			return missing
-		}
-		tags, err := tagsOf(tx, c.Region, c.Account(), id)
+		n, err := s.allowSubnet(tx, c, id, nil)
 		if err != nil {
 			return err
-		}
-		p := s.part(c, "ec2:DeleteSubnet", "subnet/"+id, tags)
-		if missing == nil {
-			n.describe(&p)
-		}
-		c.Touch(p.Resource.ARN, c.Account(), "AWS::EC2::Subnet")
-		if _, err := s.g.Allow(tx, c, p); err != nil {
-			return err
-		}
-		if missing != nil {
-			return missing
 		}
 		if err := dryRun(in.DryRun); err != nil {
 			return err

@@ -76,7 +76,9 @@ var attributes = map[string]string{
 var ec2Members = map[string]map[string]string{
 	"CreateVpc": {"CidrBlock": "10.0.0.0/16"}, "CreateSubnet": {"CidrBlock": "10.0.0.0/24", "VpcId": "vpc-00000000"},
 	"CreatePlacementGroup": {"GroupName": "g"}, "DeleteSecurityGroup": {"GroupId": "sg-00000000"}, "DeleteKeyPair": {"KeyName": "k"},
-	"ReleaseAddress": {"AllocationId": "eipalloc-00000000"}, "ModifyVpcAttribute": {"VpcId": "vpc-00000000", "EnableDnsSupport": ""},
+	"ReleaseAddress": {"AllocationId": "eipalloc-00000000"}, "ModifySubnetAttribute": {"SubnetId": "subnet-00000000"},
+	"ModifySecurityGroupRules": {"GroupId": "sg-00000000"}, "UpdateSecurityGroupRuleDescriptionsIngress": {"GroupId": "sg-00000000"},
+	"UpdateSecurityGroupRuleDescriptionsEgress": {"GroupId": "sg-00000000"}, "ModifyVpcAttribute": {"VpcId": "vpc-00000000", "EnableDnsSupport": ""},
 	"RevokeSecurityGroupIngress":    {"GroupId": "sg-00000000", "SecurityGroupRuleIds": "sgr-00000000"},
 	"RevokeSecurityGroupEgress":     {"GroupId": "sg-00000000", "SecurityGroupRuleIds": "sgr-00000000"},
 	"AuthorizeSecurityGroupIngress": {"GroupId": "sg-00000000", "IpProtocol": "-1", "CidrIp": "10.0.0.0/8"},
@@ -129,6 +131,18 @@ func special(in any, known map[string]string) {
 	case *ec2api.ModifyVpcAttributeRequest:
 		r.EnableDnsHostnames, r.EnableNetworkAddressUsageMetrics = nil, nil
 		r.EnableDnsSupport = &ec2api.AttributeBooleanValue{Value: new(true)}
+	case *ec2api.ModifySubnetAttributeRequest:
+		*r = ec2api.ModifySubnetAttributeRequest{SubnetId: r.SubnetId, MapPublicIpOnLaunch: &ec2api.AttributeBooleanValue{Value: new(true)}}
+	case *ec2api.ModifySecurityGroupRulesRequest:
+		r.SecurityGroupRules = []ec2api.SecurityGroupRuleUpdate{{SecurityGroupRuleId: new("sgr-00000000"), SecurityGroupRule: &ec2api.SecurityGroupRuleRequest{
+			IpProtocol: new("-1"), CidrIpv4: new("10.0.0.0/8"),
+		}}}
+	case *ec2api.UpdateSecurityGroupRuleDescriptionsIngressRequest:
+		r.SecurityGroupRuleDescriptions, r.IpPermissions = []ec2api.SecurityGroupRuleDescription{{SecurityGroupRuleId: new("sgr-00000000")}}, nil
+	case *ec2api.UpdateSecurityGroupRuleDescriptionsEgressRequest:
+		r.SecurityGroupRuleDescriptions, r.IpPermissions = []ec2api.SecurityGroupRuleDescription{{SecurityGroupRuleId: new("sgr-00000000")}}, nil
+	case *ec2api.DisassociateAddressRequest:
+		r.AssociationId, r.PublicIp = new("eipassoc-00000000"), nil
 	case *ec2api.ModifyInstanceAttributeRequest:
 		*r = ec2api.ModifyInstanceAttributeRequest{InstanceId: instance, DisableApiStop: &ec2api.AttributeBooleanValue{Value: new(true)}}
 	case *ec2api.AssociateAddressRequest:

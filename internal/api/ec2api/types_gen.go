@@ -1724,6 +1724,13 @@ type DisableSnapshotBlockPublicAccessResult struct {
 	State *string `aws:"state,q=State,c=SnapshotBlockPublicAccessState"`
 }
 
+// DisassociateAddressRequest is a shape of the model.
+type DisassociateAddressRequest struct {
+	AssociationId *string `aws:"AssociationId"`
+	PublicIp      *string `aws:"PublicIp"`
+	DryRun        *bool   `aws:"dryRun,q=DryRun"`
+}
+
 // DisassociateIamInstanceProfileRequest is a shape of the model.
 type DisassociateIamInstanceProfileRequest struct {
 	AssociationId *string `aws:"AssociationId,req"`
@@ -3659,6 +3666,18 @@ type ModifyLaunchTemplateResult struct {
 	LaunchTemplate *LaunchTemplate `aws:"launchTemplate,q=LaunchTemplate"`
 }
 
+// ModifySecurityGroupRulesRequest is a shape of the model.
+type ModifySecurityGroupRulesRequest struct {
+	GroupId            *string                   `aws:"GroupId,req"`
+	SecurityGroupRules []SecurityGroupRuleUpdate `aws:"SecurityGroupRule,req"`
+	DryRun             *bool                     `aws:"DryRun"`
+}
+
+// ModifySecurityGroupRulesResult is a shape of the model.
+type ModifySecurityGroupRulesResult struct {
+	Return *bool `aws:"return,q=Return"`
+}
+
 // ModifySnapshotAttributeRequest is a shape of the model.
 type ModifySnapshotAttributeRequest struct {
 	Attribute              *string                              `aws:"Attribute,c=SnapshotAttributeName"`
@@ -3668,6 +3687,21 @@ type ModifySnapshotAttributeRequest struct {
 	SnapshotId             *string                              `aws:"SnapshotId,req"`
 	UserIds                []string                             `aws:"UserId,item=UserId"`
 	DryRun                 *bool                                `aws:"dryRun,q=DryRun"`
+}
+
+// ModifySubnetAttributeRequest is a shape of the model.
+type ModifySubnetAttributeRequest struct {
+	AssignIpv6AddressOnCreation             *AttributeBooleanValue `aws:"AssignIpv6AddressOnCreation"`
+	MapPublicIpOnLaunch                     *AttributeBooleanValue `aws:"MapPublicIpOnLaunch"`
+	SubnetId                                *string                `aws:"subnetId,q=SubnetId,req"`
+	MapCustomerOwnedIpOnLaunch              *AttributeBooleanValue `aws:"MapCustomerOwnedIpOnLaunch"`
+	CustomerOwnedIpv4Pool                   *string                `aws:"CustomerOwnedIpv4Pool"`
+	EnableDns64                             *AttributeBooleanValue `aws:"EnableDns64"`
+	PrivateDnsHostnameTypeOnLaunch          *string                `aws:"PrivateDnsHostnameTypeOnLaunch,c=HostnameType"`
+	EnableResourceNameDnsARecordOnLaunch    *AttributeBooleanValue `aws:"EnableResourceNameDnsARecordOnLaunch"`
+	EnableResourceNameDnsAAAARecordOnLaunch *AttributeBooleanValue `aws:"EnableResourceNameDnsAAAARecordOnLaunch"`
+	EnableLniAtDeviceIndex                  *int32                 `aws:"EnableLniAtDeviceIndex"`
+	DisableLniAtDeviceIndex                 *AttributeBooleanValue `aws:"DisableLniAtDeviceIndex"`
 }
 
 // ModifyVolumeAttributeRequest is a shape of the model.
@@ -4570,6 +4604,30 @@ type SecurityGroupRule struct {
 	SecurityGroupRuleArn *string                  `aws:"securityGroupRuleArn,q=SecurityGroupRuleArn"`
 }
 
+// SecurityGroupRuleDescription is a shape of the model.
+type SecurityGroupRuleDescription struct {
+	SecurityGroupRuleId *string `aws:"SecurityGroupRuleId"`
+	Description         *string `aws:"Description"`
+}
+
+// SecurityGroupRuleRequest is a shape of the model.
+type SecurityGroupRuleRequest struct {
+	IpProtocol        *string `aws:"IpProtocol"`
+	FromPort          *int32  `aws:"FromPort"`
+	ToPort            *int32  `aws:"ToPort"`
+	CidrIpv4          *string `aws:"CidrIpv4"`
+	CidrIpv6          *string `aws:"CidrIpv6"`
+	PrefixListId      *string `aws:"PrefixListId"`
+	ReferencedGroupId *string `aws:"ReferencedGroupId"`
+	Description       *string `aws:"Description"`
+}
+
+// SecurityGroupRuleUpdate is a shape of the model.
+type SecurityGroupRuleUpdate struct {
+	SecurityGroupRuleId *string                   `aws:"SecurityGroupRuleId,req"`
+	SecurityGroupRule   *SecurityGroupRuleRequest `aws:"SecurityGroupRule"`
+}
+
 // Snapshot is a shape of the model.
 type Snapshot struct {
 	OwnerAlias                *string    `aws:"ownerAlias,q=OwnerAlias"`
@@ -4979,6 +5037,34 @@ type UnmonitorInstancesRequest struct {
 // UnmonitorInstancesResult is a shape of the model.
 type UnmonitorInstancesResult struct {
 	InstanceMonitorings []InstanceMonitoring `aws:"instancesSet,q=InstancesSet"`
+}
+
+// UpdateSecurityGroupRuleDescriptionsEgressRequest is a shape of the model.
+type UpdateSecurityGroupRuleDescriptionsEgressRequest struct {
+	DryRun                        *bool                          `aws:"DryRun"`
+	GroupId                       *string                        `aws:"GroupId"`
+	GroupName                     *string                        `aws:"GroupName"`
+	IpPermissions                 []IpPermission                 `aws:"IpPermissions"`
+	SecurityGroupRuleDescriptions []SecurityGroupRuleDescription `aws:"SecurityGroupRuleDescription"`
+}
+
+// UpdateSecurityGroupRuleDescriptionsEgressResult is a shape of the model.
+type UpdateSecurityGroupRuleDescriptionsEgressResult struct {
+	Return *bool `aws:"return,q=Return"`
+}
+
+// UpdateSecurityGroupRuleDescriptionsIngressRequest is a shape of the model.
+type UpdateSecurityGroupRuleDescriptionsIngressRequest struct {
+	DryRun                        *bool                          `aws:"DryRun"`
+	GroupId                       *string                        `aws:"GroupId"`
+	GroupName                     *string                        `aws:"GroupName"`
+	IpPermissions                 []IpPermission                 `aws:"IpPermissions"`
+	SecurityGroupRuleDescriptions []SecurityGroupRuleDescription `aws:"SecurityGroupRuleDescription"`
+}
+
+// UpdateSecurityGroupRuleDescriptionsIngressResult is a shape of the model.
+type UpdateSecurityGroupRuleDescriptionsIngressResult struct {
+	Return *bool `aws:"return,q=Return"`
 }
 
 // UserIdGroupPair is a shape of the model.
