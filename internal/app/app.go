@@ -141,6 +141,10 @@ func (a *App) route(w http.ResponseWriter, r *http.Request) {
 		a.only(http.MethodPost, func(w http.ResponseWriter, r *http.Request) {
 			a.withServer(w, func(s *server) { s.hostPeers.ServeHTTP(w, r) })
 		}, w, r)
+	case a.cfg.Cluster != nil && r.URL.Path == linePath:
+		a.only(http.MethodPost, func(w http.ResponseWriter, r *http.Request) {
+			a.withServer(w, func(s *server) { s.lines.ServeHTTP(w, r) })
+		}, w, r)
 	case isIssuer(r):
 		a.only(http.MethodGet, func(w http.ResponseWriter, r *http.Request) {
 			a.withServer(w, func(s *server) { s.issuers.ServeHTTP(w, r) })

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"time"
 
 	"github.com/kagimori/kagimori/internal/ec2"
 	"github.com/kagimori/kagimori/internal/guard"
@@ -37,6 +36,6 @@ func Starting(st store.Store, log *slog.Logger) (_ store.Store, started func()) 
 
 // HostPeers is what carries requests to the hosts of other nodes, and what serves those of this one at url.
 func HostPeers(box hsm.Box, url string, agent *ec2.Agent, c *http.Client) (http.Handler, ec2.Call) {
-	p := &hostPeers{box: box, url: url, agent: agent, http: c, used: map[[nonceSize]byte]time.Time{}}
+	p := &hostPeers{box: box, url: url, agent: agent, http: c}
 	return p, p.call
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/ec2"
 	"github.com/kagimori/kagimori/internal/hsm"
+	"github.com/kagimori/kagimori/internal/machine"
 )
 
 const (
@@ -37,9 +37,7 @@ type hostPeers struct {
 	url   string // of this node
 	agent *ec2.Agent
 	http  *http.Client
-
-	mu   sync.Mutex
-	used map[[nonceSize]byte]time.Time // requests that came; guarded by mu
+	once  onlyOnce
 }
 
 const (
@@ -94,7 +92,7 @@ func (p *hostPeers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	plain, err := p.box.Open(body, asking(p.url))
-	if err != nil || len(plain) < stampSize || !p.first(plain) {
+	if err != nil || len(plain) < stampSize || !p.once.first(plain) {
 		w.WriteHeader(http.StatusForbidden)
 		return
 	}
@@ -113,14 +111,23 @@ func (p *hostPeers) passes(pass string) bool {
 	return err == nil && len(stamp) == stampSize && time.Since(stampOf(stamp)).Abs() <= hostFresh
 }
 
-// first reports whether a request is fresh, and came for the first time.
-func (p *hostPeers) first(plain []byte) bool {
+// An onlyOnce lets each request in once. The zero value has seen none. Safe for concurrent use.
+type onlyOnce struct {
+	mu   sync.Mutex
+	used map[[nonceSize]byte]time.Time // guarded by mu
+}
+
+// first reports whether a request, which begins with its time and nonce, is fresh and came for the first time.
+func (p *onlyOnce) first(plain []byte) bool {
 	now, at := time.Now(), stampOf(plain)
 	if now.Sub(at).Abs() > hostFresh {
 		return false
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.used == nil {
+		p.used = map[[nonceSize]byte]time.Time{}
+	}
 	for n, t := range p.used {
 		if now.Sub(t) > 2*hostFresh {
 			delete(p.used, n)
@@ -133,22 +140,22 @@ func (p *hostPeers) first(plain []byte) bool {
 }
 
 // newAgent makes the host of this node, and what asks those of the others.
-func (s *server) newAgent(cfg Config, box hsm.Box, volumes *shelfPlace) error {
+func (s *server) newAgent(cfg Config, module hsm.Module, volumes *shelfPlace, machines func() machine.Driver) error {
 	n := s.store.node
 	if n == nil {
 		return nil
 	}
-	if cfg.Machine != "" && cfg.Machine != "host" {
-		return errors.New("nodes with --store run no machines: --machine is host there")
-	}
+	s.lines = newLines(module.Box(lineBox), n.cfg.URL, n.cfg.PeerTLS, cfg.HostPatience)
 	var err error
 	s.agent, err = ec2.NewAgent(ec2.AgentConfig{
 		Name: n.id, URL: n.cfg.URL, Shelf: volumes.shared, Store: s.shared, Volumes: volumes.Shelf, Now: s.clock.Now, Patience: cfg.HostPatience, ExportAddresses: cfg.NBD, Logger: cfg.Logger,
+		Machines: machines(), Dial: s.lines.dial,
 	})
 	if err != nil {
 		return fmt.Errorf("the volumes cannot be taken up: %w", err)
 	}
-	s.hostPeers = &hostPeers{box: box, url: n.cfg.URL, agent: s.agent, http: peerClient(n.cfg.PeerTLS), used: map[[nonceSize]byte]time.Time{}}
+	s.lines.agent = s.agent
+	s.hostPeers = &hostPeers{box: module.Box(hostBox), url: n.cfg.URL, agent: s.agent, http: peerClient(n.cfg.PeerTLS)}
 	return nil
 }
 

@@ -82,6 +82,7 @@ type server struct {
 	cursors   cursors
 	agent     *ec2.Agent // nil without a cluster
 	hostPeers *hostPeers // nil without a cluster
+	lines     *lines     // nil without a cluster
 }
 
 // openStore opens the store of the data directory and puts what is wrong with it in a sentence.
@@ -227,7 +228,11 @@ func (s *server) services(ctx context.Context, cfg Config, dir *os.Root, module 
 		return nil, err
 	}
 	volumes := place.Shelf
-	if err := s.newAgent(cfg, module.Box(hostBox), place); err != nil {
+	machines, err := newMachines(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.newAgent(cfg, module, place, machines); err != nil {
 		return nil, err
 	}
 	s.kms = kms.New(kms.Config{Guard: s.guard, Module: module, Clock: s.clock, Logger: cfg.Logger, Cache: cfg.KeyCache, CustomIDs: cfg.Dev, Destroyed: s.keeper.destroyed,
@@ -254,10 +259,6 @@ func (s *server) services(ctx context.Context, cfg Config, dir *os.Root, module 
 		},
 	})
 	s.issuers = webIssuers{func(r *http.Request, fn func(store.Tx) error) error { return s.guard.Read(r.Context(), fn) }, people, sessions, cfg.Logger}
-	machines, err := newMachines(cfg)
-	if err != nil {
-		return nil, err
-	}
 	s.hire = func(g *guard.Guard) *shift {
 		w := &shift{}
 		w.ec2 = ec2.New(ec2.Config{

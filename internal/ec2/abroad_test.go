@@ -1,286 +1,277 @@
 package ec2_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
-	"github.com/kagimori/kagimori/internal/api/kmsapi"
-	"github.com/kagimori/kagimori/internal/guard"
 )
 
-// abroad is a key of account theirs that only its owner may use, and a grant on it for the
-// service-linked role of account mine. Source: EC2 Auto Scaling User Guide, "Example: customer
-// managed key access from other accounts".
-type abroad struct {
-	*house
-	key     string
-	scaling guard.Caller
-	grant   string
+// sharedOn is a volume with Multi-Attach that is attached to an instance on a host, and that instance, and one on
+// another host.
+func (c *cluster) sharedOn(host, other, key string) (volume, near, far string) {
+	c.T.Helper()
+	near, far = c.nitro(host), c.nitro(other)
+	volume = c.shared(key)
+	c.wait(3 * time.Second)
+	c.attach(volume, near, "/dev/sdf")
+	c.wait(2 * time.Second)
+	if at := c.at(volume); at != host {
+		c.T.Fatalf("the volume is on %s", at)
+	}
+	return volume, near, far
 }
 
-func newAbroad(t *testing.T) *abroad {
-	t.Helper()
-	h := newHouse(t)
-	policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + theirs + `"},"Action":"kms:*","Resource":"*"}]}`
-	a := &abroad{house: h, scaling: h.scaling()}
-	a.key = *a.theirKMS("CreateKey", &kmsapi.CreateKeyRequest{Policy: &policy}).(*kmsapi.CreateKeyResponse).KeyMetadata.Arn
-	a.admit()
-	return a
-}
-
-// theirKMS serves a request to KMS as the owner of the key.
-func (a *abroad) theirKMS(op string, in any) any {
-	a.T.Helper()
-	out, err := a.Invoke(a.T.Context(), a.root(theirs), kmsapi.Service(), a.kms.Operations(), op, in)
-	a.Must(err)
-	return out
-}
-
-// admit makes the grant for the role.
-func (a *abroad) admit() {
-	a.T.Helper()
-	out := a.theirKMS("CreateGrant", &kmsapi.CreateGrantRequest{
-		KeyId: &a.key, GranteePrincipal: &a.scaling.Principal.RoleARN,
-		Operations: []string{"Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "DescribeKey", "CreateGrant"},
-	}).(*kmsapi.CreateGrantResponse)
-	a.grant = *out.GrantId
-}
-
-func (a *abroad) revoke() {
-	a.T.Helper()
-	a.theirKMS("RevokeGrant", &kmsapi.RevokeGrantRequest{KeyId: &a.key, GrantId: &a.grant})
-}
-
-// children are the grants on the key but that of the role.
-func (a *abroad) children() (out []kmsapi.GrantListEntry) {
-	a.T.Helper()
-	for _, g := range a.theirKMS("ListGrants", &kmsapi.ListGrantsRequest{KeyId: &a.key}).(*kmsapi.ListGrantsResponse).Grants {
-		if *g.GrantId != a.grant {
-			out = append(out, g)
+// nitro launches an instance of the Nitro System that lands on a host.
+func (c *cluster) nitro(host string) string {
+	c.T.Helper()
+	for range 2 * len(c.nodes) {
+		in := runRequest()
+		in.InstanceType = new("m5.large")
+		in.Placement = &ec2api.Placement{AvailabilityZone: new(zoneA)}
+		id := *ask[ec2api.Reservation](c.desk, c.owner(), in).Instances[0].InstanceId
+		c.wait(6 * time.Second)
+		if c.at(*c.volumeOn(id, rootDevice).VolumeId) == host {
+			return id
 		}
 	}
-	return out
+	c.T.Fatalf("no instance lands on %s", host)
+	return ""
 }
 
-// sharedImage is an image of account theirs under its key, shared with account mine.
-func (a *abroad) sharedImage() string {
-	a.T.Helper()
-	owner := a.root(theirs)
-	id := a.register(owner, "golden", a.snapshot(owner, a.filled(owner, a.key, "from abroad")))
-	a.Must(a.shareImage(owner, id, mine))
-	return id
+func (c *cluster) holders(host, volume string) string {
+	c.T.Helper()
+	n := c.nodes[host]
+	held := n.asks(fmt.Sprintf(`{"op":"attend","token":%d,"keep":["%s"]}`, c.token, strings.Join(n.files(), `","`))).Held[volume]
+	return strings.Join(held, " ")
 }
 
-// TestLaunchesUnderTheKeyOfAnotherAccount through a grant for the role alone. (S28)
-func TestLaunchesUnderTheKeyOfAnotherAccount(t *testing.T) {
-	a := newAbroad(t)
-	img := a.sharedImage()
-	plain := a.launch(a.scaling, exampleImage, encrypted(rootDevice, a.key))
-	shared := a.launch(a.scaling, img, encrypted(rootDevice, a.key))
-	own := a.launch(a.scaling, img)
-	for _, id := range []string{plain, shared, own} {
-		a.wantState(id, "running")
-	}
-	for id, want := range map[string]string{plain: a.key, shared: a.key, own: a.managedKey()} {
-		if v := a.volumeOn(id, rootDevice); *v.KmsKeyId != want {
-			t.Errorf("%s is under %s, want %s", id, *v.KmsKeyId, want)
-		}
-	}
-	for _, id := range []string{shared, own} {
-		if got := a.textOn(mine, *a.volumeOn(id, rootDevice).VolumeId, 11); got != "from abroad" {
-			t.Errorf("%s holds %q", id, got)
-		}
-	}
-	children := a.children()
-	if len(children) != 2 {
-		t.Fatalf("%d child grants", len(children))
-	}
-	for _, g := range children {
-		if !strings.HasPrefix(*g.GranteePrincipal, "arn:aws:sts::"+mine+":assumed-role/aws:ec2-infrastructure/i-") || *g.IssuingAccount != "arn:aws:iam::"+mine+":root" {
-			t.Errorf("%+v", g)
-		}
-	}
-	if a.onDisk("from abroad") {
-		t.Error("the text is on disk in the clear")
-	}
-	a.noJobs()
-}
-
-// TestASharedImageNeedsItsKeyToo: sharing makes no grant, and what a stranger may not use fails.
-func TestASharedImageNeedsItsKeyToo(t *testing.T) {
-	a := newAbroad(t)
-	img := a.sharedImage()
-	a.revoke()
-	id := a.launch(a.scaling, img)
-	a.wantState(id, "terminated")
-	a.wantDenied(id, "kms:ReEncryptFrom")
-	if g := a.children(); len(g) != 0 {
-		t.Errorf("%d grants are left", len(g))
-	}
-	a.noJobs()
-}
-
-// TestARevokedGrant: what runs goes on, nothing new begins, and a new grant brings everything back.
-// (S34)
-func TestARevokedGrant(t *testing.T) {
-	a := newAbroad(t)
-	runs := a.launch(a.scaling, exampleImage, encrypted("/dev/sdf", a.key))
-	rests := a.launch(a.scaling, exampleImage, encrypted("/dev/sdf", a.key))
-	data := *a.volumeOn(runs, "/dev/sdf").VolumeId
-	write := func(text string) {
-		if _, err := a.disk(data).WriteAt([]byte(text), 1<<20); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("before")
-	snap := a.snapshot(a.scaling, data)
-	a.revoke()
-
-	write("during")
-	if got := a.textOn(mine, data, 6); got != "during" {
-		t.Errorf("the running instance reads %q", got)
-	}
-	failed := a.launch(a.scaling, exampleImage, encrypted("/dev/sdf", a.key))
-	a.wantState(failed, "terminated")
-
-	ask[ec2api.StopInstancesResult](a.desk, a.scaling, &ec2api.StopInstancesRequest{InstanceIds: []string{rests}})
-	a.Advance(2 * time.Second)
-	start := func() {
-		ask[ec2api.StartInstancesResult](a.desk, a.scaling, &ec2api.StartInstancesRequest{InstanceIds: []string{rests}})
-		a.Advance(3 * time.Second)
-	}
-	start()
-	a.wantState(rests, "stopped")
-	if got := a.instance(rests).StateReason; *got.Code != "Client.InvalidKMSKey.InvalidState" {
-		t.Errorf("%+v", got)
-	}
-
-	ask[ec2api.VolumeAttachment](a.desk, a.scaling, &ec2api.DetachVolumeRequest{VolumeId: &data})
-	attach := &ec2api.AttachVolumeRequest{InstanceId: &runs, VolumeId: &data, Device: new("/dev/sdf")}
-	a.refuse(a.scaling, attach, "CustomerKeyHasBeenRevoked", "Volume "+data+" cannot be attached. The encrypted volume was unable to access the KMS key.")
-
-	copied := *ask[ec2api.CopySnapshotResult](a.desk, a.scaling, &ec2api.CopySnapshotRequest{SourceRegion: new(region), SourceSnapshotId: &snap}).SnapshotId
-	a.Advance(2 * time.Second)
-	if got := a.snapshotNow(a.scaling, copied); *got.State != "error" || *got.StateMessage != "Given key ID is not accessible" || *got.Progress != "0%" {
-		t.Errorf("%+v", got)
-	}
-	a.wantDenied(copied, "kms:ReEncryptFrom")
-
-	a.admit()
-	ask[ec2api.VolumeAttachment](a.desk, a.scaling, attach)
-	if got := a.textOn(mine, data, 6); got != "during" {
-		t.Errorf("after all this the volume holds %q", got)
-	}
-	start()
-	a.wantState(rests, "running")
-	a.wantState(a.launch(a.scaling, exampleImage, encrypted("/dev/sdf", a.key)), "running")
-	v := *ask[ec2api.Volume](a.desk, a.scaling, &ec2api.CreateVolumeRequest{AvailabilityZone: new(zoneA), SnapshotId: &snap}).VolumeId
-	a.Advance(time.Second)
-	ask[ec2api.VolumeAttachment](a.desk, a.scaling, &ec2api.AttachVolumeRequest{InstanceId: &runs, VolumeId: &v, Device: new("/dev/sdg")})
-	if got := a.textOn(mine, v, 6); got != "before" {
-		t.Errorf("a volume of the snapshot holds %q", got)
-	}
-	a.noJobs()
-}
-
-// TestADisabledKeyIsLikeARevokedGrant and enabling it again heals.
-func TestADisabledKeyIsLikeARevokedGrant(t *testing.T) {
-	a := newAbroad(t)
-	id := a.launch(a.scaling, exampleImage, encrypted("/dev/sdf", a.key))
-	data := *a.volumeOn(id, "/dev/sdf").VolumeId
-	a.theirKMS("DisableKey", &kmsapi.DisableKeyRequest{KeyId: &a.key})
-	if _, err := a.disk(data).WriteAt([]byte("during"), 1<<20); err != nil {
-		t.Error(err)
-	}
-	ask[ec2api.VolumeAttachment](a.desk, a.scaling, &ec2api.DetachVolumeRequest{VolumeId: &data})
-	attach := &ec2api.AttachVolumeRequest{InstanceId: &id, VolumeId: &data, Device: new("/dev/sdf")}
-	a.refuse(a.scaling, attach, "CustomerKeyHasBeenRevoked", "*")
-	a.theirKMS("EnableKey", &kmsapi.EnableKeyRequest{KeyId: &a.key})
-	ask[ec2api.VolumeAttachment](a.desk, a.scaling, attach)
-	if got := a.textOn(mine, data, 6); got != "during" {
-		t.Errorf("the volume holds %q", got)
-	}
-}
-
-// TestADeletedKeyTakesTheDataWithIt once nobody holds the data key in memory any more.
-func TestADeletedKeyTakesTheDataWithIt(t *testing.T) {
-	a := newAbroad(t)
-	id := a.launch(a.scaling, exampleImage, encrypted("/dev/sdf", a.key))
-	data := *a.volumeOn(id, "/dev/sdf").VolumeId
-	snap := a.snapshot(a.scaling, data)
-	a.theirKMS("ScheduleKeyDeletion", &kmsapi.ScheduleKeyDeletionRequest{KeyId: &a.key, PendingWindowInDays: new(int32(7))})
-	a.Advance(8 * 24 * time.Hour)
-	if _, err := a.disk(data).WriteAt([]byte("during"), 1<<20); err != nil {
-		t.Error(err)
-	}
-	ask[ec2api.VolumeAttachment](a.desk, a.scaling, &ec2api.DetachVolumeRequest{VolumeId: &data})
-	a.refuse(a.scaling, &ec2api.AttachVolumeRequest{InstanceId: &id, VolumeId: &data, Device: new("/dev/sdf")}, "CustomerKeyHasBeenRevoked", "*")
-	v := *ask[ec2api.Volume](a.desk, a.scaling, &ec2api.CreateVolumeRequest{AvailabilityZone: new(zoneA), SnapshotId: &snap}).VolumeId
-	a.Advance(2 * time.Second)
-	a.refuse(a.scaling, &ec2api.DescribeVolumesRequest{VolumeIds: []string{v}}, "InvalidVolume.NotFound", "*")
-	for _, in := range []any{&ec2api.DeleteVolumeRequest{VolumeId: &data}, &ec2api.DeleteSnapshotRequest{SnapshotId: &snap}} {
-		_, err := a.try(a.scaling, in) // what cannot be read can be deleted
-		a.Must(err)
-	}
-	a.noJobs()
-}
-
-// TestCopiesOfImages: own ones keep their key, shared ones get the account's, or the one that is
-// named; without the snapshot's permission there is no copy.
-func TestCopiesOfImages(t *testing.T) {
-	h := newHouse(t)
-	other, foreign, named := h.root(theirs), h.keyIn(theirs), h.keyIn(mine)
-	snap := h.snapshot(other, h.filled(other, foreign, "golden image"))
-	img := h.register(other, "golden", snap)
-	h.Must(h.shareImage(other, img, mine))
-	copyImage := func(as guard.Caller, from, name, key string) string {
-		in := &ec2api.CopyImageRequest{SourceRegion: new(region), SourceImageId: &from, Name: &name, KmsKeyId: api.Opt(key), ClientToken: &name}
-		if key != "" {
-			in.Encrypted = new(true)
-		}
-		id := *ask[ec2api.CopyImageResult](h.desk, as, in).ImageId
-		if again := *ask[ec2api.CopyImageResult](h.desk, as, in).ImageId; again != id {
-			t.Errorf("the same token made %s and %s", id, again)
-		}
-		if got := h.image(as, id); *got.State != "pending" {
+// TestSharedVolumesAcrossHosts: the instances of two hosts see one volume, whose file and key are on one of them.
+// What one wrote the other reads, and a flush of either makes all of it durable. Who detaches it, or stops, is
+// out at once.
+func TestSharedVolumesAcrossHosts(t *testing.T) {
+	inCrews(t, func(t *testing.T, c *cluster) {
+		key := c.key("")
+		volume, near, far := c.sharedOn("a", "b", key)
+		a, b := c.nodes["a"].crew, c.nodes["b"].crew
+		if got := c.attach(volume, far, "/dev/sdg"); *got.State != "attaching" && *got.State != "attached" {
 			t.Errorf("%+v", got)
 		}
-		h.Advance(2 * time.Second)
-		return id
-	}
-	h.refuse(h.owner(), &ec2api.CopyImageRequest{SourceRegion: new(region), SourceImageId: &img, Name: new("copy")}, "InvalidRequest",
-		"You do not have permission to access the storage of this ami")
-	h.share(other, snap, mine)
-	for _, tt := range []struct {
-		as              guard.Caller
-		name, key, want string
-	}{
-		{other, "own", "", foreign}, {h.owner(), "shared", "", h.managedKey()}, {h.owner(), "named", named, named},
-	} {
-		id := copyImage(tt.as, img, tt.name, tt.key)
-		got := h.image(tt.as, id)
-		ebs := got.BlockDeviceMappings[0].Ebs
-		if *got.State != "available" || *got.SourceImageId != img || *got.SourceImageRegion != region || !*ebs.Encrypted {
-			t.Errorf("%s: %+v", tt.name, got)
+		c.wait(time.Second)
+		if at, n := c.at(volume), len(c.grants(key)); at != "a" || n != 2 {
+			t.Errorf("the volume is on %s, with %d grants", at, n)
 		}
-		made := h.snapshotNow(tt.as, *ebs.SnapshotId)
-		if *made.KmsKeyId != tt.want || *made.State != "completed" || made.VolumeId == nil {
-			t.Errorf("%s: %+v", tt.name, made)
+		c.wantVolume(volume, "in-use", "ok")
+		c.wantSystem(far, "ok")
+		c.Must(a.write(near, volume, "from a", 0))
+		c.Must(b.write(far, volume, "from b", 512))
+		for off, want := range map[int64]string{0: "from a", 512: "from b"} {
+			if got, err := a.read(near, volume, off); got != want || err != nil {
+				t.Errorf("a reads %q, %v", got, err)
+			}
+			if got, err := b.read(far, volume, off); got != want || err != nil {
+				t.Errorf("b reads %q, %v", got, err)
+			}
 		}
-		run := h.launch(tt.as, id)
-		v := ask[ec2api.DescribeVolumesResult](h.desk, tt.as, &ec2api.DescribeVolumesRequest{Filters: []ec2api.Filter{filter("attachment.instance-id", run)}}).Volumes[0]
-		if got := h.textOn(tt.as.Principal.Account, *v.VolumeId, 12); got != "golden image" || *v.KmsKeyId != tt.want {
-			t.Errorf("%s: %q under %s", tt.name, got, *v.KmsKeyId)
+		c.Must(b.flush(far, volume))
+		if got := c.holders("b", volume); got != "" {
+			t.Errorf("host b has the key, for %s", got)
 		}
+
+		disk := b.disk(far, volume)
+		c.stop(far)
+		c.wait(2 * time.Second)
+		c.wantState(far, "stopped")
+		if got := c.holders("a", volume); got != near {
+			t.Errorf("it is held for %s", got)
+		}
+		if _, err := disk.do(1, 0, 512, make([]byte, 512)); err == nil {
+			t.Error("a stopped machine writes")
+		}
+		if err := c.lineIn("b", "a", volume, far); err == nil {
+			t.Error("a line for an instance that does not run")
+		}
+		c.begin(far)
+		c.wait(3 * time.Second)
+		c.wantState(far, "running")
+		if got, err := b.read(far, volume, 0); got != "from a" || err != nil {
+			t.Errorf("after a start b reads %q, %v", got, err)
+		}
+
+		disk = b.disk(far, volume)
+		ask[ec2api.VolumeAttachment](c.desk, c.owner(), &ec2api.DetachVolumeRequest{VolumeId: &volume, InstanceId: &far})
+		if _, err := disk.do(1, 0, 512, make([]byte, 512)); err == nil {
+			t.Error("a machine writes to a volume that it has no more")
+		}
+		c.attach(volume, far, "/dev/sdg")
+		// The instance of the host that has it goes; the other one keeps it, where it is.
+		ask[ec2api.TerminateInstancesResult](c.desk, c.owner(), &ec2api.TerminateInstancesRequest{InstanceIds: []string{near}})
+		c.wait(2 * time.Second)
+		if got, err := b.read(far, volume, 0); got != "from a" || err != nil || c.at(volume) != "a" {
+			t.Errorf("b reads %q, %v", got, err)
+		}
+		old := c.ec2
+		c.term("b")
+		old.Stop()
+		c.wait(2 * time.Second)
+		if got, err := b.read(far, volume, 512); got != "from b" || err != nil {
+			t.Errorf("after another node took over b reads %q, %v", got, err)
+		}
+		ask[ec2api.TerminateInstancesResult](c.desk, c.owner(), &ec2api.TerminateInstancesRequest{InstanceIds: []string{far}})
+		c.wait(2 * time.Second)
+		c.wantVolume(volume, "available", "ok")
+		if got, n := c.holders("a", volume), len(c.grants(key)); got != "" || n != 0 {
+			t.Errorf("it is held for %q, with %d grants", got, n)
+		}
+		c.noJobs()
+	}, "a", "b")
+}
+
+// lineIn asks for a line as a machine would, and for a sector.
+func (c *cluster) lineIn(from, to, volume, instance string) error {
+	conn, err := c.nodes[from].dial(c.T.Context(), "http://"+to, volume, instance)
+	if err != nil {
+		return err
 	}
-	failed := copyImage(h.owner(), img, "closed", h.key(viaEC2("arn:aws:iam::"+mine+":root", "kms:Encrypt")))
-	if got := h.image(h.owner(), failed); *got.State != "failed" || *got.StateReason.Message != "Client.InternalError: Given key ID is not accessible" {
-		t.Errorf("%+v", got)
-	}
-	amazon := copyImage(h.owner(), exampleImage, "of the catalogue", named)
-	h.wantState(h.launch(h.owner(), amazon), "running")
-	h.noJobs()
+	d := &crewDisk{conn: conn}
+	return d.choose(volume)
+}
+
+// TestAVolumeOutlivesTheHostOfItsReaders: the host of one instance is lost; it is fenced, and the others go on.
+func TestAVolumeOutlivesTheHostOfItsReaders(t *testing.T) {
+	inCrews(t, func(t *testing.T, c *cluster) {
+		key := c.key("")
+		volume, near, far := c.sharedOn("a", "b", key)
+		c.attach(volume, far, "/dev/sdg")
+		b := c.nodes["b"]
+		disk := b.crew.disk(far, volume)
+		b.cut(true)
+		c.wait(hostsPatience/2 + hostsPatience/24 + time.Second)
+		if _, err := disk.do(1, 0, 512, make([]byte, 512)); err == nil {
+			t.Error("a machine of a host that is cut off writes")
+		}
+		c.wait(hostsPatience/2 + 15*time.Second)
+		c.wantState(far, "terminated")
+		c.wantVolume(volume, "in-use", "ok")
+		if got := c.holders("a", volume); got != near {
+			t.Errorf("it is held for %s", got)
+		}
+		if err := c.lineIn("c", "a", volume, far); err == nil {
+			t.Error("a line for an instance that was terminated")
+		}
+		c.Must(c.nodes["a"].crew.write(near, volume, "goes on", 0))
+		b.cut(false)
+		c.wait(hostsPatience)
+		c.noJobs()
+	}, "a", "b", "c")
+}
+
+// TestTheHostOfASharedVolumeIsLost: the volume is reported, machines elsewhere run on and have errors of its
+// sectors, and when the host is there again they have it again, with all that was flushed. A line that broke by
+// itself is made again.
+func TestTheHostOfASharedVolumeIsLost(t *testing.T) {
+	inCrews(t, func(t *testing.T, c *cluster) {
+		key := c.key("")
+		volume, near, far := c.sharedOn("a", "b", key)
+		c.attach(volume, far, "/dev/sdg")
+		old := c.ec2
+		c.term("c")
+		old.Stop()
+		c.wait(2 * time.Second)
+		a, b := c.nodes["a"], c.nodes["b"]
+		c.Must(b.crew.write(far, volume, "flushed", 0))
+		c.Must(b.crew.flush(far, volume))
+
+		_ = b.crew.disk(far, volume).conn.Close() // as when the network between the two breaks
+		c.wait(15 * time.Second)
+		if got, err := b.crew.read(far, volume, 0); got != "flushed" || err != nil {
+			t.Errorf("after a line broke b reads %q, %v", got, err)
+		}
+
+		a.crash()
+		if got, err := b.crew.read(far, volume, 0); err == nil {
+			t.Errorf("b reads %q of a host that is gone", got)
+		}
+		c.wait(hostsPatience + 3*time.Second)
+		c.wantVolume(volume, "error", "impaired")
+		c.wantState(far, "running")
+		status := ask[ec2api.DescribeInstanceStatusResult](c.desk, c.owner(), &ec2api.DescribeInstanceStatusRequest{InstanceIds: []string{far}}).InstanceStatuses[0]
+		if *status.SystemStatus.Status != "ok" || *status.AttachedEbsStatus.Status != "impaired" {
+			t.Errorf("the instance is %s, its volumes %s", *status.SystemStatus.Status, *status.AttachedEbsStatus.Status)
+		}
+		c.wait(15 * time.Second)
+		c.wantState(near, "terminated")
+		c.wantState(far, "running")
+		c.wantOn(far, "b")
+
+		a.back()
+		c.wait(25 * time.Second)
+		c.wantVolume(volume, "in-use", "ok")
+		if got, err := b.crew.read(far, volume, 0); got != "flushed" || err != nil {
+			t.Errorf("when the host is there again b reads %q, %v", got, err)
+		}
+		if got := c.holders("a", volume); got != far {
+			t.Errorf("it is held for %s", got)
+		}
+
+		a.crash()
+		c.wait(hostsPatience + 3*time.Second)
+		ask[ec2api.VolumeAttachment](c.desk, c.owner(), &ec2api.DetachVolumeRequest{VolumeId: &volume, InstanceId: &far})
+		c.wait(2 * time.Second)
+		c.wantVolume(volume, "error", "impaired")
+		if n := len(c.volumeOf(volume).Attachments); n != 0 {
+			t.Errorf("%d attachments after it was detached from a host that lives", n)
+		}
+		a.back()
+		c.wait(hostsPatience)
+		c.wantVolume(volume, "available", "ok")
+		c.noJobs()
+	}, "a", "b", "c")
+}
+
+func (c *cluster) volumeOf(id string) ec2api.Volume {
+	c.T.Helper()
+	return ask[ec2api.DescribeVolumesResult](c.desk, c.owner(), &ec2api.DescribeVolumesRequest{VolumeIds: []string{id}}).Volumes[0]
+}
+
+// TestSharedVolumesWithoutMachines: hosts that run none hold the keys all the same, and instances of a host that
+// is restarted have them again.
+func TestSharedVolumesWithoutMachines(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *cluster) {
+		key := c.key("")
+		volume, near, far := c.sharedOn("b", "a", key)
+		c.attach(volume, far, "/dev/sdg")
+		both := near + " " + far
+		if far < near {
+			both = far + " " + near
+		}
+		if got := c.holders("b", volume); got != both {
+			t.Errorf("it is held for %s", got)
+		}
+		c.nodes["b"].agent.Stop()
+		c.wait(2 * time.Second)
+		status := ask[ec2api.DescribeInstanceStatusResult](c.desk, c.owner(), &ec2api.DescribeInstanceStatusRequest{InstanceIds: []string{far}}).InstanceStatuses[0]
+		if *status.SystemStatus.Status != "ok" || *status.AttachedEbsStatus.Status != "impaired" {
+			t.Errorf("the instance is %s, its volumes %s", *status.SystemStatus.Status, *status.AttachedEbsStatus.Status)
+		}
+		c.nodes["b"].start()
+		c.wait(5 * time.Second)
+		if got := c.holders("b", volume); got != both {
+			t.Errorf("after a restart it is held for %s", got)
+		}
+		c.wantVolume(volume, "in-use", "ok")
+		c.wantSystem(far, "ok")
+		plain := c.volumeIn("a", key)
+		c.attach(plain, far, "/dev/sdh")
+		c.refuse(c.owner(), &ec2api.AttachVolumeRequest{VolumeId: &plain, InstanceId: &near, Device: new("/dev/sdh")}, "VolumeInUse", "*")
+		ask[ec2api.TerminateInstancesResult](c.desk, c.owner(), &ec2api.TerminateInstancesRequest{InstanceIds: []string{near, far}})
+		c.wait(3 * time.Second)
+		if got, n := c.holders("b", volume), len(c.grants(key)); got != "" || n != 0 {
+			t.Errorf("it is held for %q, with %d grants", got, n)
+		}
+		c.wantVolume(volume, "available", "ok")
+		c.noJobs()
+	}, "a", "b")
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kagimori/kagimori/internal/blockdev"
+	"github.com/kagimori/kagimori/internal/machine"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -28,6 +29,10 @@ type AgentConfig struct {
 	// OpenFiles and ExportAddresses are those of [Config].
 	OpenFiles       int
 	ExportAddresses []string
+	// Machines run the instances of the host; nil is machine.Host, which runs nothing. Dial is how they come to
+	// volumes with Multi-Attach that are on the hosts of other nodes; see [Agent.ServeLine].
+	Machines machine.Driver
+	Dial     Dial
 	// Patience is how long the host may be silent before it counts as lost; 0 is DefaultHostPatience. After
 	// half of it the host lets go of all keys by itself: whoever gives it up may rely on that.
 	Patience time.Duration
@@ -47,6 +52,7 @@ type Agent struct {
 	mu     sync.Mutex
 	life   string             // another one after keys were lost; guarded by mu
 	down   bool               // no sign of life came through for too long; guarded by mu
+	left   bool               // it said that it will be back; guarded by mu
 	seen   time.Time          // beginning of the last one that did; guarded by mu
 	token  uint64             // of the latest lease that asked; guarded by mu
 	begun  map[string]*begun  // snapshots, by id; guarded by mu
@@ -66,8 +72,9 @@ func NewAgent(cfg AgentConfig) (*Agent, error) {
 	if _, err := blockdev.Sweep(cfg.Volumes); err != nil {
 		return nil, err
 	}
-	a := &Agent{cfg: cfg, host: newHost(cfg.Volumes, cfg.OpenFiles), life: rand.Text(), down: true, begun: map[string]*begun{}, stop: func() {}}
+	a := &Agent{cfg: cfg, host: newHost(cfg.Volumes, cfg.OpenFiles, cfg.Machines, cfg.Logger), life: rand.Text(), down: true, begun: map[string]*begun{}, stop: func() {}}
 	a.host.addresses = cfg.ExportAddresses
+	a.host.machines.dial = cfg.Dial
 	a.asked, a.cancel = context.WithCancel(context.Background())
 	return a, nil
 }
@@ -94,17 +101,41 @@ func (a *Agent) every(ctx context.Context, d time.Duration, do func()) {
 	}
 }
 
-// Stop lets go of everything, and says that the host will be back: it is waited for longer.
+// Stop lets go of everything, and says that the host will be back: it is waited for longer. Guests shut down in
+// the time for which it is.
 func (a *Agent) Stop() {
 	a.stop()
 	a.done.Wait()
+	a.haltMachines()
 	a.letGo("")
+	if err := a.host.machines.driver.Close(); err != nil {
+		a.cfg.Logger.Error("a machine was not shut down properly", "error", err)
+	}
 	if err := a.host.shutDown(); err != nil {
 		a.cfg.Logger.Error("a volume was not closed properly", "error", err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	a.tell(ctx, true)
+}
+
+// haltMachines shuts all machines down, in no more time than nobody gives the host up.
+func (a *Agent) haltMachines() {
+	if !a.host.machines.boots() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.Patience/4)
+	a.tell(ctx, true)
+	cancel()
+	a.mu.Lock()
+	until := a.seen.Add(a.cfg.Patience / 2)
+	if a.left {
+		until = a.seen.Add(a.cfg.Patience * leavingPatience / 2)
+	}
+	a.mu.Unlock()
+	ctx, cancel = context.WithDeadline(context.Background(), until)
+	defer cancel()
+	a.host.machines.haltAll(ctx)
 }
 
 // tell writes a sign of life. A host that was given up says that it is there again only when it has let go of
@@ -140,6 +171,7 @@ func (a *Agent) tell(ctx context.Context, leaving bool) {
 				r.Started = a.cfg.Now()
 			}
 			r.Beat, r.Life, r.URL, r.Shelf, r.Patience, r.Leaving, r.Lost = r.Beat+1, life, a.cfg.URL, a.cfg.Shelf, a.cfg.Patience, leaving, time.Time{}
+			r.Skill, r.Boots = hostSkill, a.host.machines.boots()
 			return hostTable.Put(tx, r, a.cfg.Name)
 		})
 	}
@@ -152,7 +184,7 @@ func (a *Agent) tell(ctx context.Context, leaving bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.life == life {
-		a.seen, a.down = begun, leaving
+		a.seen, a.down, a.left = begun, leaving, leaving
 	}
 }
 
@@ -167,15 +199,19 @@ func (a *Agent) watch() {
 	}
 }
 
-// letGo closes all volumes and drops their keys; what the host is asked for it refuses until it has said that
-// it is another one.
+// letGo switches all machines off, closes all volumes and drops their keys; what the host is asked for it refuses
+// until it has said that it is another one.
 func (a *Agent) letGo(why string) {
+	a.mu.Lock()
+	a.forsake() // so that who has the gate leaves it soon
+	a.mu.Unlock()
 	a.gate.Lock()
 	defer a.gate.Unlock()
 	a.mu.Lock()
 	a.down, a.life = true, rand.Text()
 	a.forsake()
 	a.mu.Unlock()
+	a.host.machines.cut()
 	n, err := a.host.dropAll()
 	if err != nil {
 		a.cfg.Logger.Error("a volume was not closed properly", "error", err)

@@ -75,13 +75,15 @@ func (a *Agent) serve(ctx context.Context, in *hostRequest, out *hostAnswer) err
 	case askHold:
 		return a.hold(ctx, in)
 	case askRelease:
-		return r.release(ctx, in.ID, in.Instance)
+		return a.releaseFor(ctx, in.ID, in.Instance)
 	case askRemove:
 		return r.remove(ctx, in.ID)
 	case askGrow:
 		return r.grow(ctx, in.ID, in.Size)
 	case askBegin:
 		return a.begin(ctx, in, out)
+	case askBoot, askHalt, askReboot, askPlug, askUnplug, askConsole, askForget, askReport:
+		return a.serveMachines(ctx, in, out)
 	case askExport, askExports, askEndExports:
 		return a.exports(in, out)
 	case askStore:
@@ -182,7 +184,7 @@ func (a *Agent) attend(in *hostRequest, out *hostAnswer, fresh bool) error {
 			continue
 		}
 		if volume {
-			if err := a.host.release(id, ""); err != nil {
+			if err := a.releaseFor(context.Background(), id, ""); err != nil {
 				a.cfg.Logger.Error("a volume to be deleted was not closed properly", "volume", id, "error", err)
 			}
 		}
@@ -194,5 +196,7 @@ func (a *Agent) attend(in *hostRequest, out *hostAnswer, fresh bool) error {
 	out.Life = a.life
 	a.mu.Unlock()
 	out.Held = a.host.list()
+	report := a.host.machines.report()
+	out.Machines = &report
 	return nil
 }

@@ -40,8 +40,13 @@ func (s *Service) AttachVolume(ctx context.Context, c *guard.Call, in *ec2api.At
 		switch {
 		case !s.ours(i.Host):
 			return apierr.Newf("UnsupportedOperation", "Volume %s and instance %s are on different hosts.", v.ID, i.ID)
-		case s.room != nil && v.Host != i.Host:
+		case s.room == nil || v.Host == i.Host:
+		case len(v.Plugs) == 0:
 			return &elsewhere{v, i.Host}
+		default:
+			if err := s.abroad(&v, &i); err != nil {
+				return err
+			}
 		}
 		resting = i.State == stopped
 		v.Plugs = append(v.Plugs, plug{Instance: i.ID, Device: *in.Device, State: plugAttaching, Since: s.g.Now()})
@@ -81,6 +86,17 @@ func (s *Service) AttachVolume(ctx context.Context, c *guard.Call, in *ec2api.At
 		}
 	}
 	return s.attachmentNow(ctx, j, plugAttaching)
+}
+
+// abroad refuses a volume with Multi-Attach to an instance on another host than the volume's, if that cannot be.
+func (s *Service) abroad(v *volumeRecord, i *instanceRecord) error {
+	switch {
+	case s.absent(i.Host):
+		return apierr.Newf("UnsupportedOperation", "Instance %s is on the host %s, which is not there.", i.ID, i.Host)
+	case !s.room.skilled(hostSkill):
+		return apierr.Newf("UnsupportedOperation", "Volume %s is attached to an instance on another host than that of %s, which nodes of an earlier version do not know.", v.ID, i.ID)
+	}
+	return nil
 }
 
 // findPair finds the volume and the instance of a request and decides the action on both.
@@ -254,7 +270,7 @@ func (s *Service) DetachVolume(ctx context.Context, c *guard.Call, in *ec2api.De
 		if err := detachable(&v, &i, instance, in); err != nil {
 			return err
 		}
-		if err := s.here(&v); err != nil {
+		if err := s.here(&v); err != nil && (!s.lost(v.Host) || i.Host == v.Host) {
 			return err
 		}
 		p := v.plug(instance)

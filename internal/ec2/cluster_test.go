@@ -18,6 +18,7 @@ import (
 	"github.com/kagimori/kagimori/internal/blockdev"
 	"github.com/kagimori/kagimori/internal/ec2"
 	"github.com/kagimori/kagimori/internal/kms"
+	"github.com/kagimori/kagimori/internal/machine"
 	"github.com/kagimori/kagimori/internal/objects"
 	"github.com/kagimori/kagimori/internal/store"
 
@@ -33,6 +34,8 @@ type cluster struct {
 	*house
 	nodes map[string]*clusterNode
 	token uint64
+	// crewed: hosts run machines.
+	crewed bool
 	// hook, unless nil, sees each request to another host first, and may answer it with an error.
 	hook func(name, op string, request []byte) error
 }
@@ -46,6 +49,7 @@ type clusterNode struct {
 	shelf   *blockdev.Shelf
 	agent   *ec2.Agent
 	alone   bool // nobody else can read its snapshots
+	crew    *crew
 
 	mu  sync.Mutex
 	off bool // cut off from the store and the others; guarded by mu
@@ -86,13 +90,18 @@ func (s nodeStore) Update(ctx context.Context, fn func(store.Tx) error) error {
 // inCluster runs a test with hosts of these names.
 func inCluster(t *testing.T, test func(t *testing.T, c *cluster), names ...string) {
 	t.Helper()
+	inClusterOf(t, false, test, names...)
+}
+
+func inClusterOf(t *testing.T, crewed bool, test func(t *testing.T, c *cluster), names ...string) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := guardtest.New(t)
 		h := &house{desk: &desk{World: w}}
 		h.kms = kms.New(kms.Config{Guard: w.Guard, Module: w.Module, Clock: w.Clock, Logger: w.Logger, CustomIDs: true})
 		w.Must(h.kms.Start(t.Context()))
 		h.wire = &wiretap{guard: w.Guard, kms: h.kms}
-		c := &cluster{house: h, nodes: map[string]*clusterNode{}}
+		c := &cluster{house: h, nodes: map[string]*clusterNode{}, crewed: crewed}
 		for _, name := range names {
 			c.join(name)
 		}
@@ -141,8 +150,14 @@ func (n *clusterNode) start() {
 	if n.alone {
 		told = ""
 	}
+	var machines machine.Driver
+	if c.crewed {
+		n.crew = &crew{t: c.T, all: c.nodes, running: map[string]*crewMachine{}, consoles: map[string]string{}}
+		machines = n.crew
+	}
 	var err error
 	n.agent, err = ec2.NewAgent(ec2.AgentConfig{
+		Machines: machines, Dial: n.dial,
 		Name: n.name, URL: "http://" + n.name, Shelf: told, Store: nodeStore{c.Store, n}, Volumes: n.shelf, Now: c.Clock.Now, Patience: hostsPatience, Logger: c.Logger,
 		ExportAddresses: []string{"tcp:" + n.name + ":10809"},
 	})

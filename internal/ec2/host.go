@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
 
 	"github.com/kagimori/kagimori/internal/blockdev"
+	"github.com/kagimori/kagimori/internal/machine"
 	"github.com/kagimori/kagimori/internal/secret"
 )
 
@@ -30,6 +32,9 @@ type host struct {
 	recent *heldVolume            // most recently used of them; guarded by mu
 	open   int                    // files; guarded by mu
 	closed bool                   // guarded by mu
+
+	lines    map[lineKey]*line // to machines of other hosts; guarded by mu
+	machines *hostMachines     // that run here
 
 	exports   exports  // of held volumes; they end before the volume is let go of
 	addresses []string // where clients find them; none if the host exports nothing
@@ -58,11 +63,13 @@ var errHostDown = errors.New("ec2: the host is shut down")
 // defaultOpenFiles is how many files of held volumes a host keeps open if nobody says.
 const defaultOpenFiles = 256
 
-func newHost(dir *blockdev.Shelf, bound int) *host {
+func newHost(dir *blockdev.Shelf, bound int, driver machine.Driver, log *slog.Logger) *host {
 	if bound <= 0 {
 		bound = defaultOpenFiles
 	}
-	return &host{dir: dir, files: newLocks(), bound: bound, held: map[string]*heldVolume{}}
+	h := &host{dir: dir, files: newLocks(), bound: bound, held: map[string]*heldVolume{}, lines: map[lineKey]*line{}}
+	h.machines = newHostMachines(h, driver, log)
+	return h
 }
 
 // hold has the host hold a volume for an instance. It opens it with its data key (nil for a plain
@@ -148,11 +155,13 @@ func (h *host) release(id, instance string) error {
 	}
 	if delete(e.holders, instance); instance != "" && len(e.holders) > 0 {
 		h.mu.Unlock()
+		h.endLines(id, instance)
 		return nil
 	}
 	delete(h.held, id)
 	h.drop(e)
 	h.mu.Unlock()
+	h.endLines(id, "")
 	h.exports.end(id)
 	return h.shut(e)
 }
@@ -267,6 +276,7 @@ func (h *host) dropAll() (n int, err error) {
 	h.mu.Unlock()
 	var errs []error
 	for id, e := range held {
+		h.endLines(id, "")
 		h.exports.end(id)
 		errs = append(errs, h.shut(e))
 	}

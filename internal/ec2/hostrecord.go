@@ -34,7 +34,13 @@ type hostRecord struct {
 	Patience time.Duration `json:"patience,omitempty"` // how long it may be silent
 	Leaving  bool          `json:"leaving,omitempty"`  // it will be back
 	Lost     time.Time     `json:"lost,omitzero"`      // when it was given up, until it is there again
+	Skill    int           `json:"skill,omitempty"`    // what its node's version can do; see hostSkill
+	Boots    bool          `json:"boots,omitempty"`    // instances have machines there
 }
+
+// hostSkill is that of this version's nodes: since 1 they know of volumes with Multi-Attach that are on another
+// host than an instance.
+const hostSkill = 1
 
 // hostTable is keyed by the host's name.
 var hostTable = store.Table[hostRecord]{Bucket: "ec2/host", Version: 1}

@@ -241,7 +241,7 @@ func (s *Service) status(i *instanceRecord) ec2api.InstanceStatus {
 	if i.State == running {
 		machine, disks = "ok", "ok"
 		for _, d := range i.Devices {
-			if s.rack(i.Host).holds(d.Volume, i.ID) {
+			if s.held(i.Host, d.Volume, i.ID) {
 				continue
 			}
 			if disks = "impaired"; d.Name == i.RootDevice {

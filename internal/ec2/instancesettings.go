@@ -190,7 +190,8 @@ func (s *Service) ResetInstanceAttribute(ctx context.Context, c *guard.Call, in 
 // Source: EC2 API Reference, GetConsoleOutput.
 func (s *Service) GetConsoleOutput(ctx context.Context, c *guard.Call, in *ec2api.GetConsoleOutputRequest) (*ec2api.GetConsoleOutputResult, error) {
 	out := &ec2api.GetConsoleOutputResult{}
-	return out, s.g.View(ctx, c, func(tx store.Tx) error {
+	var host string
+	err := s.g.View(ctx, c, func(tx store.Tx) error {
 		i, err := s.oneInstance(tx, c, in.InstanceId, in.DryRun)
 		if err != nil {
 			return err
@@ -200,11 +201,19 @@ func (s *Service) GetConsoleOutput(ctx context.Context, c *guard.Call, in *ec2ap
 				"Nitro hypervisor support this functionality.")
 		}
 		*out = ec2api.GetConsoleOutputResult{InstanceId: &i.ID, Timestamp: new(s.g.Now())}
-		if console, ok := s.machines.Console(i.ID); ok {
-			out.Output, out.Timestamp = new(base64.StdEncoding.EncodeToString(console.Output)), &console.At
-		}
+		host = i.Host
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	switch console, ok, err := s.rack(host).console(ctx, *out.InstanceId); {
+	case err != nil:
+		s.log.Warn("the console of an instance cannot be seen", "instance", *out.InstanceId, "host", host, "error", err)
+	case ok:
+		out.Output, out.Timestamp = new(base64.StdEncoding.EncodeToString(console.Output)), &console.At
+	}
+	return out, nil
 }
 
 // GetPasswordData gives the password of a Windows instance: there are none, and other instances

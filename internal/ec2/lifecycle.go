@@ -122,8 +122,10 @@ func (s *Service) StartInstances(ctx context.Context, c *guard.Call, in *ec2api.
 // RebootInstances has the machines boot again, and changes nothing else: the host keeps the volumes
 // open, and their keys. Source: EC2 User Guide, "Reboot your Amazon EC2 instance".
 func (s *Service) RebootInstances(ctx context.Context, c *guard.Call, in *ec2api.RebootInstancesRequest) error {
+	hosts := map[string]string{}
 	_, err := s.transit(ctx, c, "ec2:RebootInstances", in.InstanceIds, in.DryRun, transition{
 		check: func(i *instanceRecord) (bool, error) {
+			hosts[i.ID] = i.Host
 			if i.State != running && i.State != pending {
 				return false, apierr.Newf("IncorrectInstanceState", "The instance '%s' is not in a state from which it can be rebooted.", i.ID)
 			}
@@ -131,8 +133,10 @@ func (s *Service) RebootInstances(ctx context.Context, c *guard.Call, in *ec2api
 		},
 	})
 	if err == nil {
-		for _, id := range in.InstanceIds {
-			s.machines.Reboot(id)
+		for id, host := range hosts {
+			if err := s.rack(host).reboot(ctx, id); err != nil {
+				s.log.Warn("an instance is not rebooted", "instance", id, "host", host, "error", err)
+			}
 		}
 	}
 	return err

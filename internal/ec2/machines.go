@@ -3,14 +3,13 @@ package ec2
 import (
 	"context"
 	"encoding/base64"
-	"net"
+	"errors"
 	"slices"
 
 	"github.com/kagimori/kagimori/internal/apierr"
-	"github.com/kagimori/kagimori/internal/blockdev/nbd"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
-	"github.com/kagimori/kagimori/internal/machine"
+	"github.com/kagimori/kagimori/internal/secret"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -21,136 +20,202 @@ var (
 	reasonCrash    = reason{"Server.InternalError", "Server.InternalError: Internal error"}
 )
 
-// boots reports whether instances have machines.
-func (s *Service) boots() bool {
-	_, none := s.machines.(machine.Host)
-	return !none
-}
-
-// boot starts the machine of an instance whose volumes the host holds.
+// boot starts the machine of an instance whose volumes are held, if its host runs machines. One that runs stays.
 func (s *Service) boot(ctx context.Context, region, account, id string) error {
-	if !s.boots() {
-		return nil
-	}
-	spec := machine.Spec{Instance: id, Exited: func(e machine.Exit) { s.machineEnded(region, account, id, e) }}
+	var spec machineSpec
+	var host string
 	err := s.g.Read(ctx, func(tx store.Tx) error {
 		i, ok, err := instanceTable.Get(tx, region, account, id)
 		if err != nil || !ok {
 			return gone(id, err)
 		}
-		spec.Disks, spec.UserData = nil, nil
-		for _, d := range i.Devices {
-			if !s.host.holds(d.Volume, id) {
-				continue // KMS refused it to a host that was restarted
-			}
-			disk := machine.Disk{Volume: d.Volume, Serve: s.serveDisk(d.Volume)}
-			if d.Name == i.RootDevice {
-				spec.Disks = append([]machine.Disk{disk}, spec.Disks...)
-			} else {
-				spec.Disks = append(spec.Disks, disk)
-			}
+		if host = i.Host; !s.rack(host).boots() {
+			return nil
 		}
-		if t, ok := lookupType(i.Type); ok {
-			spec.VCPUs, spec.MemoryMiB = int(t.VCPUs), t.MemoryMiB
-		}
-		spec.UserData, err = base64.StdEncoding.DecodeString(i.Options.UserData)
+		spec, err = s.machineOf(tx, &i)
 		return err
 	})
-	if err != nil {
+	if err != nil || spec.Instance == "" {
 		return err
 	}
-	return s.machines.Boot(ctx, spec)
+	return s.rack(host).boot(ctx, spec)
+}
+
+// machineOf describes the machine of an instance, with the volumes that are held for it.
+func (s *Service) machineOf(tx store.Tx, i *instanceRecord) (machineSpec, error) {
+	spec := machineSpec{Instance: i.ID, Region: i.Region, Account: i.Account}
+	for _, d := range i.Devices {
+		at, err := s.volumeHost(tx, i, d.Volume)
+		if err != nil {
+			return spec, err
+		}
+		if !s.rack(at).holds(d.Volume, i.ID) {
+			continue // KMS refused it to a host that was restarted, or the host is not there
+		}
+		disk := s.diskOf(d.Volume, at, i.Host)
+		if d.Name == i.RootDevice {
+			spec.Disks = append([]machineDisk{disk}, spec.Disks...)
+		} else {
+			spec.Disks = append(spec.Disks, disk)
+		}
+	}
+	if t, ok := lookupType(i.Type); ok {
+		spec.VCPUs, spec.MemoryMiB = int(t.VCPUs), t.MemoryMiB
+	}
+	var err error
+	spec.UserData, err = base64.StdEncoding.DecodeString(i.Options.UserData)
+	return spec, err
+}
+
+// diskOf is a volume on one host as a machine on another one, or the same, has it.
+func (s *Service) diskOf(volume, at, host string) machineDisk {
+	if s.room == nil || at == host {
+		return machineDisk{Volume: volume}
+	}
+	return machineDisk{Volume: volume, URL: s.room.urlOf(at)}
+}
+
+// volumeHost is the host that has the file of an instance's volume: its own, but for volumes with Multi-Attach.
+func (s *Service) volumeHost(tx store.Tx, i *instanceRecord, volume string) (string, error) {
+	if s.room == nil {
+		return i.Host, nil
+	}
+	v, ok, err := volumeTable.Get(tx, i.Region, i.Account, volume)
+	if err != nil || !ok {
+		return i.Host, err
+	}
+	return v.Host, nil
+}
+
+// whereabouts are the hosts of a job's instance and of one of its volumes.
+func (s *Service) whereabouts(ctx context.Context, j *job, volume string) (instance, at string, err error) {
+	instance, at = j.Host, j.Host
+	if s.room == nil {
+		return instance, at, nil
+	}
+	err = s.g.Read(ctx, func(tx store.Tx) error {
+		instance, at = j.Host, j.Host
+		i, ok, err := instanceTable.Get(tx, j.Region, j.Account, j.State.Spec().InstanceID)
+		if err != nil {
+			return err
+		}
+		if ok {
+			instance = i.Host
+		}
+		v, ok, err := volumeTable.Get(tx, j.Region, j.Account, volume)
+		if ok {
+			at = v.Host
+		}
+		return err
+	})
+	return instance, at, err
+}
+
+// bootSoon is bootAgain; who looks at the hosts of a cluster does not wait for it.
+func (s *Service) bootSoon(i *instanceRecord) {
+	if s.room == nil {
+		s.bootAgain(s.running, i)
+		return
+	}
+	s.clock.AfterFunc(0, func() {
+		if s.life.enter() {
+			defer s.life.leave()
+			s.bootAgain(s.running, i)
+		}
+	})
 }
 
 // bootAgain boots the machine of an instance that was running when its host was restarted, if its root
 // volume could be opened again.
 func (s *Service) bootAgain(ctx context.Context, i *instanceRecord) {
 	root := slices.IndexFunc(i.Devices, func(d attachedDevice) bool { return d.Name == i.RootDevice })
-	if root < 0 || !s.host.holds(i.Devices[root].Volume, i.ID) {
+	if root < 0 || !s.rack(i.Host).holds(i.Devices[root].Volume, i.ID) {
 		return
 	}
-	if err := s.boot(ctx, i.Region, i.Account, i.ID); err != nil {
+	err := s.boot(ctx, i.Region, i.Account, i.ID)
+	switch {
+	case err == nil:
+	case errors.Is(err, errHostAway) || errors.Is(err, errHostLost) || interrupted(err): // it is taken up again
+	default:
 		s.log.Error("the machine of an instance does not boot again", "instance", i.ID, "error", err)
-		s.clock.AfterFunc(0, func() { s.machineEnded(i.Region, i.Account, i.ID, machine.Exit{}) })
+		s.clock.AfterFunc(0, func() { s.machineEnded(machineNews{Instance: i.ID, Region: i.Region, Account: i.Account}) })
 	}
 }
 
-// serveDisk serves a volume that the host holds to a machine.
-func (s *Service) serveDisk(volume string) func(context.Context, net.Conn) error {
-	return func(ctx context.Context, c net.Conn) error {
-		d, err := s.host.disk(volume)
-		if err != nil {
-			_ = c.Close() // nobody is answered
-			return err
-		}
-		server, err := nbd.NewServer(nbd.Config{
-			Find: func(name string) (nbd.Export, bool) {
-				return nbd.Export{Device: d, Description: volume}, name == volume
-			},
-			Logger: s.log,
-		})
-		if err != nil {
-			return err
-		}
-		return server.ServeConn(ctx, c)
-	}
+// machineEnded takes note that a machine ended by itself.
+func (s *Service) machineEnded(e machineNews) {
+	s.later("the end of a machine was not noted", e.Instance, func(ctx context.Context) (aftermath, error) {
+		defer s.locks.lock(e.Instance)()
+		return s.noteEnd(ctx, e)
+	}, e.Region, e.Account)
 }
 
-// machineEnded takes note that a machine ended by itself: the instance stops or is terminated, as it
-// was launched to. Source: EC2 User Guide, "Change instance initiated shutdown behavior".
-func (s *Service) machineEnded(region, account, id string, e machine.Exit) {
+// noteEnd has an instance whose machine ended stop, or be terminated, as it was launched to. It is locked.
+// Source: EC2 User Guide, "Change instance initiated shutdown behavior".
+func (s *Service) noteEnd(ctx context.Context, e machineNews) (after aftermath, _ error) {
 	why := reasonShutdown
 	if !e.Guest {
 		why = reasonCrash
-		s.log.Warn("the machine of an instance ended", "instance", id)
 	}
-	s.later("the end of a machine was not noted", id, func(ctx context.Context) (after aftermath, _ error) {
-		defer s.locks.lock(id)()
-		return after, s.g.Change(ctx, func(tx store.Tx) error {
-			after = aftermath{}
-			i, ok, err := instanceTable.Get(tx, region, account, id)
-			if err != nil || !ok || i.State != running {
-				return err
-			}
-			if i.Work != "" { // whoever works on it sees what became of the machine when that ends
-				return apierr.New("IncorrectInstanceState", "work is under way")
-			}
-			op := launch.StopInstances
-			i.State = stopping
-			if i.Options.Shutdown == "terminate" || i.Options.Spot && !i.Options.SpotPersistent {
-				op, i.State = launch.TerminateInstances, shuttingDown
-			}
-			i.Reason, i.Transition = new(why), ""
-			after.next, err = s.beginRelease(tx, &i, readVolumes(tx, region, account), op, guard.NewRequestID(), s.g.Now())
-			if err != nil {
-				return err
-			}
-			after.changed = id
-			return putInstance(tx, i)
-		})
-	}, region, account)
+	return after, s.g.Change(ctx, func(tx store.Tx) error {
+		after = aftermath{}
+		i, ok, err := instanceTable.Get(tx, e.Region, e.Account, e.Instance)
+		if err != nil || !ok || i.State != running {
+			return err
+		}
+		if i.Work != "" { // whoever works on it sees what became of the machine when that ends
+			return errWorkGoesOn
+		}
+		op := launch.StopInstances
+		i.State = stopping
+		if i.Options.Shutdown == "terminate" || i.Options.Spot && !i.Options.SpotPersistent {
+			op, i.State = launch.TerminateInstances, shuttingDown
+		}
+		i.Reason, i.Transition = new(why), ""
+		after.next, err = s.beginRelease(tx, &i, readVolumes(tx, e.Region, e.Account), op, guard.NewRequestID(), s.g.Now())
+		if err != nil {
+			return err
+		}
+		after.changed = e.Instance
+		return putInstance(tx, i)
+	})
 }
+
+var errWorkGoesOn = apierr.New("IncorrectInstanceState", "work is under way")
 
 // closeVolume has the host let go of a volume for an instance: what uses it ends first.
 func (s *Service) closeVolume(ctx context.Context, j *job, volume string) error {
 	instance := j.State.Spec().InstanceID
+	host, at, err := s.whereabouts(ctx, j, volume)
+	if err != nil {
+		return err
+	}
 	switch j.operation() {
 	case launch.DetachVolume, launch.AttachVolume:
-		if err := s.machines.Detach(ctx, instance, volume); err != nil {
+		err = s.rack(host).unplug(ctx, instance, volume)
+		if err != nil && !errors.Is(err, errHostAway) {
 			s.log.Warn("a guest keeps a volume that is taken away", "instance", instance, "volume", volume, "error", err)
+			err = nil
 		}
 	default:
-		if err := s.machines.Halt(ctx, instance); err != nil {
-			return err
-		}
+		err = s.rack(host).halt(ctx, instance)
 	}
-	return s.rack(j.Host).release(ctx, volume, instance)
+	if err != nil {
+		return err
+	}
+	return s.rack(at).release(ctx, volume, instance)
 }
 
-// plugDisk gives a running machine a volume that was just opened for it.
-func (s *Service) plugDisk(ctx context.Context, j *job, volume string) error {
-	if j.operation() != launch.AttachVolume {
-		return nil
+// openFor has a host hold a volume for the instance of a job, and gives it to its machine if that runs.
+func (s *Service) openFor(ctx context.Context, j *job, volume string, key secret.Bytes) error {
+	instance := j.State.Spec().InstanceID
+	host, at, err := s.whereabouts(ctx, j, volume)
+	if err != nil {
+		key.Wipe()
+		return err
 	}
-	return s.machines.Attach(ctx, j.State.Spec().InstanceID, machine.Disk{Volume: volume, Serve: s.serveDisk(volume)})
+	if err := s.rack(at).hold(ctx, volume, instance, key); err != nil || j.operation() != launch.AttachVolume {
+		return err
+	}
+	return s.rack(host).plug(ctx, instance, s.diskOf(volume, at, host))
 }

@@ -14,6 +14,7 @@ import (
 // A rack is a host as the service works with it: it has the files of volumes, and keys while it holds
 // them. Everything but store can be done twice.
 type rack interface {
+	engineRoom
 	// create makes the file of an empty volume, and fill that of one with the content of a snapshot; with
 	// kind KindSnapshot a snapshot.
 	create(ctx context.Context, spec blockdev.Spec) error

@@ -50,6 +50,9 @@ type hostRequest struct {
 	File     *hostFile   `json:"file,omitempty"`
 	Keep     []string    `json:"keep,omitempty"` // volumes and snapshots that somebody knows
 	Export   *exportSpec `json:"export,omitempty"`
+
+	Machine *machineSpec `json:"machine,omitempty"`
+	Disk    *machineDisk `json:"disk,omitempty"`
 }
 
 // A hostFile is a blockdev.Spec.
@@ -71,6 +74,9 @@ type hostAnswer struct {
 	Waiting int64               `json:"waiting,omitempty"`
 	Export  *exportMade         `json:"export,omitempty"`
 	Exports []exportSpec        `json:"exports,omitempty"`
+
+	Machines *machineReport `json:"machines,omitempty"`
+	Console  *hostConsole   `json:"console,omitempty"`
 }
 
 // faults are the errors that keep their meaning on the way.

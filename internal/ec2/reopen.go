@@ -47,7 +47,7 @@ func (s *Service) reopenAll(ctx context.Context, known *census) error {
 func (s *Service) reopen(ctx context.Context, known *census, i *instanceRecord) error {
 	spec, err := i.spec(launch.ReopenVolumes, func(id string) (volumeRecord, bool, error) {
 		v, ok := known.volumes[id]
-		return v, ok && v.Work == "", nil
+		return v, ok && v.Work == "" && s.opensAgain(v, i.ID), nil
 	})
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func (s *Service) reopen(ctx context.Context, known *census, i *instanceRecord) 
 			return err
 		}
 	}
-	s.bootAgain(ctx, i)
+	s.bootSoon(i)
 	return nil
 }
 

@@ -33,6 +33,7 @@ type hostView struct {
 	life  string    // the one that was taken up; "" none yet
 	lost  bool
 	load  int                        // instances and volumes
+	asked bool                       // what its machines did
 	holds map[string]map[string]bool // volumes, by instance
 	there context.Context            // ends when the host is lost or another one
 	end   context.CancelFunc
@@ -103,6 +104,41 @@ func (m *room) holds(v *hostView, id, instance string) bool {
 	return v.holds[id][instance] || instance == "" && len(v.holds[id]) > 0
 }
 
+// held reports whether the volume of an instance is held for it, on its host or, with Multi-Attach, another one.
+func (s *Service) held(host, id, instance string) bool {
+	if s.room == nil {
+		return s.rack(host).holds(id, instance)
+	}
+	for _, name := range s.room.names() {
+		if s.rack(name).holds(id, instance) {
+			return true
+		}
+	}
+	return false
+}
+
+// urlOf is where the node of a host is.
+func (m *room) urlOf(name string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if v := m.hosts[name]; v != nil {
+		return v.rec.URL
+	}
+	return ""
+}
+
+// skilled reports whether the nodes of all hosts that are not lost can do something.
+func (m *room) skilled(skill int) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, v := range m.hosts {
+		if !v.lost && v.rec.Skill < skill {
+			return false
+		}
+	}
+	return true
+}
+
 // errNoHost: there is no host that could take anything new.
 func errNoHost() error {
 	return (&apierr.Error{Code: "InsufficientInstanceCapacity", Server: true, Message: "There is no host that can take what was asked for. Try again later."}).WithStatus(500)
@@ -110,13 +146,14 @@ func errNoHost() error {
 
 // spread chooses hosts for n new things, each the one with the least on it: instances that are not
 // terminated, and volumes. Hosts that leave are left out, and those whose snapshots others cannot read, but
-// for this node's own.
-func (m *room) spread(n int) ([]string, error) {
+// for this node's own. Where some run machines, the others get no instances.
+func (m *room) spread(n int, instances bool) ([]string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	type place struct {
-		name string
-		load int
+		name  string
+		load  int
+		boots bool
 	}
 	alone := m.hosts[m.own] == nil || m.hosts[m.own].rec.Shelf == ""
 	var all []place
@@ -124,7 +161,10 @@ func (m *room) spread(n int) ([]string, error) {
 		if v.lost || v.life == "" || v.rec.Leaving || name != m.own && (alone || v.rec.Shelf == "") {
 			continue
 		}
-		all = append(all, place{name, v.load})
+		all = append(all, place{name, v.load, v.rec.Boots})
+	}
+	if instances && slices.ContainsFunc(all, func(p place) bool { return p.boots }) {
+		all = slices.DeleteFunc(all, func(p place) bool { return !p.boots })
 	}
 	if len(all) == 0 {
 		return nil, errNoHost()
@@ -152,16 +192,20 @@ func (m *room) more(name string, n int) {
 	}
 }
 
-// hostsFor chooses hosts for n new instances or volumes.
+// hostsFor chooses hosts for n new instances.
 func (s *Service) hostsFor(n int) ([]string, error) {
 	if s.room == nil {
 		return slices.Repeat([]string{s.name}, n), nil
 	}
-	return s.room.spread(n)
+	return s.room.spread(n, true)
 }
 
+// hostFor chooses the host for a new volume.
 func (s *Service) hostFor() (string, error) {
-	all, err := s.hostsFor(1)
+	if s.room == nil {
+		return s.name, nil
+	}
+	all, err := s.room.spread(1, false)
 	if err != nil {
 		return "", err
 	}
@@ -325,6 +369,8 @@ func (s *Service) takeUpHost(ctx context.Context, rec hostRecord) error {
 	for _, i := range known.instances {
 		if i.Host == rec.Name && i.State != terminated {
 			load++
+		}
+		if i.State != terminated && (i.Host == rec.Name || known.hasOn(&i, rec.Name)) {
 			mine.instances = append(mine.instances, i)
 		}
 	}
@@ -341,10 +387,32 @@ func (s *Service) takeUpHost(ctx context.Context, rec hostRecord) error {
 	if err := s.findAgain(ctx, rec.Name, known); err != nil {
 		return err
 	}
-	mine.instances = slices.DeleteFunc(mine.instances, func(i instanceRecord) bool {
-		return !slices.ContainsFunc(i.Devices, func(d attachedDevice) bool { return !s.room.holds(v, d.Volume, i.ID) })
-	})
+	var keyless []instanceRecord
+	for _, i := range mine.instances {
+		switch {
+		case slices.ContainsFunc(i.Devices, func(d attachedDevice) bool { return s.opensAgain(known.volumes[d.Volume], i.ID) }):
+			keyless = append(keyless, i)
+		case s.machineLacks(&i, rec.Name, out.Machines) && known.jobs[i.ID] == nil:
+			s.bootSoon(&i) // who opened its volumes again came to no end
+		}
+	}
+	mine.instances = keyless
 	return s.reopenAll(ctx, &mine)
+}
+
+// machineLacks reports whether a running instance on a host that runs machines has none.
+func (s *Service) machineLacks(i *instanceRecord, host string, there *machineReport) bool {
+	return i.Host == host && i.State == running && s.rack(host).boots() && there != nil && !slices.Contains(there.There, i.ID)
+}
+
+// hasOn reports whether an instance has a volume that is on a host.
+func (c *census) hasOn(i *instanceRecord, host string) bool {
+	return slices.ContainsFunc(i.Devices, func(d attachedDevice) bool { return c.volumes[d.Volume].Host == host })
+}
+
+// opensAgain reports whether a host that is there lost the key of an instance's volume.
+func (s *Service) opensAgain(v volumeRecord, instance string) bool {
+	return s.room == nil || !s.absent(v.Host) && !s.rack(v.Host).holds(v.ID, instance)
 }
 
 // moving notes that a volume is being moved, or is no longer.

@@ -102,7 +102,7 @@ type Config struct {
 	// Profiles finds instance profiles. Nil means that there are none.
 	Profiles Profiles
 	Timing   Timing
-	// Machines run instances; nil is machine.Host, which runs nothing.
+	// Machines run instances; nil is machine.Host, which runs nothing. With an agent they are its.
 	Machines machine.Driver
 	// Reason chooses the text of launches that failed on a key.
 	Reason launch.ReasonStyle
@@ -124,7 +124,6 @@ type Service struct {
 	reason   launch.ReasonStyle
 	changed  func(ctx context.Context, region, account, instance string)
 	log      *slog.Logger
-	machines machine.Driver
 	host     *host  // the machine of this process that holds open volumes
 	room     *room  // all hosts of a cluster; nil: there is one
 	name     string // of the host
@@ -155,9 +154,6 @@ func New(cfg Config) *Service {
 		g: cfg.Guard, dir: cfg.Guard.Directory(), clock: cfg.Clock, keys: cfg.Keys, volumes: cfg.Volumes, roles: cfg.Roles, profiles: cfg.Profiles,
 		timing: cfg.Timing.withDefaults(), reason: cfg.Reason, changed: cfg.Changed, log: cfg.Logger,
 	}
-	if s.machines = cfg.Machines; s.machines == nil {
-		s.machines = machine.Host{}
-	}
 	if s.profiles == nil {
 		s.profiles = func(store.Tx, string, string) (Profile, bool, error) { return Profile{}, false, nil }
 	}
@@ -166,8 +162,8 @@ func New(cfg Config) *Service {
 	}
 	s.name, s.process, s.post.watch = cmp.Or(cfg.Host, localHost), rand.Text(), cfg.Watch
 	s.stamp = []byte(`"by":"` + s.process + `"`)
-	s.host, s.locks, s.fleetLocks = newHost(cfg.Volumes, cfg.OpenFiles), newLocks(), newLocks()
-	s.host.addresses = cfg.ExportAddresses
+	s.host, s.locks, s.fleetLocks = newHost(cfg.Volumes, cfg.OpenFiles, cfg.Machines, cfg.Logger), newLocks(), newLocks()
+	s.host.addresses, s.host.machines.told = cfg.ExportAddresses, s.machineEnded
 	if a := cfg.Agent; a != nil {
 		s.host, s.name = a.host, a.cfg.Name
 		s.room = &room{own: s.name, hosts: map[string]*hostView{}, moves: map[string]bool{}, call: func(ctx context.Context, name, url string, request []byte) ([]byte, error) {

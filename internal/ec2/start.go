@@ -95,6 +95,7 @@ func (s *Service) Start(ctx context.Context) error {
 	}
 	s.listen(known.revision)
 	s.watchRoom()
+	s.watchMachines()
 	if err := s.resumeTasks(ctx); err != nil {
 		return err
 	}
@@ -116,11 +117,11 @@ func (s *Service) Stop() {
 	s.life.end()
 	inTime()
 	s.cut()
-	if err := s.machines.Close(); err != nil {
-		s.log.Error("a machine was not shut down properly", "error", err)
-	}
 	if s.room != nil {
 		return // the host lives on
+	}
+	if err := s.host.machines.driver.Close(); err != nil {
+		s.log.Error("a machine was not shut down properly", "error", err)
 	}
 	if err := s.host.shutDown(); err != nil {
 		s.log.Error("a volume was not closed properly", "error", err)

@@ -134,10 +134,7 @@ func (s *Service) openVolume(ctx context.Context, j *job, step launch.Step) erro
 	if len(keys) > 0 {
 		key = keys[0]
 	}
-	if err := s.rack(j.Host).hold(ctx, step.VolumeID, j.State.Spec().InstanceID, key); err != nil {
-		return err
-	}
-	return s.plugDisk(ctx, j, step.VolumeID)
+	return s.openFor(ctx, j, step.VolumeID, key)
 }
 
 // unplug removes the attachment of a volume, on both sides. doomed: the volume is deleted if this was

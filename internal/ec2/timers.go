@@ -26,7 +26,8 @@ func (s *Service) bury(region, account, id string) {
 // forget removes an instance that was terminated long ago.
 func (s *Service) forget(region, account, id string) {
 	s.later("an instance was not forgotten", id, func(ctx context.Context) (aftermath, error) {
-		return aftermath{}, s.g.Change(ctx, func(tx store.Tx) error {
+		var host string
+		err := s.g.Change(ctx, func(tx store.Tx) error {
 			i, ok, err := instanceTable.Get(tx, region, account, id)
 			if err != nil || !ok || i.State != terminated {
 				return err
@@ -36,9 +37,13 @@ func (s *Service) forget(region, account, id string) {
 					return err
 				}
 			}
-			s.machines.Forget(id) // its console; again does nothing
+			host = i.Host
 			return instanceTable.Delete(tx, i.key()...)
 		})
+		if err == nil {
+			_ = s.rack(host).forget(ctx, id) // its console, which goes with the host's process at the latest
+		}
+		return aftermath{}, err
 	}, region, account)
 }
 

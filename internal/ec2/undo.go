@@ -98,7 +98,11 @@ func (s *Service) giveBack(ctx context.Context, r leftoverRecord) error {
 	j := &job{jobRecord: jobRecord{Region: r.Region, Account: r.Account, Subject: r.Subject, Request: r.ID}, caller: ownCaller()}
 	switch r.Step.Kind {
 	case launch.StepCloseVolume:
-		return s.rack(r.Host).release(ctx, r.Step.VolumeID, r.Instance)
+		_, at, err := s.whereabouts(ctx, &job{jobRecord: jobRecord{Region: r.Region, Account: r.Account, Host: r.Host}}, r.Step.VolumeID)
+		if err != nil {
+			return err
+		}
+		return s.rack(at).release(ctx, r.Step.VolumeID, r.Instance)
 	case launch.StepDetach:
 		if err := s.unplug(ctx, j, r.Step.VolumeID, r.Instance, r.TakesAlong); err != nil || !r.TakesAlong {
 			return err

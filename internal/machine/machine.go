@@ -26,6 +26,9 @@ type Driver interface {
 	Console(instance string) (_ Console, ok bool)
 	// Forget drops the console of a machine that does not run.
 	Forget(instance string)
+	// Cut switches all machines off at once and asks no guest; when it returns nobody uses their disks any
+	// more. Their consoles stay, and other machines can boot.
+	Cut()
 	// Close halts all machines.
 	Close() error
 }
@@ -82,6 +85,9 @@ func (Host) Console(string) (Console, bool) { return Console{}, false }
 
 // Forget does nothing.
 func (Host) Forget(string) {}
+
+// Cut does nothing.
+func (Host) Cut() {}
 
 // Close does nothing.
 func (Host) Close() error { return nil }

@@ -223,17 +223,35 @@ func (d *Driver) Reboot(instance string) {
 	}
 }
 
+// Cut switches all machines off.
+func (d *Driver) Cut() {
+	var wg sync.WaitGroup
+	for _, v := range d.all() {
+		wg.Go(func() {
+			if <-v.ready; v.mon != nil {
+				v.kill()
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func (d *Driver) all() (all []*vm) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, v := range d.machines {
+		all = append(all, v)
+	}
+	return all
+}
+
 // Close halts all machines at once.
 func (d *Driver) Close() error {
 	d.mu.Lock()
 	d.closed = true
-	var all []*vm
-	for _, v := range d.machines {
-		all = append(all, v)
-	}
 	d.mu.Unlock()
 	var wg sync.WaitGroup
-	for _, v := range all {
+	for _, v := range d.all() {
 		wg.Go(func() { _ = d.Halt(context.Background(), v.spec.Instance) })
 	}
 	wg.Wait()

@@ -1,0 +1,376 @@
+package ec2
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/blockdev/nbd"
+	"github.com/kagimori/kagimori/internal/machine"
+)
+
+// A machineSpec is the machine of an instance as it is asked of a host.
+type machineSpec struct {
+	Instance  string        `json:"instance"`
+	Region    string        `json:"region"`
+	Account   string        `json:"account"`
+	VCPUs     int           `json:"vcpus,omitempty"`
+	MemoryMiB int64         `json:"memoryMiB,omitempty"`
+	UserData  []byte        `json:"userData,omitempty"`
+	Disks     []machineDisk `json:"disks"` // the first is what it boots from
+}
+
+// A machineDisk is a volume of a machine.
+type machineDisk struct {
+	Volume string `json:"volume"`
+	URL    string `json:"url,omitempty"` // of the node whose host has the file, if it is another one
+}
+
+// A machineNews is something that a machine did by itself.
+type machineNews struct {
+	Instance string `json:"instance"`
+	Region   string `json:"region"`
+	Account  string `json:"account"`
+	Guest    bool   `json:"guest,omitempty"` // the guest shut it down
+}
+
+// Dial connects to the host at the URL of another node, which serves the volume there to a machine of an instance here.
+type Dial func(ctx context.Context, url, volume, instance string) (net.Conn, error)
+
+// hostMachines are those that a host runs. Safe for concurrent use.
+type hostMachines struct {
+	h      *host
+	driver machine.Driver
+	dial   Dial
+	told   func(machineNews) // of each exit; nil: nobody, and who works asks
+	log    *slog.Logger
+
+	mu sync.Mutex
+	of map[string]*hostMachine // by instance; guarded by mu
+}
+
+// A hostMachine is guarded by the mu of its host's machines.
+type hostMachine struct {
+	spec    machineSpec
+	ready   chan struct{} // closed when the driver has booted it
+	failed  error         // why it did not; read after ready
+	ended   bool          // by itself
+	guest   bool          // its guest shut it down
+	mending bool
+	disks   map[string]*hostPlug
+}
+
+func (is *hostMachine) news() machineNews {
+	return machineNews{is.spec.Instance, is.spec.Region, is.spec.Account, is.guest}
+}
+
+// A hostPlug is a volume in a machine.
+type hostPlug struct {
+	url  string
+	dead bool      // the line to the host that has it broke
+	due  time.Time // when to try again
+}
+
+// mendPause is how long a machine waits until another line to a volume on another host is tried.
+const mendPause = 10 * time.Second
+
+func newHostMachines(h *host, driver machine.Driver, log *slog.Logger) *hostMachines {
+	if driver == nil {
+		driver = machine.Host{}
+	}
+	return &hostMachines{h: h, driver: driver, log: log, of: map[string]*hostMachine{}}
+}
+
+// boots reports whether instances have machines here.
+func (m *hostMachines) boots() bool {
+	_, none := m.driver.(machine.Host)
+	return !none
+}
+
+// boot starts a machine. One that runs stays, and what it lost of volumes on other hosts it gets again.
+func (m *hostMachines) boot(ctx context.Context, spec machineSpec) error {
+	m.mu.Lock()
+	is := m.of[spec.Instance]
+	if is != nil && !is.ended {
+		m.mu.Unlock()
+		return m.booted(ctx, is, spec)
+	}
+	is = &hostMachine{spec: spec, ready: make(chan struct{}), disks: map[string]*hostPlug{}}
+	m.of[spec.Instance] = is
+	out := machine.Spec{Instance: spec.Instance, VCPUs: spec.VCPUs, MemoryMiB: spec.MemoryMiB, UserData: spec.UserData}
+	for _, d := range spec.Disks {
+		out.Disks = append(out.Disks, m.disk(spec.Instance, is, d))
+	}
+	m.mu.Unlock()
+	out.Exited = func(e machine.Exit) { m.exited(is, e) }
+	err := m.driver.Boot(ctx, out)
+	if err != nil {
+		m.drop(spec.Instance, is)
+	}
+	is.failed = err
+	close(is.ready)
+	return err
+}
+
+// booted waits for a machine that somebody boots.
+func (m *hostMachines) booted(ctx context.Context, is *hostMachine, spec machineSpec) error {
+	select {
+	case <-is.ready:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if is.failed != nil {
+		return is.failed
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if lost := is.lost(spec.Disks); len(lost) > 0 && !is.mending {
+		is.mending = true
+		go m.mend(spec.Instance, is, lost)
+	}
+	return nil
+}
+
+// exited notes that a machine ended by itself.
+func (m *hostMachines) exited(is *hostMachine, e machine.Exit) {
+	m.mu.Lock()
+	is.ended, is.guest = true, e.Guest
+	news, told := is.news(), m.told
+	if m.of[is.spec.Instance] != is { // halted, or cut off
+		told = nil
+	}
+	m.mu.Unlock()
+	if told != nil {
+		told(news)
+	}
+}
+
+// drop forgets that there is a machine; nil is any.
+func (m *hostMachines) drop(instance string, is *hostMachine) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if is == nil || m.of[instance] == is {
+		delete(m.of, instance)
+	}
+}
+
+// lost are those of disks whose line broke, and that are due.
+func (is *hostMachine) lost(disks []machineDisk) (out []machineDisk) {
+	for _, d := range disks {
+		if p := is.disks[d.Volume]; p != nil && p.dead && !time.Now().Before(p.due) {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// mend takes disks away that are dead and gives them to the machine again.
+func (m *hostMachines) mend(instance string, is *hostMachine, disks []machineDisk) {
+	ctx := context.Background() // the driver bounds it
+	for _, d := range disks {
+		if m.plugOf(instance, is, d.Volume) == nil {
+			continue // detached meanwhile, or it is over
+		}
+		if err := m.driver.Detach(ctx, instance, d.Volume); err != nil {
+			m.log.Warn("a guest keeps a volume that is lost to it", "instance", instance, "volume", d.Volume, "error", err)
+		}
+		m.mu.Lock()
+		if m.of[instance] != is || is.ended || is.disks[d.Volume] == nil {
+			m.mu.Unlock()
+			continue
+		}
+		disk := m.disk(instance, is, d)
+		p := is.disks[d.Volume]
+		m.mu.Unlock()
+		if err := m.driver.Attach(ctx, instance, disk); err != nil {
+			m.log.Warn("a machine does not get a volume on another host again yet", "instance", instance, "volume", d.Volume, "error", err)
+			m.broke(instance, is, d.Volume, p)
+			continue
+		}
+		m.log.Info("a machine has a volume on another host again", "instance", instance, "volume", d.Volume)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	is.mending = false
+}
+
+// plugOf is a volume in a machine that runs.
+func (m *hostMachines) plugOf(instance string, is *hostMachine, volume string) *hostPlug {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.of[instance] != is || is.ended {
+		return nil
+	}
+	return is.disks[volume]
+}
+
+// disk is a volume as the driver gets it. The machines are locked.
+func (m *hostMachines) disk(instance string, is *hostMachine, d machineDisk) machine.Disk {
+	p := &hostPlug{url: d.URL}
+	is.disks[d.Volume] = p
+	if d.URL == "" {
+		return machine.Disk{Volume: d.Volume, Serve: m.serveHere(d.Volume)}
+	}
+	return machine.Disk{Volume: d.Volume, Serve: func(ctx context.Context, c net.Conn) error {
+		err := m.serveThere(ctx, c, d.URL, d.Volume, instance)
+		if ctx.Err() == nil {
+			m.broke(instance, is, d.Volume, p)
+		}
+		return err
+	}}
+}
+
+// broke notes that the line of a disk broke.
+func (m *hostMachines) broke(instance string, is *hostMachine, volume string, p *hostPlug) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if p != nil && m.of[instance] == is && is.disks[volume] == p {
+		p.dead, p.due = true, time.Now().Add(mendPause)
+	}
+}
+
+// serveHere serves a volume that the host holds to a machine.
+func (m *hostMachines) serveHere(volume string) func(context.Context, net.Conn) error {
+	return func(ctx context.Context, c net.Conn) error { return m.h.serveDisk(ctx, c, volume, m.log) }
+}
+
+// serveDisk answers NBD for a volume that the host holds.
+func (h *host) serveDisk(ctx context.Context, c net.Conn, volume string, log *slog.Logger) error {
+	d, err := h.disk(volume)
+	if err != nil {
+		_ = c.Close() // nobody is answered
+		return err
+	}
+	server, err := nbd.NewServer(nbd.Config{
+		Find: func(name string) (nbd.Export, bool) {
+			return nbd.Export{Device: d, Description: volume}, name == volume
+		},
+		Logger: log,
+	})
+	if err != nil {
+		return err
+	}
+	return server.ServeConn(ctx, c)
+}
+
+// plug gives a running machine a volume that was just opened for it.
+func (m *hostMachines) plug(ctx context.Context, instance string, d machineDisk) error {
+	m.mu.Lock()
+	is := m.of[instance]
+	if is == nil || is.ended || is.disks[d.Volume] != nil {
+		m.mu.Unlock()
+		return nil
+	}
+	disk := m.disk(instance, is, d)
+	m.mu.Unlock()
+	err := m.driver.Attach(ctx, instance, disk)
+	if err != nil {
+		m.mu.Lock()
+		delete(is.disks, d.Volume)
+		m.mu.Unlock()
+	}
+	return err
+}
+
+// unplug takes a volume away from a running machine.
+func (m *hostMachines) unplug(ctx context.Context, instance, volume string) error {
+	m.mu.Lock()
+	if is := m.of[instance]; is != nil {
+		delete(is.disks, volume)
+	}
+	m.mu.Unlock()
+	return m.driver.Detach(ctx, instance, volume)
+}
+
+// halt shuts a machine down.
+func (m *hostMachines) halt(ctx context.Context, instance string) error {
+	err := m.driver.Halt(ctx, instance)
+	if err == nil {
+		m.drop(instance, nil)
+	}
+	return err
+}
+
+// users are the machines that have a volume: that of an instance, or with "" any.
+func (m *hostMachines) users(volume, instance string) (out []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, is := range m.of {
+		if !is.ended && is.disks[volume] != nil && (instance == "" || id == instance) {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// cut switches all machines off at once.
+func (m *hostMachines) cut() {
+	m.mu.Lock()
+	clear(m.of)
+	m.mu.Unlock()
+	m.driver.Cut()
+}
+
+// haltAll shuts all machines down, and switches those off that take longer than ctx.
+func (m *hostMachines) haltAll(ctx context.Context) {
+	m.mu.Lock()
+	var ids []string
+	for id, is := range m.of {
+		if !is.ended {
+			ids = append(ids, id)
+		}
+	}
+	m.mu.Unlock()
+	var all sync.WaitGroup
+	for _, id := range ids {
+		all.Go(func() {
+			if err := m.halt(ctx, id); err != nil {
+				m.log.Error("a machine was not shut down properly", "instance", id, "error", err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// A machineReport is what a host tells of its machines.
+type machineReport struct {
+	There []string      `json:"there,omitempty"` // instances that have one, or had one that ended by itself
+	Ended []machineNews `json:"ended,omitempty"` // by themselves; until they are halted or boot again
+	Lame  []machineNews `json:"lame,omitempty"`  // those that lost a volume on another host
+}
+
+func (m *hostMachines) report() (r machineReport) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, is := range m.of {
+		r.There = append(r.There, id)
+		switch lame := false; {
+		case is.ended:
+			r.Ended = append(r.Ended, is.news())
+		case !is.mending:
+			for _, p := range is.disks {
+				lame = lame || p.dead && !time.Now().Before(p.due)
+			}
+			if lame {
+				r.Lame = append(r.Lame, is.news())
+			}
+		}
+	}
+	return r
+}
+
+// serveThere connects a machine with the host of another node.
+func (m *hostMachines) serveThere(ctx context.Context, c net.Conn, url, volume, instance string) error {
+	defer c.Close()
+	if m.dial == nil {
+		return fmt.Errorf("ec2: volume %s is on another host, and there is no way to it", volume)
+	}
+	far, err := m.dial(ctx, url, volume, instance)
+	if err != nil {
+		return err
+	}
+	return splice(ctx, c, far)
+}
