@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 
 	"github.com/kagimori/kagimori/internal/ec2"
@@ -38,4 +40,16 @@ func Starting(st store.Store, log *slog.Logger) (_ store.Store, started func()) 
 func HostPeers(box hsm.Box, url string, agent *ec2.Agent, c *http.Client) (http.Handler, ec2.Call) {
 	p := &hostPeers{box: box, url: url, agent: agent, http: c}
 	return p, p.call
+}
+
+// Lines is what connects machines with volumes of other nodes, and what serves those of this one at url.
+func Lines(box hsm.Box, url string, agent *ec2.Agent) (http.Handler, ec2.Dial) {
+	l := newLines(box, url, nil, 0)
+	l.agent = agent
+	return l, l.dial
+}
+
+// LineConn is one end of a line.
+func LineConn(both io.ReadWriteCloser, box hsm.Box, session string, near bool) net.Conn {
+	return newLineConn(both, box, []byte(session), near, ec2.DefaultHostPatience/2, func() {})
 }

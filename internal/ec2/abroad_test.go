@@ -275,3 +275,24 @@ func TestSharedVolumesWithoutMachines(t *testing.T) {
 		c.noJobs()
 	}, "a", "b")
 }
+
+// TestSharedVolumesStayOnOneHost while nodes of an earlier version are there: one of them may work next.
+func TestSharedVolumesStayOnOneHost(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *cluster) {
+		volume, _, far := c.sharedOn("a", "b", c.key(""))
+		d := c.join("d")
+		d.agent.Stop()
+		d.earlier = true
+		d.start()
+		c.wait(2 * time.Second)
+		c.refuse(c.owner(), &ec2api.AttachVolumeRequest{VolumeId: &volume, InstanceId: &far, Device: new("/dev/sdg")}, "UnsupportedOperation", "*")
+		d.agent.Stop()
+		c.wait(2 * time.Second)
+		c.refuse(c.owner(), &ec2api.AttachVolumeRequest{VolumeId: &volume, InstanceId: &far, Device: new("/dev/sdg")}, "UnsupportedOperation", "*")
+		d.earlier = false
+		d.start()
+		c.wait(2 * time.Second)
+		c.attach(volume, far, "/dev/sdg")
+		c.wantVolume(volume, "in-use", "ok")
+	}, "a", "b")
+}

@@ -50,6 +50,7 @@ type clusterNode struct {
 	agent   *ec2.Agent
 	alone   bool // nobody else can read its snapshots
 	crew    *crew
+	earlier bool // its version is
 
 	mu  sync.Mutex
 	off bool // cut off from the store and the others; guarded by mu
@@ -84,7 +85,19 @@ func (s nodeStore) Update(ctx context.Context, fn func(store.Tx) error) error {
 	if s.n.isOff() {
 		return store.ErrUnavailable
 	}
-	return s.Store.Update(ctx, fn)
+	return s.Store.Update(ctx, func(tx store.Tx) error {
+		if s.n.earlier {
+			tx = earlierTx{tx}
+		}
+		return fn(tx)
+	})
+}
+
+// An earlierTx writes what a node of an earlier version says of itself.
+type earlierTx struct{ store.Tx }
+
+func (tx earlierTx) Put(bucket, key string, data []byte) error {
+	return tx.Tx.Put(bucket, key, bytes.ReplaceAll(data, []byte(`,"skill":1`), nil))
 }
 
 // inCluster runs a test with hosts of these names.

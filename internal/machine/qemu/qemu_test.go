@@ -201,6 +201,41 @@ func TestBootAndHalt(t *testing.T) {
 	}
 }
 
+// TestCut switches machines off without asking a guest, also one that is just being started.
+func TestCut(t *testing.T) {
+	d := newDriver(t, "deaf")
+	var g guest
+	if err := d.Boot(t.Context(), g.spec()); err != nil {
+		t.Fatal(err)
+	}
+	if d.Cut(); g.connections() != 0 {
+		t.Errorf("%d disks are served after it", g.connections())
+	}
+	if out := console(t, d, "command qmp_capabilities"); strings.Contains(out, "system_powerdown") {
+		t.Errorf("the guest was asked:\n%s", out)
+	}
+	select {
+	case e := <-g.exited:
+		t.Errorf("it is an exit of the guest: %+v", e)
+	default:
+	}
+	if err := d.Boot(t.Context(), g.spec()); err != nil { // others can boot
+		t.Error(err)
+	}
+	d.Cut()
+	mute := newDriver(t, "mute")
+	ctx, cancel := context.WithCancel(t.Context())
+	booted := make(chan error, 1)
+	go func() { booted <- mute.Boot(ctx, g.spec()) }()
+	for len(consoleOf(mute)) == 0 {
+		time.Sleep(5 * time.Millisecond)
+	}
+	cancel()
+	if mute.Cut(); <-booted == nil {
+		t.Error("a machine that was cut off runs")
+	}
+}
+
 func consoleOf(d *qemu.Driver) []byte {
 	c, _ := d.Console("i-1")
 	return c.Output
