@@ -52,7 +52,28 @@ if [ "$(cat /sys/firmware/qemu_fw_cfg/by_name/opt/org.kagimori/user-data/raw 2>/
 fi
 echo "guest: ready"
 acpid -d -c /etc/acpi >/dev/null 2>&1 &
-while :; do [ -e /dev/vdb ] && [ ! -e /seen ] && echo "guest: vdb" && : >/seen; sleep 0.2; done
+# With the user data "share 0" or "share 1" two guests have /dev/vdb together: each says something in a sector of
+# its own, and hears what the other one does.
+share=$(sed -n 's/^share //p' /sys/firmware/qemu_fw_cfg/by_name/opt/org.kagimori/user-data/raw 2>/dev/null)
+n=0
+while :; do
+	[ -e /dev/vdb ] && [ ! -e /seen ] && echo "guest: vdb" && : >/seen
+	if [ -n "$share" ] && [ -b /dev/vdb ]; then
+		n=$((n + 1))
+		now=bad
+		printf 'guest %d boot %d says %d' "$share" "$boots" "$n" | dd of=/dev/vdb bs=512 seek="$share" count=1 conv=sync,fsync,notrunc 2>/dev/null && now=good
+		echo 3 >/proc/sys/vm/drop_caches
+		if heard=$(dd if=/dev/vdb bs=512 skip=$((1 - share)) count=1 2>/dev/null); then
+			[ "$heard" = "$before" ] || echo "guest: hears $heard"
+			before=$heard
+		else
+			now=bad
+		fi
+		[ "$now" = "$was" ] || echo "guest: vdb is $now"
+		was=$now
+	fi
+	sleep 0.2
+done
 INIT
 chmod +x "$dir/root/init"
 (cd "$dir/root" && find . | cpio -o -H newc --quiet | gzip -9) >"$dir/initrd"

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"log/slog"
 	"net"
@@ -43,8 +44,8 @@ func HostPeers(box hsm.Box, url string, agent *ec2.Agent, c *http.Client) (http.
 }
 
 // Lines is what connects machines with volumes of other nodes, and what serves those of this one at url.
-func Lines(box hsm.Box, url string, agent *ec2.Agent) (http.Handler, ec2.Dial) {
-	l := newLines(box, url, nil, 0)
+func Lines(box hsm.Box, url string, agent *ec2.Agent, t *tls.Config) (http.Handler, ec2.Dial) {
+	l := newLines(box, url, t, 0)
 	l.agent = agent
 	return l, l.dial
 }

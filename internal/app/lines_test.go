@@ -3,6 +3,8 @@ package app_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -23,6 +25,7 @@ import (
 	"github.com/kagimori/kagimori/internal/ec2"
 	"github.com/kagimori/kagimori/internal/hsm"
 	"github.com/kagimori/kagimori/internal/hsm/hsmtest"
+	"github.com/kagimori/kagimori/internal/lane"
 	"github.com/kagimori/kagimori/internal/objects"
 	"github.com/kagimori/kagimori/internal/store/memory"
 )
@@ -47,7 +50,7 @@ const (
 	lineHeader  = "X-Kagimori-Line"
 )
 
-func newLineLab(t *testing.T) *lineLab {
+func newLineLab(t *testing.T, secure bool) *lineLab {
 	t.Helper()
 	l := &lineLab{t: t}
 	var roots [2]*os.Root
@@ -75,17 +78,36 @@ func newLineLab(t *testing.T) *lineLab {
 	m := hsmtest.New(t)
 	l.box = m.Box("line between hosts")
 	var far http.Handler
-	back := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	std := app.HTTPServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		l.mu.Lock()
 		l.hello = append(l.hello, r.Header.Get(lineHeader))
 		l.mu.Unlock()
 		far.ServeHTTP(w, r)
-	}))
-	t.Cleanup(back.Close)
-	front := l.wire(back.Listener.Addr().String())
-	l.url = "http://" + front
-	far, _ = app.Lines(l.box, l.url, l.a)
-	_, l.dial = app.Lines(l.box, "http://near.example:4566", nil)
+	}), slog.New(slog.DiscardHandler))
+	var trust *tls.Config
+	scheme := "http://"
+	if secure {
+		made := httptest.NewTLSServer(nil) // for its certificate
+		defer made.Close()
+		std.TLSConfig = &tls.Config{Certificates: made.TLS.Certificates}
+		trust = &tls.Config{RootCAs: x509.NewCertPool()}
+		trust.RootCAs.AddCert(made.Certificate())
+		scheme = "https://"
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := lane.New(std)
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		_ = server.Close()
+		<-done
+	})
+	l.url = scheme + l.wire(listener.Addr().String())
+	far, _ = app.Lines(l.box, l.url, l.a, nil)
+	_, l.dial = app.Lines(l.box, "http://near.example:4566", nil, trust)
 	return l
 }
 
@@ -194,7 +216,12 @@ func (c labClient) do(command uint16, off uint64, n uint32, data []byte) ([]byte
 // TestALine carries sectors of any size between nodes, of which nothing can be read on the way, until the host lets
 // go of the volume for the instance.
 func TestALine(t *testing.T) {
-	l := newLineLab(t)
+	for name, secure := range map[string]bool{"plain": false, "TLS": true} {
+		t.Run(name, func(t *testing.T) { testLine(t, newLineLab(t, secure)) })
+	}
+}
+
+func testLine(t *testing.T, l *lineLab) {
 	secret := bytes.Repeat([]byte("what a guest wrote. "), 20000)[:384<<10]
 	var passed bytes.Buffer
 	l.touched(func(_ bool, b []byte) { passed.Write(b) })
@@ -239,7 +266,7 @@ func TestALine(t *testing.T) {
 
 // TestStrangersGetNoLine: who does not know the seal, or repeats what a node said, or says it to another one.
 func TestStrangersGetNoLine(t *testing.T) {
-	l := newLineLab(t)
+	l := newLineLab(t, false)
 	if _, err := l.client("i-other"); err == nil {
 		t.Error("a line for an instance that the volume is not held for")
 	}
@@ -273,11 +300,11 @@ func TestStrangersGetNoLine(t *testing.T) {
 			t.Errorf("%s: %d", what, got)
 		}
 	}
-	_, stranger := app.Lines(hsmtest.New(t).Box("line between hosts"), "http://near.example", nil)
+	_, stranger := app.Lines(hsmtest.New(t).Box("line between hosts"), "http://near.example", nil, nil)
 	if _, err := stranger(t.Context(), l.url, labVolume, labInstance); err == nil {
 		t.Error("a stranger has a line")
 	}
-	elsewhere, _ := app.Lines(l.box, "http://elsewhere.example", l.a)
+	elsewhere, _ := app.Lines(l.box, "http://elsewhere.example", l.a, nil)
 	other := httptest.NewServer(elsewhere)
 	defer other.Close()
 	if _, err := l.dial(t.Context(), other.URL, labVolume, labInstance); err == nil {
@@ -301,7 +328,7 @@ func TestStrangersGetNoLine(t *testing.T) {
 // TestATouchedLineEnds: with a bit changed, in either direction, nothing more is read or written.
 func TestATouchedLineEnds(t *testing.T) {
 	for _, toServer := range []bool{true, false} {
-		l := newLineLab(t)
+		l := newLineLab(t, false)
 		c, err := l.client(labInstance)
 		if err != nil {
 			t.Fatal(err)
@@ -400,7 +427,7 @@ func TestASilentLineEnds(t *testing.T) {
 
 // TestADialIsBounded by its context.
 func TestADialIsBounded(t *testing.T) {
-	l := newLineLab(t)
+	l := newLineLab(t, false)
 	mute := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 	defer mute.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)

@@ -26,7 +26,10 @@ func Start(t testing.TB, n int) *Members {
 	t.Helper()
 	bin := filepath.Join(t.TempDir(), "member")
 	build := exec.Command("go", "build", "-o", bin, "./member")
-	build.Dir = filepath.Join("etcdtest")
+	build.Dir = "etcdtest"
+	if _, err := os.Stat(build.Dir); err != nil {
+		build.Dir = filepath.Join("..", "etcdtest") // of the tests in a folder of their own
+	}
 	if text, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build ./etcdtest/member: %v\n%s", err, text)
 	}
