@@ -137,6 +137,10 @@ func TestPoliciesAreKept(t *testing.T) {
 	if len(track.Alarms) != 2 || !strings.HasPrefix(*track.Alarms[0].AlarmName, "TargetTracking-g-AlarmHigh-") || !strings.HasPrefix(*track.Alarms[1].AlarmName, "TargetTracking-g-AlarmLow-") {
 		t.Errorf("alarms = %s", jsonOf(t, track.Alarms))
 	}
+	shown := w.policies(&autoscalingapi.DescribePoliciesType{PolicyNames: []string{"track"}}).ScalingPolicies[0].TargetTrackingConfiguration
+	if shown.DisableScaleIn == nil || *shown.DisableScaleIn {
+		t.Errorf("a policy that says nothing of scaling in is shown as %s", jsonOf(t, shown))
+	}
 	guardtest.WantError(t, w.try("PutScalingPolicy", tracking("other", 60)), "ValidationError", "Only one TargetTrackingScaling policy for a given metric specification is allowed.")
 	guardtest.WantError(t, w.try("PutScalingPolicy", func() *policy { p := tracking("p", 60); return p }()), "ValidationError", "*") // another type
 	all := w.policies(&autoscalingapi.DescribePoliciesType{AutoScalingGroupName: new("g")}).ScalingPolicies

@@ -62,7 +62,15 @@ func completePolicy(p *autoscalingapi.PutScalingPolicyType) error {
 	}
 	switch typ {
 	case targetTracking:
-		return checkTracking(p.TargetTrackingConfiguration)
+		if err := checkTracking(p.TargetTrackingConfiguration); err != nil {
+			return err
+		}
+		if p.TargetTrackingConfiguration.DisableScaleIn == nil {
+			with := *p.TargetTrackingConfiguration
+			with.DisableScaleIn = new(false) // the default is shown: CLI reference, describe-policies
+			p.TargetTrackingConfiguration = &with
+		}
+		return nil
 	case predictiveScaling:
 		return completePredictive(p.PredictiveScalingConfiguration)
 	}
