@@ -42,6 +42,7 @@ var gaps = []gap{
 	{noFeature, "autoscaling:TargetCapacityTypes", `
 		autoscaling:CreateAutoScalingGroup/autoScalingGroup autoscaling:UpdateAutoScalingGroup/autoScalingGroup autoscaling:StartInstanceRefresh/autoScalingGroup`},
 	{noFeature, "ec2:CpuOptionsAmdSevSnp", `
+		ec2:ModifyInstanceCreditSpecification/instance ec2:ModifyInstanceMaintenanceOptions/instance ec2:ModifyInstancePlacement/instance
 		ec2:CreateReplaceRootVolumeTask/instance
 		ec2:AttachVolume/instance ec2:CreateImage/instance ec2:CreateSnapshots/instance ec2:CreateTags/instance
 		ec2:DescribeInstanceAttribute/instance ec2:DetachVolume/instance ec2:GetInstanceUefiData/instance
@@ -51,6 +52,7 @@ var gaps = []gap{
 		ec2:GetPasswordData/instance ec2:ModifyInstanceMetadataOptions/instance ec2:MonitorInstances/instance ec2:ReplaceIamInstanceProfileAssociation/instance
 		ec2:ResetInstanceAttribute/instance ec2:UnmonitorInstances/instance`},
 	{noFeature, "ec2:InstanceBandwidthWeighting", `
+		ec2:ModifyInstanceCreditSpecification/instance ec2:ModifyInstanceMaintenanceOptions/instance ec2:ModifyInstancePlacement/instance
 		ec2:CreateReplaceRootVolumeTask/instance
 		ec2:AttachVolume/instance ec2:CreateImage/instance ec2:CreateSnapshots/instance ec2:CreateTags/instance
 		ec2:DescribeInstanceAttribute/instance ec2:DetachVolume/instance ec2:GetInstanceUefiData/instance
@@ -60,6 +62,7 @@ var gaps = []gap{
 		ec2:GetPasswordData/instance ec2:ModifyInstanceMetadataOptions/instance ec2:MonitorInstances/instance ec2:ReplaceIamInstanceProfileAssociation/instance
 		ec2:ResetInstanceAttribute/instance ec2:UnmonitorInstances/instance`},
 	{noFeature, "ec2:ManagedResourceOperator", `
+		ec2:ModifyInstanceCreditSpecification/instance ec2:ModifyInstanceMaintenanceOptions/instance ec2:ModifyInstancePlacement/instance
 		ec2:CreateReplaceRootVolumeTask/instance
 		ec2:CopyVolumes/volume ec2:EnableVolumeIO/volume ec2:ModifyVolume/volume ec2:ModifyVolumeAttribute/volume
 		ec2:AttachVolume/instance ec2:AttachVolume/volume ec2:CreateImage/instance
@@ -75,6 +78,7 @@ var gaps = []gap{
 		ec2:MonitorInstances/instance ec2:ReplaceIamInstanceProfileAssociation/instance ec2:ResetInstanceAttribute/instance
 		ec2:UnmonitorInstances/instance`},
 	{noFeature, "ec2:ProductCode", `
+		ec2:ModifyInstanceCreditSpecification/instance ec2:ModifyInstanceMaintenanceOptions/instance ec2:ModifyInstancePlacement/instance
 		ec2:CreateReplaceRootVolumeTask/instance
 		ec2:AttachVolume/instance ec2:CopySnapshot/snapshot ec2:CreateImage/instance ec2:CreateTags/instance
 		ec2:DescribeInstanceAttribute/instance ec2:DetachVolume/instance ec2:GetInstanceUefiData/instance

@@ -201,6 +201,10 @@ func driveImages(s *testkit.Server, c caller, snapshot, instance, key string) {
 	c.do("ec2:ModifyImageAttribute", in{"ImageId": registered, "Description": in{"Value": "d"}})
 	c.do("ec2:DescribeImageAttribute", in{"ImageId": registered, "Attribute": "launchPermission"})
 	c.do("ec2:ResetImageAttribute", in{"ImageId": registered, "Attribute": "launchPermission"})
+	c.do("ec2:EnableImageDeprecation", in{"ImageId": registered, "DeprecateAt": time.Now().AddDate(1, 0, 0)})
+	for _, op := range []string{"DisableImageDeprecation", "DisableImage", "EnableImage", "EnableImageDeregistrationProtection", "DisableImageDeregistrationProtection"} {
+		c.do("ec2:"+op, in{"ImageId": registered})
+	}
 	c.do("ec2:DeregisterImage", in{"ImageId": registered})
 }
 
@@ -217,6 +221,9 @@ func driveSettings(c caller, key string) {
 	c.do("ec2:EnableImageBlockPublicAccess", in{"ImageBlockPublicAccessState": "block-new-sharing"})
 	c.do("ec2:GetImageBlockPublicAccessState", in{})
 	c.do("ec2:DisableImageBlockPublicAccess", in{})
+	c.do("ec2:EnableSerialConsoleAccess", in{})
+	c.do("ec2:GetSerialConsoleAccessStatus", in{})
+	c.do("ec2:DisableSerialConsoleAccess", in{})
 }
 
 // driveAutoScaling: groups of a launch template and of a launch configuration, with tags.

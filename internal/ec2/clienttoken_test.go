@@ -19,6 +19,9 @@ func TestClientTokens(t *testing.T) {
 	otherRun, otherVersion, otherFleet, otherSpot := s.run(), s.newVersion(), s.newFleet(0), s.newSpot()
 	otherRun.InstanceType, otherVersion.VersionDescription, otherFleet.ExcessCapacityTerminationPolicy = new("m5.xlarge"), new("x"), new("no-termination")
 	otherSpot.InstanceCount = new(int32(2))
+	credits := func(v string) *ec2api.ModifyInstanceCreditSpecificationRequest {
+		return &ec2api.ModifyInstanceCreditSpecificationRequest{InstanceCreditSpecifications: []ec2api.InstanceCreditSpecificationRequest{{InstanceId: &s.stopped, CpuCredits: &v}}}
+	}
 	tests := []struct {
 		in, other any
 		out       func() any
@@ -35,6 +38,7 @@ func TestClientTokens(t *testing.T) {
 			func() any { return new(ec2api.CreateReplaceRootVolumeTaskResult) }},
 		{&ec2api.CreateVolumeRequest{Size: new(int32(1)), AvailabilityZone: new(testkit.Region + "a")},
 			&ec2api.CreateVolumeRequest{Size: new(int32(2)), AvailabilityZone: new(testkit.Region + "a")}, func() any { return new(ec2api.Volume) }},
+		{credits("standard"), credits("unlimited"), func() any { return new(ec2api.ModifyInstanceCreditSpecificationResult) }},
 		{s.newSpot(), otherSpot, func() any { return new(ec2api.RequestSpotInstancesResult) }},
 		{s.run(), otherRun, func() any { return new(ec2api.Reservation) }},
 	}

@@ -272,7 +272,7 @@ func (s *Service) draftImageCopy(tx store.Tx, c *guard.Call, in *ec2api.CopyImag
 		return fail(err)
 	}
 	if source.State != imageAvailable {
-		return fail(apierr.Newf("InvalidAMIID.Unavailable", "The image ID '%s' is not available", source.ID))
+		return fail(errImageUnavailable(source.ID))
 	}
 	sourceTags, err := tagsOf(tx, source.Region, c.Account(), source.ID)
 	if err != nil {

@@ -3,6 +3,7 @@ package ec2
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
@@ -165,6 +166,9 @@ func (s *Service) shareImage(ctx context.Context, c *guard.Call, id string, flag
 		if err != nil {
 			return err
 		}
+		if r.State == imageDisabled && (x.add.all || len(x.add.accounts) > 0) {
+			return apierr.Newf("OperationNotPermitted", "The image '%s' is disabled and cannot be shared.", r.ID) // AWS's code is not published
+		}
 		_, state, err := publicBlocks(tx, c.Region, c.Account())
 		if err != nil {
 			return err
@@ -202,10 +206,10 @@ func (s *Service) DescribeImageAttribute(ctx context.Context, c *guard.Call, in 
 	if err != nil {
 		return nil, err
 	}
-	return r.attribute(api.Val(in.Attribute))
+	return r.attribute(api.Val(in.Attribute), c.Time)
 }
 
-func (r *imageRecord) attribute(name string) (*ec2api.ImageAttribute, error) {
+func (r *imageRecord) attribute(name string, now time.Time) (*ec2api.ImageAttribute, error) {
 	text := func(v string) *ec2api.AttributeValue { return &ec2api.AttributeValue{Value: api.Opt(v)} }
 	out := &ec2api.ImageAttribute{ImageId: &r.ID}
 	switch name {
@@ -238,7 +242,7 @@ func (r *imageRecord) attribute(name string) (*ec2api.ImageAttribute, error) {
 	case "lastLaunchedTime":
 		out.LastLaunchedTime = text("")
 	case "deregistrationProtection":
-		out.DeregistrationProtection = text("disabled")
+		out.DeregistrationProtection = text(r.protection(now))
 	case "productCodes":
 		out.ProductCodes = []ec2api.ProductCode{}
 	default:

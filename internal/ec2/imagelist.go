@@ -104,7 +104,7 @@ func (r *imageRecord) executable(users []string, self string) bool {
 }
 
 // DescribeImages lists images that the caller may use. An image that is deprecated is only shown
-// to who asks for it.
+// to who asks for it, and so is one that is disabled.
 func (s *Service) DescribeImages(ctx context.Context, c *guard.Call, in *ec2api.DescribeImagesRequest) (*ec2api.DescribeImagesResult, error) {
 	out := new(ec2api.DescribeImagesResult)
 	err := s.viewList(ctx, c, "ec2:DescribeImages", in.DryRun, func(tx store.Tx) error {
@@ -137,6 +137,7 @@ func (s *Service) DescribeImages(ctx context.Context, c *guard.Call, in *ec2api.
 			deprecated := !r.Deprecated.IsZero() && r.Deprecated.Before(c.Time)
 			switch {
 			case len(in.ImageIds) > 0 && !named,
+				r.State == imageDisabled && !named && !api.Val(in.IncludeDisabled),
 				deprecated && !named && !api.Val(in.IncludeDeprecated) && r.Owner != c.Account(),
 				!ownedBy(in.Owners, r.Owner, r.OwnerAlias, c.Account()),
 				!r.executable(in.ExecutableUsers, c.Account()),
@@ -144,7 +145,7 @@ func (s *Service) DescribeImages(ctx context.Context, c *guard.Call, in *ec2api.
 				continue
 			}
 			w := r.wire()
-			w.Tags = apiTags(tags[r.ID])
+			w.Tags, w.DeregistrationProtection = apiTags(tags[r.ID]), new(r.protection(c.Time))
 			items = append(items, w)
 		}
 		out.Images, out.NextToken, err = paginate(c.Operation, items, func(i ec2api.Image) string { return *i.ImageId }, anyPage, in.MaxResults, in.NextToken)

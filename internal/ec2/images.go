@@ -21,6 +21,7 @@ const (
 	imagePending   = "pending"
 	imageAvailable = "available"
 	imageFailed    = "failed"
+	imageDisabled  = "disabled"
 )
 
 // An imageRecord is a machine image. Those of the catalogue are not stored.
@@ -48,7 +49,9 @@ type imageRecord struct {
 	State          string    `json:"state"`
 	Message        string    `json:"message,omitempty"` // of a failed one
 	Created        time.Time `json:"created"`
-	Deprecated     time.Time `json:"deprecated,omitzero"` // from when on it counts as deprecated
+	Deprecated     time.Time `json:"deprecated,omitzero"`  // from when on it counts as deprecated
+	Protection     string    `json:"protection,omitempty"` // deregistration protection, "" for none
+	ProtectedUntil time.Time `json:"protectedUntil,omitzero"`
 
 	Devices []imageDevice `json:"devices"`
 	Stores  []imageStore  `json:"stores,omitempty"`
@@ -137,7 +140,7 @@ func lookupImageIn(tx store.Tx, region, account, id string) (imageRecord, error)
 func (s *Service) bootImage(tx store.Tx, c *guard.Call, id string) (imageRecord, error) {
 	rec, err := s.lookupImage(tx, c, id)
 	if err == nil && rec.State != imageAvailable {
-		err = apierr.Newf("InvalidAMIID.Unavailable", "The image ID '%s' is not available", id)
+		err = errImageUnavailable(id)
 	}
 	return rec, err
 }

@@ -135,7 +135,8 @@ type instanceOptions struct {
 	HTTPEndpoint       string `json:"httpEndpoint"`
 	HTTPv6             string `json:"httpV6"`
 	MetadataTags       string `json:"metadataTags"`
-	AutoRecovery       string `json:"autoRecovery,omitempty"` // "": default
+	AutoRecovery       string `json:"autoRecovery,omitempty"`    // "": default
+	RebootMigration    string `json:"rebootMigration,omitempty"` // "": default
 	CoreCount          int32  `json:"coreCount,omitempty"`
 	ThreadsPerCore     int32  `json:"threadsPerCore,omitempty"`
 	Reservations       string `json:"reservations,omitempty"` // CapacityReservationPreference; "": open
@@ -147,6 +148,11 @@ type instanceOptions struct {
 // recovery says whether an instance is moved off failing hardware: default or disabled.
 func (o *instanceOptions) recovery() string {
 	return cmp.Or(o.AutoRecovery, ec2api.InstanceAutoRecoveryStateDefault)
+}
+
+// migration says whether an instance is moved by a reboot before maintenance: default or disabled.
+func (o *instanceOptions) migration() string {
+	return cmp.Or(o.RebootMigration, ec2api.InstanceRebootMigrationStateDefault)
 }
 
 func (i *instanceRecord) arn() string { return arn.EC2(i.Region, i.Account, "instance/"+i.ID) }

@@ -71,7 +71,7 @@ func (i *instanceRecord) wire(tags map[string]string) ec2api.Instance {
 		CapacityReservationSpecification: &ec2api.CapacityReservationSpecificationResponse{CapacityReservationPreference: new(cmp.Or(o.Reservations, "open"))},
 		HibernationOptions:               &ec2api.HibernationOptions{Configured: &o.Hibernation},
 		EnclaveOptions:                   &ec2api.EnclaveOptions{Enabled: &o.Enclave},
-		MaintenanceOptions:               &ec2api.InstanceMaintenanceOptions{AutoRecovery: new(o.recovery()), RebootMigration: new("default")},
+		MaintenanceOptions:               &ec2api.InstanceMaintenanceOptions{AutoRecovery: new(o.recovery()), RebootMigration: new(o.migration())},
 		CurrentInstanceBootMode:          new(map[bool]string{true: "uefi", false: "legacy-bios"}[i.Architecture == "arm64"]),
 		PrivateDnsNameOptions: &ec2api.PrivateDnsNameOptionsResponse{
 			HostnameType: new(hostnameType(o.ByResource)), EnableResourceNameDnsARecord: &o.ResourceA, EnableResourceNameDnsAAAARecord: &o.ResourceAAAA,

@@ -109,10 +109,7 @@ func (s *Service) lookUpNames(tx store.Tx, c *guard.Call, pl *launchPlan) error 
 		return err
 	}
 	if g := pl.placement; g != nil {
-		pl.options.Placement, pl.options.PlacementID, pl.options.Partition = g.Name, g.ID, api.Val(pl.Placement.PartitionNumber)
-		if g.Partitions > 0 && pl.options.Partition == 0 {
-			pl.options.Partition = 1
-		}
+		pl.options.place(g, api.Val(pl.Placement.PartitionNumber))
 	}
 	return nil
 }

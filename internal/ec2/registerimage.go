@@ -190,6 +190,9 @@ func (s *Service) DeregisterImage(ctx context.Context, c *guard.Call, in *ec2api
 		if img, err = s.changeImage(tx, c, api.Val(in.ImageId), in.DryRun, "", ""); err != nil {
 			return err
 		}
+		if err := img.deregistrable(c.Time); err != nil {
+			return err
+		}
 		if err := imageTable.remove(tx, img.Region, img.Owner, img.ID); err != nil {
 			return err
 		}

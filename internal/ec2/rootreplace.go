@@ -276,7 +276,7 @@ func (s *Service) rootOfImage(tx store.Tx, c *guard.Call, id string, d *rootDraf
 	d.image = &img
 	switch {
 	case img.State != imageAvailable:
-		return snapshotRecord{}, apierr.Newf("InvalidAMIID.Unavailable", "The image ID '%s' is not available", img.ID)
+		return snapshotRecord{}, errImageUnavailable(img.ID)
 	case img.Architecture != d.instance.Architecture:
 		return snapshotRecord{}, invalidValue("The architecture '%s' of the image '%s' is not that of the instance '%s', '%s'.", img.Architecture, img.ID, d.instance.ID, d.instance.Architecture)
 	}

@@ -188,7 +188,7 @@ func (s *Service) Operations() map[string]guard.Handler {
 		s.networkOperations(), s.imageOperations(), s.templateOperations(), s.settingOperations(), s.tagOperations(),
 		s.instanceOperations(), s.volumeOperations(), s.rootTaskOperations(), s.keyPairOperations(), s.securityGroupOperations(), s.vpcOperations(),
 		s.elasticOperations(), s.placementOperations(), s.profileOperations(), s.settingsOfInstances(), s.spotOperations(), s.fleetOperations(),
-		s.spotFleetOperations(),
+		s.spotFleetOperations(), s.stateOfImages(), s.placeOperations(),
 	} {
 		maps.Copy(ops, part)
 	}

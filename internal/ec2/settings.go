@@ -22,6 +22,8 @@ type settingRecord struct {
 	// SnapshotsBlocked and ImagesBlocked are the states of block public access, "" for unblocked.
 	SnapshotsBlocked string `json:"snapshotsBlocked,omitempty"`
 	ImagesBlocked    string `json:"imagesBlocked,omitempty"`
+	// SerialConsole lets the account use the serial consoles of its instances.
+	SerialConsole bool `json:"serialConsole,omitempty"`
 }
 
 var settingTable = store.Table[settingRecord]{Bucket: "ec2/setting", Version: 1} // region, account
@@ -42,6 +44,10 @@ func (s *Service) settingOperations() map[string]guard.Handler {
 		"ModifyEbsDefaultKmsKeyId":      guard.Handle(s.ModifyEbsDefaultKmsKeyId),
 		"GetEbsDefaultKmsKeyId":         guard.Handle(s.GetEbsDefaultKmsKeyId),
 		"ResetEbsDefaultKmsKeyId":       guard.Handle(s.ResetEbsDefaultKmsKeyId),
+
+		"EnableSerialConsoleAccess":    guard.Handle(s.EnableSerialConsoleAccess),
+		"DisableSerialConsoleAccess":   guard.Handle(s.DisableSerialConsoleAccess),
+		"GetSerialConsoleAccessStatus": guard.Handle(s.GetSerialConsoleAccessStatus),
 
 		"EnableSnapshotBlockPublicAccess":   guard.Handle(s.EnableSnapshotBlockPublicAccess),
 		"DisableSnapshotBlockPublicAccess":  guard.Handle(s.DisableSnapshotBlockPublicAccess),
@@ -137,4 +143,27 @@ func (s *Service) GetEbsDefaultKmsKeyId(ctx context.Context, c *guard.Call, in *
 func (s *Service) ResetEbsDefaultKmsKeyId(ctx context.Context, c *guard.Call, in *ec2api.ResetEbsDefaultKmsKeyIdRequest) (*ec2api.ResetEbsDefaultKmsKeyIdResult, error) {
 	out := &ec2api.ResetEbsDefaultKmsKeyIdResult{KmsKeyId: new(launch.AWSManagedAlias)}
 	return out, s.set(ctx, c, in.DryRun, out, func(rec *settingRecord) { rec.DefaultKey = "" })
+}
+
+// EnableSerialConsoleAccess lets the account use the EC2 serial console. Nothing connects to one here.
+// Source: EC2 API Reference, EnableSerialConsoleAccess.
+func (s *Service) EnableSerialConsoleAccess(ctx context.Context, c *guard.Call, in *ec2api.EnableSerialConsoleAccessRequest) (*ec2api.EnableSerialConsoleAccessResult, error) {
+	out := &ec2api.EnableSerialConsoleAccessResult{SerialConsoleAccessEnabled: new(true)}
+	return out, s.set(ctx, c, in.DryRun, out, func(rec *settingRecord) { rec.SerialConsole = true })
+}
+
+// DisableSerialConsoleAccess takes EnableSerialConsoleAccess back.
+func (s *Service) DisableSerialConsoleAccess(ctx context.Context, c *guard.Call, in *ec2api.DisableSerialConsoleAccessRequest) (*ec2api.DisableSerialConsoleAccessResult, error) {
+	out := &ec2api.DisableSerialConsoleAccessResult{SerialConsoleAccessEnabled: new(false)}
+	return out, s.set(ctx, c, in.DryRun, out, func(rec *settingRecord) { rec.SerialConsole = false })
+}
+
+// GetSerialConsoleAccessStatus tells the setting.
+func (s *Service) GetSerialConsoleAccessStatus(ctx context.Context, c *guard.Call, in *ec2api.GetSerialConsoleAccessStatusRequest) (*ec2api.GetSerialConsoleAccessStatusResult, error) {
+	out := &ec2api.GetSerialConsoleAccessStatusResult{ManagedBy: new(managedByAccount)}
+	return out, s.viewList(ctx, c, "ec2:"+c.Operation, in.DryRun, func(tx store.Tx) error {
+		rec, _, err := settingTable.Get(tx, c.Region, c.Account())
+		out.SerialConsoleAccessEnabled = &rec.SerialConsole
+		return err
+	})
 }

@@ -43,11 +43,17 @@ const (
 	ActivityStatusPending_Termination = "pending_termination"
 	ActivityStatusFulfilled           = "fulfilled"
 
+	AffinityDefault = "default"
+	AffinityHost    = "host"
+
 	AllocationStrategyLowestPrice                  = "lowestPrice"
 	AllocationStrategyDiversified                  = "diversified"
 	AllocationStrategyCapacityOptimized            = "capacityOptimized"
 	AllocationStrategyCapacityOptimizedPrioritized = "capacityOptimizedPrioritized"
 	AllocationStrategyPriceCapacityOptimized       = "priceCapacityOptimized"
+
+	AllocationTypeUsed   = "used"
+	AllocationTypeFuture = "future"
 
 	AmdSevSnpSpecificationEnabled  = "enabled"
 	AmdSevSnpSpecificationDisabled = "disabled"
@@ -124,9 +130,50 @@ const (
 	CancelSpotInstanceRequestStateCancelled = "cancelled"
 	CancelSpotInstanceRequestStateCompleted = "completed"
 
+	CapacityReservationDeliveryPreferenceFixed       = "fixed"
+	CapacityReservationDeliveryPreferenceIncremental = "incremental"
+
+	CapacityReservationInstancePlatformLinuxUNIX                        = "Linux/UNIX"
+	CapacityReservationInstancePlatformRedHatEnterpriseLinux            = "Red Hat Enterprise Linux"
+	CapacityReservationInstancePlatformSUSELinux                        = "SUSE Linux"
+	CapacityReservationInstancePlatformWindows                          = "Windows"
+	CapacityReservationInstancePlatformWindowsWithSQLServer             = "Windows with SQL Server"
+	CapacityReservationInstancePlatformWindowsWithSQLServerEnterprise   = "Windows with SQL Server Enterprise"
+	CapacityReservationInstancePlatformWindowsWithSQLServerStandard     = "Windows with SQL Server Standard"
+	CapacityReservationInstancePlatformWindowsWithSQLServerWeb          = "Windows with SQL Server Web"
+	CapacityReservationInstancePlatformLinuxWithSQLServerStandard       = "Linux with SQL Server Standard"
+	CapacityReservationInstancePlatformLinuxWithSQLServerWeb            = "Linux with SQL Server Web"
+	CapacityReservationInstancePlatformLinuxWithSQLServerEnterprise     = "Linux with SQL Server Enterprise"
+	CapacityReservationInstancePlatformRHELWithSQLServerStandard        = "RHEL with SQL Server Standard"
+	CapacityReservationInstancePlatformRHELWithSQLServerEnterprise      = "RHEL with SQL Server Enterprise"
+	CapacityReservationInstancePlatformRHELWithSQLServerWeb             = "RHEL with SQL Server Web"
+	CapacityReservationInstancePlatformRHELWithHA                       = "RHEL with HA"
+	CapacityReservationInstancePlatformRHELWithHAAndSQLServerStandard   = "RHEL with HA and SQL Server Standard"
+	CapacityReservationInstancePlatformRHELWithHAAndSQLServerEnterprise = "RHEL with HA and SQL Server Enterprise"
+	CapacityReservationInstancePlatformUbuntuPro                        = "Ubuntu Pro"
+
 	CapacityReservationPreferenceCapacityReservationsOnly = "capacity-reservations-only"
 	CapacityReservationPreferenceOpen                     = "open"
 	CapacityReservationPreferenceNone                     = "none"
+
+	CapacityReservationStateActive         = "active"
+	CapacityReservationStateExpired        = "expired"
+	CapacityReservationStateCancelled      = "cancelled"
+	CapacityReservationStatePending        = "pending"
+	CapacityReservationStateFailed         = "failed"
+	CapacityReservationStateScheduled      = "scheduled"
+	CapacityReservationStatePaymentPending = "payment-pending"
+	CapacityReservationStatePaymentFailed  = "payment-failed"
+	CapacityReservationStateAssessing      = "assessing"
+	CapacityReservationStateDelayed        = "delayed"
+	CapacityReservationStateUnsupported    = "unsupported"
+	CapacityReservationStateUnavailable    = "unavailable"
+
+	CapacityReservationTenancyDefault   = "default"
+	CapacityReservationTenancyDedicated = "dedicated"
+
+	CapacityReservationTypeDefault       = "default"
+	CapacityReservationTypeCapacityBlock = "capacity-block"
 
 	CopyTagsFromSourceVolume = "volume"
 
@@ -168,6 +215,9 @@ const (
 	EnaSupportUnsupported = "unsupported"
 	EnaSupportSupported   = "supported"
 	EnaSupportRequired    = "required"
+
+	EndDateTypeUnlimited = "unlimited"
+	EndDateTypeLimited   = "limited"
 
 	EphemeralNvmeSupportUnsupported = "unsupported"
 	EphemeralNvmeSupportSupported   = "supported"
@@ -231,6 +281,10 @@ const (
 
 	FlexibleEnaQueuesSupportUnsupported = "unsupported"
 	FlexibleEnaQueuesSupportSupported   = "supported"
+
+	HostTenancyDefault   = "default"
+	HostTenancyDedicated = "dedicated"
+	HostTenancyHost      = "host"
 
 	HostnameTypeIpName       = "ip-name"
 	HostnameTypeResourceName = "resource-name"
@@ -329,6 +383,9 @@ const (
 	InstanceLifecycleTypeCapacityBlock                    = "capacity-block"
 	InstanceLifecycleTypeInterruptibleCapacityReservation = "interruptible-capacity-reservation"
 
+	InstanceMatchCriteriaOpen     = "open"
+	InstanceMatchCriteriaTargeted = "targeted"
+
 	InstanceMetadataEndpointStateDisabled = "disabled"
 	InstanceMetadataEndpointStateEnabled  = "enabled"
 
@@ -356,6 +413,15 @@ const (
 
 	InstanceTypeHypervisorNitro = "nitro"
 	InstanceTypeHypervisorXen   = "xen"
+
+	InterruptibleCapacityReservationAllocationStatusPending   = "pending"
+	InterruptibleCapacityReservationAllocationStatusActive    = "active"
+	InterruptibleCapacityReservationAllocationStatusUpdating  = "updating"
+	InterruptibleCapacityReservationAllocationStatusCanceling = "canceling"
+	InterruptibleCapacityReservationAllocationStatusCanceled  = "canceled"
+	InterruptibleCapacityReservationAllocationStatusFailed    = "failed"
+
+	InterruptionTypeAdhoc = "adhoc"
 
 	IpSourceAmazon = "amazon"
 	IpSourceByoip  = "byoip"
@@ -648,6 +714,11 @@ const (
 
 	TransferTypeTimeBased = "time-based"
 	TransferTypeStandard  = "standard"
+
+	UnsuccessfulInstanceCreditSpecificationErrorCodeInvalidInstanceIDMalformed              = "InvalidInstanceID.Malformed"
+	UnsuccessfulInstanceCreditSpecificationErrorCodeInvalidInstanceIDNotFound               = "InvalidInstanceID.NotFound"
+	UnsuccessfulInstanceCreditSpecificationErrorCodeIncorrectInstanceState                  = "IncorrectInstanceState"
+	UnsuccessfulInstanceCreditSpecificationErrorCodeInstanceCreditSpecificationNotSupported = "InstanceCreditSpecification.NotSupported"
 
 	UsageClassTypeSpot          = "spot"
 	UsageClassTypeOnDemand      = "on-demand"

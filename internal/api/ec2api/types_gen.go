@@ -321,6 +321,60 @@ type CancelledSpotInstanceRequest struct {
 	State                 *string `aws:"state,q=State,c=CancelSpotInstanceRequestState"`
 }
 
+// CapacityAllocation is a shape of the model.
+type CapacityAllocation struct {
+	AllocationType     *string                           `aws:"allocationType,q=AllocationType,c=AllocationType"`
+	Count              *int32                            `aws:"count,q=Count"`
+	AllocationMetadata []CapacityAllocationMetadataEntry `aws:"allocationMetadataList,q=AllocationMetadataList"`
+}
+
+// CapacityAllocationMetadataEntry is a shape of the model.
+type CapacityAllocationMetadataEntry struct {
+	Key   *string `aws:"key,q=Key"`
+	Value *string `aws:"value,q=Value"`
+}
+
+// CapacityReservation is a shape of the model.
+type CapacityReservation struct {
+	CapacityReservationId           *string                            `aws:"capacityReservationId,q=CapacityReservationId"`
+	OwnerId                         *string                            `aws:"ownerId,q=OwnerId"`
+	CapacityReservationArn          *string                            `aws:"capacityReservationArn,q=CapacityReservationArn"`
+	AvailabilityZoneId              *string                            `aws:"availabilityZoneId,q=AvailabilityZoneId"`
+	InstanceType                    *string                            `aws:"instanceType,q=InstanceType"`
+	InstancePlatform                *string                            `aws:"instancePlatform,q=InstancePlatform,c=CapacityReservationInstancePlatform"`
+	AvailabilityZone                *string                            `aws:"availabilityZone,q=AvailabilityZone"`
+	Tenancy                         *string                            `aws:"tenancy,q=Tenancy,c=CapacityReservationTenancy"`
+	TotalInstanceCount              *int32                             `aws:"totalInstanceCount,q=TotalInstanceCount"`
+	AvailableInstanceCount          *int32                             `aws:"availableInstanceCount,q=AvailableInstanceCount"`
+	EbsOptimized                    *bool                              `aws:"ebsOptimized,q=EbsOptimized"`
+	EphemeralStorage                *bool                              `aws:"ephemeralStorage,q=EphemeralStorage"`
+	State                           *string                            `aws:"state,q=State,c=CapacityReservationState"`
+	StartDate                       *time.Time                         `aws:"startDate,q=StartDate"`
+	EndDate                         *time.Time                         `aws:"endDate,q=EndDate"`
+	EndDateType                     *string                            `aws:"endDateType,q=EndDateType,c=EndDateType"`
+	InstanceMatchCriteria           *string                            `aws:"instanceMatchCriteria,q=InstanceMatchCriteria,c=InstanceMatchCriteria"`
+	CreateDate                      *time.Time                         `aws:"createDate,q=CreateDate"`
+	Tags                            []Tag                              `aws:"tagSet,q=TagSet"`
+	OutpostArn                      *string                            `aws:"outpostArn,q=OutpostArn,c=OutpostArn"`
+	CapacityReservationFleetId      *string                            `aws:"capacityReservationFleetId,q=CapacityReservationFleetId"`
+	PlacementGroupArn               *string                            `aws:"placementGroupArn,q=PlacementGroupArn,c=PlacementGroupArn"`
+	CapacityAllocations             []CapacityAllocation               `aws:"capacityAllocationSet,q=CapacityAllocationSet"`
+	ReservationType                 *string                            `aws:"reservationType,q=ReservationType,c=CapacityReservationType"`
+	UnusedReservationBillingOwnerId *string                            `aws:"unusedReservationBillingOwnerId,q=UnusedReservationBillingOwnerId,c=AccountID"`
+	CommitmentInfo                  *CapacityReservationCommitmentInfo `aws:"commitmentInfo,q=CommitmentInfo"`
+	DeliveryPreference              *string                            `aws:"deliveryPreference,q=DeliveryPreference,c=CapacityReservationDeliveryPreference"`
+	CapacityBlockId                 *string                            `aws:"capacityBlockId,q=CapacityBlockId"`
+	Interruptible                   *bool                              `aws:"interruptible,q=Interruptible"`
+	InterruptibleCapacityAllocation *InterruptibleCapacityAllocation   `aws:"interruptibleCapacityAllocation,q=InterruptibleCapacityAllocation"`
+	InterruptionInfo                *InterruptionInfo                  `aws:"interruptionInfo,q=InterruptionInfo"`
+}
+
+// CapacityReservationCommitmentInfo is a shape of the model.
+type CapacityReservationCommitmentInfo struct {
+	CommittedInstanceCount *int32     `aws:"committedInstanceCount,q=CommittedInstanceCount"`
+	CommitmentEndDate      *time.Time `aws:"commitmentEndDate,q=CommitmentEndDate"`
+}
+
 // CapacityReservationOptions is a shape of the model.
 type CapacityReservationOptions struct {
 	UsageStrategy *string `aws:"usageStrategy,q=UsageStrategy,c=FleetCapacityReservationUsageStrategy"`
@@ -981,6 +1035,21 @@ type DescribeAvailabilityZonesRequest struct {
 // DescribeAvailabilityZonesResult is a shape of the model.
 type DescribeAvailabilityZonesResult struct {
 	AvailabilityZones []AvailabilityZone `aws:"availabilityZoneInfo,q=AvailabilityZoneInfo"`
+}
+
+// DescribeCapacityReservationsRequest is a shape of the model.
+type DescribeCapacityReservationsRequest struct {
+	CapacityReservationIds []string `aws:"CapacityReservationId"`
+	NextToken              *string  `aws:"NextToken"`
+	MaxResults             *int32   `aws:"MaxResults,c=DescribeCapacityReservationsMaxResults"`
+	Filters                []Filter `aws:"Filter,item=Filter"`
+	DryRun                 *bool    `aws:"DryRun"`
+}
+
+// DescribeCapacityReservationsResult is a shape of the model.
+type DescribeCapacityReservationsResult struct {
+	NextToken            *string               `aws:"nextToken,q=NextToken"`
+	CapacityReservations []CapacityReservation `aws:"capacityReservationSet,q=CapacityReservationSet"`
 }
 
 // DescribeFastSnapshotRestoreSuccessItem is a shape of the model.
@@ -1714,6 +1783,49 @@ type DisableImageBlockPublicAccessResult struct {
 	ImageBlockPublicAccessState *string `aws:"imageBlockPublicAccessState,q=ImageBlockPublicAccessState,c=ImageBlockPublicAccessDisabledState"`
 }
 
+// DisableImageDeprecationRequest is a shape of the model.
+type DisableImageDeprecationRequest struct {
+	ImageId *string `aws:"ImageId,req"`
+	DryRun  *bool   `aws:"DryRun"`
+}
+
+// DisableImageDeprecationResult is a shape of the model.
+type DisableImageDeprecationResult struct {
+	Return *bool `aws:"return,q=Return"`
+}
+
+// DisableImageDeregistrationProtectionRequest is a shape of the model.
+type DisableImageDeregistrationProtectionRequest struct {
+	ImageId *string `aws:"ImageId,req"`
+	DryRun  *bool   `aws:"DryRun"`
+}
+
+// DisableImageDeregistrationProtectionResult is a shape of the model.
+type DisableImageDeregistrationProtectionResult struct {
+	Return *string `aws:"return,q=Return"`
+}
+
+// DisableImageRequest is a shape of the model.
+type DisableImageRequest struct {
+	ImageId *string `aws:"ImageId,req"`
+	DryRun  *bool   `aws:"DryRun"`
+}
+
+// DisableImageResult is a shape of the model.
+type DisableImageResult struct {
+	Return *bool `aws:"return,q=Return"`
+}
+
+// DisableSerialConsoleAccessRequest is a shape of the model.
+type DisableSerialConsoleAccessRequest struct {
+	DryRun *bool `aws:"DryRun"`
+}
+
+// DisableSerialConsoleAccessResult is a shape of the model.
+type DisableSerialConsoleAccessResult struct {
+	SerialConsoleAccessEnabled *bool `aws:"serialConsoleAccessEnabled,q=SerialConsoleAccessEnabled"`
+}
+
 // DisableSnapshotBlockPublicAccessRequest is a shape of the model.
 type DisableSnapshotBlockPublicAccessRequest struct {
 	DryRun *bool `aws:"DryRun"`
@@ -1957,6 +2069,51 @@ type EnableImageBlockPublicAccessRequest struct {
 // EnableImageBlockPublicAccessResult is a shape of the model.
 type EnableImageBlockPublicAccessResult struct {
 	ImageBlockPublicAccessState *string `aws:"imageBlockPublicAccessState,q=ImageBlockPublicAccessState,c=ImageBlockPublicAccessEnabledState"`
+}
+
+// EnableImageDeprecationRequest is a shape of the model.
+type EnableImageDeprecationRequest struct {
+	ImageId     *string    `aws:"ImageId,req"`
+	DeprecateAt *time.Time `aws:"DeprecateAt,req"`
+	DryRun      *bool      `aws:"DryRun"`
+}
+
+// EnableImageDeprecationResult is a shape of the model.
+type EnableImageDeprecationResult struct {
+	Return *bool `aws:"return,q=Return"`
+}
+
+// EnableImageDeregistrationProtectionRequest is a shape of the model.
+type EnableImageDeregistrationProtectionRequest struct {
+	ImageId      *string `aws:"ImageId,req"`
+	WithCooldown *bool   `aws:"WithCooldown"`
+	DryRun       *bool   `aws:"DryRun"`
+}
+
+// EnableImageDeregistrationProtectionResult is a shape of the model.
+type EnableImageDeregistrationProtectionResult struct {
+	Return *string `aws:"return,q=Return"`
+}
+
+// EnableImageRequest is a shape of the model.
+type EnableImageRequest struct {
+	ImageId *string `aws:"ImageId,req"`
+	DryRun  *bool   `aws:"DryRun"`
+}
+
+// EnableImageResult is a shape of the model.
+type EnableImageResult struct {
+	Return *bool `aws:"return,q=Return"`
+}
+
+// EnableSerialConsoleAccessRequest is a shape of the model.
+type EnableSerialConsoleAccessRequest struct {
+	DryRun *bool `aws:"DryRun"`
+}
+
+// EnableSerialConsoleAccessResult is a shape of the model.
+type EnableSerialConsoleAccessResult struct {
+	SerialConsoleAccessEnabled *bool `aws:"serialConsoleAccessEnabled,q=SerialConsoleAccessEnabled"`
 }
 
 // EnableSnapshotBlockPublicAccessRequest is a shape of the model.
@@ -2254,6 +2411,17 @@ type GetSecurityGroupsForVpcRequest struct {
 type GetSecurityGroupsForVpcResult struct {
 	NextToken            *string               `aws:"nextToken,q=NextToken"`
 	SecurityGroupForVpcs []SecurityGroupForVpc `aws:"securityGroupForVpcSet,q=SecurityGroupForVpcSet"`
+}
+
+// GetSerialConsoleAccessStatusRequest is a shape of the model.
+type GetSerialConsoleAccessStatusRequest struct {
+	DryRun *bool `aws:"DryRun"`
+}
+
+// GetSerialConsoleAccessStatusResult is a shape of the model.
+type GetSerialConsoleAccessStatusResult struct {
+	SerialConsoleAccessEnabled *bool   `aws:"serialConsoleAccessEnabled,q=SerialConsoleAccessEnabled"`
+	ManagedBy                  *string `aws:"managedBy,q=ManagedBy,c=ManagedBy"`
 }
 
 // GetSnapshotBlockPublicAccessStateRequest is a shape of the model.
@@ -2566,6 +2734,12 @@ type InstanceBlockDeviceMappingSpecification struct {
 type InstanceCreditSpecification struct {
 	InstanceId *string `aws:"instanceId,q=InstanceId"`
 	CpuCredits *string `aws:"cpuCredits,q=CpuCredits"`
+}
+
+// InstanceCreditSpecificationRequest is a shape of the model.
+type InstanceCreditSpecificationRequest struct {
+	InstanceId *string `aws:"InstanceId,req"`
+	CpuCredits *string `aws:"CpuCredits"`
 }
 
 // InstanceIpv4Prefix is a shape of the model.
@@ -2947,6 +3121,21 @@ type InternetGateway struct {
 type InternetGatewayAttachment struct {
 	State *string `aws:"state,q=State,c=AttachmentStatus"`
 	VpcId *string `aws:"vpcId,q=VpcId"`
+}
+
+// InterruptibleCapacityAllocation is a shape of the model.
+type InterruptibleCapacityAllocation struct {
+	InstanceCount                      *int32  `aws:"instanceCount,q=InstanceCount"`
+	TargetInstanceCount                *int32  `aws:"targetInstanceCount,q=TargetInstanceCount"`
+	Status                             *string `aws:"status,q=Status,c=InterruptibleCapacityReservationAllocationStatus"`
+	InterruptibleCapacityReservationId *string `aws:"interruptibleCapacityReservationId,q=InterruptibleCapacityReservationId"`
+	InterruptionType                   *string `aws:"interruptionType,q=InterruptionType,c=InterruptionType"`
+}
+
+// InterruptionInfo is a shape of the model.
+type InterruptionInfo struct {
+	SourceCapacityReservationId *string `aws:"sourceCapacityReservationId,q=SourceCapacityReservationId"`
+	InterruptionType            *string `aws:"interruptionType,q=InterruptionType,c=InterruptionType"`
 }
 
 // IpPermission is a shape of the model.
@@ -3635,6 +3824,34 @@ type ModifyInstanceAttributeRequest struct {
 	EnaSupport                        *AttributeBooleanValue                    `aws:"enaSupport,q=EnaSupport"`
 }
 
+// ModifyInstanceCreditSpecificationRequest is a shape of the model.
+type ModifyInstanceCreditSpecificationRequest struct {
+	DryRun                       *bool                                `aws:"DryRun"`
+	ClientToken                  *string                              `aws:"ClientToken"`
+	InstanceCreditSpecifications []InstanceCreditSpecificationRequest `aws:"InstanceCreditSpecification,req"`
+}
+
+// ModifyInstanceCreditSpecificationResult is a shape of the model.
+type ModifyInstanceCreditSpecificationResult struct {
+	SuccessfulInstanceCreditSpecifications   []SuccessfulInstanceCreditSpecificationItem   `aws:"successfulInstanceCreditSpecificationSet,q=SuccessfulInstanceCreditSpecificationSet"`
+	UnsuccessfulInstanceCreditSpecifications []UnsuccessfulInstanceCreditSpecificationItem `aws:"unsuccessfulInstanceCreditSpecificationSet,q=UnsuccessfulInstanceCreditSpecificationSet"`
+}
+
+// ModifyInstanceMaintenanceOptionsRequest is a shape of the model.
+type ModifyInstanceMaintenanceOptionsRequest struct {
+	InstanceId      *string `aws:"InstanceId,req"`
+	AutoRecovery    *string `aws:"AutoRecovery,c=InstanceAutoRecoveryState"`
+	RebootMigration *string `aws:"RebootMigration,c=InstanceRebootMigrationState"`
+	DryRun          *bool   `aws:"DryRun"`
+}
+
+// ModifyInstanceMaintenanceOptionsResult is a shape of the model.
+type ModifyInstanceMaintenanceOptionsResult struct {
+	InstanceId      *string `aws:"instanceId,q=InstanceId"`
+	AutoRecovery    *string `aws:"autoRecovery,q=AutoRecovery,c=InstanceAutoRecoveryState"`
+	RebootMigration *string `aws:"rebootMigration,q=RebootMigration,c=InstanceRebootMigrationState"`
+}
+
 // ModifyInstanceMetadataOptionsRequest is a shape of the model.
 type ModifyInstanceMetadataOptionsRequest struct {
 	InstanceId              *string `aws:"InstanceId,req"`
@@ -3650,6 +3867,23 @@ type ModifyInstanceMetadataOptionsRequest struct {
 type ModifyInstanceMetadataOptionsResult struct {
 	InstanceId              *string                          `aws:"instanceId,q=InstanceId"`
 	InstanceMetadataOptions *InstanceMetadataOptionsResponse `aws:"instanceMetadataOptions,q=InstanceMetadataOptions"`
+}
+
+// ModifyInstancePlacementRequest is a shape of the model.
+type ModifyInstancePlacementRequest struct {
+	GroupName            *string `aws:"GroupName"`
+	PartitionNumber      *int32  `aws:"PartitionNumber"`
+	HostResourceGroupArn *string `aws:"HostResourceGroupArn"`
+	GroupId              *string `aws:"GroupId"`
+	InstanceId           *string `aws:"instanceId,q=InstanceId,req"`
+	Tenancy              *string `aws:"tenancy,q=Tenancy,c=HostTenancy"`
+	Affinity             *string `aws:"affinity,q=Affinity,c=Affinity"`
+	HostId               *string `aws:"hostId,q=HostId"`
+}
+
+// ModifyInstancePlacementResult is a shape of the model.
+type ModifyInstancePlacementResult struct {
+	Return *bool `aws:"return,q=Return"`
 }
 
 // ModifyLaunchTemplateRequest is a shape of the model.
@@ -4944,6 +5178,11 @@ type SubnetIpv6CidrBlockAssociation struct {
 	IpSource             *string               `aws:"ipSource,q=IpSource,c=IpSource"`
 }
 
+// SuccessfulInstanceCreditSpecificationItem is a shape of the model.
+type SuccessfulInstanceCreditSpecificationItem struct {
+	InstanceId *string `aws:"instanceId,q=InstanceId"`
+}
+
 // Tag is a shape of the model.
 type Tag struct {
 	Key   *string `aws:"key,q=Key"`
@@ -5037,6 +5276,18 @@ type UnmonitorInstancesRequest struct {
 // UnmonitorInstancesResult is a shape of the model.
 type UnmonitorInstancesResult struct {
 	InstanceMonitorings []InstanceMonitoring `aws:"instancesSet,q=InstancesSet"`
+}
+
+// UnsuccessfulInstanceCreditSpecificationItem is a shape of the model.
+type UnsuccessfulInstanceCreditSpecificationItem struct {
+	InstanceId *string                                           `aws:"instanceId,q=InstanceId"`
+	Error      *UnsuccessfulInstanceCreditSpecificationItemError `aws:"error,q=Error"`
+}
+
+// UnsuccessfulInstanceCreditSpecificationItemError is a shape of the model.
+type UnsuccessfulInstanceCreditSpecificationItemError struct {
+	Code    *string `aws:"code,q=Code,c=UnsuccessfulInstanceCreditSpecificationErrorCode"`
+	Message *string `aws:"message,q=Message"`
 }
 
 // UpdateSecurityGroupRuleDescriptionsEgressRequest is a shape of the model.
