@@ -30,7 +30,11 @@ func (s *Service) DescribeAutoScalingGroups(ctx context.Context, c *guard.Call, 
 			if len(in.AutoScalingGroupNames) > 0 && !slices.Contains(in.AutoScalingGroupNames, g.Name) || !match(g) {
 				return true
 			}
-			return yield(store.Key(key...), g.describe(all))
+			shown := g.describe(all)
+			if in.IncludeInstances != nil && !*in.IncludeInstances {
+				shown.Instances = nil
+			}
+			return yield(store.Key(key...), shown)
 		})
 	})
 	return out, err

@@ -126,6 +126,9 @@ func newGroup(c *guard.Call, in *autoscalingapi.CreateAutoScalingGroupType, sour
 	if err := g.setDistribution(in.AvailabilityZoneDistribution, in.InstanceMaintenancePolicy); err != nil {
 		return nil, err
 	}
+	if err := g.shownRecord.set(in.AvailabilityZoneImpairmentPolicy, in.CapacityReservationSpecification, in.InstanceLifecyclePolicy); err != nil {
+		return nil, err
+	}
 	if err := g.check(); err != nil {
 		return nil, err
 	}

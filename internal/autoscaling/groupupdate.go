@@ -120,6 +120,9 @@ func (s *Service) applyUpdate(g *groupRecord, in *autoscalingapi.UpdateAutoScali
 	if err := g.setDistribution(in.AvailabilityZoneDistribution, in.InstanceMaintenancePolicy); err != nil {
 		return err
 	}
+	if err := g.shownRecord.set(in.AvailabilityZoneImpairmentPolicy, in.CapacityReservationSpecification, in.InstanceLifecyclePolicy); err != nil {
+		return err
+	}
 	set(&g.Placement, in.PlacementGroup)
 	if in.VPCZoneIdentifier != nil {
 		g.Subnets = *in.VPCZoneIdentifier

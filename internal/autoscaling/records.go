@@ -1,6 +1,7 @@
 package autoscaling
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -42,6 +43,7 @@ type groupRecord struct {
 	ZoneDistribution    string `json:",omitempty"`
 	DeletionProtection  string `json:",omitempty"`
 	Placement           string `json:",omitempty"` // name of the placement group
+	shownRecord
 	// Maintenance percentages; -1 each if there is no policy.
 	MaintenanceMin, MaintenanceMax int32
 	Deleting                       bool  `json:",omitempty"`
@@ -164,9 +166,10 @@ func (g *groupRecord) describe(members []memberRecord) autoscalingapi.AutoScalin
 		EnabledMetrics: g.enabledMetrics(), TrafficSources: g.trafficSources(),
 		DeletionProtection: api.Opt(g.DeletionProtection), PlacementGroup: api.Opt(g.Placement),
 	}
-	if g.ZoneDistribution != "" {
-		out.AvailabilityZoneDistribution = &autoscalingapi.AvailabilityZoneDistribution{CapacityDistributionStrategy: &g.ZoneDistribution}
+	out.AvailabilityZoneDistribution = &autoscalingapi.AvailabilityZoneDistribution{
+		CapacityDistributionStrategy: new(cmp.Or(g.ZoneDistribution, autoscalingapi.CapacityDistributionStrategyBalancedBestEffort)),
 	}
+	g.shownRecord.describe(&out)
 	if g.MaintenanceMin >= 0 {
 		out.InstanceMaintenancePolicy = &autoscalingapi.InstanceMaintenancePolicy{
 			MinHealthyPercentage: &g.MaintenanceMin, MaxHealthyPercentage: &g.MaintenanceMax,

@@ -85,7 +85,7 @@ func (s *Service) newFleet(c *guard.Call, in *ec2api.CreateFleetRequest) (fleetR
 	if o := in.SpotOptions; o != nil {
 		f.SpotBy = plainStrategy(cmp.Or(api.Val(o.AllocationStrategy), f.SpotBy))
 	}
-	least := in.OnDemandOptions != nil && in.OnDemandOptions.MinTargetCapacity != nil || in.SpotOptions != nil && in.SpotOptions.MinTargetCapacity != nil
+	least := in.OnDemandOptions != nil && api.Val(in.OnDemandOptions.MinTargetCapacity) != 0 || in.SpotOptions != nil && api.Val(in.SpotOptions.MinTargetCapacity) != 0
 	switch {
 	case !slices.Contains([]string{fleetInstant, fleetRequest, fleetMaintain}, f.Type):
 		return f, invalidValue("Value (%s) for parameter Type is invalid. Valid values: request, maintain, instant.", f.Type)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
@@ -115,13 +116,20 @@ func (s *Service) DescribeImages(ctx context.Context, c *guard.Call, in *ec2api.
 		if err != nil {
 			return err
 		}
+		var missing []string
 		for _, id := range in.ImageIds {
 			if slices.ContainsFunc(all, func(r imageRecord) bool { return r.ID == id }) {
 				continue
 			}
-			if _, err := s.lookupImage(tx, c, id); err != nil {
+			switch _, err := s.lookupImage(tx, c, id); {
+			case apierr.Code(err) == "InvalidAMIID.NotFound":
+				missing = append(missing, id)
+			case err != nil:
 				return err
 			}
+		}
+		if len(missing) > 0 {
+			return errNoImage(missing...)
 		}
 		passes, err := imageFields.filter(in.Filters)
 		if err != nil {

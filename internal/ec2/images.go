@@ -131,9 +131,16 @@ func lookupImageIn(tx store.Tx, region, account, id string) (imageRecord, error)
 	}
 	rec, ok, err := imageTable.find(tx, region, account, id)
 	if err == nil && (!ok || !rec.usable(account)) {
-		err = apierr.Newf("InvalidAMIID.NotFound", "The image id '[%s]' does not exist", id)
+		err = errNoImage(id)
 	}
 	return rec, err
+}
+
+func errNoImage(ids ...string) error {
+	if len(ids) > 1 {
+		return apierr.Newf("InvalidAMIID.NotFound", "The image ids '[%s]' do not exist", strings.Join(ids, ", "))
+	}
+	return apierr.Newf("InvalidAMIID.NotFound", "The image id '[%s]' does not exist", ids[0])
 }
 
 // bootImage finds an image that the caller may use and that is available.

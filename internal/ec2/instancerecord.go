@@ -130,6 +130,7 @@ type instanceOptions struct {
 	Partition          int32  `json:"partition,omitempty"`
 	Hibernation        bool   `json:"hibernation,omitempty"`
 	Enclave            bool   `json:"enclave,omitempty"`
+	SevSnp             string `json:"sevSnp,omitempty"` // AmdSevSnp as asked for
 	HTTPTokens         string `json:"httpTokens"`
 	HTTPHops           int32  `json:"httpHops"`
 	HTTPEndpoint       string `json:"httpEndpoint"`

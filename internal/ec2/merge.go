@@ -80,7 +80,7 @@ func templateOptions(in *ec2api.RunInstancesRequest, d *ec2api.RequestLaunchTemp
 		}
 	}
 	if p := d.CpuOptions; p != nil {
-		in.CpuOptions = &ec2api.CpuOptionsRequest{CoreCount: p.CoreCount, ThreadsPerCore: p.ThreadsPerCore}
+		in.CpuOptions = &ec2api.CpuOptionsRequest{CoreCount: p.CoreCount, ThreadsPerCore: p.ThreadsPerCore, AmdSevSnp: p.AmdSevSnp}
 	}
 	if p := d.MaintenanceOptions; p != nil {
 		in.MaintenanceOptions = &ec2api.InstanceMaintenanceOptionsRequest{AutoRecovery: p.AutoRecovery}

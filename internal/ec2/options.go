@@ -3,6 +3,8 @@ package ec2
 import (
 	"cmp"
 	"encoding/base64"
+	"slices"
+	"strings"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
@@ -41,6 +43,9 @@ func instanceOptionsOf(m *merged) (instanceOptions, error) {
 	o.Key = api.Val(m.KeyName)
 	if e := m.EnclaveOptions; e != nil {
 		o.Enclave = api.Val(e.Enabled)
+		if kind, ok := lookupType(cmp.Or(api.Val(m.InstanceType), defaultInstanceType)); o.Enclave && ok && !kind.Enclaves() {
+			return o, apierr.Newf("InvalidParameterCombination", "The instance type %s does not support enclaves.", kind.Name)
+		}
 	}
 	if p := m.HibernationOptions; p != nil {
 		o.Hibernation = api.Val(p.Configured)
@@ -55,6 +60,14 @@ func instanceOptionsOf(m *merged) (instanceOptions, error) {
 		o.CoreCount, o.ThreadsPerCore = api.Val(p.CoreCount), api.Val(p.ThreadsPerCore)
 		if kind, ok := lookupType(cmp.Or(api.Val(m.InstanceType), defaultInstanceType)); ok {
 			if err := kind.checkCPU(p); err != nil {
+				return o, err
+			}
+		}
+	}
+	if p := m.CpuOptions; p != nil && p.AmdSevSnp != nil {
+		o.SevSnp = *p.AmdSevSnp
+		if kind, ok := lookupType(cmp.Or(api.Val(m.InstanceType), defaultInstanceType)); ok {
+			if err := kind.checkSevSnp(o.SevSnp); err != nil {
 				return o, err
 			}
 		}
@@ -80,6 +93,19 @@ func instanceOptionsOf(m *merged) (instanceOptions, error) {
 		}
 	}
 	return o, m.checkSpot()
+}
+
+// checkSevSnp refuses AMD SEV-SNP for types that do not have it. Source: EC2 User Guide, "AMD SEV-SNP for Amazon EC2
+// instances", "Supported instance types".
+func (t instanceType) checkSevSnp(value string) error {
+	family, _, _ := strings.Cut(t.Name, ".")
+	switch {
+	case value != ec2api.AmdSevSnpSpecificationEnabled && value != ec2api.AmdSevSnpSpecificationDisabled:
+		return invalidValue("Value (%s) for parameter AmdSevSnp is invalid. Valid values: enabled, disabled.", value)
+	case value == ec2api.AmdSevSnpSpecificationEnabled && !slices.Contains([]string{"m6a", "c6a", "r6a"}, family):
+		return apierr.Newf("InvalidParameterCombination", "The instance type %s does not support AMD SEV-SNP.", t.Name)
+	}
+	return nil
 }
 
 // checkCPU refuses CPU options that the type does not have. Source: EC2 User Guide, "CPU options for Amazon EC2

@@ -209,6 +209,10 @@ func TestImageRefusals(t *testing.T) {
 		{"no such snapshot", registers(func(in *ec2api.RegisterImageRequest) {
 			in.BlockDeviceMappings[0].Ebs.SnapshotId = new("snap-00000000")
 		}), "InvalidSnapshot.NotFound", "*"},
+		{"TPM without UEFI", registers(func(in *ec2api.RegisterImageRequest) { in.TpmSupport = new("v2.0") }), "InvalidParameterCombination", "*"},
+		{"TPM with BIOS", registers(func(in *ec2api.RegisterImageRequest) {
+			in.TpmSupport, in.BootMode = new("v2.0"), new("legacy-bios")
+		}), "InvalidParameterCombination", "*"},
 		{"in S3", registers(func(in *ec2api.RegisterImageRequest) { in.ImageLocation = new("bucket/image") }), "UnsupportedOperation", "*"},
 		{"dry run", registers(func(in *ec2api.RegisterImageRequest) { in.DryRun = new(true) }), "DryRunOperation", "*"},
 		{"create: name taken", creates(func(in *ec2api.CreateImageRequest) { in.Name = new("taken") }), "InvalidAMIName.Duplicate", "*"},

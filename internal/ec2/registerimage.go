@@ -63,7 +63,7 @@ func (s *Service) RegisterImage(ctx context.Context, c *guard.Call, in *ec2api.R
 }
 
 // registrable refuses what can be said of a request alone. Images that S3 holds are not among what
-// this server has.
+// this server has. Source of the rule about TPM: EC2 User Guide, "Requirements for using NitroTPM".
 func registrable(in *ec2api.RegisterImageRequest) error {
 	if err := checkName(in.Name); err != nil {
 		return err
@@ -79,6 +79,8 @@ func registrable(in *ec2api.RegisterImageRequest) error {
 		return invalidValue("Value (%s) for parameter virtualizationType is invalid.", v)
 	case !slices.Contains([]string{"i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"}, a):
 		return invalidValue("Value (%s) for parameter architecture is invalid.", a)
+	case api.Val(in.TpmSupport) != "" && !strings.HasPrefix(api.Val(in.BootMode), "uefi"):
+		return apierr.New("InvalidParameterCombination", "TpmSupport needs the boot mode uefi or uefi-preferred.")
 	case len(in.BlockDeviceMappings) == 0:
 		return apierr.New("MissingParameter", "The request must contain the parameter BlockDeviceMapping")
 	}

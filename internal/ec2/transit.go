@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -34,9 +35,11 @@ type transition struct {
 	apply func(tx store.Tx, i *instanceRecord, volumes volumeReader) (*job, error)
 }
 
-// transit applies an operation to instances, to all or, if one of them does not allow it, to none.
+// transit applies an operation to instances, to all or, if one of them does not allow it, to none. The answer is in
+// the order of the request.
 func (s *Service) transit(ctx context.Context, c *guard.Call, action string, ids []string, flag *bool, t transition,
 ) ([]ec2api.InstanceStateChange, error) {
+	asked := ids
 	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
 	defer s.locks.lock(ids...)()
 	if len(ids) == 0 {
@@ -72,6 +75,9 @@ func (s *Service) transit(ctx context.Context, c *guard.Call, action string, ids
 		}
 		out = append(out, changes...)
 	}
+	slices.SortFunc(out, func(a, b ec2api.InstanceStateChange) int {
+		return cmp.Compare(slices.Index(asked, *a.InstanceId), slices.Index(asked, *b.InstanceId))
+	})
 	return out, nil
 }
 

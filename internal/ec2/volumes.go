@@ -72,8 +72,11 @@ func (s *Service) lookupVolume(tx store.Tx, c *guard.Call, id string) (volumeRec
 	return v, err
 }
 
-func errNoVolume(id string) error {
-	return apierr.Newf("InvalidVolume.NotFound", "The volume '%s' does not exist.", id)
+func errNoVolume(ids ...string) error {
+	if len(ids) > 1 {
+		return apierr.Newf("InvalidVolume.NotFound", "The volumes '%s' do not exist.", strings.Join(ids, ", "))
+	}
+	return apierr.Newf("InvalidVolume.NotFound", "The volume '%s' does not exist.", ids[0])
 }
 
 // volumePart is the evaluation of an action on a volume.
@@ -246,6 +249,7 @@ func (s *Service) selectVolumes(tx store.Tx, c *guard.Call, ids []string) ([]*vo
 		return all, nil
 	}
 	var out []*volumeRecord
+	var missing []string
 	for _, id := range ids {
 		if rest, ok := strings.CutPrefix(id, "vol-"); !ok || !isHex(rest) {
 			return nil, invalidValue("Value (%s) for parameter volumes is invalid. Expected: 'vol-...'.", id)
@@ -255,9 +259,13 @@ func (s *Service) selectVolumes(tx store.Tx, c *guard.Call, ids []string) ([]*vo
 			return nil, err
 		}
 		if !ok {
-			return nil, errNoVolume(id)
+			missing = append(missing, id)
+			continue
 		}
 		out = append(out, &v)
+	}
+	if len(missing) > 0 {
+		return nil, errNoVolume(missing...)
 	}
 	return out, nil
 }

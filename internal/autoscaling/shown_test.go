@@ -1,0 +1,71 @@
+package autoscaling_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
+	"github.com/kagimori/kagimori/internal/guard/guardtest"
+)
+
+// TestWhatGroupsShow: policies that have no effect here are kept and shown, with AWS's defaults.
+func TestWhatGroupsShow(t *testing.T) {
+	w := newWorld(t)
+	w.must("CreateAutoScalingGroup", request("g", 0))
+	g := w.group("g")
+	if *g.AvailabilityZoneDistribution.CapacityDistributionStrategy != "balanced-best-effort" || *g.CapacityReservationSpecification.CapacityReservationPreference != "default" ||
+		*g.AvailabilityZoneImpairmentPolicy.ZonalShiftEnabled || *g.AvailabilityZoneImpairmentPolicy.ImpairedZoneHealthCheckBehavior != "IgnoreUnhealthy" || g.InstanceLifecyclePolicy != nil {
+		t.Errorf("defaults of %s", jsonOf(t, g))
+	}
+	in := request("h", 1)
+	in.CapacityReservationSpecification = &autoscalingapi.CapacityReservationSpecification{
+		CapacityReservationPreference: new("capacity-reservations-first"),
+		CapacityReservationTarget:     &autoscalingapi.CapacityReservationTarget{CapacityReservationIds: []string{"cr-0123456789abcdef0"}},
+	}
+	in.AvailabilityZoneImpairmentPolicy = &autoscalingapi.AvailabilityZoneImpairmentPolicy{ZonalShiftEnabled: new(true), ImpairedZoneHealthCheckBehavior: new("ReplaceUnhealthy")}
+	in.InstanceLifecyclePolicy = &autoscalingapi.InstanceLifecyclePolicy{RetentionTriggers: &autoscalingapi.RetentionTriggers{TerminateHookAbandon: new("retain")}}
+	w.must("CreateAutoScalingGroup", in)
+	update := func(r *autoscalingapi.CapacityReservationSpecification) *autoscalingapi.UpdateAutoScalingGroupType {
+		return &autoscalingapi.UpdateAutoScalingGroupType{AutoScalingGroupName: new("h"), CapacityReservationSpecification: r}
+	}
+	w.must("UpdateAutoScalingGroup", update(nil))
+	h := w.group("h")
+	if diff := cmp.Diff(in.CapacityReservationSpecification, h.CapacityReservationSpecification); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(in.AvailabilityZoneImpairmentPolicy, h.AvailabilityZoneImpairmentPolicy); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(in.InstanceLifecyclePolicy, h.InstanceLifecyclePolicy); diff != "" {
+		t.Error(diff)
+	}
+	for _, preference := range []*string{nil, new("none"), new("default")} {
+		guardtest.WantError(t, w.try("UpdateAutoScalingGroup", update(&autoscalingapi.CapacityReservationSpecification{
+			CapacityReservationPreference: preference, CapacityReservationTarget: in.CapacityReservationSpecification.CapacityReservationTarget,
+		})), "ValidationError", "*")
+	}
+	w.must("UpdateAutoScalingGroup", update(&autoscalingapi.CapacityReservationSpecification{CapacityReservationPreference: new("none")}))
+	if r := w.group("h").CapacityReservationSpecification; *r.CapacityReservationPreference != "none" || r.CapacityReservationTarget != nil {
+		t.Errorf("reservations %s", jsonOf(t, r))
+	}
+}
+
+// TestGroupsWithoutTheirInstances are described as asked.
+func TestGroupsWithoutTheirInstances(t *testing.T) {
+	w := newWorld(t)
+	w.must("CreateAutoScalingGroup", request("g", 2))
+	w.Advance(time.Minute)
+	for _, tt := range []struct {
+		include *bool
+		want    int
+	}{{nil, 2}, {new(true), 2}, {new(false), 0}} {
+		answer, err := w.do(w.admin, "DescribeAutoScalingGroups", &autoscalingapi.AutoScalingGroupNamesType{IncludeInstances: tt.include})
+		w.Must(err)
+		out := answer.(*autoscalingapi.AutoScalingGroupsType)
+		if got := len(out.AutoScalingGroups[0].Instances); got != tt.want {
+			t.Errorf("%v: %d instances, want %d", tt.include, got, tt.want)
+		}
+	}
+}
