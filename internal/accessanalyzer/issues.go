@@ -1,6 +1,7 @@
 package accessanalyzer
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 
@@ -97,8 +98,10 @@ func apierrText(err error) string {
 	return ""
 }
 
-// storing is how AWS refuses to store a document that follows the grammar, or nil.
+// storing is how AWS refuses to store a document that follows the grammar, or nil. White space before
+// it is not of the document.
 func storing(src []byte, kind policy.Kind) error {
+	src = bytes.TrimLeft(src, " \t\r\n")
 	var err error
 	switch kind {
 	case policy.Trust:

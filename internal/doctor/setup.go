@@ -122,7 +122,7 @@ func (w *world) createGrant(s *setupStep, st *format.Step, k *key) error {
 	if err := w.allowCall(s, st, p); err != nil {
 		return err
 	}
-	id, err := keyrule.Principal(g.Grantee, false, w.find)
+	id, err := keyrule.Principal(g.Grantee, w.find)
 	err = s.unless(err)
 	if err == nil {
 		err = g.CheckOn(&k.Key)

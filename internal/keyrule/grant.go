@@ -109,10 +109,11 @@ func (g *Grant) CheckOn(k *Key) error {
 }
 
 // Principal finds the unique id of a principal that a grant names. One that does not exist, or
-// cannot be a grantee, is refused. "" names nobody, and so does what ends with ".amazonaws.com"
-// if services says that such names are of services.
-func Principal(who string, services bool, find Resolve) (id string, _ error) {
-	if who == "" || services && strings.HasSuffix(who, ".amazonaws.com") {
+// cannot be a grantee, is refused. "" names nobody and has none, and neither has a service, such as
+// ec2.amazonaws.com: AWS takes its name from every caller, though the API Reference tells of ARNs
+// only. Sources: CloudTrail records of EBS; Terraform AWS provider, pull request 32595.
+func Principal(who string, find Resolve) (id string, _ error) {
+	if who == "" || strings.HasSuffix(who, ".amazonaws.com") && !strings.Contains(who, ":") {
 		return "", nil
 	}
 	if a, err := arn.Parse(who); err != nil || strings.HasPrefix(a.Resource, "group/") {

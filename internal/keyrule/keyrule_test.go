@@ -114,14 +114,14 @@ func TestPrincipals(t *testing.T) {
 		return "", false, nil
 	}
 	const role = "arn:aws:iam::" + account + ":role/"
-	if got, err := keyrule.Principal(role+"app", false, find); got != "AROAEXAMPLE" || err != nil {
+	if got, err := keyrule.Principal(role+"app", find); got != "AROAEXAMPLE" || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}
-	if _, err := keyrule.Principal("ec2.eu-west-1.amazonaws.com", true, find); err != nil {
-		t.Error(err)
+	if got, err := keyrule.Principal("ec2.eu-west-1.amazonaws.com", find); got != "" || err != nil {
+		t.Errorf("%q, %v", got, err)
 	}
-	for _, who := range []string{role + "gone", "ec2.eu-west-1.amazonaws.com", "app", "arn:aws:iam::" + account + ":group/g"} {
-		if _, err := keyrule.Principal(who, false, find); apierr.Code(err) != "InvalidArnException" {
+	for _, who := range []string{role + "gone", role + "gone.amazonaws.com", "ec2.example.com", "app", "arn:aws:iam::" + account + ":group/g"} {
+		if _, err := keyrule.Principal(who, find); apierr.Code(err) != "InvalidArnException" {
 			t.Errorf("%s: %v", who, err)
 		}
 	}

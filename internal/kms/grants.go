@@ -65,7 +65,7 @@ func (s *Service) CreateGrant(ctx context.Context, c *guard.Call, in *kmsapi.Cre
 		if err := s.authorizeGrant(tx, c, k.keyView, &g, api.Val(in.DryRun)); err != nil {
 			return err
 		}
-		if err := s.resolveGrantPrincipals(tx, c, &g); err != nil {
+		if err := s.resolveGrantPrincipals(tx, &g); err != nil {
 			return err
 		}
 		if err := g.terms().CheckOn(new(k.rule())); err != nil {
@@ -135,19 +135,16 @@ func (g *grantRecord) terms() *keyrule.Grant {
 
 // resolveGrantPrincipals keeps the unique ids of grantee and retiring principal. One that does
 // not exist is refused.
-func (s *Service) resolveGrantPrincipals(tx store.Tx, c *guard.Call, g *grantRecord) error {
-	// A service that acts for its caller names itself in the ordinary members too (EC2 as the
-	// retiring principal of its grants). Source: CloudTrail records of EBS.
-	services := c.Caller.Forwarded() || c.Caller.Principal.Type == authz.Service
+func (s *Service) resolveGrantPrincipals(tx store.Tx, g *grantRecord) error {
 	find := func(who string) (string, bool, error) { return s.dir.Resolve(tx, who) }
 	var err error
 	if !g.GranteeService {
-		if g.GranteeID, err = keyrule.Principal(g.Grantee, services, find); err != nil {
+		if g.GranteeID, err = keyrule.Principal(g.Grantee, find); err != nil {
 			return err
 		}
 	}
 	if !g.RetiringSvc {
-		g.RetiringID, err = keyrule.Principal(g.Retiring, services, find)
+		g.RetiringID, err = keyrule.Principal(g.Retiring, find)
 	}
 	return err
 }

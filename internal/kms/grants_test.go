@@ -54,14 +54,14 @@ func TestCreateGrantRefuses(t *testing.T) {
 		"decrypt of HMAC": {kmsapi.CreateGrantRequest{KeyId: &hmac, GranteePrincipal: &user, Operations: decrypt}, "ValidationException", "*"},
 		"no grantee": {kmsapi.CreateGrantRequest{Operations: decrypt},
 			"ValidationException", "1 validation error detected: Value null at 'granteePrincipal' failed to satisfy constraint: Member must not be null"},
-		"unknown user":         {kmsapi.CreateGrantRequest{GranteePrincipal: new(arn.User(owner, "/", "none")), Operations: decrypt}, badPrincipal, "*"},
-		"unknown role abroad":  {kmsapi.CreateGrantRequest{GranteePrincipal: new(arn.Role(other, "/", "none")), Operations: decrypt}, badPrincipal, "*"},
-		"group":                {kmsapi.CreateGrantRequest{GranteePrincipal: new("arn:aws:iam::" + owner + ":group/g"), Operations: decrypt}, badPrincipal, "*"},
-		"account id":           {kmsapi.CreateGrantRequest{GranteePrincipal: new(other), Operations: decrypt}, badPrincipal, "*"},
-		"everybody":            {kmsapi.CreateGrantRequest{GranteePrincipal: new("*"), Operations: decrypt}, "ValidationException", "*"},
-		"service as principal": {kmsapi.CreateGrantRequest{GranteePrincipal: new("ebs.amazonaws.com"), Operations: decrypt}, badPrincipal, "*"},
-		"unknown retiring":     {kmsapi.CreateGrantRequest{GranteePrincipal: &user, RetiringPrincipal: new(arn.Role(owner, "/", "none")), Operations: decrypt}, badPrincipal, "*"},
-		"service as retiring":  {kmsapi.CreateGrantRequest{GranteePrincipal: &user, RetiringPrincipal: new("ec2.us-west-2.amazonaws.com"), Operations: decrypt}, badPrincipal, "*"},
+		"unknown user":        {kmsapi.CreateGrantRequest{GranteePrincipal: new(arn.User(owner, "/", "none")), Operations: decrypt}, badPrincipal, "*"},
+		"unknown role abroad": {kmsapi.CreateGrantRequest{GranteePrincipal: new(arn.Role(other, "/", "none")), Operations: decrypt}, badPrincipal, "*"},
+		"group":               {kmsapi.CreateGrantRequest{GranteePrincipal: new("arn:aws:iam::" + owner + ":group/g"), Operations: decrypt}, badPrincipal, "*"},
+		"account id":          {kmsapi.CreateGrantRequest{GranteePrincipal: new(other), Operations: decrypt}, badPrincipal, "*"},
+		"everybody":           {kmsapi.CreateGrantRequest{GranteePrincipal: new("*"), Operations: decrypt}, "ValidationException", "*"},
+		"domain as principal": {kmsapi.CreateGrantRequest{GranteePrincipal: new("ebs.example.com"), Operations: decrypt}, badPrincipal, "*"},
+		"unknown retiring":    {kmsapi.CreateGrantRequest{GranteePrincipal: &user, RetiringPrincipal: new(arn.Role(owner, "/", "none")), Operations: decrypt}, badPrincipal, "*"},
+		"domain as retiring":  {kmsapi.CreateGrantRequest{GranteePrincipal: &user, RetiringPrincipal: new("ec2.example.com"), Operations: decrypt}, badPrincipal, "*"},
 		"two grantees": {kmsapi.CreateGrantRequest{GranteePrincipal: &user, GranteeServicePrincipal: new("ebs.amazonaws.com"), Operations: decrypt},
 			"ValidationException", "*"},
 		"two retiring": {kmsapi.CreateGrantRequest{GranteePrincipal: &user, RetiringPrincipal: &user, RetiringServicePrincipal: new("ebs.amazonaws.com"), Operations: decrypt},
@@ -248,6 +248,24 @@ func TestServiceGrant(t *testing.T) {
 	}
 	w.service("ec2." + region + ".amazonaws.com").must(&kmsapi.RetireGrantRequest{GrantToken: out.GrantToken})
 	wantErr(t, ebs("ebs.amazonaws.com", volume).try(in), "AccessDeniedException", "*")
+}
+
+// Every caller may name a service where the API Reference wants an ARN; grants are listed by it.
+func TestGrantNamesAService(t *testing.T) {
+	w := newWorld(t)
+	root := w.root(owner)
+	key, service := root.newKey(), new("dynamodb.us-west-1.amazonaws.com")
+	root.grant(&kmsapi.CreateGrantRequest{KeyId: &key, GranteePrincipal: new(arn.Root(owner)), Operations: []string{"Decrypt"}})
+	made := root.grant(&kmsapi.CreateGrantRequest{KeyId: &key, GranteePrincipal: service, RetiringPrincipal: service, Operations: []string{"Encrypt"}})
+	list := get[kmsapi.ListGrantsResponse](root, &kmsapi.ListGrantsRequest{KeyId: &key, GranteePrincipal: service})
+	if len(list.Grants) != 1 {
+		t.Fatalf("%d grants, want 1", len(list.Grants))
+	}
+	g := list.Grants[0]
+	if *g.GrantId != *made.GrantId || *g.GranteePrincipal != *service || *g.RetiringPrincipal != *service || g.GranteeServicePrincipal != nil {
+		t.Errorf("%+v", g)
+	}
+	root.must(&kmsapi.RevokeGrantRequest{KeyId: &key, GrantId: made.GrantId})
 }
 
 func TestNamedGrantsAreIdempotent(t *testing.T) {

@@ -19,6 +19,7 @@ const (
 	msgNotJSON     = "The policy is not in the valid JSON format."
 	msgVersion     = "Policy document must be version 2012-10-17 or greater."
 	msgLegacy      = "The policy failed legacy parsing"
+	msgLeading     = "JSON strings must not have leading spaces"
 	msgPrincipal   = "Policy document should not specify a principal."
 	msgSidUnique   = "Statement IDs (SID) in a single policy must be unique."
 	msgSidText     = "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression [0-9A-Za-z]*"
@@ -36,8 +37,8 @@ const charset = `[\u0009\u000A\u000D\u0020-\u00FF]+`
 // and condition keys are not checked for existence, as in IAM.
 //
 // Every error is an [*apierr.Error]: MalformedPolicyDocument with IAM's text for the first of its
-// checks that fails (in IAM's order: syntax, version, "legacy parsing", principals, Sids, missing
-// actions, ARNs, actions, missing resources), or ValidationException for characters outside the
+// checks that fails (in IAM's order: syntax, version, "legacy parsing" (which also wants the text to
+// begin with its brace), principals, Sids, missing actions, ARNs, actions, missing resources), or ValidationException for characters outside the
 // API's pattern. A [*SyntaxError], where there is one, is its cause.
 //
 // Source: IAM API Reference, CreatePolicy; IAM User Guide, "Grammar of the IAM JSON policy
@@ -51,7 +52,7 @@ func CheckIdentity(src []byte) (*Document, error) {
 //
 // Source: STS API Reference, AssumeRole (MalformedPolicyDocument).
 func CheckSession(src []byte) (*Document, error) {
-	return check(src, Session, "policy", identityChecks)
+	return check(src, Session, "policy", sessionChecks)
 }
 
 // CheckTrust is [CheckIdentity] for a role's trust policy: any version, no Resource, only STS
@@ -83,12 +84,13 @@ func (d *draft) breach(rule Rule) *SyntaxError {
 type checkFunc func(*draft) string
 
 var (
-	identityChecks = []checkFunc{
+	sessionChecks = []checkFunc{
 		checkCharacters, checkVersion, checkLegacy, checkNoPrincipal, checkSids,
 		checkActionsExist, checkResources, checkActions, checkResourcesExist,
 	}
-	trustChecks = []checkFunc{
-		checkCharacters, checkNoResource, checkLegacy, checkSids,
+	identityChecks = slices.Insert(slices.Clone(sessionChecks), 2, startsWithBrace(msgLegacy))
+	trustChecks    = []checkFunc{
+		checkCharacters, startsWithBrace(msgLeading), checkNoResource, checkLegacy, checkSids,
 		checkActionsExist, checkActions, checkTrustActions, checkTrustPrincipals,
 	}
 )
@@ -148,6 +150,17 @@ func checkVersion(d *draft) string {
 		return msgVersion
 	}
 	return ""
+}
+
+// startsWithBrace gives a text for white space before the document, which IAM refuses though JSON
+// allows it. Both texts are those that the service was seen to send.
+func startsWithBrace(text string) checkFunc {
+	return func(d *draft) string {
+		if len(d.Source) > 0 && d.Source[0] != '{' {
+			return text
+		}
+		return ""
+	}
 }
 
 // checkLegacy is what IAM calls legacy parsing: the case of Effect, the colons of ARNs, dates.

@@ -21,6 +21,7 @@ func TestCheckTrust(t *testing.T) {
 	)
 	tests := []struct{ name, src, want string }{
 		{"not JSON", `{`, syntax},
+		{"space before", " " + trust(`"Action":"sts:AssumeRole",`+everyone), "JSON strings must not have leading spaces"},
 		{"resource", trust(`"Action":"sts:AssumeRole","Resource":"*",` + everyone), "Has prohibited field Resource."},
 		{"not resource", trust(`"Action":"sts:AssumeRole","NotResource":"*",` + everyone), "Has prohibited field NotResource."},
 		{"not principal", trust(`"Action":"sts:AssumeRole","NotPrincipal":"*"`), "Has prohibited field NotPrincipal."},

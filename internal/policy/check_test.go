@@ -51,6 +51,8 @@ func TestCheckIdentityMessages(t *testing.T) {
 		{"no version", statement(`"Action":"a:b","Resource":"*"`), version},
 		{"old version", `{"Version":"2008-10-17","Statement":{"Effect":"Allow","Action":"a:b","Resource":"*"}}`, version},
 
+		{"space before", " " + identity(`"Action":"a:b","Resource":"*"`), legacy},
+		{"line break before", "\n" + identity(`"Action":"a:b","Resource":"*"`), legacy},
 		{"effect case", `{"Version":"2012-10-17","Statement":{"Effect":"denY","Action":"a:b","Resource":"*"}}`, legacy},
 		{"too few colons", resource("arn:aws:s3::x"), legacy},
 		{"empty service, short", resource("arn:aws::fdsasf"), legacy},
