@@ -170,10 +170,18 @@ func (d *Directory) User(tx store.Tx, account, name string) (User, bool, error) 
 
 // PutUser writes a user and its unique id.
 func (d *Directory) PutUser(tx store.Tx, u User) error {
-	if err := idTable.Put(tx, Ref{u.Account, "user", u.Name, u.ARN()}, u.ID); err != nil {
+	if err := d.refer(tx, u.ID, Ref{u.Account, "user", u.Name, u.ARN()}); err != nil {
 		return err
 	}
 	return userTable.Put(tx, u, u.Account, fold(u.Name))
+}
+
+// refer says what a unique id means. Most changes leave it as it is, and its page of the store with it.
+func (d *Directory) refer(tx store.Tx, id string, ref Ref) error {
+	if was, ok, err := d.refs.Shared(tx, id); err != nil || ok && was == ref {
+		return err
+	}
+	return idTable.Put(tx, ref, id)
 }
 
 // DeleteUser removes a user. Its unique id never means anybody again.
@@ -220,7 +228,7 @@ func (d *Directory) Role(tx store.Tx, account, name string) (Role, bool, error) 
 
 // PutRole writes a role and its unique id.
 func (d *Directory) PutRole(tx store.Tx, r Role) error {
-	if err := idTable.Put(tx, Ref{r.Account, "role", r.Name, r.ARN()}, r.ID); err != nil {
+	if err := d.refer(tx, r.ID, Ref{r.Account, "role", r.Name, r.ARN()}); err != nil {
 		return err
 	}
 	return roleTable.Put(tx, r, r.Account, fold(r.Name))

@@ -44,7 +44,7 @@ func (d *Directory) Group(tx store.Tx, account, name string) (Group, bool, error
 
 // PutGroup writes a group and its unique id.
 func (d *Directory) PutGroup(tx store.Tx, g Group) error {
-	if err := idTable.Put(tx, Ref{g.Account, "group", g.Name, g.ARN()}, g.ID); err != nil {
+	if err := d.refer(tx, g.ID, Ref{g.Account, "group", g.Name, g.ARN()}); err != nil {
 		return err
 	}
 	return groupTable.Put(tx, g, g.Account, fold(g.Name))
