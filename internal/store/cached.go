@@ -58,19 +58,22 @@ func NewCachedView[T, V any](t Table[T], limit int, build func(*T) (V, error)) *
 
 // Shared reads the value of a record; ok is false if there is none.
 func (c *Cached[T, V]) Shared(tx Tx, key ...string) (val V, ok bool, err error) {
-	all := memosOf(tx, len(key))
-	if all == nil || c.limit > maxMemos { // of more than it can remember, a snapshot would forget each before it is asked again
+	mem := memoryOf(tx, len(key))
+	if mem == nil || c.limit > maxMemos { // of more than it can remember, a store would forget each before it is asked again
 		val, ok, _, err = c.read(tx, key...)
 		return val, ok, err
 	}
 	k := c.memo.key(key)
-	if f, ok := all.get(k); ok {
+	if f, ok := mem.get(k); ok {
 		return f.(*found[V]).val, true, nil
 	}
+	outer := mem.begin()
 	val, ok, kept, err := c.read(tx, key...)
+	var f *found[V]
 	if kept {
-		all.put(k, &found[V]{val})
+		f = &found[V]{val}
 	}
+	mem.end(outer, k, f, kept)
 	return val, ok, err
 }
 

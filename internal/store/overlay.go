@@ -26,6 +26,7 @@ type Overlay struct {
 	ended  bool
 	err    error // the first broken limit
 	level  int
+	memory Memory
 }
 
 // A Write is one buffered change.
@@ -69,6 +70,30 @@ func (o *Overlay) SetLevel(level int) { o.level = level }
 // Level is that of SetLevel; 0: what is newest.
 func (o *Overlay) Level() int { return o.level }
 
+// SetMemory gives the transaction what others made of what was committed up to a revision. stale tells which
+// buckets the source has otherwise.
+func (o *Overlay) SetMemory(all *Memos, rev Revision, stale func(bucket string) bool) {
+	o.memory = NewMemory(all, rev, func(bucket string) bool { return o.wrote(bucket) || stale(bucket) })
+}
+
+// Memory is what SetMemory set; nil if it did not.
+func (o *Overlay) Memory() *Memory {
+	if o.memory.all == nil || o.ended {
+		return nil
+	}
+	return &o.memory
+}
+
+// wrote reports whether the transaction changes something in a bucket.
+func (o *Overlay) wrote(bucket string) bool {
+	for i := range o.writes {
+		if o.writes[i].Bucket == bucket {
+			return true
+		}
+	}
+	return false
+}
+
 // Writes are the changes so far, sorted by bucket and key.
 func (o *Overlay) Writes() []Write { return o.writes }
 
@@ -111,6 +136,7 @@ func (o *Overlay) find(bucket, key string) (int, bool) {
 
 // Get implements [Tx].
 func (o *Overlay) Get(bucket, key string) (Value, bool, error) {
+	o.memory.Saw(bucket)
 	if len(o.writes) > 0 && !o.ended {
 		if i, ok := o.find(bucket, key); ok {
 			w := o.writes[i]
@@ -126,6 +152,7 @@ func (o *Overlay) Get(bucket, key string) (Value, bool, error) {
 // Aside is Get of what was committed, for whoever stands between a store and its users: it does not count
 // as one of the transaction's reads, but is compared like them.
 func (o *Overlay) Aside(bucket, key string) (Value, bool, error) {
+	o.memory.Saw(bucket)
 	if o.ended {
 		return Value{}, false, ErrEnded
 	}
@@ -180,6 +207,7 @@ func (o *Overlay) Revision() Revision { return o.src.Revision() }
 func (o *Overlay) Scan(bucket string, r Range) iter.Seq2[Pair, error] {
 	own := o.own(bucket, r)
 	return func(yield func(Pair, error) bool) {
+		o.memory.Saw(bucket)
 		if err := o.read(); err != nil {
 			yield(Pair{}, err)
 			return

@@ -52,6 +52,7 @@ type Store struct {
 	mixed   bool // some values may have no checksum
 	log     *slog.Logger
 	history *store.History
+	memos   store.Memos
 
 	queue   chan *request
 	stop    chan struct{} // closed by Close
@@ -93,7 +94,7 @@ func (s *Store) View(ctx context.Context, fn func(store.Tx) error) error {
 		return err
 	}
 	if sh != nil {
-		v := &view{snapshot{tx: sh.tx, shared: sh, mixed: s.mixed}}
+		v := &view{snapshot{tx: sh.tx, shared: sh, memory: store.NewMemory(&s.memos, sh.rev, nil), mixed: s.mixed}}
 		defer v.leave()
 		return fn(v)
 	}

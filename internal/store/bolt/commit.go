@@ -164,6 +164,7 @@ type batch struct {
 	ran     []*request // whose answers depend on the commit,
 	outs    []outcome  // and what these are if it succeeds
 	changes []store.Change
+	touched map[string]bool // buckets that the changes are in
 	bytes   int
 	err     error // why it cannot be committed
 }
@@ -191,6 +192,7 @@ func (s *Store) batch(first *request) {
 // that did has its answer at once.
 func (b *batch) add(r *request) {
 	o := store.NewOverlay(&snapshot{tx: b.tx, rev: b.visible(), known: true, mixed: b.s.mixed})
+	o.SetMemory(&b.s.memos, b.s.disk, func(bucket string) bool { return b.touched[bucket] })
 	out := b.run(r, o)
 	if err := o.End(); out.err == nil {
 		out.err = err
@@ -243,6 +245,9 @@ func (b *batch) run(r *request, o *store.Overlay) (out outcome) {
 func (b *batch) apply(o *store.Overlay) error {
 	b.s.rev++
 	rev := b.s.rev
+	if b.touched == nil {
+		b.touched = map[string]bool{}
+	}
 	var (
 		bucket *bolt.Bucket
 		name   string
@@ -254,6 +259,7 @@ func (b *batch) apply(o *store.Overlay) error {
 				return err
 			}
 			name = w.Bucket
+			b.touched[name] = true
 		}
 		var err error
 		if w.Deleted {
@@ -293,6 +299,7 @@ func (b *batch) finish() {
 	} else {
 		b.s.disk = b.s.rev
 		b.s.commits.Add(1)
+		b.s.memos.Changed(b.changes)
 		b.s.history.Add(b.changes)
 	}
 	b.s.share() // those who are answered see it

@@ -14,12 +14,11 @@ import (
 // transactions are for one goroutine at a time, but of one that only reads, nothing changes when a bucket
 // is searched; what does, opening a bucket, is done under a lock.
 //
-// Sharing costs views next to nothing to begin, and gives them memory: what is made of a snapshot once
-// stays true for all that read it (see [store.Memo]).
+// Sharing costs views next to nothing to begin, and gives them memory: what is made of records once stays true
+// for all that see the same (see [store.Memo]).
 type shared struct {
-	tx    *bolt.Tx
-	rev   store.Revision
-	memos store.Memos
+	tx  *bolt.Tx
+	rev store.Revision
 
 	users atomic.Int64 // views that run, and one more until it is retired; who makes it 0 ends tx
 

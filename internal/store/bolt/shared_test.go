@@ -31,6 +31,58 @@ func (g *text) in(tx store.Tx, key string) (string, error) {
 	}, key)
 }
 
+// What is made of some buckets stays true when others change, for views and for updates, and no longer.
+func TestMemosOutliveChangesOfOtherBuckets(t *testing.T) {
+	s := open(t, bolt.Config{Path: filepath.Join(t.TempDir(), "db"), NoSync: true})
+	put(t, s, "k", "1")
+	g := text{memo: store.NewMemo[string]()}
+	ask := func(want string, made int64) func(store.Tx) error {
+		return func(tx store.Tx) error {
+			got, err := g.in(tx, "k")
+			if n := g.made.Load(); got != want || n != made {
+				t.Errorf("at %d: %q, made %d times; want %q, %d", tx.Revision(), got, n, want, made)
+			}
+			return err
+		}
+	}
+	elsewhere := func(tx store.Tx) error { return tx.Put("elsewhere", "k", []byte("x")) }
+	and := func(fns ...func(store.Tx) error) func(store.Tx) error {
+		return func(tx store.Tx) (err error) {
+			for _, fn := range fns {
+				err = errors.Join(err, fn(tx))
+			}
+			return err
+		}
+	}
+	put := func(key, data string) func(store.Tx) error {
+		return func(tx store.Tx) error { return tx.Put("b", key, []byte(data)) }
+	}
+	steps := []struct {
+		update bool
+		fn     func(store.Tx) error
+	}{
+		{false, ask("1", 1)},
+		{true, elsewhere},
+		{false, ask("1", 1)},
+		{true, and(elsewhere, ask("1", 1))},
+		{true, and(ask("1", 1), put("other", ""), ask("1", 2))}, // what it wrote may bear on it
+		{true, and(ask("1", 3), elsewhere)},
+		{false, ask("1", 3)},
+		{true, put("k", "2")},
+		{true, and(elsewhere, ask("2", 4))},
+		{false, ask("2", 4)},
+	}
+	for i, step := range steps {
+		do := s.View
+		if step.update {
+			do = s.Update
+		}
+		if err := do(t.Context(), step.fn); err != nil {
+			t.Fatalf("%d: %v", i, err)
+		}
+	}
+}
+
 func TestViewsRememberUntilSomethingChanges(t *testing.T) {
 	s := open(t, bolt.Config{Path: filepath.Join(t.TempDir(), "db"), NoSync: true})
 	put(t, s, "k", "1")

@@ -22,15 +22,16 @@ type snapshot struct {
 	known  bool    // rev is set
 	mixed  bool    // values without checksums are good
 	shared *shared // if others read from tx too
+	memory store.Memory
 	ended  bool
 }
 
-// Memos are what the snapshot remembers; nil if it is of one view alone.
-func (s *snapshot) Memos() *store.Memos {
+// Memory is what the store remembers of what the snapshot has; nil if it is of one view alone.
+func (s *snapshot) Memory() *store.Memory {
 	if s.shared == nil || s.ended {
 		return nil
 	}
-	return &s.shared.memos
+	return &s.memory
 }
 
 // Revision implements [store.Tx].
@@ -75,6 +76,7 @@ func (s *snapshot) GetInto(bucket, key string, buf []byte) (store.Value, bool, e
 	if s.ended {
 		return store.Value{}, false, store.ErrEnded
 	}
+	s.memory.Saw(bucket)
 	b, err := s.open(bucket)
 	if b == nil || err != nil {
 		return store.Value{}, false, err
@@ -97,6 +99,7 @@ func (s *snapshot) Scan(bucket string, r store.Range) iter.Seq2[store.Pair, erro
 			yield(store.Pair{}, store.ErrEnded)
 			return
 		}
+		s.memory.Saw(bucket)
 		b, err := s.open(bucket)
 		if err != nil {
 			yield(store.Pair{}, err)

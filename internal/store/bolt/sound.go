@@ -94,11 +94,11 @@ func neighbours(c *bolt.Cursor, mixed bool, bucket string, k, raw, lo []byte) er
 		}
 		before, value = c.Prev()
 	}
+	if k != nil && string(k) < string(lo) || before != nil && string(before) >= string(lo) { // led to another page
+		return fmt.Errorf("%w: records in %s are not in order", store.ErrCorrupt, bucket)
+	}
 	if before == nil {
 		return nil
-	}
-	if string(before) >= string(lo) {
-		return fmt.Errorf("%w: records in %s are not in order", store.ErrCorrupt, bucket)
 	}
 	return sound(mixed, bucket, before, value)
 }

@@ -254,7 +254,7 @@ func (s *Store) View(ctx context.Context, fn func(store.Tx) error) error {
 		return err
 	}
 	now, _ := s.replica.current()
-	snap := &snapshot{space: s.space, state: now}
+	snap := &snapshot{space: s.space, state: now, memory: store.NewMemory(now.memos, now.newest, nil)}
 	defer func() { snap.ended = true }()
 	return fn(readOnly{snap})
 }

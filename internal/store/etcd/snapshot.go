@@ -10,9 +10,10 @@ import (
 
 // snapshot reads from a state; it is a [store.Source]. That of an update remembers what was read.
 type snapshot struct {
-	space space
-	state *state
-	ended bool
+	space  space
+	state  *state
+	ended  bool
+	memory store.Memory
 
 	records bool
 	keys    map[string]int64 // in etcd, with the revision that was found; 0 for nothing
@@ -22,12 +23,12 @@ type snapshot struct {
 // Revision implements [store.Tx].
 func (s *snapshot) Revision() store.Revision { return s.state.newest }
 
-// Memos are what all who only read the state remember of it; nil for an update, which has to read for itself.
-func (s *snapshot) Memos() *store.Memos {
-	if s.records {
+// Memory is what all who only read remember; nil for an update, which has to read for itself.
+func (s *snapshot) Memory() *store.Memory {
+	if s.records || s.ended {
 		return nil
 	}
-	return s.state.memos
+	return &s.memory
 }
 
 // Get implements [store.Tx].
@@ -35,6 +36,7 @@ func (s *snapshot) Get(bucket, key string) (store.Value, bool, error) {
 	if s.ended {
 		return store.Value{}, false, store.ErrEnded
 	}
+	s.memory.Saw(bucket)
 	if !valid(bucket, key) {
 		return store.Value{}, false, nil
 	}
@@ -59,6 +61,7 @@ func (s *snapshot) Scan(bucket string, r store.Range) iter.Seq2[store.Pair, erro
 			yield(store.Pair{}, store.ErrEnded)
 			return
 		}
+		s.memory.Saw(bucket)
 		if bucket == "" || bucket[0] == 0 {
 			return
 		}

@@ -39,7 +39,7 @@ type state struct {
 	tree    *btree.BTreeG[item]
 	applied int64          // every change up to this revision is in
 	newest  store.Revision // of what is in
-	memos   *store.Memos   // of what is in
+	memos   *store.Memos   // of what was in since everything was read
 }
 
 // within yields what is between two keys, tombstones included.
@@ -64,6 +64,7 @@ type replica struct {
 	history *store.History
 	tree    *btree.BTreeG[item]
 	newest  store.Revision
+	memos   *store.Memos
 
 	mu     sync.Mutex
 	now    *state        // guarded by mu
@@ -77,7 +78,9 @@ type grave struct {
 	rev int64
 }
 
-func newReplica(p space) *replica { return &replica{space: p, news: make(chan struct{})} }
+func newReplica(p space) *replica {
+	return &replica{space: p, news: make(chan struct{}), memos: new(store.Memos)}
+}
 
 // current is the newest state, and what is closed when there is a newer one.
 func (r *replica) current() (*state, <-chan struct{}) {
@@ -103,7 +106,7 @@ func (r *replica) until(ctx context.Context, rev int64) (*state, error) {
 
 // publish shows what has been applied, up to a revision.
 func (r *replica) publish(rev int64) {
-	next := &state{tree: r.tree.Clone(), applied: rev, newest: r.newest, memos: new(store.Memos)}
+	next := &state{tree: r.tree.Clone(), applied: rev, newest: r.newest, memos: r.memos}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.now = next
@@ -189,6 +192,7 @@ func (r *replica) apply(events []*clientv3.Event) error {
 		changes = append(changes, c)
 	}
 	if len(changes) > 0 {
+		r.memos.Changed(changes)
 		r.history.Add(changes)
 	}
 	return nil
@@ -199,7 +203,7 @@ const loadPage = 500
 
 // load reads everything, as of one revision.
 func (r *replica) load(ctx context.Context, kv clientv3.KV) error {
-	r.tree, r.newest = newTree(), 0
+	r.tree, r.newest, r.memos = newTree(), 0, new(store.Memos) // what was remembered may be of another past
 	r.mu.Lock()
 	r.graves = nil
 	r.mu.Unlock()
