@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -174,12 +175,7 @@ func (m *Memory) verify(e *memoized) bool {
 
 // otherwise reports whether the transaction sees one of the buckets otherwise than others.
 func (m *Memory) otherwise(buckets []string) bool {
-	for _, b := range buckets {
-		if m.stale(b) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(buckets, m.stale)
 }
 
 // begin notes what is read from now on, and end puts what was made of it under a key, if it is good. What begin
