@@ -4,38 +4,30 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
 	"github.com/kagimori/kagimori/internal/sigv4"
 	"github.com/kagimori/kagimori/internal/wire/client"
 )
 
-// tick is the unit of times in /proc: USER_HZ is 100 on all of Linux's ports that Go has.
-const tick = 10 * time.Millisecond
-
-// cpu is how long a process has had a processor.
+// cpu is how long a process has had a processor. Source: clock_getcpuclockid(3): the clock of a process has its
+// number in its name.
 func (p *process) cpu(b *testing.B) time.Duration {
 	b.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
-	if err != nil {
+	const ofProcess = 2 // CPUCLOCK_SCHED
+	var t unix.Timespec
+	if err := unix.ClockGettime(int32(^p.cmd.Process.Pid<<3|ofProcess), &t); err != nil {
 		b.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(text), ") ")
-	fields := strings.Fields(rest) // from the state, the third one, on
-	user, errU := strconv.Atoi(fields[11])
-	system, errS := strconv.Atoi(fields[12])
-	if errU != nil || errS != nil {
-		b.Fatalf("/proc: %s", text)
-	}
-	return time.Duration(user+system) * tick
+	return time.Duration(t.Nano())
 }
 
 // A fleet is servers that are asked in turn, each for a key of its own store.
@@ -44,6 +36,7 @@ type fleet struct {
 	servers []*process
 	asked   []*client.Client
 	key     string
+	singly  bool                       // one server after the other, each as busy as one that is alone, while the others follow
 	cpu     map[string][]time.Duration // for each request, by operation
 	idle    time.Duration              // for each second
 }
@@ -67,19 +60,28 @@ func (f *fleet) ask(b *testing.B, op string, n int) time.Duration {
 		return sum
 	}
 	before, began := used(), time.Now()
-	var all sync.WaitGroup
-	clients := 6 * len(f.asked)
-	for i := range clients {
-		all.Go(func() {
-			for range n / clients {
-				if err := benchReads[op](f.asked[i%len(f.asked)], f.key); err != nil {
-					b.Error(err)
-				}
-			}
-		})
+	groups := [][]*client.Client{f.asked}
+	if f.singly {
+		groups = slices.Collect(slices.Chunk(f.asked, 1))
 	}
-	all.Wait()
-	return (used() - before - time.Duration(float64(f.idle)*time.Since(began).Seconds())) / time.Duration(n/clients*clients)
+	sent := 0
+	for _, asked := range groups {
+		clients := 6 * len(asked)
+		each := n / len(groups) / clients
+		var all sync.WaitGroup
+		for i := range clients {
+			all.Go(func() {
+				for range each {
+					if err := benchReads[op](asked[i%len(asked)], f.key); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		}
+		all.Wait()
+		sent += each * clients
+	}
+	return (used() - before - time.Duration(float64(f.idle)*time.Since(began).Seconds())) / time.Duration(sent)
 }
 
 // rest measures what the servers use while nobody asks.
@@ -97,7 +99,7 @@ func (f *fleet) rest(b *testing.B) {
 	f.idle = time.Duration(float64(sum) / long.Seconds())
 }
 
-// What a read costs one server with a file, one node over etcd, and three: the same processors' time for each
+// What a read costs one server with a file, one node over etcd, and three, all at once and one after the other: the same processors' time for each
 // request means that three nodes on processors of their own serve three times as much. What the nodes use at
 // rest is taken off, and told.
 func BenchmarkNodes(b *testing.B) {
@@ -122,9 +124,11 @@ func BenchmarkNodes(b *testing.B) {
 		return f
 	}
 	alone.kms.HTTP = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
+	singly := over("three nodes singly", 3)
+	singly.singly = true
 	fleets := []*fleet{
 		{name: "file", servers: []*process{alone.process}, asked: []*client.Client{alone.kms}, cpu: map[string][]time.Duration{}},
-		over("one node", 1), over("three nodes", 3),
+		over("one node", 1), over("three nodes", 3), singly,
 	}
 	for _, f := range fleets {
 		var key kmsapi.CreateKeyResponse
