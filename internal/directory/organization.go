@@ -16,6 +16,7 @@ type Organization struct {
 	Root       string                   `json:"root"` // r-...
 	Management string                   `json:"management"`
 	Created    time.Time                `json:"created"`
+	Billing    bool                     `json:"billing,omitempty"` // it has consolidated billing only
 	Types      map[PolicyType]TypeState `json:"types,omitempty"`
 	RootTags   []Tag                    `json:"rootTags,omitempty"`
 	Resource   *ResourcePolicy          `json:"resourcePolicy,omitempty"`

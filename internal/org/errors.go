@@ -48,6 +48,7 @@ var (
 	errNotDetachable   = because(codeInput, "NON_DETACHABLE_POLICY", "The policy RCPFullAWSAccess cannot be detached.")
 	errImmutable       = because(codeInput, "IMMUTABLE_POLICY", "You cannot change or delete a policy that AWS manages.")
 	errTypeEnabled     = apierr.New("PolicyTypeAlreadyEnabledException", "The specified policy type is already enabled.")
+	errNotAvailable    = apierr.New("PolicyTypeNotAvailableForOrganizationException", "You can't use the specified policy type with the feature set currently enabled for your organization.")
 	errTypeDisabled    = apierr.New("PolicyTypeNotEnabledException", "This operation can be performed only for enabled policy types.")
 	errMalformed       = apierr.New("MalformedPolicyDocumentException", "The provided policy document does not meet the requirements of the specified policy type.")
 	errNoHandshake     = apierr.New("HandshakeNotFoundException", "You specified a handshake that doesn't exist.")

@@ -23,7 +23,7 @@ const (
 	listedTime     = 30 * 24 * time.Hour
 )
 
-// A handshake is an invitation of an account.
+// A handshake is an invitation of an account, or says that an organization was given all features.
 type handshake struct {
 	ID           string          `json:"id"` // h-...
 	Organization string          `json:"organization"`
@@ -34,6 +34,8 @@ type handshake struct {
 	Type         string          `json:"type"`   // ACCOUNT or EMAIL
 	Account      string          `json:"account,omitempty"`
 	Notes        string          `json:"notes,omitempty"`
+	Features     bool            `json:"features,omitempty"` // not an invitation: see EnableAllFeatures
+	Billing      bool            `json:"billing,omitempty"`  // the organization has consolidated billing only
 	State        string          `json:"state"`
 	Requested    time.Time       `json:"requested"`
 	Ended        time.Time       `json:"ended,omitzero"`
@@ -51,8 +53,15 @@ func (h *handshake) state(now time.Time) string {
 	return h.State
 }
 
+func (h *handshake) action() string {
+	if h.Features {
+		return organizationsapi.ActionTypeENABLE_ALL_FEATURES
+	}
+	return organizationsapi.ActionTypeINVITE
+}
+
 func (h *handshake) arn() string {
-	return arn.Make("organizations", "", h.Management, "handshake/"+h.Organization+"/invite/"+h.ID)
+	return arn.Make("organizations", "", h.Management, "handshake/"+h.Organization+"/"+strings.ToLower(h.action())+"/"+h.ID)
 }
 
 func (h *handshake) show(now time.Time) *organizationsapi.Handshake {
@@ -61,18 +70,21 @@ func (h *handshake) show(now time.Time) *organizationsapi.Handshake {
 		return organizationsapi.HandshakeResource{Type: &kind, Value: text(value)}
 	}
 	o := resource(organizationsapi.HandshakeResourceTypeORGANIZATION, h.Organization)
+	out := &organizationsapi.Handshake{
+		Id: &h.ID, Arn: new(h.arn()), State: new(h.state(now)), Action: new(h.action()),
+		RequestedTimestamp: &h.Requested, ExpirationTimestamp: new(h.Requested.Add(invitationTime)),
+		Parties: []organizationsapi.HandshakeParty{{Id: text(h.Organization), Type: new(organizationsapi.HandshakePartyTypeORGANIZATION)}},
+	}
+	if h.Features {
+		out.Resources = []organizationsapi.HandshakeResource{o}
+		return out
+	}
 	o.Resources = []organizationsapi.HandshakeResource{
 		resource(organizationsapi.HandshakeResourceTypeMASTER_EMAIL, h.Email), resource(organizationsapi.HandshakeResourceTypeMASTER_NAME, h.Name),
-		resource(organizationsapi.HandshakeResourceTypeORGANIZATION_FEATURE_SET, organizationsapi.OrganizationFeatureSetALL),
+		resource(organizationsapi.HandshakeResourceTypeORGANIZATION_FEATURE_SET, featureSet(h.Billing)),
 	}
-	out := &organizationsapi.Handshake{
-		Id: &h.ID, Arn: new(h.arn()), State: new(h.state(now)), Action: new(organizationsapi.ActionTypeINVITE),
-		RequestedTimestamp: &h.Requested, ExpirationTimestamp: new(h.Requested.Add(invitationTime)),
-		Parties: []organizationsapi.HandshakeParty{
-			{Id: text(h.Organization), Type: new(organizationsapi.HandshakePartyTypeORGANIZATION)}, {Id: text(h.Target), Type: &h.Type},
-		},
-		Resources: []organizationsapi.HandshakeResource{o, resource(h.Type, h.Target)},
-	}
+	out.Parties = append(out.Parties, organizationsapi.HandshakeParty{Id: text(h.Target), Type: &h.Type})
+	out.Resources = []organizationsapi.HandshakeResource{o, resource(h.Type, h.Target)}
 	if h.Notes != "" {
 		out.Resources = append(out.Resources, resource(organizationsapi.HandshakeResourceTypeNOTES, h.Notes))
 	}
@@ -140,7 +152,7 @@ func (s *Service) InviteAccountToOrganization(ctx context.Context, c *guard.Call
 		}
 		h := handshake{
 			ID: directory.NewOrgID("h-", 32), Organization: o.ID, Management: o.Management, Email: m.Email, Name: m.Name, Target: target, Type: kind,
-			Account: account, State: organizationsapi.HandshakeStateOPEN, Requested: s.now(), Tags: tags,
+			Account: account, State: organizationsapi.HandshakeStateOPEN, Requested: s.now(), Tags: tags, Billing: o.Billing,
 		}
 		if in.Notes != nil {
 			h.Notes = in.Notes.Reveal()
@@ -326,25 +338,13 @@ func (s *Service) listHandshakes(tx store.Tx, c *guard.Call, filter *organizatio
 		if h.state(now) == organizationsapi.HandshakeStateEXPIRED {
 			ended = h.Requested.Add(invitationTime)
 		}
-		return of(h) && (action == "" || action == organizationsapi.ActionTypeINVITE) && parent == "" && (ended.IsZero() || now.Before(ended.Add(listedTime)))
+		return of(h) && (action == "" || action == h.action()) && parent == "" && (ended.IsZero() || now.Before(ended.Add(listedTime)))
 	})
 	if err != nil {
 		return nil, nil, err
 	}
 	some, next, err := page(s, c, token, limit, all, func(h *handshake) string { return h.ID }, action, parent)
 	return shown(some, func(h handshake) organizationsapi.Handshake { return *h.show(now) }), next, err
-}
-
-// EnableAllFeatures is for organizations with consolidated billing only, which kagimori does not have.
-func (s *Service) EnableAllFeatures(ctx context.Context, c *guard.Call, _ *organizationsapi.EnableAllFeaturesRequest) (*organizationsapi.EnableAllFeaturesResponse, error) {
-	err := s.g.View(ctx, c, func(tx store.Tx) error {
-		_, err := s.open(tx, c, on())
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return nil, errAllFeatures
 }
 
 // RemoveAccountFromOrganization makes a member stand alone.

@@ -11,8 +11,8 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// CreateOrganization makes the caller's account manage a new organization. No policy type is
-// enabled in it. On a development server an idle account of everybody's organization leaves that.
+// CreateOrganization makes the caller's account manage a new organization, with all features or
+// with consolidated billing only. No policy type is enabled in it. On a development server an idle account of everybody's organization leaves that.
 func (s *Service) CreateOrganization(ctx context.Context, c *guard.Call, in *organizationsapi.CreateOrganizationRequest) (*organizationsapi.CreateOrganizationResponse, error) {
 	out := &organizationsapi.CreateOrganizationResponse{}
 	err := s.g.Update(ctx, c, func(tx store.Tx) error {
@@ -25,11 +25,8 @@ func (s *Service) CreateOrganization(ctx context.Context, c *guard.Call, in *org
 				return err
 			}
 		}
-		switch {
-		case exists:
+		if exists {
 			return errAlreadyIn
-		case api.Val(in.FeatureSet) == organizationsapi.OrganizationFeatureSetCONSOLIDATED_BILLING:
-			return because(codeInput, "INVALID_ENUM", "kagimori has organizations with all features only.")
 		}
 		a, _, err := directory.Accounts.Get(tx, c.Account())
 		if err != nil {
@@ -43,10 +40,11 @@ func (s *Service) CreateOrganization(ctx context.Context, c *guard.Call, in *org
 		if err != nil {
 			return err
 		}
+		o.Billing = api.Val(in.FeatureSet) == organizationsapi.OrganizationFeatureSetCONSOLIDATED_BILLING
 		out.Organization = show(o, m)
 		c.Touch(o.ARN(), o.Management, "AWS::Organizations::Organization")
 		c.Respond(out)
-		return nil
+		return s.dir.PutOrganization(tx, o)
 	})
 	return out, err
 }
@@ -62,14 +60,17 @@ func (s *Service) stays(tx store.Tx, c *guard.Call, o directory.Organization) (b
 }
 
 func show(o directory.Organization, management directory.Member) *organizationsapi.Organization {
-	return &organizationsapi.Organization{
-		Id: &o.ID, Arn: new(o.ARN()), FeatureSet: new(organizationsapi.OrganizationFeatureSetALL),
+	out := &organizationsapi.Organization{
+		Id: &o.ID, Arn: new(o.ARN()), FeatureSet: new(featureSet(o.Billing)), AvailablePolicyTypes: []organizationsapi.PolicyTypeSummary{},
 		MasterAccountId: &o.Management, MasterAccountArn: new(o.TargetARN(o.Management)), MasterAccountEmail: new(secret.String(management.Email)),
-		// The value says nothing of the organization: ListRoots does. Source: API Reference, Organization.
-		AvailablePolicyTypes: []organizationsapi.PolicyTypeSummary{{
-			Type: new(string(directory.SCP)), Status: new(organizationsapi.PolicyTypeStatusENABLED),
-		}},
 	}
+	if !o.Billing {
+		// The value says nothing of the organization: ListRoots does. Source: API Reference, Organization.
+		out.AvailablePolicyTypes = append(out.AvailablePolicyTypes, organizationsapi.PolicyTypeSummary{
+			Type: new(string(directory.SCP)), Status: new(organizationsapi.PolicyTypeStatusENABLED),
+		})
+	}
+	return out
 }
 
 // DescribeOrganization describes the caller's organization; every account in it may ask.
@@ -179,6 +180,8 @@ func (s *Service) setType(tx store.Tx, c *guard.Call, rootID, kind string, enabl
 	switch {
 	case rootID != o.Root:
 		return nil, errNoRoot
+	case o.Billing:
+		return nil, errNotAvailable
 	case enabled && now.Enabled:
 		return nil, errTypeEnabled
 	case !enabled && !now.Enabled:

@@ -99,6 +99,9 @@ func (s *Service) CreatePolicy(ctx context.Context, c *guard.Call, in *organizat
 		if err != nil {
 			return err
 		}
+		if o.Billing {
+			return errNotAvailable
+		}
 		t := directory.PolicyType(*in.Type)
 		tags, err := merge(nil, in.Tags)
 		if err != nil {
