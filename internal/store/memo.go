@@ -120,6 +120,9 @@ func NewMemory(all *Memos, rev Revision, stale func(bucket string) bool) Memory 
 	return Memory{all: all, rev: rev, stale: stale}
 }
 
+// Nothing reports whether this remembers nothing.
+func (m *Memory) Nothing() bool { return m.all == nil }
+
 // Saw says that the transaction reads from a bucket. An engine calls it before each read.
 func (m *Memory) Saw(bucket string) {
 	if m.trace != nil && m.trace.making > 0 {

@@ -78,7 +78,7 @@ func (o *Overlay) SetMemory(all *Memos, rev Revision, stale func(bucket string) 
 
 // Memory is what SetMemory set; nil if it did not.
 func (o *Overlay) Memory() *Memory {
-	if o.memory.all == nil || o.ended {
+	if o.memory.Nothing() || o.ended {
 		return nil
 	}
 	return &o.memory

@@ -102,8 +102,12 @@ func (s *Store) View(ctx context.Context, fn func(store.Tx) error) error {
 	if err != nil {
 		return err
 	}
-	v := &view{snapshot{tx: tx, mixed: s.mixed}}
+	v := &view{snapshot{tx: tx, known: true, mixed: s.mixed}}
 	defer v.end()
+	if v.rev, err = newest(tx); err != nil {
+		return err
+	}
+	v.memory = store.NewMemory(&s.memos, v.rev, nil)
 	return fn(v)
 }
 

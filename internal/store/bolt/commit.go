@@ -283,6 +283,7 @@ func (b *batch) finish() {
 		return
 	}
 	if b.err == nil {
+		b.s.memos.Changed(b.changes) // bbolt shows them before it says so
 		b.err = writing(func() error {
 			return errors.Join(b.tx.Bucket(metaBucket).Put(revisionKey, encodeRevision(b.s.rev)), b.tx.Commit())
 		})
@@ -299,7 +300,6 @@ func (b *batch) finish() {
 	} else {
 		b.s.disk = b.s.rev
 		b.s.commits.Add(1)
-		b.s.memos.Changed(b.changes)
 		b.s.history.Add(b.changes)
 	}
 	b.s.share() // those who are answered see it

@@ -26,9 +26,9 @@ type snapshot struct {
 	ended  bool
 }
 
-// Memory is what the store remembers of what the snapshot has; nil if it is of one view alone.
+// Memory is what the store remembers of what the snapshot has; nil for the source of an update, which has its own.
 func (s *snapshot) Memory() *store.Memory {
-	if s.shared == nil || s.ended {
+	if s.ended || s.memory.Nothing() {
 		return nil
 	}
 	return &s.memory
