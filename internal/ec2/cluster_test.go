@@ -224,6 +224,13 @@ func (c *cluster) term(name string) {
 	c.Must(c.ec2.Start(store.WithFence(c.T.Context(), store.Fence{Lease: "controllers", Token: c.token})))
 }
 
+// hooks sets the hook while hosts are being asked.
+func (c *cluster) hooks(hook func(name, op string, request []byte) error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hook = hook
+}
+
 // peers carries requests of a node to other hosts.
 func (c *cluster) peers(from *clusterNode) ec2.Call {
 	return func(ctx context.Context, url string, request []byte) ([]byte, error) {
@@ -232,8 +239,11 @@ func (c *cluster) peers(from *clusterNode) ec2.Call {
 		if n == nil || n.isOff() || from.isOff() {
 			return nil, errors.New("no route to host")
 		}
-		if c.hook != nil {
-			if err := c.hook(name, asked(request).Op, request); err != nil {
+		c.mu.Lock()
+		hook := c.hook
+		c.mu.Unlock()
+		if hook != nil {
+			if err := hook(name, asked(request).Op, request); err != nil {
 				return nil, err
 			}
 		}

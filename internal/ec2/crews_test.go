@@ -248,29 +248,29 @@ func TestMachinesBootWhoseNodeDidNotComeToIt(t *testing.T) {
 		b := c.nodes["b"]
 		b.crash()
 		dead := errors.New("the line is dead")
-		c.hook = func(_, op string, _ []byte) error {
+		c.hooks(func(_, op string, _ []byte) error {
 			if op == "boot" {
 				return dead
 			}
 			return nil
-		}
+		})
 		b.back()
 		c.wait(4 * time.Second)
 		c.wantOn(instance, "")
 		c.wantState(instance, "running")
-		c.hook = nil
+		c.hooks(nil)
 		old := c.ec2
 		c.term("a")
 		old.Stop()
 		c.wait(4 * time.Second)
 		c.wantOn(instance, "b")
 		// One of an earlier version releases volumes and knows of no machines.
-		c.hook = func(_, op string, _ []byte) error {
+		c.hooks(func(_, op string, _ []byte) error {
 			if op == "halt" {
 				return dead
 			}
 			return nil
-		}
+		})
 		c.stop(instance)
 		c.wait(4 * time.Second)
 		c.wantState(instance, "stopping")
@@ -281,7 +281,7 @@ func TestMachinesBootWhoseNodeDidNotComeToIt(t *testing.T) {
 		}
 		b.asks(`{"op":"release","token":2,"life":"` + held.Life + `","id":"` + root + `","instance":"` + instance + `"}`)
 		c.wantOn(instance, "")
-		c.hook = nil
+		c.hooks(nil)
 		c.wait(15 * time.Second)
 		c.wantState(instance, "stopped")
 	}, "a", "b")
