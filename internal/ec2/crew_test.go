@@ -25,6 +25,7 @@ type crew struct {
 	running  map[string]*crewMachine
 	consoles map[string]string // what happened, by instance
 	deaf     map[string]bool   // guests that do not shut down
+	slow     chan struct{}     // unless nil, machines boot when it is closed
 }
 
 type crewMachine struct {
@@ -47,6 +48,12 @@ func (c *crew) Boot(ctx context.Context, spec machine.Spec) error {
 		if n.crew != nil && n.crew != c && n.crew.runs(spec.Instance) {
 			c.t.Errorf("%s boots, and runs on %s", spec.Instance, name)
 		}
+	}
+	c.mu.Lock()
+	slow := c.slow
+	c.mu.Unlock()
+	if slow != nil {
+		<-slow
 	}
 	m := &crewMachine{spec, map[string]*crewDisk{}}
 	if len(spec.Disks) == 0 {

@@ -3,9 +3,11 @@ package ec2_test
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -258,11 +260,24 @@ func TestMachinesBootWhoseNodeDidNotComeToIt(t *testing.T) {
 		c.wait(4 * time.Second)
 		c.wantOn(instance, "")
 		c.wantState(instance, "running")
-		c.hooks(nil)
 		old := c.ec2
 		c.term("a")
+		c.hooks(nil)
 		old.Stop()
 		c.wait(4 * time.Second)
+		c.wantOn(instance, "b")
+		b.crash()
+		c.hooks(func(_, op string, _ []byte) error {
+			if op == "boot" {
+				return dead
+			}
+			return nil
+		})
+		b.back()
+		c.wait(4 * time.Second)
+		c.wantOn(instance, "")
+		c.hooks(nil)
+		c.wait(10 * time.Second) // it is tried again
 		c.wantOn(instance, "b")
 		// One of an earlier version releases volumes and knows of no machines.
 		c.hooks(func(_, op string, _ []byte) error {
@@ -284,5 +299,45 @@ func TestMachinesBootWhoseNodeDidNotComeToIt(t *testing.T) {
 		c.hooks(nil)
 		c.wait(15 * time.Second)
 		c.wantState(instance, "stopped")
+	}, "a", "b")
+}
+
+// TestAMachineThatIsAboutToBootIsHalted: who stops it, or takes its volume, waits for it. Booting twice boots once.
+func TestAMachineThatIsAboutToBootIsHalted(t *testing.T) {
+	inCrews(t, func(t *testing.T, c *cluster) {
+		instance, volume := c.on("b", c.key(""))
+		b := c.nodes["b"]
+		root := *c.volumeOn(instance, rootDevice).VolumeId
+		life := b.asks(fmt.Sprintf(`{"op":"attend","token":%d,"keep":["%s"]}`, c.token, strings.Join(b.files(), `","`))).Life
+		for _, way := range []string{`"op":"halt"`, `"op":"release","id":"` + volume + `"`} {
+			b.crew.off(instance, "for the test")
+			b.asks(fmt.Sprintf(`{"op":"halt","token":%d,"life":%q,"instance":%q}`, c.token, life, instance))
+			slow := make(chan struct{})
+			b.crew.slow = slow
+			boot := fmt.Sprintf(`{"op":"boot","token":%d,"life":%q,"machine":{"instance":%q,"disks":[{"volume":%q},{"volume":%q}]}}`, c.token, life, instance, root, volume)
+			answers := make(chan hostSays, 3)
+			for range 2 {
+				go func() { answers <- b.asks(boot) }()
+			}
+			synctest.Wait()
+			go func() {
+				answers <- b.asks(fmt.Sprintf(`{%s,"token":%d,"life":%q,"instance":%q}`, way, c.token, life, instance))
+			}()
+			synctest.Wait()
+			if len(answers) != 0 {
+				t.Errorf("%s: somebody is answered before the machine has booted: %+v", way, <-answers)
+			}
+			close(slow)
+			for range 3 {
+				if got := <-answers; got.Fault != "" {
+					t.Errorf("%s: %+v", way, got)
+				}
+			}
+			c.wantOn(instance, "")
+			b.crew.slow = nil
+		}
+		if got := strings.Count(c.console(instance), "boot"); got != 3 {
+			t.Errorf("it booted %d times", got)
+		}
 	}, "a", "b")
 }

@@ -285,9 +285,24 @@ func (m *hostMachines) unplug(ctx context.Context, instance, volume string) erro
 	return m.driver.Detach(ctx, instance, volume)
 }
 
-// halt shuts a machine down.
+// halt shuts a machine down. One that is about to boot does first: nobody would know of it afterwards.
 func (m *hostMachines) halt(ctx context.Context, instance string) error {
-	err := m.driver.Halt(ctx, instance)
+	return m.haltWithin(ctx, ctx, instance)
+}
+
+// haltWithin is halt for who waits for a boot as long as one context, and for the guest as long as another one.
+func (m *hostMachines) haltWithin(boot, guest context.Context, instance string) error {
+	m.mu.Lock()
+	is := m.of[instance]
+	m.mu.Unlock()
+	if is != nil {
+		select {
+		case <-is.ready:
+		case <-boot.Done():
+			return boot.Err()
+		}
+	}
+	err := m.driver.Halt(guest, instance)
 	if err == nil {
 		m.drop(instance, nil)
 	}

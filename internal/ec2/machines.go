@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/guard"
@@ -117,10 +118,27 @@ func (s *Service) bootSoon(i *instanceRecord) {
 		s.bootAgain(s.running, i)
 		return
 	}
-	s.clock.AfterFunc(0, func() {
-		if s.life.enter() {
-			defer s.life.leave()
-			s.bootAgain(s.running, i)
+	s.bootAfter(0, i)
+}
+
+// bootAfter boots an instance's machine again after a while, if it runs still.
+func (s *Service) bootAfter(wait time.Duration, was *instanceRecord) {
+	s.clock.AfterFunc(wait, func() {
+		if !s.life.enter() {
+			return
+		}
+		defer s.life.leave()
+		var i instanceRecord
+		err := s.g.Read(s.running, func(tx store.Tx) (err error) {
+			i, _, err = instanceTable.Get(tx, was.key()...)
+			return err
+		})
+		switch {
+		case interrupted(err):
+		case err != nil:
+			s.bootAfter(retryJob, was)
+		case i.State == running && i.Work == "":
+			s.bootAgain(s.running, &i)
 		}
 	})
 }
@@ -135,7 +153,9 @@ func (s *Service) bootAgain(ctx context.Context, i *instanceRecord) {
 	err := s.boot(ctx, i.Region, i.Account, i.ID)
 	switch {
 	case err == nil:
-	case errors.Is(err, errHostAway) || errors.Is(err, errHostLost) || interrupted(err): // it is taken up again
+	case interrupted(err) || errors.Is(err, errHostLost): // nothing runs there
+	case errors.Is(err, errHostAway):
+		s.bootAfter(retryJob, i)
 	default:
 		s.log.Error("the machine of an instance does not boot again", "instance", i.ID, "error", err)
 		s.clock.AfterFunc(0, func() { s.machineEnded(machineNews{Instance: i.ID, Region: i.Region, Account: i.Account}) })
@@ -152,12 +172,14 @@ func (s *Service) machineEnded(e machineNews) {
 
 // noteEnd has an instance whose machine ended stop, or be terminated, as it was launched to. It is locked.
 // Source: EC2 User Guide, "Change instance initiated shutdown behavior".
-func (s *Service) noteEnd(ctx context.Context, e machineNews) (after aftermath, _ error) {
+func (s *Service) noteEnd(ctx context.Context, e machineNews) (aftermath, error) {
+	var after aftermath
 	why := reasonShutdown
 	if !e.Guest {
 		why = reasonCrash
 	}
-	return after, s.g.Change(ctx, func(tx store.Tx) error {
+	var host string
+	err := s.g.Change(ctx, func(tx store.Tx) error {
 		after = aftermath{}
 		i, ok, err := instanceTable.Get(tx, e.Region, e.Account, e.Instance)
 		if err != nil || !ok || i.State != running {
@@ -166,6 +188,7 @@ func (s *Service) noteEnd(ctx context.Context, e machineNews) (after aftermath, 
 		if i.Work != "" { // whoever works on it sees what became of the machine when that ends
 			return errWorkGoesOn
 		}
+		host = i.Host
 		op := launch.StopInstances
 		i.State = stopping
 		if i.Options.Shutdown == "terminate" || i.Options.Spot && !i.Options.SpotPersistent {
@@ -179,6 +202,10 @@ func (s *Service) noteEnd(ctx context.Context, e machineNews) (after aftermath, 
 		after.changed = e.Instance
 		return putInstance(tx, i)
 	})
+	if err == nil && after.changed != "" && !e.Guest {
+		s.log.Warn("the machine of an instance ended", "instance", e.Instance, "host", host)
+	}
+	return after, err
 }
 
 var errWorkGoesOn = apierr.New("IncorrectInstanceState", "work is under way")

@@ -203,7 +203,7 @@ func (a *Agent) releaseFor(ctx context.Context, id, instance string) error {
 	for _, user := range a.host.machines.users(id, instance) {
 		over, cancel := context.WithCancel(ctx)
 		cancel()
-		if err := a.host.machines.halt(over, user); err != nil {
+		if err := a.host.machines.haltWithin(ctx, over, user); err != nil {
 			return err
 		}
 	}
