@@ -90,7 +90,7 @@ func TestSharedVolumesAcrossHosts(t *testing.T) {
 		if _, err := disk.do(1, 0, 512, make([]byte, 512)); err == nil {
 			t.Error("a stopped machine writes")
 		}
-		if err := c.lineIn("b", "a", volume, far); err == nil {
+		if _, err := c.lineIn("b", "a", volume, far); err == nil {
 			t.Error("a line for an instance that does not run")
 		}
 		c.begin(far)
@@ -100,7 +100,12 @@ func TestSharedVolumesAcrossHosts(t *testing.T) {
 			t.Errorf("after a start b reads %q, %v", got, err)
 		}
 
-		disk = b.disk(far, volume)
+		// The host that has the volume sees to it, whatever the other one does.
+		disk, err := c.lineIn("b", "a", volume, far)
+		c.Must(err)
+		if _, err := disk.do(1, 1024, 512, make([]byte, 512)); err != nil {
+			t.Error(err)
+		}
 		ask[ec2api.VolumeAttachment](c.desk, c.owner(), &ec2api.DetachVolumeRequest{VolumeId: &volume, InstanceId: &far})
 		if _, err := disk.do(1, 0, 512, make([]byte, 512)); err == nil {
 			t.Error("a machine writes to a volume that it has no more")
@@ -130,13 +135,13 @@ func TestSharedVolumesAcrossHosts(t *testing.T) {
 }
 
 // lineIn asks for a line as a machine would, and for a sector.
-func (c *cluster) lineIn(from, to, volume, instance string) error {
+func (c *cluster) lineIn(from, to, volume, instance string) (*crewDisk, error) {
 	conn, err := c.nodes[from].dial(c.T.Context(), "http://"+to, volume, instance)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	d := &crewDisk{conn: conn}
-	return d.choose(volume)
+	return d, d.choose(volume)
 }
 
 // TestAVolumeOutlivesTheHostOfItsReaders: the host of one instance is lost; it is fenced, and the others go on.
@@ -158,7 +163,7 @@ func TestAVolumeOutlivesTheHostOfItsReaders(t *testing.T) {
 		if got := c.holders("a", volume); got != near {
 			t.Errorf("it is held for %s", got)
 		}
-		if err := c.lineIn("c", "a", volume, far); err == nil {
+		if _, err := c.lineIn("c", "a", volume, far); err == nil {
 			t.Error("a line for an instance that was terminated")
 		}
 		c.Must(c.nodes["a"].crew.write(near, volume, "goes on", 0))

@@ -260,9 +260,9 @@ func TestMachinesBootWhoseNodeDidNotComeToIt(t *testing.T) {
 		c.wait(4 * time.Second)
 		c.wantOn(instance, "")
 		c.wantState(instance, "running")
+		c.hooks(nil)
 		old := c.ec2
 		c.term("a")
-		c.hooks(nil)
 		old.Stop()
 		c.wait(4 * time.Second)
 		c.wantOn(instance, "b")
