@@ -18,6 +18,10 @@ func testOrganization(t *testing.T, r *recorder, url string) {
 	c, ctx := r.admin(url, management), t.Context()
 	o := must(c.org.DescribeOrganization(ctx, &organizations.DescribeOrganizationInput{}))(t).Organization
 	root := must(c.org.ListRoots(ctx, &organizations.ListRootsInput{}))(t).Roots[0].Id
+	made := must(c.org.CreateOrganization(ctx, &organizations.CreateOrganizationInput{}))(t).Organization // nobody changed it yet
+	if *made.Id != *o.Id {
+		t.Errorf("created %s, which is %s", *made.Id, *o.Id)
+	}
 	refused(c.org.CreateOrganization(ctx, &organizations.CreateOrganizationInput{}))(t, "AlreadyInOrganizationException")
 	refused(c.org.DeleteOrganization(ctx, &organizations.DeleteOrganizationInput{}))(t, "OrganizationNotEmptyException")
 

@@ -153,6 +153,13 @@ func (d *Directory) PutOrganization(tx store.Tx, o Organization) error {
 	return orgTable.Put(tx, o, o.ID)
 }
 
+// Kept reports whether an organization has a record: that of a development server has none until something of it is
+// changed.
+func (d *Directory) Kept(tx store.Tx, o Organization) (bool, error) {
+	_, ok, err := orgTable.Get(tx, o.ID)
+	return ok, err
+}
+
 // DeleteOrganization removes an organization in which nothing but the managing account is left,
 // without its policies' and units' records.
 func (d *Directory) DeleteOrganization(tx store.Tx, o Organization) error {

@@ -1,6 +1,7 @@
 package org
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -26,7 +27,7 @@ func (s *Service) CreateOrganization(ctx context.Context, c *guard.Call, in *org
 			}
 		}
 		if exists {
-			return errAlreadyIn
+			return s.adopt(tx, c, in, old, out)
 		}
 		a, _, err := directory.Accounts.Get(tx, c.Account())
 		if err != nil {
@@ -47,6 +48,24 @@ func (s *Service) CreateOrganization(ctx context.Context, c *guard.Call, in *org
 		return s.dir.PutOrganization(tx, o)
 	})
 	return out, err
+}
+
+// adopt has the account that manages the organization of a development server create it, if nobody changed it yet: clients
+// begin so. Error: AlreadyInOrganizationException.
+func (s *Service) adopt(tx store.Tx, c *guard.Call, in *organizationsapi.CreateOrganizationRequest, o directory.Organization, out *organizationsapi.CreateOrganizationResponse) error {
+	kept, err := s.dir.Kept(tx, o)
+	if err != nil || kept || o.Management != c.Account() {
+		return cmp.Or(err, error(errAlreadyIn))
+	}
+	m, _, err := s.dir.Member(tx, o, o.Management)
+	if err != nil {
+		return err
+	}
+	o.Billing = api.Val(in.FeatureSet) == organizationsapi.OrganizationFeatureSetCONSOLIDATED_BILLING
+	out.Organization = show(o, m)
+	c.Touch(o.ARN(), o.Management, "AWS::Organizations::Organization")
+	c.Respond(out)
+	return s.dir.PutOrganization(tx, o)
 }
 
 // stays reports whether the caller's account cannot join another organization: only an idle one of
