@@ -47,7 +47,7 @@ var gaps = []gap{
 		ec2:AttachVolume/instance ec2:CreateImage/instance ec2:CreateSnapshots/instance ec2:CreateTags/instance
 		ec2:DescribeInstanceAttribute/instance ec2:DetachVolume/instance ec2:GetInstanceUefiData/instance
 		ec2:ModifyInstanceAttribute/instance ec2:RebootInstances/instance ec2:RunInstances/instance ec2:StartInstances/instance
-		ec2:StopInstances/instance ec2:TerminateInstances/instance ec2:AssociateAddress/instance ec2:DisassociateAddress/instance ec2:AssociateIamInstanceProfile/instance
+		ec2:StopInstances/instance ec2:TerminateInstances/instance ec2:AssociateAddress/instance ec2:DisassociateAddress/instance ec2:ModifyInstanceCapacityReservationAttributes/instance ec2:ModifyPrivateDnsNameOptions/instance ec2:AssociateIamInstanceProfile/instance
 		ec2:CreateFleet/instance ec2:DisassociateIamInstanceProfile/instance ec2:GetConsoleOutput/instance ec2:GetLaunchTemplateData/instance
 		ec2:GetPasswordData/instance ec2:ModifyInstanceMetadataOptions/instance ec2:MonitorInstances/instance ec2:ReplaceIamInstanceProfileAssociation/instance
 		ec2:ResetInstanceAttribute/instance ec2:UnmonitorInstances/instance`},
@@ -57,7 +57,7 @@ var gaps = []gap{
 		ec2:AttachVolume/instance ec2:CreateImage/instance ec2:CreateSnapshots/instance ec2:CreateTags/instance
 		ec2:DescribeInstanceAttribute/instance ec2:DetachVolume/instance ec2:GetInstanceUefiData/instance
 		ec2:ModifyInstanceAttribute/instance ec2:RebootInstances/instance ec2:RunInstances/instance ec2:StartInstances/instance
-		ec2:StopInstances/instance ec2:TerminateInstances/instance ec2:AssociateAddress/instance ec2:DisassociateAddress/instance ec2:AssociateIamInstanceProfile/instance
+		ec2:StopInstances/instance ec2:TerminateInstances/instance ec2:AssociateAddress/instance ec2:DisassociateAddress/instance ec2:ModifyInstanceCapacityReservationAttributes/instance ec2:ModifyPrivateDnsNameOptions/instance ec2:AssociateIamInstanceProfile/instance
 		ec2:CreateFleet/instance ec2:DisassociateIamInstanceProfile/instance ec2:GetConsoleOutput/instance ec2:GetLaunchTemplateData/instance
 		ec2:GetPasswordData/instance ec2:ModifyInstanceMetadataOptions/instance ec2:MonitorInstances/instance ec2:ReplaceIamInstanceProfileAssociation/instance
 		ec2:ResetInstanceAttribute/instance ec2:UnmonitorInstances/instance`},
@@ -72,7 +72,7 @@ var gaps = []gap{
 		ec2:DescribeVolumeAttribute/volume ec2:DetachVolume/instance ec2:DetachVolume/volume ec2:GetInstanceUefiData/instance
 		ec2:ModifyInstanceAttribute/instance ec2:ModifyLaunchTemplate/launch-template ec2:RebootInstances/instance
 		ec2:RunInstances/instance ec2:RunInstances/launch-template ec2:RunInstances/network-interface ec2:RunInstances/volume
-		ec2:StartInstances/instance ec2:StopInstances/instance ec2:TerminateInstances/instance ec2:AssociateAddress/instance ec2:DisassociateAddress/instance
+		ec2:StartInstances/instance ec2:StopInstances/instance ec2:TerminateInstances/instance ec2:AssociateAddress/instance ec2:DisassociateAddress/instance ec2:ModifyInstanceCapacityReservationAttributes/instance ec2:ModifyPrivateDnsNameOptions/instance
 		ec2:AssociateIamInstanceProfile/instance ec2:DisassociateIamInstanceProfile/instance ec2:GetConsoleOutput/instance
 		ec2:GetLaunchTemplateData/instance ec2:GetPasswordData/instance ec2:ModifyFleet/launch-template ec2:ModifyInstanceMetadataOptions/instance
 		ec2:MonitorInstances/instance ec2:ReplaceIamInstanceProfileAssociation/instance ec2:ResetInstanceAttribute/instance
@@ -83,7 +83,7 @@ var gaps = []gap{
 		ec2:AttachVolume/instance ec2:CopySnapshot/snapshot ec2:CreateImage/instance ec2:CreateTags/instance
 		ec2:DescribeInstanceAttribute/instance ec2:DetachVolume/instance ec2:GetInstanceUefiData/instance
 		ec2:ModifyInstanceAttribute/instance ec2:RebootInstances/instance ec2:RunInstances/instance
-		ec2:TerminateInstances/instance ec2:AssociateAddress/instance ec2:DisassociateAddress/instance ec2:AssociateIamInstanceProfile/instance ec2:DisassociateIamInstanceProfile/instance
+		ec2:TerminateInstances/instance ec2:AssociateAddress/instance ec2:DisassociateAddress/instance ec2:ModifyInstanceCapacityReservationAttributes/instance ec2:ModifyPrivateDnsNameOptions/instance ec2:AssociateIamInstanceProfile/instance ec2:DisassociateIamInstanceProfile/instance
 		ec2:GetConsoleOutput/instance ec2:GetLaunchTemplateData/instance ec2:GetPasswordData/instance ec2:ModifyInstanceMetadataOptions/instance
 		ec2:MonitorInstances/instance ec2:ReplaceIamInstanceProfileAssociation/instance ec2:ResetInstanceAttribute/instance
 		ec2:UnmonitorInstances/instance`},

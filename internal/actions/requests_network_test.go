@@ -57,6 +57,7 @@ func driveNetwork(s *testkit.Server, c caller, instance string) {
 	c.do("ec2:ModifySubnetAttribute", in{"SubnetId": subnet, "MapPublicIpOnLaunch": in{"Value": true}})
 	c.do("ec2:DisassociateAddress", in{"AssociationId": c.do("ec2:AssociateAddress", in{"AllocationId": address, "InstanceId": instance}).str("AssociationId")})
 	c.do("ec2:AssociateAddress", in{"AllocationId": address, "InstanceId": instance})
+	c.do("ec2:DescribeAddressesAttribute", in{"AllocationIds": []string{address}})
 	c.do("ec2:ReleaseAddress", in{"AllocationId": address})
 	c.do("ec2:DeleteSecurityGroup", in{"GroupId": group})
 	c.do("ec2:DeleteSubnet", in{"SubnetId": subnet})
@@ -74,6 +75,16 @@ func driveSettled(c caller, instance string) {
 	c.do("ec2:ModifyInstanceCreditSpecification", in{"InstanceCreditSpecifications": []in{{"InstanceId": instance, "CpuCredits": "standard"}}})
 	c.refused("ec2:ModifyInstancePlacement", "IncorrectInstanceState", in{"InstanceId": instance, "Tenancy": "dedicated"})
 	c.do("ec2:DescribeCapacityReservations", in{})
+	c.do("ec2:ModifyPrivateDnsNameOptions", in{"InstanceId": instance, "PrivateDnsHostnameType": "ip-name"})
+	c.refused("ec2:ModifyInstanceCapacityReservationAttributes", "IncorrectInstanceState", in{
+		"InstanceId": instance, "CapacityReservationSpecification": in{"CapacityReservationPreference": "none"},
+	})
+	shown := c.do("ec2:DescribeInstances", in{"InstanceIds": []string{instance}})
+	face := shown.str("Reservations.0.Instances.0.NetworkInterfaces.0.NetworkInterfaceId")
+	c.do("ec2:ModifyNetworkInterfaceAttribute", in{"NetworkInterfaceId": face, "SourceDestCheck": in{"Value": true}})
+	c.do("ec2:ModifyNetworkInterfaceAttribute", in{
+		"NetworkInterfaceId": face, "Groups": []string{shown.str("Reservations.0.Instances.0.SecurityGroups.0.GroupId")},
+	})
 	c.do("ec2:MonitorInstances", in{"InstanceIds": instance})
 	c.do("ec2:UnmonitorInstances", in{"InstanceIds": instance})
 	c.do("ec2:ResetInstanceAttribute", in{"InstanceId": instance, "Attribute": "sourceDestCheck"})

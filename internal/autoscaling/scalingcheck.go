@@ -229,7 +229,16 @@ func checkTracking(t *autoscalingapi.TargetTrackingConfiguration) error {
 	return nil
 }
 
-// checkLabel checks the label of a predefined metric: that of a load balancer's target group.
+// checkPredictiveLabel is [checkLabel] for predictive scaling, where labels of other metrics are let be: clients'
+// examples have them. Source: API Reference, PredictiveScalingPredefinedMetricPair.
+func checkPredictiveLabel(metric string, label *string) error {
+	if !strings.HasPrefix(metric, "ALB") {
+		return nil
+	}
+	return checkLabel(metric, label)
+}
+
+// checkLabel checks the label of a predefined metric of target tracking: that of a load balancer's target group.
 // Source: API Reference, PredefinedMetricSpecification.
 func checkLabel(metric string, label *string) error {
 	ofBalancer := strings.HasPrefix(metric, "ALB")
@@ -278,7 +287,7 @@ func completePredictive(p *autoscalingapi.PredictiveScalingConfiguration) error 
 	case pair != nil && (scaling || load):
 		return validation("A metric specification has either a metric pair or a scaling metric and a load metric, not both.")
 	case pair != nil:
-		return checkLabel(api.Val(pair.PredefinedMetricType), pair.ResourceLabel)
+		return checkPredictiveLabel(api.Val(pair.PredefinedMetricType), pair.ResourceLabel)
 	case !scaling || !load:
 		return validation("A metric specification needs a metric pair, or a scaling metric and a load metric.")
 	case m.PredefinedScalingMetricSpecification != nil && m.CustomizedScalingMetricSpecification != nil,
@@ -286,12 +295,12 @@ func completePredictive(p *autoscalingapi.PredictiveScalingConfiguration) error 
 		return validation("A metric is either predefined or customized, not both.")
 	}
 	if l := m.PredefinedLoadMetricSpecification; l != nil {
-		if err := checkLabel(api.Val(l.PredefinedMetricType), l.ResourceLabel); err != nil {
+		if err := checkPredictiveLabel(api.Val(l.PredefinedMetricType), l.ResourceLabel); err != nil {
 			return err
 		}
 	}
 	if l := m.PredefinedScalingMetricSpecification; l != nil {
-		return checkLabel(api.Val(l.PredefinedMetricType), l.ResourceLabel)
+		return checkPredictiveLabel(api.Val(l.PredefinedMetricType), l.ResourceLabel)
 	}
 	return nil
 }

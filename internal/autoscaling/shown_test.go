@@ -69,3 +69,24 @@ func TestGroupsWithoutTheirInstances(t *testing.T) {
 		}
 	}
 }
+
+// TestPredictiveLabels: predefined metrics of the group itself may have a label, which clients' examples give them.
+func TestPredictiveLabels(t *testing.T) {
+	w := newWorld(t)
+	w.must("CreateAutoScalingGroup", request("g", 0))
+	p := predictive()
+	p.AutoScalingGroupName = new("g")
+	own := autoscalingapi.PredictiveScalingMetricSpecification{
+		TargetValue: new(50.0),
+		PredefinedScalingMetricSpecification: &autoscalingapi.PredictiveScalingPredefinedScalingMetric{
+			PredefinedMetricType: new("ASGAverageCPUUtilization"), ResourceLabel: new("label"),
+		},
+		PredefinedLoadMetricSpecification: &autoscalingapi.PredictiveScalingPredefinedLoadMetric{
+			PredefinedMetricType: new("ASGTotalCPUUtilization"), ResourceLabel: new("label"),
+		},
+	}
+	p.PredictiveScalingConfiguration.MetricSpecifications = []autoscalingapi.PredictiveScalingMetricSpecification{own}
+	w.must("PutScalingPolicy", p)
+	own.PredefinedLoadMetricSpecification.PredefinedMetricType = new("ALBTargetGroupRequestCount")
+	guardtest.WantError(t, w.try("PutScalingPolicy", p), "ValidationError", "*")
+}

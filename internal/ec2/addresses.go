@@ -34,11 +34,12 @@ var elasticTable = store.Table[elasticRecord]{Bucket: "ec2/elastic-ip", Version:
 // elasticOperations are the handlers of Elastic IP addresses.
 func (s *Service) elasticOperations() map[string]guard.Handler {
 	return map[string]guard.Handler{
-		"AllocateAddress":     guard.Handle(s.AllocateAddress),
-		"ReleaseAddress":      guard.HandleVoid(s.ReleaseAddress),
-		"AssociateAddress":    guard.Handle(s.AssociateAddress),
-		"DisassociateAddress": guard.HandleVoid(s.DisassociateAddress),
-		"DescribeAddresses":   guard.Handle(s.DescribeAddresses),
+		"AllocateAddress":            guard.Handle(s.AllocateAddress),
+		"ReleaseAddress":             guard.HandleVoid(s.ReleaseAddress),
+		"AssociateAddress":           guard.Handle(s.AssociateAddress),
+		"DisassociateAddress":        guard.HandleVoid(s.DisassociateAddress),
+		"DescribeAddresses":          guard.Handle(s.DescribeAddresses),
+		"DescribeAddressesAttribute": guard.Handle(s.DescribeAddressesAttribute),
 	}
 }
 
@@ -315,15 +316,7 @@ func (s *Service) addressee(tx store.Tx, c *guard.Call, in *ec2api.AssociateAddr
 		}
 		return found[0], nil
 	}
-	for r, err := range instanceTable.Scan(tx, c.Region, c.Account()) {
-		if err != nil {
-			return instanceRecord{}, err
-		}
-		if r.Value.ENI == *in.NetworkInterfaceId && !r.Value.gone() {
-			return r.Value, nil
-		}
-	}
-	return instanceRecord{}, apierr.Newf("InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '%s' does not exist", *in.NetworkInterfaceId)
+	return s.interfaceOwner(tx, c, *in.NetworkInterfaceId)
 }
 
 var elasticFields = fields[ec2api.Address]{

@@ -21,7 +21,7 @@ type stage struct {
 	ec2   *testkit.Client
 	image string
 	// Ids of what there is. stopped is an instance, root its root volume.
-	stopped, root, volume, attached, snapshot, own, vpc, subnet, group, template, address, fleet, spot, spotFleet, rule, association string
+	stopped, root, volume, attached, snapshot, own, vpc, subnet, group, template, address, fleet, spot, spotFleet, rule, association, face string
 }
 
 func newStage(t *testing.T) *stage {
@@ -45,6 +45,7 @@ func newStage(t *testing.T) *stage {
 	srv.Advance(5 * time.Second)
 	testkit.Call[ec2api.VolumeAttachment](s.ec2, "AttachVolume", &ec2api.AttachVolumeRequest{VolumeId: &s.attached, InstanceId: &s.stopped, Device: new("/dev/sdg")})
 	now := testkit.Call[ec2api.DescribeInstancesResult](s.ec2, "DescribeInstances", &ec2api.DescribeInstancesRequest{InstanceIds: []string{s.stopped}})
+	s.face = *now.Reservations[0].Instances[0].NetworkInterfaces[0].NetworkInterfaceId
 	s.root = *now.Reservations[0].Instances[0].BlockDeviceMappings[0].Ebs.VolumeId
 	s.snapshot = *testkit.Call[ec2api.Snapshot](s.ec2, "CreateSnapshot", &ec2api.CreateSnapshotRequest{VolumeId: &s.volume}).SnapshotId
 	srv.Advance(5 * time.Second)
@@ -163,6 +164,11 @@ func (s *stage) mutations() []any {
 		&ec2api.DeregisterImageRequest{ImageId: &s.own},
 		&ec2api.DetachVolumeRequest{VolumeId: &s.attached},
 		&ec2api.DisassociateAddressRequest{AssociationId: &s.association},
+		&ec2api.ModifyInstanceCapacityReservationAttributesRequest{InstanceId: &s.stopped, CapacityReservationSpecification: &ec2api.CapacityReservationSpecification{
+			CapacityReservationPreference: new("none"),
+		}},
+		&ec2api.ModifyPrivateDnsNameOptionsRequest{InstanceId: &s.stopped, EnableResourceNameDnsARecord: new(true)},
+		&ec2api.ModifyNetworkInterfaceAttributeRequest{NetworkInterfaceId: &s.face, SourceDestCheck: &ec2api.AttributeBooleanValue{Value: new(false)}},
 		&ec2api.ModifySecurityGroupRulesRequest{GroupId: &s.group, SecurityGroupRules: []ec2api.SecurityGroupRuleUpdate{{
 			SecurityGroupRuleId: &s.rule, SecurityGroupRule: &ec2api.SecurityGroupRuleRequest{IpProtocol: new("-1"), CidrIpv4: new("10.0.0.0/8")},
 		}}},

@@ -18,13 +18,18 @@ import (
 func (s *Service) settingsOfInstances() map[string]guard.Handler {
 	return map[string]guard.Handler{
 		"ModifyInstanceMetadataOptions": guard.Handle(s.ModifyInstanceMetadataOptions),
-		"MonitorInstances":              guard.Handle(s.MonitorInstances),
-		"UnmonitorInstances":            guard.Handle(s.UnmonitorInstances),
-		"ResetInstanceAttribute":        guard.HandleVoid(s.ResetInstanceAttribute),
-		"GetConsoleOutput":              guard.Handle(s.GetConsoleOutput),
-		"GetPasswordData":               guard.Handle(s.GetPasswordData),
-		"GetLaunchTemplateData":         guard.Handle(s.GetLaunchTemplateData),
-		"DescribeSpotPriceHistory":      guard.Handle(s.DescribeSpotPriceHistory),
+
+		"ModifyInstanceCapacityReservationAttributes": guard.Handle(s.ModifyInstanceCapacityReservationAttributes),
+		"ModifyPrivateDnsNameOptions":                 guard.Handle(s.ModifyPrivateDnsNameOptions),
+		"ModifyNetworkInterfaceAttribute":             guard.HandleVoid(s.ModifyNetworkInterfaceAttribute),
+
+		"MonitorInstances":         guard.Handle(s.MonitorInstances),
+		"UnmonitorInstances":       guard.Handle(s.UnmonitorInstances),
+		"ResetInstanceAttribute":   guard.HandleVoid(s.ResetInstanceAttribute),
+		"GetConsoleOutput":         guard.Handle(s.GetConsoleOutput),
+		"GetPasswordData":          guard.Handle(s.GetPasswordData),
+		"GetLaunchTemplateData":    guard.Handle(s.GetLaunchTemplateData),
+		"DescribeSpotPriceHistory": guard.Handle(s.DescribeSpotPriceHistory),
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
-	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -110,9 +109,7 @@ func (s *Service) DescribeNetworkInterfaces(ctx context.Context, c *guard.Call, 
 			return err
 		}
 		all = slices.DeleteFunc(all, func(i *instanceRecord) bool { return i.gone() })
-		all, err = pick(all, in.NetworkInterfaceIds, func(i *instanceRecord) string { return i.ENI }, func(id string) error {
-			return apierr.Newf("InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '%s' does not exist", id)
-		})
+		all, err = pick(all, in.NetworkInterfaceIds, func(i *instanceRecord) string { return i.ENI }, errInterface)
 		if err != nil {
 			return err
 		}

@@ -119,5 +119,10 @@ func TestDisassociateAddress(t *testing.T) {
 	} {
 		h.refuse(h.owner(), &tt.in, tt.code, "*")
 	}
+	names := &ec2api.DescribeAddressesAttributeRequest{AllocationIds: []string{*address.AllocationId}, Attribute: new("domain-name")}
+	if got := ask[ec2api.DescribeAddressesAttributeResult](h.desk, h.owner(), names).Addresses; len(got) != 0 {
+		t.Errorf("names %+v", got)
+	}
 	h.done(&ec2api.ReleaseAddressRequest{AllocationId: address.AllocationId})
+	h.refuse(h.owner(), names, "InvalidAllocationID.NotFound", "*")
 }

@@ -141,6 +141,12 @@ func special(in any, known map[string]string) {
 		r.SecurityGroupRuleDescriptions, r.IpPermissions = []ec2api.SecurityGroupRuleDescription{{SecurityGroupRuleId: new("sgr-00000000")}}, nil
 	case *ec2api.UpdateSecurityGroupRuleDescriptionsEgressRequest:
 		r.SecurityGroupRuleDescriptions, r.IpPermissions = []ec2api.SecurityGroupRuleDescription{{SecurityGroupRuleId: new("sgr-00000000")}}, nil
+	case *ec2api.ModifyNetworkInterfaceAttributeRequest:
+		*r = ec2api.ModifyNetworkInterfaceAttributeRequest{NetworkInterfaceId: new("eni-00000000"), SourceDestCheck: &ec2api.AttributeBooleanValue{Value: new(true)}}
+	case *ec2api.ModifyInstanceCapacityReservationAttributesRequest:
+		r.CapacityReservationSpecification = &ec2api.CapacityReservationSpecification{CapacityReservationPreference: new("open")}
+	case *ec2api.ModifyPrivateDnsNameOptionsRequest:
+		*r = ec2api.ModifyPrivateDnsNameOptionsRequest{InstanceId: instance, EnableResourceNameDnsARecord: new(true)}
 	case *ec2api.DisassociateAddressRequest:
 		r.AssociationId, r.PublicIp = new("eipassoc-00000000"), nil
 	case *ec2api.ModifyInstanceAttributeRequest:

@@ -43,6 +43,8 @@ const (
 	ActivityStatusPending_Termination = "pending_termination"
 	ActivityStatusFulfilled           = "fulfilled"
 
+	AddressAttributeNameDomainName = "domain-name"
+
 	AffinityDefault = "default"
 	AffinityHost    = "host"
 

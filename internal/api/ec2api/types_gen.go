@@ -68,6 +68,14 @@ type Address struct {
 	PublicIp                *string `aws:"publicIp,q=PublicIp"`
 }
 
+// AddressAttribute is a shape of the model.
+type AddressAttribute struct {
+	PublicIp        *string          `aws:"publicIp,q=PublicIp"`
+	AllocationId    *string          `aws:"allocationId,q=AllocationId"`
+	PtrRecord       *string          `aws:"ptrRecord,q=PtrRecord"`
+	PtrRecordUpdate *PtrUpdateStatus `aws:"ptrRecordUpdate,q=PtrRecordUpdate"`
+}
+
 // AllocateAddressRequest is a shape of the model.
 type AllocateAddressRequest struct {
 	Domain                *string            `aws:"Domain,c=DomainType"`
@@ -1008,6 +1016,21 @@ type DescribeAccountAttributesRequest struct {
 // DescribeAccountAttributesResult is a shape of the model.
 type DescribeAccountAttributesResult struct {
 	AccountAttributes []AccountAttribute `aws:"accountAttributeSet,q=AccountAttributeSet"`
+}
+
+// DescribeAddressesAttributeRequest is a shape of the model.
+type DescribeAddressesAttributeRequest struct {
+	AllocationIds []string `aws:"AllocationId"`
+	Attribute     *string  `aws:"Attribute,c=AddressAttributeName"`
+	NextToken     *string  `aws:"NextToken"`
+	MaxResults    *int32   `aws:"MaxResults,c=AddressMaxResults"`
+	DryRun        *bool    `aws:"DryRun"`
+}
+
+// DescribeAddressesAttributeResult is a shape of the model.
+type DescribeAddressesAttributeResult struct {
+	Addresses []AddressAttribute `aws:"addressSet,q=AddressSet"`
+	NextToken *string            `aws:"nextToken,q=NextToken"`
 }
 
 // DescribeAddressesRequest is a shape of the model.
@@ -1990,10 +2013,21 @@ type ElasticInferenceAcceleratorAssociation struct {
 	ElasticInferenceAcceleratorAssociationTime  *time.Time `aws:"elasticInferenceAcceleratorAssociationTime,q=ElasticInferenceAcceleratorAssociationTime"`
 }
 
+// EnaSrdSpecification is a shape of the model.
+type EnaSrdSpecification struct {
+	EnaSrdEnabled          *bool                   `aws:"EnaSrdEnabled"`
+	EnaSrdUdpSpecification *EnaSrdUdpSpecification `aws:"EnaSrdUdpSpecification"`
+}
+
 // EnaSrdSpecificationRequest is a shape of the model.
 type EnaSrdSpecificationRequest struct {
 	EnaSrdEnabled          *bool                          `aws:"EnaSrdEnabled"`
 	EnaSrdUdpSpecification *EnaSrdUdpSpecificationRequest `aws:"EnaSrdUdpSpecification"`
+}
+
+// EnaSrdUdpSpecification is a shape of the model.
+type EnaSrdUdpSpecification struct {
+	EnaSrdUdpEnabled *bool `aws:"EnaSrdUdpEnabled"`
 }
 
 // EnaSrdUdpSpecificationRequest is a shape of the model.
@@ -3824,6 +3858,18 @@ type ModifyInstanceAttributeRequest struct {
 	EnaSupport                        *AttributeBooleanValue                    `aws:"enaSupport,q=EnaSupport"`
 }
 
+// ModifyInstanceCapacityReservationAttributesRequest is a shape of the model.
+type ModifyInstanceCapacityReservationAttributesRequest struct {
+	InstanceId                       *string                           `aws:"InstanceId,req"`
+	CapacityReservationSpecification *CapacityReservationSpecification `aws:"CapacityReservationSpecification,req"`
+	DryRun                           *bool                             `aws:"DryRun"`
+}
+
+// ModifyInstanceCapacityReservationAttributesResult is a shape of the model.
+type ModifyInstanceCapacityReservationAttributesResult struct {
+	Return *bool `aws:"return,q=Return"`
+}
+
 // ModifyInstanceCreditSpecificationRequest is a shape of the model.
 type ModifyInstanceCreditSpecificationRequest struct {
 	DryRun                       *bool                                `aws:"DryRun"`
@@ -3898,6 +3944,35 @@ type ModifyLaunchTemplateRequest struct {
 // ModifyLaunchTemplateResult is a shape of the model.
 type ModifyLaunchTemplateResult struct {
 	LaunchTemplate *LaunchTemplate `aws:"launchTemplate,q=LaunchTemplate"`
+}
+
+// ModifyNetworkInterfaceAttributeRequest is a shape of the model.
+type ModifyNetworkInterfaceAttributeRequest struct {
+	EnaSrdSpecification             *EnaSrdSpecification                    `aws:"EnaSrdSpecification"`
+	EnablePrimaryIpv6               *bool                                   `aws:"EnablePrimaryIpv6"`
+	ConnectionTrackingSpecification *ConnectionTrackingSpecificationRequest `aws:"ConnectionTrackingSpecification"`
+	AssociatePublicIpAddress        *bool                                   `aws:"AssociatePublicIpAddress"`
+	AssociatedSubnetIds             []string                                `aws:"AssociatedSubnetId,item=AssociatedSubnetId"`
+	DryRun                          *bool                                   `aws:"dryRun,q=DryRun"`
+	NetworkInterfaceId              *string                                 `aws:"networkInterfaceId,q=NetworkInterfaceId,req"`
+	Description                     *AttributeValue                         `aws:"description,q=Description"`
+	SourceDestCheck                 *AttributeBooleanValue                  `aws:"sourceDestCheck,q=SourceDestCheck"`
+	Groups                          []string                                `aws:"SecurityGroupId,item=SecurityGroupId"`
+	Attachment                      *NetworkInterfaceAttachmentChanges      `aws:"attachment,q=Attachment"`
+}
+
+// ModifyPrivateDnsNameOptionsRequest is a shape of the model.
+type ModifyPrivateDnsNameOptionsRequest struct {
+	DryRun                          *bool   `aws:"DryRun"`
+	InstanceId                      *string `aws:"InstanceId,req"`
+	PrivateDnsHostnameType          *string `aws:"PrivateDnsHostnameType,c=HostnameType"`
+	EnableResourceNameDnsARecord    *bool   `aws:"EnableResourceNameDnsARecord"`
+	EnableResourceNameDnsAAAARecord *bool   `aws:"EnableResourceNameDnsAAAARecord"`
+}
+
+// ModifyPrivateDnsNameOptionsResult is a shape of the model.
+type ModifyPrivateDnsNameOptionsResult struct {
+	Return *bool `aws:"return,q=Return"`
 }
 
 // ModifySecurityGroupRulesRequest is a shape of the model.
@@ -4124,6 +4199,14 @@ type NetworkInterfaceAttachment struct {
 	EnaQueueCount       *int32                         `aws:"enaQueueCount,q=EnaQueueCount"`
 }
 
+// NetworkInterfaceAttachmentChanges is a shape of the model.
+type NetworkInterfaceAttachmentChanges struct {
+	DefaultEnaQueueCount *bool   `aws:"DefaultEnaQueueCount"`
+	EnaQueueCount        *int32  `aws:"EnaQueueCount"`
+	AttachmentId         *string `aws:"attachmentId,q=AttachmentId"`
+	DeleteOnTermination  *bool   `aws:"deleteOnTermination,q=DeleteOnTermination"`
+}
+
 // NetworkInterfaceCount is a shape of the model.
 type NetworkInterfaceCount struct {
 	Min *int32 `aws:"min,q=Min"`
@@ -4318,6 +4401,13 @@ type ProductCode struct {
 // PropagatingVgw is a shape of the model.
 type PropagatingVgw struct {
 	GatewayId *string `aws:"gatewayId,q=GatewayId"`
+}
+
+// PtrUpdateStatus is a shape of the model.
+type PtrUpdateStatus struct {
+	Value  *string `aws:"value,q=Value"`
+	Status *string `aws:"status,q=Status"`
+	Reason *string `aws:"reason,q=Reason"`
 }
 
 // PublicIpDnsNameOptions is a shape of the model.
