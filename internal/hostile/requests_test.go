@@ -77,7 +77,8 @@ var ec2Members = map[string]map[string]string{
 	"CreateVpc": {"CidrBlock": "10.0.0.0/16"}, "CreateSubnet": {"CidrBlock": "10.0.0.0/24", "VpcId": "vpc-00000000"},
 	"CreatePlacementGroup": {"GroupName": "g"}, "DeleteSecurityGroup": {"GroupId": "sg-00000000"}, "DeleteKeyPair": {"KeyName": "k"},
 	"ReleaseAddress": {"AllocationId": "eipalloc-00000000"}, "ModifySubnetAttribute": {"SubnetId": "subnet-00000000"},
-	"ModifySecurityGroupRules": {"GroupId": "sg-00000000"}, "UpdateSecurityGroupRuleDescriptionsIngress": {"GroupId": "sg-00000000"},
+	"DescribeAddressesAttribute": {"Attribute": "domain-name"},
+	"ModifySecurityGroupRules":   {"GroupId": "sg-00000000"}, "UpdateSecurityGroupRuleDescriptionsIngress": {"GroupId": "sg-00000000"},
 	"UpdateSecurityGroupRuleDescriptionsEgress": {"GroupId": "sg-00000000"}, "ModifyVpcAttribute": {"VpcId": "vpc-00000000", "EnableDnsSupport": ""},
 	"RevokeSecurityGroupIngress":    {"GroupId": "sg-00000000", "SecurityGroupRuleIds": "sgr-00000000"},
 	"RevokeSecurityGroupEgress":     {"GroupId": "sg-00000000", "SecurityGroupRuleIds": "sgr-00000000"},
@@ -147,6 +148,12 @@ func special(in any, known map[string]string) {
 		r.CapacityReservationSpecification = &ec2api.CapacityReservationSpecification{CapacityReservationPreference: new("open")}
 	case *ec2api.ModifyPrivateDnsNameOptionsRequest:
 		*r = ec2api.ModifyPrivateDnsNameOptionsRequest{InstanceId: instance, EnableResourceNameDnsARecord: new(true)}
+	case *ec2api.ModifyInstancePlacementRequest:
+		*r = ec2api.ModifyInstancePlacementRequest{InstanceId: instance, Tenancy: new("default")}
+	case *ec2api.ModifyInstanceMaintenanceOptionsRequest:
+		*r = ec2api.ModifyInstanceMaintenanceOptionsRequest{InstanceId: instance, AutoRecovery: new("default")}
+	case *ec2api.ModifyInstanceCreditSpecificationRequest:
+		r.InstanceCreditSpecifications = []ec2api.InstanceCreditSpecificationRequest{{InstanceId: instance, CpuCredits: new("standard")}}
 	case *ec2api.DisassociateAddressRequest:
 		r.AssociationId, r.PublicIp = new("eipassoc-00000000"), nil
 	case *ec2api.ModifyInstanceAttributeRequest:
