@@ -18,7 +18,7 @@ func testOrganization(t *testing.T, r *recorder, url string) {
 	c, ctx := r.admin(url, management), t.Context()
 	o := must(c.org.DescribeOrganization(ctx, &organizations.DescribeOrganizationInput{}))(t).Organization
 	root := must(c.org.ListRoots(ctx, &organizations.ListRootsInput{}))(t).Roots[0].Id
-	made := must(c.org.CreateOrganization(ctx, &organizations.CreateOrganizationInput{}))(t).Organization // nobody changed it yet
+	made := must(c.org.CreateOrganization(ctx, &organizations.CreateOrganizationInput{}))(t).Organization // clients begin so
 	if *made.Id != *o.Id {
 		t.Errorf("created %s, which is %s", *made.Id, *o.Id)
 	}

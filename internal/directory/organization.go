@@ -20,6 +20,7 @@ type Organization struct {
 	Types      map[PolicyType]TypeState `json:"types,omitempty"`
 	RootTags   []Tag                    `json:"rootTags,omitempty"`
 	Resource   *ResourcePolicy          `json:"resourcePolicy,omitempty"`
+	Claimed    bool                     `json:"claimed,omitempty"` // that of a development server: the managing account called CreateOrganization
 }
 
 // TypeState says whether policies of a type are in force. Attachments of an earlier epoch ended
@@ -151,13 +152,6 @@ func (d *Directory) NewOrganization(tx store.Tx, management Member) (Organizatio
 // PutOrganization writes what the organization says of itself.
 func (d *Directory) PutOrganization(tx store.Tx, o Organization) error {
 	return orgTable.Put(tx, o, o.ID)
-}
-
-// Kept reports whether an organization has a record: that of a development server has none until something of it is
-// changed.
-func (d *Directory) Kept(tx store.Tx, o Organization) (bool, error) {
-	_, ok, err := orgTable.Get(tx, o.ID)
-	return ok, err
 }
 
 // DeleteOrganization removes an organization in which nothing but the managing account is left,

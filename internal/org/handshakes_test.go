@@ -177,6 +177,7 @@ func TestIdleAccountsHaveOrganizationsOfTheirOwn(t *testing.T) {
 		t.Error("a new organization has the id of a deleted one")
 	}
 
+	boss.must(&organizationsapi.CreateOrganizationRequest{}) // that which it manages, whoever left it before
 	boss.refused(&organizationsapi.CreateOrganizationRequest{}, "AlreadyInOrganizationException", "*")
 	const placed, limited, made = "777700000001", "777700000002", "new@example.com"
 	boss.must(&organizationsapi.MoveAccountRequest{AccountId: new(placed), SourceParentId: new(rootID), DestinationParentId: new(boss.unit(rootID, "u"))})

@@ -1,7 +1,6 @@
 package org
 
 import (
-	"cmp"
 	"context"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -50,18 +49,17 @@ func (s *Service) CreateOrganization(ctx context.Context, c *guard.Call, in *org
 	return out, err
 }
 
-// adopt has the account that manages the organization of a development server create it, if nobody changed it yet: clients
-// begin so. Error: AlreadyInOrganizationException.
+// adopt has the account that manages the organization of a development server create it, once: clients begin so.
+// Error: AlreadyInOrganizationException.
 func (s *Service) adopt(tx store.Tx, c *guard.Call, in *organizationsapi.CreateOrganizationRequest, o directory.Organization, out *organizationsapi.CreateOrganizationResponse) error {
-	kept, err := s.dir.Kept(tx, o)
-	if err != nil || kept || o.Management != c.Account() {
-		return cmp.Or(err, error(errAlreadyIn))
+	if o.ID != directory.DevOrganization || o.Claimed || o.Management != c.Account() {
+		return errAlreadyIn
 	}
 	m, _, err := s.dir.Member(tx, o, o.Management)
 	if err != nil {
 		return err
 	}
-	o.Billing = api.Val(in.FeatureSet) == organizationsapi.OrganizationFeatureSetCONSOLIDATED_BILLING
+	o.Claimed, o.Billing = true, api.Val(in.FeatureSet) == organizationsapi.OrganizationFeatureSetCONSOLIDATED_BILLING
 	out.Organization = show(o, m)
 	c.Touch(o.ARN(), o.Management, "AWS::Organizations::Organization")
 	c.Respond(out)

@@ -31,7 +31,7 @@ func TestDevelopmentOrganization(t *testing.T) {
 		len(roots[0].PolicyTypes) != 1 || *roots[0].PolicyTypes[0].Type != scp {
 		t.Errorf("roots = %+v", roots)
 	}
-	made := get[organizationsapi.CreateOrganizationResponse](m, &organizationsapi.CreateOrganizationRequest{}).Organization // nobody changed it yet
+	made := get[organizationsapi.CreateOrganizationResponse](m, &organizationsapi.CreateOrganizationRequest{}).Organization // it begins so
 	if *made.Id != directory.DevOrganization || *made.FeatureSet != "ALL" || *made.MasterAccountId != management {
 		t.Errorf("created %+v", made)
 	}
