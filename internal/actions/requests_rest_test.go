@@ -112,7 +112,7 @@ func driveOrganizations(c caller) {
 	c.do("organizations:DeleteOrganizationalUnit", in{"OrganizationalUnitId": unit})
 	c.do("organizations:TagResource", in{"ResourceId": account, "Tags": tags})
 	c.do("organizations:CloseAccount", in{"AccountId": account})
-	c.refused("organizations:CreateOrganization", "AlreadyInOrganizationException", in{"FeatureSet": "ALL"})
+	c.do("organizations:CreateOrganization", in{"FeatureSet": "ALL"})
 	c.refused("organizations:DeleteOrganization", "OrganizationNotEmptyException", in{})
 }
 
