@@ -65,7 +65,7 @@ func (e *elasticRecord) describe(p *authz.Part) {
 // AllocateAddress gives the account an Elastic IP address. Source: EC2 API Reference, AllocateAddress.
 func (s *Service) AllocateAddress(ctx context.Context, c *guard.Call, in *ec2api.AllocateAddressRequest) (*ec2api.AllocateAddressResult, error) {
 	switch domain := api.Val(in.Domain); {
-	case domain != "" && domain != "vpc":
+	case domain != "" && domain != "vpc" && domain != "standard": // "standard" is a vpc one since EC2-Classic is gone
 		return nil, invalidValue("Invalid value '%s' for domain.", domain)
 	case in.CustomerOwnedIpv4Pool != nil || in.IpamPoolId != nil || api.Val(in.PublicIpv4Pool) != "" && *in.PublicIpv4Pool != "amazon":
 		return nil, apierr.New("UnsupportedOperation", "This server does not support address pools.")

@@ -267,7 +267,7 @@ func (s *Service) draftImageCopy(tx store.Tx, c *guard.Call, in *ec2api.CopyImag
 	fail := func(err error) (imageRecord, []snapshotDraft, *job, []tag, error) {
 		return imageRecord{}, nil, nil, nil, err
 	}
-	source, err := lookupImageIn(tx, *in.SourceRegion, c.Account(), api.Val(in.SourceImageId))
+	source, err := lookupImageIn(tx, *in.SourceRegion, c.Account(), api.Val(in.SourceImageId), c.Time)
 	if err != nil {
 		return fail(err)
 	}

@@ -3,6 +3,7 @@ package ec2
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -75,14 +76,14 @@ func (s *Service) ModifyImageAttribute(ctx context.Context, c *guard.Call, in *e
 	switch {
 	case in.Description != nil:
 		return text("Description", in.Description.Value, description)
-	case attribute == "description":
+	case strings.EqualFold(attribute, "description"):
 		return text("Description", in.Value, description)
 	case in.ImdsSupport != nil:
 		if v := api.Val(in.ImdsSupport.Value); v != "v2.0" {
 			return invalidValue("Value (%s) for parameter imdsSupport is invalid.", v)
 		}
 		return text("ImdsSupport", in.ImdsSupport.Value, func(r *imageRecord, v string) { r.IMDS = v })
-	case attribute != "" && attribute != launchPermission:
+	case attribute != "" && !strings.EqualFold(attribute, launchPermission):
 		return invalidValue("Value (%s) for parameter attribute is invalid. It cannot be modified.", attribute)
 	}
 	x, err := imageSharing(in)
@@ -183,7 +184,7 @@ func (s *Service) shareImage(ctx context.Context, c *guard.Call, id string, flag
 
 // ResetImageAttribute shares an image with nobody.
 func (s *Service) ResetImageAttribute(ctx context.Context, c *guard.Call, in *ec2api.ResetImageAttributeRequest) error {
-	if a := api.Val(in.Attribute); a != launchPermission {
+	if a := api.Val(in.Attribute); !strings.EqualFold(a, launchPermission) {
 		return invalidValue("Value (%s) for parameter attribute is invalid. Only launchPermission can be reset.", a)
 	}
 	return s.g.Update(ctx, c, func(tx store.Tx) error {

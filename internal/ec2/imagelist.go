@@ -121,7 +121,7 @@ func (s *Service) DescribeImages(ctx context.Context, c *guard.Call, in *ec2api.
 			if slices.ContainsFunc(all, func(r imageRecord) bool { return r.ID == id }) {
 				continue
 			}
-			switch _, err := s.lookupImage(tx, c, id); {
+			switch err := s.passGone(tx, c, id); {
 			case apierr.Code(err) == "InvalidAMIID.NotFound":
 				missing = append(missing, id)
 			case err != nil:

@@ -119,10 +119,10 @@ const platformLinux = "Linux/UNIX"
 
 // lookupImage finds an image that the caller may use.
 func (s *Service) lookupImage(tx store.Tx, c *guard.Call, id string) (imageRecord, error) {
-	return lookupImageIn(tx, c.Region, c.Account(), id)
+	return lookupImageIn(tx, c.Region, c.Account(), id, c.Time)
 }
 
-func lookupImageIn(tx store.Tx, region, account, id string) (imageRecord, error) {
+func lookupImageIn(tx store.Tx, region, account, id string, now time.Time) (imageRecord, error) {
 	if rest, ok := strings.CutPrefix(id, "ami-"); !ok || !isHex(rest) {
 		return imageRecord{}, apierr.Newf("InvalidAMIID.Malformed", "Invalid id: \"%s\" (expecting \"ami-...\")", id)
 	}
@@ -131,7 +131,7 @@ func lookupImageIn(tx store.Tx, region, account, id string) (imageRecord, error)
 	}
 	rec, ok, err := imageTable.find(tx, region, account, id)
 	if err == nil && (!ok || !rec.usable(account)) {
-		err = errNoImage(id)
+		err = errGoneImage(tx, region, account, id, now)
 	}
 	return rec, err
 }

@@ -93,3 +93,57 @@ func TestDeregistrationProtection(t *testing.T) {
 	want("disabled")
 	ask[ec2api.DeregisterImageResult](h.desk, me, gone)
 }
+
+// TestDeregisteredImages: lists pass them over, for a while or as long as an instance refers to them.
+func TestDeregisteredImages(t *testing.T) {
+	h := newHouse(t)
+	me := h.owner()
+	snap := h.snapshot(me, h.filled(me, "", "data"))
+	used, unused, last := h.register(me, "used", snap), h.register(me, "unused", snap), h.register(me, "last", snap)
+	instance := h.launch(me, used)
+	for _, id := range []string{used, unused} {
+		ask[ec2api.DeregisterImageResult](h.desk, me, &ec2api.DeregisterImageRequest{ImageId: &id})
+		h.refuse(me, &ec2api.DeregisterImageRequest{ImageId: &id}, "InvalidAMIID.Unavailable", "The image id '["+id+"]' is no longer available")
+		h.refuse(me, &ec2api.DescribeImageAttributeRequest{ImageId: &id, Attribute: new("launchPermission")}, "InvalidAMIID.Unavailable", "*")
+		h.refuse(h.root(theirs), &ec2api.DescribeImagesRequest{ImageIds: []string{id}}, "InvalidAMIID.NotFound", "*")
+		in := runRequest()
+		in.ImageId = &id
+		h.refuse(me, in, "InvalidAMIID.Unavailable", "*")
+	}
+	none := func(ids ...string) {
+		t.Helper()
+		if out := ask[ec2api.DescribeImagesResult](h.desk, me, &ec2api.DescribeImagesRequest{ImageIds: ids}); len(out.Images) != 0 {
+			t.Errorf("listed: %+v", out.Images)
+		}
+	}
+	none(used, unused)
+	h.Advance(2 * time.Hour)
+	none(used)
+	h.refuse(me, &ec2api.DescribeImagesRequest{ImageIds: []string{unused}}, "InvalidAMIID.NotFound", "The image id '["+unused+"]' does not exist")
+	ask[ec2api.DeregisterImageResult](h.desk, me, &ec2api.DeregisterImageRequest{ImageId: &last})
+	if n := h.count("ec2/image-gone"); n != 1 {
+		t.Errorf("%d deregistered images are remembered", n)
+	}
+	ask[ec2api.TerminateInstancesResult](h.desk, me, &ec2api.TerminateInstancesRequest{InstanceIds: []string{instance}})
+	h.Advance(time.Minute)
+	h.refuse(me, &ec2api.DescribeImagesRequest{ImageIds: []string{used}}, "InvalidAMIID.NotFound", "*")
+}
+
+// TestNamesOfAttributesHaveNoCase: clients write LaunchPermission, too.
+func TestNamesOfAttributesHaveNoCase(t *testing.T) {
+	h := newHouse(t)
+	me := h.owner()
+	snap := h.snapshot(me, h.filled(me, "", "data"))
+	id := h.register(me, "base", snap)
+	for _, in := range []any{
+		&ec2api.ModifyImageAttributeRequest{ImageId: &id, Attribute: new("LaunchPermission"), LaunchPermission: &ec2api.LaunchPermissionModifications{Add: []ec2api.LaunchPermission{{UserId: new(theirs)}}}},
+		&ec2api.ModifyImageAttributeRequest{ImageId: &id, Attribute: new("Description"), Value: new("text")},
+	} {
+		if _, err := h.try(me, in); err != nil {
+			t.Errorf("%T: %v", in, err)
+		}
+	}
+	if w := h.image(h.root(theirs), id); *w.Description != "text" {
+		t.Errorf("image %+v", w)
+	}
+}

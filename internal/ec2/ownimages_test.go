@@ -256,7 +256,9 @@ func TestImageRefusals(t *testing.T) {
 	if len(res.DeleteSnapshotResults) != 1 || *res.DeleteSnapshotResults[0].ReturnCode != "success" {
 		t.Errorf("%+v", res)
 	}
-	h.refuse(h.owner(), &ec2api.DescribeImagesRequest{ImageIds: []string{first}}, "InvalidAMIID.NotFound", "*")
+	if out := ask[ec2api.DescribeImagesResult](h.desk, h.owner(), &ec2api.DescribeImagesRequest{ImageIds: []string{first}}); len(out.Images) != 0 {
+		t.Errorf("a deregistered image is listed: %+v", out.Images)
+	}
 	h.refuse(h.owner(), &ec2api.DescribeSnapshotsRequest{SnapshotIds: []string{snap}}, "InvalidSnapshot.NotFound", "*")
 }
 

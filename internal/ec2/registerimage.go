@@ -198,6 +198,9 @@ func (s *Service) DeregisterImage(ctx context.Context, c *guard.Call, in *ec2api
 		if err := imageTable.remove(tx, img.Region, img.Owner, img.ID); err != nil {
 			return err
 		}
+		if err := rememberGone(tx, &img, c.Time); err != nil {
+			return err
+		}
 		c.Respond(out)
 		return dropTags(tx, img.Region, img.Owner, img.ID)
 	})
