@@ -147,6 +147,7 @@ func TestSettingsRefused(t *testing.T) {
 		{"function", func(in *input) {
 			in.TerminationPolicies = []string{"arn:aws:lambda:us-west-2:" + account + ":function:f:1"}
 		}},
+		{"warm-up", func(in *input) { in.DefaultInstanceWarmup = new(int32(-2)) }},
 		{"short life", func(in *input) { in.MaxInstanceLifetime = new(int32(3600)) }},
 		{"long life", func(in *input) { in.MaxInstanceLifetime = new(int32(31536001)) }},
 		{"grace period", func(in *input) { in.HealthCheckGracePeriod = new(int32(-1)) }},
@@ -174,6 +175,12 @@ func TestSettingsRefused(t *testing.T) {
 	w.must("UpdateAutoScalingGroup", &autoscalingapi.UpdateAutoScalingGroupType{AutoScalingGroupName: new("g"), MaxInstanceLifetime: new(int32(0))})
 	if g := w.group("g"); g.MaxInstanceLifetime != nil {
 		t.Errorf("the limit that was taken away: %d", *g.MaxInstanceLifetime)
+	}
+	for _, given := range []int32{30, -1} { // -1 takes it away
+		w.must("UpdateAutoScalingGroup", &autoscalingapi.UpdateAutoScalingGroupType{AutoScalingGroupName: new("g"), DefaultInstanceWarmup: &given})
+		if got := w.group("g").DefaultInstanceWarmup; (got == nil) != (given == -1) || got != nil && *got != given {
+			t.Errorf("a default warm-up of %d is shown as %v", given, got)
+		}
 	}
 }
 

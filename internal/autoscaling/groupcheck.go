@@ -150,6 +150,15 @@ func lifetime(given *int32) *int32 {
 	return given
 }
 
+// warmup is a default instance warm-up; -1 takes it away.
+// Source: API Reference, UpdateAutoScalingGroup, DefaultInstanceWarmup.
+func warmup(given *int32) *int32 {
+	if given != nil && *given == -1 {
+		return nil
+	}
+	return given
+}
+
 // Instances live a day at least, if their life is limited, and a year at most.
 const (
 	minLifetime = 86400
@@ -169,7 +178,7 @@ func (g *groupRecord) check() error {
 		return validation("HealthCheckGracePeriod must not be negative.")
 	case g.Cooldown < 0:
 		return validation("DefaultCooldown must not be negative.")
-	case g.Warmup != nil && *g.Warmup < -1:
+	case g.Warmup != nil && *g.Warmup < 0:
 		return validation("DefaultInstanceWarmup must not be negative.")
 	case !slices.Contains([]string{"", "units", "vcpu", "memory-mib"}, g.DesiredType):
 		return validation("Invalid DesiredCapacityType: %s. Valid values are units, vcpu and memory-mib.", g.DesiredType)

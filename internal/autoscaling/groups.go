@@ -96,7 +96,7 @@ func newGroup(c *guard.Call, in *autoscalingapi.CreateAutoScalingGroupType, sour
 		Zones: in.AvailabilityZones, zoneIDs: in.AvailabilityZoneIds, Subnets: api.Val(in.VPCZoneIdentifier), HealthCheckType: "EC2",
 		GracePeriod: api.Val(in.HealthCheckGracePeriod), TerminationPolicies: []string{"Default"},
 		Protect: api.Val(in.NewInstancesProtectedFromScaleIn), Role: api.Val(in.ServiceLinkedRoleARN),
-		MaxLifetime: lifetime(in.MaxInstanceLifetime), Rebalance: in.CapacityRebalance, Warmup: in.DefaultInstanceWarmup,
+		MaxLifetime: lifetime(in.MaxInstanceLifetime), Rebalance: in.CapacityRebalance, Warmup: warmup(in.DefaultInstanceWarmup),
 		Context: api.Val(in.Context), DesiredType: api.Val(in.DesiredCapacityType),
 		DeletionProtection: api.Val(in.DeletionProtection), MaintenanceMin: -1, MaintenanceMax: -1, Placement: api.Val(in.PlacementGroup),
 	}

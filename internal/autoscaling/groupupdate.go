@@ -112,7 +112,7 @@ func (s *Service) applyUpdate(g *groupRecord, in *autoscalingapi.UpdateAutoScali
 		g.Rebalance = in.CapacityRebalance
 	}
 	if in.DefaultInstanceWarmup != nil {
-		g.Warmup = in.DefaultInstanceWarmup
+		g.Warmup = warmup(in.DefaultInstanceWarmup)
 	}
 	if in.TerminationPolicies != nil {
 		g.TerminationPolicies = in.TerminationPolicies
