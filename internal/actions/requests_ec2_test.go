@@ -80,6 +80,9 @@ func ownImage(s *testkit.Server, c caller) (image, snapshot string) {
 
 func driveEC2Reads(c caller) {
 	c.do("ec2:DescribeInstanceTypes", in{"InstanceTypes": "m5.large"})
+	c.do("ec2:GetInstanceTypesFromInstanceRequirements", in{
+		"ArchitectureTypes": "x86_64", "VirtualizationTypes": "hvm", "InstanceRequirements": in{"VCpuCount": in{"Min": 2}, "MemoryMiB": in{"Min": 4096}},
+	})
 	for _, name := range []string{
 		"RouteTables", "AvailabilityZones", "Regions", "InstanceTypeOfferings", "Images", "Snapshots", "NetworkInterfaces", "InternetGateways",
 		"NetworkAcls", "KeyPairs", "AccountAttributes", "SecurityGroupRules", "Addresses", "PlacementGroups", "LaunchTemplates", "Instances", "InstanceStatus", "Volumes", "VolumeStatus", "Tags",

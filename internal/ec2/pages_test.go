@@ -63,7 +63,14 @@ func TestPages(t *testing.T) {
 		"DescribeFleetInstances":         func(v reflect.Value) { v.FieldByName("FleetId").Set(reflect.ValueOf(&s.fleet)) },
 		"DescribeSpotFleetInstances":     func(v reflect.Value) { v.FieldByName("SpotFleetRequestId").Set(reflect.ValueOf(&s.spotFleet)) },
 		"DescribeLaunchTemplateVersions": func(v reflect.Value) { v.FieldByName("LaunchTemplateId").Set(reflect.ValueOf(&s.template)) },
-		"GetSecurityGroupsForVpc":        func(v reflect.Value) { v.FieldByName("VpcId").Set(reflect.ValueOf(&s.vpc)) },
+		"GetInstanceTypesFromInstanceRequirements": func(v reflect.Value) {
+			v.Set(reflect.ValueOf(ec2api.GetInstanceTypesFromInstanceRequirementsRequest{
+				ArchitectureTypes: []string{"arm64"}, VirtualizationTypes: []string{"hvm"}, InstanceRequirements: &ec2api.InstanceRequirementsRequest{
+					VCpuCount: &ec2api.VCpuCountRangeRequest{Min: new(int32(2)), Max: new(int32(2))}, MemoryMiB: &ec2api.MemoryMiBRequest{Min: new(int32(1))},
+				},
+			}))
+		},
+		"GetSecurityGroupsForVpc": func(v reflect.Value) { v.FieldByName("VpcId").Set(reflect.ValueOf(&s.vpc)) },
 		"DescribeSpotFleetRequestHistory": func(v reflect.Value) {
 			v.FieldByName("SpotFleetRequestId").Set(reflect.ValueOf(&s.spotFleet))
 			v.FieldByName("StartTime").Set(reflect.ValueOf(new(time.Now().Add(-time.Hour))))

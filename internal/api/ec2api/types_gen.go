@@ -2396,6 +2396,23 @@ type GetImageBlockPublicAccessStateResult struct {
 	ManagedBy                   *string `aws:"managedBy,q=ManagedBy,c=ManagedBy"`
 }
 
+// GetInstanceTypesFromInstanceRequirementsRequest is a shape of the model.
+type GetInstanceTypesFromInstanceRequirementsRequest struct {
+	DryRun               *bool                        `aws:"DryRun"`
+	ArchitectureTypes    []string                     `aws:"ArchitectureType,e=ArchitectureType,req,c=ArchitectureTypeSet"`
+	VirtualizationTypes  []string                     `aws:"VirtualizationType,e=VirtualizationType,req,c=VirtualizationTypeSet"`
+	InstanceRequirements *InstanceRequirementsRequest `aws:"InstanceRequirements,req"`
+	MaxResults           *int32                       `aws:"MaxResults"`
+	NextToken            *string                      `aws:"NextToken"`
+	Context              *string                      `aws:"Context"`
+}
+
+// GetInstanceTypesFromInstanceRequirementsResult is a shape of the model.
+type GetInstanceTypesFromInstanceRequirementsResult struct {
+	InstanceTypes []InstanceTypeInfoFromInstanceRequirements `aws:"instanceTypeSet,q=InstanceTypeSet"`
+	NextToken     *string                                    `aws:"nextToken,q=NextToken"`
+}
+
 // GetInstanceUefiDataRequest is a shape of the model.
 type GetInstanceUefiDataRequest struct {
 	InstanceId *string `aws:"InstanceId,req"`
@@ -3134,6 +3151,11 @@ type InstanceTypeInfo struct {
 	PhcSupport                    *string                   `aws:"phcSupport,q=PhcSupport,c=PhcSupport"`
 	RebootMigrationSupport        *string                   `aws:"rebootMigrationSupport,q=RebootMigrationSupport,c=RebootMigrationSupport"`
 	SupportedInRegion             *bool                     `aws:"supportedInRegion,q=SupportedInRegion"`
+}
+
+// InstanceTypeInfoFromInstanceRequirements is a shape of the model.
+type InstanceTypeInfoFromInstanceRequirements struct {
+	InstanceType *string `aws:"instanceType,q=InstanceType"`
 }
 
 // InstanceTypeOffering is a shape of the model.

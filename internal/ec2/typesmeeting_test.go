@@ -1,0 +1,57 @@
+package ec2_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+)
+
+func TestTypesWithAttributes(t *testing.T) {
+	d := newDesk(t)
+	ask2 := func(change func(*ec2api.GetInstanceTypesFromInstanceRequirementsRequest)) *ec2api.GetInstanceTypesFromInstanceRequirementsRequest {
+		in := &ec2api.GetInstanceTypesFromInstanceRequirementsRequest{
+			ArchitectureTypes: []string{"x86_64"}, VirtualizationTypes: []string{"hvm"},
+			InstanceRequirements: &ec2api.InstanceRequirementsRequest{
+				VCpuCount: &ec2api.VCpuCountRangeRequest{Min: new(int32(2)), Max: new(int32(2))},
+				MemoryMiB: &ec2api.MemoryMiBRequest{Min: new(int32(8192)), Max: new(int32(8192))},
+			},
+		}
+		change(in)
+		return in
+	}
+	names := func(change func(*ec2api.GetInstanceTypesFromInstanceRequirementsRequest)) (out []string) {
+		for _, i := range ask[ec2api.GetInstanceTypesFromInstanceRequirementsResult](d, d.root(mine), ask2(change)).InstanceTypes {
+			out = append(out, *i.InstanceType)
+		}
+		return out
+	}
+	type request = ec2api.GetInstanceTypesFromInstanceRequirementsRequest
+	plain := names(func(*request) {})
+	if !slices.Contains(plain, "m5.large") || slices.Contains(plain, "t3.large") || slices.Contains(plain, "m6g.large") || slices.Contains(plain, "m5.xlarge") {
+		t.Errorf("two processors and 8 GiB: %v", plain)
+	}
+	if all := names(func(in *request) { in.InstanceRequirements.BurstablePerformance = new("included") }); !slices.Contains(all, "t3.large") {
+		t.Errorf("with burstable ones: %v", all)
+	}
+	if arm := names(func(in *request) { in.ArchitectureTypes = []string{"arm64"} }); !slices.Contains(arm, "m6g.large") || slices.Contains(arm, "m5.large") {
+		t.Errorf("of another architecture: %v", arm)
+	}
+	if old := names(func(in *request) { in.VirtualizationTypes = []string{"paravirtual"} }); slices.Contains(old, "m5.large") {
+		t.Errorf("paravirtual: %v", old)
+	}
+	for name, tt := range map[string]struct {
+		change func(*request)
+		code   string
+	}{
+		"architecture":   {func(in *request) { in.ArchitectureTypes = []string{"vax"} }, "InvalidParameterValue"},
+		"virtualization": {func(in *request) { in.VirtualizationTypes = []string{"half"} }, "InvalidParameterValue"},
+		"no memory":      {func(in *request) { in.InstanceRequirements.MemoryMiB = nil }, "MissingParameter"},
+		"both lists": {func(in *request) {
+			in.InstanceRequirements.AllowedInstanceTypes, in.InstanceRequirements.ExcludedInstanceTypes = []string{"m*"}, []string{"c*"}
+		}, "InvalidParameterCombination"},
+		"context": {func(in *request) { in.Context = new("x") }, "InvalidParameterValue"},
+	} {
+		t.Run(name, func(t *testing.T) { d.refuse(d.root(mine), ask2(tt.change), tt.code, "*") })
+	}
+}
