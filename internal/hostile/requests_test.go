@@ -90,6 +90,7 @@ var ec2Members = map[string]map[string]string{
 	"EnableSnapshotBlockPublicAccess": {"State": "block-all-sharing"}, "EnableImageBlockPublicAccess": {"ImageBlockPublicAccessState": "block-new-sharing"},
 	"ModifyImageAttribute": {"Attribute": "launchPermission", "UserIds": "111122223333", "OperationType": "add"}, "CreateTags": {"Value": "v"},
 	"EnableFastSnapshotRestores": {"AvailabilityZones": "us-east-1a"}, "DisableFastSnapshotRestores": {"AvailabilityZones": "us-east-1a"},
+	"GetInstanceTypesFromInstanceRequirements": {"ArchitectureTypes": "x86_64", "VirtualizationTypes": "hvm", "Context": ""},
 	"LockSnapshot": {"LockMode": "governance"}, "AssociateIamInstanceProfile": {"Arn": "", "Name": "ip"},
 }
 
