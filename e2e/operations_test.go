@@ -136,7 +136,10 @@ func TestSharingIsDescribedAndReset(t *testing.T) {
 		t.Errorf("snapshot shared still with %+v", u)
 	}
 	must(c.ec2.DeregisterImage(ctx, &ec2.DeregisterImageInput{ImageId: &image}))(t)
-	refused(c.ec2.DescribeImages(ctx, &ec2.DescribeImagesInput{ImageIds: []string{image}}))(t, "InvalidAMIID.NotFound")
+	if left := must(c.ec2.DescribeImages(ctx, &ec2.DescribeImagesInput{ImageIds: []string{image}}))(t).Images; len(left) != 0 { // for a while, no error
+		t.Errorf("a deregistered image is listed: %+v", left)
+	}
+	refused(c.ec2.DeregisterImage(ctx, &ec2.DeregisterImageInput{ImageId: &image}))(t, "InvalidAMIID.Unavailable")
 }
 
 func TestLaunchTemplatesAreListedAndTheirDefaultChanges(t *testing.T) {

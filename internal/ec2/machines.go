@@ -26,6 +26,7 @@ func (s *Service) boot(ctx context.Context, region, account, id string) error {
 	var spec machineSpec
 	var host string
 	err := s.g.Read(ctx, func(tx store.Tx) error {
+		spec = machineSpec{}
 		i, ok, err := instanceTable.Get(tx, region, account, id)
 		if err != nil || !ok {
 			return gone(id, err)
