@@ -8,6 +8,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/store"
@@ -189,7 +190,7 @@ func (s *Service) finishCopy(tx store.Tx, j *job, end launch.Step) error {
 func (s *Service) CopyImage(ctx context.Context, c *guard.Call, in *ec2api.CopyImageRequest) (*ec2api.CopyImageResult, error) {
 	plain := *in
 	plain.ClientToken, plain.DryRun = nil, nil
-	hash := fingerprint(plain)
+	hash := idiom.Fingerprint(plain)
 	if err := imageCopyable(in); err != nil {
 		return nil, err
 	}
@@ -227,7 +228,7 @@ func (s *Service) CopyImage(ctx context.Context, c *guard.Call, in *ec2api.CopyI
 			return err
 		}
 		if in.ClientToken != nil {
-			if err := tokenTable.Put(tx, tokenRecord{Hash: hash, IDs: []string{img.ID}, Made: s.g.Now()}, c.Region, c.Account(), "CopyImage", *in.ClientToken); err != nil {
+			if err := idiom.Tokens.Put(tx, idiom.TokenRecord{Hash: hash, IDs: []string{img.ID}, Made: s.g.Now()}, c.Region, c.Account(), "CopyImage", *in.ClientToken); err != nil {
 				return err
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/store"
@@ -21,7 +22,7 @@ import (
 func (s *Service) CopyVolumes(ctx context.Context, c *guard.Call, in *ec2api.CopyVolumesRequest) (*ec2api.CopyVolumesResult, error) {
 	plain := *in
 	plain.ClientToken, plain.DryRun = nil, nil
-	hash := fingerprint(plain)
+	hash := idiom.Fingerprint(plain)
 	tags, err := tagSpecs(c, in.TagSpecifications, "volume")
 	if err != nil {
 		return nil, err
@@ -89,7 +90,7 @@ func (s *Service) CopyVolumes(ctx context.Context, c *guard.Call, in *ec2api.Cop
 		}
 		return nil, err
 	}
-	out, j, err := s.storeVolumeCopy(ctx, c, in, draft, tags["volume"], tokenRecord{Hash: hash})
+	out, j, err := s.storeVolumeCopy(ctx, c, in, draft, tags["volume"], idiom.TokenRecord{Hash: hash})
 	if err != nil || j == nil {
 		if rmErr := s.rack(src.Host).remove(ctx, snapshot); rmErr != nil {
 			s.log.Error("the file of a copy that was not made stays until the next start", "snapshot", snapshot, "error", rmErr)
@@ -104,7 +105,7 @@ func (s *Service) CopyVolumes(ctx context.Context, c *guard.Call, in *ec2api.Cop
 
 // storeVolumeCopy writes the copy and its job; the job is nil if an equal request was faster.
 func (s *Service) storeVolumeCopy(ctx context.Context, c *guard.Call, in *ec2api.CopyVolumesRequest,
-	draft func(store.Tx) (volumeRecord, *newDevice, error), tags []tag, token tokenRecord) (out *ec2api.CopyVolumesResult, j *job, err error) {
+	draft func(store.Tx) (volumeRecord, *newDevice, error), tags []tag, token idiom.TokenRecord) (out *ec2api.CopyVolumesResult, j *job, err error) {
 	err = s.g.Update(ctx, c, func(tx store.Tx) error {
 		out, j = nil, nil
 		v, d, err := draft(tx)
@@ -133,7 +134,7 @@ func (s *Service) storeVolumeCopy(ctx context.Context, c *guard.Call, in *ec2api
 		}
 		if in.ClientToken != nil {
 			token.IDs, token.Made = []string{v.ID}, s.g.Now()
-			if err := tokenTable.Put(tx, token, c.Region, c.Account(), "CopyVolumes", *in.ClientToken); err != nil {
+			if err := idiom.Tokens.Put(tx, token, c.Region, c.Account(), "CopyVolumes", *in.ClientToken); err != nil {
 				return err
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -194,7 +195,7 @@ func addSnapshot(tx store.Tx, d snapshotDraft) error {
 	if len(d.tags) == 0 {
 		return nil
 	}
-	return tagTable.Put(tx, d.tags, r.Region, r.Owner, r.ID)
+	return idiom.Tags.Put(tx, d.tags, r.Region, r.Owner, r.ID)
 }
 
 // completeLater sets the timer with which a snapshot is completed.
@@ -316,8 +317,8 @@ func (s *Service) draftSet(tx store.Tx, c *guard.Call, in *ec2api.CreateSnapshot
 // inherit adds tags of a source; those that a request gives win, and those of AWS stay behind.
 func inherit(own []tag, source map[string]string) []tag {
 	for _, t := range apiTags(source) {
-		if !reserved(*t.Key) && !slices.ContainsFunc(own, func(o tag) bool { return o.Key == *t.Key }) {
-			own = append(own, tag{*t.Key, *t.Value})
+		if !idiom.Reserved(*t.Key) && !slices.ContainsFunc(own, func(o tag) bool { return o.Key == *t.Key }) {
+			own = append(own, tag{Key: *t.Key, Value: *t.Value})
 		}
 	}
 	return own

@@ -7,6 +7,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/store"
@@ -18,7 +19,7 @@ import (
 func (s *Service) CreateVolume(ctx context.Context, c *guard.Call, in *ec2api.CreateVolumeRequest) (*ec2api.Volume, error) {
 	plain := *in
 	plain.ClientToken, plain.DryRun = nil, nil
-	hash := fingerprint(plain)
+	hash := idiom.Fingerprint(plain)
 	tags, err := tagSpecs(c, in.TagSpecifications, "volume")
 	if err != nil {
 		return nil, err
@@ -55,7 +56,7 @@ func (s *Service) CreateVolume(ctx context.Context, c *guard.Call, in *ec2api.Cr
 			return err
 		}
 		if in.ClientToken != nil {
-			if err := tokenTable.Put(tx, tokenRecord{Hash: hash, IDs: []string{v.ID}, Made: s.g.Now()}, c.Region, c.Account(), "CreateVolume", *in.ClientToken); err != nil {
+			if err := idiom.Tokens.Put(tx, idiom.TokenRecord{Hash: hash, IDs: []string{v.ID}, Made: s.g.Now()}, c.Region, c.Account(), "CreateVolume", *in.ClientToken); err != nil {
 				return err
 			}
 		}
@@ -180,7 +181,7 @@ func (s *Service) putNewVolume(tx store.Tx, c *guard.Call, v *volumeRecord, tags
 
 // knownVolume is the volume of an earlier request with the same client token. One that is gone
 // again cannot be asked for with that token.
-func (s *Service) knownVolume(tx store.Tx, c *guard.Call, t tokenRecord) (*ec2api.Volume, error) {
+func (s *Service) knownVolume(tx store.Tx, c *guard.Call, t idiom.TokenRecord) (*ec2api.Volume, error) {
 	v, ok, err := volumeTable.Get(tx, c.Region, c.Account(), t.IDs[0])
 	if err != nil {
 		return nil, err

@@ -76,7 +76,7 @@ func (d Direct) Add(tx store.Tx, c *guard.Call, snap DirectSnapshot, tags map[st
 	}
 	var list []tag
 	for _, t := range apiTags(tags) {
-		list = append(list, tag{*t.Key, *t.Value})
+		list = append(list, tag{Key: *t.Key, Value: *t.Value})
 	}
 	c.Touch(r.arn(), r.Owner, "AWS::EC2::Snapshot")
 	return addSnapshot(tx, snapshotDraft{r, list, d.s.name})

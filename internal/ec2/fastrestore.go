@@ -268,7 +268,7 @@ func (s *Service) DescribeFastSnapshotRestores(ctx context.Context, c *guard.Cal
 	out := &ec2api.DescribeFastSnapshotRestoresResult{}
 	err := s.viewList(ctx, c, "ec2:DescribeFastSnapshotRestores", in.DryRun, func(tx store.Tx) error {
 		out.FastSnapshotRestores = []ec2api.DescribeFastSnapshotRestoreSuccessItem{}
-		pass, err := s.restoreFields().filter(in.Filters)
+		pass, err := s.restoreFields().Filter(in.Filters)
 		if err != nil {
 			return err
 		}

@@ -141,7 +141,7 @@ func (s *Service) putMember(tx store.Tx, f *fleetRecord, m memberRecord) error {
 	if f.spotFleet() {
 		key = "aws:ec2spot:fleet-request-id"
 	}
-	if err := putTags(tx, f.Region, f.Account, m.Instance, []tag{{key, f.ID}}); err != nil {
+	if err := putTags(tx, f.Region, f.Account, m.Instance, []tag{{Key: key, Value: f.ID}}); err != nil {
 		return err
 	}
 	if err := fleetOf.Put(tx, f.ID, f.Region, f.Account, m.Instance); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -244,7 +245,7 @@ func (s *Service) CreateFleet(ctx context.Context, c *guard.Call, in *ec2api.Cre
 			return nil, err
 		}
 	}
-	token := clientToken{api.Val(in.ClientToken), fingerprint(string(f.Config), in.TagSpecifications)}
+	token := idiom.NewToken(api.Val(in.ClientToken), idiom.Fingerprint(string(f.Config), in.TagSpecifications))
 	seen := ""
 	err = s.g.Update(ctx, c, func(tx store.Tx) (err error) {
 		if err := prepare(tx); err != nil {
@@ -253,7 +254,7 @@ func (s *Service) CreateFleet(ctx context.Context, c *guard.Call, in *ec2api.Cre
 		if err := dryRun(in.DryRun); err != nil {
 			return err
 		}
-		if seen, err = token.seen(tx, c); err != nil || seen != "" {
+		if seen, err = token.Seen(tx, c); err != nil || seen != "" {
 			return err
 		}
 		if f.Type == fleetInstant {
@@ -263,7 +264,7 @@ func (s *Service) CreateFleet(ctx context.Context, c *guard.Call, in *ec2api.Cre
 		if err := putTags(tx, f.Region, f.Account, f.ID, specs["fleet"]); err != nil {
 			return err
 		}
-		if err := token.remember(tx, c, s.g.Now(), f.ID); err != nil {
+		if err := token.Remember(tx, c, s.g.Now(), f.ID); err != nil {
 			return err
 		}
 		return putFleet(tx, f)

@@ -80,16 +80,6 @@ func portOf(n *int32) []string {
 	return intOf(*n)
 }
 
-// each are the texts that items have.
-func each[T any](items []T, text func(T) *string) (out []string) {
-	for _, item := range items {
-		if v := text(item); v != nil {
-			out = append(out, *v)
-		}
-	}
-	return out
-}
-
 // DescribeSecurityGroups lists the caller's security groups.
 func (s *Service) DescribeSecurityGroups(ctx context.Context, c *guard.Call, in *ec2api.DescribeSecurityGroupsRequest) (*ec2api.DescribeSecurityGroupsResult, error) {
 	out := new(ec2api.DescribeSecurityGroupsResult)

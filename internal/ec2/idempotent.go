@@ -3,6 +3,7 @@ package ec2
 import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -15,7 +16,7 @@ const (
 )
 
 // knownToken is what an earlier request with the client token made; ok is false if there was none.
-func knownToken(tx store.Tx, c *guard.Call, op string, token *string, hash string) (t tokenRecord, ok bool, err error) {
+func knownToken(tx store.Tx, c *guard.Call, op string, token *string, hash string) (t idiom.TokenRecord, ok bool, err error) {
 	if token == nil {
 		return t, false, nil
 	}
@@ -26,7 +27,7 @@ func knownToken(tx store.Tx, c *guard.Call, op string, token *string, hash strin
 	if len(*token) > most || *token == "" {
 		return t, false, invalidValue("The client token is not valid: it has 1 to %d characters.", most)
 	}
-	if t, ok, err = tokenTable.Get(tx, c.Region, c.Account(), op, *token); err != nil || !ok {
+	if t, ok, err = idiom.Tokens.Get(tx, c.Region, c.Account(), op, *token); err != nil || !ok {
 		return t, ok, err
 	}
 	if t.Hash != hash {

@@ -25,9 +25,6 @@ func imageDevices(value func(imageDevice) []string) func(imageRecord) []string {
 	}
 }
 
-// fixed is a filter on something that is the same for all.
-func fixed[T any](values ...string) func(T) []string { return func(T) []string { return values } }
-
 var imageFields = fields[imageRecord]{
 	"image-id":             imageText(func(r imageRecord) string { return r.ID }),
 	"name":                 imageText(func(r imageRecord) string { return r.Name }),
@@ -131,7 +128,7 @@ func (s *Service) DescribeImages(ctx context.Context, c *guard.Call, in *ec2api.
 		if len(missing) > 0 {
 			return errNoImage(missing...)
 		}
-		passes, err := imageFields.filter(in.Filters)
+		passes, err := imageFields.Filter(in.Filters)
 		if err != nil {
 			return err
 		}

@@ -113,7 +113,7 @@ func (s *Service) selectInstances(tx store.Tx, c *guard.Call, ids []string, filt
 }
 
 func (s *Service) selectBy(tx store.Tx, c *guard.Call, known fields[*instanceRecord], ids []string, filters []ec2api.Filter) ([]*instanceRecord, map[string]map[string]string, error) {
-	pass, err := known.filter(filters)
+	pass, err := known.Filter(filters)
 	if err != nil {
 		return nil, nil, err
 	}

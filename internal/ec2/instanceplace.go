@@ -11,6 +11,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -130,7 +131,7 @@ func (s *Service) ModifyInstanceCreditSpecification(ctx context.Context, c *guar
 	if len(asked) > decidedTogether {
 		return nil, invalidValue("You can specify up to %d instances in a single request.", decidedTogether)
 	}
-	token := clientToken{api.Val(in.ClientToken), fingerprint(asked)}
+	token := idiom.NewToken(api.Val(in.ClientToken), idiom.Fingerprint(asked))
 	var ids []string
 	for _, a := range asked {
 		if v := api.Val(a.CpuCredits); v != "standard" && v != "unlimited" {
@@ -170,7 +171,7 @@ func (s *Service) ModifyInstanceCreditSpecification(ctx context.Context, c *guar
 		if err := dryRun(in.DryRun); err != nil {
 			return err
 		}
-		switch before, err := token.seen(tx, c); {
+		switch before, err := token.Seen(tx, c); {
 		case err != nil:
 			return err
 		case before != "":
@@ -197,7 +198,7 @@ func (s *Service) ModifyInstanceCreditSpecification(ctx context.Context, c *guar
 		if err != nil {
 			return err
 		}
-		return token.remember(tx, c, c.Time, string(answer))
+		return token.Remember(tx, c, c.Time, string(answer))
 	})
 }
 
@@ -248,7 +249,7 @@ func (s *Service) DescribeCapacityReservations(ctx context.Context, c *guard.Cal
 		if len(in.CapacityReservationIds) > 0 {
 			return apierr.Newf("InvalidCapacityReservationId.NotFound", "The capacity reservation '%s' does not exist.", in.CapacityReservationIds[0])
 		}
-		if _, err := reservationFields().filter(in.Filters); err != nil {
+		if _, err := reservationFields().Filter(in.Filters); err != nil {
 			return err
 		}
 		var err error

@@ -174,15 +174,3 @@ func (i *instanceRecord) device(volume string) int {
 var instanceTable = store.Table[instanceRecord]{Bucket: "ec2/instance", Version: 1}
 
 func putInstance(tx store.Tx, i instanceRecord) error { return instanceTable.Put(tx, i, i.key()...) }
-
-// A tokenRecord remembers what a request with a client token made.
-type tokenRecord struct {
-	Hash string    `json:"hash"` // of the request
-	IDs  []string  `json:"ids"`
-	Made time.Time `json:"made"`
-	// Batch is the reservation of a launch of many instances, "" of any other.
-	Batch string `json:"batch,omitempty"`
-}
-
-// tokenTable is keyed by (region, account, operation, client token).
-var tokenTable = store.Table[tokenRecord]{Bucket: "ec2/token", Version: 1}

@@ -100,7 +100,7 @@ func (s *Service) DescribeNetworkInterfaces(ctx context.Context, c *guard.Call, 
 	out := &ec2api.DescribeNetworkInterfacesResult{}
 	err := s.viewList(ctx, c, "ec2:DescribeNetworkInterfaces", in.DryRun, func(tx store.Tx) error {
 		out.NetworkInterfaces = []ec2api.NetworkInterface{}
-		pass, err := interfaceFields().filter(in.Filters)
+		pass, err := interfaceFields().Filter(in.Filters)
 		if err != nil {
 			return err
 		}

@@ -1,9 +1,7 @@
 package ec2
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"net/netip"
 	"strings"
 
@@ -64,12 +62,6 @@ type group struct {
 }
 
 func vpcARN(region, account, id string) string { return arn.EC2(region, account, "vpc/"+id) }
-
-// networkID makes an id that follows from account and region.
-func networkID(prefix, region, account, name string) string {
-	sum := sha256.Sum256([]byte("kagimori " + prefix + "\x00" + region + "\x00" + account + "\x00" + name))
-	return prefix + "-0" + hex.EncodeToString(sum[:8])
-}
 
 // firstVPC is the id of the default VPC that an account has from the beginning.
 func firstVPC(c *guard.Call) string { return networkID("vpc", c.Region, c.Account(), "") }

@@ -10,6 +10,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/store"
@@ -122,7 +123,7 @@ func hashOf(in *ec2api.RunInstancesRequest) string {
 	if in.UserData != nil {
 		data = in.UserData.Reveal()
 	}
-	return fingerprint(plain, data)
+	return idiom.Fingerprint(plain, data)
 }
 
 // instanceCount is as many as can be launched, from MinCount to MaxCount.

@@ -184,7 +184,7 @@ func (s *Service) DescribeIamInstanceProfileAssociations(ctx context.Context, c 
 	out := &ec2api.DescribeIamInstanceProfileAssociationsResult{}
 	id := func(a ec2api.IamInstanceProfileAssociation) string { return *a.AssociationId }
 	err := s.viewList(ctx, c, "ec2:DescribeIamInstanceProfileAssociations", nil, func(tx store.Tx) error {
-		passes, err := associationFields.filter(in.Filters)
+		passes, err := associationFields.Filter(in.Filters)
 		if err != nil {
 			return err
 		}

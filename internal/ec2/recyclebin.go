@@ -62,7 +62,7 @@ func (s *Service) DescribeSnapshotTierStatus(ctx context.Context, c *guard.Call,
 	out := &ec2api.DescribeSnapshotTierStatusResult{}
 	err := s.viewList(ctx, c, "ec2:DescribeSnapshotTierStatus", in.DryRun, func(tx store.Tx) error {
 		out.SnapshotTierStatuses = []ec2api.SnapshotTierStatus{}
-		pass, err := tierFields.filter(in.Filters)
+		pass, err := tierFields.Filter(in.Filters)
 		if err != nil {
 			return err
 		}

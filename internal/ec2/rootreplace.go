@@ -10,6 +10,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/store"
@@ -92,7 +93,7 @@ type rootDraft struct {
 func (s *Service) CreateReplaceRootVolumeTask(ctx context.Context, c *guard.Call, in *ec2api.CreateReplaceRootVolumeTaskRequest) (*ec2api.CreateReplaceRootVolumeTaskResult, error) {
 	plain := *in
 	plain.ClientToken, plain.DryRun = nil, nil
-	hash := fingerprint(plain)
+	hash := idiom.Fingerprint(plain)
 	tags, err := tagSpecs(c, in.TagSpecifications, "replace-root-volume-task")
 	if err != nil {
 		return nil, err
@@ -139,7 +140,7 @@ func (s *Service) CreateReplaceRootVolumeTask(ctx context.Context, c *guard.Call
 			return err
 		}
 		if in.ClientToken != nil {
-			if err := tokenTable.Put(tx, tokenRecord{Hash: hash, IDs: []string{made.task.ID}, Made: s.g.Now()}, c.Region, c.Account(), "CreateReplaceRootVolumeTask", *in.ClientToken); err != nil {
+			if err := idiom.Tokens.Put(tx, idiom.TokenRecord{Hash: hash, IDs: []string{made.task.ID}, Made: s.g.Now()}, c.Region, c.Account(), "CreateReplaceRootVolumeTask", *in.ClientToken); err != nil {
 				return err
 			}
 		}
@@ -381,7 +382,7 @@ func (s *Service) DescribeReplaceRootVolumeTasks(ctx context.Context, c *guard.C
 		if err != nil {
 			return err
 		}
-		passes, err := rootTaskFields.filter(in.Filters)
+		passes, err := rootTaskFields.Filter(in.Filters)
 		if err != nil {
 			return err
 		}

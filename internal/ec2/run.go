@@ -10,6 +10,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/store"
@@ -170,8 +171,8 @@ func (s *Service) draftAll(c *guard.Call, pl *launchPlan) ([]draftLaunch, error)
 		m := draftLaunch{instance: s.newInstance(c, pl, n), tags: slices.Clone(pl.tags["instance"])}
 		m.instance.Reservation, m.instance.Host = reservation, hosts[n]
 		if pl.template != nil { // Source: EC2 User Guide, "Launch templates", system tags
-			m.tags = append(m.tags, tag{"aws:ec2launchtemplate:id", pl.template.ID},
-				tag{"aws:ec2launchtemplate:version", strconv.FormatInt(pl.version, 10)})
+			m.tags = append(m.tags, tag{Key: "aws:ec2launchtemplate:id", Value: pl.template.ID},
+				tag{Key: "aws:ec2launchtemplate:version", Value: strconv.FormatInt(pl.version, 10)})
 		}
 		spec := launch.Spec{
 			Operation: launch.RunInstances, Region: c.Region, Account: c.Account(), InstanceID: m.instance.ID, Defaults: pl.defaults,
@@ -263,11 +264,11 @@ func (s *Service) rememberLaunch(tx store.Tx, c *guard.Call, pl *launchPlan, mad
 	if pl.ClientToken == nil {
 		return nil
 	}
-	t := tokenRecord{Hash: pl.requested, IDs: idsOf(made), Made: s.g.Now()}
+	t := idiom.TokenRecord{Hash: pl.requested, IDs: idsOf(made), Made: s.g.Now()}
 	if len(made) > togetherInstances {
 		t.Batch = made[0].instance.Reservation
 	}
-	return tokenTable.Put(tx, t, c.Region, c.Account(), "RunInstances", *pl.ClientToken)
+	return idiom.Tokens.Put(tx, t, c.Region, c.Account(), "RunInstances", *pl.ClientToken)
 }
 
 func idsOf(made []draftLaunch) []string {

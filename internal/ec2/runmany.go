@@ -7,6 +7,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -37,7 +38,7 @@ func (s *Service) runMany(ctx context.Context, c *guard.Call, in *ec2api.RunInst
 	defer s.life.leave()
 	var (
 		pl    *launchPlan
-		known tokenRecord
+		known idiom.TokenRecord
 		again bool
 	)
 	err := s.g.Begin(ctx, c, func(tx store.Tx) (err error) {
@@ -78,7 +79,7 @@ func (s *Service) runMany(ctx context.Context, c *guard.Call, in *ec2api.RunInst
 }
 
 // knownLaunch is knownToken for a launch that may be under way in another process.
-func (s *Service) knownLaunch(tx store.Tx, c *guard.Call, pl *launchPlan) (tokenRecord, bool, error) {
+func (s *Service) knownLaunch(tx store.Tx, c *guard.Call, pl *launchPlan) (idiom.TokenRecord, bool, error) {
 	known, ok, err := knownToken(tx, c, "RunInstances", pl.ClientToken, pl.requested)
 	if err != nil || !ok || known.Batch == "" {
 		return known, ok, err
@@ -174,7 +175,7 @@ func (s *Service) dropBatch(ctx context.Context, key []string) error {
 	}
 	return s.g.Change(ctx, func(tx store.Tx) error {
 		if b.Token != "" {
-			if err := tokenTable.Delete(tx, b.Region, b.Account, "RunInstances", b.Token); err != nil {
+			if err := idiom.Tokens.Delete(tx, b.Region, b.Account, "RunInstances", b.Token); err != nil {
 				return err
 			}
 		}

@@ -199,7 +199,7 @@ func (s *Service) DescribeLockedSnapshots(ctx context.Context, c *guard.Call, in
 	out := &ec2api.DescribeLockedSnapshotsResult{}
 	err := s.viewList(ctx, c, "ec2:DescribeLockedSnapshots", in.DryRun, func(tx store.Tx) error {
 		out.Snapshots = []ec2api.LockedSnapshotsInfo{}
-		pass, err := s.lockFields().filter(in.Filters)
+		pass, err := s.lockFields().Filter(in.Filters)
 		if err != nil {
 			return err
 		}

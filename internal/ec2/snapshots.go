@@ -53,7 +53,7 @@ func (s *Service) DescribeSnapshots(ctx context.Context, c *guard.Call, in *ec2a
 		if err != nil {
 			return err
 		}
-		passes, err := snapshotFields.filter(in.Filters)
+		passes, err := snapshotFields.Filter(in.Filters)
 		if err != nil {
 			return err
 		}

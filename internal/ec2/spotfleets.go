@@ -12,6 +12,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -232,7 +233,7 @@ func (s *Service) RequestSpotFleet(ctx context.Context, c *guard.Call, in *ec2ap
 			return nil, err
 		}
 	}
-	token := clientToken{api.Val(d.ClientToken), fingerprint(string(f.Config))}
+	token := idiom.NewToken(api.Val(d.ClientToken), idiom.Fingerprint(string(f.Config)))
 	seen := ""
 	err = s.g.Update(ctx, c, func(tx store.Tx) (err error) {
 		if err := prepare(tx); err != nil {
@@ -241,7 +242,7 @@ func (s *Service) RequestSpotFleet(ctx context.Context, c *guard.Call, in *ec2ap
 		if err := dryRun(in.DryRun); err != nil {
 			return err
 		}
-		if seen, err = token.seen(tx, c); err != nil || seen != "" {
+		if seen, err = token.Seen(tx, c); err != nil || seen != "" {
 			return err
 		}
 		f.History = nil
@@ -250,7 +251,7 @@ func (s *Service) RequestSpotFleet(ctx context.Context, c *guard.Call, in *ec2ap
 		if err := putTags(tx, f.Region, f.Account, f.ID, tags); err != nil {
 			return err
 		}
-		if err := token.remember(tx, c, s.g.Now(), f.ID); err != nil {
+		if err := token.Remember(tx, c, s.g.Now(), f.ID); err != nil {
 			return err
 		}
 		return putFleet(tx, f)

@@ -42,7 +42,7 @@ func (s *Service) DescribeSpotPriceHistory(ctx context.Context, c *guard.Call, i
 	}
 	at = at.UTC().Truncate(24 * time.Hour)
 	err := s.viewList(ctx, c, "ec2:DescribeSpotPriceHistory", in.DryRun, func(store.Tx) error {
-		passes, err := priceFields.filter(in.Filters)
+		passes, err := priceFields.Filter(in.Filters)
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -109,7 +110,7 @@ func (s *Service) RequestSpotInstances(ctx context.Context, c *guard.Call, in *e
 			return nil, err
 		}
 	}
-	token := clientToken{api.Val(in.ClientToken), fingerprint(string(kept.Members), in.SpotPrice, in.InstanceCount, in.Type, in.InstanceInterruptionBehavior, in.LaunchGroup, in.AvailabilityZoneGroup, in.ValidFrom, in.ValidUntil, in.TagSpecifications)}
+	hash := idiom.Fingerprint(string(kept.Members), in.SpotPrice, in.InstanceCount, in.Type, in.InstanceInterruptionBehavior, in.LaunchGroup, in.AvailabilityZoneGroup, in.ValidFrom, in.ValidUntil, in.TagSpecifications)
 	var out []ec2api.SpotInstanceRequest
 	var made []spotRecord
 	err = s.g.Update(ctx, c, func(tx store.Tx) error {
@@ -121,7 +122,7 @@ func (s *Service) RequestSpotInstances(ctx context.Context, c *guard.Call, in *e
 		if err := dryRun(in.DryRun); err != nil {
 			return err
 		}
-		known, _, err := knownToken(tx, c, c.Operation, in.ClientToken, token.hash)
+		known, _, err := knownToken(tx, c, c.Operation, in.ClientToken, hash)
 		if err != nil {
 			return err
 		}
@@ -158,7 +159,7 @@ func (s *Service) RequestSpotInstances(ctx context.Context, c *guard.Call, in *e
 		if in.ClientToken == nil {
 			return nil
 		}
-		return tokenTable.Put(tx, tokenRecord{Hash: token.hash, IDs: ids, Made: s.g.Now()}, c.Region, c.Account(), c.Operation, *in.ClientToken)
+		return idiom.Tokens.Put(tx, idiom.TokenRecord{Hash: hash, IDs: ids, Made: s.g.Now()}, c.Region, c.Account(), c.Operation, *in.ClientToken)
 	})
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/blockdev"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/store"
@@ -203,11 +204,11 @@ func (s *Service) count(ctx context.Context) (*census, error) {
 			}
 			known.leftovers = append(known.leftovers, r.Value)
 		}
-		for r, err := range tokenTable.Scan(tx) {
+		for r, err := range idiom.Tokens.Scan(tx) {
 			if err != nil {
 				return err
 			}
-			if s.g.Now().Sub(r.Value.Made) > tokenLife {
+			if s.g.Now().Sub(r.Value.Made) > idiom.TokenLife {
 				known.tokens = append(known.tokens, r.Key)
 			}
 		}
@@ -220,7 +221,7 @@ func (s *Service) dropTokens(ctx context.Context, keys [][]string) error {
 	for batch := range slices.Chunk(keys, store.MaxOps/2) {
 		err := s.g.Change(ctx, func(tx store.Tx) error {
 			for _, key := range batch {
-				if err := tokenTable.Delete(tx, key...); err != nil {
+				if err := idiom.Tokens.Delete(tx, key...); err != nil {
 					return err
 				}
 			}

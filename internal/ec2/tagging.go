@@ -9,6 +9,7 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -53,17 +54,17 @@ func (s *Service) DeleteTags(ctx context.Context, c *guard.Call, in *ec2api.Dele
 	var valued []tag
 	for _, t := range in.Tags {
 		key := api.Val(t.Key)
-		if reserved(key) && !forAWS(c) {
+		if idiom.Reserved(key) && !forAWS(c) {
 			return invalidValue("Tag keys starting with 'aws:' are reserved for internal use")
 		}
 		keys = append(keys, key)
 		if t.Value != nil {
-			valued = append(valued, tag{key, *t.Value})
+			valued = append(valued, tag{Key: key, Value: *t.Value})
 		}
 	}
 	gone := func(have tag) bool {
 		if len(in.Tags) == 0 {
-			return !reserved(have.Key)
+			return !idiom.Reserved(have.Key)
 		}
 		return slices.ContainsFunc(in.Tags, func(t ec2api.Tag) bool {
 			return have.Key == api.Val(t.Key) && (t.Value == nil || *t.Value == have.Value)
@@ -76,7 +77,7 @@ func (s *Service) DeleteTags(ctx context.Context, c *guard.Call, in *ec2api.Dele
 		}
 	}
 	return s.retag(ctx, c, in.Resources, in.DryRun, add, func(tx store.Tx, id string) error {
-		have, ok, err := tagTable.Get(tx, c.Region, c.Account(), id)
+		have, ok, err := idiom.Tags.Get(tx, c.Region, c.Account(), id)
 		if err != nil || !ok {
 			return err
 		}
@@ -84,7 +85,7 @@ func (s *Service) DeleteTags(ctx context.Context, c *guard.Call, in *ec2api.Dele
 		if len(left) == 0 {
 			return dropTags(tx, c.Region, c.Account(), id)
 		}
-		return tagTable.Put(tx, left, c.Region, c.Account(), id)
+		return idiom.Tags.Put(tx, left, c.Region, c.Account(), id)
 	})
 }
 
@@ -338,7 +339,7 @@ var tagFields = fields[taggedItem]{
 func (s *Service) DescribeTags(ctx context.Context, c *guard.Call, in *ec2api.DescribeTagsRequest) (*ec2api.DescribeTagsResult, error) {
 	out := new(ec2api.DescribeTagsResult)
 	err := s.viewList(ctx, c, "ec2:DescribeTags", in.DryRun, func(tx store.Tx) error {
-		passes, err := tagFields.filter(in.Filters)
+		passes, err := tagFields.Filter(in.Filters)
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/secret"
 	"github.com/kagimori/kagimori/internal/store"
@@ -25,7 +26,7 @@ func (s *Service) GetLaunchTemplateData(ctx context.Context, c *guard.Call, in *
 		}
 		data := i.asTemplate()
 		for key := range tags {
-			if reserved(key) {
+			if idiom.Reserved(key) {
 				delete(tags, key)
 			}
 		}

@@ -54,7 +54,7 @@ func (s *Service) DescribeLaunchTemplates(ctx context.Context, c *guard.Call, in
 		if err != nil {
 			return err
 		}
-		passes, err := templateFields.filter(in.Filters)
+		passes, err := templateFields.Filter(in.Filters)
 		if err != nil {
 			return err
 		}
@@ -139,7 +139,7 @@ var versionFields = fields[listedVersion]{
 func (s *Service) DescribeLaunchTemplateVersions(ctx context.Context, c *guard.Call, in *ec2api.DescribeLaunchTemplateVersionsRequest) (*ec2api.DescribeLaunchTemplateVersionsResult, error) {
 	out := new(ec2api.DescribeLaunchTemplateVersionsResult)
 	err := s.viewList(ctx, c, "ec2:DescribeLaunchTemplateVersions", in.DryRun, func(tx store.Tx) error {
-		passes, err := versionFields.filter(in.Filters)
+		passes, err := versionFields.Filter(in.Filters)
 		if err != nil {
 			return err
 		}

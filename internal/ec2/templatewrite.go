@@ -10,6 +10,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -113,8 +114,8 @@ func (s *Service) CreateLaunchTemplate(ctx context.Context, c *guard.Call, in *e
 		if err := dryRun(in.DryRun); err != nil {
 			return err
 		}
-		token := clientToken{api.Val(in.ClientToken), fingerprint(name, api.Val(in.VersionDescription), data, tags)}
-		if done, err := token.seen(tx, c); err != nil || done != "" {
+		token := idiom.NewToken(api.Val(in.ClientToken), idiom.Fingerprint(name, api.Val(in.VersionDescription), data, tags))
+		if done, err := token.Seen(tx, c); err != nil || done != "" {
 			return s.repeatTemplate(tx, c, done, out, err)
 		}
 		if _, taken, err := templateNames.Get(tx, c.Region, c.Account(), name); err != nil || taken {
@@ -144,7 +145,7 @@ func (s *Service) CreateLaunchTemplate(ctx context.Context, c *guard.Call, in *e
 		if err := putTags(tx, t.Region, t.Account, t.ID, tags); err != nil {
 			return err
 		}
-		return token.remember(tx, c, now, t.ID)
+		return token.Remember(tx, c, now, t.ID)
 	})
 	return out, err
 }
@@ -206,8 +207,8 @@ func (s *Service) CreateLaunchTemplateVersion(ctx context.Context, c *guard.Call
 	}
 	out := new(ec2api.CreateLaunchTemplateVersionResult)
 	err = s.changeTemplate(ctx, c, in.LaunchTemplateId, in.LaunchTemplateName, in.DryRun, nil, func(tx store.Tx, t *templateRecord, _ map[string]string) error {
-		token := clientToken{api.Val(in.ClientToken), fingerprint(t.ID, api.Val(in.SourceVersion), api.Val(in.VersionDescription), data)}
-		if done, err := token.seen(tx, c); err != nil || done != "" {
+		token := idiom.NewToken(api.Val(in.ClientToken), idiom.Fingerprint(t.ID, api.Val(in.SourceVersion), api.Val(in.VersionDescription), data))
+		if done, err := token.Seen(tx, c); err != nil || done != "" {
 			if err != nil {
 				return err
 			}
@@ -251,7 +252,7 @@ func (s *Service) CreateLaunchTemplateVersion(ctx context.Context, c *guard.Call
 		if err := putVersion(tx, t, v); err != nil {
 			return err
 		}
-		return token.remember(tx, c, now, intOf(v.Number)[0])
+		return token.Remember(tx, c, now, intOf(v.Number)[0])
 	})
 	return out, err
 }
@@ -269,8 +270,8 @@ func (s *Service) ModifyLaunchTemplate(ctx context.Context, c *guard.Call, in *e
 		if api.Val(in.DefaultVersion) == "" {
 			return apierr.New("MissingParameter", "The request must contain the parameter SetDefaultVersion")
 		}
-		token := clientToken{api.Val(in.ClientToken), fingerprint(t.ID, *in.DefaultVersion)}
-		done, err := token.seen(tx, c)
+		token := idiom.NewToken(api.Val(in.ClientToken), idiom.Fingerprint(t.ID, *in.DefaultVersion))
+		done, err := token.Seen(tx, c)
 		if err != nil {
 			return err
 		}
@@ -286,7 +287,7 @@ func (s *Service) ModifyLaunchTemplate(ctx context.Context, c *guard.Call, in *e
 		if done != "" {
 			return nil
 		}
-		if err := token.remember(tx, c, s.g.Now(), t.ID); err != nil {
+		if err := token.Remember(tx, c, s.g.Now(), t.ID); err != nil {
 			return err
 		}
 		return t.put(tx)

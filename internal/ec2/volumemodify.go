@@ -331,7 +331,7 @@ func (s *Service) DescribeVolumesModifications(ctx context.Context, c *guard.Cal
 	out := &ec2api.DescribeVolumesModificationsResult{}
 	err := s.viewList(ctx, c, "ec2:DescribeVolumesModifications", in.DryRun, func(tx store.Tx) error {
 		out.VolumesModifications = []ec2api.VolumeModification{}
-		pass, err := modificationFields().filter(in.Filters)
+		pass, err := modificationFields().Filter(in.Filters)
 		if err != nil {
 			return err
 		}

@@ -196,7 +196,7 @@ func volumeFields() fields[*volumeRecord] {
 
 // DescribeVolumes describes volumes.
 func (s *Service) DescribeVolumes(ctx context.Context, c *guard.Call, in *ec2api.DescribeVolumesRequest) (*ec2api.DescribeVolumesResult, error) {
-	pass, err := volumeFields().filter(in.Filters)
+	pass, err := volumeFields().Filter(in.Filters)
 	if err != nil {
 		return nil, err
 	}

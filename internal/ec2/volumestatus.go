@@ -48,7 +48,7 @@ func (s *Service) DescribeVolumeStatus(ctx context.Context, c *guard.Call, in *e
 	}
 	err := s.viewList(ctx, c, "ec2:DescribeVolumeStatus", in.DryRun, func(tx store.Tx) error {
 		out.VolumeStatuses = []ec2api.VolumeStatusItem{}
-		pass, err := s.volumeStatusFields().filter(in.Filters)
+		pass, err := s.volumeStatusFields().Filter(in.Filters)
 		if err != nil {
 			return err
 		}

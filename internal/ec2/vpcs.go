@@ -101,29 +101,6 @@ func (s *Service) DescribeVpcs(ctx context.Context, c *guard.Call, in *ec2api.De
 	return out, err
 }
 
-// sift keeps the items that pass the filters, and fills in their tags. id tells an item's id and
-// where its tags go.
-func sift[T any](tx store.Tx, c *guard.Call, f fields[T], in []ec2api.Filter, items []T, id func(*T) (string, *[]ec2api.Tag)) ([]T, error) {
-	passes, err := f.filter(in)
-	if err != nil {
-		return nil, err
-	}
-	tags, err := tagsOfAll(tx, c.Region, c.Account())
-	if err != nil {
-		return nil, err
-	}
-	var kept []T
-	for _, item := range items {
-		name, place := id(&item)
-		if !passes(item, tags[name]) {
-			continue
-		}
-		*place = apiTags(tags[name])
-		kept = append(kept, item)
-	}
-	return kept, nil
-}
-
 // DescribeVpcAttribute tells one attribute of a VPC.
 func (s *Service) DescribeVpcAttribute(ctx context.Context, c *guard.Call, in *ec2api.DescribeVpcAttributeRequest) (*ec2api.DescribeVpcAttributeResult, error) {
 	out := new(ec2api.DescribeVpcAttributeResult)

@@ -112,7 +112,7 @@ func (s *Service) DescribeAvailabilityZones(ctx context.Context, c *guard.Call, 
 
 // keep keeps the items, which have no tags, that pass the filters.
 func keep[T any](f fields[T], in []ec2api.Filter, items []T) ([]T, error) {
-	passes, err := f.filter(in)
+	passes, err := f.Filter(in)
 	if err != nil {
 		return nil, err
 	}

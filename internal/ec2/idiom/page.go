@@ -1,4 +1,4 @@
-package ec2
+package idiom
 
 import (
 	"cmp"
@@ -11,26 +11,26 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 )
 
-// limits of MaxResults.
-type limits struct{ least, most int32 }
+// Limits of MaxResults.
+type Limits struct{ Least, Most int32 }
 
-// anyPage is for operations whose limits the model checks, or that have none.
-var anyPage = limits{1, math.MaxInt32}
+// AnyPage is for operations whose limits the model checks, or that have none.
+var AnyPage = Limits{1, math.MaxInt32}
 
 // defaultPage is how many items an answer has if nobody says, and the most that any has.
 const defaultPage = 1000
 
-// paginate sorts items by key and cuts the page that MaxResults and NextToken of op ask for. A
+// Page sorts items by key and cuts the page that MaxResults and NextToken of op ask for. A
 // token names the last item shown, so that it stays usable when items come and go.
-func paginate[T any](op string, items []T, key func(T) string, lim limits, maxResults *int32, token *string) ([]T, *string, error) {
+func Page[T any](op string, items []T, key func(T) string, lim Limits, maxResults *int32, token *string) ([]T, *string, error) {
 	size := int32(defaultPage)
 	if maxResults != nil && *maxResults != 0 {
 		size = *maxResults
 		switch {
-		case size < lim.least:
-			return nil, nil, invalidValue("Value ( %d ) for parameter maxResults is invalid. Expecting a value greater than or equal to %d.", size, lim.least)
-		case size > lim.most:
-			return nil, nil, invalidValue("Value ( %d ) for parameter maxResults is invalid. Expecting a value less than or equal to %d.", size, lim.most)
+		case size < lim.Least:
+			return nil, nil, InvalidValue("Value ( %d ) for parameter maxResults is invalid. Expecting a value greater than or equal to %d.", size, lim.Least)
+		case size > lim.Most:
+			return nil, nil, InvalidValue("Value ( %d ) for parameter maxResults is invalid. Expecting a value less than or equal to %d.", size, lim.Most)
 		}
 	}
 	size = min(size, defaultPage) // Source: EC2 API Reference, DescribeSnapshots, MaxResults.
@@ -54,7 +54,7 @@ func paginate[T any](op string, items []T, key func(T) string, lim limits, maxRe
 	return items, new(base64.RawURLEncoding.EncodeToString([]byte(op + "\x00" + key(items[size-1])))), nil
 }
 
-// errIDsAndPage refuses a page of a list that is named. Source: EC2 API Reference, DescribeInstances, MaxResults.
-func errIDsAndPage(ids string) error {
+// ErrIDsAndPage refuses a page of a list that is named. Source: EC2 API Reference, DescribeInstances, MaxResults.
+func ErrIDsAndPage(ids string) error {
 	return apierr.Newf("InvalidParameterCombination", "The parameter %s cannot be used with the parameter maxResults", ids)
 }

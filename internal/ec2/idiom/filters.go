@@ -1,4 +1,4 @@
-package ec2
+package idiom
 
 import (
 	"slices"
@@ -10,19 +10,19 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 )
 
-// fields are what a kind of resource can be filtered by: names as AWS documents them, with the
+// Fields are what a kind of resource can be filtered by: names as AWS documents them, with the
 // values that an item has. tag:KEY, tag-key and tag-value need no entry.
-type fields[T any] map[string]func(T) []string
+type Fields[T any] map[string]func(T) []string
 
 // maxFilterValues is the most values that all filters of a request may have. Source: EC2 User
 // Guide, "Find your Amazon EC2 resources".
 const maxFilterValues = 200
 
-// filter compiles the filters of a request: an item passes if it matches one value of each.
+// Filter compiles the filters of a request: an item passes if it matches one value of each.
 // Names are taken with and without dashes, as AWS takes both isDefault and is-default. Values
 // match case-sensitively, with * for any text, ? for one character and \ before what is literal.
 // Source: EC2 API Reference, "Filter"; EC2 User Guide, "Find your Amazon EC2 resources".
-func (f fields[T]) filter(in []ec2api.Filter) (func(item T, tags map[string]string) bool, error) {
+func (f Fields[T]) Filter(in []ec2api.Filter) (func(item T, tags map[string]string) bool, error) {
 	known := make(map[string]func(T) []string, len(f))
 	for name, values := range f {
 		known[plainName(name)] = values
@@ -35,13 +35,13 @@ func (f fields[T]) filter(in []ec2api.Filter) (func(item T, tags map[string]stri
 			return nil, apierr.Newf("FilterLimitExceeded", "The maximum number of filter values specified on a single call is %d", maxFilterValues)
 		}
 		if name == "" {
-			return nil, invalidValue("The filter 'null' is invalid")
+			return nil, InvalidValue("The filter 'null' is invalid")
 		}
 		test, ok := tagFilter[T](name, patterns)
 		if !ok {
 			values, ok := known[plainName(name)]
 			if !ok {
-				return nil, invalidValue("The filter '%s' is invalid", name)
+				return nil, InvalidValue("The filter '%s' is invalid", name)
 			}
 			test = func(item T, _ map[string]string) bool { return matchAny(patterns, values(item)...) }
 		}
@@ -92,13 +92,13 @@ func plainName(name string) string { return strings.ToLower(strings.ReplaceAll(n
 
 func matchAny(patterns []string, values ...string) bool {
 	return slices.ContainsFunc(patterns, func(p string) bool {
-		return slices.ContainsFunc(values, func(v string) bool { return wildcard(p, v) })
+		return slices.ContainsFunc(values, func(v string) bool { return Wildcard(p, v) })
 	})
 }
 
-// wildcard matches a text against a pattern of a filter, in time proportional to the product of
+// Wildcard matches a text against a pattern of a filter, in time proportional to the product of
 // their lengths.
-func wildcard(pattern, text string) bool {
+func Wildcard(pattern, text string) bool {
 	p, t := []rune(pattern), []rune(text)
 	star, mark := -1, 0
 	i, j := 0, 0
@@ -138,15 +138,29 @@ func step(p []rune, i int, c rune) (int, bool) {
 	return 1, p[i] == c
 }
 
-// Values of fields.
-
-func oneOf(v string) []string {
+// One is the value of a field that may be empty, which is no value then.
+func One(v string) []string {
 	if v == "" {
 		return nil
 	}
 	return []string{v}
 }
 
-func boolOf(v bool) []string { return []string{strconv.FormatBool(v)} }
+// Bool is the value of a field that is true or false.
+func Bool(v bool) []string { return []string{strconv.FormatBool(v)} }
 
-func intOf[N int | int32 | int64](v N) []string { return []string{strconv.FormatInt(int64(v), 10)} }
+// Int is the value of a field that is a number.
+func Int[N int | int32 | int64](v N) []string { return []string{strconv.FormatInt(int64(v), 10)} }
+
+// Fixed are values that all items have.
+func Fixed[T any](values ...string) func(T) []string { return func(T) []string { return values } }
+
+// Each are the texts that items have.
+func Each[T any](items []T, text func(T) *string) (out []string) {
+	for _, item := range items {
+		if v := text(item); v != nil {
+			out = append(out, *v)
+		}
+	}
+	return out
+}

@@ -1,4 +1,0 @@
-package ec2
-
-// Wildcard is how filters match.
-var Wildcard = wildcard
