@@ -65,7 +65,9 @@ type checkFlags struct {
 
 	live       liveFlags
 	parameters []string
-	account    string
+	accounts   []string          // ID or PROVIDER=ID
+	accountOf  map[string]string // the same, by provider; "" is the default one
+	encryption string            // what encryption by default is, where nothing tells
 	on         []string
 	ground     *format.Scenario // the world that on tells of, or nil
 
@@ -100,7 +102,8 @@ func newCheck(io stdio) *cobra.Command {
 	fl.BoolVar(&f.strict, "strict", false, "of plans and templates: who applies them may do with keys only what they say, and not all that policies can allow")
 	fl.BoolVar(&f.plainImages, "plain-images", false, "of plans and templates: take an image that they only name for one whose only device is not encrypted")
 	fl.StringArrayVar(&f.parameters, "parameters", nil, "of templates: value of a parameter, `Name=Value`, or a file with several; may be given again")
-	fl.StringVar(&f.account, "account", "", "of templates: `id` of the account, where they do not tell")
+	fl.StringArrayVar(&f.accounts, "account", nil, "of plans and templates: `ID` of the account, where they do not tell; of another provider of a plan\nPROVIDER=ID, such as aws.keys=444455556666. May be given again")
+	fl.StringVar(&f.encryption, "default-encryption", "", "of plans and templates: encryption by default of EBS in the account, where they do not tell: off, or the `KEY`\n(its ARN, or alias/aws/ebs) if it is on")
 	fl.StringArrayVar(&f.on, "on", nil, "of plans and templates: `FILE` or folder of scenarios that tell of what is there already, as --live --save writes\nthem; what a plan does not say is taken from it. May be given again")
 	f.live.add(cmd)
 	return cmd

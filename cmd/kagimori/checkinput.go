@@ -36,7 +36,7 @@ func (f *checkFlags) read(io stdio, file string, data []byte) ([]input, error) {
 
 // readPlan makes scenarios of what a plan or state of Terraform launches.
 func (f *checkFlags) readPlan(io stdio, file string, data []byte) ([]input, error) {
-	p, err := tfplan.Read(data, tfplan.Options{Strict: f.strict, PlainImages: f.plainImages})
+	p, err := tfplan.Read(data, tfplan.Options{Strict: f.strict, PlainImages: f.plainImages, Accounts: f.accountOf, DefaultEncryption: f.encryption})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.ToSlash(file), err)
 	}

@@ -109,7 +109,8 @@ func readAssembly(file string, data []byte, depth int) ([]cfn.File, error) {
 // readTemplates makes scenarios of what templates of CloudFormation launch.
 func (f *checkFlags) readTemplates(io stdio, files []cfn.File) ([]input, error) {
 	r, err := cfn.Read(files, cfn.Options{
-		Account: f.account, Region: f.live.from.Region, Parameters: f.values, Open: os.ReadFile, Strict: f.strict, PlainImages: f.plainImages,
+		Account: f.accountOf[""], Region: f.live.from.Region, Parameters: f.values, Open: os.ReadFile, Strict: f.strict, PlainImages: f.plainImages,
+		DefaultEncryption: f.encryption,
 	})
 	if err != nil {
 		return nil, err
@@ -153,8 +154,24 @@ func (f *checkFlags) readValues() error {
 		}
 		maps.Copy(f.values, values)
 	}
-	if f.account != "" && !arn.IsAccount(f.account) {
-		return fmt.Errorf("--account %q is no account id: it has 12 digits", f.account)
+	return f.readAccounts()
+}
+
+// readAccounts reads what --account says: an id, or one of a provider.
+func (f *checkFlags) readAccounts() error {
+	f.accountOf = map[string]string{}
+	for _, arg := range f.accounts {
+		provider, id, of := strings.Cut(arg, "=")
+		if !of {
+			provider, id = "", arg
+		}
+		if !arn.IsAccount(id) {
+			return fmt.Errorf("--account %q is no account id: it has 12 digits", id)
+		}
+		f.accountOf[provider] = id
+	}
+	if f.encryption != "" && f.encryption != tfplan.EncryptionOff && !strings.HasPrefix(f.encryption, "arn:") && !strings.HasPrefix(f.encryption, "alias/") {
+		return fmt.Errorf("--default-encryption %q is neither off nor a key: its ARN, or an alias such as alias/aws/ebs", f.encryption)
 	}
 	return nil
 }

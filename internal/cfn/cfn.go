@@ -27,8 +27,9 @@ type Options struct {
 	Parameters map[string]string
 	// Open reads the template of a nested stack, by its name beside that of its parent; nil reads none.
 	Open func(name string) ([]byte, error)
-	// Strict and PlainImages are as in [tfplan.Options].
+	// Strict, PlainImages and DefaultEncryption are as in [tfplan.Options].
 	Strict, PlainImages bool
+	DefaultEncryption   string
 }
 
 // A Result is what templates say of launches.
@@ -151,7 +152,7 @@ func Read(files []File, opt Options) (*Result, error) {
 	}
 	p := tfplan.FromResources(resources, tfplan.Words{
 		Story: "From a CloudFormation template.", Tag: "cloudformation", File: "the template", Applies: "deploys the template", Applier: "cloudformation",
-	}, tfplan.Options{Strict: opt.Strict, PlainImages: opt.PlainImages})
+	}, tfplan.Options{Strict: opt.Strict, PlainImages: opt.PlainImages, DefaultEncryption: opt.DefaultEncryption})
 	w.result.Launches = p.Launches
 	w.result.Notes = append(w.result.Notes, p.Notes...)
 	return w.result, nil

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -69,9 +70,7 @@ func Human(out io.Writer, it *Item, findings []Finding, style Style) error {
 		w.say(1, plain, speech.Say("You will see: %s", Sight(r.Symptom)))
 	}
 	w.fixes(it)
-	for _, d := range r.Depends {
-		w.say(1, yellow, speech.Say("Not known: %s", speech.Written(d)))
-	}
+	w.unknown(it)
 	w.wanted(r)
 	for _, text := range r.Warnings {
 		w.say(1, yellow, speech.Say("Warning: %s", text))
@@ -92,6 +91,37 @@ func Human(out io.Writer, it *Item, findings []Finding, style Style) error {
 	}
 	_, err := it.names().WriteString(out, w.buf.String())
 	return err
+}
+
+// pointerIn is the place in a scenario of a fact that is not known, in what tells of it.
+var pointerIn = regexp.MustCompile(`(^|\()(/(?:accounts|keys|principals|snapshots|images|launch|setup)(?:/[^ :()]*)*): `)
+
+// unknown tells what is not known, and which options tell it of a plan or template. Who gave one of
+// those knows nothing of places in a scenario.
+func (w *writer) unknown(it *Item) {
+	var help []string
+	add := func(option string) {
+		if !slices.Contains(help, option) {
+			help = append(help, option)
+		}
+	}
+	for _, d := range it.Report.Depends {
+		if it.Origin != nil {
+			d = pointerIn.ReplaceAllString(d, "$1")
+			add("--on FILE")
+			for _, hint := range []struct{ says, option string }{
+				{"image ", "--plain-images"}, {"encrypts EBS volumes by default", "--default-encryption off|KEY"}, {"the account of the provider", "--account ID"},
+			} {
+				if strings.Contains(d, hint.says) {
+					add(hint.option)
+				}
+			}
+		}
+		w.say(1, yellow, speech.Say("Not known: %s", speech.Written(d)))
+	}
+	if len(help) > 0 && it.Report.Told() == doctor.CannotTell {
+		w.say(1, plain, speech.Say("What settles it: %s (FILE is what kagimori check --live --save FILE reads in the account)", strings.Join(help, ", ")))
+	}
 }
 
 // verdict is the first line.
@@ -131,6 +161,8 @@ func (w *writer) setup(i int, c *doctor.Call) {
 func device(c *doctor.Course) speech.Text {
 	name := strings.TrimSpace(c.Template + " " + c.Device)
 	switch {
+	case c.Volume == nil && c.Template != "" && c.Device == "":
+		return speech.Say("%s, other devices of its image", name)
 	case c.Volume == nil:
 		return speech.Raw(name)
 	case !c.Volume.Encrypted:
@@ -292,11 +324,8 @@ func (w *writer) wanted(r *doctor.Report) {
 		word = speech.Join(word, speech.Raw(" ("+r.Wanted.Name+")"))
 	}
 	w.say(1, bold, speech.Say("%s: %s", word, r.Wanted.Summary))
-	if !w.edits(r, &r.Wanted.Proposal) {
-		for _, c := range r.Wanted.Commands {
-			w.line(2, plain, c)
-		}
-	}
+	w.edits(r, &r.Wanted.Proposal)
+	w.grants(&r.Wanted.Proposal)
 }
 
 // proposal tells of a fix: what, then the statements or commands.
@@ -311,6 +340,8 @@ func (w *writer) proposal(it *Item, word speech.Text, p *doctor.Proposal) {
 	}
 	if !shown || w.style.Verbose || len(w.style.Forms) > 0 {
 		w.forms(it, p)
+	} else {
+		w.grants(p)
 	}
 	if !w.style.Verbose {
 		return
@@ -320,6 +351,15 @@ func (w *writer) proposal(it *Item, word speech.Text, p *doctor.Proposal) {
 	}
 	for _, text := range p.Opens {
 		w.say(2, plain, speech.Say("Also opens: %s", text))
+	}
+}
+
+// grants shows the commands that make grants: the statements beside them are shown already.
+func (w *writer) grants(p *doctor.Proposal) {
+	for _, c := range p.Commands {
+		if strings.HasPrefix(c, "aws kms create-grant ") {
+			w.lines(2, c)
+		}
 	}
 }
 

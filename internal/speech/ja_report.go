@@ -50,6 +50,8 @@ var ofReport = []entry{
 	{"In %s, set %s to %s", "%s の %s を %s にします"},
 	{"As %s:", "%s:"},
 	{"Not known: %s", "不明: %s"},
+	{"What settles it: %s (FILE is what kagimori check --live --save FILE reads in the account)", "判定に必要な情報を与えるオプション: %s (FILE は kagimori check --live --save FILE がアカウントから読み取って保存するファイル)"},
+	{"%s, other devices of its image", "%s のイメージのその他のデバイス"},
 	{"Warning: %s", "警告: %s"},
 	{"Later: %s", "今後: %s"},
 	{"Only one grant lets the principal in.", "プリンシパルを許可しているのは 1 つのグラントだけです。"},

@@ -19,6 +19,7 @@ type builder struct {
 	launch  *Launch
 	keys    map[*key]int
 	depends []string // why the launch as a whole is not known
+	plain   []int    // templates whose image is not described, and taken for a plain one
 }
 
 func (m *model) builder(r *resource) *builder {
@@ -303,6 +304,7 @@ func (b *builder) imageAt(i int, r *resource, path ...any) {
 	at := fmt.Sprintf("/launch/templates/%d/imageId", i)
 	if public, ok := r.attr(path...).v.(PublicImage); ok {
 		b.assume(string(public) + " is public, and so no device of it is encrypted")
+		b.plain = append(b.plain, i)
 		return
 	}
 	id := b.m.text(r, wantImage, path...)
@@ -313,12 +315,14 @@ func (b *builder) imageAt(i int, r *resource, path ...any) {
 	if id.absent() {
 		if im.unknown = r.addr + " has no image"; b.r.typ == "aws_eks_node_group" {
 			b.assume(b.r.addr + " has the image of EKS, whose only device is not encrypted")
+			b.plain = append(b.plain, i)
 			return
 		}
 	}
 	if why := cmp.Or(im.unknown, im.outside); why != "" {
 		if b.m.opt.PlainImages {
 			b.assume(why + ": it is taken for one whose only device is not encrypted")
+			b.plain = append(b.plain, i)
 			return
 		}
 		if im.unknown != "" {
@@ -342,6 +346,20 @@ func (b *builder) imageAt(i int, r *resource, path ...any) {
 	b.sc.Images = append(b.sc.Images, im.Image)
 	for _, s := range im.snapshots {
 		b.snapshot(s)
+	}
+}
+
+// rootNames are what images call their root device.
+var rootNames = []string{"/dev/xvda", "/dev/sda1", "/dev/sda", "xvda"}
+
+// addRoots adds the root device of plain images where the template does not map it: encryption by
+// default is about that one too.
+func (b *builder) addRoots() {
+	for _, i := range b.plain {
+		t := &b.sc.Launch.Templates[i]
+		if !slices.ContainsFunc(t.BlockDevices, func(d format.BlockDevice) bool { return slices.Contains(rootNames, d.Device) }) {
+			t.BlockDevices = append(t.BlockDevices, format.BlockDevice{Device: rootNames[0]})
+		}
 	}
 }
 
@@ -420,6 +438,7 @@ func (b *builder) orgPolicy(at string, to *[]format.OrgPolicy, p orgPolicy) {
 
 // finish completes the scenario.
 func (b *builder) finish() *Launch {
+	b.addRoots()
 	b.account(b.home.account)
 	l := &b.sc.Launch
 	if len(b.depends) > 0 || b.home.noAccount != "" || b.home.noRegion != "" {
@@ -443,7 +462,7 @@ func (b *builder) finish() *Launch {
 		b.launch.Names[b.home.region] = b.home.regionName
 	}
 	if b.home.noAccount != "" {
-		b.launch.Names[b.home.account] = "the account of the provider " + b.home.name
+		b.launch.Names[b.home.account] = b.home.stands()
 	}
 	b.sc.Tags = append(b.sc.Tags, b.m.words.Tag)
 	if outside := b.outsiders(); outside != "" {

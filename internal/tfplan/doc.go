@@ -17,7 +17,9 @@
 //   - the account of a provider is the one that data.aws_caller_identity has seen, else that of the
 //     role to be assumed, the only one of allowed_account_ids, that of the ARNs that are known, or
 //     the one to whose root the policies of its keys leave the administration of the key (no other
-//     would pass the lockout check of CreateKey);
+//     would pass the lockout check of CreateKey), or that of a provider that differs in the region alone;
+//   - an image that is not described has a root device, which the account's encryption by default
+//     encrypts, also where the template does not map it;
 //   - a key of the plan has the grants of the plan; grants that were made elsewhere are not seen;
 //   - new grants are made by whoever applies the plan, after everything else;
 //   - whoever applies the plan may do what identity policies can allow ([Options.Strict] says that

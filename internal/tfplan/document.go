@@ -355,33 +355,69 @@ func (m *model) list(r *resource, path ...any) ([]string, string) {
 }
 
 // administrator is the account whose root the policy of a key leaves the key's administration to;
-// "" if there is none, or more than one.
-func administrator(r *resource) string {
-	if !slices.Contains(keyKinds, r.typ) || r.mode == "data" {
+// "" if there is none, or more than one. A document that is put together after apply tells it by the
+// statements that are known.
+func (m *model) administrator(r *resource) string {
+	if r.mode == "data" || r.typ != "aws_kms_key_policy" && !slices.Contains(keyKinds, r.typ) {
 		return ""
 	}
-	doc, err := policy.Parse([]byte(r.known("policy")), policy.Key)
-	if err != nil {
-		return ""
-	}
-	found := ""
-	for _, st := range doc.Statements {
-		if st.Effect != policy.Allow || st.Principal == nil || !slices.ContainsFunc(st.Actions, func(a policy.Text) bool { return a.Value == "kms:*" }) {
-			continue
+	var said []string
+	add := func(principal string) {
+		account := principal
+		if a, err := arn.Parse(principal); err == nil && principal == arn.Root(a.Account) {
+			account = a.Account
 		}
-		for _, p := range st.Principal.AWS {
-			account := p.Value
-			if a, err := arn.Parse(p.Value); err == nil && p.Value == arn.Root(a.Account) {
-				account = a.Account
-			}
-			if !arn.IsAccount(account) {
+		if arn.IsAccount(account) && !slices.Contains(said, account) {
+			said = append(said, account)
+		}
+	}
+	if doc, err := policy.Parse([]byte(r.known("policy")), policy.Key); err == nil {
+		for _, st := range doc.Statements {
+			if st.Effect != policy.Allow || st.Principal == nil || !slices.ContainsFunc(st.Actions, func(a policy.Text) bool { return a.Value == "kms:*" }) {
 				continue
 			}
-			if found != "" && found != account {
-				return ""
+			for _, p := range st.Principal.AWS {
+				add(p.Value)
 			}
-			found = account
+		}
+	} else if e, told := m.expr(r, "policy"); told && e != nil {
+		var f found
+		m.follow(e, m.scope(r), kinds(documentKind), 0, &f)
+		for _, t := range f.targets {
+			t.r.administrators(add)
 		}
 	}
-	return found
+	if len(said) != 1 {
+		return ""
+	}
+	return said[0]
+}
+
+// administrators are the principals that a document's statements surely give kms:* to.
+func (r *resource) administrators(add func(principal string)) {
+	n, _ := r.attr("statement").length()
+	for i := range n {
+		if effect := r.known("statement", i, "effect"); effect != "" && effect != "Allow" {
+			continue
+		}
+		texts := func(path ...any) (out []string) {
+			path = append([]any{"statement", i}, path...)
+			n, _ := r.attr(path...).length()
+			for j := range n {
+				out = append(out, r.known(append(slices.Clone(path), j)...))
+			}
+			return out
+		}
+		if !slices.Contains(texts("actions"), "kms:*") {
+			continue
+		}
+		principals, _ := r.attr("statement", i, "principals").length()
+		for j := range principals {
+			if r.known("statement", i, "principals", j, "type") == "AWS" {
+				for _, name := range texts("principals", j, "identifiers") {
+					add(name)
+				}
+			}
+		}
+	}
 }

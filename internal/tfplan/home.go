@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"fmt"
+	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -54,13 +56,37 @@ func (m *model) homeOf(r *resource) *home {
 	return h
 }
 
-// provider learns what a plan says of a provider.
+// provider learns what a plan says of a provider, and of those that differ from it in the region alone.
 func (m *model) provider(name string) *home {
 	if h, ok := m.homes[name]; ok {
 		return h
 	}
-	h := &home{name: name}
+	h := m.told(name)
 	m.homes[name] = h
+	if h.account == "" {
+		h.likeOthers(m)
+	}
+	if h.account == "" {
+		h.account = m.opt.accountOf(m, name)
+	}
+	who := "the provider " + name
+	if name == "" {
+		who = "the resources"
+	}
+	if h.account == "" {
+		h.noAccount = "the account of " + who + " is not in the plan; --account tells it"
+		h.account = standIn(name)
+	}
+	if h.region == "" {
+		h.noRegion = "the region of " + who + " is not in the plan"
+		h.region = "us-east-1"
+	}
+	return h
+}
+
+// told is what a provider and its resources say themselves.
+func (m *model) told(name string) *home {
+	h := &home{name: name}
 	var mine []*resource
 	for _, r := range m.resources {
 		if b := m.block(r); b != nil && b.provider == name || b == nil && name == "" {
@@ -71,11 +97,10 @@ func (m *model) provider(name string) *home {
 	if h.account == "" {
 		h.account = m.allowedAccount(name)
 	}
-	if h.account == "" {
-		h.account = only(mine, accountOfARN)
-	}
-	if h.account == "" {
-		h.account = only(mine, func(r *resource) string { return administrator(r) })
+	for _, say := range []func(*resource) string{accountOfARN, accountOfRole, m.administrator} {
+		if h.account == "" {
+			h.account = only(mine, say)
+		}
 	}
 	if e, ok := m.setting(name, "region"); ok {
 		if s, _ := e.(string); regionName.MatchString(s) {
@@ -90,25 +115,67 @@ func (m *model) provider(name string) *home {
 	if h.region == "" {
 		h.region = only(mine, regionOf)
 	}
-	who := "the provider " + name
-	if name == "" {
-		who = "the resources"
-	}
-	if h.account == "" {
-		h.noAccount = "the account of " + who + " is not in the plan"
-		h.account = standIn(name)
-	}
-	if h.region == "" {
-		h.noRegion = "the region of " + who + " is not in the plan"
-		h.region = "us-east-1"
-	}
 	return h
+}
+
+// likeOthers takes the account of providers with the same credentials, if they agree.
+func (h *home) likeOthers(m *model) {
+	var same []*home
+	for _, name := range slices.Sorted(maps.Keys(m.providers)) {
+		if name != h.name && m.sameCredentials(name, h.name) {
+			if o := m.told(name); o.account != "" {
+				same = append(same, o)
+			}
+		}
+	}
+	for _, o := range same {
+		if o.account != same[0].account {
+			return
+		}
+	}
+	if len(same) > 0 {
+		h.account, h.caller, h.callerIsAssigned = same[0].account, same[0].caller, same[0].callerIsAssigned
+	}
+}
+
+// sameCredentials reports whether two providers of one module differ in their region alone.
+func (m *model) sameCredentials(a, b string) bool {
+	p, q := m.providers[a], m.providers[b]
+	if p.Name == "" || p.Name != q.Name || p.Module != q.Module {
+		return false
+	}
+	without := func(in map[string]any) map[string]any {
+		out := maps.Clone(in)
+		delete(out, "region")
+		return out
+	}
+	x, y := without(p.Exprs), without(q.Exprs)
+	return len(x) == 0 && len(y) == 0 || reflect.DeepEqual(x, y)
+}
+
+// accountOf is the account that the user tells of a provider.
+func (o *Options) accountOf(m *model, name string) string {
+	if id := o.Accounts[name]; id != "" {
+		return id
+	}
+	if p := m.providers[name]; name == "" || name == p.Name || m.sameCredentials(name, p.Name) || len(m.providers) == 0 {
+		return o.Accounts[""]
+	}
+	return ""
 }
 
 // standIn is the number that stands for the unknown account of a provider. No account has it.
 func standIn(provider string) string {
 	sum := sha256.Sum256([]byte(provider))
 	return fmt.Sprintf("0000%08d", (uint32(sum[0])<<16|uint32(sum[1])<<8|uint32(sum[2]))%100_000_000)
+}
+
+// stands is what an account is called that is not known, also as a part of an ARN.
+func (h *home) stands() string {
+	if h.name == "" {
+		return "<account id>"
+	}
+	return "<account id of " + h.name + ">"
 }
 
 // learnCaller finds out who a provider acts as.
@@ -216,6 +283,15 @@ func only(rs []*resource, say func(*resource) string) string {
 func accountOfARN(r *resource) string {
 	a, err := arn.Parse(r.known("arn"))
 	if err != nil || !arn.IsAccount(a.Account) || r.mode == "data" || r.typ == "aws_organizations_policy" {
+		return ""
+	}
+	return a.Account
+}
+
+// accountOfRole is the account of a service-linked role that a group is given: its own.
+func accountOfRole(r *resource) string {
+	a, err := arn.Parse(r.known("service_linked_role_arn"))
+	if err != nil || !arn.IsAccount(a.Account) {
 		return ""
 	}
 	return a.Account

@@ -19,6 +19,11 @@ type part struct{ addr, values, unknown, exprs string }
 // made makes a plan. A data source with unknown attributes is read during apply. What is not a data source is created unless its address begins with "=".
 func made(t *testing.T, provider string, parts ...part) *tfplan.Plan {
 	t.Helper()
+	return madeWith(t, provider, tfplan.Options{}, parts...)
+}
+
+func madeWith(t *testing.T, provider string, opt tfplan.Options, parts ...part) *tfplan.Plan {
+	t.Helper()
 	or := func(s, instead string) json.RawMessage {
 		if s == "" {
 			s = instead
@@ -62,7 +67,7 @@ func made(t *testing.T, provider string, parts ...part) *tfplan.Plan {
 		},
 	})
 	check(t, err)
-	p, err := tfplan.Read(data, tfplan.Options{})
+	p, err := tfplan.Read(data, opt)
 	check(t, err)
 	for i := range p.Launches {
 		sound(t, &p.Launches[i])
@@ -96,6 +101,16 @@ func TestAccountsOfProviders(t *testing.T) {
 			{"=aws_iam_role.s", `{"arn":"arn:aws:iam::333344445555:role/s","name":"s"}`, "", ""},
 		}, "", "role/terraform"},
 		{"who administers the key", "{" + region + "}", []part{{"aws_kms_key.k", rootOf("555566667777"), "", ""}}, "555566667777", "role/terraform"},
+		{"who administers the key, by a document that is known after apply", "{" + region + "}", []part{
+			{"aws_kms_key.k", "", `{"policy":true}`, `{"policy":{"references":["data.aws_iam_policy_document.d.json","data.aws_iam_policy_document.d"]}}`},
+			{"data.aws_iam_policy_document.d", `{"statement":[{"effect":null,"actions":["kms:*"],"resources":["*"],"principals":[{"type":"AWS","identifiers":["arn:aws:iam::555566667777:root"]}]},
+				{"effect":"Deny","actions":["kms:*"],"resources":["*"],"principals":[{"type":"AWS","identifiers":["arn:aws:iam::666677778888:root"]}]},
+				{"effect":"Allow","actions":["kms:Decrypt"],"resources":["*"],"principals":[{"type":"AWS","identifiers":["arn:aws:iam::777788889999:root"]}]}]}`, `{"json":true}`, ""},
+		}, "555566667777", "role/terraform"},
+		{"the policy of a key that is a resource of its own", "{" + region + "}", []part{{"aws_kms_key_policy.k", rootOf("555566667777"), "", ""}}, "555566667777", "role/terraform"},
+		{"the role of a group", "{" + region + "}", []part{{"aws_autoscaling_group.g",
+			`{"service_linked_role_arn":"arn:aws:iam::555566667777:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling_x"}`, "", ""}},
+			"555566667777", "role/terraform"},
 		{"who administers the keys differs", "{" + region + "}", []part{{"aws_kms_key.k", rootOf("555566667777"), "", ""}, {"aws_kms_key.l", rootOf("666677778888"), "", ""}},
 			"", "role/terraform"},
 	} {
@@ -109,7 +124,7 @@ func TestAccountsOfProviders(t *testing.T) {
 			if known := tt.account != ""; known && sc.Launch.Account != tt.account || known == unknown {
 				t.Errorf("the account is %s, unknown %v", sc.Launch.Account, sc.Unknown)
 			}
-			if name := l.Names[sc.Launch.Account]; unknown != (name == "the account of the provider aws") {
+			if name := l.Names[sc.Launch.Account]; unknown != (name == "<account id of aws>") {
 				t.Errorf("the account is called %q", name)
 			}
 		})

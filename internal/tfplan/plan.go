@@ -12,10 +12,19 @@ type Options struct {
 	// Strict leaves unknown what identity policies whoever applies the plan has, where the plan does
 	// not say. Else they are taken to allow everything, which [Launch.Assumed] then says.
 	Strict bool
-	// PlainImages takes an image that the plan does not describe for one with a single device that is
-	// not encrypted and that the template maps.
+	// PlainImages takes an image that the plan does not describe for one with a single device, its root,
+	// that is not encrypted.
 	PlainImages bool
+	// Accounts are the ids of accounts that a plan does not tell, by provider ("aws.keys"). That of ""
+	// is of the default provider, and of those that differ from it in the region alone.
+	Accounts map[string]string
+	// DefaultEncryption is what holds of encryption by default where neither plan nor template says:
+	// "" if that is not known, [EncryptionOff], or the key, and it is on.
+	DefaultEncryption string
 }
+
+// EncryptionOff is the DefaultEncryption of an account that encrypts nothing by default.
+const EncryptionOff = "off"
 
 // A Plan is what a plan or state of Terraform says of launches.
 type Plan struct {

@@ -296,6 +296,13 @@ func (m *model) defaultsOf(h *home) ebsDefaults {
 	if d, ok := m.defaults[region{h.account, h.region}]; ok {
 		return d
 	}
+	switch said := m.opt.DefaultEncryption; said {
+	case "":
+	case EncryptionOff:
+		return ebsDefaults{on: new(false), key: awsManaged}
+	default:
+		return ebsDefaults{on: new(true), key: said}
+	}
 	return ebsDefaults{
 		unknownOn:  "whether account " + h.account + " encrypts EBS volumes by default in " + h.region + " is not in " + m.words.File,
 		unknownKey: "the default key for EBS of account " + h.account + " in " + h.region + " is not in " + m.words.File,
