@@ -4,12 +4,12 @@
 // of its own over the open bbolt transaction, and commits them together: one commit for all, and
 // while it is written the next ones queue up. Nothing waits for a timer.
 //
-// Errors of the disk fail a batch or stop the store. Damage inside the file is found by Open where
-// it looks, by [Store.Check], and by each transaction that meets it: every record has a checksum of
-// itself and its key, and one that is not found is looked for among its neighbours (sound.go). Such a
-// transaction fails with store.ErrCorrupt; if it is met while changes are written, the store stops,
-// because going on could only spread it. A list of free pages that is damaged and still in order is
-// found by Check alone.
+// Errors of the disk fail a batch or stop the store. Open refuses a file whose pages are not what was
+// written: in a large one, of more than 256 MB, it reads only those that say where the rest is, and Check
+// reads all (pages.go). Damage to records is found by [Store.Check] and by each transaction that meets it:
+// every record has a checksum of itself and its key, and one that is not found is looked for among its
+// neighbours (sound.go). Such a transaction fails with store.ErrCorrupt; if it is met while changes are
+// written, the store stops, because going on could only spread it.
 //
 // What is trusted: whoever can write the file can change everything in it; records that must
 // survive that are sealed by their owners.
@@ -22,6 +22,7 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,7 +50,8 @@ type Config struct {
 // Store is the engine; it implements [store.Store]. Safe for concurrent use.
 type Store struct {
 	db      *bolt.DB
-	mixed   bool // some values may have no checksum
+	file    *os.File // the same file, of db
+	mixed   bool     // some values may have no checksum
 	log     *slog.Logger
 	history *store.History
 	memos   store.Memos
@@ -175,16 +177,24 @@ func (s *Store) Check() error {
 		return err
 	}
 	defer rollback(tx)
-	errs := damages(tx, s.mixed)
-	if len(errs) == 0 { // else it may run into what was found
-		for err := range tx.Check() {
-			errs = append(errs, err)
-		}
-	}
+	errs := append(s.misplaced(tx), damages(tx, s.mixed)...)
 	if len(errs) > 0 {
 		return fmt.Errorf("%w: %w", store.ErrCorrupt, errors.Join(errs...))
 	}
 	return nil
+}
+
+// misplaced is what is wrong with the pages that a transaction sees.
+func (s *Store) misplaced(tx *bolt.Tx) []error {
+	m, err := metaOf(tx)
+	if err != nil {
+		return []error{err}
+	}
+	p, err := freePages(s.file, tx.Size(), m)
+	if err != nil {
+		return []error{err}
+	}
+	return p.walk()
 }
 
 // Backup writes a copy of the file as of now; Open opens it. Updates go on meanwhile.

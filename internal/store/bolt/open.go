@@ -49,7 +49,7 @@ func Open(cfg Config) (*Store, error) {
 	if err := prepare(cfg); err != nil {
 		return nil, err
 	}
-	db, rev, err := load(cfg, false)
+	db, file, rev, err := load(cfg, false)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func Open(cfg Config) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("store: cannot write %s: %w", cfg.Path, plain(err)), db.Close())
 	}
 	s := &Store{
-		db: db, mixed: mixed, log: cfg.Logger, history: store.NewHistory(cfg.HistoryLimit, rev),
+		db: db, file: file, mixed: mixed, log: cfg.Logger, history: store.NewHistory(cfg.HistoryLimit, rev),
 		queue: make(chan *request, batchUpdates), stop: make(chan struct{}), done: make(chan struct{}),
 		rev: rev, disk: rev,
 	}
@@ -82,11 +82,18 @@ func prepare(cfg Config) error {
 		// Not ours: create never leaves one. It may be a store that something cut off.
 		return fmt.Errorf("%w: %s is empty; to start with a new store, remove it", store.ErrCorrupt, cfg.Path)
 	}
-	db, _, err := load(cfg, true)
+	db, file, _, err := load(cfg, true)
 	if err != nil {
 		return err
 	}
-	return db.Close()
+	err = structured(db, file)
+	switch {
+	case err != nil && fromSystem(err):
+		err = fmt.Errorf("store: cannot read %s: %w", cfg.Path, plain(err))
+	case err != nil:
+		err = fmt.Errorf("%w: %s is damaged: %w", store.ErrCorrupt, cfg.Path, err)
+	}
+	return errors.Join(err, db.Close())
 }
 
 // create makes a new store beside its final place and links it there when it is whole, so that a
@@ -150,8 +157,7 @@ func options(cfg Config, readOnly bool) *bolt.Options {
 }
 
 // load opens an existing file and checks whose it is.
-func load(cfg Config, readOnly bool) (db *bolt.DB, rev store.Revision, err error) {
-	var file *os.File
+func load(cfg Config, readOnly bool) (db *bolt.DB, file *os.File, rev store.Revision, err error) {
 	o := options(cfg, readOnly)
 	o.OpenFile = func(name string, flag int, perm os.FileMode) (*os.File, error) {
 		var err error
@@ -171,19 +177,28 @@ func load(cfg Config, readOnly bool) (db *bolt.DB, rev store.Revision, err error
 	db, err = bolt.Open(cfg.Path, 0o600, o)
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
-		return nil, 0, fmt.Errorf("%w: %s", store.ErrLocked, cfg.Path)
+		return nil, nil, 0, fmt.Errorf("%w: %s", store.ErrLocked, cfg.Path)
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum):
-		return nil, 0, fmt.Errorf("%w: %s is not a kagimori store", store.ErrCorrupt, cfg.Path)
+		return nil, nil, 0, fmt.Errorf("%w: %s is not a kagimori store", store.ErrCorrupt, cfg.Path)
 	case err != nil && file != nil && !fromSystem(err): // bbolt's own: what it read makes no sense
-		return nil, 0, fmt.Errorf("%w: %s is damaged: %w", store.ErrCorrupt, cfg.Path, err)
+		return nil, nil, 0, fmt.Errorf("%w: %s is damaged: %w", store.ErrCorrupt, cfg.Path, err)
 	case err != nil:
-		return nil, 0, fmt.Errorf("store: cannot open %s: %w", cfg.Path, plain(err))
+		return nil, nil, 0, fmt.Errorf("store: cannot open %s: %w", cfg.Path, plain(err))
 	}
 	db.AllocSize = 4 << 20 // how much the file grows at a time
 	if rev, err = identify(db, file, cfg.Path); err != nil {
-		return nil, 0, errors.Join(err, db.Close())
+		return nil, nil, 0, errors.Join(err, db.Close())
 	}
-	return db, rev, nil
+	return db, file, rev, nil
+}
+
+// structured checks the pages of a file that nobody writes to.
+func structured(db *bolt.DB, file *os.File) error {
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	return structure(file, info.Size(), int64(db.Info().PageSize))
 }
 
 // identify checks that an open file is a whole store of a format we know.

@@ -161,7 +161,7 @@ func TestOpenDamaged(t *testing.T) {
 		try("page", n, damaged)
 		try("cut off at page", n, data[:n*page])
 	}
-	if refused < len(data)/page || opened == 0 || found == 0 { // at least all those that were cut off
+	if refused < 3*len(data)/page/2 || opened == 0 || found > 0 { // all that were cut off, and all pages in use; free ones may have anything on them
 		t.Errorf("%d damaged files were refused, %d opened, %d of them found by Check", refused, opened, found)
 	}
 }
