@@ -17,7 +17,7 @@ func TestAllowedIsRead(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	any := []string{
 		"arn:aws:iam::111122223333:user/a", "arn:aws:kms:us-east-1:111122223333:key/1", "arn:aws:iam::111122223333:role/r", "111122223333",
-		"Enable IAM User Permissions", `quo"te\`, "<a&b>", "名前", "tab\t", "\u2028", "bad\xff",
+		"arn:aws:iam::aws:policy/job-function/ViewOnlyAccess", "kms:Encrypt", "aws", "Enable IAM User Permissions", `quo"te\`, "<a&b>", "名前", "tab\t", "\u2028", "bad\xff",
 	}
 	text := func() string { return any[r.IntN(len(any))] }
 	maybe := func() string {
@@ -29,7 +29,7 @@ func TestAllowedIsRead(t *testing.T) {
 	fast, shorter := 0, 0
 	for range 5000 {
 		p := authz.Principal{ARN: text(), Account: maybe()}
-		around := trail.Record{UserIdentity: trail.UserIdentity{ARN: valid(text())}}
+		around := trail.Record{UserIdentity: trail.UserIdentity{ARN: valid(text()), AccountID: valid(maybe())}, EventSource: "kms.amazonaws.com", EventName: "Encrypt"}
 		if r.IntN(10) == 0 {
 			p.ARN, around.UserIdentity.ARN = "", "" // nobody
 		}
@@ -44,7 +44,7 @@ func TestAllowedIsRead(t *testing.T) {
 			}
 			for range r.IntN(3) {
 				d.Parts[i].Matched = append(d.Parts[i].Matched, authz.Match{
-					Layer: authz.Layer(r.IntN(12)), Document: text(), Owner: maybe(), Sid: maybe(), Effect: policy.Effect(r.IntN(2)),
+					Layer: authz.Layer(1 + r.IntN(11)), Document: text(), Owner: maybe(), Sid: maybe(), Effect: policy.Effect(r.IntN(2)),
 					Pos: policy.Pos{Line: r.IntN(3), Column: r.IntN(3)}, GrantID: maybe(), Account: r.IntN(2) == 0,
 				})
 			}

@@ -14,9 +14,12 @@ type second struct {
 	iso, epoch string
 }
 
-// now is the second that it is.
-func (g *Guard) now() *second {
-	now := g.cfg.Now()
+// secondOf is that of a request: when it came, or now if it does not say.
+func (g *Guard) secondOf(c *Call) *second {
+	now := c.Time
+	if now.IsZero() {
+		now = g.cfg.Now()
+	}
 	unix := now.Unix()
 	if s := g.second.Load(); s != nil && s.unix == unix {
 		return s
@@ -33,7 +36,7 @@ func (g *Guard) context(c *Call, ctx authz.Context) authz.Context {
 	if ctx == nil {
 		ctx = make(authz.Context, 0, usualContext)
 	}
-	now := g.now()
+	now := g.secondOf(c)
 	ctx.Set("aws:currenttime", now.iso)
 	ctx.Set("aws:epochtime", now.epoch)
 	ctx.Set("aws:requestedregion", c.Region)

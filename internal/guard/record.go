@@ -101,6 +101,9 @@ func encodedMessage(req *authz.Request, d authz.Decision) []byte {
 	return out
 }
 
+// eventDomain follows the name of a service in its records.
+const eventDomain = ".amazonaws.com"
+
 // record makes the trail's record of a call.
 func (g *Guard) record(c *Call, err error) *trail.Record {
 	r := new(trail.Record)
@@ -119,7 +122,7 @@ func (g *Guard) fill(r *trail.Record, c *Call, err error) {
 	}
 	*r = trail.Record{
 		EventVersion: "1.11", UserIdentity: identity(&c.Caller), EventTime: now.UTC(),
-		EventSource: c.Service + ".amazonaws.com", EventName: c.Operation, AWSRegion: c.Region,
+		EventSource: c.Service + eventDomain, EventName: c.Operation, AWSRegion: c.Region,
 		SourceIPAddress: c.Caller.SourceIP, UserAgent: c.Caller.UserAgent,
 		ResponseElements: c.evidence.response,
 		RequestID:        c.ID, EventID: c.evidence.eventID, ReadOnly: c.ReadOnly, Resources: c.evidence.resources,

@@ -83,8 +83,25 @@ func (o *object) some(name, value string) {
 func (o *object) time(name string, t time.Time) {
 	o.key(name)
 	o.b = append(o.b, '"')
-	o.b = t.AppendFormat(o.b, time.RFC3339Nano)
+	o.b = appendTime(o.b, t)
 	o.b = append(o.b, '"')
+}
+
+// appendTime is AppendFormat with RFC3339Nano, in a third of the time for what records have: whole seconds in UTC.
+func appendTime(b []byte, t time.Time) []byte {
+	year, month, day := t.Date()
+	if t.Location() != time.UTC || t.Nanosecond() != 0 || year < 1000 || year > 9999 {
+		return t.AppendFormat(b, time.RFC3339Nano)
+	}
+	hour, minute, second := t.Clock()
+	b = strconv.AppendInt(b, int64(year), 10)
+	for _, part := range [...]struct {
+		before byte
+		n      int
+	}{{'-', int(month)}, {'-', day}, {'T', hour}, {':', minute}, {':', second}} {
+		b = append(b, part.before, '0'+byte(part.n/10), '0'+byte(part.n%10))
+	}
+	return append(b, 'Z')
 }
 
 func (o *object) flag(name string, v bool) {

@@ -17,7 +17,11 @@ func filled(r *rand.Rand, v reflect.Value, some float64) {
 	raws := []string{`{"a":[1,2,"x"]}`, "null", `"t"`, " {\n \"b\" : true } "}
 	switch v.Type() {
 	case reflect.TypeFor[time.Time]():
-		v.Set(reflect.ValueOf(time.Unix(r.Int64N(1<<32), 0).UTC()))
+		at := time.Unix(r.Int64N(1<<32), r.Int64N(2)*r.Int64N(1e9)).UTC()
+		if r.IntN(4) == 0 {
+			at = at.In(time.FixedZone("", 3600))
+		}
+		v.Set(reflect.ValueOf(at))
 		return
 	case reflect.TypeFor[json.RawMessage]():
 		if r.Float64() < some {
