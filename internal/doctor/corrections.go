@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -215,6 +216,8 @@ func corrected(s *site, m *authz.Miss) []change {
 		c := withoutCondition(s, m, "correct", speech.Say("Drop the condition %s in %s: nobody but a service meets it.", m.Key, s.name))
 		c.opens = []speech.Text{speech.Say("Whoever the statement is for can make grants without a service between, for anybody.")}
 		return []change{c}
+	case key == "aws:principalarn" && m.Present && !m.Got.Multi && !m.Got.Unknown && !strings.Contains(m.Operator, "Not"):
+		return repathed(s, m)
 	case !slices.Contains(correctable, key) || !m.Present || m.Got.Multi || m.Got.Unknown || strings.Contains(m.Operator, "Not"):
 		return nil
 	}
@@ -230,6 +233,38 @@ func corrected(s *site, m *authz.Miss) []change {
 		c.edits = []format.Edit{edit("replace", path, m.Got.One)}
 	}
 	return []change{c}
+}
+
+// repathed writes the ARN of a role in the place of one that lacks its path, in a condition.
+func repathed(s *site, m *authz.Miss) []change {
+	path, have, ok := conditionAt(s, m.Operator, m.Key)
+	if !ok {
+		return nil
+	}
+	list, many := have.([]any)
+	if !many {
+		list = []any{have}
+	}
+	for i, v := range list {
+		if wrong, _ := v.(string); samePerson(wrong, m.Got.One) {
+			if many {
+				path += "/" + itoa(i)
+			}
+			return []change{{kind: s.kind, family: "correct", summary: speech.Say("Write %s in the place of %s in %s.", m.Got.One, wrong, s.name),
+				edits: []format.Edit{edit("replace", path, m.Got.One)}}}
+		}
+	}
+	return nil
+}
+
+// samePerson reports whether an ARN is that of a role but for its path or partition.
+func samePerson(wrong, role string) bool {
+	a, err := arn.Parse(role)
+	if err != nil || a.Type() != "role" || wrong == role || strings.ContainsAny(wrong, "*?$") {
+		return false
+	}
+	_, rest, _ := strings.Cut(wrong, ":iam::"+a.Account+":role/")
+	return rest != "" && rest[strings.LastIndexByte(rest, '/')+1:] == role[strings.LastIndexByte(role, '/')+1:]
 }
 
 // conditionAt is the place of a condition as it is written.
@@ -299,6 +334,11 @@ func renamed(s *site, a *answer) []change {
 	}
 	var out []change
 	for _, t := range s.st.Principal.AWS {
+		if samePerson(t.Value, role) {
+			for _, e := range replaceStrings(s.path+"/Principal", format.Document(encode(s.raw["Principal"])), t.Value, role) {
+				out = append(out, change{kind: s.kind, family: "correct", summary: speech.Say("Write %s in the place of %s in %s.", role, t.Value, s.name), edits: []format.Edit{e}})
+			}
+		}
 		if policy.IsUniqueID(t.Value) && a.who.principal.Type != authz.Root {
 			for _, e := range replaceStrings(s.path, format.Document(encode(s.raw)), t.Value, role) {
 				out = append(out, change{kind: s.kind, family: "correct",
@@ -312,22 +352,46 @@ func renamed(s *site, a *answer) []change {
 // narrowed are ways to except the request from a deny, the narrowest first.
 func (o *outcome) narrowed(a *answer, s *site) []change {
 	part := &a.request.Parts[a.part]
-	var out []change
+	out := s.listed(part.Context)
 	add := func(summary speech.Text, operator, key, value string) {
 		if edits := s.condition(operator, key, value); len(edits) > 0 {
 			out = append(out, change{kind: s.kind, family: "narrow", summary: speech.Say("%s in %s.", summary, s.name), edits: edits})
 		}
 	}
-	if value(part.Context, "kms:grantisforawsresource") == "true" {
-		add(speech.Say("Except grants that are made for AWS services"), "Bool", "kms:GrantIsForAWSResource", "false")
+	// Of what is no grant the key is not in the request: IfExists leaves that denied.
+	grants := func() {
+		if value(part.Context, "kms:grantisforawsresource") == "true" {
+			operator := "Bool"
+			if !s.only(grantActions) {
+				operator = "BoolIfExists"
+			}
+			add(speech.Say("Except grants that are made for AWS services"), operator, "kms:GrantIsForAWSResource", "false")
+		}
 	}
-	if value(part.Context, "aws:viaawsservice") == "true" {
-		add(speech.Say("Except calls that AWS services make"), "Bool", "aws:ViaAWSService", "false")
+	via := func() {
+		if value(part.Context, "aws:viaawsservice") == "true" {
+			add(speech.Say("Except calls that AWS services make"), "BoolIfExists", "aws:ViaAWSService", "false")
+		}
 	}
-	if a.who.name == arn.InfrastructureRole(a.who.principal.Account) {
-		add(speech.Say("Except the role with which instances open their volumes"), "ArnNotLike", "aws:PrincipalArn", infrastructure)
-	} else if a.who.principal.Type != authz.Service {
-		add(speech.Say("Except %s", a.who.name), "ArnNotLike", "aws:PrincipalArn", a.who.name)
+	who := func() {
+		switch {
+		case a.who.principal.Type == authz.Service:
+			add(speech.Say("Except what AWS services do by themselves"), "BoolIfExists", "aws:PrincipalIsAWSService", "false")
+		case a.who.name == arn.InfrastructureRole(a.who.principal.Account):
+			add(speech.Say("Except the role with which instances open their volumes"), "ArnNotLike", "aws:PrincipalArn", infrastructure)
+		default:
+			add(speech.Say("Except %s", a.who.name), "ArnNotLike", "aws:PrincipalArn", a.who.name)
+		}
+	}
+	ways := []func(){grants, via, who}
+	switch {
+	case s.asks("aws:principalarn"): // it says whom it is not for
+		ways = []func(){who, grants, via}
+	case s.covers("kms:GenerateDataKeyWithoutPlaintext") || s.covers("kms:Decrypt"): // grants alone would not do
+		ways = []func(){via, who, grants}
+	}
+	for _, way := range ways {
+		way()
 	}
 	for i, t := range s.st.Actions {
 		if all, many := s.raw["Action"].([]any); many && len(all) > 1 && strings.EqualFold(t.Value, part.Action) {
@@ -338,6 +402,59 @@ func (o *outcome) narrowed(a *answer, s *site) []change {
 	if !s.alone {
 		out = append(out, change{kind: s.kind, family: "narrow", summary: speech.Say("Remove %s.", s.name), edits: []format.Edit{edit("remove", s.path, nil)},
 			opens: []speech.Text{speech.Say("All else that the statement denies, to whomever other statements allow it.")}})
+	}
+	return out
+}
+
+// grantActions are those whose requests have kms:GrantIsForAWSResource.
+var grantActions = []string{"kms:creategrant", "kms:listgrants", "kms:revokegrant"}
+
+// only reports whether a statement is about some actions alone.
+func (s *site) only(names []string) bool {
+	return len(s.st.Actions) > 0 && !slices.ContainsFunc(s.st.Actions, func(t policy.Text) bool { return !slices.Contains(names, strings.ToLower(t.Value)) })
+}
+
+// covers reports whether a statement is about an action.
+func (s *site) covers(action string) bool {
+	is := func(t policy.Text) bool { return matches(t.Value, action) }
+	if len(s.st.NotActions) > 0 {
+		return !slices.ContainsFunc(s.st.NotActions, is)
+	}
+	return slices.ContainsFunc(s.st.Actions, is)
+}
+
+// asks reports whether a statement has a condition on a key.
+func (s *site) asks(key string) bool {
+	all, _ := s.raw["Condition"].(map[string]any)
+	for _, v := range all {
+		keys, _ := v.(map[string]any)
+		for k := range keys {
+			if strings.EqualFold(k, key) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// listed puts the service or Region of the launch among those that a deny leaves out.
+func (s *site) listed(c authz.Context) []change {
+	var out []change
+	all, _ := s.raw["Condition"].(map[string]any)
+	for _, operator := range slices.Sorted(maps.Keys(all)) {
+		if !strings.HasPrefix(operator, "StringNot") {
+			continue
+		}
+		keys, _ := all[operator].(map[string]any)
+		for _, key := range slices.Sorted(maps.Keys(keys)) {
+			got := value(c, key)
+			if got == "" || !slices.Contains(correctable, strings.ToLower(key)) {
+				continue
+			}
+			if edits := s.condition(operator, key, got); len(edits) > 0 {
+				out = append(out, change{kind: s.kind, family: "correct", summary: speech.Say("Add %s to %s in %s.", got, key, s.name), edits: edits})
+			}
+		}
 	}
 	return out
 }

@@ -204,9 +204,14 @@ func (o *outcome) changeOf(s *additions) (_ change, ok bool) {
 	var kinds []string
 	var places []speech.Text
 	allowed := map[string][]string{} // by place
+	told := map[string]bool{}        // principals whose new policy is written: it has all their statements
 	for _, item := range s.items {
-		kind, place, edits := o.write(item, &c)
-		if len(edits) == 0 {
+		own := []any{item.statement}
+		if item.kind == explain.IdentityPolicy {
+			own = s.statements(item.target)
+		}
+		kind, place, edits := o.write(item, own, &c, told)
+		if len(edits) == 0 && !(item.kind == explain.IdentityPolicy && told[item.target]) {
 			return c, false
 		}
 		c.edits = append(c.edits, edits...)
@@ -225,8 +230,20 @@ func (o *outcome) changeOf(s *additions) (_ change, ok bool) {
 	return c, len(c.edits) > 0
 }
 
-// write is an addition as edits of the scenario, with the end of the sentence that tells of it.
-func (o *outcome) write(n addition, c *change) (kind string, place speech.Text, edits []format.Edit) {
+// statements are those of the identity policies of a principal.
+func (s *additions) statements(principal string) []any {
+	var out []any
+	for _, n := range s.items {
+		if n.kind == explain.IdentityPolicy && n.target == principal && n.statement != nil {
+			out = append(out, n.statement)
+		}
+	}
+	return out
+}
+
+// write is an addition as edits of the scenario, with the end of the sentence that tells of it. own are
+// the statements that go into one document with it.
+func (o *outcome) write(n addition, own []any, c *change, told map[string]bool) (kind string, place speech.Text, edits []format.Edit) {
 	w := o.world
 	who, _ := n.statement["Principal"].(map[string]any)
 	switch n.kind {
@@ -250,11 +267,15 @@ func (o *outcome) write(n addition, c *change) (kind string, place speech.Text, 
 		if !ok {
 			return "", speech.Text{}, nil
 		}
-		doc := map[string]any{"Version": "2012-10-17", "Statement": []any{n.statement}}
+		kind, place = "edit-identity-policy", speech.Say("on %v in an identity policy of %s.", n.statement["Resource"], n.target)
+		if told[n.target] {
+			return kind, place, nil
+		}
+		told[n.target] = true
+		doc := map[string]any{"Version": "2012-10-17", "Statement": own}
 		name := freshName(w.sc.Principals[i].Policies)
 		c.commands = append(c.commands, identityCommand(n.target, w.sc.Principals[i].Kind, name, doc))
-		return "edit-identity-policy", speech.Say("on %v in an identity policy of %s.", n.statement["Resource"], n.target),
-			[]format.Edit{edit("add", fmt.Sprintf("/principals/%d/policies/-", i), map[string]any{"name": name, "policy": doc})}
+		return kind, place, []format.Edit{edit("add", fmt.Sprintf("/principals/%d/policies/-", i), map[string]any{"name": name, "policy": doc})}
 	case explain.Boundary:
 		i, ok := w.principals[n.target]
 		if !ok {

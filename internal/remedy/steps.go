@@ -145,11 +145,38 @@ func (b *builder) add(e format.Edit) error {
 		return b.launch(e)
 	}
 	s, err := b.value(e)
+	if s.Kind == IdentityPolicy && err == nil && b.joined(s, e) {
+		return nil
+	}
 	s.Path, s.Edits = e.Path, []format.Edit{e}
 	if err == nil {
 		b.steps = append(b.steps, s)
 	}
 	return err
+}
+
+// joined puts the statements of a new policy into one of the same name that the principal gets
+// already: there cannot be two.
+func (b *builder) joined(s Step, e format.Edit) bool {
+	i := slices.IndexFunc(b.steps, func(o Step) bool { return o.Kind == IdentityPolicy && o.Target == s.Target && o.Name == s.Name })
+	if i < 0 {
+		return false
+	}
+	type document struct {
+		Version   string
+		Statement []json.RawMessage
+	}
+	var have, more document
+	if json.Unmarshal(b.steps[i].After, &have) != nil || json.Unmarshal(s.After, &more) != nil || have.Version != more.Version {
+		return false
+	}
+	have.Statement = append(have.Statement, more.Statement...)
+	after, err := json.Marshal(have)
+	if err != nil {
+		return false
+	}
+	b.steps[i].After, b.steps[i].Edits = after, append(b.steps[i].Edits, e)
+	return true
 }
 
 // principal is a step that changes a role or user.

@@ -41,6 +41,8 @@ var ofFixes = []entry{
 	{"Name %s in the place of %s, the unique id of a principal that was deleted, in %s.", "%[3]s で、削除されたプリンシパルの一意の ID %[2]s の代わりに %[1]s を指定します。"},
 	{"Except grants that are made for AWS services", "AWS のサービスのために作成されるグラントを除外します"},
 	{"Except calls that AWS services make", "AWS のサービスによる呼び出しを除外します"},
+	{"Except what AWS services do by themselves", "AWS のサービス自身による呼び出しを除外します"},
+	{"Write %s in the place of %s in %s.", "%[3]s の %[2]s を %[1]s に書き換えます。"},
 	{"Except the role with which instances open their volumes", "インスタンスがボリュームを開くロールを除外します"},
 	{"Except %s", "%s を除外します"},
 	{"%s in %s.", "%[2]s で、%[1]s。"},
