@@ -5,8 +5,12 @@ import { applyMode, Mode } from '@cloudscape-design/global-styles';
 import { useWords, type Tag } from '../i18n';
 import { SessionContext, SignOutContext, type Session } from '../aws/session';
 import { href, useRoute } from './route';
-import { fetchFirst, Frame } from './screens';
+import { lazily } from '../ui/lazily';
+import { fetchFirst } from './screens';
 import { SignIn } from './SignIn';
+
+// Frame is what is around the screens, fetched while somebody signs in.
+const Frame = lazily(() => import('./Frame'));
 
 const remembered = 'kagimori.mode';
 
@@ -27,7 +31,7 @@ export function App() {
   const { mode, choose } = useMode();
   const [session, setSession] = useState<Session | null>(null);
   const route = useRoute();
-  useEffect(() => fetchFirst(route), []);
+  useEffect(() => fetchFirst(route, Frame.fetch), []);
   const name = session ? session.arn.split(':').slice(5).join(':') : '';
   return (
     <>

@@ -1,7 +1,6 @@
 import { lazily } from '../ui/lazily';
 
-// What is fetched when it is needed, and not with the form to sign in: the frame of the screens, and the screens.
-export const Frame = lazily(() => import('./Frame'));
+// The screens, which are fetched when they are needed, and not with the form to sign in.
 export const Keys = lazily(() => import('../keys/Keys'));
 export const Key = lazily(() => import('../keys/Key'));
 export const CreateKey = lazily(() => import('../keys/CreateKey'));
@@ -22,10 +21,11 @@ function idle(...all: (() => Promise<unknown>)[]): void {
 
 const lists = { stores: Stores, groups: Groups, check: Check, audit: Audit };
 
-// fetchFirst fetches what signing in and the screen at a place need first, while somebody signs in.
-export function fetchFirst([name, id]: string[]): void {
+// fetchFirst fetches what signing in and the screen at a place need first, and what is around the screen, while
+// somebody signs in.
+export function fetchFirst([name, id]: string[], around: () => Promise<unknown>): void {
   const screen = lists[name as keyof typeof lists] ?? (id ? Key : Keys);
-  idle(Frame.fetch, screen.fetch, () => import('@aws-sdk/client-sts'), () => import('@aws-sdk/client-kms'));
+  idle(around, screen.fetch, () => import('@aws-sdk/client-sts'), () => import('@aws-sdk/client-kms'));
 }
 
 // fetchNext fetches what most who see a list look at next.
