@@ -133,3 +133,34 @@ func TestImagesAreDisabledAndDeprecated(t *testing.T) {
 		}
 	}
 }
+
+func TestDefaultsOfLaunchesAndTheArchive(t *testing.T) {
+	c, ctx := admin(t), t.Context()
+	must(c.ec2.ModifyInstanceMetadataDefaults(ctx, &ec2.ModifyInstanceMetadataDefaultsInput{
+		HttpTokens: ec2types.MetadataDefaultHttpTokensStateRequired, HttpPutResponseHopLimit: new(int32(3)),
+	}))(t)
+	if d := must(c.ec2.GetInstanceMetadataDefaults(ctx, &ec2.GetInstanceMetadataDefaultsInput{}))(t).AccountLevel; d.HttpTokens != ec2types.HttpTokensStateRequired || *d.HttpPutResponseHopLimit != 3 {
+		t.Errorf("the defaults are %+v", d)
+	}
+	must(c.ec2.ModifyDefaultCreditSpecification(ctx, &ec2.ModifyDefaultCreditSpecificationInput{InstanceFamily: ec2types.UnlimitedSupportedInstanceFamilyT3, CpuCredits: new("standard")}))(t)
+	if s := must(c.ec2.GetDefaultCreditSpecification(ctx, &ec2.GetDefaultCreditSpecificationInput{InstanceFamily: ec2types.UnlimitedSupportedInstanceFamilyT3}))(t); *s.InstanceFamilyCreditSpecification.CpuCredits != "standard" {
+		t.Errorf("the default credits are %+v", s.InstanceFamilyCreditSpecification)
+	}
+
+	id := c.snapshotOf(t, c.createVolume(t, ""))
+	if out := must(c.ec2.ModifySnapshotTier(ctx, &ec2.ModifySnapshotTierInput{SnapshotId: &id, StorageTier: ec2types.TargetStorageTierArchive}))(t); *out.SnapshotId != id || out.TieringStartTime == nil {
+		t.Errorf("ModifySnapshotTier answers %+v", out)
+	}
+	tier := func(want ec2types.StorageTier) {
+		t.Helper()
+		eventually(t, id+" in the tier "+string(want), func() (bool, string) {
+			s := must(c.ec2.DescribeSnapshotTierStatus(ctx, &ec2.DescribeSnapshotTierStatusInput{}))(t).SnapshotTierStatuses[0]
+			return s.StorageTier == want, string(s.StorageTier)
+		})
+	}
+	tier(ec2types.StorageTierArchive)
+	if out := must(c.ec2.RestoreSnapshotTier(ctx, &ec2.RestoreSnapshotTierInput{SnapshotId: &id, TemporaryRestoreDays: new(int32(5))}))(t); *out.RestoreDuration != 5 || *out.IsPermanentRestore {
+		t.Errorf("RestoreSnapshotTier answers %+v", out)
+	}
+	tier(ec2types.StorageTierStandard)
+}

@@ -180,6 +180,10 @@ func driveSnapshots(s *testkit.Server, c caller, volume, instance string) {
 	c.do("ec2:DisableFastSnapshotRestores", in{"SourceSnapshotIds": id, "AvailabilityZones": "us-east-1a"})
 	c.do("ec2:DescribeFastSnapshotRestores", in{})
 	c.do("ec2:ListSnapshotsInRecycleBin", in{})
+	c.do("ec2:ModifySnapshotTier", in{"SnapshotId": id, "StorageTier": "archive"})
+	s.Advance(time.Minute)
+	c.do("ec2:RestoreSnapshotTier", in{"SnapshotId": id, "PermanentRestore": true})
+	s.Advance(time.Minute)
 	c.do("ec2:DescribeSnapshotTierStatus", in{})
 	c.try("ec2:RestoreSnapshotFromRecycleBin", in{"SnapshotId": id})
 	driveImages(s, c, id, instance, key)
@@ -227,6 +231,10 @@ func driveSettings(c caller, key string) {
 	c.do("ec2:EnableSerialConsoleAccess", in{})
 	c.do("ec2:GetSerialConsoleAccessStatus", in{})
 	c.do("ec2:DisableSerialConsoleAccess", in{})
+	c.do("ec2:ModifyInstanceMetadataDefaults", in{"HttpTokens": "optional"})
+	c.do("ec2:GetInstanceMetadataDefaults", in{})
+	c.do("ec2:ModifyDefaultCreditSpecification", in{"InstanceFamily": "t3", "CpuCredits": "unlimited"})
+	c.do("ec2:GetDefaultCreditSpecification", in{"InstanceFamily": "t3"})
 }
 
 // driveAutoScaling: groups of a launch template and of a launch configuration, with tags.

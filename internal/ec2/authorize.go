@@ -19,15 +19,19 @@ func owned(p *authz.Part, owner, alias string) {
 	}
 }
 
-// allowList decides an action that has no resource.
-func (s *Service) allowList(tx store.Tx, c *guard.Call, action string) error {
-	_, err := s.g.Allow(tx, c, s.part(c, action, "*", nil))
+// allowList decides an action that has no resource; describe puts condition keys of the request into the decision.
+func (s *Service) allowList(tx store.Tx, c *guard.Call, action string, describe ...func(*authz.Part)) error {
+	p := s.part(c, action, "*", nil)
+	for _, d := range describe {
+		d(&p)
+	}
+	_, err := s.g.Allow(tx, c, p)
 	return err
 }
 
 // allowDry is allowList for a request that may have DryRun set.
-func (s *Service) allowDry(tx store.Tx, c *guard.Call, action string, flag *bool) error {
-	if err := s.allowList(tx, c, action); err != nil {
+func (s *Service) allowDry(tx store.Tx, c *guard.Call, action string, flag *bool, describe ...func(*authz.Part)) error {
+	if err := s.allowList(tx, c, action, describe...); err != nil {
 		return err
 	}
 	return dryRun(flag)

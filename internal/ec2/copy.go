@@ -49,7 +49,7 @@ func (s *Service) CopySnapshot(ctx context.Context, c *guard.Call, in *ec2api.Co
 		if err := dryRun(in.DryRun); err != nil {
 			return err
 		}
-		if err := snap.ready(); err != nil {
+		if err := s.ready(&snap); err != nil {
 			return err
 		}
 		if err := copiesLeft(tx, c); err != nil {
@@ -306,7 +306,7 @@ func (s *Service) draftImageCopy(tx store.Tx, c *guard.Call, in *ec2api.CopyImag
 			err = apierr.New("InvalidRequest", "You do not have permission to access the storage of this ami")
 		}
 		if err == nil {
-			err = snap.ready()
+			err = s.ready(&snap)
 		}
 		if err != nil {
 			return fail(err)

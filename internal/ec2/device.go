@@ -188,7 +188,7 @@ func (s *Service) fill(tx store.Tx, c *guard.Call, d *newDevice, id string) erro
 		return err
 	}
 	d.from(&snap)
-	return snap.ready()
+	return s.ready(&snap)
 }
 
 // from has a device made from a snapshot.

@@ -192,7 +192,7 @@ func (s *Service) fastRestores(ctx context.Context, c *guard.Call, flag *bool, i
 		}
 		for n := range snaps {
 			for _, z := range where {
-				err := snaps[n].ready()
+				err := s.ready(&snaps[n])
 				if err == nil {
 					err = one(tx, &snaps[n], z)
 				}

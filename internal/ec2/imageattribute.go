@@ -17,6 +17,9 @@ import (
 // launchPermission is the attribute that says who may launch an image.
 const launchPermission = "launchPermission"
 
+// imdsV2 is the only value of an image's ImdsSupport. Source: EC2 API Reference, Image.
+const imdsV2 = "v2.0"
+
 // changeImage decides the call's action on an image of the caller's. attribute, if not "", is what
 // it changes; value is the new value of one that is a text.
 // Source: EC2 User Guide, "ec2:Attribute condition key".
@@ -79,7 +82,7 @@ func (s *Service) ModifyImageAttribute(ctx context.Context, c *guard.Call, in *e
 	case strings.EqualFold(attribute, "description"):
 		return text("Description", in.Value, description)
 	case in.ImdsSupport != nil:
-		if v := api.Val(in.ImdsSupport.Value); v != "v2.0" {
+		if v := api.Val(in.ImdsSupport.Value); v != imdsV2 {
 			return invalidValue("Value (%s) for parameter imdsSupport is invalid.", v)
 		}
 		return text("ImdsSupport", in.ImdsSupport.Value, func(r *imageRecord, v string) { r.IMDS = v })

@@ -198,6 +198,8 @@ func (s *Service) imageOperations() map[string]guard.Handler {
 		"ListSnapshotsInRecycleBin":     guard.Handle(s.ListSnapshotsInRecycleBin),
 		"RestoreSnapshotFromRecycleBin": guard.Handle(s.RestoreSnapshotFromRecycleBin),
 		"DescribeSnapshotTierStatus":    guard.Handle(s.DescribeSnapshotTierStatus),
+		"ModifySnapshotTier":            guard.Handle(s.ModifySnapshotTier),
+		"RestoreSnapshotTier":           guard.Handle(s.RestoreSnapshotTier),
 		"EnableFastSnapshotRestores":    guard.Handle(s.EnableFastSnapshotRestores),
 		"DescribeFastSnapshotRestores":  guard.Handle(s.DescribeFastSnapshotRestores),
 		"DisableFastSnapshotRestores":   guard.Handle(s.DisableFastSnapshotRestores),

@@ -90,6 +90,15 @@ func (s *Service) ModifyInstanceMetadataOptions(ctx context.Context, c *guard.Ca
 			}
 			i.Options.HTTPHops = *hops
 		}
+		if in.HttpTokens != nil {
+			own, _, err := settingTable.Get(tx, c.Region, c.Account())
+			if err == nil {
+				err = own.Metadata.enforce(&i.Options)
+			}
+			if err != nil {
+				return err
+			}
+		}
 		*out = ec2api.ModifyInstanceMetadataOptionsResult{InstanceId: &i.ID, InstanceMetadataOptions: i.metadata("pending")}
 		return putInstance(tx, i)
 	})

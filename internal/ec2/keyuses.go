@@ -142,7 +142,7 @@ func (s *Service) usesOfSnapshots(tx store.Tx, region, account string, yield fun
 	}
 	for i := range all {
 		r := &all[i]
-		if !r.Encrypted || !r.ours(account) && !r.usable(account) || r.ready() != nil {
+		if !r.Encrypted || !r.ours(account) && !r.usable(account) || s.ready(r) != nil {
 			continue
 		}
 		u := KeyUse{Kind: KeyUseSnapshot, ID: r.ID, Spec: launch.Spec{

@@ -11,8 +11,8 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 )
 
-// instanceOptionsOf are the options of an instance with EC2's defaults.
-func instanceOptionsOf(m *merged) (instanceOptions, error) {
+// instanceOptionsOf are the options of an instance with EC2's defaults, the account's and those of the image.
+func instanceOptionsOf(m *merged, own *settingRecord, img *imageRecord) (instanceOptions, error) {
 	or := func(v *string, def string) string {
 		if v == nil || *v == "" {
 			return def
@@ -25,6 +25,7 @@ func instanceOptionsOf(m *merged) (instanceOptions, error) {
 		HTTPEndpoint: "enabled", HTTPv6: "disabled", MetadataTags: "disabled", Spot: m.spot != nil,
 		SpotPersistent: m.spot != nil && api.Val(m.spot.SpotInstanceType) == ec2api.SpotInstanceTypePersistent,
 	}
+	own.Metadata.apply(&o, img)
 	if m.UserData != nil {
 		o.UserData = m.UserData.Reveal()
 		if err := checkUserData(o.UserData); err != nil {
@@ -55,6 +56,9 @@ func instanceOptionsOf(m *merged) (instanceOptions, error) {
 		if o.Credits != "standard" && o.Credits != "unlimited" {
 			return o, invalidValue("Value (%s) for parameter cpuCredits is invalid. Valid values are standard, unlimited.", o.Credits)
 		}
+	}
+	if kind, ok := lookupType(cmp.Or(api.Val(m.InstanceType), defaultInstanceType)); ok && o.Credits == "" && kind.Burstable() {
+		o.Credits = own.Credits[kind.Family.Name]
 	}
 	if p := m.CpuOptions; p != nil && (p.CoreCount != nil || p.ThreadsPerCore != nil) {
 		o.CoreCount, o.ThreadsPerCore = api.Val(p.CoreCount), api.Val(p.ThreadsPerCore)
@@ -91,6 +95,9 @@ func instanceOptionsOf(m *merged) (instanceOptions, error) {
 				return o, invalidValue("Value (%d) for parameter HttpPutResponseHopLimit is invalid. It is from 1 to 64.", o.HTTPHops)
 			}
 		}
+	}
+	if err := own.Metadata.enforce(&o); err != nil {
+		return o, err
 	}
 	return o, m.checkSpot()
 }

@@ -80,7 +80,12 @@ func (s *Service) plan(tx store.Tx, c *guard.Call, in *ec2api.RunInstancesReques
 	if pl.tags, err = tagSpecs(c, pl.TagSpecifications, "instance", "volume", "network-interface"); err != nil {
 		return nil, err
 	}
-	if pl.options, err = instanceOptionsOf(&pl.merged); err != nil {
+	own, _, err := settingTable.Get(tx, c.Region, c.Account())
+	if err != nil {
+		return nil, err
+	}
+	pl.defaults = own.encryption()
+	if pl.options, err = instanceOptionsOf(&pl.merged, &own, &pl.image); err != nil {
 		return nil, err
 	}
 	if err := s.lookUpNames(tx, c, pl); err != nil {
@@ -89,11 +94,7 @@ func (s *Service) plan(tx store.Tx, c *guard.Call, in *ec2api.RunInstancesReques
 	if pl.devices, err = s.devices(tx, c, pl.image, pl.mappings); err != nil {
 		return nil, err
 	}
-	if err := checkVolumes(pl.kind.Name, len(pl.devices)); err != nil {
-		return nil, err
-	}
-	pl.defaults, err = s.encryptionDefaults(tx, c.Region, c.Account())
-	return pl, err
+	return pl, checkVolumes(pl.kind.Name, len(pl.devices))
 }
 
 // lookUpNames finds the key pair and the placement group that a launch names.

@@ -168,7 +168,7 @@ func (s *Service) mappedDevice(tx store.Tx, c *guard.Call, m *ec2api.BlockDevice
 	if err != nil {
 		return nil, err
 	}
-	if err := snap.ready(); err != nil {
+	if err := s.ready(&snap); err != nil {
 		return nil, err
 	}
 	d.Encrypted = snap.Encrypted

@@ -252,7 +252,7 @@ func (s *Service) rootSource(tx store.Tx, c *guard.Call, in *ec2api.CreateReplac
 		if !slices.Contains(roots, snap.VolumeID) {
 			return snap, invalidValue("The snapshot '%s' is not one of a root volume of the instance '%s'.", snap.ID, d.instance.ID)
 		}
-		return snap, snap.ready()
+		return snap, s.ready(&snap)
 	case in.ImageId != nil:
 		return s.rootOfImage(tx, c, *in.ImageId, d)
 	}
@@ -263,7 +263,7 @@ func (s *Service) rootSource(tx store.Tx, c *guard.Call, in *ec2api.CreateReplac
 	}
 	snap, err := s.lookupSnapshot(tx, c, first)
 	if err == nil {
-		err = snap.ready()
+		err = s.ready(&snap)
 	}
 	return snap, err
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/store"
@@ -24,6 +25,9 @@ type settingRecord struct {
 	ImagesBlocked    string `json:"imagesBlocked,omitempty"`
 	// SerialConsole lets the account use the serial consoles of its instances.
 	SerialConsole bool `json:"serialConsole,omitempty"`
+	// Metadata and Credits are what launches begin with; of Credits by the family of burstable types.
+	Metadata metadataDefaults  `json:"metadata,omitzero"`
+	Credits  map[string]string `json:"credits,omitempty"`
 }
 
 var settingTable = store.Table[settingRecord]{Bucket: "ec2/setting", Version: 1} // region, account
@@ -31,7 +35,11 @@ var settingTable = store.Table[settingRecord]{Bucket: "ec2/setting", Version: 1}
 // encryptionDefaults are the account's settings for EBS encryption in a region.
 func (s *Service) encryptionDefaults(tx store.Tx, region, account string) (launch.Defaults, error) {
 	rec, _, err := settingTable.Get(tx, region, account)
-	return launch.Defaults{EncryptionByDefault: rec.EncryptionByDefault, DefaultKey: rec.DefaultKey}, err
+	return rec.encryption(), err
+}
+
+func (rec *settingRecord) encryption() launch.Defaults {
+	return launch.Defaults{EncryptionByDefault: rec.EncryptionByDefault, DefaultKey: rec.DefaultKey}
 }
 
 // settingOperations are the handlers of the account's settings for EBS encryption. They hold for
@@ -49,6 +57,11 @@ func (s *Service) settingOperations() map[string]guard.Handler {
 		"DisableSerialConsoleAccess":   guard.Handle(s.DisableSerialConsoleAccess),
 		"GetSerialConsoleAccessStatus": guard.Handle(s.GetSerialConsoleAccessStatus),
 
+		"GetInstanceMetadataDefaults":      guard.Handle(s.GetInstanceMetadataDefaults),
+		"ModifyInstanceMetadataDefaults":   guard.Handle(s.ModifyInstanceMetadataDefaults),
+		"GetDefaultCreditSpecification":    guard.Handle(s.GetDefaultCreditSpecification),
+		"ModifyDefaultCreditSpecification": guard.Handle(s.ModifyDefaultCreditSpecification),
+
 		"EnableSnapshotBlockPublicAccess":   guard.Handle(s.EnableSnapshotBlockPublicAccess),
 		"DisableSnapshotBlockPublicAccess":  guard.Handle(s.DisableSnapshotBlockPublicAccess),
 		"GetSnapshotBlockPublicAccessState": guard.Handle(s.GetSnapshotBlockPublicAccessState),
@@ -58,10 +71,10 @@ func (s *Service) settingOperations() map[string]guard.Handler {
 	}
 }
 
-// set changes the caller's settings.
-func (s *Service) set(ctx context.Context, c *guard.Call, flag *bool, out any, change func(*settingRecord)) error {
+// set changes the caller's settings; describe puts what the request changes into the decision.
+func (s *Service) set(ctx context.Context, c *guard.Call, flag *bool, out any, change func(*settingRecord), describe ...func(*authz.Part)) error {
 	return s.g.Update(ctx, c, func(tx store.Tx) error {
-		if err := s.allowDry(tx, c, "ec2:"+c.Operation, flag); err != nil {
+		if err := s.allowDry(tx, c, "ec2:"+c.Operation, flag, describe...); err != nil {
 			return err
 		}
 		rec, _, err := settingTable.Get(tx, c.Region, c.Account())

@@ -55,6 +55,7 @@ type snapshotRecord struct {
 	Image       string      `json:"image,omitempty"`  // that waits for it, of the same owner
 	Direct      *direct     `json:"direct,omitempty"` // of StartSnapshot
 	Lock        *lockRecord `json:"lock,omitempty"`
+	Tier        *tierRecord `json:"tier,omitempty"` // nil: it was never archived
 	// Catalogue marks the root disk of a public image.
 	Catalogue bool `json:"-"`
 }
@@ -138,14 +139,6 @@ func (s *Service) ownSnapshot(tx store.Tx, c *guard.Call, id string) (snapshotRe
 		err = apierr.Newf("OperationNotPermitted", "The account %s does not own the snapshot '%s'.", c.Account(), id)
 	}
 	return rec, err
-}
-
-// ready is EC2's refusal to make something of a snapshot that is not completed.
-func (r *snapshotRecord) ready() error {
-	if r.State == snapshotCompleted {
-		return nil
-	}
-	return apierr.Newf("IncorrectState", "Snapshot is in invalid state - %s", r.State)
 }
 
 // snapshots are those that the caller may use.

@@ -9,19 +9,21 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-var snapshotFields = fields[snapshotRecord]{
-	"snapshot-id":   func(r snapshotRecord) []string { return oneOf(r.ID) },
-	"owner-id":      func(r snapshotRecord) []string { return oneOf(r.Owner) },
-	"owner-alias":   func(r snapshotRecord) []string { return oneOf(r.OwnerAlias) },
-	"volume-id":     func(r snapshotRecord) []string { return oneOf(r.VolumeID) },
-	"volume-size":   func(r snapshotRecord) []string { return intOf(r.SizeGiB) },
-	"description":   func(r snapshotRecord) []string { return oneOf(r.Description) },
-	"status":        func(r snapshotRecord) []string { return oneOf(r.State) },
-	"progress":      func(r snapshotRecord) []string { return oneOf(r.progress()) },
-	"encrypted":     func(r snapshotRecord) []string { return boolOf(r.Encrypted) },
-	"start-time":    func(r snapshotRecord) []string { return oneOf(apiTime(r.Created)) },
-	"storage-tier":  fixed[snapshotRecord]("standard"),
-	"transfer-type": fixed[snapshotRecord](),
+func (s *Service) snapshotFields() fields[snapshotRecord] {
+	return fields[snapshotRecord]{
+		"snapshot-id":   func(r snapshotRecord) []string { return oneOf(r.ID) },
+		"owner-id":      func(r snapshotRecord) []string { return oneOf(r.Owner) },
+		"owner-alias":   func(r snapshotRecord) []string { return oneOf(r.OwnerAlias) },
+		"volume-id":     func(r snapshotRecord) []string { return oneOf(r.VolumeID) },
+		"volume-size":   func(r snapshotRecord) []string { return intOf(r.SizeGiB) },
+		"description":   func(r snapshotRecord) []string { return oneOf(r.Description) },
+		"status":        func(r snapshotRecord) []string { return oneOf(r.State) },
+		"progress":      func(r snapshotRecord) []string { return oneOf(r.progress()) },
+		"encrypted":     func(r snapshotRecord) []string { return boolOf(r.Encrypted) },
+		"start-time":    func(r snapshotRecord) []string { return oneOf(apiTime(r.Created)) },
+		"storage-tier":  func(r snapshotRecord) []string { return oneOf(s.tierOf(&r).tier) },
+		"transfer-type": fixed[snapshotRecord](),
+	}
 }
 
 // restorable reports whether one of the users may make volumes of a snapshot: everybody ("all"),
@@ -53,7 +55,7 @@ func (s *Service) DescribeSnapshots(ctx context.Context, c *guard.Call, in *ec2a
 		if err != nil {
 			return err
 		}
-		passes, err := snapshotFields.Filter(in.Filters)
+		passes, err := s.snapshotFields().Filter(in.Filters)
 		if err != nil {
 			return err
 		}
@@ -68,6 +70,8 @@ func (s *Service) DescribeSnapshots(ctx context.Context, c *guard.Call, in *ec2a
 			}
 			w := r.wire()
 			w.Tags, w.Progress = apiTags(tags[r.ID]), new(s.progress.of(&r))
+			t := s.tierOf(&r)
+			w.StorageTier, w.RestoreExpiryTime = &t.tier, t.expiry()
 			items = append(items, w)
 		}
 		out.Snapshots, out.NextToken, err = paginate(c.Operation, items, func(r ec2api.Snapshot) string { return *r.SnapshotId }, anyPage, in.MaxResults, in.NextToken)

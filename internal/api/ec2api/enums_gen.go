@@ -184,6 +184,18 @@ const (
 	CpuManufacturerAmazonWebServices = "amazon-web-services"
 	CpuManufacturerApple             = "apple"
 
+	DefaultHttpTokensEnforcedStateDisabled     = "disabled"
+	DefaultHttpTokensEnforcedStateEnabled      = "enabled"
+	DefaultHttpTokensEnforcedStateNoPreference = "no-preference"
+
+	DefaultInstanceMetadataEndpointStateDisabled     = "disabled"
+	DefaultInstanceMetadataEndpointStateEnabled      = "enabled"
+	DefaultInstanceMetadataEndpointStateNoPreference = "no-preference"
+
+	DefaultInstanceMetadataTagsStateDisabled     = "disabled"
+	DefaultInstanceMetadataTagsStateEnabled      = "enabled"
+	DefaultInstanceMetadataTagsStateNoPreference = "no-preference"
+
 	DefaultTargetCapacityTypeSpot             = "spot"
 	DefaultTargetCapacityTypeOnDemand         = "on-demand"
 	DefaultTargetCapacityTypeCapacityBlock    = "capacity-block"
@@ -290,6 +302,9 @@ const (
 
 	HostnameTypeIpName       = "ip-name"
 	HostnameTypeResourceName = "resource-name"
+
+	HttpTokensEnforcedStateDisabled = "disabled"
+	HttpTokensEnforcedStateEnabled  = "enabled"
 
 	HttpTokensStateOptional = "optional"
 	HttpTokensStateRequired = "required"
@@ -489,6 +504,10 @@ const (
 	MarketTypeSpot                             = "spot"
 	MarketTypeCapacityBlock                    = "capacity-block"
 	MarketTypeInterruptibleCapacityReservation = "interruptible-capacity-reservation"
+
+	MetadataDefaultHttpTokensStateOptional     = "optional"
+	MetadataDefaultHttpTokensStateRequired     = "required"
+	MetadataDefaultHttpTokensStateNoPreference = "no-preference"
 
 	MonitoringStateDisabled  = "disabled"
 	MonitoringStateDisabling = "disabling"
@@ -698,6 +717,8 @@ const (
 	TargetCapacityUnitTypeMemoryMib = "memory-mib"
 	TargetCapacityUnitTypeUnits     = "units"
 
+	TargetStorageTierArchive = "archive"
+
 	TenancyDefault   = "default"
 	TenancyDedicated = "dedicated"
 	TenancyHost      = "host"
@@ -716,6 +737,11 @@ const (
 
 	TransferTypeTimeBased = "time-based"
 	TransferTypeStandard  = "standard"
+
+	UnlimitedSupportedInstanceFamilyT2  = "t2"
+	UnlimitedSupportedInstanceFamilyT3  = "t3"
+	UnlimitedSupportedInstanceFamilyT3a = "t3a"
+	UnlimitedSupportedInstanceFamilyT4g = "t4g"
 
 	UnsuccessfulInstanceCreditSpecificationErrorCodeInvalidInstanceIDMalformed              = "InvalidInstanceID.Malformed"
 	UnsuccessfulInstanceCreditSpecificationErrorCodeInvalidInstanceIDNotFound               = "InvalidInstanceID.NotFound"

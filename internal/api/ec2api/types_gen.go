@@ -2364,6 +2364,17 @@ type GetConsoleOutputResult struct {
 	Output     *string    `aws:"output,q=Output"`
 }
 
+// GetDefaultCreditSpecificationRequest is a shape of the model.
+type GetDefaultCreditSpecificationRequest struct {
+	DryRun         *bool   `aws:"DryRun"`
+	InstanceFamily *string `aws:"InstanceFamily,req,c=UnlimitedSupportedInstanceFamily"`
+}
+
+// GetDefaultCreditSpecificationResult is a shape of the model.
+type GetDefaultCreditSpecificationResult struct {
+	InstanceFamilyCreditSpecification *InstanceFamilyCreditSpecification `aws:"instanceFamilyCreditSpecification,q=InstanceFamilyCreditSpecification"`
+}
+
 // GetEbsDefaultKmsKeyIdRequest is a shape of the model.
 type GetEbsDefaultKmsKeyIdRequest struct {
 	DryRun *bool `aws:"DryRun"`
@@ -2394,6 +2405,16 @@ type GetImageBlockPublicAccessStateRequest struct {
 type GetImageBlockPublicAccessStateResult struct {
 	ImageBlockPublicAccessState *string `aws:"imageBlockPublicAccessState,q=ImageBlockPublicAccessState"`
 	ManagedBy                   *string `aws:"managedBy,q=ManagedBy,c=ManagedBy"`
+}
+
+// GetInstanceMetadataDefaultsRequest is a shape of the model.
+type GetInstanceMetadataDefaultsRequest struct {
+	DryRun *bool `aws:"DryRun"`
+}
+
+// GetInstanceMetadataDefaultsResult is a shape of the model.
+type GetInstanceMetadataDefaultsResult struct {
+	AccountLevel *InstanceMetadataDefaultsResponse `aws:"accountLevel,q=AccountLevel"`
 }
 
 // GetInstanceTypesFromInstanceRequirementsRequest is a shape of the model.
@@ -2793,6 +2814,12 @@ type InstanceCreditSpecificationRequest struct {
 	CpuCredits *string `aws:"CpuCredits"`
 }
 
+// InstanceFamilyCreditSpecification is a shape of the model.
+type InstanceFamilyCreditSpecification struct {
+	InstanceFamily *string `aws:"instanceFamily,q=InstanceFamily,c=UnlimitedSupportedInstanceFamily"`
+	CpuCredits     *string `aws:"cpuCredits,q=CpuCredits"`
+}
+
 // InstanceIpv4Prefix is a shape of the model.
 type InstanceIpv4Prefix struct {
 	Ipv4Prefix *string `aws:"ipv4Prefix,q=Ipv4Prefix"`
@@ -2829,6 +2856,17 @@ type InstanceMaintenanceOptionsRequest struct {
 type InstanceMarketOptionsRequest struct {
 	MarketType  *string            `aws:"MarketType,c=MarketType"`
 	SpotOptions *SpotMarketOptions `aws:"SpotOptions"`
+}
+
+// InstanceMetadataDefaultsResponse is a shape of the model.
+type InstanceMetadataDefaultsResponse struct {
+	HttpTokens              *string `aws:"httpTokens,q=HttpTokens,c=HttpTokensState"`
+	HttpPutResponseHopLimit *int32  `aws:"httpPutResponseHopLimit,q=HttpPutResponseHopLimit"`
+	HttpEndpoint            *string `aws:"httpEndpoint,q=HttpEndpoint,c=InstanceMetadataEndpointState"`
+	InstanceMetadataTags    *string `aws:"instanceMetadataTags,q=InstanceMetadataTags,c=InstanceMetadataTagsState"`
+	ManagedBy               *string `aws:"managedBy,q=ManagedBy,c=ManagedBy"`
+	ManagedExceptionMessage *string `aws:"managedExceptionMessage,q=ManagedExceptionMessage"`
+	HttpTokensEnforced      *string `aws:"httpTokensEnforced,q=HttpTokensEnforced,c=HttpTokensEnforcedState"`
 }
 
 // InstanceMetadataOptionsRequest is a shape of the model.
@@ -3815,6 +3853,18 @@ type MemoryMiBRequest struct {
 	Max *int32 `aws:"Max"`
 }
 
+// ModifyDefaultCreditSpecificationRequest is a shape of the model.
+type ModifyDefaultCreditSpecificationRequest struct {
+	DryRun         *bool   `aws:"DryRun"`
+	InstanceFamily *string `aws:"InstanceFamily,req,c=UnlimitedSupportedInstanceFamily"`
+	CpuCredits     *string `aws:"CpuCredits,req"`
+}
+
+// ModifyDefaultCreditSpecificationResult is a shape of the model.
+type ModifyDefaultCreditSpecificationResult struct {
+	InstanceFamilyCreditSpecification *InstanceFamilyCreditSpecification `aws:"instanceFamilyCreditSpecification,q=InstanceFamilyCreditSpecification"`
+}
+
 // ModifyEbsDefaultKmsKeyIdRequest is a shape of the model.
 type ModifyEbsDefaultKmsKeyIdRequest struct {
 	KmsKeyId *string `aws:"KmsKeyId,req"`
@@ -3920,6 +3970,21 @@ type ModifyInstanceMaintenanceOptionsResult struct {
 	RebootMigration *string `aws:"rebootMigration,q=RebootMigration,c=InstanceRebootMigrationState"`
 }
 
+// ModifyInstanceMetadataDefaultsRequest is a shape of the model.
+type ModifyInstanceMetadataDefaultsRequest struct {
+	HttpTokens              *string `aws:"HttpTokens,c=MetadataDefaultHttpTokensState"`
+	HttpPutResponseHopLimit *int32  `aws:"HttpPutResponseHopLimit"`
+	HttpEndpoint            *string `aws:"HttpEndpoint,c=DefaultInstanceMetadataEndpointState"`
+	InstanceMetadataTags    *string `aws:"InstanceMetadataTags,c=DefaultInstanceMetadataTagsState"`
+	DryRun                  *bool   `aws:"DryRun"`
+	HttpTokensEnforced      *string `aws:"HttpTokensEnforced,c=DefaultHttpTokensEnforcedState"`
+}
+
+// ModifyInstanceMetadataDefaultsResult is a shape of the model.
+type ModifyInstanceMetadataDefaultsResult struct {
+	Return *bool `aws:"return,q=Return"`
+}
+
 // ModifyInstanceMetadataOptionsRequest is a shape of the model.
 type ModifyInstanceMetadataOptionsRequest struct {
 	InstanceId              *string `aws:"InstanceId,req"`
@@ -4018,6 +4083,19 @@ type ModifySnapshotAttributeRequest struct {
 	SnapshotId             *string                              `aws:"SnapshotId,req"`
 	UserIds                []string                             `aws:"UserId,item=UserId"`
 	DryRun                 *bool                                `aws:"dryRun,q=DryRun"`
+}
+
+// ModifySnapshotTierRequest is a shape of the model.
+type ModifySnapshotTierRequest struct {
+	SnapshotId  *string `aws:"SnapshotId,req"`
+	StorageTier *string `aws:"StorageTier,c=TargetStorageTier"`
+	DryRun      *bool   `aws:"DryRun"`
+}
+
+// ModifySnapshotTierResult is a shape of the model.
+type ModifySnapshotTierResult struct {
+	SnapshotId       *string    `aws:"snapshotId,q=SnapshotId"`
+	TieringStartTime *time.Time `aws:"tieringStartTime,q=TieringStartTime"`
 }
 
 // ModifySubnetAttributeRequest is a shape of the model.
@@ -4731,6 +4809,22 @@ type RestoreSnapshotFromRecycleBinResult struct {
 	VolumeId    *string    `aws:"volumeId,q=VolumeId"`
 	VolumeSize  *int32     `aws:"volumeSize,q=VolumeSize"`
 	SseType     *string    `aws:"sseType,q=SseType,c=SSEType"`
+}
+
+// RestoreSnapshotTierRequest is a shape of the model.
+type RestoreSnapshotTierRequest struct {
+	SnapshotId           *string `aws:"SnapshotId,req"`
+	TemporaryRestoreDays *int32  `aws:"TemporaryRestoreDays"`
+	PermanentRestore     *bool   `aws:"PermanentRestore"`
+	DryRun               *bool   `aws:"DryRun"`
+}
+
+// RestoreSnapshotTierResult is a shape of the model.
+type RestoreSnapshotTierResult struct {
+	SnapshotId         *string    `aws:"snapshotId,q=SnapshotId"`
+	RestoreStartTime   *time.Time `aws:"restoreStartTime,q=RestoreStartTime"`
+	RestoreDuration    *int32     `aws:"restoreDuration,q=RestoreDuration"`
+	IsPermanentRestore *bool      `aws:"isPermanentRestore,q=IsPermanentRestore"`
 }
 
 // RevokeSecurityGroupEgressRequest is a shape of the model.
