@@ -91,9 +91,9 @@ var ec2Members = map[string]map[string]string{
 	"ModifyImageAttribute": {"Attribute": "launchPermission", "UserIds": "111122223333", "OperationType": "add"}, "CreateTags": {"Value": "v"},
 	"EnableFastSnapshotRestores": {"AvailabilityZones": "us-east-1a"}, "DisableFastSnapshotRestores": {"AvailabilityZones": "us-east-1a"},
 	"GetInstanceTypesFromInstanceRequirements": {"ArchitectureTypes": "x86_64", "VirtualizationTypes": "hvm", "Context": ""},
-	"GetDefaultCreditSpecification": {"InstanceFamily": "t3"}, "ModifyDefaultCreditSpecification": {"InstanceFamily": "t3", "CpuCredits": "standard"},
+	"GetDefaultCreditSpecification":            {"InstanceFamily": "t3"}, "ModifyDefaultCreditSpecification": {"InstanceFamily": "t3", "CpuCredits": "standard"},
 	"RestoreSnapshotTier": {"TemporaryRestoreDays": ""},
-	"LockSnapshot": {"LockMode": "governance"}, "AssociateIamInstanceProfile": {"Arn": "", "Name": "ip"},
+	"LockSnapshot":        {"LockMode": "governance"}, "AssociateIamInstanceProfile": {"Arn": "", "Name": "ip"},
 }
 
 // good makes a request of an operation that is whole: what remains to be found out is whether the caller may.
