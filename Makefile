@@ -26,6 +26,7 @@
 # make reproducible  fails unless two builds in different folders are the same bytes
 # make sbom   the bill of materials in CycloneDX's form (modules, Go's library, npm packages of the console) into bin/kagimori.cdx.json, checked against its schema
 # make deploy-check  manifests decoded strictly into Kubernetes' types, the unit read by systemd-analyze (fails without it)
+# make image-check  builds the image of deploy/Dockerfile with buildah, on stand-ins for its base images, and runs it with crun (as root, Linux)
 # make systemd  installs the unit as docs/operations.md says, on a systemd in namespaces, uses, kills and stops it (as root, Linux)
 # make generate  internal/api from the service models in MODELS
 
@@ -92,7 +93,7 @@ unit: check-go check-cc
 # The server under test is built with the race detector, the official SDK without. Budget: 20 minutes cold.
 e2e: check-go check-cc
 	$(GO) build -race -o bin/kagimori-race ./cmd/kagimori
-	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori-race $(GO) test -count=1 -timeout 20m $$($(GO) list ./... | grep -v -e /cli -e /terraform -e /openssl -e /tools -e /nbd -e /qemu -e /systemd)
+	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori-race $(GO) test -count=1 -timeout 20m $$($(GO) list ./... | grep -v -e /cli -e /terraform -e /openssl -e /tools -e /nbd -e /qemu -e /systemd -e /image)
 
 # The same tests with every server's store in etcd: one member, in memory of the tests' machine.
 e2e-etcd: check-go check-cc
@@ -260,6 +261,13 @@ systemd: build
 	@for tool in systemctl unshare nsenter ip; do command -v $$tool >/dev/null || { echo "$$tool is needed: apt-get install systemd util-linux iproute2"; exit 1; }; done
 	@unshare --mount --pid --net --cgroup --fork true || { echo "namespaces cannot be made here: run it as root (sudo make systemd)"; exit 1; }
 	cd e2e && KAGIMORI_BIN=$(CURDIR)/bin/kagimori $(GO) test -count=1 -timeout 10m ./systemd
+
+# The image of deploy/Dockerfile, built and run without an engine and a registry (docs/operations.md says what that proves).
+.PHONY: image-check
+image-check: check-go
+	@for tool in buildah crun unshare busybox; do command -v $$tool >/dev/null || { echo "$$tool is needed: apt-get install buildah crun util-linux busybox-static"; exit 1; }; done
+	@unshare --mount true || { echo "namespaces cannot be made here: run it as root (sudo make image-check)"; exit 1; }
+	cd e2e && $(GO) test -count=1 -timeout 30m ./image
 
 # Of the format that a change is about to replace, by the last program that writes it.
 .PHONY: format-fixture
