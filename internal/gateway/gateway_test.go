@@ -415,6 +415,24 @@ func TestSignedGet(t *testing.T) {
 	}
 }
 
+// Clients that join an endpoint and a path send two slashes; what was signed is one.
+func TestSeveralSlashes(t *testing.T) {
+	w := newWorld(t, nil)
+	for _, paths := range [][2]string{{"/", "//"}, {"//", "//"}, {"/", "///"}, {"//", "/"}} {
+		body := []byte("Action=GetCallerIdentity&Version=2011-06-15")
+		r, err := http.NewRequest(http.MethodPost, w.URL+paths[0], bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", form)
+		sigv4.Sign(r, body, credentials(), "us-east-1", "sts", time.Now())
+		r.URL.Path = paths[1]
+		if status, _, answer := send(t, w, r); status != 200 || !strings.Contains(answer, "<UserId>"+accessKey) {
+			t.Errorf("signed %s, sent %s: %d %s", paths[0], paths[1], status, answer)
+		}
+	}
+}
+
 func TestBodyLimit(t *testing.T) {
 	w := newWorld(t, func(c *gateway.Config) { c.MaxBody = 100 })
 	for _, chunked := range []bool{false, true} {

@@ -142,7 +142,7 @@ func (x *exchange) checkEnvelope() error {
 			return nil // it has paths and methods of its own
 		}
 	}
-	if x.r.URL.Path != "/" {
+	if !isRoot(x.r.URL.Path) {
 		return x.problem(unknownOperation, "kagimori has nothing at this path.").WithStatus(http.StatusNotFound)
 	}
 	if x.r.Method != http.MethodPost && x.r.Method != http.MethodGet {
@@ -151,6 +151,12 @@ func (x *exchange) checkEnvelope() error {
 	}
 	return nil
 }
+
+// isRoot tells whether a path is that of all protocols but the REST ones: one slash, or several, as
+// clients send that join an endpoint with a slash at its end and a path (the Vault server does when
+// it hands a login's GetCallerIdentity on). A signature is of the normalized path, one slash
+// ("Create a signed AWS API request", CanonicalUri).
+func isRoot(path string) bool { return path != "" && strings.Trim(path, "/") == "" }
 
 // header is the value of a header, whose name is in canonical form; "" if there is none.
 func (x *exchange) header(name string) string {
@@ -168,7 +174,7 @@ func (x *exchange) restEndpoint() *endpoint {
 		if e.svc.Name == name {
 			return e
 		}
-		if name == "" && x.r.URL.Path != "/" {
+		if name == "" && !isRoot(x.r.URL.Path) {
 			if op, _ := e.rest.Route(x.r.Method, x.r.URL.EscapedPath()); op != nil {
 				return e
 			}
