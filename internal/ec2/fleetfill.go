@@ -73,6 +73,14 @@ func messageOf(err error) string {
 	return "An internal error has occurred"
 }
 
+// withFleetTags are the tags of a launch template with those that the fleet has for what it launches.
+func withFleetTags(specs []ec2api.TagSpecification, kind string, tags []tag) []ec2api.TagSpecification {
+	if len(tags) == 0 {
+		return specs
+	}
+	return mergeTags(specs, []ec2api.TagSpecification{{ResourceType: &kind, Tags: apiTags(tagMap(tags))}})
+}
+
 // fillFrom launches instances of one pool.
 func (s *Service) fillFrom(ctx context.Context, r *filling, pool, count int, spot bool) error {
 	f, p := r.f, &r.f.Pools[pool]
@@ -89,9 +97,8 @@ func (s *Service) fillFrom(ctx context.Context, r *filling, pool, count int, spo
 			in.InstanceMarketOptions.SpotOptions.MaxPrice = &p.MaxPrice
 		}
 	}
-	if len(f.Tags) > 0 {
-		in.TagSpecifications = mergeTags(in.TagSpecifications, []ec2api.TagSpecification{{ResourceType: new("instance"), Tags: apiTags(tagMap(f.Tags))}})
-	}
+	in.TagSpecifications = withFleetTags(in.TagSpecifications, "instance", f.Tags)
+	in.TagSpecifications = withFleetTags(in.TagSpecifications, "volume", f.VolumeTags)
 	out, err := s.runAs(ctx, r.parent, r.as, in, "")
 	if err != nil {
 		return err

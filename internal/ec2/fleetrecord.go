@@ -58,6 +58,7 @@ type fleetRecord struct {
 	Errors     []fleetBug `json:"errors,omitempty"` // the last of each pool
 	History    []event    `json:"history,omitempty"`
 	Tags       []tag      `json:"tags,omitempty"` // for instances
+	VolumeTags []tag      `json:"volumeTags,omitempty"`
 }
 
 // A fleetPool is one choice that a fleet has: how to launch, and what that counts for.

@@ -157,6 +157,7 @@ func (s *Service) allowFleet(tx store.Tx, c *guard.Call, f *fleetRecord, tags []
 		}
 		for n, v := range job.State.Volumes() {
 			p := s.newVolumePart(c, "ec2:CreateFleet", &pl.devices[n], v.Encrypted, pl.subnet, pl.tags["volume"])
+			addRequestTags(&p, f.VolumeTags)
 			if id := pl.devices[n].keyID; id != "" {
 				p.Context.Set("ec2:kmskeyid", id)
 			}
@@ -226,11 +227,11 @@ func (s *Service) CreateFleet(ctx context.Context, c *guard.Call, in *ec2api.Cre
 	if err != nil {
 		return nil, err
 	}
-	specs, err := tagSpecs(c, in.TagSpecifications, "fleet", "instance")
+	specs, err := tagSpecs(c, in.TagSpecifications, "fleet", "instance", "volume")
 	if err != nil {
 		return nil, err
 	}
-	f.Tags = specs["instance"]
+	f.Tags, f.VolumeTags = specs["instance"], specs["volume"]
 	prepare := func(tx store.Tx) (err error) {
 		if f.Pools, err = s.poolsOf(tx, c, in.LaunchTemplateConfigs); err != nil {
 			return err

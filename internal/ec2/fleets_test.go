@@ -68,7 +68,10 @@ func TestAnInstantFleetTellsWhatItGotAndWhatNot(t *testing.T) {
 	in := fleetRequest("instant", h.fleetTemplate("web"), 3, "on-demand",
 		ec2api.FleetLaunchTemplateOverridesRequest{InstanceType: new("t3.nano"), SubnetId: new("subnet-00000000")},
 		ec2api.FleetLaunchTemplateOverridesRequest{InstanceType: new("t3.small")})
-	in.TagSpecifications = []ec2api.TagSpecification{{ResourceType: new("instance"), Tags: tagList("team", "red")}}
+	in.TagSpecifications = []ec2api.TagSpecification{
+		{ResourceType: new("instance"), Tags: tagList("team", "red")}, {ResourceType: new("volume"), Tags: tagList("disk", "of the fleet")},
+		{ResourceType: new("fleet"), Tags: tagList("fleet", "f")},
+	}
 	in.ClientToken = new("once")
 	out := ask[ec2api.CreateFleetResult](h.desk, h.owner(), in)
 	if len(out.Errors) != 1 || *out.Errors[0].ErrorCode != "InvalidSubnetID.NotFound" || *out.Errors[0].LaunchTemplateAndOverrides.Overrides.InstanceType != "t3.nano" {
@@ -85,6 +88,10 @@ func TestAnInstantFleetTellsWhatItGotAndWhatNot(t *testing.T) {
 	tags, _ := json.Marshal(i.Tags)
 	if *i.State.Name != "running" || !strings.Contains(string(tags), *out.FleetId) || !strings.Contains(string(tags), "red") {
 		t.Errorf("instance %s with %s", *i.State.Name, tags)
+	}
+	disks := ask[ec2api.DescribeVolumesResult](h.desk, h.owner(), &ec2api.DescribeVolumesRequest{VolumeIds: []string{*i.BlockDeviceMappings[0].Ebs.VolumeId}}).Volumes
+	if tags, _ := json.Marshal(disks[0].Tags); !strings.Contains(string(tags), "of the fleet") {
+		t.Errorf("volume with %s", tags)
 	}
 	if all := ask[ec2api.DescribeFleetsResult](h.desk, h.owner(), &ec2api.DescribeFleetsRequest{}).Fleets; len(all) != 0 {
 		t.Errorf("instant fleets are listed: %+v", all)

@@ -354,6 +354,8 @@ func TestRouting(t *testing.T) {
 		{"method", "PUT", "/", "", nil, 405, "text/xml", "<Code>InvalidAction</Code>"},
 		{"preflight", "OPTIONS", "/", "", nil, 405, "text/xml", "<Code>InvalidAction</Code>"},
 		{"head", "HEAD", "/", "", nil, 405, "text/xml", ""},
+		{"another service with paths", "GET", "/clusters/c", "", http.Header{"Authorization": {strings.Replace(iamAuth, "/iam/", "/eks/", 1)}}, 404, "application/json", `{"message":"kagimori does not offer the service eks."}`},
+		{"another service with paths, in XML", "GET", "/bucket", "", http.Header{"Authorization": {strings.Replace(iamAuth, "/iam/", "/s3/", 1)}}, 404, "text/xml", "kagimori does not offer the service s3."},
 		{"path", "POST", "/nothing", "", nil, 404, "text/xml", "<Code>InvalidAction</Code>"},
 		{"cbor", "POST", "/service/TrentService/operation/DescribeKey", "\xa0", http.Header{"Smithy-Protocol": {"rpc-v2-cbor"}, "Content-Type": {"application/cbor"}},
 			404, json11, "kagimori does not speak the protocol rpc-v2-cbor."},

@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,8 +64,12 @@ func (x *exchange) protocol() api.Protocol {
 	case x.header("Smithy-Protocol") != "":
 		return api.JSON11
 	}
-	if e := x.byName[scopeOf(x.r).service]; e != nil {
+	name := scopeOf(x.r).service
+	if e := x.byName[name]; e != nil {
 		return e.svc.Protocol
+	}
+	if name != "" && !slices.Contains(xmlServices[:], name) && !isRoot(x.r.URL.EscapedPath()) {
+		return api.RESTJSON // as those of AWS's services have that have paths, such as EKS
 	}
 	return api.Query
 }
@@ -142,7 +147,10 @@ func (x *exchange) checkEnvelope() error {
 			return nil // it has paths and methods of its own
 		}
 	}
-	if !isRoot(x.r.URL.Path) {
+	if !isRoot(x.r.URL.EscapedPath()) {
+		if name := scopeOf(x.r).service; name != "" && x.byName[name] == nil {
+			return x.problem(unknownOperation, "kagimori does not offer the service "+cut(name, 64)+".").WithStatus(http.StatusNotFound)
+		}
 		return x.problem(unknownOperation, "kagimori has nothing at this path.").WithStatus(http.StatusNotFound)
 	}
 	if x.r.Method != http.MethodPost && x.r.Method != http.MethodGet {
@@ -151,6 +159,9 @@ func (x *exchange) checkEnvelope() error {
 	}
 	return nil
 }
+
+// xmlServices are the services of AWS that have paths and answer in XML.
+var xmlServices = [...]string{"s3", "s3express", "s3-object-lambda", "s3-outposts", "cloudfront", "route53"}
 
 // isRoot tells whether a path is that of all protocols but the REST ones: one slash, or several, as
 // clients send that join an endpoint with a slash at its end and a path (the Vault server does when
@@ -174,7 +185,7 @@ func (x *exchange) restEndpoint() *endpoint {
 		if e.svc.Name == name {
 			return e
 		}
-		if name == "" && !isRoot(x.r.URL.Path) {
+		if name == "" && !isRoot(x.r.URL.EscapedPath()) {
 			if op, _ := e.rest.Route(x.r.Method, x.r.URL.EscapedPath()); op != nil {
 				return e
 			}
