@@ -98,7 +98,7 @@ func newCheck(io stdio) *cobra.Command {
 	fl.StringArrayVar(&f.keyPolicies, "key-policy", nil, "`KEY=FILE`: the policy of a key is in a file of its own, which is checked and, with --fix, written;\nKEY is an ARN, id, alias or address")
 	fl.StringVar(&f.failOn, "fail-on", "error", "the least `LEVEL` that makes the exit code 1: error, warning, or never")
 	f.baseline.add(fl)
-	fl.StringVar(&f.source, "source", "", "of Terraform: `DIR` with the files that a plan was made of, for lines in findings (default: the plan's folder)")
+	fl.StringVar(&f.source, "source", "", "of Terraform: `DIR` with the files that a plan was made of, for lines in findings and policies that the plan\ndoes not tell (default: the plan's folder)")
 	fl.BoolVar(&f.strict, "strict", false, "of plans and templates: who applies them may do with keys only what they say, and not all that policies can allow")
 	fl.BoolVar(&f.plainImages, "plain-images", false, "of plans and templates: take an image that they only name for one whose only device is not encrypted")
 	fl.StringArrayVar(&f.parameters, "parameters", nil, "of templates: value of a parameter, `Name=Value`, or a file with several; may be given again")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -36,7 +37,9 @@ func (f *checkFlags) read(io stdio, file string, data []byte) ([]input, error) {
 
 // readPlan makes scenarios of what a plan or state of Terraform launches.
 func (f *checkFlags) readPlan(io stdio, file string, data []byte) ([]input, error) {
-	p, err := tfplan.Read(data, tfplan.Options{Strict: f.strict, PlainImages: f.plainImages, Accounts: f.accountOf, DefaultEncryption: f.encryption})
+	p, err := tfplan.Read(data, tfplan.Options{
+		Strict: f.strict, PlainImages: f.plainImages, Accounts: f.accountOf, DefaultEncryption: f.encryption, Files: f.files(file),
+	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.ToSlash(file), err)
 	}
@@ -65,6 +68,19 @@ func (f *checkFlags) notes(io stdio, file string, ns []tfplan.Note, launches int
 	if launches == 0 {
 		fmt.Fprintf(io.err, "kagimori: %s\n", speech.Say("%s launches nothing", file).In(in))
 	}
+}
+
+// files is the folder with the files that a plan was made of: that of --source, else the one of the
+// plan, or of a plan from standard input the one where terraform was run. nil: there is none.
+func (f *checkFlags) files(file string) fs.FS {
+	dir := f.source
+	if dir == "" {
+		dir = filepath.Dir(file)
+		if beside, _ := filepath.Glob(filepath.Join(dir, "*.tf")); beside == nil {
+			return nil
+		}
+	}
+	return os.DirFS(dir)
 }
 
 // blocks finds the places of resources in the files that a plan was made of: those of --source, else

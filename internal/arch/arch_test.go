@@ -143,7 +143,8 @@ var allowed = map[string][]string{
 	"internal/tour":            {"internal/wire/client", "internal/sigv4", "internal/api/*", "internal/api", "internal/apierr", "internal/arn", "internal/secret"},
 	"internal/scenario/format": {"internal/arn"},
 	"internal/cfn":             {"internal/tfplan", "internal/arn"}, // a template is said in the words of a plan
-	"internal/tfplan":          {"internal/scenario/format", "internal/policy", "internal/arn", "internal/linkedrole", "internal/directory/managed"},
+	"internal/tfsource":        {},                                  // Terraform's own files: expressions
+	"internal/tfplan":          {"internal/tfsource", "internal/scenario/format", "internal/policy", "internal/arn", "internal/linkedrole", "internal/directory/managed"},
 	"internal/live":            {"internal/scenario/format", "internal/launch", "internal/keyrule", "internal/wire/client", "internal/sigv4", "internal/api/*", "internal/api", "internal/apierr", "internal/arn"},
 	"internal/live/awsconfig":  {"internal/live", "internal/arn", "internal/secret", "internal/sigv4"},
 	"internal/scenario":        {"internal/scenario/format", "internal/launch", "internal/wire/client", "internal/sigv4", "internal/api/*", "internal/api", "internal/apierr", "internal/arn", "internal/secret"},

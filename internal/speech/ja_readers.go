@@ -34,6 +34,7 @@ var ofReaders = []entry{
 	{"the key of %s", "%s のキー"},
 	{"the key of snapshot %s", "スナップショット %s のキー"},
 	{"the account of %s", "%s のアカウント"},
+	{"%s is as %s says it: the plan does not tell", "%s は %s の記述どおりとみなします (プランからはわかりません)"},
 	{"--account tells it", "--account で指定できます"},
 	{"the region of %s", "%s のリージョン"},
 	{"the provider %s", "プロバイダー %s"},

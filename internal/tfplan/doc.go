@@ -11,7 +11,9 @@
 // [format.Scenario.Unknown] says so and why.
 //
 // Policy documents of aws_iam_policy_document that Terraform will only know after apply are put
-// together here, if each of their unknown parts is one of those names.
+// together here, if each of their unknown parts is one of those names. Those made by jsonencode and
+// the like are evaluated from Terraform's own files (package tfsource), where these are at hand and refer to what the
+// plan says that they do.
 //
 // Readings:
 //   - the account of a provider is the one that data.aws_caller_identity has seen, else that of the

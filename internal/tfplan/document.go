@@ -45,6 +45,11 @@ func (m *model) document(r *resource, path ...any) document {
 		d = m.unknownDocument(r, e, path)
 		d.at = at
 	}
+	if d.why != "" && x.isUnknown() {
+		if w, ok := m.written(r, path, false); ok {
+			return w
+		}
+	}
 	return d
 }
 
@@ -372,13 +377,10 @@ func (m *model) administrator(r *resource) string {
 		}
 	}
 	if doc, err := policy.Parse([]byte(r.known("policy")), policy.Key); err == nil {
-		for _, st := range doc.Statements {
-			if st.Effect != policy.Allow || st.Principal == nil || !slices.ContainsFunc(st.Actions, func(a policy.Text) bool { return a.Value == "kms:*" }) {
-				continue
-			}
-			for _, p := range st.Principal.AWS {
-				add(p.Value)
-			}
+		administrating(doc, add)
+	} else if d, ok := m.written(r, []any{"policy"}, true); ok && r.attr("policy").isUnknown() {
+		if doc, err := policy.Parse(d.raw, policy.Key); err == nil {
+			administrating(doc, add)
 		}
 	} else if e, told := m.expr(r, "policy"); told && e != nil {
 		var f found
@@ -391,6 +393,18 @@ func (m *model) administrator(r *resource) string {
 		return ""
 	}
 	return said[0]
+}
+
+// administrating adds the principals that the statements of a policy give kms:* to.
+func administrating(doc *policy.Document, add func(principal string)) {
+	for _, st := range doc.Statements {
+		if st.Effect != policy.Allow || st.Principal == nil || !slices.ContainsFunc(st.Actions, func(a policy.Text) bool { return a.Value == "kms:*" }) {
+			continue
+		}
+		for _, p := range st.Principal.AWS {
+			add(p.Value)
+		}
+	}
 }
 
 // administrators are the principals that a document's statements surely give kms:* to.

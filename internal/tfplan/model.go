@@ -3,6 +3,8 @@ package tfplan
 import (
 	"slices"
 	"strings"
+
+	"github.com/kagimori/kagimori/internal/tfsource"
 )
 
 // An action is what a plan does with a resource.
@@ -54,6 +56,7 @@ type model struct {
 	instances map[string]*instance
 	modules   map[string][]*instance // by address without the last key
 
+	files     *tfsource.Files  // nil until something is looked for there
 	homes     map[string]*home // by provider
 	documents map[*resource]document
 	keys      *keyring

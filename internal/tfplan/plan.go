@@ -1,6 +1,7 @@
 package tfplan
 
 import (
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -15,6 +16,9 @@ type Options struct {
 	// PlainImages takes an image that the plan does not describe for one with a single device, its root,
 	// that is not encrypted.
 	PlainImages bool
+	// Files is the folder with Terraform's own files that the plan was made of, or nil: policies are read there that a
+	// plan does not tell, if they refer to what the plan says that they do.
+	Files fs.FS
 	// Accounts are the ids of accounts that a plan does not tell, by provider ("aws.keys"). That of ""
 	// is of the default provider, and of those that differ from it in the region alone.
 	Accounts map[string]string

@@ -2,8 +2,10 @@ package tfplan_test
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -91,6 +93,44 @@ func TestRootDeviceOfPlainImages(t *testing.T) {
 		}
 		if d := l.Scenario.Launch.Templates[0].BlockDevices; len(d) != 2 || d[1].Device != "/dev/xvda" {
 			t.Errorf("%s: the devices are %v", tt.name, d)
+		}
+	}
+}
+
+// A policy that the plan does not tell is read in the files that it was made of, if they fit it.
+func TestPoliciesInTheFiles(t *testing.T) {
+	folder := func(edit func(name string, src []byte) []byte) fstest.MapFS {
+		t.Helper()
+		out := fstest.MapFS{}
+		for _, name := range []string{"main.tf", "unknown-policy.tf"} {
+			src, err := os.ReadFile("testdata/one-account/" + name)
+			check(t, err)
+			if edit != nil {
+				src = edit(name, src)
+			}
+			out[name] = &fstest.MapFile{Data: src}
+		}
+		return out
+	}
+	swap := func(old, instead string) func(string, []byte) []byte {
+		return func(_ string, src []byte) []byte { return []byte(strings.ReplaceAll(string(src), old, instead)) }
+	}
+	for _, tt := range []struct {
+		name, verdict, assumed string
+		files                  fstest.MapFS
+	}{
+		{"as they are", "launches", "aws_kms_key.volumes.policy is as unknown-policy.tf:", folder(nil)},
+		{"without the grant", "fails", "aws_kms_key.volumes.policy is as unknown-policy.tf:", folder(swap(`"kms:*"`, `"kms:Decrypt"`))},
+		{"other files", "cannot-tell", "", folder(swap("aws_iam_service_linked_role.autoscaling.arn", "aws_iam_service_linked_role.other.arn"))},
+		{"no such key", "cannot-tell", "", folder(swap(`"volumes"`, `"other"`))},
+		{"no files", "cannot-tell", "", fstest.MapFS{}},
+	} {
+		l := find(t, read(t, "one-account/unknown-policy.json", tfplan.Options{Files: tt.files}), web)
+		if r := doctor.Check(l.Scenario); r.Verdict != tt.verdict {
+			t.Errorf("%s: the verdict is %s, want %s; depends on %q", tt.name, r.Verdict, tt.verdict, r.Depends)
+		}
+		if got := strings.Join(l.Assumed, "\n"); !strings.Contains(got, tt.assumed) || tt.assumed == "" && strings.Contains(got, "does not tell") {
+			t.Errorf("%s: assumed is %q", tt.name, got)
 		}
 	}
 }
