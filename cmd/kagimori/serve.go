@@ -365,7 +365,7 @@ func serveHTTP(ctx context.Context, l net.Listener, tls *tlsConfig, h http.Handl
 		return fmt.Errorf("the server ended: %w", err)
 	case <-ctx.Done():
 	}
-	logger.Info("stopping")
+	logger.Info("stopping", "address", l.Addr().String())
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	if err := srv.Shutdown(end); err != nil {

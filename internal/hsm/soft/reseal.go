@@ -228,7 +228,7 @@ func (r *RootKey) AddLock(ctx context.Context, l Lock) error {
 }
 
 // ErrNoLock: a slot that is to stay needs a lock that opens it.
-var ErrNoLock = errors.New("soft: no lock for a slot that is to stay")
+var ErrNoLock = errors.New("nothing that was given opens a slot that is to stay")
 
 // RemoveSlot seals anew for all slots but one, as Reseal does. The others need their locks again,
 // but for age slots with recipients that are no secret.
