@@ -216,7 +216,7 @@ fuzz: check-go
 	KAGIMORI_WORLDS=$(WORLDS) $(GO) test -run '^TestServerAndDoctorAgreeOnRandomWorlds$$' -count=1 -timeout 0 ./internal/scenario
 	@for pkg in $$(grep -rl --include=*_test.go 'func Fuzz' internal | xargs -n1 dirname | sort -u); do \
 		for f in $$(grep -ho 'func Fuzz[A-Za-z0-9_]*' $$pkg/*_test.go | cut -d' ' -f2); do \
-			echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) ./$$pkg || exit 1; \
+			echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s ./$$pkg || exit 1; \
 		done; \
 	done
 

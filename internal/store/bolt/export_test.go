@@ -1,7 +1,9 @@
 package bolt
 
 import (
+	"encoding/binary"
 	"errors"
+	"hash/fnv"
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
@@ -30,5 +32,14 @@ func MakeFormat1(t *testing.T, path, bucket, key, data string) {
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Resum makes the checksums of a file's first two pages true.
+func Resum(file []byte, pageSize int) {
+	for _, page := range [][]byte{file[:pageSize], file[pageSize : 2*pageSize]} {
+		h := fnv.New64a()
+		h.Write(page[pageHead : pageHead+metaSize])
+		binary.NativeEndian.PutUint64(page[pageHead+metaSize:], h.Sum64())
 	}
 }

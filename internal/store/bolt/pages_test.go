@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -147,4 +148,64 @@ func TestOtherFirstPage(t *testing.T) {
 		}
 		closeStore(t, s)
 	}
+}
+
+// A file that Open takes can be read, checked and changed, or says that it is damaged; none ends the process.
+func FuzzPages(f *testing.F) {
+	path := filepath.Join(f.TempDir(), "store")
+	s, err := bolt.Open(bolt.Config{Path: path, NoSync: true})
+	if err != nil {
+		f.Fatal(err)
+	}
+	for i := range 12 {
+		err := s.Update(f.Context(), func(tx store.Tx) error { return tx.Put("b", fmt.Sprint("key-", i), bytes.Repeat([]byte{byte(i)}, 900)) })
+		if err != nil {
+			f.Fatal(err)
+		}
+	}
+	var file bytes.Buffer
+	if err := errors.Join(s.Backup(&file), s.Close()); err != nil {
+		f.Fatal(err)
+	}
+	size := os.Getpagesize()
+	for at := 0; at < file.Len(); at += 371 {
+		damaged := bytes.Clone(file.Bytes())
+		damaged[at] ^= 1 << (at % 8)
+		f.Add(damaged)
+	}
+	f.Add(file.Bytes())
+	f.Fuzz(func(t *testing.T, file []byte) {
+		if len(file) < 4*size || len(file) > 64*size {
+			return
+		}
+		file = bytes.Clone(file)
+		bolt.Resum(file, size)
+		path := filepath.Join(t.TempDir(), "store")
+		if err := os.WriteFile(path, file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := bolt.Open(bolt.Config{Path: path, NoSync: true})
+		if err != nil {
+			if !errors.Is(err, store.ErrCorrupt) {
+				t.Fatal(err)
+			}
+			return
+		}
+		sorted := func(what string, err error) {
+			if err != nil && !errors.Is(err, store.ErrCorrupt) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		sorted("Check", s.Check())
+		sorted("a scan", s.View(t.Context(), func(tx store.Tx) error {
+			for _, err := range tx.Scan("b", store.Range{}) {
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+		sorted("a change", s.Update(t.Context(), func(tx store.Tx) error { return tx.Put("b", "key-5", []byte("new")) }))
+		sorted("Close", s.Close())
+	})
 }
