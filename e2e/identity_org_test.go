@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	orgtypes "github.com/aws/aws-sdk-go-v2/service/organizations/types"
@@ -60,6 +62,7 @@ func testOrganization(t *testing.T, r *recorder, url string) {
 		t.Errorf("accounts %+v", l)
 	}
 	testOrganizationPolicies(t, c, inside, root, unit, account)
+	testImageOfTheUnit(t, c, inside, "arn:aws:organizations::"+management+":ou/"+*o.Id+"/"+*unit, *o.Arn)
 	testRootAccess(t, r, url, *o.Id, *account)
 
 	must(c.org.CloseAccount(ctx, &organizations.CloseAccountInput{AccountId: account}))(t)
@@ -73,6 +76,44 @@ func testOrganization(t *testing.T, r *recorder, url string) {
 	refused(inside.iam.ListUsers(ctx, &iam.ListUsersInput{}))(t, "InvalidClientTokenId")
 	must(c.org.MoveAccount(ctx, &organizations.MoveAccountInput{AccountId: account, SourceParentId: unit, DestinationParentId: root}))(t)
 	must(c.org.DeleteOrganizationalUnit(ctx, &organizations.DeleteOrganizationalUnitInput{OrganizationalUnitId: unit}))(t)
+}
+
+// testImageOfTheUnit shares an image with an organizational unit, and then with the organization.
+func testImageOfTheUnit(t *testing.T, c, inside *client, unit, organization string) {
+	ctx := t.Context()
+	zone := must(c.ec2.DescribeAvailabilityZones(ctx, &ec2.DescribeAvailabilityZonesInput{}))(t).AvailabilityZones[0].ZoneName
+	snap := c.snapshotOf(t, *must(c.ec2.CreateVolume(ctx, &ec2.CreateVolumeInput{AvailabilityZone: zone, Size: new(int32(1))}))(t).VolumeId)
+	id := must(c.ec2.RegisterImage(ctx, &ec2.RegisterImageInput{Name: new("golden"), Architecture: ec2types.ArchitectureValuesX8664, VirtualizationType: new("hvm"), RootDeviceName: new("/dev/xvda"), BlockDeviceMappings: []ec2types.BlockDeviceMapping{{
+		DeviceName: new("/dev/xvda"), Ebs: &ec2types.EbsBlockDevice{SnapshotId: &snap},
+	}}}))(t).ImageId
+	seen := func() int {
+		return len(must(inside.ec2.DescribeImages(ctx, &ec2.DescribeImagesInput{ExecutableUsers: []string{"self"}}))(t).Images)
+	}
+	share := func(add, remove []ec2types.LaunchPermission) {
+		must(c.ec2.ModifyImageAttribute(ctx, &ec2.ModifyImageAttributeInput{ImageId: id, LaunchPermission: &ec2types.LaunchPermissionModifications{Add: add, Remove: remove}}))(t)
+	}
+	refused(inside.ec2.DescribeImages(ctx, &ec2.DescribeImagesInput{ImageIds: []string{*id}}))(t, "InvalidAMIID.NotFound")
+	whole, part := []ec2types.LaunchPermission{{OrganizationArn: &organization}}, []ec2types.LaunchPermission{{OrganizationalUnitArn: &unit}}
+	share(part, nil)
+	if n := seen(); n != 1 {
+		t.Errorf("%d images are shared with the account of the unit", n)
+	}
+	must(inside.ec2.RunInstances(ctx, &ec2.RunInstancesInput{ImageId: id, MinCount: new(int32(1)), MaxCount: new(int32(1)), InstanceType: ec2types.InstanceTypeT3Micro}))(t)
+	must(c.ec2.ModifyImageAttribute(ctx, &ec2.ModifyImageAttributeInput{ImageId: id, Attribute: new("launchPermission"), OperationType: ec2types.OperationTypeAdd, OrganizationArns: []string{organization}}))(t)
+	list := must(c.ec2.DescribeImageAttribute(ctx, &ec2.DescribeImageAttributeInput{ImageId: id, Attribute: ec2types.ImageAttributeNameLaunchPermission}))(t).LaunchPermissions
+	if len(list) != 2 || str(list[0].OrganizationArn) != organization || str(list[1].OrganizationalUnitArn) != unit {
+		t.Errorf("launch permissions %+v", list)
+	}
+	share(nil, part)
+	if n := seen(); n != 1 {
+		t.Errorf("%d images are shared with the account of the organization", n)
+	}
+	share(nil, whole)
+	if n := seen(); n != 0 {
+		t.Errorf("%d images are shared with the account in the end", n)
+	}
+	refused(c.ec2.ModifyImageAttribute(ctx, &ec2.ModifyImageAttributeInput{ImageId: id, OperationType: ec2types.OperationTypeAdd, OrganizationalUnitArns: []string{organization + "/x"}, UserIds: []string{"x"}}))(t, "InvalidUserID.Malformed")
+	refused(c.ec2.ModifyImageAttribute(ctx, &ec2.ModifyImageAttributeInput{ImageId: id, OperationType: ec2types.OperationTypeAdd, OrganizationArns: []string{"o-1234567890"}}))(t, "InvalidParameterValue")
 }
 
 func testOrganizationPolicies(t *testing.T, c, inside *client, root, unit, account *string) {

@@ -268,7 +268,7 @@ func (s *Service) draftImageCopy(tx store.Tx, c *guard.Call, in *ec2api.CopyImag
 	fail := func(err error) (imageRecord, []snapshotDraft, *job, []tag, error) {
 		return imageRecord{}, nil, nil, nil, err
 	}
-	source, err := lookupImageIn(tx, *in.SourceRegion, c.Account(), api.Val(in.SourceImageId), c.Time)
+	source, err := s.lookupImageIn(tx, *in.SourceRegion, c.Account(), api.Val(in.SourceImageId), c.Time)
 	if err != nil {
 		return fail(err)
 	}
@@ -290,7 +290,8 @@ func (s *Service) draftImageCopy(tx store.Tx, c *guard.Call, in *ec2api.CopyImag
 		img.Description = *in.Description
 	}
 	img.SourceImage, img.SourceRegion, img.SourceInstance = source.ID, source.Region, ""
-	img.Public, img.SharedWith, img.Deprecated = false, nil, source.Deprecated
+	img.unshare()
+	img.Deprecated = source.Deprecated
 	img.State, img.Message, img.Created, img.Devices = imagePending, "", s.g.Now(), slices.Clone(source.Devices)
 	from := s.part(c, action, "image/"+source.ID, sourceTags)
 	source.describe(&from)

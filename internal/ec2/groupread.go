@@ -56,6 +56,9 @@ func (s *Service) DescribeSecurityGroupRules(ctx context.Context, c *guard.Call,
 		}
 		items, err = sift(tx, c, ruleFields, in.Filters, items,
 			func(r *ec2api.SecurityGroupRule) (string, *[]ec2api.Tag) { return *r.SecurityGroupRuleId, &r.Tags })
+		for n := range items { // AWS's examples have the list also where it is empty
+			items[n].Tags = append([]ec2api.Tag{}, items[n].Tags...)
+		}
 		if err != nil {
 			return err
 		}

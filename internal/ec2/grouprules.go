@@ -192,7 +192,7 @@ func (r *groupRule) wire(g *groupRecord, tags map[string]string) ec2api.Security
 	out := ec2api.SecurityGroupRule{
 		SecurityGroupRuleId: &r.ID, GroupId: &g.ID, GroupOwnerId: &g.Account, IsEgress: &r.Egress, IpProtocol: &r.Protocol,
 		FromPort: r.port(r.From), ToPort: r.port(r.To), CidrIpv4: api.Opt(r.CIDR), CidrIpv6: api.Opt(r.CIDR6), PrefixListId: api.Opt(r.PrefixList),
-		Description: api.Opt(r.Description), Tags: apiTags(tags),
+		Description: api.Opt(r.Description), Tags: listed(tags),
 		SecurityGroupRuleArn: new(arn.EC2(g.Region, g.Account, "security-group-rule/"+r.ID)),
 	}
 	if r.Group != "" {

@@ -60,9 +60,6 @@ func setAttribute(p *authz.Part, attribute, value string) {
 // Source: EC2 API Reference, ModifyImageAttribute.
 func (s *Service) ModifyImageAttribute(ctx context.Context, c *guard.Call, in *ec2api.ModifyImageAttributeRequest) error {
 	id := api.Val(in.ImageId)
-	if len(in.OrganizationArns)+len(in.OrganizationalUnitArns) > 0 {
-		return errShareOrganization()
-	}
 	text := func(attribute string, value *string, set func(*imageRecord, string)) error {
 		v := api.Val(value)
 		return s.g.Update(ctx, c, func(tx store.Tx) error {
@@ -96,12 +93,8 @@ func (s *Service) ModifyImageAttribute(ctx context.Context, c *guard.Call, in *e
 	return s.shareImage(ctx, c, id, in.DryRun, &x)
 }
 
-func errShareOrganization() error {
-	return apierr.New("UnsupportedOperation", "This server does not support sharing images with organizations.")
-}
-
 func imageSharing(in *ec2api.ModifyImageAttributeRequest) (x sharing, err error) {
-	if err := x.listed(api.Val(in.OperationType), in.UserIds, in.UserGroups); err != nil {
+	if err := x.listed(api.Val(in.OperationType), in.UserIds, in.UserGroups, slices.Concat(in.OrganizationArns, in.OrganizationalUnitArns)...); err != nil {
 		return x, err
 	}
 	if p := in.LaunchPermission; p != nil {
@@ -120,8 +113,13 @@ func imageSharing(in *ec2api.ModifyImageAttributeRequest) (x sharing, err error)
 
 func launchers(m *members, in []ec2api.LaunchPermission) error {
 	for _, p := range in {
-		if p.OrganizationArn != nil || p.OrganizationalUnitArn != nil {
-			return errShareOrganization()
+		for _, a := range []*string{p.OrganizationArn, p.OrganizationalUnitArn} {
+			if a == nil {
+				continue
+			}
+			if err := m.addOrganization(*a); err != nil {
+				return err
+			}
 		}
 		if p.UserId != nil {
 			if err := m.addAccount(*p.UserId); err != nil {
@@ -170,7 +168,7 @@ func (s *Service) shareImage(ctx context.Context, c *guard.Call, id string, flag
 		if err != nil {
 			return err
 		}
-		if r.State == imageDisabled && (x.add.all || len(x.add.accounts) > 0) {
+		if r.State == imageDisabled && x.add.any() {
 			return apierr.Newf("OperationNotPermitted", "The image '%s' is disabled and cannot be shared.", r.ID) // AWS's code is not published
 		}
 		_, state, err := publicBlocks(tx, c.Region, c.Account())
@@ -181,6 +179,7 @@ func (s *Service) shareImage(ctx context.Context, c *guard.Call, id string, flag
 			return err
 		}
 		x.apply(&r.Public, &r.SharedWith)
+		r.Organizations = changed(r.Organizations, x.add.organizations, x.remove.organizations)
 		return putImage(tx, r)
 	})
 }
@@ -195,7 +194,7 @@ func (s *Service) ResetImageAttribute(ctx context.Context, c *guard.Call, in *ec
 		if err != nil {
 			return err
 		}
-		r.Public, r.SharedWith = false, nil
+		r.unshare()
 		return putImage(tx, r)
 	})
 }
@@ -224,6 +223,13 @@ func (r *imageRecord) attribute(name string, now time.Time) (*ec2api.ImageAttrib
 		}
 		for _, id := range slices.Sorted(slices.Values(r.SharedWith)) {
 			out.LaunchPermissions = append(out.LaunchPermissions, ec2api.LaunchPermission{UserId: &id})
+		}
+		for _, a := range r.Organizations {
+			p := ec2api.LaunchPermission{OrganizationArn: &a}
+			if strings.Contains(a, unitARN) {
+				p = ec2api.LaunchPermission{OrganizationalUnitArn: &a}
+			}
+			out.LaunchPermissions = append(out.LaunchPermissions, p)
 		}
 	case "description":
 		out.Description = text(r.Description)

@@ -91,13 +91,14 @@ func checkOwners(names []string) error {
 // executable reports whether an image is shared with one of the users: everybody ("all"), or an
 // account that was named. The right that follows from being everybody's does not count as named,
 // and what others share is told to its owner and to whom it is shared with.
+// What is shared with an organization counts for who is in it, and asks for itself: member tells that.
 // Source: EC2 API Reference, "DescribeImages", ExecutableBy.
-func (r *imageRecord) executable(users []string, self string) bool {
+func (r *imageRecord) executable(users []string, self string, member bool) bool {
 	return len(users) == 0 || slices.ContainsFunc(users, func(u string) bool {
 		if u == "self" {
 			u = self
 		}
-		return u == "all" && r.Public || slices.Contains(r.SharedWith, u) && (u == self || r.Owner == self)
+		return u == "all" && r.Public || member && u == self || slices.Contains(r.SharedWith, u) && (u == self || r.Owner == self)
 	})
 }
 
@@ -139,13 +140,17 @@ func (s *Service) DescribeImages(ctx context.Context, c *guard.Call, in *ec2api.
 		var items []ec2api.Image
 		for _, r := range all {
 			named := slices.Contains(in.ImageIds, r.ID)
+			member, err := s.inside(tx, r.Organizations, c.Account())
+			if err != nil {
+				return err
+			}
 			deprecated := !r.Deprecated.IsZero() && r.Deprecated.Before(c.Time)
 			switch {
 			case len(in.ImageIds) > 0 && !named,
 				r.State == imageDisabled && !named && !api.Val(in.IncludeDisabled),
 				deprecated && !named && !api.Val(in.IncludeDeprecated) && r.Owner != c.Account(),
 				!ownedBy(in.Owners, r.Owner, r.OwnerAlias, c.Account()),
-				!r.executable(in.ExecutableUsers, c.Account()),
+				!r.executable(in.ExecutableUsers, c.Account(), member),
 				!passes(r, tags[r.ID]):
 				continue
 			}

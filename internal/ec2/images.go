@@ -45,7 +45,8 @@ type imageRecord struct {
 	SourceImage    string    `json:"sourceImage,omitempty"`
 	SourceRegion   string    `json:"sourceRegion,omitempty"` // of SourceImage
 	Public         bool      `json:"public,omitempty"`
-	SharedWith     []string  `json:"sharedWith,omitempty"` // accounts that may launch it, sorted
+	SharedWith     []string  `json:"sharedWith,omitempty"`    // accounts that may launch it, sorted
+	Organizations  []string  `json:"organizations,omitempty"` // ARNs of organizations and units whose accounts may launch it, sorted
 	State          string    `json:"state"`
 	Message        string    `json:"message,omitempty"` // of a failed one
 	Created        time.Time `json:"created"`
@@ -68,15 +69,21 @@ var imageTable = newRegistry[imageRecord]("ec2/image")
 
 func (r *imageRecord) ours(account string) bool { return r.Owner == account }
 
-// usable reports whether an account may see an image and launch it.
-func (r *imageRecord) usable(account string) bool {
-	return r.Public || r.Owner == account || slices.Contains(r.SharedWith, account)
+// usableImage reports whether an account may see an image and launch it.
+func (s *Service) usableImage(tx store.Tx, r *imageRecord, account string) (bool, error) {
+	if r.Public || r.Owner == account || slices.Contains(r.SharedWith, account) {
+		return true, nil
+	}
+	return s.inside(tx, r.Organizations, account)
 }
+
+// unshare leaves an image to its owner.
+func (r *imageRecord) unshare() { r.Public, r.SharedWith, r.Organizations = false, nil, nil }
 
 func (r *imageRecord) arn() string { return arn.EC2(r.Region, "", "image/"+r.ID) }
 
 func putImage(tx store.Tx, r imageRecord) error {
-	return imageTable.put(tx, r.Region, r.Owner, r.ID, r, r.Public || len(r.SharedWith) > 0)
+	return imageTable.put(tx, r.Region, r.Owner, r.ID, r, r.Public || len(r.SharedWith)+len(r.Organizations) > 0)
 }
 
 // An imageDevice is a volume that an image's mapping makes.
@@ -108,6 +115,9 @@ func imageOf(e image.Entry, region string) imageRecord {
 	if e.Architecture == image.ARM {
 		r.BootMode = "uefi"
 	}
+	if strings.HasPrefix(e.Name, "al2023-ami-") {
+		r.IMDS = imdsV2 // Source: Amazon Linux 2023 User Guide, "Comparing AL2 and AL2023", IMDSv2
+	}
 	if strings.HasPrefix(e.Name, "amzn-ami-hvm-") {
 		r.Deprecated = e.CreationDate.AddDate(2, 0, 0)
 	}
@@ -119,10 +129,10 @@ const platformLinux = "Linux/UNIX"
 
 // lookupImage finds an image that the caller may use.
 func (s *Service) lookupImage(tx store.Tx, c *guard.Call, id string) (imageRecord, error) {
-	return lookupImageIn(tx, c.Region, c.Account(), id, c.Time)
+	return s.lookupImageIn(tx, c.Region, c.Account(), id, c.Time)
 }
 
-func lookupImageIn(tx store.Tx, region, account, id string, now time.Time) (imageRecord, error) {
+func (s *Service) lookupImageIn(tx store.Tx, region, account, id string, now time.Time) (imageRecord, error) {
 	if rest, ok := strings.CutPrefix(id, "ami-"); !ok || !isHex(rest) {
 		return imageRecord{}, apierr.Newf("InvalidAMIID.Malformed", "Invalid id: \"%s\" (expecting \"ami-...\")", id)
 	}
@@ -130,7 +140,10 @@ func lookupImageIn(tx store.Tx, region, account, id string, now time.Time) (imag
 		return imageOf(e, region), nil
 	}
 	rec, ok, err := imageTable.find(tx, region, account, id)
-	if err == nil && (!ok || !rec.usable(account)) {
+	if err == nil && ok {
+		ok, err = s.usableImage(tx, &rec, account)
+	}
+	if err == nil && !ok {
 		err = errGoneImage(tx, region, account, id, now)
 	}
 	return rec, err
@@ -220,7 +233,10 @@ func (s *Service) images(tx store.Tx, c *guard.Call) ([]imageRecord, error) {
 		return nil, err
 	}
 	for _, r := range stored {
-		if r.usable(c.Account()) {
+		switch may, err := s.usableImage(tx, &r, c.Account()); {
+		case err != nil:
+			return nil, err
+		case may:
 			all = append(all, r)
 		}
 	}

@@ -52,7 +52,8 @@ func (s *Service) DisableImage(ctx context.Context, c *guard.Call, in *ec2api.Di
 		if r.State != imageAvailable && r.State != imageDisabled {
 			return errImageUnavailable(r.ID)
 		}
-		r.State, r.Public, r.SharedWith = imageDisabled, false, nil
+		r.State = imageDisabled
+		r.unshare()
 		return nil
 	})
 }

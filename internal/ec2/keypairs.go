@@ -264,6 +264,9 @@ func (s *Service) DescribeKeyPairs(ctx context.Context, c *guard.Call, in *ec2ap
 		}
 		out.KeyPairs, err = sift(tx, c, keyFields, in.Filters, items,
 			func(k *ec2api.KeyPairInfo) (string, *[]ec2api.Tag) { return *k.KeyPairId, &k.Tags })
+		for n := range out.KeyPairs { // AWS's examples have the list also where it is empty
+			out.KeyPairs[n].Tags = append([]ec2api.Tag{}, out.KeyPairs[n].Tags...)
+		}
 		slices.SortFunc(out.KeyPairs, func(a, b ec2api.KeyPairInfo) int { return strings.Compare(*a.KeyName, *b.KeyName) })
 		return err
 	})

@@ -98,3 +98,14 @@ func TestDefaultCreditsOfAFamily(t *testing.T) {
 	h.refuse(me, &ec2api.ModifyDefaultCreditSpecificationRequest{InstanceFamily: new("t9"), CpuCredits: new("standard")}, "InvalidParameterValue", "*")
 	h.refuse(me, &ec2api.ModifyDefaultCreditSpecificationRequest{InstanceFamily: new("t3"), CpuCredits: new("some")}, "InvalidParameterValue", "*")
 }
+
+func TestEmptyListsOfTagsAreShown(t *testing.T) {
+	h := newHouse(t)
+	ask[ec2api.KeyPair](h.desk, h.owner(), &ec2api.CreateKeyPairRequest{KeyName: new("plain")})
+	if k := ask[ec2api.DescribeKeyPairsResult](h.desk, h.owner(), &ec2api.DescribeKeyPairsRequest{}).KeyPairs[0]; k.Tags == nil || len(k.Tags) != 0 {
+		t.Errorf("tags of a key pair: %+v", k.Tags)
+	}
+	if r := ask[ec2api.DescribeSecurityGroupRulesResult](h.desk, h.owner(), &ec2api.DescribeSecurityGroupRulesRequest{}).SecurityGroupRules[0]; r.Tags == nil || len(r.Tags) != 0 {
+		t.Errorf("tags of a rule: %+v", r.Tags)
+	}
+}

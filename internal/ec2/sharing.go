@@ -2,7 +2,6 @@ package ec2
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/apierr"
@@ -16,11 +15,14 @@ const everybody = "all"
 // A sharing is a change of who may use a snapshot or an image.
 type sharing struct{ add, remove members }
 
-// members are accounts, and perhaps everybody.
+// members are accounts, perhaps everybody, and of an image ARNs of organizations and organizational units.
 type members struct {
-	accounts []string
-	all      bool
+	accounts      []string
+	all           bool
+	organizations []string
 }
+
+func (m *members) any() bool { return m.all || len(m.accounts)+len(m.organizations) > 0 }
 
 func (m *members) addAccount(id string) error {
 	if !arn.IsAccount(id) {
@@ -39,11 +41,11 @@ func (m *members) addGroup(name string) error {
 }
 
 // listed reads the older form of a change: the operation, and whom it is about.
-func (x *sharing) listed(operation string, accounts, groups []string) error {
+func (x *sharing) listed(operation string, accounts, groups []string, organizations ...string) error {
 	var m *members
 	switch operation {
 	case "":
-		if len(accounts)+len(groups) == 0 {
+		if len(accounts)+len(groups)+len(organizations) == 0 {
 			return nil
 		}
 		return apierr.New("MissingParameter", "The request must contain the parameter OperationType")
@@ -64,19 +66,19 @@ func (x *sharing) listed(operation string, accounts, groups []string) error {
 			return err
 		}
 	}
+	for _, a := range organizations {
+		if err := m.addOrganization(a); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-func (x *sharing) empty() bool {
-	return len(x.add.accounts)+len(x.remove.accounts) == 0 && !x.add.all && !x.remove.all
-}
+func (x *sharing) empty() bool { return !x.add.any() && !x.remove.any() }
 
 // apply changes who is in.
 func (x *sharing) apply(public *bool, with *[]string) {
-	all := append(slices.Clone(*with), x.add.accounts...)
-	all = slices.DeleteFunc(all, func(id string) bool { return slices.Contains(x.remove.accounts, id) })
-	slices.Sort(all)
-	*with = slices.Compact(all)
+	*with = changed(*with, x.add.accounts, x.remove.accounts)
 	*public = (*public || x.add.all) && !x.remove.all
 }
 
@@ -107,7 +109,7 @@ func (x *sharing) describe(p *authz.Part) {
 // with anybody: nobody else could use them. AWS does not say with which code it refuses.
 // Source: Amazon EBS User Guide, "Share an Amazon EBS snapshot".
 func (s *Service) shareable(ctx context.Context, x *sharing, snapshots []snapshotRecord) error {
-	if !x.add.all && len(x.add.accounts) == 0 {
+	if !x.add.any() {
 		return nil
 	}
 	for _, r := range snapshots {

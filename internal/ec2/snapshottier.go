@@ -217,7 +217,7 @@ func (s *Service) DescribeSnapshotTierStatus(ctx context.Context, c *guard.Call,
 func (s *Service) tierStatus(r *snapshotRecord, tags map[string]string) ec2api.SnapshotTierStatus {
 	t := s.tierOf(r)
 	w := ec2api.SnapshotTierStatus{
-		SnapshotId: &r.ID, VolumeId: &r.VolumeID, OwnerId: &r.Owner, Status: &r.State, StorageTier: &t.tier, Tags: apiTags(tags),
+		SnapshotId: &r.ID, VolumeId: &r.VolumeID, OwnerId: &r.Owner, Status: &r.State, StorageTier: &t.tier, Tags: listed(tags),
 		ArchivalCompleteTime: timeOrNil(t.archived), RestoreExpiryTime: t.expiry(),
 	}
 	if t.operation != "" {
