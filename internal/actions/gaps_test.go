@@ -124,6 +124,10 @@ var gaps = []gap{
 	{noCopy, "ec2:ParentVolume", `
 		ec2:AttachVolume/volume ec2:CreateSnapshot/volume ec2:CreateTags/volume ec2:DeleteVolume/volume
 		ec2:DescribeVolumeAttribute/volume ec2:DetachVolume/volume`},
+	{notYet, "ec2:DhcpOptionsID", "ec2:CreateDhcpOptions/dhcp-options"},
+	{notYet, "ec2:InternetGatewayID", "ec2:CreateInternetGateway/internet-gateway"},
+	{notYet, "ec2:NetworkAclID", "ec2:CreateNetworkAcl/network-acl"},
+	{notYet, "ec2:RouteTableID", "ec2:CreateRouteTable/route-table"},
 	{notYet, "ec2:ImageID", "ec2:CreateImage/image ec2:RegisterImage/image"},
 	{notYet, "ec2:SnapshotID", "ec2:CreateImage/snapshot ec2:CreateSnapshot/snapshot ec2:CreateSnapshots/snapshot"},
 	{notYet, "ec2:SnapshotTime", "ec2:CreateImage/snapshot"},

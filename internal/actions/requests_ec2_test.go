@@ -57,6 +57,7 @@ func driveEC2(s *testkit.Server, c caller) {
 	driveSnapshots(s, c, volume, instance)
 	driveSettings(c, key)
 	driveNetwork(s, c, instance)
+	driveVPC(c)
 	driveSettled(c, instance)
 	driveSpot(s, c, own, subnet, group, key)
 	c.do("ec2:TerminateInstances", in{"InstanceIds": instance})

@@ -26,6 +26,7 @@ type elasticRecord struct {
 	IP          string `json:"ip"`
 	Association string `json:"association,omitempty"` // eipassoc-...
 	Instance    string `json:"instance,omitempty"`
+	Interface   string `json:"interface,omitempty"` // that has it, if it is not the first one of an instance
 }
 
 // elasticTable is keyed by (region, account, allocation id).
@@ -136,6 +137,15 @@ func (s *Service) addresses(tx store.Tx, c *guard.Call) ([]elasticRecord, map[st
 				e.Instance, e.Association = "", ""
 			} else {
 				instances[i.ID] = i
+			}
+		}
+		if e.Interface != "" {
+			f, err := lookupFace(tx, c, e.Interface)
+			if err != nil && apierr.Code(err) == "" {
+				return nil, nil, err
+			}
+			if err != nil || f.PublicBy != e.ID {
+				e.Interface, e.Association = "", ""
 			}
 		}
 		all = append(all, e)

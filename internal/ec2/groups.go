@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/kagimori/kagimori/internal/api/ec2api"
-	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
@@ -124,101 +123,10 @@ func (s *Service) pickGroupNames(tx store.Tx, c *guard.Call, items []ec2api.Secu
 		func(name string) error { return errGroupName(vpc.ID, name) })
 }
 
-// routeTable is the main route table of a VPC: local traffic, and in a default VPC the rest to an
-// internet gateway. Source: VPC User Guide, "Default VPCs" and "Configure route tables".
-func (v vpcRecord) routeTable() ec2api.RouteTable {
-	id := v.part("rtb")
-	t := ec2api.RouteTable{
-		RouteTableId: &id, VpcId: &v.ID, OwnerId: &v.Account,
-		Associations: []ec2api.RouteTableAssociation{{
-			Main: new(true), RouteTableId: &id, RouteTableAssociationId: new(v.part("rtbassoc")),
-			AssociationState: &ec2api.RouteTableAssociationState{State: new("associated")},
-		}},
-		Routes: []ec2api.Route{
-			{DestinationCidrBlock: &v.CIDR, GatewayId: new("local"), Origin: new("CreateRouteTable"), State: new("active")},
-		},
-		PropagatingVgws: []ec2api.PropagatingVgw{},
-	}
-	if v.Default {
-		t.Routes = append(t.Routes, ec2api.Route{
-			DestinationCidrBlock: new(everywhere), GatewayId: new(v.part("igw")), Origin: new("CreateRoute"), State: new("active"),
-		})
-	}
-	return t
-}
-
 // part is the id of what a VPC has one of.
 func (v vpcRecord) part(prefix string) string {
 	if v.ID == networkID("vpc", v.Region, v.Account, "") {
 		return networkID(prefix, v.Region, v.Account, "")
 	}
 	return networkID(prefix, v.Region, v.Account, v.ID)
-}
-
-func errRouteTable(id string) error {
-	return apierr.Newf("InvalidRouteTableID.NotFound", "The routeTable ID '%s' does not exist", id)
-}
-
-var routeTableFields = fields[ec2api.RouteTable]{
-	"route-table-id":                        func(t ec2api.RouteTable) []string { return oneOf(*t.RouteTableId) },
-	"vpc-id":                                func(t ec2api.RouteTable) []string { return oneOf(*t.VpcId) },
-	"owner-id":                              func(t ec2api.RouteTable) []string { return oneOf(*t.OwnerId) },
-	"route.destination-ipv6-cidr-block":     fixed[ec2api.RouteTable](),
-	"route.destination-prefix-list-id":      fixed[ec2api.RouteTable](),
-	"route.egress-only-internet-gateway-id": fixed[ec2api.RouteTable](),
-	"route.instance-id":                     fixed[ec2api.RouteTable](),
-	"route.nat-gateway-id":                  fixed[ec2api.RouteTable](),
-	"route.transit-gateway-id":              fixed[ec2api.RouteTable](),
-	"route.vpc-peering-connection-id":       fixed[ec2api.RouteTable](),
-	"association.main":                      func(t ec2api.RouteTable) []string { return boolOf(*t.Associations[0].Main) },
-	"association.route-table-id":            func(t ec2api.RouteTable) []string { return oneOf(*t.RouteTableId) },
-	"association.route-table-association-id": func(t ec2api.RouteTable) []string {
-		return oneOf(*t.Associations[0].RouteTableAssociationId)
-	},
-	"association.subnet-id":        func(ec2api.RouteTable) []string { return nil },
-	"association.gateway-id":       func(ec2api.RouteTable) []string { return nil },
-	"route.destination-cidr-block": routes(func(r ec2api.Route) string { return *r.DestinationCidrBlock }),
-	"route.gateway-id":             routes(func(r ec2api.Route) string { return *r.GatewayId }),
-	"route.origin":                 routes(func(r ec2api.Route) string { return *r.Origin }),
-	"route.state":                  routes(func(r ec2api.Route) string { return *r.State }),
-}
-
-func routes(value func(ec2api.Route) string) func(ec2api.RouteTable) []string {
-	return func(t ec2api.RouteTable) (values []string) {
-		for _, r := range t.Routes {
-			values = append(values, value(r))
-		}
-		return values
-	}
-}
-
-// DescribeRouteTables lists the main route tables of the caller's VPCs: there are no others.
-func (s *Service) DescribeRouteTables(ctx context.Context, c *guard.Call, in *ec2api.DescribeRouteTablesRequest) (*ec2api.DescribeRouteTablesResult, error) {
-	out := new(ec2api.DescribeRouteTablesResult)
-	id := func(t ec2api.RouteTable) string { return *t.RouteTableId }
-	err := s.viewList(ctx, c, "ec2:DescribeRouteTables", in.DryRun, func(tx store.Tx) error {
-		all, err := s.vpcs(tx, c)
-		if err != nil {
-			return err
-		}
-		var items []ec2api.RouteTable
-		for _, v := range all {
-			items = append(items, v.routeTable())
-		}
-		items, err = pick(items, in.RouteTableIds, id, errRouteTable)
-		if err != nil {
-			return err
-		}
-		items, err = sift(tx, c, routeTableFields, in.Filters, items,
-			func(t *ec2api.RouteTable) (string, *[]ec2api.Tag) { return *t.RouteTableId, &t.Tags })
-		if err != nil {
-			return err
-		}
-		for i := range items {
-			items[i].Tags = append([]ec2api.Tag{}, items[i].Tags...)
-		}
-		out.RouteTables, out.NextToken, err = paginate(c.Operation, items, id, anyPage, in.MaxResults, in.NextToken)
-		return err
-	})
-	return out, err
 }

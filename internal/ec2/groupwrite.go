@@ -173,7 +173,7 @@ func (s *Service) DeleteSecurityGroup(ctx context.Context, c *guard.Call, in *ec
 		if g.Name == "default" {
 			return apierr.Newf("CannotDelete", "the specified group: \"%s\" name: \"default\" cannot be deleted by a user", g.ID)
 		}
-		used, err := s.interfacesIn(tx, c, func(i *instanceRecord) bool { return slices.Contains(i.Groups, g.ID) })
+		used, err := s.interfacesIn(tx, c, func(f *faceRecord) bool { return slices.Contains(f.Groups, g.ID) })
 		if err != nil {
 			return err
 		}

@@ -92,7 +92,10 @@ type instanceRecord struct {
 	ProfileBy string           `json:"profileBy,omitempty"`
 	ProfileAt time.Time        `json:"profileAt,omitzero"`
 	Devices   []attachedDevice `json:"devices,omitempty"`
-	Options   instanceOptions  `json:"options"`
+	// Face is what the first network interface has besides, Faces are the others.
+	Face    *firstFace      `json:"face,omitempty"`
+	Faces   []faceRecord    `json:"faces,omitempty"`
+	Options instanceOptions `json:"options"`
 }
 
 // A reason is a StateReason.
@@ -173,4 +176,12 @@ func (i *instanceRecord) device(volume string) int {
 // instanceTable is keyed by (region, account, instance id).
 var instanceTable = store.Table[instanceRecord]{Bucket: "ec2/instance", Version: 1}
 
-func putInstance(tx store.Tx, i instanceRecord) error { return instanceTable.Put(tx, i, i.key()...) }
+// putInstance stores an instance; one that is terminated leaves its network interfaces.
+func putInstance(tx store.Tx, i instanceRecord) error {
+	if i.gone() {
+		if err := i.leaveFaces(tx); err != nil {
+			return err
+		}
+	}
+	return instanceTable.Put(tx, i, i.key()...)
+}

@@ -32,14 +32,12 @@ func (s *Service) instanceOperations() map[string]guard.Handler {
 
 // dnsName is the private name of an address. Source: EC2 User Guide, "EC2 instance hostnames".
 func (i *instanceRecord) dnsName() string {
-	domain := i.Region + ".compute.internal"
-	if i.Region == "us-east-1" {
-		domain = "ec2.internal"
-	}
+	name := privateName(i.Region, i.Address)
 	if i.Options.ByResource {
+		_, domain, _ := strings.Cut(name, ".")
 		return i.ID + "." + domain
 	}
-	return "ip-" + strings.ReplaceAll(i.Address, ".", "-") + "." + domain
+	return name
 }
 
 func (i *instanceRecord) groups() []ec2api.GroupIdentifier {
@@ -94,7 +92,9 @@ func (i *instanceRecord) wire(tags map[string]string) ec2api.Instance {
 		out.PublicIpAddress, out.PublicDnsName = &i.PublicIP, new(i.publicName())
 	}
 	out.SubnetId, out.VpcId, out.SecurityGroups = &i.Subnet, &i.VPC, i.groups()
-	out.NetworkInterfaces = []ec2api.InstanceNetworkInterface{i.networkInterface()}
+	for _, f := range i.faces() {
+		out.NetworkInterfaces = append(out.NetworkInterfaces, i.wireFace(&heldFace{f, i}))
+	}
 	for n := range i.Devices {
 		d := &i.Devices[n]
 		out.BlockDeviceMappings = append(out.BlockDeviceMappings, d.wire())
@@ -113,22 +113,8 @@ func (i *instanceRecord) placement() *ec2api.Placement {
 	return p
 }
 
-// publicOwner is whose the public address is.
-func (i *instanceRecord) publicOwner() string {
-	if i.PublicBy == "" {
-		return "amazon"
-	}
-	return i.Account
-}
-
-// publicName is the name of the public address. Source: as for dnsName.
-func (i *instanceRecord) publicName() string {
-	domain := i.Region + ".compute.amazonaws.com"
-	if i.Region == "us-east-1" {
-		domain = "compute-1.amazonaws.com"
-	}
-	return "ec2-" + strings.ReplaceAll(i.PublicIP, ".", "-") + "." + domain
-}
+// publicName is the name of the public address.
+func (i *instanceRecord) publicName() string { return publicHostName(i.Region, i.PublicIP) }
 
 func (d *attachedDevice) wire() ec2api.InstanceBlockDeviceMapping {
 	return ec2api.InstanceBlockDeviceMapping{DeviceName: &d.Name, Ebs: &ec2api.EbsInstanceBlockDevice{
@@ -136,22 +122,30 @@ func (d *attachedDevice) wire() ec2api.InstanceBlockDeviceMapping {
 	}}
 }
 
-func (i *instanceRecord) networkInterface() ec2api.InstanceNetworkInterface {
+// wireFace is a network interface of an instance as answers about the instance carry it.
+func (i *instanceRecord) wireFace(f *heldFace) ec2api.InstanceNetworkInterface {
 	n := ec2api.InstanceNetworkInterface{
-		NetworkInterfaceId: &i.ENI, Description: new(""), OwnerId: &i.Account, Status: new("in-use"), SourceDestCheck: new(!i.Options.NoSourceCheck),
-		SubnetId: &i.Subnet, VpcId: &i.VPC, MacAddress: &i.MAC, Groups: i.groups(), InterfaceType: new("interface"),
-		PrivateDnsName: new(i.dnsName()), PrivateIpAddress: &i.Address, Ipv6Addresses: []ec2api.InstanceIpv6Address{},
-		PrivateIpAddresses: []ec2api.InstancePrivateIpAddress{{Primary: new(true), PrivateDnsName: new(i.dnsName()), PrivateIpAddress: &i.Address}},
+		NetworkInterfaceId: &f.ID, Description: &f.Description, OwnerId: &f.Account, Status: new("in-use"), SourceDestCheck: new(!f.NoSourceCheck),
+		SubnetId: &f.Subnet, VpcId: &f.VPC, MacAddress: &f.MAC, Groups: f.wireGroups(), InterfaceType: new("interface"),
+		PrivateDnsName: new(f.name()), PrivateIpAddress: &f.Address, Ipv6Addresses: []ec2api.InstanceIpv6Address{},
+		PrivateIpAddresses: []ec2api.InstancePrivateIpAddress{{Primary: new(true), PrivateDnsName: new(f.name()), PrivateIpAddress: &f.Address}},
 		Attachment: &ec2api.InstanceNetworkInterfaceAttachment{
-			AttachTime: &i.Launched, AttachmentId: &i.ENIPlug, DeleteOnTermination: new(true), DeviceIndex: new(int32(0)),
+			AttachTime: &f.Plug.At, AttachmentId: &f.Plug.ID, DeleteOnTermination: &f.Plug.Delete, DeviceIndex: &f.Plug.Index,
 			NetworkCardIndex: new(int32(0)), Status: new(plugAttached),
 		},
+	}
+	for _, a := range f.Secondary {
+		n.PrivateIpAddresses = append(n.PrivateIpAddresses, ec2api.InstancePrivateIpAddress{
+			Primary: new(false), PrivateDnsName: new(privateName(f.Region, a)), PrivateIpAddress: new(a),
+		})
 	}
 	if i.State == pending {
 		n.Attachment.Status = new(plugAttaching)
 	}
-	if i.PublicIP != "" {
-		n.Association = &ec2api.InstanceNetworkInterfaceAssociation{IpOwnerId: new(i.publicOwner()), PublicDnsName: new(i.publicName()), PublicIp: &i.PublicIP}
+	if f.PublicIP != "" {
+		n.Association = &ec2api.InstanceNetworkInterfaceAssociation{
+			IpOwnerId: new(f.publicOwner()), PublicDnsName: new(publicHostName(f.Region, f.PublicIP)), PublicIp: &f.PublicIP,
+		}
 		n.PrivateIpAddresses[0].Association = n.Association
 	}
 	return n

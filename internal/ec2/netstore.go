@@ -21,6 +21,7 @@ type vpcRecord struct {
 	DNSSupport   bool   `json:"dnsSupport,omitempty"`
 	DNSHostnames bool   `json:"dnsHostnames,omitempty"`
 	UsageMetrics bool   `json:"usageMetrics,omitempty"`
+	DHCP         string `json:"dhcp,omitempty"` // id of DHCP options; "": the first ones, "default": none
 	// Gone marks the first VPC of an account after its deletion.
 	Gone bool `json:"gone,omitempty"`
 }
@@ -234,14 +235,13 @@ func (s *Service) lookupGroupName(tx store.Tx, c *guard.Call, name string) (grou
 	return g.group, err
 }
 
-// interfacesIn tells whether an instance that is not terminated has its network interface in a
-// subnet or VPC, or uses a security group: in says which.
-func (s *Service) interfacesIn(tx store.Tx, c *guard.Call, in func(*instanceRecord) bool) (bool, error) {
+// instanceWith tells whether there is an instance that is not terminated of which is says yes.
+func (s *Service) instanceWith(tx store.Tx, c *guard.Call, is func(*instanceRecord) bool) (bool, error) {
 	for r, err := range instanceTable.Scan(tx, c.Region, c.Account()) {
 		if err != nil {
 			return false, err
 		}
-		if !r.Value.gone() && in(&r.Value) {
+		if !r.Value.gone() && is(&r.Value) {
 			return true, nil
 		}
 	}

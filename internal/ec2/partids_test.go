@@ -28,7 +28,7 @@ func TestTagsOfWhatAVPCHas(t *testing.T) {
 	}
 	for id, code := range map[string]string{
 		"igw-0123456789abcdef0": "InvalidInternetGatewayID.NotFound", "acl-0123456789abcdef0": "InvalidNetworkAclID.NotFound",
-		"rtb-0123456789abcdef0": "InvalidRouteTableID.NotFound", "nat-0123456789abcdef0": "InvalidID",
+		"rtb-0123456789abcdef0": "InvalidRouteTableID.NotFound", "nat-0123456789abcdef0": "NatGatewayNotFound", "tgw-0123456789abcdef0": "InvalidID",
 	} {
 		d.refuse(me, &ec2api.CreateTagsRequest{Resources: []string{id}, Tags: tagList("a", "b")}, code, "*")
 	}

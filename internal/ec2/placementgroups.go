@@ -164,7 +164,7 @@ func (s *Service) DeletePlacementGroup(ctx context.Context, c *guard.Call, in *e
 		if err := dryRun(in.DryRun); err != nil {
 			return err
 		}
-		used, err := s.interfacesIn(tx, c, func(i *instanceRecord) bool { return i.Options.Placement == name })
+		used, err := s.instanceWith(tx, c, func(i *instanceRecord) bool { return i.Options.Placement == name })
 		if err != nil {
 			return err
 		}

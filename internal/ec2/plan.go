@@ -2,7 +2,6 @@ package ec2
 
 import (
 	"cmp"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -246,15 +245,10 @@ func (pl *launchPlan) checkAddress() error {
 	if given == "" {
 		return nil
 	}
-	a, err := netip.ParseAddr(given)
-	switch {
-	case err != nil || !a.Is4():
-		return invalidValue("Value (%s) for parameter privateIpAddress is invalid. Invalid IP address.", given)
-	case !netip.MustParsePrefix(pl.subnet.CIDR).Contains(a):
-		return invalidValue("Address %s does not fall within the subnet's address range", given)
-	case pl.subnet.reserved(a):
-		return invalidValue("Address %s is in subnet's reserved address range", given)
-	case pl.count > 1:
+	if err := pl.subnet.check(given); err != nil {
+		return err
+	}
+	if pl.count > 1 {
 		return apierr.New("InvalidParameterCombination", "A private IP address cannot be specified for more than one instance.")
 	}
 	return nil

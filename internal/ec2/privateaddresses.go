@@ -48,17 +48,16 @@ func addressesOf(tx store.Tx, c *guard.Call, n subnet, need int) (addressRecord,
 		return r, err
 	}
 	now := addressRecord{Used: make([]byte, (n.hosts()+7)/8), Next: r.Next}
-	for rec, err := range instanceTable.Scan(tx, c.Region, c.Account()) {
-		if err != nil {
-			return now, err
-		}
-		i := &rec.Value
-		if i.Subnet != n.ID || i.State == terminated {
-			continue
-		}
-		if a, err := netip.ParseAddr(i.Address); err == nil && a.Is4() {
-			if host, ok := n.host(a); ok {
-				now.take(host)
+	faces, err := allFaces(tx, c.Region, c.Account())
+	if err != nil {
+		return now, err
+	}
+	for i := range faces {
+		if f := &faces[i]; f.Subnet == n.ID {
+			for _, a := range append([]string{f.Address}, f.Secondary...) {
+				if host, ok := n.hostOf(a); ok {
+					now.take(host)
+				}
 			}
 		}
 	}
@@ -130,18 +129,72 @@ func (s *Service) takeAddresses(tx store.Tx, c *guard.Call, pl *launchPlan, made
 	return addressTable.Put(tx, r, c.Region, c.Account(), n.ID)
 }
 
+// takeAddress takes an address of a subnet for a network interface: the one that is given, or a free one.
+func takeAddress(tx store.Tx, c *guard.Call, n subnet, given string) (string, error) {
+	if err := n.check(given); err != nil {
+		return "", err
+	}
+	need := 1
+	if given != "" {
+		need = n.hosts() + 1 // it may have come back
+	}
+	r, err := addressesOf(tx, c, n, need)
+	if err != nil {
+		return "", err
+	}
+	if given != "" {
+		host, _ := n.hostOf(given)
+		if r.used(host) {
+			return "", apierr.Newf("InvalidIPAddress.InUse", "Address %s is in use.", given)
+		}
+		r.take(host)
+		return given, addressTable.Put(tx, r, c.Region, c.Account(), n.ID)
+	}
+	if r.free(n.hosts()) < 1 {
+		return "", errFullSubnet(n)
+	}
+	for r.Next %= n.hosts(); r.used(r.Next); r.Next = (r.Next + 1) % n.hosts() {
+	}
+	given = n.address(r.Next)
+	r.take(r.Next)
+	r.Next++
+	return given, addressTable.Put(tx, r, c.Region, c.Account(), n.ID)
+}
+
+// check refuses an address that interfaces of a subnet cannot have; "" is none.
+func (n subnet) check(given string) error {
+	if given == "" {
+		return nil
+	}
+	a, err := netip.ParseAddr(given)
+	switch {
+	case err != nil || !a.Is4():
+		return invalidValue("Value (%s) for parameter privateIpAddress is invalid. Invalid IP address.", given)
+	case !netip.MustParsePrefix(n.CIDR).Contains(a):
+		return invalidValue("Address %s does not fall within the subnet's address range", given)
+	case n.reserved(a):
+		return invalidValue("Address %s is in subnet's reserved address range", given)
+	}
+	return nil
+}
+
+// newFace is a network interface to be in a subnet, without an address.
+func (n subnet) newFace(c *guard.Call) faceRecord {
+	return faceRecord{
+		Region: n.Region, Account: n.Account, ID: randomID("eni"), Subnet: n.ID, VPC: n.VPC, Zone: n.Zone, ZoneID: n.ZoneID, MAC: randomMAC(),
+	}
+}
+
 // givenOut counts the private addresses that instances have, by subnet.
 func givenOut(tx store.Tx, c *guard.Call) (map[string]int, error) {
 	out := map[string]int{}
-	for rec, err := range instanceTable.Scan(tx, c.Region, c.Account()) {
-		if err != nil {
-			return nil, err
-		}
-		if i := &rec.Value; i.State != terminated && i.Address != "" {
-			out[i.Subnet]++
+	faces, err := allFaces(tx, c.Region, c.Account())
+	for i := range faces {
+		if f := &faces[i]; f.Address != "" {
+			out[f.Subnet] += 1 + len(f.Secondary)
 		}
 	}
-	return out, nil
+	return out, err
 }
 
 // reserved reports whether an address is one that AWS keeps: the first four and the last.

@@ -18,6 +18,7 @@ import (
 	"github.com/kagimori/kagimori/internal/blockdev"
 	"github.com/kagimori/kagimori/internal/clock"
 	"github.com/kagimori/kagimori/internal/directory"
+	"github.com/kagimori/kagimori/internal/ec2/vpc"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/machine"
@@ -132,6 +133,7 @@ type Service struct {
 	post     post
 
 	life  lifetime
+	nets  *vpc.Service
 	locks *locks // by instance
 	// fleetLocks are by fleet. Who holds one may take those of instances.
 	fleetLocks *locks
@@ -174,6 +176,7 @@ func New(cfg Config) *Service {
 		}}
 	}
 	s.tokenLocks, s.lanes = newLocks(), make(chan struct{}, maxDriven)
+	s.nets = vpc.New(cfg.Guard, networks{s})
 	s.progress = newProgressBook()
 	s.storage, s.atOnce = newStorage(), cmp.Or(cfg.AtOnce, defaultAtOnce)
 	s.stopWait = cmp.Or(cfg.StopWait, defaultStopWait)
@@ -188,7 +191,7 @@ func (s *Service) Operations() map[string]guard.Handler {
 		s.networkOperations(), s.imageOperations(), s.templateOperations(), s.settingOperations(), s.tagOperations(),
 		s.instanceOperations(), s.volumeOperations(), s.rootTaskOperations(), s.keyPairOperations(), s.securityGroupOperations(), s.vpcOperations(),
 		s.elasticOperations(), s.placementOperations(), s.profileOperations(), s.settingsOfInstances(), s.spotOperations(), s.fleetOperations(),
-		s.spotFleetOperations(), s.stateOfImages(), s.placeOperations(),
+		s.spotFleetOperations(), s.stateOfImages(), s.placeOperations(), s.nets.Operations(),
 	} {
 		maps.Copy(ops, part)
 	}

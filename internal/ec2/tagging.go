@@ -7,7 +7,6 @@ import (
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
-	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
@@ -180,7 +179,11 @@ func (s *Service) describeFor(tx store.Tx, c *guard.Call, kind, id string, p *au
 		}
 		rec.describe(p)
 	case "network-interface":
-		return describeInterface(tx, c, id, p)
+		f, err := lookupFace(tx, c, id)
+		if err == nil {
+			f.describe(p)
+		}
+		return err
 	case "launch-template":
 		_, err := findTemplate(tx, c, id, "")
 		return err
@@ -200,23 +203,6 @@ func (s *Service) describeFor(tx store.Tx, c *guard.Call, kind, id string, p *au
 		return s.describeNetwork(tx, c, kind, id, p)
 	}
 	return nil
-}
-
-// describeInterface is describeFor for the network interface of an instance.
-func describeInterface(tx store.Tx, c *guard.Call, id string, p *authz.Part) error {
-	for r, err := range instanceTable.Scan(tx, c.Region, c.Account()) {
-		if err != nil {
-			return err
-		}
-		if i := r.Value; i.ENI == id && i.State != terminated {
-			p.Context.Set("ec2:networkinterfaceid", id)
-			p.Context.Set("ec2:subnet", arn.EC2(i.Region, i.Account, "subnet/"+i.Subnet))
-			p.Context.Set("ec2:vpc", vpcARN(i.Region, i.Account, i.VPC))
-			p.Context.Set("ec2:availabilityzone", i.Zone)
-			return nil
-		}
-	}
-	return apierr.Newf("InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '%s' does not exist", id)
 }
 
 // describeNetwork is describeFor for networks.
@@ -242,34 +228,13 @@ func (s *Service) describeNetwork(tx store.Tx, c *guard.Call, kind, id string, p
 		g.describe(p)
 	case "security-group-rule":
 		return s.findRule(tx, c, id)
-	case "route-table", "network-acl", "internet-gateway":
-		return s.findPart(tx, c, kind, id)
 	default:
+		if ok, err := s.nets.Describe(tx, c, kind, id, p); ok || err != nil {
+			return err
+		}
 		return s.describeOther(tx, c, kind, id, p)
 	}
 	return nil
-}
-
-// findPart finds what each VPC has by itself: its main route table and its network ACL, and the gateway
-// of a default VPC. It fails if there is none with the id.
-func (s *Service) findPart(tx store.Tx, c *guard.Call, kind, id string) error {
-	all, err := s.vpcs(tx, c)
-	if err != nil {
-		return err
-	}
-	prefix, missing := "rtb", errRouteTable
-	switch kind {
-	case "network-acl":
-		prefix, missing = "acl", errNetworkACL
-	case "internet-gateway":
-		prefix, missing = "igw", errGateway
-	}
-	for _, v := range all {
-		if v.part(prefix) == id && (prefix != "igw" || v.Default) {
-			return nil
-		}
-	}
-	return missing(id)
 }
 
 // describeOther is describeFor for key pairs, placement groups, addresses, requests, fleets and tasks. Key pairs and placement

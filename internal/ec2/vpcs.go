@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -18,11 +19,8 @@ func (s *Service) networkOperations() map[string]guard.Handler {
 		"DescribeVpcs":                             guard.Handle(s.DescribeVpcs),
 		"DescribeVpcAttribute":                     guard.Handle(s.DescribeVpcAttribute),
 		"DescribeSubnets":                          guard.Handle(s.DescribeSubnets),
-		"DescribeRouteTables":                      guard.Handle(s.DescribeRouteTables),
 		"DescribeSecurityGroups":                   guard.Handle(s.DescribeSecurityGroups),
 		"DescribeNetworkInterfaces":                guard.Handle(s.DescribeNetworkInterfaces),
-		"DescribeInternetGateways":                 guard.Handle(s.DescribeInternetGateways),
-		"DescribeNetworkAcls":                      guard.Handle(s.DescribeNetworkAcls),
 		"DescribeAccountAttributes":                guard.Handle(s.DescribeAccountAttributes),
 		"DescribeAvailabilityZones":                guard.Handle(s.DescribeAvailabilityZones),
 		"DescribeRegions":                          guard.Handle(s.DescribeRegions),
@@ -40,13 +38,16 @@ func errVPC(id string) error {
 func (v vpcRecord) wire() ec2api.Vpc {
 	return ec2api.Vpc{
 		VpcId: &v.ID, OwnerId: &v.Account, CidrBlock: &v.CIDR, State: new("available"), IsDefault: &v.Default,
-		InstanceTenancy: &v.Tenancy, DhcpOptionsId: new(networkID("dopt", v.Region, v.Account, "")),
+		InstanceTenancy: &v.Tenancy, DhcpOptionsId: new(v.dhcp()),
 		CidrBlockAssociationSet: []ec2api.VpcCidrBlockAssociation{{
 			AssociationId: new(v.part("vpc-cidr-assoc")), CidrBlock: &v.CIDR, CidrBlockState: &ec2api.VpcCidrBlockState{State: new("associated")},
 		}},
 		Ipv6CidrBlockAssociationSet: []ec2api.VpcIpv6CidrBlockAssociation{},
 	}
 }
+
+// dhcp is the id of the DHCP options that the VPC has.
+func (v vpcRecord) dhcp() string { return cmp.Or(v.DHCP, networkID("dopt", v.Region, v.Account, "")) }
 
 // describe puts a VPC's condition keys into a part.
 func (v vpcRecord) describe(p *authz.Part) {

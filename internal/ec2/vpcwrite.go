@@ -190,7 +190,11 @@ func (s *Service) DeleteVpc(ctx context.Context, c *guard.Call, in *ec2api.Delet
 		if err != nil {
 			return err
 		}
-		used := slices.ContainsFunc(subnets, func(n subnet) bool { return n.VPC == v.ID }) ||
+		parts, err := s.nets.Used(tx, c, v.ID)
+		if err != nil {
+			return err
+		}
+		used := parts || slices.ContainsFunc(subnets, func(n subnet) bool { return n.VPC == v.ID }) ||
 			slices.ContainsFunc(groups, func(g groupRecord) bool { return g.VPC == v.ID && g.Name != "default" })
 		if used {
 			return apierr.Newf("DependencyViolation", "The vpc '%s' has dependencies and cannot be deleted.", v.ID)
@@ -202,10 +206,11 @@ func (s *Service) DeleteVpc(ctx context.Context, c *guard.Call, in *ec2api.Delet
 				}
 			}
 		}
-		for _, id := range []string{v.ID, v.part("rtb"), v.part("acl"), v.part("igw")} {
-			if err := dropTags(tx, v.Region, v.Account, id); err != nil {
-				return err
-			}
+		if err := s.nets.DropVPC(tx, c, v.ID); err != nil {
+			return err
+		}
+		if err := dropTags(tx, v.Region, v.Account, v.ID); err != nil {
+			return err
 		}
 		if v.ID == firstVPC(c) {
 			v.Gone = true
@@ -422,7 +427,7 @@ func (s *Service) DeleteSubnet(ctx context.Context, c *guard.Call, in *ec2api.De
 		if err := dryRun(in.DryRun); err != nil {
 			return err
 		}
-		used, err := s.interfacesIn(tx, c, func(i *instanceRecord) bool { return i.Subnet == id })
+		used, err := s.interfacesIn(tx, c, func(f *faceRecord) bool { return f.Subnet == id })
 		if err != nil {
 			return err
 		}
@@ -430,6 +435,9 @@ func (s *Service) DeleteSubnet(ctx context.Context, c *guard.Call, in *ec2api.De
 			return apierr.Newf("DependencyViolation", "The subnet '%s' has dependencies and cannot be deleted.", id)
 		}
 		if err := dropTags(tx, n.Region, n.Account, id); err != nil {
+			return err
+		}
+		if err := s.nets.DropSubnet(tx, c, id); err != nil {
 			return err
 		}
 		if slices.ContainsFunc(firstSubnets(c), func(f subnet) bool { return f.ID == id }) {

@@ -18,6 +18,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/organizationsapi"
 	"github.com/kagimori/kagimori/internal/api/stsapi"
 	"github.com/kagimori/kagimori/internal/secret"
+	"github.com/kagimori/kagimori/internal/testkit"
 )
 
 // plausible fills what an operation requires, and the members that known names.
@@ -94,6 +95,7 @@ var ec2Members = map[string]map[string]string{
 	"GetDefaultCreditSpecification":            {"InstanceFamily": "t3"}, "ModifyDefaultCreditSpecification": {"InstanceFamily": "t3", "CpuCredits": "standard"},
 	"RestoreSnapshotTier": {"TemporaryRestoreDays": ""},
 	"LockSnapshot":        {"LockMode": "governance"}, "AssociateIamInstanceProfile": {"Arn": "", "Name": "ip"},
+	"DeleteVpcEndpoints": {"VpcEndpointIds": "vpce-00000000"},
 }
 
 // good makes a request of an operation that is whole: what remains to be found out is whether the caller may.
@@ -157,6 +159,24 @@ func special(in any, known map[string]string) {
 		*r = ec2api.ModifyInstanceMaintenanceOptionsRequest{InstanceId: instance, AutoRecovery: new("default")}
 	case *ec2api.ModifyInstanceCreditSpecificationRequest:
 		r.InstanceCreditSpecifications = []ec2api.InstanceCreditSpecificationRequest{{InstanceId: instance, CpuCredits: new("standard")}}
+	case *ec2api.CreateDhcpOptionsRequest:
+		r.DhcpConfigurations = []ec2api.NewDhcpConfiguration{{Key: new("domain-name"), Values: []string{"example.com"}}}
+	case *ec2api.ReplaceNetworkAclEntryRequest:
+		r.Protocol, r.CidrBlock, r.RuleAction, r.RuleNumber, r.PortRange = new("-1"), new("10.0.0.0/8"), new("allow"), new(int32(1)), nil
+	case *ec2api.CreateNetworkAclEntryRequest:
+		r.Protocol, r.CidrBlock, r.RuleAction, r.RuleNumber, r.PortRange = new("-1"), new("10.0.0.0/8"), new("allow"), new(int32(1)), nil
+	case *ec2api.CreateRouteRequest:
+		*r = ec2api.CreateRouteRequest{RouteTableId: new("rtb-00000000"), DestinationCidrBlock: new("10.0.0.0/8"), GatewayId: new("igw-00000000")}
+	case *ec2api.ReplaceRouteRequest:
+		*r = ec2api.ReplaceRouteRequest{RouteTableId: new("rtb-00000000"), DestinationCidrBlock: new("10.0.0.0/8"), GatewayId: new("igw-00000000")}
+	case *ec2api.DeleteRouteRequest:
+		*r = ec2api.DeleteRouteRequest{RouteTableId: new("rtb-00000000"), DestinationCidrBlock: new("10.0.0.0/8")}
+	case *ec2api.AssociateRouteTableRequest:
+		*r = ec2api.AssociateRouteTableRequest{RouteTableId: new("rtb-00000000"), SubnetId: new("subnet-00000000")}
+	case *ec2api.CreateNatGatewayRequest:
+		*r = ec2api.CreateNatGatewayRequest{SubnetId: new("subnet-00000000"), AllocationId: new("eipalloc-00000000")}
+	case *ec2api.CreateVpcEndpointRequest:
+		*r = ec2api.CreateVpcEndpointRequest{VpcId: new("vpc-00000000"), ServiceName: new("com.amazonaws." + testkit.Region + ".s3")}
 	case *ec2api.DisassociateAddressRequest:
 		r.AssociationId, r.PublicIp = new("eipassoc-00000000"), nil
 	case *ec2api.ModifyInstanceAttributeRequest:

@@ -80,6 +80,15 @@ const (
 	AttachmentStatusDetaching = "detaching"
 	AttachmentStatusDetached  = "detached"
 
+	AutoProvisionZonesStateEnabled  = "enabled"
+	AutoProvisionZonesStateDisabled = "disabled"
+
+	AutoScalingIpsStateEnabled  = "enabled"
+	AutoScalingIpsStateDisabled = "disabled"
+
+	AvailabilityModeZonal    = "zonal"
+	AvailabilityModeRegional = "regional"
+
 	AvailabilityZoneOptInStatusOptInNotRequired = "opt-in-not-required"
 	AvailabilityZoneOptInStatusOptedIn          = "opted-in"
 	AvailabilityZoneOptInStatusNotOptedIn       = "not-opted-in"
@@ -177,6 +186,9 @@ const (
 	CapacityReservationTypeDefault       = "default"
 	CapacityReservationTypeCapacityBlock = "capacity-block"
 
+	ConnectivityTypePrivate = "private"
+	ConnectivityTypePublic  = "public"
+
 	CopyTagsFromSourceVolume = "volume"
 
 	CpuManufacturerIntel             = "intel"
@@ -211,6 +223,15 @@ const (
 
 	DiskTypeHdd = "hdd"
 	DiskTypeSsd = "ssd"
+
+	DnsNameStatePendingVerification = "pendingVerification"
+	DnsNameStateVerified            = "verified"
+	DnsNameStateFailed              = "failed"
+
+	DnsRecordIpTypeIpv4           = "ipv4"
+	DnsRecordIpTypeDualstack      = "dualstack"
+	DnsRecordIpTypeIpv6           = "ipv6"
+	DnsRecordIpTypeServiceDefined = "service-defined"
 
 	DomainTypeVpc      = "vpc"
 	DomainTypeStandard = "standard"
@@ -440,6 +461,10 @@ const (
 
 	InterruptionTypeAdhoc = "adhoc"
 
+	IpAddressTypeIpv4      = "ipv4"
+	IpAddressTypeDualstack = "dualstack"
+	IpAddressTypeIpv6      = "ipv6"
+
 	IpSourceAmazon = "amazon"
 	IpSourceByoip  = "byoip"
 	IpSourceNone   = "none"
@@ -514,6 +539,32 @@ const (
 	MonitoringStateEnabled   = "enabled"
 	MonitoringStatePending   = "pending"
 
+	NatGatewayAddressStatusAssigning      = "assigning"
+	NatGatewayAddressStatusUnassigning    = "unassigning"
+	NatGatewayAddressStatusAssociating    = "associating"
+	NatGatewayAddressStatusDisassociating = "disassociating"
+	NatGatewayAddressStatusSucceeded      = "succeeded"
+	NatGatewayAddressStatusFailed         = "failed"
+
+	NatGatewayApplianceModifyStateModifying = "modifying"
+	NatGatewayApplianceModifyStateCompleted = "completed"
+	NatGatewayApplianceModifyStateFailed    = "failed"
+
+	NatGatewayApplianceStateAttaching    = "attaching"
+	NatGatewayApplianceStateAttached     = "attached"
+	NatGatewayApplianceStateDetaching    = "detaching"
+	NatGatewayApplianceStateDetached     = "detached"
+	NatGatewayApplianceStateAttachFailed = "attach-failed"
+	NatGatewayApplianceStateDetachFailed = "detach-failed"
+
+	NatGatewayApplianceTypeNetworkFirewallProxy = "network-firewall-proxy"
+
+	NatGatewayStatePending   = "pending"
+	NatGatewayStateFailed    = "failed"
+	NatGatewayStateAvailable = "available"
+	NatGatewayStateDeleting  = "deleting"
+	NatGatewayStateDeleted   = "deleted"
+
 	NestedVirtualizationSpecificationEnabled  = "enabled"
 	NestedVirtualizationSpecificationDisabled = "disabled"
 
@@ -553,6 +604,8 @@ const (
 
 	OperationTypeAdd    = "add"
 	OperationTypeRemove = "remove"
+
+	PayerResponsibilityServiceOwner = "ServiceOwner"
 
 	PermissionGroupAll = "all"
 
@@ -628,10 +681,17 @@ const (
 
 	SecondaryInterfaceTypeSecondary = "secondary"
 
+	ServiceConnectivityTypeIpv4 = "ipv4"
+	ServiceConnectivityTypeIpv6 = "ipv6"
+
 	ServiceManagedAlb  = "alb"
 	ServiceManagedNlb  = "nlb"
 	ServiceManagedRnat = "rnat"
 	ServiceManagedRds  = "rds"
+
+	ServiceTypeInterface           = "Interface"
+	ServiceTypeGateway             = "Gateway"
+	ServiceTypeGatewayLoadBalancer = "GatewayLoadBalancer"
 
 	ShutdownBehaviorStop      = "stop"
 	ShutdownBehaviorTerminate = "terminate"
@@ -680,6 +740,16 @@ const (
 
 	SpreadLevelHost = "host"
 	SpreadLevelRack = "rack"
+
+	StatePendingAcceptance = "PendingAcceptance"
+	StatePending           = "Pending"
+	StateAvailable         = "Available"
+	StateDeleting          = "Deleting"
+	StateDeleted           = "Deleted"
+	StateRejected          = "Rejected"
+	StateFailed            = "Failed"
+	StateExpired           = "Expired"
+	StatePartial           = "Partial"
 
 	StatusNameReachability = "reachability"
 
@@ -824,6 +894,12 @@ const (
 	VpcEncryptionControlStateAvailable         = "available"
 	VpcEncryptionControlStateCreating          = "creating"
 	VpcEncryptionControlStateDeleteFailed      = "delete-failed"
+
+	VpcEndpointTypeInterface           = "Interface"
+	VpcEndpointTypeGateway             = "Gateway"
+	VpcEndpointTypeGatewayLoadBalancer = "GatewayLoadBalancer"
+	VpcEndpointTypeResource            = "Resource"
+	VpcEndpointTypeServiceNetwork      = "ServiceNetwork"
 
 	VpcStatePending   = "pending"
 	VpcStateAvailable = "available"

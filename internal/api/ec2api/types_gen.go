@@ -122,6 +122,13 @@ type AssociateAddressResult struct {
 	AssociationId *string `aws:"associationId,q=AssociationId"`
 }
 
+// AssociateDhcpOptionsRequest is a shape of the model.
+type AssociateDhcpOptionsRequest struct {
+	DhcpOptionsId *string `aws:"DhcpOptionsId,req"`
+	VpcId         *string `aws:"VpcId,req"`
+	DryRun        *bool   `aws:"dryRun,q=DryRun"`
+}
+
 // AssociateIamInstanceProfileRequest is a shape of the model.
 type AssociateIamInstanceProfileRequest struct {
 	IamInstanceProfile *IamInstanceProfileSpecification `aws:"IamInstanceProfile,req"`
@@ -131,6 +138,28 @@ type AssociateIamInstanceProfileRequest struct {
 // AssociateIamInstanceProfileResult is a shape of the model.
 type AssociateIamInstanceProfileResult struct {
 	IamInstanceProfileAssociation *IamInstanceProfileAssociation `aws:"iamInstanceProfileAssociation,q=IamInstanceProfileAssociation"`
+}
+
+// AssociateRouteTableRequest is a shape of the model.
+type AssociateRouteTableRequest struct {
+	GatewayId      *string `aws:"GatewayId"`
+	PublicIpv4Pool *string `aws:"PublicIpv4Pool"`
+	DryRun         *bool   `aws:"dryRun,q=DryRun"`
+	SubnetId       *string `aws:"subnetId,q=SubnetId"`
+	RouteTableId   *string `aws:"routeTableId,q=RouteTableId,req"`
+}
+
+// AssociateRouteTableResult is a shape of the model.
+type AssociateRouteTableResult struct {
+	AssociationId    *string                     `aws:"associationId,q=AssociationId"`
+	AssociationState *RouteTableAssociationState `aws:"associationState,q=AssociationState"`
+}
+
+// AttachInternetGatewayRequest is a shape of the model.
+type AttachInternetGatewayRequest struct {
+	DryRun            *bool   `aws:"dryRun,q=DryRun"`
+	InternetGatewayId *string `aws:"internetGatewayId,q=InternetGatewayId,req"`
+	VpcId             *string `aws:"vpcId,q=VpcId,req"`
 }
 
 // AttachVolumeRequest is a shape of the model.
@@ -220,6 +249,13 @@ type AvailabilityZone struct {
 	Geography          []AvailabilityZoneGeography    `aws:"geographySet,q=GeographySet"`
 	SubGeography       []AvailabilityZoneSubGeography `aws:"subGeographySet,q=SubGeographySet"`
 	State              *string                        `aws:"zoneState,q=ZoneState,c=AvailabilityZoneState"`
+}
+
+// AvailabilityZoneAddress is a shape of the model.
+type AvailabilityZoneAddress struct {
+	AvailabilityZone   *string  `aws:"AvailabilityZone"`
+	AvailabilityZoneId *string  `aws:"AvailabilityZoneId"`
+	AllocationIds      []string `aws:"AllocationId,item=AllocationId"`
 }
 
 // AvailabilityZoneGeography is a shape of the model.
@@ -567,6 +603,18 @@ type CreateDefaultVpcResult struct {
 	Vpc *Vpc `aws:"vpc,q=Vpc"`
 }
 
+// CreateDhcpOptionsRequest is a shape of the model.
+type CreateDhcpOptionsRequest struct {
+	DhcpConfigurations []NewDhcpConfiguration `aws:"dhcpConfiguration,q=DhcpConfiguration,req"`
+	TagSpecifications  []TagSpecification     `aws:"TagSpecification"`
+	DryRun             *bool                  `aws:"dryRun,q=DryRun"`
+}
+
+// CreateDhcpOptionsResult is a shape of the model.
+type CreateDhcpOptionsResult struct {
+	DhcpOptions *DhcpOptions `aws:"dhcpOptions,q=DhcpOptions"`
+}
+
 // CreateFleetError is a shape of the model.
 type CreateFleetError struct {
 	LaunchTemplateAndOverrides *LaunchTemplateAndOverridesResponse `aws:"launchTemplateAndOverrides,q=LaunchTemplateAndOverrides"`
@@ -630,6 +678,17 @@ type CreateImageResult struct {
 	ImageId *string `aws:"imageId,q=ImageId"`
 }
 
+// CreateInternetGatewayRequest is a shape of the model.
+type CreateInternetGatewayRequest struct {
+	TagSpecifications []TagSpecification `aws:"TagSpecification"`
+	DryRun            *bool              `aws:"dryRun,q=DryRun"`
+}
+
+// CreateInternetGatewayResult is a shape of the model.
+type CreateInternetGatewayResult struct {
+	InternetGateway *InternetGateway `aws:"internetGateway,q=InternetGateway"`
+}
+
 // CreateKeyPairRequest is a shape of the model.
 type CreateKeyPairRequest struct {
 	KeyName           *string            `aws:"KeyName,req"`
@@ -674,6 +733,57 @@ type CreateLaunchTemplateVersionResult struct {
 	Warning               *ValidationWarning     `aws:"warning,q=Warning"`
 }
 
+// CreateNatGatewayRequest is a shape of the model.
+type CreateNatGatewayRequest struct {
+	AvailabilityMode               *string                   `aws:"AvailabilityMode,c=AvailabilityMode"`
+	AllocationId                   *string                   `aws:"AllocationId"`
+	ClientToken                    *string                   `aws:"ClientToken,tok"`
+	DryRun                         *bool                     `aws:"DryRun"`
+	SubnetId                       *string                   `aws:"SubnetId"`
+	VpcId                          *string                   `aws:"VpcId"`
+	AvailabilityZoneAddresses      []AvailabilityZoneAddress `aws:"AvailabilityZoneAddress,item=AvailabilityZoneAddress"`
+	TagSpecifications              []TagSpecification        `aws:"TagSpecification"`
+	ConnectivityType               *string                   `aws:"ConnectivityType,c=ConnectivityType"`
+	PrivateIpAddress               *string                   `aws:"PrivateIpAddress"`
+	SecondaryAllocationIds         []string                  `aws:"SecondaryAllocationId,item=AllocationId"`
+	SecondaryPrivateIpAddresses    []string                  `aws:"SecondaryPrivateIpAddress"`
+	SecondaryPrivateIpAddressCount *int32                    `aws:"SecondaryPrivateIpAddressCount,c=PrivateIpAddressCount"`
+}
+
+// CreateNatGatewayResult is a shape of the model.
+type CreateNatGatewayResult struct {
+	ClientToken *string     `aws:"clientToken,q=ClientToken"`
+	NatGateway  *NatGateway `aws:"natGateway,q=NatGateway"`
+}
+
+// CreateNetworkAclEntryRequest is a shape of the model.
+type CreateNetworkAclEntryRequest struct {
+	DryRun        *bool         `aws:"dryRun,q=DryRun"`
+	NetworkAclId  *string       `aws:"networkAclId,q=NetworkAclId,req"`
+	RuleNumber    *int32        `aws:"ruleNumber,q=RuleNumber,req"`
+	Protocol      *string       `aws:"protocol,q=Protocol,req"`
+	RuleAction    *string       `aws:"ruleAction,q=RuleAction,req,c=RuleAction"`
+	Egress        *bool         `aws:"egress,q=Egress,req"`
+	CidrBlock     *string       `aws:"cidrBlock,q=CidrBlock"`
+	Ipv6CidrBlock *string       `aws:"ipv6CidrBlock,q=Ipv6CidrBlock"`
+	IcmpTypeCode  *IcmpTypeCode `aws:"Icmp"`
+	PortRange     *PortRange    `aws:"portRange,q=PortRange"`
+}
+
+// CreateNetworkAclRequest is a shape of the model.
+type CreateNetworkAclRequest struct {
+	TagSpecifications []TagSpecification `aws:"TagSpecification"`
+	ClientToken       *string            `aws:"ClientToken,tok"`
+	DryRun            *bool              `aws:"dryRun,q=DryRun"`
+	VpcId             *string            `aws:"vpcId,q=VpcId,req"`
+}
+
+// CreateNetworkAclResult is a shape of the model.
+type CreateNetworkAclResult struct {
+	NetworkAcl  *NetworkAcl `aws:"networkAcl,q=NetworkAcl"`
+	ClientToken *string     `aws:"clientToken,q=ClientToken"`
+}
+
 // CreatePlacementGroupRequest is a shape of the model.
 type CreatePlacementGroupRequest struct {
 	PartitionCount    *int32             `aws:"PartitionCount"`
@@ -708,6 +818,46 @@ type CreateReplaceRootVolumeTaskRequest struct {
 // CreateReplaceRootVolumeTaskResult is a shape of the model.
 type CreateReplaceRootVolumeTaskResult struct {
 	ReplaceRootVolumeTask *ReplaceRootVolumeTask `aws:"replaceRootVolumeTask,q=ReplaceRootVolumeTask"`
+}
+
+// CreateRouteRequest is a shape of the model.
+type CreateRouteRequest struct {
+	DestinationPrefixListId     *string `aws:"DestinationPrefixListId"`
+	VpcEndpointId               *string `aws:"VpcEndpointId"`
+	TransitGatewayId            *string `aws:"TransitGatewayId"`
+	LocalGatewayId              *string `aws:"LocalGatewayId"`
+	CarrierGatewayId            *string `aws:"CarrierGatewayId"`
+	CoreNetworkArn              *string `aws:"CoreNetworkArn"`
+	OdbNetworkArn               *string `aws:"OdbNetworkArn"`
+	DryRun                      *bool   `aws:"dryRun,q=DryRun"`
+	RouteTableId                *string `aws:"routeTableId,q=RouteTableId,req"`
+	DestinationCidrBlock        *string `aws:"destinationCidrBlock,q=DestinationCidrBlock"`
+	GatewayId                   *string `aws:"gatewayId,q=GatewayId"`
+	DestinationIpv6CidrBlock    *string `aws:"destinationIpv6CidrBlock,q=DestinationIpv6CidrBlock"`
+	EgressOnlyInternetGatewayId *string `aws:"egressOnlyInternetGatewayId,q=EgressOnlyInternetGatewayId"`
+	InstanceId                  *string `aws:"instanceId,q=InstanceId"`
+	NetworkInterfaceId          *string `aws:"networkInterfaceId,q=NetworkInterfaceId"`
+	VpcPeeringConnectionId      *string `aws:"vpcPeeringConnectionId,q=VpcPeeringConnectionId"`
+	NatGatewayId                *string `aws:"natGatewayId,q=NatGatewayId"`
+}
+
+// CreateRouteResult is a shape of the model.
+type CreateRouteResult struct {
+	Return *bool `aws:"return,q=Return"`
+}
+
+// CreateRouteTableRequest is a shape of the model.
+type CreateRouteTableRequest struct {
+	TagSpecifications []TagSpecification `aws:"TagSpecification"`
+	ClientToken       *string            `aws:"ClientToken,tok"`
+	DryRun            *bool              `aws:"dryRun,q=DryRun"`
+	VpcId             *string            `aws:"vpcId,q=VpcId,req"`
+}
+
+// CreateRouteTableResult is a shape of the model.
+type CreateRouteTableResult struct {
+	RouteTable  *RouteTable `aws:"routeTable,q=RouteTable"`
+	ClientToken *string     `aws:"clientToken,q=ClientToken"`
 }
 
 // CreateSecurityGroupRequest is a shape of the model.
@@ -813,6 +963,33 @@ type CreateVolumeRequest struct {
 	DryRun                   *bool              `aws:"dryRun,q=DryRun"`
 }
 
+// CreateVpcEndpointRequest is a shape of the model.
+type CreateVpcEndpointRequest struct {
+	DryRun                   *bool                    `aws:"DryRun"`
+	VpcEndpointType          *string                  `aws:"VpcEndpointType,c=VpcEndpointType"`
+	VpcId                    *string                  `aws:"VpcId,req"`
+	ServiceName              *string                  `aws:"ServiceName"`
+	PolicyDocument           *string                  `aws:"PolicyDocument"`
+	RouteTableIds            []string                 `aws:"RouteTableId"`
+	SubnetIds                []string                 `aws:"SubnetId"`
+	SecurityGroupIds         []string                 `aws:"SecurityGroupId"`
+	IpAddressType            *string                  `aws:"IpAddressType,c=IpAddressType"`
+	DnsOptions               *DnsOptionsSpecification `aws:"DnsOptions"`
+	ClientToken              *string                  `aws:"ClientToken"`
+	PrivateDnsEnabled        *bool                    `aws:"PrivateDnsEnabled"`
+	TagSpecifications        []TagSpecification       `aws:"TagSpecification"`
+	SubnetConfigurations     []SubnetConfiguration    `aws:"SubnetConfiguration"`
+	ServiceNetworkArn        *string                  `aws:"ServiceNetworkArn"`
+	ResourceConfigurationArn *string                  `aws:"ResourceConfigurationArn"`
+	ServiceRegion            *string                  `aws:"ServiceRegion"`
+}
+
+// CreateVpcEndpointResult is a shape of the model.
+type CreateVpcEndpointResult struct {
+	VpcEndpoint *VpcEndpoint `aws:"vpcEndpoint,q=VpcEndpoint"`
+	ClientToken *string      `aws:"clientToken,q=ClientToken"`
+}
+
 // CreateVpcRequest is a shape of the model.
 type CreateVpcRequest struct {
 	CidrBlock                       *string                            `aws:"CidrBlock"`
@@ -852,6 +1029,12 @@ type DefaultConnectionTrackingConfiguration struct {
 	DefaultUdpStreamTimeout      *int32 `aws:"defaultUdpStreamTimeout,q=DefaultUdpStreamTimeout"`
 }
 
+// DeleteDhcpOptionsRequest is a shape of the model.
+type DeleteDhcpOptionsRequest struct {
+	DhcpOptionsId *string `aws:"DhcpOptionsId,req"`
+	DryRun        *bool   `aws:"dryRun,q=DryRun"`
+}
+
 // DeleteFleetError is a shape of the model.
 type DeleteFleetError struct {
 	Code    *string `aws:"code,q=Code,c=DeleteFleetErrorCode"`
@@ -882,6 +1065,12 @@ type DeleteFleetsRequest struct {
 type DeleteFleetsResult struct {
 	SuccessfulFleetDeletions   []DeleteFleetSuccessItem `aws:"successfulFleetDeletionSet,q=SuccessfulFleetDeletionSet"`
 	UnsuccessfulFleetDeletions []DeleteFleetErrorItem   `aws:"unsuccessfulFleetDeletionSet,q=UnsuccessfulFleetDeletionSet"`
+}
+
+// DeleteInternetGatewayRequest is a shape of the model.
+type DeleteInternetGatewayRequest struct {
+	DryRun            *bool   `aws:"dryRun,q=DryRun"`
+	InternetGatewayId *string `aws:"internetGatewayId,q=InternetGatewayId,req"`
 }
 
 // DeleteKeyPairRequest is a shape of the model.
@@ -938,10 +1127,50 @@ type DeleteLaunchTemplateVersionsResult struct {
 	UnsuccessfullyDeletedLaunchTemplateVersions []DeleteLaunchTemplateVersionsResponseErrorItem   `aws:"unsuccessfullyDeletedLaunchTemplateVersionSet,q=UnsuccessfullyDeletedLaunchTemplateVersionSet"`
 }
 
+// DeleteNatGatewayRequest is a shape of the model.
+type DeleteNatGatewayRequest struct {
+	DryRun       *bool   `aws:"DryRun"`
+	NatGatewayId *string `aws:"NatGatewayId,req"`
+}
+
+// DeleteNatGatewayResult is a shape of the model.
+type DeleteNatGatewayResult struct {
+	NatGatewayId *string `aws:"natGatewayId,q=NatGatewayId"`
+}
+
+// DeleteNetworkAclEntryRequest is a shape of the model.
+type DeleteNetworkAclEntryRequest struct {
+	DryRun       *bool   `aws:"dryRun,q=DryRun"`
+	NetworkAclId *string `aws:"networkAclId,q=NetworkAclId,req"`
+	RuleNumber   *int32  `aws:"ruleNumber,q=RuleNumber,req"`
+	Egress       *bool   `aws:"egress,q=Egress,req"`
+}
+
+// DeleteNetworkAclRequest is a shape of the model.
+type DeleteNetworkAclRequest struct {
+	DryRun       *bool   `aws:"dryRun,q=DryRun"`
+	NetworkAclId *string `aws:"networkAclId,q=NetworkAclId,req"`
+}
+
 // DeletePlacementGroupRequest is a shape of the model.
 type DeletePlacementGroupRequest struct {
 	DryRun    *bool   `aws:"dryRun,q=DryRun"`
 	GroupName *string `aws:"groupName,q=GroupName,req"`
+}
+
+// DeleteRouteRequest is a shape of the model.
+type DeleteRouteRequest struct {
+	DestinationPrefixListId  *string `aws:"DestinationPrefixListId"`
+	DryRun                   *bool   `aws:"dryRun,q=DryRun"`
+	RouteTableId             *string `aws:"routeTableId,q=RouteTableId,req"`
+	DestinationCidrBlock     *string `aws:"destinationCidrBlock,q=DestinationCidrBlock"`
+	DestinationIpv6CidrBlock *string `aws:"destinationIpv6CidrBlock,q=DestinationIpv6CidrBlock"`
+}
+
+// DeleteRouteTableRequest is a shape of the model.
+type DeleteRouteTableRequest struct {
+	DryRun       *bool   `aws:"dryRun,q=DryRun"`
+	RouteTableId *string `aws:"routeTableId,q=RouteTableId,req"`
 }
 
 // DeleteSecurityGroupRequest is a shape of the model.
@@ -986,6 +1215,17 @@ type DeleteTagsRequest struct {
 type DeleteVolumeRequest struct {
 	VolumeId *string `aws:"VolumeId,req"`
 	DryRun   *bool   `aws:"dryRun,q=DryRun"`
+}
+
+// DeleteVpcEndpointsRequest is a shape of the model.
+type DeleteVpcEndpointsRequest struct {
+	DryRun         *bool    `aws:"DryRun"`
+	VpcEndpointIds []string `aws:"VpcEndpointId,req"`
+}
+
+// DeleteVpcEndpointsResult is a shape of the model.
+type DeleteVpcEndpointsResult struct {
+	Unsuccessful []UnsuccessfulItem `aws:"unsuccessful,q=Unsuccessful"`
 }
 
 // DeleteVpcRequest is a shape of the model.
@@ -1073,6 +1313,21 @@ type DescribeCapacityReservationsRequest struct {
 type DescribeCapacityReservationsResult struct {
 	NextToken            *string               `aws:"nextToken,q=NextToken"`
 	CapacityReservations []CapacityReservation `aws:"capacityReservationSet,q=CapacityReservationSet"`
+}
+
+// DescribeDhcpOptionsRequest is a shape of the model.
+type DescribeDhcpOptionsRequest struct {
+	DhcpOptionsIds []string `aws:"DhcpOptionsId,item=DhcpOptionsId"`
+	NextToken      *string  `aws:"NextToken"`
+	MaxResults     *int32   `aws:"MaxResults,c=DescribeDhcpOptionsMaxResults"`
+	DryRun         *bool    `aws:"dryRun,q=DryRun"`
+	Filters        []Filter `aws:"Filter,item=Filter"`
+}
+
+// DescribeDhcpOptionsResult is a shape of the model.
+type DescribeDhcpOptionsResult struct {
+	NextToken   *string       `aws:"nextToken,q=NextToken"`
+	DhcpOptions []DhcpOptions `aws:"dhcpOptionsSet,q=DhcpOptionsSet"`
 }
 
 // DescribeFastSnapshotRestoreSuccessItem is a shape of the model.
@@ -1361,6 +1616,21 @@ type DescribeLockedSnapshotsResult struct {
 	NextToken *string               `aws:"nextToken,q=NextToken"`
 }
 
+// DescribeNatGatewaysRequest is a shape of the model.
+type DescribeNatGatewaysRequest struct {
+	DryRun        *bool    `aws:"DryRun"`
+	Filter        []Filter `aws:"Filter,item=Filter"`
+	MaxResults    *int32   `aws:"MaxResults,c=DescribeNatGatewaysMaxResults"`
+	NatGatewayIds []string `aws:"NatGatewayId"`
+	NextToken     *string  `aws:"NextToken"`
+}
+
+// DescribeNatGatewaysResult is a shape of the model.
+type DescribeNatGatewaysResult struct {
+	NatGateways []NatGateway `aws:"natGatewaySet,q=NatGatewaySet"`
+	NextToken   *string      `aws:"nextToken,q=NextToken"`
+}
+
 // DescribeNetworkAclsRequest is a shape of the model.
 type DescribeNetworkAclsRequest struct {
 	NextToken     *string  `aws:"NextToken"`
@@ -1403,6 +1673,21 @@ type DescribePlacementGroupsRequest struct {
 // DescribePlacementGroupsResult is a shape of the model.
 type DescribePlacementGroupsResult struct {
 	PlacementGroups []PlacementGroup `aws:"placementGroupSet,q=PlacementGroupSet"`
+}
+
+// DescribePrefixListsRequest is a shape of the model.
+type DescribePrefixListsRequest struct {
+	DryRun        *bool    `aws:"DryRun"`
+	Filters       []Filter `aws:"Filter,item=Filter"`
+	MaxResults    *int32   `aws:"MaxResults"`
+	NextToken     *string  `aws:"NextToken"`
+	PrefixListIds []string `aws:"PrefixListId"`
+}
+
+// DescribePrefixListsResult is a shape of the model.
+type DescribePrefixListsResult struct {
+	NextToken   *string      `aws:"nextToken,q=NextToken"`
+	PrefixLists []PrefixList `aws:"prefixListSet,q=PrefixListSet"`
 }
 
 // DescribeRegionsRequest is a shape of the model.
@@ -1713,6 +1998,38 @@ type DescribeVpcAttributeResult struct {
 	VpcId                            *string                `aws:"vpcId,q=VpcId"`
 }
 
+// DescribeVpcEndpointServicesRequest is a shape of the model.
+type DescribeVpcEndpointServicesRequest struct {
+	DryRun         *bool    `aws:"DryRun"`
+	ServiceNames   []string `aws:"ServiceName"`
+	Filters        []Filter `aws:"Filter,item=Filter"`
+	MaxResults     *int32   `aws:"MaxResults"`
+	NextToken      *string  `aws:"NextToken"`
+	ServiceRegions []string `aws:"ServiceRegion"`
+}
+
+// DescribeVpcEndpointServicesResult is a shape of the model.
+type DescribeVpcEndpointServicesResult struct {
+	ServiceNames   []string        `aws:"serviceNameSet,q=ServiceNameSet"`
+	ServiceDetails []ServiceDetail `aws:"serviceDetailSet,q=ServiceDetailSet"`
+	NextToken      *string         `aws:"nextToken,q=NextToken"`
+}
+
+// DescribeVpcEndpointsRequest is a shape of the model.
+type DescribeVpcEndpointsRequest struct {
+	DryRun         *bool    `aws:"DryRun"`
+	VpcEndpointIds []string `aws:"VpcEndpointId"`
+	Filters        []Filter `aws:"Filter,item=Filter"`
+	MaxResults     *int32   `aws:"MaxResults"`
+	NextToken      *string  `aws:"NextToken"`
+}
+
+// DescribeVpcEndpointsResult is a shape of the model.
+type DescribeVpcEndpointsResult struct {
+	VpcEndpoints []VpcEndpoint `aws:"vpcEndpointSet,q=VpcEndpointSet"`
+	NextToken    *string       `aws:"nextToken,q=NextToken"`
+}
+
 // DescribeVpcsRequest is a shape of the model.
 type DescribeVpcsRequest struct {
 	Filters    []Filter `aws:"Filter,item=Filter"`
@@ -1728,6 +2045,13 @@ type DescribeVpcsResult struct {
 	Vpcs      []Vpc   `aws:"vpcSet,q=VpcSet"`
 }
 
+// DetachInternetGatewayRequest is a shape of the model.
+type DetachInternetGatewayRequest struct {
+	DryRun            *bool   `aws:"dryRun,q=DryRun"`
+	InternetGatewayId *string `aws:"internetGatewayId,q=InternetGatewayId,req"`
+	VpcId             *string `aws:"vpcId,q=VpcId,req"`
+}
+
 // DetachVolumeRequest is a shape of the model.
 type DetachVolumeRequest struct {
 	Device     *string `aws:"Device"`
@@ -1735,6 +2059,20 @@ type DetachVolumeRequest struct {
 	InstanceId *string `aws:"InstanceId"`
 	VolumeId   *string `aws:"VolumeId,req"`
 	DryRun     *bool   `aws:"dryRun,q=DryRun"`
+}
+
+// DhcpConfiguration is a shape of the model.
+type DhcpConfiguration struct {
+	Key    *string          `aws:"key,q=Key"`
+	Values []AttributeValue `aws:"valueSet,q=ValueSet"`
+}
+
+// DhcpOptions is a shape of the model.
+type DhcpOptions struct {
+	OwnerId            *string             `aws:"ownerId,q=OwnerId"`
+	Tags               []Tag               `aws:"tagSet,q=TagSet"`
+	DhcpOptionsId      *string             `aws:"dhcpOptionsId,q=DhcpOptionsId"`
+	DhcpConfigurations []DhcpConfiguration `aws:"dhcpConfigurationSet,q=DhcpConfigurationSet"`
 }
 
 // DisableEbsEncryptionByDefaultRequest is a shape of the model.
@@ -1876,11 +2214,39 @@ type DisassociateIamInstanceProfileResult struct {
 	IamInstanceProfileAssociation *IamInstanceProfileAssociation `aws:"iamInstanceProfileAssociation,q=IamInstanceProfileAssociation"`
 }
 
+// DisassociateRouteTableRequest is a shape of the model.
+type DisassociateRouteTableRequest struct {
+	DryRun        *bool   `aws:"dryRun,q=DryRun"`
+	AssociationId *string `aws:"associationId,q=AssociationId,req"`
+}
+
 // DiskInfo is a shape of the model.
 type DiskInfo struct {
 	SizeInGB *int64  `aws:"sizeInGB,q=SizeInGB"`
 	Count    *int32  `aws:"count,q=Count"`
 	Type     *string `aws:"type,q=Type,c=DiskType"`
+}
+
+// DnsEntry is a shape of the model.
+type DnsEntry struct {
+	DnsName      *string `aws:"dnsName,q=DnsName"`
+	HostedZoneId *string `aws:"hostedZoneId,q=HostedZoneId"`
+}
+
+// DnsOptions is a shape of the model.
+type DnsOptions struct {
+	DnsRecordIpType                          *string  `aws:"dnsRecordIpType,q=DnsRecordIpType,c=DnsRecordIpType"`
+	PrivateDnsOnlyForInboundResolverEndpoint *bool    `aws:"privateDnsOnlyForInboundResolverEndpoint,q=PrivateDnsOnlyForInboundResolverEndpoint"`
+	PrivateDnsPreference                     *string  `aws:"privateDnsPreference,q=PrivateDnsPreference"`
+	PrivateDnsSpecifiedDomains               []string `aws:"privateDnsSpecifiedDomainSet,q=PrivateDnsSpecifiedDomainSet,c=PrivateDnsSpecifiedDomainSet"`
+}
+
+// DnsOptionsSpecification is a shape of the model.
+type DnsOptionsSpecification struct {
+	DnsRecordIpType                          *string  `aws:"DnsRecordIpType,c=DnsRecordIpType"`
+	PrivateDnsOnlyForInboundResolverEndpoint *bool    `aws:"PrivateDnsOnlyForInboundResolverEndpoint"`
+	PrivateDnsPreference                     *string  `aws:"PrivateDnsPreference"`
+	PrivateDnsSpecifiedDomains               []string `aws:"PrivateDnsSpecifiedDomain,c=PrivateDnsSpecifiedDomainSet"`
 }
 
 // EbsBlockDevice is a shape of the model.
@@ -3305,6 +3671,12 @@ type KeyPairInfo struct {
 	KeyFingerprint *string    `aws:"keyFingerprint,q=KeyFingerprint"`
 }
 
+// LastError is a shape of the model.
+type LastError struct {
+	Message *string `aws:"message,q=Message"`
+	Code    *string `aws:"code,q=Code"`
+}
+
 // LaunchPermission is a shape of the model.
 type LaunchPermission struct {
 	OrganizationArn       *string `aws:"organizationArn,q=OrganizationArn"`
@@ -4144,6 +4516,29 @@ type ModifyVpcAttributeRequest struct {
 	EnableNetworkAddressUsageMetrics *AttributeBooleanValue `aws:"EnableNetworkAddressUsageMetrics"`
 }
 
+// ModifyVpcEndpointRequest is a shape of the model.
+type ModifyVpcEndpointRequest struct {
+	DryRun                 *bool                    `aws:"DryRun"`
+	VpcEndpointId          *string                  `aws:"VpcEndpointId,req"`
+	ResetPolicy            *bool                    `aws:"ResetPolicy"`
+	PolicyDocument         *string                  `aws:"PolicyDocument"`
+	AddRouteTableIds       []string                 `aws:"AddRouteTableId"`
+	RemoveRouteTableIds    []string                 `aws:"RemoveRouteTableId"`
+	AddSubnetIds           []string                 `aws:"AddSubnetId"`
+	RemoveSubnetIds        []string                 `aws:"RemoveSubnetId"`
+	AddSecurityGroupIds    []string                 `aws:"AddSecurityGroupId"`
+	RemoveSecurityGroupIds []string                 `aws:"RemoveSecurityGroupId"`
+	IpAddressType          *string                  `aws:"IpAddressType,c=IpAddressType"`
+	DnsOptions             *DnsOptionsSpecification `aws:"DnsOptions"`
+	PrivateDnsEnabled      *bool                    `aws:"PrivateDnsEnabled"`
+	SubnetConfigurations   []SubnetConfiguration    `aws:"SubnetConfiguration"`
+}
+
+// ModifyVpcEndpointResult is a shape of the model.
+type ModifyVpcEndpointResult struct {
+	Return *bool `aws:"return,q=Return"`
+}
+
 // MonitorInstancesRequest is a shape of the model.
 type MonitorInstancesRequest struct {
 	InstanceIds []string `aws:"InstanceId,item=InstanceId,req"`
@@ -4158,6 +4553,52 @@ type MonitorInstancesResult struct {
 // Monitoring is a shape of the model.
 type Monitoring struct {
 	State *string `aws:"state,q=State,c=MonitoringState"`
+}
+
+// NatGateway is a shape of the model.
+type NatGateway struct {
+	CreateTime           *time.Time                    `aws:"createTime,q=CreateTime"`
+	DeleteTime           *time.Time                    `aws:"deleteTime,q=DeleteTime"`
+	FailureCode          *string                       `aws:"failureCode,q=FailureCode"`
+	FailureMessage       *string                       `aws:"failureMessage,q=FailureMessage"`
+	NatGatewayAddresses  []NatGatewayAddress           `aws:"natGatewayAddressSet,q=NatGatewayAddressSet"`
+	NatGatewayId         *string                       `aws:"natGatewayId,q=NatGatewayId"`
+	ProvisionedBandwidth *ProvisionedBandwidth         `aws:"provisionedBandwidth,q=ProvisionedBandwidth"`
+	State                *string                       `aws:"state,q=State,c=NatGatewayState"`
+	SubnetId             *string                       `aws:"subnetId,q=SubnetId"`
+	VpcId                *string                       `aws:"vpcId,q=VpcId"`
+	Tags                 []Tag                         `aws:"tagSet,q=TagSet"`
+	ConnectivityType     *string                       `aws:"connectivityType,q=ConnectivityType,c=ConnectivityType"`
+	AvailabilityMode     *string                       `aws:"availabilityMode,q=AvailabilityMode,c=AvailabilityMode"`
+	AutoScalingIps       *string                       `aws:"autoScalingIps,q=AutoScalingIps,c=AutoScalingIpsState"`
+	AutoProvisionZones   *string                       `aws:"autoProvisionZones,q=AutoProvisionZones,c=AutoProvisionZonesState"`
+	AttachedAppliances   []NatGatewayAttachedAppliance `aws:"attachedApplianceSet,q=AttachedApplianceSet"`
+	RouteTableId         *string                       `aws:"routeTableId,q=RouteTableId"`
+}
+
+// NatGatewayAddress is a shape of the model.
+type NatGatewayAddress struct {
+	AllocationId       *string `aws:"allocationId,q=AllocationId"`
+	NetworkInterfaceId *string `aws:"networkInterfaceId,q=NetworkInterfaceId"`
+	PrivateIp          *string `aws:"privateIp,q=PrivateIp"`
+	PublicIp           *string `aws:"publicIp,q=PublicIp"`
+	AssociationId      *string `aws:"associationId,q=AssociationId"`
+	IsPrimary          *bool   `aws:"isPrimary,q=IsPrimary"`
+	FailureMessage     *string `aws:"failureMessage,q=FailureMessage"`
+	Status             *string `aws:"status,q=Status,c=NatGatewayAddressStatus"`
+	AvailabilityZone   *string `aws:"availabilityZone,q=AvailabilityZone"`
+	AvailabilityZoneId *string `aws:"availabilityZoneId,q=AvailabilityZoneId"`
+}
+
+// NatGatewayAttachedAppliance is a shape of the model.
+type NatGatewayAttachedAppliance struct {
+	Type              *string `aws:"type,q=Type,c=NatGatewayApplianceType"`
+	ApplianceArn      *string `aws:"applianceArn,q=ApplianceArn"`
+	VpcEndpointId     *string `aws:"vpcEndpointId,q=VpcEndpointId"`
+	AttachmentState   *string `aws:"attachmentState,q=AttachmentState,c=NatGatewayApplianceState"`
+	ModificationState *string `aws:"modificationState,q=ModificationState,c=NatGatewayApplianceModifyState"`
+	FailureCode       *string `aws:"failureCode,q=FailureCode"`
+	FailureMessage    *string `aws:"failureMessage,q=FailureMessage"`
 }
 
 // NetworkAcl is a shape of the model.
@@ -4359,6 +4800,12 @@ type NeuronInfo struct {
 	TotalNeuronDeviceMemoryInMiB *int32             `aws:"totalNeuronDeviceMemoryInMiB,q=TotalNeuronDeviceMemoryInMiB"`
 }
 
+// NewDhcpConfiguration is a shape of the model.
+type NewDhcpConfiguration struct {
+	Key    *string  `aws:"Key"`
+	Values []string `aws:"Value"`
+}
+
 // NitroTpmInfo is a shape of the model.
 type NitroTpmInfo struct {
 	SupportedVersions []string `aws:"supportedVersions,q=SupportedVersions"`
@@ -4451,10 +4898,22 @@ type PortRange struct {
 	To   *int32 `aws:"to,q=To"`
 }
 
+// PrefixList is a shape of the model.
+type PrefixList struct {
+	Cidrs          []string `aws:"cidrSet,q=CidrSet"`
+	PrefixListId   *string  `aws:"prefixListId,q=PrefixListId"`
+	PrefixListName *string  `aws:"prefixListName,q=PrefixListName"`
+}
+
 // PrefixListId is a shape of the model.
 type PrefixListId struct {
 	Description  *string `aws:"description,q=Description"`
 	PrefixListId *string `aws:"prefixListId,q=PrefixListId"`
+}
+
+// PrivateDnsDetails is a shape of the model.
+type PrivateDnsDetails struct {
+	PrivateDnsName *string `aws:"privateDnsName,q=PrivateDnsName"`
 }
 
 // PrivateDnsNameOptionsOnLaunch is a shape of the model.
@@ -4501,6 +4960,15 @@ type ProductCode struct {
 // PropagatingVgw is a shape of the model.
 type PropagatingVgw struct {
 	GatewayId *string `aws:"gatewayId,q=GatewayId"`
+}
+
+// ProvisionedBandwidth is a shape of the model.
+type ProvisionedBandwidth struct {
+	ProvisionTime *time.Time `aws:"provisionTime,q=ProvisionTime"`
+	Provisioned   *string    `aws:"provisioned,q=Provisioned"`
+	RequestTime   *time.Time `aws:"requestTime,q=RequestTime"`
+	Requested     *string    `aws:"requested,q=Requested"`
+	Status        *string    `aws:"status,q=Status"`
 }
 
 // PtrUpdateStatus is a shape of the model.
@@ -4592,6 +5060,32 @@ type ReplaceIamInstanceProfileAssociationResult struct {
 	IamInstanceProfileAssociation *IamInstanceProfileAssociation `aws:"iamInstanceProfileAssociation,q=IamInstanceProfileAssociation"`
 }
 
+// ReplaceNetworkAclAssociationRequest is a shape of the model.
+type ReplaceNetworkAclAssociationRequest struct {
+	DryRun        *bool   `aws:"dryRun,q=DryRun"`
+	AssociationId *string `aws:"associationId,q=AssociationId,req"`
+	NetworkAclId  *string `aws:"networkAclId,q=NetworkAclId,req"`
+}
+
+// ReplaceNetworkAclAssociationResult is a shape of the model.
+type ReplaceNetworkAclAssociationResult struct {
+	NewAssociationId *string `aws:"newAssociationId,q=NewAssociationId"`
+}
+
+// ReplaceNetworkAclEntryRequest is a shape of the model.
+type ReplaceNetworkAclEntryRequest struct {
+	DryRun        *bool         `aws:"dryRun,q=DryRun"`
+	NetworkAclId  *string       `aws:"networkAclId,q=NetworkAclId,req"`
+	RuleNumber    *int32        `aws:"ruleNumber,q=RuleNumber,req"`
+	Protocol      *string       `aws:"protocol,q=Protocol,req"`
+	RuleAction    *string       `aws:"ruleAction,q=RuleAction,req,c=RuleAction"`
+	Egress        *bool         `aws:"egress,q=Egress,req"`
+	CidrBlock     *string       `aws:"cidrBlock,q=CidrBlock"`
+	Ipv6CidrBlock *string       `aws:"ipv6CidrBlock,q=Ipv6CidrBlock"`
+	IcmpTypeCode  *IcmpTypeCode `aws:"Icmp"`
+	PortRange     *PortRange    `aws:"portRange,q=PortRange"`
+}
+
 // ReplaceRootVolumeTask is a shape of the model.
 type ReplaceRootVolumeTask struct {
 	ReplaceRootVolumeTaskId  *string `aws:"replaceRootVolumeTaskId,q=ReplaceRootVolumeTaskId"`
@@ -4603,6 +5097,41 @@ type ReplaceRootVolumeTask struct {
 	ImageId                  *string `aws:"imageId,q=ImageId"`
 	SnapshotId               *string `aws:"snapshotId,q=SnapshotId"`
 	DeleteReplacedRootVolume *bool   `aws:"deleteReplacedRootVolume,q=DeleteReplacedRootVolume"`
+}
+
+// ReplaceRouteRequest is a shape of the model.
+type ReplaceRouteRequest struct {
+	DestinationPrefixListId     *string `aws:"DestinationPrefixListId"`
+	VpcEndpointId               *string `aws:"VpcEndpointId"`
+	LocalTarget                 *bool   `aws:"LocalTarget"`
+	TransitGatewayId            *string `aws:"TransitGatewayId"`
+	LocalGatewayId              *string `aws:"LocalGatewayId"`
+	CarrierGatewayId            *string `aws:"CarrierGatewayId"`
+	CoreNetworkArn              *string `aws:"CoreNetworkArn"`
+	OdbNetworkArn               *string `aws:"OdbNetworkArn"`
+	DryRun                      *bool   `aws:"dryRun,q=DryRun"`
+	RouteTableId                *string `aws:"routeTableId,q=RouteTableId,req"`
+	DestinationCidrBlock        *string `aws:"destinationCidrBlock,q=DestinationCidrBlock"`
+	GatewayId                   *string `aws:"gatewayId,q=GatewayId"`
+	DestinationIpv6CidrBlock    *string `aws:"destinationIpv6CidrBlock,q=DestinationIpv6CidrBlock"`
+	EgressOnlyInternetGatewayId *string `aws:"egressOnlyInternetGatewayId,q=EgressOnlyInternetGatewayId"`
+	InstanceId                  *string `aws:"instanceId,q=InstanceId"`
+	NetworkInterfaceId          *string `aws:"networkInterfaceId,q=NetworkInterfaceId"`
+	VpcPeeringConnectionId      *string `aws:"vpcPeeringConnectionId,q=VpcPeeringConnectionId"`
+	NatGatewayId                *string `aws:"natGatewayId,q=NatGatewayId"`
+}
+
+// ReplaceRouteTableAssociationRequest is a shape of the model.
+type ReplaceRouteTableAssociationRequest struct {
+	DryRun        *bool   `aws:"dryRun,q=DryRun"`
+	AssociationId *string `aws:"associationId,q=AssociationId,req"`
+	RouteTableId  *string `aws:"routeTableId,q=RouteTableId,req"`
+}
+
+// ReplaceRouteTableAssociationResult is a shape of the model.
+type ReplaceRouteTableAssociationResult struct {
+	NewAssociationId *string                     `aws:"newAssociationId,q=NewAssociationId"`
+	AssociationState *RouteTableAssociationState `aws:"associationState,q=AssociationState"`
 }
 
 // RequestLaunchTemplateData is a shape of the model.
@@ -5026,6 +5555,12 @@ type SecurityGroupForVpc struct {
 	PrimaryVpcId *string `aws:"primaryVpcId,q=PrimaryVpcId"`
 }
 
+// SecurityGroupIdentifier is a shape of the model.
+type SecurityGroupIdentifier struct {
+	GroupId   *string `aws:"groupId,q=GroupId"`
+	GroupName *string `aws:"groupName,q=GroupName"`
+}
+
 // SecurityGroupRule is a shape of the model.
 type SecurityGroupRule struct {
 	SecurityGroupRuleId  *string                  `aws:"securityGroupRuleId,q=SecurityGroupRuleId"`
@@ -5066,6 +5601,32 @@ type SecurityGroupRuleRequest struct {
 type SecurityGroupRuleUpdate struct {
 	SecurityGroupRuleId *string                   `aws:"SecurityGroupRuleId,req"`
 	SecurityGroupRule   *SecurityGroupRuleRequest `aws:"SecurityGroupRule"`
+}
+
+// ServiceDetail is a shape of the model.
+type ServiceDetail struct {
+	ServiceName                     *string             `aws:"serviceName,q=ServiceName"`
+	ServiceId                       *string             `aws:"serviceId,q=ServiceId"`
+	ServiceType                     []ServiceTypeDetail `aws:"serviceType,q=ServiceType"`
+	ServiceRegion                   *string             `aws:"serviceRegion,q=ServiceRegion"`
+	AvailabilityZoneIds             []string            `aws:"availabilityZoneIdSet,q=AvailabilityZoneIdSet"`
+	AvailabilityZones               []string            `aws:"availabilityZoneSet,q=AvailabilityZoneSet"`
+	Owner                           *string             `aws:"owner,q=Owner"`
+	BaseEndpointDnsNames            []string            `aws:"baseEndpointDnsNameSet,q=BaseEndpointDnsNameSet"`
+	PrivateDnsName                  *string             `aws:"privateDnsName,q=PrivateDnsName"`
+	PrivateDnsNames                 []PrivateDnsDetails `aws:"privateDnsNameSet,q=PrivateDnsNameSet"`
+	VpcEndpointPolicySupported      *bool               `aws:"vpcEndpointPolicySupported,q=VpcEndpointPolicySupported"`
+	AcceptanceRequired              *bool               `aws:"acceptanceRequired,q=AcceptanceRequired"`
+	ManagesVpcEndpoints             *bool               `aws:"managesVpcEndpoints,q=ManagesVpcEndpoints"`
+	PayerResponsibility             *string             `aws:"payerResponsibility,q=PayerResponsibility,c=PayerResponsibility"`
+	Tags                            []Tag               `aws:"tagSet,q=TagSet"`
+	PrivateDnsNameVerificationState *string             `aws:"privateDnsNameVerificationState,q=PrivateDnsNameVerificationState,c=DnsNameState"`
+	SupportedIpAddressTypes         []string            `aws:"supportedIpAddressTypeSet,q=SupportedIpAddressTypeSet,e=ServiceConnectivityType,c=SupportedIpAddressTypes"`
+}
+
+// ServiceTypeDetail is a shape of the model.
+type ServiceTypeDetail struct {
+	ServiceType *string `aws:"serviceType,q=ServiceType,c=ServiceType"`
 }
 
 // Snapshot is a shape of the model.
@@ -5375,6 +5936,19 @@ type SubnetCidrBlockState struct {
 	StatusMessage *string `aws:"statusMessage,q=StatusMessage"`
 }
 
+// SubnetConfiguration is a shape of the model.
+type SubnetConfiguration struct {
+	SubnetId *string `aws:"SubnetId"`
+	Ipv4     *string `aws:"Ipv4"`
+	Ipv6     *string `aws:"Ipv6"`
+}
+
+// SubnetIpPrefixes is a shape of the model.
+type SubnetIpPrefixes struct {
+	SubnetId   *string  `aws:"subnetId,q=SubnetId"`
+	IpPrefixes []string `aws:"ipPrefixSet,q=IpPrefixSet"`
+}
+
 // SubnetIpv6CidrBlockAssociation is a shape of the model.
 type SubnetIpv6CidrBlockAssociation struct {
 	AssociationId        *string               `aws:"associationId,q=AssociationId"`
@@ -5493,6 +6067,18 @@ type UnsuccessfulInstanceCreditSpecificationItem struct {
 // UnsuccessfulInstanceCreditSpecificationItemError is a shape of the model.
 type UnsuccessfulInstanceCreditSpecificationItemError struct {
 	Code    *string `aws:"code,q=Code,c=UnsuccessfulInstanceCreditSpecificationErrorCode"`
+	Message *string `aws:"message,q=Message"`
+}
+
+// UnsuccessfulItem is a shape of the model.
+type UnsuccessfulItem struct {
+	Error      *UnsuccessfulItemError `aws:"error,q=Error"`
+	ResourceId *string                `aws:"resourceId,q=ResourceId"`
+}
+
+// UnsuccessfulItemError is a shape of the model.
+type UnsuccessfulItemError struct {
+	Code    *string `aws:"code,q=Code"`
 	Message *string `aws:"message,q=Message"`
 }
 
@@ -5745,6 +6331,35 @@ type VpcEncryptionControlExclusions struct {
 	Lambda                    *VpcEncryptionControlExclusion `aws:"lambda,q=Lambda"`
 	VpcLattice                *VpcEncryptionControlExclusion `aws:"vpcLattice,q=VpcLattice"`
 	ElasticFileSystem         *VpcEncryptionControlExclusion `aws:"elasticFileSystem,q=ElasticFileSystem"`
+}
+
+// VpcEndpoint is a shape of the model.
+type VpcEndpoint struct {
+	VpcEndpointId            *string                   `aws:"vpcEndpointId,q=VpcEndpointId"`
+	VpcEndpointType          *string                   `aws:"vpcEndpointType,q=VpcEndpointType,c=VpcEndpointType"`
+	VpcId                    *string                   `aws:"vpcId,q=VpcId"`
+	ServiceName              *string                   `aws:"serviceName,q=ServiceName"`
+	State                    *string                   `aws:"state,q=State,c=State"`
+	PolicyDocument           *string                   `aws:"policyDocument,q=PolicyDocument"`
+	RouteTableIds            []string                  `aws:"routeTableIdSet,q=RouteTableIdSet"`
+	SubnetIds                []string                  `aws:"subnetIdSet,q=SubnetIdSet"`
+	Groups                   []SecurityGroupIdentifier `aws:"groupSet,q=GroupSet"`
+	IpAddressType            *string                   `aws:"ipAddressType,q=IpAddressType,c=IpAddressType"`
+	DnsOptions               *DnsOptions               `aws:"dnsOptions,q=DnsOptions"`
+	PrivateDnsEnabled        *bool                     `aws:"privateDnsEnabled,q=PrivateDnsEnabled"`
+	RequesterManaged         *bool                     `aws:"requesterManaged,q=RequesterManaged"`
+	NetworkInterfaceIds      []string                  `aws:"networkInterfaceIdSet,q=NetworkInterfaceIdSet"`
+	DnsEntries               []DnsEntry                `aws:"dnsEntrySet,q=DnsEntrySet"`
+	CreationTimestamp        *time.Time                `aws:"creationTimestamp,q=CreationTimestamp"`
+	Tags                     []Tag                     `aws:"tagSet,q=TagSet"`
+	OwnerId                  *string                   `aws:"ownerId,q=OwnerId"`
+	LastError                *LastError                `aws:"lastError,q=LastError"`
+	Ipv4Prefixes             []SubnetIpPrefixes        `aws:"ipv4PrefixSet,q=Ipv4PrefixSet"`
+	Ipv6Prefixes             []SubnetIpPrefixes        `aws:"ipv6PrefixSet,q=Ipv6PrefixSet"`
+	FailureReason            *string                   `aws:"failureReason,q=FailureReason"`
+	ServiceNetworkArn        *string                   `aws:"serviceNetworkArn,q=ServiceNetworkArn"`
+	ResourceConfigurationArn *string                   `aws:"resourceConfigurationArn,q=ResourceConfigurationArn"`
+	ServiceRegion            *string                   `aws:"serviceRegion,q=ServiceRegion"`
 }
 
 // VpcIpv6CidrBlockAssociation is a shape of the model.

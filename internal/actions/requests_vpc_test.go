@@ -1,0 +1,96 @@
+package actions_test
+
+// driveVPC: what a VPC has besides subnets and groups, all with tags, and everything gone again.
+func driveVPC(c caller) {
+	vpc := c.do("ec2:CreateVpc", in{"CidrBlock": "10.9.0.0/16", "TagSpecifications": specifications("vpc")}).str("Vpc.VpcId")
+	c.do("ec2:ModifyVpcAttribute", in{"VpcId": vpc, "EnableDnsHostnames": in{"Value": true}})
+	subnet := c.do("ec2:CreateSubnet", in{"VpcId": vpc, "CidrBlock": "10.9.1.0/24", "TagSpecifications": specifications("subnet")}).str("Subnet.SubnetId")
+	group := c.do("ec2:CreateSecurityGroup", in{
+		"GroupName": "ends", "Description": "d", "VpcId": vpc, "TagSpecifications": specifications("security-group"),
+	}).str("GroupId")
+	gateway := c.do("ec2:CreateInternetGateway", in{"TagSpecifications": specifications("internet-gateway")}).str("InternetGateway.InternetGatewayId")
+	retag(c, gateway)
+	c.do("ec2:AttachInternetGateway", in{"InternetGatewayId": gateway, "VpcId": vpc})
+	address := c.do("ec2:AllocateAddress", in{"Domain": "vpc", "TagSpecifications": specifications("elastic-ip")}).str("AllocationId")
+	nat := c.do("ec2:CreateNatGateway", in{"SubnetId": subnet, "AllocationId": address, "TagSpecifications": specifications("natgateway")}).str("NatGateway.NatGatewayId")
+	retag(c, nat)
+	c.do("ec2:DescribeNatGateways", in{})
+	driveTables(c, vpc, subnet, gateway, nat)
+	driveACL(c, vpc, subnet)
+	options := c.do("ec2:CreateDhcpOptions", in{
+		"DhcpConfigurations": []in{{"Key": "domain-name", "Values": "example.com"}}, "TagSpecifications": specifications("dhcp-options"),
+	}).str("DhcpOptions.DhcpOptionsId")
+	retag(c, options)
+	c.do("ec2:DescribeDhcpOptions", in{})
+	c.do("ec2:AssociateDhcpOptions", in{"DhcpOptionsId": options, "VpcId": vpc})
+	c.do("ec2:AssociateDhcpOptions", in{"DhcpOptionsId": "default", "VpcId": vpc})
+	c.do("ec2:DeleteDhcpOptions", in{"DhcpOptionsId": options})
+	driveEndpoints(c, vpc, subnet, group)
+	c.do("ec2:DeleteNatGateway", in{"NatGatewayId": nat})
+	c.do("ec2:ReleaseAddress", in{"AllocationId": address})
+	c.do("ec2:DetachInternetGateway", in{"InternetGatewayId": gateway, "VpcId": vpc})
+	c.do("ec2:DeleteInternetGateway", in{"InternetGatewayId": gateway})
+	c.do("ec2:DeleteSecurityGroup", in{"GroupId": group})
+	c.do("ec2:DeleteSubnet", in{"SubnetId": subnet})
+	c.do("ec2:DeleteVpc", in{"VpcId": vpc})
+}
+
+// driveTables: two route tables, with a subnet and with a gateway.
+func driveTables(c caller, vpc, subnet, gateway, nat string) {
+	var tables []string
+	for range 2 {
+		id := c.do("ec2:CreateRouteTable", in{"VpcId": vpc, "TagSpecifications": specifications("route-table")}).str("RouteTable.RouteTableId")
+		retag(c, id)
+		tables = append(tables, id)
+	}
+	c.do("ec2:CreateRoute", in{"RouteTableId": tables[0], "DestinationCidrBlock": "0.0.0.0/0", "GatewayId": gateway})
+	c.do("ec2:ReplaceRoute", in{"RouteTableId": tables[0], "DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": nat})
+	c.do("ec2:DeleteRoute", in{"RouteTableId": tables[0], "DestinationCidrBlock": "0.0.0.0/0"})
+	for _, with := range []in{{"SubnetId": subnet}, {"GatewayId": gateway}} {
+		with["RouteTableId"] = tables[0]
+		id := c.do("ec2:AssociateRouteTable", with).str("AssociationId")
+		id = c.do("ec2:ReplaceRouteTableAssociation", in{"AssociationId": id, "RouteTableId": tables[1]}).str("NewAssociationId")
+		c.do("ec2:DisassociateRouteTable", in{"AssociationId": id})
+	}
+	for _, id := range tables {
+		c.do("ec2:DeleteRouteTable", in{"RouteTableId": id})
+	}
+}
+
+// driveACL: a network ACL for a subnet.
+func driveACL(c caller, vpc, subnet string) {
+	acl := c.do("ec2:CreateNetworkAcl", in{"VpcId": vpc, "TagSpecifications": specifications("network-acl")}).str("NetworkAcl.NetworkAclId")
+	retag(c, acl)
+	rule := in{"NetworkAclId": acl, "RuleNumber": 100, "Protocol": "-1", "RuleAction": "allow", "Egress": false, "CidrBlock": "10.0.0.0/8"}
+	c.do("ec2:CreateNetworkAclEntry", rule)
+	c.do("ec2:ReplaceNetworkAclEntry", rule)
+	c.do("ec2:DeleteNetworkAclEntry", in{"NetworkAclId": acl, "RuleNumber": 100, "Egress": false})
+	shown := c.do("ec2:DescribeNetworkAcls", in{"Filters": []in{{"Name": "association.subnet-id", "Values": subnet}}})
+	first := shown.str("NetworkAcls.0.NetworkAclId")
+	id := c.do("ec2:ReplaceNetworkAclAssociation", in{
+		"AssociationId": shown.str("NetworkAcls.0.Associations.0.NetworkAclAssociationId"), "NetworkAclId": acl,
+	}).str("NewAssociationId")
+	retag(c, first)
+	c.do("ec2:ReplaceNetworkAclAssociation", in{"AssociationId": id, "NetworkAclId": first})
+	c.do("ec2:DeleteNetworkAcl", in{"NetworkAclId": acl})
+}
+
+// driveEndpoints: an endpoint of each kind.
+func driveEndpoints(c caller, vpc, subnet, group string) {
+	table := c.do("ec2:CreateRouteTable", in{"VpcId": vpc, "TagSpecifications": specifications("route-table")}).str("RouteTable.RouteTableId")
+	gateway := c.do("ec2:CreateVpcEndpoint", in{
+		"VpcId": vpc, "ServiceName": "com.amazonaws.us-east-1.s3", "RouteTableIds": table, "TagSpecifications": specifications("vpc-endpoint"),
+	}).str("VpcEndpoint.VpcEndpointId")
+	face := c.do("ec2:CreateVpcEndpoint", in{
+		"VpcId": vpc, "ServiceName": "com.amazonaws.us-east-1.kms", "VpcEndpointType": "Interface", "SubnetIds": subnet, "SecurityGroupIds": group,
+		"TagSpecifications": specifications("vpc-endpoint"),
+	}).str("VpcEndpoint.VpcEndpointId")
+	retag(c, face)
+	c.do("ec2:ModifyVpcEndpoint", in{"VpcEndpointId": gateway, "RemoveRouteTableIds": table})
+	c.do("ec2:ModifyVpcEndpoint", in{"VpcEndpointId": face, "RemoveSubnetIds": subnet, "AddSecurityGroupIds": group})
+	c.do("ec2:DescribeVpcEndpoints", in{})
+	c.do("ec2:DescribeVpcEndpointServices", in{})
+	c.do("ec2:DescribePrefixLists", in{})
+	c.do("ec2:DeleteVpcEndpoints", in{"VpcEndpointIds": []string{gateway, face}})
+	c.do("ec2:DeleteRouteTable", in{"RouteTableId": table})
+}

@@ -1,0 +1,188 @@
+package ec2
+
+import (
+	"slices"
+
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/vpc"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// networks is what package vpc sees of this one.
+type networks struct{ s *Service }
+
+// VPCs implements [vpc.Networks].
+func (n networks) VPCs(tx store.Tx, c *guard.Call) ([]vpc.VPC, error) {
+	all, err := n.s.vpcs(tx, c)
+	var out []vpc.VPC
+	for _, v := range all {
+		one := vpc.VPC{ID: v.ID, CIDR: v.CIDR, Default: v.Default, DNS: v.DNSSupport && v.DNSHostnames, Seed: v.ID}
+		if v.ID == firstVPC(c) {
+			one.Seed = ""
+		}
+		out = append(out, one)
+	}
+	return out, err
+}
+
+// Subnets implements [vpc.Networks].
+func (n networks) Subnets(tx store.Tx, c *guard.Call) ([]vpc.Subnet, error) {
+	all, err := n.s.subnets(tx, c)
+	var out []vpc.Subnet
+	for _, s := range all {
+		out = append(out, vpc.Subnet{ID: s.ID, VPC: s.VPC, Zone: s.Zone, CIDR: s.CIDR})
+	}
+	return out, err
+}
+
+// Describe implements [vpc.Networks].
+func (n networks) Describe(tx store.Tx, c *guard.Call, kind, id string, p *authz.Part) error {
+	return n.s.describeFor(tx, c, kind, id, p)
+}
+
+// Open implements [vpc.Networks].
+func (n networks) Open(tx store.Tx, c *guard.Call, id string) (bool, error) {
+	return n.s.interfacesIn(tx, c, func(f *faceRecord) bool { return f.VPC == id && f.PublicIP != "" })
+}
+
+// SetDHCP implements [vpc.Networks].
+func (n networks) SetDHCP(tx store.Tx, c *guard.Call, id, options string) error {
+	v, err := n.s.lookupVPC(tx, c, id)
+	if err != nil {
+		return err
+	}
+	v.DHCP = options
+	return vpcTable.Put(tx, v, v.Region, v.Account, v.ID)
+}
+
+// DHCP implements [vpc.Networks].
+func (n networks) DHCP(tx store.Tx, c *guard.Call, options string) (bool, error) {
+	all, err := n.s.vpcs(tx, c)
+	return slices.ContainsFunc(all, func(v vpcRecord) bool { return v.dhcp() == options }), err
+}
+
+// AddFace implements [vpc.Networks].
+func (n networks) AddFace(tx store.Tx, c *guard.Call, in vpc.Face) (vpc.Face, error) {
+	where, err := n.s.lookupSubnet(tx, c, in.Subnet)
+	if err != nil {
+		return in, err
+	}
+	f := where.newFace(c)
+	f.Kind, f.Description = in.Kind, in.Description
+	if len(in.Groups) > 0 {
+		if f.Groups, f.GroupsBy, err = n.GroupNames(tx, c, where.VPC, in.Groups); err != nil {
+			return in, err
+		}
+	}
+	if f.Address, err = takeAddress(tx, c, where, in.Address); err != nil {
+		return in, err
+	}
+	in.ID, in.Address = f.ID, f.Address
+	return in, faceTable.Put(tx, f, f.key()...)
+}
+
+// DropFace implements [vpc.Networks].
+func (n networks) DropFace(tx store.Tx, c *guard.Call, id string) error {
+	if err := dropTags(tx, c.Region, c.Account(), id); err != nil {
+		return err
+	}
+	return faceTable.Delete(tx, c.Region, c.Account(), id)
+}
+
+// GuardFace implements [vpc.Networks].
+func (n networks) GuardFace(tx store.Tx, c *guard.Call, id string, groups, names []string) error {
+	f, ok, err := faceTable.Get(tx, c.Region, c.Account(), id)
+	if err != nil || !ok {
+		return err
+	}
+	f.Groups, f.GroupsBy = groups, names
+	return faceTable.Put(tx, f, f.key()...)
+}
+
+// FaceOf implements [vpc.Networks].
+func (n networks) FaceOf(tx store.Tx, c *guard.Call, face, instance string) (id, where, owner string, err error) {
+	if instance == "" {
+		f, err := lookupFace(tx, c, face)
+		return f.ID, f.VPC, "", err
+	}
+	found, err := n.s.lookupInstances(tx, c, []string{instance})
+	if err != nil {
+		return "", "", "", err
+	}
+	faces := found[0].faces()
+	if found[0].gone() || len(faces) == 0 {
+		return "", "", "", apierr.Newf("InvalidInstanceID.NotFound", "The instance ID '%s' does not exist", instance)
+	}
+	if len(faces) > 1 {
+		return "", "", "", apierr.Newf("InvalidInstanceID", "There are multiple interfaces attached to instance '%s'. Please specify an interface ID "+
+			"for the operation instead.", instance)
+	}
+	return faces[0].ID, faces[0].VPC, found[0].Account, nil
+}
+
+// TakeAddress implements [vpc.Networks].
+func (n networks) TakeAddress(tx store.Tx, c *guard.Call, allocation, face string) (public, association string, err error) {
+	e, err := n.s.findAddress(tx, c, &allocation, nil)
+	if err != nil {
+		return "", "", err
+	}
+	if e.Association != "" {
+		return "", "", apierr.Newf("Resource.AlreadyAssociated", "resource %s is already associated with associate-id %s", e.ID, e.Association)
+	}
+	f, ok, err := faceTable.Get(tx, c.Region, c.Account(), face)
+	if err != nil || !ok {
+		return "", "", orMissing(err, "InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '%s' does not exist", face)
+	}
+	e.Association, e.Interface, e.Instance = randomID("eipassoc"), face, ""
+	f.PublicIP, f.PublicBy = e.IP, e.ID
+	if err := faceTable.Put(tx, f, f.key()...); err != nil {
+		return "", "", err
+	}
+	return e.IP, e.Association, elasticTable.Put(tx, e, e.Region, e.Account, e.ID)
+}
+
+// FreeAddress implements [vpc.Networks].
+func (n networks) FreeAddress(tx store.Tx, c *guard.Call, allocation string) error {
+	e, ok, err := elasticTable.Get(tx, c.Region, c.Account(), allocation)
+	if err != nil || !ok {
+		return err
+	}
+	e.Association, e.Interface, e.Instance = "", "", ""
+	return elasticTable.Put(tx, e, e.Region, e.Account, e.ID)
+}
+
+// GroupNames implements [vpc.Networks].
+func (n networks) GroupNames(tx store.Tx, c *guard.Call, where string, ids []string) (found, names []string, err error) {
+	groups, err := n.s.groupsIn(tx, c, where, ids)
+	for _, g := range groups {
+		found, names = append(found, g.ID), append(names, g.Name)
+	}
+	return found, names, err
+}
+
+// groupsIn finds security groups of a VPC; without ids its default one.
+func (s *Service) groupsIn(tx store.Tx, c *guard.Call, where string, ids []string) ([]group, error) {
+	if len(ids) == 0 {
+		g, ok, err := s.groupNamed(tx, c, where, "default")
+		if err != nil || !ok {
+			return nil, orMissing(err, "InvalidGroup.NotFound", "The VPC '%s' has no default security group", where)
+		}
+		return []group{g.group}, nil
+	}
+	var out []group
+	for _, id := range ids {
+		g, err := s.lookupGroup(tx, c, id)
+		if err != nil {
+			return nil, err
+		}
+		if g.VPC != where {
+			return nil, apierr.Newf("InvalidGroup.NotFound", "The security group '%s' does not exist in VPC '%s'", g.ID, where)
+		}
+		if !slices.Contains(out, g) {
+			out = append(out, g)
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,186 @@
+package vpc
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// An endpointRecord is a VPC endpoint: a gateway one has route tables, an interface one network interfaces.
+type endpointRecord struct {
+	own
+	VPC        string            `json:"vpc"`
+	Service    string            `json:"service"`
+	Kind       string            `json:"kind"`
+	Policy     string            `json:"policy"`
+	Tables     []string          `json:"tables,omitempty"`
+	Faces      map[string]string `json:"faces,omitempty"` // by subnet
+	Groups     []string          `json:"groups,omitempty"`
+	GroupsBy   []string          `json:"groupsBy,omitempty"`
+	PrivateDNS bool              `json:"privateDns,omitempty"`
+	Created    time.Time         `json:"created"`
+}
+
+// endpointTable is keyed by (region, account, id).
+var endpointTable = store.Table[endpointRecord]{Bucket: "ec2/vpc-endpoint", Version: 1}
+
+// Kinds of endpoints.
+const (
+	gatewayKind   = "Gateway"
+	interfaceKind = "Interface"
+)
+
+func (s *Service) endpointOperations() map[string]guard.Handler {
+	return map[string]guard.Handler{
+		"CreateVpcEndpoint":           guard.Handle(s.CreateVpcEndpoint),
+		"ModifyVpcEndpoint":           guard.Handle(s.ModifyVpcEndpoint),
+		"DeleteVpcEndpoints":          guard.Handle(s.DeleteVpcEndpoints),
+		"DescribeVpcEndpoints":        guard.Handle(s.DescribeVpcEndpoints),
+		"DescribeVpcEndpointServices": guard.Handle(s.DescribeVpcEndpointServices),
+		"DescribePrefixLists":         guard.Handle(s.DescribePrefixLists),
+	}
+}
+
+func errEndpoint(id string) error {
+	return apierr.Newf("InvalidVpcEndpointId.NotFound", "The Vpc Endpoint Id '%s' does not exist", id)
+}
+
+// anyAccess is the policy of endpoints that are made without one. Source: AWS PrivateLink Guide, "Control access to VPC
+// endpoints using endpoint policies", default endpoint policy.
+func anyAccess(kind string) string {
+	const statement = `"Statement":[{"Action":"*","Effect":"Allow","Principal":"*","Resource":"*"}]}`
+	if kind == gatewayKind {
+		return `{"Version":"2008-10-17",` + statement
+	}
+	return "{" + statement
+}
+
+func (e *endpointRecord) wire() ec2api.VpcEndpoint {
+	w := ec2api.VpcEndpoint{
+		VpcEndpointId: &e.ID, VpcEndpointType: &e.Kind, VpcId: &e.VPC, ServiceName: &e.Service, State: new("available"), PolicyDocument: &e.Policy,
+		OwnerId: &e.Account, RequesterManaged: new(false), PrivateDnsEnabled: new(e.PrivateDNS), CreationTimestamp: &e.Created, IpAddressType: new("ipv4"),
+		ServiceRegion: &e.Region, RouteTableIds: slices.Clone(e.Tables), SubnetIds: []string{}, NetworkInterfaceIds: []string{},
+		Groups: []ec2api.SecurityGroupIdentifier{}, DnsEntries: []ec2api.DnsEntry{},
+	}
+	if w.RouteTableIds == nil {
+		w.RouteTableIds = []string{}
+	}
+	if e.Kind == gatewayKind {
+		w.DnsOptions = &ec2api.DnsOptions{DnsRecordIpType: new("service-defined")}
+		return w
+	}
+	w.DnsOptions = &ec2api.DnsOptions{DnsRecordIpType: new("ipv4")}
+	for subnet := range e.Faces {
+		w.SubnetIds = append(w.SubnetIds, subnet)
+	}
+	slices.Sort(w.SubnetIds)
+	for _, subnet := range w.SubnetIds {
+		w.NetworkInterfaceIds = append(w.NetworkInterfaceIds, e.Faces[subnet])
+	}
+	for n := range e.Groups {
+		w.Groups = append(w.Groups, ec2api.SecurityGroupIdentifier{GroupId: &e.Groups[n], GroupName: &e.GroupsBy[n]})
+	}
+	label, _ := strings.CutPrefix(e.Service, "com.amazonaws."+e.Region+".")
+	names := []string{e.ID + "." + label + "." + e.Region + ".vpce.amazonaws.com"}
+	if e.PrivateDNS {
+		names = append(names, label+"."+e.Region+".amazonaws.com")
+	}
+	for _, name := range names {
+		zone := idiom.FixedID("Z", e.Region, "", name)
+		w.DnsEntries = append(w.DnsEntries, ec2api.DnsEntry{DnsName: new(name), HostedZoneId: new("Z" + strings.ToUpper(zone[len(zone)-13:]))})
+	}
+	return w
+}
+
+var endpointFields = idiom.Fields[ec2api.VpcEndpoint]{
+	"vpc-endpoint-id":    func(e ec2api.VpcEndpoint) []string { return idiom.One(*e.VpcEndpointId) },
+	"vpc-endpoint-type":  func(e ec2api.VpcEndpoint) []string { return idiom.One(*e.VpcEndpointType) },
+	"vpc-endpoint-state": func(e ec2api.VpcEndpoint) []string { return idiom.One(*e.State) },
+	"vpc-id":             func(e ec2api.VpcEndpoint) []string { return idiom.One(*e.VpcId) },
+	"service-name":       func(e ec2api.VpcEndpoint) []string { return idiom.One(*e.ServiceName) },
+	"service-region":     func(e ec2api.VpcEndpoint) []string { return idiom.One(*e.ServiceRegion) },
+	"ip-address-type":    func(e ec2api.VpcEndpoint) []string { return idiom.One(*e.IpAddressType) },
+}
+
+// DescribeVpcEndpoints lists the caller's VPC endpoints.
+func (s *Service) DescribeVpcEndpoints(ctx context.Context, c *guard.Call, in *ec2api.DescribeVpcEndpointsRequest) (*ec2api.DescribeVpcEndpointsResult, error) {
+	out := new(ec2api.DescribeVpcEndpointsResult)
+	id := func(e ec2api.VpcEndpoint) string { return *e.VpcEndpointId }
+	return out, s.g.View(ctx, c, func(tx store.Tx) error {
+		if err := s.list(tx, c, in.DryRun); err != nil {
+			return err
+		}
+		have, err := all(tx, c, endpointTable, nil)
+		if err != nil {
+			return err
+		}
+		var items []ec2api.VpcEndpoint
+		for i := range have {
+			items = append(items, have[i].wire())
+		}
+		if items, err = idiom.Pick(items, in.VpcEndpointIds, id, errEndpoint); err != nil {
+			return err
+		}
+		items, err = idiom.Sift(tx, c, endpointFields, in.Filters, items,
+			func(e *ec2api.VpcEndpoint) (string, *[]ec2api.Tag) { return *e.VpcEndpointId, &e.Tags })
+		if err != nil {
+			return err
+		}
+		out.VpcEndpoints, out.NextToken, err = idiom.Page(c.Operation, items, id, idiom.AnyPage, in.MaxResults, in.NextToken)
+		return err
+	})
+}
+
+// DeleteVpcEndpoints deletes VPC endpoints with their network interfaces and routes. Those that do not exist are
+// told in the answer. Source: EC2 API Reference, DeleteVpcEndpoints.
+func (s *Service) DeleteVpcEndpoints(ctx context.Context, c *guard.Call, in *ec2api.DeleteVpcEndpointsRequest) (*ec2api.DeleteVpcEndpointsResult, error) {
+	ids := slices.Compact(slices.Sorted(slices.Values(in.VpcEndpointIds)))
+	if len(ids) > 10 {
+		return nil, idiom.InvalidValue("You can delete up to 10 VPC endpoints in a single request.")
+	}
+	out := new(ec2api.DeleteVpcEndpointsResult)
+	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
+		out.Unsuccessful = []ec2api.UnsuccessfulItem{}
+		have, err := all(tx, c, endpointTable, nil)
+		if err != nil {
+			return err
+		}
+		var refs []ref
+		for _, id := range ids {
+			if _, err := find(have, id, errEndpoint); err != nil {
+				out.Unsuccessful = append(out.Unsuccessful, ec2api.UnsuccessfulItem{ResourceId: new(id), Error: &ec2api.UnsuccessfulItemError{
+					Code: new(apierr.Code(err)), Message: new("The Vpc Endpoint Id '" + id + "' does not exist"),
+				}})
+				continue
+			}
+			refs = append(refs, ref{"vpc-endpoint", id})
+		}
+		if len(refs) == 0 {
+			refs = []ref{{"vpc-endpoint", "*"}}
+		}
+		if err := s.allow(tx, c, in.DryRun, nil, refs...); err != nil {
+			return err
+		}
+		for _, e := range have {
+			if !slices.Contains(ids, e.ID) {
+				continue
+			}
+			for _, face := range e.Faces {
+				if err := s.nets.DropFace(tx, c, face); err != nil {
+					return err
+				}
+			}
+			if err := drop(tx, c, endpointTable, e, e.ID, nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

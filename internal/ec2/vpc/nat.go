@@ -1,0 +1,295 @@
+package vpc
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// NAT gateways: how many a zone has, and how long deleted and failed ones are described.
+// Sources: VPC User Guide, "Amazon VPC quotas" and "Work with NAT gateways".
+const (
+	maxNATs   = 5
+	natLinger = time.Hour
+)
+
+// A natRecord is a NAT gateway. One that is deleted or failed is described for a while.
+type natRecord struct {
+	own
+	VPC         string    `json:"vpc"`
+	Subnet      string    `json:"subnet"`
+	Zone        string    `json:"zone"`
+	Kind        string    `json:"kind"` // public or private
+	Face        string    `json:"face,omitempty"`
+	Private     string    `json:"private,omitempty"`
+	Allocation  string    `json:"allocation,omitempty"`
+	Public      string    `json:"public,omitempty"`
+	Association string    `json:"association,omitempty"`
+	Created     time.Time `json:"created"`
+	Deleted     time.Time `json:"deleted,omitzero"`
+	FailureCode string    `json:"failureCode,omitempty"`
+	Failure     string    `json:"failure,omitempty"`
+}
+
+// natTable is keyed by (region, account, id).
+var natTable = store.Table[natRecord]{Bucket: "ec2/nat-gateway", Version: 1}
+
+func (s *Service) natOperations() map[string]guard.Handler {
+	return map[string]guard.Handler{
+		"CreateNatGateway":    guard.Handle(s.CreateNatGateway),
+		"DeleteNatGateway":    guard.Handle(s.DeleteNatGateway),
+		"DescribeNatGateways": guard.Handle(s.DescribeNatGateways),
+	}
+}
+
+func errNAT(id string) error {
+	return apierr.Newf("NatGatewayNotFound", "NAT gateway %s was not found", id)
+}
+
+// ended is since when a NAT gateway is deleted or failed.
+func (n natRecord) ended() time.Time {
+	if n.FailureCode != "" && n.Deleted.IsZero() {
+		return n.Created
+	}
+	return n.Deleted
+}
+
+// nats are the caller's NAT gateways.
+func (s *Service) nats(tx store.Tx, c *guard.Call) ([]natRecord, error) {
+	stored, err := all(tx, c, natTable, nil)
+	if err != nil {
+		return nil, err
+	}
+	var out []natRecord
+	for _, n := range stored {
+		if end := n.ended(); end.IsZero() || s.g.Now().Sub(end) < natLinger {
+			out = append(out, n)
+		}
+	}
+	return out, nil
+}
+
+func (n natRecord) state() string {
+	switch {
+	case !n.Deleted.IsZero():
+		return "deleted"
+	case n.FailureCode != "":
+		return "failed"
+	}
+	return "available"
+}
+
+func (n natRecord) wire() ec2api.NatGateway {
+	w := ec2api.NatGateway{
+		NatGatewayId: &n.ID, VpcId: &n.VPC, SubnetId: &n.Subnet, ConnectivityType: &n.Kind, AvailabilityMode: new("zonal"), CreateTime: &n.Created,
+		State: new(n.state()), FailureCode: api.Opt(n.FailureCode), FailureMessage: api.Opt(n.Failure),
+		NatGatewayAddresses: []ec2api.NatGatewayAddress{{
+			AllocationId: api.Opt(n.Allocation), NetworkInterfaceId: api.Opt(n.Face), PrivateIp: api.Opt(n.Private), PublicIp: api.Opt(n.Public),
+			AssociationId: api.Opt(n.Association), IsPrimary: new(true), Status: new("succeeded"),
+		}},
+	}
+	if !n.Deleted.IsZero() {
+		w.DeleteTime = &n.Deleted
+	}
+	if n.FailureCode != "" {
+		w.NatGatewayAddresses[0].Status = new("failed")
+	}
+	return w
+}
+
+var natFields = idiom.Fields[ec2api.NatGateway]{
+	"nat-gateway-id": func(n ec2api.NatGateway) []string { return idiom.One(*n.NatGatewayId) },
+	"state":          func(n ec2api.NatGateway) []string { return idiom.One(*n.State) },
+	"subnet-id":      func(n ec2api.NatGateway) []string { return idiom.One(*n.SubnetId) },
+	"vpc-id":         func(n ec2api.NatGateway) []string { return idiom.One(*n.VpcId) },
+}
+
+// DescribeNatGateways lists the caller's NAT gateways.
+func (s *Service) DescribeNatGateways(ctx context.Context, c *guard.Call, in *ec2api.DescribeNatGatewaysRequest) (*ec2api.DescribeNatGatewaysResult, error) {
+	out := new(ec2api.DescribeNatGatewaysResult)
+	id := func(n ec2api.NatGateway) string { return *n.NatGatewayId }
+	return out, s.g.View(ctx, c, func(tx store.Tx) error {
+		if err := s.list(tx, c, in.DryRun); err != nil {
+			return err
+		}
+		have, err := s.nats(tx, c)
+		if err != nil {
+			return err
+		}
+		var items []ec2api.NatGateway
+		for _, n := range have {
+			items = append(items, n.wire())
+		}
+		if items, err = idiom.Pick(items, in.NatGatewayIds, id, errNAT); err != nil {
+			return err
+		}
+		items, err = idiom.Sift(tx, c, natFields, in.Filter, items,
+			func(n *ec2api.NatGateway) (string, *[]ec2api.Tag) { return *n.NatGatewayId, &n.Tags })
+		if err != nil {
+			return err
+		}
+		out.NatGateways, out.NextToken, err = idiom.Page(c.Operation, items, id, idiom.Limits{Least: 5, Most: 1000}, in.MaxResults, in.NextToken)
+		return err
+	})
+}
+
+// checkNAT refuses what a request for a NAT gateway must not have, and what there is none of here.
+func checkNAT(in *ec2api.CreateNatGatewayRequest) error {
+	kind := cmp.Or(api.Val(in.ConnectivityType), "public")
+	switch {
+	case api.Val(in.AvailabilityMode) == "regional" || len(in.AvailabilityZoneAddresses) > 0:
+		return apierr.New("UnsupportedOperation", "This server does not support regional NAT gateways.")
+	case len(in.SecondaryAllocationIds)+len(in.SecondaryPrivateIpAddresses) > 0 || api.Val(in.SecondaryPrivateIpAddressCount) > 0:
+		return apierr.New("UnsupportedOperation", "This server does not support NAT gateways with several addresses.")
+	case kind != "public" && kind != "private":
+		return idiom.InvalidValue("Value (%s) for parameter connectivityType is invalid. Valid values: public, private.", kind)
+	case kind == "public" && api.Val(in.AllocationId) == "":
+		return apierr.New("MissingParameter", "The request must include the AllocationId parameter. Add the required parameter and retry the request.")
+	case kind == "private" && api.Val(in.AllocationId) != "":
+		return apierr.New("InvalidParameterCombination", "The AllocationId parameter cannot be specified for a private NAT gateway.")
+	case api.Val(in.SubnetId) == "":
+		return apierr.New("MissingParameter", "The request must contain the parameter subnetId")
+	}
+	return nil
+}
+
+// CreateNatGateway makes a NAT gateway in a subnet. A public one fails afterwards if its VPC has no internet gateway.
+// Source: EC2 API Reference, CreateNatGateway; VPC User Guide, "Troubleshoot NAT gateways".
+func (s *Service) CreateNatGateway(ctx context.Context, c *guard.Call, in *ec2api.CreateNatGatewayRequest) (*ec2api.CreateNatGatewayResult, error) {
+	if err := checkNAT(in); err != nil {
+		return nil, err
+	}
+	specs, err := idiom.TagSpecs(c, in.TagSpecifications, "natgateway")
+	if err != nil {
+		return nil, err
+	}
+	tags := specs["natgateway"]
+	fresh := natRecord{own: newOwn(c, "nat"), Subnet: *in.SubnetId, Kind: cmp.Or(api.Val(in.ConnectivityType), "public"), Allocation: api.Val(in.AllocationId), Created: s.g.Now()}
+	token := idiom.NewToken(api.Val(in.ClientToken), idiom.Fingerprint(in.SubnetId, in.AllocationId, in.ConnectivityType, in.PrivateIpAddress, in.TagSpecifications))
+	out := new(ec2api.CreateNatGatewayResult)
+	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
+		n := fresh
+		err := s.allow(tx, c, in.DryRun, &made{kind: "natgateway", id: n.ID, tags: tags}, ref{"subnet", n.Subnet}, ref{"elastic-ip", n.Allocation})
+		if err != nil {
+			return err
+		}
+		have, err := s.nats(tx, c)
+		if err != nil {
+			return err
+		}
+		known, err := token.Seen(tx, c)
+		if err != nil {
+			return err
+		}
+		if known != "" {
+			n, err = find(have, known, errNAT)
+			out.NatGateway, out.ClientToken = new(n.wire()), in.ClientToken
+			return err
+		}
+		if n, err = s.newNAT(tx, c, n, have, api.Val(in.PrivateIpAddress)); err != nil {
+			return err
+		}
+		out.NatGateway, out.ClientToken = new(n.wire()), in.ClientToken
+		out.NatGateway.State, out.NatGateway.Tags = new("pending"), idiom.MadeWith(tags)
+		if err := idiom.PutTags(tx, c.Region, c.Account(), n.ID, tags); err != nil {
+			return err
+		}
+		if err := token.Remember(tx, c, s.g.Now(), n.ID); err != nil {
+			return err
+		}
+		return put(tx, natTable, n)
+	})
+}
+
+// newNAT gives a NAT gateway its place and addresses.
+func (s *Service) newNAT(tx store.Tx, c *guard.Call, n natRecord, have []natRecord, private string) (natRecord, error) {
+	where, err := s.subnet(tx, c, n.Subnet)
+	if err != nil {
+		return n, err
+	}
+	n.VPC, n.Zone = where.VPC, where.Zone
+	count := 0
+	for _, o := range have {
+		if o.Zone == n.Zone && o.ended().IsZero() {
+			count++
+		}
+	}
+	if count >= maxNATs {
+		return n, apierr.New("NatGatewayLimitExceeded", "The maximum number of NAT gateways has been reached.")
+	}
+	gateways, err := s.gateways(tx, c)
+	if err != nil {
+		return n, err
+	}
+	if _, ok := attached(gateways, n.VPC); !ok && n.Kind == "public" {
+		n.FailureCode, n.Failure = "Gateway.NotAttached", "Network "+n.VPC+" has no Internet gateway attached"
+		return n, nil
+	}
+	f, err := s.nets.AddFace(tx, c, Face{Subnet: n.Subnet, Address: private, Kind: "nat_gateway", Description: "Interface for NAT Gateway " + n.ID})
+	if err != nil {
+		return n, err
+	}
+	n.Face, n.Private = f.ID, f.Address
+	if n.Kind == "public" {
+		n.Public, n.Association, err = s.nets.TakeAddress(tx, c, n.Allocation, n.Face)
+	}
+	return n, err
+}
+
+// DeleteNatGateway deletes a NAT gateway; its Elastic IP address is free again, and routes to it lead nowhere.
+// Source: EC2 API Reference, DeleteNatGateway.
+func (s *Service) DeleteNatGateway(ctx context.Context, c *guard.Call, in *ec2api.DeleteNatGatewayRequest) (*ec2api.DeleteNatGatewayResult, error) {
+	return &ec2api.DeleteNatGatewayResult{NatGatewayId: in.NatGatewayId}, s.g.Update(ctx, c, func(tx store.Tx) error {
+		if err := s.allow(tx, c, in.DryRun, nil, ref{"natgateway", *in.NatGatewayId}); err != nil {
+			return err
+		}
+		have, err := s.nats(tx, c)
+		if err != nil {
+			return err
+		}
+		n, err := find(have, *in.NatGatewayId, errNAT)
+		if err != nil || !n.Deleted.IsZero() {
+			return err
+		}
+		if n.Association != "" {
+			if err := s.nets.FreeAddress(tx, c, n.Allocation); err != nil {
+				return err
+			}
+		}
+		if n.Face != "" {
+			if err := s.nets.DropFace(tx, c, n.Face); err != nil {
+				return err
+			}
+		}
+		if err := s.forgetNATs(tx, c); err != nil {
+			return err
+		}
+		n.Deleted, n.Association = s.g.Now(), ""
+		return put(tx, natTable, n)
+	})
+}
+
+// forgetNATs removes some that are not described any more.
+func (s *Service) forgetNATs(tx store.Tx, c *guard.Call) error {
+	stored, err := all(tx, c, natTable, nil)
+	if err != nil {
+		return err
+	}
+	left := 10
+	for _, n := range stored {
+		if end := n.ended(); !end.IsZero() && s.g.Now().Sub(end) >= natLinger && left > 0 {
+			left--
+			if err := drop(tx, c, natTable, n, n.ID, nil); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,258 @@
+// Package vpc is what a VPC has besides subnets, security groups and network interfaces: internet and NAT gateways,
+// route tables, network ACLs, DHCP options and endpoints. They are records with EC2's rules about what belongs to
+// what; nothing carries packets. Package ec2 gives it what it knows of VPCs and asks it about them.
+package vpc
+
+import (
+	"maps"
+
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// A VPC is what package ec2 tells of one.
+type VPC struct {
+	ID, CIDR     string
+	Default, DNS bool // DNS: names for hosts, and who resolves them
+	// Seed is what the ids of the parts follow from that it has from the beginning.
+	Seed string
+}
+
+// A Subnet is what package ec2 tells of one.
+type Subnet struct{ ID, VPC, Zone, CIDR string }
+
+// A Face is a network interface that belongs to something here.
+type Face struct {
+	ID, Subnet, Address, Kind, Description string
+	Groups                                 []string
+}
+
+// Networks is what package ec2 has of networks. Errors are EC2's.
+type Networks interface {
+	VPCs(tx store.Tx, c *guard.Call) ([]VPC, error)
+	Subnets(tx store.Tx, c *guard.Call) ([]Subnet, error)
+	// Describe puts the condition keys of a resource into a part; it fails if there is none with the id.
+	Describe(tx store.Tx, c *guard.Call, kind, id string, p *authz.Part) error
+	// Open reports whether something in a VPC has a public address.
+	Open(tx store.Tx, c *guard.Call, vpc string) (bool, error)
+	// SetDHCP says which DHCP options a VPC has; DHCP which VPCs have some.
+	SetDHCP(tx store.Tx, c *guard.Call, vpc, options string) error
+	DHCP(tx store.Tx, c *guard.Call, options string) (used bool, err error)
+	// AddFace makes a network interface, with an address of its subnet if it has none; DropFace deletes one.
+	AddFace(tx store.Tx, c *guard.Call, f Face) (Face, error)
+	DropFace(tx store.Tx, c *guard.Call, id string) error
+	// GuardFace gives one other security groups.
+	GuardFace(tx store.Tx, c *guard.Call, id string, groups, names []string) error
+	// FaceOf finds the network interface that a route leads to: one by its id, or the only one of an instance.
+	FaceOf(tx store.Tx, c *guard.Call, face, instance string) (id, vpc, owner string, err error)
+	// TakeAddress associates a free Elastic IP address with a network interface, FreeAddress takes it away.
+	TakeAddress(tx store.Tx, c *guard.Call, allocation, face string) (public, association string, err error)
+	FreeAddress(tx store.Tx, c *guard.Call, allocation string) error
+	// GroupNames finds security groups of a VPC; without ids its default one.
+	GroupNames(tx store.Tx, c *guard.Call, vpc string, ids []string) (found, names []string, err error)
+}
+
+// A Service is this part of EC2. Safe for concurrent use.
+type Service struct {
+	g    *guard.Guard
+	nets Networks
+}
+
+// New makes a Service.
+func New(g *guard.Guard, nets Networks) *Service { return &Service{g, nets} }
+
+// Operations are the handlers.
+func (s *Service) Operations() map[string]guard.Handler {
+	ops := map[string]guard.Handler{}
+	for _, part := range []map[string]guard.Handler{
+		s.gatewayOperations(), s.routeOperations(), s.aclOperations(), s.natOperations(), s.dhcpOperations(), s.endpointOperations(),
+	} {
+		maps.Copy(ops, part)
+	}
+	return ops
+}
+
+// own is what all records begin with.
+type own struct {
+	Region  string `json:"region"`
+	Account string `json:"account"`
+	ID      string `json:"id"`
+	// Gone marks what exists from the beginning and was deleted.
+	Gone bool `json:"gone,omitempty"`
+}
+
+func newOwn(c *guard.Call, prefix string) own {
+	return own{Region: c.Region, Account: c.Account(), ID: idiom.RandomID(prefix)}
+}
+
+func (o own) key() []string { return []string{o.Region, o.Account, o.ID} }
+
+func (o own) head() own { return o }
+
+// put stores a record.
+func put[T interface{ key() []string }](tx store.Tx, table store.Table[T], rec T) error {
+	return table.Put(tx, rec, rec.key()...)
+}
+
+// all are the records of the caller: what is there from the beginning, as far as nothing is stored under its id, and
+// what is stored.
+func all[T interface{ head() own }](tx store.Tx, c *guard.Call, table store.Table[T], first []T) ([]T, error) {
+	var out, stored []T
+	known := map[string]bool{}
+	for rec, err := range table.Scan(tx, c.Region, c.Account()) {
+		if err != nil {
+			return nil, err
+		}
+		o := rec.Value.head()
+		known[o.ID] = true
+		if !o.Gone {
+			stored = append(stored, rec.Value)
+		}
+	}
+	for _, f := range first {
+		if !known[f.head().ID] {
+			out = append(out, f)
+		}
+	}
+	return append(out, stored...), nil
+}
+
+// find is the record with an id, or the error.
+func find[T interface{ head() own }](items []T, id string, missing func(string) error) (T, error) {
+	for _, item := range items {
+		if item.head().ID == id {
+			return item, nil
+		}
+	}
+	var none T
+	return none, missing(id)
+}
+
+// first is the id of what a VPC has from the beginning.
+func (v VPC) first(c *guard.Call, prefix string) string {
+	return idiom.FixedID(prefix, c.Region, c.Account(), v.Seed)
+}
+
+// drop deletes a record and its tags; what is there from the beginning is marked.
+func drop[T interface{ key() []string }](tx store.Tx, c *guard.Call, table store.Table[T], rec T, id string, mark func(*T)) error {
+	if err := idiom.DropTags(tx, c.Region, c.Account(), id); err != nil {
+		return err
+	}
+	if mark != nil {
+		mark(&rec)
+		return put(tx, table, rec)
+	}
+	return table.Delete(tx, rec.key()...)
+}
+
+// A ref is a resource that a request is about: kind and id.
+type ref struct{ kind, id string }
+
+// touched are CloudFormation's names of resource types, by EC2's.
+var touched = map[string]string{
+	"internet-gateway": "AWS::EC2::InternetGateway", "route-table": "AWS::EC2::RouteTable", "network-acl": "AWS::EC2::NetworkAcl",
+	"natgateway": "AWS::EC2::NatGateway", "dhcp-options": "AWS::EC2::DHCPOptions", "vpc-endpoint": "AWS::EC2::VPCEndpoint",
+}
+
+// made is what a request makes: a resource of a kind, with tags. describe says more of it.
+type made struct {
+	kind, id string
+	tags     []idiom.Tag
+	describe func(*authz.Part)
+}
+
+// allow decides the call's action on all that the request makes and is about, and on tagging what it makes. Who may
+// learns what is missing.
+func (s *Service) allow(tx store.Tx, c *guard.Call, dry *bool, new *made, refs ...ref) error {
+	action := "ec2:" + c.Operation
+	var parts []authz.Part
+	if new != nil {
+		p := idiom.Part(c, action, new.kind+"/*", nil)
+		idiom.AddRequestTags(&p, new.tags)
+		if new.describe != nil {
+			new.describe(&p)
+		}
+		parts = append(parts, p)
+		c.Touch(arn.EC2(c.Region, c.Account(), new.kind+"/"+new.id), c.Account(), touched[new.kind])
+	}
+	var missing error
+	for _, r := range refs {
+		if r.id == "" {
+			continue
+		}
+		tags, err := idiom.TagsOf(tx, c.Region, c.Account(), r.id)
+		if err != nil {
+			return err
+		}
+		p := idiom.Part(c, action, r.kind+"/"+r.id, tags)
+		if err = nil; r.id != "*" {
+			err = s.nets.Describe(tx, c, r.kind, r.id, &p)
+		}
+		if err != nil && apierr.Code(err) == "" {
+			return err
+		}
+		if missing == nil {
+			missing = err
+		}
+		parts = append(parts, p)
+		if kind := touched[r.kind]; kind != "" && new == nil {
+			c.Touch(p.Resource.ARN, c.Account(), kind)
+		}
+	}
+	if new != nil && len(new.tags) > 0 {
+		parts = append(parts, idiom.CreateTagsPart(c, new.kind+"/*", new.tags, c.Operation))
+	}
+	if _, err := s.g.Authorize(tx, c, guard.Check{Parts: parts}); err != nil {
+		return err
+	}
+	if missing != nil {
+		return missing
+	}
+	return idiom.DryRun(dry)
+}
+
+// list runs fn in a snapshot after an action without resource has been decided.
+func (s *Service) list(tx store.Tx, c *guard.Call, dry *bool) error {
+	if _, err := s.g.Allow(tx, c, idiom.Part(c, "ec2:"+c.Operation, "*", nil)); err != nil {
+		return err
+	}
+	return idiom.DryRun(dry)
+}
+
+func (s *Service) vpc(tx store.Tx, c *guard.Call, id string) (VPC, error) {
+	vpcs, err := s.nets.VPCs(tx, c)
+	for _, v := range vpcs {
+		if v.ID == id {
+			return v, nil
+		}
+	}
+	if err == nil {
+		err = apierr.Newf("InvalidVpcID.NotFound", "The vpc ID '%s' does not exist", id)
+	}
+	return VPC{}, err
+}
+
+func (s *Service) subnet(tx store.Tx, c *guard.Call, id string) (Subnet, error) {
+	subnets, err := s.nets.Subnets(tx, c)
+	for _, n := range subnets {
+		if n.ID == id {
+			return n, nil
+		}
+	}
+	if err == nil {
+		err = apierr.Newf("InvalidSubnetID.NotFound", "The subnet ID '%s' does not exist", id)
+	}
+	return Subnet{}, err
+}
+
+func errInUse(kind, id string) error {
+	return apierr.Newf("DependencyViolation", "The %s '%s' has dependencies and cannot be deleted.", kind, id)
+}
+
+func notFound(code, kind string) func(string) error {
+	return func(id string) error { return apierr.Newf(code, "The %s ID '%s' does not exist", kind, id) }
+}

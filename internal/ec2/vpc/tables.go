@@ -1,0 +1,328 @@
+package vpc
+
+import (
+	"context"
+	"slices"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// Limits of route tables. Source: VPC User Guide, "Amazon VPC quotas".
+const (
+	maxTables = 200
+	maxRoutes = 500
+)
+
+// A tableRecord is a route table. The main one that a VPC has from the beginning is not stored until it is changed.
+type tableRecord struct {
+	own
+	VPC    string  `json:"vpc"`
+	Joins  []join  `json:"joins,omitempty"`
+	Routes []route `json:"routes,omitempty"` // but the local one
+}
+
+// A join is the association of a route table: with a subnet, a gateway, or as the main one of its VPC.
+type join struct {
+	ID      string `json:"id"`
+	Subnet  string `json:"subnet,omitempty"`
+	Gateway string `json:"gateway,omitempty"`
+}
+
+func (j join) main() bool { return j.Subnet == "" && j.Gateway == "" }
+
+// A route leads from a range of addresses to one target.
+type route struct {
+	To       string `json:"to"` // CIDR block
+	Gateway  string `json:"gateway,omitempty"`
+	NAT      string `json:"nat,omitempty"`
+	Face     string `json:"face,omitempty"`
+	Instance string `json:"instance,omitempty"` // that was named; its interface is Face
+	Owner    string `json:"owner,omitempty"`    // of the instance
+}
+
+// routeTable is keyed by (region, account, id).
+var routeTable = store.Table[tableRecord]{Bucket: "ec2/route-table", Version: 1}
+
+func (s *Service) routeOperations() map[string]guard.Handler {
+	return map[string]guard.Handler{
+		"CreateRouteTable":             guard.Handle(s.CreateRouteTable),
+		"DeleteRouteTable":             guard.HandleVoid(s.DeleteRouteTable),
+		"DescribeRouteTables":          guard.Handle(s.DescribeRouteTables),
+		"CreateRoute":                  guard.Handle(s.CreateRoute),
+		"ReplaceRoute":                 guard.HandleVoid(s.ReplaceRoute),
+		"DeleteRoute":                  guard.HandleVoid(s.DeleteRoute),
+		"AssociateRouteTable":          guard.Handle(s.AssociateRouteTable),
+		"ReplaceRouteTableAssociation": guard.Handle(s.ReplaceRouteTableAssociation),
+		"DisassociateRouteTable":       guard.HandleVoid(s.DisassociateRouteTable),
+	}
+}
+
+var errRouteTable = notFound("InvalidRouteTableID.NotFound", "routeTable")
+
+// tables are the caller's route tables. A VPC has a main one from the beginning; that of a default VPC leads to its
+// internet gateway. Source: VPC User Guide, "Configure route tables" and "Default VPCs".
+func (s *Service) tables(tx store.Tx, c *guard.Call) ([]tableRecord, error) {
+	vpcs, err := s.nets.VPCs(tx, c)
+	if err != nil {
+		return nil, err
+	}
+	var first []tableRecord
+	for _, v := range vpcs {
+		t := tableRecord{own: own{Region: c.Region, Account: c.Account(), ID: v.first(c, "rtb")}, VPC: v.ID, Joins: []join{{ID: v.first(c, "rtbassoc")}}}
+		if v.Default {
+			t.Routes = []route{{To: "0.0.0.0/0", Gateway: v.first(c, "igw")}}
+		}
+		first = append(first, t)
+	}
+	return all(tx, c, routeTable, first)
+}
+
+// A scenery is what the targets of routes are found in.
+type scenery struct {
+	vpcs     []VPC
+	gateways []gatewayRecord
+	nats     []natRecord
+	services []endpointRecord
+	faces    func(id string) bool // whether a network interface is there
+}
+
+func (s *Service) scenery(tx store.Tx, c *guard.Call) (v scenery, err error) {
+	if v.vpcs, err = s.nets.VPCs(tx, c); err != nil {
+		return v, err
+	}
+	if v.gateways, err = s.gateways(tx, c); err != nil {
+		return v, err
+	}
+	if v.nats, err = s.nats(tx, c); err != nil {
+		return v, err
+	}
+	v.faces = func(id string) bool {
+		_, _, _, err := s.nets.FaceOf(tx, c, id, "")
+		return err == nil
+	}
+	v.services, err = all(tx, c, endpointTable, nil)
+	return v, err
+}
+
+// leads reports whether the target of a route is there.
+func (v scenery) leads(t *tableRecord, r route) bool {
+	switch {
+	case r.Gateway != "":
+		g, ok := attached(v.gateways, t.VPC)
+		return ok && g.ID == r.Gateway
+	case r.NAT != "":
+		return slices.ContainsFunc(v.nats, func(n natRecord) bool { return n.ID == r.NAT && n.Deleted.IsZero() })
+	}
+	return v.faces(r.Face)
+}
+
+// wire is a route table as answers carry it: the local route first, then those to the services of gateway endpoints.
+func (t *tableRecord) wire(v scenery) ec2api.RouteTable {
+	w := ec2api.RouteTable{
+		RouteTableId: &t.ID, VpcId: &t.VPC, OwnerId: &t.Account, Associations: []ec2api.RouteTableAssociation{}, PropagatingVgws: []ec2api.PropagatingVgw{},
+	}
+	for _, j := range t.Joins {
+		w.Associations = append(w.Associations, ec2api.RouteTableAssociation{
+			Main: new(j.main()), RouteTableAssociationId: new(j.ID), RouteTableId: &t.ID, SubnetId: api.Opt(j.Subnet), GatewayId: api.Opt(j.Gateway),
+			AssociationState: associated(),
+		})
+	}
+	for _, n := range v.vpcs {
+		if n.ID == t.VPC {
+			w.Routes = append(w.Routes, ec2api.Route{DestinationCidrBlock: new(n.CIDR), GatewayId: new("local"), Origin: new("CreateRouteTable"), State: new("active")})
+		}
+	}
+	for _, r := range t.Routes {
+		one := ec2api.Route{
+			GatewayId: api.Opt(r.Gateway), NatGatewayId: api.Opt(r.NAT), NetworkInterfaceId: api.Opt(r.Face), InstanceId: api.Opt(r.Instance),
+			InstanceOwnerId: api.Opt(r.Owner), Origin: new("CreateRoute"), State: new("active"),
+		}
+		if !v.leads(t, r) {
+			one.State = new("blackhole")
+		}
+		if isIPv6(r.To) {
+			one.DestinationIpv6CidrBlock = new(r.To)
+		} else {
+			one.DestinationCidrBlock = new(r.To)
+		}
+		w.Routes = append(w.Routes, one)
+	}
+	for _, e := range v.services {
+		if slices.Contains(e.Tables, t.ID) {
+			w.Routes = append(w.Routes, ec2api.Route{
+				DestinationPrefixListId: new(prefixList(e.Region, e.Service)), GatewayId: new(e.ID), Origin: new("CreateRoute"), State: new("active"),
+			})
+		}
+	}
+	return w
+}
+
+func associated() *ec2api.RouteTableAssociationState {
+	return &ec2api.RouteTableAssociationState{State: new("associated")}
+}
+
+// tableFields are the filters of DescribeRouteTables. Source: EC2 API Reference, DescribeRouteTables, Filters.
+func tableFields() idiom.Fields[ec2api.RouteTable] {
+	type table = ec2api.RouteTable
+	routes := func(get func(ec2api.Route) *string) func(table) []string {
+		return func(t table) []string { return idiom.Each(t.Routes, get) }
+	}
+	joins := func(get func(ec2api.RouteTableAssociation) *string) func(table) []string {
+		return func(t table) []string { return idiom.Each(t.Associations, get) }
+	}
+	return idiom.Fields[table]{
+		"route-table-id": func(t table) []string { return idiom.One(*t.RouteTableId) },
+		"vpc-id":         func(t table) []string { return idiom.One(*t.VpcId) },
+		"owner-id":       func(t table) []string { return idiom.One(*t.OwnerId) },
+		"association.main": joins(func(a ec2api.RouteTableAssociation) *string {
+			return &idiom.Bool(*a.Main)[0]
+		}),
+		"association.route-table-id":             joins(func(a ec2api.RouteTableAssociation) *string { return a.RouteTableId }),
+		"association.route-table-association-id": joins(func(a ec2api.RouteTableAssociation) *string { return a.RouteTableAssociationId }),
+		"association.subnet-id":                  joins(func(a ec2api.RouteTableAssociation) *string { return a.SubnetId }),
+		"association.gateway-id":                 joins(func(a ec2api.RouteTableAssociation) *string { return a.GatewayId }),
+		"route.destination-cidr-block":           routes(func(r ec2api.Route) *string { return r.DestinationCidrBlock }),
+		"route.destination-ipv6-cidr-block":      routes(func(r ec2api.Route) *string { return r.DestinationIpv6CidrBlock }),
+		"route.destination-prefix-list-id":       routes(func(r ec2api.Route) *string { return r.DestinationPrefixListId }),
+		"route.gateway-id":                       routes(func(r ec2api.Route) *string { return r.GatewayId }),
+		"route.instance-id":                      routes(func(r ec2api.Route) *string { return r.InstanceId }),
+		"route.nat-gateway-id":                   routes(func(r ec2api.Route) *string { return r.NatGatewayId }),
+		"route.origin":                           routes(func(r ec2api.Route) *string { return r.Origin }),
+		"route.state":                            routes(func(r ec2api.Route) *string { return r.State }),
+		"route.egress-only-internet-gateway-id":  idiom.Fixed[table](),
+		"route.transit-gateway-id":               idiom.Fixed[table](),
+		"route.vpc-peering-connection-id":        idiom.Fixed[table](),
+	}
+}
+
+// DescribeRouteTables lists the caller's route tables.
+func (s *Service) DescribeRouteTables(ctx context.Context, c *guard.Call, in *ec2api.DescribeRouteTablesRequest) (*ec2api.DescribeRouteTablesResult, error) {
+	out := new(ec2api.DescribeRouteTablesResult)
+	id := func(t ec2api.RouteTable) string { return *t.RouteTableId }
+	return out, s.g.View(ctx, c, func(tx store.Tx) error {
+		if err := s.list(tx, c, in.DryRun); err != nil {
+			return err
+		}
+		tables, err := s.tables(tx, c)
+		if err != nil {
+			return err
+		}
+		view, err := s.scenery(tx, c)
+		if err != nil {
+			return err
+		}
+		var items []ec2api.RouteTable
+		for i := range tables {
+			items = append(items, tables[i].wire(view))
+		}
+		if items, err = idiom.Pick(items, in.RouteTableIds, id, errRouteTable); err != nil {
+			return err
+		}
+		items, err = idiom.Sift(tx, c, tableFields(), in.Filters, items,
+			func(t *ec2api.RouteTable) (string, *[]ec2api.Tag) { return *t.RouteTableId, &t.Tags })
+		if err != nil {
+			return err
+		}
+		for i := range items {
+			items[i].Tags = append([]ec2api.Tag{}, items[i].Tags...)
+		}
+		out.RouteTables, out.NextToken, err = idiom.Page(c.Operation, items, id, idiom.AnyPage, in.MaxResults, in.NextToken)
+		return err
+	})
+}
+
+// CreateRouteTable makes a route table with the local route. Source: EC2 API Reference, CreateRouteTable.
+func (s *Service) CreateRouteTable(ctx context.Context, c *guard.Call, in *ec2api.CreateRouteTableRequest) (*ec2api.CreateRouteTableResult, error) {
+	specs, err := idiom.TagSpecs(c, in.TagSpecifications, "route-table")
+	if err != nil {
+		return nil, err
+	}
+	fresh, tags := tableRecord{own: newOwn(c, "rtb"), VPC: *in.VpcId}, specs["route-table"]
+	token := idiom.NewToken(api.Val(in.ClientToken), idiom.Fingerprint(in.VpcId, in.TagSpecifications))
+	out := new(ec2api.CreateRouteTableResult)
+	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
+		t := fresh
+		if err := s.allow(tx, c, in.DryRun, &made{kind: "route-table", id: t.ID, tags: tags}, ref{"vpc", t.VPC}); err != nil {
+			return err
+		}
+		have, err := s.tables(tx, c)
+		if err != nil {
+			return err
+		}
+		view, err := s.scenery(tx, c)
+		if err != nil {
+			return err
+		}
+		if known, err := token.Seen(tx, c); err != nil {
+			return err
+		} else if known != "" {
+			if t, err = find(have, known, errRouteTable); err != nil {
+				return err
+			}
+			out.RouteTable, out.ClientToken = new(t.wire(view)), in.ClientToken
+			return nil
+		}
+		count := 0
+		for _, o := range have {
+			if o.VPC == t.VPC {
+				count++
+			}
+		}
+		if count >= maxTables {
+			return apierr.New("RouteTableLimitExceeded", "The maximum number of route tables has been reached.")
+		}
+		out.RouteTable, out.ClientToken = new(t.wire(view)), in.ClientToken
+		out.RouteTable.Tags = idiom.MadeWith(tags)
+		if err := idiom.PutTags(tx, c.Region, c.Account(), t.ID, tags); err != nil {
+			return err
+		}
+		if err := token.Remember(tx, c, s.g.Now(), t.ID); err != nil {
+			return err
+		}
+		return put(tx, routeTable, t)
+	})
+}
+
+// theTable decides the call's action on a route table and others, and finds it among all.
+func (s *Service) theTable(tx store.Tx, c *guard.Call, dry *bool, id string, more ...ref) (tableRecord, []tableRecord, error) {
+	if err := s.allow(tx, c, dry, nil, append([]ref{{"route-table", id}}, more...)...); err != nil {
+		return tableRecord{}, nil, err
+	}
+	have, err := s.tables(tx, c)
+	if err != nil {
+		return tableRecord{}, nil, err
+	}
+	t, err := find(have, id, errRouteTable)
+	return t, have, err
+}
+
+// DeleteRouteTable deletes a route table that is associated with nothing.
+func (s *Service) DeleteRouteTable(ctx context.Context, c *guard.Call, in *ec2api.DeleteRouteTableRequest) error {
+	return s.g.Update(ctx, c, func(tx store.Tx) error {
+		t, _, err := s.theTable(tx, c, in.DryRun, *in.RouteTableId)
+		if err != nil {
+			return err
+		}
+		services, err := all(tx, c, endpointTable, nil)
+		if err != nil {
+			return err
+		}
+		if len(t.Joins) > 0 || slices.ContainsFunc(services, func(e endpointRecord) bool { return slices.Contains(e.Tables, t.ID) }) {
+			return errInUse("routeTable", t.ID)
+		}
+		v, err := s.vpc(tx, c, t.VPC)
+		if err != nil {
+			return err
+		}
+		var mark func(*tableRecord)
+		if v.first(c, "rtb") == t.ID {
+			mark = func(t *tableRecord) { t.Gone = true }
+		}
+		return drop(tx, c, routeTable, t, t.ID, mark)
+	})
+}
