@@ -41,6 +41,14 @@ func TestClientTokens(t *testing.T) {
 		{credits("standard"), credits("unlimited"), func() any { return new(ec2api.ModifyInstanceCreditSpecificationResult) }},
 		{s.newSpot(), otherSpot, func() any { return new(ec2api.RequestSpotInstancesResult) }},
 		{s.run(), otherRun, func() any { return new(ec2api.Reservation) }},
+		{&ec2api.CreateRouteTableRequest{VpcId: &s.vpc}, &ec2api.CreateRouteTableRequest{VpcId: &s.vpc, TagSpecifications: specs("route-table")},
+			func() any { return new(ec2api.CreateRouteTableResult) }},
+		{&ec2api.CreateNetworkAclRequest{VpcId: &s.vpc}, &ec2api.CreateNetworkAclRequest{VpcId: &s.vpc, TagSpecifications: specs("network-acl")},
+			func() any { return new(ec2api.CreateNetworkAclResult) }},
+		{&ec2api.CreateNatGatewayRequest{SubnetId: &s.subnet, ConnectivityType: new("private")}, &ec2api.CreateNatGatewayRequest{SubnetId: &s.subnet, ConnectivityType: new("private"), PrivateIpAddress: new("10.0.0.9")},
+			func() any { return new(ec2api.CreateNatGatewayResult) }},
+		{&ec2api.CreateVpcEndpointRequest{VpcId: &s.vpc, ServiceName: new("com.amazonaws." + testkit.Region + ".s3")}, &ec2api.CreateVpcEndpointRequest{VpcId: &s.vpc, ServiceName: new("com.amazonaws." + testkit.Region + ".dynamodb")},
+			func() any { return new(ec2api.CreateVpcEndpointResult) }},
 	}
 	tested := map[string]bool{}
 	for _, tt := range tests {

@@ -269,9 +269,10 @@ func (s *stage) nobody() *testkit.Client {
 func TestDryRuns(t *testing.T) {
 	s := newStage(t)
 	nobody := s.nobody()
+	mutations := append(s.mutations(), s.ofVPCs()...)
 	before := s.picture()
 	seen := map[string]bool{}
-	for _, in := range s.mutations() {
+	for _, in := range mutations {
 		op := operationOf(in)
 		seen[op] = true
 		reflect.ValueOf(in).Elem().FieldByName("DryRun").Set(reflect.ValueOf(new(true)))

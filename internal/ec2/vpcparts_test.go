@@ -13,7 +13,7 @@ type tier struct {
 	vpc, subnet, gateway string
 }
 
-func (d *desk) tier() *tier {
+func (d *desk) opened() *tier {
 	d.T.Helper()
 	me, p := d.root(mine), &tier{desk: d}
 	p.vpc = d.newVPC("10.0.0.0/16")
@@ -54,7 +54,7 @@ func (p *tier) routes(id string) map[string]string {
 // Internet gateways: one for a VPC, and what is refused.
 func TestInternetGateways(t *testing.T) {
 	d := newDesk(t)
-	p, me := d.tier(), d.root(mine)
+	p, me := d.opened(), d.root(mine)
 	other := d.newVPC("10.1.0.0/16")
 	spare := *ask[ec2api.CreateInternetGatewayResult](d, me, &ec2api.CreateInternetGatewayRequest{}).InternetGateway.InternetGatewayId
 	missing := "igw-0123456789abcdef0"
@@ -102,7 +102,7 @@ func TestTheDefaultGatewayGoes(t *testing.T) {
 // Route tables: routes, associations and the main table.
 func TestRouteTables(t *testing.T) {
 	d := newDesk(t)
-	p, me := d.tier(), d.root(mine)
+	p, me := d.opened(), d.root(mine)
 	one, two := p.table(), p.table()
 	to := new("0.0.0.0/0")
 	d.done(&ec2api.CreateRouteRequest{RouteTableId: &one, DestinationCidrBlock: to, GatewayId: &p.gateway})
@@ -144,7 +144,7 @@ func TestRouteTables(t *testing.T) {
 // A client token makes one table, however often it is used.
 func TestRouteTablesWithAToken(t *testing.T) {
 	d := newDesk(t)
-	p, me := d.tier(), d.root(mine)
+	p, me := d.opened(), d.root(mine)
 	in := &ec2api.CreateRouteTableRequest{VpcId: &p.vpc, ClientToken: new("t")}
 	one, again := ask[ec2api.CreateRouteTableResult](d, me, in), ask[ec2api.CreateRouteTableResult](d, me, in)
 	if *one.RouteTable.RouteTableId != *again.RouteTable.RouteTableId || *again.ClientToken != "t" {
@@ -157,7 +157,7 @@ func TestRouteTablesWithAToken(t *testing.T) {
 // NAT gateways: an address each, and none without an internet gateway.
 func TestNATGateways(t *testing.T) {
 	d := newDesk(t)
-	p, me := d.tier(), d.root(mine)
+	p, me := d.opened(), d.root(mine)
 	address := ask[ec2api.AllocateAddressResult](d, me, &ec2api.AllocateAddressRequest{})
 	describe := func(id *string) ec2api.NatGateway {
 		return ask[ec2api.DescribeNatGatewaysResult](d, me, &ec2api.DescribeNatGatewaysRequest{NatGatewayIds: []string{*id}}).NatGateways[0]
@@ -207,7 +207,7 @@ func TestNATGateways(t *testing.T) {
 // Network ACLs: rules, subnets, and the default one.
 func TestNetworkACLs(t *testing.T) {
 	d := newDesk(t)
-	p, me := d.tier(), d.root(mine)
+	p, me := d.opened(), d.root(mine)
 	acl := ask[ec2api.CreateNetworkAclResult](d, me, &ec2api.CreateNetworkAclRequest{VpcId: &p.vpc, TagSpecifications: specs("network-acl")}).NetworkAcl
 	if len(acl.Entries) != 2 || *acl.Entries[0].RuleAction != "deny" || *acl.IsDefault || *acl.Tags[0].Value != "x" {
 		t.Errorf("made %+v", acl)
@@ -244,7 +244,7 @@ func TestNetworkACLs(t *testing.T) {
 // DHCP options: a VPC has the first ones, others or none.
 func TestDHCPOptions(t *testing.T) {
 	d := newDesk(t)
-	p, me := d.tier(), d.root(mine)
+	p, me := d.opened(), d.root(mine)
 	has := func() string {
 		return *ask[ec2api.DescribeVpcsResult](d, me, &ec2api.DescribeVpcsRequest{VpcIds: []string{p.vpc}}).Vpcs[0].DhcpOptionsId
 	}
@@ -270,7 +270,7 @@ func TestDHCPOptions(t *testing.T) {
 // VPC endpoints of both kinds.
 func TestVPCEndpoints(t *testing.T) {
 	d := newDesk(t)
-	p, me := d.tier(), d.root(mine)
+	p, me := d.opened(), d.root(mine)
 	table := p.table()
 	service := func(label string) *string { return new("com.amazonaws." + region + "." + label) }
 	d.refuse(me, &ec2api.CreateVpcEndpointRequest{VpcId: &p.vpc, ServiceName: service("nothing")}, "InvalidServiceName", "*")
@@ -309,7 +309,7 @@ func TestVPCEndpoints(t *testing.T) {
 	}
 	d.refuse(me, &ec2api.DescribeVpcEndpointsRequest{VpcEndpointIds: []string{missing}}, "InvalidVpcEndpointId.NotFound", "*")
 	services := ask[ec2api.DescribeVpcEndpointServicesResult](d, me, &ec2api.DescribeVpcEndpointServicesRequest{ServiceNames: []string{*service("s3")}})
-	if len(services.ServiceDetails) != 2 || len(services.ServiceNames) != 1 {
+	if len(services.ServiceDetails) != 2 || len(services.ServiceNames) != 2 {
 		t.Errorf("services %+v", services)
 	}
 	d.done(&ec2api.DeleteRouteTableRequest{RouteTableId: &table})

@@ -197,8 +197,11 @@ func (s *Service) CreateNetworkAcl(ctx context.Context, c *guard.Call, in *ec2ap
 			return err
 		}
 		if known != "" {
-			a, err = find(have, known, errACL)
+			if a, err = find(have, known, errACL); err != nil {
+				return err
+			}
 			out.NetworkAcl, out.ClientToken = new(a.wire()), in.ClientToken
+			out.NetworkAcl.Tags, err = tagsOf(tx, c, a.ID)
 			return err
 		}
 		count := 0

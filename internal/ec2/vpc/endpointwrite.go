@@ -109,8 +109,11 @@ func (s *Service) CreateVpcEndpoint(ctx context.Context, c *guard.Call, in *ec2a
 			return err
 		}
 		if known != "" {
-			e, err = find(have, known, errEndpoint)
+			if e, err = find(have, known, errEndpoint); err != nil {
+				return err
+			}
 			out.VpcEndpoint, out.ClientToken = new(e.wire()), in.ClientToken
+			out.VpcEndpoint.Tags, err = tagsOf(tx, c, e.ID)
 			return err
 		}
 		count := 0

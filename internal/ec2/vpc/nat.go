@@ -189,8 +189,12 @@ func (s *Service) CreateNatGateway(ctx context.Context, c *guard.Call, in *ec2ap
 			return err
 		}
 		if known != "" {
-			n, err = find(have, known, errNAT)
+			if n, err = find(have, known, errNAT); err != nil {
+				return err
+			}
 			out.NatGateway, out.ClientToken = new(n.wire()), in.ClientToken
+			out.NatGateway.State = new("pending")
+			out.NatGateway.Tags, err = tagsOf(tx, c, n.ID)
 			return err
 		}
 		if n, err = s.newNAT(tx, c, n, have, api.Val(in.PrivateIpAddress)); err != nil {

@@ -6,6 +6,7 @@ package vpc
 import (
 	"maps"
 
+	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
@@ -255,4 +256,10 @@ func errInUse(kind, id string) error {
 
 func notFound(code, kind string) func(string) error {
 	return func(id string) error { return apierr.Newf(code, "The %s ID '%s' does not exist", kind, id) }
+}
+
+// tagsOf are the tags of a resource as the answer to the request that made it carries them.
+func tagsOf(tx store.Tx, c *guard.Call, id string) ([]ec2api.Tag, error) {
+	tags, err := idiom.TagsOf(tx, c.Region, c.Account(), id)
+	return idiom.Listed(tags), err
 }

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
@@ -139,9 +138,7 @@ func (s *Service) DescribeVpcEndpointServices(ctx context.Context, c *guard.Call
 		out.ServiceDetails, out.NextToken, err = idiom.Page(c.Operation, items, place, idiom.AnyPage, in.MaxResults, in.NextToken)
 		out.ServiceNames = nil
 		for _, d := range out.ServiceDetails {
-			if name := api.Val(d.ServiceName); !slices.Contains(out.ServiceNames, name) {
-				out.ServiceNames = append(out.ServiceNames, name)
-			}
+			out.ServiceNames = append(out.ServiceNames, *d.ServiceName)
 		}
 		return err
 	})

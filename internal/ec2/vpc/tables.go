@@ -265,7 +265,8 @@ func (s *Service) CreateRouteTable(ctx context.Context, c *guard.Call, in *ec2ap
 				return err
 			}
 			out.RouteTable, out.ClientToken = new(t.wire(view)), in.ClientToken
-			return nil
+			out.RouteTable.Tags, err = tagsOf(tx, c, t.ID)
+			return err
 		}
 		count := 0
 		for _, o := range have {

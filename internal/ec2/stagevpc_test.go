@@ -1,0 +1,42 @@
+package ec2_test
+
+import (
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/testkit"
+)
+
+// ofVPCs are requests that change what a VPC has besides subnets and groups. Each would succeed.
+func (s *stage) ofVPCs() []any {
+	subnet := testkit.Call[ec2api.DescribeSubnetsResult](s.ec2, "DescribeSubnets", &ec2api.DescribeSubnetsRequest{Filters: []ec2api.Filter{filter("default-for-az", "true")}}).Subnets[0]
+	vpc := subnet.VpcId
+	nat := testkit.Call[ec2api.CreateNatGatewayResult](s.ec2, "CreateNatGateway", &ec2api.CreateNatGatewayRequest{SubnetId: subnet.SubnetId, ConnectivityType: new("private")}).NatGateway.NatGatewayId
+	service := new("com.amazonaws." + testkit.Region + ".s3")
+	end := testkit.Call[ec2api.CreateVpcEndpointResult](s.ec2, "CreateVpcEndpoint", &ec2api.CreateVpcEndpointRequest{VpcId: vpc, ServiceName: service}).VpcEndpoint.VpcEndpointId
+	gateway := testkit.Call[ec2api.DescribeInternetGatewaysResult](s.ec2, "DescribeInternetGateways", &ec2api.DescribeInternetGatewaysRequest{}).InternetGateways[0].InternetGatewayId
+	of := []ec2api.Filter{filter("vpc-id", *vpc)}
+	table := testkit.Call[ec2api.DescribeRouteTablesResult](s.ec2, "DescribeRouteTables", &ec2api.DescribeRouteTablesRequest{Filters: of}).RouteTables[0]
+	join := table.Associations[0].RouteTableAssociationId
+	acl := testkit.Call[ec2api.DescribeNetworkAclsResult](s.ec2, "DescribeNetworkAcls", &ec2api.DescribeNetworkAclsRequest{Filters: of}).NetworkAcls[0]
+	options := testkit.Call[ec2api.DescribeDhcpOptionsResult](s.ec2, "DescribeDhcpOptions", &ec2api.DescribeDhcpOptionsRequest{}).DhcpOptions[0].DhcpOptionsId
+	to, number, ten := new("10.0.0.0/8"), new(int32(100)), new("10.0.0.0/8")
+	return []any{
+		&ec2api.CreateInternetGatewayRequest{}, &ec2api.DeleteInternetGatewayRequest{InternetGatewayId: gateway},
+		&ec2api.AttachInternetGatewayRequest{InternetGatewayId: gateway, VpcId: vpc}, &ec2api.DetachInternetGatewayRequest{InternetGatewayId: gateway, VpcId: vpc},
+		&ec2api.CreateRouteTableRequest{VpcId: vpc}, &ec2api.DeleteRouteTableRequest{RouteTableId: table.RouteTableId},
+		&ec2api.CreateRouteRequest{RouteTableId: table.RouteTableId, DestinationCidrBlock: to, GatewayId: gateway},
+		&ec2api.ReplaceRouteRequest{RouteTableId: table.RouteTableId, DestinationCidrBlock: to, GatewayId: gateway},
+		&ec2api.DeleteRouteRequest{RouteTableId: table.RouteTableId, DestinationCidrBlock: to},
+		&ec2api.AssociateRouteTableRequest{RouteTableId: table.RouteTableId, SubnetId: subnet.SubnetId},
+		&ec2api.ReplaceRouteTableAssociationRequest{AssociationId: join, RouteTableId: table.RouteTableId}, &ec2api.DisassociateRouteTableRequest{AssociationId: join},
+		&ec2api.CreateNatGatewayRequest{SubnetId: subnet.SubnetId, ConnectivityType: new("private")}, &ec2api.DeleteNatGatewayRequest{NatGatewayId: nat},
+		&ec2api.CreateNetworkAclRequest{VpcId: vpc}, &ec2api.DeleteNetworkAclRequest{NetworkAclId: acl.NetworkAclId},
+		&ec2api.CreateNetworkAclEntryRequest{NetworkAclId: acl.NetworkAclId, RuleNumber: number, Protocol: new("-1"), RuleAction: new("allow"), Egress: new(true), CidrBlock: ten},
+		&ec2api.ReplaceNetworkAclEntryRequest{NetworkAclId: acl.NetworkAclId, RuleNumber: number, Protocol: new("-1"), RuleAction: new("allow"), Egress: new(true), CidrBlock: ten},
+		&ec2api.DeleteNetworkAclEntryRequest{NetworkAclId: acl.NetworkAclId, RuleNumber: number, Egress: new(true)},
+		&ec2api.ReplaceNetworkAclAssociationRequest{AssociationId: acl.Associations[0].NetworkAclAssociationId, NetworkAclId: acl.NetworkAclId},
+		&ec2api.CreateDhcpOptionsRequest{DhcpConfigurations: []ec2api.NewDhcpConfiguration{{Key: new("domain-name"), Values: []string{"example.com"}}}},
+		&ec2api.DeleteDhcpOptionsRequest{DhcpOptionsId: options}, &ec2api.AssociateDhcpOptionsRequest{DhcpOptionsId: options, VpcId: vpc},
+		&ec2api.CreateVpcEndpointRequest{VpcId: vpc, ServiceName: service}, &ec2api.ModifyVpcEndpointRequest{VpcEndpointId: end},
+		&ec2api.DeleteVpcEndpointsRequest{VpcEndpointIds: []string{*end}},
+	}
+}
