@@ -42,6 +42,7 @@ var gaps = []gap{
 	{noFeature, "autoscaling:TargetCapacityTypes", `
 		autoscaling:CreateAutoScalingGroup/autoScalingGroup autoscaling:UpdateAutoScalingGroup/autoScalingGroup autoscaling:StartInstanceRefresh/autoScalingGroup`},
 	{noFeature, "ec2:CpuOptionsAmdSevSnp", `
+		ec2:AttachNetworkInterface/instance ec2:DetachNetworkInterface/instance
 		ec2:ModifyInstanceCreditSpecification/instance ec2:ModifyInstanceMaintenanceOptions/instance ec2:ModifyInstancePlacement/instance
 		ec2:CreateReplaceRootVolumeTask/instance
 		ec2:AttachVolume/instance ec2:CreateImage/instance ec2:CreateSnapshots/instance ec2:CreateTags/instance
@@ -52,6 +53,7 @@ var gaps = []gap{
 		ec2:GetPasswordData/instance ec2:ModifyInstanceMetadataOptions/instance ec2:MonitorInstances/instance ec2:ReplaceIamInstanceProfileAssociation/instance
 		ec2:ResetInstanceAttribute/instance ec2:UnmonitorInstances/instance`},
 	{noFeature, "ec2:InstanceBandwidthWeighting", `
+		ec2:AttachNetworkInterface/instance ec2:DetachNetworkInterface/instance
 		ec2:ModifyInstanceCreditSpecification/instance ec2:ModifyInstanceMaintenanceOptions/instance ec2:ModifyInstancePlacement/instance
 		ec2:CreateReplaceRootVolumeTask/instance
 		ec2:AttachVolume/instance ec2:CreateImage/instance ec2:CreateSnapshots/instance ec2:CreateTags/instance
@@ -62,6 +64,7 @@ var gaps = []gap{
 		ec2:GetPasswordData/instance ec2:ModifyInstanceMetadataOptions/instance ec2:MonitorInstances/instance ec2:ReplaceIamInstanceProfileAssociation/instance
 		ec2:ResetInstanceAttribute/instance ec2:UnmonitorInstances/instance`},
 	{noFeature, "ec2:ManagedResourceOperator", `
+		ec2:AttachNetworkInterface/instance ec2:DetachNetworkInterface/instance
 		ec2:ModifyInstanceCreditSpecification/instance ec2:ModifyInstanceMaintenanceOptions/instance ec2:ModifyInstancePlacement/instance
 		ec2:CreateReplaceRootVolumeTask/instance
 		ec2:CopyVolumes/volume ec2:EnableVolumeIO/volume ec2:ModifyVolume/volume ec2:ModifyVolumeAttribute/volume
@@ -78,6 +81,7 @@ var gaps = []gap{
 		ec2:MonitorInstances/instance ec2:ReplaceIamInstanceProfileAssociation/instance ec2:ResetInstanceAttribute/instance
 		ec2:UnmonitorInstances/instance`},
 	{noFeature, "ec2:ProductCode", `
+		ec2:AttachNetworkInterface/instance ec2:DetachNetworkInterface/instance
 		ec2:ModifyInstanceCreditSpecification/instance ec2:ModifyInstanceMaintenanceOptions/instance ec2:ModifyInstancePlacement/instance
 		ec2:CreateReplaceRootVolumeTask/instance
 		ec2:AttachVolume/instance ec2:CopySnapshot/snapshot ec2:CreateImage/instance ec2:CreateTags/instance
@@ -126,6 +130,7 @@ var gaps = []gap{
 		ec2:DescribeVolumeAttribute/volume ec2:DetachVolume/volume`},
 	{notYet, "ec2:DhcpOptionsID", "ec2:CreateDhcpOptions/dhcp-options"},
 	{notYet, "ec2:InternetGatewayID", "ec2:CreateInternetGateway/internet-gateway"},
+	{notYet, "ec2:NetworkInterfaceID", "ec2:CreateNetworkInterface/network-interface"},
 	{notYet, "ec2:NetworkAclID", "ec2:CreateNetworkAcl/network-acl"},
 	{notYet, "ec2:RouteTableID", "ec2:CreateRouteTable/route-table"},
 	{notYet, "ec2:ImageID", "ec2:CreateImage/image ec2:RegisterImage/image"},
@@ -143,7 +148,7 @@ var gaps = []gap{
 	{notYet, "ec2:VpcID", "ec2:CreateVpc/vpc"},
 	{localSnapshots, "ec2:AvailabilityZone", "ec2:DeleteSnapshot/snapshot ec2:ModifySnapshotAttribute/snapshot"},
 	{noText, "ec2:Attribute/${AttributeName}", `
-		ec2:ModifySnapshotAttribute/snapshot ec2:ResetImageAttribute/image ec2:ResetSnapshotAttribute/snapshot`},
+		ec2:DescribeNetworkInterfaceAttribute/network-interface ec2:ResetNetworkInterfaceAttribute/network-interface ec2:ModifySnapshotAttribute/snapshot ec2:ResetImageAttribute/image ec2:ResetSnapshotAttribute/snapshot`},
 	{noPolicy, "organizations:PolicyType", `
 		organizations:ListTagsForResource/account organizations:ListTagsForResource/organizationalunit
 		organizations:ListTagsForResource/resourcepolicy organizations:ListTagsForResource/root

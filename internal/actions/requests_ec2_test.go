@@ -58,6 +58,7 @@ func driveEC2(s *testkit.Server, c caller) {
 	driveSettings(c, key)
 	driveNetwork(s, c, instance)
 	driveVPC(c)
+	drivePlug(c, instance)
 	driveSettled(c, instance)
 	driveSpot(s, c, own, subnet, group, key)
 	c.do("ec2:TerminateInstances", in{"InstanceIds": instance})

@@ -58,6 +58,8 @@ func driveNetwork(s *testkit.Server, c caller, instance string) {
 	c.do("ec2:DisassociateAddress", in{"AssociationId": c.do("ec2:AssociateAddress", in{"AllocationId": address, "InstanceId": instance}).str("AssociationId")})
 	c.do("ec2:AssociateAddress", in{"AllocationId": address, "InstanceId": instance})
 	c.do("ec2:DescribeAddressesAttribute", in{"AllocationIds": []string{address}})
+	c.do("ec2:DisassociateAddress", in{"PublicIp": c.do("ec2:DescribeAddresses", in{"AllocationIds": []string{address}}).str("Addresses.0.PublicIp")})
+	driveFaces(c, subnet, group, address)
 	c.do("ec2:ReleaseAddress", in{"AllocationId": address})
 	c.do("ec2:DeleteSecurityGroup", in{"GroupId": group})
 	c.do("ec2:DeleteSubnet", in{"SubnetId": subnet})

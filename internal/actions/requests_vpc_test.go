@@ -94,3 +94,25 @@ func driveEndpoints(c caller, vpc, subnet, group string) {
 	c.do("ec2:DeleteVpcEndpoints", in{"VpcEndpointIds": []string{gateway, face}})
 	c.do("ec2:DeleteRouteTable", in{"RouteTableId": table})
 }
+
+// driveFaces: a network interface of its own, for an instance of another VPC in vain.
+func driveFaces(c caller, subnet, group, address string) {
+	id := c.do("ec2:CreateNetworkInterface", in{"SubnetId": subnet, "Groups": group, "TagSpecifications": specifications("network-interface")}).str("NetworkInterface.NetworkInterfaceId")
+	retag(c, id)
+	c.do("ec2:DescribeNetworkInterfaceAttribute", in{"NetworkInterfaceId": id, "Attribute": "description"})
+	c.do("ec2:ResetNetworkInterfaceAttribute", in{"NetworkInterfaceId": id, "SourceDestCheck": "sourceDestCheck"})
+	c.do("ec2:AssignPrivateIpAddresses", in{"NetworkInterfaceId": id, "PrivateIpAddresses": "10.0.1.99"})
+	c.do("ec2:UnassignPrivateIpAddresses", in{"NetworkInterfaceId": id, "PrivateIpAddresses": "10.0.1.99"})
+	association := c.do("ec2:AssociateAddress", in{"AllocationId": address, "NetworkInterfaceId": id}).str("AssociationId")
+	c.do("ec2:DisassociateAddress", in{"AssociationId": association})
+	c.do("ec2:DeleteNetworkInterface", in{"NetworkInterfaceId": id})
+}
+
+// drivePlug: a network interface is attached to an instance and detached.
+func drivePlug(c caller, instance string) {
+	subnet := c.do("ec2:DescribeInstances", in{"InstanceIds": []string{instance}}).str("Reservations.0.Instances.0.SubnetId")
+	id := c.do("ec2:CreateNetworkInterface", in{"SubnetId": subnet, "TagSpecifications": specifications("network-interface")}).str("NetworkInterface.NetworkInterfaceId")
+	plug := c.do("ec2:AttachNetworkInterface", in{"NetworkInterfaceId": id, "InstanceId": instance, "DeviceIndex": 1}).str("AttachmentId")
+	c.do("ec2:DetachNetworkInterface", in{"AttachmentId": plug})
+	c.do("ec2:DeleteNetworkInterface", in{"NetworkInterfaceId": id})
+}

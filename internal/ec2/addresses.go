@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"slices"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
@@ -205,6 +206,9 @@ func (s *Service) ReleaseAddress(ctx context.Context, c *guard.Call, in *ec2api.
 		if err := dryRun(in.DryRun); err != nil {
 			return err
 		}
+		if e.Interface != "" {
+			return apierr.Newf("InvalidIPAddress.InUse", "Address %s is in use.", e.IP)
+		}
 		if e.Instance != "" {
 			i, _, err := instanceTable.Get(tx, c.Region, c.Account(), e.Instance)
 			if err != nil {
@@ -247,7 +251,7 @@ func (s *Service) AssociateAddress(ctx context.Context, c *guard.Call, in *ec2ap
 		if missing != nil && e.ID == "" {
 			return missing
 		}
-		i, err := s.addressee(tx, c, in)
+		f, err := s.addressee(tx, c, in)
 		if err != nil {
 			return err
 		}
@@ -255,11 +259,11 @@ func (s *Service) AssociateAddress(ctx context.Context, c *guard.Call, in *ec2ap
 		if err != nil {
 			return err
 		}
-		tags, err := tagsOf(tx, c.Region, c.Account(), i.ID)
+		to, err := s.holderPart(tx, c, &f)
 		if err != nil {
 			return err
 		}
-		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: []authz.Part{p, s.instancePart(c, "ec2:AssociateAddress", &i, tags)}}); err != nil {
+		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: []authz.Part{p, to}}); err != nil {
 			return err
 		}
 		if missing != nil {
@@ -268,65 +272,121 @@ func (s *Service) AssociateAddress(ctx context.Context, c *guard.Call, in *ec2ap
 		if err := dryRun(in.DryRun); err != nil {
 			return err
 		}
+		i, private := f.instance, api.Val(in.PrivateIpAddress)
 		switch {
-		case i.State != running && i.State != stopped && i.State != pending && i.State != stopping:
+		case i != nil && i.State != running && i.State != stopped && i.State != pending && i.State != stopping:
 			return apierr.Newf("InvalidInstanceID", "The instance '%s' is not in a valid state for this operation.", i.ID)
-		case api.Val(in.PrivateIpAddress) != "" && *in.PrivateIpAddress != i.Address:
-			return invalidValue("The private IP address '%s' is not assigned to the interface", *in.PrivateIpAddress)
-		case e.Instance == i.ID:
+		case f.managed():
+			return errManagedFace()
+		case slices.Contains(f.Secondary, private):
+			return apierr.New("UnsupportedOperation", "This server does not support Elastic IP addresses of secondary private addresses.")
+		case private != "" && private != f.Address:
+			return invalidValue("The private IP address '%s' is not assigned to the interface", private)
+		case f.PublicBy == e.ID:
 			id = e.Association
 			return nil
-		case e.Instance != "" && in.AllowReassociation != nil && !*in.AllowReassociation:
+		case e.Association != "" && in.AllowReassociation != nil && !*in.AllowReassociation:
 			return apierr.Newf("Resource.AlreadyAssociated", "resource %s is already associated with associate-id %s", e.ID, e.Association)
 		}
-		return s.plugAddress(tx, c, e, i, id)
+		return s.plugAddress(tx, c, e, f, id)
 	})
 	return &ec2api.AssociateAddressResult{AssociationId: &id}, err
 }
 
-// plugAddress moves an address to an instance, in place of the one that it has.
-func (s *Service) plugAddress(tx store.Tx, c *guard.Call, e elasticRecord, i instanceRecord, id string) error {
-	if e.Instance != "" {
-		old, ok, err := instanceTable.Get(tx, c.Region, c.Account(), e.Instance)
-		if err != nil {
+// holder is the network interface that has an address; ok is false if none has.
+func (s *Service) holder(tx store.Tx, c *guard.Call, e *elasticRecord) (f heldFace, ok bool, err error) {
+	switch {
+	case e.Interface != "":
+		f, err = lookupFace(tx, c, e.Interface)
+		return f, err == nil, err
+	case e.Instance != "":
+		i, ok, err := instanceTable.Get(tx, c.Region, c.Account(), e.Instance)
+		if err != nil || !ok {
+			return f, false, err
+		}
+		return heldFace{i.first(), &i}, true, nil
+	}
+	return f, false, nil
+}
+
+// holderPart is the evaluation of the call's action on what has an address or is to have it: the instance, or the
+// network interface without one.
+func (s *Service) holderPart(tx store.Tx, c *guard.Call, f *heldFace) (authz.Part, error) {
+	if f.instance == nil {
+		tags, err := tagsOf(tx, c.Region, c.Account(), f.ID)
+		p := s.part(c, "ec2:"+c.Operation, "network-interface/"+f.ID, tags)
+		f.describe(&p)
+		return p, err
+	}
+	tags, err := tagsOf(tx, c.Region, c.Account(), f.instance.ID)
+	return s.instancePart(c, "ec2:"+c.Operation, f.instance, tags), err
+}
+
+// unplug takes the Elastic IP address of a network interface away.
+func (f *heldFace) unplug(tx store.Tx) error {
+	if f.instance != nil && f.ID == f.instance.ENI {
+		return unplugAddress(tx, f.instance)
+	}
+	f.PublicIP, f.PublicBy = "", ""
+	return f.put(tx)
+}
+
+// plugAddress moves an address to a network interface, in place of the one that it has.
+func (s *Service) plugAddress(tx store.Tx, c *guard.Call, e elasticRecord, f heldFace, id string) error {
+	old, ok, err := s.holder(tx, c, &e)
+	if err != nil {
+		return err
+	}
+	if ok {
+		if old.managed() {
+			return apierr.New("AuthFailure", "You do not have permission to access the specified resource.")
+		}
+		if err := old.unplug(tx); err != nil {
 			return err
 		}
-		if ok {
-			if err := unplugAddress(tx, &old); err != nil {
+		if old.instance != nil && f.instance != nil && old.instance.ID == f.instance.ID { // as it is now
+			if f, err = lookupFace(tx, c, f.ID); err != nil {
 				return err
 			}
 		}
 	}
-	if i.PublicBy != "" {
-		other, ok, err := elasticTable.Get(tx, c.Region, c.Account(), i.PublicBy)
+	if f.PublicBy != "" {
+		other, ok, err := elasticTable.Get(tx, c.Region, c.Account(), f.PublicBy)
 		if err != nil {
 			return err
 		}
 		if ok {
-			other.Instance, other.Association = "", ""
+			other.Instance, other.Interface, other.Association = "", "", ""
 			if err := elasticTable.Put(tx, other, other.Region, other.Account, other.ID); err != nil {
 				return err
 			}
 		}
 	}
-	e.Instance, e.Association = i.ID, id
-	i.PublicIP, i.PublicBy = e.IP, e.ID
-	if err := putInstance(tx, i); err != nil {
+	e.Instance, e.Interface, e.Association = "", f.ID, id
+	if f.instance != nil && f.ID == f.instance.ENI {
+		e.Instance, e.Interface = f.instance.ID, ""
+	}
+	f.PublicIP, f.PublicBy = e.IP, e.ID
+	if err := f.put(tx); err != nil {
 		return err
 	}
 	return elasticTable.Put(tx, e, e.Region, e.Account, e.ID)
 }
 
-// addressee is the instance that is to have an address.
-func (s *Service) addressee(tx store.Tx, c *guard.Call, in *ec2api.AssociateAddressRequest) (instanceRecord, error) {
-	if id := api.Val(in.InstanceId); id != "" {
-		found, err := s.lookupInstances(tx, c, []string{id})
-		if err != nil {
-			return instanceRecord{}, err
-		}
-		return found[0], nil
+// addressee is the network interface that is to have an address: the one that is named, or that of the instance.
+func (s *Service) addressee(tx store.Tx, c *guard.Call, in *ec2api.AssociateAddressRequest) (heldFace, error) {
+	if id := api.Val(in.NetworkInterfaceId); id != "" {
+		return lookupFace(tx, c, id)
 	}
-	return s.interfaceOwner(tx, c, *in.NetworkInterfaceId)
+	found, err := s.lookupInstances(tx, c, []string{*in.InstanceId})
+	if err != nil {
+		return heldFace{}, err
+	}
+	if len(found[0].Faces) > 0 {
+		return heldFace{}, apierr.Newf("InvalidInstanceID", "There are multiple interfaces attached to instance '%s'. Please specify an interface ID "+
+			"for the operation instead.", *in.InstanceId)
+	}
+	return heldFace{found[0].first(), &found[0]}, nil
 }
 
 var elasticFields = fields[ec2api.Address]{
@@ -357,6 +417,13 @@ func (s *Service) DescribeAddresses(ctx context.Context, c *guard.Call, in *ec2a
 			if i, ok := instances[e.Instance]; ok {
 				a.InstanceId, a.AssociationId, a.NetworkInterfaceId, a.NetworkInterfaceOwnerId = &i.ID, &e.Association, &i.ENI, &i.Account
 				a.PrivateIpAddress = &i.Address
+			} else if f, ok, err := s.holder(tx, c, &e); err != nil {
+				return err
+			} else if ok {
+				a.AssociationId, a.NetworkInterfaceId, a.NetworkInterfaceOwnerId, a.PrivateIpAddress = &e.Association, &f.ID, &f.Account, &f.Address
+				if f.instance != nil {
+					a.InstanceId = &f.instance.ID
+				}
 			}
 			items = append(items, a)
 		}

@@ -45,6 +45,15 @@ func (s *Service) allowRun(tx store.Tx, c *guard.Call, pl *launchPlan, j *job) e
 	pl.subnet.describe(&sub)
 	add(sub, pl.subnetByTemplate)
 
+	if pl.faces.first != nil || len(pl.faces.others) > 0 {
+		more, err := s.faceParts(tx, c, pl)
+		if err != nil {
+			return err
+		}
+		for _, p := range more {
+			add(p, pl.subnetByTemplate)
+		}
+	}
 	eni := s.part(c, action, "network-interface/*", nil)
 	eni.Context.Set("ec2:subnet", arn.EC2(c.Region, c.Account(), "subnet/"+pl.subnet.ID))
 	eni.Context.Set("ec2:vpc", vpcARN(c.Region, c.Account(), pl.subnet.VPC))
@@ -53,7 +62,9 @@ func (s *Service) allowRun(tx store.Tx, c *guard.Call, pl *launchPlan, j *job) e
 		eni.Context.SetBool("ec2:associatepublicipaddress", *pl.public)
 	}
 	addRequestTags(&eni, pl.tags["network-interface"])
-	add(eni, pl.subnetByTemplate)
+	if pl.faces.first == nil {
+		add(eni, pl.subnetByTemplate)
+	}
 
 	for _, g := range pl.groups {
 		p := s.part(c, action, "security-group/"+g.ID, tags[g.ID])

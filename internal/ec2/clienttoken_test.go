@@ -41,6 +41,8 @@ func TestClientTokens(t *testing.T) {
 		{credits("standard"), credits("unlimited"), func() any { return new(ec2api.ModifyInstanceCreditSpecificationResult) }},
 		{s.newSpot(), otherSpot, func() any { return new(ec2api.RequestSpotInstancesResult) }},
 		{s.run(), otherRun, func() any { return new(ec2api.Reservation) }},
+		{&ec2api.CreateNetworkInterfaceRequest{SubnetId: &s.subnet}, &ec2api.CreateNetworkInterfaceRequest{SubnetId: &s.subnet, Description: new("other")},
+			func() any { return new(ec2api.CreateNetworkInterfaceResult) }},
 		{&ec2api.CreateRouteTableRequest{VpcId: &s.vpc}, &ec2api.CreateRouteTableRequest{VpcId: &s.vpc, TagSpecifications: specs("route-table")},
 			func() any { return new(ec2api.CreateRouteTableResult) }},
 		{&ec2api.CreateNetworkAclRequest{VpcId: &s.vpc}, &ec2api.CreateNetworkAclRequest{VpcId: &s.vpc, TagSpecifications: specs("network-acl")},

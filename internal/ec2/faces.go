@@ -169,6 +169,11 @@ func lookupFace(tx store.Tx, c *guard.Call, id string) (heldFace, error) {
 // describe puts a network interface's condition keys into a part.
 func (f *faceRecord) describe(p *authz.Part) {
 	p.Context.Set("ec2:networkinterfaceid", f.ID)
+	f.place(p)
+}
+
+// place is what of describe is known before the interface is made.
+func (f *faceRecord) place(p *authz.Part) {
 	p.Context.Set("ec2:subnet", arn.EC2(f.Region, f.Account, "subnet/"+f.Subnet))
 	p.Context.Set("ec2:vpc", vpcARN(f.Region, f.Account, f.VPC))
 	p.Context.Set("ec2:availabilityzone", f.Zone)

@@ -39,7 +39,7 @@ func fromTemplate(d *ec2api.RequestLaunchTemplateData) *ec2api.RunInstancesReque
 	for _, n := range d.NetworkInterfaces {
 		in.NetworkInterfaces = append(in.NetworkInterfaces, ec2api.InstanceNetworkInterfaceSpecification{
 			AssociatePublicIpAddress: n.AssociatePublicIpAddress, DeleteOnTermination: n.DeleteOnTermination, Description: n.Description,
-			DeviceIndex: n.DeviceIndex, Groups: n.Groups, NetworkInterfaceId: n.NetworkInterfaceId, PrivateIpAddress: n.PrivateIpAddress,
+			DeviceIndex: n.DeviceIndex, PrivateIpAddresses: n.PrivateIpAddresses, SecondaryPrivateIpAddressCount: n.SecondaryPrivateIpAddressCount, Groups: n.Groups, NetworkInterfaceId: n.NetworkInterfaceId, PrivateIpAddress: n.PrivateIpAddress,
 			SubnetId: n.SubnetId, Ipv6AddressCount: n.Ipv6AddressCount,
 		})
 	}
@@ -162,6 +162,11 @@ func (m *merged) mergeNetwork(template *ec2api.RunInstancesRequest) {
 	if len(template.NetworkInterfaces) == 0 {
 		return
 	}
+	if n := template.NetworkInterfaces[0]; len(template.NetworkInterfaces) > 1 || n.NetworkInterfaceId != nil || len(n.PrivateIpAddresses) > 0 ||
+		api.Val(n.SecondaryPrivateIpAddressCount) > 0 || api.Val(n.Description) != "" || n.DeleteOnTermination != nil && !*n.DeleteOnTermination {
+		m.takeFaces(template)
+		return
+	}
 	// A subnet of the request goes before that of the template's interface: this is how a group
 	// places instances of a template that describes an interface.
 	n := template.NetworkInterfaces[0]
@@ -171,6 +176,26 @@ func (m *merged) mergeNetwork(template *ec2api.RunInstancesRequest) {
 	}
 	over(&m.PrivateIpAddress, n.PrivateIpAddress)
 	m.public = n.AssociatePublicIpAddress
+}
+
+// takeFaces takes all network interfaces of a template. A subnet and security groups of the request are those of the first.
+func (m *merged) takeFaces(template *ec2api.RunInstancesRequest) {
+	m.NetworkInterfaces = slices.Clone(template.NetworkInterfaces)
+	at := slices.IndexFunc(m.NetworkInterfaces, func(n ec2api.InstanceNetworkInterfaceSpecification) bool { return api.Val(n.DeviceIndex) == 0 })
+	if at < 0 {
+		return
+	}
+	first := &m.NetworkInterfaces[at]
+	m.subnetByTemplate = m.SubnetId == nil
+	if m.SubnetId != nil {
+		first.SubnetId, m.SubnetId = m.SubnetId, nil
+	}
+	if len(first.Groups) > 0 && !m.groupsByTemplate && len(m.SecurityGroupIds) > 0 || len(first.Groups) == 0 {
+		first.Groups = m.SecurityGroupIds
+	} else {
+		m.groupsByTemplate = true
+	}
+	m.SecurityGroupIds = nil
 }
 
 // mergeMappings puts the mappings of the template before those of the request; the request's

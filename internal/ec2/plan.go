@@ -30,6 +30,7 @@ type launchPlan struct {
 	image        imageRecord
 	kind         instanceType
 	subnet       subnet
+	faces        plannedFaces
 	groups       []group
 	key          *keyRecord       // nil: none
 	placement    *placementRecord // nil: none
@@ -153,8 +154,8 @@ func (m *merged) unsupported() error {
 		return no("instances of the market type " + *m.InstanceMarketOptions.MarketType)
 	case api.Val(m.Ipv6AddressCount) > 0 || len(m.Ipv6Addresses) > 0:
 		return no("IPv6 addresses")
-	case len(m.NetworkInterfaces) > 1 || len(m.SecondaryInterfaces) > 0:
-		return no("more than one network interface")
+	case len(m.SecondaryInterfaces) > 0:
+		return no("secondary interfaces")
 	case len(m.LicenseSpecifications) > 0 || len(m.ElasticGpuSpecification) > 0 || len(m.ElasticInferenceAccelerators) > 0:
 		return no("licenses and accelerators")
 	case api.Val(m.KernelId) != "" || api.Val(m.RamdiskId) != "":
@@ -195,19 +196,12 @@ func (pl *launchPlan) chooseType() error {
 // place finds the subnet and the security groups.
 func (s *Service) place(tx store.Tx, c *guard.Call, pl *launchPlan) (err error) {
 	subnetID, groupIDs := api.Val(pl.SubnetId), pl.SecurityGroupIds
-	if len(pl.NetworkInterfaces) == 1 {
-		n := pl.NetworkInterfaces[0]
-		switch {
-		case subnetID != "":
-			return apierr.New("InvalidParameterCombination", "Network interfaces and an instance-level subnet ID may not be specified on the same request")
-		case len(groupIDs)+len(pl.SecurityGroups) > 0:
+	if len(pl.NetworkInterfaces) > 0 {
+		if len(groupIDs)+len(pl.SecurityGroups) > 0 {
 			return apierr.New("InvalidParameterCombination", "Network interfaces and an instance-level security groups may not be specified on the same request")
-		case api.Val(n.NetworkInterfaceId) != "":
-			return apierr.Newf("InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '%s' does not exist", *n.NetworkInterfaceId)
 		}
-		subnetID, groupIDs, pl.public = api.Val(n.SubnetId), n.Groups, n.AssociatePublicIpAddress
-		if n.PrivateIpAddress != nil {
-			pl.PrivateIpAddress = n.PrivateIpAddress
+		if subnetID, groupIDs, err = s.planFaces(tx, c, pl); err != nil {
+			return err
 		}
 	}
 	zone := ""
@@ -230,11 +224,18 @@ func (s *Service) place(tx store.Tx, c *guard.Call, pl *launchPlan) (err error) 
 	if err != nil {
 		return err
 	}
-	if err := pl.checkAddress(); err != nil {
-		return err
+	if pl.faces.first == nil {
+		if err := pl.checkAddress(); err != nil {
+			return err
+		}
+		if err := pl.fit(tx, c); err != nil {
+			return err
+		}
 	}
-	if err := pl.fit(tx, c); err != nil {
-		return err
+	for _, o := range pl.faces.others {
+		if o.Zone != pl.subnet.Zone {
+			return apierr.New("InvalidParameterCombination", "Network interfaces must all be in the same availability zone")
+		}
 	}
 	return s.guardedBy(tx, c, pl, groupIDs)
 }

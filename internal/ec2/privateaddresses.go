@@ -96,6 +96,9 @@ func (pl *launchPlan) fit(tx store.Tx, c *guard.Call) error {
 // takeAddresses gives the instances of a launch their private addresses, and their public ones if they have some.
 func (s *Service) takeAddresses(tx store.Tx, c *guard.Call, pl *launchPlan, made []draftLaunch) error {
 	n := pl.subnet
+	if pl.faces.first != nil || len(pl.faces.others) > 0 || len(pl.faces.asked.more)+pl.faces.asked.count > 0 {
+		return pl.faces.take(tx, c, pl, made)
+	}
 	given := api.Val(pl.PrivateIpAddress)
 	need := len(made)
 	if given != "" {
@@ -127,38 +130,6 @@ func (s *Service) takeAddresses(tx store.Tx, c *guard.Call, pl *launchPlan, made
 		r.Next++
 	}
 	return addressTable.Put(tx, r, c.Region, c.Account(), n.ID)
-}
-
-// takeAddress takes an address of a subnet for a network interface: the one that is given, or a free one.
-func takeAddress(tx store.Tx, c *guard.Call, n subnet, given string) (string, error) {
-	if err := n.check(given); err != nil {
-		return "", err
-	}
-	need := 1
-	if given != "" {
-		need = n.hosts() + 1 // it may have come back
-	}
-	r, err := addressesOf(tx, c, n, need)
-	if err != nil {
-		return "", err
-	}
-	if given != "" {
-		host, _ := n.hostOf(given)
-		if r.used(host) {
-			return "", apierr.Newf("InvalidIPAddress.InUse", "Address %s is in use.", given)
-		}
-		r.take(host)
-		return given, addressTable.Put(tx, r, c.Region, c.Account(), n.ID)
-	}
-	if r.free(n.hosts()) < 1 {
-		return "", errFullSubnet(n)
-	}
-	for r.Next %= n.hosts(); r.used(r.Next); r.Next = (r.Next + 1) % n.hosts() {
-	}
-	given = n.address(r.Next)
-	r.take(r.Next)
-	r.Next++
-	return given, addressTable.Put(tx, r, c.Region, c.Account(), n.ID)
 }
 
 // check refuses an address that interfaces of a subnet cannot have; "" is none.

@@ -19,6 +19,9 @@ import (
 // says, or else as the subnet does.
 // Source: EC2 User Guide, "Amazon EC2 instance IP addressing", "Public IPv4 addresses".
 func (pl *launchPlan) opensPublic() bool {
+	if pl.faces.first != nil || len(pl.faces.others) > 0 {
+		return false
+	}
 	if pl.public != nil {
 		return *pl.public
 	}
@@ -82,7 +85,7 @@ func (s *Service) DisassociateAddress(ctx context.Context, c *guard.Call, in *ec
 		return apierr.New("InvalidParameterCombination", "You may specify public IP or association id, but not both in the same call")
 	}
 	return s.g.Update(ctx, c, func(tx store.Tx) error {
-		all, instances, err := s.addresses(tx, c)
+		all, _, err := s.addresses(tx, c)
 		if err != nil {
 			return err
 		}
@@ -105,13 +108,16 @@ func (s *Service) DisassociateAddress(ctx context.Context, c *guard.Call, in *ec
 			return err
 		}
 		parts := []authz.Part{p}
-		i, held := instances[e.Instance]
+		f, held, err := s.holder(tx, c, &e)
+		if err != nil {
+			return err
+		}
 		if held {
-			tags, err := tagsOf(tx, c.Region, c.Account(), i.ID)
+			from, err := s.holderPart(tx, c, &f)
 			if err != nil {
 				return err
 			}
-			parts = append(parts, s.instancePart(c, "ec2:DisassociateAddress", &i, tags))
+			parts = append(parts, from)
 		}
 		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: parts}); err != nil {
 			return err
@@ -119,10 +125,13 @@ func (s *Service) DisassociateAddress(ctx context.Context, c *guard.Call, in *ec
 		if err := dryRun(in.DryRun); err != nil || !held {
 			return err
 		}
-		if err := unplugAddress(tx, &i); err != nil {
+		if f.managed() {
+			return apierr.New("AuthFailure", "You do not have permission to access the specified resource.")
+		}
+		if err := f.unplug(tx); err != nil {
 			return err
 		}
-		e.Instance, e.Association = "", ""
+		e.Instance, e.Interface, e.Association = "", "", ""
 		return elasticTable.Put(tx, e, e.Region, e.Account, e.ID)
 	})
 }

@@ -205,6 +205,12 @@ func (s *Service) newInstance(c *guard.Call, pl *launchPlan, n int) instanceReco
 		Profile: pl.profile, MAC: randomMAC(), ENI: randomID("eni"), ENIPlug: randomID("eni-attach"), Options: pl.options,
 		AutoPublic: pl.opensPublic(),
 	}
+	if x := pl.faces.extra; x.Description != "" || x.Keep || len(x.Secondary) > 0 {
+		i.Face = &x
+	}
+	if f := pl.faces.first; f != nil {
+		i.ENI, i.MAC, i.Options.NoSourceCheck, i.PublicIP, i.PublicBy = f.ID, f.MAC, f.NoSourceCheck, f.PublicIP, f.PublicBy
+	}
 	for _, g := range pl.groups {
 		i.Groups, i.GroupsBy = append(i.Groups, g.ID), append(i.GroupsBy, g.Name)
 	}
@@ -249,7 +255,7 @@ func (s *Service) putLaunches(tx store.Tx, c *guard.Call, pl *launchPlan, in *ec
 		if err := putTags(tx, c.Region, c.Account(), m.instance.ID, m.tags); err != nil {
 			return err
 		}
-		if err := putTags(tx, c.Region, c.Account(), m.instance.ENI, pl.tags["network-interface"]); err != nil {
+		if err := pl.putFaces(tx, c, &m.instance); err != nil {
 			return err
 		}
 		if err := s.putJob(tx, m.job); err != nil {

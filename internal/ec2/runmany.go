@@ -194,7 +194,11 @@ func dropLaunch(tx store.Tx, region, account, id string) error {
 			return err
 		}
 	}
-	for _, tagged := range []string{id, i.ENI} {
+	tagged := []string{id}
+	for _, f := range i.faces() {
+		tagged = append(tagged, f.ID)
+	}
+	for _, tagged := range tagged {
 		if err := dropTags(tx, region, account, tagged); err != nil {
 			return err
 		}

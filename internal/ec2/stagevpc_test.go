@@ -19,7 +19,14 @@ func (s *stage) ofVPCs() []any {
 	acl := testkit.Call[ec2api.DescribeNetworkAclsResult](s.ec2, "DescribeNetworkAcls", &ec2api.DescribeNetworkAclsRequest{Filters: of}).NetworkAcls[0]
 	options := testkit.Call[ec2api.DescribeDhcpOptionsResult](s.ec2, "DescribeDhcpOptions", &ec2api.DescribeDhcpOptionsRequest{}).DhcpOptions[0].DhcpOptionsId
 	to, number, ten := new("10.0.0.0/8"), new(int32(100)), new("10.0.0.0/8")
+	face := testkit.Call[ec2api.CreateNetworkInterfaceResult](s.ec2, "CreateNetworkInterface", &ec2api.CreateNetworkInterfaceRequest{SubnetId: subnet.SubnetId}).NetworkInterface.NetworkInterfaceId
+	plug := testkit.Call[ec2api.DescribeNetworkInterfacesResult](s.ec2, "DescribeNetworkInterfaces", &ec2api.DescribeNetworkInterfacesRequest{
+		Filters: []ec2api.Filter{filter("attachment.instance-id", s.stopped)},
+	}).NetworkInterfaces[0].Attachment.AttachmentId
 	return []any{
+		&ec2api.CreateNetworkInterfaceRequest{SubnetId: subnet.SubnetId}, &ec2api.DeleteNetworkInterfaceRequest{NetworkInterfaceId: face},
+		&ec2api.AttachNetworkInterfaceRequest{NetworkInterfaceId: face, InstanceId: &s.stopped, DeviceIndex: new(int32(1))}, &ec2api.DetachNetworkInterfaceRequest{AttachmentId: plug},
+		&ec2api.ResetNetworkInterfaceAttributeRequest{NetworkInterfaceId: face, SourceDestCheck: new("sourceDestCheck")},
 		&ec2api.CreateInternetGatewayRequest{}, &ec2api.DeleteInternetGatewayRequest{InternetGatewayId: gateway},
 		&ec2api.AttachInternetGatewayRequest{InternetGatewayId: gateway, VpcId: vpc}, &ec2api.DetachInternetGatewayRequest{InternetGatewayId: gateway, VpcId: vpc},
 		&ec2api.CreateRouteTableRequest{VpcId: vpc}, &ec2api.DeleteRouteTableRequest{RouteTableId: table.RouteTableId},

@@ -74,7 +74,7 @@ func (i *instanceRecord) asTemplate() *ec2api.ResponseLaunchTemplateData {
 			AvailabilityZone: &i.Zone, GroupName: &o.Placement, Tenancy: &o.Tenancy,
 		},
 		NetworkInterfaces: []ec2api.LaunchTemplateInstanceNetworkInterfaceSpecification{{
-			DeviceIndex: new(int32(0)), SubnetId: &i.Subnet, Groups: i.Groups, DeleteOnTermination: new(true), Description: new(""),
+			DeviceIndex: new(int32(0)), SubnetId: &i.Subnet, Groups: i.Groups, DeleteOnTermination: new(i.first().Plug.Delete), Description: new(i.first().Description),
 			InterfaceType: new("interface"), NetworkCardIndex: new(int32(0)),
 		}},
 		CpuOptions: &ec2api.LaunchTemplateCpuOptions{CoreCount: &o.CoreCount, ThreadsPerCore: &o.ThreadsPerCore, AmdSevSnp: api.Opt(o.SevSnp)},

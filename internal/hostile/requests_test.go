@@ -69,7 +69,7 @@ func plausible(v reflect.Value, known map[string]string) {
 // attributes are good values of the member Attribute.
 var attributes = map[string]string{
 	"DescribeImageAttribute": "launchPermission", "DescribeInstanceAttribute": "userData", "DescribeSnapshotAttribute": "createVolumePermission",
-	"DescribeVolumeAttribute": "autoEnableIO", "DescribeVpcAttribute": "enableDnsSupport", "ResetImageAttribute": "launchPermission",
+	"DescribeVolumeAttribute": "autoEnableIO", "DescribeVpcAttribute": "enableDnsSupport", "ResetImageAttribute": "launchPermission", "DescribeNetworkInterfaceAttribute": "description",
 	"ResetSnapshotAttribute": "createVolumePermission",
 }
 
@@ -159,6 +159,14 @@ func special(in any, known map[string]string) {
 		*r = ec2api.ModifyInstanceMaintenanceOptionsRequest{InstanceId: instance, AutoRecovery: new("default")}
 	case *ec2api.ModifyInstanceCreditSpecificationRequest:
 		r.InstanceCreditSpecifications = []ec2api.InstanceCreditSpecificationRequest{{InstanceId: instance, CpuCredits: new("standard")}}
+	case *ec2api.CreateNetworkInterfaceRequest:
+		*r = ec2api.CreateNetworkInterfaceRequest{SubnetId: new("subnet-00000000")}
+	case *ec2api.AttachNetworkInterfaceRequest:
+		*r = ec2api.AttachNetworkInterfaceRequest{NetworkInterfaceId: new("eni-00000000"), InstanceId: instance, DeviceIndex: new(int32(1))}
+	case *ec2api.AssignPrivateIpAddressesRequest:
+		*r = ec2api.AssignPrivateIpAddressesRequest{NetworkInterfaceId: new("eni-00000000"), SecondaryPrivateIpAddressCount: new(int32(1))}
+	case *ec2api.UnassignPrivateIpAddressesRequest:
+		*r = ec2api.UnassignPrivateIpAddressesRequest{NetworkInterfaceId: new("eni-00000000"), PrivateIpAddresses: []string{"10.0.0.9"}}
 	case *ec2api.CreateDhcpOptionsRequest:
 		r.DhcpConfigurations = []ec2api.NewDhcpConfiguration{{Key: new("domain-name"), Values: []string{"example.com"}}}
 	case *ec2api.ReplaceNetworkAclEntryRequest:

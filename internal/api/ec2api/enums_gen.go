@@ -568,6 +568,17 @@ const (
 	NestedVirtualizationSpecificationEnabled  = "enabled"
 	NestedVirtualizationSpecificationDisabled = "disabled"
 
+	NetworkInterfaceAttributeDescription              = "description"
+	NetworkInterfaceAttributeGroupSet                 = "groupSet"
+	NetworkInterfaceAttributeSourceDestCheck          = "sourceDestCheck"
+	NetworkInterfaceAttributeAttachment               = "attachment"
+	NetworkInterfaceAttributeAssociatePublicIpAddress = "associatePublicIpAddress"
+
+	NetworkInterfaceCreationTypeEfa     = "efa"
+	NetworkInterfaceCreationTypeEfaOnly = "efa-only"
+	NetworkInterfaceCreationTypeBranch  = "branch"
+	NetworkInterfaceCreationTypeTrunk   = "trunk"
+
 	NetworkInterfaceStatusAvailable  = "available"
 	NetworkInterfaceStatusAssociated = "associated"
 	NetworkInterfaceStatusAttaching  = "attaching"

@@ -106,6 +106,28 @@ type ApplicationStatusSummary struct {
 	ImpairedSince *time.Time `aws:"impairedSince,q=ImpairedSince"`
 }
 
+// AssignPrivateIpAddressesRequest is a shape of the model.
+type AssignPrivateIpAddressesRequest struct {
+	Ipv4Prefixes                   []string `aws:"Ipv4Prefix"`
+	Ipv4PrefixCount                *int32   `aws:"Ipv4PrefixCount"`
+	NetworkInterfaceId             *string  `aws:"networkInterfaceId,q=NetworkInterfaceId,req"`
+	PrivateIpAddresses             []string `aws:"privateIpAddress,q=PrivateIpAddress,item=PrivateIpAddress"`
+	SecondaryPrivateIpAddressCount *int32   `aws:"secondaryPrivateIpAddressCount,q=SecondaryPrivateIpAddressCount"`
+	AllowReassignment              *bool    `aws:"allowReassignment,q=AllowReassignment"`
+}
+
+// AssignPrivateIpAddressesResult is a shape of the model.
+type AssignPrivateIpAddressesResult struct {
+	NetworkInterfaceId         *string                    `aws:"networkInterfaceId,q=NetworkInterfaceId"`
+	AssignedPrivateIpAddresses []AssignedPrivateIpAddress `aws:"assignedPrivateIpAddressesSet,q=AssignedPrivateIpAddressesSet"`
+	AssignedIpv4Prefixes       []Ipv4PrefixSpecification  `aws:"assignedIpv4PrefixSet,q=AssignedIpv4PrefixSet"`
+}
+
+// AssignedPrivateIpAddress is a shape of the model.
+type AssignedPrivateIpAddress struct {
+	PrivateIpAddress *string `aws:"privateIpAddress,q=PrivateIpAddress"`
+}
+
 // AssociateAddressRequest is a shape of the model.
 type AssociateAddressRequest struct {
 	AllocationId       *string `aws:"AllocationId"`
@@ -160,6 +182,23 @@ type AttachInternetGatewayRequest struct {
 	DryRun            *bool   `aws:"dryRun,q=DryRun"`
 	InternetGatewayId *string `aws:"internetGatewayId,q=InternetGatewayId,req"`
 	VpcId             *string `aws:"vpcId,q=VpcId,req"`
+}
+
+// AttachNetworkInterfaceRequest is a shape of the model.
+type AttachNetworkInterfaceRequest struct {
+	NetworkCardIndex    *int32               `aws:"NetworkCardIndex"`
+	EnaSrdSpecification *EnaSrdSpecification `aws:"EnaSrdSpecification"`
+	EnaQueueCount       *int32               `aws:"EnaQueueCount"`
+	DryRun              *bool                `aws:"dryRun,q=DryRun"`
+	NetworkInterfaceId  *string              `aws:"networkInterfaceId,q=NetworkInterfaceId,req"`
+	InstanceId          *string              `aws:"instanceId,q=InstanceId,req"`
+	DeviceIndex         *int32               `aws:"deviceIndex,q=DeviceIndex,req"`
+}
+
+// AttachNetworkInterfaceResult is a shape of the model.
+type AttachNetworkInterfaceResult struct {
+	AttachmentId     *string `aws:"attachmentId,q=AttachmentId"`
+	NetworkCardIndex *int32  `aws:"networkCardIndex,q=NetworkCardIndex"`
 }
 
 // AttachVolumeRequest is a shape of the model.
@@ -784,6 +823,35 @@ type CreateNetworkAclResult struct {
 	ClientToken *string     `aws:"clientToken,q=ClientToken"`
 }
 
+// CreateNetworkInterfaceRequest is a shape of the model.
+type CreateNetworkInterfaceRequest struct {
+	Ipv4Prefixes                    []Ipv4PrefixSpecificationRequest        `aws:"Ipv4Prefix"`
+	Ipv4PrefixCount                 *int32                                  `aws:"Ipv4PrefixCount"`
+	Ipv6Prefixes                    []Ipv6PrefixSpecificationRequest        `aws:"Ipv6Prefix"`
+	Ipv6PrefixCount                 *int32                                  `aws:"Ipv6PrefixCount"`
+	InterfaceType                   *string                                 `aws:"InterfaceType,c=NetworkInterfaceCreationType"`
+	TagSpecifications               []TagSpecification                      `aws:"TagSpecification"`
+	ClientToken                     *string                                 `aws:"ClientToken,tok"`
+	EnablePrimaryIpv6               *bool                                   `aws:"EnablePrimaryIpv6"`
+	ConnectionTrackingSpecification *ConnectionTrackingSpecificationRequest `aws:"ConnectionTrackingSpecification"`
+	Operator                        *OperatorRequest                        `aws:"Operator"`
+	SubnetId                        *string                                 `aws:"subnetId,q=SubnetId,req"`
+	Description                     *string                                 `aws:"description,q=Description"`
+	PrivateIpAddress                *string                                 `aws:"privateIpAddress,q=PrivateIpAddress"`
+	Groups                          []string                                `aws:"SecurityGroupId,item=SecurityGroupId"`
+	PrivateIpAddresses              []PrivateIpAddressSpecification         `aws:"privateIpAddresses,q=PrivateIpAddresses"`
+	SecondaryPrivateIpAddressCount  *int32                                  `aws:"secondaryPrivateIpAddressCount,q=SecondaryPrivateIpAddressCount"`
+	Ipv6Addresses                   []InstanceIpv6Address                   `aws:"ipv6Addresses,q=Ipv6Addresses"`
+	Ipv6AddressCount                *int32                                  `aws:"ipv6AddressCount,q=Ipv6AddressCount"`
+	DryRun                          *bool                                   `aws:"dryRun,q=DryRun"`
+}
+
+// CreateNetworkInterfaceResult is a shape of the model.
+type CreateNetworkInterfaceResult struct {
+	NetworkInterface *NetworkInterface `aws:"networkInterface,q=NetworkInterface"`
+	ClientToken      *string           `aws:"clientToken,q=ClientToken"`
+}
+
 // CreatePlacementGroupRequest is a shape of the model.
 type CreatePlacementGroupRequest struct {
 	PartitionCount    *int32             `aws:"PartitionCount"`
@@ -1150,6 +1218,12 @@ type DeleteNetworkAclEntryRequest struct {
 type DeleteNetworkAclRequest struct {
 	DryRun       *bool   `aws:"dryRun,q=DryRun"`
 	NetworkAclId *string `aws:"networkAclId,q=NetworkAclId,req"`
+}
+
+// DeleteNetworkInterfaceRequest is a shape of the model.
+type DeleteNetworkInterfaceRequest struct {
+	DryRun             *bool   `aws:"dryRun,q=DryRun"`
+	NetworkInterfaceId *string `aws:"networkInterfaceId,q=NetworkInterfaceId,req"`
 }
 
 // DeletePlacementGroupRequest is a shape of the model.
@@ -1646,6 +1720,23 @@ type DescribeNetworkAclsResult struct {
 	NextToken   *string      `aws:"nextToken,q=NextToken"`
 }
 
+// DescribeNetworkInterfaceAttributeRequest is a shape of the model.
+type DescribeNetworkInterfaceAttributeRequest struct {
+	DryRun             *bool   `aws:"dryRun,q=DryRun"`
+	NetworkInterfaceId *string `aws:"networkInterfaceId,q=NetworkInterfaceId,req"`
+	Attribute          *string `aws:"attribute,q=Attribute,c=NetworkInterfaceAttribute"`
+}
+
+// DescribeNetworkInterfaceAttributeResult is a shape of the model.
+type DescribeNetworkInterfaceAttributeResult struct {
+	Attachment               *NetworkInterfaceAttachment `aws:"attachment,q=Attachment"`
+	Description              *AttributeValue             `aws:"description,q=Description"`
+	Groups                   []GroupIdentifier           `aws:"groupSet,q=GroupSet"`
+	NetworkInterfaceId       *string                     `aws:"networkInterfaceId,q=NetworkInterfaceId"`
+	SourceDestCheck          *AttributeBooleanValue      `aws:"sourceDestCheck,q=SourceDestCheck"`
+	AssociatePublicIpAddress *bool                       `aws:"associatePublicIpAddress,q=AssociatePublicIpAddress"`
+}
+
 // DescribeNetworkInterfacesRequest is a shape of the model.
 type DescribeNetworkInterfacesRequest struct {
 	NextToken               *string  `aws:"NextToken"`
@@ -2050,6 +2141,13 @@ type DetachInternetGatewayRequest struct {
 	DryRun            *bool   `aws:"dryRun,q=DryRun"`
 	InternetGatewayId *string `aws:"internetGatewayId,q=InternetGatewayId,req"`
 	VpcId             *string `aws:"vpcId,q=VpcId,req"`
+}
+
+// DetachNetworkInterfaceRequest is a shape of the model.
+type DetachNetworkInterfaceRequest struct {
+	DryRun       *bool   `aws:"dryRun,q=DryRun"`
+	AttachmentId *string `aws:"attachmentId,q=AttachmentId,req"`
+	Force        *bool   `aws:"force,q=Force"`
 }
 
 // DetachVolumeRequest is a shape of the model.
@@ -5268,6 +5366,13 @@ type ResetInstanceAttributeRequest struct {
 	Attribute  *string `aws:"attribute,q=Attribute,req,c=InstanceAttributeName"`
 }
 
+// ResetNetworkInterfaceAttributeRequest is a shape of the model.
+type ResetNetworkInterfaceAttributeRequest struct {
+	DryRun             *bool   `aws:"dryRun,q=DryRun"`
+	NetworkInterfaceId *string `aws:"networkInterfaceId,q=NetworkInterfaceId,req"`
+	SourceDestCheck    *string `aws:"sourceDestCheck,q=SourceDestCheck"`
+}
+
 // ResetSnapshotAttributeRequest is a shape of the model.
 type ResetSnapshotAttributeRequest struct {
 	Attribute  *string `aws:"Attribute,req,c=SnapshotAttributeName"`
@@ -6034,6 +6139,13 @@ type TotalLocalStorageGB struct {
 type TotalLocalStorageGBRequest struct {
 	Min *float64 `aws:"Min"`
 	Max *float64 `aws:"Max"`
+}
+
+// UnassignPrivateIpAddressesRequest is a shape of the model.
+type UnassignPrivateIpAddressesRequest struct {
+	Ipv4Prefixes       []string `aws:"Ipv4Prefix"`
+	NetworkInterfaceId *string  `aws:"networkInterfaceId,q=NetworkInterfaceId,req"`
+	PrivateIpAddresses []string `aws:"privateIpAddress,q=PrivateIpAddress,item=PrivateIpAddress"`
 }
 
 // UnlockSnapshotRequest is a shape of the model.

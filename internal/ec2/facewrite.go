@@ -1,0 +1,355 @@
+package ec2
+
+import (
+	"context"
+	"slices"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// faceOperations are the handlers of network interfaces of their own.
+func (s *Service) faceOperations() map[string]guard.Handler {
+	return map[string]guard.Handler{
+		"CreateNetworkInterface":            guard.Handle(s.CreateNetworkInterface),
+		"DeleteNetworkInterface":            guard.HandleVoid(s.DeleteNetworkInterface),
+		"AttachNetworkInterface":            guard.Handle(s.AttachNetworkInterface),
+		"DetachNetworkInterface":            guard.HandleVoid(s.DetachNetworkInterface),
+		"DescribeNetworkInterfaceAttribute": guard.Handle(s.DescribeNetworkInterfaceAttribute),
+		"ResetNetworkInterfaceAttribute":    guard.HandleVoid(s.ResetNetworkInterfaceAttribute),
+		"AssignPrivateIpAddresses":          guard.Handle(s.AssignPrivateIpAddresses),
+		"UnassignPrivateIpAddresses":        guard.HandleVoid(s.UnassignPrivateIpAddresses),
+	}
+}
+
+// facePart is the evaluation of the call's action on a network interface, which may be missing.
+func (s *Service) facePart(tx store.Tx, c *guard.Call, id string, f *heldFace, missing error) (authz.Part, error) {
+	tags, err := tagsOf(tx, c.Region, c.Account(), id)
+	p := s.part(c, "ec2:"+c.Operation, "network-interface/"+id, tags)
+	if missing == nil {
+		f.describe(&p)
+	}
+	c.Touch(p.Resource.ARN, c.Account(), "AWS::EC2::NetworkInterface")
+	return p, err
+}
+
+// theFace decides the call's action on a network interface and finds it; change says what else the decision has.
+func (s *Service) theFace(tx store.Tx, c *guard.Call, dry *bool, id string, change func(*authz.Part), more ...authz.Part) (heldFace, error) {
+	f, missing := lookupFace(tx, c, id)
+	if missing != nil && apierr.Code(missing) == "" {
+		return f, missing
+	}
+	p, err := s.facePart(tx, c, id, &f, missing)
+	if err != nil {
+		return f, err
+	}
+	if change != nil {
+		change(&p)
+	}
+	if _, err := s.g.Authorize(tx, c, guard.Check{Parts: append([]authz.Part{p}, more...)}); err != nil {
+		return f, err
+	}
+	if missing != nil {
+		return f, missing
+	}
+	return f, dryRun(dry)
+}
+
+// groupParts are the evaluations of the call's action on security groups.
+func (s *Service) groupParts(tx store.Tx, c *guard.Call, groups []group) (parts []authz.Part, err error) {
+	for _, g := range groups {
+		tags, err := tagsOf(tx, c.Region, c.Account(), g.ID)
+		if err != nil {
+			return nil, err
+		}
+		p := s.part(c, "ec2:"+c.Operation, "security-group/"+g.ID, tags)
+		g.describe(&p)
+		parts = append(parts, p)
+	}
+	return parts, nil
+}
+
+func (f *faceRecord) guardWith(groups []group) {
+	f.Groups, f.GroupsBy = nil, nil
+	for _, g := range groups {
+		f.Groups, f.GroupsBy = append(f.Groups, g.ID), append(f.GroupsBy, g.Name)
+	}
+}
+
+// checkFace refuses what there is none of here.
+func checkFace(in *ec2api.CreateNetworkInterfaceRequest) error {
+	switch {
+	case len(in.Ipv6Addresses) > 0 || api.Val(in.Ipv6AddressCount) > 0 || len(in.Ipv6Prefixes) > 0 || api.Val(in.Ipv6PrefixCount) > 0 || api.Val(in.EnablePrimaryIpv6):
+		return apierr.New("UnsupportedOperation", "This server does not support IPv6.")
+	case len(in.Ipv4Prefixes) > 0 || api.Val(in.Ipv4PrefixCount) > 0:
+		return apierr.New("UnsupportedOperation", "This server does not support prefixes of network interfaces.")
+	case api.Val(in.InterfaceType) != "" && *in.InterfaceType != "interface":
+		return apierr.Newf("UnsupportedOperation", "This server does not support network interfaces of the type %s.", *in.InterfaceType)
+	}
+	return nil
+}
+
+// CreateNetworkInterface makes a network interface in a subnet. Source: EC2 API Reference, CreateNetworkInterface.
+func (s *Service) CreateNetworkInterface(ctx context.Context, c *guard.Call, in *ec2api.CreateNetworkInterfaceRequest) (*ec2api.CreateNetworkInterfaceResult, error) {
+	if err := checkFace(in); err != nil {
+		return nil, err
+	}
+	specs, err := tagSpecs(c, in.TagSpecifications, "network-interface")
+	if err != nil {
+		return nil, err
+	}
+	asked, err := askedAddresses(in.PrivateIpAddress, in.PrivateIpAddresses, in.SecondaryPrivateIpAddressCount)
+	if err != nil {
+		return nil, err
+	}
+	tags, id, mac := specs["network-interface"], randomID("eni"), randomMAC()
+	plain := *in
+	plain.ClientToken, plain.DryRun = nil, nil
+	token := idiom.NewToken(api.Val(in.ClientToken), idiom.Fingerprint(plain))
+	out := &ec2api.CreateNetworkInterfaceResult{ClientToken: in.ClientToken}
+	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
+		where, groups, err := s.allowFace(tx, c, in, tags, id)
+		if err != nil {
+			return err
+		}
+		known, err := token.Seen(tx, c)
+		if err != nil {
+			return err
+		}
+		if known != "" {
+			f, err := lookupFace(tx, c, known)
+			if err != nil {
+				return err
+			}
+			tags, err := tagsOf(tx, c.Region, c.Account(), f.ID)
+			out.NetworkInterface = new(f.wire(""))
+			out.NetworkInterface.Status, out.NetworkInterface.TagSet = new("pending"), listed(tags)
+			return err
+		}
+		f := heldFace{where.newFace(c), nil}
+		f.ID, f.MAC, f.Description = id, mac, api.Val(in.Description)
+		f.guardWith(groups)
+		t := newTaker(tx, c)
+		if f.Address, f.Secondary, err = t.takeAll(where, asked); err != nil {
+			return err
+		}
+		if err := t.flush(); err != nil {
+			return err
+		}
+		out.NetworkInterface = new(f.wire(""))
+		out.NetworkInterface.Status, out.NetworkInterface.TagSet = new("pending"), madeWith(tags)
+		if err := putTags(tx, f.Region, f.Account, f.ID, tags); err != nil {
+			return err
+		}
+		if err := token.Remember(tx, c, s.g.Now(), f.ID); err != nil {
+			return err
+		}
+		return f.put(tx)
+	})
+}
+
+// allowFace decides on making a network interface, with the subnet and security groups that it is to have.
+func (s *Service) allowFace(tx store.Tx, c *guard.Call, in *ec2api.CreateNetworkInterfaceRequest, made []tag, id string) (subnet, []group, error) {
+	where, missing := s.lookupSubnet(tx, c, *in.SubnetId)
+	if missing != nil && apierr.Code(missing) == "" {
+		return where, nil, missing
+	}
+	p := s.part(c, "ec2:CreateNetworkInterface", "network-interface/*", nil)
+	addRequestTags(&p, made)
+	tags, err := tagsOf(tx, c.Region, c.Account(), *in.SubnetId)
+	if err != nil {
+		return where, nil, err
+	}
+	sub := s.part(c, "ec2:CreateNetworkInterface", "subnet/"+*in.SubnetId, tags)
+	var groups []group
+	if missing == nil {
+		where.describe(&sub)
+		groups, missing = s.groupsIn(tx, c, where.VPC, in.Groups)
+		if missing != nil && apierr.Code(missing) == "" {
+			return where, nil, missing
+		}
+	}
+	parts := []authz.Part{p, sub}
+	if len(in.Groups) > 0 {
+		more, err := s.groupParts(tx, c, groups)
+		if err != nil {
+			return where, nil, err
+		}
+		parts = append(parts, more...)
+	}
+	c.Touch(s.resourceARN(c, "network-interface/"+id), c.Account(), "AWS::EC2::NetworkInterface")
+	if _, err := s.g.Authorize(tx, c, guard.Check{Parts: s.withTags(c, parts, "network-interface", made)}); err != nil {
+		return where, nil, err
+	}
+	if missing != nil {
+		return where, nil, missing
+	}
+	return where, groups, dryRun(in.DryRun)
+}
+
+func errFaceInUse(id string) error {
+	return apierr.Newf("InvalidNetworkInterface.InUse", "Interface: [%s] in use.", id)
+}
+
+// DeleteNetworkInterface deletes a network interface that is not attached; its Elastic IP address is free again.
+// Source: EC2 API Reference, DeleteNetworkInterface, and "Error codes" (InvalidNetworkInterface.InUse).
+func (s *Service) DeleteNetworkInterface(ctx context.Context, c *guard.Call, in *ec2api.DeleteNetworkInterfaceRequest) error {
+	return s.g.Update(ctx, c, func(tx store.Tx) error {
+		f, err := s.theFace(tx, c, in.DryRun, *in.NetworkInterfaceId, nil)
+		if err != nil {
+			return err
+		}
+		if f.status() != "available" {
+			return errFaceInUse(f.ID)
+		}
+		if by := f.PublicBy; by != "" {
+			f.PublicBy = ""
+			if err := moveElastic(tx, &f.faceRecord, by); err != nil {
+				return err
+			}
+		}
+		return networks{s}.DropFace(tx, c, f.ID)
+	})
+}
+
+// DescribeNetworkInterfaceAttribute tells one attribute of a network interface.
+// Source: EC2 API Reference, DescribeNetworkInterfaceAttribute.
+func (s *Service) DescribeNetworkInterfaceAttribute(ctx context.Context, c *guard.Call, in *ec2api.DescribeNetworkInterfaceAttributeRequest) (*ec2api.DescribeNetworkInterfaceAttributeResult, error) {
+	names := map[string]string{"description": "Description", "groupSet": "GroupSet", "sourceDestCheck": "SourceDestCheck", "attachment": "Attachment", "associatePublicIpAddress": "AssociatePublicIpAddress"}
+	name, ok := names[api.Val(in.Attribute)]
+	if !ok {
+		return nil, invalidValue("Value (%s) for parameter attribute is invalid. Unknown attribute.", api.Val(in.Attribute))
+	}
+	out := &ec2api.DescribeNetworkInterfaceAttributeResult{NetworkInterfaceId: in.NetworkInterfaceId}
+	return out, s.g.View(ctx, c, func(tx store.Tx) error {
+		f, err := s.theFace(tx, c, in.DryRun, *in.NetworkInterfaceId, func(p *authz.Part) { setAttribute(p, name, "") })
+		if err != nil {
+			return err
+		}
+		w := f.wire("")
+		switch name {
+		case "Description":
+			out.Description = &ec2api.AttributeValue{Value: w.Description}
+		case "GroupSet":
+			out.Groups = w.Groups
+		case "SourceDestCheck":
+			out.SourceDestCheck = &ec2api.AttributeBooleanValue{Value: w.SourceDestCheck}
+		case "Attachment":
+			out.Attachment = w.Attachment
+		default:
+			out.AssociatePublicIpAddress = new(f.instance != nil && f.ID == f.instance.ENI && f.instance.AutoPublic)
+		}
+		return nil
+	})
+}
+
+// ResetNetworkInterfaceAttribute has a network interface look at where packets come from and go to again.
+// Source: EC2 API Reference, ResetNetworkInterfaceAttribute.
+func (s *Service) ResetNetworkInterfaceAttribute(ctx context.Context, c *guard.Call, in *ec2api.ResetNetworkInterfaceAttributeRequest) error {
+	return s.g.Update(ctx, c, func(tx store.Tx) error {
+		f, err := s.theFace(tx, c, in.DryRun, *in.NetworkInterfaceId, func(p *authz.Part) { setAttribute(p, "SourceDestCheck", "") })
+		if err != nil {
+			return err
+		}
+		if f.managed() {
+			return errManagedFace()
+		}
+		f.NoSourceCheck = false
+		return f.put(tx)
+	})
+}
+
+// errManagedFace is a change of a network interface that belongs to a service of AWS.
+func errManagedFace() error {
+	return apierr.New("OperationNotPermitted", "You do not have permission to modify a network interface that is managed by a service.")
+}
+
+// AssignPrivateIpAddresses gives a network interface more private addresses: those that are named, or as many.
+// Source: EC2 API Reference, AssignPrivateIpAddresses.
+func (s *Service) AssignPrivateIpAddresses(ctx context.Context, c *guard.Call, in *ec2api.AssignPrivateIpAddressesRequest) (*ec2api.AssignPrivateIpAddressesResult, error) {
+	count := int(api.Val(in.SecondaryPrivateIpAddressCount))
+	switch {
+	case len(in.Ipv4Prefixes) > 0 || api.Val(in.Ipv4PrefixCount) > 0:
+		return nil, apierr.New("UnsupportedOperation", "This server does not support prefixes of network interfaces.")
+	case len(in.PrivateIpAddresses) > 0 && count > 0:
+		return nil, apierr.New("InvalidParameterCombination", "The parameters PrivateIpAddresses and SecondaryPrivateIpAddressCount cannot be used together.")
+	case len(in.PrivateIpAddresses) == 0 && count <= 0:
+		return nil, apierr.New("MissingParameter", "Either private IP addresses or a count of secondary private IP addresses must be specified")
+	}
+	out := &ec2api.AssignPrivateIpAddressesResult{NetworkInterfaceId: in.NetworkInterfaceId}
+	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
+		out.AssignedPrivateIpAddresses = nil
+		f, err := s.theFace(tx, c, nil, *in.NetworkInterfaceId, nil)
+		if err != nil {
+			return err
+		}
+		if f.managed() {
+			return errManagedFace()
+		}
+		where, err := s.lookupSubnet(tx, c, f.Subnet)
+		if err != nil {
+			return err
+		}
+		asked := faceAddresses{count: count}
+		for _, a := range in.PrivateIpAddresses {
+			if !slices.Contains(f.Secondary, a) && !slices.Contains(asked.more, a) {
+				asked.more = append(asked.more, a)
+			}
+		}
+		if most := addressesPerFace(&f); 1+len(f.Secondary)+len(asked.more)+asked.count > most {
+			return apierr.Newf("PrivateIpAddressLimitExceeded", "Number of private addresses will exceed limit (%d).", most)
+		}
+		t := newTaker(tx, c)
+		t.again = api.Val(in.AllowReassignment)
+		more, err := t.takeMore(where, asked)
+		if err != nil {
+			return err
+		}
+		if err := t.flush(); err != nil {
+			return err
+		}
+		f.Secondary = append(slices.Clone(f.Secondary), more...)
+		for _, a := range append(more, in.PrivateIpAddresses...) {
+			if !slices.ContainsFunc(out.AssignedPrivateIpAddresses, func(o ec2api.AssignedPrivateIpAddress) bool { return *o.PrivateIpAddress == a }) {
+				out.AssignedPrivateIpAddresses = append(out.AssignedPrivateIpAddresses, ec2api.AssignedPrivateIpAddress{PrivateIpAddress: new(a)})
+			}
+		}
+		return f.put(tx)
+	})
+}
+
+// addressesPerFace is how many private addresses an interface has at most: as the type of its instance says.
+func addressesPerFace(f *heldFace) int {
+	if f.instance != nil {
+		if kind, ok := lookupType(f.instance.Type); ok {
+			return int(kind.Addresses)
+		}
+	}
+	return 50
+}
+
+// UnassignPrivateIpAddresses takes secondary private addresses from a network interface.
+// Source: EC2 API Reference, UnassignPrivateIpAddresses.
+func (s *Service) UnassignPrivateIpAddresses(ctx context.Context, c *guard.Call, in *ec2api.UnassignPrivateIpAddressesRequest) error {
+	if len(in.PrivateIpAddresses) == 0 {
+		return apierr.New("MissingParameter", "The request must contain the parameter privateIpAddress")
+	}
+	return s.g.Update(ctx, c, func(tx store.Tx) error {
+		f, err := s.theFace(tx, c, nil, *in.NetworkInterfaceId, nil)
+		if err != nil {
+			return err
+		}
+		for _, a := range in.PrivateIpAddresses {
+			if !slices.Contains(f.Secondary, a) {
+				return invalidValue("Some of the specified addresses are not assigned to interface %s as secondary addresses: %s", f.ID, a)
+			}
+		}
+		f.Secondary = slices.DeleteFunc(slices.Clone(f.Secondary), func(a string) bool { return slices.Contains(in.PrivateIpAddresses, a) })
+		return f.put(tx)
+	})
+}
