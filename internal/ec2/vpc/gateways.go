@@ -3,7 +3,6 @@ package vpc
 import (
 	"context"
 
-	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
@@ -221,11 +220,4 @@ func (s *Service) dropGateway(tx store.Tx, c *guard.Call, g gatewayRecord) error
 		}
 	}
 	return drop(tx, c, gatewayTable, g, g.ID, mark)
-}
-
-func needed(name string, v *string) (string, error) {
-	if api.Val(v) == "" {
-		return "", apierr.Newf("MissingParameter", "The request must contain the parameter %s", name)
-	}
-	return *v, nil
 }
