@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"os"
@@ -23,6 +24,11 @@ type input struct {
 	origin   *report.Origin // what the scenario was made of, or nil
 }
 
+// kinds are what check reads, for who gave something else.
+const kinds = `check reads: what terraform show -json prints of a plan or a state; a template of CloudFormation, with its Resources, or the folder cdk.out;
+a launch scenario (kagimori check --live --save FILE writes one of an account); CloudTrail's records; and the
+output of aws autoscaling describe-scaling-activities or aws ec2 describe-instances.`
+
 // read makes scenarios of what a file says.
 func (f *checkFlags) read(io stdio, file string, data []byte) ([]input, error) {
 	if tfplan.Is(data) {
@@ -30,7 +36,11 @@ func (f *checkFlags) read(io stdio, file string, data []byte) ([]input, error) {
 	}
 	sc, err := format.Parse(data)
 	if err != nil {
-		return nil, fmt.Errorf("%s is not in the format:\n%w", filepath.ToSlash(file), err)
+		err = fmt.Errorf("%s is not in the format:\n%w", filepath.ToSlash(file), err)
+		if !bytes.Contains(data, []byte(`"`+format.Schema+`"`)) {
+			err = fmt.Errorf("%w\n%s", err, kinds)
+		}
+		return nil, err
 	}
 	return []input{{file: file, scenario: sc, source: data}}, nil
 }

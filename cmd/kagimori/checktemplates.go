@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf16"
 
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/cfn"
@@ -34,9 +37,12 @@ func (f *checkFlags) sources(io stdio, files []string) []source {
 				err = fmt.Errorf("%s is a folder without manifest.json, the mark of what cdk synth makes", filepath.ToSlash(filepath.Dir(file)))
 			}
 		}
+		data = plainText(data)
 		var found []cfn.File
 		switch {
 		case err != nil:
+		case len(bytes.TrimSpace(data)) == 0:
+			err = fmt.Errorf("%s is empty", filepath.ToSlash(file))
 		case cfn.IsAssembly(data):
 			found, err = readAssembly(file, data, 0)
 		case isRecording(data):
@@ -68,6 +74,24 @@ func (f *checkFlags) sources(io stdio, files []string) []source {
 		out = slices.Insert(out, at, source{func() ([]input, error) { return f.readTemplates(io, templates) }})
 	}
 	return out
+}
+
+// plainText is a text without the mark that some editors and shells of Windows begin files with, in UTF-8.
+func plainText(data []byte) []byte {
+	order := binary.ByteOrder(binary.LittleEndian)
+	switch {
+	case bytes.HasPrefix(data, []byte("\xef\xbb\xbf")):
+		return data[3:]
+	case bytes.HasPrefix(data, []byte("\xfe\xff")):
+		order = binary.BigEndian
+	case !bytes.HasPrefix(data, []byte("\xff\xfe")):
+		return data
+	}
+	units := make([]uint16, 0, len(data)/2)
+	for i := 2; i+1 < len(data); i += 2 {
+		units = append(units, order.Uint16(data[i:]))
+	}
+	return []byte(string(utf16.Decode(units)))
 }
 
 // maxAssemblies is how deep assemblies of CDK may be within one another.

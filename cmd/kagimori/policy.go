@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -183,7 +184,20 @@ func readDocument(std stdio, name string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", shown(name), err)
 	}
+	if src = plainText(src); isAnswer(src) {
+		return nil, fmt.Errorf("%s is an answer of AWS with a policy in it: give the policy alone (aws kms get-key-policy --query Policy --output text ...)", shown(name))
+	}
 	return src, nil
+}
+
+// isAnswer reports whether a document is what GetKeyPolicy answers.
+func isAnswer(src []byte) bool {
+	var answer map[string]json.RawMessage
+	if json.Unmarshal(src, &answer) != nil || answer["Statement"] != nil {
+		return false
+	}
+	var policy string
+	return json.Unmarshal(answer["Policy"], &policy) == nil && strings.HasPrefix(strings.TrimSpace(policy), "{")
 }
 
 // shown is the name of a file in messages.

@@ -1,6 +1,7 @@
 package cfn_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -369,5 +370,28 @@ func TestPlacesOfPolicies(t *testing.T) {
 	}
 	if p, _ := r.Locate(l, "/keys/0/state"); p.Path != "Enabled" || p.Line != 7 {
 		t.Errorf("the state is at %+v", p)
+	}
+}
+
+// A launch configuration has no KmsKeyId: who writes one is told, and the rest is read.
+func TestKeyOfLaunchConfiguration(t *testing.T) {
+	const template = `Resources:
+  LC:
+    Type: AWS::AutoScaling::LaunchConfiguration
+    Properties:
+      ImageId: ami-0123456789abcdef0
+      BlockDeviceMappings: [{DeviceName: /dev/xvda, Ebs: {Encrypted: true%s}}]
+  ASG:
+    Type: AWS::AutoScaling::AutoScalingGroup
+    Properties: {MinSize: 1, MaxSize: 1, LaunchConfigurationName: !Ref LC, AvailabilityZones: [us-east-1a]}
+`
+	for more, want := range map[string]int{", KmsKeyId: alias/app": 1, "": 0} {
+		r, err := cfn.Read([]cfn.File{{Name: "t.yaml", Data: fmt.Appendf(nil, template, more)}}, cfn.Options{})
+		if err != nil || len(r.Launches) != 1 {
+			t.Fatalf("%d launches, %v", len(r.Launches), err)
+		}
+		if len(r.Notes) != want || want == 1 && (r.Notes[0].Address != "LC" || !strings.HasPrefix(r.Notes[0].Text, "KmsKeyId is no property")) {
+			t.Errorf("with %q it says %v", more, r.Notes)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package cfn
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/tfplan"
@@ -93,6 +94,10 @@ func (t *translation) launchConfiguration() {
 	values := map[string]any{
 		"id": name, "name": name, "image_id": o.image("ImageId", "image_id"), "instance_type": o.value("InstanceType", "instance_type"),
 		"spot_price": o.value("SpotPrice", "spot_price"), "ebs_block_device": o.each("BlockDeviceMappings", "ebs_block_device", flat),
+	}
+	named := func(m *node) bool { return m.get("Ebs").get("KmsKeyId") != nil }
+	if mappings := t.props.get("BlockDeviceMappings"); mappings != nil && slices.ContainsFunc(mappings.list(), named) {
+		t.s.set.note(t.s, t.r.name, "KmsKeyId is no property of a launch configuration, so that CloudFormation refuses the template: only a launch template can name a key")
 	}
 	if t.props.get("InstanceId") != nil && t.props.get("BlockDeviceMappings") == nil {
 		values["ebs_block_device"] = tfplan.Unknown("it is made after an instance (InstanceId)")

@@ -117,5 +117,7 @@ var ofTemplates = []entry{
 	{"%s among the resources is not read", "リソース内の %s は読み取りません"},
 	{"what Fn::ForEach::%s makes is not read: its values are not known", "Fn::ForEach::%s が作成するものは、値がわからないため読み取りません"},
 	{"what this makes is not in the template: give its template too, to have it checked", "これが作成するものはテンプレートにありません。診断するには、そのテンプレートも指定してください"},
+	{"KmsKeyId is no property of a launch configuration, so that CloudFormation refuses the template: only a launch template can name a key",
+		"起動設定に KmsKeyId プロパティはないため、CloudFormation はこのテンプレートを拒否します: キーを指定できるのは起動テンプレートだけです"},
 	{"what SAM makes of %s resources of AWS::Serverless is not looked at: nothing of it launches instances", "SAM が AWS::Serverless の %s 個のリソースから作成するものは対象外です (インスタンスは起動しません)"},
 }
