@@ -309,7 +309,7 @@ func (f *heldFace) wire(association string) ec2api.NetworkInterface {
 	switch p := f.Plug; {
 	case p != nil:
 		n.Attachment = &ec2api.NetworkInterfaceAttachment{
-			AttachTime: &p.At, AttachmentId: &p.ID, DeleteOnTermination: &p.Delete, DeviceIndex: &p.Index,
+			AttachTime: wholeSecond(p.At), AttachmentId: &p.ID, DeleteOnTermination: &p.Delete, DeviceIndex: &p.Index,
 			NetworkCardIndex: new(int32(0)), InstanceId: &p.Instance, InstanceOwnerId: &f.Account, Status: new(plugAttached),
 		}
 	case f.managed():

@@ -62,7 +62,7 @@ func instanceFields() fields[*instanceRecord] {
 		},
 		"key-name":                       text(func(i *instanceRecord) string { return i.Options.Key }),
 		"launch-index":                   func(i *instanceRecord) []string { return intOf(i.Index) },
-		"launch-time":                    text(func(i *instanceRecord) string { return i.Launched.UTC().Format("2006-01-02T15:04:05.000Z") }),
+		"launch-time":                    text(func(i *instanceRecord) string { return apiTime(*wholeSecond(i.Launched)) }),
 		"metadata-options.http-tokens":   text(func(i *instanceRecord) string { return i.Options.HTTPTokens }),
 		"metadata-options.http-endpoint": text(func(i *instanceRecord) string { return i.Options.HTTPEndpoint }),
 		"monitoring-state": text(func(i *instanceRecord) string {

@@ -168,6 +168,9 @@ func faceFields(of func(func(*ec2api.Instance) []string) func(*instanceRecord) [
 	return named
 }
 
+// wholeSecond is a time as EC2 tells when something was launched or attached.
+func wholeSecond(t time.Time) *time.Time { return new(t.Truncate(time.Second)) }
+
 // timeText is a time as filters name it.
 func timeText(t *time.Time) []string {
 	if t == nil {

@@ -57,7 +57,7 @@ func (i *instanceRecord) wire(tags map[string]string) ec2api.Instance {
 	o := &i.Options
 	out := ec2api.Instance{
 		InstanceId: &i.ID, ImageId: &i.Image, State: i.State.wire(), StateTransitionReason: &i.Transition, InstanceType: &i.Type,
-		AmiLaunchIndex: &i.Index, LaunchTime: &i.Launched, ClientToken: &i.Token, Tags: apiTags(tags),
+		AmiLaunchIndex: &i.Index, LaunchTime: wholeSecond(i.Launched), ClientToken: &i.Token, Tags: apiTags(tags),
 		PrivateDnsName: new(""), PublicDnsName: new(""), Architecture: &i.Architecture, Hypervisor: new("xen"),
 		VirtualizationType: new("hvm"), EnaSupport: new(true), EbsOptimized: &o.EbsOptimized,
 		RootDeviceName: &i.RootDevice, RootDeviceType: new("ebs"), PlatformDetails: &i.Platform, UsageOperation: new("RunInstances"),
@@ -118,7 +118,7 @@ func (i *instanceRecord) publicName() string { return publicHostName(i.Region, i
 
 func (d *attachedDevice) wire() ec2api.InstanceBlockDeviceMapping {
 	return ec2api.InstanceBlockDeviceMapping{DeviceName: &d.Name, Ebs: &ec2api.EbsInstanceBlockDevice{
-		AttachTime: &d.Attached, DeleteOnTermination: &d.DeleteOnTermination, Status: new(plugAttached), VolumeId: &d.Volume,
+		AttachTime: wholeSecond(d.Attached), DeleteOnTermination: &d.DeleteOnTermination, Status: new(plugAttached), VolumeId: &d.Volume,
 	}}
 }
 
@@ -130,7 +130,7 @@ func (i *instanceRecord) wireFace(f *heldFace) ec2api.InstanceNetworkInterface {
 		PrivateDnsName: new(f.name()), PrivateIpAddress: &f.Address, Ipv6Addresses: []ec2api.InstanceIpv6Address{},
 		PrivateIpAddresses: []ec2api.InstancePrivateIpAddress{{Primary: new(true), PrivateDnsName: new(f.name()), PrivateIpAddress: &f.Address}},
 		Attachment: &ec2api.InstanceNetworkInterfaceAttachment{
-			AttachTime: &f.Plug.At, AttachmentId: &f.Plug.ID, DeleteOnTermination: &f.Plug.Delete, DeviceIndex: &f.Plug.Index,
+			AttachTime: wholeSecond(f.Plug.At), AttachmentId: &f.Plug.ID, DeleteOnTermination: &f.Plug.Delete, DeviceIndex: &f.Plug.Index,
 			NetworkCardIndex: new(int32(0)), Status: new(plugAttached),
 		},
 	}

@@ -55,7 +55,7 @@ func (v *volumeRecord) wire(tags map[string]string) ec2api.Volume {
 // attachment is an attachment of the volume in a state.
 func (v *volumeRecord) attachment(p *plug, state string) *ec2api.VolumeAttachment {
 	return &ec2api.VolumeAttachment{
-		VolumeId: &v.ID, InstanceId: &p.Instance, Device: &p.Device, State: &state, AttachTime: &p.Since,
+		VolumeId: &v.ID, InstanceId: &p.Instance, Device: &p.Device, State: &state, AttachTime: wholeSecond(p.Since),
 		DeleteOnTermination: &p.DeleteOnTermination,
 	}
 }
