@@ -26,6 +26,7 @@ func (s *Service) poolsOf(tx store.Tx, c *guard.Call, configs []ec2api.FleetLaun
 	if len(configs) == 0 {
 		return nil, apierr.New("MissingParameter", "The request must contain the parameter LaunchTemplateConfigs")
 	}
+	tx = store.Remembering(tx) // many overrides of few templates
 	for _, config := range configs {
 		spec := config.LaunchTemplateSpecification
 		if spec == nil || api.Val(spec.LaunchTemplateId) == "" && api.Val(spec.LaunchTemplateName) == "" {

@@ -174,6 +174,7 @@ func (s *Service) allowFleet(tx store.Tx, c *guard.Call, f *fleetRecord, tags []
 // fleetTemplates are the evaluations of the call's action on the launch templates of a fleet.
 func (s *Service) fleetTemplates(tx store.Tx, c *guard.Call, f *fleetRecord) ([]authz.Part, error) {
 	var ids []string
+	tx = store.Remembering(tx) // many choices of few templates
 	for n := range f.Pools {
 		in, err := f.Pools[n].Launch.request()
 		if err != nil {
@@ -202,6 +203,7 @@ func (s *Service) fleetTemplates(tx store.Tx, c *guard.Call, f *fleetRecord) ([]
 
 // firstPlan is the plan of the first choice that can be launched; nil if none can.
 func (s *Service) firstPlan(tx store.Tx, c *guard.Call, f *fleetRecord) (*launchPlan, error) {
+	tx = store.Remembering(tx) // many choices of few records
 	for n := range f.Pools {
 		in, err := f.Pools[n].Launch.request()
 		if err != nil {

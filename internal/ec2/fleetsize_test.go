@@ -106,3 +106,29 @@ func TestAStoppedSpotInstanceDisablesItsRequest(t *testing.T) {
 	h.wantState(ids[0], "terminated")
 	want("cancelled", "instance-terminated-by-user")
 }
+
+// TestFleetsOfManyChoices: as many choices as a fleet may have, such as Karpenter gives it (each type in each subnet), most of
+// which cannot be launched.
+func TestFleetsOfManyChoices(t *testing.T) {
+	h := newHouse(t)
+	choice := func(n int, subnet *string) ec2api.FleetLaunchTemplateOverridesRequest {
+		return ec2api.FleetLaunchTemplateOverridesRequest{InstanceType: new("t3.small"), SubnetId: subnet, Priority: new(float64(n))}
+	}
+	var overrides []ec2api.FleetLaunchTemplateOverridesRequest
+	for n := range 299 {
+		overrides = append(overrides, choice(n, new("subnet-00000000")))
+	}
+	overrides = append(overrides, choice(299, nil))
+	template := h.fleetTemplate("choices")
+	out := ask[ec2api.CreateFleetResult](h.desk, h.owner(), fleetRequest("instant", template, 1, "on-demand", overrides...))
+	if len(out.Instances) != 1 || len(out.Instances[0].InstanceIds) != 1 {
+		t.Errorf("instances %+v, %d errors", out.Instances, len(out.Errors))
+	}
+	for _, kind := range []string{"maintain", "request"} {
+		id := *ask[ec2api.CreateFleetResult](h.desk, h.owner(), fleetRequest(kind, template, 1, "spot", overrides...)).FleetId
+		h.Advance(10 * time.Minute)
+		if f := h.fleets(id)[0]; *f.FulfilledCapacity != 1 {
+			t.Errorf("%s: %v units", kind, *f.FulfilledCapacity)
+		}
+	}
+}
