@@ -93,7 +93,16 @@ func (s *Service) allowRun(tx store.Tx, c *guard.Call, pl *launchPlan, j *job) e
 		}
 		add(s.part(c, action, "launch-template/"+pl.template.ID, tags), true)
 	}
-	for _, kind := range []string{"instance", "volume", "network-interface"} {
+	kinds := []string{"instance", "volume", "network-interface"}
+	// Source: EC2 User Guide, "Example policies to control access the EC2 API", of requests for Spot Instances: the
+	// resource counts only if the request is tagged.
+	if tags := pl.tags[spotKind]; len(tags) > 0 && pl.spot != nil {
+		p := s.part(c, action, spotKind+"/*", nil)
+		addRequestTags(&p, tags)
+		parts = append(parts, p)
+		kinds = append(kinds, spotKind)
+	}
+	for _, kind := range kinds {
 		if len(pl.tags[kind]) > 0 {
 			parts = append(parts, s.createTagsPart(c, kind+"/*", pl.tags[kind], "RunInstances"))
 		}

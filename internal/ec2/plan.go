@@ -77,7 +77,7 @@ func (s *Service) plan(tx store.Tx, c *guard.Call, in *ec2api.RunInstancesReques
 	if err := s.place(tx, c, pl); err != nil {
 		return nil, err
 	}
-	if pl.tags, err = tagSpecs(c, pl.TagSpecifications, "instance", "volume", "network-interface"); err != nil {
+	if pl.tags, err = tagSpecs(c, pl.TagSpecifications, "instance", "volume", "network-interface", spotKind); err != nil {
 		return nil, err
 	}
 	own, _, err := settingTable.Get(tx, c.Region, c.Account())

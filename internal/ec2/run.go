@@ -83,6 +83,9 @@ func (s *Service) decideRun(tx store.Tx, c *guard.Call, in *ec2api.RunInstancesR
 		return nil, apierr.New("InvalidParameterCombination", "A launch template with InstanceRequirements cannot be used with RunInstances; "+
 			"fleets and Auto Scaling groups can use it.")
 	}
+	if len(pl.tags[spotKind]) > 0 && pl.spot == nil && spot == "" {
+		return nil, invalidValue("You cannot specify tags for Spot instances requests if there are no Spot instances requests being created by the request.")
+	}
 	pl.options.SpotRequest = spot
 	one := *pl
 	one.count = 1
@@ -144,6 +147,9 @@ func (s *Service) putSpots(tx store.Tx, pl *launchPlan, in *ec2api.RunInstancesR
 			r.Launch = &kept
 		}
 		if err := putSpot(tx, r); err != nil {
+			return err
+		}
+		if err := putTags(tx, r.Region, r.Account, r.ID, pl.tags[spotKind]); err != nil {
 			return err
 		}
 	}

@@ -193,6 +193,9 @@ func dropLaunch(tx store.Tx, region, account, id string) error {
 		if err := spotTable.Delete(tx, region, account, own); err != nil {
 			return err
 		}
+		if err := dropTags(tx, region, account, own); err != nil {
+			return err
+		}
 	}
 	tagged := []string{id}
 	for _, f := range i.faces() {

@@ -52,6 +52,33 @@ func TestATemplateCanAskForSpot(t *testing.T) {
 	}
 }
 
+// A launch tags the requests for its Spot Instances, as Karpenter's templates have it; a launch that makes none has nothing to tag.
+func TestALaunchTagsItsSpotRequests(t *testing.T) {
+	h := newHouse(t)
+	data := &ec2api.RequestLaunchTemplateData{
+		ImageId: new(exampleImage), InstanceType: new("t3.micro"),
+		TagSpecifications: []ec2api.LaunchTemplateTagSpecificationRequest{{ResourceType: new("spot-instances-request"), Tags: tagList("team", "red")}},
+	}
+	template := h.template(data)
+	h.refuse(h.owner(), fromTemplate(template), "InvalidParameterValue",
+		"You cannot specify tags for Spot instances requests if there are no Spot instances requests being created by the request.")
+	spot := fromTemplate(template)
+	spot.InstanceMarketOptions = &ec2api.InstanceMarketOptionsRequest{MarketType: new("spot")}
+	spot.MinCount, spot.MaxCount = new(int32(40)), new(int32(40)) // more than one transaction carries
+	for _, i := range ask[ec2api.Reservation](h.desk, h.owner(), spot).Instances {
+		r := ask[ec2api.DescribeSpotInstanceRequestsResult](h.desk, h.owner(), &ec2api.DescribeSpotInstanceRequestsRequest{SpotInstanceRequestIds: []string{*i.SpotInstanceRequestId}}).SpotInstanceRequests[0]
+		if len(r.Tags) != 1 || *r.Tags[0].Value != "red" || len(i.Tags) > 2 {
+			t.Fatalf("request with %+v, instance with %+v", r.Tags, i.Tags)
+		}
+	}
+	// The right to launch is of the request too, if it is tagged.
+	others := `"arn:aws:ec2:*:*:instance/*","arn:aws:ec2:*:*:volume/*","arn:aws:ec2:*:*:network-interface/*","arn:aws:ec2:*:*:subnet/*",` +
+		`"arn:aws:ec2:*:*:security-group/*","arn:aws:ec2:*:*:launch-template/*","arn:aws:ec2:*::image/*"`
+	spot.MinCount, spot.MaxCount = new(int32(1)), new(int32(1))
+	h.refuse(h.allowed("no-requests", `"ec2:*"`, "["+others+"]", ""), spot, "UnauthorizedOperation", "*")
+	ask[ec2api.Reservation](h.desk, h.allowed("requests", `"ec2:*"`, "["+others+`,"arn:aws:ec2:*:*:spot-instances-request/*"]`, ""), spot)
+}
+
 func TestSpotRequestsThatAreRefused(t *testing.T) {
 	h := newHouse(t)
 	old := spotRequest(nil)

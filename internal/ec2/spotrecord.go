@@ -45,6 +45,9 @@ type spotRecord struct {
 	Fault        *reason       `json:"fault,omitempty"`
 }
 
+// spotKind is what requests for Spot Instances are called among resources.
+const spotKind = "spot-instances-request"
+
 // spotTable is keyed by (region, account, request id).
 var spotTable = store.Table[spotRecord]{Bucket: "ec2/spot-request", Version: 1}
 

@@ -95,11 +95,11 @@ func (s *Service) RequestSpotInstances(ctx context.Context, c *guard.Call, in *e
 	if err := s.checkSpotRequest(in); err != nil {
 		return nil, err
 	}
-	specs, err := tagSpecs(c, in.TagSpecifications, "spot-instances-request")
+	specs, err := tagSpecs(c, in.TagSpecifications, spotKind)
 	if err != nil {
 		return nil, err
 	}
-	tags := specs["spot-instances-request"]
+	tags := specs[spotKind]
 	run := spotLaunch(in)
 	kept, err := storeLaunch(run)
 	if err != nil {
@@ -215,7 +215,7 @@ func (s *Service) allowSpot(tx store.Tx, c *guard.Call, run *ec2api.RunInstances
 	if err != nil {
 		return nil, err
 	}
-	p := s.part(c, action, "spot-instances-request/*", nil)
+	p := s.part(c, action, spotKind+"/*", nil)
 	addRequestTags(&p, tags)
 	parts := []authz.Part{p}
 	img := s.part(c, action, "image/"+pl.image.ID, own[pl.image.ID])
@@ -245,7 +245,7 @@ func (s *Service) allowSpot(tx store.Tx, c *guard.Call, run *ec2api.RunInstances
 	if pl.profile != nil {
 		parts = append(parts, pl.profile.passRole(c.Account()))
 	}
-	_, err = s.g.Authorize(tx, c, guard.Check{Parts: s.withTags(c, parts, "spot-instances-request", tags)})
+	_, err = s.g.Authorize(tx, c, guard.Check{Parts: s.withTags(c, parts, spotKind, tags)})
 	return pl, err
 }
 
@@ -395,7 +395,7 @@ func (s *Service) CancelSpotInstanceRequests(ctx context.Context, c *guard.Call,
 			if err != nil {
 				return err
 			}
-			found, parts = append(found, r), append(parts, s.part(c, "ec2:CancelSpotInstanceRequests", "spot-instances-request/"+id, tags))
+			found, parts = append(found, r), append(parts, s.part(c, "ec2:CancelSpotInstanceRequests", spotKind+"/"+id, tags))
 		}
 		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: parts}); err != nil {
 			return err

@@ -16,7 +16,7 @@ import (
 // What one transaction of the store carries of a request about many instances: a transaction has
 // at most store.MaxOps writes, and the jobs of instances with many volumes are large.
 const (
-	togetherInstances = 20
+	togetherInstances = 16
 	togetherVolumes   = 60
 )
 
