@@ -45,7 +45,9 @@ func (r *remembering) Delete(bucket, key string) error {
 	return r.tx.Delete(bucket, key)
 }
 
-func (r *remembering) Scan(bucket string, rng Range) iter.Seq2[Pair, error] { return r.tx.Scan(bucket, rng) }
+func (r *remembering) Scan(bucket string, rng Range) iter.Seq2[Pair, error] {
+	return r.tx.Scan(bucket, rng)
+}
 
 func (r *remembering) Revision() Revision { return r.tx.Revision() }
 
