@@ -138,9 +138,9 @@ func (s *Service) CreateInternetGateway(ctx context.Context, c *guard.Call, in *
 	})
 }
 
-// theGateway decides the call's action on an internet gateway, and a VPC if there is one, and finds it among all.
-func (s *Service) theGateway(tx store.Tx, c *guard.Call, dry *bool, id, vpc string) (gatewayRecord, []gatewayRecord, error) {
-	if err := s.allow(tx, c, dry, nil, ref{"internet-gateway", id}, ref{"vpc", vpc}); err != nil {
+// theGateway decides the call's action on an internet gateway and more, and finds it among all.
+func (s *Service) theGateway(tx store.Tx, c *guard.Call, dry *bool, id string, more ...ref) (gatewayRecord, []gatewayRecord, error) {
+	if err := s.allow(tx, c, dry, nil, append([]ref{{"internet-gateway", id}}, more...)...); err != nil {
 		return gatewayRecord{}, nil, err
 	}
 	have, err := s.gateways(tx, c)
@@ -154,7 +154,7 @@ func (s *Service) theGateway(tx store.Tx, c *guard.Call, dry *bool, id, vpc stri
 // AttachInternetGateway gives a VPC an internet gateway. Source: EC2 API Reference, AttachInternetGateway.
 func (s *Service) AttachInternetGateway(ctx context.Context, c *guard.Call, in *ec2api.AttachInternetGatewayRequest) error {
 	return s.g.Update(ctx, c, func(tx store.Tx) error {
-		g, have, err := s.theGateway(tx, c, in.DryRun, *in.InternetGatewayId, *in.VpcId)
+		g, have, err := s.theGateway(tx, c, in.DryRun, *in.InternetGatewayId, ref{"vpc", *in.VpcId})
 		if err != nil {
 			return err
 		}
@@ -173,7 +173,7 @@ func (s *Service) AttachInternetGateway(ctx context.Context, c *guard.Call, in *
 // Source: EC2 API Reference, DetachInternetGateway.
 func (s *Service) DetachInternetGateway(ctx context.Context, c *guard.Call, in *ec2api.DetachInternetGatewayRequest) error {
 	return s.g.Update(ctx, c, func(tx store.Tx) error {
-		g, _, err := s.theGateway(tx, c, in.DryRun, *in.InternetGatewayId, *in.VpcId)
+		g, _, err := s.theGateway(tx, c, in.DryRun, *in.InternetGatewayId, ref{"vpc", *in.VpcId})
 		if err != nil {
 			return err
 		}
@@ -196,7 +196,7 @@ func (s *Service) DetachInternetGateway(ctx context.Context, c *guard.Call, in *
 // DeleteInternetGateway deletes an internet gateway that no VPC has.
 func (s *Service) DeleteInternetGateway(ctx context.Context, c *guard.Call, in *ec2api.DeleteInternetGatewayRequest) error {
 	return s.g.Update(ctx, c, func(tx store.Tx) error {
-		g, _, err := s.theGateway(tx, c, in.DryRun, *in.InternetGatewayId, "")
+		g, _, err := s.theGateway(tx, c, in.DryRun, *in.InternetGatewayId)
 		if err != nil {
 			return err
 		}

@@ -25,7 +25,7 @@ func (s *Service) AssociateRouteTable(ctx context.Context, c *guard.Call, in *ec
 	j := join{ID: idiom.RandomID("rtbassoc"), Subnet: subnet, Gateway: gateway}
 	out := &ec2api.AssociateRouteTableResult{AssociationId: &j.ID, AssociationState: associated()}
 	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
-		t, have, err := s.theTable(tx, c, in.DryRun, *in.RouteTableId, ref{"subnet", subnet}, ref{"internet-gateway", gateway})
+		t, have, err := s.theTable(tx, c, in.DryRun, *in.RouteTableId, some(ref{"subnet", subnet}, ref{"internet-gateway", gateway})...)
 		if err != nil {
 			return err
 		}
@@ -79,7 +79,7 @@ func (t *tableRecord) refs(at int, missing error, more ...ref) []ref {
 	if missing != nil {
 		return append([]ref{{"route-table", "*"}}, more...)
 	}
-	return append([]ref{{"route-table", t.ID}, {"subnet", t.Joins[at].Subnet}, {"internet-gateway", t.Joins[at].Gateway}}, more...)
+	return append(some(ref{"route-table", t.ID}, ref{"subnet", t.Joins[at].Subnet}, ref{"internet-gateway", t.Joins[at].Gateway}), more...)
 }
 
 // ReplaceRouteTableAssociation has another route table take the place of one, as the main one of the VPC, too. The

@@ -176,7 +176,7 @@ func (s *Service) CreateNatGateway(ctx context.Context, c *guard.Call, in *ec2ap
 	out := new(ec2api.CreateNatGatewayResult)
 	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
 		n := fresh
-		err := s.allow(tx, c, in.DryRun, &made{kind: "natgateway", id: n.ID, tags: tags}, ref{"subnet", n.Subnet}, ref{"elastic-ip", n.Allocation})
+		err := s.allow(tx, c, in.DryRun, &made{kind: "natgateway", id: n.ID, tags: tags}, some(ref{"subnet", n.Subnet}, ref{"elastic-ip", n.Allocation})...)
 		if err != nil {
 			return err
 		}

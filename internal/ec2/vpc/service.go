@@ -5,6 +5,7 @@ package vpc
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
@@ -153,6 +154,11 @@ func drop[T interface{ key() []string }](tx store.Tx, c *guard.Call, table store
 // A ref is a resource that a request is about: kind and id.
 type ref struct{ kind, id string }
 
+// some leaves out what a request does not name.
+func some(refs ...ref) []ref {
+	return slices.DeleteFunc(refs, func(r ref) bool { return r.id == "" })
+}
+
 // touched are CloudFormation's names of resource types, by EC2's.
 var touched = map[string]string{
 	"internet-gateway": "AWS::EC2::InternetGateway", "route-table": "AWS::EC2::RouteTable", "network-acl": "AWS::EC2::NetworkAcl",
@@ -182,9 +188,6 @@ func (s *Service) allow(tx store.Tx, c *guard.Call, dry *bool, new *made, refs .
 	}
 	var missing error
 	for _, r := range refs {
-		if r.id == "" {
-			continue
-		}
 		tags, err := idiom.TagsOf(tx, c.Region, c.Account(), r.id)
 		if err != nil {
 			return err
