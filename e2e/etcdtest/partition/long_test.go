@@ -73,7 +73,7 @@ type broken struct {
 
 var brokenOnes = []broken{
 	{"the bound is half a minute", "etcd.go", "def(&c.Staleness, time.Second)", "def(&c.Staleness, 30*time.Second)", []string{"node cut off from etcd", "node cut off from etcd"}, false, false},
-	{"reads do not ask first", "etcd.go", "if !s.cfg.Linearizable || s.confirm(ctx) != nil {", "if s.cfg.Linearizable = false; true {", []string{"slow network", "slow network"}, true, false},
+	{"reads do not ask first", "etcd.go", "if s.cfg.Linearizable {\n\t\terr = s.latest(ctx)", "if false {\n\t\terr = s.latest(ctx)", []string{"slow network", "slow network"}, true, false},
 	{"commits compare nothing that was read", "commit.go", "cmps: snap.unchanged()", "cmps: nil", []string{"slow network", "slow network", "leader moved"}, false, false},
 	{"a lost answer counts as nothing done", "commit.go", "return t.resolve(id, err)", "return 0, false, nil", []string{"connections break", "connections break", "connections break"}, true, false},
 	{"the fence is not compared", "commit.go", "if t.fenced {\n\t\tt.cmps", "if false {\n\t\tt.cmps", nil, false, true},
@@ -119,10 +119,18 @@ func TestBroken(t *testing.T) {
 	}
 }
 
-// build makes the program with the other line.
-func (b broken) build(t *testing.T) string {
+// The lines are there, also when only the short form runs.
+func TestBrokenLines(t *testing.T) {
+	for _, b := range brokenOnes {
+		if _, changed := b.text(t); changed == "" {
+			t.Errorf("%s: nothing is left of %s", b.name, b.file)
+		}
+	}
+}
+
+// text is the file that is changed, and what it becomes.
+func (b broken) text(t *testing.T) (path, changed string) {
 	t.Helper()
-	dir := t.TempDir()
 	path, err := filepath.Abs(filepath.Join("../../../internal/store/etcd", b.file))
 	if err != nil {
 		t.Fatal(err)
@@ -134,12 +142,20 @@ func (b broken) build(t *testing.T) string {
 	if strings.Count(string(text), b.from) != 1 {
 		t.Fatalf("%s has not exactly one %q", b.file, b.from)
 	}
+	return path, strings.Replace(string(text), b.from, b.to, 1)
+}
+
+// build makes the program with the other line.
+func (b broken) build(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	path, text := b.text(t)
 	changed, overlay, out := filepath.Join(dir, b.file), filepath.Join(dir, "overlay.json"), filepath.Join(dir, "kagimori")
 	replace, err := json.Marshal(map[string]map[string]string{"Replace": {path: changed}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(os.WriteFile(changed, []byte(strings.Replace(string(text), b.from, b.to, 1)), 0o600), os.WriteFile(overlay, replace, 0o600)); err != nil {
+	if err := errors.Join(os.WriteFile(changed, []byte(text), 0o600), os.WriteFile(overlay, replace, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command("go", "build", "-overlay", overlay, "-o", out, "./cmd/kagimori")
