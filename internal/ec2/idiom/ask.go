@@ -110,3 +110,30 @@ func Sift[T any](tx store.Tx, c *guard.Call, f Fields[T], in []ec2api.Filter, it
 	}
 	return kept, nil
 }
+
+// A Query is what an operation that lists things asks for.
+type Query[T any] struct {
+	IDs       []string           // wanted alone; none are all
+	Missing   func(string) error // the error for an id that nothing has
+	Fields    Fields[T]
+	Filters   []ec2api.Filter
+	Limits    Limits
+	Max       *int32
+	Token     *string
+	Described func(*T) (id string, tags *[]ec2api.Tag)
+}
+
+// Answer picks, filters, tags and pages items, in their order; token is that of the next page, if there is one.
+func (q Query[T]) Answer(tx store.Tx, c *guard.Call, items []T) (page []T, token *string, err error) {
+	id := func(item T) string {
+		id, _ := q.Described(&item)
+		return id
+	}
+	if items, err = Pick(items, q.IDs, id, q.Missing); err != nil {
+		return nil, nil, err
+	}
+	if items, err = Sift(tx, c, q.Fields, q.Filters, items, q.Described); err != nil {
+		return nil, nil, err
+	}
+	return Page(c.Operation, items, id, q.Limits, q.Max, q.Token)
+}

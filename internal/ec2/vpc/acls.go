@@ -145,7 +145,6 @@ func ports(e *ec2api.NetworkAclEntry) ec2api.PortRange {
 // DescribeNetworkAcls lists the caller's network ACLs.
 func (s *Service) DescribeNetworkAcls(ctx context.Context, c *guard.Call, in *ec2api.DescribeNetworkAclsRequest) (*ec2api.DescribeNetworkAclsResult, error) {
 	out := new(ec2api.DescribeNetworkAclsResult)
-	id := func(a ec2api.NetworkAcl) string { return *a.NetworkAclId }
 	return out, s.g.View(ctx, c, func(tx store.Tx) error {
 		if err := s.list(tx, c, in.DryRun); err != nil {
 			return err
@@ -158,18 +157,13 @@ func (s *Service) DescribeNetworkAcls(ctx context.Context, c *guard.Call, in *ec
 		for i := range acls {
 			items = append(items, acls[i].wire())
 		}
-		if items, err = idiom.Pick(items, in.NetworkAclIds, id, errACL); err != nil {
-			return err
+		out.NetworkAcls, out.NextToken, err = idiom.Query[ec2api.NetworkAcl]{
+			IDs: in.NetworkAclIds, Missing: errACL, Fields: aclFields(), Filters: in.Filters, Limits: idiom.AnyPage, Max: in.MaxResults, Token: in.NextToken,
+			Described: func(a *ec2api.NetworkAcl) (string, *[]ec2api.Tag) { return *a.NetworkAclId, &a.Tags },
+		}.Answer(tx, c, items)
+		for i := range out.NetworkAcls {
+			out.NetworkAcls[i].Tags = append([]ec2api.Tag{}, out.NetworkAcls[i].Tags...)
 		}
-		items, err = idiom.Sift(tx, c, aclFields(), in.Filters, items,
-			func(a *ec2api.NetworkAcl) (string, *[]ec2api.Tag) { return *a.NetworkAclId, &a.Tags })
-		if err != nil {
-			return err
-		}
-		for i := range items {
-			items[i].Tags = append([]ec2api.Tag{}, items[i].Tags...)
-		}
-		out.NetworkAcls, out.NextToken, err = idiom.Page(c.Operation, items, id, idiom.AnyPage, in.MaxResults, in.NextToken)
 		return err
 	})
 }

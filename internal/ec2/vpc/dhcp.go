@@ -83,7 +83,6 @@ var dhcpFields = idiom.Fields[ec2api.DhcpOptions]{
 // DescribeDhcpOptions lists the caller's sets of DHCP options.
 func (s *Service) DescribeDhcpOptions(ctx context.Context, c *guard.Call, in *ec2api.DescribeDhcpOptionsRequest) (*ec2api.DescribeDhcpOptionsResult, error) {
 	out := new(ec2api.DescribeDhcpOptionsResult)
-	id := func(d ec2api.DhcpOptions) string { return *d.DhcpOptionsId }
 	return out, s.g.View(ctx, c, func(tx store.Tx) error {
 		if err := s.list(tx, c, in.DryRun); err != nil {
 			return err
@@ -96,15 +95,10 @@ func (s *Service) DescribeDhcpOptions(ctx context.Context, c *guard.Call, in *ec
 		for _, d := range have {
 			items = append(items, d.wire())
 		}
-		if items, err = idiom.Pick(items, in.DhcpOptionsIds, id, errDHCP); err != nil {
-			return err
-		}
-		items, err = idiom.Sift(tx, c, dhcpFields, in.Filters, items,
-			func(d *ec2api.DhcpOptions) (string, *[]ec2api.Tag) { return *d.DhcpOptionsId, &d.Tags })
-		if err != nil {
-			return err
-		}
-		out.DhcpOptions, out.NextToken, err = idiom.Page(c.Operation, items, id, idiom.AnyPage, in.MaxResults, in.NextToken)
+		out.DhcpOptions, out.NextToken, err = idiom.Query[ec2api.DhcpOptions]{
+			IDs: in.DhcpOptionsIds, Missing: errDHCP, Fields: dhcpFields, Filters: in.Filters, Limits: idiom.AnyPage, Max: in.MaxResults, Token: in.NextToken,
+			Described: func(d *ec2api.DhcpOptions) (string, *[]ec2api.Tag) { return *d.DhcpOptionsId, &d.Tags },
+		}.Answer(tx, c, items)
 		return err
 	})
 }

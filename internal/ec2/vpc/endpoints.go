@@ -112,7 +112,6 @@ var endpointFields = idiom.Fields[ec2api.VpcEndpoint]{
 // DescribeVpcEndpoints lists the caller's VPC endpoints.
 func (s *Service) DescribeVpcEndpoints(ctx context.Context, c *guard.Call, in *ec2api.DescribeVpcEndpointsRequest) (*ec2api.DescribeVpcEndpointsResult, error) {
 	out := new(ec2api.DescribeVpcEndpointsResult)
-	id := func(e ec2api.VpcEndpoint) string { return *e.VpcEndpointId }
 	return out, s.g.View(ctx, c, func(tx store.Tx) error {
 		if err := s.list(tx, c, in.DryRun); err != nil {
 			return err
@@ -125,15 +124,10 @@ func (s *Service) DescribeVpcEndpoints(ctx context.Context, c *guard.Call, in *e
 		for i := range have {
 			items = append(items, have[i].wire())
 		}
-		if items, err = idiom.Pick(items, in.VpcEndpointIds, id, errEndpoint); err != nil {
-			return err
-		}
-		items, err = idiom.Sift(tx, c, endpointFields, in.Filters, items,
-			func(e *ec2api.VpcEndpoint) (string, *[]ec2api.Tag) { return *e.VpcEndpointId, &e.Tags })
-		if err != nil {
-			return err
-		}
-		out.VpcEndpoints, out.NextToken, err = idiom.Page(c.Operation, items, id, idiom.AnyPage, in.MaxResults, in.NextToken)
+		out.VpcEndpoints, out.NextToken, err = idiom.Query[ec2api.VpcEndpoint]{
+			IDs: in.VpcEndpointIds, Missing: errEndpoint, Fields: endpointFields, Filters: in.Filters, Limits: idiom.AnyPage, Max: in.MaxResults, Token: in.NextToken,
+			Described: func(e *ec2api.VpcEndpoint) (string, *[]ec2api.Tag) { return *e.VpcEndpointId, &e.Tags },
+		}.Answer(tx, c, items)
 		return err
 	})
 }

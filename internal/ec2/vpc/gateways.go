@@ -83,7 +83,6 @@ var gatewayFields = idiom.Fields[ec2api.InternetGateway]{
 // DescribeInternetGateways lists the caller's internet gateways.
 func (s *Service) DescribeInternetGateways(ctx context.Context, c *guard.Call, in *ec2api.DescribeInternetGatewaysRequest) (*ec2api.DescribeInternetGatewaysResult, error) {
 	out := new(ec2api.DescribeInternetGatewaysResult)
-	id := func(g ec2api.InternetGateway) string { return *g.InternetGatewayId }
 	return out, s.g.View(ctx, c, func(tx store.Tx) error {
 		if err := s.list(tx, c, in.DryRun); err != nil {
 			return err
@@ -96,15 +95,10 @@ func (s *Service) DescribeInternetGateways(ctx context.Context, c *guard.Call, i
 		for _, g := range gateways {
 			items = append(items, g.wire())
 		}
-		if items, err = idiom.Pick(items, in.InternetGatewayIds, id, errGateway); err != nil {
-			return err
-		}
-		items, err = idiom.Sift(tx, c, gatewayFields, in.Filters, items,
-			func(g *ec2api.InternetGateway) (string, *[]ec2api.Tag) { return *g.InternetGatewayId, &g.Tags })
-		if err != nil {
-			return err
-		}
-		out.InternetGateways, out.NextToken, err = idiom.Page(c.Operation, items, id, idiom.AnyPage, in.MaxResults, in.NextToken)
+		out.InternetGateways, out.NextToken, err = idiom.Query[ec2api.InternetGateway]{
+			IDs: in.InternetGatewayIds, Missing: errGateway, Fields: gatewayFields, Filters: in.Filters, Limits: idiom.AnyPage, Max: in.MaxResults, Token: in.NextToken,
+			Described: func(g *ec2api.InternetGateway) (string, *[]ec2api.Tag) { return *g.InternetGatewayId, &g.Tags },
+		}.Answer(tx, c, items)
 		return err
 	})
 }

@@ -114,7 +114,6 @@ var natFields = idiom.Fields[ec2api.NatGateway]{
 // DescribeNatGateways lists the caller's NAT gateways.
 func (s *Service) DescribeNatGateways(ctx context.Context, c *guard.Call, in *ec2api.DescribeNatGatewaysRequest) (*ec2api.DescribeNatGatewaysResult, error) {
 	out := new(ec2api.DescribeNatGatewaysResult)
-	id := func(n ec2api.NatGateway) string { return *n.NatGatewayId }
 	return out, s.g.View(ctx, c, func(tx store.Tx) error {
 		if err := s.list(tx, c, in.DryRun); err != nil {
 			return err
@@ -127,15 +126,10 @@ func (s *Service) DescribeNatGateways(ctx context.Context, c *guard.Call, in *ec
 		for _, n := range have {
 			items = append(items, n.wire())
 		}
-		if items, err = idiom.Pick(items, in.NatGatewayIds, id, errNAT); err != nil {
-			return err
-		}
-		items, err = idiom.Sift(tx, c, natFields, in.Filter, items,
-			func(n *ec2api.NatGateway) (string, *[]ec2api.Tag) { return *n.NatGatewayId, &n.Tags })
-		if err != nil {
-			return err
-		}
-		out.NatGateways, out.NextToken, err = idiom.Page(c.Operation, items, id, idiom.Limits{Least: 5, Most: 1000}, in.MaxResults, in.NextToken)
+		out.NatGateways, out.NextToken, err = idiom.Query[ec2api.NatGateway]{
+			IDs: in.NatGatewayIds, Missing: errNAT, Fields: natFields, Filters: in.Filter, Limits: idiom.Limits{Least: 5, Most: 1000}, Max: in.MaxResults, Token: in.NextToken,
+			Described: func(n *ec2api.NatGateway) (string, *[]ec2api.Tag) { return *n.NatGatewayId, &n.Tags },
+		}.Answer(tx, c, items)
 		return err
 	})
 }

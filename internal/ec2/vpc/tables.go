@@ -203,7 +203,6 @@ func tableFields() idiom.Fields[ec2api.RouteTable] {
 // DescribeRouteTables lists the caller's route tables.
 func (s *Service) DescribeRouteTables(ctx context.Context, c *guard.Call, in *ec2api.DescribeRouteTablesRequest) (*ec2api.DescribeRouteTablesResult, error) {
 	out := new(ec2api.DescribeRouteTablesResult)
-	id := func(t ec2api.RouteTable) string { return *t.RouteTableId }
 	return out, s.g.View(ctx, c, func(tx store.Tx) error {
 		if err := s.list(tx, c, in.DryRun); err != nil {
 			return err
@@ -220,18 +219,13 @@ func (s *Service) DescribeRouteTables(ctx context.Context, c *guard.Call, in *ec
 		for i := range tables {
 			items = append(items, tables[i].wire(view))
 		}
-		if items, err = idiom.Pick(items, in.RouteTableIds, id, errRouteTable); err != nil {
-			return err
+		out.RouteTables, out.NextToken, err = idiom.Query[ec2api.RouteTable]{
+			IDs: in.RouteTableIds, Missing: errRouteTable, Fields: tableFields(), Filters: in.Filters, Limits: idiom.AnyPage, Max: in.MaxResults, Token: in.NextToken,
+			Described: func(t *ec2api.RouteTable) (string, *[]ec2api.Tag) { return *t.RouteTableId, &t.Tags },
+		}.Answer(tx, c, items)
+		for i := range out.RouteTables {
+			out.RouteTables[i].Tags = append([]ec2api.Tag{}, out.RouteTables[i].Tags...)
 		}
-		items, err = idiom.Sift(tx, c, tableFields(), in.Filters, items,
-			func(t *ec2api.RouteTable) (string, *[]ec2api.Tag) { return *t.RouteTableId, &t.Tags })
-		if err != nil {
-			return err
-		}
-		for i := range items {
-			items[i].Tags = append([]ec2api.Tag{}, items[i].Tags...)
-		}
-		out.RouteTables, out.NextToken, err = idiom.Page(c.Operation, items, id, idiom.AnyPage, in.MaxResults, in.NextToken)
 		return err
 	})
 }
