@@ -133,21 +133,19 @@ func (f *checkFlags) check(ctx context.Context, io stdio, files []string) error 
 			fmt.Fprintf(io.err, "kagimori: %v\n", err)
 			continue
 		}
-		for _, in := range inputs {
-			if in.origin != nil && f.ground != nil {
-				in.scenario = in.scenario.Over(f.ground)
+		for done := range f.judgeAll(judge, inputs) {
+			c := done.c
+			if done.err != nil {
+				return exit{exitBadInput, done.err, false}
 			}
-			c, err := f.judge(judge, in)
-			if err != nil {
-				return exit{exitBadInput, err, false}
-			}
+			f.baseline.accept(c.Findings)
 			all, scenarios = append(all, c), append(scenarios, c.Report.Scenario())
 			if err := t.one(c); err != nil {
 				return failed(err)
 			}
 			v := report.Told(c.Report, c.Findings)
 			if f.fix && c.Report.Fix != nil {
-				if v, err = f.mend(io, judge, in, c); err != nil {
+				if v, err = f.mend(io, judge, done.in, c); err != nil {
 					return exit{exitBadInput, err, false}
 				}
 			}
@@ -215,7 +213,5 @@ func (f *checkFlags) judge(judge *doctor.Doctor, in input) (report.Checked, erro
 		return report.Checked{}, err
 	}
 	it := &report.Item{File: in.file, Report: judge.Check(sc), Origin: in.origin, Source: in.source}
-	c := report.Checked{Item: it, Findings: report.Findings(it)}
-	f.baseline.accept(c.Findings)
-	return c, nil
+	return report.Checked{Item: it, Findings: report.Findings(it)}, nil
 }

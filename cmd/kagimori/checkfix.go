@@ -114,6 +114,7 @@ func (f *checkFlags) mend(io stdio, judge *doctor.Doctor, in input, c report.Che
 	if err != nil {
 		return 0, err
 	}
+	f.baseline.accept(after.Findings)
 	if after.Report.Told() == doctor.Fails {
 		return 0, fmt.Errorf("--fix: %s does not launch with the fix: nothing was written", c.Report.ID)
 	}

@@ -71,15 +71,16 @@ type Proposal struct {
 	Run   []speech.Text `json:"run,omitempty"`
 }
 
-// A Doctor checks many scenarios and remembers the documents that they share. Safe for concurrent
-// use.
+// A Doctor checks many scenarios and remembers the documents that they share, and the fixes of those
+// that are alike. Safe for concurrent use.
 type Doctor struct {
-	docs *authz.Cache
-	lint *lint.Linter
+	docs  *authz.Cache
+	lint  *lint.Linter
+	known known
 }
 
 // New makes a Doctor.
-func New() *Doctor { return &Doctor{authz.NewCache(cacheSize), lint.New()} }
+func New() *Doctor { return &Doctor{docs: authz.NewCache(cacheSize), lint: lint.New()} }
 
 // Check says what becomes of a scenario.
 func Check(sc *format.Scenario) *Report { return New().Check(sc) }
@@ -110,7 +111,7 @@ func (d *Doctor) Check(sc *format.Scenario) *Report {
 	}
 	if fs := o.failures(); len(fs) > 0 {
 		r.Symptom = o.symptom(earliest(fs))
-		if r.Fix = o.fix(); r.Fix == nil {
+		if r.Fix = d.fixOf(o); r.Fix == nil {
 			r.Hopeless = fs[0].hopeless()
 		}
 	}

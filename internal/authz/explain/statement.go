@@ -39,35 +39,20 @@ func (s *statement) document() string {
 	return b.String()
 }
 
-// extend is a document with a statement added to its text, of which every byte stays; old may be
-// nil.
+// extend is a document with a statement added; old may be nil. It has no text: how the statement is
+// written into that of old is for whoever writes it.
 func extend(old *authz.Document, kind policy.Kind, st statement) (*authz.Document, bool) {
-	if old == nil {
-		added, err := policy.Parse([]byte(st.document()), kind)
-		if err != nil {
-			return nil, false
-		}
-		return authz.Compile(added, kind), true
-	}
-	if old.Source == nil {
+	if old != nil && old.Source == nil {
 		return nil, false
 	}
-	if old.Source.Source == nil { // see rebuild
-		added, err := policy.Parse([]byte(st.document()), kind)
-		if err != nil {
-			return nil, false
-		}
-		return rebuild(old, kind, append(slices.Clone(old.Source.Statements), added.Statements...)), true
-	}
-	text, ok := policy.AppendStatements(old.Source.Source, []byte(st.text()))
-	if !ok {
-		return nil, false
-	}
-	doc, err := policy.Parse(text, kind)
+	added, err := policy.Parse([]byte(st.document()), kind)
 	if err != nil {
 		return nil, false
 	}
-	return inPlaceOf(old, authz.Compile(doc, kind)), true
+	if old == nil {
+		return authz.Compile(added, kind), true
+	}
+	return rebuild(old, kind, slices.Concat(old.Source.Statements, added.Statements)), true
 }
 
 // inPlaceOf gives a document the name and place of another.
@@ -77,9 +62,9 @@ func inPlaceOf(old, doc *authz.Document) *authz.Document {
 	return doc
 }
 
-// digest is the SHA-256 of a document's text.
+// digest is the SHA-256 of a document's text; "" if it has none.
 func digest(d *authz.Document) string {
-	if d == nil || d.Source == nil {
+	if d == nil || d.Source == nil || d.Source.Source == nil {
 		return ""
 	}
 	sum := sha256.Sum256(d.Source.Source)
