@@ -113,14 +113,6 @@ func (s *Service) CreateSecurityGroup(ctx context.Context, c *guard.Call, in *ec
 	})
 }
 
-// withTags adds the right to tag what an operation makes to the parts of its decision.
-func (s *Service) withTags(c *guard.Call, parts []authz.Part, kind string, tags []tag) []authz.Part {
-	if len(tags) == 0 {
-		return parts
-	}
-	return append(parts, s.createTagsPart(c, kind+"/*", tags, c.Operation))
-}
-
 // theGroup finds the security group that a request names in one of two ways, decides the call's
 // action on it and says what else the decision has: parts may add to it.
 func (s *Service) theGroup(tx store.Tx, c *guard.Call, id, name *string, more ...authz.Part) (groupRecord, error) {

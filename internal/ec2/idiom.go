@@ -1,6 +1,9 @@
 package ec2
 
 import (
+	"context"
+	"time"
+
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
@@ -103,4 +106,34 @@ func (s *Service) resourceARN(c *guard.Call, resource string) string {
 
 func (s *Service) createTagsPart(c *guard.Call, resource string, tags []tag, createAction string) authz.Part {
 	return idiom.CreateTagsPart(c, resource, tags, createAction)
+}
+
+func (s *Service) withTags(c *guard.Call, parts []authz.Part, kind string, tags []tag) []authz.Part {
+	return idiom.WithTags(c, parts, kind, tags)
+}
+
+func (s *Service) allowList(tx store.Tx, c *guard.Call, action string, describe ...func(*authz.Part)) error {
+	return idiom.AllowList(tx, s.g, c, action, describe...)
+}
+
+func (s *Service) allowDry(tx store.Tx, c *guard.Call, action string, flag *bool, describe ...func(*authz.Part)) error {
+	return idiom.AllowDry(tx, s.g, c, action, flag, describe...)
+}
+
+func (s *Service) viewList(ctx context.Context, c *guard.Call, action string, flag *bool, fn func(tx store.Tx) error) error {
+	return idiom.ViewList(ctx, s.g, c, action, flag, fn)
+}
+
+func setAttribute(p *authz.Part, attribute, value string) { idiom.SetAttribute(p, attribute, value) }
+
+func orMissing(err error, code, format string, args ...any) error {
+	return idiom.OrMissing(err, code, format, args...)
+}
+
+func apiTime(t time.Time) string { return idiom.Time(t) }
+
+func optional[T any](p *T, values func(T) []string) []string { return idiom.Optional(p, values) }
+
+func keep[T any](f fields[T], in []ec2api.Filter, items []T) ([]T, error) {
+	return idiom.Keep(f, in, items)
 }

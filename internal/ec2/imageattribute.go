@@ -9,7 +9,6 @@ import (
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
-	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -43,17 +42,6 @@ func (s *Service) changeImage(tx store.Tx, c *guard.Call, id string, flag *bool,
 		return r, err
 	}
 	return s.ownImage(tx, c, id)
-}
-
-// setAttribute says in a part which attribute a request changes and, of a text, number or truth
-// value, to what. Source: EC2 User Guide, "ec2:Attribute condition key".
-func setAttribute(p *authz.Part, attribute, value string) {
-	if attribute != "" {
-		p.Context.Set("ec2:attribute", attribute)
-	}
-	if value != "" {
-		p.Context.Set("ec2:attribute/"+attribute, value)
-	}
 }
 
 // ModifyImageAttribute changes who may launch an image, or its description.

@@ -243,9 +243,6 @@ func (s *Service) images(tx store.Tx, c *guard.Call) ([]imageRecord, error) {
 	return all, nil
 }
 
-// apiTime is how EC2 writes the times of images, which are text in its model.
-func apiTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
-
 // wire is an image as answers carry it.
 func (r imageRecord) wire() ec2api.Image {
 	out := ec2api.Image{

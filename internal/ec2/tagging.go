@@ -283,14 +283,6 @@ func (s *Service) describeOther(tx store.Tx, c *guard.Call, kind, id string, p *
 	return nil
 }
 
-// orMissing is the error of a read, or that what was looked for does not exist.
-func orMissing(err error, code, format string, args ...any) error {
-	if err != nil {
-		return err
-	}
-	return apierr.Newf(code, format, args...)
-}
-
 type taggedItem struct{ id, kind, key, value string }
 
 var tagFields = fields[taggedItem]{

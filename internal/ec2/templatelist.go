@@ -82,14 +82,6 @@ type listedVersion struct {
 	data *ec2api.ResponseLaunchTemplateData
 }
 
-// optional are the values of a filter on a member that may be absent.
-func optional[T any](p *T, values func(T) []string) []string {
-	if p == nil {
-		return nil
-	}
-	return values(*p)
-}
-
 var versionFields = fields[listedVersion]{
 	"create-time":        func(l listedVersion) []string { return oneOf(apiTime(l.v.Created)) },
 	"is-default-version": func(l listedVersion) []string { return boolOf(l.v.Number == l.t.Default) },

@@ -110,15 +110,6 @@ func (s *Service) DescribeAvailabilityZones(ctx context.Context, c *guard.Call, 
 	return out, err
 }
 
-// keep keeps the items, which have no tags, that pass the filters.
-func keep[T any](f fields[T], in []ec2api.Filter, items []T) ([]T, error) {
-	passes, err := f.Filter(in)
-	if err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(items, func(item T) bool { return !passes(item, nil) }), nil
-}
-
 var regionFields = fields[ec2api.Region]{
 	"region-name":   func(r ec2api.Region) []string { return oneOf(*r.RegionName) },
 	"endpoint":      func(r ec2api.Region) []string { return oneOf(*r.Endpoint) },

@@ -164,3 +164,20 @@ func Each[T any](items []T, text func(T) *string) (out []string) {
 	}
 	return out
 }
+
+// Optional are the values of a filter on a member that may be absent.
+func Optional[T any](p *T, values func(T) []string) []string {
+	if p == nil {
+		return nil
+	}
+	return values(*p)
+}
+
+// Keep keeps the items, which have no tags, that pass the filters.
+func Keep[T any](f Fields[T], in []ec2api.Filter, items []T) ([]T, error) {
+	passes, err := f.Filter(in)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(items, func(item T) bool { return !passes(item, nil) }), nil
+}
