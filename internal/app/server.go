@@ -278,7 +278,7 @@ func (s *server) services(ctx context.Context, cfg Config, dir *os.Root, module 
 			Blocks: module.Box("ebs block token"), Pages: module.Box("ebs page token"), Logger: cfg.Logger,
 		})
 		w.groups = autoscaling.New(autoscaling.Config{
-			Guard: g, Clock: s.clock, Compute: compute{g, w.ec2}, Roles: roles{g, people, sessions},
+			Guard: g, Clock: s.clock, Compute: compute{g, w.ec2.Operations()}, Roles: roles{g, people, sessions},
 			Timing: cfg.groupTiming(), MaxGroups: cfg.MaxGroups, Events: eventSink(cfg.Events, s.outbound), Logger: cfg.Logger,
 		})
 		return w.ready()

@@ -100,23 +100,25 @@ var allowed = map[string][]string{
 		"internal/store", "internal/store/memory", "internal/trail", "internal/wire",
 	},
 	// 5 services: no arrows inside this row
-	"internal/kms":            service("internal/keyrule", "internal/api/kmsapi", "internal/hsm", "internal/envelope", "internal/policy", "internal/guard/permit", "internal/xks", "internal/kms/attest"),
-	"internal/iam":            service("internal/totp", "internal/saml", "internal/actions", "internal/api/iamapi", "internal/policy", "internal/directory/managed", "internal/linkedrole"),
-	"internal/sts":            service("internal/api/stsapi", "internal/policy", "internal/actions", "internal/saml", "internal/sts/webidentity", "internal/sts/webtoken"),
-	"internal/org":            service("internal/api/organizationsapi", "internal/policy"),
-	"internal/ec2":            service("internal/api/ec2api", "internal/api/iamapi", "internal/api/kagimoriapi", "internal/blockdev/nbd", "internal/api/kmsapi", "internal/launch", "internal/machine", "internal/blockdev", "internal/blockdev/image", "internal/ec2/catalog", "internal/ec2/hardware", "internal/ec2/keypair", "internal/ec2/idiom", "internal/ec2/vpc"),
-	"internal/ec2/idiom":      service("internal/api/ec2api"),                       // how all operations of EC2 are asked
-	"internal/ec2/vpc":        service("internal/api/ec2api", "internal/ec2/idiom"), // records of package ec2, which gives it what it knows of networks
-	"internal/ec2/catalog":    {},
-	"internal/ebs":            service("internal/api/ebsapi", "internal/api/kmsapi", "internal/blockdev", "internal/blockdev/image"),
-	"internal/ec2/hardware":   {}, // the table of instance types
-	"internal/ec2/keypair":    {"internal/secret"},
-	"internal/autoscaling":    service("internal/api/autoscalingapi", "internal/api/ec2api", "internal/api/iamapi", "internal/api/kagimoriapi", "internal/launch"),
-	"internal/cloudtrail":     service("internal/api/cloudtrailapi"),
-	"internal/accessanalyzer": service("internal/api/accessanalyzerapi", "internal/lint", "internal/policy", "internal/actions", "internal/speech"),
-	"internal/kagimori":       service("internal/api/kagimoriapi", "internal/authz/explain", "internal/ask", "internal/impact", "internal/keyrule", "internal/launch", "internal/policy", "internal/speech"),
-	"internal/desk":           service("internal/api/kagimoriapi", "internal/ask/compare", "internal/cfn", "internal/doctor", "internal/policy", "internal/policy/keyview", "internal/remedy", "internal/report", "internal/scenario/format", "internal/speech", "internal/tfplan"), // pure questions about documents of the caller
-	"internal/xksproxy":       service("internal/api/kagimoriapi", "internal/api/kmsapi", "internal/hsm", "internal/sigv4", "internal/xks"),
+	"internal/kms":              service("internal/keyrule", "internal/api/kmsapi", "internal/hsm", "internal/envelope", "internal/policy", "internal/guard/permit", "internal/xks", "internal/kms/attest"),
+	"internal/iam":              service("internal/totp", "internal/saml", "internal/actions", "internal/api/iamapi", "internal/policy", "internal/directory/managed", "internal/linkedrole"),
+	"internal/sts":              service("internal/api/stsapi", "internal/policy", "internal/actions", "internal/saml", "internal/sts/webidentity", "internal/sts/webtoken"),
+	"internal/org":              service("internal/api/organizationsapi", "internal/policy"),
+	"internal/ec2":              service("internal/api/ec2api", "internal/api/iamapi", "internal/api/kagimoriapi", "internal/blockdev/nbd", "internal/api/kmsapi", "internal/launch", "internal/machine", "internal/blockdev", "internal/blockdev/image", "internal/ec2/hardware", "internal/ec2/idiom", "internal/ec2/instancetype", "internal/ec2/keypair", "internal/ec2/vpc", "internal/ec2/zone"),
+	"internal/ec2/idiom":        service("internal/api/ec2api"),                       // how all operations of EC2 are asked
+	"internal/ec2/vpc":          service("internal/api/ec2api", "internal/ec2/idiom"), // records of package ec2, which gives it what it knows of networks
+	"internal/ec2/zone":         service("internal/api/ec2api", "internal/ec2/idiom"),
+	"internal/ec2/instancetype": service("internal/api/ec2api", "internal/ec2/hardware", "internal/ec2/idiom", "internal/ec2/zone", "internal/launch"),
+	"internal/ec2/ec2test":      {"internal/api/ec2api", "internal/guard", "internal/guard/guardtest", "internal/store"},
+	"internal/ebs":              service("internal/api/ebsapi", "internal/api/kmsapi", "internal/blockdev", "internal/blockdev/image"),
+	"internal/ec2/hardware":     {}, // the table of instance types
+	"internal/ec2/keypair":      {"internal/secret"},
+	"internal/autoscaling":      service("internal/api/autoscalingapi", "internal/api/ec2api", "internal/api/iamapi", "internal/api/kagimoriapi", "internal/launch"),
+	"internal/cloudtrail":       service("internal/api/cloudtrailapi"),
+	"internal/accessanalyzer":   service("internal/api/accessanalyzerapi", "internal/lint", "internal/policy", "internal/actions", "internal/speech"),
+	"internal/kagimori":         service("internal/api/kagimoriapi", "internal/authz/explain", "internal/ask", "internal/impact", "internal/keyrule", "internal/launch", "internal/policy", "internal/speech"),
+	"internal/desk":             service("internal/api/kagimoriapi", "internal/ask/compare", "internal/cfn", "internal/doctor", "internal/policy", "internal/policy/keyview", "internal/remedy", "internal/report", "internal/scenario/format", "internal/speech", "internal/tfplan"), // pure questions about documents of the caller
+	"internal/xksproxy":         service("internal/api/kagimoriapi", "internal/api/kmsapi", "internal/hsm", "internal/sigv4", "internal/xks"),
 
 	// mechanisms of one service
 	"internal/sts/webidentity":            {"internal/outbound"},
@@ -278,7 +280,7 @@ func TestImportDirections(t *testing.T) {
 
 func TestTestHelpersStayInTests(t *testing.T) {
 	for _, s := range sources(t) {
-		if s.test || s.pkg == "internal/hsm/hsmtest" || s.pkg == "internal/guard/guardtest" || s.pkg == "internal/kms/attest/attesttest" || s.pkg == "internal/testkit" || s.pkg == "kagimoritest" || s.pkg == "internal/bench" {
+		if s.test || s.pkg == "internal/hsm/hsmtest" || s.pkg == "internal/guard/guardtest" || s.pkg == "internal/ec2/ec2test" || s.pkg == "internal/kms/attest/attesttest" || s.pkg == "internal/testkit" || s.pkg == "kagimoritest" || s.pkg == "internal/bench" {
 			continue
 		}
 		for _, im := range s.imports {

@@ -8,6 +8,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/instancetype"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/store"
@@ -147,11 +148,11 @@ func attachable(v *volumeRecord, i *instanceRecord, device string) error {
 	case v.Zone != i.Zone:
 		return apierr.Newf("InvalidVolume.ZoneMismatch", "The volume '%s' is not in the same availability zone as instance '%s'", v.ID, i.ID)
 	}
-	if err := checkVolumes(i.Type, len(i.Devices)+1); err != nil {
+	if err := instancetype.CheckVolumes(i.Type, len(i.Devices)+1); err != nil {
 		return err
 	}
 	if v.MultiAttach {
-		switch kind, ok := lookupType(i.Type); {
+		switch kind, ok := instancetype.Lookup(i.Type); {
 		case ok && !kind.OnNitro():
 			return apierr.Newf("UnsupportedOperation", "Volume %s has Multi-Attach enabled: it can be attached only to instances built on the Nitro System, "+
 				"and %s is not.", v.ID, i.Type)

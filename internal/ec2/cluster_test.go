@@ -17,12 +17,12 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/blockdev"
 	"github.com/kagimori/kagimori/internal/ec2"
+	"github.com/kagimori/kagimori/internal/ec2/ec2test"
+	"github.com/kagimori/kagimori/internal/guard/guardtest"
 	"github.com/kagimori/kagimori/internal/kms"
 	"github.com/kagimori/kagimori/internal/machine"
 	"github.com/kagimori/kagimori/internal/objects"
 	"github.com/kagimori/kagimori/internal/store"
-
-	"github.com/kagimori/kagimori/internal/guard/guardtest"
 )
 
 // hostsPatience is how long the hosts of these tests may be silent.
@@ -110,7 +110,7 @@ func inClusterOf(t *testing.T, crewed bool, test func(t *testing.T, c *cluster),
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := guardtest.New(t)
-		h := &house{desk: &desk{World: w}}
+		h := &house{desk: &desk{&ec2test.Desk{World: w}}}
 		h.kms = kms.New(kms.Config{Guard: w.Guard, Module: w.Module, Clock: w.Clock, Logger: w.Logger, CustomIDs: true})
 		w.Must(h.kms.Start(t.Context()))
 		h.wire = &wiretap{guard: w.Guard, kms: h.kms}
@@ -220,7 +220,7 @@ func (c *cluster) term(name string) {
 			c.changes = append(c.changes, instance)
 		},
 	})
-	c.ops = c.ec2.Operations()
+	c.Ops = c.ec2.Operations()
 	c.Must(c.ec2.Start(store.WithFence(c.T.Context(), store.Fence{Lease: "controllers", Token: c.token})))
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
+	"github.com/kagimori/kagimori/internal/ec2/zone"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/store"
@@ -118,16 +119,16 @@ func (s *Service) draftVolume(tx store.Tx, c *guard.Call, in *ec2api.CreateVolum
 	return v, d, nil
 }
 
-func (s *Service) volumeZone(c *guard.Call, name, id string) (zone, error) {
+func (s *Service) volumeZone(c *guard.Call, name, id string) (zone.Zone, error) {
 	if name == "" && id == "" {
-		return zone{}, apierr.New("MissingParameter", "The request must contain the parameter AvailabilityZone")
+		return zone.Zone{}, apierr.New("MissingParameter", "The request must contain the parameter AvailabilityZone")
 	}
-	for _, z := range zonesOf(c.Region) {
+	for _, z := range zone.Of(c.Region) {
 		if (name == "" || z.Name == name) && (id == "" || z.ID == id) {
 			return z, nil
 		}
 	}
-	return zone{}, apierr.Newf("InvalidZone.NotFound", "The zone '%s' does not exist.", name+id)
+	return zone.Zone{}, apierr.Newf("InvalidZone.NotFound", "The zone '%s' does not exist.", name+id)
 }
 
 // volumeJob is the job that makes a volume.

@@ -3,8 +3,6 @@ package ec2_test
 import (
 	"context"
 	"errors"
-	"reflect"
-	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +12,7 @@ import (
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/ec2"
+	"github.com/kagimori/kagimori/internal/ec2/ec2test"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/guard/guardtest"
 	"github.com/kagimori/kagimori/internal/store"
@@ -21,71 +20,42 @@ import (
 
 // Accounts of the tests.
 const (
-	mine   = "111122223333"
+	mine   = ec2test.Account
 	theirs = "444455556666"
 	region = guardtest.Region
 )
 
 // A desk is EC2 for what needs no instance and no volume: KMS is only a book of key names.
-type desk struct {
-	*guardtest.World
-	ops map[string]guard.Handler
-}
+type desk struct{ *ec2test.Desk }
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
 	w := guardtest.New(t)
 	volumes, _ := shelf(w)
 	s := ec2.New(ec2.Config{Guard: w.Guard, Clock: w.Clock, Keys: keyNames{}, Volumes: volumes, Logger: w.Logger})
-	return &desk{w, s.Operations()}
+	return &desk{&ec2test.Desk{World: w, Ops: s.Operations()}}
 }
 
-// try serves a request.
-func (d *desk) try(as guard.Caller, in any) (any, error) {
-	op := strings.TrimSuffix(reflect.TypeOf(in).Elem().Name(), "Request")
-	return d.Invoke(d.T.Context(), as, ec2api.Service(), d.ops, op, in)
-}
+func (d *desk) try(as guard.Caller, in any) (any, error) { return d.Try(as, in) }
 
-// ask serves a request that must succeed.
 func ask[Out any](d *desk, as guard.Caller, in any) *Out {
 	d.T.Helper()
-	out, err := d.try(as, in)
-	d.Must(err)
-	return out.(*Out)
+	return ec2test.Ask[Out](d.Desk, as, in)
 }
 
-// refuse serves a request that must fail.
 func (d *desk) refuse(as guard.Caller, in any, code, message string) {
 	d.T.Helper()
-	_, err := d.try(as, in)
-	guardtest.WantError(d.T, err, code, message)
+	d.Refuse(as, in, code, message)
 }
 
-// count is how many records a bucket of the store has.
-func (d *desk) count(bucket string) (n int) {
-	d.T.Helper()
-	d.View(func(tx store.Tx) error {
-		for _, err := range tx.Scan(bucket, store.Range{}) {
-			if err != nil {
-				return err
-			}
-			n++
-		}
-		return nil
-	})
-	return n
-}
+func (d *desk) count(bucket string) int { return d.Count(bucket) }
 
 // root is the root user of an account.
 func (d *desk) root(account string) guard.Caller { return d.Lookup(account) }
 
-// allowed is a user of account mine with one statement that allows.
 func (d *desk) allowed(name, action, resource, condition string) guard.Caller {
 	d.T.Helper()
-	if condition == "" {
-		condition = "{}"
-	}
-	return d.User(mine, name, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":`+action+`,"Resource":`+resource+`,"Condition":`+condition+`}]}`)
+	return d.Allowed(name, action, resource, condition)
 }
 
 // keyNames is a KMS that knows one key.
@@ -155,13 +125,6 @@ func (d *desk) scaling() guard.Caller {
 	return guardtest.Caller(id)
 }
 
-func filter(name string, values ...string) ec2api.Filter {
-	return ec2api.Filter{Name: &name, Values: values}
-}
+func filter(name string, values ...string) ec2api.Filter { return ec2test.Filter(name, values...) }
 
-func tagList(pairs ...string) (tags []ec2api.Tag) {
-	for i := 0; i < len(pairs); i += 2 {
-		tags = append(tags, ec2api.Tag{Key: &pairs[i], Value: &pairs[i+1]})
-	}
-	return tags
-}
+func tagList(pairs ...string) []ec2api.Tag { return ec2test.Tags(pairs...) }

@@ -9,6 +9,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/instancetype"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -56,7 +57,7 @@ func (s *Service) AttachNetworkInterface(ctx context.Context, c *guard.Call, in 
 
 // takes tells why a network interface cannot be attached to an instance at a place, if so.
 func (i *instanceRecord) takes(f *heldFace, index int32) error {
-	kind, ok := lookupType(i.Type)
+	kind, ok := instancetype.Lookup(i.Type)
 	switch faces := i.faces(); {
 	case f.status() != "available":
 		return errFaceInUse(f.ID)

@@ -9,6 +9,7 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
+	"github.com/kagimori/kagimori/internal/ec2/instancetype"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -326,7 +327,7 @@ func (s *Service) AssignPrivateIpAddresses(ctx context.Context, c *guard.Call, i
 // addressesPerFace is how many private addresses an interface has at most: as the type of its instance says.
 func addressesPerFace(f *heldFace) int {
 	if f.instance != nil {
-		if kind, ok := lookupType(f.instance.Type); ok {
+		if kind, ok := instancetype.Lookup(f.instance.Type); ok {
 			return int(kind.Addresses)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/zone"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -88,7 +89,7 @@ func (s *Service) EnableFastSnapshotRestores(ctx context.Context, c *guard.Call,
 		func() {
 			out.Successful, out.Unsuccessful = []ec2api.EnableFastSnapshotRestoreSuccessItem{}, []ec2api.EnableFastSnapshotRestoreErrorItem{}
 		},
-		func(tx store.Tx, snap *snapshotRecord, z zone) error {
+		func(tx store.Tx, snap *snapshotRecord, z zone.Zone) error {
 			rec, ok, err := restoreTable.Get(tx, c.Region, c.Account(), snap.ID, z.Name)
 			if err != nil {
 				return err
@@ -107,7 +108,7 @@ func (s *Service) EnableFastSnapshotRestores(ctx context.Context, c *guard.Call,
 			out.Successful = append(out.Successful, rec.wire(now, s.timing.Snapshot))
 			return restoreTable.Put(tx, rec, c.Region, c.Account(), snap.ID, z.Name)
 		},
-		func(id string, z zone, e *apierr.Error) {
+		func(id string, z zone.Zone, e *apierr.Error) {
 			out.Unsuccessful = append(out.Unsuccessful, ec2api.EnableFastSnapshotRestoreErrorItem{
 				SnapshotId: &id, FastSnapshotRestoreStateErrors: []ec2api.EnableFastSnapshotRestoreStateErrorItem{{
 					AvailabilityZone: &z.Name, AvailabilityZoneId: &z.ID, Error: &ec2api.EnableFastSnapshotRestoreStateError{Code: &e.Code, Message: &e.Message},
@@ -124,7 +125,7 @@ func (s *Service) DisableFastSnapshotRestores(ctx context.Context, c *guard.Call
 		func() {
 			out.Successful, out.Unsuccessful = []ec2api.DisableFastSnapshotRestoreSuccessItem{}, []ec2api.DisableFastSnapshotRestoreErrorItem{}
 		},
-		func(tx store.Tx, snap *snapshotRecord, z zone) error {
+		func(tx store.Tx, snap *snapshotRecord, z zone.Zone) error {
 			rec, ok, err := restoreTable.Get(tx, c.Region, c.Account(), snap.ID, z.Name)
 			if err != nil {
 				return err
@@ -139,7 +140,7 @@ func (s *Service) DisableFastSnapshotRestores(ctx context.Context, c *guard.Call
 			out.Successful = append(out.Successful, ec2api.DisableFastSnapshotRestoreSuccessItem(w))
 			return restoreTable.Put(tx, rec, c.Region, c.Account(), snap.ID, z.Name)
 		},
-		func(id string, z zone, e *apierr.Error) {
+		func(id string, z zone.Zone, e *apierr.Error) {
 			out.Unsuccessful = append(out.Unsuccessful, ec2api.DisableFastSnapshotRestoreErrorItem{
 				SnapshotId: &id, FastSnapshotRestoreStateErrors: []ec2api.DisableFastSnapshotRestoreStateErrorItem{{
 					AvailabilityZone: &z.Name, AvailabilityZoneId: &z.ID, Error: &ec2api.DisableFastSnapshotRestoreStateError{Code: &e.Code, Message: &e.Message},
@@ -152,7 +153,7 @@ func (s *Service) DisableFastSnapshotRestores(ctx context.Context, c *guard.Call
 // fastRestores decides a request about snapshots in zones and does it for each pair. reset begins the answer
 // anew; failed is told of API errors of one pair.
 func (s *Service) fastRestores(ctx context.Context, c *guard.Call, flag *bool, ids, zones, zoneIDs []string, out any, reset func(),
-	one func(store.Tx, *snapshotRecord, zone) error, failed func(string, zone, *apierr.Error)) error {
+	one func(store.Tx, *snapshotRecord, zone.Zone) error, failed func(string, zone.Zone, *apierr.Error)) error {
 	where, err := s.zonesNamed(c, zones, zoneIDs)
 	if err != nil {
 		return err
@@ -208,11 +209,11 @@ func (s *Service) fastRestores(ctx context.Context, c *guard.Call, flag *bool, i
 	})
 }
 
-func (s *Service) zonesNamed(c *guard.Call, names, ids []string) ([]zone, error) {
+func (s *Service) zonesNamed(c *guard.Call, names, ids []string) ([]zone.Zone, error) {
 	if len(names)+len(ids) == 0 {
 		return nil, apierr.New("MissingParameter", "The request must contain the parameter AvailabilityZone")
 	}
-	var out []zone
+	var out []zone.Zone
 	for _, name := range names {
 		z, err := s.volumeZone(c, name, "")
 		if err != nil {

@@ -2,8 +2,6 @@ package ec2
 
 import (
 	"cmp"
-	"path"
-	"slices"
 	"strings"
 
 	json "github.com/go-json-experiment/json"
@@ -11,6 +9,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/ec2/instancetype"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -74,7 +73,7 @@ func (s *Service) overridePools(tx store.Tx, c *guard.Call, spec *ec2api.FleetLa
 		return nil, err
 	}
 	if api.Val(o.InstanceType) != "" && o.InstanceRequirements != nil {
-		return nil, errTypeAndRequirements()
+		return nil, instancetype.ErrTypeAndRequirements()
 	}
 	types := []string{api.Val(o.InstanceType)}
 	requirements := o.InstanceRequirements
@@ -86,7 +85,7 @@ func (s *Service) overridePools(tx store.Tx, c *guard.Call, spec *ec2api.FleetLa
 		if err != nil {
 			return nil, err
 		}
-		if types = typesMeeting(requirements, img.Architecture); len(types) == 0 {
+		if types = instancetype.Meeting(requirements, img.Architecture); len(types) == 0 {
 			return nil, apierr.New("InvalidFleetConfig", "No instance types match the specified instance requirements")
 		}
 	}
@@ -124,99 +123,4 @@ func overrideLaunch(ref *ec2api.LaunchTemplateSpecification, o *ec2api.FleetLaun
 		run.BlockDeviceMappings = append(run.BlockDeviceMappings, *b)
 	}
 	return storeLaunch(run)
-}
-
-// maxMatches is how many of the types that meet requirements a fleet chooses from: the cheapest, so that
-// several specifications and subnets stay within maxPools.
-const maxMatches = 10
-
-// typesMeeting are the instance types with the attributes, cheapest first, maxMatches at most. The first generations,
-// which cannot have encrypted volumes, are taken if there are no others: a launch on them fails wherever volumes are
-// encrypted.
-// Source: EC2 API Reference, InstanceRequirementsRequest.
-func typesMeeting(r *ec2api.InstanceRequirementsRequest, arch string) []string {
-	var out []instanceType
-	for _, t := range instanceTypes() {
-		if t.Runs(arch) && t.meets(r) {
-			out = append(out, t)
-		}
-	}
-	if slices.ContainsFunc(out, instanceType.Encrypts) {
-		out = slices.DeleteFunc(out, func(t instanceType) bool { return !t.Encrypts() })
-	}
-	slices.SortFunc(out, func(a, b instanceType) int {
-		pa, pb := fleetPool{Type: a.Name, Weight: 1}, fleetPool{Type: b.Name, Weight: 1}
-		return cmp.Or(cmp.Compare(pa.price(false), pb.price(false)), cmp.Compare(a.Name, b.Name))
-	})
-	names := make([]string, min(len(out), maxMatches))
-	for n := range names {
-		names[n] = out[n].Name
-	}
-	return names
-}
-
-// meets reports whether the type has the attributes. Without a word of them, types that are bare metal or
-// burstable are left out. Source: EC2 API Reference, InstanceRequirementsRequest.
-func (t instanceType) meets(r *ec2api.InstanceRequirementsRequest) bool {
-	named := func(pattern string) bool { ok, _ := path.Match(pattern, t.Name); return ok }
-	maker := map[string]string{"Intel": "intel", "AMD": "amd", "AWS": "amazon-web-services"}[t.Family.Maker]
-	generation := map[bool]string{true: "current", false: "previous"}[t.Current()]
-	perCPU := float64(t.MemoryMiB) / 1024 / float64(t.VCPUs)
-	switch {
-	case r.VCpuCount != nil && !between(t.VCPUs, r.VCpuCount.Min, r.VCpuCount.Max):
-	case r.MemoryMiB != nil && !between(int32(t.MemoryMiB), r.MemoryMiB.Min, r.MemoryMiB.Max):
-	case r.MemoryGiBPerVCpu != nil && !between(perCPU, r.MemoryGiBPerVCpu.Min, r.MemoryGiBPerVCpu.Max):
-	case len(r.CpuManufacturers) > 0 && !slices.Contains(r.CpuManufacturers, maker):
-	case len(r.InstanceGenerations) > 0 && !slices.Contains(r.InstanceGenerations, generation):
-	case !chosen(r.BurstablePerformance, "excluded", t.Burstable()), !chosen(r.BareMetal, "excluded", t.Metal()):
-	case api.Val(r.RequireHibernateSupport) && !t.Hibernates():
-	case api.Val(r.RequireEncryptionInTransit) && !t.EncryptsInTransit():
-	case r.BaselineEbsBandwidthMbps != nil && !between(t.EBS.BaselineMbps, r.BaselineEbsBandwidthMbps.Min, r.BaselineEbsBandwidthMbps.Max):
-	case r.NetworkInterfaceCount != nil && !between(t.ENIs, r.NetworkInterfaceCount.Min, r.NetworkInterfaceCount.Max):
-	case r.NetworkBandwidthGbps != nil && !between(t.Gigabits(), r.NetworkBandwidthGbps.Min, r.NetworkBandwidthGbps.Max):
-	case !t.stores(r), !t.accelerates(r):
-	case slices.ContainsFunc(r.ExcludedInstanceTypes, named):
-	case len(r.AllowedInstanceTypes) > 0 && !slices.ContainsFunc(r.AllowedInstanceTypes, named):
-	default:
-		return true
-	}
-	return false
-}
-
-// stores reports whether the type has the local storage that is asked for.
-func (t instanceType) stores(r *ec2api.InstanceRequirementsRequest) bool {
-	total := r.TotalLocalStorageGB
-	return chosen(r.LocalStorage, "included", t.Disks.Count > 0) &&
-		(len(r.LocalStorageTypes) == 0 || t.Disks.Count == 0 || slices.Contains(r.LocalStorageTypes, t.Disks.Kind)) &&
-		(total == nil || between(float64(t.Disks.Count)*float64(t.Disks.GB), total.Min, total.Max))
-}
-
-// accelerates reports whether the type has the accelerators that are asked for.
-func (t instanceType) accelerates(r *ec2api.InstanceRequirementsRequest) bool {
-	kind, maker, name, mib := "", "", "", int32(0)
-	if a := t.Family.Accelerator; a != nil && t.Devices > 0 {
-		kind, maker, name, mib = "gpu", strings.ToLower(a.Maker), strings.ReplaceAll(strings.ToLower(a.Name), " ", "-"), t.Devices*a.MiB
-		if a.NeuronCores > 0 {
-			kind, maker = "inference", "amazon-web-services"
-		}
-	}
-	among := func(asked []string, has string) bool { return len(asked) == 0 || slices.Contains(asked, has) }
-	return among(r.AcceleratorTypes, kind) && among(r.AcceleratorManufacturers, maker) && among(r.AcceleratorNames, name) &&
-		(r.AcceleratorCount == nil || between(t.Devices, r.AcceleratorCount.Min, r.AcceleratorCount.Max)) &&
-		(r.AcceleratorTotalMemoryMiB == nil || between(mib, r.AcceleratorTotalMemoryMiB.Min, r.AcceleratorTotalMemoryMiB.Max))
-}
-
-func between[T cmp.Ordered](v T, least, most *T) bool {
-	return (least == nil || v >= *least) && (most == nil || v <= *most)
-}
-
-// chosen decides by a setting that is included, excluded or required.
-func chosen(setting *string, otherwise string, has bool) bool {
-	switch cmp.Or(api.Val(setting), otherwise) {
-	case "excluded":
-		return !has
-	case "required":
-		return has
-	}
-	return true
 }

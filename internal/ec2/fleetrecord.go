@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/ec2/instancetype"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -145,11 +146,11 @@ func (f *fleetRecord) live() bool { return f.State == fleetSubmitted || f.State 
 
 // price of an hour of a unit of capacity, in millionths of a dollar.
 func (p *fleetPool) price(spot bool) float64 {
-	t, ok := lookupType(p.Type)
+	t, ok := instancetype.Lookup(p.Type)
 	if !ok {
 		return 0
 	}
-	micro := t.onDemandMicro()
+	micro := t.OnDemandMicro()
 	if spot {
 		micro = launch.SpotPrice(micro)
 	}

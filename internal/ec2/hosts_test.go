@@ -25,8 +25,8 @@ func TestWorkComesToAHostThroughTheStore(t *testing.T) {
 		Changed: func(_ context.Context, _, _, instance string) { told <- instance },
 	})
 	h.Must(far.Start(t.Context()))
-	near := h.ops
-	h.ops = far.Operations()
+	near := h.Ops
+	h.Ops = far.Operations()
 	id := h.run(h.owner(), encrypted(rootDevice, key))
 	h.wantState(id, "running")
 	v := *h.volumeOn(id, rootDevice).VolumeId
@@ -48,7 +48,7 @@ func TestWorkComesToAHostThroughTheStore(t *testing.T) {
 			}
 		}
 	}
-	h.ops = near
+	h.Ops = near
 	ask[ec2api.StopInstancesResult](h.desk, h.owner(), &ec2api.StopInstancesRequest{InstanceIds: []string{id}})
 	await("stopped")
 	if g := h.grants(key); len(g) != 0 {

@@ -16,6 +16,7 @@ import (
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/blockdev"
 	"github.com/kagimori/kagimori/internal/ec2"
+	"github.com/kagimori/kagimori/internal/ec2/ec2test"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/guard/guardtest"
 	"github.com/kagimori/kagimori/internal/kms"
@@ -49,7 +50,7 @@ type house struct {
 func newHouse(t *testing.T) *house {
 	t.Helper()
 	w := guardtest.New(t)
-	h := &house{desk: &desk{World: w}}
+	h := &house{desk: &desk{&ec2test.Desk{World: w}}}
 	h.folder, h.objects = shelf(w)
 	h.kms = kms.New(kms.Config{Guard: w.Guard, Module: w.Module, Clock: w.Clock, Logger: w.Logger, CustomIDs: true})
 	w.Must(h.kms.Start(t.Context()))
@@ -86,7 +87,7 @@ func (h *house) start() {
 			h.changes = append(h.changes, instance)
 		},
 	})
-	h.ops = h.ec2.Operations()
+	h.Ops = h.ec2.Operations()
 	h.Must(h.ec2.Start(h.T.Context()))
 }
 

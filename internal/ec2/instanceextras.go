@@ -8,6 +8,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/ec2/instancetype"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -45,7 +46,7 @@ func (s *Service) DescribeInstanceCreditSpecifications(ctx context.Context, c *g
 
 // credits is how an instance gets CPU credits; "" if its type has none.
 func (i *instanceRecord) credits() string {
-	kind, ok := lookupType(i.Type)
+	kind, ok := instancetype.Lookup(i.Type)
 	switch {
 	case !ok || !kind.Burstable():
 		return ""

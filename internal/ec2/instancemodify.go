@@ -10,6 +10,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/instancetype"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -184,7 +185,7 @@ func shutdownEdit(value string) edit {
 
 func typeEdit(value string) edit {
 	return edit{name: "InstanceType", value: value, resting: true, apply: func(_ store.Tx, i *instanceRecord) error {
-		kind, ok := lookupType(value)
+		kind, ok := instancetype.Lookup(value)
 		switch {
 		case !ok:
 			return invalidValue("Invalid value '%s' for InstanceType.", value)
@@ -194,7 +195,7 @@ func typeEdit(value string) edit {
 		if i.Options.Hibernation { // Source: EC2 User Guide, "Hibernate your Amazon EC2 instance", limitations
 			return apierr.Newf("UnsupportedOperation", "The type of the instance '%s' cannot be changed: it is enabled for hibernation.", i.ID)
 		}
-		if err := checkVolumes(value, len(i.Devices)); err != nil {
+		if err := instancetype.CheckVolumes(value, len(i.Devices)); err != nil {
 			return err
 		}
 		i.Type, i.Options.CoreCount, i.Options.ThreadsPerCore = value, kind.Cores(), kind.Threads()

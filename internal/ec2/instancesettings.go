@@ -9,6 +9,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/instancetype"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/secret"
 	"github.com/kagimori/kagimori/internal/store"
@@ -23,13 +24,12 @@ func (s *Service) settingsOfInstances() map[string]guard.Handler {
 		"ModifyPrivateDnsNameOptions":                 guard.Handle(s.ModifyPrivateDnsNameOptions),
 		"ModifyNetworkInterfaceAttribute":             guard.HandleVoid(s.ModifyNetworkInterfaceAttribute),
 
-		"MonitorInstances":         guard.Handle(s.MonitorInstances),
-		"UnmonitorInstances":       guard.Handle(s.UnmonitorInstances),
-		"ResetInstanceAttribute":   guard.HandleVoid(s.ResetInstanceAttribute),
-		"GetConsoleOutput":         guard.Handle(s.GetConsoleOutput),
-		"GetPasswordData":          guard.Handle(s.GetPasswordData),
-		"GetLaunchTemplateData":    guard.Handle(s.GetLaunchTemplateData),
-		"DescribeSpotPriceHistory": guard.Handle(s.DescribeSpotPriceHistory),
+		"MonitorInstances":       guard.Handle(s.MonitorInstances),
+		"UnmonitorInstances":     guard.Handle(s.UnmonitorInstances),
+		"ResetInstanceAttribute": guard.HandleVoid(s.ResetInstanceAttribute),
+		"GetConsoleOutput":       guard.Handle(s.GetConsoleOutput),
+		"GetPasswordData":        guard.Handle(s.GetPasswordData),
+		"GetLaunchTemplateData":  guard.Handle(s.GetLaunchTemplateData),
 	}
 }
 
@@ -210,7 +210,7 @@ func (s *Service) GetConsoleOutput(ctx context.Context, c *guard.Call, in *ec2ap
 		if err != nil {
 			return err
 		}
-		if t, ok := lookupType(i.Type); ok && !t.OnNitro() && api.Val(in.Latest) {
+		if t, ok := instancetype.Lookup(i.Type); ok && !t.OnNitro() && api.Val(in.Latest) {
 			return apierr.New("UnsupportedOperation", "This instance type does not support retrieving the latest console logs. Only instance types on the "+
 				"Nitro hypervisor support this functionality.")
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/ec2/instancetype"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/secret"
@@ -61,7 +62,7 @@ func (s *Service) machineOf(tx store.Tx, i *instanceRecord) (machineSpec, error)
 			spec.Disks = append(spec.Disks, disk)
 		}
 	}
-	if t, ok := lookupType(i.Type); ok {
+	if t, ok := instancetype.Lookup(i.Type); ok {
 		spec.VCPUs, spec.MemoryMiB = int(t.VCPUs), t.MemoryMiB
 	}
 	var err error

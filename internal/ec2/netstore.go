@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/ec2/zone"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -139,8 +140,8 @@ func (s *Service) defaultSubnet(tx store.Tx, c *guard.Call, where string) (subne
 	if err != nil {
 		return subnet{}, err
 	}
-	if where != "" && !slices.ContainsFunc(zonesOf(c.Region), func(z zone) bool { return z.Name == where }) {
-		return subnet{}, errZone(where)
+	if where != "" && !slices.ContainsFunc(zone.Of(c.Region), func(z zone.Zone) bool { return z.Name == where }) {
+		return subnet{}, zone.ErrUnknown(where)
 	}
 	all, err := s.subnets(tx, c)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/zone"
 	"github.com/kagimori/kagimori/internal/guard"
 )
 
@@ -78,7 +79,7 @@ func firstSubnets(c *guard.Call) []subnet {
 // zoneSubnets are the default subnets of a default VPC, without ids.
 func zoneSubnets(c *guard.Call, vpc string) []subnet {
 	var all []subnet
-	for i, z := range zonesOf(c.Region) {
+	for i, z := range zone.Of(c.Region) {
 		cidr := netip.PrefixFrom(netip.AddrFrom4([4]byte{172, 31, byte(i) << 4, 0}), 20)
 		all = append(all, subnet{
 			VPC: vpc, Zone: z.Name, ZoneID: z.ID, CIDR: cidr.String(), Account: c.Account(), Region: c.Region, Default: true,
@@ -100,10 +101,6 @@ func errGroup(id string) error {
 
 func errGroupName(vpc, name string) error {
 	return apierr.Newf("InvalidGroup.NotFound", "The security group '%s' does not exist in default VPC '%s'", name, vpc)
-}
-
-func errZone(name string) error {
-	return invalidValue("Invalid availability zone: [%s]", name)
 }
 
 // describe puts a subnet's condition keys into a part.

@@ -3,12 +3,11 @@ package ec2
 import (
 	"cmp"
 	"encoding/base64"
-	"slices"
-	"strings"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/ec2/instancetype"
 )
 
 // instanceOptionsOf are the options of an instance with EC2's defaults, the account's and those of the image.
@@ -44,7 +43,7 @@ func instanceOptionsOf(m *merged, own *settingRecord, img *imageRecord) (instanc
 	o.Key = api.Val(m.KeyName)
 	if e := m.EnclaveOptions; e != nil {
 		o.Enclave = api.Val(e.Enabled)
-		if kind, ok := lookupType(cmp.Or(api.Val(m.InstanceType), defaultInstanceType)); o.Enclave && ok && !kind.Enclaves() {
+		if kind, ok := instancetype.Lookup(cmp.Or(api.Val(m.InstanceType), defaultInstanceType)); o.Enclave && ok && !kind.Enclaves() {
 			return o, apierr.Newf("InvalidParameterCombination", "The instance type %s does not support enclaves.", kind.Name)
 		}
 	}
@@ -57,21 +56,21 @@ func instanceOptionsOf(m *merged, own *settingRecord, img *imageRecord) (instanc
 			return o, invalidValue("Value (%s) for parameter cpuCredits is invalid. Valid values are standard, unlimited.", o.Credits)
 		}
 	}
-	if kind, ok := lookupType(cmp.Or(api.Val(m.InstanceType), defaultInstanceType)); ok && o.Credits == "" && kind.Burstable() {
+	if kind, ok := instancetype.Lookup(cmp.Or(api.Val(m.InstanceType), defaultInstanceType)); ok && o.Credits == "" && kind.Burstable() {
 		o.Credits = own.Credits[kind.Family.Name]
 	}
 	if p := m.CpuOptions; p != nil && (p.CoreCount != nil || p.ThreadsPerCore != nil) {
 		o.CoreCount, o.ThreadsPerCore = api.Val(p.CoreCount), api.Val(p.ThreadsPerCore)
-		if kind, ok := lookupType(cmp.Or(api.Val(m.InstanceType), defaultInstanceType)); ok {
-			if err := kind.checkCPU(p); err != nil {
+		if kind, ok := instancetype.Lookup(cmp.Or(api.Val(m.InstanceType), defaultInstanceType)); ok {
+			if err := kind.CheckCPU(p); err != nil {
 				return o, err
 			}
 		}
 	}
 	if p := m.CpuOptions; p != nil && p.AmdSevSnp != nil {
 		o.SevSnp = *p.AmdSevSnp
-		if kind, ok := lookupType(cmp.Or(api.Val(m.InstanceType), defaultInstanceType)); ok {
-			if err := kind.checkSevSnp(o.SevSnp); err != nil {
+		if kind, ok := instancetype.Lookup(cmp.Or(api.Val(m.InstanceType), defaultInstanceType)); ok {
+			if err := kind.CheckSevSnp(o.SevSnp); err != nil {
 				return o, err
 			}
 		}
@@ -100,34 +99,6 @@ func instanceOptionsOf(m *merged, own *settingRecord, img *imageRecord) (instanc
 		return o, err
 	}
 	return o, m.checkSpot()
-}
-
-// checkSevSnp refuses AMD SEV-SNP for types that do not have it. Source: EC2 User Guide, "AMD SEV-SNP for Amazon EC2
-// instances", "Supported instance types".
-func (t instanceType) checkSevSnp(value string) error {
-	family, _, _ := strings.Cut(t.Name, ".")
-	switch {
-	case value != ec2api.AmdSevSnpSpecificationEnabled && value != ec2api.AmdSevSnpSpecificationDisabled:
-		return invalidValue("Value (%s) for parameter AmdSevSnp is invalid. Valid values: enabled, disabled.", value)
-	case value == ec2api.AmdSevSnpSpecificationEnabled && !slices.Contains([]string{"m6a", "c6a", "r6a"}, family):
-		return apierr.Newf("InvalidParameterCombination", "The instance type %s does not support AMD SEV-SNP.", t.Name)
-	}
-	return nil
-}
-
-// checkCPU refuses CPU options that the type does not have. Source: EC2 User Guide, "CPU options for Amazon EC2
-// instances".
-func (t instanceType) checkCPU(p *ec2api.CpuOptionsRequest) error {
-	cores, threads := api.Val(p.CoreCount), api.Val(p.ThreadsPerCore)
-	switch {
-	case p.CoreCount == nil || p.ThreadsPerCore == nil:
-		return apierr.New("InvalidParameterCombination", "CpuOptions need both CoreCount and ThreadsPerCore.")
-	case cores < 1 || cores > t.Cores():
-		return invalidValue("Value (%d) for parameter CoreCount is invalid for %s. It is from 1 to %d.", cores, t.Name, t.Cores())
-	case threads < 1 || threads > t.Threads():
-		return invalidValue("Value (%d) for parameter ThreadsPerCore is invalid for %s. It is from 1 to %d.", threads, t.Name, t.Threads())
-	}
-	return nil
 }
 
 // maxUserData is the most user data in base64. Source: EC2 User Guide, "Run commands when you

@@ -10,6 +10,8 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
+	"github.com/kagimori/kagimori/internal/ec2/instancetype"
+	"github.com/kagimori/kagimori/internal/ec2/zone"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/store"
@@ -28,7 +30,7 @@ type launchPlan struct {
 	// byAttributes tells that the template has instance requirements.
 	byAttributes bool
 	image        imageRecord
-	kind         instanceType
+	kind         instancetype.Type
 	subnet       subnet
 	faces        plannedFaces
 	groups       []group
@@ -94,7 +96,7 @@ func (s *Service) plan(tx store.Tx, c *guard.Call, in *ec2api.RunInstancesReques
 	if pl.devices, err = s.devices(tx, c, pl.image, pl.mappings); err != nil {
 		return nil, err
 	}
-	return pl, checkVolumes(pl.kind.Name, len(pl.devices))
+	return pl, instancetype.CheckVolumes(pl.kind.Name, len(pl.devices))
 }
 
 // lookUpNames finds the key pair and the placement group that a launch names.
@@ -176,7 +178,7 @@ const defaultInstanceType = "m1.small"
 // chooseType finds the instance type and checks it against the image.
 func (pl *launchPlan) chooseType() error {
 	name := cmp.Or(api.Val(pl.InstanceType), defaultInstanceType)
-	kind, ok := lookupType(name)
+	kind, ok := instancetype.Lookup(name)
 	if !ok {
 		return invalidValue("Invalid value '%s' for InstanceType.", name)
 	}
@@ -256,7 +258,7 @@ func (pl *launchPlan) checkAddress() error {
 }
 
 func zoneByID(region, id string) (string, error) {
-	for _, z := range zonesOf(region) {
+	for _, z := range zone.Of(region) {
 		if z.ID == id {
 			return z.Name, nil
 		}

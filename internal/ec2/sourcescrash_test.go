@@ -166,11 +166,11 @@ func TestCopiesToAnotherRegion(t *testing.T) {
 		if tt.to != "" {
 			req.Encrypted = new(true)
 		}
-		out, err := in(far, "CopySnapshot", h.ops, "ec2", req)
+		out, err := in(far, "CopySnapshot", h.Ops, "ec2", req)
 		h.Must(err)
 		id := *out.(*ec2api.CopySnapshotResult).SnapshotId
 		h.Advance(2 * time.Second)
-		found, err := in(far, "DescribeSnapshots", h.ops, "ec2", &ec2api.DescribeSnapshotsRequest{SnapshotIds: []string{id}})
+		found, err := in(far, "DescribeSnapshots", h.Ops, "ec2", &ec2api.DescribeSnapshotsRequest{SnapshotIds: []string{id}})
 		h.Must(err)
 		got := found.(*ec2api.DescribeSnapshotsResult).Snapshots[0]
 		if tt.from != "" && tt.to == "" {
@@ -185,11 +185,11 @@ func TestCopiesToAnotherRegion(t *testing.T) {
 		if _, err := h.try(h.owner(), &ec2api.DescribeSnapshotsRequest{SnapshotIds: []string{id}}); err == nil {
 			t.Errorf("%s: the copy is in the source's region too", name)
 		}
-		back, err := in(far, "CreateVolume", h.ops, "ec2", &ec2api.CreateVolumeRequest{AvailabilityZone: new(far + "a"), SnapshotId: &id})
+		back, err := in(far, "CreateVolume", h.Ops, "ec2", &ec2api.CreateVolumeRequest{AvailabilityZone: new(far + "a"), SnapshotId: &id})
 		h.Must(err)
 		h.Advance(2 * time.Second)
 		volume := *back.(*ec2api.Volume).VolumeId
-		if vols, err := in(far, "DescribeVolumes", h.ops, "ec2", &ec2api.DescribeVolumesRequest{VolumeIds: []string{volume}}); err != nil {
+		if vols, err := in(far, "DescribeVolumes", h.Ops, "ec2", &ec2api.DescribeVolumesRequest{VolumeIds: []string{volume}}); err != nil {
 			t.Errorf("%s: no volume can be made of the copy: %v", name, err)
 		} else if *vols.(*ec2api.DescribeVolumesResult).Volumes[0].State != "available" {
 			t.Errorf("%s: the volume of the copy is not available", name)
@@ -204,10 +204,10 @@ func TestCopiesToAnotherRegion(t *testing.T) {
 		user := h.User(mine, "copier-"+missing[4:], `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ec2:*","kms:*"],"Resource":"*"},
 			{"Effect":"Deny","Action":"`+missing+`","Resource":"`+key+`"}]}`)
 		c := &guard.Call{ID: guard.NewRequestID(), Service: "ec2", Operation: "CopySnapshot", Region: far, Caller: user, Time: h.Guard.Now()}
-		out, err := h.Guard.Invoke(t.Context(), c, &ec2api.CopySnapshotRequest{SourceRegion: new(region), SourceSnapshotId: &snap, Encrypted: new(true), KmsKeyId: &there}, h.ops["CopySnapshot"])
+		out, err := h.Guard.Invoke(t.Context(), c, &ec2api.CopySnapshotRequest{SourceRegion: new(region), SourceSnapshotId: &snap, Encrypted: new(true), KmsKeyId: &there}, h.Ops["CopySnapshot"])
 		h.Must(err)
 		h.Advance(2 * time.Second)
-		found, err := in(far, "DescribeSnapshots", h.ops, "ec2", &ec2api.DescribeSnapshotsRequest{SnapshotIds: []string{*out.(*ec2api.CopySnapshotResult).SnapshotId}})
+		found, err := in(far, "DescribeSnapshots", h.Ops, "ec2", &ec2api.DescribeSnapshotsRequest{SnapshotIds: []string{*out.(*ec2api.CopySnapshotResult).SnapshotId}})
 		h.Must(err)
 		if got := found.(*ec2api.DescribeSnapshotsResult).Snapshots[0]; *got.State != "error" || *got.StateMessage != "Given key ID is not accessible" {
 			t.Errorf("without %s the copy is %s: %s", missing, *got.State, api.Val(got.StateMessage))

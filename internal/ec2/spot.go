@@ -7,6 +7,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/ec2/instancetype"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -31,7 +32,7 @@ func (m *merged) checkSpot() error {
 	if p == nil {
 		return nil
 	}
-	kind, ok := lookupType(api.Val(m.InstanceType))
+	kind, ok := instancetype.Lookup(api.Val(m.InstanceType))
 	switch {
 	case !ok || !kind.Spot():
 		return apierr.Newf("Unsupported", "Spot Instances of the type %s are not supported.", api.Val(m.InstanceType))
@@ -48,7 +49,7 @@ func (m *merged) checkSpot() error {
 	if err != nil || !(bid > 0) {
 		return invalidValue("Value (%s) for parameter spotMaxPrice is invalid. It is a positive number of US dollars.", given)
 	}
-	if price := launch.SpotPrice(kind.onDemandMicro()); bid*1e6 < float64(price) {
+	if price := launch.SpotPrice(kind.OnDemandMicro()); bid*1e6 < float64(price) {
 		return apierr.New("SpotMaxPriceTooLow", launch.SpotPriceTooLow(given, launch.Dollars(price)))
 	}
 	return nil

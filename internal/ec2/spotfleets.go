@@ -13,6 +13,7 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
+	"github.com/kagimori/kagimori/internal/ec2/instancetype"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -109,7 +110,7 @@ func (s *Service) spotFleetPools(tx store.Tx, c *guard.Call, d *ec2api.SpotFleet
 		l := &d.LaunchSpecifications[n]
 		types := []string{api.Val(l.InstanceType)}
 		if l.InstanceRequirements != nil && api.Val(l.InstanceType) != "" {
-			return nil, errTypeAndRequirements()
+			return nil, instancetype.ErrTypeAndRequirements()
 		}
 		if l.InstanceRequirements != nil {
 			r, err := convert[ec2api.InstanceRequirementsRequest](l.InstanceRequirements)
@@ -120,7 +121,7 @@ func (s *Service) spotFleetPools(tx store.Tx, c *guard.Call, d *ec2api.SpotFleet
 			if err != nil {
 				return nil, err
 			}
-			types = typesMeeting(r, img.Architecture)
+			types = instancetype.Meeting(r, img.Architecture)
 		}
 		for _, typ := range types {
 			for subnet := range strings.SplitSeq(api.Val(l.SubnetId), ",") {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/ec2/instancetype"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -87,7 +88,7 @@ func (r *spotRecord) expire(now time.Time) bool {
 // wire is a request as answers carry it.
 func (r *spotRecord) wire(tags map[string]string) (ec2api.SpotInstanceRequest, error) {
 	w := ec2api.SpotInstanceRequest{
-		SpotInstanceRequestId: &r.ID, Type: &r.Type, State: &r.State, CreateTime: &r.Created, SpotPrice: &r.Price, ProductDescription: new(spotProduct),
+		SpotInstanceRequestId: &r.ID, Type: &r.Type, State: &r.State, CreateTime: &r.Created, SpotPrice: &r.Price, ProductDescription: new(instancetype.SpotProduct),
 		InstanceInterruptionBehavior: &r.Interruption, InstanceId: api.Opt(r.Instance), Tags: apiTags(tags),
 		Status:                   &ec2api.SpotInstanceStatus{Code: &r.Status, Message: &r.Said, UpdateTime: &r.Updated},
 		LaunchedAvailabilityZone: api.Opt(r.Zone), LaunchedAvailabilityZoneId: api.Opt(r.ZoneID), LaunchGroup: api.Opt(r.Group), AvailabilityZoneGroup: api.Opt(r.ZoneGroup),
@@ -256,9 +257,9 @@ func spotLaunchFields() fields[ec2api.SpotInstanceRequest] {
 
 // spotOf is the request behind a Spot Instance that RunInstances launches. The request lives and
 // dies with the instance.
-func (i *instanceRecord) spotOf(price, interruption string, kind instanceType) spotRecord {
+func (i *instanceRecord) spotOf(price, interruption string, kind instancetype.Type) spotRecord {
 	r := spotRecord{
-		Region: i.Region, Account: i.Account, ID: i.spotRequest(), Type: "one-time", Created: i.Launched, Price: cmp.Or(price, kind.onDemandPrice()),
+		Region: i.Region, Account: i.Account, ID: i.spotRequest(), Type: "one-time", Created: i.Launched, Price: cmp.Or(price, kind.OnDemandPrice()),
 		Interruption: cmp.Or(interruption, "terminate"), Instance: i.ID, Zone: i.Zone, ZoneID: i.ZoneID,
 	}
 	if i.Options.SpotPersistent {

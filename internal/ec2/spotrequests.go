@@ -34,10 +34,6 @@ func (s *Service) spotOperations() map[string]guard.Handler {
 // randomSpotID is the id of a Spot Instance request: AWS's have eight letters and digits.
 func randomSpotID() string { return "sir-" + strings.ToLower(rand.Text()[:8]) }
 
-func (t instanceType) onDemandPrice() string {
-	return strconv.FormatFloat(float64(t.onDemandMicro())/1e6, 'f', 6, 64)
-}
-
 // spotLaunch is the launch that a request asks for.
 func spotLaunch(in *ec2api.RequestSpotInstancesRequest) ec2api.RunInstancesRequest {
 	l := in.LaunchSpecification
@@ -186,7 +182,7 @@ func (s *Service) needSpotRole(ctx context.Context, c *guard.Call, run *ec2api.R
 func (s *Service) newSpot(c *guard.Call, in *ec2api.RequestSpotInstancesRequest, pl *launchPlan, kept storedLaunch) spotRecord {
 	now := s.g.Now()
 	r := spotRecord{
-		Region: c.Region, Account: c.Account(), ID: randomSpotID(), Type: *in.Type, Created: now, Price: cmp.Or(api.Val(in.SpotPrice), pl.kind.onDemandPrice()),
+		Region: c.Region, Account: c.Account(), ID: randomSpotID(), Type: *in.Type, Created: now, Price: cmp.Or(api.Val(in.SpotPrice), pl.kind.OnDemandPrice()),
 		Interruption: cmp.Or(api.Val(in.InstanceInterruptionBehavior), "terminate"), From: api.Val(in.ValidFrom), Until: api.Val(in.ValidUntil),
 		Group: api.Val(in.LaunchGroup), ZoneGroup: api.Val(in.AvailabilityZoneGroup), Launch: &kept,
 	}

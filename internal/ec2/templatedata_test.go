@@ -81,7 +81,7 @@ func plain(v reflect.Value) any {
 func (d *desk) direct(as guard.Caller, op string, in any) any {
 	d.T.Helper()
 	c := &guard.Call{ID: guard.NewRequestID(), Service: "ec2", Operation: op, Region: region, Caller: as, Time: d.Guard.Now()}
-	out, err := d.Guard.Invoke(d.T.Context(), c, in, d.ops[op])
+	out, err := d.Guard.Invoke(d.T.Context(), c, in, d.Ops[op])
 	d.Must(err)
 	return out
 }

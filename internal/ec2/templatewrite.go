@@ -11,6 +11,7 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
+	"github.com/kagimori/kagimori/internal/ec2/instancetype"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -51,7 +52,7 @@ func checkTemplate(data *ec2api.RequestLaunchTemplateData, description *string) 
 			return invalidValue("User data is limited to %d bytes", templateUser)
 		}
 	}
-	if err := checkRequirements(data); err != nil {
+	if err := instancetype.CheckRequirements(data); err != nil {
 		return err
 	}
 	names := map[string]bool{}
@@ -63,28 +64,6 @@ func checkTemplate(data *ec2api.RequestLaunchTemplateData, description *string) 
 		names[name] = true
 	}
 	return nil
-}
-
-// checkRequirements checks instance requirements in template data. Which codes AWS gives is not documented.
-// Source: EC2 API Reference, InstanceRequirementsRequest.
-func checkRequirements(data *ec2api.RequestLaunchTemplateData) error {
-	r := data.InstanceRequirements
-	switch {
-	case r == nil:
-	case api.Val(data.InstanceType) != "":
-		return errTypeAndRequirements()
-	case r.VCpuCount == nil || r.VCpuCount.Min == nil:
-		return apierr.New("MissingParameter", "The request must contain the parameter InstanceRequirements.VCpuCount.Min")
-	case r.MemoryMiB == nil || r.MemoryMiB.Min == nil:
-		return apierr.New("MissingParameter", "The request must contain the parameter InstanceRequirements.MemoryMiB.Min")
-	case len(r.AllowedInstanceTypes) > 0 && len(r.ExcludedInstanceTypes) > 0:
-		return apierr.New("InvalidParameterCombination", "AllowedInstanceTypes and ExcludedInstanceTypes cannot be specified together.")
-	}
-	return nil
-}
-
-func errTypeAndRequirements() error {
-	return apierr.New("InvalidParameterCombination", "InstanceType and InstanceRequirements cannot be specified together.")
 }
 
 // CreateLaunchTemplate makes a template with its first version.
@@ -236,7 +215,7 @@ func (s *Service) CreateLaunchTemplateVersion(ctx context.Context, c *guard.Call
 			if err != nil {
 				return err
 			}
-			if err := checkRequirements(&whole); err != nil {
+			if err := instancetype.CheckRequirements(&whole); err != nil {
 				return err
 			}
 		}

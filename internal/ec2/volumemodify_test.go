@@ -221,7 +221,7 @@ func TestCopiesOfVolumesThatFail(t *testing.T) {
 	ctx, kill := context.WithCancel(t.Context())
 	g.indexed = kill // and nothing can be removed any more
 	go g.let(1)
-	if _, err := h.Invoke(ctx, h.owner(), ec2api.Service(), h.ops, "CopyVolumes", in); err == nil || ctx.Err() == nil {
+	if _, err := h.Invoke(ctx, h.owner(), ec2api.Service(), h.Ops, "CopyVolumes", in); err == nil || ctx.Err() == nil {
 		t.Errorf("a copy was made that is not written down: %v", err)
 	}
 	g.indexed = nil

@@ -16,17 +16,12 @@ import (
 // networkOperations are the handlers of regions, zones, the default network and instance types.
 func (s *Service) networkOperations() map[string]guard.Handler {
 	return map[string]guard.Handler{
-		"DescribeVpcs":                             guard.Handle(s.DescribeVpcs),
-		"DescribeVpcAttribute":                     guard.Handle(s.DescribeVpcAttribute),
-		"DescribeSubnets":                          guard.Handle(s.DescribeSubnets),
-		"DescribeSecurityGroups":                   guard.Handle(s.DescribeSecurityGroups),
-		"DescribeNetworkInterfaces":                guard.Handle(s.DescribeNetworkInterfaces),
-		"DescribeAccountAttributes":                guard.Handle(s.DescribeAccountAttributes),
-		"DescribeAvailabilityZones":                guard.Handle(s.DescribeAvailabilityZones),
-		"DescribeRegions":                          guard.Handle(s.DescribeRegions),
-		"DescribeInstanceTypes":                    guard.Handle(s.DescribeInstanceTypes),
-		"DescribeInstanceTypeOfferings":            guard.Handle(s.DescribeInstanceTypeOfferings),
-		"GetInstanceTypesFromInstanceRequirements": guard.Handle(s.GetInstanceTypesFromInstanceRequirements),
+		"DescribeVpcs":              guard.Handle(s.DescribeVpcs),
+		"DescribeVpcAttribute":      guard.Handle(s.DescribeVpcAttribute),
+		"DescribeSubnets":           guard.Handle(s.DescribeSubnets),
+		"DescribeSecurityGroups":    guard.Handle(s.DescribeSecurityGroups),
+		"DescribeNetworkInterfaces": guard.Handle(s.DescribeNetworkInterfaces),
+		"DescribeAccountAttributes": guard.Handle(s.DescribeAccountAttributes),
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/zone"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -316,20 +317,20 @@ func (s *Service) CreateSubnet(ctx context.Context, c *guard.Call, in *ec2api.Cr
 }
 
 // zoneFor finds a zone by its name or id; the region's first if neither is given.
-func zoneFor(region, name, id string) (zone, error) {
-	all := zonesOf(region)
+func zoneFor(region, name, id string) (zone.Zone, error) {
+	all := zone.Of(region)
 	if name == "" && id == "" {
 		return all[0], nil
 	}
-	at := slices.IndexFunc(all, func(z zone) bool { return name != "" && z.Name == name || name == "" && z.ID == id })
+	at := slices.IndexFunc(all, func(z zone.Zone) bool { return name != "" && z.Name == name || name == "" && z.ID == id })
 	if at < 0 {
-		return zone{}, invalidValue("Value (%s) for parameter availabilityZone is invalid. Subnets can currently only be created in the following availability zones: %s.",
+		return zone.Zone{}, invalidValue("Value (%s) for parameter availabilityZone is invalid. Subnets can currently only be created in the following availability zones: %s.",
 			name+id, zoneNames(all))
 	}
 	return all[at], nil
 }
 
-func zoneNames(all []zone) string {
+func zoneNames(all []zone.Zone) string {
 	var text strings.Builder
 	for n, z := range all {
 		if n > 0 {

@@ -1,20 +1,21 @@
-package ec2
+package instancetype
 
 import (
 	"strconv"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
 )
 
 type typeInfo = ec2api.InstanceTypeInfo
 
 func typeText(value func(typeInfo) *string) func(typeInfo) []string {
-	return func(t typeInfo) []string { return oneOf(api.Val(value(t))) }
+	return func(t typeInfo) []string { return idiom.One(api.Val(value(t))) }
 }
 
 func typeBool(value func(typeInfo) *bool) func(typeInfo) []string {
-	return func(t typeInfo) []string { return boolOf(api.Val(value(t))) }
+	return func(t typeInfo) []string { return idiom.Bool(api.Val(value(t))) }
 }
 
 func numberOf[N int32 | int64 | float64](v *N) []string {
@@ -31,7 +32,7 @@ func typeNumber[N int32 | int64 | float64](value func(typeInfo) *N) func(typeInf
 func typeNumbers(value func(typeInfo) []int32) func(typeInfo) []string {
 	return func(t typeInfo) (out []string) {
 		for _, v := range value(t) {
-			out = append(out, intOf(v)...)
+			out = append(out, idiom.Int(v)...)
 		}
 		return out
 	}
@@ -61,7 +62,7 @@ func diskField(value func(*ec2api.DiskInfo) []string) func(typeInfo) []string {
 }
 
 // typeFields are the filters of DescribeInstanceTypes. Source: EC2 API Reference, DescribeInstanceTypes.
-var typeFields = fields[typeInfo]{
+var typeFields = idiom.Fields[typeInfo]{
 	"auto-recovery-supported":         typeBool(func(t typeInfo) *bool { return t.AutoRecoverySupported }),
 	"bare-metal":                      typeBool(func(t typeInfo) *bool { return t.BareMetal }),
 	"burstable-performance-supported": typeBool(func(t typeInfo) *bool { return t.BurstablePerformanceSupported }),
@@ -110,9 +111,9 @@ var typeFields = fields[typeInfo]{
 	"instance-storage-supported":               typeBool(func(t typeInfo) *bool { return t.InstanceStorageSupported }),
 	"instance-storage-info.disk.count":         diskField(func(d *ec2api.DiskInfo) []string { return numberOf(d.Count) }),
 	"instance-storage-info.disk.size-in-gb":    diskField(func(d *ec2api.DiskInfo) []string { return numberOf(d.SizeInGB) }),
-	"instance-storage-info.disk.type":          diskField(func(d *ec2api.DiskInfo) []string { return oneOf(*d.Type) }),
-	"instance-storage-info.encryption-support": storeField(func(i *ec2api.InstanceStorageInfo) []string { return oneOf(*i.EncryptionSupport) }),
-	"instance-storage-info.nvme-support":       storeField(func(i *ec2api.InstanceStorageInfo) []string { return oneOf(*i.NvmeSupport) }),
+	"instance-storage-info.disk.type":          diskField(func(d *ec2api.DiskInfo) []string { return idiom.One(*d.Type) }),
+	"instance-storage-info.encryption-support": storeField(func(i *ec2api.InstanceStorageInfo) []string { return idiom.One(*i.EncryptionSupport) }),
+	"instance-storage-info.nvme-support":       storeField(func(i *ec2api.InstanceStorageInfo) []string { return idiom.One(*i.NvmeSupport) }),
 	"instance-storage-info.total-size-in-gb":   storeField(func(i *ec2api.InstanceStorageInfo) []string { return numberOf(i.TotalSizeInGB) }),
 
 	"network-info.bandwidth-weightings": func(t typeInfo) []string { return t.NetworkInfo.BandwidthWeightings },

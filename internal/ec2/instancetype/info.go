@@ -1,4 +1,4 @@
-package ec2
+package instancetype
 
 import (
 	"strconv"
@@ -9,7 +9,7 @@ import (
 )
 
 // wire is an instance type as answers carry it.
-func (t instanceType) wire() ec2api.InstanceTypeInfo {
+func (t Type) wire() ec2api.InstanceTypeInfo {
 	cores, threads := t.Cores(), t.Threads()
 	info := ec2api.InstanceTypeInfo{
 		InstanceType: &t.Name, CurrentGeneration: new(t.Current()), FreeTierEligible: new(t.FreeTier()), SupportedUsageClasses: t.UsageClasses(),
@@ -48,7 +48,7 @@ func required(yes bool) string {
 }
 
 // ebsInfo tells the bandwidth as Mbit/s, and as MB/s an eighth of it.
-func (t instanceType) ebsInfo() *ec2api.EbsInfo {
+func (t Type) ebsInfo() *ec2api.EbsInfo {
 	limit := "shared"
 	if t.OwnVolumeLimit() {
 		limit = "dedicated"
@@ -67,7 +67,7 @@ func (t instanceType) ebsInfo() *ec2api.EbsInfo {
 }
 
 // networkInfo tells the interfaces of each card too: the cards of a type are alike.
-func (t instanceType) networkInfo() *ec2api.NetworkInfo {
+func (t Type) networkInfo() *ec2api.NetworkInfo {
 	info := &ec2api.NetworkInfo{
 		NetworkPerformance: &t.Network, MaximumNetworkInterfaces: &t.ENIs, MaximumNetworkCards: &t.Cards, DefaultNetworkCardIndex: new(int32(0)),
 		Ipv4AddressesPerInterface: &t.Addresses, Ipv6AddressesPerInterface: new(int32(0)), Ipv6Supported: new(t.IPv6()), EnaSupport: new(t.ENA()),
@@ -97,7 +97,7 @@ func (t instanceType) networkInfo() *ec2api.NetworkInfo {
 	return info
 }
 
-func (t instanceType) storageInfo() *ec2api.InstanceStorageInfo {
+func (t Type) storageInfo() *ec2api.InstanceStorageInfo {
 	d := t.Disks
 	if d.Count == 0 {
 		return nil
@@ -109,7 +109,7 @@ func (t instanceType) storageInfo() *ec2api.InstanceStorageInfo {
 }
 
 // accelerate adds a type's GPUs, or its devices for neural networks.
-func (t instanceType) accelerate(info *ec2api.InstanceTypeInfo) {
+func (t Type) accelerate(info *ec2api.InstanceTypeInfo) {
 	a := t.Family.Accelerator
 	if a == nil || t.Devices == 0 {
 		return

@@ -1,4 +1,5 @@
-package ec2
+// Package zone is which regions and availability zones there are.
+package zone
 
 import (
 	"context"
@@ -8,12 +9,27 @@ import (
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// A zone is an availability zone of a region.
-type zone struct {
+// A Service answers questions about them. Safe for concurrent use.
+type Service struct{ g *guard.Guard }
+
+// New makes a Service.
+func New(g *guard.Guard) *Service { return &Service{g} }
+
+// Operations are the handlers.
+func (s *Service) Operations() map[string]guard.Handler {
+	return map[string]guard.Handler{
+		"DescribeAvailabilityZones": guard.Handle(s.DescribeAvailabilityZones),
+		"DescribeRegions":           guard.Handle(s.DescribeRegions),
+	}
+}
+
+// A Zone is an availability zone of a region.
+type Zone struct {
 	Name string // us-west-2a
 	ID   string // usw2-az1
 }
@@ -40,16 +56,16 @@ var optIn = map[string]bool{
 	"eu-south-2": true, "il-central-1": true, "me-central-1": true, "me-south-1": true, "mx-central-1": true,
 }
 
-// zonesOf gives the zones of a region, in order. A region that is not known has three.
-func zonesOf(region string) []zone {
+// Of gives the zones of a region, in order. A region that is not known has three.
+func Of(region string) []Zone {
 	letters, ok := regionLetters[region]
 	if !ok {
 		letters = "abc"
 	}
 	prefix := zonePrefix(region)
-	zones := make([]zone, len(letters))
+	zones := make([]Zone, len(letters))
 	for i := range letters {
-		zones[i] = zone{Name: region + letters[i:i+1], ID: prefix + "-az" + strconv.Itoa(i+1)}
+		zones[i] = Zone{Name: region + letters[i:i+1], ID: prefix + "-az" + strconv.Itoa(i+1)}
 	}
 	return zones
 }
@@ -63,7 +79,7 @@ func zonePrefix(region string) string {
 	return parts[0] + strings.NewReplacer("north", "n", "south", "s", "east", "e", "west", "w", "central", "c").Replace(parts[1]) + parts[2]
 }
 
-func (z zone) wire(region string) ec2api.AvailabilityZone {
+func (z Zone) wire(region string) ec2api.AvailabilityZone {
 	return ec2api.AvailabilityZone{
 		ZoneName: &z.Name, ZoneId: &z.ID, RegionName: &region, GroupName: &region, NetworkBorderGroup: &region,
 		State: new("available"), OptInStatus: new("opt-in-not-required"), ZoneType: new("availability-zone"),
@@ -71,17 +87,17 @@ func (z zone) wire(region string) ec2api.AvailabilityZone {
 	}
 }
 
-var zoneFields = fields[ec2api.AvailabilityZone]{
-	"zone-name":            func(z ec2api.AvailabilityZone) []string { return oneOf(*z.ZoneName) },
-	"zone-id":              func(z ec2api.AvailabilityZone) []string { return oneOf(*z.ZoneId) },
-	"zone-type":            func(z ec2api.AvailabilityZone) []string { return oneOf(*z.ZoneType) },
-	"region-name":          func(z ec2api.AvailabilityZone) []string { return oneOf(*z.RegionName) },
-	"group-name":           func(z ec2api.AvailabilityZone) []string { return oneOf(*z.GroupName) },
-	"network-border-group": func(z ec2api.AvailabilityZone) []string { return oneOf(*z.NetworkBorderGroup) },
-	"opt-in-status":        func(z ec2api.AvailabilityZone) []string { return oneOf(*z.OptInStatus) },
-	"state":                func(z ec2api.AvailabilityZone) []string { return oneOf(*z.State) },
+var zoneFields = idiom.Fields[ec2api.AvailabilityZone]{
+	"zone-name":            func(z ec2api.AvailabilityZone) []string { return idiom.One(*z.ZoneName) },
+	"zone-id":              func(z ec2api.AvailabilityZone) []string { return idiom.One(*z.ZoneId) },
+	"zone-type":            func(z ec2api.AvailabilityZone) []string { return idiom.One(*z.ZoneType) },
+	"region-name":          func(z ec2api.AvailabilityZone) []string { return idiom.One(*z.RegionName) },
+	"group-name":           func(z ec2api.AvailabilityZone) []string { return idiom.One(*z.GroupName) },
+	"network-border-group": func(z ec2api.AvailabilityZone) []string { return idiom.One(*z.NetworkBorderGroup) },
+	"opt-in-status":        func(z ec2api.AvailabilityZone) []string { return idiom.One(*z.OptInStatus) },
+	"state":                func(z ec2api.AvailabilityZone) []string { return idiom.One(*z.State) },
 	"message":              func(ec2api.AvailabilityZone) []string { return nil },
-	"group-long-name":      fixed[ec2api.AvailabilityZone](),
+	"group-long-name":      idiom.Fixed[ec2api.AvailabilityZone](),
 	"parent-zone-id":       func(ec2api.AvailabilityZone) []string { return nil },
 	"parent-zone-name":     func(ec2api.AvailabilityZone) []string { return nil },
 }
@@ -89,37 +105,37 @@ var zoneFields = fields[ec2api.AvailabilityZone]{
 // DescribeAvailabilityZones lists the zones of the region.
 func (s *Service) DescribeAvailabilityZones(ctx context.Context, c *guard.Call, in *ec2api.DescribeAvailabilityZonesRequest) (*ec2api.DescribeAvailabilityZonesResult, error) {
 	out := new(ec2api.DescribeAvailabilityZonesResult)
-	err := s.viewList(ctx, c, "ec2:DescribeAvailabilityZones", in.DryRun, func(store.Tx) error {
+	err := idiom.ViewList(ctx, s.g, c, "ec2:DescribeAvailabilityZones", in.DryRun, func(store.Tx) error {
 		var items []ec2api.AvailabilityZone
-		for _, z := range zonesOf(c.Region) {
+		for _, z := range Of(c.Region) {
 			items = append(items, z.wire(c.Region))
 		}
-		items, err := pick(items, in.ZoneNames, func(z ec2api.AvailabilityZone) string { return *z.ZoneName }, errZone)
+		items, err := idiom.Pick(items, in.ZoneNames, func(z ec2api.AvailabilityZone) string { return *z.ZoneName }, ErrUnknown)
 		if err != nil {
 			return err
 		}
-		items, err = pick(items, in.ZoneIds, func(z ec2api.AvailabilityZone) string { return *z.ZoneId }, func(id string) error {
-			return invalidValue("Invalid availability zone-id: [%s]", id)
+		items, err = idiom.Pick(items, in.ZoneIds, func(z ec2api.AvailabilityZone) string { return *z.ZoneId }, func(id string) error {
+			return idiom.InvalidValue("Invalid availability zone-id: [%s]", id)
 		})
 		if err != nil {
 			return err
 		}
-		out.AvailabilityZones, err = keep(zoneFields, in.Filters, items)
+		out.AvailabilityZones, err = idiom.Keep(zoneFields, in.Filters, items)
 		return err
 	})
 	return out, err
 }
 
-var regionFields = fields[ec2api.Region]{
-	"region-name":   func(r ec2api.Region) []string { return oneOf(*r.RegionName) },
-	"endpoint":      func(r ec2api.Region) []string { return oneOf(*r.Endpoint) },
-	"opt-in-status": func(r ec2api.Region) []string { return oneOf(*r.OptInStatus) },
+var regionFields = idiom.Fields[ec2api.Region]{
+	"region-name":   func(r ec2api.Region) []string { return idiom.One(*r.RegionName) },
+	"endpoint":      func(r ec2api.Region) []string { return idiom.One(*r.Endpoint) },
+	"opt-in-status": func(r ec2api.Region) []string { return idiom.One(*r.OptInStatus) },
 }
 
 // DescribeRegions lists the regions. Every account has opted in to those that ask for it.
 func (s *Service) DescribeRegions(ctx context.Context, c *guard.Call, in *ec2api.DescribeRegionsRequest) (*ec2api.DescribeRegionsResult, error) {
 	out := new(ec2api.DescribeRegionsResult)
-	err := s.viewList(ctx, c, "ec2:DescribeRegions", in.DryRun, func(store.Tx) error {
+	err := idiom.ViewList(ctx, s.g, c, "ec2:DescribeRegions", in.DryRun, func(store.Tx) error {
 		var items []ec2api.Region
 		for _, name := range slices.Sorted(maps.Keys(regionLetters)) {
 			status := "opt-in-not-required"
@@ -128,14 +144,19 @@ func (s *Service) DescribeRegions(ctx context.Context, c *guard.Call, in *ec2api
 			}
 			items = append(items, ec2api.Region{RegionName: &name, OptInStatus: &status, Endpoint: new("ec2." + name + ".amazonaws.com")})
 		}
-		items, err := pick(items, in.RegionNames, func(r ec2api.Region) string { return *r.RegionName }, func(name string) error {
-			return invalidValue("Invalid region: [%s]", name)
+		items, err := idiom.Pick(items, in.RegionNames, func(r ec2api.Region) string { return *r.RegionName }, func(name string) error {
+			return idiom.InvalidValue("Invalid region: [%s]", name)
 		})
 		if err != nil {
 			return err
 		}
-		out.Regions, err = keep(regionFields, in.Filters, items)
+		out.Regions, err = idiom.Keep(regionFields, in.Filters, items)
 		return err
 	})
 	return out, err
+}
+
+// ErrUnknown is the error about a zone that the region does not have.
+func ErrUnknown(name string) error {
+	return idiom.InvalidValue("Invalid availability zone: [%s]", name)
 }

@@ -1,14 +1,15 @@
-package ec2_test
+package instancetype_test
 
 import (
 	"slices"
 	"testing"
 
 	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/ec2/ec2test"
 )
 
 func TestTypesWithAttributes(t *testing.T) {
-	d := newDesk(t)
+	d := ec2test.New(t, operations)
 	ask2 := func(change func(*ec2api.GetInstanceTypesFromInstanceRequirementsRequest)) *ec2api.GetInstanceTypesFromInstanceRequirementsRequest {
 		in := &ec2api.GetInstanceTypesFromInstanceRequirementsRequest{
 			ArchitectureTypes: []string{"x86_64"}, VirtualizationTypes: []string{"hvm"},
@@ -21,7 +22,7 @@ func TestTypesWithAttributes(t *testing.T) {
 		return in
 	}
 	names := func(change func(*ec2api.GetInstanceTypesFromInstanceRequirementsRequest)) (out []string) {
-		for _, i := range ask[ec2api.GetInstanceTypesFromInstanceRequirementsResult](d, d.root(mine), ask2(change)).InstanceTypes {
+		for _, i := range ec2test.Ask[ec2api.GetInstanceTypesFromInstanceRequirementsResult](d, d.Root(), ask2(change)).InstanceTypes {
 			out = append(out, *i.InstanceType)
 		}
 		return out
@@ -52,6 +53,6 @@ func TestTypesWithAttributes(t *testing.T) {
 		}, "InvalidParameterCombination"},
 		"context": {func(in *request) { in.Context = new("x") }, "InvalidParameterValue"},
 	} {
-		t.Run(name, func(t *testing.T) { d.refuse(d.root(mine), ask2(tt.change), tt.code, "*") })
+		t.Run(name, func(t *testing.T) { d.Refuse(d.Root(), ask2(tt.change), tt.code, "*") })
 	}
 }
