@@ -10,6 +10,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/ec2/instancetype"
+	"github.com/kagimori/kagimori/internal/ec2/template"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -55,7 +56,7 @@ func (s *Service) poolsOf(tx store.Tx, c *guard.Call, configs []ec2api.FleetLaun
 // overridePools are the choices of one override.
 func (s *Service) overridePools(tx store.Tx, c *guard.Call, spec *ec2api.FleetLaunchTemplateSpecificationRequest, o *ec2api.FleetLaunchTemplateOverridesRequest) ([]fleetPool, error) {
 	ref := &ec2api.LaunchTemplateSpecification{LaunchTemplateId: spec.LaunchTemplateId, LaunchTemplateName: spec.LaunchTemplateName, Version: spec.Version}
-	t, v, err := s.resolveTemplate(tx, c, ref)
+	t, v, err := template.Resolve(tx, c, ref)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
+	"github.com/kagimori/kagimori/internal/ec2/template"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -183,7 +184,7 @@ func (s *Service) fleetTemplates(tx store.Tx, c *guard.Call, f *fleetRecord) ([]
 		if in.LaunchTemplate == nil {
 			continue
 		}
-		t, _, err := s.resolveTemplate(tx, c, in.LaunchTemplate)
+		t, _, err := template.Resolve(tx, c, in.LaunchTemplate)
 		if err != nil {
 			return nil, err
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/directory"
+	"github.com/kagimori/kagimori/internal/ec2/template"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/store"
@@ -179,7 +180,7 @@ func (s *Service) usesOfImages(tx store.Tx, region, account string, yield func(K
 
 // usesOfTemplates are of each template the default version and the latest, if that is another.
 func (s *Service) usesOfTemplates(tx store.Tx, region, account string, yield func(KeyUse) bool) (bool, error) {
-	for r, err := range templateTable.Scan(tx, region, account) {
+	for r, err := range template.All(tx, region, account) {
 		if err != nil {
 			return false, err
 		}

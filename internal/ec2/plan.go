@@ -11,6 +11,7 @@ import (
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/ec2/instancetype"
+	"github.com/kagimori/kagimori/internal/ec2/template"
 	"github.com/kagimori/kagimori/internal/ec2/zone"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
@@ -25,8 +26,8 @@ const maxLaunch = 5000
 type launchPlan struct {
 	merged
 	count    int
-	template *templateRecord // nil: none
-	version  int64           // of the template
+	template *template.Template // nil: none
+	version  int64              // of the template
 	// byAttributes tells that the template has instance requirements.
 	byAttributes bool
 	image        imageRecord
@@ -51,16 +52,16 @@ func (s *Service) plan(tx store.Tx, c *guard.Call, in *ec2api.RunInstancesReques
 	if pl.count, err = instanceCount(in); err != nil {
 		return nil, err
 	}
-	var template *ec2api.RunInstancesRequest
+	var base *ec2api.RunInstancesRequest
 	if in.LaunchTemplate != nil {
-		t, v, err := s.resolveTemplate(tx, c, in.LaunchTemplate)
+		t, v, err := template.Resolve(tx, c, in.LaunchTemplate)
 		if err != nil {
 			return nil, err
 		}
-		pl.template, pl.version, template = &t, v.Number, fromTemplate(&v.Data)
+		pl.template, pl.version, base = &t, v.Number, fromTemplate(&v.Data)
 		pl.byAttributes = v.Data.InstanceRequirements != nil
 	}
-	pl.merged = merge(in, template)
+	pl.merged = merge(in, base)
 	if err := pl.unsupported(); err != nil {
 		return nil, err
 	}

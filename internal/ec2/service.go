@@ -19,6 +19,7 @@ import (
 	"github.com/kagimori/kagimori/internal/clock"
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/ec2/instancetype"
+	"github.com/kagimori/kagimori/internal/ec2/template"
 	"github.com/kagimori/kagimori/internal/ec2/vpc"
 	"github.com/kagimori/kagimori/internal/ec2/zone"
 	"github.com/kagimori/kagimori/internal/guard"
@@ -190,7 +191,7 @@ func New(cfg Config) *Service {
 func (s *Service) Operations() map[string]guard.Handler {
 	ops := map[string]guard.Handler{}
 	for _, part := range []map[string]guard.Handler{
-		s.networkOperations(), zone.New(s.g).Operations(), instancetype.New(s.g).Operations(), s.imageOperations(), s.templateOperations(), s.settingOperations(), s.tagOperations(),
+		s.networkOperations(), zone.New(s.g).Operations(), instancetype.New(s.g).Operations(), s.imageOperations(), template.New(s.g).Operations(), s.settingOperations(), s.tagOperations(),
 		s.instanceOperations(), s.volumeOperations(), s.rootTaskOperations(), s.keyPairOperations(), s.securityGroupOperations(), s.vpcOperations(),
 		s.elasticOperations(), s.placementOperations(), s.profileOperations(), s.settingsOfInstances(), s.spotOperations(), s.fleetOperations(),
 		s.spotFleetOperations(), s.stateOfImages(), s.placeOperations(), s.nets.Operations(), s.faceOperations(),

@@ -9,6 +9,7 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
+	"github.com/kagimori/kagimori/internal/ec2/template"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -185,7 +186,7 @@ func (s *Service) describeFor(tx store.Tx, c *guard.Call, kind, id string, p *au
 		}
 		return err
 	case "launch-template":
-		_, err := findTemplate(tx, c, id, "")
+		_, err := template.Find(tx, c, id, "")
 		return err
 	case "image":
 		rec, err := s.lookupImage(tx, c, id)

@@ -1,4 +1,4 @@
-package ec2
+package template
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -16,18 +17,18 @@ const deleteChunk = 80
 // DeleteLaunchTemplate removes a template with all its versions.
 func (s *Service) DeleteLaunchTemplate(ctx context.Context, c *guard.Call, in *ec2api.DeleteLaunchTemplateRequest) (*ec2api.DeleteLaunchTemplateResult, error) {
 	out := new(ec2api.DeleteLaunchTemplateResult)
-	var gone templateRecord
-	err := s.changeTemplate(ctx, c, in.LaunchTemplateId, in.LaunchTemplateName, in.DryRun, nil, func(tx store.Tx, t *templateRecord, tags map[string]string) error {
+	var gone Template
+	err := s.change(ctx, c, in.LaunchTemplateId, in.LaunchTemplateName, in.DryRun, nil, func(tx store.Tx, t *Template, tags map[string]string) error {
 		gone = *t
 		out.LaunchTemplate = t.wire(tags)
 		c.Respond(out)
-		if err := templateTable.Delete(tx, t.Region, t.Account, t.ID); err != nil {
+		if err := table.Delete(tx, t.Region, t.Account, t.ID); err != nil {
 			return err
 		}
-		if err := templateNames.Delete(tx, t.Region, t.Account, t.Name); err != nil {
+		if err := nameTable.Delete(tx, t.Region, t.Account, t.Name); err != nil {
 			return err
 		}
-		if err := dropTags(tx, t.Region, t.Account, t.ID); err != nil {
+		if err := idiom.DropTags(tx, t.Region, t.Account, t.ID); err != nil {
 			return err
 		}
 		_, err := dropVersions(tx, t)
@@ -47,7 +48,7 @@ func (s *Service) DeleteLaunchTemplate(ctx context.Context, c *guard.Call, in *e
 }
 
 // dropVersions removes some versions of a template, and tells whether there may be more.
-func dropVersions(tx store.Tx, t *templateRecord) (bool, error) {
+func dropVersions(tx store.Tx, t *Template) (bool, error) {
 	recs, next, err := versionTable.Page(tx, []string{t.Region, t.Account, t.ID}, "", deleteChunk)
 	if err != nil {
 		return false, err
@@ -71,12 +72,12 @@ func (s *Service) DeleteLaunchTemplateVersions(ctx context.Context, c *guard.Cal
 		return nil, apierr.New("MissingParameter", "The request must contain the parameter LaunchTemplateVersion")
 	}
 	if len(in.Versions) > maxDeletes {
-		return nil, invalidValue("You can delete up to %d launch template versions in a single request.", maxDeletes)
+		return nil, idiom.InvalidValue("You can delete up to %d launch template versions in a single request.", maxDeletes)
 	}
 	out := new(ec2api.DeleteLaunchTemplateVersionsResult)
 	for chunk := range slices.Chunk(in.Versions, deleteChunk) {
 		var part ec2api.DeleteLaunchTemplateVersionsResult
-		err := s.changeTemplate(ctx, c, in.LaunchTemplateId, in.LaunchTemplateName, in.DryRun, nil, func(tx store.Tx, t *templateRecord, _ map[string]string) error {
+		err := s.change(ctx, c, in.LaunchTemplateId, in.LaunchTemplateName, in.DryRun, nil, func(tx store.Tx, t *Template, _ map[string]string) error {
 			part = ec2api.DeleteLaunchTemplateVersionsResult{}
 			for _, version := range chunk {
 				if err := t.deleteVersion(tx, version, &part); err != nil {
@@ -99,7 +100,7 @@ func (s *Service) DeleteLaunchTemplateVersions(ctx context.Context, c *guard.Cal
 }
 
 // deleteVersion removes one version, or says in out why not.
-func (t *templateRecord) deleteVersion(tx store.Tx, version string, out *ec2api.DeleteLaunchTemplateVersionsResult) error {
+func (t *Template) deleteVersion(tx store.Tx, version string, out *ec2api.DeleteLaunchTemplateVersionsResult) error {
 	n, err := t.versionNumber(version)
 	if err != nil {
 		return err
@@ -130,7 +131,7 @@ func (t *templateRecord) deleteVersion(tx store.Tx, version string, out *ec2api.
 }
 
 // findLatest sets the newest version among those that are left.
-func (t *templateRecord) findLatest(tx store.Tx) error {
+func (t *Template) findLatest(tx store.Tx) error {
 	for r, err := range versionTable.ScanRange(tx, store.Range{Prefix: store.Key(t.Region, t.Account, t.ID), Reverse: true, Limit: 1}) {
 		if err != nil {
 			return err

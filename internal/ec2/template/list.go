@@ -1,4 +1,4 @@
-package ec2
+package template
 
 import (
 	"cmp"
@@ -11,20 +11,21 @@ import (
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-var templateFields = fields[templateRecord]{
-	"create-time":          func(t templateRecord) []string { return oneOf(apiTime(t.Created)) },
-	"launch-template-name": func(t templateRecord) []string { return oneOf(t.Name) },
-	"launch-template-id":   func(t templateRecord) []string { return oneOf(t.ID) },
+var templateFields = idiom.Fields[Template]{
+	"create-time":          func(t Template) []string { return idiom.One(idiom.Time(t.Created)) },
+	"launch-template-name": func(t Template) []string { return idiom.One(t.Name) },
+	"launch-template-id":   func(t Template) []string { return idiom.One(t.ID) },
 }
 
 // templates are all of the caller.
-func templates(tx store.Tx, c *guard.Call) ([]templateRecord, error) {
-	var all []templateRecord
-	for r, err := range templateTable.Scan(tx, c.Region, c.Account()) {
+func templates(tx store.Tx, c *guard.Call) ([]Template, error) {
+	var all []Template
+	for r, err := range table.Scan(tx, c.Region, c.Account()) {
 		if err != nil {
 			return nil, err
 		}
@@ -36,19 +37,19 @@ func templates(tx store.Tx, c *guard.Call) ([]templateRecord, error) {
 // DescribeLaunchTemplates lists templates: those with the ids or names, or all.
 func (s *Service) DescribeLaunchTemplates(ctx context.Context, c *guard.Call, in *ec2api.DescribeLaunchTemplatesRequest) (*ec2api.DescribeLaunchTemplatesResult, error) {
 	out := new(ec2api.DescribeLaunchTemplatesResult)
-	err := s.viewList(ctx, c, "ec2:DescribeLaunchTemplates", in.DryRun, func(tx store.Tx) error {
+	err := idiom.ViewList(ctx, s.g, c, "ec2:DescribeLaunchTemplates", in.DryRun, func(tx store.Tx) error {
 		all, err := templates(tx, c)
 		if err != nil {
 			return err
 		}
-		all, err = pick(all, in.LaunchTemplateIds, func(t templateRecord) string { return t.ID }, func(id string) error {
-			_, err := findTemplate(tx, c, id, "")
+		all, err = idiom.Pick(all, in.LaunchTemplateIds, func(t Template) string { return t.ID }, func(id string) error {
+			_, err := Find(tx, c, id, "")
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		all, err = pick(all, in.LaunchTemplateNames, func(t templateRecord) string { return t.Name }, func(string) error {
+		all, err = idiom.Pick(all, in.LaunchTemplateNames, func(t Template) string { return t.Name }, func(string) error {
 			return apierr.New("InvalidLaunchTemplateName.NotFoundException", "At least one of the launch templates specified in the request does not exist.")
 		})
 		if err != nil {
@@ -58,7 +59,7 @@ func (s *Service) DescribeLaunchTemplates(ctx context.Context, c *guard.Call, in
 		if err != nil {
 			return err
 		}
-		tags, err := tagsOfAll(tx, c.Region, c.Account())
+		tags, err := idiom.TagsOfAll(tx, c.Region, c.Account())
 		if err != nil {
 			return err
 		}
@@ -69,7 +70,7 @@ func (s *Service) DescribeLaunchTemplates(ctx context.Context, c *guard.Call, in
 			}
 		}
 		id := func(t ec2api.LaunchTemplate) string { return *t.LaunchTemplateId }
-		out.LaunchTemplates, out.NextToken, err = paginate(c.Operation, items, id, limits{1, 200}, in.MaxResults, in.NextToken)
+		out.LaunchTemplates, out.NextToken, err = idiom.Page(c.Operation, items, id, idiom.Limits{Least: 1, Most: 200}, in.MaxResults, in.NextToken)
 		return err
 	})
 	return out, err
@@ -77,50 +78,56 @@ func (s *Service) DescribeLaunchTemplates(ctx context.Context, c *guard.Call, in
 
 // A listedVersion is a version with what filters ask for.
 type listedVersion struct {
-	t    *templateRecord
+	t    *Template
 	v    versionRecord
 	data *ec2api.ResponseLaunchTemplateData
 }
 
-var versionFields = fields[listedVersion]{
-	"create-time":        func(l listedVersion) []string { return oneOf(apiTime(l.v.Created)) },
-	"is-default-version": func(l listedVersion) []string { return boolOf(l.v.Number == l.t.Default) },
-	"is-latest":          func(l listedVersion) []string { return boolOf(l.v.Number == l.t.Latest) },
-	"is-latest-version":  func(l listedVersion) []string { return boolOf(l.v.Number == l.t.Latest) },
-	"ebs-optimized":      func(l listedVersion) []string { return optional(l.data.EbsOptimized, boolOf) },
-	"image-id":           func(l listedVersion) []string { return optional(l.data.ImageId, oneOf) },
-	"instance-type":      func(l listedVersion) []string { return optional(l.data.InstanceType, oneOf) },
-	"kernel-id":          func(l listedVersion) []string { return optional(l.data.KernelId, oneOf) },
-	"ram-disk-id":        func(l listedVersion) []string { return optional(l.data.RamDiskId, oneOf) },
+var versionFields = idiom.Fields[listedVersion]{
+	"create-time":        func(l listedVersion) []string { return idiom.One(idiom.Time(l.v.Created)) },
+	"is-default-version": func(l listedVersion) []string { return idiom.Bool(l.v.Number == l.t.Default) },
+	"is-latest":          func(l listedVersion) []string { return idiom.Bool(l.v.Number == l.t.Latest) },
+	"is-latest-version":  func(l listedVersion) []string { return idiom.Bool(l.v.Number == l.t.Latest) },
+	"ebs-optimized":      func(l listedVersion) []string { return idiom.Optional(l.data.EbsOptimized, idiom.Bool) },
+	"image-id":           func(l listedVersion) []string { return idiom.Optional(l.data.ImageId, idiom.One) },
+	"instance-type":      func(l listedVersion) []string { return idiom.Optional(l.data.InstanceType, idiom.One) },
+	"kernel-id":          func(l listedVersion) []string { return idiom.Optional(l.data.KernelId, idiom.One) },
+	"ram-disk-id":        func(l listedVersion) []string { return idiom.Optional(l.data.RamDiskId, idiom.One) },
 	"iam-instance-profile": func(l listedVersion) []string {
-		return optional(l.data.IamInstanceProfile, func(p ec2api.LaunchTemplateIamInstanceProfileSpecification) []string {
-			return append(optional(p.Arn, oneOf), optional(p.Name, oneOf)...)
+		return idiom.Optional(l.data.IamInstanceProfile, func(p ec2api.LaunchTemplateIamInstanceProfileSpecification) []string {
+			return append(idiom.Optional(p.Arn, idiom.One), idiom.Optional(p.Name, idiom.One)...)
 		})
 	},
 	"http-tokens": func(l listedVersion) []string {
-		return optional(l.data.MetadataOptions, func(m ec2api.LaunchTemplateInstanceMetadataOptions) []string { return optional(m.HttpTokens, oneOf) })
+		return idiom.Optional(l.data.MetadataOptions, func(m ec2api.LaunchTemplateInstanceMetadataOptions) []string {
+			return idiom.Optional(m.HttpTokens, idiom.One)
+		})
 	},
 	"http-endpoint": func(l listedVersion) []string {
-		return optional(l.data.MetadataOptions, func(m ec2api.LaunchTemplateInstanceMetadataOptions) []string { return optional(m.HttpEndpoint, oneOf) })
+		return idiom.Optional(l.data.MetadataOptions, func(m ec2api.LaunchTemplateInstanceMetadataOptions) []string {
+			return idiom.Optional(m.HttpEndpoint, idiom.One)
+		})
 	},
-	"http-protocol-ipv4": fixed[listedVersion](),
+	"http-protocol-ipv4": idiom.Fixed[listedVersion](),
 	"http-protocol-ipv6": func(l listedVersion) []string {
-		return optional(l.data.MetadataOptions, func(m ec2api.LaunchTemplateInstanceMetadataOptions) []string {
-			return optional(m.HttpProtocolIpv6, oneOf)
+		return idiom.Optional(l.data.MetadataOptions, func(m ec2api.LaunchTemplateInstanceMetadataOptions) []string {
+			return idiom.Optional(m.HttpProtocolIpv6, idiom.One)
 		})
 	},
 	"host-resource-group-arn": func(l listedVersion) []string {
-		return optional(l.data.Placement, func(p ec2api.LaunchTemplatePlacement) []string { return optional(p.HostResourceGroupArn, oneOf) })
+		return idiom.Optional(l.data.Placement, func(p ec2api.LaunchTemplatePlacement) []string {
+			return idiom.Optional(p.HostResourceGroupArn, idiom.One)
+		})
 	},
 	"license-configuration-arn": func(l listedVersion) (values []string) {
 		for _, spec := range l.data.LicenseSpecifications {
-			values = append(values, optional(spec.LicenseConfigurationArn, oneOf)...)
+			values = append(values, idiom.Optional(spec.LicenseConfigurationArn, idiom.One)...)
 		}
 		return values
 	},
 	"network-card-index": func(l listedVersion) (values []string) {
 		for _, n := range l.data.NetworkInterfaces {
-			values = append(values, optional(n.NetworkCardIndex, intOf[int32])...)
+			values = append(values, idiom.Optional(n.NetworkCardIndex, idiom.Int[int32])...)
 		}
 		return values
 	},
@@ -130,7 +137,7 @@ var versionFields = fields[listedVersion]{
 // latest ones of all templates.
 func (s *Service) DescribeLaunchTemplateVersions(ctx context.Context, c *guard.Call, in *ec2api.DescribeLaunchTemplateVersionsRequest) (*ec2api.DescribeLaunchTemplateVersionsResult, error) {
 	out := new(ec2api.DescribeLaunchTemplateVersionsResult)
-	err := s.viewList(ctx, c, "ec2:DescribeLaunchTemplateVersions", in.DryRun, func(tx store.Tx) error {
+	err := idiom.ViewList(ctx, s.g, c, "ec2:DescribeLaunchTemplateVersions", in.DryRun, func(tx store.Tx) error {
 		passes, err := versionFields.Filter(in.Filters)
 		if err != nil {
 			return err
@@ -149,7 +156,7 @@ func (s *Service) DescribeLaunchTemplateVersions(ctx context.Context, c *guard.C
 			}
 		}
 		place := func(l listedVersion) string { return store.Key(l.t.ID, versionKey(math.MaxInt64-l.v.Number)) }
-		items, out.NextToken, err = paginate(c.Operation, items, place, limits{1, 200}, in.MaxResults, in.NextToken)
+		items, out.NextToken, err = idiom.Page(c.Operation, items, place, idiom.Limits{Least: 1, Most: 200}, in.MaxResults, in.NextToken)
 		if err != nil {
 			return err
 		}
@@ -176,7 +183,7 @@ func chooseVersions(tx store.Tx, c *guard.Call, in *ec2api.DescribeLaunchTemplat
 	if id == "" && name == "" {
 		return versionsOfAll(tx, c, in.Versions)
 	}
-	t, err := findTemplate(tx, c, id, name)
+	t, err := Find(tx, c, id, name)
 	if err != nil {
 		return nil, err
 	}
@@ -209,13 +216,13 @@ func chooseVersions(tx store.Tx, c *guard.Call, in *ec2api.DescribeLaunchTemplat
 		out = append(out, listedVersion{t: &t, v: v})
 	}
 	for _, n := range slices.Sorted(maps.Keys(wanted)) {
-		return nil, errTemplateVersion(&t, strconv.FormatInt(n, 10))
+		return nil, errVersion(&t, strconv.FormatInt(n, 10))
 	}
 	return out, nil
 }
 
 // bound is the number of a version that a list begins or ends with.
-func (t *templateRecord) bound(version *string, none int64) (int64, error) {
+func (t *Template) bound(version *string, none int64) (int64, error) {
 	if api.Val(version) == "" {
 		return none, nil
 	}
@@ -229,7 +236,7 @@ func versionsOfAll(tx store.Tx, c *guard.Call, versions []string) ([]listedVersi
 	}
 	for _, v := range versions {
 		if v != "$Latest" && v != "$Default" {
-			return nil, invalidValue("Only the versions $Latest and $Default can be described for all launch templates.")
+			return nil, idiom.InvalidValue("Only the versions $Latest and $Default can be described for all launch templates.")
 		}
 	}
 	all, err := templates(tx, c)
@@ -241,7 +248,7 @@ func versionsOfAll(tx store.Tx, c *guard.Call, versions []string) ([]listedVersi
 		if err != nil {
 			return nil, err
 		}
-		i, ok := slices.BinarySearchFunc(all, r.Key[2], func(t templateRecord, id string) int { return cmp.Compare(t.ID, id) })
+		i, ok := slices.BinarySearchFunc(all, r.Key[2], func(t Template, id string) int { return cmp.Compare(t.ID, id) })
 		if !ok {
 			continue // of a template that is being deleted
 		}

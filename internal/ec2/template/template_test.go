@@ -1,4 +1,4 @@
-package ec2_test
+package template_test
 
 import (
 	"bytes"
@@ -10,9 +10,20 @@ import (
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/ec2/ec2test"
+	"github.com/kagimori/kagimori/internal/ec2/template"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/guard/guardtest"
 	"github.com/kagimori/kagimori/internal/secret"
 	"github.com/kagimori/kagimori/internal/store"
 )
+
+// A desk has the operations on launch templates.
+type desk struct{ *ec2test.Desk }
+
+func newDesk(t *testing.T) *desk {
+	return &desk{ec2test.New(t, func(g *guard.Guard) map[string]guard.Handler { return template.New(g).Operations() })}
+}
 
 func ofType(instanceType string) *ec2api.RequestLaunchTemplateData {
 	return &ec2api.RequestLaunchTemplateData{InstanceType: &instanceType}
@@ -20,7 +31,7 @@ func ofType(instanceType string) *ec2api.RequestLaunchTemplateData {
 
 func (d *desk) template(name string) *ec2api.LaunchTemplate {
 	d.T.Helper()
-	return ask[ec2api.CreateLaunchTemplateResult](d, d.root(mine), &ec2api.CreateLaunchTemplateRequest{
+	return ec2test.Ask[ec2api.CreateLaunchTemplateResult](d.Desk, d.Root(), &ec2api.CreateLaunchTemplateRequest{
 		LaunchTemplateName: &name, LaunchTemplateData: ofType("t3.micro"),
 	}).LaunchTemplate
 }
@@ -28,7 +39,7 @@ func (d *desk) template(name string) *ec2api.LaunchTemplate {
 // version adds a version with an instance type.
 func (d *desk) version(id *string, instanceType string) int64 {
 	d.T.Helper()
-	return *ask[ec2api.CreateLaunchTemplateVersionResult](d, d.root(mine), &ec2api.CreateLaunchTemplateVersionRequest{
+	return *ec2test.Ask[ec2api.CreateLaunchTemplateVersionResult](d.Desk, d.Root(), &ec2api.CreateLaunchTemplateVersionRequest{
 		LaunchTemplateId: id, LaunchTemplateData: ofType(instanceType),
 	}).LaunchTemplateVersion.VersionNumber
 }
@@ -36,7 +47,7 @@ func (d *desk) version(id *string, instanceType string) int64 {
 // versions are the numbers that a request lists, in order.
 func (d *desk) versions(in ec2api.DescribeLaunchTemplateVersionsRequest) (numbers []int64) {
 	d.T.Helper()
-	for _, v := range ask[ec2api.DescribeLaunchTemplateVersionsResult](d, d.root(mine), &in).LaunchTemplateVersions {
+	for _, v := range ec2test.Ask[ec2api.DescribeLaunchTemplateVersionsResult](d.Desk, d.Root(), &in).LaunchTemplateVersions {
 		numbers = append(numbers, *v.VersionNumber)
 	}
 	return numbers
@@ -44,35 +55,37 @@ func (d *desk) versions(in ec2api.DescribeLaunchTemplateVersionsRequest) (number
 
 func TestTemplateLife(t *testing.T) {
 	d := newDesk(t)
-	root := d.root(mine)
-	made := ask[ec2api.CreateLaunchTemplateResult](d, root, &ec2api.CreateLaunchTemplateRequest{
+	root := d.Root()
+	made := ec2test.Ask[ec2api.CreateLaunchTemplateResult](d.Desk, root, &ec2api.CreateLaunchTemplateRequest{
 		LaunchTemplateName: new("web"), LaunchTemplateData: ofType("t3.micro"), VersionDescription: new("first"),
-		TagSpecifications: []ec2api.TagSpecification{{ResourceType: new("launch-template"), Tags: tagList("team", "blue")}},
+		TagSpecifications: []ec2api.TagSpecification{{ResourceType: new("launch-template"), Tags: ec2test.Tags("team", "blue")}},
 	}).LaunchTemplate
-	if *made.DefaultVersionNumber != 1 || *made.LatestVersionNumber != 1 || *made.CreatedBy != "arn:aws:iam::"+mine+":root" || len(made.Tags) != 1 ||
+	if *made.DefaultVersionNumber != 1 || *made.LatestVersionNumber != 1 || *made.CreatedBy != "arn:aws:iam::"+ec2test.Account+":root" || len(made.Tags) != 1 ||
 		!strings.HasPrefix(*made.LaunchTemplateId, "lt-0") || len(*made.LaunchTemplateId) != 20 {
 		t.Errorf("made %+v", made)
 	}
 	for range 2 {
 		d.version(made.LaunchTemplateId, "t3.small")
 	}
-	changed := ask[ec2api.ModifyLaunchTemplateResult](d, root, &ec2api.ModifyLaunchTemplateRequest{LaunchTemplateName: new("web"), DefaultVersion: new("2")}).LaunchTemplate
+	changed := ec2test.Ask[ec2api.ModifyLaunchTemplateResult](d.Desk, root, &ec2api.ModifyLaunchTemplateRequest{LaunchTemplateName: new("web"), DefaultVersion: new("2")}).LaunchTemplate
 	if *changed.DefaultVersionNumber != 2 || *changed.LatestVersionNumber != 3 || len(changed.Tags) != 1 {
 		t.Errorf("changed %+v", changed)
 	}
-	found := ask[ec2api.DescribeLaunchTemplatesResult](d, root, &ec2api.DescribeLaunchTemplatesRequest{
-		LaunchTemplateNames: []string{"web"}, Filters: []ec2api.Filter{filter("tag:team", "blue"), filter("launch-template-name", "w*")},
+	found := ec2test.Ask[ec2api.DescribeLaunchTemplatesResult](d.Desk, root, &ec2api.DescribeLaunchTemplatesRequest{
+		LaunchTemplateNames: []string{"web"}, Filters: []ec2api.Filter{ec2test.Filter("tag:team", "blue"), ec2test.Filter("launch-template-name", "w*")},
 	}).LaunchTemplates
 	if len(found) != 1 || *found[0].DefaultVersionNumber != 2 {
 		t.Errorf("found %+v", found)
 	}
-	gone := ask[ec2api.DeleteLaunchTemplateResult](d, root, &ec2api.DeleteLaunchTemplateRequest{LaunchTemplateId: made.LaunchTemplateId}).LaunchTemplate
+	gone := ec2test.Ask[ec2api.DeleteLaunchTemplateResult](d.Desk, root, &ec2api.DeleteLaunchTemplateRequest{LaunchTemplateId: made.LaunchTemplateId}).LaunchTemplate
 	if *gone.LaunchTemplateName != "web" {
 		t.Errorf("deleted %+v", gone)
 	}
-	d.refuse(root, &ec2api.DescribeLaunchTemplatesRequest{LaunchTemplateIds: []string{*made.LaunchTemplateId}}, "InvalidLaunchTemplateId.NotFound",
+	d.Refuse(root, &ec2api.DescribeLaunchTemplatesRequest{LaunchTemplateIds: []string{*made.LaunchTemplateId}}, "InvalidLaunchTemplateId.NotFound",
 		"The specified launch template, with template ID "+*made.LaunchTemplateId+", does not exist.")
-	d.want("tags of a deleted template", nil)
+	if n := d.Count("ec2/tag"); n != 0 {
+		t.Errorf("a deleted template has tags of %d resources", n)
+	}
 	if again := d.template("web"); *again.LaunchTemplateId == *made.LaunchTemplateId {
 		t.Error("the id is used again")
 	}
@@ -85,7 +98,7 @@ func TestTemplateVersionsAreChosen(t *testing.T) {
 	for _, kind := range []string{"t3.small", "m5.large", "t3.small"} {
 		d.version(made.LaunchTemplateId, kind)
 	}
-	ask[ec2api.ModifyLaunchTemplateResult](d, d.root(mine), &ec2api.ModifyLaunchTemplateRequest{LaunchTemplateName: new("web"), DefaultVersion: new("2")})
+	ec2test.Ask[ec2api.ModifyLaunchTemplateResult](d.Desk, d.Root(), &ec2api.ModifyLaunchTemplateRequest{LaunchTemplateName: new("web"), DefaultVersion: new("2")})
 	type request = ec2api.DescribeLaunchTemplateVersionsRequest
 	tests := []struct {
 		name string
@@ -98,10 +111,10 @@ func TestTemplateVersionsAreChosen(t *testing.T) {
 		{"from", request{MinVersion: new("3")}, []int64{4, 3}},
 		{"to", request{MaxVersion: new("2")}, []int64{2, 1}},
 		{"between", request{MinVersion: new("2"), MaxVersion: new("3")}, []int64{3, 2}},
-		{"the default one", request{Filters: []ec2api.Filter{filter("is-default-version", "true")}}, []int64{2}},
-		{"the latest one", request{Filters: []ec2api.Filter{filter("is-latest", "true")}}, []int64{4}},
-		{"by instance type", request{Filters: []ec2api.Filter{filter("instance-type", "t3.*")}}, []int64{4, 2, 1}},
-		{"by what is absent", request{Filters: []ec2api.Filter{filter("image-id", "*")}}, nil},
+		{"the default one", request{Filters: []ec2api.Filter{ec2test.Filter("is-default-version", "true")}}, []int64{2}},
+		{"the latest one", request{Filters: []ec2api.Filter{ec2test.Filter("is-latest", "true")}}, []int64{4}},
+		{"by instance type", request{Filters: []ec2api.Filter{ec2test.Filter("instance-type", "t3.*")}}, []int64{4, 2, 1}},
+		{"by what is absent", request{Filters: []ec2api.Filter{ec2test.Filter("image-id", "*")}}, nil},
 	}
 	for _, tt := range tests {
 		tt.in.LaunchTemplateName = new("web")
@@ -109,7 +122,7 @@ func TestTemplateVersionsAreChosen(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
 		}
 	}
-	out := ask[ec2api.DescribeLaunchTemplateVersionsResult](d, d.root(mine), &request{Versions: []string{"$Default"}}).LaunchTemplateVersions
+	out := ec2test.Ask[ec2api.DescribeLaunchTemplateVersionsResult](d.Desk, d.Root(), &request{Versions: []string{"$Default"}}).LaunchTemplateVersions
 	var all []string
 	for _, v := range out {
 		all = append(all, fmt.Sprint(*v.LaunchTemplateName, *v.VersionNumber))
@@ -120,7 +133,7 @@ func TestTemplateVersionsAreChosen(t *testing.T) {
 	var pages []int64
 	in := request{LaunchTemplateId: made.LaunchTemplateId, MaxResults: new(int32(3))}
 	for {
-		page := ask[ec2api.DescribeLaunchTemplateVersionsResult](d, d.root(mine), &in)
+		page := ec2test.Ask[ec2api.DescribeLaunchTemplateVersionsResult](d.Desk, d.Root(), &in)
 		for _, v := range page.LaunchTemplateVersions {
 			pages = append(pages, *v.VersionNumber)
 		}
@@ -139,7 +152,7 @@ func TestDeletedVersionNumbersAreNotUsedAgain(t *testing.T) {
 	for range 3 {
 		d.version(made.LaunchTemplateId, "t3.small")
 	}
-	out := ask[ec2api.DeleteLaunchTemplateVersionsResult](d, d.root(mine), &ec2api.DeleteLaunchTemplateVersionsRequest{
+	out := ec2test.Ask[ec2api.DeleteLaunchTemplateVersionsResult](d.Desk, d.Root(), &ec2api.DeleteLaunchTemplateVersionsRequest{
 		LaunchTemplateId: made.LaunchTemplateId, Versions: []string{"1", "2", "4", "9"},
 	})
 	var good []int64
@@ -168,22 +181,22 @@ func TestManyVersionsAreDeletedWithTheirTemplate(t *testing.T) {
 	for range 190 {
 		numbers = append(numbers, fmt.Sprint(d.version(made.LaunchTemplateId, "t3.small")))
 	}
-	out := ask[ec2api.DeleteLaunchTemplateVersionsResult](d, d.root(mine), &ec2api.DeleteLaunchTemplateVersionsRequest{
+	out := ec2test.Ask[ec2api.DeleteLaunchTemplateVersionsResult](d.Desk, d.Root(), &ec2api.DeleteLaunchTemplateVersionsRequest{
 		LaunchTemplateId: made.LaunchTemplateId, Versions: numbers[:100],
 	})
 	if n := len(out.SuccessfullyDeletedLaunchTemplateVersions); n != 100 {
 		t.Errorf("%d versions deleted", n)
 	}
-	ask[ec2api.DeleteLaunchTemplateResult](d, d.root(mine), &ec2api.DeleteLaunchTemplateRequest{LaunchTemplateId: made.LaunchTemplateId})
-	if n := d.count("ec2/templateversion"); n != 0 {
+	ec2test.Ask[ec2api.DeleteLaunchTemplateResult](d.Desk, d.Root(), &ec2api.DeleteLaunchTemplateRequest{LaunchTemplateId: made.LaunchTemplateId})
+	if n := d.Count("ec2/templateversion"); n != 0 {
 		t.Errorf("%d versions are left in the store", n)
 	}
 }
 
 func TestVersionsTakeOverFromTheirSource(t *testing.T) {
 	d := newDesk(t)
-	root := d.root(mine)
-	made := ask[ec2api.CreateLaunchTemplateResult](d, root, &ec2api.CreateLaunchTemplateRequest{
+	root := d.Root()
+	made := ec2test.Ask[ec2api.CreateLaunchTemplateResult](d.Desk, root, &ec2api.CreateLaunchTemplateRequest{
 		LaunchTemplateName: new("web"), LaunchTemplateData: &ec2api.RequestLaunchTemplateData{
 			InstanceType: new("t3.micro"), ImageId: new("ami-12c6146b"), UserData: new(secret.String("YQ==")),
 		},
@@ -201,7 +214,7 @@ func TestVersionsTakeOverFromTheirSource(t *testing.T) {
 		{new("$Default"), script, "t3.micro ami-12c6146b Yg=="},
 	}
 	for _, tt := range tests {
-		v := ask[ec2api.CreateLaunchTemplateVersionResult](d, root, &ec2api.CreateLaunchTemplateVersionRequest{
+		v := ec2test.Ask[ec2api.CreateLaunchTemplateVersionResult](d.Desk, root, &ec2api.CreateLaunchTemplateVersionRequest{
 			LaunchTemplateId: made.LaunchTemplateId, SourceVersion: tt.source, LaunchTemplateData: tt.data,
 		}).LaunchTemplateVersion
 		data := v.LaunchTemplateData
@@ -210,31 +223,31 @@ func TestVersionsTakeOverFromTheirSource(t *testing.T) {
 			t.Errorf("got %s, want %s", got, tt.want)
 		}
 	}
-	d.refuse(root, &ec2api.CreateLaunchTemplateVersionRequest{LaunchTemplateId: made.LaunchTemplateId, SourceVersion: new("7"), LaunchTemplateData: ofType("m5.large")},
+	d.Refuse(root, &ec2api.CreateLaunchTemplateVersionRequest{LaunchTemplateId: made.LaunchTemplateId, SourceVersion: new("7"), LaunchTemplateData: ofType("m5.large")},
 		"InvalidLaunchTemplateId.VersionNotFound", "Could not find the specified version 7 for the launch template with ID "+*made.LaunchTemplateId+".")
 }
 
 func TestTemplateRequestsAreIdempotent(t *testing.T) {
 	d := newDesk(t)
-	root := d.root(mine)
+	root := d.Root()
 	in := &ec2api.CreateLaunchTemplateRequest{ClientToken: new("one"), LaunchTemplateName: new("web"), LaunchTemplateData: ofType("t3.micro")}
-	first := ask[ec2api.CreateLaunchTemplateResult](d, root, in).LaunchTemplate
-	if again := ask[ec2api.CreateLaunchTemplateResult](d, root, in).LaunchTemplate; *again.LaunchTemplateId != *first.LaunchTemplateId {
+	first := ec2test.Ask[ec2api.CreateLaunchTemplateResult](d.Desk, root, in).LaunchTemplate
+	if again := ec2test.Ask[ec2api.CreateLaunchTemplateResult](d.Desk, root, in).LaunchTemplate; *again.LaunchTemplateId != *first.LaunchTemplateId {
 		t.Error("a second template was made")
 	}
 	other := *in
 	other.LaunchTemplateData = &ec2api.RequestLaunchTemplateData{InstanceType: new("t3.micro"), UserData: new(secret.String("YQ=="))}
-	d.refuse(root, &other, "IdempotentParameterMismatch", "*")
+	d.Refuse(root, &other, "IdempotentParameterMismatch", "*")
 	version := &ec2api.CreateLaunchTemplateVersionRequest{ClientToken: new("one"), LaunchTemplateName: new("web"), LaunchTemplateData: ofType("t3.small")}
 	for range 2 {
-		if v := ask[ec2api.CreateLaunchTemplateVersionResult](d, root, version).LaunchTemplateVersion; *v.VersionNumber != 2 {
+		if v := ec2test.Ask[ec2api.CreateLaunchTemplateVersionResult](d.Desk, root, version).LaunchTemplateVersion; *v.VersionNumber != 2 {
 			t.Errorf("version %d was made", *v.VersionNumber)
 		}
 	}
-	d.refuse(root, &ec2api.CreateLaunchTemplateVersionRequest{ClientToken: new("one"), LaunchTemplateName: new("web"), LaunchTemplateData: ofType("t3.large")},
+	d.Refuse(root, &ec2api.CreateLaunchTemplateVersionRequest{ClientToken: new("one"), LaunchTemplateName: new("web"), LaunchTemplateData: ofType("t3.large")},
 		"IdempotentParameterMismatch", "*")
 	d.Advance(25 * time.Hour)
-	if v := ask[ec2api.CreateLaunchTemplateVersionResult](d, root, version).LaunchTemplateVersion; *v.VersionNumber != 3 {
+	if v := ec2test.Ask[ec2api.CreateLaunchTemplateVersionResult](d.Desk, root, version).LaunchTemplateVersion; *v.VersionNumber != 3 {
 		t.Errorf("a day later version %d was made", *v.VersionNumber)
 	}
 }
@@ -259,7 +272,7 @@ func TestTemplateErrors(t *testing.T) {
 		{"long user data", &ec2api.CreateLaunchTemplateRequest{LaunchTemplateName: new("abc"), LaunchTemplateData: &ec2api.RequestLaunchTemplateData{UserData: long}},
 			"InvalidParameterValue", "*"},
 		{"tags of an instance", &ec2api.CreateLaunchTemplateRequest{LaunchTemplateName: new("abc"), LaunchTemplateData: ofType("t3.micro"),
-			TagSpecifications: []ec2api.TagSpecification{{ResourceType: new("instance"), Tags: tagList("a", "1")}}},
+			TagSpecifications: []ec2api.TagSpecification{{ResourceType: new("instance"), Tags: ec2test.Tags("a", "1")}}},
 			"InvalidParameterValue", "'instance' is not a valid taggable resource type for this operation."},
 		{"neither id nor name", &ec2api.DeleteLaunchTemplateRequest{}, "MissingParameter", "*"},
 		{"id and name", &ec2api.DeleteLaunchTemplateRequest{LaunchTemplateId: made.LaunchTemplateId, LaunchTemplateName: new("web")}, "InvalidParameterCombination", "*"},
@@ -279,34 +292,34 @@ func TestTemplateErrors(t *testing.T) {
 		{"dry run", &ec2api.DeleteLaunchTemplateRequest{LaunchTemplateName: new("web"), DryRun: new(true)}, "DryRunOperation", "*"},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) { d.refuse(d.root(mine), tt.in, tt.code, tt.message) })
+		t.Run(tt.name, func(t *testing.T) { d.Refuse(d.Root(), tt.in, tt.code, tt.message) })
 	}
-	d.refuse(d.root(theirs), &ec2api.DeleteLaunchTemplateRequest{LaunchTemplateId: made.LaunchTemplateId}, "InvalidLaunchTemplateId.NotFound", "*")
+	d.Refuse(d.Lookup("444455556666"), &ec2api.DeleteLaunchTemplateRequest{LaunchTemplateId: made.LaunchTemplateId}, "InvalidLaunchTemplateId.NotFound", "*")
 }
 
 func TestTemplatesAreDecidedByTags(t *testing.T) {
 	d := newDesk(t)
 	made := d.template("web")
-	blue := []ec2api.TagSpecification{{ResourceType: new("launch-template"), Tags: tagList("team", "blue")}}
+	blue := []ec2api.TagSpecification{{ResourceType: new("launch-template"), Tags: ec2test.Tags("team", "blue")}}
 	create := func(name string, tags []ec2api.TagSpecification) any {
 		return &ec2api.CreateLaunchTemplateRequest{LaunchTemplateName: &name, LaunchTemplateData: ofType("t3.micro"), TagSpecifications: tags}
 	}
-	templates := `"arn:aws:ec2:us-west-2:` + mine + `:launch-template/*"`
-	maker := d.allowed("maker", `"ec2:CreateLaunchTemplate"`, templates, "")
-	if _, err := d.try(maker, create("plain", nil)); err != nil {
+	templates := `"arn:aws:ec2:us-west-2:` + ec2test.Account + `:launch-template/*"`
+	maker := d.Allowed("maker", `"ec2:CreateLaunchTemplate"`, templates, "")
+	if _, err := d.Try(maker, create("plain", nil)); err != nil {
 		t.Errorf("without tags: %v", err)
 	}
-	d.refuse(maker, create("tagged", blue), "UnauthorizedOperation", "*")
-	tagger := d.User(mine, "tagger", `{"Version":"2012-10-17","Statement":[
+	d.Refuse(maker, create("tagged", blue), "UnauthorizedOperation", "*")
+	tagger := d.User(ec2test.Account, "tagger", `{"Version":"2012-10-17","Statement":[
 		{"Effect":"Allow","Action":"ec2:CreateLaunchTemplate","Resource":`+templates+`,"Condition":{"StringEquals":{"aws:RequestTag/team":"blue"}}},
 		{"Effect":"Allow","Action":"ec2:CreateTags","Resource":`+templates+`,"Condition":{"StringEquals":{"ec2:CreateAction":"CreateLaunchTemplate"}}}]}`)
-	if _, err := d.try(tagger, create("tagged", blue)); err != nil {
+	if _, err := d.Try(tagger, create("tagged", blue)); err != nil {
 		t.Errorf("with the tag: %v", err)
 	}
-	d.refuse(tagger, create("untagged", nil), "UnauthorizedOperation", "*")
+	d.Refuse(tagger, create("untagged", nil), "UnauthorizedOperation", "*")
 
-	owner := d.allowed("owner", `"ec2:*"`, templates, `{"StringEquals":{"aws:ResourceTag/team":"blue"}}`)
-	if _, err := d.try(owner, &ec2api.CreateLaunchTemplateVersionRequest{LaunchTemplateName: new("tagged"), LaunchTemplateData: ofType("t3.small")}); err != nil {
+	owner := d.Allowed("owner", `"ec2:*"`, templates, `{"StringEquals":{"aws:ResourceTag/team":"blue"}}`)
+	if _, err := d.Try(owner, &ec2api.CreateLaunchTemplateVersionRequest{LaunchTemplateName: new("tagged"), LaunchTemplateData: ofType("t3.small")}); err != nil {
 		t.Errorf("the own template: %v", err)
 	}
 	for _, in := range []any{
@@ -316,7 +329,7 @@ func TestTemplatesAreDecidedByTags(t *testing.T) {
 		&ec2api.DeleteLaunchTemplateRequest{LaunchTemplateId: made.LaunchTemplateId},
 		&ec2api.DeleteLaunchTemplateRequest{LaunchTemplateName: new("none")}, // not even that it does not exist
 	} {
-		d.refuse(owner, in, "UnauthorizedOperation", "*")
+		d.Refuse(owner, in, "UnauthorizedOperation", "*")
 	}
 }
 
@@ -324,30 +337,30 @@ func TestTemplateLimits(t *testing.T) {
 	d := newDesk(t)
 	made := d.template("web")
 	d.Update(func(tx store.Tx) error {
-		key := store.Key(region, mine, *made.LaunchTemplateId)
+		key := store.Key(guardtest.Region, ec2test.Account, *made.LaunchTemplateId)
 		rec, _, err := tx.Get("ec2/template", key)
 		if err != nil {
 			return err
 		}
 		return tx.Put("ec2/template", key, bytes.Replace(rec.Data, []byte(`"count":1`), []byte(`"count":10000`), 1))
 	})
-	d.refuse(d.root(mine), &ec2api.CreateLaunchTemplateVersionRequest{LaunchTemplateName: new("web"), LaunchTemplateData: ofType("t3.small")},
+	d.Refuse(d.Root(), &ec2api.CreateLaunchTemplateVersionRequest{LaunchTemplateName: new("web"), LaunchTemplateData: ofType("t3.small")},
 		"ResourceLimitExceeded", "*")
 
 	for chunk := range slices.Chunk(make([]struct{}, 4999), 99) {
-		n := d.count("ec2/templatename")
+		n := d.Count("ec2/templatename")
 		d.Update(func(tx store.Tx) error {
 			for i := range chunk {
-				if err := tx.Put("ec2/templatename", store.Key(region, mine, fmt.Sprint("name", n+i)), []byte("\x01\"lt-12345678\"")); err != nil {
+				if err := tx.Put("ec2/templatename", store.Key(guardtest.Region, ec2test.Account, fmt.Sprint("name", n+i)), []byte("\x01\"lt-12345678\"")); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
 	}
-	d.refuse(d.root(mine), &ec2api.CreateLaunchTemplateRequest{LaunchTemplateName: new("more"), LaunchTemplateData: ofType("t3.small")},
+	d.Refuse(d.Root(), &ec2api.CreateLaunchTemplateRequest{LaunchTemplateName: new("more"), LaunchTemplateData: ofType("t3.small")},
 		"ResourceLimitExceeded", "*")
-	if _, err := d.try(d.root(theirs), &ec2api.CreateLaunchTemplateRequest{LaunchTemplateName: new("more"), LaunchTemplateData: ofType("t3.small")}); err != nil {
+	if _, err := d.Try(d.Lookup("444455556666"), &ec2api.CreateLaunchTemplateRequest{LaunchTemplateName: new("more"), LaunchTemplateData: ofType("t3.small")}); err != nil {
 		t.Errorf("another account: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package ec2
+package template
 
 import (
 	"context"
@@ -21,7 +21,7 @@ import (
 const (
 	maxTemplates   = 5000 // per region
 	maxVersions    = 10000
-	templateUser   = 16 << 10 // bytes of user data
+	maxUserData    = 16 << 10 // bytes of user data
 	maxDescription = 255
 )
 
@@ -31,25 +31,25 @@ func errTooMany(format string, args ...any) error {
 	return apierr.Newf("ResourceLimitExceeded", format, args...)
 }
 
-var templateName = regexp.MustCompile(`^[a-zA-Z0-9()./_-]{3,128}$`)
+var validName = regexp.MustCompile(`^[a-zA-Z0-9()./_-]{3,128}$`)
 
-// checkTemplate checks what EC2 checks when data is saved, which is little: the rest fails at the
+// checkData checks what EC2 checks when data is saved, which is little: the rest fails at the
 // launch. Source: EC2 User Guide, "Create an Amazon EC2 launch template" (parameters are not
 // fully validated).
-func checkTemplate(data *ec2api.RequestLaunchTemplateData, description *string) error {
+func checkData(data *ec2api.RequestLaunchTemplateData, description *string) error {
 	if data == nil {
 		return apierr.New("MissingParameter", "The request must contain the parameter LaunchTemplateData")
 	}
 	if len(api.Val(description)) > maxDescription {
-		return invalidValue("The version description must be at most %d characters long.", maxDescription)
+		return idiom.InvalidValue("The version description must be at most %d characters long.", maxDescription)
 	}
 	if data.UserData != nil {
 		raw, err := base64.StdEncoding.DecodeString(data.UserData.Reveal())
 		if err != nil {
 			return apierr.New("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data.")
 		}
-		if len(raw) > templateUser {
-			return invalidValue("User data is limited to %d bytes", templateUser)
+		if len(raw) > maxUserData {
+			return idiom.InvalidValue("User data is limited to %d bytes", maxUserData)
 		}
 	}
 	if err := instancetype.CheckRequirements(data); err != nil {
@@ -69,59 +69,59 @@ func checkTemplate(data *ec2api.RequestLaunchTemplateData, description *string) 
 // CreateLaunchTemplate makes a template with its first version.
 func (s *Service) CreateLaunchTemplate(ctx context.Context, c *guard.Call, in *ec2api.CreateLaunchTemplateRequest) (*ec2api.CreateLaunchTemplateResult, error) {
 	name := api.Val(in.LaunchTemplateName)
-	specs, err := tagSpecs(c, in.TagSpecifications, "launch-template")
+	specs, err := idiom.TagSpecs(c, in.TagSpecifications, "launch-template")
 	if err != nil {
 		return nil, err
 	}
 	tags := specs["launch-template"]
-	if !templateName.MatchString(name) {
+	if !validName.MatchString(name) {
 		return nil, apierr.New("InvalidLaunchTemplateName.MalformedException", "A launch template name must be between 3 and 128 characters, and may contain letters, numbers, and the following characters: - ( ) . / _.")
 	}
-	if err := checkTemplate(in.LaunchTemplateData, in.VersionDescription); err != nil {
+	if err := checkData(in.LaunchTemplateData, in.VersionDescription); err != nil {
 		return nil, err
 	}
 	data, err := packData(in.LaunchTemplateData)
 	if err != nil {
 		return nil, err
 	}
-	fresh := randomID("lt")
+	fresh := idiom.RandomID("lt")
 	out := new(ec2api.CreateLaunchTemplateResult)
 	err = s.g.Update(ctx, c, func(tx store.Tx) error {
-		if err := s.allowCreateTemplate(tx, c, tags); err != nil {
+		if err := s.allowCreate(tx, c, tags); err != nil {
 			return err
 		}
-		if err := dryRun(in.DryRun); err != nil {
+		if err := idiom.DryRun(in.DryRun); err != nil {
 			return err
 		}
 		token := idiom.NewToken(api.Val(in.ClientToken), idiom.Fingerprint(name, api.Val(in.VersionDescription), data, tags))
 		if done, err := token.Seen(tx, c); err != nil || done != "" {
-			return s.repeatTemplate(tx, c, done, out, err)
+			return s.repeat(tx, c, done, out, err)
 		}
-		if _, taken, err := templateNames.Get(tx, c.Region, c.Account(), name); err != nil || taken {
-			return orMissing(err, "InvalidLaunchTemplateName.AlreadyExistsException", "Launch template name already in use.")
+		if _, taken, err := nameTable.Get(tx, c.Region, c.Account(), name); err != nil || taken {
+			return idiom.OrMissing(err, "InvalidLaunchTemplateName.AlreadyExistsException", "Launch template name already in use.")
 		}
 		if err := checkCount(tx, c); err != nil {
 			return err
 		}
 		now := s.g.Now().UTC().Truncate(time.Second)
-		t := templateRecord{
+		t := Template{
 			ID: fresh, Name: name, Region: c.Region, Account: c.Account(), Created: now, CreatedBy: c.Caller.Principal.ARN,
 			Default: 1, Latest: 1, Next: 2, Count: 1,
 		}
-		out.LaunchTemplate = t.wire(tagMap(tags))
+		out.LaunchTemplate = t.wire(idiom.TagMap(tags))
 		c.Touch(t.arn(), t.Account, "AWS::EC2::LaunchTemplate")
 		c.Respond(out)
 		v := versionRecord{Number: 1, Description: api.Val(in.VersionDescription), Created: now, CreatedBy: t.CreatedBy, Data: data}
 		if err := t.put(tx); err != nil {
 			return err
 		}
-		if err := templateNames.Put(tx, t.ID, t.Region, t.Account, t.Name); err != nil {
+		if err := nameTable.Put(tx, t.ID, t.Region, t.Account, t.Name); err != nil {
 			return err
 		}
 		if err := putVersion(tx, &t, v); err != nil {
 			return err
 		}
-		if err := putTags(tx, t.Region, t.Account, t.ID, tags); err != nil {
+		if err := idiom.PutTags(tx, t.Region, t.Account, t.ID, tags); err != nil {
 			return err
 		}
 		return token.Remember(tx, c, now, t.ID)
@@ -129,28 +129,28 @@ func (s *Service) CreateLaunchTemplate(ctx context.Context, c *guard.Call, in *e
 	return out, err
 }
 
-// allowCreateTemplate decides ec2:CreateLaunchTemplate and, for tags, ec2:CreateTags.
-func (s *Service) allowCreateTemplate(tx store.Tx, c *guard.Call, tags []tag) error {
-	p := s.part(c, "ec2:CreateLaunchTemplate", "launch-template/*", nil)
-	addRequestTags(&p, tags)
+// allowCreate decides ec2:CreateLaunchTemplate and, for tags, ec2:CreateTags.
+func (s *Service) allowCreate(tx store.Tx, c *guard.Call, tags []idiom.Tag) error {
+	p := idiom.Part(c, "ec2:CreateLaunchTemplate", "launch-template/*", nil)
+	idiom.AddRequestTags(&p, tags)
 	parts := []authz.Part{p}
 	if len(tags) > 0 {
-		parts = append(parts, s.createTagsPart(c, "launch-template/*", tags, "CreateLaunchTemplate"))
+		parts = append(parts, idiom.CreateTagsPart(c, "launch-template/*", tags, "CreateLaunchTemplate"))
 	}
 	_, err := s.g.Authorize(tx, c, guard.Check{Parts: parts})
 	return err
 }
 
-// repeatTemplate answers a repeated request with the template that the first one made.
-func (s *Service) repeatTemplate(tx store.Tx, c *guard.Call, id string, out *ec2api.CreateLaunchTemplateResult, err error) error {
+// repeat answers a repeated request with the template that the first one made.
+func (s *Service) repeat(tx store.Tx, c *guard.Call, id string, out *ec2api.CreateLaunchTemplateResult, err error) error {
 	if err != nil {
 		return err
 	}
-	t, err := findTemplate(tx, c, id, "")
+	t, err := Find(tx, c, id, "")
 	if err != nil {
 		return err
 	}
-	tags, err := tagsOf(tx, c.Region, c.Account(), id)
+	tags, err := idiom.TagsOf(tx, c.Region, c.Account(), id)
 	out.LaunchTemplate = t.wire(tags)
 	return err
 }
@@ -158,7 +158,7 @@ func (s *Service) repeatTemplate(tx store.Tx, c *guard.Call, id string, out *ec2
 // checkCount checks that the caller may have one more template.
 func checkCount(tx store.Tx, c *guard.Call) error {
 	n := 0
-	for _, err := range templateNames.Scan(tx, c.Region, c.Account()) {
+	for _, err := range nameTable.Scan(tx, c.Region, c.Account()) {
 		if err != nil {
 			return err
 		}
@@ -170,14 +170,14 @@ func checkCount(tx store.Tx, c *guard.Call) error {
 	return nil
 }
 
-func putVersion(tx store.Tx, t *templateRecord, v versionRecord) error {
+func putVersion(tx store.Tx, t *Template, v versionRecord) error {
 	return versionTable.Put(tx, v, t.Region, t.Account, t.ID, versionKey(v.Number))
 }
 
 // CreateLaunchTemplateVersion adds a version. With a source version, parameters that are not given
 // are taken from that. The default version stays what it is.
 func (s *Service) CreateLaunchTemplateVersion(ctx context.Context, c *guard.Call, in *ec2api.CreateLaunchTemplateVersionRequest) (*ec2api.CreateLaunchTemplateVersionResult, error) {
-	if err := checkTemplate(in.LaunchTemplateData, in.VersionDescription); err != nil {
+	if err := checkData(in.LaunchTemplateData, in.VersionDescription); err != nil {
 		return nil, err
 	}
 	data, err := packData(in.LaunchTemplateData)
@@ -185,7 +185,7 @@ func (s *Service) CreateLaunchTemplateVersion(ctx context.Context, c *guard.Call
 		return nil, err
 	}
 	out := new(ec2api.CreateLaunchTemplateVersionResult)
-	err = s.changeTemplate(ctx, c, in.LaunchTemplateId, in.LaunchTemplateName, in.DryRun, nil, func(tx store.Tx, t *templateRecord, _ map[string]string) error {
+	err = s.change(ctx, c, in.LaunchTemplateId, in.LaunchTemplateName, in.DryRun, nil, func(tx store.Tx, t *Template, _ map[string]string) error {
 		token := idiom.NewToken(api.Val(in.ClientToken), idiom.Fingerprint(t.ID, api.Val(in.SourceVersion), api.Val(in.VersionDescription), data))
 		if done, err := token.Seen(tx, c); err != nil || done != "" {
 			if err != nil {
@@ -231,7 +231,7 @@ func (s *Service) CreateLaunchTemplateVersion(ctx context.Context, c *guard.Call
 		if err := putVersion(tx, t, v); err != nil {
 			return err
 		}
-		return token.Remember(tx, c, now, intOf(v.Number)[0])
+		return token.Remember(tx, c, now, idiom.Int(v.Number)[0])
 	})
 	return out, err
 }
@@ -245,7 +245,7 @@ func (s *Service) ModifyLaunchTemplate(ctx context.Context, c *guard.Call, in *e
 			p.Context.Set("ec2:attribute/DefaultVersion", *in.DefaultVersion)
 		}
 	}
-	err := s.changeTemplate(ctx, c, in.LaunchTemplateId, in.LaunchTemplateName, in.DryRun, add, func(tx store.Tx, t *templateRecord, tags map[string]string) error {
+	err := s.change(ctx, c, in.LaunchTemplateId, in.LaunchTemplateName, in.DryRun, add, func(tx store.Tx, t *Template, tags map[string]string) error {
 		if api.Val(in.DefaultVersion) == "" {
 			return apierr.New("MissingParameter", "The request must contain the parameter SetDefaultVersion")
 		}

@@ -1,4 +1,4 @@
-package ec2_test
+package template_test
 
 import (
 	"fmt"
@@ -9,7 +9,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/ec2/ec2test"
 	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/guard/guardtest"
 	"github.com/kagimori/kagimori/internal/secret"
 )
 
@@ -80,7 +82,7 @@ func plain(v reflect.Value) any {
 // direct serves a request without the constraints of the model.
 func (d *desk) direct(as guard.Caller, op string, in any) any {
 	d.T.Helper()
-	c := &guard.Call{ID: guard.NewRequestID(), Service: "ec2", Operation: op, Region: region, Caller: as, Time: d.Guard.Now()}
+	c := &guard.Call{ID: guard.NewRequestID(), Service: "ec2", Operation: op, Region: guardtest.Region, Caller: as, Time: d.Guard.Now()}
 	out, err := d.Guard.Invoke(d.T.Context(), c, in, d.Ops[op])
 	d.Must(err)
 	return out
@@ -108,15 +110,15 @@ func TestTemplateDataComesBackAsSent(t *testing.T) {
 		{"the key in the form given", &ec2api.RequestLaunchTemplateData{
 			BlockDeviceMappings: []ec2api.LaunchTemplateBlockDeviceMappingRequest{{
 				DeviceName: new("/dev/xvda"),
-				Ebs:        &ec2api.LaunchTemplateEbsBlockDeviceRequest{Encrypted: new(true), KmsKeyId: new("arn:aws:kms:us-west-2:" + mine + ":alias/data")},
+				Ebs:        &ec2api.LaunchTemplateEbsBlockDeviceRequest{Encrypted: new(true), KmsKeyId: new("arn:aws:kms:us-west-2:" + ec2test.Account + ":alias/data")},
 			}},
 		}},
 	}
 	for i, tt := range tests {
-		created := d.direct(d.root(mine), "CreateLaunchTemplate", &ec2api.CreateLaunchTemplateRequest{
+		created := d.direct(d.Root(), "CreateLaunchTemplate", &ec2api.CreateLaunchTemplateRequest{
 			LaunchTemplateName: new(fmt.Sprint("template", i)), LaunchTemplateData: tt.data,
 		}).(*ec2api.CreateLaunchTemplateResult)
-		out := ask[ec2api.DescribeLaunchTemplateVersionsResult](d, d.root(mine), &ec2api.DescribeLaunchTemplateVersionsRequest{
+		out := ec2test.Ask[ec2api.DescribeLaunchTemplateVersionsResult](d.Desk, d.Root(), &ec2api.DescribeLaunchTemplateVersionsRequest{
 			LaunchTemplateId: created.LaunchTemplate.LaunchTemplateId,
 		})
 		got := plain(reflect.ValueOf(out.LaunchTemplateVersions[0].LaunchTemplateData))

@@ -1,4 +1,4 @@
-package ec2
+package template
 
 import (
 	"fmt"
@@ -11,16 +11,16 @@ import (
 	"github.com/kagimori/kagimori/internal/secret"
 )
 
-// templateData is launch template data as stored: exactly the members that were sent. User data
+// versionData is launch template data as stored: exactly the members that were sent. User data
 // is a secret to every printer, JSON included, and so has its own place.
-type templateData struct {
+type versionData struct {
 	Members  jsontext.Value `json:"members"`
 	UserData *string        `json:"userData,omitempty"`
 }
 
 // packData turns the data of a request into what is stored.
-func packData(in *ec2api.RequestLaunchTemplateData) (templateData, error) {
-	var out templateData
+func packData(in *ec2api.RequestLaunchTemplateData) (versionData, error) {
+	var out versionData
 	plain := *in
 	if in.UserData != nil {
 		out.UserData = new(in.UserData.Reveal())
@@ -32,7 +32,7 @@ func packData(in *ec2api.RequestLaunchTemplateData) (templateData, error) {
 }
 
 // request is the data as it was sent.
-func (d templateData) request() (out ec2api.RequestLaunchTemplateData, err error) {
+func (d versionData) request() (out ec2api.RequestLaunchTemplateData, err error) {
 	if err = json.Unmarshal(d.Members, &out); err != nil {
 		return out, fmt.Errorf("ec2: stored launch template data: %w", err)
 	}
@@ -41,7 +41,7 @@ func (d templateData) request() (out ec2api.RequestLaunchTemplateData, err error
 }
 
 // response is the data as answers carry it. Requests and answers have the same members, by name.
-func (d templateData) response() (*ec2api.ResponseLaunchTemplateData, error) {
+func (d versionData) response() (*ec2api.ResponseLaunchTemplateData, error) {
 	out := new(ec2api.ResponseLaunchTemplateData)
 	if err := json.Unmarshal(d.Members, out); err != nil {
 		return nil, fmt.Errorf("ec2: stored launch template data: %w", err)
@@ -50,7 +50,7 @@ func (d templateData) response() (*ec2api.ResponseLaunchTemplateData, error) {
 	return out, nil
 }
 
-func (d templateData) userData() *secret.String {
+func (d versionData) userData() *secret.String {
 	if d.UserData == nil {
 		return nil
 	}
@@ -58,7 +58,7 @@ func (d templateData) userData() *secret.String {
 }
 
 // with is the data with the members that over has in place of its own.
-func (d templateData) with(over templateData) (templateData, error) {
+func (d versionData) with(over versionData) (versionData, error) {
 	var base, top map[string]jsontext.Value
 	if err := json.Unmarshal(d.Members, &base); err != nil {
 		return d, fmt.Errorf("ec2: stored launch template data: %w", err)
@@ -67,7 +67,7 @@ func (d templateData) with(over templateData) (templateData, error) {
 		return d, fmt.Errorf("ec2: stored launch template data: %w", err)
 	}
 	maps.Copy(base, top)
-	out := templateData{UserData: d.UserData}
+	out := versionData{UserData: d.UserData}
 	if over.UserData != nil {
 		out.UserData = over.UserData
 	}
