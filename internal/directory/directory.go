@@ -49,7 +49,7 @@ type Directory struct {
 	orgOf    *store.Cached[string, string]
 	closed   *store.Cached[Member, bool] // whether an account was closed
 	docs     *authz.Cache                // compiled documents by their text
-	aws      map[string]*authz.Document  // AWS managed policies by ARN
+	aws      sync.Map                    // AWS managed policies that were asked for: ARN to *authz.Document
 	nowhere  *Place                      // of an account outside any organization
 	dev      *orgView                    // the development organization before any change; or nil
 	seen     sync.Map                    // development accounts that are known to be in its list
@@ -85,7 +85,7 @@ const cacheSize = 4096
 
 // New makes a directory over a store.
 func New(cfg Config) (*Directory, error) {
-	d := &Directory{cfg: cfg, sessions: &sessionKeys{wall: cfg.Wall, make: cfg.Sessions}, docs: authz.NewCache(cacheSize), aws: map[string]*authz.Document{}, nowhere: &Place{},
+	d := &Directory{cfg: cfg, sessions: &sessionKeys{wall: cfg.Wall, make: cfg.Sessions}, docs: authz.NewCache(cacheSize), nowhere: &Place{},
 		owners: store.NewMemo[*owner](), shut: store.NewMemo[bool](), documentsOf: store.NewMemo[*Documents]()}
 	d.users = store.NewCached(userTable, cacheSize, d.buildUser)
 	d.roles = store.NewCached(roleTable, cacheSize, d.buildRole)
@@ -97,13 +97,6 @@ func New(cfg Config) (*Directory, error) {
 	d.orgs = store.NewCached(orgTable, cacheSize, d.newOrgView)
 	if cfg.Dev {
 		d.dev, _ = d.newOrgView(devOrganization()) // never fails
-	}
-	for p := range managed.All() {
-		doc, err := d.compile(p.Document, p.ARN, "aws", p.ARN, policy.Identity)
-		if err != nil {
-			return nil, fmt.Errorf("directory: %s: %w", p.ARN, err)
-		}
-		d.aws[p.ARN] = doc
 	}
 	return d, nil
 }
@@ -286,8 +279,8 @@ func scan(account, after string) store.Range {
 
 // managedDocument is the compiled document of a managed policy; nil if it does not exist.
 func (d *Directory) managedDocument(tx store.Tx, policyARN string) (*authz.Document, error) {
-	if doc := d.aws[policyARN]; doc != nil {
-		return doc, nil
+	if doc, err := d.awsDocument(policyARN); doc != nil || err != nil {
+		return doc, err
 	}
 	a, err := arn.Parse(policyARN)
 	if err != nil {
@@ -300,9 +293,26 @@ func (d *Directory) managedDocument(tx store.Tx, policyARN string) (*authz.Docum
 	return v.doc, nil
 }
 
+// awsDocument is the compiled document of a policy of AWS, from the first time on; nil if AWS has none of this ARN.
+func (d *Directory) awsDocument(policyARN string) (*authz.Document, error) {
+	if doc, ok := d.aws.Load(policyARN); ok {
+		return doc.(*authz.Document), nil
+	}
+	p := managed.Find(policyARN)
+	if p == nil {
+		return nil, nil
+	}
+	doc, err := d.compile(p.Document(), p.ARN, "aws", p.ARN, policy.Identity)
+	if err != nil {
+		return nil, fmt.Errorf("directory: %s: %w", p.ARN, err)
+	}
+	d.aws.Store(p.ARN, doc)
+	return doc, nil
+}
+
 // PolicyExists reports whether a policy of AWS or of a customer has this ARN.
 func (d *Directory) PolicyExists(tx store.Tx, policyARN string) (bool, error) {
-	if d.aws[policyARN] != nil {
+	if managed.Find(policyARN) != nil {
 		return true, nil
 	}
 	a, err := arn.Parse(policyARN)

@@ -51,8 +51,9 @@ func (d *Directory) userSession(tx store.Tx, g SessionGrant) (Identity, error) {
 func (d *Directory) federated(tx store.Tx, docs Documents, id *Identity) (Documents, error) {
 	p := &id.Principal
 	if p.ParentARN == arn.Root(p.Account) {
-		docs.Identity = []*authz.Document{d.aws[administrator]}
-		return docs, nil
+		doc, err := d.awsDocument(administrator)
+		docs.Identity = []*authz.Document{doc}
+		return docs, err
 	}
 	if id.Session == nil {
 		return docs, nil

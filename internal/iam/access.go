@@ -145,7 +145,7 @@ func (p *managedPolicy) document() string {
 	if p.customer != nil {
 		return p.customer.DefaultDocument()
 	}
-	return p.aws.Document
+	return p.aws.Document()
 }
 
 // namespaces are those of all services, sorted.

@@ -127,7 +127,7 @@ func (s *Service) grantings(tx store.Tx, p *principal) ([]granting, error) {
 			case m.customer != nil:
 				g.document = m.customer.DefaultDocument()
 			case m.aws != nil:
-				g.document = m.aws.Document
+				g.document = m.aws.Document()
 			}
 			all = append(all, g)
 		}

@@ -54,9 +54,7 @@ func (s *Service) findPolicy(tx store.Tx, account, policyARN string) (*managedPo
 	switch a.Account {
 	case awsAccount:
 		p.account = account
-		if known, ok := s.byARN[policyARN]; ok {
-			p.aws = &known
-		}
+		p.aws = managed.Find(policyARN)
 	case account:
 		stored, ok, err := s.dir.Policy(tx, account, a.Resource[strings.LastIndexByte(a.Resource, '/')+1:])
 		if err != nil {
@@ -174,7 +172,7 @@ func (p *managedPolicy) show(u usage) *iamapi.Policy {
 		return &iamapi.Policy{
 			PolicyName: &a.Name, PolicyId: api.Opt(a.ID), Arn: &a.ARN, Path: &a.Path, DefaultVersionId: &a.Version,
 			AttachmentCount: new(int32(u.attached)), PermissionsBoundaryUsageCount: new(int32(u.bounds)), IsAttachable: new(true),
-			Description: &a.Description, CreateDate: &a.Created, UpdateDate: &a.Updated,
+			Description: api.Opt(a.Description), CreateDate: &a.Created, UpdateDate: &a.Updated,
 		}
 	}
 	m := p.customer

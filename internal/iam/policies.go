@@ -10,6 +10,7 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/directory"
+	"github.com/kagimori/kagimori/internal/directory/managed"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/policy"
 	"github.com/kagimori/kagimori/internal/store"
@@ -175,8 +176,8 @@ func listed(u usage, in *iamapi.ListPoliciesRequest) bool {
 func (s *Service) allPolicies(tx store.Tx, account, scope string) ([]*managedPolicy, error) {
 	var all []*managedPolicy
 	if scope != iamapi.PolicyScopeTypeLocal {
-		for _, p := range s.aws {
-			all = append(all, &managedPolicy{arn: p.ARN, account: account, aws: &p})
+		for p := range managed.All() {
+			all = append(all, &managedPolicy{arn: p.ARN, account: account, aws: p})
 		}
 	}
 	if scope != iamapi.PolicyScopeTypeAWS {

@@ -1,17 +1,14 @@
 package iam
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api/iamapi"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/directory"
-	"github.com/kagimori/kagimori/internal/directory/managed"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/linkedrole"
 	"github.com/kagimori/kagimori/internal/store"
@@ -42,8 +39,6 @@ type Service struct {
 	wall    func() time.Time
 	uses    Uses
 	usage   func(tx store.Tx, roleARN string) (map[string][]string, error)
-	aws     []managed.Policy // in the order of their ids, see managedPolicy.id
-	byARN   map[string]managed.Policy
 	linked  map[string]linkedrole.Role // by service principal
 }
 
@@ -51,7 +46,7 @@ type Service struct {
 func New(cfg Config) *Service {
 	s := &Service{
 		g: cfg.Guard, dir: cfg.Guard.Directory(), markers: cfg.Markers, secrets: cfg.Secrets, wall: cfg.Wall, usage: cfg.RoleUsage, uses: cfg.Uses,
-		byARN: map[string]managed.Policy{}, linked: linkedrole.All(),
+		linked: linkedrole.All(),
 	}
 	if s.wall == nil {
 		s.wall = time.Now
@@ -59,13 +54,6 @@ func New(cfg Config) *Service {
 	if s.usage == nil {
 		s.usage = func(store.Tx, string) (map[string][]string, error) { return nil, nil }
 	}
-	for p := range managed.All() {
-		s.aws = append(s.aws, p)
-		s.byARN[p.ARN] = p
-	}
-	slices.SortFunc(s.aws, func(a, b managed.Policy) int {
-		return cmp.Compare((&managedPolicy{aws: &a}).id(), (&managedPolicy{aws: &b}).id())
-	})
 	return s
 }
 

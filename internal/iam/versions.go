@@ -17,7 +17,7 @@ import (
 // versions of a policy, newest first; that of a policy of AWS is the default one.
 func (p *managedPolicy) versions() []directory.PolicyVersion {
 	if a := p.aws; a != nil {
-		return []directory.PolicyVersion{{ID: a.Version, Document: a.Document, Created: a.Updated}}
+		return []directory.PolicyVersion{{ID: a.Version, Document: a.Document(), Created: a.Updated}}
 	}
 	all := slices.Clone(p.customer.Versions)
 	slices.Reverse(all)

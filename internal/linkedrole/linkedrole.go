@@ -2,7 +2,8 @@
 // and with which policies. They lie under [arn.ServiceLinkedPath].
 //
 // Sources: IAM User Guide, "Using service-linked roles"; the names, policies and suffixes are those
-// that AWS was seen to give (recorded 2024 to 2026).
+// that AWS was seen to give (recorded 2024 to 2026), or that AWS managed policies name. Where roles.json says memory, the
+// names are those of the services' guides, from memory of them.
 package linkedrole
 
 import (

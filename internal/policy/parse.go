@@ -11,7 +11,7 @@ import (
 )
 
 // MaxSize is the longest document, in bytes, that is parsed: the longest that any AWS API takes.
-const MaxSize = 131072
+const MaxSize = 262144
 
 // Parse reads a document strictly: element names in their exact case, no unknown elements, no
 // name twice in an object, no text after the document. One value stands for a list of one in

@@ -45,7 +45,7 @@ func TestAssumeRootIsForTheManagerOfTheOrganization(t *testing.T) {
 	root.refused(&iamapi.CreateAccessKeyRequest{}, 403, "AccessDenied", "with an explicit deny in a session policy")
 	root.refused(&iamapi.CreateUserRequest{UserName: new("x")}, 403, "AccessDenied", "with an explicit deny in a session policy")
 	root.must(&iamapi.GetAccessKeyLastUsedRequest{AccessKeyId: key.AccessKeyId})
-	root.must(&iamapi.GetAccountSummaryRequest{})
+	root.must(&iamapi.ListMFADevicesRequest{})
 	root.must(&iamapi.DeleteAccessKeyRequest{AccessKeyId: key.AccessKeyId})
 	m.must(&iamapi.DisableOrganizationsRootCredentialsManagementRequest{})
 	features := get[iamapi.ListOrganizationsFeaturesResponse](m, &iamapi.ListOrganizationsFeaturesRequest{})

@@ -42,9 +42,6 @@ func bare(name string) string { return name[strings.LastIndexByte(name, '/')+1:]
 func (m *model) readPeople() {
 	p := &people{byARN: map[string]*person{}, byName: map[string]*person{}, policies: map[string]document{}, groups: map[string][]attached{}, file: m.words.File}
 	m.people = p
-	for x := range managed.All() {
-		p.policies[x.ARN] = document{raw: x.Raw}
-	}
 	for _, r := range m.of("aws_iam_policy", "data.aws_iam_policy") {
 		name := r.known("arn")
 		if name == "" && r.mode != "data" {
@@ -110,6 +107,9 @@ func (p *people) put(q *person) {
 func (p *people) policy(name string) document {
 	if d, ok := p.policies[name]; ok {
 		return d
+	}
+	if x := managed.Find(name); x != nil {
+		return document{raw: []byte(x.Document())}
 	}
 	return document{why: "policy " + name + " is not in " + p.file}
 }
