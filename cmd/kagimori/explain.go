@@ -11,6 +11,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/wire/client"
 )
 
@@ -51,7 +52,7 @@ func newExplain(io stdio) *cobra.Command {
 	fl := cmd.Flags()
 	fl.StringVar(&f.format, "format", "text", "`form` of the answer: text, tree or json")
 	fl.BoolVar(&f.all, "all", false, "tell of decisions that allowed as fully as of the others")
-	fl.StringVar(&f.patched, "patched", "", "print only the key policy with the statements of a `set` of fixes added: least or documented")
+	fl.StringVar(&f.patched, "patched", "", "print only the key policy with the changes of a `set` of fixes: correct, narrow, least or documented")
 	return cmd
 }
 
@@ -134,13 +135,13 @@ func whyResource(ctx context.Context, c *client.Client, id string) ([]kagimoriap
 	return out.Authorizations, err
 }
 
-// patchedPolicy is the key policy with the statements of a set added.
+// patchedPolicy is the key policy with the changes of a set.
 func patchedPolicy(all []kagimoriapi.Authorization, name string) (string, error) {
 	for _, a := range all {
 		for _, e := range a.Evaluations {
 			patched, theirs := "", false
 			for _, f := range e.Fixes {
-				if api.Val(f.Name) == name && api.Val(f.Kind) == "key-policy" {
+				if api.Val(f.Name) == name && strings.HasPrefix(api.Val(f.Target), "arn:"+arn.Partition+":kms:") {
 					patched, theirs = api.Val(f.Patched), true
 				}
 			}
@@ -148,7 +149,7 @@ func patchedPolicy(all []kagimoriapi.Authorization, name string) (string, error)
 				return patched, nil
 			}
 			if theirs {
-				return "", fmt.Errorf("the policy is another account's, or has changed since: the statements of the fix %q can be added by hand", name)
+				return "", fmt.Errorf("the policy is another account's, or has changed since: the changes of the fix %q can be made by hand", name)
 			}
 		}
 	}

@@ -124,6 +124,10 @@ func setTitle(set []kagimoriapi.Fix) string {
 		return "Fix \"least\", which opens the least:"
 	case explain.Documented:
 		return "Fix \"documented\", as AWS's page gives it:"
+	case explain.Corrected:
+		return "Fix \"correct\", which puts right what is there:"
+	case explain.Narrowed:
+		return "Fix \"narrow\", which excepts it from the deny:"
 	}
 	return "Another way:"
 }

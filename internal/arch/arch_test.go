@@ -47,13 +47,14 @@ var allowed = map[string][]string{
 	"internal/authz/condition": {"internal/policy", "internal/arn"},
 	"internal/authz":           {"internal/policy", "internal/arn", "internal/authz/condition"},
 	"internal/authz/literal":   {"internal/authz", "internal/policy", "internal/arn", "internal/authz/condition"}, // for tests: a second engine
-	"internal/authz/explain":   {"internal/authz", "internal/policy", "internal/arn", "internal/speech"},
+	"internal/authz/amend":     {"internal/authz", "internal/actions", "internal/policy", "internal/arn", "internal/speech"},
+	"internal/authz/explain":   {"internal/authz", "internal/authz/amend", "internal/jsonedit", "internal/policy", "internal/arn", "internal/speech"},
 	"internal/casefile":        {"internal/authz", "internal/authz/explain", "internal/policy", "internal/arn"},
 	"internal/launch":          {"internal/authz", "internal/policy", "internal/arn"},
 	"internal/ask":             {"internal/authz", "internal/policy", "internal/arn"},
 	"internal/ask/compare":     {"internal/ask", "internal/actions", "internal/authz", "internal/policy", "internal/arn"},
 	"internal/keyrule":         {"internal/apierr", "internal/arn", "internal/authz", "internal/policy"},
-	"internal/doctor":          {"internal/policy", "internal/authz", "internal/authz/condition", "internal/authz/explain", "internal/launch", "internal/impact", "internal/ask", "internal/keyrule", "internal/lint", "internal/actions", "internal/linkedrole", "internal/arn", "internal/apierr", "internal/scenario/format", "internal/speech"},
+	"internal/doctor":          {"internal/policy", "internal/authz", "internal/authz/amend", "internal/authz/condition", "internal/authz/explain", "internal/launch", "internal/impact", "internal/ask", "internal/keyrule", "internal/lint", "internal/actions", "internal/linkedrole", "internal/arn", "internal/apierr", "internal/scenario/format", "internal/speech"},
 	"internal/impact":          {"internal/apierr", "internal/arn", "internal/authz", "internal/authz/explain", "internal/keyrule", "internal/launch", "internal/policy", "internal/speech"},
 	"internal/incident":        {"internal/doctor", "internal/authz/explain", "internal/keyrule", "internal/arn", "internal/scenario/format", "internal/speech"},
 	"internal/lint":            {"internal/actions", "internal/linkedrole", "internal/launch", "internal/authz", "internal/authz/condition", "internal/policy", "internal/arn", "internal/apierr", "internal/speech"},
@@ -118,7 +119,7 @@ var allowed = map[string][]string{
 	"internal/autoscaling":      service("internal/api/autoscalingapi", "internal/api/ec2api", "internal/api/iamapi", "internal/api/kagimoriapi", "internal/launch"),
 	"internal/cloudtrail":       service("internal/api/cloudtrailapi"),
 	"internal/accessanalyzer":   service("internal/api/accessanalyzerapi", "internal/lint", "internal/policy", "internal/actions", "internal/speech"),
-	"internal/kagimori":         service("internal/api/kagimoriapi", "internal/authz/explain", "internal/ask", "internal/impact", "internal/keyrule", "internal/launch", "internal/policy", "internal/speech"),
+	"internal/kagimori":         service("internal/api/kagimoriapi", "internal/authz/explain", "internal/ask", "internal/impact", "internal/jsonedit", "internal/keyrule", "internal/launch", "internal/policy", "internal/speech"),
 	"internal/desk":             service("internal/api/kagimoriapi", "internal/ask/compare", "internal/cfn", "internal/doctor", "internal/policy", "internal/policy/keyview", "internal/remedy", "internal/report", "internal/scenario/format", "internal/speech", "internal/tfplan"), // pure questions about documents of the caller
 	"internal/xksproxy":         service("internal/api/kagimoriapi", "internal/api/kmsapi", "internal/hsm", "internal/sigv4", "internal/xks"),
 

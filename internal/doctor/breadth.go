@@ -95,7 +95,7 @@ func matching(pattern string) int {
 	}
 	n := 0
 	for _, a := range service.Actions() {
-		if matches(name, a.Name) {
+		if actions.Match(name, a.Name) {
 			n++
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/authz/explain"
 	"github.com/kagimori/kagimori/internal/keyrule"
@@ -396,6 +395,3 @@ func sortedNames(m map[string]any) []string {
 	slices.Sort(out)
 	return out
 }
-
-// infrastructure is the instances' own role, in any account.
-var infrastructure = strings.Replace(arn.InfrastructureRole("123456789012"), "123456789012", "*", 1)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kagimori/kagimori/internal/actions"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/launch"
@@ -124,7 +125,7 @@ func deadActions(src format.Document, kind policy.Kind) []string {
 	var out []string
 	for _, st := range doc.Statements {
 		for _, t := range slices.Concat(st.Actions, st.NotActions) {
-			if !matchesAny(t.Value) {
+			if !actions.Load().MatchesAny(t.Value) {
 				out = append(out, t.Value)
 			}
 		}
@@ -164,7 +165,7 @@ func (o *outcome) cited() []string {
 		}
 		for _, m := range matches {
 			if s, ok := o.siteOf(f.answer, m); ok {
-				out = append(out, s.path)
+				out = append(out, s.path+s.Path)
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
 	"github.com/kagimori/kagimori/internal/authz/explain"
+	"github.com/kagimori/kagimori/internal/jsonedit"
 	"github.com/kagimori/kagimori/internal/policy"
 	"github.com/kagimori/kagimori/internal/speech"
 	"github.com/kagimori/kagimori/internal/store"
@@ -48,7 +49,7 @@ func fixesOf(fixes []explain.Fix, part int, to reader, text texts) []kagimoriapi
 			if _, begun := patched[doc]; !begun {
 				patched[doc] = current(&f, text)
 			}
-			if src, ok := policy.AppendStatements(patched[doc], []byte(f.Document)); ok {
+			if src, ok := applied(patched[doc], &f); ok {
 				patched[doc] = src
 				fix.Patched = new(string(src))
 			}
@@ -56,6 +57,20 @@ func fixesOf(fixes []explain.Fix, part int, to reader, text texts) []kagimoriapi
 		out = append(out, fix)
 	}
 	return out
+}
+
+// applied is a policy with a fix made: a statement changed, or one more added.
+func applied(src []byte, f *explain.Fix) (_ []byte, ok bool) {
+	if len(f.Edits) == 0 {
+		return policy.AppendStatements(src, []byte(f.Document))
+	}
+	for _, e := range f.Edits {
+		var err error
+		if src, err = jsonedit.Apply(src, e.Op, e.Path, e.Value); err != nil {
+			return nil, false
+		}
+	}
+	return src, true
 }
 
 // current is the text that a fix is for, or nil if it has changed.

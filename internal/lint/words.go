@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/kagimori/kagimori/internal/actions"
 	"github.com/kagimori/kagimori/internal/speech"
 )
 
@@ -34,33 +35,9 @@ func nearest(name string, candidates []string) string {
 		if c == name {
 			continue
 		}
-		if d := Distance(strings.ToLower(name), strings.ToLower(c), at); d < at {
+		if d := actions.Distance(strings.ToLower(name), strings.ToLower(c), at); d < at {
 			best, at = c, d
 		}
 	}
 	return best
-}
-
-// Distance is the number of characters to insert, delete or replace between a and b, or limit if
-// it is at least that.
-func Distance(a, b string, limit int) int {
-	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
-		return limit
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return min(row[len(b)], limit)
 }

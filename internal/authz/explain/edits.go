@@ -32,14 +32,14 @@ func (s *search) removals(now *authz.PartDecision) []change {
 }
 
 // edits change a statement that would allow but for one condition, or that names a deleted
-// principal of the same ARN.
-func (s *search) edits(now *authz.PartDecision) []alternative {
+// principal of the same ARN. Those that can be corrected keep their condition.
+func (s *search) edits(now *authz.PartDecision, corrected []policy.Pos) []alternative {
 	if s.part.Resource.AWSManaged {
 		return nil
 	}
 	var out []alternative
 	for _, m := range now.Missed {
-		if m.Effect != policy.Allow || m.GrantID != "" {
+		if m.Effect != policy.Allow || m.GrantID != "" || slices.Contains(corrected, m.Pos) {
 			continue
 		}
 		who := owner(&m.Match, s.p.Account, s.owner)

@@ -9,6 +9,7 @@
 package explain
 
 import (
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,6 +33,8 @@ const (
 	RemoveDeny     = "remove-deny"
 	Condition      = "condition"
 	Resave         = "save-again" // a statement names a deleted principal of the same ARN
+	Correction     = "correction" // a mistake in a statement is put right
+	NarrowDeny     = "narrow-deny"
 )
 
 // Names of sets of fixes.
@@ -42,20 +45,27 @@ const (
 	// Documented is what AWS's page gives for a launch by a service-linked role: "Required AWS KMS
 	// key policy for use with encrypted volumes", Amazon EC2 Auto Scaling User Guide.
 	Documented = "documented"
+	// Corrected puts a mistake right in a statement that is there.
+	Corrected = "correct"
+	// Narrowed excepts the request from what denies it.
+	Narrowed = "narrow"
 )
 
 // A Fix is one change that would allow a denied part of a request. Fixes of one Part and Set are
-// made together; different Sets are alternatives, best first. Only a [RemoveDeny] or a [Condition]
-// changes a statement that is there already.
+// made together; different Sets are alternatives, best first. Only a [RemoveDeny], a [Condition], a
+// [Correction] and a [NarrowDeny] change a statement that is there already.
 type Fix struct {
-	Kind     string      `json:"kind"`               // "key-policy", "identity-policy", "grant", ...
-	Summary  speech.Text `json:"summary"`            // one sentence
-	Document string      `json:"document,omitempty"` // JSON statement to add
-	Command  string      `json:"command,omitempty"`  // aws command line
+	Kind    string      `json:"kind"`    // "key-policy", "identity-policy", "grant", ...
+	Summary speech.Text `json:"summary"` // one sentence
+	// Document is the JSON statement to add or, if there are Edits, how the statement reads with them.
+	Document string `json:"document,omitempty"`
+	// Edits are what a [Correction] or [NarrowDeny] changes in the text of the Target.
+	Edits   []Edit `json:"edits,omitempty"`
+	Command string `json:"command,omitempty"` // aws command line
 	// Grant is what the Command makes, if that is a grant.
 	Grant *authz.Grant `json:"-"`
 	Owner string       `json:"owner,omitempty"` // account that can make the change
-	// Name of the set, [Least] or [Documented]; "" for other alternatives.
+	// Name of the set, [Least], [Documented], [Corrected] or [Narrowed]; "" for other alternatives.
 	Name string `json:"name,omitempty"`
 	// Opens is what the change allows beside the request, a sentence each.
 	Opens []speech.Text `json:"opens,omitempty"`
@@ -69,6 +79,13 @@ type Fix struct {
 	Shows string `json:"shows,omitempty"`
 	Part  int    `json:"part"`
 	Set   int    `json:"set"` // from 1
+}
+
+// An Edit is one operation of a JSON Patch on a document. Source: RFC 6902.
+type Edit struct {
+	Op    string          `json:"op"`
+	Path  string          `json:"path"`
+	Value json.RawMessage `json:"value,omitempty"`
 }
 
 // A Note says of a denied part what no fix can say: that only changing a Deny can help, or nothing.

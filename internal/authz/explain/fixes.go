@@ -100,31 +100,24 @@ func (s *search) search() []Fix {
 	if !ok || now.Outcome == authz.Allowed {
 		return nil
 	}
-	var removals []change
-	base := s.req
+	base, removals := s.req, []change(nil)
 	if now.Outcome == authz.ExplicitDeny {
-		if removals = s.removals(&now); len(removals) == 0 {
-			return nil
-		}
-		if base, ok = applyAll(base, removals); !ok {
-			return nil
+		if base, removals, ok = s.lifted(&now); !ok {
+			return s.found
 		}
 		if now, ok = explained(&base); !ok {
-			return nil
-		}
-		if now.Outcome == authz.Allowed {
-			s.accept(removals, "")
 			return s.found
 		}
 	}
 	s.base = base
 	s.try(base, removals, alternative{}) // what is granted but limited needs no more grants
-	edits := s.edits(&now)
+	corrections, edited := s.corrections(&now)
+	edits := s.edits(&now, edited)
 	alternatives := s.alternatives(&now)
 	if s.p.IsServiceLinked() {
-		alternatives = slices.Concat(edits, alternatives)
+		alternatives = slices.Concat(corrections, edits, alternatives)
 	} else { // loosening a condition is the last thing to propose
-		alternatives = slices.Concat(alternatives, edits)
+		alternatives = slices.Concat(corrections, alternatives, edits)
 	}
 	for _, alt := range alternatives {
 		if len(s.found) >= maxFixes {
@@ -134,6 +127,31 @@ func (s *search) search() []Fix {
 	}
 	s.nameLeast()
 	return s.found
+}
+
+// lifted is the request without the statements that deny it, and the changes that take them away; ok
+// is false if there are none, or if nothing else is needed: then they are found.
+func (s *search) lifted(now *authz.PartDecision) (base authz.Request, changes []change, ok bool) {
+	narrow := s.narrowings(now)
+	for _, set := range narrow {
+		if r, ok := applyAll(s.req, set); ok && allowed(&r) {
+			s.accept(set, Narrowed)
+		}
+	}
+	changes = s.removals(now)
+	if base, ok = applyAll(s.req, changes); !ok || len(changes) == 0 {
+		return base, nil, false
+	}
+	if allowed(&base) {
+		s.accept(changes, "")
+		return base, nil, false
+	}
+	if len(narrow) > 0 { // the least of what is needed beside an allow
+		if r, ok := applyAll(s.req, narrow[0]); ok {
+			return r, narrow[0], true
+		}
+	}
+	return base, changes, true
 }
 
 // nameLeast names the first set that leaves all statements as they are, unless a set has the name.
@@ -146,7 +164,7 @@ func (s *search) nameLeast() {
 				if f.Name == Least {
 					return
 				}
-				adds = adds && f.Name == "" && f.Kind != RemoveDeny && f.Kind != Condition
+				adds = adds && f.Name == "" && !slices.Contains([]string{RemoveDeny, Condition, Correction, NarrowDeny}, f.Kind)
 			}
 		}
 		if adds {
@@ -223,6 +241,9 @@ func (c *change) id() string {
 }
 
 func (s *search) accept(set []change, name string) {
+	if slices.ContainsFunc(s.found, func(f Fix) bool { return f.Name == name }) {
+		name = "" // of several, the first is called so
+	}
 	var ids []string
 	for _, c := range set {
 		ids = append(ids, c.id())

@@ -420,7 +420,7 @@ func TestDeniesAreRemovedTogether(t *testing.T) {
 	t.Run("in the key policy, seen by its owner only", func(t *testing.T) {
 		req := onKey(t, slr("111122223333", roleA), generate, "444455556666", p3, `{"Sid":"Secret","Effect":"Deny","Principal":"*","Action":"kms:Gen*","Resource":"*"}`)
 		all := fixes(t, req)
-		wantKinds(t, all, "remove-deny+grant", "remove-deny+key-policy+grant") // the page's second statement is missing
+		wantKinds(t, all, "narrow-deny+grant", "narrow-deny+key-policy+grant") // the page's second statement is missing
 		if all[0].Owner != "444455556666" || all[0].Shows != "444455556666" {
 			t.Errorf("fix = %+v", all[0])
 		}

@@ -79,7 +79,7 @@ func (s *search) together() []string {
 // next is what the launch of an encrypted instance needs beside a statement for the action that
 // was denied: a denial names one action. Each is decided with all before it in force.
 func (s *search) next(r *authz.Request, alt []change) []change {
-	if len(alt) != 1 || alt[0].fix.Kind != KeyPolicy || !s.launches() {
+	if len(alt) != 1 || alt[0].fix.Kind != KeyPolicy && alt[0].fix.Kind != Correction || alt[0].fix.Target != s.part.Resource.ARN || !s.launches() {
 		return nil
 	}
 	var more []change

@@ -103,7 +103,7 @@ func TestTheEndpointsSilenceHasAFix(t *testing.T) {
 
 	req.Endpoint = compile(t, policy.Endpoint, "vpce-1", "123456789012", `{"Effect":"Deny","Principal":"*","Action":"kms:*","Resource":"*"}`)
 	all, notes := advise(t, req)
-	if got := kinds(all); len(got) != 1 || got[0] != "remove-deny+endpoint-policy" {
+	if got := kinds(all); len(got) != 1 || got[0] != "narrow-deny+endpoint-policy" {
 		t.Errorf("kinds %v", got)
 	}
 	if len(notes) != 1 || !strings.Contains(notes[0].Text.String(), "No permission can outweigh it") {
