@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -100,10 +101,15 @@ func readCopy(c *trail.Copy, name string) error {
 	defer f.Close()
 	br := bufio.NewReader(f)
 	var r goio.Reader = br
-	if magic, err := br.Peek(2); err == nil && magic[0] == 0x1f && magic[1] == 0x8b {
-		if r, err = gzip.NewReader(br); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
+	magic, _ := br.Peek(10) // an error comes again
+	switch {
+	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
+		r, err = gzip.NewReader(br)
+	case trail.IsPacked(magic):
+		r, err = trail.Unpack(br)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	return c.Read(name, r)
 }

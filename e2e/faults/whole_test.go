@@ -4,7 +4,6 @@ package faults_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
+	"github.com/klauspost/compress/s2"
 )
 
 // promised checks that what was acknowledged by a mark is there, and nothing that nobody asked for: all registers, or
@@ -146,14 +146,13 @@ func segment(name string) ([]byte, error) {
 	switch {
 	case err != nil || strings.HasSuffix(name, ".jsonl"):
 		return data, err
-	case !strings.HasSuffix(name, ".jsonl.gz"):
+	case !strings.HasSuffix(name, ".jsonl.s2"):
 		return nil, nil
 	}
-	z, err := gzip.NewReader(bytes.NewReader(data))
-	if err != nil {
+	if data, err = io.ReadAll(s2.NewReader(bytes.NewReader(data))); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return io.ReadAll(z)
+	return data, nil
 }
 
 // trouble are the lines of the server's log that no fault explains.

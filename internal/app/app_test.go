@@ -309,11 +309,11 @@ func TestTheFormatOfADataDirectoryIsRaisedOnce(t *testing.T) {
 		if err := start(); err != nil {
 			t.Fatal(err)
 		}
-		want(`{"format":4,"dev":true}`)
+		want(`{"format":5,"dev":true}`)
 	}
-	later := `{"format":5,"dev":true}`
+	later := `{"format":6,"dev":true}`
 	mark(later)
-	if err := start(); err == nil || !strings.Contains(err.Error(), "was written by a newer kagimori (format 5; this one knows 4)") {
+	if err := start(); err == nil || !strings.Contains(err.Error(), "was written by a newer kagimori (format 6; this one knows 5)") {
 		t.Errorf("a later directory: %v", err)
 	}
 	want(later)

@@ -23,8 +23,9 @@ const (
 )
 
 // dataFormat is the version of the layout of a data directory. Since 2 snapshots are objects, which a kagimori
-// that knows 1 would not find, and some are being stored. Since 3 keys are packed, since 4 grants.
-const dataFormat = 4
+// that knows 1 would not find, and some are being stored. Since 3 keys are packed, since 4 grants. Since 5 full
+// segments of the audit log are packed with S2.
+const dataFormat = 5
 
 // nodeFormat is that of the directory of a node, whose keys are in the cluster: nodes of the version before can go on
 // with it until the cluster's format is raised.

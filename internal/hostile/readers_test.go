@@ -68,6 +68,7 @@ var readers = []struct{ reads, folder, target string }{
 	{"tables of instance types", "ec2/hardware", "FuzzParse"},
 	{"the state of launches", "launch", "FuzzState"},
 	{"the audit log", "trail", "FuzzOpen"},
+	{"packed segments of the audit log", "trail", "FuzzUnpack"},
 	{"where copies of the audit log go", "trail/sink", "FuzzParse"},
 	{"noted ends of the audit log", "trail", "FuzzHead"},
 	{"parameters in records", "trail", "FuzzParameters"},
@@ -92,7 +93,7 @@ var unfuzzed = map[string]string{
 }
 
 // decodes finds decoding in a line of source.
-var decodes = regexp.MustCompile(`json\.(Unmarshal|NewDecoder)|xml\.NewDecoder|cbor\.|\.DecodeString\(|asn1\.Unmarshal|x509\.Parse|pem\.Decode|gzip\.NewReader|flate\.NewReader|yaml\.|Endian\.Uint(16|32|64)\(`)
+var decodes = regexp.MustCompile(`json\.(Unmarshal|NewDecoder)|xml\.NewDecoder|cbor\.|\.DecodeString\(|asn1\.Unmarshal|x509\.Parse|pem\.Decode|(gzip|s2)\.NewReader|flate\.NewReader|yaml\.|Endian\.Uint(16|32|64)\(`)
 
 // Everything that somebody else made has a fuzz target, with seeds.
 func TestEveryReaderIsFuzzed(t *testing.T) {

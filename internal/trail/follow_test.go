@@ -59,13 +59,13 @@ func TestLinesFollowTheLog(t *testing.T) {
 	closeTrail(t, tr)
 	tr = f.open(t, small)
 	appendN(t, tr, 40)
-	packed := func() int {
-		files, _ := filepath.Glob(filepath.Join(f.path, "*.gz"))
-		return len(files)
+	files := func() int {
+		names, _ := filepath.Glob(filepath.Join(f.path, "*"+packed))
+		return len(names)
 	}
-	for begun := time.Now(); packed() <= 3; time.Sleep(10 * time.Millisecond) {
+	for begun := time.Now(); files() <= 3; time.Sleep(10 * time.Millisecond) {
 		if time.Since(begun) > time.Minute {
-			t.Fatalf("only %d old segments are compressed", packed())
+			t.Fatalf("only %d old segments are packed", files())
 		}
 	}
 	end := durable(t, tr)
@@ -146,7 +146,7 @@ func TestLinesThatWereRemoved(t *testing.T) {
 	appendN(t, tr, 3)
 	early := durable(t, tr)
 	appendN(t, tr, 40)
-	for _, name := range []string{"trail-00000001.jsonl", "trail-00000001.jsonl.gz"} {
+	for _, name := range []string{"trail-00000001.jsonl", "trail-00000001.jsonl.s2"} {
 		if err := os.Remove(filepath.Join(f.path, name)); err != nil && !os.IsNotExist(err) {
 			t.Fatal(err)
 		}

@@ -2,8 +2,6 @@ package trail
 
 import (
 	"cmp"
-	"context"
-	"fmt"
 	"hash/maphash"
 	"math"
 	"slices"
@@ -151,56 +149,4 @@ func (x *index) find(f *Filter) (out []entry, rest border) {
 		return out, border{}
 	}
 	return out, rest
-}
-
-// A span is what a segment holds, noted in the header of a compressed one so that look-ups need
-// not read all of it. Verify does not rely on it.
-type span struct {
-	from, until int64  // of the records, Unix
-	oldest      uint64 // lowest sequence number; 0 if nothing is known
-}
-
-func (s *span) add(at int64, seq uint64) {
-	if s.oldest == 0 {
-		s.from, s.until, s.oldest = at, at, seq
-		return
-	}
-	s.from, s.until, s.oldest = min(s.from, at), max(s.until, at), min(s.oldest, seq)
-}
-
-// String is the note in the header.
-func (s span) String() string { return fmt.Sprintf("kagimori 1 %d %d %d", s.oldest, s.from, s.until) }
-
-// parseSpan reads a note; a foreign one says nothing.
-func parseSpan(note string) span {
-	var s span
-	if _, err := fmt.Sscanf(note, "kagimori 1 %d %d %d", &s.oldest, &s.from, &s.until); err != nil {
-		return span{}
-	}
-	return s
-}
-
-// misses reports that no record of the segment can match.
-func (s span) misses(f *Filter, before uint64) bool {
-	return s.oldest != 0 && (s.oldest >= before || !f.Since.IsZero() && s.until < f.Since.Unix() || !f.Until.IsZero() && s.from > f.Until.Unix())
-}
-
-// measure is the span of a full segment: noted while it was written or, of one that an earlier run began,
-// read out of it.
-func (t *Trail) measure(n int) (span, error) {
-	t.spansMu.Lock()
-	s, known := t.spans[n]
-	delete(t.spans, n)
-	t.spansMu.Unlock()
-	if known {
-		return s, nil
-	}
-	heads := newHeadReader()
-	err := t.lines(context.Background(), n, func(line []byte, _ int64) error {
-		if h, ok := heads.read(line); ok && h.Kagimori != nil {
-			s.add(h.EventTime.Unix(), h.Kagimori.Sequence)
-		}
-		return nil
-	})
-	return s, err
 }

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/s2"
+
 	"github.com/kagimori/kagimori/internal/trail"
 )
 
@@ -76,12 +78,8 @@ func (f folder) read(t testing.TB, name string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.HasSuffix(name, ".gz") {
-		z, err := gzip.NewReader(bytes.NewReader(data))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if data, err = io.ReadAll(z); err != nil {
+	if strings.HasSuffix(name, packed) {
+		if data, err = io.ReadAll(s2.NewReader(bytes.NewReader(data))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -105,6 +103,12 @@ func split(data []byte) [][]byte {
 	lines := bytes.SplitAfter(data, []byte("\n"))
 	return lines[:len(lines)-1] // after the last newline is nothing
 }
+
+// What the name of a segment gets when it is packed, and got in earlier versions.
+const (
+	packed  = ".s2"
+	gzipped = ".gz"
+)
 
 func segment(n int) string { return fmt.Sprintf("trail-%08d.jsonl", n) }
 
@@ -162,7 +166,7 @@ func numbers(from, to int) []string { // newest first
 	return out
 }
 
-// waitFor runs until cond holds: segments are compressed in the background.
+// waitFor runs until cond holds: segments are packed in the background.
 func waitFor(t *testing.T, what string, cond func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); !cond(); runtime.Gosched() {
@@ -172,10 +176,10 @@ func waitFor(t *testing.T, what string, cond func() bool) {
 	}
 }
 
-// pack compresses a segment as some other tool would.
-func (f folder) pack(t *testing.T, n int, keep bool) {
+// pack packs a segment, as some other tool would or as earlier versions did.
+func (f folder) pack(t *testing.T, n int, suffix string, keep bool) {
 	t.Helper()
-	f.writePacked(t, n, f.read(t, segment(n)))
+	f.writePacked(t, n, suffix, f.read(t, segment(n)))
 	if !keep {
 		if err := os.Remove(filepath.Join(f.path, segment(n))); err != nil {
 			t.Fatal(err)
@@ -183,15 +187,18 @@ func (f folder) pack(t *testing.T, n int, keep bool) {
 	}
 }
 
-func (f folder) writePacked(t *testing.T, n int, data []byte) {
+func (f folder) writePacked(t *testing.T, n int, suffix string, data []byte) {
 	t.Helper()
 	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
+	var z io.WriteCloser = gzip.NewWriter(&b)
+	if suffix == packed {
+		z = s2.NewWriter(&b)
+	}
 	if _, err := z.Write(data); err != nil {
 		t.Fatal(err)
 	}
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
-	f.write(t, segment(n)+".gz", b.Bytes())
+	f.write(t, segment(n)+suffix, b.Bytes())
 }

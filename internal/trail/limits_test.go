@@ -80,7 +80,7 @@ func (b *lockedBuffer) String() string {
 // Segments that cannot be compressed do no harm, and are compressed when they can be.
 func TestCompressionIsTriedAgain(t *testing.T) {
 	f := newFolder(t)
-	obstacle := filepath.Join(f.path, segment(1)+".gz.tmp")
+	obstacle := filepath.Join(f.path, segment(1)+packed+".tmp")
 	var log lockedBuffer
 	tr := f.open(t, func(c *trail.Config) {
 		c.MaxSegment, c.Logger = 1500, slog.New(slog.NewTextHandler(&log, nil))
@@ -103,7 +103,7 @@ func TestCompressionIsTriedAgain(t *testing.T) {
 	waitFor(t, "compression", func() bool {
 		appendRecords(t, tr, n, n+5)
 		n += 5
-		return slices.Contains(f.files(t), segment(1)+".gz") && !slices.Contains(f.files(t), segment(1))
+		return slices.Contains(f.files(t), segment(1)+packed) && !slices.Contains(f.files(t), segment(1))
 	})
 	verify(t, tr)
 	if d := cmp.Diff(numbers(0, n), ids(t, tr, trail.Filter{})); d != "" {

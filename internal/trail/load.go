@@ -39,7 +39,7 @@ func (t *Trail) load() error {
 		t.cfg.Logger.Error("the trail is damaged: records follow in a new segment", "segment", newest)
 		return t.begin(newest + 1)
 	}
-	if _, err := t.cfg.Dir.Stat(plainName(newest)); err != nil { // compressed; no other was begun
+	if _, err := t.cfg.Dir.Stat(plainName(newest)); err != nil { // packed; no other was begun
 		return t.begin(newest + 1)
 	}
 	if err := t.reopen(newest); err != nil {
@@ -62,7 +62,7 @@ func (n *newestSegment) add(e entry, limit int) {
 	}
 }
 
-// removeParts removes compressed segments that are not whole; the plain ones are still there.
+// removeParts removes packed segments that are not whole; the plain ones are still there.
 func (t *Trail) removeParts() error {
 	d, err := t.cfg.Dir.Open(".")
 	if err != nil {
@@ -73,7 +73,7 @@ func (t *Trail) removeParts() error {
 		return fmt.Errorf("trail: %w", err)
 	}
 	for _, name := range names {
-		if segmentNumber(name, partSuffix) > 0 {
+		if segmentNumber(name, packedSuffix+partSuffix) > 0 || segmentNumber(name, gzipSuffix+partSuffix) > 0 {
 			if err := t.cfg.Dir.Remove(name); err != nil {
 				return fmt.Errorf("trail: %w", err)
 			}

@@ -12,21 +12,19 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/klauspost/compress/gzip"
 )
 
-// Segments are named trail-00000001.jsonl, and trail-00000001.jsonl.gz when they are compressed.
+// Segments are named trail-00000001.jsonl, and have another ending when they are packed: see pack.go.
 const (
 	segmentPrefix = "trail-"
 	plainSuffix   = ".jsonl"
-	packedSuffix  = ".jsonl.gz"
-	partSuffix    = ".jsonl.gz.tmp" // not whole
 )
 
-func plainName(n int) string  { return fmt.Sprintf("%s%08d%s", segmentPrefix, n, plainSuffix) }
-func packedName(n int) string { return fmt.Sprintf("%s%08d%s", segmentPrefix, n, packedSuffix) }
-func partName(n int) string   { return fmt.Sprintf("%s%08d%s", segmentPrefix, n, partSuffix) }
+func plainName(n int) string { return segmentName(n, plainSuffix) }
+
+func segmentName(n int, suffix string) string {
+	return fmt.Sprintf("%s%08d%s", segmentPrefix, n, suffix)
+}
 
 // segmentNumber is the number in the name of a segment; 0 if it is none.
 func segmentNumber(name, suffix string) int {
@@ -49,15 +47,17 @@ func (t *Trail) segments() ([]int, error) {
 	}
 	var out []int
 	for _, e := range entries {
-		if n := max(segmentNumber(e.Name(), plainSuffix), segmentNumber(e.Name(), packedSuffix)); n > 0 {
-			out = append(out, n)
+		for _, suffix := range suffixes {
+			if n := segmentNumber(e.Name(), suffix); n > 0 {
+				out = append(out, n)
+			}
 		}
 	}
 	slices.Sort(out)
 	return slices.Compact(out), nil
 }
 
-// A segmentReader reads the lines of a segment. note says what is in a compressed one.
+// A segmentReader reads the lines of a segment. note says what is in a packed one.
 type segmentReader struct {
 	io.Reader
 	file *os.File
@@ -66,23 +66,23 @@ type segmentReader struct {
 
 func (r *segmentReader) Close() error { return r.file.Close() }
 
-// read opens a segment, compressed or not. The error is fs.ErrNotExist if it was removed.
+// read opens a segment, packed or not. The error is fs.ErrNotExist if it was removed.
 func (t *Trail) read(n int) (*segmentReader, error) {
-	f, err := t.cfg.Dir.Open(plainName(n))
-	if err == nil {
-		return &segmentReader{Reader: f, file: f}, nil
+	for _, suffix := range suffixes {
+		f, err := t.cfg.Dir.Open(segmentName(n, suffix))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("trail: %w", err)
+		}
+		r, note, err := unpackFile(f, suffix)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("%w: segment %d: %w", ErrBroken, n, err), f.Close())
+		}
+		return &segmentReader{Reader: r, file: f, note: note}, nil
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("trail: %w", err)
-	}
-	if f, err = t.cfg.Dir.Open(packedName(n)); err != nil {
-		return nil, fmt.Errorf("trail: %w", err)
-	}
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: segment %d: %w", ErrBroken, n, err), f.Close())
-	}
-	return &segmentReader{Reader: z, file: f, note: parseSpan(z.Comment)}, nil
+	return nil, fmt.Errorf("trail: segment %d: %w", n, fs.ErrNotExist)
 }
 
 // lines calls fn with each whole line of a segment, without its end, and with its offset.
@@ -140,7 +140,7 @@ func (t *Trail) syncDir() error {
 	return nil
 }
 
-// rotate ends the segment with a checkpoint and begins the next. Compression follows in the
+// rotate ends the segment with a checkpoint and begins the next. It is packed in the
 // background. writeMu is held.
 func (t *Trail) rotate() error {
 	if err := t.checkpoint(); err != nil {
@@ -169,83 +169,6 @@ func (t *Trail) rotate() error {
 	return nil
 }
 
-// compact compresses full segments and removes the oldest when all together are too large.
-func (t *Trail) compact() {
-	for {
-		select {
-		case <-t.stop:
-			return
-		case <-t.full:
-			if err := errors.Join(t.pack(), t.prune()); err != nil {
-				t.cfg.Logger.Error("the trail's segments cannot be compressed or removed", "error", err)
-			}
-		}
-	}
-}
-
-// pack compresses the full segments but the newest of them, which most look-ups still need.
-func (t *Trail) pack() error {
-	nums, err := t.segments()
-	if err != nil {
-		return err
-	}
-	for _, n := range nums[:max(0, len(nums)-2)] {
-		select {
-		case <-t.stop:
-			return nil
-		default:
-		}
-		if _, err := t.cfg.Dir.Stat(plainName(n)); err != nil {
-			continue // compressed already
-		}
-		if err := t.compress(n); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// packLevel is the least work: lines of the log are much alike, and shrink to a fourteenth (at level 3, which takes
-// half as much time again, to a seventeenth).
-const packLevel = 1
-
-func (t *Trail) compress(n int) error {
-	note, err := t.measure(n)
-	if err != nil {
-		return err
-	}
-	in, err := t.cfg.Dir.Open(plainName(n))
-	if err != nil {
-		return fmt.Errorf("trail: %w", err)
-	}
-	defer in.Close()
-	f, err := t.cfg.Dir.OpenFile(partName(n), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("trail: %w", err)
-	}
-	z, err := gzip.NewWriterLevel(f, packLevel)
-	if err != nil {
-		return errors.Join(fmt.Errorf("trail: %w", err), f.Close())
-	}
-	z.Comment = note.String()
-	_, err = io.Copy(z, in)
-	if err = errors.Join(err, z.Close(), f.Sync(), f.Close()); err != nil {
-		return errors.Join(fmt.Errorf("trail: %w", err), t.cfg.Dir.Remove(partName(n)))
-	}
-	t.namesMu.Lock()
-	defer t.namesMu.Unlock()
-	if err := t.cfg.Dir.Rename(partName(n), packedName(n)); err != nil {
-		return fmt.Errorf("trail: %w", err)
-	}
-	if err := t.syncDir(); err != nil {
-		return err
-	}
-	if err := t.cfg.Dir.Remove(plainName(n)); err != nil {
-		return fmt.Errorf("trail: %w", err)
-	}
-	return nil
-}
-
 // prune removes the oldest segments, never the current one; young ones only when all are twice as
 // large as they may be.
 func (t *Trail) prune() error {
@@ -255,7 +178,8 @@ func (t *Trail) prune() error {
 	}
 	var total int64
 	for _, n := range slices.Backward(nums) {
-		for _, name := range []string{plainName(n), packedName(n)} {
+		for _, suffix := range suffixes {
+			name := segmentName(n, suffix)
 			info, err := t.cfg.Dir.Stat(name)
 			if err != nil {
 				continue

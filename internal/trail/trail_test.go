@@ -176,7 +176,7 @@ func TestRotation(t *testing.T) {
 		names := f.files(t)
 		plain := 0
 		for _, n := range names {
-			if !strings.HasSuffix(n, ".gz") {
+			if !strings.HasSuffix(n, packed) {
 				plain++
 			}
 		}
@@ -187,7 +187,7 @@ func TestRotation(t *testing.T) {
 	if d := cmp.Diff(numbers(0, 40), ids(t, tr, trail.Filter{})); d != "" {
 		t.Errorf("from the index: %s", d)
 	}
-	lines := bytes.Split(bytes.TrimSpace(f.read(t, segment(3)+".gz")), []byte("\n"))
+	lines := bytes.Split(bytes.TrimSpace(f.read(t, segment(3)+packed)), []byte("\n"))
 	if end := lines[len(lines)-1]; !bytes.HasPrefix(end, []byte(`{"checkpoint":{"version":1,"time":"2026-03-04T05:06:07Z","segment":3,"sequence":`)) {
 		t.Errorf("segment 3 ends with %s", end)
 	}
@@ -289,9 +289,12 @@ func TestCrashInRotation(t *testing.T) {
 		crash func(f folder)
 	}{
 		{"next segment is empty", func(f folder) { f.write(t, segment(2), nil) }},
-		{"half compressed", func(f folder) { f.write(t, segment(1)+".gz.tmp", []byte("x")); f.write(t, segment(2), nil) }},
-		{"plain and compressed", func(f folder) { f.pack(t, 1, true); f.write(t, segment(2), nil) }},
-		{"compressed only", func(f folder) { f.pack(t, 1, false) }},
+		{"half packed", func(f folder) { f.write(t, segment(1)+packed+".tmp", []byte("x")); f.write(t, segment(2), nil) }},
+		{"half packed by an earlier version", func(f folder) { f.write(t, segment(1)+".gz.tmp", []byte("x")); f.write(t, segment(2), nil) }},
+		{"plain and packed", func(f folder) { f.pack(t, 1, packed, true); f.write(t, segment(2), nil) }},
+		{"packed only", func(f folder) { f.pack(t, 1, packed, false) }},
+		{"packed by an earlier version", func(f folder) { f.pack(t, 1, gzipped, false) }},
+		{"packed by an earlier version, and by this one", func(f folder) { f.pack(t, 1, gzipped, true); f.pack(t, 1, packed, false) }},
 		{"foreign files", func(f folder) {
 			f.write(t, "notes.txt", nil)
 			f.write(t, "trail-x.jsonl", nil)

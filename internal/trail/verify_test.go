@@ -34,24 +34,24 @@ func TestVerify(t *testing.T) {
 		{"nothing", func(folder, [][]byte) {}, "", false},
 		{"record changed", func(f folder, l [][]byte) {
 			l[1] = bytes.Replace(l[1], []byte("192.0.2.1"), []byte("192.0.2.2"), 1)
-			f.writePacked(t, 1, join(l))
+			f.writePacked(t, 1, packed, join(l))
 		}, "record 3 does not follow record 2", false},
-		{"record removed", func(f folder, l [][]byte) { f.writePacked(t, 1, join(slices.Delete(l, 1, 2))) }, "record 3 does not follow record 1", false},
-		{"first record removed", func(f folder, l [][]byte) { f.writePacked(t, 1, join(l[1:])) }, "record 2 does not follow record 0", false},
-		{"records swapped", func(f folder, l [][]byte) { l[0], l[1] = l[1], l[0]; f.writePacked(t, 1, join(l)) }, "record 2 does not follow", false},
-		{"record put in", func(f folder, l [][]byte) { f.writePacked(t, 1, join(slices.Insert(l, 1, l[0]))) }, "record 1 does not follow record 1", false},
-		{"line is no record", func(f folder, l [][]byte) { l[1] = []byte("x\n"); f.writePacked(t, 1, join(l)) }, "a line is no record", false},
+		{"record removed", func(f folder, l [][]byte) { f.writePacked(t, 1, packed, join(slices.Delete(l, 1, 2))) }, "record 3 does not follow record 1", false},
+		{"first record removed", func(f folder, l [][]byte) { f.writePacked(t, 1, packed, join(l[1:])) }, "record 2 does not follow record 0", false},
+		{"records swapped", func(f folder, l [][]byte) { l[0], l[1] = l[1], l[0]; f.writePacked(t, 1, packed, join(l)) }, "record 2 does not follow", false},
+		{"record put in", func(f folder, l [][]byte) { f.writePacked(t, 1, packed, join(slices.Insert(l, 1, l[0]))) }, "record 1 does not follow record 1", false},
+		{"line is no record", func(f folder, l [][]byte) { l[1] = []byte("x\n"); f.writePacked(t, 1, packed, join(l)) }, "a line is no record", false},
 		{"checkpoint changed", func(f folder, l [][]byte) {
 			i := len(l) - 1
 			l[i] = bytes.Replace(l[i], []byte(`"time":"2026`), []byte(`"time":"2027`), 1)
-			f.writePacked(t, 1, join(l))
+			f.writePacked(t, 1, packed, join(l))
 		}, "is not signed by this server", false},
 		{"checkpoint without signature", func(f folder, l [][]byte) {
 			i := len(l) - 1
 			l[i] = append(l[i][:bytes.Index(l[i], []byte(`,"mac"`))], "}}\n"...)
-			f.writePacked(t, 1, join(l))
+			f.writePacked(t, 1, packed, join(l))
 		}, "is not signed by this server", false},
-		{"checkpoint removed", func(f folder, l [][]byte) { f.writePacked(t, 1, join(l[:len(l)-1])) }, "does not follow", false},
+		{"checkpoint removed", func(f folder, l [][]byte) { f.writePacked(t, 1, packed, join(l[:len(l)-1])) }, "does not follow", false},
 		{"checkpoint moved", func(f folder, l [][]byte) {
 			f.write(t, segment(2), join(append(f.lines(t, 2), l[len(l)-1])))
 		}, "a checkpoint does not follow record", false},
@@ -67,12 +67,12 @@ func TestVerify(t *testing.T) {
 			}
 		}, "segment 3 is missing", true},
 		{"compressed segment damaged", func(f folder, _ [][]byte) {
-			data, err := os.ReadFile(filepath.Join(f.path, segment(1)+".gz"))
+			data, err := os.ReadFile(filepath.Join(f.path, segment(1)+packed))
 			if err != nil {
 				t.Fatal(err)
 			}
 			data[len(data)/2] ^= 0x55
-			f.write(t, segment(1)+".gz", data)
+			f.write(t, segment(1)+packed, data)
 		}, "segment 1", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -83,10 +83,10 @@ func TestVerify(t *testing.T) {
 				appendRecords(t, tr, i, i+1)
 			}
 			waitFor(t, "the first segment compressed", func() bool {
-				return slices.Contains(f.files(t), segment(1)+".gz") && !slices.Contains(f.files(t), segment(1))
+				return slices.Contains(f.files(t), segment(1)+packed) && !slices.Contains(f.files(t), segment(1))
 			})
 			verify(t, tr)
-			tt.change(f, split(f.read(t, segment(1)+".gz")))
+			tt.change(f, split(f.read(t, segment(1)+packed)))
 			check := func(when string, err error) {
 				t.Helper()
 				if tt.text == "" && err != nil || tt.text != "" && (!errors.Is(err, trail.ErrBroken) || !strings.Contains(err.Error(), tt.text)) {

@@ -155,7 +155,7 @@ func TestRecordsAreMissed(t *testing.T) {
 		f.set(errDead)
 		closeNow(t, s)
 		w.add(t, 60)
-		for _, name := range []string{"trail-00000001.jsonl", "trail-00000001.jsonl.gz"} {
+		for _, name := range []string{"trail-00000001.jsonl", "trail-00000001.jsonl.s2"} {
 			if err := os.Remove(filepath.Join(w.path, name)); err != nil && !os.IsNotExist(err) {
 				t.Fatal(err)
 			}
