@@ -91,7 +91,7 @@ func TestIdentityOperations(t *testing.T) {
 	r := &recorder{seen: map[string]bool{}}
 	for name, test := range map[string]func(*testing.T, *recorder, string){
 		"users": testUsers, "groups": testGroups, "roles": testRoles, "policies": testPolicies, "profiles": testProfiles,
-		"providers": testProviders, "belongings": testBelongings, "account": testAccount, "simulation": testSimulation,
+		"providers": testProviders, "managed policies": testManagedPolicies, "delegates": testDelegates, "belongings": testBelongings, "account": testAccount, "simulation": testSimulation,
 		"reports": testReports, "sessions": testSessions, "organization": testOrganization,
 		"saml": testSAML, "outbound": testOutbound, "delegation": testDelegation, "handshakes": testHandshakes,
 		"web identity": func(t *testing.T, r *recorder, url string) { testWebIdentity(t, r, url, issuer) },

@@ -14,7 +14,7 @@ import (
 
 // DescribeEffectivePolicy tells what the management policies of a type come to for an account. Service
 // and resource control policies have no effective policy: they are evaluated level by level. Every
-// account may ask for itself, the managing one for all.
+// account may ask for itself, the managing one and its delegates for all.
 // Source: AWS Organizations API Reference, DescribeEffectivePolicy.
 func (s *Service) DescribeEffectivePolicy(ctx context.Context, c *guard.Call, in *organizationsapi.DescribeEffectivePolicyRequest) (*organizationsapi.DescribeEffectivePolicyResponse, error) {
 	out := &organizationsapi.DescribeEffectivePolicyResponse{}
@@ -23,14 +23,12 @@ func (s *Service) DescribeEffectivePolicy(ctx context.Context, c *guard.Call, in
 		if in.TargetId != nil {
 			target = *in.TargetId
 		}
-		o, exists, err := s.ask(tx, c, question{ids: []string{target}, kind: *in.PolicyType})
+		o, exists, err := s.ask(tx, c, question{ids: []string{target}, kind: *in.PolicyType, manages: target != c.Account()})
 		switch {
 		case err != nil:
 			return err
 		case !exists:
 			return errNotInUse
-		case target != c.Account() && o.Management != c.Account():
-			return errNotManagement
 		}
 		m, ok, err := s.dir.Member(tx, o, target)
 		if err != nil {

@@ -64,5 +64,6 @@ var (
 	errRegistered      = apierr.New("AccountAlreadyRegisteredException", "The specified account is already a delegated administrator for this AWS service.")
 	errNotRegistered   = apierr.New("AccountNotRegisteredException", "The specified account is not a delegated administrator for this AWS service.")
 	errNoEffective     = apierr.New("EffectivePolicyNotFoundException", "No effective policy of this type was found for the target.")
+	errNoGovCloud      = apierr.New("AccessDeniedException", "The management account of the organization is not paired with an account in AWS GovCloud (US).")
 	errToken           = because(codeInput, "INVALID_NEXT_TOKEN", "The NextToken is not one that this list gave out.")
 )

@@ -14,7 +14,7 @@ import (
 const newResourcePolicy = "rp-*"
 
 // PutResourcePolicy writes the organization's resource policy, or writes another text in its place. Tags
-// are for a new one. Nobody is decided by it: see docs/divergences.md.
+// are for a new one. What it lets members do is in delegation.go.
 // Source: AWS Organizations API Reference, PutResourcePolicy.
 func (s *Service) PutResourcePolicy(ctx context.Context, c *guard.Call, in *organizationsapi.PutResourcePolicyRequest) (*organizationsapi.PutResourcePolicyResponse, error) {
 	out := &organizationsapi.PutResourcePolicyResponse{}

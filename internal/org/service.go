@@ -24,70 +24,74 @@ type Service struct {
 	g      *guard.Guard
 	dir    *directory.Directory
 	tokens directory.Box
+	docs   *authz.Cache // resource policies
 }
 
 // New makes a Service.
 func New(cfg Config) *Service {
-	return &Service{g: cfg.Guard, dir: cfg.Guard.Directory(), tokens: cfg.Tokens}
+	return &Service{g: cfg.Guard, dir: cfg.Guard.Directory(), tokens: cfg.Tokens, docs: authz.NewCache(cachedPolicies)}
 }
 
 // Operations are the handlers of the service.
 func (s *Service) Operations() map[string]guard.Handler {
 	return map[string]guard.Handler{
-		"CreateOrganization":                  guard.Handle(s.CreateOrganization),
-		"DescribeOrganization":                guard.Handle(s.DescribeOrganization),
-		"DeleteOrganization":                  guard.HandleVoid(s.DeleteOrganization),
-		"ListRoots":                           guard.Handle(s.ListRoots),
-		"CreateAccount":                       guard.Handle(s.CreateAccount),
-		"DescribeCreateAccountStatus":         guard.Handle(s.DescribeCreateAccountStatus),
-		"ListCreateAccountStatus":             guard.Handle(s.ListCreateAccountStatus),
-		"DescribeAccount":                     guard.Handle(s.DescribeAccount),
-		"ListAccounts":                        guard.Handle(s.ListAccounts),
-		"ListAccountsForParent":               guard.Handle(s.ListAccountsForParent),
-		"CloseAccount":                        guard.HandleVoid(s.CloseAccount),
-		"MoveAccount":                         guard.HandleVoid(s.MoveAccount),
-		"CreateOrganizationalUnit":            guard.Handle(s.CreateOrganizationalUnit),
-		"DescribeOrganizationalUnit":          guard.Handle(s.DescribeOrganizationalUnit),
-		"UpdateOrganizationalUnit":            guard.Handle(s.UpdateOrganizationalUnit),
-		"DeleteOrganizationalUnit":            guard.HandleVoid(s.DeleteOrganizationalUnit),
-		"ListOrganizationalUnitsForParent":    guard.Handle(s.ListOrganizationalUnitsForParent),
-		"ListParents":                         guard.Handle(s.ListParents),
-		"ListChildren":                        guard.Handle(s.ListChildren),
-		"CreatePolicy":                        guard.Handle(s.CreatePolicy),
-		"DescribePolicy":                      guard.Handle(s.DescribePolicy),
-		"UpdatePolicy":                        guard.Handle(s.UpdatePolicy),
-		"DeletePolicy":                        guard.HandleVoid(s.DeletePolicy),
-		"ListPolicies":                        guard.Handle(s.ListPolicies),
-		"AttachPolicy":                        guard.HandleVoid(s.AttachPolicy),
-		"DetachPolicy":                        guard.HandleVoid(s.DetachPolicy),
-		"ListPoliciesForTarget":               guard.Handle(s.ListPoliciesForTarget),
-		"ListTargetsForPolicy":                guard.Handle(s.ListTargetsForPolicy),
-		"EnablePolicyType":                    guard.Handle(s.EnablePolicyType),
-		"DisablePolicyType":                   guard.Handle(s.DisablePolicyType),
-		"InviteAccountToOrganization":         guard.Handle(s.InviteAccountToOrganization),
-		"AcceptHandshake":                     guard.Handle(s.AcceptHandshake),
-		"DeclineHandshake":                    guard.Handle(s.DeclineHandshake),
-		"CancelHandshake":                     guard.Handle(s.CancelHandshake),
-		"DescribeHandshake":                   guard.Handle(s.DescribeHandshake),
-		"ListHandshakesForAccount":            guard.Handle(s.ListHandshakesForAccount),
-		"ListHandshakesForOrganization":       guard.Handle(s.ListHandshakesForOrganization),
-		"EnableAllFeatures":                   guard.Handle(s.EnableAllFeatures),
-		"ListAWSServiceAccessForOrganization": guard.Handle(s.ListAWSServiceAccessForOrganization),
-		"DescribeEffectivePolicy":             guard.Handle(s.DescribeEffectivePolicy),
-		"ListDelegatedAdministrators":         guard.Handle(s.ListDelegatedAdministrators),
-		"ListDelegatedServicesForAccount":     guard.Handle(s.ListDelegatedServicesForAccount),
-		"RemoveAccountFromOrganization":       guard.HandleVoid(s.RemoveAccountFromOrganization),
-		"LeaveOrganization":                   guard.HandleVoid(s.LeaveOrganization),
-		"EnableAWSServiceAccess":              guard.HandleVoid(s.EnableAWSServiceAccess),
-		"DisableAWSServiceAccess":             guard.HandleVoid(s.DisableAWSServiceAccess),
-		"RegisterDelegatedAdministrator":      guard.HandleVoid(s.RegisterDelegatedAdministrator),
-		"DeregisterDelegatedAdministrator":    guard.HandleVoid(s.DeregisterDelegatedAdministrator),
-		"PutResourcePolicy":                   guard.Handle(s.PutResourcePolicy),
-		"DescribeResourcePolicy":              guard.Handle(s.DescribeResourcePolicy),
-		"DeleteResourcePolicy":                guard.HandleVoid(s.DeleteResourcePolicy),
-		"TagResource":                         guard.HandleVoid(s.TagResource),
-		"UntagResource":                       guard.HandleVoid(s.UntagResource),
-		"ListTagsForResource":                 guard.Handle(s.ListTagsForResource),
+		"CreateOrganization":                     guard.Handle(s.CreateOrganization),
+		"DescribeOrganization":                   guard.Handle(s.DescribeOrganization),
+		"DeleteOrganization":                     guard.HandleVoid(s.DeleteOrganization),
+		"ListRoots":                              guard.Handle(s.ListRoots),
+		"CreateAccount":                          guard.Handle(s.CreateAccount),
+		"DescribeCreateAccountStatus":            guard.Handle(s.DescribeCreateAccountStatus),
+		"ListCreateAccountStatus":                guard.Handle(s.ListCreateAccountStatus),
+		"DescribeAccount":                        guard.Handle(s.DescribeAccount),
+		"ListAccounts":                           guard.Handle(s.ListAccounts),
+		"ListAccountsForParent":                  guard.Handle(s.ListAccountsForParent),
+		"CloseAccount":                           guard.HandleVoid(s.CloseAccount),
+		"MoveAccount":                            guard.HandleVoid(s.MoveAccount),
+		"CreateOrganizationalUnit":               guard.Handle(s.CreateOrganizationalUnit),
+		"DescribeOrganizationalUnit":             guard.Handle(s.DescribeOrganizationalUnit),
+		"UpdateOrganizationalUnit":               guard.Handle(s.UpdateOrganizationalUnit),
+		"DeleteOrganizationalUnit":               guard.HandleVoid(s.DeleteOrganizationalUnit),
+		"ListOrganizationalUnitsForParent":       guard.Handle(s.ListOrganizationalUnitsForParent),
+		"ListParents":                            guard.Handle(s.ListParents),
+		"ListChildren":                           guard.Handle(s.ListChildren),
+		"CreatePolicy":                           guard.Handle(s.CreatePolicy),
+		"DescribePolicy":                         guard.Handle(s.DescribePolicy),
+		"UpdatePolicy":                           guard.Handle(s.UpdatePolicy),
+		"DeletePolicy":                           guard.HandleVoid(s.DeletePolicy),
+		"ListPolicies":                           guard.Handle(s.ListPolicies),
+		"AttachPolicy":                           guard.HandleVoid(s.AttachPolicy),
+		"DetachPolicy":                           guard.HandleVoid(s.DetachPolicy),
+		"ListPoliciesForTarget":                  guard.Handle(s.ListPoliciesForTarget),
+		"ListTargetsForPolicy":                   guard.Handle(s.ListTargetsForPolicy),
+		"EnablePolicyType":                       guard.Handle(s.EnablePolicyType),
+		"DisablePolicyType":                      guard.Handle(s.DisablePolicyType),
+		"InviteAccountToOrganization":            guard.Handle(s.InviteAccountToOrganization),
+		"AcceptHandshake":                        guard.Handle(s.AcceptHandshake),
+		"DeclineHandshake":                       guard.Handle(s.DeclineHandshake),
+		"CancelHandshake":                        guard.Handle(s.CancelHandshake),
+		"DescribeHandshake":                      guard.Handle(s.DescribeHandshake),
+		"ListHandshakesForAccount":               guard.Handle(s.ListHandshakesForAccount),
+		"ListHandshakesForOrganization":          guard.Handle(s.ListHandshakesForOrganization),
+		"EnableAllFeatures":                      guard.Handle(s.EnableAllFeatures),
+		"ListAWSServiceAccessForOrganization":    guard.Handle(s.ListAWSServiceAccessForOrganization),
+		"DescribeEffectivePolicy":                guard.Handle(s.DescribeEffectivePolicy),
+		"ListDelegatedAdministrators":            guard.Handle(s.ListDelegatedAdministrators),
+		"ListDelegatedServicesForAccount":        guard.Handle(s.ListDelegatedServicesForAccount),
+		"RemoveAccountFromOrganization":          guard.HandleVoid(s.RemoveAccountFromOrganization),
+		"LeaveOrganization":                      guard.HandleVoid(s.LeaveOrganization),
+		"EnableAWSServiceAccess":                 guard.HandleVoid(s.EnableAWSServiceAccess),
+		"DisableAWSServiceAccess":                guard.HandleVoid(s.DisableAWSServiceAccess),
+		"RegisterDelegatedAdministrator":         guard.HandleVoid(s.RegisterDelegatedAdministrator),
+		"DeregisterDelegatedAdministrator":       guard.HandleVoid(s.DeregisterDelegatedAdministrator),
+		"PutResourcePolicy":                      guard.Handle(s.PutResourcePolicy),
+		"DescribeResourcePolicy":                 guard.Handle(s.DescribeResourcePolicy),
+		"DeleteResourcePolicy":                   guard.HandleVoid(s.DeleteResourcePolicy),
+		"CreateGovCloudAccount":                  guard.Handle(s.CreateGovCloudAccount),
+		"ListAccountsWithInvalidEffectivePolicy": guard.Handle(s.ListAccountsWithInvalidEffectivePolicy),
+		"ListEffectivePolicyValidationErrors":    guard.Handle(s.ListEffectivePolicyValidationErrors),
+		"TagResource":                            guard.HandleVoid(s.TagResource),
+		"UntagResource":                          guard.HandleVoid(s.UntagResource),
+		"ListTagsForResource":                    guard.Handle(s.ListTagsForResource),
 	}
 }
 
@@ -102,6 +106,7 @@ type question struct {
 	makes   bool                   // the tags are those of what is decided: it is to be made
 	tagKeys []string               // aws:TagKeys of an operation without values
 	service string                 // organizations:ServicePrincipal
+	manages bool                   // it is the managing account's, or a delegate's
 }
 
 // newPolicy stands for a policy that has no id yet.
@@ -110,34 +115,53 @@ const newPolicy = "p-*"
 // on is the question about things by their ids.
 func on(ids ...string) question { return question{ids: ids} }
 
-// open decides the operation and returns the caller's organization, which the caller must manage.
-// The order is AWS's as far as it shows: permission, being in an organization, managing it.
+// open decides the operation and returns the caller's organization, which the caller must manage, or
+// have been delegated to. The order is AWS's as far as it shows: permission, being in an organization,
+// managing it.
 func (s *Service) open(tx store.Tx, c *guard.Call, q question) (directory.Organization, error) {
+	q.manages = true
 	o, in, err := s.ask(tx, c, q)
-	switch {
-	case err != nil:
-		return o, err
-	case !in:
-		return o, errNotInUse
-	case o.Management != c.Account():
-		return o, errNotManagement
+	if err == nil && !in {
+		err = errNotInUse
 	}
-	return o, nil
+	return o, err
 }
 
 // ask is open for operations that other accounts may use too: in tells whether the caller is in an
-// organization. The resources are decided as the caller's own: what keeps members out is not their
-// owner but the rule that open adds.
+// organization. The resources are decided as the caller's own, unless the resource policy has a say:
+// what keeps other members out is not their owner but a rule of its own.
 func (s *Service) ask(tx store.Tx, c *guard.Call, q question) (o directory.Organization, in bool, err error) {
 	if o, in, err = s.dir.OrganizationOf(tx, c.Account()); err != nil {
 		return o, in, err
 	}
-	if in && q.kind == "" {
-		if q.kind, err = s.kindOf(tx, o, q.ids); err != nil {
+	var by *authz.Document
+	may := true
+	if in && q.manages && o.Management != c.Account() {
+		if by, may, err = s.delegation(tx, c, o); err != nil {
 			return o, in, err
 		}
 	}
-	base := authz.Part{Action: "organizations:" + c.Operation, Resource: authz.Resource{ARN: "*", Account: c.Account()}}
+	if err := s.decide(tx, c, q, o, in, by); err != nil {
+		return o, in, err
+	}
+	if !may {
+		return o, in, errNotManagement
+	}
+	return o, in, nil
+}
+
+// decide asks the one decision about each thing that a question names. by is the resource policy by
+// which a member may act, or nil.
+func (s *Service) decide(tx store.Tx, c *guard.Call, q question, o directory.Organization, in bool, by *authz.Document) (err error) {
+	if in && q.kind == "" {
+		if q.kind, err = s.kindOf(tx, o, q.ids); err != nil {
+			return err
+		}
+	}
+	base := authz.Part{Action: "organizations:" + c.Operation, Resource: authz.Resource{ARN: "*", Account: c.Account()}, Policy: by}
+	if by != nil {
+		base.Resource.Account = o.Management
+	}
 	if q.kind != "" {
 		base.Context.Set("organizations:policytype", q.kind)
 	}
@@ -161,7 +185,7 @@ func (s *Service) ask(tx store.Tx, c *guard.Call, q question) (o directory.Organ
 		p := base
 		if in {
 			if err := s.name(tx, o, id, q.kind, &p.Resource); err != nil {
-				return o, in, err
+				return err
 			}
 			if !q.makes {
 				c.Touch(p.Resource.ARN, o.Management, resourceType(id))
@@ -173,7 +197,7 @@ func (s *Service) ask(tx store.Tx, c *guard.Call, q question) (o directory.Organ
 		parts = append(parts, base)
 	}
 	_, err = s.g.Authorize(tx, c, guard.Check{Parts: parts})
-	return o, in, err
+	return err
 }
 
 // kindOf is the type of the first policy among ids, "" if there is none.

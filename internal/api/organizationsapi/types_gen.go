@@ -96,6 +96,20 @@ type CreateAccountStatus struct {
 	FailureReason      *string        `aws:"FailureReason,c=CreateAccountFailureReason"`
 }
 
+// CreateGovCloudAccountRequest is a shape of the model.
+type CreateGovCloudAccountRequest struct {
+	Email                  *secret.String `aws:"Email,req,c=Email"`
+	AccountName            *secret.String `aws:"AccountName,req,c=CreateAccountName"`
+	RoleName               *string        `aws:"RoleName,c=RoleName"`
+	IamUserAccessToBilling *string        `aws:"IamUserAccessToBilling,c=IAMUserAccessToBilling"`
+	Tags                   []Tag          `aws:"Tags"`
+}
+
+// CreateGovCloudAccountResponse is a shape of the model.
+type CreateGovCloudAccountResponse struct {
+	CreateAccountStatus *CreateAccountStatus `aws:"CreateAccountStatus"`
+}
+
 // CreateOrganizationRequest is a shape of the model.
 type CreateOrganizationRequest struct {
 	FeatureSet *string `aws:"FeatureSet,c=OrganizationFeatureSet"`
@@ -278,6 +292,14 @@ type EffectivePolicy struct {
 	PolicyType           *string    `aws:"PolicyType,c=EffectivePolicyType"`
 }
 
+// EffectivePolicyValidationError is a shape of the model.
+type EffectivePolicyValidationError struct {
+	ErrorCode            *string  `aws:"ErrorCode"`
+	ErrorMessage         *string  `aws:"ErrorMessage"`
+	PathToError          *string  `aws:"PathToError"`
+	ContributingPolicies []string `aws:"ContributingPolicies,e=PolicyId"`
+}
+
 // EnableAWSServiceAccessRequest is a shape of the model.
 type EnableAWSServiceAccessRequest struct {
 	ServicePrincipal *string `aws:"ServicePrincipal,req,c=ServicePrincipal"`
@@ -389,6 +411,20 @@ type ListAccountsResponse struct {
 	NextToken *string   `aws:"NextToken,c=NextToken"`
 }
 
+// ListAccountsWithInvalidEffectivePolicyRequest is a shape of the model.
+type ListAccountsWithInvalidEffectivePolicyRequest struct {
+	PolicyType *string `aws:"PolicyType,req,c=EffectivePolicyType"`
+	NextToken  *string `aws:"NextToken,c=NextToken"`
+	MaxResults *int32  `aws:"MaxResults,c=MaxResults"`
+}
+
+// ListAccountsWithInvalidEffectivePolicyResponse is a shape of the model.
+type ListAccountsWithInvalidEffectivePolicyResponse struct {
+	Accounts   []Account `aws:"Accounts"`
+	PolicyType *string   `aws:"PolicyType,c=EffectivePolicyType"`
+	NextToken  *string   `aws:"NextToken,c=NextToken"`
+}
+
 // ListChildrenRequest is a shape of the model.
 type ListChildrenRequest struct {
 	ParentId   *string `aws:"ParentId,req,c=ParentId"`
@@ -440,6 +476,24 @@ type ListDelegatedServicesForAccountRequest struct {
 type ListDelegatedServicesForAccountResponse struct {
 	DelegatedServices []DelegatedService `aws:"DelegatedServices"`
 	NextToken         *string            `aws:"NextToken,c=NextToken"`
+}
+
+// ListEffectivePolicyValidationErrorsRequest is a shape of the model.
+type ListEffectivePolicyValidationErrorsRequest struct {
+	AccountId  *string `aws:"AccountId,req,c=AccountId"`
+	PolicyType *string `aws:"PolicyType,req,c=EffectivePolicyType"`
+	NextToken  *string `aws:"NextToken,c=NextToken"`
+	MaxResults *int32  `aws:"MaxResults,c=MaxResults"`
+}
+
+// ListEffectivePolicyValidationErrorsResponse is a shape of the model.
+type ListEffectivePolicyValidationErrorsResponse struct {
+	AccountId                       *string                          `aws:"AccountId,c=AccountId"`
+	PolicyType                      *string                          `aws:"PolicyType,c=EffectivePolicyType"`
+	Path                            *string                          `aws:"Path,c=Path"`
+	EvaluationTimestamp             *time.Time                       `aws:"EvaluationTimestamp"`
+	NextToken                       *string                          `aws:"NextToken,c=NextToken"`
+	EffectivePolicyValidationErrors []EffectivePolicyValidationError `aws:"EffectivePolicyValidationErrors"`
 }
 
 // ListHandshakesForAccountRequest is a shape of the model.
