@@ -81,6 +81,9 @@ func driveHandshakes(t *testing.T, s *testkit.Server, m caller) {
 	m.do("organizations:DeregisterDelegatedAdministrator", in{"AccountId": account, "ServicePrincipal": service})
 	m.do("organizations:DisableAWSServiceAccess", in{"ServicePrincipal": service})
 	m.refused("organizations:DescribeEffectivePolicy", "EffectivePolicyNotFoundException", in{"PolicyType": "TAG_POLICY", "TargetId": account})
+	m.refused("organizations:ListAccountsWithInvalidEffectivePolicy", "EffectivePolicyNotFoundException", in{"PolicyType": "TAG_POLICY"})
+	m.refused("organizations:ListEffectivePolicyValidationErrors", "EffectivePolicyNotFoundException", in{"PolicyType": "TAG_POLICY", "AccountId": account})
+	m.refused("organizations:CreateGovCloudAccount", "AccessDeniedException", in{"AccountName": "gov", "Email": "gov@example.com", "Tags": []in{{"Key": "team", "Value": "red"}}})
 	m.do("organizations:RemoveAccountFromOrganization", in{"AccountId": account})
 }
 
