@@ -144,5 +144,10 @@ func (s *Service) ResourceTypes() []*ResourceType {
 	return slices.SortedFunc(maps.Values(s.types), func(a, b *ResourceType) int { return strings.Compare(a.Name, b.Name) })
 }
 
+// Partial reports whether the table has some of the service's actions by name only: then it may lack resource types too.
+func (s *Service) Partial() bool {
+	return slices.ContainsFunc(s.sorted, func(a *Action) bool { return a.NamesOnly })
+}
+
 // Keys are the templates of the service's condition keys, sorted.
 func (s *Service) Keys() []string { return s.keys.templates() }

@@ -159,7 +159,7 @@ func (l *linter) actsOn(a *actions.Action, resource string, on *actions.On) bool
 			return true
 		}
 	}
-	return false
+	return on == nil && unknownType(a.Service, resource)
 }
 
 // rootUser is what actions on an IAM user act on if that is the root user.

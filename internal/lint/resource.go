@@ -1,9 +1,11 @@
 package lint
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/kagimori/kagimori/internal/actions"
 	"github.com/kagimori/kagimori/internal/authz/condition"
 	"github.com/kagimori/kagimori/internal/policy"
 	"github.com/kagimori/kagimori/internal/speech"
@@ -106,6 +108,27 @@ func arnFix(s string) speech.Text {
 		return speech.Say(`Write the whole ARN: "arn:aws:kms:REGION:ACCOUNT:%s".`, s)
 	}
 	return speech.Say("Write the whole ARN.")
+}
+
+// typeName is a resource type as it stands in an ARN, without wildcards.
+var typeName = regexp.MustCompile(`^[a-z][a-z0-9-]*[:/]`)
+
+// unknownType reports whether a resource is of a type of the service that the table lacks, and not of one that it has with
+// a slip of the pen. Who may tag transit gateways is not for a table to judge that has none.
+func unknownType(service *actions.Service, resource string) bool {
+	f, ok := fields(resource)
+	if !ok || f[2] != service.Prefix || !service.Partial() {
+		return false
+	}
+	name := typeName.FindString(f[5])
+	if name == "" {
+		return false
+	}
+	var known []string
+	for _, t := range service.ResourceTypes() {
+		known = append(known, typeName.FindString(strings.SplitN(t.ARN, ":", 6)[5]))
+	}
+	return !slices.Contains(known, name) && nearest(name, known) == ""
 }
 
 // mismatch says that no action of the statement acts on a resource.
