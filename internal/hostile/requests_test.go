@@ -210,6 +210,10 @@ func special(in any, known map[string]string) {
 		r.Target = &organizationsapi.HandshakeParty{Id: new(secret.String(known["AccountId"])), Type: new("ACCOUNT")}
 	case *organizationsapi.DescribeEffectivePolicyRequest:
 		r.PolicyType = new("TAG_POLICY")
+	case *organizationsapi.ListEffectivePolicyValidationErrorsRequest:
+		r.PolicyType = new("TAG_POLICY")
+	case *organizationsapi.ListAccountsWithInvalidEffectivePolicyRequest:
+		r.PolicyType = new("TAG_POLICY")
 	case *ebsapi.PutSnapshotBlockRequest:
 		r.BlockData, r.DataLength = make([]byte, 512<<10), new(int32(512<<10))
 		sum := sha256.Sum256(r.BlockData)
