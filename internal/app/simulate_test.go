@@ -5,6 +5,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/iamapi"
+	"github.com/kagimori/kagimori/internal/api/organizationsapi"
 	"github.com/kagimori/kagimori/internal/testkit"
 )
 
@@ -30,5 +31,24 @@ func TestSimulationOverTheWire(t *testing.T) {
 	})
 	if d := cross.EvaluationResults[0].EvalDecisionDetails; d["IAM Policy"] != "allowed" || d["Resource Policy"] != "implicitDeny" {
 		t.Errorf("details %v", d)
+	}
+}
+
+// What a service control policy says is its organization's own: a member's simulation tells that it denies, as a denial does.
+func TestSimulationsDoNotQuoteTheOrganization(t *testing.T) {
+	s := testkit.Start(t, testkit.Options{})
+	boss, member := s.As(testkit.Admin("000000000000")), s.As(testkit.Admin("111122223333"))
+	deny := `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"s3:*","Resource":"*","Condition":{"StringNotEquals":{"aws:RequestTag/secret-project":"x"}}}]}`
+	p := testkit.Call[organizationsapi.CreatePolicyResponse](boss.Organizations, "CreatePolicy", &organizationsapi.CreatePolicyRequest{
+		Name: new("deny"), Description: new(""), Type: new("SERVICE_CONTROL_POLICY"), Content: &deny,
+	}).Policy.PolicySummary.Id
+	if err := boss.Organizations.Do(t.Context(), "AttachPolicy", &organizationsapi.AttachPolicyRequest{PolicyId: p, TargetId: new("r-kgmr")}, nil); err != nil {
+		t.Fatal(err)
+	}
+	r := testkit.Call[iamapi.SimulatePolicyResponse](member.IAM, "SimulatePrincipalPolicy", &iamapi.SimulatePrincipalPolicyRequest{
+		PolicySourceArn: new("arn:aws:iam::111122223333:user/admin"), ActionNames: []string{"s3:GetObject"},
+	}).EvaluationResults[0]
+	if *r.EvalDecision != "explicitDeny" || *r.OrganizationsDecisionDetail.AllowedByOrganizations || len(r.MatchedStatements) != 0 || len(r.MissingContextValues) != 0 {
+		t.Errorf("%s %+v, missing %v", *r.EvalDecision, r.MatchedStatements, r.MissingContextValues)
 	}
 }

@@ -194,8 +194,8 @@ func (s *simulation) statement(m *authz.Match) (iamapi.Statement, bool) {
 		return d != nil && d.Source != nil && d.Name == m.Document &&
 			slices.ContainsFunc(d.Source.Statements, func(st policy.Statement) bool { return st.Pos == m.Pos && st.Effect == m.Effect })
 	})
-	if i < 0 {
-		return iamapi.Statement{}, false
+	if i < 0 || m.Layer == authz.LayerSCP && docs[i].Owner != "" {
+		return iamapi.Statement{}, false // the organization's own are its managing account's to see
 	}
 	id, kind := s.origin(docs[i], m.Layer)
 	line, column := end(docs[i].Source.Source, m.Pos)
@@ -245,7 +245,13 @@ func end(src []byte, p policy.Pos) (line, column int32) {
 // missing are the keys that policies ask for and that neither the request nor its principal has.
 func (s *simulation) missing(req *authz.Request) []string {
 	docs := slices.Concat(s.identity, []*authz.Document{s.boundary, s.resourcePolicy})
-	docs = slices.Concat(append([][]*authz.Document{docs}, s.scps...)...)
+	for _, level := range s.scps {
+		for _, d := range level {
+			if d.Owner == "" { // of the request
+				docs = append(docs, d)
+			}
+		}
+	}
 	return slices.DeleteFunc(contextKeys(docs), func(key string) bool {
 		return s.given[strings.ToLower(key)] || s.knows(strings.ToLower(key), &req.Parts[0].Resource)
 	})
