@@ -146,7 +146,7 @@ func ports(e *ec2api.NetworkAclEntry) ec2api.PortRange {
 func (s *Service) DescribeNetworkAcls(ctx context.Context, c *guard.Call, in *ec2api.DescribeNetworkAclsRequest) (*ec2api.DescribeNetworkAclsResult, error) {
 	out := new(ec2api.DescribeNetworkAclsResult)
 	return out, s.g.View(ctx, c, func(tx store.Tx) error {
-		if err := s.list(tx, c, in.DryRun); err != nil {
+		if err := s.desk.List(tx, c, in.DryRun); err != nil {
 			return err
 		}
 		acls, err := s.acls(tx, c)
@@ -179,7 +179,7 @@ func (s *Service) CreateNetworkAcl(ctx context.Context, c *guard.Call, in *ec2ap
 	out := new(ec2api.CreateNetworkAclResult)
 	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
 		a := fresh
-		if err := s.allow(tx, c, in.DryRun, &made{kind: "network-acl", id: a.ID, tags: tags}, ref{"vpc", a.VPC}); err != nil {
+		if err := s.desk.Allow(tx, c, in.DryRun, &idiom.Made{Kind: "network-acl", ID: a.ID, Tags: tags}, idiom.On("vpc", a.VPC)); err != nil {
 			return err
 		}
 		have, err := s.acls(tx, c)
@@ -221,7 +221,7 @@ func (s *Service) CreateNetworkAcl(ctx context.Context, c *guard.Call, in *ec2ap
 
 // theACL decides the call's action on a network ACL and finds it.
 func (s *Service) theACL(tx store.Tx, c *guard.Call, dry *bool, id string) (aclRecord, error) {
-	if err := s.allow(tx, c, dry, nil, ref{"network-acl", id}); err != nil {
+	if err := s.desk.Allow(tx, c, dry, nil, idiom.On("network-acl", id)); err != nil {
 		return aclRecord{}, err
 	}
 	have, err := s.acls(tx, c)
@@ -263,11 +263,11 @@ func (s *Service) ReplaceNetworkAclAssociation(ctx context.Context, c *guard.Cal
 				from, at = i, n
 			}
 		}
-		refs := []ref{{"network-acl", *in.NetworkAclId}}
+		refs := []idiom.Ref{idiom.On("network-acl", *in.NetworkAclId)}
 		if at >= 0 {
-			refs = append(refs, ref{"subnet", have[from].Joins[at].Subnet})
+			refs = append(refs, idiom.On("subnet", have[from].Joins[at].Subnet))
 		}
-		if err := s.allow(tx, c, in.DryRun, nil, refs...); err != nil {
+		if err := s.desk.Allow(tx, c, in.DryRun, nil, refs...); err != nil {
 			return err
 		}
 		if at < 0 {

@@ -84,7 +84,7 @@ var dhcpFields = idiom.Fields[ec2api.DhcpOptions]{
 func (s *Service) DescribeDhcpOptions(ctx context.Context, c *guard.Call, in *ec2api.DescribeDhcpOptionsRequest) (*ec2api.DescribeDhcpOptionsResult, error) {
 	out := new(ec2api.DescribeDhcpOptionsResult)
 	return out, s.g.View(ctx, c, func(tx store.Tx) error {
-		if err := s.list(tx, c, in.DryRun); err != nil {
+		if err := s.desk.List(tx, c, in.DryRun); err != nil {
 			return err
 		}
 		have, err := s.dhcps(tx, c)
@@ -135,7 +135,7 @@ func (s *Service) CreateDhcpOptions(ctx context.Context, c *guard.Call, in *ec2a
 	}
 	out := new(ec2api.CreateDhcpOptionsResult)
 	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
-		if err := s.allow(tx, c, in.DryRun, &made{kind: "dhcp-options", id: d.ID, tags: tags}); err != nil {
+		if err := s.desk.Allow(tx, c, in.DryRun, &idiom.Made{Kind: "dhcp-options", ID: d.ID, Tags: tags}); err != nil {
 			return err
 		}
 		have, err := s.dhcps(tx, c)
@@ -158,7 +158,7 @@ func (s *Service) CreateDhcpOptions(ctx context.Context, c *guard.Call, in *ec2a
 func (s *Service) DeleteDhcpOptions(ctx context.Context, c *guard.Call, in *ec2api.DeleteDhcpOptionsRequest) error {
 	return s.g.Update(ctx, c, func(tx store.Tx) error {
 		id := *in.DhcpOptionsId
-		if err := s.allow(tx, c, in.DryRun, nil, ref{"dhcp-options", id}); err != nil {
+		if err := s.desk.Allow(tx, c, in.DryRun, nil, idiom.On("dhcp-options", id)); err != nil {
 			return err
 		}
 		have, err := s.dhcps(tx, c)
@@ -188,12 +188,12 @@ func (s *Service) DeleteDhcpOptions(ctx context.Context, c *guard.Call, in *ec2a
 // Source: EC2 API Reference, AssociateDhcpOptions.
 func (s *Service) AssociateDhcpOptions(ctx context.Context, c *guard.Call, in *ec2api.AssociateDhcpOptionsRequest) error {
 	id := *in.DhcpOptionsId
-	refs := []ref{{"vpc", *in.VpcId}}
+	refs := []idiom.Ref{idiom.On("vpc", *in.VpcId)}
 	if id != "default" {
-		refs = append(refs, ref{"dhcp-options", id})
+		refs = append(refs, idiom.On("dhcp-options", id))
 	}
 	return s.g.Update(ctx, c, func(tx store.Tx) error {
-		if err := s.allow(tx, c, in.DryRun, nil, refs...); err != nil {
+		if err := s.desk.Allow(tx, c, in.DryRun, nil, refs...); err != nil {
 			return err
 		}
 		return s.nets.SetDHCP(tx, c, *in.VpcId, id)

@@ -113,7 +113,7 @@ var endpointFields = idiom.Fields[ec2api.VpcEndpoint]{
 func (s *Service) DescribeVpcEndpoints(ctx context.Context, c *guard.Call, in *ec2api.DescribeVpcEndpointsRequest) (*ec2api.DescribeVpcEndpointsResult, error) {
 	out := new(ec2api.DescribeVpcEndpointsResult)
 	return out, s.g.View(ctx, c, func(tx store.Tx) error {
-		if err := s.list(tx, c, in.DryRun); err != nil {
+		if err := s.desk.List(tx, c, in.DryRun); err != nil {
 			return err
 		}
 		have, err := all(tx, c, endpointTable, nil)
@@ -146,7 +146,7 @@ func (s *Service) DeleteVpcEndpoints(ctx context.Context, c *guard.Call, in *ec2
 		if err != nil {
 			return err
 		}
-		var refs []ref
+		var refs []idiom.Ref
 		for _, id := range ids {
 			if _, err := find(have, id, errEndpoint); err != nil {
 				out.Unsuccessful = append(out.Unsuccessful, ec2api.UnsuccessfulItem{ResourceId: new(id), Error: &ec2api.UnsuccessfulItemError{
@@ -154,12 +154,12 @@ func (s *Service) DeleteVpcEndpoints(ctx context.Context, c *guard.Call, in *ec2
 				}})
 				continue
 			}
-			refs = append(refs, ref{"vpc-endpoint", id})
+			refs = append(refs, idiom.On("vpc-endpoint", id))
 		}
 		if len(refs) == 0 {
-			refs = []ref{{"vpc-endpoint", "*"}}
+			refs = []idiom.Ref{idiom.On("vpc-endpoint", "*")}
 		}
-		if err := s.allow(tx, c, in.DryRun, nil, refs...); err != nil {
+		if err := s.desk.Allow(tx, c, in.DryRun, nil, refs...); err != nil {
 			return err
 		}
 		for _, e := range have {

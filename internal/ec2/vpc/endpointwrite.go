@@ -59,13 +59,13 @@ func checkPolicy(text *string) error {
 }
 
 // refs are what a request names besides an endpoint.
-func named(tables, subnets, groups []string) (refs []ref) {
+func named(tables, subnets, groups []string) (refs []idiom.Ref) {
 	for kind, ids := range map[string][]string{"route-table": tables, "subnet": subnets, "security-group": groups} {
 		for _, id := range ids {
-			refs = append(refs, ref{kind, id})
+			refs = append(refs, idiom.On(kind, id))
 		}
 	}
-	slices.SortFunc(refs, func(a, b ref) int { return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.id, b.id)) })
+	slices.SortFunc(refs, func(a, b idiom.Ref) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID)) })
 	return refs
 }
 
@@ -92,12 +92,12 @@ func (s *Service) CreateVpcEndpoint(ctx context.Context, c *guard.Call, in *ec2a
 	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
 		e := fresh
 		e.Faces = map[string]string{}
-		m := &made{kind: "vpc-endpoint", id: e.ID, tags: tags, describe: func(p *authz.Part) {
+		m := &idiom.Made{Kind: "vpc-endpoint", ID: e.ID, Tags: tags, Describe: func(p *authz.Part) {
 			p.Context.Set("ec2:vpceservicename", e.Service)
 			p.Context.Set("ec2:vpceserviceowner", "amazon")
 		}}
 		subnets := subnetsOf(in.SubnetIds, in.SubnetConfigurations)
-		if err := s.allow(tx, c, in.DryRun, m, append([]ref{{"vpc", e.VPC}}, named(in.RouteTableIds, subnets, in.SecurityGroupIds)...)...); err != nil {
+		if err := s.desk.Allow(tx, c, in.DryRun, m, append([]idiom.Ref{idiom.On("vpc", e.VPC)}, named(in.RouteTableIds, subnets, in.SecurityGroupIds)...)...); err != nil {
 			return err
 		}
 		have, err := all(tx, c, endpointTable, nil)
@@ -248,7 +248,7 @@ func (s *Service) ModifyVpcEndpoint(ctx context.Context, c *guard.Call, in *ec2a
 		added := subnetsOf(in.AddSubnetIds, in.SubnetConfigurations)
 		refs := named(slices.Concat(in.AddRouteTableIds, in.RemoveRouteTableIds), slices.Concat(added, in.RemoveSubnetIds),
 			slices.Concat(in.AddSecurityGroupIds, in.RemoveSecurityGroupIds))
-		if err := s.allow(tx, c, in.DryRun, nil, append([]ref{{"vpc-endpoint", *in.VpcEndpointId}}, refs...)...); err != nil {
+		if err := s.desk.Allow(tx, c, in.DryRun, nil, append([]idiom.Ref{idiom.On("vpc-endpoint", *in.VpcEndpointId)}, refs...)...); err != nil {
 			return err
 		}
 		have, err := all(tx, c, endpointTable, nil)

@@ -84,7 +84,7 @@ var gatewayFields = idiom.Fields[ec2api.InternetGateway]{
 func (s *Service) DescribeInternetGateways(ctx context.Context, c *guard.Call, in *ec2api.DescribeInternetGatewaysRequest) (*ec2api.DescribeInternetGatewaysResult, error) {
 	out := new(ec2api.DescribeInternetGatewaysResult)
 	return out, s.g.View(ctx, c, func(tx store.Tx) error {
-		if err := s.list(tx, c, in.DryRun); err != nil {
+		if err := s.desk.List(tx, c, in.DryRun); err != nil {
 			return err
 		}
 		gateways, err := s.gateways(tx, c)
@@ -113,7 +113,7 @@ func (s *Service) CreateInternetGateway(ctx context.Context, c *guard.Call, in *
 	g, tags := gatewayRecord{own: newOwn(c, "igw")}, specs["internet-gateway"]
 	out := new(ec2api.CreateInternetGatewayResult)
 	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
-		if err := s.allow(tx, c, in.DryRun, &made{kind: "internet-gateway", id: g.ID, tags: tags}); err != nil {
+		if err := s.desk.Allow(tx, c, in.DryRun, &idiom.Made{Kind: "internet-gateway", ID: g.ID, Tags: tags}); err != nil {
 			return err
 		}
 		have, err := s.gateways(tx, c)
@@ -133,8 +133,8 @@ func (s *Service) CreateInternetGateway(ctx context.Context, c *guard.Call, in *
 }
 
 // theGateway decides the call's action on an internet gateway and more, and finds it among all.
-func (s *Service) theGateway(tx store.Tx, c *guard.Call, dry *bool, id string, more ...ref) (gatewayRecord, []gatewayRecord, error) {
-	if err := s.allow(tx, c, dry, nil, append([]ref{{"internet-gateway", id}}, more...)...); err != nil {
+func (s *Service) theGateway(tx store.Tx, c *guard.Call, dry *bool, id string, more ...idiom.Ref) (gatewayRecord, []gatewayRecord, error) {
+	if err := s.desk.Allow(tx, c, dry, nil, append([]idiom.Ref{idiom.On("internet-gateway", id)}, more...)...); err != nil {
 		return gatewayRecord{}, nil, err
 	}
 	have, err := s.gateways(tx, c)
@@ -148,7 +148,7 @@ func (s *Service) theGateway(tx store.Tx, c *guard.Call, dry *bool, id string, m
 // AttachInternetGateway gives a VPC an internet gateway. Source: EC2 API Reference, AttachInternetGateway.
 func (s *Service) AttachInternetGateway(ctx context.Context, c *guard.Call, in *ec2api.AttachInternetGatewayRequest) error {
 	return s.g.Update(ctx, c, func(tx store.Tx) error {
-		g, have, err := s.theGateway(tx, c, in.DryRun, *in.InternetGatewayId, ref{"vpc", *in.VpcId})
+		g, have, err := s.theGateway(tx, c, in.DryRun, *in.InternetGatewayId, idiom.On("vpc", *in.VpcId))
 		if err != nil {
 			return err
 		}
@@ -167,7 +167,7 @@ func (s *Service) AttachInternetGateway(ctx context.Context, c *guard.Call, in *
 // Source: EC2 API Reference, DetachInternetGateway.
 func (s *Service) DetachInternetGateway(ctx context.Context, c *guard.Call, in *ec2api.DetachInternetGatewayRequest) error {
 	return s.g.Update(ctx, c, func(tx store.Tx) error {
-		g, _, err := s.theGateway(tx, c, in.DryRun, *in.InternetGatewayId, ref{"vpc", *in.VpcId})
+		g, _, err := s.theGateway(tx, c, in.DryRun, *in.InternetGatewayId, idiom.On("vpc", *in.VpcId))
 		if err != nil {
 			return err
 		}

@@ -25,7 +25,7 @@ func (s *Service) AssociateRouteTable(ctx context.Context, c *guard.Call, in *ec
 	j := join{ID: idiom.RandomID("rtbassoc"), Subnet: subnet, Gateway: gateway}
 	out := &ec2api.AssociateRouteTableResult{AssociationId: &j.ID, AssociationState: associated()}
 	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
-		t, have, err := s.theTable(tx, c, in.DryRun, *in.RouteTableId, some(ref{"subnet", subnet}, ref{"internet-gateway", gateway})...)
+		t, have, err := s.theTable(tx, c, in.DryRun, *in.RouteTableId, idiom.Some(idiom.On("subnet", subnet), idiom.On("internet-gateway", gateway))...)
 		if err != nil {
 			return err
 		}
@@ -75,11 +75,11 @@ func (s *Service) joined(tx store.Tx, c *guard.Call, id string) (t tableRecord, 
 }
 
 // refs are what a decision about an association is about: its route table, what the table has it with, and more.
-func (t *tableRecord) refs(at int, missing error, more ...ref) []ref {
+func (t *tableRecord) refs(at int, missing error, more ...idiom.Ref) []idiom.Ref {
 	if missing != nil {
-		return append([]ref{{"route-table", "*"}}, more...)
+		return append([]idiom.Ref{idiom.On("route-table", "*")}, more...)
 	}
-	return append(some(ref{"route-table", t.ID}, ref{"subnet", t.Joins[at].Subnet}, ref{"internet-gateway", t.Joins[at].Gateway}), more...)
+	return append(idiom.Some(idiom.On("route-table", t.ID), idiom.On("subnet", t.Joins[at].Subnet), idiom.On("internet-gateway", t.Joins[at].Gateway)), more...)
 }
 
 // ReplaceRouteTableAssociation has another route table take the place of one, as the main one of the VPC, too. The
@@ -92,7 +92,7 @@ func (s *Service) ReplaceRouteTableAssociation(ctx context.Context, c *guard.Cal
 		if err != nil {
 			return err
 		}
-		if err := s.allow(tx, c, in.DryRun, nil, from.refs(at, missing, ref{"route-table", *in.RouteTableId})...); err != nil {
+		if err := s.desk.Allow(tx, c, in.DryRun, nil, from.refs(at, missing, idiom.On("route-table", *in.RouteTableId))...); err != nil {
 			return err
 		}
 		if missing != nil {
@@ -131,7 +131,7 @@ func (s *Service) DisassociateRouteTable(ctx context.Context, c *guard.Call, in 
 		if err != nil {
 			return err
 		}
-		if err := s.allow(tx, c, in.DryRun, nil, t.refs(at, missing)...); err != nil {
+		if err := s.desk.Allow(tx, c, in.DryRun, nil, t.refs(at, missing)...); err != nil {
 			return err
 		}
 		if missing != nil {

@@ -115,7 +115,7 @@ var natFields = idiom.Fields[ec2api.NatGateway]{
 func (s *Service) DescribeNatGateways(ctx context.Context, c *guard.Call, in *ec2api.DescribeNatGatewaysRequest) (*ec2api.DescribeNatGatewaysResult, error) {
 	out := new(ec2api.DescribeNatGatewaysResult)
 	return out, s.g.View(ctx, c, func(tx store.Tx) error {
-		if err := s.list(tx, c, in.DryRun); err != nil {
+		if err := s.desk.List(tx, c, in.DryRun); err != nil {
 			return err
 		}
 		have, err := s.nats(tx, c)
@@ -170,7 +170,7 @@ func (s *Service) CreateNatGateway(ctx context.Context, c *guard.Call, in *ec2ap
 	out := new(ec2api.CreateNatGatewayResult)
 	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
 		n := fresh
-		err := s.allow(tx, c, in.DryRun, &made{kind: "natgateway", id: n.ID, tags: tags}, some(ref{"subnet", n.Subnet}, ref{"elastic-ip", n.Allocation})...)
+		err := s.desk.Allow(tx, c, in.DryRun, &idiom.Made{Kind: "natgateway", ID: n.ID, Tags: tags}, idiom.Some(idiom.On("subnet", n.Subnet), idiom.On("elastic-ip", n.Allocation))...)
 		if err != nil {
 			return err
 		}
@@ -245,7 +245,7 @@ func (s *Service) newNAT(tx store.Tx, c *guard.Call, n natRecord, have []natReco
 // Source: EC2 API Reference, DeleteNatGateway.
 func (s *Service) DeleteNatGateway(ctx context.Context, c *guard.Call, in *ec2api.DeleteNatGatewayRequest) (*ec2api.DeleteNatGatewayResult, error) {
 	return &ec2api.DeleteNatGatewayResult{NatGatewayId: in.NatGatewayId}, s.g.Update(ctx, c, func(tx store.Tx) error {
-		if err := s.allow(tx, c, in.DryRun, nil, ref{"natgateway", *in.NatGatewayId}); err != nil {
+		if err := s.desk.Allow(tx, c, in.DryRun, nil, idiom.On("natgateway", *in.NatGatewayId)); err != nil {
 			return err
 		}
 		have, err := s.nats(tx, c)

@@ -5,11 +5,9 @@ package vpc
 
 import (
 	"maps"
-	"slices"
 
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
-	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
@@ -62,10 +60,13 @@ type Networks interface {
 type Service struct {
 	g    *guard.Guard
 	nets Networks
+	desk idiom.Desk
 }
 
 // New makes a Service.
-func New(g *guard.Guard, nets Networks) *Service { return &Service{g, nets} }
+func New(g *guard.Guard, nets Networks) *Service {
+	return &Service{g, nets, idiom.Desk{Guard: g, Describe: nets.Describe, Kinds: touched}}
+}
 
 // Operations are the handlers.
 func (s *Service) Operations() map[string]guard.Handler {
@@ -151,80 +152,10 @@ func drop[T interface{ key() []string }](tx store.Tx, c *guard.Call, table store
 	return table.Delete(tx, rec.key()...)
 }
 
-// A ref is a resource that a request is about: kind and id.
-type ref struct{ kind, id string }
-
-// some leaves out what a request does not name.
-func some(refs ...ref) []ref {
-	return slices.DeleteFunc(refs, func(r ref) bool { return r.id == "" })
-}
-
 // touched are CloudFormation's names of resource types, by EC2's.
 var touched = map[string]string{
 	"internet-gateway": "AWS::EC2::InternetGateway", "route-table": "AWS::EC2::RouteTable", "network-acl": "AWS::EC2::NetworkAcl",
 	"natgateway": "AWS::EC2::NatGateway", "dhcp-options": "AWS::EC2::DHCPOptions", "vpc-endpoint": "AWS::EC2::VPCEndpoint",
-}
-
-// made is what a request makes: a resource of a kind, with tags. describe says more of it.
-type made struct {
-	kind, id string
-	tags     []idiom.Tag
-	describe func(*authz.Part)
-}
-
-// allow decides the call's action on all that the request makes and is about, and on tagging what it makes. Who may
-// learns what is missing.
-func (s *Service) allow(tx store.Tx, c *guard.Call, dry *bool, new *made, refs ...ref) error {
-	action := "ec2:" + c.Operation
-	var parts []authz.Part
-	if new != nil {
-		p := idiom.Part(c, action, new.kind+"/*", nil)
-		idiom.AddRequestTags(&p, new.tags)
-		if new.describe != nil {
-			new.describe(&p)
-		}
-		parts = append(parts, p)
-		c.Touch(arn.EC2(c.Region, c.Account(), new.kind+"/"+new.id), c.Account(), touched[new.kind])
-	}
-	var missing error
-	for _, r := range refs {
-		tags, err := idiom.TagsOf(tx, c.Region, c.Account(), r.id)
-		if err != nil {
-			return err
-		}
-		p := idiom.Part(c, action, r.kind+"/"+r.id, tags)
-		if err = nil; r.id != "*" {
-			err = s.nets.Describe(tx, c, r.kind, r.id, &p)
-		}
-		if err != nil && apierr.Code(err) == "" {
-			return err
-		}
-		if missing == nil {
-			missing = err
-		}
-		parts = append(parts, p)
-		if kind := touched[r.kind]; kind != "" && new == nil {
-			c.Touch(p.Resource.ARN, c.Account(), kind)
-		}
-	}
-	if new != nil && len(new.tags) > 0 {
-		parts = append(parts, idiom.CreateTagsPart(c, new.kind+"/*", new.tags, c.Operation))
-	}
-	if _, err := s.g.Authorize(tx, c, guard.Check{Parts: parts}); err != nil {
-		return err
-	}
-	if missing != nil {
-		return missing
-	}
-	return idiom.DryRun(dry)
-}
-
-// list runs fn in a snapshot after an action without resource has been decided.
-func (s *Service) list(tx store.Tx, c *guard.Call, dry *bool) error {
-	if _, err := s.g.Allow(tx, c, idiom.Part(c, "ec2:"+c.Operation, "*", nil)); err != nil {
-		return err
-	}
-	return idiom.DryRun(dry)
 }
 
 func (s *Service) vpc(tx store.Tx, c *guard.Call, id string) (VPC, error) {

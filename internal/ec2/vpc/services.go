@@ -47,7 +47,7 @@ func (s *Service) DescribePrefixLists(ctx context.Context, c *guard.Call, in *ec
 	out := new(ec2api.DescribePrefixListsResult)
 	id := func(p ec2api.PrefixList) string { return *p.PrefixListId }
 	return out, s.g.View(ctx, c, func(tx store.Tx) error {
-		if err := s.list(tx, c, in.DryRun); err != nil {
+		if err := s.desk.List(tx, c, in.DryRun); err != nil {
 			return err
 		}
 		var items []ec2api.PrefixList
@@ -109,7 +109,7 @@ var serviceFields = idiom.Fields[ec2api.ServiceDetail]{
 func (s *Service) DescribeVpcEndpointServices(ctx context.Context, c *guard.Call, in *ec2api.DescribeVpcEndpointServicesRequest) (*ec2api.DescribeVpcEndpointServicesResult, error) {
 	out := new(ec2api.DescribeVpcEndpointServicesResult)
 	return out, s.g.View(ctx, c, func(tx store.Tx) error {
-		if err := s.list(tx, c, in.DryRun); err != nil {
+		if err := s.desk.List(tx, c, in.DryRun); err != nil {
 			return err
 		}
 		subnets, err := s.nets.Subnets(tx, c)

@@ -204,7 +204,7 @@ func tableFields() idiom.Fields[ec2api.RouteTable] {
 func (s *Service) DescribeRouteTables(ctx context.Context, c *guard.Call, in *ec2api.DescribeRouteTablesRequest) (*ec2api.DescribeRouteTablesResult, error) {
 	out := new(ec2api.DescribeRouteTablesResult)
 	return out, s.g.View(ctx, c, func(tx store.Tx) error {
-		if err := s.list(tx, c, in.DryRun); err != nil {
+		if err := s.desk.List(tx, c, in.DryRun); err != nil {
 			return err
 		}
 		tables, err := s.tables(tx, c)
@@ -241,7 +241,7 @@ func (s *Service) CreateRouteTable(ctx context.Context, c *guard.Call, in *ec2ap
 	out := new(ec2api.CreateRouteTableResult)
 	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
 		t := fresh
-		if err := s.allow(tx, c, in.DryRun, &made{kind: "route-table", id: t.ID, tags: tags}, ref{"vpc", t.VPC}); err != nil {
+		if err := s.desk.Allow(tx, c, in.DryRun, &idiom.Made{Kind: "route-table", ID: t.ID, Tags: tags}, idiom.On("vpc", t.VPC)); err != nil {
 			return err
 		}
 		have, err := s.tables(tx, c)
@@ -284,8 +284,8 @@ func (s *Service) CreateRouteTable(ctx context.Context, c *guard.Call, in *ec2ap
 }
 
 // theTable decides the call's action on a route table and others, and finds it among all.
-func (s *Service) theTable(tx store.Tx, c *guard.Call, dry *bool, id string, more ...ref) (tableRecord, []tableRecord, error) {
-	if err := s.allow(tx, c, dry, nil, append([]ref{{"route-table", id}}, more...)...); err != nil {
+func (s *Service) theTable(tx store.Tx, c *guard.Call, dry *bool, id string, more ...idiom.Ref) (tableRecord, []tableRecord, error) {
+	if err := s.desk.Allow(tx, c, dry, nil, append([]idiom.Ref{idiom.On("route-table", id)}, more...)...); err != nil {
 		return tableRecord{}, nil, err
 	}
 	have, err := s.tables(tx, c)
