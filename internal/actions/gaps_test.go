@@ -100,6 +100,9 @@ var gaps = []gap{
 	{noFeature, "ec2:OutpostArn", `
 		ec2:CopySnapshot/snapshot ec2:CreateImage/snapshot ec2:CreateSnapshot/snapshot ec2:CreateSnapshots/snapshot
 		ec2:DeleteSnapshot/snapshot ec2:DescribeSnapshotAttribute/snapshot ec2:RegisterImage/snapshot`},
+	{noFeature, "ec2:CapacityReservationFleet", `
+		ec2:CancelCapacityReservation/capacity-reservation ec2:CreateCapacityReservation/capacity-reservation ec2:ModifyCapacityReservation/capacity-reservation`},
+	{noFeature, "ec2:OutpostArn", "ec2:CreateCapacityReservation/capacity-reservation"},
 	{noFeature, "ec2:BootModeOverride", "ec2:CreateImage/image"},
 	{noFeature, "ec2:SourceOutpostArn", `
 		ec2:CreateImage/snapshot ec2:CreateSnapshot/snapshot ec2:CreateSnapshots/snapshot ec2:DescribeSnapshotAttribute/snapshot

@@ -76,7 +76,7 @@ func driveSettled(c caller, instance string) {
 	c.do("ec2:ModifyInstanceMaintenanceOptions", in{"InstanceId": instance, "AutoRecovery": "disabled", "RebootMigration": "disabled"})
 	c.do("ec2:ModifyInstanceCreditSpecification", in{"InstanceCreditSpecifications": []in{{"InstanceId": instance, "CpuCredits": "standard"}}})
 	c.refused("ec2:ModifyInstancePlacement", "IncorrectInstanceState", in{"InstanceId": instance, "Tenancy": "dedicated"})
-	c.do("ec2:DescribeCapacityReservations", in{})
+	driveCapacity(c)
 	c.do("ec2:ModifyPrivateDnsNameOptions", in{"InstanceId": instance, "PrivateDnsHostnameType": "ip-name"})
 	c.refused("ec2:ModifyInstanceCapacityReservationAttributes", "IncorrectInstanceState", in{
 		"InstanceId": instance, "CapacityReservationSpecification": in{"CapacityReservationPreference": "none"},

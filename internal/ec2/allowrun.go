@@ -79,6 +79,9 @@ func (s *Service) allowRun(tx store.Tx, c *guard.Call, pl *launchPlan, j *job) e
 		g.describe(&p)
 		add(p, pl.template != nil)
 	}
+	if id := pl.options.ReservationTarget; id != "" {
+		add(s.part(c, action, "capacity-reservation/"+id, tags[id]), pl.template != nil)
+	}
 	for n, v := range j.State.Volumes() {
 		d := &pl.devices[n]
 		add(s.newVolumePart(c, action, d, v.Encrypted, pl.subnet, pl.tags["volume"]), d.template)
@@ -122,6 +125,9 @@ func (pl *launchPlan) uses() []string {
 	}
 	if pl.placement != nil {
 		ids = append(ids, pl.placement.ID)
+	}
+	if id := pl.options.ReservationTarget; id != "" {
+		ids = append(ids, id)
 	}
 	for _, d := range pl.devices {
 		if d.named {

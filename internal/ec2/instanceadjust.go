@@ -2,7 +2,6 @@ package ec2
 
 import (
 	"context"
-	"slices"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
@@ -13,7 +12,7 @@ import (
 )
 
 // adjust changes options of one instance that is not terminated; the decision is told of the attribute.
-func (s *Service) adjust(ctx context.Context, c *guard.Call, id *string, flag *bool, attribute, value string, change func(i *instanceRecord) error) error {
+func (s *Service) adjust(ctx context.Context, c *guard.Call, id *string, flag *bool, attribute, value string, change func(tx store.Tx, i *instanceRecord) error) error {
 	defer s.locks.lock(api.Val(id))()
 	return s.g.Update(ctx, c, func(tx store.Tx) error {
 		i, err := s.oneInstance(tx, c, id, flag, func(p *authz.Part) { setAttribute(p, attribute, value) })
@@ -23,32 +22,27 @@ func (s *Service) adjust(ctx context.Context, c *guard.Call, id *string, flag *b
 		if i.State == terminated || i.State == shuttingDown {
 			return apierr.Newf("IncorrectInstanceState", "The instance '%s' is terminated.", i.ID)
 		}
-		if err := change(&i); err != nil {
+		if err := change(tx, &i); err != nil {
 			return err
 		}
 		return putInstance(tx, i)
 	})
 }
 
-// ModifyInstanceCapacityReservationAttributes changes which capacity reservations a stopped instance may use: there
-// are none. Source: EC2 API Reference, ModifyInstanceCapacityReservationAttributes.
+// ModifyInstanceCapacityReservationAttributes changes which capacity reservations a stopped instance may use.
+// Source: EC2 API Reference, ModifyInstanceCapacityReservationAttributes.
 func (s *Service) ModifyInstanceCapacityReservationAttributes(ctx context.Context, c *guard.Call, in *ec2api.ModifyInstanceCapacityReservationAttributesRequest) (*ec2api.ModifyInstanceCapacityReservationAttributesResult, error) {
-	r := in.CapacityReservationSpecification
-	preference := api.Val(r.CapacityReservationPreference)
-	if r.CapacityReservationPreference != nil && !slices.Contains([]string{"open", "none", "capacity-reservations-only"}, preference) {
-		return nil, invalidValue("Value (%s) for parameter capacityReservationPreference is invalid.", preference)
+	var o instanceOptions
+	if err := o.reserve(in.CapacityReservationSpecification); err != nil {
+		return nil, err
 	}
 	out := &ec2api.ModifyInstanceCapacityReservationAttributesResult{Return: new(true)}
-	return out, s.adjust(ctx, c, in.InstanceId, in.DryRun, "CapacityReservationPreference", preference, func(i *instanceRecord) error {
-		switch t := r.CapacityReservationTarget; {
-		case t != nil:
-			return apierr.Newf("InvalidCapacityReservationId.NotFound", "The capacity reservation '%s' does not exist.",
-				api.Val(t.CapacityReservationId)+api.Val(t.CapacityReservationResourceGroupArn))
-		case i.State != stopped || i.Work != "":
+	return out, s.adjust(ctx, c, in.InstanceId, in.DryRun, "CapacityReservationPreference", o.Reservations, func(tx store.Tx, i *instanceRecord) error {
+		if i.State != stopped || i.Work != "" {
 			return apierr.Newf("IncorrectInstanceState", "The instance '%s' is not in the 'stopped' state.", i.ID)
 		}
-		i.Options.Reservations = preference
-		return nil
+		i.Options.Reservations, i.Options.ReservationTarget = o.Reservations, o.ReservationTarget
+		return s.capacity.Check(tx, c, i.use())
 	})
 }
 
@@ -60,7 +54,7 @@ func (s *Service) ModifyPrivateDnsNameOptions(ctx context.Context, c *guard.Call
 		return nil, invalidValue("Value (%s) for parameter privateDnsHostnameType is invalid.", kind)
 	}
 	out := &ec2api.ModifyPrivateDnsNameOptionsResult{Return: new(true)}
-	return out, s.adjust(ctx, c, in.InstanceId, in.DryRun, "PrivateDnsHostnameType", kind, func(i *instanceRecord) error {
+	return out, s.adjust(ctx, c, in.InstanceId, in.DryRun, "PrivateDnsHostnameType", kind, func(_ store.Tx, i *instanceRecord) error {
 		if kind != "" && (kind == hostByResource) != i.Options.ByResource && (i.State != stopped || i.Work != "") {
 			return apierr.Newf("IncorrectInstanceState", "The instance '%s' is not in the 'stopped' state.", i.ID)
 		}

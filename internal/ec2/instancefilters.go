@@ -146,8 +146,13 @@ func (s *Service) selectBy(tx store.Tx, c *guard.Call, known fields[*instanceRec
 			found = append(found, r.Value)
 		}
 	}
+	held, err := s.capacity.Held(tx, c)
+	if err != nil {
+		return nil, nil, err
+	}
 	var out []*instanceRecord
 	for n := range found {
+		found[n].reserved = held[found[n].ID]
 		if pass(&found[n], all[found[n].ID]) {
 			out = append(out, &found[n])
 		}

@@ -63,6 +63,10 @@ func partFields() fields[*instanceRecord] {
 		"capacity-reservation-specification.capacity-reservation-preference": text(func(w *ec2api.Instance) *string {
 			return w.CapacityReservationSpecification.CapacityReservationPreference
 		}),
+		"capacity-reservation-id": text(func(w *ec2api.Instance) *string { return w.CapacityReservationId }),
+		"capacity-reservation-specification.capacity-reservation-target.capacity-reservation-id": func(i *instanceRecord) []string {
+			return oneOf(i.Options.ReservationTarget)
+		},
 		"block-device-mapping.attach-time": of(func(w *ec2api.Instance) (out []string) {
 			for _, d := range w.BlockDeviceMappings {
 				out = append(out, timeText(d.Ebs.AttachTime)...)
@@ -73,9 +77,8 @@ func partFields() fields[*instanceRecord] {
 		"network-performance-options.bandwidth-weighting": fixed[*instanceRecord]("default"),
 	}
 	for _, name := range []string{
-		"affinity", "boot-mode", "capacity-reservation-id", "host-id", "ipv6-address", "kernel-id", "operator.principal", "outpost-arn",
+		"affinity", "boot-mode", "host-id", "ipv6-address", "kernel-id", "operator.principal", "outpost-arn",
 		"product-code", "product-code.type", "ramdisk-id", "requester-id", "tpm-support",
-		"capacity-reservation-specification.capacity-reservation-target.capacity-reservation-id",
 		"capacity-reservation-specification.capacity-reservation-target.capacity-reservation-resource-group-arn",
 	} {
 		out[name] = fixed[*instanceRecord]()

@@ -22,7 +22,6 @@ func (s *Service) placeOperations() map[string]guard.Handler {
 		"ModifyInstancePlacement":           guard.Handle(s.ModifyInstancePlacement),
 		"ModifyInstanceMaintenanceOptions":  guard.Handle(s.ModifyInstanceMaintenanceOptions),
 		"ModifyInstanceCreditSpecification": guard.Handle(s.ModifyInstanceCreditSpecification),
-		"DescribeCapacityReservations":      guard.Handle(s.DescribeCapacityReservations),
 	}
 }
 
@@ -226,35 +225,4 @@ func (s *Service) allowCredits(tx store.Tx, c *guard.Call, found []instanceRecor
 	}
 	_, err = s.g.Authorize(tx, c, guard.Check{Parts: parts})
 	return err
-}
-
-// reservationFields are the filters of DescribeCapacityReservations.
-// Source: EC2 API Reference, DescribeCapacityReservations, Filters.
-func reservationFields() fields[ec2api.CapacityReservation] {
-	out := fields[ec2api.CapacityReservation]{}
-	for _, name := range []string{
-		"instance-type", "owner-id", "instance-platform", "availability-zone", "availability-zone-id", "tenancy", "outpost-arn", "state",
-		"start-date", "end-date", "end-date-type", "instance-match-criteria", "placement-group-arn",
-	} {
-		out[name] = fixed[ec2api.CapacityReservation]()
-	}
-	return out
-}
-
-// DescribeCapacityReservations lists none: there are no capacity reservations here.
-// Source: EC2 API Reference, DescribeCapacityReservations.
-func (s *Service) DescribeCapacityReservations(ctx context.Context, c *guard.Call, in *ec2api.DescribeCapacityReservationsRequest) (*ec2api.DescribeCapacityReservationsResult, error) {
-	out := &ec2api.DescribeCapacityReservationsResult{}
-	return out, s.viewList(ctx, c, "ec2:"+c.Operation, in.DryRun, func(store.Tx) error {
-		if len(in.CapacityReservationIds) > 0 {
-			return apierr.Newf("InvalidCapacityReservationId.NotFound", "The capacity reservation '%s' does not exist.", in.CapacityReservationIds[0])
-		}
-		if _, err := reservationFields().Filter(in.Filters); err != nil {
-			return err
-		}
-		var err error
-		id := func(r ec2api.CapacityReservation) string { return *r.CapacityReservationId }
-		out.CapacityReservations, out.NextToken, err = paginate(c.Operation, []ec2api.CapacityReservation{}, id, limits{1, 1000}, in.MaxResults, in.NextToken)
-		return err
-	})
 }

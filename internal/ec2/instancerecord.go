@@ -96,6 +96,9 @@ type instanceRecord struct {
 	Face    *firstFace      `json:"face,omitempty"`
 	Faces   []faceRecord    `json:"faces,omitempty"`
 	Options instanceOptions `json:"options"`
+
+	// reserved is the Capacity Reservation that the instance runs in. It is worked out for answers, and not stored.
+	reserved string
 }
 
 // A reason is a StateReason.
@@ -143,9 +146,10 @@ type instanceOptions struct {
 	RebootMigration    string `json:"rebootMigration,omitempty"` // "": default
 	CoreCount          int32  `json:"coreCount,omitempty"`
 	ThreadsPerCore     int32  `json:"threadsPerCore,omitempty"`
-	Reservations       string `json:"reservations,omitempty"` // CapacityReservationPreference; "": open
-	ByResource         bool   `json:"byResource,omitempty"`   // named by its id, not by its address
-	ResourceA          bool   `json:"resourceA,omitempty"`    // A record of that name
+	Reservations       string `json:"reservations,omitempty"`      // CapacityReservationPreference; "": open
+	ReservationTarget  string `json:"reservationTarget,omitempty"` // id of the only Capacity Reservation that it may run in
+	ByResource         bool   `json:"byResource,omitempty"`        // named by its id, not by its address
+	ResourceA          bool   `json:"resourceA,omitempty"`         // A record of that name
 	ResourceAAAA       bool   `json:"resourceAAAA,omitempty"`
 }
 

@@ -1,7 +1,6 @@
 package ec2
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -63,10 +62,10 @@ func (i *instanceRecord) wire(tags map[string]string) ec2api.Instance {
 		RootDeviceName: &i.RootDevice, RootDeviceType: new("ebs"), PlatformDetails: &i.Platform, UsageOperation: new("RunInstances"),
 		UsageOperationUpdateTime: &i.Launched, SourceDestCheck: new(!o.NoSourceCheck),
 		InstanceLifecycle: api.Opt(i.lifecycle()), SpotInstanceRequestId: api.Opt(i.spotRequest()),
-		Placement: i.placement(), KeyName: api.Opt(o.Key),
+		Placement: i.placement(), KeyName: api.Opt(o.Key), CapacityReservationId: api.Opt(i.reserved),
 		Monitoring:                       &ec2api.Monitoring{State: new(map[bool]string{true: "enabled", false: "disabled"}[o.Monitoring])},
 		CpuOptions:                       &ec2api.CpuOptions{CoreCount: &o.CoreCount, ThreadsPerCore: &o.ThreadsPerCore, AmdSevSnp: api.Opt(o.SevSnp)},
-		CapacityReservationSpecification: &ec2api.CapacityReservationSpecificationResponse{CapacityReservationPreference: new(cmp.Or(o.Reservations, "open"))},
+		CapacityReservationSpecification: o.wantsReservations(),
 		HibernationOptions:               &ec2api.HibernationOptions{Configured: &o.Hibernation},
 		EnclaveOptions:                   &ec2api.EnclaveOptions{Enabled: &o.Enclave},
 		MaintenanceOptions:               &ec2api.InstanceMaintenanceOptions{AutoRecovery: new(o.recovery()), RebootMigration: new(o.migration())},

@@ -99,6 +99,9 @@ func (s *Service) StartInstances(ctx context.Context, c *guard.Call, in *ec2api.
 			return true, nil
 		},
 		apply: func(tx store.Tx, i *instanceRecord, volumes volumeReader) (*job, error) {
+			if err := s.capacity.Fit(tx, c, i.use(), 1); err != nil {
+				return nil, err
+			}
 			spec, err := i.spec(launch.StartInstances, volumes)
 			if err != nil {
 				return nil, err

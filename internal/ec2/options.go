@@ -80,10 +80,8 @@ func instanceOptionsOf(m *merged, own *settingRecord, img *imageRecord) (instanc
 		o.ResourceA, o.ResourceAAAA = api.Val(p.EnableResourceNameDnsARecord), api.Val(p.EnableResourceNameDnsAAAARecord)
 	}
 	if r := m.CapacityReservationSpecification; r != nil {
-		o.Reservations = api.Val(r.CapacityReservationPreference)
-		if t := r.CapacityReservationTarget; t != nil {
-			return o, apierr.Newf("InvalidCapacityReservationId.NotFound", "The capacity reservation '%s' does not exist.",
-				api.Val(t.CapacityReservationId)+api.Val(t.CapacityReservationResourceGroupArn))
+		if err := o.reserve(r); err != nil {
+			return o, err
 		}
 	}
 	if d := m.MetadataOptions; d != nil {

@@ -97,7 +97,11 @@ func (s *Service) plan(tx store.Tx, c *guard.Call, in *ec2api.RunInstancesReques
 	if pl.devices, err = s.devices(tx, c, pl.image, pl.mappings); err != nil {
 		return nil, err
 	}
-	return pl, instancetype.CheckVolumes(pl.kind.Name, len(pl.devices))
+	if err := instancetype.CheckVolumes(pl.kind.Name, len(pl.devices)); err != nil {
+		return nil, err
+	}
+	first := s.newInstance(c, pl, 0)
+	return pl, s.capacity.Check(tx, c, first.use())
 }
 
 // lookUpNames finds the key pair and the placement group that a launch names.

@@ -50,6 +50,9 @@ func (s *Service) run(ctx context.Context, c *guard.Call, in *ec2api.RunInstance
 			out, err = s.sameLaunch(tx, c, known.IDs)
 			return err
 		}
+		if err := s.fit(tx, c, pl); err != nil {
+			return err
+		}
 		made, err := s.draftAll(c, pl)
 		if err != nil {
 			return err
@@ -61,6 +64,9 @@ func (s *Service) run(ctx context.Context, c *guard.Call, in *ec2api.RunInstance
 			return err
 		}
 		if err := s.rememberLaunch(tx, c, pl, made); err != nil {
+			return err
+		}
+		if err := s.findReserved(tx, c, made); err != nil {
 			return err
 		}
 		out, jobs = launched(c, made)
@@ -250,6 +256,9 @@ func (s *Service) newVolume(c *guard.Call, d *newDevice, pl *launchPlan) volumeR
 
 // putLaunches stores instances of a request, with their tags, jobs and Spot requests.
 func (s *Service) putLaunches(tx store.Tx, c *guard.Call, pl *launchPlan, in *ec2api.RunInstancesRequest, made []draftLaunch) error {
+	if err := s.capacity.Fit(tx, c, made[0].instance.use(), len(made)); err != nil {
+		return err
+	}
 	if err := s.putSpots(tx, pl, in, made); err != nil {
 		return err
 	}

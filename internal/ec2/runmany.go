@@ -45,8 +45,10 @@ func (s *Service) runMany(ctx context.Context, c *guard.Call, in *ec2api.RunInst
 		if pl, err = s.decideRun(tx, c, in, spot, direct); err != nil {
 			return err
 		}
-		known, again, err = s.knownLaunch(tx, c, pl)
-		return err
+		if known, again, err = s.knownLaunch(tx, c, pl); err != nil || again {
+			return err
+		}
+		return s.fit(tx, c, pl)
 	})
 	if err != nil {
 		return nil, err
@@ -120,6 +122,9 @@ func (s *Service) fillBatch(ctx context.Context, c *guard.Call, pl *launchPlan, 
 		jobs []*job
 	)
 	err := s.g.Update(ctx, c, func(tx store.Tx) error {
+		if err := s.findReserved(tx, c, made); err != nil {
+			return err
+		}
 		out, jobs = launched(c, made)
 		return batchTable.Delete(tx, key...)
 	})

@@ -18,6 +18,7 @@ import (
 	"github.com/kagimori/kagimori/internal/blockdev"
 	"github.com/kagimori/kagimori/internal/clock"
 	"github.com/kagimori/kagimori/internal/directory"
+	"github.com/kagimori/kagimori/internal/ec2/capacity"
 	"github.com/kagimori/kagimori/internal/ec2/instancetype"
 	"github.com/kagimori/kagimori/internal/ec2/template"
 	"github.com/kagimori/kagimori/internal/ec2/vpc"
@@ -135,9 +136,10 @@ type Service struct {
 	stamp    []byte // what is in all jobs that it wrote
 	post     post
 
-	life  lifetime
-	nets  *vpc.Service
-	locks *locks // by instance
+	life     lifetime
+	nets     *vpc.Service
+	capacity *capacity.Service
+	locks    *locks // by instance
 	// fleetLocks are by fleet. Who holds one may take those of instances.
 	fleetLocks *locks
 	tokenLocks *locks        // by client token of RunInstances. Who holds one may take those of instances.
@@ -179,7 +181,7 @@ func New(cfg Config) *Service {
 		}}
 	}
 	s.tokenLocks, s.lanes = newLocks(), make(chan struct{}, maxDriven)
-	s.nets = vpc.New(cfg.Guard, networks{s})
+	s.nets, s.capacity = vpc.New(cfg.Guard, networks{s}), capacity.New(cfg.Guard, machinery{s})
 	s.progress = newProgressBook()
 	s.storage, s.atOnce = newStorage(), cmp.Or(cfg.AtOnce, defaultAtOnce)
 	s.stopWait = cmp.Or(cfg.StopWait, defaultStopWait)
@@ -194,7 +196,7 @@ func (s *Service) Operations() map[string]guard.Handler {
 		s.networkOperations(), zone.New(s.g).Operations(), instancetype.New(s.g).Operations(), s.imageOperations(), template.New(s.g).Operations(), s.settingOperations(), s.tagOperations(),
 		s.instanceOperations(), s.volumeOperations(), s.rootTaskOperations(), s.keyPairOperations(), s.securityGroupOperations(), s.vpcOperations(),
 		s.elasticOperations(), s.placementOperations(), s.profileOperations(), s.settingsOfInstances(), s.spotOperations(), s.fleetOperations(),
-		s.spotFleetOperations(), s.stateOfImages(), s.placeOperations(), s.nets.Operations(), s.faceOperations(),
+		s.spotFleetOperations(), s.stateOfImages(), s.placeOperations(), s.nets.Operations(), s.faceOperations(), s.capacity.Operations(),
 	} {
 		maps.Copy(ops, part)
 	}

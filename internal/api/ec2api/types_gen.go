@@ -355,6 +355,17 @@ type BlockPublicAccessStates struct {
 	InternetGatewayBlockMode *string `aws:"internetGatewayBlockMode,q=InternetGatewayBlockMode,c=BlockPublicAccessMode"`
 }
 
+// CancelCapacityReservationRequest is a shape of the model.
+type CancelCapacityReservationRequest struct {
+	CapacityReservationId *string `aws:"CapacityReservationId,req"`
+	DryRun                *bool   `aws:"DryRun"`
+}
+
+// CancelCapacityReservationResult is a shape of the model.
+type CancelCapacityReservationResult struct {
+	Return *bool `aws:"return,q=Return"`
+}
+
 // CancelSpotFleetRequestsError is a shape of the model.
 type CancelSpotFleetRequestsError struct {
 	Code    *string `aws:"code,q=Code,c=CancelBatchErrorCode"`
@@ -456,6 +467,12 @@ type CapacityReservation struct {
 type CapacityReservationCommitmentInfo struct {
 	CommittedInstanceCount *int32     `aws:"committedInstanceCount,q=CommittedInstanceCount"`
 	CommitmentEndDate      *time.Time `aws:"commitmentEndDate,q=CommitmentEndDate"`
+}
+
+// CapacityReservationGroup is a shape of the model.
+type CapacityReservationGroup struct {
+	GroupArn *string `aws:"groupArn,q=GroupArn"`
+	OwnerId  *string `aws:"ownerId,q=OwnerId"`
 }
 
 // CapacityReservationOptions is a shape of the model.
@@ -617,6 +634,34 @@ type CpuPerformanceFactor struct {
 // CpuPerformanceFactorRequest is a shape of the model.
 type CpuPerformanceFactorRequest struct {
 	References []PerformanceFactorReferenceRequest `aws:"Reference"`
+}
+
+// CreateCapacityReservationRequest is a shape of the model.
+type CreateCapacityReservationRequest struct {
+	ClientToken           *string            `aws:"ClientToken"`
+	InstanceType          *string            `aws:"InstanceType,req"`
+	InstancePlatform      *string            `aws:"InstancePlatform,req,c=CapacityReservationInstancePlatform"`
+	AvailabilityZone      *string            `aws:"AvailabilityZone"`
+	AvailabilityZoneId    *string            `aws:"AvailabilityZoneId"`
+	Tenancy               *string            `aws:"Tenancy,c=CapacityReservationTenancy"`
+	InstanceCount         *int32             `aws:"InstanceCount,req"`
+	EbsOptimized          *bool              `aws:"EbsOptimized"`
+	EphemeralStorage      *bool              `aws:"EphemeralStorage"`
+	EndDate               *time.Time         `aws:"EndDate"`
+	EndDateType           *string            `aws:"EndDateType,c=EndDateType"`
+	InstanceMatchCriteria *string            `aws:"InstanceMatchCriteria,c=InstanceMatchCriteria"`
+	TagSpecifications     []TagSpecification `aws:"TagSpecifications"`
+	DryRun                *bool              `aws:"DryRun"`
+	OutpostArn            *string            `aws:"OutpostArn,c=OutpostArn"`
+	PlacementGroupArn     *string            `aws:"PlacementGroupArn,c=PlacementGroupArn"`
+	StartDate             *time.Time         `aws:"StartDate"`
+	CommitmentDuration    *int64             `aws:"CommitmentDuration,c=CapacityReservationCommitmentDuration"`
+	DeliveryPreference    *string            `aws:"DeliveryPreference,c=CapacityReservationDeliveryPreference"`
+}
+
+// CreateCapacityReservationResult is a shape of the model.
+type CreateCapacityReservationResult struct {
+	CapacityReservation *CapacityReservation `aws:"capacityReservation,q=CapacityReservation"`
 }
 
 // CreateDefaultSubnetRequest is a shape of the model.
@@ -2814,6 +2859,28 @@ type FpgaInfo struct {
 	TotalFpgaMemoryInMiB *int32           `aws:"totalFpgaMemoryInMiB,q=TotalFpgaMemoryInMiB"`
 }
 
+// GetCapacityReservationUsageRequest is a shape of the model.
+type GetCapacityReservationUsageRequest struct {
+	CapacityReservationId *string `aws:"CapacityReservationId,req"`
+	NextToken             *string `aws:"NextToken"`
+	MaxResults            *int32  `aws:"MaxResults,c=GetCapacityReservationUsageRequestMaxResults"`
+	DryRun                *bool   `aws:"DryRun"`
+}
+
+// GetCapacityReservationUsageResult is a shape of the model.
+type GetCapacityReservationUsageResult struct {
+	NextToken                       *string                          `aws:"nextToken,q=NextToken"`
+	CapacityReservationId           *string                          `aws:"capacityReservationId,q=CapacityReservationId"`
+	InstanceType                    *string                          `aws:"instanceType,q=InstanceType"`
+	TotalInstanceCount              *int32                           `aws:"totalInstanceCount,q=TotalInstanceCount"`
+	AvailableInstanceCount          *int32                           `aws:"availableInstanceCount,q=AvailableInstanceCount"`
+	State                           *string                          `aws:"state,q=State,c=CapacityReservationState"`
+	InstanceUsages                  []InstanceUsage                  `aws:"instanceUsageSet,q=InstanceUsageSet"`
+	Interruptible                   *bool                            `aws:"interruptible,q=Interruptible"`
+	InterruptibleCapacityAllocation *InterruptibleCapacityAllocation `aws:"interruptibleCapacityAllocation,q=InterruptibleCapacityAllocation"`
+	InterruptionInfo                *InterruptionInfo                `aws:"interruptionInfo,q=InterruptionInfo"`
+}
+
 // GetConsoleOutputRequest is a shape of the model.
 type GetConsoleOutputRequest struct {
 	InstanceId *string `aws:"InstanceId,req"`
@@ -2858,6 +2925,20 @@ type GetEbsEncryptionByDefaultRequest struct {
 type GetEbsEncryptionByDefaultResult struct {
 	EbsEncryptionByDefault *bool   `aws:"ebsEncryptionByDefault,q=EbsEncryptionByDefault"`
 	SseType                *string `aws:"sseType,q=SseType,c=SSEType"`
+}
+
+// GetGroupsForCapacityReservationRequest is a shape of the model.
+type GetGroupsForCapacityReservationRequest struct {
+	CapacityReservationId *string `aws:"CapacityReservationId,req"`
+	NextToken             *string `aws:"NextToken"`
+	MaxResults            *int32  `aws:"MaxResults,c=GetGroupsForCapacityReservationRequestMaxResults"`
+	DryRun                *bool   `aws:"DryRun"`
+}
+
+// GetGroupsForCapacityReservationResult is a shape of the model.
+type GetGroupsForCapacityReservationResult struct {
+	NextToken                 *string                    `aws:"nextToken,q=NextToken"`
+	CapacityReservationGroups []CapacityReservationGroup `aws:"capacityReservationGroupSet,q=CapacityReservationGroupSet"`
 }
 
 // GetImageBlockPublicAccessStateRequest is a shape of the model.
@@ -3667,6 +3748,12 @@ type InstanceTypeOffering struct {
 	Location     *string `aws:"location,q=Location"`
 }
 
+// InstanceUsage is a shape of the model.
+type InstanceUsage struct {
+	AccountId         *string `aws:"accountId,q=AccountId"`
+	UsedInstanceCount *int32  `aws:"usedInstanceCount,q=UsedInstanceCount"`
+}
+
 // InternetGateway is a shape of the model.
 type InternetGateway struct {
 	Attachments       []InternetGatewayAttachment `aws:"attachmentSet,q=AttachmentSet"`
@@ -4321,6 +4408,23 @@ type MemoryMiB struct {
 type MemoryMiBRequest struct {
 	Min *int32 `aws:"Min,req"`
 	Max *int32 `aws:"Max"`
+}
+
+// ModifyCapacityReservationRequest is a shape of the model.
+type ModifyCapacityReservationRequest struct {
+	CapacityReservationId *string    `aws:"CapacityReservationId,req"`
+	InstanceCount         *int32     `aws:"InstanceCount"`
+	EndDate               *time.Time `aws:"EndDate"`
+	EndDateType           *string    `aws:"EndDateType,c=EndDateType"`
+	Accept                *bool      `aws:"Accept"`
+	DryRun                *bool      `aws:"DryRun"`
+	AdditionalInfo        *string    `aws:"AdditionalInfo"`
+	InstanceMatchCriteria *string    `aws:"InstanceMatchCriteria,c=InstanceMatchCriteria"`
+}
+
+// ModifyCapacityReservationResult is a shape of the model.
+type ModifyCapacityReservationResult struct {
+	Return *bool `aws:"return,q=Return"`
 }
 
 // ModifyDefaultCreditSpecificationRequest is a shape of the model.

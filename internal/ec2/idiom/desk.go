@@ -11,10 +11,19 @@ import (
 )
 
 // A Ref is a resource that a request is about.
-type Ref struct{ Kind, ID string }
+type Ref struct {
+	Kind, ID string
+	tell     func(*authz.Part)
+}
 
 // On is a Ref.
-func On(kind, id string) Ref { return Ref{kind, id} }
+func On(kind, id string) Ref { return Ref{Kind: kind, ID: id} }
+
+// Telling is the Ref with what the decision is told besides: what the request changes of the resource.
+func (r Ref) Telling(tell func(*authz.Part)) Ref {
+	r.tell = tell
+	return r
+}
 
 // Some leaves out what a request does not name.
 func Some(refs ...Ref) []Ref {
@@ -78,6 +87,9 @@ func (d Desk) Decide(tx store.Tx, c *guard.Call, new *Made, refs ...Ref) (missin
 		}
 		if missing[n] != nil && apierr.Code(missing[n]) == "" {
 			return nil, missing[n]
+		}
+		if r.tell != nil {
+			r.tell(&p)
 		}
 		parts = append(parts, p)
 		if kind, own := d.Kinds[r.Kind]; own && new == nil {
