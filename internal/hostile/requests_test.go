@@ -167,6 +167,12 @@ func special(in any, known map[string]string) {
 		*r = ec2api.AssignPrivateIpAddressesRequest{NetworkInterfaceId: new("eni-00000000"), SecondaryPrivateIpAddressCount: new(int32(1))}
 	case *ec2api.UnassignPrivateIpAddressesRequest:
 		*r = ec2api.UnassignPrivateIpAddressesRequest{NetworkInterfaceId: new("eni-00000000"), PrivateIpAddresses: []string{"10.0.0.9"}}
+	case *ec2api.CreateCapacityReservationRequest:
+		*r = ec2api.CreateCapacityReservationRequest{
+			InstanceType: new("m5.large"), InstancePlatform: new("Linux/UNIX"), AvailabilityZone: new(testkit.Region + "a"), InstanceCount: new(int32(1)),
+		}
+	case *ec2api.ModifyCapacityReservationRequest:
+		*r = ec2api.ModifyCapacityReservationRequest{CapacityReservationId: new("cr-00000000"), InstanceCount: new(int32(1))}
 	case *ec2api.CreateDhcpOptionsRequest:
 		r.DhcpConfigurations = []ec2api.NewDhcpConfiguration{{Key: new("domain-name"), Values: []string{"example.com"}}}
 	case *ec2api.ReplaceNetworkAclEntryRequest:
