@@ -52,7 +52,8 @@ func (m machinery) Describe(tx store.Tx, c *guard.Call, kind, id string, p *auth
 func (i *instanceRecord) use() *capacity.Use {
 	o := &i.Options
 	u := &capacity.Use{
-		ID: i.ID, Type: i.Type, Platform: i.Platform, Zone: i.Zone, Tenancy: o.Tenancy, Spot: o.Spot, Launched: i.Launched,
+		Host: o.DedicatedHost,
+		ID:   i.ID, Type: i.Type, Platform: i.Platform, Zone: i.Zone, Tenancy: o.Tenancy, Spot: o.Spot, Launched: i.Launched,
 		Want: capacity.Want{Preference: o.Reservations, Target: o.ReservationTarget},
 	}
 	if o.Placement != "" {

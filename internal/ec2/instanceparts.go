@@ -63,6 +63,8 @@ func partFields() fields[*instanceRecord] {
 		"capacity-reservation-specification.capacity-reservation-preference": text(func(w *ec2api.Instance) *string {
 			return w.CapacityReservationSpecification.CapacityReservationPreference
 		}),
+		"affinity":                text(func(w *ec2api.Instance) *string { return w.Placement.Affinity }),
+		"host-id":                 text(func(w *ec2api.Instance) *string { return w.Placement.HostId }),
 		"capacity-reservation-id": text(func(w *ec2api.Instance) *string { return w.CapacityReservationId }),
 		"capacity-reservation-specification.capacity-reservation-target.capacity-reservation-id": func(i *instanceRecord) []string {
 			return oneOf(i.Options.ReservationTarget)
@@ -77,7 +79,7 @@ func partFields() fields[*instanceRecord] {
 		"network-performance-options.bandwidth-weighting": fixed[*instanceRecord]("default"),
 	}
 	for _, name := range []string{
-		"affinity", "boot-mode", "host-id", "ipv6-address", "kernel-id", "operator.principal", "outpost-arn",
+		"boot-mode", "ipv6-address", "kernel-id", "operator.principal", "outpost-arn",
 		"product-code", "product-code.type", "ramdisk-id", "requester-id", "tpm-support",
 		"capacity-reservation-specification.capacity-reservation-target.capacity-reservation-resource-group-arn",
 	} {

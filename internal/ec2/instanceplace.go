@@ -25,9 +25,9 @@ func (s *Service) placeOperations() map[string]guard.Handler {
 	}
 }
 
-// ModifyInstancePlacement changes tenancy, placement group and partition of a stopped instance. An empty name
-// takes it out of its group. There are no dedicated hosts.
-// Source: EC2 API Reference, ModifyInstancePlacement.
+// ModifyInstancePlacement changes tenancy, Dedicated Host, placement group and partition of a stopped instance. An
+// empty name takes it out of its group. Source: EC2 API Reference, ModifyInstancePlacement; EC2 User Guide, "Modify
+// Amazon EC2 Dedicated Host instance tenancy and affinity".
 func (s *Service) ModifyInstancePlacement(ctx context.Context, c *guard.Call, in *ec2api.ModifyInstancePlacementRequest) (*ec2api.ModifyInstancePlacementResult, error) {
 	tenancy, group := api.Val(in.Tenancy), in.GroupName != nil || in.GroupId != nil
 	switch {
@@ -35,15 +35,13 @@ func (s *Service) ModifyInstancePlacement(ctx context.Context, c *guard.Call, in
 		return nil, apierr.New("MissingParameter", "At least one of affinity, host ID, tenancy and placement group must be specified")
 	case tenancy != "" && !slices.Contains([]string{"default", "dedicated", "host"}, tenancy):
 		return nil, invalidValue("Value (%s) for parameter tenancy is invalid. Valid values: default, dedicated, host.", tenancy)
-	case api.Val(in.HostId) != "":
-		return nil, apierr.Newf("InvalidHostID.NotFound", "The host ID '%s' does not exist", *in.HostId)
-	case tenancy == "host" || api.Val(in.HostResourceGroupArn) != "" || api.Val(in.Affinity) == "host":
-		return nil, apierr.New("UnsupportedOperation", "This server does not support dedicated hosts.")
 	}
 	defer s.locks.lock(api.Val(in.InstanceId))()
 	return &ec2api.ModifyInstancePlacementResult{Return: new(true)}, s.g.Update(ctx, c, func(tx store.Tx) error {
 		i, err := s.oneInstance(tx, c, in.InstanceId, nil, func(p *authz.Part) {
 			setAttribute(p, "Tenancy", tenancy)
+			setAttribute(p, "Affinity", api.Val(in.Affinity))
+			setAttribute(p, "HostId", api.Val(in.HostId))
 			setAttribute(p, "GroupName", api.Val(in.GroupName))
 		})
 		if err != nil {
@@ -52,29 +50,36 @@ func (s *Service) ModifyInstancePlacement(ctx context.Context, c *guard.Call, in
 		if i.State != stopped {
 			return apierr.Newf("IncorrectInstanceState", "The instance '%s' is not in the 'stopped' state.", i.ID)
 		}
-		o := &i.Options
-		if tenancy != "" {
-			o.Tenancy = tenancy
+		if err := s.rehost(tx, c, &i, in); err != nil {
+			return err
 		}
-		switch {
-		case group:
-			g, err := s.placementFor(tx, c, &ec2api.Placement{GroupName: in.GroupName, GroupId: in.GroupId, PartitionNumber: in.PartitionNumber})
-			if err != nil {
-				return err
-			}
-			o.place(g, api.Val(in.PartitionNumber))
-		case in.PartitionNumber != nil:
-			g, err := s.placementFor(tx, c, &ec2api.Placement{GroupName: &o.Placement, PartitionNumber: in.PartitionNumber})
-			if err != nil {
-				return err
-			}
-			if g == nil || g.Partitions == 0 {
-				return apierr.New("InvalidParameterCombination", "A partition number needs a partition placement group.")
-			}
-			o.place(g, *in.PartitionNumber)
+		if err := s.regroup(tx, c, &i.Options, in); err != nil {
+			return err
 		}
 		return putInstance(tx, i)
 	})
+}
+
+// regroup is what a request changes of an instance's placement group.
+func (s *Service) regroup(tx store.Tx, c *guard.Call, o *instanceOptions, in *ec2api.ModifyInstancePlacementRequest) error {
+	switch {
+	case in.GroupName != nil || in.GroupId != nil:
+		g, err := s.placementFor(tx, c, &ec2api.Placement{GroupName: in.GroupName, GroupId: in.GroupId, PartitionNumber: in.PartitionNumber})
+		if err != nil {
+			return err
+		}
+		o.place(g, api.Val(in.PartitionNumber))
+	case in.PartitionNumber != nil:
+		g, err := s.placementFor(tx, c, &ec2api.Placement{GroupName: &o.Placement, PartitionNumber: in.PartitionNumber})
+		if err != nil {
+			return err
+		}
+		if g == nil || g.Partitions == 0 {
+			return apierr.New("InvalidParameterCombination", "A partition number needs a partition placement group.")
+		}
+		o.place(g, *in.PartitionNumber)
+	}
+	return nil
 }
 
 // place puts an instance into a placement group, or into none.

@@ -133,6 +133,8 @@ type instanceOptions struct {
 	Key                string `json:"key,omitempty"`       // name of the key pair
 	Placement          string `json:"placement,omitempty"` // name of the placement group
 	PlacementID        string `json:"placementId,omitempty"`
+	DedicatedHost      string `json:"dedicatedHost,omitempty"` // where one of the tenancy host runs, or ran
+	Affinity           string `json:"affinity,omitempty"`      // host: it starts on that one only
 	Partition          int32  `json:"partition,omitempty"`
 	Hibernation        bool   `json:"hibernation,omitempty"`
 	Enclave            bool   `json:"enclave,omitempty"`

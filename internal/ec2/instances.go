@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -108,6 +109,12 @@ func (i *instanceRecord) placement() *ec2api.Placement {
 	}
 	if o.Partition > 0 {
 		p.PartitionNumber = &o.Partition
+	}
+	if o.Tenancy == hostTenancy {
+		p.Affinity = new(cmp.Or(o.Affinity, affinityDefault))
+		if o.Affinity == affinityHost || i.State != stopped && !i.gone() {
+			p.HostId = api.Opt(o.DedicatedHost)
+		}
 	}
 	return p
 }

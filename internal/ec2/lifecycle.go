@@ -102,6 +102,9 @@ func (s *Service) StartInstances(ctx context.Context, c *guard.Call, in *ec2api.
 			if err := s.capacity.Fit(tx, c, i.use(), 1); err != nil {
 				return nil, err
 			}
+			if err := s.seat(tx, c, i); err != nil {
+				return nil, err
+			}
 			spec, err := i.spec(launch.StartInstances, volumes)
 			if err != nil {
 				return nil, err

@@ -39,6 +39,9 @@ func instanceOptionsOf(m *merged, own *settingRecord, img *imageRecord) (instanc
 	}
 	if m.Placement != nil {
 		o.Tenancy = or(m.Placement.Tenancy, o.Tenancy)
+		if err := o.dedicate(m.Placement); err != nil {
+			return o, err
+		}
 	}
 	o.Key = api.Val(m.KeyName)
 	if e := m.EnclaveOptions; e != nil {

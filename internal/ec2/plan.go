@@ -101,6 +101,9 @@ func (s *Service) plan(tx store.Tx, c *guard.Call, in *ec2api.RunInstancesReques
 		return nil, err
 	}
 	first := s.newInstance(c, pl, 0)
+	if err := s.suits(tx, c, &first); err != nil {
+		return nil, err
+	}
 	return pl, s.capacity.Check(tx, c, first.use())
 }
 
@@ -167,12 +170,6 @@ func (m *merged) unsupported() error {
 		return no("licenses and accelerators")
 	case api.Val(m.KernelId) != "" || api.Val(m.RamdiskId) != "":
 		return no("kernels and RAM disks")
-	}
-	if p := m.Placement; p != nil {
-		switch {
-		case api.Val(p.HostId) != "" || api.Val(p.Tenancy) == "host":
-			return no("dedicated hosts")
-		}
 	}
 	return nil
 }

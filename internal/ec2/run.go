@@ -259,6 +259,9 @@ func (s *Service) putLaunches(tx store.Tx, c *guard.Call, pl *launchPlan, in *ec
 	if err := s.capacity.Fit(tx, c, made[0].instance.use(), len(made)); err != nil {
 		return err
 	}
+	if err := s.seatAll(tx, c, made); err != nil {
+		return err
+	}
 	if err := s.putSpots(tx, pl, in, made); err != nil {
 		return err
 	}

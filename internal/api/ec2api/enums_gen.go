@@ -48,6 +48,13 @@ const (
 	AffinityDefault = "default"
 	AffinityHost    = "host"
 
+	AllocationStateAvailable                = "available"
+	AllocationStateUnderAssessment          = "under-assessment"
+	AllocationStatePermanentFailure         = "permanent-failure"
+	AllocationStateReleased                 = "released"
+	AllocationStateReleasedPermanentFailure = "released-permanent-failure"
+	AllocationStatePending                  = "pending"
+
 	AllocationStrategyLowestPrice                  = "lowestPrice"
 	AllocationStrategyDiversified                  = "diversified"
 	AllocationStrategyCapacityOptimized            = "capacityOptimized"
@@ -56,6 +63,9 @@ const (
 
 	AllocationTypeUsed   = "used"
 	AllocationTypeFuture = "future"
+
+	AllowsMultipleInstanceTypesOn  = "on"
+	AllowsMultipleInstanceTypesOff = "off"
 
 	AmdSevSnpSpecificationEnabled  = "enabled"
 	AmdSevSnpSpecificationDisabled = "disabled"
@@ -79,6 +89,9 @@ const (
 	AttachmentStatusAttached  = "attached"
 	AttachmentStatusDetaching = "detaching"
 	AttachmentStatusDetached  = "detached"
+
+	AutoPlacementOn  = "on"
+	AutoPlacementOff = "off"
 
 	AutoProvisionZonesStateEnabled  = "enabled"
 	AutoProvisionZonesStateDisabled = "disabled"
@@ -316,6 +329,12 @@ const (
 
 	FlexibleEnaQueuesSupportUnsupported = "unsupported"
 	FlexibleEnaQueuesSupportSupported   = "supported"
+
+	HostMaintenanceOn  = "on"
+	HostMaintenanceOff = "off"
+
+	HostRecoveryOn  = "on"
+	HostRecoveryOff = "off"
 
 	HostTenancyDefault   = "default"
 	HostTenancyDedicated = "dedicated"

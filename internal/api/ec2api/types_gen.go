@@ -100,6 +100,27 @@ type AllocateAddressResult struct {
 	PublicIp              *string `aws:"publicIp,q=PublicIp"`
 }
 
+// AllocateHostsRequest is a shape of the model.
+type AllocateHostsRequest struct {
+	InstanceFamily     *string            `aws:"InstanceFamily"`
+	TagSpecifications  []TagSpecification `aws:"TagSpecification"`
+	HostRecovery       *string            `aws:"HostRecovery,c=HostRecovery"`
+	OutpostArn         *string            `aws:"OutpostArn"`
+	HostMaintenance    *string            `aws:"HostMaintenance,c=HostMaintenance"`
+	AssetIds           []string           `aws:"AssetId"`
+	AvailabilityZoneId *string            `aws:"AvailabilityZoneId"`
+	AutoPlacement      *string            `aws:"autoPlacement,q=AutoPlacement,c=AutoPlacement"`
+	ClientToken        *string            `aws:"clientToken,q=ClientToken"`
+	InstanceType       *string            `aws:"instanceType,q=InstanceType"`
+	Quantity           *int32             `aws:"quantity,q=Quantity"`
+	AvailabilityZone   *string            `aws:"availabilityZone,q=AvailabilityZone"`
+}
+
+// AllocateHostsResult is a shape of the model.
+type AllocateHostsResult struct {
+	HostIds []string `aws:"hostIdSet,q=HostIdSet"`
+}
+
 // ApplicationStatusSummary is a shape of the model.
 type ApplicationStatusSummary struct {
 	Status        *string    `aws:"status,q=Status,c=SummaryStatus"`
@@ -310,6 +331,12 @@ type AvailabilityZoneMessage struct {
 // AvailabilityZoneSubGeography is a shape of the model.
 type AvailabilityZoneSubGeography struct {
 	Name *string `aws:"name,q=Name"`
+}
+
+// AvailableCapacity is a shape of the model.
+type AvailableCapacity struct {
+	AvailableInstanceCapacity []InstanceCapacity `aws:"availableInstanceCapacity,q=AvailableInstanceCapacity"`
+	AvailableVCpus            *int32             `aws:"availableVCpus,q=AvailableVCpus"`
 }
 
 // BaselineEbsBandwidthMbps is a shape of the model.
@@ -1525,6 +1552,20 @@ type DescribeFleetsRequest struct {
 type DescribeFleetsResult struct {
 	NextToken *string     `aws:"nextToken,q=NextToken"`
 	Fleets    []FleetData `aws:"fleetSet,q=FleetSet"`
+}
+
+// DescribeHostsRequest is a shape of the model.
+type DescribeHostsRequest struct {
+	HostIds    []string `aws:"hostId,q=HostId"`
+	NextToken  *string  `aws:"nextToken,q=NextToken"`
+	MaxResults *int32   `aws:"maxResults,q=MaxResults"`
+	Filter     []Filter `aws:"filter,q=Filter,item=Filter"`
+}
+
+// DescribeHostsResult is a shape of the model.
+type DescribeHostsResult struct {
+	Hosts     []Host  `aws:"hostSet,q=HostSet"`
+	NextToken *string `aws:"nextToken,q=NextToken"`
 }
 
 // DescribeIamInstanceProfileAssociationsRequest is a shape of the model.
@@ -3097,6 +3138,46 @@ type HistoryRecord struct {
 	Timestamp        *time.Time        `aws:"timestamp,q=Timestamp"`
 }
 
+// Host is a shape of the model.
+type Host struct {
+	AutoPlacement                      *string            `aws:"autoPlacement,q=AutoPlacement,c=AutoPlacement"`
+	AvailabilityZone                   *string            `aws:"availabilityZone,q=AvailabilityZone"`
+	AvailableCapacity                  *AvailableCapacity `aws:"availableCapacity,q=AvailableCapacity"`
+	ClientToken                        *string            `aws:"clientToken,q=ClientToken"`
+	HostId                             *string            `aws:"hostId,q=HostId"`
+	HostProperties                     *HostProperties    `aws:"hostProperties,q=HostProperties"`
+	HostReservationId                  *string            `aws:"hostReservationId,q=HostReservationId"`
+	Instances                          []HostInstance     `aws:"instances,q=Instances"`
+	State                              *string            `aws:"state,q=State,c=AllocationState"`
+	AllocationTime                     *time.Time         `aws:"allocationTime,q=AllocationTime"`
+	ReleaseTime                        *time.Time         `aws:"releaseTime,q=ReleaseTime"`
+	Tags                               []Tag              `aws:"tagSet,q=TagSet"`
+	HostRecovery                       *string            `aws:"hostRecovery,q=HostRecovery,c=HostRecovery"`
+	AllowsMultipleInstanceTypes        *string            `aws:"allowsMultipleInstanceTypes,q=AllowsMultipleInstanceTypes,c=AllowsMultipleInstanceTypes"`
+	OwnerId                            *string            `aws:"ownerId,q=OwnerId"`
+	AvailabilityZoneId                 *string            `aws:"availabilityZoneId,q=AvailabilityZoneId"`
+	MemberOfServiceLinkedResourceGroup *bool              `aws:"memberOfServiceLinkedResourceGroup,q=MemberOfServiceLinkedResourceGroup"`
+	OutpostArn                         *string            `aws:"outpostArn,q=OutpostArn"`
+	HostMaintenance                    *string            `aws:"hostMaintenance,q=HostMaintenance,c=HostMaintenance"`
+	AssetId                            *string            `aws:"assetId,q=AssetId"`
+}
+
+// HostInstance is a shape of the model.
+type HostInstance struct {
+	InstanceId   *string `aws:"instanceId,q=InstanceId"`
+	InstanceType *string `aws:"instanceType,q=InstanceType"`
+	OwnerId      *string `aws:"ownerId,q=OwnerId"`
+}
+
+// HostProperties is a shape of the model.
+type HostProperties struct {
+	Cores          *int32  `aws:"cores,q=Cores"`
+	InstanceType   *string `aws:"instanceType,q=InstanceType"`
+	InstanceFamily *string `aws:"instanceFamily,q=InstanceFamily"`
+	Sockets        *int32  `aws:"sockets,q=Sockets"`
+	TotalVCpus     *int32  `aws:"totalVCpus,q=TotalVCpus"`
+}
+
 // IamInstanceProfile is a shape of the model.
 type IamInstanceProfile struct {
 	Arn *string `aws:"arn,q=Arn"`
@@ -3345,6 +3426,13 @@ type InstanceBlockDeviceMappingSpecification struct {
 	Ebs         *EbsInstanceBlockDeviceSpecification `aws:"ebs,q=Ebs"`
 	VirtualName *string                              `aws:"virtualName,q=VirtualName"`
 	NoDevice    *string                              `aws:"noDevice,q=NoDevice"`
+}
+
+// InstanceCapacity is a shape of the model.
+type InstanceCapacity struct {
+	AvailableCapacity *int32  `aws:"availableCapacity,q=AvailableCapacity"`
+	InstanceType      *string `aws:"instanceType,q=InstanceType"`
+	TotalCapacity     *int32  `aws:"totalCapacity,q=TotalCapacity"`
 }
 
 // InstanceCreditSpecification is a shape of the model.
@@ -4465,6 +4553,22 @@ type ModifyFleetResult struct {
 	Return *bool `aws:"return,q=Return"`
 }
 
+// ModifyHostsRequest is a shape of the model.
+type ModifyHostsRequest struct {
+	HostRecovery    *string  `aws:"HostRecovery,c=HostRecovery"`
+	InstanceType    *string  `aws:"InstanceType"`
+	InstanceFamily  *string  `aws:"InstanceFamily"`
+	HostMaintenance *string  `aws:"HostMaintenance,c=HostMaintenance"`
+	HostIds         []string `aws:"hostId,q=HostId,req"`
+	AutoPlacement   *string  `aws:"autoPlacement,q=AutoPlacement,c=AutoPlacement"`
+}
+
+// ModifyHostsResult is a shape of the model.
+type ModifyHostsResult struct {
+	Successful   []string           `aws:"successful,q=Successful"`
+	Unsuccessful []UnsuccessfulItem `aws:"unsuccessful,q=Unsuccessful"`
+}
+
 // ModifyImageAttributeRequest is a shape of the model.
 type ModifyImageAttributeRequest struct {
 	Attribute              *string                        `aws:"Attribute"`
@@ -5249,6 +5353,17 @@ type ReleaseAddressRequest struct {
 	PublicIp           *string `aws:"PublicIp"`
 	NetworkBorderGroup *string `aws:"NetworkBorderGroup"`
 	DryRun             *bool   `aws:"dryRun,q=DryRun"`
+}
+
+// ReleaseHostsRequest is a shape of the model.
+type ReleaseHostsRequest struct {
+	HostIds []string `aws:"hostId,q=HostId,req"`
+}
+
+// ReleaseHostsResult is a shape of the model.
+type ReleaseHostsResult struct {
+	Successful   []string           `aws:"successful,q=Successful"`
+	Unsuccessful []UnsuccessfulItem `aws:"unsuccessful,q=Unsuccessful"`
 }
 
 // ReplaceIamInstanceProfileAssociationRequest is a shape of the model.

@@ -5,6 +5,7 @@
 package capacity
 
 import (
+	"maps"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/apierr"
@@ -22,8 +23,7 @@ type Use struct {
 	Spot                              bool
 	Launched                          time.Time
 	Want                              Want
-	Host                              string // the Dedicated Host that it is on, or was
-	Affine                            bool   // it starts on that one only
+	Host                              string // the Dedicated Host that it is on, if its tenancy is host
 }
 
 // A Want is which Capacity Reservations an instance asks for.
@@ -52,12 +52,16 @@ type Service struct {
 // New makes a Service.
 func New(g *guard.Guard, instances Instances) *Service {
 	return &Service{g, instances, idiom.Desk{Guard: g, Describe: instances.Describe, Kinds: map[string]string{
-		reservationKind: "AWS::EC2::CapacityReservation",
+		reservationKind: "AWS::EC2::CapacityReservation", hostKind: "AWS::EC2::Host",
 	}}}
 }
 
 // Operations are the handlers.
-func (s *Service) Operations() map[string]guard.Handler { return s.reservationOperations() }
+func (s *Service) Operations() map[string]guard.Handler {
+	ops := s.reservationOperations()
+	maps.Copy(ops, s.hostOperations())
+	return ops
+}
 
 // Describe puts the condition keys of what this package has into a part; ok is false for other kinds. It fails if there
 // is none with the id. Source: Service Authorization Reference, "Condition keys for Amazon EC2".
@@ -65,6 +69,12 @@ func (s *Service) Describe(tx store.Tx, c *guard.Call, kind, id string, p *authz
 	switch kind {
 	case reservationKind:
 		_, err = s.reservation(tx, c, id)
+		return true, err
+	case hostKind:
+		h, err := s.dedicated(tx, c, id)
+		if err == nil {
+			h.describe(p)
+		}
 		return true, err
 	}
 	return false, nil

@@ -213,7 +213,7 @@ var idKinds = map[string]string{
 	"sgr": "security-group-rule", "key": "key-pair", "pg": "placement-group", "eipalloc": "elastic-ip",
 	"replacevol": "replace-root-volume-task", "acl": "network-acl", "igw": "internet-gateway",
 	"nat": "natgateway", "dopt": "dhcp-options", "vpce": "vpc-endpoint",
-	"cr": "capacity-reservation",
+	"cr": "capacity-reservation", "h": "dedicated-host",
 }
 
 // KindOf tells the type of a resource from its id.
