@@ -40,3 +40,33 @@ func TestACapacityReservation(t *testing.T) {
 	}
 	must(c.ec2.CancelCapacityReservation(ctx, &ec2.CancelCapacityReservationInput{CapacityReservationId: id}))(t)
 }
+
+// TestADedicatedHost is allocated, used, changed and released.
+func TestADedicatedHost(t *testing.T) {
+	c, ctx := admin(t), t.Context()
+	id := must(c.ec2.AllocateHosts(ctx, &ec2.AllocateHostsInput{
+		InstanceFamily: new("m5"), AvailabilityZone: new(c.region + "a"), Quantity: new(int32(1)), AutoPlacement: ec2types.AutoPlacementOff,
+	}))(t).HostIds[0]
+	launch := &ec2.RunInstancesInput{
+		ImageId: new(c.plainImage(t)), InstanceType: ec2types.InstanceTypeM5Large, MinCount: new(int32(1)), MaxCount: new(int32(1)),
+		Placement: &ec2types.Placement{Tenancy: ec2types.TenancyHost},
+	}
+	refused(c.ec2.RunInstances(ctx, launch))(t, "InsufficientCapacityOnHost")
+	must(c.ec2.ModifyHosts(ctx, &ec2.ModifyHostsInput{HostIds: []string{id}, AutoPlacement: ec2types.AutoPlacementOn}))(t)
+	i := must(c.ec2.RunInstances(ctx, launch))(t).Instances[0]
+	if i.Placement.HostId == nil || *i.Placement.HostId != id {
+		t.Errorf("placement %+v", i.Placement)
+	}
+	hosts := must(c.ec2.DescribeHosts(ctx, &ec2.DescribeHostsInput{HostIds: []string{id}}))(t).Hosts
+	if len(hosts) != 1 || len(hosts[0].Instances) != 1 || *hosts[0].AvailableCapacity.AvailableVCpus != 94 || *hosts[0].HostProperties.TotalVCpus != 96 {
+		t.Errorf("hosts %+v", hosts)
+	}
+	if out := must(c.ec2.ReleaseHosts(ctx, &ec2.ReleaseHostsInput{HostIds: []string{id}}))(t); len(out.Unsuccessful) != 1 || *out.Unsuccessful[0].Error.Code != "Client.InvalidHost.Occupied" {
+		t.Errorf("released %+v", out)
+	}
+	must(c.ec2.TerminateInstances(ctx, &ec2.TerminateInstancesInput{InstanceIds: []string{*i.InstanceId}}))(t)
+	c.awaitInstance(t, *i.InstanceId, ec2types.InstanceStateNameTerminated)
+	if out := must(c.ec2.ReleaseHosts(ctx, &ec2.ReleaseHostsInput{HostIds: []string{id}}))(t); len(out.Successful) != 1 {
+		t.Errorf("released %+v", out)
+	}
+}

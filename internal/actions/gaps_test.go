@@ -131,6 +131,7 @@ var gaps = []gap{
 	{noCopy, "ec2:ParentVolume", `
 		ec2:AttachVolume/volume ec2:CreateSnapshot/volume ec2:CreateTags/volume ec2:DeleteVolume/volume
 		ec2:DescribeVolumeAttribute/volume ec2:DetachVolume/volume`},
+	{noFeature, "ec2:Quantity", "ec2:CreateTags/dedicated-host"},
 	{notYet, "ec2:DhcpOptionsID", "ec2:CreateDhcpOptions/dhcp-options"},
 	{notYet, "ec2:InternetGatewayID", "ec2:CreateInternetGateway/internet-gateway"},
 	{notYet, "ec2:NetworkInterfaceID", "ec2:CreateNetworkInterface/network-interface"},

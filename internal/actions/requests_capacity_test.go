@@ -26,4 +26,11 @@ func driveCapacity(c caller) {
 	c.do("ec2:GetCapacityReservationUsage", in{"CapacityReservationId": id})
 	c.do("ec2:GetGroupsForCapacityReservation", in{"CapacityReservationId": id})
 	c.do("ec2:CancelCapacityReservation", in{"CapacityReservationId": id})
+	host := c.do("ec2:AllocateHosts", in{
+		"InstanceType": "m5.large", "AvailabilityZone": testkit.Region + "a", "Quantity": 1, "TagSpecifications": specifications("dedicated-host"),
+	}).str("HostIds.0")
+	retag(c, host)
+	c.do("ec2:DescribeHosts", in{})
+	c.do("ec2:ModifyHosts", in{"HostIds": host, "AutoPlacement": "on"})
+	c.do("ec2:ReleaseHosts", in{"HostIds": host})
 }

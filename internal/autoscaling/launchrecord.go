@@ -27,11 +27,13 @@ type launchRecord struct {
 	Tags     []tagRecord   `json:",omitempty"`
 	// Placement is the placement group.
 	Placement string `json:",omitempty"`
+	// Reservations is the group's CapacityReservationSpecification.
+	Reservations *autoscalingapi.CapacityReservationSpecification `json:",omitempty"`
 }
 
 // plainLaunch is a launch of a group without a mixed instances policy.
 func (g *groupRecord) plainLaunch(config *configRecord) launchRecord {
-	l := launchRecord{Template: g.Template, Config: config, Protect: g.Protect, Placement: g.Placement}
+	l := launchRecord{Template: g.Template, Config: config, Protect: g.Protect, Placement: g.Placement, Reservations: g.Reservations}
 	for _, t := range g.Tags {
 		if t.Propagate {
 			l.Tags = append(l.Tags, t)
@@ -76,9 +78,30 @@ func (l *launchRecord) request(group, token, subnet string) *ec2api.RunInstances
 	}
 	if l.Spot {
 		in.InstanceMarketOptions = spotMarket(l.MaxPrice)
+	} else if l.bid() == "" {
+		in.CapacityReservationSpecification = reserved(l.Reservations)
 	}
 	placed(in, l.Placement)
 	return in
+}
+
+// reserved is what a group's specification means to a launch: none, or nothing else than reservations, the only one that
+// it names if it names one. Anything else is what EC2 does by itself: open reservations first.
+// Source: Auto Scaling User Guide, "Use Capacity Reservations to reserve capacity in specific Availability Zones".
+func reserved(r *autoscalingapi.CapacityReservationSpecification) *ec2api.CapacityReservationSpecification {
+	if r == nil {
+		return nil
+	}
+	switch api.Val(r.CapacityReservationPreference) {
+	case autoscalingapi.CapacityReservationPreferenceNone:
+		return &ec2api.CapacityReservationSpecification{CapacityReservationPreference: new(ec2api.CapacityReservationPreferenceNone)}
+	case autoscalingapi.CapacityReservationPreferenceCapacityReservationsOnly:
+		if t := r.CapacityReservationTarget; t != nil && len(t.CapacityReservationIds) == 1 {
+			return &ec2api.CapacityReservationSpecification{CapacityReservationTarget: &ec2api.CapacityReservationTarget{CapacityReservationId: &t.CapacityReservationIds[0]}}
+		}
+		return &ec2api.CapacityReservationSpecification{CapacityReservationPreference: new(ec2api.CapacityReservationPreferenceCapacityReservationsOnly)}
+	}
+	return nil
 }
 
 func spotMarket(price string) *ec2api.InstanceMarketOptionsRequest {

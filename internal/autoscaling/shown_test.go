@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/guard/guardtest"
 )
 
@@ -49,6 +50,32 @@ func TestWhatGroupsShow(t *testing.T) {
 	w.must("UpdateAutoScalingGroup", update(&autoscalingapi.CapacityReservationSpecification{CapacityReservationPreference: new("none")}))
 	if r := w.group("h").CapacityReservationSpecification; *r.CapacityReservationPreference != "none" || r.CapacityReservationTarget != nil {
 		t.Errorf("reservations %s", jsonOf(t, r))
+	}
+}
+
+// TestGroupsLaunchIntoReservations that they ask for; what a group prefers only is what EC2 does by itself.
+func TestGroupsLaunchIntoReservations(t *testing.T) {
+	const id = "cr-0123456789abcdef0"
+	named := &autoscalingapi.CapacityReservationTarget{CapacityReservationIds: []string{id}}
+	for _, tt := range []struct {
+		preference string
+		target     *autoscalingapi.CapacityReservationTarget
+		want       *ec2api.CapacityReservationSpecification
+	}{
+		{"default", nil, nil},
+		{"capacity-reservations-first", named, nil},
+		{"none", nil, &ec2api.CapacityReservationSpecification{CapacityReservationPreference: new("none")}},
+		{"capacity-reservations-only", nil, &ec2api.CapacityReservationSpecification{CapacityReservationPreference: new("capacity-reservations-only")}},
+		{"capacity-reservations-only", named, &ec2api.CapacityReservationSpecification{CapacityReservationTarget: &ec2api.CapacityReservationTarget{CapacityReservationId: new(id)}}},
+	} {
+		w := newWorld(t)
+		in := request("g", 1)
+		in.CapacityReservationSpecification = &autoscalingapi.CapacityReservationSpecification{CapacityReservationPreference: &tt.preference, CapacityReservationTarget: tt.target}
+		w.must("CreateAutoScalingGroup", in)
+		w.Advance(time.Minute)
+		if diff := cmp.Diff(tt.want, w.ec2.requests[0].CapacityReservationSpecification); diff != "" {
+			t.Errorf("%s: %s", tt.preference, diff)
+		}
 	}
 }
 

@@ -100,5 +100,8 @@ func (s *Service) rehost(tx store.Tx, c *guard.Call, i *instanceRecord, in *ec2a
 	if err := o.dedicate(p); err != nil {
 		return err
 	}
+	if api.Val(in.HostId) == "" {
+		return nil
+	}
 	return s.suits(tx, c, i)
 }

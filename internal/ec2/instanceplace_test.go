@@ -44,7 +44,7 @@ func TestAStoppedInstanceMovesBetweenPlacementGroups(t *testing.T) {
 		{ec2api.ModifyInstancePlacementRequest{PartitionNumber: new(int32(1))}, "InvalidParameterCombination"},
 		{ec2api.ModifyInstancePlacementRequest{GroupName: new("apart"), PartitionNumber: new(int32(4))}, "InvalidParameterValue"},
 		{ec2api.ModifyInstancePlacementRequest{Tenancy: new("own")}, "InvalidParameterValue"},
-		{ec2api.ModifyInstancePlacementRequest{Tenancy: new("host")}, "UnsupportedOperation"},
+		{ec2api.ModifyInstancePlacementRequest{Affinity: new("host")}, "InvalidParameterCombination"},
 		{ec2api.ModifyInstancePlacementRequest{HostId: new("h-0123456789abcdef0")}, "InvalidHostID.NotFound"},
 	} {
 		h.refuse(me, change(tt.in), tt.code, "*")

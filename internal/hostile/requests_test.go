@@ -173,6 +173,10 @@ func special(in any, known map[string]string) {
 		}
 	case *ec2api.ModifyCapacityReservationRequest:
 		*r = ec2api.ModifyCapacityReservationRequest{CapacityReservationId: new("cr-00000000"), InstanceCount: new(int32(1))}
+	case *ec2api.AllocateHostsRequest:
+		*r = ec2api.AllocateHostsRequest{InstanceFamily: new("m5"), AvailabilityZone: new(testkit.Region + "a"), Quantity: new(int32(1))}
+	case *ec2api.ModifyHostsRequest:
+		*r = ec2api.ModifyHostsRequest{HostIds: []string{"h-00000000"}, AutoPlacement: new("on")}
 	case *ec2api.CreateDhcpOptionsRequest:
 		r.DhcpConfigurations = []ec2api.NewDhcpConfiguration{{Key: new("domain-name"), Values: []string{"example.com"}}}
 	case *ec2api.ReplaceNetworkAclEntryRequest:

@@ -3,6 +3,7 @@ package capacity
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -170,11 +171,14 @@ func (s *Service) each(ctx context.Context, c *guard.Call, ids []string, tell fu
 			if err == nil {
 				err = change(&h, h.on(uses))
 			}
-			switch code := apierr.Code(err); {
-			case err != nil && code == "":
-				return err
-			case err != nil:
-				failed = append(failed, ec2api.UnsuccessfulItem{ResourceId: &id, Error: &ec2api.UnsuccessfulItemError{Code: new("Client." + code), Message: new(err.Error())}})
+			if err != nil {
+				refused, ok := errors.AsType[*apierr.Error](err)
+				if !ok {
+					return err
+				}
+				failed = append(failed, ec2api.UnsuccessfulItem{
+					ResourceId: &id, Error: &ec2api.UnsuccessfulItemError{Code: new("Client." + refused.Code), Message: &refused.Message},
+				})
 				continue
 			}
 			if err := hostTable.Put(tx, h, h.key()...); err != nil {

@@ -106,11 +106,10 @@ func sweep[T any](tx store.Tx, c *guard.Call, table store.Table[T], ended func(*
 	return nil
 }
 
-// setAttribute tells a decision of an attribute that a request changes.
+// setAttribute tells a decision of an attribute, if a request changes it.
 func setAttribute(p *authz.Part, attribute, value string) {
 	if value != "" {
-		p.Context.Set("ec2:attribute", attribute)
-		p.Context.Set("ec2:attribute/"+attribute, value)
+		idiom.SetAttribute(p, attribute, value)
 	}
 }
 
