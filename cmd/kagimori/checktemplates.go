@@ -30,7 +30,7 @@ func (f *checkFlags) sources(io stdio, files []string) []source {
 	var templates []cfn.File
 	at := -1
 	for _, file := range files {
-		data, err := readScenario(io, file)
+		data, err := readText(io, file, maxInput)
 		if info, statErr := os.Stat(file); statErr == nil && info.IsDir() {
 			file = filepath.Join(file, "manifest.json")
 			if data, err = os.ReadFile(file); errors.Is(err, fs.ErrNotExist) {

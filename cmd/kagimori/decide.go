@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -77,6 +80,9 @@ func (f *decideFlags) run(io stdio, files []string) error {
 			return failed(err)
 		}
 	}
+	if total.Cases+total.Errors == 0 {
+		return failed(errors.New("there is no case"))
+	}
 	return failed(verdict(total))
 }
 
@@ -117,6 +123,7 @@ func (f *decideFlags) file(io stdio, cases *casefile.Builder, name string) (case
 		defer file.Close() // only read
 		in, shown, dir = file, name, filepath.Dir(name)
 	}
+	in = plainReader(in)
 	cases = cases.Files(func(name string) ([]byte, error) {
 		if !filepath.IsAbs(name) {
 			name = filepath.Join(dir, name)
@@ -136,6 +143,27 @@ func (f *decideFlags) stream(in io.Reader, io stdio, cases *casefile.Builder, sh
 		Error: func(line int, err error) { fmt.Fprintf(io.err, "%s:%d: %v\n", shown, line, err) },
 	})
 }
+
+// plainReader reads what plainText makes of a text, line by line as it comes unless it is in UTF-16.
+func plainReader(r io.Reader) io.Reader {
+	in := bufio.NewReader(r)
+	mark, _ := in.Peek(2) // a shorter text has no mark
+	switch string(mark) {
+	case "\xef\xbb":
+		if mark, _ = in.Peek(3); len(plainText(mark)) == 0 {
+			_, _ = in.Discard(len(mark)) // was peeked
+		}
+	case "\xff\xfe", "\xfe\xff":
+		text, err := io.ReadAll(in)
+		return io.MultiReader(bytes.NewReader(plainText(text)), failingReader{err})
+	}
+	return in
+}
+
+// A failingReader is a reader at its end, or at an error.
+type failingReader struct{ err error }
+
+func (f failingReader) Read([]byte) (int, error) { return 0, cmp.Or(f.err, io.EOF) }
 
 // verdict is the error of a run in which not all was well.
 func verdict(c casefile.Counts) error {

@@ -103,7 +103,7 @@ func (f *impactFlags) change(io stdio) (impact.Change, error) {
 	}
 	ch.Kind = kinds[0]
 	if f.policy != "" {
-		data, err := readScenario(io, f.policy)
+		data, err := readText(io, f.policy, maxInput)
 		if err != nil {
 			return ch, err
 		}

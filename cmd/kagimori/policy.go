@@ -1,8 +1,8 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -28,9 +28,6 @@ func newPolicy(io stdio) *cobra.Command {
 		Use: "policy", Short: "Find mistakes in policy documents, edit and compare them",
 		Long:    "policy works on IAM policy documents: identity-based policies, key policies, trust policies and those of\norganizations. It needs no server.",
 		Example: "  kagimori policy lint --type key policy.json\n  kagimori policy fmt --write policy.json\n  kagimori policy add-autoscaling --write key-policy.json",
-		Args:    cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
-			return errors.New("a command is missing: lint, fmt, diff, for-launch, view, or one that edits")
-		},
 	}
 	cmd.AddCommand(newPolicyLint(io), newPolicyFmt(io), newPolicyDiff(io), newPolicyForLaunch(io), newPolicyView(io))
 	for _, e := range editors() {
@@ -163,32 +160,53 @@ func (f *lintFlags) writer() (func(io.Writer, []lint.Result) error, error) {
 	return nil, fmt.Errorf("--format %q is not text, json or sarif", f.format)
 }
 
-// maxDocument is the longest file that is read.
-const maxDocument = 16 << 20
+// maxDocument is the longest policy that is read, maxInput the longest file of another kind: plans of
+// Terraform are long.
+const (
+	maxDocument = 16 << 20
+	maxInput    = 2 << 30
+)
 
 // readDocument reads a file, or standard input if it is called "-".
 func readDocument(std stdio, name string) ([]byte, error) {
+	src, err := readText(std, name, maxDocument)
+	switch {
+	case err != nil:
+	case len(bytes.TrimSpace(src)) == 0:
+		err = fmt.Errorf("%s is empty", shown(name))
+	case isAnswer(src):
+		err = fmt.Errorf("%s is an answer of AWS with a policy in it: give the policy alone (aws kms get-key-policy --query Policy --output text ...)", shown(name))
+	}
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	return src, nil
+}
+
+// readText is a file, or standard input if it is called "-", without what Windows begins it with.
+func readText(std stdio, name string, most int64) ([]byte, error) {
 	in := std.in
 	if name != "-" {
 		file, err := os.Open(name)
 		if err != nil {
 			return nil, err
 		}
-		defer file.Close()
+		defer file.Close() // only read
 		in = file
 	}
-	src, err := io.ReadAll(io.LimitReader(in, maxDocument+1))
-	if err == nil && len(src) > maxDocument {
-		err = errors.New("it is too large to be a policy")
+	src, err := io.ReadAll(io.LimitReader(in, most+1))
+	if err == nil && int64(len(src)) > most {
+		err = fmt.Errorf("it is longer than %d bytes", most)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", shown(name), err)
 	}
-	if src = plainText(src); isAnswer(src) {
-		return nil, fmt.Errorf("%s is an answer of AWS with a policy in it: give the policy alone (aws kms get-key-policy --query Policy --output text ...)", shown(name))
-	}
-	return src, nil
+	return plainText(src), nil
 }
+
+// unreadable is the error of a document that cannot be read, which no other command line helps
+// against.
+func unreadable(err error) error { return exit{exitUsage, err, false} }
 
 // isAnswer reports whether a document is what GetKeyPolicy answers.
 func isAnswer(src []byte) bool {

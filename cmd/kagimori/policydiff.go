@@ -149,7 +149,7 @@ func (f *diffFlags) compare(io stdio, before, after string) (*differences, error
 
 // launches are those of a file that end otherwise under the new policy.
 func (f *diffFlags) launches(io stdio, name string, before, after *policy.Document) ([]launchChange, error) {
-	data, err := readScenario(io, name)
+	data, err := readText(io, name, maxInput)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -198,9 +199,13 @@ func (e editor) run(f *editFlags, io stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	after, err := e.edit(f, before, args[1:])
-	if err != nil {
-		return errors.New(strings.TrimPrefix(err.Error(), "keyview: "))
+	after, cause := e.edit(f, before, args[1:])
+	if cause != nil {
+		err := errors.New(strings.TrimPrefix(cause.Error(), "keyview: "))
+		if errors.Is(cause, keyview.ErrNoAdministrators) {
+			return failed(fmt.Errorf("%s: %w", shown(name), err))
+		}
+		return err
 	}
 	var notes []string
 	if e.more != nil {
@@ -237,9 +242,12 @@ func (e editor) run(f *editFlags, io stdio, args []string) error {
 func parseKeyPolicy(name string, src []byte) (*keyview.Policy, error) {
 	p, err := keyview.Parse(src)
 	if e, ok := errors.AsType[*policy.SyntaxError](err); ok {
-		return nil, fmt.Errorf("%s:%d:%d: %s", shown(name), e.Line, e.Column, e.Reason)
+		return nil, unreadable(fmt.Errorf("%s:%d:%d: %s", shown(name), e.Line, e.Column, e.Reason))
 	}
-	return p, err
+	if err != nil {
+		return nil, unreadable(fmt.Errorf("%s: %w", shown(name), err))
+	}
+	return p, nil
 }
 
 func (f *editFlags) usageFlag(cmd *cobra.Command) {
@@ -365,14 +373,21 @@ func writeView(io stdio, p *keyview.Policy, format string) error {
 		}
 		return err
 	}
+	_, err := io.out.Write([]byte(viewText(p, v)))
+	return err
+}
+
+// viewText is a view for people.
+func viewText(p *keyview.Policy, v keyview.View) string {
 	var b strings.Builder
 	list := func(title string, names []string) {
+		if len(names) == 0 {
+			fmt.Fprintf(&b, "%s: none\n", strings.TrimSuffix(strings.TrimSuffix(title, ", who may delete the key"), ", who may not delete the key"))
+			return
+		}
 		fmt.Fprintf(&b, "%s:\n", title)
 		for _, n := range names {
-			fmt.Fprintf(&b, "  %s\n", n)
-		}
-		if len(names) == 0 {
-			fmt.Fprintf(&b, "  none\n")
+			fmt.Fprintf(&b, "  %s%s\n", n, remark(v, n))
 		}
 	}
 	title := "Key administrators, who may not delete the key"
@@ -386,8 +401,27 @@ func writeView(io stdio, p *keyview.Policy, format string) error {
 		fmt.Fprintln(&b, "IAM policies of the account can allow more.")
 	}
 	for _, i := range v.Other {
-		fmt.Fprintf(&b, "Statement %d is none of the console's.\n", i+1)
+		sid := ""
+		if s := p.Sid(i); s != "" {
+			sid = fmt.Sprintf(" (%q)", s)
+		}
+		fmt.Fprintf(&b, "Statement %d%s is none of the console's.\n", i+1, sid)
 	}
-	_, err := io.out.Write([]byte(b.String()))
-	return err
+	if len(v.Other) > 0 {
+		fmt.Fprintln(&b, "So the console shows the policy as text, without its default view.")
+	}
+	return b.String()
+}
+
+// remark is what there is to say of one name of a view.
+func remark(v keyview.View, name string) string {
+	switch {
+	case slices.Contains(v.UseOnly, name):
+		return ": may use the key, and not let services of AWS use it"
+	case slices.Contains(v.GrantsOnly, name):
+		return ": may let services of AWS use the key, and not use it"
+	case policy.IsUniqueID(name):
+		return ": the unique id of a principal that was deleted"
+	}
+	return ""
 }

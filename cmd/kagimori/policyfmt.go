@@ -48,7 +48,7 @@ func (f *fmtFlags) run(io stdio, files []string) error {
 		}
 		out, err := canonical(src)
 		if err != nil {
-			return fmt.Errorf("%s:%w", shown(name), err)
+			return unreadable(fmt.Errorf("%s:%w", shown(name), err))
 		}
 		same := bytes.Equal(src, out)
 		switch {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -20,8 +22,6 @@ request as AWS documents it, really encrypts, and says why a request was denied.
 		RunE:          noCommand,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-
-		SuggestionsMinimumDistance: 2,
 	}
 	root.SetIn(io.in)
 	root.SetOut(io.out)
@@ -49,17 +49,55 @@ request as AWS documents it, really encrypts, and says why a request was denied.
 	root.InitDefaultCompletionCmd("")
 	root.InitDefaultHelpCmd()
 	describeDefaults(root)
+	tidy(root)
 	return root
+}
+
+// tidy has all commands below one say alike what is wrong with their arguments.
+func tidy(cmd *cobra.Command) {
+	for _, c := range cmd.Commands() {
+		if c.HasSubCommands() {
+			c.Args, c.RunE = cobra.ArbitraryArgs, noCommand
+			tidy(c)
+			continue
+		}
+		check := c.Args
+		if check == nil || c.Name() == "help" {
+			continue
+		}
+		c.Args = func(cmd *cobra.Command, args []string) error {
+			err := check(cmd, args)
+			if _, ours := errors.AsType[exit](err); err == nil || ours {
+				return err
+			}
+			if _, takes, ok := strings.Cut(cmd.Use, " "); ok {
+				return fmt.Errorf("%s takes %s", cmd.Name(), takes)
+			}
+			return fmt.Errorf("%s takes no arguments: %q is one", cmd.Name(), args[0])
+		}
+	}
 }
 
 // noCommand is the program without a command, or with one that it does not have.
 func noCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
-		return errors.New("a command is missing")
+		text := "a command is missing"
+		if cmd.HasParent() {
+			var names []string
+			for _, c := range cmd.Commands() {
+				names = append(names, c.Name())
+			}
+			text += ": " + strings.Join(names, ", ")
+		}
+		return errors.New(text)
 	}
-	text := "there is no command \"" + args[0] + "\""
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		text += "; did you mean \"" + near[0] + "\"?"
+	_, path, _ := strings.Cut(cmd.CommandPath()+" ", " ")
+	text := "there is no command \"" + path + args[0] + "\""
+	for _, cmd.SuggestionsMinimumDistance = range []int{1, min(2, len(args[0])/3)} { // the nearest first
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			text += "; did you mean \"" + near[0] + "\"?"
+			break
+		}
 	}
 	return errors.New(text)
 }

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -37,9 +35,6 @@ func newScenario(io stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "scenario", Short: "Check, load and write launch scenarios", Long: scenarioLong,
 		Example: "  kagimori scenario check-format *.json\n  kagimori scenario load web.json",
-		Args:    cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
-			return errors.New("a command is missing: load, export or check-format")
-		},
 	}
 	check := &cobra.Command{
 		Use: "check-format FILE...", Short: "Say where files are not in the format",
@@ -65,18 +60,10 @@ func newScenario(io stdio) *cobra.Command {
 	return cmd
 }
 
-// readScenario reads a file; "-" is standard input.
-func readScenario(io_ stdio, file string) ([]byte, error) {
-	if file == "-" {
-		return io.ReadAll(io_.in)
-	}
-	return os.ReadFile(file)
-}
-
 func checkFormat(io stdio, files []string) error {
 	bad := 0
 	for _, file := range files {
-		data, err := readScenario(io, file)
+		data, err := readText(io, file, maxInput)
 		if err != nil {
 			return failed(err)
 		}
@@ -112,7 +99,7 @@ func (f *scenarioFlags) load(ctx context.Context, io stdio, file string) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	data, err := readScenario(io, file)
+	data, err := readText(io, file, maxInput)
 	if err != nil {
 		return failed(err)
 	}

@@ -82,13 +82,6 @@ func newSeal(io stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "seal", Short: "Look after the seal of the root key", Long: sealLong,
 		Example: "  kagimori seal status --data /var/lib/kagimori",
-		Args:    cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return fmt.Errorf("there is no command %q", "seal "+args[0])
-			}
-			return errors.New("a command is missing")
-		},
 	}
 	cmd.AddCommand(c.status(), c.rotate(), c.endSessions(), c.add(), c.remove(), c.backup(), c.restore())
 	for _, sub := range cmd.Commands() {

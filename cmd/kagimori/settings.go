@@ -184,9 +184,6 @@ of these names:
 ` + sinkNames(),
 		Example: "  kagimori config check /etc/kagimori/kagimori.yaml\n  kagimori config show /etc/kagimori/kagimori.yaml",
 		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return errors.New("a command is missing: check or show")
-		},
 	}
 	cmd.AddCommand(configCommand(io, "check", "Check a file of settings with the environment, and the files that it names", false))
 	cmd.AddCommand(configCommand(io, "show", "Print the settings that a server would have, and where each is from", true))

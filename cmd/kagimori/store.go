@@ -20,12 +20,6 @@ func newStore(io stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "store", Short: "Check a store, or move it between a file and etcd", Long: storeLong,
 		Example: "  kagimori store check --data /var/lib/kagimori", Args: cobra.ArbitraryArgs,
-		RunE: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return fmt.Errorf("there is no command %q", "store "+args[0])
-			}
-			return errors.New("a command is missing")
-		},
 	}
 	cmd.AddCommand(newStoreCheck(io), newStoreMigrate(io), newStoreUpgrade(io), newStoreBackup(io), newStoreRestore(io))
 	return cmd

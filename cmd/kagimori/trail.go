@@ -35,12 +35,6 @@ func newTrail(io stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "trail", Short: "Look after the audit log", Args: cobra.ArbitraryArgs,
 		Example: "  kagimori trail verify --data /var/lib/kagimori\n  kagimori trail sinks --data /var/lib/kagimori",
-		RunE: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return fmt.Errorf("there is no command %q", "trail "+args[0])
-			}
-			return errors.New("a command is missing: verify or sinks")
-		},
 	}
 	cmd.AddCommand(newTrailVerify(io), newTrailSinks(io))
 	return cmd

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -26,9 +25,6 @@ func newVolume(io stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "volume", Short: "Export volumes to clients of NBD; list and check their files", Long: volumeLong, Args: cobra.NoArgs,
 		Example: "  kagimori volume export vol-0a1b2c3d4e5f60718\n  kagimori volume check --data /var/lib/kagimori",
-		RunE: func(*cobra.Command, []string) error {
-			return errors.New("a command is missing: export, exports, unexport, list or check")
-		},
 	}
 	cmd.AddCommand(newVolumeExport(io), newVolumeExports(io), newVolumeUnexport(io), newVolumeFiles(io, false), newVolumeFiles(io, true))
 	return cmd

@@ -28,15 +28,11 @@ func newXKS(io stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "xks", Short: "Manage the credentials with which AWS KMS uses keys of this server", Long: xksLong,
 		Example: "  kagimori xks credential list", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return errors.New("a command is missing: credential") },
 	}
 	credential := &cobra.Command{
 		Use: "credential", Short: "Create, list and delete credentials of the proxy", Args: cobra.NoArgs,
 		Example: "  kagimori xks credential create --role arn:aws:iam::123456789012:role/aws-kms \\\n" +
 			"    --key arn:aws:kms:eu-north-1:123456789012:key/1a2b3c4d-5e6f-1a2b-3c4d-5e6f1a2b3c4d --out credential.json",
-		RunE: func(*cobra.Command, []string) error {
-			return errors.New("a command is missing: create, list or delete")
-		},
 	}
 	credential.AddCommand(newXKSCreate(io), newXKSList(io), newXKSDelete(io))
 	cmd.AddCommand(credential)

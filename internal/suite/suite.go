@@ -115,6 +115,7 @@ func (l *Loader) file(name string, named bool) ([]Test, error) {
 	if err != nil {
 		return nil, err
 	}
+	src = bytes.TrimPrefix(src, []byte("\xef\xbb\xbf")) // with which editors of Windows begin files
 	shown := filepath.ToSlash(name)
 	if ext == ".jsonl" {
 		return l.lines(shown, src), nil
@@ -128,13 +129,17 @@ func (l *Loader) file(name string, named bool) ([]Test, error) {
 	return []Test{{Name: strings.TrimSuffix(shown, ext), File: shown, Line: 1, run: func() Outcome { return l.scenario(src) }}}, nil
 }
 
-// isScenario reports whether a file says that it is a scenario, whether or not it is a right one.
+// isScenario reports whether a file says that it is a scenario, whether or not it is a right one, or
+// JSON at all.
 func isScenario(src []byte) bool {
+	const schema = "kagimori.launch-scenario/"
 	var head struct {
 		Schema string `json:"schema"`
 	}
-	err := json.Unmarshal(src, &head)
-	return err == nil && strings.HasPrefix(head.Schema, "kagimori.launch-scenario/")
+	if err := json.Unmarshal(src, &head); err != nil {
+		return bytes.Contains(src, []byte(`"`+schema))
+	}
+	return strings.HasPrefix(head.Schema, schema)
 }
 
 // lines are the cases of a file.

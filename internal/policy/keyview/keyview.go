@@ -58,6 +58,10 @@ type View struct {
 	MayDelete bool     `json:"administratorsMayDelete"`
 	Users     []string `json:"users"`
 	Accounts  []string `json:"accounts"` // 12-digit ids
+	// UseOnly and GrantsOnly are the key users, and other accounts, that only one of the two statements
+	// for key users names: the one to use the key, or the one to let services of AWS use it.
+	UseOnly    []string `json:"useOnly,omitempty"`
+	GrantsOnly []string `json:"grantsOnly,omitempty"`
 	// Other are the places of the statements that are not recognized. The console has a default view
 	// only of a policy without any.
 	Other []int `json:"other"`
@@ -68,6 +72,7 @@ func (p *Policy) View() View {
 	v := View{Administrators: []string{}, Users: []string{}, Accounts: []string{}, Other: []int{}}
 	deleters := 0
 	administrators := p.all(administration)
+	var users, granters []string
 	for i := range p.doc.Statements {
 		st := &p.doc.Statements[i]
 		switch {
@@ -80,10 +85,18 @@ func (p *Policy) View() View {
 			}
 		case use.is(st), attachment.is(st):
 			for _, name := range names(st) {
-				if account, ok := policy.IsAccountPrincipal(name); ok {
-					add(&v.Accounts, account)
+				account, ok := policy.IsAccountPrincipal(name)
+				if ok {
+					name = account
+					add(&v.Accounts, name)
 				} else {
 					add(&v.Users, name)
+				}
+				if use.is(st) {
+					add(&users, name)
+				}
+				if attachment.is(st) || contains(st.Actions, mac...) { // no service uses a key for MACs
+					add(&granters, name)
 				}
 			}
 		default:
@@ -91,6 +104,7 @@ func (p *Policy) View() View {
 		}
 	}
 	v.MayDelete = deleters > 0 && deleters == len(administrators)
+	v.UseOnly, v.GrantsOnly = without(users, granters), without(granters, users)
 	return v
 }
 
@@ -112,6 +126,20 @@ func add(list *[]string, more ...string) {
 		}
 	}
 }
+
+// without are the names of a list that another one does not have.
+func without(list, other []string) []string {
+	var out []string
+	for _, name := range list {
+		if !slices.Contains(other, name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// Sid is that of the statement at a place, from 0; "" if it has none.
+func (p *Policy) Sid(i int) string { return p.doc.Statements[i].Sid }
 
 // names are the AWS principals of a statement.
 func names(st *policy.Statement) []string {

@@ -51,7 +51,7 @@ func TestView(t *testing.T) {
 		{"the console's policy", doc(enable, admins, users, grants),
 			keyview.View{Root: true, Administrators: []string{ana}, MayDelete: true, Users: []string{app}, Accounts: []string{other}, Other: []int{}}},
 		{"a statement of one's own", doc(enable, foreign, users),
-			keyview.View{Root: true, Administrators: []string{}, Users: []string{app}, Accounts: []string{other}, Other: []int{1}}},
+			keyview.View{Root: true, Administrators: []string{}, Users: []string{app}, Accounts: []string{other}, UseOnly: []string{app, "444455556666"}, Other: []int{1}}},
 		{"administrators who may not delete", doc(strings.Replace(admins, `,"kms:ScheduleKeyDeletion","kms:CancelKeyDeletion"`, "", 1)),
 			keyview.View{Administrators: []string{ana}, Users: []string{}, Accounts: []string{}, Other: []int{}}},
 		{"a statement with another condition", doc(strings.Replace(users, `"Resource":"*"`, `"Resource":"*","Condition":{"Bool":{"aws:SecureTransport":true}}`, 1)),
@@ -64,7 +64,8 @@ func TestView(t *testing.T) {
 			keyview.View{Administrators: []string{}, Users: []string{}, Accounts: []string{}, Other: []int{0}}},
 		{"users of a key pair", doc(strings.Replace(users, `"kms:Encrypt","kms:Decrypt","kms:ReEncrypt*","kms:GenerateDataKey*","kms:DescribeKey"`,
 			`"kms:DescribeKey","kms:GetPublicKey","kms:Sign","kms:Verify"`, 1)),
-			keyview.View{Administrators: []string{}, Users: []string{app}, Accounts: []string{other}, Other: []int{}}},
+			keyview.View{Administrators: []string{}, Users: []string{app}, Accounts: []string{other}, UseOnly: []string{app, "444455556666"}, Other: []int{}}},
+		{"services alone", doc(grants), keyview.View{Administrators: []string{}, Users: []string{app}, Accounts: []string{other}, GrantsOnly: []string{app, "444455556666"}, Other: []int{}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if diff := cmp.Diff(tt.want, parse(t, tt.src).View()); diff != "" {
