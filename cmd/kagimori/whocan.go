@@ -9,6 +9,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
+	"github.com/kagimori/kagimori/internal/arn"
 )
 
 // questionFlags are the flags of who-can and what-can.
@@ -79,6 +80,9 @@ func (f *questionFlags) checkFormat() error {
 func (f *questionFlags) whoCan(ctx context.Context, io stdio, key, action string) error {
 	if err := f.checkFormat(); err != nil {
 		return err
+	}
+	if a, err := arn.Parse(key); err != nil || a.Service != "kms" || a.Type() != "key" {
+		return fmt.Errorf("%s is not the ARN of a key: aws kms describe-key --key-id %s --query KeyMetadata.Arn tells it", key, key)
 	}
 	c, err := f.client(regionOf(key))
 	if err != nil {

@@ -120,7 +120,7 @@ var allowed = map[string][]string{
 	"internal/autoscaling":      service("internal/api/autoscalingapi", "internal/api/ec2api", "internal/api/iamapi", "internal/api/kagimoriapi", "internal/launch"),
 	"internal/cloudtrail":       service("internal/api/cloudtrailapi"),
 	"internal/accessanalyzer":   service("internal/api/accessanalyzerapi", "internal/lint", "internal/policy", "internal/actions", "internal/speech"),
-	"internal/kagimori":         service("internal/api/kagimoriapi", "internal/authz/explain", "internal/ask", "internal/impact", "internal/jsonedit", "internal/keyrule", "internal/launch", "internal/policy", "internal/speech"),
+	"internal/kagimori":         service("internal/actions", "internal/api/kagimoriapi", "internal/authz/explain", "internal/ask", "internal/impact", "internal/jsonedit", "internal/keyrule", "internal/launch", "internal/policy", "internal/speech"),
 	"internal/desk":             service("internal/api/kagimoriapi", "internal/ask/compare", "internal/cfn", "internal/doctor", "internal/policy", "internal/policy/keyview", "internal/remedy", "internal/report", "internal/scenario/format", "internal/speech", "internal/tfplan"), // pure questions about documents of the caller
 	"internal/xksproxy":         service("internal/api/kagimoriapi", "internal/api/kmsapi", "internal/hsm", "internal/sigv4", "internal/xks"),
 

@@ -104,6 +104,9 @@ func (s *Service) WhoCan(ctx context.Context, c *guard.Call, in *kagimoriapi.Who
 	if err != nil {
 		return nil, err
 	}
+	if err := checkActions(api.Val(in.Action)); err != nil {
+		return nil, err
+	}
 	var q question
 	err = s.g.View(ctx, c, func(tx store.Tx) error {
 		q = question{viewer: c.Account(), language: language(in.Language)}
@@ -153,6 +156,9 @@ func (s *Service) WhatCan(ctx context.Context, c *guard.Call, in *kagimoriapi.Wh
 	actions := in.Actions
 	if len(actions) == 0 {
 		actions = keyActions
+	}
+	if err := checkActions(actions...); err != nil {
+		return nil, err
 	}
 	var q question
 	err := s.g.View(ctx, c, func(tx store.Tx) error {

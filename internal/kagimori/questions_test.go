@@ -126,6 +126,12 @@ func TestWhoCan(t *testing.T) {
 		if len(out.Answers) != 0 {
 			t.Errorf("answers %s", dump(t, out))
 		}
+		for action, says := range map[string]string{
+			"kms:Decript": "kms:Decript is no action of AWS KMS. Did you mean kms:Decrypt?", "kms:Launch": "kms:Launch is no action of AWS KMS.", "s3:GetObject": "s3:GetObject is no action of AWS KMS.",
+		} {
+			_, err := k.whoCan(k.Lookup(accountK+"ADMIN"), key, action)
+			guardtest.WantError(t, err, "ValidationException", says)
+		}
 		_, err = k.whoCan(k.Lookup(accountK+"ADMIN"), "arn:aws:kms:us-west-2:444455556666:alias/x", "kms:Decrypt")
 		guardtest.WantError(t, err, "ValidationException", "arn:aws:kms:us-west-2:444455556666:alias/x is not the ARN of a key.")
 	})
@@ -167,6 +173,8 @@ func TestWhatCan(t *testing.T) {
 			t.Errorf("%s: %s", principal, diff)
 		}
 	}
+	_, err = k.whatCan(admin, "arn:aws:iam::111122223333:user/bo", "kms:Encrypt", "kms:Encript")
+	guardtest.WantError(t, err, "ValidationException", "kms:Encript is no action of AWS KMS. Did you mean kms:Encrypt?")
 	out, err := k.whatCan(admin, "arn:aws:iam::111122223333:user/bo", "kms:Encrypt")
 	k.Must(err)
 	if len(out.Answers) != 2 {
