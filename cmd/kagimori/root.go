@@ -92,14 +92,13 @@ func noCommand(cmd *cobra.Command, args []string) error {
 		return errors.New(text)
 	}
 	_, path, _ := strings.Cut(cmd.CommandPath()+" ", " ")
-	text := "there is no command \"" + path + args[0] + "\""
+	name := path + args[0]
 	for _, cmd.SuggestionsMinimumDistance = range []int{1, min(2, len(args[0])/3)} { // the nearest first
 		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-			text += "; did you mean \"" + near[0] + "\"?"
-			break
+			return fmt.Errorf("there is no command %q; did you mean %q?", name, near[0])
 		}
 	}
-	return errors.New(text)
+	return fmt.Errorf("there is no command %q", name)
 }
 
 // describeDefaults gives the commands that cobra makes what ours have.
