@@ -93,7 +93,7 @@ func noCommand(cmd *cobra.Command, args []string) error {
 	}
 	_, path, _ := strings.Cut(cmd.CommandPath()+" ", " ")
 	name := path + args[0]
-	for _, cmd.SuggestionsMinimumDistance = range []int{1, min(2, len(args[0])/3)} { // the nearest first
+	for _, cmd.SuggestionsMinimumDistance = range []int{1, min(2, (len(args[0])-1)/2)} { // the nearest first
 		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 			return fmt.Errorf("there is no command %q; did you mean %q?", name, near[0])
 		}
