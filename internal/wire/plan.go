@@ -118,14 +118,11 @@ const (
 
 var places = map[string]Place{"uri": Label, "querystring": Query, "header": Header, "payload": Payload}
 
-// WithLists is the answer v of an operation with the lists that it pages, empty if the answer has
+// WithLists is the answer v of an operation with the lists that it is about, empty if the answer has
 // none: AWS writes the element of a list without items, and clients count on it.
 func WithLists(op *api.Operation, v reflect.Value) reflect.Value {
-	if op.Pager == nil {
-		return v
-	}
 	out, copied := v, false
-	for _, name := range op.Pager.Results {
+	for _, name := range listsOf(op, v.Type()) {
 		f := v.FieldByName(name)
 		if !f.IsValid() || f.Kind() != reflect.Slice || !f.IsNil() {
 			continue
@@ -137,6 +134,29 @@ func WithLists(op *api.Operation, v reflect.Value) reflect.Value {
 		out.FieldByName(name).Set(reflect.MakeSlice(f.Type(), 0, 0))
 	}
 	return out
+}
+
+// listsOf names the lists that an operation is about: those that it pages or, where the model does not say, the only
+// list of an answer that tells something. An answer with several lists, like that of DescribeImageAttribute, has what
+// was asked for. Of changes of many things at once it is what was done and what was not.
+func listsOf(op *api.Operation, answer reflect.Type) []string {
+	if op.Pager != nil {
+		return op.Pager.Results
+	}
+	var lists, done []string
+	for f := range answer.Fields() {
+		if f.Type.Kind() != reflect.Slice || f.Type.Elem().Kind() == reflect.Uint8 {
+			continue
+		}
+		lists = append(lists, f.Name)
+		if strings.HasPrefix(f.Name, "Successful") || strings.HasPrefix(f.Name, "Unsuccessful") {
+			done = append(done, f.Name)
+		}
+	}
+	if op.ReadOnly && len(lists) == 1 {
+		return lists
+	}
+	return done
 }
 
 // A Table holds the compiled plans of one service. Safe for concurrent use.

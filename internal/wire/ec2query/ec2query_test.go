@@ -1,6 +1,7 @@
 package ec2query_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -68,6 +69,18 @@ func TestDescribeWithFilters(t *testing.T) {
 	}
 }
 
+// A text without a number is a list of one.
+func TestAListOfOne(t *testing.T) {
+	c, ops := newEC2(t)
+	got, err := c.DecodeRequest(ops["DescribeSnapshots"], []byte("RestorableBy=self&Filter.1.Name=status&Filter.1.Value=completed&Owner="))
+	want := &ec2api.DescribeSnapshotsRequest{
+		RestorableByUserIds: []string{"self"}, OwnerIds: []string{}, Filters: []ec2api.Filter{{Name: new("status"), Values: []string{"completed"}}},
+	}
+	if d := cmp.Diff(want, got); err != nil || d != "" {
+		t.Errorf("%v\n%s", err, d)
+	}
+}
+
 func TestDecodeErrors(t *testing.T) {
 	c, ops := newEC2(t)
 	for _, tt := range []struct{ body, want string }{
@@ -77,7 +90,8 @@ func TestDecodeErrors(t *testing.T) {
 		{"BlockDeviceMapping.1.Ebs.Size=1", "UnknownParameter: The parameter BlockDeviceMapping.1.Ebs.Size is not recognized"},
 		{"BlockDeviceMapping.1.Ebs.Action=1", "UnknownParameter: The parameter BlockDeviceMapping.1.Ebs.Action is not recognized"},
 		{"BlockDeviceMapping.member.1.DeviceName=x", "UnknownParameter: The parameter BlockDeviceMapping.member is not recognized"},
-		{"SecurityGroupId=sg-1", "UnknownParameter: The parameter SecurityGroupId is not recognized"},
+		{"BlockDeviceMapping=sg-1", "UnknownParameter: The parameter BlockDeviceMapping is not recognized"},
+		{"SecurityGroupId=sg-1&SecurityGroupId.2=sg-2", "UnknownParameter: The parameter SecurityGroupId is not recognized"},
 		{"IamInstanceProfile=p", "UnknownParameter: The parameter IamInstanceProfile is not recognized"},
 		{"MinCount=one", "InvalidParameterValue: Value (one) for parameter MinCount is invalid. It is not an integer."},
 		{"EbsOptimized=1", "InvalidParameterValue: Value (1) for parameter EbsOptimized is invalid. It is not a boolean."},
@@ -89,8 +103,11 @@ func TestDecodeErrors(t *testing.T) {
 		}
 	}
 	presigned := "Action=DescribeVpcs&Version=2016-11-15&X-Amz-Algorithm=a&X-Amz-Credential=c&X-Amz-Date=d&X-Amz-Expires=1&X-Amz-SignedHeaders=host&X-Amz-Security-Token=t&X-Amz-Signature=s"
-	if _, err := c.DecodeRequest(ops["DescribeVpcs"], []byte(presigned)); err != nil {
-		t.Errorf("presigned: %v", err)
+	dated := "Action=DescribeVpcs&Version=2014-10-01&Timestamp=2014-11-05T00%3A00%3A00Z"
+	for _, body := range []string{presigned, dated} {
+		if _, err := c.DecodeRequest(ops["DescribeVpcs"], []byte(body)); err != nil {
+			t.Errorf("%s: %v", body, err)
+		}
 	}
 }
 
@@ -115,6 +132,30 @@ func TestEncode(t *testing.T) {
 	}
 	if _, err := ec2query.New(iamapi.Service()); err == nil {
 		t.Error("iam was accepted")
+	}
+}
+
+// So has the only list of an operation that the model does not page, and what a change of many things did and did not,
+// but not a list beside others, which is one of the things that a request can ask for.
+func TestTheOnlyListIsWritten(t *testing.T) {
+	c, ops := newEC2(t)
+	for op, tc := range map[string]struct {
+		out  any
+		want string
+	}{
+		"DescribeNatGateways":    {&ec2api.DescribeNatGatewaysResult{}, "<natGatewaySet/>"},
+		"DescribeKeyPairs":       {&ec2api.DescribeKeyPairsResult{}, "<keySet/>"},
+		"DescribeImageAttribute": {&ec2api.ImageAttribute{}, ""},
+		"CreateVolume":           {&ec2api.Volume{}, ""},
+		"DeleteVpcEndpoints":     {&ec2api.DeleteVpcEndpointsResult{}, "<unsuccessful/>"},
+		"DeleteLaunchTemplateVersions": {&ec2api.DeleteLaunchTemplateVersionsResult{},
+			"<successfullyDeletedLaunchTemplateVersionSet/><unsuccessfullyDeletedLaunchTemplateVersionSet/>"},
+	} {
+		got, err := c.EncodeResponse(ops[op], tc.out, "r-1")
+		_, rest, _ := strings.Cut(string(got), "</requestId>")
+		if err != nil || rest != tc.want+"</"+op+"Response>" {
+			t.Errorf("%s: %v %s", op, err, got)
+		}
 	}
 }
 

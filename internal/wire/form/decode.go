@@ -115,7 +115,7 @@ func (d decoder) list(n *node, f *wire.Field, v reflect.Value, path string) erro
 			return nil
 		}
 	}
-	items, err := d.indexed(n, path)
+	items, err := d.items(n, f, path)
 	if err != nil {
 		return err
 	}
@@ -135,6 +135,15 @@ type item struct {
 	index uint64
 	name  string
 	node  *node
+}
+
+// items are those of a list. A text without a number is a list of one in EC2: clients of its early days send it
+// (RestorableBy=self), and count on it.
+func (d decoder) items(n *node, f *wire.Field, path string) ([]item, error) {
+	if d.style == EC2 && n.leaf && len(n.children) == 0 && f.Elem.Kind != wire.Structure {
+		return []item{{name: "1", node: n}}, nil
+	}
+	return d.indexed(n, path)
 }
 
 // indexed are the children by number.

@@ -103,10 +103,13 @@ func Lookup(raw []byte, name string) (string, bool) {
 	return "", false
 }
 
-// overhead are the parameters that belong to the protocol or to the signature.
+// overhead are the parameters that belong to the protocol or to the signature: also those of Signature Version 2, of
+// which the AWS SDK for Ruby version 1 sends Timestamp with Version 4 too.
+// Source: EC2 API Reference, "Common query parameters".
 var overhead = []string{
 	"Action", "Version", "X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires",
 	"X-Amz-Security-Token", "X-Amz-Signature", "X-Amz-SignedHeaders",
+	"AWSAccessKeyId", "Expires", "SecurityToken", "Signature", "SignatureMethod", "SignatureVersion", "Timestamp",
 }
 
 // Overhead reports whether a parameter is the protocol's own.
