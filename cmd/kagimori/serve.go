@@ -32,6 +32,7 @@ type serveFlags struct {
 	requireMlock, fips  bool
 	keyCache            int
 	maxGroups           int
+	networks            app.NetworkQuotas
 	console             bool
 	logLevel            string
 	network             networkFlags
@@ -108,6 +109,10 @@ func (f *serveFlags) command(io stdio) *cobra.Command {
 	fl.BoolVar(&f.requireMlock, "require-mlock", false, "refuse to run if keys may be swapped out to disk")
 	fl.BoolVar(&f.fips, "fips", false, "only approved algorithms; needs GODEBUG=fips140=on")
 	fl.IntVar(&f.maxGroups, "quota-groups", 0, "most Auto Scaling `groups` of an account and Region (default 500, as at AWS)")
+	const raised = "(default 5, as at AWS; 1000 with --dev)"
+	fl.IntVar(&f.networks.VPCs, "quota-vpcs", 0, "most `VPCs`, and internet gateways, of an account and Region "+raised)
+	fl.IntVar(&f.networks.Addresses, "quota-addresses", 0, "most Elastic IP `addresses` of an account and Region "+raised)
+	fl.IntVar(&f.networks.NATGateways, "quota-nat-gateways", 0, "most NAT `gateways` of an account and zone "+raised)
 	fl.IntVar(&f.keyCache, "key-cache", 0, "most `keys` that are kept ready: for decisions, and unwrapped in locked memory (default 4096); each takes about 3 KB")
 	fl.StringVar(&f.tlsCert, "tls-cert", "", "`file` with the certificate chain, in PEM")
 	fl.StringVar(&f.tlsKey, "tls-key", "", "`file` with the certificate's key, in PEM")
@@ -306,7 +311,7 @@ func (f *serveFlags) config(logger *slog.Logger) (app.Config, error) {
 	cfg.NoConsole, cfg.Machine, cfg.StopWait = !f.console, f.machine, f.stopWait
 	cfg.SnapshotFolder, cfg.HostPatience = f.snapshots.folder(), f.hostPatience
 	cfg.RequireMlock, cfg.FIPS, cfg.KeyCache, cfg.ParseLock = f.requireMlock, f.fips, f.keyCache, f.seal.parse
-	cfg.MaxGroups = f.maxGroups
+	cfg.MaxGroups, cfg.Networks = f.maxGroups, f.networks
 	if cfg.Locks, err = f.seal.locks(); err != nil {
 		return cfg, err
 	}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/autoscaling"
 	"github.com/kagimori/kagimori/internal/ec2"
+	"github.com/kagimori/kagimori/internal/ec2/vpc"
 	"github.com/kagimori/kagimori/internal/gateway"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/hsm/soft"
@@ -49,6 +51,9 @@ type Config struct {
 	KeyCache int
 	// MaxGroups is the quota of Auto Scaling groups of an account and Region; 0 is AWS's.
 	MaxGroups int
+	// Networks are the quotas of networks; those that are 0 are AWS's, and a development server's so high that
+	// nobody meets them.
+	Networks NetworkQuotas
 	// Quotas are how often an account may ask; the zero value limits nobody.
 	Quotas rate.Quotas
 	// MaxConcurrent bounds the requests that are served at once; those above it are throttled. 0 is no bound.
@@ -113,6 +118,19 @@ const refreshPending = 3 * time.Second
 
 // restBound is how long a request waits for what is not at rest.
 const restBound = 2 * time.Second
+
+// NetworkQuotas are the quotas of networks.
+type NetworkQuotas = vpc.Quotas
+
+// networks are those that are kept.
+func (c Config) networks() vpc.Quotas {
+	if !c.Dev {
+		return c.Networks
+	}
+	const plenty = 1000
+	n := c.Networks
+	return vpc.Quotas{VPCs: cmp.Or(n.VPCs, plenty), Addresses: cmp.Or(n.Addresses, plenty), NATGateways: cmp.Or(n.NATGateways, plenty)}
+}
 
 // computeTiming and groupTiming are how long things take on a server.
 func (c Config) computeTiming() ec2.Timing {

@@ -263,7 +263,7 @@ func (s *server) services(ctx context.Context, cfg Config, dir *os.Root, module 
 		w := &shift{}
 		w.ec2 = ec2.New(ec2.Config{
 			Guard: g, Clock: s.clock, Keys: keys{g, s.kms}, Volumes: volumes, Host: s.store.name(), Logger: cfg.Logger,
-			ExportAddresses: cfg.NBD, Machines: machines(), Timing: cfg.computeTiming(), StopWait: cfg.StopWait, Agent: s.agent, Peers: s.askPeer,
+			ExportAddresses: cfg.NBD, Machines: machines(), Timing: cfg.computeTiming(), Quotas: cfg.networks(), StopWait: cfg.StopWait, Agent: s.agent, Peers: s.askPeer,
 			Roles: roles{g, people, sessions},
 			Profiles: func(tx store.Tx, account, nameOrARN string) (ec2.Profile, bool, error) {
 				p, ok, err := people.FindInstanceProfile(tx, account, nameOrARN)

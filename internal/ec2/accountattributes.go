@@ -3,6 +3,7 @@ package ec2
 import (
 	"context"
 	"slices"
+	"strconv"
 
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/guard"
@@ -23,9 +24,10 @@ func (s *Service) DescribeAccountAttributes(ctx context.Context, c *guard.Call, 
 		if ok {
 			first = vpc.ID
 		}
+		addresses := strconv.Itoa(s.nets.Quotas.Addresses)
 		for _, v := range [][2]string{
-			{"default-vpc", first}, {"max-elastic-ips", "5"}, {"max-instances", "20"}, {"supported-platforms", "VPC"},
-			{"vpc-max-elastic-ips", "5"}, {"vpc-max-security-groups-per-interface", "5"},
+			{"default-vpc", first}, {"max-elastic-ips", addresses}, {"max-instances", "20"}, {"supported-platforms", "VPC"},
+			{"vpc-max-elastic-ips", addresses}, {"vpc-max-security-groups-per-interface", "5"},
 		} {
 			if len(in.AttributeNames) > 0 && !slices.Contains(in.AttributeNames, v[0]) {
 				continue

@@ -15,10 +15,6 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// maxAddresses is how many Elastic IP addresses an account has in a region.
-// Source: EC2 User Guide, "Elastic IP addresses", quota.
-const maxAddresses = 5
-
 // An elasticRecord is an Elastic IP address.
 type elasticRecord struct {
 	Region      string `json:"region"`
@@ -100,7 +96,7 @@ func (s *Service) AllocateAddress(ctx context.Context, c *guard.Call, in *ec2api
 			used[r.Value.IP] = true
 			count++
 		}
-		if count >= maxAddresses {
+		if count >= s.nets.Quotas.Addresses {
 			return apierr.New("AddressLimitExceeded", "The maximum number of addresses has been reached.")
 		}
 		for e.IP == "" || used[e.IP] {

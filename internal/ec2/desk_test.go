@@ -13,6 +13,7 @@ import (
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/ec2"
 	"github.com/kagimori/kagimori/internal/ec2/ec2test"
+	"github.com/kagimori/kagimori/internal/ec2/vpc"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/guard/guardtest"
 	"github.com/kagimori/kagimori/internal/store"
@@ -30,9 +31,14 @@ type desk struct{ *ec2test.Desk }
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
+	return newDeskWith(t, vpc.Quotas{})
+}
+
+func newDeskWith(t *testing.T, quotas vpc.Quotas) *desk {
+	t.Helper()
 	w := guardtest.New(t)
 	volumes, _ := shelf(w)
-	s := ec2.New(ec2.Config{Guard: w.Guard, Clock: w.Clock, Keys: keyNames{}, Volumes: volumes, Logger: w.Logger})
+	s := ec2.New(ec2.Config{Guard: w.Guard, Clock: w.Clock, Keys: keyNames{}, Volumes: volumes, Logger: w.Logger, Quotas: quotas})
 	return &desk{&ec2test.Desk{World: w, Ops: s.Operations()}}
 }
 

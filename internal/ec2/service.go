@@ -106,6 +106,7 @@ type Config struct {
 	Roles Roles
 	// Profiles finds instance profiles. Nil means that there are none.
 	Profiles Profiles
+	Quotas   vpc.Quotas
 	Timing   Timing
 	// Machines run instances; nil is machine.Host, which runs nothing. With an agent they are its.
 	Machines machine.Driver
@@ -181,7 +182,7 @@ func New(cfg Config) *Service {
 		}}
 	}
 	s.tokenLocks, s.lanes = newLocks(), make(chan struct{}, maxDriven)
-	s.nets, s.capacity = vpc.New(cfg.Guard, networks{s}), capacity.New(cfg.Guard, machinery{s})
+	s.nets, s.capacity = vpc.New(cfg.Guard, networks{s}, cfg.Quotas), capacity.New(cfg.Guard, machinery{s})
 	s.progress = newProgressBook()
 	s.storage, s.atOnce = newStorage(), cmp.Or(cfg.AtOnce, defaultAtOnce)
 	s.stopWait = cmp.Or(cfg.StopWait, defaultStopWait)

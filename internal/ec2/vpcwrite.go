@@ -15,11 +15,8 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// Limits of VPCs. Source: VPC User Guide, "Amazon VPC quotas".
-const (
-	maxVPCs    = 5
-	maxSubnets = 200
-)
+// maxSubnets is how many subnets a VPC has. Source: VPC User Guide, "Amazon VPC quotas".
+const maxSubnets = 200
 
 // vpcOperations are the handlers of what changes VPCs and subnets.
 func (s *Service) vpcOperations() map[string]guard.Handler {
@@ -118,7 +115,7 @@ func (s *Service) CreateVpc(ctx context.Context, c *guard.Call, in *ec2api.Creat
 		if err != nil {
 			return err
 		}
-		if len(all) >= maxVPCs {
+		if len(all) >= s.nets.Quotas.VPCs {
 			return apierr.New("VpcLimitExceeded", "The maximum number of VPCs has been reached.")
 		}
 		w := v.wire()

@@ -10,10 +10,6 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// maxGateways is how many internet gateways an account has in a region: as many as VPCs.
-// Source: VPC User Guide, "Amazon VPC quotas".
-const maxGateways = 5
-
 // A gatewayRecord is an internet gateway. That of a default VPC is not stored until it is changed.
 type gatewayRecord struct {
 	own
@@ -120,7 +116,7 @@ func (s *Service) CreateInternetGateway(ctx context.Context, c *guard.Call, in *
 		if err != nil {
 			return err
 		}
-		if len(have) >= maxGateways {
+		if len(have) >= s.Quotas.VPCs {
 			return apierr.New("InternetGatewayLimitExceeded", "The maximum number of internet gateways has been reached.")
 		}
 		out.InternetGateway = new(g.wire())

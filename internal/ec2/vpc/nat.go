@@ -13,12 +13,9 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// NAT gateways: how many a zone has, and how long deleted and failed ones are described.
-// Sources: VPC User Guide, "Amazon VPC quotas" and "Work with NAT gateways".
-const (
-	maxNATs   = 5
-	natLinger = time.Hour
-)
+// natLinger is how long deleted and failed NAT gateways are described.
+// Source: VPC User Guide, "Work with NAT gateways".
+const natLinger = time.Hour
 
 // A natRecord is a NAT gateway. One that is deleted or failed is described for a while.
 type natRecord struct {
@@ -219,7 +216,7 @@ func (s *Service) newNAT(tx store.Tx, c *guard.Call, n natRecord, have []natReco
 			count++
 		}
 	}
-	if count >= maxNATs {
+	if count >= s.Quotas.NATGateways {
 		return n, apierr.New("NatGatewayLimitExceeded", "The maximum number of NAT gateways has been reached.")
 	}
 	gateways, err := s.gateways(tx, c)

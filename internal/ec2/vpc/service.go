@@ -4,6 +4,7 @@
 package vpc
 
 import (
+	"cmp"
 	"maps"
 
 	"github.com/kagimori/kagimori/internal/api/ec2api"
@@ -56,16 +57,32 @@ type Networks interface {
 	GroupNames(tx store.Tx, c *guard.Call, vpc string, ids []string) (found, names []string, err error)
 }
 
+// Quotas are what AWS raises for accounts that ask; 0 is what an account has that did not: 5 of each.
+// Source: VPC User Guide, "Amazon VPC quotas".
+type Quotas struct {
+	VPCs        int // and internet gateways, of an account and Region
+	Addresses   int // Elastic IP addresses of an account and Region
+	NATGateways int // of an account and zone
+}
+
+// withDefaults is the quotas with AWS's for those that are 0.
+func (q Quotas) withDefaults() Quotas {
+	const usual = 5
+	return Quotas{cmp.Or(q.VPCs, usual), cmp.Or(q.Addresses, usual), cmp.Or(q.NATGateways, usual)}
+}
+
 // A Service is this part of EC2. Safe for concurrent use.
 type Service struct {
+	Quotas Quotas // as they are kept
+
 	g    *guard.Guard
 	nets Networks
 	desk idiom.Desk
 }
 
 // New makes a Service.
-func New(g *guard.Guard, nets Networks) *Service {
-	return &Service{g, nets, idiom.Desk{Guard: g, Describe: nets.Describe, Kinds: touched}}
+func New(g *guard.Guard, nets Networks, quotas Quotas) *Service {
+	return &Service{quotas.withDefaults(), g, nets, idiom.Desk{Guard: g, Describe: nets.Describe, Kinds: touched}}
 }
 
 // Operations are the handlers.
