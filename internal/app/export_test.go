@@ -8,7 +8,7 @@ import (
 	"net"
 	"net/http"
 
-	"github.com/kagimori/kagimori/internal/ec2"
+	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/hsm"
 	"github.com/kagimori/kagimori/internal/kms"
@@ -21,7 +21,7 @@ func Accepts(box hsm.Box, header string, r *http.Request) bool {
 }
 
 // Disk is the content of an attached volume, as its instance sees it.
-func (a *App) Disk(ctx context.Context, account, region, volume string) (ec2.Disk, error) {
+func (a *App) Disk(ctx context.Context, account, region, volume string) (hosts.Disk, error) {
 	return a.current.Load().work.Load().ec2.Disk(ctx, account, region, volume)
 }
 
@@ -38,13 +38,13 @@ func Starting(st store.Store, log *slog.Logger) (_ store.Store, started func()) 
 }
 
 // HostPeers is what carries requests to the hosts of other nodes, and what serves those of this one at url.
-func HostPeers(box hsm.Box, url string, agent *ec2.Agent, c *http.Client) (http.Handler, ec2.Call) {
+func HostPeers(box hsm.Box, url string, agent *hosts.Agent, c *http.Client) (http.Handler, hosts.Call) {
 	p := &hostPeers{box: box, url: url, agent: agent, http: c}
 	return p, p.call
 }
 
 // Lines is what connects machines with volumes of other nodes, and what serves those of this one at url.
-func Lines(box hsm.Box, url string, agent *ec2.Agent, t *tls.Config) (http.Handler, ec2.Dial) {
+func Lines(box hsm.Box, url string, agent *hosts.Agent, t *tls.Config) (http.Handler, hosts.Dial) {
 	l := newLines(box, url, t, 0)
 	l.agent = agent
 	return l, l.dial
@@ -52,5 +52,5 @@ func Lines(box hsm.Box, url string, agent *ec2.Agent, t *tls.Config) (http.Handl
 
 // LineConn is one end of a line.
 func LineConn(both io.ReadWriteCloser, box hsm.Box, session string, near bool) net.Conn {
-	return newLineConn(both, box, []byte(session), near, ec2.DefaultHostPatience/2, func() {})
+	return newLineConn(both, box, []byte(session), near, hosts.DefaultPatience/2, func() {})
 }

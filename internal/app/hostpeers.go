@@ -13,7 +13,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/kagimori/kagimori/internal/ec2"
+	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/hsm"
 	"github.com/kagimori/kagimori/internal/machine"
 )
@@ -35,7 +35,7 @@ const (
 type hostPeers struct {
 	box   hsm.Box
 	url   string // of this node
-	agent *ec2.Agent
+	agent *hosts.Agent
 	http  *http.Client
 	once  onlyOnce
 }
@@ -50,7 +50,7 @@ func passing(url string) []byte          { return []byte("pass to " + url) }
 func answering(nonce []byte) []byte      { return append([]byte("answer "), nonce...) }
 func stampOf(plain []byte) (t time.Time) { return time.Unix(0, int64(binary.BigEndian.Uint64(plain))) }
 
-// Call implements [ec2.Call].
+// Call implements [hosts.Call].
 func (p *hostPeers) call(ctx context.Context, url string, request []byte) ([]byte, error) {
 	plain := make([]byte, stampSize, stampSize+len(request))
 	binary.BigEndian.PutUint64(plain, uint64(time.Now().UnixNano()))
@@ -147,7 +147,7 @@ func (s *server) newAgent(cfg Config, module hsm.Module, volumes *shelfPlace, ma
 	}
 	s.lines = newLines(module.Box(lineBox), n.cfg.URL, n.cfg.PeerTLS, cfg.HostPatience)
 	var err error
-	s.agent, err = ec2.NewAgent(ec2.AgentConfig{
+	s.agent, err = hosts.NewAgent(hosts.AgentConfig{
 		Name: n.id, URL: n.cfg.URL, Shelf: volumes.shared, Store: s.shared, Volumes: volumes.Shelf, Now: s.clock.Now, Patience: cfg.HostPatience, ExportAddresses: cfg.NBD, Logger: cfg.Logger,
 		Machines: machines(), Dial: s.lines.dial,
 	})
@@ -159,7 +159,7 @@ func (s *server) newAgent(cfg Config, module hsm.Module, volumes *shelfPlace, ma
 	return nil
 }
 
-// askPeer implements [ec2.Call].
+// askPeer implements [hosts.Call].
 func (s *server) askPeer(ctx context.Context, url string, request []byte) ([]byte, error) {
 	return s.hostPeers.call(ctx, url, request)
 }

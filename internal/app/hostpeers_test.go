@@ -16,7 +16,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/app"
 	"github.com/kagimori/kagimori/internal/blockdev"
-	"github.com/kagimori/kagimori/internal/ec2"
+	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/hsm"
 	"github.com/kagimori/kagimori/internal/hsm/hsmtest"
 	"github.com/kagimori/kagimori/internal/objects"
@@ -63,8 +63,8 @@ type postOffice struct {
 	t        *testing.T
 	near     http.Handler
 	far      http.Handler
-	ask      ec2.Call // of the node of near
-	stranger ec2.Call // of one that has another seal
+	ask      hosts.Call // of the node of near
+	stranger hosts.Call // of one that has another seal
 	line     *carrier
 }
 
@@ -72,7 +72,7 @@ const nearURL, farURL = "https://near.example:4566", "https://far.example:4566"
 
 func newPostOffice(t *testing.T) *postOffice {
 	t.Helper()
-	agent := func(name string) *ec2.Agent {
+	agent := func(name string) *hosts.Agent {
 		var roots [2]*os.Root
 		for i := range roots {
 			root, err := os.OpenRoot(t.TempDir())
@@ -82,7 +82,7 @@ func newPostOffice(t *testing.T) *postOffice {
 			t.Cleanup(func() { _ = root.Close() })
 			roots[i] = root
 		}
-		a, err := ec2.NewAgent(ec2.AgentConfig{
+		a, err := hosts.NewAgent(hosts.AgentConfig{
 			Name: name, Store: memory.New(memory.Config{}), Volumes: blockdev.NewShelf(roots[0], objects.NewFolder(roots[1])), Now: time.Now, Logger: slog.New(slog.DiscardHandler),
 		})
 		if err != nil {
@@ -105,7 +105,7 @@ func newPostOffice(t *testing.T) *postOffice {
 const attendance = `{"op":"attend","token":1}`
 
 // letter is a request that is not delivered.
-func (p *postOffice) letter(by ec2.Call, url string) letter {
+func (p *postOffice) letter(by hosts.Call, url string) letter {
 	p.t.Helper()
 	p.line.answer = func(letter) (int, []byte) { return http.StatusTeapot, nil }
 	if _, err := by(p.t.Context(), url, []byte(attendance)); err == nil {

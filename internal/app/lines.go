@@ -17,7 +17,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/kagimori/kagimori/internal/ec2"
+	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/hsm"
 )
 
@@ -41,7 +41,7 @@ const (
 type lines struct {
 	box     hsm.Box
 	url     string // of this node
-	agent   *ec2.Agent
+	agent   *hosts.Agent
 	http    *http.Client
 	silence time.Duration
 	once    onlyOnce
@@ -55,7 +55,7 @@ type lineHello struct {
 
 func newLines(box hsm.Box, url string, t *tls.Config, patience time.Duration) *lines {
 	return &lines{
-		box: box, url: url, silence: max(lineSilence, cmp.Or(patience, ec2.DefaultHostPatience)/2),
+		box: box, url: url, silence: max(lineSilence, cmp.Or(patience, hosts.DefaultPatience)/2),
 		http: &http.Client{
 			Transport: &http.Transport{ // of HTTP/1.1: other versions cannot be left
 				TLSClientConfig: t.Clone(), TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{},
@@ -69,7 +69,7 @@ func newLines(box hsm.Box, url string, t *tls.Config, patience time.Duration) *l
 func lineTo(url string) []byte       { return []byte("line to " + url) }
 func lineAnswer(nonce []byte) []byte { return append([]byte("line answer "), nonce...) }
 
-// dial implements [ec2.Dial].
+// dial implements [hosts.Dial].
 func (l *lines) dial(ctx context.Context, url, volume, instance string) (net.Conn, error) {
 	plain := make([]byte, stampSize)
 	binary.BigEndian.PutUint64(plain, uint64(time.Now().UnixNano()))

@@ -22,7 +22,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/app"
 	"github.com/kagimori/kagimori/internal/blockdev"
-	"github.com/kagimori/kagimori/internal/ec2"
+	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/hsm"
 	"github.com/kagimori/kagimori/internal/hsm/hsmtest"
 	"github.com/kagimori/kagimori/internal/lane"
@@ -33,10 +33,10 @@ import (
 // A lineLab is a node whose host holds a volume for an instance, behind a wire that can be touched.
 type lineLab struct {
 	t    *testing.T
-	url  string   // as the node knows itself, and others reach it
-	dial ec2.Dial // of another node
+	url  string     // as the node knows itself, and others reach it
+	dial hosts.Dial // of another node
 	box  hsm.Box
-	a    *ec2.Agent
+	a    *hosts.Agent
 	life string
 
 	mu    sync.Mutex
@@ -63,7 +63,7 @@ func newLineLab(t *testing.T, secure bool) *lineLab {
 		roots[i] = root
 	}
 	var err error
-	l.a, err = ec2.NewAgent(ec2.AgentConfig{
+	l.a, err = hosts.NewAgent(hosts.AgentConfig{
 		Name: "far", Store: memory.New(memory.Config{}), Volumes: blockdev.NewShelf(roots[0], objects.NewFolder(roots[1])), Now: time.Now, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

@@ -29,6 +29,7 @@ import (
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/ebs"
 	"github.com/kagimori/kagimori/internal/ec2"
+	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/gateway"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/hsm"
@@ -80,9 +81,9 @@ type server struct {
 	front     http.Handler // what requests meet first: the handler, or one that may pass them on
 	rested    bool
 	cursors   cursors
-	agent     *ec2.Agent // nil without a cluster
-	hostPeers *hostPeers // nil without a cluster
-	lines     *lines     // nil without a cluster
+	agent     *hosts.Agent // nil without a cluster
+	hostPeers *hostPeers   // nil without a cluster
+	lines     *lines       // nil without a cluster
 }
 
 // openStore opens the store of the data directory and puts what is wrong with it in a sentence.

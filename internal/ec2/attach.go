@@ -8,6 +8,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/ec2/instancetype"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
@@ -19,10 +20,10 @@ import (
 // Source: EC2 API Reference, AttachVolume; Amazon EBS User Guide, "Unusable KMS keys".
 func (s *Service) AttachVolume(ctx context.Context, c *guard.Call, in *ec2api.AttachVolumeRequest) (*ec2api.VolumeAttachment, error) {
 	if !s.life.enter() {
-		return nil, errHostDown
+		return nil, hosts.ErrDown
 	}
 	defer s.life.leave()
-	defer s.locks.lock(api.Val(in.InstanceId), api.Val(in.VolumeId))()
+	defer s.locks.Lock(api.Val(in.InstanceId), api.Val(in.VolumeId))()
 	var (
 		j       *job
 		resting bool
@@ -94,7 +95,7 @@ func (s *Service) abroad(v *volumeRecord, i *instanceRecord) error {
 	switch {
 	case s.absent(i.Host):
 		return apierr.Newf("UnsupportedOperation", "Instance %s is on the host %s, which is not there.", i.ID, i.Host)
-	case !s.room.skilled(hostSkill):
+	case !s.room.skilled(hosts.Skill):
 		return apierr.Newf("UnsupportedOperation", "Volume %s is attached to an instance on another host than that of %s, which nodes of an earlier version do not know.", v.ID, i.ID)
 	}
 	return nil
@@ -243,7 +244,7 @@ func (s *Service) attachmentNow(ctx context.Context, j *job, state string) (out 
 // DetachVolume detaches a volume: the host closes it and forgets its key, and the grant is retired.
 func (s *Service) DetachVolume(ctx context.Context, c *guard.Call, in *ec2api.DetachVolumeRequest) (*ec2api.VolumeAttachment, error) {
 	if !s.life.enter() {
-		return nil, errHostDown
+		return nil, hosts.ErrDown
 	}
 	defer s.life.leave()
 	id := api.Val(in.VolumeId)
@@ -251,7 +252,7 @@ func (s *Service) DetachVolume(ctx context.Context, c *guard.Call, in *ec2api.De
 	if err != nil {
 		return nil, err
 	}
-	defer s.locks.lock(instance, id)()
+	defer s.locks.Lock(instance, id)()
 	var (
 		j   *job
 		out *ec2api.VolumeAttachment

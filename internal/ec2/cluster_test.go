@@ -18,6 +18,7 @@ import (
 	"github.com/kagimori/kagimori/internal/blockdev"
 	"github.com/kagimori/kagimori/internal/ec2"
 	"github.com/kagimori/kagimori/internal/ec2/ec2test"
+	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/guard/guardtest"
 	"github.com/kagimori/kagimori/internal/kms"
 	"github.com/kagimori/kagimori/internal/machine"
@@ -47,7 +48,7 @@ type clusterNode struct {
 	dir     string
 	volumes *os.Root
 	shelf   *blockdev.Shelf
-	agent   *ec2.Agent
+	agent   *hosts.Agent
 	alone   bool // nobody else can read its snapshots
 	crew    *crew
 	earlier bool // its version is
@@ -169,7 +170,7 @@ func (n *clusterNode) start() {
 		machines = n.crew
 	}
 	var err error
-	n.agent, err = ec2.NewAgent(ec2.AgentConfig{
+	n.agent, err = hosts.NewAgent(hosts.AgentConfig{
 		Machines: machines, Dial: n.dial,
 		Name: n.name, URL: "http://" + n.name, Shelf: told, Store: nodeStore{c.Store, n}, Volumes: n.shelf, Now: c.Clock.Now, Patience: hostsPatience, Logger: c.Logger,
 		ExportAddresses: []string{"tcp:" + n.name + ":10809"},
@@ -232,7 +233,7 @@ func (c *cluster) hooks(hook func(name, op string, request []byte) error) {
 }
 
 // peers carries requests of a node to other hosts.
-func (c *cluster) peers(from *clusterNode) ec2.Call {
+func (c *cluster) peers(from *clusterNode) hosts.Call {
 	return func(ctx context.Context, url string, request []byte) ([]byte, error) {
 		name := url[len("http://"):]
 		n := c.nodes[name]

@@ -9,6 +9,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
@@ -28,7 +29,7 @@ func (s *Service) CopyVolumes(ctx context.Context, c *guard.Call, in *ec2api.Cop
 		return nil, err
 	}
 	if !s.life.enter() {
-		return nil, errHostDown
+		return nil, hosts.ErrDown
 	}
 	defer s.life.leave()
 	var (
@@ -79,7 +80,7 @@ func (s *Service) CopyVolumes(ctx context.Context, c *guard.Call, in *ec2api.Cop
 	if known != nil {
 		return &ec2api.CopyVolumesResult{Volumes: []ec2api.Volume{*known}}, nil
 	}
-	p, err := s.rack(src.Host).begin(ctx, src.ID, snapshot)
+	p, err := s.rack(src.Host).Begin(ctx, src.ID, snapshot)
 	if err == nil {
 		grown = p.Size() / gibibyte // it may have been growing
 		err = p.Store(ctx, nil)
@@ -92,7 +93,7 @@ func (s *Service) CopyVolumes(ctx context.Context, c *guard.Call, in *ec2api.Cop
 	}
 	out, j, err := s.storeVolumeCopy(ctx, c, in, draft, tags["volume"], idiom.TokenRecord{Hash: hash})
 	if err != nil || j == nil {
-		if rmErr := s.rack(src.Host).remove(ctx, snapshot); rmErr != nil {
+		if rmErr := s.rack(src.Host).Remove(ctx, snapshot); rmErr != nil {
 			s.log.Error("the file of a copy that was not made stays until the next start", "snapshot", snapshot, "error", rmErr)
 		}
 		return out, err

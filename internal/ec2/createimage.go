@@ -9,6 +9,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -25,10 +26,10 @@ func (s *Service) CreateImage(ctx context.Context, c *guard.Call, in *ec2api.Cre
 		return nil, err
 	}
 	if !s.life.enter() {
-		return nil, errHostDown
+		return nil, hosts.ErrDown
 	}
 	defer s.life.leave()
-	defer s.locks.lock(api.Val(in.InstanceId))() // no volume comes or goes meanwhile
+	defer s.locks.Lock(api.Val(in.InstanceId))() // no volume comes or goes meanwhile
 	var (
 		img    imageRecord
 		drafts []snapshotDraft

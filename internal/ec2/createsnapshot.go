@@ -12,6 +12,7 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
@@ -38,7 +39,7 @@ func (s *Service) CreateSnapshot(ctx context.Context, c *guard.Call, in *ec2api.
 		return nil, err
 	}
 	if !s.life.enter() {
-		return nil, errHostDown
+		return nil, hosts.ErrDown
 	}
 	defer s.life.leave()
 	tags, err := tagSpecs(c, in.TagSpecifications, "snapshot")
@@ -158,9 +159,9 @@ func (s *Service) takeSnapshots(ctx context.Context, c *guard.Call, drafts []sna
 }
 
 // beginSnapshots fixes the moment of snapshots. waiting is how many bytes are to be looked at for them.
-func (s *Service) beginSnapshots(ctx context.Context, drafts []snapshotDraft) (begun []taking, waiting int64, err error) {
+func (s *Service) beginSnapshots(ctx context.Context, drafts []snapshotDraft) (begun []hosts.Taking, waiting int64, err error) {
 	for _, d := range drafts {
-		p, err := s.rack(d.host).begin(ctx, d.record.VolumeID, d.record.ID)
+		p, err := s.rack(d.host).Begin(ctx, d.record.VolumeID, d.record.ID)
 		if errors.Is(err, fs.ErrNotExist) {
 			err = errNoVolume(d.record.VolumeID)
 		}
@@ -174,14 +175,14 @@ func (s *Service) beginSnapshots(ctx context.Context, drafts []snapshotDraft) (b
 }
 
 // dropSnapshots removes what there is of snapshots that are not made.
-func (s *Service) dropSnapshots(drafts []snapshotDraft, begun []taking) {
+func (s *Service) dropSnapshots(drafts []snapshotDraft, begun []hosts.Taking) {
 	for n, p := range begun {
 		if p != nil {
 			p.Drop()
 			continue
 		}
 		id := drafts[n].record.ID
-		if err := s.rack(drafts[n].host).remove(context.Background(), id); err != nil {
+		if err := s.rack(drafts[n].host).Remove(context.Background(), id); err != nil {
 			s.log.Error("the file of a snapshot that was not made stays until the next start", "snapshot", id, "error", err)
 		}
 	}
@@ -234,10 +235,10 @@ func (s *Service) CreateSnapshots(ctx context.Context, c *guard.Call, in *ec2api
 		return nil, err
 	}
 	if !s.life.enter() {
-		return nil, errHostDown
+		return nil, hosts.ErrDown
 	}
 	defer s.life.leave()
-	defer s.locks.lock(*of.InstanceId)() // no volume comes or goes meanwhile
+	defer s.locks.Lock(*of.InstanceId)() // no volume comes or goes meanwhile
 	var drafts []snapshotDraft
 	err = s.g.View(ctx, c, func(tx store.Tx) (err error) {
 		drafts, err = s.draftSet(tx, c, in, tags["snapshot"])

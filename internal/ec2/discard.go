@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kagimori/kagimori/internal/blockdev"
+	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -68,7 +69,7 @@ func (s *Service) tryDiscard(ctx context.Context, id string) (done bool, err err
 	}
 	done, err = s.removeSnapshot(ctx, id)
 	switch {
-	case errors.Is(err, blockdev.ErrBusy), errors.Is(err, errHostAway), err == nil && !done:
+	case errors.Is(err, blockdev.ErrBusy), errors.Is(err, hosts.ErrAway), err == nil && !done:
 		return false, nil
 	case err != nil:
 		return false, err

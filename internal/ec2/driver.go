@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -42,7 +43,7 @@ func (s *Service) advance(ctx context.Context, j *job, step launch.Step) (launch
 	if err == nil {
 		return result, nil
 	}
-	if interrupted(err) || errors.Is(err, store.ErrUnavailable) || errors.Is(err, errHostAway) { // nobody refused anything
+	if interrupted(err) || errors.Is(err, store.ErrUnavailable) || errors.Is(err, hosts.ErrAway) { // nobody refused anything
 		return launch.Result{}, err
 	}
 	f := &launch.Failure{Cause: err.Error()}
@@ -71,7 +72,7 @@ func lasting(step launch.Step) bool {
 
 // interrupted tells what ends the process from what ends the launch.
 func interrupted(err error) bool {
-	return store.Over(err) || errors.Is(err, errHostDown) || errors.Is(err, context.Canceled)
+	return store.Over(err) || errors.Is(err, hosts.ErrDown) || errors.Is(err, context.Canceled)
 }
 
 // A partError says which KMS request of a step was refused, from 1 over Step.Parts.
@@ -132,7 +133,7 @@ func (s *Service) perform(ctx context.Context, j *job, step launch.Step) (r laun
 		}
 		return r, s.removeVolume(ctx, j.Region, j.Account, step.VolumeID)
 	case launch.StepDeleteSnapshot:
-		return r, s.rack(j.Host).remove(ctx, step.VolumeID) // the record stays, to tell of the error
+		return r, s.rack(j.Host).Remove(ctx, step.VolumeID) // the record stays, to tell of the error
 	}
 	return r, errors.New("ec2: this host does not know the step " + string(step.Kind))
 }

@@ -3,12 +3,14 @@ package ec2
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/blockdev/nbd"
+	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/secret"
 	"github.com/kagimori/kagimori/internal/store"
@@ -25,7 +27,7 @@ func (s *Service) ExportOperations() map[string]guard.Handler {
 }
 
 // Exported is the export with a name, for a server of NBD.
-func (s *Service) Exported(name string) (nbd.Export, bool) { return s.host.exports.find(name) }
+func (s *Service) Exported(name string) (nbd.Export, bool) { return s.host.Exported(name) }
 
 // ExportVolume lets whoever knows the name in the answer read and write a volume of the caller's account
 // that is attached to a running instance, until it is detached, the instance stops, or the server
@@ -37,11 +39,11 @@ func (s *Service) ExportVolume(ctx context.Context, c *guard.Call, in *kagimoria
 			return err
 		}
 		switch {
-		case s.room == nil && len(s.host.addresses) == 0:
+		case s.room == nil && !s.host.Exporting():
 			return errExportsNothing("This server")
 		case s.absent(v.Host):
 			return apierr.Newf("ConflictException", "Volume %s is on the host %s, which is not there.", v.ID, v.Host)
-		case !s.rack(v.Host).holds(v.ID, "") || s.room == nil && !s.ours(v.Host):
+		case !s.rack(v.Host).Holds(v.ID, "") || s.room == nil && !s.ours(v.Host):
 			return errNotHeld(&v)
 		}
 		return nil
@@ -49,22 +51,24 @@ func (s *Service) ExportVolume(ctx context.Context, c *guard.Call, in *kagimoria
 	if err != nil {
 		return nil, err
 	}
-	e := exportSpec{v.ID, v.Region, v.Account, c.Caller.Principal.ARN, s.g.Now(), api.Val(in.ReadOnly)}
-	made, err := s.rack(v.Host).export(ctx, e)
+	e := hosts.ExportSpec{
+		Volume: v.ID, Region: v.Region, Account: v.Account, Principal: c.Caller.Principal.ARN, Made: s.g.Now(), ReadOnly: api.Val(in.ReadOnly),
+	}
+	made, err := s.rack(v.Host).Export(ctx, e)
 	switch {
-	case errors.Is(err, ErrNotHeld):
+	case errors.Is(err, hosts.ErrNotHeld):
 		return nil, errNotHeld(&v)
-	case errors.Is(err, errManyExports):
-		return nil, apierr.Newf("LimitExceededException", "Volume %s has %d exports already.", v.ID, maxExports)
-	case errors.Is(err, errNoExports):
+	case errors.Is(err, hosts.ErrManyExports):
+		return nil, apierr.Newf("LimitExceededException", "Volume %s has %d exports already.", v.ID, hosts.MaxExports)
+	case errors.Is(err, hosts.ErrNoExports):
 		return nil, errExportsNothing("The host " + v.Host)
-	case errors.Is(err, errHostAway), errors.Is(err, errHostLost):
+	case errors.Is(err, hosts.ErrAway), errors.Is(err, hosts.ErrLost):
 		return nil, apierr.Newf("ConflictException", "Volume %s is on the host %s, which cannot be reached.", v.ID, v.Host)
 	case err != nil:
 		return nil, err
 	}
 	return &kagimoriapi.ExportVolumeResponse{
-		Export: new(e.wire()), ExportName: new(secret.String(made.Name)), Size: new(made.Size), Addresses: made.Addresses,
+		Export: new(exportWire(e)), ExportName: new(secret.String(made.Name)), Size: new(made.Size), Addresses: made.Addresses,
 	}, nil
 }
 
@@ -99,7 +103,7 @@ func (s *Service) allowExport(tx store.Tx, c *guard.Call, id string) (volumeReco
 	return found, err
 }
 
-func (e exportSpec) wire() kagimoriapi.VolumeExport {
+func exportWire(e hosts.ExportSpec) kagimoriapi.VolumeExport {
 	return kagimoriapi.VolumeExport{VolumeId: &e.Volume, ReadOnly: &e.ReadOnly, Principal: &e.Principal, CreationDate: &e.Made}
 }
 
@@ -118,7 +122,7 @@ func (s *Service) ListVolumeExports(ctx context.Context, c *guard.Call, _ *kagim
 		return nil, err
 	}
 	for _, e := range all {
-		out.Exports = append(out.Exports, e.wire())
+		out.Exports = append(out.Exports, exportWire(e))
 	}
 	return out, nil
 }
@@ -135,10 +139,42 @@ func (s *Service) EndVolumeExports(ctx context.Context, c *guard.Call, in *kagim
 	if err != nil {
 		return err
 	}
-	if err := s.rack(host).endExports(ctx, api.Val(in.VolumeId)); errors.Is(err, errHostAway) {
+	if err := s.rack(host).EndExports(ctx, api.Val(in.VolumeId)); errors.Is(err, hosts.ErrAway) {
 		return apierr.Newf("ConflictException", "Volume %s is on the host %s, which cannot be reached: its exports end when the host is given up.", *in.VolumeId, host)
 	} else if err != nil {
 		return err
 	}
 	return nil
+}
+
+// Disk is the content of an attached volume, as its instances see it.
+func (s *Service) Disk(ctx context.Context, account, region, volumeID string) (hosts.Disk, error) {
+	err := s.g.Read(ctx, func(tx store.Tx) error {
+		_, ok, err := volumeTable.Get(tx, region, account, volumeID)
+		if err == nil && !ok {
+			err = errNoVolume(volumeID)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.host.Disk(volumeID)
+}
+
+// allExports are those of an account in a Region on all hosts that can be asked, oldest first.
+func (s *Service) allExports(ctx context.Context, region, account string) ([]hosts.ExportSpec, error) {
+	if s.room == nil {
+		return s.host.ExportsOf(region, account), nil
+	}
+	var all []hosts.ExportSpec
+	for _, name := range s.room.names() {
+		some, err := s.rack(name).Exports(ctx, region, account)
+		if err != nil && !errors.Is(err, hosts.ErrAway) {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	slices.SortStableFunc(all, func(a, b hosts.ExportSpec) int { return a.Made.Compare(b.Made) })
+	return all, nil
 }

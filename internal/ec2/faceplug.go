@@ -17,7 +17,7 @@ import (
 // AttachNetworkInterface attaches a network interface to an instance, besides its first.
 // Source: EC2 API Reference, AttachNetworkInterface.
 func (s *Service) AttachNetworkInterface(ctx context.Context, c *guard.Call, in *ec2api.AttachNetworkInterfaceRequest) (*ec2api.AttachNetworkInterfaceResult, error) {
-	defer s.locks.lock(*in.InstanceId)()
+	defer s.locks.Lock(*in.InstanceId)()
 	out := &ec2api.AttachNetworkInterfaceResult{AttachmentId: new(randomID("eni-attach")), NetworkCardIndex: new(int32(0))}
 	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
 		found, err := s.lookupInstances(tx, c, []string{*in.InstanceId})

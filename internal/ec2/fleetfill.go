@@ -170,7 +170,7 @@ func (s *Service) tendFleet(region, account, id string) {
 		return
 	}
 	defer s.life.leave()
-	defer s.fleetLocks.lock(id)()
+	defer s.fleetLocks.Lock(id)()
 	ctx := context.Background()
 	r := &filling{}
 	err := s.g.Change(ctx, func(tx store.Tx) error {

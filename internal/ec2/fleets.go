@@ -307,7 +307,7 @@ func (s *Service) knownFleet(ctx context.Context, c *guard.Call, id string) (*ec
 
 // fillInstant launches the instances of a fleet of the type instant, as the caller.
 func (s *Service) fillInstant(ctx context.Context, c *guard.Call, f *fleetRecord, in *ec2api.CreateFleetRequest) (*ec2api.CreateFleetResult, error) {
-	defer s.fleetLocks.lock(f.ID)()
+	defer s.fleetLocks.Lock(f.ID)()
 	r := &filling{f: f, parent: c, as: c.Caller, census: &fleetCensus{perPool: map[int]int{}}}
 	if err := s.fillFleet(ctx, r); err != nil {
 		return nil, err

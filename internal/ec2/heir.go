@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -23,7 +24,7 @@ var heirTable = store.Table[heirRecord]{Bucket: "ec2/heir", Version: 1}
 // Inherit has everything that is on a host belong to another one, from the next start on. "" is the host of a
 // server without a cluster.
 func Inherit(tx store.Tx, from, to string) error {
-	r := heirRecord{cmp.Or(from, localHost), cmp.Or(to, localHost)}
+	r := heirRecord{cmp.Or(from, hosts.Local), cmp.Or(to, hosts.Local)}
 	var before []heirRecord // of which nobody has started since
 	for h, err := range heirTable.Scan(tx) {
 		if err != nil {
@@ -98,7 +99,7 @@ func (s *Service) bequeath(ctx context.Context, h heirRecord) error {
 		n += some
 	}
 	err := s.g.Change(ctx, func(tx store.Tx) error {
-		if err := hostTable.Delete(tx, h.From); err != nil {
+		if err := hosts.Table.Delete(tx, h.From); err != nil {
 			return err
 		}
 		return heirTable.Delete(tx, h.From)
@@ -118,7 +119,7 @@ func rehost[T any](ctx context.Context, s *Service, h heirRecord, table store.Ta
 			if err != nil {
 				return err
 			}
-			if cmp.Or(*host(&r.Value), localHost) == h.From {
+			if cmp.Or(*host(&r.Value), hosts.Local) == h.From {
 				keys = append(keys, r.Key)
 			}
 		}
@@ -134,7 +135,7 @@ func rehost[T any](ctx context.Context, s *Service, h heirRecord, table store.Ta
 				if err != nil {
 					return err
 				}
-				if !ok || cmp.Or(*host(&r), localHost) != h.From {
+				if !ok || cmp.Or(*host(&r), hosts.Local) != h.From {
 					continue
 				}
 				*host(&r) = h.To

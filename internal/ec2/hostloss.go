@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/store"
@@ -17,15 +18,15 @@ var reasonHostLost = reason{"Server.InternalError", "Server.InternalError: The h
 // loseHost gives a host up that was silent for too long: by then it has let go of its keys. Its volumes are in
 // error. Its instances are impaired, and terminated after Timing.Impaired, unless it is there again by then;
 // stopped ones stay.
-func (s *Service) loseHost(ctx context.Context, rec hostRecord) error {
+func (s *Service) loseHost(ctx context.Context, rec hosts.Record) error {
 	gone := false
 	err := s.g.Change(ctx, func(tx store.Tx) error {
-		r, _, err := hostTable.Get(tx, rec.Name)
+		r, _, err := hosts.Table.Get(tx, rec.Name)
 		if gone = err == nil && r.Beat == rec.Beat; !gone {
 			return err // it is there
 		}
 		r.Lost = s.g.Now()
-		return hostTable.Put(tx, r, r.Name)
+		return hosts.Table.Put(tx, r, r.Name)
 	})
 	if err != nil || !gone {
 		return err
@@ -131,7 +132,7 @@ func (m *room) isLost(name string) bool {
 
 // terminateLostOne terminates an instance of a lost host; more tells that there is something to be done later.
 func (s *Service) terminateLostOne(ctx context.Context, was *instanceRecord) (more bool, err error) {
-	defer s.locks.lock(was.ID)()
+	defer s.locks.Lock(was.ID)()
 	var after aftermath
 	err = s.g.Change(ctx, func(tx store.Tx) error {
 		after, more = aftermath{}, false

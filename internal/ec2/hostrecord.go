@@ -7,8 +7,8 @@ import (
 	"errors"
 	"iter"
 	"sync"
-	"time"
 
+	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -16,34 +16,6 @@ import (
 // they run. Every process over a store is a host with a name of its own. What is to be done on a host
 // is a job in the store: whoever accepts the request writes it, and the host of the instance or volume
 // does it, whether that is the same process or another one that watches the jobs.
-
-// localHost is the name of the host in a process that was given none.
-const localHost = "local"
-
-// A hostRecord is a host that was there once.
-type hostRecord struct {
-	Name    string    `json:"name"`
-	Since   time.Time `json:"since"`
-	Started time.Time `json:"started"` // the last time
-
-	// The rest is of hosts of a cluster, which say again and again that they are there.
-	Beat     int64         `json:"beat,omitempty"` // counts the signs of life
-	Life     string        `json:"life,omitempty"` // another one after the host lost its keys
-	URL      string        `json:"url,omitempty"`  // of its node
-	Shelf    string        `json:"shelf,omitempty"`
-	Patience time.Duration `json:"patience,omitempty"` // how long it may be silent
-	Leaving  bool          `json:"leaving,omitempty"`  // it will be back
-	Lost     time.Time     `json:"lost,omitzero"`      // when it was given up, until it is there again
-	Skill    int           `json:"skill,omitempty"`    // what its node's version can do; see hostSkill
-	Boots    bool          `json:"boots,omitempty"`    // instances have machines there
-}
-
-// hostSkill is that of this version's nodes: since 1 they know of volumes with Multi-Attach that are on another
-// host than an instance.
-const hostSkill = 1
-
-// hostTable is keyed by the host's name.
-var hostTable = store.Table[hostRecord]{Bucket: "ec2/host", Version: 1}
 
 // Watch yields the changes of a bucket of the store; see [store.Store].
 type Watch func(ctx context.Context, bucket string, from store.Revision) iter.Seq2[store.Event, error]
@@ -61,23 +33,23 @@ type post struct {
 // enroll writes down that the host is there.
 func (s *Service) enroll(ctx context.Context) error {
 	return s.g.Change(ctx, func(tx store.Tx) error {
-		r, ok, err := hostTable.Get(tx, s.name)
+		r, ok, err := hosts.Table.Get(tx, s.name)
 		if err != nil {
 			return err
 		}
 		now := s.g.Now()
 		if !ok {
-			r = hostRecord{Name: s.name, Since: now}
+			r = hosts.Record{Name: s.name, Since: now}
 		}
 		r.Started = now
-		return hostTable.Put(tx, r, s.name)
+		return hosts.Table.Put(tx, r, s.name)
 	})
 }
 
 // ours reports whether something belongs to this host. Records of before there were hosts do.
 // In a cluster whoever works sees to all hosts.
 func (s *Service) ours(host string) bool {
-	return s.room != nil || cmp.Or(host, localHost) == s.name
+	return s.room != nil || cmp.Or(host, hosts.Local) == s.name
 }
 
 // listen takes up jobs for this host that other processes write, from a revision on.

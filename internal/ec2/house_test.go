@@ -17,6 +17,7 @@ import (
 	"github.com/kagimori/kagimori/internal/blockdev"
 	"github.com/kagimori/kagimori/internal/ec2"
 	"github.com/kagimori/kagimori/internal/ec2/ec2test"
+	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/guard/guardtest"
 	"github.com/kagimori/kagimori/internal/kms"
@@ -187,7 +188,7 @@ func (h *house) volumeOn(instance, device string) ec2api.Volume {
 	return vols[0]
 }
 
-func (h *house) disk(volume string) ec2.Disk {
+func (h *house) disk(volume string) hosts.Disk {
 	h.T.Helper()
 	d, err := h.ec2.Disk(h.T.Context(), mine, region, volume)
 	h.Must(err)

@@ -13,7 +13,7 @@ import (
 
 // adjust changes options of one instance that is not terminated; the decision is told of the attribute.
 func (s *Service) adjust(ctx context.Context, c *guard.Call, id *string, flag *bool, attribute, value string, change func(tx store.Tx, i *instanceRecord) error) error {
-	defer s.locks.lock(api.Val(id))()
+	defer s.locks.Lock(api.Val(id))()
 	return s.g.Update(ctx, c, func(tx store.Tx) error {
 		i, err := s.oneInstance(tx, c, id, flag, func(p *authz.Part) { setAttribute(p, attribute, value) })
 		if err != nil {

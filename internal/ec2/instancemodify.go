@@ -28,7 +28,7 @@ type edit struct {
 // ModifyInstanceAttribute changes one attribute of an instance.
 // Source: EC2 API Reference, ModifyInstanceAttribute.
 func (s *Service) ModifyInstanceAttribute(ctx context.Context, c *guard.Call, in *ec2api.ModifyInstanceAttributeRequest) error {
-	defer s.locks.lock(api.Val(in.InstanceId))()
+	defer s.locks.Lock(api.Val(in.InstanceId))()
 	return s.g.Update(ctx, c, func(tx store.Tx) error {
 		e, err := s.editOf(tx, c, in)
 		if err != nil {

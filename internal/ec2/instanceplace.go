@@ -36,7 +36,7 @@ func (s *Service) ModifyInstancePlacement(ctx context.Context, c *guard.Call, in
 	case tenancy != "" && !slices.Contains([]string{"default", "dedicated", "host"}, tenancy):
 		return nil, invalidValue("Value (%s) for parameter tenancy is invalid. Valid values: default, dedicated, host.", tenancy)
 	}
-	defer s.locks.lock(api.Val(in.InstanceId))()
+	defer s.locks.Lock(api.Val(in.InstanceId))()
 	return &ec2api.ModifyInstancePlacementResult{Return: new(true)}, s.g.Update(ctx, c, func(tx store.Tx) error {
 		i, err := s.oneInstance(tx, c, in.InstanceId, nil, func(p *authz.Part) {
 			setAttribute(p, "Tenancy", tenancy)
@@ -108,7 +108,7 @@ func (s *Service) ModifyInstanceMaintenanceOptions(ctx context.Context, c *guard
 	if in.AutoRecovery == nil && in.RebootMigration == nil {
 		return nil, apierr.New("MissingParameter", "At least one of autoRecovery and rebootMigration must be specified")
 	}
-	defer s.locks.lock(api.Val(in.InstanceId))()
+	defer s.locks.Lock(api.Val(in.InstanceId))()
 	out := &ec2api.ModifyInstanceMaintenanceOptionsResult{}
 	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
 		i, err := s.oneInstance(tx, c, in.InstanceId, in.DryRun, func(p *authz.Part) {
@@ -143,7 +143,7 @@ func (s *Service) ModifyInstanceCreditSpecification(ctx context.Context, c *guar
 		}
 		ids = append(ids, api.Val(a.InstanceId))
 	}
-	defer s.locks.lock(ids...)()
+	defer s.locks.Lock(ids...)()
 	out := &ec2api.ModifyInstanceCreditSpecificationResult{}
 	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
 		*out = ec2api.ModifyInstanceCreditSpecificationResult{

@@ -45,7 +45,7 @@ func (i *instanceRecord) metadata(state string) *ec2api.InstanceMetadataOptionsR
 // ModifyInstanceMetadataOptions changes how an instance can ask for its metadata.
 // Source: EC2 API Reference, ModifyInstanceMetadataOptions.
 func (s *Service) ModifyInstanceMetadataOptions(ctx context.Context, c *guard.Call, in *ec2api.ModifyInstanceMetadataOptionsRequest) (*ec2api.ModifyInstanceMetadataOptionsResult, error) {
-	defer s.locks.lock(api.Val(in.InstanceId))()
+	defer s.locks.Lock(api.Val(in.InstanceId))()
 	texts := []struct {
 		name   string
 		given  *string
@@ -142,7 +142,7 @@ func (s *Service) monitor(ctx context.Context, c *guard.Call, ids []string, flag
 	if len(ids) > decidedTogether {
 		return nil, invalidValue("You can specify up to %d instances in a single request.", decidedTogether)
 	}
-	defer s.locks.lock(ids...)()
+	defer s.locks.Lock(ids...)()
 	var out []ec2api.InstanceMonitoring
 	err := s.g.Update(ctx, c, func(tx store.Tx) error {
 		out = nil
@@ -175,7 +175,7 @@ func (s *Service) monitor(ctx context.Context, c *guard.Call, ids []string, flag
 // ResetInstanceAttribute sets an attribute back. Kernel and RAM disk are always the default ones.
 // Source: EC2 API Reference, ResetInstanceAttribute.
 func (s *Service) ResetInstanceAttribute(ctx context.Context, c *guard.Call, in *ec2api.ResetInstanceAttributeRequest) error {
-	defer s.locks.lock(api.Val(in.InstanceId))()
+	defer s.locks.Lock(api.Val(in.InstanceId))()
 	name := api.Val(in.Attribute)
 	return s.g.Update(ctx, c, func(tx store.Tx) error {
 		i, err := s.oneInstance(tx, c, in.InstanceId, in.DryRun)
@@ -221,7 +221,7 @@ func (s *Service) GetConsoleOutput(ctx context.Context, c *guard.Call, in *ec2ap
 	if err != nil {
 		return nil, err
 	}
-	switch console, ok, err := s.rack(host).console(ctx, *out.InstanceId); {
+	switch console, ok, err := s.rack(host).Console(ctx, *out.InstanceId); {
 	case err != nil:
 		s.log.Warn("the console of an instance cannot be seen", "instance", *out.InstanceId, "host", host, "error", err)
 	case ok:

@@ -38,7 +38,7 @@ func (s *Service) ModifyNetworkInterfaceAttribute(ctx context.Context, c *guard.
 		return err
 	}
 	if instance != "" {
-		defer s.locks.lock(instance)()
+		defer s.locks.Lock(instance)()
 	}
 	return s.g.Update(ctx, c, func(tx store.Tx) error {
 		e, err := s.groupsEdit(tx, c, in.Groups)

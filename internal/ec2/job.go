@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kagimori/kagimori/internal/directory"
+	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/store"
@@ -173,7 +174,7 @@ func (s *Service) work(j *job) {
 	}
 	defer s.life.leave()
 	if instance := j.State.Spec().InstanceID; instance != "" && instance != j.Subject {
-		defer s.locks.lock(instance, j.Subject)()
+		defer s.locks.Lock(instance, j.Subject)()
 	}
 	ctx := s.running
 	end, err := s.driveInLane(ctx, j)
@@ -184,7 +185,7 @@ func (s *Service) work(j *job) {
 	case err == nil && end.Fail == nil && j.operation() == launch.AttachVolume: // the call that should see to it has ended
 		s.restIfStopped(ctx, j)
 	case err == nil:
-	case errors.Is(err, errHostDown) || store.Over(err) || ctx.Err() != nil: // the next start goes on
+	case errors.Is(err, hosts.ErrDown) || store.Over(err) || ctx.Err() != nil: // the next start goes on
 	default:
 		store.Report(ctx, s.log, "work on an instance or volume was interrupted", err, "subject", j.Subject, "operation", j.operation())
 		s.clock.AfterFunc(retryJob, func() { s.work(j) })

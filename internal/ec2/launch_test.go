@@ -10,7 +10,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
-	"github.com/kagimori/kagimori/internal/ec2"
+	"github.com/kagimori/kagimori/internal/ec2/hosts"
 )
 
 // viaEC2 is a key policy with which a user may launch, and root administers.
@@ -165,7 +165,7 @@ func TestStopTakesTheKeyAwayAndStartNeedsAGrantAgain(t *testing.T) {
 	}
 	h.Advance(time.Second)
 	h.wantState(id, "stopped")
-	if _, err := h.ec2.Disk(t.Context(), mine, region, v); !errors.Is(err, ec2.ErrNotHeld) {
+	if _, err := h.ec2.Disk(t.Context(), mine, region, v); !errors.Is(err, hosts.ErrNotHeld) {
 		t.Errorf("the host still holds the volume: %v", err)
 	}
 	if g := h.grants(key); len(g) != 0 {

@@ -140,7 +140,7 @@ func (s *Service) RebootInstances(ctx context.Context, c *guard.Call, in *ec2api
 	})
 	if err == nil {
 		for id, host := range hosts {
-			if err := s.rack(host).reboot(ctx, id); err != nil {
+			if err := s.rack(host).Reboot(ctx, id); err != nil {
 				s.log.Warn("an instance is not rebooted", "instance", id, "host", host, "error", err)
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/ec2/instancetype"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
@@ -24,15 +25,15 @@ var (
 
 // boot starts the machine of an instance whose volumes are held, if its host runs machines. One that runs stays.
 func (s *Service) boot(ctx context.Context, region, account, id string) error {
-	var spec machineSpec
+	var spec hosts.MachineSpec
 	var host string
 	err := s.g.Read(ctx, func(tx store.Tx) error {
-		spec = machineSpec{}
+		spec = hosts.MachineSpec{}
 		i, ok, err := instanceTable.Get(tx, region, account, id)
 		if err != nil || !ok {
 			return gone(id, err)
 		}
-		if host = i.Host; !s.rack(host).boots() {
+		if host = i.Host; !s.rack(host).Boots() {
 			return nil
 		}
 		spec, err = s.machineOf(tx, &i)
@@ -41,23 +42,23 @@ func (s *Service) boot(ctx context.Context, region, account, id string) error {
 	if err != nil || spec.Instance == "" {
 		return err
 	}
-	return s.rack(host).boot(ctx, spec)
+	return s.rack(host).Boot(ctx, spec)
 }
 
 // machineOf describes the machine of an instance, with the volumes that are held for it.
-func (s *Service) machineOf(tx store.Tx, i *instanceRecord) (machineSpec, error) {
-	spec := machineSpec{Instance: i.ID, Region: i.Region, Account: i.Account}
+func (s *Service) machineOf(tx store.Tx, i *instanceRecord) (hosts.MachineSpec, error) {
+	spec := hosts.MachineSpec{Instance: i.ID, Region: i.Region, Account: i.Account}
 	for _, d := range i.Devices {
 		at, err := s.volumeHost(tx, i, d.Volume)
 		if err != nil {
 			return spec, err
 		}
-		if !s.rack(at).holds(d.Volume, i.ID) {
+		if !s.rack(at).Holds(d.Volume, i.ID) {
 			continue // KMS refused it to a host that was restarted, or the host is not there
 		}
 		disk := s.diskOf(d.Volume, at, i.Host)
 		if d.Name == i.RootDevice {
-			spec.Disks = append([]machineDisk{disk}, spec.Disks...)
+			spec.Disks = append([]hosts.MachineDisk{disk}, spec.Disks...)
 		} else {
 			spec.Disks = append(spec.Disks, disk)
 		}
@@ -71,11 +72,11 @@ func (s *Service) machineOf(tx store.Tx, i *instanceRecord) (machineSpec, error)
 }
 
 // diskOf is a volume on one host as a machine on another one, or the same, has it.
-func (s *Service) diskOf(volume, at, host string) machineDisk {
+func (s *Service) diskOf(volume, at, host string) hosts.MachineDisk {
 	if s.room == nil || at == host {
-		return machineDisk{Volume: volume}
+		return hosts.MachineDisk{Volume: volume}
 	}
-	return machineDisk{Volume: volume, URL: s.room.urlOf(at)}
+	return hosts.MachineDisk{Volume: volume, URL: s.room.urlOf(at)}
 }
 
 // volumeHost is the host that has the file of an instance's volume: its own, but for volumes with Multi-Attach.
@@ -149,32 +150,32 @@ func (s *Service) bootAfter(wait time.Duration, was *instanceRecord) {
 // volume could be opened again.
 func (s *Service) bootAgain(ctx context.Context, i *instanceRecord) {
 	root := slices.IndexFunc(i.Devices, func(d attachedDevice) bool { return d.Name == i.RootDevice })
-	if root < 0 || !s.rack(i.Host).holds(i.Devices[root].Volume, i.ID) {
+	if root < 0 || !s.rack(i.Host).Holds(i.Devices[root].Volume, i.ID) {
 		return
 	}
 	err := s.boot(ctx, i.Region, i.Account, i.ID)
 	switch {
 	case err == nil:
-	case interrupted(err) || errors.Is(err, errHostLost): // nothing runs there
-	case errors.Is(err, errHostAway):
+	case interrupted(err) || errors.Is(err, hosts.ErrLost): // nothing runs there
+	case errors.Is(err, hosts.ErrAway):
 		s.bootAfter(retryJob, i)
 	default:
 		s.log.Error("the machine of an instance does not boot again", "instance", i.ID, "error", err)
-		s.clock.AfterFunc(0, func() { s.machineEnded(machineNews{Instance: i.ID, Region: i.Region, Account: i.Account}) })
+		s.clock.AfterFunc(0, func() { s.machineEnded(hosts.MachineNews{Instance: i.ID, Region: i.Region, Account: i.Account}) })
 	}
 }
 
 // machineEnded takes note that a machine ended by itself.
-func (s *Service) machineEnded(e machineNews) {
+func (s *Service) machineEnded(e hosts.MachineNews) {
 	s.later("the end of a machine was not noted", e.Instance, func(ctx context.Context) (aftermath, error) {
-		defer s.locks.lock(e.Instance)()
+		defer s.locks.Lock(e.Instance)()
 		return s.noteEnd(ctx, e)
 	}, e.Region, e.Account)
 }
 
 // noteEnd has an instance whose machine ended stop, or be terminated, as it was launched to. It is locked.
 // Source: EC2 User Guide, "Change instance initiated shutdown behavior".
-func (s *Service) noteEnd(ctx context.Context, e machineNews) (aftermath, error) {
+func (s *Service) noteEnd(ctx context.Context, e hosts.MachineNews) (aftermath, error) {
 	var after aftermath
 	why := reasonShutdown
 	if !e.Guest {
@@ -221,18 +222,18 @@ func (s *Service) closeVolume(ctx context.Context, j *job, volume string) error 
 	}
 	switch j.operation() {
 	case launch.DetachVolume, launch.AttachVolume:
-		err = s.rack(host).unplug(ctx, instance, volume)
-		if err != nil && !errors.Is(err, errHostAway) {
+		err = s.rack(host).Unplug(ctx, instance, volume)
+		if err != nil && !errors.Is(err, hosts.ErrAway) {
 			s.log.Warn("a guest keeps a volume that is taken away", "instance", instance, "volume", volume, "error", err)
 			err = nil
 		}
 	default:
-		err = s.rack(host).halt(ctx, instance)
+		err = s.rack(host).Halt(ctx, instance)
 	}
 	if err != nil {
 		return err
 	}
-	return s.rack(at).release(ctx, volume, instance)
+	return s.rack(at).Release(ctx, volume, instance)
 }
 
 // openFor has a host hold a volume for the instance of a job, and gives it to its machine if that runs.
@@ -243,8 +244,8 @@ func (s *Service) openFor(ctx context.Context, j *job, volume string, key secret
 		key.Wipe()
 		return err
 	}
-	if err := s.rack(at).hold(ctx, volume, instance, key); err != nil || j.operation() != launch.AttachVolume {
+	if err := s.rack(at).Hold(ctx, volume, instance, key); err != nil || j.operation() != launch.AttachVolume {
 		return err
 	}
-	return s.rack(host).plug(ctx, instance, s.diskOf(volume, at, host))
+	return s.rack(host).Plug(ctx, instance, s.diskOf(volume, at, host))
 }

@@ -37,7 +37,7 @@ func (s *Service) moveVolume(ctx context.Context, was *volumeRecord, to string) 
 		return err
 	}
 	defer s.discard(snapshot)
-	p, err := from.begin(ctx, was.ID, snapshot)
+	p, err := from.Begin(ctx, was.ID, snapshot)
 	if err == nil {
 		err = p.Store(ctx, nil)
 	}
@@ -50,9 +50,9 @@ func (s *Service) moveVolume(ctx context.Context, was *volumeRecord, to string) 
 	}
 	s.room.moving(was.ID, true)
 	defer s.room.moving(was.ID, false)
-	err = target.remove(ctx, was.ID) // of an earlier attempt
+	err = target.Remove(ctx, was.ID) // of an earlier attempt
 	if err == nil {
-		err = target.fill(ctx, blockdev.Copy{From: snapshot, To: spec}, blockdev.KindVolume)
+		err = target.Fill(ctx, blockdev.Copy{From: snapshot, To: spec}, blockdev.KindVolume)
 	}
 	if err == nil {
 		err = s.g.Change(ctx, func(tx store.Tx) error {
@@ -65,13 +65,13 @@ func (s *Service) moveVolume(ctx context.Context, was *volumeRecord, to string) 
 		})
 	}
 	if err != nil {
-		_ = target.remove(context.WithoutCancel(ctx), was.ID) // else the host does it when it is taken up again
+		_ = target.Remove(context.WithoutCancel(ctx), was.ID) // else the host does it when it is taken up again
 		return err
 	}
 	s.counted(was.Host, -1)
 	s.counted(to, 1)
 	s.log.Info("a volume was moved", "volume", was.ID, "from", was.Host, "to", to)
-	if err := from.remove(ctx, was.ID); err != nil {
+	if err := from.Remove(ctx, was.ID); err != nil {
 		s.log.Warn("the file of a volume that was moved stays for now", "volume", was.ID, "host", was.Host, "error", err)
 	}
 	return nil

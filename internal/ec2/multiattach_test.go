@@ -8,7 +8,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
-	"github.com/kagimori/kagimori/internal/ec2"
+	"github.com/kagimori/kagimori/internal/ec2/hosts"
 )
 
 // shared is an encrypted io2 volume with Multi-Attach.
@@ -95,7 +95,7 @@ func TestMultiAttachSharesSectors(t *testing.T) {
 		t.Errorf("after a restart: %q, %v", buf, err)
 	}
 	ask[ec2api.VolumeAttachment](h.desk, h.owner(), &ec2api.DetachVolumeRequest{VolumeId: &v, InstanceId: &ids[1]})
-	if _, err := h.ec2.Disk(t.Context(), mine, region, v); !errors.Is(err, ec2.ErrNotHeld) {
+	if _, err := h.ec2.Disk(t.Context(), mine, region, v); !errors.Is(err, hosts.ErrNotHeld) {
 		t.Errorf("held without an instance that runs: %v", err)
 	}
 	if got := h.volumes(filter("volume-id", v))[0]; *got.State != "in-use" || len(got.Attachments) != 1 {

@@ -106,7 +106,7 @@ func (s *Service) newProfile(tx store.Tx, c *guard.Call, i *instanceRecord, spec
 // AssociateIamInstanceProfile gives an instance a profile. Source: EC2 API Reference,
 // AssociateIamInstanceProfile.
 func (s *Service) AssociateIamInstanceProfile(ctx context.Context, c *guard.Call, in *ec2api.AssociateIamInstanceProfileRequest) (*ec2api.AssociateIamInstanceProfileResult, error) {
-	defer s.locks.lock(api.Val(in.InstanceId))()
+	defer s.locks.Lock(api.Val(in.InstanceId))()
 	id := randomID("iip-assoc")
 	out := &ec2api.AssociateIamInstanceProfileResult{}
 	return out, s.g.Update(ctx, c, func(tx store.Tx) error {

@@ -12,7 +12,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/blockdev"
-	"github.com/kagimori/kagimori/internal/ec2"
+	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -90,7 +90,7 @@ func TestARunningInstanceSurvivesARestartOfTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.ec2.Stop()
-	if _, err := h.ec2.Disk(t.Context(), mine, region, v); !errors.Is(err, ec2.ErrNotHeld) {
+	if _, err := h.ec2.Disk(t.Context(), mine, region, v); !errors.Is(err, hosts.ErrNotHeld) {
 		t.Errorf("a stopped service holds the volume: %v", err)
 	}
 	h.restart()
@@ -148,7 +148,7 @@ func TestAVolumeThatIsRefusedAtARestartIsInError(t *testing.T) {
 	if *v.State != "error" || *h.volumeOn(id, rootDevice).State != "in-use" {
 		t.Errorf("the volume is %s", *v.State)
 	}
-	if _, err := h.ec2.Disk(t.Context(), mine, region, *v.VolumeId); !errors.Is(err, ec2.ErrNotHeld) {
+	if _, err := h.ec2.Disk(t.Context(), mine, region, *v.VolumeId); !errors.Is(err, hosts.ErrNotHeld) {
 		t.Errorf("it is held: %v", err)
 	}
 	status := ask[ec2api.DescribeInstanceStatusResult](h.desk, h.owner(), &ec2api.DescribeInstanceStatusRequest{}).InstanceStatuses[0]

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/blockdev"
+	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -28,7 +31,7 @@ type room struct {
 
 // A hostView is a host of the room, guarded by the room's mu.
 type hostView struct {
-	rec   hostRecord
+	rec   hosts.Record
 	seen  time.Time // when the latest sign of life was noticed
 	life  string    // the one that was taken up; "" none yet
 	lost  bool
@@ -42,7 +45,7 @@ type hostView struct {
 // Shelves are what hosts tell of where their snapshots are, those that others can read.
 func Shelves(tx store.Tx) ([]string, error) {
 	var out []string
-	for r, err := range hostTable.Scan(tx) {
+	for r, err := range hosts.Table.Scan(tx) {
 		if err != nil {
 			return nil, err
 		}
@@ -53,15 +56,15 @@ func Shelves(tx store.Tx) ([]string, error) {
 	return out, nil
 }
 
-func (m *room) rack(name string) rack {
+func (m *room) rack(name string) hosts.Rack {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	v := m.hosts[name]
 	switch {
 	case v != nil && v.lost:
-		return emptyRack{errHostLost}
+		return hosts.Empty{Why: hosts.ErrLost}
 	case v == nil || v.life == "":
-		return emptyRack{errHostAway}
+		return hosts.Empty{Why: hosts.ErrAway}
 	}
 	return m.remote(v, v.life)
 }
@@ -78,9 +81,17 @@ func (m *room) names() []string {
 	return out
 }
 
-func (m *room) held(v *hostView, id, instance string, yes bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+// A page is what the room knows of one host: its [hosts.Book].
+type page struct {
+	m *room
+	v *hostView
+}
+
+// Held writes down that the host holds a volume for an instance, or does not any more, with "" for any.
+func (p page) Held(id, instance string, yes bool) {
+	p.m.mu.Lock()
+	defer p.m.mu.Unlock()
+	v := p.v
 	switch {
 	case yes && v.holds[id] == nil:
 		v.holds[id] = map[string]bool{instance: true}
@@ -95,22 +106,31 @@ func (m *room) held(v *hostView, id, instance string, yes bool) {
 	}
 }
 
-func (m *room) holds(v *hostView, id, instance string) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+// Holds reports whether the host holds a volume for an instance, or with "" for any.
+func (p page) Holds(id, instance string) bool {
+	p.m.mu.Lock()
+	defer p.m.mu.Unlock()
+	v := p.v
 	if v.lost || v.life == "" {
 		return false
 	}
 	return v.holds[id][instance] || instance == "" && len(v.holds[id]) > 0
 }
 
+// Boots reports whether instances have machines on the host.
+func (p page) Boots() bool {
+	p.m.mu.Lock()
+	defer p.m.mu.Unlock()
+	return p.v.rec.Boots
+}
+
 // held reports whether the volume of an instance is held for it, on its host or, with Multi-Attach, another one.
 func (s *Service) held(host, id, instance string) bool {
 	if s.room == nil {
-		return s.rack(host).holds(id, instance)
+		return s.rack(host).Holds(id, instance)
 	}
 	for _, name := range s.room.names() {
-		if s.rack(name).holds(id, instance) {
+		if s.rack(name).Holds(id, instance) {
 			return true
 		}
 	}
@@ -263,10 +283,10 @@ func (s *Service) watchRoom() {
 
 // lookAround sees which hosts are there, takes up those that came, and gives up those that are silent.
 func (s *Service) lookAround(ctx context.Context) error {
-	var recs []hostRecord
+	var recs []hosts.Record
 	err := s.g.Read(ctx, func(tx store.Tx) error {
 		recs = nil
-		for r, err := range hostTable.Scan(tx) {
+		for r, err := range hosts.Table.Scan(tx) {
 			if err != nil {
 				return err
 			}
@@ -285,7 +305,7 @@ func (s *Service) lookAround(ctx context.Context) error {
 		case silent:
 			errs = append(errs, s.loseHost(ctx, rec))
 		case took:
-			if err := s.takeUpHost(ctx, rec); err != nil && !errors.Is(err, errHostAway) {
+			if err := s.takeUpHost(ctx, rec); err != nil && !errors.Is(err, hosts.ErrAway) {
 				errs = append(errs, err)
 			}
 		}
@@ -296,12 +316,9 @@ func (s *Service) lookAround(ctx context.Context) error {
 // elapsed is a clock that nobody moves: how long hosts are silent is a matter of real time.
 func (s *Service) elapsed() time.Time { return time.Now() }
 
-// leavingPatience is how many times longer a host is waited for that said that it will be back.
-const leavingPatience = 10
-
 // notice takes note of a host's record: took tells that it is to be taken up, silent that it was silent for
 // too long.
-func (m *room) notice(rec hostRecord, now time.Time) (took, silent bool) {
+func (m *room) notice(rec hosts.Record, now time.Time) (took, silent bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	v := m.hosts[rec.Name]
@@ -325,7 +342,7 @@ func (m *room) notice(rec hostRecord, now time.Time) (took, silent bool) {
 	}
 	wait := rec.Patience
 	if rec.Leaving {
-		wait *= leavingPatience
+		wait *= hosts.LeavingPatience
 	}
 	if now.Sub(v.seen) > wait {
 		return false, true
@@ -342,7 +359,7 @@ func (m *room) retire(v *hostView) {
 
 // takeUpHost begins to work with a host: what nobody knows it removes, and volumes of running instances that
 // it does not hold it opens again.
-func (s *Service) takeUpHost(ctx context.Context, rec hostRecord) error {
+func (s *Service) takeUpHost(ctx context.Context, rec hosts.Record) error {
 	known, err := s.count(ctx)
 	if err != nil {
 		return err
@@ -351,12 +368,12 @@ func (s *Service) takeUpHost(ctx context.Context, rec hostRecord) error {
 	v := s.room.hosts[rec.Name]
 	r := s.room.remote(v, rec.Life)
 	s.room.mu.Unlock()
-	out, err := r.ask(ctx, hostRequest{Op: askAttend, Keep: append(known.on(rec.Name), s.room.movingNow()...)}, true)
+	out, err := r.Attend(ctx, append(known.on(rec.Name), s.room.movingNow()...))
 	if err != nil {
 		return err
 	}
 	if out.Life != rec.Life {
-		return errHostAway
+		return hosts.ErrAway
 	}
 	load := 0
 	for _, v := range known.volumes {
@@ -401,8 +418,8 @@ func (s *Service) takeUpHost(ctx context.Context, rec hostRecord) error {
 }
 
 // machineLacks reports whether a running instance on a host that runs machines has none.
-func (s *Service) machineLacks(i *instanceRecord, host string, there *machineReport) bool {
-	return i.Host == host && i.State == running && s.rack(host).boots() && there != nil && !slices.Contains(there.There, i.ID)
+func (s *Service) machineLacks(i *instanceRecord, host string, there *hosts.MachineReport) bool {
+	return i.Host == host && i.State == running && s.rack(host).Boots() && there != nil && !slices.Contains(there.There, i.ID)
 }
 
 // hasOn reports whether an instance has a volume that is on a host.
@@ -412,7 +429,7 @@ func (c *census) hasOn(i *instanceRecord, host string) bool {
 
 // opensAgain reports whether a host that is there lost the key of an instance's volume.
 func (s *Service) opensAgain(v volumeRecord, instance string) bool {
-	return s.room == nil || !s.absent(v.Host) && !s.rack(v.Host).holds(v.ID, instance)
+	return s.room == nil || !s.absent(v.Host) && !s.rack(v.Host).Holds(v.ID, instance)
 }
 
 // moving notes that a volume is being moved, or is no longer.
@@ -434,7 +451,7 @@ func (m *room) movingNow() []string {
 func (c *census) on(host string) []string {
 	var out []string
 	for id, v := range c.volumes {
-		if v.Host == host || cmp.Or(v.Host, localHost) == localHost { // of a single server, whose directory this may have been
+		if v.Host == host || cmp.Or(v.Host, hosts.Local) == hosts.Local { // of a single server, whose directory this may have been
 			out = append(out, id)
 		}
 	}
@@ -450,4 +467,52 @@ func (c *census) on(host string) []string {
 		}
 	}
 	return append(out, c.discards...)
+}
+
+// rack is a host by its name.
+func (s *Service) rack(name string) hosts.Rack {
+	if s.room == nil {
+		return s.host.Rack()
+	}
+	return s.room.rack(name)
+}
+
+// here refuses what only the host of a volume can do at once, if it cannot be asked.
+func (s *Service) here(v *volumeRecord) error {
+	switch _, empty := s.rack(v.Host).(hosts.Empty); {
+	case s.room != nil && empty:
+		return apierr.Newf("UnsupportedOperation", "Volume %s is on the host %s, which is not there.", v.ID, v.Host)
+	case s.room == nil && !s.ours(v.Host):
+		return apierr.Newf("UnsupportedOperation", "Volume %s is on the host %s; this is the host %s.", v.ID, v.Host, s.name)
+	}
+	return nil
+}
+
+// removeSnapshot deletes the data of a snapshot, wherever it is; done is false as long as a host that may
+// have it is not there.
+func (s *Service) removeSnapshot(ctx context.Context, id string) (done bool, err error) {
+	if s.room == nil {
+		err := blockdev.Remove(s.volumes, id)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		return true, err
+	}
+	done = true
+	for _, name := range s.room.names() {
+		r := s.rack(name)
+		if _, empty := r.(hosts.Empty); empty {
+			done = false
+			continue
+		}
+		if err := r.Remove(ctx, id); err != nil {
+			return false, err
+		}
+	}
+	return done, nil
+}
+
+// remote is a host in one of its lives. The room is locked.
+func (m *room) remote(v *hostView, life string) hosts.Remote {
+	return hosts.Remote{Name: v.rec.Name, URL: v.rec.URL, Life: life, Token: m.token, There: v.there, Call: m.call, Book: page{m, v}}
 }

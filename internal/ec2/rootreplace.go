@@ -10,6 +10,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
@@ -100,10 +101,10 @@ func (s *Service) CreateReplaceRootVolumeTask(ctx context.Context, c *guard.Call
 	}
 	own := tags["replace-root-volume-task"]
 	if !s.life.enter() {
-		return nil, errHostDown
+		return nil, hosts.ErrDown
 	}
 	defer s.life.leave()
-	defer s.locks.lock(api.Val(in.InstanceId))()
+	defer s.locks.Lock(api.Val(in.InstanceId))()
 	var (
 		out *ec2api.CreateReplaceRootVolumeTaskResult
 		d   *rootDraft

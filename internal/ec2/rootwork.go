@@ -26,7 +26,7 @@ func (s *Service) replaceRoot(t rootTask) {
 		return // the next start goes on
 	}
 	defer s.life.leave()
-	defer s.locks.lock(t.Instance, t.Old, t.New)()
+	defer s.locks.Lock(t.Instance, t.Old, t.New)()
 	ctx := s.running
 	for {
 		more, err := s.replaceStep(ctx, &t)

@@ -27,7 +27,7 @@ func (s *Service) RunInstances(ctx context.Context, c *guard.Call, in *ec2api.Ru
 // itself. direct tells that no fleet or other service chose the instance type.
 func (s *Service) run(ctx context.Context, c *guard.Call, in *ec2api.RunInstancesRequest, spot string, direct bool) (*ec2api.Reservation, error) {
 	if in.ClientToken != nil {
-		defer s.tokenLocks.lock(c.Region + " " + c.Account() + " " + *in.ClientToken)()
+		defer s.tokenLocks.Lock(c.Region + " " + c.Account() + " " + *in.ClientToken)()
 	}
 	if api.Val(in.MaxCount) > togetherInstances {
 		return s.runMany(ctx, c, in, spot, direct)

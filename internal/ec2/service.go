@@ -19,7 +19,9 @@ import (
 	"github.com/kagimori/kagimori/internal/clock"
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/ec2/capacity"
+	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/ec2/instancetype"
+	"github.com/kagimori/kagimori/internal/ec2/locks"
 	"github.com/kagimori/kagimori/internal/ec2/template"
 	"github.com/kagimori/kagimori/internal/ec2/vpc"
 	"github.com/kagimori/kagimori/internal/ec2/zone"
@@ -90,8 +92,8 @@ type Config struct {
 	Watch Watch
 	// Agent is the host of this process among those of a cluster, which outlives the service. Peers asks
 	// those of other nodes. Without an agent the service has a host of its own.
-	Agent *Agent
-	Peers Call
+	Agent *hosts.Agent
+	Peers hosts.Call
 	// OpenFiles is how many files of attached volumes stay open that nobody reads or writes; 0 means 256.
 	OpenFiles int
 	// AtOnce is how many bytes of changed blocks CreateSnapshot stores before it answers; the blocks of
@@ -130,20 +132,20 @@ type Service struct {
 	reason   launch.ReasonStyle
 	changed  func(ctx context.Context, region, account, instance string)
 	log      *slog.Logger
-	host     *host  // the machine of this process that holds open volumes
-	room     *room  // all hosts of a cluster; nil: there is one
-	name     string // of the host
-	process  string // this one, among those that write jobs
-	stamp    []byte // what is in all jobs that it wrote
+	host     *hosts.Host // the machine of this process that holds open volumes
+	room     *room       // all hosts of a cluster; nil: there is one
+	name     string      // of the host
+	process  string      // this one, among those that write jobs
+	stamp    []byte      // what is in all jobs that it wrote
 	post     post
 
 	life     lifetime
 	nets     *vpc.Service
 	capacity *capacity.Service
-	locks    *locks // by instance
+	locks    *locks.Locks // by instance
 	// fleetLocks are by fleet. Who holds one may take those of instances.
-	fleetLocks *locks
-	tokenLocks *locks        // by client token of RunInstances. Who holds one may take those of instances.
+	fleetLocks *locks.Locks
+	tokenLocks *locks.Locks  // by client token of RunInstances. Who holds one may take those of instances.
 	lanes      chan struct{} // one element for each launch that is driven
 	progress   *progressBook
 	storage    *storage
@@ -168,12 +170,14 @@ func New(cfg Config) *Service {
 	if s.changed == nil {
 		s.changed = func(context.Context, string, string, string) {}
 	}
-	s.name, s.process, s.post.watch = cmp.Or(cfg.Host, localHost), rand.Text(), cfg.Watch
+	s.name, s.process, s.post.watch = cmp.Or(cfg.Host, hosts.Local), rand.Text(), cfg.Watch
 	s.stamp = []byte(`"by":"` + s.process + `"`)
-	s.host, s.locks, s.fleetLocks = newHost(cfg.Volumes, cfg.OpenFiles, cfg.Machines, cfg.Logger), newLocks(), newLocks()
-	s.host.addresses, s.host.machines.told = cfg.ExportAddresses, s.machineEnded
+	s.locks, s.fleetLocks = locks.New(), locks.New()
+	s.host = hosts.New(hosts.Config{
+		Volumes: cfg.Volumes, OpenFiles: cfg.OpenFiles, Addresses: cfg.ExportAddresses, Machines: cfg.Machines, Told: s.machineEnded, Logger: cfg.Logger,
+	})
 	if a := cfg.Agent; a != nil {
-		s.host, s.name = a.host, a.cfg.Name
+		s.host, s.name = a.Host(), a.Name()
 		s.room = &room{own: s.name, hosts: map[string]*hostView{}, moves: map[string]bool{}, call: func(ctx context.Context, name, url string, request []byte) ([]byte, error) {
 			if name == s.name {
 				return a.Serve(ctx, request), nil
@@ -181,7 +185,7 @@ func New(cfg Config) *Service {
 			return cfg.Peers(ctx, url, request)
 		}}
 	}
-	s.tokenLocks, s.lanes = newLocks(), make(chan struct{}, maxDriven)
+	s.tokenLocks, s.lanes = locks.New(), make(chan struct{}, maxDriven)
 	s.nets, s.capacity = vpc.New(cfg.Guard, networks{s}, cfg.Quotas), capacity.New(cfg.Guard, machinery{s})
 	s.progress = newProgressBook()
 	s.storage, s.atOnce = newStorage(), cmp.Or(cfg.AtOnce, defaultAtOnce)

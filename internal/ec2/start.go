@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/blockdev"
+	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
@@ -121,12 +122,7 @@ func (s *Service) Stop() {
 	if s.room != nil {
 		return // the host lives on
 	}
-	if err := s.host.machines.driver.Close(); err != nil {
-		s.log.Error("a machine was not shut down properly", "error", err)
-	}
-	if err := s.host.shutDown(); err != nil {
-		s.log.Error("a volume was not closed properly", "error", err)
-	}
+	s.host.Close()
 }
 
 // openHost makes the host ready, or the hosts of a cluster.
@@ -143,7 +139,7 @@ func (s *Service) openHost(ctx context.Context) error {
 // endVolume goes on with a volume that is being deleted, again and again while its host cannot be reached.
 func (s *Service) endVolume(ctx context.Context, v *volumeRecord) error {
 	err := s.removeVolume(ctx, v.Region, v.Account, v.ID)
-	if errors.Is(err, errHostAway) {
+	if errors.Is(err, hosts.ErrAway) {
 		s.clock.AfterFunc(retryJob, func() {
 			if s.life.enter() {
 				defer s.life.leave()
@@ -260,7 +256,7 @@ func (s *Service) sweepFiles(known *census) error {
 		if isVolume || isSnapshot || wanted[id] || known.foreign[id] || !ours {
 			continue
 		}
-		if err := s.host.remove(id); err != nil {
+		if err := s.host.Remove(id); err != nil {
 			return err
 		}
 	}
@@ -315,6 +311,6 @@ func (s *Service) redo(ctx context.Context, known *census, i *instanceRecord, op
 
 // absent reports whether a host cannot be asked for anything now.
 func (s *Service) absent(host string) bool {
-	_, empty := s.rack(host).(emptyRack)
+	_, empty := s.rack(host).(hosts.Empty)
 	return s.room != nil && empty
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 
 	"github.com/kagimori/kagimori/internal/blockdev"
+	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/secret"
 	"github.com/kagimori/kagimori/internal/store"
@@ -27,14 +27,6 @@ func fileSpec(step launch.Step) blockdev.Spec {
 	return spec
 }
 
-// made drops the error of making a file that an earlier attempt of the same step made.
-func made(err error) error {
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	return err
-}
-
 // makeVolume writes a volume's record, and the file of an empty one; that of others comes when
 // they are filled.
 func (s *Service) makeVolume(ctx context.Context, j *job, step launch.Step) error {
@@ -43,7 +35,7 @@ func (s *Service) makeVolume(ctx context.Context, j *job, step launch.Step) erro
 		return fmt.Errorf("ec2: no draft of volume %s", step.VolumeID)
 	}
 	if step.Create.How == launch.HowEmpty {
-		if err := s.rack(j.Host).create(ctx, fileSpec(step)); err != nil {
+		if err := s.rack(j.Host).Create(ctx, fileSpec(step)); err != nil {
 			return err
 		}
 	}
@@ -84,7 +76,7 @@ func (s *Service) hydrate(ctx context.Context, j *job, step launch.Step) error {
 	if copies {
 		kind = blockdev.KindSnapshot
 	}
-	return s.rack(j.Host).fill(ctx, c, kind)
+	return s.rack(j.Host).Fill(ctx, c, kind)
 }
 
 // plugIn records the attachment of a volume, on both sides.
@@ -192,13 +184,13 @@ func (s *Service) removeVolume(ctx context.Context, region, account, id string) 
 		return err
 	}
 	r := s.rack(v.Host)
-	if err := r.release(ctx, id, ""); err != nil {
-		if errors.Is(err, errHostAway) {
+	if err := r.Release(ctx, id, ""); err != nil {
+		if errors.Is(err, hosts.ErrAway) {
 			return err
 		}
 		s.log.Error("a volume to be deleted was not closed properly", "volume", id, "error", err)
 	}
-	if err := r.remove(ctx, id); err != nil {
+	if err := r.Remove(ctx, id); err != nil {
 		return err
 	}
 	s.counted(v.Host, -1)

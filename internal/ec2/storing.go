@@ -8,6 +8,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/blockdev"
+	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -87,7 +88,7 @@ func (s *Service) snapshotsAtATime(v *volumeRecord) error {
 }
 
 // storeLater stores the blocks of a snapshot whose record says that this host does.
-func (s *Service) storeLater(r snapshotRecord, p taking) {
+func (s *Service) storeLater(r snapshotRecord, p hosts.Taking) {
 	if !s.life.enter() {
 		p.Drop() // the next start finds that it is not there
 		return

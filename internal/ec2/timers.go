@@ -41,7 +41,7 @@ func (s *Service) forget(region, account, id string) {
 			return instanceTable.Delete(tx, i.key()...)
 		})
 		if err == nil {
-			_ = s.rack(host).forget(ctx, id) // its console, which goes with the host's process at the latest
+			_ = s.rack(host).Forget(ctx, id) // its console, which goes with the host's process at the latest
 		}
 		return aftermath{}, err
 	}, region, account)

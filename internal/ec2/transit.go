@@ -41,7 +41,7 @@ func (s *Service) transit(ctx context.Context, c *guard.Call, action string, ids
 ) ([]ec2api.InstanceStateChange, error) {
 	asked := ids
 	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
-	defer s.locks.lock(ids...)()
+	defer s.locks.Lock(ids...)()
 	if len(ids) == 0 {
 		return nil, errNoInstances()
 	}

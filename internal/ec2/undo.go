@@ -102,7 +102,7 @@ func (s *Service) giveBack(ctx context.Context, r leftoverRecord) error {
 		if err != nil {
 			return err
 		}
-		return s.rack(at).release(ctx, r.Step.VolumeID, r.Instance)
+		return s.rack(at).Release(ctx, r.Step.VolumeID, r.Instance)
 	case launch.StepDetach:
 		if err := s.unplug(ctx, j, r.Step.VolumeID, r.Instance, r.TakesAlong); err != nil || !r.TakesAlong {
 			return err
@@ -111,7 +111,7 @@ func (s *Service) giveBack(ctx context.Context, r leftoverRecord) error {
 	case launch.StepDeleteVolume:
 		return s.removeVolume(ctx, r.Region, r.Account, r.Step.VolumeID)
 	case launch.StepDeleteSnapshot:
-		return s.rack(r.Host).remove(ctx, r.Step.VolumeID)
+		return s.rack(r.Host).Remove(ctx, r.Step.VolumeID)
 	case launch.StepRequest:
 		for _, q := range r.Step.Requests {
 			if _, err := s.request(ctx, j, q); err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -245,10 +246,10 @@ func (s *Service) reshapeNext(region, account, id string) {
 		}
 		var failure string
 		if v.Modification.State == modifying && v.Modification.To.SizeGiB > v.SizeGiB {
-			switch err := s.rack(v.Host).grow(ctx, id, v.Modification.To.SizeGiB*gibibyte); {
+			switch err := s.rack(v.Host).Grow(ctx, id, v.Modification.To.SizeGiB*gibibyte); {
 			case errors.Is(err, fs.ErrNotExist):
 				return aftermath{}, nil // it is being deleted
-			case interrupted(err), errors.Is(err, errHostAway):
+			case interrupted(err), errors.Is(err, hosts.ErrAway):
 				return aftermath{}, err
 			case err != nil:
 				s.log.Error("a volume could not be made larger", "volume", id, "error", err)

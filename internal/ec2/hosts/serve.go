@@ -1,4 +1,4 @@
-package ec2
+package hosts
 
 import (
 	"context"
@@ -19,8 +19,8 @@ const beginPatience = 2 * time.Minute
 
 // Serve does what the node that works asks for. Its errors are in the answer.
 func (a *Agent) Serve(ctx context.Context, request []byte) []byte {
-	var in hostRequest
-	out := hostAnswer{}
+	var in order
+	out := reply{}
 	err := json.Unmarshal(request, &in)
 	if err == nil {
 		defer clear(in.Key)
@@ -38,25 +38,25 @@ func (a *Agent) Serve(ctx context.Context, request []byte) []byte {
 }
 
 // admit lets a request in: of the latest lease, for the host as it is now. ctx ends with either.
-func (a *Agent) admit(ctx context.Context, in *hostRequest) (_ context.Context, done func(), fresh bool, err error) {
+func (a *Agent) admit(ctx context.Context, in *order) (_ context.Context, done func(), fresh bool, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if in.Token < a.token {
-		return nil, nil, false, fmt.Errorf("%w: another node works", errHostAway)
+		return nil, nil, false, fmt.Errorf("%w: another node works", ErrAway)
 	}
 	if fresh = in.Token > a.token; fresh {
 		a.token = in.Token
 		a.forsake()
 	}
 	if a.down || in.Op != askAttend && in.Life != a.life {
-		return nil, nil, false, fmt.Errorf("%w: it is another one now", errHostAway)
+		return nil, nil, false, fmt.Errorf("%w: it is another one now", ErrAway)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(a.asked, cancel)
 	return ctx, func() { stop(); cancel() }, fresh, nil
 }
 
-func (a *Agent) serve(ctx context.Context, in *hostRequest, out *hostAnswer) error {
+func (a *Agent) serve(ctx context.Context, in *order, out *reply) error {
 	ctx, done, fresh, err := a.admit(ctx, in)
 	if err != nil {
 		return err
@@ -69,17 +69,17 @@ func (a *Agent) serve(ctx context.Context, in *hostRequest, out *hostAnswer) err
 	case askCreate, askFill:
 		spec := blockdev.Spec{ID: in.File.ID, Size: in.File.Size, Encryption: in.File.Encryption, Key: secret.Bytes(in.Key)}
 		if in.Op == askCreate {
-			return r.create(ctx, spec)
+			return r.Create(ctx, spec)
 		}
-		return r.fill(ctx, blockdev.Copy{From: in.Snapshot, FromKey: secret.Bytes(in.FromKey), To: spec}, blockdev.Kind(in.Kind))
+		return r.Fill(ctx, blockdev.Copy{From: in.Snapshot, FromKey: secret.Bytes(in.FromKey), To: spec}, blockdev.Kind(in.Kind))
 	case askHold:
 		return a.hold(ctx, in)
 	case askRelease:
 		return a.releaseFor(ctx, in.ID, in.Instance)
 	case askRemove:
-		return r.remove(ctx, in.ID)
+		return r.Remove(ctx, in.ID)
 	case askGrow:
-		return r.grow(ctx, in.ID, in.Size)
+		return r.Grow(ctx, in.ID, in.Size)
 	case askBegin:
 		return a.begin(ctx, in, out)
 	case askBoot, askHalt, askReboot, askPlug, askUnplug, askConsole, askForget, askReport:
@@ -90,7 +90,7 @@ func (a *Agent) serve(ctx context.Context, in *hostRequest, out *hostAnswer) err
 		if b := a.take(in.Snapshot); b != nil {
 			return b.p.Store(ctx, nil)
 		}
-		return fmt.Errorf("%w: the snapshot was given up", errHostAway)
+		return fmt.Errorf("%w: the snapshot was given up", ErrAway)
 	case askDrop:
 		if b := a.take(in.Snapshot); b != nil {
 			b.p.Drop()
@@ -101,11 +101,11 @@ func (a *Agent) serve(ctx context.Context, in *hostRequest, out *hostAnswer) err
 }
 
 // hold takes a key, unless the host just let go of all.
-func (a *Agent) hold(ctx context.Context, in *hostRequest) error {
+func (a *Agent) hold(ctx context.Context, in *order) error {
 	a.gate.RLock()
 	defer a.gate.RUnlock()
 	if ctx.Err() != nil {
-		return errHostAway
+		return ErrAway
 	}
 	var key secret.Bytes
 	if len(in.Key) > 0 {
@@ -114,7 +114,7 @@ func (a *Agent) hold(ctx context.Context, in *hostRequest) error {
 	return a.host.hold(in.ID, in.Instance, key)
 }
 
-func (a *Agent) begin(ctx context.Context, in *hostRequest, out *hostAnswer) error {
+func (a *Agent) begin(ctx context.Context, in *order, out *reply) error {
 	p, err := a.host.begin(ctx, in.ID, in.Snapshot)
 	if err != nil {
 		return err
@@ -124,7 +124,7 @@ func (a *Agent) begin(ctx context.Context, in *hostRequest, out *hostAnswer) err
 	defer a.mu.Unlock()
 	if ctx.Err() != nil || a.begun[in.Snapshot] != nil {
 		go p.Drop()
-		return errHostAway
+		return ErrAway
 	}
 	id := in.Snapshot
 	a.begun[id] = &begun{p, time.AfterFunc(beginPatience, func() {
@@ -136,7 +136,7 @@ func (a *Agent) begin(ctx context.Context, in *hostRequest, out *hostAnswer) err
 }
 
 // exports does what has to do with exports.
-func (a *Agent) exports(in *hostRequest, out *hostAnswer) error {
+func (a *Agent) exports(in *order, out *reply) error {
 	e := in.Export
 	switch {
 	case in.Op == askEndExports:
@@ -144,7 +144,7 @@ func (a *Agent) exports(in *hostRequest, out *hostAnswer) error {
 	case e == nil:
 		return errors.New("ec2: a host is asked for an export of nothing")
 	case in.Op == askExports:
-		out.Exports = a.host.exportsOf(e.Region, e.Account)
+		out.Exports = a.host.ExportsOf(e.Region, e.Account)
 	default:
 		made, err := a.host.exportOf(*e)
 		if err != nil {
@@ -169,7 +169,7 @@ func (a *Agent) take(id string) *begun {
 
 // attend tells what the host holds, after it removed the files of volumes that nobody knows. A snapshot that
 // nobody knows may be one whose record comes yet, unless another node works now than before.
-func (a *Agent) attend(in *hostRequest, out *hostAnswer, fresh bool) error {
+func (a *Agent) attend(in *order, out *reply, fresh bool) error {
 	keep := map[string]bool{}
 	for _, id := range in.Keep {
 		keep[id] = true
@@ -188,7 +188,7 @@ func (a *Agent) attend(in *hostRequest, out *hostAnswer, fresh bool) error {
 				a.cfg.Logger.Error("a volume to be deleted was not closed properly", "volume", id, "error", err)
 			}
 		}
-		if err := a.host.remove(id); err != nil && !errors.Is(err, blockdev.ErrBusy) && !errors.Is(err, fs.ErrNotExist) {
+		if err := a.host.Remove(id); err != nil && !errors.Is(err, blockdev.ErrBusy) && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}

@@ -1,4 +1,10 @@
-package ec2
+// Package hosts is the machines that instances run on, and how whoever works reaches them. A [Host] has the files of
+// volumes in its folder, their data keys in locked memory while instances have them, what machine.Driver runs, and the
+// exports of volumes. It knows no request of EC2 and decides nothing.
+//
+// A [Rack] is a host as it is worked with: one of this process, one of another node (a [Remote], which an [Agent] there
+// answers), or one that is not there ([Empty]). Of the store the package has the records of hosts alone.
+package hosts
 
 import (
 	"context"
@@ -12,18 +18,20 @@ import (
 	"sync"
 
 	"github.com/kagimori/kagimori/internal/blockdev"
+	"github.com/kagimori/kagimori/internal/blockdev/nbd"
+	"github.com/kagimori/kagimori/internal/ec2/locks"
 	"github.com/kagimori/kagimori/internal/machine"
 	"github.com/kagimori/kagimori/internal/secret"
 )
 
-// A host is the machine that instances run on. It holds the volumes of running instances: the data
+// A Host is the machine that instances run on. It holds the volumes of running instances: the data
 // key of a volume is in locked memory (and in its cipher, while its file is open) as long as an
 // instance on the host has the volume, and nowhere else. Files are opened when they are needed, and
 // at most bound of them stay open that nobody is using. Safe for concurrent use.
-type host struct {
+type Host struct {
 	dir   *blockdev.Shelf
-	files *locks // by volume: holding, letting go, copying and removing a file exclude each other
-	bound int    // most files open, but for those in use
+	files *locks.Locks // by volume: holding, letting go, copying and removing a file exclude each other
+	bound int          // most files open, but for those in use
 	keys  keyring
 
 	mu     sync.Mutex
@@ -34,10 +42,11 @@ type host struct {
 	closed bool                   // guarded by mu
 
 	lines    map[lineKey]*line // to machines of other hosts; guarded by mu
-	machines *hostMachines     // that run here
+	machines *machines         // that run here
 
 	exports   exports  // of held volumes; they end before the volume is let go of
 	addresses []string // where clients find them; none if the host exports nothing
+	log       *slog.Logger
 }
 
 // A heldVolume is a volume that the host holds for instances: one, or several with Multi-Attach.
@@ -57,32 +66,69 @@ type heldVolume struct {
 	older, newer *heldVolume      // among the idle
 }
 
-// errHostDown: the host opens nothing any more. The work that wanted it goes on at the next start.
-var errHostDown = errors.New("ec2: the host is shut down")
+// ErrDown: the host opens nothing any more. The work that wanted it goes on at the next start.
+var ErrDown = errors.New("ec2: the host is shut down")
 
 // defaultOpenFiles is how many files of held volumes a host keeps open if nobody says.
 const defaultOpenFiles = 256
 
-func newHost(dir *blockdev.Shelf, bound int, driver machine.Driver, log *slog.Logger) *host {
+// Config is that of a host.
+type Config struct {
+	Volumes *blockdev.Shelf
+	// OpenFiles is how many files of held volumes stay open that nobody reads or writes; 0 means 256.
+	OpenFiles int
+	// Addresses are where clients of NBD find exported volumes; without any the host exports nothing.
+	Addresses []string
+	// Machines run instances; nil is machine.Host, which runs nothing. Told hears of each that ends by itself; nil if
+	// whoever works asks. Dial is how they come to volumes on other hosts; nil if there are none.
+	Machines machine.Driver
+	Told     func(MachineNews)
+	Dial     Dial
+	Logger   *slog.Logger
+}
+
+// New makes a host that holds nothing yet.
+func New(cfg Config) *Host {
+	bound := cfg.OpenFiles
 	if bound <= 0 {
 		bound = defaultOpenFiles
 	}
-	h := &host{dir: dir, files: newLocks(), bound: bound, held: map[string]*heldVolume{}, lines: map[lineKey]*line{}}
-	h.machines = newHostMachines(h, driver, log)
+	h := &Host{
+		dir: cfg.Volumes, files: locks.New(), bound: bound, held: map[string]*heldVolume{}, lines: map[lineKey]*line{},
+		addresses: cfg.Addresses, log: cfg.Logger,
+	}
+	h.machines = newHostMachines(h, cfg.Machines, cfg.Logger)
+	h.machines.told, h.machines.dial = cfg.Told, cfg.Dial
 	return h
 }
+
+// Close lets machines and volumes go: the end of the process.
+func (h *Host) Close() {
+	if err := h.machines.driver.Close(); err != nil {
+		h.log.Error("a machine was not shut down properly", "error", err)
+	}
+	if err := h.shutDown(); err != nil {
+		h.log.Error("a volume was not closed properly", "error", err)
+	}
+}
+
+// Exporting reports whether clients may find exported volumes.
+func (h *Host) Exporting() bool { return len(h.addresses) > 0 }
+
+// Exported is the export with a name, for a server of NBD.
+func (h *Host) Exported(name string) (nbd.Export, bool) { return h.exports.find(name) }
 
 // hold has the host hold a volume for an instance. It opens it with its data key (nil for a plain
 // one) and checks that it can be read. The key is wiped whatever happens. Holding a volume again for
 // the same instance does nothing; for another one the key must be the same.
-func (h *host) hold(id, instance string, key secret.Bytes) error {
+func (h *Host) hold(id, instance string, key secret.Bytes) error {
 	defer key.Wipe()
-	defer h.files.lock(id)()
+	defer h.files.Lock(id)()
 	h.mu.Lock()
 	e, closed := h.held[id], h.closed
 	h.mu.Unlock()
 	if closed {
-		return errHostDown
+		return ErrDown
 	}
 	if e == nil {
 		return h.take(id, instance, key)
@@ -93,14 +139,14 @@ func (h *host) hold(id, instance string, key secret.Bytes) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		return errHostDown
+		return ErrDown
 	}
 	e.holders[instance] = true
 	return nil
 }
 
 // take begins to hold a volume. Its file is locked.
-func (h *host) take(id, instance string, key secret.Bytes) error {
+func (h *Host) take(id, instance string, key secret.Bytes) error {
 	v, err := blockdev.Open(h.dir, id, key)
 	if err != nil {
 		return err
@@ -116,7 +162,7 @@ func (h *host) take(id, instance string, key secret.Bytes) error {
 	if h.closed {
 		h.mu.Unlock()
 		e.forget()
-		return errors.Join(errHostDown, v.Close())
+		return errors.Join(ErrDown, v.Close())
 	}
 	h.held[id] = e
 	h.open++
@@ -145,8 +191,8 @@ func readable(v *blockdev.Volume) error {
 
 // release lets go of a volume for an instance, or with "" for all. When no instance has it any more
 // the file is closed and the key wiped. It is no error that the volume is not held.
-func (h *host) release(id, instance string) error {
-	defer h.files.lock(id)()
+func (h *Host) release(id, instance string) error {
+	defer h.files.Lock(id)()
 	h.mu.Lock()
 	e := h.held[id]
 	if e == nil || instance != "" && !e.holders[instance] {
@@ -167,13 +213,13 @@ func (h *host) release(id, instance string) error {
 }
 
 // drop takes a volume out of those that may be opened. The host is locked.
-func (h *host) drop(e *heldVolume) {
+func (h *Host) drop(e *heldVolume) {
 	e.gone = true
 	h.unrest(e)
 }
 
 // shut closes the file of a dropped volume and wipes its key.
-func (h *host) shut(e *heldVolume) error {
+func (h *Host) shut(e *heldVolume) error {
 	e.opening.Lock()
 	defer e.opening.Unlock()
 	h.mu.Lock()
@@ -191,8 +237,8 @@ func (h *host) shut(e *heldVolume) error {
 }
 
 // begin begins a snapshot of a volume as it is at this moment, whether it is held or not.
-func (h *host) begin(ctx context.Context, id, snapshot string) (*blockdev.Pending, error) {
-	defer h.files.lock(id)()
+func (h *Host) begin(ctx context.Context, id, snapshot string) (*blockdev.Pending, error) {
+	defer h.files.Lock(id)()
 	v, done, err := h.use(id)
 	switch {
 	case errors.Is(err, ErrNotHeld):
@@ -205,8 +251,8 @@ func (h *host) begin(ctx context.Context, id, snapshot string) (*blockdev.Pendin
 }
 
 // grow makes a volume larger, whether it is held or not.
-func (h *host) grow(id string, size int64) error {
-	defer h.files.lock(id)()
+func (h *Host) grow(id string, size int64) error {
+	defer h.files.Lock(id)()
 	v, done, err := h.use(id)
 	switch {
 	case errors.Is(err, ErrNotHeld):
@@ -226,17 +272,17 @@ func (h *host) grow(id string, size int64) error {
 	return nil
 }
 
-// remove deletes the file of a volume that was released. It is no error that there is none.
-func (h *host) remove(id string) error {
-	defer h.files.lock(id)()
+// Remove deletes the file of a volume that was released. It is no error that there is none.
+func (h *Host) Remove(id string) error {
+	defer h.files.Lock(id)()
 	if err := blockdev.Remove(h.dir, id); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
 }
 
-// holds reports whether the host holds a volume for an instance, or with "" for any.
-func (h *host) holds(id, instance string) bool {
+// Holds reports whether the host holds a volume for an instance, or with "" for any.
+func (h *Host) Holds(id, instance string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	e := h.held[id]
@@ -244,7 +290,7 @@ func (h *host) holds(id, instance string) bool {
 }
 
 // list are the instances that the host holds volumes for, by volume.
-func (h *host) list() map[string][]string {
+func (h *Host) list() map[string][]string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	out := map[string][]string{}
@@ -257,7 +303,7 @@ func (h *host) list() map[string][]string {
 }
 
 // shutDown lets go of all volumes and holds none any more.
-func (h *host) shutDown() error {
+func (h *Host) shutDown() error {
 	h.mu.Lock()
 	h.closed = true
 	h.mu.Unlock()
@@ -266,7 +312,7 @@ func (h *host) shutDown() error {
 }
 
 // dropAll lets go of all volumes, of which there were n.
-func (h *host) dropAll() (n int, err error) {
+func (h *Host) dropAll() (n int, err error) {
 	h.mu.Lock()
 	held := h.held
 	h.held = map[string]*heldVolume{}

@@ -1,11 +1,8 @@
-package ec2
+package hosts
 
 import (
-	"context"
 	"errors"
 	"io"
-
-	"github.com/kagimori/kagimori/internal/store"
 )
 
 // A Disk is the content of a volume that the host holds.
@@ -20,41 +17,34 @@ type Disk interface {
 // attached.
 var ErrNotHeld = errors.New("ec2: the host does not hold this volume")
 
-// Disk is the content of an attached volume, as its instances see it.
-func (s *Service) Disk(ctx context.Context, account, region, volumeID string) (Disk, error) {
-	err := s.g.Read(ctx, func(tx store.Tx) error {
-		_, ok, err := volumeTable.Get(tx, region, account, volumeID)
-		if err == nil && !ok {
-			err = errNoVolume(volumeID)
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return s.host.disk(volumeID)
-}
-
-// A hostDisk is a held volume whose file is opened when something is to be done.
-type hostDisk struct {
-	h    *host
+// A heldDisk is a held volume whose file is opened when something is to be done.
+type heldDisk struct {
+	h    *Host
 	id   string
 	size int64
 }
 
-// disk is the content of a held volume. Error: ErrNotHeld.
-func (h *host) disk(id string) (*hostDisk, error) {
+// Disk is the content of a held volume. Error: ErrNotHeld.
+func (h *Host) Disk(id string) (Disk, error) {
+	d, err := h.disk(id)
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func (h *Host) disk(id string) (*heldDisk, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	e := h.held[id]
 	if e == nil {
 		return nil, ErrNotHeld
 	}
-	return &hostDisk{h, id, e.size}, nil
+	return &heldDisk{h, id, e.size}, nil
 }
 
 // ReadAt reads, as io.ReaderAt.
-func (d *hostDisk) ReadAt(p []byte, off int64) (int, error) {
+func (d *heldDisk) ReadAt(p []byte, off int64) (int, error) {
 	v, done, err := d.h.use(d.id)
 	if err != nil {
 		return 0, err
@@ -64,7 +54,7 @@ func (d *hostDisk) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // WriteAt writes, as io.WriterAt.
-func (d *hostDisk) WriteAt(p []byte, off int64) (int, error) {
+func (d *heldDisk) WriteAt(p []byte, off int64) (int, error) {
 	v, done, err := d.h.use(d.id)
 	if err != nil {
 		return 0, err
@@ -74,10 +64,10 @@ func (d *hostDisk) WriteAt(p []byte, off int64) (int, error) {
 }
 
 // Size is the volume's when the disk was asked for.
-func (d *hostDisk) Size() int64 { return d.size }
+func (d *heldDisk) Size() int64 { return d.size }
 
 // Flush makes what was written durable. A file that was closed meanwhile is durable already.
-func (d *hostDisk) Flush() error {
+func (d *heldDisk) Flush() error {
 	v, done, err := d.h.use(d.id)
 	if err != nil {
 		return err
@@ -87,7 +77,7 @@ func (d *hostDisk) Flush() error {
 }
 
 // Trim gives space back.
-func (d *hostDisk) Trim(off, n int64) error {
+func (d *heldDisk) Trim(off, n int64) error {
 	v, done, err := d.h.use(d.id)
 	if err != nil {
 		return err
@@ -97,7 +87,7 @@ func (d *hostDisk) Trim(off, n int64) error {
 }
 
 // WriteZeroes makes a range read as zeros.
-func (d *hostDisk) WriteZeroes(off, n int64) error {
+func (d *heldDisk) WriteZeroes(off, n int64) error {
 	v, done, err := d.h.use(d.id)
 	if err != nil {
 		return err
@@ -107,7 +97,7 @@ func (d *hostDisk) WriteZeroes(off, n int64) error {
 }
 
 // Written says what was ever written; of a volume that cannot be opened nobody knows.
-func (d *hostDisk) Written(off, n int64) (length int64, written bool) {
+func (d *heldDisk) Written(off, n int64) (length int64, written bool) {
 	v, done, err := d.h.use(d.id)
 	if err != nil {
 		return n, true

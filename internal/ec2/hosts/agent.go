@@ -1,4 +1,4 @@
-package ec2
+package hosts
 
 import (
 	"cmp"
@@ -14,8 +14,8 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// DefaultHostPatience is how old the last sign of life of a host may be before it counts as lost.
-const DefaultHostPatience = 30 * time.Second
+// DefaultPatience is how old the last sign of life of a host may be before it counts as lost.
+const DefaultPatience = 30 * time.Second
 
 // AgentConfig is that of an [Agent].
 type AgentConfig struct {
@@ -43,7 +43,7 @@ type AgentConfig struct {
 // asks of it. It outlives the terms of that. Safe for concurrent use.
 type Agent struct {
 	cfg  AgentConfig
-	host *host
+	host *Host
 	stop context.CancelFunc
 	done sync.WaitGroup
 
@@ -68,16 +68,23 @@ type begun struct {
 
 // NewAgent makes an Agent, which removes what a crash left in its folder. Call Start.
 func NewAgent(cfg AgentConfig) (*Agent, error) {
-	cfg.Patience = cmp.Or(cfg.Patience, DefaultHostPatience)
+	cfg.Patience = cmp.Or(cfg.Patience, DefaultPatience)
 	if _, err := blockdev.Sweep(cfg.Volumes); err != nil {
 		return nil, err
 	}
-	a := &Agent{cfg: cfg, host: newHost(cfg.Volumes, cfg.OpenFiles, cfg.Machines, cfg.Logger), life: rand.Text(), down: true, begun: map[string]*begun{}, stop: func() {}}
-	a.host.addresses = cfg.ExportAddresses
-	a.host.machines.dial = cfg.Dial
+	a := &Agent{cfg: cfg, life: rand.Text(), down: true, begun: map[string]*begun{}, stop: func() {}}
+	a.host = New(Config{
+		Volumes: cfg.Volumes, OpenFiles: cfg.OpenFiles, Addresses: cfg.ExportAddresses, Machines: cfg.Machines, Dial: cfg.Dial, Logger: cfg.Logger,
+	})
 	a.asked, a.cancel = context.WithCancel(context.Background())
 	return a, nil
 }
+
+// Name is the host's, and Host the host itself, for a service in the same process.
+func (a *Agent) Name() string { return a.cfg.Name }
+
+// Host is the agent's.
+func (a *Agent) Host() *Host { return a.host }
 
 // Start begins to say that the host is there. It is no error if that does not come through yet.
 func (a *Agent) Start(ctx context.Context) {
@@ -108,12 +115,7 @@ func (a *Agent) Stop() {
 	a.done.Wait()
 	a.haltMachines()
 	a.letGo("")
-	if err := a.host.machines.driver.Close(); err != nil {
-		a.cfg.Logger.Error("a machine was not shut down properly", "error", err)
-	}
-	if err := a.host.shutDown(); err != nil {
-		a.cfg.Logger.Error("a volume was not closed properly", "error", err)
-	}
+	a.host.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	a.tell(ctx, true)
@@ -130,7 +132,7 @@ func (a *Agent) haltMachines() {
 	a.mu.Lock()
 	until := a.seen.Add(a.cfg.Patience / 2)
 	if a.left {
-		until = a.seen.Add(a.cfg.Patience * leavingPatience / 2)
+		until = a.seen.Add(a.cfg.Patience * LeavingPatience / 2)
 	}
 	a.mu.Unlock()
 	ctx, cancel = context.WithDeadline(context.Background(), until)
@@ -146,7 +148,7 @@ func (a *Agent) tell(ctx context.Context, leaving bool) {
 	defer cancel()
 	lost := false
 	err := a.cfg.Store.View(ctx, func(tx store.Tx) error {
-		r, _, err := hostTable.Get(tx, a.cfg.Name)
+		r, _, err := Table.Get(tx, a.cfg.Name)
 		lost = !r.Lost.IsZero()
 		return err
 	})
@@ -158,21 +160,21 @@ func (a *Agent) tell(ctx context.Context, leaving bool) {
 	a.mu.Unlock()
 	if err == nil {
 		err = a.cfg.Store.Update(ctx, func(tx store.Tx) error {
-			r, ok, err := hostTable.Get(tx, a.cfg.Name)
+			r, ok, err := Table.Get(tx, a.cfg.Name)
 			switch {
 			case err != nil:
 				return err
 			case !ok:
-				r = hostRecord{Name: a.cfg.Name, Since: a.cfg.Now()}
+				r = Record{Name: a.cfg.Name, Since: a.cfg.Now()}
 			case !lost && !r.Lost.IsZero():
-				return errHostLost // just now: at the next time
+				return ErrLost // just now: at the next time
 			}
 			if r.Life != life {
 				r.Started = a.cfg.Now()
 			}
 			r.Beat, r.Life, r.URL, r.Shelf, r.Patience, r.Leaving, r.Lost = r.Beat+1, life, a.cfg.URL, a.cfg.Shelf, a.cfg.Patience, leaving, time.Time{}
-			r.Skill, r.Boots = hostSkill, a.host.machines.boots()
-			return hostTable.Put(tx, r, a.cfg.Name)
+			r.Skill, r.Boots = Skill, a.host.machines.boots()
+			return Table.Put(tx, r, a.cfg.Name)
 		})
 	}
 	if err != nil {

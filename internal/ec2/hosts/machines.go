@@ -1,4 +1,4 @@
-package ec2
+package hosts
 
 import (
 	"context"
@@ -12,25 +12,25 @@ import (
 	"github.com/kagimori/kagimori/internal/machine"
 )
 
-// A machineSpec is the machine of an instance as it is asked of a host.
-type machineSpec struct {
+// A MachineSpec is the machine of an instance as it is asked of a host.
+type MachineSpec struct {
 	Instance  string        `json:"instance"`
 	Region    string        `json:"region"`
 	Account   string        `json:"account"`
 	VCPUs     int           `json:"vcpus,omitempty"`
 	MemoryMiB int64         `json:"memoryMiB,omitempty"`
 	UserData  []byte        `json:"userData,omitempty"`
-	Disks     []machineDisk `json:"disks"` // the first is what it boots from
+	Disks     []MachineDisk `json:"disks"` // the first is what it boots from
 }
 
-// A machineDisk is a volume of a machine.
-type machineDisk struct {
+// A MachineDisk is a volume of a machine.
+type MachineDisk struct {
 	Volume string `json:"volume"`
 	URL    string `json:"url,omitempty"` // of the node whose host has the file, if it is another one
 }
 
-// A machineNews is something that a machine did by itself.
-type machineNews struct {
+// A MachineNews is something that a machine did by itself.
+type MachineNews struct {
 	Instance string `json:"instance"`
 	Region   string `json:"region"`
 	Account  string `json:"account"`
@@ -40,35 +40,35 @@ type machineNews struct {
 // Dial connects to the host at the URL of another node, which serves the volume there to a machine of an instance here.
 type Dial func(ctx context.Context, url, volume, instance string) (net.Conn, error)
 
-// hostMachines are those that a host runs. Safe for concurrent use.
-type hostMachines struct {
-	h      *host
+// machines are those that a host runs. Safe for concurrent use.
+type machines struct {
+	h      *Host
 	driver machine.Driver
 	dial   Dial
-	told   func(machineNews) // of each exit; nil: nobody, and who works asks
+	told   func(MachineNews) // of each exit; nil: nobody, and who works asks
 	log    *slog.Logger
 
 	mu sync.Mutex
-	of map[string]*hostMachine // by instance; guarded by mu
+	of map[string]*machineState // by instance; guarded by mu
 }
 
-// A hostMachine is guarded by the mu of its host's machines.
-type hostMachine struct {
-	spec    machineSpec
+// A machineState is guarded by the mu of its host's machines.
+type machineState struct {
+	spec    MachineSpec
 	ready   chan struct{} // closed when the driver has booted it
 	failed  error         // why it did not; read after ready
 	ended   bool          // by itself
 	guest   bool          // its guest shut it down
 	mending bool
-	disks   map[string]*hostPlug
+	disks   map[string]*plugged
 }
 
-func (is *hostMachine) news() machineNews {
-	return machineNews{is.spec.Instance, is.spec.Region, is.spec.Account, is.guest}
+func (is *machineState) news() MachineNews {
+	return MachineNews{is.spec.Instance, is.spec.Region, is.spec.Account, is.guest}
 }
 
-// A hostPlug is a volume in a machine.
-type hostPlug struct {
+// A plugged is a volume in a machine.
+type plugged struct {
 	url  string
 	dead bool      // the line to the host that has it broke
 	due  time.Time // when to try again
@@ -77,28 +77,28 @@ type hostPlug struct {
 // mendPause is how long a machine waits until another line to a volume on another host is tried.
 const mendPause = 10 * time.Second
 
-func newHostMachines(h *host, driver machine.Driver, log *slog.Logger) *hostMachines {
+func newHostMachines(h *Host, driver machine.Driver, log *slog.Logger) *machines {
 	if driver == nil {
 		driver = machine.Host{}
 	}
-	return &hostMachines{h: h, driver: driver, log: log, of: map[string]*hostMachine{}}
+	return &machines{h: h, driver: driver, log: log, of: map[string]*machineState{}}
 }
 
 // boots reports whether instances have machines here.
-func (m *hostMachines) boots() bool {
+func (m *machines) boots() bool {
 	_, none := m.driver.(machine.Host)
 	return !none
 }
 
 // boot starts a machine. One that runs stays, and what it lost of volumes on other hosts it gets again.
-func (m *hostMachines) boot(ctx context.Context, spec machineSpec) error {
+func (m *machines) boot(ctx context.Context, spec MachineSpec) error {
 	m.mu.Lock()
 	is := m.of[spec.Instance]
 	if is != nil && !is.ended {
 		m.mu.Unlock()
 		return m.booted(ctx, is, spec)
 	}
-	is = &hostMachine{spec: spec, ready: make(chan struct{}), disks: map[string]*hostPlug{}}
+	is = &machineState{spec: spec, ready: make(chan struct{}), disks: map[string]*plugged{}}
 	m.of[spec.Instance] = is
 	out := machine.Spec{Instance: spec.Instance, VCPUs: spec.VCPUs, MemoryMiB: spec.MemoryMiB, UserData: spec.UserData}
 	for _, d := range spec.Disks {
@@ -116,7 +116,7 @@ func (m *hostMachines) boot(ctx context.Context, spec machineSpec) error {
 }
 
 // booted waits for a machine that somebody boots.
-func (m *hostMachines) booted(ctx context.Context, is *hostMachine, spec machineSpec) error {
+func (m *machines) booted(ctx context.Context, is *machineState, spec MachineSpec) error {
 	select {
 	case <-is.ready:
 	case <-ctx.Done():
@@ -135,7 +135,7 @@ func (m *hostMachines) booted(ctx context.Context, is *hostMachine, spec machine
 }
 
 // exited notes that a machine ended by itself.
-func (m *hostMachines) exited(is *hostMachine, e machine.Exit) {
+func (m *machines) exited(is *machineState, e machine.Exit) {
 	m.mu.Lock()
 	is.ended, is.guest = true, e.Guest
 	news, told := is.news(), m.told
@@ -149,7 +149,7 @@ func (m *hostMachines) exited(is *hostMachine, e machine.Exit) {
 }
 
 // drop forgets that there is a machine; nil is any.
-func (m *hostMachines) drop(instance string, is *hostMachine) {
+func (m *machines) drop(instance string, is *machineState) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if is == nil || m.of[instance] == is {
@@ -158,7 +158,7 @@ func (m *hostMachines) drop(instance string, is *hostMachine) {
 }
 
 // lost are those of disks whose line broke, and that are due.
-func (is *hostMachine) lost(disks []machineDisk) (out []machineDisk) {
+func (is *machineState) lost(disks []MachineDisk) (out []MachineDisk) {
 	for _, d := range disks {
 		if p := is.disks[d.Volume]; p != nil && p.dead && !time.Now().Before(p.due) {
 			out = append(out, d)
@@ -168,7 +168,7 @@ func (is *hostMachine) lost(disks []machineDisk) (out []machineDisk) {
 }
 
 // mend takes disks away that are dead and gives them to the machine again.
-func (m *hostMachines) mend(instance string, is *hostMachine, disks []machineDisk) {
+func (m *machines) mend(instance string, is *machineState, disks []MachineDisk) {
 	ctx := context.Background() // the driver bounds it
 	for _, d := range disks {
 		if m.plugOf(instance, is, d.Volume) == nil {
@@ -198,7 +198,7 @@ func (m *hostMachines) mend(instance string, is *hostMachine, disks []machineDis
 }
 
 // plugOf is a volume in a machine that runs.
-func (m *hostMachines) plugOf(instance string, is *hostMachine, volume string) *hostPlug {
+func (m *machines) plugOf(instance string, is *machineState, volume string) *plugged {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.of[instance] != is || is.ended {
@@ -208,8 +208,8 @@ func (m *hostMachines) plugOf(instance string, is *hostMachine, volume string) *
 }
 
 // disk is a volume as the driver gets it. The machines are locked.
-func (m *hostMachines) disk(instance string, is *hostMachine, d machineDisk) machine.Disk {
-	p := &hostPlug{url: d.URL}
+func (m *machines) disk(instance string, is *machineState, d MachineDisk) machine.Disk {
+	p := &plugged{url: d.URL}
 	is.disks[d.Volume] = p
 	if d.URL == "" {
 		return machine.Disk{Volume: d.Volume, Serve: m.serveHere(d.Volume)}
@@ -224,7 +224,7 @@ func (m *hostMachines) disk(instance string, is *hostMachine, d machineDisk) mac
 }
 
 // broke notes that the line of a disk broke.
-func (m *hostMachines) broke(instance string, is *hostMachine, volume string, p *hostPlug) {
+func (m *machines) broke(instance string, is *machineState, volume string, p *plugged) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if p != nil && m.of[instance] == is && is.disks[volume] == p {
@@ -233,12 +233,12 @@ func (m *hostMachines) broke(instance string, is *hostMachine, volume string, p 
 }
 
 // serveHere serves a volume that the host holds to a machine.
-func (m *hostMachines) serveHere(volume string) func(context.Context, net.Conn) error {
+func (m *machines) serveHere(volume string) func(context.Context, net.Conn) error {
 	return func(ctx context.Context, c net.Conn) error { return m.h.serveDisk(ctx, c, volume, m.log) }
 }
 
 // serveDisk answers NBD for a volume that the host holds.
-func (h *host) serveDisk(ctx context.Context, c net.Conn, volume string, log *slog.Logger) error {
+func (h *Host) serveDisk(ctx context.Context, c net.Conn, volume string, log *slog.Logger) error {
 	d, err := h.disk(volume)
 	if err != nil {
 		_ = c.Close() // nobody is answered
@@ -257,7 +257,7 @@ func (h *host) serveDisk(ctx context.Context, c net.Conn, volume string, log *sl
 }
 
 // plug gives a running machine a volume that was just opened for it.
-func (m *hostMachines) plug(ctx context.Context, instance string, d machineDisk) error {
+func (m *machines) plug(ctx context.Context, instance string, d MachineDisk) error {
 	m.mu.Lock()
 	is := m.of[instance]
 	if is == nil || is.ended || is.disks[d.Volume] != nil {
@@ -276,7 +276,7 @@ func (m *hostMachines) plug(ctx context.Context, instance string, d machineDisk)
 }
 
 // unplug takes a volume away from a running machine.
-func (m *hostMachines) unplug(ctx context.Context, instance, volume string) error {
+func (m *machines) unplug(ctx context.Context, instance, volume string) error {
 	m.mu.Lock()
 	if is := m.of[instance]; is != nil {
 		delete(is.disks, volume)
@@ -286,12 +286,12 @@ func (m *hostMachines) unplug(ctx context.Context, instance, volume string) erro
 }
 
 // halt shuts a machine down. One that is about to boot does first: nobody would know of it afterwards.
-func (m *hostMachines) halt(ctx context.Context, instance string) error {
+func (m *machines) halt(ctx context.Context, instance string) error {
 	return m.haltWithin(ctx, ctx, instance)
 }
 
 // haltWithin is halt for who waits for a boot as long as one context, and for the guest as long as another one.
-func (m *hostMachines) haltWithin(boot, guest context.Context, instance string) error {
+func (m *machines) haltWithin(boot, guest context.Context, instance string) error {
 	m.mu.Lock()
 	is := m.of[instance]
 	m.mu.Unlock()
@@ -310,7 +310,7 @@ func (m *hostMachines) haltWithin(boot, guest context.Context, instance string) 
 }
 
 // users are the machines that have a volume: that of an instance, or with "" any.
-func (m *hostMachines) users(volume, instance string) (out []string) {
+func (m *machines) users(volume, instance string) (out []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for id, is := range m.of {
@@ -322,7 +322,7 @@ func (m *hostMachines) users(volume, instance string) (out []string) {
 }
 
 // cut switches all machines off at once.
-func (m *hostMachines) cut() {
+func (m *machines) cut() {
 	m.mu.Lock()
 	clear(m.of)
 	m.mu.Unlock()
@@ -330,7 +330,7 @@ func (m *hostMachines) cut() {
 }
 
 // haltAll shuts all machines down, and switches those off that take longer than ctx.
-func (m *hostMachines) haltAll(ctx context.Context) {
+func (m *machines) haltAll(ctx context.Context) {
 	m.mu.Lock()
 	var ids []string
 	for id, is := range m.of {
@@ -350,14 +350,14 @@ func (m *hostMachines) haltAll(ctx context.Context) {
 	all.Wait()
 }
 
-// A machineReport is what a host tells of its machines.
-type machineReport struct {
+// A MachineReport is what a host tells of its machines.
+type MachineReport struct {
 	There []string      `json:"there,omitempty"` // instances that have one, or had one that ended by itself
-	Ended []machineNews `json:"ended,omitempty"` // by themselves; until they are halted or boot again
-	Lame  []machineNews `json:"lame,omitempty"`  // those that lost a volume on another host
+	Ended []MachineNews `json:"ended,omitempty"` // by themselves; until they are halted or boot again
+	Lame  []MachineNews `json:"lame,omitempty"`  // those that lost a volume on another host
 }
 
-func (m *hostMachines) report() (r machineReport) {
+func (m *machines) report() (r MachineReport) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for id, is := range m.of {
@@ -378,7 +378,7 @@ func (m *hostMachines) report() (r machineReport) {
 }
 
 // serveThere connects a machine with the host of another node.
-func (m *hostMachines) serveThere(ctx context.Context, c net.Conn, url, volume, instance string) error {
+func (m *machines) serveThere(ctx context.Context, c net.Conn, url, volume, instance string) error {
 	defer c.Close()
 	if m.dial == nil {
 		return fmt.Errorf("ec2: volume %s is on another host, and there is no way to it", volume)

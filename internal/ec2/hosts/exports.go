@@ -1,4 +1,4 @@
-package ec2
+package hosts
 
 import (
 	"crypto/rand"
@@ -11,8 +11,8 @@ import (
 	"github.com/kagimori/kagimori/internal/blockdev/nbd"
 )
 
-// maxExports is the most exports of one volume at a time.
-const maxExports = 16
+// MaxExports is the most exports of one volume at a time.
+const MaxExports = 16
 
 // An export lets clients of NBD use a volume that the host holds, until the host lets go of it. It is
 // in memory only: who wants to go on after a restart asks again.
@@ -36,7 +36,7 @@ type exports struct {
 func (x *exports) add(e *export) (name string, ok bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if len(x.of[e.volume]) >= maxExports {
+	if len(x.of[e.volume]) >= MaxExports {
 		return "", false
 	}
 	var token [16]byte
@@ -90,14 +90,14 @@ func (x *exports) list(region, account string) []*export {
 
 // export lets clients use a volume that the host holds. held is false if it does not, ok if there are
 // too many exports.
-func (h *host) export(e *export, readOnly bool) (name string, held, ok bool) {
+func (h *Host) export(e *export, readOnly bool) (name string, held, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	v := h.held[e.volume]
 	if v == nil {
 		return "", false, false
 	}
-	e.served = nbd.Export{Device: &hostDisk{h, v.id, v.size}, Description: e.volume, ReadOnly: readOnly}
+	e.served = nbd.Export{Device: &heldDisk{h, v.id, v.size}, Description: e.volume, ReadOnly: readOnly}
 	name, ok = h.exports.add(e)
 	return name, true, ok
 }

@@ -1,4 +1,4 @@
-package ec2
+package hosts
 
 import (
 	"crypto/subtle"
@@ -11,14 +11,14 @@ import (
 )
 
 // use gives an open volume until done is called, opening its file if it is not. Errors: ErrNotHeld,
-// errHostDown, and those of opening.
-func (h *host) use(id string) (v *blockdev.Volume, done func(), err error) {
+// ErrDown, and those of opening.
+func (h *Host) use(id string) (v *blockdev.Volume, done func(), err error) {
 	h.mu.Lock()
 	e := h.held[id]
 	switch {
 	case h.closed:
 		h.mu.Unlock()
-		return nil, nil, errHostDown
+		return nil, nil, ErrDown
 	case e == nil:
 		h.mu.Unlock()
 		return nil, nil, ErrNotHeld
@@ -37,13 +37,13 @@ func (h *host) use(id string) (v *blockdev.Volume, done func(), err error) {
 }
 
 // enter counts a user of an open volume. The host is locked.
-func (h *host) enter(e *heldVolume) {
+func (h *Host) enter(e *heldVolume) {
 	if e.users++; e.users == 1 {
 		h.unrest(e)
 	}
 }
 
-func (h *host) leave(e *heldVolume) {
+func (h *Host) leave(e *heldVolume) {
 	h.mu.Lock()
 	e.users--
 	over := false
@@ -58,7 +58,7 @@ func (h *host) leave(e *heldVolume) {
 }
 
 // reopen opens the file of a held volume again, and counts a user.
-func (h *host) reopen(e *heldVolume) (*blockdev.Volume, error) {
+func (h *Host) reopen(e *heldVolume) (*blockdev.Volume, error) {
 	e.opening.Lock()
 	defer e.opening.Unlock()
 	h.mu.Lock()
@@ -100,7 +100,7 @@ func (h *host) reopen(e *heldVolume) (*blockdev.Volume, error) {
 }
 
 // trim closes files that nobody uses while too many are open, the least recently used first.
-func (h *host) trim() {
+func (h *Host) trim() {
 	for {
 		h.mu.Lock()
 		e := h.idle
@@ -131,7 +131,7 @@ func (h *host) trim() {
 }
 
 // rest puts a volume that is open and unused among the idle, as the most recently used. The host is locked.
-func (h *host) rest(e *heldVolume) {
+func (h *Host) rest(e *heldVolume) {
 	e.older, e.newer = h.recent, nil
 	if h.recent != nil {
 		h.recent.newer = e
@@ -142,7 +142,7 @@ func (h *host) rest(e *heldVolume) {
 }
 
 // unrest takes a volume from among the idle, if it is there. The host is locked.
-func (h *host) unrest(e *heldVolume) {
+func (h *Host) unrest(e *heldVolume) {
 	if e.older == nil && e.newer == nil && h.idle != e {
 		return
 	}

@@ -1,4 +1,4 @@
-package ec2
+package hosts
 
 import (
 	"context"
@@ -56,7 +56,7 @@ func (l *line) end() {
 }
 
 // endLines ends the lines of a volume to an instance, or with "" to all.
-func (h *host) endLines(volume, instance string) {
+func (h *Host) endLines(volume, instance string) {
 	h.mu.Lock()
 	var all []*line
 	for key, l := range h.lines {
