@@ -5,28 +5,26 @@ import "strings"
 // Match reports whether a pattern of stars and question marks matches a name, without regard to case.
 func Match(pattern, name string) bool { return glob(strings.ToLower(pattern), strings.ToLower(name)) }
 
+// glob goes back to the latest star alone: what earlier ones took need never be more. So its time is bounded by the
+// product of the lengths, whatever the pattern.
 func glob(p, t string) bool {
-	for p != "" {
-		switch p[0] {
-		case '*':
-			for i := 0; i <= len(t); i++ {
-				if glob(p[1:], t[i:]) {
-					return true
-				}
-			}
-			return false
-		case '?':
-			if t == "" {
-				return false
-			}
+	i, j := 0, 0
+	star, taken := -1, 0 // the latest star, and where what it takes ends
+	for j < len(t) {
+		switch {
+		case i < len(p) && p[i] == '*':
+			star, taken = i, j
+			i++
+		case i < len(p) && (p[i] == '?' || p[i] == t[j]):
+			i, j = i+1, j+1
+		case star >= 0:
+			taken++
+			i, j = star+1, taken
 		default:
-			if t == "" || t[0] != p[0] {
-				return false
-			}
+			return false
 		}
-		p, t = p[1:], t[1:]
 	}
-	return t == ""
+	return strings.Trim(p[i:], "*") == ""
 }
 
 // MatchesAny reports whether a pattern of a policy matches an action. Of services that are not in the
