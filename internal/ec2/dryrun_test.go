@@ -3,6 +3,7 @@ package ec2_test
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -249,6 +250,8 @@ func (s *stage) picture() string {
 	add(testkit.Call[ec2api.DescribeFleetsResult](s.ec2, "DescribeFleets", &ec2api.DescribeFleetsRequest{}))
 	add(testkit.Call[ec2api.DescribeSpotInstanceRequestsResult](s.ec2, "DescribeSpotInstanceRequests", &ec2api.DescribeSpotInstanceRequestsRequest{}))
 	add(testkit.Call[ec2api.DescribeSpotFleetRequestsResponse](s.ec2, "DescribeSpotFleetRequests", &ec2api.DescribeSpotFleetRequestsRequest{}))
+	add(testkit.Call[ec2api.DescribeCapacityReservationsResult](s.ec2, "DescribeCapacityReservations", &ec2api.DescribeCapacityReservationsRequest{}))
+	add(testkit.Call[ec2api.DescribeHostsResult](s.ec2, "DescribeHosts", &ec2api.DescribeHostsRequest{}))
 	add(testkit.Call[ec2api.DescribeTagsResult](s.ec2, "DescribeTags", &ec2api.DescribeTagsRequest{}))
 	add(testkit.Call[ec2api.GetEbsEncryptionByDefaultResult](s.ec2, "GetEbsEncryptionByDefault", &ec2api.GetEbsEncryptionByDefaultRequest{}))
 	add(testkit.Call[ec2api.GetSnapshotBlockPublicAccessStateResult](s.ec2, "GetSnapshotBlockPublicAccessState", &ec2api.GetSnapshotBlockPublicAccessStateRequest{}))
@@ -269,7 +272,7 @@ func (s *stage) nobody() *testkit.Client {
 func TestDryRuns(t *testing.T) {
 	s := newStage(t)
 	nobody := s.nobody()
-	mutations := append(s.mutations(), s.ofVPCs()...)
+	mutations := slices.Concat(s.mutations(), s.ofVPCs(), s.ofCapacity())
 	before := s.picture()
 	seen := map[string]bool{}
 	for _, in := range mutations {

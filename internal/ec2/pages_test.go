@@ -70,7 +70,9 @@ func TestPages(t *testing.T) {
 				},
 			}))
 		},
-		"GetSecurityGroupsForVpc": func(v reflect.Value) { v.FieldByName("VpcId").Set(reflect.ValueOf(&s.vpc)) },
+		"GetSecurityGroupsForVpc":         func(v reflect.Value) { v.FieldByName("VpcId").Set(reflect.ValueOf(&s.vpc)) },
+		"GetCapacityReservationUsage":     func(v reflect.Value) { v.FieldByName("CapacityReservationId").Set(reflect.ValueOf(s.reserve())) },
+		"GetGroupsForCapacityReservation": func(v reflect.Value) { v.FieldByName("CapacityReservationId").Set(reflect.ValueOf(s.reserve())) },
 		"DescribeSpotFleetRequestHistory": func(v reflect.Value) {
 			v.FieldByName("SpotFleetRequestId").Set(reflect.ValueOf(&s.spotFleet))
 			v.FieldByName("StartTime").Set(reflect.ValueOf(new(time.Now().Add(-time.Hour))))
