@@ -90,6 +90,42 @@ func (c *client) ends(t *testing.T, vpc, subnet, table *string) {
 	}
 }
 
+// TestWhatThereIsNoneOf is listed, as tools ask for it before they do anything else.
+func TestWhatThereIsNoneOf(t *testing.T) {
+	c, ctx := admin(t), t.Context()
+	vpcs := must(c.ec2.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{Filters: by("is-default", "true")}))(t).Vpcs
+	if links := must(c.ec2.DescribeVpcClassicLink(ctx, &ec2.DescribeVpcClassicLinkInput{VpcIds: []string{*vpcs[0].VpcId}}))(t).Vpcs; len(links) != 1 || *links[0].ClassicLinkEnabled {
+		t.Errorf("links %+v", links)
+	}
+	if names := must(c.ec2.DescribeVpcClassicLinkDnsSupport(ctx, &ec2.DescribeVpcClassicLinkDnsSupportInput{}))(t).Vpcs; len(names) == 0 || *names[0].ClassicLinkDnsSupported {
+		t.Errorf("names %+v", names)
+	}
+	if lists := must(c.ec2.DescribeManagedPrefixLists(ctx, &ec2.DescribeManagedPrefixListsInput{}))(t).PrefixLists; len(lists) != 2 || *lists[0].OwnerId != "AWS" {
+		t.Errorf("prefix lists %+v", lists)
+	}
+	for name, some := range map[string]bool{
+		"carrier gateways":     len(must(c.ec2.DescribeCarrierGateways(ctx, &ec2.DescribeCarrierGatewaysInput{}))(t).CarrierGateways) > 0,
+		"client VPN":           len(must(c.ec2.DescribeClientVpnEndpoints(ctx, &ec2.DescribeClientVpnEndpointsInput{}))(t).ClientVpnEndpoints) > 0,
+		"customer gateways":    len(must(c.ec2.DescribeCustomerGateways(ctx, &ec2.DescribeCustomerGatewaysInput{}))(t).CustomerGateways) > 0,
+		"egress-only gateways": len(must(c.ec2.DescribeEgressOnlyInternetGateways(ctx, &ec2.DescribeEgressOnlyInternetGatewaysInput{}))(t).EgressOnlyInternetGateways) > 0,
+		"flow logs":            len(must(c.ec2.DescribeFlowLogs(ctx, &ec2.DescribeFlowLogsInput{Filter: by("traffic-type", "ALL")}))(t).FlowLogs) > 0,
+		"reserved instances":   len(must(c.ec2.DescribeReservedInstances(ctx, &ec2.DescribeReservedInstancesInput{}))(t).ReservedInstances) > 0,
+		"transit gateways":     len(must(c.ec2.DescribeTransitGateways(ctx, &ec2.DescribeTransitGatewaysInput{}))(t).TransitGateways) > 0,
+		"attachments":          len(must(c.ec2.DescribeTransitGatewayAttachments(ctx, &ec2.DescribeTransitGatewayAttachmentsInput{}))(t).TransitGatewayAttachments) > 0,
+		"attachments of VPCs":  len(must(c.ec2.DescribeTransitGatewayVpcAttachments(ctx, &ec2.DescribeTransitGatewayVpcAttachmentsInput{}))(t).TransitGatewayVpcAttachments) > 0,
+		"connections":          len(must(c.ec2.DescribeVpcEndpointConnections(ctx, &ec2.DescribeVpcEndpointConnectionsInput{}))(t).VpcEndpointConnections) > 0,
+		"services":             len(must(c.ec2.DescribeVpcEndpointServiceConfigurations(ctx, &ec2.DescribeVpcEndpointServiceConfigurationsInput{}))(t).ServiceConfigurations) > 0,
+		"peering":              len(must(c.ec2.DescribeVpcPeeringConnections(ctx, &ec2.DescribeVpcPeeringConnectionsInput{}))(t).VpcPeeringConnections) > 0,
+		"VPN connections":      len(must(c.ec2.DescribeVpnConnections(ctx, &ec2.DescribeVpnConnectionsInput{}))(t).VpnConnections) > 0,
+		"VPN gateways":         len(must(c.ec2.DescribeVpnGateways(ctx, &ec2.DescribeVpnGatewaysInput{}))(t).VpnGateways) > 0,
+	} {
+		if some {
+			t.Error("there are ", name)
+		}
+	}
+	refused(c.ec2.DescribeVpnGateways(ctx, &ec2.DescribeVpnGatewaysInput{VpnGatewayIds: []string{"vgw-0123456789abcdef0"}}))(t, "InvalidVpnGatewayID.NotFound")
+}
+
 // lists gives a subnet a network ACL and the VPC DHCP options, and takes them away.
 func (c *client) lists(t *testing.T, vpc, subnet *string) {
 	t.Helper()

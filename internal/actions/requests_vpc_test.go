@@ -26,6 +26,7 @@ func driveVPC(c caller) {
 	c.do("ec2:AssociateDhcpOptions", in{"DhcpOptionsId": "default", "VpcId": vpc})
 	c.do("ec2:DeleteDhcpOptions", in{"DhcpOptionsId": options})
 	driveEndpoints(c, vpc, subnet, group)
+	driveAbsent(c)
 	c.do("ec2:DeleteNatGateway", in{"NatGatewayId": nat})
 	c.do("ec2:ReleaseAddress", in{"AllocationId": address})
 	c.do("ec2:DetachInternetGateway", in{"InternetGatewayId": gateway, "VpcId": vpc})
@@ -75,6 +76,18 @@ func driveACL(c caller, vpc, subnet string) {
 	c.do("ec2:DeleteNetworkAcl", in{"NetworkAclId": acl})
 }
 
+// driveAbsent: what clients ask about and there is none of.
+func driveAbsent(c caller) {
+	for _, operation := range []string{
+		"DescribeCarrierGateways", "DescribeClientVpnEndpoints", "DescribeCustomerGateways", "DescribeEgressOnlyInternetGateways", "DescribeFlowLogs",
+		"DescribeReservedInstances", "DescribeTransitGateways", "DescribeTransitGatewayAttachments", "DescribeTransitGatewayVpcAttachments", "DescribeVpcClassicLink",
+		"DescribeVpcClassicLinkDnsSupport", "DescribeVpcEndpointConnections", "DescribeVpcEndpointServiceConfigurations", "DescribeVpcPeeringConnections",
+		"DescribeVpnConnections", "DescribeVpnGateways",
+	} {
+		c.do("ec2:"+operation, in{})
+	}
+}
+
 // driveEndpoints: an endpoint of each kind.
 func driveEndpoints(c caller, vpc, subnet, group string) {
 	table := c.do("ec2:CreateRouteTable", in{"VpcId": vpc, "TagSpecifications": specifications("route-table")}).str("RouteTable.RouteTableId")
@@ -91,6 +104,7 @@ func driveEndpoints(c caller, vpc, subnet, group string) {
 	c.do("ec2:DescribeVpcEndpoints", in{})
 	c.do("ec2:DescribeVpcEndpointServices", in{})
 	c.do("ec2:DescribePrefixLists", in{})
+	c.do("ec2:DescribeManagedPrefixLists", in{})
 	c.do("ec2:DeleteVpcEndpoints", in{"VpcEndpointIds": []string{gateway, face}})
 	c.do("ec2:DeleteRouteTable", in{"RouteTableId": table})
 }

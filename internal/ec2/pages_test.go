@@ -80,7 +80,8 @@ func TestPages(t *testing.T) {
 	}
 	// What answers a larger size with a page of 1,000.
 	cuts := map[string]bool{"DescribeSnapshots": true, "DescribeSnapshotTierStatus": true, "DescribeImages": true, "DescribeSpotPriceHistory": true,
-		"DescribeVpcEndpoints": true, "DescribeVpcEndpointServices": true, "DescribePrefixLists": true}
+		"DescribeVpcEndpoints": true, "DescribeVpcEndpointServices": true, "DescribePrefixLists": true,
+		"DescribeVpcEndpointConnections": true, "DescribeVpcEndpointServiceConfigurations": true}
 	token := "" // of DescribeInstanceTypes
 	types := &listing{s: s, op: "DescribeInstanceTypes", in: func() reflect.Value { return reflect.ValueOf(&ec2api.DescribeInstanceTypesRequest{}) }}
 	if _, next, err := types.call(t, 5, "", nil); err != nil || next == "" {

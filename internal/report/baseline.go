@@ -8,6 +8,7 @@ import (
 	"io"
 	"path"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -96,23 +97,25 @@ func (a *Acceptance) matches(f *Finding) bool {
 		(a.Action == "" || a.Action == f.Action) && like(a.Key, f.Key) && (a.Text == "" || a.Text == f.Message.String())
 }
 
-// glob compares with a pattern in which * stands for anything and ? for one character.
+// glob compares with a pattern in which * stands for anything and ? for one character. It goes back to the latest star
+// alone, so that its time is bounded by the product of the lengths.
 func glob(p, s string) bool {
-	for p != "" {
+	i, star, taken := 0, -1, 0 // the latest star, and where what it takes ends
+	for j := 0; j < len(s); {
 		switch {
-		case p[0] == '*':
-			for i := 0; i <= len(s); i++ {
-				if glob(p[1:], s[i:]) {
-					return true
-				}
-			}
-			return false
-		case s == "" || p[0] != '?' && p[0] != s[0]:
+		case i < len(p) && p[i] == '*':
+			star, taken = i, j
+			i++
+		case i < len(p) && (p[i] == '?' || p[i] == s[j]):
+			i, j = i+1, j+1
+		case star >= 0:
+			taken++
+			i, j = star+1, taken
+		default:
 			return false
 		}
-		p, s = p[1:], s[1:]
 	}
-	return s == ""
+	return strings.Trim(p[i:], "*") == ""
 }
 
 // Stale are the acceptances that are past their day or met no finding, each with why, after all items

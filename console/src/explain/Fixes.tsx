@@ -18,7 +18,8 @@ import { Snippet } from '../keys/ForAutoScaling';
 function sets(fixes: Fix[]): Fix[][] {
   const out = new Map<number, Fix[]>();
   for (const f of fixes) out.set(f.Set, [...(out.get(f.Set) ?? []), f]);
-  const rank = (s: Fix[]) => (s[0].Name === 'least' ? 0 : s[0].Name === 'documented' ? 1 : 2);
+  const order = ['correct', 'narrow', 'least', 'documented'];
+  const rank = (s: Fix[]) => (order.includes(s[0].Name) ? order.indexOf(s[0].Name) : order.length);
   return [...out.values()].sort((a, b) => rank(a) - rank(b));
 }
 

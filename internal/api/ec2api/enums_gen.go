@@ -70,6 +70,9 @@ const (
 	AmdSevSnpSpecificationEnabled  = "enabled"
 	AmdSevSnpSpecificationDisabled = "disabled"
 
+	ApplianceModeSupportValueEnable  = "enable"
+	ApplianceModeSupportValueDisable = "disable"
+
 	ArchitectureTypeI386       = "i386"
 	ArchitectureTypeX86_64     = "x86_64"
 	ArchitectureTypeArm64      = "arm64"
@@ -82,6 +85,8 @@ const (
 	ArchitectureValuesX86_64_Mac = "x86_64_mac"
 	ArchitectureValuesArm64_Mac  = "arm64_mac"
 
+	AssociatedNetworkTypeVpc = "vpc"
+
 	AttachmentLimitTypeShared    = "shared"
 	AttachmentLimitTypeDedicated = "dedicated"
 
@@ -89,6 +94,9 @@ const (
 	AttachmentStatusAttached  = "attached"
 	AttachmentStatusDetaching = "detaching"
 	AttachmentStatusDetached  = "detached"
+
+	AutoAcceptSharedAttachmentsValueEnable  = "enable"
+	AutoAcceptSharedAttachmentsValueDisable = "disable"
 
 	AutoPlacementOn  = "on"
 	AutoPlacementOff = "off"
@@ -199,6 +207,24 @@ const (
 	CapacityReservationTypeDefault       = "default"
 	CapacityReservationTypeCapacityBlock = "capacity-block"
 
+	CarrierGatewayStatePending   = "pending"
+	CarrierGatewayStateAvailable = "available"
+	CarrierGatewayStateDeleting  = "deleting"
+	CarrierGatewayStateDeleted   = "deleted"
+
+	ClientVpnAuthenticationTypeCertificateAuthentication      = "certificate-authentication"
+	ClientVpnAuthenticationTypeDirectoryServiceAuthentication = "directory-service-authentication"
+	ClientVpnAuthenticationTypeFederatedAuthentication        = "federated-authentication"
+
+	ClientVpnEndpointAttributeStatusCodeApplying = "applying"
+	ClientVpnEndpointAttributeStatusCodeApplied  = "applied"
+
+	ClientVpnEndpointStatusCodePendingAssociate = "pending-associate"
+	ClientVpnEndpointStatusCodeAvailable        = "available"
+	ClientVpnEndpointStatusCodeDeleting         = "deleting"
+	ClientVpnEndpointStatusCodeDeleted          = "deleted"
+	ClientVpnEndpointStatusCodePending          = "pending"
+
 	ConnectivityTypePrivate = "private"
 	ConnectivityTypePublic  = "public"
 
@@ -208,6 +234,8 @@ const (
 	CpuManufacturerAmd               = "amd"
 	CpuManufacturerAmazonWebServices = "amazon-web-services"
 	CpuManufacturerApple             = "apple"
+
+	CurrencyCodeValuesUSD = "USD"
 
 	DefaultHttpTokensEnforcedStateDisabled     = "disabled"
 	DefaultHttpTokensEnforcedStateEnabled      = "enabled"
@@ -221,6 +249,12 @@ const (
 	DefaultInstanceMetadataTagsStateEnabled      = "enabled"
 	DefaultInstanceMetadataTagsStateNoPreference = "no-preference"
 
+	DefaultRouteTableAssociationValueEnable  = "enable"
+	DefaultRouteTableAssociationValueDisable = "disable"
+
+	DefaultRouteTablePropagationValueEnable  = "enable"
+	DefaultRouteTablePropagationValueDisable = "disable"
+
 	DefaultTargetCapacityTypeSpot             = "spot"
 	DefaultTargetCapacityTypeOnDemand         = "on-demand"
 	DefaultTargetCapacityTypeCapacityBlock    = "capacity-block"
@@ -230,6 +264,9 @@ const (
 	DeleteFleetErrorCodeFleetIdMalformed         = "fleetIdMalformed"
 	DeleteFleetErrorCodeFleetNotInDeletableState = "fleetNotInDeletableState"
 	DeleteFleetErrorCodeUnexpectedError          = "unexpectedError"
+
+	DestinationFileFormatPlainText = "plain-text"
+	DestinationFileFormatParquet   = "parquet"
 
 	DeviceTypeEbs           = "ebs"
 	DeviceTypeInstanceStore = "instance-store"
@@ -245,6 +282,9 @@ const (
 	DnsRecordIpTypeDualstack      = "dualstack"
 	DnsRecordIpTypeIpv6           = "ipv6"
 	DnsRecordIpTypeServiceDefined = "service-defined"
+
+	DnsSupportValueEnable  = "enable"
+	DnsSupportValueDisable = "disable"
 
 	DomainTypeVpc      = "vpc"
 	DomainTypeStandard = "standard"
@@ -264,8 +304,17 @@ const (
 	EnaSupportSupported   = "supported"
 	EnaSupportRequired    = "required"
 
+	EncryptionStateValueEnabling  = "enabling"
+	EncryptionStateValueEnabled   = "enabled"
+	EncryptionStateValueDisabling = "disabling"
+	EncryptionStateValueDisabled  = "disabled"
+
 	EndDateTypeUnlimited = "unlimited"
 	EndDateTypeLimited   = "limited"
+
+	EndpointIpAddressTypeIpv4      = "ipv4"
+	EndpointIpAddressTypeIpv6      = "ipv6"
+	EndpointIpAddressTypeDualStack = "dual-stack"
 
 	EphemeralNvmeSupportUnsupported = "unsupported"
 	EphemeralNvmeSupportSupported   = "supported"
@@ -329,6 +378,13 @@ const (
 
 	FlexibleEnaQueuesSupportUnsupported = "unsupported"
 	FlexibleEnaQueuesSupportSupported   = "supported"
+
+	GatewayAssociationStateAssociated     = "associated"
+	GatewayAssociationStateNotAssociated  = "not-associated"
+	GatewayAssociationStateAssociating    = "associating"
+	GatewayAssociationStateDisassociating = "disassociating"
+
+	GatewayTypeIpsec1 = "ipsec.1"
 
 	HostMaintenanceOn  = "on"
 	HostMaintenanceOff = "off"
@@ -491,6 +547,9 @@ const (
 	Ipv6AddressAttributePublic  = "public"
 	Ipv6AddressAttributePrivate = "private"
 
+	Ipv6SupportValueEnable  = "enable"
+	Ipv6SupportValueDisable = "disable"
+
 	KeyFormatPem = "pem"
 	KeyFormatPpk = "ppk"
 
@@ -542,6 +601,10 @@ const (
 	LockStateComplianceCooloff = "compliance-cooloff"
 	LockStateExpired           = "expired"
 
+	LogDestinationTypeCloudWatchLogs      = "cloud-watch-logs"
+	LogDestinationTypeS3                  = "s3"
+	LogDestinationTypeKinesisDataFirehose = "kinesis-data-firehose"
+
 	ManagedByAccount           = "account"
 	ManagedByDeclarativePolicy = "declarative-policy"
 
@@ -557,6 +620,9 @@ const (
 	MonitoringStateDisabling = "disabling"
 	MonitoringStateEnabled   = "enabled"
 	MonitoringStatePending   = "pending"
+
+	MulticastSupportValueEnable  = "enable"
+	MulticastSupportValueDisable = "disable"
 
 	NatGatewayAddressStatusAssigning      = "assigning"
 	NatGatewayAddressStatusUnassigning    = "unassigning"
@@ -629,6 +695,16 @@ const (
 	NitroTpmSupportUnsupported = "unsupported"
 	NitroTpmSupportSupported   = "supported"
 
+	OfferingClassTypeStandard    = "standard"
+	OfferingClassTypeConvertible = "convertible"
+
+	OfferingTypeValuesHeavyUtilization  = "Heavy Utilization"
+	OfferingTypeValuesMediumUtilization = "Medium Utilization"
+	OfferingTypeValuesLightUtilization  = "Light Utilization"
+	OfferingTypeValuesNoUpfront         = "No Upfront"
+	OfferingTypeValuesPartialUpfront    = "Partial Upfront"
+	OfferingTypeValuesAllUpfront        = "All Upfront"
+
 	OnDemandAllocationStrategyLowestPrice = "lowestPrice"
 	OnDemandAllocationStrategyPrioritized = "prioritized"
 
@@ -658,6 +734,19 @@ const (
 
 	PlatformValuesWindows = "Windows"
 
+	PrefixListStateCreateInProgress  = "create-in-progress"
+	PrefixListStateCreateComplete    = "create-complete"
+	PrefixListStateCreateFailed      = "create-failed"
+	PrefixListStateModifyInProgress  = "modify-in-progress"
+	PrefixListStateModifyComplete    = "modify-complete"
+	PrefixListStateModifyFailed      = "modify-failed"
+	PrefixListStateRestoreInProgress = "restore-in-progress"
+	PrefixListStateRestoreComplete   = "restore-complete"
+	PrefixListStateRestoreFailed     = "restore-failed"
+	PrefixListStateDeleteInProgress  = "delete-in-progress"
+	PrefixListStateDeleteComplete    = "delete-complete"
+	PrefixListStateDeleteFailed      = "delete-failed"
+
 	ProductCodeValuesDevpay      = "devpay"
 	ProductCodeValuesMarketplace = "marketplace"
 
@@ -669,6 +758,8 @@ const (
 	RebootMigrationSupportUnsupported = "unsupported"
 	RebootMigrationSupportSupported   = "supported"
 
+	RecurringChargeFrequencyHourly = "Hourly"
+
 	ReplaceRootVolumeTaskStatePending        = "pending"
 	ReplaceRootVolumeTaskStateInProgress     = "in-progress"
 	ReplaceRootVolumeTaskStateFailing        = "failing"
@@ -678,6 +769,13 @@ const (
 
 	ReplacementStrategyLaunch                = "launch"
 	ReplacementStrategyLaunchBeforeTerminate = "launch-before-terminate"
+
+	ReservedInstanceStatePaymentPending = "payment-pending"
+	ReservedInstanceStateActive         = "active"
+	ReservedInstanceStatePaymentFailed  = "payment-failed"
+	ReservedInstanceStateRetired        = "retired"
+	ReservedInstanceStateQueued         = "queued"
+	ReservedInstanceStateQueuedDeleted  = "queued-deleted"
 
 	ResetImageAttributeNameLaunchPermission = "launchPermission"
 
@@ -711,6 +809,9 @@ const (
 
 	SecondaryInterfaceTypeSecondary = "secondary"
 
+	SecurityGroupReferencingSupportValueEnable  = "enable"
+	SecurityGroupReferencingSupportValueDisable = "disable"
+
 	ServiceConnectivityTypeIpv4 = "ipv4"
 	ServiceConnectivityTypeIpv6 = "ipv6"
 
@@ -718,6 +819,12 @@ const (
 	ServiceManagedNlb  = "nlb"
 	ServiceManagedRnat = "rnat"
 	ServiceManagedRds  = "rds"
+
+	ServiceStatePending   = "Pending"
+	ServiceStateAvailable = "Available"
+	ServiceStateDeleting  = "Deleting"
+	ServiceStateDeleted   = "Deleted"
+	ServiceStateFailed    = "Failed"
 
 	ServiceTypeInterface           = "Interface"
 	ServiceTypeGateway             = "Gateway"
@@ -819,6 +926,9 @@ const (
 
 	TargetStorageTierArchive = "archive"
 
+	TelemetryStatusUP   = "UP"
+	TelemetryStatusDOWN = "DOWN"
+
 	TenancyDefault   = "default"
 	TenancyDedicated = "dedicated"
 	TenancyHost      = "host"
@@ -835,8 +945,57 @@ const (
 
 	TpmSupportValuesV20 = "v2.0"
 
+	TrafficIpAddressTypeIpv4      = "ipv4"
+	TrafficIpAddressTypeIpv6      = "ipv6"
+	TrafficIpAddressTypeDualStack = "dual-stack"
+
+	TrafficTypeACCEPT = "ACCEPT"
+	TrafficTypeREJECT = "REJECT"
+	TrafficTypeALL    = "ALL"
+
 	TransferTypeTimeBased = "time-based"
 	TransferTypeStandard  = "standard"
+
+	TransitGatewayAssociationStateAssociating    = "associating"
+	TransitGatewayAssociationStateAssociated     = "associated"
+	TransitGatewayAssociationStateDisassociating = "disassociating"
+	TransitGatewayAssociationStateDisassociated  = "disassociated"
+
+	TransitGatewayAttachmentResourceTypeVpc                  = "vpc"
+	TransitGatewayAttachmentResourceTypeVpn                  = "vpn"
+	TransitGatewayAttachmentResourceTypeVpnConcentrator      = "vpn-concentrator"
+	TransitGatewayAttachmentResourceTypeDirectConnectGateway = "direct-connect-gateway"
+	TransitGatewayAttachmentResourceTypeConnect              = "connect"
+	TransitGatewayAttachmentResourceTypePeering              = "peering"
+	TransitGatewayAttachmentResourceTypeTgwPeering           = "tgw-peering"
+	TransitGatewayAttachmentResourceTypeNetworkFunction      = "network-function"
+	TransitGatewayAttachmentResourceTypeClientVpn            = "client-vpn"
+
+	TransitGatewayAttachmentStateInitiating        = "initiating"
+	TransitGatewayAttachmentStateInitiatingRequest = "initiatingRequest"
+	TransitGatewayAttachmentStatePendingAcceptance = "pendingAcceptance"
+	TransitGatewayAttachmentStateRollingBack       = "rollingBack"
+	TransitGatewayAttachmentStatePending           = "pending"
+	TransitGatewayAttachmentStateAvailable         = "available"
+	TransitGatewayAttachmentStateModifying         = "modifying"
+	TransitGatewayAttachmentStateDeleting          = "deleting"
+	TransitGatewayAttachmentStateDeleted           = "deleted"
+	TransitGatewayAttachmentStateFailed            = "failed"
+	TransitGatewayAttachmentStateRejected          = "rejected"
+	TransitGatewayAttachmentStateRejecting         = "rejecting"
+	TransitGatewayAttachmentStateFailing           = "failing"
+
+	TransitGatewayStatePending   = "pending"
+	TransitGatewayStateAvailable = "available"
+	TransitGatewayStateModifying = "modifying"
+	TransitGatewayStateDeleting  = "deleting"
+	TransitGatewayStateDeleted   = "deleted"
+
+	TransportProtocolTcp = "tcp"
+	TransportProtocolUdp = "udp"
+
+	TunnelInsideIpVersionIpv4 = "ipv4"
+	TunnelInsideIpVersionIpv6 = "ipv6"
 
 	UnlimitedSupportedInstanceFamilyT2  = "t2"
 	UnlimitedSupportedInstanceFamilyT3  = "t3"
@@ -931,6 +1090,34 @@ const (
 	VpcEndpointTypeResource            = "Resource"
 	VpcEndpointTypeServiceNetwork      = "ServiceNetwork"
 
+	VpcPeeringConnectionStateReasonCodeInitiatingRequest = "initiating-request"
+	VpcPeeringConnectionStateReasonCodePendingAcceptance = "pending-acceptance"
+	VpcPeeringConnectionStateReasonCodeActive            = "active"
+	VpcPeeringConnectionStateReasonCodeDeleted           = "deleted"
+	VpcPeeringConnectionStateReasonCodeRejected          = "rejected"
+	VpcPeeringConnectionStateReasonCodeFailed            = "failed"
+	VpcPeeringConnectionStateReasonCodeExpired           = "expired"
+	VpcPeeringConnectionStateReasonCodeProvisioning      = "provisioning"
+	VpcPeeringConnectionStateReasonCodeDeleting          = "deleting"
+
 	VpcStatePending   = "pending"
 	VpcStateAvailable = "available"
+
+	VpnEcmpSupportValueEnable  = "enable"
+	VpnEcmpSupportValueDisable = "disable"
+
+	VpnProtocolOpenvpn = "openvpn"
+
+	VpnStatePending   = "pending"
+	VpnStateAvailable = "available"
+	VpnStateDeleting  = "deleting"
+	VpnStateDeleted   = "deleted"
+
+	VpnStaticRouteSourceStatic = "Static"
+
+	VpnTunnelBandwidthStandard = "standard"
+	VpnTunnelBandwidthLarge    = "large"
+
+	ScopeAvailabilityZone = "Availability Zone"
+	ScopeRegion           = "Region"
 )

@@ -198,6 +198,12 @@ type AssociateRouteTableResult struct {
 	AssociationState *RouteTableAssociationState `aws:"associationState,q=AssociationState"`
 }
 
+// AssociatedTargetNetwork is a shape of the model.
+type AssociatedTargetNetwork struct {
+	NetworkId   *string `aws:"networkId,q=NetworkId"`
+	NetworkType *string `aws:"networkType,q=NetworkType,c=AssociatedNetworkType"`
+}
+
 // AttachInternetGatewayRequest is a shape of the model.
 type AttachInternetGatewayRequest struct {
 	DryRun            *bool   `aws:"dryRun,q=DryRun"`
@@ -536,6 +542,31 @@ type CapacityReservationTargetResponse struct {
 	CapacityReservationResourceGroupArn *string `aws:"capacityReservationResourceGroupArn,q=CapacityReservationResourceGroupArn"`
 }
 
+// CarrierGateway is a shape of the model.
+type CarrierGateway struct {
+	CarrierGatewayId *string `aws:"carrierGatewayId,q=CarrierGatewayId"`
+	VpcId            *string `aws:"vpcId,q=VpcId"`
+	State            *string `aws:"state,q=State,c=CarrierGatewayState"`
+	OwnerId          *string `aws:"ownerId,q=OwnerId"`
+	Tags             []Tag   `aws:"tagSet,q=TagSet"`
+}
+
+// CertificateAuthentication is a shape of the model.
+type CertificateAuthentication struct {
+	ClientRootCertificateChain *string `aws:"clientRootCertificateChain,q=ClientRootCertificateChain"`
+}
+
+// CidrBlock is a shape of the model.
+type CidrBlock struct {
+	CidrBlock *string `aws:"cidrBlock,q=CidrBlock"`
+}
+
+// ClassicLinkDnsSupport is a shape of the model.
+type ClassicLinkDnsSupport struct {
+	ClassicLinkDnsSupported *bool   `aws:"classicLinkDnsSupported,q=ClassicLinkDnsSupported"`
+	VpcId                   *string `aws:"vpcId,q=VpcId"`
+}
+
 // ClassicLoadBalancer is a shape of the model.
 type ClassicLoadBalancer struct {
 	Name *string `aws:"name,q=Name"`
@@ -544,6 +575,93 @@ type ClassicLoadBalancer struct {
 // ClassicLoadBalancersConfig is a shape of the model.
 type ClassicLoadBalancersConfig struct {
 	ClassicLoadBalancers []ClassicLoadBalancer `aws:"classicLoadBalancers,q=ClassicLoadBalancers,c=ClassicLoadBalancers"`
+}
+
+// ClientConnectResponseOptions is a shape of the model.
+type ClientConnectResponseOptions struct {
+	Enabled           *bool                             `aws:"enabled,q=Enabled"`
+	LambdaFunctionArn *string                           `aws:"lambdaFunctionArn,q=LambdaFunctionArn"`
+	Status            *ClientVpnEndpointAttributeStatus `aws:"status,q=Status"`
+}
+
+// ClientLoginBannerResponseOptions is a shape of the model.
+type ClientLoginBannerResponseOptions struct {
+	Enabled    *bool   `aws:"enabled,q=Enabled"`
+	BannerText *string `aws:"bannerText,q=BannerText"`
+}
+
+// ClientRouteEnforcementResponseOptions is a shape of the model.
+type ClientRouteEnforcementResponseOptions struct {
+	Enforced *bool `aws:"enforced,q=Enforced"`
+}
+
+// ClientVpnAuthentication is a shape of the model.
+type ClientVpnAuthentication struct {
+	Type                    *string                         `aws:"type,q=Type,c=ClientVpnAuthenticationType"`
+	ActiveDirectory         *DirectoryServiceAuthentication `aws:"activeDirectory,q=ActiveDirectory"`
+	MutualAuthentication    *CertificateAuthentication      `aws:"mutualAuthentication,q=MutualAuthentication"`
+	FederatedAuthentication *FederatedAuthentication        `aws:"federatedAuthentication,q=FederatedAuthentication"`
+}
+
+// ClientVpnEndpoint is a shape of the model.
+type ClientVpnEndpoint struct {
+	ClientVpnEndpointId           *string                                               `aws:"clientVpnEndpointId,q=ClientVpnEndpointId"`
+	Description                   *string                                               `aws:"description,q=Description"`
+	Status                        *ClientVpnEndpointStatus                              `aws:"status,q=Status"`
+	CreationTime                  *string                                               `aws:"creationTime,q=CreationTime"`
+	DeletionTime                  *string                                               `aws:"deletionTime,q=DeletionTime"`
+	DnsName                       *string                                               `aws:"dnsName,q=DnsName"`
+	ClientCidrBlock               *string                                               `aws:"clientCidrBlock,q=ClientCidrBlock"`
+	DnsServers                    []string                                              `aws:"dnsServer,q=DnsServer"`
+	SplitTunnel                   *bool                                                 `aws:"splitTunnel,q=SplitTunnel"`
+	VpnProtocol                   *string                                               `aws:"vpnProtocol,q=VpnProtocol,c=VpnProtocol"`
+	TransportProtocol             *string                                               `aws:"transportProtocol,q=TransportProtocol,c=TransportProtocol"`
+	VpnPort                       *int32                                                `aws:"vpnPort,q=VpnPort"`
+	AssociatedTargetNetworks      []AssociatedTargetNetwork                             `aws:"associatedTargetNetwork,q=AssociatedTargetNetwork"`
+	ServerCertificateArn          *string                                               `aws:"serverCertificateArn,q=ServerCertificateArn"`
+	AuthenticationOptions         []ClientVpnAuthentication                             `aws:"authenticationOptions,q=AuthenticationOptions"`
+	ConnectionLogOptions          *ConnectionLogResponseOptions                         `aws:"connectionLogOptions,q=ConnectionLogOptions"`
+	Tags                          []Tag                                                 `aws:"tagSet,q=TagSet"`
+	SecurityGroupIds              []string                                              `aws:"securityGroupIdSet,q=SecurityGroupIdSet"`
+	VpcId                         *string                                               `aws:"vpcId,q=VpcId"`
+	SelfServicePortalUrl          *string                                               `aws:"selfServicePortalUrl,q=SelfServicePortalUrl"`
+	ClientConnectOptions          *ClientConnectResponseOptions                         `aws:"clientConnectOptions,q=ClientConnectOptions"`
+	SessionTimeoutHours           *int32                                                `aws:"sessionTimeoutHours,q=SessionTimeoutHours"`
+	ClientLoginBannerOptions      *ClientLoginBannerResponseOptions                     `aws:"clientLoginBannerOptions,q=ClientLoginBannerOptions"`
+	ClientRouteEnforcementOptions *ClientRouteEnforcementResponseOptions                `aws:"clientRouteEnforcementOptions,q=ClientRouteEnforcementOptions"`
+	DisconnectOnSessionTimeout    *bool                                                 `aws:"disconnectOnSessionTimeout,q=DisconnectOnSessionTimeout"`
+	EndpointIpAddressType         *string                                               `aws:"endpointIpAddressType,q=EndpointIpAddressType,c=EndpointIpAddressType"`
+	TrafficIpAddressType          *string                                               `aws:"trafficIpAddressType,q=TrafficIpAddressType,c=TrafficIpAddressType"`
+	TransitGatewayConfiguration   *TransitGatewayConfigurationDescribeEndpointStructure `aws:"transitGatewayConfiguration,q=TransitGatewayConfiguration"`
+}
+
+// ClientVpnEndpointAttributeStatus is a shape of the model.
+type ClientVpnEndpointAttributeStatus struct {
+	Code    *string `aws:"code,q=Code,c=ClientVpnEndpointAttributeStatusCode"`
+	Message *string `aws:"message,q=Message"`
+}
+
+// ClientVpnEndpointStatus is a shape of the model.
+type ClientVpnEndpointStatus struct {
+	Code    *string `aws:"code,q=Code,c=ClientVpnEndpointStatusCode"`
+	Message *string `aws:"message,q=Message"`
+}
+
+// CloudWatchLogOptions is a shape of the model.
+type CloudWatchLogOptions struct {
+	LogEnabled         *bool   `aws:"logEnabled,q=LogEnabled"`
+	LogGroupArn        *string `aws:"logGroupArn,q=LogGroupArn"`
+	LogOutputFormat    *string `aws:"logOutputFormat,q=LogOutputFormat"`
+	BgpLogEnabled      *bool   `aws:"bgpLogEnabled,q=BgpLogEnabled"`
+	BgpLogGroupArn     *string `aws:"bgpLogGroupArn,q=BgpLogGroupArn"`
+	BgpLogOutputFormat *string `aws:"bgpLogOutputFormat,q=BgpLogOutputFormat"`
+}
+
+// ConnectionLogResponseOptions is a shape of the model.
+type ConnectionLogResponseOptions struct {
+	Enabled             *bool   `aws:"Enabled"`
+	CloudwatchLogGroup  *string `aws:"CloudwatchLogGroup"`
+	CloudwatchLogStream *string `aws:"CloudwatchLogStream"`
 }
 
 // ConnectionTrackingConfiguration is a shape of the model.
@@ -1162,6 +1280,19 @@ type CreditSpecificationRequest struct {
 	CpuCredits *string `aws:"CpuCredits,req"`
 }
 
+// CustomerGateway is a shape of the model.
+type CustomerGateway struct {
+	CertificateArn    *string `aws:"certificateArn,q=CertificateArn"`
+	DeviceName        *string `aws:"deviceName,q=DeviceName"`
+	Tags              []Tag   `aws:"tagSet,q=TagSet"`
+	BgpAsnExtended    *string `aws:"bgpAsnExtended,q=BgpAsnExtended"`
+	CustomerGatewayId *string `aws:"customerGatewayId,q=CustomerGatewayId"`
+	State             *string `aws:"state,q=State"`
+	Type              *string `aws:"type,q=Type"`
+	IpAddress         *string `aws:"ipAddress,q=IpAddress"`
+	BgpAsn            *string `aws:"bgpAsn,q=BgpAsn"`
+}
+
 // DefaultConnectionTrackingConfiguration is a shape of the model.
 type DefaultConnectionTrackingConfiguration struct {
 	DefaultTcpEstablishedTimeout *int32 `aws:"defaultTcpEstablishedTimeout,q=DefaultTcpEstablishedTimeout"`
@@ -1461,6 +1592,48 @@ type DescribeCapacityReservationsResult struct {
 	CapacityReservations []CapacityReservation `aws:"capacityReservationSet,q=CapacityReservationSet"`
 }
 
+// DescribeCarrierGatewaysRequest is a shape of the model.
+type DescribeCarrierGatewaysRequest struct {
+	CarrierGatewayIds []string `aws:"CarrierGatewayId"`
+	Filters           []Filter `aws:"Filter,item=Filter"`
+	MaxResults        *int32   `aws:"MaxResults,c=CarrierGatewayMaxResults"`
+	NextToken         *string  `aws:"NextToken"`
+	DryRun            *bool    `aws:"DryRun"`
+}
+
+// DescribeCarrierGatewaysResult is a shape of the model.
+type DescribeCarrierGatewaysResult struct {
+	CarrierGateways []CarrierGateway `aws:"carrierGatewaySet,q=CarrierGatewaySet"`
+	NextToken       *string          `aws:"nextToken,q=NextToken"`
+}
+
+// DescribeClientVpnEndpointsRequest is a shape of the model.
+type DescribeClientVpnEndpointsRequest struct {
+	ClientVpnEndpointIds []string `aws:"ClientVpnEndpointId"`
+	MaxResults           *int32   `aws:"MaxResults,c=DescribeClientVpnEndpointMaxResults"`
+	NextToken            *string  `aws:"NextToken"`
+	Filters              []Filter `aws:"Filter,item=Filter"`
+	DryRun               *bool    `aws:"DryRun"`
+}
+
+// DescribeClientVpnEndpointsResult is a shape of the model.
+type DescribeClientVpnEndpointsResult struct {
+	ClientVpnEndpoints []ClientVpnEndpoint `aws:"clientVpnEndpoint,q=ClientVpnEndpoint"`
+	NextToken          *string             `aws:"nextToken,q=NextToken"`
+}
+
+// DescribeCustomerGatewaysRequest is a shape of the model.
+type DescribeCustomerGatewaysRequest struct {
+	CustomerGatewayIds []string `aws:"CustomerGatewayId,item=CustomerGatewayId"`
+	Filters            []Filter `aws:"Filter,item=Filter"`
+	DryRun             *bool    `aws:"dryRun,q=DryRun"`
+}
+
+// DescribeCustomerGatewaysResult is a shape of the model.
+type DescribeCustomerGatewaysResult struct {
+	CustomerGateways []CustomerGateway `aws:"customerGatewaySet,q=CustomerGatewaySet"`
+}
+
 // DescribeDhcpOptionsRequest is a shape of the model.
 type DescribeDhcpOptionsRequest struct {
 	DhcpOptionsIds []string `aws:"DhcpOptionsId,item=DhcpOptionsId"`
@@ -1474,6 +1647,21 @@ type DescribeDhcpOptionsRequest struct {
 type DescribeDhcpOptionsResult struct {
 	NextToken   *string       `aws:"nextToken,q=NextToken"`
 	DhcpOptions []DhcpOptions `aws:"dhcpOptionsSet,q=DhcpOptionsSet"`
+}
+
+// DescribeEgressOnlyInternetGatewaysRequest is a shape of the model.
+type DescribeEgressOnlyInternetGatewaysRequest struct {
+	DryRun                       *bool    `aws:"DryRun"`
+	EgressOnlyInternetGatewayIds []string `aws:"EgressOnlyInternetGatewayId"`
+	MaxResults                   *int32   `aws:"MaxResults,c=DescribeEgressOnlyInternetGatewaysMaxResults"`
+	NextToken                    *string  `aws:"NextToken"`
+	Filters                      []Filter `aws:"Filter,item=Filter"`
+}
+
+// DescribeEgressOnlyInternetGatewaysResult is a shape of the model.
+type DescribeEgressOnlyInternetGatewaysResult struct {
+	EgressOnlyInternetGateways []EgressOnlyInternetGateway `aws:"egressOnlyInternetGatewaySet,q=EgressOnlyInternetGatewaySet"`
+	NextToken                  *string                     `aws:"nextToken,q=NextToken"`
 }
 
 // DescribeFastSnapshotRestoreSuccessItem is a shape of the model.
@@ -1552,6 +1740,21 @@ type DescribeFleetsRequest struct {
 type DescribeFleetsResult struct {
 	NextToken *string     `aws:"nextToken,q=NextToken"`
 	Fleets    []FleetData `aws:"fleetSet,q=FleetSet"`
+}
+
+// DescribeFlowLogsRequest is a shape of the model.
+type DescribeFlowLogsRequest struct {
+	DryRun     *bool    `aws:"DryRun"`
+	Filter     []Filter `aws:"Filter,item=Filter"`
+	FlowLogIds []string `aws:"FlowLogId"`
+	MaxResults *int32   `aws:"MaxResults"`
+	NextToken  *string  `aws:"NextToken"`
+}
+
+// DescribeFlowLogsResult is a shape of the model.
+type DescribeFlowLogsResult struct {
+	FlowLogs  []FlowLog `aws:"flowLogSet,q=FlowLogSet"`
+	NextToken *string   `aws:"nextToken,q=NextToken"`
 }
 
 // DescribeHostsRequest is a shape of the model.
@@ -1776,6 +1979,21 @@ type DescribeLockedSnapshotsResult struct {
 	NextToken *string               `aws:"nextToken,q=NextToken"`
 }
 
+// DescribeManagedPrefixListsRequest is a shape of the model.
+type DescribeManagedPrefixListsRequest struct {
+	DryRun        *bool    `aws:"DryRun"`
+	Filters       []Filter `aws:"Filter,item=Filter"`
+	MaxResults    *int32   `aws:"MaxResults,c=PrefixListMaxResults"`
+	NextToken     *string  `aws:"NextToken"`
+	PrefixListIds []string `aws:"PrefixListId"`
+}
+
+// DescribeManagedPrefixListsResult is a shape of the model.
+type DescribeManagedPrefixListsResult struct {
+	NextToken   *string             `aws:"nextToken,q=NextToken"`
+	PrefixLists []ManagedPrefixList `aws:"prefixListSet,q=PrefixListSet"`
+}
+
 // DescribeNatGatewaysRequest is a shape of the model.
 type DescribeNatGatewaysRequest struct {
 	DryRun        *bool    `aws:"DryRun"`
@@ -1893,6 +2111,20 @@ type DescribeReplaceRootVolumeTasksRequest struct {
 type DescribeReplaceRootVolumeTasksResult struct {
 	ReplaceRootVolumeTasks []ReplaceRootVolumeTask `aws:"replaceRootVolumeTaskSet,q=ReplaceRootVolumeTaskSet"`
 	NextToken              *string                 `aws:"nextToken,q=NextToken"`
+}
+
+// DescribeReservedInstancesRequest is a shape of the model.
+type DescribeReservedInstancesRequest struct {
+	OfferingClass        *string  `aws:"OfferingClass,c=OfferingClassType"`
+	ReservedInstancesIds []string `aws:"ReservedInstancesId,item=ReservedInstancesId"`
+	DryRun               *bool    `aws:"dryRun,q=DryRun"`
+	Filters              []Filter `aws:"Filter,item=Filter"`
+	OfferingType         *string  `aws:"offeringType,q=OfferingType,c=OfferingTypeValues"`
+}
+
+// DescribeReservedInstancesResult is a shape of the model.
+type DescribeReservedInstancesResult struct {
+	ReservedInstances []ReservedInstances `aws:"reservedInstancesSet,q=ReservedInstancesSet"`
 }
 
 // DescribeRouteTablesRequest is a shape of the model.
@@ -2098,6 +2330,51 @@ type DescribeTagsResult struct {
 	Tags      []TagDescription `aws:"tagSet,q=TagSet"`
 }
 
+// DescribeTransitGatewayAttachmentsRequest is a shape of the model.
+type DescribeTransitGatewayAttachmentsRequest struct {
+	TransitGatewayAttachmentIds []string `aws:"TransitGatewayAttachmentIds"`
+	Filters                     []Filter `aws:"Filter,item=Filter"`
+	MaxResults                  *int32   `aws:"MaxResults,c=TransitGatewayMaxResults"`
+	NextToken                   *string  `aws:"NextToken"`
+	DryRun                      *bool    `aws:"DryRun"`
+}
+
+// DescribeTransitGatewayAttachmentsResult is a shape of the model.
+type DescribeTransitGatewayAttachmentsResult struct {
+	TransitGatewayAttachments []TransitGatewayAttachment `aws:"transitGatewayAttachments,q=TransitGatewayAttachments"`
+	NextToken                 *string                    `aws:"nextToken,q=NextToken"`
+}
+
+// DescribeTransitGatewayVpcAttachmentsRequest is a shape of the model.
+type DescribeTransitGatewayVpcAttachmentsRequest struct {
+	TransitGatewayAttachmentIds []string `aws:"TransitGatewayAttachmentIds"`
+	Filters                     []Filter `aws:"Filter,item=Filter"`
+	MaxResults                  *int32   `aws:"MaxResults,c=TransitGatewayMaxResults"`
+	NextToken                   *string  `aws:"NextToken"`
+	DryRun                      *bool    `aws:"DryRun"`
+}
+
+// DescribeTransitGatewayVpcAttachmentsResult is a shape of the model.
+type DescribeTransitGatewayVpcAttachmentsResult struct {
+	TransitGatewayVpcAttachments []TransitGatewayVpcAttachment `aws:"transitGatewayVpcAttachments,q=TransitGatewayVpcAttachments"`
+	NextToken                    *string                       `aws:"nextToken,q=NextToken"`
+}
+
+// DescribeTransitGatewaysRequest is a shape of the model.
+type DescribeTransitGatewaysRequest struct {
+	TransitGatewayIds []string `aws:"TransitGatewayIds"`
+	Filters           []Filter `aws:"Filter,item=Filter"`
+	MaxResults        *int32   `aws:"MaxResults,c=TransitGatewayMaxResults"`
+	NextToken         *string  `aws:"NextToken"`
+	DryRun            *bool    `aws:"DryRun"`
+}
+
+// DescribeTransitGatewaysResult is a shape of the model.
+type DescribeTransitGatewaysResult struct {
+	TransitGateways []TransitGateway `aws:"transitGatewaySet,q=TransitGatewaySet"`
+	NextToken       *string          `aws:"nextToken,q=NextToken"`
+}
+
 // DescribeVolumeAttributeRequest is a shape of the model.
 type DescribeVolumeAttributeRequest struct {
 	Attribute *string `aws:"Attribute,req,c=VolumeAttributeName"`
@@ -2175,6 +2452,60 @@ type DescribeVpcAttributeResult struct {
 	VpcId                            *string                `aws:"vpcId,q=VpcId"`
 }
 
+// DescribeVpcClassicLinkDnsSupportRequest is a shape of the model.
+type DescribeVpcClassicLinkDnsSupportRequest struct {
+	VpcIds     []string `aws:"VpcIds,item=VpcId"`
+	MaxResults *int32   `aws:"maxResults,q=MaxResults,c=DescribeVpcClassicLinkDnsSupportMaxResults"`
+	NextToken  *string  `aws:"nextToken,q=NextToken,c=DescribeVpcClassicLinkDnsSupportNextToken"`
+}
+
+// DescribeVpcClassicLinkDnsSupportResult is a shape of the model.
+type DescribeVpcClassicLinkDnsSupportResult struct {
+	NextToken *string                 `aws:"nextToken,q=NextToken,c=DescribeVpcClassicLinkDnsSupportNextToken"`
+	Vpcs      []ClassicLinkDnsSupport `aws:"vpcs,q=Vpcs"`
+}
+
+// DescribeVpcClassicLinkRequest is a shape of the model.
+type DescribeVpcClassicLinkRequest struct {
+	DryRun  *bool    `aws:"dryRun,q=DryRun"`
+	VpcIds  []string `aws:"VpcId,item=VpcId"`
+	Filters []Filter `aws:"Filter,item=Filter"`
+}
+
+// DescribeVpcClassicLinkResult is a shape of the model.
+type DescribeVpcClassicLinkResult struct {
+	Vpcs []VpcClassicLink `aws:"vpcSet,q=VpcSet"`
+}
+
+// DescribeVpcEndpointConnectionsRequest is a shape of the model.
+type DescribeVpcEndpointConnectionsRequest struct {
+	DryRun     *bool    `aws:"DryRun"`
+	Filters    []Filter `aws:"Filter,item=Filter"`
+	MaxResults *int32   `aws:"MaxResults"`
+	NextToken  *string  `aws:"NextToken"`
+}
+
+// DescribeVpcEndpointConnectionsResult is a shape of the model.
+type DescribeVpcEndpointConnectionsResult struct {
+	VpcEndpointConnections []VpcEndpointConnection `aws:"vpcEndpointConnectionSet,q=VpcEndpointConnectionSet"`
+	NextToken              *string                 `aws:"nextToken,q=NextToken"`
+}
+
+// DescribeVpcEndpointServiceConfigurationsRequest is a shape of the model.
+type DescribeVpcEndpointServiceConfigurationsRequest struct {
+	DryRun     *bool    `aws:"DryRun"`
+	ServiceIds []string `aws:"ServiceId"`
+	Filters    []Filter `aws:"Filter,item=Filter"`
+	MaxResults *int32   `aws:"MaxResults"`
+	NextToken  *string  `aws:"NextToken"`
+}
+
+// DescribeVpcEndpointServiceConfigurationsResult is a shape of the model.
+type DescribeVpcEndpointServiceConfigurationsResult struct {
+	ServiceConfigurations []ServiceConfiguration `aws:"serviceConfigurationSet,q=ServiceConfigurationSet"`
+	NextToken             *string                `aws:"nextToken,q=NextToken"`
+}
+
 // DescribeVpcEndpointServicesRequest is a shape of the model.
 type DescribeVpcEndpointServicesRequest struct {
 	DryRun         *bool    `aws:"DryRun"`
@@ -2207,6 +2538,21 @@ type DescribeVpcEndpointsResult struct {
 	NextToken    *string       `aws:"nextToken,q=NextToken"`
 }
 
+// DescribeVpcPeeringConnectionsRequest is a shape of the model.
+type DescribeVpcPeeringConnectionsRequest struct {
+	NextToken               *string  `aws:"NextToken"`
+	MaxResults              *int32   `aws:"MaxResults,c=DescribeVpcPeeringConnectionsMaxResults"`
+	DryRun                  *bool    `aws:"dryRun,q=DryRun"`
+	VpcPeeringConnectionIds []string `aws:"VpcPeeringConnectionId"`
+	Filters                 []Filter `aws:"Filter,item=Filter"`
+}
+
+// DescribeVpcPeeringConnectionsResult is a shape of the model.
+type DescribeVpcPeeringConnectionsResult struct {
+	VpcPeeringConnections []VpcPeeringConnection `aws:"vpcPeeringConnectionSet,q=VpcPeeringConnectionSet"`
+	NextToken             *string                `aws:"nextToken,q=NextToken"`
+}
+
 // DescribeVpcsRequest is a shape of the model.
 type DescribeVpcsRequest struct {
 	Filters    []Filter `aws:"Filter,item=Filter"`
@@ -2220,6 +2566,37 @@ type DescribeVpcsRequest struct {
 type DescribeVpcsResult struct {
 	NextToken *string `aws:"nextToken,q=NextToken"`
 	Vpcs      []Vpc   `aws:"vpcSet,q=VpcSet"`
+}
+
+// DescribeVpnConnectionsRequest is a shape of the model.
+type DescribeVpnConnectionsRequest struct {
+	Filters          []Filter `aws:"Filter,item=Filter"`
+	VpnConnectionIds []string `aws:"VpnConnectionId,item=VpnConnectionId"`
+	DryRun           *bool    `aws:"dryRun,q=DryRun"`
+}
+
+// DescribeVpnConnectionsResult is a shape of the model.
+type DescribeVpnConnectionsResult struct {
+	VpnConnections []VpnConnection `aws:"vpnConnectionSet,q=VpnConnectionSet"`
+}
+
+// DescribeVpnGatewaysRequest is a shape of the model.
+type DescribeVpnGatewaysRequest struct {
+	Filters       []Filter `aws:"Filter,item=Filter"`
+	VpnGatewayIds []string `aws:"VpnGatewayId,item=VpnGatewayId"`
+	DryRun        *bool    `aws:"dryRun,q=DryRun"`
+}
+
+// DescribeVpnGatewaysResult is a shape of the model.
+type DescribeVpnGatewaysResult struct {
+	VpnGateways []VpnGateway `aws:"vpnGatewaySet,q=VpnGatewaySet"`
+}
+
+// DestinationOptionsResponse is a shape of the model.
+type DestinationOptionsResponse struct {
+	FileFormat               *string `aws:"fileFormat,q=FileFormat,c=DestinationFileFormat"`
+	HiveCompatiblePartitions *bool   `aws:"hiveCompatiblePartitions,q=HiveCompatiblePartitions"`
+	PerHourPartition         *bool   `aws:"perHourPartition,q=PerHourPartition"`
 }
 
 // DetachInternetGatewayRequest is a shape of the model.
@@ -2257,6 +2634,11 @@ type DhcpOptions struct {
 	Tags               []Tag               `aws:"tagSet,q=TagSet"`
 	DhcpOptionsId      *string             `aws:"dhcpOptionsId,q=DhcpOptionsId"`
 	DhcpConfigurations []DhcpConfiguration `aws:"dhcpConfigurationSet,q=DhcpConfigurationSet"`
+}
+
+// DirectoryServiceAuthentication is a shape of the model.
+type DirectoryServiceAuthentication struct {
+	DirectoryId *string `aws:"directoryId,q=DirectoryId"`
 }
 
 // DisableEbsEncryptionByDefaultRequest is a shape of the model.
@@ -2531,6 +2913,13 @@ type EfaInfo struct {
 	MaximumEfaInterfaces *int32 `aws:"maximumEfaInterfaces,q=MaximumEfaInterfaces"`
 }
 
+// EgressOnlyInternetGateway is a shape of the model.
+type EgressOnlyInternetGateway struct {
+	Attachments                 []InternetGatewayAttachment `aws:"attachmentSet,q=AttachmentSet"`
+	EgressOnlyInternetGatewayId *string                     `aws:"egressOnlyInternetGatewayId,q=EgressOnlyInternetGatewayId"`
+	Tags                        []Tag                       `aws:"tagSet,q=TagSet"`
+}
+
 // ElasticGpuAssociation is a shape of the model.
 type ElasticGpuAssociation struct {
 	ElasticGpuId               *string `aws:"elasticGpuId,q=ElasticGpuId"`
@@ -2727,11 +3116,23 @@ type EnclaveOptionsRequest struct {
 	Enabled *bool `aws:"Enabled"`
 }
 
+// EncryptionSupport is a shape of the model.
+type EncryptionSupport struct {
+	EncryptionState *string `aws:"encryptionState,q=EncryptionState,c=EncryptionStateValue"`
+	StateMessage    *string `aws:"stateMessage,q=StateMessage"`
+}
+
 // EventInformation is a shape of the model.
 type EventInformation struct {
 	EventDescription *string `aws:"eventDescription,q=EventDescription"`
 	EventSubType     *string `aws:"eventSubType,q=EventSubType"`
 	InstanceId       *string `aws:"instanceId,q=InstanceId"`
+}
+
+// FederatedAuthentication is a shape of the model.
+type FederatedAuthentication struct {
+	SamlProviderArn            *string `aws:"samlProviderArn,q=SamlProviderArn"`
+	SelfServiceSamlProviderArn *string `aws:"selfServiceSamlProviderArn,q=SelfServiceSamlProviderArn"`
 }
 
 // Filter is a shape of the model.
@@ -2879,6 +3280,26 @@ type FleetSpotMaintenanceStrategies struct {
 // FleetSpotMaintenanceStrategiesRequest is a shape of the model.
 type FleetSpotMaintenanceStrategiesRequest struct {
 	CapacityRebalance *FleetSpotCapacityRebalanceRequest `aws:"CapacityRebalance"`
+}
+
+// FlowLog is a shape of the model.
+type FlowLog struct {
+	CreationTime             *time.Time                  `aws:"creationTime,q=CreationTime"`
+	DeliverLogsErrorMessage  *string                     `aws:"deliverLogsErrorMessage,q=DeliverLogsErrorMessage"`
+	DeliverLogsPermissionArn *string                     `aws:"deliverLogsPermissionArn,q=DeliverLogsPermissionArn"`
+	DeliverCrossAccountRole  *string                     `aws:"deliverCrossAccountRole,q=DeliverCrossAccountRole"`
+	DeliverLogsStatus        *string                     `aws:"deliverLogsStatus,q=DeliverLogsStatus"`
+	FlowLogId                *string                     `aws:"flowLogId,q=FlowLogId"`
+	FlowLogStatus            *string                     `aws:"flowLogStatus,q=FlowLogStatus"`
+	LogGroupName             *string                     `aws:"logGroupName,q=LogGroupName"`
+	ResourceId               *string                     `aws:"resourceId,q=ResourceId"`
+	TrafficType              *string                     `aws:"trafficType,q=TrafficType,c=TrafficType"`
+	LogDestinationType       *string                     `aws:"logDestinationType,q=LogDestinationType,c=LogDestinationType"`
+	LogDestination           *string                     `aws:"logDestination,q=LogDestination"`
+	LogFormat                *string                     `aws:"logFormat,q=LogFormat"`
+	Tags                     []Tag                       `aws:"tagSet,q=TagSet"`
+	MaxAggregationInterval   *int32                      `aws:"maxAggregationInterval,q=MaxAggregationInterval"`
+	DestinationOptions       *DestinationOptionsResponse `aws:"destinationOptions,q=DestinationOptions"`
 }
 
 // FpgaDeviceInfo is a shape of the model.
@@ -3176,6 +3597,11 @@ type HostProperties struct {
 	InstanceFamily *string `aws:"instanceFamily,q=InstanceFamily"`
 	Sockets        *int32  `aws:"sockets,q=Sockets"`
 	TotalVCpus     *int32  `aws:"totalVCpus,q=TotalVCpus"`
+}
+
+// IKEVersionsListValue is a shape of the model.
+type IKEVersionsListValue struct {
+	Value *string `aws:"value,q=Value"`
 }
 
 // IamInstanceProfile is a shape of the model.
@@ -3903,6 +4329,11 @@ type Ipv4PrefixSpecificationResponse struct {
 	Ipv4Prefix *string `aws:"ipv4Prefix,q=Ipv4Prefix"`
 }
 
+// Ipv6CidrBlock is a shape of the model.
+type Ipv6CidrBlock struct {
+	Ipv6CidrBlock *string `aws:"ipv6CidrBlock,q=Ipv6CidrBlock"`
+}
+
 // Ipv6PrefixSpecification is a shape of the model.
 type Ipv6PrefixSpecification struct {
 	Ipv6Prefix *string `aws:"ipv6Prefix,q=Ipv6Prefix"`
@@ -4448,6 +4879,22 @@ type LockedSnapshotsInfo struct {
 	LockCreatedOn          *time.Time `aws:"lockCreatedOn,q=LockCreatedOn"`
 	LockDurationStartTime  *time.Time `aws:"lockDurationStartTime,q=LockDurationStartTime"`
 	LockExpiresOn          *time.Time `aws:"lockExpiresOn,q=LockExpiresOn"`
+}
+
+// ManagedPrefixList is a shape of the model.
+type ManagedPrefixList struct {
+	PrefixListId                      *string `aws:"prefixListId,q=PrefixListId"`
+	AddressFamily                     *string `aws:"addressFamily,q=AddressFamily"`
+	State                             *string `aws:"state,q=State,c=PrefixListState"`
+	StateMessage                      *string `aws:"stateMessage,q=StateMessage"`
+	PrefixListArn                     *string `aws:"prefixListArn,q=PrefixListArn,c=ResourceArn"`
+	PrefixListName                    *string `aws:"prefixListName,q=PrefixListName"`
+	MaxEntries                        *int32  `aws:"maxEntries,q=MaxEntries"`
+	Version                           *int64  `aws:"version,q=Version"`
+	Tags                              []Tag   `aws:"tagSet,q=TagSet"`
+	OwnerId                           *string `aws:"ownerId,q=OwnerId"`
+	IpamPrefixListResolverTargetId    *string `aws:"ipamPrefixListResolverTargetId,q=IpamPrefixListResolverTargetId"`
+	IpamPrefixListResolverSyncEnabled *bool   `aws:"ipamPrefixListResolverSyncEnabled,q=IpamPrefixListResolverSyncEnabled"`
 }
 
 // MediaAcceleratorInfo is a shape of the model.
@@ -5159,6 +5606,36 @@ type PerformanceFactorReferenceRequest struct {
 	InstanceFamily *string `aws:"InstanceFamily"`
 }
 
+// Phase1DHGroupNumbersListValue is a shape of the model.
+type Phase1DHGroupNumbersListValue struct {
+	Value *int32 `aws:"value,q=Value"`
+}
+
+// Phase1EncryptionAlgorithmsListValue is a shape of the model.
+type Phase1EncryptionAlgorithmsListValue struct {
+	Value *string `aws:"value,q=Value"`
+}
+
+// Phase1IntegrityAlgorithmsListValue is a shape of the model.
+type Phase1IntegrityAlgorithmsListValue struct {
+	Value *string `aws:"value,q=Value"`
+}
+
+// Phase2DHGroupNumbersListValue is a shape of the model.
+type Phase2DHGroupNumbersListValue struct {
+	Value *int32 `aws:"value,q=Value"`
+}
+
+// Phase2EncryptionAlgorithmsListValue is a shape of the model.
+type Phase2EncryptionAlgorithmsListValue struct {
+	Value *string `aws:"value,q=Value"`
+}
+
+// Phase2IntegrityAlgorithmsListValue is a shape of the model.
+type Phase2IntegrityAlgorithmsListValue struct {
+	Value *string `aws:"value,q=Value"`
+}
+
 // Placement is a shape of the model.
 type Placement struct {
 	AvailabilityZoneId   *string `aws:"availabilityZoneId,q=AvailabilityZoneId"`
@@ -5220,6 +5697,14 @@ type PrefixListId struct {
 // PrivateDnsDetails is a shape of the model.
 type PrivateDnsDetails struct {
 	PrivateDnsName *string `aws:"privateDnsName,q=PrivateDnsName"`
+}
+
+// PrivateDnsNameConfiguration is a shape of the model.
+type PrivateDnsNameConfiguration struct {
+	State *string `aws:"state,q=State,c=DnsNameState"`
+	Type  *string `aws:"type,q=Type"`
+	Value *string `aws:"value,q=Value"`
+	Name  *string `aws:"name,q=Name"`
 }
 
 // PrivateDnsNameOptionsOnLaunch is a shape of the model.
@@ -5296,6 +5781,12 @@ type PublicIpDnsNameOptions struct {
 type RebootInstancesRequest struct {
 	InstanceIds []string `aws:"InstanceId,item=InstanceId,req"`
 	DryRun      *bool    `aws:"dryRun,q=DryRun"`
+}
+
+// RecurringCharge is a shape of the model.
+type RecurringCharge struct {
+	Amount    *float64 `aws:"amount,q=Amount"`
+	Frequency *string  `aws:"frequency,q=Frequency,c=RecurringChargeFrequency"`
 }
 
 // ReferencedSecurityGroup is a shape of the model.
@@ -5559,6 +6050,29 @@ type ReservedCapacityOptions struct {
 // ReservedCapacityOptionsRequest is a shape of the model.
 type ReservedCapacityOptionsRequest struct {
 	ReservationTypes []string `aws:"ReservationType,item=ReservationType,e=FleetReservationType"`
+}
+
+// ReservedInstances is a shape of the model.
+type ReservedInstances struct {
+	CurrencyCode        *string           `aws:"currencyCode,q=CurrencyCode,c=CurrencyCodeValues"`
+	InstanceTenancy     *string           `aws:"instanceTenancy,q=InstanceTenancy,c=Tenancy"`
+	OfferingClass       *string           `aws:"offeringClass,q=OfferingClass,c=OfferingClassType"`
+	OfferingType        *string           `aws:"offeringType,q=OfferingType,c=OfferingTypeValues"`
+	RecurringCharges    []RecurringCharge `aws:"recurringCharges,q=RecurringCharges"`
+	Scope               *string           `aws:"scope,q=Scope,c=Scope"`
+	Tags                []Tag             `aws:"tagSet,q=TagSet"`
+	AvailabilityZoneId  *string           `aws:"availabilityZoneId,q=AvailabilityZoneId"`
+	ReservedInstancesId *string           `aws:"reservedInstancesId,q=ReservedInstancesId"`
+	InstanceType        *string           `aws:"instanceType,q=InstanceType"`
+	AvailabilityZone    *string           `aws:"availabilityZone,q=AvailabilityZone"`
+	Start               *time.Time        `aws:"start,q=Start"`
+	End                 *time.Time        `aws:"end,q=End"`
+	Duration            *int64            `aws:"duration,q=Duration"`
+	UsagePrice          *float64          `aws:"usagePrice,q=UsagePrice"`
+	FixedPrice          *float64          `aws:"fixedPrice,q=FixedPrice"`
+	InstanceCount       *int32            `aws:"instanceCount,q=InstanceCount"`
+	ProductDescription  *string           `aws:"productDescription,q=ProductDescription,c=RIProductDescription"`
+	State               *string           `aws:"state,q=State,c=ReservedInstanceState"`
 }
 
 // ResetEbsDefaultKmsKeyIdRequest is a shape of the model.
@@ -5927,6 +6441,28 @@ type SecurityGroupRuleUpdate struct {
 	SecurityGroupRule   *SecurityGroupRuleRequest `aws:"SecurityGroupRule"`
 }
 
+// ServiceConfiguration is a shape of the model.
+type ServiceConfiguration struct {
+	ServiceType                 []ServiceTypeDetail          `aws:"serviceType,q=ServiceType"`
+	ServiceId                   *string                      `aws:"serviceId,q=ServiceId"`
+	ServiceName                 *string                      `aws:"serviceName,q=ServiceName"`
+	ServiceState                *string                      `aws:"serviceState,q=ServiceState,c=ServiceState"`
+	AvailabilityZoneIds         []string                     `aws:"availabilityZoneIdSet,q=AvailabilityZoneIdSet"`
+	AvailabilityZones           []string                     `aws:"availabilityZoneSet,q=AvailabilityZoneSet"`
+	AcceptanceRequired          *bool                        `aws:"acceptanceRequired,q=AcceptanceRequired"`
+	ManagesVpcEndpoints         *bool                        `aws:"managesVpcEndpoints,q=ManagesVpcEndpoints"`
+	NetworkLoadBalancerArns     []string                     `aws:"networkLoadBalancerArnSet,q=NetworkLoadBalancerArnSet"`
+	GatewayLoadBalancerArns     []string                     `aws:"gatewayLoadBalancerArnSet,q=GatewayLoadBalancerArnSet"`
+	SupportedIpAddressTypes     []string                     `aws:"supportedIpAddressTypeSet,q=SupportedIpAddressTypeSet,e=ServiceConnectivityType,c=SupportedIpAddressTypes"`
+	BaseEndpointDnsNames        []string                     `aws:"baseEndpointDnsNameSet,q=BaseEndpointDnsNameSet"`
+	PrivateDnsName              *string                      `aws:"privateDnsName,q=PrivateDnsName"`
+	PrivateDnsNameConfiguration *PrivateDnsNameConfiguration `aws:"privateDnsNameConfiguration,q=PrivateDnsNameConfiguration"`
+	PayerResponsibility         *string                      `aws:"payerResponsibility,q=PayerResponsibility,c=PayerResponsibility"`
+	Tags                        []Tag                        `aws:"tagSet,q=TagSet"`
+	SupportedRegions            []SupportedRegionDetail      `aws:"supportedRegionSet,q=SupportedRegionSet"`
+	RemoteAccessEnabled         *bool                        `aws:"remoteAccessEnabled,q=RemoteAccessEnabled"`
+}
+
 // ServiceDetail is a shape of the model.
 type ServiceDetail struct {
 	ServiceName                     *string             `aws:"serviceName,q=ServiceName"`
@@ -6287,6 +6823,12 @@ type SuccessfulInstanceCreditSpecificationItem struct {
 	InstanceId *string `aws:"instanceId,q=InstanceId"`
 }
 
+// SupportedRegionDetail is a shape of the model.
+type SupportedRegionDetail struct {
+	Region       *string `aws:"region,q=Region"`
+	ServiceState *string `aws:"serviceState,q=ServiceState"`
+}
+
 // Tag is a shape of the model.
 type Tag struct {
 	Key   *string `aws:"key,q=Key"`
@@ -6358,6 +6900,108 @@ type TotalLocalStorageGB struct {
 type TotalLocalStorageGBRequest struct {
 	Min *float64 `aws:"Min"`
 	Max *float64 `aws:"Max"`
+}
+
+// TransitGateway is a shape of the model.
+type TransitGateway struct {
+	TransitGatewayId  *string                `aws:"transitGatewayId,q=TransitGatewayId"`
+	TransitGatewayArn *string                `aws:"transitGatewayArn,q=TransitGatewayArn"`
+	State             *string                `aws:"state,q=State,c=TransitGatewayState"`
+	OwnerId           *string                `aws:"ownerId,q=OwnerId"`
+	Description       *string                `aws:"description,q=Description"`
+	CreationTime      *time.Time             `aws:"creationTime,q=CreationTime"`
+	Options           *TransitGatewayOptions `aws:"options,q=Options"`
+	Tags              []Tag                  `aws:"tagSet,q=TagSet"`
+}
+
+// TransitGatewayAttachment is a shape of the model.
+type TransitGatewayAttachment struct {
+	TransitGatewayAttachmentId *string                              `aws:"transitGatewayAttachmentId,q=TransitGatewayAttachmentId"`
+	TransitGatewayId           *string                              `aws:"transitGatewayId,q=TransitGatewayId"`
+	TransitGatewayOwnerId      *string                              `aws:"transitGatewayOwnerId,q=TransitGatewayOwnerId"`
+	ResourceOwnerId            *string                              `aws:"resourceOwnerId,q=ResourceOwnerId"`
+	ResourceType               *string                              `aws:"resourceType,q=ResourceType,c=TransitGatewayAttachmentResourceType"`
+	ResourceId                 *string                              `aws:"resourceId,q=ResourceId"`
+	State                      *string                              `aws:"state,q=State,c=TransitGatewayAttachmentState"`
+	Association                *TransitGatewayAttachmentAssociation `aws:"association,q=Association"`
+	CreationTime               *time.Time                           `aws:"creationTime,q=CreationTime"`
+	Tags                       []Tag                                `aws:"tagSet,q=TagSet"`
+}
+
+// TransitGatewayAttachmentAssociation is a shape of the model.
+type TransitGatewayAttachmentAssociation struct {
+	TransitGatewayRouteTableId *string `aws:"transitGatewayRouteTableId,q=TransitGatewayRouteTableId"`
+	State                      *string `aws:"state,q=State,c=TransitGatewayAssociationState"`
+}
+
+// TransitGatewayConfigurationDescribeEndpointStructure is a shape of the model.
+type TransitGatewayConfigurationDescribeEndpointStructure struct {
+	TransitGatewayId           *string  `aws:"transitGatewayId,q=TransitGatewayId"`
+	TransitGatewayAttachmentId *string  `aws:"transitGatewayAttachmentId,q=TransitGatewayAttachmentId"`
+	AvailabilityZones          []string `aws:"availabilityZoneSet,q=AvailabilityZoneSet"`
+	AvailabilityZoneIds        []string `aws:"availabilityZoneIdSet,q=AvailabilityZoneIdSet"`
+}
+
+// TransitGatewayOptions is a shape of the model.
+type TransitGatewayOptions struct {
+	AmazonSideAsn                   *int64             `aws:"amazonSideAsn,q=AmazonSideAsn"`
+	TransitGatewayCidrBlocks        []string           `aws:"transitGatewayCidrBlocks,q=TransitGatewayCidrBlocks"`
+	AutoAcceptSharedAttachments     *string            `aws:"autoAcceptSharedAttachments,q=AutoAcceptSharedAttachments,c=AutoAcceptSharedAttachmentsValue"`
+	DefaultRouteTableAssociation    *string            `aws:"defaultRouteTableAssociation,q=DefaultRouteTableAssociation,c=DefaultRouteTableAssociationValue"`
+	AssociationDefaultRouteTableId  *string            `aws:"associationDefaultRouteTableId,q=AssociationDefaultRouteTableId"`
+	DefaultRouteTablePropagation    *string            `aws:"defaultRouteTablePropagation,q=DefaultRouteTablePropagation,c=DefaultRouteTablePropagationValue"`
+	PropagationDefaultRouteTableId  *string            `aws:"propagationDefaultRouteTableId,q=PropagationDefaultRouteTableId"`
+	VpnEcmpSupport                  *string            `aws:"vpnEcmpSupport,q=VpnEcmpSupport,c=VpnEcmpSupportValue"`
+	DnsSupport                      *string            `aws:"dnsSupport,q=DnsSupport,c=DnsSupportValue"`
+	SecurityGroupReferencingSupport *string            `aws:"securityGroupReferencingSupport,q=SecurityGroupReferencingSupport,c=SecurityGroupReferencingSupportValue"`
+	MulticastSupport                *string            `aws:"multicastSupport,q=MulticastSupport,c=MulticastSupportValue"`
+	EncryptionSupport               *EncryptionSupport `aws:"encryptionSupport,q=EncryptionSupport"`
+}
+
+// TransitGatewayVpcAttachment is a shape of the model.
+type TransitGatewayVpcAttachment struct {
+	TransitGatewayAttachmentId *string                             `aws:"transitGatewayAttachmentId,q=TransitGatewayAttachmentId"`
+	TransitGatewayId           *string                             `aws:"transitGatewayId,q=TransitGatewayId"`
+	VpcId                      *string                             `aws:"vpcId,q=VpcId"`
+	VpcOwnerId                 *string                             `aws:"vpcOwnerId,q=VpcOwnerId"`
+	State                      *string                             `aws:"state,q=State,c=TransitGatewayAttachmentState"`
+	SubnetIds                  []string                            `aws:"subnetIds,q=SubnetIds"`
+	CreationTime               *time.Time                          `aws:"creationTime,q=CreationTime"`
+	Options                    *TransitGatewayVpcAttachmentOptions `aws:"options,q=Options"`
+	Tags                       []Tag                               `aws:"tagSet,q=TagSet"`
+}
+
+// TransitGatewayVpcAttachmentOptions is a shape of the model.
+type TransitGatewayVpcAttachmentOptions struct {
+	DnsSupport                      *string `aws:"dnsSupport,q=DnsSupport,c=DnsSupportValue"`
+	SecurityGroupReferencingSupport *string `aws:"securityGroupReferencingSupport,q=SecurityGroupReferencingSupport,c=SecurityGroupReferencingSupportValue"`
+	Ipv6Support                     *string `aws:"ipv6Support,q=Ipv6Support,c=Ipv6SupportValue"`
+	ApplianceModeSupport            *string `aws:"applianceModeSupport,q=ApplianceModeSupport,c=ApplianceModeSupportValue"`
+}
+
+// TunnelOption is a shape of the model.
+type TunnelOption struct {
+	OutsideIpAddress             *string                               `aws:"outsideIpAddress,q=OutsideIpAddress"`
+	TunnelInsideCidr             *string                               `aws:"tunnelInsideCidr,q=TunnelInsideCidr"`
+	TunnelInsideIpv6Cidr         *string                               `aws:"tunnelInsideIpv6Cidr,q=TunnelInsideIpv6Cidr"`
+	PreSharedKey                 *secret.String                        `aws:"preSharedKey,q=PreSharedKey"`
+	Phase1LifetimeSeconds        *int32                                `aws:"phase1LifetimeSeconds,q=Phase1LifetimeSeconds"`
+	Phase2LifetimeSeconds        *int32                                `aws:"phase2LifetimeSeconds,q=Phase2LifetimeSeconds"`
+	RekeyMarginTimeSeconds       *int32                                `aws:"rekeyMarginTimeSeconds,q=RekeyMarginTimeSeconds"`
+	RekeyFuzzPercentage          *int32                                `aws:"rekeyFuzzPercentage,q=RekeyFuzzPercentage"`
+	ReplayWindowSize             *int32                                `aws:"replayWindowSize,q=ReplayWindowSize"`
+	DpdTimeoutSeconds            *int32                                `aws:"dpdTimeoutSeconds,q=DpdTimeoutSeconds"`
+	DpdTimeoutAction             *string                               `aws:"dpdTimeoutAction,q=DpdTimeoutAction"`
+	Phase1EncryptionAlgorithms   []Phase1EncryptionAlgorithmsListValue `aws:"phase1EncryptionAlgorithmSet,q=Phase1EncryptionAlgorithmSet"`
+	Phase2EncryptionAlgorithms   []Phase2EncryptionAlgorithmsListValue `aws:"phase2EncryptionAlgorithmSet,q=Phase2EncryptionAlgorithmSet"`
+	Phase1IntegrityAlgorithms    []Phase1IntegrityAlgorithmsListValue  `aws:"phase1IntegrityAlgorithmSet,q=Phase1IntegrityAlgorithmSet"`
+	Phase2IntegrityAlgorithms    []Phase2IntegrityAlgorithmsListValue  `aws:"phase2IntegrityAlgorithmSet,q=Phase2IntegrityAlgorithmSet"`
+	Phase1DHGroupNumbers         []Phase1DHGroupNumbersListValue       `aws:"phase1DHGroupNumberSet,q=Phase1DHGroupNumberSet"`
+	Phase2DHGroupNumbers         []Phase2DHGroupNumbersListValue       `aws:"phase2DHGroupNumberSet,q=Phase2DHGroupNumberSet"`
+	IkeVersions                  []IKEVersionsListValue                `aws:"ikeVersionSet,q=IkeVersionSet"`
+	StartupAction                *string                               `aws:"startupAction,q=StartupAction"`
+	LogOptions                   *VpnTunnelLogOptions                  `aws:"logOptions,q=LogOptions"`
+	EnableTunnelLifecycleControl *bool                                 `aws:"enableTunnelLifecycleControl,q=EnableTunnelLifecycleControl"`
 }
 
 // UnassignPrivateIpAddressesRequest is a shape of the model.
@@ -6482,6 +7126,16 @@ type ValidationError struct {
 // ValidationWarning is a shape of the model.
 type ValidationWarning struct {
 	Errors []ValidationError `aws:"errorSet,q=ErrorSet"`
+}
+
+// VgwTelemetry is a shape of the model.
+type VgwTelemetry struct {
+	AcceptedRouteCount *int32     `aws:"acceptedRouteCount,q=AcceptedRouteCount"`
+	LastStatusChange   *time.Time `aws:"lastStatusChange,q=LastStatusChange"`
+	OutsideIpAddress   *string    `aws:"outsideIpAddress,q=OutsideIpAddress"`
+	Status             *string    `aws:"status,q=Status,c=TelemetryStatus"`
+	StatusMessage      *string    `aws:"statusMessage,q=StatusMessage"`
+	CertificateArn     *string    `aws:"certificateArn,q=CertificateArn"`
 }
 
 // Volume is a shape of the model.
@@ -6609,6 +7263,12 @@ type Vpc struct {
 	DhcpOptionsId               *string                       `aws:"dhcpOptionsId,q=DhcpOptionsId"`
 }
 
+// VpcAttachment is a shape of the model.
+type VpcAttachment struct {
+	VpcId *string `aws:"vpcId,q=VpcId"`
+	State *string `aws:"state,q=State,c=AttachmentStatus"`
+}
+
 // VpcCidrBlockAssociation is a shape of the model.
 type VpcCidrBlockAssociation struct {
 	AssociationId  *string            `aws:"associationId,q=AssociationId"`
@@ -6620,6 +7280,13 @@ type VpcCidrBlockAssociation struct {
 type VpcCidrBlockState struct {
 	State         *string `aws:"state,q=State,c=VpcCidrBlockStateCode"`
 	StatusMessage *string `aws:"statusMessage,q=StatusMessage"`
+}
+
+// VpcClassicLink is a shape of the model.
+type VpcClassicLink struct {
+	ClassicLinkEnabled *bool   `aws:"classicLinkEnabled,q=ClassicLinkEnabled"`
+	Tags               []Tag   `aws:"tagSet,q=TagSet"`
+	VpcId              *string `aws:"vpcId,q=VpcId"`
 }
 
 // VpcEncryptionControl is a shape of the model.
@@ -6693,6 +7360,22 @@ type VpcEndpoint struct {
 	ServiceRegion            *string                   `aws:"serviceRegion,q=ServiceRegion"`
 }
 
+// VpcEndpointConnection is a shape of the model.
+type VpcEndpointConnection struct {
+	ServiceId               *string    `aws:"serviceId,q=ServiceId"`
+	VpcEndpointId           *string    `aws:"vpcEndpointId,q=VpcEndpointId"`
+	VpcEndpointOwner        *string    `aws:"vpcEndpointOwner,q=VpcEndpointOwner"`
+	VpcEndpointState        *string    `aws:"vpcEndpointState,q=VpcEndpointState,c=State"`
+	CreationTimestamp       *time.Time `aws:"creationTimestamp,q=CreationTimestamp"`
+	DnsEntries              []DnsEntry `aws:"dnsEntrySet,q=DnsEntrySet"`
+	NetworkLoadBalancerArns []string   `aws:"networkLoadBalancerArnSet,q=NetworkLoadBalancerArnSet"`
+	GatewayLoadBalancerArns []string   `aws:"gatewayLoadBalancerArnSet,q=GatewayLoadBalancerArnSet"`
+	IpAddressType           *string    `aws:"ipAddressType,q=IpAddressType,c=IpAddressType"`
+	VpcEndpointConnectionId *string    `aws:"vpcEndpointConnectionId,q=VpcEndpointConnectionId"`
+	Tags                    []Tag      `aws:"tagSet,q=TagSet"`
+	VpcEndpointRegion       *string    `aws:"vpcEndpointRegion,q=VpcEndpointRegion"`
+}
+
 // VpcIpv6CidrBlockAssociation is a shape of the model.
 type VpcIpv6CidrBlockAssociation struct {
 	AssociationId        *string            `aws:"associationId,q=AssociationId"`
@@ -6702,4 +7385,97 @@ type VpcIpv6CidrBlockAssociation struct {
 	Ipv6Pool             *string            `aws:"ipv6Pool,q=Ipv6Pool"`
 	Ipv6AddressAttribute *string            `aws:"ipv6AddressAttribute,q=Ipv6AddressAttribute,c=Ipv6AddressAttribute"`
 	IpSource             *string            `aws:"ipSource,q=IpSource,c=IpSource"`
+}
+
+// VpcPeeringConnection is a shape of the model.
+type VpcPeeringConnection struct {
+	AccepterVpcInfo        *VpcPeeringConnectionVpcInfo     `aws:"accepterVpcInfo,q=AccepterVpcInfo"`
+	ExpirationTime         *time.Time                       `aws:"expirationTime,q=ExpirationTime"`
+	RequesterVpcInfo       *VpcPeeringConnectionVpcInfo     `aws:"requesterVpcInfo,q=RequesterVpcInfo"`
+	Status                 *VpcPeeringConnectionStateReason `aws:"status,q=Status"`
+	Tags                   []Tag                            `aws:"tagSet,q=TagSet"`
+	VpcPeeringConnectionId *string                          `aws:"vpcPeeringConnectionId,q=VpcPeeringConnectionId"`
+}
+
+// VpcPeeringConnectionOptionsDescription is a shape of the model.
+type VpcPeeringConnectionOptionsDescription struct {
+	AllowDnsResolutionFromRemoteVpc            *bool `aws:"allowDnsResolutionFromRemoteVpc,q=AllowDnsResolutionFromRemoteVpc"`
+	AllowEgressFromLocalClassicLinkToRemoteVpc *bool `aws:"allowEgressFromLocalClassicLinkToRemoteVpc,q=AllowEgressFromLocalClassicLinkToRemoteVpc"`
+	AllowEgressFromLocalVpcToRemoteClassicLink *bool `aws:"allowEgressFromLocalVpcToRemoteClassicLink,q=AllowEgressFromLocalVpcToRemoteClassicLink"`
+}
+
+// VpcPeeringConnectionStateReason is a shape of the model.
+type VpcPeeringConnectionStateReason struct {
+	Code    *string `aws:"code,q=Code,c=VpcPeeringConnectionStateReasonCode"`
+	Message *string `aws:"message,q=Message"`
+}
+
+// VpcPeeringConnectionVpcInfo is a shape of the model.
+type VpcPeeringConnectionVpcInfo struct {
+	CidrBlock        *string                                 `aws:"cidrBlock,q=CidrBlock"`
+	Ipv6CidrBlockSet []Ipv6CidrBlock                         `aws:"ipv6CidrBlockSet,q=Ipv6CidrBlockSet"`
+	CidrBlockSet     []CidrBlock                             `aws:"cidrBlockSet,q=CidrBlockSet"`
+	OwnerId          *string                                 `aws:"ownerId,q=OwnerId"`
+	PeeringOptions   *VpcPeeringConnectionOptionsDescription `aws:"peeringOptions,q=PeeringOptions"`
+	VpcId            *string                                 `aws:"vpcId,q=VpcId"`
+	Region           *string                                 `aws:"region,q=Region"`
+}
+
+// VpnConnection is a shape of the model.
+type VpnConnection struct {
+	Category                     *string               `aws:"category,q=Category"`
+	TransitGatewayId             *string               `aws:"transitGatewayId,q=TransitGatewayId"`
+	VpnConcentratorId            *string               `aws:"vpnConcentratorId,q=VpnConcentratorId"`
+	CoreNetworkArn               *string               `aws:"coreNetworkArn,q=CoreNetworkArn"`
+	CoreNetworkAttachmentArn     *string               `aws:"coreNetworkAttachmentArn,q=CoreNetworkAttachmentArn"`
+	GatewayAssociationState      *string               `aws:"gatewayAssociationState,q=GatewayAssociationState,c=GatewayAssociationState"`
+	Options                      *VpnConnectionOptions `aws:"options,q=Options"`
+	Routes                       []VpnStaticRoute      `aws:"routes,q=Routes"`
+	Tags                         []Tag                 `aws:"tagSet,q=TagSet"`
+	VgwTelemetry                 []VgwTelemetry        `aws:"vgwTelemetry,q=VgwTelemetry"`
+	PreSharedKeyArn              *string               `aws:"preSharedKeyArn,q=PreSharedKeyArn"`
+	VpnConnectionId              *string               `aws:"vpnConnectionId,q=VpnConnectionId"`
+	State                        *string               `aws:"state,q=State,c=VpnState"`
+	CustomerGatewayConfiguration *secret.String        `aws:"customerGatewayConfiguration,q=CustomerGatewayConfiguration"`
+	Type                         *string               `aws:"type,q=Type,c=GatewayType"`
+	CustomerGatewayId            *string               `aws:"customerGatewayId,q=CustomerGatewayId"`
+	VpnGatewayId                 *string               `aws:"vpnGatewayId,q=VpnGatewayId"`
+}
+
+// VpnConnectionOptions is a shape of the model.
+type VpnConnectionOptions struct {
+	EnableAcceleration                  *bool          `aws:"enableAcceleration,q=EnableAcceleration"`
+	StaticRoutesOnly                    *bool          `aws:"staticRoutesOnly,q=StaticRoutesOnly"`
+	LocalIpv4NetworkCidr                *string        `aws:"localIpv4NetworkCidr,q=LocalIpv4NetworkCidr"`
+	RemoteIpv4NetworkCidr               *string        `aws:"remoteIpv4NetworkCidr,q=RemoteIpv4NetworkCidr"`
+	LocalIpv6NetworkCidr                *string        `aws:"localIpv6NetworkCidr,q=LocalIpv6NetworkCidr"`
+	RemoteIpv6NetworkCidr               *string        `aws:"remoteIpv6NetworkCidr,q=RemoteIpv6NetworkCidr"`
+	OutsideIpAddressType                *string        `aws:"outsideIpAddressType,q=OutsideIpAddressType"`
+	TransportTransitGatewayAttachmentId *string        `aws:"transportTransitGatewayAttachmentId,q=TransportTransitGatewayAttachmentId"`
+	TunnelInsideIpVersion               *string        `aws:"tunnelInsideIpVersion,q=TunnelInsideIpVersion,c=TunnelInsideIpVersion"`
+	TunnelOptions                       []TunnelOption `aws:"tunnelOptionSet,q=TunnelOptionSet"`
+	TunnelBandwidth                     *string        `aws:"tunnelBandwidth,q=TunnelBandwidth,c=VpnTunnelBandwidth"`
+}
+
+// VpnGateway is a shape of the model.
+type VpnGateway struct {
+	AmazonSideAsn    *int64          `aws:"amazonSideAsn,q=AmazonSideAsn"`
+	Tags             []Tag           `aws:"tagSet,q=TagSet"`
+	VpnGatewayId     *string         `aws:"vpnGatewayId,q=VpnGatewayId"`
+	State            *string         `aws:"state,q=State,c=VpnState"`
+	Type             *string         `aws:"type,q=Type,c=GatewayType"`
+	AvailabilityZone *string         `aws:"availabilityZone,q=AvailabilityZone"`
+	VpcAttachments   []VpcAttachment `aws:"attachments,q=Attachments"`
+}
+
+// VpnStaticRoute is a shape of the model.
+type VpnStaticRoute struct {
+	DestinationCidrBlock *string `aws:"destinationCidrBlock,q=DestinationCidrBlock"`
+	Source               *string `aws:"source,q=Source,c=VpnStaticRouteSource"`
+	State                *string `aws:"state,q=State,c=VpnState"`
+}
+
+// VpnTunnelLogOptions is a shape of the model.
+type VpnTunnelLogOptions struct {
+	CloudWatchLogOptions *CloudWatchLogOptions `aws:"cloudWatchLogOptions,q=CloudWatchLogOptions"`
 }

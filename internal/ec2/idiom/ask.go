@@ -123,7 +123,8 @@ type Query[T any] struct {
 	Described func(*T) (id string, tags *[]ec2api.Tag)
 }
 
-// Answer picks, filters, tags and pages items, in their order; token is that of the next page, if there is one.
+// Answer picks, filters, tags and pages items, in their order; token is that of the next page, if there is one. An item
+// without tags has an empty list of them, as in AWS's examples of answers about parts of VPCs.
 func (q Query[T]) Answer(tx store.Tx, c *guard.Call, items []T) (page []T, token *string, err error) {
 	id := func(item T) string {
 		id, _ := q.Described(&item)
@@ -134,6 +135,11 @@ func (q Query[T]) Answer(tx store.Tx, c *guard.Call, items []T) (page []T, token
 	}
 	if items, err = Sift(tx, c, q.Fields, q.Filters, items, q.Described); err != nil {
 		return nil, nil, err
+	}
+	for i := range items {
+		if _, tags := q.Described(&items[i]); *tags == nil {
+			*tags = []ec2api.Tag{}
+		}
 	}
 	return Page(c.Operation, items, id, q.Limits, q.Max, q.Token)
 }

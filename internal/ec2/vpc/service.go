@@ -89,7 +89,7 @@ func New(g *guard.Guard, nets Networks, quotas Quotas) *Service {
 func (s *Service) Operations() map[string]guard.Handler {
 	ops := map[string]guard.Handler{}
 	for _, part := range []map[string]guard.Handler{
-		s.gatewayOperations(), s.routeOperations(), s.aclOperations(), s.natOperations(), s.dhcpOperations(), s.endpointOperations(),
+		s.gatewayOperations(), s.routeOperations(), s.aclOperations(), s.natOperations(), s.dhcpOperations(), s.endpointOperations(), s.classicOperations(), s.absentOperations(),
 	} {
 		maps.Copy(ops, part)
 	}
@@ -183,7 +183,7 @@ func (s *Service) vpc(tx store.Tx, c *guard.Call, id string) (VPC, error) {
 		}
 	}
 	if err == nil {
-		err = apierr.Newf("InvalidVpcID.NotFound", "The vpc ID '%s' does not exist", id)
+		err = errVPC(id)
 	}
 	return VPC{}, err
 }

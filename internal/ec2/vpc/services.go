@@ -41,6 +41,8 @@ func prefixList(region, service string) string {
 // ranges are addresses for a list: those for documentation, which no host of the internet has. Source: RFC 5737.
 var ranges = map[string][]string{"s3": {"198.51.100.0/25", "203.0.113.0/25"}, "dynamodb": {"198.51.100.128/25"}}
 
+var errPrefixList = notFound("InvalidPrefixListID.NotFound", "prefix list")
+
 // DescribePrefixLists lists the addresses of the services that gateway endpoints lead to.
 // Source: EC2 API Reference, DescribePrefixLists.
 func (s *Service) DescribePrefixLists(ctx context.Context, c *guard.Call, in *ec2api.DescribePrefixListsRequest) (*ec2api.DescribePrefixListsResult, error) {
@@ -55,7 +57,7 @@ func (s *Service) DescribePrefixLists(ctx context.Context, c *guard.Call, in *ec
 			name := serviceName(c.Region, label)
 			items = append(items, ec2api.PrefixList{PrefixListId: new(prefixList(c.Region, name)), PrefixListName: &name, Cidrs: ranges[label]})
 		}
-		items, err := idiom.Pick(items, in.PrefixListIds, id, notFound("InvalidPrefixListID.NotFound", "prefix list"))
+		items, err := idiom.Pick(items, in.PrefixListIds, id, errPrefixList)
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,120 @@
+package vpc
+
+import (
+	"context"
+	"reflect"
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// An absent kind is what an operation would list: parts of networks, hosts and reservations that there are none of, and
+// that clients ask about before they do anything. An answer is decided on and checked like any other.
+type absent struct {
+	ids     string // parameter with ids; "" if it has none
+	code    string // error for an id, without ".NotFound"
+	filters string // names, besides tags
+}
+
+// pages are the limits of MaxResults that the model does not tell. Larger values are errors; those of
+// DescribeFlowLogs are not documented.
+var pages = map[string]idiom.Limits{"DescribeFlowLogs": {Least: 1, Most: 1000}}
+
+// absences are the operations that list nothing. Sources: EC2 API Reference, the operations, Filters; "Error codes".
+var absences = map[string]absent{
+	"DescribeCarrierGateways":            {"CarrierGatewayIds", "InvalidCarrierGatewayID", "carrier-gateway-id state owner-id vpc-id"},
+	"DescribeClientVpnEndpoints":         {"ClientVpnEndpointIds", "InvalidClientVpnEndpointId", "endpoint-id transport-protocol"},
+	"DescribeCustomerGateways":           {"CustomerGatewayIds", "InvalidCustomerGatewayID", "bgp-asn customer-gateway-id ip-address state type"},
+	"DescribeEgressOnlyInternetGateways": {"EgressOnlyInternetGatewayIds", "InvalidEgressOnlyInternetGatewayId", ""},
+	"DescribeFlowLogs": {"FlowLogIds", "InvalidFlowLogId",
+		"deliver-log-status log-destination-type flow-log-id log-group-name resource-id traffic-type"},
+	"DescribeReservedInstances": {"ReservedInstancesIds", "InvalidReservedInstancesId",
+		"availability-zone availability-zone-id duration end fixed-price instance-type scope product-description reserved-instances-id start state usage-price"},
+	"DescribeTransitGateways": {"TransitGatewayIds", "InvalidTransitGatewayID",
+		"options.propagation-default-route-table-id options.amazon-side-asn options.association-default-route-table-id " +
+			"options.auto-accept-shared-attachments options.default-route-table-association options.default-route-table-propagation " +
+			"options.dns-support options.vpn-ecmp-support owner-id state transit-gateway-id"},
+	"DescribeTransitGatewayAttachments": {"TransitGatewayAttachmentIds", "InvalidTransitGatewayAttachmentID",
+		"association.state association.transit-gateway-route-table-id resource-id resource-owner-id resource-type state " +
+			"transit-gateway-attachment-id transit-gateway-id transit-gateway-owner-id"},
+	"DescribeTransitGatewayVpcAttachments": {"TransitGatewayAttachmentIds", "InvalidTransitGatewayAttachmentID",
+		"state transit-gateway-attachment-id transit-gateway-id vpc-id"},
+	"DescribeVpcEndpointConnections": {"", "",
+		"ip-address-type service-id vpc-endpoint-owner vpc-endpoint-region vpc-endpoint-state vpc-endpoint-id"},
+	"DescribeVpcEndpointServiceConfigurations": {"ServiceIds", "InvalidVpcEndpointServiceId",
+		"service-name service-id service-state supported-ip-address-types"},
+	"DescribeVpcPeeringConnections": {"VpcPeeringConnectionIds", "InvalidVpcPeeringConnectionID",
+		"accepter-vpc-info.cidr-block accepter-vpc-info.owner-id accepter-vpc-info.vpc-id expiration-time requester-vpc-info.cidr-block " +
+			"requester-vpc-info.owner-id requester-vpc-info.vpc-id status-code status-message vpc-peering-connection-id"},
+	"DescribeVpnConnections": {"VpnConnectionIds", "InvalidVpnConnectionID",
+		"customer-gateway-configuration customer-gateway-id state option.static-routes-only route.destination-cidr-block bgp-asn type " +
+			"vpn-connection-id vpn-gateway-id transit-gateway-id"},
+	"DescribeVpnGateways": {"VpnGatewayIds", "InvalidVpnGatewayID",
+		"amazon-side-asn attachment.state attachment.vpc-id availability-zone state type vpn-gateway-id"},
+}
+
+func (s *Service) absentOperations() map[string]guard.Handler {
+	ops, known := map[string]guard.Handler{}, ec2api.Service().Operations
+	for name, k := range absences {
+		ops[name] = k.handler(s, known[name])
+	}
+	return ops
+}
+
+func (k absent) handler(s *Service, op *api.Operation) guard.Handler {
+	fields, limits := idiom.Fields[string]{}, idiom.AnyPage
+	if own, ok := pages[op.Name]; ok {
+		limits = own
+	}
+	for name := range strings.FieldsSeq(k.filters) {
+		fields[name] = idiom.Fixed[string]()
+	}
+	return func(ctx context.Context, c *guard.Call, in any) (any, error) {
+		asked := questionOf(reflect.ValueOf(in).Elem(), k.ids)
+		return op.NewOutput(), s.g.View(ctx, c, func(tx store.Tx) error {
+			if err := s.desk.List(tx, c, asked.dry); err != nil {
+				return err
+			}
+			if len(asked.ids) > 0 {
+				return apierr.Newf(k.code+".NotFound", "The ID '%s' does not exist", asked.ids[0])
+			}
+			if _, err := fields.Filter(asked.filters); err != nil {
+				return err
+			}
+			_, _, err := idiom.Page(c.Operation, []string{}, func(id string) string { return id }, limits, asked.max, asked.token)
+			return err
+		})
+	}
+}
+
+// A question is what requests that list things have in common.
+type question struct {
+	dry     *bool
+	ids     []string
+	filters []ec2api.Filter
+	max     *int32
+	token   *string
+}
+
+// questionOf reads a request; ids is the parameter that names what to list.
+func questionOf(in reflect.Value, ids string) (q question) {
+	read(in, "DryRun", &q.dry)
+	read(in, ids, &q.ids)
+	read(in, "Filters", &q.filters)
+	read(in, "Filter", &q.filters)
+	read(in, "MaxResults", &q.max)
+	read(in, "NextToken", &q.token)
+	return q
+}
+
+// read sets out to a member, if the request has it.
+func read[T any](in reflect.Value, member string, out *T) {
+	if f := in.FieldByName(member); f.IsValid() {
+		*out = f.Interface().(T)
+	}
+}
