@@ -19,7 +19,10 @@ function sets(fixes: Fix[]): Fix[][] {
   const out = new Map<number, Fix[]>();
   for (const f of fixes) out.set(f.Set, [...(out.get(f.Set) ?? []), f]);
   const order = ['correct', 'narrow', 'least', 'documented'];
-  const rank = (s: Fix[]) => (order.includes(s[0].Name) ? order.indexOf(s[0].Name) : order.length);
+  const rank = (s: Fix[]) => {
+    const at = order.indexOf(s[0].Name ?? '');
+    return at < 0 ? order.length : at;
+  };
   return [...out.values()].sort((a, b) => rank(a) - rank(b));
 }
 
