@@ -112,10 +112,6 @@ func (s *Service) withTags(c *guard.Call, parts []authz.Part, kind string, tags 
 	return idiom.WithTags(c, parts, kind, tags)
 }
 
-func (s *Service) allowList(tx store.Tx, c *guard.Call, action string, describe ...func(*authz.Part)) error {
-	return idiom.AllowList(tx, s.g, c, action, describe...)
-}
-
 func (s *Service) allowDry(tx store.Tx, c *guard.Call, action string, flag *bool, describe ...func(*authz.Part)) error {
 	return idiom.AllowDry(tx, s.g, c, action, flag, describe...)
 }
