@@ -5,6 +5,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/keypairs"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -72,11 +73,11 @@ func (s *Service) allowRun(tx store.Tx, c *guard.Call, pl *launchPlan, j *job) e
 		add(p, pl.groupsByTemplate)
 	}
 	if k := pl.key; k != nil {
-		add(s.keyPart(c, action, k.Name, k, tags[k.ID]), pl.keyByTemplate)
+		add(keypairs.Part(c, action, k.Name, k, tags[k.ID]), pl.keyByTemplate)
 	}
 	if g := pl.placement; g != nil {
 		p := s.part(c, action, "placement-group/"+g.Name, tags[g.ID])
-		g.describe(&p)
+		g.Describe(&p)
 		add(p, pl.template != nil)
 	}
 	if id := pl.options.ReservationTarget; id != "" {

@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"cmp"
+	"strings"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
@@ -9,6 +10,7 @@ import (
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/ec2/capacity"
+	"github.com/kagimori/kagimori/internal/ec2/placement"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -32,12 +34,10 @@ func (m machinery) Uses(tx store.Tx, c *guard.Call) ([]capacity.Use, error) {
 
 // Cluster implements [capacity.Instances].
 func (m machinery) Cluster(tx store.Tx, c *guard.Call, name string) error {
-	for r, err := range placementTable.Scan(tx, c.Region, c.Account()) {
-		if err != nil {
+	if group, mine := strings.CutPrefix(name, arn.EC2(c.Region, c.Account(), "placement-group/")); mine {
+		g, err := placement.For(tx, c, &ec2api.Placement{GroupName: &group})
+		if err == nil && g != nil && g.Strategy == "cluster" || err != nil && apierr.Code(err) == "" {
 			return err
-		}
-		if g := &r.Value; g.arn() == name && g.Strategy == "cluster" {
-			return nil
 		}
 	}
 	return apierr.Newf("InvalidPlacementGroup.Unknown", "There is no cluster placement group '%s'.", name)

@@ -153,7 +153,7 @@ func (s *Service) allowFleet(tx store.Tx, c *guard.Call, f *fleetRecord, tags []
 		parts = append(parts, img, sub)
 		if g := pl.placement; g != nil {
 			p := s.part(c, "ec2:CreateFleet", "placement-group/"+g.Name, own[g.ID])
-			g.describe(&p)
+			g.Describe(&p)
 			parts = append(parts, p)
 		}
 		for n, v := range job.State.Volumes() {

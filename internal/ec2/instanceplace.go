@@ -12,6 +12,7 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
+	"github.com/kagimori/kagimori/internal/ec2/placement"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -64,13 +65,13 @@ func (s *Service) ModifyInstancePlacement(ctx context.Context, c *guard.Call, in
 func (s *Service) regroup(tx store.Tx, c *guard.Call, o *instanceOptions, in *ec2api.ModifyInstancePlacementRequest) error {
 	switch {
 	case in.GroupName != nil || in.GroupId != nil:
-		g, err := s.placementFor(tx, c, &ec2api.Placement{GroupName: in.GroupName, GroupId: in.GroupId, PartitionNumber: in.PartitionNumber})
+		g, err := placement.For(tx, c, &ec2api.Placement{GroupName: in.GroupName, GroupId: in.GroupId, PartitionNumber: in.PartitionNumber})
 		if err != nil {
 			return err
 		}
 		o.place(g, api.Val(in.PartitionNumber))
 	case in.PartitionNumber != nil:
-		g, err := s.placementFor(tx, c, &ec2api.Placement{GroupName: &o.Placement, PartitionNumber: in.PartitionNumber})
+		g, err := placement.For(tx, c, &ec2api.Placement{GroupName: &o.Placement, PartitionNumber: in.PartitionNumber})
 		if err != nil {
 			return err
 		}
@@ -83,7 +84,7 @@ func (s *Service) regroup(tx store.Tx, c *guard.Call, o *instanceOptions, in *ec
 }
 
 // place puts an instance into a placement group, or into none.
-func (o *instanceOptions) place(g *placementRecord, partition int32) {
+func (o *instanceOptions) place(g *placement.Group, partition int32) {
 	o.Placement, o.PlacementID, o.Partition = "", "", 0
 	if g == nil {
 		return

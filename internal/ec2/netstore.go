@@ -248,3 +248,8 @@ func (s *Service) instanceWith(tx store.Tx, c *guard.Call, is func(*instanceReco
 	}
 	return false, nil
 }
+
+// inPlacement tells whether there is an instance that is not terminated in a placement group.
+func (s *Service) inPlacement(tx store.Tx, c *guard.Call, name string) (bool, error) {
+	return s.instanceWith(tx, c, func(i *instanceRecord) bool { return i.Options.Placement == name })
+}

@@ -11,6 +11,8 @@ import (
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/ec2/instancetype"
+	"github.com/kagimori/kagimori/internal/ec2/keypairs"
+	"github.com/kagimori/kagimori/internal/ec2/placement"
 	"github.com/kagimori/kagimori/internal/ec2/template"
 	"github.com/kagimori/kagimori/internal/ec2/zone"
 	"github.com/kagimori/kagimori/internal/guard"
@@ -35,8 +37,8 @@ type launchPlan struct {
 	subnet       subnet
 	faces        plannedFaces
 	groups       []group
-	key          *keyRecord       // nil: none
-	placement    *placementRecord // nil: none
+	key          *keypairs.Pair   // nil: none
+	placement    *placement.Group // nil: none
 	profile      *Profile         // nil: none
 	devices      []newDevice
 	tags         map[string][]tag // by resource type
@@ -110,14 +112,14 @@ func (s *Service) plan(tx store.Tx, c *guard.Call, in *ec2api.RunInstancesReques
 // lookUpNames finds the key pair and the placement group that a launch names.
 func (s *Service) lookUpNames(tx store.Tx, c *guard.Call, pl *launchPlan) error {
 	if name := api.Val(pl.KeyName); name != "" {
-		k, ok, err := keyTable.Get(tx, c.Region, c.Account(), name)
+		k, ok, err := keypairs.Named(tx, c, name)
 		if err != nil || !ok {
 			return orMissing(err, "InvalidKeyPair.NotFound", "The key pair '%s' does not exist", name)
 		}
 		pl.key = &k
 	}
 	var err error
-	if pl.placement, err = s.placementFor(tx, c, pl.Placement); err != nil {
+	if pl.placement, err = placement.For(tx, c, pl.Placement); err != nil {
 		return err
 	}
 	if g := pl.placement; g != nil {

@@ -21,7 +21,9 @@ import (
 	"github.com/kagimori/kagimori/internal/ec2/capacity"
 	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/ec2/instancetype"
+	"github.com/kagimori/kagimori/internal/ec2/keypairs"
 	"github.com/kagimori/kagimori/internal/ec2/locks"
+	"github.com/kagimori/kagimori/internal/ec2/placement"
 	"github.com/kagimori/kagimori/internal/ec2/template"
 	"github.com/kagimori/kagimori/internal/ec2/vpc"
 	"github.com/kagimori/kagimori/internal/ec2/zone"
@@ -199,8 +201,8 @@ func (s *Service) Operations() map[string]guard.Handler {
 	ops := map[string]guard.Handler{}
 	for _, part := range []map[string]guard.Handler{
 		s.networkOperations(), zone.New(s.g).Operations(), instancetype.New(s.g).Operations(), s.imageOperations(), template.New(s.g).Operations(), s.settingOperations(), s.tagOperations(),
-		s.instanceOperations(), s.volumeOperations(), s.rootTaskOperations(), s.keyPairOperations(), s.securityGroupOperations(), s.vpcOperations(),
-		s.elasticOperations(), s.placementOperations(), s.profileOperations(), s.settingsOfInstances(), s.spotOperations(), s.fleetOperations(),
+		s.instanceOperations(), s.volumeOperations(), s.rootTaskOperations(), keypairs.New(s.g).Operations(), s.securityGroupOperations(), s.vpcOperations(),
+		s.elasticOperations(), placement.New(s.g, s.inPlacement).Operations(), s.profileOperations(), s.settingsOfInstances(), s.spotOperations(), s.fleetOperations(),
 		s.spotFleetOperations(), s.stateOfImages(), s.placeOperations(), s.nets.Operations(), s.faceOperations(), s.capacity.Operations(),
 	} {
 		maps.Copy(ops, part)

@@ -14,6 +14,7 @@ import (
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/ec2/instancetype"
+	"github.com/kagimori/kagimori/internal/ec2/keypairs"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -197,7 +198,7 @@ func (s *Service) allowSpotFleet(tx store.Tx, c *guard.Call, f *fleetRecord, rol
 			parts = append(parts, p)
 		}
 		if k := pl.key; k != nil {
-			parts = append(parts, s.keyPart(c, action, k.Name, k, own[k.ID]))
+			parts = append(parts, keypairs.Part(c, action, k.Name, k, own[k.ID]))
 		}
 		if pl.profile != nil {
 			parts = append(parts, pl.profile.passRole(c.Account()))

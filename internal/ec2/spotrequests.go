@@ -14,6 +14,7 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
+	"github.com/kagimori/kagimori/internal/ec2/keypairs"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -226,11 +227,11 @@ func (s *Service) allowSpot(tx store.Tx, c *guard.Call, run *ec2api.RunInstances
 		parts = append(parts, p)
 	}
 	if k := pl.key; k != nil {
-		parts = append(parts, s.keyPart(c, action, k.Name, k, own[k.ID]))
+		parts = append(parts, keypairs.Part(c, action, k.Name, k, own[k.ID]))
 	}
 	if g := pl.placement; g != nil {
 		p := s.part(c, action, "placement-group/"+g.Name, own[g.ID])
-		g.describe(&p)
+		g.Describe(&p)
 		parts = append(parts, p)
 	}
 	for n := range pl.devices {

@@ -9,6 +9,8 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
+	"github.com/kagimori/kagimori/internal/ec2/keypairs"
+	"github.com/kagimori/kagimori/internal/ec2/placement"
 	"github.com/kagimori/kagimori/internal/ec2/template"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
@@ -246,7 +248,7 @@ func (s *Service) describeNetwork(tx store.Tx, c *guard.Call, kind, id string, p
 func (s *Service) describeOther(tx store.Tx, c *guard.Call, kind, id string, p *authz.Part) error {
 	switch kind {
 	case "key-pair":
-		k, ok, err := keyByID(tx, c, id)
+		k, ok, err := keypairs.ByID(tx, c, id)
 		if err != nil || !ok {
 			return orMissing(err, "InvalidKeyPair.NotFound", "The key pair ID '%s' does not exist", id)
 		}
@@ -254,12 +256,12 @@ func (s *Service) describeOther(tx store.Tx, c *guard.Call, kind, id string, p *
 		p.Context.Set("ec2:keypairname", k.Name)
 		p.Context.Set("ec2:keypairtype", k.Type)
 	case "placement-group":
-		g, err := placementByID(tx, c, id)
+		g, err := placement.ByID(tx, c, id)
 		if err != nil {
 			return err
 		}
-		p.Resource.ARN = g.arn()
-		g.describe(p)
+		p.Resource.ARN = g.ARN()
+		g.Describe(p)
 	case "elastic-ip":
 		e, ok, err := elasticTable.Get(tx, c.Region, c.Account(), id)
 		if err != nil || !ok {

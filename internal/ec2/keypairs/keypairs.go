@@ -1,4 +1,6 @@
-package ec2
+// Package keypairs is the key pairs that instances are launched with: their public halves, for the private ones are given
+// away when they are made. How keys are made, read and written is in package keypair.
+package keypairs
 
 import (
 	"context"
@@ -12,13 +14,14 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/ec2/keypair"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// A keyRecord is a key pair: its public half.
-type keyRecord struct {
+// A Pair is a key pair: its public half.
+type Pair struct {
 	Region      string    `json:"region"`
 	Account     string    `json:"account"`
 	ID          string    `json:"id"`
@@ -29,11 +32,17 @@ type keyRecord struct {
 	Created     time.Time `json:"created"`
 }
 
-// keyTable is keyed by (region, account, name).
-var keyTable = store.Table[keyRecord]{Bucket: "ec2/key-pair", Version: 1}
+// table is keyed by (region, account, name).
+var table = store.Table[Pair]{Bucket: "ec2/key-pair", Version: 1}
 
-// keyPairOperations are the handlers of key pairs.
-func (s *Service) keyPairOperations() map[string]guard.Handler {
+// A Service has the operations on key pairs. Safe for concurrent use.
+type Service struct{ g *guard.Guard }
+
+// New makes a Service.
+func New(g *guard.Guard) *Service { return &Service{g} }
+
+// Operations are the handlers.
+func (s *Service) Operations() map[string]guard.Handler {
 	return map[string]guard.Handler{
 		"CreateKeyPair":    guard.Handle(s.CreateKeyPair),
 		"ImportKeyPair":    guard.Handle(s.ImportKeyPair),
@@ -42,13 +51,13 @@ func (s *Service) keyPairOperations() map[string]guard.Handler {
 	}
 }
 
-func errKeyPair(name string) error {
+func ErrUnknown(name string) error {
 	return apierr.Newf("InvalidKeyPair.NotFound", "The key pair '%s' does not exist", name)
 }
 
-// keyPart is the evaluation of the call's action on a key pair: its ARN has the name.
-func (s *Service) keyPart(c *guard.Call, action, name string, k *keyRecord, tags map[string]string) authz.Part {
-	p := s.part(c, action, "key-pair/"+name, tags)
+// Part is the evaluation of the call's action on a key pair: its ARN has the name.
+func Part(c *guard.Call, action, name string, k *Pair, tags map[string]string) authz.Part {
+	p := idiom.Part(c, action, "key-pair/"+name, tags)
 	if k != nil {
 		p.Context.Set("ec2:keypairname", k.Name)
 		p.Context.Set("ec2:keypairtype", k.Type)
@@ -68,13 +77,13 @@ func (s *Service) CreateKeyPair(ctx context.Context, c *guard.Call, in *ec2api.C
 	}
 	switch {
 	case kind != keypair.RSA && kind != keypair.ED25519:
-		return nil, invalidValue("Value (%s) for parameter keyType is invalid. Valid values: rsa, ed25519.", kind)
+		return nil, idiom.InvalidValue("Value (%s) for parameter keyType is invalid. Valid values: rsa, ed25519.", kind)
 	case format != keypair.PEM && format != keypair.PPK:
-		return nil, invalidValue("Value (%s) for parameter keyFormat is invalid. Valid values: pem, ppk.", format)
+		return nil, idiom.InvalidValue("Value (%s) for parameter keyFormat is invalid. Valid values: pem, ppk.", format)
 	}
 	out := &ec2api.KeyPair{}
 	made := false
-	k := keyRecord{Type: kind}
+	k := Pair{Type: kind}
 	err := s.putKeyPair(ctx, c, in.KeyName, in.TagSpecifications, in.DryRun, &k, func() error {
 		if made { // the transaction runs again
 			return nil
@@ -100,7 +109,7 @@ func (s *Service) ImportKeyPair(ctx context.Context, c *guard.Call, in *ec2api.I
 	if len(in.PublicKeyMaterial) == 0 {
 		return nil, apierr.New("MissingParameter", "The request must contain the parameter publicKeyMaterial")
 	}
-	k := keyRecord{}
+	k := Pair{}
 	public, err := keypair.Parse(in.PublicKeyMaterial)
 	if err == nil {
 		k.Type, k.Fingerprint, k.Public = public.Type, public.Fingerprint, public.OpenSSH
@@ -121,31 +130,31 @@ func (s *Service) ImportKeyPair(ctx context.Context, c *guard.Call, in *ec2api.I
 
 // putKeyPair decides and stores a new key pair; fill completes it, once that is decided.
 func (s *Service) putKeyPair(ctx context.Context, c *guard.Call, name *string, tagging []ec2api.TagSpecification, flag *bool,
-	k *keyRecord, fill func() error, out *[]ec2api.Tag,
+	k *Pair, fill func() error, out *[]ec2api.Tag,
 ) error {
-	k.Region, k.Account, k.ID, k.Name, k.Created = c.Region, c.Account(), randomID("key"), api.Val(name), s.g.Now()
-	if err := checkKeyName(k.Name); err != nil {
+	k.Region, k.Account, k.ID, k.Name, k.Created = c.Region, c.Account(), idiom.RandomID("key"), api.Val(name), s.g.Now()
+	if err := checkName(k.Name); err != nil {
 		return err
 	}
-	specs, err := tagSpecs(c, tagging, "key-pair")
+	specs, err := idiom.TagSpecs(c, tagging, "key-pair")
 	if err != nil {
 		return err
 	}
 	tags := specs["key-pair"]
 	return s.g.Update(ctx, c, func(tx store.Tx) error {
-		p := s.part(c, "ec2:"+c.Operation, "key-pair/"+k.Name, nil)
+		p := idiom.Part(c, "ec2:"+c.Operation, "key-pair/"+k.Name, nil)
 		if c.Operation == "CreateKeyPair" {
 			p.Context.Set("ec2:keypairtype", k.Type)
 		}
-		addRequestTags(&p, tags)
+		idiom.AddRequestTags(&p, tags)
 		c.Touch(p.Resource.ARN, k.Account, "")
-		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: s.withTags(c, []authz.Part{p}, "key-pair", tags)}); err != nil {
+		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: idiom.WithTags(c, []authz.Part{p}, "key-pair", tags)}); err != nil {
 			return err
 		}
-		if err := dryRun(flag); err != nil {
+		if err := idiom.DryRun(flag); err != nil {
 			return err
 		}
-		if _, ok, err := keyTable.Get(tx, k.Region, k.Account, k.Name); err != nil {
+		if _, ok, err := table.Get(tx, k.Region, k.Account, k.Name); err != nil {
 			return err
 		} else if ok {
 			return apierr.Newf("InvalidKeyPair.Duplicate", "The keypair already exists: '%s'", k.Name)
@@ -153,36 +162,41 @@ func (s *Service) putKeyPair(ctx context.Context, c *guard.Call, name *string, t
 		if err := fill(); err != nil {
 			return err
 		}
-		*out = apiTags(tagMap(tags))
-		if err := keyTable.Put(tx, *k, k.Region, k.Account, k.Name); err != nil {
+		*out = idiom.Wire(idiom.TagMap(tags))
+		if err := table.Put(tx, *k, k.Region, k.Account, k.Name); err != nil {
 			return err
 		}
-		return putTags(tx, k.Region, k.Account, k.ID, tags)
+		return idiom.PutTags(tx, k.Region, k.Account, k.ID, tags)
 	})
 }
 
-// checkKeyName checks the name of a new key pair: up to 255 ASCII characters, no blanks around.
-func checkKeyName(name string) error {
+// checkName checks the name of a new key pair: up to 255 ASCII characters, no blanks around.
+func checkName(name string) error {
 	switch {
 	case name == "":
 		return apierr.New("MissingParameter", "The request must contain the parameter KeyName")
 	case len(name) > 255, strings.TrimSpace(name) != name, strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r > '~' }):
-		return invalidValue("Value (%s) for parameter KeyName is invalid. Use up to 255 ASCII characters, without leading or trailing spaces.", name)
+		return idiom.InvalidValue("Value (%s) for parameter KeyName is invalid. Use up to 255 ASCII characters, without leading or trailing spaces.", name)
 	}
 	return nil
 }
 
-// keyByID finds a key pair of the caller by its id.
-func keyByID(tx store.Tx, c *guard.Call, id string) (keyRecord, bool, error) {
-	for r, err := range keyTable.Scan(tx, c.Region, c.Account()) {
+// Named finds a key pair of the caller by its name.
+func Named(tx store.Tx, c *guard.Call, name string) (Pair, bool, error) {
+	return table.Get(tx, c.Region, c.Account(), name)
+}
+
+// ByID finds a key pair of the caller by its id.
+func ByID(tx store.Tx, c *guard.Call, id string) (Pair, bool, error) {
+	for r, err := range table.Scan(tx, c.Region, c.Account()) {
 		if err != nil {
-			return keyRecord{}, false, err
+			return Pair{}, false, err
 		}
 		if r.Value.ID == id {
 			return r.Value, true, nil
 		}
 	}
-	return keyRecord{}, false, nil
+	return Pair{}, false, nil
 }
 
 // DeleteKeyPair deletes a key pair; that it does not exist is no error.
@@ -194,10 +208,10 @@ func (s *Service) DeleteKeyPair(ctx context.Context, c *guard.Call, in *ec2api.D
 	out := &ec2api.DeleteKeyPairResult{}
 	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
 		*out = ec2api.DeleteKeyPairResult{Return: new(true)}
-		k, ok, err := keyTable.Get(tx, c.Region, c.Account(), api.Val(in.KeyName))
+		k, ok, err := table.Get(tx, c.Region, c.Account(), api.Val(in.KeyName))
 		name := api.Val(in.KeyName)
 		if name == "" {
-			if k, ok, err = keyByID(tx, c, *in.KeyPairId); ok {
+			if k, ok, err = ByID(tx, c, *in.KeyPairId); ok {
 				name = k.Name
 			} else {
 				name = *in.KeyPairId
@@ -206,7 +220,7 @@ func (s *Service) DeleteKeyPair(ctx context.Context, c *guard.Call, in *ec2api.D
 		if err != nil {
 			return err
 		}
-		tags, err := tagsOf(tx, c.Region, c.Account(), k.ID)
+		tags, err := idiom.TagsOf(tx, c.Region, c.Account(), k.ID)
 		if err != nil {
 			return err
 		}
@@ -214,34 +228,34 @@ func (s *Service) DeleteKeyPair(ctx context.Context, c *guard.Call, in *ec2api.D
 		if !ok {
 			known = nil
 		}
-		if _, err := s.g.Allow(tx, c, s.keyPart(c, "ec2:DeleteKeyPair", name, known, tags)); err != nil {
+		if _, err := s.g.Allow(tx, c, Part(c, "ec2:DeleteKeyPair", name, known, tags)); err != nil {
 			return err
 		}
-		if err := dryRun(in.DryRun); err != nil || !ok {
+		if err := idiom.DryRun(in.DryRun); err != nil || !ok {
 			return err
 		}
 		c.Touch(arn.EC2(k.Region, k.Account, "key-pair/"+k.Name), k.Account, "")
 		out.KeyPairId = &k.ID
-		if err := dropTags(tx, k.Region, k.Account, k.ID); err != nil {
+		if err := idiom.DropTags(tx, k.Region, k.Account, k.ID); err != nil {
 			return err
 		}
-		return keyTable.Delete(tx, k.Region, k.Account, k.Name)
+		return table.Delete(tx, k.Region, k.Account, k.Name)
 	})
 }
 
-var keyFields = fields[ec2api.KeyPairInfo]{
-	"fingerprint": func(k ec2api.KeyPairInfo) []string { return oneOf(*k.KeyFingerprint) },
-	"key-name":    func(k ec2api.KeyPairInfo) []string { return oneOf(*k.KeyName) },
-	"key-pair-id": func(k ec2api.KeyPairInfo) []string { return oneOf(*k.KeyPairId) },
-	"key-type":    func(k ec2api.KeyPairInfo) []string { return oneOf(*k.KeyType) },
+var fields = idiom.Fields[ec2api.KeyPairInfo]{
+	"fingerprint": func(k ec2api.KeyPairInfo) []string { return idiom.One(*k.KeyFingerprint) },
+	"key-name":    func(k ec2api.KeyPairInfo) []string { return idiom.One(*k.KeyName) },
+	"key-pair-id": func(k ec2api.KeyPairInfo) []string { return idiom.One(*k.KeyPairId) },
+	"key-type":    func(k ec2api.KeyPairInfo) []string { return idiom.One(*k.KeyType) },
 }
 
 // DescribeKeyPairs lists the caller's key pairs, by name.
 func (s *Service) DescribeKeyPairs(ctx context.Context, c *guard.Call, in *ec2api.DescribeKeyPairsRequest) (*ec2api.DescribeKeyPairsResult, error) {
 	out := &ec2api.DescribeKeyPairsResult{}
-	err := s.viewList(ctx, c, "ec2:DescribeKeyPairs", in.DryRun, func(tx store.Tx) error {
+	err := idiom.ViewList(ctx, s.g, c, "ec2:DescribeKeyPairs", in.DryRun, func(tx store.Tx) error {
 		var items []ec2api.KeyPairInfo
-		for r, err := range keyTable.Scan(tx, c.Region, c.Account()) {
+		for r, err := range table.Scan(tx, c.Region, c.Account()) {
 			if err != nil {
 				return err
 			}
@@ -252,17 +266,17 @@ func (s *Service) DescribeKeyPairs(ctx context.Context, c *guard.Call, in *ec2ap
 			}
 			items = append(items, item)
 		}
-		items, err := pick(items, in.KeyNames, func(k ec2api.KeyPairInfo) string { return *k.KeyName }, errKeyPair)
+		items, err := idiom.Pick(items, in.KeyNames, func(k ec2api.KeyPairInfo) string { return *k.KeyName }, ErrUnknown)
 		if err != nil {
 			return err
 		}
-		items, err = pick(items, in.KeyPairIds, func(k ec2api.KeyPairInfo) string { return *k.KeyPairId }, func(id string) error {
+		items, err = idiom.Pick(items, in.KeyPairIds, func(k ec2api.KeyPairInfo) string { return *k.KeyPairId }, func(id string) error {
 			return apierr.Newf("InvalidKeyPair.NotFound", "The key pair ID '%s' does not exist", id)
 		})
 		if err != nil {
 			return err
 		}
-		out.KeyPairs, err = sift(tx, c, keyFields, in.Filters, items,
+		out.KeyPairs, err = idiom.Sift(tx, c, fields, in.Filters, items,
 			func(k *ec2api.KeyPairInfo) (string, *[]ec2api.Tag) { return *k.KeyPairId, &k.Tags })
 		for n := range out.KeyPairs { // AWS's examples have the list also where it is empty
 			out.KeyPairs[n].Tags = append([]ec2api.Tag{}, out.KeyPairs[n].Tags...)
