@@ -20,7 +20,7 @@ import (
 
 const size = 1 << 20
 
-func shelf(t *testing.T) *blockdev.Shelf {
+func shelf(t testing.TB) *blockdev.Shelf {
 	t.Helper()
 	var roots [2]*os.Root
 	for i := range roots {
@@ -32,7 +32,7 @@ func shelf(t *testing.T) *blockdev.Shelf {
 	return blockdev.NewShelf(roots[0], objects.NewFolder(roots[1]))
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -66,8 +66,9 @@ func near(t *testing.T) (*hosts.Host, hosts.Rack) {
 	return h, h.Rack()
 }
 
-// far is a host of another node, over its agent.
-func far(t *testing.T) (*hosts.Host, hosts.Rack) {
+// agent is a host of another node, with its life.
+func agent(t testing.TB) (*hosts.Agent, string) {
+	t.Helper()
 	s := memory.New(memory.Config{})
 	a, err := hosts.NewAgent(hosts.AgentConfig{
 		Name: "b", Store: s, Volumes: shelf(t), Now: time.Now, OpenFiles: 1, ExportAddresses: []string{"unix:/run/nbd.sock"}, Logger: slog.New(slog.DiscardHandler),
@@ -80,13 +81,19 @@ func far(t *testing.T) (*hosts.Host, hosts.Rack) {
 		rec, _, err = hosts.Table.Get(tx, "b")
 		return err
 	}))
+	return a, rec.Life
+}
+
+// far is that host as another node has it.
+func far(t *testing.T) (*hosts.Host, hosts.Rack) {
+	a, life := agent(t)
 	r := hosts.Remote{
-		Name: "b", Life: rec.Life, Token: 1, There: context.Background(), Book: &book{holds: map[[2]string]bool{}},
+		Name: "b", Life: life, Token: 1, There: context.Background(), Book: &book{holds: map[[2]string]bool{}},
 		Call: func(ctx context.Context, _, _ string, request []byte) ([]byte, error) {
 			return a.Serve(ctx, request), nil
 		},
 	}
-	if out, err := r.Attend(t.Context(), nil); err != nil || out.Life != rec.Life || len(out.Held) != 0 {
+	if out, err := r.Attend(t.Context(), nil); err != nil || out.Life != life || len(out.Held) != 0 {
 		t.Fatalf("%+v %v", out, err)
 	}
 	return a.Host(), r

@@ -67,6 +67,9 @@ func (a *Agent) serve(ctx context.Context, in *order, out *reply) error {
 	case askAttend:
 		return a.attend(in, out, fresh)
 	case askCreate, askFill:
+		if in.File == nil {
+			return errors.New("ec2: a host is asked for a volume of nothing")
+		}
 		spec := blockdev.Spec{ID: in.File.ID, Size: in.File.Size, Encryption: in.File.Encryption, Key: secret.Bytes(in.Key)}
 		if in.Op == askCreate {
 			return r.Create(ctx, spec)
