@@ -1,30 +1,14 @@
 package actions
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/kagimori/kagimori/internal/glob"
+)
 
 // Match reports whether a pattern of stars and question marks matches a name, without regard to case.
-func Match(pattern, name string) bool { return glob(strings.ToLower(pattern), strings.ToLower(name)) }
-
-// glob goes back to the latest star alone: what earlier ones took need never be more. So its time is bounded by the
-// product of the lengths, whatever the pattern.
-func glob(p, t string) bool {
-	i, j := 0, 0
-	star, taken := -1, 0 // the latest star, and where what it takes ends
-	for j < len(t) {
-		switch {
-		case i < len(p) && p[i] == '*':
-			star, taken = i, j
-			i++
-		case i < len(p) && (p[i] == '?' || p[i] == t[j]):
-			i, j = i+1, j+1
-		case star >= 0:
-			taken++
-			i, j = star+1, taken
-		default:
-			return false
-		}
-	}
-	return strings.Trim(p[i:], "*") == ""
+func Match(pattern, name string) bool {
+	return glob.Match(strings.ToLower(pattern), strings.ToLower(name))
 }
 
 // MatchesAny reports whether a pattern of a policy matches an action. Of services that are not in the

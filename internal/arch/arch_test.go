@@ -29,7 +29,8 @@ var allowed = map[string][]string{
 	"internal/api/*":               {"internal/api", "internal/secret"},
 	"internal/clock":               {},
 	"internal/rate":                {},
-	"internal/actions":             {},
+	"internal/actions":             {"internal/glob"},
+	"internal/glob":                {},
 	"internal/linkedrole":          {},
 	"internal/speech":              {},
 	"internal/totp":                {},
@@ -61,7 +62,7 @@ var allowed = map[string][]string{
 	"internal/jsonedit":        {},
 	"internal/remedy":          {"internal/arn", "internal/jsonedit", "internal/scenario/format", "internal/speech"},
 	"internal/suite":           {"internal/casefile", "internal/doctor", "internal/scenario/format", "internal/speech"},
-	"internal/report":          {"internal/suite", "internal/doctor", "internal/jsonedit", "internal/launch", "internal/remedy", "internal/scenario/format", "internal/speech"},
+	"internal/report":          {"internal/glob", "internal/suite", "internal/doctor", "internal/jsonedit", "internal/launch", "internal/remedy", "internal/scenario/format", "internal/speech"},
 	// 3 mechanisms
 	"internal/store":                        {"internal/sieve"},
 	"internal/store/bolt":                   {"internal/store"},

@@ -8,8 +8,9 @@ import (
 	"io"
 	"path"
 	"slices"
-	"strings"
 	"time"
+
+	"github.com/kagimori/kagimori/internal/glob"
 )
 
 // BaselineSchema is the value of a baseline's member "schema".
@@ -92,30 +93,9 @@ func (b *Baseline) Accept(findings []Finding, today time.Time) {
 }
 
 func (a *Acceptance) matches(f *Finding) bool {
-	like := func(pattern, s string) bool { return pattern == "" || pattern == s || glob(pattern, s) }
+	like := func(pattern, s string) bool { return pattern == "" || pattern == s || glob.Match(pattern, s) }
 	return like(a.Scenario, f.Scenario) && a.Rule == f.Code && like(a.Device, f.Device) && like(a.Principal, f.Principal) &&
 		(a.Action == "" || a.Action == f.Action) && like(a.Key, f.Key) && (a.Text == "" || a.Text == f.Message.String())
-}
-
-// glob compares with a pattern in which * stands for anything and ? for one character. It goes back to the latest star
-// alone, so that its time is bounded by the product of the lengths.
-func glob(p, s string) bool {
-	i, star, taken := 0, -1, 0 // the latest star, and where what it takes ends
-	for j := 0; j < len(s); {
-		switch {
-		case i < len(p) && p[i] == '*':
-			star, taken = i, j
-			i++
-		case i < len(p) && (p[i] == '?' || p[i] == s[j]):
-			i, j = i+1, j+1
-		case star >= 0:
-			taken++
-			i, j = star+1, taken
-		default:
-			return false
-		}
-	}
-	return strings.Trim(p[i:], "*") == ""
 }
 
 // Stale are the acceptances that are past their day or met no finding, each with why, after all items

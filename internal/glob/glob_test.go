@@ -1,10 +1,10 @@
-package actions_test
+package glob_test
 
 import (
 	"strings"
 	"testing"
 
-	"github.com/kagimori/kagimori/internal/actions"
+	"github.com/kagimori/kagimori/internal/glob"
 )
 
 func TestMatch(t *testing.T) {
@@ -12,11 +12,11 @@ func TestMatch(t *testing.T) {
 		pattern, name string
 		want          bool
 	}{
-		{"*", "", true}, {"", "", true}, {"", "a", false}, {"?", "", false}, {"Get*", "getKey", true}, {"*Key", "GetKeyPolicy", false},
+		{"*", "", true}, {"", "", true}, {"", "a", false}, {"?", "", false}, {"Get*", "GetKey", true}, {"*Key", "GetKeyPolicy", false},
 		{"*Key*", "GetKeyPolicy", true}, {"*?*", "a", true}, {"a*b*c", "aXbXbc", true}, {"a*b*c", "aXcXb", false}, {"??", "abc", false}, {"ab**", "ab", true},
 		{strings.Repeat("a*", 60) + "b", strings.Repeat("a", 200), false}, // does not take as long as the universe
 	} {
-		if got := actions.Match(tt.pattern, tt.name); got != tt.want {
+		if got := glob.Match(tt.pattern, tt.name); got != tt.want {
 			t.Errorf("%q, %q: %v", tt.pattern, tt.name, got)
 		}
 	}
