@@ -254,8 +254,9 @@ func (g *generator) enums() {
 
 func (g *generator) table() {
 	protocol := map[string]string{"json": "api.JSON11", "query": "api.Query", "ec2": "api.EC2", "rest-json": "api.RESTJSON"}[g.m.Metadata.Protocol]
-	g.printf("import \"github.com/kagimori/kagimori/internal/api\"\n\n")
-	g.printf("// Service describes the service. Each call makes a new table.\nfunc Service() *api.Service {\nreturn &api.Service{\n")
+	g.printf("import (\n\"sync\"\n\n\"github.com/kagimori/kagimori/internal/api\"\n)\n\n")
+	g.printf("// Service describes the service. It is made once, and nobody changes it.\nfunc Service() *api.Service { return service() }\n\n")
+	g.printf("var service = sync.OnceValue(func() *api.Service {\nreturn &api.Service{\n")
 	g.printf("Name: %q, Protocol: %s, Version: %q,\n", cmp.Or(g.m.Metadata.SigningName, g.service), protocol, g.m.Metadata.APIVersion)
 	g.printf("TargetPrefix: %q,\nNamespace: %q,\n", g.m.Metadata.TargetPrefix, g.m.Metadata.XMLNamespace)
 	g.printf("Operations: map[string]*api.Operation{\n")
@@ -274,7 +275,7 @@ func (g *generator) table() {
 			g.printf("%q: true,\n", name)
 		}
 	}
-	g.printf("},\n}\n}\n\nfunc constraints() map[string]*api.Constraint {\nreturn map[string]*api.Constraint{\n")
+	g.printf("},\n}\n})\n\nfunc constraints() map[string]*api.Constraint {\nreturn map[string]*api.Constraint{\n")
 	for _, name := range g.sorted() {
 		if s := g.m.Shapes[name]; s.constrained() {
 			g.constraint(name, s)

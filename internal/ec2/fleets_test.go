@@ -261,7 +261,7 @@ func TestSpotFleetsLaunchTheirSpecifications(t *testing.T) {
 
 // Terraform writes strategies as answers do, and AWS takes them.
 func TestFleetTakesStrategiesAsAnswersWriteThem(t *testing.T) {
-	table, err := wire.NewTable(ec2api.Service())
+	table, err := wire.TableOf(ec2api.Service())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,7 @@ func newWorld(t testing.TB, change ...func(*iam.Config)) *world {
 	check(t, err)
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
 	w.guard = guard.New(guard.Config{Store: w.store, Directory: w.dir, Trail: w.trail, Now: now, Logger: logger})
-	w.table, err = wire.NewTable(iamapi.Service())
+	w.table, err = wire.TableOf(iamapi.Service())
 	check(t, err)
 	cfg := iam.Config{
 		Guard: w.guard, Markers: module.Box("iam marker"), Secrets: module.Box("iam secret"),

@@ -70,7 +70,7 @@ func newWorld(t testing.TB) *world {
 		Store: w.store, Keys: w.hsm.Box("keys"), Sessions: directory.SessionBoxes(w.hsm.Box), Wall: time.Now, Dev: true,
 	})
 	check(t, err)
-	w.table, err = wire.NewTable(kmsapi.Service())
+	w.table, err = wire.TableOf(kmsapi.Service())
 	check(t, err)
 	w.restart()
 	return w

@@ -83,9 +83,9 @@ func newWorld(t testing.TB, change ...func(*sts.Config)) *world {
 	w.sts = sts.New(cfg)
 	w.people = iam.New(iam.Config{Guard: w.guard, Markers: module.Box("iam marker")})
 	w.table = map[string]*wire.Table{}
-	w.table["iam"], err = wire.NewTable(iamapi.Service())
+	w.table["iam"], err = wire.TableOf(iamapi.Service())
 	check(t, err)
-	w.table["sts"], err = wire.NewTable(stsapi.Service())
+	w.table["sts"], err = wire.TableOf(stsapi.Service())
 	check(t, err)
 	w.ops = map[string]map[string]guard.Handler{
 		"iam": w.people.Operations(), "sts": w.sts.Operations(),

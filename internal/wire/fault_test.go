@@ -53,7 +53,7 @@ func TestFaults(t *testing.T) {
 		{"ec2 server", ec2, &apierr.Error{Code: "InternalFailure", Message: "m", Server: true}, wire.Fault{Code: "InternalError", Message: "m", Status: 500, Server: true}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			table, err := wire.NewTable(tt.svc)
+			table, err := wire.TableOf(tt.svc)
 			if err != nil {
 				t.Fatal(err)
 			}

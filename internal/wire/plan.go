@@ -171,10 +171,20 @@ type Table struct {
 	checkers sync.Pool // of *checker that found nothing
 }
 
-// NewTable compiles the service's constraints and the types of its requests. Types of answers
+// tables has what TableOf made, by *api.Service.
+var tables sync.Map
+
+// TableOf holds the plans of a service, which are made once for each description: processes have many clients and
+// servers of few services.
+func TableOf(svc *api.Service) (*Table, error) {
+	made, _ := tables.LoadOrStore(svc, sync.OnceValues(func() (*Table, error) { return newTable(svc) }))
+	return made.(func() (*Table, error))()
+}
+
+// newTable compiles the service's constraints and the types of its requests. Types of answers
 // are compiled when first seen. It fails on tags it does not know, on types that no protocol
 // carries and on patterns that cannot be translated, so a bad model cannot be served.
-func NewTable(svc *api.Service) (*Table, error) {
+func newTable(svc *api.Service) (*Table, error) {
 	t := &Table{svc: svc, rules: map[string]*Rule{}, codes: codesOf(svc), locked: map[reflect.Type]*Struct{}}
 	for name, c := range svc.Constraints {
 		r, err := newRule(c)
@@ -183,10 +193,14 @@ func NewTable(svc *api.Service) (*Table, error) {
 		}
 		t.rules[name] = r
 	}
+	c := compiler{table: t, made: t.locked}
 	for name, op := range svc.Operations {
-		if _, err := t.Struct(reflect.TypeOf(op.NewInput()).Elem()); err != nil {
+		if _, err := c.structure(reflect.TypeOf(op.NewInput()).Elem()); err != nil {
 			return nil, fmt.Errorf("wire: %s %s: %w", svc.Name, name, err)
 		}
+	}
+	for typ, s := range c.made {
+		t.plans.Store(typ, s)
 	}
 	return t, nil
 }

@@ -86,7 +86,7 @@ func TestValidationTexts(t *testing.T) {
 			"You provided a numeric parameter that has a smaller value than allowed."},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			table, err := wire.NewTable(tt.svc)
+			table, err := wire.TableOf(tt.svc)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -118,7 +118,7 @@ func TestValidationTexts(t *testing.T) {
 }
 
 func TestValidationMessageIsBounded(t *testing.T) {
-	table, err := wire.NewTable(kmsapi.Service())
+	table, err := wire.TableOf(kmsapi.Service())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,17 +192,17 @@ func TestBadModelsAreRefused(t *testing.T) {
 		svc := &api.Service{Name: "x", Protocol: api.Query, Operations: map[string]*api.Operation{
 			"Op": {Name: "Op", NewInput: func() any { return in }},
 		}}
-		if _, err := wire.NewTable(svc); err == nil {
+		if _, err := wire.TableOf(svc); err == nil {
 			t.Errorf("%T was accepted", in)
 		}
 	}
-	if _, err := wire.NewTable(&api.Service{Constraints: map[string]*api.Constraint{"C": {Pattern: `(?=x)`}}}); err == nil {
+	if _, err := wire.TableOf(&api.Service{Constraints: map[string]*api.Constraint{"C": {Pattern: `(?=x)`}}}); err == nil {
 		t.Error("a pattern that cannot be translated was accepted")
 	}
 }
 
 func BenchmarkValidate(b *testing.B) {
-	table, err := wire.NewTable(kmsapi.Service())
+	table, err := wire.TableOf(kmsapi.Service())
 	if err != nil {
 		b.Fatal(err)
 	}

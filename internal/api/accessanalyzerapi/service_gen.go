@@ -3,10 +3,16 @@
 // Package accessanalyzerapi is the wire interface of accessanalyzer, generated from its service model.
 package accessanalyzerapi
 
-import "github.com/kagimori/kagimori/internal/api"
+import (
+	"sync"
 
-// Service describes the service. Each call makes a new table.
-func Service() *api.Service {
+	"github.com/kagimori/kagimori/internal/api"
+)
+
+// Service describes the service. It is made once, and nobody changes it.
+func Service() *api.Service { return service() }
+
+var service = sync.OnceValue(func() *api.Service {
 	return &api.Service{
 		Name: "access-analyzer", Protocol: api.RESTJSON, Version: "2019-11-01",
 		TargetPrefix: "",
@@ -28,7 +34,7 @@ func Service() *api.Service {
 		},
 		Known: map[string]bool{},
 	}
-}
+})
 
 func constraints() map[string]*api.Constraint {
 	return map[string]*api.Constraint{

@@ -3,10 +3,16 @@
 // Package autoscalingapi is the wire interface of autoscaling, generated from its service model.
 package autoscalingapi
 
-import "github.com/kagimori/kagimori/internal/api"
+import (
+	"sync"
 
-// Service describes the service. Each call makes a new table.
-func Service() *api.Service {
+	"github.com/kagimori/kagimori/internal/api"
+)
+
+// Service describes the service. It is made once, and nobody changes it.
+func Service() *api.Service { return service() }
+
+var service = sync.OnceValue(func() *api.Service {
 	return &api.Service{
 		Name: "autoscaling", Protocol: api.Query, Version: "2011-01-01",
 		TargetPrefix: "",
@@ -95,7 +101,7 @@ func Service() *api.Service {
 		},
 		Known: map[string]bool{},
 	}
-}
+})
 
 func constraints() map[string]*api.Constraint {
 	return map[string]*api.Constraint{

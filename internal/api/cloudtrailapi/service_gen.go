@@ -3,10 +3,16 @@
 // Package cloudtrailapi is the wire interface of cloudtrail, generated from its service model.
 package cloudtrailapi
 
-import "github.com/kagimori/kagimori/internal/api"
+import (
+	"sync"
 
-// Service describes the service. Each call makes a new table.
-func Service() *api.Service {
+	"github.com/kagimori/kagimori/internal/api"
+)
+
+// Service describes the service. It is made once, and nobody changes it.
+func Service() *api.Service { return service() }
+
+var service = sync.OnceValue(func() *api.Service {
 	return &api.Service{
 		Name: "cloudtrail", Protocol: api.JSON11, Version: "2013-11-01",
 		TargetPrefix: "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101",
@@ -33,7 +39,7 @@ func Service() *api.Service {
 		},
 		Known: map[string]bool{},
 	}
-}
+})
 
 func constraints() map[string]*api.Constraint {
 	return map[string]*api.Constraint{

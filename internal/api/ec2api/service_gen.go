@@ -3,10 +3,16 @@
 // Package ec2api is the wire interface of ec2, generated from its service model.
 package ec2api
 
-import "github.com/kagimori/kagimori/internal/api"
+import (
+	"sync"
 
-// Service describes the service. Each call makes a new table.
-func Service() *api.Service {
+	"github.com/kagimori/kagimori/internal/api"
+)
+
+// Service describes the service. It is made once, and nobody changes it.
+func Service() *api.Service { return service() }
+
+var service = sync.OnceValue(func() *api.Service {
 	return &api.Service{
 		Name: "ec2", Protocol: api.EC2, Version: "2016-11-15",
 		TargetPrefix: "",
@@ -264,7 +270,7 @@ func Service() *api.Service {
 			"MoveCapacityReservationInstances":        true,
 		},
 	}
-}
+})
 
 func constraints() map[string]*api.Constraint {
 	return map[string]*api.Constraint{

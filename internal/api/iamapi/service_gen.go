@@ -3,10 +3,16 @@
 // Package iamapi is the wire interface of iam, generated from its service model.
 package iamapi
 
-import "github.com/kagimori/kagimori/internal/api"
+import (
+	"sync"
 
-// Service describes the service. Each call makes a new table.
-func Service() *api.Service {
+	"github.com/kagimori/kagimori/internal/api"
+)
+
+// Service describes the service. It is made once, and nobody changes it.
+func Service() *api.Service { return service() }
+
+var service = sync.OnceValue(func() *api.Service {
 	return &api.Service{
 		Name: "iam", Protocol: api.Query, Version: "2010-05-08",
 		TargetPrefix: "",
@@ -229,7 +235,7 @@ func Service() *api.Service {
 		},
 		Known: map[string]bool{},
 	}
-}
+})
 
 func constraints() map[string]*api.Constraint {
 	return map[string]*api.Constraint{

@@ -3,10 +3,16 @@
 // Package kagimoriapi is the wire interface of kagimori, generated from its service model.
 package kagimoriapi
 
-import "github.com/kagimori/kagimori/internal/api"
+import (
+	"sync"
 
-// Service describes the service. Each call makes a new table.
-func Service() *api.Service {
+	"github.com/kagimori/kagimori/internal/api"
+)
+
+// Service describes the service. It is made once, and nobody changes it.
+func Service() *api.Service { return service() }
+
+var service = sync.OnceValue(func() *api.Service {
 	return &api.Service{
 		Name: "kagimori", Protocol: api.RESTJSON, Version: "2026-11-24",
 		TargetPrefix: "",
@@ -44,7 +50,7 @@ func Service() *api.Service {
 		},
 		Known: map[string]bool{},
 	}
-}
+})
 
 func constraints() map[string]*api.Constraint {
 	return map[string]*api.Constraint{

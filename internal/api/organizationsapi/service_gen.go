@@ -3,10 +3,16 @@
 // Package organizationsapi is the wire interface of organizations, generated from its service model.
 package organizationsapi
 
-import "github.com/kagimori/kagimori/internal/api"
+import (
+	"sync"
 
-// Service describes the service. Each call makes a new table.
-func Service() *api.Service {
+	"github.com/kagimori/kagimori/internal/api"
+)
+
+// Service describes the service. It is made once, and nobody changes it.
+func Service() *api.Service { return service() }
+
+var service = sync.OnceValue(func() *api.Service {
 	return &api.Service{
 		Name: "organizations", Protocol: api.JSON11, Version: "2016-11-28",
 		TargetPrefix: "AWSOrganizationsV20161128",
@@ -122,7 +128,7 @@ func Service() *api.Service {
 		},
 		Known: map[string]bool{},
 	}
-}
+})
 
 func constraints() map[string]*api.Constraint {
 	return map[string]*api.Constraint{

@@ -133,7 +133,7 @@ func (w *World) Invoke(ctx context.Context, as guard.Caller, svc *api.Service, o
 	if o == nil || h == nil {
 		return nil, fmt.Errorf("guardtest: no operation %s:%s", svc.Name, op)
 	}
-	table, err := wire.NewTable(svc)
+	table, err := wire.TableOf(svc)
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ func New(svc *api.Service) (*Codec, error) {
 	if svc.Protocol != api.JSON11 {
 		return nil, fmt.Errorf("awsjson: %s does not speak this protocol", svc.Name)
 	}
-	t, err := wire.NewTable(svc)
+	t, err := wire.TableOf(svc)
 	return &Codec{table: t}, err
 }
 

@@ -21,7 +21,7 @@ func New(svc *api.Service) (*Codec, error) {
 	if svc.Protocol != api.Query {
 		return nil, fmt.Errorf("awsquery: %s does not speak this protocol", svc.Name)
 	}
-	t, err := wire.NewTable(svc)
+	t, err := wire.TableOf(svc)
 	return &Codec{t}, err
 }
 

@@ -21,7 +21,7 @@ func New(svc *api.Service) (*Codec, error) {
 	if svc.Protocol != api.EC2 {
 		return nil, fmt.Errorf("ec2query: %s does not speak this protocol", svc.Name)
 	}
-	t, err := wire.NewTable(svc)
+	t, err := wire.TableOf(svc)
 	return &Codec{t}, err
 }
 

@@ -89,7 +89,7 @@ func same(t *testing.T, table *wire.Table, body string) {
 }
 
 func TestQuick(t *testing.T) {
-	table, err := wire.NewTable(kmsapi.Service())
+	table, err := wire.TableOf(kmsapi.Service())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func FuzzQuick(f *testing.F) {
 	for _, body := range bodies {
 		f.Add(body)
 	}
-	table, err := wire.NewTable(kmsapi.Service())
+	table, err := wire.TableOf(kmsapi.Service())
 	if err != nil {
 		f.Fatal(err)
 	}

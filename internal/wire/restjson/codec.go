@@ -65,7 +65,7 @@ func New(svc *api.Service) (*Codec, error) {
 	if svc.Protocol != api.RESTJSON {
 		return nil, fmt.Errorf("restjson: %s does not speak this protocol", svc.Name)
 	}
-	t, err := wire.NewTable(svc)
+	t, err := wire.TableOf(svc)
 	if err != nil {
 		return nil, err
 	}
