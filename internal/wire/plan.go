@@ -11,7 +11,6 @@ package wire
 
 import (
 	"fmt"
-	"maps"
 	"reflect"
 	"strings"
 	"sync"
@@ -161,12 +160,11 @@ func listsOf(op *api.Operation, answer reflect.Type) []string {
 
 // A Table holds the compiled plans of one service. Safe for concurrent use.
 type Table struct {
-	svc    *api.Service
-	rules  map[string]*Rule
-	codes  map[string]code
-	plans  sync.Map // reflect.Type → *Struct
-	mu     sync.Mutex
-	locked map[reflect.Type]*Struct // complete plans, guarded by mu
+	svc   *api.Service
+	rules map[string]*Rule
+	codes map[string]code
+	plans sync.Map   // reflect.Type → *Struct, whole ones
+	mu    sync.Mutex // of who compiles
 
 	checkers sync.Pool // of *checker that found nothing
 }
@@ -185,7 +183,7 @@ func TableOf(svc *api.Service) (*Table, error) {
 // are compiled when first seen. It fails on tags it does not know, on types that no protocol
 // carries and on patterns that cannot be translated, so a bad model cannot be served.
 func newTable(svc *api.Service) (*Table, error) {
-	t := &Table{svc: svc, rules: map[string]*Rule{}, codes: codesOf(svc), locked: map[reflect.Type]*Struct{}}
+	t := &Table{svc: svc, rules: map[string]*Rule{}, codes: codesOf(svc)}
 	for name, c := range svc.Constraints {
 		r, err := newRule(c)
 		if err != nil {
@@ -193,15 +191,13 @@ func newTable(svc *api.Service) (*Table, error) {
 		}
 		t.rules[name] = r
 	}
-	c := compiler{table: t, made: t.locked}
+	c := compiler{table: t, made: map[reflect.Type]*Struct{}}
 	for name, op := range svc.Operations {
 		if _, err := c.structure(reflect.TypeOf(op.NewInput()).Elem()); err != nil {
 			return nil, fmt.Errorf("wire: %s %s: %w", svc.Name, name, err)
 		}
 	}
-	for typ, s := range c.made {
-		t.plans.Store(typ, s)
-	}
+	c.publish()
 	return t, nil
 }
 
@@ -225,27 +221,34 @@ func (t *Table) Struct(typ reflect.Type) (*Struct, error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	c := compiler{table: t, made: maps.Clone(t.locked)}
+	c := compiler{table: t, made: map[reflect.Type]*Struct{}}
 	s, err := c.structure(typ)
 	if err != nil {
 		return nil, err
 	}
-	// Published only when whole: a plan may refer to itself.
-	t.locked = c.made
-	for typ, s := range c.made {
-		t.plans.Store(typ, s)
-	}
+	c.publish()
 	return s, nil
 }
 
+// A compiler makes plans that the table does not have yet.
 type compiler struct {
 	table *Table
 	made  map[reflect.Type]*Struct
 }
 
+// publish shows the plans when all are whole: one may refer to itself.
+func (c *compiler) publish() {
+	for typ, s := range c.made {
+		c.table.plans.Store(typ, s)
+	}
+}
+
 func (c *compiler) structure(typ reflect.Type) (*Struct, error) {
 	if s, ok := c.made[typ]; ok {
 		return s, nil
+	}
+	if s, ok := c.table.plans.Load(typ); ok {
+		return s.(*Struct), nil
 	}
 	s := &Struct{Type: typ, Fields: make([]Field, 0, typ.NumField()), byName: make(map[string]*Field, typ.NumField())}
 	c.made[typ] = s
