@@ -1,8 +1,10 @@
 package org_test
 
 import (
+	"errors"
 	"testing"
 
+	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/api/organizationsapi"
 )
 
@@ -22,7 +24,7 @@ func TestTheResourcePolicyDelegatesPolicies(t *testing.T) {
 
 	boss.must(&organizationsapi.PutResourcePolicyRequest{Content: new(document(
 		allows("arn:aws:iam::"+member+":root", `"Action":["organizations:Describe*","organizations:List*"],"Resource":"*"`),
-		allows(member, `"Action":["organizations:CreatePolicy","organizations:AttachPolicy","organizations:MoveAccount"],"Resource":"*","Condition":{"StringLikeIfExists":{"organizations:PolicyType":"TAG_POLICY"}}`),
+		allows(member, `"Action":["organizations:CreatePolicy","organizations:AttachPolicy","organizations:Move*","organizations:TagResource"],"Resource":"*","Condition":{"StringLikeIfExists":{"organizations:PolicyType":"TAG_POLICY"}}`),
 		allows(member, `"Action":"organizations:UpdatePolicy","Resource":"arn:aws:organizations::`+management+`:policy/*/tag_policy/*"`),
 	))})
 	if got := get[organizationsapi.ListAccountsResponse](delegate, list).Accounts; len(got) < 2 {
@@ -45,12 +47,51 @@ func TestTheResourcePolicyDelegatesPolicies(t *testing.T) {
 	stranger.refused(list, "AccessDeniedException", "*")
 	// What no resource policy can delegate.
 	delegate.refused(&organizationsapi.MoveAccountRequest{AccountId: new(other), SourceParentId: &unit, DestinationParentId: new(rootID)}, "AccessDeniedException", "You don't have permissions to access this resource.")
+	tags := []organizationsapi.Tag{{Key: new("team"), Value: new("red")}}
+	delegate.must(&organizationsapi.TagResourceRequest{ResourceId: &id, Tags: tags})
+	delegate.refused(&organizationsapi.TagResourceRequest{ResourceId: &unit, Tags: tags}, "AccessDeniedException", "You don't have permissions to access this resource.")
 	// What any member may do is not asked of it.
 	stranger.must(&organizationsapi.DescribeOrganizationRequest{})
 	stranger.must(&organizationsapi.DescribeEffectivePolicyRequest{PolicyType: new(tagPolicy)})
 
 	boss.must(&organizationsapi.DeleteResourcePolicyRequest{})
 	delegate.refused(list, "AccessDeniedException", "You don't have permissions to access this resource.")
+}
+
+func TestWhatNoResourcePolicyDelegates(t *testing.T) {
+	boss := newWorld(t).manager()
+	put := func(effect, action string) *organizationsapi.PutResourcePolicyRequest {
+		return &organizationsapi.PutResourcePolicyRequest{Content: new(document(`{"Effect":"` + effect + `","Principal":{"AWS":"` + member + `"},"Action":"` + action + `","Resource":"*"}`))}
+	}
+	for _, action := range []string{"organizations:MoveAccount", "organizations:PutResourcePolicy", "organizations:CreateUnicorn", "kms:Decrypt", "organizations"} {
+		_, err := boss.do(put("Allow", action))
+		if e, ok := errors.AsType[*apierr.Error](err); !ok || e.Code != "InvalidInputException" || e.Details["Reason"] != "UNSUPPORTED_ACTION_IN_RESOURCE_POLICY" {
+			t.Errorf("%s: %v", action, err)
+		}
+	}
+	boss.must(put("Deny", "organizations:MoveAccount"))
+	for _, action := range []string{"ORGANIZATIONS:createpolicy", "organizations:listRoots", "organizations:*", "organizations:UntagResource"} {
+		boss.must(put("Allow", action))
+	}
+	again := put("Allow", "organizations:ListRoots")
+	again.Tags = []organizationsapi.Tag{{Key: new("team"), Value: new("red")}}
+	boss.refused(again, "InvalidInputException", "Tags are taken only when a resource policy is made: use TagResource.")
+}
+
+func TestWhoCanBeADelegatedAdministrator(t *testing.T) {
+	w := newWorld(t)
+	boss, delegate := w.manager(), w.as(member+"ADMIN")
+	delegate.must(&organizationsapi.DescribeOrganizationRequest{})
+	w.as(other + "ADMIN").must(&organizationsapi.DescribeOrganizationRequest{})
+	const service = "config.amazonaws.com"
+	boss.must(&organizationsapi.EnableAWSServiceAccessRequest{ServicePrincipal: new(service)})
+	boss.must(&organizationsapi.CloseAccountRequest{AccountId: new(other)})
+	boss.refused(&organizationsapi.RegisterDelegatedAdministratorRequest{AccountId: new(other), ServicePrincipal: new(service)}, "ConstraintViolationException", "You cannot register a suspended account as a delegated administrator.")
+	boss.must(&organizationsapi.RegisterDelegatedAdministratorRequest{AccountId: new(member), ServicePrincipal: new(service)})
+	// Who administers something stays, though nobody placed the account in the development server's organization.
+	delegate.refused(&organizationsapi.CreateOrganizationRequest{}, "AlreadyInOrganizationException", "*")
+	boss.must(&organizationsapi.DeregisterDelegatedAdministratorRequest{AccountId: new(member), ServicePrincipal: new(service)})
+	delegate.must(&organizationsapi.CreateOrganizationRequest{})
 }
 
 func TestDelegatedAdministratorsAreTold(t *testing.T) {

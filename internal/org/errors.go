@@ -30,6 +30,7 @@ var (
 	errNoTarget         = apierr.New("TargetNotFoundException", "You specified a target that doesn't exist.")
 	errNoPolicy         = apierr.New("PolicyNotFoundException", "You specified a policy that doesn't exist.")
 	errNoResourcePolicy = apierr.New("ResourcePolicyNotFoundException", "We can't find a resource policy of your organization.")
+	errTagsOfOld        = apierr.New(codeInput, "Tags are taken only when a resource policy is made: use TagResource.")
 	errNoStatus         = apierr.New("CreateAccountStatusNotFoundException", "You specified a create account request that doesn't exist.")
 
 	errSameParent      = apierr.New("DuplicateAccountException", "The account is already a child of the destination.")
@@ -60,6 +61,7 @@ var (
 	errManagerStays    = apierr.New("MasterCannotLeaveOrganizationException", "You can't remove a management account from an organization.")
 	errDelegated       = because(codeConstraint, "CANNOT_REMOVE_DELEGATED_ADMINISTRATOR_FROM_ORG", "You cannot remove a delegated administrator from the organization: deregister it first.")
 	errDelegateManager = because(codeConstraint, "CANNOT_REGISTER_MASTER_AS_DELEGATED_ADMINISTRATOR", "You cannot register the management account as a delegated administrator.")
+	errDelegateClosed  = because(codeConstraint, "CANNOT_REGISTER_SUSPENDED_ACCOUNT_AS_DELEGATED_ADMINISTRATOR", "You cannot register a suspended account as a delegated administrator.")
 	errNotTrusted      = because(codeConstraint, "SERVICE_ACCESS_NOT_ENABLED", "You must enable service access before you can register a delegated administrator for the service.")
 	errRegistered      = apierr.New("AccountAlreadyRegisteredException", "The specified account is already a delegated administrator for this AWS service.")
 	errNotRegistered   = apierr.New("AccountNotRegisteredException", "The specified account is not a delegated administrator for this AWS service.")

@@ -178,14 +178,18 @@ func (s *Service) handshakes(tx store.Tx, want func(*handshake) bool) ([]handsha
 	return out, nil
 }
 
-// handshake decides the operation on a handshake and reads it. For whom it is none of theirs it is
-// not there.
+// handshake decides the operation on a handshake and reads it. It is there for the account that it invites and for every
+// account of the organization. Source: AWS Organizations API Reference, DescribeHandshake.
 func (s *Service) handshake(tx store.Tx, c *guard.Call, id string, party func(*handshake) bool) (handshake, error) {
 	h, ok, err := handshakeTable.Get(tx, id)
 	if err != nil {
 		return h, err
 	}
-	ok = ok && (h.Management == c.Account() || h.Account == c.Account())
+	theirs, in, err := s.dir.OrganizationOf(tx, c.Account())
+	if err != nil {
+		return h, err
+	}
+	ok = ok && (h.Account == c.Account() || in && theirs.ID == h.Organization)
 	if !ok {
 		h = handshake{ID: id, Organization: "o-unknown000", Management: c.Account()}
 	}
@@ -289,7 +293,7 @@ func (s *Service) CancelHandshake(ctx context.Context, c *guard.Call, in *organi
 	return out, err
 }
 
-// DescribeHandshake describes an invitation to either of its parties.
+// DescribeHandshake describes an invitation to the account and to those of the organization.
 func (s *Service) DescribeHandshake(ctx context.Context, c *guard.Call, in *organizationsapi.DescribeHandshakeRequest) (*organizationsapi.DescribeHandshakeResponse, error) {
 	out := &organizationsapi.DescribeHandshakeResponse{}
 	err := s.g.View(ctx, c, func(tx store.Tx) error {

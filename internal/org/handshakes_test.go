@@ -36,6 +36,10 @@ func TestAccountsLeaveAndAreInvited(t *testing.T) {
 		t.Errorf("handshake %+v", h)
 	}
 	boss.refused(invite(member), "DuplicateHandshakeException", "*")
+	third.must(&organizationsapi.DescribeHandshakeRequest{HandshakeId: h.Id})
+	third.refused(&organizationsapi.AcceptHandshakeRequest{HandshakeId: h.Id}, "AccessDeniedException", "*")
+	third.refused(&organizationsapi.CancelHandshakeRequest{HandshakeId: h.Id}, "AccessDeniedException", "*")
+	third.must(&organizationsapi.LeaveOrganizationRequest{})
 	third.refused(&organizationsapi.DescribeHandshakeRequest{HandshakeId: h.Id}, "HandshakeNotFoundException", "*")
 	third.refused(&organizationsapi.AcceptHandshakeRequest{HandshakeId: h.Id}, "HandshakeNotFoundException", "*")
 	boss.refused(&organizationsapi.AcceptHandshakeRequest{HandshakeId: h.Id}, "AccessDeniedException", "*")

@@ -67,8 +67,11 @@ func (s *Service) adopt(tx store.Tx, c *guard.Call, in *organizationsapi.CreateO
 }
 
 // stays reports whether the caller's account cannot join another organization: only an idle one of
-// a development server leaves the one it is in for that.
+// a development server leaves the one it is in for that, and not one that administers a service.
 func (s *Service) stays(tx store.Tx, c *guard.Call, o directory.Organization) (bool, error) {
+	if _, administers, err := delegateTable.Get(tx, o.ID, c.Account()); err != nil || administers {
+		return true, err
+	}
 	idle, err := s.dir.Idle(tx, o, c.Account())
 	if err != nil || !idle {
 		return true, err

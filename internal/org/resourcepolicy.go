@@ -6,7 +6,6 @@ import (
 	"github.com/kagimori/kagimori/internal/api/organizationsapi"
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/guard"
-	"github.com/kagimori/kagimori/internal/policy"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -31,13 +30,13 @@ func (s *Service) PutResourcePolicy(ctx context.Context, c *guard.Call, in *orga
 		if err != nil {
 			return err
 		}
-		if _, err := policy.Parse([]byte(*in.Content), policy.Resource); err != nil {
-			return because(codeInput, "INVALID_RESOURCE_POLICY_JSON", "You provided an invalid resource policy.").Because(err)
+		if err := checkDelegation(*in.Content); err != nil {
+			return err
 		}
 		r := directory.ResourcePolicy{ID: directory.NewOrgID("rp-", 10), Document: *in.Content}
 		if o.Resource != nil {
 			if len(in.Tags) > 0 {
-				return because(codeInput, "UNSUPPORTED_ACTION_IN_RESOURCE_POLICY", "Tags are taken only when a resource policy is made: use TagResource.")
+				return errTagsOfOld
 			}
 			r.ID, r.Tags = o.Resource.ID, o.Resource.Tags
 		}

@@ -137,7 +137,7 @@ func (s *Service) ask(tx store.Tx, c *guard.Call, q question) (o directory.Organ
 	var by *authz.Document
 	may := true
 	if in && q.manages && o.Management != c.Account() {
-		if by, may, err = s.delegation(tx, c, o); err != nil {
+		if by, may, err = s.delegation(tx, c, q, o); err != nil {
 			return o, in, err
 		}
 	}

@@ -100,13 +100,16 @@ func (s *Service) RegisterDelegatedAdministrator(ctx context.Context, c *guard.C
 		if err != nil {
 			return err
 		}
-		if _, ok, err := s.dir.Member(tx, o, *in.AccountId); err != nil {
+		m, ok, err := s.dir.Member(tx, o, *in.AccountId)
+		switch {
+		case err != nil:
 			return err
-		} else if !ok {
+		case !ok:
 			return errNoAccount
-		}
-		if *in.AccountId == o.Management {
+		case m.Account == o.Management:
 			return errDelegateManager
+		case !m.Closed.IsZero():
+			return errDelegateClosed
 		}
 		if _, ok, err := trustedTable.Get(tx, o.ID, *in.ServicePrincipal); err != nil {
 			return err

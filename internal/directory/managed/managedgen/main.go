@@ -63,6 +63,11 @@ func run(args []string) error {
 	if err := json.Unmarshal(raw, &all); err != nil {
 		return fmt.Errorf("%s: %w", *from, err)
 	}
+	for name := range known {
+		if _, ok := all[name]; !ok {
+			return fmt.Errorf("known.tsv: no policy %s", name)
+		}
+	}
 	var index, documents bytes.Buffer
 	names := slices.SortedFunc(maps.Keys(all), managed.Compare)
 	for _, name := range names {
