@@ -4,8 +4,8 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/api/organizationsapi"
+	"github.com/kagimori/kagimori/internal/apierr"
 )
 
 // allows is a statement of a resource policy.
