@@ -147,8 +147,8 @@ var gaps = []gap{
 	{notYet, "ec2:PublicIpAddress", "ec2:AllocateAddress/elastic-ip"},
 	{notYet, "ec2:SecurityGroupID", "ec2:CreateSecurityGroup/security-group"},
 	{notYet, "ec2:SubnetID", "ec2:CreateSubnet/subnet"},
-	{noFeature, "ec2:Ipv4IpamPoolId", "ec2:CreateVpc/vpc"},
-	{noFeature, "ec2:Ipv6IpamPoolId", "ec2:CreateVpc/vpc"},
+	{noFeature, "ec2:Ipv4IpamPoolId", "ec2:AssociateVpcCidrBlock/vpc ec2:CreateVpc/vpc"},
+	{noFeature, "ec2:Ipv6IpamPoolId", "ec2:AssociateVpcCidrBlock/vpc ec2:CreateVpc/vpc"},
 	{notYet, "ec2:VpcID", "ec2:CreateVpc/vpc"},
 	{localSnapshots, "ec2:AvailabilityZone", "ec2:DeleteSnapshot/snapshot ec2:ModifySnapshotAttribute/snapshot"},
 	{noText, "ec2:Attribute/${AttributeName}", `

@@ -1,5 +1,7 @@
 package actions_test
 
+import "strings"
+
 // driveVPC: what a VPC has besides subnets and groups, all with tags, and everything gone again.
 func driveVPC(c caller) {
 	vpc := c.do("ec2:CreateVpc", in{"CidrBlock": "10.9.0.0/16", "TagSpecifications": specifications("vpc")}).str("Vpc.VpcId")
@@ -16,6 +18,7 @@ func driveVPC(c caller) {
 	retag(c, nat)
 	c.do("ec2:DescribeNatGateways", in{})
 	driveTables(c, vpc, subnet, gateway, nat)
+	driveBlocks(c, vpc, subnet)
 	driveACL(c, vpc, subnet)
 	options := c.do("ec2:CreateDhcpOptions", in{
 		"DhcpConfigurations": []in{{"Key": "domain-name", "Values": "example.com"}}, "TagSpecifications": specifications("dhcp-options"),
@@ -34,6 +37,16 @@ func driveVPC(c caller) {
 	c.do("ec2:DeleteSecurityGroup", in{"GroupId": group})
 	c.do("ec2:DeleteSubnet", in{"SubnetId": subnet})
 	c.do("ec2:DeleteVpc", in{"VpcId": vpc})
+}
+
+// driveBlocks: more address ranges of a VPC, and an IPv6 one of a subnet.
+func driveBlocks(c caller, vpc, subnet string) {
+	four := c.do("ec2:AssociateVpcCidrBlock", in{"VpcId": vpc, "CidrBlock": "10.10.0.0/16"}).str("CidrBlockAssociation.AssociationId")
+	c.do("ec2:DisassociateVpcCidrBlock", in{"AssociationId": four})
+	c.do("ec2:AssociateVpcCidrBlock", in{"VpcId": vpc, "AmazonProvidedIpv6CidrBlock": true})
+	six := c.do("ec2:DescribeVpcs", in{"VpcIds": vpc}).str("Vpcs.0.Ipv6CidrBlockAssociationSet.0.Ipv6CidrBlock")
+	id := c.do("ec2:AssociateSubnetCidrBlock", in{"SubnetId": subnet, "Ipv6CidrBlock": strings.Replace(six, "/56", "/64", 1)}).str("Ipv6CidrBlockAssociation.AssociationId")
+	c.do("ec2:DisassociateSubnetCidrBlock", in{"AssociationId": id})
 }
 
 // driveTables: two route tables, with a subnet and with a gateway.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/ec2/block"
 	"github.com/kagimori/kagimori/internal/ec2/zone"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
@@ -23,6 +24,8 @@ type vpcRecord struct {
 	DNSHostnames bool   `json:"dnsHostnames,omitempty"`
 	UsageMetrics bool   `json:"usageMetrics,omitempty"`
 	DHCP         string `json:"dhcp,omitempty"` // id of DHCP options; "": the first ones, "default": none
+	// Blocks are the address ranges besides CIDR.
+	Blocks []block.Block `json:"blocks,omitempty"`
 	// Gone marks the first VPC of an account after its deletion.
 	Gone bool `json:"gone,omitempty"`
 }

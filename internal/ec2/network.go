@@ -8,6 +8,7 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/block"
 	"github.com/kagimori/kagimori/internal/ec2/zone"
 	"github.com/kagimori/kagimori/internal/guard"
 )
@@ -26,6 +27,8 @@ type subnet struct {
 	ZoneID  string `json:"zoneId"`
 	CIDR    string `json:"cidr"`
 	Default bool   `json:"default,omitempty"`
+	// Six is the range of IPv6 addresses, nil if there is none.
+	Six *block.Block `json:"six,omitempty"`
 	// MapPublic tells whether instances get a public address; nil: those of a default subnet do.
 	MapPublic *bool `json:"mapPublic,omitempty"`
 	// ByResource and ResourceA are what instances are named by and found under, unless their launch says it.

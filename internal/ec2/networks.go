@@ -18,7 +18,7 @@ func (n networks) VPCs(tx store.Tx, c *guard.Call) ([]vpc.VPC, error) {
 	all, err := n.s.vpcs(tx, c)
 	var out []vpc.VPC
 	for _, v := range all {
-		one := vpc.VPC{ID: v.ID, CIDR: v.CIDR, Default: v.Default, DNS: v.DNSSupport && v.DNSHostnames, Seed: v.ID}
+		one := vpc.VPC{ID: v.ID, CIDRs: texts(v.ranges()), Default: v.Default, DNS: v.DNSSupport && v.DNSHostnames, Seed: v.ID}
 		if v.ID == firstVPC(c) {
 			one.Seed = ""
 		}

@@ -67,7 +67,7 @@ func changesOf(in *ec2api.ModifySubnetAttributeRequest) []subnetChange {
 		n.ResourceA = on
 		return nil
 	})
-	const six = "This server does not support IPv6 and address pools."
+	const six = "This server gives no IPv6 addresses to network interfaces."
 	flag("AssignIpv6AddressOnCreation", in.AssignIpv6AddressOnCreation, refuse(six))
 	flag("EnableDns64", in.EnableDns64, refuse(six))
 	flag("EnableResourceNameDnsAAAARecordOnLaunch", in.EnableResourceNameDnsAAAARecordOnLaunch, refuse(six))

@@ -31,14 +31,19 @@ func errVPC(id string) error {
 
 // wire is a VPC as answers carry it. Source: VPC User Guide, "Default VPCs".
 func (v vpcRecord) wire() ec2api.Vpc {
-	return ec2api.Vpc{
+	w := ec2api.Vpc{
 		VpcId: &v.ID, OwnerId: &v.Account, CidrBlock: &v.CIDR, State: new("available"), IsDefault: &v.Default,
 		InstanceTenancy: &v.Tenancy, DhcpOptionsId: new(v.dhcp()),
-		CidrBlockAssociationSet: []ec2api.VpcCidrBlockAssociation{{
-			AssociationId: new(v.part("vpc-cidr-assoc")), CidrBlock: &v.CIDR, CidrBlockState: &ec2api.VpcCidrBlockState{State: new("associated")},
-		}},
 		Ipv6CidrBlockAssociationSet: []ec2api.VpcIpv6CidrBlockAssociation{},
 	}
+	for _, b := range v.blocks() {
+		if b.Six() {
+			w.Ipv6CidrBlockAssociationSet = append(w.Ipv6CidrBlockAssociationSet, b.VPCSix(v.Region, "associated"))
+		} else {
+			w.CidrBlockAssociationSet = append(w.CidrBlockAssociationSet, b.VPC("associated"))
+		}
+	}
+	return w
 }
 
 // dhcp is the id of the DHCP options that the VPC has.
@@ -50,25 +55,30 @@ func (v vpcRecord) describe(p *authz.Part) {
 	p.Context.Set("ec2:tenancy", v.Tenancy)
 }
 
-var vpcFields = fields[ec2api.Vpc]{
-	"ipv6-cidr-block-association.ipv6-cidr-block": fixed[ec2api.Vpc](),
-	"ipv6-cidr-block-association.ipv6-pool":       fixed[ec2api.Vpc](),
-	"ipv6-cidr-block-association.association-id":  fixed[ec2api.Vpc](),
-	"ipv6-cidr-block-association.state":           fixed[ec2api.Vpc](),
-	"vpc-id":                                      func(v ec2api.Vpc) []string { return oneOf(*v.VpcId) },
-	"owner-id":                                    func(v ec2api.Vpc) []string { return oneOf(*v.OwnerId) },
-	"cidr":                                        func(v ec2api.Vpc) []string { return oneOf(*v.CidrBlock) },
-	"cidr-block":                                  func(v ec2api.Vpc) []string { return oneOf(*v.CidrBlock) },
-	"state":                                       func(v ec2api.Vpc) []string { return oneOf(*v.State) },
-	"is-default":                                  func(v ec2api.Vpc) []string { return boolOf(*v.IsDefault) },
-	"dhcp-options-id":                             func(v ec2api.Vpc) []string { return oneOf(*v.DhcpOptionsId) },
-	"cidr-block-association.association-id": func(v ec2api.Vpc) []string {
-		return oneOf(*v.CidrBlockAssociationSet[0].AssociationId)
-	},
-	"cidr-block-association.cidr-block": func(v ec2api.Vpc) []string { return oneOf(*v.CidrBlockAssociationSet[0].CidrBlock) },
-	"cidr-block-association.state": func(v ec2api.Vpc) []string {
-		return oneOf(*v.CidrBlockAssociationSet[0].CidrBlockState.State)
-	},
+// vpcFields are the filters of DescribeVpcs. Source: EC2 API Reference, DescribeVpcs, Filters.
+func vpcFields() fields[ec2api.Vpc] {
+	four := func(text func(ec2api.VpcCidrBlockAssociation) *string) func(ec2api.Vpc) []string {
+		return func(v ec2api.Vpc) []string { return each(v.CidrBlockAssociationSet, text) }
+	}
+	six := func(text func(ec2api.VpcIpv6CidrBlockAssociation) *string) func(ec2api.Vpc) []string {
+		return func(v ec2api.Vpc) []string { return each(v.Ipv6CidrBlockAssociationSet, text) }
+	}
+	return fields[ec2api.Vpc]{
+		"ipv6-cidr-block-association.ipv6-cidr-block": six(func(b ec2api.VpcIpv6CidrBlockAssociation) *string { return b.Ipv6CidrBlock }),
+		"ipv6-cidr-block-association.ipv6-pool":       six(func(b ec2api.VpcIpv6CidrBlockAssociation) *string { return b.Ipv6Pool }),
+		"ipv6-cidr-block-association.association-id":  six(func(b ec2api.VpcIpv6CidrBlockAssociation) *string { return b.AssociationId }),
+		"ipv6-cidr-block-association.state":           six(func(b ec2api.VpcIpv6CidrBlockAssociation) *string { return b.Ipv6CidrBlockState.State }),
+		"cidr-block-association.association-id":       four(func(b ec2api.VpcCidrBlockAssociation) *string { return b.AssociationId }),
+		"cidr-block-association.cidr-block":           four(func(b ec2api.VpcCidrBlockAssociation) *string { return b.CidrBlock }),
+		"cidr-block-association.state":                four(func(b ec2api.VpcCidrBlockAssociation) *string { return b.CidrBlockState.State }),
+		"vpc-id":                                      func(v ec2api.Vpc) []string { return oneOf(*v.VpcId) },
+		"owner-id":                                    func(v ec2api.Vpc) []string { return oneOf(*v.OwnerId) },
+		"cidr":                                        func(v ec2api.Vpc) []string { return oneOf(*v.CidrBlock) },
+		"cidr-block":                                  func(v ec2api.Vpc) []string { return oneOf(*v.CidrBlock) },
+		"state":                                       func(v ec2api.Vpc) []string { return oneOf(*v.State) },
+		"is-default":                                  func(v ec2api.Vpc) []string { return boolOf(*v.IsDefault) },
+		"dhcp-options-id":                             func(v ec2api.Vpc) []string { return oneOf(*v.DhcpOptionsId) },
+	}
 }
 
 // DescribeVpcs lists the caller's VPCs.
@@ -87,7 +97,7 @@ func (s *Service) DescribeVpcs(ctx context.Context, c *guard.Call, in *ec2api.De
 		if err != nil {
 			return err
 		}
-		items, err = sift(tx, c, vpcFields, in.Filters, items, func(v *ec2api.Vpc) (string, *[]ec2api.Tag) { return *v.VpcId, &v.Tags })
+		items, err = sift(tx, c, vpcFields(), in.Filters, items, func(v *ec2api.Vpc) (string, *[]ec2api.Tag) { return *v.VpcId, &v.Tags })
 		if err != nil {
 			return err
 		}
@@ -123,7 +133,7 @@ func (s *Service) DescribeVpcAttribute(ctx context.Context, c *guard.Call, in *e
 
 // wire is a subnet as answers carry it.
 func (n subnet) wire() ec2api.Subnet {
-	return ec2api.Subnet{
+	w := ec2api.Subnet{
 		SubnetId: &n.ID, VpcId: &n.VPC, OwnerId: &n.Account, AvailabilityZone: &n.Zone, AvailabilityZoneId: &n.ZoneID,
 		CidrBlock: &n.CIDR, State: new("available"), SubnetArn: new(arn.EC2(n.Region, n.Account, "subnet/"+n.ID)),
 		AvailableIpAddressCount: new(int32(n.hosts())), DefaultForAz: &n.Default, MapPublicIpOnLaunch: new(n.mapsPublic()),
@@ -133,15 +143,25 @@ func (n subnet) wire() ec2api.Subnet {
 			HostnameType: new(hostnameType(n.ByResource)), EnableResourceNameDnsARecord: &n.ResourceA, EnableResourceNameDnsAAAARecord: new(false),
 		},
 	}
+	if n.Six != nil {
+		w.Ipv6CidrBlockAssociationSet = append(w.Ipv6CidrBlockAssociationSet, n.Six.SubnetSix("associated"))
+	}
+	return w
 }
 
 var subnetFields = fields[ec2api.Subnet]{
 	"enable-lni-at-device-index": fixed[ec2api.Subnet](),
 	"enable-dns64":               func(n ec2api.Subnet) []string { return boolOf(*n.EnableDns64) },
 	"outpost-arn":                fixed[ec2api.Subnet](),
-	"ipv6-cidr-block-association.ipv6-cidr-block":      fixed[ec2api.Subnet](),
-	"ipv6-cidr-block-association.association-id":       fixed[ec2api.Subnet](),
-	"ipv6-cidr-block-association.state":                fixed[ec2api.Subnet](),
+	"ipv6-cidr-block-association.ipv6-cidr-block": func(n ec2api.Subnet) []string {
+		return each(n.Ipv6CidrBlockAssociationSet, func(b ec2api.SubnetIpv6CidrBlockAssociation) *string { return b.Ipv6CidrBlock })
+	},
+	"ipv6-cidr-block-association.association-id": func(n ec2api.Subnet) []string {
+		return each(n.Ipv6CidrBlockAssociationSet, func(b ec2api.SubnetIpv6CidrBlockAssociation) *string { return b.AssociationId })
+	},
+	"ipv6-cidr-block-association.state": func(n ec2api.Subnet) []string {
+		return each(n.Ipv6CidrBlockAssociationSet, func(b ec2api.SubnetIpv6CidrBlockAssociation) *string { return b.Ipv6CidrBlockState.State })
+	},
 	"customer-owned-ipv4-pool":                         fixed[ec2api.Subnet](),
 	"map-customer-owned-ip-on-launch":                  func(n ec2api.Subnet) []string { return boolOf(*n.MapCustomerOwnedIpOnLaunch) },
 	"private-dns-name-options-on-launch.hostname-type": func(n ec2api.Subnet) []string { return oneOf(*n.PrivateDnsNameOptionsOnLaunch.HostnameType) },

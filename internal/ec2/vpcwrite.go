@@ -10,6 +10,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/block"
 	"github.com/kagimori/kagimori/internal/ec2/zone"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
@@ -27,8 +28,13 @@ func (s *Service) vpcOperations() map[string]guard.Handler {
 		"ModifySubnetAttribute": guard.HandleVoid(s.ModifySubnetAttribute),
 		"CreateSubnet":          guard.Handle(s.CreateSubnet),
 		"DeleteSubnet":          guard.HandleVoid(s.DeleteSubnet),
-		"CreateDefaultVpc":      guard.Handle(s.CreateDefaultVpc),
-		"CreateDefaultSubnet":   guard.Handle(s.CreateDefaultSubnet),
+
+		"AssociateVpcCidrBlock":       guard.Handle(s.AssociateVpcCidrBlock),
+		"DisassociateVpcCidrBlock":    guard.Handle(s.DisassociateVpcCidrBlock),
+		"AssociateSubnetCidrBlock":    guard.Handle(s.AssociateSubnetCidrBlock),
+		"DisassociateSubnetCidrBlock": guard.Handle(s.DisassociateSubnetCidrBlock),
+		"CreateDefaultVpc":            guard.Handle(s.CreateDefaultVpc),
+		"CreateDefaultSubnet":         guard.Handle(s.CreateDefaultSubnet),
 	}
 }
 
@@ -56,34 +62,21 @@ func (s *Service) allowVPC(tx store.Tx, c *guard.Call, id string, change ...func
 	return v, missing
 }
 
-// blockOf reads an address range for a VPC or subnet: /16 to /28, bits of the host set to zero.
-// Source: EC2 API Reference, CreateVpc and CreateSubnet.
-func blockOf(text string) (netip.Prefix, error) {
-	if text == "" {
-		return netip.Prefix{}, apierr.New("MissingParameter", "The request must contain the parameter cidrBlock")
-	}
-	p, err := netip.ParsePrefix(text)
-	if err != nil || !p.Addr().Is4() {
-		return p, invalidValue("Value (%s) for parameter cidrBlock is invalid. This is not a valid CIDR block.", text)
-	}
-	return p.Masked(), nil
-}
-
 // CreateVpc makes a VPC with its main route table, network ACL and default security group.
 // Source: EC2 API Reference, CreateVpc.
 func (s *Service) CreateVpc(ctx context.Context, c *guard.Call, in *ec2api.CreateVpcRequest) (*ec2api.CreateVpcResult, error) {
 	switch {
-	case in.Ipv4IpamPoolId != nil || in.Ipv6IpamPoolId != nil || in.Ipv6Pool != nil || in.Ipv6CidrBlock != nil || api.Val(in.AmazonProvidedIpv6CidrBlock):
-		return nil, apierr.New("UnsupportedOperation", "This server does not support IPv6 and address pools.")
+	case in.Ipv4IpamPoolId != nil || in.Ipv6IpamPoolId != nil || in.Ipv6Pool != nil || in.Ipv6CidrBlock != nil:
+		return nil, errPools()
 	case in.VpcEncryptionControl != nil:
 		return nil, apierr.New("UnsupportedOperation", "This server does not support VPC encryption controls.")
 	}
-	block, err := blockOf(api.Val(in.CidrBlock))
+	whole, err := block.Read(api.Val(in.CidrBlock))
 	if err != nil {
 		return nil, err
 	}
-	if block.Bits() < 16 || block.Bits() > 28 {
-		return nil, apierr.Newf("InvalidVpc.Range", "The CIDR '%s' is invalid.", *in.CidrBlock)
+	if err := block.FitsVPC(whole, *in.CidrBlock); err != nil {
+		return nil, err
 	}
 	tenancy := api.Val(in.InstanceTenancy)
 	switch tenancy {
@@ -98,7 +91,10 @@ func (s *Service) CreateVpc(ctx context.Context, c *guard.Call, in *ec2api.Creat
 		return nil, err
 	}
 	v := vpcRecord{
-		Region: c.Region, Account: c.Account(), ID: randomID("vpc"), CIDR: block.String(), Tenancy: tenancy, DNSSupport: true,
+		Region: c.Region, Account: c.Account(), ID: randomID("vpc"), CIDR: whole.String(), Tenancy: tenancy, DNSSupport: true,
+	}
+	if api.Val(in.AmazonProvidedIpv6CidrBlock) {
+		v.Blocks = []block.Block{newSix()}
 	}
 	sg := randomID("sg")
 	out := &ec2api.CreateVpcResult{}
@@ -259,10 +255,10 @@ func (s *Service) ModifyVpcAttribute(ctx context.Context, c *guard.Call, in *ec2
 
 // CreateSubnet makes a subnet of a VPC. Source: EC2 API Reference, CreateSubnet.
 func (s *Service) CreateSubnet(ctx context.Context, c *guard.Call, in *ec2api.CreateSubnetRequest) (*ec2api.CreateSubnetResult, error) {
-	if in.OutpostArn != nil || in.Ipv6CidrBlock != nil || api.Val(in.Ipv6Native) || in.Ipv4IpamPoolId != nil || in.Ipv6IpamPoolId != nil {
-		return nil, apierr.New("UnsupportedOperation", "This server does not support IPv6, address pools and Outposts.")
+	if in.OutpostArn != nil || api.Val(in.Ipv6Native) || in.Ipv4IpamPoolId != nil || in.Ipv6IpamPoolId != nil {
+		return nil, apierr.New("UnsupportedOperation", "This server does not support subnets of IPv6 alone, address pools and Outposts.")
 	}
-	block, err := blockOf(api.Val(in.CidrBlock))
+	four, err := block.Read(api.Val(in.CidrBlock))
 	if err != nil {
 		return nil, err
 	}
@@ -274,7 +270,10 @@ func (s *Service) CreateSubnet(ctx context.Context, c *guard.Call, in *ec2api.Cr
 	if err != nil {
 		return nil, err
 	}
-	n := subnet{Region: c.Region, Account: c.Account(), ID: randomID("subnet"), VPC: api.Val(in.VpcId), Zone: z.Name, ZoneID: z.ID, CIDR: block.String()}
+	n := subnet{Region: c.Region, Account: c.Account(), ID: randomID("subnet"), VPC: api.Val(in.VpcId), Zone: z.Name, ZoneID: z.ID, CIDR: four.String()}
+	if n.Six, err = sixOf(in.Ipv6CidrBlock); err != nil {
+		return nil, err
+	}
 	out := &ec2api.CreateSubnetResult{}
 	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
 		v, missing := s.lookupVPC(tx, c, n.VPC)
@@ -299,7 +298,7 @@ func (s *Service) CreateSubnet(ctx context.Context, c *guard.Call, in *ec2api.Cr
 		if err := dryRun(in.DryRun); err != nil {
 			return err
 		}
-		if err := s.checkSubnet(tx, c, &v, block, *in.CidrBlock); err != nil {
+		if err := s.checkSubnet(tx, c, &v, &n, *in.CidrBlock); err != nil {
 			return err
 		}
 		w := n.wire()
@@ -338,11 +337,16 @@ func zoneNames(all []zone.Zone) string {
 	return text.String()
 }
 
-// checkSubnet checks the address range of a new subnet.
-func (s *Service) checkSubnet(tx store.Tx, c *guard.Call, v *vpcRecord, block netip.Prefix, given string) error {
-	whole := netip.MustParsePrefix(v.CIDR)
-	if block.Bits() < 16 || block.Bits() > 28 || block.Bits() < whole.Bits() || !whole.Contains(block.Addr()) {
-		return apierr.Newf("InvalidSubnet.Range", "The CIDR '%s' is invalid.", given)
+// checkSubnet checks the address ranges of a new subnet; given is how the request has the IPv4 one.
+func (s *Service) checkSubnet(tx store.Tx, c *guard.Call, v *vpcRecord, n *subnet, given string) error {
+	four := netip.MustParsePrefix(n.CIDR)
+	if err := block.Within(four, given, v.ranges()); err != nil {
+		return err
+	}
+	if n.Six != nil {
+		if err := s.checkSix(tx, c, v, *n.Six); err != nil {
+			return err
+		}
 	}
 	all, err := s.subnets(tx, c)
 	if err != nil {
@@ -353,8 +357,8 @@ func (s *Service) checkSubnet(tx store.Tx, c *guard.Call, v *vpcRecord, block ne
 		if o.VPC != v.ID {
 			continue
 		}
-		if count++; netip.MustParsePrefix(o.CIDR).Overlaps(block) {
-			return apierr.Newf("InvalidSubnet.Conflict", "The CIDR '%s' conflicts with another subnet", given)
+		if count++; netip.MustParsePrefix(o.CIDR).Overlaps(four) {
+			return errSubnetConflict(given)
 		}
 	}
 	if count >= maxSubnets {
@@ -401,7 +405,7 @@ func (s *Service) CreateDefaultSubnet(ctx context.Context, c *guard.Call, in *ec
 				continue
 			}
 			n.ID = fresh
-			if err := s.checkSubnet(tx, c, &v, netip.MustParsePrefix(n.CIDR), n.CIDR); err != nil {
+			if err := s.checkSubnet(tx, c, &v, &n, n.CIDR); err != nil {
 				return err
 			}
 			out.Subnet = new(n.wire())

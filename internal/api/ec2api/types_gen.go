@@ -198,6 +198,41 @@ type AssociateRouteTableResult struct {
 	AssociationState *RouteTableAssociationState `aws:"associationState,q=AssociationState"`
 }
 
+// AssociateSubnetCidrBlockRequest is a shape of the model.
+type AssociateSubnetCidrBlockRequest struct {
+	Ipv6IpamPoolId    *string `aws:"Ipv6IpamPoolId"`
+	Ipv6NetmaskLength *int32  `aws:"Ipv6NetmaskLength"`
+	SubnetId          *string `aws:"subnetId,q=SubnetId,req"`
+	Ipv6CidrBlock     *string `aws:"ipv6CidrBlock,q=Ipv6CidrBlock"`
+}
+
+// AssociateSubnetCidrBlockResult is a shape of the model.
+type AssociateSubnetCidrBlockResult struct {
+	Ipv6CidrBlockAssociation *SubnetIpv6CidrBlockAssociation `aws:"ipv6CidrBlockAssociation,q=Ipv6CidrBlockAssociation"`
+	SubnetId                 *string                         `aws:"subnetId,q=SubnetId"`
+}
+
+// AssociateVpcCidrBlockRequest is a shape of the model.
+type AssociateVpcCidrBlockRequest struct {
+	CidrBlock                       *string `aws:"CidrBlock"`
+	Ipv6CidrBlockNetworkBorderGroup *string `aws:"Ipv6CidrBlockNetworkBorderGroup"`
+	Ipv6Pool                        *string `aws:"Ipv6Pool"`
+	Ipv6CidrBlock                   *string `aws:"Ipv6CidrBlock"`
+	Ipv4IpamPoolId                  *string `aws:"Ipv4IpamPoolId"`
+	Ipv4NetmaskLength               *int32  `aws:"Ipv4NetmaskLength"`
+	Ipv6IpamPoolId                  *string `aws:"Ipv6IpamPoolId"`
+	Ipv6NetmaskLength               *int32  `aws:"Ipv6NetmaskLength"`
+	VpcId                           *string `aws:"vpcId,q=VpcId,req"`
+	AmazonProvidedIpv6CidrBlock     *bool   `aws:"amazonProvidedIpv6CidrBlock,q=AmazonProvidedIpv6CidrBlock"`
+}
+
+// AssociateVpcCidrBlockResult is a shape of the model.
+type AssociateVpcCidrBlockResult struct {
+	Ipv6CidrBlockAssociation *VpcIpv6CidrBlockAssociation `aws:"ipv6CidrBlockAssociation,q=Ipv6CidrBlockAssociation"`
+	CidrBlockAssociation     *VpcCidrBlockAssociation     `aws:"cidrBlockAssociation,q=CidrBlockAssociation"`
+	VpcId                    *string                      `aws:"vpcId,q=VpcId"`
+}
+
 // AssociatedTargetNetwork is a shape of the model.
 type AssociatedTargetNetwork struct {
 	NetworkId   *string `aws:"networkId,q=NetworkId"`
@@ -2784,6 +2819,29 @@ type DisassociateIamInstanceProfileResult struct {
 type DisassociateRouteTableRequest struct {
 	DryRun        *bool   `aws:"dryRun,q=DryRun"`
 	AssociationId *string `aws:"associationId,q=AssociationId,req"`
+}
+
+// DisassociateSubnetCidrBlockRequest is a shape of the model.
+type DisassociateSubnetCidrBlockRequest struct {
+	AssociationId *string `aws:"associationId,q=AssociationId,req"`
+}
+
+// DisassociateSubnetCidrBlockResult is a shape of the model.
+type DisassociateSubnetCidrBlockResult struct {
+	Ipv6CidrBlockAssociation *SubnetIpv6CidrBlockAssociation `aws:"ipv6CidrBlockAssociation,q=Ipv6CidrBlockAssociation"`
+	SubnetId                 *string                         `aws:"subnetId,q=SubnetId"`
+}
+
+// DisassociateVpcCidrBlockRequest is a shape of the model.
+type DisassociateVpcCidrBlockRequest struct {
+	AssociationId *string `aws:"associationId,q=AssociationId,req"`
+}
+
+// DisassociateVpcCidrBlockResult is a shape of the model.
+type DisassociateVpcCidrBlockResult struct {
+	Ipv6CidrBlockAssociation *VpcIpv6CidrBlockAssociation `aws:"ipv6CidrBlockAssociation,q=Ipv6CidrBlockAssociation"`
+	CidrBlockAssociation     *VpcCidrBlockAssociation     `aws:"cidrBlockAssociation,q=CidrBlockAssociation"`
+	VpcId                    *string                      `aws:"vpcId,q=VpcId"`
 }
 
 // DiskInfo is a shape of the model.

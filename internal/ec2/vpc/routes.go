@@ -117,10 +117,10 @@ func (s *Service) target(tx store.Tx, c *guard.Call, t *tableRecord, to string, 
 	return r, err
 }
 
-// local reports whether a range is that of the VPC of a table, which is routed from the beginning.
+// local reports whether a range is one of the VPC of a table, which are routed without anybody's doing.
 func (s *Service) local(tx store.Tx, c *guard.Call, t *tableRecord, to string) (bool, error) {
 	v, err := s.vpc(tx, c, t.VPC)
-	return v.CIDR == to, err
+	return slices.Contains(v.CIDRs, to), err
 }
 
 // CreateRoute adds a route to a route table. Source: EC2 API Reference, CreateRoute.

@@ -17,8 +17,9 @@ import (
 
 // A VPC is what package ec2 tells of one.
 type VPC struct {
-	ID, CIDR     string
-	Default, DNS bool // DNS: names for hosts, and who resolves them
+	ID           string
+	CIDRs        []string // address ranges, the first one first
+	Default, DNS bool     // DNS: names for hosts, and who resolves them
 	// Seed is what the ids of the parts follow from that it has from the beginning.
 	Seed string
 }

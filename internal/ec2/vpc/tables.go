@@ -133,8 +133,11 @@ func (t *tableRecord) wire(v scenery) ec2api.RouteTable {
 		})
 	}
 	for _, n := range v.vpcs {
-		if n.ID == t.VPC {
-			w.Routes = append(w.Routes, ec2api.Route{DestinationCidrBlock: new(n.CIDR), GatewayId: new("local"), Origin: new("CreateRouteTable"), State: new("active")})
+		if n.ID != t.VPC {
+			continue
+		}
+		for _, to := range n.CIDRs {
+			w.Routes = append(w.Routes, wayTo(to, ec2api.Route{GatewayId: new("local"), Origin: new("CreateRouteTable"), State: new("active")}))
 		}
 	}
 	for _, r := range t.Routes {
@@ -145,12 +148,7 @@ func (t *tableRecord) wire(v scenery) ec2api.RouteTable {
 		if !v.leads(t, r) {
 			one.State = new("blackhole")
 		}
-		if isIPv6(r.To) {
-			one.DestinationIpv6CidrBlock = new(r.To)
-		} else {
-			one.DestinationCidrBlock = new(r.To)
-		}
-		w.Routes = append(w.Routes, one)
+		w.Routes = append(w.Routes, wayTo(r.To, one))
 	}
 	for _, e := range v.services {
 		if slices.Contains(e.Tables, t.ID) {
@@ -160,6 +158,16 @@ func (t *tableRecord) wire(v scenery) ec2api.RouteTable {
 		}
 	}
 	return w
+}
+
+// wayTo is a route with what it is for.
+func wayTo(to string, r ec2api.Route) ec2api.Route {
+	if isIPv6(to) {
+		r.DestinationIpv6CidrBlock = &to
+	} else {
+		r.DestinationCidrBlock = &to
+	}
+	return r
 }
 
 func associated() *ec2api.RouteTableAssociationState {
