@@ -25,7 +25,7 @@ const sinkFlag = "audit-sink"
 
 func (f *auditFlags) register(fl *pflag.FlagSet) {
 	fl.StringArrayVar(&f.sinks, sinkFlag, nil, "`TYPE,NAME=VALUE,...` where the audit log is taken to, such as file,path=/var/log/kagimori/audit.jsonl; in a file of settings also a mapping; the names are below (repeatable)")
-	fl.DurationVar(&f.required, "audit-required", 0, "how `long` a record may wait for a sink before requests are refused with ServiceUnavailable until all are taken (0: for ever)")
+	spanVar(fl, &f.required, "audit-required", 0, "how `long` a record may wait for a sink before requests are refused with ServiceUnavailable until all are taken (0: for ever)")
 }
 
 // configure adds what the flags say to the server's configuration.
@@ -38,7 +38,7 @@ func (f *auditFlags) configure(cfg *app.Config) error {
 		cfg.Sinks = append(cfg.Sinks, s)
 	}
 	switch {
-	case f.required < 0 || f.required > 0 && f.required < time.Second:
+	case f.required > 0 && f.required < time.Second:
 		return errors.New("--audit-required is a second at least: sinks take records in batches")
 	case f.required > 0 && len(cfg.Sinks) == 0:
 		return errors.New("--audit-required needs an --audit-sink")

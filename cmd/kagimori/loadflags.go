@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -23,8 +22,8 @@ type loadFlags struct {
 func (f *loadFlags) register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.mode, "rate-limits", "", "how often an account may ask: off, aws (AWS's default quotas), or high, ten times those and 100 a second at least (default high; off with --dev)")
 	fl.StringArrayVar(&f.limits, "rate-limit", nil, "`QUOTA=N/BURST` requests a second of an account and Region, such as kms:CreateKey=5/20, kms:cryptographic=1000 or iam:*=0, which is no limit (repeatable)")
-	fl.IntVar(&f.requests, "max-requests", 1024, "most `requests` that are served at once; others are throttled (0: no bound)")
-	fl.IntVar(&f.connections, "max-connections", 16384, "most `connections` that are open at once; others wait (0: no bound)")
+	numberVar(fl, &f.requests, "max-requests", 1024, 0, "most `requests` that are served at once; others are throttled (0: no bound)")
+	numberVar(fl, &f.connections, "max-connections", 16384, 0, "most `connections` that are open at once; others wait (0: no bound)")
 }
 
 // configure adds what the flags say to the server's configuration.
@@ -45,9 +44,6 @@ func (f *loadFlags) configure(cfg *app.Config) (err error) {
 			return fmt.Errorf("--rate-limit: %w", err)
 		}
 		cfg.Quotas.Set[quota] = l
-	}
-	if f.requests < 0 || f.connections < 0 {
-		return errors.New("--max-requests and --max-connections are not negative")
 	}
 	cfg.MaxConcurrent = f.requests
 	return nil

@@ -41,7 +41,7 @@ func (f *networkFlags) register(cmd *cobra.Command) {
 	fl.StringVar(&f.ca, "outbound-ca", "", "`file` with certificates, in PEM, to trust for URLs of tenants beside the system's")
 	fl.StringVar(&f.attestation, "attestation-roots", "", "`file` with root certificates, in PEM, of attestation documents to believe instead of AWS's")
 	fl.StringVar(&f.events, "events", "", "`file:PATH or URL` (https) that gets an event, as EventBridge does, of each instance that a group launches, fails to launch or terminates")
-	fl.DurationVar(&f.patience, "xks-timeout", 0, "how `long` to wait for external key store proxies (default 250ms, as AWS KMS)")
+	spanVar(fl, &f.patience, "xks-timeout", 0, "how `long` to wait for external key store proxies (default 250ms, as AWS KMS)")
 	fl.StringVar(&f.xksListen, "xks-listen", "", "`address` to answer on as an external key store proxy, with TLS; see kagimori xks")
 	fl.StringVar(&f.xksCert, "xks-tls-cert", "", "`file` with the proxy's certificate chain, in PEM (default that of --tls-cert)")
 	fl.StringVar(&f.xksKey, "xks-tls-key", "", "`file` with the key of the proxy's certificate, in PEM (default that of --tls-key)")
@@ -64,9 +64,6 @@ func (f *networkFlags) configure(cfg *app.Config) error {
 			return fmt.Errorf("--outbound-connect %q is not like keys.example.com=10.1.2.3:8443", text)
 		}
 		o.Connect[strings.ToLower(host)] = to
-	}
-	if f.patience < 0 {
-		return errors.New("--xks-timeout is negative")
 	}
 	var err error
 	if f.ca != "" {
