@@ -12,14 +12,16 @@ import (
 	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/authz/explain"
+	"github.com/kagimori/kagimori/internal/speech"
 	"github.com/kagimori/kagimori/internal/wire/client"
 )
 
 // explainFlags are the flags of explain.
 type explainFlags struct {
 	clientFlags
-	format, patched string
-	all             bool
+	format, lang, patched string
+	all                   bool
 }
 
 const explainLong = `explain prints the decisions behind a request, named by its authorization id (the id of the request, which a denial
@@ -31,11 +33,14 @@ must make it.
 The word activity, instance, volume or request before the id tells what it is the id of. Without it the id of an activity
 is tried as that of a request first.
 
-Evidence belongs to the account that owns the document: of other accounts' policies only the layer is told.` + clientNote
+Evidence belongs to the account that owns the document: of other accounts' policies only the layer is told.
+
+Exit codes: 0 it is explained, 1 there is nothing to explain or no such policy to print, 2 the question cannot be asked.` + clientNote
 
 const explainExample = `  kagimori explain i-0123456789abcdef0
   kagimori explain activity 0f3c1d52-7f6e-4b6f-8f0a-5d9e1c2b3a47
   kagimori explain 4c8a0b7e-3d58-4b0c-9a56-0d2b6f2f6e11 --format tree
+  kagimori explain i-0123456789abcdef0 --lang ja
   kagimori explain i-0123456789abcdef0 --patched documented > policy.json
   aws kms put-key-policy --key-id KEY --policy file://policy.json`
 
@@ -51,8 +56,12 @@ func newExplain(io stdio) *cobra.Command {
 	f.register(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&f.format, "format", "text", "`form` of the answer: text, tree or json")
+	addLanguage(fl, &f.lang)
 	fl.BoolVar(&f.all, "all", false, "tell of decisions that allowed as fully as of the others")
 	fl.StringVar(&f.patched, "patched", "", "print only the key policy with the changes of a `set` of fixes: correct, narrow, least or documented")
+	completeWords(cmd, "format", "text", "tree", "json")
+	completeWords(cmd, "lang", "en", "ja")
+	completeWords(cmd, "patched", explain.Corrected, explain.Narrowed, explain.Least, explain.Documented)
 	return cmd
 }
 
@@ -67,6 +76,10 @@ func (f *explainFlags) run(ctx context.Context, io stdio, kind []string, id stri
 	if !slices.Contains([]string{"text", "tree", "json"}, f.format) {
 		return fmt.Errorf("--format %q is none of text, tree and json", f.format)
 	}
+	lang, err := language(f.lang)
+	if err != nil {
+		return err
+	}
 	c, err := f.client("")
 	if err != nil {
 		return err
@@ -74,11 +87,11 @@ func (f *explainFlags) run(ctx context.Context, io stdio, kind []string, id stri
 	var all []kagimoriapi.Authorization
 	switch {
 	case len(kind) == 0:
-		all, err = askWhy(ctx, c, id)
+		all, err = askWhy(ctx, c, id, lang)
 	case kind[0] == "request":
-		all, err = whyRequest(ctx, c, id)
+		all, err = whyRequest(ctx, c, id, lang)
 	default:
-		all, err = whyResource(ctx, c, id)
+		all, err = whyResource(ctx, c, id, lang)
 	}
 	if err != nil {
 		return failed(err)
@@ -97,9 +110,9 @@ func (f *explainFlags) run(ctx context.Context, io stdio, kind []string, id stri
 			return failed(err)
 		}
 	case "tree":
-		out = explainTree(all, f.all)
+		out = explainTree(all, f.all, lang)
 	default:
-		out = explainText(all, f.all)
+		out = explainText(all, f.all, lang)
 	}
 	_, err = fmt.Fprint(io.out, out)
 	return failed(err)
@@ -107,28 +120,28 @@ func (f *explainFlags) run(ctx context.Context, io stdio, kind []string, id stri
 
 // askWhy takes an id for that of a request, unless it has the form of one of EC2's ids, and then
 // for that of a resource: scaling activities have ids like requests.
-func askWhy(ctx context.Context, c *client.Client, id string) ([]kagimoriapi.Authorization, error) {
+func askWhy(ctx context.Context, c *client.Client, id string, lang speech.Language) ([]kagimoriapi.Authorization, error) {
 	kind, _, _ := strings.Cut(id, "-")
 	if !slices.Contains([]string{"i", "vol", "snap", "ami"}, kind) {
-		all, err := whyRequest(ctx, c, id)
+		all, err := whyRequest(ctx, c, id, lang)
 		if code := apierr.Code(err); code != "ResourceNotFoundException" && code != "ValidationException" {
 			return all, err
 		}
 	}
-	return whyResource(ctx, c, id)
+	return whyResource(ctx, c, id, lang)
 }
 
 // whyRequest asks for the decisions of a request.
-func whyRequest(ctx context.Context, c *client.Client, id string) ([]kagimoriapi.Authorization, error) {
+func whyRequest(ctx context.Context, c *client.Client, id string, lang speech.Language) ([]kagimoriapi.Authorization, error) {
 	var out kagimoriapi.GetAuthorizationDetailsResponse
-	err := c.Do(ctx, "GetAuthorizationDetails", &kagimoriapi.GetAuthorizationDetailsRequest{AuthorizationId: &id}, &out)
+	err := c.Do(ctx, "GetAuthorizationDetails", &kagimoriapi.GetAuthorizationDetailsRequest{AuthorizationId: &id, Language: new(lang.String())}, &out)
 	return out.Authorizations, err
 }
 
 // whyResource asks for the decisions behind what became of a resource.
-func whyResource(ctx context.Context, c *client.Client, id string) ([]kagimoriapi.Authorization, error) {
+func whyResource(ctx context.Context, c *client.Client, id string, lang speech.Language) ([]kagimoriapi.Authorization, error) {
 	var out kagimoriapi.ExplainResourceResponse
-	err := c.Do(ctx, "ExplainResource", &kagimoriapi.ExplainResourceRequest{ResourceId: &id}, &out)
+	err := c.Do(ctx, "ExplainResource", &kagimoriapi.ExplainResourceRequest{ResourceId: &id, Language: new(lang.String())}, &out)
 	if apierr.Code(err) == "ResourceNotFoundException" {
 		return nil, fmt.Errorf("nothing is kept of %s that this account may see", id)
 	}

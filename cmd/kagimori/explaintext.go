@@ -11,19 +11,20 @@ import (
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
 	"github.com/kagimori/kagimori/internal/authz/explain"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // heading names a request.
-func heading(a *kagimoriapi.Authorization) string {
-	s := api.Val(a.EventSource) + " " + api.Val(a.EventName)
+func heading(a *kagimoriapi.Authorization) speech.Text {
+	s := speech.Raw(api.Val(a.EventSource) + " " + api.Val(a.EventName))
 	if who := api.Val(a.Principal); who != "" {
-		s += " by " + who
+		s = speech.Say("%s by %s", s, who)
 	}
 	if a.EventTime != nil {
-		s += " at " + a.EventTime.UTC().Format(time.RFC3339)
+		s = speech.Say("%s at %s", s, a.EventTime.UTC().Format(time.RFC3339))
 	}
 	if code := api.Val(a.ErrorCode); code != "" {
-		return s + ": " + code
+		return speech.Join(s, speech.Raw(": "+code))
 	}
 	return s
 }
@@ -46,41 +47,41 @@ func interesting(e *kagimoriapi.Evaluation, all bool) bool {
 // stored is the volume or snapshot that a request to KMS was for: EBS names it in the encryption
 // context, which only the caller's account is shown. Source: EBS User Guide, "How Amazon EBS
 // encryption works".
-func stored(e *kagimoriapi.Evaluation) string {
+func stored(e *kagimoriapi.Evaluation) speech.Text {
 	id := e.Context["kms:encryptioncontext:aws:ebs:id"]
 	switch {
 	case strings.HasPrefix(id, "vol-"):
-		return "volume " + id
+		return speech.Say("volume %s", id)
 	case strings.HasPrefix(id, "snap-"):
-		return "snapshot " + id
+		return speech.Say("snapshot %s", id)
 	}
-	return ""
+	return speech.Text{}
 }
 
 // explainText tells the decisions in sentences.
-func explainText(all []kagimoriapi.Authorization, full bool) string {
+func explainText(all []kagimoriapi.Authorization, full bool, in speech.Language) string {
 	var b strings.Builder
 	for i := range all {
-		fmt.Fprintln(&b, heading(&all[i]))
+		fmt.Fprintln(&b, heading(&all[i]).In(in))
 		if text := untold(&all[i]); text != "" {
 			fmt.Fprintf(&b, "  %s\n", text)
 		}
 		for j := range all[i].Evaluations {
 			e := &all[i].Evaluations[j]
 			if !interesting(e, full) {
-				fmt.Fprintf(&b, "  %s on %s: allowed\n", api.Val(e.Action), api.Val(e.Resource))
+				fmt.Fprintf(&b, "  %s\n", decided(e).In(in))
 				continue
 			}
 			for _, line := range e.Explanation {
 				fmt.Fprintf(&b, "  %s\n", line)
 			}
-			if what := stored(e); what != "" {
-				fmt.Fprintf(&b, "  For: %s\n", what)
+			if what := stored(e); !what.Empty() {
+				fmt.Fprintf(&b, "  %s\n", speech.Say("For: %s", what).In(in))
 			}
 			for _, set := range sets(e.Fixes) {
-				fmt.Fprintf(&b, "\n  %s\n", setTitle(set))
+				fmt.Fprintf(&b, "\n  %s\n", setTitle(set).In(in))
 				for _, f := range set {
-					writeFix(&b, &f)
+					writeFix(&b, &f, in)
 				}
 			}
 		}
@@ -89,7 +90,7 @@ func explainText(all []kagimoriapi.Authorization, full bool) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-func writeFix(b *strings.Builder, f *kagimoriapi.Fix) {
+func writeFix(b *strings.Builder, f *kagimoriapi.Fix, in speech.Language) {
 	fmt.Fprintf(b, "  - %s\n", api.Val(f.Summary))
 	for _, block := range []string{api.Val(f.Document), api.Val(f.Command)} {
 		if block != "" {
@@ -97,10 +98,10 @@ func writeFix(b *strings.Builder, f *kagimoriapi.Fix) {
 		}
 	}
 	if f.Run != nil {
-		fmt.Fprintf(b, "    Who: %s\n", *f.Run)
+		fmt.Fprintf(b, "    %s\n", speech.Say("%s: %s", speech.Say("Who"), *f.Run).In(in))
 	}
 	for _, o := range f.Opens {
-		fmt.Fprintf(b, "    Opens: %s\n", o)
+		fmt.Fprintf(b, "    %s\n", speech.Say("Opens: %s", o).In(in))
 	}
 }
 
@@ -118,30 +119,30 @@ func sets(fixes []kagimoriapi.Fix) [][]kagimoriapi.Fix {
 	return out
 }
 
-func setTitle(set []kagimoriapi.Fix) string {
-	switch api.Val(set[0].Name) {
+func setTitle(set []kagimoriapi.Fix) speech.Text {
+	switch name := api.Val(set[0].Name); name {
 	case explain.Least:
-		return "Fix \"least\", which opens the least:"
+		return speech.Say("Fix \"%s\", which opens the least:", name)
 	case explain.Documented:
-		return "Fix \"documented\", as AWS's page gives it:"
+		return speech.Say("Fix \"%s\", as AWS's page gives it:", name)
 	case explain.Corrected:
-		return "Fix \"correct\", which puts right what is there:"
+		return speech.Say("Fix \"%s\", which puts right what is there:", name)
 	case explain.Narrowed:
-		return "Fix \"narrow\", which excepts it from the deny:"
+		return speech.Say("Fix \"%s\", which excepts it from the deny:", name)
 	}
-	return "Another way:"
+	return speech.Say("Another way:")
 }
 
 // explainTree draws the decisions: requests, evaluations, layers, statements, conditions, fixes.
-func explainTree(all []kagimoriapi.Authorization, full bool) string {
+func explainTree(all []kagimoriapi.Authorization, full bool, in speech.Language) string {
 	var b strings.Builder
 	for i := range all {
-		root := explain.Node{Text: heading(&all[i])}
+		root := explain.Node{Text: heading(&all[i]).In(in)}
 		if text := untold(&all[i]); text != "" {
 			root.Children = append(root.Children, explain.Node{Text: text})
 		}
 		for j := range all[i].Evaluations {
-			root.Children = append(root.Children, evaluationNode(&all[i].Evaluations[j], full))
+			root.Children = append(root.Children, evaluationNode(&all[i].Evaluations[j], full, in))
 		}
 		for _, line := range root.Lines() {
 			fmt.Fprintln(&b, line)
@@ -150,32 +151,54 @@ func explainTree(all []kagimoriapi.Authorization, full bool) string {
 	return b.String()
 }
 
-var effects = map[string]string{
-	kagimoriapi.EffectTypeALLOW: "allowed", kagimoriapi.EffectTypeEXPLICIT_DENY: "denied, a statement says so",
-	kagimoriapi.EffectTypeIMPLICIT_DENY: "denied, an allow is missing", kagimoriapi.EffectTypeUNDETERMINED: "undetermined",
+// outcome says what was decided.
+func outcome(effect string) speech.Text {
+	switch effect {
+	case kagimoriapi.EffectTypeALLOW:
+		return speech.Say("allowed")
+	case kagimoriapi.EffectTypeEXPLICIT_DENY:
+		return speech.Say("denied, a statement says so")
+	case kagimoriapi.EffectTypeIMPLICIT_DENY:
+		return speech.Say("denied, an allow is missing")
+	}
+	return speech.Say("undetermined")
 }
 
-var layerStates = map[string]string{
-	kagimoriapi.LayerStateTypeALLOWS: "allows", kagimoriapi.LayerStateTypeDENIES: "denies",
-	kagimoriapi.LayerStateTypeDELEGATES: "leaves it to the account's identity policies",
-	kagimoriapi.LayerStateTypeNEEDED:    "no allow, and one is needed", kagimoriapi.LayerStateTypeSILENT: "no allow",
+// layerState says what a layer has to do with it.
+func layerState(state string) speech.Text {
+	switch state {
+	case kagimoriapi.LayerStateTypeALLOWS:
+		return speech.Say("allows")
+	case kagimoriapi.LayerStateTypeDENIES:
+		return speech.Say("denies")
+	case kagimoriapi.LayerStateTypeDELEGATES:
+		return speech.Say("leaves it to the account's identity policies")
+	case kagimoriapi.LayerStateTypeNEEDED:
+		return speech.Say("no allow, and one is needed")
+	}
+	return speech.Say("no allow")
 }
 
-func evaluationNode(e *kagimoriapi.Evaluation, full bool) explain.Node {
-	n := explain.Node{Text: api.Val(e.Action) + " on " + api.Val(e.Resource) + ": " + effects[api.Val(e.EvaluatedEffect)]}
+// decided is what was asked, and what came of it.
+func decided(e *kagimoriapi.Evaluation) speech.Text {
+	return speech.Say("%s: %s", speech.Say("%s on %s", api.Val(e.Action), api.Val(e.Resource)), outcome(api.Val(e.EvaluatedEffect)))
+}
+
+func evaluationNode(e *kagimoriapi.Evaluation, full bool, in speech.Language) explain.Node {
+	n := explain.Node{Text: decided(e).In(in)}
 	if !interesting(e, full) {
 		return n
 	}
-	if what := stored(e); what != "" {
-		n.Children = append(n.Children, explain.Node{Text: "for: " + what})
+	if what := stored(e); !what.Empty() {
+		n.Children = append(n.Children, explain.Node{Text: speech.Say("for: %s", what).In(in)})
 	}
 	for _, l := range e.Layers {
-		layer := explain.Node{Text: api.Val(l.Name) + ": " + layerStates[api.Val(l.State)]}
+		layer := explain.Node{Text: speech.Say("%s: %s", api.Val(l.Name), layerState(api.Val(l.State))).In(in)}
 		for _, st := range l.Statements {
-			layer.Children = append(layer.Children, statementNode(&st))
+			layer.Children = append(layer.Children, statementNode(&st, in))
 		}
 		if l.Change != nil {
-			layer.Children = append(layer.Children, explain.Node{Text: "to change: " + *l.Change})
+			layer.Children = append(layer.Children, explain.Node{Text: speech.Say("to change: %s", *l.Change).In(in)})
 		}
 		n.Children = append(n.Children, layer)
 	}
@@ -183,37 +206,37 @@ func evaluationNode(e *kagimoriapi.Evaluation, full bool) explain.Node {
 		n.Children = append(n.Children, explain.Node{Text: note})
 	}
 	for _, set := range sets(e.Fixes) {
-		node := explain.Node{Text: setTitle(set)}
+		node := explain.Node{Text: setTitle(set).In(in)}
 		for _, f := range set {
-			node.Children = append(node.Children, fixNode(&f))
+			node.Children = append(node.Children, fixNode(&f, in))
 		}
 		n.Children = append(n.Children, node)
 	}
 	return n
 }
 
-func statementNode(st *kagimoriapi.LayerStatement) explain.Node {
+func statementNode(st *kagimoriapi.LayerStatement, in speech.Language) explain.Node {
 	n := explain.Node{Text: api.Val(st.Explanation)}
 	if st.Line != nil {
-		n.Text += fmt.Sprintf(" [line %d, column %d]", *st.Line, api.Val(st.Column))
+		n.Text += speech.Say(" [line %d, column %d]", *st.Line, api.Val(st.Column)).In(in)
 	}
 	if c := st.Condition; c != nil {
-		actual := "not in the request"
+		actual := speech.Say("not in the request")
 		switch {
 		case api.Val(c.Hidden):
-			actual = "not shown to this account, or not known"
+			actual = speech.Say("not shown to this account, or not known")
 		case api.Val(c.Present):
-			actual = strings.Join(c.Actual, ", ")
+			actual = speech.Raw(strings.Join(c.Actual, ", "))
 		}
+		expected := strings.TrimSpace(api.Val(c.Operator)+" "+api.Val(c.Key)) + " " + strings.Join(c.Expected, ", ")
 		n.Children = []explain.Node{
-			{Text: "expected: " + strings.TrimSpace(api.Val(c.Operator)+" "+api.Val(c.Key)) + " " + strings.Join(c.Expected, ", ")},
-			{Text: "actual:   " + actual},
+			{Text: speech.Say("expected: %s", expected).In(in)}, {Text: speech.Say("actual:   %s", actual).In(in)},
 		}
 	}
 	return n
 }
 
-func fixNode(f *kagimoriapi.Fix) explain.Node {
+func fixNode(f *kagimoriapi.Fix, in speech.Language) explain.Node {
 	n := explain.Node{Text: api.Val(f.Summary)}
 	for _, text := range []string{api.Val(f.Document), api.Val(f.Command)} {
 		if text != "" {
@@ -221,10 +244,10 @@ func fixNode(f *kagimoriapi.Fix) explain.Node {
 		}
 	}
 	if f.Run != nil {
-		n.Children = append(n.Children, explain.Node{Text: "who: " + *f.Run})
+		n.Children = append(n.Children, explain.Node{Text: speech.Say("%s: %s", speech.Say("who"), *f.Run).In(in)})
 	}
 	for _, o := range f.Opens {
-		n.Children = append(n.Children, explain.Node{Text: "opens: " + o})
+		n.Children = append(n.Children, explain.Node{Text: speech.Say("opens: %s", o).In(in)})
 	}
 	return n
 }

@@ -67,8 +67,8 @@ func newImpact(io stdio) *cobra.Command {
 	fl.StringVar(&f.format, "format", "text", "`form` of the answer: text or json")
 	addLanguage(fl, &f.lang)
 	f.clientFlags.register(cmd)
-	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
-	_ = cmd.RegisterFlagCompletionFunc("lang", cobra.FixedCompletions([]string{"en", "ja"}, cobra.ShellCompDirectiveNoFileComp))
+	completeWords(cmd, "format", "text", "json")
+	completeWords(cmd, "lang", "en", "ja")
 	for _, name := range []string{"key", "grant", "statement", "principal", "detach", "as"} {
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
 	}

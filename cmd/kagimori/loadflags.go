@@ -22,8 +22,8 @@ type loadFlags struct {
 func (f *loadFlags) register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.mode, "rate-limits", "", "how often an account may ask: off, aws (AWS's default quotas), or high, ten times those and 100 a second at least (default high; off with --dev)")
 	fl.StringArrayVar(&f.limits, "rate-limit", nil, "`QUOTA=N/BURST` requests a second of an account and Region, such as kms:CreateKey=5/20, kms:cryptographic=1000 or iam:*=0, which is no limit (repeatable)")
-	numberVar(fl, &f.requests, "max-requests", 1024, 0, "most `requests` that are served at once; others are throttled (0: no bound)")
-	numberVar(fl, &f.connections, "max-connections", 16384, 0, "most `connections` that are open at once; others wait (0: no bound)")
+	numberVar(fl, &f.requests, "max-requests", 1024, "most `requests` that are served at once; others are throttled (0: no bound)")
+	numberVar(fl, &f.connections, "max-connections", 16384, "most `connections` that are open at once; others wait (0: no bound)")
 }
 
 // configure adds what the flags say to the server's configuration.

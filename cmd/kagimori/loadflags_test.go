@@ -22,7 +22,6 @@ func TestLoadFlags(t *testing.T) {
 		{loadFlags{mode: "off", limits: []string{"kms:CreateKey=2/9"}}, false, rate.Off, false},
 		{loadFlags{mode: "fast"}, false, "", true},
 		{loadFlags{limits: []string{"kms"}}, false, "", true},
-		{loadFlags{requests: -1}, false, "", true},
 	} {
 		cfg := app.Config{Dev: tt.dev}
 		err := tt.f.configure(&cfg)

@@ -2,24 +2,20 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/spf13/pflag"
 )
 
-// A number is the value of a flag that counts something: least at least. What it would mean with less is refused where it
-// is given: on the command line, in a variable or in the file of settings.
-type number struct {
-	to    *int
-	least int
-}
+// A number is the value of a flag that counts something: none that is negative. It is refused where it is given: on the
+// command line, in a variable or in the file of settings.
+type number struct{ to *int }
 
-// numberVar registers a flag whose value is least at least.
-func numberVar(fl *pflag.FlagSet, to *int, name string, value, least int, usage string) {
+// numberVar registers a flag whose value counts something. What 0 means is the flag's: no bound, or its default.
+func numberVar(fl *pflag.FlagSet, to *int, name string, value int, usage string) {
 	*to = value
-	fl.Var(&number{to, least}, name, usage)
+	fl.Var(&number{to}, name, usage)
 }
 
 func (n *number) String() string { return strconv.Itoa(*n.to) }
@@ -32,8 +28,8 @@ func (n *number) Set(text string) error {
 		return errors.New("the number is too large")
 	case err != nil:
 		return errors.New("a number is wanted")
-	case v < n.least:
-		return fmt.Errorf("%d is the least", n.least)
+	case v < 0:
+		return errors.New("0 is the least")
 	}
 	*n.to = v
 	return nil

@@ -108,12 +108,12 @@ func (f *serveFlags) command(io stdio) *cobra.Command {
 	f.seal.register(fl, " (plain-file is the default with --dev)")
 	fl.BoolVar(&f.requireMlock, "require-mlock", false, "refuse to run if keys may be swapped out to disk")
 	fl.BoolVar(&f.fips, "fips", false, "only approved algorithms; needs GODEBUG=fips140=on")
-	numberVar(fl, &f.maxGroups, "quota-groups", 0, 1, "most Auto Scaling `groups` of an account and Region (default 500, as at AWS)")
-	const raised = "(default 5, as at AWS; 1000 with --dev)"
-	numberVar(fl, &f.networks.VPCs, "quota-vpcs", 0, 1, "most `VPCs`, and internet gateways, of an account and Region "+raised)
-	numberVar(fl, &f.networks.Addresses, "quota-addresses", 0, 1, "most Elastic IP `addresses` of an account and Region "+raised)
-	numberVar(fl, &f.networks.NATGateways, "quota-nat-gateways", 0, 1, "most NAT `gateways` of an account and zone "+raised)
-	numberVar(fl, &f.keyCache, "key-cache", 0, 1, "most `keys` that are kept ready: for decisions, and unwrapped in locked memory (default 4096); each takes about 3 KB")
+	numberVar(fl, &f.maxGroups, "quota-groups", 0, "most Auto Scaling `groups` of an account and Region (0: 500, as at AWS)")
+	const raised = "(0: 5, as at AWS; 1000 with --dev)"
+	numberVar(fl, &f.networks.VPCs, "quota-vpcs", 0, "most `VPCs`, and internet gateways, of an account and Region "+raised)
+	numberVar(fl, &f.networks.Addresses, "quota-addresses", 0, "most Elastic IP `addresses` of an account and Region "+raised)
+	numberVar(fl, &f.networks.NATGateways, "quota-nat-gateways", 0, "most NAT `gateways` of an account and zone "+raised)
+	numberVar(fl, &f.keyCache, "key-cache", 0, "most `keys` that are kept ready: for decisions, and unwrapped in locked memory (0: 4096); each takes about 3 KB")
 	fl.StringVar(&f.tlsCert, "tls-cert", "", "`file` with the certificate chain, in PEM")
 	fl.StringVar(&f.tlsKey, "tls-key", "", "`file` with the certificate's key, in PEM")
 	fl.StringVar(&f.tlsClientCA, "tls-client-ca", "", "`file` with certificates, in PEM: clients have to have a certificate under one of them, and sign their requests as ever")

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/kagimori/kagimori/internal/remedy"
@@ -32,6 +33,11 @@ func (f *tellFlags) add(fl *pflag.FlagSet, verbose string) {
 // addLanguage adds the flag --lang.
 func addLanguage(fl *pflag.FlagSet, lang *string) {
 	fl.StringVar(lang, "lang", "", "`LANGUAGE` of texts for people: en or ja (default: that of LC_ALL, LC_MESSAGES or LANG)")
+}
+
+// completeWords has a flag completed with words.
+func completeWords(cmd *cobra.Command, flag string, words ...string) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // language is that of --lang, or of the environment.

@@ -31,7 +31,7 @@ func newVolume(io stdio) *cobra.Command {
 }
 
 func newVolumeExport(io stdio) *cobra.Command {
-	var f questionFlags
+	var f answerFlags
 	var readOnly bool
 	cmd := &cobra.Command{
 		Use: "export VOLUME-ID", Short: "Let clients of NBD use an attached volume", Args: cobra.ExactArgs(1),
@@ -48,7 +48,7 @@ the permission kagimori:ExportVolume on the volume.` + clientNote,
 	return cmd
 }
 
-func (f *questionFlags) exportVolume(ctx context.Context, io stdio, volume string, readOnly bool) error {
+func (f *answerFlags) exportVolume(ctx context.Context, io stdio, volume string, readOnly bool) error {
 	if err := f.checkFormat(); err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func exportURI(address, name string) string {
 }
 
 func newVolumeExports(io stdio) *cobra.Command {
-	var f questionFlags
+	var f answerFlags
 	cmd := &cobra.Command{
 		Use: "exports", Short: "List the account's exports", Args: cobra.NoArgs,
 		Long: "exports lists the exports of the account in a Region, without their addresses." + clientNote, Example: "  kagimori volume exports",
@@ -101,7 +101,7 @@ func newVolumeExports(io stdio) *cobra.Command {
 	return cmd
 }
 
-func (f *questionFlags) listExports(ctx context.Context, io stdio) error {
+func (f *answerFlags) listExports(ctx context.Context, io stdio) error {
 	if err := f.checkFormat(); err != nil {
 		return err
 	}

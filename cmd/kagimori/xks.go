@@ -111,7 +111,7 @@ func (f *xksCreate) create(ctx context.Context, c *client.Client, to, public io.
 }
 
 func newXKSList(io stdio) *cobra.Command {
-	var f questionFlags
+	var f answerFlags
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the account's credentials", Long: "list shows the credentials of the account, without their secrets." + clientNote,
 		Example: "  kagimori xks credential list", Args: cobra.NoArgs,
@@ -121,7 +121,7 @@ func newXKSList(io stdio) *cobra.Command {
 	return cmd
 }
 
-func listXKS(ctx context.Context, io stdio, f *questionFlags) error {
+func listXKS(ctx context.Context, io stdio, f *answerFlags) error {
 	if err := f.checkFormat(); err != nil {
 		return err
 	}

@@ -87,23 +87,16 @@ func (s *Service) change(tx store.Tx, c *guard.Call, in *kagimoriapi.ImpactChang
 			return nil, err
 		}
 	}
-	keyARN, _, err := s.keys.Resolve(tx, c.Region, c.Account(), ch.KeyARN)
-	if e, ok := errors.AsType[*apierr.Error](err); ok {
-		return nil, apierr.New("ResourceNotFoundException", e.Message)
-	}
-	if err != nil {
+	var err error
+	if ch.KeyARN, err = s.resolve(tx, c, ch.KeyARN); err != nil {
 		return nil, err
 	}
-	if keyARN == "" {
-		return nil, apierr.Newf("ResourceNotFoundException", "Key '%s' does not exist", ch.KeyARN)
-	}
-	ch.KeyARN = keyARN
-	owner, err := keyOwner(keyARN)
+	owner, err := keyOwner(ch.KeyARN)
 	if err != nil {
 		return nil, err
 	}
 	if owner == c.Account() {
-		c.Touch(keyARN, owner, "AWS::KMS::Key")
+		c.Touch(ch.KeyARN, owner, "AWS::KMS::Key")
 	}
 	return ch, s.possible(tx, c, ch, owner)
 }

@@ -3,6 +3,7 @@ package kagimori
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -95,22 +96,26 @@ func delegates(p *authz.PartDecision) bool {
 		slices.ContainsFunc(p.Depends, func(d string) bool { return strings.HasPrefix(d, "document ") })
 }
 
-// WhoCan tells which principals can do something with a key, and on which conditions that depends.
+// WhoCan tells which principals can do something with a key, and on which conditions that depends. The key is named by its
+// ARN or, if it is the account's own in the Region, also by its id or an alias.
 // The owner of the key learns of principals of its account and of whom its policy or a grant names;
 // another account learns of its own principals.
 func (s *Service) WhoCan(ctx context.Context, c *guard.Call, in *kagimoriapi.WhoCanRequest) (*kagimoriapi.WhoCanResponse, error) {
-	keyARN := api.Val(in.KeyArn)
-	owner, err := keyOwner(keyARN)
-	if err != nil {
-		return nil, err
-	}
 	if err := checkActions(api.Val(in.Action)); err != nil {
 		return nil, err
 	}
 	var q question
-	err = s.g.View(ctx, c, func(tx store.Tx) error {
+	var keyARN string
+	err := s.g.View(ctx, c, func(tx store.Tx) (err error) {
 		q = question{viewer: c.Account(), language: language(in.Language)}
 		if err := s.allow(tx, c); err != nil {
+			return err
+		}
+		if keyARN, err = s.keyNamed(tx, c, api.Val(in.KeyArn)); err != nil {
+			return err
+		}
+		owner, err := keyOwner(keyARN)
+		if err != nil {
 			return err
 		}
 		if owner == c.Account() { // else anybody could write into everybody's trail
@@ -146,7 +151,7 @@ func (s *Service) WhoCan(ctx context.Context, c *guard.Call, in *kagimoriapi.Who
 	if err != nil {
 		return nil, err
 	}
-	return &kagimoriapi.WhoCanResponse{Action: in.Action, KeyArn: in.KeyArn, Answers: q.answers, Truncated: &q.truncated}, nil
+	return &kagimoriapi.WhoCanResponse{Action: in.Action, KeyArn: &keyARN, Answers: q.answers, Truncated: &q.truncated}, nil
 }
 
 // WhatCan tells what a user or role of the caller's account can do with which keys of the call's
@@ -162,7 +167,7 @@ func (s *Service) WhatCan(ctx context.Context, c *guard.Call, in *kagimoriapi.Wh
 	}
 	var q question
 	err := s.g.View(ctx, c, func(tx store.Tx) error {
-		q = question{viewer: c.Account()}
+		q = question{viewer: c.Account(), language: language(in.Language)}
 		if err := s.allow(tx, c); err != nil {
 			return err
 		}
@@ -213,6 +218,30 @@ func keyOwner(keyARN string) (string, error) {
 		return "", apierr.Newf("ValidationException", "%s is not the ARN of a key.", keyARN)
 	}
 	return a.Account, nil
+}
+
+// keyNamed is the ARN of the key that a name of any form names, whether there is such a key or not.
+func (s *Service) keyNamed(tx store.Tx, c *guard.Call, name string) (string, error) {
+	if a, err := arn.Parse(name); err == nil && a.Type() == "key" {
+		return name, nil
+	}
+	return s.resolve(tx, c, name)
+}
+
+// resolve is the ARN of the key that a name of any form names. What an alias of another account names is that account's.
+func (s *Service) resolve(tx store.Tx, c *guard.Call, name string) (string, error) {
+	missing := apierr.Newf("ResourceNotFoundException", "Key '%s' does not exist", name)
+	if a, err := arn.Parse(name); err == nil && a.Type() == "alias" && a.Account != c.Account() {
+		return "", missing
+	}
+	keyARN, _, err := s.keys.Resolve(tx, c.Region, c.Account(), name)
+	if e, ok := errors.AsType[*apierr.Error](err); ok {
+		return "", apierr.New("ResourceNotFoundException", e.Message)
+	}
+	if err == nil && keyARN == "" {
+		err = missing
+	}
+	return keyARN, err
 }
 
 // keyPart is a key with its grants and what its organization says of it.

@@ -91,6 +91,19 @@ func TestWhoCan(t *testing.T) {
 			t.Error("truncated")
 		}
 	})
+	t.Run("its owner may name the key by its id or an alias", func(t *testing.T) {
+		_, _, err := k.useKMS(k.Lookup(accountK+"ADMIN"), "CreateAlias", &kmsapi.CreateAliasRequest{AliasName: new("alias/web"), TargetKeyId: &key})
+		k.Must(err)
+		for _, name := range []string{"alias/web", "arn:aws:kms:us-west-2:444455556666:alias/web", key[strings.LastIndex(key, "/")+1:]} {
+			out, err := k.whoCan(k.Lookup(accountK+"ADMIN"), name, "kms:Decrypt")
+			k.Must(err)
+			if api.Val(out.KeyArn) != key || len(out.Answers) != 6 {
+				t.Errorf("%s: %s", name, dump(t, out))
+			}
+		}
+		_, err = k.whoCan(k.Lookup(accountA+"ADMIN"), "arn:aws:kms:us-west-2:444455556666:alias/web", "kms:Decrypt")
+		guardtest.WantError(t, err, "ResourceNotFoundException", "Key 'arn:aws:kms:us-west-2:444455556666:alias/web' does not exist")
+	})
 	t.Run("another account learns of its own principals, and no statement of the key", func(t *testing.T) {
 		out, err := k.whoCan(k.Lookup(accountA+"ADMIN"), key, "kms:Decrypt")
 		k.Must(err)
@@ -132,8 +145,15 @@ func TestWhoCan(t *testing.T) {
 			_, err := k.whoCan(k.Lookup(accountK+"ADMIN"), key, action)
 			guardtest.WantError(t, err, "ValidationException", says)
 		}
-		_, err = k.whoCan(k.Lookup(accountK+"ADMIN"), "arn:aws:kms:us-west-2:444455556666:alias/x", "kms:Decrypt")
-		guardtest.WantError(t, err, "ValidationException", "arn:aws:kms:us-west-2:444455556666:alias/x is not the ARN of a key.")
+		for name, says := range map[string]string{
+			"alias/x": "Alias arn:aws:kms:us-west-2:444455556666:alias/x is not found.", "arn:aws:kms:us-west-2:444455556666:alias/x": "Alias arn:aws:kms:us-west-2:444455556666:alias/x is not found.",
+			"00000000-0000-0000-0000-000000000000": "Key '" + missing + "' does not exist",
+		} {
+			_, err = k.whoCan(k.Lookup(accountK+"ADMIN"), name, "kms:Decrypt")
+			guardtest.WantError(t, err, "ResourceNotFoundException", says)
+		}
+		_, err = k.whoCan(k.Lookup(accountK+"ADMIN"), "arn:aws:s3:us-west-2:444455556666:key/x", "kms:Decrypt")
+		guardtest.WantError(t, err, "ValidationException", "arn:aws:s3:us-west-2:444455556666:key/x is not the ARN of a key.")
 	})
 	t.Run("the question needs a permission", func(t *testing.T) {
 		_, err := k.whoCan(bo, key, "kms:Decrypt")

@@ -26,8 +26,6 @@ var ofReaders = []entry{
 	{"%s is not in %s", "%s は%[2]sにありません"},
 	{"key %s", "キー %s"},
 	{"image %s", "イメージ %s"},
-	{"snapshot %s", "スナップショット %s"},
-	{"volume %s", "ボリューム %s"},
 	{"policy %s", "ポリシー %s"},
 	{"launch template %s", "起動テンプレート %s"},
 	{"launch configuration %s", "起動設定 %s"},

@@ -50,7 +50,7 @@ type shape struct {
 // shapes are those of the sentences that are written down, the most telling first.
 var shapes = sync.OnceValue(func() []shape {
 	var out []shape
-	for _, part := range [][]entry{ofReaders, ofTemplates, ofLive, ofFacts, ofStates, ofStatements, ofAdvice, ofNotes, ofJoined, granted} {
+	for _, part := range [][]entry{ofReaders, ofTemplates, ofLive, ofFacts, ofStates, ofStatements, ofAdvice, ofNotes, ofJoined, ofStored, ofDepends, granted} {
 		for _, e := range part {
 			sh := shape{entry: e, words: len(e.en) - 2*strings.Count(e.en, "%s")}
 			pieces := strings.Split(e.en, "%s")

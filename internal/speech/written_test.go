@@ -52,7 +52,7 @@ func TestWritten(t *testing.T) {
 // sources, in order, and as many arguments in both languages.
 func TestWhatIsWrittenIsSaid(t *testing.T) {
 	var literals strings.Builder
-	for _, name := range []string{"tfplan", "cfn", "live", "doctor", "authz", "authz/explain", "ask/compare", "policy/keyview"} {
+	for _, name := range []string{"tfplan", "cfn", "live", "doctor", "authz", "authz/explain", "ask/compare", "policy/keyview", "kagimori"} {
 		files, err := filepath.Glob(filepath.Join("..", name, "*.go"))
 		if err != nil {
 			t.Fatal(err)

@@ -471,6 +471,7 @@ type VolumeExport struct {
 type WhatCanRequest struct {
 	Principal *string  `aws:"Principal,req,c=PrincipalArn"`
 	Actions   []string `aws:"Actions,e=ActionName,c=ActionList"`
+	Language  *string  `aws:"Language,c=LanguageType"`
 }
 
 // WhatCanResponse is a shape of the model.
@@ -483,7 +484,7 @@ type WhatCanResponse struct {
 // WhoCanRequest is a shape of the model.
 type WhoCanRequest struct {
 	Action   *string `aws:"Action,req,c=ActionName"`
-	KeyArn   *string `aws:"KeyArn,req,c=KeyArn"`
+	KeyArn   *string `aws:"KeyArn,req,c=ImpactName"`
 	Language *string `aws:"Language,c=LanguageType"`
 }
 
