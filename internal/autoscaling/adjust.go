@@ -51,7 +51,17 @@ func (g *groupRecord) resize(now time.Time, want int32, reason string) bool {
 		return false
 	}
 	g.Causes = []string{sentence(now, reason+" changing the desired capacity from "+itoa(g.Desired)+" to "+itoa(want)+".")}
-	g.Desired, g.Retry = want, retry{}
+	g.Desired, g.Retry, g.Scaled = want, retry{}, false
+	return true
+}
+
+// scale is resize for a step or target tracking policy: the instances that it adds warm up.
+func (g *groupRecord) scale(now time.Time, want int32, reason string) bool {
+	before := g.Desired
+	if !g.resize(now, want, reason) {
+		return false
+	}
+	g.Scaled = g.Desired > before
 	return true
 }
 
@@ -87,12 +97,12 @@ func stepFor(steps []autoscalingapi.StepAdjustment, beyond float64) (int32, bool
 	return 0, false
 }
 
-// warming is the capacity of instances that do not count yet.
-func warming(g *groupRecord, all []memberRecord, now time.Time, warmup time.Duration) (n int32) {
+// warming is the capacity of instances that do not count yet for a policy.
+func (r *policyRecord) warming(g *groupRecord, all []memberRecord, now time.Time) (n int32) {
 	there := int32(0)
 	for _, m := range all {
 		switch {
-		case m.State == stateInService && now.Before(m.Served.Add(warmup)):
+		case m.State == stateInService && now.Before(m.Served.Add(r.warmup(g, m.Scaled))):
 			n += m.weight()
 			there += m.weight()
 		case m.State == stateInService:
@@ -139,7 +149,7 @@ func (s *Service) act(g *groupRecord, r *policyRecord, all []memberRecord, t tri
 	if !ok {
 		return false, validation("No step adjustment found for metric value %s and breach threshold %s.", number(t.value), number(t.threshold))
 	}
-	cold := warming(g, all, now, r.warmup(g))
+	cold := r.warming(g, all, now)
 	want := adjusted(g.Desired, typ, by, least)
 	switch {
 	case want > g.Desired && typ != exactCapacity:
@@ -147,7 +157,7 @@ func (s *Service) act(g *groupRecord, r *policyRecord, all []memberRecord, t tri
 	case want < g.Desired && cold > 0:
 		return false, nil
 	}
-	return g.resize(now, want, t.reason(r.Name)), nil
+	return g.scale(now, want, t.reason(r.Name)), nil
 }
 
 func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }

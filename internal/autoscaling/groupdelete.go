@@ -81,7 +81,7 @@ func (s *Service) SetDesiredCapacity(ctx context.Context, c *guard.Call, in *aut
 		if want != g.Desired {
 			g.Causes = []string{sentence(s.g.Now(), "a user request explicitly set group desired capacity changing the desired capacity from "+
 				itoa(g.Desired)+" to "+itoa(want)+".")}
-			g.Desired = want
+			g.Desired, g.Scaled = want, false
 			g.Retry = retry{}
 		}
 		return s.put(tx, g)

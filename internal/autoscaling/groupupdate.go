@@ -94,6 +94,7 @@ func (s *Service) applyUpdate(g *groupRecord, in *autoscalingapi.UpdateAutoScali
 		g.Desired = min(max(g.Desired, g.Min), g.Max)
 	}
 	if g.Desired != before {
+		g.Scaled = false
 		g.Causes = []string{sentence(s.g.Now(), "a user request update of AutoScalingGroup constraints to min: "+itoa(g.Min)+", max: "+
 			itoa(g.Max)+", desired: "+itoa(g.Desired)+" changing the desired capacity from "+itoa(before)+" to "+itoa(g.Desired)+".")}
 	}

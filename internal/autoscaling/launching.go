@@ -249,7 +249,7 @@ func (s *Service) started(ctx context.Context, v *sight, a activityRecord, inst 
 	}
 	m := memberRecord{
 		ID: id, Zone: a.Zone, Subnet: a.Subnet, Type: api.Val(inst.InstanceType), State: statePending, Warm: l.Warm, Extra: l.Extra, Health: healthy, Protected: l.Protect,
-		Template: l.Template, Launched: s.g.Now(), Activity: a.ID, Weight: l.Weight, Weighted: l.Weighted, Spot: l.Spot,
+		Template: l.Template, Launched: s.g.Now(), Activity: a.ID, Weight: l.Weight, Weighted: l.Weighted, Spot: l.Spot, Scaled: v.group.Scaled,
 	}
 	if l.Warm {
 		m.State = stateWarmedPending

@@ -167,10 +167,23 @@ func (s *Service) checkChoices(ctx context.Context, c *guard.Call, m *mixedRecor
 		}
 		m.Overrides = append(m.Overrides, r)
 	}
+	if n := m.weights(); n != 0 && n != len(m.Overrides) {
+		return validation("If one override has a WeightedCapacity, all of them must have one.")
+	}
 	if sets > maxRequirements {
 		return validation("A mixed instances policy can have at most %d sets of InstanceRequirements.", maxRequirements)
 	}
 	return nil
+}
+
+// weights is how many overrides have a weight.
+func (m *mixedRecord) weights() (n int) {
+	for _, o := range m.Overrides {
+		if o.Weight != "" {
+			n++
+		}
+	}
+	return n
 }
 
 // mixable finds a template that can be part of a policy: it must not ask for Spot itself.

@@ -114,12 +114,13 @@ func TestMixedDefaults(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t)
 			in := mixed("g", 0, tt.give, "m5.large", "c5.large")
+			in.MixedInstancesPolicy.LaunchTemplate.Overrides[0].WeightedCapacity = new("1")
 			in.MixedInstancesPolicy.LaunchTemplate.Overrides[1].WeightedCapacity = new("2")
 			w.must("CreateAutoScalingGroup", in)
 			want := &autoscalingapi.MixedInstancesPolicy{
 				LaunchTemplate: &autoscalingapi.LaunchTemplate{
 					LaunchTemplateSpecification: &autoscalingapi.LaunchTemplateSpecification{LaunchTemplateId: new("lt-1"), LaunchTemplateName: new("web"), Version: new("$Latest")},
-					Overrides:                   []autoscalingapi.LaunchTemplateOverrides{{InstanceType: new("m5.large")}, {InstanceType: new("c5.large"), WeightedCapacity: new("2")}},
+					Overrides:                   []autoscalingapi.LaunchTemplateOverrides{{InstanceType: new("m5.large"), WeightedCapacity: new("1")}, {InstanceType: new("c5.large"), WeightedCapacity: new("2")}},
 				},
 				InstancesDistribution: tt.want,
 			}
@@ -170,6 +171,7 @@ func TestMixedRefusals(t *testing.T) {
 			}
 		}, apierr.New("ValidationError", "*")},
 		{"a weight of zero", func(p *policy) { p.LaunchTemplate.Overrides[0].WeightedCapacity = new("0") }, apierr.New("ValidationError", "*")},
+		{"a weight of one of two", func(p *policy) { p.LaunchTemplate.Overrides[0].WeightedCapacity = new("2") }, apierr.New("ValidationError", "*")},
 		{"a weight in words", func(p *policy) { p.LaunchTemplate.Overrides[0].WeightedCapacity = new("two") }, apierr.New("ValidationError", "*")},
 		{"a type twice", func(p *policy) { p.LaunchTemplate.Overrides[1].InstanceType = new("m5.large") }, apierr.New("ValidationError", "*")},
 		{"41 overrides", func(p *policy) {

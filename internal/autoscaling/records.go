@@ -50,6 +50,8 @@ type groupRecord struct {
 	Retry                          retry `json:",omitzero"`
 	// Causes are sentences that the next activity begins with: why the capacity changed.
 	Causes []string `json:",omitempty"`
+	// Scaled says that the capacity is one that a step or target tracking policy raised it to.
+	Scaled bool `json:",omitempty"`
 	// Launching are the activities whose instance EC2 has not confirmed yet.
 	Launching []string `json:",omitempty"`
 	// Replace counts unhealthy instances that are still to be replaced.
@@ -124,6 +126,7 @@ type memberRecord struct {
 	Untagged bool         `json:",omitempty"` // EC2 is still to be asked to tag it: it was attached
 	Extra    bool         `json:",omitempty"` // launched before another is taken out: not counted until it serves
 	Replace  string       `json:",omitempty"` // why it is to be replaced; "" if it stays
+	Scaled   bool         `json:",omitempty"` // launched due to a step or target tracking policy
 }
 
 // activityRecord is a scaling activity.

@@ -98,6 +98,21 @@ func TestRefreshSkipMatchingAndDesired(t *testing.T) {
 }
 
 // A refresh pauses at checkpoints, and stops when it is told to.
+func TestRefreshPreferencesRefused(t *testing.T) {
+	w := running(t, 1)
+	for name, p := range map[string]autoscalingapi.RefreshPreferences{
+		"upper bound alone": {MaxHealthyPercentage: new(int32(110))},
+		"too far apart":     {MinHealthyPercentage: new(int32(50)), MaxHealthyPercentage: new(int32(200))},
+		"descending":        {CheckpointPercentages: []int32{50, 25}},
+	} {
+		if err := w.try("StartInstanceRefresh", start(p)); err == nil {
+			t.Errorf("%s: no error", name)
+		} else {
+			guardtest.WantError(t, err, "ValidationError", "*")
+		}
+	}
+}
+
 func TestRefreshCheckpointsAndCancel(t *testing.T) {
 	w := running(t, 4)
 	w.must("StartInstanceRefresh", start(autoscalingapi.RefreshPreferences{

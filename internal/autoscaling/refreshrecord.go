@@ -244,10 +244,9 @@ func (g *groupRecord) preferences(in *autoscalingapi.RefreshPreferences) (refres
 	if in.AlarmSpecification != nil {
 		p.Alarms = in.AlarmSpecification.Alarms
 	}
-	if in.MinHealthyPercentage == nil && in.MaxHealthyPercentage != nil && p.Max > 100 && g.MaintenanceMin < 0 {
-		p.Min = 100
-	}
 	switch {
+	case in.MinHealthyPercentage == nil && in.MaxHealthyPercentage != nil:
+		return p, validation("If you specify MaxHealthyPercentage, you must also specify MinHealthyPercentage.")
 	case p.Max-p.Min > 100:
 		return p, validation("The difference between MaxHealthyPercentage and MinHealthyPercentage cannot be greater than 100.")
 	case !slices.IsSortedFunc(p.Checkpoints, func(a, b int32) int { return int(a - b) }) || len(slices.Compact(slices.Clone(p.Checkpoints))) < len(p.Checkpoints):

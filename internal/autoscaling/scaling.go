@@ -44,14 +44,22 @@ func (r *policyRecord) arn() string {
 
 func (r *policyRecord) enabled() bool { return r.Params.Enabled == nil || *r.Params.Enabled }
 
-// warmup is how long a new instance does not count, in seconds.
-// Source: User Guide, "Set the default instance warmup for an Auto Scaling group".
-func (r *policyRecord) warmup(g *groupRecord) time.Duration {
-	n := g.Cooldown
+// warmup is how long a new instance does not count, in seconds. What a policy says of it, and the
+// cooldown in its place, is for instances that were launched due to a policy; others have the
+// group's default warmup, if it has one.
+// Source: API Reference, "PutScalingPolicy: EstimatedInstanceWarmup"; User Guide, "Set the default
+// instance warmup for an Auto Scaling group".
+func (r *policyRecord) warmup(g *groupRecord, scaled bool) time.Duration {
+	n := int32(0)
+	if scaled {
+		n = g.Cooldown
+	}
 	if w := g.Warmup; w != nil && *w >= 0 {
 		n = *w
 	}
-	set(&n, r.Params.EstimatedInstanceWarmup)
+	if scaled {
+		set(&n, r.Params.EstimatedInstanceWarmup)
+	}
 	return time.Duration(n) * time.Second
 }
 

@@ -234,6 +234,36 @@ func TestExecutePolicy(t *testing.T) {
 	guardtest.WantError(t, execute(autoscalingapi.ExecutePolicyType{}), "ValidationError", "*")
 }
 
+// What a policy says of warming up is for instances that a policy launched, and what the group says
+// for all of them.
+func TestInstancesThatWarmUp(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		group *int32
+		want  []int32
+	}{
+		{"of the policy", nil, []int32{2, 2, 2}},
+		{"of the group", new(int32(300)), []int32{1, 1, 1}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.ec2.run = true
+			in := request("g", 1)
+			in.MaxSize, in.DefaultInstanceWarmup = new(int32(20)), c.group
+			w.must("CreateAutoScalingGroup", in)
+			w.Advance(10 * time.Second)
+			w.put(step("ChangeInCapacity", between(new(0.0), nil, 1)))
+			for i, want := range c.want {
+				w.must("ExecutePolicy", &autoscalingapi.ExecutePolicyType{AutoScalingGroupName: new("g"), PolicyName: new("p"), MetricValue: new(60.0), BreachThreshold: new(50.0)})
+				w.Advance(10 * time.Second)
+				if got := *w.group("g").DesiredCapacity; got != want {
+					t.Errorf("%d: the group wants %d, not %d", i, got, want)
+				}
+			}
+		})
+	}
+}
+
 func TestExecuteStepPolicy(t *testing.T) {
 	w := newWorld(t)
 	w.ec2.run = true

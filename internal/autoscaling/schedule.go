@@ -170,7 +170,7 @@ func (r *scheduleRecord) execute(g *groupRecord, now time.Time) {
 	}
 	if g.Desired != before.Desired {
 		g.Causes = []string{sentence(now, "the scheduled action "+r.Name+" executed. "+strings.Join(changes, " "))}
-		g.Retry = retry{}
+		g.Retry, g.Scaled = retry{}, false
 	}
 }
 

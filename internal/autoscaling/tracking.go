@@ -154,12 +154,12 @@ func (s *Service) trackUp(g *groupRecord, r *policyRecord, data *series, m track
 			return false
 		}
 	}
-	have := g.Desired - warming(g, all, s.g.Now(), r.warmup(g))
+	have := g.Desired - r.warming(g, all, s.g.Now())
 	if have <= 0 {
 		return false
 	}
 	want := proportional(have, values[len(values)-1], target)
-	return want > g.Desired && g.resize(s.g.Now(), want, trigger{alarm: r.ownAlarms()[0]}.reason(r.Name))
+	return want > g.Desired && g.scale(s.g.Now(), want, trigger{alarm: r.ownAlarms()[0]}.reason(r.Name))
 }
 
 // trackDown takes capacity away when all target tracking policies of the group would, and as little
@@ -183,7 +183,7 @@ func (s *Service) trackDown(tx store.Tx, g *groupRecord, r *policyRecord, all []
 		if err != nil {
 			return false, err
 		}
-		if warming(g, all, s.g.Now(), o.warmup(g)) > 0 {
+		if o.warming(g, all, s.g.Now()) > 0 {
 			return false, nil
 		}
 		target := api.Val(o.Params.TargetTrackingConfiguration.TargetValue)
@@ -199,7 +199,7 @@ func (s *Service) trackDown(tx store.Tx, g *groupRecord, r *policyRecord, all []
 		want = max(want, proportional(g.Desired, values[len(values)-1], target))
 	}
 	alarm := r.ownAlarms()[1]
-	if want >= g.Desired || !g.resize(s.g.Now(), want, trigger{alarm: alarm}.reason(r.Name)) {
+	if want >= g.Desired || !g.scale(s.g.Now(), want, trigger{alarm: alarm}.reason(r.Name)) {
 		return false, nil
 	}
 	g.Shrunk = s.g.Now()

@@ -262,7 +262,7 @@ func (s *Service) draw(ctx context.Context, v *sight, as guard.Caller, missing i
 			a.Instance, a.Progress = m.ID, 30
 			from++
 			m.Starting = m.State != stateWarmedRunning
-			m.State, m.Warm, m.Activity = statePending, false, a.ID
+			m.State, m.Warm, m.Activity, m.Scaled = statePending, false, a.ID, g.Scaled
 			if m.Starting {
 				todo.add(start, m.ID)
 			}

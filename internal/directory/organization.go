@@ -209,6 +209,15 @@ func (d *Directory) Member(tx store.Tx, o Organization, account string) (Member,
 	return d.devMember(account), true, nil
 }
 
+// KnownMember is [Directory.Member] without the accounts of a development server that nobody used
+// or placed yet.
+func (d *Directory) KnownMember(tx store.Tx, o Organization, account string) (Member, bool, error) {
+	if _, ok, err := memberTable.Get(tx, o.ID, account); err != nil || !ok && account != o.Management {
+		return Member{}, false, err
+	}
+	return d.Member(tx, o, account)
+}
+
 // RemoveMember makes an account stand alone, with what hung on it.
 func (d *Directory) RemoveMember(tx store.Tx, o Organization, account string) error {
 	for _, t := range PolicyTypes() {

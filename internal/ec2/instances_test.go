@@ -170,7 +170,7 @@ func TestStateRefusals(t *testing.T) {
 	h := newHouse(t)
 	id := *ask[ec2api.Reservation](h.desk, h.owner(), runRequest()).Instances[0].InstanceId
 	only := []string{id}
-	h.refuse(h.owner(), &ec2api.StopInstancesRequest{InstanceIds: only}, "IncorrectInstanceState", "The instance '"+id+"' is not in a state from which it can be stopped.")
+	h.refuse(h.owner(), &ec2api.StopInstancesRequest{InstanceIds: only}, "IncorrectInstanceState", "This instance '"+id+"' is not in a state from which it can be stopped.")
 	h.Advance(2 * time.Second)
 	same := ask[ec2api.StartInstancesResult](h.desk, h.owner(), &ec2api.StartInstancesRequest{InstanceIds: only}).StartingInstances[0]
 	if *same.CurrentState.Name != "running" || *same.PreviousState.Name != "running" {

@@ -59,7 +59,7 @@ func (s *Service) StopInstances(ctx context.Context, c *guard.Call, in *ec2api.S
 			case i.State == stopped || i.State == stopping:
 				return false, nil
 			case i.State != running || i.Work != "":
-				return false, apierr.Newf("IncorrectInstanceState", "The instance '%s' is not in a state from which it can be stopped.", i.ID)
+				return false, apierr.Newf("IncorrectInstanceState", "This instance '%s' is not in a state from which it can be stopped.", i.ID)
 			case i.Options.ProtectStop:
 				return false, apierr.Newf("OperationNotPermitted", "The instance '%s' may not be stopped. Modify its "+
 					"'disableApiStop' instance attribute and try again.", i.ID)

@@ -134,7 +134,7 @@ func (s *Service) DeleteOpenIDConnectProvider(ctx context.Context, c *guard.Call
 	if err != nil {
 		return err
 	}
-	return oidcProviders.remove(ctx, s, c, k, nil)
+	return oidcProviders.discard(ctx, s, c, k)
 }
 
 // changeOIDC edits a provider within its quotas.

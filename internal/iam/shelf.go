@@ -71,21 +71,28 @@ func (sh shelf[T]) part(s *Service, k *kept[T], action string, extra func(*authz
 	return part
 }
 
-// authorized looks a resource up, decides the action on it and says if it is not there.
-func (sh shelf[T]) authorized(s *Service, tx store.Tx, c *guard.Call, k *kept[T], action string, extra func(*authz.Context)) (*kept[T], error) {
+// decide looks a resource up, decides the action on it and tells whether it is there.
+func (sh shelf[T]) decide(s *Service, tx store.Tx, c *guard.Call, k *kept[T], action string, extra func(*authz.Context)) (*kept[T], bool, error) {
 	found, exists, err := sh.table.Get(tx, k.Account, fold(k.Name))
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if exists {
 		k = &found
 	}
 	c.Touch(sh.arn(k), k.Account, sh.trail)
-	if _, err := s.g.Allow(tx, c, sh.part(s, k, action, extra)); err != nil {
-		return nil, err
+	_, err = s.g.Allow(tx, c, sh.part(s, k, action, extra))
+	return k, exists, err
+}
+
+// authorized is decide, and an error if the resource is not there.
+func (sh shelf[T]) authorized(s *Service, tx store.Tx, c *guard.Call, k *kept[T], action string, extra func(*authz.Context)) (*kept[T], error) {
+	k, exists, err := sh.decide(s, tx, c, k, action, extra)
+	if err == nil && !exists {
+		err = sh.missing(k)
 	}
-	if !exists {
-		return nil, sh.missing(k)
+	if err != nil {
+		return nil, err
 	}
 	return k, nil
 }
@@ -126,6 +133,17 @@ func (sh shelf[T]) remove(ctx context.Context, s *Service, c *guard.Call, k *kep
 			if err := fn(k); err != nil {
 				return err
 			}
+		}
+		return sh.delete(tx, k)
+	})
+}
+
+// discard is remove for operations to which a resource that is not there is no error.
+func (sh shelf[T]) discard(ctx context.Context, s *Service, c *guard.Call, k *kept[T]) error {
+	return s.g.Update(ctx, c, func(tx store.Tx) error {
+		k, exists, err := sh.decide(s, tx, c, k, c.Operation, nil)
+		if err != nil || !exists {
+			return err
 		}
 		return sh.delete(tx, k)
 	})

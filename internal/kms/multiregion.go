@@ -102,7 +102,7 @@ func (s *Service) ReplicateKey(ctx context.Context, c *guard.Call, in *kmsapi.Re
 	if err != nil {
 		return nil, err
 	}
-	out := &kmsapi.ReplicateKeyResponse{ReplicaKeyMetadata: result.metadata(), ReplicaPolicy: &result.Policy}
+	out := &kmsapi.ReplicateKeyResponse{ReplicaKeyMetadata: result.metadata(), ReplicaPolicy: &result.Policy, ReplicaTags: []kmsapi.Tag{}}
 	for _, t := range result.Tags {
 		out.ReplicaTags = append(out.ReplicaTags, kmsapi.Tag{TagKey: &t.Key, TagValue: &t.Value})
 	}

@@ -79,7 +79,9 @@ func TestReplicateKey(t *testing.T) {
 	if d := cmp.Diff([]string{"ON_DEMAND"}, there.kinds(*r.Arn)); d != "" {
 		t.Error(d)
 	}
-	root.must(&kmsapi.ReplicateKeyRequest{KeyId: &key, ReplicaRegion: new(asia)})
+	if plain := get[kmsapi.ReplicateKeyResponse](root, &kmsapi.ReplicateKeyRequest{KeyId: &key, ReplicaRegion: new(asia)}); plain.ReplicaTags == nil || len(plain.ReplicaTags) != 0 {
+		t.Errorf("tags of a replica without tags: %#v", plain.ReplicaTags)
+	}
 	there.wantConfiguration(*r.Arn, configuration("REPLICA", key, region, eu, asia))
 	root.in(asia).wantConfiguration(inRegion(key, asia), configuration("REPLICA", key, region, eu, asia))
 }

@@ -191,7 +191,7 @@ func (s *Service) DescribeAccount(ctx context.Context, c *guard.Call, in *organi
 		if err != nil {
 			return err
 		}
-		m, ok, err := s.dir.Member(tx, o, *in.AccountId)
+		m, ok, err := s.dir.KnownMember(tx, o, *in.AccountId)
 		if err != nil {
 			return err
 		}

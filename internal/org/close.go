@@ -26,7 +26,7 @@ func (s *Service) CloseAccount(ctx context.Context, c *guard.Call, in *organizat
 		if err != nil {
 			return err
 		}
-		m, ok, err := s.dir.Member(tx, o, *in.AccountId)
+		m, ok, err := s.dir.KnownMember(tx, o, *in.AccountId)
 		switch {
 		case err != nil:
 			return err

@@ -64,9 +64,14 @@ func TestAccountsAppearWhenSeen(t *testing.T) {
 	if diff := cmp.Diff(want, list(&organizationsapi.ListAccountsRequest{})); diff != "" {
 		t.Error(diff)
 	}
-	a := get[organizationsapi.DescribeAccountResponse](m, &organizationsapi.DescribeAccountRequest{AccountId: new("999999999999")}).Account
+	const unused = "999999999999" // a member as soon as somebody uses it
+	m.refused(&organizationsapi.DescribeAccountRequest{AccountId: new(unused)}, "AccountNotFoundException", "*")
+	m.refused(&organizationsapi.ListParentsRequest{ChildId: new(unused)}, "ChildNotFoundException", "*")
+	m.refused(&organizationsapi.CloseAccountRequest{AccountId: new(unused)}, "AccountNotFoundException", "*")
+	w.Lookup(unused)
+	a := get[organizationsapi.DescribeAccountResponse](m, &organizationsapi.DescribeAccountRequest{AccountId: new(unused)}).Account
 	if *a.Arn != "arn:aws:organizations::000000000000:account/o-kagimori00/999999999999" || *a.Status != "ACTIVE" {
-		t.Errorf("an account that nobody used = %+v", a)
+		t.Errorf("an account that was used = %+v", a)
 	}
 }
 

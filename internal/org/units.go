@@ -222,7 +222,7 @@ func (s *Service) ListParents(ctx context.Context, c *guard.Call, in *organizati
 			}
 			parent = u.Parent
 		} else {
-			m, _, err := s.dir.Member(tx, o, *in.ChildId)
+			m, _, err := s.dir.KnownMember(tx, o, *in.ChildId)
 			if err != nil {
 				return err
 			}

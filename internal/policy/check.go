@@ -17,6 +17,7 @@ const (
 
 	msgSyntax      = "Syntax errors in policy."
 	msgNotJSON     = "The policy is not in the valid JSON format."
+	msgTrustJSON   = "This policy contains invalid Json"
 	msgVersion     = "Policy document must be version 2012-10-17 or greater."
 	msgLegacy      = "The policy failed legacy parsing"
 	msgLeading     = "JSON strings must not have leading spaces"
@@ -117,8 +118,11 @@ func check(src []byte, kind Kind, member string, checks []checkFunc) (*Document,
 }
 
 func syntaxText(kind Kind, e *SyntaxError) string {
-	if kind == Session && e.Rule == RuleJSON {
+	switch {
+	case kind == Session && e.Rule == RuleJSON:
 		return msgNotJSON
+	case kind == Trust && e.Rule == RuleJSON:
+		return msgTrustJSON
 	}
 	return msgSyntax
 }

@@ -20,7 +20,7 @@ func TestCheckTrust(t *testing.T) {
 		everyone = `"Principal":"*"`
 	)
 	tests := []struct{ name, src, want string }{
-		{"not JSON", `{`, syntax},
+		{"not JSON", `{`, "This policy contains invalid Json"},
 		{"space before", " " + trust(`"Action":"sts:AssumeRole",`+everyone), "JSON strings must not have leading spaces"},
 		{"resource", trust(`"Action":"sts:AssumeRole","Resource":"*",` + everyone), "Has prohibited field Resource."},
 		{"not resource", trust(`"Action":"sts:AssumeRole","NotResource":"*",` + everyone), "Has prohibited field NotResource."},
