@@ -17,7 +17,7 @@ import (
 func corpus(t testing.TB) map[string]*format.Scenario {
 	t.Helper()
 	paths, err := filepath.Glob("../launch/testdata/scenarios/*.json")
-	if err != nil || len(paths) != 42 {
+	if err != nil || len(paths) != 50 {
 		t.Fatalf("%d scenarios, %v", len(paths), err)
 	}
 	all := map[string]*format.Scenario{}

@@ -83,7 +83,7 @@ type failureWant struct {
 func scenarios(t *testing.T) []scenario {
 	t.Helper()
 	files, err := filepath.Glob("testdata/scenarios/*.json")
-	if err != nil || len(files) != 42 {
+	if err != nil || len(files) != 50 {
 		t.Fatalf("%d scenarios, %v", len(files), err)
 	}
 	all := make([]scenario, len(files))

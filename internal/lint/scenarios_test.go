@@ -128,12 +128,18 @@ var found = map[string][]string{
 	"039": {"identity any-action", "scp launch-incomplete"},
 	"040": {"identity any-action", "identity deny-hits-launches"},
 	"041": {"key external-account-grant"}, // the grant demands one encryption context
+	"043": {"key condition-key-absent"},
+	"044": {"identity any-key", "key external-account-grant", "rcp deny-hits-service-principals"},
+	"046": {"identity via-service"},
+	"047": {"identity any-action"},
+	"048": {"identity any-action"},
+	"050": {"identity any-key"},
 }
 
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("../launch/testdata/scenarios/*.json")
-	if err != nil || len(files) != 42 {
-		t.Fatalf("%d scenarios, %v; want 42", len(files), err)
+	if err != nil || len(files) != 50 {
+		t.Fatalf("%d scenarios, %v; want 50", len(files), err)
 	}
 	seen := 0
 	for _, file := range files {

@@ -20,7 +20,7 @@ const scenarios = "../launch/testdata/scenarios/"
 func corpus(t *testing.T) map[string]*format.Scenario {
 	t.Helper()
 	files, err := filepath.Glob(scenarios + "*.json")
-	if err != nil || len(files) < 42 {
+	if err != nil || len(files) < 50 {
 		t.Fatalf("%d scenarios, %v", len(files), err)
 	}
 	out := map[string]*format.Scenario{}
