@@ -4,9 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"log/slog"
-	"os"
-	"runtime"
-	"runtime/debug"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/authz"
@@ -149,21 +146,6 @@ func (c Config) groupTiming() autoscaling.Timing {
 		t.Detect, t.Refresh = atOnce, refreshPending
 	}
 	return t
-}
-
-// CollectLess lets the garbage collector of a process that is a server run less often than Go would: the
-// memory that is in use is small, and what requests leave behind would be collected many times a second.
-// The variable GOGC is obeyed. The profile of what is allocated samples as much less often, for it costs a
-// walk of the stack each time.
-func CollectLess() {
-	const usual, seldom = 512 << 10, 8 << 20
-	if runtime.MemProfileRate == usual {
-		runtime.MemProfileRate = seldom
-	}
-	const percent = 400
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(percent)
-	}
 }
 
 // checked is the config with its defaults, or a sentence about what is missing.

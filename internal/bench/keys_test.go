@@ -35,7 +35,8 @@ const (
 func keyID(n int) string { return fmt.Sprintf("%08x-0000-4000-8000-%012x", n, n) }
 
 // BenchmarkKeys measures GenerateDataKey on random ones of many keys, each with an alias and five
-// grants, beside a server that has 100 such keys; they take turns. The metrics: "us" and "few-us" are the
+// grants, beside a server that has 100 such keys; they take turns: with as many keys kept ready as there are without
+// a setting, and with all of them. The metrics: "us" and "few-us" are the
 // processor time of a request on each, with what it leaves to be done later, "x-few" is the one by the other, "MB" the
 // memory of the server of many after, "start-ms" how long it takes to listen when it is started again, with the trail of
 // all that.
@@ -59,6 +60,9 @@ func BenchmarkKeys(b *testing.B) {
 	few := startKeys(b, filepath.Join(b.TempDir(), "few"), fewKeys, profileVar+"="+profile)
 	b.Run(fmt.Sprint(n), func(b *testing.B) { compareKeys(b, few, many) })
 	many.stop()
+	kept := startKeys(b, dir, n, cacheVar+"="+fmt.Sprint(n))
+	b.Run(fmt.Sprint(n, "-kept"), func(b *testing.B) { compareKeys(b, few, kept) })
+	kept.stop()
 	b.Run("start", func(b *testing.B) {
 		again := startProcess(b, roleServer, filepath.Join(dir, "data"))
 		b.ReportMetric(float64(again.start.Milliseconds()), "start-ms")
