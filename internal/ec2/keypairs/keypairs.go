@@ -51,6 +51,7 @@ func (s *Service) Operations() map[string]guard.Handler {
 	}
 }
 
+// ErrUnknown is the error about a name that no key pair of the caller has.
 func ErrUnknown(name string) error {
 	return apierr.Newf("InvalidKeyPair.NotFound", "The key pair '%s' does not exist", name)
 }
