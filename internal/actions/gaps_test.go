@@ -146,6 +146,7 @@ var gaps = []gap{
 	{notYet, "ec2:AllocationId", "ec2:AllocateAddress/elastic-ip"},
 	{notYet, "ec2:PublicIpAddress", "ec2:AllocateAddress/elastic-ip"},
 	{notYet, "ec2:SecurityGroupID", "ec2:CreateSecurityGroup/security-group"},
+	{notYet, "ec2:VpcPeeringConnectionID", "ec2:CreateVpcPeeringConnection/vpc-peering-connection"},
 	{notYet, "ec2:SubnetID", "ec2:CreateSubnet/subnet"},
 	{noFeature, "ec2:Ipv4IpamPoolId", "ec2:AssociateVpcCidrBlock/vpc ec2:CreateVpc/vpc"},
 	{noFeature, "ec2:Ipv6IpamPoolId", "ec2:AssociateVpcCidrBlock/vpc ec2:CreateVpc/vpc"},

@@ -19,6 +19,7 @@ func driveVPC(c caller) {
 	c.do("ec2:DescribeNatGateways", in{})
 	driveTables(c, vpc, subnet, gateway, nat)
 	driveBlocks(c, vpc, subnet)
+	drivePeering(c, vpc)
 	driveACL(c, vpc, subnet)
 	options := c.do("ec2:CreateDhcpOptions", in{
 		"DhcpConfigurations": []in{{"Key": "domain-name", "Values": "example.com"}}, "TagSpecifications": specifications("dhcp-options"),
@@ -47,6 +48,21 @@ func driveBlocks(c caller, vpc, subnet string) {
 	six := c.do("ec2:DescribeVpcs", in{"VpcIds": vpc}).str("Vpcs.0.Ipv6CidrBlockAssociationSet.0.Ipv6CidrBlock")
 	id := c.do("ec2:AssociateSubnetCidrBlock", in{"SubnetId": subnet, "Ipv6CidrBlock": strings.Replace(six, "/56", "/64", 1)}).str("Ipv6CidrBlockAssociation.AssociationId")
 	c.do("ec2:DisassociateSubnetCidrBlock", in{"AssociationId": id})
+}
+
+// drivePeering: a VPC is connected with another, and once not.
+func drivePeering(c caller, vpc string) {
+	other := c.do("ec2:CreateVpc", in{"CidrBlock": "10.11.0.0/16", "TagSpecifications": specifications("vpc")}).str("Vpc.VpcId")
+	request := in{"VpcId": vpc, "PeerVpcId": other, "TagSpecifications": specifications("vpc-peering-connection")}
+	id := c.do("ec2:CreateVpcPeeringConnection", request).str("VpcPeeringConnection.VpcPeeringConnectionId")
+	retag(c, id)
+	c.do("ec2:RejectVpcPeeringConnection", in{"VpcPeeringConnectionId": id})
+	id = c.do("ec2:CreateVpcPeeringConnection", request).str("VpcPeeringConnection.VpcPeeringConnectionId")
+	c.do("ec2:AcceptVpcPeeringConnection", in{"VpcPeeringConnectionId": id})
+	c.do("ec2:ModifyVpcPeeringConnectionOptions", in{"VpcPeeringConnectionId": id, "RequesterPeeringConnectionOptions": in{"AllowDnsResolutionFromRemoteVpc": false}})
+	c.do("ec2:DescribeVpcPeeringConnections", in{})
+	c.do("ec2:DeleteVpcPeeringConnection", in{"VpcPeeringConnectionId": id})
+	c.do("ec2:DeleteVpc", in{"VpcId": other})
 }
 
 // driveTables: two route tables, with a subnet and with a gateway.
@@ -94,7 +110,7 @@ func driveAbsent(c caller) {
 	for _, operation := range []string{
 		"DescribeCarrierGateways", "DescribeClientVpnEndpoints", "DescribeCustomerGateways", "DescribeEgressOnlyInternetGateways", "DescribeFlowLogs",
 		"DescribeReservedInstances", "DescribeTransitGateways", "DescribeTransitGatewayAttachments", "DescribeTransitGatewayVpcAttachments", "DescribeVpcClassicLink",
-		"DescribeVpcClassicLinkDnsSupport", "DescribeVpcEndpointConnections", "DescribeVpcEndpointServiceConfigurations", "DescribeVpcPeeringConnections",
+		"DescribeVpcClassicLinkDnsSupport", "DescribeVpcEndpointConnections", "DescribeVpcEndpointServiceConfigurations",
 		"DescribeVpnConnections", "DescribeVpnGateways",
 	} {
 		c.do("ec2:"+operation, in{})

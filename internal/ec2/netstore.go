@@ -69,10 +69,14 @@ func overlay[T any](tx store.Tx, c *guard.Call, table store.Table[T], first []T,
 
 // vpcs are the caller's VPCs.
 func (s *Service) vpcs(tx store.Tx, c *guard.Call) ([]vpcRecord, error) {
-	first := vpcRecord{
-		Region: c.Region, Account: c.Account(), ID: firstVPC(c), CIDR: vpcCIDR, Tenancy: "default", Default: true, DNSSupport: true, DNSHostnames: true,
+	return overlay(tx, c, vpcTable, []vpcRecord{firstVPCOf(c.Region, c.Account())}, func(v vpcRecord) string { return v.ID }, func(v vpcRecord) bool { return v.Gone })
+}
+
+// firstVPCOf is the VPC that an account has from the beginning.
+func firstVPCOf(region, account string) vpcRecord {
+	return vpcRecord{
+		Region: region, Account: account, ID: networkID("vpc", region, account, ""), CIDR: vpcCIDR, Tenancy: "default", Default: true, DNSSupport: true, DNSHostnames: true,
 	}
-	return overlay(tx, c, vpcTable, []vpcRecord{first}, func(v vpcRecord) string { return v.ID }, func(v vpcRecord) bool { return v.Gone })
 }
 
 // lookupVPC finds a VPC of the caller.

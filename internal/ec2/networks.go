@@ -5,6 +5,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/peering"
 	"github.com/kagimori/kagimori/internal/ec2/vpc"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
@@ -61,6 +62,25 @@ func (n networks) SetDHCP(tx store.Tx, c *guard.Call, id, options string) error 
 func (n networks) DHCP(tx store.Tx, c *guard.Call, options string) (bool, error) {
 	all, err := n.s.vpcs(tx, c)
 	return slices.ContainsFunc(all, func(v vpcRecord) bool { return v.dhcp() == options }), err
+}
+
+// Peerings implements [vpc.Networks].
+func (n networks) Peerings(tx store.Tx, c *guard.Call, id string) (map[string]bool, error) {
+	return n.s.peering.Of(tx, c, id)
+}
+
+// VPC implements [peering.Networks].
+func (n networks) VPC(tx store.Tx, region, account, id string) (v peering.VPC, ok bool, err error) {
+	rec, ok, err := vpcTable.Get(tx, region, account, id)
+	if err != nil || rec.Gone {
+		return v, false, err
+	}
+	if !ok {
+		if rec = firstVPCOf(region, account); rec.ID != id {
+			return v, false, nil
+		}
+	}
+	return peering.VPC{Ranges: rec.ranges(), DNS: rec.DNSSupport && rec.DNSHostnames}, true, nil
 }
 
 // AddFace implements [vpc.Networks].

@@ -23,6 +23,7 @@ import (
 	"github.com/kagimori/kagimori/internal/ec2/instancetype"
 	"github.com/kagimori/kagimori/internal/ec2/keypairs"
 	"github.com/kagimori/kagimori/internal/ec2/locks"
+	"github.com/kagimori/kagimori/internal/ec2/peering"
 	"github.com/kagimori/kagimori/internal/ec2/placement"
 	"github.com/kagimori/kagimori/internal/ec2/template"
 	"github.com/kagimori/kagimori/internal/ec2/vpc"
@@ -143,6 +144,7 @@ type Service struct {
 
 	life     lifetime
 	nets     *vpc.Service
+	peering  *peering.Service
 	capacity *capacity.Service
 	locks    *locks.Locks // by instance
 	// fleetLocks are by fleet. Who holds one may take those of instances.
@@ -188,6 +190,7 @@ func New(cfg Config) *Service {
 		}}
 	}
 	s.tokenLocks, s.lanes = locks.New(), make(chan struct{}, maxDriven)
+	s.peering = peering.New(cfg.Guard, networks{s})
 	s.nets, s.capacity = vpc.New(cfg.Guard, networks{s}, cfg.Quotas), capacity.New(cfg.Guard, machinery{s})
 	s.progress = newProgressBook()
 	s.storage, s.atOnce = newStorage(), cmp.Or(cfg.AtOnce, defaultAtOnce)
@@ -203,7 +206,7 @@ func (s *Service) Operations() map[string]guard.Handler {
 		s.networkOperations(), zone.New(s.g).Operations(), instancetype.New(s.g).Operations(), s.imageOperations(), template.New(s.g).Operations(), s.settingOperations(), s.tagOperations(),
 		s.instanceOperations(), s.volumeOperations(), s.rootTaskOperations(), keypairs.New(s.g).Operations(), s.securityGroupOperations(), s.vpcOperations(),
 		s.elasticOperations(), placement.New(s.g, s.inPlacement).Operations(), s.profileOperations(), s.settingsOfInstances(), s.spotOperations(), s.fleetOperations(),
-		s.spotFleetOperations(), s.stateOfImages(), s.placeOperations(), s.nets.Operations(), s.faceOperations(), s.capacity.Operations(),
+		s.spotFleetOperations(), s.stateOfImages(), s.placeOperations(), s.nets.Operations(), s.peering.Operations(), s.faceOperations(), s.capacity.Operations(),
 	} {
 		maps.Copy(ops, part)
 	}

@@ -5,6 +5,10 @@ import (
 	"github.com/kagimori/kagimori/internal/testkit"
 )
 
+func (s *stage) vpcIn(cidr string) *string {
+	return testkit.Call[ec2api.CreateVpcResult](s.ec2, "CreateVpc", &ec2api.CreateVpcRequest{CidrBlock: &cidr}).Vpc.VpcId
+}
+
 // ofVPCs are requests that change what a VPC has besides subnets and groups. Each would succeed.
 func (s *stage) ofVPCs() []any {
 	subnet := testkit.Call[ec2api.DescribeSubnetsResult](s.ec2, "DescribeSubnets", &ec2api.DescribeSubnetsRequest{Filters: []ec2api.Filter{filter("default-for-az", "true")}}).Subnets[0]
@@ -23,7 +27,16 @@ func (s *stage) ofVPCs() []any {
 	plug := testkit.Call[ec2api.DescribeNetworkInterfacesResult](s.ec2, "DescribeNetworkInterfaces", &ec2api.DescribeNetworkInterfacesRequest{
 		Filters: []ec2api.Filter{filter("attachment.instance-id", s.stopped)},
 	}).NetworkInterfaces[0].Attachment.AttachmentId
+	near, far := s.vpcIn("10.90.0.0/16"), s.vpcIn("10.91.0.0/16")
+	peer := func(a, b *string) *string {
+		return testkit.Call[ec2api.CreateVpcPeeringConnectionResult](s.ec2, "CreateVpcPeeringConnection", &ec2api.CreateVpcPeeringConnectionRequest{VpcId: a, PeerVpcId: b}).VpcPeeringConnection.VpcPeeringConnectionId
+	}
+	waiting, joined := peer(near, &s.vpc), peer(far, &s.vpc)
+	testkit.Call[ec2api.AcceptVpcPeeringConnectionResult](s.ec2, "AcceptVpcPeeringConnection", &ec2api.AcceptVpcPeeringConnectionRequest{VpcPeeringConnectionId: joined})
 	return []any{
+		&ec2api.CreateVpcPeeringConnectionRequest{VpcId: near, PeerVpcId: far}, &ec2api.AcceptVpcPeeringConnectionRequest{VpcPeeringConnectionId: waiting},
+		&ec2api.RejectVpcPeeringConnectionRequest{VpcPeeringConnectionId: waiting}, &ec2api.DeleteVpcPeeringConnectionRequest{VpcPeeringConnectionId: waiting},
+		&ec2api.ModifyVpcPeeringConnectionOptionsRequest{VpcPeeringConnectionId: joined, RequesterPeeringConnectionOptions: &ec2api.PeeringConnectionOptionsRequest{AllowDnsResolutionFromRemoteVpc: new(false)}},
 		&ec2api.CreateNetworkInterfaceRequest{SubnetId: subnet.SubnetId}, &ec2api.DeleteNetworkInterfaceRequest{NetworkInterfaceId: face},
 		&ec2api.AttachNetworkInterfaceRequest{NetworkInterfaceId: face, InstanceId: &s.stopped, DeviceIndex: new(int32(1))}, &ec2api.DetachNetworkInterfaceRequest{AttachmentId: plug},
 		&ec2api.ResetNetworkInterfaceAttributeRequest{NetworkInterfaceId: face, SourceDestCheck: new("sourceDestCheck")},

@@ -235,6 +235,9 @@ func (s *Service) describeNetwork(tx store.Tx, c *guard.Call, kind, id string, p
 		if ok, err := s.nets.Describe(tx, c, kind, id, p); ok || err != nil {
 			return err
 		}
+		if ok, err := s.peering.Describe(tx, c, kind, id, p); ok || err != nil {
+			return err
+		}
 		if ok, err := s.capacity.Describe(tx, c, kind, id, p); ok || err != nil {
 			return err
 		}

@@ -188,7 +188,11 @@ func (s *Service) DeleteVpc(ctx context.Context, c *guard.Call, in *ec2api.Delet
 		if err != nil {
 			return err
 		}
-		used := parts || slices.ContainsFunc(subnets, func(n subnet) bool { return n.VPC == v.ID }) ||
+		peered, err := s.peering.Used(tx, c, v.ID)
+		if err != nil {
+			return err
+		}
+		used := parts || peered || slices.ContainsFunc(subnets, func(n subnet) bool { return n.VPC == v.ID }) ||
 			slices.ContainsFunc(groups, func(g groupRecord) bool { return g.VPC == v.ID && g.Name != "default" })
 		if used {
 			return apierr.Newf("DependencyViolation", "The vpc '%s' has dependencies and cannot be deleted.", v.ID)

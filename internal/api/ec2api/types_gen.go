@@ -29,6 +29,17 @@ type AcceleratorTotalMemoryMiBRequest struct {
 	Max *int32 `aws:"Max"`
 }
 
+// AcceptVpcPeeringConnectionRequest is a shape of the model.
+type AcceptVpcPeeringConnectionRequest struct {
+	DryRun                 *bool   `aws:"dryRun,q=DryRun"`
+	VpcPeeringConnectionId *string `aws:"vpcPeeringConnectionId,q=VpcPeeringConnectionId,req"`
+}
+
+// AcceptVpcPeeringConnectionResult is a shape of the model.
+type AcceptVpcPeeringConnectionResult struct {
+	VpcPeeringConnection *VpcPeeringConnection `aws:"vpcPeeringConnection,q=VpcPeeringConnection"`
+}
+
 // AccountAttribute is a shape of the model.
 type AccountAttribute struct {
 	AttributeName   *string                 `aws:"attributeName,q=AttributeName"`
@@ -1283,6 +1294,21 @@ type CreateVpcEndpointResult struct {
 	ClientToken *string      `aws:"clientToken,q=ClientToken"`
 }
 
+// CreateVpcPeeringConnectionRequest is a shape of the model.
+type CreateVpcPeeringConnectionRequest struct {
+	PeerRegion        *string            `aws:"PeerRegion"`
+	TagSpecifications []TagSpecification `aws:"TagSpecification"`
+	DryRun            *bool              `aws:"dryRun,q=DryRun"`
+	VpcId             *string            `aws:"vpcId,q=VpcId,req"`
+	PeerVpcId         *string            `aws:"peerVpcId,q=PeerVpcId"`
+	PeerOwnerId       *string            `aws:"peerOwnerId,q=PeerOwnerId"`
+}
+
+// CreateVpcPeeringConnectionResult is a shape of the model.
+type CreateVpcPeeringConnectionResult struct {
+	VpcPeeringConnection *VpcPeeringConnection `aws:"vpcPeeringConnection,q=VpcPeeringConnection"`
+}
+
 // CreateVpcRequest is a shape of the model.
 type CreateVpcRequest struct {
 	CidrBlock                       *string                            `aws:"CidrBlock"`
@@ -1538,6 +1564,17 @@ type DeleteVpcEndpointsRequest struct {
 // DeleteVpcEndpointsResult is a shape of the model.
 type DeleteVpcEndpointsResult struct {
 	Unsuccessful []UnsuccessfulItem `aws:"unsuccessful,q=Unsuccessful"`
+}
+
+// DeleteVpcPeeringConnectionRequest is a shape of the model.
+type DeleteVpcPeeringConnectionRequest struct {
+	DryRun                 *bool   `aws:"dryRun,q=DryRun"`
+	VpcPeeringConnectionId *string `aws:"vpcPeeringConnectionId,q=VpcPeeringConnectionId,req"`
+}
+
+// DeleteVpcPeeringConnectionResult is a shape of the model.
+type DeleteVpcPeeringConnectionResult struct {
+	Return *bool `aws:"return,q=Return"`
 }
 
 // DeleteVpcRequest is a shape of the model.
@@ -5350,6 +5387,20 @@ type ModifyVpcEndpointResult struct {
 	Return *bool `aws:"return,q=Return"`
 }
 
+// ModifyVpcPeeringConnectionOptionsRequest is a shape of the model.
+type ModifyVpcPeeringConnectionOptionsRequest struct {
+	AccepterPeeringConnectionOptions  *PeeringConnectionOptionsRequest `aws:"AccepterPeeringConnectionOptions"`
+	DryRun                            *bool                            `aws:"DryRun"`
+	RequesterPeeringConnectionOptions *PeeringConnectionOptionsRequest `aws:"RequesterPeeringConnectionOptions"`
+	VpcPeeringConnectionId            *string                          `aws:"VpcPeeringConnectionId,req"`
+}
+
+// ModifyVpcPeeringConnectionOptionsResult is a shape of the model.
+type ModifyVpcPeeringConnectionOptionsResult struct {
+	AccepterPeeringConnectionOptions  *PeeringConnectionOptions `aws:"accepterPeeringConnectionOptions,q=AccepterPeeringConnectionOptions"`
+	RequesterPeeringConnectionOptions *PeeringConnectionOptions `aws:"requesterPeeringConnectionOptions,q=RequesterPeeringConnectionOptions"`
+}
+
 // MonitorInstancesRequest is a shape of the model.
 type MonitorInstancesRequest struct {
 	InstanceIds []string `aws:"InstanceId,item=InstanceId,req"`
@@ -5654,6 +5705,20 @@ type OperatorResponse struct {
 	HiddenByDefault *bool   `aws:"hiddenByDefault,q=HiddenByDefault"`
 }
 
+// PeeringConnectionOptions is a shape of the model.
+type PeeringConnectionOptions struct {
+	AllowDnsResolutionFromRemoteVpc            *bool `aws:"allowDnsResolutionFromRemoteVpc,q=AllowDnsResolutionFromRemoteVpc"`
+	AllowEgressFromLocalClassicLinkToRemoteVpc *bool `aws:"allowEgressFromLocalClassicLinkToRemoteVpc,q=AllowEgressFromLocalClassicLinkToRemoteVpc"`
+	AllowEgressFromLocalVpcToRemoteClassicLink *bool `aws:"allowEgressFromLocalVpcToRemoteClassicLink,q=AllowEgressFromLocalVpcToRemoteClassicLink"`
+}
+
+// PeeringConnectionOptionsRequest is a shape of the model.
+type PeeringConnectionOptionsRequest struct {
+	AllowDnsResolutionFromRemoteVpc            *bool `aws:"AllowDnsResolutionFromRemoteVpc"`
+	AllowEgressFromLocalClassicLinkToRemoteVpc *bool `aws:"AllowEgressFromLocalClassicLinkToRemoteVpc"`
+	AllowEgressFromLocalVpcToRemoteClassicLink *bool `aws:"AllowEgressFromLocalVpcToRemoteClassicLink"`
+}
+
 // PerformanceFactorReference is a shape of the model.
 type PerformanceFactorReference struct {
 	InstanceFamily *string `aws:"instanceFamily,q=InstanceFamily"`
@@ -5894,6 +5959,17 @@ type RegisterImageRequest struct {
 // RegisterImageResult is a shape of the model.
 type RegisterImageResult struct {
 	ImageId *string `aws:"imageId,q=ImageId"`
+}
+
+// RejectVpcPeeringConnectionRequest is a shape of the model.
+type RejectVpcPeeringConnectionRequest struct {
+	DryRun                 *bool   `aws:"dryRun,q=DryRun"`
+	VpcPeeringConnectionId *string `aws:"vpcPeeringConnectionId,q=VpcPeeringConnectionId,req"`
+}
+
+// RejectVpcPeeringConnectionResult is a shape of the model.
+type RejectVpcPeeringConnectionResult struct {
+	Return *bool `aws:"return,q=Return"`
 }
 
 // ReleaseAddressRequest is a shape of the model.

@@ -48,9 +48,6 @@ var absences = map[string]absent{
 		"ip-address-type service-id vpc-endpoint-owner vpc-endpoint-region vpc-endpoint-state vpc-endpoint-id"},
 	"DescribeVpcEndpointServiceConfigurations": {"ServiceIds", "InvalidVpcEndpointServiceId",
 		"service-name service-id service-state supported-ip-address-types"},
-	"DescribeVpcPeeringConnections": {"VpcPeeringConnectionIds", "InvalidVpcPeeringConnectionID",
-		"accepter-vpc-info.cidr-block accepter-vpc-info.owner-id accepter-vpc-info.vpc-id expiration-time requester-vpc-info.cidr-block " +
-			"requester-vpc-info.owner-id requester-vpc-info.vpc-id status-code status-message vpc-peering-connection-id"},
 	"DescribeVpnConnections": {"VpnConnectionIds", "InvalidVpnConnectionID",
 		"customer-gateway-configuration customer-gateway-id state option.static-routes-only route.destination-cidr-block bgp-asn type " +
 			"vpn-connection-id vpn-gateway-id transit-gateway-id"},

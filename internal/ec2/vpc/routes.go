@@ -50,7 +50,6 @@ func elsewhere(in *ec2api.CreateRouteRequest) error {
 		code, kind string
 	}{
 		{in.TransitGatewayId, "InvalidTransitGatewayID.NotFound", "transitGateway"},
-		{in.VpcPeeringConnectionId, "InvalidVpcPeeringConnectionID.NotFound", "vpcPeeringConnection"},
 		{in.EgressOnlyInternetGatewayId, "InvalidGatewayID.NotFound", "egressOnlyInternetGateway"},
 		{in.VpcEndpointId, "InvalidVpcEndpointId.NotFound", "vpcEndpoint"},
 		{in.LocalGatewayId, "InvalidLocalGatewayID.NotFound", "localGateway"},
@@ -105,6 +104,13 @@ func (s *Service) target(tx store.Tx, c *guard.Call, t *tableRecord, to string, 
 			err = notFound("InvalidNatGatewayID.NotFound", "natGateway")(n.ID)
 		case err == nil && n.VPC != t.VPC:
 			err = foreign("NAT gateway", n.ID)
+		}
+		return r, err
+	case api.Val(in.VpcPeeringConnectionId) != "":
+		r.Peering = *in.VpcPeeringConnectionId
+		have, err := s.nets.Peerings(tx, c, t.VPC)
+		if _, ok := have[r.Peering]; err == nil && !ok {
+			err = notFound("InvalidVpcPeeringConnectionID.NotFound", "vpcPeeringConnection")(r.Peering)
 		}
 		return r, err
 	}

@@ -54,6 +54,8 @@ type Networks interface {
 	// TakeAddress associates a free Elastic IP address with a network interface, FreeAddress takes it away.
 	TakeAddress(tx store.Tx, c *guard.Call, allocation, face string) (public, association string, err error)
 	FreeAddress(tx store.Tx, c *guard.Call, allocation string) error
+	// Peerings are the VPC peering connections that a VPC can route to, with whether each is active.
+	Peerings(tx store.Tx, c *guard.Call, vpc string) (map[string]bool, error)
 	// GroupNames finds security groups of a VPC; without ids its default one.
 	GroupNames(tx store.Tx, c *guard.Call, vpc string, ids []string) (found, names []string, err error)
 }

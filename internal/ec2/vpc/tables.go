@@ -40,6 +40,7 @@ type route struct {
 	To       string `json:"to"` // CIDR block
 	Gateway  string `json:"gateway,omitempty"`
 	NAT      string `json:"nat,omitempty"`
+	Peering  string `json:"peering,omitempty"`
 	Face     string `json:"face,omitempty"`
 	Instance string `json:"instance,omitempty"` // that was named; its interface is Face
 	Owner    string `json:"owner,omitempty"`    // of the instance
@@ -88,7 +89,8 @@ type scenery struct {
 	gateways []gatewayRecord
 	nats     []natRecord
 	services []endpointRecord
-	faces    func(id string) bool // whether a network interface is there
+	faces    func(id string) bool      // whether a network interface is there
+	peerings func(vpc, id string) bool // whether a peering connection of a VPC is active
 }
 
 func (s *Service) scenery(tx store.Tx, c *guard.Call) (v scenery, err error) {
@@ -105,6 +107,10 @@ func (s *Service) scenery(tx store.Tx, c *guard.Call) (v scenery, err error) {
 		_, _, _, err := s.nets.FaceOf(tx, c, id, "")
 		return err == nil
 	}
+	v.peerings = func(vpc, id string) bool {
+		have, err := s.nets.Peerings(tx, c, vpc)
+		return err == nil && have[id]
+	}
 	v.services, err = all(tx, c, endpointTable, nil)
 	return v, err
 }
@@ -117,6 +123,9 @@ func (v scenery) leads(t *tableRecord, r route) bool {
 		return ok && g.ID == r.Gateway
 	case r.NAT != "":
 		return slices.ContainsFunc(v.nats, func(n natRecord) bool { return n.ID == r.NAT && n.Deleted.IsZero() })
+	}
+	if r.Peering != "" {
+		return v.peerings(t.VPC, r.Peering)
 	}
 	return v.faces(r.Face)
 }
@@ -142,7 +151,7 @@ func (t *tableRecord) wire(v scenery) ec2api.RouteTable {
 	}
 	for _, r := range t.Routes {
 		one := ec2api.Route{
-			GatewayId: api.Opt(r.Gateway), NatGatewayId: api.Opt(r.NAT), NetworkInterfaceId: api.Opt(r.Face), InstanceId: api.Opt(r.Instance),
+			GatewayId: api.Opt(r.Gateway), NatGatewayId: api.Opt(r.NAT), VpcPeeringConnectionId: api.Opt(r.Peering), NetworkInterfaceId: api.Opt(r.Face), InstanceId: api.Opt(r.Instance),
 			InstanceOwnerId: api.Opt(r.Owner), Origin: new("CreateRoute"), State: new("active"),
 		}
 		if !v.leads(t, r) {
@@ -204,7 +213,7 @@ func tableFields() idiom.Fields[ec2api.RouteTable] {
 		"route.state":                            routes(func(r ec2api.Route) *string { return r.State }),
 		"route.egress-only-internet-gateway-id":  idiom.Fixed[table](),
 		"route.transit-gateway-id":               idiom.Fixed[table](),
-		"route.vpc-peering-connection-id":        idiom.Fixed[table](),
+		"route.vpc-peering-connection-id":        routes(func(r ec2api.Route) *string { return r.VpcPeeringConnectionId }),
 	}
 }
 
