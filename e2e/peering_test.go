@@ -5,12 +5,14 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/kagimori/kagimori/e2e/internal/seed"
 )
 
 // TestPeeringAcrossAccountsAndRegions: the accepter takes the connection in its own Region, and both route to it.
 func TestPeeringAcrossAccountsAndRegions(t *testing.T) {
 	c, ctx := admin(t), t.Context()
-	far := admin(t).in("eu-west-1")
+	far := adminOf(shared.URL, seed.NewAccount()).in("eu-west-1")
 	near := must(c.ec2.CreateVpc(ctx, &ec2.CreateVpcInput{CidrBlock: new("10.61.0.0/16")}))(t).Vpc.VpcId
 	peer := must(far.ec2.CreateVpc(ctx, &ec2.CreateVpcInput{CidrBlock: new("10.62.0.0/16")}))(t).Vpc.VpcId
 	ask := &ec2.CreateVpcPeeringConnectionInput{VpcId: near, PeerVpcId: peer, PeerOwnerId: &far.account, PeerRegion: &far.region}

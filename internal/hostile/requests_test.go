@@ -77,7 +77,7 @@ var attributes = map[string]string{
 var ec2Members = map[string]map[string]string{
 	"CreateVpc": {"CidrBlock": "10.0.0.0/16"}, "CreateSubnet": {"CidrBlock": "10.0.0.0/24", "VpcId": "vpc-00000000"},
 	"AssociateVpcCidrBlock": {"CidrBlock": "10.1.0.0/16", "VpcId": "vpc-00000000"}, "AssociateSubnetCidrBlock": {"Ipv6CidrBlock": "2001:db8::/64", "SubnetId": "subnet-00000000"},
-	"CreateVpcPeeringConnection": {"VpcId": "vpc-00000000", "PeerVpcId": "vpc-00000001"}, "ModifyVpcPeeringConnectionOptions": {"RequesterPeeringConnectionOptions": "", "AccepterPeeringConnectionOptions": ""},
+	"CreateVpcPeeringConnection": {"VpcId": "vpc-00000000", "PeerVpcId": "vpc-00000001"},
 	"CreatePlacementGroup": {"GroupName": "g"}, "DeleteSecurityGroup": {"GroupId": "sg-00000000"}, "DeleteKeyPair": {"KeyName": "k"},
 	"ReleaseAddress": {"AllocationId": "eipalloc-00000000"}, "ModifySubnetAttribute": {"SubnetId": "subnet-00000000"},
 	"DescribeAddressesAttribute": {"Attribute": "domain-name"},
