@@ -259,9 +259,6 @@ func (s *Service) DeleteVpcPeeringConnection(ctx context.Context, c *guard.Call,
 // ModifyVpcPeeringConnectionOptions says whether names are those of private addresses for the other VPC: each owner for
 // the own VPC, in its Region. Source: EC2 API Reference, ModifyVpcPeeringConnectionOptions.
 func (s *Service) ModifyVpcPeeringConnectionOptions(ctx context.Context, c *guard.Call, in *ec2api.ModifyVpcPeeringConnectionOptionsRequest) (*ec2api.ModifyVpcPeeringConnectionOptionsResult, error) {
-	if in.RequesterPeeringConnectionOptions == nil && in.AccepterPeeringConnectionOptions == nil {
-		return nil, apierr.New("MissingParameter", "The request must contain the parameter requesterPeeringConnectionOptions or accepterPeeringConnectionOptions")
-	}
 	for _, o := range []*ec2api.PeeringConnectionOptionsRequest{in.RequesterPeeringConnectionOptions, in.AccepterPeeringConnectionOptions} {
 		if o != nil && (api.Val(o.AllowEgressFromLocalClassicLinkToRemoteVpc) || api.Val(o.AllowEgressFromLocalVpcToRemoteClassicLink)) {
 			return nil, apierr.New("UnsupportedOperation", "ClassicLink is not supported.")
@@ -272,6 +269,9 @@ func (s *Service) ModifyVpcPeeringConnectionOptions(ctx context.Context, c *guar
 		r, err := s.the(tx, c, in.DryRun, *in.VpcPeeringConnectionId)
 		if err != nil {
 			return err
+		}
+		if in.RequesterPeeringConnectionOptions == nil && in.AccepterPeeringConnectionOptions == nil {
+			return apierr.New("MissingParameter", "The request must contain the parameter requesterPeeringConnectionOptions or accepterPeeringConnectionOptions")
 		}
 		if r.State != active {
 			return apierr.Newf("OperationNotPermitted", "Peering %s is not active. Peering options can be added only to active peerings.", r.ID)
