@@ -78,7 +78,7 @@ var ec2Members = map[string]map[string]string{
 	"CreateVpc": {"CidrBlock": "10.0.0.0/16"}, "CreateSubnet": {"CidrBlock": "10.0.0.0/24", "VpcId": "vpc-00000000"},
 	"AssociateVpcCidrBlock": {"CidrBlock": "10.1.0.0/16", "VpcId": "vpc-00000000"}, "AssociateSubnetCidrBlock": {"Ipv6CidrBlock": "2001:db8::/64", "SubnetId": "subnet-00000000"},
 	"CreateVpcPeeringConnection": {"VpcId": "vpc-00000000", "PeerVpcId": "vpc-00000001"},
-	"CreatePlacementGroup": {"GroupName": "g"}, "DeleteSecurityGroup": {"GroupId": "sg-00000000"}, "DeleteKeyPair": {"KeyName": "k"},
+	"CreatePlacementGroup":       {"GroupName": "g"}, "DeleteSecurityGroup": {"GroupId": "sg-00000000"}, "DeleteKeyPair": {"KeyName": "k"},
 	"ReleaseAddress": {"AllocationId": "eipalloc-00000000"}, "ModifySubnetAttribute": {"SubnetId": "subnet-00000000"},
 	"DescribeAddressesAttribute": {"Attribute": "domain-name"},
 	"ModifySecurityGroupRules":   {"GroupId": "sg-00000000"}, "UpdateSecurityGroupRuleDescriptionsIngress": {"GroupId": "sg-00000000"},
