@@ -94,8 +94,8 @@ func (s *Service) devices(tx store.Tx, c *guard.Call, img imageRecord, mappings 
 		case m.Ebs == nil:
 			return nil, apierr.Newf("InvalidBlockDeviceMapping", "The device %s has neither an EBS volume nor a virtual name", name)
 		case at < 0:
-			// Only what the image has is deleted with the instance, unless the mapping says so.
-			out = append(out, newDevice{name: name, perf: performance{Type: defaultVolumeType}})
+			// Source: EC2 User Guide, "Preserve data when an instance is terminated", Default deletion behavior.
+			out = append(out, newDevice{name: name, deleteToo: true, perf: performance{Type: defaultVolumeType}})
 			at = len(out) - 1
 		}
 		out[at].template = m.template

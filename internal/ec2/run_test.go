@@ -76,7 +76,7 @@ func TestALaunchMergesTemplateImageAndRequest(t *testing.T) {
 		!*root.Attachments[0].DeleteOnTermination {
 		t.Errorf("root: %+v", root)
 	}
-	if f := h.volumeOn(*i.InstanceId, "/dev/sdf"); *f.Size != 3 || *f.VolumeType != "gp2" || *f.Encrypted || *f.Attachments[0].DeleteOnTermination {
+	if f := h.volumeOn(*i.InstanceId, "/dev/sdf"); *f.Size != 3 || *f.VolumeType != "gp2" || *f.Encrypted || !*f.Attachments[0].DeleteOnTermination {
 		t.Errorf("/dev/sdf is the request's, not the template's: %+v", f)
 	}
 	if n := len(h.volumes()); n != 2 {
