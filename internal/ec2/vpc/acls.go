@@ -186,36 +186,21 @@ func (s *Service) CreateNetworkAcl(ctx context.Context, c *guard.Call, in *ec2ap
 		if err != nil {
 			return err
 		}
-		known, err := token.Seen(tx, c)
+		known, was, made, err := before(tx, c, token, have, errACL)
 		if err != nil {
 			return err
 		}
-		if known != "" {
-			if a, err = find(have, known, errACL); err != nil {
-				return err
-			}
-			out.NetworkAcl, out.ClientToken = new(a.wire()), in.ClientToken
-			out.NetworkAcl.Tags, err = tagsOf(tx, c, a.ID)
-			return err
+		if made {
+			out.NetworkAcl, out.ClientToken = new(known.wire()), in.ClientToken
+			out.NetworkAcl.Tags = was
+			return nil
 		}
-		count := 0
-		for i := range have {
-			if have[i].VPC == a.VPC {
-				count++
-			}
-		}
-		if count >= maxACLs {
+		if count(have, func(o *aclRecord) bool { return o.VPC == a.VPC }) >= maxACLs {
 			return apierr.New("NetworkAclLimitExceeded", "The maximum number of network ACLs has been reached.")
 		}
 		out.NetworkAcl, out.ClientToken = new(a.wire()), in.ClientToken
 		out.NetworkAcl.Tags = idiom.MadeWith(tags)
-		if err := idiom.PutTags(tx, c.Region, c.Account(), a.ID, tags); err != nil {
-			return err
-		}
-		if err := token.Remember(tx, c, s.g.Now(), a.ID); err != nil {
-			return err
-		}
-		return put(tx, aclTable, a)
+		return keep(tx, c, token, s.g.Now(), aclTable, a, tags)
 	})
 }
 

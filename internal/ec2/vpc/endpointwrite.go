@@ -104,25 +104,16 @@ func (s *Service) CreateVpcEndpoint(ctx context.Context, c *guard.Call, in *ec2a
 		if err != nil {
 			return err
 		}
-		known, err := token.Seen(tx, c)
+		known, was, made, err := before(tx, c, token, have, errEndpoint)
 		if err != nil {
 			return err
 		}
-		if known != "" {
-			if e, err = find(have, known, errEndpoint); err != nil {
-				return err
-			}
-			out.VpcEndpoint, out.ClientToken = new(e.wire()), in.ClientToken
-			out.VpcEndpoint.Tags, err = tagsOf(tx, c, e.ID)
-			return err
+		if made {
+			out.VpcEndpoint, out.ClientToken = new(known.wire()), in.ClientToken
+			out.VpcEndpoint.Tags = was
+			return nil
 		}
-		count := 0
-		for i := range have {
-			if have[i].VPC == e.VPC {
-				count++
-			}
-		}
-		if count >= maxEndpoints {
+		if count(have, func(o *endpointRecord) bool { return o.VPC == e.VPC }) >= maxEndpoints {
 			return apierr.New("VpcEndpointLimitExceeded", "The maximum number of VPC endpoints has been reached.")
 		}
 		if e.Kind == interfaceKind {
@@ -141,13 +132,7 @@ func (s *Service) CreateVpcEndpoint(ctx context.Context, c *guard.Call, in *ec2a
 		if e.Kind == interfaceKind {
 			out.VpcEndpoint.State = new("pending")
 		}
-		if err := idiom.PutTags(tx, c.Region, c.Account(), e.ID, tags); err != nil {
-			return err
-		}
-		if err := token.Remember(tx, c, s.g.Now(), e.ID); err != nil {
-			return err
-		}
-		return put(tx, endpointTable, e)
+		return keep(tx, c, token, s.g.Now(), endpointTable, e, tags)
 	})
 }
 

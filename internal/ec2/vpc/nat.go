@@ -175,31 +175,21 @@ func (s *Service) CreateNatGateway(ctx context.Context, c *guard.Call, in *ec2ap
 		if err != nil {
 			return err
 		}
-		known, err := token.Seen(tx, c)
+		known, was, made, err := before(tx, c, token, have, errNAT)
 		if err != nil {
 			return err
 		}
-		if known != "" {
-			if n, err = find(have, known, errNAT); err != nil {
-				return err
-			}
-			out.NatGateway, out.ClientToken = new(n.wire()), in.ClientToken
-			out.NatGateway.State = new("pending")
-			out.NatGateway.Tags, err = tagsOf(tx, c, n.ID)
-			return err
+		if made {
+			out.NatGateway, out.ClientToken = new(known.wire()), in.ClientToken
+			out.NatGateway.State, out.NatGateway.Tags = new("pending"), was
+			return nil
 		}
 		if n, err = s.newNAT(tx, c, n, have, api.Val(in.PrivateIpAddress)); err != nil {
 			return err
 		}
 		out.NatGateway, out.ClientToken = new(n.wire()), in.ClientToken
 		out.NatGateway.State, out.NatGateway.Tags = new("pending"), idiom.MadeWith(tags)
-		if err := idiom.PutTags(tx, c.Region, c.Account(), n.ID, tags); err != nil {
-			return err
-		}
-		if err := token.Remember(tx, c, s.g.Now(), n.ID); err != nil {
-			return err
-		}
-		return put(tx, natTable, n)
+		return keep(tx, c, token, s.g.Now(), natTable, n, tags)
 	})
 }
 
@@ -210,13 +200,7 @@ func (s *Service) newNAT(tx store.Tx, c *guard.Call, n natRecord, have []natReco
 		return n, err
 	}
 	n.VPC, n.Zone = where.VPC, where.Zone
-	count := 0
-	for _, o := range have {
-		if o.Zone == n.Zone && o.ended().IsZero() {
-			count++
-		}
-	}
-	if count >= s.Quotas.NATGateways {
+	if count(have, func(o *natRecord) bool { return o.Zone == n.Zone && o.ended().IsZero() }) >= s.Quotas.NATGateways {
 		return n, apierr.New("NatGatewayLimitExceeded", "The maximum number of NAT gateways has been reached.")
 	}
 	gateways, err := s.gateways(tx, c)

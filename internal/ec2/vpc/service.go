@@ -6,6 +6,7 @@ package vpc
 import (
 	"cmp"
 	"maps"
+	"time"
 
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
@@ -216,4 +217,42 @@ func notFound(code, kind string) func(string) error {
 func tagsOf(tx store.Tx, c *guard.Call, id string) ([]ec2api.Tag, error) {
 	tags, err := idiom.TagsOf(tx, c.Region, c.Account(), id)
 	return idiom.Listed(tags), err
+}
+
+// before is what a client token made, with its tags of now; made is false if it made nothing yet.
+func before[T interface{ head() own }](tx store.Tx, c *guard.Call, token idiom.ClientToken, have []T, missing func(string) error) (rec T, tags []ec2api.Tag, made bool, err error) {
+	id, err := token.Seen(tx, c)
+	if err != nil || id == "" {
+		return rec, nil, false, err
+	}
+	if rec, err = find(have, id, missing); err != nil {
+		return rec, nil, false, err
+	}
+	tags, err = tagsOf(tx, c, id)
+	return rec, tags, true, err
+}
+
+// keep stores what was made, with its tags, and remembers the client token that made it.
+func keep[T interface {
+	head() own
+	key() []string
+}](tx store.Tx, c *guard.Call, token idiom.ClientToken, now time.Time, table store.Table[T], rec T, tags []idiom.Tag) error {
+	id := rec.head().ID
+	if err := idiom.PutTags(tx, c.Region, c.Account(), id, tags); err != nil {
+		return err
+	}
+	if err := token.Remember(tx, c, now, id); err != nil {
+		return err
+	}
+	return put(tx, table, rec)
+}
+
+// count is how many items are wanted.
+func count[T any](items []T, want func(*T) bool) (n int) {
+	for i := range items {
+		if want(&items[i]) {
+			n++
+		}
+	}
+	return n
 }

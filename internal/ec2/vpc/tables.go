@@ -269,34 +269,21 @@ func (s *Service) CreateRouteTable(ctx context.Context, c *guard.Call, in *ec2ap
 		if err != nil {
 			return err
 		}
-		if known, err := token.Seen(tx, c); err != nil {
-			return err
-		} else if known != "" {
-			if t, err = find(have, known, errRouteTable); err != nil {
-				return err
-			}
-			out.RouteTable, out.ClientToken = new(t.wire(view)), in.ClientToken
-			out.RouteTable.Tags, err = tagsOf(tx, c, t.ID)
+		known, was, made, err := before(tx, c, token, have, errRouteTable)
+		if err != nil {
 			return err
 		}
-		count := 0
-		for _, o := range have {
-			if o.VPC == t.VPC {
-				count++
-			}
+		if made {
+			out.RouteTable, out.ClientToken = new(known.wire(view)), in.ClientToken
+			out.RouteTable.Tags = was
+			return nil
 		}
-		if count >= maxTables {
+		if count(have, func(o *tableRecord) bool { return o.VPC == t.VPC }) >= maxTables {
 			return apierr.New("RouteTableLimitExceeded", "The maximum number of route tables has been reached.")
 		}
 		out.RouteTable, out.ClientToken = new(t.wire(view)), in.ClientToken
 		out.RouteTable.Tags = idiom.MadeWith(tags)
-		if err := idiom.PutTags(tx, c.Region, c.Account(), t.ID, tags); err != nil {
-			return err
-		}
-		if err := token.Remember(tx, c, s.g.Now(), t.ID); err != nil {
-			return err
-		}
-		return put(tx, routeTable, t)
+		return keep(tx, c, token, s.g.Now(), routeTable, t, tags)
 	})
 }
 
