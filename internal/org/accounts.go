@@ -183,6 +183,15 @@ func showAccount(o directory.Organization, units []directory.Unit, m directory.M
 	}, err
 }
 
+// member is an account of the organization, or of a development server one that nobody used yet.
+func (s *Service) member(tx store.Tx, o directory.Organization, account string) (directory.Member, error) {
+	m, ok, err := s.dir.Member(tx, o, account)
+	if err == nil && !ok {
+		err = errNoAccount
+	}
+	return m, err
+}
+
 // DescribeAccount describes an account of the organization.
 func (s *Service) DescribeAccount(ctx context.Context, c *guard.Call, in *organizationsapi.DescribeAccountRequest) (*organizationsapi.DescribeAccountResponse, error) {
 	out := &organizationsapi.DescribeAccountResponse{}
@@ -271,12 +280,9 @@ func (s *Service) MoveAccount(ctx context.Context, c *guard.Call, in *organizati
 		if err != nil {
 			return err
 		}
-		m, ok, err := s.dir.Member(tx, o, *in.AccountId)
+		m, err := s.member(tx, o, *in.AccountId)
 		if err != nil {
 			return err
-		}
-		if !ok {
-			return errNoAccount
 		}
 		if m.Parent != from {
 			return errNoSource

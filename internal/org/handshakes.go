@@ -377,10 +377,8 @@ func (s *Service) LeaveOrganization(ctx context.Context, c *guard.Call, _ *organ
 }
 
 func (s *Service) removeMember(tx store.Tx, o directory.Organization, account string) error {
-	if _, ok, err := s.dir.Member(tx, o, account); err != nil {
+	if _, err := s.member(tx, o, account); err != nil {
 		return err
-	} else if !ok {
-		return errNoAccount
 	}
 	if account == o.Management {
 		return errManagerStays

@@ -100,12 +100,10 @@ func (s *Service) RegisterDelegatedAdministrator(ctx context.Context, c *guard.C
 		if err != nil {
 			return err
 		}
-		m, ok, err := s.dir.Member(tx, o, *in.AccountId)
+		m, err := s.member(tx, o, *in.AccountId)
 		switch {
 		case err != nil:
 			return err
-		case !ok:
-			return errNoAccount
 		case m.Account == o.Management:
 			return errDelegateManager
 		case !m.Closed.IsZero():
@@ -155,10 +153,8 @@ func (s *Service) DeregisterDelegatedAdministrator(ctx context.Context, c *guard
 
 // delegate is a member that administers something.
 func (s *Service) delegate(tx store.Tx, o directory.Organization, account string) (delegate, error) {
-	if _, ok, err := s.dir.Member(tx, o, account); err != nil {
+	if _, err := s.member(tx, o, account); err != nil {
 		return delegate{}, err
-	} else if !ok {
-		return delegate{}, errNoAccount
 	}
 	d, ok, err := delegateTable.Get(tx, o.ID, account)
 	if err == nil && !ok {

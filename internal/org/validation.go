@@ -37,12 +37,9 @@ func (s *Service) ListEffectivePolicyValidationErrors(ctx context.Context, c *gu
 		if err != nil {
 			return err
 		}
-		m, ok, err := s.dir.Member(tx, o, *in.AccountId)
-		switch {
-		case err != nil:
+		m, err := s.member(tx, o, *in.AccountId)
+		if err != nil {
 			return err
-		case !ok:
-			return errNoAccount
 		}
 		if _, _, err := s.effective(tx, o, directory.PolicyType(*in.PolicyType), m); err != nil {
 			return err
