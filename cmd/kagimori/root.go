@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -101,6 +102,18 @@ func noCommand(cmd *cobra.Command, args []string) error {
 	return fmt.Errorf("there is no command %q", name)
 }
 
+// misnamed is the error about a command that is to be explained and is not there.
+func misnamed(root *cobra.Command, args []string) error {
+	about, rest, err := root.Find(args)
+	if err != nil || !about.HasSubCommands() {
+		return err
+	}
+	if i := slices.IndexFunc(rest, func(a string) bool { return !strings.HasPrefix(a, "-") }); i >= 0 {
+		return noCommand(about, rest[i:i+1])
+	}
+	return nil
+}
+
 // describeDefaults gives the commands that cobra makes what ours have.
 func describeDefaults(root *cobra.Command) {
 	for _, c := range root.Commands() {
@@ -110,6 +123,16 @@ func describeDefaults(root *cobra.Command) {
 			c.Example = "  kagimori completion bash > /etc/bash_completion.d/kagimori\n  source <(kagimori completion zsh)"
 		case "help":
 			c.Short = "Help about a command"
+			c.Run, c.RunE = nil, func(cmd *cobra.Command, args []string) error {
+				if err := misnamed(root, args); err != nil {
+					return err
+				}
+				about, _, err := root.Find(args)
+				if err != nil {
+					return err
+				}
+				return about.Help()
+			}
 			c.Example = "  kagimori help serve"
 		}
 	}

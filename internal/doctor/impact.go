@@ -57,7 +57,7 @@ func (d *Doctor) Impact(ctx context.Context, sc *format.Scenario, ch impact.Chan
 	return impact.Of(ctx, c)
 }
 
-// changed finds what a change is about: the key by its ARN, id or alias, nil if it is about none.
+// changed finds what a change is about: the key by its ARN, its id, an alias or the ARN of one; nil if it is about none.
 func (w *world) changed(ch *impact.Change) (*key, error) {
 	if err := ch.Check(); err != nil {
 		return nil, err
@@ -74,7 +74,9 @@ func (w *world) changed(ch *impact.Change) (*key, error) {
 		return slices.ContainsFunc(k.grants, func(g authz.Grant) bool { return g.ID == ch.Grant })
 	}
 	for name, k := range w.keys {
-		if ch.KeyARN == "" && has(k) || name == ch.KeyARN || k.ID == ch.KeyARN || slices.Contains(k.Aliases, ch.KeyARN) {
+		if ch.KeyARN == "" && has(k) || name == ch.KeyARN || k.ID == ch.KeyARN || slices.ContainsFunc(k.Aliases, func(alias string) bool {
+			return alias == ch.KeyARN || arn.Make("kms", k.Region, k.Account, alias) == ch.KeyARN
+		}) {
 			if found != nil {
 				return nil, fmt.Errorf("the scenario has several keys %s", ch.KeyARN)
 			}
