@@ -65,6 +65,20 @@ func drivePeering(c caller, vpc string) {
 	c.do("ec2:DeleteVpc", in{"VpcId": other})
 }
 
+// driveLists: a prefix list in three versions.
+func driveLists(c caller) {
+	id := c.do("ec2:CreateManagedPrefixList", in{
+		"PrefixListName": "offices", "AddressFamily": "IPv4", "MaxEntries": 5, "TagSpecifications": specifications("prefix-list"),
+	}).str("PrefixList.PrefixListId")
+	retag(c, id)
+	c.do("ec2:ModifyManagedPrefixList", in{"PrefixListId": id, "CurrentVersion": 1, "AddEntries": []in{{"Cidr": "10.0.0.0/8"}}})
+	c.do("ec2:RestoreManagedPrefixListVersion", in{"PrefixListId": id, "CurrentVersion": 2, "PreviousVersion": 1})
+	c.do("ec2:DescribeManagedPrefixLists", in{})
+	c.do("ec2:GetManagedPrefixListEntries", in{"PrefixListId": id})
+	c.do("ec2:GetManagedPrefixListAssociations", in{"PrefixListId": id})
+	c.do("ec2:DeleteManagedPrefixList", in{"PrefixListId": id})
+}
+
 // driveTables: two route tables, with a subnet and with a gateway.
 func driveTables(c caller, vpc, subnet, gateway, nat string) {
 	var tables []string
@@ -133,7 +147,7 @@ func driveEndpoints(c caller, vpc, subnet, group string) {
 	c.do("ec2:DescribeVpcEndpoints", in{})
 	c.do("ec2:DescribeVpcEndpointServices", in{})
 	c.do("ec2:DescribePrefixLists", in{})
-	c.do("ec2:DescribeManagedPrefixLists", in{})
+	driveLists(c)
 	c.do("ec2:DeleteVpcEndpoints", in{"VpcEndpointIds": []string{gateway, face}})
 	c.do("ec2:DeleteRouteTable", in{"RouteTableId": table})
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/ec2/prefixlist"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -89,7 +90,13 @@ func (s *Service) rulesOf(tx store.Tx, c *guard.Call, g *groupRecord, permission
 			}
 		}
 		for _, v := range p.PrefixListIds {
-			return nil, apierr.Newf("InvalidPrefixListID.NotFound", "The prefix list ID '%s' does not exist", api.Val(v.PrefixListId))
+			list, err := prefixlist.Find(tx, c, api.Val(v.PrefixListId))
+			if err != nil {
+				return nil, err
+			}
+			if err := add(func(r *groupRule) { r.PrefixList = list.ID }, v.Description); err != nil {
+				return nil, err
+			}
 		}
 		for _, v := range p.UserIdGroupPairs {
 			other, err := s.peerGroup(tx, c, g, &v)
@@ -235,6 +242,8 @@ func permissions(rules []groupRule, egress bool) []ec2api.IpPermission {
 			p.IpRanges = append(p.IpRanges, ec2api.IpRange{CidrIp: &r.CIDR, Description: about})
 		case r.CIDR6 != "":
 			p.Ipv6Ranges = append(p.Ipv6Ranges, ec2api.Ipv6Range{CidrIpv6: &r.CIDR6, Description: about})
+		case r.PrefixList != "":
+			p.PrefixListIds = append(p.PrefixListIds, ec2api.PrefixListId{PrefixListId: &r.PrefixList, Description: about})
 		default:
 			p.UserIdGroupPairs = append(p.UserIdGroupPairs, ec2api.UserIdGroupPair{UserId: &r.GroupOwner, GroupId: &r.Group, Description: about})
 		}

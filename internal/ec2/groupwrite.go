@@ -370,7 +370,7 @@ func (s *Service) revokeRules(ctx context.Context, c *guard.Call, id, name *stri
 			}
 			revoked = append(revoked, ec2api.RevokedSecurityGroupRule{
 				SecurityGroupRuleId: &r.ID, GroupId: &g.ID, IsEgress: &r.Egress, IpProtocol: &r.Protocol, FromPort: r.port(r.From), ToPort: r.port(r.To),
-				CidrIpv4: api.Opt(r.CIDR), CidrIpv6: api.Opt(r.CIDR6), ReferencedGroupId: api.Opt(r.Group), Description: api.Opt(r.Description),
+				CidrIpv4: api.Opt(r.CIDR), CidrIpv6: api.Opt(r.CIDR6), PrefixListId: api.Opt(r.PrefixList), ReferencedGroupId: api.Opt(r.Group), Description: api.Opt(r.Description),
 			})
 			if err := dropTags(tx, c.Region, c.Account(), r.ID); err != nil {
 				return err

@@ -83,6 +83,22 @@ func (n networks) VPC(tx store.Tx, region, account, id string) (v peering.VPC, o
 	return peering.VPC{Ranges: rec.ranges(), DNS: rec.DNSSupport && rec.DNSHostnames}, true, nil
 }
 
+// lists are the ids of the caller's security groups and route tables that refer to a prefix list.
+func (n networks) lists(tx store.Tx, c *guard.Call, id string) ([]string, error) {
+	groups, err := n.s.groups(tx, c)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, g := range groups {
+		if slices.ContainsFunc(g.Rules, func(r groupRule) bool { return r.PrefixList == id }) {
+			out = append(out, g.ID)
+		}
+	}
+	tables, err := n.s.nets.Routing(tx, c, id)
+	return append(out, tables...), err
+}
+
 // AddFace implements [vpc.Networks].
 func (n networks) AddFace(tx store.Tx, c *guard.Call, in vpc.Face) (vpc.Face, error) {
 	where, err := n.s.lookupSubnet(tx, c, in.Subnet)

@@ -70,9 +70,11 @@ func TestPages(t *testing.T) {
 				},
 			}))
 		},
-		"GetSecurityGroupsForVpc":         func(v reflect.Value) { v.FieldByName("VpcId").Set(reflect.ValueOf(&s.vpc)) },
-		"GetCapacityReservationUsage":     func(v reflect.Value) { v.FieldByName("CapacityReservationId").Set(reflect.ValueOf(s.reserve())) },
-		"GetGroupsForCapacityReservation": func(v reflect.Value) { v.FieldByName("CapacityReservationId").Set(reflect.ValueOf(s.reserve())) },
+		"GetSecurityGroupsForVpc":          func(v reflect.Value) { v.FieldByName("VpcId").Set(reflect.ValueOf(&s.vpc)) },
+		"GetManagedPrefixListEntries":      func(v reflect.Value) { v.FieldByName("PrefixListId").Set(reflect.ValueOf(s.list())) },
+		"GetManagedPrefixListAssociations": func(v reflect.Value) { v.FieldByName("PrefixListId").Set(reflect.ValueOf(s.list())) },
+		"GetCapacityReservationUsage":      func(v reflect.Value) { v.FieldByName("CapacityReservationId").Set(reflect.ValueOf(s.reserve())) },
+		"GetGroupsForCapacityReservation":  func(v reflect.Value) { v.FieldByName("CapacityReservationId").Set(reflect.ValueOf(s.reserve())) },
 		"DescribeSpotFleetRequestHistory": func(v reflect.Value) {
 			v.FieldByName("SpotFleetRequestId").Set(reflect.ValueOf(&s.spotFleet))
 			v.FieldByName("StartTime").Set(reflect.ValueOf(new(time.Now().Add(-time.Hour))))

@@ -25,6 +25,7 @@ import (
 	"github.com/kagimori/kagimori/internal/ec2/locks"
 	"github.com/kagimori/kagimori/internal/ec2/peering"
 	"github.com/kagimori/kagimori/internal/ec2/placement"
+	"github.com/kagimori/kagimori/internal/ec2/prefixlist"
 	"github.com/kagimori/kagimori/internal/ec2/template"
 	"github.com/kagimori/kagimori/internal/ec2/vpc"
 	"github.com/kagimori/kagimori/internal/ec2/zone"
@@ -206,7 +207,7 @@ func (s *Service) Operations() map[string]guard.Handler {
 		s.networkOperations(), zone.New(s.g).Operations(), instancetype.New(s.g).Operations(), s.imageOperations(), template.New(s.g).Operations(), s.settingOperations(), s.tagOperations(),
 		s.instanceOperations(), s.volumeOperations(), s.rootTaskOperations(), keypairs.New(s.g).Operations(), s.securityGroupOperations(), s.vpcOperations(),
 		s.elasticOperations(), placement.New(s.g, s.inPlacement).Operations(), s.profileOperations(), s.settingsOfInstances(), s.spotOperations(), s.fleetOperations(),
-		s.spotFleetOperations(), s.stateOfImages(), s.placeOperations(), s.nets.Operations(), s.peering.Operations(), s.faceOperations(), s.capacity.Operations(),
+		s.spotFleetOperations(), s.stateOfImages(), s.placeOperations(), s.nets.Operations(), s.peering.Operations(), prefixlist.New(s.g, networks{s}.lists, s.describeFor).Operations(), s.faceOperations(), s.capacity.Operations(),
 	} {
 		maps.Copy(ops, part)
 	}

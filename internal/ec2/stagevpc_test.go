@@ -5,6 +5,18 @@ import (
 	"github.com/kagimori/kagimori/internal/testkit"
 )
 
+func newList(name string) *ec2api.CreateManagedPrefixListRequest {
+	return &ec2api.CreateManagedPrefixListRequest{
+		PrefixListName: &name, AddressFamily: new("IPv4"), MaxEntries: new(int32(9)),
+		Entries: []ec2api.AddPrefixListEntry{{Cidr: new("10.0.0.0/8")}, {Cidr: new("10.1.2.3/16"), Description: new("d")}, {Cidr: new("192.168.0.0/16")}},
+	}
+}
+
+// list makes a prefix list.
+func (s *stage) list() *string {
+	return testkit.Call[ec2api.CreateManagedPrefixListResult](s.ec2, "CreateManagedPrefixList", newList("list")).PrefixList.PrefixListId
+}
+
 func (s *stage) vpcIn(cidr string) *string {
 	return testkit.Call[ec2api.CreateVpcResult](s.ec2, "CreateVpc", &ec2api.CreateVpcRequest{CidrBlock: &cidr}).Vpc.VpcId
 }
@@ -33,7 +45,10 @@ func (s *stage) ofVPCs() []any {
 	}
 	waiting, joined := peer(near, &s.vpc), peer(far, &s.vpc)
 	testkit.Call[ec2api.AcceptVpcPeeringConnectionResult](s.ec2, "AcceptVpcPeeringConnection", &ec2api.AcceptVpcPeeringConnectionRequest{VpcPeeringConnectionId: joined})
+	list := s.list()
 	return []any{
+		newList("more"), &ec2api.ModifyManagedPrefixListRequest{PrefixListId: list, MaxEntries: new(int32(7))}, &ec2api.DeleteManagedPrefixListRequest{PrefixListId: list},
+		&ec2api.RestoreManagedPrefixListVersionRequest{PrefixListId: list, CurrentVersion: new(int64(1)), PreviousVersion: new(int64(1))},
 		&ec2api.CreateVpcPeeringConnectionRequest{VpcId: near, PeerVpcId: far}, &ec2api.AcceptVpcPeeringConnectionRequest{VpcPeeringConnectionId: waiting},
 		&ec2api.RejectVpcPeeringConnectionRequest{VpcPeeringConnectionId: waiting}, &ec2api.DeleteVpcPeeringConnectionRequest{VpcPeeringConnectionId: waiting},
 		&ec2api.ModifyVpcPeeringConnectionOptionsRequest{VpcPeeringConnectionId: joined, RequesterPeeringConnectionOptions: &ec2api.PeeringConnectionOptionsRequest{AllowDnsResolutionFromRemoteVpc: new(false)}},

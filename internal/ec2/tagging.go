@@ -11,6 +11,7 @@ import (
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/ec2/keypairs"
 	"github.com/kagimori/kagimori/internal/ec2/placement"
+	"github.com/kagimori/kagimori/internal/ec2/prefixlist"
 	"github.com/kagimori/kagimori/internal/ec2/template"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
@@ -236,6 +237,9 @@ func (s *Service) describeNetwork(tx store.Tx, c *guard.Call, kind, id string, p
 			return err
 		}
 		if ok, err := s.peering.Describe(tx, c, kind, id, p); ok || err != nil {
+			return err
+		}
+		if ok, err := prefixlist.Describe(tx, c, kind, id); ok || err != nil {
 			return err
 		}
 		if ok, err := s.capacity.Describe(tx, c, kind, id, p); ok || err != nil {

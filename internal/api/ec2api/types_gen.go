@@ -59,6 +59,12 @@ type ActiveInstance struct {
 	InstanceHealth        *string `aws:"instanceHealth,q=InstanceHealth,c=InstanceHealthStatus"`
 }
 
+// AddPrefixListEntry is a shape of the model.
+type AddPrefixListEntry struct {
+	Cidr        *string `aws:"Cidr,req"`
+	Description *string `aws:"Description"`
+}
+
 // Address is a shape of the model.
 type Address struct {
 	AllocationId            *string `aws:"allocationId,q=AllocationId"`
@@ -1008,6 +1014,22 @@ type CreateLaunchTemplateVersionResult struct {
 	Warning               *ValidationWarning     `aws:"warning,q=Warning"`
 }
 
+// CreateManagedPrefixListRequest is a shape of the model.
+type CreateManagedPrefixListRequest struct {
+	DryRun            *bool                `aws:"DryRun"`
+	PrefixListName    *string              `aws:"PrefixListName,req"`
+	Entries           []AddPrefixListEntry `aws:"Entry,c=AddPrefixListEntries"`
+	MaxEntries        *int32               `aws:"MaxEntries,req"`
+	TagSpecifications []TagSpecification   `aws:"TagSpecification"`
+	AddressFamily     *string              `aws:"AddressFamily,req"`
+	ClientToken       *string              `aws:"ClientToken,tok"`
+}
+
+// CreateManagedPrefixListResult is a shape of the model.
+type CreateManagedPrefixListResult struct {
+	PrefixList *ManagedPrefixList `aws:"prefixList,q=PrefixList"`
+}
+
 // CreateNatGatewayRequest is a shape of the model.
 type CreateNatGatewayRequest struct {
 	AvailabilityMode               *string                   `aws:"AvailabilityMode,c=AvailabilityMode"`
@@ -1457,6 +1479,17 @@ type DeleteLaunchTemplateVersionsResponseSuccessItem struct {
 type DeleteLaunchTemplateVersionsResult struct {
 	SuccessfullyDeletedLaunchTemplateVersions   []DeleteLaunchTemplateVersionsResponseSuccessItem `aws:"successfullyDeletedLaunchTemplateVersionSet,q=SuccessfullyDeletedLaunchTemplateVersionSet"`
 	UnsuccessfullyDeletedLaunchTemplateVersions []DeleteLaunchTemplateVersionsResponseErrorItem   `aws:"unsuccessfullyDeletedLaunchTemplateVersionSet,q=UnsuccessfullyDeletedLaunchTemplateVersionSet"`
+}
+
+// DeleteManagedPrefixListRequest is a shape of the model.
+type DeleteManagedPrefixListRequest struct {
+	DryRun       *bool   `aws:"DryRun"`
+	PrefixListId *string `aws:"PrefixListId,req"`
+}
+
+// DeleteManagedPrefixListResult is a shape of the model.
+type DeleteManagedPrefixListResult struct {
+	PrefixList *ManagedPrefixList `aws:"prefixList,q=PrefixList"`
 }
 
 // DeleteNatGatewayRequest is a shape of the model.
@@ -3559,6 +3592,35 @@ type GetLaunchTemplateDataResult struct {
 	LaunchTemplateData *ResponseLaunchTemplateData `aws:"launchTemplateData,q=LaunchTemplateData"`
 }
 
+// GetManagedPrefixListAssociationsRequest is a shape of the model.
+type GetManagedPrefixListAssociationsRequest struct {
+	DryRun       *bool   `aws:"DryRun"`
+	PrefixListId *string `aws:"PrefixListId,req"`
+	MaxResults   *int32  `aws:"MaxResults,c=GetManagedPrefixListAssociationsMaxResults"`
+	NextToken    *string `aws:"NextToken"`
+}
+
+// GetManagedPrefixListAssociationsResult is a shape of the model.
+type GetManagedPrefixListAssociationsResult struct {
+	PrefixListAssociations []PrefixListAssociation `aws:"prefixListAssociationSet,q=PrefixListAssociationSet"`
+	NextToken              *string                 `aws:"nextToken,q=NextToken"`
+}
+
+// GetManagedPrefixListEntriesRequest is a shape of the model.
+type GetManagedPrefixListEntriesRequest struct {
+	DryRun        *bool   `aws:"DryRun"`
+	PrefixListId  *string `aws:"PrefixListId,req"`
+	TargetVersion *int64  `aws:"TargetVersion"`
+	MaxResults    *int32  `aws:"MaxResults,c=PrefixListMaxResults"`
+	NextToken     *string `aws:"NextToken"`
+}
+
+// GetManagedPrefixListEntriesResult is a shape of the model.
+type GetManagedPrefixListEntriesResult struct {
+	Entries   []PrefixListEntry `aws:"entrySet,q=EntrySet"`
+	NextToken *string           `aws:"nextToken,q=NextToken"`
+}
+
 // GetPasswordDataRequest is a shape of the model.
 type GetPasswordDataRequest struct {
 	InstanceId *string `aws:"InstanceId,req"`
@@ -5253,6 +5315,23 @@ type ModifyLaunchTemplateResult struct {
 	LaunchTemplate *LaunchTemplate `aws:"launchTemplate,q=LaunchTemplate"`
 }
 
+// ModifyManagedPrefixListRequest is a shape of the model.
+type ModifyManagedPrefixListRequest struct {
+	DryRun                            *bool                   `aws:"DryRun"`
+	PrefixListId                      *string                 `aws:"PrefixListId,req"`
+	CurrentVersion                    *int64                  `aws:"CurrentVersion"`
+	PrefixListName                    *string                 `aws:"PrefixListName"`
+	AddEntries                        []AddPrefixListEntry    `aws:"AddEntry,c=AddPrefixListEntries"`
+	RemoveEntries                     []RemovePrefixListEntry `aws:"RemoveEntry,c=RemovePrefixListEntries"`
+	MaxEntries                        *int32                  `aws:"MaxEntries"`
+	IpamPrefixListResolverSyncEnabled *bool                   `aws:"IpamPrefixListResolverSyncEnabled"`
+}
+
+// ModifyManagedPrefixListResult is a shape of the model.
+type ModifyManagedPrefixListResult struct {
+	PrefixList *ManagedPrefixList `aws:"prefixList,q=PrefixList"`
+}
+
 // ModifyNetworkInterfaceAttributeRequest is a shape of the model.
 type ModifyNetworkInterfaceAttributeRequest struct {
 	EnaSrdSpecification             *EnaSrdSpecification                    `aws:"EnaSrdSpecification"`
@@ -5811,6 +5890,18 @@ type PrefixList struct {
 	PrefixListName *string  `aws:"prefixListName,q=PrefixListName"`
 }
 
+// PrefixListAssociation is a shape of the model.
+type PrefixListAssociation struct {
+	ResourceId    *string `aws:"resourceId,q=ResourceId"`
+	ResourceOwner *string `aws:"resourceOwner,q=ResourceOwner"`
+}
+
+// PrefixListEntry is a shape of the model.
+type PrefixListEntry struct {
+	Cidr        *string `aws:"cidr,q=Cidr"`
+	Description *string `aws:"description,q=Description"`
+}
+
 // PrefixListId is a shape of the model.
 type PrefixListId struct {
 	Description  *string `aws:"description,q=Description"`
@@ -5989,6 +6080,11 @@ type ReleaseHostsRequest struct {
 type ReleaseHostsResult struct {
 	Successful   []string           `aws:"successful,q=Successful"`
 	Unsuccessful []UnsuccessfulItem `aws:"unsuccessful,q=Unsuccessful"`
+}
+
+// RemovePrefixListEntry is a shape of the model.
+type RemovePrefixListEntry struct {
+	Cidr *string `aws:"Cidr,req"`
 }
 
 // ReplaceIamInstanceProfileAssociationRequest is a shape of the model.
@@ -6289,6 +6385,19 @@ type ResponseLaunchTemplateData struct {
 	Operator                          *OperatorResponse                                       `aws:"operator,q=Operator"`
 	NetworkPerformanceOptions         *LaunchTemplateNetworkPerformanceOptions                `aws:"networkPerformanceOptions,q=NetworkPerformanceOptions"`
 	SecondaryInterfaces               []LaunchTemplateInstanceSecondaryInterfaceSpecification `aws:"secondaryInterfaceSet,q=SecondaryInterfaceSet"`
+}
+
+// RestoreManagedPrefixListVersionRequest is a shape of the model.
+type RestoreManagedPrefixListVersionRequest struct {
+	DryRun          *bool   `aws:"DryRun"`
+	PrefixListId    *string `aws:"PrefixListId,req"`
+	PreviousVersion *int64  `aws:"PreviousVersion,req"`
+	CurrentVersion  *int64  `aws:"CurrentVersion,req"`
+}
+
+// RestoreManagedPrefixListVersionResult is a shape of the model.
+type RestoreManagedPrefixListVersionResult struct {
+	PrefixList *ManagedPrefixList `aws:"prefixList,q=PrefixList"`
 }
 
 // RestoreSnapshotFromRecycleBinRequest is a shape of the model.

@@ -45,7 +45,6 @@ func (s *Service) endpointOperations() map[string]guard.Handler {
 		"DescribeVpcEndpoints":        guard.Handle(s.DescribeVpcEndpoints),
 		"DescribeVpcEndpointServices": guard.Handle(s.DescribeVpcEndpointServices),
 		"DescribePrefixLists":         guard.Handle(s.DescribePrefixLists),
-		"DescribeManagedPrefixLists":  guard.Handle(s.DescribeManagedPrefixLists),
 	}
 }
 

@@ -10,13 +10,37 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
+	"github.com/kagimori/kagimori/internal/ec2/prefixlist"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
 func isIPv6(cidr string) bool { return strings.Contains(cidr, ":") }
 
-// destination is the one range of addresses that a route is for, in its canonical form.
+// isList reports whether the destination of a route is a prefix list.
+func isList(to string) bool { return strings.HasPrefix(to, "pl-") }
+
+// checkList refuses a prefix list that is not there, and AWS's: gateway endpoints route to those.
+func checkList(tx store.Tx, c *guard.Call, to string) error {
+	l, err := prefixlist.Find(tx, c, to)
+	if err == nil && l.Managed() {
+		err = idiom.InvalidValue("The prefix list '%s' is managed by AWS: a gateway endpoint routes to it.", to)
+	}
+	return err
+}
+
+// Routing are the caller's route tables with a route to a prefix list.
+func (s *Service) Routing(tx store.Tx, c *guard.Call, list string) (out []string, err error) {
+	tables, err := s.tables(tx, c)
+	for _, t := range tables {
+		if slices.ContainsFunc(t.Routes, func(r route) bool { return r.To == list }) {
+			out = append(out, t.ID)
+		}
+	}
+	return out, err
+}
+
+// destination is the one range of addresses, or list of ranges, that a route is for, in its canonical form.
 // Source: EC2 API Reference, CreateRoute, DestinationCidrBlock.
 func destination(v4, v6, list *string) (string, error) {
 	var given []string
@@ -30,7 +54,7 @@ func destination(v4, v6, list *string) (string, error) {
 			"destinationPrefixListId")
 	}
 	if api.Val(list) != "" {
-		return "", apierr.Newf("InvalidPrefixListID.NotFound", "The prefix list ID '%s' does not exist", *list)
+		return *list, nil
 	}
 	name := "destinationCidrBlock"
 	if api.Val(v6) != "" {
@@ -143,6 +167,11 @@ func (s *Service) CreateRoute(ctx context.Context, c *guard.Call, in *ec2api.Cre
 		r, err := s.target(tx, c, &t, to, in)
 		if err != nil {
 			return err
+		}
+		if isList(to) {
+			if err := checkList(tx, c, to); err != nil {
+				return err
+			}
 		}
 		local, err := s.local(tx, c, &t, to)
 		switch {

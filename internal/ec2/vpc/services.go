@@ -8,6 +8,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
+	"github.com/kagimori/kagimori/internal/ec2/prefixlist"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -34,12 +35,10 @@ func offers(region, name, kind string) bool {
 
 // prefixList is the id of the list of a gateway service's addresses.
 func prefixList(region, service string) string {
-	id := idiom.FixedID("pl", region, "", service)
-	return "pl-" + id[len(id)-8:]
+	label, _ := strings.CutPrefix(service, serviceName(region, ""))
+	l := prefixlist.OfService(region, label)
+	return l.ID
 }
-
-// ranges are addresses for a list: those for documentation, which no host of the internet has. Source: RFC 5737.
-var ranges = map[string][]string{"s3": {"198.51.100.0/25", "203.0.113.0/25"}, "dynamodb": {"198.51.100.128/25"}}
 
 var errPrefixList = notFound("InvalidPrefixListID.NotFound", "prefix list")
 
@@ -54,8 +53,8 @@ func (s *Service) DescribePrefixLists(ctx context.Context, c *guard.Call, in *ec
 		}
 		var items []ec2api.PrefixList
 		for _, label := range gatewayServices {
-			name := serviceName(c.Region, label)
-			items = append(items, ec2api.PrefixList{PrefixListId: new(prefixList(c.Region, name)), PrefixListName: &name, Cidrs: ranges[label]})
+			l := prefixlist.OfService(c.Region, label)
+			items = append(items, ec2api.PrefixList{PrefixListId: &l.ID, PrefixListName: &l.Name, Cidrs: l.CIDRs()})
 		}
 		items, err := idiom.Pick(items, in.PrefixListIds, id, errPrefixList)
 		if err != nil {

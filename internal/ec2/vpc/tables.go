@@ -37,7 +37,7 @@ func (j join) main() bool { return j.Subnet == "" && j.Gateway == "" }
 
 // A route leads from a range of addresses to one target.
 type route struct {
-	To       string `json:"to"` // CIDR block
+	To       string `json:"to"` // CIDR block or prefix list
 	Gateway  string `json:"gateway,omitempty"`
 	NAT      string `json:"nat,omitempty"`
 	Peering  string `json:"peering,omitempty"`
@@ -171,9 +171,12 @@ func (t *tableRecord) wire(v scenery) ec2api.RouteTable {
 
 // wayTo is a route with what it is for.
 func wayTo(to string, r ec2api.Route) ec2api.Route {
-	if isIPv6(to) {
+	switch {
+	case isList(to):
+		r.DestinationPrefixListId = &to
+	case isIPv6(to):
 		r.DestinationIpv6CidrBlock = &to
-	} else {
+	default:
 		r.DestinationCidrBlock = &to
 	}
 	return r
