@@ -46,10 +46,15 @@ func (s *Service) CreateAutoScalingGroup(ctx context.Context, c *guard.Call, in 
 	if err := s.g.View(ctx, c, authorize); err != nil {
 		return err
 	}
-	if err := s.checkSource(ctx, c, g, source); err != nil {
-		return err
+	if source.instance != nil {
+		if err := s.groupAfter(ctx, c, g, *source.instance); err != nil {
+			return err
+		}
 	}
 	if err := s.checkSubnets(ctx, c, g); err != nil {
+		return err
+	}
+	if err := s.checkSource(ctx, c, g, source); err != nil {
 		return err
 	}
 	if err := s.ensureRole(ctx, c, g, in.ServiceLinkedRoleARN != nil); err != nil {

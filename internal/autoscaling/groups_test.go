@@ -3,6 +3,7 @@ package autoscaling_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -77,6 +78,25 @@ func TestCreateRefusals(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A template's security groups are those of the group's network: the dry run is where the group launches. Subnets that
+// are not there are told as what they are, and not as a mistake in the template.
+func TestALaunchIsTriedInTheGroupsSubnet(t *testing.T) {
+	w := newWorld(t)
+	in := request("g", 0)
+	in.AvailabilityZones, in.VPCZoneIdentifier = nil, new("subnet-b,subnet-a")
+	w.must("CreateAutoScalingGroup", in)
+	w.must("UpdateAutoScalingGroup", &autoscalingapi.UpdateAutoScalingGroupType{AutoScalingGroupName: new("g"), VPCZoneIdentifier: new("subnet-a"),
+		MixedInstancesPolicy: &autoscalingapi.MixedInstancesPolicy{LaunchTemplate: &autoscalingapi.LaunchTemplate{LaunchTemplateSpecification: in.LaunchTemplate,
+			Overrides: []autoscalingapi.LaunchTemplateOverrides{{InstanceType: new("t3.micro")}, {InstanceType: new("t3.small")}}}}})
+	w.must("CreateAutoScalingGroup", request("zones", 0))
+	if want := []string{"subnet-b", "subnet-a", "subnet-a", ""}; !slices.Equal(w.ec2.triedIn, want) {
+		t.Errorf("tried in %q, want %q", w.ec2.triedIn, want)
+	}
+	w.ec2.dryRun = apierr.New("InvalidSubnetID.NotFound", "not asked")
+	in.AutoScalingGroupName, in.VPCZoneIdentifier = new("other"), new("subnet-none")
+	guardtest.WantError(t, w.try("CreateAutoScalingGroup", in), "ValidationError", "The subnet ID does not exist")
 }
 
 func TestNameTaken(t *testing.T) {

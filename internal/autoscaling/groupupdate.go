@@ -41,13 +41,13 @@ func (s *Service) UpdateAutoScalingGroup(ctx context.Context, c *guard.Call, in 
 		return err
 	}
 	checked := updated
-	if source.given() {
-		if err := s.checkSource(ctx, c, &checked, source); err != nil {
+	if in.VPCZoneIdentifier != nil || in.AvailabilityZones != nil {
+		if err := s.checkSubnets(ctx, c, &checked); err != nil {
 			return err
 		}
 	}
-	if in.VPCZoneIdentifier != nil || in.AvailabilityZones != nil {
-		if err := s.checkSubnets(ctx, c, &checked); err != nil {
+	if source.given() {
+		if err := s.checkSource(ctx, c, &checked, source); err != nil {
 			return err
 		}
 	}

@@ -143,6 +143,7 @@ type fakeEC2 struct {
 	dryRun     *apierr.Error                                 // of dry runs
 	notFor     map[string]*apierr.Error                      // of dry runs, by type
 	tried      []string                                      // dry runs: template, type and image
+	triedIn    []string                                      // their subnets, or ""
 	markets    map[string]string                             // of instances: on-demand or spot
 	run        bool
 	starters   []string // callers of StartInstances
@@ -156,6 +157,7 @@ func (e *fakeEC2) RunInstances(_ context.Context, _ *guard.Call, as guard.Caller
 	defer e.mu.Unlock()
 	if api.Val(in.DryRun) {
 		e.tried = append(e.tried, strings.TrimSpace(api.Val(in.LaunchTemplate.LaunchTemplateId)+" "+api.Val(in.InstanceType)+" "+api.Val(in.ImageId)))
+		e.triedIn = append(e.triedIn, api.Val(in.SubnetId))
 		if why := e.notFor[api.Val(in.InstanceType)]; why != nil {
 			return nil, why
 		}

@@ -80,7 +80,7 @@ func (s *Service) checkMixed(ctx context.Context, c *guard.Call, g *groupRecord,
 	if m.Template.ID == "" {
 		return validation("A mixed instances policy needs a LaunchTemplate with a LaunchTemplateSpecification.")
 	}
-	if err := s.tryMixed(ctx, c, &m); err != nil {
+	if err := s.tryMixed(ctx, c, g, &m); err != nil {
 		return err
 	}
 	g.sourceRecord = sourceRecord{Mixed: &m}
@@ -88,9 +88,9 @@ func (s *Service) checkMixed(ctx context.Context, c *guard.Call, g *groupRecord,
 }
 
 // tryMixed has EC2 try each kind of instance of a policy.
-func (s *Service) tryMixed(ctx context.Context, c *guard.Call, m *mixedRecord) error {
+func (s *Service) tryMixed(ctx context.Context, c *guard.Call, g *groupRecord, m *mixedRecord) error {
 	if len(m.Overrides) == 0 {
-		return s.try(ctx, c, m.launch(&overrideRecord{}))
+		return s.try(ctx, c, g, m.launch(&overrideRecord{}))
 	}
 	var k market
 	if slices.ContainsFunc(m.Overrides, func(o overrideRecord) bool { return o.Requirements != nil }) {
@@ -104,9 +104,9 @@ func (s *Service) tryMixed(ctx context.Context, c *guard.Call, m *mixedRecord) e
 		o := &m.Overrides[i]
 		err := error(nil)
 		if o.Requirements != nil {
-			err = s.settleArch(ctx, c, m, o, &k)
+			err = s.settleArch(ctx, c, g, m, o, &k)
 		} else {
-			err = s.try(ctx, c, m.launch(o))
+			err = s.try(ctx, c, g, m.launch(o))
 		}
 		if err != nil {
 			return err

@@ -280,7 +280,7 @@ const otherArchitecture = "does not match the architecture"
 // settleArch tries, with the user's rights, the cheapest type of each architecture that meets an
 // override, and keeps the first architecture that the image runs on. That the image is of another architecture is
 // told only if nothing else is wrong.
-func (s *Service) settleArch(ctx context.Context, c *guard.Call, m *mixedRecord, o *overrideRecord, k *market) error {
+func (s *Service) settleArch(ctx context.Context, c *guard.Call, g *groupRecord, m *mixedRecord, o *overrideRecord, k *market) error {
 	var err error
 	for _, arch := range []string{"x86_64", "arm64"} {
 		one := *o
@@ -290,7 +290,7 @@ func (s *Service) settleArch(ctx context.Context, c *guard.Call, m *mixedRecord,
 			continue
 		}
 		one.Type = types[0]
-		refused := s.try(ctx, c, m.launch(&one))
+		refused := s.try(ctx, c, g, m.launch(&one))
 		if refused == nil {
 			o.Arch = arch
 			return nil

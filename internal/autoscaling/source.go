@@ -77,7 +77,7 @@ func (in sourceInput) context(ctx *authz.Context) {
 	}
 }
 
-// checkSource finds what a group is to launch from, with the user's rights, and has EC2 try it:
+// checkSource finds what a group, whose subnets are known, is to launch from, with the user's rights, and has EC2 try it:
 // the dry run of a template is made as the user. A launch configuration is not tried: EC2 sees it
 // when an instance launches. Source: EC2 Auto Scaling User Guide, "Control Amazon EC2 launch
 // template usage in Auto Scaling groups".
@@ -89,14 +89,14 @@ func (s *Service) checkSource(ctx context.Context, c *guard.Call, g *groupRecord
 			return err
 		}
 		g.sourceRecord = sourceRecord{Template: ref}
-		return s.try(ctx, c, launchRecord{Template: ref, Placement: g.Placement})
-	case in.instance != nil:
-		return s.groupAfter(ctx, c, g, *in.instance)
+		return s.try(ctx, c, g, launchRecord{Template: ref, Placement: g.Placement})
 	case in.config != nil:
 		g.sourceRecord = sourceRecord{Config: *in.config}
 		return s.g.Read(ctx, func(tx store.Tx) error { return g.configExists(tx) })
+	case in.mixed != nil:
+		return s.checkMixed(ctx, c, g, in.mixed)
 	}
-	return s.checkMixed(ctx, c, g, in.mixed)
+	return nil // it is made after an instance: groupAfter
 }
 
 // configExists refuses a group whose launch configuration is not there. It is asked again in the
@@ -152,10 +152,13 @@ func templateError(err error) error {
 }
 
 // try is the dry run of a launch that Auto Scaling makes as the user when a group is created or
-// gets another template.
-func (s *Service) try(ctx context.Context, c *guard.Call, l launchRecord) error {
+// gets another template: in the first of its subnets, where the template's security groups have to be.
+func (s *Service) try(ctx context.Context, c *guard.Call, g *groupRecord, l launchRecord) error {
 	in := l.request("", "", "")
 	in.DryRun, in.ClientToken, in.SubnetId, in.TagSpecifications = new(true), nil, nil, nil
+	if g.Subnets != "" {
+		in.SubnetId = &splitList(g.Subnets)[0]
+	}
 	_, err := s.compute.RunInstances(ctx, c, c.Caller.Via(Principal), in)
 	if apierr.Code(err) == "DryRunOperation" || err == nil {
 		return nil
