@@ -131,6 +131,43 @@ func TestRebalance(t *testing.T) {
 	}
 }
 
+// The instances of a zone that a group has left are replaced in those that it has, others are launched first.
+func TestLeavingZones(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		n    int32
+		to   string
+	}{
+		{"the only other zone", 2, "us-west-2b"},
+		{"one instance in each", 1, "us-west-2b"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.ec2.run = true
+			in := request("g", c.n)
+			in.AvailabilityZones, in.VPCZoneIdentifier = nil, new("subnet-a")
+			w.must("CreateAutoScalingGroup", in)
+			w.Advance(5 * time.Second)
+			w.must("UpdateAutoScalingGroup", &autoscalingapi.UpdateAutoScalingGroupType{AutoScalingGroupName: new("g"), VPCZoneIdentifier: new("subnet-b")})
+			for range 60 {
+				w.Advance(time.Minute)
+				if n := len(w.ec2.ids("running")); n < int(c.n) || n > int(c.n)+1 {
+					t.Fatalf("%d instances run", n)
+				}
+			}
+			g := w.group("g")
+			if len(g.Instances) != int(c.n) {
+				t.Fatalf("%d instances", len(g.Instances))
+			}
+			for _, i := range g.Instances {
+				if *i.AvailabilityZone != c.to {
+					t.Errorf("%s is in %s", *i.InstanceId, *i.AvailabilityZone)
+				}
+			}
+		})
+	}
+}
+
 // Instances that reached their maximum lifetime are replaced, one at a time in a small group.
 func TestMaxInstanceLifetime(t *testing.T) {
 	w := newWorld(t)

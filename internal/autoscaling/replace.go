@@ -257,11 +257,11 @@ func (s *Service) overdue(v *sight, over int32) (victims []memberRecord, any boo
 }
 
 // rebalance evens out the zones of a group: it launches where there is least, and the group, which
-// then has one too many, takes one out where there is most.
+// then has one too many, takes one out where there is most. Zones that the group has left are emptied so.
 // Source: User Guide, "Auto Scaling benefits: Rebalancing activities".
 func (s *Service) rebalance(ctx context.Context, v *sight, as guard.Caller, active []memberRecord) error {
 	g, now := &v.group, s.g.Now()
-	if g.suspended(processAZRebalance) || g.suspended(processLaunch) || g.suspended(processTerminate) || now.Before(g.Retry.Next) || len(g.Zones) < 2 {
+	if g.suspended(processAZRebalance) || g.suspended(processLaunch) || g.suspended(processTerminate) || now.Before(g.Retry.Next) || len(g.Zones) == 0 {
 		return nil
 	}
 	zones := map[string]int{}
@@ -278,9 +278,11 @@ func (s *Service) rebalance(ctx context.Context, v *sight, as guard.Caller, acti
 	}
 	names := slices.Sorted(maps.Keys(zones))
 	low := slices.MinFunc(slices.Sorted(slices.Values(g.Zones)), func(a, b string) int { return cmp.Compare(zones[a], zones[b]) })
-	high := slices.MaxFunc(names, func(a, b string) int { return cmp.Compare(zones[a], zones[b]) })
-	foreign := !slices.Contains(g.Zones, high)
-	if zones[high]-zones[low] < 2 && !foreign {
+	left := func(zone string) bool { return !slices.Contains(g.Zones, zone) } // the group has left it
+	high := slices.MaxFunc(names, func(a, b string) int {
+		return cmp.Or(boolInt(left(a))-boolInt(left(b)), cmp.Compare(zones[a], zones[b]))
+	})
+	if zones[high]-zones[low] < 2 && !left(high) {
 		return nil
 	}
 	if wait := g.Balance.Sub(now); wait > 0 {

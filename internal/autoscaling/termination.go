@@ -49,8 +49,8 @@ type selection struct {
 	capacity int32
 }
 
-// choose picks the instances to take out until the capacity is down to target: each from the zone
-// that has most, then by the group's termination policies. Protected instances stay, and so do
+// choose picks the instances to take out until the capacity is down to target: each from a zone that
+// the group has left, else from the one that has most, then by the group's termination policies. Protected instances stay, and so do
 // those whose weight would take the group below target, unless the group is deleted.
 func choose(g *groupRecord, now time.Time, active []memberRecord, target int32) []memberRecord {
 	c := selection{g: g, now: now, zones: map[string]int{}}
@@ -87,6 +87,7 @@ func (c *selection) count(m *memberRecord, n int32) {
 // first is the instance to take out next. Where AWS chooses at random, the oldest and then the
 // lowest id is taken.
 func (c *selection) first(pool []memberRecord) memberRecord {
+	pool = least(pool, func(m *memberRecord) int64 { return int64(boolInt(slices.Contains(c.g.Zones, m.Zone))) })
 	pool = least(pool, func(m *memberRecord) int64 { return -int64(c.zones[m.Zone]) })
 	for _, p := range c.g.TerminationPolicies {
 		pool = c.apply(p, pool)
