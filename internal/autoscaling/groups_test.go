@@ -156,6 +156,7 @@ func TestUpdate(t *testing.T) {
 	w.ec2.run = true
 	w.must("CreateAutoScalingGroup", request("g", 1))
 	w.Advance(3 * time.Second)
+	w.must("SuspendProcesses", &autoscalingapi.ScalingProcessQuery{AutoScalingGroupName: new("g"), ScalingProcesses: []string{"AZRebalance"}}) // the zone that it leaves
 	w.must("UpdateAutoScalingGroup", &autoscalingapi.UpdateAutoScalingGroupType{
 		AutoScalingGroupName: new("g"), MinSize: new(int32(2)), MaxSize: new(int32(4)), HealthCheckGracePeriod: new(int32(30)),
 		VPCZoneIdentifier: new("subnet-b"),
