@@ -211,6 +211,11 @@ func TestEachReasonHasItsRemedy(t *testing.T) {
 		{"because no VPC endpoint policy allows the kms:CreateGrant action", "", "Who administers that policy"},
 		{"with an explicit deny in a service control policy", "", "Nothing that is added helps against a deny"},
 		{"with an explicit deny in a resource-based policy", "", "Nothing that is added helps against a deny"},
+		{"with an explicit deny in a resource control policy", "", "Nothing that is added helps against a deny"},
+		{"with an explicit deny in a session policy", "", "Nothing that is added helps against a deny"},
+		{"with an explicit deny in a VPC endpoint policy", "", "Nothing that is added helps against a deny"},
+		{"with an explicit deny in a permissions boundary", "", "Nothing that is added helps against a deny"},
+		{"with an explicit deny in a service control policy: arn:aws:organizations::000000000000:policy/o-abcdefghij/service_control_policy/p-12345678", "", "Nothing that is added helps against a deny"},
 		{"with an explicit deny in an identity-based policy", "", "A statement of an identity policy denies it"},
 		{"", "key-policy", "it is taken for the key policy"},
 	}
