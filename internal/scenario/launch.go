@@ -260,7 +260,7 @@ func (w *World) scaled(ctx context.Context, a *Attempt, desired int) (bool, erro
 			ready = append(ready, api.Val(i.InstanceId))
 		}
 	}
-	if len(ready) < desired {
+	if len(ready) < desired || len(ready) > 0 && a.StatusCode == "" { // the activities were looked at a moment before
 		return false, nil
 	}
 	a.Launched, a.State = true, "running"
