@@ -277,8 +277,7 @@ func TestPlaces(t *testing.T) {
 }
 
 // TestAWSManagedPolicies shows that the table and the rules take nothing that AWS writes for a
-// mistake; what AWS's policies allow on purpose is only warned of.
-// TestAWSManagedPolicies: what AWS writes itself is nearly all in order. testdata/managed.txt has each policy in which
+// mistake; what AWS's policies allow on purpose is only warned of. What AWS writes itself is nearly all in order. testdata/managed.txt has each policy in which
 // something is found, and the rules; a new version of the policies makes it anew.
 func TestAWSManagedPolicies(t *testing.T) {
 	var got strings.Builder
