@@ -441,8 +441,12 @@ func (b *builder) finish() *Launch {
 	b.addRoots()
 	b.account(b.home.account)
 	l := &b.sc.Launch
-	if len(b.depends) > 0 || b.home.noAccount != "" || b.home.noRegion != "" {
-		why := append(slices.Clone(b.depends), b.home.noAccount, b.home.noRegion)
+	noAccount := b.home.noAccount
+	if noAccount != "" && !b.elsewhere() {
+		noAccount = "" // any account is as good as another
+	}
+	if len(b.depends) > 0 || noAccount != "" || b.home.noRegion != "" {
+		why := append(slices.Clone(b.depends), noAccount, b.home.noRegion)
 		why = slices.Compact(slices.DeleteFunc(why, func(s string) bool { return s == "" }))
 		if len(l.Templates) == 0 && len(l.ExistingVolumes) == 0 {
 			b.begin(b.r, format.Template{Name: b.r.addr, Kind: format.KindLaunchTemplate, Market: format.MarketOnDemand})

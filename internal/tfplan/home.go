@@ -3,9 +3,11 @@ package tfplan
 import (
 	"cmp"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -176,6 +178,21 @@ func (h *home) stands() string {
 		return "<account id>"
 	}
 	return "<account id of " + h.name + ">"
+}
+
+// An accountNumber stands in an ARN or for itself; the end of a key's id may look like one.
+var accountNumber = regexp.MustCompile(`(?:^|[^0-9A-Za-z-])([0-9]{12})(?:[^0-9A-Za-z-]|$)`)
+
+// elsewhere reports whether the launch has to do with an account that is known by its number: then it matters
+// whether that is the account that launches, whose number is not known. Who owns an image does not, if no key of
+// theirs is in it.
+func (b *builder) elsewhere() bool {
+	about := []any{b.sc.Accounts, b.sc.Keys, b.sc.Principals, b.sc.Setup, b.sc.Launch}
+	for _, s := range b.sc.Snapshots {
+		about = append(about, s.Key)
+	}
+	data, err := json.Marshal(about)
+	return err != nil || slices.ContainsFunc(accountNumber.FindAllSubmatch(data, -1), func(found [][]byte) bool { return string(found[1]) != b.home.account })
 }
 
 // learnCaller finds out who a provider acts as.

@@ -120,12 +120,40 @@ func TestAccountsOfProviders(t *testing.T) {
 			if caller := *sc.Launch.Caller; !strings.HasSuffix(caller, ":"+tt.caller) {
 				t.Errorf("the caller is %s", caller)
 			}
-			_, unknown := sc.Unknown["/launch/templates/0/imageId"]
-			if known := tt.account != ""; known && sc.Launch.Account != tt.account || known == unknown {
-				t.Errorf("the account is %s, unknown %v", sc.Launch.Account, sc.Unknown)
+			known := l.Names[sc.Launch.Account] != "<account id of aws>"
+			if known != (tt.account != "") || known && sc.Launch.Account != tt.account {
+				t.Errorf("the account is %s, called %q", sc.Launch.Account, l.Names[sc.Launch.Account])
 			}
-			if name := l.Names[sc.Launch.Account]; unknown != (name == "<account id of aws>") {
-				t.Errorf("the account is called %q", name)
+			if why := sc.Unknown["/launch/templates/0/imageId"]; why != "" {
+				t.Error(why)
+			}
+		})
+	}
+}
+
+// Which account a provider is of matters where others are named by their numbers: it may be one of them.
+func TestAnAccountThatIsNotKnownMattersBesideOthers(t *testing.T) {
+	const underKey = `{"kms_key_id":{"references":["aws_kms_key.k.arn","aws_kms_key.k"]}}`
+	lets := func(principal string) string {
+		return fmt.Sprintf(`{"policy":"{\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"kms:*\",\"Resource\":\"*\",\"Principal\":{\"AWS\":\"%s\"}}]}"}`, principal)
+	}
+	const some, unknown = "arn:aws:iam::555566667777:role/a", `{"id":true,"arn":true}`
+	for name, tt := range map[string]struct {
+		policy string
+		want   bool
+	}{
+		"the policy that KMS writes":   {"{}", false},
+		"everybody":                    {lets("*"), false},
+		"a role of a numbered account": {lets(some), true},
+		"a number in a condition": {`{"policy":"{\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"kms:*\",\"Resource\":\"*\",\"Principal\":\"*\",` +
+			`\"Condition\":{\"StringEquals\":{\"kms:CallerAccount\":\"555566667777\"}}}]}"}`, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := find(t, made(t, `{"region":{"constant_value":"us-west-2"}}`, part{"aws_kms_key.k", tt.policy, unknown, ""},
+				part{volume, `{"encrypted":true}`, `{"kms_key_id":true}`, underKey}), volume)
+			why := l.Scenario.Unknown["/launch/templates/0/imageId"]
+			if got := strings.Contains(why, "the account of the provider aws is not in the plan; --account tells it"); got != tt.want {
+				t.Errorf("unknown: %v, want %v: %v", got, tt.want, l.Scenario.Unknown)
 			}
 		})
 	}
