@@ -84,7 +84,7 @@ func TestNumbers(t *testing.T) {
 // A page says of each row what was found and whether that is enough, and which rows have nothing.
 func TestPage(t *testing.T) {
 	of := run{commit: "abcdef1", date: "2026-01-02", machine: "a machine", load: "0.1; 0.2", failed: []string{"./e2e/nbd: nbdkit is not installed"}}
-	kept := parsed(t, "commit: 7654321\ndate: 2026-01-01\nmachine: another\nBenchmarkKeys/1000000-2 1 1 ns/op 33 few-us 45 us 1.36 x-few 300 MB\nBenchmarkKeys/1000000-kept-2 1 1 ns/op 33 few-us 40 us 1.21 x-few 5000 MB\n")
+	kept := parsed(t, "commit: 7654321\ndate: 2026-01-01\nmachine: another\nBenchmarkKeys/1000000-2 1 1 ns/op 33 few-us 40 us 1.21 x-few 300 MB\nBenchmarkKeys/1000000-kept-2 1 1 ns/op 33 few-us 45 us 1.36 x-few 5000 MB\n")
 	var page strings.Builder
 	if err := writePage(&page, of, parsed(t, printed), kept); err != nil {
 		t.Fatal(err)
@@ -98,8 +98,8 @@ func TestPage(t *testing.T) {
 		"| 10 | 1.95 KB | 100 B | 600 B | 10 B | 30 µs |",
 		"| 100 | 10.7 KB | 100 B | 400 B | -2 B | 30 µs |",
 		"| **exponent** | 1.00 (at most 1.10), met | | 1.00 (at most 1.10), met | | 0.15 (at most 0.10), **missed** |",
-		"| GenerateDataKey, `--key-cache 1000000` | 40 µs | 33 µs | 1.21 | ≤ 1.30 | met |",
-		"| GenerateDataKey, 4,096 keys kept, as without a setting | 45 µs | 33 µs | 1.36 |  |  |",
+		"| GenerateDataKey | 40 µs | 33 µs | 1.21 | ≤ 1.30 | met |",
+		"| GenerateDataKey, `--key-cache 1000000` | 45 µs | 33 µs | 1.36 |  |  |",
 		"Commit 7654321, 2026-01-01, another.",
 		"**3 of 5 targets are met.** Missed:",
 	} {
