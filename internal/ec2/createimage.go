@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/blockdev/image"
 	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
@@ -149,7 +151,8 @@ func (s *Service) imageFrom(i *instanceRecord, in *ec2api.CreateImageRequest) im
 	return imageRecord{
 		ID: randomID("ami"), Region: i.Region, Owner: i.Account, Name: api.Val(in.Name), Description: api.Val(in.Description),
 		Architecture: i.Architecture, RootDevice: i.RootDevice, Platform: i.Platform, Virtualization: "hvm", ENA: true, SRIOV: "simple",
-		BootMode: map[bool]string{true: "uefi"}[i.Architecture == "arm64"], SourceInstance: i.ID, State: imagePending, Created: s.g.Now(),
+		BootMode:       cmp.Or(i.BootMode, map[bool]string{true: bootUEFI}[i.Architecture == image.ARM]),
+		SourceInstance: i.ID, SourceImage: i.Image, SourceRegion: i.Region, State: imagePending, Created: s.g.Now(),
 	}
 }
 

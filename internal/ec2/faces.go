@@ -11,6 +11,7 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -300,6 +301,7 @@ func (f *heldFace) wire(association string) ec2api.NetworkInterface {
 		RequesterId:        api.Opt(requester),
 		PrivateIpAddresses: []ec2api.NetworkInterfacePrivateIpAddress{{Primary: new(true), PrivateDnsName: new(f.name()), PrivateIpAddress: &f.Address}},
 		Ipv6Addresses:      []ec2api.NetworkInterfaceIpv6Address{},
+		Operator:           idiom.Unmanaged(),
 	}
 	for _, a := range f.Secondary {
 		n.PrivateIpAddresses = append(n.PrivateIpAddresses, ec2api.NetworkInterfacePrivateIpAddress{

@@ -112,8 +112,11 @@ func imageOf(e image.Entry, region string) imageRecord {
 	if r.Devices[0].VolumeType == "gp3" {
 		r.Devices[0].Iops, r.Devices[0].Throughput = 3000, 125
 	}
-	if e.Architecture == image.ARM {
-		r.BootMode = "uefi"
+	switch {
+	case e.Architecture == image.ARM:
+		r.BootMode = bootUEFI
+	case strings.HasPrefix(e.Name, "al2023-ami-") || strings.Contains(e.Name, "ubuntu-noble"):
+		r.BootMode = "uefi-preferred" // Source: Amazon Linux 2023 User Guide, "UEFI Secure Boot on AL2023"
 	}
 	if strings.HasPrefix(e.Name, "al2023-ami-") {
 		r.IMDS = imdsV2 // Source: Amazon Linux 2023 User Guide, "Comparing AL2 and AL2023", IMDSv2
@@ -123,6 +126,9 @@ func imageOf(e image.Entry, region string) imageRecord {
 	}
 	return r
 }
+
+// bootUEFI is the boot mode of images that boot by UEFI only, and that of instances that do.
+const bootUEFI = "uefi"
 
 // platformLinux is the only platform here.
 const platformLinux = "Linux/UNIX"
@@ -252,7 +258,7 @@ func (r imageRecord) wire() ec2api.Image {
 		VirtualizationType: &r.Virtualization, Hypervisor: new("xen"), EnaSupport: &r.ENA, SriovNetSupport: api.Opt(r.SRIOV),
 		PlatformDetails: &r.Platform, UsageOperation: new("RunInstances"), BootMode: api.Opt(r.BootMode), ImdsSupport: api.Opt(r.IMDS),
 		TpmSupport: api.Opt(r.TPM), SourceInstanceId: api.Opt(r.SourceInstance), SourceImageId: api.Opt(r.SourceImage),
-		SourceImageRegion: api.Opt(r.SourceRegion),
+		SourceImageRegion: api.Opt(r.SourceRegion), FreeTierEligible: new(r.OwnerAlias != ""),
 	}
 	if r.Message != "" {
 		out.StateReason = &ec2api.StateReason{Code: new("Client.InternalError"), Message: &r.Message}

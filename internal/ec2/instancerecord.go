@@ -66,6 +66,7 @@ type instanceRecord struct {
 
 	Image        string `json:"image"`
 	Architecture string `json:"architecture"`
+	BootMode     string `json:"bootMode,omitempty"` // of the image, "" if it says none
 	Platform     string `json:"platform,omitempty"` // PlatformDetails
 	RootDevice   string `json:"rootDevice"`
 	Type         string `json:"type"`

@@ -8,6 +8,9 @@ import (
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/blockdev/image"
+	"github.com/kagimori/kagimori/internal/ec2/hardware"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -48,6 +51,16 @@ func (i *instanceRecord) groups() []ec2api.GroupIdentifier {
 	return out
 }
 
+// bootsBy is the mode that the instance boots in: UEFI if its image and its type can, else BIOS.
+// Source: EC2 User Guide, "Instance launch behavior with Amazon EC2 boot modes".
+func (i *instanceRecord) bootsBy() string {
+	kind, ok := hardware.Lookup(i.Type)
+	if i.Architecture == image.ARM || strings.HasPrefix(i.BootMode, bootUEFI) && ok && slices.Contains(kind.BootModes(), bootUEFI) {
+		return bootUEFI
+	}
+	return "legacy-bios"
+}
+
 // gone reports whether the instance has nothing but its record left.
 func (i *instanceRecord) gone() bool { return i.State == terminated }
 
@@ -70,7 +83,10 @@ func (i *instanceRecord) wire(tags map[string]string) ec2api.Instance {
 		HibernationOptions:               &ec2api.HibernationOptions{Configured: &o.Hibernation},
 		EnclaveOptions:                   &ec2api.EnclaveOptions{Enabled: &o.Enclave},
 		MaintenanceOptions:               &ec2api.InstanceMaintenanceOptions{AutoRecovery: new(o.recovery()), RebootMigration: new(o.migration())},
-		CurrentInstanceBootMode:          new(map[bool]string{true: "uefi", false: "legacy-bios"}[i.Architecture == "arm64"]),
+		BootMode:                         api.Opt(i.BootMode), CurrentInstanceBootMode: new(i.bootsBy()),
+		NetworkPerformanceOptions: &ec2api.InstanceNetworkPerformanceOptions{BandwidthWeighting: new("default")},
+		Operator:                  &ec2api.OperatorResponse{Managed: new(false), HiddenByDefault: new(false)},
+		SecondaryInterfaces:       []ec2api.InstanceSecondaryInterface{},
 		PrivateDnsNameOptions: &ec2api.PrivateDnsNameOptionsResponse{
 			HostnameType: new(hostnameType(o.ByResource)), EnableResourceNameDnsARecord: &o.ResourceA, EnableResourceNameDnsAAAARecord: &o.ResourceAAAA,
 		},
@@ -125,6 +141,7 @@ func (i *instanceRecord) publicName() string { return publicHostName(i.Region, i
 func (d *attachedDevice) wire() ec2api.InstanceBlockDeviceMapping {
 	return ec2api.InstanceBlockDeviceMapping{DeviceName: &d.Name, Ebs: &ec2api.EbsInstanceBlockDevice{
 		AttachTime: wholeSecond(d.Attached), DeleteOnTermination: &d.DeleteOnTermination, Status: new(plugAttached), VolumeId: &d.Volume,
+		EbsCardIndex: new(int32(0)),
 	}}
 }
 
@@ -132,7 +149,7 @@ func (d *attachedDevice) wire() ec2api.InstanceBlockDeviceMapping {
 func (i *instanceRecord) wireFace(f *heldFace) ec2api.InstanceNetworkInterface {
 	n := ec2api.InstanceNetworkInterface{
 		NetworkInterfaceId: &f.ID, Description: &f.Description, OwnerId: &f.Account, Status: new("in-use"), SourceDestCheck: new(!f.NoSourceCheck),
-		SubnetId: &f.Subnet, VpcId: &f.VPC, MacAddress: &f.MAC, Groups: f.wireGroups(), InterfaceType: new("interface"),
+		SubnetId: &f.Subnet, VpcId: &f.VPC, MacAddress: &f.MAC, Groups: f.wireGroups(), InterfaceType: new("interface"), Operator: idiom.Unmanaged(),
 		PrivateDnsName: new(f.name()), PrivateIpAddress: &f.Address, Ipv6Addresses: []ec2api.InstanceIpv6Address{},
 		PrivateIpAddresses: []ec2api.InstancePrivateIpAddress{{Primary: new(true), PrivateDnsName: new(f.name()), PrivateIpAddress: &f.Address}},
 		Attachment: &ec2api.InstanceNetworkInterfaceAttachment{
@@ -261,7 +278,7 @@ func (s *Service) status(i *instanceRecord) ec2api.InstanceStatus {
 	}
 	out := ec2api.InstanceStatus{
 		InstanceId: &i.ID, AvailabilityZone: &i.Zone, AvailabilityZoneId: &i.ZoneID, InstanceState: i.State.wire(),
-		InstanceStatus: check(), SystemStatus: check(), AttachedEbsStatus: &ec2api.EbsStatusSummary{Status: &disks},
+		Operator: idiom.Unmanaged(), InstanceStatus: check(), SystemStatus: check(), AttachedEbsStatus: &ec2api.EbsStatusSummary{Status: &disks},
 	}
 	if r := reach(disks); r != nil {
 		out.AttachedEbsStatus.Details = []ec2api.EbsStatusDetails{{Name: new("reachability"), Status: r}}

@@ -212,7 +212,7 @@ func (s *Service) newInstance(c *guard.Call, pl *launchPlan, n int) instanceReco
 	i := instanceRecord{
 		Region: c.Region, Account: c.Account(), ID: randomID("i"), Host: s.name, Index: int32(n), Token: api.Val(pl.ClientToken), Launched: s.g.Now(),
 		State: pending, Reason: new(reasonPending), Work: launch.RunInstances,
-		Image: pl.image.ID, Architecture: pl.image.Architecture, Platform: "Linux/UNIX", RootDevice: pl.image.RootDevice, Type: pl.kind.Name,
+		Image: pl.image.ID, Architecture: pl.image.Architecture, BootMode: pl.image.BootMode, Platform: "Linux/UNIX", RootDevice: pl.image.RootDevice, Type: pl.kind.Name,
 		Subnet: pl.subnet.ID, VPC: pl.subnet.VPC, Zone: pl.subnet.Zone, ZoneID: pl.subnet.ZoneID,
 		Profile: pl.profile, MAC: randomMAC(), ENI: randomID("eni"), ENIPlug: randomID("eni-attach"), Options: pl.options,
 		AutoPublic: pl.opensPublic(),

@@ -179,9 +179,23 @@ func (r snapshotRecord) wire() ec2api.Snapshot {
 		StartTime: &r.Created, State: &r.State, StateMessage: api.Opt(r.Message), Progress: new(r.progress()), StorageTier: new("standard"),
 	}
 	if r.State == snapshotCompleted {
-		w.FullSnapshotSizeInBytes = r.FullSize
+		w.FullSnapshotSizeInBytes, w.CompletionTime = r.FullSize, r.completed()
+	}
+	if r.VolumeID == sourceOfCopies && r.Direct == nil && !r.Catalogue {
+		w.TransferType = new("standard")
 	}
 	return w
+}
+
+// completed is when a completed snapshot was completed; nil if that was not kept.
+func (r *snapshotRecord) completed() *time.Time {
+	switch {
+	case !r.Done.IsZero():
+		return &r.Done
+	case r.Catalogue:
+		return &r.Created
+	}
+	return nil
 }
 
 // weigh notes the full size of a snapshot whose content is there. That of one that cannot be read stays unknown.

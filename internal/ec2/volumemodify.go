@@ -15,6 +15,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/ec2/hosts"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -289,7 +290,7 @@ func (v *volumeRecord) advance(failure string, now time.Time) {
 func (v *volumeRecord) modificationWire(now time.Time) ec2api.VolumeModification {
 	m := v.Modification
 	out := ec2api.VolumeModification{
-		VolumeId: &v.ID, ModificationState: &m.State, StatusMessage: api.Opt(m.Message), StartTime: &m.Start, Progress: new(int64(0)),
+		VolumeId: &v.ID, Operator: idiom.Unmanaged(), ModificationState: &m.State, StatusMessage: api.Opt(m.Message), StartTime: &m.Start, Progress: new(int64(0)),
 		OriginalSize: new(int32(m.From.SizeGiB)), OriginalVolumeType: &m.From.Type, OriginalIops: api.Opt(m.From.IOPS),
 		OriginalThroughput: api.Opt(m.From.Throughput), OriginalMultiAttachEnabled: &m.From.MultiAttach,
 		TargetSize: new(int32(m.To.SizeGiB)), TargetVolumeType: &m.To.Type, TargetIops: api.Opt(m.To.IOPS),

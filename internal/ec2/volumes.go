@@ -11,6 +11,7 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -42,6 +43,7 @@ func (v *volumeRecord) wire(tags map[string]string) ec2api.Volume {
 		State: &v.State, CreateTime: &v.Created, Encrypted: &v.Encrypted, VolumeType: &v.Type, MultiAttachEnabled: &v.MultiAttach,
 		Iops: api.Opt(v.IOPS), Throughput: api.Opt(v.Throughput), Tags: apiTags(tags), KmsKeyId: api.Opt(v.KeyID),
 		FastRestored: &v.FastRestored, SourceVolumeId: api.Opt(v.SourceVolume), Attachments: []ec2api.VolumeAttachment{},
+		Operator: idiom.Unmanaged(),
 	}
 	if v.State != volumeCreating {
 		out.KmsKeyId = api.Opt(v.KeyARN)
@@ -56,7 +58,7 @@ func (v *volumeRecord) wire(tags map[string]string) ec2api.Volume {
 func (v *volumeRecord) attachment(p *plug, state string) *ec2api.VolumeAttachment {
 	return &ec2api.VolumeAttachment{
 		VolumeId: &v.ID, InstanceId: &p.Instance, Device: &p.Device, State: &state, AttachTime: wholeSecond(p.Since),
-		DeleteOnTermination: &p.DeleteOnTermination,
+		DeleteOnTermination: &p.DeleteOnTermination, EbsCardIndex: new(int32(0)),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -77,13 +78,17 @@ func (v *volumeRecord) statusWire() ec2api.VolumeStatusItem {
 	if v.health() != "ok" {
 		enabled = "failed"
 	}
-	return ec2api.VolumeStatusItem{
-		VolumeId: &v.ID, AvailabilityZone: &v.Zone, AvailabilityZoneId: &v.ZoneID,
+	out := ec2api.VolumeStatusItem{
+		VolumeId: &v.ID, AvailabilityZone: &v.Zone, AvailabilityZoneId: &v.ZoneID, Operator: idiom.Unmanaged(),
 		Actions: []ec2api.VolumeStatusAction{}, Events: []ec2api.VolumeStatusEvent{},
 		VolumeStatus: &ec2api.VolumeStatusInfo{Status: new(v.health()), Details: []ec2api.VolumeStatusDetails{
 			{Name: new("io-enabled"), Status: &enabled}, {Name: new("io-performance"), Status: new("not-applicable")},
 		}},
 	}
+	for n := range v.Plugs {
+		out.AttachmentStatuses = append(out.AttachmentStatuses, ec2api.VolumeStatusAttachmentStatus{InstanceId: &v.Plugs[n].Instance, IoPerformance: new("not-applicable")})
+	}
+	return out
 }
 
 // DescribeVolumeAttribute tells one attribute of a volume.

@@ -33,7 +33,7 @@ func errVPC(id string) error {
 func (v vpcRecord) wire() ec2api.Vpc {
 	w := ec2api.Vpc{
 		VpcId: &v.ID, OwnerId: &v.Account, CidrBlock: &v.CIDR, State: new("available"), IsDefault: &v.Default,
-		InstanceTenancy: &v.Tenancy, DhcpOptionsId: new(v.dhcp()),
+		InstanceTenancy: &v.Tenancy, DhcpOptionsId: new(v.dhcp()), BlockPublicAccessStates: gatewaysOpen(),
 		Ipv6CidrBlockAssociationSet: []ec2api.VpcIpv6CidrBlockAssociation{},
 	}
 	for _, b := range v.blocks() {
@@ -44,6 +44,12 @@ func (v vpcRecord) wire() ec2api.Vpc {
 		}
 	}
 	return w
+}
+
+// gatewaysOpen says that VPC Block Public Access is off, as it is in a Region until somebody switches it on.
+// Source: VPC User Guide, "Block public access to VPCs and subnets".
+func gatewaysOpen() *ec2api.BlockPublicAccessStates {
+	return &ec2api.BlockPublicAccessStates{InternetGatewayBlockMode: new("off")}
 }
 
 // dhcp is the id of the DHCP options that the VPC has.
@@ -138,7 +144,7 @@ func (n subnet) wire() ec2api.Subnet {
 		CidrBlock: &n.CIDR, State: new("available"), SubnetArn: new(arn.EC2(n.Region, n.Account, "subnet/"+n.ID)),
 		AvailableIpAddressCount: new(int32(n.hosts())), DefaultForAz: &n.Default, MapPublicIpOnLaunch: new(n.mapsPublic()),
 		AssignIpv6AddressOnCreation: new(false), MapCustomerOwnedIpOnLaunch: new(false), EnableDns64: new(false), Ipv6Native: new(false),
-		Ipv6CidrBlockAssociationSet: []ec2api.SubnetIpv6CidrBlockAssociation{},
+		Ipv6CidrBlockAssociationSet: []ec2api.SubnetIpv6CidrBlockAssociation{}, BlockPublicAccessStates: gatewaysOpen(),
 		PrivateDnsNameOptionsOnLaunch: &ec2api.PrivateDnsNameOptionsOnLaunch{
 			HostnameType: new(hostnameType(n.ByResource)), EnableResourceNameDnsARecord: &n.ResourceA, EnableResourceNameDnsAAAARecord: new(false),
 		},

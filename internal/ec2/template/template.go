@@ -183,7 +183,7 @@ func (t *Template) put(tx store.Tx) error {
 func (t Template) wire(tags map[string]string) *ec2api.LaunchTemplate {
 	return &ec2api.LaunchTemplate{
 		LaunchTemplateId: &t.ID, LaunchTemplateName: &t.Name, CreateTime: &t.Created, CreatedBy: &t.CreatedBy,
-		DefaultVersionNumber: &t.Default, LatestVersionNumber: &t.Latest, Tags: idiom.Wire(tags),
+		DefaultVersionNumber: &t.Default, LatestVersionNumber: &t.Latest, Tags: idiom.Wire(tags), Operator: idiom.Unmanaged(),
 	}
 }
 
@@ -192,7 +192,7 @@ func (t *Template) versionWire(v versionRecord) (*ec2api.LaunchTemplateVersion, 
 	data, err := v.Data.response()
 	return &ec2api.LaunchTemplateVersion{
 		LaunchTemplateId: new(t.ID), LaunchTemplateName: new(t.Name), VersionNumber: &v.Number, VersionDescription: api.Opt(v.Description),
-		CreateTime: &v.Created, CreatedBy: &v.CreatedBy, DefaultVersion: new(v.Number == t.Default), LaunchTemplateData: data,
+		CreateTime: &v.Created, CreatedBy: &v.CreatedBy, DefaultVersion: new(v.Number == t.Default), LaunchTemplateData: data, Operator: idiom.Unmanaged(),
 	}, err
 }
 

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
@@ -79,12 +80,22 @@ func zonePrefix(region string) string {
 	return parts[0] + strings.NewReplacer("north", "n", "south", "s", "east", "e", "west", "w", "central", "c").Replace(parts[1]) + parts[2]
 }
 
+// wire is the zone as answers carry it. Source: EC2 User Guide, "Describe your Availability Zones"; EC2 API Reference, AvailabilityZone.
 func (z Zone) wire(region string) ec2api.AvailabilityZone {
-	return ec2api.AvailabilityZone{
-		ZoneName: &z.Name, ZoneId: &z.ID, RegionName: &region, GroupName: &region, NetworkBorderGroup: &region,
+	_, turn, _ := strings.Cut(z.ID, "-az")
+	out := ec2api.AvailabilityZone{
+		ZoneName: &z.Name, ZoneId: &z.ID, RegionName: &region, GroupName: new(region + "-zg-" + turn), NetworkBorderGroup: &region,
 		State: new("available"), OptInStatus: new("opt-in-not-required"), ZoneType: new("availability-zone"),
 		Messages: []ec2api.AvailabilityZoneMessage{},
 	}
+	if p, ok := places[region]; ok {
+		out.GroupLongName = new(p.name + " " + turn)
+		out.Geography = []ec2api.AvailabilityZoneGeography{{Name: &p.country}}
+		if p.state != "" {
+			out.SubGeography = []ec2api.AvailabilityZoneSubGeography{{Name: &p.state}}
+		}
+	}
+	return out
 }
 
 var zoneFields = idiom.Fields[ec2api.AvailabilityZone]{
@@ -97,7 +108,7 @@ var zoneFields = idiom.Fields[ec2api.AvailabilityZone]{
 	"opt-in-status":        func(z ec2api.AvailabilityZone) []string { return idiom.One(*z.OptInStatus) },
 	"state":                func(z ec2api.AvailabilityZone) []string { return idiom.One(*z.State) },
 	"message":              func(ec2api.AvailabilityZone) []string { return nil },
-	"group-long-name":      idiom.Fixed[ec2api.AvailabilityZone](),
+	"group-long-name":      func(z ec2api.AvailabilityZone) []string { return idiom.One(api.Val(z.GroupLongName)) },
 	"parent-zone-id":       func(ec2api.AvailabilityZone) []string { return nil },
 	"parent-zone-name":     func(ec2api.AvailabilityZone) []string { return nil },
 }
@@ -142,7 +153,10 @@ func (s *Service) DescribeRegions(ctx context.Context, c *guard.Call, in *ec2api
 			if optIn[name] {
 				status = "opted-in"
 			}
-			items = append(items, ec2api.Region{RegionName: &name, OptInStatus: &status, Endpoint: new("ec2." + name + ".amazonaws.com")})
+			items = append(items, ec2api.Region{
+				RegionName: &name, OptInStatus: &status, Endpoint: new("ec2." + name + ".amazonaws.com"),
+				Geography: []ec2api.RegionGeography{{Name: new(places[name].country)}},
+			})
 		}
 		items, err := idiom.Pick(items, in.RegionNames, func(r ec2api.Region) string { return *r.RegionName }, func(name string) error {
 			return idiom.InvalidValue("Invalid region: [%s]", name)

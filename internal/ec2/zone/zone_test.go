@@ -83,3 +83,18 @@ func TestDescribeRegions(t *testing.T) {
 	}
 	d.Refuse(d.Root(), &ec2api.DescribeRegionsRequest{RegionNames: []string{"mars-1"}}, "InvalidParameterValue", "Invalid region: [mars-1]")
 }
+
+// Source: EC2 User Guide, "Describe your Availability Zones".
+func TestZonesTellWhereTheyAre(t *testing.T) {
+	d := newDesk(t)
+	in := &ec2api.DescribeAvailabilityZonesRequest{Filters: []ec2api.Filter{ec2test.Filter("group-name", "us-west-2-zg-3"), ec2test.Filter("group-long-name", "US West (Oregon) 3")}}
+	zones := ec2test.Ask[ec2api.DescribeAvailabilityZonesResult](d, d.Root(), in).AvailabilityZones
+	if len(zones) != 1 || *zones[0].ZoneName != "us-west-2c" || *zones[0].Geography[0].Name != "United States of America" || *zones[0].SubGeography[0].Name != "Oregon" {
+		t.Errorf("found %+v", zones)
+	}
+	for _, r := range ec2test.Ask[ec2api.DescribeRegionsResult](d, d.Root(), &ec2api.DescribeRegionsRequest{}).Regions {
+		if *r.Geography[0].Name == "" {
+			t.Errorf("where is %s?", *r.RegionName)
+		}
+	}
+}
