@@ -15,12 +15,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kagimori/kagimori/internal/casefile"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // decideFlags are the flags of decide.
 type decideFlags struct {
-	explain bool
-	format  string
+	explain      bool
+	format, lang string
 }
 
 const decideLong = `decide answers authorization questions without a server. It reads cases as JSON lines from files (of a folder, from all
@@ -43,6 +44,7 @@ decide exits with 1 if a case failed or a line is no case (it says so with the l
 
 const decideExample = `  kagimori decide cases.jsonl
   kagimori decide --explain --format text < cases.jsonl
+  kagimori decide --explain --format text --lang ja cases.jsonl
   kagimori decide tests/ && terraform apply`
 
 func newDecide(io stdio) *cobra.Command {
@@ -55,6 +57,9 @@ func newDecide(io stdio) *cobra.Command {
 	fl.SortFlags = false
 	fl.BoolVar(&f.explain, "explain", false, "add why: every statement that was looked at, and verified fixes of what is denied")
 	fl.StringVar(&f.format, "format", "json", "`FORMAT` of the answers: json (one line each) or text (for people)")
+	addLanguage(fl, &f.lang)
+	completeWords(cmd, "format", "json", "text")
+	completeWords(cmd, "lang", "en", "ja")
 	return cmd
 }
 
@@ -62,17 +67,20 @@ func (f *decideFlags) run(io stdio, files []string) error {
 	if f.format != "json" && f.format != "text" {
 		return fmt.Errorf("--format %q is neither json nor text", f.format)
 	}
+	in, err := language(f.lang)
+	if err != nil {
+		return err
+	}
 	if len(files) == 0 {
 		files = []string{"-"}
 	}
-	files, err := caseFiles(files)
-	if err != nil {
+	if files, err = caseFiles(files); err != nil {
 		return failed(err)
 	}
 	cases := casefile.NewBuilder()
 	var total casefile.Counts
 	for _, name := range files {
-		counts, err := f.file(io, cases, name)
+		counts, err := f.file(io, cases, name, in)
 		total.Cases += counts.Cases
 		total.Failed += counts.Failed
 		total.Errors += counts.Errors
@@ -113,7 +121,7 @@ func caseFiles(names []string) ([]string, error) {
 }
 
 // file decides the cases of one file.
-func (f *decideFlags) file(io stdio, cases *casefile.Builder, name string) (casefile.Counts, error) {
+func (f *decideFlags) file(io stdio, cases *casefile.Builder, name string, lang speech.Language) (casefile.Counts, error) {
 	in, shown, dir := io.in, "standard input", "."
 	if name != "-" {
 		file, err := os.Open(name)
@@ -130,16 +138,16 @@ func (f *decideFlags) file(io stdio, cases *casefile.Builder, name string) (case
 		}
 		return os.ReadFile(name)
 	})
-	counts, err := f.stream(in, io, cases, shown)
+	counts, err := f.stream(in, io, cases, shown, lang)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", shown, err)
 	}
 	return counts, err
 }
 
-func (f *decideFlags) stream(in io.Reader, io stdio, cases *casefile.Builder, shown string) (casefile.Counts, error) {
+func (f *decideFlags) stream(in io.Reader, io stdio, cases *casefile.Builder, shown string, lang speech.Language) (casefile.Counts, error) {
 	return cases.Run(in, io.out, casefile.Options{
-		Explain: f.explain, Text: f.format == "text",
+		Explain: f.explain, Text: f.format == "text", Language: lang,
 		Error: func(line int, err error) { fmt.Fprintf(io.err, "%s:%d: %v\n", shown, line, err) },
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/kagimoriapi"
 	"github.com/kagimori/kagimori/internal/authz/explain"
+	"github.com/kagimori/kagimori/internal/kagimori"
 	"github.com/kagimori/kagimori/internal/speech"
 )
 
@@ -151,37 +152,9 @@ func explainTree(all []kagimoriapi.Authorization, full bool, in speech.Language)
 	return b.String()
 }
 
-// outcome says what was decided.
-func outcome(effect string) speech.Text {
-	switch effect {
-	case kagimoriapi.EffectTypeALLOW:
-		return speech.Say("allowed")
-	case kagimoriapi.EffectTypeEXPLICIT_DENY:
-		return speech.Say("denied, a statement says so")
-	case kagimoriapi.EffectTypeIMPLICIT_DENY:
-		return speech.Say("denied, an allow is missing")
-	}
-	return speech.Say("undetermined")
-}
-
-// layerState says what a layer has to do with it.
-func layerState(state string) speech.Text {
-	switch state {
-	case kagimoriapi.LayerStateTypeALLOWS:
-		return speech.Say("allows")
-	case kagimoriapi.LayerStateTypeDENIES:
-		return speech.Say("denies")
-	case kagimoriapi.LayerStateTypeDELEGATES:
-		return speech.Say("leaves it to the account's identity policies")
-	case kagimoriapi.LayerStateTypeNEEDED:
-		return speech.Say("no allow, and one is needed")
-	}
-	return speech.Say("no allow")
-}
-
 // decided is what was asked, and what came of it.
 func decided(e *kagimoriapi.Evaluation) speech.Text {
-	return speech.Say("%s: %s", speech.Say("%s on %s", api.Val(e.Action), api.Val(e.Resource)), outcome(api.Val(e.EvaluatedEffect)))
+	return speech.Say("%s: %s", speech.Say("%s on %s", api.Val(e.Action), api.Val(e.Resource)), kagimori.Outcome(api.Val(e.EvaluatedEffect)))
 }
 
 func evaluationNode(e *kagimoriapi.Evaluation, full bool, in speech.Language) explain.Node {
@@ -193,7 +166,7 @@ func evaluationNode(e *kagimoriapi.Evaluation, full bool, in speech.Language) ex
 		n.Children = append(n.Children, explain.Node{Text: speech.Say("for: %s", what).In(in)})
 	}
 	for _, l := range e.Layers {
-		layer := explain.Node{Text: speech.Say("%s: %s", api.Val(l.Name), layerState(api.Val(l.State))).In(in)}
+		layer := explain.Node{Text: speech.Say("%s: %s", api.Val(l.Name), explain.State(strings.ToLower(api.Val(l.State))).Words()).In(in)}
 		for _, st := range l.Statements {
 			layer.Children = append(layer.Children, statementNode(&st, in))
 		}

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -54,7 +56,7 @@ func newScenario(io stdio) *cobra.Command {
 	load.Flags().BoolVar(&f.noLaunch, "no-launch", false, "leave the launch out")
 	export := f.newExport(io)
 	for _, c := range []*cobra.Command{load, export} {
-		c.Flags().StringVar(&f.endpoint, "endpoint", "http://127.0.0.1:4566", "`URL` of a development server")
+		c.Flags().StringVar(&f.endpoint, "endpoint", "", "`URL` of a development server (default AWS_ENDPOINT_URL, or http://127.0.0.1:4566)")
 	}
 	cmd.AddCommand(check, load, export)
 	return cmd
@@ -89,6 +91,7 @@ func checkFormat(io stdio, files []string) error {
 }
 
 func (f *scenarioFlags) check() error {
+	f.endpoint = cmp.Or(f.endpoint, os.Getenv("AWS_ENDPOINT_URL"), "http://127.0.0.1:4566")
 	if u, err := url.Parse(f.endpoint); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return fmt.Errorf("--endpoint %q is not a URL such as http://127.0.0.1:4566", f.endpoint)
 	}

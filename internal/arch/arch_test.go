@@ -50,7 +50,7 @@ var allowed = map[string][]string{
 	"internal/authz/literal":   {"internal/authz", "internal/policy", "internal/arn", "internal/authz/condition"}, // for tests: a second engine
 	"internal/authz/amend":     {"internal/authz", "internal/actions", "internal/policy", "internal/arn", "internal/speech"},
 	"internal/authz/explain":   {"internal/authz", "internal/authz/amend", "internal/jsonedit", "internal/policy", "internal/arn", "internal/speech"},
-	"internal/casefile":        {"internal/authz", "internal/authz/explain", "internal/policy", "internal/arn"},
+	"internal/casefile":        {"internal/authz", "internal/authz/explain", "internal/policy", "internal/arn", "internal/speech"},
 	"internal/launch":          {"internal/authz", "internal/policy", "internal/arn"},
 	"internal/ask":             {"internal/authz", "internal/policy", "internal/arn"},
 	"internal/ask/compare":     {"internal/ask", "internal/actions", "internal/authz", "internal/policy", "internal/arn"},

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kagimori/kagimori/internal/casefile"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // Each line of the corpus that the engine is tested with is read, decided and met.
@@ -332,7 +333,7 @@ func FuzzCases(f *testing.F) {
 		if (err == nil) != (r != nil) || r != nil && r.Decision == "" {
 			t.Errorf("%+v, %v", r, err)
 		}
-		if r != nil && len(r.Lines()) == 0 {
+		if r != nil && len(r.Lines(speech.Japanese)) == 0 {
 			t.Error("no text")
 		}
 	})

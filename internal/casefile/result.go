@@ -6,6 +6,7 @@ import (
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/authz/explain"
 	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // A Result is the decision of a case.
@@ -25,7 +26,7 @@ type Result struct {
 
 	*Explanation
 
-	tree explain.Node
+	tree func(speech.Language) explain.Node
 }
 
 // An Explanation is why a decision is what it is.
@@ -91,7 +92,7 @@ func (b *Builder) Decide(c *Case, explained bool) (*Result, error) {
 		who := caller(req)
 		r.Explanation = &Explanation{Text: explain.Text(*part, who), Layers: layers(part, who)}
 		r.Fixes, r.Notes = explain.Advise(req, d)
-		r.tree = explain.Tree(*part, who)
+		r.tree = func(in speech.Language) explain.Node { return explain.Tree(*part, who, in) }
 	}
 	return r, nil
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // maxLine is the length of the longest line, in bytes.
@@ -25,6 +27,8 @@ type Counts struct {
 type Options struct {
 	Explain bool
 	Text    bool // for people, instead of JSON lines
+	// Language is that of texts for people.
+	Language speech.Language
 	// Error is told of each line that is no case.
 	Error func(line int, err error)
 }
@@ -139,7 +143,7 @@ func (b *Builder) answer(n int, line []byte, opt *Options) answer {
 	case opt.Text && err != nil:
 		a.text = fmt.Appendf(nil, "line %d: %v\n", n, err)
 	case opt.Text:
-		a.text = []byte(strings.Join(r.Lines(), "\n") + "\n")
+		a.text = []byte(strings.Join(r.Lines(opt.Language), "\n") + "\n")
 	case err != nil:
 		a.text = a.json(struct {
 			Line  int    `json:"line"`

@@ -1,57 +1,67 @@
 package casefile
 
 import (
-	"fmt"
 	"strings"
+
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 // Lines are the result for people: the decision and, if it is explained, the tree of what was
 // looked at and the fixes.
-func (r *Result) Lines() []string {
-	head := r.Decision
-	if r.By != "" {
-		head += " by " + r.By
-	}
-	if r.ID != "" {
-		head = r.ID + ": " + head
-	}
-	if r.Expected != nil {
-		head += ", expected " + r.Expected.Decision
-		if r.Expected.By != "" {
-			head += " by " + r.Expected.By
-		}
-	}
-	out := []string{head}
+func (r *Result) Lines(in speech.Language) []string {
+	out := []string{r.head().In(in)}
+	add := func(t speech.Text) { out = append(out, "  "+t.In(in)) }
 	if r.Explanation == nil {
 		for _, d := range r.Depends {
-			out = append(out, "  depends on "+d)
+			add(speech.Say("depends on %s", d))
 		}
 		return out
 	}
-	for _, line := range r.tree.Lines() {
+	for _, line := range r.tree(in).Lines() {
 		out = append(out, "  "+line)
 	}
 	set := 0
 	for _, f := range r.Fixes {
-		title := "  and: "
 		if f.Set != set {
-			set, title = f.Set, fmt.Sprintf("  fix %d: ", f.Set)
+			set = f.Set
+			add(speech.Say("fix %d: %s", set, f.Summary))
+		} else {
+			add(speech.Say("and: %s", f.Summary))
 		}
-		out = append(out, title+f.Summary.String())
 		for _, text := range []string{f.Document, f.Command} {
 			if text != "" {
 				out = append(out, "    "+strings.ReplaceAll(text, "\n", "\n    "))
 			}
 		}
 		for _, o := range f.Opens {
-			out = append(out, "    It also opens: "+o.String())
+			out = append(out, "    "+speech.Say("Also opens: %s", o).In(in))
 		}
 		if !f.Run.Empty() {
-			out = append(out, "    By: "+f.Run.String())
+			out = append(out, "    "+speech.Say("By: %s", f.Run).In(in))
 		}
 	}
 	for _, n := range r.Notes {
-		out = append(out, "  "+n.Text.String())
+		add(n.Text)
 	}
 	return out
+}
+
+// head is the decision, and the expected one.
+func (r *Result) head() speech.Text {
+	head := decidedBy(r.Decision, r.By)
+	if r.ID != "" {
+		head = r.ID + ": " + head
+	}
+	if r.Expected != nil {
+		return speech.Say("%s, expected %s", head, decidedBy(r.Expected.Decision, r.Expected.By))
+	}
+	return speech.Raw(head)
+}
+
+// decidedBy is in the words of the answers in JSON.
+func decidedBy(decision, by string) string {
+	if by == "" {
+		return decision
+	}
+	return decision + " by " + by
 }

@@ -47,6 +47,19 @@ func effect(o authz.Outcome) string {
 	return kagimoriapi.EffectTypeIMPLICIT_DENY
 }
 
+// Outcome says what an evaluated effect is.
+func Outcome(effect string) speech.Text {
+	switch effect {
+	case kagimoriapi.EffectTypeALLOW:
+		return explain.Outcome(authz.Allowed)
+	case kagimoriapi.EffectTypeEXPLICIT_DENY:
+		return explain.Outcome(authz.ExplicitDeny)
+	case kagimoriapi.EffectTypeIMPLICIT_DENY:
+		return explain.Outcome(authz.ImplicitDeny)
+	}
+	return explain.Outcome(authz.Undetermined)
+}
+
 // states are the names of the states of layers.
 var states = map[explain.State]string{
 	explain.Allows: kagimoriapi.LayerStateTypeALLOWS, explain.Delegates: kagimoriapi.LayerStateTypeDELEGATES,

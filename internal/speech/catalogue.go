@@ -6,7 +6,7 @@ import "sync"
 type entry struct{ en, ja string }
 
 // catalogue has a part for each package that speaks.
-var catalogue = [][]entry{plain, ofExplain, ofStatements, ofAdvice, ofLayers, ofDoctor, ofFixes, ofReport, ofSuite, ofIncident, ofLint, ofLintKeys, ofLintFixes, ofDiff, ofImpact, ofAnswers, ofStored}
+var catalogue = [][]entry{plain, ofExplain, ofStatements, ofAdvice, ofLayers, ofDoctor, ofFixes, ofReport, ofSuite, ofIncident, ofLint, ofLintKeys, ofLintFixes, ofDiff, ofImpact, ofAnswers, ofCases, ofStored}
 
 // plain are the formats that are no words.
 var plain = []entry{{" ", ""}}

@@ -146,34 +146,38 @@ type Node struct {
 }
 
 // Tree is a part of a decision as a tree: layers, their statements, conditions.
-func Tree(part authz.PartDecision, who string) Node {
-	root := Node{Text: part.Action + " on " + part.Resource + ": " + outcome(part.Outcome).String()}
+func Tree(part authz.PartDecision, who string, in speech.Language) Node {
+	node := func(t speech.Text) Node { return Node{Text: t.In(in)} }
+	root := node(speech.Say("%s: %s", speech.Say("%s on %s", part.Action, part.Resource), Outcome(part.Outcome)))
 	for _, l := range Layers(part, who) {
-		n := Node{Text: l.Name.String() + ": " + stateText(l.State)}
+		n := node(speech.Say("%s: %s", l.Name, l.State.Words()))
 		for _, st := range l.Statements {
-			n.Children = append(n.Children, Node{Text: st.Text.String()})
+			n.Children = append(n.Children, node(st.Text))
 		}
 		if !l.Change.Empty() {
-			n.Children = append(n.Children, Node{Text: "to change: " + l.Change.String()})
+			n.Children = append(n.Children, node(speech.Say("to change: %s", l.Change)))
 		}
 		root.Children = append(root.Children, n)
 	}
 	for _, d := range part.Depends {
-		root.Children = append(root.Children, Node{Text: "depends on " + d})
+		root.Children = append(root.Children, node(speech.Say("depends on %s", d)))
 	}
 	return root
 }
 
-func stateText(s State) string {
+// Words say what a layer has to do with a decision.
+func (s State) Words() speech.Text {
 	switch s {
+	case Allows:
+		return speech.Say("allows")
+	case Denies:
+		return speech.Say("denies")
 	case Delegates:
-		return "leaves it to the account's identity policies"
+		return speech.Say("leaves it to the account's identity policies")
 	case Needed:
-		return "no allow, and one is needed"
-	case Silent:
-		return "no allow"
+		return speech.Say("no allow, and one is needed")
 	}
-	return string(s)
+	return speech.Say("no allow")
 }
 
 // Lines draws a tree. Texts of several lines keep their place.

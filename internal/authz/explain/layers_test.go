@@ -9,12 +9,13 @@ import (
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/authz/explain"
 	"github.com/kagimori/kagimori/internal/policy"
+	"github.com/kagimori/kagimori/internal/speech"
 )
 
 func tree(t *testing.T, req *authz.Request) string {
 	t.Helper()
 	d := authz.Explain(req)
-	return strings.Join(explain.Tree(d.Parts[0], req.Principal.ARN).Lines(), "\n")
+	return strings.Join(explain.Tree(d.Parts[0], req.Principal.ARN, speech.English).Lines(), "\n")
 }
 
 func TestTree(t *testing.T) {

@@ -22,7 +22,7 @@ func Text(part authz.PartDecision, who string) []string {
 
 // Lines is [Text] in every language.
 func Lines(part authz.PartDecision, who string) []speech.Text {
-	lines := []speech.Text{speech.Say("%s asked for %s on %s: %s.", who, part.Action, part.Resource, outcome(part.Outcome))}
+	lines := []speech.Text{speech.Say("%s asked for %s on %s: %s.", who, part.Action, part.Resource, Outcome(part.Outcome))}
 	denied := part.Outcome == authz.ExplicitDeny || part.Outcome == authz.ImplicitDeny
 	for _, m := range Deciding(part) {
 		lines = append(lines, matched(&part, &m, denied))
@@ -74,7 +74,8 @@ func Deciding(part authz.PartDecision) []authz.Match {
 	return out
 }
 
-func outcome(o authz.Outcome) speech.Text {
+// Outcome says what was decided.
+func Outcome(o authz.Outcome) speech.Text {
 	switch o {
 	case authz.Allowed:
 		return speech.Say("allowed")
