@@ -62,12 +62,20 @@ func (a *App) answerHealth(w http.ResponseWriter, r *http.Request, private bool)
 }
 
 func (a *App) handleReset(w http.ResponseWriter, r *http.Request) {
+	defer unhurried(w)()
 	if err := a.Reset(r.Context()); err != nil {
 		a.cfg.Logger.Error("reset failed", "error", err)
 		problem(w, http.StatusInternalServerError, "reset failed; see the server's log")
 		return
 	}
 	answer(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+// unhurried takes the server's deadline from an answer that may take longer to make; what it gives sets it anew.
+func unhurried(w http.ResponseWriter) (sent func()) {
+	c := http.NewResponseController(w)
+	_ = c.SetWriteDeadline(time.Time{}) // a writer without deadlines needs nothing
+	return func() { _ = c.SetWriteDeadline(time.Now().Add(writeTimeout)) }
 }
 
 func (a *App) handleClock(w http.ResponseWriter, r *http.Request) {
@@ -92,6 +100,7 @@ func (a *App) handleClock(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusBadRequest, "send either advance or set")
 		return
 	}
+	defer unhurried(w)()
 	err := a.Advance(r.Context(), d)
 	if refusal, ok := errors.AsType[errTime](err); ok {
 		problem(w, http.StatusBadRequest, refusal.Error())

@@ -6,11 +6,14 @@ import (
 	"time"
 )
 
+// writeTimeout is how long an answer may take from the end of the header on: a client that reads none lets go too.
+const writeTimeout = 2 * time.Minute
+
 // HTTPServer is the HTTP server of a handler, with the bounds that every listener of ours has.
 func HTTPServer(h http.Handler, logger *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler: oneReading(h), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
-		WriteTimeout:   2 * time.Minute, // from the end of the header on: a client that reads no answer lets go too
+		WriteTimeout:   writeTimeout,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
 }

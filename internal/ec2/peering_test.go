@@ -189,3 +189,17 @@ func TestWhoMayPeer(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestPeersHaveTheFormOfAnAccountAndARegion(t *testing.T) {
+	p := newPair(t)
+	for _, change := range []func(*ec2api.CreateVpcPeeringConnectionRequest){
+		func(in *ec2api.CreateVpcPeeringConnectionRequest) { in.PeerOwnerId = new("12345") },
+		func(in *ec2api.CreateVpcPeeringConnectionRequest) { in.PeerOwnerId = new("me") },
+		func(in *ec2api.CreateVpcPeeringConnectionRequest) { in.PeerRegion = new("Frankfurt") },
+		func(in *ec2api.CreateVpcPeeringConnectionRequest) { in.PeerRegion = new("us-east-1a") },
+	} {
+		in := p.asked()
+		change(in)
+		p.refuse(p.me, in, "InvalidParameterValue", "*")
+	}
+}

@@ -143,3 +143,32 @@ func TestEveryOperationIsRecorded(t *testing.T) {
 		}
 	}
 }
+
+// The resource of a list is what the ARNs of its entries have in common. AWS's messages name it so.
+func TestListsAreOfTheARNBeforeTheNames(t *testing.T) {
+	w := newWorld(t)
+	u := w.user("u")
+	home := "arn:aws:iam::" + account + ":"
+	for _, tt := range []struct {
+		in       any
+		resource string
+	}{
+		{&iamapi.ListUsersRequest{}, home + "user/"},
+		{&iamapi.ListUsersRequest{PathPrefix: new("/a/")}, home + "user/a/"},
+		{&iamapi.ListRolesRequest{}, home + "role/"},
+		{&iamapi.ListGroupsRequest{}, home + "group/"},
+		{&iamapi.ListInstanceProfilesRequest{}, home + "instance-profile/"},
+		{&iamapi.ListServerCertificatesRequest{}, home + "server-certificate/"},
+		{&iamapi.ListVirtualMFADevicesRequest{}, home + "mfa/"},
+		{&iamapi.ListOpenIDConnectProvidersRequest{}, home + "oidc-provider/"},
+		{&iamapi.ListSAMLProvidersRequest{}, home + "saml-provider/"},
+		{&iamapi.ListAccountAliasesRequest{}, "*"},
+	} {
+		u.refused(tt.in, 403, "AccessDenied", "on resource: "+tt.resource+" because")
+	}
+	a := w.admin()
+	a.must(&iamapi.PutUserPolicyRequest{UserName: new("u"), PolicyName: new("p"), PolicyDocument: new(document(
+		`{"Effect":"Allow","Action":["iam:ListUsers","iam:ListRoles"],"Resource":"` + home + `user/*"}`))})
+	u.must(&iamapi.ListUsersRequest{})
+	u.refused(&iamapi.ListRolesRequest{}, 403, "AccessDenied", "iam:ListRoles")
+}

@@ -149,7 +149,7 @@ func (s *Service) ListGroups(ctx context.Context, c *guard.Call, in *iamapi.List
 	var out *iamapi.ListGroupsResponse
 	err = s.g.View(ctx, c, func(tx store.Tx) error {
 		out = &iamapi.ListGroupsResponse{Groups: []iamapi.Group{}}
-		if err := s.allowAll(tx, c, "ListGroups"); err != nil {
+		if err := s.allowList(tx, c, "group", prefix); err != nil {
 			return err
 		}
 		var all []directory.Group

@@ -122,7 +122,7 @@ func (s *Service) ListVirtualMFADevices(ctx context.Context, c *guard.Call, in *
 	}
 	out := &iamapi.ListVirtualMFADevicesResponse{}
 	err = s.g.View(ctx, c, func(tx store.Tx) error {
-		if err := s.allowAll(tx, c, "ListVirtualMFADevices"); err != nil {
+		if err := s.allowList(tx, c, "mfa", ""); err != nil {
 			return err
 		}
 		all, err := devices.all(tx, c.Account())

@@ -114,7 +114,7 @@ func (s *Service) GetOpenIDConnectProvider(ctx context.Context, c *guard.Call, i
 func (s *Service) ListOpenIDConnectProviders(ctx context.Context, c *guard.Call, _ *iamapi.ListOpenIDConnectProvidersRequest) (*iamapi.ListOpenIDConnectProvidersResponse, error) {
 	out := &iamapi.ListOpenIDConnectProvidersResponse{}
 	err := s.g.View(ctx, c, func(tx store.Tx) error {
-		if err := s.allowAll(tx, c, "ListOpenIDConnectProviders"); err != nil {
+		if err := s.allowList(tx, c, "oidc-provider", ""); err != nil {
 			return err
 		}
 		all, err := oidcProviders.all(tx, c.Account())

@@ -71,7 +71,7 @@ func (s *Service) ListInstanceProfiles(ctx context.Context, c *guard.Call, in *i
 	var out *iamapi.ListInstanceProfilesResponse
 	err = s.g.View(ctx, c, func(tx store.Tx) error {
 		out = &iamapi.ListInstanceProfilesResponse{InstanceProfiles: []iamapi.InstanceProfile{}}
-		if err := s.allowAll(tx, c, "ListInstanceProfiles"); err != nil {
+		if err := s.allowList(tx, c, "instance-profile", prefix); err != nil {
 			return err
 		}
 		after := store.Range{Prefix: store.Key(c.Account())}

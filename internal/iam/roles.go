@@ -181,7 +181,7 @@ func (s *Service) ListRoles(ctx context.Context, c *guard.Call, in *iamapi.ListR
 	out := &iamapi.ListRolesResponse{Roles: []iamapi.Role{}}
 	err = s.g.View(ctx, c, func(tx store.Tx) error {
 		roles = nil
-		if err := s.allowAll(tx, c, "ListRoles"); err != nil {
+		if err := s.allowList(tx, c, "role", prefix); err != nil {
 			return err
 		}
 		out.IsTruncated, out.Marker = s.end(pg, "")

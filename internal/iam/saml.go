@@ -142,7 +142,7 @@ func (s *Service) GetSAMLProvider(ctx context.Context, c *guard.Call, in *iamapi
 func (s *Service) ListSAMLProviders(ctx context.Context, c *guard.Call, _ *iamapi.ListSAMLProvidersRequest) (*iamapi.ListSAMLProvidersResponse, error) {
 	out := &iamapi.ListSAMLProvidersResponse{}
 	err := s.g.View(ctx, c, func(tx store.Tx) error {
-		if err := s.allowAll(tx, c, "ListSAMLProviders"); err != nil {
+		if err := s.allowList(tx, c, "saml-provider", ""); err != nil {
 			return err
 		}
 		all, err := samlProviders.all(tx, c.Account())

@@ -103,7 +103,7 @@ func (s *Service) ListServerCertificates(ctx context.Context, c *guard.Call, in 
 	}
 	out := &iamapi.ListServerCertificatesResponse{}
 	err = s.g.View(ctx, c, func(tx store.Tx) error {
-		if err := s.allowAll(tx, c, "ListServerCertificates"); err != nil {
+		if err := s.allowList(tx, c, "server-certificate", prefix); err != nil {
 			return err
 		}
 		all, err := serverCertificates.all(tx, c.Account())

@@ -3,10 +3,12 @@ package iam
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api/iamapi"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/guard"
@@ -265,6 +267,15 @@ func (s *Service) now() time.Time { return s.g.Now().UTC().Truncate(time.Second)
 // allowAll decides an action that has no resource.
 func (s *Service) allowAll(tx store.Tx, c *guard.Call, action string) error {
 	_, err := s.g.Allow(tx, c, authz.Part{Action: "iam:" + action, Resource: authz.Resource{ARN: "*", Account: c.Account()}})
+	return err
+}
+
+// allowList decides a List operation of the resources below a path: IAM asks for the ARN that they have in common, which ends
+// with the path. Source: IAM User Guide, "Troubleshoot access denied error messages"; the messages of such denials name it.
+func (s *Service) allowList(tx store.Tx, c *guard.Call, noun, path string) error {
+	_, err := s.g.Allow(tx, c, authz.Part{Action: "iam:" + c.Operation, Resource: authz.Resource{
+		ARN: arn.Make("iam", "", c.Account(), noun+"/"+strings.TrimPrefix(path, "/")), Account: c.Account(),
+	}})
 	return err
 }
 

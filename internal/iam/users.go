@@ -167,7 +167,7 @@ func (s *Service) ListUsers(ctx context.Context, c *guard.Call, in *iamapi.ListU
 	var out *iamapi.ListUsersResponse
 	err = s.g.View(ctx, c, func(tx store.Tx) error {
 		out = &iamapi.ListUsersResponse{Users: []iamapi.User{}}
-		if err := s.allowAll(tx, c, "ListUsers"); err != nil {
+		if err := s.allowList(tx, c, "user", prefix); err != nil {
 			return err
 		}
 		last := ""

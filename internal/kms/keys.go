@@ -150,8 +150,6 @@ func checkSupported(k *keyRecord, in *kmsapi.CreateKeyRequest) error {
 		return apierr.Validation("KeyUsage %s is not compatible with KeySpec %s", k.Usage, k.Spec)
 	case k.external() && !importable[k.Spec]:
 		return apierr.Validation("KeySpec %s is not supported for Origin %s", k.Spec, k.Origin)
-	case k.Origin == kmsapi.OriginTypeAWS_CLOUDHSM:
-		return errCloudHSM
 	}
 	return k.checkStore(in)
 }

@@ -383,6 +383,8 @@ func TestWhatCanBeUpdatedWhileConnected(t *testing.T) {
 		{&kmsapi.CreateKeyRequest{Origin: new("EXTERNAL_KEY_STORE"), CustomKeyStoreId: &id, XksKeyId: new("ext-2"), KeySpec: new("HMAC_256"), KeyUsage: new("GENERATE_VERIFY_MAC")}, "ValidationException"},
 		{&kmsapi.CreateKeyRequest{Origin: new("EXTERNAL_KEY_STORE"), CustomKeyStoreId: &id, XksKeyId: new("ext-2"), MultiRegion: new(true)}, "UnsupportedOperationException"},
 		{&kmsapi.CreateKeyRequest{Origin: new("AWS_CLOUDHSM"), CustomKeyStoreId: &id}, "UnsupportedOperationException"},
+		{&kmsapi.CreateKeyRequest{Origin: new("AWS_CLOUDHSM"), CustomKeyStoreId: new("cks-0123456789abcdef0")}, "CustomKeyStoreNotFoundException"},
+		{&kmsapi.CreateKeyRequest{Origin: new("AWS_CLOUDHSM")}, "ValidationException"},
 	} {
 		wantErr(t, root.try(c.in), c.code, "*")
 	}

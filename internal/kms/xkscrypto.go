@@ -177,11 +177,13 @@ func (s *Service) proxyOf(st *storeRecord) (*xks.Proxy, error) {
 // checkStore refuses parameters of CreateKey that do not go together in a custom key store.
 // Source: API Reference, CreateKey, CustomKeyStoreId and XksKeyId.
 func (k *keyRecord) checkStore(in *kmsapi.CreateKeyRequest) error {
-	inStore := k.Origin == kmsapi.OriginTypeEXTERNAL_KEY_STORE
+	inStore, inHSM := k.Origin == kmsapi.OriginTypeEXTERNAL_KEY_STORE, k.Origin == kmsapi.OriginTypeAWS_CLOUDHSM
 	switch {
 	case !inStore && in.XksKeyId != nil:
 		return apierr.Validation("XksKeyId is valid only when the Origin is EXTERNAL_KEY_STORE.")
-	case !inStore && in.CustomKeyStoreId != nil:
+	case inHSM && in.CustomKeyStoreId == nil:
+		return apierr.Validation("You must specify a CustomKeyStoreId when the Origin is AWS_CLOUDHSM.")
+	case !inStore && !inHSM && in.CustomKeyStoreId != nil:
 		return apierr.Validation("CustomKeyStoreId is valid only when the Origin is AWS_CLOUDHSM or EXTERNAL_KEY_STORE.")
 	case !inStore:
 		return nil
@@ -231,6 +233,9 @@ func (k *keyRecord) destination(tx store.Tx, c *guard.Call) (storeRecord, error)
 	st, err := findStore(tx, c, k.Store)
 	if err != nil {
 		return st, err
+	}
+	if k.Origin == kmsapi.OriginTypeAWS_CLOUDHSM {
+		return st, errCloudHSM // no store here is of that type
 	}
 	if st.State != kmsapi.ConnectionStateTypeCONNECTED {
 		return st, apierr.New(codeStoreState, keyrule.NotConnected)

@@ -3,11 +3,13 @@ package peering
 import (
 	"cmp"
 	"context"
+	"regexp"
 	"slices"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
@@ -19,11 +21,28 @@ const (
 	maxActive  = 50 // of a VPC
 )
 
+// regions are names that a Region can have.
+var regions = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-[0-9]+$`)
+
+// checkPeer refuses an owner that is no account id and a Region that is none by its form.
+func checkPeer(in *ec2api.CreateVpcPeeringConnectionRequest) error {
+	if owner := api.Val(in.PeerOwnerId); owner != "" && !arn.IsAccount(owner) {
+		return idiom.InvalidValue("Invalid value '%s' for peerOwnerId. It must be a 12-digit account ID.", owner)
+	}
+	if region := api.Val(in.PeerRegion); region != "" && !regions.MatchString(region) {
+		return idiom.InvalidValue("Invalid value '%s' for peerRegion. It must be the name of a Region.", region)
+	}
+	return nil
+}
+
 // CreateVpcPeeringConnection asks the owner of another VPC for a connection with it. Where there is no such VPC, or the
 // ranges of both overlap, the connection fails. Source: EC2 API Reference, CreateVpcPeeringConnection.
 func (s *Service) CreateVpcPeeringConnection(ctx context.Context, c *guard.Call, in *ec2api.CreateVpcPeeringConnectionRequest) (*ec2api.CreateVpcPeeringConnectionResult, error) {
 	if api.Val(in.PeerVpcId) == "" {
 		return nil, apierr.New("MissingParameter", "The request must contain the parameter peerVpcId")
+	}
+	if err := checkPeer(in); err != nil {
+		return nil, err
 	}
 	specs, err := idiom.TagSpecs(c, in.TagSpecifications, kind)
 	if err != nil {
