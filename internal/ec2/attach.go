@@ -19,6 +19,9 @@ import (
 // instance gets the data key: unlike a launch it is told at once if that fails.
 // Source: EC2 API Reference, AttachVolume; Amazon EBS User Guide, "Unusable KMS keys".
 func (s *Service) AttachVolume(ctx context.Context, c *guard.Call, in *ec2api.AttachVolumeRequest) (*ec2api.VolumeAttachment, error) {
+	if err := checkEBSCard(in.EbsCardIndex); err != nil {
+		return nil, err
+	}
 	if !s.life.enter() {
 		return nil, hosts.ErrDown
 	}

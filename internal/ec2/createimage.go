@@ -17,8 +17,8 @@ import (
 )
 
 // CreateImage makes an image of an instance: a snapshot of each of its volumes. What is encrypted
-// stays encrypted. Without NoReboot the instance reboots, which nobody sees. The image is available
-// when its snapshots are completed. Source: EC2 API Reference, CreateImage.
+// stays encrypted. Without NoReboot the machine of a running instance boots again when they are taken. The image is
+// available when its snapshots are completed. Source: EC2 API Reference, CreateImage.
 func (s *Service) CreateImage(ctx context.Context, c *guard.Call, in *ec2api.CreateImageRequest) (*ec2api.CreateImageResult, error) {
 	if err := regional(in.SnapshotLocation, nil); err != nil {
 		return nil, err
@@ -48,7 +48,28 @@ func (s *Service) CreateImage(ctx context.Context, c *guard.Call, in *ec2api.Cre
 		c.Respond(out)
 		return s.addImage(tx, c, img, tags["image"])
 	}
-	return out, s.takeSnapshots(ctx, c, drafts, put)
+	if err := s.takeSnapshots(ctx, c, drafts, put); err != nil {
+		return nil, err
+	}
+	if !api.Val(in.NoReboot) {
+		s.rebootFor(ctx, c, img.SourceInstance)
+	}
+	return out, nil
+}
+
+// rebootFor has the machine of an instance boot again, if it runs.
+func (s *Service) rebootFor(ctx context.Context, c *guard.Call, id string) {
+	var i instanceRecord
+	err := s.g.Read(ctx, func(tx store.Tx) (err error) {
+		i, _, err = instanceTable.Get(tx, c.Region, c.Account(), id)
+		return err
+	})
+	if err == nil && i.State == running {
+		err = s.rack(i.Host).Reboot(ctx, id)
+	}
+	if err != nil {
+		s.log.Warn("an instance is not rebooted", "instance", id, "host", i.Host, "error", err)
+	}
 }
 
 // addImage writes a new image with its tags. No two images of an account have the same name.
@@ -221,6 +242,9 @@ func (i *instanceRecord) deviceNamed(name string) bool {
 func (d *imageDevice) change(e *ec2api.EbsBlockDevice) error {
 	if e == nil {
 		return nil
+	}
+	if err := imageMember(e); err != nil {
+		return err
 	}
 	switch {
 	case api.Val(e.SnapshotId) != "":

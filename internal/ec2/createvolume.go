@@ -86,11 +86,17 @@ func (s *Service) draftVolume(tx store.Tx, c *guard.Call, in *ec2api.CreateVolum
 	case api.Val(in.OutpostArn) != "":
 		return v, nil, apierr.New("UnsupportedOperation", "This server has no Outposts.")
 	}
+	if err := idiom.NoOperator(in.Operator); err != nil {
+		return v, nil, err
+	}
+	if err := checkInitRate(in.VolumeInitializationRate, api.Val(in.SnapshotId) != ""); err != nil {
+		return v, nil, err
+	}
 	where, err := s.volumeZone(c, api.Val(in.AvailabilityZone), api.Val(in.AvailabilityZoneId))
 	if err != nil {
 		return v, nil, err
 	}
-	d = &newDevice{encrypted: in.Encrypted, keyID: api.Val(in.KmsKeyId), perf: performance{
+	d = &newDevice{encrypted: in.Encrypted, keyID: api.Val(in.KmsKeyId), initRate: api.Val(in.VolumeInitializationRate), perf: performance{
 		Type: api.Val(in.VolumeType), SizeGiB: int64(api.Val(in.Size)), IOPS: in.Iops, Throughput: in.Throughput,
 	}}
 	if d.perf.Type == "" {

@@ -46,6 +46,7 @@ type newDevice struct {
 	perf       performance
 	iops, rate int32 // as settled
 	deleteToo  bool  // DeleteOnTermination
+	initRate   int32 // VolumeInitializationRate; 0: none
 	template   bool
 }
 
@@ -175,7 +176,11 @@ func (s *Service) change(tx store.Tx, c *guard.Call, d *newDevice, e *ec2api.Ebs
 		return apierr.Newf("InvalidBlockDeviceMapping", "Volume of size %dGB is smaller than snapshot '%s', expect size >= %dGB",
 			d.perf.SizeGiB, d.snapshot.ID, d.snapshot.SizeGiB)
 	}
-	return nil
+	d.initRate = api.Val(e.VolumeInitializationRate)
+	if err := checkInitRate(e.VolumeInitializationRate, d.snapshot != nil); err != nil {
+		return err
+	}
+	return checkPlace(e)
 }
 
 // fill has a device made from a snapshot; "" for none.

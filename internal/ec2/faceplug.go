@@ -17,8 +17,16 @@ import (
 // AttachNetworkInterface attaches a network interface to an instance, besides its first.
 // Source: EC2 API Reference, AttachNetworkInterface.
 func (s *Service) AttachNetworkInterface(ctx context.Context, c *guard.Call, in *ec2api.AttachNetworkInterfaceRequest) (*ec2api.AttachNetworkInterfaceResult, error) {
+	fast, err := expressOf(in.EnaSrdSpecification)
+	if err == nil {
+		err = checkQueues(in.EnaQueueCount)
+	}
+	if err != nil {
+		return nil, err
+	}
 	defer s.locks.Lock(*in.InstanceId)()
-	out := &ec2api.AttachNetworkInterfaceResult{AttachmentId: new(randomID("eni-attach")), NetworkCardIndex: new(int32(0))}
+	card := api.Val(in.NetworkCardIndex)
+	out := &ec2api.AttachNetworkInterfaceResult{AttachmentId: new(randomID("eni-attach")), NetworkCardIndex: &card}
 	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
 		found, err := s.lookupInstances(tx, c, []string{*in.InstanceId})
 		if err != nil && apierr.Code(err) == "" {
@@ -40,13 +48,10 @@ func (s *Service) AttachNetworkInterface(ctx context.Context, c *guard.Call, in 
 			return missing
 		}
 		i := found[0]
-		if err := i.takes(&f, *in.DeviceIndex); err != nil {
+		if err := i.takes(&f, card, *in.DeviceIndex); err != nil {
 			return err
 		}
-		if api.Val(in.NetworkCardIndex) != 0 {
-			return invalidValue("Value (%d) for parameter networkCardIndex is invalid.", *in.NetworkCardIndex)
-		}
-		f.Plug = &facePlug{ID: *out.AttachmentId, Instance: i.ID, Index: *in.DeviceIndex, At: s.g.Now()}
+		f.Plug = &facePlug{ID: *out.AttachmentId, Instance: i.ID, Index: *in.DeviceIndex, At: s.g.Now(), Card: card, Express: fast}
 		i.Faces = append(slices.Clone(i.Faces), f.faceRecord)
 		if err := faceTable.Delete(tx, f.key()...); err != nil {
 			return err
@@ -56,7 +61,7 @@ func (s *Service) AttachNetworkInterface(ctx context.Context, c *guard.Call, in 
 }
 
 // takes tells why a network interface cannot be attached to an instance at a place, if so.
-func (i *instanceRecord) takes(f *heldFace, index int32) error {
+func (i *instanceRecord) takes(f *heldFace, card, index int32) error {
 	kind, ok := instancetype.Lookup(i.Type)
 	switch faces := i.faces(); {
 	case f.status() != "available":
@@ -65,14 +70,14 @@ func (i *instanceRecord) takes(f *heldFace, index int32) error {
 		return apierr.Newf("IncorrectState", "Instance '%s' is not 'running' or 'stopped'.", i.ID)
 	case f.Zone != i.Zone:
 		return apierr.New("InvalidParameterCombination", "You may not attach a network interface to an instance if they are not in the same availability zone")
-	case slices.ContainsFunc(faces, func(o faceRecord) bool { return o.Plug.Index == index }):
+	case slices.ContainsFunc(faces, func(o faceRecord) bool { return o.Plug.Card == card && o.Plug.Index == index }):
 		return invalidValue("Instance '%s' already has an interface attached at device index '%d'.", i.ID, index)
 	case ok && len(faces) >= int(kind.ENIs):
 		return apierr.Newf("AttachmentLimitExceeded", "Interface count %d exceeds the limit for %s", len(faces)+1, i.Type)
 	case index < 0 || ok && index >= kind.ENIs:
 		return invalidValue("Value (%d) for parameter deviceIndex is invalid.", index)
 	}
-	return nil
+	return checkCard(i.Type, card, index)
 }
 
 // plugged finds the network interface with an attachment.

@@ -34,6 +34,7 @@ type faceRecord struct {
 	Description   string    `json:"description,omitempty"`
 	NoSourceCheck bool      `json:"noSourceCheck,omitempty"`
 	Kind          string    `json:"kind,omitempty"` // "": interface; others belong to AWS
+	Tracking      *tracking `json:"tracking,omitempty"`
 	PublicIP      string    `json:"publicIp,omitempty"`
 	PublicBy      string    `json:"publicBy,omitempty"` // allocation id
 	Plug          *facePlug `json:"plug,omitempty"`     // nil: not attached to an instance
@@ -46,13 +47,25 @@ type facePlug struct {
 	Index    int32     `json:"index"`
 	At       time.Time `json:"at"`
 	Delete   bool      `json:"delete,omitempty"` // goes with the instance
+	Card     int32     `json:"card,omitempty"`   // network card
+	Express  *express  `json:"express,omitempty"`
 }
 
 // A firstFace is what the first network interface of an instance has besides what every instance's has.
 type firstFace struct {
-	Description string   `json:"description,omitempty"`
-	Keep        bool     `json:"keep,omitempty"` // does not go with the instance
-	Secondary   []string `json:"secondary,omitempty"`
+	Description string    `json:"description,omitempty"`
+	Keep        bool      `json:"keep,omitempty"` // does not go with the instance
+	Secondary   []string  `json:"secondary,omitempty"`
+	Tracking    *tracking `json:"tracking,omitempty"`
+	Express     *express  `json:"express,omitempty"`
+}
+
+// orNone is nil if there is nothing in it.
+func (x firstFace) orNone() *firstFace {
+	if x.Description == "" && !x.Keep && len(x.Secondary) == 0 && x.Tracking == nil && x.Express == nil {
+		return nil
+	}
+	return &x
 }
 
 // faceTable is keyed by (region, account, id).
@@ -80,6 +93,7 @@ func (i *instanceRecord) first() faceRecord {
 	}
 	if x := i.Face; x != nil {
 		f.Description, f.Secondary, f.Plug.Delete = x.Description, x.Secondary, !x.Keep
+		f.Tracking, f.Plug.Express = x.Tracking, x.Express
 	}
 	return f
 }
@@ -95,10 +109,7 @@ func (i *instanceRecord) faces() []faceRecord {
 // setFirst changes the first network interface of an instance, but for where it is.
 func (i *instanceRecord) setFirst(f faceRecord) {
 	i.Groups, i.GroupsBy, i.Options.NoSourceCheck, i.PublicIP, i.PublicBy = f.Groups, f.GroupsBy, f.NoSourceCheck, f.PublicIP, f.PublicBy
-	i.Face = nil
-	if f.Description != "" || !f.Plug.Delete || len(f.Secondary) > 0 {
-		i.Face = &firstFace{f.Description, !f.Plug.Delete, f.Secondary}
-	}
+	i.Face = firstFace{f.Description, !f.Plug.Delete, f.Secondary, f.Tracking, f.Plug.Express}.orNone()
 }
 
 // A heldFace is a network interface and where its record is: with an instance, nil if in the table.
@@ -300,7 +311,7 @@ func (f *heldFace) wire(association string) ec2api.NetworkInterface {
 		PrivateDnsName: new(f.name()), PrivateIpAddress: &f.Address, SourceDestCheck: new(!f.NoSourceCheck), RequesterManaged: new(f.managed()),
 		RequesterId:        api.Opt(requester),
 		PrivateIpAddresses: []ec2api.NetworkInterfacePrivateIpAddress{{Primary: new(true), PrivateDnsName: new(f.name()), PrivateIpAddress: &f.Address}},
-		Ipv6Addresses:      []ec2api.NetworkInterfaceIpv6Address{},
+		Ipv6Addresses:      []ec2api.NetworkInterfaceIpv6Address{}, ConnectionTrackingConfiguration: f.Tracking.wire(),
 		Operator:           idiom.Unmanaged(),
 	}
 	for _, a := range f.Secondary {
@@ -312,7 +323,7 @@ func (f *heldFace) wire(association string) ec2api.NetworkInterface {
 	case p != nil:
 		n.Attachment = &ec2api.NetworkInterfaceAttachment{
 			AttachTime: wholeSecond(p.At), AttachmentId: &p.ID, DeleteOnTermination: &p.Delete, DeviceIndex: &p.Index,
-			NetworkCardIndex: new(int32(0)), InstanceId: &p.Instance, InstanceOwnerId: &f.Account, Status: new(plugAttached),
+			NetworkCardIndex: &p.Card, InstanceId: &p.Instance, InstanceOwnerId: &f.Account, Status: new(plugAttached), EnaSrdSpecification: p.Express.wire(),
 		}
 	case f.managed():
 		n.Attachment = &ec2api.NetworkInterfaceAttachment{

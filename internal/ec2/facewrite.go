@@ -92,7 +92,7 @@ func checkFace(in *ec2api.CreateNetworkInterfaceRequest) error {
 	case api.Val(in.InterfaceType) != "" && *in.InterfaceType != "interface":
 		return apierr.Newf("UnsupportedOperation", "This server does not support network interfaces of the type %s.", *in.InterfaceType)
 	}
-	return nil
+	return idiom.NoOperator(in.Operator)
 }
 
 // CreateNetworkInterface makes a network interface in a subnet. Source: EC2 API Reference, CreateNetworkInterface.
@@ -105,6 +105,10 @@ func (s *Service) CreateNetworkInterface(ctx context.Context, c *guard.Call, in 
 		return nil, err
 	}
 	asked, err := askedAddresses(in.PrivateIpAddress, in.PrivateIpAddresses, in.SecondaryPrivateIpAddressCount)
+	if err != nil {
+		return nil, err
+	}
+	track, err := trackingOf(in.ConnectionTrackingSpecification)
 	if err != nil {
 		return nil, err
 	}
@@ -135,6 +139,7 @@ func (s *Service) CreateNetworkInterface(ctx context.Context, c *guard.Call, in 
 		f := heldFace{where.newFace(c), nil}
 		f.ID, f.MAC, f.Description = id, mac, api.Val(in.Description)
 		f.guardWith(groups)
+		f.Tracking = track
 		t := newTaker(tx, c)
 		if f.Address, f.Secondary, err = t.takeAll(where, asked); err != nil {
 			return err

@@ -76,7 +76,9 @@ func partFields() fields[*instanceRecord] {
 			return out
 		}),
 		"operator.managed": fixed[*instanceRecord]("false"),
-		"network-performance-options.bandwidth-weighting": fixed[*instanceRecord]("default"),
+		"network-performance-options.bandwidth-weighting": text(func(w *ec2api.Instance) *string {
+			return w.NetworkPerformanceOptions.BandwidthWeighting
+		}),
 	}
 	for _, name := range []string{
 		"boot-mode", "ipv6-address", "kernel-id", "operator.principal", "outpost-arn",

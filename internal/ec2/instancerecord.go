@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"time"
 
+	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/launch"
@@ -60,6 +61,8 @@ type instanceRecord struct {
 	Transition string        `json:"transition,omitempty"`
 	// Work is the operation under way, "" if there is none; the rest of it is a job.
 	Work launch.Operation `json:"work,omitempty"`
+	// Abrupt: the next shutdown does not ask the guest.
+	Abrupt bool `json:"abrupt,omitempty"`
 	// Doomed: TerminateInstances came while other work was under way.
 	Doomed bool      `json:"doomed,omitempty"`
 	Ended  time.Time `json:"ended,omitzero"` // since when terminated
@@ -139,7 +142,9 @@ type instanceOptions struct {
 	Partition          int32  `json:"partition,omitempty"`
 	Hibernation        bool   `json:"hibernation,omitempty"`
 	Enclave            bool   `json:"enclave,omitempty"`
-	SevSnp             string `json:"sevSnp,omitempty"` // AmdSevSnp as asked for
+	SevSnp             string `json:"sevSnp,omitempty"`    // AmdSevSnp as asked for
+	Nested             string `json:"nested,omitempty"`    // NestedVirtualization as asked for
+	Weighting          string `json:"weighting,omitempty"` // BandwidthWeighting; "": default
 	HTTPTokens         string `json:"httpTokens"`
 	HTTPHops           int32  `json:"httpHops"`
 	HTTPEndpoint       string `json:"httpEndpoint"`
@@ -164,6 +169,17 @@ func (o *instanceOptions) recovery() string {
 // migration says whether an instance is moved by a reboot before maintenance: default or disabled.
 func (o *instanceOptions) migration() string {
 	return cmp.Or(o.RebootMigration, ec2api.InstanceRebootMigrationStateDefault)
+}
+
+// weighting says what an instance's bandwidth is for rather: default, vpc-1 or ebs-1.
+func (o *instanceOptions) weighting() string {
+	return cmp.Or(o.Weighting, ec2api.InstanceBandwidthWeightingDefault)
+}
+
+func (o *instanceOptions) cpu() *ec2api.CpuOptions {
+	return &ec2api.CpuOptions{
+		CoreCount: &o.CoreCount, ThreadsPerCore: &o.ThreadsPerCore, AmdSevSnp: api.Opt(o.SevSnp), NestedVirtualization: api.Opt(o.Nested),
+	}
 }
 
 func (i *instanceRecord) arn() string { return arn.EC2(i.Region, i.Account, "instance/"+i.ID) }

@@ -78,7 +78,8 @@ func (i *instanceRecord) wire(tags map[string]string) ec2api.Instance {
 		InstanceLifecycle: api.Opt(i.lifecycle()), SpotInstanceRequestId: api.Opt(i.spotRequest()),
 		Placement: i.placement(), KeyName: api.Opt(o.Key), CapacityReservationId: api.Opt(i.reserved),
 		Monitoring:                       &ec2api.Monitoring{State: new(map[bool]string{true: "enabled", false: "disabled"}[o.Monitoring])},
-		CpuOptions:                       &ec2api.CpuOptions{CoreCount: &o.CoreCount, ThreadsPerCore: &o.ThreadsPerCore, AmdSevSnp: api.Opt(o.SevSnp)},
+		CpuOptions:                       o.cpu(),
+		NetworkPerformanceOptions:        &ec2api.InstanceNetworkPerformanceOptions{BandwidthWeighting: new(o.weighting())},
 		CapacityReservationSpecification: o.wantsReservations(),
 		HibernationOptions:               &ec2api.HibernationOptions{Configured: &o.Hibernation},
 		EnclaveOptions:                   &ec2api.EnclaveOptions{Enabled: &o.Enclave},
@@ -154,8 +155,11 @@ func (i *instanceRecord) wireFace(f *heldFace) ec2api.InstanceNetworkInterface {
 		PrivateIpAddresses: []ec2api.InstancePrivateIpAddress{{Primary: new(true), PrivateDnsName: new(f.name()), PrivateIpAddress: &f.Address}},
 		Attachment: &ec2api.InstanceNetworkInterfaceAttachment{
 			AttachTime: wholeSecond(f.Plug.At), AttachmentId: &f.Plug.ID, DeleteOnTermination: &f.Plug.Delete, DeviceIndex: &f.Plug.Index,
-			NetworkCardIndex: new(int32(0)), Status: new(plugAttached),
+			NetworkCardIndex: &f.Plug.Card, Status: new(plugAttached), EnaSrdSpecification: f.Plug.Express.wireInstance(),
 		},
+	}
+	if t := f.Tracking.wire(); t != nil {
+		n.ConnectionTrackingConfiguration = new(ec2api.ConnectionTrackingSpecificationResponse(*t))
 	}
 	for _, a := range f.Secondary {
 		n.PrivateIpAddresses = append(n.PrivateIpAddresses, ec2api.InstancePrivateIpAddress{

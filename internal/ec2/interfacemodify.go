@@ -23,6 +23,14 @@ func (s *Service) ModifyNetworkInterfaceAttribute(ctx context.Context, c *guard.
 	if err != nil {
 		return err
 	}
+	track, err := trackingOf(in.ConnectionTrackingSpecification)
+	if err != nil {
+		return err
+	}
+	fast, err := expressOf(in.EnaSrdSpecification)
+	if err != nil {
+		return err
+	}
 	instance := ""
 	err = s.g.Read(ctx, func(tx store.Tx) error {
 		f, err := lookupFace(tx, c, *in.NetworkInterfaceId)
@@ -59,6 +67,15 @@ func (s *Service) ModifyNetworkInterfaceAttribute(ctx context.Context, c *guard.
 		switch name {
 		case "Description":
 			f.Description = value
+		case "ConnectionTrackingSpecification":
+			f.Tracking = track
+		case "EnaSrdSpecification":
+			if f.Plug == nil {
+				return apierr.Newf("IncorrectState", "The network interface '%s' is not attached.", f.ID)
+			}
+			p := *f.Plug
+			p.Express = fast
+			f.Plug = &p
 		case "SourceDestCheck":
 			f.NoSourceCheck = !api.Val(in.SourceDestCheck.Value)
 		case "Attachment":
@@ -102,8 +119,13 @@ func interfaceChange(in *ec2api.ModifyNetworkInterfaceAttributeRequest) (name, v
 			return "", "", apierr.New("MissingParameter", "The request must contain the parameter attachment.attachmentId")
 		}
 	}
-	if in.EnaSrdSpecification != nil || in.EnablePrimaryIpv6 != nil || in.ConnectionTrackingSpecification != nil ||
-		in.AssociatePublicIpAddress != nil || len(in.AssociatedSubnetIds) > 0 {
+	if in.EnaSrdSpecification != nil {
+		name, given = "EnaSrdSpecification", given+1
+	}
+	if in.ConnectionTrackingSpecification != nil {
+		name, given = "ConnectionTrackingSpecification", given+1
+	}
+	if in.EnablePrimaryIpv6 != nil || in.AssociatePublicIpAddress != nil || len(in.AssociatedSubnetIds) > 0 {
 		return "", "", apierr.New("UnsupportedOperation", "This server does not support changes of that attribute.")
 	}
 	if given != 1 {

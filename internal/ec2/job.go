@@ -29,6 +29,7 @@ type jobRecord struct {
 	State   launch.State `json:"state"`
 	Drafts  []draft      `json:"drafts,omitempty"`
 	Due     time.Time    `json:"due"`
+	Abrupt  bool         `json:"abrupt,omitempty"` // the guest is not asked to shut down
 }
 
 // A draft is a volume that a job is to make.

@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -36,14 +37,17 @@ func (s *Service) planFaces(tx store.Tx, c *guard.Call, pl *launchPlan) (subnetI
 	if n := len(pl.NetworkInterfaces); n > int(pl.kind.ENIs) {
 		return "", nil, apierr.Newf("AttachmentLimitExceeded", "Interface count %d exceeds the limit for %s", n, pl.kind.Name)
 	}
-	seen := map[int32]bool{}
+	seen := map[[2]int32]bool{}
 	for i := range pl.NetworkInterfaces {
 		n := &pl.NetworkInterfaces[i]
-		index := api.Val(n.DeviceIndex)
-		if seen[index] {
+		index, card := api.Val(n.DeviceIndex), api.Val(n.NetworkCardIndex)
+		if seen[[2]int32{card, index}] {
 			return "", nil, invalidValue("Each network interface requires a unique device index.")
 		}
-		seen[index] = true
+		seen[[2]int32{card, index}] = true
+		if err := checkCard(pl.kind.Name, card, index); err != nil {
+			return "", nil, err
+		}
 		if err := pl.checkFace(n); err != nil {
 			return "", nil, err
 		}
@@ -56,7 +60,7 @@ func (s *Service) planFaces(tx store.Tx, c *guard.Call, pl *launchPlan) (subnetI
 			return "", nil, err
 		}
 	}
-	if !seen[0] {
+	if !seen[[2]int32{}] {
 		return "", nil, apierr.New("InvalidParameterCombination", "The network interface with the device index 0 must be specified.")
 	}
 	return subnetID, groups, nil
@@ -66,8 +70,12 @@ func (s *Service) planFaces(tx store.Tx, c *guard.Call, pl *launchPlan) (subnetI
 func (pl *launchPlan) checkFace(n *ec2api.InstanceNetworkInterfaceSpecification) error {
 	id := api.Val(n.NetworkInterfaceId)
 	switch {
-	case len(n.Ipv6Addresses) > 0 || api.Val(n.Ipv6AddressCount) > 0:
+	case len(n.Ipv6Addresses) > 0 || api.Val(n.Ipv6AddressCount) > 0 || api.Val(n.PrimaryIpv6):
 		return apierr.New("UnsupportedOperation", "This server does not support IPv6 addresses.")
+	case len(n.Ipv4Prefixes) > 0 || api.Val(n.Ipv4PrefixCount) > 0 || len(n.Ipv6Prefixes) > 0 || api.Val(n.Ipv6PrefixCount) > 0:
+		return apierr.New("UnsupportedOperation", "This server does not support prefixes of network interfaces.")
+	case api.Val(n.AssociateCarrierIpAddress):
+		return apierr.New("InvalidParameterCombination", "A carrier IP address can be associated only in the subnet of a Wavelength Zone.")
 	case api.Val(n.InterfaceType) != "" && *n.InterfaceType != "interface":
 		return apierr.Newf("UnsupportedOperation", "This server does not support network interfaces of the type %s.", *n.InterfaceType)
 	case api.Val(n.AssociatePublicIpAddress) && (id != "" || len(pl.NetworkInterfaces) > 1):
@@ -79,7 +87,7 @@ func (pl *launchPlan) checkFace(n *ec2api.InstanceNetworkInterfaceSpecification)
 	case pl.count > 1 && (api.Val(n.PrivateIpAddress) != "" || len(n.PrivateIpAddresses) > 0):
 		return apierr.New("InvalidParameterCombination", "A private IP address cannot be specified for more than one instance.")
 	}
-	return nil
+	return checkQueues(n.EnaQueueCount)
 }
 
 // freeFace finds a network interface that can be attached.
@@ -93,14 +101,21 @@ func freeFace(tx store.Tx, c *guard.Call, id string) (faceRecord, error) {
 
 func (s *Service) planFirst(tx store.Tx, c *guard.Call, pl *launchPlan, n *ec2api.InstanceNetworkInterfaceSpecification) (string, []string, error) {
 	pl.public = n.AssociatePublicIpAddress
+	track, err := trackingOf(n.ConnectionTrackingSpecification)
+	if err != nil {
+		return "", nil, err
+	}
+	fast, err := expressAsked(n.EnaSrdSpecification)
+	if err != nil {
+		return "", nil, err
+	}
 	if id := api.Val(n.NetworkInterfaceId); id != "" {
 		f, err := freeFace(tx, c, id)
 		pl.faces.first = &f
-		pl.faces.extra = firstFace{f.Description, !api.Val(n.DeleteOnTermination), f.Secondary}
+		pl.faces.extra = firstFace{f.Description, !api.Val(n.DeleteOnTermination), f.Secondary, cmp.Or(track, f.Tracking), fast}
 		return f.Subnet, f.Groups, err
 	}
-	pl.faces.extra = firstFace{Description: api.Val(n.Description), Keep: n.DeleteOnTermination != nil && !*n.DeleteOnTermination}
-	var err error
+	pl.faces.extra = firstFace{Description: api.Val(n.Description), Keep: n.DeleteOnTermination != nil && !*n.DeleteOnTermination, Tracking: track, Express: fast}
 	if pl.faces.asked, err = askedAddresses(n.PrivateIpAddress, n.PrivateIpAddresses, n.SecondaryPrivateIpAddressCount); err != nil {
 		return "", nil, err
 	}
@@ -112,10 +127,18 @@ func (s *Service) planFirst(tx store.Tx, c *guard.Call, pl *launchPlan, n *ec2ap
 
 func (s *Service) planOther(tx store.Tx, c *guard.Call, pl *launchPlan, n *ec2api.InstanceNetworkInterfaceSpecification) error {
 	o := plannedFace{}
-	plug := &facePlug{Index: *n.DeviceIndex, Delete: api.Val(n.DeleteOnTermination)}
+	track, err := trackingOf(n.ConnectionTrackingSpecification)
+	if err != nil {
+		return err
+	}
+	plug := &facePlug{Index: *n.DeviceIndex, Delete: api.Val(n.DeleteOnTermination), Card: api.Val(n.NetworkCardIndex)}
+	if plug.Express, err = expressAsked(n.EnaSrdSpecification); err != nil {
+		return err
+	}
 	if id := api.Val(n.NetworkInterfaceId); id != "" {
 		f, err := freeFace(tx, c, id)
 		o.faceRecord, o.Plug = f, plug
+		o.Tracking = cmp.Or(track, f.Tracking)
 		pl.faces.others = append(pl.faces.others, o)
 		return err
 	}
@@ -130,7 +153,7 @@ func (s *Service) planOther(tx store.Tx, c *guard.Call, pl *launchPlan, n *ec2ap
 	o.faceRecord, o.where, o.fresh = where.newFace(c), where, true
 	o.guardWith(groups)
 	plug.Delete = n.DeleteOnTermination == nil || *n.DeleteOnTermination
-	o.Plug, o.Description = plug, api.Val(n.Description)
+	o.Plug, o.Description, o.Tracking = plug, api.Val(n.Description), track
 	if o.asked, err = askedAddresses(n.PrivateIpAddress, n.PrivateIpAddresses, n.SecondaryPrivateIpAddressCount); err != nil {
 		return err
 	}
@@ -163,7 +186,9 @@ func (p *plannedFaces) take(tx store.Tx, c *guard.Call, pl *launchPlan, made []d
 				return err
 			}
 			if i.Address = primary; len(secondary) > 0 {
-				i.Face = &firstFace{p.extra.Description, p.extra.Keep, secondary}
+				x := p.extra
+				x.Secondary = secondary
+				i.Face = &x
 			}
 			i.openPublic()
 		}

@@ -38,6 +38,7 @@ func (s *Service) TerminateInstances(ctx context.Context, c *guard.Call, in *ec2
 		},
 		apply: func(tx store.Tx, i *instanceRecord, volumes volumeReader) (*job, error) {
 			i.State, i.Reason, i.Transition = shuttingDown, new(reasonTerminate), userInitiated(s.g.Now())
+			i.Abrupt = api.Val(in.SkipOsShutdown)
 			if i.Work != "" {
 				i.Doomed = true // whoever does that work sees it
 				return nil, nil
@@ -51,7 +52,9 @@ func (s *Service) TerminateInstances(ctx context.Context, c *guard.Call, in *ec2
 	return &ec2api.TerminateInstancesResult{TerminatingInstances: out}, nil
 }
 
-// StopInstances stops instances; their volumes keep their data, encrypted, and nobody holds a key.
+// StopInstances stops instances; their volumes keep their data, encrypted, and nobody holds a key. A guest is asked to shut
+// down and is switched off if it takes too long, with Force or without; SkipOsShutdown does not ask it.
+// Source: EC2 API Reference, StopInstances.
 func (s *Service) StopInstances(ctx context.Context, c *guard.Call, in *ec2api.StopInstancesRequest) (*ec2api.StopInstancesResult, error) {
 	out, err := s.transit(ctx, c, "ec2:StopInstances", in.InstanceIds, in.DryRun, transition{
 		check: func(i *instanceRecord) (bool, error) {
@@ -73,6 +76,7 @@ func (s *Service) StopInstances(ctx context.Context, c *guard.Call, in *ec2api.S
 		},
 		apply: func(tx store.Tx, i *instanceRecord, volumes volumeReader) (*job, error) {
 			i.State, i.Reason, i.Transition = stopping, new(reasonStop), userInitiated(s.g.Now())
+			i.Abrupt = api.Val(in.SkipOsShutdown)
 			if api.Val(in.Hibernate) {
 				i.Reason = new(reasonHibernate)
 			}
@@ -159,6 +163,7 @@ func (s *Service) beginRelease(tx store.Tx, i *instanceRecord, volumes volumeRea
 		return nil, err
 	}
 	i.Work, j.Host = op, i.Host
+	j.Abrupt, i.Abrupt = i.Abrupt, false
 	return j, s.putJob(tx, j)
 }
 

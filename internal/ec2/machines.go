@@ -228,7 +228,7 @@ func (s *Service) closeVolume(ctx context.Context, j *job, volume string) error 
 			err = nil
 		}
 	default:
-		err = s.rack(host).Halt(ctx, instance)
+		err = s.rack(host).Halt(ctx, instance, j.Abrupt)
 	}
 	if err != nil {
 		return err

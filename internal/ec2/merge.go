@@ -32,16 +32,13 @@ func fromTemplate(d *ec2api.RequestLaunchTemplateData) *ec2api.RunInstancesReque
 			m.Ebs = &ec2api.EbsBlockDevice{
 				Encrypted: e.Encrypted, DeleteOnTermination: e.DeleteOnTermination, Iops: e.Iops, KmsKeyId: e.KmsKeyId,
 				SnapshotId: e.SnapshotId, VolumeSize: e.VolumeSize, VolumeType: e.VolumeType, Throughput: e.Throughput,
+				VolumeInitializationRate: e.VolumeInitializationRate, EbsCardIndex: e.EbsCardIndex,
 			}
 		}
 		in.BlockDeviceMappings = append(in.BlockDeviceMappings, m)
 	}
-	for _, n := range d.NetworkInterfaces {
-		in.NetworkInterfaces = append(in.NetworkInterfaces, ec2api.InstanceNetworkInterfaceSpecification{
-			AssociatePublicIpAddress: n.AssociatePublicIpAddress, DeleteOnTermination: n.DeleteOnTermination, Description: n.Description,
-			DeviceIndex: n.DeviceIndex, PrivateIpAddresses: n.PrivateIpAddresses, SecondaryPrivateIpAddressCount: n.SecondaryPrivateIpAddressCount, Groups: n.Groups, NetworkInterfaceId: n.NetworkInterfaceId, PrivateIpAddress: n.PrivateIpAddress,
-			SubnetId: n.SubnetId, Ipv6AddressCount: n.Ipv6AddressCount,
-		})
+	for i := range d.NetworkInterfaces {
+		in.NetworkInterfaces = append(in.NetworkInterfaces, templateFace(&d.NetworkInterfaces[i]))
 	}
 	for _, t := range d.TagSpecifications {
 		in.TagSpecifications = append(in.TagSpecifications, ec2api.TagSpecification(t))
@@ -55,7 +52,7 @@ func fromTemplate(d *ec2api.RequestLaunchTemplateData) *ec2api.RunInstancesReque
 	if p := d.Placement; p != nil {
 		in.Placement = &ec2api.Placement{
 			AvailabilityZone: p.AvailabilityZone, AvailabilityZoneId: p.AvailabilityZoneId, Affinity: p.Affinity, GroupName: p.GroupName,
-			HostId: p.HostId, Tenancy: p.Tenancy, GroupId: p.GroupId, PartitionNumber: p.PartitionNumber,
+			HostId: p.HostId, Tenancy: p.Tenancy, GroupId: p.GroupId, PartitionNumber: p.PartitionNumber, HostResourceGroupArn: p.HostResourceGroupArn,
 		}
 	}
 	if m := d.InstanceMarketOptions; m != nil {
@@ -80,7 +77,7 @@ func templateOptions(in *ec2api.RunInstancesRequest, d *ec2api.RequestLaunchTemp
 		}
 	}
 	if p := d.CpuOptions; p != nil {
-		in.CpuOptions = &ec2api.CpuOptionsRequest{CoreCount: p.CoreCount, ThreadsPerCore: p.ThreadsPerCore, AmdSevSnp: p.AmdSevSnp}
+		in.CpuOptions = new(ec2api.CpuOptionsRequest(*p))
 	}
 	if p := d.MaintenanceOptions; p != nil {
 		in.MaintenanceOptions = &ec2api.InstanceMaintenanceOptionsRequest{AutoRecovery: p.AutoRecovery}
@@ -97,6 +94,17 @@ func templateOptions(in *ec2api.RunInstancesRequest, d *ec2api.RequestLaunchTemp
 	if e := d.EnclaveOptions; e != nil {
 		in.EnclaveOptions = &ec2api.EnclaveOptionsRequest{Enabled: e.Enabled}
 	}
+	if p := d.NetworkPerformanceOptions; p != nil {
+		in.NetworkPerformanceOptions = new(ec2api.InstanceNetworkPerformanceOptionsRequest(*p))
+	}
+	for _, l := range d.LicenseSpecifications {
+		in.LicenseSpecifications = append(in.LicenseSpecifications, ec2api.LicenseConfigurationRequest(l))
+	}
+	for _, a := range d.ElasticInferenceAccelerators {
+		in.ElasticInferenceAccelerators = append(in.ElasticInferenceAccelerators, ec2api.ElasticInferenceAccelerator(a))
+	}
+	in.ElasticGpuSpecification, in.Operator = d.ElasticGpuSpecifications, d.Operator
+	in.SecondaryInterfaces = make([]ec2api.InstanceSecondaryInterfaceSpecificationRequest, len(d.SecondaryInterfaces)) // a launch refuses any
 }
 
 // merge puts a request over a template's parameters (nil without a template).
@@ -130,6 +138,12 @@ func merge(in, template *ec2api.RunInstancesRequest) merged {
 	over(&m.EnclaveOptions, template.EnclaveOptions)
 	over(&m.PrivateDnsNameOptions, template.PrivateDnsNameOptions)
 	over(&m.CapacityReservationSpecification, template.CapacityReservationSpecification)
+	over(&m.NetworkPerformanceOptions, template.NetworkPerformanceOptions)
+	over(&m.Operator, template.Operator)
+	overList(&m.LicenseSpecifications, template.LicenseSpecifications)
+	overList(&m.ElasticGpuSpecification, template.ElasticGpuSpecification)
+	overList(&m.ElasticInferenceAccelerators, template.ElasticInferenceAccelerators)
+	overList(&m.SecondaryInterfaces, template.SecondaryInterfaces)
 	// Terraform sends an empty zone where it means none.
 	if p := m.Placement; p == nil || *p == (ec2api.Placement{}) || *p == (ec2api.Placement{AvailabilityZone: p.AvailabilityZone}) && api.Val(p.AvailabilityZone) == "" {
 		m.Placement = nil
@@ -151,6 +165,13 @@ func over[T any](member **T, template *T) bool {
 	return true
 }
 
+// overList fills an empty list from the template.
+func overList[T any](member *[]T, template []T) {
+	if len(*member) == 0 {
+		*member = template
+	}
+}
+
 func (m *merged) mergeNetwork(template *ec2api.RunInstancesRequest) {
 	if len(m.NetworkInterfaces) > 0 {
 		return
@@ -162,8 +183,7 @@ func (m *merged) mergeNetwork(template *ec2api.RunInstancesRequest) {
 	if len(template.NetworkInterfaces) == 0 {
 		return
 	}
-	if n := template.NetworkInterfaces[0]; len(template.NetworkInterfaces) > 1 || n.NetworkInterfaceId != nil || len(n.PrivateIpAddresses) > 0 ||
-		api.Val(n.SecondaryPrivateIpAddressCount) > 0 || api.Val(n.Description) != "" || n.DeleteOnTermination != nil && !*n.DeleteOnTermination {
+	if len(template.NetworkInterfaces) > 1 || !plainFace(template.NetworkInterfaces[0]) {
 		m.takeFaces(template)
 		return
 	}

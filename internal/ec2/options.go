@@ -78,6 +78,9 @@ func instanceOptionsOf(m *merged, own *settingRecord, img *imageRecord) (instanc
 			}
 		}
 	}
+	if err := o.perform(m); err != nil {
+		return o, err
+	}
 	if p := m.PrivateDnsNameOptions; p != nil {
 		o.ByResource = api.Val(p.HostnameType) == hostByResource
 		o.ResourceA, o.ResourceAAAA = api.Val(p.EnableResourceNameDnsARecord), api.Val(p.EnableResourceNameDnsAAAARecord)
@@ -100,6 +103,24 @@ func instanceOptionsOf(m *merged, own *settingRecord, img *imageRecord) (instanc
 		return o, err
 	}
 	return o, m.checkSpot()
+}
+
+// perform takes over nested virtualization and the weighting of bandwidth.
+func (o *instanceOptions) perform(m *merged) error {
+	kind, ok := instancetype.Lookup(cmp.Or(api.Val(m.InstanceType), defaultInstanceType))
+	if p := m.CpuOptions; p != nil && p.NestedVirtualization != nil {
+		if o.Nested = *p.NestedVirtualization; ok {
+			if err := kind.CheckNested(o.Nested); err != nil {
+				return err
+			}
+		}
+	}
+	if p := m.NetworkPerformanceOptions; p != nil && p.BandwidthWeighting != nil {
+		if o.Weighting = *p.BandwidthWeighting; ok {
+			return kind.CheckWeighting(o.Weighting)
+		}
+	}
+	return nil
 }
 
 // maxUserData is the most user data in base64. Source: EC2 User Guide, "Run commands when you

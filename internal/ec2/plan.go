@@ -164,7 +164,7 @@ func (m *merged) unsupported() error {
 	switch {
 	case m.InstanceMarketOptions != nil && api.Val(m.InstanceMarketOptions.MarketType) != "":
 		return no("instances of the market type " + *m.InstanceMarketOptions.MarketType)
-	case api.Val(m.Ipv6AddressCount) > 0 || len(m.Ipv6Addresses) > 0:
+	case api.Val(m.Ipv6AddressCount) > 0 || len(m.Ipv6Addresses) > 0 || api.Val(m.EnablePrimaryIpv6):
 		return no("IPv6 addresses")
 	case len(m.SecondaryInterfaces) > 0:
 		return no("secondary interfaces")
@@ -173,7 +173,7 @@ func (m *merged) unsupported() error {
 	case api.Val(m.KernelId) != "" || api.Val(m.RamdiskId) != "":
 		return no("kernels and RAM disks")
 	}
-	return nil
+	return idiom.NoOperator(m.Operator)
 }
 
 // defaultInstanceType is that of a launch that names none. Source: EC2 API Reference, RunInstances, InstanceType.

@@ -149,6 +149,9 @@ func (s *Service) mappedDevice(tx store.Tx, c *guard.Call, m *ec2api.BlockDevice
 	case e == nil:
 		return nil, apierr.Newf("InvalidBlockDeviceMapping", "The device %s has neither an EBS volume nor a virtual name", name)
 	}
+	if err := imageMember(e); err != nil {
+		return nil, err
+	}
 	d := &imageDevice{Name: name, SnapshotID: api.Val(e.SnapshotId), DeleteOnTermination: true}
 	if e.DeleteOnTermination != nil {
 		d.DeleteOnTermination = *e.DeleteOnTermination

@@ -225,6 +225,12 @@ func (s *Service) draftRoot(tx store.Tx, c *guard.Call, in *ec2api.CreateReplace
 	if d.device.iops, d.device.rate, err = d.device.perf.settle(); err != nil {
 		return nil, err
 	}
+	if r := in.VolumeInitializationRate; r != nil {
+		if err := checkInitRate(new(int32(max(0, min(*r, 1<<20)))), true); err != nil {
+			return nil, err
+		}
+		d.device.initRate = int32(*r)
+	}
 	d.volume = s.newVolume(c, d.device, &launchPlan{subnet: subnet{Zone: i.Zone, ZoneID: i.ZoneID}})
 	d.volume.Work, d.volume.Host = launch.CreateVolume, cmp.Or(old.Host, s.name)
 	if d.job, err = s.volumeJob(tx, c, d.device, &d.volume, nil); err != nil {

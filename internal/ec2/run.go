@@ -217,9 +217,7 @@ func (s *Service) newInstance(c *guard.Call, pl *launchPlan, n int) instanceReco
 		Profile: pl.profile, MAC: randomMAC(), ENI: randomID("eni"), ENIPlug: randomID("eni-attach"), Options: pl.options,
 		AutoPublic: pl.opensPublic(),
 	}
-	if x := pl.faces.extra; x.Description != "" || x.Keep || len(x.Secondary) > 0 {
-		i.Face = &x
-	}
+	i.Face = pl.faces.extra.orNone()
 	if f := pl.faces.first; f != nil {
 		i.ENI, i.MAC, i.Options.NoSourceCheck, i.PublicIP, i.PublicBy = f.ID, f.MAC, f.NoSourceCheck, f.PublicIP, f.PublicBy
 	}
@@ -246,7 +244,7 @@ func (s *Service) newVolume(c *guard.Call, d *newDevice, pl *launchPlan) volumeR
 	v := volumeRecord{
 		Region: c.Region, Account: c.Account(), ID: randomID("vol"), Host: s.name, Zone: pl.subnet.Zone, ZoneID: pl.subnet.ZoneID,
 		SizeGiB: d.perf.SizeGiB, Type: d.perf.Type, IOPS: d.iops, Throughput: d.rate, Created: s.g.Now(), State: volumeCreating,
-		KeyID: d.keyID,
+		KeyID: d.keyID, InitRate: d.initRate,
 	}
 	if d.snapshot != nil {
 		v.Snapshot = d.snapshot.ID

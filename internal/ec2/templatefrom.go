@@ -77,7 +77,9 @@ func (i *instanceRecord) asTemplate() *ec2api.ResponseLaunchTemplateData {
 			DeviceIndex: new(int32(0)), SubnetId: &i.Subnet, Groups: i.Groups, DeleteOnTermination: new(i.first().Plug.Delete), Description: new(i.first().Description),
 			InterfaceType: new("interface"), NetworkCardIndex: new(int32(0)),
 		}},
-		CpuOptions: &ec2api.LaunchTemplateCpuOptions{CoreCount: &o.CoreCount, ThreadsPerCore: &o.ThreadsPerCore, AmdSevSnp: api.Opt(o.SevSnp)},
+		CpuOptions: &ec2api.LaunchTemplateCpuOptions{
+			CoreCount: &o.CoreCount, ThreadsPerCore: &o.ThreadsPerCore, AmdSevSnp: api.Opt(o.SevSnp), NestedVirtualization: api.Opt(o.Nested),
+		},
 		MetadataOptions: &ec2api.LaunchTemplateInstanceMetadataOptions{
 			State: new("applied"), HttpTokens: &o.HTTPTokens, HttpPutResponseHopLimit: &o.HTTPHops, HttpEndpoint: &o.HTTPEndpoint,
 			HttpProtocolIpv6: &o.HTTPv6, InstanceMetadataTags: &o.MetadataTags,

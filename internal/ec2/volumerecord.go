@@ -56,6 +56,7 @@ type volumeRecord struct {
 	AutoIO       bool   `json:"autoIO,omitempty"`
 	FastRestored bool   `json:"fastRestored,omitempty"`
 	SourceVolume string `json:"sourceVolume,omitempty"` // of CopyVolumes
+	InitRate     int32  `json:"initRate,omitempty"`     // VolumeInitializationRate
 	// Modification is the latest one, or nil; Modified are the beginnings of those that count for the
 	// limit.
 	Modification *modification `json:"modification,omitempty"`

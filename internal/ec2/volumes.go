@@ -42,7 +42,7 @@ func (v *volumeRecord) wire(tags map[string]string) ec2api.Volume {
 		VolumeId: &v.ID, Size: new(int32(v.SizeGiB)), SnapshotId: &v.Snapshot, AvailabilityZone: &v.Zone, AvailabilityZoneId: &v.ZoneID,
 		State: &v.State, CreateTime: &v.Created, Encrypted: &v.Encrypted, VolumeType: &v.Type, MultiAttachEnabled: &v.MultiAttach,
 		Iops: api.Opt(v.IOPS), Throughput: api.Opt(v.Throughput), Tags: apiTags(tags), KmsKeyId: api.Opt(v.KeyID),
-		FastRestored: &v.FastRestored, SourceVolumeId: api.Opt(v.SourceVolume), Attachments: []ec2api.VolumeAttachment{},
+		FastRestored: &v.FastRestored, SourceVolumeId: api.Opt(v.SourceVolume), VolumeInitializationRate: api.Opt(v.InitRate), Attachments: []ec2api.VolumeAttachment{},
 		Operator: idiom.Unmanaged(),
 	}
 	if v.State != volumeCreating {

@@ -290,6 +290,13 @@ func (m *machines) halt(ctx context.Context, instance string) error {
 	return m.haltWithin(ctx, ctx, instance)
 }
 
+// switchOff switches a machine off, and asks no guest.
+func (m *machines) switchOff(ctx context.Context, instance string) error {
+	over, cancel := context.WithCancel(ctx)
+	cancel()
+	return m.haltWithin(ctx, over, instance)
+}
+
 // haltWithin is halt for who waits for a boot as long as one context, and for the guest as long as another one.
 func (m *machines) haltWithin(boot, guest context.Context, instance string) error {
 	m.mu.Lock()

@@ -14,7 +14,8 @@ type EngineRoom interface {
 	// Boots reports whether instances have machines there.
 	Boots() bool
 	Boot(ctx context.Context, spec MachineSpec) error
-	Halt(ctx context.Context, instance string) error
+	// Halt shuts a machine down; now, without asking its guest.
+	Halt(ctx context.Context, instance string, now bool) error
 	Reboot(ctx context.Context, instance string) error
 	Plug(ctx context.Context, instance string, d MachineDisk) error
 	Unplug(ctx context.Context, instance, volume string) error
@@ -46,7 +47,10 @@ func (r localRack) Boot(ctx context.Context, spec MachineSpec) error {
 	return r.machines.boot(ctx, spec)
 }
 
-func (r localRack) Halt(ctx context.Context, instance string) error {
+func (r localRack) Halt(ctx context.Context, instance string, now bool) error {
+	if now {
+		return r.machines.switchOff(ctx, instance)
+	}
 	return r.machines.halt(ctx, instance)
 }
 
@@ -77,7 +81,7 @@ func (r localRack) Forget(_ context.Context, instance string) error {
 
 func (r Empty) Boots() bool                                     { return false }
 func (r Empty) Boot(context.Context, MachineSpec) error         { return r.Why }
-func (r Empty) Halt(context.Context, string) error              { return r.back() }
+func (r Empty) Halt(context.Context, string, bool) error        { return r.back() }
 func (r Empty) Reboot(context.Context, string) error            { return r.Why }
 func (r Empty) Plug(context.Context, string, MachineDisk) error { return r.Why }
 func (r Empty) Unplug(context.Context, string, string) error    { return r.back() }
@@ -101,8 +105,8 @@ func (r Remote) Boot(ctx context.Context, spec MachineSpec) error {
 	return err
 }
 
-func (r Remote) Halt(ctx context.Context, instance string) error {
-	_, err := r.machines(ctx, order{Op: askHalt, Instance: instance}, false)
+func (r Remote) Halt(ctx context.Context, instance string, now bool) error {
+	_, err := r.machines(ctx, order{Op: askHalt, Instance: instance, Now: now}, false)
 	return err
 }
 
@@ -162,7 +166,7 @@ func (a *Agent) serveMachines(ctx context.Context, in *order, out *reply) error 
 	case in.Op == askUnplug:
 		return r.Unplug(ctx, in.Instance, in.ID)
 	case in.Op == askHalt:
-		return a.halt(ctx, in.Instance)
+		return a.halt(ctx, in.Instance, in.Now)
 	case in.Op == askReboot:
 		return r.Reboot(ctx, in.Instance)
 	case in.Op == askForget:
@@ -182,9 +186,9 @@ func (a *Agent) boot(ctx context.Context, spec *MachineSpec) error {
 }
 
 // halt shuts a machine down. A guest that was asked to has its time, whoever works meanwhile.
-func (a *Agent) halt(ctx context.Context, instance string) error {
+func (a *Agent) halt(ctx context.Context, instance string, now bool) error {
 	done := make(chan error, 1)
-	go func() { done <- a.host.machines.halt(context.WithoutCancel(ctx), instance) }()
+	go func() { done <- localRack{a.host}.Halt(context.WithoutCancel(ctx), instance, now) }()
 	select {
 	case err := <-done:
 		return err
@@ -197,9 +201,7 @@ func (a *Agent) halt(ctx context.Context, instance string) error {
 // of none, and the machine is switched off: it would work with a disk that is gone.
 func (a *Agent) releaseFor(ctx context.Context, id, instance string) error {
 	for _, user := range a.host.machines.users(id, instance) {
-		over, cancel := context.WithCancel(ctx)
-		cancel()
-		if err := a.host.machines.haltWithin(ctx, over, user); err != nil {
+		if err := a.host.machines.switchOff(ctx, user); err != nil {
 			return err
 		}
 	}

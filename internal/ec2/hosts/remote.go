@@ -53,6 +53,7 @@ type order struct {
 
 	Machine *MachineSpec `json:"machine,omitempty"`
 	Disk    *MachineDisk `json:"disk,omitempty"`
+	Now     bool         `json:"now,omitempty"` // halt without asking the guest; earlier versions ask
 }
 
 // A fileSpec is a blockdev.Spec.

@@ -76,6 +76,9 @@ func (t Type) networkInfo() *ec2api.NetworkInfo {
 	if t.IPv6() {
 		info.Ipv6AddressesPerInterface = &t.Addresses
 	}
+	if w := t.Weightings(); len(w) > 1 {
+		info.BandwidthWeightings = w
+	}
 	if t.EFAs > 0 {
 		info.EfaInfo = &ec2api.EfaInfo{MaximumEfaInterfaces: &t.EFAs}
 	}

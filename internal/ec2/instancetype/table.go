@@ -71,6 +71,45 @@ func (t Type) CheckSevSnp(value string) error {
 	return nil
 }
 
+// CheckNested refuses nested virtualization for types that do not have it. Source: EC2 API Reference, CpuOptionsRequest,
+// NestedVirtualization: C8i, M8i, R8i and their flex variants.
+func (t Type) CheckNested(value string) error {
+	family, _, _ := strings.Cut(t.Name, ".")
+	switch {
+	case value != ec2api.NestedVirtualizationSpecificationEnabled && value != ec2api.NestedVirtualizationSpecificationDisabled:
+		return idiom.InvalidValue("Value (%s) for parameter NestedVirtualization is invalid. Valid values: enabled, disabled.", value)
+	case value == ec2api.NestedVirtualizationSpecificationEnabled && !slices.Contains([]string{"c8i", "m8i", "r8i"}, strings.TrimSuffix(family, "-flex")):
+		return apierr.Newf("InvalidParameterCombination", "The instance type %s does not support nested virtualization.", t.Name)
+	}
+	return nil
+}
+
+// weighted are the families whose bandwidth can be weighted. Source: EC2 User Guide, "EC2 instance bandwidth weighting
+// configuration", Supported instance types.
+var weighted = []string{
+	"m8a", "m8g", "m8gd", "m8i", "m8id", "m8i-flex", "c8a", "c8g", "c8gd", "c8i", "c8id", "c8i-flex",
+	"r8a", "r8g", "r8gd", "r8i", "r8id", "r8i-flex", "x8g", "x8aedz", "x8i",
+}
+
+// Weightings are the ways to weight a type's bandwidth.
+func (t Type) Weightings() []string {
+	if slices.Contains(weighted, t.Family.Name) {
+		return []string{ec2api.InstanceBandwidthWeightingDefault, ec2api.InstanceBandwidthWeightingVpc1, ec2api.InstanceBandwidthWeightingEbs1}
+	}
+	return []string{ec2api.InstanceBandwidthWeightingDefault}
+}
+
+// CheckWeighting refuses a weighting of bandwidth that the type does not have.
+func (t Type) CheckWeighting(value string) error {
+	switch {
+	case !slices.Contains([]string{"default", "vpc-1", "ebs-1"}, value):
+		return idiom.InvalidValue("Value (%s) for parameter BandwidthWeighting is invalid. Valid values: default, vpc-1, ebs-1.", value)
+	case !slices.Contains(t.Weightings(), value):
+		return apierr.Newf("InvalidParameterCombination", "The instance type %s does not support the bandwidth weighting %s.", t.Name, value)
+	}
+	return nil
+}
+
 // CheckCPU refuses CPU options that the type does not have. Source: EC2 User Guide, "CPU options for Amazon EC2
 // instances".
 func (t Type) CheckCPU(p *ec2api.CpuOptionsRequest) error {

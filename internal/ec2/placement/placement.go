@@ -97,6 +97,8 @@ func asked(in *ec2api.CreatePlacementGroupRequest) (Group, error) {
 		return g, apierr.New("UnsupportedOperation", "Spread level host is for Outposts only.")
 	case g.Spread != "" && g.Spread != "rack":
 		return g, idiom.InvalidValue("Value (%s) for parameter spreadLevel is invalid. Valid values: host, rack.", g.Spread)
+	case api.Val(in.LinkedGroupId) != "" || api.Val(in.ParentGroupId) != "":
+		return g, apierr.New("UnsupportedOperation", "This server does not support placement groups within, or linked to, others.")
 	}
 	switch g.Strategy {
 	case "partition":
@@ -113,6 +115,9 @@ func asked(in *ec2api.CreatePlacementGroupRequest) (Group, error) {
 // CreatePlacementGroup makes a placement group.
 func (s *Service) CreatePlacementGroup(ctx context.Context, c *guard.Call, in *ec2api.CreatePlacementGroupRequest) (*ec2api.CreatePlacementGroupResult, error) {
 	g, err := asked(in)
+	if err == nil {
+		err = idiom.NoOperator(in.Operator)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -70,6 +70,9 @@ func checkData(data *ec2api.RequestLaunchTemplateData, description *string) erro
 func (s *Service) CreateLaunchTemplate(ctx context.Context, c *guard.Call, in *ec2api.CreateLaunchTemplateRequest) (*ec2api.CreateLaunchTemplateResult, error) {
 	name := api.Val(in.LaunchTemplateName)
 	specs, err := idiom.TagSpecs(c, in.TagSpecifications, "launch-template")
+	if err == nil {
+		err = idiom.NoOperator(in.Operator)
+	}
 	if err != nil {
 		return nil, err
 	}
