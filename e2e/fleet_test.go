@@ -55,6 +55,9 @@ func TestFleetsLaunchOnEncryptedVolumes(t *testing.T) {
 		active := must(c.ec2.DescribeFleetInstances(ctx, &ec2.DescribeFleetInstancesInput{FleetId: &id}))(t).ActiveInstances
 		return len(active) == 1 && c.instance(t, *active[0].InstanceId).State.Name == ec2types.InstanceStateNameRunning, ""
 	})
+	if h := must(c.ec2.DescribeFleetHistory(ctx, &ec2.DescribeFleetHistoryInput{FleetId: &id, StartTime: new(time.Unix(0, 0))}))(t).HistoryRecords; len(h) < 3 || h[0].EventType != ec2types.FleetEventTypeFleetChange {
+		t.Errorf("history %+v", h)
+	}
 	must(c.ec2.ModifyFleet(ctx, &ec2.ModifyFleetInput{FleetId: &id, TargetCapacitySpecification: &ec2types.TargetCapacitySpecificationRequest{TotalTargetCapacity: new(int32(0))}}))(t)
 	gone := must(c.ec2.DeleteFleets(ctx, &ec2.DeleteFleetsInput{FleetIds: []string{id, *made.FleetId}, TerminateInstances: new(true)}))(t)
 	if len(gone.SuccessfulFleetDeletions) != 2 || len(gone.UnsuccessfulFleetDeletions) != 0 {
@@ -96,6 +99,11 @@ func TestSpotInstanceRequestsAndSpotFleets(t *testing.T) {
 	if h := must(c.ec2.DescribeSpotFleetRequestHistory(ctx, &ec2.DescribeSpotFleetRequestHistoryInput{SpotFleetRequestId: &fleet, StartTime: new(time.Unix(0, 0))}))(t).HistoryRecords; len(h) < 3 {
 		t.Errorf("history %+v", h)
 	}
+	must(c.ec2.ModifySpotFleetRequest(ctx, &ec2.ModifySpotFleetRequestInput{SpotFleetRequestId: &fleet, TargetCapacity: new(int32(3))}))(t)
+	eventually(t, "the Spot Fleet grows", func() (bool, string) {
+		active := must(c.ec2.DescribeSpotFleetInstances(ctx, &ec2.DescribeSpotFleetInstancesInput{SpotFleetRequestId: &fleet}))(t).ActiveInstances
+		return len(active) == 3, ""
+	})
 	gone := must(c.ec2.CancelSpotFleetRequests(ctx, &ec2.CancelSpotFleetRequestsInput{SpotFleetRequestIds: []string{fleet}, TerminateInstances: new(true)}))(t)
 	if len(gone.SuccessfulFleetRequests) != 1 {
 		t.Errorf("cancelled %+v", gone)

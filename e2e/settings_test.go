@@ -28,6 +28,7 @@ func TestInstanceSettingsChange(t *testing.T) {
 		InstanceId: &id, CapacityReservationSpecification: &ec2types.CapacityReservationSpecification{CapacityReservationPreference: ec2types.CapacityReservationPreferenceNone},
 	}))(t)
 	must(c.ec2.ModifyPrivateDnsNameOptions(ctx, &ec2.ModifyPrivateDnsNameOptionsInput{InstanceId: &id, EnableResourceNameDnsARecord: new(true)}))(t)
+	must(c.ec2.ModifyInstanceNetworkPerformanceOptions(ctx, &ec2.ModifyInstanceNetworkPerformanceOptionsInput{InstanceId: &id, BandwidthWeighting: ec2types.InstanceBandwidthWeightingDefault}))(t)
 	i := c.instance(t, id)
 	if i.MaintenanceOptions.AutoRecovery != ec2types.InstanceAutoRecoveryStateDisabled || *i.Placement.GroupName != "apart" ||
 		i.CapacityReservationSpecification.CapacityReservationPreference != ec2types.CapacityReservationPreferenceNone || !*i.PrivateDnsNameOptions.EnableResourceNameDnsARecord {

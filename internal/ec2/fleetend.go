@@ -20,6 +20,9 @@ import (
 // ModifyFleet changes the target capacity of a fleet that maintains it.
 // Source: EC2 API Reference, ModifyFleet.
 func (s *Service) ModifyFleet(ctx context.Context, c *guard.Call, in *ec2api.ModifyFleetRequest) (*ec2api.ModifyFleetResult, error) {
+	if err := checkContext(in.Context); err != nil {
+		return nil, err
+	}
 	var f fleetRecord
 	err := s.g.Update(ctx, c, func(tx store.Tx) error {
 		id := api.Val(in.FleetId)
@@ -38,7 +41,11 @@ func (s *Service) ModifyFleet(ctx context.Context, c *guard.Call, in *ec2api.Mod
 		c.Touch(p.Resource.ARN, c.Account(), "AWS::EC2::EC2Fleet")
 		parts := []authz.Part{p}
 		if ok && len(in.LaunchTemplateConfigs) > 0 {
-			if f.Pools, err = s.poolsOf(tx, c, in.LaunchTemplateConfigs); err != nil {
+			unit, err := f.unit(in.TargetCapacitySpecification)
+			if err != nil {
+				return err
+			}
+			if f.Pools, err = s.poolsOf(tx, c, in.LaunchTemplateConfigs, unit); err != nil {
 				return err
 			}
 			templates, err := s.fleetTemplates(tx, c, &f)
@@ -72,6 +79,9 @@ func (s *Service) ModifyFleet(ctx context.Context, c *guard.Call, in *ec2api.Mod
 			}
 			config.TargetCapacitySpecification = t
 		}
+		if err := f.checkSize(); err != nil {
+			return err
+		}
 		if v := in.ExcessCapacityTerminationPolicy; v != nil {
 			f.Excess, config.ExcessCapacityTerminationPolicy = *v, v
 		}
@@ -89,6 +99,23 @@ func (s *Service) ModifyFleet(ctx context.Context, c *guard.Call, in *ec2api.Mod
 	}
 	s.fleetLater(&f, s.timing.Volume)
 	return &ec2api.ModifyFleetResult{Return: new(true)}, nil
+}
+
+// unit is what a fleet's capacity is counted in, as a change says it or else the fleet.
+func (f *fleetRecord) unit(to *ec2api.TargetCapacitySpecificationRequest) (*string, error) {
+	if to != nil && to.TargetCapacityUnitType != nil {
+		return to.TargetCapacityUnitType, nil
+	}
+	if f.spotFleet() {
+		var d ec2api.SpotFleetRequestConfigData
+		err := json.Unmarshal(f.Config, &d)
+		return d.TargetCapacityUnitType, err
+	}
+	var config ec2api.CreateFleetRequest
+	if err := json.Unmarshal(f.Config, &config); err != nil || config.TargetCapacitySpecification == nil {
+		return nil, err
+	}
+	return config.TargetCapacitySpecification.TargetCapacityUnitType, nil
 }
 
 // keepDefault is a new target capacity of a fleet; what it does not say of the kind of capacity stays.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api/ec2api"
@@ -25,6 +24,7 @@ type filling struct {
 	census *fleetCensus
 	made   []memberRecord
 	bugs   []fleetBug
+	capped bool // nothing is launched any more because of what it would cost
 }
 
 // fillFleet launches what a fleet lacks: its On-Demand capacity first. A pool that fails is left out for
@@ -33,26 +33,14 @@ func (s *Service) fillFleet(ctx context.Context, r *filling) error {
 	for _, spot := range []bool{false, true} {
 		failed := map[int]bool{}
 		for {
-			lacks := float64(r.f.OnDemand) - r.census.onDemand
-			by := r.f.OnDemandBy
-			if spot {
-				lacks, by = float64(r.f.Spot)-r.census.spot, r.f.SpotBy
+			pool, count, err := r.choose(spot, failed)
+			if err != nil {
+				return err
 			}
-			pool := -1
-			for _, n := range r.f.order(r.census, spot) {
-				if !failed[n] {
-					pool = n
-					break
-				}
-			}
-			if lacks <= 0 || pool < 0 {
+			if pool < 0 {
 				break
 			}
-			count := min(togetherInstances, int(math.Ceil(lacks/r.f.Pools[pool].Weight)))
-			if by == ec2api.SpotAllocationStrategyDiversified {
-				count = 1
-			}
-			err := s.fillFrom(ctx, r, pool, count, spot)
+			err = s.fillFrom(ctx, r, pool, count, spot)
 			if interrupted(err) {
 				return err
 			}
@@ -273,6 +261,7 @@ func (s *Service) settleFleet(ctx context.Context, r *filling, failed error) {
 		case full:
 			f.Done = true
 		case f.Type == fleetRequest && f.Done:
+		case r.capped && len(bugs) == 0: // it waits until an instance ends or the fleet is changed
 		case len(bugs) > 0:
 			f.Failures++
 			again = fleetWait(f.Failures)

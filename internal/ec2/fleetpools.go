@@ -21,7 +21,7 @@ const maxPools = 300
 
 // poolsOf are the choices of an EC2 Fleet: each override of each template, with each instance type
 // that meets its requirements and each of its subnets.
-func (s *Service) poolsOf(tx store.Tx, c *guard.Call, configs []ec2api.FleetLaunchTemplateConfigRequest) ([]fleetPool, error) {
+func (s *Service) poolsOf(tx store.Tx, c *guard.Call, configs []ec2api.FleetLaunchTemplateConfigRequest, unit *string) ([]fleetPool, error) {
 	var out []fleetPool
 	if len(configs) == 0 {
 		return nil, apierr.New("MissingParameter", "The request must contain the parameter LaunchTemplateConfigs")
@@ -40,7 +40,7 @@ func (s *Service) poolsOf(tx store.Tx, c *guard.Call, configs []ec2api.FleetLaun
 			overrides = []ec2api.FleetLaunchTemplateOverridesRequest{{}}
 		}
 		for n := range overrides {
-			more, err := s.overridePools(tx, c, spec, &overrides[n])
+			more, err := s.overridePools(tx, c, spec, &overrides[n], api.Val(unit))
 			if err != nil {
 				return nil, err
 			}
@@ -54,13 +54,13 @@ func (s *Service) poolsOf(tx store.Tx, c *guard.Call, configs []ec2api.FleetLaun
 }
 
 // overridePools are the choices of one override.
-func (s *Service) overridePools(tx store.Tx, c *guard.Call, spec *ec2api.FleetLaunchTemplateSpecificationRequest, o *ec2api.FleetLaunchTemplateOverridesRequest) ([]fleetPool, error) {
+func (s *Service) overridePools(tx store.Tx, c *guard.Call, spec *ec2api.FleetLaunchTemplateSpecificationRequest, o *ec2api.FleetLaunchTemplateOverridesRequest, unit string) ([]fleetPool, error) {
 	ref := &ec2api.LaunchTemplateSpecification{LaunchTemplateId: spec.LaunchTemplateId, LaunchTemplateName: spec.LaunchTemplateName, Version: spec.Version}
 	t, v, err := template.Resolve(tx, c, ref)
 	if err != nil {
 		return nil, err
 	}
-	base := fleetPool{Type: cmp.Or(api.Val(o.InstanceType), api.Val(v.Data.InstanceType)), Zone: api.Val(o.AvailabilityZone), Weight: 1, MaxPrice: api.Val(o.MaxPrice)}
+	base := fleetPool{Type: cmp.Or(api.Val(o.InstanceType), api.Val(v.Data.InstanceType)), Weight: 1, MaxPrice: api.Val(o.MaxPrice)}
 	if o.WeightedCapacity != nil {
 		if base.Weight = *o.WeightedCapacity; !(base.Weight > 0) {
 			return nil, invalidValue("Value (%v) for parameter WeightedCapacity is invalid. It is positive.", base.Weight)
@@ -76,7 +76,7 @@ func (s *Service) overridePools(tx store.Tx, c *guard.Call, spec *ec2api.FleetLa
 	if api.Val(o.InstanceType) != "" && o.InstanceRequirements != nil {
 		return nil, instancetype.ErrTypeAndRequirements()
 	}
-	types := []string{api.Val(o.InstanceType)}
+	types := []instancetype.Match{{Name: api.Val(o.InstanceType)}}
 	requirements := o.InstanceRequirements
 	if requirements == nil && o.InstanceType == nil {
 		requirements = v.Data.InstanceRequirements
@@ -86,20 +86,32 @@ func (s *Service) overridePools(tx store.Tx, c *guard.Call, spec *ec2api.FleetLa
 		if err != nil {
 			return nil, err
 		}
-		if types = instancetype.Meeting(requirements, img.Architecture); len(types) == 0 {
+		if err := instancetype.CheckFactors(requirements); err != nil {
+			return nil, err
+		}
+		if types = instancetype.Meeting(requirements, img.Architecture, unit); len(types) == 0 {
 			return nil, apierr.New("InvalidFleetConfig", "No instance types match the specified instance requirements")
 		}
 	}
+	if requirements == nil && unit != "" && unit != ec2api.TargetCapacityUnitTypeUnits {
+		return nil, apierr.New("InvalidFleetConfig", "TargetCapacityUnitType can be specified only with InstanceRequirements")
+	}
 	var out []fleetPool
-	for _, typ := range types {
+	for _, m := range types {
 		for subnet := range strings.SplitSeq(api.Val(o.SubnetId), ",") {
-			p := base
-			p.Type = cmp.Or(typ, base.Type)
-			if p.Launch, err = overrideLaunch(ref, o, typ, strings.TrimSpace(subnet)); err != nil {
+			p, subnet := base, strings.TrimSpace(subnet)
+			p.Type, p.Barred = cmp.Or(m.Name, base.Type), m.Barred
+			if n := unitsOf(unit, p.Type); n > 0 && o.WeightedCapacity == nil {
+				p.Weight = n
+			}
+			if p.Zone, err = s.poolZone(tx, c, o, subnet); err != nil {
+				return nil, err
+			}
+			if p.Launch, err = overrideLaunch(ref, spec, o, m.Name, subnet); err != nil {
 				return nil, err
 			}
 			shown := *o
-			shown.InstanceType, shown.SubnetId = api.Opt(typ), api.Opt(strings.TrimSpace(subnet))
+			shown.InstanceType, shown.SubnetId = api.Opt(m.Name), api.Opt(subnet)
 			if p.Overrides, err = json.Marshal(shown, json.OmitZeroStructFields(true)); err != nil {
 				return nil, err
 			}
@@ -109,8 +121,29 @@ func (s *Service) overridePools(tx store.Tx, c *guard.Call, spec *ec2api.FleetLa
 	return out, nil
 }
 
-func overrideLaunch(ref *ec2api.LaunchTemplateSpecification, o *ec2api.FleetLaunchTemplateOverridesRequest, typ, subnet string) (storedLaunch, error) {
-	run := ec2api.RunInstancesRequest{LaunchTemplate: ref, InstanceType: api.Opt(typ), ImageId: o.ImageId, SubnetId: api.Opt(subnet), KeyName: o.KeyName, Placement: o.Placement}
+// poolZone is the Availability Zone of a choice, as far as it says one: that of its subnet before the one that it names.
+func (s *Service) poolZone(tx store.Tx, c *guard.Call, o *ec2api.FleetLaunchTemplateOverridesRequest, subnet string) (string, error) {
+	if subnet != "" {
+		where, err := s.lookupSubnet(tx, c, subnet)
+		if err == nil || apierr.Code(err) == "" {
+			return where.Zone, err
+		}
+		return "", nil // the launch says that there is no such subnet
+	}
+	if name := api.Val(o.AvailabilityZone); name != "" || api.Val(o.AvailabilityZoneId) == "" {
+		return name, nil
+	}
+	return zoneByID(c.Region, *o.AvailabilityZoneId)
+}
+
+func overrideLaunch(ref *ec2api.LaunchTemplateSpecification, spec *ec2api.FleetLaunchTemplateSpecificationRequest, o *ec2api.FleetLaunchTemplateOverridesRequest, typ, subnet string) (storedLaunch, error) {
+	run := ec2api.RunInstancesRequest{LaunchTemplate: ref, InstanceType: api.Opt(typ), ImageId: o.ImageId, SubnetId: api.Opt(subnet), KeyName: o.KeyName, Placement: o.Placement, UserData: spec.LaunchTemplateSpecificationUserData}
+	if p := o.IamInstanceProfile; p != nil {
+		run.IamInstanceProfile = new(ec2api.IamInstanceProfileSpecification(*p))
+	}
+	if m := o.MetadataOptions; m != nil {
+		run.MetadataOptions = &ec2api.InstanceMetadataOptionsRequest{HttpTokens: m.HttpTokens, HttpPutResponseHopLimit: m.HttpPutResponseHopLimit, HttpEndpoint: m.HttpEndpoint}
+	}
 	if api.Val(o.AvailabilityZone) != "" || api.Val(o.AvailabilityZoneId) != "" {
 		place := api.Val(o.Placement)
 		place.AvailabilityZone, place.AvailabilityZoneId = o.AvailabilityZone, o.AvailabilityZoneId

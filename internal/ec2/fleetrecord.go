@@ -73,7 +73,12 @@ type fleetPool struct {
 	Weight    float64        `json:"weight"`
 	Priority  float64        `json:"priority"`
 	MaxPrice  string         `json:"maxPrice,omitempty"`
+	// Barred is the kind of capacity that costs more than the requirements let it: spot, on-demand.
+	Barred []string `json:"barred,omitempty"`
 }
+
+// barred reports whether a pool is too dear for a kind of capacity.
+func (p *fleetPool) barred(spot bool) bool { return slices.Contains(p.Barred, *lifecycleOf(spot)) }
 
 // A fleetBug is why a pool gave nothing.
 type fleetBug struct {
@@ -158,8 +163,9 @@ func (p *fleetPool) price(spot bool) float64 {
 }
 
 // order lists the pools in the order in which a fleet prefers them for its next instance.
+// With several pools of the lowest price it takes them in turns.
 // Source: EC2 User Guide, "Use allocation strategies".
-func (f *fleetRecord) order(n *fleetCensus, spot bool) []int {
+func (f *fleetRecord) order(n *fleetCensus, spot bool, pools int) []int {
 	by := f.OnDemandBy
 	if spot {
 		by = f.SpotBy
@@ -180,5 +186,8 @@ func (f *fleetRecord) order(n *fleetCensus, spot bool) []int {
 		}
 		return cmp.Compare(p.price(spot), q.price(spot))
 	})
+	if pools > 1 && by == ec2api.SpotAllocationStrategyLowestPrice {
+		slices.SortStableFunc(out[:min(pools, len(out))], func(a, b int) int { return cmp.Compare(n.perPool[a], n.perPool[b]) })
+	}
 	return out
 }

@@ -25,6 +25,7 @@ func (s *Service) fleetOperations() map[string]guard.Handler {
 		"DescribeFleets":         guard.Handle(s.DescribeFleets),
 		"DescribeFleetInstances": guard.Handle(s.DescribeFleetInstances),
 		"ModifyFleet":            guard.Handle(s.ModifyFleet),
+		"DescribeFleetHistory":   guard.Handle(s.DescribeFleetHistory),
 	}
 }
 
@@ -41,7 +42,7 @@ func targets(t *ec2api.TargetCapacitySpecificationRequest) (onDemand, spot int32
 	switch kind := cmp.Or(api.Val(t.DefaultTargetCapacityType), "on-demand"); {
 	case total < 0 || onDemand < 0 || spot < 0:
 		return 0, 0, invalidValue("Target capacities are not negative.")
-	case total > maxFleet:
+	case total > maxFleet && slices.Contains([]string{"", ec2api.TargetCapacityUnitTypeUnits}, api.Val(t.TargetCapacityUnitType)):
 		return 0, 0, apierr.Newf("InvalidTargetCapacity", "The target capacity is limited to %d here.", maxFleet)
 	case onDemand+spot > total:
 		return 0, 0, apierr.New("InvalidTargetCapacitySpecification", "OnDemandTargetCapacity and SpotTargetCapacity together are more than TotalTargetCapacity")
@@ -87,7 +88,6 @@ func (s *Service) newFleet(c *guard.Call, in *ec2api.CreateFleetRequest) (fleetR
 	if o := in.SpotOptions; o != nil {
 		f.SpotBy = plainStrategy(cmp.Or(api.Val(o.AllocationStrategy), f.SpotBy))
 	}
-	least := in.OnDemandOptions != nil && api.Val(in.OnDemandOptions.MinTargetCapacity) != 0 || in.SpotOptions != nil && api.Val(in.SpotOptions.MinTargetCapacity) != 0
 	switch {
 	case !slices.Contains([]string{fleetInstant, fleetRequest, fleetMaintain}, f.Type):
 		return f, invalidValue("Value (%s) for parameter Type is invalid. Valid values: request, maintain, instant.", f.Type)
@@ -108,8 +108,9 @@ func (s *Service) newFleet(c *guard.Call, in *ec2api.CreateFleetRequest) (fleetR
 		return f, invalidValue("ValidUntil must be after ValidFrom")
 	case in.SpotOptions != nil && in.SpotOptions.InstancePoolsToUseCount != nil && f.SpotBy != ec2api.SpotAllocationStrategyLowestPrice:
 		return f, apierr.New("InvalidFleetConfig", "InstancePoolsToUseCount option is only available with the lowestPrice allocation strategy.")
-	case f.Type != fleetInstant && least:
-		return f, apierr.New("InvalidParameterCombination", "MinTargetCapacity is supported only for fleets of type instant.")
+	}
+	if err := checkOptions(f.Type, in); err != nil {
+		return f, err
 	}
 	plain := *in
 	plain.ClientToken, plain.DryRun, plain.TagSpecifications = nil, nil, nil
@@ -236,7 +237,10 @@ func (s *Service) CreateFleet(ctx context.Context, c *guard.Call, in *ec2api.Cre
 	}
 	f.Tags, f.VolumeTags = specs["instance"], specs["volume"]
 	prepare := func(tx store.Tx) (err error) {
-		if f.Pools, err = s.poolsOf(tx, c, in.LaunchTemplateConfigs); err != nil {
+		if f.Pools, err = s.poolsOf(tx, c, in.LaunchTemplateConfigs, in.TargetCapacitySpecification.TargetCapacityUnitType); err != nil {
+			return err
+		}
+		if err := f.checkSize(); err != nil {
 			return err
 		}
 		return s.allowFleet(tx, c, &f, specs["fleet"])
@@ -261,9 +265,10 @@ func (s *Service) CreateFleet(ctx context.Context, c *guard.Call, in *ec2api.Cre
 		if seen, err = token.Seen(tx, c); err != nil || seen != "" {
 			return err
 		}
-		if f.Type == fleetInstant {
+		if f.History = nil; f.Type == fleetInstant {
 			f.State = fleetActive
 		}
+		f.note(f.Created, event{Type: "fleetRequestChange", Sub: "submitted"})
 		c.Touch(s.resourceARN(c, "fleet/"+f.ID), c.Account(), "AWS::EC2::EC2Fleet")
 		if err := putTags(tx, f.Region, f.Account, f.ID, specs["fleet"]); err != nil {
 			return err
@@ -313,14 +318,7 @@ func (s *Service) fillInstant(ctx context.Context, c *guard.Call, f *fleetRecord
 		return nil, err
 	}
 	f.Errors = r.bugs
-	var least float64
-	if o := in.OnDemandOptions; o != nil {
-		least += float64(api.Val(o.MinTargetCapacity))
-	}
-	if o := in.SpotOptions; o != nil {
-		least += float64(api.Val(o.MinTargetCapacity))
-	}
-	if r.census.onDemand+r.census.spot < least { // all or nothing
+	if r.census.onDemand < float64(onDemandLimits(in.OnDemandOptions).least) || r.census.spot < float64(spotLimits(in.SpotOptions).least) { // all or nothing
 		var ids []string
 		for _, m := range r.made {
 			ids = append(ids, m.Instance)

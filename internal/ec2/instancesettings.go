@@ -24,6 +24,8 @@ func (s *Service) settingsOfInstances() map[string]guard.Handler {
 		"ModifyPrivateDnsNameOptions":                 guard.Handle(s.ModifyPrivateDnsNameOptions),
 		"ModifyNetworkInterfaceAttribute":             guard.HandleVoid(s.ModifyNetworkInterfaceAttribute),
 
+		"ModifyInstanceNetworkPerformanceOptions": guard.Handle(s.ModifyInstanceNetworkPerformanceOptions),
+
 		"MonitorInstances":       guard.Handle(s.MonitorInstances),
 		"UnmonitorInstances":     guard.Handle(s.UnmonitorInstances),
 		"ResetInstanceAttribute": guard.HandleVoid(s.ResetInstanceAttribute),
@@ -124,6 +126,30 @@ func (s *Service) oneInstance(tx store.Tx, c *guard.Call, id *string, flag *bool
 		return i, err
 	}
 	return i, dryRun(flag)
+}
+
+// ModifyInstanceNetworkPerformanceOptions changes what a stopped instance's bandwidth is for rather.
+// Source: EC2 API Reference, ModifyInstanceNetworkPerformanceOptions.
+func (s *Service) ModifyInstanceNetworkPerformanceOptions(ctx context.Context, c *guard.Call, in *ec2api.ModifyInstanceNetworkPerformanceRequest) (*ec2api.ModifyInstanceNetworkPerformanceResult, error) {
+	defer s.locks.Lock(api.Val(in.InstanceId))()
+	value := api.Val(in.BandwidthWeighting)
+	out := &ec2api.ModifyInstanceNetworkPerformanceResult{InstanceId: in.InstanceId, BandwidthWeighting: &value}
+	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
+		i, err := s.oneInstance(tx, c, in.InstanceId, in.DryRun, func(p *authz.Part) { setAttribute(p, "BandwidthWeighting", value) })
+		if err != nil {
+			return err
+		}
+		if i.State != stopped || i.Work != "" {
+			return apierr.Newf("IncorrectInstanceState", "The instance '%s' is not in the 'stopped' state.", i.ID)
+		}
+		if kind, ok := instancetype.Lookup(i.Type); ok {
+			if err := kind.CheckWeighting(value); err != nil {
+				return err
+			}
+		}
+		i.Options.Weighting = value
+		return putInstance(tx, i)
+	})
 }
 
 // MonitorInstances switches detailed monitoring on.

@@ -27,6 +27,7 @@ func (s *Service) spotFleetOperations() map[string]guard.Handler {
 		"DescribeSpotFleetInstances":      guard.Handle(s.DescribeSpotFleetInstances),
 		"DescribeSpotFleetRequestHistory": guard.Handle(s.DescribeSpotFleetRequestHistory),
 		"CancelSpotFleetRequests":         guard.Handle(s.CancelSpotFleetRequests),
+		"ModifySpotFleetRequest":          guard.Handle(s.ModifySpotFleetRequest),
 	}
 }
 
@@ -66,7 +67,7 @@ func (s *Service) newSpotFleet(c *guard.Call, d *ec2api.SpotFleetRequestConfigDa
 		return f, apierr.New("MissingParameter", "The request must contain the parameter IamFleetRole")
 	case d.TargetCapacity == nil:
 		return f, apierr.New("MissingParameter", "The request must contain the parameter TargetCapacity")
-	case total < 0 || onDemand < 0 || onDemand > total || total > maxFleet:
+	case total < 0 || onDemand < 0 || onDemand > total:
 		return f, bad("Parameter: SpotFleetRequestConfig.TargetCapacity is invalid.")
 	case f.Type != fleetRequest && f.Type != fleetMaintain:
 		return f, bad("Parameter: SpotFleetRequestConfig.Type is invalid.")
@@ -83,9 +84,12 @@ func (s *Service) newSpotFleet(c *guard.Call, d *ec2api.SpotFleetRequestConfigDa
 	case d.InstancePoolsToUseCount != nil && f.SpotBy != ec2api.SpotAllocationStrategyLowestPrice:
 		return f, bad("InstancePoolsToUseCount option is only available with the lowestPrice allocation strategy.")
 	}
+	err := checkSpotFleet(f.Type, d)
+	if err != nil {
+		return f, err
+	}
 	plain := *d
 	plain.TagSpecifications = nil
-	var err error
 	f.Config, err = json.Marshal(plain, json.OmitZeroStructFields(true), json.Deterministic(true))
 	return f, err
 }
@@ -104,12 +108,12 @@ func (s *Service) spotFleetPools(tx store.Tx, c *guard.Call, d *ec2api.SpotFleet
 			}
 			configs = append(configs, *config)
 		}
-		return s.poolsOf(tx, c, configs)
+		return s.poolsOf(tx, c, configs, d.TargetCapacityUnitType)
 	}
 	var out []fleetPool
 	for n := range d.LaunchSpecifications {
 		l := &d.LaunchSpecifications[n]
-		types := []string{api.Val(l.InstanceType)}
+		types := []instancetype.Match{{Name: api.Val(l.InstanceType)}}
 		if l.InstanceRequirements != nil && api.Val(l.InstanceType) != "" {
 			return nil, instancetype.ErrTypeAndRequirements()
 		}
@@ -122,11 +126,15 @@ func (s *Service) spotFleetPools(tx store.Tx, c *guard.Call, d *ec2api.SpotFleet
 			if err != nil {
 				return nil, err
 			}
-			types = instancetype.Meeting(r, img.Architecture)
+			if err := instancetype.CheckFactors(r); err != nil {
+				return nil, err
+			}
+			types = instancetype.Meeting(r, img.Architecture, api.Val(d.TargetCapacityUnitType))
 		}
-		for _, typ := range types {
+		for _, m := range types {
+			typ := m.Name
 			for subnet := range strings.SplitSeq(api.Val(l.SubnetId), ",") {
-				p := fleetPool{Type: typ, Weight: 1, Priority: float64(n), MaxPrice: cmp.Or(api.Val(l.SpotPrice), api.Val(d.SpotPrice))}
+				p := fleetPool{Type: typ, Barred: m.Barred, Weight: max(1, unitsOf(api.Val(d.TargetCapacityUnitType), typ)), Priority: float64(n), MaxPrice: cmp.Or(api.Val(l.SpotPrice), api.Val(d.SpotPrice))}
 				if w := api.Val(l.WeightedCapacity); w > 0 {
 					p.Weight = w
 				}
@@ -148,6 +156,7 @@ func specLaunch(l *ec2api.SpotFleetLaunchSpecification, typ, subnet string) (sto
 	run := ec2api.RunInstancesRequest{
 		ImageId: l.ImageId, InstanceType: &typ, KeyName: l.KeyName, SubnetId: api.Opt(subnet), EbsOptimized: l.EbsOptimized,
 		BlockDeviceMappings: l.BlockDeviceMappings, IamInstanceProfile: l.IamInstanceProfile, NetworkInterfaces: l.NetworkInterfaces, UserData: l.UserData,
+		KernelId: l.KernelId, RamdiskId: l.RamdiskId,
 	}
 	for _, g := range l.SecurityGroups {
 		run.SecurityGroupIds = append(run.SecurityGroupIds, api.Val(g.GroupId))
@@ -223,6 +232,9 @@ func (s *Service) RequestSpotFleet(ctx context.Context, c *guard.Call, in *ec2ap
 	tags := specs["spot-fleet-request"]
 	prepare := func(tx store.Tx) (err error) {
 		if f.Pools, err = s.spotFleetPools(tx, c, d); err != nil {
+			return err
+		}
+		if err := f.checkSize(); err != nil {
 			return err
 		}
 		return s.allowSpotFleet(tx, c, &f, *d.IamFleetRole, tags)
@@ -371,23 +383,11 @@ func (s *Service) DescribeSpotFleetRequestHistory(ctx context.Context, c *guard.
 		if err != nil {
 			return err
 		}
-		type numbered struct {
-			ec2api.HistoryRecord
-			key string
-		}
-		var items []numbered
-		for n, e := range f.History {
-			if e.At.Before(*in.StartTime) || api.Val(in.EventType) != "" && !strings.EqualFold(*in.EventType, e.Type) {
-				continue
-			}
-			items = append(items, numbered{ec2api.HistoryRecord{
-				EventType: &e.Type, Timestamp: &e.At,
-				EventInformation: &ec2api.EventInformation{EventSubType: &e.Sub, EventDescription: api.Opt(e.Said), InstanceId: api.Opt(e.Instance)},
-			}, e.At.UTC().Format("20060102150405.000000000") + string(rune('a'+n%26))})
-		}
-		page, next, err := paginate(c.Operation, items, func(i numbered) string { return i.key }, limits{1, 1000}, in.MaxResults, in.NextToken)
-		for _, i := range page {
-			out.HistoryRecords = append(out.HistoryRecords, i.HistoryRecord)
+		page, next, err := f.historyPage(c.Operation, func(e *event) bool {
+			return !e.At.Before(*in.StartTime) && (api.Val(in.EventType) == "" || strings.EqualFold(*in.EventType, e.Type))
+		}, in.MaxResults, in.NextToken)
+		for _, e := range page {
+			out.HistoryRecords = append(out.HistoryRecords, ec2api.HistoryRecord{EventType: &e.Type, Timestamp: &e.At, EventInformation: e.wire()})
 		}
 		out.NextToken = next
 		return err

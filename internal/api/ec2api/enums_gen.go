@@ -347,6 +347,10 @@ const (
 
 	FleetCapacityReservationUsageStrategyUseCapacityReservationsFirst = "use-capacity-reservations-first"
 
+	FleetEventTypeInstanceChange = "instance-change"
+	FleetEventTypeFleetChange    = "fleet-change"
+	FleetEventTypeServiceError   = "service-error"
+
 	FleetExcessCapacityTerminationPolicyNoTermination = "no-termination"
 	FleetExcessCapacityTerminationPolicyTermination   = "termination"
 

@@ -1807,6 +1807,25 @@ type DescribeFleetError struct {
 	ErrorMessage               *string                             `aws:"errorMessage,q=ErrorMessage"`
 }
 
+// DescribeFleetHistoryRequest is a shape of the model.
+type DescribeFleetHistoryRequest struct {
+	DryRun     *bool      `aws:"DryRun"`
+	EventType  *string    `aws:"EventType,c=FleetEventType"`
+	MaxResults *int32     `aws:"MaxResults"`
+	NextToken  *string    `aws:"NextToken"`
+	FleetId    *string    `aws:"FleetId,req"`
+	StartTime  *time.Time `aws:"StartTime,req"`
+}
+
+// DescribeFleetHistoryResult is a shape of the model.
+type DescribeFleetHistoryResult struct {
+	HistoryRecords    []HistoryRecordEntry `aws:"historyRecordSet,q=HistoryRecordSet"`
+	LastEvaluatedTime *time.Time           `aws:"lastEvaluatedTime,q=LastEvaluatedTime"`
+	NextToken         *string              `aws:"nextToken,q=NextToken"`
+	FleetId           *string              `aws:"fleetId,q=FleetId"`
+	StartTime         *time.Time           `aws:"startTime,q=StartTime"`
+}
+
 // DescribeFleetInstancesRequest is a shape of the model.
 type DescribeFleetInstancesRequest struct {
 	DryRun     *bool    `aws:"DryRun"`
@@ -3716,6 +3735,13 @@ type HistoryRecord struct {
 	Timestamp        *time.Time        `aws:"timestamp,q=Timestamp"`
 }
 
+// HistoryRecordEntry is a shape of the model.
+type HistoryRecordEntry struct {
+	EventInformation *EventInformation `aws:"eventInformation,q=EventInformation"`
+	EventType        *string           `aws:"eventType,q=EventType,c=FleetEventType"`
+	Timestamp        *time.Time        `aws:"timestamp,q=Timestamp"`
+}
+
 // Host is a shape of the model.
 type Host struct {
 	AutoPlacement                      *string            `aws:"autoPlacement,q=AutoPlacement,c=AutoPlacement"`
@@ -5284,6 +5310,19 @@ type ModifyInstanceMetadataOptionsResult struct {
 	InstanceMetadataOptions *InstanceMetadataOptionsResponse `aws:"instanceMetadataOptions,q=InstanceMetadataOptions"`
 }
 
+// ModifyInstanceNetworkPerformanceRequest is a shape of the model.
+type ModifyInstanceNetworkPerformanceRequest struct {
+	InstanceId         *string `aws:"InstanceId,req"`
+	BandwidthWeighting *string `aws:"BandwidthWeighting,req,c=InstanceBandwidthWeighting"`
+	DryRun             *bool   `aws:"DryRun"`
+}
+
+// ModifyInstanceNetworkPerformanceResult is a shape of the model.
+type ModifyInstanceNetworkPerformanceResult struct {
+	InstanceId         *string `aws:"instanceId,q=InstanceId"`
+	BandwidthWeighting *string `aws:"bandwidthWeighting,q=BandwidthWeighting,c=InstanceBandwidthWeighting"`
+}
+
 // ModifyInstancePlacementRequest is a shape of the model.
 type ModifyInstancePlacementRequest struct {
 	GroupName            *string `aws:"GroupName"`
@@ -5395,6 +5434,21 @@ type ModifySnapshotTierRequest struct {
 type ModifySnapshotTierResult struct {
 	SnapshotId       *string    `aws:"snapshotId,q=SnapshotId"`
 	TieringStartTime *time.Time `aws:"tieringStartTime,q=TieringStartTime"`
+}
+
+// ModifySpotFleetRequestRequest is a shape of the model.
+type ModifySpotFleetRequestRequest struct {
+	LaunchTemplateConfigs           []LaunchTemplateConfig `aws:"LaunchTemplateConfig"`
+	OnDemandTargetCapacity          *int32                 `aws:"OnDemandTargetCapacity"`
+	Context                         *string                `aws:"Context"`
+	SpotFleetRequestId              *string                `aws:"spotFleetRequestId,q=SpotFleetRequestId,req"`
+	TargetCapacity                  *int32                 `aws:"targetCapacity,q=TargetCapacity"`
+	ExcessCapacityTerminationPolicy *string                `aws:"excessCapacityTerminationPolicy,q=ExcessCapacityTerminationPolicy,c=ExcessCapacityTerminationPolicy"`
+}
+
+// ModifySpotFleetRequestResponse is a shape of the model.
+type ModifySpotFleetRequestResponse struct {
+	Return *bool `aws:"return,q=Return"`
 }
 
 // ModifySubnetAttributeRequest is a shape of the model.

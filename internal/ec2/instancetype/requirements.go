@@ -12,6 +12,7 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -30,6 +31,9 @@ func (s *Service) GetInstanceTypesFromInstanceRequirements(ctx context.Context, 
 		}
 	}
 	if err := CheckRequirements(&ec2api.RequestLaunchTemplateData{InstanceRequirements: in.InstanceRequirements}); err != nil {
+		return nil, err
+	}
+	if err := CheckFactors(in.InstanceRequirements); err != nil {
 		return nil, err
 	}
 	if api.Val(in.Context) != "" {
@@ -55,11 +59,17 @@ func (s *Service) GetInstanceTypesFromInstanceRequirements(ctx context.Context, 
 // several specifications and subnets stay within maxPools.
 const maxMatches = 10
 
+// A Match is an instance type that has the attributes, with the kinds of capacity that it is too dear for.
+type Match struct {
+	Name   string
+	Barred []string // spot, on-demand
+}
+
 // Meeting are the instance types with the attributes, cheapest first, maxMatches at most. The first generations,
 // which cannot have encrypted volumes, are taken if there are no others: a launch on them fails wherever volumes are
-// encrypted.
+// encrypted. Prices are those of the unit that the capacity is counted in.
 // Source: EC2 API Reference, InstanceRequirementsRequest.
-func Meeting(r *ec2api.InstanceRequirementsRequest, arch string) []string {
+func Meeting(r *ec2api.InstanceRequirementsRequest, arch, unit string) []Match {
 	var out []Type
 	for _, t := range All() {
 		if t.Runs(arch) && t.meets(r) {
@@ -72,11 +82,66 @@ func Meeting(r *ec2api.InstanceRequirementsRequest, arch string) []string {
 	slices.SortFunc(out, func(a, b Type) int {
 		return cmp.Or(cmp.Compare(a.OnDemandMicro(), b.OnDemandMicro()), cmp.Compare(a.Name, b.Name))
 	})
-	names := make([]string, min(len(out), maxMatches))
-	for n := range names {
-		names[n] = out[n].Name
+	limit := priceLimits(r, out, unit)
+	var found []Match
+	for _, t := range out {
+		if barred := limit(t); len(barred) < 2 && len(found) < maxMatches {
+			found = append(found, Match{t.Name, barred})
+		}
 	}
-	return names
+	return found
+}
+
+// priceLimits says for which kinds of capacity a type is too dear, by limits that requirements name: a percentage above the
+// cheapest type of the current C, M and R families, if there is none the cheapest of the current generation, else of all.
+// Source: EC2 API Reference, InstanceRequirementsRequest, SpotMaxPricePercentageOverLowestPrice,
+// MaxSpotPriceAsPercentageOfOptimalOnDemandPrice and OnDemandMaxPricePercentageOverLowestPrice.
+func priceLimits(r *ec2api.InstanceRequirementsRequest, all []Type, unit string) func(Type) []string {
+	price := func(t Type) float64 {
+		per := 1.0
+		switch unit {
+		case ec2api.TargetCapacityUnitTypeVcpu:
+			per = float64(t.VCPUs)
+		case ec2api.TargetCapacityUnitTypeMemoryMib:
+			per = float64(t.MemoryMiB)
+		}
+		return float64(t.OnDemandMicro()) / per
+	}
+	least := func(among func(Type) bool) (best float64) {
+		for _, t := range all {
+			if among(t) && (best == 0 || price(t) < best) {
+				best = price(t)
+			}
+		}
+		return best
+	}
+	base := cmp.Or(least(func(t Type) bool {
+		return t.Current() && strings.ContainsRune("cmr", rune(t.Name[0])) && t.Name[1] >= '0' && t.Name[1] <= '9'
+	}),
+		least(func(t Type) bool { return t.Current() }), least(func(Type) bool { return true }))
+	above := func(percent *int32, v float64) bool { return percent != nil && v > base*(1+float64(*percent)/100)+1e-6 }
+	return func(t Type) (barred []string) {
+		v := price(t)
+		spot := above(r.SpotMaxPricePercentageOverLowestPrice, v)
+		if p := r.MaxSpotPriceAsPercentageOfOptimalOnDemandPrice; p != nil {
+			spot = float64(launch.SpotPrice(t.OnDemandMicro()))*v/float64(t.OnDemandMicro()) > base*float64(*p)/100+1e-6
+		}
+		if spot {
+			barred = append(barred, "spot")
+		}
+		if above(r.OnDemandMaxPricePercentageOverLowestPrice, v) {
+			barred = append(barred, "on-demand")
+		}
+		return barred
+	}
+}
+
+// CheckFactors refuses to choose types by their performance, of which nothing is known here.
+func CheckFactors(r *ec2api.InstanceRequirementsRequest) error {
+	if r != nil && r.BaselinePerformanceFactors != nil {
+		return apierr.New("UnsupportedOperation", "This server does not choose instance types by BaselinePerformanceFactors.")
+	}
+	return nil
 }
 
 // meets reports whether the type has the attributes. Without a word of them, types that are bare metal or
@@ -159,6 +224,8 @@ func CheckRequirements(data *ec2api.RequestLaunchTemplateData) error {
 		return apierr.New("MissingParameter", "The request must contain the parameter InstanceRequirements.MemoryMiB.Min")
 	case len(r.AllowedInstanceTypes) > 0 && len(r.ExcludedInstanceTypes) > 0:
 		return apierr.New("InvalidParameterCombination", "AllowedInstanceTypes and ExcludedInstanceTypes cannot be specified together.")
+	case r.SpotMaxPricePercentageOverLowestPrice != nil && r.MaxSpotPriceAsPercentageOfOptimalOnDemandPrice != nil:
+		return apierr.New("InvalidParameterCombination", "SpotMaxPricePercentageOverLowestPrice and MaxSpotPriceAsPercentageOfOptimalOnDemandPrice cannot be specified together.")
 	}
 	return nil
 }
