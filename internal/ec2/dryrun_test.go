@@ -169,6 +169,7 @@ func (s *stage) mutations() []any {
 			CapacityReservationPreference: new("none"),
 		}},
 		&ec2api.ModifyPrivateDnsNameOptionsRequest{InstanceId: &s.stopped, EnableResourceNameDnsARecord: new(true)},
+		&ec2api.ModifyInstanceNetworkPerformanceRequest{InstanceId: &s.stopped, BandwidthWeighting: new("default")},
 		&ec2api.ModifyNetworkInterfaceAttributeRequest{NetworkInterfaceId: &s.face, SourceDestCheck: &ec2api.AttributeBooleanValue{Value: new(false)}},
 		&ec2api.ModifySecurityGroupRulesRequest{GroupId: &s.group, SecurityGroupRules: []ec2api.SecurityGroupRuleUpdate{{
 			SecurityGroupRuleId: &s.rule, SecurityGroupRule: &ec2api.SecurityGroupRuleRequest{IpProtocol: new("-1"), CidrIpv4: new("10.0.0.0/8")},
@@ -227,8 +228,18 @@ var notStaged = map[string]string{
 	"RebootInstances": "needs a running instance", "ImportKeyPair": "needs a key", "RestoreSnapshotFromRecycleBin": "the bin is empty",
 }
 
+// operationOf is the operation with a request: nearly all are called as it is.
 func operationOf(in any) string {
-	return strings.TrimSuffix(reflect.TypeOf(in).Elem().Name(), "Request")
+	name, all := strings.TrimSuffix(reflect.TypeOf(in).Elem().Name(), "Request"), ec2api.Service().Operations
+	if all[name] != nil {
+		return name
+	}
+	for other, op := range all {
+		if reflect.TypeOf(op.NewInput()) == reflect.TypeOf(in) {
+			return other
+		}
+	}
+	return name
 }
 
 // picture is all that can be seen of a stage.

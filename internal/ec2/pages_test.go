@@ -75,6 +75,10 @@ func TestPages(t *testing.T) {
 		"GetManagedPrefixListAssociations": func(v reflect.Value) { v.FieldByName("PrefixListId").Set(reflect.ValueOf(s.list())) },
 		"GetCapacityReservationUsage":      func(v reflect.Value) { v.FieldByName("CapacityReservationId").Set(reflect.ValueOf(s.reserve())) },
 		"GetGroupsForCapacityReservation":  func(v reflect.Value) { v.FieldByName("CapacityReservationId").Set(reflect.ValueOf(s.reserve())) },
+		"DescribeFleetHistory": func(v reflect.Value) {
+			v.FieldByName("FleetId").Set(reflect.ValueOf(&s.fleet))
+			v.FieldByName("StartTime").Set(reflect.ValueOf(new(time.Now().Add(-time.Hour))))
+		},
 		"DescribeSpotFleetRequestHistory": func(v reflect.Value) {
 			v.FieldByName("SpotFleetRequestId").Set(reflect.ValueOf(&s.spotFleet))
 			v.FieldByName("StartTime").Set(reflect.ValueOf(new(time.Now().Add(-time.Hour))))

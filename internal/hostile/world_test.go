@@ -284,7 +284,7 @@ func oneOfEverything(s *testkit.Server, admin testkit.Clients) map[string]string
 		"NotificationTypes": "autoscaling:TEST_NOTIFICATION", "ComparisonOperator": "GreaterThanThreshold", "Metrics": "GroupMinSize", "ScalingAdjustment": "",
 		"Encoding": "SSH", "ThumbprintList": strings.Repeat("0", 40), "Arn": "arn:aws:iam::" + account + ":user/admin",
 		"JobId": strings.Repeat("1", 36), "EntityPath": "o-kagimori00/r-kgmr", "GlobalEndpointTokenVersion": "v2Token", "TargetPrincipal": account,
-		"HandshakeId": "h-00000000", "ServicePrincipal": "config.amazonaws.com",
+		"BandwidthWeighting": "default", "HandshakeId": "h-00000000", "ServicePrincipal": "config.amazonaws.com",
 		"DelegationRequestId": strings.Repeat("1", 16), "EntityArn": "arn:aws:iam::" + account + ":delegation-request/" + strings.Repeat("1", 16),
 		"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048",
 		"DeletionTaskId": "task/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling/" + strings.Repeat("1", 36),

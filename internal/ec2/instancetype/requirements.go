@@ -136,10 +136,15 @@ func priceLimits(r *ec2api.InstanceRequirementsRequest, all []Type, unit string)
 	}
 }
 
-// CheckFactors refuses to choose types by their performance, of which nothing is known here.
+// CheckFactors refuses to choose types by their performance, of which nothing is known here, and by two limits of the
+// price of Spot Instances.
 func CheckFactors(r *ec2api.InstanceRequirementsRequest) error {
-	if r != nil && r.BaselinePerformanceFactors != nil {
+	switch {
+	case r == nil:
+	case r.BaselinePerformanceFactors != nil:
 		return apierr.New("UnsupportedOperation", "This server does not choose instance types by BaselinePerformanceFactors.")
+	case r.SpotMaxPricePercentageOverLowestPrice != nil && r.MaxSpotPriceAsPercentageOfOptimalOnDemandPrice != nil:
+		return apierr.New("InvalidParameterCombination", "SpotMaxPricePercentageOverLowestPrice and MaxSpotPriceAsPercentageOfOptimalOnDemandPrice cannot be specified together.")
 	}
 	return nil
 }
@@ -224,8 +229,6 @@ func CheckRequirements(data *ec2api.RequestLaunchTemplateData) error {
 		return apierr.New("MissingParameter", "The request must contain the parameter InstanceRequirements.MemoryMiB.Min")
 	case len(r.AllowedInstanceTypes) > 0 && len(r.ExcludedInstanceTypes) > 0:
 		return apierr.New("InvalidParameterCombination", "AllowedInstanceTypes and ExcludedInstanceTypes cannot be specified together.")
-	case r.SpotMaxPricePercentageOverLowestPrice != nil && r.MaxSpotPriceAsPercentageOfOptimalOnDemandPrice != nil:
-		return apierr.New("InvalidParameterCombination", "SpotMaxPricePercentageOverLowestPrice and MaxSpotPriceAsPercentageOfOptimalOnDemandPrice cannot be specified together.")
 	}
 	return nil
 }
