@@ -312,7 +312,7 @@ func (f *heldFace) wire(association string) ec2api.NetworkInterface {
 		RequesterId:        api.Opt(requester),
 		PrivateIpAddresses: []ec2api.NetworkInterfacePrivateIpAddress{{Primary: new(true), PrivateDnsName: new(f.name()), PrivateIpAddress: &f.Address}},
 		Ipv6Addresses:      []ec2api.NetworkInterfaceIpv6Address{}, ConnectionTrackingConfiguration: f.Tracking.wire(),
-		Operator:           idiom.Unmanaged(),
+		Operator: idiom.Unmanaged(),
 	}
 	for _, a := range f.Secondary {
 		n.PrivateIpAddresses = append(n.PrivateIpAddresses, ec2api.NetworkInterfacePrivateIpAddress{

@@ -85,9 +85,8 @@ func (i *instanceRecord) wire(tags map[string]string) ec2api.Instance {
 		EnclaveOptions:                   &ec2api.EnclaveOptions{Enabled: &o.Enclave},
 		MaintenanceOptions:               &ec2api.InstanceMaintenanceOptions{AutoRecovery: new(o.recovery()), RebootMigration: new(o.migration())},
 		BootMode:                         api.Opt(i.BootMode), CurrentInstanceBootMode: new(i.bootsBy()),
-		NetworkPerformanceOptions: &ec2api.InstanceNetworkPerformanceOptions{BandwidthWeighting: new("default")},
-		Operator:                  &ec2api.OperatorResponse{Managed: new(false), HiddenByDefault: new(false)},
-		SecondaryInterfaces:       []ec2api.InstanceSecondaryInterface{},
+		Operator:            &ec2api.OperatorResponse{Managed: new(false), HiddenByDefault: new(false)},
+		SecondaryInterfaces: []ec2api.InstanceSecondaryInterface{},
 		PrivateDnsNameOptions: &ec2api.PrivateDnsNameOptionsResponse{
 			HostnameType: new(hostnameType(o.ByResource)), EnableResourceNameDnsARecord: &o.ResourceA, EnableResourceNameDnsAAAARecord: &o.ResourceAAAA,
 		},
