@@ -25,6 +25,7 @@ type activityListing struct {
 	open      []string // those in progress, newest first
 	ids       []string // to be shown, in this order
 	more      bool     // others follow
+	picks     activityPick
 }
 
 // DescribeScalingActivities lists activities, those in progress first, then the newest.
@@ -37,6 +38,9 @@ func (s *Service) DescribeScalingActivities(ctx context.Context, c *guard.Call, 
 		return nil, validation("The number of activity ids that may be passed in is limited to %d", maxNamedActivities)
 	}
 	l := activityListing{place: place{c.Region, c.Account(), api.Val(in.AutoScalingGroupName)}, deleted: api.Val(in.IncludeDeletedGroups), limit: limit}
+	if l.picks, err = activityFilter(in); err != nil {
+		return nil, err
+	}
 	prefix := store.Key(l.Region, l.Account)
 	from, err := after(in.NextToken, prefix)
 	if err != nil {
@@ -46,14 +50,22 @@ func (s *Service) DescribeScalingActivities(ctx context.Context, c *guard.Call, 
 	if parts := store.SplitKey(from); len(parts) == 5 { // with a mark behind it
 		l.after, l.afterOpen = store.Key(parts[:4]...), true
 	}
-	err = s.listing(ctx, c, func(tx store.Tx) error {
-		l.ids, l.more = nil, false
-		return l.find(tx, in.ActivityIds)
-	})
-	if err != nil {
-		return nil, err
+	out := &autoscalingapi.ActivitiesType{Activities: []autoscalingapi.Activity{}}
+	for { // until the page is full: a filter leaves others out
+		err = s.listing(ctx, c, func(tx store.Tx) error {
+			l.ids, l.more = nil, false
+			return l.find(tx, in.ActivityIds)
+		})
+		if err != nil {
+			return nil, err
+		}
+		if err := s.tellActivities(ctx, &l, out); err != nil {
+			return nil, err
+		}
+		if l.limit = limit - len(out.Activities); l.picks == nil || !l.more || l.limit == 0 {
+			return out, nil
+		}
 	}
-	return s.tellActivities(ctx, &l)
 }
 
 // maxNamedActivities is how many activities one request may name. Source: API Reference,
@@ -157,9 +169,8 @@ func (l *activityListing) findOpen(tx store.Tx) error {
 	return err
 }
 
-// tellActivities reads the activities that were found and makes the answer.
-func (s *Service) tellActivities(ctx context.Context, l *activityListing) (*autoscalingapi.ActivitiesType, error) {
-	out := &autoscalingapi.ActivitiesType{Activities: []autoscalingapi.Activity{}}
+// tellActivities reads the activities that were found, and adds them to the answer.
+func (s *Service) tellActivities(ctx context.Context, l *activityListing, out *autoscalingapi.ActivitiesType) error {
 	for part := range slices.Chunk(l.ids, fetchTogether) {
 		var found []activityRecord
 		err := s.g.Read(ctx, func(tx store.Tx) error {
@@ -176,25 +187,27 @@ func (s *Service) tellActivities(ctx context.Context, l *activityListing) (*auto
 			return nil
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, a := range found {
 			gone := l.alive[a.Group] != a.GroupARN
-			if l.Name != "" && a.Group != l.Name || gone && !l.deleted || s.g.Now().Sub(a.Start) >= activityAge {
+			if l.Name != "" && a.Group != l.Name || gone && !l.deleted || s.g.Now().Sub(a.Start) >= activityAge || l.picks != nil && !l.picks(&a) {
 				continue
 			}
 			out.Activities = append(out.Activities, a.describe(gone))
 		}
 	}
+	out.NextToken = nil
 	if l.more {
 		last := l.ids[len(l.ids)-1]
 		key := []string{l.Region, l.Account, activityOrder(last), last}
-		if slices.Contains(l.open, last) {
+		l.after, l.afterOpen = store.Key(key...), slices.Contains(l.open, last)
+		if l.afterOpen {
 			key = append(key, "open")
 		}
 		out.NextToken = token(store.Key(key...))
 	}
-	return out, nil
+	return nil
 }
 
 // FailedActivity tells when and why an activity failed; ok is false if there is none that did.

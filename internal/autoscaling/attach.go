@@ -115,7 +115,7 @@ func (s *Service) attach(tx store.Tx, g *groupRecord, id string, inst ec2api.Ins
 		[]string{sentence(now, "an instance was added in response to user request. Keeping the capacity at the new "+itoa(have+1)+".")}, "", zone)
 	a.Instance, a.Status, a.Progress = id, autoscalingapi.ScalingActivityStatusCodePreInService, 30
 	m := memberRecord{
-		ID: id, Zone: zone, Subnet: api.Val(inst.SubnetId), Type: api.Val(inst.InstanceType), State: statePending, Health: healthy, Launched: now,
+		ID: id, Zone: zone, ZoneID: g.zoneID(zone), Subnet: api.Val(inst.SubnetId), Type: api.Val(inst.InstanceType), State: statePending, Health: healthy, Launched: now,
 		Activity: a.ID, Untagged: true, Protected: g.Protect,
 	}
 	for _, t := range inst.Tags {

@@ -130,7 +130,7 @@ func (s *Service) DescribeAutoScalingInstances(ctx context.Context, c *guard.Cal
 	out.AutoScalingInstances, out.NextToken, err = paged(ctx, at, func(tx store.Tx, r store.Range, yield func(string, autoscalingapi.AutoScalingInstanceDetails) bool) error {
 		tell := func(key []string, m *memberRecord) bool {
 			return yield(store.Key(key...), autoscalingapi.AutoScalingInstanceDetails{
-				InstanceId: &m.ID, InstanceType: api.Opt(m.Type), AutoScalingGroupName: &key[2], AvailabilityZone: &m.Zone,
+				InstanceId: &m.ID, InstanceType: api.Opt(m.Type), AutoScalingGroupName: &key[2], AvailabilityZone: &m.Zone, AvailabilityZoneId: api.Opt(m.ZoneID),
 				LifecycleState: &m.State, HealthStatus: new(strings.ToUpper(m.Health)), LaunchTemplate: m.Template.spec(),
 				ProtectedFromScaleIn: &m.Protected, LaunchConfigurationName: api.Opt(m.Config), WeightedCapacity: m.weighted(),
 			})

@@ -2,6 +2,7 @@ package autoscaling
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -31,29 +32,35 @@ func (s *Service) checkSubnets(ctx context.Context, c *guard.Call, g *groupRecor
 		if err != nil || len(out.AvailabilityZones) < len(g.Zones)+len(g.zoneIDs) {
 			return ec2Refusal(err, "One or more of the Availability Zones do not exist.")
 		}
-		g.Zones = nil
+		ids := map[string]string{}
 		for _, z := range out.AvailabilityZones {
-			g.Zones = append(g.Zones, api.Val(z.ZoneName))
+			ids[api.Val(z.ZoneName)] = api.Val(z.ZoneId)
 		}
-		slices.Sort(g.Zones)
+		g.setZones(ids)
 		return nil
 	}
 	out, err := s.compute.DescribeSubnets(ctx, c, as, &ec2api.DescribeSubnetsRequest{SubnetIds: splitList(g.Subnets)})
 	if err != nil {
 		return ec2Refusal(err, "")
 	}
-	var zones []string
+	ids := map[string]string{}
 	for _, sn := range out.Subnets {
-		if z := api.Val(sn.AvailabilityZone); !slices.Contains(zones, z) {
-			zones = append(zones, z)
-		}
+		ids[api.Val(sn.AvailabilityZone)] = api.Val(sn.AvailabilityZoneId)
 	}
-	slices.Sort(zones)
-	if len(g.Zones) > 0 && !slices.Equal(zones, slices.Sorted(slices.Values(g.Zones))) {
+	if len(g.Zones) > 0 && !slices.Equal(slices.Sorted(maps.Keys(ids)), slices.Sorted(slices.Values(g.Zones))) ||
+		len(g.zoneIDs) > 0 && !slices.Equal(slices.Sorted(maps.Values(ids)), slices.Sorted(slices.Values(g.zoneIDs))) {
 		return validation("The availability zones of the specified subnets and the Auto Scaling group do not match")
 	}
-	g.Zones = zones
+	g.setZones(ids)
 	return nil
+}
+
+// setZones gives the group zones, by name with their ids, in order.
+func (g *groupRecord) setZones(ids map[string]string) {
+	g.Zones, g.ZoneIDs = slices.Sorted(maps.Keys(ids)), nil
+	for _, z := range g.Zones {
+		g.ZoneIDs = append(g.ZoneIDs, ids[z])
+	}
 }
 
 // ec2Refusal is an error of EC2 as Auto Scaling passes it on.

@@ -86,12 +86,17 @@ func (s *Service) CreateAutoScalingGroup(ctx context.Context, c *guard.Call, in 
 	return err
 }
 
+// errZonesTwice refuses zones by name and by id. Source: API Reference, CreateAutoScalingGroup, AvailabilityZoneIds.
+var errZonesTwice = validation("You cannot specify both AvailabilityZones and AvailabilityZoneIds in the same request.")
+
 // newGroup checks the parameters of CreateAutoScalingGroup against each other.
 func newGroup(c *guard.Call, in *autoscalingapi.CreateAutoScalingGroupType, source sourceInput, now time.Time) (*groupRecord, error) {
 	if err := source.check(); err != nil {
 		return nil, err
 	}
 	switch {
+	case len(in.AvailabilityZones) > 0 && len(in.AvailabilityZoneIds) > 0:
+		return nil, errZonesTwice
 	case len(in.AvailabilityZones) == 0 && len(in.AvailabilityZoneIds) == 0 && api.Val(in.VPCZoneIdentifier) == "" && in.InstanceId == nil:
 		return nil, validation("At least one Availability Zone or VPC Subnet is required.")
 	}

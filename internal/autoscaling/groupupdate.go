@@ -22,6 +22,10 @@ func (s *Service) UpdateAutoScalingGroup(ctx context.Context, c *guard.Call, in 
 		}
 	}
 	var updated groupRecord
+	if in.AvailabilityZones != nil && in.AvailabilityZoneIds != nil {
+		return errZonesTwice
+	}
+	moved := in.VPCZoneIdentifier != nil || in.AvailabilityZones != nil || in.AvailabilityZoneIds != nil
 	apply := func(tx store.Tx) error {
 		g, err := s.load(tx, c, name, "autoscaling:UpdateAutoScalingGroup", func(_ *groupRecord, p *authz.Part) {
 			sizes(&p.Context, in.MinSize, in.MaxSize)
@@ -41,7 +45,7 @@ func (s *Service) UpdateAutoScalingGroup(ctx context.Context, c *guard.Call, in 
 		return err
 	}
 	checked := updated
-	if in.VPCZoneIdentifier != nil || in.AvailabilityZones != nil {
+	if moved {
 		if err := s.checkSubnets(ctx, c, &checked); err != nil {
 			return err
 		}
@@ -71,8 +75,8 @@ func (s *Service) UpdateAutoScalingGroup(ctx context.Context, c *guard.Call, in 
 				return err
 			}
 		}
-		if in.VPCZoneIdentifier != nil || in.AvailabilityZones != nil {
-			updated.Zones = checked.Zones
+		if moved {
+			updated.Zones, updated.ZoneIDs = checked.Zones, checked.ZoneIDs
 		}
 		updated.Retry = retry{}
 		return s.put(tx, updated)
@@ -131,6 +135,9 @@ func (s *Service) applyUpdate(g *groupRecord, in *autoscalingapi.UpdateAutoScali
 	}
 	if in.AvailabilityZones != nil {
 		g.Zones = in.AvailabilityZones
+	}
+	if in.AvailabilityZoneIds != nil {
+		g.Zones, g.zoneIDs = nil, in.AvailabilityZoneIds
 	}
 	return g.check()
 }

@@ -318,6 +318,7 @@ func (e *fakeEC2) DescribeInstances(_ context.Context, _ *guard.Call, _ guard.Ca
 
 func (e *fakeEC2) DescribeSubnets(_ context.Context, _ *guard.Call, _ guard.Caller, in *ec2api.DescribeSubnetsRequest) (*ec2api.DescribeSubnetsResult, error) {
 	zones := map[string]string{"subnet-a": "us-west-2a", "subnet-b": "us-west-2b"}
+	ids := map[string]string{"us-west-2a": "usw2-az1", "us-west-2b": "usw2-az2"}
 	out := &ec2api.DescribeSubnetsResult{}
 	for _, id := range slices.Sorted(maps.Keys(zones)) {
 		named := slices.Contains(in.SubnetIds, id)
@@ -325,7 +326,7 @@ func (e *fakeEC2) DescribeSubnets(_ context.Context, _ *guard.Call, _ guard.Call
 			named = slices.Contains(in.Filters[1].Values, zones[id])
 		}
 		if named {
-			out.Subnets = append(out.Subnets, ec2api.Subnet{SubnetId: &id, AvailabilityZone: new(zones[id])})
+			out.Subnets = append(out.Subnets, ec2api.Subnet{SubnetId: &id, AvailabilityZone: new(zones[id]), AvailabilityZoneId: new(ids[zones[id]])})
 		}
 	}
 	if len(out.Subnets) == 0 {
@@ -339,7 +340,7 @@ func (e *fakeEC2) DescribeAvailabilityZones(_ context.Context, _ *guard.Call, _ 
 	out := &ec2api.DescribeAvailabilityZonesResult{}
 	for _, z := range slices.Sorted(maps.Keys(ids)) {
 		if slices.Contains(in.ZoneNames, z) || slices.Contains(in.ZoneIds, ids[z]) {
-			out.AvailabilityZones = append(out.AvailabilityZones, ec2api.AvailabilityZone{ZoneName: &z})
+			out.AvailabilityZones = append(out.AvailabilityZones, ec2api.AvailabilityZone{ZoneName: &z, ZoneId: new(ids[z])})
 		}
 	}
 	return out, nil

@@ -248,7 +248,7 @@ func (s *Service) started(ctx context.Context, v *sight, a activityRecord, inst 
 		l = new(v.group.plainLaunch(nil))
 	}
 	m := memberRecord{
-		ID: id, Zone: a.Zone, Subnet: a.Subnet, Type: api.Val(inst.InstanceType), State: statePending, Warm: l.Warm, Extra: l.Extra, Health: healthy, Protected: l.Protect,
+		ID: id, Zone: a.Zone, ZoneID: v.group.zoneID(a.Zone), Subnet: a.Subnet, Type: api.Val(inst.InstanceType), State: statePending, Warm: l.Warm, Extra: l.Extra, Health: healthy, Protected: l.Protect,
 		Template: l.Template, Launched: s.g.Now(), Activity: a.ID, Weight: l.Weight, Weighted: l.Weighted, Spot: l.Spot, Scaled: v.group.Scaled,
 	}
 	if l.Warm {

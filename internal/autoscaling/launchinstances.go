@@ -104,6 +104,8 @@ func (g *groupRecord) canLaunch(in *autoscalingapi.LaunchInstancesRequest) error
 		return validation("Only one of AvailabilityZones, AvailabilityZoneIds and SubnetIds can be given.")
 	case len(in.AvailabilityZones) == 1 && !slices.Contains(g.Zones, in.AvailabilityZones[0]):
 		return validation("The Auto Scaling group %s does not use the Availability Zone %s.", g.Name, in.AvailabilityZones[0])
+	case len(in.AvailabilityZoneIds) == 1 && !slices.Contains(g.ZoneIDs, in.AvailabilityZoneIds[0]):
+		return validation("The Auto Scaling group %s does not use the Availability Zone %s.", g.Name, in.AvailabilityZoneIds[0])
 	case len(in.SubnetIds) == 1 && !slices.Contains(splitList(g.Subnets), in.SubnetIds[0]):
 		return validation("The Auto Scaling group %s does not use the subnet %s.", g.Name, in.SubnetIds[0])
 	}
@@ -130,6 +132,9 @@ func (s *Service) launchNow(ctx context.Context, v *sight, in *autoscalingapi.La
 	w := wanted{missing: api.Val(in.RequestedCapacity), asked: true, cause: "a user request launched instances."}
 	if len(in.AvailabilityZones) == 1 {
 		maps.DeleteFunc(subnets, func(zone string, _ []string) bool { return zone != in.AvailabilityZones[0] })
+	}
+	if len(in.AvailabilityZoneIds) == 1 {
+		maps.DeleteFunc(subnets, func(zone string, _ []string) bool { return found.zoneID(zone) != in.AvailabilityZoneIds[0] })
 	}
 	for w.missing > 0 {
 		if _, err := s.look(ctx, v); err != nil {
@@ -192,7 +197,8 @@ func (s *Service) launchAsked(ctx context.Context, v *sight, as guard.Caller, id
 			}
 			failed += max(1, l.Weight)
 			out.Errors = append(out.Errors, autoscalingapi.LaunchInstancesError{
-				InstanceType: api.Opt(l.Type), MarketType: market, SubnetId: api.Opt(a.Subnet), AvailabilityZone: api.Opt(a.Zone), ErrorCode: &code, ErrorMessage: &message,
+				InstanceType: api.Opt(l.Type), MarketType: market, SubnetId: api.Opt(a.Subnet), AvailabilityZone: api.Opt(a.Zone),
+				AvailabilityZoneId: api.Opt(v.group.zoneID(a.Zone)), ErrorCode: &code, ErrorMessage: &message,
 			})
 			continue
 		}
@@ -203,7 +209,7 @@ func (s *Service) launchAsked(ctx context.Context, v *sight, as guard.Caller, id
 		if i < 0 {
 			i = len(out.Instances)
 			out.Instances = append(out.Instances, autoscalingapi.InstanceCollection{
-				InstanceType: api.Opt(kind), MarketType: market, SubnetId: &a.Subnet, AvailabilityZone: &a.Zone,
+				InstanceType: api.Opt(kind), MarketType: market, SubnetId: &a.Subnet, AvailabilityZone: &a.Zone, AvailabilityZoneId: api.Opt(v.group.zoneID(a.Zone)),
 			})
 		}
 		out.Instances[i].InstanceIds = append(out.Instances[i].InstanceIds, a.Instance)

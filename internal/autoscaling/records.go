@@ -2,6 +2,7 @@ package autoscaling
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -75,7 +76,9 @@ type groupRecord struct {
 	// Refreshed counts instances taken out to be replaced that still are to be, Refresh or not.
 	Refreshed int `json:",omitempty"`
 	// Balance is before when no instance is launched to even out the zones.
-	Balance time.Time     `json:",omitzero"`
+	Balance time.Time `json:",omitzero"`
+	// ZoneIDs are the ids of Zones, in their order; a group that an older version made has none until it is changed.
+	ZoneIDs []string      `json:",omitempty"`
 	zoneIDs []string      // as given; checkSubnets turns them into Zones
 	derived *configRecord // made with the group, after an instance
 }
@@ -104,6 +107,7 @@ type tagRecord struct {
 // memberRecord is an instance of a group.
 type memberRecord struct {
 	ID, Zone, Type string
+	ZoneID         string `json:",omitempty"`
 	Subnet         string `json:",omitempty"`
 	State          string // LifecycleState
 	Health         string // Healthy or Unhealthy
@@ -158,7 +162,7 @@ func (g *groupRecord) describe(members []memberRecord) autoscalingapi.AutoScalin
 	out := autoscalingapi.AutoScalingGroup{
 		AutoScalingGroupName: &g.Name, AutoScalingGroupARN: new(g.arn()), CreatedTime: &g.Created,
 		MinSize: &g.Min, MaxSize: &g.Max, DesiredCapacity: &g.Desired, DefaultCooldown: &g.Cooldown,
-		AvailabilityZones: g.Zones, VPCZoneIdentifier: &g.Subnets, LaunchTemplate: g.Template.spec(),
+		AvailabilityZones: g.Zones, AvailabilityZoneIds: g.ZoneIDs, VPCZoneIdentifier: &g.Subnets, LaunchTemplate: g.Template.spec(),
 		LaunchConfigurationName: api.Opt(g.Config), MixedInstancesPolicy: g.Mixed.describe(),
 		HealthCheckType: &g.HealthCheckType, HealthCheckGracePeriod: &g.GracePeriod,
 		TerminationPolicies: g.TerminationPolicies, NewInstancesProtectedFromScaleIn: &g.Protect,
@@ -167,7 +171,7 @@ func (g *groupRecord) describe(members []memberRecord) autoscalingapi.AutoScalin
 		Instances: []autoscalingapi.Instance{}, Tags: []autoscalingapi.TagDescription{},
 		LoadBalancerNames: g.attached(classicBalancer), TargetGroupARNs: g.attached(targetGroup), SuspendedProcesses: []autoscalingapi.SuspendedProcess{},
 		EnabledMetrics: g.enabledMetrics(), TrafficSources: g.trafficSources(),
-		DeletionProtection: api.Opt(g.DeletionProtection), PlacementGroup: api.Opt(g.Placement),
+		DeletionProtection: new(cmp.Or(g.DeletionProtection, autoscalingapi.DeletionProtectionNone)), PlacementGroup: api.Opt(g.Placement),
 	}
 	out.AvailabilityZoneDistribution = &autoscalingapi.AvailabilityZoneDistribution{
 		CapacityDistributionStrategy: new(cmp.Or(g.ZoneDistribution, autoscalingapi.CapacityDistributionStrategyBalancedBestEffort)),
@@ -202,6 +206,14 @@ func (g *groupRecord) describe(members []memberRecord) autoscalingapi.AutoScalin
 	return out
 }
 
+// zoneID is the id of one of the group's zones, "" if it is not known.
+func (g *groupRecord) zoneID(zone string) string {
+	if n := slices.Index(g.Zones, zone); n >= 0 && n < len(g.ZoneIDs) {
+		return g.ZoneIDs[n]
+	}
+	return ""
+}
+
 func (t templateRef) spec() *autoscalingapi.LaunchTemplateSpecification {
 	if t.ID == "" {
 		return nil
@@ -211,7 +223,7 @@ func (t templateRef) spec() *autoscalingapi.LaunchTemplateSpecification {
 
 func (m *memberRecord) describe() autoscalingapi.Instance {
 	return autoscalingapi.Instance{
-		InstanceId: &m.ID, InstanceType: api.Opt(m.Type), AvailabilityZone: &m.Zone, LifecycleState: &m.State,
+		InstanceId: &m.ID, InstanceType: api.Opt(m.Type), AvailabilityZone: &m.Zone, AvailabilityZoneId: api.Opt(m.ZoneID), LifecycleState: &m.State,
 		HealthStatus: &m.Health, LaunchTemplate: m.Template.spec(), ProtectedFromScaleIn: &m.Protected,
 		LaunchConfigurationName: api.Opt(m.Config), WeightedCapacity: m.weighted(),
 	}

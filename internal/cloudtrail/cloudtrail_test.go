@@ -331,6 +331,10 @@ func TestAuthorization(t *testing.T) {
 func TestNoTrails(t *testing.T) {
 	k := newKit(t)
 	admin := k.Lookup(account + "ADMIN")
+	for name, code := range map[string]string{"x": "InvalidTrailNameException", "arn:aws:s3:::b": "CloudTrailARNInvalidException"} {
+		_, err := k.do(admin, "DescribeTrails", &cloudtrailapi.DescribeTrailsRequest{TrailNameList: []string{name}})
+		guardtest.WantError(t, err, code, "*")
+	}
 	out, err := k.do(admin, "DescribeTrails", &cloudtrailapi.DescribeTrailsRequest{TrailNameList: []string{"main"}})
 	if err != nil || out.(*cloudtrailapi.DescribeTrailsResponse).TrailList == nil || len(out.(*cloudtrailapi.DescribeTrailsResponse).TrailList) != 0 {
 		t.Errorf("DescribeTrails: %+v, %v", out, err)

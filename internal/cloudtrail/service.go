@@ -70,7 +70,12 @@ func (s *Service) allow(ctx context.Context, c *guard.Call, resource string) err
 }
 
 // DescribeTrails lists no trails.
-func (s *Service) DescribeTrails(ctx context.Context, c *guard.Call, _ *cloudtrailapi.DescribeTrailsRequest) (*cloudtrailapi.DescribeTrailsResponse, error) {
+func (s *Service) DescribeTrails(ctx context.Context, c *guard.Call, in *cloudtrailapi.DescribeTrailsRequest) (*cloudtrailapi.DescribeTrailsResponse, error) {
+	for _, name := range in.TrailNameList {
+		if _, err := trailNamed(c, name); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.allow(ctx, c, "*"); err != nil {
 		return nil, err
 	}
@@ -95,7 +100,18 @@ var (
 
 // GetTrailStatus fails with TrailNotFoundException: there are no trails.
 func (s *Service) GetTrailStatus(ctx context.Context, c *guard.Call, in *cloudtrailapi.GetTrailStatusRequest) (*cloudtrailapi.GetTrailStatusResponse, error) {
-	name := api.Val(in.Name)
+	resource, err := trailNamed(c, api.Val(in.Name))
+	if err != nil {
+		return nil, err
+	}
+	if err := s.allow(ctx, c, resource); err != nil {
+		return nil, err
+	}
+	return nil, apierr.Newf("TrailNotFoundException", "Unknown trail: %s for the user: %s", resource, c.Account())
+}
+
+// trailNamed is the ARN of a trail that is named by it, or by its name.
+func trailNamed(c *guard.Call, name string) (string, error) {
 	resource := name
 	if len(name) < 4 || name[:4] != "arn:" {
 		resource = arn.Make("cloudtrail", c.Region, c.Account(), "trail/"+name)
@@ -103,13 +119,10 @@ func (s *Service) GetTrailStatus(ctx context.Context, c *guard.Call, in *cloudtr
 	m := trailARN.FindStringSubmatch(resource)
 	switch {
 	case m == nil:
-		return nil, apierr.Newf("CloudTrailARNInvalidException", "The ARN is not valid: %.256s", name)
+		return "", apierr.Newf("CloudTrailARNInvalidException", "The ARN is not valid: %.256s", name)
 	case !trailName.MatchString(m[1]):
-		return nil, apierr.Newf("InvalidTrailNameException", "The trail name is not valid: %.128s. "+
+		return "", apierr.Newf("InvalidTrailNameException", "The trail name is not valid: %.128s. "+
 			"It must have 3 to 128 letters, digits, dots, dashes and underscores, and begin and end with a letter or a digit.", m[1])
 	}
-	if err := s.allow(ctx, c, resource); err != nil {
-		return nil, err
-	}
-	return nil, apierr.Newf("TrailNotFoundException", "Unknown trail: %s for the user: %s", resource, c.Account())
+	return resource, nil
 }

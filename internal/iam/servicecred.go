@@ -6,6 +6,8 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -33,6 +35,10 @@ type serviceCredential struct {
 // credentials for IAM users".
 var credentialServices = []string{"bedrock.amazonaws.com", "cassandra.amazonaws.com", "codecommit.amazonaws.com", "logs.amazonaws.com"}
 
+// keyServices are those of them whose credential is a key: it has an alias and a secret in place of a user name and a
+// password, and may expire. Source: IAM API Reference, ServiceSpecificCredential.
+var keyServices = []string{"bedrock.amazonaws.com", "logs.amazonaws.com"}
+
 const maxCredentials = 2 // of a user for a service
 
 func unsupportedService(name string) error {
@@ -53,9 +59,47 @@ func (v *serviceCredential) expires() *time.Time {
 }
 
 func (v *serviceCredential) show(o owner, password *secret.String) *iamapi.ServiceSpecificCredential {
-	return &iamapi.ServiceSpecificCredential{
-		CreateDate: &v.Created, ExpirationDate: v.expires(), ServiceName: &v.Service, ServiceUserName: &v.User, ServicePassword: password,
-		ServiceSpecificCredentialId: &v.ID, UserName: &o.name, Status: activeText(v.Inactive),
+	out := &iamapi.ServiceSpecificCredential{
+		CreateDate: &v.Created, ExpirationDate: v.expires(), ServiceName: &v.Service, ServiceSpecificCredentialId: &v.ID, UserName: &o.name,
+		Status: activeText(v.Inactive),
+	}
+	if v.key() {
+		out.ServiceCredentialAlias, out.ServiceCredentialSecret = &v.User, password
+	} else {
+		out.ServiceUserName, out.ServicePassword = &v.User, password
+	}
+	return out
+}
+
+func (v *serviceCredential) key() bool { return slices.Contains(keyServices, v.Service) }
+
+// metadata is the credential as lists show it.
+func (v *serviceCredential) metadata(user string) iamapi.ServiceSpecificCredentialMetadata {
+	out := iamapi.ServiceSpecificCredentialMetadata{
+		UserName: &user, Status: activeText(v.Inactive), CreateDate: &v.Created, ExpirationDate: v.expires(),
+		ServiceSpecificCredentialId: &v.ID, ServiceName: &v.Service,
+	}
+	if v.key() {
+		out.ServiceCredentialAlias = &v.User
+	} else {
+		out.ServiceUserName = &v.User
+	}
+	return out
+}
+
+// callIt names a new credential of a user who has others: jane-at-123456789012, jane+1-at-123456789012; a key has always a number.
+func (v *serviceCredential) callIt(o owner, others []serviceCredential) {
+	for n := 0; ; n++ {
+		v.User = o.name + "+" + strconv.Itoa(n) + "-at-" + o.account
+		switch {
+		case n == 0 && v.key():
+			continue
+		case n == 0:
+			v.User = o.name + "-at-" + o.account
+		}
+		if !slices.ContainsFunc(others, func(x serviceCredential) bool { return x.Service == v.Service && x.User == v.User }) {
+			return
+		}
 	}
 }
 
@@ -101,11 +145,12 @@ func (s *Service) CreateServiceSpecificCredential(ctx context.Context, c *guard.
 		if same >= maxCredentials {
 			return exceeded("Cannot exceed quota for ServiceSpecificCredentialsPerUser: %d", maxCredentials)
 		}
-		v := serviceCredential{ID: directory.NewID("ACCA"), Service: service, User: o.name + "-at-" + o.account, Created: s.now()}
-		if same > 0 {
-			v.User = o.name + "+1-at-" + o.account
-		}
+		v := serviceCredential{ID: directory.NewID("ACCA"), Service: service, Created: s.now()}
+		v.callIt(o, b.Credentials)
 		if in.CredentialAgeDays != nil {
+			if !v.key() {
+				return apierr.Newf(codeInvalid, "CredentialAgeDays is not supported for the service %s.", service)
+			}
 			v.Expires = v.Created.AddDate(0, 0, int(*in.CredentialAgeDays))
 		}
 		b.Credentials = append(b.Credentials, v)
@@ -122,6 +167,9 @@ func (s *Service) CreateServiceSpecificCredential(ctx context.Context, c *guard.
 func (s *Service) ListServiceSpecificCredentials(ctx context.Context, c *guard.Call, in *iamapi.ListServiceSpecificCredentialsRequest) (*iamapi.ListServiceSpecificCredentialsResponse, error) {
 	out := &iamapi.ListServiceSpecificCredentialsResponse{}
 	service := api.Val(in.ServiceName)
+	if api.Val(in.AllUsers) {
+		return out, s.allCredentials(ctx, c, in, out)
+	}
 	err := s.readOwned(ctx, c, in.UserName, func(o owner, b belongings) (err error) {
 		if service != "" && !slices.Contains(credentialServices, service) {
 			return unsupportedService(service)
@@ -131,14 +179,58 @@ func (s *Service) ListServiceSpecificCredentials(ctx context.Context, c *guard.C
 		shown, out.IsTruncated, out.Marker, err = pageOwned(s, c, o, all, func(v serviceCredential) string { return v.ID }, in.Marker, in.MaxItems)
 		out.ServiceSpecificCredentials = []iamapi.ServiceSpecificCredentialMetadata{}
 		for _, v := range shown {
-			out.ServiceSpecificCredentials = append(out.ServiceSpecificCredentials, iamapi.ServiceSpecificCredentialMetadata{
-				UserName: &o.name, Status: activeText(v.Inactive), ServiceUserName: &v.User, CreateDate: &v.Created, ExpirationDate: v.expires(),
-				ServiceSpecificCredentialId: &v.ID, ServiceName: &v.Service,
-			})
+			out.ServiceSpecificCredentials = append(out.ServiceSpecificCredentials, v.metadata(o.name))
 		}
 		return err
 	})
 	return out, err
+}
+
+// allCredentials lists the credentials of all users, by their ids.
+// Source: IAM API Reference, ListServiceSpecificCredentials, AllUsers.
+func (s *Service) allCredentials(ctx context.Context, c *guard.Call, in *iamapi.ListServiceSpecificCredentialsRequest, out *iamapi.ListServiceSpecificCredentialsResponse) error {
+	service := api.Val(in.ServiceName)
+	switch {
+	case in.UserName != nil:
+		return apierr.New(codeInvalid, "UserName and AllUsers cannot be specified together.")
+	case service != "" && !slices.Contains(credentialServices, service):
+		return unsupportedService(service)
+	}
+	pg, err := s.page(c, "all "+service, in.Marker, in.MaxItems)
+	if err != nil {
+		return err
+	}
+	return s.g.View(ctx, c, func(tx store.Tx) error {
+		if err := s.allowList(tx, c, "user", ""); err != nil {
+			return err
+		}
+		names := map[string]string{}
+		for u, err := range s.dir.Users(tx, c.Account(), "") {
+			if err != nil {
+				return err
+			}
+			names[u.Value.ID] = u.Value.Name
+		}
+		all := []iamapi.ServiceSpecificCredentialMetadata{}
+		for r, err := range belongingsTable.Scan(tx, c.Account()) {
+			if err != nil {
+				return err
+			}
+			for _, v := range r.Value.Credentials {
+				if name, ok := names[r.Key[1]]; ok && (service == "" || v.Service == service) {
+					all = append(all, v.metadata(name))
+				}
+			}
+		}
+		id := func(v iamapi.ServiceSpecificCredentialMetadata) string { return *v.ServiceSpecificCredentialId }
+		slices.SortFunc(all, func(a, b iamapi.ServiceSpecificCredentialMetadata) int { return strings.Compare(id(a), id(b)) })
+		var last string
+		if out.ServiceSpecificCredentials, last = cut(pg, all, id); out.ServiceSpecificCredentials == nil {
+			out.ServiceSpecificCredentials = all[:0]
+		}
+		out.IsTruncated, out.Marker = s.end(pg, last)
+		return nil
+	})
 }
 
 // changeCredential lets fn change a credential of a user, or of the caller, after deciding the

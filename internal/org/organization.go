@@ -141,15 +141,15 @@ func (s *Service) DeleteOrganization(ctx context.Context, c *guard.Call, _ *orga
 }
 
 // ListRoots lists the root.
-func (s *Service) ListRoots(ctx context.Context, c *guard.Call, _ *organizationsapi.ListRootsRequest) (*organizationsapi.ListRootsResponse, error) {
+func (s *Service) ListRoots(ctx context.Context, c *guard.Call, in *organizationsapi.ListRootsRequest) (*organizationsapi.ListRootsResponse, error) {
 	out := &organizationsapi.ListRootsResponse{}
 	err := s.g.View(ctx, c, func(tx store.Tx) error {
 		o, err := s.open(tx, c, on())
 		if err != nil {
 			return err
 		}
-		out.Roots = []organizationsapi.Root{*root(o)}
-		return nil
+		out.Roots, out.NextToken, err = page(s, c, in.NextToken, in.MaxResults, []organizationsapi.Root{*root(o)}, func(r *organizationsapi.Root) string { return *r.Id })
+		return err
 	})
 	return out, err
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/organizationsapi"
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/guard"
@@ -127,6 +128,9 @@ func (s *Service) ListTagsForResource(ctx context.Context, c *guard.Call, in *or
 		tags, _, ok, err := s.tagsOf(tx, o, *in.ResourceId)
 		if err == nil && !ok {
 			err = errNoTarget
+		}
+		if api.Val(in.NextToken) != "" {
+			return errToken // all tags are on one page
 		}
 		out.Tags = shown(tags, func(t directory.Tag) organizationsapi.Tag { return organizationsapi.Tag{Key: &t.Key, Value: &t.Value} })
 		return err

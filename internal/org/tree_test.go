@@ -314,3 +314,19 @@ func TestDeletedOrganizationLeavesItsAccountAlone(t *testing.T) {
 	m.refused(&organizationsapi.ListRootsRequest{}, "AWSOrganizationsNotInUseException", "*")
 	m.must(&organizationsapi.CreateOrganizationRequest{})
 }
+
+// Lists of one page have no token to go on with.
+func TestTokensOfShortLists(t *testing.T) {
+	w := newWorld(t)
+	m := w.manager()
+	unit := m.unit(rootID, "apps")
+	for _, in := range []any{
+		&organizationsapi.ListRootsRequest{NextToken: new("x")},
+		&organizationsapi.ListParentsRequest{ChildId: &unit, NextToken: new("x")},
+		&organizationsapi.ListTagsForResourceRequest{ResourceId: new(member), NextToken: new("x")},
+	} {
+		m.refused(in, "InvalidInputException", "*")
+	}
+	m.must(&organizationsapi.ListRootsRequest{MaxResults: new(int32(1))})
+	m.must(&organizationsapi.ListParentsRequest{ChildId: &unit, MaxResults: new(int32(1))})
+}

@@ -235,8 +235,9 @@ func (s *Service) ListParents(ctx context.Context, c *guard.Call, in *organizati
 		if isRoot(parent) {
 			kind = organizationsapi.ParentTypeROOT
 		}
-		out.Parents = []organizationsapi.Parent{{Id: &parent, Type: &kind}}
-		return nil
+		one := []organizationsapi.Parent{{Id: &parent, Type: &kind}}
+		out.Parents, out.NextToken, err = page(s, c, in.NextToken, in.MaxResults, one, func(p *organizationsapi.Parent) string { return *p.Id })
+		return err
 	})
 	return out, err
 }
