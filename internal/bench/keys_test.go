@@ -53,14 +53,16 @@ func BenchmarkKeys(b *testing.B) {
 		dir = b.TempDir()
 	}
 	many := startKeys(b, dir, n)
-	profile := os.Getenv(profileVar)
-	if profile != "" {
-		profile += "-few"
+	profile := func(of string) string { // each server has one of its own
+		if path := os.Getenv(profileVar); path != "" {
+			return profileVar + "=" + path + "-" + of
+		}
+		return profileVar + "="
 	}
-	few := startKeys(b, filepath.Join(b.TempDir(), "few"), fewKeys, profileVar+"="+profile)
+	few := startKeys(b, filepath.Join(b.TempDir(), "few"), fewKeys, profile("few"))
 	b.Run(fmt.Sprint(n), func(b *testing.B) { compareKeys(b, few, many) })
 	many.stop()
-	kept := startKeys(b, dir, n, cacheVar+"="+fmt.Sprint(n))
+	kept := startKeys(b, dir, n, cacheVar+"="+fmt.Sprint(n), profile("kept"))
 	b.Run(fmt.Sprint(n, "-kept"), func(b *testing.B) { compareKeys(b, few, kept) })
 	kept.stop()
 	b.Run("start", func(b *testing.B) {
