@@ -6,7 +6,6 @@ import { CreateAliasCommand, CreateGrantCommand, CreateKeyCommand } from '@aws-s
 import { choose, go, linkedRole, setting, until } from './kit.mjs';
 
 const [keys, grants] = [Number(process.env.KEYS ?? 1000), Number(process.env.GRANTS ?? 2000)];
-const patience = 15_000; // ms; a second on a machine that does nothing else, and this may do very much else
 
 let key;
 let last;
@@ -30,13 +29,11 @@ const at = setting({
   },
 });
 
-// took fails if something takes long.
+// took tells how long something takes.
 async function took(what, run) {
   const start = Date.now();
   await run();
-  const ms = Date.now() - start;
-  console.log(`${what}: ${ms} ms`);
-  assert.ok(ms < patience, `${what} took ${ms} ms`);
+  console.log(`${what}: ${Date.now() - start} ms`);
 }
 
 const visit = (use) => at.visit()('en', use);

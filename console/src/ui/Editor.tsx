@@ -117,7 +117,9 @@ export function Editor({ value, onChange, label, marks = [], rows = 24, readOnly
 
 function List({ id, open, label, onTake }: { id: string; open: Opened; label: string; onTake: (item: Suggestion) => void }) {
   const list = useRef<HTMLUListElement>(null);
-  useEffect(() => list.current?.children[open.at]?.scrollIntoView({ block: 'nearest' }), [open.at]);
+  useEffect(() => {
+    list.current?.children[open.at]?.scrollIntoView({ block: 'nearest' }); // its promise is no clean-up
+  }, [open.at]);
   return (
     <ul className="kg-suggestions" role="listbox" id={id} aria-label={label} ref={list} style={{ left: open.x, top: open.y, maxHeight: listed * 24 }}>
       {open.items.map((item, i) => (
