@@ -111,7 +111,7 @@ func TestResourceControlPolicyOnKeys(t *testing.T) {
 	testkit.Call[organizationsapi.EnablePolicyTypeResponse](m.Organizations, "EnablePolicyType", &organizationsapi.EnablePolicyTypeRequest{
 		RootId: roots[0].Id, PolicyType: new("RESOURCE_CONTROL_POLICY"),
 	})
-	organizationPolicy(s, "RESOURCE_CONTROL_POLICY", `{"Effect":"Deny","Principal":"*","Action":["kms:Encrypt","kms:GenerateDataKey*","kms:CreateGrant"],"Resource":"*"}`)
+	organizationPolicy(s, "RESOURCE_CONTROL_POLICY", `{"Effect":"Deny","Principal":"*","Action":["kms:Encrypt","kms:GenerateDataKey*","kms:CreateGrant","kms:CreateKey"],"Resource":"*"}`)
 	if e := testkit.Refused(c.KMS, "Encrypt", encrypt); e.Code != "AccessDeniedException" || !strings.Contains(e.Message, "with an explicit deny in a resource control policy") {
 		t.Errorf("own: %v", e)
 	}

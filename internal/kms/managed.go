@@ -109,7 +109,7 @@ func (s *Service) createManaged(ctx context.Context, c *guard.Call, account stri
 	}
 	right := authz.Compile(doc, policy.Resource)
 	right.Name, right.Owner = "AWS managed keys", "aws"
-	part := authz.Part{Action: "kms:CreateKey", Resource: authz.Resource{ARN: "*", Account: account}, Policy: right}
+	part := authz.Part{Action: "kms:CreateKey", Resource: authz.Resource{ARN: "*", Account: account, AWSManaged: true}, Policy: right}
 	var p permit.Permit
 	authorize := func(tx store.Tx) (err error) {
 		p, err = s.g.Allow(tx, c, part)

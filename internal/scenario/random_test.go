@@ -222,7 +222,6 @@ func (m *mutator) condition() map[string]any {
 		{"BoolIfExists": map[string]any{"kms:GrantIsForAWSResource": "true"}},
 		{"Bool": map[string]any{"aws:ViaAWSService": "true"}},
 		{"Bool": map[string]any{"aws:ViaAWSService": "false"}},
-		{"Bool": map[string]any{"aws:SecureTransport": "true"}},
 		{"Null": map[string]any{"kms:EncryptionContext:aws:ebs:id": "false"}},
 		{"ForAllValues:StringEquals": map[string]any{"kms:EncryptionContextKeys": "aws:ebs:id"}},
 		{"StringLike": map[string]any{"aws:PrincipalArn": "arn:aws:iam::*:role/aws-service-role/*"}},
