@@ -25,6 +25,7 @@ func (s *Service) vpcOperations() map[string]guard.Handler {
 		"CreateVpc":             guard.Handle(s.CreateVpc),
 		"DeleteVpc":             guard.HandleVoid(s.DeleteVpc),
 		"ModifyVpcAttribute":    guard.HandleVoid(s.ModifyVpcAttribute),
+		"ModifyVpcTenancy":      guard.Handle(s.ModifyVpcTenancy),
 		"ModifySubnetAttribute": guard.HandleVoid(s.ModifySubnetAttribute),
 		"CreateSubnet":          guard.Handle(s.CreateSubnet),
 		"DeleteSubnet":          guard.HandleVoid(s.DeleteSubnet),
@@ -253,6 +254,22 @@ func (s *Service) ModifyVpcAttribute(ctx context.Context, c *guard.Call, in *ec2
 		default:
 			v.UsageMetrics = on
 		}
+		return vpcTable.Put(tx, v, v.Region, v.Account, v.ID)
+	})
+}
+
+// ModifyVpcTenancy lets a VPC for dedicated instances have others; those that are there keep what they have.
+// Source: EC2 API Reference, ModifyVpcTenancy.
+func (s *Service) ModifyVpcTenancy(ctx context.Context, c *guard.Call, in *ec2api.ModifyVpcTenancyRequest) (*ec2api.ModifyVpcTenancyResult, error) {
+	return &ec2api.ModifyVpcTenancyResult{ReturnValue: new(true)}, s.g.Update(ctx, c, func(tx store.Tx) error {
+		v, err := s.allowVPC(tx, c, *in.VpcId)
+		if err != nil {
+			return err
+		}
+		if err := dryRun(in.DryRun); err != nil {
+			return err
+		}
+		v.Tenancy = "default" // the only value of the model
 		return vpcTable.Put(tx, v, v.Region, v.Account, v.ID)
 	})
 }

@@ -1107,6 +1107,8 @@ const (
 	VpcStatePending   = "pending"
 	VpcStateAvailable = "available"
 
+	VpcTenancyDefault = "default"
+
 	VpnEcmpSupportValueEnable  = "enable"
 	VpnEcmpSupportValueDisable = "disable"
 

@@ -144,6 +144,22 @@ type ApplicationStatusSummary struct {
 	ImpairedSince *time.Time `aws:"impairedSince,q=ImpairedSince"`
 }
 
+// AssignIpv6AddressesRequest is a shape of the model.
+type AssignIpv6AddressesRequest struct {
+	Ipv6PrefixCount    *int32   `aws:"Ipv6PrefixCount"`
+	Ipv6Prefixes       []string `aws:"Ipv6Prefix"`
+	NetworkInterfaceId *string  `aws:"networkInterfaceId,q=NetworkInterfaceId,req"`
+	Ipv6Addresses      []string `aws:"ipv6Addresses,q=Ipv6Addresses"`
+	Ipv6AddressCount   *int32   `aws:"ipv6AddressCount,q=Ipv6AddressCount"`
+}
+
+// AssignIpv6AddressesResult is a shape of the model.
+type AssignIpv6AddressesResult struct {
+	AssignedIpv6Addresses []string `aws:"assignedIpv6Addresses,q=AssignedIpv6Addresses"`
+	AssignedIpv6Prefixes  []string `aws:"assignedIpv6PrefixSet,q=AssignedIpv6PrefixSet"`
+	NetworkInterfaceId    *string  `aws:"networkInterfaceId,q=NetworkInterfaceId"`
+}
+
 // AssignPrivateIpAddressesRequest is a shape of the model.
 type AssignPrivateIpAddressesRequest struct {
 	Ipv4Prefixes                   []string `aws:"Ipv4Prefix"`
@@ -896,6 +912,20 @@ type CreateDhcpOptionsResult struct {
 	DhcpOptions *DhcpOptions `aws:"dhcpOptions,q=DhcpOptions"`
 }
 
+// CreateEgressOnlyInternetGatewayRequest is a shape of the model.
+type CreateEgressOnlyInternetGatewayRequest struct {
+	ClientToken       *string            `aws:"ClientToken"`
+	DryRun            *bool              `aws:"DryRun"`
+	VpcId             *string            `aws:"VpcId,req"`
+	TagSpecifications []TagSpecification `aws:"TagSpecification"`
+}
+
+// CreateEgressOnlyInternetGatewayResult is a shape of the model.
+type CreateEgressOnlyInternetGatewayResult struct {
+	ClientToken               *string                    `aws:"clientToken,q=ClientToken"`
+	EgressOnlyInternetGateway *EgressOnlyInternetGateway `aws:"egressOnlyInternetGateway,q=EgressOnlyInternetGateway"`
+}
+
 // CreateFleetError is a shape of the model.
 type CreateFleetError struct {
 	LaunchTemplateAndOverrides *LaunchTemplateAndOverridesResponse `aws:"launchTemplateAndOverrides,q=LaunchTemplateAndOverrides"`
@@ -1387,6 +1417,17 @@ type DefaultConnectionTrackingConfiguration struct {
 type DeleteDhcpOptionsRequest struct {
 	DhcpOptionsId *string `aws:"DhcpOptionsId,req"`
 	DryRun        *bool   `aws:"dryRun,q=DryRun"`
+}
+
+// DeleteEgressOnlyInternetGatewayRequest is a shape of the model.
+type DeleteEgressOnlyInternetGatewayRequest struct {
+	DryRun                      *bool   `aws:"DryRun"`
+	EgressOnlyInternetGatewayId *string `aws:"EgressOnlyInternetGatewayId,req"`
+}
+
+// DeleteEgressOnlyInternetGatewayResult is a shape of the model.
+type DeleteEgressOnlyInternetGatewayResult struct {
+	ReturnCode *bool `aws:"returnCode,q=ReturnCode"`
 }
 
 // DeleteFleetError is a shape of the model.
@@ -5534,6 +5575,18 @@ type ModifyVpcPeeringConnectionOptionsResult struct {
 	RequesterPeeringConnectionOptions *PeeringConnectionOptions `aws:"requesterPeeringConnectionOptions,q=RequesterPeeringConnectionOptions"`
 }
 
+// ModifyVpcTenancyRequest is a shape of the model.
+type ModifyVpcTenancyRequest struct {
+	VpcId           *string `aws:"VpcId,req"`
+	InstanceTenancy *string `aws:"InstanceTenancy,req,c=VpcTenancy"`
+	DryRun          *bool   `aws:"DryRun"`
+}
+
+// ModifyVpcTenancyResult is a shape of the model.
+type ModifyVpcTenancyResult struct {
+	ReturnValue *bool `aws:"return,q=Return"`
+}
+
 // MonitorInstancesRequest is a shape of the model.
 type MonitorInstancesRequest struct {
 	InstanceIds []string `aws:"InstanceId,item=InstanceId,req"`
@@ -7299,6 +7352,20 @@ type TunnelOption struct {
 	StartupAction                *string                               `aws:"startupAction,q=StartupAction"`
 	LogOptions                   *VpnTunnelLogOptions                  `aws:"logOptions,q=LogOptions"`
 	EnableTunnelLifecycleControl *bool                                 `aws:"enableTunnelLifecycleControl,q=EnableTunnelLifecycleControl"`
+}
+
+// UnassignIpv6AddressesRequest is a shape of the model.
+type UnassignIpv6AddressesRequest struct {
+	Ipv6Prefixes       []string `aws:"Ipv6Prefix"`
+	NetworkInterfaceId *string  `aws:"networkInterfaceId,q=NetworkInterfaceId,req"`
+	Ipv6Addresses      []string `aws:"ipv6Addresses,q=Ipv6Addresses"`
+}
+
+// UnassignIpv6AddressesResult is a shape of the model.
+type UnassignIpv6AddressesResult struct {
+	NetworkInterfaceId      *string  `aws:"networkInterfaceId,q=NetworkInterfaceId"`
+	UnassignedIpv6Addresses []string `aws:"unassignedIpv6Addresses,q=UnassignedIpv6Addresses"`
+	UnassignedIpv6Prefixes  []string `aws:"unassignedIpv6PrefixSet,q=UnassignedIpv6PrefixSet"`
 }
 
 // UnassignPrivateIpAddressesRequest is a shape of the model.

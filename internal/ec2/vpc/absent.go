@@ -27,10 +27,9 @@ var pages = map[string]idiom.Limits{"DescribeFlowLogs": {Least: 1, Most: 1000}}
 
 // absences are the operations that list nothing. Sources: EC2 API Reference, the operations, Filters; "Error codes".
 var absences = map[string]absent{
-	"DescribeCarrierGateways":            {"CarrierGatewayIds", "InvalidCarrierGatewayID", "carrier-gateway-id state owner-id vpc-id"},
-	"DescribeClientVpnEndpoints":         {"ClientVpnEndpointIds", "InvalidClientVpnEndpointId", "endpoint-id transport-protocol"},
-	"DescribeCustomerGateways":           {"CustomerGatewayIds", "InvalidCustomerGatewayID", "bgp-asn customer-gateway-id ip-address state type"},
-	"DescribeEgressOnlyInternetGateways": {"EgressOnlyInternetGatewayIds", "InvalidEgressOnlyInternetGatewayId", ""},
+	"DescribeCarrierGateways":    {"CarrierGatewayIds", "InvalidCarrierGatewayID", "carrier-gateway-id state owner-id vpc-id"},
+	"DescribeClientVpnEndpoints": {"ClientVpnEndpointIds", "InvalidClientVpnEndpointId", "endpoint-id transport-protocol"},
+	"DescribeCustomerGateways":   {"CustomerGatewayIds", "InvalidCustomerGatewayID", "bgp-asn customer-gateway-id ip-address state type"},
 	"DescribeFlowLogs": {"FlowLogIds", "InvalidFlowLogId",
 		"deliver-log-status log-destination-type flow-log-id log-group-name resource-id traffic-type"},
 	"DescribeReservedInstances": {"ReservedInstancesIds", "InvalidReservedInstancesId",

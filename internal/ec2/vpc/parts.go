@@ -28,6 +28,12 @@ func (s *Service) Describe(tx store.Tx, c *guard.Call, kind, id string, p *authz
 		}
 		in("ec2:internetgatewayid", "")
 		return true, err
+	case egressKind:
+		have, err := all(tx, c, egressTable, nil)
+		if err == nil {
+			_, err = find(have, id, errEgressRoute)
+		}
+		return true, err
 	case "route-table":
 		have, err := s.tables(tx, c)
 		if err != nil {
@@ -87,6 +93,7 @@ func (s *Service) Used(tx store.Tx, c *guard.Call, vpc string) (bool, error) {
 	}
 	g, ok := attached(view.gateways, vpc)
 	return ok && g.ID != v.first(c, "igw") ||
+		slices.ContainsFunc(view.egress, func(e egressRecord) bool { return e.VPC == vpc }) ||
 		slices.ContainsFunc(view.nats, func(n natRecord) bool { return n.VPC == vpc && n.Face != "" && n.Deleted.IsZero() }) ||
 		slices.ContainsFunc(view.services, func(e endpointRecord) bool { return e.VPC == vpc }) ||
 		slices.ContainsFunc(tables, func(t tableRecord) bool { return t.VPC == vpc && !slices.ContainsFunc(t.Joins, join.main) }) ||

@@ -74,7 +74,6 @@ func elsewhere(in *ec2api.CreateRouteRequest) error {
 		code, kind string
 	}{
 		{in.TransitGatewayId, "InvalidTransitGatewayID.NotFound", "transitGateway"},
-		{in.EgressOnlyInternetGatewayId, "InvalidGatewayID.NotFound", "egressOnlyInternetGateway"},
 		{in.VpcEndpointId, "InvalidVpcEndpointId.NotFound", "vpcEndpoint"},
 		{in.LocalGatewayId, "InvalidLocalGatewayID.NotFound", "localGateway"},
 		{in.CarrierGatewayId, "InvalidCarrierGatewayID.NotFound", "carrierGateway"},
@@ -118,6 +117,16 @@ func (s *Service) target(tx store.Tx, c *guard.Call, t *tableRecord, to string, 
 		g, err := find(view.gateways, r.Gateway, notFound("InvalidGatewayID.NotFound", "gateway"))
 		if err == nil && g.VPC != t.VPC {
 			err = foreign("network gateway", g.ID)
+		}
+		return r, err
+	case api.Val(in.EgressOnlyInternetGatewayId) != "":
+		r.Egress = *in.EgressOnlyInternetGatewayId
+		g, err := find(view.egress, r.Egress, errEgressRoute)
+		switch {
+		case err == nil && g.VPC != t.VPC:
+			err = foreign("egress only internet gateway", g.ID)
+		case err == nil && !isIPv6(to):
+			err = apierr.New("InvalidParameterCombination", "An egress-only internet gateway is a target of IPv6 routes only.")
 		}
 		return r, err
 	case api.Val(in.NatGatewayId) != "":

@@ -39,6 +39,7 @@ func (j join) main() bool { return j.Subnet == "" && j.Gateway == "" }
 type route struct {
 	To       string `json:"to"` // CIDR block or prefix list
 	Gateway  string `json:"gateway,omitempty"`
+	Egress   string `json:"egress,omitempty"`
 	NAT      string `json:"nat,omitempty"`
 	Peering  string `json:"peering,omitempty"`
 	Face     string `json:"face,omitempty"`
@@ -87,6 +88,7 @@ func (s *Service) tables(tx store.Tx, c *guard.Call) ([]tableRecord, error) {
 type scenery struct {
 	vpcs     []VPC
 	gateways []gatewayRecord
+	egress   []egressRecord
 	nats     []natRecord
 	services []endpointRecord
 	faces    func(id string) bool      // whether a network interface is there
@@ -98,6 +100,9 @@ func (s *Service) scenery(tx store.Tx, c *guard.Call) (v scenery, err error) {
 		return v, err
 	}
 	if v.gateways, err = s.gateways(tx, c); err != nil {
+		return v, err
+	}
+	if v.egress, err = all(tx, c, egressTable, nil); err != nil {
 		return v, err
 	}
 	if v.nats, err = s.nats(tx, c); err != nil {
@@ -121,6 +126,8 @@ func (v scenery) leads(t *tableRecord, r route) bool {
 	case r.Gateway != "":
 		g, ok := attached(v.gateways, t.VPC)
 		return ok && g.ID == r.Gateway
+	case r.Egress != "":
+		return slices.ContainsFunc(v.egress, func(g egressRecord) bool { return g.ID == r.Egress })
 	case r.NAT != "":
 		return slices.ContainsFunc(v.nats, func(n natRecord) bool { return n.ID == r.NAT && n.Deleted.IsZero() })
 	}
@@ -152,7 +159,7 @@ func (t *tableRecord) wire(v scenery) ec2api.RouteTable {
 	for _, r := range t.Routes {
 		one := ec2api.Route{
 			GatewayId: api.Opt(r.Gateway), NatGatewayId: api.Opt(r.NAT), VpcPeeringConnectionId: api.Opt(r.Peering), NetworkInterfaceId: api.Opt(r.Face), InstanceId: api.Opt(r.Instance),
-			InstanceOwnerId: api.Opt(r.Owner), Origin: new("CreateRoute"), State: new("active"),
+			InstanceOwnerId: api.Opt(r.Owner), EgressOnlyInternetGatewayId: api.Opt(r.Egress), Origin: new("CreateRoute"), State: new("active"),
 		}
 		if !v.leads(t, r) {
 			one.State = new("blackhole")
@@ -214,7 +221,7 @@ func tableFields() idiom.Fields[ec2api.RouteTable] {
 		"route.nat-gateway-id":                   routes(func(r ec2api.Route) *string { return r.NatGatewayId }),
 		"route.origin":                           routes(func(r ec2api.Route) *string { return r.Origin }),
 		"route.state":                            routes(func(r ec2api.Route) *string { return r.State }),
-		"route.egress-only-internet-gateway-id":  idiom.Fixed[table](),
+		"route.egress-only-internet-gateway-id":  routes(func(r ec2api.Route) *string { return r.EgressOnlyInternetGatewayId }),
 		"route.transit-gateway-id":               idiom.Fixed[table](),
 		"route.vpc-peering-connection-id":        routes(func(r ec2api.Route) *string { return r.VpcPeeringConnectionId }),
 	}
