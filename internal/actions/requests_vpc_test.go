@@ -47,7 +47,17 @@ func driveBlocks(c caller, vpc, subnet string) {
 	c.do("ec2:AssociateVpcCidrBlock", in{"VpcId": vpc, "AmazonProvidedIpv6CidrBlock": true})
 	six := c.do("ec2:DescribeVpcs", in{"VpcIds": vpc}).str("Vpcs.0.Ipv6CidrBlockAssociationSet.0.Ipv6CidrBlock")
 	id := c.do("ec2:AssociateSubnetCidrBlock", in{"SubnetId": subnet, "Ipv6CidrBlock": strings.Replace(six, "/56", "/64", 1)}).str("Ipv6CidrBlockAssociation.AssociationId")
+	face := c.do("ec2:CreateNetworkInterface", in{"SubnetId": subnet, "TagSpecifications": specifications("network-interface")}).str("NetworkInterface.NetworkInterfaceId")
+	address := strings.Replace(six, ":/56", ":7", 1)
+	c.do("ec2:AssignIpv6Addresses", in{"NetworkInterfaceId": face, "Ipv6Addresses": address})
+	c.do("ec2:UnassignIpv6Addresses", in{"NetworkInterfaceId": face, "Ipv6Addresses": address})
+	c.do("ec2:DeleteNetworkInterface", in{"NetworkInterfaceId": face})
 	c.do("ec2:DisassociateSubnetCidrBlock", in{"AssociationId": id})
+	egress := c.do("ec2:CreateEgressOnlyInternetGateway", in{"VpcId": vpc, "TagSpecifications": specifications("egress-only-internet-gateway")}).str("EgressOnlyInternetGateway.EgressOnlyInternetGatewayId")
+	retag(c, egress)
+	c.do("ec2:DescribeEgressOnlyInternetGateways", in{})
+	c.do("ec2:DeleteEgressOnlyInternetGateway", in{"EgressOnlyInternetGatewayId": egress})
+	c.do("ec2:ModifyVpcTenancy", in{"VpcId": vpc, "InstanceTenancy": "default"})
 }
 
 // drivePeering: a VPC is connected with another, and once not.
@@ -122,7 +132,7 @@ func driveACL(c caller, vpc, subnet string) {
 // driveAbsent: what clients ask about and there is none of.
 func driveAbsent(c caller) {
 	for _, operation := range []string{
-		"DescribeCarrierGateways", "DescribeClientVpnEndpoints", "DescribeCustomerGateways", "DescribeEgressOnlyInternetGateways", "DescribeFlowLogs",
+		"DescribeCarrierGateways", "DescribeClientVpnEndpoints", "DescribeCustomerGateways", "DescribeFlowLogs",
 		"DescribeReservedInstances", "DescribeTransitGateways", "DescribeTransitGatewayAttachments", "DescribeTransitGatewayVpcAttachments", "DescribeVpcClassicLink",
 		"DescribeVpcClassicLinkDnsSupport", "DescribeVpcEndpointConnections", "DescribeVpcEndpointServiceConfigurations",
 		"DescribeVpnConnections", "DescribeVpnGateways",

@@ -51,6 +51,8 @@ func TestClientTokens(t *testing.T) {
 			func() any { return new(ec2api.CreateNatGatewayResult) }},
 		{&ec2api.CreateVpcEndpointRequest{VpcId: &s.vpc, ServiceName: new("com.amazonaws." + testkit.Region + ".s3")}, &ec2api.CreateVpcEndpointRequest{VpcId: &s.vpc, ServiceName: new("com.amazonaws." + testkit.Region + ".dynamodb")},
 			func() any { return new(ec2api.CreateVpcEndpointResult) }},
+		{&ec2api.CreateEgressOnlyInternetGatewayRequest{VpcId: &s.vpc}, &ec2api.CreateEgressOnlyInternetGatewayRequest{VpcId: &s.vpc, TagSpecifications: specs("egress-only-internet-gateway")},
+			func() any { return new(ec2api.CreateEgressOnlyInternetGatewayResult) }},
 		{newList("one"), newList("two"), func() any { return new(ec2api.CreateManagedPrefixListResult) }},
 		{s.newReservation(1), s.newReservation(2), func() any { return new(ec2api.CreateCapacityReservationResult) }},
 		{s.newHost("m5.large"), s.newHost("c5.large"), func() any { return new(ec2api.AllocateHostsResult) }},

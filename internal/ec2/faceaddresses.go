@@ -50,6 +50,7 @@ type taker struct {
 	records map[string]*addressRecord // by subnet
 	mine    map[string][]int          // hosts that were taken, which no record has yet
 	again   bool                      // addresses that are given may be in use
+	six     map[string]bool           // IPv6 addresses in use; nil: not looked at yet
 }
 
 func newTaker(tx store.Tx, c *guard.Call) *taker {

@@ -28,6 +28,7 @@ type faceRecord struct {
 	ZoneID        string    `json:"zoneId"`
 	Address       string    `json:"address"` // private IPv4
 	Secondary     []string  `json:"secondary,omitempty"`
+	Six           []string  `json:"six,omitempty"` // IPv6 addresses
 	MAC           string    `json:"mac"`
 	Groups        []string  `json:"groups,omitempty"`
 	GroupsBy      []string  `json:"groupsBy,omitempty"` // their names, in the same order
@@ -56,13 +57,14 @@ type firstFace struct {
 	Description string    `json:"description,omitempty"`
 	Keep        bool      `json:"keep,omitempty"` // does not go with the instance
 	Secondary   []string  `json:"secondary,omitempty"`
+	Six         []string  `json:"six,omitempty"`
 	Tracking    *tracking `json:"tracking,omitempty"`
 	Express     *express  `json:"express,omitempty"`
 }
 
 // orNone is nil if there is nothing in it.
 func (x firstFace) orNone() *firstFace {
-	if x.Description == "" && !x.Keep && len(x.Secondary) == 0 && x.Tracking == nil && x.Express == nil {
+	if x.Description == "" && !x.Keep && len(x.Secondary)+len(x.Six) == 0 && x.Tracking == nil && x.Express == nil {
 		return nil
 	}
 	return &x
@@ -92,7 +94,7 @@ func (i *instanceRecord) first() faceRecord {
 		Plug: &facePlug{ID: i.ENIPlug, Instance: i.ID, At: i.Launched, Delete: true},
 	}
 	if x := i.Face; x != nil {
-		f.Description, f.Secondary, f.Plug.Delete = x.Description, x.Secondary, !x.Keep
+		f.Description, f.Secondary, f.Six, f.Plug.Delete = x.Description, x.Secondary, x.Six, !x.Keep
 		f.Tracking, f.Plug.Express = x.Tracking, x.Express
 	}
 	return f
@@ -109,7 +111,7 @@ func (i *instanceRecord) faces() []faceRecord {
 // setFirst changes the first network interface of an instance, but for where it is.
 func (i *instanceRecord) setFirst(f faceRecord) {
 	i.Groups, i.GroupsBy, i.Options.NoSourceCheck, i.PublicIP, i.PublicBy = f.Groups, f.GroupsBy, f.NoSourceCheck, f.PublicIP, f.PublicBy
-	i.Face = firstFace{f.Description, !f.Plug.Delete, f.Secondary, f.Tracking, f.Plug.Express}.orNone()
+	i.Face = firstFace{f.Description, !f.Plug.Delete, f.Secondary, f.Six, f.Tracking, f.Plug.Express}.orNone()
 }
 
 // A heldFace is a network interface and where its record is: with an instance, nil if in the table.
@@ -318,6 +320,12 @@ func (f *heldFace) wire(association string) ec2api.NetworkInterface {
 		n.PrivateIpAddresses = append(n.PrivateIpAddresses, ec2api.NetworkInterfacePrivateIpAddress{
 			Primary: new(false), PrivateDnsName: new(privateName(f.Region, a)), PrivateIpAddress: new(a),
 		})
+	}
+	for _, a := range f.Six {
+		n.Ipv6Addresses = append(n.Ipv6Addresses, ec2api.NetworkInterfaceIpv6Address{Ipv6Address: new(a), IsPrimaryIpv6: new(false)})
+	}
+	if len(f.Six) > 0 {
+		n.Ipv6Address = &f.Six[0]
 	}
 	switch p := f.Plug; {
 	case p != nil:

@@ -25,6 +25,8 @@ func (s *Service) faceOperations() map[string]guard.Handler {
 		"ResetNetworkInterfaceAttribute":    guard.HandleVoid(s.ResetNetworkInterfaceAttribute),
 		"AssignPrivateIpAddresses":          guard.Handle(s.AssignPrivateIpAddresses),
 		"UnassignPrivateIpAddresses":        guard.HandleVoid(s.UnassignPrivateIpAddresses),
+		"AssignIpv6Addresses":               guard.Handle(s.AssignIpv6Addresses),
+		"UnassignIpv6Addresses":             guard.Handle(s.UnassignIpv6Addresses),
 	}
 }
 
@@ -85,9 +87,9 @@ func (f *faceRecord) guardWith(groups []group) {
 // checkFace refuses what there is none of here.
 func checkFace(in *ec2api.CreateNetworkInterfaceRequest) error {
 	switch {
-	case len(in.Ipv6Addresses) > 0 || api.Val(in.Ipv6AddressCount) > 0 || len(in.Ipv6Prefixes) > 0 || api.Val(in.Ipv6PrefixCount) > 0 || api.Val(in.EnablePrimaryIpv6):
-		return apierr.New("UnsupportedOperation", "This server does not support IPv6.")
-	case len(in.Ipv4Prefixes) > 0 || api.Val(in.Ipv4PrefixCount) > 0:
+	case api.Val(in.EnablePrimaryIpv6):
+		return apierr.New("UnsupportedOperation", "This server does not support primary IPv6 addresses.")
+	case len(in.Ipv4Prefixes) > 0 || api.Val(in.Ipv4PrefixCount) > 0 || len(in.Ipv6Prefixes) > 0 || api.Val(in.Ipv6PrefixCount) > 0:
 		return apierr.New("UnsupportedOperation", "This server does not support prefixes of network interfaces.")
 	case api.Val(in.InterfaceType) != "" && *in.InterfaceType != "interface":
 		return apierr.Newf("UnsupportedOperation", "This server does not support network interfaces of the type %s.", *in.InterfaceType)
@@ -109,6 +111,10 @@ func (s *Service) CreateNetworkInterface(ctx context.Context, c *guard.Call, in 
 		return nil, err
 	}
 	track, err := trackingOf(in.ConnectionTrackingSpecification)
+	if err != nil {
+		return nil, err
+	}
+	six, err := askedSix(listedSix(in.Ipv6Addresses), in.Ipv6AddressCount)
 	if err != nil {
 		return nil, err
 	}
@@ -142,6 +148,9 @@ func (s *Service) CreateNetworkInterface(ctx context.Context, c *guard.Call, in 
 		f.Tracking = track
 		t := newTaker(tx, c)
 		if f.Address, f.Secondary, err = t.takeAll(where, asked); err != nil {
+			return err
+		}
+		if f.Six, err = t.takeSix(where, six); err != nil {
 			return err
 		}
 		if err := t.flush(); err != nil {

@@ -137,7 +137,7 @@ func TestModifySubnetAttribute(t *testing.T) {
 		{ec2api.ModifySubnetAttributeRequest{SubnetId: id}, "InvalidParameterCombination"},
 		{ec2api.ModifySubnetAttributeRequest{SubnetId: id, MapPublicIpOnLaunch: on, EnableDns64: off}, "InvalidParameterCombination"},
 		{ec2api.ModifySubnetAttributeRequest{SubnetId: id, PrivateDnsHostnameTypeOnLaunch: new("name")}, "InvalidParameterValue"},
-		{ec2api.ModifySubnetAttributeRequest{SubnetId: id, AssignIpv6AddressOnCreation: on}, "UnsupportedOperation"},
+		{ec2api.ModifySubnetAttributeRequest{SubnetId: id, AssignIpv6AddressOnCreation: on}, "InvalidParameterValue"},
 		{ec2api.ModifySubnetAttributeRequest{SubnetId: new("subnet-00000000"), MapPublicIpOnLaunch: on}, "InvalidSubnetID.NotFound"},
 	} {
 		h.refuse(h.owner(), &tt.in, tt.code, "*")

@@ -81,12 +81,13 @@ func partFields() fields[*instanceRecord] {
 		}),
 	}
 	for _, name := range []string{
-		"boot-mode", "ipv6-address", "kernel-id", "operator.principal", "outpost-arn",
+		"boot-mode", "kernel-id", "operator.principal", "outpost-arn",
 		"product-code", "product-code.type", "ramdisk-id", "requester-id", "tpm-support",
 		"capacity-reservation-specification.capacity-reservation-target.capacity-reservation-resource-group-arn",
 	} {
 		out[name] = fixed[*instanceRecord]()
 	}
+	out["ipv6-address"] = of(func(w *ec2api.Instance) []string { return oneOf(api.Val(w.Ipv6Address)) })
 	maps.Copy(out, faceFields(of))
 	return out
 }
@@ -163,11 +164,18 @@ func faceFields(of func(func(*ec2api.Instance) []string) func(*instanceRecord) [
 	for _, none := range []string{
 		"addresses.association.allocation-id", "addresses.association.association-id", "addresses.association.carrier-ip", "addresses.association.customer-owned-ip",
 		"association.allocation-id", "association.association-id", "association.carrier-ip", "association.customer-owned-ip",
-		"deny-all-igw-traffic", "ipv4-prefixes.ipv4-prefix", "ipv6-address", "ipv6-addresses.ipv6-address", "ipv6-addresses.is-primary-ipv6", "ipv6-native",
+		"deny-all-igw-traffic", "ipv4-prefixes.ipv4-prefix", "ipv6-addresses.is-primary-ipv6", "ipv6-native",
 		"ipv6-prefixes.ipv6-prefix", "is-primary-ipv6", "operator.principal", "outpost-arn", "requester-id", "tag-key", "tag-value",
 	} {
 		out[none] = fixed[*instanceRecord]()
 	}
+	out["ipv6-addresses.ipv6-address"] = each(func(n *ec2api.InstanceNetworkInterface) (out []string) {
+		for _, a := range n.Ipv6Addresses {
+			out = append(out, oneOf(*a.Ipv6Address)...)
+		}
+		return out
+	})
+	out["ipv6-address"] = out["ipv6-addresses.ipv6-address"]
 	named := make(fields[*instanceRecord], len(out))
 	for name, get := range out {
 		named["network-interface."+name] = get

@@ -107,6 +107,9 @@ func (i *instanceRecord) wire(tags map[string]string) ec2api.Instance {
 	if i.PublicIP != "" {
 		out.PublicIpAddress, out.PublicDnsName = &i.PublicIP, new(i.publicName())
 	}
+	if first := i.first(); len(first.Six) > 0 {
+		out.Ipv6Address = &first.Six[0]
+	}
 	out.SubnetId, out.VpcId, out.SecurityGroups = &i.Subnet, &i.VPC, i.groups()
 	for _, f := range i.faces() {
 		out.NetworkInterfaces = append(out.NetworkInterfaces, i.wireFace(&heldFace{f, i}))
@@ -164,6 +167,9 @@ func (i *instanceRecord) wireFace(f *heldFace) ec2api.InstanceNetworkInterface {
 		n.PrivateIpAddresses = append(n.PrivateIpAddresses, ec2api.InstancePrivateIpAddress{
 			Primary: new(false), PrivateDnsName: new(privateName(f.Region, a)), PrivateIpAddress: new(a),
 		})
+	}
+	for _, a := range f.Six {
+		n.Ipv6Addresses = append(n.Ipv6Addresses, ec2api.InstanceIpv6Address{Ipv6Address: new(a), IsPrimaryIpv6: new(false)})
 	}
 	if i.State == pending {
 		n.Attachment.Status = new(plugAttaching)

@@ -81,9 +81,10 @@ func interfaceFields() fields[ec2api.NetworkInterface] {
 		"operator.managed":                 fixed[face]("false"),
 		"source-dest-check":                func(n face) []string { return boolOf(*n.SourceDestCheck) },
 	}
-	for _, none := range []string{"ipv6-addresses.ipv6-address", "operator.principal"} {
-		out[none] = fixed[face]()
+	out["ipv6-addresses.ipv6-address"] = func(n face) []string {
+		return each(n.Ipv6Addresses, func(a ec2api.NetworkInterfaceIpv6Address) *string { return a.Ipv6Address })
 	}
+	out["operator.principal"] = fixed[face]()
 	return out
 }
 

@@ -16,6 +16,7 @@ import (
 type plannedFaces struct {
 	first  *faceRecord   // that is there already; nil: a new one
 	asked  faceAddresses // of a new first one
+	six    sixAddresses  // of a new first one
 	extra  firstFace     // of the first one
 	others []plannedFace
 }
@@ -26,6 +27,7 @@ type plannedFace struct {
 	fresh bool
 	where subnet
 	asked faceAddresses
+	six   sixAddresses
 }
 
 // planFaces reads the network interfaces of a launch, and gives subnet and security groups of the first.
@@ -70,8 +72,8 @@ func (s *Service) planFaces(tx store.Tx, c *guard.Call, pl *launchPlan) (subnetI
 func (pl *launchPlan) checkFace(n *ec2api.InstanceNetworkInterfaceSpecification) error {
 	id := api.Val(n.NetworkInterfaceId)
 	switch {
-	case len(n.Ipv6Addresses) > 0 || api.Val(n.Ipv6AddressCount) > 0 || api.Val(n.PrimaryIpv6):
-		return apierr.New("UnsupportedOperation", "This server does not support IPv6 addresses.")
+	case api.Val(n.PrimaryIpv6):
+		return apierr.New("UnsupportedOperation", "This server does not support primary IPv6 addresses.")
 	case len(n.Ipv4Prefixes) > 0 || api.Val(n.Ipv4PrefixCount) > 0 || len(n.Ipv6Prefixes) > 0 || api.Val(n.Ipv6PrefixCount) > 0:
 		return apierr.New("UnsupportedOperation", "This server does not support prefixes of network interfaces.")
 	case api.Val(n.AssociateCarrierIpAddress):
@@ -80,11 +82,11 @@ func (pl *launchPlan) checkFace(n *ec2api.InstanceNetworkInterfaceSpecification)
 		return apierr.Newf("UnsupportedOperation", "This server does not support network interfaces of the type %s.", *n.InterfaceType)
 	case api.Val(n.AssociatePublicIpAddress) && (id != "" || len(pl.NetworkInterfaces) > 1):
 		return apierr.New("InvalidParameterCombination", "The associatePublicIPAddress parameter cannot be specified when launching with multiple network interfaces.")
-	case id != "" && (api.Val(n.SubnetId) != "" || len(n.Groups) > 0 || api.Val(n.PrivateIpAddress) != "" || len(n.PrivateIpAddresses) > 0 || api.Val(n.SecondaryPrivateIpAddressCount) > 0):
+	case id != "" && (api.Val(n.SubnetId) != "" || len(n.Groups) > 0 || api.Val(n.PrivateIpAddress) != "" || len(n.PrivateIpAddresses) > 0 || api.Val(n.SecondaryPrivateIpAddressCount) > 0 || len(n.Ipv6Addresses) > 0 || api.Val(n.Ipv6AddressCount) > 0):
 		return apierr.New("InvalidParameterCombination", "A network interface ID may not be specified together with a subnet ID, security groups or private IP addresses.")
 	case id != "" && pl.count > 1:
 		return apierr.New("InvalidParameterCombination", "A network interface may not be specified when launching more than one instance.")
-	case pl.count > 1 && (api.Val(n.PrivateIpAddress) != "" || len(n.PrivateIpAddresses) > 0):
+	case pl.count > 1 && (api.Val(n.PrivateIpAddress) != "" || len(n.PrivateIpAddresses)+len(n.Ipv6Addresses) > 0):
 		return apierr.New("InvalidParameterCombination", "A private IP address cannot be specified for more than one instance.")
 	}
 	return checkQueues(n.EnaQueueCount)
@@ -112,11 +114,14 @@ func (s *Service) planFirst(tx store.Tx, c *guard.Call, pl *launchPlan, n *ec2ap
 	if id := api.Val(n.NetworkInterfaceId); id != "" {
 		f, err := freeFace(tx, c, id)
 		pl.faces.first = &f
-		pl.faces.extra = firstFace{f.Description, !api.Val(n.DeleteOnTermination), f.Secondary, cmp.Or(track, f.Tracking), fast}
+		pl.faces.extra = firstFace{f.Description, !api.Val(n.DeleteOnTermination), f.Secondary, f.Six, cmp.Or(track, f.Tracking), fast}
 		return f.Subnet, f.Groups, err
 	}
 	pl.faces.extra = firstFace{Description: api.Val(n.Description), Keep: n.DeleteOnTermination != nil && !*n.DeleteOnTermination, Tracking: track, Express: fast}
 	if pl.faces.asked, err = askedAddresses(n.PrivateIpAddress, n.PrivateIpAddresses, n.SecondaryPrivateIpAddressCount); err != nil {
+		return "", nil, err
+	}
+	if pl.faces.six, err = askedSix(listedSix(n.Ipv6Addresses), n.Ipv6AddressCount); err != nil {
 		return "", nil, err
 	}
 	if pl.faces.asked.primary != "" {
@@ -157,6 +162,9 @@ func (s *Service) planOther(tx store.Tx, c *guard.Call, pl *launchPlan, n *ec2ap
 	if o.asked, err = askedAddresses(n.PrivateIpAddress, n.PrivateIpAddresses, n.SecondaryPrivateIpAddressCount); err != nil {
 		return err
 	}
+	if o.six, err = askedSix(listedSix(n.Ipv6Addresses), n.Ipv6AddressCount); err != nil {
+		return err
+	}
 	pl.faces.others = append(pl.faces.others, o)
 	return where.check(o.asked.primary)
 }
@@ -185,9 +193,13 @@ func (p *plannedFaces) take(tx store.Tx, c *guard.Call, pl *launchPlan, made []d
 			if err != nil {
 				return err
 			}
-			if i.Address = primary; len(secondary) > 0 {
+			six, err := t.takeSix(pl.subnet, p.six)
+			if err != nil {
+				return err
+			}
+			if i.Address = primary; len(secondary)+len(six) > 0 {
 				x := p.extra
-				x.Secondary = secondary
+				x.Secondary, x.Six = secondary, six
 				i.Face = &x
 			}
 			i.openPublic()
@@ -200,6 +212,9 @@ func (p *plannedFaces) take(tx store.Tx, c *guard.Call, pl *launchPlan, made []d
 				var err error
 				f.ID, f.MAC = randomID("eni"), randomMAC()
 				if f.Address, f.Secondary, err = t.takeAll(o.where, o.asked); err != nil {
+					return err
+				}
+				if f.Six, err = t.takeSix(o.where, o.six); err != nil {
 					return err
 				}
 			}

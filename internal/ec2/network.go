@@ -34,6 +34,10 @@ type subnet struct {
 	// ByResource and ResourceA are what instances are named by and found under, unless their launch says it.
 	ByResource bool `json:"byResource,omitempty"`
 	ResourceA  bool `json:"resourceA,omitempty"`
+	// ResourceAAAA is ResourceA for IPv6 addresses, AssignSix whether new interfaces get one, DNS64 whether names of IPv4 hosts have some.
+	ResourceAAAA bool `json:"resourceAaaa,omitempty"`
+	AssignSix    bool `json:"assignSix,omitempty"`
+	DNS64        bool `json:"dns64,omitempty"`
 	// Gone marks a subnet that exists from the beginning and was deleted.
 	Gone bool `json:"gone,omitempty"`
 }

@@ -164,8 +164,8 @@ func (m *merged) unsupported() error {
 	switch {
 	case m.InstanceMarketOptions != nil && api.Val(m.InstanceMarketOptions.MarketType) != "":
 		return no("instances of the market type " + *m.InstanceMarketOptions.MarketType)
-	case api.Val(m.Ipv6AddressCount) > 0 || len(m.Ipv6Addresses) > 0 || api.Val(m.EnablePrimaryIpv6):
-		return no("IPv6 addresses")
+	case api.Val(m.EnablePrimaryIpv6):
+		return no("primary IPv6 addresses")
 	case len(m.SecondaryInterfaces) > 0:
 		return no("secondary interfaces")
 	case len(m.LicenseSpecifications) > 0 || len(m.ElasticGpuSpecification) > 0 || len(m.ElasticInferenceAccelerators) > 0:
@@ -209,6 +209,9 @@ func (s *Service) place(tx store.Tx, c *guard.Call, pl *launchPlan) (err error) 
 		if subnetID, groupIDs, err = s.planFaces(tx, c, pl); err != nil {
 			return err
 		}
+	}
+	if err := pl.askSix(); err != nil {
+		return err
 	}
 	zone := ""
 	if pl.Placement != nil {

@@ -96,7 +96,10 @@ func (pl *launchPlan) fit(tx store.Tx, c *guard.Call) error {
 // takeAddresses gives the instances of a launch their private addresses, and their public ones if they have some.
 func (s *Service) takeAddresses(tx store.Tx, c *guard.Call, pl *launchPlan, made []draftLaunch) error {
 	n := pl.subnet
-	if pl.faces.first != nil || len(pl.faces.others) > 0 || len(pl.faces.asked.more)+pl.faces.asked.count > 0 {
+	if pl.faces.first != nil || len(pl.faces.others) > 0 || len(pl.faces.asked.more)+pl.faces.asked.count > 0 || pl.wantSix() {
+		if pl.faces.asked.primary == "" {
+			pl.faces.asked.primary = api.Val(pl.PrivateIpAddress)
+		}
 		return pl.faces.take(tx, c, pl, made)
 	}
 	given := api.Val(pl.PrivateIpAddress)

@@ -46,7 +46,10 @@ func (s *stage) ofVPCs() []any {
 	waiting, joined := peer(near, &s.vpc), peer(far, &s.vpc)
 	testkit.Call[ec2api.AcceptVpcPeeringConnectionResult](s.ec2, "AcceptVpcPeeringConnection", &ec2api.AcceptVpcPeeringConnectionRequest{VpcPeeringConnectionId: joined})
 	list := s.list()
+	egress := testkit.Call[ec2api.CreateEgressOnlyInternetGatewayResult](s.ec2, "CreateEgressOnlyInternetGateway", &ec2api.CreateEgressOnlyInternetGatewayRequest{VpcId: near}).EgressOnlyInternetGateway.EgressOnlyInternetGatewayId
 	return []any{
+		&ec2api.CreateEgressOnlyInternetGatewayRequest{VpcId: near}, &ec2api.DeleteEgressOnlyInternetGatewayRequest{EgressOnlyInternetGatewayId: egress},
+		&ec2api.ModifyVpcTenancyRequest{VpcId: near, InstanceTenancy: new("default")},
 		newList("more"), &ec2api.ModifyManagedPrefixListRequest{PrefixListId: list, MaxEntries: new(int32(7))}, &ec2api.DeleteManagedPrefixListRequest{PrefixListId: list},
 		&ec2api.RestoreManagedPrefixListVersionRequest{PrefixListId: list, CurrentVersion: new(int64(1)), PreviousVersion: new(int64(1))},
 		&ec2api.CreateVpcPeeringConnectionRequest{VpcId: near, PeerVpcId: far}, &ec2api.AcceptVpcPeeringConnectionRequest{VpcPeeringConnectionId: waiting},

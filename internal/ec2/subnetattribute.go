@@ -67,10 +67,18 @@ func changesOf(in *ec2api.ModifySubnetAttributeRequest) []subnetChange {
 		n.ResourceA = on
 		return nil
 	})
-	const six = "This server gives no IPv6 addresses to network interfaces."
-	flag("AssignIpv6AddressOnCreation", in.AssignIpv6AddressOnCreation, refuse(six))
-	flag("EnableDns64", in.EnableDns64, refuse(six))
-	flag("EnableResourceNameDnsAAAARecordOnLaunch", in.EnableResourceNameDnsAAAARecordOnLaunch, refuse(six))
+	six := func(set func(n *subnet) *bool) func(*subnet, bool) error {
+		return func(n *subnet, on bool) error {
+			if on && n.Six == nil {
+				return apierr.Newf("InvalidParameterValue", "Invalid value for subnet %s: it has no IPv6 CIDR block.", n.ID)
+			}
+			*set(n) = on
+			return nil
+		}
+	}
+	flag("AssignIpv6AddressOnCreation", in.AssignIpv6AddressOnCreation, six(func(n *subnet) *bool { return &n.AssignSix }))
+	flag("EnableDns64", in.EnableDns64, six(func(n *subnet) *bool { return &n.DNS64 }))
+	flag("EnableResourceNameDnsAAAARecordOnLaunch", in.EnableResourceNameDnsAAAARecordOnLaunch, six(func(n *subnet) *bool { return &n.ResourceAAAA }))
 	flag("MapCustomerOwnedIpOnLaunch", in.MapCustomerOwnedIpOnLaunch, refuse("This server does not support Outposts."))
 	flag("DisableLniAtDeviceIndex", in.DisableLniAtDeviceIndex, refuse("This server does not support Outposts."))
 	if in.EnableLniAtDeviceIndex != nil {

@@ -216,8 +216,15 @@ func (s *Service) DisassociateSubnetCidrBlock(ctx context.Context, c *guard.Call
 		if err != nil {
 			return err
 		}
+		used, err := s.interfacesIn(tx, c, func(f *faceRecord) bool { return f.Subnet == n.ID && len(f.Six) > 0 })
+		if err != nil {
+			return err
+		}
+		if used {
+			return apierr.Newf("InvalidCidrBlock.InUse", "The subnet %s currently has network interfaces with addresses of CIDR block %s", n.ID, n.Six.CIDR)
+		}
 		*out = ec2api.DisassociateSubnetCidrBlockResult{SubnetId: &n.ID, Ipv6CidrBlockAssociation: new(n.Six.SubnetSix("disassociating"))}
-		n.Six = nil
+		n.Six, n.AssignSix = nil, false
 		return subnetTable.Put(tx, n, n.Region, n.Account, n.ID)
 	})
 }

@@ -143,10 +143,10 @@ func (n subnet) wire() ec2api.Subnet {
 		SubnetId: &n.ID, VpcId: &n.VPC, OwnerId: &n.Account, AvailabilityZone: &n.Zone, AvailabilityZoneId: &n.ZoneID,
 		CidrBlock: &n.CIDR, State: new("available"), SubnetArn: new(arn.EC2(n.Region, n.Account, "subnet/"+n.ID)),
 		AvailableIpAddressCount: new(int32(n.hosts())), DefaultForAz: &n.Default, MapPublicIpOnLaunch: new(n.mapsPublic()),
-		AssignIpv6AddressOnCreation: new(false), MapCustomerOwnedIpOnLaunch: new(false), EnableDns64: new(false), Ipv6Native: new(false),
+		AssignIpv6AddressOnCreation: &n.AssignSix, MapCustomerOwnedIpOnLaunch: new(false), EnableDns64: &n.DNS64, Ipv6Native: new(false),
 		Ipv6CidrBlockAssociationSet: []ec2api.SubnetIpv6CidrBlockAssociation{}, BlockPublicAccessStates: gatewaysOpen(),
 		PrivateDnsNameOptionsOnLaunch: &ec2api.PrivateDnsNameOptionsOnLaunch{
-			HostnameType: new(hostnameType(n.ByResource)), EnableResourceNameDnsARecord: &n.ResourceA, EnableResourceNameDnsAAAARecord: new(false),
+			HostnameType: new(hostnameType(n.ByResource)), EnableResourceNameDnsARecord: &n.ResourceA, EnableResourceNameDnsAAAARecord: &n.ResourceAAAA,
 		},
 	}
 	if n.Six != nil {

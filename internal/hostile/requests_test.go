@@ -168,6 +168,10 @@ func special(in any, known map[string]string) {
 		*r = ec2api.AttachNetworkInterfaceRequest{NetworkInterfaceId: new("eni-00000000"), InstanceId: instance, DeviceIndex: new(int32(1))}
 	case *ec2api.AssignPrivateIpAddressesRequest:
 		*r = ec2api.AssignPrivateIpAddressesRequest{NetworkInterfaceId: new("eni-00000000"), SecondaryPrivateIpAddressCount: new(int32(1))}
+	case *ec2api.AssignIpv6AddressesRequest:
+		*r = ec2api.AssignIpv6AddressesRequest{NetworkInterfaceId: new("eni-00000000"), Ipv6AddressCount: new(int32(1))}
+	case *ec2api.UnassignIpv6AddressesRequest:
+		*r = ec2api.UnassignIpv6AddressesRequest{NetworkInterfaceId: new("eni-00000000"), Ipv6Addresses: []string{"2001:db8::9"}}
 	case *ec2api.UnassignPrivateIpAddressesRequest:
 		*r = ec2api.UnassignPrivateIpAddressesRequest{NetworkInterfaceId: new("eni-00000000"), PrivateIpAddresses: []string{"10.0.0.9"}}
 	case *ec2api.CreateCapacityReservationRequest:

@@ -1,0 +1,199 @@
+package ec2
+
+import (
+	"context"
+	"crypto/rand"
+	"net/netip"
+	"slices"
+
+	"github.com/kagimori/kagimori/internal/api"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/guard"
+	"github.com/kagimori/kagimori/internal/store"
+)
+
+// sixAddresses are the IPv6 addresses that a network interface is asked for with.
+type sixAddresses struct {
+	given []string
+	count int
+	said  bool // whether the request says anything of them
+}
+
+// askedSix reads the IPv6 addresses of a request: a list, or how many.
+// Source: EC2 API Reference, CreateNetworkInterface, Ipv6Addresses and Ipv6AddressCount.
+func askedSix(list []string, count *int32) (sixAddresses, error) {
+	a := sixAddresses{count: int(api.Val(count)), said: len(list) > 0 || count != nil}
+	if len(list) > 0 && a.count > 0 {
+		return a, apierr.New("InvalidParameterCombination", "The parameters ipv6Addresses and ipv6AddressCount cannot be used together.")
+	}
+	for _, text := range list {
+		ip, err := netip.ParseAddr(text)
+		if err != nil || !ip.Is6() || ip.Is4In6() {
+			return a, invalidValue("Value (%s) for parameter ipv6Addresses is invalid. Invalid IPv6 address.", text)
+		}
+		if short := ip.String(); !slices.Contains(a.given, short) {
+			a.given = append(a.given, short)
+		}
+	}
+	return a, nil
+}
+
+// listedSix are the addresses of a list in a request.
+func listedSix(list []ec2api.InstanceIpv6Address) (out []string) {
+	for _, a := range list {
+		out = append(out, api.Val(a.Ipv6Address))
+	}
+	return out
+}
+
+// askSix reads the IPv6 addresses that a launch names beside its network interfaces.
+// Source: EC2 API Reference, RunInstances, Ipv6Addresses and Ipv6AddressCount.
+func (pl *launchPlan) askSix() (err error) {
+	if len(pl.Ipv6Addresses) == 0 && pl.Ipv6AddressCount == nil {
+		return nil
+	}
+	if len(pl.NetworkInterfaces) > 0 {
+		return apierr.New("InvalidParameterCombination", "Network interfaces and an instance-level IPv6 addresses may not be specified on the same request")
+	}
+	if len(pl.Ipv6Addresses) > 0 && pl.count > 1 {
+		return apierr.New("InvalidParameterCombination", "An IPv6 address cannot be specified for more than one instance.")
+	}
+	pl.faces.six, err = askedSix(listedSix(pl.Ipv6Addresses), pl.Ipv6AddressCount)
+	return err
+}
+
+// wantSix reports whether the instances of a launch get IPv6 addresses.
+func (pl *launchPlan) wantSix() bool {
+	return len(pl.faces.six.given)+pl.faces.six.count > 0 || !pl.faces.six.said && pl.subnet.AssignSix
+}
+
+// takeSix takes IPv6 addresses of a subnet: those that are given and as many others, or one if nothing is said and the
+// subnet gives each interface one. Source: EC2 API Reference, Subnet, AssignIpv6AddressOnCreation.
+func (t *taker) takeSix(n subnet, a sixAddresses) ([]string, error) {
+	if !a.said && n.AssignSix {
+		a.count = 1
+	}
+	if len(a.given)+a.count == 0 {
+		return nil, nil
+	}
+	if n.Six == nil {
+		return nil, apierr.Newf("InvalidParameterCombination", "The subnet %s has no IPv6 CIDR block.", n.ID)
+	}
+	if t.six == nil {
+		used, err := sixIn(t.tx, t.c)
+		if err != nil {
+			return nil, err
+		}
+		t.six = used
+	}
+	whole := n.Six.Range()
+	var out []string
+	for _, given := range a.given {
+		if !whole.Contains(netip.MustParseAddr(given)) {
+			return nil, invalidValue("Address %s does not fall within the subnet's address range", given)
+		}
+		if t.six[given] {
+			return nil, apierr.Newf("InvalidIPAddress.InUse", "Address %s is in use.", given)
+		}
+		t.six[given] = true
+		out = append(out, given)
+	}
+	for range a.count {
+		out = append(out, t.anySix(whole))
+	}
+	return out, nil
+}
+
+// anySix takes a free address of a range, any.
+func (t *taker) anySix(whole netip.Prefix) string {
+	for {
+		a := whole.Addr().As16()
+		rand.Read(a[8:]) // never fails; ranges of subnets are /64 and larger
+		if text := netip.AddrFrom16(a).String(); !t.six[text] {
+			t.six[text] = true
+			return text
+		}
+	}
+}
+
+// sixIn are the IPv6 addresses that network interfaces of the caller have.
+func sixIn(tx store.Tx, c *guard.Call) (map[string]bool, error) {
+	faces, err := allFaces(tx, c.Region, c.Account())
+	used := map[string]bool{}
+	for _, f := range faces {
+		for _, a := range f.Six {
+			used[a] = true
+		}
+	}
+	return used, err
+}
+
+// AssignIpv6Addresses gives a network interface more IPv6 addresses: those that are named, or as many.
+// Source: EC2 API Reference, AssignIpv6Addresses.
+func (s *Service) AssignIpv6Addresses(ctx context.Context, c *guard.Call, in *ec2api.AssignIpv6AddressesRequest) (*ec2api.AssignIpv6AddressesResult, error) {
+	if len(in.Ipv6Prefixes) > 0 || api.Val(in.Ipv6PrefixCount) > 0 {
+		return nil, apierr.New("UnsupportedOperation", "This server does not support prefixes of network interfaces.")
+	}
+	asked, err := askedSix(in.Ipv6Addresses, in.Ipv6AddressCount)
+	if err != nil {
+		return nil, err
+	}
+	if len(asked.given)+asked.count == 0 {
+		return nil, apierr.New("MissingParameter", "Either IPv6 addresses or a count of IPv6 addresses must be specified")
+	}
+	out := &ec2api.AssignIpv6AddressesResult{NetworkInterfaceId: in.NetworkInterfaceId}
+	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
+		f, err := s.theFace(tx, c, nil, *in.NetworkInterfaceId, nil)
+		if err != nil {
+			return err
+		}
+		if f.managed() {
+			return errManagedFace()
+		}
+		where, err := s.lookupSubnet(tx, c, f.Subnet)
+		if err != nil {
+			return err
+		}
+		fresh := asked
+		fresh.given = slices.DeleteFunc(slices.Clone(asked.given), func(a string) bool { return slices.Contains(f.Six, a) })
+		if most := addressesPerFace(&f); len(f.Six)+len(fresh.given)+fresh.count > most {
+			return apierr.Newf("Ipv6AddressLimitExceeded", "Number of IPv6 addresses will exceed limit (%d).", most)
+		}
+		more, err := newTaker(tx, c).takeSix(where, fresh)
+		if err != nil {
+			return err
+		}
+		out.AssignedIpv6Addresses = more
+		f.Six = append(slices.Clone(f.Six), more...)
+		return f.put(tx)
+	})
+}
+
+// UnassignIpv6Addresses takes IPv6 addresses from a network interface. Source: EC2 API Reference, UnassignIpv6Addresses.
+func (s *Service) UnassignIpv6Addresses(ctx context.Context, c *guard.Call, in *ec2api.UnassignIpv6AddressesRequest) (*ec2api.UnassignIpv6AddressesResult, error) {
+	if len(in.Ipv6Prefixes) > 0 {
+		return nil, apierr.New("UnsupportedOperation", "This server does not support prefixes of network interfaces.")
+	}
+	asked, err := askedSix(in.Ipv6Addresses, nil)
+	if err != nil {
+		return nil, err
+	}
+	if len(asked.given) == 0 {
+		return nil, apierr.New("MissingParameter", "The request must contain the parameter ipv6Addresses")
+	}
+	out := &ec2api.UnassignIpv6AddressesResult{NetworkInterfaceId: in.NetworkInterfaceId, UnassignedIpv6Addresses: asked.given}
+	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
+		f, err := s.theFace(tx, c, nil, *in.NetworkInterfaceId, nil)
+		if err != nil {
+			return err
+		}
+		for _, a := range asked.given {
+			if !slices.Contains(f.Six, a) {
+				return invalidValue("Some of the specified addresses are not assigned to interface %s: %s", f.ID, a)
+			}
+		}
+		f.Six = slices.DeleteFunc(slices.Clone(f.Six), func(a string) bool { return slices.Contains(asked.given, a) })
+		return f.put(tx)
+	})
+}
