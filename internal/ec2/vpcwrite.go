@@ -262,7 +262,7 @@ func (s *Service) ModifyVpcAttribute(ctx context.Context, c *guard.Call, in *ec2
 // Source: EC2 API Reference, ModifyVpcTenancy.
 func (s *Service) ModifyVpcTenancy(ctx context.Context, c *guard.Call, in *ec2api.ModifyVpcTenancyRequest) (*ec2api.ModifyVpcTenancyResult, error) {
 	return &ec2api.ModifyVpcTenancyResult{ReturnValue: new(true)}, s.g.Update(ctx, c, func(tx store.Tx) error {
-		v, err := s.allowVPC(tx, c, *in.VpcId)
+		v, err := s.allowVPC(tx, c, *in.VpcId, func(p *authz.Part) { setAttribute(p, "InstanceTenancy", *in.InstanceTenancy) })
 		if err != nil {
 			return err
 		}

@@ -83,7 +83,7 @@ var ec2Members = map[string]map[string]string{
 	"ReleaseAddress": {"AllocationId": "eipalloc-00000000"}, "ModifySubnetAttribute": {"SubnetId": "subnet-00000000"},
 	"DescribeAddressesAttribute": {"Attribute": "domain-name"},
 	"ModifySecurityGroupRules":   {"GroupId": "sg-00000000"}, "UpdateSecurityGroupRuleDescriptionsIngress": {"GroupId": "sg-00000000"},
-	"UpdateSecurityGroupRuleDescriptionsEgress": {"GroupId": "sg-00000000"}, "ModifyVpcAttribute": {"VpcId": "vpc-00000000", "EnableDnsSupport": ""},
+	"UpdateSecurityGroupRuleDescriptionsEgress": {"GroupId": "sg-00000000"}, "ModifyVpcTenancy": {"VpcId": "vpc-00000000", "InstanceTenancy": "default"}, "ModifyVpcAttribute": {"VpcId": "vpc-00000000", "EnableDnsSupport": ""},
 	"RevokeSecurityGroupIngress":    {"GroupId": "sg-00000000", "SecurityGroupRuleIds": "sgr-00000000"},
 	"RevokeSecurityGroupEgress":     {"GroupId": "sg-00000000", "SecurityGroupRuleIds": "sgr-00000000"},
 	"AuthorizeSecurityGroupIngress": {"GroupId": "sg-00000000", "IpProtocol": "-1", "CidrIp": "10.0.0.0/8"},
