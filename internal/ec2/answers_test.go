@@ -72,3 +72,26 @@ func TestSnapshotsSayWhenTheyWereCompleted(t *testing.T) {
 		t.Errorf("a copy: %+v", second)
 	}
 }
+
+// Each request for a Spot Instance tells what it launches, whoever made it.
+func TestSpotRequestsTellTheLaunch(t *testing.T) {
+	h := newHouse(t)
+	group := *ask[ec2api.CreateSecurityGroupResult](h.desk, h.owner(), &ec2api.CreateSecurityGroupRequest{GroupName: new("web"), Description: new("d")}).GroupId
+	h.launched(&ec2api.RunInstancesRequest{
+		ImageId: new(exampleImage), InstanceType: new("t3.micro"), MinCount: new(int32(1)), MaxCount: new(int32(1)), SecurityGroupIds: []string{group},
+		InstanceMarketOptions: &ec2api.InstanceMarketOptionsRequest{MarketType: new("spot")},
+	})
+	ask[ec2api.RequestSpotInstancesResult](h.desk, h.owner(), &ec2api.RequestSpotInstancesRequest{LaunchSpecification: &ec2api.RequestSpotLaunchSpecification{
+		ImageId: new(exampleImage), InstanceType: new("t3.micro"), SecurityGroupIds: []string{group},
+	}})
+	in := &ec2api.DescribeSpotInstanceRequestsRequest{Filters: []ec2api.Filter{filter("launch.image-id", exampleImage), filter("launch.group-name", "web")}}
+	found := ask[ec2api.DescribeSpotInstanceRequestsResult](h.desk, h.owner(), in).SpotInstanceRequests
+	if len(found) != 2 {
+		t.Fatalf("found %d requests", len(found))
+	}
+	for _, r := range found {
+		if l := r.LaunchSpecification; *l.InstanceType != "t3.micro" || *l.SecurityGroups[0].GroupId != group || *l.SecurityGroups[0].GroupName != "web" || *l.Monitoring.Enabled {
+			t.Errorf("it launches %+v", l)
+		}
+	}
+}

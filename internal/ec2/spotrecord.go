@@ -40,6 +40,7 @@ type spotRecord struct {
 	Group        string        `json:"group,omitempty"` // LaunchGroup
 	ZoneGroup    string        `json:"zoneGroup,omitempty"`
 	Launch       *storedLaunch `json:"launch,omitempty"` // nil: RunInstances made it
+	Spec         *spotSpec     `json:"spec,omitempty"`
 	Instance     string        `json:"instance,omitempty"`
 	Zone         string        `json:"zone,omitempty"`
 	ZoneID       string        `json:"zoneId,omitempty"`
@@ -103,6 +104,9 @@ func (r *spotRecord) wire(tags map[string]string) (ec2api.SpotInstanceRequest, e
 		w.Fault = &ec2api.SpotInstanceStateFault{Code: &r.Fault.Code, Message: &r.Fault.Message}
 	}
 	if r.Launch == nil {
+		if r.Spec != nil {
+			w.LaunchSpecification = r.Spec.wire()
+		}
 		return w, nil
 	}
 	in, err := r.Launch.request()
@@ -114,9 +118,7 @@ func (r *spotRecord) wire(tags map[string]string) (ec2api.SpotInstanceRequest, e
 		BlockDeviceMappings: in.BlockDeviceMappings, IamInstanceProfile: in.IamInstanceProfile, NetworkInterfaces: in.NetworkInterfaces,
 		UserData: in.UserData, Monitoring: &ec2api.RunInstancesMonitoringEnabled{Enabled: new(in.Monitoring != nil && api.Val(in.Monitoring.Enabled))},
 	}
-	for _, id := range in.SecurityGroupIds {
-		w.LaunchSpecification.SecurityGroups = append(w.LaunchSpecification.SecurityGroups, ec2api.GroupIdentifier{GroupId: &id})
-	}
+	w.LaunchSpecification.SecurityGroups = r.Spec.groups(in.SecurityGroupIds)
 	if p := in.Placement; p != nil {
 		w.LaunchSpecification.Placement = &ec2api.SpotPlacement{AvailabilityZone: p.AvailabilityZone, GroupName: p.GroupName, Tenancy: p.Tenancy}
 	}
@@ -260,7 +262,7 @@ func spotLaunchFields() fields[ec2api.SpotInstanceRequest] {
 func (i *instanceRecord) spotOf(price, interruption string, kind instancetype.Type) spotRecord {
 	r := spotRecord{
 		Region: i.Region, Account: i.Account, ID: i.spotRequest(), Type: "one-time", Created: i.Launched, Price: cmp.Or(price, kind.OnDemandPrice()),
-		Interruption: cmp.Or(interruption, "terminate"), Instance: i.ID, Zone: i.Zone, ZoneID: i.ZoneID,
+		Interruption: cmp.Or(interruption, "terminate"), Instance: i.ID, Zone: i.Zone, ZoneID: i.ZoneID, Spec: i.spotSpec(),
 	}
 	if i.Options.SpotPersistent {
 		r.Type = "persistent"

@@ -185,7 +185,7 @@ func (s *Service) newSpot(c *guard.Call, in *ec2api.RequestSpotInstancesRequest,
 	r := spotRecord{
 		Region: c.Region, Account: c.Account(), ID: randomSpotID(), Type: *in.Type, Created: now, Price: cmp.Or(api.Val(in.SpotPrice), pl.kind.OnDemandPrice()),
 		Interruption: cmp.Or(api.Val(in.InstanceInterruptionBehavior), "terminate"), From: api.Val(in.ValidFrom), Until: api.Val(in.ValidUntil),
-		Group: api.Val(in.LaunchGroup), ZoneGroup: api.Val(in.AvailabilityZoneGroup), Launch: &kept,
+		Group: api.Val(in.LaunchGroup), ZoneGroup: api.Val(in.AvailabilityZoneGroup), Launch: &kept, Spec: pl.named(),
 	}
 	if r.Until.IsZero() {
 		r.Until = now.Add(spotLife)
