@@ -193,9 +193,21 @@ var gaps = []gap{
 	{noTrails, "", "cloudtrail:GetTrailStatus/trail"},
 	{noTagsGiven, "aws:ResourceTag/${TagKey}", "iam:CreateServiceLinkedRole/role"},
 	{noTagsGiven, "iam:ResourceTag/${TagKey}", "iam:CreateServiceLinkedRole/role"},
+	{listed, "", "iam:ListGroups iam:ListInstanceProfiles iam:ListOpenIDConnectProviders iam:ListRoles iam:ListSAMLProviders iam:ListServerCertificates iam:ListUsers iam:ListVirtualMFADevices"},
 }
+
+// listed is why lists of IAM are decided on an ARN.
+const listed = "AWS's denials name the ARN that the resources have in common, though the Service Authorization Reference has no resource type for the action"
 
 // beyondTheTable is what is decided although the table does not have it, with the reason.
 var beyondTheTable = map[string]string{
-	"sts:TagSession on arn:aws:sts::111122223333:federated-user/bob": "the IAM User Guide has it for tags of GetFederationToken (Passing session tags in AWS STS)",
+	"iam:ListGroups on arn:aws:iam::111122223333:group/":                          listed,
+	"iam:ListInstanceProfiles on arn:aws:iam::111122223333:instance-profile/":     listed,
+	"iam:ListOpenIDConnectProviders on arn:aws:iam::111122223333:oidc-provider/":  listed,
+	"iam:ListRoles on arn:aws:iam::111122223333:role/":                            listed,
+	"iam:ListSAMLProviders on arn:aws:iam::111122223333:saml-provider/":           listed,
+	"iam:ListServerCertificates on arn:aws:iam::111122223333:server-certificate/": listed,
+	"iam:ListUsers on arn:aws:iam::111122223333:user/":                            listed,
+	"iam:ListVirtualMFADevices on arn:aws:iam::111122223333:mfa/":                 listed,
+	"sts:TagSession on arn:aws:sts::111122223333:federated-user/bob":              "the IAM User Guide has it for tags of GetFederationToken (Passing session tags in AWS STS)",
 }

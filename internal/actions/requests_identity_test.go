@@ -127,7 +127,7 @@ func driveBelongings(c caller, tags []in) {
 	c.do("iam:UpdateSigningCertificate", in{"UserName": "ana", "CertificateId": id, "Status": "Inactive"})
 	c.do("iam:DeleteSigningCertificate", in{"UserName": "ana", "CertificateId": id})
 
-	id = c.do("iam:CreateServiceSpecificCredential", in{"UserName": "ana", "ServiceName": "codecommit.amazonaws.com", "CredentialAgeDays": "7"}).
+	id = c.do("iam:CreateServiceSpecificCredential", in{"UserName": "ana", "ServiceName": "bedrock.amazonaws.com", "CredentialAgeDays": "7"}).
 		str("ServiceSpecificCredential.ServiceSpecificCredentialId")
 	c.do("iam:ListServiceSpecificCredentials", user)
 	c.do("iam:UpdateServiceSpecificCredential", in{"UserName": "ana", "ServiceSpecificCredentialId": id, "Status": "Inactive"})
