@@ -6,12 +6,53 @@ import (
 
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/ec2/block"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// everywhere is the range of all IPv4 addresses.
-const everywhere = "0.0.0.0/0"
+// The ranges of all addresses.
+const (
+	everywhere    = "0.0.0.0/0"
+	everywhereSix = "::/0"
+)
+
+// outward are the rules that a security group of a VPC has from the beginning: all traffic may leave, IPv6 too if the VPC
+// has such a range. Source: VPC User Guide, "Security group rules" and "Default security groups for your VPCs".
+func (v vpcRecord) outward(seed, six string) []groupRule {
+	out := []groupRule{{ID: networkID("sgr", v.Region, v.Account, seed), Egress: true, Protocol: "-1", CIDR: everywhere}}
+	if slices.ContainsFunc(v.Blocks, block.Block.Six) {
+		out = append(out, outwardSix(v.Region, v.Account, six))
+	}
+	return out
+}
+
+func outwardSix(region, account, seed string) groupRule {
+	return groupRule{ID: networkID("sgr", region, account, seed), Egress: true, Protocol: "-1", CIDR6: everywhereSix}
+}
+
+// openSix lets IPv6 traffic leave through the default security group of a VPC that gets its first such range, unless the
+// group's rules about what leaves were changed. Source: VPC User Guide, "Default security groups for your VPCs".
+func (s *Service) openSix(tx store.Tx, c *guard.Call, v *vpcRecord) error {
+	if slices.ContainsFunc(v.Blocks, block.Block.Six) {
+		return nil
+	}
+	g, ok, err := s.groupNamed(tx, c, v.ID, "default")
+	if err != nil || !ok {
+		return err
+	}
+	var out []groupRule
+	for _, r := range g.Rules {
+		if r.Egress {
+			out = append(out, r)
+		}
+	}
+	if len(out) != 1 || out[0].CIDR != everywhere || out[0].Protocol != "-1" {
+		return nil
+	}
+	g.Rules = append(slices.Clone(g.Rules), outwardSix(g.Region, g.Account, g.ID+"six"))
+	return groupTable.Put(tx, g, g.Region, g.Account, g.ID)
+}
 
 // wire is a security group as answers carry it.
 func (g groupRecord) wire() ec2api.SecurityGroup {

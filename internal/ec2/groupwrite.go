@@ -100,7 +100,7 @@ func (s *Service) CreateSecurityGroup(ctx context.Context, c *guard.Call, in *ec
 		}
 		g := groupRecord{
 			group: group{Region: c.Region, Account: c.Account(), ID: id, Name: name, VPC: vpc.ID}, Description: about,
-			Rules: []groupRule{{ID: networkID("sgr", c.Region, c.Account(), id), Egress: true, Protocol: "-1", CIDR: everywhere}},
+			Rules: vpc.outward(id, id+"six"),
 		}
 		c.Touch(arn.EC2(c.Region, c.Account(), "security-group/"+id), c.Account(), "AWS::EC2::SecurityGroup")
 		if err := groupTable.Put(tx, g, c.Region, c.Account(), id); err != nil {

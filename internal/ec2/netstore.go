@@ -167,14 +167,12 @@ func (s *Service) defaultSubnet(tx store.Tx, c *guard.Call, where string) (subne
 
 // defaultGroupOf is the default security group of a VPC: everything out, in only from the group
 // itself. Source: VPC User Guide, "Default security groups for your VPCs".
-func defaultGroupOf(region, account, vpc, id string) groupRecord {
+func defaultGroupOf(v vpcRecord, id string) groupRecord {
+	own := groupRule{ID: networkID("sgr", v.Region, v.Account, id+"in"), Protocol: "-1", Group: id, GroupOwner: v.Account}
 	return groupRecord{
-		group:       group{Region: region, Account: account, ID: id, Name: "default", VPC: vpc},
+		group:       group{Region: v.Region, Account: v.Account, ID: id, Name: "default", VPC: v.ID},
 		Description: "default VPC security group",
-		Rules: []groupRule{
-			{ID: networkID("sgr", region, account, id+"in"), Protocol: "-1", Group: id, GroupOwner: account},
-			{ID: networkID("sgr", region, account, id+"out"), Egress: true, Protocol: "-1", CIDR: everywhere},
-		},
+		Rules:       append([]groupRule{own}, v.outward(id+"out", id+"six")...),
 	}
 }
 
@@ -194,7 +192,7 @@ func (s *Service) firstGroup(tx store.Tx, c *guard.Call) ([]groupRecord, error) 
 	if err != nil || ok && v.Gone {
 		return nil, err
 	}
-	return []groupRecord{defaultGroupOf(c.Region, c.Account(), firstVPC(c), networkID("sg", c.Region, c.Account(), "default"))}, nil
+	return []groupRecord{defaultGroupOf(vpcRecord{Region: c.Region, Account: c.Account(), ID: firstVPC(c)}, networkID("sg", c.Region, c.Account(), "default"))}, nil
 }
 
 // groupByID finds a security group of the caller with its rules.

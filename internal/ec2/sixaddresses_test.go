@@ -176,3 +176,36 @@ func TestModifyVpcTenancy(t *testing.T) {
 		t.Errorf("tenancy %s", *got.InstanceTenancy)
 	}
 }
+
+// TestIPv6RulesOfGroups: all IPv6 traffic may leave through the security groups of a VPC that has such a range.
+func TestIPv6RulesOfGroups(t *testing.T) {
+	d := newDesk(t)
+	me := d.root(mine)
+	six := func(vpc, name string) (n int) {
+		t.Helper()
+		for _, g := range ask[ec2api.DescribeSecurityGroupsResult](d, me, &ec2api.DescribeSecurityGroupsRequest{Filters: []ec2api.Filter{filter("vpc-id", vpc), filter("group-name", name)}}).SecurityGroups {
+			for _, p := range g.IpPermissionsEgress {
+				n += len(p.Ipv6Ranges)
+			}
+		}
+		return n
+	}
+	with, _, _ := d.sixSubnet()
+	without := *ask[ec2api.CreateVpcResult](d, me, &ec2api.CreateVpcRequest{CidrBlock: new("10.1.0.0/16")}).Vpc.VpcId
+	d.newGroup(with, "web")
+	d.newGroup(without, "web")
+	for _, tt := range []struct {
+		vpc, name string
+		want      int
+	}{{with, "default", 1}, {with, "web", 1}, {without, "default", 0}, {without, "web", 0}} {
+		if got := six(tt.vpc, tt.name); got != tt.want {
+			t.Errorf("%s has %d IPv6 ranges, want %d", tt.name, got, tt.want)
+		}
+	}
+	for range 2 { // the second range changes nothing
+		ask[ec2api.AssociateVpcCidrBlockResult](d, me, &ec2api.AssociateVpcCidrBlockRequest{VpcId: &without, AmazonProvidedIpv6CidrBlock: new(true)})
+		if got, own := six(without, "default"), six(without, "web"); got != 1 || own != 0 {
+			t.Errorf("with a range added, the default group has %d, another %d", got, own)
+		}
+	}
+}

@@ -102,6 +102,9 @@ func (s *Service) AssociateVpcCidrBlock(ctx context.Context, c *guard.Call, in *
 		}
 		if provided {
 			out.Ipv6CidrBlockAssociation = new(fresh.VPCSix(v.Region, "associating"))
+			if err := s.openSix(tx, c, &v); err != nil {
+				return err
+			}
 		} else {
 			if err := block.Adds(fresh.Range(), *in.CidrBlock, v.ranges()); err != nil {
 				return err

@@ -128,7 +128,7 @@ func (s *Service) CreateVpc(ctx context.Context, c *guard.Call, in *ec2api.Creat
 
 // putVPC stores a new VPC and its default security group.
 func (s *Service) putVPC(tx store.Tx, v vpcRecord, sg string) error {
-	if err := groupTable.Put(tx, defaultGroupOf(v.Region, v.Account, v.ID, sg), v.Region, v.Account, sg); err != nil {
+	if err := groupTable.Put(tx, defaultGroupOf(v, sg), v.Region, v.Account, sg); err != nil {
 		return err
 	}
 	return vpcTable.Put(tx, v, v.Region, v.Account, v.ID)
