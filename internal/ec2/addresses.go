@@ -189,6 +189,9 @@ func (s *Service) ReleaseAddress(ctx context.Context, c *guard.Call, in *ec2api.
 		if missing != nil && e.ID == "" {
 			return missing
 		}
+		if group := api.Val(in.NetworkBorderGroup); missing == nil && group != "" && group != c.Region { // Source: EC2 API Reference, ReleaseAddress
+			missing = apierr.Newf("InvalidAddress.NotFound", "The address '%s' does not belong to the network border group %s.", e.IP, group)
+		}
 		p, err := s.addressPart(tx, c, &e, missing)
 		if err != nil {
 			return err

@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"net/url"
 	"slices"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -22,7 +23,7 @@ const maxCopies = 20
 // another key. It answers at once; a copy whose keys are out of reach ends in error.
 // Source: EC2 API Reference, CopySnapshot; Amazon EBS User Guide, "Copy an Amazon EBS snapshot".
 func (s *Service) CopySnapshot(ctx context.Context, c *guard.Call, in *ec2api.CopySnapshotRequest) (*ec2api.CopySnapshotResult, error) {
-	if err := copyable(in); err != nil {
+	if err := copyable(in, c.Region); err != nil {
 		return nil, err
 	}
 	tags, err := tagSpecs(c, in.TagSpecifications, "snapshot")
@@ -39,6 +40,7 @@ func (s *Service) CopySnapshot(ctx context.Context, c *guard.Call, in *ec2api.Co
 			return err
 		}
 		d := s.draftCopy(c, &snap, api.Val(in.Description), tags["snapshot"])
+		d.record.Within = api.Val(in.CompletionDurationMinutes)
 		if j, err = s.copyJob(tx, c, launch.CopySnapshot, d.record.ID, []launch.Device{d.copyOf(&snap, "", in.Encrypted, in.KmsKeyId)}); err != nil {
 			return err
 		}
@@ -70,7 +72,7 @@ func (s *Service) CopySnapshot(ctx context.Context, c *guard.Call, in *ec2api.Co
 	return out, nil
 }
 
-func copyable(in *ec2api.CopySnapshotRequest) error {
+func copyable(in *ec2api.CopySnapshotRequest, region string) error {
 	switch {
 	case api.Val(in.SourceRegion) == "":
 		return apierr.New("MissingParameter", "The request must contain the parameter SourceRegion")
@@ -79,7 +81,45 @@ func copyable(in *ec2api.CopySnapshotRequest) error {
 	case api.Val(in.DestinationAvailabilityZone) != "":
 		return apierr.New("UnsupportedOperation", "This server has no Local Zones.")
 	}
+	if err := presignedFor(in, region); err != nil {
+		return err
+	}
+	if err := checkWithin("CompletionDurationMinutes", int64(api.Val(in.CompletionDurationMinutes)), in.CompletionDurationMinutes != nil); err != nil {
+		return err
+	}
 	return regional(nil, in.DestinationOutpostArn)
+}
+
+// checkWithin refuses a time for a copy that EBS does not offer.
+// Source: Amazon EBS User Guide, "Time-based copies for Amazon EBS snapshots and EBS-backed AMIs".
+func checkWithin(name string, minutes int64, given bool) error {
+	if given && (minutes < 15 || minutes > 2880 || minutes%15 != 0) {
+		return invalidValue("Value (%d) for parameter %s is invalid. It is from 15 to 2880 minutes, in increments of 15.", minutes, name)
+	}
+	return nil
+}
+
+// presignedFor refuses a presigned URL that is not of this copy, and a destination in another Region than the request's.
+// Nothing here needs the URL: its signature is not looked at. Source: EC2 API Reference, CopySnapshot, PresignedUrl.
+func presignedFor(in *ec2api.CopySnapshotRequest, region string) error {
+	bad := func() error {
+		return invalidValue("The parameter PresignedUrl is not a request for this copy: it needs Action=CopySnapshot, SourceRegion, SourceSnapshotId and DestinationRegion.")
+	}
+	if to := api.Val(in.DestinationRegion); to != "" && to != region {
+		return invalidValue("Value (%s) for parameter destinationRegion is invalid. The copy is made in %s, where the request is sent to.", to, region)
+	}
+	if in.PresignedUrl == nil || in.PresignedUrl.Reveal() == "" {
+		return nil
+	}
+	u, err := url.Parse(in.PresignedUrl.Reveal())
+	if err != nil || u.Host == "" {
+		return bad()
+	}
+	q := u.Query()
+	if q.Get("Action") != "CopySnapshot" || q.Get("SourceRegion") != *in.SourceRegion || q.Get("SourceSnapshotId") != *in.SourceSnapshotId || q.Get("DestinationRegion") != region {
+		return bad()
+	}
+	return nil
 }
 
 // draftCopy describes a copy of a snapshot. It has the source's tags no more than AWS's.
@@ -257,6 +297,10 @@ func imageCopyable(in *ec2api.CopyImageRequest) error {
 	if err := checkName(in.Name); err != nil {
 		return err
 	}
+	within := in.SnapshotCopyCompletionDurationMinutes
+	if err := checkWithin("SnapshotCopyCompletionDurationMinutes", api.Val(within), within != nil); err != nil {
+		return err
+	}
 	return regional(nil, in.DestinationOutpostArn)
 }
 
@@ -313,7 +357,7 @@ func (s *Service) draftImageCopy(tx store.Tx, c *guard.Call, in *ec2api.CopyImag
 			return fail(err)
 		}
 		draft := s.draftCopy(c, &snap, "Copied for DestinationAmi "+img.ID+" from SourceAmi "+source.ID+" for SourceSnapshot "+snap.ID+".", tags["snapshot"])
-		draft.record.Image = img.ID
+		draft.record.Image, draft.record.Within = img.ID, int32(api.Val(in.SnapshotCopyCompletionDurationMinutes))
 		drafts, devices = append(drafts, draft), append(devices, draft.copyOf(&snap, d.Name, in.Encrypted, in.KmsKeyId))
 		parts = append(parts, s.newCopyPart(c, action, &snap, false, draft.tags))
 		d.SnapshotID = draft.record.ID

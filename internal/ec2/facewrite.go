@@ -351,7 +351,10 @@ func addressesPerFace(f *heldFace) int {
 // UnassignPrivateIpAddresses takes secondary private addresses from a network interface.
 // Source: EC2 API Reference, UnassignPrivateIpAddresses.
 func (s *Service) UnassignPrivateIpAddresses(ctx context.Context, c *guard.Call, in *ec2api.UnassignPrivateIpAddressesRequest) error {
-	if len(in.PrivateIpAddresses) == 0 {
+	switch {
+	case len(in.Ipv4Prefixes) > 0: // no interface here has any
+		return invalidValue("Some of the specified prefixes are not assigned to interface %s: %s", *in.NetworkInterfaceId, in.Ipv4Prefixes[0])
+	case len(in.PrivateIpAddresses) == 0:
 		return apierr.New("MissingParameter", "The request must contain the parameter privateIpAddress")
 	}
 	return s.g.Update(ctx, c, func(tx store.Tx) error {

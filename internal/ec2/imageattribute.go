@@ -62,6 +62,8 @@ func (s *Service) ModifyImageAttribute(ctx context.Context, c *guard.Call, in *e
 	description := func(r *imageRecord, v string) { r.Description = v }
 	attribute := api.Val(in.Attribute)
 	switch {
+	case len(in.ProductCodes) > 0: // Source: EC2 API Reference, ModifyImageAttribute, ProductCodes: not supported.
+		return apierr.New("UnsupportedOperation", "Product codes cannot be added to an image.")
 	case in.Description != nil:
 		return text("Description", in.Description.Value, description)
 	case strings.EqualFold(attribute, "description"):
@@ -236,7 +238,7 @@ func (r *imageRecord) attribute(name string, now time.Time) (*ec2api.ImageAttrib
 	case "ramdisk":
 		out.RamdiskId = text("")
 	case "uefiData":
-		out.UefiData = text("")
+		out.UefiData = text(r.UEFI)
 	case "lastLaunchedTime":
 		out.LastLaunchedTime = text("")
 	case "deregistrationProtection":

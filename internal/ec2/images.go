@@ -41,6 +41,7 @@ type imageRecord struct {
 	BootMode       string    `json:"bootMode,omitempty"`
 	IMDS           string    `json:"imds,omitempty"` // ImdsSupport
 	TPM            string    `json:"tpm,omitempty"`
+	UEFI           string    `json:"uefi,omitempty"` // variables, in base64
 	SourceInstance string    `json:"sourceInstance,omitempty"`
 	SourceImage    string    `json:"sourceImage,omitempty"`
 	SourceRegion   string    `json:"sourceRegion,omitempty"` // of SourceImage

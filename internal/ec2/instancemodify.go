@@ -98,6 +98,9 @@ func (s *Service) editOf(tx store.Tx, c *guard.Call, in *ec2api.ModifyInstanceAt
 	if v := in.UserData; v != nil {
 		all = append(all, userDataEdit(base64.StdEncoding.EncodeToString(v.Value)))
 	}
+	if v := in.EnclaveOptions; v != nil {
+		all = append(all, enclaveEdit(api.Val(v.Enabled)))
+	}
 	flag("SourceDestCheck", in.SourceDestCheck, func(o *instanceOptions, on bool) { o.NoSourceCheck = !on })
 	// Every instance here has enhanced networking: what asks for it changes nothing.
 	if v := in.EnaSupport; v != nil && api.Val(v.Value) {
@@ -234,6 +237,24 @@ func (s *Service) groupsEdit(tx store.Tx, c *guard.Call, ids []string) (edit, er
 }
 
 // mappingsEdit changes whether volumes are deleted with the instance.
+// enclaveEdit changes whether a stopped instance can be the parent of enclaves.
+func enclaveEdit(on bool) edit {
+	e := flagEdit("EnclaveOptions", on, nil)
+	e.resting = true
+	e.apply = func(_ store.Tx, i *instanceRecord) error {
+		kind, ok := instancetype.Lookup(i.Type)
+		switch {
+		case on && ok && !kind.Enclaves():
+			return apierr.Newf("InvalidParameterCombination", "The instance type %s does not support enclaves.", kind.Name)
+		case on && i.Options.Hibernation: // Source: EC2 API Reference, EnclaveOptionsRequest
+			return apierr.New("InvalidParameterCombination", "An instance cannot be enabled for both enclaves and hibernation.")
+		}
+		i.Options.Enclave = on
+		return nil
+	}
+	return e
+}
+
 func mappingsEdit(mappings []ec2api.InstanceBlockDeviceMappingSpecification) edit {
 	return edit{name: "BlockDeviceMapping", apply: func(tx store.Tx, i *instanceRecord) error {
 		i.Devices = slices.Clone(i.Devices)
@@ -242,10 +263,15 @@ func mappingsEdit(mappings []ec2api.InstanceBlockDeviceMappingSpecification) edi
 			if at < 0 {
 				return apierr.Newf("InvalidInstanceAttributeValue", "No device is currently mapped at %s", api.Val(m.DeviceName))
 			}
-			if m.Ebs == nil || m.Ebs.DeleteOnTermination == nil {
+			d := &i.Devices[at]
+			switch {
+			case m.NoDevice != nil || api.Val(m.VirtualName) != "":
+				return apierr.Newf("InvalidInstanceAttributeValue", "The mapping of the device %s can change only whether its volume is deleted on termination.", d.Name)
+			case m.Ebs != nil && api.Val(m.Ebs.VolumeId) != "" && *m.Ebs.VolumeId != d.Volume:
+				return apierr.Newf("InvalidInstanceAttributeValue", "The volume %s is not mapped at %s", *m.Ebs.VolumeId, d.Name)
+			case m.Ebs == nil || m.Ebs.DeleteOnTermination == nil:
 				continue
 			}
-			d := &i.Devices[at]
 			d.DeleteOnTermination = *m.Ebs.DeleteOnTermination
 			v, ok, err := volumeTable.Get(tx, i.Region, i.Account, d.Volume)
 			if err != nil || !ok {

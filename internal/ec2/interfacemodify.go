@@ -112,7 +112,7 @@ func interfaceChange(in *ec2api.ModifyNetworkInterfaceAttributeRequest) (name, v
 	}
 	if v := in.Attachment; v != nil {
 		name, given = "Attachment", given+1
-		if v.DeleteOnTermination == nil {
+		if v.DeleteOnTermination == nil || v.EnaQueueCount != nil || api.Val(v.DefaultEnaQueueCount) {
 			return "", "", apierr.New("UnsupportedOperation", "This server does not support changes of that attribute.")
 		}
 		if api.Val(v.AttachmentId) == "" {

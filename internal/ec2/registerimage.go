@@ -3,6 +3,7 @@ package ec2
 import (
 	"cmp"
 	"context"
+	"encoding/base64"
 	"slices"
 	"strings"
 
@@ -83,9 +84,19 @@ func registrable(in *ec2api.RegisterImageRequest) error {
 		return apierr.New("InvalidParameterCombination", "TpmSupport needs the boot mode uefi or uefi-preferred.")
 	case len(in.BlockDeviceMappings) == 0:
 		return apierr.New("MissingParameter", "The request must contain the parameter BlockDeviceMapping")
+	case api.Val(in.KernelId) != "" || api.Val(in.RamdiskId) != "":
+		return apierr.New("UnsupportedOperation", "This server does not support kernels and RAM disks.")
+	case api.Val(in.UefiData) != "" && !strings.HasPrefix(api.Val(in.BootMode), "uefi"):
+		return apierr.New("InvalidParameterCombination", "UefiData needs the boot mode uefi or uefi-preferred.")
+	}
+	if raw, err := base64.StdEncoding.DecodeString(api.Val(in.UefiData)); err != nil || len(raw) > maxUefiData {
+		return invalidValue("The parameter uefiData is invalid. It is base64-encoded, of up to %d bytes.", maxUefiData)
 	}
 	return nil
 }
+
+// maxUefiData is the most that the variables of UEFI take. Source: EC2 User Guide, "UEFI variables for Amazon EC2 instances".
+const maxUefiData = 64 << 10
 
 // registered is the image that a request describes. If the request is refused the image has the
 // devices that could be read, for the decision that comes first.
@@ -94,7 +105,7 @@ func (s *Service) registered(tx store.Tx, c *guard.Call, in *ec2api.RegisterImag
 		ID: randomID("ami"), Region: c.Region, Owner: c.Account(), Name: api.Val(in.Name), Description: api.Val(in.Description),
 		Architecture: cmp.Or(api.Val(in.Architecture), "i386"), RootDevice: api.Val(in.RootDeviceName), Platform: platformLinux,
 		Virtualization: cmp.Or(api.Val(in.VirtualizationType), "paravirtual"), ENA: api.Val(in.EnaSupport), SRIOV: api.Val(in.SriovNetSupport),
-		BootMode: api.Val(in.BootMode), IMDS: api.Val(in.ImdsSupport), TPM: api.Val(in.TpmSupport), State: imageAvailable, Created: s.g.Now(),
+		BootMode: api.Val(in.BootMode), IMDS: api.Val(in.ImdsSupport), TPM: api.Val(in.TpmSupport), UEFI: api.Val(in.UefiData), State: imageAvailable, Created: s.g.Now(),
 	}
 	for _, m := range in.BlockDeviceMappings {
 		if m.NoDevice != nil {

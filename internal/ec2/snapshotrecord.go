@@ -50,6 +50,7 @@ type snapshotRecord struct {
 	Done        time.Time   `json:"done,omitzero"` // when it is, or will be, completed; zero while that is open
 	State       string      `json:"state"`
 	Storing     string      `json:"storing,omitempty"`  // host that stores its blocks, while it does
+	Within      int32       `json:"within,omitempty"`   // minutes in which a copy was asked to be done
 	FullSize    *int64      `json:"fullSize,omitempty"` // bytes of all its blocks, once it is completed
 	Message     string      `json:"message,omitempty"`
 	Image       string      `json:"image,omitempty"`  // that waits for it, of the same owner
@@ -182,7 +183,10 @@ func (r snapshotRecord) wire() ec2api.Snapshot {
 		w.FullSnapshotSizeInBytes, w.CompletionTime = r.FullSize, r.completed()
 	}
 	if r.VolumeID == sourceOfCopies && r.Direct == nil && !r.Catalogue {
-		w.TransferType = new("standard")
+		w.TransferType = new(ec2api.TransferTypeStandard)
+		if r.Within > 0 {
+			w.TransferType, w.CompletionDurationMinutes = new(ec2api.TransferTypeTimeBased), &r.Within
+		}
 	}
 	return w
 }

@@ -81,6 +81,11 @@ func changesOf(in *ec2api.ModifySubnetAttributeRequest) []subnetChange {
 	flag("EnableResourceNameDnsAAAARecordOnLaunch", in.EnableResourceNameDnsAAAARecordOnLaunch, six(func(n *subnet) *bool { return &n.ResourceAAAA }))
 	flag("MapCustomerOwnedIpOnLaunch", in.MapCustomerOwnedIpOnLaunch, refuse("This server does not support Outposts."))
 	flag("DisableLniAtDeviceIndex", in.DisableLniAtDeviceIndex, refuse("This server does not support Outposts."))
+	if in.CustomerOwnedIpv4Pool != nil {
+		out = append(out, subnetChange{"CustomerOwnedIpv4Pool", *in.CustomerOwnedIpv4Pool, func(*subnet) error {
+			return apierr.New("UnsupportedOperation", "This server does not support Outposts.")
+		}})
+	}
 	if in.EnableLniAtDeviceIndex != nil {
 		out = append(out, subnetChange{"EnableLniAtDeviceIndex", "", func(*subnet) error {
 			return apierr.New("UnsupportedOperation", "This server does not support Outposts.")

@@ -33,6 +33,16 @@ func texts(ranges []netip.Prefix) (out []string) {
 	return out
 }
 
+// netmask refuses the length of a range that is to be taken from a pool of IPAM, of which there are none here.
+func netmask(lengths ...*int32) error {
+	for _, n := range lengths {
+		if n != nil {
+			return apierr.New("InvalidParameterCombination", "A netmask length can be specified only together with an IPAM pool.")
+		}
+	}
+	return nil
+}
+
 func errPools() error {
 	return apierr.New("UnsupportedOperation", "This server does not support address pools.")
 }
@@ -74,6 +84,9 @@ func (s *Service) checkSix(tx store.Tx, c *guard.Call, v *vpcRecord, six block.B
 func (s *Service) AssociateVpcCidrBlock(ctx context.Context, c *guard.Call, in *ec2api.AssociateVpcCidrBlockRequest) (*ec2api.AssociateVpcCidrBlockResult, error) {
 	if in.Ipv4IpamPoolId != nil || in.Ipv6IpamPoolId != nil || in.Ipv6Pool != nil || in.Ipv6CidrBlock != nil {
 		return nil, errPools()
+	}
+	if err := netmask(in.Ipv4NetmaskLength, in.Ipv6NetmaskLength); err != nil {
+		return nil, err
 	}
 	provided := api.Val(in.AmazonProvidedIpv6CidrBlock)
 	if provided == (in.CidrBlock != nil) {
@@ -169,6 +182,9 @@ func (s *Service) DisassociateVpcCidrBlock(ctx context.Context, c *guard.Call, i
 func (s *Service) AssociateSubnetCidrBlock(ctx context.Context, c *guard.Call, in *ec2api.AssociateSubnetCidrBlockRequest) (*ec2api.AssociateSubnetCidrBlockResult, error) {
 	if in.Ipv6IpamPoolId != nil {
 		return nil, errPools()
+	}
+	if err := netmask(in.Ipv6NetmaskLength); err != nil {
+		return nil, err
 	}
 	six, err := sixOf(in.Ipv6CidrBlock)
 	if err != nil {

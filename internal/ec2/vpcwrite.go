@@ -72,6 +72,12 @@ func (s *Service) CreateVpc(ctx context.Context, c *guard.Call, in *ec2api.Creat
 	case in.VpcEncryptionControl != nil:
 		return nil, apierr.New("UnsupportedOperation", "This server does not support VPC encryption controls.")
 	}
+	if group := api.Val(in.Ipv6CidrBlockNetworkBorderGroup); group != "" && (!api.Val(in.AmazonProvidedIpv6CidrBlock) || group != c.Region) {
+		return nil, invalidValue("Value (%s) for parameter ipv6CidrBlockNetworkBorderGroup is invalid.", group)
+	}
+	if err := netmask(in.Ipv4NetmaskLength, in.Ipv6NetmaskLength); err != nil {
+		return nil, err
+	}
 	whole, err := block.Read(api.Val(in.CidrBlock))
 	if err != nil {
 		return nil, err
@@ -279,6 +285,9 @@ func (s *Service) CreateSubnet(ctx context.Context, c *guard.Call, in *ec2api.Cr
 	if in.OutpostArn != nil || api.Val(in.Ipv6Native) || in.Ipv4IpamPoolId != nil || in.Ipv6IpamPoolId != nil {
 		return nil, apierr.New("UnsupportedOperation", "This server does not support subnets of IPv6 alone, address pools and Outposts.")
 	}
+	if err := netmask(in.Ipv4NetmaskLength, in.Ipv6NetmaskLength); err != nil {
+		return nil, err
+	}
 	four, err := block.Read(api.Val(in.CidrBlock))
 	if err != nil {
 		return nil, err
@@ -394,6 +403,9 @@ func (s *Service) CreateDefaultSubnet(ctx context.Context, c *guard.Call, in *ec
 	name, id := api.Val(in.AvailabilityZone), api.Val(in.AvailabilityZoneId)
 	if name == "" && id == "" {
 		return nil, apierr.New("MissingParameter", "The request must contain the parameter availabilityZone")
+	}
+	if api.Val(in.Ipv6Native) {
+		return nil, apierr.New("UnsupportedOperation", "This server does not support subnets of IPv6 alone.")
 	}
 	z, err := zoneFor(c.Region, name, id)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
@@ -151,6 +152,9 @@ func (s *Service) DescribeLaunchTemplateVersions(ctx context.Context, c *guard.C
 			if l.data, err = l.v.Data.response(); err != nil {
 				return err
 			}
+			if err := resolved(in.ResolveAlias, l.data.ImageId); err != nil {
+				return err
+			}
 			if passes(l, nil) {
 				items = append(items, l)
 			}
@@ -171,6 +175,15 @@ func (s *Service) DescribeLaunchTemplateVersions(ctx context.Context, c *guard.C
 		return nil
 	})
 	return out, err
+}
+
+// resolved refuses to replace a parameter of Systems Manager, which a template names in place of an image, by the image:
+// there are no such parameters here. Source: EC2 API Reference, DescribeLaunchTemplateVersions, ResolveAlias.
+func resolved(asked *bool, image *string) error {
+	if api.Val(asked) && strings.HasPrefix(api.Val(image), "resolve:ssm:") {
+		return apierr.Newf("UnsupportedOperation", "This server has no parameters of Systems Manager: %s cannot be resolved.", *image)
+	}
+	return nil
 }
 
 // chooseVersions reads the versions that a request means, before filters.

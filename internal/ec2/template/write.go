@@ -183,6 +183,9 @@ func (s *Service) CreateLaunchTemplateVersion(ctx context.Context, c *guard.Call
 	if err := checkData(in.LaunchTemplateData, in.VersionDescription); err != nil {
 		return nil, err
 	}
+	if err := resolved(in.ResolveAlias, in.LaunchTemplateData.ImageId); err != nil {
+		return nil, err
+	}
 	data, err := packData(in.LaunchTemplateData)
 	if err != nil {
 		return nil, err

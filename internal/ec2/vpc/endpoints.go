@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
@@ -25,6 +26,7 @@ type endpointRecord struct {
 	Groups     []string          `json:"groups,omitempty"`
 	GroupsBy   []string          `json:"groupsBy,omitempty"`
 	PrivateDNS bool              `json:"privateDns,omitempty"`
+	DNS        *dnsRecord        `json:"dns,omitempty"`
 	Created    time.Time         `json:"created"`
 }
 
@@ -73,10 +75,10 @@ func (e *endpointRecord) wire() ec2api.VpcEndpoint {
 		w.RouteTableIds = []string{}
 	}
 	if e.Kind == gatewayKind {
-		w.DnsOptions = &ec2api.DnsOptions{DnsRecordIpType: new("service-defined")}
+		w.DnsOptions = e.DNS.wire("service-defined")
 		return w
 	}
-	w.DnsOptions = &ec2api.DnsOptions{DnsRecordIpType: new("ipv4")}
+	w.DnsOptions = e.DNS.wire("ipv4")
 	for subnet := range e.Faces {
 		w.SubnetIds = append(w.SubnetIds, subnet)
 	}
@@ -96,6 +98,22 @@ func (e *endpointRecord) wire() ec2api.VpcEndpoint {
 		zone := idiom.FixedID("Z", e.Region, "", name)
 		w.DnsEntries = append(w.DnsEntries, ec2api.DnsEntry{DnsName: new(name), HostedZoneId: new("Z" + strings.ToUpper(zone[len(zone)-13:]))})
 	}
+	return w
+}
+
+// wire are DNS options with the type of records that an endpoint has by itself.
+func (d *dnsRecord) wire(records string) *ec2api.DnsOptions {
+	w := &ec2api.DnsOptions{DnsRecordIpType: &records}
+	if d == nil {
+		return w
+	}
+	if d.Records != "" {
+		w.DnsRecordIpType = &d.Records
+	}
+	if d.InboundOnly {
+		w.PrivateDnsOnlyForInboundResolverEndpoint = &d.InboundOnly
+	}
+	w.PrivateDnsPreference, w.PrivateDnsSpecifiedDomains = api.Opt(d.Preference), d.Domains
 	return w
 }
 

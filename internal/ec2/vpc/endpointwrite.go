@@ -31,6 +31,10 @@ func checkEndpoint(in *ec2api.CreateVpcEndpointRequest, region, kind string) err
 	switch {
 	case kind != gatewayKind && kind != interfaceKind:
 		return apierr.Newf("UnsupportedOperation", "This server does not support VPC endpoints of the type %s.", kind)
+	case api.Val(in.ServiceNetworkArn) != "" || api.Val(in.ResourceConfigurationArn) != "":
+		return errParameter("Endpoints of the type %s have no service network and no resource configuration.", kind)
+	case slices.ContainsFunc(in.SubnetConfigurations, func(s ec2api.SubnetConfiguration) bool { return api.Val(s.Ipv6) != "" }):
+		return apierr.New("UnsupportedOperation", "This server does not support IPv6.")
 	case service == "":
 		return apierr.New("MissingParameter", "The request must contain the parameter serviceName")
 	case api.Val(in.ServiceRegion) != "" && *in.ServiceRegion != region:
@@ -48,7 +52,55 @@ func checkEndpoint(in *ec2api.CreateVpcEndpointRequest, region, kind string) err
 	case kind == interfaceKind && len(in.RouteTableIds) > 0:
 		return errParameter("Interface endpoints have no route tables.")
 	}
+	if _, err := dnsOptions(kind, nil, in.DnsOptions); err != nil {
+		return err
+	}
 	return checkPolicy(in.PolicyDocument)
+}
+
+// A dnsRecord is what an endpoint's DNS options are besides the ordinary ones.
+type dnsRecord struct {
+	Records     string   `json:"records,omitempty"` // DnsRecordIpType
+	InboundOnly bool     `json:"inboundOnly,omitempty"`
+	Preference  string   `json:"preference,omitempty"`
+	Domains     []string `json:"domains,omitempty"`
+}
+
+// dnsOptions are those of an endpoint of a kind, as a request changes them. Records of IPv6 are refused with the addresses.
+// Source: EC2 API Reference, DnsOptionsSpecification.
+func dnsOptions(kind string, was *dnsRecord, in *ec2api.DnsOptionsSpecification) (*dnsRecord, error) {
+	if in == nil {
+		return was, nil
+	}
+	d := dnsRecord{}
+	if was != nil {
+		d = *was
+	}
+	own := map[string]string{gatewayKind: "service-defined", interfaceKind: "ipv4"}[kind]
+	switch t := api.Val(in.DnsRecordIpType); {
+	case t == "dualstack" || t == "ipv6":
+		return nil, apierr.New("UnsupportedOperation", "This server does not support IPv6.")
+	case t != "" && t != own && t != "ipv4" && t != "service-defined":
+		return nil, errParameter("DnsRecordIpType %s is not valid.", t)
+	case t != "":
+		d.Records = t
+	}
+	if p := api.Val(in.PrivateDnsPreference); p != "" {
+		if !slices.Contains([]string{"VERIFIED_DOMAINS_ONLY", "ALL_DOMAINS", "VERIFIED_DOMAINS_AND_SPECIFIED_DOMAINS", "SPECIFIED_DOMAINS_ONLY"}, p) {
+			return nil, errParameter("PrivateDnsPreference %s is not valid.", p)
+		}
+		d.Preference = p
+	}
+	if in.PrivateDnsOnlyForInboundResolverEndpoint != nil {
+		d.InboundOnly = *in.PrivateDnsOnlyForInboundResolverEndpoint
+	}
+	if d.InboundOnly && kind == gatewayKind {
+		return nil, errParameter("PrivateDnsOnlyForInboundResolverEndpoint is for interface endpoints only.")
+	}
+	if len(in.PrivateDnsSpecifiedDomains) > 0 {
+		d.Domains = in.PrivateDnsSpecifiedDomains
+	}
+	return &d, nil
 }
 
 func checkPolicy(text *string) error {
@@ -92,6 +144,7 @@ func (s *Service) CreateVpcEndpoint(ctx context.Context, c *guard.Call, in *ec2a
 	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
 		e := fresh
 		e.Faces = map[string]string{}
+		e.DNS, _ = dnsOptions(kind, nil, in.DnsOptions) // checked before
 		m := &idiom.Made{Kind: "vpc-endpoint", ID: e.ID, Tags: tags, Describe: func(p *authz.Part) {
 			p.Context.Set("ec2:vpceservicename", e.Service)
 			p.Context.Set("ec2:vpceserviceowner", "amazon")
@@ -226,7 +279,8 @@ func (s *Service) ModifyVpcEndpoint(ctx context.Context, c *guard.Call, in *ec2a
 	if err := checkPolicy(in.PolicyDocument); err != nil {
 		return nil, err
 	}
-	if api.Val(in.IpAddressType) != "" && *in.IpAddressType != "ipv4" {
+	if api.Val(in.IpAddressType) != "" && *in.IpAddressType != "ipv4" ||
+		slices.ContainsFunc(in.SubnetConfigurations, func(s ec2api.SubnetConfiguration) bool { return api.Val(s.Ipv6) != "" }) {
 		return nil, apierr.New("UnsupportedOperation", "This server does not support IPv6.")
 	}
 	return &ec2api.ModifyVpcEndpointResult{Return: new(true)}, s.g.Update(ctx, c, func(tx store.Tx) error {
@@ -255,6 +309,9 @@ func (s *Service) ModifyVpcEndpoint(ctx context.Context, c *guard.Call, in *ec2a
 			e.Policy = anyAccess(e.Kind)
 		case api.Val(in.PolicyDocument) != "":
 			e.Policy = *in.PolicyDocument
+		}
+		if e.DNS, err = dnsOptions(e.Kind, e.DNS, in.DnsOptions); err != nil {
+			return err
 		}
 		if in.PrivateDnsEnabled != nil && e.Kind == interfaceKind {
 			e.PrivateDNS = *in.PrivateDnsEnabled

@@ -137,6 +137,8 @@ func checkNAT(in *ec2api.CreateNatGatewayRequest) error {
 	switch {
 	case api.Val(in.AvailabilityMode) == "regional" || len(in.AvailabilityZoneAddresses) > 0:
 		return apierr.New("UnsupportedOperation", "This server does not support regional NAT gateways.")
+	case api.Val(in.VpcId) != "":
+		return apierr.New("InvalidParameterCombination", "The VpcId parameter can be specified only for regional NAT gateways.")
 	case len(in.SecondaryAllocationIds)+len(in.SecondaryPrivateIpAddresses) > 0 || api.Val(in.SecondaryPrivateIpAddressCount) > 0:
 		return apierr.New("UnsupportedOperation", "This server does not support NAT gateways with several addresses.")
 	case kind != "public" && kind != "private":

@@ -124,7 +124,11 @@ func (s *Service) DescribeVpcEndpointServices(ctx context.Context, c *guard.Call
 			}
 		}
 		slices.Sort(zones)
-		items, err := idiom.Pick(details(c.Region, zones), in.ServiceNames, func(d ec2api.ServiceDetail) string { return *d.ServiceName }, func(name string) error {
+		var offered []ec2api.ServiceDetail
+		if len(in.ServiceRegions) == 0 || slices.Contains(in.ServiceRegions, c.Region) { // services of other Regions are not offered here
+			offered = details(c.Region, zones)
+		}
+		items, err := idiom.Pick(offered, in.ServiceNames, func(d ec2api.ServiceDetail) string { return *d.ServiceName }, func(name string) error {
 			return apierr.Newf("InvalidServiceName", "The Vpc Endpoint Service '%s' does not exist", name)
 		})
 		if err != nil {
