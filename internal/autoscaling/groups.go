@@ -99,6 +99,8 @@ func newGroup(c *guard.Call, in *autoscalingapi.CreateAutoScalingGroupType, sour
 		return nil, errZonesTwice
 	case len(in.AvailabilityZones) == 0 && len(in.AvailabilityZoneIds) == 0 && api.Val(in.VPCZoneIdentifier) == "" && in.InstanceId == nil:
 		return nil, validation("At least one Availability Zone or VPC Subnet is required.")
+	case in.Operator != nil:
+		return nil, validation("The parameter Operator is reserved for services of AWS.")
 	}
 	g := &groupRecord{
 		Region: c.Region, Account: c.Account(), Name: api.Val(in.AutoScalingGroupName), UUID: guard.NewRequestID(),
