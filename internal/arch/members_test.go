@@ -79,14 +79,14 @@ func into[T any](any) *T { return nil }
 	pkg := h.check(t, fset, "x", []*ast.File{file}, nil)
 	h.settle()
 	in := pkg.Scope().Lookup("In").Type().Underlying().(*types.Struct)
-	got := ""
+	var got strings.Builder
 	for f := range in.Fields() {
 		if h.read[f] {
-			got += f.Name() + " "
+			got.WriteString(f.Name() + " ")
 		}
 	}
-	if got != "Read Converted " {
-		t.Errorf("heard: %s", got)
+	if got.String() != "Read Converted " {
+		t.Errorf("heard: %s", got.String())
 	}
 }
 
