@@ -99,11 +99,11 @@ func checkWithin(name string, minutes int64, given bool) error {
 	return nil
 }
 
-// presignedFor refuses a presigned URL that is not of this copy, and a destination in another Region than the request's.
+// presignedFor refuses a presigned URL that is of something else, and a destination in another Region than the request's.
 // Nothing here needs the URL: its signature is not looked at. Source: EC2 API Reference, CopySnapshot, PresignedUrl.
 func presignedFor(in *ec2api.CopySnapshotRequest, region string) error {
 	bad := func() error {
-		return invalidValue("The parameter PresignedUrl is not a request for this copy: it needs Action=CopySnapshot, SourceRegion, SourceSnapshotId and DestinationRegion.")
+		return invalidValue("The parameter PresignedUrl is not a request for this copy.")
 	}
 	if to := api.Val(in.DestinationRegion); to != "" && to != region {
 		return invalidValue("Value (%s) for parameter destinationRegion is invalid. The copy is made in %s, where the request is sent to.", to, region)
@@ -116,8 +116,10 @@ func presignedFor(in *ec2api.CopySnapshotRequest, region string) error {
 		return bad()
 	}
 	q := u.Query()
-	if q.Get("Action") != "CopySnapshot" || q.Get("SourceRegion") != *in.SourceRegion || q.Get("SourceSnapshotId") != *in.SourceSnapshotId || q.Get("DestinationRegion") != region {
-		return bad()
+	for name, want := range map[string]string{"Action": "CopySnapshot", "SourceRegion": *in.SourceRegion, "SourceSnapshotId": *in.SourceSnapshotId, "DestinationRegion": region} {
+		if got := q.Get(name); got != "" && got != want {
+			return bad()
+		}
 	}
 	return nil
 }
