@@ -19,6 +19,7 @@ const (
 	noPermission          = "it needs no permission"
 	noTrails              = "there are no trails, so none is asked for by name"
 	noTagsOfReads         = "the operation gives no tags"
+	noRate                = "no volume of these requests is filled from its snapshot at a rate of its own"
 	noTagsGiven           = "the role does not exist yet and the request gives it no tags"
 )
 
@@ -50,18 +51,7 @@ var gaps = []gap{
 		ec2:ModifyInstanceAttribute/instance ec2:RebootInstances/instance ec2:RunInstances/instance ec2:StartInstances/instance
 		ec2:StopInstances/instance ec2:TerminateInstances/instance ec2:AssociateAddress/instance ec2:DisassociateAddress/instance ec2:ModifyInstanceCapacityReservationAttributes/instance ec2:ModifyPrivateDnsNameOptions/instance ec2:AssociateIamInstanceProfile/instance
 		ec2:CreateFleet/instance ec2:DisassociateIamInstanceProfile/instance ec2:GetConsoleOutput/instance ec2:GetLaunchTemplateData/instance
-		ec2:GetPasswordData/instance ec2:ModifyInstanceMetadataOptions/instance ec2:MonitorInstances/instance ec2:ReplaceIamInstanceProfileAssociation/instance
-		ec2:ResetInstanceAttribute/instance ec2:UnmonitorInstances/instance`},
-	{noFeature, "ec2:InstanceBandwidthWeighting", `
-		ec2:AttachNetworkInterface/instance ec2:DetachNetworkInterface/instance
-		ec2:ModifyInstanceCreditSpecification/instance ec2:ModifyInstanceMaintenanceOptions/instance ec2:ModifyInstancePlacement/instance
-		ec2:CreateReplaceRootVolumeTask/instance
-		ec2:AttachVolume/instance ec2:CreateImage/instance ec2:CreateSnapshots/instance ec2:CreateTags/instance
-		ec2:DescribeInstanceAttribute/instance ec2:DetachVolume/instance ec2:GetInstanceUefiData/instance
-		ec2:ModifyInstanceAttribute/instance ec2:RebootInstances/instance ec2:RunInstances/instance ec2:StartInstances/instance
-		ec2:StopInstances/instance ec2:TerminateInstances/instance ec2:AssociateAddress/instance ec2:DisassociateAddress/instance ec2:ModifyInstanceCapacityReservationAttributes/instance ec2:ModifyPrivateDnsNameOptions/instance ec2:AssociateIamInstanceProfile/instance
-		ec2:CreateFleet/instance ec2:DisassociateIamInstanceProfile/instance ec2:GetConsoleOutput/instance ec2:GetLaunchTemplateData/instance
-		ec2:GetPasswordData/instance ec2:ModifyInstanceMetadataOptions/instance ec2:MonitorInstances/instance ec2:ReplaceIamInstanceProfileAssociation/instance
+		ec2:GetPasswordData/instance ec2:ModifyInstanceMetadataOptions/instance ec2:ModifyInstanceNetworkPerformanceOptions/instance ec2:MonitorInstances/instance ec2:ReplaceIamInstanceProfileAssociation/instance
 		ec2:ResetInstanceAttribute/instance ec2:UnmonitorInstances/instance`},
 	{noFeature, "ec2:ManagedResourceOperator", `
 		ec2:AttachNetworkInterface/instance ec2:DetachNetworkInterface/instance
@@ -77,7 +67,7 @@ var gaps = []gap{
 		ec2:RunInstances/instance ec2:RunInstances/launch-template ec2:RunInstances/network-interface ec2:RunInstances/volume
 		ec2:StartInstances/instance ec2:StopInstances/instance ec2:TerminateInstances/instance ec2:AssociateAddress/instance ec2:DisassociateAddress/instance ec2:ModifyInstanceCapacityReservationAttributes/instance ec2:ModifyPrivateDnsNameOptions/instance
 		ec2:AssociateIamInstanceProfile/instance ec2:DisassociateIamInstanceProfile/instance ec2:GetConsoleOutput/instance
-		ec2:GetLaunchTemplateData/instance ec2:GetPasswordData/instance ec2:ModifyFleet/launch-template ec2:ModifyInstanceMetadataOptions/instance
+		ec2:GetLaunchTemplateData/instance ec2:GetPasswordData/instance ec2:ModifyFleet/launch-template ec2:ModifyInstanceMetadataOptions/instance ec2:ModifyInstanceNetworkPerformanceOptions/instance
 		ec2:MonitorInstances/instance ec2:ReplaceIamInstanceProfileAssociation/instance ec2:ResetInstanceAttribute/instance
 		ec2:UnmonitorInstances/instance`},
 	{noFeature, "ec2:ProductCode", `
@@ -88,10 +78,10 @@ var gaps = []gap{
 		ec2:DescribeInstanceAttribute/instance ec2:DetachVolume/instance ec2:GetInstanceUefiData/instance
 		ec2:ModifyInstanceAttribute/instance ec2:RebootInstances/instance ec2:RunInstances/instance
 		ec2:TerminateInstances/instance ec2:AssociateAddress/instance ec2:DisassociateAddress/instance ec2:ModifyInstanceCapacityReservationAttributes/instance ec2:ModifyPrivateDnsNameOptions/instance ec2:AssociateIamInstanceProfile/instance ec2:DisassociateIamInstanceProfile/instance
-		ec2:GetConsoleOutput/instance ec2:GetLaunchTemplateData/instance ec2:GetPasswordData/instance ec2:ModifyInstanceMetadataOptions/instance
+		ec2:GetConsoleOutput/instance ec2:GetLaunchTemplateData/instance ec2:GetPasswordData/instance ec2:ModifyInstanceMetadataOptions/instance ec2:ModifyInstanceNetworkPerformanceOptions/instance
 		ec2:MonitorInstances/instance ec2:ReplaceIamInstanceProfileAssociation/instance ec2:ResetInstanceAttribute/instance
 		ec2:UnmonitorInstances/instance`},
-	{noFeature, "ec2:VolumeInitializationRate", `
+	{noRate, "ec2:VolumeInitializationRate", `
 		ec2:CreateReplaceRootVolumeTask/volume
 		ec2:CopyVolumes/volume ec2:ModifyVolume/volume ec2:ModifyVolumeAttribute/volume
 		ec2:AttachVolume/volume ec2:CreateSnapshot/volume ec2:CreateSnapshots/volume ec2:CreateTags/volume

@@ -73,6 +73,7 @@ func driveSettled(c caller, instance string) {
 	association = c.do("ec2:DescribeIamInstanceProfileAssociations", in{}).str("IamInstanceProfileAssociations.0.AssociationId")
 	c.refused("ec2:AssociateIamInstanceProfile", "IncorrectState", in{"InstanceId": instance, "IamInstanceProfile": in{"Name": "web"}})
 	c.do("ec2:ModifyInstanceMetadataOptions", in{"InstanceId": instance, "HttpTokens": "required"})
+	c.refused("ec2:ModifyInstanceNetworkPerformanceOptions", "IncorrectInstanceState", in{"InstanceId": instance, "BandwidthWeighting": "default"})
 	c.do("ec2:ModifyInstanceMaintenanceOptions", in{"InstanceId": instance, "AutoRecovery": "disabled", "RebootMigration": "disabled"})
 	c.do("ec2:ModifyInstanceCreditSpecification", in{"InstanceCreditSpecifications": []in{{"InstanceId": instance, "CpuCredits": "standard"}}})
 	c.refused("ec2:ModifyInstancePlacement", "IncorrectInstanceState", in{"InstanceId": instance, "Tenancy": "dedicated"})
@@ -128,6 +129,7 @@ func driveSpot(s *testkit.Server, c caller, image, subnet, group, key string) {
 		c.do("ec2:DescribeFleets", in{"FleetIds": id})
 		if kind == "maintain" {
 			c.do("ec2:DescribeFleetInstances", in{"FleetId": id})
+			c.do("ec2:DescribeFleetHistory", in{"FleetId": id, "StartTime": time.Unix(0, 0)})
 			c.do("ec2:ModifyFleet", in{"FleetId": id, "ExcessCapacityTerminationPolicy": "termination", "TargetCapacitySpecification": in{"TotalTargetCapacity": 0}, "LaunchTemplateConfigs": config})
 		}
 		c.do("ec2:DeleteFleets", in{"FleetIds": id, "TerminateInstances": true})
@@ -141,6 +143,7 @@ func driveSpot(s *testkit.Server, c caller, image, subnet, group, key string) {
 	c.do("ec2:DescribeSpotFleetRequests", in{})
 	c.do("ec2:DescribeSpotFleetInstances", in{"SpotFleetRequestId": spot})
 	c.do("ec2:DescribeSpotFleetRequestHistory", in{"SpotFleetRequestId": spot, "StartTime": time.Unix(0, 0)})
+	c.do("ec2:ModifySpotFleetRequest", in{"SpotFleetRequestId": spot, "TargetCapacity": 2, "ExcessCapacityTerminationPolicy": "noTermination"})
 	c.do("ec2:CancelSpotFleetRequests", in{"SpotFleetRequestIds": spot, "TerminateInstances": true})
 	s.Advance(time.Minute)
 }

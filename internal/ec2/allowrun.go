@@ -150,6 +150,9 @@ func (s *Service) newVolumePart(c *guard.Call, action string, d *newDevice, encr
 	if d.rate > 0 {
 		p.Context.Set("ec2:volumethroughput", strconv.Itoa(int(d.rate)))
 	}
+	if d.initRate > 0 {
+		p.Context.Set("ec2:volumeinitializationrate", strconv.Itoa(int(d.initRate)))
+	}
 	p.Context.Set("ec2:availabilityzone", where.Zone)
 	p.Context.Set("ec2:availabilityzoneid", where.ZoneID)
 	if d.snapshot != nil {

@@ -76,12 +76,13 @@ func partFields() fields[*instanceRecord] {
 			return out
 		}),
 		"operator.managed": fixed[*instanceRecord]("false"),
+		"boot-mode":        text(func(w *ec2api.Instance) *string { return w.BootMode }),
 		"network-performance-options.bandwidth-weighting": text(func(w *ec2api.Instance) *string {
 			return w.NetworkPerformanceOptions.BandwidthWeighting
 		}),
 	}
 	for _, name := range []string{
-		"boot-mode", "kernel-id", "operator.principal", "outpost-arn",
+		"kernel-id", "operator.principal", "outpost-arn",
 		"product-code", "product-code.type", "ramdisk-id", "requester-id", "tpm-support",
 		"capacity-reservation-specification.capacity-reservation-target.capacity-reservation-resource-group-arn",
 	} {

@@ -211,4 +211,5 @@ func instanceContext(p *authz.Part, i *instanceRecord) {
 	p.Context.Set("ec2:metadatahttpputresponsehoplimit", strconv.Itoa(int(o.HTTPHops)))
 	p.Context.Set("ec2:instancemetadatatags", o.MetadataTags)
 	p.Context.Set("ec2:instanceautorecovery", o.recovery())
+	p.Context.Set("ec2:instancebandwidthweighting", o.weighting())
 }

@@ -110,6 +110,9 @@ func (v *volumeRecord) describe(p *authz.Part) {
 	if v.Throughput > 0 {
 		p.Context.Set("ec2:volumethroughput", strconv.Itoa(int(v.Throughput)))
 	}
+	if v.InitRate > 0 {
+		p.Context.Set("ec2:volumeinitializationrate", strconv.Itoa(int(v.InitRate)))
+	}
 	p.Context.Set("ec2:availabilityzone", v.Zone)
 	p.Context.Set("ec2:availabilityzoneid", v.ZoneID)
 	if v.SourceVolume != "" {
