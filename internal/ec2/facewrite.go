@@ -150,7 +150,7 @@ func (s *Service) CreateNetworkInterface(ctx context.Context, c *guard.Call, in 
 		if f.Address, f.Secondary, err = t.takeAll(where, asked); err != nil {
 			return err
 		}
-		if f.Six, err = t.takeSix(where, six); err != nil {
+		if f.Six, err = t.takeSix(where, six, looseAddresses); err != nil {
 			return err
 		}
 		if err := t.flush(); err != nil {
@@ -341,11 +341,20 @@ func (s *Service) AssignPrivateIpAddresses(ctx context.Context, c *guard.Call, i
 // addressesPerFace is how many private addresses an interface has at most: as the type of its instance says.
 func addressesPerFace(f *heldFace) int {
 	if f.instance != nil {
-		if kind, ok := instancetype.Lookup(f.instance.Type); ok {
-			return int(kind.Addresses)
-		}
+		return typeAddresses(f.instance.Type)
 	}
-	return 50
+	return looseAddresses
+}
+
+// looseAddresses is how many addresses a network interface has at most that is no instance's.
+const looseAddresses = 50
+
+// typeAddresses is how many addresses an interface of an instance of a type has at most.
+func typeAddresses(kind string) int {
+	if t, ok := instancetype.Lookup(kind); ok {
+		return int(t.Addresses)
+	}
+	return looseAddresses
 }
 
 // UnassignPrivateIpAddresses takes secondary private addresses from a network interface.

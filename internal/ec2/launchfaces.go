@@ -193,7 +193,7 @@ func (p *plannedFaces) take(tx store.Tx, c *guard.Call, pl *launchPlan, made []d
 			if err != nil {
 				return err
 			}
-			six, err := t.takeSix(pl.subnet, p.six)
+			six, err := t.takeSix(pl.subnet, p.six, typeAddresses(i.Type))
 			if err != nil {
 				return err
 			}
@@ -214,7 +214,7 @@ func (p *plannedFaces) take(tx store.Tx, c *guard.Call, pl *launchPlan, made []d
 				if f.Address, f.Secondary, err = t.takeAll(o.where, o.asked); err != nil {
 					return err
 				}
-				if f.Six, err = t.takeSix(o.where, o.six); err != nil {
+				if f.Six, err = t.takeSix(o.where, o.six, typeAddresses(i.Type)); err != nil {
 					return err
 				}
 			}

@@ -27,6 +27,9 @@ func askedSix(list []string, count *int32) (sixAddresses, error) {
 	if len(list) > 0 && a.count > 0 {
 		return a, apierr.New("InvalidParameterCombination", "The parameters ipv6Addresses and ipv6AddressCount cannot be used together.")
 	}
+	if a.count < 0 {
+		return a, invalidValue("Value (%d) for parameter ipv6AddressCount is invalid.", a.count)
+	}
 	for _, text := range list {
 		ip, err := netip.ParseAddr(text)
 		if err != nil || !ip.Is6() || ip.Is4In6() {
@@ -69,13 +72,16 @@ func (pl *launchPlan) wantSix() bool {
 }
 
 // takeSix takes IPv6 addresses of a subnet: those that are given and as many others, or one if nothing is said and the
-// subnet gives each interface one. Source: EC2 API Reference, Subnet, AssignIpv6AddressOnCreation.
-func (t *taker) takeSix(n subnet, a sixAddresses) ([]string, error) {
+// subnet gives each interface one, but no more than most with those that there are. Source: EC2 API Reference, Subnet, AssignIpv6AddressOnCreation.
+func (t *taker) takeSix(n subnet, a sixAddresses, most int, have ...string) ([]string, error) {
 	if !a.said && n.AssignSix {
 		a.count = 1
 	}
 	if len(a.given)+a.count == 0 {
 		return nil, nil
+	}
+	if len(have)+len(a.given)+a.count > most {
+		return nil, apierr.Newf("Ipv6AddressLimitExceeded", "Number of IPv6 addresses will exceed limit (%d).", most)
 	}
 	if n.Six == nil {
 		return nil, apierr.Newf("InvalidParameterCombination", "The subnet %s has no IPv6 CIDR block.", n.ID)
@@ -157,10 +163,7 @@ func (s *Service) AssignIpv6Addresses(ctx context.Context, c *guard.Call, in *ec
 		}
 		fresh := asked
 		fresh.given = slices.DeleteFunc(slices.Clone(asked.given), func(a string) bool { return slices.Contains(f.Six, a) })
-		if most := addressesPerFace(&f); len(f.Six)+len(fresh.given)+fresh.count > most {
-			return apierr.Newf("Ipv6AddressLimitExceeded", "Number of IPv6 addresses will exceed limit (%d).", most)
-		}
-		more, err := newTaker(tx, c).takeSix(where, fresh)
+		more, err := newTaker(tx, c).takeSix(where, fresh, addressesPerFace(&f), f.Six...)
 		if err != nil {
 			return err
 		}

@@ -72,6 +72,8 @@ func TestIPv6Addresses(t *testing.T) {
 		{&ec2api.CreateNetworkInterfaceRequest{SubnetId: &subnet, Ipv6Addresses: []ec2api.InstanceIpv6Address{{Ipv6Address: new("10.0.0.9")}}}, "InvalidParameterValue"},
 		{&ec2api.CreateNetworkInterfaceRequest{SubnetId: &subnet, Ipv6AddressCount: new(int32(1)), Ipv6Addresses: []ec2api.InstanceIpv6Address{{Ipv6Address: &first}}}, "InvalidParameterCombination"},
 		{&ec2api.CreateNetworkInterfaceRequest{SubnetId: &four, Ipv6AddressCount: new(int32(1))}, "InvalidParameterCombination"},
+		{&ec2api.CreateNetworkInterfaceRequest{SubnetId: &subnet, Ipv6AddressCount: new(int32(2_000_000_000))}, "Ipv6AddressLimitExceeded"},
+		{&ec2api.CreateNetworkInterfaceRequest{SubnetId: &subnet, Ipv6AddressCount: new(int32(-1))}, "InvalidParameterValue"},
 		{&ec2api.AssignIpv6AddressesRequest{NetworkInterfaceId: free.NetworkInterfaceId}, "MissingParameter"},
 		{&ec2api.AssignIpv6AddressesRequest{NetworkInterfaceId: free.NetworkInterfaceId, Ipv6AddressCount: new(int32(99))}, "Ipv6AddressLimitExceeded"},
 		{&ec2api.UnassignIpv6AddressesRequest{NetworkInterfaceId: free.NetworkInterfaceId, Ipv6Addresses: []string{first}}, "InvalidParameterValue"},
@@ -123,6 +125,9 @@ func TestIPv6AddressesOfInstances(t *testing.T) {
 	both := runRequest()
 	both.NetworkInterfaces, both.Ipv6AddressCount = counted.NetworkInterfaces, new(int32(1))
 	h.refuse(h.owner(), both, "InvalidParameterCombination", "*")
+	many := runRequest()
+	many.SubnetId, many.Ipv6AddressCount = &subnet, new(int32(2_000_000_000))
+	h.refuse(h.owner(), many, "Ipv6AddressLimitExceeded", "*")
 	found := ask[ec2api.DescribeInstancesResult](h.desk, h.owner(), &ec2api.DescribeInstancesRequest{Filters: []ec2api.Filter{filter("ipv6-address", first)}}).Reservations
 	if len(found) != 1 {
 		t.Errorf("found %+v", found)
