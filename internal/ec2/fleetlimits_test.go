@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/secret"
@@ -158,6 +159,33 @@ func TestFleetOverridesReachTheInstance(t *testing.T) {
 	data := ask[ec2api.InstanceAttribute](h.desk, h.owner(), &ec2api.DescribeInstanceAttributeRequest{InstanceId: &id, Attribute: new("userData")})
 	if data.UserData == nil || data.UserData.Value == nil || *data.UserData.Value != "ZWNobw==" {
 		t.Errorf("user data %+v", data.UserData)
+	}
+}
+
+// TestFleetHistoryInPages: what happened at one time comes once each, in its order.
+func TestFleetHistoryInPages(t *testing.T) {
+	h := newHouse(t)
+	began := time.Now()
+	id := ask[ec2api.CreateFleetResult](h.desk, h.owner(), fleetRequest("maintain", h.fleetTemplate("web"), 40, "spot")).FleetId
+	h.Advance(time.Minute)
+	of := &ec2api.DescribeFleetHistoryRequest{FleetId: id, StartTime: &began}
+	instances := func(records []ec2api.HistoryRecordEntry) (out []string) {
+		for _, r := range records {
+			out = append(out, api.Val(r.EventInformation.InstanceId))
+		}
+		return out
+	}
+	whole := instances(ask[ec2api.DescribeFleetHistoryResult](h.desk, h.owner(), of).HistoryRecords)
+	var paged []string
+	for of.MaxResults = new(int32(7)); ; {
+		page := ask[ec2api.DescribeFleetHistoryResult](h.desk, h.owner(), of)
+		paged = append(paged, instances(page.HistoryRecords)...)
+		if of.NextToken = page.NextToken; of.NextToken == nil {
+			break
+		}
+	}
+	if len(whole) < 40 || !slices.Equal(whole, paged) {
+		t.Errorf("%d events, in pages %d: %v", len(whole), len(paged), paged)
 	}
 }
 

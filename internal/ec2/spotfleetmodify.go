@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	json "github.com/go-json-experiment/json"
@@ -177,7 +178,7 @@ func (f *fleetRecord) historyPage(operation string, wanted func(*event) bool, mo
 	var items []numbered
 	for n, e := range f.History {
 		if wanted(&e) {
-			items = append(items, numbered{e, e.At.UTC().Format("20060102150405.000000000") + string(rune('a'+n%26))})
+			items = append(items, numbered{e, fmt.Sprintf("%020d.%06d", e.At.UnixNano(), n)})
 		}
 	}
 	got, next, err := paginate(operation, items, func(i numbered) string { return i.key }, limits{1, 1000}, most, token)
