@@ -48,6 +48,7 @@ type Trail struct {
 	queue   []*pending // waits for the next write; guarded by queueMu
 	led     bool       // somebody is about to write the queue; guarded by queueMu
 	spare   []*pending // room for the next queue; guarded by queueMu
+	alone   int        // writes in a row that were of one record; of who leads
 
 	spansMu sync.Mutex
 	spans   map[int]span // of full segments that are not compressed yet; guarded by spansMu
@@ -193,10 +194,16 @@ func (t *Trail) append(rec *Record, tell bool) error {
 	return p.err
 }
 
+// aloneAfter is how many writes in a row were of one record where records seem to come one at a time.
+const aloneAfter = 8
+
 // lead writes the queue, in which p is, and hands over. Requests that run, or could, come to their own
-// record first: one write costs as much as many do.
+// record first, while there are any: one write costs as much as many do, but to let others run costs a lone
+// caller more than its write.
 func (t *Trail) lead(p *pending) {
-	runtime.Gosched()
+	if t.alone < aloneAfter || t.alone%aloneAfter == 0 {
+		runtime.Gosched()
+	}
 	t.queueMu.Lock()
 	batch := t.queue
 	t.queue, t.spare = t.spare, nil
@@ -211,6 +218,9 @@ func (t *Trail) lead(p *pending) {
 		if q != p {
 			q.wake <- struct{}{} // never blocks; q is not ours any more
 		}
+	}
+	if t.alone++; len(batch) > 1 {
+		t.alone = 0
 	}
 	clear(batch)
 	t.queueMu.Lock()
