@@ -195,7 +195,7 @@ func (t *Trail) append(rec *Record, tell bool) error {
 }
 
 // aloneAfter is how many writes in a row were of one record where records seem to come one at a time.
-const aloneAfter = 8
+const aloneAfter = 64
 
 // lead writes the queue, in which p is, and hands over. Requests that run, or could, come to their own
 // record first, while there are any: one write costs as much as many do, but to let others run costs a lone
