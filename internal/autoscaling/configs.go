@@ -132,7 +132,7 @@ func checkConfig(in *autoscalingapi.CreateLaunchConfigurationType) error {
 		return validation("Invalid PlacementTenancy: %s. Valid values are default and dedicated.", t)
 	}
 	if slices.ContainsFunc(in.SecurityGroups, isGroupID) && slices.ContainsFunc(in.SecurityGroups, func(g string) bool { return !isGroupID(g) }) {
-		return validation("Security groups are named either by their ids or by their names, not by both.")
+		return validation("Must use either use group-id or group-name for all the security groups, not both at the same time")
 	}
 	return checkMappings(in.BlockDeviceMappings)
 }

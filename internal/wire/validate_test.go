@@ -74,6 +74,8 @@ func TestValidationTexts(t *testing.T) {
 			"Value (gp9) for parameter volumeType is invalid. Valid values are standard, io1, io2, gp2, sc1, st1, gp3."},
 		{"ec2 number", ec2api.Service(), &ec2api.DescribeLaunchTemplatesRequest{MaxResults: new(int32(0))},
 			"Value ( 0 ) for parameter maxResults is invalid. Expecting a value greater than or equal to 1."},
+		{"ec2 number with AWS's words", ec2api.Service(), &ec2api.DescribeSubnetsRequest{MaxResults: new(int32(4))},
+			"Value ( 4 ) for parameter maxResults is invalid. Expecting a value greater than 5."},
 		{"organizations pattern", organizationsapi.Service(), &organizationsapi.DescribeAccountRequest{AccountId: new("99")},
 			"You provided a value that does not match the required pattern."},
 		{"organizations missing", organizationsapi.Service(), &organizationsapi.DescribeAccountRequest{}, "You must include a value for all required parameters."},

@@ -28,7 +28,7 @@ func Page[T any](op string, items []T, key func(T) string, lim Limits, maxResult
 		size = *maxResults
 		switch {
 		case size < lim.Least:
-			return nil, nil, InvalidValue("Value ( %d ) for parameter maxResults is invalid. Expecting a value greater than or equal to %d.", size, lim.Least)
+			return nil, nil, InvalidValue("Value ( %d ) for parameter maxResults is invalid. Expecting a value greater than %d.", size, lim.Least) // AWS's words
 		case size > lim.Most:
 			return nil, nil, InvalidValue("Value ( %d ) for parameter maxResults is invalid. Expecting a value less than or equal to %d.", size, lim.Most)
 		}

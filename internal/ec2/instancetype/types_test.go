@@ -47,7 +47,7 @@ func TestInstanceTypes(t *testing.T) {
 		d.Refuse(d.Root(), &ec2api.DescribeInstanceTypesRequest{InstanceTypes: strings.Fields(names)}, "InvalidInstanceType",
 			"The following supplied instance types do not exist: "+text)
 	}
-	for n, text := range map[int32]string{4: "greater than or equal to 5", 101: "less than or equal to 100"} {
+	for n, text := range map[int32]string{4: "greater than 5", 101: "less than or equal to 100"} {
 		d.Refuse(d.Root(), &ec2api.DescribeInstanceTypesRequest{MaxResults: &n}, "InvalidParameterValue",
 			fmt.Sprintf("Value ( %d ) for parameter maxResults is invalid. Expecting a value %s.", n, text))
 	}

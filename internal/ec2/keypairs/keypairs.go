@@ -158,7 +158,7 @@ func (s *Service) putKeyPair(ctx context.Context, c *guard.Call, name *string, t
 		if _, ok, err := table.Get(tx, k.Region, k.Account, k.Name); err != nil {
 			return err
 		} else if ok {
-			return apierr.Newf("InvalidKeyPair.Duplicate", "The keypair already exists: '%s'", k.Name)
+			return apierr.Newf("InvalidKeyPair.Duplicate", "The keypair '%s' already exists.", k.Name)
 		}
 		if err := fill(); err != nil {
 			return err

@@ -30,8 +30,8 @@ func TestLifeOfAKeyPair(t *testing.T) {
 		t.Errorf("made %+v", made)
 	}
 	imported := ec2test.Ask[ec2api.ImportKeyPairResult](d, d.Root(), &ec2api.ImportKeyPairRequest{KeyName: new("brought"), PublicKeyMaterial: []byte(public)})
-	d.Refuse(d.Root(), &ec2api.CreateKeyPairRequest{KeyName: new("login")}, "InvalidKeyPair.Duplicate", "The keypair already exists: 'login'")
-	d.Refuse(d.Root(), &ec2api.ImportKeyPairRequest{KeyName: new("login"), PublicKeyMaterial: []byte(public)}, "InvalidKeyPair.Duplicate", "The keypair already exists: 'login'")
+	d.Refuse(d.Root(), &ec2api.CreateKeyPairRequest{KeyName: new("login")}, "InvalidKeyPair.Duplicate", "The keypair 'login' already exists.")
+	d.Refuse(d.Root(), &ec2api.ImportKeyPairRequest{KeyName: new("login"), PublicKeyMaterial: []byte(public)}, "InvalidKeyPair.Duplicate", "The keypair 'login' already exists.")
 
 	all := list(d, &ec2api.DescribeKeyPairsRequest{IncludePublicKey: new(true)})
 	if len(all) != 2 || *all[0].KeyName != "brought" || *all[0].KeyPairId != *imported.KeyPairId || *all[1].KeyFingerprint != *made.KeyFingerprint || all[0].Tags == nil {
