@@ -280,6 +280,10 @@ func (s *server) services(ctx context.Context, cfg Config, dir *os.Root, module 
 		})
 		w.groups = autoscaling.New(autoscaling.Config{
 			Guard: g, Clock: s.clock, Compute: compute{g, w.ec2.Operations()}, Roles: roles{g, people, sessions},
+			Profiles: func(tx store.Tx, account, nameOrARN string) (string, bool, error) {
+				p, ok, err := people.FindInstanceProfile(tx, account, nameOrARN)
+				return p.RoleARN, ok, err
+			},
 			Timing: cfg.groupTiming(), MaxGroups: cfg.MaxGroups, Events: eventSink(cfg.Events, s.outbound), Logger: cfg.Logger,
 		})
 		return w.ready()

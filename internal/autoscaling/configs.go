@@ -50,8 +50,35 @@ func configPart(r *configRecord, action string) authz.Part {
 	return authz.Part{Action: action, Resource: authz.Resource{ARN: r.arn(), Account: r.Account}}
 }
 
-// CreateLaunchConfiguration keeps the parameters of launches. It checks their form only: whether
-// EC2 accepts them shows when an instance launches.
+// allowConfig decides on making a launch configuration. The role of the instance profile that it names is passed to
+// EC2; the profile must exist. Source: User Guide, "Amazon EC2 Auto Scaling API permissions" and "IAM role for
+// applications that run on Amazon EC2 instances"; the error as reported by users.
+func (s *Service) allowConfig(tx store.Tx, c *guard.Call, r *configRecord) error {
+	p := configPart(r, "autoscaling:CreateLaunchConfiguration")
+	configContext(&p.Context, &r.Params)
+	parts, named, known := []authz.Part{p}, api.Val(r.Params.IamInstanceProfile), true
+	if named != "" {
+		role, ok, err := s.profiles(tx, r.Account, named)
+		if err != nil {
+			return err
+		}
+		if known = ok; role != "" {
+			pass := authz.Part{Action: "iam:PassRole", Resource: authz.Resource{ARN: role, Account: r.Account}}
+			pass.Context.Set("iam:passedtoservice", "ec2.amazonaws.com")
+			parts = append(parts, pass)
+		}
+	}
+	if _, err := s.g.Authorize(tx, c, guard.Check{Parts: parts}); err != nil {
+		return err
+	}
+	if !known {
+		return validation("Invalid IamInstanceProfile: %s", named)
+	}
+	return nil
+}
+
+// CreateLaunchConfiguration keeps the parameters of launches. But for the instance profile it checks their form only:
+// whether EC2 accepts them shows when an instance launches.
 func (s *Service) CreateLaunchConfiguration(ctx context.Context, c *guard.Call, in *autoscalingapi.CreateLaunchConfigurationType) error {
 	hideUserData(c, in)
 	r := configRecord{

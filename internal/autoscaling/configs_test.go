@@ -13,6 +13,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/guard/guardtest"
 )
 
@@ -87,6 +88,46 @@ func TestLaunchConfigurationRefusals(t *testing.T) {
 	}
 	guardtest.WantError(t, w.try("DeleteLaunchConfiguration", &autoscalingapi.LaunchConfigurationNameType{LaunchConfigurationName: new("nope")}),
 		"ValidationError", "Launch configuration name not found - Launch configuration nope not found")
+}
+
+// The role of the instance profile is passed to EC2, and the profile has to exist.
+func TestProfileOfALaunchConfiguration(t *testing.T) {
+	w := newWorld(t)
+	policy := func(service string) string {
+		return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"autoscaling:*","Resource":"*"},{"Effect":"Allow","Action":"iam:PassRole","Resource":"arn:aws:iam::` +
+			account + `:role/web","Condition":{"StringEquals":{"iam:PassedToService":"` + service + `"}}}]}`
+	}
+	with, wrong := w.User(account, "with", policy("ec2.amazonaws.com")), w.User(account, "wrong", policy("autoscaling.amazonaws.com"))
+	arn := "arn:aws:iam::" + account + ":instance-profile/"
+	for _, tt := range []struct {
+		who           guard.Caller
+		name, profile string
+		code, message string
+	}{
+		{with, "by-name", "web", "", ""},
+		{with, "by-arn", arn + "web", "", ""},
+		{with, "no-role", "bare", "", ""},
+		{with, "unknown", "nope", "ValidationError", "Invalid IamInstanceProfile: nope"},
+		{with, "unknown-arn", arn + "nope", "ValidationError", "Invalid IamInstanceProfile: " + arn + "nope"},
+		{with, "other-role", "p", "AccessDenied", "User: arn:aws:iam::" + account + ":user/with is not authorized to perform: iam:PassRole on resource: arn:aws:iam::" +
+			account + ":role/p because no identity-based policy allows the iam:PassRole action"},
+		{wrong, "other-service", "web", "AccessDenied", "*"},
+		{wrong, "without-profile", "", "", ""},
+	} {
+		in := configuration(tt.name)
+		if tt.profile != "" {
+			in.IamInstanceProfile = &tt.profile
+		}
+		_, err := w.do(tt.who, "CreateLaunchConfiguration", in)
+		if tt.code == "" {
+			w.Must(err)
+			continue
+		}
+		guardtest.WantError(t, err, tt.code, tt.message)
+	}
+	if n := len(w.configurations(&autoscalingapi.LaunchConfigurationNamesType{})); n != 4 {
+		t.Errorf("%d launch configurations", n)
+	}
 }
 
 // What is not given is shown with its default, and what is given as it was given.

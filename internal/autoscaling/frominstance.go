@@ -108,9 +108,7 @@ func (s *Service) groupAfter(ctx context.Context, c *guard.Call, g *groupRecord,
 // too many.
 func (s *Service) addConfig(tx store.Tx, c *guard.Call, r *configRecord, decide bool) error {
 	if decide {
-		p := configPart(r, "autoscaling:CreateLaunchConfiguration")
-		configContext(&p.Context, &r.Params)
-		if _, err := s.g.Allow(tx, c, p); err != nil {
+		if err := s.allowConfig(tx, c, r); err != nil {
 			return err
 		}
 	}

@@ -55,11 +55,22 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
+// profiles has the instance profiles p, bare and web; bare has no role.
+func profiles(_ store.Tx, account, nameOrARN string) (string, bool, error) {
+	switch name := strings.TrimPrefix(nameOrARN, "arn:aws:iam::"+account+":instance-profile/"); name {
+	case "bare":
+		return "", true, nil
+	case "p", "web":
+		return "arn:aws:iam::" + account + ":role/" + name, true, nil
+	}
+	return "", false, nil
+}
+
 // start makes the service anew over what is stored.
 func (w *world) start() {
 	w.service = autoscaling.New(autoscaling.Config{
 		Guard: w.Guard, Clock: w.Clock, Compute: w.compute, Roles: w.iam, Events: w.events, Logger: w.Logger,
-		Timing: w.timing,
+		Timing: w.timing, Profiles: profiles,
 	})
 	w.ec2.changed = func(id string) { w.service.InstanceChanged(context.Background(), guardtest.Region, account, id) }
 	w.Must(w.service.Start(w.T.Context()))

@@ -80,7 +80,10 @@ type Config struct {
 	Clock   *clock.Clock
 	Compute Compute
 	Roles   Roles
-	Timing  Timing
+	// Profiles finds an instance profile of an account by its name or ARN, and the role in it, "" if there is none. It
+	// decides nothing. Nil means that there are no profiles.
+	Profiles func(tx store.Tx, account, nameOrARN string) (role string, ok bool, err error)
+	Timing   Timing
 	// MaxGroups is the quota of groups of an account and Region; 0 is AWS's 500.
 	MaxGroups int
 	// Events takes an event of a launch or a termination, as EventBridge gets it at AWS, in JSON. One
@@ -96,7 +99,9 @@ type Service struct {
 	clock   *clock.Clock
 	compute Compute
 	roles   Roles
-	timing  Timing
+	// profiles is that of the configuration, never nil.
+	profiles func(tx store.Tx, account, nameOrARN string) (role string, ok bool, err error)
+	timing   Timing
 	// maxGroups is the quota of groups of an account and Region.
 	maxGroups int
 	events    func(ctx context.Context, event []byte) error
@@ -120,8 +125,11 @@ type loop struct {
 
 // New makes a Service. Call Start before serving.
 func New(cfg Config) *Service {
+	if cfg.Profiles == nil {
+		cfg.Profiles = func(store.Tx, string, string) (string, bool, error) { return "", false, nil }
+	}
 	return &Service{
-		g: cfg.Guard, dir: cfg.Guard.Directory(), clock: cfg.Clock, compute: cfg.Compute, roles: cfg.Roles,
+		g: cfg.Guard, dir: cfg.Guard.Directory(), clock: cfg.Clock, compute: cfg.Compute, roles: cfg.Roles, profiles: cfg.Profiles,
 		timing: cfg.Timing.withDefaults(), maxGroups: cmp.Or(cfg.MaxGroups, defaultGroups), events: cfg.Events, log: cfg.Logger, groups: map[place]*loop{},
 	}
 }
