@@ -17,7 +17,7 @@ import (
 )
 
 // CreateImage makes an image of an instance: a snapshot of each of its volumes. What is encrypted
-// stays encrypted. Without NoReboot the machine of a running instance boots again when they are taken. The image is
+// stays encrypted. Without NoReboot the machine of a running instance is shut down before they are taken. The image is
 // available when its snapshots are completed. Source: EC2 API Reference, CreateImage.
 func (s *Service) CreateImage(ctx context.Context, c *guard.Call, in *ec2api.CreateImageRequest) (*ec2api.CreateImageResult, error) {
 	if err := regional(in.SnapshotLocation, nil); err != nil {
@@ -48,28 +48,34 @@ func (s *Service) CreateImage(ctx context.Context, c *guard.Call, in *ec2api.Cre
 		c.Respond(out)
 		return s.addImage(tx, c, img, tags["image"])
 	}
-	if err := s.takeSnapshots(ctx, c, drafts, put); err != nil {
-		return nil, err
+	take := func() error { return s.takeSnapshots(ctx, c, drafts, put) }
+	if api.Val(in.NoReboot) {
+		err = take()
+	} else {
+		err = s.atRest(ctx, c, img.SourceInstance, take)
 	}
-	if !api.Val(in.NoReboot) {
-		s.rebootFor(ctx, c, img.SourceInstance)
-	}
-	return out, nil
+	return out, err
 }
 
-// rebootFor has the machine of an instance boot again, if it runs.
-func (s *Service) rebootFor(ctx context.Context, c *guard.Call, id string) {
+// atRest does something while the machine of an instance is shut down, and has it boot again whatever came of it. The
+// instance is in the state running all the time and keeps its host and its addresses. It is locked.
+// Source: EC2 API Reference, CreateImage, NoReboot.
+func (s *Service) atRest(ctx context.Context, c *guard.Call, id string, do func() error) error {
 	var i instanceRecord
 	err := s.g.Read(ctx, func(tx store.Tx) (err error) {
 		i, _, err = instanceTable.Get(tx, c.Region, c.Account(), id)
 		return err
 	})
-	if err == nil && i.State == running {
-		err = s.rack(i.Host).Reboot(ctx, id)
-	}
 	if err != nil {
-		s.log.Warn("an instance is not rebooted", "instance", id, "host", i.Host, "error", err)
+		return err
 	}
+	if i.State == running {
+		defer s.bootAgain(s.running, &i) // even if the caller does not wait
+		if err := s.rack(i.Host).Halt(ctx, id, false); err != nil {
+			return err
+		}
+	}
+	return do()
 }
 
 // addImage writes a new image with its tags. No two images of an account have the same name.

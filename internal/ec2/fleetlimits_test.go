@@ -70,6 +70,9 @@ func TestFleetsKeepTheirLimits(t *testing.T) {
 		"types that cost more": {spot(20, diversified, needs(func(r *ec2api.InstanceRequirementsRequest) {
 			r.SpotMaxPricePercentageOverLowestPrice = new(int32(300))
 		})), 20, 2},
+		"types up to twice the price": {spot(20, diversified, needs(func(r *ec2api.InstanceRequirementsRequest) {
+			r.MemoryMiB.Max = new(int32(32768)) // m5.2xlarge is four times the price
+		})), 20, 2},
 		"cheap for On-Demand": {spot(20, diversified, needs(func(r *ec2api.InstanceRequirementsRequest) {
 			r.MaxSpotPriceAsPercentageOfOptimalOnDemandPrice = new(int32(40))
 		})), 20, 1},

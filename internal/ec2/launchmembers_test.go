@@ -174,7 +174,7 @@ func TestWhatALaunchCannotHave(t *testing.T) {
 	}
 }
 
-// TestAbruptStops: SkipOsShutdown does not ask the guest, once; CreateImage has the machine boot again unless NoReboot.
+// TestAbruptStops: SkipOsShutdown does not ask the guest, once; CreateImage shuts the machine down meanwhile unless NoReboot.
 func TestAbruptStops(t *testing.T) {
 	inCrews(t, func(t *testing.T, c *cluster) {
 		instance, _ := c.on("b", c.key(""))
@@ -189,8 +189,14 @@ func TestAbruptStops(t *testing.T) {
 		}
 		image.Name, image.NoReboot = new("again"), nil
 		ask[ec2api.CreateImageResult](c.desk, c.owner(), image)
-		if got := said(); got != "reboot" {
+		c.wantState(instance, "running")
+		c.wait(time.Second) // it boots
+		if got := c.console(instance); !strings.HasSuffix(strings.TrimSpace(got), "halt\nboot") {
 			t.Errorf("after an image it said %q", got)
+		}
+		c.refuse(c.owner(), image, "InvalidAMIName.Duplicate", "*")
+		if got := c.console(instance); strings.Count(got, "halt") != 1 {
+			t.Errorf("an image that is refused shut it down: %q", got)
 		}
 		c.wait(2 * time.Second)
 		ask[ec2api.StopInstancesResult](c.desk, c.owner(), &ec2api.StopInstancesRequest{InstanceIds: []string{instance}, SkipOsShutdown: new(true)})

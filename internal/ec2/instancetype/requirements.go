@@ -17,8 +17,8 @@ import (
 )
 
 // GetInstanceTypesFromInstanceRequirements lists the instance types with attributes: all of them, of which fleets and
-// groups take some. Limits on prices have no effect.
-// Source: EC2 API Reference, GetInstanceTypesFromInstanceRequirements.
+// groups take some. Limits on prices are not for this operation.
+// Source: EC2 API Reference, GetInstanceTypesFromInstanceRequirements; InstanceRequirementsRequest.
 func (s *Service) GetInstanceTypesFromInstanceRequirements(ctx context.Context, c *guard.Call, in *ec2api.GetInstanceTypesFromInstanceRequirementsRequest) (*ec2api.GetInstanceTypesFromInstanceRequirementsResult, error) {
 	for _, v := range in.ArchitectureTypes {
 		if !slices.Contains([]string{"i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"}, v) {
@@ -92,8 +92,15 @@ func Meeting(r *ec2api.InstanceRequirementsRequest, arch, unit string) []Match {
 	return found
 }
 
-// priceLimits says for which kinds of capacity a type is too dear, by limits that requirements name: a percentage above the
-// cheapest type of the current C, M and R families, if there is none the cheapest of the current generation, else of all.
+// What a type may cost above the cheapest one, in percent, if requirements name no limit.
+// Source: EC2 API Reference, InstanceRequirementsRequest, Default.
+const (
+	spotAbove     = 100
+	onDemandAbove = 20
+)
+
+// priceLimits says for which kinds of capacity a type is too dear: a percentage above the cheapest type of the current
+// C, M and R families, if there is none the cheapest of the current generation, else of all.
 // Source: EC2 API Reference, InstanceRequirementsRequest, SpotMaxPricePercentageOverLowestPrice,
 // MaxSpotPriceAsPercentageOfOptimalOnDemandPrice and OnDemandMaxPricePercentageOverLowestPrice.
 func priceLimits(r *ec2api.InstanceRequirementsRequest, all []Type, unit string) func(Type) []string {
@@ -119,17 +126,22 @@ func priceLimits(r *ec2api.InstanceRequirementsRequest, all []Type, unit string)
 		return t.Current() && strings.ContainsRune("cmr", rune(t.Name[0])) && t.Name[1] >= '0' && t.Name[1] <= '9'
 	}),
 		least(func(t Type) bool { return t.Current() }), least(func(Type) bool { return true }))
-	above := func(percent *int32, v float64) bool { return percent != nil && v > base*(1+float64(*percent)/100)+1e-6 }
+	above := func(percent *int32, otherwise int32, v float64) bool {
+		if percent == nil {
+			percent = &otherwise
+		}
+		return v > base*(1+float64(*percent)/100)+1e-6
+	}
 	return func(t Type) (barred []string) {
 		v := price(t)
-		spot := above(r.SpotMaxPricePercentageOverLowestPrice, v)
+		spot := above(r.SpotMaxPricePercentageOverLowestPrice, spotAbove, v)
 		if p := r.MaxSpotPriceAsPercentageOfOptimalOnDemandPrice; p != nil {
 			spot = float64(launch.SpotPrice(t.OnDemandMicro()))*v/float64(t.OnDemandMicro()) > base*float64(*p)/100+1e-6
 		}
 		if spot {
 			barred = append(barred, "spot")
 		}
-		if above(r.OnDemandMaxPricePercentageOverLowestPrice, v) {
+		if above(r.OnDemandMaxPricePercentageOverLowestPrice, onDemandAbove, v) {
 			barred = append(barred, "on-demand")
 		}
 		return barred

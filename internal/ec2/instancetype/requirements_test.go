@@ -2,10 +2,12 @@ package instancetype_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/ec2/ec2test"
+	"github.com/kagimori/kagimori/internal/ec2/instancetype"
 )
 
 func TestTypesWithAttributes(t *testing.T) {
@@ -54,5 +56,37 @@ func TestTypesWithAttributes(t *testing.T) {
 		"context": {func(in *request) { in.Context = new("x") }, "InvalidParameterValue"},
 	} {
 		t.Run(name, func(t *testing.T) { d.Refuse(d.Root(), ask2(tt.change), tt.code, "*") })
+	}
+}
+
+// TestPriceProtection: what is too dear for which kind of capacity, above m5.large at 0.096 dollars.
+// Source: EC2 API Reference, InstanceRequirementsRequest.
+func TestPriceProtection(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(*ec2api.InstanceRequirementsRequest)
+		unit   string
+		want   []string // the types with what they are barred from
+	}{
+		"the defaults": {func(*ec2api.InstanceRequirementsRequest) {}, "", []string{"m5.large", "m5d.large", "m5.xlarge!on-demand"}},
+		"no protection": {func(r *ec2api.InstanceRequirementsRequest) {
+			r.SpotMaxPricePercentageOverLowestPrice, r.OnDemandMaxPricePercentageOverLowestPrice = new(int32(999999)), new(int32(999999))
+		}, "", []string{"m5.large", "m5d.large", "m5.xlarge", "m5.2xlarge"}},
+		"only the cheapest": {func(r *ec2api.InstanceRequirementsRequest) {
+			r.SpotMaxPricePercentageOverLowestPrice, r.OnDemandMaxPricePercentageOverLowestPrice = new(int32(0)), new(int32(0))
+		}, "", []string{"m5.large", "m5d.large"}},
+		"Spot by the On-Demand price": {func(r *ec2api.InstanceRequirementsRequest) {
+			r.MaxSpotPriceAsPercentageOfOptimalOnDemandPrice, r.OnDemandMaxPricePercentageOverLowestPrice = new(int32(30)), new(int32(100))
+		}, "", []string{"m5.large", "m5d.large", "m5.xlarge!spot"}},
+		"by processor": {func(*ec2api.InstanceRequirementsRequest) {}, "vcpu", []string{"m5.large", "m5d.large", "m5.xlarge", "m5.2xlarge"}},
+	} {
+		r := &ec2api.InstanceRequirementsRequest{AllowedInstanceTypes: []string{"m5.large", "m5d.large", "m5.xlarge", "m5.2xlarge"}}
+		tt.change(r)
+		var got []string
+		for _, m := range instancetype.Meeting(r, "x86_64", tt.unit) {
+			got = append(got, strings.Join(append([]string{m.Name}, m.Barred...), "!"))
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%s: got %v, want %v", name, got, tt.want)
+		}
 	}
 }
