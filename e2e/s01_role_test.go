@@ -121,7 +121,7 @@ func TestS1_WithoutTheRightToRunInstancesThereIsNoGroup(t *testing.T) {
 	c.template(t, "web")
 	u := c.user(t, "deployer", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["autoscaling:*","ec2:Describe*"],"Resource":"*"}]}`, mayRole)
 	out, err := u.asg.CreateAutoScalingGroup(t.Context(), groupInput("web", 1))
-	refused(out, err)(t, "ValidationError", "You must use a valid fully-formed launch template.", "You are not authorized")
+	refused(out, err)(t, "AccessDenied", "You are not authorized to use launch template: web")
 }
 
 func TestS2_TheServiceLinkedRoleIsProtected(t *testing.T) {

@@ -47,8 +47,11 @@ func TestCreateRefusals(t *testing.T) {
 			apierr.New("InvalidParameterDependency", "The parameter KmsKeyId requires the parameter Encrypted to be set."),
 			"ValidationError", "You must use a valid fully-formed launch template. The parameter KmsKeyId requires the parameter Encrypted to be set."},
 		{"user may not launch", nil, apierr.New("UnauthorizedOperation", "You are not authorized to perform this operation."),
-			"ValidationError", "You must use a valid fully-formed launch template. You are not authorized to use launch template: " +
-				"You are not authorized to perform this operation."},
+			"AccessDenied", "You are not authorized to use launch template: web"},
+		{"user may not launch, template by id", func(in *autoscalingapi.CreateAutoScalingGroupType) {
+			in.LaunchTemplate = &autoscalingapi.LaunchTemplateSpecification{LaunchTemplateId: new("lt-1")}
+		}, apierr.New("UnauthorizedOperation", "You are not authorized to perform this operation."),
+			"AccessDenied", "You are not authorized to use launch template: lt-1"},
 		{"role of a suffix that does not exist", func(in *autoscalingapi.CreateAutoScalingGroupType) {
 			in.ServiceLinkedRoleARN = new("arn:aws:iam::" + account + ":role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling_x")
 		}, nil, "ValidationError", "ARN specified for Service-Linked Role does not exist."},

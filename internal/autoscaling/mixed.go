@@ -87,10 +87,15 @@ func (s *Service) checkMixed(ctx context.Context, c *guard.Call, g *groupRecord,
 	return nil
 }
 
+// tryPart is try for an instance of a policy.
+func (s *Service) tryPart(ctx context.Context, c *guard.Call, g *groupRecord, l launchRecord) error {
+	return s.try(ctx, c, g, l, l.Template.ID)
+}
+
 // tryMixed has EC2 try each kind of instance of a policy.
 func (s *Service) tryMixed(ctx context.Context, c *guard.Call, g *groupRecord, m *mixedRecord) error {
 	if len(m.Overrides) == 0 {
-		return s.try(ctx, c, g, m.launch(&overrideRecord{}))
+		return s.tryPart(ctx, c, g, m.launch(&overrideRecord{}))
 	}
 	var k market
 	if slices.ContainsFunc(m.Overrides, func(o overrideRecord) bool { return o.Requirements != nil }) {
@@ -106,7 +111,7 @@ func (s *Service) tryMixed(ctx context.Context, c *guard.Call, g *groupRecord, m
 		if o.Requirements != nil {
 			err = s.settleArch(ctx, c, g, m, o, &k)
 		} else {
-			err = s.try(ctx, c, g, m.launch(o))
+			err = s.tryPart(ctx, c, g, m.launch(o))
 		}
 		if err != nil {
 			return err

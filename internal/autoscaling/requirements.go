@@ -290,7 +290,7 @@ func (s *Service) settleArch(ctx context.Context, c *guard.Call, g *groupRecord,
 			continue
 		}
 		one.Type = types[0]
-		refused := s.try(ctx, c, g, m.launch(&one))
+		refused := s.tryPart(ctx, c, g, m.launch(&one))
 		if refused == nil {
 			o.Arch = arch
 			return nil

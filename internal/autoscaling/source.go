@@ -1,6 +1,7 @@
 package autoscaling
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -89,7 +90,7 @@ func (s *Service) checkSource(ctx context.Context, c *guard.Call, g *groupRecord
 			return err
 		}
 		g.sourceRecord = sourceRecord{Template: ref}
-		return s.try(ctx, c, g, launchRecord{Template: ref, Placement: g.Placement})
+		return s.try(ctx, c, g, launchRecord{Template: ref, Placement: g.Placement}, named(in.template))
 	case in.config != nil:
 		g.sourceRecord = sourceRecord{Config: *in.config}
 		return s.g.Read(ctx, func(tx store.Tx) error { return g.configExists(tx) })
@@ -126,7 +127,7 @@ func (s *Service) checkTemplate(ctx context.Context, c *guard.Call, spec *autosc
 		LaunchTemplateId: spec.LaunchTemplateId, LaunchTemplateName: spec.LaunchTemplateName, Versions: []string{version},
 	})
 	if err != nil {
-		return templateRef{}, nil, templateError(err)
+		return templateRef{}, nil, templateError(err, named(spec))
 	}
 	if len(out.LaunchTemplateVersions) == 0 {
 		return templateRef{}, nil, validation("%s", launch.TemplateError("The specified launch template version does not exist."))
@@ -139,21 +140,29 @@ func (s *Service) checkTemplate(ctx context.Context, c *guard.Call, spec *autosc
 	return templateRef{api.Val(v.LaunchTemplateId), api.Val(v.LaunchTemplateName), api.Val(spec.Version)}, data, nil
 }
 
-// templateError wraps what EC2 says of a template.
-func templateError(err error) error {
+// named is the id or the name by which a request names a launch template.
+func named(spec *autoscalingapi.LaunchTemplateSpecification) string {
+	return cmp.Or(api.Val(spec.LaunchTemplateId), api.Val(spec.LaunchTemplateName))
+}
+
+// templateError wraps what EC2 says of a template. What was denied is told of the template only: the decision itself is
+// in the trail. Source: User Guide, "Troubleshoot Amazon EC2 Auto Scaling: Launch templates"; code and name as reported
+// by users.
+func templateError(err error, template string) error {
 	e, ok := apiError(err)
 	if !ok {
 		return err
 	}
-	if e.Code == "UnauthorizedOperation" {
-		return validation("%s", launch.TemplateError("You are not authorized to use launch template: "+e.Message))
+	if e.Code == "UnauthorizedOperation" || e.Code == "AccessDenied" {
+		return apierr.New("AccessDenied", "You are not authorized to use launch template: "+template).WithStatus(403)
 	}
 	return validation("%s", launch.TemplateError(e.Message))
 }
 
 // try is the dry run of a launch that Auto Scaling makes as the user when a group is created or
-// gets another template: in the first of its subnets, where the template's security groups have to be.
-func (s *Service) try(ctx context.Context, c *guard.Call, g *groupRecord, l launchRecord) error {
+// gets another template: in the first of its subnets, where the template's security groups have to be. template is what
+// a denial calls it.
+func (s *Service) try(ctx context.Context, c *guard.Call, g *groupRecord, l launchRecord, template string) error {
 	in := l.request("", "", "")
 	in.DryRun, in.ClientToken, in.SubnetId, in.TagSpecifications = new(true), nil, nil, nil
 	if g.Subnets != "" {
@@ -163,7 +172,7 @@ func (s *Service) try(ctx context.Context, c *guard.Call, g *groupRecord, l laun
 	if apierr.Code(err) == "DryRunOperation" || err == nil {
 		return nil
 	}
-	return templateError(err)
+	return templateError(err, template)
 }
 
 // isGroupID tells the id of a security group from its name.

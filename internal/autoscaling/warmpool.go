@@ -115,13 +115,18 @@ func (g *groupRecord) canWarm(tx store.Tx) error {
 	if m := g.Mixed; m != nil {
 		weighted := slices.ContainsFunc(m.Overrides, func(o overrideRecord) bool { return o.Weight != "" })
 		if m.Percent < 100 || weighted {
-			return validation("You can't add a warm pool to an Auto Scaling group that has a mixed instances policy with Spot Instances or weights.")
+			return noWarmPool()
 		}
 	}
 	if config != nil && config.Params.SpotPrice != nil {
-		return validation("You can't add a warm pool to an Auto Scaling group that launches Spot Instances.")
+		return noWarmPool()
 	}
 	return nil
+}
+
+// noWarmPool is in AWS's words, with its apostrophe, as reported by users.
+func noWarmPool() error {
+	return validation("You can’t add a warm pool to an Auto Scaling group that has a mixed instances policy or a launch template or launch configuration that requests Spot Instances.")
 }
 
 // DescribeWarmPool tells a group's warm pool and the instances in it.

@@ -18,8 +18,12 @@ import (
 type absent struct {
 	ids     string // parameter with ids; "" if it has none
 	code    string // error for an id, without ".NotFound"
+	says    string // of an id that the error is about; "" is "The ID '%s' does not exist"
 	filters string // names, besides tags
 }
+
+// What AWS says of an attachment of a transit gateway, as of the gateway. Source: as reported by users.
+const noTransit = "Transit Gateway Attachment %s was deleted or does not exist."
 
 // pages are the limits of MaxResults that the model does not tell. Larger values are errors; those of
 // DescribeFlowLogs are not documented.
@@ -27,30 +31,30 @@ var pages = map[string]idiom.Limits{"DescribeFlowLogs": {Least: 1, Most: 1000}}
 
 // absences are the operations that list nothing. Sources: EC2 API Reference, the operations, Filters; "Error codes".
 var absences = map[string]absent{
-	"DescribeCarrierGateways":    {"CarrierGatewayIds", "InvalidCarrierGatewayID", "carrier-gateway-id state owner-id vpc-id"},
-	"DescribeClientVpnEndpoints": {"ClientVpnEndpointIds", "InvalidClientVpnEndpointId", "endpoint-id transport-protocol"},
-	"DescribeCustomerGateways":   {"CustomerGatewayIds", "InvalidCustomerGatewayID", "bgp-asn customer-gateway-id ip-address state type"},
-	"DescribeFlowLogs": {"FlowLogIds", "InvalidFlowLogId",
+	"DescribeCarrierGateways":    {"CarrierGatewayIds", "InvalidCarrierGatewayID", "The carrierGateway ID '%s' does not exist", "carrier-gateway-id state owner-id vpc-id"},
+	"DescribeClientVpnEndpoints": {"ClientVpnEndpointIds", "InvalidClientVpnEndpointId", "", "endpoint-id transport-protocol"},
+	"DescribeCustomerGateways":   {"CustomerGatewayIds", "InvalidCustomerGatewayID", "The customerGateway ID '%s' does not exist", "bgp-asn customer-gateway-id ip-address state type"},
+	"DescribeFlowLogs": {"FlowLogIds", "InvalidFlowLogId", "",
 		"deliver-log-status log-destination-type flow-log-id log-group-name resource-id traffic-type"},
-	"DescribeReservedInstances": {"ReservedInstancesIds", "InvalidReservedInstancesId",
+	"DescribeReservedInstances": {"ReservedInstancesIds", "InvalidReservedInstancesId", "",
 		"availability-zone availability-zone-id duration end fixed-price instance-type scope product-description reserved-instances-id start state usage-price"},
-	"DescribeTransitGateways": {"TransitGatewayIds", "InvalidTransitGatewayID",
+	"DescribeTransitGateways": {"TransitGatewayIds", "InvalidTransitGatewayID", "Transit Gateway %s was deleted or does not exist.",
 		"options.propagation-default-route-table-id options.amazon-side-asn options.association-default-route-table-id " +
 			"options.auto-accept-shared-attachments options.default-route-table-association options.default-route-table-propagation " +
 			"options.dns-support options.vpn-ecmp-support owner-id state transit-gateway-id"},
-	"DescribeTransitGatewayAttachments": {"TransitGatewayAttachmentIds", "InvalidTransitGatewayAttachmentID",
+	"DescribeTransitGatewayAttachments": {"TransitGatewayAttachmentIds", "InvalidTransitGatewayAttachmentID", noTransit,
 		"association.state association.transit-gateway-route-table-id resource-id resource-owner-id resource-type state " +
 			"transit-gateway-attachment-id transit-gateway-id transit-gateway-owner-id"},
-	"DescribeTransitGatewayVpcAttachments": {"TransitGatewayAttachmentIds", "InvalidTransitGatewayAttachmentID",
+	"DescribeTransitGatewayVpcAttachments": {"TransitGatewayAttachmentIds", "InvalidTransitGatewayAttachmentID", noTransit,
 		"state transit-gateway-attachment-id transit-gateway-id vpc-id"},
-	"DescribeVpcEndpointConnections": {"", "",
+	"DescribeVpcEndpointConnections": {"", "", "",
 		"ip-address-type service-id vpc-endpoint-owner vpc-endpoint-region vpc-endpoint-state vpc-endpoint-id"},
-	"DescribeVpcEndpointServiceConfigurations": {"ServiceIds", "InvalidVpcEndpointServiceId",
+	"DescribeVpcEndpointServiceConfigurations": {"ServiceIds", "InvalidVpcEndpointServiceId", "The VpcEndpointService Id '%s' does not exist",
 		"service-name service-id service-state supported-ip-address-types"},
-	"DescribeVpnConnections": {"VpnConnectionIds", "InvalidVpnConnectionID",
+	"DescribeVpnConnections": {"VpnConnectionIds", "InvalidVpnConnectionID", "The vpnConnection ID '%s' does not exist",
 		"customer-gateway-configuration customer-gateway-id state option.static-routes-only route.destination-cidr-block bgp-asn type " +
 			"vpn-connection-id vpn-gateway-id transit-gateway-id"},
-	"DescribeVpnGateways": {"VpnGatewayIds", "InvalidVpnGatewayID",
+	"DescribeVpnGateways": {"VpnGatewayIds", "InvalidVpnGatewayID", "The vpnGateway ID '%s' does not exist",
 		"amazon-side-asn attachment.state attachment.vpc-id availability-zone state type vpn-gateway-id"},
 }
 
