@@ -41,5 +41,13 @@ func TestAGroupLaunchesInAVPCOfItsOwn(t *testing.T) {
 
 	other := &astypes.LaunchTemplateSpecification{LaunchTemplateName: new("other")}
 	refused(c.asg.UpdateAutoScalingGroup(ctx, &autoscaling.UpdateAutoScalingGroupInput{AutoScalingGroupName: &g.name, LaunchTemplate: other}))(t,
-		"ValidationError", "You must use a valid fully-formed launch template.", others)
+		"ValidationError", "One or more security groups in the launch template are not linked to the VPCs configured in the Auto Scaling group")
+
+	faces := must(c.ec2.CreateLaunchTemplate(ctx, &ec2.CreateLaunchTemplateInput{LaunchTemplateName: new("faces"), LaunchTemplateData: &ec2types.RequestLaunchTemplateData{
+		ImageId: &image, InstanceType: ec2types.InstanceTypeT3Micro, SecurityGroupIds: []string{guards},
+		NetworkInterfaces: []ec2types.LaunchTemplateInstanceNetworkInterfaceSpecificationRequest{{DeviceIndex: new(int32(0))}},
+	}}))(t).LaunchTemplate
+	refused(c.asg.UpdateAutoScalingGroup(ctx, &autoscaling.UpdateAutoScalingGroupInput{
+		AutoScalingGroupName: &g.name, LaunchTemplate: &astypes.LaunchTemplateSpecification{LaunchTemplateId: faces.LaunchTemplateId},
+	}))(t, "InvalidQueryParameter", "Invalid launch template: When a network interface is provided, the security groups must be a part of it.")
 }

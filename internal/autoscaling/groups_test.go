@@ -12,6 +12,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/autoscalingapi"
+	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/guard/guardtest"
 )
@@ -48,6 +49,8 @@ func TestCreateRefusals(t *testing.T) {
 			"ValidationError", "You must use a valid fully-formed launch template. The parameter KmsKeyId requires the parameter Encrypted to be set."},
 		{"user may not launch", nil, apierr.New("UnauthorizedOperation", "You are not authorized to perform this operation."),
 			"AccessDenied", "You are not authorized to use launch template: web"},
+		{"security group of another network", nil, apierr.New("InvalidParameter", "Security group sg-1 and subnet subnet-a belong to different networks."),
+			"ValidationError", "One or more security groups in the launch template are not linked to the VPCs configured in the Auto Scaling group"},
 		{"user may not launch, template by id", func(in *autoscalingapi.CreateAutoScalingGroupType) {
 			in.LaunchTemplate = &autoscalingapi.LaunchTemplateSpecification{LaunchTemplateId: new("lt-1")}
 		}, apierr.New("UnauthorizedOperation", "You are not authorized to perform this operation."),
@@ -119,6 +122,20 @@ func TestRoleNotMade(t *testing.T) {
 	if n := len(out.(*autoscalingapi.AutoScalingGroupsType).AutoScalingGroups); n != 0 {
 		t.Errorf("%d groups", n)
 	}
+}
+
+// Auto Scaling refuses itself what EC2 merges: security groups beside a network interface.
+func TestTemplateWithGroupsBesideAnInterface(t *testing.T) {
+	w := newWorld(t)
+	w.ec2.templates = templatesNamed("faces")
+	d := w.ec2.templates["faces"]
+	d.NetworkInterfaces = []ec2api.LaunchTemplateInstanceNetworkInterfaceSpecification{{DeviceIndex: new(int32(0))}}
+	in := request("g", 0)
+	in.LaunchTemplate.LaunchTemplateName = new("faces")
+	w.must("CreateAutoScalingGroup", in)
+	d.SecurityGroupIds = []string{"sg-1"}
+	guardtest.WantError(t, w.try("UpdateAutoScalingGroup", &autoscalingapi.UpdateAutoScalingGroupType{AutoScalingGroupName: new("g"), LaunchTemplate: in.LaunchTemplate}),
+		"InvalidQueryParameter", "Invalid launch template: When a network interface is provided, the security groups must be a part of it.")
 }
 
 // Naming a role needs iam:PassRole on it for Auto Scaling (S20); leaving it out does not.

@@ -137,6 +137,9 @@ func (s *Service) checkTemplate(ctx context.Context, c *guard.Call, spec *autosc
 	if data == nil {
 		data = &ec2api.ResponseLaunchTemplateData{}
 	}
+	if len(data.NetworkInterfaces) > 0 && len(data.SecurityGroupIds)+len(data.SecurityGroups) > 0 { // as reported by users
+		return templateRef{}, nil, apierr.New("InvalidQueryParameter", "Invalid launch template: When a network interface is provided, the security groups must be a part of it.")
+	}
 	return templateRef{api.Val(v.LaunchTemplateId), api.Val(v.LaunchTemplateName), api.Val(spec.Version)}, data, nil
 }
 
@@ -144,6 +147,9 @@ func (s *Service) checkTemplate(ctx context.Context, c *guard.Call, spec *autosc
 func named(spec *autoscalingapi.LaunchTemplateSpecification) string {
 	return cmp.Or(api.Val(spec.LaunchTemplateId), api.Val(spec.LaunchTemplateName))
 }
+
+// otherNetwork is in what EC2 says of a security group that is in another VPC than the subnet.
+const otherNetwork = "belong to different networks"
 
 // templateError wraps what EC2 says of a template. What was denied is told of the template only: the decision itself is
 // in the trail. Source: User Guide, "Troubleshoot Amazon EC2 Auto Scaling: Launch templates"; code and name as reported
@@ -155,6 +161,9 @@ func templateError(err error, template string) error {
 	}
 	if e.Code == "UnauthorizedOperation" || e.Code == "AccessDenied" {
 		return apierr.New("AccessDenied", "You are not authorized to use launch template: "+template).WithStatus(403)
+	}
+	if strings.Contains(e.Message, otherNetwork) {
+		return validation("One or more security groups in the launch template are not linked to the VPCs configured in the Auto Scaling group")
 	}
 	return validation("%s", launch.TemplateError(e.Message))
 }

@@ -44,7 +44,8 @@ func (s *Service) Direct() Direct { return Direct{s} }
 // Find is a snapshot that an account may use, with the account's tags of it.
 func (d Direct) Find(tx store.Tx, region, account, id string) (snap DirectSnapshot, tags map[string]string, ok bool, err error) {
 	r, err := lookupSnapshotIn(tx, region, account, id)
-	if code := apierr.Code(err); code == "InvalidSnapshot.NotFound" || code == "InvalidSnapshotID.Malformed" {
+	switch apierr.Code(err) {
+	case "InvalidSnapshot.NotFound", "InvalidSnapshotID.Malformed", "InvalidParameterValue":
 		return snap, nil, false, nil
 	}
 	if err != nil {

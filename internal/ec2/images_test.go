@@ -92,7 +92,9 @@ func TestSnapshotsByOwner(t *testing.T) {
 		}
 	}
 	d.refuse(d.root(mine), &ec2api.DescribeSnapshotsRequest{SnapshotIds: []string{"snap-00000000"}}, "InvalidSnapshot.NotFound", "The snapshot 'snap-00000000' does not exist.")
-	d.refuse(d.root(mine), &ec2api.DescribeSnapshotsRequest{SnapshotIds: []string{"vol-1"}}, "InvalidSnapshotID.Malformed", "*")
+	d.refuse(d.root(mine), &ec2api.DescribeSnapshotsRequest{SnapshotIds: []string{"vol-1"}}, "InvalidParameterValue", "Value (vol-1) for parameter snapshotId is invalid. Expected: 'snap-...'.")
+	d.refuse(d.root(mine), &ec2api.DescribeSnapshotsRequest{SnapshotIds: []string{""}}, "InvalidParameterValue", "Value () for parameter snapshotId is invalid. Parameter may not be null or empty")
+	d.refuse(d.root(mine), &ec2api.DescribeSnapshotsRequest{SnapshotIds: []string{"snap-1x"}}, "InvalidSnapshotID.Malformed", `Invalid id: "snap-1x" (expecting "snap-...")`)
 	d.refuse(d.root(mine), &ec2api.DescribeSnapshotsRequest{OwnerIds: []string{"me"}}, "InvalidParameterValue", "*")
 }
 

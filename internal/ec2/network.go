@@ -100,6 +100,9 @@ func errSubnet(id string) error {
 }
 
 func errGroup(id string) error {
+	if id == "" {
+		return invalidValue("Value () for parameter groupId is invalid. The value cannot be empty")
+	}
 	if rest, ok := strings.CutPrefix(id, "sg-"); !ok || !isHex(rest) {
 		return apierr.Newf("InvalidGroupId.Malformed", "Invalid id: \"%s\" (expecting \"sg-...\")", id)
 	}

@@ -90,6 +90,7 @@ func TestDefaultGroupAndMainRouteTable(t *testing.T) {
 	}
 	d.refuse(d.root(mine), &ec2api.DescribeSecurityGroupsRequest{GroupIds: []string{"sg-12345678"}}, "InvalidGroup.NotFound", "The security group 'sg-12345678' does not exist")
 	d.refuse(d.root(mine), &ec2api.DescribeSecurityGroupsRequest{GroupIds: []string{"web"}}, "InvalidGroupId.Malformed", `Invalid id: "web" (expecting "sg-...")`)
+	d.refuse(d.root(mine), &ec2api.DescribeSecurityGroupsRequest{GroupIds: []string{""}}, "InvalidParameterValue", "Value () for parameter groupId is invalid. The value cannot be empty")
 	d.refuse(d.root(mine), &ec2api.DescribeSecurityGroupsRequest{GroupNames: []string{"web"}}, "InvalidGroup.NotFound", "The security group 'web' does not exist in default VPC '"+vpc+"'")
 
 	tables := ask[ec2api.DescribeRouteTablesResult](d, d.root(mine), &ec2api.DescribeRouteTablesRequest{

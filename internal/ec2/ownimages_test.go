@@ -225,7 +225,7 @@ func TestImageRefusals(t *testing.T) {
 		}), "InvalidBlockDeviceMapping", "*"},
 		{"create: dry run", creates(func(in *ec2api.CreateImageRequest) { in.DryRun = new(true) }), "DryRunOperation", "*"},
 		{"delete: in use", &ec2api.DeleteSnapshotRequest{SnapshotId: &snap}, "InvalidSnapshot.InUse", "The snapshot " + snap + " is currently in use by " + first},
-		{"delete: malformed", &ec2api.DeleteSnapshotRequest{SnapshotId: new("snap")}, "InvalidSnapshotID.Malformed", "*"},
+		{"delete: malformed", &ec2api.DeleteSnapshotRequest{SnapshotId: new("snap")}, "InvalidParameterValue", "Value (snap) for parameter snapshotId is invalid. Expected: 'snap-...'."},
 		{"deregister: malformed", &ec2api.DeregisterImageRequest{ImageId: new("linux")}, "InvalidAMIID.Malformed", "*"},
 		{"deregister: not there", &ec2api.DeregisterImageRequest{ImageId: new("ami-00000000")}, "InvalidAMIID.NotFound", "*"},
 		{"deregister: of others", &ec2api.DeregisterImageRequest{ImageId: new(exampleImage)}, "AuthFailure", "Not authorized for image:" + exampleImage},

@@ -113,7 +113,13 @@ func (s *Service) lookupSnapshot(tx store.Tx, c *guard.Call, id string) (snapsho
 }
 
 func lookupSnapshotIn(tx store.Tx, region, account, id string) (snapshotRecord, error) {
-	if rest, ok := strings.CutPrefix(id, "snap-"); !ok || !isHex(rest) {
+	rest, named := strings.CutPrefix(id, "snap-")
+	switch {
+	case id == "":
+		return snapshotRecord{}, invalidValue("Value () for parameter snapshotId is invalid. Parameter may not be null or empty")
+	case !named:
+		return snapshotRecord{}, invalidValue("Value (%s) for parameter snapshotId is invalid. Expected: 'snap-...'.", id)
+	case !isHex(rest):
 		return snapshotRecord{}, apierr.Newf("InvalidSnapshotID.Malformed", "Invalid id: \"%s\" (expecting \"snap-...\")", id)
 	}
 	if e, ok := image.Find(id); ok {

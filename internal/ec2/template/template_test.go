@@ -273,7 +273,7 @@ func TestTemplateErrors(t *testing.T) {
 			"InvalidParameterValue", "*"},
 		{"tags of an instance", &ec2api.CreateLaunchTemplateRequest{LaunchTemplateName: new("abc"), LaunchTemplateData: ofType("t3.micro"),
 			TagSpecifications: []ec2api.TagSpecification{{ResourceType: new("instance"), Tags: ec2test.Tags("a", "1")}}},
-			"InvalidParameterValue", "'instance' is not a valid taggable resource type for this operation."},
+			"InvalidParameterValue", "The value for the ResourceType member of the TagSpecification request parameter must be ‘launch-template’. Verify the ResourceType and try again"},
 		{"neither id nor name", &ec2api.DeleteLaunchTemplateRequest{}, "MissingParameter", "*"},
 		{"id and name", &ec2api.DeleteLaunchTemplateRequest{LaunchTemplateId: made.LaunchTemplateId, LaunchTemplateName: new("web")}, "InvalidParameterCombination", "*"},
 		{"no such name", &ec2api.ModifyLaunchTemplateRequest{LaunchTemplateName: new("none"), DefaultVersion: new("1")},

@@ -66,10 +66,22 @@ func checkData(data *ec2api.RequestLaunchTemplateData, description *string) erro
 	return nil
 }
 
+// templateTags reads the tags of a template. The error about another type is AWS's, with its quotation marks, as tools
+// that run against AWS expect it.
+func templateTags(c *guard.Call, in []ec2api.TagSpecification) (map[string][]idiom.Tag, error) {
+	for _, spec := range in {
+		if kind := api.Val(spec.ResourceType); kind != "" && kind != "launch-template" {
+			return nil, idiom.InvalidValue("The value for the ResourceType member of the TagSpecification request parameter must be ‘launch-template’. " +
+				"Verify the ResourceType and try again")
+		}
+	}
+	return idiom.TagSpecs(c, in, "launch-template")
+}
+
 // CreateLaunchTemplate makes a template with its first version.
 func (s *Service) CreateLaunchTemplate(ctx context.Context, c *guard.Call, in *ec2api.CreateLaunchTemplateRequest) (*ec2api.CreateLaunchTemplateResult, error) {
 	name := api.Val(in.LaunchTemplateName)
-	specs, err := idiom.TagSpecs(c, in.TagSpecifications, "launch-template")
+	specs, err := templateTags(c, in.TagSpecifications)
 	if err == nil {
 		err = idiom.NoOperator(in.Operator)
 	}

@@ -1,6 +1,7 @@
 package vpc
 
 import (
+	"cmp"
 	"context"
 	"reflect"
 	"strings"
@@ -22,7 +23,7 @@ type absent struct {
 	filters string // names, besides tags
 }
 
-// What AWS says of an attachment of a transit gateway, as of the gateway. Source: as reported by users.
+// What AWS says of an attachment of a transit gateway. Texts of ids are as reported by users.
 const noTransit = "Transit Gateway Attachment %s was deleted or does not exist."
 
 // pages are the limits of MaxResults that the model does not tell. Larger values are errors; those of
@@ -31,8 +32,8 @@ var pages = map[string]idiom.Limits{"DescribeFlowLogs": {Least: 1, Most: 1000}}
 
 // absences are the operations that list nothing. Sources: EC2 API Reference, the operations, Filters; "Error codes".
 var absences = map[string]absent{
-	"DescribeCarrierGateways":    {"CarrierGatewayIds", "InvalidCarrierGatewayID", "The carrierGateway ID '%s' does not exist", "carrier-gateway-id state owner-id vpc-id"},
-	"DescribeClientVpnEndpoints": {"ClientVpnEndpointIds", "InvalidClientVpnEndpointId", "", "endpoint-id transport-protocol"},
+	"DescribeCarrierGateways":    {"CarrierGatewayIds", "InvalidCarrierGatewayID", "", "carrier-gateway-id state owner-id vpc-id"},
+	"DescribeClientVpnEndpoints": {"ClientVpnEndpointIds", "InvalidClientVpnEndpointId", "Endpoint %s does not exist", "endpoint-id transport-protocol"},
 	"DescribeCustomerGateways":   {"CustomerGatewayIds", "InvalidCustomerGatewayID", "The customerGateway ID '%s' does not exist", "bgp-asn customer-gateway-id ip-address state type"},
 	"DescribeFlowLogs": {"FlowLogIds", "InvalidFlowLogId", "",
 		"deliver-log-status log-destination-type flow-log-id log-group-name resource-id traffic-type"},
@@ -81,7 +82,7 @@ func (k absent) handler(s *Service, op *api.Operation) guard.Handler {
 				return err
 			}
 			if len(asked.ids) > 0 {
-				return apierr.Newf(k.code+".NotFound", "The ID '%s' does not exist", asked.ids[0])
+				return apierr.Newf(k.code+".NotFound", cmp.Or(k.says, "The ID '%s' does not exist"), asked.ids[0])
 			}
 			if _, err := fields.Filter(asked.filters); err != nil {
 				return err
