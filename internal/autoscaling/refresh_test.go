@@ -100,6 +100,9 @@ func TestRefreshSkipMatchingAndDesired(t *testing.T) {
 // A refresh pauses at checkpoints, and stops when it is told to.
 func TestRefreshPreferencesRefused(t *testing.T) {
 	w := running(t, 1)
+	guardtest.WantError(t, w.try("StartInstanceRefresh", start(autoscalingapi.RefreshPreferences{AutoRollback: new(true)})), "ValidationError",
+		"The request isn't valid. The AutoRollback parameter cannot be set to true when the DesiredConfiguration parameter is empty. "+
+			"Set AutoRollback to false or specify a desired configuration and try again.")
 	for name, p := range map[string]autoscalingapi.RefreshPreferences{
 		"upper bound alone": {MaxHealthyPercentage: new(int32(110))},
 		"too far apart":     {MinHealthyPercentage: new(int32(50)), MaxHealthyPercentage: new(int32(200))},

@@ -52,7 +52,8 @@ func (s *Service) StartInstanceRefresh(ctx context.Context, c *guard.Call, in *a
 		case g.suspended(processInstanceRefresh):
 			return validation("The InstanceRefresh process of the Auto Scaling group %s is suspended.", g.Name)
 		case r.Prefs.AutoRollback && r.Desired == nil:
-			return validation("AutoRollback needs a DesiredConfiguration.")
+			return validation("The request isn't valid. The AutoRollback parameter cannot be set to true when the DesiredConfiguration parameter is empty. " +
+				"Set AutoRollback to false or specify a desired configuration and try again.")
 		case r.Prefs.AutoRollback && g.floating():
 			return validation("AutoRollback needs a group whose launch template has a version number, not $Latest or $Default.")
 		}

@@ -88,7 +88,13 @@ func madeWith(tags []tag) []ec2api.Tag { return idiom.MadeWith(tags) }
 
 func forAWS(c *guard.Call) bool { return idiom.ForAWS(c) }
 
-func readTags(c *guard.Call, in []ec2api.Tag) ([]tag, error) { return idiom.ReadTags(c, in) }
+// readTags reads the tags of CreateTags.
+func readTags(c *guard.Call, in []ec2api.Tag) ([]tag, error) {
+	if err := idiom.NoReserved(c, in); err != nil {
+		return nil, err
+	}
+	return idiom.ReadTags(c, in)
+}
 
 func tagSpecs(c *guard.Call, specs []ec2api.TagSpecification, kinds ...string) (map[string][]tag, error) {
 	return idiom.TagSpecs(c, specs, kinds...)

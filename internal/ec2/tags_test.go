@@ -96,7 +96,8 @@ func TestTagRestrictions(t *testing.T) {
 		tags          []ec2api.Tag
 		code, message string
 	}{
-		{"reserved prefix", vpc, tagList("aws:x", "1"), "InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use"},
+		{"reserved prefix of another case", vpc, tagList("AWS:x", "1"), "InvalidParameterValue", "Value ( AWS:x ) for parameter key is invalid. Tag keys starting with 'aws:' are reserved for internal use"},
+		{"reserved prefix", vpc, tagList("aws:x", "1"), "InvalidParameterValue", "Value ( aws:x ) for parameter key is invalid. Tag keys starting with 'aws:' are reserved for internal use"},
 		{"reserved in any case", vpc, tagList("AWS:x", "1"), "InvalidParameterValue", "*"},
 		{"twice the same key", vpc, tagList("a", "1", "a", "2"), "InvalidParameterValue", "Duplicate tag key 'a' specified."},
 		{"no key", vpc, tagList("", "1"), "InvalidParameterValue", "*"},

@@ -272,6 +272,9 @@ func (x *exchange) routeAction(params []byte) error {
 	}
 	if x.e == nil || x.e.svc.Protocol.JSON() {
 		x.e = nil
+		if own := x.byName[scopeOf(x.r).service]; own != nil && own.svc.Protocol == api.Query {
+			return x.problem(unknownOperation, noOperation(action, version))
+		}
 		return x.problem(unknownOperation, "kagimori does not offer "+cut(action, 128)+" of version "+cut(version, 32)+".")
 	}
 	return x.operation(action)
@@ -290,6 +293,12 @@ func (x *exchange) earlier(version string) *endpoint {
 	return e
 }
 
+// noOperation is what services of the query protocol, other than EC2, say of an operation or a version that there is none of,
+// as reported by users.
+func noOperation(name, version string) string {
+	return "Could not find operation " + cut(name, 128) + " for version " + cut(version, 32)
+}
+
 // operation finds the operation; the service is known.
 func (x *exchange) operation(name string) error {
 	svc := x.e.svc
@@ -303,6 +312,8 @@ func (x *exchange) operation(name string) error {
 		return x.problem(unknownOperation, "kagimori does not implement "+name+" yet.")
 	case svc.Protocol.JSON():
 		return x.problem(unknownOperation, "The operation "+cut(name, 128)+" is not known.")
+	case svc.Protocol == api.Query:
+		return x.problem(unknownOperation, noOperation(name, svc.Version))
 	}
 	return x.problem(unknownOperation, "The action "+cut(name, 128)+" is not valid for this web service.")
 }

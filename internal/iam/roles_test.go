@@ -56,7 +56,7 @@ func TestRoleErrors(t *testing.T) {
 		{"a name is taken whatever its case", &iamapi.CreateRoleRequest{RoleName: new("TAKEN"), AssumeRolePolicyDocument: &ec2Trust}, 409, "EntityAlreadyExists", "Role with name TAKEN already exists."},
 		{"AWS keeps paths for itself", &iamapi.CreateRoleRequest{RoleName: new("r"), Path: new("/aws-service-role/x.amazonaws.com/"), AssumeRolePolicyDocument: &ec2Trust}, 400, "InvalidInput", "reserved"},
 		{"a trust policy is JSON", create("{"), 400, "MalformedPolicyDocument", "This policy contains invalid Json"},
-		{"it has no Resource", create(document(`{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole","Resource":"*"}`)), 400, "MalformedPolicyDocument", "Has prohibited field Resource."},
+		{"it has no Resource", create(document(`{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole","Resource":"*"}`)), 400, "MalformedPolicyDocument", "Has prohibited field Resource"},
 		{"a user in it exists", create(trusts(`"AWS":"arn:aws:iam::111122223333:user/nobody"`)), 400, "MalformedPolicyDocument", `Invalid principal in policy: "AWS":"arn:aws:iam::111122223333:user/nobody"`},
 		{"a role in it exists", create(trusts(`"AWS":"arn:aws:iam::444455556666:role/none"`)), 400, "MalformedPolicyDocument", `Invalid principal in policy: "AWS":"arn:aws:iam::444455556666:role/none"`},
 		{"a role's path counts", create(trusts(`"AWS":"arn:aws:iam::111122223333:role/x/taken"`)), 400, "MalformedPolicyDocument", `Invalid principal in policy`},

@@ -199,7 +199,7 @@ func checkNoPrincipal(d *draft) string {
 
 func checkNoResource(d *draft) string {
 	if e := d.breach(RuleProhibited); e != nil {
-		return "Has prohibited field " + jsontext.Pointer(e.Pointer).LastToken() + "."
+		return "Has prohibited field " + jsontext.Pointer(e.Pointer).LastToken()
 	}
 	return ""
 }

@@ -129,7 +129,7 @@ func TestAssumeRoleErrors(t *testing.T) {
 		{"no longer than the role allows", a, assuming(role, seconds(3601)), 400, "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."},
 		{"no shorter than 15 minutes", a, assuming(role, seconds(899)), 400, "ValidationError", "durationSeconds"},
 		{"no longer than 12 hours", a, assuming(role, seconds(43201)), 400, "ValidationError", "durationSeconds"},
-		{"a chained session lasts an hour", a.assume(assuming(role)), assuming(role, seconds(3601)), 400, "ValidationError", "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining"},
+		{"a chained session lasts an hour", a.assume(assuming(role)), assuming(role, seconds(3601)), 400, "ValidationError", "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining."},
 		{"a session policy is JSON", a, assuming(role, sessionPolicy("{")), 400, "MalformedPolicyDocument", "The policy is not in the valid JSON format."},
 		{"and has a size", a, assuming(role, sessionPolicy(big)), 400, "PackedPolicyTooLarge", "% of allotted space"},
 		{"a managed one exists", a, assuming(role, policyARNs("arn:aws:iam::111122223333:policy/none")), 400, "ValidationError", "does not exist"},

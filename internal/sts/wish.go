@@ -49,7 +49,7 @@ func wishes(c *guard.Call, in *stsapi.AssumeRoleRequest) (*wish, error) {
 		w.duration = time.Duration(*in.DurationSeconds) * time.Second
 	}
 	if c.Caller.Principal.Type == authz.RoleSession && w.duration > defaultDuration {
-		return nil, apierr.New("ValidationError", "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining")
+		return nil, apierr.New("ValidationError", "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")
 	}
 	if len(in.ProvidedContexts) > 0 {
 		return nil, apierr.New("ValidationError", "kagimori does not take provided contexts yet.")

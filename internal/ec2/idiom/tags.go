@@ -127,6 +127,19 @@ func ForAWS(c *guard.Call) bool {
 	return c.Caller.Principal.Type == authz.Service || c.Caller.Principal.IsServiceLinked()
 }
 
+// reservedTag is what TagSpecification answers about a reserved key; CreateTags says before it which.
+const reservedTag = "Tag keys starting with 'aws:' are reserved for internal use"
+
+// NoReserved refuses tags of CreateTags that are for AWS. The text is as reported by users.
+func NoReserved(c *guard.Call, in []ec2api.Tag) error {
+	for _, t := range in {
+		if key := api.Val(t.Key); Reserved(key) && !ForAWS(c) {
+			return InvalidValue("Value ( %s ) for parameter key is invalid. %s", key, reservedTag)
+		}
+	}
+	return nil
+}
+
 // ReadTags checks tags that a request gives. The prefix aws: is for AWS: for services and their
 // service-linked roles.
 func ReadTags(c *guard.Call, in []ec2api.Tag) ([]Tag, error) {
@@ -140,7 +153,7 @@ func ReadTags(c *guard.Call, in []ec2api.Tag) ([]Tag, error) {
 		case utf8.RuneCountInString(key) > maxTagKey:
 			return nil, InvalidValue("Tag key exceeds the maximum length of %d characters", maxTagKey)
 		case Reserved(key) && !ours:
-			return nil, InvalidValue("Tag keys starting with 'aws:' are reserved for internal use")
+			return nil, InvalidValue("%s", reservedTag)
 		case t.Value == nil:
 			return nil, InvalidValue("Tag value cannot be null. Use empty string instead.")
 		case utf8.RuneCountInString(*t.Value) > maxTagValue:
