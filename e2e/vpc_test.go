@@ -110,6 +110,7 @@ func TestWhatThereIsNoneOf(t *testing.T) {
 		"egress-only gateways": len(must(c.ec2.DescribeEgressOnlyInternetGateways(ctx, &ec2.DescribeEgressOnlyInternetGatewaysInput{}))(t).EgressOnlyInternetGateways) > 0,
 		"flow logs":            len(must(c.ec2.DescribeFlowLogs(ctx, &ec2.DescribeFlowLogsInput{Filter: by("traffic-type", "ALL")}))(t).FlowLogs) > 0,
 		"reserved instances":   len(must(c.ec2.DescribeReservedInstances(ctx, &ec2.DescribeReservedInstancesInput{}))(t).ReservedInstances) > 0,
+		"offerings":            len(must(c.ec2.DescribeReservedInstancesOfferings(ctx, &ec2.DescribeReservedInstancesOfferingsInput{}))(t).ReservedInstancesOfferings) > 0,
 		"transit gateways":     len(must(c.ec2.DescribeTransitGateways(ctx, &ec2.DescribeTransitGatewaysInput{}))(t).TransitGateways) > 0,
 		"attachments":          len(must(c.ec2.DescribeTransitGatewayAttachments(ctx, &ec2.DescribeTransitGatewayAttachmentsInput{}))(t).TransitGatewayAttachments) > 0,
 		"attachments of VPCs":  len(must(c.ec2.DescribeTransitGatewayVpcAttachments(ctx, &ec2.DescribeTransitGatewayVpcAttachmentsInput{}))(t).TransitGatewayVpcAttachments) > 0,

@@ -95,6 +95,10 @@ func driveSettled(c caller, instance string) {
 	c.do("ec2:GetPasswordData", in{"InstanceId": instance})
 	c.do("ec2:GetLaunchTemplateData", in{"InstanceId": instance})
 	c.do("ec2:DescribeSpotPriceHistory", in{"InstanceTypes": "m5.large"})
+	c.do("ec2:CreateSpotDatafeedSubscription", in{"Bucket": "logs"})
+	c.do("ec2:DescribeSpotDatafeedSubscription", in{})
+	c.do("ec2:DeleteSpotDatafeedSubscription", in{})
+	c.do("ec2:DescribeInstanceTopology", in{})
 	c.do("ec2:DisassociateIamInstanceProfile", in{"AssociationId": association})
 	c.do("ec2:AssociateIamInstanceProfile", in{"InstanceId": instance, "IamInstanceProfile": in{"Name": "web"}})
 }

@@ -133,7 +133,7 @@ func driveACL(c caller, vpc, subnet string) {
 func driveAbsent(c caller) {
 	for _, operation := range []string{
 		"DescribeCarrierGateways", "DescribeClientVpnEndpoints", "DescribeCustomerGateways", "DescribeFlowLogs",
-		"DescribeReservedInstances", "DescribeTransitGateways", "DescribeTransitGatewayAttachments", "DescribeTransitGatewayVpcAttachments", "DescribeVpcClassicLink",
+		"DescribeReservedInstances", "DescribeReservedInstancesOfferings", "DescribeTransitGateways", "DescribeTransitGatewayAttachments", "DescribeTransitGatewayVpcAttachments", "DescribeVpcClassicLink",
 		"DescribeVpcClassicLinkDnsSupport", "DescribeVpcEndpointConnections", "DescribeVpcEndpointServiceConfigurations",
 		"DescribeVpnConnections", "DescribeVpnGateways",
 	} {

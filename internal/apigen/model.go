@@ -57,6 +57,7 @@ type shape struct {
 	Required        []string `json:"required"`
 	Enum            []string `json:"enum"`
 	Also            []string `json:"also"` // ours: values that AWS takes although its model has them not
+	Own             bool     `json:"own"`  // ours: the service checks values itself, with codes of its own
 	Min             *float64 `json:"min"`
 	Max             *float64 `json:"max"`
 	Pattern         string   `json:"pattern"`
@@ -177,6 +178,9 @@ func (m *model) add(path string) error {
 	for name, s := range more.Shapes {
 		if have := m.Shapes[name]; have != nil {
 			have.Also = s.Also
+			if s.Own {
+				have.Min, have.Max, have.Pattern = nil, nil, ""
+			}
 		} else {
 			m.Shapes[name] = s
 		}

@@ -131,6 +131,8 @@ func (s *stage) mutations() []any {
 	id := []string{s.stopped}
 	return []any{
 		&ec2api.AllocateAddressRequest{},
+		&ec2api.CreateSpotDatafeedSubscriptionRequest{Bucket: new("logs")},
+		&ec2api.DeleteSpotDatafeedSubscriptionRequest{},
 		&ec2api.AssociateAddressRequest{AllocationId: &s.address, InstanceId: &s.stopped},
 		&ec2api.AttachVolumeRequest{VolumeId: &s.volume, InstanceId: &s.stopped, Device: new("/dev/sdh")},
 		&ec2api.AuthorizeSecurityGroupEgressRequest{GroupId: &s.group, IpPermissions: openPort(81)},

@@ -21,6 +21,7 @@ func (s *Service) instanceOperations() map[string]guard.Handler {
 		"RunInstances":              guard.Handle(s.RunInstances),
 		"DescribeInstances":         guard.Handle(s.DescribeInstances),
 		"DescribeInstanceStatus":    guard.Handle(s.DescribeInstanceStatus),
+		"DescribeInstanceTopology":  guard.Handle(s.DescribeInstanceTopology),
 		"DescribeInstanceAttribute": guard.Handle(s.DescribeInstanceAttribute),
 		"TerminateInstances":        guard.Handle(s.TerminateInstances),
 		"StartInstances":            guard.Handle(s.StartInstances),

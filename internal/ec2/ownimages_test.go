@@ -196,6 +196,8 @@ func TestImageRefusals(t *testing.T) {
 	}{
 		{"name taken", registers(func(in *ec2api.RegisterImageRequest) { in.Name = new("taken") }), "InvalidAMIName.Duplicate", "AMI name taken is already in use by AMI " + first},
 		{"name malformed", registers(func(in *ec2api.RegisterImageRequest) { in.Name = new("a*b") }), "InvalidAMIName.Malformed", "*"},
+		{"name too short", registers(func(in *ec2api.RegisterImageRequest) { in.Name = new("ab") }), "InvalidAMIName.Malformed", "*"},
+		{"name too long", registers(func(in *ec2api.RegisterImageRequest) { in.Name = new(strings.Repeat("a", 129)) }), "InvalidAMIName.Malformed", "*"},
 		{"encryption is the snapshot's", registers(func(in *ec2api.RegisterImageRequest) { in.BlockDeviceMappings[0].Ebs.Encrypted = new(true) }), "InvalidBlockDeviceMapping", "*"},
 		{"the key is the snapshot's", registers(func(in *ec2api.RegisterImageRequest) { in.BlockDeviceMappings[0].Ebs.KmsKeyId = new("alias/x") }), "InvalidParameterCombination", "*"},
 		{"a hard disk to boot from", registers(func(in *ec2api.RegisterImageRequest) {

@@ -28,6 +28,8 @@ type settingRecord struct {
 	// Metadata and Credits are what launches begin with; of Credits by the family of burstable types.
 	Metadata metadataDefaults  `json:"metadata,omitzero"`
 	Credits  map[string]string `json:"credits,omitempty"`
+	// Feed is the data feed of Spot Instances, if there is one.
+	Feed *spotFeed `json:"feed,omitempty"`
 }
 
 var settingTable = store.Table[settingRecord]{Bucket: "ec2/setting", Version: 1} // region, account

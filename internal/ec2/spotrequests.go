@@ -29,6 +29,10 @@ func (s *Service) spotOperations() map[string]guard.Handler {
 		"RequestSpotInstances":         guard.Handle(s.RequestSpotInstances),
 		"DescribeSpotInstanceRequests": guard.Handle(s.DescribeSpotInstanceRequests),
 		"CancelSpotInstanceRequests":   guard.Handle(s.CancelSpotInstanceRequests),
+
+		"CreateSpotDatafeedSubscription":   guard.Handle(s.CreateSpotDatafeedSubscription),
+		"DescribeSpotDatafeedSubscription": guard.Handle(s.DescribeSpotDatafeedSubscription),
+		"DeleteSpotDatafeedSubscription":   guard.HandleVoid(s.DeleteSpotDatafeedSubscription),
 	}
 }
 

@@ -237,6 +237,9 @@ const (
 
 	CurrencyCodeValuesUSD = "USD"
 
+	DatafeedSubscriptionStateActive   = "Active"
+	DatafeedSubscriptionStateInactive = "Inactive"
+
 	DefaultHttpTokensEnforcedStateDisabled     = "disabled"
 	DefaultHttpTokensEnforcedStateEnabled      = "enabled"
 	DefaultHttpTokensEnforcedStateNoPreference = "no-preference"

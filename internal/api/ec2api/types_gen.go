@@ -766,7 +766,7 @@ type CopyImageRequest struct {
 	Description                           *string            `aws:"Description,c=ImageDescriptionRequest"`
 	Encrypted                             *bool              `aws:"encrypted,q=Encrypted"`
 	KmsKeyId                              *string            `aws:"kmsKeyId,q=KmsKeyId"`
-	Name                                  *string            `aws:"Name,req,c=ImageNameRequest"`
+	Name                                  *string            `aws:"Name,req"`
 	SourceImageId                         *string            `aws:"SourceImageId,req"`
 	SourceRegion                          *string            `aws:"SourceRegion,req"`
 	DestinationOutpostArn                 *string            `aws:"DestinationOutpostArn"`
@@ -978,7 +978,7 @@ type CreateImageRequest struct {
 	SnapshotLocation    *string              `aws:"SnapshotLocation,c=SnapshotLocationEnum"`
 	DryRun              *bool                `aws:"dryRun,q=DryRun"`
 	InstanceId          *string              `aws:"instanceId,q=InstanceId,req"`
-	Name                *string              `aws:"name,q=Name,req,c=ImageNameRequest"`
+	Name                *string              `aws:"name,q=Name,req"`
 	Description         *string              `aws:"description,q=Description,c=ImageDescriptionRequest"`
 	NoReboot            *bool                `aws:"noReboot,q=NoReboot"`
 	BlockDeviceMappings []BlockDeviceMapping `aws:"blockDeviceMapping,q=BlockDeviceMapping,item=BlockDeviceMapping"`
@@ -1256,6 +1256,18 @@ type CreateSnapshotsRequest struct {
 // CreateSnapshotsResult is a shape of the model.
 type CreateSnapshotsResult struct {
 	Snapshots []SnapshotInfo `aws:"snapshotSet,q=SnapshotSet"`
+}
+
+// CreateSpotDatafeedSubscriptionRequest is a shape of the model.
+type CreateSpotDatafeedSubscriptionRequest struct {
+	DryRun *bool   `aws:"dryRun,q=DryRun"`
+	Bucket *string `aws:"bucket,q=Bucket,req"`
+	Prefix *string `aws:"prefix,q=Prefix"`
+}
+
+// CreateSpotDatafeedSubscriptionResult is a shape of the model.
+type CreateSpotDatafeedSubscriptionResult struct {
+	SpotDatafeedSubscription *SpotDatafeedSubscription `aws:"spotDatafeedSubscription,q=SpotDatafeedSubscription"`
 }
 
 // CreateSubnetRequest is a shape of the model.
@@ -1608,6 +1620,11 @@ type DeleteSnapshotRequest struct {
 type DeleteSnapshotReturnCode struct {
 	SnapshotId *string `aws:"snapshotId,q=SnapshotId"`
 	ReturnCode *string `aws:"returnCode,q=ReturnCode,c=SnapshotReturnCodes"`
+}
+
+// DeleteSpotDatafeedSubscriptionRequest is a shape of the model.
+type DeleteSpotDatafeedSubscriptionRequest struct {
+	DryRun *bool `aws:"dryRun,q=DryRun"`
 }
 
 // DeleteSubnetRequest is a shape of the model.
@@ -2015,6 +2032,22 @@ type DescribeInstanceStatusResult struct {
 	NextToken        *string          `aws:"nextToken,q=NextToken"`
 }
 
+// DescribeInstanceTopologyRequest is a shape of the model.
+type DescribeInstanceTopologyRequest struct {
+	DryRun      *bool    `aws:"DryRun"`
+	NextToken   *string  `aws:"NextToken"`
+	MaxResults  *int32   `aws:"MaxResults,c=DescribeInstanceTopologyMaxResults"`
+	InstanceIds []string `aws:"InstanceId"`
+	GroupNames  []string `aws:"GroupName"`
+	Filters     []Filter `aws:"Filter,item=Filter"`
+}
+
+// DescribeInstanceTopologyResult is a shape of the model.
+type DescribeInstanceTopologyResult struct {
+	Instances []InstanceTopology `aws:"instanceSet,q=InstanceSet"`
+	NextToken *string            `aws:"nextToken,q=NextToken"`
+}
+
 // DescribeInstanceTypeOfferingsRequest is a shape of the model.
 type DescribeInstanceTypeOfferingsRequest struct {
 	DryRun       *bool    `aws:"DryRun"`
@@ -2278,6 +2311,32 @@ type DescribeReplaceRootVolumeTasksResult struct {
 	NextToken              *string                 `aws:"nextToken,q=NextToken"`
 }
 
+// DescribeReservedInstancesOfferingsRequest is a shape of the model.
+type DescribeReservedInstancesOfferingsRequest struct {
+	AvailabilityZone             *string  `aws:"AvailabilityZone"`
+	IncludeMarketplace           *bool    `aws:"IncludeMarketplace"`
+	InstanceType                 *string  `aws:"InstanceType"`
+	MaxDuration                  *int64   `aws:"MaxDuration"`
+	MaxInstanceCount             *int32   `aws:"MaxInstanceCount"`
+	MinDuration                  *int64   `aws:"MinDuration"`
+	OfferingClass                *string  `aws:"OfferingClass,c=OfferingClassType"`
+	ProductDescription           *string  `aws:"ProductDescription,c=RIProductDescription"`
+	ReservedInstancesOfferingIds []string `aws:"ReservedInstancesOfferingId"`
+	AvailabilityZoneId           *string  `aws:"AvailabilityZoneId"`
+	DryRun                       *bool    `aws:"dryRun,q=DryRun"`
+	Filters                      []Filter `aws:"Filter,item=Filter"`
+	InstanceTenancy              *string  `aws:"instanceTenancy,q=InstanceTenancy,c=Tenancy"`
+	OfferingType                 *string  `aws:"offeringType,q=OfferingType,c=OfferingTypeValues"`
+	NextToken                    *string  `aws:"nextToken,q=NextToken"`
+	MaxResults                   *int32   `aws:"maxResults,q=MaxResults"`
+}
+
+// DescribeReservedInstancesOfferingsResult is a shape of the model.
+type DescribeReservedInstancesOfferingsResult struct {
+	NextToken                  *string                     `aws:"nextToken,q=NextToken"`
+	ReservedInstancesOfferings []ReservedInstancesOffering `aws:"reservedInstancesOfferingsSet,q=ReservedInstancesOfferingsSet"`
+}
+
 // DescribeReservedInstancesRequest is a shape of the model.
 type DescribeReservedInstancesRequest struct {
 	OfferingClass        *string  `aws:"OfferingClass,c=OfferingClassType"`
@@ -2381,6 +2440,16 @@ type DescribeSnapshotsRequest struct {
 type DescribeSnapshotsResult struct {
 	NextToken *string    `aws:"nextToken,q=NextToken"`
 	Snapshots []Snapshot `aws:"snapshotSet,q=SnapshotSet"`
+}
+
+// DescribeSpotDatafeedSubscriptionRequest is a shape of the model.
+type DescribeSpotDatafeedSubscriptionRequest struct {
+	DryRun *bool `aws:"dryRun,q=DryRun"`
+}
+
+// DescribeSpotDatafeedSubscriptionResult is a shape of the model.
+type DescribeSpotDatafeedSubscriptionResult struct {
+	SpotDatafeedSubscription *SpotDatafeedSubscription `aws:"spotDatafeedSubscription,q=SpotDatafeedSubscription"`
 }
 
 // DescribeSpotFleetInstancesRequest is a shape of the model.
@@ -4438,6 +4507,17 @@ type InstanceStorageInfo struct {
 	EncryptionSupport *string    `aws:"encryptionSupport,q=EncryptionSupport,c=InstanceStorageEncryptionSupport"`
 }
 
+// InstanceTopology is a shape of the model.
+type InstanceTopology struct {
+	InstanceId       *string  `aws:"instanceId,q=InstanceId"`
+	InstanceType     *string  `aws:"instanceType,q=InstanceType"`
+	GroupName        *string  `aws:"groupName,q=GroupName"`
+	NetworkNodes     []string `aws:"networkNodeSet,q=NetworkNodeSet"`
+	AvailabilityZone *string  `aws:"availabilityZone,q=AvailabilityZone"`
+	ZoneId           *string  `aws:"zoneId,q=ZoneId"`
+	CapacityBlockId  *string  `aws:"capacityBlockId,q=CapacityBlockId"`
+}
+
 // InstanceTypeInfo is a shape of the model.
 type InstanceTypeInfo struct {
 	InstanceType                  *string                   `aws:"instanceType,q=InstanceType"`
@@ -6015,6 +6095,12 @@ type PrefixListId struct {
 	PrefixListId *string `aws:"prefixListId,q=PrefixListId"`
 }
 
+// PricingDetail is a shape of the model.
+type PricingDetail struct {
+	Count *int32   `aws:"count,q=Count"`
+	Price *float64 `aws:"price,q=Price"`
+}
+
 // PrivateDnsDetails is a shape of the model.
 type PrivateDnsDetails struct {
 	PrivateDnsName *string `aws:"privateDnsName,q=PrivateDnsName"`
@@ -6142,7 +6228,7 @@ type RegisterImageRequest struct {
 	ImdsSupport         *string              `aws:"ImdsSupport,c=ImdsSupportValues"`
 	TagSpecifications   []TagSpecification   `aws:"TagSpecification"`
 	DryRun              *bool                `aws:"dryRun,q=DryRun"`
-	Name                *string              `aws:"name,q=Name,req,c=ImageNameRequest"`
+	Name                *string              `aws:"name,q=Name,req"`
 	Description         *string              `aws:"description,q=Description,c=ImageDescriptionRequest"`
 	Architecture        *string              `aws:"architecture,q=Architecture,c=ArchitectureValues"`
 	KernelId            *string              `aws:"kernelId,q=KernelId"`
@@ -6410,6 +6496,26 @@ type ReservedInstances struct {
 	InstanceCount       *int32            `aws:"instanceCount,q=InstanceCount"`
 	ProductDescription  *string           `aws:"productDescription,q=ProductDescription,c=RIProductDescription"`
 	State               *string           `aws:"state,q=State,c=ReservedInstanceState"`
+}
+
+// ReservedInstancesOffering is a shape of the model.
+type ReservedInstancesOffering struct {
+	CurrencyCode                *string           `aws:"currencyCode,q=CurrencyCode,c=CurrencyCodeValues"`
+	InstanceTenancy             *string           `aws:"instanceTenancy,q=InstanceTenancy,c=Tenancy"`
+	Marketplace                 *bool             `aws:"marketplace,q=Marketplace"`
+	OfferingClass               *string           `aws:"offeringClass,q=OfferingClass,c=OfferingClassType"`
+	OfferingType                *string           `aws:"offeringType,q=OfferingType,c=OfferingTypeValues"`
+	PricingDetails              []PricingDetail   `aws:"pricingDetailsSet,q=PricingDetailsSet"`
+	RecurringCharges            []RecurringCharge `aws:"recurringCharges,q=RecurringCharges"`
+	Scope                       *string           `aws:"scope,q=Scope,c=Scope"`
+	AvailabilityZoneId          *string           `aws:"availabilityZoneId,q=AvailabilityZoneId"`
+	ReservedInstancesOfferingId *string           `aws:"reservedInstancesOfferingId,q=ReservedInstancesOfferingId"`
+	InstanceType                *string           `aws:"instanceType,q=InstanceType"`
+	AvailabilityZone            *string           `aws:"availabilityZone,q=AvailabilityZone"`
+	Duration                    *int64            `aws:"duration,q=Duration"`
+	UsagePrice                  *float64          `aws:"usagePrice,q=UsagePrice"`
+	FixedPrice                  *float64          `aws:"fixedPrice,q=FixedPrice"`
+	ProductDescription          *string           `aws:"productDescription,q=ProductDescription,c=RIProductDescription"`
 }
 
 // ResetEbsDefaultKmsKeyIdRequest is a shape of the model.
@@ -6912,6 +7018,15 @@ type SnapshotTierStatus struct {
 type SpotCapacityRebalance struct {
 	ReplacementStrategy *string `aws:"replacementStrategy,q=ReplacementStrategy,c=ReplacementStrategy"`
 	TerminationDelay    *int32  `aws:"terminationDelay,q=TerminationDelay"`
+}
+
+// SpotDatafeedSubscription is a shape of the model.
+type SpotDatafeedSubscription struct {
+	Bucket  *string                 `aws:"bucket,q=Bucket"`
+	Fault   *SpotInstanceStateFault `aws:"fault,q=Fault"`
+	OwnerId *string                 `aws:"ownerId,q=OwnerId"`
+	Prefix  *string                 `aws:"prefix,q=Prefix"`
+	State   *string                 `aws:"state,q=State,c=DatafeedSubscriptionState"`
 }
 
 // SpotFleetLaunchSpecification is a shape of the model.
