@@ -143,7 +143,7 @@ func TestMFADevice(t *testing.T) {
 	// A code is good once, for the user who has the device, and not before.
 	id := w.user("eve")
 	who := id.caller.Principal
-	if ok, err := w.iam.CheckMFA(t.Context(), who, *d.SerialNumber, totp.Code(seed, step+1)); ok || err != nil {
+	if known, ok, err := w.iam.CheckMFA(t.Context(), who, *d.SerialNumber, totp.Code(seed, step+1)); known || ok || err != nil {
 		t.Errorf("another user's code was taken: %v", err)
 	}
 	owner := w.login(*get[iamapi.CreateAccessKeyResponse](a, &iamapi.CreateAccessKeyRequest{UserName: new("bob")}).AccessKey.AccessKeyId).caller
@@ -151,12 +151,12 @@ func TestMFADevice(t *testing.T) {
 		code string
 		want bool
 	}{"used to enable": {totp.Code(seed, step), false}, "wrong": {"12345", false}} {
-		if ok, err := w.iam.CheckMFA(t.Context(), owner.Principal, *d.SerialNumber, tt.code); ok != tt.want || err != nil {
+		if known, ok, err := w.iam.CheckMFA(t.Context(), owner.Principal, *d.SerialNumber, tt.code); !known || ok != tt.want || err != nil {
 			t.Errorf("%s: %v, %v", rule, ok, err)
 		}
 	}
 	for i, want := range []bool{true, false} {
-		if ok, err := w.iam.CheckMFA(t.Context(), owner.Principal, *d.SerialNumber, totp.Code(seed, step+1)); ok != want || err != nil {
+		if _, ok, err := w.iam.CheckMFA(t.Context(), owner.Principal, *d.SerialNumber, totp.Code(seed, step+1)); ok != want || err != nil {
 			t.Errorf("use %d of a code: %v, %v", i+1, ok, err)
 		}
 	}

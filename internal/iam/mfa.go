@@ -321,14 +321,14 @@ func (s *Service) ListMFADeviceTags(ctx context.Context, c *guard.Call, in *iama
 }
 
 // CheckMFA takes a code of a device for the user, or the root user, that has it: what STS asks before
-// it issues a session with multi-factor authentication. ok is false if the code is not good; no code
-// is good twice.
-func (s *Service) CheckMFA(ctx context.Context, who authz.Principal, serialNumber, code string) (ok bool, err error) {
+// it issues a session with multi-factor authentication. known is false if there is no such device, ok if the code is not
+// good; no code is good twice.
+func (s *Service) CheckMFA(ctx context.Context, who authz.Principal, serialNumber, code string) (known, ok bool, err error) {
 	if who.Type != authz.User && who.Type != authz.Root {
-		return false, nil
+		return false, false, nil
 	}
 	err = s.g.Change(ctx, func(tx store.Tx) error {
-		ok = false
+		known, ok = false, false
 		o := owner{account: who.Account, name: who.Username, id: who.UniqueID}
 		if who.Type == authz.Root {
 			o.id = ""
@@ -340,6 +340,7 @@ func (s *Service) CheckMFA(ctx context.Context, who authz.Principal, serialNumbe
 			}
 			return err
 		}
+		known = true
 		seed, err := s.secrets.Open(k.Body.Sealed, seedAAD(k))
 		if err != nil {
 			return err
@@ -349,5 +350,5 @@ func (s *Service) CheckMFA(ctx context.Context, who authz.Principal, serialNumbe
 		}
 		return devices.put(tx, k)
 	})
-	return ok, err
+	return known, ok, err
 }

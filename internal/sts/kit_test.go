@@ -48,8 +48,9 @@ type world struct {
 // goodCode is the code that the one MFA device of the tests shows.
 const goodCode = "424242"
 
-func phone(_ context.Context, _ authz.Principal, serial, code string) (bool, error) {
-	return serial == "arn:aws:iam::111122223333:mfa/phone" && code == goodCode, nil
+func phone(_ context.Context, _ authz.Principal, serial, code string) (known, ok bool, err error) {
+	known = serial == "arn:aws:iam::111122223333:mfa/phone"
+	return known, known && code == goodCode, nil
 }
 
 // tokens verifies the tokens of an issuer.

@@ -20,11 +20,14 @@ func TestMultiFactorAuthentication(t *testing.T) {
 	a.refused(assume(), 403, "AccessDenied", "sts:AssumeRole")
 	in := assume()
 	in.SerialNumber, in.TokenCode = new("arn:aws:iam::111122223333:mfa/phone"), new("000000")
-	a.refused(in, 403, "AccessDenied", "MultiFactorAuthentication failed")
+	a.refused(in, 403, "AccessDenied", "MultiFactorAuthentication failed with invalid MFA one time pass code.")
 	in.TokenCode = new(goodCode)
 	a.must(in)
+	const unable = "MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number is valid and associated with this user."
+	in.SerialNumber = new("arn:aws:iam::111122223333:mfa/other")
+	a.refused(in, 403, "AccessDenied", unable)
 	in.SerialNumber = nil
-	a.refused(in, 403, "AccessDenied", "MultiFactorAuthentication failed")
+	a.refused(in, 403, "AccessDenied", unable)
 
 	creds := get[stsapi.GetSessionTokenResponse](a, &stsapi.GetSessionTokenRequest{SerialNumber: new("arn:aws:iam::111122223333:mfa/phone"), TokenCode: new(goodCode)}).Credentials
 	session := w.login(*creds.AccessKeyId, *creds.SessionToken)

@@ -20,8 +20,9 @@ type Config struct {
 	Wall func() time.Time
 	// Messages opens the details of EC2's denials; the guard seals them with the same.
 	Messages Messages
-	// MFA takes a code of an MFA device of a user or root user; nil knows no device.
-	MFA func(ctx context.Context, who authz.Principal, serial, code string) (ok bool, err error)
+	// MFA takes a code of an MFA device of a user or root user, and tells whether it knows the device and whether the code
+	// is good; nil knows no device.
+	MFA func(ctx context.Context, who authz.Principal, serial, code string) (known, ok bool, err error)
 	// Issuer finds an account's OpenID Connect provider by its URL without the scheme; nil knows none.
 	Issuer func(tx store.Tx, account, issuer string) (Issuer, bool, error)
 	// SAML finds a SAML provider by its ARN; nil knows none.
@@ -42,7 +43,7 @@ type Service struct {
 	dir        *directory.Directory
 	wall       func() time.Time
 	messages   Messages
-	mfa        func(ctx context.Context, who authz.Principal, serial, code string) (ok bool, err error)
+	mfa        func(ctx context.Context, who authz.Principal, serial, code string) (known, ok bool, err error)
 	issuer     func(tx store.Tx, account, issuer string) (Issuer, bool, error)
 	saml       func(tx store.Tx, providerARN string) (SAMLProvider, bool, error)
 	rootAccess func(tx store.Tx, management string, credentials bool) (bool, error)

@@ -167,14 +167,18 @@ func (w *wish) setTagContext() {
 	w.context.SetList("aws:tagkeys", keys)
 }
 
-// proved takes the MFA code of a request; false if it has none.
+// proved takes the MFA code of a request; false if it has none. The texts are as reported by users.
 func (s *Service) proved(ctx context.Context, c *guard.Call, serial, code *string) (bool, error) {
 	if serial == nil && code == nil {
 		return false, nil
 	}
 	if s.mfa != nil && serial != nil && code != nil && c.Caller.Session == nil {
-		if ok, err := s.mfa(ctx, c.Caller.Principal, *serial, *code); ok || err != nil {
+		known, ok, err := s.mfa(ctx, c.Caller.Principal, *serial, *code)
+		if ok || err != nil {
 			return ok, err
+		}
+		if known {
+			return false, denied("MultiFactorAuthentication failed with invalid MFA one time pass code.")
 		}
 	}
 	return false, denied("MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number is valid and associated with this user.")
