@@ -135,7 +135,7 @@ func (s *Service) DetachNetworkInterface(ctx context.Context, c *guard.Call, in 
 		if err := putInstance(tx, *f.instance); err != nil {
 			return err
 		}
-		f.Plug = nil
+		f.Plug, f.SixPrimary = nil, false
 		return faceTable.Put(tx, f.faceRecord, f.key()...)
 	})
 }

@@ -28,7 +28,8 @@ type faceRecord struct {
 	ZoneID        string    `json:"zoneId"`
 	Address       string    `json:"address"` // private IPv4
 	Secondary     []string  `json:"secondary,omitempty"`
-	Six           []string  `json:"six,omitempty"` // IPv6 addresses
+	Six           []string  `json:"six,omitempty"`        // IPv6 addresses
+	SixPrimary    bool      `json:"sixPrimary,omitempty"` // the first of them is the primary one
 	MAC           string    `json:"mac"`
 	Groups        []string  `json:"groups,omitempty"`
 	GroupsBy      []string  `json:"groupsBy,omitempty"` // their names, in the same order
@@ -58,6 +59,7 @@ type firstFace struct {
 	Keep        bool      `json:"keep,omitempty"` // does not go with the instance
 	Secondary   []string  `json:"secondary,omitempty"`
 	Six         []string  `json:"six,omitempty"`
+	SixPrimary  bool      `json:"sixPrimary,omitempty"`
 	Tracking    *tracking `json:"tracking,omitempty"`
 	Express     *express  `json:"express,omitempty"`
 }
@@ -94,7 +96,7 @@ func (i *instanceRecord) first() faceRecord {
 		Plug: &facePlug{ID: i.ENIPlug, Instance: i.ID, At: i.Launched, Delete: true},
 	}
 	if x := i.Face; x != nil {
-		f.Description, f.Secondary, f.Six, f.Plug.Delete = x.Description, x.Secondary, x.Six, !x.Keep
+		f.Description, f.Secondary, f.Six, f.SixPrimary, f.Plug.Delete = x.Description, x.Secondary, x.Six, x.SixPrimary, !x.Keep
 		f.Tracking, f.Plug.Express = x.Tracking, x.Express
 	}
 	return f
@@ -111,7 +113,7 @@ func (i *instanceRecord) faces() []faceRecord {
 // setFirst changes the first network interface of an instance, but for where it is.
 func (i *instanceRecord) setFirst(f faceRecord) {
 	i.Groups, i.GroupsBy, i.Options.NoSourceCheck, i.PublicIP, i.PublicBy = f.Groups, f.GroupsBy, f.NoSourceCheck, f.PublicIP, f.PublicBy
-	i.Face = firstFace{f.Description, !f.Plug.Delete, f.Secondary, f.Six, f.Tracking, f.Plug.Express}.orNone()
+	i.Face = firstFace{f.Description, !f.Plug.Delete, f.Secondary, f.Six, f.SixPrimary, f.Tracking, f.Plug.Express}.orNone()
 }
 
 // A heldFace is a network interface and where its record is: with an instance, nil if in the table.
@@ -219,7 +221,7 @@ func (i *instanceRecord) leaveFaces(tx store.Tx) error {
 			}
 			f.PublicIP, f.PublicBy = "", ""
 		} else {
-			f.Plug = nil
+			f.Plug, f.SixPrimary = nil, false
 			if err := faceTable.Put(tx, f, f.key()...); err != nil {
 				return err
 			}
@@ -321,8 +323,8 @@ func (f *heldFace) wire(association string) ec2api.NetworkInterface {
 			Primary: new(false), PrivateDnsName: new(privateName(f.Region, a)), PrivateIpAddress: new(a),
 		})
 	}
-	for _, a := range f.Six {
-		n.Ipv6Addresses = append(n.Ipv6Addresses, ec2api.NetworkInterfaceIpv6Address{Ipv6Address: new(a), IsPrimaryIpv6: new(false)})
+	for at, a := range f.Six {
+		n.Ipv6Addresses = append(n.Ipv6Addresses, ec2api.NetworkInterfaceIpv6Address{Ipv6Address: new(a), IsPrimaryIpv6: new(f.SixPrimary && at == 0)})
 	}
 	if len(f.Six) > 0 {
 		n.Ipv6Address = &f.Six[0]

@@ -87,8 +87,6 @@ func (f *faceRecord) guardWith(groups []group) {
 // checkFace refuses what there is none of here.
 func checkFace(in *ec2api.CreateNetworkInterfaceRequest) error {
 	switch {
-	case api.Val(in.EnablePrimaryIpv6):
-		return apierr.New("UnsupportedOperation", "This server does not support primary IPv6 addresses.")
 	case len(in.Ipv4Prefixes) > 0 || api.Val(in.Ipv4PrefixCount) > 0 || len(in.Ipv6Prefixes) > 0 || api.Val(in.Ipv6PrefixCount) > 0:
 		return apierr.New("UnsupportedOperation", "This server does not support prefixes of network interfaces.")
 	case api.Val(in.InterfaceType) != "" && *in.InterfaceType != "interface":
@@ -114,7 +112,7 @@ func (s *Service) CreateNetworkInterface(ctx context.Context, c *guard.Call, in 
 	if err != nil {
 		return nil, err
 	}
-	six, err := askedSix(listedSix(in.Ipv6Addresses), in.Ipv6AddressCount)
+	six, err := askedSix(listedSix(in.Ipv6Addresses), in.Ipv6AddressCount, in.EnablePrimaryIpv6)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +143,7 @@ func (s *Service) CreateNetworkInterface(ctx context.Context, c *guard.Call, in 
 		f := heldFace{where.newFace(c), nil}
 		f.ID, f.MAC, f.Description = id, mac, api.Val(in.Description)
 		f.guardWith(groups)
-		f.Tracking = track
+		f.Tracking, f.SixPrimary = track, six.primary
 		t := newTaker(tx, c)
 		if f.Address, f.Secondary, err = t.takeAll(where, asked); err != nil {
 			return err

@@ -58,7 +58,7 @@ func TestModifyNetworkInterfaceAttribute(t *testing.T) {
 		code string
 	}{
 		{ec2api.ModifyNetworkInterfaceAttributeRequest{NetworkInterfaceId: face}, "InvalidParameterCombination"},
-		{ec2api.ModifyNetworkInterfaceAttributeRequest{NetworkInterfaceId: face, EnablePrimaryIpv6: new(true)}, "UnsupportedOperation"},
+		{ec2api.ModifyNetworkInterfaceAttributeRequest{NetworkInterfaceId: face, EnablePrimaryIpv6: new(true)}, "InvalidParameterCombination"},
 		{ec2api.ModifyNetworkInterfaceAttributeRequest{NetworkInterfaceId: face, Groups: []string{*far}}, "InvalidGroup.NotFound"},
 		{ec2api.ModifyNetworkInterfaceAttributeRequest{NetworkInterfaceId: face, Groups: []string{"sg-00000000"}}, "InvalidGroup.NotFound"},
 		{ec2api.ModifyNetworkInterfaceAttributeRequest{NetworkInterfaceId: new("eni-00000000"), Groups: []string{*group}}, "InvalidNetworkInterfaceID.NotFound"},

@@ -165,8 +165,8 @@ func faceFields(of func(func(*ec2api.Instance) []string) func(*instanceRecord) [
 	for _, none := range []string{
 		"addresses.association.allocation-id", "addresses.association.association-id", "addresses.association.carrier-ip", "addresses.association.customer-owned-ip",
 		"association.allocation-id", "association.association-id", "association.carrier-ip", "association.customer-owned-ip",
-		"deny-all-igw-traffic", "ipv4-prefixes.ipv4-prefix", "ipv6-addresses.is-primary-ipv6", "ipv6-native",
-		"ipv6-prefixes.ipv6-prefix", "is-primary-ipv6", "operator.principal", "outpost-arn", "requester-id", "tag-key", "tag-value",
+		"deny-all-igw-traffic", "ipv4-prefixes.ipv4-prefix", "ipv6-native",
+		"ipv6-prefixes.ipv6-prefix", "operator.principal", "outpost-arn", "requester-id", "tag-key", "tag-value",
 	} {
 		out[none] = fixed[*instanceRecord]()
 	}
@@ -177,6 +177,13 @@ func faceFields(of func(func(*ec2api.Instance) []string) func(*instanceRecord) [
 		return out
 	})
 	out["ipv6-address"] = out["ipv6-addresses.ipv6-address"]
+	out["ipv6-addresses.is-primary-ipv6"] = each(func(n *ec2api.InstanceNetworkInterface) (out []string) {
+		for _, a := range n.Ipv6Addresses {
+			out = append(out, boolOf(*a.IsPrimaryIpv6)...)
+		}
+		return out
+	})
+	out["is-primary-ipv6"] = out["ipv6-addresses.is-primary-ipv6"]
 	named := make(fields[*instanceRecord], len(out))
 	for name, get := range out {
 		named["network-interface."+name] = get

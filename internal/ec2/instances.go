@@ -169,8 +169,8 @@ func (i *instanceRecord) wireFace(f *heldFace) ec2api.InstanceNetworkInterface {
 			Primary: new(false), PrivateDnsName: new(privateName(f.Region, a)), PrivateIpAddress: new(a),
 		})
 	}
-	for _, a := range f.Six {
-		n.Ipv6Addresses = append(n.Ipv6Addresses, ec2api.InstanceIpv6Address{Ipv6Address: new(a), IsPrimaryIpv6: new(false)})
+	for at, a := range f.Six {
+		n.Ipv6Addresses = append(n.Ipv6Addresses, ec2api.InstanceIpv6Address{Ipv6Address: new(a), IsPrimaryIpv6: new(f.SixPrimary && at == 0)})
 	}
 	if i.State == pending {
 		n.Attachment.Status = new(plugAttaching)

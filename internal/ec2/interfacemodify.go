@@ -78,6 +78,10 @@ func (s *Service) ModifyNetworkInterfaceAttribute(ctx context.Context, c *guard.
 			f.Plug = &p
 		case "SourceDestCheck":
 			f.NoSourceCheck = !api.Val(in.SourceDestCheck.Value)
+		case "EnablePrimaryIpv6":
+			if err := f.makePrimary(*in.EnablePrimaryIpv6); err != nil {
+				return err
+			}
 		case "Attachment":
 			id := api.Val(in.Attachment.AttachmentId)
 			if f.Plug == nil || f.Plug.ID != id {
@@ -125,7 +129,10 @@ func interfaceChange(in *ec2api.ModifyNetworkInterfaceAttributeRequest) (name, v
 	if in.ConnectionTrackingSpecification != nil {
 		name, given = "ConnectionTrackingSpecification", given+1
 	}
-	if in.EnablePrimaryIpv6 != nil || in.AssociatePublicIpAddress != nil || len(in.AssociatedSubnetIds) > 0 {
+	if in.EnablePrimaryIpv6 != nil {
+		name, given = "EnablePrimaryIpv6", given+1
+	}
+	if in.AssociatePublicIpAddress != nil || len(in.AssociatedSubnetIds) > 0 {
 		return "", "", apierr.New("UnsupportedOperation", "This server does not support changes of that attribute.")
 	}
 	if given != 1 {

@@ -72,8 +72,6 @@ func (s *Service) planFaces(tx store.Tx, c *guard.Call, pl *launchPlan) (subnetI
 func (pl *launchPlan) checkFace(n *ec2api.InstanceNetworkInterfaceSpecification) error {
 	id := api.Val(n.NetworkInterfaceId)
 	switch {
-	case api.Val(n.PrimaryIpv6):
-		return apierr.New("UnsupportedOperation", "This server does not support primary IPv6 addresses.")
 	case len(n.Ipv4Prefixes) > 0 || api.Val(n.Ipv4PrefixCount) > 0 || len(n.Ipv6Prefixes) > 0 || api.Val(n.Ipv6PrefixCount) > 0:
 		return apierr.New("UnsupportedOperation", "This server does not support prefixes of network interfaces.")
 	case api.Val(n.AssociateCarrierIpAddress):
@@ -82,7 +80,7 @@ func (pl *launchPlan) checkFace(n *ec2api.InstanceNetworkInterfaceSpecification)
 		return apierr.Newf("UnsupportedOperation", "This server does not support network interfaces of the type %s.", *n.InterfaceType)
 	case api.Val(n.AssociatePublicIpAddress) && (id != "" || len(pl.NetworkInterfaces) > 1):
 		return apierr.New("InvalidParameterCombination", "The associatePublicIPAddress parameter cannot be specified when launching with multiple network interfaces.")
-	case id != "" && (api.Val(n.SubnetId) != "" || len(n.Groups) > 0 || api.Val(n.PrivateIpAddress) != "" || len(n.PrivateIpAddresses) > 0 || api.Val(n.SecondaryPrivateIpAddressCount) > 0 || len(n.Ipv6Addresses) > 0 || api.Val(n.Ipv6AddressCount) > 0):
+	case id != "" && (api.Val(n.SubnetId) != "" || len(n.Groups) > 0 || api.Val(n.PrivateIpAddress) != "" || len(n.PrivateIpAddresses) > 0 || api.Val(n.SecondaryPrivateIpAddressCount) > 0 || len(n.Ipv6Addresses) > 0 || api.Val(n.Ipv6AddressCount) > 0 || api.Val(n.PrimaryIpv6)):
 		return apierr.New("InvalidParameterCombination", "A network interface ID may not be specified together with a subnet ID, security groups or private IP addresses.")
 	case id != "" && pl.count > 1:
 		return apierr.New("InvalidParameterCombination", "A network interface may not be specified when launching more than one instance.")
@@ -114,14 +112,14 @@ func (s *Service) planFirst(tx store.Tx, c *guard.Call, pl *launchPlan, n *ec2ap
 	if id := api.Val(n.NetworkInterfaceId); id != "" {
 		f, err := freeFace(tx, c, id)
 		pl.faces.first = &f
-		pl.faces.extra = firstFace{f.Description, !api.Val(n.DeleteOnTermination), f.Secondary, f.Six, cmp.Or(track, f.Tracking), fast}
+		pl.faces.extra = firstFace{f.Description, !api.Val(n.DeleteOnTermination), f.Secondary, f.Six, f.SixPrimary, cmp.Or(track, f.Tracking), fast}
 		return f.Subnet, f.Groups, err
 	}
 	pl.faces.extra = firstFace{Description: api.Val(n.Description), Keep: n.DeleteOnTermination != nil && !*n.DeleteOnTermination, Tracking: track, Express: fast}
 	if pl.faces.asked, err = askedAddresses(n.PrivateIpAddress, n.PrivateIpAddresses, n.SecondaryPrivateIpAddressCount); err != nil {
 		return "", nil, err
 	}
-	if pl.faces.six, err = askedSix(listedSix(n.Ipv6Addresses), n.Ipv6AddressCount); err != nil {
+	if pl.faces.six, err = askedSix(listedSix(n.Ipv6Addresses), n.Ipv6AddressCount, n.PrimaryIpv6); err != nil {
 		return "", nil, err
 	}
 	if pl.faces.asked.primary != "" {
@@ -162,7 +160,7 @@ func (s *Service) planOther(tx store.Tx, c *guard.Call, pl *launchPlan, n *ec2ap
 	if o.asked, err = askedAddresses(n.PrivateIpAddress, n.PrivateIpAddresses, n.SecondaryPrivateIpAddressCount); err != nil {
 		return err
 	}
-	if o.six, err = askedSix(listedSix(n.Ipv6Addresses), n.Ipv6AddressCount); err != nil {
+	if o.six, err = askedSix(listedSix(n.Ipv6Addresses), n.Ipv6AddressCount, n.PrimaryIpv6); err != nil {
 		return err
 	}
 	pl.faces.others = append(pl.faces.others, o)
@@ -199,7 +197,7 @@ func (p *plannedFaces) take(tx store.Tx, c *guard.Call, pl *launchPlan, made []d
 			}
 			if i.Address = primary; len(secondary)+len(six) > 0 {
 				x := p.extra
-				x.Secondary, x.Six = secondary, six
+				x.Secondary, x.Six, x.SixPrimary = secondary, six, p.six.primary
 				i.Face = &x
 			}
 			i.openPublic()
@@ -217,6 +215,7 @@ func (p *plannedFaces) take(tx store.Tx, c *guard.Call, pl *launchPlan, made []d
 				if f.Six, err = t.takeSix(o.where, o.six, typeAddresses(i.Type)); err != nil {
 					return err
 				}
+				f.SixPrimary = o.six.primary
 			}
 			i.Faces = append(i.Faces, f)
 		}

@@ -156,10 +156,7 @@ func TestWhatALaunchCannotHave(t *testing.T) {
 			t.Errorf("row %d: got %v, want %s", n, err, tt.code)
 		}
 	}
-	in := runRequest()
-	in.EnablePrimaryIpv6 = new(true)
-	h.refuse(h.owner(), in, "UnsupportedOperation", "*")
-	in = runRequest(ec2api.BlockDeviceMapping{DeviceName: new("/dev/sdf"), Ebs: &ec2api.EbsBlockDevice{VolumeSize: new(int32(1)), AvailabilityZone: new(zoneA)}})
+	in := runRequest(ec2api.BlockDeviceMapping{DeviceName: new("/dev/sdf"), Ebs: &ec2api.EbsBlockDevice{VolumeSize: new(int32(1)), AvailabilityZone: new(zoneA)}})
 	h.refuse(h.owner(), in, "InvalidBlockDeviceMapping", "*")
 	for code, in := range map[string]any{
 		"InvalidParameterCombination": &ec2api.CreateVolumeRequest{AvailabilityZone: new(zoneA), Size: new(int32(1)), VolumeInitializationRate: new(int32(100))},

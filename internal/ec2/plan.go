@@ -164,8 +164,6 @@ func (m *merged) unsupported() error {
 	switch {
 	case m.InstanceMarketOptions != nil && api.Val(m.InstanceMarketOptions.MarketType) != "":
 		return no("instances of the market type " + *m.InstanceMarketOptions.MarketType)
-	case api.Val(m.EnablePrimaryIpv6):
-		return no("primary IPv6 addresses")
 	case len(m.SecondaryInterfaces) > 0:
 		return no("secondary interfaces")
 	case len(m.LicenseSpecifications) > 0 || len(m.ElasticGpuSpecification) > 0 || len(m.ElasticInferenceAccelerators) > 0:

@@ -15,15 +15,20 @@ import (
 
 // sixAddresses are the IPv6 addresses that a network interface is asked for with.
 type sixAddresses struct {
-	given []string
-	count int
-	said  bool // whether the request says anything of them
+	given   []string
+	count   int
+	said    bool // whether the request says anything of them
+	primary bool // the first is to be the primary one
 }
 
-// askedSix reads the IPv6 addresses of a request: a list, or how many.
-// Source: EC2 API Reference, CreateNetworkInterface, Ipv6Addresses and Ipv6AddressCount.
-func askedSix(list []string, count *int32) (sixAddresses, error) {
-	a := sixAddresses{count: int(api.Val(count)), said: len(list) > 0 || count != nil}
+// askedSix reads the IPv6 addresses of a request: a list, or how many, and whether the first is to be the primary one. An interface
+// that is to have a primary address gets one if the request names none.
+// Source: EC2 API Reference, CreateNetworkInterface, Ipv6Addresses, Ipv6AddressCount and EnablePrimaryIpv6.
+func askedSix(list []string, count *int32, primary *bool) (sixAddresses, error) {
+	a := sixAddresses{count: int(api.Val(count)), said: len(list) > 0 || count != nil, primary: api.Val(primary)}
+	if a.primary && len(list)+a.count == 0 {
+		a.count, a.said = 1, true
+	}
 	if len(list) > 0 && a.count > 0 {
 		return a, apierr.New("InvalidParameterCombination", "The parameters ipv6Addresses and ipv6AddressCount cannot be used together.")
 	}
@@ -51,9 +56,9 @@ func listedSix(list []ec2api.InstanceIpv6Address) (out []string) {
 }
 
 // askSix reads the IPv6 addresses that a launch names beside its network interfaces.
-// Source: EC2 API Reference, RunInstances, Ipv6Addresses and Ipv6AddressCount.
+// Source: EC2 API Reference, RunInstances, Ipv6Addresses, Ipv6AddressCount and EnablePrimaryIpv6.
 func (pl *launchPlan) askSix() (err error) {
-	if len(pl.Ipv6Addresses) == 0 && pl.Ipv6AddressCount == nil {
+	if len(pl.Ipv6Addresses) == 0 && pl.Ipv6AddressCount == nil && !api.Val(pl.EnablePrimaryIpv6) {
 		return nil
 	}
 	if len(pl.NetworkInterfaces) > 0 {
@@ -62,7 +67,7 @@ func (pl *launchPlan) askSix() (err error) {
 	if len(pl.Ipv6Addresses) > 0 && pl.count > 1 {
 		return apierr.New("InvalidParameterCombination", "An IPv6 address cannot be specified for more than one instance.")
 	}
-	pl.faces.six, err = askedSix(listedSix(pl.Ipv6Addresses), pl.Ipv6AddressCount)
+	pl.faces.six, err = askedSix(listedSix(pl.Ipv6Addresses), pl.Ipv6AddressCount, pl.EnablePrimaryIpv6)
 	return err
 }
 
@@ -141,7 +146,7 @@ func (s *Service) AssignIpv6Addresses(ctx context.Context, c *guard.Call, in *ec
 	if len(in.Ipv6Prefixes) > 0 || api.Val(in.Ipv6PrefixCount) > 0 {
 		return nil, apierr.New("UnsupportedOperation", "This server does not support prefixes of network interfaces.")
 	}
-	asked, err := askedSix(in.Ipv6Addresses, in.Ipv6AddressCount)
+	asked, err := askedSix(in.Ipv6Addresses, in.Ipv6AddressCount, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +183,7 @@ func (s *Service) UnassignIpv6Addresses(ctx context.Context, c *guard.Call, in *
 	if len(in.Ipv6Prefixes) > 0 {
 		return nil, apierr.New("UnsupportedOperation", "This server does not support prefixes of network interfaces.")
 	}
-	asked, err := askedSix(in.Ipv6Addresses, nil)
+	asked, err := askedSix(in.Ipv6Addresses, nil, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +201,23 @@ func (s *Service) UnassignIpv6Addresses(ctx context.Context, c *guard.Call, in *
 				return invalidValue("Some of the specified addresses are not assigned to interface %s: %s", f.ID, a)
 			}
 		}
+		if f.SixPrimary && slices.Contains(asked.given, f.Six[0]) {
+			return apierr.Newf("OperationNotPermitted", "The primary IPv6 address %s of network interface %s cannot be unassigned.", f.Six[0], f.ID)
+		}
 		f.Six = slices.DeleteFunc(slices.Clone(f.Six), func(a string) bool { return slices.Contains(asked.given, a) })
 		return f.put(tx)
 	})
+}
+
+// makePrimary makes the first IPv6 address of a network interface its primary one, which stays so until the interface is detached.
+// Source: EC2 API Reference, ModifyNetworkInterfaceAttribute, EnablePrimaryIpv6.
+func (f *faceRecord) makePrimary(on bool) error {
+	switch {
+	case !on && f.SixPrimary:
+		return apierr.Newf("OperationNotPermitted", "The primary IPv6 address of network interface %s cannot be disabled.", f.ID)
+	case on && len(f.Six) == 0:
+		return apierr.Newf("InvalidParameterCombination", "The network interface %s has no IPv6 address.", f.ID)
+	}
+	f.SixPrimary = on
+	return nil
 }

@@ -134,6 +134,62 @@ func TestIPv6AddressesOfInstances(t *testing.T) {
 	}
 }
 
+// TestPrimaryIPv6Addresses: the first IPv6 address of a network interface is the primary one if a request says so, until it is detached.
+func TestPrimaryIPv6Addresses(t *testing.T) {
+	h := newHouse(t)
+	_, subnet, _ := h.sixSubnet()
+	primaries := func(i *ec2api.Instance) (out []bool) {
+		t.Helper()
+		for _, n := range i.NetworkInterfaces {
+			for _, a := range n.Ipv6Addresses {
+				out = append(out, *a.IsPrimaryIpv6)
+			}
+		}
+		return out
+	}
+	plain, faces := runRequest(), runRequest()
+	plain.SubnetId, plain.EnablePrimaryIpv6 = &subnet, new(true)
+	faces.NetworkInterfaces = []ec2api.InstanceNetworkInterfaceSpecification{
+		{DeviceIndex: new(int32(0)), SubnetId: &subnet, Ipv6AddressCount: new(int32(2)), PrimaryIpv6: new(true)},
+		{DeviceIndex: new(int32(1)), SubnetId: &subnet, Ipv6AddressCount: new(int32(1))},
+	}
+	one := ask[ec2api.Reservation](h.desk, h.owner(), plain).Instances[0]
+	if got := primaries(&one); !slices.Equal(got, []bool{true}) {
+		t.Errorf("a launch: %v", got)
+	}
+	two := ask[ec2api.Reservation](h.desk, h.owner(), faces).Instances[0]
+	if got := primaries(&two); !slices.Equal(got, []bool{true, false, false}) {
+		t.Errorf("a launch with interfaces: %v", got)
+	}
+	found := ask[ec2api.DescribeInstancesResult](h.desk, h.owner(), &ec2api.DescribeInstancesRequest{Filters: []ec2api.Filter{filter("network-interface.ipv6-addresses.is-primary-ipv6", "true")}}).Reservations
+	if len(found) != 2 {
+		t.Errorf("%d instances with a primary address", len(found))
+	}
+	first, second := two.NetworkInterfaces[0], two.NetworkInterfaces[1]
+	h.refuse(h.owner(), &ec2api.UnassignIpv6AddressesRequest{NetworkInterfaceId: first.NetworkInterfaceId, Ipv6Addresses: []string{*first.Ipv6Addresses[0].Ipv6Address}}, "OperationNotPermitted", "*")
+	ask[ec2api.UnassignIpv6AddressesResult](h.desk, h.owner(), &ec2api.UnassignIpv6AddressesRequest{NetworkInterfaceId: first.NetworkInterfaceId, Ipv6Addresses: []string{*first.Ipv6Addresses[1].Ipv6Address}})
+	h.refuse(h.owner(), &ec2api.ModifyNetworkInterfaceAttributeRequest{NetworkInterfaceId: first.NetworkInterfaceId, EnablePrimaryIpv6: new(false)}, "OperationNotPermitted", "*")
+	h.done(&ec2api.ModifyNetworkInterfaceAttributeRequest{NetworkInterfaceId: second.NetworkInterfaceId, EnablePrimaryIpv6: new(true)})
+	isPrimary := func(id *string) bool {
+		t.Helper()
+		return *ask[ec2api.DescribeNetworkInterfacesResult](h.desk, h.owner(), &ec2api.DescribeNetworkInterfacesRequest{NetworkInterfaceIds: []string{*id}}).NetworkInterfaces[0].Ipv6Addresses[0].IsPrimaryIpv6
+	}
+	if !isPrimary(second.NetworkInterfaceId) {
+		t.Error("a change does nothing")
+	}
+	h.done(&ec2api.DetachNetworkInterfaceRequest{AttachmentId: second.Attachment.AttachmentId})
+	if isPrimary(second.NetworkInterfaceId) {
+		t.Error("a detached interface has a primary address")
+	}
+	made := ask[ec2api.CreateNetworkInterfaceResult](h.desk, h.owner(), &ec2api.CreateNetworkInterfaceRequest{SubnetId: &subnet, EnablePrimaryIpv6: new(true)}).NetworkInterface
+	if len(made.Ipv6Addresses) != 1 || !*made.Ipv6Addresses[0].IsPrimaryIpv6 {
+		t.Errorf("made %+v", made.Ipv6Addresses)
+	}
+	four := runRequest()
+	four.EnablePrimaryIpv6 = new(true)
+	h.refuse(h.owner(), four, "InvalidParameterCombination", "*")
+}
+
 // TestEgressOnlyGateways: one of a VPC, with an IPv6 route to it, which leads nowhere when it is gone.
 func TestEgressOnlyGateways(t *testing.T) {
 	d := newDesk(t)

@@ -236,8 +236,11 @@ func chooseVersions(tx store.Tx, c *guard.Call, in *ec2api.DescribeLaunchTemplat
 
 // bound is the number of a version that a list begins or ends with.
 func (t *Template) bound(version *string, none int64) (int64, error) {
-	if api.Val(version) == "" {
+	switch api.Val(version) {
+	case "":
 		return none, nil
+	case "0": // before all: Cluster API's provider for AWS asks so
+		return 0, nil
 	}
 	return t.versionNumber(*version)
 }

@@ -109,6 +109,7 @@ func TestTemplateVersionsAreChosen(t *testing.T) {
 		{"by number", request{Versions: []string{"1", "3"}}, []int64{3, 1}},
 		{"by name", request{Versions: []string{"$Latest", "$Default"}}, []int64{4, 2}},
 		{"from", request{MinVersion: new("3")}, []int64{4, 3}},
+		{"from before the first", request{MinVersion: new("0"), MaxVersion: new("$Latest")}, []int64{4, 3, 2, 1}},
 		{"to", request{MaxVersion: new("2")}, []int64{2, 1}},
 		{"between", request{MinVersion: new("2"), MaxVersion: new("3")}, []int64{3, 2}},
 		{"the default one", request{Filters: []ec2api.Filter{ec2test.Filter("is-default-version", "true")}}, []int64{2}},
