@@ -34,7 +34,7 @@ var pages = map[string]idiom.Limits{"DescribeFlowLogs": {Least: 1, Most: 1000}, 
 var absences = map[string]absent{
 	"DescribeCarrierGateways":    {"CarrierGatewayIds", "InvalidCarrierGatewayID", "", "carrier-gateway-id state owner-id vpc-id"},
 	"DescribeClientVpnEndpoints": {"ClientVpnEndpointIds", "InvalidClientVpnEndpointId", "Endpoint %s does not exist", "endpoint-id transport-protocol"},
-	"DescribeCustomerGateways":   {"CustomerGatewayIds", "InvalidCustomerGatewayID", "The customerGateway ID '%s' does not exist", "bgp-asn customer-gateway-id ip-address state type"},
+	"DescribeCustomerGateways":   {"CustomerGatewayIds", "InvalidCustomerGatewayID", "", "bgp-asn customer-gateway-id ip-address state type"},
 	"DescribeFlowLogs": {"FlowLogIds", "InvalidFlowLogId", "",
 		"deliver-log-status log-destination-type flow-log-id log-group-name resource-id traffic-type"},
 	"DescribeReservedInstances": {"ReservedInstancesIds", "InvalidReservedInstancesId", "",
@@ -52,7 +52,7 @@ var absences = map[string]absent{
 		"state transit-gateway-attachment-id transit-gateway-id vpc-id"},
 	"DescribeVpcEndpointConnections": {"", "", "",
 		"ip-address-type service-id vpc-endpoint-owner vpc-endpoint-region vpc-endpoint-state vpc-endpoint-id"},
-	"DescribeVpcEndpointServiceConfigurations": {"ServiceIds", "InvalidVpcEndpointServiceId", "The VpcEndpointService Id '%s' does not exist",
+	"DescribeVpcEndpointServiceConfigurations": {"ServiceIds", "InvalidVpcEndpointServiceId", "",
 		"service-name service-id service-state supported-ip-address-types"},
 	"DescribeVpnConnections": {"VpnConnectionIds", "InvalidVpnConnectionID", "The vpnConnection ID '%s' does not exist",
 		"customer-gateway-configuration customer-gateway-id state option.static-routes-only route.destination-cidr-block bgp-asn type " +
