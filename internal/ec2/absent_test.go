@@ -21,12 +21,12 @@ func TestWhatThereIsNoneOf(t *testing.T) {
 	}{
 		{&ec2api.DescribeVpnGatewaysRequest{VpnGatewayIds: []string{"vgw-1"}}, "InvalidVpnGatewayID", "The vpnGateway ID 'vgw-1' does not exist"},
 		{&ec2api.DescribeVpnConnectionsRequest{VpnConnectionIds: []string{"vpn-1"}}, "InvalidVpnConnectionID", "The vpnConnection ID 'vpn-1' does not exist"},
-		{&ec2api.DescribeCustomerGatewaysRequest{CustomerGatewayIds: []string{"cgw-1"}}, "InvalidCustomerGatewayID", "The customerGateway ID 'cgw-1' does not exist"},
+		{&ec2api.DescribeCustomerGatewaysRequest{CustomerGatewayIds: []string{"cgw-1"}}, "InvalidCustomerGatewayID", "The ID 'cgw-1' does not exist"},
 		{&ec2api.DescribeTransitGatewaysRequest{TransitGatewayIds: []string{"tgw-1"}}, "InvalidTransitGatewayID", "Transit Gateway tgw-1 was deleted or does not exist."},
 		{&ec2api.DescribeTransitGatewayAttachmentsRequest{TransitGatewayAttachmentIds: []string{"tgw-attach-1"}}, "InvalidTransitGatewayAttachmentID",
 			"Transit Gateway Attachment tgw-attach-1 was deleted or does not exist."},
 		{&ec2api.DescribeVpcEndpointServiceConfigurationsRequest{ServiceIds: []string{"vpce-svc-1"}}, "InvalidVpcEndpointServiceId",
-			"The VpcEndpointService Id 'vpce-svc-1' does not exist"},
+			"The ID 'vpce-svc-1' does not exist"},
 		{&ec2api.DescribeClientVpnEndpointsRequest{ClientVpnEndpointIds: []string{"cvpn-endpoint-1"}}, "InvalidClientVpnEndpointId", "Endpoint cvpn-endpoint-1 does not exist"},
 		{&ec2api.DescribeCarrierGatewaysRequest{CarrierGatewayIds: []string{"cagw-1"}}, "InvalidCarrierGatewayID", "The ID 'cagw-1' does not exist"},
 	} {
