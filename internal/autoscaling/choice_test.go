@@ -115,7 +115,7 @@ func TestTerminationPolicies(t *testing.T) {
 			w.ec2.templates = templatesNamed("old")
 			grow(50*time.Minute, "old", 2)
 			grow(15*time.Minute, "web", 3)
-			w.Advance(55 * time.Minute) // i-1 lives for 2:00, i-2 for 1:10, i-3 for 0:55
+			w.Advance(57 * time.Minute) // i-1 lives for 2:02, i-2 for 1:12, i-3 for 0:57
 			var got []string
 			for n := range int32(3) {
 				before := w.ec2.ids("running")
