@@ -112,7 +112,7 @@ func (s *Service) CreateNetworkInterface(ctx context.Context, c *guard.Call, in 
 	if err != nil {
 		return nil, err
 	}
-	six, err := askedSix(listedSix(in.Ipv6Addresses), in.Ipv6AddressCount, in.EnablePrimaryIpv6)
+	six, err := instanceSix(in.Ipv6Addresses, in.Ipv6AddressCount, in.EnablePrimaryIpv6)
 	if err != nil {
 		return nil, err
 	}

@@ -119,7 +119,7 @@ func (s *Service) planFirst(tx store.Tx, c *guard.Call, pl *launchPlan, n *ec2ap
 	if pl.faces.asked, err = askedAddresses(n.PrivateIpAddress, n.PrivateIpAddresses, n.SecondaryPrivateIpAddressCount); err != nil {
 		return "", nil, err
 	}
-	if pl.faces.six, err = askedSix(listedSix(n.Ipv6Addresses), n.Ipv6AddressCount, n.PrimaryIpv6); err != nil {
+	if pl.faces.six, err = instanceSix(n.Ipv6Addresses, n.Ipv6AddressCount, n.PrimaryIpv6); err != nil {
 		return "", nil, err
 	}
 	if pl.faces.asked.primary != "" {
@@ -160,7 +160,7 @@ func (s *Service) planOther(tx store.Tx, c *guard.Call, pl *launchPlan, n *ec2ap
 	if o.asked, err = askedAddresses(n.PrivateIpAddress, n.PrivateIpAddresses, n.SecondaryPrivateIpAddressCount); err != nil {
 		return err
 	}
-	if o.six, err = askedSix(listedSix(n.Ipv6Addresses), n.Ipv6AddressCount, n.PrimaryIpv6); err != nil {
+	if o.six, err = instanceSix(n.Ipv6Addresses, n.Ipv6AddressCount, n.PrimaryIpv6); err != nil {
 		return err
 	}
 	pl.faces.others = append(pl.faces.others, o)

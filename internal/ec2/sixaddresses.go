@@ -47,12 +47,17 @@ func askedSix(list []string, count *int32, primary *bool) (sixAddresses, error) 
 	return a, nil
 }
 
-// listedSix are the addresses of a list in a request.
-func listedSix(list []ec2api.InstanceIpv6Address) (out []string) {
+// instanceSix is askedSix for a list that can say itself which address is the primary one, which is the first then.
+func instanceSix(list []ec2api.InstanceIpv6Address, count *int32, primary *bool) (sixAddresses, error) {
+	var out []string
 	for _, a := range list {
-		out = append(out, api.Val(a.Ipv6Address))
+		if text := api.Val(a.Ipv6Address); api.Val(a.IsPrimaryIpv6) {
+			out, primary = slices.Insert(out, 0, text), a.IsPrimaryIpv6
+		} else {
+			out = append(out, text)
+		}
 	}
-	return out
+	return askedSix(out, count, primary)
 }
 
 // askSix reads the IPv6 addresses that a launch names beside its network interfaces.
@@ -67,7 +72,7 @@ func (pl *launchPlan) askSix() (err error) {
 	if len(pl.Ipv6Addresses) > 0 && pl.count > 1 {
 		return apierr.New("InvalidParameterCombination", "An IPv6 address cannot be specified for more than one instance.")
 	}
-	pl.faces.six, err = askedSix(listedSix(pl.Ipv6Addresses), pl.Ipv6AddressCount, pl.EnablePrimaryIpv6)
+	pl.faces.six, err = instanceSix(pl.Ipv6Addresses, pl.Ipv6AddressCount, pl.EnablePrimaryIpv6)
 	return err
 }
 

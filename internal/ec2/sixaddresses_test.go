@@ -137,7 +137,7 @@ func TestIPv6AddressesOfInstances(t *testing.T) {
 // TestPrimaryIPv6Addresses: the first IPv6 address of a network interface is the primary one if a request says so, until it is detached.
 func TestPrimaryIPv6Addresses(t *testing.T) {
 	h := newHouse(t)
-	_, subnet, _ := h.sixSubnet()
+	_, subnet, part := h.sixSubnet()
 	primaries := func(i *ec2api.Instance) (out []bool) {
 		t.Helper()
 		for _, n := range i.NetworkInterfaces {
@@ -184,6 +184,13 @@ func TestPrimaryIPv6Addresses(t *testing.T) {
 	made := ask[ec2api.CreateNetworkInterfaceResult](h.desk, h.owner(), &ec2api.CreateNetworkInterfaceRequest{SubnetId: &subnet, EnablePrimaryIpv6: new(true)}).NetworkInterface
 	if len(made.Ipv6Addresses) != 1 || !*made.Ipv6Addresses[0].IsPrimaryIpv6 {
 		t.Errorf("made %+v", made.Ipv6Addresses)
+	}
+	low, high := part.Addr().Next().String(), part.Addr().Next().Next().String()
+	listed := ask[ec2api.CreateNetworkInterfaceResult](h.desk, h.owner(), &ec2api.CreateNetworkInterfaceRequest{SubnetId: &subnet, Ipv6Addresses: []ec2api.InstanceIpv6Address{
+		{Ipv6Address: &low}, {Ipv6Address: &high, IsPrimaryIpv6: new(true)},
+	}}).NetworkInterface
+	if got := listed.Ipv6Addresses; *got[0].Ipv6Address != high || !*got[0].IsPrimaryIpv6 || *got[1].IsPrimaryIpv6 {
+		t.Errorf("listed %+v", got)
 	}
 	four := runRequest()
 	four.EnablePrimaryIpv6 = new(true)
