@@ -89,6 +89,18 @@ func driveLists(c caller) {
 	c.do("ec2:DeleteManagedPrefixList", in{"PrefixListId": id})
 }
 
+// driveWindows: an event window that an instance tag has.
+func driveWindows(c caller) {
+	id := c.do("ec2:CreateInstanceEventWindow", in{"CronExpression": "* 0-4 * * *", "TagSpecifications": specifications("instance-event-window")}).str("InstanceEventWindow.InstanceEventWindowId")
+	retag(c, id)
+	c.do("ec2:ModifyInstanceEventWindow", in{"InstanceEventWindowId": id, "Name": "nights"})
+	target := in{"InstanceTags": []in{{"Key": "a", "Value": "b"}}}
+	c.do("ec2:AssociateInstanceEventWindow", in{"InstanceEventWindowId": id, "AssociationTarget": target})
+	c.do("ec2:DisassociateInstanceEventWindow", in{"InstanceEventWindowId": id, "AssociationTarget": target})
+	c.do("ec2:DescribeInstanceEventWindows", in{})
+	c.do("ec2:DeleteInstanceEventWindow", in{"InstanceEventWindowId": id})
+}
+
 // driveTables: two route tables, with a subnet and with a gateway.
 func driveTables(c caller, vpc, subnet, gateway, nat string) {
 	var tables []string
@@ -158,6 +170,7 @@ func driveEndpoints(c caller, vpc, subnet, group string) {
 	c.do("ec2:DescribeVpcEndpointServices", in{})
 	c.do("ec2:DescribePrefixLists", in{})
 	driveLists(c)
+	driveWindows(c)
 	c.do("ec2:DeleteVpcEndpoints", in{"VpcEndpointIds": []string{gateway, face}})
 	c.do("ec2:DeleteRouteTable", in{"RouteTableId": table})
 }

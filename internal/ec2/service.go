@@ -19,6 +19,7 @@ import (
 	"github.com/kagimori/kagimori/internal/clock"
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/ec2/capacity"
+	"github.com/kagimori/kagimori/internal/ec2/eventwindow"
 	"github.com/kagimori/kagimori/internal/ec2/hosts"
 	"github.com/kagimori/kagimori/internal/ec2/instancetype"
 	"github.com/kagimori/kagimori/internal/ec2/keypairs"
@@ -207,7 +208,7 @@ func (s *Service) Operations() map[string]guard.Handler {
 		s.networkOperations(), zone.New(s.g).Operations(), instancetype.New(s.g).Operations(), s.imageOperations(), template.New(s.g).Operations(), s.settingOperations(), s.tagOperations(),
 		s.instanceOperations(), s.volumeOperations(), s.rootTaskOperations(), keypairs.New(s.g).Operations(), s.securityGroupOperations(), s.vpcOperations(),
 		s.elasticOperations(), placement.New(s.g, s.inPlacement).Operations(), s.profileOperations(), s.settingsOfInstances(), s.spotOperations(), s.fleetOperations(),
-		s.spotFleetOperations(), s.stateOfImages(), s.placeOperations(), s.nets.Operations(), s.peering.Operations(), prefixlist.New(s.g, networks{s}.lists, s.describeFor).Operations(), s.faceOperations(), s.capacity.Operations(),
+		s.spotFleetOperations(), s.stateOfImages(), s.placeOperations(), s.nets.Operations(), s.peering.Operations(), prefixlist.New(s.g, networks{s}.lists, s.describeFor).Operations(), eventwindow.New(s.g, s.describeFor).Operations(), s.faceOperations(), s.capacity.Operations(),
 	} {
 		maps.Copy(ops, part)
 	}

@@ -17,6 +17,13 @@ func (s *stage) list() *string {
 	return testkit.Call[ec2api.CreateManagedPrefixListResult](s.ec2, "CreateManagedPrefixList", newList("list")).PrefixList.PrefixListId
 }
 
+// eventWindow makes an event window.
+func (s *stage) eventWindow() *string {
+	return testkit.Call[ec2api.CreateInstanceEventWindowResult](s.ec2, "CreateInstanceEventWindow", &ec2api.CreateInstanceEventWindowRequest{
+		CronExpression: new("* 0-4 * * *"),
+	}).InstanceEventWindow.InstanceEventWindowId
+}
+
 func (s *stage) vpcIn(cidr string) *string {
 	return testkit.Call[ec2api.CreateVpcResult](s.ec2, "CreateVpc", &ec2api.CreateVpcRequest{CidrBlock: &cidr}).Vpc.VpcId
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/eventwindow"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/ec2/keypairs"
 	"github.com/kagimori/kagimori/internal/ec2/placement"
@@ -240,6 +241,9 @@ func (s *Service) describeNetwork(tx store.Tx, c *guard.Call, kind, id string, p
 			return err
 		}
 		if ok, err := prefixlist.Describe(tx, c, kind, id); ok || err != nil {
+			return err
+		}
+		if ok, err := eventwindow.Describe(tx, c, kind, id); ok || err != nil {
 			return err
 		}
 		if ok, err := s.capacity.Describe(tx, c, kind, id, p); ok || err != nil {

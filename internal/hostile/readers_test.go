@@ -46,6 +46,7 @@ var readers = []struct{ reads, folder, target string }{
 	{"seal files", "hsm/soft", "FuzzSeal"},
 	{"attestation documents", "kms/attest", "FuzzVerify"},
 	{"key pairs", "ec2/keypair", "FuzzParse"},
+	{"cron expressions of event windows", "ec2/eventwindow", "FuzzCron"},
 	{"SAML responses", "saml", "FuzzResponse"},
 	{"SAML metadata", "saml", "FuzzMetadata"},
 	{"web tokens", "sts/webidentity", "FuzzParse"},

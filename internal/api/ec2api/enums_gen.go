@@ -484,6 +484,11 @@ const (
 	InstanceBootModeValuesLegacyBios = "legacy-bios"
 	InstanceBootModeValuesUefi       = "uefi"
 
+	InstanceEventWindowStateCreating = "creating"
+	InstanceEventWindowStateDeleting = "deleting"
+	InstanceEventWindowStateActive   = "active"
+	InstanceEventWindowStateDeleted  = "deleted"
+
 	InstanceGenerationCurrent  = "current"
 	InstanceGenerationPrevious = "previous"
 
@@ -1126,6 +1131,14 @@ const (
 
 	VpnTunnelBandwidthStandard = "standard"
 	VpnTunnelBandwidthLarge    = "large"
+
+	WeekDaySunday    = "sunday"
+	WeekDayMonday    = "monday"
+	WeekDayTuesday   = "tuesday"
+	WeekDayWednesday = "wednesday"
+	WeekDayThursday  = "thursday"
+	WeekDayFriday    = "friday"
+	WeekDaySaturday  = "saturday"
 
 	ScopeAvailabilityZone = "Availability Zone"
 	ScopeRegion           = "Region"

@@ -216,6 +216,18 @@ type AssociateIamInstanceProfileResult struct {
 	IamInstanceProfileAssociation *IamInstanceProfileAssociation `aws:"iamInstanceProfileAssociation,q=IamInstanceProfileAssociation"`
 }
 
+// AssociateInstanceEventWindowRequest is a shape of the model.
+type AssociateInstanceEventWindowRequest struct {
+	DryRun                *bool                                  `aws:"DryRun"`
+	InstanceEventWindowId *string                                `aws:"InstanceEventWindowId,req"`
+	AssociationTarget     *InstanceEventWindowAssociationRequest `aws:"AssociationTarget,req"`
+}
+
+// AssociateInstanceEventWindowResult is a shape of the model.
+type AssociateInstanceEventWindowResult struct {
+	InstanceEventWindow *InstanceEventWindow `aws:"instanceEventWindow,q=InstanceEventWindow"`
+}
+
 // AssociateRouteTableRequest is a shape of the model.
 type AssociateRouteTableRequest struct {
 	GatewayId      *string `aws:"GatewayId"`
@@ -989,6 +1001,20 @@ type CreateImageResult struct {
 	ImageId *string `aws:"imageId,q=ImageId"`
 }
 
+// CreateInstanceEventWindowRequest is a shape of the model.
+type CreateInstanceEventWindowRequest struct {
+	DryRun            *bool                                 `aws:"DryRun"`
+	Name              *string                               `aws:"Name"`
+	TimeRanges        []InstanceEventWindowTimeRangeRequest `aws:"TimeRange"`
+	CronExpression    *string                               `aws:"CronExpression"`
+	TagSpecifications []TagSpecification                    `aws:"TagSpecification"`
+}
+
+// CreateInstanceEventWindowResult is a shape of the model.
+type CreateInstanceEventWindowResult struct {
+	InstanceEventWindow *InstanceEventWindow `aws:"instanceEventWindow,q=InstanceEventWindow"`
+}
+
 // CreateInternetGatewayRequest is a shape of the model.
 type CreateInternetGatewayRequest struct {
 	TagSpecifications []TagSpecification `aws:"TagSpecification"`
@@ -1472,6 +1498,18 @@ type DeleteFleetsRequest struct {
 type DeleteFleetsResult struct {
 	SuccessfulFleetDeletions   []DeleteFleetSuccessItem `aws:"successfulFleetDeletionSet,q=SuccessfulFleetDeletionSet"`
 	UnsuccessfulFleetDeletions []DeleteFleetErrorItem   `aws:"unsuccessfulFleetDeletionSet,q=UnsuccessfulFleetDeletionSet"`
+}
+
+// DeleteInstanceEventWindowRequest is a shape of the model.
+type DeleteInstanceEventWindowRequest struct {
+	DryRun                *bool   `aws:"DryRun"`
+	ForceDelete           *bool   `aws:"ForceDelete"`
+	InstanceEventWindowId *string `aws:"InstanceEventWindowId,req"`
+}
+
+// DeleteInstanceEventWindowResult is a shape of the model.
+type DeleteInstanceEventWindowResult struct {
+	InstanceEventWindowState *InstanceEventWindowStateChange `aws:"instanceEventWindowState,q=InstanceEventWindowState"`
 }
 
 // DeleteInternetGatewayRequest is a shape of the model.
@@ -2013,6 +2051,21 @@ type DescribeInstanceCreditSpecificationsRequest struct {
 type DescribeInstanceCreditSpecificationsResult struct {
 	InstanceCreditSpecifications []InstanceCreditSpecification `aws:"instanceCreditSpecificationSet,q=InstanceCreditSpecificationSet"`
 	NextToken                    *string                       `aws:"nextToken,q=NextToken"`
+}
+
+// DescribeInstanceEventWindowsRequest is a shape of the model.
+type DescribeInstanceEventWindowsRequest struct {
+	DryRun                 *bool    `aws:"DryRun"`
+	InstanceEventWindowIds []string `aws:"InstanceEventWindowId,item=InstanceEventWindowId"`
+	Filters                []Filter `aws:"Filter,item=Filter"`
+	MaxResults             *int32   `aws:"MaxResults,c=ResultRange"`
+	NextToken              *string  `aws:"NextToken"`
+}
+
+// DescribeInstanceEventWindowsResult is a shape of the model.
+type DescribeInstanceEventWindowsResult struct {
+	InstanceEventWindows []InstanceEventWindow `aws:"instanceEventWindowSet,q=InstanceEventWindowSet"`
+	NextToken            *string               `aws:"nextToken,q=NextToken"`
 }
 
 // DescribeInstanceStatusRequest is a shape of the model.
@@ -3012,6 +3065,18 @@ type DisassociateIamInstanceProfileRequest struct {
 // DisassociateIamInstanceProfileResult is a shape of the model.
 type DisassociateIamInstanceProfileResult struct {
 	IamInstanceProfileAssociation *IamInstanceProfileAssociation `aws:"iamInstanceProfileAssociation,q=IamInstanceProfileAssociation"`
+}
+
+// DisassociateInstanceEventWindowRequest is a shape of the model.
+type DisassociateInstanceEventWindowRequest struct {
+	DryRun                *bool                                     `aws:"DryRun"`
+	InstanceEventWindowId *string                                   `aws:"InstanceEventWindowId,req"`
+	AssociationTarget     *InstanceEventWindowDisassociationRequest `aws:"AssociationTarget,req"`
+}
+
+// DisassociateInstanceEventWindowResult is a shape of the model.
+type DisassociateInstanceEventWindowResult struct {
+	InstanceEventWindow *InstanceEventWindow `aws:"instanceEventWindow,q=InstanceEventWindow"`
 }
 
 // DisassociateRouteTableRequest is a shape of the model.
@@ -4164,6 +4229,60 @@ type InstanceCreditSpecification struct {
 type InstanceCreditSpecificationRequest struct {
 	InstanceId *string `aws:"InstanceId,req"`
 	CpuCredits *string `aws:"CpuCredits"`
+}
+
+// InstanceEventWindow is a shape of the model.
+type InstanceEventWindow struct {
+	InstanceEventWindowId *string                               `aws:"instanceEventWindowId,q=InstanceEventWindowId"`
+	TimeRanges            []InstanceEventWindowTimeRange        `aws:"timeRangeSet,q=TimeRangeSet"`
+	Name                  *string                               `aws:"name,q=Name"`
+	CronExpression        *string                               `aws:"cronExpression,q=CronExpression"`
+	AssociationTarget     *InstanceEventWindowAssociationTarget `aws:"associationTarget,q=AssociationTarget"`
+	State                 *string                               `aws:"state,q=State,c=InstanceEventWindowState"`
+	Tags                  []Tag                                 `aws:"tagSet,q=TagSet"`
+}
+
+// InstanceEventWindowAssociationRequest is a shape of the model.
+type InstanceEventWindowAssociationRequest struct {
+	InstanceIds      []string `aws:"InstanceId"`
+	InstanceTags     []Tag    `aws:"InstanceTag"`
+	DedicatedHostIds []string `aws:"DedicatedHostId"`
+}
+
+// InstanceEventWindowAssociationTarget is a shape of the model.
+type InstanceEventWindowAssociationTarget struct {
+	InstanceIds      []string `aws:"instanceIdSet,q=InstanceIdSet"`
+	Tags             []Tag    `aws:"tagSet,q=TagSet"`
+	DedicatedHostIds []string `aws:"dedicatedHostIdSet,q=DedicatedHostIdSet"`
+}
+
+// InstanceEventWindowDisassociationRequest is a shape of the model.
+type InstanceEventWindowDisassociationRequest struct {
+	InstanceIds      []string `aws:"InstanceId"`
+	InstanceTags     []Tag    `aws:"InstanceTag"`
+	DedicatedHostIds []string `aws:"DedicatedHostId"`
+}
+
+// InstanceEventWindowStateChange is a shape of the model.
+type InstanceEventWindowStateChange struct {
+	InstanceEventWindowId *string `aws:"instanceEventWindowId,q=InstanceEventWindowId"`
+	State                 *string `aws:"state,q=State,c=InstanceEventWindowState"`
+}
+
+// InstanceEventWindowTimeRange is a shape of the model.
+type InstanceEventWindowTimeRange struct {
+	StartWeekDay *string `aws:"startWeekDay,q=StartWeekDay,c=WeekDay"`
+	StartHour    *int32  `aws:"startHour,q=StartHour,c=Hour"`
+	EndWeekDay   *string `aws:"endWeekDay,q=EndWeekDay,c=WeekDay"`
+	EndHour      *int32  `aws:"endHour,q=EndHour,c=Hour"`
+}
+
+// InstanceEventWindowTimeRangeRequest is a shape of the model.
+type InstanceEventWindowTimeRangeRequest struct {
+	StartWeekDay *string `aws:"StartWeekDay,c=WeekDay"`
+	StartHour    *int32  `aws:"StartHour,c=Hour"`
+	EndWeekDay   *string `aws:"EndWeekDay,c=WeekDay"`
+	EndHour      *int32  `aws:"EndHour,c=Hour"`
 }
 
 // InstanceFamilyCreditSpecification is a shape of the model.
@@ -5382,6 +5501,20 @@ type ModifyInstanceCreditSpecificationRequest struct {
 type ModifyInstanceCreditSpecificationResult struct {
 	SuccessfulInstanceCreditSpecifications   []SuccessfulInstanceCreditSpecificationItem   `aws:"successfulInstanceCreditSpecificationSet,q=SuccessfulInstanceCreditSpecificationSet"`
 	UnsuccessfulInstanceCreditSpecifications []UnsuccessfulInstanceCreditSpecificationItem `aws:"unsuccessfulInstanceCreditSpecificationSet,q=UnsuccessfulInstanceCreditSpecificationSet"`
+}
+
+// ModifyInstanceEventWindowRequest is a shape of the model.
+type ModifyInstanceEventWindowRequest struct {
+	DryRun                *bool                                 `aws:"DryRun"`
+	Name                  *string                               `aws:"Name"`
+	InstanceEventWindowId *string                               `aws:"InstanceEventWindowId,req"`
+	TimeRanges            []InstanceEventWindowTimeRangeRequest `aws:"TimeRange"`
+	CronExpression        *string                               `aws:"CronExpression"`
+}
+
+// ModifyInstanceEventWindowResult is a shape of the model.
+type ModifyInstanceEventWindowResult struct {
+	InstanceEventWindow *InstanceEventWindow `aws:"instanceEventWindow,q=InstanceEventWindow"`
 }
 
 // ModifyInstanceMaintenanceOptionsRequest is a shape of the model.

@@ -225,7 +225,7 @@ var idKinds = map[string]string{
 	"vpc": "vpc", "subnet": "subnet", "sg": "security-group", "rtb": "route-table", "eni": "network-interface",
 	"sgr": "security-group-rule", "key": "key-pair", "pg": "placement-group", "eipalloc": "elastic-ip",
 	"replacevol": "replace-root-volume-task", "acl": "network-acl", "igw": "internet-gateway", "eigw": "egress-only-internet-gateway",
-	"nat": "natgateway", "dopt": "dhcp-options", "vpce": "vpc-endpoint", "pcx": "vpc-peering-connection", "pl": "prefix-list",
+	"nat": "natgateway", "dopt": "dhcp-options", "vpce": "vpc-endpoint", "pcx": "vpc-peering-connection", "pl": "prefix-list", "iew": "instance-event-window",
 	"cr": "capacity-reservation", "h": "dedicated-host",
 }
 
