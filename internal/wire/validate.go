@@ -77,15 +77,6 @@ func (x violation) String() string {
 	return "Value '" + x.value + "' at '" + x.path + "' failed to satisfy constraint: " + x.tail
 }
 
-// ec2Least is how EC2 tells a bound, which is the least value that it takes: of MaxResults below 5 it
-// says "Expecting a value greater than 5".
-func ec2Least(least *int64) string {
-	if *least > 1 {
-		return "greater than " + itoa(least)
-	}
-	return "greater than or equal to " + itoa(least)
-}
-
 // ec2 is the violation as EC2 tells it.
 func (x violation) ec2() *apierr.Error {
 	if x.missing {
@@ -97,7 +88,7 @@ func (x violation) ec2() *apierr.Error {
 	}
 	switch {
 	case x.failure&tooSmall != 0:
-		msg = "Value ( " + x.value + " ) for parameter " + x.name + " is invalid. Expecting a value " + ec2Least(x.rule.min) + "."
+		msg = apierr.EC2TooSmall(x.name, x.value, *x.rule.min)
 	case x.failure&tooBig != 0:
 		msg = "Value ( " + x.value + " ) for parameter " + x.name + " is invalid. Expecting a value less than or equal to " + itoa(x.rule.max) + "."
 	case x.failure&notInEnum != 0:

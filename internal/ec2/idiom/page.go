@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -28,7 +29,7 @@ func Page[T any](op string, items []T, key func(T) string, lim Limits, maxResult
 		size = *maxResults
 		switch {
 		case size < lim.Least:
-			return nil, nil, InvalidValue("Value ( %d ) for parameter maxResults is invalid. Expecting a value greater than %d.", size, lim.Least) // AWS's words
+			return nil, nil, InvalidValue("%s", apierr.EC2TooSmall("maxResults", strconv.Itoa(int(size)), int64(lim.Least)))
 		case size > lim.Most:
 			return nil, nil, InvalidValue("Value ( %d ) for parameter maxResults is invalid. Expecting a value less than or equal to %d.", size, lim.Most)
 		}
