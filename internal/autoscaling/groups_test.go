@@ -15,6 +15,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/guard/guardtest"
+	"github.com/kagimori/kagimori/internal/launch"
 )
 
 func TestCreateRefusals(t *testing.T) {
@@ -49,7 +50,7 @@ func TestCreateRefusals(t *testing.T) {
 			"ValidationError", "You must use a valid fully-formed launch template. The parameter KmsKeyId requires the parameter Encrypted to be set."},
 		{"user may not launch", nil, apierr.New("UnauthorizedOperation", "You are not authorized to perform this operation."),
 			"AccessDenied", "You are not authorized to use launch template: web"},
-		{"security group of another network", nil, apierr.New("InvalidParameter", "Security group sg-1 and subnet subnet-a belong to different networks."),
+		{"security group of another network", nil, apierr.New(launch.OtherNetwork("sg-1", "subnet-a")),
 			"ValidationError", "One or more security groups in the launch template are not linked to the VPCs configured in the Auto Scaling group"},
 		{"user may not launch, template by id", func(in *autoscalingapi.CreateAutoScalingGroupType) {
 			in.LaunchTemplate = &autoscalingapi.LaunchTemplateSpecification{LaunchTemplateId: new("lt-1")}

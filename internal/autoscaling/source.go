@@ -148,9 +148,6 @@ func named(spec *autoscalingapi.LaunchTemplateSpecification) string {
 	return cmp.Or(api.Val(spec.LaunchTemplateId), api.Val(spec.LaunchTemplateName))
 }
 
-// otherNetwork is in what EC2 says of a security group that is in another VPC than the subnet.
-const otherNetwork = "belong to different networks"
-
 // templateError wraps what EC2 says of a template. What was denied is told of the template only: the decision itself is
 // in the trail. Source: User Guide, "Troubleshoot Amazon EC2 Auto Scaling: Launch templates"; code and name as reported
 // by users.
@@ -162,7 +159,7 @@ func templateError(err error, template string) error {
 	if e.Code == "UnauthorizedOperation" || e.Code == "AccessDenied" {
 		return apierr.New("AccessDenied", "You are not authorized to use launch template: "+template).WithStatus(403)
 	}
-	if strings.Contains(e.Message, otherNetwork) {
+	if launch.IsOtherNetwork(e.Code, e.Message) {
 		return validation("One or more security groups in the launch template are not linked to the VPCs configured in the Auto Scaling group")
 	}
 	return validation("%s", launch.TemplateError(e.Message))

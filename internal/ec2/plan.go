@@ -297,7 +297,7 @@ func (s *Service) guardedBy(tx store.Tx, c *guard.Call, pl *launchPlan, ids []st
 	}
 	for _, g := range pl.groups {
 		if g.VPC != pl.subnet.VPC {
-			return apierr.Newf("InvalidParameter", "Security group %s and subnet %s belong to different networks.", g.ID, pl.subnet.ID)
+			return apierr.New(launch.OtherNetwork(g.ID, pl.subnet.ID))
 		}
 	}
 	return nil

@@ -44,6 +44,16 @@ func TemplateError(ec2Message string) string {
 	return "You must use a valid fully-formed launch template. " + ec2Message
 }
 
+// OtherNetwork is the error (HTTP 400) of a launch whose security group is in another VPC than its subnet.
+func OtherNetwork(group, subnet string) (code, message string) {
+	return "InvalidParameter", "Security group " + group + " and subnet " + subnet + " belong to different networks."
+}
+
+// IsOtherNetwork reports whether an error is that of [OtherNetwork], which Auto Scaling tells in words of its own.
+func IsOtherNetwork(code, message string) bool {
+	return code == "InvalidParameter" && strings.HasSuffix(message, " belong to different networks.")
+}
+
 // An Activity is the part of a scaling activity that tells how a launch went. Progress is 100.
 // Source: EC2 Auto Scaling User Guide, "Troubleshoot Amazon EC2 Auto Scaling".
 type Activity struct {
