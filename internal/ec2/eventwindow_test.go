@@ -19,15 +19,17 @@ func TestEventWindows(t *testing.T) {
 		in   create
 		code string
 	}{
-		"both":          {create{CronExpression: new("* 0-4 * * *"), TimeRanges: during(22, 4)}, "InvalidParameterCombination"},
-		"minutes":       {create{CronExpression: new("0 0-4 * * *")}, "InvalidParameterValue"},
-		"an hour":       {create{CronExpression: new("* 0-1 * * *")}, "InvalidParameterValue"},
-		"no range":      {create{CronExpression: new("* 4 * * *")}, "InvalidParameterValue"},
-		"a short week":  {create{CronExpression: new("* 0-2 * * 1")}, "InvalidParameterValue"},
-		"no such day":   {create{CronExpression: new("* 0-4 * * 7")}, "InvalidParameterValue"},
-		"a short range": {create{TimeRanges: during(23, 0)}, "InvalidParameterValue"},
-		"three hours":   {create{TimeRanges: during(22, 1)}, "InvalidParameterValue"},
-		"tried dry":     {create{CronExpression: new("* 20-23,0-4 * * SUN,3-5"), DryRun: new(true)}, "DryRunOperation"},
+		"both":                 {create{CronExpression: new("* 0-4 * * *"), TimeRanges: during(22, 4)}, "InvalidParameterCombination"},
+		"minutes":              {create{CronExpression: new("0 0-4 * * *")}, "InvalidParameterValue"},
+		"an hour":              {create{CronExpression: new("* 0-1 * * *")}, "InvalidParameterValue"},
+		"no range":             {create{CronExpression: new("* 4 * * *")}, "InvalidParameterValue"},
+		"a short week":         {create{CronExpression: new("* 0-2 * * 1")}, "InvalidParameterValue"},
+		"no such day":          {create{CronExpression: new("* 0-4 * * 7")}, "InvalidParameterValue"},
+		"the same hours twice": {create{CronExpression: new("* 0-2,0-2 * * 1,MON")}, "InvalidParameterValue"},
+		"the same range twice": {create{TimeRanges: append(during(22, 0), during(22, 0)...)}, "InvalidParameterValue"},
+		"a short range":        {create{TimeRanges: during(23, 0)}, "InvalidParameterValue"},
+		"three hours":          {create{TimeRanges: during(22, 1)}, "InvalidParameterValue"},
+		"tried dry":            {create{CronExpression: new("* 20-23,0-4 * * SUN,3-5"), DryRun: new(true)}, "DryRunOperation"},
 	} {
 		t.Run(name, func(t *testing.T) { h.refuse(h.owner(), &tt.in, tt.code, "*") })
 	}

@@ -29,7 +29,7 @@ func (h hours) length() int { return (h.To - h.From + week) % week }
 
 // rangesOf are the ranges of a request.
 func rangesOf(in []ec2api.InstanceEventWindowTimeRangeRequest) (out []hours, err error) {
-	total := 0
+	var covered [week]bool
 	for _, r := range in {
 		if r.StartWeekDay == nil || r.StartHour == nil || r.EndWeekDay == nil || r.EndHour == nil {
 			return nil, idiom.InvalidValue("A time range needs StartWeekDay, StartHour, EndWeekDay and EndHour.")
@@ -39,13 +39,29 @@ func rangesOf(in []ec2api.InstanceEventWindowTimeRangeRequest) (out []hours, err
 		if h.length() < leastRange {
 			return nil, idiom.InvalidValue("A time range of an event window must be at least %d hours.", leastRange)
 		}
-		total += h.length()
+		cover(covered[:], h.From, h.length())
 		out = append(out, h)
 	}
-	if total < leastTotal {
+	if count(covered[:]) < leastTotal {
 		return nil, idiom.InvalidValue("The combined time ranges of an event window must be at least %d hours.", leastTotal)
 	}
 	return out, nil
+}
+
+// cover marks n of a circle of hours or days, from one on.
+func cover(all []bool, from, n int) {
+	for k := range n {
+		all[(from+k)%len(all)] = true
+	}
+}
+
+func count(all []bool) (n int) {
+	for _, marked := range all {
+		if marked {
+			n++
+		}
+	}
+	return n
 }
 
 // CheckCron reports what is wrong with a cron expression: ranges of hours and days of the week are all that it can name.
@@ -58,7 +74,7 @@ func CheckCron(text string) error {
 	if len(f) != 5 || f[0] != "*" || f[2] != "*" || f[3] != "*" {
 		return wrong("It has five fields, of which minute, day of the month and month are *.")
 	}
-	perDay, days := 0, 0
+	var ofDay [24]bool
 	for part := range strings.SplitSeq(f[1], ",") {
 		from, to, ok := strings.Cut(part, "-")
 		a, errA := strconv.Atoi(from)
@@ -66,43 +82,45 @@ func CheckCron(text string) error {
 		if !ok || errA != nil || errB != nil || a < 0 || a > 23 || b < 0 || b > 23 {
 			return wrong("Hours are ranges, such as 0-4,20-23.")
 		}
-		if n := (b - a + 24) % 24; n < leastRange {
+		n := (b - a + 24) % 24
+		if n < leastRange {
 			return wrong("Each range of hours must be at least 2 hours.")
-		} else {
-			perDay += n
 		}
+		cover(ofDay[:], a, n)
 	}
+	var ofWeek [7]bool
 	for part := range strings.SplitSeq(f[4], ",") {
-		n, ok := daysOf(part)
+		from, n, ok := daysOf(part)
 		if !ok {
 			return wrong("Days of the week are 0 through 6, or SUN through SAT.")
 		}
-		days += n
+		cover(ofWeek[:], from, n)
 	}
-	if perDay*days < leastTotal {
+	if count(ofDay[:])*count(ofWeek[:]) < leastTotal {
 		return wrong("The event window must be at least 4 hours.")
 	}
 	return nil
 }
 
-// daysOf is how many days of the week a part of a cron expression names: *, 1-5, 3 or MON.
-func daysOf(part string) (int, bool) {
+// daysOf are the days of the week that a part of a cron expression names, the first and how many: *, 1-5, 3 or MON.
+func daysOf(part string) (from, n int, ok bool) {
 	if part == "*" {
-		return 7, true
+		return 0, 7, true
 	}
-	if slices.Contains([]string{"SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"}, strings.ToUpper(part)) {
-		return 1, true
+	if at := slices.Index([]string{"SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"}, strings.ToUpper(part)); at >= 0 {
+		return at, 1, true
 	}
-	from, to, ranged := strings.Cut(part, "-")
-	a, err := strconv.Atoi(from)
-	b := a
+	first, last, ranged := strings.Cut(part, "-")
+	from, err := strconv.Atoi(first)
+	to := from
 	if err == nil && ranged {
-		b, err = strconv.Atoi(to)
+		to, err = strconv.Atoi(last)
 	}
-	return b - a + 1, err == nil && 0 <= a && a <= b && b <= 6
+	return from, to - from + 1, err == nil && 0 <= from && from <= to && to <= 6
 }
 
-// schedule reads when a window is, which is told in one of two ways; none is an error unless the window has one.
+// schedule reads when a window is, which is told in one of two ways. A request that tells neither changes nothing; a new window
+// without hours is one that AWS's model allows.
 func (w *window) schedule(ranges []ec2api.InstanceEventWindowTimeRangeRequest, cron *string) error {
 	text := api.Val(cron)
 	switch {
