@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -169,11 +170,19 @@ func numbers(from, to int) []string { // newest first
 // waitFor runs until cond holds: segments are packed in the background.
 func waitFor(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !cond(); runtime.Gosched() {
+	for deadline := time.Now().Add(time.Minute); !cond(); runtime.Gosched() {
 		if time.Now().After(deadline) {
 			t.Fatalf("no %s", what)
 		}
 	}
+}
+
+// waitPacked runs until a full segment is packed and nothing else of it is left.
+func (f folder) waitPacked(t *testing.T, n int) {
+	t.Helper()
+	waitFor(t, fmt.Sprintf("packed segment %d", n), func() bool {
+		return slices.Contains(f.files(t), segment(n)+packed) && !slices.Contains(f.files(t), segment(n))
+	})
 }
 
 // pack packs a segment, as some other tool would or as earlier versions did.

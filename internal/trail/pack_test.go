@@ -23,9 +23,7 @@ func packedSegment(t *testing.T) (f folder, tr *trail.Trail, data, lines []byte)
 		appendRecords(t, tr, rec, rec+100)
 		rec += 100
 	}
-	waitFor(t, "the first segment packed", func() bool {
-		return slices.Contains(f.files(t), segment(1)+packed) && !slices.Contains(f.files(t), segment(1))
-	})
+	f.waitPacked(t, 1)
 	data, err := os.ReadFile(filepath.Join(f.path, segment(1)+packed))
 	if err != nil {
 		t.Fatal(err)

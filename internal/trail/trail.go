@@ -194,7 +194,8 @@ func (t *Trail) append(rec *Record, tell bool) error {
 	return p.err
 }
 
-// aloneAfter is how many writes in a row were of one record where records seem to come one at a time.
+// aloneAfter is how many writes in a row of one record mean that records come one at a time; one write of as many looks whether
+// they still do.
 const aloneAfter = 64
 
 // lead writes the queue, in which p is, and hands over. Requests that run, or could, come to their own
