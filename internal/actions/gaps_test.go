@@ -52,7 +52,7 @@ var gaps = []gap{
 		ec2:StopInstances/instance ec2:TerminateInstances/instance ec2:AssociateAddress/instance ec2:DisassociateAddress/instance ec2:ModifyInstanceCapacityReservationAttributes/instance ec2:ModifyPrivateDnsNameOptions/instance ec2:AssociateIamInstanceProfile/instance
 		ec2:CreateFleet/instance ec2:DisassociateIamInstanceProfile/instance ec2:GetConsoleOutput/instance ec2:GetLaunchTemplateData/instance
 		ec2:GetPasswordData/instance ec2:ModifyInstanceMetadataOptions/instance ec2:ModifyInstanceNetworkPerformanceOptions/instance ec2:MonitorInstances/instance ec2:ReplaceIamInstanceProfileAssociation/instance
-		ec2:ResetInstanceAttribute/instance ec2:UnmonitorInstances/instance`},
+		ec2:ResetInstanceAttribute/instance ec2:UnmonitorInstances/instance ec2:GetConsoleScreenshot/instance ec2:ModifyInstanceEventStartTime/instance ec2:SendDiagnosticInterrupt/instance`},
 	{noFeature, "ec2:ManagedResourceOperator", `
 		ec2:AttachNetworkInterface/instance ec2:DetachNetworkInterface/instance
 		ec2:ModifyInstanceCreditSpecification/instance ec2:ModifyInstanceMaintenanceOptions/instance ec2:ModifyInstancePlacement/instance
@@ -69,7 +69,7 @@ var gaps = []gap{
 		ec2:AssociateIamInstanceProfile/instance ec2:DisassociateIamInstanceProfile/instance ec2:GetConsoleOutput/instance
 		ec2:GetLaunchTemplateData/instance ec2:GetPasswordData/instance ec2:ModifyFleet/launch-template ec2:ModifyInstanceMetadataOptions/instance ec2:ModifyInstanceNetworkPerformanceOptions/instance
 		ec2:MonitorInstances/instance ec2:ReplaceIamInstanceProfileAssociation/instance ec2:ResetInstanceAttribute/instance
-		ec2:UnmonitorInstances/instance`},
+		ec2:UnmonitorInstances/instance ec2:GetConsoleScreenshot/instance ec2:ModifyInstanceEventStartTime/instance ec2:SendDiagnosticInterrupt/instance`},
 	{noFeature, "ec2:ProductCode", `
 		ec2:AttachNetworkInterface/instance ec2:DetachNetworkInterface/instance
 		ec2:ModifyInstanceCreditSpecification/instance ec2:ModifyInstanceMaintenanceOptions/instance ec2:ModifyInstancePlacement/instance
@@ -80,7 +80,7 @@ var gaps = []gap{
 		ec2:TerminateInstances/instance ec2:AssociateAddress/instance ec2:DisassociateAddress/instance ec2:ModifyInstanceCapacityReservationAttributes/instance ec2:ModifyPrivateDnsNameOptions/instance ec2:AssociateIamInstanceProfile/instance ec2:DisassociateIamInstanceProfile/instance
 		ec2:GetConsoleOutput/instance ec2:GetLaunchTemplateData/instance ec2:GetPasswordData/instance ec2:ModifyInstanceMetadataOptions/instance ec2:ModifyInstanceNetworkPerformanceOptions/instance
 		ec2:MonitorInstances/instance ec2:ReplaceIamInstanceProfileAssociation/instance ec2:ResetInstanceAttribute/instance
-		ec2:UnmonitorInstances/instance`},
+		ec2:UnmonitorInstances/instance ec2:GetConsoleScreenshot/instance ec2:ModifyInstanceEventStartTime/instance`},
 	{noRate, "ec2:VolumeInitializationRate", `
 		ec2:CreateReplaceRootVolumeTask/volume
 		ec2:CopyVolumes/volume ec2:ModifyVolume/volume ec2:ModifyVolumeAttribute/volume
@@ -101,7 +101,7 @@ var gaps = []gap{
 	{noFeature, "ec2:SourceAvailabilityZone", "ec2:CreateSnapshot/snapshot ec2:CreateSnapshots/snapshot"},
 	{noFeature, "ec2:AuthorizedUser", "ec2:CreateTags/network-interface"},
 	{noFeature, "ec2:Permission", "ec2:CreateTags/network-interface"},
-	{noFeature, "ec2:NewInstanceProfile", "ec2:GetInstanceUefiData/instance"},
+	{noFeature, "ec2:NewInstanceProfile", "ec2:GetInstanceUefiData/instance ec2:GetConsoleScreenshot/instance"},
 	{noFeature, "ec2:AuthorizedService", "ec2:RunInstances/network-interface"},
 	{noRoleTemplates, "iam:RoleTemplateARN", `
 		iam:AttachRolePolicy/role iam:CreateRole/role iam:GetRole/role iam:PutRolePermissionsBoundary/role
@@ -143,7 +143,7 @@ var gaps = []gap{
 	{notYet, "ec2:VpcID", "ec2:CreateVpc/vpc"},
 	{localSnapshots, "ec2:AvailabilityZone", "ec2:DeleteSnapshot/snapshot ec2:ModifySnapshotAttribute/snapshot"},
 	{noText, "ec2:Attribute/${AttributeName}", `
-		ec2:DescribeNetworkInterfaceAttribute/network-interface ec2:ResetNetworkInterfaceAttribute/network-interface ec2:ModifySnapshotAttribute/snapshot ec2:ResetImageAttribute/image ec2:ResetSnapshotAttribute/snapshot`},
+		ec2:DescribeNetworkInterfaceAttribute/network-interface ec2:ResetNetworkInterfaceAttribute/network-interface ec2:ModifySnapshotAttribute/snapshot ec2:ResetImageAttribute/image ec2:ResetSnapshotAttribute/snapshot ec2:ResetAddressAttribute/elastic-ip`},
 	{noPolicy, "organizations:PolicyType", `
 		organizations:ListTagsForResource/account organizations:ListTagsForResource/organizationalunit
 		organizations:ListTagsForResource/resourcepolicy organizations:ListTagsForResource/root

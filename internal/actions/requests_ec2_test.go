@@ -197,6 +197,7 @@ func driveImages(s *testkit.Server, c caller, snapshot, instance, key string) {
 		"Name": "own", "RootDeviceName": "/dev/xvda", "Architecture": "x86_64", "VirtualizationType": "hvm",
 		"BlockDeviceMappings": []in{{"DeviceName": "/dev/xvda", "Ebs": in{"SnapshotId": snapshot}}}, "TagSpecifications": specifications("image"),
 	}).str("ImageId")
+	c.refused("ec2:RestoreImageFromRecycleBin", "InvalidAMIID.NotFound", in{"ImageId": registered})
 	c.do("ec2:CreateImage", in{"InstanceId": instance, "Name": "made", "NoReboot": true, "TagSpecifications": specifications("image", "snapshot")})
 	s.Advance(time.Minute)
 	c.do("ec2:CopyImage", in{

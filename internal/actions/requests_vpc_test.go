@@ -144,7 +144,7 @@ func driveACL(c caller, vpc, subnet string) {
 // driveAbsent: what clients ask about and there is none of.
 func driveAbsent(c caller) {
 	for _, operation := range []string{
-		"DescribeCarrierGateways", "DescribeClientVpnEndpoints", "DescribeCustomerGateways", "DescribeFlowLogs",
+		"DescribeCarrierGateways", "DescribeClientVpnEndpoints", "DescribeCustomerGateways", "DescribeFlowLogs", "DescribeIpv6Pools", "DescribePublicIpv4Pools", "ListImagesInRecycleBin",
 		"DescribeReservedInstances", "DescribeReservedInstancesOfferings", "DescribeTransitGateways", "DescribeTransitGatewayAttachments", "DescribeTransitGatewayVpcAttachments", "DescribeVpcClassicLink",
 		"DescribeVpcClassicLinkDnsSupport", "DescribeVpcEndpointConnections", "DescribeVpcEndpointServiceConfigurations",
 		"DescribeVpnConnections", "DescribeVpnGateways",

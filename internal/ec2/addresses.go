@@ -24,6 +24,7 @@ type elasticRecord struct {
 	Association string `json:"association,omitempty"` // eipassoc-...
 	Instance    string `json:"instance,omitempty"`
 	Interface   string `json:"interface,omitempty"` // that has it, if it is not the first one of an instance
+	Name        string `json:"name,omitempty"`      // of the domain, for reverse look-ups
 }
 
 // elasticTable is keyed by (region, account, allocation id).
@@ -38,6 +39,8 @@ func (s *Service) elasticOperations() map[string]guard.Handler {
 		"DisassociateAddress":        guard.HandleVoid(s.DisassociateAddress),
 		"DescribeAddresses":          guard.Handle(s.DescribeAddresses),
 		"DescribeAddressesAttribute": guard.Handle(s.DescribeAddressesAttribute),
+		"ModifyAddressAttribute":     guard.Handle(s.ModifyAddressAttribute),
+		"ResetAddressAttribute":      guard.Handle(s.ResetAddressAttribute),
 	}
 }
 
@@ -204,6 +207,9 @@ func (s *Service) ReleaseAddress(ctx context.Context, c *guard.Call, in *ec2api.
 		}
 		if err := dryRun(in.DryRun); err != nil {
 			return err
+		}
+		if e.Name != "" { // Source: EC2 API Reference, "Error codes"
+			return apierr.Newf("InvalidAddress.Locked", "The address with allocation id '%s' cannot be released because it is locked to your account.", e.ID)
 		}
 		if e.Interface != "" {
 			return apierr.Newf("InvalidIPAddress.InUse", "Address %s is in use.", e.IP)

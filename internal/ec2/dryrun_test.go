@@ -131,6 +131,9 @@ func (s *stage) mutations() []any {
 	id := []string{s.stopped}
 	return []any{
 		&ec2api.AllocateAddressRequest{},
+		&ec2api.ModifyAddressAttributeRequest{AllocationId: &s.address, DomainName: new("example.com")},
+		&ec2api.ResetAddressAttributeRequest{AllocationId: &s.address, Attribute: new("domain-name")},
+		&ec2api.ListImagesInRecycleBinRequest{},
 		&ec2api.CreateSpotDatafeedSubscriptionRequest{Bucket: new("logs")},
 		&ec2api.DeleteSpotDatafeedSubscriptionRequest{},
 		&ec2api.CreateInstanceEventWindowRequest{CronExpression: new("* 0-4 * * *")},
@@ -233,6 +236,8 @@ func (s *stage) mutations() []any {
 var notStaged = map[string]string{
 	"CreateDefaultSubnet": "there is one in each zone", "CreateDefaultVpc": "there is one", "CreateReplaceRootVolumeTask": "needs a running instance",
 	"RebootInstances": "needs a running instance", "ImportKeyPair": "needs a key", "RestoreSnapshotFromRecycleBin": "the bin is empty",
+	"RestoreImageFromRecycleBin": "the bin is empty", "SendDiagnosticInterrupt": "needs a running instance", "ModifyInstanceEventStartTime": "needs an event",
+	"ModifyAvailabilityZoneGroup": "needs a zone that one opts in to",
 }
 
 // operationOf is the operation with a request: nearly all are called as it is.

@@ -217,6 +217,8 @@ func (s *Service) imageOperations() map[string]guard.Handler {
 		"DescribeLockedSnapshots":       guard.Handle(s.DescribeLockedSnapshots),
 		"ListSnapshotsInRecycleBin":     guard.Handle(s.ListSnapshotsInRecycleBin),
 		"RestoreSnapshotFromRecycleBin": guard.Handle(s.RestoreSnapshotFromRecycleBin),
+		"ListImagesInRecycleBin":        guard.Handle(s.ListImagesInRecycleBin),
+		"RestoreImageFromRecycleBin":    guard.Handle(s.RestoreImageFromRecycleBin),
 		"DescribeSnapshotTierStatus":    guard.Handle(s.DescribeSnapshotTierStatus),
 		"ModifySnapshotTier":            guard.Handle(s.ModifySnapshotTier),
 		"RestoreSnapshotTier":           guard.Handle(s.RestoreSnapshotTier),

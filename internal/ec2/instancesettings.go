@@ -24,12 +24,16 @@ func (s *Service) settingsOfInstances() map[string]guard.Handler {
 		"ModifyPrivateDnsNameOptions":                 guard.Handle(s.ModifyPrivateDnsNameOptions),
 		"ModifyNetworkInterfaceAttribute":             guard.HandleVoid(s.ModifyNetworkInterfaceAttribute),
 
+		"SendDiagnosticInterrupt":      guard.HandleVoid(s.SendDiagnosticInterrupt),
+		"ModifyInstanceEventStartTime": guard.Handle(s.ModifyInstanceEventStartTime),
+
 		"ModifyInstanceNetworkPerformanceOptions": guard.Handle(s.ModifyInstanceNetworkPerformanceOptions),
 
 		"MonitorInstances":       guard.Handle(s.MonitorInstances),
 		"UnmonitorInstances":     guard.Handle(s.UnmonitorInstances),
 		"ResetInstanceAttribute": guard.HandleVoid(s.ResetInstanceAttribute),
 		"GetConsoleOutput":       guard.Handle(s.GetConsoleOutput),
+		"GetConsoleScreenshot":   guard.Handle(s.GetConsoleScreenshot),
 		"GetPasswordData":        guard.Handle(s.GetPasswordData),
 		"GetLaunchTemplateData":  guard.Handle(s.GetLaunchTemplateData),
 	}

@@ -135,24 +135,3 @@ func (s *Service) DisassociateAddress(ctx context.Context, c *guard.Call, in *ec
 		return elasticTable.Put(tx, e, e.Region, e.Account, e.ID)
 	})
 }
-
-// DescribeAddressesAttribute lists the domain names of Elastic IP addresses: none has one here.
-// Source: EC2 API Reference, DescribeAddressesAttribute.
-func (s *Service) DescribeAddressesAttribute(ctx context.Context, c *guard.Call, in *ec2api.DescribeAddressesAttributeRequest) (*ec2api.DescribeAddressesAttributeResult, error) {
-	if a := api.Val(in.Attribute); a != "" && a != ec2api.AddressAttributeNameDomainName {
-		return nil, invalidValue("Value (%s) for parameter attribute is invalid.", a)
-	}
-	out := &ec2api.DescribeAddressesAttributeResult{Addresses: []ec2api.AddressAttribute{}}
-	return out, s.viewList(ctx, c, "ec2:DescribeAddressesAttribute", in.DryRun, func(tx store.Tx) error {
-		all, _, err := s.addresses(tx, c)
-		if err != nil {
-			return err
-		}
-		if _, err = pick(all, in.AllocationIds, func(e elasticRecord) string { return e.ID }, errAllocation); err != nil {
-			return err
-		}
-		id := func(a ec2api.AddressAttribute) string { return api.Val(a.AllocationId) }
-		_, out.NextToken, err = paginate(c.Operation, out.Addresses, id, limits{1, 1000}, in.MaxResults, in.NextToken)
-		return err
-	})
-}

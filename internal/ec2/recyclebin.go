@@ -48,3 +48,22 @@ func (s *Service) RestoreSnapshotFromRecycleBin(ctx context.Context, c *guard.Ca
 		return errNoSnapshot(id)
 	})
 }
+
+// ListImagesInRecycleBin lists deregistered images that a retention rule keeps: none.
+// Source: EC2 API Reference, ListImagesInRecycleBin.
+func (s *Service) ListImagesInRecycleBin(ctx context.Context, c *guard.Call, in *ec2api.ListImagesInRecycleBinRequest) (*ec2api.ListImagesInRecycleBinResult, error) {
+	out := &ec2api.ListImagesInRecycleBinResult{Images: []ec2api.ImageRecycleBinInfo{}}
+	return out, s.viewList(ctx, c, "ec2:ListImagesInRecycleBin", in.DryRun, func(store.Tx) error {
+		if len(in.ImageIds) > 0 {
+			return errNoImage(in.ImageIds...)
+		}
+		_, _, err := paginate(c.Operation, out.Images, func(i ec2api.ImageRecycleBinInfo) string { return *i.ImageId }, anyPage, in.MaxResults, in.NextToken)
+		return err
+	})
+}
+
+// RestoreImageFromRecycleBin finds nothing in the recycle bin. Source: EC2 API Reference, RestoreImageFromRecycleBin.
+func (s *Service) RestoreImageFromRecycleBin(ctx context.Context, c *guard.Call, in *ec2api.RestoreImageFromRecycleBinRequest) (*ec2api.RestoreImageFromRecycleBinResult, error) {
+	id := api.Val(in.ImageId)
+	return nil, s.alterImage(ctx, c, in.ImageId, in.DryRun, func(*imageRecord) error { return errNoImage(id) })
+}

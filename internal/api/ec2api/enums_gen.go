@@ -628,6 +628,9 @@ const (
 	MetadataDefaultHttpTokensStateRequired     = "required"
 	MetadataDefaultHttpTokensStateNoPreference = "no-preference"
 
+	ModifyAvailabilityZoneOptInStatusOptedIn    = "opted-in"
+	ModifyAvailabilityZoneOptInStatusNotOptedIn = "not-opted-in"
+
 	MonitoringStateDisabled  = "disabled"
 	MonitoringStateDisabling = "disabling"
 	MonitoringStateEnabled   = "enabled"

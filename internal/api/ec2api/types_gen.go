@@ -2163,6 +2163,21 @@ type DescribeInternetGatewaysResult struct {
 	NextToken        *string           `aws:"nextToken,q=NextToken"`
 }
 
+// DescribeIpv6PoolsRequest is a shape of the model.
+type DescribeIpv6PoolsRequest struct {
+	PoolIds    []string `aws:"PoolId"`
+	NextToken  *string  `aws:"NextToken"`
+	MaxResults *int32   `aws:"MaxResults,c=Ipv6PoolMaxResults"`
+	DryRun     *bool    `aws:"DryRun"`
+	Filters    []Filter `aws:"Filter,item=Filter"`
+}
+
+// DescribeIpv6PoolsResult is a shape of the model.
+type DescribeIpv6PoolsResult struct {
+	Ipv6Pools []Ipv6Pool `aws:"ipv6PoolSet,q=Ipv6PoolSet"`
+	NextToken *string    `aws:"nextToken,q=NextToken"`
+}
+
 // DescribeKeyPairsRequest is a shape of the model.
 type DescribeKeyPairsRequest struct {
 	KeyNames         []string `aws:"KeyName,item=KeyName"`
@@ -2334,6 +2349,20 @@ type DescribePrefixListsRequest struct {
 type DescribePrefixListsResult struct {
 	NextToken   *string      `aws:"nextToken,q=NextToken"`
 	PrefixLists []PrefixList `aws:"prefixListSet,q=PrefixListSet"`
+}
+
+// DescribePublicIpv4PoolsRequest is a shape of the model.
+type DescribePublicIpv4PoolsRequest struct {
+	PoolIds    []string `aws:"PoolId"`
+	NextToken  *string  `aws:"NextToken"`
+	MaxResults *int32   `aws:"MaxResults,c=PoolMaxResults"`
+	Filters    []Filter `aws:"Filter,item=Filter"`
+}
+
+// DescribePublicIpv4PoolsResult is a shape of the model.
+type DescribePublicIpv4PoolsResult struct {
+	PublicIpv4Pools []PublicIpv4Pool `aws:"publicIpv4PoolSet,q=PublicIpv4PoolSet"`
+	NextToken       *string          `aws:"nextToken,q=NextToken"`
 }
 
 // DescribeRegionsRequest is a shape of the model.
@@ -3679,6 +3708,19 @@ type GetConsoleOutputResult struct {
 	Output     *string    `aws:"output,q=Output"`
 }
 
+// GetConsoleScreenshotRequest is a shape of the model.
+type GetConsoleScreenshotRequest struct {
+	DryRun     *bool   `aws:"DryRun"`
+	InstanceId *string `aws:"InstanceId,req"`
+	WakeUp     *bool   `aws:"WakeUp"`
+}
+
+// GetConsoleScreenshotResult is a shape of the model.
+type GetConsoleScreenshotResult struct {
+	ImageData  *string `aws:"imageData,q=ImageData"`
+	InstanceId *string `aws:"instanceId,q=InstanceId"`
+}
+
 // GetDefaultCreditSpecificationRequest is a shape of the model.
 type GetDefaultCreditSpecificationRequest struct {
 	DryRun         *bool   `aws:"DryRun"`
@@ -4048,6 +4090,15 @@ type ImageAttribute struct {
 	LaunchPermissions        []LaunchPermission   `aws:"launchPermission,q=LaunchPermission"`
 	ProductCodes             []ProductCode        `aws:"productCodes,q=ProductCodes"`
 	BlockDeviceMappings      []BlockDeviceMapping `aws:"blockDeviceMapping,q=BlockDeviceMapping"`
+}
+
+// ImageRecycleBinInfo is a shape of the model.
+type ImageRecycleBinInfo struct {
+	ImageId             *string    `aws:"imageId,q=ImageId"`
+	Name                *string    `aws:"name,q=Name"`
+	Description         *string    `aws:"description,q=Description"`
+	RecycleBinEnterTime *time.Time `aws:"recycleBinEnterTime,q=RecycleBinEnterTime"`
+	RecycleBinExitTime  *time.Time `aws:"recycleBinExitTime,q=RecycleBinExitTime"`
 }
 
 // ImageWatermark is a shape of the model.
@@ -4757,6 +4808,14 @@ type Ipv6CidrBlock struct {
 	Ipv6CidrBlock *string `aws:"ipv6CidrBlock,q=Ipv6CidrBlock"`
 }
 
+// Ipv6Pool is a shape of the model.
+type Ipv6Pool struct {
+	PoolId         *string         `aws:"poolId,q=PoolId"`
+	Description    *string         `aws:"description,q=Description"`
+	PoolCidrBlocks []PoolCidrBlock `aws:"poolCidrBlockSet,q=PoolCidrBlockSet"`
+	Tags           []Tag           `aws:"tagSet,q=TagSet"`
+}
+
 // Ipv6PrefixSpecification is a shape of the model.
 type Ipv6PrefixSpecification struct {
 	Ipv6Prefix *string `aws:"ipv6Prefix,q=Ipv6Prefix"`
@@ -5249,6 +5308,20 @@ type LicenseConfigurationRequest struct {
 	LicenseConfigurationArn *string `aws:"LicenseConfigurationArn"`
 }
 
+// ListImagesInRecycleBinRequest is a shape of the model.
+type ListImagesInRecycleBinRequest struct {
+	ImageIds   []string `aws:"ImageId,item=ImageId"`
+	NextToken  *string  `aws:"NextToken"`
+	MaxResults *int32   `aws:"MaxResults,c=ListImagesInRecycleBinMaxResults"`
+	DryRun     *bool    `aws:"DryRun"`
+}
+
+// ListImagesInRecycleBinResult is a shape of the model.
+type ListImagesInRecycleBinResult struct {
+	Images    []ImageRecycleBinInfo `aws:"imageSet,q=ImageSet"`
+	NextToken *string               `aws:"nextToken,q=NextToken"`
+}
+
 // ListSnapshotsInRecycleBinRequest is a shape of the model.
 type ListSnapshotsInRecycleBinRequest struct {
 	MaxResults  *int32   `aws:"MaxResults,c=ListSnapshotsInRecycleBinMaxResults"`
@@ -5366,6 +5439,30 @@ type MemoryMiB struct {
 type MemoryMiBRequest struct {
 	Min *int32 `aws:"Min,req"`
 	Max *int32 `aws:"Max"`
+}
+
+// ModifyAddressAttributeRequest is a shape of the model.
+type ModifyAddressAttributeRequest struct {
+	AllocationId *string `aws:"AllocationId,req"`
+	DomainName   *string `aws:"DomainName"`
+	DryRun       *bool   `aws:"DryRun"`
+}
+
+// ModifyAddressAttributeResult is a shape of the model.
+type ModifyAddressAttributeResult struct {
+	Address *AddressAttribute `aws:"address,q=Address"`
+}
+
+// ModifyAvailabilityZoneGroupRequest is a shape of the model.
+type ModifyAvailabilityZoneGroupRequest struct {
+	GroupName   *string `aws:"GroupName,req"`
+	OptInStatus *string `aws:"OptInStatus,req,c=ModifyAvailabilityZoneOptInStatus"`
+	DryRun      *bool   `aws:"DryRun"`
+}
+
+// ModifyAvailabilityZoneGroupResult is a shape of the model.
+type ModifyAvailabilityZoneGroupResult struct {
+	Return *bool `aws:"return,q=Return"`
 }
 
 // ModifyCapacityReservationRequest is a shape of the model.
@@ -5501,6 +5598,19 @@ type ModifyInstanceCreditSpecificationRequest struct {
 type ModifyInstanceCreditSpecificationResult struct {
 	SuccessfulInstanceCreditSpecifications   []SuccessfulInstanceCreditSpecificationItem   `aws:"successfulInstanceCreditSpecificationSet,q=SuccessfulInstanceCreditSpecificationSet"`
 	UnsuccessfulInstanceCreditSpecifications []UnsuccessfulInstanceCreditSpecificationItem `aws:"unsuccessfulInstanceCreditSpecificationSet,q=UnsuccessfulInstanceCreditSpecificationSet"`
+}
+
+// ModifyInstanceEventStartTimeRequest is a shape of the model.
+type ModifyInstanceEventStartTimeRequest struct {
+	DryRun          *bool      `aws:"DryRun"`
+	InstanceId      *string    `aws:"InstanceId,req"`
+	InstanceEventId *string    `aws:"InstanceEventId,req"`
+	NotBefore       *time.Time `aws:"NotBefore,req"`
+}
+
+// ModifyInstanceEventStartTimeResult is a shape of the model.
+type ModifyInstanceEventStartTimeResult struct {
+	Event *InstanceStatusEvent `aws:"event,q=Event"`
 }
 
 // ModifyInstanceEventWindowRequest is a shape of the model.
@@ -6197,6 +6307,11 @@ type PlacementResponse struct {
 	GroupName *string `aws:"groupName,q=GroupName"`
 }
 
+// PoolCidrBlock is a shape of the model.
+type PoolCidrBlock struct {
+	Cidr *string `aws:"poolCidrBlock,q=PoolCidrBlock"`
+}
+
 // PortRange is a shape of the model.
 type PortRange struct {
 	From *int32 `aws:"from,q=From"`
@@ -6315,6 +6430,25 @@ type PublicIpDnsNameOptions struct {
 	PublicIpv4DnsName      *string `aws:"publicIpv4DnsName,q=PublicIpv4DnsName"`
 	PublicIpv6DnsName      *string `aws:"publicIpv6DnsName,q=PublicIpv6DnsName"`
 	PublicDualStackDnsName *string `aws:"publicDualStackDnsName,q=PublicDualStackDnsName"`
+}
+
+// PublicIpv4Pool is a shape of the model.
+type PublicIpv4Pool struct {
+	PoolId                     *string               `aws:"poolId,q=PoolId"`
+	Description                *string               `aws:"description,q=Description"`
+	PoolAddressRanges          []PublicIpv4PoolRange `aws:"poolAddressRangeSet,q=PoolAddressRangeSet"`
+	TotalAddressCount          *int32                `aws:"totalAddressCount,q=TotalAddressCount"`
+	TotalAvailableAddressCount *int32                `aws:"totalAvailableAddressCount,q=TotalAvailableAddressCount"`
+	NetworkBorderGroup         *string               `aws:"networkBorderGroup,q=NetworkBorderGroup"`
+	Tags                       []Tag                 `aws:"tagSet,q=TagSet"`
+}
+
+// PublicIpv4PoolRange is a shape of the model.
+type PublicIpv4PoolRange struct {
+	FirstAddress          *string `aws:"firstAddress,q=FirstAddress"`
+	LastAddress           *string `aws:"lastAddress,q=LastAddress"`
+	AddressCount          *int32  `aws:"addressCount,q=AddressCount"`
+	AvailableAddressCount *int32  `aws:"availableAddressCount,q=AvailableAddressCount"`
 }
 
 // RebootInstancesRequest is a shape of the model.
@@ -6651,6 +6785,18 @@ type ReservedInstancesOffering struct {
 	ProductDescription          *string           `aws:"productDescription,q=ProductDescription,c=RIProductDescription"`
 }
 
+// ResetAddressAttributeRequest is a shape of the model.
+type ResetAddressAttributeRequest struct {
+	AllocationId *string `aws:"AllocationId,req"`
+	Attribute    *string `aws:"Attribute,req,c=AddressAttributeName"`
+	DryRun       *bool   `aws:"DryRun"`
+}
+
+// ResetAddressAttributeResult is a shape of the model.
+type ResetAddressAttributeResult struct {
+	Address *AddressAttribute `aws:"address,q=Address"`
+}
+
 // ResetEbsDefaultKmsKeyIdRequest is a shape of the model.
 type ResetEbsDefaultKmsKeyIdRequest struct {
 	DryRun *bool `aws:"DryRun"`
@@ -6731,6 +6877,17 @@ type ResponseLaunchTemplateData struct {
 	Operator                          *OperatorResponse                                       `aws:"operator,q=Operator"`
 	NetworkPerformanceOptions         *LaunchTemplateNetworkPerformanceOptions                `aws:"networkPerformanceOptions,q=NetworkPerformanceOptions"`
 	SecondaryInterfaces               []LaunchTemplateInstanceSecondaryInterfaceSpecification `aws:"secondaryInterfaceSet,q=SecondaryInterfaceSet"`
+}
+
+// RestoreImageFromRecycleBinRequest is a shape of the model.
+type RestoreImageFromRecycleBinRequest struct {
+	ImageId *string `aws:"ImageId,req"`
+	DryRun  *bool   `aws:"DryRun"`
+}
+
+// RestoreImageFromRecycleBinResult is a shape of the model.
+type RestoreImageFromRecycleBinResult struct {
+	Return *bool `aws:"return,q=Return"`
 }
 
 // RestoreManagedPrefixListVersionRequest is a shape of the model.
@@ -7028,6 +7185,12 @@ type SecurityGroupRuleRequest struct {
 type SecurityGroupRuleUpdate struct {
 	SecurityGroupRuleId *string                   `aws:"SecurityGroupRuleId,req"`
 	SecurityGroupRule   *SecurityGroupRuleRequest `aws:"SecurityGroupRule"`
+}
+
+// SendDiagnosticInterruptRequest is a shape of the model.
+type SendDiagnosticInterruptRequest struct {
+	InstanceId *string `aws:"InstanceId,req"`
+	DryRun     *bool   `aws:"DryRun"`
 }
 
 // ServiceConfiguration is a shape of the model.

@@ -37,6 +37,8 @@ var absences = map[string]absent{
 	"DescribeCustomerGateways":   {"CustomerGatewayIds", "InvalidCustomerGatewayID", "", "bgp-asn customer-gateway-id ip-address state type"},
 	"DescribeFlowLogs": {"FlowLogIds", "InvalidFlowLogId", "",
 		"deliver-log-status log-destination-type flow-log-id log-group-name resource-id traffic-type"},
+	"DescribeIpv6Pools":       {"PoolIds", "InvalidIpv6PoolID", "", ""},
+	"DescribePublicIpv4Pools": {"PoolIds", "InvalidPublicIpv4PoolID", "", ""},
 	"DescribeReservedInstances": {"ReservedInstancesIds", "InvalidReservedInstancesId", "",
 		"availability-zone availability-zone-id duration end fixed-price instance-type scope product-description reserved-instances-id start state usage-price"},
 	"DescribeReservedInstancesOfferings": {"ReservedInstancesOfferingIds", "InvalidReservedInstancesOfferingId", "",

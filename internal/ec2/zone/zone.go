@@ -26,6 +26,8 @@ func (s *Service) Operations() map[string]guard.Handler {
 	return map[string]guard.Handler{
 		"DescribeAvailabilityZones": guard.Handle(s.DescribeAvailabilityZones),
 		"DescribeRegions":           guard.Handle(s.DescribeRegions),
+
+		"ModifyAvailabilityZoneGroup": guard.Handle(s.ModifyAvailabilityZoneGroup),
 	}
 }
 
