@@ -178,6 +178,14 @@ type Part struct {
 	Target *Grant
 }
 
+// PassRole asks whether the caller may hand a role to a service, for a request of an account.
+// Source: IAM User Guide, "Grant a user permissions to pass a role to an AWS service".
+func PassRole(role, account, service string) Part {
+	p := Part{Action: "iam:PassRole", Resource: Resource{ARN: role, Account: account}}
+	p.Context.Set("iam:passedtoservice", service)
+	return p
+}
+
 // A Request is everything that an answer depends on.
 type Request struct {
 	Principal Principal

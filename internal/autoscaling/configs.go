@@ -63,9 +63,7 @@ func (s *Service) allowConfig(tx store.Tx, c *guard.Call, r *configRecord) error
 			return err
 		}
 		if known = ok; role != "" {
-			pass := authz.Part{Action: "iam:PassRole", Resource: authz.Resource{ARN: role, Account: r.Account}}
-			pass.Context.Set("iam:passedtoservice", "ec2.amazonaws.com")
-			parts = append(parts, pass)
+			parts = append(parts, authz.PassRole(role, r.Account, "ec2.amazonaws.com"))
 		}
 	}
 	if _, err := s.g.Authorize(tx, c, guard.Check{Parts: parts}); err != nil {

@@ -18,8 +18,7 @@ import (
 
 // passRole is the right to hand a service-linked role to Auto Scaling.
 func passRole(g *groupRecord) authz.Part {
-	p := authz.Part{Action: "iam:PassRole", Resource: authz.Resource{ARN: g.Role, Account: g.Account}}
-	p.Context.Set("iam:passedtoservice", Principal)
+	p := authz.PassRole(g.Role, g.Account, Principal)
 	p.Context.Set("iam:associatedresourcearn", g.arn())
 	return p
 }

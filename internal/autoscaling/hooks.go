@@ -109,12 +109,9 @@ func (g *groupRecord) putHook(in *autoscalingapi.PutLifecycleHookType) error {
 func hookParts(account string, roles ...string) []authz.Part {
 	var out []authz.Part
 	for _, role := range slices.Compact(slices.Sorted(slices.Values(roles))) {
-		if role == "" {
-			continue
+		if role != "" {
+			out = append(out, authz.PassRole(role, account, Principal))
 		}
-		p := authz.Part{Action: "iam:PassRole", Resource: authz.Resource{ARN: role, Account: account}}
-		p.Context.Set("iam:passedtoservice", Principal)
-		out = append(out, p)
 	}
 	return out
 }

@@ -44,9 +44,6 @@ func (s *Service) profileOf(tx store.Tx, c *guard.Call, spec *ec2api.IamInstance
 }
 
 // passRole is the right to hand the role of a profile to EC2.
-// Source: IAM User Guide, "Grant a user permissions to pass a role to an AWS service".
 func (p *Profile) passRole(account string) authz.Part {
-	part := authz.Part{Action: "iam:PassRole", Resource: authz.Resource{ARN: p.RoleARN, Account: account}}
-	part.Context.Set("iam:passedtoservice", Principal)
-	return part
+	return authz.PassRole(p.RoleARN, account, Principal)
 }

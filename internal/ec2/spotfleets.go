@@ -180,8 +180,7 @@ func (s *Service) allowSpotFleet(tx store.Tx, c *guard.Call, f *fleetRecord, rol
 	const action = "ec2:RequestSpotFleet"
 	p := s.part(c, action, "spot-fleet-request/*", nil)
 	addRequestTags(&p, tags)
-	pass := authz.Part{Action: "iam:PassRole", Resource: authz.Resource{ARN: role, Account: c.Account()}}
-	pass.Context.Set("iam:passedtoservice", spotFleetService.principal)
+	pass := authz.PassRole(role, c.Account(), spotFleetService.principal)
 	parts := s.withTags(c, []authz.Part{p, pass}, "spot-fleet-request", tags)
 	templates, err := s.fleetTemplates(tx, c, f)
 	if err != nil {

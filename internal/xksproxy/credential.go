@@ -93,8 +93,7 @@ func (s *Service) CreateXksCredential(ctx context.Context, c *guard.Call, in *ka
 	rec.Secret = s.cfg.Box.Seal([]byte(plain), []byte(store.Key(rec.Account, rec.AccessKeyID)))
 	out := &kagimoriapi.CreateXksCredentialResponse{Credential: new(rec.show()), RawSecretAccessKey: new(secret.String(plain))}
 	err = s.g.Update(ctx, c, func(tx store.Tx) error {
-		pass := authz.Part{Action: "iam:PassRole", Resource: authz.Resource{ARN: rec.Role, Account: rec.Account}}
-		pass.Context.Set("iam:passedtoservice", Principal)
+		pass := authz.PassRole(rec.Role, rec.Account, Principal)
 		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: []authz.Part{part(c), pass}}); err != nil {
 			return err
 		}
