@@ -88,6 +88,7 @@ func TestSpotInstanceRequestsAndSpotFleets(t *testing.T) {
 	role, _ := c.role(t, "fleet-tagging")
 	fleet := *must(c.ec2.RequestSpotFleet(ctx, &ec2.RequestSpotFleetInput{SpotFleetRequestConfig: &ec2types.SpotFleetRequestConfigData{
 		IamFleetRole: &role, TargetCapacity: new(int32(2)), AllocationStrategy: ec2types.AllocationStrategyDiversified,
+		ExcessCapacityTerminationPolicy: "Default", // as Terraform's provider writes it; it is shown as it was given
 		LaunchSpecifications: []ec2types.SpotFleetLaunchSpecification{
 			{ImageId: &image, InstanceType: ec2types.InstanceTypeM5Large}, {ImageId: &image, InstanceType: ec2types.InstanceTypeC5Large},
 		},
@@ -99,7 +100,10 @@ func TestSpotInstanceRequestsAndSpotFleets(t *testing.T) {
 	if h := must(c.ec2.DescribeSpotFleetRequestHistory(ctx, &ec2.DescribeSpotFleetRequestHistoryInput{SpotFleetRequestId: &fleet, StartTime: new(time.Unix(0, 0))}))(t).HistoryRecords; len(h) < 3 {
 		t.Errorf("history %+v", h)
 	}
-	must(c.ec2.ModifySpotFleetRequest(ctx, &ec2.ModifySpotFleetRequestInput{SpotFleetRequestId: &fleet, TargetCapacity: new(int32(3))}))(t)
+	must(c.ec2.ModifySpotFleetRequest(ctx, &ec2.ModifySpotFleetRequestInput{SpotFleetRequestId: &fleet, TargetCapacity: new(int32(3)), ExcessCapacityTerminationPolicy: "NoTermination"}))(t)
+	if config := must(c.ec2.DescribeSpotFleetRequests(ctx, &ec2.DescribeSpotFleetRequestsInput{SpotFleetRequestIds: []string{fleet}}))(t).SpotFleetRequestConfigs[0].SpotFleetRequestConfig; config.ExcessCapacityTerminationPolicy != "NoTermination" {
+		t.Errorf("the policy is %s", config.ExcessCapacityTerminationPolicy)
+	}
 	eventually(t, "the Spot Fleet grows", func() (bool, string) {
 		active := must(c.ec2.DescribeSpotFleetInstances(ctx, &ec2.DescribeSpotFleetInstancesInput{SpotFleetRequestId: &fleet}))(t).ActiveInstances
 		return len(active) == 3, ""

@@ -228,7 +228,9 @@ func (s *Service) finishCopy(tx store.Tx, j *job, end launch.Step) error {
 }
 
 // CopyImage copies an image and each of its snapshots. Own encrypted snapshots keep their key
-// unless another is named. Source: EC2 API Reference, CopyImage; EC2 User Guide, "Copy an AMI".
+// unless another is named. Who may launch the source, its deprecation and its protection are not copied.
+// Source: EC2 API Reference, CopyImage; EC2 User Guide, "Copy an AMI"; the deprecation as reported in
+// hashicorp/packer-plugin-amazon issue 249.
 func (s *Service) CopyImage(ctx context.Context, c *guard.Call, in *ec2api.CopyImageRequest) (*ec2api.CopyImageResult, error) {
 	plain := *in
 	plain.ClientToken, plain.DryRun = nil, nil
@@ -337,7 +339,7 @@ func (s *Service) draftImageCopy(tx store.Tx, c *guard.Call, in *ec2api.CopyImag
 	}
 	img.SourceImage, img.SourceRegion, img.SourceInstance = source.ID, source.Region, ""
 	img.unshare()
-	img.Deprecated = source.Deprecated
+	img.unmark()
 	img.State, img.Message, img.Created, img.Devices = imagePending, "", s.g.Now(), slices.Clone(source.Devices)
 	from := s.part(c, action, "image/"+source.ID, sourceTags)
 	source.describe(&from)

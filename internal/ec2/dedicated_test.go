@@ -70,6 +70,9 @@ func TestDedicatedHostsChangeAndGo(t *testing.T) {
 	h := newHouse(t)
 	me := h.owner()
 	id := h.allocate("m5.12xlarge", "off")
+	if p := h.dedicated(id).HostProperties; *p.InstanceType != "m5.12xlarge" || p.InstanceFamily != nil {
+		t.Errorf("a host of one type %+v", p)
+	}
 	running := h.launched(onHost(1, id, ""))
 	change := func(in ec2api.ModifyHostsRequest, code string) {
 		t.Helper()
@@ -83,7 +86,7 @@ func TestDedicatedHostsChangeAndGo(t *testing.T) {
 	change(ec2api.ModifyHostsRequest{InstanceType: new("m5.large")}, "Client.InvalidHost.Occupied")
 	change(ec2api.ModifyHostsRequest{InstanceFamily: new("c5")}, "Client.InvalidParameterValue")
 	change(ec2api.ModifyHostsRequest{InstanceFamily: new("m5"), AutoPlacement: new("on"), HostRecovery: new("on")}, "")
-	if d := h.dedicated(id); *d.AllowsMultipleInstanceTypes != "on" || *d.AutoPlacement != "on" || *d.HostRecovery != "on" || d.HostProperties.InstanceType != nil || len(d.AvailableCapacity.AvailableInstanceCapacity) < 2 {
+	if d := h.dedicated(id); *d.AllowsMultipleInstanceTypes != "on" || *d.AutoPlacement != "on" || *d.HostRecovery != "on" || d.HostProperties.InstanceType != nil || *d.HostProperties.InstanceFamily != "m5" || len(d.AvailableCapacity.AvailableInstanceCapacity) < 2 {
 		t.Errorf("changed %+v", d)
 	}
 	h.refuse(me, &ec2api.ModifyHostsRequest{HostIds: []string{id}, InstanceFamily: new("m5"), InstanceType: new("m5.large")}, "InvalidParameterCombination", "*")

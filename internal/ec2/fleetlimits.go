@@ -90,15 +90,16 @@ func checkPrice(name, price string) error {
 }
 
 // checkRebalance refuses a replacement of instances at risk that EC2 does not know.
-// Source: EC2 API Reference, FleetSpotCapacityRebalanceRequest.
+// Source: EC2 API Reference, FleetSpotCapacityRebalanceRequest; codes and texts (the second one names the other strategy)
+// as AWS gives them, reported in hashicorp/terraform-provider-aws issue 39531.
 func checkRebalance(kind string, strategy *string, delay *int32) error {
 	switch {
 	case kind != fleetMaintain:
 		return apierr.New("InvalidParameterCombination", "Capacity rebalancing is supported only for fleets of type maintain.")
 	case api.Val(strategy) == "launch-before-terminate" && (delay == nil || *delay < 120 || *delay > 7200):
-		return invalidValue("The replacement strategy launch-before-terminate needs a TerminationDelay from 120 to 7200 seconds.")
+		return apierr.New("InvalidFleetConfig", "TerminationDelay cannot be less than 120 seconds or more than 7200 seconds (2 hours).")
 	case api.Val(strategy) != "launch-before-terminate" && delay != nil:
-		return apierr.New("InvalidParameterCombination", "TerminationDelay is valid only with the replacement strategy launch-before-terminate.")
+		return apierr.New("InvalidParameterCombination", "TerminationDelay is not compatible with SpotMaintenanceStrategies.CapacityRebalance.ReplacementStrategy launch-before-terminate.")
 	}
 	return nil
 }

@@ -117,7 +117,7 @@ func TestFleetOptionsAreChecked(t *testing.T) {
 			in.OnDemandOptions = &ec2api.OnDemandOptionsRequest{MaxTotalPrice: new("much")}
 		}, "InvalidParameterValue"},
 		{"instant", func(in *ec2api.CreateFleetRequest) { in.SpotOptions = rebalance(new("launch"), nil) }, "InvalidParameterCombination"},
-		{"maintain", func(in *ec2api.CreateFleetRequest) { in.SpotOptions = rebalance(new("launch-before-terminate"), nil) }, "InvalidParameterValue"},
+		{"maintain", func(in *ec2api.CreateFleetRequest) { in.SpotOptions = rebalance(new("launch-before-terminate"), nil) }, "InvalidFleetConfig"},
 		{"maintain", func(in *ec2api.CreateFleetRequest) { in.SpotOptions = rebalance(new("launch"), new(int32(200))) }, "InvalidParameterCombination"},
 		{"maintain", func(in *ec2api.CreateFleetRequest) {
 			in.SpotOptions = rebalance(new("launch-before-terminate"), new(int32(200)))

@@ -81,6 +81,11 @@ func (s *Service) usableImage(tx store.Tx, r *imageRecord, account string) (bool
 // unshare leaves an image to its owner.
 func (r *imageRecord) unshare() { r.Public, r.SharedWith, r.Organizations = false, nil, nil }
 
+// unmark takes deprecation and protection from an image.
+func (r *imageRecord) unmark() {
+	r.Deprecated, r.Protection, r.ProtectedUntil = time.Time{}, "", time.Time{}
+}
+
 func (r *imageRecord) arn() string { return arn.EC2(r.Region, "", "image/"+r.ID) }
 
 func putImage(tx store.Tx, r imageRecord) error {

@@ -412,6 +412,26 @@ func TestImagesShowInstanceStoreVolumes(t *testing.T) {
 	}
 }
 
+// A copy is neither deprecated nor protected, as its source is.
+func TestCopiesOfDeprecatedAndProtectedImages(t *testing.T) {
+	h := newHouse(t)
+	id := h.run(h.owner())
+	source := ask[ec2api.CreateImageResult](h.desk, h.owner(), &ec2api.CreateImageRequest{Name: new("source"), InstanceId: &id}).ImageId
+	h.Advance(time.Minute)
+	ask[ec2api.EnableImageDeprecationResult](h.desk, h.owner(), &ec2api.EnableImageDeprecationRequest{ImageId: source, DeprecateAt: new(h.Clock.Now().AddDate(1, 0, 0))})
+	ask[ec2api.EnableImageDeregistrationProtectionResult](h.desk, h.owner(), &ec2api.EnableImageDeregistrationProtectionRequest{ImageId: source, WithCooldown: new(true)})
+	made := ask[ec2api.CopyImageResult](h.desk, h.owner(), &ec2api.CopyImageRequest{Name: new("made"), SourceImageId: source, SourceRegion: new(region)}).ImageId
+	h.Advance(time.Minute)
+	got := ask[ec2api.DescribeImagesResult](h.desk, h.owner(), &ec2api.DescribeImagesRequest{ImageIds: []string{*source, *made}}).Images
+	if *got[0].ImageId != *source {
+		got[0], got[1] = got[1], got[0]
+	}
+	if got[0].DeprecationTime == nil || got[1].DeprecationTime != nil {
+		t.Errorf("deprecated from %v and %v", got[0].DeprecationTime, got[1].DeprecationTime)
+	}
+	ask[ec2api.DeregisterImageResult](h.desk, h.owner(), &ec2api.DeregisterImageRequest{ImageId: made})
+}
+
 // A copy has the description that was given, also an empty one; else that of its source.
 func TestDescriptionsOfCopiedImages(t *testing.T) {
 	h := newHouse(t)

@@ -416,7 +416,7 @@ func constraints() map[string]*api.Constraint {
 		"EphemeralNvmeSupport":                             {Enum: []string{"unsupported", "supported", "required"}},
 		"EventCode":                                        {Enum: []string{"instance-reboot", "system-reboot", "system-maintenance", "instance-retirement", "instance-stop"}},
 		"EventType":                                        {Enum: []string{"instanceChange", "fleetRequestChange", "error", "information"}},
-		"ExcessCapacityTerminationPolicy":                  {Enum: []string{"noTermination", "default"}},
+		"ExcessCapacityTerminationPolicy":                  {Enum: []string{"noTermination", "default", "Default", "NoTermination"}},
 		"ExcludedInstanceType":                             {Min: new(int64(1)), Max: new(int64(30)), Pattern: `[a-zA-Z0-9\.\*\-]+`},
 		"ExcludedInstanceTypeSet":                          {Min: new(int64(0)), Max: new(int64(400))},
 		"FastSnapshotRestoreStateCode":                     {Enum: []string{"enabling", "optimizing", "enabled", "disabling", "disabled"}},

@@ -175,10 +175,14 @@ func (h *hostRecord) wire(uses []Use) ec2api.Host {
 	return w
 }
 
-// properties are those of the machine; those of AWS's own processors have one socket.
+// properties are those of the machine; those of AWS's own processors have one socket. A host of one type shows it, one of several
+// types its family: clients keep the two apart. Source: EC2 API Reference, HostProperties.
 func (h *hostRecord) properties() *ec2api.HostProperties {
 	all, total := types(h.Family), vCPUs(h.Family)
-	p := &ec2api.HostProperties{TotalVCpus: &total, InstanceType: api.Opt(h.Type), InstanceFamily: &h.Family, Sockets: new(int32(2))}
+	p := &ec2api.HostProperties{TotalVCpus: &total, InstanceType: api.Opt(h.Type), Sockets: new(int32(2))}
+	if h.Type == "" {
+		p.InstanceFamily = &h.Family
+	}
 	if len(all) > 0 {
 		p.Cores = new(total / all[len(all)-1].Threads())
 		if all[0].Family.Maker == "AWS" {
