@@ -1,11 +1,10 @@
 package store
 
 import (
-	"container/list"
 	"hash/maphash"
 	"sync"
 
-	"github.com/kagimori/kagimori/internal/sieve"
+	"github.com/kagimori/kagimori/internal/recent"
 )
 
 // A Cached is a [Table] with a value built from each record and kept by revision, so that reading
@@ -20,10 +19,8 @@ type Cached[T, V any] struct {
 	seed  maphash.Seed
 	bufs  sync.Pool // of *[]byte, for records that are read to be built from
 
-	mu    sync.Mutex
-	again *sieve.Sieve             // guarded by mu
-	byKey map[string]*list.Element // guarded by mu
-	order *list.List               // most recently used first; guarded by mu
+	mu     sync.Mutex
+	values *recent.List[cachedEntry[V]] // guarded by mu
 }
 
 type cachedEntry[V any] struct {
@@ -49,10 +46,8 @@ func NewCached[T, V any](t Table[T], limit int, build func(T) (V, error)) *Cache
 
 // NewCachedView is NewCached for large records: build is given one that nobody else has, and may keep it.
 func NewCachedView[T, V any](t Table[T], limit int, build func(*T) (V, error)) *Cached[T, V] {
-	const lately = 4
 	return &Cached[T, V]{
-		Table: t, build: build, limit: limit, memo: NewMemo[*found[V]](), seed: maphash.MakeSeed(), again: sieve.New(lately * limit),
-		byKey: map[string]*list.Element{}, order: list.New(),
+		Table: t, build: build, limit: limit, memo: NewMemo[*found[V]](), seed: maphash.MakeSeed(), values: recent.New[cachedEntry[V]](limit),
 	}
 }
 
@@ -97,8 +92,9 @@ func (c *Cached[T, V]) read(tx Tx, key ...string) (val V, ok, kept bool, err err
 	if err != nil || !ok {
 		return val, false, false, err
 	}
+	hash := maphash.String(c.seed, k)
 	if raw.Rev != 0 {
-		if val, ok := c.lookup(k, raw.Rev); ok {
+		if val, ok := c.lookup(hash, k, raw.Rev); ok {
 			return val, true, true, nil
 		}
 	}
@@ -109,41 +105,27 @@ func (c *Cached[T, V]) read(tx Tx, key ...string) (val V, ok, kept bool, err err
 	if val, err = c.build(rec); err != nil {
 		return val, false, false, err
 	}
-	return val, true, raw.Rev != 0 && c.keep(k, raw.Rev, val), nil
+	return val, true, raw.Rev != 0 && c.keep(hash, k, raw.Rev, val), nil
 }
 
-func (c *Cached[T, V]) lookup(key string, rev Revision) (val V, ok bool) {
+// lookup finds the value of a key, as of a revision.
+func (c *Cached[T, V]) lookup(hash uint64, key string, rev Revision) (val V, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	el := c.byKey[key]
-	if el == nil {
+	e := c.values.Get(hash)
+	if e == nil || e.key != key || e.rev != rev {
 		return val, false
 	}
-	e := el.Value.(*cachedEntry[V])
-	if e.rev != rev {
-		return val, false
-	}
-	c.order.MoveToFront(el)
 	return e.val, true
 }
 
 // keep keeps a value, if there is room or it was read before.
-func (c *Cached[T, V]) keep(key string, rev Revision, val V) bool {
+func (c *Cached[T, V]) keep(hash uint64, key string, rev Revision, val V) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if el := c.byKey[key]; el != nil {
-		el.Value = &cachedEntry[V]{key, rev, val}
-		c.order.MoveToFront(el)
-		return true
-	}
-	if c.order.Len() >= c.limit && !c.again.Again(maphash.String(c.seed, key)) {
+	if e := c.values.Peek(hash); (e == nil || e.key != key) && !c.values.Welcome(hash) {
 		return false
 	}
-	c.byKey[key] = c.order.PushFront(&cachedEntry[V]{key, rev, val})
-	if c.order.Len() > c.limit {
-		last := c.order.Back()
-		delete(c.byKey, last.Value.(*cachedEntry[V]).key)
-		c.order.Remove(last)
-	}
+	c.values.Put(hash, cachedEntry[V]{key, rev, val})
 	return true
 }

@@ -1,12 +1,11 @@
 package soft
 
 import (
-	"container/list"
-	"encoding/binary"
+	"hash/maphash"
 	"sync"
 
 	"github.com/kagimori/kagimori/internal/hsm"
-	"github.com/kagimori/kagimori/internal/sieve"
+	"github.com/kagimori/kagimori/internal/recent"
 )
 
 // cache keeps the material that was used last ready for use. A hit needs the whole of what
@@ -15,70 +14,56 @@ import (
 // the requests that still use it are done. Once the cache is full, only what is used again soon is kept: of
 // keys that are used once each, none would be there long enough.
 type cache struct {
-	size int
+	seed maphash.Seed
 
-	mu     sync.Mutex               // guards the rest
-	byKey  map[string]*list.Element // by the wrapped bytes, which nearly always tell
-	recent *list.List               // of *cacheEntry, the last used first
-	again  *sieve.Sieve
-	closed bool
+	mu      sync.Mutex               // guards the rest
+	entries *recent.List[cacheEntry] // by the hash of the wrapped bytes, which nearly always tell
+	closed  bool
 }
 
-// cacheKey is public data: nothing in it is secret.
-type cacheKey struct {
+// A cacheEntry is what is ready, under what unwrapping would have authenticated: public data, none of it secret.
+type cacheEntry struct {
 	arn, id, wrapped, public string
 	spec                     hsm.Spec
-}
-
-type cacheEntry struct {
-	key   cacheKey
-	ready *ready
+	ready                    *ready
 }
 
 func newCache(size int) *cache {
-	const lately = 4
-	return &cache{size: size, byKey: make(map[string]*list.Element), recent: list.New(), again: sieve.New(lately * size)}
+	return &cache{seed: maphash.MakeSeed(), entries: recent.New[cacheEntry](size)}
 }
 
-// find returns the entry whose whole key this is, or nil. The caller holds mu.
-func (c *cache) find(arn string, m hsm.Material) *list.Element {
-	e := c.byKey[string(m.Wrapped)]
-	if e == nil {
-		return nil
-	}
-	k := &e.Value.(*cacheEntry).key
-	if k.arn != arn || k.id != m.ID || k.public != string(m.Public) || k.spec != m.Spec {
-		return nil
-	}
-	return e
+func (c *cache) hash(m hsm.Material) uint64 { return maphash.Bytes(c.seed, m.Wrapped) }
+
+func (e *cacheEntry) is(arn string, m hsm.Material) bool {
+	return e.wrapped == string(m.Wrapped) && e.arn == arn && e.id == m.ID && e.public == string(m.Public) && e.spec == m.Spec
 }
 
 // get returns nil for what is not there.
 func (c *cache) get(arn string, m hsm.Material) *ready {
+	hash := c.hash(m)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e := c.find(arn, m)
-	if e == nil {
-		return nil
+	if e := c.entries.Get(hash); e != nil && e.is(arn, m) {
+		return e.ready
 	}
-	c.recent.MoveToFront(e)
-	return e.Value.(*cacheEntry).ready
+	return nil
 }
 
 // drop forgets one entry.
 func (c *cache) drop(arn string, m hsm.Material) {
+	hash := c.hash(m)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := c.find(arn, m); e != nil {
-		c.remove(e)
+	if e := c.entries.Peek(hash); e != nil && e.is(arn, m) {
+		c.forget(c.entries.Remove(hash))
 	}
 }
 
-// remove forgets an entry. The caller holds mu.
-func (c *cache) remove(e *list.Element) {
-	old := c.recent.Remove(e).(*cacheEntry)
-	delete(c.byKey, old.key.wrapped)
-	old.ready.free()
+// forget frees an entry that went, if any did.
+func (c *cache) forget(e cacheEntry, went bool) {
+	if went {
+		e.ready.free()
+	}
 }
 
 // free gives up the place in the arena.
@@ -92,35 +77,28 @@ func (r *ready) free() {
 func (c *cache) evict() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := c.recent.Back(); e != nil {
-		c.remove(e)
-	}
+	c.forget(c.entries.RemoveOldest())
 }
 
 // welcome reports whether material is to be kept: there is room, or it was used before.
 func (c *cache) welcome(m hsm.Material) bool {
-	const random = wrapHead + 8 // behind the head, wrapped material begins with random bytes
-	if len(m.Wrapped) < random {
-		return false
-	}
+	hash := c.hash(m)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.recent.Len() < c.size || c.again.Again(binary.LittleEndian.Uint64(m.Wrapped[wrapHead:]))
+	return c.entries.Welcome(hash)
 }
-
 // put keeps what was made ready, or frees it if it is there already.
 func (c *cache) put(arn string, m hsm.Material, r *ready) {
-	k := cacheKey{arn: arn, id: m.ID, wrapped: string(m.Wrapped), public: string(m.Public), spec: m.Spec}
+	hash := c.hash(m)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed || c.byKey[k.wrapped] != nil {
+	if c.closed || c.entries.Peek(hash) != nil {
 		r.free()
 		return
 	}
-	c.byKey[k.wrapped] = c.recent.PushFront(&cacheEntry{k, r})
-	if c.recent.Len() > c.size {
-		c.remove(c.recent.Back())
-	}
+	c.forget(c.entries.Put(hash, cacheEntry{
+		arn: arn, id: m.ID, wrapped: string(m.Wrapped), public: string(m.Public), spec: m.Spec, ready: r,
+	}))
 }
 
 // close forgets everything and keeps nothing from now on.
@@ -128,7 +106,7 @@ func (c *cache) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
-	for c.recent.Len() > 0 {
-		c.remove(c.recent.Back())
+	for c.entries.Len() > 0 {
+		c.forget(c.entries.RemoveOldest())
 	}
 }

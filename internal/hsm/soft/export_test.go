@@ -29,7 +29,7 @@ func SealXAES(key, plaintext, aad []byte) ([]byte, error) {
 func (m *Module) Cached() int {
 	m.cache.mu.Lock()
 	defer m.cache.mu.Unlock()
-	return m.cache.recent.Len()
+	return m.cache.entries.Len()
 }
 
 // VerifyMu is the verification of ML-DSA from a message representative.
