@@ -35,7 +35,9 @@ type room struct {
 	decision [usualDecision]byte // the first
 	taken    bool                // decision is
 	context  [usualContext]authz.Entry
-	parts    [1]authz.Part // what is decided
+	keys     [usualContext]authz.Entry // of the part that is decided next
+	lent     bool                      // keys are
+	parts    [1]authz.Part             // what is decided
 	grants   [1]GrantSource
 	verdict  authz.Room
 	request  authz.Request
@@ -51,6 +53,8 @@ const keepParameters = 4 << 10
 func (r *room) clear() {
 	r.taken = false
 	clear(r.context[:])
+	clear(r.keys[:])
+	r.lent = false
 	r.verdict.Clear()
 	r.request = authz.Request{}
 	r.record = trail.Record{}
@@ -88,6 +92,17 @@ func (e *evidence) forDecision() []byte {
 		return r.decision[:0]
 	}
 	return make([]byte, 0, usualDecision)
+}
+
+// Conditions is room for the condition keys of the part that is decided next, with none in it. It is good until then,
+// and may have no capacity.
+func (c *Call) Conditions() authz.Context {
+	r := c.evidence.scratch
+	if r == nil || r.lent {
+		return nil
+	}
+	r.lent = true
+	return r.keys[:0:usualContext]
 }
 
 // A mark is what reset goes back to, so that a closure that runs again leaves no evidence of the

@@ -201,6 +201,7 @@ func (g *Guard) judge(tx store.Tx, c *Call, check *Check) error {
 	var req *authz.Request
 	if r := c.evidence.scratch; r != nil { // nobody has the request, nor that it is allowed, after the decision
 		entries, verdict, req = r.context[:0], &r.verdict, &r.request
+		defer func() { r.lent = false }()
 	} else {
 		req = new(authz.Request)
 	}

@@ -162,6 +162,49 @@ func TestSeveralViewsKeepTheirDecisions(t *testing.T) {
 	}
 }
 
+// TestPartsDoNotShareConditions makes two parts of one decision and one of the next, each in the room of the call.
+func TestPartsDoNotShareConditions(t *testing.T) {
+	w := guardtest.New(t)
+	user := w.User(account, "maya", `{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "kms:*", "Resource": "*",
+		"Condition": {"StringEquals": {"kms:KeySpec": "RSA_2048"}}}}`)
+	made := func(c *guard.Call, spec string) authz.Part {
+		p := onKey(t, "kms:DescribeKey")
+		p.Context = c.Conditions()
+		p.Context.Set("kms:keyspec", spec)
+		return p
+	}
+	decide := func(ctx context.Context, c *guard.Call, specs ...string) error {
+		return w.Guard.View(ctx, c, func(tx store.Tx) error {
+			var check guard.Check
+			for _, spec := range specs {
+				check.Parts = append(check.Parts, made(c, spec))
+			}
+			_, err := w.Guard.Authorize(tx, c, check)
+			return err
+		})
+	}
+	for _, tt := range []struct {
+		first, second []string
+		allowed       bool
+	}{
+		{[]string{"RSA_2048", "RSA_2048"}, []string{"RSA_2048"}, true},
+		{[]string{"HMAC_256", "RSA_2048"}, []string{"RSA_2048"}, false},
+		{[]string{"RSA_2048", "HMAC_256"}, []string{"RSA_2048"}, false},
+		{[]string{"RSA_2048", "RSA_2048"}, []string{"HMAC_256"}, false},
+	} {
+		c := newCall(user, "kms", "DescribeKey")
+		_, err := w.Guard.Invoke(t.Context(), c, &in{}, guard.HandleVoid(func(ctx context.Context, c *guard.Call, _ *in) error {
+			if err := decide(ctx, c, tt.first...); err != nil {
+				return err
+			}
+			return decide(ctx, c, tt.second...)
+		}))
+		if (err == nil) != tt.allowed {
+			t.Errorf("%v, then %v: %v", tt.first, tt.second, err)
+		}
+	}
+}
+
 func TestATrailThatCannotBeWrittenRefuses(t *testing.T) {
 	w := guardtest.New(t)
 	w.Lookup(admin) // made while the store still takes it

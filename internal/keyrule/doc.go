@@ -7,6 +7,8 @@
 package keyrule
 
 import (
+	"slices"
+
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
@@ -38,22 +40,21 @@ func (k *Key) ResourceAs(keyARN string) authz.Resource {
 
 // Context are the condition keys that every operation on the key carries. Source: KMS Developer
 // Guide, "AWS KMS condition keys".
-func (k *Key) Context() authz.Context {
-	c := k.kind()
+func (k *Key) Context() authz.Context { return k.AppendContext(nil) }
+
+// AppendContext is Context with its keys after those of c.
+func (k *Key) AppendContext(c authz.Context) authz.Context {
+	c = k.appendKind(c)
 	if len(k.Aliases) > 0 {
 		c.SetList("kms:resourcealiases", k.Aliases)
 	}
 	return c
 }
 
-// kind are the condition keys of a key's kind, which CreateKey carries too.
-func (k *Key) kind() authz.Context {
-	const most = 8 // with aliases, and what the caller adds
-	n := most
-	if k.MultiRegionKeyType != "" {
-		n++
-	}
-	c := make(authz.Context, 0, n)
+// appendKind adds the condition keys of a key's kind, which CreateKey carries too.
+func (k *Key) appendKind(c authz.Context) authz.Context {
+	const most = 9 // with aliases, and what the caller adds
+	c = slices.Grow(c, most)
 	c.Set("kms:keyspec", k.Spec)
 	c.Set("kms:customermasterkeyspec", k.Spec)
 	c.Set("kms:keyusage", k.Usage)
@@ -69,7 +70,7 @@ func (k *Key) kind() authz.Context {
 // CreatePart is the evaluation of kms:CreateKey, for a key of this kind; bypass is the parameter
 // BypassPolicyLockoutSafetyCheck, nil if absent.
 func (k *Key) CreatePart(bypass *bool) authz.Part {
-	p := authz.Part{Action: "kms:CreateKey", Resource: authz.Resource{ARN: "*", Account: k.Account}, Context: k.kind()}
+	p := authz.Part{Action: "kms:CreateKey", Resource: authz.Resource{ARN: "*", Account: k.Account}, Context: k.appendKind(nil)}
 	Bypass(&p.Context, bypass)
 	return p
 }

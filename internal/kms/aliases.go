@@ -77,7 +77,7 @@ func (s *Service) CreateAlias(ctx context.Context, c *guard.Call, in *kmsapi.Cre
 		c.Touch(k.arn, k.Account, keyType)
 		c.Touch(arn.KMSAlias(c.Region, c.Account(), name), c.Account(), keyType)
 		affects(c, k)
-		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: []authz.Part{aliasPart(c, "kms:CreateAlias", name), k.part("kms:CreateAlias")}}); err != nil {
+		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: []authz.Part{aliasPart(c, "kms:CreateAlias", name), k.part(c, "kms:CreateAlias")}}); err != nil {
 			return err
 		}
 		if _, exists, err := aliasTable.Get(tx, c.Region, c.Account(), name); err != nil {
@@ -136,7 +136,7 @@ func (s *Service) UpdateAlias(ctx context.Context, c *guard.Call, in *kmsapi.Upd
 		parts := []authz.Part{aliasPart(c, "kms:UpdateAlias", name)}
 		for _, k := range []*keyView{from.keyView, to} {
 			c.Touch(k.arn, k.Account, keyType)
-			parts = append(parts, k.part("kms:UpdateAlias"))
+			parts = append(parts, k.part(c, "kms:UpdateAlias"))
 		}
 		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: parts}); err != nil {
 			return err
@@ -194,7 +194,7 @@ func (s *Service) DeleteAlias(ctx context.Context, c *guard.Call, in *kmsapi.Del
 		c.Touch(arn.KMSAlias(c.Region, c.Account(), name), c.Account(), keyType)
 		c.Touch(k.arn, k.Account, keyType)
 		affects(c, k.keyView)
-		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: []authz.Part{aliasPart(c, "kms:DeleteAlias", name), k.part("kms:DeleteAlias")}}); err != nil {
+		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: []authz.Part{aliasPart(c, "kms:DeleteAlias", name), k.part(c, "kms:DeleteAlias")}}); err != nil {
 			return err
 		}
 		if err := removeAlias(tx, *k.keyRecord, name); err != nil {

@@ -71,12 +71,8 @@ func (s *Service) newSide(action string, alg *string, context map[string]string)
 // part is the evaluation of a side, with the condition keys of cryptographic operations.
 func cryptoPart(c *guard.Call, sd *side) authz.Part {
 	c.Touch(sd.key.arn, sd.key.Account, keyType)
-	p := sd.key.part(sd.action)
-	if all := sd.key.crypto; sd.alg == symmetric && all != nil {
-		p.Context = all[:len(all):len(all)]
-	} else {
-		p.Context.Set("kms:encryptionalgorithm", sd.alg)
-	}
+	p := sd.key.part(c, sd.action)
+	p.Context.Set("kms:encryptionalgorithm", sd.alg)
 	if sd.pair != "" {
 		p.Context.Set("kms:datakeypairspec", sd.pair)
 	}

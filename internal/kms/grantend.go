@@ -34,7 +34,7 @@ func (s *Service) RevokeGrant(ctx context.Context, c *guard.Call, in *kmsapi.Rev
 		}
 		c.Touch(k.arn, k.Account, keyType)
 		affects(c, k.keyView)
-		p := k.part("kms:RevokeGrant")
+		p := k.part(c, "kms:RevokeGrant")
 		grantIsForAWSResource(c, &p)
 		if _, err := s.authorize(tx, c, k.keyView, p, api.Val(in.DryRun)); err != nil {
 			return err
@@ -85,7 +85,7 @@ func (s *Service) RetireGrant(ctx context.Context, c *guard.Call, in *kmsapi.Ret
 		c.Touch(k.arn, k.Account, keyType)
 		affects(c, k.keyView)
 		c.Note("grantId", grantID)
-		p := k.part("kms:RetireGrant") // other grants do not matter
+		p := k.part(c, "kms:RetireGrant") // other grants do not matter
 		p.Target = new(g.authz())
 		g.terms().DescribeConstraint(&p)
 		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: []authz.Part{p}, DryRun: api.Val(in.DryRun)}); err != nil {

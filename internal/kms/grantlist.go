@@ -21,7 +21,7 @@ func (s *Service) ListGrants(ctx context.Context, c *guard.Call, in *kmsapi.List
 			return err
 		}
 		c.Touch(k.arn, k.Account, keyType)
-		p := k.part("kms:ListGrants")
+		p := k.part(c, "kms:ListGrants")
 		grantIsForAWSResource(c, &p)
 		if _, err := s.authorize(tx, c, k.keyView, p, false); err != nil {
 			return err

@@ -151,7 +151,7 @@ func (s *Service) resolveGrantPrincipals(tx store.Tx, g *grantRecord) error {
 
 func (s *Service) authorizeGrant(tx store.Tx, c *guard.Call, k *keyView, g *grantRecord, dryRun bool) error {
 	c.Touch(k.arn, k.Account, keyType)
-	p := k.part("kms:CreateGrant")
+	p := k.part(c, "kms:CreateGrant")
 	g.terms().Describe(&p, c.Caller.Forwarded())
 	p.NewGrant = new(g.authz())
 	_, err := s.authorize(tx, c, k, p, dryRun)

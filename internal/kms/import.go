@@ -30,7 +30,7 @@ func (s *Service) externalKey(ctx context.Context, c *guard.Call, keyID *string,
 			return err
 		}
 		c.Touch(k.arn, k.Account, keyType)
-		part := k.part(action)
+		part := k.part(c, action)
 		if more != nil {
 			more(&part)
 		}

@@ -49,7 +49,7 @@ func (s *Service) checkLockout(tx store.Tx, c *guard.Call, k *keyRecord) error {
 	if err != nil {
 		return err
 	}
-	allowed, err := s.g.Allowed(tx, c, v.part("kms:PutKeyPolicy"))
+	allowed, err := s.g.Allowed(tx, c, v.part(c, "kms:PutKeyPolicy"))
 	if err == nil && !allowed {
 		err = keyrule.LockedOut()
 	}

@@ -204,7 +204,7 @@ func (s *Service) DescribeKey(ctx context.Context, c *guard.Call, in *kmsapi.Des
 			return err
 		}
 		c.Touch(k.arn, k.Account, keyType)
-		p := k.part("kms:DescribeKey")
+		p := k.part(c, "kms:DescribeKey")
 		requestAlias(&p.Context, k)
 		if _, err := s.authorize(tx, c, k.keyView, p, false); err != nil {
 			return err

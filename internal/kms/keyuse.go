@@ -37,7 +37,7 @@ func (u *keyUse) begin(ctx context.Context, s *Service, c *guard.Call) error {
 			return err
 		}
 		c.Touch(u.key.arn, u.key.Account, keyType)
-		p := u.key.part("kms:" + u.op)
+		p := u.key.part(c, "kms:"+u.op)
 		requestAlias(&p.Context, u.key)
 		if u.more != nil {
 			u.more(&p)

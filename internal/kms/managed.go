@@ -78,7 +78,7 @@ func (s *Service) describedManaged(ctx context.Context, c *guard.Call, id string
 		return err
 	}
 	err = s.g.View(ctx, c, func(tx store.Tx) error {
-		p := would.part("kms:DescribeKey")
+		p := would.part(c, "kms:DescribeKey")
 		requestAlias(&p.Context, resolved{alias: pre.alias()})
 		if ok, err := s.g.Allowed(tx, c, p); err != nil || ok {
 			return err

@@ -35,7 +35,7 @@ func (s *Service) ReplicateKey(ctx context.Context, c *guard.Call, in *kmsapi.Re
 		}
 		k = *found.keyRecord
 		c.Touch(found.arn, k.Account, keyType)
-		part := found.part("kms:ReplicateKey")
+		part := found.part(c, "kms:ReplicateKey")
 		part.Context.Set("kms:replicaregion", region)
 		if p, err = s.authorize(tx, c, found.keyView, part, false); err != nil {
 			return err
@@ -193,7 +193,7 @@ func (s *Service) UpdatePrimaryRegion(ctx context.Context, c *guard.Call, in *km
 		check := guard.Check{}
 		for _, v := range keys {
 			c.Touch(v.arn, v.Account, keyType)
-			p := v.part("kms:UpdatePrimaryRegion")
+			p := v.part(c, "kms:UpdatePrimaryRegion")
 			p.Context.Set("kms:primaryregion", region)
 			check.Parts, check.Grants = append(check.Parts, p), append(check.Grants, nil)
 		}

@@ -27,7 +27,7 @@ func (q Questions) Key(tx store.Tx, keyARN string) (_ authz.Part, ok bool, _ err
 		return authz.Part{}, false, err
 	}
 	return authz.Part{
-		Resource: k.resource(), Policy: k.policy, Authoritative: true, Context: k.base[:len(k.base):len(k.base)],
+		Resource: k.resource(), Policy: k.policy, Authoritative: true, Context: new(k.rule()).Context(),
 	}, true, nil
 }
 

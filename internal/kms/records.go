@@ -2,7 +2,6 @@ package kms
 
 import (
 	"cmp"
-	"slices"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
@@ -108,10 +107,8 @@ type keyView struct {
 	arn    string
 	policy *authz.Document
 	tags   map[string]string
-	base   authz.Context // condition keys that every operation on the key carries
-	crypto authz.Context // and those of symmetric cryptography
-	state  string        // the key's, if it is not that of the record
-	head   []byte        // what ciphertexts that are made now are bound to, before their contexts
+	state  string // the key's, if it is not that of the record
+	head   []byte // what ciphertexts that are made now are bound to, before their contexts
 }
 
 // rule is what the rules of keys need to know.
@@ -226,10 +223,6 @@ func (s *Service) buildView(k *keyRecord) (*keyView, error) {
 	v := &keyView{keyRecord: k, arn: k.arn(), policy: doc, tags: k.tagMap()}
 	v.policy.Name, v.policy.Owner, v.policy.Attached = v.arn, k.Account, v.arn
 	v.policy.SetPrincipalIDs(k.PolicyIDs)
-	v.crypto = new(v.rule()).Context()
-	n := len(v.crypto)
-	v.crypto.Set("kms:encryptionalgorithm", symmetric)
-	v.base, v.crypto = v.crypto[:n:n], slices.Clip(v.crypto)
 	if k.Spec == symmetric {
 		v.head = k.header().Bind(nil)
 	}

@@ -20,8 +20,8 @@ type resolved struct {
 }
 
 // part is that of the key, which another account is told by the alias that it used.
-func (r resolved) part(action string) authz.Part {
-	p := r.keyView.part(action)
+func (r resolved) part(c *guard.Call, action string) authz.Part {
+	p := r.keyView.part(c, action)
 	if r.alias != "" {
 		p.ShownAs = arn.KMSAlias(r.Region, r.Account, r.alias)
 	}

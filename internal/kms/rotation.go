@@ -121,7 +121,7 @@ func (s *Service) RotateKeyOnDemand(ctx context.Context, c *guard.Call, in *kmsa
 			return err
 		}
 		c.Touch(k.arn, k.Account, keyType)
-		if p, err = s.authorize(tx, c, k.keyView, k.part("kms:RotateKeyOnDemand"), false); err != nil {
+		if p, err = s.authorize(tx, c, k.keyView, k.part(c, "kms:RotateKeyOnDemand"), false); err != nil {
 			return err
 		}
 		if err := k.check(opRotateNow); err != nil {

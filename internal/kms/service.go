@@ -167,10 +167,11 @@ func (s *Service) Operations() map[string]guard.Handler {
 }
 
 // part is the evaluation of an action on a key, grants aside.
-func (k *keyView) part(action string) authz.Part {
+func (k *keyView) part(c *guard.Call, action string) authz.Part {
+	rule := k.rule()
 	return authz.Part{
-		Action: action, Resource: k.resource(), Policy: k.policy, Authoritative: true,
-		Context: k.base[:len(k.base):len(k.base)],
+		Action: action, Resource: rule.ResourceAs(k.arn), Policy: k.policy, Authoritative: true,
+		Context: rule.AppendContext(c.Conditions()),
 	}
 }
 
@@ -195,7 +196,7 @@ func (s *Service) allow(tx store.Tx, c *guard.Call, k *keyView, action string) e
 // allowWith is allow for an action with condition keys of its own, which more adds.
 func (s *Service) allowWith(tx store.Tx, c *guard.Call, k *keyView, action string, more func(*authz.Part)) error {
 	c.Touch(k.arn, k.Account, keyType)
-	p := k.part(action)
+	p := k.part(c, action)
 	if more != nil {
 		more(&p)
 	}

@@ -87,6 +87,7 @@ func (c *cache) welcome(m hsm.Material) bool {
 	defer c.mu.Unlock()
 	return c.entries.Welcome(hash)
 }
+
 // put keeps what was made ready, or frees it if it is there already.
 func (c *cache) put(arn string, m hsm.Material, r *ready) {
 	hash := c.hash(m)
