@@ -52,6 +52,12 @@ func driveNetwork(s *testkit.Server, c caller, instance string) {
 		c.do("ec2:RevokeSecurityGroup"+way, in{"GroupId": group, "IpPermissions": rule})
 	}
 	c.do("ec2:GetSecurityGroupsForVpc", in{"VpcId": vpc})
+	second := c.do("ec2:CreateVpc", in{"CidrBlock": "10.9.0.0/16", "TagSpecifications": specifications("vpc")}).str("Vpc.VpcId")
+	retag(c, group)
+	c.do("ec2:AssociateSecurityGroupVpc", in{"GroupId": group, "VpcId": second})
+	c.do("ec2:DescribeSecurityGroupVpcAssociations", in{})
+	c.do("ec2:DisassociateSecurityGroupVpc", in{"GroupId": group, "VpcId": second})
+	c.do("ec2:DeleteVpc", in{"VpcId": second})
 	address := c.do("ec2:AllocateAddress", in{"Domain": "vpc", "TagSpecifications": specifications("elastic-ip")}).str("AllocationId")
 	retag(c, address)
 	c.do("ec2:ModifySubnetAttribute", in{"SubnetId": subnet, "MapPublicIpOnLaunch": in{"Value": true}})

@@ -134,6 +134,8 @@ func (s *stage) mutations() []any {
 		&ec2api.ModifyAddressAttributeRequest{AllocationId: &s.address, DomainName: new("example.com")},
 		&ec2api.ResetAddressAttributeRequest{AllocationId: &s.address, Attribute: new("domain-name")},
 		&ec2api.ListImagesInRecycleBinRequest{},
+		&ec2api.AssociateSecurityGroupVpcRequest{GroupId: &s.group, VpcId: s.vpcIn("10.9.0.0/16")},
+		s.leaveVPC("10.10.0.0/16"),
 		&ec2api.CreateSpotDatafeedSubscriptionRequest{Bucket: new("logs")},
 		&ec2api.DeleteSpotDatafeedSubscriptionRequest{},
 		&ec2api.CreateInstanceEventWindowRequest{CronExpression: new("* 0-4 * * *")},

@@ -76,7 +76,7 @@ var vpcGroupFields = fields[ec2api.SecurityGroupForVpc]{
 	"primary-vpc-id": func(g ec2api.SecurityGroupForVpc) []string { return oneOf(*g.PrimaryVpcId) },
 }
 
-// GetSecurityGroupsForVpc lists the security groups that can be used in a VPC: its own.
+// GetSecurityGroupsForVpc lists the security groups that can be used in a VPC: its own, and those that are associated with it.
 // Source: EC2 API Reference, GetSecurityGroupsForVpc.
 func (s *Service) GetSecurityGroupsForVpc(ctx context.Context, c *guard.Call, in *ec2api.GetSecurityGroupsForVpcRequest) (*ec2api.GetSecurityGroupsForVpcResult, error) {
 	out := new(ec2api.GetSecurityGroupsForVpcResult)
@@ -95,7 +95,7 @@ func (s *Service) GetSecurityGroupsForVpc(ctx context.Context, c *guard.Call, in
 		}
 		var items []ec2api.SecurityGroupForVpc
 		for _, g := range all {
-			if g.VPC == v.ID {
+			if g.guards(v.ID) {
 				items = append(items, ec2api.SecurityGroupForVpc{
 					GroupId: &g.ID, GroupName: &g.Name, Description: &g.Description, OwnerId: &g.Account, PrimaryVpcId: &g.VPC,
 				})

@@ -34,6 +34,10 @@ func (s *Service) securityGroupOperations() map[string]guard.Handler {
 		"ModifySecurityGroupRules":      guard.Handle(s.ModifySecurityGroupRules),
 		"DescribeSecurityGroupRules":    guard.Handle(s.DescribeSecurityGroupRules),
 		"GetSecurityGroupsForVpc":       guard.Handle(s.GetSecurityGroupsForVpc),
+		"AssociateSecurityGroupVpc":     guard.Handle(s.AssociateSecurityGroupVpc),
+		"DisassociateSecurityGroupVpc":  guard.Handle(s.DisassociateSecurityGroupVpc),
+
+		"DescribeSecurityGroupVpcAssociations": guard.Handle(s.DescribeSecurityGroupVpcAssociations),
 
 		"UpdateSecurityGroupRuleDescriptionsIngress": guard.Handle(s.UpdateSecurityGroupRuleDescriptionsIngress),
 		"UpdateSecurityGroupRuleDescriptionsEgress":  guard.Handle(s.UpdateSecurityGroupRuleDescriptionsEgress),
@@ -176,7 +180,7 @@ func (s *Service) DeleteSecurityGroup(ctx context.Context, c *guard.Call, in *ec
 		for _, o := range all {
 			used = used || o.ID != g.ID && slices.ContainsFunc(o.Rules, func(r groupRule) bool { return r.Group == g.ID })
 		}
-		if used {
+		if used || len(g.Others) > 0 {
 			return errDependency(g.ID)
 		}
 		*out = ec2api.DeleteSecurityGroupResult{Return: new(true), GroupId: &g.ID}

@@ -92,8 +92,12 @@ func (s *Service) ModifyNetworkInterfaceAttribute(ctx context.Context, c *guard.
 			f.Plug = &p
 		case "GroupSet":
 			for _, g := range e.groups {
-				if g.VPC != f.VPC {
-					return apierr.Newf("InvalidGroup.NotFound", "The security group '%s' does not exist in VPC '%s'", g.ID, f.VPC)
+				ok, err := s.guarding(tx, c, g, f.VPC)
+				if err != nil {
+					return err
+				}
+				if !ok {
+					return errGroupElsewhere(g.ID, f.VPC)
 				}
 			}
 			f.guardWith(e.groups)

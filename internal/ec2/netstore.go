@@ -35,6 +35,7 @@ type groupRecord struct {
 	group
 	Description string      `json:"description"`
 	Rules       []groupRule `json:"rules"`
+	Others      []string    `json:"others,omitempty"` // VPCs that it is associated with, besides its own
 }
 
 // Tables of networks, keyed by (region, account, id).

@@ -209,15 +209,15 @@ func (s *Service) groupsIn(tx store.Tx, c *guard.Call, where string, ids []strin
 	}
 	var out []group
 	for _, id := range ids {
-		g, err := s.lookupGroup(tx, c, id)
+		g, err := s.groupByID(tx, c, id)
 		if err != nil {
 			return nil, err
 		}
-		if g.VPC != where {
-			return nil, apierr.Newf("InvalidGroup.NotFound", "The security group '%s' does not exist in VPC '%s'", g.ID, where)
+		if !g.guards(where) {
+			return nil, errGroupElsewhere(g.ID, where)
 		}
-		if !slices.Contains(out, g) {
-			out = append(out, g)
+		if !slices.Contains(out, g.group) {
+			out = append(out, g.group)
 		}
 	}
 	return out, nil

@@ -296,7 +296,11 @@ func (s *Service) guardedBy(tx store.Tx, c *guard.Call, pl *launchPlan, ids []st
 		pl.groups = []group{g.group}
 	}
 	for _, g := range pl.groups {
-		if g.VPC != pl.subnet.VPC {
+		ok, err := s.guarding(tx, c, g, pl.subnet.VPC)
+		if err != nil {
+			return err
+		}
+		if !ok {
 			return apierr.New(launch.OtherNetwork(g.ID, pl.subnet.ID))
 		}
 	}

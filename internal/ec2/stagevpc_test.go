@@ -24,6 +24,13 @@ func (s *stage) eventWindow() *string {
 	}).InstanceEventWindow.InstanceEventWindowId
 }
 
+// leaveVPC is a request that takes the stage's security group from a VPC that it is associated with.
+func (s *stage) leaveVPC(cidr string) *ec2api.DisassociateSecurityGroupVpcRequest {
+	vpc := s.vpcIn(cidr)
+	testkit.Call[ec2api.AssociateSecurityGroupVpcResult](s.ec2, "AssociateSecurityGroupVpc", &ec2api.AssociateSecurityGroupVpcRequest{GroupId: &s.group, VpcId: vpc})
+	return &ec2api.DisassociateSecurityGroupVpcRequest{GroupId: &s.group, VpcId: vpc}
+}
+
 func (s *stage) vpcIn(cidr string) *string {
 	return testkit.Call[ec2api.CreateVpcResult](s.ec2, "CreateVpc", &ec2api.CreateVpcRequest{CidrBlock: &cidr}).Vpc.VpcId
 }

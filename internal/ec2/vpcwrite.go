@@ -205,10 +205,14 @@ func (s *Service) DeleteVpc(ctx context.Context, c *guard.Call, in *ec2api.Delet
 			return apierr.Newf("DependencyViolation", "The vpc '%s' has dependencies and cannot be deleted.", v.ID)
 		}
 		for _, g := range groups {
-			if g.VPC == v.ID {
-				if err := s.dropGroup(tx, &g); err != nil {
-					return err
-				}
+			switch {
+			case g.VPC == v.ID:
+				err = s.dropGroup(tx, &g)
+			case g.guards(v.ID):
+				err = s.leaveVPC(tx, g, v.ID)
+			}
+			if err != nil {
+				return err
 			}
 		}
 		if err := s.nets.DropVPC(tx, c, v.ID); err != nil {

@@ -827,6 +827,13 @@ const (
 	SecurityGroupReferencingSupportValueEnable  = "enable"
 	SecurityGroupReferencingSupportValueDisable = "disable"
 
+	SecurityGroupVpcAssociationStateAssociating          = "associating"
+	SecurityGroupVpcAssociationStateAssociated           = "associated"
+	SecurityGroupVpcAssociationStateAssociationFailed    = "association-failed"
+	SecurityGroupVpcAssociationStateDisassociating       = "disassociating"
+	SecurityGroupVpcAssociationStateDisassociated        = "disassociated"
+	SecurityGroupVpcAssociationStateDisassociationFailed = "disassociation-failed"
+
 	ServiceConnectivityTypeIpv4 = "ipv4"
 	ServiceConnectivityTypeIpv6 = "ipv6"
 

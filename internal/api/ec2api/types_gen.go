@@ -243,6 +243,18 @@ type AssociateRouteTableResult struct {
 	AssociationState *RouteTableAssociationState `aws:"associationState,q=AssociationState"`
 }
 
+// AssociateSecurityGroupVpcRequest is a shape of the model.
+type AssociateSecurityGroupVpcRequest struct {
+	GroupId *string `aws:"GroupId,req"`
+	VpcId   *string `aws:"VpcId,req"`
+	DryRun  *bool   `aws:"DryRun"`
+}
+
+// AssociateSecurityGroupVpcResult is a shape of the model.
+type AssociateSecurityGroupVpcResult struct {
+	State *string `aws:"state,q=State,c=SecurityGroupVpcAssociationState"`
+}
+
 // AssociateSubnetCidrBlockRequest is a shape of the model.
 type AssociateSubnetCidrBlockRequest struct {
 	Ipv6IpamPoolId    *string `aws:"Ipv6IpamPoolId"`
@@ -2463,6 +2475,20 @@ type DescribeSecurityGroupRulesResult struct {
 	NextToken          *string             `aws:"nextToken,q=NextToken"`
 }
 
+// DescribeSecurityGroupVpcAssociationsRequest is a shape of the model.
+type DescribeSecurityGroupVpcAssociationsRequest struct {
+	Filters    []Filter `aws:"Filter,item=Filter"`
+	NextToken  *string  `aws:"NextToken"`
+	MaxResults *int32   `aws:"MaxResults,c=DescribeSecurityGroupVpcAssociationsMaxResults"`
+	DryRun     *bool    `aws:"DryRun"`
+}
+
+// DescribeSecurityGroupVpcAssociationsResult is a shape of the model.
+type DescribeSecurityGroupVpcAssociationsResult struct {
+	SecurityGroupVpcAssociations []SecurityGroupVpcAssociation `aws:"securityGroupVpcAssociationSet,q=SecurityGroupVpcAssociationSet"`
+	NextToken                    *string                       `aws:"nextToken,q=NextToken"`
+}
+
 // DescribeSecurityGroupsRequest is a shape of the model.
 type DescribeSecurityGroupsRequest struct {
 	GroupIds   []string `aws:"GroupId,item=groupId"`
@@ -3112,6 +3138,18 @@ type DisassociateInstanceEventWindowResult struct {
 type DisassociateRouteTableRequest struct {
 	DryRun        *bool   `aws:"dryRun,q=DryRun"`
 	AssociationId *string `aws:"associationId,q=AssociationId,req"`
+}
+
+// DisassociateSecurityGroupVpcRequest is a shape of the model.
+type DisassociateSecurityGroupVpcRequest struct {
+	GroupId *string `aws:"GroupId,req"`
+	VpcId   *string `aws:"VpcId,req"`
+	DryRun  *bool   `aws:"DryRun"`
+}
+
+// DisassociateSecurityGroupVpcResult is a shape of the model.
+type DisassociateSecurityGroupVpcResult struct {
+	State *string `aws:"state,q=State,c=SecurityGroupVpcAssociationState"`
 }
 
 // DisassociateSubnetCidrBlockRequest is a shape of the model.
@@ -7185,6 +7223,16 @@ type SecurityGroupRuleRequest struct {
 type SecurityGroupRuleUpdate struct {
 	SecurityGroupRuleId *string                   `aws:"SecurityGroupRuleId,req"`
 	SecurityGroupRule   *SecurityGroupRuleRequest `aws:"SecurityGroupRule"`
+}
+
+// SecurityGroupVpcAssociation is a shape of the model.
+type SecurityGroupVpcAssociation struct {
+	GroupId      *string `aws:"groupId,q=GroupId"`
+	VpcId        *string `aws:"vpcId,q=VpcId"`
+	VpcOwnerId   *string `aws:"vpcOwnerId,q=VpcOwnerId"`
+	State        *string `aws:"state,q=State,c=SecurityGroupVpcAssociationState"`
+	StateReason  *string `aws:"stateReason,q=StateReason"`
+	GroupOwnerId *string `aws:"groupOwnerId,q=GroupOwnerId"`
 }
 
 // SendDiagnosticInterruptRequest is a shape of the model.
