@@ -112,6 +112,19 @@ func TestS10_ALaunchConfigurationDoesNotEncryptASnapshotThatItNames(t *testing.T
 	refused(group, err)(t, "ValidationError", "You must use a valid fully-formed launch template.", "the encrypted flag cannot be specified since device /dev/sdf has a snapshot specified.")
 }
 
+func TestALaunchConfigurationNeedsItsImage(t *testing.T) {
+	c := admin(t)
+	for image, want := range map[string]string{
+		"ami-0123456789abcdef0": "AMI ami-0123456789abcdef0 is invalid: The image id '[ami-0123456789abcdef0]' does not exist",
+		"image":                 `AMI image is invalid: Invalid id: "image" (expecting "ami-...")`,
+	} {
+		out, err := c.asg.CreateLaunchConfiguration(t.Context(), &autoscaling.CreateLaunchConfigurationInput{
+			LaunchConfigurationName: new("web"), ImageId: &image, InstanceType: new("t3.micro"),
+		})
+		refused(out, err)(t, "ValidationError", want)
+	}
+}
+
 func TestS10_ALaunchConfigurationTakesTheKeyOfItsImageOrSnapshot(t *testing.T) {
 	c := admin(t)
 	c.serviceRole(t)

@@ -164,7 +164,7 @@ func fill(c testkit.Clients) {
 		k := testkit.Call[kmsapi.CreateKeyResponse](c.KMS, "CreateKey", &kmsapi.CreateKeyRequest{})
 		testkit.Must(c.KMS, "CreateAlias", &kmsapi.CreateAliasRequest{AliasName: new(fmt.Sprint("alias/a", i)), TargetKeyId: k.KeyMetadata.KeyId})
 		testkit.Must(c.AutoScaling, "CreateLaunchConfiguration", &autoscalingapi.CreateLaunchConfigurationType{
-			LaunchConfigurationName: new(fmt.Sprint("c", i+1)), ImageId: new("ami-0aaaaaaaaaaaaaaa1"), InstanceType: new("t3.micro"),
+			LaunchConfigurationName: new(fmt.Sprint("c", i+1)), ImageId: new("ami-12c6146b"), InstanceType: new("t3.micro"),
 		})
 	}
 	for range 6 {

@@ -284,6 +284,7 @@ func (s *server) services(ctx context.Context, cfg Config, dir *os.Root, module 
 				p, ok, err := people.FindInstanceProfile(tx, account, nameOrARN)
 				return p.RoleARN, ok, err
 			},
+			Images: w.ec2.CheckImage,
 			Timing: cfg.groupTiming(), MaxGroups: cfg.MaxGroups, Events: eventSink(cfg.Events, s.outbound), Logger: cfg.Logger,
 		})
 		return w.ready()

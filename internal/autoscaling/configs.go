@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -51,8 +52,8 @@ func configPart(r *configRecord, action string) authz.Part {
 }
 
 // allowConfig decides on making a launch configuration. The role of the instance profile that it names is passed to
-// EC2; the profile must exist. Source: User Guide, "Amazon EC2 Auto Scaling API permissions" and "IAM role for
-// applications that run on Amazon EC2 instances"; the error as reported by users.
+// EC2; the profile and the image must exist. Source: User Guide, "Amazon EC2 Auto Scaling API permissions" and "IAM role for
+// applications that run on Amazon EC2 instances"; the errors as reported by users.
 func (s *Service) allowConfig(tx store.Tx, c *guard.Call, r *configRecord) error {
 	p := configPart(r, "autoscaling:CreateLaunchConfiguration")
 	configContext(&p.Context, &r.Params)
@@ -72,11 +73,18 @@ func (s *Service) allowConfig(tx store.Tx, c *guard.Call, r *configRecord) error
 	if !known {
 		return validation("Invalid IamInstanceProfile: %s", named)
 	}
+	image := api.Val(r.Params.ImageId)
+	if err := s.images(tx, r.Region, r.Account, image, s.g.Now()); err != nil {
+		if e, ok := errors.AsType[*apierr.Error](err); ok {
+			return validation("AMI %s is invalid: %s", image, e.Message)
+		}
+		return err
+	}
 	return nil
 }
 
-// CreateLaunchConfiguration keeps the parameters of launches. But for the instance profile it checks their form only:
-// whether EC2 accepts them shows when an instance launches.
+// CreateLaunchConfiguration keeps the parameters of launches. But for the instance profile and the image it checks
+// their form only: whether EC2 accepts them shows when an instance launches.
 func (s *Service) CreateLaunchConfiguration(ctx context.Context, c *guard.Call, in *autoscalingapi.CreateLaunchConfigurationType) error {
 	hideUserData(c, in)
 	r := configRecord{

@@ -15,7 +15,16 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/guard/guardtest"
+	"github.com/kagimori/kagimori/internal/store"
 )
+
+// images misses ami-gone, as EC2 says it.
+func images(_ store.Tx, _, _, id string, _ time.Time) error {
+	if id == "ami-gone" {
+		return apierr.New("InvalidAMIID.NotFound", "The image id '[ami-gone]' does not exist")
+	}
+	return nil
+}
 
 // configuration is a launch configuration with nothing special.
 func configuration(name string) *autoscalingapi.CreateLaunchConfigurationType {
@@ -51,6 +60,7 @@ func TestLaunchConfigurationRefusals(t *testing.T) {
 	}{
 		{"InstanceId form", func(in *input) { in.InstanceId = new("i-1") }, "ValidationError", "Invalid Instance ID(s): [i-1] specified"},
 		{"no image", func(in *input) { in.ImageId = nil }, "ValidationError", "Valid requests must contain either the InstanceId parameter or both the ImageId and InstanceType parameters."},
+		{"image that is not there", func(in *input) { in.ImageId = new("ami-gone") }, "ValidationError", "AMI ami-gone is invalid: The image id '[ami-gone]' does not exist"},
 		{"no type", func(in *input) { in.InstanceType = nil }, "ValidationError", "Valid requests must contain either the InstanceId parameter or both the ImageId and InstanceType parameters."},
 		{"name with a colon", func(in *input) { in.LaunchConfigurationName = new("a:b") }, "ValidationError", "*"},
 		{"name too long", func(in *input) { in.LaunchConfigurationName = new(strings.Repeat("x", 256)) }, "ValidationException", "*"},

@@ -65,6 +65,9 @@ func TestLifecycleHooks(t *testing.T) {
 	w.must("SetDesiredCapacity", resize(0))
 	w.Advance(3 * time.Second)
 	w.wantStates("taken out", "Terminating:Wait")
+	guardtest.WantError(t, w.try("SetInstanceProtection", &autoscalingapi.SetInstanceProtectionQuery{
+		AutoScalingGroupName: new("g"), InstanceIds: []string{id}, ProtectedFromScaleIn: new(true),
+	}), "ValidationError", "The instance "+id+" is not in InService or EnteringStandby or Standby.")
 	if n := len(w.ec2.ids("running")); n != 1 {
 		t.Errorf("%d instances run while the hook waits", n)
 	}

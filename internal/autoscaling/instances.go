@@ -118,7 +118,8 @@ func (s *Service) SetInstanceHealth(ctx context.Context, c *guard.Call, in *auto
 	return err
 }
 
-// SetInstanceProtection protects instances from being taken out when the group shrinks.
+// SetInstanceProtection protects instances from being taken out when the group shrinks. Which states it takes users
+// have reported: neither instances on their way in or out nor those of a warm pool.
 func (s *Service) SetInstanceProtection(ctx context.Context, c *guard.Call, in *autoscalingapi.SetInstanceProtectionQuery) (*autoscalingapi.SetInstanceProtectionAnswer, error) {
 	if len(in.InstanceIds) > 50 {
 		return nil, validation("At most 50 instances can be named.")
@@ -138,6 +139,9 @@ func (s *Service) SetInstanceProtection(ctx context.Context, c *guard.Call, in *
 			i := slices.IndexFunc(all, func(m memberRecord) bool { return m.ID == id })
 			if i < 0 {
 				return validation("The instance %s is not part of Auto Scaling group %s.", id, g.Name)
+			}
+			if !slices.Contains([]string{stateInService, stateEnteringStandby, stateStandby}, all[i].State) {
+				return validation("The instance %s is not in InService or EnteringStandby or Standby.", id)
 			}
 			all[i].Protected = api.Val(in.ProtectedFromScaleIn)
 			if err := putMember(tx, g.place(), all[i]); err != nil {

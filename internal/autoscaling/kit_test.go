@@ -70,7 +70,7 @@ func profiles(_ store.Tx, account, nameOrARN string) (string, bool, error) {
 func (w *world) start() {
 	w.service = autoscaling.New(autoscaling.Config{
 		Guard: w.Guard, Clock: w.Clock, Compute: w.compute, Roles: w.iam, Events: w.events, Logger: w.Logger,
-		Timing: w.timing, Profiles: profiles,
+		Timing: w.timing, Profiles: profiles, Images: images,
 	})
 	w.ec2.changed = func(id string) { w.service.InstanceChanged(context.Background(), guardtest.Region, account, id) }
 	w.Must(w.service.Start(w.T.Context()))

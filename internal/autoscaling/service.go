@@ -83,7 +83,9 @@ type Config struct {
 	// Profiles finds an instance profile of an account by its name or ARN, and the role in it, "" if there is none. It
 	// decides nothing. Nil means that there are no profiles.
 	Profiles func(tx store.Tx, account, nameOrARN string) (role string, ok bool, err error)
-	Timing   Timing
+	// Images says why an account cannot launch an image, as EC2 words it; without it every image is there.
+	Images func(tx store.Tx, region, account, id string, now time.Time) error
+	Timing Timing
 	// MaxGroups is the quota of groups of an account and Region; 0 is AWS's 500.
 	MaxGroups int
 	// Events takes an event of a launch or a termination, as EventBridge gets it at AWS, in JSON. One
@@ -101,7 +103,9 @@ type Service struct {
 	roles   Roles
 	// profiles is that of the configuration, never nil.
 	profiles func(tx store.Tx, account, nameOrARN string) (role string, ok bool, err error)
-	timing   Timing
+	// images is that of the configuration, never nil.
+	images func(tx store.Tx, region, account, id string, now time.Time) error
+	timing Timing
 	// maxGroups is the quota of groups of an account and Region.
 	maxGroups int
 	events    func(ctx context.Context, event []byte) error
@@ -128,8 +132,11 @@ func New(cfg Config) *Service {
 	if cfg.Profiles == nil {
 		cfg.Profiles = func(store.Tx, string, string) (string, bool, error) { return "", false, nil }
 	}
+	if cfg.Images == nil {
+		cfg.Images = func(store.Tx, string, string, string, time.Time) error { return nil }
+	}
 	return &Service{
-		g: cfg.Guard, dir: cfg.Guard.Directory(), clock: cfg.Clock, compute: cfg.Compute, roles: cfg.Roles, profiles: cfg.Profiles,
+		g: cfg.Guard, dir: cfg.Guard.Directory(), clock: cfg.Clock, compute: cfg.Compute, roles: cfg.Roles, profiles: cfg.Profiles, images: cfg.Images,
 		timing: cfg.Timing.withDefaults(), maxGroups: cmp.Or(cfg.MaxGroups, defaultGroups), events: cfg.Events, log: cfg.Logger, groups: map[place]*loop{},
 	}
 }

@@ -144,6 +144,12 @@ func (s *Service) lookupImage(tx store.Tx, c *guard.Call, id string) (imageRecor
 	return s.lookupImageIn(tx, c.Region, c.Account(), id, c.Time)
 }
 
+// CheckImage says why an account cannot launch an image. Its errors are EC2's.
+func (s *Service) CheckImage(tx store.Tx, region, account, id string, now time.Time) error {
+	_, err := s.lookupImageIn(tx, region, account, id, now)
+	return err
+}
+
 func (s *Service) lookupImageIn(tx store.Tx, region, account, id string, now time.Time) (imageRecord, error) {
 	if rest, ok := strings.CutPrefix(id, "ami-"); !ok || !isHex(rest) {
 		return imageRecord{}, apierr.Newf("InvalidAMIID.Malformed", "Invalid id: \"%s\" (expecting \"ami-...\")", id)

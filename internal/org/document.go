@@ -1,7 +1,6 @@
 package org
 
 import (
-	"fmt"
 	"unicode/utf8"
 
 	"github.com/kagimori/kagimori/internal/apierr"
@@ -25,8 +24,8 @@ func maxContent(t directory.PolicyType) int {
 
 // checkDocument checks the text of a policy; see [policy.CheckOrganization] and [parseManagement].
 func checkDocument(t directory.PolicyType, src string) error {
-	if n, most := utf8.RuneCountInString(src), maxContent(t); n > most {
-		return because(codeConstraint, "POLICY_CONTENT_LIMIT_EXCEEDED", fmt.Sprintf("The policy has %d characters; policies of the type %s may have %d.", n, t, most))
+	if utf8.RuneCountInString(src) > maxContent(t) {
+		return errTooLong
 	}
 	if !t.Limits() {
 		if _, err := parseManagement(t, src); err != nil {

@@ -13,7 +13,8 @@ func because(code, reason, message string) *apierr.Error {
 	return apierr.New(code, message).With("Reason", reason)
 }
 
-// Errors without parameters. Source: AWS Organizations API Reference, "Errors" of each operation.
+// Errors without parameters. Source: AWS Organizations API Reference, "Errors" of each operation; texts as reported by users where they were found.
+// That of DuplicatePolicyAttachmentException is AWS's, too.
 var (
 	errNotInUse      = apierr.New("AWSOrganizationsNotInUseException", "Your account is not a member of an organization.")
 	errNotManagement = apierr.New("AccessDeniedException", "You don't have permissions to access this resource.")
@@ -42,12 +43,13 @@ var (
 	errUnitDepth       = because(codeConstraint, "OU_DEPTH_LIMIT_EXCEEDED", "You have exceeded the number of levels that organizational units can be nested.")
 	errPolicyName      = apierr.New("DuplicatePolicyException", "A policy with the specified name and type already exists.")
 	errPolicyInUse     = apierr.New("PolicyInUseException", "The policy is attached to one or more entities. You must detach it from all roots, OUs and accounts first.")
-	errAttached        = apierr.New("DuplicatePolicyAttachmentException", "The policy is already attached to the specified target.")
+	errAttached        = apierr.New("DuplicatePolicyAttachmentException", "A policy with the specified name and type already exists.")
 	errNotAttached     = apierr.New("PolicyNotAttachedException", "The policy isn't attached to the specified target.")
-	errTooMany         = because(codeConstraint, "MAX_POLICY_TYPE_ATTACHMENT_LIMIT_EXCEEDED", "You have attached the maximum number of policies of this type to the target.")
-	errLast            = because(codeConstraint, "MIN_POLICY_TYPE_ATTACHMENT_LIMIT_EXCEEDED", "You cannot detach the last policy of this type: at least one must stay attached to the target.")
+	errTooMany         = because(codeConstraint, "MAX_POLICY_TYPE_ATTACHMENT_LIMIT_EXCEEDED", "You have attached the maximum number of policies to the specified target.")
+	errLast            = because(codeConstraint, "MIN_POLICY_TYPE_ATTACHMENT_LIMIT_EXCEEDED", "You cannot remove the last policy attached to the specified target. You must have at least one attached at all times.")
 	errNotDetachable   = because(codeInput, "NON_DETACHABLE_POLICY", "The policy RCPFullAWSAccess cannot be detached.")
 	errImmutable       = because(codeInput, "IMMUTABLE_POLICY", "You cannot change or delete a policy that AWS manages.")
+	errTooLong         = because(codeConstraint, "POLICY_CONTENT_LIMIT_EXCEEDED", "You have exceeded the maximum policy size.")
 	errTypeEnabled     = apierr.New("PolicyTypeAlreadyEnabledException", "The specified policy type is already enabled.")
 	errNotAvailable    = apierr.New("PolicyTypeNotAvailableForOrganizationException", "You can't use the specified policy type with the feature set currently enabled for your organization.")
 	errTypeDisabled    = apierr.New("PolicyTypeNotEnabledException", "This operation can be performed only for enabled policy types.")
@@ -62,7 +64,7 @@ var (
 	errDelegated       = because(codeConstraint, "CANNOT_REMOVE_DELEGATED_ADMINISTRATOR_FROM_ORG", "You cannot remove a delegated administrator from the organization: deregister it first.")
 	errDelegateManager = because(codeConstraint, "CANNOT_REGISTER_MASTER_AS_DELEGATED_ADMINISTRATOR", "You cannot register the management account as a delegated administrator.")
 	errDelegateClosed  = because(codeConstraint, "CANNOT_REGISTER_SUSPENDED_ACCOUNT_AS_DELEGATED_ADMINISTRATOR", "You cannot register a suspended account as a delegated administrator.")
-	errNotTrusted      = because(codeConstraint, "SERVICE_ACCESS_NOT_ENABLED", "You must enable service access before you can register a delegated administrator for the service.")
+	errNotTrusted      = because(codeConstraint, "SERVICE_ACCESS_NOT_ENABLED", "You must enable service access before you delegate an administrator for this service. Call the AWS API EnableAWSServiceAccess first.")
 	errRegistered      = apierr.New("AccountAlreadyRegisteredException", "The specified account is already a delegated administrator for this AWS service.")
 	errNotRegistered   = apierr.New("AccountNotRegisteredException", "The specified account is not a delegated administrator for this AWS service.")
 	errNoEffective     = apierr.New("EffectivePolicyNotFoundException", "No effective policy of this type was found for the target.")

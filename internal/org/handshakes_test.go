@@ -112,7 +112,8 @@ func TestServicesAndTheirAdministrators(t *testing.T) {
 	boss := w.manager()
 	const service = "guardduty.amazonaws.com"
 	register := &organizationsapi.RegisterDelegatedAdministratorRequest{AccountId: new(member), ServicePrincipal: new(service)}
-	boss.refused(register, "ConstraintViolationException", "*")
+	boss.refused(register, "ConstraintViolationException",
+		"You must enable service access before you delegate an administrator for this service. Call the AWS API EnableAWSServiceAccess first.")
 	boss.refused(&organizationsapi.EnableAWSServiceAccessRequest{ServicePrincipal: new("guardduty")}, "InvalidInputException", "*")
 	boss.must(&organizationsapi.EnableAWSServiceAccessRequest{ServicePrincipal: new(service)})
 	boss.must(&organizationsapi.EnableAWSServiceAccessRequest{ServicePrincipal: new(service)})

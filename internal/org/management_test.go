@@ -100,7 +100,7 @@ func TestManagementPoliciesHang(t *testing.T) {
 		t.Errorf("%q hang from the start", got)
 	}
 	m.attach(id, member)
-	m.refused(&organizationsapi.AttachPolicyRequest{PolicyId: &id, TargetId: new(member)}, "DuplicatePolicyAttachmentException", "*")
+	m.refused(&organizationsapi.AttachPolicyRequest{PolicyId: &id, TargetId: new(member)}, "DuplicatePolicyAttachmentException", "A policy with the specified name and type already exists.")
 	if diff := cmp.Diff([]string{"p"}, on(member)); diff != "" {
 		t.Error(diff)
 	}
@@ -111,7 +111,7 @@ func TestManagementPoliciesHang(t *testing.T) {
 		m.attach(m.management(tagPolicy, string(rune('a'+i)), empty), member)
 	}
 	over := m.management(tagPolicy, "over", empty)
-	m.refused(&organizationsapi.AttachPolicyRequest{PolicyId: &over, TargetId: new(member)}, "ConstraintViolationException", "*")
+	m.refused(&organizationsapi.AttachPolicyRequest{PolicyId: &over, TargetId: new(member)}, "ConstraintViolationException", "You have attached the maximum number of policies to the specified target.")
 	w.as(member+"ADMIN").refused(&organizationsapi.CreateOrganizationRequest{}, "AlreadyInOrganizationException", "*")
 }
 

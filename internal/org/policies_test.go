@@ -117,6 +117,7 @@ func TestDocuments(t *testing.T) {
 	}
 	id := m.policy(scp, "p", statement("Deny", "kms:*"))
 	m.refused(&organizationsapi.UpdatePolicyRequest{PolicyId: &id, Content: new("{}")}, malformed, "The provided policy document does not meet the requirements of the specified policy type.")
+	m.refused(&organizationsapi.UpdatePolicyRequest{PolicyId: &id, Content: new(strings.Repeat(" ", 10241))}, "ConstraintViolationException", "You have exceeded the maximum policy size.")
 }
 
 func TestAttachments(t *testing.T) {
@@ -143,7 +144,7 @@ func TestAttachments(t *testing.T) {
 	if diff := cmp.Diff([]string{management, apps, rootID}, m.targetsOf("p-FullAWSAccess")); diff != "" {
 		t.Error(diff)
 	}
-	m.refused(&organizationsapi.DetachPolicyRequest{PolicyId: &guard, TargetId: new(member)}, "ConstraintViolationException", "*")
+	m.refused(&organizationsapi.DetachPolicyRequest{PolicyId: &guard, TargetId: new(member)}, "ConstraintViolationException", "You cannot remove the last policy attached to the specified target. You must have at least one attached at all times.")
 	m.attach("p-FullAWSAccess", member)
 	for _, target := range []string{rootID, apps, member} {
 		m.detach(guard, target)
@@ -157,7 +158,7 @@ func TestAttachments(t *testing.T) {
 	for i := range 4 {
 		m.attach(m.policy(scp, fmt.Sprint("n", i), statement("Deny", "kms:*")), apps)
 	}
-	m.refused(&organizationsapi.AttachPolicyRequest{PolicyId: &some, TargetId: &apps}, "ConstraintViolationException", "*")
+	m.refused(&organizationsapi.AttachPolicyRequest{PolicyId: &some, TargetId: &apps}, "ConstraintViolationException", "You have attached the maximum number of policies to the specified target.")
 }
 
 func TestDeletedUnitTakesItsAttachmentsAlong(t *testing.T) {
