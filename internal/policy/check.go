@@ -92,7 +92,7 @@ var (
 	identityChecks = slices.Insert(slices.Clone(sessionChecks), 2, startsWithBrace(msgLegacy))
 	trustChecks    = []checkFunc{
 		checkCharacters, startsWithBrace(msgLeading), checkNoResource, checkLegacy, checkSids,
-		checkActionsExist, checkActions, checkTrustActions, checkTrustPrincipals,
+		checkActionsExist, checkActions, checkTrustActions, checkTrustPrincipals, checkTrustGitHub,
 	}
 )
 

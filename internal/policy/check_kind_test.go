@@ -9,6 +9,11 @@ import (
 
 func trust(elements string) string { return statement(elements) }
 
+// web trusts GitHub Actions on a condition.
+func web(condition string) string {
+	return trust(`"Action":"sts:AssumeRoleWithWebIdentity","Principal":{"Federated":"arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"},"Condition":` + condition)
+}
+
 func trusts(principal string) string {
 	return trust(`"Action":"sts:AssumeRole","Principal":` + principal)
 }
@@ -18,6 +23,9 @@ func TestCheckTrust(t *testing.T) {
 		nobody   = "Invalid principal in policy: com.amazon.balsa.error.InvalidPolicyException: The passed in policy has a statement with no principals!"
 		onlySTS  = "AssumeRole policy may only specify STS AssumeRole actions."
 		everyone = `"Principal":"*"`
+
+		everybody = "Trust policy with trusted principal arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com must evaluate, using StringEquals, " +
+			"StringLike or StringEqualsIgnoreCase, token.actions.githubusercontent.com:sub or token.actions.githubusercontent.com:job_workflow_ref which is not scoped to all."
 	)
 	tests := []struct{ name, src, want string }{
 		{"not JSON", `{`, "This policy contains invalid Json"},
@@ -39,6 +47,11 @@ func TestCheckTrust(t *testing.T) {
 		{"not an ARN", trusts(`{"AWS":"alice"}`), `Invalid principal in policy: "AWS":"alice"`},
 		{"wildcard", trusts(`{"AWS":"arn:aws:iam::111122223333:role/*"}`), `Invalid principal in policy: "AWS":"arn:aws:iam::111122223333:role/*"`},
 		{"group", trusts(`{"AWS":["111122223333","arn:aws:iam::111122223333:group/g"]}`), `Invalid principal in policy: "AWS":"arn:aws:iam::111122223333:group/g"`},
+		{"all of GitHub", web(`{}`), everybody},
+		{"GitHub's audience", web(`{"StringEquals":{"token.actions.githubusercontent.com:aud":"sts.amazonaws.com"}}`), everybody},
+		{"GitHub's repository", web(`{"StringEquals":{"token.actions.githubusercontent.com:repository":"octo/cat"}}`), everybody},
+		{"any subject of GitHub", web(`{"StringLike":{"token.actions.githubusercontent.com:sub":"*"}}`), everybody},
+		{"not a subject of GitHub", web(`{"StringNotLike":{"token.actions.githubusercontent.com:sub":"repo:octo/*"}}`), everybody},
 		{"canonical user", trusts(`{"CanonicalUser":"ff"}`), `Invalid principal in policy: "CANONICALUSER":"ff"`},
 	}
 	for _, tt := range tests {
@@ -52,6 +65,9 @@ func TestCheckTrust(t *testing.T) {
 		trusts(`{"Service":["ec2.amazonaws.com","lambda.amazonaws.com"]}`),
 		trusts(`{"AWS":["111122223333","arn:aws:iam::111122223333:root","arn:aws:iam::111122223333:user/a/b","arn:aws:iam::111122223333:role/r","arn:aws:sts::111122223333:assumed-role/r/s","arn:aws:sts::111122223333:federated-user/f","AROAABCDEFGHIJKLMNOP"]}`),
 		trust(`"Action":["sts:AssumeRoleWithSAML","sts:tagsession","sts:AssumeRole*"],"Principal":{"Federated":"arn:aws:iam::111122223333:saml-provider/x"}`),
+		web(`{"StringLike":{"token.actions.githubusercontent.com:sub":"repo:*"}}`),
+		web(`{"StringLike":{"token.actions.githubusercontent.com:sub":["repo:octo/cat:*","*"]}}`),
+		web(`{"ForAnyValue:StringEquals":{"Token.Actions.GitHubUserContent.com:job_workflow_ref":"octo/cat/.github/workflows/ci.yml@refs/heads/main"}}`),
 		`{"Version":"2008-10-17","Statement":[{"Sid":"","Effect":"Allow","Action":"sts:*","Principal":{"Service":"ec2.amazonaws.com"}}]}`,
 	}
 	for _, src := range good {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/apierr"
@@ -57,6 +58,35 @@ func checkTrustPrincipals(d *draft) string {
 		}
 	}
 	return ""
+}
+
+// github is the host of the OpenID Connect provider of GitHub Actions, which signs for every repository.
+const github = "token.actions.githubusercontent.com"
+
+// checkTrustGitHub wants a statement that trusts GitHub Actions to say whose jobs: a condition on the subject or the
+// workflow that some value other than "*" meets. Which operators count with a set prefix or IfExists is not known:
+// all do. Source: IAM User Guide, "Identity-provider controls for shared OIDC providers"; the text as reported by users.
+func checkTrustGitHub(d *draft) string {
+	keys := []string{github + ":sub", github + ":job_workflow_ref"}
+	for _, s := range d.Statements {
+		if s.Effect != Allow || s.Principal == nil || slices.ContainsFunc(s.Conditions, func(c Condition) bool { return narrows(c, keys) }) {
+			continue
+		}
+		for _, t := range s.Principal.Federated {
+			if strings.HasSuffix(t.Value, ":oidc-provider/"+github) {
+				return "Trust policy with trusted principal " + t.Value + " must evaluate, using StringEquals, StringLike or StringEqualsIgnoreCase, " +
+					strings.Join(keys, " or ") + " which is not scoped to all."
+			}
+		}
+	}
+	return ""
+}
+
+// narrows reports whether a condition compares one of the keys, in lower case, with some value other than "*".
+func narrows(c Condition, keys []string) bool {
+	op, _ := ParseOperator(c.Operator)
+	return slices.Contains([]string{"StringEquals", "StringLike", "StringEqualsIgnoreCase"}, op.Name) &&
+		slices.Contains(keys, strings.ToLower(c.Key)) && slices.ContainsFunc(c.Values, func(t Text) bool { return t.Value != "*" })
 }
 
 // InvalidPrincipal is IAM's error for a principal of a trust policy that does not exist.
