@@ -92,6 +92,9 @@ func (k *Key) CheckUse(op, usage, alg string) error {
 		return apierr.Newf("InvalidKeyUsageException", "%s key usage is %s which is not valid for %s.", k.ARN(), k.Usage, op)
 	}
 	if algs, _ := Algorithms(k.Spec, usage); !slices.Contains(algs, alg) {
+		if op == "GenerateDataKey" || op == "GenerateDataKeyWithoutPlaintext" { // as reported by users
+			return apierr.New("InvalidKeyUsageException", "You cannot generate a data key with an asymmetric CMK")
+		}
 		return apierr.Newf("InvalidKeyUsageException", "Algorithm %s is incompatible with key spec %s.", alg, k.Spec)
 	}
 	return nil

@@ -79,7 +79,7 @@ func TestKeySpecs(t *testing.T) {
 			}
 			message := *got.Arn + " key usage is " + tt.usage + " which is not valid for GenerateDataKeyWithoutPlaintext."
 			if tt.usage == "ENCRYPT_DECRYPT" {
-				message = "Algorithm SYMMETRIC_DEFAULT is incompatible with key spec RSA_2048."
+				message = "You cannot generate a data key with an asymmetric CMK"
 			}
 			err := root.try(&kmsapi.GenerateDataKeyWithoutPlaintextRequest{KeyId: got.Arn, NumberOfBytes: new(int32(64))})
 			wantErr(t, err, "InvalidKeyUsageException", message)
