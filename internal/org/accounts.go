@@ -285,7 +285,12 @@ func (s *Service) MoveAccount(ctx context.Context, c *guard.Call, in *organizati
 			return err
 		}
 		if m.Parent != from {
-			return errNoSource
+			if _, ok, err := s.above(tx, o, from); err != nil {
+				return err
+			} else if !ok {
+				return errNoSource
+			}
+			return errNoAccount // there; as reported by users
 		}
 		if _, ok, err := s.above(tx, o, to); err != nil {
 			return err

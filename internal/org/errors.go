@@ -25,7 +25,7 @@ var (
 	errNoUnit           = apierr.New("OrganizationalUnitNotFoundException", "You specified an organizational unit that doesn't exist.")
 	errNoParent         = apierr.New("ParentNotFoundException", "You specified parent that doesn't exist.")
 	errNoChild          = apierr.New("ChildNotFoundException", "You specified a child that doesn't exist.")
-	errNoSource         = apierr.New("SourceParentNotFoundException", "You specified a source parent that doesn't exist or isn't the parent of the account.")
+	errNoSource         = apierr.New("SourceParentNotFoundException", "You specified a source parent that doesn't exist.")
 	errNoDestination    = apierr.New("DestinationParentNotFoundException", "You specified a destination parent that doesn't exist.")
 	errNoRoot           = apierr.New("RootNotFoundException", "You specified a root that doesn't exist.")
 	errNoTarget         = apierr.New("TargetNotFoundException", "You specified a target that doesn't exist.")
