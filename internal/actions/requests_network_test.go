@@ -52,6 +52,13 @@ func driveNetwork(s *testkit.Server, c caller, instance string) {
 		c.do("ec2:RevokeSecurityGroup"+way, in{"GroupId": group, "IpPermissions": rule})
 	}
 	c.do("ec2:GetSecurityGroupsForVpc", in{"VpcId": vpc})
+	kept := c.do("ec2:CreateSubnetCidrReservation", in{
+		"SubnetId": subnet, "Cidr": "10.0.1.64/28", "ReservationType": "prefix", "TagSpecifications": specifications("subnet-cidr-reservation"),
+	}).str("SubnetCidrReservation.SubnetCidrReservationId")
+	retag(c, kept)
+	c.do("ec2:DeleteTags", in{"Resources": kept, "Tags": []in{{"Key": "team", "Value": "red"}}})
+	c.do("ec2:GetSubnetCidrReservations", in{"SubnetId": subnet})
+	c.do("ec2:DeleteSubnetCidrReservation", in{"SubnetCidrReservationId": kept})
 	second := c.do("ec2:CreateVpc", in{"CidrBlock": "10.9.0.0/16", "TagSpecifications": specifications("vpc")}).str("Vpc.VpcId")
 	retag(c, group)
 	c.do("ec2:AssociateSecurityGroupVpc", in{"GroupId": group, "VpcId": second})

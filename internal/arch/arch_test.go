@@ -108,7 +108,7 @@ var allowed = map[string][]string{
 	"internal/iam":              service("internal/totp", "internal/saml", "internal/actions", "internal/api/iamapi", "internal/policy", "internal/directory/managed", "internal/linkedrole"),
 	"internal/sts":              service("internal/api/stsapi", "internal/policy", "internal/actions", "internal/saml", "internal/sts/webidentity", "internal/sts/webtoken"),
 	"internal/org":              service("internal/api/organizationsapi", "internal/policy"),
-	"internal/ec2":              service("internal/api/ec2api", "internal/api/iamapi", "internal/api/kagimoriapi", "internal/blockdev/nbd", "internal/api/kmsapi", "internal/launch", "internal/machine", "internal/blockdev", "internal/blockdev/image", "internal/ec2/block", "internal/ec2/capacity", "internal/ec2/eventwindow", "internal/ec2/hardware", "internal/ec2/idiom", "internal/ec2/instancetype", "internal/ec2/hosts", "internal/ec2/keypairs", "internal/ec2/locks", "internal/ec2/peering", "internal/ec2/placement", "internal/ec2/prefixlist", "internal/ec2/template", "internal/ec2/vpc", "internal/ec2/zone"),
+	"internal/ec2":              service("internal/api/ec2api", "internal/api/iamapi", "internal/api/kagimoriapi", "internal/blockdev/nbd", "internal/api/kmsapi", "internal/launch", "internal/machine", "internal/blockdev", "internal/blockdev/image", "internal/ec2/block", "internal/ec2/capacity", "internal/ec2/eventwindow", "internal/ec2/hardware", "internal/ec2/idiom", "internal/ec2/instancetype", "internal/ec2/hosts", "internal/ec2/keypairs", "internal/ec2/locks", "internal/ec2/peering", "internal/ec2/placement", "internal/ec2/prefixlist", "internal/ec2/reserve", "internal/ec2/template", "internal/ec2/vpc", "internal/ec2/zone"),
 	"internal/ec2/idiom":        service("internal/api/ec2api"),                                                                     // how all operations of EC2 are asked
 	"internal/ec2/capacity":     service("internal/api/ec2api", "internal/ec2/hardware", "internal/ec2/idiom", "internal/ec2/zone"), // records of package ec2, which tells it of its instances
 	"internal/ec2/vpc":          service("internal/api/ec2api", "internal/ec2/idiom", "internal/ec2/prefixlist"),                    // records of package ec2, which gives it what it knows of networks
@@ -121,6 +121,7 @@ var allowed = map[string][]string{
 	"internal/ec2/peering":      service("internal/api/ec2api", "internal/ec2/idiom"), // records between two accounts; package ec2 tells it of VPCs
 	"internal/ec2/prefixlist":   service("internal/api/ec2api", "internal/ec2/idiom"),
 	"internal/ec2/eventwindow":  service("internal/api/ec2api", "internal/ec2/idiom"),
+	"internal/ec2/reserve":      service("internal/api/ec2api", "internal/ec2/idiom"),
 	"internal/ec2/locks":        {},
 	"internal/ec2/hosts":        {"internal/blockdev", "internal/blockdev/image", "internal/blockdev/nbd", "internal/ec2/locks", "internal/machine", "internal/secret", "internal/store"}, // no request of EC2
 	"internal/ec2/ec2test":      {"internal/api/ec2api", "internal/guard", "internal/guard/guardtest", "internal/store"},

@@ -134,6 +134,8 @@ func (s *stage) mutations() []any {
 		&ec2api.ModifyAddressAttributeRequest{AllocationId: &s.address, DomainName: new("example.com")},
 		&ec2api.ResetAddressAttributeRequest{AllocationId: &s.address, Attribute: new("domain-name")},
 		&ec2api.ListImagesInRecycleBinRequest{},
+		&ec2api.CreateSubnetCidrReservationRequest{SubnetId: &s.subnet, Cidr: new("10.0.0.32/28"), ReservationType: new("prefix")},
+		&ec2api.DeleteSubnetCidrReservationRequest{SubnetCidrReservationId: s.reserveRange("10.0.0.16/28")},
 		&ec2api.AssociateSecurityGroupVpcRequest{GroupId: &s.group, VpcId: s.vpcIn("10.9.0.0/16")},
 		s.leaveVPC("10.10.0.0/16"),
 		&ec2api.CreateSpotDatafeedSubscriptionRequest{Bucket: new("logs")},

@@ -59,7 +59,7 @@ func newTaker(tx store.Tx, c *guard.Call) *taker {
 
 // room is which addresses of a subnet are given out, looked at anew if there are not need.
 func (t *taker) room(n subnet, need int) (*addressRecord, error) {
-	if r := t.records[n.ID]; r != nil && r.free(n.hosts()) >= need {
+	if r := t.records[n.ID]; r != nil && n.vacant(r) >= need {
 		return r, nil
 	}
 	r, err := addressesOf(t.tx, t.c, n, need)
@@ -97,10 +97,11 @@ func (t *taker) take(n subnet, given string) (string, error) {
 			return "", apierr.Newf("InvalidIPAddress.InUse", "Address %s is in use.", given)
 		}
 	} else {
-		if r.free(n.hosts()) < 1 {
+		open := n.open(r)
+		if open.free(n.hosts()) < 1 {
 			return "", errFullSubnet(n)
 		}
-		for r.Next %= n.hosts(); r.used(r.Next); r.Next = (r.Next + 1) % n.hosts() {
+		for r.Next %= n.hosts(); open.used(r.Next); r.Next = (r.Next + 1) % n.hosts() {
 		}
 		host, given = r.Next, n.address(r.Next)
 		r.Next++

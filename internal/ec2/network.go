@@ -9,6 +9,7 @@ import (
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/ec2/block"
+	"github.com/kagimori/kagimori/internal/ec2/reserve"
 	"github.com/kagimori/kagimori/internal/ec2/zone"
 	"github.com/kagimori/kagimori/internal/guard"
 )
@@ -38,6 +39,8 @@ type subnet struct {
 	ResourceAAAA bool `json:"resourceAaaa,omitempty"`
 	AssignSix    bool `json:"assignSix,omitempty"`
 	DNS64        bool `json:"dns64,omitempty"`
+	// Reserved are ranges that are not given out by themselves.
+	Reserved []reserve.Range `json:"reserved,omitempty"`
 	// Gone marks a subnet that exists from the beginning and was deleted.
 	Gone bool `json:"gone,omitempty"`
 }

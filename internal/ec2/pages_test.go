@@ -71,6 +71,7 @@ func TestPages(t *testing.T) {
 			}))
 		},
 		"GetSecurityGroupsForVpc":          func(v reflect.Value) { v.FieldByName("VpcId").Set(reflect.ValueOf(&s.vpc)) },
+		"GetSubnetCidrReservations":        func(v reflect.Value) { v.FieldByName("SubnetId").Set(reflect.ValueOf(&s.subnet)) },
 		"GetManagedPrefixListEntries":      func(v reflect.Value) { v.FieldByName("PrefixListId").Set(reflect.ValueOf(s.list())) },
 		"GetManagedPrefixListAssociations": func(v reflect.Value) { v.FieldByName("PrefixListId").Set(reflect.ValueOf(s.list())) },
 		"GetCapacityReservationUsage":      func(v reflect.Value) { v.FieldByName("CapacityReservationId").Set(reflect.ValueOf(s.reserve())) },

@@ -44,7 +44,7 @@ func (n subnet) host(a netip.Addr) (host int, ok bool) {
 // addressesOf reads which addresses of a subnet are given out, with room for need more if there is any.
 func addressesOf(tx store.Tx, c *guard.Call, n subnet, need int) (addressRecord, error) {
 	r, _, err := addressTable.Get(tx, c.Region, c.Account(), n.ID)
-	if err != nil || r.Used != nil && r.free(n.hosts()) >= need {
+	if err != nil || r.Used != nil && n.vacant(&r) >= need {
 		return r, err
 	}
 	now := addressRecord{Used: make([]byte, (n.hosts()+7)/8), Next: r.Next}
@@ -85,7 +85,7 @@ func (pl *launchPlan) fit(tx store.Tx, c *guard.Call) error {
 	if err != nil {
 		return err
 	}
-	free := r.free(pl.subnet.hosts())
+	free := pl.subnet.vacant(&r)
 	if int(api.Val(pl.MinCount)) > free {
 		return errFullSubnet(pl.subnet)
 	}
@@ -121,12 +121,14 @@ func (s *Service) takeAddresses(tx store.Tx, c *guard.Call, pl *launchPlan, made
 		made[0].instance.openPublic()
 		return addressTable.Put(tx, r, c.Region, c.Account(), n.ID)
 	}
-	if r.free(n.hosts()) < len(made) {
+	open := n.open(&r)
+	if open.free(n.hosts()) < len(made) {
 		return errFullSubnet(n)
 	}
 	for i := range made {
-		for r.Next %= n.hosts(); r.used(r.Next); r.Next = (r.Next + 1) % n.hosts() {
+		for r.Next %= n.hosts(); open.used(r.Next); r.Next = (r.Next + 1) % n.hosts() {
 		}
+		open.take(r.Next)
 		r.take(r.Next)
 		made[i].instance.Address = n.address(r.Next)
 		made[i].instance.openPublic()

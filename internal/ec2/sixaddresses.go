@@ -9,6 +9,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/ec2/reserve"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -116,21 +117,28 @@ func (t *taker) takeSix(n subnet, a sixAddresses, most int, have ...string) ([]s
 		out = append(out, given)
 	}
 	for range a.count {
-		out = append(out, t.anySix(whole))
+		any, err := t.anySix(n)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, any)
 	}
 	return out, nil
 }
 
-// anySix takes a free address of a range, any.
-func (t *taker) anySix(whole netip.Prefix) string {
-	for {
-		a := whole.Addr().As16()
+// anySix takes a free address of a subnet, any that is not reserved.
+func (t *taker) anySix(n subnet) (string, error) {
+	const tries = 256 // in a range of which half is reserved one hits that 256 times never
+	for range tries {
+		a := n.Six.Range().Addr().As16()
 		rand.Read(a[8:]) // never fails; ranges of subnets are /64 and larger
-		if text := netip.AddrFrom16(a).String(); !t.six[text] {
+		ip := netip.AddrFrom16(a)
+		if text := ip.String(); !t.six[text] && !reserve.Covers(n.Reserved, ip) {
 			t.six[text] = true
-			return text
+			return text, nil
 		}
 	}
+	return "", errFullSubnet(n)
 }
 
 // sixIn are the IPv6 addresses that network interfaces of the caller have.

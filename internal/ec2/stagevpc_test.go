@@ -31,6 +31,13 @@ func (s *stage) leaveVPC(cidr string) *ec2api.DisassociateSecurityGroupVpcReques
 	return &ec2api.DisassociateSecurityGroupVpcRequest{GroupId: &s.group, VpcId: vpc}
 }
 
+// reserveRange reserves a range of the stage's subnet.
+func (s *stage) reserveRange(cidr string) *string {
+	return testkit.Call[ec2api.CreateSubnetCidrReservationResult](s.ec2, "CreateSubnetCidrReservation", &ec2api.CreateSubnetCidrReservationRequest{
+		SubnetId: &s.subnet, Cidr: &cidr, ReservationType: new("prefix"),
+	}).SubnetCidrReservation.SubnetCidrReservationId
+}
+
 func (s *stage) vpcIn(cidr string) *string {
 	return testkit.Call[ec2api.CreateVpcResult](s.ec2, "CreateVpc", &ec2api.CreateVpcRequest{CidrBlock: &cidr}).Vpc.VpcId
 }

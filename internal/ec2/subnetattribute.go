@@ -11,8 +11,8 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// allowSubnet decides the call's action on a subnet and finds it; change adds to the decision.
-func (s *Service) allowSubnet(tx store.Tx, c *guard.Call, id string, change func(*authz.Part)) (subnet, error) {
+// allowSubnet decides the call's action on a subnet and finds it; change adds to the decision, and more is decided with it.
+func (s *Service) allowSubnet(tx store.Tx, c *guard.Call, id string, change func(*authz.Part), more ...authz.Part) (subnet, error) {
 	n, missing := s.lookupSubnet(tx, c, id)
 	if missing != nil && apierr.Code(missing) == "" {
 		return n, missing
@@ -29,7 +29,7 @@ func (s *Service) allowSubnet(tx store.Tx, c *guard.Call, id string, change func
 		change(&p)
 	}
 	c.Touch(p.Resource.ARN, c.Account(), "AWS::EC2::Subnet")
-	if _, err := s.g.Allow(tx, c, p); err != nil {
+	if _, err := s.g.Authorize(tx, c, guard.Check{Parts: append([]authz.Part{p}, more...)}); err != nil {
 		return n, err
 	}
 	return n, missing

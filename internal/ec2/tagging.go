@@ -13,6 +13,7 @@ import (
 	"github.com/kagimori/kagimori/internal/ec2/keypairs"
 	"github.com/kagimori/kagimori/internal/ec2/placement"
 	"github.com/kagimori/kagimori/internal/ec2/prefixlist"
+	"github.com/kagimori/kagimori/internal/ec2/reserve"
 	"github.com/kagimori/kagimori/internal/ec2/template"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
@@ -231,6 +232,9 @@ func (s *Service) describeNetwork(tx store.Tx, c *guard.Call, kind, id string, p
 			return err
 		}
 		g.describe(p)
+	case reserve.Kind:
+		_, _, err := s.reservation(tx, c, id)
+		return err
 	case "security-group-rule":
 		return s.findRule(tx, c, id)
 	default:

@@ -36,6 +36,9 @@ func (s *Service) vpcOperations() map[string]guard.Handler {
 		"DisassociateSubnetCidrBlock": guard.Handle(s.DisassociateSubnetCidrBlock),
 		"CreateDefaultVpc":            guard.Handle(s.CreateDefaultVpc),
 		"CreateDefaultSubnet":         guard.Handle(s.CreateDefaultSubnet),
+		"CreateSubnetCidrReservation": guard.Handle(s.CreateSubnetCidrReservation),
+		"DeleteSubnetCidrReservation": guard.Handle(s.DeleteSubnetCidrReservation),
+		"GetSubnetCidrReservations":   guard.Handle(s.GetSubnetCidrReservations),
 	}
 }
 
@@ -475,6 +478,11 @@ func (s *Service) DeleteSubnet(ctx context.Context, c *guard.Call, in *ec2api.De
 		}
 		if err := dropTags(tx, n.Region, n.Account, id); err != nil {
 			return err
+		}
+		for _, r := range n.Reserved {
+			if err := dropTags(tx, n.Region, n.Account, r.ID); err != nil {
+				return err
+			}
 		}
 		if err := s.nets.DropSubnet(tx, c, id); err != nil {
 			return err

@@ -79,7 +79,7 @@ var ec2Members = map[string]map[string]string{
 	"AssociateVpcCidrBlock": {"CidrBlock": "10.1.0.0/16", "VpcId": "vpc-00000000"}, "AssociateSubnetCidrBlock": {"Ipv6CidrBlock": "2001:db8::/64", "SubnetId": "subnet-00000000"},
 	"CreateVpcPeeringConnection": {"VpcId": "vpc-00000000", "PeerVpcId": "vpc-00000001"},
 	"CreateManagedPrefixList":    {"PrefixListName": "p", "AddressFamily": "IPv4", "Cidr": "10.0.0.0/8"}, "ModifyManagedPrefixList": {"Cidr": "10.0.0.0/8"},
-	"CreatePlacementGroup": {"GroupName": "g"}, "DeleteSecurityGroup": {"GroupId": "sg-00000000"}, "AssociateSecurityGroupVpc": {"GroupId": "sg-00000000", "VpcId": "vpc-00000000"}, "DisassociateSecurityGroupVpc": {"GroupId": "sg-00000000", "VpcId": "vpc-00000000"}, "DeleteKeyPair": {"KeyName": "k"},
+	"CreatePlacementGroup": {"GroupName": "g"}, "DeleteSecurityGroup": {"GroupId": "sg-00000000"}, "CreateSubnetCidrReservation": {"SubnetId": "subnet-00000000", "Cidr": "10.0.0.0/28", "ReservationType": "prefix"}, "GetSubnetCidrReservations": {"SubnetId": "subnet-00000000"}, "DeleteSubnetCidrReservation": {"SubnetCidrReservationId": "scr-00000000"}, "AssociateSecurityGroupVpc": {"GroupId": "sg-00000000", "VpcId": "vpc-00000000"}, "DisassociateSecurityGroupVpc": {"GroupId": "sg-00000000", "VpcId": "vpc-00000000"}, "DeleteKeyPair": {"KeyName": "k"},
 	"ReleaseAddress": {"AllocationId": "eipalloc-00000000"}, "ModifySubnetAttribute": {"SubnetId": "subnet-00000000"},
 	"DescribeAddressesAttribute": {"Attribute": "domain-name"}, "ModifyAddressAttribute": {"AllocationId": "eipalloc-00000000", "DomainName": "example.com"},
 	"ResetAddressAttribute": {"AllocationId": "eipalloc-00000000", "Attribute": "domain-name"}, "ModifyAvailabilityZoneGroup": {"GroupName": "us-east-1-zg-1", "OptInStatus": "opted-in"},

@@ -927,6 +927,9 @@ const (
 	SubnetCidrBlockStateCodeFailing        = "failing"
 	SubnetCidrBlockStateCodeFailed         = "failed"
 
+	SubnetCidrReservationTypePrefix   = "prefix"
+	SubnetCidrReservationTypeExplicit = "explicit"
+
 	SubnetStatePending                    = "pending"
 	SubnetStateAvailable                  = "available"
 	SubnetStateUnavailable                = "unavailable"

@@ -1308,6 +1308,21 @@ type CreateSpotDatafeedSubscriptionResult struct {
 	SpotDatafeedSubscription *SpotDatafeedSubscription `aws:"spotDatafeedSubscription,q=SpotDatafeedSubscription"`
 }
 
+// CreateSubnetCidrReservationRequest is a shape of the model.
+type CreateSubnetCidrReservationRequest struct {
+	SubnetId          *string            `aws:"SubnetId,req"`
+	Cidr              *string            `aws:"Cidr,req"`
+	ReservationType   *string            `aws:"ReservationType,req,c=SubnetCidrReservationType"`
+	Description       *string            `aws:"Description"`
+	DryRun            *bool              `aws:"DryRun"`
+	TagSpecifications []TagSpecification `aws:"TagSpecification"`
+}
+
+// CreateSubnetCidrReservationResult is a shape of the model.
+type CreateSubnetCidrReservationResult struct {
+	SubnetCidrReservation *SubnetCidrReservation `aws:"subnetCidrReservation,q=SubnetCidrReservation"`
+}
+
 // CreateSubnetRequest is a shape of the model.
 type CreateSubnetRequest struct {
 	TagSpecifications  []TagSpecification `aws:"TagSpecification"`
@@ -1675,6 +1690,17 @@ type DeleteSnapshotReturnCode struct {
 // DeleteSpotDatafeedSubscriptionRequest is a shape of the model.
 type DeleteSpotDatafeedSubscriptionRequest struct {
 	DryRun *bool `aws:"dryRun,q=DryRun"`
+}
+
+// DeleteSubnetCidrReservationRequest is a shape of the model.
+type DeleteSubnetCidrReservationRequest struct {
+	SubnetCidrReservationId *string `aws:"SubnetCidrReservationId,req"`
+	DryRun                  *bool   `aws:"DryRun"`
+}
+
+// DeleteSubnetCidrReservationResult is a shape of the model.
+type DeleteSubnetCidrReservationResult struct {
+	DeletedSubnetCidrReservation *SubnetCidrReservation `aws:"deletedSubnetCidrReservation,q=DeletedSubnetCidrReservation"`
 }
 
 // DeleteSubnetRequest is a shape of the model.
@@ -3943,6 +3969,22 @@ type GetSnapshotBlockPublicAccessStateRequest struct {
 type GetSnapshotBlockPublicAccessStateResult struct {
 	State     *string `aws:"state,q=State,c=SnapshotBlockPublicAccessState"`
 	ManagedBy *string `aws:"managedBy,q=ManagedBy,c=ManagedBy"`
+}
+
+// GetSubnetCidrReservationsRequest is a shape of the model.
+type GetSubnetCidrReservationsRequest struct {
+	Filters    []Filter `aws:"Filter,item=Filter"`
+	SubnetId   *string  `aws:"SubnetId,req"`
+	DryRun     *bool    `aws:"DryRun"`
+	NextToken  *string  `aws:"NextToken"`
+	MaxResults *int32   `aws:"MaxResults,c=GetSubnetCidrReservationsMaxResults"`
+}
+
+// GetSubnetCidrReservationsResult is a shape of the model.
+type GetSubnetCidrReservationsResult struct {
+	SubnetIpv4CidrReservations []SubnetCidrReservation `aws:"subnetIpv4CidrReservationSet,q=SubnetIpv4CidrReservationSet"`
+	SubnetIpv6CidrReservations []SubnetCidrReservation `aws:"subnetIpv6CidrReservationSet,q=SubnetIpv6CidrReservationSet"`
+	NextToken                  *string                 `aws:"nextToken,q=NextToken"`
 }
 
 // GpuDeviceInfo is a shape of the model.
@@ -7603,6 +7645,17 @@ type Subnet struct {
 type SubnetCidrBlockState struct {
 	State         *string `aws:"state,q=State,c=SubnetCidrBlockStateCode"`
 	StatusMessage *string `aws:"statusMessage,q=StatusMessage"`
+}
+
+// SubnetCidrReservation is a shape of the model.
+type SubnetCidrReservation struct {
+	SubnetCidrReservationId *string `aws:"subnetCidrReservationId,q=SubnetCidrReservationId"`
+	SubnetId                *string `aws:"subnetId,q=SubnetId"`
+	Cidr                    *string `aws:"cidr,q=Cidr"`
+	ReservationType         *string `aws:"reservationType,q=ReservationType,c=SubnetCidrReservationType"`
+	OwnerId                 *string `aws:"ownerId,q=OwnerId"`
+	Description             *string `aws:"description,q=Description"`
+	Tags                    []Tag   `aws:"tagSet,q=TagSet"`
 }
 
 // SubnetConfiguration is a shape of the model.
