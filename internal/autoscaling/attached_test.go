@@ -83,7 +83,8 @@ func TestTrafficSourceRefusals(t *testing.T) {
 		return w.try("AttachTrafficSources", &autoscalingapi.AttachTrafficSourcesType{AutoScalingGroupName: new("g"), TrafficSources: s})
 	}
 	guardtest.WantError(t, attach(autoscalingapi.TrafficSourceIdentifier{Identifier: new("x"), Type: new("dns")}), "ValidationError", "*")
-	guardtest.WantError(t, attach(autoscalingapi.TrafficSourceIdentifier{Identifier: new("x"), Type: new("elbv2")}), "ValidationError", "*")
+	guardtest.WantError(t, attach(autoscalingapi.TrafficSourceIdentifier{Identifier: new("x"), Type: new("elbv2")}), "ValidationError", "Provided Target Groups may not be valid. Please ensure they exist and try again.")
+	guardtest.WantError(t, attach(autoscalingapi.TrafficSourceIdentifier{Identifier: new("a:b"), Type: new("elb")}), "ValidationError", "Provided Load Balancers may not be valid. Please ensure they exist and try again.")
 	many := make([]autoscalingapi.TrafficSourceIdentifier, 11)
 	for i := range many {
 		many[i].Identifier = new(fmt.Sprint("b", i))

@@ -98,11 +98,12 @@ func TestPolicyRefusals(t *testing.T) {
 		"two open below":   {step("ChangeInCapacity", between(nil, new(0.0), -1), between(nil, new(10.0), 2)), "At most one StepAdjustment may have an unspecified lower bound"},
 		"two open above":   {step("ChangeInCapacity", between(new(0.0), nil, 1), between(new(10.0), nil, 2)), "At most one StepAdjustment may have an unspecified upper bound"},
 		"upside down":      {step("ChangeInCapacity", between(new(10.0), new(0.0), 1)), "*"},
-		"closed above":     {step("ChangeInCapacity", between(new(0.0), new(10.0), 1)), "*"},
-		"closed below":     {step("ChangeInCapacity", between(new(-10.0), new(0.0), 1)), "*"},
-		"aggregation":      {with(step("ChangeInCapacity", between(nil, nil, 1)), func(p *policy) { p.MetricAggregationType = new("Median") }), "*"},
-		"target of zero":   {tracking("p", 0), "*"},
-		"no metric":        {with(tracking("p", 1), func(p *policy) { p.TargetTrackingConfiguration.PredefinedMetricSpecification = nil }), "*"},
+		"closed above": {step("ChangeInCapacity", between(new(0.0), new(10.0), 1)),
+			"There must be a StepAdjustment with an unspecified upper bound (i.e., upper bound is null) when one StepAdjustment has a positive upper bound"},
+		"closed below":   {step("ChangeInCapacity", between(new(-10.0), new(0.0), 1)), "*"},
+		"aggregation":    {with(step("ChangeInCapacity", between(nil, nil, 1)), func(p *policy) { p.MetricAggregationType = new("Median") }), "*"},
+		"target of zero": {tracking("p", 0), "*"},
+		"no metric":      {with(tracking("p", 1), func(p *policy) { p.TargetTrackingConfiguration.PredefinedMetricSpecification = nil }), "*"},
 		"label of CPU": {with(tracking("p", 1), func(p *policy) {
 			p.TargetTrackingConfiguration.PredefinedMetricSpecification.ResourceLabel = new("app/a/1/targetgroup/b/2")
 		}), "*"},

@@ -188,7 +188,7 @@ func checkSteps(steps []autoscalingapi.StepAdjustment, adjustment string) error 
 	case first < 0 && !math.IsInf(first, -1):
 		return validation("There must be a StepAdjustment with an unspecified lower bound when one StepAdjustment has a negative lower bound")
 	case last > 0 && !math.IsInf(last, 1):
-		return validation("There must be a StepAdjustment with an unspecified upper bound when one StepAdjustment has a positive upper bound")
+		return validation("There must be a StepAdjustment with an unspecified upper bound (i.e., upper bound is null) when one StepAdjustment has a positive upper bound")
 	}
 	return nil
 }

@@ -85,11 +85,11 @@ func sourcesOf(balancers, targets []string, sources []autoscalingapi.TrafficSour
 	add := func(typ, id string) error {
 		switch {
 		case typ == targetGroup && (!isARN(id) || !strings.Contains(id, ":targetgroup/")):
-			return validation("Provided Target Groups may not be valid. Please ensure they exist and try again. %s is not the ARN of a target group.", id)
+			return validation("Provided Target Groups may not be valid. Please ensure they exist and try again.")
 		case typ == lattice && (!isARN(id) || !strings.Contains(id, ":targetgroup/")):
 			return validation("%s is not the ARN of a VPC Lattice target group.", id)
 		case typ == classicBalancer && strings.Contains(id, ":"):
-			return validation("Provided Load Balancers may not be valid. Please ensure they exist and try again. %s is not the name of a load balancer.", id)
+			return validation("Provided Load Balancers may not be valid. Please ensure they exist and try again.")
 		}
 		if !slices.ContainsFunc(out, func(t trafficRecord) bool { return t.ID == id }) {
 			out = append(out, trafficRecord{Type: typ, ID: id})
