@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"net/netip"
 	"slices"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -15,6 +16,8 @@ type faceAddresses struct {
 	primary string // "": any
 	more    []string
 	count   int // how many others, any
+	// prefixes besides
+	prefixes facePrefixes
 }
 
 // askedAddresses reads the private addresses of a request. Source: EC2 API Reference, CreateNetworkInterface,
@@ -51,6 +54,8 @@ type taker struct {
 	mine    map[string][]int          // hosts that were taken, which no record has yet
 	again   bool                      // addresses that are given may be in use
 	six     map[string]bool           // IPv6 addresses in use; nil: not looked at yet
+	// sixPrefixes are in use, known when six is.
+	sixPrefixes []netip.Prefix
 }
 
 func newTaker(tx store.Tx, c *guard.Call) *taker {

@@ -51,6 +51,9 @@ func (s *Service) AttachNetworkInterface(ctx context.Context, c *guard.Call, in 
 		if err := i.takes(&f, card, *in.DeviceIndex); err != nil {
 			return err
 		}
+		if err := f.suits(i.Type); err != nil {
+			return err
+		}
 		f.Plug = &facePlug{ID: *out.AttachmentId, Instance: i.ID, Index: *in.DeviceIndex, At: s.g.Now(), Card: card, Express: fast}
 		i.Faces = append(slices.Clone(i.Faces), f.faceRecord)
 		if err := faceTable.Delete(tx, f.key()...); err != nil {

@@ -30,6 +30,8 @@ type faceRecord struct {
 	Secondary     []string  `json:"secondary,omitempty"`
 	Six           []string  `json:"six,omitempty"`        // IPv6 addresses
 	SixPrimary    bool      `json:"sixPrimary,omitempty"` // the first of them is the primary one
+	Prefixes      []string  `json:"prefixes,omitempty"`   // of IPv4
+	SixPrefixes   []string  `json:"sixPrefixes,omitempty"`
 	MAC           string    `json:"mac"`
 	Groups        []string  `json:"groups,omitempty"`
 	GroupsBy      []string  `json:"groupsBy,omitempty"` // their names, in the same order
@@ -60,13 +62,15 @@ type firstFace struct {
 	Secondary   []string  `json:"secondary,omitempty"`
 	Six         []string  `json:"six,omitempty"`
 	SixPrimary  bool      `json:"sixPrimary,omitempty"`
+	Prefixes    []string  `json:"prefixes,omitempty"`
+	SixPrefixes []string  `json:"sixPrefixes,omitempty"`
 	Tracking    *tracking `json:"tracking,omitempty"`
 	Express     *express  `json:"express,omitempty"`
 }
 
 // orNone is nil if there is nothing in it.
 func (x firstFace) orNone() *firstFace {
-	if x.Description == "" && !x.Keep && len(x.Secondary)+len(x.Six) == 0 && x.Tracking == nil && x.Express == nil {
+	if x.Description == "" && !x.Keep && len(x.Secondary)+len(x.Six)+len(x.Prefixes)+len(x.SixPrefixes) == 0 && x.Tracking == nil && x.Express == nil {
 		return nil
 	}
 	return &x
@@ -98,6 +102,7 @@ func (i *instanceRecord) first() faceRecord {
 	if x := i.Face; x != nil {
 		f.Description, f.Secondary, f.Six, f.SixPrimary, f.Plug.Delete = x.Description, x.Secondary, x.Six, x.SixPrimary, !x.Keep
 		f.Tracking, f.Plug.Express = x.Tracking, x.Express
+		f.Prefixes, f.SixPrefixes = x.Prefixes, x.SixPrefixes
 	}
 	return f
 }
@@ -113,7 +118,7 @@ func (i *instanceRecord) faces() []faceRecord {
 // setFirst changes the first network interface of an instance, but for where it is.
 func (i *instanceRecord) setFirst(f faceRecord) {
 	i.Groups, i.GroupsBy, i.Options.NoSourceCheck, i.PublicIP, i.PublicBy = f.Groups, f.GroupsBy, f.NoSourceCheck, f.PublicIP, f.PublicBy
-	i.Face = firstFace{f.Description, !f.Plug.Delete, f.Secondary, f.Six, f.SixPrimary, f.Tracking, f.Plug.Express}.orNone()
+	i.Face = firstFace{f.Description, !f.Plug.Delete, f.Secondary, f.Six, f.SixPrimary, f.Prefixes, f.SixPrefixes, f.Tracking, f.Plug.Express}.orNone()
 }
 
 // A heldFace is a network interface and where its record is: with an instance, nil if in the table.
@@ -316,7 +321,7 @@ func (f *heldFace) wire(association string) ec2api.NetworkInterface {
 		RequesterId:        api.Opt(requester),
 		PrivateIpAddresses: []ec2api.NetworkInterfacePrivateIpAddress{{Primary: new(true), PrivateDnsName: new(f.name()), PrivateIpAddress: &f.Address}},
 		Ipv6Addresses:      []ec2api.NetworkInterfaceIpv6Address{}, ConnectionTrackingConfiguration: f.Tracking.wire(),
-		Operator: idiom.Unmanaged(),
+		Operator: idiom.Unmanaged(), Ipv4Prefixes: wirePrefixes(f.Prefixes, fourPrefix), Ipv6Prefixes: wirePrefixes(f.SixPrefixes, sixPrefix),
 	}
 	for _, a := range f.Secondary {
 		n.PrivateIpAddresses = append(n.PrivateIpAddresses, ec2api.NetworkInterfacePrivateIpAddress{

@@ -87,8 +87,6 @@ func (f *faceRecord) guardWith(groups []group) {
 // checkFace refuses what there is none of here.
 func checkFace(in *ec2api.CreateNetworkInterfaceRequest) error {
 	switch {
-	case len(in.Ipv4Prefixes) > 0 || api.Val(in.Ipv4PrefixCount) > 0 || len(in.Ipv6Prefixes) > 0 || api.Val(in.Ipv6PrefixCount) > 0:
-		return apierr.New("UnsupportedOperation", "This server does not support prefixes of network interfaces.")
 	case api.Val(in.InterfaceType) != "" && *in.InterfaceType != "interface":
 		return apierr.Newf("UnsupportedOperation", "This server does not support network interfaces of the type %s.", *in.InterfaceType)
 	}
@@ -114,6 +112,9 @@ func (s *Service) CreateNetworkInterface(ctx context.Context, c *guard.Call, in 
 	}
 	six, err := instanceSix(in.Ipv6Addresses, in.Ipv6AddressCount, in.EnablePrimaryIpv6)
 	if err != nil {
+		return nil, err
+	}
+	if err := askPrefixes(&asked, &six, in.Ipv4Prefixes, in.Ipv4PrefixCount, in.Ipv6Prefixes, in.Ipv6PrefixCount); err != nil {
 		return nil, err
 	}
 	tags, id, mac := specs["network-interface"], randomID("eni"), randomMAC()
@@ -148,7 +149,7 @@ func (s *Service) CreateNetworkInterface(ctx context.Context, c *guard.Call, in 
 		if f.Address, f.Secondary, err = t.takeAll(where, asked); err != nil {
 			return err
 		}
-		if f.Six, err = t.takeSix(where, six, looseAddresses); err != nil {
+		if err := t.takeRest(&f.faceRecord, where, asked, six, looseAddresses); err != nil {
 			return err
 		}
 		if err := t.flush(); err != nil {
@@ -287,12 +288,14 @@ func errManagedFace() error {
 func (s *Service) AssignPrivateIpAddresses(ctx context.Context, c *guard.Call, in *ec2api.AssignPrivateIpAddressesRequest) (*ec2api.AssignPrivateIpAddressesResult, error) {
 	count := int(api.Val(in.SecondaryPrivateIpAddressCount))
 	switch {
-	case len(in.Ipv4Prefixes) > 0 || api.Val(in.Ipv4PrefixCount) > 0:
-		return nil, apierr.New("UnsupportedOperation", "This server does not support prefixes of network interfaces.")
 	case len(in.PrivateIpAddresses) > 0 && count > 0:
 		return nil, apierr.New("InvalidParameterCombination", "The parameters PrivateIpAddresses and SecondaryPrivateIpAddressCount cannot be used together.")
-	case len(in.PrivateIpAddresses) == 0 && count <= 0:
+	case len(in.PrivateIpAddresses) == 0 && count <= 0 && len(in.Ipv4Prefixes) == 0 && api.Val(in.Ipv4PrefixCount) == 0:
 		return nil, apierr.New("MissingParameter", "Either private IP addresses or a count of secondary private IP addresses must be specified")
+	}
+	prefixes, err := askedPrefixes(in.Ipv4Prefixes, in.Ipv4PrefixCount, prefixBits, len(in.PrivateIpAddresses) > 0 || count > 0)
+	if err != nil {
+		return nil, err
 	}
 	out := &ec2api.AssignPrivateIpAddressesResult{NetworkInterfaceId: in.NetworkInterfaceId}
 	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
@@ -314,7 +317,8 @@ func (s *Service) AssignPrivateIpAddresses(ctx context.Context, c *guard.Call, i
 				asked.more = append(asked.more, a)
 			}
 		}
-		if most := addressesPerFace(&f); 1+len(f.Secondary)+len(asked.more)+asked.count > most {
+		most, have := addressesPerFace(&f), 1+len(f.Secondary)+len(f.Prefixes)
+		if have+len(asked.more)+asked.count > most {
 			return apierr.Newf("PrivateIpAddressLimitExceeded", "Number of private addresses will exceed limit (%d).", most)
 		}
 		t := newTaker(tx, c)
@@ -323,9 +327,20 @@ func (s *Service) AssignPrivateIpAddresses(ctx context.Context, c *guard.Call, i
 		if err != nil {
 			return err
 		}
+		if prefixes.any() {
+			if err := f.canPrefix(); err != nil {
+				return err
+			}
+		}
+		blocks, err := t.takePrefixes(where, prefixes, most-have)
+		if err != nil {
+			return err
+		}
 		if err := t.flush(); err != nil {
 			return err
 		}
+		out.AssignedIpv4Prefixes = wirePrefixes(blocks, fourPrefix)
+		f.Prefixes = append(slices.Clone(f.Prefixes), blocks...)
 		f.Secondary = append(slices.Clone(f.Secondary), more...)
 		for _, a := range append(more, in.PrivateIpAddresses...) {
 			if !slices.ContainsFunc(out.AssignedPrivateIpAddresses, func(o ec2api.AssignedPrivateIpAddress) bool { return *o.PrivateIpAddress == a }) {
@@ -358,10 +373,7 @@ func typeAddresses(kind string) int {
 // UnassignPrivateIpAddresses takes secondary private addresses from a network interface.
 // Source: EC2 API Reference, UnassignPrivateIpAddresses.
 func (s *Service) UnassignPrivateIpAddresses(ctx context.Context, c *guard.Call, in *ec2api.UnassignPrivateIpAddressesRequest) error {
-	switch {
-	case len(in.Ipv4Prefixes) > 0: // no interface here has any
-		return invalidValue("Some of the specified prefixes are not assigned to interface %s: %s", *in.NetworkInterfaceId, in.Ipv4Prefixes[0])
-	case len(in.PrivateIpAddresses) == 0:
+	if len(in.PrivateIpAddresses)+len(in.Ipv4Prefixes) == 0 {
 		return apierr.New("MissingParameter", "The request must contain the parameter privateIpAddress")
 	}
 	return s.g.Update(ctx, c, func(tx store.Tx) error {
@@ -373,6 +385,9 @@ func (s *Service) UnassignPrivateIpAddresses(ctx context.Context, c *guard.Call,
 			if !slices.Contains(f.Secondary, a) {
 				return invalidValue("Some of the specified addresses are not assigned to interface %s as secondary addresses: %s", f.ID, a)
 			}
+		}
+		if f.Prefixes, err = prefixesLeave(f.Prefixes, in.Ipv4Prefixes, f.ID); err != nil {
+			return err
 		}
 		f.Secondary = slices.DeleteFunc(slices.Clone(f.Secondary), func(a string) bool { return slices.Contains(in.PrivateIpAddresses, a) })
 		return f.put(tx)

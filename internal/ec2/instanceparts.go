@@ -165,11 +165,16 @@ func faceFields(of func(func(*ec2api.Instance) []string) func(*instanceRecord) [
 	for _, none := range []string{
 		"addresses.association.allocation-id", "addresses.association.association-id", "addresses.association.carrier-ip", "addresses.association.customer-owned-ip",
 		"association.allocation-id", "association.association-id", "association.carrier-ip", "association.customer-owned-ip",
-		"deny-all-igw-traffic", "ipv4-prefixes.ipv4-prefix", "ipv6-native",
-		"ipv6-prefixes.ipv6-prefix", "operator.principal", "outpost-arn", "requester-id", "tag-key", "tag-value",
+		"deny-all-igw-traffic", "ipv6-native", "operator.principal", "outpost-arn", "requester-id", "tag-key", "tag-value",
 	} {
 		out[none] = fixed[*instanceRecord]()
 	}
+	out["ipv4-prefixes.ipv4-prefix"] = each(func(n *ec2api.InstanceNetworkInterface) []string {
+		return prefixTexts(n.Ipv4Prefixes, func(p ec2api.InstanceIpv4Prefix) *string { return p.Ipv4Prefix })
+	})
+	out["ipv6-prefixes.ipv6-prefix"] = each(func(n *ec2api.InstanceNetworkInterface) []string {
+		return prefixTexts(n.Ipv6Prefixes, func(p ec2api.InstanceIpv6Prefix) *string { return p.Ipv6Prefix })
+	})
 	out["ipv6-addresses.ipv6-address"] = each(func(n *ec2api.InstanceNetworkInterface) (out []string) {
 		for _, a := range n.Ipv6Addresses {
 			out = append(out, oneOf(*a.Ipv6Address)...)

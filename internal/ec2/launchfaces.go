@@ -72,20 +72,23 @@ func (s *Service) planFaces(tx store.Tx, c *guard.Call, pl *launchPlan) (subnetI
 func (pl *launchPlan) checkFace(n *ec2api.InstanceNetworkInterfaceSpecification) error {
 	id := api.Val(n.NetworkInterfaceId)
 	switch {
-	case len(n.Ipv4Prefixes) > 0 || api.Val(n.Ipv4PrefixCount) > 0 || len(n.Ipv6Prefixes) > 0 || api.Val(n.Ipv6PrefixCount) > 0:
-		return apierr.New("UnsupportedOperation", "This server does not support prefixes of network interfaces.")
 	case api.Val(n.AssociateCarrierIpAddress):
 		return apierr.New("InvalidParameterCombination", "A carrier IP address can be associated only in the subnet of a Wavelength Zone.")
 	case api.Val(n.InterfaceType) != "" && *n.InterfaceType != "interface":
 		return apierr.Newf("UnsupportedOperation", "This server does not support network interfaces of the type %s.", *n.InterfaceType)
 	case api.Val(n.AssociatePublicIpAddress) && (id != "" || len(pl.NetworkInterfaces) > 1):
 		return apierr.New("InvalidParameterCombination", "The associatePublicIPAddress parameter cannot be specified when launching with multiple network interfaces.")
-	case id != "" && (api.Val(n.SubnetId) != "" || len(n.Groups) > 0 || api.Val(n.PrivateIpAddress) != "" || len(n.PrivateIpAddresses) > 0 || api.Val(n.SecondaryPrivateIpAddressCount) > 0 || len(n.Ipv6Addresses) > 0 || api.Val(n.Ipv6AddressCount) > 0 || api.Val(n.PrimaryIpv6)):
+	case id != "" && (api.Val(n.SubnetId) != "" || len(n.Groups) > 0 || api.Val(n.PrivateIpAddress) != "" || len(n.PrivateIpAddresses) > 0 || api.Val(n.SecondaryPrivateIpAddressCount) > 0 || len(n.Ipv6Addresses) > 0 || api.Val(n.Ipv6AddressCount) > 0 || api.Val(n.PrimaryIpv6) || namesPrefixes(n)):
 		return apierr.New("InvalidParameterCombination", "A network interface ID may not be specified together with a subnet ID, security groups or private IP addresses.")
 	case id != "" && pl.count > 1:
 		return apierr.New("InvalidParameterCombination", "A network interface may not be specified when launching more than one instance.")
-	case pl.count > 1 && (api.Val(n.PrivateIpAddress) != "" || len(n.PrivateIpAddresses)+len(n.Ipv6Addresses) > 0):
+	case pl.count > 1 && (api.Val(n.PrivateIpAddress) != "" || len(n.PrivateIpAddresses)+len(n.Ipv6Addresses)+len(n.Ipv4Prefixes)+len(n.Ipv6Prefixes) > 0):
 		return apierr.New("InvalidParameterCombination", "A private IP address cannot be specified for more than one instance.")
+	}
+	if namesPrefixes(n) {
+		if err := errTypePrefixes(pl.kind.Name); err != nil {
+			return err
+		}
 	}
 	return checkQueues(n.EnaQueueCount)
 }
@@ -111,8 +114,11 @@ func (s *Service) planFirst(tx store.Tx, c *guard.Call, pl *launchPlan, n *ec2ap
 	}
 	if id := api.Val(n.NetworkInterfaceId); id != "" {
 		f, err := freeFace(tx, c, id)
+		if err == nil {
+			err = f.suits(pl.kind.Name)
+		}
 		pl.faces.first = &f
-		pl.faces.extra = firstFace{f.Description, !api.Val(n.DeleteOnTermination), f.Secondary, f.Six, f.SixPrimary, cmp.Or(track, f.Tracking), fast}
+		pl.faces.extra = firstFace{f.Description, !api.Val(n.DeleteOnTermination), f.Secondary, f.Six, f.SixPrimary, f.Prefixes, f.SixPrefixes, cmp.Or(track, f.Tracking), fast}
 		return f.Subnet, f.Groups, err
 	}
 	pl.faces.extra = firstFace{Description: api.Val(n.Description), Keep: n.DeleteOnTermination != nil && !*n.DeleteOnTermination, Tracking: track, Express: fast}
@@ -120,6 +126,9 @@ func (s *Service) planFirst(tx store.Tx, c *guard.Call, pl *launchPlan, n *ec2ap
 		return "", nil, err
 	}
 	if pl.faces.six, err = instanceSix(n.Ipv6Addresses, n.Ipv6AddressCount, n.PrimaryIpv6); err != nil {
+		return "", nil, err
+	}
+	if err := askPrefixes(&pl.faces.asked, &pl.faces.six, n.Ipv4Prefixes, n.Ipv4PrefixCount, n.Ipv6Prefixes, n.Ipv6PrefixCount); err != nil {
 		return "", nil, err
 	}
 	if pl.faces.asked.primary != "" {
@@ -140,6 +149,9 @@ func (s *Service) planOther(tx store.Tx, c *guard.Call, pl *launchPlan, n *ec2ap
 	}
 	if id := api.Val(n.NetworkInterfaceId); id != "" {
 		f, err := freeFace(tx, c, id)
+		if err == nil {
+			err = f.suits(pl.kind.Name)
+		}
 		o.faceRecord, o.Plug = f, plug
 		o.Tracking = cmp.Or(track, f.Tracking)
 		pl.faces.others = append(pl.faces.others, o)
@@ -161,6 +173,9 @@ func (s *Service) planOther(tx store.Tx, c *guard.Call, pl *launchPlan, n *ec2ap
 		return err
 	}
 	if o.six, err = instanceSix(n.Ipv6Addresses, n.Ipv6AddressCount, n.PrimaryIpv6); err != nil {
+		return err
+	}
+	if err := askPrefixes(&o.asked, &o.six, n.Ipv4Prefixes, n.Ipv4PrefixCount, n.Ipv6Prefixes, n.Ipv6PrefixCount); err != nil {
 		return err
 	}
 	pl.faces.others = append(pl.faces.others, o)
@@ -191,13 +206,13 @@ func (p *plannedFaces) take(tx store.Tx, c *guard.Call, pl *launchPlan, made []d
 			if err != nil {
 				return err
 			}
-			six, err := t.takeSix(pl.subnet, p.six, typeAddresses(i.Type))
-			if err != nil {
+			f := faceRecord{Secondary: secondary}
+			if err := t.takeRest(&f, pl.subnet, p.asked, p.six, typeAddresses(i.Type)); err != nil {
 				return err
 			}
-			if i.Address = primary; len(secondary)+len(six) > 0 {
+			if i.Address = primary; len(secondary)+len(f.Six)+len(f.Prefixes)+len(f.SixPrefixes) > 0 {
 				x := p.extra
-				x.Secondary, x.Six, x.SixPrimary = secondary, six, p.six.primary
+				x.Secondary, x.Six, x.SixPrimary, x.Prefixes, x.SixPrefixes = secondary, f.Six, p.six.primary, f.Prefixes, f.SixPrefixes
 				i.Face = &x
 			}
 			i.openPublic()
@@ -212,7 +227,7 @@ func (p *plannedFaces) take(tx store.Tx, c *guard.Call, pl *launchPlan, made []d
 				if f.Address, f.Secondary, err = t.takeAll(o.where, o.asked); err != nil {
 					return err
 				}
-				if f.Six, err = t.takeSix(o.where, o.six, typeAddresses(i.Type)); err != nil {
+				if err := t.takeRest(&f, o.where, o.asked, o.six, typeAddresses(i.Type)); err != nil {
 					return err
 				}
 				f.SixPrimary = o.six.primary

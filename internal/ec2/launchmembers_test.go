@@ -114,11 +114,6 @@ func TestWhatALaunchCannotHave(t *testing.T) {
 		change func(*data)
 		code   string
 	}{
-		{face(func(n *spec) { n.Ipv4PrefixCount = new(int32(1)) }), "UnsupportedOperation"},
-		{face(func(n *spec) {
-			n.Ipv4Prefixes = []ec2api.Ipv4PrefixSpecificationRequest{{Ipv4Prefix: new("172.31.0.16/28")}}
-		}), "UnsupportedOperation"},
-		{face(func(n *spec) { n.Ipv6PrefixCount = new(int32(1)) }), "UnsupportedOperation"},
 		{face(func(n *spec) { n.InterfaceType = new("efa") }), "UnsupportedOperation"},
 		{face(func(n *spec) { n.EnaQueueCount = new(int32(2)) }), "UnsupportedOperation"},
 		{face(func(n *spec) { n.AssociateCarrierIpAddress = new(true) }), "InvalidParameterCombination"},

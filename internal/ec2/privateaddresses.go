@@ -59,6 +59,12 @@ func addressesOf(tx store.Tx, c *guard.Call, n subnet, need int) (addressRecord,
 					now.take(host)
 				}
 			}
+			for _, p := range f.Prefixes {
+				first, ok := n.block(netip.MustParsePrefix(p))
+				for host := first; ok && host < first+prefixHosts; host++ {
+					now.take(host)
+				}
+			}
 		}
 	}
 	for _, err := range batchTable.Scan(tx, c.Region, c.Account()) {
@@ -96,7 +102,7 @@ func (pl *launchPlan) fit(tx store.Tx, c *guard.Call) error {
 // takeAddresses gives the instances of a launch their private addresses, and their public ones if they have some.
 func (s *Service) takeAddresses(tx store.Tx, c *guard.Call, pl *launchPlan, made []draftLaunch) error {
 	n := pl.subnet
-	if pl.faces.first != nil || len(pl.faces.others) > 0 || len(pl.faces.asked.more)+pl.faces.asked.count > 0 || pl.wantSix() {
+	if pl.faces.first != nil || len(pl.faces.others) > 0 || len(pl.faces.asked.more)+pl.faces.asked.count > 0 || pl.faces.asked.prefixes.any() || pl.wantSix() {
 		if pl.faces.asked.primary == "" {
 			pl.faces.asked.primary = api.Val(pl.PrivateIpAddress)
 		}
@@ -167,7 +173,7 @@ func givenOut(tx store.Tx, c *guard.Call) (map[string]int, error) {
 	faces, err := allFaces(tx, c.Region, c.Account())
 	for i := range faces {
 		if f := &faces[i]; f.Address != "" {
-			out[f.Subnet] += 1 + len(f.Secondary)
+			out[f.Subnet] += 1 + len(f.Secondary) + prefixHosts*len(f.Prefixes)
 		}
 	}
 	return out, err

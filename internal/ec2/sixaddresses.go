@@ -20,6 +20,8 @@ type sixAddresses struct {
 	count   int
 	said    bool // whether the request says anything of them
 	primary bool // the first is to be the primary one
+	// prefixes besides
+	prefixes facePrefixes
 }
 
 // askedSix reads the IPv6 addresses of a request: a list, or how many, and whether the first is to be the primary one. An interface
@@ -79,7 +81,7 @@ func (pl *launchPlan) askSix() (err error) {
 
 // wantSix reports whether the instances of a launch get IPv6 addresses.
 func (pl *launchPlan) wantSix() bool {
-	return len(pl.faces.six.given)+pl.faces.six.count > 0 || !pl.faces.six.said && pl.subnet.AssignSix
+	return len(pl.faces.six.given)+pl.faces.six.count > 0 || pl.faces.six.prefixes.any() || !pl.faces.six.said && pl.subnet.AssignSix
 }
 
 // takeSix takes IPv6 addresses of a subnet: those that are given and as many others, or one if nothing is said and the
@@ -97,12 +99,8 @@ func (t *taker) takeSix(n subnet, a sixAddresses, most int, have ...string) ([]s
 	if n.Six == nil {
 		return nil, apierr.Newf("InvalidParameterCombination", "The subnet %s has no IPv6 CIDR block.", n.ID)
 	}
-	if t.six == nil {
-		used, err := sixIn(t.tx, t.c)
-		if err != nil {
-			return nil, err
-		}
-		t.six = used
+	if err := t.lookSix(); err != nil {
+		return nil, err
 	}
 	whole := n.Six.Range()
 	var out []string
@@ -110,7 +108,7 @@ func (t *taker) takeSix(n subnet, a sixAddresses, most int, have ...string) ([]s
 		if !whole.Contains(netip.MustParseAddr(given)) {
 			return nil, invalidValue("Address %s does not fall within the subnet's address range", given)
 		}
-		if t.six[given] {
+		if ip := netip.MustParseAddr(given); t.usedSix(netip.PrefixFrom(ip, ip.BitLen())) {
 			return nil, apierr.Newf("InvalidIPAddress.InUse", "Address %s is in use.", given)
 		}
 		t.six[given] = true
@@ -133,7 +131,7 @@ func (t *taker) anySix(n subnet) (string, error) {
 		a := n.Six.Range().Addr().As16()
 		rand.Read(a[8:]) // never fails; ranges of subnets are /64 and larger
 		ip := netip.AddrFrom16(a)
-		if text := ip.String(); !t.six[text] && !reserve.Covers(n.Reserved, ip) {
+		if text := ip.String(); !t.usedSix(netip.PrefixFrom(ip, ip.BitLen())) && !reserve.Covers(n.Reserved, ip) {
 			t.six[text] = true
 			return text, nil
 		}
@@ -141,29 +139,35 @@ func (t *taker) anySix(n subnet) (string, error) {
 	return "", errFullSubnet(n)
 }
 
-// sixIn are the IPv6 addresses that network interfaces of the caller have.
-func sixIn(tx store.Tx, c *guard.Call) (map[string]bool, error) {
-	faces, err := allFaces(tx, c.Region, c.Account())
-	used := map[string]bool{}
+// lookSix finds the IPv6 addresses and prefixes that network interfaces of the caller have.
+func (t *taker) lookSix() error {
+	if t.six != nil {
+		return nil
+	}
+	faces, err := allFaces(t.tx, t.c.Region, t.c.Account())
+	t.six = map[string]bool{}
 	for _, f := range faces {
 		for _, a := range f.Six {
-			used[a] = true
+			t.six[a] = true
+		}
+		for _, p := range f.SixPrefixes {
+			t.sixPrefixes = append(t.sixPrefixes, netip.MustParsePrefix(p))
 		}
 	}
-	return used, err
+	return err
 }
 
 // AssignIpv6Addresses gives a network interface more IPv6 addresses: those that are named, or as many.
 // Source: EC2 API Reference, AssignIpv6Addresses.
 func (s *Service) AssignIpv6Addresses(ctx context.Context, c *guard.Call, in *ec2api.AssignIpv6AddressesRequest) (*ec2api.AssignIpv6AddressesResult, error) {
-	if len(in.Ipv6Prefixes) > 0 || api.Val(in.Ipv6PrefixCount) > 0 {
-		return nil, apierr.New("UnsupportedOperation", "This server does not support prefixes of network interfaces.")
-	}
 	asked, err := askedSix(in.Ipv6Addresses, in.Ipv6AddressCount, nil)
 	if err != nil {
 		return nil, err
 	}
-	if len(asked.given)+asked.count == 0 {
+	if asked.prefixes, err = askedPrefixes(in.Ipv6Prefixes, in.Ipv6PrefixCount, prefixSixBits, len(asked.given)+asked.count > 0); err != nil {
+		return nil, err
+	}
+	if len(asked.given)+asked.count == 0 && !asked.prefixes.any() {
 		return nil, apierr.New("MissingParameter", "Either IPv6 addresses or a count of IPv6 addresses must be specified")
 	}
 	out := &ec2api.AssignIpv6AddressesResult{NetworkInterfaceId: in.NetworkInterfaceId}
@@ -181,29 +185,34 @@ func (s *Service) AssignIpv6Addresses(ctx context.Context, c *guard.Call, in *ec
 		}
 		fresh := asked
 		fresh.given = slices.DeleteFunc(slices.Clone(asked.given), func(a string) bool { return slices.Contains(f.Six, a) })
-		more, err := newTaker(tx, c).takeSix(where, fresh, addressesPerFace(&f), f.Six...)
+		t, most := newTaker(tx, c), addressesPerFace(&f)
+		if fresh.prefixes.any() {
+			if err := f.canPrefix(); err != nil {
+				return err
+			}
+			out.AssignedIpv6Prefixes, err = t.takeSixPrefixes(where, fresh.prefixes, most-len(f.Six)-len(f.SixPrefixes))
+		} else {
+			out.AssignedIpv6Addresses, err = t.takeSix(where, fresh, most-len(f.SixPrefixes), f.Six...)
+		}
 		if err != nil {
 			return err
 		}
-		out.AssignedIpv6Addresses = more
-		f.Six = append(slices.Clone(f.Six), more...)
+		f.Six = append(slices.Clone(f.Six), out.AssignedIpv6Addresses...)
+		f.SixPrefixes = append(slices.Clone(f.SixPrefixes), out.AssignedIpv6Prefixes...)
 		return f.put(tx)
 	})
 }
 
 // UnassignIpv6Addresses takes IPv6 addresses from a network interface. Source: EC2 API Reference, UnassignIpv6Addresses.
 func (s *Service) UnassignIpv6Addresses(ctx context.Context, c *guard.Call, in *ec2api.UnassignIpv6AddressesRequest) (*ec2api.UnassignIpv6AddressesResult, error) {
-	if len(in.Ipv6Prefixes) > 0 {
-		return nil, apierr.New("UnsupportedOperation", "This server does not support prefixes of network interfaces.")
-	}
 	asked, err := askedSix(in.Ipv6Addresses, nil, nil)
 	if err != nil {
 		return nil, err
 	}
-	if len(asked.given) == 0 {
+	if len(asked.given)+len(in.Ipv6Prefixes) == 0 {
 		return nil, apierr.New("MissingParameter", "The request must contain the parameter ipv6Addresses")
 	}
-	out := &ec2api.UnassignIpv6AddressesResult{NetworkInterfaceId: in.NetworkInterfaceId, UnassignedIpv6Addresses: asked.given}
+	out := &ec2api.UnassignIpv6AddressesResult{NetworkInterfaceId: in.NetworkInterfaceId, UnassignedIpv6Addresses: asked.given, UnassignedIpv6Prefixes: in.Ipv6Prefixes}
 	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
 		f, err := s.theFace(tx, c, nil, *in.NetworkInterfaceId, nil)
 		if err != nil {
@@ -213,6 +222,9 @@ func (s *Service) UnassignIpv6Addresses(ctx context.Context, c *guard.Call, in *
 			if !slices.Contains(f.Six, a) {
 				return invalidValue("Some of the specified addresses are not assigned to interface %s: %s", f.ID, a)
 			}
+		}
+		if f.SixPrefixes, err = prefixesLeave(f.SixPrefixes, in.Ipv6Prefixes, f.ID); err != nil {
+			return err
 		}
 		if f.SixPrimary && slices.Contains(asked.given, f.Six[0]) {
 			return apierr.Newf("OperationNotPermitted", "The primary IPv6 address %s of network interface %s cannot be unassigned.", f.Six[0], f.ID)
