@@ -143,8 +143,8 @@ func Bound(blob, body, context []byte) []byte {
 // A header without encoding has no blob; for it the result begins with a zero byte, which no
 // valid header does.
 func (h Header) Bind(context []byte) []byte {
-	n := fixedLen + 2 + len(h.Region) + len(h.KeyID)
-	b, err := h.appendTo(make([]byte, 0, n+len(context)))
+	n := fixedLen + max(materialLen, 2+len(h.Region)+len(h.KeyID)+len(context)) // the material's id is there in full for a moment
+	b, err := h.appendTo(make([]byte, 0, n))
 	if err != nil {
 		b = []byte{0}
 		for _, s := range []string{h.Region, h.Account, h.KeyID, h.MaterialID, h.Algorithm} {
@@ -182,9 +182,12 @@ func (h Header) appendTo(b []byte) ([]byte, error) {
 	b = append(b, magic...)
 	b = append(b, version, code, byte(account>>32))
 	b = binary.BigEndian.AppendUint32(b, uint32(account))
-	if b, err = hex.AppendDecode(b, []byte(h.MaterialID)); err != nil {
+	n := len(b)
+	b = append(b, h.MaterialID...)
+	if _, err = hex.Decode(b[n:], b[n:]); err != nil { // each byte is written behind the two that it is made of
 		return nil, fmt.Errorf("%w: key material id", ErrHeader)
 	}
+	b = b[:n+materialLen]
 	b = append(append(b, byte(len(h.Region))), h.Region...)
 	return append(append(b, byte(len(h.KeyID))), h.KeyID...), nil
 }

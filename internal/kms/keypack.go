@@ -122,6 +122,7 @@ func (p *packer) pairs(n protowire.Number, m map[string]string) {
 
 func appendKey(dst []byte, k *keyRecord) ([]byte, error) {
 	p := &packer{out: dst}
+	p.text(keyFieldPolicy, k.Policy) // first: who reads a key takes it out of the record before the rest
 	p.text(keyFieldID, k.ID)
 	p.text(keyFieldRegion, k.Region)
 	p.text(keyFieldAccount, k.Account)
@@ -155,7 +156,6 @@ func appendKey(dst []byte, k *keyRecord) ([]byte, error) {
 			p.text(partThird, r.Type)
 		})
 	}
-	p.text(keyFieldPolicy, k.Policy)
 	p.pairs(keyFieldPolicyID, k.PolicyIDs)
 	for _, t := range k.Tags {
 		p.part(keyFieldTag, func(p *packer) {
