@@ -52,7 +52,7 @@ func fullRequest(t testing.TB) *authz.Request {
 	for _, action := range []string{"kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo"} {
 		p := authz.Part{
 			Action: action, Policy: key, Authoritative: true, RCPs: [][]*authz.Document{{rcp}},
-			Resource:          authz.Resource{ARN: keyA, Account: accountA, Tags: map[string]string{"team": "red"}, AccountRole: authz.Member},
+			Resource:          authz.Resource{ARN: keyA, Account: accountA, Tags: []authz.Tag{{Key: "team", Value: "red"}}, AccountRole: authz.Member},
 			EncryptionContext: map[string]string{"a": "1"},
 			Grants: []authz.Grant{{
 				ID: "g1", Grantee: devRole, GranteeID: "AROADEVXXXXXXXXX", Operations: []string{"Decrypt"},

@@ -109,7 +109,7 @@ func (w world) part() authz.Part {
 	account := pick(w, accountA, accountA, accountB)
 	p.Resource = authz.Resource{Account: account, OrgID: pick(w, "", "o-1"), AccountRole: pick(w, authz.NoOrganization, authz.Member, authz.Management)}
 	if w.chance(50) {
-		p.Resource.Tags = map[string]string{"team": pick(w, "red", "blue")}
+		p.Resource.Tags = []authz.Tag{{Key: "team", Value: pick(w, "red", "blue")}}
 	}
 	if w.chance(30) {
 		p.RCPs = w.levels(policy.RCP)

@@ -1,6 +1,8 @@
 package authz
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/arn"
@@ -123,11 +125,23 @@ func (c *Context) SetUnknown(key string) {
 	*c = append(*c, Entry{Key: key, Value: Value{Unknown: true}})
 }
 
+// A Tag is one of a resource. Keys differ.
+type Tag = condition.Tag
+
+// TagsOf are tags by their keys, in the order of these.
+func TagsOf(tags map[string]string) []Tag {
+	var list []Tag
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		list = append(list, Tag{Key: key, Value: tags[key]})
+	}
+	return list
+}
+
 // A Resource is what an action is done to.
 type Resource struct {
 	ARN     string // "*" if the action has no resource
 	Account string // owner; "" if there is none
-	Tags    map[string]string
+	Tags    []Tag
 	OrgID   string
 	// OrgPaths are the owner's, as in aws:ResourceOrgPaths.
 	OrgPaths    []string

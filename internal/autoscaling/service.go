@@ -357,11 +357,8 @@ func notFound(name string) error {
 // resource is a group as the object of a decision.
 func (s *Service) resource(g *groupRecord) authz.Resource {
 	r := authz.Resource{ARN: g.arn(), Account: g.Account}
-	if len(g.Tags) > 0 {
-		r.Tags = map[string]string{}
-		for _, t := range g.Tags {
-			r.Tags[t.Key] = t.Value
-		}
+	for _, t := range g.Tags {
+		r.Tags = append(r.Tags, authz.Tag{Key: t.Key, Value: t.Value})
 	}
 	return r
 }

@@ -174,7 +174,7 @@ func (b *Builder) Request(c *Case) (*authz.Request, error) {
 	part := authz.Part{
 		Action: c.Action,
 		Resource: authz.Resource{
-			ARN: c.Resource.ARN, Account: c.Resource.Account, Tags: c.Resource.Tags, OrgID: c.Resource.Org, OrgPaths: c.Resource.OrgPaths,
+			ARN: c.Resource.ARN, Account: c.Resource.Account, Tags: authz.TagsOf(c.Resource.Tags), OrgID: c.Resource.Org, OrgPaths: c.Resource.OrgPaths,
 			AccountRole: accountRoles[c.Resource.AccountRole], AWSManaged: c.Resource.KeyManager == "AWS", Unknown: c.Resource.Unknown,
 		},
 		RCPs: l.levels("rcps", c.RCPs, policy.RCP),

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/kagimori/kagimori/internal/arn"
+	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -93,10 +94,7 @@ type PolicyVersion struct {
 }
 
 // A Tag of a principal or policy.
-type Tag struct {
-	Key   string `json:"key"`
-	Value string `json:"value"`
-}
+type Tag = authz.Tag
 
 // An AccessKey is a long-term credential of a user or of an account's root user.
 type AccessKey struct {

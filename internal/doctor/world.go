@@ -133,7 +133,7 @@ func (w *world) addKey(i int, k format.Key) {
 	path := "/keys/" + strconv.Itoa(i)
 	out := &key{at: i, Key: keyrule.Key{
 		Region: k.Region, Account: k.Account, ID: a.ID(), Spec: k.Spec, Usage: k.Usage, Origin: "AWS_KMS", State: k.State,
-		AWSManaged: k.Manager == format.ManagerAWS, MultiRegion: strings.HasPrefix(a.ID(), "mrk-"), Aliases: k.Aliases, Tags: k.Tags,
+		AWSManaged: k.Manager == format.ManagerAWS, MultiRegion: strings.HasPrefix(a.ID(), "mrk-"), Aliases: k.Aliases, Tags: authz.TagsOf(k.Tags),
 	}}
 	if k.State == "PendingImport" {
 		out.Origin = "EXTERNAL"

@@ -23,7 +23,7 @@ func (s *Service) find(tx store.Tx, c *guard.Call, id string) (Snapshot, error) 
 	}
 	name := arn.EC2(c.Region, "", "snapshot/"+id)
 	c.Touch(name, snap.Owner, "AWS::EC2::Snapshot")
-	p := authz.Part{Action: "ebs:" + c.Operation, Resource: authz.Resource{ARN: name, Account: c.Account(), Tags: tags}}
+	p := authz.Part{Action: "ebs:" + c.Operation, Resource: authz.Resource{ARN: name, Account: c.Account(), Tags: authz.TagsOf(tags)}}
 	describe(&p, c.Region, snap.Description, snap.Parent, snap.SizeGiB)
 	if snap.Owner != c.Account() {
 		p.Context.Set("aws:resourceaccount", cmp.Or(snap.Owner, snap.OwnerAlias))

@@ -92,7 +92,7 @@ func (s *Service) allowExport(tx store.Tx, c *guard.Call, id string) (volumeReco
 		return v, err
 	}
 	c.Touch(v.arn(), v.Account, "AWS::EC2::Volume")
-	p := authz.Part{Action: "kagimori:" + c.Operation, Resource: authz.Resource{ARN: v.arn(), Account: v.Account, Tags: tags}}
+	p := authz.Part{Action: "kagimori:" + c.Operation, Resource: authz.Resource{ARN: v.arn(), Account: v.Account, Tags: authz.TagsOf(tags)}}
 	if _, err := s.g.Allow(tx, c, p); err != nil {
 		return v, err
 	}

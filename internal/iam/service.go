@@ -281,7 +281,7 @@ func (s *Service) allowList(tx store.Tx, c *guard.Call, noun, path string) error
 
 // resource is an IAM resource of an account with its tags.
 func (s *Service) resource(resourceARN, account string, tags []directory.Tag) authz.Resource {
-	return authz.Resource{ARN: resourceARN, Account: account, Tags: tagMap(tags)}
+	return authz.Resource{ARN: resourceARN, Account: account, Tags: tags}
 }
 
 // boundaryOf is a permissions boundary as answers show it, or nil.

@@ -15,17 +15,6 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-func tagMap(tags []directory.Tag) map[string]string {
-	if len(tags) == 0 {
-		return nil
-	}
-	m := make(map[string]string, len(tags))
-	for _, t := range tags {
-		m[t.Key] = t.Value
-	}
-	return m
-}
-
 // merge adds tags or replaces values. Keys are unique whatever their case.
 // Source: IAM User Guide, "Tags for AWS Identity and Access Management resources".
 func merge(old []directory.Tag, add []iamapi.Tag) ([]directory.Tag, error) {

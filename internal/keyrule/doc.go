@@ -24,7 +24,7 @@ type Key struct {
 	MultiRegion         bool
 	MultiRegionKeyType  string // PRIMARY or REPLICA, of multi-Region keys
 	Aliases             []string
-	Tags                map[string]string
+	Tags                []authz.Tag
 }
 
 // ARN is the key's ARN.

@@ -14,10 +14,7 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-type tag struct {
-	Key   string `json:"key"`
-	Value string `json:"value"`
-}
+type tag = authz.Tag
 
 // keyRecord is a key as stored. Its metadata is kept with its policy and wrapped material: one
 // read gives all that a decision and a use need.
@@ -52,24 +49,10 @@ type keyRecord struct {
 func (k *keyRecord) arn() string { return arn.KMSKey(k.Region, k.Account, k.ID) }
 
 // rule is what the rules of keys need to know.
-func (k *keyRecord) rule() keyrule.Key { return k.ruleWith(k.tagMap()) }
-
-// tagMap are the tags by their keys; nil if there are none.
-func (k *keyRecord) tagMap() map[string]string {
-	if len(k.Tags) == 0 {
-		return nil
-	}
-	tags := make(map[string]string, len(k.Tags))
-	for _, t := range k.Tags {
-		tags[t.Key] = t.Value
-	}
-	return tags
-}
-
-func (k *keyRecord) ruleWith(tags map[string]string) keyrule.Key {
+func (k *keyRecord) rule() keyrule.Key {
 	return keyrule.Key{
 		Region: k.Region, Account: k.Account, ID: k.ID, Spec: k.Spec, Usage: k.Usage, Origin: k.Origin, State: k.State,
-		AWSManaged: k.managed(), Aliases: k.Aliases, Tags: tags,
+		AWSManaged: k.managed(), Aliases: k.Aliases, Tags: k.Tags,
 		MultiRegion: k.Multi != nil, MultiRegionKeyType: k.regionType(),
 	}
 }
@@ -106,14 +89,13 @@ type keyView struct {
 	*keyRecord
 	arn    string
 	policy *authz.Document
-	tags   map[string]string
 	state  string // the key's, if it is not that of the record
 	head   []byte // what ciphertexts that are made now are bound to, before their contexts
 }
 
 // rule is what the rules of keys need to know.
 func (k *keyView) rule() keyrule.Key {
-	r := k.ruleWith(k.tags)
+	r := k.keyRecord.rule()
 	r.State = cmp.Or(k.state, r.State)
 	return r
 }
@@ -220,7 +202,7 @@ func (s *Service) buildView(k *keyRecord) (*keyView, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &keyView{keyRecord: k, arn: k.arn(), policy: doc, tags: k.tagMap()}
+	v := &keyView{keyRecord: k, arn: k.arn(), policy: doc}
 	v.policy.Name, v.policy.Owner, v.policy.Attached = v.arn, k.Account, v.arn
 	v.policy.SetPrincipalIDs(k.PolicyIDs)
 	if k.Spec == symmetric {

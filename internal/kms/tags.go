@@ -33,7 +33,7 @@ func newTags(have []tag, add []kmsapi.Tag) ([]tag, error) {
 		if i >= 0 {
 			out[i].Value = value
 		} else {
-			out = append(out, tag{key, value})
+			out = append(out, tag{Key: key, Value: value})
 		}
 	}
 	if len(out) > maxTags {

@@ -175,7 +175,7 @@ func (s *Service) decide(tx store.Tx, c *guard.Call, q question, o directory.Org
 		}
 	}
 	if q.makes {
-		base.Resource.Tags = tagMap(q.tags)
+		base.Resource.Tags = authz.TagsOf(tagMap(q.tags))
 	}
 	if len(q.tagKeys) > 0 {
 		base.Context.SetList("aws:tagkeys", q.tagKeys)
@@ -225,11 +225,8 @@ func (s *Service) name(tx store.Tx, o directory.Organization, id, kind string, r
 		r.ARN = o.TargetARN(id)
 	}
 	tags, _, ok, err := s.tagsOf(tx, o, id)
-	if ok && len(tags) > 0 {
-		r.Tags = map[string]string{}
-		for _, t := range tags {
-			r.Tags[t.Key] = t.Value
-		}
+	if ok {
+		r.Tags = tags
 	}
 	return err
 }

@@ -63,11 +63,8 @@ func (s *Service) part(r *role, action string, ctx authz.Context) authz.Part {
 		Action: action, Policy: r.trust, Authoritative: true,
 		Resource: authz.Resource{ARN: r.arn, Account: r.Account}, Context: slices.Clone(ctx),
 	}
-	if len(r.Tags) > 0 {
-		p.Resource.Tags = make(map[string]string, len(r.Tags))
-	}
+	p.Resource.Tags = r.Tags
 	for _, t := range r.Tags {
-		p.Resource.Tags[t.Key] = t.Value
 		p.Context.Set("iam:resourcetag/"+t.Key, t.Value)
 	}
 	return p

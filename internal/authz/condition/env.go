@@ -23,6 +23,12 @@ type Entry struct {
 	Value
 }
 
+// A Tag is one of a resource.
+type Tag struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
 // A Key is the name of a condition key, ready for comparison.
 type Key struct {
 	Name  string // as written
@@ -101,7 +107,7 @@ type Facts struct {
 	ResourceAccount string
 	ResourceOrgID   string
 	ResourcePaths   []string
-	ResourceTags    map[string]string
+	ResourceTags    []Tag
 	// UnknownResource makes aws:ResourceAccount unknown if it is absent.
 	UnknownResource bool
 
@@ -224,9 +230,9 @@ func (e *Env) derived(k *Key) (Value, bool) {
 	case factForResource:
 		return flag(false, e.OwnGrant)
 	case factPrincipalTag:
-		return e.tagged(e.PrincipalTags, k.Name[len(principalTag):], e.UnknownPrincipal)
+		return e.principalTag(k.Name[len(principalTag):])
 	case factResourceTag:
-		return e.tagged(e.ResourceTags, k.Name[len(resourceTag):], false)
+		return e.resourceTag(k.Name[len(resourceTag):])
 	}
 	return Value{}, false
 }
@@ -255,23 +261,47 @@ const (
 	resourceTag  = "aws:resourcetag/"
 )
 
-// tagged finds a tag of principal or resource. The tag key compares without regard to case; if
-// several differ in case only, the one written like the condition key wins, then the first in
-// byte order.
-func (e *Env) tagged(tags map[string]string, name string, unknown bool) (Value, bool) {
-	if v, ok := tags[name]; ok {
-		return Value{One: v}, true
+// A tagSearch finds a tag of principal or resource. The tag key compares without regard to case; if several differ in
+// case only, the one written like the condition key wins, then the first in byte order.
+type tagSearch struct {
+	name         string
+	found, value string
+	ok           bool
+}
+
+// look looks at one tag, and reports whether it is the one: then there is no better.
+func (s *tagSearch) look(key, value string) bool {
+	if key == s.name {
+		s.found, s.value, s.ok = key, value, true
+		return true
 	}
-	found, value, ok := "", "", false
-	for have, v := range tags {
-		if strings.EqualFold(have, name) && (!ok || have < found) {
-			found, value, ok = have, v, true
+	if strings.EqualFold(key, s.name) && (!s.ok || key < s.found) {
+		s.found, s.value, s.ok = key, value, true
+	}
+	return false
+}
+
+func (e *Env) principalTag(name string) (Value, bool) {
+	s := tagSearch{name: name}
+	for key, value := range e.PrincipalTags {
+		if s.look(key, value) {
+			break
 		}
 	}
-	if !ok && unknown {
+	if !s.ok && e.UnknownPrincipal {
 		return Value{Unknown: true}, true
 	}
-	return Value{One: value}, ok
+	return Value{One: s.value}, s.ok
+}
+
+func (e *Env) resourceTag(name string) (Value, bool) {
+	s := tagSearch{name: name}
+	for _, t := range e.ResourceTags {
+		if s.look(t.Key, t.Value) {
+			break
+		}
+	}
+	return Value{One: s.value}, s.ok
 }
 
 func (e *Env) ofPrincipal(s string) (Value, bool) {

@@ -38,7 +38,7 @@ func TestDerivedKeys(t *testing.T) {
 	user := condition.Facts{
 		PrincipalType: "User", PrincipalARN: "arn", PrincipalAccount: "1", UserID: "AIDA", Username: "alice", PrincipalOrgID: "o-1",
 		PrincipalPaths: []string{"o-1/r/"}, PrincipalTags: map[string]string{"Team": "red", "team": "blue", "TEAM": "green"}, Signed: true,
-		ResourceAccount: "2", ResourceOrgID: "o-2", ResourcePaths: []string{"o-2/r/"}, ResourceTags: map[string]string{"A": "b"},
+		ResourceAccount: "2", ResourceOrgID: "o-2", ResourcePaths: []string{"o-2/r/"}, ResourceTags: []condition.Tag{{Key: "A", Value: "b"}, {Key: "cost", Value: "2"}, {Key: "Cost", Value: "1"}},
 		ResourceARN: "arn:aws:kms:us-west-2:1:key/1", CallerAccount: "1", OwnGrant: true,
 	}
 	service := condition.Facts{Service: "ec2.amazonaws.com", Signed: true}
@@ -52,7 +52,7 @@ func TestDerivedKeys(t *testing.T) {
 		{user, "aws:userid", "AIDA"}, {user, "aws:username", "alice"}, {user, "aws:PrincipalOrgID", "o-1"},
 		{user, "aws:PrincipalOrgPaths", []string{"o-1/r/"}}, {user, "aws:PrincipalIsAWSService", "false"},
 		{user, "aws:PrincipalTag/team", "blue"}, {user, "aws:PrincipalTag/TEAM", "green"}, {user, "aws:PrincipalTag/tEAM", "green"},
-		{user, "aws:PrincipalTag/none", absent{}}, {user, "aws:ResourceTag/a", "b"}, {user, "aws:RequestTag/a", absent{}},
+		{user, "aws:PrincipalTag/none", absent{}}, {user, "aws:ResourceTag/a", "b"}, {user, "aws:ResourceTag/cost", "2"}, {user, "aws:ResourceTag/Cost", "1"}, {user, "aws:ResourceTag/COST", "1"}, {user, "aws:RequestTag/a", absent{}},
 		{user, "aws:ResourceAccount", "2"}, {user, "aws:ResourceOrgID", "o-2"}, {user, "aws:ResourceOrgPaths", []string{"o-2/r/"}},
 		{user, "aws:RequestedRegion", "us-west-2"}, {user, "aws:SecureTransport", "true"}, {user, "aws:ViaAWSService", "false"},
 		{user, "kms:CallerAccount", "1"}, {user, "kms:GrantIsForAWSResource", "false"}, {user, "aws:PrincipalServiceName", absent{}},

@@ -52,8 +52,8 @@ func (l *literal) derive() {
 	for k, v := range p.Tags {
 		l.keys["aws:principaltag/"+strings.ToLower(k)] = authz.Value{One: v}
 	}
-	for k, v := range r.Tags {
-		l.keys["aws:resourcetag/"+strings.ToLower(k)] = authz.Value{One: v}
+	for _, t := range r.Tags {
+		l.keys["aws:resourcetag/"+strings.ToLower(t.Key)] = authz.Value{One: t.Value}
 	}
 	if expression(`(?i)^(iam|organizations):`).MatchString(l.part.Action) {
 		l.put("aws:RequestedRegion", "us-east-1")

@@ -53,7 +53,7 @@ func FixedID(prefix, region, account, name string) string {
 // have no account in their ARN.
 // Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon EC2".
 func Part(c *guard.Call, action, resource string, tags map[string]string) authz.Part {
-	p := authz.Part{Action: action, Resource: authz.Resource{ARN: resource, Account: c.Account(), Tags: tags}}
+	p := authz.Part{Action: action, Resource: authz.Resource{ARN: resource, Account: c.Account(), Tags: authz.TagsOf(tags)}}
 	p.Context.Set("ec2:region", c.Region)
 	if resource == "*" {
 		return p
