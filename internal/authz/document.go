@@ -89,20 +89,31 @@ func NewCache(limit int) *Cache { return &Cache{limit: limit, young: map[content
 // Document is the document with this text, which the caller may name. Its error is that of
 // [policy.Parse]; errors are not remembered.
 func (c *Cache) Document(text string, kind policy.Kind) (*Document, error) {
+	d := new(Document)
+	if err := c.Fill(d, text, kind); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Fill is Document for who has room for it.
+func (c *Cache) Fill(to *Document, text string, kind policy.Kind) error {
 	key := content{kind, text}
 	if d := c.lookup(key); d != nil {
-		return new(*d), nil
+		*to = *d
+		return nil
 	}
 	doc, err := policy.Parse([]byte(text), kind)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	d := Compile(doc, kind)
 	d.text = text
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.keep(key, d)
-	return new(*d), nil
+	*to = *d
+	return nil
 }
 
 // Text is a text as a string, which is that of the document with this text if there is one: what is kept of many

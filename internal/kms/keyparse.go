@@ -151,7 +151,7 @@ func parseKey(data []byte, k *keyRecord) error {
 
 // parseShared is parseKey with the policy's text from where texts of policies are: most keys have the same.
 func parseShared(data []byte, k *keyRecord, policy func(text []byte) string) error {
-	*k = keyRecord{}
+	*k = keyRecord{room: k.room}
 	rest, text, err := withoutPolicy(data)
 	if err != nil {
 		return err
@@ -232,12 +232,21 @@ func (k *keyRecord) set(f field) error {
 	case keyFieldDeletion:
 		return f.time(&k.Deletion)
 	case keyFieldAlias:
+		if k.room != nil && k.Aliases == nil {
+			k.Aliases = k.room.aliases[:0]
+		}
 		k.Aliases = append(k.Aliases, f.text)
 		return nil
 	case keyFieldMaterial:
+		if k.room != nil && k.Materials == nil {
+			k.Materials = k.room.materials[:0]
+		}
 		k.Materials = append(k.Materials, hsm.Material{})
 		return f.material(&k.Materials[len(k.Materials)-1])
 	case keyFieldTag:
+		if k.room != nil && k.Tags == nil {
+			k.Tags = k.room.tags[:0]
+		}
 		k.Tags = append(k.Tags, tag{})
 		t := &k.Tags[len(k.Tags)-1]
 		return f.strings(&t.Key, &t.Value)

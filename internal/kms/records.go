@@ -44,6 +44,8 @@ type keyRecord struct {
 	Grants      int                 `json:"grants,omitempty"`
 	Store       string              `json:"store,omitempty"`  // CustomKeyStoreId
 	XksKey      string              `json:"xksKey,omitempty"` // its id in the external key manager
+
+	room *keyRoom // until its view is built; nil: there is none
 }
 
 func (k *keyRecord) arn() string { return arn.KMSKey(k.Region, k.Account, k.ID) }
@@ -110,6 +112,26 @@ func (k *keyView) checkUse(op, usage, alg string) error {
 
 // resource is the key as the resource of a decision.
 func (k *keyView) resource() authz.Resource { return new(k.rule()).ResourceAs(k.arn) }
+
+// A keyRoom is memory for what nearly all keys have, in one piece: very many can be kept, and the collector looks at
+// each piece.
+type keyRoom struct {
+	view      keyView
+	policy    authz.Document
+	aliases   [1]string
+	tags      [1]tag
+	materials [1]hsm.Material
+}
+
+// newKeyBlock is a record with room.
+func newKeyBlock() *keyRecord {
+	b := new(struct {
+		rec  keyRecord
+		room keyRoom
+	})
+	b.rec.room = &b.room
+	return &b.rec
+}
 
 type aliasRecord struct {
 	Name    string    `json:"name"`
@@ -197,12 +219,21 @@ func (s *Service) sharingTable() store.Table[keyRecord] {
 	return t
 }
 
-func (s *Service) buildView(k *keyRecord) (*keyView, error) {
-	doc, err := s.docs.Document(k.Policy, policy.Key)
-	if err != nil {
+// buildKept builds the view of a record that has room, which nobody has afterwards: copies of the record would share it.
+func (s *Service) buildKept(k *keyRecord) (*keyView, error) {
+	room := k.room
+	k.room = nil
+	return s.buildIn(room, k)
+}
+
+func (s *Service) buildView(k *keyRecord) (*keyView, error) { return s.buildIn(new(keyRoom), k) }
+
+func (s *Service) buildIn(room *keyRoom, k *keyRecord) (*keyView, error) {
+	v := &room.view
+	*v = keyView{keyRecord: k, arn: k.arn(), policy: &room.policy}
+	if err := s.docs.Fill(v.policy, k.Policy, policy.Key); err != nil {
 		return nil, err
 	}
-	v := &keyView{keyRecord: k, arn: k.arn(), policy: doc}
 	v.policy.Name, v.policy.Owner, v.policy.Attached = v.arn, k.Account, v.arn
 	v.policy.SetPrincipalIDs(k.PolicyIDs)
 	if k.Spec == symmetric {

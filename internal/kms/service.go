@@ -100,7 +100,7 @@ func New(cfg Config) *Service {
 	}
 	s.uses = newUses(s.g, s.clock, s.log)
 	s.docs = authz.NewCache(documentCache)
-	s.keys = store.NewCachedView(s.sharingTable(), cmp.Or(cfg.Cache, defaultCache), s.buildView)
+	s.keys = store.NewCachedView(s.sharingTable(), cmp.Or(cfg.Cache, defaultCache), newKeyBlock, s.buildKept)
 	return s
 }
 

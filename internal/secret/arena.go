@@ -64,17 +64,26 @@ func (a *Arena) Used() (used, slots int) {
 // Hold copies b into the arena; b stays the caller's to wipe. ok is false if there is no room, if b
 // is longer than a slot, or after Close: then the secret is not held.
 func (a *Arena) Hold(b Bytes) (h *Held, ok bool) {
+	h = new(Held)
+	if !a.HoldIn(h, b) {
+		return nil, false
+	}
+	return h, true
+}
+
+// HoldIn is Hold for who has room for a Held, which nobody uses yet: the zero Held. It stays that if the secret is not held.
+func (a *Arena) HoldIn(h *Held, b Bytes) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed || len(a.free) == 0 || len(b) > a.size {
-		return nil, false
+		return false
 	}
-	h = &Held{arena: a, at: a.free[len(a.free)-1], n: int32(len(b))}
+	h.arena, h.at, h.n = a, a.free[len(a.free)-1], int32(len(b))
 	a.free = a.free[:len(a.free)-1]
 	a.used++
 	copy(h.bytes(), b)
 	h.refs.Store(owned)
-	return h, true
+	return true
 }
 
 // Close wipes all secrets that nobody reads, the others when their last reader is done; the memory
@@ -119,8 +128,12 @@ func (h *Held) Acquire() (b Bytes, ok bool) {
 // Release ends a successful Acquire.
 func (h *Held) Release() { h.drop(1) }
 
-// Free is the owner's: the secret is wiped, at once or when its last reader releases it.
-func (h *Held) Free() { h.drop(owned) }
+// Free is the owner's: the secret is wiped, at once or when its last reader releases it. The zero Held has none.
+func (h *Held) Free() {
+	if h.arena != nil {
+		h.drop(owned)
+	}
+}
 
 func (h *Held) drop(n int32) {
 	if h.refs.Add(-n) > 0 {

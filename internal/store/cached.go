@@ -13,6 +13,7 @@ import (
 // soon: of records that come by once each, it would keep none for long enough.
 type Cached[T, V any] struct {
 	Table[T]
+	room  func() *T
 	build func(*T) (V, error)
 	limit int
 	memo  Memo[*found[V]]
@@ -41,13 +42,14 @@ type Borrower interface {
 // NewCached keeps at most limit values of t. Values are shared between callers: build returns
 // something that nobody changes.
 func NewCached[T, V any](t Table[T], limit int, build func(T) (V, error)) *Cached[T, V] {
-	return NewCachedView(t, limit, func(rec *T) (V, error) { return build(*rec) })
+	return NewCachedView(t, limit, func() *T { return new(T) }, func(rec *T) (V, error) { return build(*rec) })
 }
 
-// NewCachedView is NewCached for large records: build is given one that nobody else has, and may keep it.
-func NewCachedView[T, V any](t Table[T], limit int, build func(*T) (V, error)) *Cached[T, V] {
+// NewCachedView is NewCached for large records: build is given one that nobody else has, and may keep it. It was read
+// into what room made, an empty record.
+func NewCachedView[T, V any](t Table[T], limit int, room func() *T, build func(*T) (V, error)) *Cached[T, V] {
 	return &Cached[T, V]{
-		Table: t, build: build, limit: limit, memo: NewMemo[*found[V]](), seed: maphash.MakeSeed(), values: recent.New[cachedEntry[V]](limit),
+		Table: t, room: room, build: build, limit: limit, memo: NewMemo[*found[V]](), seed: maphash.MakeSeed(), values: recent.New[cachedEntry[V]](limit),
 	}
 }
 
@@ -98,7 +100,7 @@ func (c *Cached[T, V]) read(tx Tx, key ...string) (val V, ok, kept bool, err err
 			return val, true, true, nil
 		}
 	}
-	rec := new(T)
+	rec := c.room()
 	if err := c.decode(raw.Data, rec); err != nil {
 		return val, false, false, err
 	}

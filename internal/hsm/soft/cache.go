@@ -18,6 +18,7 @@ type cache struct {
 
 	mu      sync.Mutex               // guards the rest
 	entries *recent.List[cacheEntry] // by the hash of the wrapped bytes, which nearly always tell
+	uses    uint32                   // so many, modulo 2^32
 	closed  bool
 }
 
@@ -26,6 +27,7 @@ type cacheEntry struct {
 	arn, id, wrapped, public string
 	spec                     hsm.Spec
 	ready                    *ready
+	last                     uint32 // of the uses of the cache, that of the entry
 }
 
 func newCache(size int) *cache {
@@ -38,15 +40,20 @@ func (e *cacheEntry) is(arn string, m hsm.Material) bool {
 	return e.wrapped == string(m.Wrapped) && e.arn == arn && e.id == m.ID && e.public == string(m.Public) && e.spec == m.Spec
 }
 
-// get returns nil for what is not there.
-func (c *cache) get(arn string, m hsm.Material) *ready {
+// get returns nil for what is not there. soon is whether it was used not long ago.
+func (c *cache) get(arn string, m hsm.Material) (r *ready, soon bool) {
+	const long = 1 << 14 // uses of any keys
 	hash := c.hash(m)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := c.entries.Get(hash); e != nil && e.is(arn, m) {
-		return e.ready
+	e := c.entries.Get(hash)
+	if e == nil || !e.is(arn, m) {
+		return nil, false
 	}
-	return nil
+	c.uses++
+	soon = c.uses-e.last < long
+	e.last = c.uses
+	return e.ready, soon
 }
 
 // drop forgets one entry.
@@ -62,14 +69,7 @@ func (c *cache) drop(arn string, m hsm.Material) {
 // forget frees an entry that went, if any did.
 func (c *cache) forget(e cacheEntry, went bool) {
 	if went {
-		e.ready.free()
-	}
-}
-
-// free gives up the place in the arena.
-func (r *ready) free() {
-	if r.held != nil {
-		r.held.Free()
+		e.ready.held.Free()
 	}
 }
 
@@ -94,11 +94,11 @@ func (c *cache) put(arn string, m hsm.Material, r *ready) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed || c.entries.Peek(hash) != nil {
-		r.free()
+		r.held.Free()
 		return
 	}
 	c.forget(c.entries.Put(hash, cacheEntry{
-		arn: arn, id: m.ID, wrapped: string(m.Wrapped), public: string(m.Public), spec: m.Spec, ready: r,
+		arn: arn, id: m.ID, wrapped: string(m.Wrapped), public: string(m.Public), spec: m.Spec, ready: r, last: c.uses,
 	}))
 }
 

@@ -170,7 +170,7 @@ func (m *Module) use(keyARN string, mat hsm.Material) (*ready, error) {
 	if err := m.allows(mat.Spec); err != nil {
 		return nil, err
 	}
-	if r := m.cache.get(keyARN, mat); r != nil {
+	if r, _ := m.cache.get(keyARN, mat); r != nil {
 		return r, nil
 	}
 	raw, err := m.root.unwrap(keyARN, mat)
@@ -191,7 +191,7 @@ func (m *Module) use(keyARN string, mat hsm.Material) (*ready, error) {
 // with calls f with the working bytes of material of a short spec, which f may not keep: those in the
 // arena, or unwrapped for the moment if there is no room.
 func (m *Module) with(keyARN string, mat hsm.Material, f func(secret.Bytes) error) error {
-	if r := m.cache.get(keyARN, mat); r != nil {
+	if r, _ := m.cache.get(keyARN, mat); r != nil {
 		if b, ok := r.held.Acquire(); ok { // else it was evicted in between
 			defer r.held.Release()
 			return f(b)
@@ -221,27 +221,26 @@ func (m *Module) ready(keyARN string, mat hsm.Material) (secret.Bytes, *xaes, er
 		return nil, nil, err
 	}
 	if m.cache.welcome(mat) {
-		if h, ok := m.hold(b); ok {
-			m.cache.put(keyARN, mat, &ready{held: h})
+		if r := new(ready); m.hold(&r.held, b) {
+			m.cache.put(keyARN, mat, r)
 		}
 	}
 	return b, x, nil
 }
 
 // hold finds room in the arena, which may need one that was used longer ago to go.
-func (m *Module) hold(b secret.Bytes) (*secret.Held, bool) {
-	h, ok := m.arena.Hold(b)
-	if !ok {
-		m.cache.evict()
-		h, ok = m.arena.Hold(b)
+func (m *Module) hold(h *secret.Held, b secret.Bytes) bool {
+	if m.arena.HoldIn(h, b) {
+		return true
 	}
-	return h, ok
+	m.cache.evict()
+	return m.arena.HoldIn(h, b)
 }
 
 // messages is the cipher of symmetric material. It is with, but on the hot path, without a closure.
 func (m *Module) messages(keyARN string, mat hsm.Material) (*xaes, error) {
-	if r := m.cache.get(keyARN, mat); r != nil {
-		if x, ok, err := r.cipher(); ok {
+	if r, soon := m.cache.get(keyARN, mat); r != nil {
+		if x, ok, err := r.cipher(soon); ok {
 			return x, err
 		}
 	}

@@ -20,11 +20,15 @@ import (
 // ready is unwrapped material in the form that its operations need: the field of its spec is set.
 // It never changes.
 type ready struct {
-	held *secret.Held // SYMMETRIC_DEFAULT: see heldXAES; HMAC_*: the key
+	held secret.Held // SYMMETRIC_DEFAULT: see heldXAES; HMAC_*: the key; freed otherwise
 	// schedule finds the key schedule that an earlier request made, until the garbage collection that
 	// would have taken it anyway: it costs more to make than the encryption that it is for.
 	schedule atomic.Pointer[weak.Pointer[xaes]]
+	*private // of all other specs
+}
 
+// A private is a private key, of one kind.
+type private struct {
 	rsa     *rsa.PrivateKey    // RSA_*
 	ec      *ecdsa.PrivateKey  // ECC_NIST_P*
 	ed      ed25519.PrivateKey // ECC_NIST_EDWARDS25519
@@ -66,8 +70,9 @@ func heldXAES(b secret.Bytes) (*xaes, error) {
 	return &xaes{block: block, k1: [aes.BlockSize]byte(b[keySize:])}, nil
 }
 
-// cipher is the cipher of held material; ok is false if it was freed.
-func (r *ready) cipher() (x *xaes, ok bool, err error) {
+// cipher is the cipher of held material; ok is false if it was freed. again is whether the next request will find the
+// key schedule, as far as that can be told.
+func (r *ready) cipher(again bool) (x *xaes, ok bool, err error) {
 	if w := r.schedule.Load(); w != nil {
 		if x = w.Value(); x != nil {
 			return x, true, nil
@@ -78,7 +83,7 @@ func (r *ready) cipher() (x *xaes, ok bool, err error) {
 		return nil, false, nil
 	}
 	defer r.held.Release()
-	if x, err = heldXAES(b); err == nil {
+	if x, err = heldXAES(b); err == nil && again {
 		r.schedule.Store(new(weak.Make(x)))
 	}
 	return x, true, err
@@ -90,24 +95,24 @@ func prepare(spec hsm.Spec, raw secret.Bytes) (*ready, error) {
 	case rsaBits[spec] != 0, curves[spec] != nil, spec == specEd25519:
 		return prepareStandard(raw)
 	}
-	private, err := parsePrivate(spec, raw)
+	key, err := parsePrivate(spec, raw)
 	if err != nil {
 		return nil, hsm.ErrMaterial
 	}
-	defer private.Wipe()
-	r := &ready{}
+	defer key.Wipe()
+	r := &ready{private: &private{}}
 	switch {
 	case spec == specKoblitz:
 		var ok bool
-		if r.koblitz, ok = newKoblitz(private); !ok {
+		if r.koblitz, ok = newKoblitz(key); !ok {
 			return nil, hsm.ErrMaterial
 		}
 	case spec == specSM2:
-		r.sm2, err = sm2.NewPrivateKey(private)
+		r.sm2, err = sm2.NewPrivateKey(key)
 	case latticeSigners[spec] != mldsa.Parameters{}:
-		r.lattice, err = mldsa.NewPrivateKey(latticeSigners[spec], private)
+		r.lattice, err = mldsa.NewPrivateKey(latticeSigners[spec], key)
 	case kems[spec] != nil:
-		r.kem, err = kems[spec](private)
+		r.kem, err = kems[spec](key)
 	default:
 		return nil, hsm.ErrUnsupported
 	}
@@ -124,11 +129,11 @@ func prepareStandard(raw secret.Bytes) (*ready, error) {
 	}
 	switch key := parsed.(type) {
 	case *rsa.PrivateKey:
-		return &ready{rsa: key}, nil
+		return &ready{private: &private{rsa: key}}, nil
 	case *ecdsa.PrivateKey:
-		return &ready{ec: key}, nil
+		return &ready{private: &private{ec: key}}, nil
 	case ed25519.PrivateKey:
-		return &ready{ed: key}, nil
+		return &ready{private: &private{ed: key}}, nil
 	}
 	return nil, hsm.ErrMaterial
 }
