@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 )
@@ -143,4 +144,26 @@ func TestPrefixesOfInstances(t *testing.T) {
 	if got := sixPrefixes(shown); !slices.Equal(got, []string{six.String()}) || len(fourPrefixes(shown)) != 1 {
 		t.Errorf("shown %v", got)
 	}
+}
+
+// TestPrefixesOfTemplates: a template asks for prefixes as a launch does; an interface with prefixes is attached to no
+// instance that has none.
+func TestPrefixesOfTemplates(t *testing.T) {
+	h := newHouse(t)
+	_, subnet, _ := h.sixSubnet()
+	id := h.template(&ec2api.RequestLaunchTemplateData{
+		ImageId: new(exampleImage), InstanceType: new("m5.large"), NetworkInterfaces: []ec2api.LaunchTemplateInstanceNetworkInterfaceSpecificationRequest{{
+			DeviceIndex: new(int32(0)), SubnetId: &subnet, Ipv4Prefixes: []ec2api.Ipv4PrefixSpecificationRequest{{Ipv4Prefix: new("10.0.0.64/28")}}, Ipv6PrefixCount: new(int32(1)),
+		}},
+	})
+	n := ask[ec2api.Reservation](h.desk, h.owner(), fromTemplate(id)).Instances[0].NetworkInterfaces[0]
+	if len(n.Ipv4Prefixes) != 1 || *n.Ipv4Prefixes[0].Ipv4Prefix != "10.0.0.64/28" || len(n.Ipv6Prefixes) != 1 {
+		t.Errorf("prefixes %+v, %+v", n.Ipv4Prefixes, n.Ipv6Prefixes)
+	}
+	run := runRequest()
+	run.InstanceType, run.SubnetId = new("m4.large"), &subnet
+	old := *ask[ec2api.Reservation](h.desk, h.owner(), run).Instances[0].InstanceId
+	loose := ask[ec2api.CreateNetworkInterfaceResult](h.desk, h.owner(), &ec2api.CreateNetworkInterfaceRequest{SubnetId: &subnet, Ipv4PrefixCount: new(int32(1))}).NetworkInterface.NetworkInterfaceId
+	h.Advance(time.Minute)
+	h.refuse(h.owner(), &ec2api.AttachNetworkInterfaceRequest{NetworkInterfaceId: loose, InstanceId: &old, DeviceIndex: new(int32(1))}, "UnsupportedOperation", "*")
 }
