@@ -68,6 +68,13 @@ func (d *Disk) send(r response) {
 	_, _, _ = unix.Syscall(unix.SYS_IOCTL, uintptr(d.listener), unix.SECCOMP_IOCTL_NOTIF_SEND, uintptr(unsafe.Pointer(&r)))
 }
 
+// gone reports whether the caller was killed.
+func (d *Disk) gone(n *notice) bool {
+	id := n.id
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(d.listener), unix.SECCOMP_IOCTL_NOTIF_ID_VALID, uintptr(unsafe.Pointer(&id)))
+	return errno == unix.ENOENT
+}
+
 func (d *Disk) goOn(n *notice) {
 	d.send(response{id: n.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE})
 }
@@ -132,6 +139,9 @@ func (d *Disk) understand(n *notice) (s Step, mine bool) {
 		at := int64(a[3])
 		if n.nr == unix.SYS_WRITE {
 			at, err = d.position(n, a[0], id)
+		}
+		if err != nil && d.gone(n) { // before its call was looked at: it writes nothing
+			return s, false
 		}
 		if err != nil {
 			d.strange("a write cannot be read: %v", err)
