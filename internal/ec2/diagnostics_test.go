@@ -45,7 +45,7 @@ func TestDomainNames(t *testing.T) {
 	ask[ec2api.AllocateAddressResult](h.desk, h.owner(), &ec2api.AllocateAddressRequest{})
 	id := made.AllocationId
 	type modify = ec2api.ModifyAddressAttributeRequest
-	for _, bad := range []string{"", "com", "a..com", "-a.com", "a b.com", ".com"} {
+	for _, bad := range []string{"", "com", "a..com", "-a.com", "a b.com", ".com", "\u212a.com", "鍵.jp"} {
 		code := map[bool]string{true: "MissingParameter", false: "InvalidParameterValue"}[bad == ""]
 		h.refuse(h.owner(), &modify{AllocationId: id, DomainName: &bad}, code, "*")
 	}

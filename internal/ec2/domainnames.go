@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"regexp"
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -12,6 +13,9 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
+// notDomain is a character that labels do not have.
+var notDomain = regexp.MustCompile(`[^0-9A-Za-z_-]`)
+
 // domainName is a name of the DNS as PTR records have it, with the point of the root at its end.
 // Source: RFC 1123, section 2.1.
 func domainName(given string) (string, error) {
@@ -19,7 +23,7 @@ func domainName(given string) (string, error) {
 	labels := strings.Split(name, ".")
 	good := len(labels) > 1 && len(name) <= 253
 	for _, l := range labels {
-		good = good && l != "" && len(l) <= 63 && !strings.HasPrefix(l, "-") && !strings.HasSuffix(l, "-") && strings.Trim(strings.ToLower(l), "abcdefghijklmnopqrstuvwxyz0123456789-_") == ""
+		good = good && l != "" && len(l) <= 63 && !strings.HasPrefix(l, "-") && !strings.HasSuffix(l, "-") && !notDomain.MatchString(l)
 	}
 	if !good {
 		return "", invalidValue("Value (%s) for parameter DomainName is invalid.", given)
