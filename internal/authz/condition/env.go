@@ -282,11 +282,12 @@ func (s *tagSearch) look(key, value string) bool {
 }
 
 func (e *Env) principalTag(name string) (Value, bool) {
+	if v, ok := e.PrincipalTags[name]; ok {
+		return Value{One: v}, true
+	}
 	s := tagSearch{name: name}
 	for key, value := range e.PrincipalTags {
-		if s.look(key, value) {
-			break
-		}
+		s.look(key, value)
 	}
 	if !s.ok && e.UnknownPrincipal {
 		return Value{Unknown: true}, true
