@@ -57,7 +57,7 @@ func (l *List[V]) Get(hash uint64) *V {
 	return &l.node(at).val
 }
 
-// Peek is Get which is no use.
+// Peek is the value of a hash, or nil, which is not used by it.
 func (l *List[V]) Peek(hash uint64) *V {
 	if at, ok := l.at[hash]; ok {
 		return &l.node(at).val
