@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -195,6 +194,3 @@ func (d *Disk) note(s Step) {
 func (d *Disk) strange(format string, args ...any) {
 	d.odd = append(d.odd, fmt.Sprintf(format, args...))
 }
-
-// plain is a path without what the kernel adds to that of a removed file.
-func plain(target string) string { return strings.TrimSuffix(target, " (deleted)") }
