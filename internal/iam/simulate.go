@@ -45,7 +45,7 @@ func (s *Service) SimulatePrincipalPolicy(ctx context.Context, c *guard.Call, in
 			return err
 		}
 		if sim.resourcePolicy != nil && ask.caller == "" && id.Principal.Type != authz.User {
-			return apierr.New(codeInvalid, "A CallerArn is required with a resource policy if the policy source is not a user.")
+			return apierr.New(codeInvalid, "Invalid caller - Caller must be an IAM user in this context.")
 		}
 		sim.addPrincipal(id, docs, ask.caller != "" || isGroup(source))
 		sim.exclude(in.PolicyExclusionList)

@@ -67,16 +67,16 @@ func TestSimulateCustomPolicy(t *testing.T) {
 		action string
 		want   string
 	}{
-		{"an allow", iamapi.SimulateCustomPolicyRequest{PolicyInputList: []string{open}}, "s3:GetObject", "allowed PolicyInputList.1(none)"},
+		{"an allow", iamapi.SimulateCustomPolicyRequest{PolicyInputList: []string{open}}, "s3:GetObject", "allowed PolicyInputList.1(IAM Policy)"},
 		{"nothing", iamapi.SimulateCustomPolicyRequest{PolicyInputList: []string{open}}, "ec2:RunInstances", "implicitDeny"},
 		{"of an explicit deny only that statement is told", iamapi.SimulateCustomPolicyRequest{PolicyInputList: []string{open, document(`{"Effect":"Deny","Action":"s3:Get*","Resource":"*"}`)}},
-			"s3:GetObject", "explicitDeny PolicyInputList.2(none)"},
+			"s3:GetObject", "explicitDeny PolicyInputList.2(IAM Policy)"},
 		{"a key that is not given", iamapi.SimulateCustomPolicyRequest{PolicyInputList: []string{when("Allow", "s3:GetObject", `{"IpAddress":{"aws:SourceIp":"192.0.2.0/24"}}`)}},
 			"s3:GetObject", "implicitDeny missing aws:SourceIp"},
 		{"and one that is", iamapi.SimulateCustomPolicyRequest{
 			PolicyInputList: []string{when("Allow", "s3:GetObject", `{"IpAddress":{"aws:SourceIp":"192.0.2.0/24"}}`)},
 			ContextEntries:  []iamapi.ContextEntry{entry("aws:SourceIp", "ip", "192.0.2.7")},
-		}, "s3:GetObject", "allowed PolicyInputList.1(none)"},
+		}, "s3:GetObject", "allowed PolicyInputList.1(IAM Policy)"},
 		{"a list", iamapi.SimulateCustomPolicyRequest{
 			PolicyInputList: []string{when("Allow", "s3:GetObject", `{"ForAllValues:StringEquals":{"aws:TagKeys":["a","b"]}}`)},
 			ContextEntries:  []iamapi.ContextEntry{entry("aws:TagKeys", "stringList", "a", "c")},
@@ -84,22 +84,22 @@ func TestSimulateCustomPolicy(t *testing.T) {
 		{"a variable is a key", iamapi.SimulateCustomPolicyRequest{PolicyInputList: []string{document(`{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/${aws:username}/*"}`)}},
 			"s3:GetObject", "implicitDeny missing aws:username"},
 		{"a boundary limits", iamapi.SimulateCustomPolicyRequest{PolicyInputList: []string{open}, PermissionsBoundaryPolicyInputList: []string{document(allow(`"s3:List*"`))}},
-			"s3:GetObject", "implicitDeny PolicyInputList.1(none) boundary:false"},
+			"s3:GetObject", "implicitDeny PolicyInputList.1(IAM Policy) boundary:false"},
 		{"a boundary allows", iamapi.SimulateCustomPolicyRequest{PolicyInputList: []string{open}, PermissionsBoundaryPolicyInputList: []string{document(allow(`"s3:Get*"`))}},
-			"s3:GetObject", "allowed PolicyInputList.1(none) boundary:true"},
+			"s3:GetObject", "allowed PolicyInputList.1(IAM Policy) boundary:true"},
 		{"a service control policy is silent", iamapi.SimulateCustomPolicyRequest{
 			PolicyInputList: []string{open}, OrderedOrganizationPolicyInputList: []iamapi.OrderedOrganizationPolicyType{{ServiceControlPolicyInputList: []string{document(allow(`"ec2:*"`))}}},
-		}, "s3:GetObject", "implicitDeny PolicyInputList.1(none) organizations:false"},
+		}, "s3:GetObject", "implicitDeny PolicyInputList.1(IAM Policy) organizations:false"},
 		{"a resource policy alone is enough in one account", iamapi.SimulateCustomPolicyRequest{
 			PolicyInputList: []string{document(allow(`"ec2:*"`))}, ResourcePolicy: &bucketPolicy, CallerArn: new(ana), ResourceArns: []string{bucket},
-		}, "s3:GetObject", "allowed ResourcePolicy(resource)"},
+		}, "s3:GetObject", "allowed ResourcePolicy(Resource Policy)"},
 		{"across accounts both sides must", iamapi.SimulateCustomPolicyRequest{
 			PolicyInputList: []string{document(allow(`"ec2:*"`))}, ResourcePolicy: &bucketPolicy, CallerArn: new(ana), ResourceArns: []string{bucket},
 			ResourceOwner: new("arn:aws:iam::444455556666:root"),
-		}, "s3:GetObject", "implicitDeny ResourcePolicy(resource) iam:implicitDeny resource:allowed"},
+		}, "s3:GetObject", "implicitDeny ResourcePolicy(Resource Policy) iam:implicitDeny resource:allowed"},
 		{"and do", iamapi.SimulateCustomPolicyRequest{
 			PolicyInputList: []string{open}, ResourcePolicy: &bucketPolicy, CallerArn: new(ana), ResourceArns: []string{bucket}, ResourceOwner: new("444455556666"),
-		}, "s3:GetObject", "allowed PolicyInputList.1(none) ResourcePolicy(resource) iam:allowed resource:allowed"},
+		}, "s3:GetObject", "allowed PolicyInputList.1(IAM Policy) ResourcePolicy(Resource Policy) iam:allowed resource:allowed"},
 		{"the resource's keys are told of the resource", iamapi.SimulateCustomPolicyRequest{
 			PolicyInputList: []string{when("Allow", "s3:GetObject", `{"Bool":{"aws:SecureTransport":"true"},"StringLike":{"s3:prefix":"x"}}`)}, ResourceArns: []string{bucket},
 		}, "s3:GetObject", "implicitDeny missing aws:SecureTransport,s3:prefix"},
@@ -118,14 +118,50 @@ func TestSimulateCustomPolicy(t *testing.T) {
 	}
 }
 
+// Statements begin after what is before them, as the simulator's answers have it.
 func TestSimulatedStatementsHavePlaces(t *testing.T) {
 	w := newWorld(t)
-	const doc = "{\"Version\":\"2012-10-17\",\n \"Statement\":[{\"Effect\":\"Allow\",\n  \"Action\":\"s3:*\",\"Resource\":\"*\"}]}"
-	out := simulateCustom(w.admin(), &iamapi.SimulateCustomPolicyRequest{PolicyInputList: []string{doc}, ActionNames: []string{"s3:GetObject"}})
-	st := out.EvaluationResults[0].MatchedStatements[0]
-	got := []int32{*st.StartPosition.Line, *st.StartPosition.Column, *st.EndPosition.Line, *st.EndPosition.Column}
-	if diff := cmp.Diff([]int32{2, 15, 3, 34}, got); diff != "" {
-		t.Error(diff)
+	const (
+		head  = `{"Version":"2012-10-17","Statement":`
+		other = `{"Effect":"Allow","Action":"ec2:*","Resource":"*"}`
+		st    = `{"Effect":"Allow","Action":"s3:*","Resource":"*"}`
+	)
+	for _, tt := range []struct {
+		name, doc string
+		want      []int32
+	}{
+		{"alone", head + st + "}", []int32{1, 38, 1, 86}},
+		{"the first of a list", head + "[" + st + "," + other + "]}", []int32{1, 38, 1, 87}},
+		{"the second", head + "[" + other + ", " + st + "]}", []int32{1, 88, 1, 139}},
+		{"on lines", "{\n\"Version\":\"2012-10-17\",\n \"Statement\": [\n  {\"Effect\":\"Allow\",\n  \"Action\":\"s3:*\",\"Resource\":\"*\"}\n]}", []int32{3, 16, 5, 34}},
+		{"the second on lines", "{\n\"Version\":\"2012-10-17\",\n \"Statement\": [\n  " + other + "\n,\n" + st + "\n]}", []int32{4, 53, 6, 50}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			out := simulateCustom(w.admin(), &iamapi.SimulateCustomPolicyRequest{PolicyInputList: []string{tt.doc}, ActionNames: []string{"s3:GetObject"}})
+			st := out.EvaluationResults[0].MatchedStatements[0]
+			got := []int32{*st.StartPosition.Line, *st.StartPosition.Column, *st.EndPosition.Line, *st.EndPosition.Column}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// Details of a resource's result are those of requests across accounts.
+func TestSimulatedResourceResults(t *testing.T) {
+	w := newWorld(t)
+	ask := iamapi.SimulateCustomPolicyRequest{
+		PolicyInputList: []string{document(allow(`"s3:*"`))}, ActionNames: []string{"s3:GetObject"}, ResourceArns: []string{"arn:aws:s3:::b/k"},
+	}
+	for owner, want := range map[string]map[string]string{"111122223333": nil, "444455556666": {"IAM Policy": "allowed", "Resource Policy": "implicitDeny"}} {
+		ask.ResourceOwner = &owner
+		r := simulateCustom(w.admin(), &ask).EvaluationResults[0]
+		if diff := cmp.Diff(want, r.ResourceSpecificResults[0].EvalDecisionDetails); diff != "" || r.EvalDecisionDetails == nil {
+			t.Errorf("%s: %s, details %v", owner, diff, r.EvalDecisionDetails)
+		}
+		if r.MissingContextValues == nil {
+			t.Errorf("%s: no list of missing keys", owner)
+		}
 	}
 }
 
@@ -143,16 +179,16 @@ func TestSimulatePrincipalPolicy(t *testing.T) {
 		in   iamapi.SimulatePrincipalPolicyRequest
 		want string
 	}{
-		{"inline and managed policies are named", iamapi.SimulatePrincipalPolicyRequest{PolicySourceArn: new(ana)}, "allowed user_ana_p(user) managed(user-managed)"},
+		{"inline and managed policies are named", iamapi.SimulatePrincipalPolicyRequest{PolicySourceArn: new(ana)}, "allowed user_ana_p(IAM Policy) managed(IAM Policy)"},
 		{"one can be left out", iamapi.SimulatePrincipalPolicyRequest{PolicySourceArn: new(ana), PolicyExclusionList: []iamapi.PolicyIdentifier{
 			{PolicyType: new("user-managed"), PolicyArn: &policyARN},
 			{PolicyType: new("inline"), InlinePolicyIdentifier: &iamapi.InlinePolicyIdentifierType{PolicyName: new("p"), AttachmentType: new("user"), AttachmentName: new("other")}},
-		}}, "allowed user_ana_p(user)"},
+		}}, "allowed user_ana_p(IAM Policy)"},
 		{"more can be added", iamapi.SimulatePrincipalPolicyRequest{PolicySourceArn: new(ana), PolicyInputList: []string{document(`{"Effect":"Deny","Action":"s3:*","Resource":"*"}`)}},
-			"explicitDeny PolicyInputList.1(none)"},
-		{"a role", iamapi.SimulatePrincipalPolicyRequest{PolicySourceArn: role.Arn}, "allowed AdministratorAccess(aws-managed)"},
+			"explicitDeny PolicyInputList.1(IAM Policy)"},
+		{"a role", iamapi.SimulatePrincipalPolicyRequest{PolicySourceArn: role.Arn}, "allowed AdministratorAccess(IAM Policy)"},
 		{"a boundary of the request", iamapi.SimulatePrincipalPolicyRequest{PolicySourceArn: role.Arn, PermissionsBoundaryPolicyInputList: []string{document(allow(`"ec2:*"`))}},
-			"implicitDeny AdministratorAccess(aws-managed) boundary:false"},
+			"implicitDeny AdministratorAccess(IAM Policy) boundary:false"},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			in := tt.in
@@ -193,7 +229,7 @@ func TestSimulatePrincipalPolicy(t *testing.T) {
 		"a bad key":         {iamapi.SimulatePrincipalPolicyRequest{PolicySourceArn: new(ana), ContextEntries: []iamapi.ContextEntry{entry("aws:SourceIp", "ip", "here")}}, 400, "InvalidInput", `the value "here" of aws:SourceIp is no ip`},
 		"two values of one": {iamapi.SimulatePrincipalPolicyRequest{PolicySourceArn: new(ana), ContextEntries: []iamapi.ContextEntry{entry("aws:username", "string", "a", "b")}}, 400, "InvalidInput", "takes one"},
 		"a role as caller":  {iamapi.SimulatePrincipalPolicyRequest{PolicySourceArn: new(ana), CallerArn: role.Arn}, 400, "InvalidInput", "is not the ARN of a user"},
-		"a resource policy for a role without a caller": {iamapi.SimulatePrincipalPolicyRequest{PolicySourceArn: role.Arn, ResourcePolicy: new(trusts(`"AWS":"*"`)), ResourceArns: []string{"arn:aws:s3:::b"}}, 400, "InvalidInput", "CallerArn is required"},
+		"a resource policy for a role without a caller": {iamapi.SimulatePrincipalPolicyRequest{PolicySourceArn: role.Arn, ResourcePolicy: new(trusts(`"AWS":"*"`)), ResourceArns: []string{"arn:aws:s3:::b"}}, 400, "InvalidInput", "Invalid caller - Caller must be an IAM user in this context."},
 		"a scenario": {iamapi.SimulatePrincipalPolicyRequest{PolicySourceArn: new(ana), ResourceHandlingOption: new("EC2-VPC-EBS")}, 400, "InvalidInput", "does not know the EC2 scenarios"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,8 +1,10 @@
 package iam
 
 import (
+	"bytes"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/iamapi"
@@ -120,10 +122,12 @@ func (s *simulation) result(action, resource string) iamapi.EvaluationResult {
 	}
 	out.ResourceSpecificResults = []iamapi.ResourceSpecificResult{{
 		EvalResourceName: &resource, EvalResourceDecision: out.EvalDecision, MatchedStatements: out.MatchedStatements,
-		MissingContextValues: out.MissingContextValues, EvalDecisionDetails: out.EvalDecisionDetails,
-		PermissionsBoundaryDecisionDetail: out.PermissionsBoundaryDecisionDetail,
+		MissingContextValues: out.MissingContextValues, PermissionsBoundaryDecisionDetail: out.PermissionsBoundaryDecisionDetail,
 	}}
-	out.MissingContextValues = nil // told of the resource
+	if d.CrossAccount {
+		out.ResourceSpecificResults[0].EvalDecisionDetails = out.EvalDecisionDetails
+	}
+	out.MissingContextValues = []string{} // told of the resource
 	return out
 }
 
@@ -198,48 +202,66 @@ func (s *simulation) statement(m *authz.Match) (iamapi.Statement, bool) {
 		return iamapi.Statement{}, false // the organization's own are its managing account's to see
 	}
 	id, kind := s.origin(docs[i], m.Layer)
-	line, column := end(docs[i].Source.Source, m.Pos)
+	src := docs[i].Source.Source
 	return iamapi.Statement{
 		SourcePolicyId: &id, SourcePolicyType: &kind,
-		StartPosition: &iamapi.Position{Line: new(int32(m.Pos.Line)), Column: new(int32(m.Pos.Column))},
-		EndPosition:   &iamapi.Position{Line: &line, Column: &column},
+		StartPosition: position(src, begin(src, m.Pos.Start)), EndPosition: position(src, m.Pos.End),
 	}, true
 }
 
+// What the simulator calls the types of policies. The API Reference lists other values (user, group,
+// aws-managed, ...), which its answers do not have.
+const (
+	typeIdentity = "IAM Policy"
+	typeResource = "Resource Policy"
+	typeBoundary = "Permissions Boundary Policy"
+)
+
 // origin names a document and its type. Inline policies carry the principal's kind and name.
 func (s *simulation) origin(d *authz.Document, l authz.Layer) (id, kind string) {
-	name := d.Name[strings.LastIndexByte(d.Name, '/')+1:]
+	switch kind = typeIdentity; l {
+	case authz.LayerResource:
+		kind = typeResource
+	case authz.LayerBoundary:
+		kind = typeBoundary
+	case authz.LayerSCP:
+		kind = iamapi.PolicySourceTypeNone
+	}
 	switch {
-	case l == authz.LayerResource:
-		return d.Name, iamapi.PolicySourceTypeResource
-	case d.Owner == "": // of the request
-		return d.Name, iamapi.PolicySourceTypeNone
-	case d.Owner == "aws":
-		return name, iamapi.PolicySourceTypeAwsManaged
-	case l == authz.LayerSCP:
-		return name, iamapi.PolicySourceTypeNone
-	case strings.HasPrefix(d.Name, "arn:"):
-		return name, iamapi.PolicySourceTypeUserManaged
-	}
-	if s.source != nil {
+	case d.Owner == "" || l == authz.LayerResource: // of the request
+		return d.Name, kind
+	case d.Owner == "aws" || l == authz.LayerSCP || strings.HasPrefix(d.Name, "arn:"):
+		return d.Name[strings.LastIndexByte(d.Name, '/')+1:], kind
+	case s.source != nil:
 		of, who, _ := strings.Cut(holder(s.source), "/")
-		return of + "_" + who + "_" + d.Name, of
+		return of + "_" + who + "_" + d.Name, kind
 	}
-	return d.Name, iamapi.PolicySourceTypeNone
+	return d.Name, kind
 }
 
-// end is the place after the last character of a statement.
-func end(src []byte, p policy.Pos) (line, column int32) {
-	line, column = int32(p.Line), int32(p.Column)
-	if p.Start < 0 || p.End > len(src) || p.Start > p.End {
-		return line, column
+// begin is where the simulator has a statement begin: after what comes before it in the list, its
+// bracket or the statement before; a statement that is in no list begins after its own brace.
+func begin(src []byte, start int) int {
+	if start < 0 || start > len(src) {
+		return 0
 	}
-	for _, r := range string(src[p.Start:p.End]) {
-		if column++; r == '\n' {
-			line, column = line+1, 1
-		}
+	const space = " \t\r\n"
+	before := bytes.TrimRight(src[:start], space)
+	switch {
+	case bytes.HasSuffix(before, []byte(",")):
+		return len(bytes.TrimRight(before[:len(before)-1], space))
+	case bytes.HasSuffix(before, []byte("[")):
+		return len(before)
 	}
-	return line, column
+	return start + 1
+}
+
+// position is the line and column of an offset, both counted from one.
+func position(src []byte, offset int) *iamapi.Position {
+	before := src[:max(0, min(offset, len(src)))]
+	line := bytes.Count(before, []byte("\n")) + 1
+	column := utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
+	return &iamapi.Position{Line: new(int32(line)), Column: new(int32(column))}
 }
 
 // missing are the keys that policies ask for and that neither the request nor its principal has.
