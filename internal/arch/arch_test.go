@@ -104,36 +104,37 @@ var allowed = map[string][]string{
 		"internal/store", "internal/store/memory", "internal/trail", "internal/wire",
 	},
 	// 5 services: no arrows inside this row
-	"internal/kms":              service("internal/keyrule", "internal/api/kmsapi", "internal/hsm", "internal/envelope", "internal/policy", "internal/guard/permit", "internal/xks", "internal/kms/attest"),
-	"internal/iam":              service("internal/totp", "internal/saml", "internal/actions", "internal/api/iamapi", "internal/policy", "internal/directory/managed", "internal/linkedrole"),
-	"internal/sts":              service("internal/api/stsapi", "internal/policy", "internal/actions", "internal/saml", "internal/sts/webidentity", "internal/sts/webtoken"),
-	"internal/org":              service("internal/api/organizationsapi", "internal/policy"),
-	"internal/ec2":              service("internal/api/ec2api", "internal/api/iamapi", "internal/api/kagimoriapi", "internal/blockdev/nbd", "internal/api/kmsapi", "internal/launch", "internal/machine", "internal/blockdev", "internal/blockdev/image", "internal/ec2/block", "internal/ec2/capacity", "internal/ec2/eventwindow", "internal/ec2/hardware", "internal/ec2/idiom", "internal/ec2/instancetype", "internal/ec2/hosts", "internal/ec2/keypairs", "internal/ec2/locks", "internal/ec2/peering", "internal/ec2/placement", "internal/ec2/prefixlist", "internal/ec2/reserve", "internal/ec2/template", "internal/ec2/vpc", "internal/ec2/zone"),
-	"internal/ec2/idiom":        service("internal/api/ec2api"),                                                                     // how all operations of EC2 are asked
-	"internal/ec2/capacity":     service("internal/api/ec2api", "internal/ec2/hardware", "internal/ec2/idiom", "internal/ec2/zone"), // records of package ec2, which tells it of its instances
-	"internal/ec2/vpc":          service("internal/api/ec2api", "internal/ec2/idiom", "internal/ec2/prefixlist"),                    // records of package ec2, which gives it what it knows of networks
-	"internal/ec2/block":        service("internal/api/ec2api", "internal/ec2/idiom"),                                               // no record of its own
-	"internal/ec2/zone":         service("internal/api/ec2api", "internal/ec2/idiom"),
-	"internal/ec2/instancetype": service("internal/api/ec2api", "internal/ec2/hardware", "internal/ec2/idiom", "internal/ec2/zone", "internal/launch"),
-	"internal/ec2/template":     service("internal/api/ec2api", "internal/ec2/idiom", "internal/ec2/instancetype"),
-	"internal/ec2/keypairs":     service("internal/api/ec2api", "internal/ec2/idiom", "internal/ec2/keypair"),
-	"internal/ec2/placement":    service("internal/api/ec2api", "internal/ec2/idiom"),
-	"internal/ec2/peering":      service("internal/api/ec2api", "internal/ec2/idiom"), // records between two accounts; package ec2 tells it of VPCs
-	"internal/ec2/prefixlist":   service("internal/api/ec2api", "internal/ec2/idiom"),
-	"internal/ec2/eventwindow":  service("internal/api/ec2api", "internal/ec2/idiom"),
-	"internal/ec2/reserve":      service("internal/api/ec2api", "internal/ec2/idiom"),
-	"internal/ec2/locks":        {},
-	"internal/ec2/hosts":        {"internal/blockdev", "internal/blockdev/image", "internal/blockdev/nbd", "internal/ec2/locks", "internal/machine", "internal/secret", "internal/store"}, // no request of EC2
-	"internal/ec2/ec2test":      {"internal/api/ec2api", "internal/guard", "internal/guard/guardtest", "internal/store"},
-	"internal/ebs":              service("internal/api/ebsapi", "internal/api/kmsapi", "internal/blockdev", "internal/blockdev/image"),
-	"internal/ec2/hardware":     {}, // the table of instance types
-	"internal/ec2/keypair":      {"internal/secret"},
-	"internal/autoscaling":      service("internal/api/autoscalingapi", "internal/api/ec2api", "internal/api/iamapi", "internal/api/kagimoriapi", "internal/launch"),
-	"internal/cloudtrail":       service("internal/api/cloudtrailapi"),
-	"internal/accessanalyzer":   service("internal/api/accessanalyzerapi", "internal/lint", "internal/policy", "internal/actions", "internal/speech"),
-	"internal/kagimori":         service("internal/actions", "internal/api/kagimoriapi", "internal/authz/explain", "internal/ask", "internal/impact", "internal/jsonedit", "internal/keyrule", "internal/launch", "internal/policy", "internal/speech"),
-	"internal/desk":             service("internal/api/kagimoriapi", "internal/ask/compare", "internal/cfn", "internal/doctor", "internal/policy", "internal/policy/keyview", "internal/remedy", "internal/report", "internal/scenario/format", "internal/speech", "internal/tfplan"), // pure questions about documents of the caller
-	"internal/xksproxy":         service("internal/api/kagimoriapi", "internal/api/kmsapi", "internal/hsm", "internal/sigv4", "internal/xks"),
+	"internal/kms":               service("internal/keyrule", "internal/api/kmsapi", "internal/hsm", "internal/envelope", "internal/policy", "internal/guard/permit", "internal/xks", "internal/kms/attest"),
+	"internal/iam":               service("internal/totp", "internal/saml", "internal/actions", "internal/api/iamapi", "internal/policy", "internal/directory/managed", "internal/linkedrole"),
+	"internal/sts":               service("internal/api/stsapi", "internal/policy", "internal/actions", "internal/saml", "internal/sts/webidentity", "internal/sts/webtoken"),
+	"internal/org":               service("internal/api/organizationsapi", "internal/policy"),
+	"internal/ec2":               service("internal/api/ec2api", "internal/api/iamapi", "internal/api/kagimoriapi", "internal/blockdev/nbd", "internal/api/kmsapi", "internal/launch", "internal/machine", "internal/blockdev", "internal/blockdev/image", "internal/ec2/allowedimages", "internal/ec2/block", "internal/ec2/capacity", "internal/ec2/eventwindow", "internal/ec2/hardware", "internal/ec2/idiom", "internal/ec2/instancetype", "internal/ec2/hosts", "internal/ec2/keypairs", "internal/ec2/locks", "internal/ec2/peering", "internal/ec2/placement", "internal/ec2/prefixlist", "internal/ec2/reserve", "internal/ec2/template", "internal/ec2/vpc", "internal/ec2/zone"),
+	"internal/ec2/idiom":         service("internal/api/ec2api"),                                                                     // how all operations of EC2 are asked
+	"internal/ec2/capacity":      service("internal/api/ec2api", "internal/ec2/hardware", "internal/ec2/idiom", "internal/ec2/zone"), // records of package ec2, which tells it of its instances
+	"internal/ec2/vpc":           service("internal/api/ec2api", "internal/ec2/idiom", "internal/ec2/prefixlist"),                    // records of package ec2, which gives it what it knows of networks
+	"internal/ec2/block":         service("internal/api/ec2api", "internal/ec2/idiom"),                                               // no record of its own
+	"internal/ec2/zone":          service("internal/api/ec2api", "internal/ec2/idiom"),
+	"internal/ec2/instancetype":  service("internal/api/ec2api", "internal/ec2/hardware", "internal/ec2/idiom", "internal/ec2/zone", "internal/launch"),
+	"internal/ec2/template":      service("internal/api/ec2api", "internal/ec2/idiom", "internal/ec2/instancetype"),
+	"internal/ec2/keypairs":      service("internal/api/ec2api", "internal/ec2/idiom", "internal/ec2/keypair"),
+	"internal/ec2/placement":     service("internal/api/ec2api", "internal/ec2/idiom"),
+	"internal/ec2/peering":       service("internal/api/ec2api", "internal/ec2/idiom"), // records between two accounts; package ec2 tells it of VPCs
+	"internal/ec2/prefixlist":    service("internal/api/ec2api", "internal/ec2/idiom"),
+	"internal/ec2/eventwindow":   service("internal/api/ec2api", "internal/ec2/idiom"),
+	"internal/ec2/allowedimages": service("internal/api/ec2api", "internal/ec2/idiom", "internal/glob"),
+	"internal/ec2/reserve":       service("internal/api/ec2api", "internal/ec2/idiom"),
+	"internal/ec2/locks":         {},
+	"internal/ec2/hosts":         {"internal/blockdev", "internal/blockdev/image", "internal/blockdev/nbd", "internal/ec2/locks", "internal/machine", "internal/secret", "internal/store"}, // no request of EC2
+	"internal/ec2/ec2test":       {"internal/api/ec2api", "internal/guard", "internal/guard/guardtest", "internal/store"},
+	"internal/ebs":               service("internal/api/ebsapi", "internal/api/kmsapi", "internal/blockdev", "internal/blockdev/image"),
+	"internal/ec2/hardware":      {}, // the table of instance types
+	"internal/ec2/keypair":       {"internal/secret"},
+	"internal/autoscaling":       service("internal/api/autoscalingapi", "internal/api/ec2api", "internal/api/iamapi", "internal/api/kagimoriapi", "internal/launch"),
+	"internal/cloudtrail":        service("internal/api/cloudtrailapi"),
+	"internal/accessanalyzer":    service("internal/api/accessanalyzerapi", "internal/lint", "internal/policy", "internal/actions", "internal/speech"),
+	"internal/kagimori":          service("internal/actions", "internal/api/kagimoriapi", "internal/authz/explain", "internal/ask", "internal/impact", "internal/jsonedit", "internal/keyrule", "internal/launch", "internal/policy", "internal/speech"),
+	"internal/desk":              service("internal/api/kagimoriapi", "internal/ask/compare", "internal/cfn", "internal/doctor", "internal/policy", "internal/policy/keyview", "internal/remedy", "internal/report", "internal/scenario/format", "internal/speech", "internal/tfplan"), // pure questions about documents of the caller
+	"internal/xksproxy":          service("internal/api/kagimoriapi", "internal/api/kmsapi", "internal/hsm", "internal/sigv4", "internal/xks"),
 
 	// mechanisms of one service
 	"internal/sts/webidentity":            {"internal/outbound"},

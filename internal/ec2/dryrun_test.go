@@ -197,7 +197,9 @@ func (s *stage) mutations() []any {
 		&ec2api.DisableEbsEncryptionByDefaultRequest{}, &ec2api.EnableEbsEncryptionByDefaultRequest{},
 		&ec2api.DisableFastSnapshotRestoresRequest{AvailabilityZones: []string{testkit.Region + "a"}, SourceSnapshotIds: []string{s.snapshot}},
 		&ec2api.EnableFastSnapshotRestoresRequest{AvailabilityZones: []string{testkit.Region + "a"}, SourceSnapshotIds: []string{s.snapshot}},
-		&ec2api.DisableImageBlockPublicAccessRequest{},
+		&ec2api.DisableImageBlockPublicAccessRequest{}, &ec2api.DisableAllowedImagesSettingsRequest{},
+		&ec2api.EnableAllowedImagesSettingsRequest{AllowedImagesSettingsState: new("enabled")},
+		&ec2api.ReplaceImageCriteriaInAllowedImagesSettingsRequest{ImageCriteria: []ec2api.ImageCriterionRequest{{ImageProviders: []string{"none"}}}},
 		&ec2api.EnableImageBlockPublicAccessRequest{ImageBlockPublicAccessState: new("block-new-sharing")},
 		&ec2api.DisableSnapshotBlockPublicAccessRequest{}, &ec2api.EnableSnapshotBlockPublicAccessRequest{State: new("block-all-sharing")},
 		&ec2api.DisableImageRequest{ImageId: &s.own}, &ec2api.EnableImageRequest{ImageId: &s.own},
@@ -282,6 +284,7 @@ func (s *stage) picture() string {
 	add(testkit.Call[ec2api.DescribeTagsResult](s.ec2, "DescribeTags", &ec2api.DescribeTagsRequest{}))
 	add(testkit.Call[ec2api.GetEbsEncryptionByDefaultResult](s.ec2, "GetEbsEncryptionByDefault", &ec2api.GetEbsEncryptionByDefaultRequest{}))
 	add(testkit.Call[ec2api.GetSnapshotBlockPublicAccessStateResult](s.ec2, "GetSnapshotBlockPublicAccessState", &ec2api.GetSnapshotBlockPublicAccessStateRequest{}))
+	add(testkit.Call[ec2api.GetAllowedImagesSettingsResult](s.ec2, "GetAllowedImagesSettings", &ec2api.GetAllowedImagesSettingsRequest{}))
 	out, _ := json.Marshal(all) // answers always encode
 	return string(out)
 }

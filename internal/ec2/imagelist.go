@@ -46,7 +46,6 @@ var imageFields = fields[imageRecord]{
 	"platform-details":     imageText(func(r imageRecord) string { return r.Platform }),
 	"usage-operation":      fixed[imageRecord]("RunInstances"),
 	"free-tier-eligible":   fixed[imageRecord]("false"),
-	"image-allowed":        fixed[imageRecord]("true"),
 	"platform":             fixed[imageRecord](),
 	"kernel-id":            fixed[imageRecord](),
 	"ramdisk-id":           fixed[imageRecord](),
@@ -114,6 +113,11 @@ func (s *Service) DescribeImages(ctx context.Context, c *guard.Call, in *ec2api.
 		if err != nil {
 			return err
 		}
+		judge, err := allowedImages(tx, c)
+		if err != nil {
+			return err
+		}
+		all = slices.DeleteFunc(all, func(r imageRecord) bool { return judge(&r).Hidden })
 		var missing []string
 		for _, id := range in.ImageIds {
 			if slices.ContainsFunc(all, func(r imageRecord) bool { return r.ID == id }) {
@@ -129,7 +133,7 @@ func (s *Service) DescribeImages(ctx context.Context, c *guard.Call, in *ec2api.
 		if len(missing) > 0 {
 			return errNoImage(missing...)
 		}
-		passes, err := imageFields.Filter(in.Filters)
+		passes, err := judge.fields().Filter(in.Filters)
 		if err != nil {
 			return err
 		}
@@ -156,6 +160,7 @@ func (s *Service) DescribeImages(ctx context.Context, c *guard.Call, in *ec2api.
 			}
 			w := r.wire()
 			w.Tags, w.DeregistrationProtection = apiTags(tags[r.ID]), new(r.protection(c.Time))
+			w.ImageAllowed = judge(&r).Allowed
 			items = append(items, w)
 		}
 		out.Images, out.NextToken, err = paginate(c.Operation, items, func(i ec2api.Image) string { return *i.ImageId }, anyPage, in.MaxResults, in.NextToken)

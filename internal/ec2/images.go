@@ -155,16 +155,20 @@ func (s *Service) lookupImageIn(tx store.Tx, region, account, id string, now tim
 		return imageRecord{}, apierr.Newf("InvalidAMIID.Malformed", "Invalid id: \"%s\" (expecting \"ami-...\")", id)
 	}
 	if e, ok := image.Find(id); ok {
-		return imageOf(e, region), nil
+		rec := imageOf(e, region)
+		return rec, admitImage(tx, account, &rec, now)
 	}
 	rec, ok, err := imageTable.find(tx, region, account, id)
 	if err == nil && ok {
 		ok, err = s.usableImage(tx, &rec, account)
 	}
-	if err == nil && !ok {
-		err = errGoneImage(tx, region, account, id, now)
+	switch {
+	case err != nil:
+		return rec, err
+	case !ok:
+		return rec, errGoneImage(tx, region, account, id, now)
 	}
-	return rec, err
+	return rec, admitImage(tx, account, &rec, now)
 }
 
 func errNoImage(ids ...string) error {

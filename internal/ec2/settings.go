@@ -9,6 +9,7 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
+	"github.com/kagimori/kagimori/internal/ec2/allowedimages"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/store"
@@ -30,6 +31,8 @@ type settingRecord struct {
 	Credits  map[string]string `json:"credits,omitempty"`
 	// Feed is the data feed of Spot Instances, if there is one.
 	Feed *spotFeed `json:"feed,omitempty"`
+	// Allowed are the Allowed AMIs.
+	Allowed allowedimages.Settings `json:"allowed,omitzero"`
 }
 
 var settingTable = store.Table[settingRecord]{Bucket: "ec2/setting", Version: 1} // region, account

@@ -93,6 +93,7 @@ var ec2Members = map[string]map[string]string{
 	"ResetInstanceAttribute": {"Attribute": "sourceDestCheck"}, "ModifyInstanceAttribute": {"Attribute": ""},
 	"ModifySnapshotAttribute": {"Attribute": "createVolumePermission", "UserIds": "111122223333", "OperationType": "add"}, "DescribeAccountAttributes": {"AttributeNames": "default-vpc"},
 	"EnableSnapshotBlockPublicAccess": {"State": "block-all-sharing"}, "EnableImageBlockPublicAccess": {"ImageBlockPublicAccessState": "block-new-sharing"},
+	"EnableAllowedImagesSettings": {"AllowedImagesSettingsState": "audit-mode"}, "ReplaceImageCriteriaInAllowedImagesSettings": {"ImageProviders": "amazon"},
 	"ModifyImageAttribute": {"Attribute": "launchPermission", "UserIds": "111122223333", "OperationType": "add"}, "CreateTags": {"Value": "v"},
 	"EnableFastSnapshotRestores": {"AvailabilityZones": "us-east-1a"}, "DisableFastSnapshotRestores": {"AvailabilityZones": "us-east-1a"},
 	"GetInstanceTypesFromInstanceRequirements": {"ArchitectureTypes": "x86_64", "VirtualizationTypes": "hvm", "Context": ""},

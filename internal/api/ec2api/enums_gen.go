@@ -64,6 +64,11 @@ const (
 	AllocationTypeUsed   = "used"
 	AllocationTypeFuture = "future"
 
+	AllowedImagesSettingsDisabledStateDisabled = "disabled"
+
+	AllowedImagesSettingsEnabledStateEnabled   = "enabled"
+	AllowedImagesSettingsEnabledStateAuditMode = "audit-mode"
+
 	AllowsMultipleInstanceTypesOn  = "on"
 	AllowsMultipleInstanceTypesOff = "off"
 

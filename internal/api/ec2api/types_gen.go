@@ -1448,6 +1448,16 @@ type CreateVpcResult struct {
 	Vpc *Vpc `aws:"vpc,q=Vpc"`
 }
 
+// CreationDateCondition is a shape of the model.
+type CreationDateCondition struct {
+	MaximumDaysSinceCreated *int32 `aws:"maximumDaysSinceCreated,q=MaximumDaysSinceCreated,c=MaximumDaysSinceCreatedValue"`
+}
+
+// CreationDateConditionRequest is a shape of the model.
+type CreationDateConditionRequest struct {
+	MaximumDaysSinceCreated *int32 `aws:"MaximumDaysSinceCreated,c=MaximumDaysSinceCreatedValue"`
+}
+
 // CreditSpecification is a shape of the model.
 type CreditSpecification struct {
 	CpuCredits *string `aws:"cpuCredits,q=CpuCredits"`
@@ -1748,6 +1758,16 @@ type DeleteVpcPeeringConnectionResult struct {
 type DeleteVpcRequest struct {
 	VpcId  *string `aws:"VpcId,req"`
 	DryRun *bool   `aws:"dryRun,q=DryRun"`
+}
+
+// DeprecationTimeCondition is a shape of the model.
+type DeprecationTimeCondition struct {
+	MaximumDaysSinceDeprecated *int32 `aws:"maximumDaysSinceDeprecated,q=MaximumDaysSinceDeprecated,c=MaximumDaysSinceDeprecatedValue"`
+}
+
+// DeprecationTimeConditionRequest is a shape of the model.
+type DeprecationTimeConditionRequest struct {
+	MaximumDaysSinceDeprecated *int32 `aws:"MaximumDaysSinceDeprecated,c=MaximumDaysSinceDeprecatedValue"`
 }
 
 // DeregisterImageRequest is a shape of the model.
@@ -3009,6 +3029,16 @@ type DirectoryServiceAuthentication struct {
 	DirectoryId *string `aws:"directoryId,q=DirectoryId"`
 }
 
+// DisableAllowedImagesSettingsRequest is a shape of the model.
+type DisableAllowedImagesSettingsRequest struct {
+	DryRun *bool `aws:"DryRun"`
+}
+
+// DisableAllowedImagesSettingsResult is a shape of the model.
+type DisableAllowedImagesSettingsResult struct {
+	AllowedImagesSettingsState *string `aws:"allowedImagesSettingsState,q=AllowedImagesSettingsState,c=AllowedImagesSettingsDisabledState"`
+}
+
 // DisableEbsEncryptionByDefaultRequest is a shape of the model.
 type DisableEbsEncryptionByDefaultRequest struct {
 	DryRun *bool `aws:"DryRun"`
@@ -3389,6 +3419,17 @@ type EnaSrdUdpSpecificationRequest struct {
 	EnaSrdUdpEnabled *bool `aws:"EnaSrdUdpEnabled"`
 }
 
+// EnableAllowedImagesSettingsRequest is a shape of the model.
+type EnableAllowedImagesSettingsRequest struct {
+	AllowedImagesSettingsState *string `aws:"AllowedImagesSettingsState,req,c=AllowedImagesSettingsEnabledState"`
+	DryRun                     *bool   `aws:"DryRun"`
+}
+
+// EnableAllowedImagesSettingsResult is a shape of the model.
+type EnableAllowedImagesSettingsResult struct {
+	AllowedImagesSettingsState *string `aws:"allowedImagesSettingsState,q=AllowedImagesSettingsState,c=AllowedImagesSettingsEnabledState"`
+}
+
 // EnableEbsEncryptionByDefaultRequest is a shape of the model.
 type EnableEbsEncryptionByDefaultRequest struct {
 	DryRun *bool `aws:"DryRun"`
@@ -3734,6 +3775,18 @@ type FpgaDeviceMemoryInfo struct {
 type FpgaInfo struct {
 	Fpgas                []FpgaDeviceInfo `aws:"fpgas,q=Fpgas"`
 	TotalFpgaMemoryInMiB *int32           `aws:"totalFpgaMemoryInMiB,q=TotalFpgaMemoryInMiB"`
+}
+
+// GetAllowedImagesSettingsRequest is a shape of the model.
+type GetAllowedImagesSettingsRequest struct {
+	DryRun *bool `aws:"DryRun"`
+}
+
+// GetAllowedImagesSettingsResult is a shape of the model.
+type GetAllowedImagesSettingsResult struct {
+	State         *string          `aws:"state,q=State"`
+	ImageCriteria []ImageCriterion `aws:"imageCriterionSet,q=ImageCriterionSet"`
+	ManagedBy     *string          `aws:"managedBy,q=ManagedBy,c=ManagedBy"`
 }
 
 // GetCapacityReservationUsageRequest is a shape of the model.
@@ -4170,6 +4223,24 @@ type ImageAttribute struct {
 	LaunchPermissions        []LaunchPermission   `aws:"launchPermission,q=LaunchPermission"`
 	ProductCodes             []ProductCode        `aws:"productCodes,q=ProductCodes"`
 	BlockDeviceMappings      []BlockDeviceMapping `aws:"blockDeviceMapping,q=BlockDeviceMapping"`
+}
+
+// ImageCriterion is a shape of the model.
+type ImageCriterion struct {
+	ImageProviders           []string                  `aws:"imageProviderSet,q=ImageProviderSet"`
+	MarketplaceProductCodes  []string                  `aws:"marketplaceProductCodeSet,q=MarketplaceProductCodeSet"`
+	ImageNames               []string                  `aws:"imageNameSet,q=ImageNameSet"`
+	DeprecationTimeCondition *DeprecationTimeCondition `aws:"deprecationTimeCondition,q=DeprecationTimeCondition"`
+	CreationDateCondition    *CreationDateCondition    `aws:"creationDateCondition,q=CreationDateCondition"`
+}
+
+// ImageCriterionRequest is a shape of the model.
+type ImageCriterionRequest struct {
+	ImageProviders           []string                         `aws:"ImageProvider"`
+	MarketplaceProductCodes  []string                         `aws:"MarketplaceProductCode"`
+	ImageNames               []string                         `aws:"ImageName,e=ImageNameCriteriaRequest"`
+	DeprecationTimeCondition *DeprecationTimeConditionRequest `aws:"DeprecationTimeCondition"`
+	CreationDateCondition    *CreationDateConditionRequest    `aws:"CreationDateCondition"`
 }
 
 // ImageRecycleBinInfo is a shape of the model.
@@ -6636,6 +6707,17 @@ type ReplaceIamInstanceProfileAssociationRequest struct {
 // ReplaceIamInstanceProfileAssociationResult is a shape of the model.
 type ReplaceIamInstanceProfileAssociationResult struct {
 	IamInstanceProfileAssociation *IamInstanceProfileAssociation `aws:"iamInstanceProfileAssociation,q=IamInstanceProfileAssociation"`
+}
+
+// ReplaceImageCriteriaInAllowedImagesSettingsRequest is a shape of the model.
+type ReplaceImageCriteriaInAllowedImagesSettingsRequest struct {
+	ImageCriteria []ImageCriterionRequest `aws:"ImageCriterion,item=ImageCriterion"`
+	DryRun        *bool                   `aws:"DryRun"`
+}
+
+// ReplaceImageCriteriaInAllowedImagesSettingsResult is a shape of the model.
+type ReplaceImageCriteriaInAllowedImagesSettingsResult struct {
+	ReturnValue *bool `aws:"return,q=Return"`
 }
 
 // ReplaceNetworkAclAssociationRequest is a shape of the model.
