@@ -219,9 +219,9 @@ func TestTypeLists(t *testing.T) {
 	}{
 		"DescribeTerminationPolicyTypes":       {&autoscalingapi.DescribeTerminationPolicyTypesRequest{}, "OldestLaunchTemplate"},
 		"DescribeAdjustmentTypes":              {&autoscalingapi.DescribeAdjustmentTypesRequest{}, "PercentChangeInCapacity"},
-		"DescribeScalingProcessTypes":          {&autoscalingapi.DescribeScalingProcessTypesRequest{}, "ReplaceUnhealthy"},
+		"DescribeScalingProcessTypes":          {&autoscalingapi.DescribeScalingProcessTypesRequest{}, `Processes":[{"ProcessName":"AZRebalance"},{"ProcessName":"AddToLoadBalancer"},{"ProcessName":"AlarmNotification`},
 		"DescribeAutoScalingNotificationTypes": {&autoscalingapi.DescribeAutoScalingNotificationTypesRequest{}, "autoscaling:EC2_INSTANCE_LAUNCH_ERROR"},
-		"DescribeMetricCollectionTypes":        {&autoscalingapi.DescribeMetricCollectionTypesRequest{}, "GroupInServiceInstances"},
+		"DescribeMetricCollectionTypes":        {&autoscalingapi.DescribeMetricCollectionTypesRequest{}, `GroupInServiceInstances"},{"Metric":"GroupInServiceCapacity"},{"Metric":"GroupPendingInstances`},
 		"DescribeLifecycleHookTypes":           {&autoscalingapi.DescribeLifecycleHookTypesRequest{}, "autoscaling:EC2_INSTANCE_TERMINATING"},
 	}
 	nobody := w.User(account, "nobody")

@@ -27,8 +27,8 @@ const (
 // processes are all of them, in the order in which they are listed. Those without a constant are
 // remembered and have no effect: there is nothing yet that they would stop.
 var processes = []string{
-	processLaunch, processTerminate, "AddToLoadBalancer", processAlarm, processAZRebalance, processHealthCheck,
-	processInstanceRefresh, processReplaceUnhealthy, processScheduled,
+	processAZRebalance, "AddToLoadBalancer", processAlarm, processHealthCheck, processInstanceRefresh, processLaunch,
+	processReplaceUnhealthy, processScheduled, processTerminate,
 }
 
 // suspension is a process that does not run.

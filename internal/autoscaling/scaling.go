@@ -2,6 +2,8 @@ package autoscaling
 
 import (
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -71,9 +73,17 @@ func (r *policyRecord) ownAlarms() []string {
 	name := "TargetTracking-" + r.Group + "-Alarm"
 	out := []string{name + "High-" + r.UUID}
 	if !api.Val(r.Params.TargetTrackingConfiguration.DisableScaleIn) {
-		out = append(out, name+"Low-"+r.UUID)
+		out = append(out, name+"Low-"+lowAlarmID(r.UUID))
 	}
 	return out
+}
+
+// lowAlarmID is the id of the second alarm of a policy, which has one of its own: a UUID that the
+// policy's leads to.
+func lowAlarmID(id string) string {
+	h := sha256.Sum256([]byte("alarm low " + id))
+	h[6], h[8] = h[6]&0x0f|0x40, h[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", h[:4], h[4:6], h[6:8], h[8:10], h[10:16])
 }
 
 func alarmARN(region, account, name string) string {

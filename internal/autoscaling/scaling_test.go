@@ -138,6 +138,9 @@ func TestPoliciesAreKept(t *testing.T) {
 	if len(track.Alarms) != 2 || !strings.HasPrefix(*track.Alarms[0].AlarmName, "TargetTracking-g-AlarmHigh-") || !strings.HasPrefix(*track.Alarms[1].AlarmName, "TargetTracking-g-AlarmLow-") {
 		t.Errorf("alarms = %s", jsonOf(t, track.Alarms))
 	}
+	if high, low := *track.Alarms[0].AlarmName, *track.Alarms[1].AlarmName; high[len(high)-36:] == low[len(low)-36:] {
+		t.Errorf("alarms share an id: %s, %s", high, low)
+	}
 	shown := w.policies(&autoscalingapi.DescribePoliciesType{PolicyNames: []string{"track"}}).ScalingPolicies[0].TargetTrackingConfiguration
 	if shown.DisableScaleIn == nil || *shown.DisableScaleIn {
 		t.Errorf("a policy that says nothing of scaling in is shown as %s", jsonOf(t, shown))

@@ -133,6 +133,13 @@ func TestMFADevice(t *testing.T) {
 	if l := get[iamapi.ListMFADevicesResponse](a, &iamapi.ListMFADevicesRequest{UserName: new("bob")}).MFADevices; len(l) != 1 || *l[0].SerialNumber != *d.SerialNumber {
 		t.Errorf("devices of bob: %+v", l)
 	}
+	for _, name := range []*string{new("bob"), nil} { // without a name it is whoever has the device
+		if g := get[iamapi.GetMFADeviceResponse](a, &iamapi.GetMFADeviceRequest{UserName: name, SerialNumber: d.SerialNumber}); g.UserName == nil || *g.UserName != "bob" || g.EnableDate == nil {
+			t.Errorf("device: %+v", g)
+		}
+	}
+	w.user("other").refused(&iamapi.GetMFADeviceRequest{SerialNumber: d.SerialNumber}, 403, "AccessDenied", "iam:GetMFADevice on resource: arn:aws:iam::111122223333:user/bob")
+	a.refused(&iamapi.GetMFADeviceRequest{SerialNumber: longest.SerialNumber}, 404, "NoSuchEntity", "doesn't exist")
 	for status, want := range map[string]int{"Any": 1, "Assigned": 1, "Unassigned": 0} {
 		l := get[iamapi.ListVirtualMFADevicesResponse](a, &iamapi.ListVirtualMFADevicesRequest{AssignmentStatus: &status}).VirtualMFADevices
 		if len(l) != want || want > 0 && (*l[0].User.UserName != "bob" || l[0].Base32StringSeed != nil) {

@@ -245,7 +245,11 @@ func (s *Service) DeactivateMFADevice(ctx context.Context, c *guard.Call, in *ia
 func (s *Service) GetMFADevice(ctx context.Context, c *guard.Call, in *iamapi.GetMFADeviceRequest) (*iamapi.GetMFADeviceResponse, error) {
 	var out *iamapi.GetMFADeviceResponse
 	err := s.g.View(ctx, c, func(tx store.Tx) error {
-		o, b, err := s.owned(tx, c, in.UserName)
+		user, err := s.deviceUser(tx, c, in)
+		if err != nil {
+			return err
+		}
+		o, b, err := s.owned(tx, c, user)
 		if err != nil {
 			return err
 		}
@@ -263,6 +267,21 @@ func (s *Service) GetMFADevice(ctx context.Context, c *guard.Call, in *iamapi.Ge
 		return nil, err
 	}
 	return out, nil
+}
+
+// deviceUser is the user that a request names, else the one who has the device, else nil.
+func (s *Service) deviceUser(tx store.Tx, c *guard.Call, in *iamapi.GetMFADeviceRequest) (*string, error) {
+	if in.UserName != nil {
+		return in.UserName, nil
+	}
+	k, err := s.deviceOf(tx, owner{account: c.Account()}, in.SerialNumber)
+	switch {
+	case apierr.Code(err) == codeNoSuchEntity:
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return api.Opt(k.Body.User), nil
 }
 
 // ListMFADevices lists the devices of a user, or of the caller.

@@ -276,7 +276,7 @@ func TestGetContextKeys(t *testing.T) {
 	out := get[iamapi.GetContextKeysForPolicyResponse](a, &iamapi.GetContextKeysForPrincipalPolicyRequest{
 		PolicySourceArn: new("arn:aws:iam::111122223333:user/ana"), PolicyInputList: []string{extra},
 	})
-	if diff := cmp.Diff([]string{"aws:RequestedRegion", "aws:SecureTransport", "aws:username"}, out.ContextKeyNames); diff != "" {
+	if diff := cmp.Diff([]string{"aws:username", "aws:RequestedRegion", "aws:SecureTransport"}, out.ContextKeyNames); diff != "" {
 		t.Error(diff)
 	}
 	out = get[iamapi.GetContextKeysForPolicyResponse](a, &iamapi.GetContextKeysForCustomPolicyRequest{PolicyInputList: []string{extra}})

