@@ -97,7 +97,7 @@ func newGroup(c *guard.Call, in *autoscalingapi.CreateAutoScalingGroupType, sour
 	switch {
 	case len(in.AvailabilityZones) > 0 && len(in.AvailabilityZoneIds) > 0:
 		return nil, errZonesTwice
-	case len(in.AvailabilityZones) == 0 && len(in.AvailabilityZoneIds) == 0 && api.Val(in.VPCZoneIdentifier) == "" && in.InstanceId == nil:
+	case len(in.AvailabilityZones) == 0 && len(in.AvailabilityZoneIds) == 0 && joinedList(in.VPCZoneIdentifier) == "" && in.InstanceId == nil:
 		return nil, validation("At least one Availability Zone or VPC Subnet is required.")
 	case in.Operator != nil:
 		return nil, validation("The parameter Operator is reserved for services of AWS.")
@@ -105,7 +105,7 @@ func newGroup(c *guard.Call, in *autoscalingapi.CreateAutoScalingGroupType, sour
 	g := &groupRecord{
 		Region: c.Region, Account: c.Account(), Name: api.Val(in.AutoScalingGroupName), UUID: guard.NewRequestID(),
 		Created: now.Truncate(time.Millisecond), Min: api.Val(in.MinSize), Max: api.Val(in.MaxSize), Cooldown: 300,
-		Zones: in.AvailabilityZones, zoneIDs: in.AvailabilityZoneIds, Subnets: api.Val(in.VPCZoneIdentifier), HealthCheckType: "EC2",
+		Zones: in.AvailabilityZones, zoneIDs: in.AvailabilityZoneIds, Subnets: joinedList(in.VPCZoneIdentifier), HealthCheckType: "EC2",
 		GracePeriod: api.Val(in.HealthCheckGracePeriod), TerminationPolicies: []string{"Default"},
 		Protect: api.Val(in.NewInstancesProtectedFromScaleIn), Role: api.Val(in.ServiceLinkedRoleARN),
 		MaxLifetime: lifetime(in.MaxInstanceLifetime), Rebalance: in.CapacityRebalance, Warmup: warmup(in.DefaultInstanceWarmup),

@@ -106,6 +106,23 @@ func TestALaunchIsTriedInTheGroupsSubnet(t *testing.T) {
 	guardtest.WantError(t, w.try("CreateAutoScalingGroup", in), "ValidationError", "The subnet ID does not exist")
 }
 
+// A client that writes a space after each comma compares what comes back with the ids that it has.
+func TestSubnetsAreAnsweredWithoutSpaces(t *testing.T) {
+	w := newWorld(t)
+	in := request("g", 0)
+	in.AvailabilityZones, in.VPCZoneIdentifier = nil, new("subnet-b, subnet-a")
+	w.must("CreateAutoScalingGroup", in)
+	if got := *w.group("g").VPCZoneIdentifier; got != "subnet-b,subnet-a" {
+		t.Errorf("made with %q", got)
+	}
+	w.must("UpdateAutoScalingGroup", &autoscalingapi.UpdateAutoScalingGroupType{AutoScalingGroupName: new("g"), VPCZoneIdentifier: new("subnet-a , subnet-b")})
+	if got := *w.group("g").VPCZoneIdentifier; got != "subnet-a,subnet-b" {
+		t.Errorf("changed to %q", got)
+	}
+	in.AutoScalingGroupName, in.VPCZoneIdentifier = new("none"), new(" , ")
+	guardtest.WantError(t, w.try("CreateAutoScalingGroup", in), "ValidationError", "At least one Availability Zone or VPC Subnet is required.")
+}
+
 func TestNameTaken(t *testing.T) {
 	w := newWorld(t)
 	w.must("CreateAutoScalingGroup", request("g", 0))

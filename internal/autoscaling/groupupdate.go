@@ -130,7 +130,7 @@ func (s *Service) applyUpdate(g *groupRecord, in *autoscalingapi.UpdateAutoScali
 	}
 	set(&g.Placement, in.PlacementGroup)
 	if in.VPCZoneIdentifier != nil {
-		g.Subnets = *in.VPCZoneIdentifier
+		g.Subnets = joinedList(in.VPCZoneIdentifier)
 		g.Zones = nil
 	}
 	if in.AvailabilityZones != nil {

@@ -203,6 +203,10 @@ func (s *Service) subnets(ctx context.Context, v *sight, call *guard.Call, as gu
 	return out, nil
 }
 
+// joinedList is a list of subnets as it is kept and answered: the ids with commas between them and nothing else, also for
+// callers who write a space after each comma, as Cluster API does, and compare what comes back.
+func joinedList(s *string) string { return strings.Join(splitList(api.Val(s)), ",") }
+
 func splitList(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
 }

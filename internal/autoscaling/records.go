@@ -28,7 +28,7 @@ type groupRecord struct {
 	Min, Max, Desired           int32
 	Cooldown                    int32
 	Zones                       []string
-	Subnets                     string // VPCZoneIdentifier as given
+	Subnets                     string // VPCZoneIdentifier, without spaces
 	sourceRecord
 	HealthCheckType     string
 	GracePeriod         int32
