@@ -177,6 +177,9 @@ func (s *Service) groupSource(tx store.Tx, account, name, source string) (docs d
 	return docs, id, err
 }
 
+// maxSimulated is how many decisions a page has at most, unless a single action has more resources.
+const maxSimulated = 1000
+
 // simulate answers one page.
 func (s *Service) simulate(c *guard.Call, ask *simulateRequest, source string, marker *string, items *int32) (*iamapi.SimulatePolicyResponse, error) {
 	p, err := s.page(c, strings.Join([]string{source, strings.Join(ask.actions, ","), strings.Join(ask.resources, ",")}, "\x00"), marker, items)
@@ -189,13 +192,12 @@ func (s *Service) simulate(c *guard.Call, ask *simulateRequest, source string, m
 	if len(resources) == 0 {
 		resources = []string{"*"}
 	}
-	all := len(ask.actions) * len(resources)
-	end := min(all, next+p.limit)
+	end := min(len(ask.actions), next+min(p.limit, max(1, maxSimulated/len(resources))))
 	for ; next < end; next++ {
-		out.EvaluationResults = append(out.EvaluationResults, ask.sim.result(ask.actions[next/len(resources)], resources[next%len(resources)]))
+		out.EvaluationResults = append(out.EvaluationResults, ask.sim.results(ask.actions[next], resources, ask.handling != nil))
 	}
 	last := ""
-	if end < all {
+	if end < len(ask.actions) {
 		last = strconv.Itoa(end)
 	}
 	out.IsTruncated, out.Marker = s.end(p, last)

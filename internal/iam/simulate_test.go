@@ -230,7 +230,8 @@ func TestSimulatePrincipalPolicy(t *testing.T) {
 		"two values of one": {iamapi.SimulatePrincipalPolicyRequest{PolicySourceArn: new(ana), ContextEntries: []iamapi.ContextEntry{entry("aws:username", "string", "a", "b")}}, 400, "InvalidInput", "takes one"},
 		"a role as caller":  {iamapi.SimulatePrincipalPolicyRequest{PolicySourceArn: new(ana), CallerArn: role.Arn}, 400, "InvalidInput", "is not the ARN of a user"},
 		"a resource policy for a role without a caller": {iamapi.SimulatePrincipalPolicyRequest{PolicySourceArn: role.Arn, ResourcePolicy: new(trusts(`"AWS":"*"`)), ResourceArns: []string{"arn:aws:s3:::b"}}, 400, "InvalidInput", "Invalid caller - Caller must be an IAM user in this context."},
-		"a scenario": {iamapi.SimulatePrincipalPolicyRequest{PolicySourceArn: new(ana), ResourceHandlingOption: new("EC2-VPC-EBS")}, 400, "InvalidInput", "does not know the EC2 scenarios"},
+		"no scenario":                      {iamapi.SimulatePrincipalPolicyRequest{PolicySourceArn: new(ana), ResourceHandlingOption: new("EC2-Moon")}, 400, "InvalidInput", "Invalid Resource Handling Option: EC2-Moon"},
+		"a scenario without its resources": {iamapi.SimulatePrincipalPolicyRequest{PolicySourceArn: new(ana), ResourceHandlingOption: new("EC2-VPC-EBS"), ResourceArns: launchARNs("instance", "image", "security-group", "network-interface")}, 400, "InvalidInput", "requires a resource of type volume"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := tt.in
@@ -240,32 +241,88 @@ func TestSimulatePrincipalPolicy(t *testing.T) {
 	}
 }
 
+func launchARNs(kinds ...string) (out []string) {
+	for _, k := range kinds {
+		out = append(out, "arn:aws:ec2:us-east-1:111122223333:"+k+"/x")
+	}
+	return out
+}
+
+// Of several resources one answer tells, with the decision of each below. One allow is enough for its
+// own decision, but in the scenarios of EC2, whose actions need all of them.
+func TestSimulationOfSeveralResources(t *testing.T) {
+	w := newWorld(t)
+	kinds := []string{"instance", "image", "security-group", "network-interface", "volume"}
+	of := func(effect, kind string) string {
+		return document(`{"Effect":"` + effect + `","Action":"ec2:*","Resource":"arn:aws:ec2:*:*:` + kind + `/*"}`)
+	}
+	for _, tt := range []struct {
+		name     string
+		policies []string
+		scenario *string
+		want     string
+	}{
+		{"none", []string{document(allow(`"s3:*"`))}, nil, "implicitDeny: i i i i i"},
+		{"one", []string{of("Allow", "image")}, nil, "allowed: i a i i i"},
+		{"one denied", []string{document(allow(`"ec2:*"`)), of("Deny", "volume")}, nil, "explicitDeny: a a a a e"},
+		{"one in a scenario", []string{of("Allow", "image")}, new("EC2-VPC-EBS"), "implicitDeny: i a i i i"},
+		{"all in a scenario", []string{document(allow(`"ec2:*"`))}, new("EC2-VPC-EBS"), "allowed: a a a a a"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			out := simulateCustom(w.admin(), &iamapi.SimulateCustomPolicyRequest{
+				PolicyInputList: tt.policies, ActionNames: []string{"ec2:RunInstances"}, ResourceArns: launchARNs(kinds...), ResourceHandlingOption: tt.scenario,
+			})
+			if len(out.EvaluationResults) != 1 || len(out.EvaluationResults[0].ResourceSpecificResults) != len(kinds) {
+				t.Fatalf("answer %+v", out)
+			}
+			r := out.EvaluationResults[0]
+			got := api.Val(r.EvalDecision) + ":"
+			for i, one := range r.ResourceSpecificResults {
+				got += " " + api.Val(one.EvalResourceDecision)[:1]
+				if api.Val(one.EvalResourceName) != launchARNs(kinds[i])[0] {
+					t.Errorf("resource %d is %s", i, api.Val(one.EvalResourceName))
+				}
+			}
+			if got != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+			if name := api.Val(r.EvalResourceName); name != "arn:aws:ec2:${Region}:${Account}:${ResourceType}/${ResourcePath}" || len(r.MatchedStatements) > 0 {
+				t.Errorf("resource %s, statements %+v", name, r.MatchedStatements)
+			}
+		})
+	}
+}
+
 func TestSimulationHasPages(t *testing.T) {
 	w := newWorld(t)
 	a := w.admin()
 	in := &iamapi.SimulateCustomPolicyRequest{
-		PolicyInputList: []string{document(allow(`"s3:GetObject"`))}, ActionNames: []string{"s3:GetObject", "s3:PutObject"},
-		ResourceArns: []string{"arn:aws:s3:::a", "arn:aws:s3:::b", "arn:aws:s3:::c"}, MaxItems: new(int32(4)),
+		PolicyInputList: []string{document(allow(`"s3:GetObject"`))}, ActionNames: []string{"s3:GetObject", "s3:PutObject", "s3:ListBucket"}, MaxItems: new(int32(2)),
 	}
 	first := simulateCustom(a, in)
-	if len(first.EvaluationResults) != 4 || !api.Val(first.IsTruncated) {
+	if len(first.EvaluationResults) != 2 || !api.Val(first.IsTruncated) {
 		t.Fatalf("first page %+v", first)
 	}
 	in.Marker = first.Marker
 	second := simulateCustom(a, in)
 	var got []string
 	for _, r := range append(first.EvaluationResults, second.EvaluationResults...) {
-		got = append(got, fmt.Sprintf("%s %s %s", api.Val(r.EvalActionName), api.Val(r.EvalResourceName), api.Val(r.EvalDecision)))
+		got = append(got, fmt.Sprintf("%s %s", api.Val(r.EvalActionName), api.Val(r.EvalDecision)))
 	}
-	want := []string{
-		"s3:GetObject arn:aws:s3:::a allowed", "s3:GetObject arn:aws:s3:::b allowed", "s3:GetObject arn:aws:s3:::c allowed",
-		"s3:PutObject arn:aws:s3:::a implicitDeny", "s3:PutObject arn:aws:s3:::b implicitDeny", "s3:PutObject arn:aws:s3:::c implicitDeny",
-	}
+	want := []string{"s3:GetObject allowed", "s3:PutObject implicitDeny", "s3:ListBucket implicitDeny"}
 	if diff := cmp.Diff(want, got); diff != "" || api.Val(second.IsTruncated) {
 		t.Error(diff)
 	}
 	in.ActionNames = []string{"s3:GetObject"}
 	a.refused(in, 400, "ValidationError", "Invalid Marker.")
+
+	in = &iamapi.SimulateCustomPolicyRequest{PolicyInputList: in.PolicyInputList, ActionNames: []string{"s3:GetObject", "s3:PutObject", "s3:ListBucket"}}
+	for i := range 400 { // a page has a thousand decisions
+		in.ResourceArns = append(in.ResourceArns, fmt.Sprintf("arn:aws:s3:::b/%d", i))
+	}
+	if wide := simulateCustom(a, in); len(wide.EvaluationResults) != 2 || !api.Val(wide.IsTruncated) {
+		t.Errorf("a page of %d actions on 400 resources", len(wide.EvaluationResults))
+	}
 }
 
 func TestGetContextKeys(t *testing.T) {

@@ -35,9 +35,6 @@ type simulateRequest struct {
 // newSimulation reads what does not depend on a principal of the account.
 func newSimulation(account string, in *simulateRequest) (simulation, error) {
 	sim := simulation{caller: authz.Principal{Type: authz.User, Account: account}, given: map[string]bool{}}
-	if in.handling != nil {
-		return sim, apierr.New(codeInvalid, "kagimori does not know the EC2 scenarios of ResourceHandlingOption: give the resources of each action instead.")
-	}
 	for _, a := range in.actions {
 		if service, name, ok := strings.Cut(a, ":"); !ok || service == "" || name == "" || strings.ContainsAny(a, "*? ") {
 			return sim, apierr.Newf(codeInvalid, "Invalid Action Name: %s", a)
@@ -48,7 +45,10 @@ func newSimulation(account string, in *simulateRequest) (simulation, error) {
 			return sim, apierr.Newf(codeInvalid, "Invalid Resource ARN: %s", r)
 		}
 	}
-	var err error
+	err := checkScenario(in.handling, in.resources)
+	if err != nil {
+		return sim, err
+	}
 	if sim.identity, err = parseAll(in.documents, inputList, policy.Identity); err != nil {
 		return sim, err
 	}
