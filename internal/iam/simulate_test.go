@@ -276,15 +276,16 @@ func TestSimulationOfSeveralResources(t *testing.T) {
 				t.Fatalf("answer %+v", out)
 			}
 			r := out.EvaluationResults[0]
-			got := api.Val(r.EvalDecision) + ":"
+			var got strings.Builder
+			got.WriteString(api.Val(r.EvalDecision) + ":")
 			for i, one := range r.ResourceSpecificResults {
-				got += " " + api.Val(one.EvalResourceDecision)[:1]
+				got.WriteString(" " + api.Val(one.EvalResourceDecision)[:1])
 				if api.Val(one.EvalResourceName) != launchARNs(kinds[i])[0] {
 					t.Errorf("resource %d is %s", i, api.Val(one.EvalResourceName))
 				}
 			}
-			if got != tt.want {
-				t.Errorf("got %s, want %s", got, tt.want)
+			if got.String() != tt.want {
+				t.Errorf("got %s, want %s", got.String(), tt.want)
 			}
 			if name := api.Val(r.EvalResourceName); name != "arn:aws:ec2:${Region}:${Account}:${ResourceType}/${ResourcePath}" || len(r.MatchedStatements) > 0 {
 				t.Errorf("resource %s, statements %+v", name, r.MatchedStatements)
