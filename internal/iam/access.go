@@ -304,13 +304,3 @@ func (s *Service) GetServiceLastAccessedDetailsWithEntities(ctx context.Context,
 	})
 	return out, err
 }
-
-// serviceName is how AWS calls a service; of those that kagimori does not have, its namespace.
-func serviceName(namespace string) string {
-	names := map[string]string{
-		"kms": "AWS Key Management Service", "iam": "AWS Identity and Access Management", "sts": "AWS Security Token Service",
-		"ec2": "Amazon EC2", "ebs": "Amazon Elastic Block Store", "autoscaling": "Amazon EC2 Auto Scaling", "organizations": "AWS Organizations",
-		"cloudtrail": "AWS CloudTrail", "access-analyzer": "AWS IAM Access Analyzer",
-	}
-	return cmp.Or(names[namespace], namespace)
-}

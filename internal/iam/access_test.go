@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/kagimori/kagimori/internal/api/iamapi"
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/iam"
@@ -84,6 +86,22 @@ func TestServiceLastAccessedDetails(t *testing.T) {
 	a.refused(&iamapi.GetServiceLastAccessedDetailsWithEntitiesRequest{JobId: group.JobId, ServiceNamespace: new("s3")}, 400, "InvalidInput", "s3")
 	a.refused(&iamapi.GenerateServiceLastAccessedDetailsRequest{Arn: new("arn:aws:iam::111122223333:root/x/y")}, 400, "InvalidInput", "Invalid Arn")
 	a.refused(&iamapi.GenerateServiceLastAccessedDetailsRequest{Arn: new("arn:aws:iam::111122223333:user/nobody")}, 404, "NoSuchEntity", "nobody")
+}
+
+// Services have AWS's names, also those that kagimori does not have; of a few only the namespace is known.
+func TestAccessedServicesHaveNames(t *testing.T) {
+	_, a := accessWorld(t)
+	a.must(&iamapi.PutGroupPolicyRequest{GroupName: new("team"), PolicyName: new("p"),
+		PolicyDocument: new(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":["lambda:*","s3:*","iam:*","a2c:*"],"Resource":"*"}}`)})
+	job := get[iamapi.GenerateServiceLastAccessedDetailsResponse](a, &iamapi.GenerateServiceLastAccessedDetailsRequest{Arn: new("arn:aws:iam::111122223333:group/team")})
+	got := map[string]string{}
+	for _, x := range get[iamapi.GetServiceLastAccessedDetailsResponse](a, &iamapi.GetServiceLastAccessedDetailsRequest{JobId: job.JobId}).ServicesLastAccessed {
+		got[*x.ServiceNamespace] = *x.ServiceName
+	}
+	want := map[string]string{"lambda": "AWS Lambda", "s3": "Amazon Simple Storage Service", "iam": "AWS Identity and Access Management", "a2c": "a2c"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
 }
 
 func TestOrganizationsAccessReport(t *testing.T) {
