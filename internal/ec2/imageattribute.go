@@ -84,9 +84,6 @@ func (s *Service) ModifyImageAttribute(ctx context.Context, c *guard.Call, in *e
 }
 
 func imageSharing(in *ec2api.ModifyImageAttributeRequest) (x sharing, err error) {
-	if err := x.listed(api.Val(in.OperationType), in.UserIds, in.UserGroups, slices.Concat(in.OrganizationArns, in.OrganizationalUnitArns)...); err != nil {
-		return x, err
-	}
 	if p := in.LaunchPermission; p != nil {
 		if err := launchers(&x.add, p.Add); err != nil {
 			return x, err
@@ -94,6 +91,9 @@ func imageSharing(in *ec2api.ModifyImageAttributeRequest) (x sharing, err error)
 		if err := launchers(&x.remove, p.Remove); err != nil {
 			return x, err
 		}
+	}
+	if err := x.listed(api.Val(in.OperationType), in.UserIds, in.UserGroups, slices.Concat(in.OrganizationArns, in.OrganizationalUnitArns)...); err != nil {
+		return x, err
 	}
 	if x.empty() {
 		return x, apierr.New("MissingParameter", "The request must contain the parameter LaunchPermission")

@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/apierr"
@@ -28,7 +29,9 @@ func (m *members) addAccount(id string) error {
 	if !arn.IsAccount(id) {
 		return apierr.Newf("InvalidUserID.Malformed", "Invalid user id: \"%s\"", id)
 	}
-	m.accounts = append(m.accounts, id)
+	if !slices.Contains(m.accounts, id) {
+		m.accounts = append(m.accounts, id)
+	}
 	return nil
 }
 
@@ -40,12 +43,13 @@ func (m *members) addGroup(name string) error {
 	return nil
 }
 
-// listed reads the older form of a change: the operation, and whom it is about.
+// listed reads the older form of a change: the operation, and whom it is about. Beside the newer form, which is read
+// first, ids without an operation say nothing: Packer sends both.
 func (x *sharing) listed(operation string, accounts, groups []string, organizations ...string) error {
 	var m *members
 	switch operation {
 	case "":
-		if len(accounts)+len(groups)+len(organizations) == 0 {
+		if len(accounts)+len(groups)+len(organizations) == 0 || !x.empty() {
 			return nil
 		}
 		return apierr.New("MissingParameter", "The request must contain the parameter OperationType")

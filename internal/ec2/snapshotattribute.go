@@ -92,9 +92,6 @@ func (s *Service) ModifySnapshotAttribute(ctx context.Context, c *guard.Call, in
 }
 
 func snapshotSharing(in *ec2api.ModifySnapshotAttributeRequest) (x sharing, err error) {
-	if err := x.listed(api.Val(in.OperationType), in.UserIds, in.GroupNames); err != nil {
-		return x, err
-	}
 	if p := in.CreateVolumePermission; p != nil {
 		if err := permitted(&x.add, p.Add); err != nil {
 			return x, err
@@ -102,6 +99,9 @@ func snapshotSharing(in *ec2api.ModifySnapshotAttributeRequest) (x sharing, err 
 		if err := permitted(&x.remove, p.Remove); err != nil {
 			return x, err
 		}
+	}
+	if err := x.listed(api.Val(in.OperationType), in.UserIds, in.GroupNames); err != nil {
+		return x, err
 	}
 	if x.empty() {
 		return x, apierr.New("MissingParameter", "The request must contain the parameter CreateVolumePermission")
