@@ -16,11 +16,11 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// Invitations are open for 15 days, and handshakes are listed for 30 days after they ended.
-// Source: AWS Organizations API Reference, Handshake.
+// Invitations are open for 15 days, and handshakes are there for 30 days after they ended.
+// Source: AWS Organizations API Reference, Handshake and DescribeHandshake.
 const (
 	invitationTime = 15 * 24 * time.Hour
-	listedTime     = 30 * 24 * time.Hour
+	keptTime       = 30 * 24 * time.Hour
 )
 
 // A handshake is an invitation of an account, or says that an organization was given all features.
@@ -51,6 +51,15 @@ func (h *handshake) state(now time.Time) string {
 		return organizationsapi.HandshakeStateEXPIRED
 	}
 	return h.State
+}
+
+// gone reports whether a handshake ended so long ago that nobody sees it any more.
+func (h *handshake) gone(now time.Time) bool {
+	ended := h.Ended
+	if h.state(now) == organizationsapi.HandshakeStateEXPIRED {
+		ended = h.Requested.Add(invitationTime)
+	}
+	return !ended.IsZero() && !now.Before(ended.Add(keptTime))
 }
 
 func (h *handshake) action() string {
@@ -189,7 +198,7 @@ func (s *Service) handshake(tx store.Tx, c *guard.Call, id string, party func(*h
 	if err != nil {
 		return h, err
 	}
-	ok = ok && (h.Account == c.Account() || in && theirs.ID == h.Organization)
+	ok = ok && !h.gone(s.now()) && (h.Account == c.Account() || in && theirs.ID == h.Organization)
 	if !ok {
 		h = handshake{ID: id, Organization: "o-unknown000", Management: c.Account()}
 	}
@@ -338,11 +347,7 @@ func (s *Service) listHandshakes(tx store.Tx, c *guard.Call, filter *organizatio
 	}
 	now := s.now()
 	all, err := s.handshakes(tx, func(h *handshake) bool {
-		ended := h.Ended
-		if h.state(now) == organizationsapi.HandshakeStateEXPIRED {
-			ended = h.Requested.Add(invitationTime)
-		}
-		return of(h) && (action == "" || action == h.action()) && parent == "" && (ended.IsZero() || now.Before(ended.Add(listedTime)))
+		return of(h) && (action == "" || action == h.action()) && parent == "" && !h.gone(now)
 	})
 	if err != nil {
 		return nil, nil, err

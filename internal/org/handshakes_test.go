@@ -92,6 +92,9 @@ func TestInvitationsEnd(t *testing.T) {
 	if n := list(); n != 0 {
 		t.Errorf("%d handshakes are listed for ever", n)
 	}
+	for _, id := range []*string{canceled, declined, expired} {
+		boss.refused(&organizationsapi.DescribeHandshakeRequest{HandshakeId: id}, "HandshakeNotFoundException", "*")
+	}
 	bad := invite("x")
 	bad.Target.Type = new("ORGANIZATION")
 	boss.refused(bad, "InvalidInputException", "*")

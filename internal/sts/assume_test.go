@@ -132,6 +132,8 @@ func TestAssumeRoleErrors(t *testing.T) {
 		{"a chained session lasts an hour", a.assume(assuming(role)), assuming(role, seconds(3601)), 400, "ValidationError", "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining."},
 		{"a session policy is JSON", a, assuming(role, sessionPolicy("{")), 400, "MalformedPolicyDocument", "The policy is not in the valid JSON format."},
 		{"and has a size", a, assuming(role, sessionPolicy(big)), 400, "PackedPolicyTooLarge", "% of allotted space"},
+		{"and so have tags", a, assuming(role, tags("a="+strings.Repeat("x", 256), "b="+strings.Repeat("x", 256), "c="+strings.Repeat("x", 256), "d="+strings.Repeat("x", 256),
+			"e="+strings.Repeat("x", 256), "f="+strings.Repeat("x", 256), "g="+strings.Repeat("x", 256), "h="+strings.Repeat("x", 256))), 400, "PackedPolicyTooLarge", "Packed size of session tags consumes 101% of allotted space."},
 		{"a managed one exists", a, assuming(role, policyARNs("arn:aws:iam::111122223333:policy/none")), 400, "ValidationError", "does not exist"},
 		{"and is of the role's account", a, assuming(role, policyARNs("arn:aws:iam::444455556666:policy/p")), 400, "ValidationError", "is invalid"},
 		{"ten are enough", a, assuming(role, policyARNs(eleven...)), 400, "ValidationError", "exceeds 10"},
@@ -141,7 +143,7 @@ func TestAssumeRoleErrors(t *testing.T) {
 		{"tags are unique", a, assuming(role, tags("a=1", "A=2")), 400, "ValidationError", "Duplicate tag keys found."},
 		{"AWS keeps its prefix", a, assuming(role, tags("aws:a=1")), 400, "ValidationError", "reserved"},
 		{"a session has up to 50 tags", a, assuming(role, tags(many...)), 400, "ValidationError", "50"},
-		{"a transitive tag is a tag", a, assuming(role, tags("a=1"), transitive("b")), 400, "ValidationError", "transitive tag key"},
+		{"a transitive tag is a tag", a, assuming(role, tags("a=1"), transitive("b")), 400, "InvalidParameterValue", "The specified transitive tag key must be included in the requested tags."},
 		{"a session has a name", a, &request{RoleArn: &role}, 400, "ValidationError", "roleSessionName"},
 		{"of certain characters", a, &request{RoleArn: &role, RoleSessionName: new("a b")}, 400, "ValidationError", "roleSessionName"},
 		{"contexts are not taken", a, assuming(role, func(in *request) {
@@ -213,8 +215,8 @@ func TestChainOfRoles(t *testing.T) {
 	strict := w.role(account, "strict", trust(`"AWS":"`+first+`"`, assumeOnly))
 	s := a.assume(assuming(first, tags("team=blue", "other=x"), transitive("TEAM"), source("ann")))
 
-	s.refused(assuming(second, tags("Team=red")), 400, "ValidationError", "transitive")
-	s.refused(assuming(second, source("bob")), 403, "AccessDenied", "source identity")
+	s.refused(assuming(second, tags("Team=red")), 400, "InvalidParameterValue", "conflicts with a transitive tag key from the calling session.")
+	s.refused(assuming(second, source("eve")), 400, "ValidationError", "The source identity is already set for this assume role session")
 	s.refused(assuming(strict), 403, "AccessDenied", "sts:TagSession")
 
 	out := get[stsapi.AssumeRoleResponse](s, assuming(second))

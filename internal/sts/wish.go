@@ -56,7 +56,7 @@ func wishes(c *guard.Call, in *stsapi.AssumeRoleRequest) (*wish, error) {
 	}
 	if s := c.Caller.Session; s != nil && s.SourceIdentity != "" {
 		if w.source != "" && w.source != s.SourceIdentity {
-			return nil, denied("The source identity of a session cannot be changed by assuming another role.")
+			return nil, apierr.New("ValidationError", "The source identity is already set for this assume role session")
 		}
 		w.source = s.SourceIdentity
 	}
@@ -69,6 +69,9 @@ func wishes(c *guard.Call, in *stsapi.AssumeRoleRequest) (*wish, error) {
 	w.setContext(in)
 	return w, nil
 }
+
+// codeParameter is of transitive tags that cannot be.
+const codeParameter = "InvalidParameterValue"
 
 // setTags takes the request's tags and those that the caller's session hands on. Keys are unique
 // whatever their case. Source: IAM User Guide, "Pass session tags in AWS STS".
@@ -87,7 +90,7 @@ func (w *wish) setTags(c *guard.Call, in *stsapi.AssumeRoleRequest) error {
 		fold := strings.ToLower(key)
 		switch old, taken := folded[fold]; {
 		case taken && slices.Contains(w.transitive[:inherited], old):
-			return apierr.Newf("ValidationError", "The session tag %s is transitive: it cannot be overridden.", old)
+			return apierr.New(codeParameter, "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from the calling session.")
 		case taken:
 			return apierr.New("ValidationError", "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
 		case strings.HasPrefix(fold, "aws:"):
@@ -101,7 +104,7 @@ func (w *wish) setTags(c *guard.Call, in *stsapi.AssumeRoleRequest) error {
 	for _, k := range in.TransitiveTagKeys {
 		key, ok := folded[strings.ToLower(k)]
 		if !ok {
-			return apierr.New("ValidationError", "The specified transitive tag key must be included in the requested tags.")
+			return apierr.New(codeParameter, "The specified transitive tag key must be included in the requested tags.")
 		}
 		if !slices.Contains(w.transitive, key) {
 			w.transitive = append(w.transitive, key)
@@ -128,12 +131,16 @@ func (w *wish) setPolicies(in *stsapi.AssumeRoleRequest) error {
 		w.policyARNs = append(w.policyARNs, api.Val(d.Arn))
 		size += len(api.Val(d.Arn))
 	}
+	tags := 0
 	for k, v := range w.tags {
-		size += len(k) + len(v)
+		tags += len(k) + len(v)
 	}
 	// How AWS packs policies and tags is not documented; kagimori counts their characters.
-	w.packed = int32((size*100 + maxPlainText - 1) / maxPlainText)
-	if w.packed > 100 {
+	percent := func(size int) int32 { return int32((size*100 + maxPlainText - 1) / maxPlainText) }
+	if n := percent(tags); n > 100 {
+		return apierr.Newf("PackedPolicyTooLarge", "Packed size of session tags consumes %d%% of allotted space.", n)
+	}
+	if w.packed = percent(size + tags); w.packed > 100 {
 		return apierr.Newf("PackedPolicyTooLarge", "Packed policy consumes %d%% of allotted space, please use smaller policy.", w.packed)
 	}
 	return nil
