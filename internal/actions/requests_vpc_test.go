@@ -17,6 +17,7 @@ func driveVPC(c caller) {
 	nat := c.do("ec2:CreateNatGateway", in{"SubnetId": subnet, "AllocationId": address, "TagSpecifications": specifications("natgateway")}).str("NatGateway.NatGatewayId")
 	retag(c, nat)
 	c.do("ec2:DescribeNatGateways", in{})
+	driveNATs(c, subnet, nat)
 	driveTables(c, vpc, subnet, gateway, nat)
 	driveBlocks(c, vpc, subnet)
 	drivePeering(c, vpc)
@@ -99,6 +100,18 @@ func driveWindows(c caller) {
 	c.do("ec2:DisassociateInstanceEventWindow", in{"InstanceEventWindowId": id, "AssociationTarget": target})
 	c.do("ec2:DescribeInstanceEventWindows", in{})
 	c.do("ec2:DeleteInstanceEventWindow", in{"InstanceEventWindowId": id})
+}
+
+// driveNATs: secondary addresses of a public NAT gateway and of a private one.
+func driveNATs(c caller, subnet, public string) {
+	more := c.do("ec2:AllocateAddress", in{"TagSpecifications": specifications("elastic-ip")}).str("AllocationId")
+	join := c.do("ec2:AssociateNatGatewayAddress", in{"NatGatewayId": public, "AllocationIds": []string{more}}).str("NatGatewayAddresses.0.AssociationId")
+	c.do("ec2:DisassociateNatGatewayAddress", in{"NatGatewayId": public, "AssociationIds": []string{join}})
+	c.do("ec2:ReleaseAddress", in{"AllocationId": more})
+	private := c.do("ec2:CreateNatGateway", in{"SubnetId": subnet, "ConnectivityType": "private", "TagSpecifications": specifications("natgateway")}).str("NatGateway.NatGatewayId")
+	address := c.do("ec2:AssignPrivateNatGatewayAddress", in{"NatGatewayId": private}).str("NatGatewayAddresses.0.PrivateIp")
+	c.do("ec2:UnassignPrivateNatGatewayAddress", in{"NatGatewayId": private, "PrivateIpAddresses": []string{address}})
+	c.do("ec2:DeleteNatGateway", in{"NatGatewayId": private})
 }
 
 // driveTables: two route tables, with a subnet and with a gateway.

@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -24,6 +25,7 @@ type elasticRecord struct {
 	Association string `json:"association,omitempty"` // eipassoc-...
 	Instance    string `json:"instance,omitempty"`
 	Interface   string `json:"interface,omitempty"` // that has it, if it is not the first one of an instance
+	Private     string `json:"private,omitempty"`   // secondary address of the interface that has it, if it is not the first one
 	Name        string `json:"name,omitempty"`      // of the domain, for reverse look-ups
 }
 
@@ -144,8 +146,8 @@ func (s *Service) addresses(tx store.Tx, c *guard.Call) ([]elasticRecord, map[st
 			if err != nil && apierr.Code(err) == "" {
 				return nil, nil, err
 			}
-			if err != nil || f.PublicBy != e.ID {
-				e.Interface, e.Association = "", ""
+			if err != nil || !f.has(&e) {
+				e.Interface, e.Association, e.Private = "", "", ""
 			}
 		}
 		all = append(all, e)
@@ -425,7 +427,7 @@ func (s *Service) DescribeAddresses(ctx context.Context, c *guard.Call, in *ec2a
 			} else if f, ok, err := s.holder(tx, c, &e); err != nil {
 				return err
 			} else if ok {
-				a.AssociationId, a.NetworkInterfaceId, a.NetworkInterfaceOwnerId, a.PrivateIpAddress = &e.Association, &f.ID, &f.Account, &f.Address
+				a.AssociationId, a.NetworkInterfaceId, a.NetworkInterfaceOwnerId, a.PrivateIpAddress = &e.Association, &f.ID, &f.Account, new(cmp.Or(e.Private, f.Address))
 				if f.instance != nil {
 					a.InstanceId = &f.instance.ID
 				}

@@ -19,29 +19,30 @@ import (
 // A faceRecord is a network interface. Those of an instance are in the instance's record, the first one as members of
 // it; all others are in the table.
 type faceRecord struct {
-	Region        string    `json:"region"`
-	Account       string    `json:"account"`
-	ID            string    `json:"id"`
-	Subnet        string    `json:"subnet"`
-	VPC           string    `json:"vpc"`
-	Zone          string    `json:"zone"`
-	ZoneID        string    `json:"zoneId"`
-	Address       string    `json:"address"` // private IPv4
-	Secondary     []string  `json:"secondary,omitempty"`
-	Six           []string  `json:"six,omitempty"`        // IPv6 addresses
-	SixPrimary    bool      `json:"sixPrimary,omitempty"` // the first of them is the primary one
-	Prefixes      []string  `json:"prefixes,omitempty"`   // of IPv4
-	SixPrefixes   []string  `json:"sixPrefixes,omitempty"`
-	MAC           string    `json:"mac"`
-	Groups        []string  `json:"groups,omitempty"`
-	GroupsBy      []string  `json:"groupsBy,omitempty"` // their names, in the same order
-	Description   string    `json:"description,omitempty"`
-	NoSourceCheck bool      `json:"noSourceCheck,omitempty"`
-	Kind          string    `json:"kind,omitempty"` // "": interface; others belong to AWS
-	Tracking      *tracking `json:"tracking,omitempty"`
-	PublicIP      string    `json:"publicIp,omitempty"`
-	PublicBy      string    `json:"publicBy,omitempty"` // allocation id
-	Plug          *facePlug `json:"plug,omitempty"`     // nil: not attached to an instance
+	Region        string          `json:"region"`
+	Account       string          `json:"account"`
+	ID            string          `json:"id"`
+	Subnet        string          `json:"subnet"`
+	VPC           string          `json:"vpc"`
+	Zone          string          `json:"zone"`
+	ZoneID        string          `json:"zoneId"`
+	Address       string          `json:"address"` // private IPv4
+	Secondary     []string        `json:"secondary,omitempty"`
+	Six           []string        `json:"six,omitempty"`        // IPv6 addresses
+	SixPrimary    bool            `json:"sixPrimary,omitempty"` // the first of them is the primary one
+	Prefixes      []string        `json:"prefixes,omitempty"`   // of IPv4
+	SixPrefixes   []string        `json:"sixPrefixes,omitempty"`
+	MAC           string          `json:"mac"`
+	Groups        []string        `json:"groups,omitempty"`
+	GroupsBy      []string        `json:"groupsBy,omitempty"` // their names, in the same order
+	Description   string          `json:"description,omitempty"`
+	NoSourceCheck bool            `json:"noSourceCheck,omitempty"`
+	Kind          string          `json:"kind,omitempty"` // "": interface; others belong to AWS
+	Tracking      *tracking       `json:"tracking,omitempty"`
+	PublicIP      string          `json:"publicIp,omitempty"`
+	PublicBy      string          `json:"publicBy,omitempty"` // allocation id
+	Opened        []openedAddress `json:"opened,omitempty"`
+	Plug          *facePlug       `json:"plug,omitempty"` // nil: not attached to an instance
 }
 
 // A facePlug is the attachment of a network interface to an instance.
@@ -325,7 +326,7 @@ func (f *heldFace) wire(association string) ec2api.NetworkInterface {
 	}
 	for _, a := range f.Secondary {
 		n.PrivateIpAddresses = append(n.PrivateIpAddresses, ec2api.NetworkInterfacePrivateIpAddress{
-			Primary: new(false), PrivateDnsName: new(privateName(f.Region, a)), PrivateIpAddress: new(a),
+			Primary: new(false), PrivateDnsName: new(privateName(f.Region, a)), PrivateIpAddress: new(a), Association: f.opened(a),
 		})
 	}
 	for at, a := range f.Six {

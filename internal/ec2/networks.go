@@ -159,7 +159,7 @@ func (n networks) FaceOf(tx store.Tx, c *guard.Call, face, instance string) (id,
 }
 
 // TakeAddress implements [vpc.Networks].
-func (n networks) TakeAddress(tx store.Tx, c *guard.Call, allocation, face string) (public, association string, err error) {
+func (n networks) TakeAddress(tx store.Tx, c *guard.Call, allocation, face, secondary string) (public, association string, err error) {
 	e, err := n.s.findAddress(tx, c, &allocation, nil)
 	if err != nil {
 		return "", "", err
@@ -171,8 +171,12 @@ func (n networks) TakeAddress(tx store.Tx, c *guard.Call, allocation, face strin
 	if err != nil || !ok {
 		return "", "", orMissing(err, "InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '%s' does not exist", face)
 	}
-	e.Association, e.Interface, e.Instance = randomID("eipassoc"), face, ""
-	f.PublicIP, f.PublicBy = e.IP, e.ID
+	e.Association, e.Interface, e.Instance, e.Private = randomID("eipassoc"), face, "", secondary
+	if secondary == "" {
+		f.PublicIP, f.PublicBy = e.IP, e.ID
+	} else {
+		f.openSecondary(secondary, &e)
+	}
 	if err := faceTable.Put(tx, f, f.key()...); err != nil {
 		return "", "", err
 	}
@@ -185,8 +189,41 @@ func (n networks) FreeAddress(tx store.Tx, c *guard.Call, allocation string) err
 	if err != nil || !ok {
 		return err
 	}
-	e.Association, e.Interface, e.Instance = "", "", ""
+	e.Association, e.Interface, e.Instance, e.Private = "", "", "", ""
 	return elasticTable.Put(tx, e, e.Region, e.Account, e.ID)
+}
+
+// AddAddresses implements [vpc.Networks].
+func (n networks) AddAddresses(tx store.Tx, c *guard.Call, face string, given []string, more int) ([]string, error) {
+	f, ok, err := faceTable.Get(tx, c.Region, c.Account(), face)
+	if err != nil || !ok {
+		return nil, orMissing(err, "InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '%s' does not exist", face)
+	}
+	where, err := n.s.lookupSubnet(tx, c, f.Subnet)
+	if err != nil {
+		return nil, err
+	}
+	t := newTaker(tx, c)
+	added, err := t.takeMore(where, faceAddresses{more: given, count: more})
+	if err != nil {
+		return nil, err
+	}
+	f.Secondary = append(slices.Clone(f.Secondary), added...)
+	if err := t.flush(); err != nil {
+		return nil, err
+	}
+	return added, faceTable.Put(tx, f, f.key()...)
+}
+
+// DropAddresses implements [vpc.Networks].
+func (n networks) DropAddresses(tx store.Tx, c *guard.Call, face string, addresses []string) error {
+	f, ok, err := faceTable.Get(tx, c.Region, c.Account(), face)
+	if err != nil || !ok {
+		return err
+	}
+	f.Secondary = slices.DeleteFunc(slices.Clone(f.Secondary), func(a string) bool { return slices.Contains(addresses, a) })
+	f.Opened = slices.DeleteFunc(slices.Clone(f.Opened), func(o openedAddress) bool { return slices.Contains(addresses, o.Private) })
+	return faceTable.Put(tx, f, f.key()...)
 }
 
 // GroupNames implements [vpc.Networks].

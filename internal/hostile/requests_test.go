@@ -200,6 +200,8 @@ func special(in any, known map[string]string) {
 		*r = ec2api.DeleteRouteRequest{RouteTableId: new("rtb-00000000"), DestinationCidrBlock: new("10.0.0.0/8")}
 	case *ec2api.AssociateRouteTableRequest:
 		*r = ec2api.AssociateRouteTableRequest{RouteTableId: new("rtb-00000000"), SubnetId: new("subnet-00000000")}
+	case *ec2api.AssociateNatGatewayAddressRequest:
+		*r = ec2api.AssociateNatGatewayAddressRequest{NatGatewayId: new("nat-00000000"), AllocationIds: []string{"eipalloc-00000000"}}
 	case *ec2api.CreateNatGatewayRequest:
 		*r = ec2api.CreateNatGatewayRequest{SubnetId: new("subnet-00000000"), AllocationId: new("eipalloc-00000000")}
 	case *ec2api.CreateVpcEndpointRequest:

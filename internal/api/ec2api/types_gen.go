@@ -177,6 +177,20 @@ type AssignPrivateIpAddressesResult struct {
 	AssignedIpv4Prefixes       []Ipv4PrefixSpecification  `aws:"assignedIpv4PrefixSet,q=AssignedIpv4PrefixSet"`
 }
 
+// AssignPrivateNatGatewayAddressRequest is a shape of the model.
+type AssignPrivateNatGatewayAddressRequest struct {
+	NatGatewayId          *string  `aws:"NatGatewayId,req"`
+	PrivateIpAddresses    []string `aws:"PrivateIpAddress"`
+	PrivateIpAddressCount *int32   `aws:"PrivateIpAddressCount,c=PrivateIpAddressCount"`
+	DryRun                *bool    `aws:"DryRun"`
+}
+
+// AssignPrivateNatGatewayAddressResult is a shape of the model.
+type AssignPrivateNatGatewayAddressResult struct {
+	NatGatewayId        *string             `aws:"natGatewayId,q=NatGatewayId"`
+	NatGatewayAddresses []NatGatewayAddress `aws:"natGatewayAddressSet,q=NatGatewayAddressSet"`
+}
+
 // AssignedPrivateIpAddress is a shape of the model.
 type AssignedPrivateIpAddress struct {
 	PrivateIpAddress *string `aws:"privateIpAddress,q=PrivateIpAddress"`
@@ -226,6 +240,22 @@ type AssociateInstanceEventWindowRequest struct {
 // AssociateInstanceEventWindowResult is a shape of the model.
 type AssociateInstanceEventWindowResult struct {
 	InstanceEventWindow *InstanceEventWindow `aws:"instanceEventWindow,q=InstanceEventWindow"`
+}
+
+// AssociateNatGatewayAddressRequest is a shape of the model.
+type AssociateNatGatewayAddressRequest struct {
+	NatGatewayId       *string  `aws:"NatGatewayId,req"`
+	AllocationIds      []string `aws:"AllocationId,item=AllocationId,req"`
+	PrivateIpAddresses []string `aws:"PrivateIpAddress"`
+	DryRun             *bool    `aws:"DryRun"`
+	AvailabilityZone   *string  `aws:"AvailabilityZone"`
+	AvailabilityZoneId *string  `aws:"AvailabilityZoneId"`
+}
+
+// AssociateNatGatewayAddressResult is a shape of the model.
+type AssociateNatGatewayAddressResult struct {
+	NatGatewayId        *string             `aws:"natGatewayId,q=NatGatewayId"`
+	NatGatewayAddresses []NatGatewayAddress `aws:"natGatewayAddressSet,q=NatGatewayAddressSet"`
 }
 
 // AssociateRouteTableRequest is a shape of the model.
@@ -3188,6 +3218,20 @@ type DisassociateInstanceEventWindowRequest struct {
 // DisassociateInstanceEventWindowResult is a shape of the model.
 type DisassociateInstanceEventWindowResult struct {
 	InstanceEventWindow *InstanceEventWindow `aws:"instanceEventWindow,q=InstanceEventWindow"`
+}
+
+// DisassociateNatGatewayAddressRequest is a shape of the model.
+type DisassociateNatGatewayAddressRequest struct {
+	NatGatewayId            *string  `aws:"NatGatewayId,req"`
+	AssociationIds          []string `aws:"AssociationId,req"`
+	MaxDrainDurationSeconds *int32   `aws:"MaxDrainDurationSeconds,c=DrainSeconds"`
+	DryRun                  *bool    `aws:"DryRun"`
+}
+
+// DisassociateNatGatewayAddressResult is a shape of the model.
+type DisassociateNatGatewayAddressResult struct {
+	NatGatewayId        *string             `aws:"natGatewayId,q=NatGatewayId"`
+	NatGatewayAddresses []NatGatewayAddress `aws:"natGatewayAddressSet,q=NatGatewayAddressSet"`
 }
 
 // DisassociateRouteTableRequest is a shape of the model.
@@ -7967,6 +8011,20 @@ type UnassignPrivateIpAddressesRequest struct {
 	Ipv4Prefixes       []string `aws:"Ipv4Prefix"`
 	NetworkInterfaceId *string  `aws:"networkInterfaceId,q=NetworkInterfaceId,req"`
 	PrivateIpAddresses []string `aws:"privateIpAddress,q=PrivateIpAddress,item=PrivateIpAddress"`
+}
+
+// UnassignPrivateNatGatewayAddressRequest is a shape of the model.
+type UnassignPrivateNatGatewayAddressRequest struct {
+	NatGatewayId            *string  `aws:"NatGatewayId,req"`
+	PrivateIpAddresses      []string `aws:"PrivateIpAddress,req"`
+	MaxDrainDurationSeconds *int32   `aws:"MaxDrainDurationSeconds,c=DrainSeconds"`
+	DryRun                  *bool    `aws:"DryRun"`
+}
+
+// UnassignPrivateNatGatewayAddressResult is a shape of the model.
+type UnassignPrivateNatGatewayAddressResult struct {
+	NatGatewayId        *string             `aws:"natGatewayId,q=NatGatewayId"`
+	NatGatewayAddresses []NatGatewayAddress `aws:"natGatewayAddressSet,q=NatGatewayAddressSet"`
 }
 
 // UnlockSnapshotRequest is a shape of the model.

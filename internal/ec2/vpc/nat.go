@@ -20,19 +20,21 @@ const natLinger = time.Hour
 // A natRecord is a NAT gateway. One that is deleted or failed is described for a while.
 type natRecord struct {
 	own
-	VPC         string    `json:"vpc"`
-	Subnet      string    `json:"subnet"`
-	Zone        string    `json:"zone"`
-	Kind        string    `json:"kind"` // public or private
-	Face        string    `json:"face,omitempty"`
-	Private     string    `json:"private,omitempty"`
-	Allocation  string    `json:"allocation,omitempty"`
-	Public      string    `json:"public,omitempty"`
-	Association string    `json:"association,omitempty"`
-	Created     time.Time `json:"created"`
-	Deleted     time.Time `json:"deleted,omitzero"`
-	FailureCode string    `json:"failureCode,omitempty"`
-	Failure     string    `json:"failure,omitempty"`
+	VPC         string `json:"vpc"`
+	Subnet      string `json:"subnet"`
+	Zone        string `json:"zone"`
+	Kind        string `json:"kind"` // public or private
+	Face        string `json:"face,omitempty"`
+	Private     string `json:"private,omitempty"`
+	Allocation  string `json:"allocation,omitempty"`
+	Public      string `json:"public,omitempty"`
+	Association string `json:"association,omitempty"`
+	// More are the secondary addresses.
+	More        []natAddress `json:"more,omitempty"`
+	Created     time.Time    `json:"created"`
+	Deleted     time.Time    `json:"deleted,omitzero"`
+	FailureCode string       `json:"failureCode,omitempty"`
+	Failure     string       `json:"failure,omitempty"`
 }
 
 // natTable is keyed by (region, account, id).
@@ -43,6 +45,11 @@ func (s *Service) natOperations() map[string]guard.Handler {
 		"CreateNatGateway":    guard.Handle(s.CreateNatGateway),
 		"DeleteNatGateway":    guard.Handle(s.DeleteNatGateway),
 		"DescribeNatGateways": guard.Handle(s.DescribeNatGateways),
+
+		"AssociateNatGatewayAddress":       guard.Handle(s.AssociateNatGatewayAddress),
+		"DisassociateNatGatewayAddress":    guard.Handle(s.DisassociateNatGatewayAddress),
+		"AssignPrivateNatGatewayAddress":   guard.Handle(s.AssignPrivateNatGatewayAddress),
+		"UnassignPrivateNatGatewayAddress": guard.Handle(s.UnassignPrivateNatGatewayAddress),
 	}
 }
 
@@ -92,6 +99,9 @@ func (n natRecord) wire() ec2api.NatGateway {
 			AssociationId: api.Opt(n.Association), IsPrimary: new(true), Status: new("succeeded"),
 		}},
 	}
+	for _, a := range n.More {
+		w.NatGatewayAddresses = append(w.NatGatewayAddresses, n.wireAddress(a, ec2api.NatGatewayAddressStatusSucceeded))
+	}
 	if !n.Deleted.IsZero() {
 		w.DeleteTime = &n.Deleted
 	}
@@ -139,8 +149,6 @@ func checkNAT(in *ec2api.CreateNatGatewayRequest) error {
 		return apierr.New("UnsupportedOperation", "This server does not support regional NAT gateways.")
 	case api.Val(in.VpcId) != "":
 		return apierr.New("InvalidParameterCombination", "The VpcId parameter can be specified only for regional NAT gateways.")
-	case len(in.SecondaryAllocationIds)+len(in.SecondaryPrivateIpAddresses) > 0 || api.Val(in.SecondaryPrivateIpAddressCount) > 0:
-		return apierr.New("UnsupportedOperation", "This server does not support NAT gateways with several addresses.")
 	case kind != "public" && kind != "private":
 		return idiom.InvalidValue("Value (%s) for parameter connectivityType is invalid. Valid values: public, private.", kind)
 	case kind == "public" && api.Val(in.AllocationId) == "":
@@ -150,7 +158,8 @@ func checkNAT(in *ec2api.CreateNatGatewayRequest) error {
 	case api.Val(in.SubnetId) == "":
 		return apierr.New("MissingParameter", "The request must contain the parameter subnetId")
 	}
-	return nil
+	wants := natWantsOf(in)
+	return wants.check(kind)
 }
 
 // CreateNatGateway makes a NAT gateway in a subnet. A public one fails afterwards if its VPC has no internet gateway.
@@ -159,17 +168,23 @@ func (s *Service) CreateNatGateway(ctx context.Context, c *guard.Call, in *ec2ap
 	if err := checkNAT(in); err != nil {
 		return nil, err
 	}
+	wants := natWantsOf(in)
 	specs, err := idiom.TagSpecs(c, in.TagSpecifications, "natgateway")
 	if err != nil {
 		return nil, err
 	}
 	tags := specs["natgateway"]
 	fresh := natRecord{own: newOwn(c, "nat"), Subnet: *in.SubnetId, Kind: cmp.Or(api.Val(in.ConnectivityType), "public"), Allocation: api.Val(in.AllocationId), Created: s.g.Now()}
-	token := idiom.NewToken(api.Val(in.ClientToken), idiom.Fingerprint(in.SubnetId, in.AllocationId, in.ConnectivityType, in.PrivateIpAddress, in.TagSpecifications))
+	token := idiom.NewToken(api.Val(in.ClientToken), idiom.Fingerprint(in.SubnetId, in.AllocationId, in.ConnectivityType, in.PrivateIpAddress, in.TagSpecifications,
+		in.SecondaryAllocationIds, in.SecondaryPrivateIpAddresses, in.SecondaryPrivateIpAddressCount))
 	out := new(ec2api.CreateNatGatewayResult)
 	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
 		n := fresh
-		err := s.desk.Allow(tx, c, in.DryRun, &idiom.Made{Kind: "natgateway", ID: n.ID, Tags: tags}, idiom.Some(idiom.On("subnet", n.Subnet), idiom.On("elastic-ip", n.Allocation))...)
+		refs := idiom.Some(idiom.On("subnet", n.Subnet), idiom.On("elastic-ip", n.Allocation))
+		for _, a := range wants.allocations {
+			refs = append(refs, idiom.On("elastic-ip", a))
+		}
+		err := s.desk.Allow(tx, c, in.DryRun, &idiom.Made{Kind: "natgateway", ID: n.ID, Tags: tags}, refs...)
 		if err != nil {
 			return err
 		}
@@ -186,7 +201,7 @@ func (s *Service) CreateNatGateway(ctx context.Context, c *guard.Call, in *ec2ap
 			out.NatGateway.State, out.NatGateway.Tags = new("pending"), was
 			return nil
 		}
-		if n, err = s.newNAT(tx, c, n, have, api.Val(in.PrivateIpAddress)); err != nil {
+		if n, err = s.newNAT(tx, c, n, have, api.Val(in.PrivateIpAddress), wants); err != nil {
 			return err
 		}
 		out.NatGateway, out.ClientToken = new(n.wire()), in.ClientToken
@@ -196,7 +211,7 @@ func (s *Service) CreateNatGateway(ctx context.Context, c *guard.Call, in *ec2ap
 }
 
 // newNAT gives a NAT gateway its place and addresses.
-func (s *Service) newNAT(tx store.Tx, c *guard.Call, n natRecord, have []natRecord, private string) (natRecord, error) {
+func (s *Service) newNAT(tx store.Tx, c *guard.Call, n natRecord, have []natRecord, private string, wants natWants) (natRecord, error) {
 	where, err := s.subnet(tx, c, n.Subnet)
 	if err != nil {
 		return n, err
@@ -219,8 +234,11 @@ func (s *Service) newNAT(tx store.Tx, c *guard.Call, n natRecord, have []natReco
 	}
 	n.Face, n.Private = f.ID, f.Address
 	if n.Kind == "public" {
-		n.Public, n.Association, err = s.nets.TakeAddress(tx, c, n.Allocation, n.Face)
+		if n.Public, n.Association, err = s.nets.TakeAddress(tx, c, n.Allocation, n.Face, ""); err != nil {
+			return n, err
+		}
 	}
+	_, err = s.give(tx, c, &n, wants)
 	return n, err
 }
 
@@ -239,8 +257,11 @@ func (s *Service) DeleteNatGateway(ctx context.Context, c *guard.Call, in *ec2ap
 		if err != nil || !n.Deleted.IsZero() {
 			return err
 		}
-		if n.Association != "" {
-			if err := s.nets.FreeAddress(tx, c, n.Allocation); err != nil {
+		for _, a := range append(n.More, natAddress{Allocation: n.Allocation, Association: n.Association}) {
+			if a.Association == "" {
+				continue
+			}
+			if err := s.nets.FreeAddress(tx, c, a.Allocation); err != nil {
 				return err
 			}
 		}
@@ -253,6 +274,9 @@ func (s *Service) DeleteNatGateway(ctx context.Context, c *guard.Call, in *ec2ap
 			return err
 		}
 		n.Deleted, n.Association = s.g.Now(), ""
+		for i := range n.More {
+			n.More[i].Association = ""
+		}
 		return put(tx, natTable, n)
 	})
 }

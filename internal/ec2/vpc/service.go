@@ -52,8 +52,12 @@ type Networks interface {
 	GuardFace(tx store.Tx, c *guard.Call, id string, groups, names []string) error
 	// FaceOf finds the network interface that a route leads to: one by its id, or the only one of an instance.
 	FaceOf(tx store.Tx, c *guard.Call, face, instance string) (id, vpc, owner string, err error)
-	// TakeAddress associates a free Elastic IP address with a network interface, FreeAddress takes it away.
-	TakeAddress(tx store.Tx, c *guard.Call, allocation, face string) (public, association string, err error)
+	// AddAddresses gives one secondary private addresses: those that are given, and so many more. DropAddresses takes some.
+	AddAddresses(tx store.Tx, c *guard.Call, face string, given []string, more int) ([]string, error)
+	DropAddresses(tx store.Tx, c *guard.Call, face string, addresses []string) error
+	// TakeAddress associates a free Elastic IP address with a network interface, with its first private address or a
+	// secondary one that is named; FreeAddress takes it away.
+	TakeAddress(tx store.Tx, c *guard.Call, allocation, face, secondary string) (public, association string, err error)
 	FreeAddress(tx store.Tx, c *guard.Call, allocation string) error
 	// Peerings are the VPC peering connections that a VPC can route to, with whether each is active.
 	Peerings(tx store.Tx, c *guard.Call, vpc string) (map[string]bool, error)
