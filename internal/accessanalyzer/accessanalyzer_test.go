@@ -67,7 +67,14 @@ func TestValidatePolicy(t *testing.T) {
 			[]string{"ERROR INVALID_SERVICE_IN_ACTION Statement/Action 1:62(62)-1:76(76)"}},
 		{"no version", "IDENTITY_POLICY", "", `{"Statement":{"Effect":"Deny","Action":"kms:Decrypt","Resource":"*"}}`, []string{"WARNING MISSING_VERSION  1:0(0)-1:69(69)"}},
 		{"empty", "IDENTITY_POLICY", "", statements(`{"Sid":"","Effect":"Deny","Action":"kms:Decrypt","Resource":"*"}`), []string{"SUGGESTION EMPTY_SID_VALUE Statement/0/Sid 1:44(44)-1:46(46)"}},
-		{"not JSON", "IDENTITY_POLICY", "", "{\n", []string{"ERROR JSON_SYNTAX_ERROR  2:0(2)-2:0(2)", "WARNING MISSING_VERSION  1:0(0)-2:0(2)"}},
+		{"a federated principal that assumes the role like others", "RESOURCE_POLICY", "", statements(`{"Effect":"Allow","Principal":{"Federated":"cognito-identity.amazonaws.com"},"Action":"sts:AssumeRole"}`),
+			[]string{"ERROR MISMATCHED_ACTION_FOR_PRINCIPAL Statement/0/Action 1:123(123)-1:139(139) Statement/0/Principal/Federated 1:80(80)-1:112(112)"}},
+		{"providers of the other kind", "RESOURCE_POLICY", "", statements(`{"Effect":"Allow","Principal":{"Federated":["arn:aws:iam::111122223333:saml-provider/s"]},"Action":["sts:AssumeRoleWithWebIdentity","sts:AssumeRoleWithSAML"]}`),
+			[]string{"ERROR MISMATCHED_ACTION_FOR_PRINCIPAL Statement/0/Action/0 1:137(137)-1:168(168) Statement/0/Principal/Federated/0 1:81(81)-1:124(124)"}},
+		{"an account for providers", "RESOURCE_POLICY", "", `{"Version":"2012-10-17","Statement":{"Effect":"Allow",` + root + `,"Action":"sts:AssumeRoleWithSAML"}}`,
+			[]string{"ERROR MISMATCHED_ACTION_FOR_PRINCIPAL Statement/Action 1:116(116)-1:140(140) Statement/Principal/AWS 1:73(73)-1:105(105)"}},
+		{"an account", "RESOURCE_POLICY", "", statements(`{"Effect":"Allow",` + root + `,"Action":"sts:AssumeRole"}`), nil},
+		{"not JSON", "IDENTITY_POLICY", "", "{\n", []string{"WARNING MISSING_VERSION  1:0(0)-2:0(2)", "ERROR JSON_SYNTAX_ERROR  2:0(2)-2:0(2)"}},
 		{"principal", "IDENTITY_POLICY", "", statements(`{"Effect":"Deny",` + root + `,"Action":"kms:Decrypt","Resource":"*"}`), []string{"ERROR UNSUPPORTED_PRINCIPAL Statement/0/Principal 1:66(66)-1:106(106)"}},
 		{"everything", "IDENTITY_POLICY", "", statements(`{"Effect":"Allow","Action":"*","Resource":"*"}`), []string{"SECURITY_WARNING PASS_ROLE_WITH_STAR_IN_ACTION_AND_RESOURCE Statement/0/Action 1:64(64)-1:67(67)"}},
 		{"trust", "RESOURCE_POLICY", "AWS::IAM::AssumeRolePolicyDocument", statements(`{"Effect":"Allow",` + root + `,"Action":"sts:AssumeRole"}`), nil},
@@ -80,7 +87,12 @@ func TestValidatePolicy(t *testing.T) {
 			}
 			var got []string
 			for _, f := range out.Findings {
-				got = append(got, *f.FindingType+" "+*f.IssueCode+" "+path(f.Locations[0]))
+				var text strings.Builder
+				text.WriteString(*f.FindingType + " " + *f.IssueCode)
+				for _, l := range f.Locations {
+					text.WriteString(" " + path(l))
+				}
+				got = append(got, text.String())
 				if *f.FindingDetails == "" || !strings.HasPrefix(*f.LearnMoreLink, "https://") {
 					t.Errorf("%+v", f)
 				}

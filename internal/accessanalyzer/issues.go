@@ -34,6 +34,7 @@ var issues = map[string]issue{
 	"unknown-service":       {"INVALID_SERVICE_IN_ACTION", kindError, "error-invalid-service-in-action"},
 	"bad-arn":               {"INVALID_ARN_RESOURCE", kindError, "error-invalid-arn-resource"},
 	"unknown-condition-key": {"INVALID_SERVICE_CONDITION_KEY", kindError, "error-invalid-service-condition-key"},
+	"condition-key-absent":  {"UNSUPPORTED_ACTION_FOR_CONDITION_KEY", kindError, "error-unsupported-action-for-condition-key"},
 	"condition-type":        {"TYPE_MISMATCH", kindWarning, "general-warning-type-mismatch"},
 	"variable-2008":         {"VARIABLE_UNSUPPORTED_IN_VERSION", kindError, "error-variable-unsupported-in-version"},
 	"for-all-values":        {"FORALLVALUES_WITH_SINGLE_VALUED_KEY", kindSecurity, "security-warning-forallvalues-with-single-valued-key"},

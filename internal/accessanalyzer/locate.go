@@ -156,6 +156,7 @@ type remark struct {
 	issue    issue
 	details  speech.Text
 	location accessanalyzerapi.Location
+	more     []accessanalyzerapi.Location // what else it is about
 }
 
 // written are the checks that need no more than the text: what is empty, and the version.
@@ -165,7 +166,7 @@ type remark struct {
 func (d *document) written() []remark {
 	var out []remark
 	add := func(n *node, code, kind, anchor string, details speech.Text) {
-		out = append(out, remark{issue{code, kind, anchor}, details, d.span(n.path, n.start, n.end)})
+		out = append(out, remark{issue: issue{code, kind, anchor}, details: details, location: d.span(n.path, n.start, n.end)})
 	}
 	version := false
 	for i := range d.nodes {
@@ -175,7 +176,7 @@ func (d *document) written() []remark {
 		case n.name == "Version" && len(n.path) == 1:
 			version = true
 		case n.name == "Sid" && n.kind == '"' && n.text == "":
-			add(n, "EMPTY_SID_VALUE", kindSuggestion, "suggestion-empty-sid-value", speech.Say("The Sid is an empty string, which identifies nothing."))
+			add(n, "EMPTY_SID_VALUE", kindSuggestion, "suggestion-empty-sid-value", speech.Say("Add a value to the empty string in the Sid element."))
 		case n.kind == '[' && n.items == 0 && (what == "ACTION" || what == "RESOURCE"):
 			add(n, "EMPTY_ARRAY_"+what, kindSuggestion, "suggestion-empty-array-"+strings.ToLower(what), speech.Say("The list is empty, so the statement has no effect."))
 		case n.kind == '{' && n.items == 0 && n.name == "Condition":
@@ -184,10 +185,8 @@ func (d *document) written() []remark {
 	}
 	if !version && len(d.nodes) > 0 && d.nodes[0].kind == '{' {
 		n := &d.nodes[0]
-		out = append(out, remark{
-			issue{"MISSING_VERSION", kindWarning, "general-warning-missing-version"},
-			speech.Say("The document has no Version, so it is read as 2008-10-17. Add the newest version, 2012-10-17."), d.span(nil, n.start, n.end),
-		})
+		add(&node{start: n.start, end: n.end}, "MISSING_VERSION", kindWarning, "general-warning-missing-version",
+			speech.Say("The document has no Version, so it is read as 2008-10-17. Add the newest version, 2012-10-17."))
 	}
 	return out
 }

@@ -1,11 +1,13 @@
 package accessanalyzer
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -102,10 +104,10 @@ func startOf(token, policyType, text string) (int, error) {
 func findings(src []byte, opts lint.Options, l speech.Language) []accessanalyzerapi.ValidatePolicyFinding {
 	at := locate(src)
 	var out []accessanalyzerapi.ValidatePolicyFinding
-	add := func(i issue, details speech.Text, at accessanalyzerapi.Location) {
+	add := func(i issue, details speech.Text, at ...accessanalyzerapi.Location) {
 		out = append(out, accessanalyzerapi.ValidatePolicyFinding{
 			FindingType: &i.kind, IssueCode: &i.code, LearnMoreLink: new(i.link()), FindingDetails: new(details.In(l)),
-			Locations: []accessanalyzerapi.Location{at},
+			Locations: at,
 		})
 	}
 	for _, f := range lint.Check(src, opts) {
@@ -114,9 +116,12 @@ func findings(src []byte, opts lint.Options, l speech.Language) []accessanalyzer
 		}
 		add(issueOf(&f, src, opts.Kind), speech.Sentences(f.Reason, f.Fix), at.between(f.Range))
 	}
-	for _, w := range at.written() {
-		add(w.issue, w.details, w.location)
+	for _, w := range slices.Concat(at.written(), at.mismatched()) {
+		add(w.issue, w.details, append([]accessanalyzerapi.Location{w.location}, w.more...)...)
 	}
+	slices.SortStableFunc(out, func(a, b accessanalyzerapi.ValidatePolicyFinding) int {
+		return cmp.Compare(*a.Locations[0].Span.Start.Offset, *b.Locations[0].Span.Start.Offset)
+	})
 	return out
 }
 
