@@ -100,3 +100,18 @@ func TestInstanceTypesInPages(t *testing.T) {
 	refused(c.ec2.DescribeInstanceTypes(ctx, &ec2.DescribeInstanceTypesInput{NextToken: new("nonsense")}))(t, "InvalidNextToken")
 	refused(c.ec2.DescribeInstanceTypes(ctx, &ec2.DescribeInstanceTypesInput{MaxResults: new(int32(1000))}))(t, "InvalidParameterValue")
 }
+
+// The tests of several AWS SDKs go through pages of what EC2 offers to reserve.
+func TestReservedInstancesOfferingsInPages(t *testing.T) {
+	c, ctx := admin(t), t.Context()
+	in, pages := &ec2.DescribeReservedInstancesOfferingsInput{MaxResults: new(int32(20))}, 0
+	for p := ec2.NewDescribeReservedInstancesOfferingsPaginator(c.ec2, in); p.HasMorePages() && pages < 3; pages++ {
+		if got := must(p.NextPage(ctx))(t).ReservedInstancesOfferings; len(got) != 20 {
+			t.Errorf("page %d has %d", pages, len(got))
+		}
+	}
+	if pages != 3 {
+		t.Errorf("%d pages", pages)
+	}
+	refused(c.ec2.DescribeInstances(ctx, &ec2.DescribeInstancesInput{InstanceIds: []string{""}}))(t, "MissingParameter")
+}

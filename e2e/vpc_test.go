@@ -113,7 +113,6 @@ func TestWhatThereIsNoneOf(t *testing.T) {
 		"pools":                len(must(c.ec2.DescribePublicIpv4Pools(ctx, &ec2.DescribePublicIpv4PoolsInput{}))(t).PublicIpv4Pools) > 0,
 		"pools of IPv6":        len(must(c.ec2.DescribeIpv6Pools(ctx, &ec2.DescribeIpv6PoolsInput{}))(t).Ipv6Pools) > 0,
 		"images in the bin":    len(must(c.ec2.ListImagesInRecycleBin(ctx, &ec2.ListImagesInRecycleBinInput{}))(t).Images) > 0,
-		"offerings":            len(must(c.ec2.DescribeReservedInstancesOfferings(ctx, &ec2.DescribeReservedInstancesOfferingsInput{}))(t).ReservedInstancesOfferings) > 0,
 		"transit gateways":     len(must(c.ec2.DescribeTransitGateways(ctx, &ec2.DescribeTransitGatewaysInput{}))(t).TransitGateways) > 0,
 		"attachments":          len(must(c.ec2.DescribeTransitGatewayAttachments(ctx, &ec2.DescribeTransitGatewayAttachmentsInput{}))(t).TransitGatewayAttachments) > 0,
 		"attachments of VPCs":  len(must(c.ec2.DescribeTransitGatewayVpcAttachments(ctx, &ec2.DescribeTransitGatewayVpcAttachmentsInput{}))(t).TransitGatewayVpcAttachments) > 0,

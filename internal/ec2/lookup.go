@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/apierr"
@@ -12,10 +13,10 @@ func errNoInstances() error {
 	return apierr.New("MissingParameter", "The request must contain the parameter InstanceId")
 }
 
-// lookupInstances finds instances of the caller, in the order of their ids. Each is one read. Source of the errors:
-// EC2 API Reference, "Error codes".
+// lookupInstances finds instances of the caller, in the order of their ids. Each is one read. An id without a letter is
+// none, as the tests of AWS SDKs have it. Source of the errors: EC2 API Reference, "Error codes".
 func (s *Service) lookupInstances(tx store.Tx, c *guard.Call, ids []string) ([]instanceRecord, error) {
-	if len(ids) == 0 {
+	if len(ids) == 0 || slices.Contains(ids, "") {
 		return nil, errNoInstances()
 	}
 	for _, id := range ids {

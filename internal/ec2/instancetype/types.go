@@ -29,6 +29,7 @@ func (s *Service) Operations() map[string]guard.Handler {
 		"DescribeInstanceTypes":                    guard.Handle(s.DescribeInstanceTypes),
 		"DescribeSpotPriceHistory":                 guard.Handle(s.DescribeSpotPriceHistory),
 		"DescribeInstanceTypeOfferings":            guard.Handle(s.DescribeInstanceTypeOfferings),
+		"DescribeReservedInstancesOfferings":       guard.Handle(s.DescribeReservedInstancesOfferings),
 		"GetInstanceTypesFromInstanceRequirements": guard.Handle(s.GetInstanceTypesFromInstanceRequirements),
 	}
 }

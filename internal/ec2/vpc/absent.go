@@ -26,9 +26,8 @@ type absent struct {
 // What AWS says of an attachment of a transit gateway. Texts of ids are as reported by users.
 const noTransit = "Transit Gateway Attachment %s was deleted or does not exist."
 
-// pages are the limits of MaxResults that the model does not tell. Larger values are errors; those of
-// DescribeFlowLogs are not documented.
-var pages = map[string]idiom.Limits{"DescribeFlowLogs": {Least: 1, Most: 1000}, "DescribeReservedInstancesOfferings": {Least: 1, Most: 100}}
+// pages are the limits of MaxResults that the model does not tell; this one is not documented either.
+var pages = map[string]idiom.Limits{"DescribeFlowLogs": {Least: 1, Most: 1000}}
 
 // absences are the operations that list nothing. Sources: EC2 API Reference, the operations, Filters; "Error codes".
 var absences = map[string]absent{
@@ -41,8 +40,6 @@ var absences = map[string]absent{
 	"DescribePublicIpv4Pools": {"PoolIds", "InvalidPublicIpv4PoolID", "", ""},
 	"DescribeReservedInstances": {"ReservedInstancesIds", "InvalidReservedInstancesId", "",
 		"availability-zone availability-zone-id duration end fixed-price instance-type scope product-description reserved-instances-id start state usage-price"},
-	"DescribeReservedInstancesOfferings": {"ReservedInstancesOfferingIds", "InvalidReservedInstancesOfferingId", "",
-		"availability-zone availability-zone-id duration fixed-price instance-type marketplace product-description reserved-instances-offering-id scope usage-price"},
 	"DescribeTransitGateways": {"TransitGatewayIds", "InvalidTransitGatewayID", "Transit Gateway %s was deleted or does not exist.",
 		"options.propagation-default-route-table-id options.amazon-side-asn options.association-default-route-table-id " +
 			"options.auto-accept-shared-attachments options.default-route-table-association options.default-route-table-propagation " +
