@@ -38,6 +38,16 @@ func TestACapacityReservation(t *testing.T) {
 	if groups := must(c.ec2.GetGroupsForCapacityReservation(ctx, &ec2.GetGroupsForCapacityReservationInput{CapacityReservationId: id}))(t); len(groups.CapacityReservationGroups) != 0 {
 		t.Errorf("groups %+v", groups)
 	}
+	split := must(c.ec2.CreateCapacityReservationBySplitting(ctx, &ec2.CreateCapacityReservationBySplittingInput{SourceCapacityReservationId: id, InstanceCount: new(int32(2))}))(t)
+	if *split.SourceCapacityReservation.TotalInstanceCount != 1 || *split.DestinationCapacityReservation.TotalInstanceCount != 2 {
+		t.Errorf("split %+v", split)
+	}
+	moved := must(c.ec2.MoveCapacityReservationInstances(ctx, &ec2.MoveCapacityReservationInstancesInput{
+		SourceCapacityReservationId: split.DestinationCapacityReservation.CapacityReservationId, DestinationCapacityReservationId: id, InstanceCount: new(int32(2)),
+	}))(t)
+	if moved.SourceCapacityReservation.State != ec2types.CapacityReservationStateCancelled || *moved.DestinationCapacityReservation.TotalInstanceCount != 3 {
+		t.Errorf("moved %+v", moved)
+	}
 	must(c.ec2.CancelCapacityReservation(ctx, &ec2.CancelCapacityReservationInput{CapacityReservationId: id}))(t)
 }
 

@@ -25,6 +25,9 @@ func driveCapacity(c caller) {
 	c.do("ec2:ModifyCapacityReservation", in{"CapacityReservationId": id, "InstanceCount": 3})
 	c.do("ec2:GetCapacityReservationUsage", in{"CapacityReservationId": id})
 	c.do("ec2:GetGroupsForCapacityReservation", in{"CapacityReservationId": id})
+	part := c.do("ec2:CreateCapacityReservationBySplitting", in{"SourceCapacityReservationId": id, "InstanceCount": 1, "TagSpecifications": specifications("capacity-reservation")}).str("DestinationCapacityReservation.CapacityReservationId")
+	retag(c, part)
+	c.do("ec2:MoveCapacityReservationInstances", in{"SourceCapacityReservationId": part, "DestinationCapacityReservationId": id, "InstanceCount": 1})
 	c.do("ec2:CancelCapacityReservation", in{"CapacityReservationId": id})
 	host := c.do("ec2:AllocateHosts", in{
 		"InstanceType": "m5.large", "AvailabilityZone": testkit.Region + "a", "Quantity": 1, "TagSpecifications": specifications("dedicated-host"),

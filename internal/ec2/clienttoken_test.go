@@ -22,6 +22,12 @@ func TestClientTokens(t *testing.T) {
 	credits := func(v string) *ec2api.ModifyInstanceCreditSpecificationRequest {
 		return &ec2api.ModifyInstanceCreditSpecificationRequest{InstanceCreditSpecifications: []ec2api.InstanceCreditSpecificationRequest{{InstanceId: &s.stopped, CpuCredits: &v}}}
 	}
+	reserve := func() *string {
+		in := s.newReservation(9)
+		in.InstanceMatchCriteria = new(ec2api.InstanceMatchCriteriaTargeted) // no instance of the others is in it
+		return testkit.Call[ec2api.CreateCapacityReservationResult](s.ec2, "CreateCapacityReservation", in).CapacityReservation.CapacityReservationId
+	}
+	large, small := reserve(), reserve()
 	tests := []struct {
 		in, other any
 		out       func() any
@@ -55,6 +61,12 @@ func TestClientTokens(t *testing.T) {
 			func() any { return new(ec2api.CreateEgressOnlyInternetGatewayResult) }},
 		{newList("one"), newList("two"), func() any { return new(ec2api.CreateManagedPrefixListResult) }},
 		{s.newReservation(1), s.newReservation(2), func() any { return new(ec2api.CreateCapacityReservationResult) }},
+		{&ec2api.CreateCapacityReservationBySplittingRequest{SourceCapacityReservationId: large, InstanceCount: new(int32(1))},
+			&ec2api.CreateCapacityReservationBySplittingRequest{SourceCapacityReservationId: large, InstanceCount: new(int32(2))},
+			func() any { return new(ec2api.CreateCapacityReservationBySplittingResult) }},
+		{&ec2api.MoveCapacityReservationInstancesRequest{SourceCapacityReservationId: large, DestinationCapacityReservationId: small, InstanceCount: new(int32(1))},
+			&ec2api.MoveCapacityReservationInstancesRequest{SourceCapacityReservationId: large, DestinationCapacityReservationId: small, InstanceCount: new(int32(2))},
+			func() any { return new(ec2api.MoveCapacityReservationInstancesResult) }},
 		{s.newHost("m5.large"), s.newHost("c5.large"), func() any { return new(ec2api.AllocateHostsResult) }},
 	}
 	tested := map[string]bool{}

@@ -24,8 +24,10 @@ func (s *stage) reserve() *string {
 
 // ofCapacity are requests that change what is reserved. Each would succeed.
 func (s *stage) ofCapacity() []any {
-	id := s.reserve()
+	id, more := s.reserve(), testkit.Call[ec2api.CreateCapacityReservationResult](s.ec2, "CreateCapacityReservation", s.newReservation(3)).CapacityReservation.CapacityReservationId
 	return []any{
+		&ec2api.CreateCapacityReservationBySplittingRequest{SourceCapacityReservationId: more, InstanceCount: new(int32(1))},
+		&ec2api.MoveCapacityReservationInstancesRequest{SourceCapacityReservationId: more, DestinationCapacityReservationId: id, InstanceCount: new(int32(1))},
 		s.newReservation(2), &ec2api.ModifyCapacityReservationRequest{CapacityReservationId: id, InstanceCount: new(int32(3))},
 		&ec2api.CancelCapacityReservationRequest{CapacityReservationId: id},
 	}

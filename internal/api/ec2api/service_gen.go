@@ -45,6 +45,7 @@ var service = sync.OnceValue(func() *api.Service {
 			"CopySnapshot":                                {Name: "CopySnapshot", NewInput: func() any { return new(CopySnapshotRequest) }, NewOutput: func() any { return new(CopySnapshotResult) }},
 			"CopyVolumes":                                 {Name: "CopyVolumes", NewInput: func() any { return new(CopyVolumesRequest) }, NewOutput: func() any { return new(CopyVolumesResult) }},
 			"CreateCapacityReservation":                   {Name: "CreateCapacityReservation", NewInput: func() any { return new(CreateCapacityReservationRequest) }, NewOutput: func() any { return new(CreateCapacityReservationResult) }},
+			"CreateCapacityReservationBySplitting":        {Name: "CreateCapacityReservationBySplitting", NewInput: func() any { return new(CreateCapacityReservationBySplittingRequest) }, NewOutput: func() any { return new(CreateCapacityReservationBySplittingResult) }},
 			"CreateDefaultSubnet":                         {Name: "CreateDefaultSubnet", NewInput: func() any { return new(CreateDefaultSubnetRequest) }, NewOutput: func() any { return new(CreateDefaultSubnetResult) }},
 			"CreateDefaultVpc":                            {Name: "CreateDefaultVpc", NewInput: func() any { return new(CreateDefaultVpcRequest) }, NewOutput: func() any { return new(CreateDefaultVpcResult) }},
 			"CreateDhcpOptions":                           {Name: "CreateDhcpOptions", NewInput: func() any { return new(CreateDhcpOptionsRequest) }, NewOutput: func() any { return new(CreateDhcpOptionsResult) }},
@@ -269,6 +270,7 @@ var service = sync.OnceValue(func() *api.Service {
 			"ModifyVpcPeeringConnectionOptions":           {Name: "ModifyVpcPeeringConnectionOptions", NewInput: func() any { return new(ModifyVpcPeeringConnectionOptionsRequest) }, NewOutput: func() any { return new(ModifyVpcPeeringConnectionOptionsResult) }},
 			"ModifyVpcTenancy":                            {Name: "ModifyVpcTenancy", NewInput: func() any { return new(ModifyVpcTenancyRequest) }, NewOutput: func() any { return new(ModifyVpcTenancyResult) }},
 			"MonitorInstances":                            {Name: "MonitorInstances", NewInput: func() any { return new(MonitorInstancesRequest) }, NewOutput: func() any { return new(MonitorInstancesResult) }},
+			"MoveCapacityReservationInstances":            {Name: "MoveCapacityReservationInstances", NewInput: func() any { return new(MoveCapacityReservationInstancesRequest) }, NewOutput: func() any { return new(MoveCapacityReservationInstancesResult) }},
 			"RebootInstances":                             {Name: "RebootInstances", NewInput: func() any { return new(RebootInstancesRequest) }},
 			"RegisterImage":                               {Name: "RegisterImage", NewInput: func() any { return new(RegisterImageRequest) }, NewOutput: func() any { return new(RegisterImageResult) }},
 			"RejectVpcPeeringConnection":                  {Name: "RejectVpcPeeringConnection", NewInput: func() any { return new(RejectVpcPeeringConnectionRequest) }, NewOutput: func() any { return new(RejectVpcPeeringConnectionResult) }},
@@ -309,10 +311,7 @@ var service = sync.OnceValue(func() *api.Service {
 		},
 		Constraints: constraints(),
 		Errors:      map[string]api.ErrorInfo{},
-		Known: map[string]bool{
-			"CreateCapacityReservationBySplitting": true,
-			"MoveCapacityReservationInstances":     true,
-		},
+		Known:       map[string]bool{},
 	}
 })
 

@@ -903,6 +903,22 @@ type CpuPerformanceFactorRequest struct {
 	References []PerformanceFactorReferenceRequest `aws:"Reference"`
 }
 
+// CreateCapacityReservationBySplittingRequest is a shape of the model.
+type CreateCapacityReservationBySplittingRequest struct {
+	DryRun                      *bool              `aws:"DryRun"`
+	ClientToken                 *string            `aws:"ClientToken,tok"`
+	SourceCapacityReservationId *string            `aws:"SourceCapacityReservationId,req"`
+	InstanceCount               *int32             `aws:"InstanceCount,req"`
+	TagSpecifications           []TagSpecification `aws:"TagSpecification"`
+}
+
+// CreateCapacityReservationBySplittingResult is a shape of the model.
+type CreateCapacityReservationBySplittingResult struct {
+	SourceCapacityReservation      *CapacityReservation `aws:"sourceCapacityReservation,q=SourceCapacityReservation"`
+	DestinationCapacityReservation *CapacityReservation `aws:"destinationCapacityReservation,q=DestinationCapacityReservation"`
+	InstanceCount                  *int32               `aws:"instanceCount,q=InstanceCount"`
+}
+
 // CreateCapacityReservationRequest is a shape of the model.
 type CreateCapacityReservationRequest struct {
 	ClientToken           *string            `aws:"ClientToken"`
@@ -6119,6 +6135,22 @@ type MonitorInstancesResult struct {
 // Monitoring is a shape of the model.
 type Monitoring struct {
 	State *string `aws:"state,q=State,c=MonitoringState"`
+}
+
+// MoveCapacityReservationInstancesRequest is a shape of the model.
+type MoveCapacityReservationInstancesRequest struct {
+	DryRun                           *bool   `aws:"DryRun"`
+	ClientToken                      *string `aws:"ClientToken,tok"`
+	SourceCapacityReservationId      *string `aws:"SourceCapacityReservationId,req"`
+	DestinationCapacityReservationId *string `aws:"DestinationCapacityReservationId,req"`
+	InstanceCount                    *int32  `aws:"InstanceCount,req"`
+}
+
+// MoveCapacityReservationInstancesResult is a shape of the model.
+type MoveCapacityReservationInstancesResult struct {
+	SourceCapacityReservation      *CapacityReservation `aws:"sourceCapacityReservation,q=SourceCapacityReservation"`
+	DestinationCapacityReservation *CapacityReservation `aws:"destinationCapacityReservation,q=DestinationCapacityReservation"`
+	InstanceCount                  *int32               `aws:"instanceCount,q=InstanceCount"`
 }
 
 // NatGateway is a shape of the model.

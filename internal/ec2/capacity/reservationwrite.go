@@ -22,6 +22,9 @@ func (s *Service) reservationOperations() map[string]guard.Handler {
 		"DescribeCapacityReservations":    guard.Handle(s.DescribeCapacityReservations),
 		"GetCapacityReservationUsage":     guard.Handle(s.GetCapacityReservationUsage),
 		"GetGroupsForCapacityReservation": guard.Handle(s.GetGroupsForCapacityReservation),
+
+		"CreateCapacityReservationBySplitting": guard.Handle(s.CreateCapacityReservationBySplitting),
+		"MoveCapacityReservationInstances":     guard.Handle(s.MoveCapacityReservationInstances),
 	}
 }
 
