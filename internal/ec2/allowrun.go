@@ -83,6 +83,7 @@ func (s *Service) allowRun(tx store.Tx, c *guard.Call, pl *launchPlan, j *job) e
 	if id := pl.options.ReservationTarget; id != "" {
 		add(s.part(c, action, "capacity-reservation/"+id, tags[id]), pl.template != nil)
 	}
+	parts = append(parts, s.licenseParts(c, action, pl.options.Licenses)...)
 	for n, v := range j.State.Volumes() {
 		d := &pl.devices[n]
 		add(s.newVolumePart(c, action, d, v.Encrypted, pl.subnet, pl.tags["volume"]), d.template)

@@ -159,6 +159,8 @@ type instanceOptions struct {
 	ByResource         bool   `json:"byResource,omitempty"`        // named by its id, not by its address
 	ResourceA          bool   `json:"resourceA,omitempty"`         // A record of that name
 	ResourceAAAA       bool   `json:"resourceAAAA,omitempty"`
+	// Licenses are the ARNs of license configurations.
+	Licenses []string `json:"licenses,omitempty"`
 }
 
 // recovery says whether an instance is moved off failing hardware: default or disabled.

@@ -82,6 +82,7 @@ func (i *instanceRecord) wire(tags map[string]string) ec2api.Instance {
 		CpuOptions:                       o.cpu(),
 		NetworkPerformanceOptions:        &ec2api.InstanceNetworkPerformanceOptions{BandwidthWeighting: new(o.weighting())},
 		CapacityReservationSpecification: o.wantsReservations(),
+		Licenses:                         o.licenses(),
 		HibernationOptions:               &ec2api.HibernationOptions{Configured: &o.Hibernation},
 		EnclaveOptions:                   &ec2api.EnclaveOptions{Enabled: &o.Enclave},
 		MaintenanceOptions:               &ec2api.InstanceMaintenanceOptions{AutoRecovery: new(o.recovery()), RebootMigration: new(o.migration())},

@@ -131,8 +131,8 @@ func TestWhatALaunchCannotHave(t *testing.T) {
 			d.NetworkPerformanceOptions = &ec2api.LaunchTemplateNetworkPerformanceOptionsRequest{BandwidthWeighting: new("ebs-1")}
 		}, "InvalidParameterCombination"},
 		{func(d *data) {
-			d.LicenseSpecifications = []ec2api.LaunchTemplateLicenseConfigurationRequest{{LicenseConfigurationArn: new("arn:aws:license-manager:us-east-1:111122223333:license-configuration:lic-0")}}
-		}, "UnsupportedOperation"},
+			d.LicenseSpecifications = []ec2api.LaunchTemplateLicenseConfigurationRequest{{LicenseConfigurationArn: new("arn:aws:license-manager:us-east-1:111122223333:license-configuration:0")}}
+		}, "InvalidParameterValue"},
 		{func(d *data) {
 			d.SecondaryInterfaces = []ec2api.LaunchTemplateInstanceSecondaryInterfaceSpecificationRequest{{DeviceIndex: new(int32(1))}}
 		}, "UnsupportedOperation"},

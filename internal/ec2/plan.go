@@ -93,6 +93,9 @@ func (s *Service) plan(tx store.Tx, c *guard.Call, in *ec2api.RunInstancesReques
 	if pl.options, err = instanceOptionsOf(&pl.merged, &own, &pl.image); err != nil {
 		return nil, err
 	}
+	if pl.options.Licenses, err = licensesOf(c, pl.LicenseSpecifications); err != nil {
+		return nil, err
+	}
 	if err := s.lookUpNames(tx, c, pl); err != nil {
 		return nil, err
 	}
@@ -166,8 +169,8 @@ func (m *merged) unsupported() error {
 		return no("instances of the market type " + *m.InstanceMarketOptions.MarketType)
 	case len(m.SecondaryInterfaces) > 0:
 		return no("secondary interfaces")
-	case len(m.LicenseSpecifications) > 0 || len(m.ElasticGpuSpecification) > 0 || len(m.ElasticInferenceAccelerators) > 0:
-		return no("licenses and accelerators")
+	case len(m.ElasticGpuSpecification) > 0 || len(m.ElasticInferenceAccelerators) > 0:
+		return no("accelerators")
 	case api.Val(m.KernelId) != "" || api.Val(m.RamdiskId) != "":
 		return no("kernels and RAM disks")
 	}

@@ -84,9 +84,10 @@ func (i *instanceRecord) asTemplate() *ec2api.ResponseLaunchTemplateData {
 			State: new("applied"), HttpTokens: &o.HTTPTokens, HttpPutResponseHopLimit: &o.HTTPHops, HttpEndpoint: &o.HTTPEndpoint,
 			HttpProtocolIpv6: &o.HTTPv6, InstanceMetadataTags: &o.MetadataTags,
 		},
-		HibernationOptions: &ec2api.LaunchTemplateHibernationOptions{Configured: &o.Hibernation},
-		EnclaveOptions:     &ec2api.LaunchTemplateEnclaveOptions{Enabled: &o.Enclave},
-		MaintenanceOptions: &ec2api.LaunchTemplateInstanceMaintenanceOptions{AutoRecovery: new(o.recovery())},
+		LicenseSpecifications: o.licensesAsTemplate(),
+		HibernationOptions:    &ec2api.LaunchTemplateHibernationOptions{Configured: &o.Hibernation},
+		EnclaveOptions:        &ec2api.LaunchTemplateEnclaveOptions{Enabled: &o.Enclave},
+		MaintenanceOptions:    &ec2api.LaunchTemplateInstanceMaintenanceOptions{AutoRecovery: new(o.recovery())},
 	}
 	if o.UserData != "" {
 		data.UserData = new(secret.String(o.UserData))

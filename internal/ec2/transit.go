@@ -175,6 +175,9 @@ func (s *Service) allowInstances(tx store.Tx, c *guard.Call, action string, foun
 	for n := range found {
 		i := &found[n]
 		parts = append(parts, s.instancePart(c, action, i, tags[i.ID]))
+		if action == "ec2:StartInstances" {
+			parts = append(parts, s.licenseParts(c, action, i.Options.Licenses)...)
+		}
 		c.Touch(i.arn(), i.Account, "AWS::EC2::Instance")
 	}
 	_, err = s.g.Authorize(tx, c, guard.Check{Parts: parts})
