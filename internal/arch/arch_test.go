@@ -97,7 +97,7 @@ var allowed = map[string][]string{
 	// 4 border
 	"internal/guard": {
 		"internal/authz", "internal/authz/explain", "internal/trail", "internal/apierr", "internal/arn", "internal/store",
-		"internal/directory", "internal/guard/permit", "internal/guard/internal/mint", "internal/policy",
+		"internal/directory", "internal/guard/permit", "internal/guard/internal/mint", "internal/policy", "internal/actions",
 	},
 	"internal/guard/guardtest": {
 		"internal/api", "internal/apierr", "internal/clock", "internal/directory", "internal/guard", "internal/hsm", "internal/hsm/hsmtest",

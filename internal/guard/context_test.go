@@ -172,6 +172,8 @@ func TestEncodedMessageTellsWhoWhatAndWhich(t *testing.T) {
 	c := newCall(ana, "ec2", "RunInstances")
 	p := part("ec2:RunInstances")
 	p.Context.Set("ec2:instancetype", "t3.micro")
+	p.Context.Set("aws:requesttag/Team", "red")
+	p.Resource.ARN = "arn:aws:ec2:us-west-2:" + account + ":instance/*"
 	err := g.View(t.Context(), c, func(tx store.Tx) error {
 		_, err := g.Allow(tx, c, p)
 		return err
@@ -208,7 +210,7 @@ func TestEncodedMessageTellsWhoWhatAndWhich(t *testing.T) {
 			found[c.Key] = c.Values.Items[0].Value
 		}
 	}
-	if found["ec2:instancetype"] != "t3.micro" || found["aws:requestedregion"] != "us-west-2" {
+	if found["ec2:InstanceType"] != "t3.micro" || found["aws:RequestedRegion"] != "us-west-2" || found["aws:RequestTag/Team"] != "red" || found["aws:ARN"] != m.Context.Resource {
 		t.Errorf("conditions = %v", found)
 	}
 }

@@ -2,7 +2,6 @@ package guard
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/authz/explain"
 	"github.com/kagimori/kagimori/internal/directory"
-	"github.com/kagimori/kagimori/internal/policy"
 	"github.com/kagimori/kagimori/internal/trail"
 )
 
@@ -52,53 +50,6 @@ func RequestOf(authorizationID string) string {
 		return id
 	}
 	return id[:8] + "-" + id[8:12] + "-" + id[12:16] + "-" + id[16:20] + "-" + id[20:]
-}
-
-// encodedMessage is what sts:DecodeAuthorizationMessage gives back. It shows the statements that
-// deny, which belong to the caller's side: EC2 has no resource policies. Source: AWS CLI
-// reference, decode-authorization-message.
-func encodedMessage(req *authz.Request, d authz.Decision) []byte {
-	type object map[string]any
-	items := func(list []object) object { return object{"items": append([]object{}, list...)} }
-	values := func(list ...string) object {
-		var out []object
-		for _, v := range list {
-			out = append(out, object{"value": v})
-		}
-		return items(out)
-	}
-	var action, resource string
-	var denies, conditions []object
-	context := slices.Clip(req.Context)
-	if d.Part >= 0 && d.Part < len(d.Parts) && d.Part < len(req.Parts) {
-		part := &d.Parts[d.Part]
-		_, action, _ = strings.Cut(part.Action, ":")
-		resource = part.Resource
-		context = append(context, req.Parts[d.Part].Context...)
-		for _, m := range part.Matched {
-			if m.Effect == policy.Deny {
-				denies = append(denies, object{
-					"statementId": m.Sid, "effect": "DENY", "principals": values(req.Principal.UserID), "principalGroups": values(),
-					"actions": values(part.Action), "resources": values(part.Resource), "conditions": values(),
-				})
-			}
-		}
-	}
-	for _, e := range context {
-		if list := e.List; e.Multi {
-			conditions = append(conditions, object{"key": e.Key, "values": values(list...)})
-		} else if !e.Unknown {
-			conditions = append(conditions, object{"key": e.Key, "values": values(e.One)})
-		}
-	}
-	out, _ := json.Marshal(object{ // strings, bools, lists and maps always encode
-		"allowed": false, "explicitDeny": d.Outcome == authz.ExplicitDeny, "matchedStatements": items(denies), "failures": values(),
-		"context": object{
-			"principal": object{"id": req.Principal.UserID, "arn": req.Principal.ARN},
-			"action":    action, "resource": resource, "conditions": items(conditions),
-		},
-	})
-	return out
 }
 
 // eventDomain follows the name of a service in its records.
