@@ -11,6 +11,7 @@ import (
 	"encoding/base32"
 	"encoding/csv"
 	"encoding/pem"
+	"fmt"
 	"image/png"
 	"math/big"
 	"slices"
@@ -322,4 +323,18 @@ func TestPoliciesGrantingServiceAccess(t *testing.T) {
 	if len(out[0].Policies) != 2 || len(out[1].Policies) != 1 || *out[1].Policies[0].EntityType != "GROUP" || *out[1].Policies[0].EntityName != "g" {
 		t.Errorf("%+v", out)
 	}
+
+	ask := &iamapi.ListPoliciesGrantingServiceAccessRequest{Arn: new("arn:aws:iam::111122223333:user/bob")}
+	for i := range 150 {
+		ask.ServiceNamespaces = append(ask.ServiceNamespaces, fmt.Sprintf("n%d", i))
+	}
+	first := get[iamapi.ListPoliciesGrantingServiceAccessResponse](a, ask)
+	ask.Marker = first.Marker
+	second := get[iamapi.ListPoliciesGrantingServiceAccessResponse](a, ask)
+	if len(first.PoliciesGrantingServiceAccess) != 100 || !*first.IsTruncated || len(second.PoliciesGrantingServiceAccess) != 50 || *second.IsTruncated ||
+		*second.PoliciesGrantingServiceAccess[0].ServiceNamespace != "n100" {
+		t.Errorf("pages of %d and %d", len(first.PoliciesGrantingServiceAccess), len(second.PoliciesGrantingServiceAccess))
+	}
+	ask.ServiceNamespaces = ask.ServiceNamespaces[1:]
+	a.refused(ask, 400, "ValidationError", "Invalid Marker.")
 }

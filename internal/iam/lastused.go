@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -75,6 +76,10 @@ func (s *Service) ListPoliciesGrantingServiceAccess(ctx context.Context, c *guar
 		return nil, apierr.Newf(codeInvalid, "Invalid Entity Arn: %s does not clearly define entity type and name.", api.Val(in.Arn))
 	}
 	name := a.Resource[strings.LastIndexByte(a.Resource, '/')+1:]
+	p, err := s.page(c, strings.Join(append([]string{api.Val(in.Arn)}, in.ServiceNamespaces...), "\x00"), in.Marker, nil)
+	if err != nil {
+		return nil, err
+	}
 	var all []granting
 	err = s.g.View(ctx, c, func(tx store.Tx) error {
 		p, err := s.authorized(tx, c, k, &name, "ListPoliciesGrantingServiceAccess", nil)
@@ -87,8 +92,14 @@ func (s *Service) ListPoliciesGrantingServiceAccess(ctx context.Context, c *guar
 	if err != nil {
 		return nil, err
 	}
-	out := &iamapi.ListPoliciesGrantingServiceAccessResponse{PoliciesGrantingServiceAccess: []iamapi.ListPoliciesGrantingServiceAccessEntry{}, IsTruncated: new(false)}
-	for _, namespace := range in.ServiceNamespaces {
+	out := &iamapi.ListPoliciesGrantingServiceAccessResponse{PoliciesGrantingServiceAccess: []iamapi.ListPoliciesGrantingServiceAccessEntry{}}
+	from, _ := strconv.Atoi(p.after) // sealed; "" is the beginning
+	end, last := min(from+p.limit, len(in.ServiceNamespaces)), ""
+	if end < len(in.ServiceNamespaces) {
+		last = strconv.Itoa(end)
+	}
+	out.IsTruncated, out.Marker = s.end(p, last)
+	for _, namespace := range in.ServiceNamespaces[from:end] {
 		entry := iamapi.ListPoliciesGrantingServiceAccessEntry{ServiceNamespace: &namespace, Policies: []iamapi.PolicyGrantingServiceAccess{}}
 		for _, g := range all {
 			if allowsService(g.document, namespace) {
