@@ -13,6 +13,7 @@ func TestIPv6(t *testing.T) {
 	c, ctx := admin(t), t.Context()
 	vpc := must(c.ec2.CreateVpc(ctx, &ec2.CreateVpcInput{CidrBlock: new("10.77.0.0/16"), AmazonProvidedIpv6CidrBlock: new(true), InstanceTenancy: ec2types.TenancyDedicated}))(t).Vpc
 	must(c.ec2.ModifyVpcTenancy(ctx, &ec2.ModifyVpcTenancyInput{VpcId: vpc.VpcId, InstanceTenancy: ec2types.VpcTenancyDefault}))(t)
+	vpc = &must(c.ec2.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{VpcIds: []string{*vpc.VpcId}}))(t).Vpcs[0]
 	six := strings.Replace(*vpc.Ipv6CidrBlockAssociationSet[0].Ipv6CidrBlock, "/56", "/64", 1)
 	subnet := must(c.ec2.CreateSubnet(ctx, &ec2.CreateSubnetInput{VpcId: vpc.VpcId, CidrBlock: new("10.77.0.0/24"), Ipv6CidrBlock: &six}))(t).Subnet.SubnetId
 	must(c.ec2.ModifySubnetAttribute(ctx, &ec2.ModifySubnetAttributeInput{SubnetId: subnet, AssignIpv6AddressOnCreation: &ec2types.AttributeBooleanValue{Value: new(true)}}))(t)

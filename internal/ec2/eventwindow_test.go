@@ -41,7 +41,7 @@ func TestEventWindows(t *testing.T) {
 	type associate = ec2api.AssociateInstanceEventWindowRequest
 	type target = ec2api.InstanceEventWindowAssociationRequest
 	mineOnly := &associate{InstanceEventWindowId: made.InstanceEventWindowId, AssociationTarget: &target{InstanceIds: []string{id}}}
-	if w := ask[ec2api.AssociateInstanceEventWindowResult](h.desk, h.owner(), mineOnly).InstanceEventWindow; len(w.AssociationTarget.InstanceIds) != 1 || *w.State != "active" {
+	if w := ask[ec2api.AssociateInstanceEventWindowResult](h.desk, h.owner(), mineOnly).InstanceEventWindow; len(w.AssociationTarget.InstanceIds) != 1 || w.AssociationTarget.DedicatedHostIds == nil || *w.State != "creating" {
 		t.Errorf("associated %+v", w)
 	}
 	h.refuse(h.owner(), &associate{InstanceEventWindowId: other.InstanceEventWindowId, AssociationTarget: mineOnly.AssociationTarget}, "InvalidParameterValue", "*")
@@ -54,13 +54,13 @@ func TestEventWindows(t *testing.T) {
 	}
 	for name, value := range map[string]string{"event-window-name": "nights", "instance-id": id, "tag-key": *made.Tags[0].Key} {
 		got := ask[ec2api.DescribeInstanceEventWindowsResult](h.desk, h.owner(), &ec2api.DescribeInstanceEventWindowsRequest{Filters: []ec2api.Filter{filter(name, value)}}).InstanceEventWindows
-		if len(got) != 1 || *got[0].InstanceEventWindowId != *made.InstanceEventWindowId {
+		if len(got) != 1 || *got[0].State != "active" || *got[0].InstanceEventWindowId != *made.InstanceEventWindowId {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
 	h.refuse(h.owner(), &ec2api.DeleteInstanceEventWindowRequest{InstanceEventWindowId: made.InstanceEventWindowId}, "DependencyViolation", "*")
 	leave := &ec2api.DisassociateInstanceEventWindowRequest{InstanceEventWindowId: made.InstanceEventWindowId, AssociationTarget: &ec2api.InstanceEventWindowDisassociationRequest{InstanceIds: []string{id}}}
-	if w := ask[ec2api.DisassociateInstanceEventWindowResult](h.desk, h.owner(), leave).InstanceEventWindow; w.AssociationTarget != nil {
+	if w := ask[ec2api.DisassociateInstanceEventWindowResult](h.desk, h.owner(), leave).InstanceEventWindow; w.AssociationTarget == nil || len(w.AssociationTarget.InstanceIds) != 0 || *w.State != "creating" {
 		t.Errorf("disassociated %+v", w)
 	}
 	h.refuse(h.owner(), leave, "InvalidParameterValue", "*")

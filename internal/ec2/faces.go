@@ -37,7 +37,8 @@ type faceRecord struct {
 	GroupsBy      []string        `json:"groupsBy,omitempty"` // their names, in the same order
 	Description   string          `json:"description,omitempty"`
 	NoSourceCheck bool            `json:"noSourceCheck,omitempty"`
-	Kind          string          `json:"kind,omitempty"` // "": interface; others belong to AWS
+	Kind          string          `json:"kind,omitempty"`      // "": interface; others belong to AWS
+	Requester     string          `json:"requester,omitempty"` // unique id of who made it, but for those of instances and of AWS
 	Tracking      *tracking       `json:"tracking,omitempty"`
 	PublicIP      string          `json:"publicIp,omitempty"`
 	PublicBy      string          `json:"publicBy,omitempty"` // allocation id
@@ -300,11 +301,11 @@ func (f *heldFace) name() string {
 	return privateName(f.Region, f.Address)
 }
 
-// kinds of interfaces, as answers name them, with who asked for those that belong to AWS.
+// kinds of interfaces, as answers name them, with who asked for them.
 func (f *faceRecord) kind() (name, requester string) {
 	switch f.Kind {
 	case "":
-		return "interface", ""
+		return "interface", f.Requester
 	case "nat_gateway":
 		return "nat_gateway", f.Account
 	}

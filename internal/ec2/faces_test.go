@@ -33,7 +33,7 @@ func TestNetworkInterfaces(t *testing.T) {
 		t.Errorf("made %+v, %+v", made, again)
 	}
 	f := d.face(id)
-	if *f.Status != "available" || *f.PrivateIpAddress != "10.0.1.50" || len(f.PrivateIpAddresses) != 2 || *f.Groups[0].GroupId != group || *f.Description != "spare" || f.Attachment != nil {
+	if *f.Status != "available" || *f.PrivateIpAddress != "10.0.1.50" || len(f.PrivateIpAddresses) != 2 || api.Val(f.RequesterId) != mine || *f.Groups[0].GroupId != group || *f.Description != "spare" || f.Attachment != nil {
 		t.Errorf("interface %+v", f)
 	}
 	free := ask[ec2api.DescribeSubnetsResult](d, me, &ec2api.DescribeSubnetsRequest{SubnetIds: []string{p.subnet}}).Subnets[0]

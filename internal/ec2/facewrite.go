@@ -142,7 +142,7 @@ func (s *Service) CreateNetworkInterface(ctx context.Context, c *guard.Call, in 
 			return err
 		}
 		f := heldFace{where.newFace(c), nil}
-		f.ID, f.MAC, f.Description = id, mac, api.Val(in.Description)
+		f.ID, f.MAC, f.Description, f.Requester = id, mac, api.Val(in.Description), c.Caller.Principal.UserID
 		f.guardWith(groups)
 		f.Tracking, f.SixPrimary = track, six.primary
 		t := newTaker(tx, c)

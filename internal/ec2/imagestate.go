@@ -98,15 +98,16 @@ func (s *Service) DisableImageDeprecation(ctx context.Context, c *guard.Call, in
 	})
 }
 
-// EnableImageDeregistrationProtection keeps an image from being deregistered.
-// Source: EC2 API Reference, EnableImageDeregistrationProtection.
+// EnableImageDeregistrationProtection keeps an image from being deregistered, and answers how it is protected.
+// Source: EC2 API Reference, EnableImageDeregistrationProtection; AWS CLI Command Reference, examples of that command.
 func (s *Service) EnableImageDeregistrationProtection(ctx context.Context, c *guard.Call, in *ec2api.EnableImageDeregistrationProtectionRequest) (*ec2api.EnableImageDeregistrationProtectionResult, error) {
-	out := &ec2api.EnableImageDeregistrationProtectionResult{Return: new("true")}
+	out := new(ec2api.EnableImageDeregistrationProtectionResult)
 	return out, s.alterImage(ctx, c, in.ImageId, in.DryRun, func(r *imageRecord) error {
 		r.Protection, r.ProtectedUntil = protectedPlain, time.Time{}
 		if api.Val(in.WithCooldown) {
 			r.Protection = protectedCooled
 		}
+		out.Return = &r.Protection
 		return nil
 	})
 }
@@ -114,12 +115,13 @@ func (s *Service) EnableImageDeregistrationProtection(ctx context.Context, c *gu
 // DisableImageDeregistrationProtection lets an image be deregistered; if it was protected with a cooldown, a day
 // later. Source: EC2 API Reference, DisableImageDeregistrationProtection.
 func (s *Service) DisableImageDeregistrationProtection(ctx context.Context, c *guard.Call, in *ec2api.DisableImageDeregistrationProtectionRequest) (*ec2api.DisableImageDeregistrationProtectionResult, error) {
-	out := &ec2api.DisableImageDeregistrationProtectionResult{Return: new("true")}
+	out := new(ec2api.DisableImageDeregistrationProtectionResult)
 	return out, s.alterImage(ctx, c, in.ImageId, in.DryRun, func(r *imageRecord) error {
 		if r.Protection == protectedCooled {
 			r.ProtectedUntil = c.Time.Add(protectCooldown)
 		}
 		r.Protection = ""
+		out.Return = new(r.protection(c.Time))
 		return nil
 	})
 }

@@ -82,12 +82,16 @@ func TestDeregistrationProtection(t *testing.T) {
 		}
 	}
 	want("disabled")
-	ask[ec2api.EnableImageDeregistrationProtectionResult](h.desk, me, &ec2api.EnableImageDeregistrationProtectionRequest{ImageId: &id})
+	if got := *ask[ec2api.EnableImageDeregistrationProtectionResult](h.desk, me, &ec2api.EnableImageDeregistrationProtectionRequest{ImageId: &id}).Return; got != "enabled-without-cooldown" {
+		t.Errorf("protecting answers %s", got)
+	}
 	want("enabled-without-cooldown")
 	h.refuse(me, gone, "OperationNotPermitted", "*")
 	ask[ec2api.EnableImageDeregistrationProtectionResult](h.desk, me, &ec2api.EnableImageDeregistrationProtectionRequest{ImageId: &id, WithCooldown: new(true)})
 	want("enabled-with-cooldown")
-	ask[ec2api.DisableImageDeregistrationProtectionResult](h.desk, me, &ec2api.DisableImageDeregistrationProtectionRequest{ImageId: &id})
+	if got := *ask[ec2api.DisableImageDeregistrationProtectionResult](h.desk, me, &ec2api.DisableImageDeregistrationProtectionRequest{ImageId: &id}).Return; got != "enabled-with-cooldown" {
+		t.Errorf("unprotecting, a day ahead, answers %s", got)
+	}
 	h.refuse(me, gone, "OperationNotPermitted", "*")
 	h.Advance(25 * time.Hour)
 	want("disabled")

@@ -35,7 +35,7 @@ func TestPrefixListsHaveVersions(t *testing.T) {
 	change := &ec2api.ModifyManagedPrefixListRequest{
 		PrefixListId: id, CurrentVersion: new(int64(1)), AddEntries: []ec2api.AddPrefixListEntry{{Cidr: new("172.16.0.0/12")}}, RemoveEntries: []ec2api.RemovePrefixListEntry{{Cidr: new("10.1.0.0/16")}},
 	}
-	if l := ask[ec2api.ModifyManagedPrefixListResult](d, me, change).PrefixList; *l.Version != 2 || *l.State != "modify-in-progress" || len(l.Tags) != 1 {
+	if l := ask[ec2api.ModifyManagedPrefixListResult](d, me, change).PrefixList; *l.Version != 1 || *l.State != "modify-in-progress" || len(l.Tags) != 1 {
 		t.Errorf("changed %+v", l)
 	}
 	d.refuse(me, change, "PrefixListVersionMismatch", "*")
@@ -43,7 +43,7 @@ func TestPrefixListsHaveVersions(t *testing.T) {
 		t.Errorf("entries %s, before %s", now, then)
 	}
 	back := &ec2api.RestoreManagedPrefixListVersionRequest{PrefixListId: id, CurrentVersion: new(int64(2)), PreviousVersion: new(int64(1))}
-	if l := ask[ec2api.RestoreManagedPrefixListVersionResult](d, me, back).PrefixList; *l.Version != 3 || d.entries(id, nil) != first {
+	if l := ask[ec2api.RestoreManagedPrefixListVersionResult](d, me, back).PrefixList; *l.Version != 2 || *l.State != "restore-in-progress" || d.entries(id, nil) != first {
 		t.Errorf("restored %+v: %s", l, d.entries(id, nil))
 	}
 	for n := range int64(10) {

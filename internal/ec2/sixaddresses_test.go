@@ -15,8 +15,15 @@ func (d *desk) sixSubnet() (vpc, subnet string, part netip.Prefix) {
 	d.T.Helper()
 	me := d.root(mine)
 	made := ask[ec2api.CreateVpcResult](d, me, &ec2api.CreateVpcRequest{CidrBlock: new("10.0.0.0/16"), AmazonProvidedIpv6CidrBlock: new(true)}).Vpc
+	if b := made.Ipv6CidrBlockAssociationSet[0]; *b.Ipv6CidrBlock != "" || *b.Ipv6CidrBlockState.State != "associating" {
+		d.T.Errorf("a new VPC has %s, %s", *b.Ipv6CidrBlock, *b.Ipv6CidrBlockState.State)
+	}
+	made = &ask[ec2api.DescribeVpcsResult](d, me, &ec2api.DescribeVpcsRequest{VpcIds: []string{*made.VpcId}}).Vpcs[0]
 	text := strings.Replace(*made.Ipv6CidrBlockAssociationSet[0].Ipv6CidrBlock, "/56", "/64", 1)
 	n := ask[ec2api.CreateSubnetResult](d, me, &ec2api.CreateSubnetRequest{VpcId: made.VpcId, CidrBlock: new("10.0.0.0/24"), Ipv6CidrBlock: &text}).Subnet
+	if b := n.Ipv6CidrBlockAssociationSet[0]; *b.Ipv6CidrBlock != text || *b.Ipv6CidrBlockState.State != "associating" {
+		d.T.Errorf("a new subnet has %s, %s", *b.Ipv6CidrBlock, *b.Ipv6CidrBlockState.State)
+	}
 	return *made.VpcId, *n.SubnetId, netip.MustParsePrefix(text)
 }
 

@@ -115,6 +115,7 @@ func (s *Service) AssociateVpcCidrBlock(ctx context.Context, c *guard.Call, in *
 		}
 		if provided {
 			out.Ipv6CidrBlockAssociation = new(fresh.VPCSix(v.Region, "associating"))
+			out.Ipv6CidrBlockAssociation.Ipv6CidrBlock = nil // told once it is associated
 			if err := s.openSix(tx, c, &v); err != nil {
 				return err
 			}

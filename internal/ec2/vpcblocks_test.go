@@ -57,6 +57,7 @@ func TestIPv6Ranges(t *testing.T) {
 	d := newDesk(t)
 	me := d.root(mine)
 	vpc := ask[ec2api.CreateVpcResult](d, me, &ec2api.CreateVpcRequest{CidrBlock: new("10.0.0.0/16"), AmazonProvidedIpv6CidrBlock: new(true)}).Vpc
+	vpc = &ask[ec2api.DescribeVpcsResult](d, me, &ec2api.DescribeVpcsRequest{VpcIds: []string{*vpc.VpcId}}).Vpcs[0]
 	six := vpc.Ipv6CidrBlockAssociationSet[0]
 	whole := netip.MustParsePrefix(*six.Ipv6CidrBlock)
 	part := func(n byte) *string {

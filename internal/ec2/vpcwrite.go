@@ -126,6 +126,9 @@ func (s *Service) CreateVpc(ctx context.Context, c *guard.Call, in *ec2api.Creat
 		}
 		w := v.wire()
 		w.State, w.Tags = new("pending"), madeWith(specs["vpc"])
+		for n := range w.Ipv6CidrBlockAssociationSet { // which it gets a moment later
+			w.Ipv6CidrBlockAssociationSet[n].Ipv6CidrBlock, w.Ipv6CidrBlockAssociationSet[n].Ipv6CidrBlockState.State = new(""), new("associating")
+		}
 		out.Vpc = &w
 		c.Touch(vpcARN(v.Region, v.Account, v.ID), v.Account, "AWS::EC2::VPC")
 		if err := putTags(tx, v.Region, v.Account, v.ID, specs["vpc"]); err != nil {
@@ -340,6 +343,9 @@ func (s *Service) CreateSubnet(ctx context.Context, c *guard.Call, in *ec2api.Cr
 		}
 		w := n.wire()
 		w.Tags = madeWith(specs["subnet"])
+		if n.Six != nil {
+			w.Ipv6CidrBlockAssociationSet[0].Ipv6CidrBlockState.State = new("associating")
+		}
 		out.Subnet = &w
 		c.Touch(*w.SubnetArn, n.Account, "AWS::EC2::Subnet")
 		if err := putTags(tx, n.Region, n.Account, n.ID, specs["subnet"]); err != nil {

@@ -56,6 +56,7 @@ type window struct {
 	Instances []string    `json:"instances,omitempty"`
 	Hosts     []string    `json:"hosts,omitempty"`
 	Tags      []idiom.Tag `json:"tags,omitempty"`
+	Targeted  bool        `json:"targeted,omitempty"` // targets were associated, and may all be gone again
 }
 
 // windows are keyed by (region, account, id).
@@ -92,6 +93,11 @@ func all(tx store.Tx, c *guard.Call) (out []window, err error) {
 	return out, nil
 }
 
+// targets is how many are associated with the window.
+func (w *window) targets() int { return len(w.Instances) + len(w.Hosts) + len(w.Tags) }
+
+// wire is a window as answers carry it: with each kind of targets once it had any.
+// Source: AWS CLI Command Reference, examples of disassociate-instance-event-window.
 func (w *window) wire(state string) ec2api.InstanceEventWindow {
 	out := ec2api.InstanceEventWindow{InstanceEventWindowId: &w.ID, Name: api.Opt(w.Name), CronExpression: api.Opt(w.Cron), State: &state}
 	for _, h := range w.Ranges {
@@ -99,8 +105,10 @@ func (w *window) wire(state string) ec2api.InstanceEventWindow {
 			StartWeekDay: new(weekDays[h.From/24]), StartHour: new(int32(h.From % 24)), EndWeekDay: new(weekDays[h.To/24]), EndHour: new(int32(h.To % 24)),
 		})
 	}
-	if len(w.Instances)+len(w.Hosts)+len(w.Tags) > 0 {
-		out.AssociationTarget = &ec2api.InstanceEventWindowAssociationTarget{InstanceIds: w.Instances, DedicatedHostIds: w.Hosts, Tags: idiom.MadeWith(w.Tags)}
+	if w.Targeted || w.targets() > 0 {
+		out.AssociationTarget = &ec2api.InstanceEventWindowAssociationTarget{
+			InstanceIds: append([]string{}, w.Instances...), DedicatedHostIds: append([]string{}, w.Hosts...), Tags: idiom.MadeWith(w.Tags),
+		}
 	}
 	return out
 }
@@ -145,7 +153,7 @@ func errKinds() error {
 
 // add associates targets with the window.
 func (w *window) add(t targets) error {
-	w.Instances, w.Hosts, w.Tags = with(w.Instances, t.instances), with(w.Hosts, t.hosts), with(w.Tags, t.tags)
+	w.Instances, w.Hosts, w.Tags, w.Targeted = with(w.Instances, t.instances), with(w.Hosts, t.hosts), with(w.Tags, t.tags), true
 	kinds := 0
 	for _, k := range []struct {
 		have, most int

@@ -51,7 +51,8 @@ func (s *Service) CreateInstanceEventWindow(ctx context.Context, c *guard.Call, 
 	})
 }
 
-// change decides the call's action on a window, changes it and tells it.
+// change decides the call's action on a window, changes it and tells it: in the state creating, as a new one.
+// Source: AWS CLI Command Reference, examples of modify-, associate- and disassociate-instance-event-window.
 func (s *Service) change(ctx context.Context, c *guard.Call, dry *bool, id string, do func(tx store.Tx, w *window) error, tell func(*ec2api.InstanceEventWindow)) error {
 	return s.g.Update(ctx, c, func(tx store.Tx) error {
 		if err := s.desk.Allow(tx, c, dry, nil, idiom.On(kind, id)); err != nil {
@@ -64,7 +65,7 @@ func (s *Service) change(ctx context.Context, c *guard.Call, dry *bool, id strin
 		if err := do(tx, &w); err != nil {
 			return err
 		}
-		out, err := w.told(tx, c, ec2api.InstanceEventWindowStateActive)
+		out, err := w.told(tx, c, ec2api.InstanceEventWindowStateCreating)
 		if err != nil {
 			return err
 		}
@@ -151,7 +152,7 @@ func (s *Service) DeleteInstanceEventWindow(ctx context.Context, c *guard.Call, 
 		if err != nil {
 			return err
 		}
-		if len(w.Instances)+len(w.Hosts)+len(w.Tags) > 0 && !api.Val(in.ForceDelete) {
+		if w.targets() > 0 && !api.Val(in.ForceDelete) {
 			return apierr.Newf("DependencyViolation", "The event window '%s' is associated with targets. Use ForceDelete to delete it.", id)
 		}
 		if err := idiom.DropTags(tx, c.Region, c.Account(), id); err != nil {

@@ -149,8 +149,9 @@ func (l List) told(tx store.Tx, c *guard.Call, state string) (*ec2api.ManagedPre
 	return new(l.wire(idiom.Listed(tags))), err
 }
 
-// ModifyManagedPrefixList changes name, size or ranges of a list; other ranges are another version.
-// Source: EC2 API Reference, ModifyManagedPrefixList.
+// ModifyManagedPrefixList changes name, size or ranges of a list; other ranges are another version. The answer is of the
+// one before, as the change is in progress. Source: EC2 API Reference, ModifyManagedPrefixList; AWS CLI Command Reference,
+// examples of modify-managed-prefix-list.
 func (s *Service) ModifyManagedPrefixList(ctx context.Context, c *guard.Call, in *ec2api.ModifyManagedPrefixListRequest) (*ec2api.ModifyManagedPrefixListResult, error) {
 	changes := len(in.AddEntries)+len(in.RemoveEntries) > 0
 	if in.IpamPrefixListResolverSyncEnabled != nil {
@@ -162,6 +163,7 @@ func (s *Service) ModifyManagedPrefixList(ctx context.Context, c *guard.Call, in
 		if err != nil {
 			return err
 		}
+		before := l.Version
 		switch {
 		case changes && in.MaxEntries != nil:
 			return apierr.New("InvalidParameterCombination", "You cannot modify the entries of a prefix list and modify the size of a prefix list at the same time.")
@@ -205,6 +207,7 @@ func (s *Service) ModifyManagedPrefixList(ctx context.Context, c *guard.Call, in
 		if out.PrefixList, err = l.told(tx, c, "modify-in-progress"); err != nil {
 			return err
 		}
+		out.PrefixList.Version = &before
 		return l.put(tx)
 	})
 }
@@ -218,6 +221,7 @@ func (s *Service) RestoreManagedPrefixListVersion(ctx context.Context, c *guard.
 		if err != nil {
 			return err
 		}
+		before := l.Version
 		entries, err := l.at(tx, *in.PreviousVersion)
 		if err != nil {
 			return err
@@ -232,6 +236,7 @@ func (s *Service) RestoreManagedPrefixListVersion(ctx context.Context, c *guard.
 		if out.PrefixList, err = l.told(tx, c, "restore-in-progress"); err != nil {
 			return err
 		}
+		out.PrefixList.Version = &before
 		return l.put(tx)
 	})
 }
