@@ -31,11 +31,14 @@ func outwardSix(region, account, seed string) groupRule {
 	return groupRule{ID: networkID("sgr", region, account, seed), Egress: true, Protocol: "-1", CIDR6: everywhereSix}
 }
 
-// openSix lets IPv6 traffic leave through the default security group of a VPC that gets its first such range, unless the
-// group's rules about what leaves were changed. Source: VPC User Guide, "Default security groups for your VPCs".
+// openSix lets IPv6 traffic pass the default network ACL and leave through the default security group of a VPC that gets
+// its first such range, unless their rules were changed. Source: VPC User Guide, "Default security groups for your VPCs".
 func (s *Service) openSix(tx store.Tx, c *guard.Call, v *vpcRecord) error {
 	if slices.ContainsFunc(v.Blocks, block.Block.Six) {
 		return nil
+	}
+	if err := s.nets.OpenSix(tx, c, v.ID); err != nil {
+		return err
 	}
 	g, ok, err := s.groupNamed(tx, c, v.ID, "default")
 	if err != nil || !ok {

@@ -15,12 +15,8 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// Entries of network ACLs: how many each way, and the number of the last, which denies everything.
-// Source: VPC User Guide, "Amazon VPC quotas" and "Network ACL rules".
-const (
-	maxEntries = 40
-	lastEntry  = 32767
-)
+// maxEntries is how many rules a network ACL has each way. Source: VPC User Guide, "Amazon VPC quotas".
+const maxEntries = 40
 
 // An aclEntry is a rule of a network ACL.
 type aclEntry struct {
@@ -35,12 +31,9 @@ type aclEntry struct {
 	ICMPCode *int32 `json:"icmpCode,omitempty"`
 }
 
-// wireEntries are the rules as answers carry them: outgoing ones first, each way by number, the last denies all.
-func wireEntries(entries []aclEntry) []ec2api.NetworkAclEntry {
-	list := slices.Clone(entries)
-	for _, egress := range []bool{true, false} {
-		list = append(list, aclEntry{Egress: egress, Number: lastEntry, Protocol: "-1", Action: "deny", CIDR: "0.0.0.0/0"})
-	}
+// wireEntries are the rules as answers carry them: outgoing ones first, each way by number, the last deny all.
+func wireEntries(entries []aclEntry, six bool) []ec2api.NetworkAclEntry {
+	list := slices.Concat(entries, lastEntries(six))
 	slices.SortFunc(list, func(a, b aclEntry) int {
 		if a.Egress != b.Egress {
 			return map[bool]int{true: -1, false: 1}[a.Egress]

@@ -23,6 +23,7 @@ type aclRecord struct {
 	Default bool       `json:"default,omitempty"`
 	Entries []aclEntry `json:"entries,omitempty"` // but the last ones, which deny all
 	Joins   []join     `json:"joins,omitempty"`
+	six     bool       // the VPC has a range of IPv6
 }
 
 // aclTable is keyed by (region, account, id).
@@ -50,16 +51,19 @@ func (s *Service) acls(tx store.Tx, c *guard.Call) ([]aclRecord, error) {
 		return nil, err
 	}
 	var first []aclRecord
+	six := map[string]bool{}
 	for _, v := range vpcs {
 		first = append(first, aclRecord{
-			own: own{Region: c.Region, Account: c.Account(), ID: v.first(c, "acl")}, VPC: v.ID, Default: true, Entries: []aclEntry{
-				{Egress: true, Number: 100, Protocol: "-1", Action: "allow", CIDR: "0.0.0.0/0"}, {Number: 100, Protocol: "-1", Action: "allow", CIDR: "0.0.0.0/0"},
-			},
+			own: own{Region: c.Region, Account: c.Account(), ID: v.first(c, "acl")}, VPC: v.ID, Default: true, Entries: firstEntries(v.hasSix()),
 		})
+		six[v.ID] = v.hasSix()
 	}
 	acls, err := all(tx, c, aclTable, first)
 	if err != nil {
 		return nil, err
+	}
+	for i := range acls {
+		acls[i].six = six[acls[i].VPC]
 	}
 	subnets, err := s.nets.Subnets(tx, c)
 	if err != nil {
@@ -79,7 +83,7 @@ func (s *Service) acls(tx store.Tx, c *guard.Call) ([]aclRecord, error) {
 
 func (a *aclRecord) wire() ec2api.NetworkAcl {
 	w := ec2api.NetworkAcl{
-		NetworkAclId: &a.ID, VpcId: &a.VPC, OwnerId: &a.Account, IsDefault: &a.Default, Entries: wireEntries(a.Entries), Associations: []ec2api.NetworkAclAssociation{},
+		NetworkAclId: &a.ID, VpcId: &a.VPC, OwnerId: &a.Account, IsDefault: &a.Default, Entries: wireEntries(a.Entries, a.six), Associations: []ec2api.NetworkAclAssociation{},
 	}
 	for _, j := range a.Joins {
 		w.Associations = append(w.Associations, ec2api.NetworkAclAssociation{NetworkAclAssociationId: new(j.ID), NetworkAclId: &a.ID, SubnetId: new(j.Subnet)})
@@ -198,6 +202,11 @@ func (s *Service) CreateNetworkAcl(ctx context.Context, c *guard.Call, in *ec2ap
 		if count(have, func(o *aclRecord) bool { return o.VPC == a.VPC }) >= maxACLs {
 			return apierr.New("NetworkAclLimitExceeded", "The maximum number of network ACLs has been reached.")
 		}
+		v, err := s.vpc(tx, c, a.VPC)
+		if err != nil {
+			return err
+		}
+		a.six = v.hasSix()
 		out.NetworkAcl, out.ClientToken = new(a.wire()), in.ClientToken
 		out.NetworkAcl.Tags = idiom.MadeWith(tags)
 		return keep(tx, c, token, s.g.Now(), aclTable, a, tags)
