@@ -63,15 +63,22 @@ func (d *Disk) serve() {
 	}
 }
 
-// send answers a call. It fails if the caller is gone.
-func (d *Disk) send(r response) {
-	_, _, _ = unix.Syscall(unix.SYS_IOCTL, uintptr(d.listener), unix.SECCOMP_IOCTL_NOTIF_SEND, uintptr(unsafe.Pointer(&r)))
+// ask makes a request of the listener, again if a signal interrupts it, as those of Go's scheduler do.
+func (d *Disk) ask(request uint, about unsafe.Pointer) (uintptr, syscall.Errno) {
+	for {
+		if r, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(d.listener), uintptr(request), uintptr(about)); errno != unix.EINTR {
+			return r, errno
+		}
+	}
 }
+
+// send answers a call. It fails if the caller is gone.
+func (d *Disk) send(r response) { _, _ = d.ask(unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&r)) }
 
 // gone reports whether the caller was killed.
 func (d *Disk) gone(n *notice) bool {
 	id := n.id
-	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(d.listener), unix.SECCOMP_IOCTL_NOTIF_ID_VALID, uintptr(unsafe.Pointer(&id)))
+	_, errno := d.ask(unix.SECCOMP_IOCTL_NOTIF_ID_VALID, unsafe.Pointer(&id))
 	return errno == unix.ENOENT
 }
 
@@ -339,11 +346,15 @@ func (d *Disk) open(n *notice, s Step) {
 	case flags&unix.O_TRUNC != 0 && d.sizes[id] > 0:
 		d.note(Step{Kind: Truncate, File: id})
 	}
-	add := addition{id: n.id, flags: unix.SECCOMP_ADDFD_FLAG_SEND, src: uint32(fd)}
+	add := addition{id: n.id, src: uint32(fd)}
 	if flags&unix.O_CLOEXEC != 0 {
 		add.fdFlags = unix.O_CLOEXEC
 	}
-	_, _, _ = unix.Syscall(unix.SYS_IOCTL, uintptr(d.listener), notifAddFD, uintptr(unsafe.Pointer(&add))) // fails if the caller is gone
+	// In two steps: where one call hands the file over and answers, and a signal interrupts it, Linux answers
+	// descriptor 0 and hands nothing over.
+	if there, errno := d.ask(notifAddFD, unsafe.Pointer(&add)); errno == 0 { // fails if the caller is gone
+		d.send(response{id: n.id, val: int64(there)})
+	}
 }
 
 // names makes a change of names, or of a size, for the program.
