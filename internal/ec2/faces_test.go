@@ -32,6 +32,11 @@ func TestNetworkInterfaces(t *testing.T) {
 	if again := d.newFace(in); *again.NetworkInterfaceId != id || *made.Status != "pending" || *made.TagSet[0].Value != "x" {
 		t.Errorf("made %+v, %+v", made, again)
 	}
+	if bare := d.face(*d.newFace(ec2api.CreateNetworkInterfaceRequest{SubnetId: &p.subnet}).NetworkInterfaceId); bare.TagSet == nil || len(bare.TagSet) != 0 {
+		t.Errorf("without tags: %+v", bare)
+	} else {
+		d.done(&ec2api.DeleteNetworkInterfaceRequest{NetworkInterfaceId: bare.NetworkInterfaceId})
+	}
 	f := d.face(id)
 	if *f.Status != "available" || *f.PrivateIpAddress != "10.0.1.50" || len(f.PrivateIpAddresses) != 2 || api.Val(f.RequesterId) != mine || *f.Groups[0].GroupId != group || *f.Description != "spare" || f.Attachment != nil {
 		t.Errorf("interface %+v", f)

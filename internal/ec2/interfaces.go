@@ -122,7 +122,7 @@ func (s *Service) DescribeNetworkInterfaces(ctx context.Context, c *guard.Call, 
 		for i := range all {
 			f := &all[i]
 			n := f.wire(associations[f.PublicBy])
-			if n.TagSet = apiTags(tags[f.ID]); pass(n, tags[f.ID]) {
+			if n.TagSet = listed(tags[f.ID]); pass(n, tags[f.ID]) {
 				items = append(items, n)
 			}
 		}

@@ -35,8 +35,12 @@ func (h *house) reservation(id string) ec2api.CapacityReservation {
 // wantFree checks how many instances a reservation has left.
 func (h *house) wantFree(id string, want int32) {
 	h.T.Helper()
-	if got := *h.reservation(id).AvailableInstanceCount; got != want {
+	r := h.reservation(id)
+	if got := *r.AvailableInstanceCount; got != want {
 		h.T.Errorf("%d left of %s, want %d", got, id, want)
+	}
+	if r.CapacityAllocations == nil || (len(r.CapacityAllocations) == 0) != (*r.AvailableInstanceCount == *r.TotalInstanceCount) {
+		h.T.Errorf("allocations of %s: %+v", id, r.CapacityAllocations)
 	}
 }
 

@@ -134,8 +134,9 @@ func (r *reservationRecord) wire(now time.Time, used int32) ec2api.CapacityReser
 	if !r.Committed.IsZero() {
 		w.CommitmentInfo = &ec2api.CapacityReservationCommitmentInfo{CommittedInstanceCount: &r.Count, CommitmentEndDate: &r.Committed}
 	}
+	w.CapacityAllocations = []ec2api.CapacityAllocation{} // shown also where there are none
 	if used > 0 {
-		w.CapacityAllocations = []ec2api.CapacityAllocation{{AllocationType: new(ec2api.AllocationTypeUsed), Count: &used}}
+		w.CapacityAllocations = append(w.CapacityAllocations, ec2api.CapacityAllocation{AllocationType: new(ec2api.AllocationTypeUsed), Count: &used})
 	}
 	return w
 }
