@@ -51,4 +51,8 @@ func TestAllowedImages(t *testing.T) {
 	})
 	must(c.ec2.DisableAllowedImagesSettings(ctx, &ec2.DisableAllowedImagesSettingsInput{}))(t)
 	g.running(t, 1)
+	told := must(c.ec2.DescribeInstanceImageMetadata(ctx, &ec2.DescribeInstanceImageMetadataInput{Filters: by("image-allowed", "true")}))(t).InstanceImageMetadata
+	if len(told) != 1 || told[0].ImageMetadata.ImageId == nil || told[0].ImageMetadata.State != ec2types.ImageStateAvailable {
+		t.Errorf("images of instances %+v", told)
+	}
 }

@@ -118,6 +118,7 @@ func driveSettled(c caller, instance string) {
 	c.do("ec2:DescribeSpotDatafeedSubscription", in{})
 	c.do("ec2:DeleteSpotDatafeedSubscription", in{})
 	c.do("ec2:DescribeInstanceTopology", in{})
+	c.do("ec2:DescribeInstanceImageMetadata", in{})
 	c.do("ec2:DisassociateIamInstanceProfile", in{"AssociationId": association})
 	c.do("ec2:AssociateIamInstanceProfile", in{"InstanceId": instance, "IamInstanceProfile": in{"Name": "web"}})
 }

@@ -18,6 +18,7 @@ func (s *Service) allowedOperations() map[string]guard.Handler {
 		"GetAllowedImagesSettings":                    guard.Handle(s.GetAllowedImagesSettings),
 		"EnableAllowedImagesSettings":                 guard.Handle(s.EnableAllowedImagesSettings),
 		"DisableAllowedImagesSettings":                guard.Handle(s.DisableAllowedImagesSettings),
+		"DescribeInstanceImageMetadata":               guard.Handle(s.DescribeInstanceImageMetadata),
 		"ReplaceImageCriteriaInAllowedImagesSettings": guard.Handle(s.ReplaceImageCriteriaInAllowedImagesSettings),
 	}
 }

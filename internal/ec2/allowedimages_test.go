@@ -58,6 +58,15 @@ func TestAllowedImages(t *testing.T) {
 	if out := ask[ec2api.CreateFleetResult](h.desk, other, fleet); len(out.Errors) != 1 || *out.Errors[0].ErrorCode != "InvalidAMIID.NotFound" {
 		t.Errorf("a fleet: %+v", out)
 	}
+	metadata := func(filters ...ec2api.Filter) []ec2api.InstanceImageMetadata {
+		return ask[ec2api.DescribeInstanceImageMetadataResult](h.desk, other, &ec2api.DescribeInstanceImageMetadataRequest{Filters: filters}).InstanceImageMetadata
+	}
+	if m := metadata(filter("image-allowed", "false")); len(m) != 1 || *m[0].InstanceId != running || *m[0].ImageMetadata.ImageId != id || *m[0].ImageMetadata.OwnerId != mine || *m[0].ImageMetadata.ImageAllowed || *m[0].State.Name != "running" {
+		t.Errorf("instances of images that are not allowed: %+v", m)
+	}
+	if m := metadata(filter("image-allowed", "true")); len(m) != 0 {
+		t.Errorf("instances of images that are allowed: %+v", m)
+	}
 	if h.image(me, id).ImageAllowed != nil {
 		t.Error("the settings of one account are told to another")
 	}
@@ -74,6 +83,14 @@ func TestAllowedImages(t *testing.T) {
 		t.Errorf("disabled settings %+v", out)
 	}
 	h.launch(other, id)
+	ask[ec2api.DisableImageResult](h.desk, me, &ec2api.DisableImageRequest{ImageId: &id}) // it is private now
+	if m := metadata(filter("instance-id", running)); len(m) != 1 || *m[0].ImageMetadata.Name != "base" || *m[0].ImageMetadata.IsPublic || m[0].ImageMetadata.ImageAllowed != nil {
+		t.Errorf("a private image: %+v", m)
+	}
+	ask[ec2api.DeregisterImageResult](h.desk, me, &ec2api.DeregisterImageRequest{ImageId: &id})
+	if m := metadata(filter("instance-id", running)); len(m) != 1 || *m[0].ImageMetadata.State != "deregistered" || *m[0].ImageMetadata.ImageId != id {
+		t.Errorf("a deregistered image: %+v", m)
+	}
 }
 
 // templateOf makes a launch template that has an image.

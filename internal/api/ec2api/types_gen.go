@@ -2172,6 +2172,21 @@ type DescribeInstanceEventWindowsResult struct {
 	NextToken            *string               `aws:"nextToken,q=NextToken"`
 }
 
+// DescribeInstanceImageMetadataRequest is a shape of the model.
+type DescribeInstanceImageMetadataRequest struct {
+	Filters     []Filter `aws:"Filter,item=Filter"`
+	InstanceIds []string `aws:"InstanceId,item=InstanceId"`
+	MaxResults  *int32   `aws:"MaxResults,c=DescribeInstanceImageMetadataMaxResults"`
+	NextToken   *string  `aws:"NextToken"`
+	DryRun      *bool    `aws:"DryRun"`
+}
+
+// DescribeInstanceImageMetadataResult is a shape of the model.
+type DescribeInstanceImageMetadataResult struct {
+	InstanceImageMetadata []InstanceImageMetadata `aws:"instanceImageMetadataSet,q=InstanceImageMetadataSet"`
+	NextToken             *string                 `aws:"nextToken,q=NextToken"`
+}
+
 // DescribeInstanceStatusRequest is a shape of the model.
 type DescribeInstanceStatusRequest struct {
 	InstanceIds             []string `aws:"InstanceId,item=InstanceId"`
@@ -4303,6 +4318,19 @@ type ImageCriterionRequest struct {
 	CreationDateCondition    *CreationDateConditionRequest    `aws:"CreationDateCondition"`
 }
 
+// ImageMetadata is a shape of the model.
+type ImageMetadata struct {
+	ImageId         *string `aws:"imageId,q=ImageId"`
+	Name            *string `aws:"name,q=Name"`
+	OwnerId         *string `aws:"imageOwnerId,q=ImageOwnerId"`
+	State           *string `aws:"imageState,q=ImageState,c=ImageState"`
+	ImageOwnerAlias *string `aws:"imageOwnerAlias,q=ImageOwnerAlias"`
+	CreationDate    *string `aws:"creationDate,q=CreationDate"`
+	DeprecationTime *string `aws:"deprecationTime,q=DeprecationTime"`
+	ImageAllowed    *bool   `aws:"imageAllowed,q=ImageAllowed"`
+	IsPublic        *bool   `aws:"isPublic,q=IsPublic"`
+}
+
 // ImageRecycleBinInfo is a shape of the model.
 type ImageRecycleBinInfo struct {
 	ImageId             *string    `aws:"imageId,q=ImageId"`
@@ -4551,6 +4579,20 @@ type InstanceEventWindowTimeRangeRequest struct {
 type InstanceFamilyCreditSpecification struct {
 	InstanceFamily *string `aws:"instanceFamily,q=InstanceFamily,c=UnlimitedSupportedInstanceFamily"`
 	CpuCredits     *string `aws:"cpuCredits,q=CpuCredits"`
+}
+
+// InstanceImageMetadata is a shape of the model.
+type InstanceImageMetadata struct {
+	InstanceId       *string           `aws:"instanceId,q=InstanceId"`
+	InstanceType     *string           `aws:"instanceType,q=InstanceType"`
+	LaunchTime       *time.Time        `aws:"launchTime,q=LaunchTime"`
+	AvailabilityZone *string           `aws:"availabilityZone,q=AvailabilityZone"`
+	ZoneId           *string           `aws:"zoneId,q=ZoneId"`
+	State            *InstanceState    `aws:"instanceState,q=InstanceState"`
+	OwnerId          *string           `aws:"instanceOwnerId,q=InstanceOwnerId"`
+	Tags             []Tag             `aws:"tagSet,q=TagSet"`
+	ImageMetadata    *ImageMetadata    `aws:"imageMetadata,q=ImageMetadata"`
+	Operator         *OperatorResponse `aws:"operator,q=Operator"`
 }
 
 // InstanceIpv4Prefix is a shape of the model.
