@@ -1,6 +1,7 @@
 package ec2_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -288,8 +289,19 @@ func TestVPCEndpoints(t *testing.T) {
 	d.refuse(me, &in, "InvalidParameter", "*")
 	d.done(&ec2api.ModifyVpcAttributeRequest{VpcId: &p.vpc, EnableDnsHostnames: &ec2api.AttributeBooleanValue{Value: new(true)}})
 	kms := ask[ec2api.CreateVpcEndpointResult](d, me, &in).VpcEndpoint
-	if *kms.State != "pending" || len(kms.NetworkInterfaceIds) != 1 || *kms.Groups[0].GroupName != "default" || len(kms.DnsEntries) != 2 {
-		t.Errorf("made %+v", kms)
+	if *kms.State != "pending" || len(kms.NetworkInterfaceIds) != 1 || *kms.Groups[0].GroupName != "default" || len(kms.DnsEntries) != 3 {
+		t.Fatalf("made %+v", kms)
+	}
+	names := make([]string, len(kms.DnsEntries))
+	for n, e := range kms.DnsEntries {
+		names[n] = *e.DnsName
+	}
+	first, rest, _ := strings.Cut(names[0], ".")
+	if rest = "." + rest; !strings.HasPrefix(first, *kms.VpcEndpointId+"-") || rest != ".kms."+region+".vpce.amazonaws.com" || names[1] != first+"-"+region+"a"+rest || names[2] != "kms."+region+".amazonaws.com" {
+		t.Errorf("names %v", names)
+	}
+	if zones := kms.DnsEntries; *zones[0].HostedZoneId != *zones[1].HostedZoneId || *zones[0].HostedZoneId == *zones[2].HostedZoneId {
+		t.Error("hosted zones are wrong")
 	}
 	d.refuse(me, &in, "InvalidParameter", "*")
 	group := d.newGroup(p.vpc, "ends")

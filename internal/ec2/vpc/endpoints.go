@@ -23,6 +23,7 @@ type endpointRecord struct {
 	Policy     string            `json:"policy"`
 	Tables     []string          `json:"tables,omitempty"`
 	Faces      map[string]string `json:"faces,omitempty"` // by subnet
+	Zones      map[string]string `json:"zones,omitempty"` // of the subnets
 	Groups     []string          `json:"groups,omitempty"`
 	GroupsBy   []string          `json:"groupsBy,omitempty"`
 	PrivateDNS bool              `json:"privateDns,omitempty"`
@@ -89,16 +90,36 @@ func (e *endpointRecord) wire() ec2api.VpcEndpoint {
 	for n := range e.Groups {
 		w.Groups = append(w.Groups, ec2api.SecurityGroupIdentifier{GroupId: &e.Groups[n], GroupName: &e.GroupsBy[n]})
 	}
-	label, _ := strings.CutPrefix(e.Service, "com.amazonaws."+e.Region+".")
-	names := []string{e.ID + "." + label + "." + e.Region + ".vpce.amazonaws.com"}
-	if e.PrivateDNS {
-		names = append(names, label+"."+e.Region+".amazonaws.com")
-	}
-	for _, name := range names {
-		zone := idiom.FixedID("Z", e.Region, "", name)
-		w.DnsEntries = append(w.DnsEntries, ec2api.DnsEntry{DnsName: new(name), HostedZoneId: new("Z" + strings.ToUpper(zone[len(zone)-13:]))})
-	}
+	w.DnsEntries = e.names(w.SubnetIds)
 	return w
+}
+
+// names are the Regional name of an interface endpoint, that of each zone, and the service's own.
+// Source: AWS PrivateLink Guide, "Access an AWS service using an interface VPC endpoint", DNS hostnames; AWS CLI Command
+// Reference, examples of create-vpc-endpoint.
+func (e *endpointRecord) names(subnets []string) (out []ec2api.DnsEntry) {
+	entry := func(name, zone string) {
+		id := idiom.FixedID("Z", e.Region, "", zone)
+		out = append(out, ec2api.DnsEntry{DnsName: &name, HostedZoneId: new("Z" + strings.ToUpper(id[len(id)-13:]))})
+	}
+	label, _ := strings.CutPrefix(e.Service, "com.amazonaws."+e.Region+".")
+	const shared = "vpce.amazonaws.com"
+	unique := idiom.FixedID("", e.Region, e.Account, e.ID)
+	first, rest := e.ID+"-"+unique[len(unique)-8:], "."+label+"."+e.Region+"."+shared
+	if label == "s3" { // buckets are in front
+		first = "*." + first
+	}
+	entry(first+rest, shared)
+	for _, subnet := range subnets {
+		if zone := e.Zones[subnet]; zone != "" {
+			entry(first+"-"+zone+rest, shared)
+		}
+	}
+	if e.PrivateDNS {
+		own := label + "." + e.Region + ".amazonaws.com"
+		entry(own, own)
+	}
+	return out
 }
 
 // wire are DNS options with the type of records that an endpoint has by itself.

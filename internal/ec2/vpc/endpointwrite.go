@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -270,6 +271,9 @@ func (s *Service) extend(tx store.Tx, c *guard.Call, e *endpointRecord, have []e
 			return err
 		}
 		e.Faces[id] = f.ID
+		zones := map[string]string{id: n.Zone}
+		maps.Copy(zones, e.Zones)
+		e.Zones = zones
 	}
 	return nil
 }
@@ -341,7 +345,8 @@ func (s *Service) reduce(tx store.Tx, c *guard.Call, e *endpointRecord, in *ec2a
 			return err
 		}
 	}
-	e.Faces = faces
+	e.Faces, e.Zones = faces, maps.Clone(e.Zones)
+	maps.DeleteFunc(e.Zones, func(subnet, _ string) bool { return faces[subnet] == "" })
 	e.Tables = slices.DeleteFunc(slices.Clone(e.Tables), func(id string) bool { return slices.Contains(in.RemoveRouteTableIds, id) })
 	if e.Kind == gatewayKind || len(in.AddSecurityGroupIds)+len(in.RemoveSecurityGroupIds) == 0 {
 		return nil
