@@ -20,8 +20,9 @@ func TestManagedPrefixLists(t *testing.T) {
 		t.Errorf("entries %+v", e)
 	}
 	restored := must(c.ec2.RestoreManagedPrefixListVersion(ctx, &ec2.RestoreManagedPrefixListVersionInput{PrefixListId: id, CurrentVersion: new(int64(2)), PreviousVersion: new(int64(1))}))(t).PrefixList
-	if *restored.Version != 3 {
-		t.Errorf("restored %+v", restored)
+	now := must(c.ec2.DescribeManagedPrefixLists(ctx, &ec2.DescribeManagedPrefixListsInput{PrefixListIds: []string{*id}}))(t).PrefixLists[0]
+	if *restored.Version != 2 || *now.Version != 3 {
+		t.Errorf("restored %+v, then %+v", restored, now)
 	}
 	group := must(c.ec2.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{GroupName: new("listed"), Description: new("d")}))(t).GroupId
 	must(c.ec2.AuthorizeSecurityGroupIngress(ctx, &ec2.AuthorizeSecurityGroupIngressInput{GroupId: group, IpPermissions: []ec2types.IpPermission{{
