@@ -246,8 +246,8 @@ func unplugAddress(tx store.Tx, i *instanceRecord) error {
 	return putInstance(tx, *i)
 }
 
-// AssociateAddress gives an instance an Elastic IP address. Source: EC2 API Reference,
-// AssociateAddress.
+// AssociateAddress gives a private address of an instance or a network interface an Elastic IP address; the primary one
+// if none is named. Source: EC2 API Reference, AssociateAddress.
 func (s *Service) AssociateAddress(ctx context.Context, c *guard.Call, in *ec2api.AssociateAddressRequest) (*ec2api.AssociateAddressResult, error) {
 	if api.Val(in.InstanceId) == "" && api.Val(in.NetworkInterfaceId) == "" {
 		return nil, apierr.New("MissingParameter", "Either instance ID or network interface id must be specified")
@@ -279,23 +279,21 @@ func (s *Service) AssociateAddress(ctx context.Context, c *guard.Call, in *ec2ap
 		if err := dryRun(in.DryRun); err != nil {
 			return err
 		}
-		i, private := f.instance, api.Val(in.PrivateIpAddress)
+		i, private := f.instance, cmp.Or(api.Val(in.PrivateIpAddress), f.Address)
 		switch {
 		case i != nil && i.State != running && i.State != stopped && i.State != pending && i.State != stopping:
 			return apierr.Newf("InvalidInstanceID", "The instance '%s' is not in a valid state for this operation.", i.ID)
 		case f.managed():
 			return errManagedFace()
-		case slices.Contains(f.Secondary, private):
-			return apierr.New("UnsupportedOperation", "This server does not support Elastic IP addresses of secondary private addresses.")
-		case private != "" && private != f.Address:
+		case private != f.Address && !slices.Contains(f.Secondary, private):
 			return invalidValue("The private IP address '%s' is not assigned to the interface", private)
-		case f.PublicBy == e.ID:
+		case f.elasticOf(private) == e.ID:
 			id = e.Association
 			return nil
 		case e.Association != "" && in.AllowReassociation != nil && !*in.AllowReassociation:
 			return apierr.Newf("Resource.AlreadyAssociated", "resource %s is already associated with associate-id %s", e.ID, e.Association)
 		}
-		return s.plugAddress(tx, c, e, f, id)
+		return s.plugAddress(tx, c, e, f, private, id)
 	})
 	return &ec2api.AssociateAddressResult{AssociationId: &id}, err
 }
@@ -329,17 +327,21 @@ func (s *Service) holderPart(tx store.Tx, c *guard.Call, f *heldFace) (authz.Par
 	return s.instancePart(c, "ec2:"+c.Operation, f.instance, tags), err
 }
 
-// unplug takes the Elastic IP address of a network interface away.
-func (f *heldFace) unplug(tx store.Tx) error {
-	if f.instance != nil && f.ID == f.instance.ENI {
+// unplug takes an Elastic IP address of a network interface away.
+func (f *heldFace) unplug(tx store.Tx, e *elasticRecord) error {
+	switch {
+	case e.Private != "":
+		f.closeSecondary(e.Private)
+	case f.instance != nil && f.ID == f.instance.ENI:
 		return unplugAddress(tx, f.instance)
+	default:
+		f.PublicIP, f.PublicBy = "", ""
 	}
-	f.PublicIP, f.PublicBy = "", ""
 	return f.put(tx)
 }
 
-// plugAddress moves an address to a network interface, in place of the one that it has.
-func (s *Service) plugAddress(tx store.Tx, c *guard.Call, e elasticRecord, f heldFace, id string) error {
+// plugAddress moves an address to a private address of a network interface, in place of the one that it has.
+func (s *Service) plugAddress(tx store.Tx, c *guard.Call, e elasticRecord, f heldFace, private, id string) error {
 	old, ok, err := s.holder(tx, c, &e)
 	if err != nil {
 		return err
@@ -348,32 +350,37 @@ func (s *Service) plugAddress(tx store.Tx, c *guard.Call, e elasticRecord, f hel
 		if old.managed() {
 			return apierr.New("AuthFailure", "You do not have permission to access the specified resource.")
 		}
-		if err := old.unplug(tx); err != nil {
+		if err := old.unplug(tx, &e); err != nil {
 			return err
 		}
-		if old.instance != nil && f.instance != nil && old.instance.ID == f.instance.ID { // as it is now
-			if f, err = lookupFace(tx, c, f.ID); err != nil {
-				return err
-			}
+		if f, err = lookupFace(tx, c, f.ID); err != nil { // as it is now: it may be the same one, or of the same instance
+			return err
 		}
 	}
-	if f.PublicBy != "" {
-		other, ok, err := elasticTable.Get(tx, c.Region, c.Account(), f.PublicBy)
+	if by := f.elasticOf(private); by != "" {
+		other, ok, err := elasticTable.Get(tx, c.Region, c.Account(), by)
 		if err != nil {
 			return err
 		}
 		if ok {
-			other.Instance, other.Interface, other.Association = "", "", ""
+			other.Instance, other.Interface, other.Association, other.Private = "", "", "", ""
 			if err := elasticTable.Put(tx, other, other.Region, other.Account, other.ID); err != nil {
 				return err
 			}
 		}
 	}
-	e.Instance, e.Interface, e.Association = "", f.ID, id
-	if f.instance != nil && f.ID == f.instance.ENI {
+	e.Instance, e.Interface, e.Association, e.Private = "", f.ID, id, ""
+	switch {
+	case private != f.Address:
+		e.Private = private
+		f.closeSecondary(private)
+		f.openSecondary(private, &e)
+	case f.instance != nil && f.ID == f.instance.ENI:
 		e.Instance, e.Interface = f.instance.ID, ""
+		fallthrough
+	default:
+		f.PublicIP, f.PublicBy = e.IP, e.ID
 	}
-	f.PublicIP, f.PublicBy = e.IP, e.ID
 	if err := f.put(tx); err != nil {
 		return err
 	}

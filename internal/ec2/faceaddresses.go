@@ -52,7 +52,7 @@ type taker struct {
 	c       *guard.Call
 	records map[string]*addressRecord // by subnet
 	mine    map[string][]int          // hosts that were taken, which no record has yet
-	again   bool                      // addresses that are given may be in use
+	moved   []string                  // addresses that were taken from another interface, and are not free
 	six     map[string]bool           // IPv6 addresses in use; nil: not looked at yet
 	// sixPrefixes are in use, known when six is.
 	sixPrefixes []netip.Prefix
@@ -98,7 +98,7 @@ func (t *taker) take(n subnet, given string) (string, error) {
 				return "", err
 			}
 		}
-		if r.used(host) && !t.again {
+		if r.used(host) && !slices.Contains(t.moved, given) {
 			return "", apierr.Newf("InvalidIPAddress.InUse", "Address %s is in use.", given)
 		}
 	} else {

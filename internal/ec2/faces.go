@@ -59,20 +59,21 @@ type facePlug struct {
 
 // A firstFace is what the first network interface of an instance has besides what every instance's has.
 type firstFace struct {
-	Description string    `json:"description,omitempty"`
-	Keep        bool      `json:"keep,omitempty"` // does not go with the instance
-	Secondary   []string  `json:"secondary,omitempty"`
-	Six         []string  `json:"six,omitempty"`
-	SixPrimary  bool      `json:"sixPrimary,omitempty"`
-	Prefixes    []string  `json:"prefixes,omitempty"`
-	SixPrefixes []string  `json:"sixPrefixes,omitempty"`
-	Tracking    *tracking `json:"tracking,omitempty"`
-	Express     *express  `json:"express,omitempty"`
+	Description string          `json:"description,omitempty"`
+	Keep        bool            `json:"keep,omitempty"` // does not go with the instance
+	Secondary   []string        `json:"secondary,omitempty"`
+	Six         []string        `json:"six,omitempty"`
+	SixPrimary  bool            `json:"sixPrimary,omitempty"`
+	Prefixes    []string        `json:"prefixes,omitempty"`
+	SixPrefixes []string        `json:"sixPrefixes,omitempty"`
+	Tracking    *tracking       `json:"tracking,omitempty"`
+	Express     *express        `json:"express,omitempty"`
+	Opened      []openedAddress `json:"opened,omitempty"`
 }
 
 // orNone is nil if there is nothing in it.
 func (x firstFace) orNone() *firstFace {
-	if x.Description == "" && !x.Keep && len(x.Secondary)+len(x.Six)+len(x.Prefixes)+len(x.SixPrefixes) == 0 && x.Tracking == nil && x.Express == nil {
+	if x.Description == "" && !x.Keep && len(x.Secondary)+len(x.Six)+len(x.Prefixes)+len(x.SixPrefixes)+len(x.Opened) == 0 && x.Tracking == nil && x.Express == nil {
 		return nil
 	}
 	return &x
@@ -104,7 +105,7 @@ func (i *instanceRecord) first() faceRecord {
 	if x := i.Face; x != nil {
 		f.Description, f.Secondary, f.Six, f.SixPrimary, f.Plug.Delete = x.Description, x.Secondary, x.Six, x.SixPrimary, !x.Keep
 		f.Tracking, f.Plug.Express = x.Tracking, x.Express
-		f.Prefixes, f.SixPrefixes = x.Prefixes, x.SixPrefixes
+		f.Prefixes, f.SixPrefixes, f.Opened = x.Prefixes, x.SixPrefixes, x.Opened
 	}
 	return f
 }
@@ -120,7 +121,7 @@ func (i *instanceRecord) faces() []faceRecord {
 // setFirst changes the first network interface of an instance, but for where it is.
 func (i *instanceRecord) setFirst(f faceRecord) {
 	i.Groups, i.GroupsBy, i.Options.NoSourceCheck, i.PublicIP, i.PublicBy = f.Groups, f.GroupsBy, f.NoSourceCheck, f.PublicIP, f.PublicBy
-	i.Face = firstFace{f.Description, !f.Plug.Delete, f.Secondary, f.Six, f.SixPrimary, f.Prefixes, f.SixPrefixes, f.Tracking, f.Plug.Express}.orNone()
+	i.Face = firstFace{f.Description, !f.Plug.Delete, f.Secondary, f.Six, f.SixPrimary, f.Prefixes, f.SixPrefixes, f.Tracking, f.Plug.Express, f.Opened}.orNone()
 }
 
 // A heldFace is a network interface and where its record is: with an instance, nil if in the table.

@@ -322,7 +322,11 @@ func (s *Service) AssignPrivateIpAddresses(ctx context.Context, c *guard.Call, i
 			return apierr.Newf("PrivateIpAddressLimitExceeded", "Number of private addresses will exceed limit (%d).", most)
 		}
 		t := newTaker(tx, c)
-		t.again = api.Val(in.AllowReassignment)
+		if api.Val(in.AllowReassignment) {
+			if t.moved, err = moveSecondary(tx, c, &f, asked.more); err != nil {
+				return err
+			}
+		}
 		more, err := t.takeMore(where, asked)
 		if err != nil {
 			return err
@@ -389,7 +393,7 @@ func (s *Service) UnassignPrivateIpAddresses(ctx context.Context, c *guard.Call,
 		if f.Prefixes, err = prefixesLeave(f.Prefixes, in.Ipv4Prefixes, f.ID); err != nil {
 			return err
 		}
-		f.Secondary = slices.DeleteFunc(slices.Clone(f.Secondary), func(a string) bool { return slices.Contains(in.PrivateIpAddresses, a) })
+		f.dropSecondary(in.PrivateIpAddresses...)
 		return f.put(tx)
 	})
 }

@@ -168,7 +168,7 @@ func (i *instanceRecord) wireFace(f *heldFace) ec2api.InstanceNetworkInterface {
 	}
 	for _, a := range f.Secondary {
 		n.PrivateIpAddresses = append(n.PrivateIpAddresses, ec2api.InstancePrivateIpAddress{
-			Primary: new(false), PrivateDnsName: new(privateName(f.Region, a)), PrivateIpAddress: new(a),
+			Primary: new(false), PrivateDnsName: new(privateName(f.Region, a)), PrivateIpAddress: new(a), Association: f.openedInstance(a),
 		})
 	}
 	for at, a := range f.Six {

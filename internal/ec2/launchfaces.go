@@ -118,7 +118,7 @@ func (s *Service) planFirst(tx store.Tx, c *guard.Call, pl *launchPlan, n *ec2ap
 			err = f.suits(pl.kind.Name)
 		}
 		pl.faces.first = &f
-		pl.faces.extra = firstFace{f.Description, !api.Val(n.DeleteOnTermination), f.Secondary, f.Six, f.SixPrimary, f.Prefixes, f.SixPrefixes, cmp.Or(track, f.Tracking), fast}
+		pl.faces.extra = firstFace{f.Description, !api.Val(n.DeleteOnTermination), f.Secondary, f.Six, f.SixPrimary, f.Prefixes, f.SixPrefixes, cmp.Or(track, f.Tracking), fast, f.Opened}
 		return f.Subnet, f.Groups, err
 	}
 	pl.faces.extra = firstFace{Description: api.Val(n.Description), Keep: n.DeleteOnTermination != nil && !*n.DeleteOnTermination, Tracking: track, Express: fast}

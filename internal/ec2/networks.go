@@ -221,8 +221,7 @@ func (n networks) DropAddresses(tx store.Tx, c *guard.Call, face string, address
 	if err != nil || !ok {
 		return err
 	}
-	f.Secondary = slices.DeleteFunc(slices.Clone(f.Secondary), func(a string) bool { return slices.Contains(addresses, a) })
-	f.Opened = slices.DeleteFunc(slices.Clone(f.Opened), func(o openedAddress) bool { return slices.Contains(addresses, o.Private) })
+	f.dropSecondary(addresses...)
 	return faceTable.Put(tx, f, f.key()...)
 }
 

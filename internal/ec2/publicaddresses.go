@@ -128,10 +128,10 @@ func (s *Service) DisassociateAddress(ctx context.Context, c *guard.Call, in *ec
 		if f.managed() {
 			return apierr.New("AuthFailure", "You do not have permission to access the specified resource.")
 		}
-		if err := f.unplug(tx); err != nil {
+		if err := f.unplug(tx, &e); err != nil {
 			return err
 		}
-		e.Instance, e.Interface, e.Association = "", "", ""
+		e.Instance, e.Interface, e.Association, e.Private = "", "", "", ""
 		return elasticTable.Put(tx, e, e.Region, e.Account, e.ID)
 	})
 }
