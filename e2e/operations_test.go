@@ -118,6 +118,12 @@ func TestSharingIsDescribedAndReset(t *testing.T) {
 	if s := shares(); len(s) != 1 || *s[0].UserId != other {
 		t.Errorf("image shared with %+v", s)
 	}
+	theirs := adminOf(c.url, other)
+	must(theirs.ec2.CancelImageLaunchPermission(ctx, &ec2.CancelImageLaunchPermissionInput{ImageId: &image}))(t)
+	if s := shares(); len(s) != 0 {
+		t.Errorf("image shared still with %+v", s)
+	}
+	must(c.ec2.ModifyImageAttribute(ctx, &ec2.ModifyImageAttributeInput{ImageId: &image, OperationType: ec2types.OperationTypeAdd, UserIds: []string{other}}))(t)
 	must(c.ec2.ResetImageAttribute(ctx, &ec2.ResetImageAttributeInput{ImageId: &image, Attribute: ec2types.ResetImageAttributeNameLaunchPermission}))(t)
 	if s := shares(); len(s) != 0 {
 		t.Errorf("image shared still with %+v", s)

@@ -230,6 +230,7 @@ func (s *stage) mutations() []any {
 		s.newSpot(), s.newSpotFleet(), s.newFleet(1), s.run(),
 		&ec2api.ResetEbsDefaultKmsKeyIdRequest{},
 		&ec2api.ResetImageAttributeRequest{ImageId: &s.own, Attribute: new("launchPermission")},
+		&ec2api.CancelImageLaunchPermissionRequest{ImageId: &s.own},
 		&ec2api.ResetInstanceAttributeRequest{InstanceId: &s.stopped, Attribute: new("sourceDestCheck")},
 		&ec2api.ResetSnapshotAttributeRequest{SnapshotId: &s.snapshot, Attribute: new("createVolumePermission")},
 		&ec2api.RevokeSecurityGroupIngressRequest{GroupId: &s.group, IpPermissions: openPort(80)},

@@ -23,6 +23,15 @@ const imdsV2 = "v2.0"
 // it changes; value is the new value of one that is a text.
 // Source: EC2 User Guide, "ec2:Attribute condition key".
 func (s *Service) changeImage(tx store.Tx, c *guard.Call, id string, flag *bool, attribute, value string) (imageRecord, error) {
+	r, err := s.decideImage(tx, c, id, flag, attribute, value)
+	if err != nil {
+		return r, err
+	}
+	return s.ownImage(tx, c, id)
+}
+
+// decideImage is changeImage of an image that the caller may use, whoever owns it.
+func (s *Service) decideImage(tx store.Tx, c *guard.Call, id string, flag *bool, attribute, value string) (imageRecord, error) {
 	r, err := s.lookupImage(tx, c, id)
 	if err != nil {
 		return r, err
@@ -38,10 +47,7 @@ func (s *Service) changeImage(tx store.Tx, c *guard.Call, id string, flag *bool,
 	if _, err := s.g.Allow(tx, c, p); err != nil {
 		return r, err
 	}
-	if err := dryRun(flag); err != nil {
-		return r, err
-	}
-	return s.ownImage(tx, c, id)
+	return r, dryRun(flag)
 }
 
 // ModifyImageAttribute changes who may launch an image, or its description.
@@ -185,6 +191,23 @@ func (s *Service) ResetImageAttribute(ctx context.Context, c *guard.Call, in *ec
 			return err
 		}
 		r.unshare()
+		return putImage(tx, r)
+	})
+}
+
+// CancelImageLaunchPermission ends that an image is shared with the caller's account. One that everybody may launch, or the
+// account's organization, stays; AWS does not say with which code it refuses.
+// Source: EC2 User Guide, "Cancel having an AMI shared with your AWS account".
+func (s *Service) CancelImageLaunchPermission(ctx context.Context, c *guard.Call, in *ec2api.CancelImageLaunchPermissionRequest) (*ec2api.CancelImageLaunchPermissionResult, error) {
+	return &ec2api.CancelImageLaunchPermissionResult{Return: new(true)}, s.g.Update(ctx, c, func(tx store.Tx) error {
+		r, err := s.decideImage(tx, c, *in.ImageId, in.DryRun, "", "")
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(r.SharedWith, c.Account()) {
+			return apierr.Newf("OperationNotPermitted", "The image '%s' is not shared with the account %s by its id.", r.ID, c.Account())
+		}
+		r.SharedWith = changed(r.SharedWith, nil, []string{c.Account()})
 		return putImage(tx, r)
 	})
 }

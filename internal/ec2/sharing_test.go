@@ -41,3 +41,29 @@ func TestSharingInBothForms(t *testing.T) {
 		h.refuse(h.owner(), in, "MissingParameter", "The request must contain the parameter OperationType")
 	}
 }
+
+// An account can end that an image is shared with it, but not that everybody may launch it.
+func TestCancelImageLaunchPermission(t *testing.T) {
+	h := newHouse(t)
+	snapshot, other := h.snapshot(h.owner(), h.filled(h.owner(), "", "text")), h.root(theirs)
+	image := *ask[ec2api.RegisterImageResult](h.desk, h.owner(), &ec2api.RegisterImageRequest{
+		Name: new("own"), RootDeviceName: new(rootDevice), Architecture: new("x86_64"), VirtualizationType: new("hvm"),
+		BlockDeviceMappings: []ec2api.BlockDeviceMapping{{DeviceName: new(rootDevice), Ebs: &ec2api.EbsBlockDevice{SnapshotId: &snapshot}}},
+	}).ImageId
+	cancel := &ec2api.CancelImageLaunchPermissionRequest{ImageId: &image}
+	h.refuse(other, cancel, "InvalidAMIID.NotFound", "*")
+	h.Must(h.shareImage(h.owner(), image, theirs))
+	dry := *cancel
+	dry.DryRun = new(true)
+	h.refuse(other, &dry, "DryRunOperation", "*")
+	if out := ask[ec2api.CancelImageLaunchPermissionResult](h.desk, other, cancel); !*out.Return {
+		t.Error("it answers false")
+	}
+	h.refuse(other, &ec2api.DescribeImagesRequest{ImageIds: []string{image}}, "InvalidAMIID.NotFound", "*")
+	public := &ec2api.ModifyImageAttributeRequest{ImageId: &image, OperationType: new("add"), UserGroups: []string{"all"}}
+	if _, err := h.try(h.owner(), public); err != nil {
+		t.Fatal(err)
+	}
+	h.refuse(other, cancel, "OperationNotPermitted", "*")
+	h.refuse(h.owner(), cancel, "OperationNotPermitted", "*")
+}

@@ -521,6 +521,17 @@ type CancelCapacityReservationResult struct {
 	Return *bool `aws:"return,q=Return"`
 }
 
+// CancelImageLaunchPermissionRequest is a shape of the model.
+type CancelImageLaunchPermissionRequest struct {
+	ImageId *string `aws:"ImageId,req"`
+	DryRun  *bool   `aws:"DryRun"`
+}
+
+// CancelImageLaunchPermissionResult is a shape of the model.
+type CancelImageLaunchPermissionResult struct {
+	Return *bool `aws:"return,q=Return"`
+}
+
 // CancelSpotFleetRequestsError is a shape of the model.
 type CancelSpotFleetRequestsError struct {
 	Code    *string `aws:"code,q=Code,c=CancelBatchErrorCode"`
