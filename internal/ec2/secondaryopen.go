@@ -70,22 +70,27 @@ func (f *faceRecord) dropSecondary(private ...string) {
 // moveSecondary takes secondary addresses from the interfaces of the same subnet that have them, for another one. Their
 // Elastic IP addresses come with them. It tells which it took. Source: EC2 API Reference, AssignPrivateIpAddresses.
 func moveSecondary(tx store.Tx, c *guard.Call, to *heldFace, addresses []string) (moved []string, err error) {
+	all, err := allFaces(tx, c.Region, c.Account())
+	if err != nil {
+		return nil, err
+	}
 	var with []openedAddress
-	for _, a := range addresses {
-		all, err := allFaces(tx, c.Region, c.Account())
-		if err != nil {
-			return nil, err
+	for i := range all {
+		from := &all[i]
+		var taken []string
+		for _, a := range from.Secondary {
+			if from.Subnet == to.Subnet && slices.Contains(addresses, a) {
+				taken = append(taken, a)
+			}
 		}
-		at := slices.IndexFunc(all, func(f heldFace) bool { return f.Subnet == to.Subnet && slices.Contains(f.Secondary, a) })
-		if at < 0 {
+		if len(taken) == 0 {
 			continue
 		}
-		from := &all[at]
 		if from.managed() {
 			return nil, errManagedFace()
 		}
 		for _, o := range from.Opened {
-			if o.Private != a {
+			if !slices.Contains(taken, o.Private) {
 				continue
 			}
 			with = append(with, o)
@@ -93,11 +98,11 @@ func moveSecondary(tx store.Tx, c *guard.Call, to *heldFace, addresses []string)
 				return nil, err
 			}
 		}
-		from.dropSecondary(a)
+		from.dropSecondary(taken...)
 		if err := from.put(tx); err != nil {
 			return nil, err
 		}
-		moved = append(moved, a)
+		moved = append(moved, taken...)
 	}
 	if len(moved) > 0 {
 		if *to, err = lookupFace(tx, c, to.ID); err != nil { // it may be of the same instance

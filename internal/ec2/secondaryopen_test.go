@@ -115,3 +115,29 @@ func TestAnOpenedSecondaryAddressOfAnInterface(t *testing.T) {
 	}
 	h.done(&ec2api.ReleaseAddressRequest{AllocationId: address.AllocationId})
 }
+
+// Addresses of two interfaces of one instance move to a third of its own, in one request.
+func TestAddressesMoveWithinAnInstance(t *testing.T) {
+	h := newHouse(t)
+	p, me := h.opened(), h.root(mine)
+	in := runRequest()
+	in.InstanceType = new("t3.large")
+	for n := range int32(3) {
+		in.NetworkInterfaces = append(in.NetworkInterfaces, ec2api.InstanceNetworkInterfaceSpecification{DeviceIndex: &n, SubnetId: &p.subnet})
+	}
+	in.NetworkInterfaces[0].SecondaryPrivateIpAddressCount, in.NetworkInterfaces[1].SecondaryPrivateIpAddressCount = new(int32(1)), new(int32(1))
+	faces := ask[ec2api.Reservation](h.desk, me, in).Instances[0].NetworkInterfaces
+	h.Advance(time.Minute)
+	var addresses []string
+	for _, f := range faces[:2] {
+		addresses = append(addresses, *f.PrivateIpAddresses[1].PrivateIpAddress)
+	}
+	ask[ec2api.AssignPrivateIpAddressesResult](h.desk, me, &ec2api.AssignPrivateIpAddressesRequest{
+		NetworkInterfaceId: faces[2].NetworkInterfaceId, PrivateIpAddresses: addresses, AllowReassignment: new(true),
+	})
+	for n, want := range []int{1, 1, 3} {
+		if got := len(h.face(*faces[n].NetworkInterfaceId).PrivateIpAddresses); got != want {
+			t.Errorf("interface %d has %d addresses, want %d", n, got, want)
+		}
+	}
+}
