@@ -46,7 +46,7 @@ func TestReservedInstancesOfferings(t *testing.T) {
 			t.Errorf("%+v", o)
 		}
 	}
-	one := ask(request{ReservedInstancesOfferingIds: []string{*all[0].ReservedInstancesOfferingId}}).ReservedInstancesOfferings
+	one := ask(request{ReservedInstancesOfferingIds: []string{*all[0].ReservedInstancesOfferingId, *all[0].ReservedInstancesOfferingId}}).ReservedInstancesOfferings
 	if len(one) != 1 || *one[0].InstanceType != "t3.medium" || *one[0].Duration != *all[0].Duration {
 		t.Errorf("by its id: %+v", one)
 	}
