@@ -79,7 +79,7 @@ func (s *Service) DescribeInstanceImageMetadata(ctx context.Context, c *guard.Ca
 		if err != nil {
 			return err
 		}
-		items := []ec2api.InstanceImageMetadata{}
+		items, images := []ec2api.InstanceImageMetadata{}, map[string]*ec2api.ImageMetadata{}
 		slices.SortFunc(found, func(a, b *instanceRecord) int { return a.Launched.Compare(b.Launched) })
 		for _, i := range found {
 			w := i.wire(tags[i.ID])
@@ -87,9 +87,12 @@ func (s *Service) DescribeInstanceImageMetadata(ctx context.Context, c *guard.Ca
 				InstanceId: &i.ID, InstanceType: &i.Type, LaunchTime: &i.Launched, AvailabilityZone: &i.Zone, ZoneId: &i.ZoneID, State: w.State, OwnerId: &i.Account,
 				Tags: apiTags(tags[i.ID]), Operator: w.Operator,
 			}
-			if m.ImageMetadata, err = imageMetadata(tx, i, judge); err != nil {
-				return err
+			if images[i.Image] == nil { // many instances have the same one
+				if images[i.Image], err = imageMetadata(tx, i, judge); err != nil {
+					return err
+				}
 			}
+			m.ImageMetadata = images[i.Image]
 			if passes(m, tags[i.ID]) {
 				items = append(items, m)
 			}
