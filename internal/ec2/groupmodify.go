@@ -75,12 +75,16 @@ func (s *Service) modifyRule(tx store.Tx, c *guard.Call, g *groupRecord, id stri
 		p.PrefixListIds, given = []ec2api.PrefixListId{{PrefixListId: to.PrefixListId, Description: to.Description}}, given+1
 	}
 	if to.ReferencedGroupId != nil {
-		p.UserIdGroupPairs, given = []ec2api.UserIdGroupPair{{GroupId: to.ReferencedGroupId, Description: to.Description}}, given+1
+		pair := ec2api.UserIdGroupPair{GroupId: to.ReferencedGroupId, Description: to.Description}
+		if old := &g.Rules[at]; old.Group == *to.ReferencedGroupId {
+			pair.UserId = &old.GroupOwner
+		}
+		p.UserIdGroupPairs, given = []ec2api.UserIdGroupPair{pair}, given+1
 	}
 	if given > 1 {
 		return apierr.New("InvalidParameterCombination", "Only one of CidrIpv4, CidrIpv6, PrefixListId and ReferencedGroupId can be specified for a security group rule.")
 	}
-	rules, err := s.rulesOf(tx, c, g, []ec2api.IpPermission{p}, g.Rules[at].Egress)
+	rules, err := s.rulesOf(tx, c, g, []ec2api.IpPermission{p}, g.Rules[at].Egress, false)
 	if err != nil {
 		return err
 	}
@@ -122,7 +126,7 @@ func (s *Service) describeRules(ctx context.Context, c *guard.Call, id, name *st
 			return err
 		}
 		g.Rules = slices.Clone(g.Rules)
-		rules, err := s.rulesOf(tx, c, &g, asked, egress)
+		rules, err := s.rulesOf(tx, c, &g, asked, egress, true)
 		if err != nil {
 			return err
 		}

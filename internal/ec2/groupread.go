@@ -45,6 +45,9 @@ func (s *Service) DescribeSecurityGroupRules(ctx context.Context, c *guard.Call,
 		if err != nil {
 			return err
 		}
+		if err := s.tellPeerings(tx, c, all); err != nil {
+			return err
+		}
 		var items []ec2api.SecurityGroupRule
 		for _, g := range all {
 			for _, r := range g.Rules {

@@ -29,7 +29,10 @@ type groupRule struct {
 	PrefixList  string `json:"prefixList,omitempty"`
 	Group       string `json:"group,omitempty"`
 	GroupOwner  string `json:"groupOwner,omitempty"`
+	GroupVPC    string `json:"groupVpc,omitempty"` // of a group of a peer; "": the rule's own
+	Peering     string `json:"peering,omitempty"`  // the connection with GroupVPC
 	Description string `json:"description,omitempty"`
+	peered      string // state of Peering, once somebody asked for it
 }
 
 // maxGroupRules is how many rules a security group has in each direction.
@@ -47,8 +50,8 @@ func (r *groupRule) peer() string { return cmp.Or(r.CIDR, r.CIDR6, r.PrefixList,
 // protocols that have names. Source: EC2 API Reference, IpPermission.
 var protocols = map[string]string{"6": "tcp", "17": "udp", "1": "icmp", "58": "icmpv6", "all": "-1"}
 
-// rulesOf reads permissions as rules, in their order.
-func (s *Service) rulesOf(tx store.Tx, c *guard.Call, g *groupRecord, permissions []ec2api.IpPermission, egress bool) ([]groupRule, error) {
+// rulesOf reads permissions as rules, in their order. Old ones are those that the group has: what they refer to may be gone.
+func (s *Service) rulesOf(tx store.Tx, c *guard.Call, g *groupRecord, permissions []ec2api.IpPermission, egress, old bool) ([]groupRule, error) {
 	var rules []groupRule
 	for n := range permissions {
 		p := &permissions[n]
@@ -99,11 +102,11 @@ func (s *Service) rulesOf(tx store.Tx, c *guard.Call, g *groupRecord, permission
 			}
 		}
 		for _, v := range p.UserIdGroupPairs {
-			other, err := s.peerGroup(tx, c, g, &v)
+			other, err := s.otherGroup(tx, c, g, &v, old)
 			if err != nil {
 				return nil, err
 			}
-			if err := add(func(r *groupRule) { r.Group, r.GroupOwner = other.ID, other.Account }, v.Description); err != nil {
+			if err := add(func(r *groupRule) { r.refer(&other) }, v.Description); err != nil {
 				return nil, err
 			}
 		}
@@ -163,25 +166,6 @@ func ruleCIDR(text string, four bool) (string, error) {
 	return p.Masked().String(), nil
 }
 
-// peerGroup finds the other group of a rule.
-func (s *Service) peerGroup(tx store.Tx, c *guard.Call, g *groupRecord, pair *ec2api.UserIdGroupPair) (group, error) {
-	if owner := api.Val(pair.UserId); owner != "" && owner != c.Account() {
-		return group{}, errGroup(cmp.Or(api.Val(pair.GroupId), api.Val(pair.GroupName))) // there is no peering
-	}
-	if id := api.Val(pair.GroupId); id != "" {
-		other, err := s.lookupGroup(tx, c, id)
-		if err == nil && other.VPC != g.VPC {
-			err = apierr.Newf("InvalidGroup.NotFound", "You have specified two resources that belong to different networks.")
-		}
-		return other, err
-	}
-	other, ok, err := s.groupNamed(tx, c, g.VPC, api.Val(pair.GroupName))
-	if err == nil && !ok {
-		err = errGroup(api.Val(pair.GroupName))
-	}
-	return other.group, err
-}
-
 // duplicate is the error of a rule that a group has already.
 func (r *groupRule) duplicate() error {
 	text := "ALL"
@@ -203,7 +187,9 @@ func (r *groupRule) wire(g *groupRecord, tags map[string]string) ec2api.Security
 		SecurityGroupRuleArn: new(arn.EC2(g.Region, g.Account, "security-group-rule/"+r.ID)),
 	}
 	if r.Group != "" {
-		out.ReferencedGroupInfo = &ec2api.ReferencedSecurityGroup{GroupId: &r.Group, UserId: &r.GroupOwner, VpcId: &g.VPC}
+		out.ReferencedGroupInfo = &ec2api.ReferencedSecurityGroup{
+			GroupId: &r.Group, UserId: &r.GroupOwner, VpcId: new(cmp.Or(r.GroupVPC, g.VPC)), VpcPeeringConnectionId: api.Opt(r.Peering), PeeringStatus: api.Opt(r.peered),
+		}
 	}
 	return out
 }
@@ -245,7 +231,7 @@ func permissions(rules []groupRule, egress bool) []ec2api.IpPermission {
 		case r.PrefixList != "":
 			p.PrefixListIds = append(p.PrefixListIds, ec2api.PrefixListId{PrefixListId: &r.PrefixList, Description: about})
 		default:
-			p.UserIdGroupPairs = append(p.UserIdGroupPairs, ec2api.UserIdGroupPair{UserId: &r.GroupOwner, GroupId: &r.Group, Description: about})
+			p.UserIdGroupPairs = append(p.UserIdGroupPairs, r.pair())
 		}
 	}
 	return out

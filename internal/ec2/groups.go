@@ -133,6 +133,9 @@ func (s *Service) DescribeSecurityGroups(ctx context.Context, c *guard.Call, in 
 			return err
 		}
 		var items []ec2api.SecurityGroup
+		if err := s.tellPeerings(tx, c, all); err != nil {
+			return err
+		}
 		for _, g := range all {
 			items = append(items, g.wire())
 		}

@@ -37,6 +37,8 @@ func (s *Service) securityGroupOperations() map[string]guard.Handler {
 		"AssociateSecurityGroupVpc":     guard.Handle(s.AssociateSecurityGroupVpc),
 		"DisassociateSecurityGroupVpc":  guard.Handle(s.DisassociateSecurityGroupVpc),
 
+		"DescribeSecurityGroupReferences":      guard.Handle(s.DescribeSecurityGroupReferences),
+		"DescribeStaleSecurityGroups":          guard.Handle(s.DescribeStaleSecurityGroups),
 		"DescribeSecurityGroupVpcAssociations": guard.Handle(s.DescribeSecurityGroupVpcAssociations),
 
 		"UpdateSecurityGroupRuleDescriptionsIngress": guard.Handle(s.UpdateSecurityGroupRuleDescriptionsIngress),
@@ -155,7 +157,8 @@ func (s *Service) theGroup(tx store.Tx, c *guard.Call, id, name *string, more ..
 	return g, missing
 }
 
-// DeleteSecurityGroup deletes a security group that nothing uses.
+// DeleteSecurityGroup deletes a security group that nothing uses. Rules of groups of peers that refer to it stay, and are stale.
+// Source: EC2 API Reference, DeleteSecurityGroup.
 func (s *Service) DeleteSecurityGroup(ctx context.Context, c *guard.Call, in *ec2api.DeleteSecurityGroupRequest) (*ec2api.DeleteSecurityGroupResult, error) {
 	out := &ec2api.DeleteSecurityGroupResult{}
 	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
@@ -178,7 +181,7 @@ func (s *Service) DeleteSecurityGroup(ctx context.Context, c *guard.Call, in *ec
 			return err
 		}
 		for _, o := range all {
-			used = used || o.ID != g.ID && slices.ContainsFunc(o.Rules, func(r groupRule) bool { return r.Group == g.ID })
+			used = used || o.ID != g.ID && o.VPC == g.VPC && slices.ContainsFunc(o.Rules, func(r groupRule) bool { return r.Group == g.ID })
 		}
 		if used || len(g.Others) > 0 {
 			return errDependency(g.ID)
@@ -267,7 +270,7 @@ func (s *Service) authorizeRules(ctx context.Context, c *guard.Call, id, name *s
 		if err != nil {
 			return err
 		}
-		rules, err := s.rulesOf(tx, c, &g, asked, egress)
+		rules, err := s.rulesOf(tx, c, &g, asked, egress, false)
 		if err != nil {
 			return err
 		}
@@ -340,7 +343,7 @@ func (s *Service) revokeRules(ctx context.Context, c *guard.Call, id, name *stri
 		if err != nil {
 			return err
 		}
-		rules, err := s.rulesOf(tx, c, &g, asked, egress)
+		rules, err := s.rulesOf(tx, c, &g, asked, egress, true)
 		if err != nil {
 			return err
 		}

@@ -179,30 +179,36 @@ func defaultGroupOf(v vpcRecord, id string) groupRecord {
 
 // groups are the caller's security groups.
 func (s *Service) groups(tx store.Tx, c *guard.Call) ([]groupRecord, error) {
-	first, err := s.firstGroup(tx, c)
+	first, err := firstGroup(tx, c.Region, c.Account())
 	if err != nil {
 		return nil, err
 	}
 	return overlay(tx, c, groupTable, first, func(g groupRecord) string { return g.ID }, func(groupRecord) bool { return false })
 }
 
-// firstGroup is the default security group of the VPC that the caller has from the beginning,
+// firstGroup is the default security group of the VPC that an account has from the beginning,
 // while that is there.
-func (s *Service) firstGroup(tx store.Tx, c *guard.Call) ([]groupRecord, error) {
-	v, ok, err := vpcTable.Get(tx, c.Region, c.Account(), firstVPC(c))
+func firstGroup(tx store.Tx, region, account string) ([]groupRecord, error) {
+	first := networkID("vpc", region, account, "")
+	v, ok, err := vpcTable.Get(tx, region, account, first)
 	if err != nil || ok && v.Gone {
 		return nil, err
 	}
-	return []groupRecord{defaultGroupOf(vpcRecord{Region: c.Region, Account: c.Account(), ID: firstVPC(c)}, networkID("sg", c.Region, c.Account(), "default"))}, nil
+	return []groupRecord{defaultGroupOf(vpcRecord{Region: region, Account: account, ID: first}, networkID("sg", region, account, "default"))}, nil
 }
 
 // groupByID finds a security group of the caller with its rules.
 func (s *Service) groupByID(tx store.Tx, c *guard.Call, id string) (groupRecord, error) {
-	g, ok, err := groupTable.Get(tx, c.Region, c.Account(), id)
+	return groupOf(tx, c.Region, c.Account(), id)
+}
+
+// groupOf finds a security group of an account.
+func groupOf(tx store.Tx, region, account, id string) (groupRecord, error) {
+	g, ok, err := groupTable.Get(tx, region, account, id)
 	if err != nil || ok {
 		return g, err
 	}
-	first, err := s.firstGroup(tx, c)
+	first, err := firstGroup(tx, region, account)
 	if err != nil {
 		return g, err
 	}

@@ -70,6 +70,10 @@ func TestPages(t *testing.T) {
 				},
 			}))
 		},
+		"GetSpotPlacementScores": func(v reflect.Value) {
+			v.Set(reflect.ValueOf(ec2api.GetSpotPlacementScoresRequest{InstanceTypes: []string{"m5.large", "c5.large", "r5.large"}, TargetCapacity: new(int32(1))}))
+		},
+		"DescribeStaleSecurityGroups":      func(v reflect.Value) { v.FieldByName("VpcId").Set(reflect.ValueOf(&s.vpc)) },
 		"GetSecurityGroupsForVpc":          func(v reflect.Value) { v.FieldByName("VpcId").Set(reflect.ValueOf(&s.vpc)) },
 		"GetSubnetCidrReservations":        func(v reflect.Value) { v.FieldByName("SubnetId").Set(reflect.ValueOf(&s.subnet)) },
 		"GetManagedPrefixListEntries":      func(v reflect.Value) { v.FieldByName("PrefixListId").Set(reflect.ValueOf(s.list())) },
@@ -89,8 +93,8 @@ func TestPages(t *testing.T) {
 	cuts := map[string]bool{"DescribeSnapshots": true, "DescribeSnapshotTierStatus": true, "DescribeImages": true, "DescribeSpotPriceHistory": true,
 		"DescribeVpcEndpoints": true, "DescribeVpcEndpointServices": true, "DescribePrefixLists": true,
 		"DescribeVpcEndpointConnections": true, "DescribeVpcEndpointServiceConfigurations": true}
-	least := map[string]int32{"DescribeInstanceEventWindows": 20} // of a page, where it is not 5 or less
-	token := ""                                                   // of DescribeInstanceTypes
+	least := map[string]int32{"DescribeInstanceEventWindows": 20, "GetSpotPlacementScores": 10} // of a page, where it is not 5 or less
+	token := ""                                                                                 // of DescribeInstanceTypes
 	types := &listing{s: s, op: "DescribeInstanceTypes", in: func() reflect.Value { return reflect.ValueOf(&ec2api.DescribeInstanceTypesRequest{}) }}
 	if _, next, err := types.call(t, 5, "", nil); err != nil || next == "" {
 		t.Fatal("no pages of instance types: ", err)

@@ -2578,6 +2578,17 @@ type DescribeRouteTablesResult struct {
 	NextToken   *string      `aws:"nextToken,q=NextToken"`
 }
 
+// DescribeSecurityGroupReferencesRequest is a shape of the model.
+type DescribeSecurityGroupReferencesRequest struct {
+	DryRun  *bool    `aws:"DryRun"`
+	GroupId []string `aws:"GroupId,req"`
+}
+
+// DescribeSecurityGroupReferencesResult is a shape of the model.
+type DescribeSecurityGroupReferencesResult struct {
+	SecurityGroupReferenceSet []SecurityGroupReference `aws:"securityGroupReferenceSet,q=SecurityGroupReferenceSet"`
+}
+
 // DescribeSecurityGroupRulesRequest is a shape of the model.
 type DescribeSecurityGroupRulesRequest struct {
 	Filters              []Filter `aws:"Filter,item=Filter"`
@@ -2759,6 +2770,20 @@ type DescribeSpotPriceHistoryRequest struct {
 type DescribeSpotPriceHistoryResult struct {
 	NextToken        *string     `aws:"nextToken,q=NextToken"`
 	SpotPriceHistory []SpotPrice `aws:"spotPriceHistorySet,q=SpotPriceHistorySet"`
+}
+
+// DescribeStaleSecurityGroupsRequest is a shape of the model.
+type DescribeStaleSecurityGroupsRequest struct {
+	DryRun     *bool   `aws:"DryRun"`
+	MaxResults *int32  `aws:"MaxResults,c=DescribeStaleSecurityGroupsMaxResults"`
+	NextToken  *string `aws:"NextToken,c=DescribeStaleSecurityGroupsNextToken"`
+	VpcId      *string `aws:"VpcId,req"`
+}
+
+// DescribeStaleSecurityGroupsResult is a shape of the model.
+type DescribeStaleSecurityGroupsResult struct {
+	NextToken             *string              `aws:"nextToken,q=NextToken"`
+	StaleSecurityGroupSet []StaleSecurityGroup `aws:"staleSecurityGroupSet,q=StaleSecurityGroupSet"`
 }
 
 // DescribeSubnetsRequest is a shape of the model.
@@ -4110,6 +4135,25 @@ type GetSnapshotBlockPublicAccessStateResult struct {
 	ManagedBy *string `aws:"managedBy,q=ManagedBy,c=ManagedBy"`
 }
 
+// GetSpotPlacementScoresRequest is a shape of the model.
+type GetSpotPlacementScoresRequest struct {
+	InstanceTypes                    []string                                 `aws:"InstanceType,c=InstanceTypes"`
+	TargetCapacity                   *int32                                   `aws:"TargetCapacity,req,c=SpotPlacementScoresTargetCapacity"`
+	TargetCapacityUnitType           *string                                  `aws:"TargetCapacityUnitType,c=TargetCapacityUnitType"`
+	SingleAvailabilityZone           *bool                                    `aws:"SingleAvailabilityZone"`
+	RegionNames                      []string                                 `aws:"RegionName,c=RegionNames"`
+	InstanceRequirementsWithMetadata *InstanceRequirementsWithMetadataRequest `aws:"InstanceRequirementsWithMetadata"`
+	DryRun                           *bool                                    `aws:"DryRun"`
+	MaxResults                       *int32                                   `aws:"MaxResults,c=SpotPlacementScoresMaxResults"`
+	NextToken                        *string                                  `aws:"NextToken"`
+}
+
+// GetSpotPlacementScoresResult is a shape of the model.
+type GetSpotPlacementScoresResult struct {
+	SpotPlacementScores []SpotPlacementScore `aws:"spotPlacementScoreSet,q=SpotPlacementScoreSet"`
+	NextToken           *string              `aws:"nextToken,q=NextToken"`
+}
+
 // GetSubnetCidrReservationsRequest is a shape of the model.
 type GetSubnetCidrReservationsRequest struct {
 	Filters    []Filter `aws:"Filter,item=Filter"`
@@ -4828,6 +4872,13 @@ type InstanceRequirementsRequest struct {
 	MaxSpotPriceAsPercentageOfOptimalOnDemandPrice *int32                             `aws:"MaxSpotPriceAsPercentageOfOptimalOnDemandPrice"`
 	BaselinePerformanceFactors                     *BaselinePerformanceFactorsRequest `aws:"BaselinePerformanceFactors"`
 	RequireEncryptionInTransit                     *bool                              `aws:"RequireEncryptionInTransit"`
+}
+
+// InstanceRequirementsWithMetadataRequest is a shape of the model.
+type InstanceRequirementsWithMetadataRequest struct {
+	ArchitectureTypes    []string                     `aws:"ArchitectureType,e=ArchitectureType,c=ArchitectureTypeSet"`
+	VirtualizationTypes  []string                     `aws:"VirtualizationType,e=VirtualizationType,c=VirtualizationTypeSet"`
+	InstanceRequirements *InstanceRequirementsRequest `aws:"InstanceRequirements"`
 }
 
 // InstanceSecondaryInterface is a shape of the model.
@@ -7436,6 +7487,14 @@ type SecurityGroupIdentifier struct {
 	GroupName *string `aws:"groupName,q=GroupName"`
 }
 
+// SecurityGroupReference is a shape of the model.
+type SecurityGroupReference struct {
+	GroupId                *string `aws:"groupId,q=GroupId"`
+	ReferencingVpcId       *string `aws:"referencingVpcId,q=ReferencingVpcId"`
+	VpcPeeringConnectionId *string `aws:"vpcPeeringConnectionId,q=VpcPeeringConnectionId"`
+	TransitGatewayId       *string `aws:"transitGatewayId,q=TransitGatewayId"`
+}
+
 // SecurityGroupRule is a shape of the model.
 type SecurityGroupRule struct {
 	SecurityGroupRuleId  *string                  `aws:"securityGroupRuleId,q=SecurityGroupRuleId"`
@@ -7783,6 +7842,13 @@ type SpotPlacement struct {
 	AvailabilityZoneId *string `aws:"availabilityZoneId,q=AvailabilityZoneId"`
 }
 
+// SpotPlacementScore is a shape of the model.
+type SpotPlacementScore struct {
+	Region             *string `aws:"region,q=Region"`
+	AvailabilityZoneId *string `aws:"availabilityZoneId,q=AvailabilityZoneId"`
+	Score              *int32  `aws:"score,q=Score"`
+}
+
 // SpotPrice is a shape of the model.
 type SpotPrice struct {
 	AvailabilityZone   *string    `aws:"availabilityZone,q=AvailabilityZone"`
@@ -7791,6 +7857,26 @@ type SpotPrice struct {
 	ProductDescription *string    `aws:"productDescription,q=ProductDescription,c=RIProductDescription"`
 	SpotPrice          *string    `aws:"spotPrice,q=SpotPrice"`
 	Timestamp          *time.Time `aws:"timestamp,q=Timestamp"`
+}
+
+// StaleIpPermission is a shape of the model.
+type StaleIpPermission struct {
+	FromPort         *int32            `aws:"fromPort,q=FromPort"`
+	IpProtocol       *string           `aws:"ipProtocol,q=IpProtocol"`
+	IpRanges         []string          `aws:"ipRanges,q=IpRanges"`
+	PrefixListIds    []string          `aws:"prefixListIds,q=PrefixListIds"`
+	ToPort           *int32            `aws:"toPort,q=ToPort"`
+	UserIdGroupPairs []UserIdGroupPair `aws:"groups,q=Groups"`
+}
+
+// StaleSecurityGroup is a shape of the model.
+type StaleSecurityGroup struct {
+	Description              *string             `aws:"description,q=Description"`
+	GroupId                  *string             `aws:"groupId,q=GroupId"`
+	GroupName                *string             `aws:"groupName,q=GroupName"`
+	StaleIpPermissions       []StaleIpPermission `aws:"staleIpPermissions,q=StaleIpPermissions"`
+	StaleIpPermissionsEgress []StaleIpPermission `aws:"staleIpPermissionsEgress,q=StaleIpPermissionsEgress"`
+	VpcId                    *string             `aws:"vpcId,q=VpcId"`
 }
 
 // StartInstancesRequest is a shape of the model.

@@ -20,15 +20,8 @@ import (
 // groups take some. Limits on prices are not for this operation.
 // Source: EC2 API Reference, GetInstanceTypesFromInstanceRequirements; InstanceRequirementsRequest.
 func (s *Service) GetInstanceTypesFromInstanceRequirements(ctx context.Context, c *guard.Call, in *ec2api.GetInstanceTypesFromInstanceRequirementsRequest) (*ec2api.GetInstanceTypesFromInstanceRequirementsResult, error) {
-	for _, v := range in.ArchitectureTypes {
-		if !slices.Contains([]string{"i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"}, v) {
-			return nil, idiom.InvalidValue("Value (%s) for parameter architectureType is invalid.", v)
-		}
-	}
-	for _, v := range in.VirtualizationTypes {
-		if v != "hvm" && v != "paravirtual" {
-			return nil, idiom.InvalidValue("Value (%s) for parameter virtualizationType is invalid.", v)
-		}
+	if err := checkKinds(in.ArchitectureTypes, in.VirtualizationTypes); err != nil {
+		return nil, err
 	}
 	if err := CheckRequirements(&ec2api.RequestLaunchTemplateData{InstanceRequirements: in.InstanceRequirements}); err != nil {
 		return nil, err
@@ -53,6 +46,21 @@ func (s *Service) GetInstanceTypesFromInstanceRequirements(ctx context.Context, 
 		out.InstanceTypes, out.NextToken, err = idiom.Page(c.Operation, items, name, idiom.Limits{Least: 1, Most: 1000}, in.MaxResults, in.NextToken)
 		return err
 	})
+}
+
+// checkKinds refuses architectures and kinds of virtualization that there are not.
+func checkKinds(architectures, virtualizations []string) error {
+	for _, v := range architectures {
+		if !slices.Contains([]string{"i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"}, v) {
+			return idiom.InvalidValue("Value (%s) for parameter architectureType is invalid.", v)
+		}
+	}
+	for _, v := range virtualizations {
+		if v != "hvm" && v != "paravirtual" {
+			return idiom.InvalidValue("Value (%s) for parameter virtualizationType is invalid.", v)
+		}
+	}
+	return nil
 }
 
 // maxMatches is how many of the types that meet requirements a fleet chooses from: the cheapest, so that

@@ -28,6 +28,7 @@ func (s *Service) Operations() map[string]guard.Handler {
 	return map[string]guard.Handler{
 		"DescribeInstanceTypes":                    guard.Handle(s.DescribeInstanceTypes),
 		"DescribeSpotPriceHistory":                 guard.Handle(s.DescribeSpotPriceHistory),
+		"GetSpotPlacementScores":                   guard.Handle(s.GetSpotPlacementScores),
 		"DescribeInstanceTypeOfferings":            guard.Handle(s.DescribeInstanceTypeOfferings),
 		"DescribeReservedInstancesOfferings":       guard.Handle(s.DescribeReservedInstancesOfferings),
 		"GetInstanceTypesFromInstanceRequirements": guard.Handle(s.GetInstanceTypesFromInstanceRequirements),

@@ -216,6 +216,34 @@ func (s *Service) Of(tx store.Tx, c *guard.Call, vpc string) (map[string]bool, e
 	return out, err
 }
 
+// A Peer is the other end of a connection of a VPC, in the same Region.
+type Peer struct{ Account, VPC, Connection string }
+
+// Peers are the other ends of the active connections of the caller's VPC.
+func (s *Service) Peers(tx store.Tx, c *guard.Call, vpc string) (out []Peer, err error) {
+	all, err := s.list(tx, c)
+	for _, r := range all {
+		near, far := r.Requester, r.Accepter
+		if !near.of(c) || near.VPC != vpc {
+			near, far = far, near
+		}
+		if r.State == active && near.of(c) && near.VPC == vpc && far.Region == c.Region {
+			out = append(out, Peer{far.Account, far.VPC, r.ID})
+		}
+	}
+	return out, err
+}
+
+// States are those of the connections that the caller sees, by their ids.
+func (s *Service) States(tx store.Tx, c *guard.Call) (map[string]string, error) {
+	all, err := s.list(tx, c)
+	out := map[string]string{}
+	for _, r := range all {
+		out[r.ID] = r.State
+	}
+	return out, err
+}
+
 // Used reports whether a VPC has a connection that must go before it: an active one, or one that it asks for.
 func (s *Service) Used(tx store.Tx, c *guard.Call, vpc string) (bool, error) {
 	all, err := s.list(tx, c)

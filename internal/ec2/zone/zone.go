@@ -73,6 +73,12 @@ func Of(region string) []Zone {
 	return zones
 }
 
+// Regions are the names of all regions, in order.
+func Regions() []string { return slices.Sorted(maps.Keys(regionLetters)) }
+
+// ErrRegion is the error about a region that there is not.
+func ErrRegion(name string) error { return idiom.InvalidValue("Invalid region: [%s]", name) }
+
 // zonePrefix shortens a region's name as zone ids do: us-west-2 is usw2, ap-northeast-1 is apne1.
 func zonePrefix(region string) string {
 	parts := strings.Split(region, "-")
@@ -150,7 +156,7 @@ func (s *Service) DescribeRegions(ctx context.Context, c *guard.Call, in *ec2api
 	out := new(ec2api.DescribeRegionsResult)
 	err := idiom.ViewList(ctx, s.g, c, "ec2:DescribeRegions", in.DryRun, func(store.Tx) error {
 		var items []ec2api.Region
-		for _, name := range slices.Sorted(maps.Keys(regionLetters)) {
+		for _, name := range Regions() {
 			status := "opt-in-not-required"
 			if optIn[name] {
 				status = "opted-in"
@@ -160,9 +166,7 @@ func (s *Service) DescribeRegions(ctx context.Context, c *guard.Call, in *ec2api
 				Geography: []ec2api.RegionGeography{{Name: new(places[name].country)}},
 			})
 		}
-		items, err := idiom.Pick(items, in.RegionNames, func(r ec2api.Region) string { return *r.RegionName }, func(name string) error {
-			return idiom.InvalidValue("Invalid region: [%s]", name)
-		})
+		items, err := idiom.Pick(items, in.RegionNames, func(r ec2api.Region) string { return *r.RegionName }, ErrRegion)
 		if err != nil {
 			return err
 		}
