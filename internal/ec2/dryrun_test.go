@@ -231,6 +231,7 @@ func (s *stage) mutations() []any {
 		&ec2api.ResetEbsDefaultKmsKeyIdRequest{},
 		&ec2api.ResetImageAttributeRequest{ImageId: &s.own, Attribute: new("launchPermission")},
 		&ec2api.CancelImageLaunchPermissionRequest{ImageId: &s.own},
+		&ec2api.EnableFastLaunchRequest{ImageId: &s.own}, &ec2api.DisableFastLaunchRequest{ImageId: &s.own},
 		&ec2api.ResetInstanceAttributeRequest{InstanceId: &s.stopped, Attribute: new("sourceDestCheck")},
 		&ec2api.ResetSnapshotAttributeRequest{SnapshotId: &s.snapshot, Attribute: new("createVolumePermission")},
 		&ec2api.RevokeSecurityGroupIngressRequest{GroupId: &s.group, IpPermissions: openPort(80)},

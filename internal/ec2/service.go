@@ -208,7 +208,7 @@ func (s *Service) Operations() map[string]guard.Handler {
 		s.networkOperations(), zone.New(s.g).Operations(), instancetype.New(s.g).Operations(), s.imageOperations(), template.New(s.g).Operations(), s.settingOperations(), s.tagOperations(),
 		s.instanceOperations(), s.volumeOperations(), s.rootTaskOperations(), keypairs.New(s.g).Operations(), s.securityGroupOperations(), s.vpcOperations(),
 		s.elasticOperations(), placement.New(s.g, s.inPlacement).Operations(), s.profileOperations(), s.settingsOfInstances(), s.spotOperations(), s.fleetOperations(),
-		s.spotFleetOperations(), s.stateOfImages(), s.allowedOperations(), s.placeOperations(), s.nets.Operations(), s.peering.Operations(), prefixlist.New(s.g, networks{s}.lists, s.describeFor).Operations(), eventwindow.New(s.g, s.describeFor).Operations(), s.faceOperations(), s.capacity.Operations(),
+		s.spotFleetOperations(), s.stateOfImages(), s.allowedOperations(), s.fastLaunchOperations(), s.placeOperations(), s.nets.Operations(), s.peering.Operations(), prefixlist.New(s.g, networks{s}.lists, s.describeFor).Operations(), eventwindow.New(s.g, s.describeFor).Operations(), s.faceOperations(), s.capacity.Operations(),
 	} {
 		maps.Copy(ops, part)
 	}

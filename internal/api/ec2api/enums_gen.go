@@ -342,6 +342,15 @@ const (
 	ExcessCapacityTerminationPolicyNoTermination = "noTermination"
 	ExcessCapacityTerminationPolicyDefault       = "default"
 
+	FastLaunchResourceTypeSnapshot = "snapshot"
+
+	FastLaunchStateCodeEnabling        = "enabling"
+	FastLaunchStateCodeEnablingFailed  = "enabling-failed"
+	FastLaunchStateCodeEnabled         = "enabled"
+	FastLaunchStateCodeEnabledFailed   = "enabled-failed"
+	FastLaunchStateCodeDisabling       = "disabling"
+	FastLaunchStateCodeDisablingFailed = "disabling-failed"
+
 	FastSnapshotRestoreStateCodeEnabling   = "enabling"
 	FastSnapshotRestoreStateCodeOptimizing = "optimizing"
 	FastSnapshotRestoreStateCodeEnabled    = "enabled"

@@ -1980,6 +1980,34 @@ type DescribeEgressOnlyInternetGatewaysResult struct {
 	NextToken                  *string                     `aws:"nextToken,q=NextToken"`
 }
 
+// DescribeFastLaunchImagesRequest is a shape of the model.
+type DescribeFastLaunchImagesRequest struct {
+	ImageIds   []string `aws:"ImageId,item=ImageId"`
+	Filters    []Filter `aws:"Filter,item=Filter"`
+	MaxResults *int32   `aws:"MaxResults,c=DescribeFastLaunchImagesRequestMaxResults"`
+	NextToken  *string  `aws:"NextToken"`
+	DryRun     *bool    `aws:"DryRun"`
+}
+
+// DescribeFastLaunchImagesResult is a shape of the model.
+type DescribeFastLaunchImagesResult struct {
+	FastLaunchImages []DescribeFastLaunchImagesSuccessItem `aws:"fastLaunchImageSet,q=FastLaunchImageSet"`
+	NextToken        *string                               `aws:"nextToken,q=NextToken"`
+}
+
+// DescribeFastLaunchImagesSuccessItem is a shape of the model.
+type DescribeFastLaunchImagesSuccessItem struct {
+	ImageId               *string                                        `aws:"imageId,q=ImageId"`
+	ResourceType          *string                                        `aws:"resourceType,q=ResourceType,c=FastLaunchResourceType"`
+	SnapshotConfiguration *FastLaunchSnapshotConfigurationResponse       `aws:"snapshotConfiguration,q=SnapshotConfiguration"`
+	LaunchTemplate        *FastLaunchLaunchTemplateSpecificationResponse `aws:"launchTemplate,q=LaunchTemplate"`
+	MaxParallelLaunches   *int32                                         `aws:"maxParallelLaunches,q=MaxParallelLaunches"`
+	OwnerId               *string                                        `aws:"ownerId,q=OwnerId"`
+	State                 *string                                        `aws:"state,q=State,c=FastLaunchStateCode"`
+	StateTransitionReason *string                                        `aws:"stateTransitionReason,q=StateTransitionReason"`
+	StateTransitionTime   *time.Time                                     `aws:"stateTransitionTime,q=StateTransitionTime"`
+}
+
 // DescribeFastSnapshotRestoreSuccessItem is a shape of the model.
 type DescribeFastSnapshotRestoreSuccessItem struct {
 	SnapshotId            *string    `aws:"snapshotId,q=SnapshotId"`
@@ -3146,6 +3174,26 @@ type DisableEbsEncryptionByDefaultResult struct {
 	EbsEncryptionByDefault *bool `aws:"ebsEncryptionByDefault,q=EbsEncryptionByDefault"`
 }
 
+// DisableFastLaunchRequest is a shape of the model.
+type DisableFastLaunchRequest struct {
+	ImageId *string `aws:"ImageId,req"`
+	Force   *bool   `aws:"Force"`
+	DryRun  *bool   `aws:"DryRun"`
+}
+
+// DisableFastLaunchResult is a shape of the model.
+type DisableFastLaunchResult struct {
+	ImageId               *string                                        `aws:"imageId,q=ImageId"`
+	ResourceType          *string                                        `aws:"resourceType,q=ResourceType,c=FastLaunchResourceType"`
+	SnapshotConfiguration *FastLaunchSnapshotConfigurationResponse       `aws:"snapshotConfiguration,q=SnapshotConfiguration"`
+	LaunchTemplate        *FastLaunchLaunchTemplateSpecificationResponse `aws:"launchTemplate,q=LaunchTemplate"`
+	MaxParallelLaunches   *int32                                         `aws:"maxParallelLaunches,q=MaxParallelLaunches"`
+	OwnerId               *string                                        `aws:"ownerId,q=OwnerId"`
+	State                 *string                                        `aws:"state,q=State,c=FastLaunchStateCode"`
+	StateTransitionReason *string                                        `aws:"stateTransitionReason,q=StateTransitionReason"`
+	StateTransitionTime   *time.Time                                     `aws:"stateTransitionTime,q=StateTransitionTime"`
+}
+
 // DisableFastSnapshotRestoreErrorItem is a shape of the model.
 type DisableFastSnapshotRestoreErrorItem struct {
 	SnapshotId                     *string                                    `aws:"snapshotId,q=SnapshotId"`
@@ -3551,6 +3599,29 @@ type EnableEbsEncryptionByDefaultResult struct {
 	EbsEncryptionByDefault *bool `aws:"ebsEncryptionByDefault,q=EbsEncryptionByDefault"`
 }
 
+// EnableFastLaunchRequest is a shape of the model.
+type EnableFastLaunchRequest struct {
+	ImageId               *string                                       `aws:"ImageId,req"`
+	ResourceType          *string                                       `aws:"ResourceType"`
+	SnapshotConfiguration *FastLaunchSnapshotConfigurationRequest       `aws:"SnapshotConfiguration"`
+	LaunchTemplate        *FastLaunchLaunchTemplateSpecificationRequest `aws:"LaunchTemplate"`
+	MaxParallelLaunches   *int32                                        `aws:"MaxParallelLaunches"`
+	DryRun                *bool                                         `aws:"DryRun"`
+}
+
+// EnableFastLaunchResult is a shape of the model.
+type EnableFastLaunchResult struct {
+	ImageId               *string                                        `aws:"imageId,q=ImageId"`
+	ResourceType          *string                                        `aws:"resourceType,q=ResourceType,c=FastLaunchResourceType"`
+	SnapshotConfiguration *FastLaunchSnapshotConfigurationResponse       `aws:"snapshotConfiguration,q=SnapshotConfiguration"`
+	LaunchTemplate        *FastLaunchLaunchTemplateSpecificationResponse `aws:"launchTemplate,q=LaunchTemplate"`
+	MaxParallelLaunches   *int32                                         `aws:"maxParallelLaunches,q=MaxParallelLaunches"`
+	OwnerId               *string                                        `aws:"ownerId,q=OwnerId"`
+	State                 *string                                        `aws:"state,q=State,c=FastLaunchStateCode"`
+	StateTransitionReason *string                                        `aws:"stateTransitionReason,q=StateTransitionReason"`
+	StateTransitionTime   *time.Time                                     `aws:"stateTransitionTime,q=StateTransitionTime"`
+}
+
 // EnableFastSnapshotRestoreErrorItem is a shape of the model.
 type EnableFastSnapshotRestoreErrorItem struct {
 	SnapshotId                     *string                                   `aws:"snapshotId,q=SnapshotId"`
@@ -3694,6 +3765,30 @@ type EventInformation struct {
 	EventDescription *string `aws:"eventDescription,q=EventDescription"`
 	EventSubType     *string `aws:"eventSubType,q=EventSubType"`
 	InstanceId       *string `aws:"instanceId,q=InstanceId"`
+}
+
+// FastLaunchLaunchTemplateSpecificationRequest is a shape of the model.
+type FastLaunchLaunchTemplateSpecificationRequest struct {
+	LaunchTemplateId   *string `aws:"LaunchTemplateId"`
+	LaunchTemplateName *string `aws:"LaunchTemplateName"`
+	Version            *string `aws:"Version,req"`
+}
+
+// FastLaunchLaunchTemplateSpecificationResponse is a shape of the model.
+type FastLaunchLaunchTemplateSpecificationResponse struct {
+	LaunchTemplateId   *string `aws:"launchTemplateId,q=LaunchTemplateId"`
+	LaunchTemplateName *string `aws:"launchTemplateName,q=LaunchTemplateName"`
+	Version            *string `aws:"version,q=Version"`
+}
+
+// FastLaunchSnapshotConfigurationRequest is a shape of the model.
+type FastLaunchSnapshotConfigurationRequest struct {
+	TargetResourceCount *int32 `aws:"TargetResourceCount"`
+}
+
+// FastLaunchSnapshotConfigurationResponse is a shape of the model.
+type FastLaunchSnapshotConfigurationResponse struct {
+	TargetResourceCount *int32 `aws:"targetResourceCount,q=TargetResourceCount"`
 }
 
 // FederatedAuthentication is a shape of the model.
