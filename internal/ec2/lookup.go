@@ -13,6 +13,12 @@ func errNoInstances() error {
 	return apierr.New("MissingParameter", "The request must contain the parameter InstanceId")
 }
 
+// errEmptyInstance is what AWS answers to an id without a letter where the state of instances is changed, as logs of
+// Docker Machine show it.
+func errEmptyInstance() error {
+	return apierr.New("InvalidInstanceID.Malformed", `Invalid id: "" (expecting "i-...")`)
+}
+
 // lookupInstances finds instances of the caller, in the order of their ids. Each is one read. An id without a letter is
 // none, as the tests of AWS SDKs have it. Source of the errors: EC2 API Reference, "Error codes".
 func (s *Service) lookupInstances(tx store.Tx, c *guard.Call, ids []string) ([]instanceRecord, error) {

@@ -49,6 +49,9 @@ func (s *Service) transit(ctx context.Context, c *guard.Call, action string, ids
 	for some := range slices.Chunk(ids, decidedTogether) {
 		var found []instanceRecord
 		err := s.g.Begin(ctx, c, func(tx store.Tx) (err error) {
+			if slices.Contains(some, "") {
+				return errEmptyInstance()
+			}
 			if found, err = s.lookupInstances(tx, c, some); err != nil {
 				return err
 			}
