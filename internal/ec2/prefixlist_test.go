@@ -38,7 +38,7 @@ func TestPrefixListsHaveVersions(t *testing.T) {
 	if l := ask[ec2api.ModifyManagedPrefixListResult](d, me, change).PrefixList; *l.Version != 1 || *l.State != "modify-in-progress" || len(l.Tags) != 1 {
 		t.Errorf("changed %+v", l)
 	}
-	d.refuse(me, change, "PrefixListVersionMismatch", "*")
+	d.refuse(me, change, "PrefixListVersionMismatch", "The prefix list has the incorrect version number.")
 	if now, then := d.entries(id, nil), d.entries(id, new(int64(1))); now != "10.0.0.0/8 172.16.0.0/12 192.168.0.0/16" || then != first {
 		t.Errorf("entries %s, before %s", now, then)
 	}
@@ -68,6 +68,10 @@ func TestPrefixListsHaveVersions(t *testing.T) {
 		{&ec2api.ModifyManagedPrefixListRequest{PrefixListId: id, MaxEntries: new(int32(2))}, "InvalidParameterValue"},
 		{&ec2api.ModifyManagedPrefixListRequest{PrefixListId: id, AddEntries: change.AddEntries}, "MissingParameter"},
 		{&ec2api.ModifyManagedPrefixListRequest{PrefixListId: id, CurrentVersion: new(int64(13)), AddEntries: change.AddEntries, MaxEntries: new(int32(20))}, "InvalidParameterCombination"},
+		{&ec2api.ModifyManagedPrefixListRequest{
+			PrefixListId: id, CurrentVersion: new(int64(13)), RemoveEntries: []ec2api.RemovePrefixListEntry{{Cidr: new("10.0.0.0/8")}},
+			AddEntries: []ec2api.AddPrefixListEntry{{Cidr: new("10.0.0.0/8"), Description: new("new")}},
+		}, "InvalidParameterValue"},
 		{&ec2api.ModifyManagedPrefixListRequest{PrefixListId: id, CurrentVersion: new(int64(13)), RemoveEntries: []ec2api.RemovePrefixListEntry{{Cidr: new("1.0.0.0/8")}}}, "InvalidParameterValue"},
 	} {
 		d.refuse(me, tt.in, tt.code, "*")

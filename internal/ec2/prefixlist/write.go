@@ -126,7 +126,7 @@ func (s *Service) mine(tx store.Tx, c *guard.Call, dry *bool, id string, version
 	case l.Managed():
 		return l, apierr.Newf("OperationNotPermitted", "The prefix list '%s' is managed by AWS.", id)
 	case version != nil && *version != l.Version:
-		return l, apierr.Newf("PrefixListVersionMismatch", "The prefix list has the incorrect version number: %d. The current version is %d.", *version, l.Version)
+		return l, apierr.New("PrefixListVersionMismatch", "The prefix list has the incorrect version number.")
 	}
 	return l, nil
 }
@@ -192,6 +192,10 @@ func (s *Service) ModifyManagedPrefixList(ctx context.Context, c *guard.Call, in
 			at := slices.IndexFunc(have, func(o Entry) bool { return o.CIDR == e.CIDR })
 			if at < 0 {
 				return idiom.InvalidValue("The prefix list has no entry %s.", *r.Cidr)
+			}
+			if slices.ContainsFunc(in.AddEntries, func(a ec2api.AddPrefixListEntry) bool { return *a.Cidr == *r.Cidr }) {
+				// As users and Terraform's provider report AWS.
+				return idiom.InvalidValue("Request cannot contain Cidr %s in both AddPrefixListEntries and RemovePrefixListEntries", *r.Cidr)
 			}
 			have = slices.Delete(slices.Clone(have), at, at+1)
 		}
