@@ -165,6 +165,44 @@ func TestFleetOverridesReachTheInstance(t *testing.T) {
 	}
 }
 
+// TestFleetZonesKeepTheTemplatesPlacement: a choice that names a zone launches into the placement group of its template, as Karpenter asks for it.
+func TestFleetZonesKeepTheTemplatesPlacement(t *testing.T) {
+	h := newHouse(t)
+	g := ask[ec2api.CreatePlacementGroupResult](h.desk, h.owner(), &ec2api.CreatePlacementGroupRequest{GroupName: new("near"), Strategy: new("spread")}).PlacementGroup
+	ask[ec2api.CreatePlacementGroupResult](h.desk, h.owner(), &ec2api.CreatePlacementGroupRequest{GroupName: new("other"), Strategy: new("spread")})
+	zones := ask[ec2api.DescribeAvailabilityZonesResult](h.desk, h.owner(), &ec2api.DescribeAvailabilityZonesRequest{}).AvailabilityZones
+	first, second := zones[0], zones[1]
+	base := h.fleetTemplate("grouped")
+	ask[ec2api.CreateLaunchTemplateVersionResult](h.desk, h.owner(), &ec2api.CreateLaunchTemplateVersionRequest{LaunchTemplateName: new("grouped"), SourceVersion: new("1"),
+		LaunchTemplateData: &ec2api.RequestLaunchTemplateData{Placement: &ec2api.LaunchTemplatePlacementRequest{GroupId: g.GroupId, AvailabilityZone: first.ZoneName}}})
+	for _, x := range []struct {
+		name string
+		set  func(*ec2api.FleetLaunchTemplateOverridesRequest)
+		want string
+	}{
+		{"no zone", func(o *ec2api.FleetLaunchTemplateOverridesRequest) {}, "near " + *first.ZoneName},
+		{"zone", func(o *ec2api.FleetLaunchTemplateOverridesRequest) { o.AvailabilityZone = second.ZoneName }, "near " + *second.ZoneName},
+		{"zone by its id", func(o *ec2api.FleetLaunchTemplateOverridesRequest) { o.AvailabilityZoneId = second.ZoneId }, "near " + *second.ZoneName},
+		{"zone and placement", func(o *ec2api.FleetLaunchTemplateOverridesRequest) {
+			o.AvailabilityZone, o.Placement = second.ZoneName, &ec2api.Placement{GroupName: new("other")}
+		}, "other " + *second.ZoneName},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			o := override("m5.large")
+			x.set(&o)
+			in := fleetRequest("instant", base, 1, "on-demand", o)
+			out := ask[ec2api.CreateFleetResult](h.desk, h.owner(), in)
+			if len(out.Instances) == 0 {
+				t.Fatalf("no instance: %s %s", *out.Errors[0].ErrorCode, *out.Errors[0].ErrorMessage)
+			}
+			p := h.instance(out.Instances[0].InstanceIds[0]).Placement
+			if got := *p.GroupName + " " + *p.AvailabilityZone; got != x.want {
+				t.Errorf("placement %q, want %q", got, x.want)
+			}
+		})
+	}
+}
+
 // TestFleetHistoryInPages: what happened at one time comes once each, in its order.
 func TestFleetHistoryInPages(t *testing.T) {
 	h := newHouse(t)

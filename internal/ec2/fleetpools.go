@@ -107,7 +107,7 @@ func (s *Service) overridePools(tx store.Tx, c *guard.Call, spec *ec2api.FleetLa
 			if p.Zone, err = s.poolZone(tx, c, o, subnet); err != nil {
 				return nil, err
 			}
-			if p.Launch, err = overrideLaunch(ref, spec, o, m.Name, subnet); err != nil {
+			if p.Launch, err = overrideLaunch(ref, spec, o, v.Data.Placement, m.Name, subnet); err != nil {
 				return nil, err
 			}
 			shown := *o
@@ -136,7 +136,8 @@ func (s *Service) poolZone(tx store.Tx, c *guard.Call, o *ec2api.FleetLaunchTemp
 	return zoneByID(c.Region, *o.AvailabilityZoneId)
 }
 
-func overrideLaunch(ref *ec2api.LaunchTemplateSpecification, spec *ec2api.FleetLaunchTemplateSpecificationRequest, o *ec2api.FleetLaunchTemplateOverridesRequest, typ, subnet string) (storedLaunch, error) {
+// overrideLaunch is the launch of a choice. A zone that a choice names changes nothing else of the placement that the template says.
+func overrideLaunch(ref *ec2api.LaunchTemplateSpecification, spec *ec2api.FleetLaunchTemplateSpecificationRequest, o *ec2api.FleetLaunchTemplateOverridesRequest, placement *ec2api.LaunchTemplatePlacementRequest, typ, subnet string) (storedLaunch, error) {
 	run := ec2api.RunInstancesRequest{LaunchTemplate: ref, InstanceType: api.Opt(typ), ImageId: o.ImageId, SubnetId: api.Opt(subnet), KeyName: o.KeyName, Placement: o.Placement, UserData: spec.LaunchTemplateSpecificationUserData}
 	if p := o.IamInstanceProfile; p != nil {
 		run.IamInstanceProfile = new(ec2api.IamInstanceProfileSpecification(*p))
@@ -146,6 +147,13 @@ func overrideLaunch(ref *ec2api.LaunchTemplateSpecification, spec *ec2api.FleetL
 	}
 	if api.Val(o.AvailabilityZone) != "" || api.Val(o.AvailabilityZoneId) != "" {
 		place := api.Val(o.Placement)
+		if o.Placement == nil && placement != nil {
+			p, err := convert[ec2api.Placement](placement)
+			if err != nil {
+				return storedLaunch{}, err
+			}
+			place = *p
+		}
 		place.AvailabilityZone, place.AvailabilityZoneId = o.AvailabilityZone, o.AvailabilityZoneId
 		run.Placement = &place
 	}
