@@ -214,9 +214,8 @@ func driveImages(s *testkit.Server, c caller, snapshot, instance, key string) {
 	c.refused("ec2:CancelImageLaunchPermission", "OperationNotPermitted", in{"ImageId": registered}) // it is the caller's own
 	c.do("ec2:EnableImageDeprecation", in{"ImageId": registered, "DeprecateAt": time.Now().AddDate(1, 0, 0)})
 	c.do("ec2:DescribeFastLaunchImages", in{"ImageIds": []string{registered}})
-	for _, op := range []string{"EnableFastLaunch", "DisableFastLaunch"} {
-		c.refused("ec2:"+op, "UnsupportedOperation", in{"ImageId": registered})
-	}
+	c.refused("ec2:EnableFastLaunch", "UnsupportedOperation", in{"ImageId": registered, "LaunchTemplate": in{"LaunchTemplateName": "web", "Version": "1"}})
+	c.refused("ec2:DisableFastLaunch", "UnsupportedOperation", in{"ImageId": registered})
 	for _, op := range []string{"DisableImageDeprecation", "DisableImage", "EnableImage", "EnableImageDeregistrationProtection", "DisableImageDeregistrationProtection"} {
 		c.do("ec2:"+op, in{"ImageId": registered})
 	}

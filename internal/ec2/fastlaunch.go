@@ -6,7 +6,9 @@ import (
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
+	"github.com/kagimori/kagimori/internal/ec2/template"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -34,23 +36,32 @@ func (s *Service) EnableFastLaunch(ctx context.Context, c *guard.Call, in *ec2ap
 		return nil, invalidValue("Value (%d) for parameter maxParallelLaunches is invalid. It must be %d or greater.", *in.MaxParallelLaunches, leastParallelLaunches)
 	case snapshots != nil && snapshots.TargetResourceCount != nil && *snapshots.TargetResourceCount < 1:
 		return nil, invalidValue("Value (%d) for parameter targetResourceCount is invalid.", *snapshots.TargetResourceCount)
-	case t != nil && api.Val(t.LaunchTemplateId) != "" && api.Val(t.LaunchTemplateName) != "":
-		return nil, apierr.New("InvalidParameterCombination", "LaunchTemplateId and LaunchTemplateName cannot be specified together.")
-	case t != nil && api.Val(t.LaunchTemplateId) == "" && api.Val(t.LaunchTemplateName) == "":
-		return nil, apierr.New("MissingParameter", "The request must contain the parameter LaunchTemplateId or LaunchTemplateName")
 	}
-	return nil, s.fastLaunch(ctx, c, in.ImageId, in.DryRun)
+	return nil, s.fastLaunch(ctx, c, in.ImageId, t, in.DryRun)
 }
 
 // DisableFastLaunch is for images that EnableFastLaunch took. Source: EC2 API Reference, DisableFastLaunch.
 func (s *Service) DisableFastLaunch(ctx context.Context, c *guard.Call, in *ec2api.DisableFastLaunchRequest) (*ec2api.DisableFastLaunchResult, error) {
-	return nil, s.fastLaunch(ctx, c, in.ImageId, in.DryRun)
+	return nil, s.fastLaunch(ctx, c, in.ImageId, nil, in.DryRun)
 }
 
-// fastLaunch decides a request about an image that the caller may use, and refuses it.
-func (s *Service) fastLaunch(ctx context.Context, c *guard.Call, id *string, flag *bool) error {
+// fastLaunch decides a request about an image that the caller may use, with the launch template that it names, and refuses it.
+// Source: the managed policy EC2ImageBuilderExecutionPolicy, for the resources.
+func (s *Service) fastLaunch(ctx context.Context, c *guard.Call, id *string, named *ec2api.FastLaunchLaunchTemplateSpecificationRequest, flag *bool) error {
 	return s.g.View(ctx, c, func(tx store.Tx) error {
-		r, err := s.decideImage(tx, c, *id, flag, "", "")
+		var parts []authz.Part
+		if named != nil {
+			t, err := template.Find(tx, c, api.Val(named.LaunchTemplateId), api.Val(named.LaunchTemplateName))
+			if err != nil {
+				return err
+			}
+			tags, err := tagsOf(tx, c.Region, c.Account(), t.ID)
+			if err != nil {
+				return err
+			}
+			parts = append(parts, s.part(c, "ec2:"+c.Operation, "launch-template/"+t.ID, tags))
+		}
+		r, err := s.decideImage(tx, c, *id, flag, "", "", parts...)
 		if err != nil {
 			return err
 		}

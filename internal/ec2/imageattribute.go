@@ -9,6 +9,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
 )
@@ -31,7 +32,7 @@ func (s *Service) changeImage(tx store.Tx, c *guard.Call, id string, flag *bool,
 }
 
 // decideImage is changeImage of an image that the caller may use, whoever owns it.
-func (s *Service) decideImage(tx store.Tx, c *guard.Call, id string, flag *bool, attribute, value string) (imageRecord, error) {
+func (s *Service) decideImage(tx store.Tx, c *guard.Call, id string, flag *bool, attribute, value string, more ...authz.Part) (imageRecord, error) {
 	r, err := s.lookupImage(tx, c, id)
 	if err != nil {
 		return r, err
@@ -44,7 +45,7 @@ func (s *Service) decideImage(tx store.Tx, c *guard.Call, id string, flag *bool,
 	r.describe(&p)
 	setAttribute(&p, attribute, value)
 	c.Touch(r.arn(), r.Owner, "AWS::EC2::Ami")
-	if _, err := s.g.Allow(tx, c, p); err != nil {
+	if _, err := s.g.Authorize(tx, c, guard.Check{Parts: append(more, p)}); err != nil {
 		return r, err
 	}
 	return r, dryRun(flag)

@@ -29,27 +29,16 @@ const (
 // of the caller's region first, then by name. The capacity does not change the score.
 // Source: EC2 API Reference, GetSpotPlacementScores.
 func (s *Service) GetSpotPlacementScores(ctx context.Context, c *guard.Call, in *ec2api.GetSpotPlacementScoresRequest) (*ec2api.GetSpotPlacementScoresResult, error) {
-	types, err := scoredTypes(in)
-	if err != nil {
-		return nil, err
-	}
-	if unit := api.Val(in.TargetCapacityUnitType); unit != "" && !slices.Contains([]string{"vcpu", "memory-mib", "units"}, unit) {
-		return nil, idiom.InvalidValue("Value (%s) for parameter targetCapacityUnitType is invalid.", unit)
-	}
-	regions := zone.Regions()
-	for _, name := range in.RegionNames {
-		if !slices.Contains(regions, name) {
-			return nil, zone.ErrRegion(name)
-		}
-	}
-	if len(in.RegionNames) > 0 {
-		regions = slices.DeleteFunc(regions, func(name string) bool { return !slices.Contains(in.RegionNames, name) })
-	}
-	if at := slices.Index(regions, c.Region); at > 0 {
-		regions = slices.Insert(slices.Delete(regions, at, at+1), 0, c.Region)
-	}
 	out := new(ec2api.GetSpotPlacementScoresResult)
 	return out, idiom.ViewList(ctx, s.g, c, "ec2:"+c.Operation, in.DryRun, func(store.Tx) error {
+		types, err := scoredTypes(in)
+		if err != nil {
+			return err
+		}
+		regions, err := scoredRegions(c, in)
+		if err != nil {
+			return err
+		}
 		items, score := []ec2api.SpotPlacementScore{}, scoreOf(types)
 		for _, name := range regions {
 			if !api.Val(in.SingleAvailabilityZone) {
@@ -67,15 +56,34 @@ func (s *Service) GetSpotPlacementScores(ctx context.Context, c *guard.Call, in 
 			place[id(p)] = n
 		}
 		key := func(p ec2api.SpotPlacementScore) string { return fmt.Sprintf("%02d", place[id(p)]) }
-		var err error
 		out.SpotPlacementScores, out.NextToken, err = idiom.Page(c.Operation, items, key, idiom.AnyPage, in.MaxResults, in.NextToken)
 		return err
 	})
 }
 
+// scoredRegions are the regions that a request names, or all: the caller's first.
+func scoredRegions(c *guard.Call, in *ec2api.GetSpotPlacementScoresRequest) ([]string, error) {
+	regions := zone.Regions()
+	for _, name := range in.RegionNames {
+		if !slices.Contains(regions, name) {
+			return nil, zone.ErrRegion(name)
+		}
+	}
+	if len(in.RegionNames) > 0 {
+		regions = slices.DeleteFunc(regions, func(name string) bool { return !slices.Contains(in.RegionNames, name) })
+	}
+	if at := slices.Index(regions, c.Region); at > 0 {
+		regions = slices.Insert(slices.Delete(regions, at, at+1), 0, c.Region)
+	}
+	return regions, nil
+}
+
 // scoredTypes are the types that a request names or describes.
 func scoredTypes(in *ec2api.GetSpotPlacementScoresRequest) ([]Type, error) {
 	with := in.InstanceRequirementsWithMetadata
+	if unit := api.Val(in.TargetCapacityUnitType); unit != "" && !slices.Contains([]string{"vcpu", "memory-mib", "units"}, unit) {
+		return nil, idiom.InvalidValue("Value (%s) for parameter targetCapacityUnitType is invalid.", unit)
+	}
 	switch {
 	case len(in.InstanceTypes) > 0 && with != nil:
 		return nil, apierr.New("InvalidParameterCombination", "InstanceTypes and InstanceRequirementsWithMetadata cannot be specified together.")
