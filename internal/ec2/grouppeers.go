@@ -93,6 +93,7 @@ func (s *Service) tellPeerings(tx store.Tx, c *guard.Call, groups []groupRecord)
 func (s *Service) DescribeSecurityGroupReferences(ctx context.Context, c *guard.Call, in *ec2api.DescribeSecurityGroupReferencesRequest) (*ec2api.DescribeSecurityGroupReferencesResult, error) {
 	out := &ec2api.DescribeSecurityGroupReferencesResult{SecurityGroupReferenceSet: []ec2api.SecurityGroupReference{}}
 	return out, s.viewList(ctx, c, "ec2:"+c.Operation, in.DryRun, func(tx store.Tx) error {
+		known := map[string]map[referral]bool{} // by account: each is read once
 		for _, id := range in.GroupId {
 			g, err := s.groupByID(tx, c, id)
 			if err != nil {
@@ -103,11 +104,12 @@ func (s *Service) DescribeSecurityGroupReferences(ctx context.Context, c *guard.
 				return err
 			}
 			for _, p := range peers {
-				refers, err := refersTo(tx, c.Region, p, id)
-				if err != nil {
-					return err
+				if known[p.Account] == nil {
+					if known[p.Account], err = referrals(tx, c.Region, p.Account); err != nil {
+						return err
+					}
 				}
-				if refers {
+				if known[p.Account][referral{p.VPC, id}] {
 					out.SecurityGroupReferenceSet = append(out.SecurityGroupReferenceSet, ec2api.SecurityGroupReference{
 						GroupId: &id, ReferencingVpcId: &p.VPC, VpcPeeringConnectionId: &p.Connection,
 					})
@@ -118,17 +120,23 @@ func (s *Service) DescribeSecurityGroupReferences(ctx context.Context, c *guard.
 	})
 }
 
-// refersTo tells whether a rule of a peer refers to a security group. First default groups, which are not stored, do not.
-func refersTo(tx store.Tx, region string, p peering.Peer, id string) (bool, error) {
-	for rec, err := range groupTable.Scan(tx, region, p.Account) {
+// A referral says that a rule of a VPC refers to a security group.
+type referral struct{ vpc, group string }
+
+// referrals are those of an account's rules. First default groups, which are not stored, refer to nobody else's.
+func referrals(tx store.Tx, region, account string) (map[referral]bool, error) {
+	out := map[referral]bool{}
+	for rec, err := range groupTable.Scan(tx, region, account) {
 		if err != nil {
-			return false, err
+			return nil, err
 		}
-		if rec.Value.VPC == p.VPC && slices.ContainsFunc(rec.Value.Rules, func(r groupRule) bool { return r.Group == id }) {
-			return true, nil
+		for n := range rec.Value.Rules {
+			if g := rec.Value.Rules[n].Group; g != "" {
+				out[referral{rec.Value.VPC, g}] = true
+			}
 		}
 	}
-	return false, nil
+	return out, nil
 }
 
 // DescribeStaleSecurityGroups lists the security groups of a VPC with the rules that refer to a group of a peer where the

@@ -31,7 +31,7 @@ func (s *Service) changeImage(tx store.Tx, c *guard.Call, id string, flag *bool,
 	return s.ownImage(tx, c, id)
 }
 
-// decideImage is changeImage of an image that the caller may use, whoever owns it.
+// decideImage is changeImage of an image that the caller may use, whoever owns it. What else is decided on comes with it.
 func (s *Service) decideImage(tx store.Tx, c *guard.Call, id string, flag *bool, attribute, value string, more ...authz.Part) (imageRecord, error) {
 	r, err := s.lookupImage(tx, c, id)
 	if err != nil {
@@ -45,7 +45,7 @@ func (s *Service) decideImage(tx store.Tx, c *guard.Call, id string, flag *bool,
 	r.describe(&p)
 	setAttribute(&p, attribute, value)
 	c.Touch(r.arn(), r.Owner, "AWS::EC2::Ami")
-	if _, err := s.g.Authorize(tx, c, guard.Check{Parts: append(more, p)}); err != nil {
+	if _, err := s.g.Authorize(tx, c, guard.Check{Parts: append([]authz.Part{p}, more...)}); err != nil {
 		return r, err
 	}
 	return r, dryRun(flag)
