@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"math/big"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -48,6 +49,9 @@ func (s *Service) CreateAccount(ctx context.Context, c *guard.Call, in *organiza
 		if err != nil {
 			return err
 		}
+		if strings.HasPrefix(api.Val(in.RoleName), "AWSServiceRoleFor") {
+			return errRoleName
+		}
 		tags, err := merge(nil, in.Tags)
 		if err != nil {
 			return err
@@ -61,9 +65,12 @@ func (s *Service) CreateAccount(ctx context.Context, c *guard.Call, in *organiza
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(members, func(x directory.Member) bool { return strings.EqualFold(x.Email, m.Email) }) {
+		switch {
+		case !validEmail(m.Email):
+			rec.State, rec.Failure = organizationsapi.CreateAccountStateFAILED, organizationsapi.CreateAccountFailureReasonINVALID_EMAIL
+		case slices.ContainsFunc(members, func(x directory.Member) bool { return strings.EqualFold(x.Email, m.Email) }):
 			rec.State, rec.Failure = organizationsapi.CreateAccountStateFAILED, organizationsapi.CreateAccountFailureReasonEMAIL_ALREADY_EXISTS
-		} else {
+		default:
 			if m.Account, err = s.freshAccount(tx, members); err != nil {
 				return err
 			}
@@ -79,6 +86,19 @@ func (s *Service) CreateAccount(ctx context.Context, c *guard.Call, in *organiza
 		return statusTable.Put(tx, rec, o.ID, rec.ID)
 	})
 	return out, err
+}
+
+var (
+	localParts = regexp.MustCompile(`^[!-~]+$`)
+	domains    = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?$`)
+)
+
+// validEmail reports whether an address, whose length the model bounds, is one that an account can have.
+// Source: AWS Organizations API Reference, CreateAccount, Email.
+func validEmail(address string) bool {
+	local, domain, _ := strings.Cut(address, "@")
+	return localParts.MatchString(local) && !strings.ContainsAny(local, `"'()<>[]:;,\|%&`) && local[0] != '.' &&
+		domains.MatchString(domain) && strings.Contains(domain, ".")
 }
 
 // freshAccount is an account id that nobody has; it does not begin with 0.

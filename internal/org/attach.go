@@ -89,7 +89,7 @@ func (s *Service) targets(tx store.Tx, o directory.Organization, p directory.Org
 }
 
 // rehang changes which policies of one's type hang on a target.
-func (s *Service) rehang(ctx context.Context, c *guard.Call, policyID, targetID string, change func(p directory.OrgPolicy, old []string) ([]string, error)) error {
+func (s *Service) rehang(ctx context.Context, c *guard.Call, policyID, targetID string, change func(o directory.Organization, p directory.OrgPolicy, old []string) ([]string, error)) error {
 	return s.g.Update(ctx, c, func(tx store.Tx) error {
 		o, p, err := s.openPolicy(tx, c, policyID, targetID)
 		if err != nil {
@@ -98,14 +98,11 @@ func (s *Service) rehang(ctx context.Context, c *guard.Call, policyID, targetID 
 		if _, err := s.target(tx, o, targetID); err != nil {
 			return err
 		}
-		if !o.Enabled(p.Type) {
-			return errTypeDisabled
-		}
-		ids, err := s.dir.Attached(tx, o, p.Type, targetID)
+		ids, err := s.attached(tx, o, p.Type, targetID)
 		if err != nil {
 			return err
 		}
-		if ids, err = change(p, ids); err != nil {
+		if ids, err = change(o, p, ids); err != nil {
 			return err
 		}
 		return s.dir.PutAttached(tx, o, p.Type, targetID, ids)
@@ -114,8 +111,10 @@ func (s *Service) rehang(ctx context.Context, c *guard.Call, policyID, targetID 
 
 // AttachPolicy hangs a policy on the root, a unit or an account.
 func (s *Service) AttachPolicy(ctx context.Context, c *guard.Call, in *organizationsapi.AttachPolicyRequest) error {
-	return s.rehang(ctx, c, *in.PolicyId, *in.TargetId, func(p directory.OrgPolicy, old []string) ([]string, error) {
+	return s.rehang(ctx, c, *in.PolicyId, *in.TargetId, func(o directory.Organization, p directory.OrgPolicy, old []string) ([]string, error) {
 		switch {
+		case !o.Enabled(p.Type):
+			return nil, errTypeDisabled
 		case slices.Contains(old, p.ID):
 			return nil, errAttached
 		case len(old) >= maxAttached(p.Type):
@@ -128,7 +127,7 @@ func (s *Service) AttachPolicy(ctx context.Context, c *guard.Call, in *organizat
 // DetachPolicy takes a policy off. AWS's resource control policy stays, and so does the last
 // service control policy: without one nothing would be allowed.
 func (s *Service) DetachPolicy(ctx context.Context, c *guard.Call, in *organizationsapi.DetachPolicyRequest) error {
-	return s.rehang(ctx, c, *in.PolicyId, *in.TargetId, func(p directory.OrgPolicy, old []string) ([]string, error) {
+	return s.rehang(ctx, c, *in.PolicyId, *in.TargetId, func(_ directory.Organization, p directory.OrgPolicy, old []string) ([]string, error) {
 		i := slices.Index(old, p.ID)
 		switch {
 		case i < 0:

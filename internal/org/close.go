@@ -10,11 +10,11 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
-// Accounts that may be closed within a time: a tenth of the organization's, but so many at least and
-// at most. Source: AWS Organizations User Guide, "Quotas for AWS Organizations".
+// Accounts that may be closed within a time: a fifth of the organization's, but so many at least and
+// at most. Source: AWS Organizations API Reference, CloseAccount.
 const (
 	closingTime = 30 * 24 * time.Hour
-	minClosed   = 10
+	minClosed   = 250
 	maxClosed   = 1000
 )
 
@@ -22,7 +22,7 @@ const (
 // where it is suspended for 90 days. Source: AWS Organizations API Reference, CloseAccount.
 func (s *Service) CloseAccount(ctx context.Context, c *guard.Call, in *organizationsapi.CloseAccountRequest) error {
 	return s.g.Update(ctx, c, func(tx store.Tx) error {
-		o, err := s.open(tx, c, on(*in.AccountId))
+		o, err := s.open(tx, c, on(*in.AccountId).featured())
 		if err != nil {
 			return err
 		}
@@ -47,7 +47,7 @@ func (s *Service) CloseAccount(ctx context.Context, c *guard.Call, in *organizat
 				recent++
 			}
 		}
-		if recent >= max(minClosed, min(len(members)/10, maxClosed)) {
+		if recent >= max(minClosed, min(len(members)/5, maxClosed)) {
 			return errCloseQuota
 		}
 		m.Closed = s.now()

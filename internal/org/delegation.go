@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kagimori/kagimori/internal/arn"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/directory"
 	"github.com/kagimori/kagimori/internal/guard"
@@ -35,15 +36,33 @@ func delegates(operation string, q question) bool {
 	return reads(operation) || slices.Contains(delegable, operation)
 }
 
-// checkDelegation checks the text of a resource policy. A statement that allows has to name what can be delegated; of a
+// ours reports whether a pattern of ARNs can be about things of Organizations.
+func ours(pattern string) bool {
+	parts := strings.SplitN(pattern, ":", 4)
+	return strings.ContainsAny(strings.Join(parts[:min(3, len(parts))], ":"), "*?") || len(parts) == 4 && parts[2] == "organizations"
+}
+
+// checkDelegation checks the text of a resource policy: principals are accounts and identities of accounts, resources are
+// the organization's. A statement that allows has to name what can be delegated; of a
 // name with wildcards that part is.
-// Source: AWS Organizations API Reference, InvalidInputException, UNSUPPORTED_ACTION_IN_RESOURCE_POLICY.
+// Source: AWS Organizations API Reference, InvalidInputException, INVALID_PRINCIPAL, UNSUPPORTED_RESOURCE_IN_RESOURCE_POLICY
+// and UNSUPPORTED_ACTION_IN_RESOURCE_POLICY.
 func checkDelegation(src string) error {
 	doc, err := policy.Parse([]byte(src), policy.Resource)
 	if err != nil {
 		return because(codeInput, "INVALID_RESOURCE_POLICY_JSON", "You provided an invalid resource policy.").Because(err)
 	}
+	for _, who := range doc.PrincipalARNs() {
+		if a, err := arn.Parse(who); err != nil || a.Service != "iam" && a.Service != "sts" || !arn.IsAccount(a.Account) {
+			return errPrincipal
+		}
+	}
 	for _, st := range doc.Statements {
+		for _, r := range slices.Concat(st.Resources, st.NotResources) {
+			if !ours(r.Value) {
+				return errPolicyResource
+			}
+		}
 		if st.Effect != policy.Allow {
 			continue
 		}
@@ -51,8 +70,8 @@ func checkDelegation(src string) error {
 			if strings.ContainsAny(a.Value, "*?") {
 				continue
 			}
-			operation, ours := strings.CutPrefix(strings.ToLower(a.Value), "organizations:")
-			if !ours || !reads(operation) && !slices.Contains(delegable, operation) {
+			operation, of := strings.CutPrefix(strings.ToLower(a.Value), "organizations:")
+			if !of || !reads(operation) && !slices.Contains(delegable, operation) {
 				return because(codeInput, "UNSUPPORTED_ACTION_IN_RESOURCE_POLICY", "The resource policy cannot delegate the action "+a.Value+".")
 			}
 		}

@@ -29,6 +29,10 @@ func (s *Service) DescribeEffectivePolicy(ctx context.Context, c *guard.Call, in
 			return err
 		case !exists:
 			return errNotInUse
+		case o.Billing:
+			return errBilling
+		case isRoot(target) || isUnit(target):
+			return errUnsupported
 		}
 		m, ok, err := s.dir.Member(tx, o, target)
 		if err != nil {

@@ -240,7 +240,21 @@ func inviting(c *guard.Call) func(*handshake) bool {
 	return func(h *handshake) bool { return h.Management == c.Account() }
 }
 
-// AcceptHandshake makes the invited account, which calls, a member.
+// depart takes the caller's account out of the organization that it is a member of, for another one.
+// Errors: those of removeMember, and that it is in the other one already.
+// Source: AWS Organizations User Guide, "Accepting or declining account invitations".
+func (s *Service) depart(tx store.Tx, c *guard.Call, to directory.Organization) error {
+	old, in, err := s.dir.OrganizationOf(tx, c.Account())
+	switch {
+	case err != nil || !in:
+		return err
+	case old.ID == to.ID:
+		return errJoined
+	}
+	return s.removeMember(tx, old, c.Account())
+}
+
+// AcceptHandshake makes the invited account, which calls, a member; it leaves the organization that it was in.
 func (s *Service) AcceptHandshake(ctx context.Context, c *guard.Call, in *organizationsapi.AcceptHandshakeRequest) (*organizationsapi.AcceptHandshakeResponse, error) {
 	out := &organizationsapi.AcceptHandshakeResponse{}
 	err := s.g.Update(ctx, c, func(tx store.Tx) error {
@@ -248,21 +262,15 @@ func (s *Service) AcceptHandshake(ctx context.Context, c *guard.Call, in *organi
 		if err != nil {
 			return err
 		}
-		if old, in, err := s.dir.OrganizationOf(tx, c.Account()); err != nil {
-			return err
-		} else if in {
-			if stays, err := s.stays(tx, c, old); err != nil {
-				return err
-			} else if stays {
-				return errJoined
-			}
-		}
 		o, in, err := s.dir.OrganizationOf(tx, h.Management)
 		if err != nil {
 			return err
 		}
 		if !in || o.ID != h.Organization {
 			return errNoHandshake
+		}
+		if err := s.depart(tx, c, o); err != nil {
+			return err
 		}
 		a, _, err := directory.Accounts.Get(tx, c.Account())
 		if err != nil {
@@ -344,6 +352,9 @@ func (s *Service) listHandshakes(tx store.Tx, c *guard.Call, filter *organizatio
 	action, parent := "", ""
 	if filter != nil {
 		action, parent = api.Val(filter.ActionType), api.Val(filter.ParentHandshakeId)
+	}
+	if action != "" && parent != "" {
+		return nil, nil, errFilters
 	}
 	now := s.now()
 	all, err := s.handshakes(tx, func(h *handshake) bool {

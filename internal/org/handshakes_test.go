@@ -107,7 +107,7 @@ func TestInvitationsEnd(t *testing.T) {
 		t.Errorf("organization %+v", own)
 	}
 	h := open()
-	them.refused(&organizationsapi.AcceptHandshakeRequest{HandshakeId: h}, "HandshakeConstraintViolationException", "*")
+	them.refused(&organizationsapi.AcceptHandshakeRequest{HandshakeId: h}, "MasterCannotLeaveOrganizationException", "*")
 }
 
 func TestServicesAndTheirAdministrators(t *testing.T) {

@@ -36,7 +36,7 @@ func outermost(t directory.PolicyType) string {
 		return "chatbot"
 	case "DECLARATIVE_POLICY_EC2":
 		return "ec2_attributes"
-	case "SECURITYHUB_POLICY":
+	case securityHub:
 		return "securityhub"
 	}
 	return ""

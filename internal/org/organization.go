@@ -200,12 +200,19 @@ func (s *Service) setType(tx store.Tx, c *guard.Call, rootID, kind string, enabl
 	switch {
 	case rootID != o.Root:
 		return nil, errNoRoot
-	case o.Billing:
+	case enabled && o.Billing:
 		return nil, errNotAvailable
 	case enabled && now.Enabled:
 		return nil, errTypeEnabled
 	case !enabled && !now.Enabled:
 		return nil, errTypeDisabled
+	}
+	if enabled && t == securityHub {
+		if _, trusts, err := trustedTable.Get(tx, o.ID, hubPrincipal); err != nil {
+			return nil, err
+		} else if !trusts {
+			return nil, errHubNotTrusted
+		}
 	}
 	if enabled {
 		now.Epoch++

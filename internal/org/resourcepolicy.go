@@ -26,7 +26,7 @@ func (s *Service) PutResourcePolicy(ctx context.Context, c *guard.Call, in *orga
 		if was.Resource != nil {
 			id = was.Resource.ID
 		}
-		o, err := s.open(tx, c, question{ids: []string{id}, tags: in.Tags, makes: was.Resource == nil})
+		o, err := s.open(tx, c, question{ids: []string{id}, tags: in.Tags, makes: was.Resource == nil, all: true})
 		if err != nil {
 			return err
 		}
@@ -63,7 +63,7 @@ func showResourcePolicy(o directory.Organization) *organizationsapi.ResourcePoli
 func (s *Service) DescribeResourcePolicy(ctx context.Context, c *guard.Call, _ *organizationsapi.DescribeResourcePolicyRequest) (*organizationsapi.DescribeResourcePolicyResponse, error) {
 	out := &organizationsapi.DescribeResourcePolicyResponse{}
 	err := s.g.View(ctx, c, func(tx store.Tx) error {
-		o, err := s.open(tx, c, on())
+		o, err := s.open(tx, c, on().featured())
 		if err != nil {
 			return err
 		}
@@ -79,7 +79,7 @@ func (s *Service) DescribeResourcePolicy(ctx context.Context, c *guard.Call, _ *
 // DeleteResourcePolicy removes the resource policy.
 func (s *Service) DeleteResourcePolicy(ctx context.Context, c *guard.Call, _ *organizationsapi.DeleteResourcePolicyRequest) error {
 	return s.g.Update(ctx, c, func(tx store.Tx) error {
-		o, err := s.open(tx, c, on())
+		o, err := s.open(tx, c, on().featured())
 		if err != nil {
 			return err
 		}

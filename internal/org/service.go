@@ -107,22 +107,33 @@ type question struct {
 	tagKeys []string               // aws:TagKeys of an operation without values
 	service string                 // organizations:ServicePrincipal
 	manages bool                   // it is the managing account's, or a delegate's
+	all     bool                   // it needs an organization with all features
 }
 
 // newPolicy stands for a policy that has no id yet.
 const newPolicy = "p-*"
+
+// featured is a question of an operation that an organization with consolidated billing only does not have.
+// Source: AWS Organizations User Guide, "Available feature sets"; API Reference, CloseAccount.
+func (q question) featured() question {
+	q.all = true
+	return q
+}
 
 // on is the question about things by their ids.
 func on(ids ...string) question { return question{ids: ids} }
 
 // open decides the operation and returns the caller's organization, which the caller must manage, or
 // have been delegated to. The order is AWS's as far as it shows: permission, being in an organization,
-// managing it.
+// managing it, its features.
 func (s *Service) open(tx store.Tx, c *guard.Call, q question) (directory.Organization, error) {
 	q.manages = true
 	o, in, err := s.ask(tx, c, q)
 	if err == nil && !in {
 		err = errNotInUse
+	}
+	if err == nil && q.all && o.Billing {
+		err = errBilling
 	}
 	return o, err
 }

@@ -34,9 +34,16 @@ var (
 
 var principals = regexp.MustCompile(`^[\w.-]+\.amazonaws\.com$`)
 
+// Security Hub policies need the service to be trusted as long as their type is enabled: AWS names no other such type.
+// Source: AWS Organizations API Reference, ConstraintViolationException, SERVICE_ACCESS_NOT_ENABLED and POLICY_TYPE_ENABLED_FOR_THIS_SERVICE.
+const (
+	securityHub  directory.PolicyType = "SECURITYHUB_POLICY"
+	hubPrincipal                      = "securityhub.amazonaws.com"
+)
+
 // service decides an operation about a service principal, which has to look like one.
 func (s *Service) service(tx store.Tx, c *guard.Call, principal string, ids ...string) (directory.Organization, error) {
-	o, err := s.open(tx, c, question{ids: ids, service: principal})
+	o, err := s.open(tx, c, question{ids: ids, service: principal, all: true})
 	if err == nil && !principals.MatchString(principal) {
 		err = because(codeInput, "UNRECOGNIZED_SERVICE_PRINCIPAL", "You specified an unrecognized service principal.")
 	}
@@ -64,6 +71,9 @@ func (s *Service) DisableAWSServiceAccess(ctx context.Context, c *guard.Call, in
 		if err != nil {
 			return err
 		}
+		if *in.ServicePrincipal == hubPrincipal && o.Enabled(securityHub) {
+			return errHubPolicies
+		}
 		return trustedTable.Delete(tx, o.ID, *in.ServicePrincipal)
 	})
 }
@@ -72,7 +82,7 @@ func (s *Service) DisableAWSServiceAccess(ctx context.Context, c *guard.Call, in
 func (s *Service) ListAWSServiceAccessForOrganization(ctx context.Context, c *guard.Call, in *organizationsapi.ListAWSServiceAccessForOrganizationRequest) (*organizationsapi.ListAWSServiceAccessForOrganizationResponse, error) {
 	out := &organizationsapi.ListAWSServiceAccessForOrganizationResponse{}
 	err := s.g.View(ctx, c, func(tx store.Tx) error {
-		o, err := s.open(tx, c, on())
+		o, err := s.open(tx, c, on().featured())
 		if err != nil {
 			return err
 		}
@@ -168,7 +178,7 @@ func (s *Service) ListDelegatedAdministrators(ctx context.Context, c *guard.Call
 	out := &organizationsapi.ListDelegatedAdministratorsResponse{}
 	err := s.g.View(ctx, c, func(tx store.Tx) error {
 		principal := api.Val(in.ServicePrincipal)
-		o, err := s.open(tx, c, question{service: principal})
+		o, err := s.open(tx, c, question{service: principal, all: true})
 		if err != nil {
 			return err
 		}
@@ -214,7 +224,7 @@ func (s *Service) ListDelegatedAdministrators(ctx context.Context, c *guard.Call
 func (s *Service) ListDelegatedServicesForAccount(ctx context.Context, c *guard.Call, in *organizationsapi.ListDelegatedServicesForAccountRequest) (*organizationsapi.ListDelegatedServicesForAccountResponse, error) {
 	out := &organizationsapi.ListDelegatedServicesForAccountResponse{}
 	err := s.g.View(ctx, c, func(tx store.Tx) error {
-		o, err := s.open(tx, c, on(*in.AccountId))
+		o, err := s.open(tx, c, on(*in.AccountId).featured())
 		if err != nil {
 			return err
 		}

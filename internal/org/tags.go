@@ -16,6 +16,9 @@ import (
 // maxTags is how many tags a resource may have.
 const maxTags = 50
 
+// system reports whether a tag key is AWS's.
+func system(key string) bool { return strings.HasPrefix(strings.ToLower(key), "aws:") }
+
 // merge adds tags or replaces values. Keys are case-sensitive.
 // Source: AWS Organizations User Guide, "Tagging AWS Organizations resources".
 func merge(old []directory.Tag, add []organizationsapi.Tag) ([]directory.Tag, error) {
@@ -26,8 +29,8 @@ func merge(old []directory.Tag, add []organizationsapi.Tag) ([]directory.Tag, er
 		switch {
 		case seen[key]:
 			return nil, because(codeInput, "DUPLICATE_TAG_KEY", "Tag keys must be unique among the tags of a request.")
-		case strings.HasPrefix(strings.ToLower(key), "aws:"):
-			return nil, because(codeInput, "INVALID_SYSTEM_TAGS_PARAMETER", "Tag keys that begin with aws: are reserved for AWS.")
+		case system(key):
+			return nil, errSystemTags
 		}
 		seen[key] = true
 		i := slices.IndexFunc(out, func(o directory.Tag) bool { return o.Key == key })
@@ -113,6 +116,9 @@ func (s *Service) TagResource(ctx context.Context, c *guard.Call, in *organizati
 // UntagResource removes tags; those that are not there are no error.
 func (s *Service) UntagResource(ctx context.Context, c *guard.Call, in *organizationsapi.UntagResourceRequest) error {
 	return s.retag(ctx, c, question{ids: []string{*in.ResourceId}, tagKeys: in.TagKeys}, func(old []directory.Tag) ([]directory.Tag, error) {
+		if slices.ContainsFunc(in.TagKeys, system) {
+			return nil, errSystemTags
+		}
 		return slices.DeleteFunc(slices.Clone(old), func(t directory.Tag) bool { return slices.Contains(in.TagKeys, t.Key) }), nil
 	})
 }

@@ -17,6 +17,9 @@ import (
 // Source: AWS Organizations User Guide, "Quotas and service limits".
 const maxDepth = 5
 
+// maxUnits is how many organizational units an organization may have. Source: as maxDepth.
+const maxUnits = 2000
+
 // above are the units from the given one up to the root, which is not among them; empty for the
 // root. ok is false if there is no such parent.
 func (s *Service) above(tx store.Tx, o directory.Organization, id string) (chain []directory.Unit, ok bool, err error) {
@@ -118,6 +121,11 @@ func (s *Service) CreateOrganizationalUnit(ctx context.Context, c *guard.Call, i
 		}
 		if err := s.nameFree(tx, o, u); err != nil {
 			return err
+		}
+		if all, err := s.dir.Units(tx, o); err != nil {
+			return err
+		} else if len(all) >= maxUnits {
+			return errUnitNumber
 		}
 		out.OrganizationalUnit = showUnit(o, append([]directory.Unit{u}, chain...))
 		c.Respond(out)

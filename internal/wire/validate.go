@@ -2,6 +2,7 @@ package wire
 
 import (
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -62,6 +63,7 @@ type violation struct {
 	value   string
 	hidden  bool // value must not be shown
 	missing bool
+	element bool // of a list of values, which is what path and value are of
 	tail    string
 	failure failure
 	rule    *Rule
@@ -111,7 +113,15 @@ func (x violation) organizations() *apierr.Error {
 	switch {
 	case x.missing:
 		reason, msg = "INPUT_REQUIRED", "You must include a value for all required parameters."
+	case x.element:
+		reason, msg = "INVALID_LIST_MEMBER", "You provided a list to a parameter that contains at least one invalid value."
+	case x.failure&noMatch != 0 && x.rule.pattern == `^p-[0-9a-zA-Z_]{8,128}$`:
+		reason, msg = "INVALID_SYNTAX_POLICY_ID", "You specified an invalid policy ID."
+	case x.failure&noMatch != 0 && x.rule.pattern == `^(r-[0-9a-z]{4,32})|(\d{12})|(ou-[0-9a-z]{4,32}-[a-z0-9]{8,32})$`:
+		reason, msg = "INVALID_PATTERN_TARGET_ID", "You specified a policy target ID that doesn't match the required pattern."
 	case x.failure&noMatch != 0:
+	case x.failure&notInEnum != 0 && slices.Contains(x.rule.values, "TAG_POLICY"):
+		reason, msg = "INVALID_ENUM_POLICY_TYPE", "You specified an invalid policy type string."
 	case x.failure&notInEnum != 0:
 		reason, msg = "INVALID_ENUM", "You specified an invalid value."
 	case x.failure&tooLong != 0:
@@ -225,7 +235,7 @@ func (c *checker) list(f *Field, v reflect.Value) {
 			}
 			c.found = append(c.found, violation{
 				path: string(c.path), name: f.Path, value: value, hidden: hidden || f.elem.sensitive,
-				tail: f.elem.all(f.Elem.Kind), failure: fail, rule: f.elem,
+				tail: f.elem.all(f.Elem.Kind), failure: fail, rule: f.elem, element: true,
 			})
 			break // AWS names the list once
 		}
