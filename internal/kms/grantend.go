@@ -13,10 +13,18 @@ import (
 	"github.com/kagimori/kagimori/internal/store"
 )
 
+// checkGrantID wants an id to have the form of those of grants.
+func checkGrantID(id string) error {
+	if len(id) != grantIDLen || !keyrule.IsHex(id) {
+		return apierr.New("InvalidGrantIdException", "")
+	}
+	return nil
+}
+
 // grantByID reads a grant of a key.
 func grantByID(tx store.Tx, k *keyView, id string) (grantRecord, error) {
-	if len(id) != grantIDLen || !keyrule.IsHex(id) {
-		return grantRecord{}, apierr.New("InvalidGrantIdException", "")
+	if err := checkGrantID(id); err != nil {
+		return grantRecord{}, err
 	}
 	g, found, err := grantTable.Get(tx, k.Region, k.Account, k.ID, id)
 	if err == nil && !found {

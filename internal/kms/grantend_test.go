@@ -153,6 +153,10 @@ func TestListGrantsFilters(t *testing.T) {
 	if got := list(kmsapi.ListGrantsRequest{GrantId: &ids[0], GranteePrincipal: new(b.arn())}); got != nil {
 		t.Errorf("both filters: %v", got)
 	}
+	if got := list(kmsapi.ListGrantsRequest{GrantId: new(strings.Repeat("0", 64))}); got != nil {
+		t.Errorf("a grant that is not there: %v", got)
+	}
+	wantErr(t, root.try(&kmsapi.ListGrantsRequest{KeyId: &key, GrantId: new("name")}), "InvalidGrantIdException", "")
 	wantErr(t, root.try(&kmsapi.ListGrantsRequest{KeyId: &key, GranteeServicePrincipal: new("ebs.amazonaws.com")}), "ValidationException", "*")
 }
 

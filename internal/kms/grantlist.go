@@ -31,6 +31,9 @@ func (s *Service) ListGrants(ctx context.Context, c *guard.Call, in *kmsapi.List
 		}
 		prefix := []string{k.Region, k.Account, k.ID}
 		if in.GrantId != nil {
+			if err := checkGrantID(*in.GrantId); err != nil {
+				return err
+			}
 			prefix = append(prefix, *in.GrantId)
 		}
 		pg, err := s.page(in.Marker, in.Limit, 50, 100, prefix...)

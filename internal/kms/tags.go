@@ -16,6 +16,12 @@ import (
 // maxTags is the most tags that a key has.
 const maxTags = 50
 
+var errReserved = apierr.New("TagException", "Tags beginning with aws: are reserved")
+
+// reserved reports whether a tag key is one of AWS's, which nobody else sets or removes.
+// Source: KMS API Reference, TagResource and UntagResource.
+func reserved(key string) bool { return len(key) >= 4 && strings.EqualFold(key[:4], "aws:") }
+
 // newTags adds tags to those a key has, in place of those of the same key.
 func newTags(have []tag, add []kmsapi.Tag) ([]tag, error) {
 	out := slices.Clone(have)
@@ -26,8 +32,8 @@ func newTags(have []tag, add []kmsapi.Tag) ([]tag, error) {
 			return nil, apierr.New("TagException", "Duplicate tag keys")
 		}
 		seen[key] = true
-		if len(key) >= 4 && strings.EqualFold(key[:4], "aws:") {
-			return nil, apierr.New("TagException", "Tags beginning with aws: are reserved")
+		if reserved(key) {
+			return nil, errReserved
 		}
 		i := slices.IndexFunc(out, func(o tag) bool { return o.Key == key })
 		if i >= 0 {
@@ -67,6 +73,9 @@ func (s *Service) TagResource(ctx context.Context, c *guard.Call, in *kmsapi.Tag
 func (s *Service) UntagResource(ctx context.Context, c *guard.Call, in *kmsapi.UntagResourceRequest) error {
 	more := func(p *authz.Part) { p.Context.SetList("aws:tagkeys", in.TagKeys) }
 	return s.change(ctx, c, in.KeyId, "kms:UntagResource", opEdit, more, func(_ store.Tx, k *keyRecord) error {
+		if slices.ContainsFunc(in.TagKeys, reserved) {
+			return errReserved
+		}
 		k.Tags = slices.DeleteFunc(k.Tags, func(t tag) bool { return slices.Contains(in.TagKeys, t.Key) })
 		return nil
 	})

@@ -73,6 +73,7 @@ func TestTagsRefused(t *testing.T) {
 			wantErr(t, root.try(&kmsapi.CreateKeyRequest{Tags: tt.tags}), tt.create, tt.message)
 		})
 	}
+	wantErr(t, root.try(&kmsapi.UntagResourceRequest{KeyId: &key, TagKeys: []string{"a", "Aws:x"}}), "TagException", "Tags beginning with aws: are reserved")
 	if out := get[kmsapi.ListResourceTagsResponse](root, &kmsapi.ListResourceTagsRequest{KeyId: &key}); len(out.Tags) != 0 {
 		t.Errorf("a refused request left %d tags", len(out.Tags))
 	}
