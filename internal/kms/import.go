@@ -3,6 +3,7 @@ package kms
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
@@ -44,6 +45,20 @@ func (s *Service) externalKey(ctx context.Context, c *guard.Call, keyID *string,
 	})
 }
 
+// wraps reports whether an algorithm with a wrapping key takes material of a spec: RSA private keys need an AES key between, and
+// so do those of P-521 with the shortest wrapping key.
+// Source: KMS API Reference, GetParametersForImport.
+func wraps(algorithm, wrapping, spec string) bool {
+	direct := strings.HasPrefix(algorithm, "RSAES_")
+	switch {
+	case strings.HasPrefix(spec, "RSA_"):
+		return !direct
+	case spec == kmsapi.KeySpecECC_NIST_P521:
+		return !direct || wrapping != kmsapi.WrappingKeySpecRSA_2048
+	}
+	return true
+}
+
 // GetParametersForImport makes a wrapping key for material that is to be imported.
 func (s *Service) GetParametersForImport(ctx context.Context, c *guard.Call, in *kmsapi.GetParametersForImportRequest) (*kmsapi.GetParametersForImportResponse, error) {
 	k, p, err := s.externalKey(ctx, c, in.KeyId, "kms:GetParametersForImport", func(p *authz.Part) {
@@ -52,6 +67,10 @@ func (s *Service) GetParametersForImport(ctx context.Context, c *guard.Call, in 
 	})
 	if err != nil {
 		return nil, err
+	}
+	if !wraps(*in.WrappingAlgorithm, *in.WrappingKeySpec, k.Spec) {
+		return nil, apierr.Newf("UnsupportedOperationException", "Wrapping algorithm %s with wrapping key spec %s is not supported for key material of a KMS key with key spec %s.",
+			*in.WrappingAlgorithm, *in.WrappingKeySpec, k.Spec)
 	}
 	until := s.g.Now().Add(parametersLive).Truncate(time.Millisecond)
 	use := hsm.Use{Action: "kms:GetParametersForImport", KeyARN: k.arn}

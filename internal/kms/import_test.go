@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kagimori/kagimori/internal/api/kmsapi"
+	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/kms"
 	"github.com/kagimori/kagimori/internal/trail"
 )
@@ -192,6 +193,17 @@ func TestImportRefuses(t *testing.T) {
 	late.KeyId = &own
 	wantErr(t, root.try(late), "UnsupportedOperationException", own+wrong)
 	wantErr(t, root.try(&kmsapi.GetParametersForImportRequest{KeyId: &key, WrappingAlgorithm: new("RSAES_PKCS1_V1_5"), WrappingKeySpec: new("RSA_2048")}), "UnsupportedOperationException", "*")
+	for spec, tt := range map[string]struct{ algorithm, wrapping, code string }{
+		"RSA_2048":      {"RSAES_OAEP_SHA_256", "RSA_4096", "UnsupportedOperationException"},
+		"RSA_4096":      {"RSA_AES_KEY_WRAP_SHA_1", "RSA_2048", ""},
+		"ECC_NIST_P384": {"RSAES_OAEP_SHA_1", "RSA_2048", ""},
+		"ECC_NIST_P521": {"RSAES_OAEP_SHA_1", "RSA_2048", "UnsupportedOperationException"},
+	} {
+		private := root.newExternal(spec, "SIGN_VERIFY")
+		if err := root.try(&kmsapi.GetParametersForImportRequest{KeyId: &private, WrappingAlgorithm: &tt.algorithm, WrappingKeySpec: &tt.wrapping}); apierr.Code(err) != tt.code {
+			t.Errorf("%s: %v", spec, err)
+		}
+	}
 	wantErr(t, root.try(&kmsapi.CreateKeyRequest{Origin: new("EXTERNAL"), KeySpec: new("ML_DSA_44"), KeyUsage: new("SIGN_VERIFY")}), "ValidationException", "KeySpec ML_DSA_44 is not supported for Origin EXTERNAL")
 	for _, in := range []any{&kmsapi.EnableKeyRotationRequest{KeyId: &key}, &kmsapi.DisableKeyRotationRequest{KeyId: &key}, &kmsapi.GetKeyRotationStatusRequest{KeyId: &key}} {
 		wantErr(t, root.try(in), "UnsupportedOperationException", key+" origin is EXTERNAL which is not valid for this operation.")
