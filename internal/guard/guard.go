@@ -158,6 +158,8 @@ type Check struct {
 	// Grants read the grants of the parts that have such a source, by their index. They are asked
 	// only where the policies do not allow.
 	Grants []GrantSource
+	// Given are identity-based policies that the caller has for this request beside its own.
+	Given []*authz.Document
 	// DryRun makes permits that refuse to be spent.
 	DryRun bool
 }
@@ -207,6 +209,9 @@ func (g *Guard) judge(tx store.Tx, c *Call, check *Check) error {
 	}
 	if err := g.request(tx, c, check.Parts, entries, req); err != nil {
 		return err
+	}
+	if len(check.Given) > 0 {
+		req.Identity = append(slices.Clip(req.Identity), check.Given...)
 	}
 	d, err := check.decide(tx, req, verdict)
 	if err != nil {

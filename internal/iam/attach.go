@@ -8,7 +8,6 @@ import (
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/iamapi"
-	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
@@ -28,8 +27,8 @@ func (s *Service) attach(ctx context.Context, c *guard.Call, k kind, name, polic
 		switch {
 		case !m.exists():
 			return noSuchEntity("Policy %s does not exist or is not attachable.", m.arn)
-		case m.aws != nil && strings.HasPrefix(m.path(), "/aws-service-role/"):
-			return apierr.New(codeNotAttachable, "Cannot attach a Service Role Policy to a Customer Role.")
+		case m.ofService():
+			return notAttachable()
 		case slices.Contains(*p.attachedPolicy, m.arn):
 			return nil
 		case len(*p.attachedPolicy) >= maxAttached:

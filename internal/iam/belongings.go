@@ -64,24 +64,22 @@ func (s *Service) changeOwned(ctx context.Context, c *guard.Call, name *string, 
 	})
 }
 
-// removable refuses to delete a user that has any belongings.
+// removable refuses to delete a user that has any belongings. The texts are as reported by users.
 func (b *belongings) removable() error {
 	first := ""
 	switch {
 	case b.Login != nil:
-		first = "login profile"
+		first = "delete login profile"
 	case len(b.MFA) > 0:
-		first = "MFA device"
+		first = "delete MFA device"
 	case len(b.Certificates) > 0:
-		first = "signing certificates"
-	case len(b.SSH) > 0:
-		first = "SSH public keys"
-	case len(b.Credentials) > 0:
-		first = "service specific credentials"
+		first = "delete certificates"
+	case len(b.SSH)+len(b.Credentials) > 0:
+		first = "remove referenced objects"
 	default:
 		return nil
 	}
-	return apierr.Newf(codeConflict, "Cannot delete entity, must delete %s first.", first)
+	return apierr.Newf(codeConflict, "Cannot delete entity, must %s first.", first)
 }
 
 // pageOwned is one page of what a user has, sorted by id.

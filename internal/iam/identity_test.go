@@ -222,7 +222,7 @@ func TestKeysAndCertificatesOfUsers(t *testing.T) {
 		t.Errorf("%+v, %+v", v, again)
 	}
 	a.refused(&iamapi.CreateServiceSpecificCredentialRequest{UserName: user, ServiceName: new("s3.amazonaws.com")}, 404, "NotSupportedService", "No such service s3.amazonaws.com is supported")
-	a.refused(&iamapi.DeleteUserRequest{UserName: user}, 409, "DeleteConflict", "signing certificates")
+	a.refused(&iamapi.DeleteUserRequest{UserName: user}, 409, "DeleteConflict", "delete certificates")
 }
 
 // pems are a certificate with its private key, another private key and a public RSA key.

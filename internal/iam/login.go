@@ -3,9 +3,7 @@ package iam
 import (
 	"context"
 	"crypto/subtle"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/iamapi"
@@ -23,6 +21,7 @@ type login struct {
 	Changed time.Time `json:"changed,omitzero"` // of the password itself
 	Sealed  []byte    `json:"sealed,omitempty"` // none until one was given
 	Reset   bool      `json:"reset,omitempty"`
+	Earlier [][]byte  `json:"earlier,omitempty"` // sealed passwords, the newest first, at most maxEarlier
 }
 
 func noLogin(o owner) error {
@@ -42,57 +41,22 @@ func (s *Service) setPassword(tx store.Tx, o owner, l *login, password secret.St
 	if err := checkPassword(v.Password, password.Reveal(), o.name); err != nil {
 		return err
 	}
+	had := l.Earlier
+	if l.Sealed != nil {
+		had = append([][]byte{l.Sealed}, had...)
+	}
+	if v.Password != nil {
+		if err := s.checkReuse(o, had, int(api.Val(v.Password.PasswordReusePrevention)), password); err != nil {
+			return err
+		}
+	}
+	l.Earlier = had[:min(len(had), maxEarlier)]
 	l.Changed = s.now()
 	l.Sealed = s.secrets.Seal([]byte(password.Reveal()), passwordAAD(o))
 	return nil
 }
 
 func passwordAAD(o owner) []byte { return []byte("password " + o.account + " " + o.id) }
-
-// checkPassword holds a password against a policy, or AWS's own where there is none.
-// Source: IAM User Guide, "Set an account password policy for IAM users".
-func checkPassword(p *iamapi.PasswordPolicy, password, user string) error {
-	violated := func(what string) error {
-		return apierr.New("PasswordPolicyViolation", "Password does not conform to the account password policy: it should have "+what+".")
-	}
-	if p == nil {
-		kinds := 0
-		for _, has := range []func(rune) bool{unicode.IsUpper, unicode.IsLower, unicode.IsDigit, symbol} {
-			if strings.IndexFunc(password, has) >= 0 {
-				kinds++
-			}
-		}
-		switch {
-		case len(password) < 8:
-			return violated("a minimum length of 8")
-		case kinds < 3:
-			return violated("three of uppercase letters, lowercase letters, numbers and symbols")
-		case strings.EqualFold(password, user):
-			return violated("something else than the user's name")
-		}
-		return nil
-	}
-	if least := int(api.Val(p.MinimumPasswordLength)); len(password) < least {
-		return apierr.Newf("PasswordPolicyViolation", "Password does not conform to the account password policy: it should have a minimum length of %d.", least)
-	}
-	for _, rule := range []struct {
-		on   *bool
-		has  func(rune) bool
-		what string
-	}{
-		{p.RequireUppercaseCharacters, unicode.IsUpper, "at least one uppercase letter"},
-		{p.RequireLowercaseCharacters, unicode.IsLower, "at least one lowercase letter"},
-		{p.RequireNumbers, unicode.IsDigit, "at least one number"},
-		{p.RequireSymbols, symbol, "at least one symbol"},
-	} {
-		if api.Val(rule.on) && strings.IndexFunc(password, rule.has) < 0 {
-			return violated(rule.what)
-		}
-	}
-	return nil
-}
-
-func symbol(r rune) bool { return strings.ContainsRune("!@#$%^&*()_+-=[]{}|'", r) }
 
 // CreateLoginProfile gives a user a password.
 func (s *Service) CreateLoginProfile(ctx context.Context, c *guard.Call, in *iamapi.CreateLoginProfileRequest) (*iamapi.CreateLoginProfileResponse, error) {

@@ -28,6 +28,15 @@ type managedPolicy struct {
 
 func (p *managedPolicy) exists() bool { return p.customer != nil || p.aws != nil }
 
+// ofService reports whether a policy is for the service-linked role of a service, and for no other.
+func (p *managedPolicy) ofService() bool {
+	return p.aws != nil && strings.HasPrefix(p.aws.Path, "/aws-service-role/")
+}
+
+func notAttachable() error {
+	return apierr.New(codeNotAttachable, "Cannot attach a Service Role Policy to a Customer Role.")
+}
+
 func (p *managedPolicy) path() string {
 	if p.aws != nil {
 		return p.aws.Path
@@ -116,8 +125,11 @@ func (s *Service) bound(tx store.Tx, c *guard.Call, policyARN string, by int) er
 	if err != nil {
 		return err
 	}
-	if by > 0 && !p.exists() {
+	switch {
+	case by > 0 && !p.exists():
 		return noSuchEntity("Scope ARN: %s does not exist or is not attachable.", policyARN)
+	case by > 0 && p.ofService():
+		return notAttachable()
 	}
 	if p.customer == nil {
 		return nil

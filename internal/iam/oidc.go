@@ -30,7 +30,7 @@ var oidcProviders = shelf[oidc]{
 const (
 	maxClients     = 100
 	maxThumbprints = 5
-	maxProviders   = 100
+	maxProviders   = 100 // of an account, and as many SAML providers
 )
 
 func oidcByARN(providerARN *string) (*kept[oidc], error) {

@@ -139,7 +139,7 @@ func (s *Service) authorized(tx store.Tx, c *guard.Call, k kind, name *string, a
 		extra(&part.Context)
 	}
 	c.Touch(p.arn, p.account, k.trail)
-	if _, err := s.g.Allow(tx, c, part); err != nil {
+	if err := s.allow(tx, c, part); err != nil {
 		return nil, err
 	}
 	if !p.exists {

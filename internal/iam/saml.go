@@ -92,6 +92,11 @@ func (s *Service) CreateSAMLProvider(ctx context.Context, c *guard.Call, in *iam
 		if err := samlProviders.create(s, tx, c, k, in.Tags, "TagSAMLProvider", taken); err != nil {
 			return err
 		}
+		if all, err := samlProviders.all(tx, c.Account()); err != nil {
+			return err
+		} else if len(all) > maxProviders {
+			return exceeded("Cannot exceed quota for SAMLProvidersPerAccount: %d", maxProviders)
+		}
 		out = &iamapi.CreateSAMLProviderResponse{SAMLProviderArn: new(samlProviders.arn(k)), Tags: apiTags(k.Tags)}
 		c.Respond(out)
 		return nil

@@ -3,6 +3,8 @@ package iam
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"strings"
 	"time"
 
@@ -61,10 +63,8 @@ func (s *Service) UploadServerCertificate(ctx context.Context, c *guard.Call, in
 			}
 			return apierr.New("MalformedCertificate", "Unable to parse the private key. Please ensure it is in PEM format and not encrypted.")
 		}
-		if k.Body.Chain != "" {
-			if _, err := parseCertificate(k.Body.Chain); err != nil {
-				return err
-			}
+		if err := checkChain(cert, k.Body.Chain); err != nil {
+			return err
 		}
 		k.Body.Expires = cert.NotAfter.UTC()
 		if all, err := serverCertificates.all(tx, c.Account()); err != nil {
@@ -80,6 +80,25 @@ func (s *Service) UploadServerCertificate(ctx context.Context, c *guard.Call, in
 		return nil, err
 	}
 	return out, nil
+}
+
+// checkChain refuses a chain, in PEM form, in which a certificate is not signed by the next one, or whose first one
+// has not signed the certificate that it belongs to, which has the index -1. Source: IAM User Guide, "Manage server
+// certificates in IAM"; the text as reported by users.
+func checkChain(cert *x509.Certificate, chain string) error {
+	for i := -1; strings.TrimSpace(chain) != ""; i++ {
+		issuer, err := parseCertificate(chain)
+		if err != nil {
+			return err
+		}
+		if cert.CheckSignatureFrom(issuer) != nil {
+			return apierr.Newf("MalformedCertificate", "Unable to validate certificate chain. The certificate chain must start with the immediate signing "+
+				"certificate, followed by any intermediaries in order. The index within the chain of the invalid certificate is: %d", i)
+		}
+		_, rest := pem.Decode([]byte(chain))
+		cert, chain = issuer, string(rest)
+	}
+	return nil
 }
 
 // GetServerCertificate shows a certificate.

@@ -266,8 +266,7 @@ func (s *Service) now() time.Time { return s.g.Now().UTC().Truncate(time.Second)
 
 // allowAll decides an action that has no resource.
 func (s *Service) allowAll(tx store.Tx, c *guard.Call, action string) error {
-	_, err := s.g.Allow(tx, c, authz.Part{Action: "iam:" + action, Resource: authz.Resource{ARN: "*", Account: c.Account()}})
-	return err
+	return s.allow(tx, c, authz.Part{Action: "iam:" + action, Resource: authz.Resource{ARN: "*", Account: c.Account()}})
 }
 
 // allowList decides a List operation of the resources below a path: IAM asks for the ARN that they have in common, which ends

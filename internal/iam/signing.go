@@ -73,7 +73,7 @@ func (s *Service) UploadSigningCertificate(ctx context.Context, c *guard.Call, i
 			}
 		}
 		if len(b.Certificates) >= maxSigning {
-			return exceeded("Cannot exceed quota for CertificatesPerUser: %d", maxSigning)
+			return exceeded("Cannot exceed quota for SigningCertificatesPerUser: %d", maxSigning)
 		}
 		x := signingCertificate{ID: base32.StdEncoding.EncodeToString(id), Body: api.Val(in.CertificateBody), Uploaded: s.now()}
 		b.Certificates = append(b.Certificates, x)
