@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"crypto/subtle"
 	"strconv"
 	"strings"
 	"unicode"
@@ -68,7 +69,7 @@ func (s *Service) checkReuse(o owner, had [][]byte, last int, password secret.St
 		if err != nil {
 			return err
 		}
-		if string(old) == password.Reveal() {
+		if subtle.ConstantTimeCompare(old, []byte(password.Reveal())) == 1 {
 			return violated("Password should not be one of the last " + strconv.Itoa(last) + " passwords")
 		}
 	}
