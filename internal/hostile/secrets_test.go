@@ -35,7 +35,7 @@ var open = map[string]string{
 	"internal/hsm/soft/sealfile.go bytes.Equal(f.Digest, f.digest)":     "checksums of the seal",
 	"internal/hsm/soft/sealwrite.go bytes.Equal(f.Digest, digest)":      "checksums of the seal",
 	"internal/hsm/soft/shared.go bytes.Equal(f.Digest, digest)":         "checksums of the seal",
-	"internal/iam/password.go strings.EqualFold(password, user)":           "whether a new password is a user's name",
+	"internal/iam/password.go strings.EqualFold(password, user)":        "whether a new password is a user's name",
 	"internal/xks/request.go in.Integrity != SHA256":                    "names of algorithms",
 }
 
