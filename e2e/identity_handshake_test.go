@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	orgtypes "github.com/aws/aws-sdk-go-v2/service/organizations/types"
 )
@@ -35,6 +36,7 @@ func testHandshakes(t *testing.T, r *recorder, url string) {
 	}
 	must(them.org.AcceptHandshake(ctx, &organizations.AcceptHandshakeInput{HandshakeId: h}))(t)
 	must(them.org.DescribeOrganization(ctx, &organizations.DescribeOrganizationInput{}))(t)
+	must(them.iam.GetRole(ctx, &iam.GetRoleInput{RoleName: new("AWSServiceRoleForOrganizations")}))(t)
 	refused(boss.org.EnableAllFeatures(ctx, &organizations.EnableAllFeaturesInput{}))(t, "HandshakeConstraintViolationException")
 
 	service := new("guardduty.amazonaws.com")

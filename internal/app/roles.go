@@ -10,7 +10,7 @@ import (
 	"github.com/kagimori/kagimori/internal/sts"
 )
 
-// roles is IAM and STS as Auto Scaling calls them.
+// roles is IAM and STS as other services call them.
 type roles struct {
 	g   *guard.Guard
 	iam *iam.Service
@@ -23,6 +23,12 @@ func (r roles) CreateServiceLinkedRole(ctx context.Context, parent *guard.Call, 
 	c := parent.Child(as, "iam", "CreateServiceLinkedRole", in, false)
 	c.Region = "us-east-1"
 	return guard.InvokeOp(ctx, r.g, c, in, r.iam.CreateServiceLinkedRole)
+}
+
+// LinkRole is CreateServiceLinkedRole without its answer, as Organizations asks for it.
+func (r roles) LinkRole(ctx context.Context, parent *guard.Call, as guard.Caller, service, description string) error {
+	_, err := r.CreateServiceLinkedRole(ctx, parent, as, &iamapi.CreateServiceLinkedRoleRequest{AWSServiceName: &service, Description: &description})
+	return err
 }
 
 // AssumeServiceRole is sts:AssumeRole by the service itself.

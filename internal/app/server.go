@@ -290,7 +290,7 @@ func (s *server) services(ctx context.Context, cfg Config, dir *os.Root, module 
 		return w.ready()
 	}
 	s.idle = s.hire(s.guard)
-	tree := org.New(org.Config{Guard: s.guard, Tokens: module.Box("organizations token")})
+	tree := org.New(org.Config{Guard: s.guard, Tokens: module.Box("organizations token"), Roles: roles{s.guard, people, sessions}})
 	events := cloudtrail.New(cloudtrail.Config{Guard: s.guard, Trail: s.trail, Sources: s.eventSources(module), Tokens: module.Box("cloudtrail token")})
 	s.proxy = xksproxy.New(xksproxy.Config{
 		Guard: s.guard, Keys: proxyKeys{s.guard, s.kms, s.recorded}, Roles: roles{s.guard, people, sessions}, Box: module.Box("xks credential"),

@@ -16,7 +16,9 @@ func because(code, reason, message string) *apierr.Error {
 // Errors without parameters. Source: AWS Organizations API Reference, "Errors" of each operation; texts as reported by users where they were found.
 // That of DuplicatePolicyAttachmentException is AWS's, too.
 var (
-	errNotInUse      = apierr.New("AWSOrganizationsNotInUseException", "Your account is not a member of an organization.")
+	errNotInUse   = apierr.New("AWSOrganizationsNotInUseException", "Your account is not a member of an organization.")
+	errDependency = because("AccessDeniedForDependencyException", "ACCESS_DENIED_DURING_CREATE_SERVICE_LINKED_ROLE",
+		"The request failed because your credentials do not have permission to create the service-linked role required by AWS Organizations.")
 	errNotManagement = apierr.New("AccessDeniedException", "You don't have permissions to access this resource.")
 	errAlreadyIn     = apierr.New("AlreadyInOrganizationException", "The AWS account is already a member of an organization.")
 	errNotEmpty      = apierr.New("OrganizationNotEmptyException", "To delete an organization you must first remove all member accounts, organizational units and policies.")

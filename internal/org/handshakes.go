@@ -215,18 +215,26 @@ func (s *Service) handshake(tx store.Tx, c *guard.Call, id string, party func(*h
 	return h, nil
 }
 
-// answer ends an open handshake.
-func (s *Service) answer(tx store.Tx, c *guard.Call, id, state string, party func(*handshake) bool) (handshake, error) {
+// pending decides an answer to a handshake, which has to be open.
+func (s *Service) pending(tx store.Tx, c *guard.Call, id, state string, party func(*handshake) bool) (handshake, error) {
 	h, err := s.handshake(tx, c, id, party)
 	if err != nil {
 		return h, err
 	}
 	switch now := h.state(s.now()); now {
 	case organizationsapi.HandshakeStateOPEN:
+		return h, nil
 	case state:
 		return h, errInState
-	default:
-		return h, errTransition
+	}
+	return h, errTransition
+}
+
+// answer ends an open handshake.
+func (s *Service) answer(tx store.Tx, c *guard.Call, id, state string, party func(*handshake) bool) (handshake, error) {
+	h, err := s.pending(tx, c, id, state, party)
+	if err != nil {
+		return h, err
 	}
 	h.State, h.Ended = state, s.now()
 	return h, handshakeTable.Put(tx, h, h.ID)
@@ -257,7 +265,20 @@ func (s *Service) depart(tx store.Tx, c *guard.Call, to directory.Organization) 
 // AcceptHandshake makes the invited account, which calls, a member; it leaves the organization that it was in.
 func (s *Service) AcceptHandshake(ctx context.Context, c *guard.Call, in *organizationsapi.AcceptHandshakeRequest) (*organizationsapi.AcceptHandshakeResponse, error) {
 	out := &organizationsapi.AcceptHandshakeResponse{}
-	err := s.g.Update(ctx, c, func(tx store.Tx) error {
+	var asked handshake
+	err := s.g.View(ctx, c, func(tx store.Tx) (err error) {
+		asked, err = s.pending(tx, c, *in.HandshakeId, organizationsapi.HandshakeStateACCEPTED, invited(c))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !asked.Billing {
+		if err := s.needRole(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	err = s.g.Update(ctx, c, func(tx store.Tx) error {
 		h, err := s.answer(tx, c, *in.HandshakeId, organizationsapi.HandshakeStateACCEPTED, invited(c))
 		if err != nil {
 			return err

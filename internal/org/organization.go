@@ -15,18 +15,30 @@ import (
 // with consolidated billing only. No policy type is enabled in it. On a development server an idle account of everybody's organization leaves that.
 func (s *Service) CreateOrganization(ctx context.Context, c *guard.Call, in *organizationsapi.CreateOrganizationRequest) (*organizationsapi.CreateOrganizationResponse, error) {
 	out := &organizationsapi.CreateOrganizationResponse{}
-	err := s.g.Update(ctx, c, func(tx store.Tx) error {
-		old, exists, err := s.ask(tx, c, on())
-		if err != nil {
+	billing := api.Val(in.FeatureSet) == organizationsapi.OrganizationFeatureSetCONSOLIDATED_BILLING
+	if !billing {
+		err := s.g.View(ctx, c, func(tx store.Tx) error {
+			_, _, _, err := s.begin(tx, c)
 			return err
+		})
+		if err != nil {
+			return nil, err
 		}
-		if exists {
-			if exists, err = s.stays(tx, c, old); err != nil {
+		if err := s.needRole(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	err := s.g.Update(ctx, c, func(tx store.Tx) error {
+		old, leave, adopt, err := s.begin(tx, c)
+		switch {
+		case err != nil:
+			return err
+		case adopt:
+			return s.adopt(tx, c, billing, old, out)
+		case leave:
+			if err := s.dir.RemoveMember(tx, old, c.Account()); err != nil {
 				return err
 			}
-		}
-		if exists {
-			return s.adopt(tx, c, in, old, out)
 		}
 		a, _, err := directory.Accounts.Get(tx, c.Account())
 		if err != nil {
@@ -40,7 +52,7 @@ func (s *Service) CreateOrganization(ctx context.Context, c *guard.Call, in *org
 		if err != nil {
 			return err
 		}
-		o.Billing = api.Val(in.FeatureSet) == organizationsapi.OrganizationFeatureSetCONSOLIDATED_BILLING
+		o.Billing = billing
 		out.Organization = show(o, m)
 		c.Touch(o.ARN(), o.Management, "AWS::Organizations::Organization")
 		c.Respond(out)
@@ -49,34 +61,42 @@ func (s *Service) CreateOrganization(ctx context.Context, c *guard.Call, in *org
 	return out, err
 }
 
-// adopt has the account that manages the organization of a development server create it, once: clients begin so.
+// begin decides CreateOrganization. The caller's account may leave the organization that it is in for that, or adopt it.
 // Error: AlreadyInOrganizationException.
-func (s *Service) adopt(tx store.Tx, c *guard.Call, in *organizationsapi.CreateOrganizationRequest, o directory.Organization, out *organizationsapi.CreateOrganizationResponse) error {
-	if o.ID != directory.DevOrganization || o.Claimed || o.Management != c.Account() {
-		return errAlreadyIn
+func (s *Service) begin(tx store.Tx, c *guard.Call) (old directory.Organization, leave, adopt bool, err error) {
+	old, in, err := s.ask(tx, c, on())
+	if err != nil || !in {
+		return old, false, false, err
 	}
+	if leave, err = s.leaves(tx, c, old); err != nil || leave {
+		return old, leave, false, err
+	}
+	if old.ID != directory.DevOrganization || old.Claimed || old.Management != c.Account() {
+		return old, false, false, errAlreadyIn
+	}
+	return old, false, true, nil
+}
+
+// adopt has the account that manages the organization of a development server create it, once: clients begin so.
+func (s *Service) adopt(tx store.Tx, c *guard.Call, billing bool, o directory.Organization, out *organizationsapi.CreateOrganizationResponse) error {
 	m, _, err := s.dir.Member(tx, o, o.Management)
 	if err != nil {
 		return err
 	}
-	o.Claimed, o.Billing = true, api.Val(in.FeatureSet) == organizationsapi.OrganizationFeatureSetCONSOLIDATED_BILLING
+	o.Claimed, o.Billing = true, billing
 	out.Organization = show(o, m)
 	c.Touch(o.ARN(), o.Management, "AWS::Organizations::Organization")
 	c.Respond(out)
 	return s.dir.PutOrganization(tx, o)
 }
 
-// stays reports whether the caller's account cannot join another organization: only an idle one of
-// a development server leaves the one it is in for that, and not one that administers a service.
-func (s *Service) stays(tx store.Tx, c *guard.Call, o directory.Organization) (bool, error) {
+// leaves reports whether the caller's account leaves the organization that it is in when it creates one: only an idle one of
+// a development server does, and not one that administers a service.
+func (s *Service) leaves(tx store.Tx, c *guard.Call, o directory.Organization) (bool, error) {
 	if _, administers, err := delegateTable.Get(tx, o.ID, c.Account()); err != nil || administers {
-		return true, err
+		return false, err
 	}
-	idle, err := s.dir.Idle(tx, o, c.Account())
-	if err != nil || !idle {
-		return true, err
-	}
-	return false, s.dir.RemoveMember(tx, o, c.Account())
+	return s.dir.Idle(tx, o, c.Account())
 }
 
 func show(o directory.Organization, management directory.Member) *organizationsapi.Organization {

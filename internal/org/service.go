@@ -17,6 +17,8 @@ type Config struct {
 	Guard *guard.Guard
 	// Tokens seals the tokens of lists.
 	Tokens directory.Box
+	// Roles makes the service-linked role. Nil: there is none.
+	Roles Roles
 }
 
 // A Service is AWS Organizations. Safe for concurrent use.
@@ -24,12 +26,13 @@ type Service struct {
 	g      *guard.Guard
 	dir    *directory.Directory
 	tokens directory.Box
+	roles  Roles
 	docs   *authz.Cache // resource policies
 }
 
 // New makes a Service.
 func New(cfg Config) *Service {
-	return &Service{g: cfg.Guard, dir: cfg.Guard.Directory(), tokens: cfg.Tokens, docs: authz.NewCache(cachedPolicies)}
+	return &Service{g: cfg.Guard, dir: cfg.Guard.Directory(), tokens: cfg.Tokens, roles: cfg.Roles, docs: authz.NewCache(cachedPolicies)}
 }
 
 // Operations are the handlers of the service.
