@@ -212,6 +212,14 @@ func TestPendingInstanceRefresh(t *testing.T) {
 	w.Advance(4 * time.Second)
 	w.wantRefresh("before its time", "Pending", 0)
 	guardtest.WantError(t, w.try("StartInstanceRefresh", again), "InstanceRefreshInProgress", "*")
+	for op, in := range map[string]any{
+		"AttachLoadBalancers":            &autoscalingapi.AttachLoadBalancersType{AutoScalingGroupName: new("g"), LoadBalancerNames: []string{"classic"}},
+		"AttachLoadBalancerTargetGroups": &autoscalingapi.AttachLoadBalancerTargetGroupsType{AutoScalingGroupName: new("g"), TargetGroupARNs: []string{target}},
+		"AttachTrafficSources":           &autoscalingapi.AttachTrafficSourcesType{AutoScalingGroupName: new("g"), TrafficSources: []autoscalingapi.TrafficSourceIdentifier{{Identifier: new(services)}}},
+		"PutWarmPool":                    &autoscalingapi.PutWarmPoolType{AutoScalingGroupName: new("g")},
+	} {
+		guardtest.WantError(t, w.try(op, in), "InstanceRefreshInProgress", "*")
+	}
 	w.must("CancelInstanceRefresh", &autoscalingapi.CancelInstanceRefreshType{AutoScalingGroupName: new("g")})
 	w.Advance(time.Second)
 	w.wantRefresh("cancelled", "Cancelled", 0)

@@ -91,8 +91,9 @@ func TestPolicyRefusals(t *testing.T) {
 		"magnitude of a change": {with(simple("ChangeInCapacity", 1), func(p *policy) { p.MinAdjustmentMagnitude = new(int32(1)) }), "*"},
 		"warmup of simple": {with(simple("ChangeInCapacity", 1), func(p *policy) { p.EstimatedInstanceWarmup = new(int32(1)) }),
 			"EstimatedInstanceWarmup is not supported for policy type SimpleScaling."},
-		"cooldown of step": {with(step("ChangeInCapacity", between(nil, nil, 1)), func(p *policy) { p.Cooldown = new(int32(1)) }), "Cooldown is not supported for policy type StepScaling."},
+		"cooldown of step": {with(step("ChangeInCapacity", between(new(0.0), nil, 1)), func(p *policy) { p.Cooldown = new(int32(1)) }), "Cooldown is not supported for policy type StepScaling."},
 		"no steps":         {step("ChangeInCapacity"), "*"},
+		"open at both":     {step("ChangeInCapacity", between(nil, nil, 1)), "The upper and lower bound can't be null in the same step adjustment."},
 		"overlap":          {step("ChangeInCapacity", between(new(0.0), new(20.0), 1), between(new(10.0), nil, 2)), "StepAdjustment intervals can't overlap"},
 		"gap":              {step("ChangeInCapacity", between(new(0.0), new(10.0), 1), between(new(20.0), nil, 2)), "StepAdjustment intervals can't have gaps between them"},
 		"two open below":   {step("ChangeInCapacity", between(nil, new(0.0), -1), between(nil, new(10.0), 2)), "At most one StepAdjustment may have an unspecified lower bound"},
@@ -101,7 +102,7 @@ func TestPolicyRefusals(t *testing.T) {
 		"closed above": {step("ChangeInCapacity", between(new(0.0), new(10.0), 1)),
 			"There must be a StepAdjustment with an unspecified upper bound (i.e., upper bound is null) when one StepAdjustment has a positive upper bound"},
 		"closed below":   {step("ChangeInCapacity", between(new(-10.0), new(0.0), 1)), "*"},
-		"aggregation":    {with(step("ChangeInCapacity", between(nil, nil, 1)), func(p *policy) { p.MetricAggregationType = new("Median") }), "*"},
+		"aggregation":    {with(step("ChangeInCapacity", between(new(0.0), nil, 1)), func(p *policy) { p.MetricAggregationType = new("Median") }), "*"},
 		"target of zero": {tracking("p", 0), "*"},
 		"no metric":      {with(tracking("p", 1), func(p *policy) { p.TargetTrackingConfiguration.PredefinedMetricSpecification = nil }), "*"},
 		"label of CPU": {with(tracking("p", 1), func(p *policy) {
@@ -110,7 +111,7 @@ func TestPolicyRefusals(t *testing.T) {
 		"no label of requests": {with(tracking("p", 1), func(p *policy) {
 			p.TargetTrackingConfiguration.PredefinedMetricSpecification.PredefinedMetricType = new("ALBRequestCountPerTarget")
 		}), "*"},
-		"steps of tracking":        {with(tracking("p", 1), func(p *policy) { p.StepAdjustments = []autoscalingapi.StepAdjustment{between(nil, nil, 1)} }), "*"},
+		"steps of tracking":        {with(tracking("p", 1), func(p *policy) { p.StepAdjustments = []autoscalingapi.StepAdjustment{between(new(0.0), nil, 1)} }), "*"},
 		"no configuration":         {with(predictive(), func(p *policy) { p.PredictiveScalingConfiguration = nil }), "*"},
 		"buffer of a held maximum": {with(predictive(), func(p *policy) { p.PredictiveScalingConfiguration.MaxCapacityBuffer = new(int32(1)) }), "*"},
 		"no buffer of a growing one": {with(predictive(), func(p *policy) {
@@ -180,7 +181,7 @@ func TestPoliciesAreKept(t *testing.T) {
 func TestZerosOfOtherTypesAreTaken(t *testing.T) {
 	w := newWorld(t)
 	w.must("CreateAutoScalingGroup", request("g", 0))
-	for name, p := range map[string]*policy{"step": step("ChangeInCapacity", between(nil, nil, 1)), "tracking": tracking("p", 1), "predictive": predictive()} {
+	for name, p := range map[string]*policy{"step": step("ChangeInCapacity", between(new(0.0), nil, 1)), "tracking": tracking("p", 1), "predictive": predictive()} {
 		p.PolicyName, p.Cooldown, p.ScalingAdjustment, p.MinAdjustmentMagnitude = &name, new(int32(0)), new(int32(0)), new(int32(0))
 		w.put(p)
 		if got := w.policies(&autoscalingapi.DescribePoliciesType{PolicyNames: []string{name}}).ScalingPolicies[0]; got.Cooldown != nil || got.MinAdjustmentMagnitude != nil {

@@ -140,7 +140,7 @@ func bounds(s *autoscalingapi.StepAdjustment) (lower, upper float64) {
 }
 
 // checkSteps checks that steps neither overlap nor leave a gap, and are open at an end where they
-// reach beyond the threshold. Source: API Reference, StepAdjustment.
+// reach beyond the threshold, but not at both. Source: API Reference, StepAdjustment; User Guide, "Step and simple scaling policies".
 func checkSteps(steps []autoscalingapi.StepAdjustment, adjustment string) error {
 	switch {
 	case len(steps) == 0:
@@ -158,8 +158,8 @@ func checkSteps(steps []autoscalingapi.StepAdjustment, adjustment string) error 
 		switch {
 		case math.IsNaN(lower) || math.IsNaN(upper):
 			return validation("A bound of a StepAdjustment is not a number.")
-		case sorted[i].MetricIntervalLowerBound == nil && sorted[i].MetricIntervalUpperBound == nil && len(steps) > 1:
-			return validation("StepAdjustment intervals can't overlap")
+		case sorted[i].MetricIntervalLowerBound == nil && sorted[i].MetricIntervalUpperBound == nil:
+			return validation("The upper and lower bound can't be null in the same step adjustment.")
 		case lower >= upper:
 			return validation("The upper bound of a StepAdjustment must be greater than the lower bound.")
 		case adjustment == exactCapacity && api.Val(sorted[i].ScalingAdjustment) < 0:

@@ -180,6 +180,9 @@ func (s *Service) changeTraffic(ctx context.Context, c *guard.Call, group *strin
 		}
 		g.Traffic = s.traffic(&g)
 		if attach {
+			if g.Refresh.active() {
+				return apierr.New("InstanceRefreshInProgress", "An active instance refresh is in progress and blocks the attachment of traffic sources.")
+			}
 			if err := g.attach(named, s.g.Now()); err != nil {
 				return err
 			}

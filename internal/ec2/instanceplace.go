@@ -6,12 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
+	"github.com/kagimori/kagimori/internal/ec2/instancetype"
 	"github.com/kagimori/kagimori/internal/ec2/placement"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/store"
@@ -54,7 +56,7 @@ func (s *Service) ModifyInstancePlacement(ctx context.Context, c *guard.Call, in
 		if err := s.rehost(tx, c, &i, in); err != nil {
 			return err
 		}
-		if err := s.regroup(tx, c, &i.Options, in); err != nil {
+		if err := s.regroup(tx, c, &i, in); err != nil {
 			return err
 		}
 		return putInstance(tx, i)
@@ -62,12 +64,18 @@ func (s *Service) ModifyInstancePlacement(ctx context.Context, c *guard.Call, in
 }
 
 // regroup is what a request changes of an instance's placement group.
-func (s *Service) regroup(tx store.Tx, c *guard.Call, o *instanceOptions, in *ec2api.ModifyInstancePlacementRequest) error {
+func (s *Service) regroup(tx store.Tx, c *guard.Call, i *instanceRecord, in *ec2api.ModifyInstancePlacementRequest) error {
+	o := &i.Options
 	switch {
 	case in.GroupName != nil || in.GroupId != nil:
 		g, err := placement.For(tx, c, &ec2api.Placement{GroupName: in.GroupName, GroupId: in.GroupId, PartitionNumber: in.PartitionNumber})
 		if err != nil {
 			return err
+		}
+		if kind, ok := instancetype.Lookup(i.Type); ok {
+			if err := together(kind, g); err != nil {
+				return err
+			}
 		}
 		o.place(g, api.Val(in.PartitionNumber))
 	case in.PartitionNumber != nil:
@@ -81,6 +89,16 @@ func (s *Service) regroup(tx store.Tx, c *guard.Call, o *instanceOptions, in *ec
 		o.place(g, *in.PartitionNumber)
 	}
 	return nil
+}
+
+// together refuses a type of which there are no instances in a placement group of a strategy; there may be no group. The text is
+// as reported by users, of cluster. Source: EC2 User Guide, "Placement strategies for your placement groups".
+func together(kind instancetype.Type, g *placement.Group) error {
+	if g == nil || slices.Contains(kind.Placement(), g.Strategy) {
+		return nil
+	}
+	return apierr.Newf("InvalidParameterCombination", "%s placement groups are not supported by the '%s' instance type. Specify a supported instance type or "+
+		"change the placement group strategy, and try again.", strings.ToUpper(g.Strategy[:1])+g.Strategy[1:], kind.Name)
 }
 
 // place puts an instance into a placement group, or into none.

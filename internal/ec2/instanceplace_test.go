@@ -52,6 +52,27 @@ func TestAStoppedInstanceMovesBetweenPlacementGroups(t *testing.T) {
 	h.refuse(me, &ec2api.ModifyInstancePlacementRequest{InstanceId: new("i-0123456789abcdef0"), Tenancy: new("default")}, "InvalidInstanceID.NotFound", "*")
 }
 
+// Burstable instances are in no cluster placement group.
+func TestTypesAndStrategies(t *testing.T) {
+	h := newHouse(t)
+	me := h.owner()
+	for _, strategy := range []string{"cluster", "spread"} {
+		ask[ec2api.CreatePlacementGroupResult](h.desk, me, &ec2api.CreatePlacementGroupRequest{GroupName: &strategy, Strategy: &strategy})
+	}
+	const refusal = "Cluster placement groups are not supported by the 't3.micro' instance type. Specify a supported instance type or change the placement group strategy, and try again."
+	in := runRequest()
+	in.InstanceType, in.Placement = new("t3.micro"), &ec2api.Placement{GroupName: new("cluster")}
+	h.refuse(me, in, "InvalidParameterCombination", refusal)
+	in.InstanceType = new("m5.large")
+	ask[ec2api.Reservation](h.desk, me, in)
+	in.InstanceType, in.Placement = new("t3.micro"), &ec2api.Placement{GroupName: new("spread")}
+	id := ask[ec2api.Reservation](h.desk, me, in).Instances[0].InstanceId
+	h.Advance(time.Minute)
+	ask[ec2api.StopInstancesResult](h.desk, me, &ec2api.StopInstancesRequest{InstanceIds: []string{*id}})
+	h.Advance(time.Minute)
+	h.refuse(me, &ec2api.ModifyInstancePlacementRequest{InstanceId: id, GroupName: new("cluster")}, "InvalidParameterCombination", refusal)
+}
+
 func TestMaintenanceOptions(t *testing.T) {
 	h := newHouse(t)
 	me := h.owner()

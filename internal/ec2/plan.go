@@ -125,6 +125,9 @@ func (s *Service) lookUpNames(tx store.Tx, c *guard.Call, pl *launchPlan) error 
 	if pl.placement, err = placement.For(tx, c, pl.Placement); err != nil {
 		return err
 	}
+	if err := together(pl.kind, pl.placement); err != nil {
+		return err
+	}
 	if g := pl.placement; g != nil {
 		pl.options.place(g, api.Val(pl.Placement.PartitionNumber))
 	}
