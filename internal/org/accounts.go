@@ -45,7 +45,7 @@ func (r *statusRecord) show() *organizationsapi.CreateAccountStatus {
 func (s *Service) CreateAccount(ctx context.Context, c *guard.Call, in *organizationsapi.CreateAccountRequest) (*organizationsapi.CreateAccountResponse, error) {
 	out := &organizationsapi.CreateAccountResponse{}
 	err := s.g.Update(ctx, c, func(tx store.Tx) error {
-		o, err := s.open(tx, c, question{tags: in.Tags, makes: true})
+		o, err := s.open(tx, c, question{tags: in.Tags, makes: true, tagged: newAccount})
 		if err != nil {
 			return err
 		}

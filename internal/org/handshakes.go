@@ -127,9 +127,9 @@ func (s *Service) InviteAccountToOrganization(ctx context.Context, c *guard.Call
 		if err != nil {
 			return err
 		}
-		q := question{tags: in.Tags, makes: true}
+		q := question{tags: in.Tags, makes: true, tagged: newAccount}
 		if account != "" {
-			q.ids = []string{account}
+			q.ids, q.tagged = []string{account}, account
 		}
 		o, err := s.open(tx, c, q)
 		if err != nil {

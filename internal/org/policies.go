@@ -95,7 +95,7 @@ func (s *Service) checkName(tx store.Tx, o directory.Organization, p directory.O
 func (s *Service) CreatePolicy(ctx context.Context, c *guard.Call, in *organizationsapi.CreatePolicyRequest) (*organizationsapi.CreatePolicyResponse, error) {
 	out := &organizationsapi.CreatePolicyResponse{}
 	err := s.g.Update(ctx, c, func(tx store.Tx) error {
-		o, err := s.open(tx, c, question{ids: []string{newPolicy}, kind: *in.Type, tags: in.Tags, makes: true})
+		o, err := s.open(tx, c, question{ids: []string{newPolicy}, kind: *in.Type, tags: in.Tags, makes: true, tagged: newPolicy})
 		if err != nil {
 			return err
 		}

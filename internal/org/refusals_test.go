@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/kagimori/kagimori/internal/api/organizationsapi"
@@ -202,4 +203,35 @@ func TestManyAccountsAreClosed(t *testing.T) {
 	}
 	boss.must(&organizationsapi.CloseAccountRequest{AccountId: id(249)})
 	boss.because(&organizationsapi.CloseAccountRequest{AccountId: id(250)}, constraint, "CLOSE_ACCOUNT_QUOTA_EXCEEDED")
+}
+
+// Tags of what is made or invited need permission to tag.
+func TestTagsNeedPermission(t *testing.T) {
+	w := newWorld(t)
+	allow := func(actions string) *who {
+		return &who{w, w.User(management, "u"+fmt.Sprint(len(actions)), `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":[`+actions+`],"Resource":"*"}}`)}
+	}
+	const makes = `"organizations:Create*","organizations:InviteAccountToOrganization"`
+	maker, tagger := allow(makes), allow(makes+`,"organizations:TagResource"`)
+	w.as(member + "ADMIN").must(&organizationsapi.LeaveOrganizationRequest{})
+	tags := []organizationsapi.Tag{{Key: new("team"), Value: new("red")}}
+	tagged := newPolicy(scp, "tagged", statement("Deny", "kms:*"))
+	tagged.Tags = tags
+	for _, tt := range []struct {
+		in       any
+		resource string
+	}{
+		{&organizationsapi.CreateAccountRequest{Email: sensitive("a@example.com"), AccountName: sensitive("a"), Tags: tags}, "account/o-kagimori00/*"},
+		{&organizationsapi.CreateOrganizationalUnitRequest{ParentId: new(rootID), Name: new("a"), Tags: tags}, "ou/o-kagimori00/ou-*"},
+		{tagged, "policy/o-kagimori00/service_control_policy/p-*"},
+		{invite(member), "account/o-kagimori00/" + member},
+	} {
+		_, err := maker.do(tt.in)
+		want := "is not authorized to perform: organizations:TagResource on resource: arn:aws:organizations::" + management + ":" + tt.resource + " because"
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%T: %v, want %s", tt.in, err, want)
+		}
+		tagger.must(tt.in)
+	}
+	maker.must(newPolicy(scp, "plain", statement("Deny", "kms:*")))
 }

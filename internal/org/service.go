@@ -107,14 +107,19 @@ type question struct {
 	kind    string                 // organizations:PolicyType, or "": then that of the policy among ids
 	tags    []organizationsapi.Tag // aws:RequestTag
 	makes   bool                   // the tags are those of what is decided: it is to be made
+	tagged  string                 // id, or pattern of ids, of what gets tags when it is made or invited; that needs TagResource
 	tagKeys []string               // aws:TagKeys of an operation without values
 	service string                 // organizations:ServicePrincipal
 	manages bool                   // it is the managing account's, or a delegate's
 	all     bool                   // it needs an organization with all features
 }
 
-// newPolicy stands for a policy that has no id yet.
-const newPolicy = "p-*"
+// These stand for what has no id yet.
+const (
+	newPolicy  = "p-*"
+	newUnit    = "ou-*"
+	newAccount = "*"
+)
 
 // featured is a question of an operation that an organization with consolidated billing only does not have.
 // Source: AWS Organizations User Guide, "Available feature sets"; API Reference, CloseAccount.
@@ -209,6 +214,17 @@ func (s *Service) decide(tx store.Tx, c *guard.Call, q question, o directory.Org
 	}
 	if len(parts) == 0 {
 		parts = append(parts, base)
+	}
+	if len(q.tags) > 0 && q.tagged != "" {
+		p := base
+		p.Action = "organizations:TagResource"
+		if in {
+			if err := s.name(tx, o, q.tagged, q.kind, &p.Resource); err != nil {
+				return err
+			}
+		}
+		p.Resource.Tags = authz.TagsOf(tagMap(q.tags))
+		parts = append(parts, p)
 	}
 	_, err = s.g.Authorize(tx, c, guard.Check{Parts: parts})
 	return err

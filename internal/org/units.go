@@ -105,7 +105,7 @@ func (s *Service) nameFree(tx store.Tx, o directory.Organization, u directory.Un
 func (s *Service) CreateOrganizationalUnit(ctx context.Context, c *guard.Call, in *organizationsapi.CreateOrganizationalUnitRequest) (*organizationsapi.CreateOrganizationalUnitResponse, error) {
 	out := &organizationsapi.CreateOrganizationalUnitResponse{}
 	err := s.g.Update(ctx, c, func(tx store.Tx) error {
-		o, chain, err := s.openParent(tx, c, question{ids: []string{*in.ParentId}, tags: in.Tags})
+		o, chain, err := s.openParent(tx, c, question{ids: []string{*in.ParentId}, tags: in.Tags, tagged: newUnit})
 		if err != nil {
 			return err
 		}

@@ -64,7 +64,7 @@ func (s *Service) ListEffectivePolicyValidationErrors(ctx context.Context, c *gu
 // does not exist here. Source: AWS Organizations API Reference, CreateGovCloudAccount.
 func (s *Service) CreateGovCloudAccount(ctx context.Context, c *guard.Call, in *organizationsapi.CreateGovCloudAccountRequest) (*organizationsapi.CreateGovCloudAccountResponse, error) {
 	return nil, s.g.View(ctx, c, func(tx store.Tx) error {
-		if _, err := s.open(tx, c, question{tags: in.Tags, makes: true}); err != nil {
+		if _, err := s.open(tx, c, question{tags: in.Tags, makes: true, tagged: newAccount}); err != nil {
 			return err
 		}
 		return errNoGovCloud

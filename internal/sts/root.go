@@ -36,6 +36,9 @@ const theRest = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":
 // AssumeRoot gives the account that manages an organization a short session of a member's root user,
 // which can do one task. Source: STS API Reference, AssumeRoot.
 func (s *Service) AssumeRoot(ctx context.Context, c *guard.Call, in *stsapi.AssumeRootRequest) (*stsapi.AssumeRootResponse, error) {
+	if c.Caller.Principal.Type == authz.Root {
+		return nil, denied("Root users cannot call AssumeRoot.")
+	}
 	target := strings.TrimSuffix(strings.TrimPrefix(api.Val(in.TargetPrincipal), "arn:"+arn.Partition+":iam::"), ":root")
 	if !arn.IsAccount(target) {
 		return nil, apierr.Newf("ValidationError", "The target principal %s is neither an account nor its root user.", api.Val(in.TargetPrincipal))

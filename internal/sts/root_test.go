@@ -29,6 +29,7 @@ func TestAssumeRootIsForTheManagerOfTheOrganization(t *testing.T) {
 	w.admin(account).refused(&iamapi.EnableOrganizationsRootSessionsRequest{}, 400, "AccountNotManagementOrDelegatedAdministratorException", "management account")
 	w.admin(foreign).refused(assumingRoot(account, audit), 403, "AccessDenied", "has to manage the organization")
 	m.refused(assumingRoot(directory.DevAccount, audit), 403, "AccessDenied", "has to manage")
+	w.login(directory.DevAccount, "").refused(assumingRoot(account, audit), 403, "AccessDenied", "Root users cannot call AssumeRoot.")
 	m.refused(assumingRoot("somebody", audit), 400, "ValidationError", "")
 	m.refused(assumingRoot(account, "AdministratorAccess"), 400, "ValidationError", "task policy")
 	w.user(directory.DevAccount, "plain").refused(assumingRoot(account, audit), 403, "AccessDenied", "sts:AssumeRoot on resource: arn:aws:iam::111122223333:root")
