@@ -10,6 +10,7 @@ import (
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
+	"github.com/kagimori/kagimori/internal/ec2/zone"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/store"
@@ -76,6 +77,8 @@ func copyable(in *ec2api.CopySnapshotRequest, region string) error {
 	switch {
 	case api.Val(in.SourceRegion) == "":
 		return apierr.New("MissingParameter", "The request must contain the parameter SourceRegion")
+	case !slices.Contains(zone.Regions(), *in.SourceRegion):
+		return zone.ErrRegion(*in.SourceRegion)
 	case api.Val(in.SourceSnapshotId) == "":
 		return apierr.New("MissingParameter", "The request must contain the parameter SourceSnapshotId")
 	case api.Val(in.DestinationAvailabilityZone) != "":
@@ -293,6 +296,8 @@ func imageCopyable(in *ec2api.CopyImageRequest) error {
 	switch {
 	case api.Val(in.SourceRegion) == "":
 		return apierr.New("MissingParameter", "The request must contain the parameter SourceRegion")
+	case !slices.Contains(zone.Regions(), *in.SourceRegion):
+		return zone.ErrRegion(*in.SourceRegion)
 	case api.Val(in.SourceImageId) == "":
 		return apierr.New("MissingParameter", "The request must contain the parameter SourceImageId")
 	case api.Val(in.DestinationAvailabilityZone) != "" || api.Val(in.DestinationAvailabilityZoneId) != "":

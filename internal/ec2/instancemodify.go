@@ -226,6 +226,9 @@ func (s *Service) groupsEdit(tx store.Tx, c *guard.Call, ids []string) (edit, er
 		}
 		e.groups = append(e.groups, g)
 	}
+	if err := enoughGroups(e.groups); err != nil {
+		return e, err
+	}
 	e.apply = func(_ store.Tx, i *instanceRecord) error {
 		i.Groups, i.GroupsBy = nil, nil
 		for _, g := range e.groups {

@@ -256,5 +256,17 @@ func (s *Service) groupsIn(tx store.Tx, c *guard.Call, where string, ids []strin
 			out = append(out, g.group)
 		}
 	}
-	return out, nil
+	return out, enoughGroups(out)
+}
+
+// maxInterfaceGroups is how many security groups a network interface has.
+// Source: Amazon VPC User Guide, "Amazon VPC quotas".
+const maxInterfaceGroups = 5
+
+// enoughGroups refuses more security groups than one network interface may have. The text is as reported by users.
+func enoughGroups(groups []group) error {
+	if len(groups) > maxInterfaceGroups {
+		return apierr.New("SecurityGroupsPerInterfaceLimitExceeded", "The maximum number of security groups per interface has been reached.")
+	}
+	return nil
 }

@@ -283,7 +283,9 @@ func (s *Service) guardedBy(tx store.Tx, c *guard.Call, pl *launchPlan, ids []st
 		if err != nil {
 			return err
 		}
-		pl.groups = append(pl.groups, g)
+		if !slices.Contains(pl.groups, g) {
+			pl.groups = append(pl.groups, g)
+		}
 	}
 	for _, name := range pl.SecurityGroups {
 		g, err := s.lookupGroupName(tx, c, name)
@@ -300,6 +302,9 @@ func (s *Service) guardedBy(tx store.Tx, c *guard.Call, pl *launchPlan, ids []st
 			return orMissing(err, "InvalidGroup.NotFound", "The VPC '%s' has no default security group", pl.subnet.VPC)
 		}
 		pl.groups = []group{g.group}
+	}
+	if err := enoughGroups(pl.groups); err != nil {
+		return err
 	}
 	for _, g := range pl.groups {
 		ok, err := s.guarding(tx, c, g, pl.subnet.VPC)
