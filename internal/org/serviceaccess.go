@@ -37,8 +37,8 @@ var principals = regexp.MustCompile(`^[\w.-]+\.amazonaws\.com$`)
 // Security Hub policies need the service to be trusted as long as their type is enabled: AWS names no other such type.
 // Source: AWS Organizations API Reference, ConstraintViolationException, SERVICE_ACCESS_NOT_ENABLED and POLICY_TYPE_ENABLED_FOR_THIS_SERVICE.
 const (
-	securityHub  directory.PolicyType = "SECURITYHUB_POLICY"
-	hubPrincipal                      = "securityhub.amazonaws.com"
+	securityHub  = directory.PolicyType("SECURITYHUB_POLICY")
+	hubPrincipal = "securityhub.amazonaws.com"
 )
 
 // service decides an operation about a service principal, which has to look like one.
