@@ -55,10 +55,11 @@ func (s *Service) CloseAccount(ctx context.Context, c *guard.Call, in *organizat
 	})
 }
 
-// state is an account's status and the finer state that replaces it.
+// state is an account's status and the finer state that replaces it, in which AWS alone suspends accounts.
+// Source: AWS Organizations User Guide, "Monitor the state of your AWS accounts".
 func state(m *directory.Member) (status, state string) {
 	if m.Closed.IsZero() {
 		return organizationsapi.AccountStatusACTIVE, organizationsapi.AccountStateACTIVE
 	}
-	return organizationsapi.AccountStatusSUSPENDED, organizationsapi.AccountStateSUSPENDED
+	return organizationsapi.AccountStatusSUSPENDED, organizationsapi.AccountStateCLOSED
 }

@@ -21,7 +21,7 @@ func TestClosedAccountsLetNobodyIn(t *testing.T) {
 	m.must(&organizationsapi.CloseAccountRequest{AccountId: new(member)})
 	m.refused(&organizationsapi.CloseAccountRequest{AccountId: new(member)}, "AccountAlreadyClosedException", "*")
 	a := get[organizationsapi.DescribeAccountResponse](m, &organizationsapi.DescribeAccountRequest{AccountId: new(member)}).Account
-	if *a.Status != "SUSPENDED" || *a.State != "SUSPENDED" {
+	if *a.Status != "SUSPENDED" || *a.State != "CLOSED" {
 		t.Errorf("the account is %s, %s", *a.Status, *a.State)
 	}
 	for _, key := range []string{member, member + "ADMIN"} {

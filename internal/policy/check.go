@@ -18,6 +18,7 @@ const (
 	msgSyntax      = "Syntax errors in policy."
 	msgNotJSON     = "The policy is not in the valid JSON format."
 	msgTrustJSON   = "This policy contains invalid Json"
+	msgUnknown     = "Unknown field "
 	msgVersion     = "Policy document must be version 2012-10-17 or greater."
 	msgLegacy      = "The policy failed legacy parsing"
 	msgLeading     = "JSON strings must not have leading spaces"
@@ -123,8 +124,16 @@ func syntaxText(kind Kind, e *SyntaxError) string {
 		return msgNotJSON
 	case kind == Trust && e.Rule == RuleJSON:
 		return msgTrustJSON
+	case kind == Trust && e.Rule == RuleUnknown && !ofPrincipal(e.Pointer):
+		return msgUnknown + jsontext.Pointer(e.Pointer).LastToken()
 	}
 	return msgSyntax
+}
+
+// ofPrincipal reports whether a pointer is to a member of Principal or NotPrincipal.
+func ofPrincipal(pointer string) bool {
+	parent := jsontext.Pointer(pointer).Parent().LastToken()
+	return parent == "Principal" || parent == "NotPrincipal"
 }
 
 // checkCharset refuses text outside the pattern that the API models give. Text that is not UTF-8

@@ -227,6 +227,25 @@ func TestCheckSession(t *testing.T) {
 	}
 }
 
+func TestCheckTrustUnknown(t *testing.T) {
+	trust := func(more string) string {
+		return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",` + more + `}]}`
+	}
+	tests := []struct{ name, src, want string }{
+		{"of the document", `{"invalid":true}`, "Unknown field invalid"},
+		{"with a slash", `{"a/b":true}`, "Unknown field a/b"},
+		{"of a statement", trust(`"Principals":"*"`), "Unknown field Principals"},
+		{"of a principal", trust(`"Principal":{"Users":"*"}`), syntax},
+		{"another breach", trust(`"Principal":"*","Effect":"Allow"`), syntax},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d, err := policy.CheckTrust([]byte(tt.src))
+			wantError(t, d, err, "MalformedPolicyDocument", tt.want)
+		})
+	}
+}
+
 func TestCheckErrorCause(t *testing.T) {
 	_, err := policy.CheckIdentity([]byte("{\n \"X\":1}"))
 	e, ok := errors.AsType[*policy.SyntaxError](err)
