@@ -69,7 +69,7 @@ func (n *census) kinds(g *groupRecord, config *configRecord, zone string) []laun
 	m := g.Mixed
 	spot := n.onDemand >= m.onDemand(max(g.Desired, n.capacity+1))
 	var out []launchRecord
-	for _, o := range n.choices(m) {
+	for _, o := range n.choices(m, g.DesiredType) {
 		l := m.launch(&o)
 		plain := g.plainLaunch(nil)
 		l.Tags, l.Protect, l.Placement, l.Spot = plain.Tags, plain.Protect, plain.Placement, spot

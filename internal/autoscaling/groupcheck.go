@@ -186,10 +186,8 @@ func (g *groupRecord) check() error {
 		return validation("DefaultCooldown must not be negative.")
 	case g.Warmup != nil && *g.Warmup < 0:
 		return validation("DefaultInstanceWarmup must not be negative.")
-	case !slices.Contains([]string{"", "units", "vcpu", "memory-mib"}, g.DesiredType):
+	case !slices.Contains([]string{"", "units", byCPU, byMemory}, g.DesiredType):
 		return validation("Invalid DesiredCapacityType: %s. Valid values are units, vcpu and memory-mib.", g.DesiredType)
-	case g.DesiredType == "vcpu" || g.DesiredType == "memory-mib":
-		return validation("This server counts capacity in units only: DesiredCapacityType %s needs InstanceRequirements.", g.DesiredType)
 	}
 	for t := range strings.SplitSeq(g.HealthCheckType, ",") {
 		if !slices.Contains([]string{"EC2", "EBS", "ELB", "VPC_LATTICE"}, strings.TrimSpace(t)) {

@@ -57,6 +57,9 @@ func (s *Service) CreateAutoScalingGroup(ctx context.Context, c *guard.Call, in 
 	if err := s.checkSource(ctx, c, g, source); err != nil {
 		return err
 	}
+	if err := g.checkUnit(); err != nil {
+		return err
+	}
 	if err := s.ensureRole(ctx, c, g, in.ServiceLinkedRoleARN != nil); err != nil {
 		return err
 	}

@@ -55,6 +55,9 @@ func (s *Service) UpdateAutoScalingGroup(ctx context.Context, c *guard.Call, in 
 			return err
 		}
 	}
+	if err := checked.checkUnit(); err != nil {
+		return err
+	}
 	if in.ServiceLinkedRoleARN != nil {
 		if err := s.ensureRole(ctx, c, &checked, true); err != nil {
 			return err

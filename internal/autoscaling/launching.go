@@ -78,7 +78,7 @@ func (s *Service) planLaunches(ctx context.Context, v *sight, call *guard.Call, 
 		if known, err = s.survey(ctx, call, as, m.Overrides); err != nil {
 			return nil, 0, err
 		}
-		if len(known.choices(m)) == 0 {
+		if len(known.choices(m, source.DesiredType)) == 0 {
 			return nil, 0, apierr.New("Unsupported", "No instance type meets the InstanceRequirements.")
 		}
 	}

@@ -98,7 +98,7 @@ func (s *Service) tryMixed(ctx context.Context, c *guard.Call, g *groupRecord, m
 		return s.tryPart(ctx, c, g, m.launch(&overrideRecord{}))
 	}
 	var k market
-	if slices.ContainsFunc(m.Overrides, func(o overrideRecord) bool { return o.Requirements != nil }) {
+	if m.byRequirements() {
 		var err error
 		if k, err = s.survey(ctx, c, c.Caller.Via(Principal), m.Overrides); err != nil {
 			return ec2Refusal(err, "")
@@ -181,6 +181,11 @@ func (s *Service) checkChoices(ctx context.Context, c *guard.Call, m *mixedRecor
 	return nil
 }
 
+// byRequirements reports whether types are chosen by what they must have.
+func (m *mixedRecord) byRequirements() bool {
+	return slices.ContainsFunc(m.Overrides, func(o overrideRecord) bool { return o.Requirements != nil })
+}
+
 // weights is how many overrides have a weight.
 func (m *mixedRecord) weights() (n int) {
 	for _, o := range m.Overrides {
@@ -208,7 +213,7 @@ func (m *mixedRecord) distribute(d *autoscalingapi.InstancesDistribution) error 
 	if d == nil {
 		d = &autoscalingapi.InstancesDistribution{}
 	}
-	byRequirements := slices.ContainsFunc(m.Overrides, func(o overrideRecord) bool { return o.Requirements != nil })
+	byRequirements := m.byRequirements()
 	if m.OnDemand == "" {
 		m.OnDemand = prioritized
 		if byRequirements {

@@ -442,3 +442,41 @@ func TestRequirements(t *testing.T) {
 		guardtest.WantError(t, w.try("CreateAutoScalingGroup", in), "ValidationError", "No instance type of this server meets the InstanceRequirements.")
 	}
 }
+
+// Capacity can be counted in vCPUs or memory if types are chosen by what they must have: an instance counts for what it has.
+func TestDesiredCapacityType(t *testing.T) {
+	unit := func(unit string, size int32, overrides ...autoscalingapi.LaunchTemplateOverrides) *autoscalingapi.CreateAutoScalingGroupType {
+		in := mixed("g", size, nil, "m5.large")
+		in.MaxSize, in.DesiredCapacityType = new(int32(1<<20)), &unit
+		if overrides != nil {
+			in.MixedInstancesPolicy.LaunchTemplate.Overrides = overrides
+		}
+		return in
+	}
+	needs := autoscalingapi.LaunchTemplateOverrides{InstanceRequirements: requirements(1, 8192)}
+	needs.InstanceRequirements.MemoryMiB.Max = new(int32(8192)) // a larger type has a cheaper MiB
+	tests := []struct {
+		unit   string
+		size   int32
+		count  int
+		weight string
+	}{{"vcpu", 5, 3, "2"}, {"memory-mib", 16384, 2, "8192"}, {"units", 2, 2, ""}}
+	for _, tt := range tests {
+		t.Run(tt.unit, func(t *testing.T) {
+			w := newWorld(t)
+			w.ec2.run = true
+			w.must("CreateAutoScalingGroup", unit(tt.unit, tt.size, needs))
+			w.Advance(5 * time.Second)
+			g := w.group("g")
+			if len(g.Instances) != tt.count || api.Val(g.Instances[0].WeightedCapacity) != tt.weight || *g.DesiredCapacityType != tt.unit {
+				t.Errorf("%d instances of weight %s, in %s", len(g.Instances), api.Val(g.Instances[0].WeightedCapacity), *g.DesiredCapacityType)
+			}
+		})
+	}
+	w := newWorld(t)
+	refusal := "DesiredCapacityType vcpu is for groups that choose instance types by InstanceRequirements."
+	guardtest.WantError(t, w.try("CreateAutoScalingGroup", unit("vcpu", 0)), "ValidationError", refusal)
+	w.must("CreateAutoScalingGroup", unit("units", 0))
+	guardtest.WantError(t, w.try("UpdateAutoScalingGroup", &autoscalingapi.UpdateAutoScalingGroupType{AutoScalingGroupName: new("g"), DesiredCapacityType: new("vcpu")}),
+		"ValidationError", refusal)
+}

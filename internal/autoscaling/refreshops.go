@@ -103,7 +103,7 @@ func (s *Service) desired(ctx context.Context, c *guard.Call, g groupRecord, in 
 	if err := s.checkSource(ctx, c, &g, source); err != nil {
 		return nil, err
 	}
-	return &g.sourceRecord, nil
+	return &g.sourceRecord, g.checkUnit()
 }
 
 // floating reports whether what the group launches from can change by itself, so that there is

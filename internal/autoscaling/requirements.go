@@ -235,9 +235,35 @@ func (s *Service) survey(ctx context.Context, call *guard.Call, as guard.Caller,
 	}
 }
 
+// What capacity is counted in, other than instances. Source: API Reference, CreateAutoScalingGroup, DesiredCapacityType.
+const (
+	byCPU    = "vcpu"
+	byMemory = "memory-mib"
+)
+
+// checkUnit refuses to count the capacity of a group in vCPUs or memory if no types are chosen by requirements.
+func (g *groupRecord) checkUnit() error {
+	if g.DesiredType != byCPU && g.DesiredType != byMemory || g.Mixed != nil && g.Mixed.byRequirements() {
+		return nil
+	}
+	return validation("DesiredCapacityType %s is for groups that choose instance types by InstanceRequirements.", g.DesiredType)
+}
+
+// weigh is the weight of a type that has none of its own, if capacity is counted in vCPUs or memory.
+func (k *market) weigh(o *overrideRecord, unit string) {
+	n := slices.IndexFunc(k.types, func(t ec2api.InstanceTypeInfo) bool { return api.Val(t.InstanceType) == o.Type })
+	switch {
+	case o.Weight != "" || n < 0:
+	case unit == byCPU:
+		o.Weight = itoa(vcpuOf(&k.types[n]))
+	case unit == byMemory:
+		o.Weight = strconv.FormatInt(memoryOf(&k.types[n]), 10)
+	}
+}
+
 // choices are the kinds of instance that a policy comes to: its overrides, with the types that meet
 // them in place of requirements; without overrides, what the template says.
-func (k *market) choices(m *mixedRecord) []overrideRecord {
+func (k *market) choices(m *mixedRecord, unit string) []overrideRecord {
 	if len(m.Overrides) == 0 {
 		return []overrideRecord{{}}
 	}
@@ -250,6 +276,9 @@ func (k *market) choices(m *mixedRecord) []overrideRecord {
 		for _, t := range k.matches(&o) {
 			out = append(out, overrideRecord{Type: t, Weight: o.Weight, Image: o.Image, Template: o.Template})
 		}
+	}
+	for n := range out {
+		k.weigh(&out[n], unit)
 	}
 	return out
 }
