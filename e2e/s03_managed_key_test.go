@@ -163,7 +163,7 @@ func TestS6_ModifyAndResetTheDefaultKey(t *testing.T) {
 	if got := c.keyOf(t, c.createVolume(t, other)); got != other {
 		t.Errorf("a volume with a key is under %s, want %s", got, other)
 	}
-	if def := must(c.ec2.ResetEbsDefaultKmsKeyId(t.Context(), &ec2.ResetEbsDefaultKmsKeyIdInput{}))(t); *def.KmsKeyId != "alias/aws/ebs" {
+	if def := must(c.ec2.ResetEbsDefaultKmsKeyId(t.Context(), &ec2.ResetEbsDefaultKmsKeyIdInput{}))(t); *def.KmsKeyId != c.ebsKey(t) {
 		t.Errorf("ResetEbsDefaultKmsKeyId answers %q", *def.KmsKeyId)
 	}
 	if got := c.keyOf(t, c.createVolume(t, "")); got != c.ebsKey(t) {

@@ -16,6 +16,7 @@ import (
 	"github.com/kagimori/kagimori/internal/ec2/vpc"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/guard/guardtest"
+	"github.com/kagimori/kagimori/internal/launch"
 	"github.com/kagimori/kagimori/internal/store"
 )
 
@@ -64,12 +65,14 @@ func (d *desk) allowed(name, action, resource, condition string) guard.Caller {
 	return d.Allowed(name, action, resource, condition)
 }
 
-// keyNames is a KMS that knows one key.
+// keyNames is a KMS that knows one key, and the AWS managed one.
 type keyNames struct{}
 
 const (
 	knownKey = "arn:aws:kms:" + region + ":" + mine + ":key/1234abcd-12ab-34cd-56ef-1234567890ab"
 	noKey    = "alias/nothing"
+
+	managedKey = "arn:aws:kms:" + region + ":" + mine + ":key/0d3b5c53-9a53-4e57-8f5b-5c5a0a1b2c3d"
 )
 
 var errNoKMS = errors.New("no KMS here")
@@ -77,6 +80,9 @@ var errNoKMS = errors.New("no KMS here")
 func (keyNames) ResolveKey(_ context.Context, _, _, id string) (string, error) {
 	if id == "alias/data" || id == knownKey {
 		return knownKey, nil
+	}
+	if id == launch.AWSManagedAlias {
+		return managedKey, nil
 	}
 	return "", apierr.New("NotFoundException", "Alias "+id+" is not found.")
 }

@@ -19,7 +19,7 @@ import (
 type settingRecord struct {
 	EncryptionByDefault bool `json:"encryptionByDefault,omitempty"`
 	// DefaultKey is the ARN of the default key; as given if it could not be resolved; "" for the
-	// AWS managed key.
+	// AWS managed key of an account that never set another one.
 	DefaultKey string `json:"defaultKey,omitempty"`
 	// SnapshotsBlocked and ImagesBlocked are the states of block public access, "" for unblocked.
 	SnapshotsBlocked string `json:"snapshotsBlocked,omitempty"`
@@ -151,16 +151,26 @@ func (s *Service) ModifyEbsDefaultKmsKeyId(ctx context.Context, c *guard.Call, i
 }
 
 // GetEbsDefaultKmsKeyId tells the key of volumes that name none: its ARN, or the alias of the AWS
-// managed key while none is set.
+// managed key until one is set or reset, as in the examples of AWS's CLI.
 func (s *Service) GetEbsDefaultKmsKeyId(ctx context.Context, c *guard.Call, in *ec2api.GetEbsDefaultKmsKeyIdRequest) (*ec2api.GetEbsDefaultKmsKeyIdResult, error) {
 	d, err := s.settings(ctx, c, in.DryRun)
 	return &ec2api.GetEbsDefaultKmsKeyIdResult{KmsKeyId: new(cmp.Or(d.DefaultKey, launch.AWSManagedAlias))}, err
 }
 
-// ResetEbsDefaultKmsKeyId makes the AWS managed key the default again.
+// ResetEbsDefaultKmsKeyId makes the AWS managed key the default again, and answers its ARN.
+// Source: the example of the AWS CLI, "reset-ebs-default-kms-key-id".
 func (s *Service) ResetEbsDefaultKmsKeyId(ctx context.Context, c *guard.Call, in *ec2api.ResetEbsDefaultKmsKeyIdRequest) (*ec2api.ResetEbsDefaultKmsKeyIdResult, error) {
-	out := &ec2api.ResetEbsDefaultKmsKeyIdResult{KmsKeyId: new(launch.AWSManagedAlias)}
-	return out, s.set(ctx, c, in.DryRun, out, func(rec *settingRecord) { rec.DefaultKey = "" })
+	// Decided before the look-up, which may make the AWS managed key.
+	err := s.viewList(ctx, c, "ec2:"+c.Operation, in.DryRun, func(store.Tx) error { return nil })
+	if err != nil {
+		return nil, err
+	}
+	key, err := s.keys.ResolveKey(ctx, c.Region, c.Account(), launch.AWSManagedAlias)
+	if err != nil {
+		return nil, err
+	}
+	out := &ec2api.ResetEbsDefaultKmsKeyIdResult{KmsKeyId: &key}
+	return out, s.set(ctx, c, in.DryRun, out, func(rec *settingRecord) { rec.DefaultKey = key })
 }
 
 // EnableSerialConsoleAccess lets the account use the EC2 serial console. Nothing connects to one here.

@@ -32,7 +32,7 @@ func TestTheDefaultKeyIsTheManagedOneUntilOneIsSet(t *testing.T) {
 		t.Errorf("another account has %s", *other.KmsKeyId)
 	}
 	out := ask[ec2api.ResetEbsDefaultKmsKeyIdResult](d, d.root(mine), &ec2api.ResetEbsDefaultKmsKeyIdRequest{})
-	if *out.KmsKeyId != "alias/aws/ebs" || defaultKey(d) != "alias/aws/ebs" {
+	if *out.KmsKeyId != managedKey || defaultKey(d) != managedKey {
 		t.Errorf("after the reset: %s, then %s", *out.KmsKeyId, defaultKey(d))
 	}
 }
