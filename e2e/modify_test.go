@@ -41,7 +41,7 @@ func TestAVolumeIsModifiedAndCopied(t *testing.T) {
 		t.Errorf("the volume is %+v", v)
 	}
 	copied := must(c.ec2.CopyVolumes(t.Context(), &ec2.CopyVolumesInput{SourceVolumeId: &id}))(t).Volumes[0]
-	if v := c.awaitVolume(t, *copied.VolumeId); *v.Size != 40 || str(v.KmsKeyId) != key || str(v.SourceVolumeId) != id {
+	if v := c.awaitVolume(t, *copied.VolumeId); *v.Size != 40 || v.VolumeType != ec2types.VolumeTypeGp2 || str(v.KmsKeyId) != key || str(v.SourceVolumeId) != id {
 		t.Errorf("the copy is %+v", v)
 	}
 	must(c.ec2.ModifyVolumeAttribute(t.Context(), &ec2.ModifyVolumeAttributeInput{VolumeId: &id, AutoEnableIO: &ec2types.AttributeBooleanValue{Value: new(true)}}))(t)

@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -152,14 +153,8 @@ func (s *Service) storeVolumeCopy(ctx context.Context, c *guard.Call, in *ec2api
 func (s *Service) draftVolumeCopy(c *guard.Call, src *volumeRecord, in *ec2api.CopyVolumesRequest, snapshot string) (volumeRecord, *newDevice, error) {
 	snap := src.newSnapshot(snapshot, "", s.g.Now(), s.g.Now())
 	d := &newDevice{snapshot: &snap, perf: performance{
-		Type: api.Val(in.VolumeType), SizeGiB: int64(api.Val(in.Size)), IOPS: in.Iops, Throughput: in.Throughput,
+		Type: cmp.Or(api.Val(in.VolumeType), defaultVolumeType), SizeGiB: int64(api.Val(in.Size)), IOPS: in.Iops, Throughput: in.Throughput,
 	}}
-	if d.perf.Type == "" {
-		d.perf.Type = src.Type
-		want := d.perf
-		src.keepPerformance(&want)
-		d.perf = want
-	}
 	if d.perf.SizeGiB == 0 {
 		d.perf.SizeGiB = src.SizeGiB
 	}

@@ -156,7 +156,7 @@ func (v *volumeRecord) modifiable(now time.Time) error {
 }
 
 // reshape is what a request makes of a volume. What it does not name stays, or becomes what EBS chooses
-// for another type.
+// for another type. Clients send IOPS of 0 for what they leave open: Terraform's provider does.
 func (v *volumeRecord) reshape(in *ec2api.ModifyVolumeRequest) (shape, error) {
 	to := v.shape()
 	if in.Size == nil && in.VolumeType == nil && in.Iops == nil && in.Throughput == nil && in.MultiAttachEnabled == nil {
@@ -172,7 +172,7 @@ func (v *volumeRecord) reshape(in *ec2api.ModifyVolumeRequest) (shape, error) {
 	if to.Type != v.Type && (v.Type == "standard" || to.Type == "standard") || v.Type == "standard" {
 		return to, invalidValue("Volumes of type standard cannot be modified, and no volume can become one.")
 	}
-	want := performance{Type: to.Type, SizeGiB: to.SizeGiB, IOPS: in.Iops, Throughput: in.Throughput}
+	want := performance{Type: to.Type, SizeGiB: to.SizeGiB, IOPS: api.Opt(api.Val(in.Iops)), Throughput: in.Throughput}
 	v.keepPerformance(&want)
 	var err error
 	if to.IOPS, to.Throughput, err = want.settle(); err != nil {

@@ -45,7 +45,7 @@ func TestModifyVolumeGoesThroughItsStates(t *testing.T) {
 	h := newHouse(t)
 	key := h.key("")
 	id := h.newVolume(&ec2api.CreateVolumeRequest{Size: new(int32(10)), Encrypted: new(true), KmsKeyId: &key})
-	out := ask[ec2api.ModifyVolumeResult](h.desk, h.owner(), &ec2api.ModifyVolumeRequest{VolumeId: &id, Size: new(int32(60)), VolumeType: new("gp3"), Throughput: new(int32(200))}).VolumeModification
+	out := ask[ec2api.ModifyVolumeResult](h.desk, h.owner(), &ec2api.ModifyVolumeRequest{VolumeId: &id, Size: new(int32(60)), VolumeType: new("gp3"), Iops: new(int32(0)), Throughput: new(int32(200))}).VolumeModification
 	if *out.ModificationState != "modifying" || *out.TargetSize != 60 || *out.OriginalSize != 10 || *out.TargetVolumeType != "gp3" || *out.TargetIops != 3000 || *out.Progress != 0 {
 		t.Errorf("ModifyVolume answers %+v", out)
 	}
@@ -172,7 +172,7 @@ func TestCopyVolumesCopiesWhatIsThere(t *testing.T) {
 	}}
 	out := ask[ec2api.CopyVolumesResult](h.desk, h.owner(), in)
 	v := out.Volumes[0]
-	if *v.State != "creating" || *v.Size != 20 || *v.SourceVolumeId != src || !*v.Encrypted || len(v.Tags) != 1 || *v.SnapshotId != "" {
+	if *v.State != "creating" || *v.Size != 20 || *v.VolumeType != "gp2" || *v.SourceVolumeId != src || !*v.Encrypted || len(v.Tags) != 1 || *v.SnapshotId != "" {
 		t.Errorf("CopyVolumes answers %+v", v)
 	}
 	if again := ask[ec2api.CopyVolumesResult](h.desk, h.owner(), in); *again.Volumes[0].VolumeId != *v.VolumeId {
