@@ -207,8 +207,8 @@ func (s *Service) endFleets(ctx context.Context, c *guard.Call, ids []string, ki
 			case !ok || f.spotFleet() != (kind == "spot-fleet-request"):
 				bad[id] = [2]string{"fleetIdDoesNotExist", "The fleet ID '" + id + "' does not exist"}
 				continue
-			case !f.live():
-				bad[id] = [2]string{"fleetNotInDeletableState", "The fleet '" + id + "' is not in a state in which it can be deleted"}
+			case !f.live() && (f.State != fleetRunning || !instances): // it has ended so already
+				done = append(done, endedFleet{f, f.State})
 				continue
 			case f.Type == fleetInstant && !instances:
 				bad[id] = [2]string{"fleetNotInDeletableState", "A fleet of type instant is deleted with its instances only"}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	json "github.com/go-json-experiment/json"
 
@@ -77,6 +78,9 @@ func (s *Service) newFleet(c *guard.Call, in *ec2api.CreateFleetRequest) (fleetR
 		OnDemandBy: ec2api.FleetOnDemandAllocationStrategyLowestPrice, SpotBy: ec2api.SpotAllocationStrategyLowestPrice,
 		Excess: cmp.Or(api.Val(in.ExcessCapacityTerminationPolicy), "termination"), From: api.Val(in.ValidFrom), Until: api.Val(in.ValidUntil),
 		EndToo: api.Val(in.TerminateInstancesWithExpiration),
+	}
+	if f.Until.Unix() == 0 { // as AWS shows a fleet without an end
+		f.Until = time.Time{}
 	}
 	var err error
 	if f.OnDemand, f.Spot, err = targets(in.TargetCapacitySpecification); err != nil {

@@ -111,7 +111,9 @@ func TestAnInstantFleetTellsWhatItGotAndWhatNot(t *testing.T) {
 
 func TestAFleetThatMaintainsItsCapacityReplacesAndFollowsItsTarget(t *testing.T) {
 	h := newHouse(t)
-	id := *ask[ec2api.CreateFleetResult](h.desk, h.owner(), fleetRequest("maintain", h.fleetTemplate("web"), 2, "spot")).FleetId
+	in := fleetRequest("maintain", h.fleetTemplate("web"), 2, "spot")
+	in.ValidUntil = new(time.Unix(0, 0)) // no end
+	id := *ask[ec2api.CreateFleetResult](h.desk, h.owner(), in).FleetId
 	count := func() []ec2api.ActiveInstance {
 		return ask[ec2api.DescribeFleetInstancesResult](h.desk, h.owner(), &ec2api.DescribeFleetInstancesRequest{FleetId: &id}).ActiveInstances
 	}
@@ -141,7 +143,16 @@ func TestAFleetThatMaintainsItsCapacityReplacesAndFollowsItsTarget(t *testing.T)
 		}
 	}
 	h.restart()
-	ask[ec2api.DeleteFleetsResult](h.desk, h.owner(), &ec2api.DeleteFleetsRequest{FleetIds: []string{id}, TerminateInstances: new(true)})
+	// Deleting is repeatable, and a fleet that was deleted without its instances can be deleted with them.
+	for _, again := range []struct {
+		instances bool
+		was, now  string
+	}{{false, "active", "deleted_running"}, {false, "deleted_running", "deleted_running"}, {true, "deleted_running", "deleted_terminating"}, {true, "deleted_terminating", "deleted_terminating"}} {
+		gone := ask[ec2api.DeleteFleetsResult](h.desk, h.owner(), &ec2api.DeleteFleetsRequest{FleetIds: []string{id}, TerminateInstances: &again.instances})
+		if d := gone.SuccessfulFleetDeletions; len(d) != 1 || *d[0].PreviousFleetState != again.was || *d[0].CurrentFleetState != again.now {
+			t.Errorf("%+v; want from %s to %s", gone, again.was, again.now)
+		}
+	}
 	h.Advance(time.Minute)
 	if f := state(); len(count()) != 0 || *f.FleetState != "deleted" {
 		t.Errorf("fleet %+v", f)
