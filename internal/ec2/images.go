@@ -105,7 +105,8 @@ type imageDevice struct {
 }
 
 // imageOf is a record of the catalogue. The images of the first Amazon Linux count as deprecated,
-// two years after they were made. Source: EC2 User Guide, "Deprecate an Amazon EC2 AMI".
+// two years after they were made. The others have a date too, as public images do, but a later one,
+// so that they stay in lists. Source: EC2 User Guide, "Deprecate an Amazon EC2 AMI".
 func imageOf(e image.Entry, region string) imageRecord {
 	r := imageRecord{
 		ID: e.ID, Region: region, Owner: e.OwnerID, OwnerAlias: e.Owner, Name: e.Name, Description: e.Description,
@@ -127,9 +128,11 @@ func imageOf(e image.Entry, region string) imageRecord {
 	if strings.HasPrefix(e.Name, "al2023-ami-") {
 		r.IMDS = imdsV2 // Source: Amazon Linux 2023 User Guide, "Comparing AL2 and AL2023", IMDSv2
 	}
+	years := maxDeprecation
 	if strings.HasPrefix(e.Name, "amzn-ami-hvm-") {
-		r.Deprecated = e.CreationDate.AddDate(2, 0, 0)
+		years = maxPublicDeprecation
 	}
+	r.Deprecated = e.CreationDate.AddDate(years, 0, 0)
 	return r
 }
 

@@ -2,7 +2,9 @@ package ec2_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 )
@@ -58,7 +60,7 @@ func TestImageHasARootDiskWithASnapshot(t *testing.T) {
 	d := newDesk(t)
 	i := ask[ec2api.DescribeImagesResult](d, d.root(mine), &ec2api.DescribeImagesRequest{ImageIds: []string{"ami-03cf127a"}}).Images[0]
 	if *i.RootDeviceName != "/dev/xvda" || *i.BlockDeviceMappings[0].DeviceName != "/dev/xvda" || *i.State != "available" || *i.OwnerId != "137112412989" ||
-		*i.CreationDate != "2017-08-12T00:00:00.000Z" || i.DeprecationTime == nil {
+		*i.CreationDate != "2017-08-12T00:00:00.000Z" || *i.DeprecationTime != "2019-08-12T00:00:00.000Z" {
 		t.Errorf("got %+v", i)
 	}
 	ebs := i.BlockDeviceMappings[0].Ebs
@@ -68,6 +70,19 @@ func TestImageHasARootDiskWithASnapshot(t *testing.T) {
 	snaps := ask[ec2api.DescribeSnapshotsResult](d, d.root(mine), &ec2api.DescribeSnapshotsRequest{SnapshotIds: []string{*ebs.SnapshotId}}).Snapshots
 	if len(snaps) != 1 || *snaps[0].State != "completed" || *snaps[0].Progress != "100%" || *snaps[0].Encrypted || *snaps[0].VolumeSize != 8 {
 		t.Errorf("got %+v", snaps)
+	}
+}
+
+func TestImagesOfTodayAreDeprecatedInYears(t *testing.T) {
+	d := newDesk(t)
+	for _, i := range ask[ec2api.DescribeImagesResult](d, d.root(mine), &ec2api.DescribeImagesRequest{Owners: []string{"137112412989"}}).Images {
+		at, err := time.Parse(time.RFC3339, *i.DeprecationTime)
+		if err != nil || at.Before(time.Date(2034, 1, 1, 0, 0, 0, 0, time.UTC)) {
+			t.Errorf("%s is deprecated at %s", *i.Name, *i.DeprecationTime)
+		}
+		if !strings.HasPrefix(*i.Description, "Amazon Linux 2") || !strings.Contains(*i.Description, " AMI ") {
+			t.Errorf("%s is described as %q", *i.Name, *i.Description)
+		}
 	}
 }
 

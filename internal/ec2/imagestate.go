@@ -69,6 +69,13 @@ func (s *Service) EnableImage(ctx context.Context, c *guard.Call, in *ec2api.Ena
 	})
 }
 
+// Years that a deprecation may be ahead, and that of a public image.
+// Source: EC2 User Guide, "Deprecate an Amazon EC2 AMI".
+const (
+	maxDeprecation       = 10
+	maxPublicDeprecation = 2
+)
+
 // EnableImageDeprecation says from when on others do not see an image unless they ask for it, to the minute,
 // at most ten years ahead, or two for one that is public.
 // Source: EC2 API Reference, EnableImageDeprecation; EC2 User Guide, "Deprecate an Amazon EC2 AMI".
@@ -78,9 +85,9 @@ func (s *Service) EnableImageDeprecation(ctx context.Context, c *guard.Call, in 
 	}
 	at := in.DeprecateAt.UTC().Round(time.Minute)
 	return &ec2api.EnableImageDeprecationResult{Return: new(true)}, s.alterImage(ctx, c, in.ImageId, in.DryRun, func(r *imageRecord) error {
-		years := 10
+		years := maxDeprecation
 		if r.Public {
-			years = 2
+			years = maxPublicDeprecation
 		}
 		if at.Before(c.Time) || at.After(c.Time.AddDate(years, 0, 0)) {
 			return invalidValue("Value (%s) for parameter DeprecateAt is invalid. It is in the future, and at most %d years ahead.", apiTime(at), years)

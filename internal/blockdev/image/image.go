@@ -139,9 +139,12 @@ func complete(e *Entry) {
 	if strings.Contains(e.Name, ARM) {
 		e.Architecture = ARM
 	}
-	family := e.system.name + " "
-	if strings.HasPrefix(e.Name, "amzn-ami-") {
-		family += "AMI "
+	family := e.system.name + " " + e.version
+	switch {
+	case strings.HasPrefix(e.Name, "amzn-ami-"):
+		family = e.system.name + " AMI " + e.version
+	case e.system == amazonLinux():
+		family += " AMI"
 	}
 	if e.version == "2023" || strings.Contains(e.Name, "gp3") {
 		e.VolumeType = "gp3"
@@ -149,7 +152,7 @@ func complete(e *Entry) {
 	if strings.HasPrefix(e.Name, "amzn") && strings.Contains(e.Name, "-minimal-") {
 		e.SizeGiB = minimalGiB
 	}
-	e.Description = family + e.version + " " + e.Architecture + " HVM EBS (kagimori sample disk)"
+	e.Description = family + " " + e.Architecture + " HVM EBS (kagimori sample disk)"
 	e.RootDevice, e.Owner, e.OwnerID = e.system.rootDevice, "amazon", e.system.owner
 	e.CreationDate = dateIn(e.Name)
 }
