@@ -142,7 +142,7 @@ func (s *Service) putSpots(tx store.Tx, pl *launchPlan, in *ec2api.RunInstancesR
 		return nil
 	}
 	for n := range made {
-		r := made[n].instance.spotOf(api.Val(pl.spot.MaxPrice), api.Val(pl.spot.InstanceInterruptionBehavior), pl.kind)
+		r := made[n].instance.spotOf(pl.spot, pl.kind)
 		if r.Type == ec2api.SpotInstanceTypePersistent {
 			again := *in
 			again.MinCount, again.MaxCount, again.ClientToken = new(int32(1)), new(int32(1)), nil

@@ -35,6 +35,16 @@ func TestSpotInstancesSayThatTheyAreSpot(t *testing.T) {
 	h.refuse(h.owner(), &ec2api.StopInstancesRequest{InstanceIds: []string{*launched.InstanceId}}, "UnsupportedOperation", "*")
 }
 
+func TestAPersistentRequestOfALaunchTellsItsEnd(t *testing.T) {
+	h := newHouse(t)
+	end := time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
+	ask[ec2api.Reservation](h.desk, h.owner(), spotRequest(&ec2api.SpotMarketOptions{SpotInstanceType: new("persistent"), InstanceInterruptionBehavior: new("stop"), ValidUntil: &end}))
+	r := ask[ec2api.DescribeSpotInstanceRequestsResult](h.desk, h.owner(), &ec2api.DescribeSpotInstanceRequestsRequest{}).SpotInstanceRequests[0]
+	if *r.Type != "persistent" || *r.InstanceInterruptionBehavior != "stop" || r.ValidUntil == nil || !r.ValidUntil.Equal(end) {
+		t.Errorf("the request is %+v", r)
+	}
+}
+
 func TestATemplateCanAskForSpot(t *testing.T) {
 	h := newHouse(t)
 	data := &ec2api.RequestLaunchTemplateData{

@@ -259,10 +259,11 @@ func spotLaunchFields() fields[ec2api.SpotInstanceRequest] {
 
 // spotOf is the request behind a Spot Instance that RunInstances launches. The request lives and
 // dies with the instance.
-func (i *instanceRecord) spotOf(price, interruption string, kind instancetype.Type) spotRecord {
+func (i *instanceRecord) spotOf(o *ec2api.SpotMarketOptions, kind instancetype.Type) spotRecord {
 	r := spotRecord{
-		Region: i.Region, Account: i.Account, ID: i.spotRequest(), Type: "one-time", Created: i.Launched, Price: cmp.Or(price, kind.OnDemandPrice()),
-		Interruption: cmp.Or(interruption, "terminate"), Instance: i.ID, Zone: i.Zone, ZoneID: i.ZoneID, Spec: i.spotSpec(),
+		Region: i.Region, Account: i.Account, ID: i.spotRequest(), Type: "one-time", Created: i.Launched, Price: cmp.Or(api.Val(o.MaxPrice), kind.OnDemandPrice()),
+		Interruption: cmp.Or(api.Val(o.InstanceInterruptionBehavior), "terminate"), Until: api.Val(o.ValidUntil),
+		Instance: i.ID, Zone: i.Zone, ZoneID: i.ZoneID, Spec: i.spotSpec(),
 	}
 	if i.Options.SpotPersistent {
 		r.Type = "persistent"
