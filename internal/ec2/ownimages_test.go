@@ -412,6 +412,29 @@ func TestImagesShowInstanceStoreVolumes(t *testing.T) {
 	}
 }
 
+// The bounds of IOPS and throughput are those of launches.
+func TestRegisteredMappingsKeepTheirPerformance(t *testing.T) {
+	h := newHouse(t)
+	id := h.run(h.owner())
+	snap := *ask[ec2api.Snapshot](h.desk, h.owner(), &ec2api.CreateSnapshotRequest{VolumeId: h.volumeOn(id, rootDevice).VolumeId}).SnapshotId
+	h.Advance(time.Minute)
+	in := &ec2api.RegisterImageRequest{Name: new("one"), Architecture: new("x86_64"), VirtualizationType: new("hvm"), RootDeviceName: new(rootDevice), BlockDeviceMappings: []ec2api.BlockDeviceMapping{
+		{DeviceName: new(rootDevice), Ebs: &ec2api.EbsBlockDevice{SnapshotId: &snap}},
+		{DeviceName: new("/dev/sdb"), Ebs: &ec2api.EbsBlockDevice{VolumeSize: new(int32(10)), VolumeType: new("gp3"), Iops: new(int32(100)), Throughput: new(int32(500))}},
+	}}
+	image := *ask[ec2api.RegisterImageResult](h.desk, h.owner(), in).ImageId
+	if e := h.image(h.owner(), image).BlockDeviceMappings[1].Ebs; *e.Iops != 100 || *e.Throughput != 500 || *e.VolumeType != "gp3" || *e.VolumeSize != 10 {
+		t.Errorf("the mapping is %+v", e)
+	}
+	run := runRequest()
+	run.ImageId = &image
+	h.refuse(h.owner(), run, "InvalidParameterValue", "Volume iops of 100 is too low; minimum is 3000.")
+	in.Name, in.BlockDeviceMappings[1].Ebs.VolumeType = new("two"), new("st1")
+	h.refuse(h.owner(), in, "InvalidParameterValue", "Volume of 10GiB is too small for volume type st1; minimum is 125GiB.")
+	in.BlockDeviceMappings[1].Ebs.VolumeType = new("gp2")
+	h.refuse(h.owner(), in, "InvalidParameterCombination", "The parameter throughput is not supported for gp2 volumes.")
+}
+
 // A copy is neither deprecated nor protected, as its source is.
 func TestCopiesOfDeprecatedAndProtectedImages(t *testing.T) {
 	h := newHouse(t)

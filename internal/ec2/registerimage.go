@@ -174,7 +174,7 @@ func (s *Service) mappedDevice(tx store.Tx, c *guard.Call, m *ec2api.BlockDevice
 		return nil, apierr.Newf("InvalidParameterCombination", "The parameter KmsKeyId cannot be specified for the device %s of an image.", name)
 	case d.SnapshotID == "":
 		d.Encrypted = api.Val(e.Encrypted)
-		return d, d.settle(p)
+		return d, d.register(p)
 	case e.Encrypted != nil:
 		return nil, apierr.Newf("InvalidBlockDeviceMapping", "the encrypted flag cannot be specified since device %s has a snapshot specified.", name)
 	}
@@ -193,7 +193,14 @@ func (s *Service) mappedDevice(tx store.Tx, c *guard.Call, m *ec2api.BlockDevice
 		return nil, apierr.Newf("InvalidBlockDeviceMapping", "Volume of size %dGB is smaller than snapshot '%s', expect size >= %dGB",
 			p.SizeGiB, snap.ID, snap.SizeGiB)
 	}
-	return d, d.settle(p)
+	return d, d.register(p)
+}
+
+// register fixes type, size and performance of the volumes that the device is to make.
+func (d *imageDevice) register(p performance) error {
+	iops, throughput, err := p.settleMapped()
+	d.perform(p.Type, p.SizeGiB, iops, throughput)
+	return err
 }
 
 // DeregisterImage removes an image. Instances that were launched from it, and its snapshots, stay;

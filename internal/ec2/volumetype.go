@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/kagimori/kagimori/internal/apierr"
@@ -41,15 +42,23 @@ type performance struct {
 	Throughput *int32
 }
 
-// settle checks a performance and fills in what EBS chooses.
-func (p performance) settle() (iops, throughput int32, err error) {
+// kind is the volume type that is asked for.
+func (p performance) kind() (volumeKind, error) {
 	kinds := volumeKinds()
 	n := slices.IndexFunc(kinds, func(k volumeKind) bool { return k.name == p.Type })
 	if n < 0 {
-		return 0, 0, invalidValue("Value (%s) for parameter volumeType is invalid. Volume type must be one of: "+
+		return volumeKind{}, invalidValue("Value (%s) for parameter volumeType is invalid. Volume type must be one of: "+
 			"io1, gp2, standard, sc1, st1, gp3, io2.", p.Type)
 	}
-	k := kinds[n]
+	return kinds[n], nil
+}
+
+// settle checks a performance and fills in what EBS chooses.
+func (p performance) settle() (iops, throughput int32, err error) {
+	k, err := p.kind()
+	if err != nil {
+		return 0, 0, err
+	}
 	switch {
 	case p.SizeGiB < k.minSize:
 		return 0, 0, invalidValue("Volume of %dGiB is too small for volume type %s; minimum is %dGiB.", p.SizeGiB, k.name, k.minSize)
@@ -61,6 +70,32 @@ func (p performance) settle() (iops, throughput int32, err error) {
 	}
 	throughput, err = p.settleThroughput(k, iops)
 	return iops, throughput, err
+}
+
+// settleMapped is settle for a mapping that is registered with an image: whether IOPS and throughput are
+// within the bounds of the type shows at the launch.
+func (p performance) settleMapped() (iops, throughput int32, err error) {
+	k, err := p.kind()
+	if err != nil {
+		return 0, 0, err
+	}
+	within := p
+	if p.IOPS != nil && k.maxIOPS > 0 {
+		within.IOPS = new(cmp.Or(k.iops, k.minIOPS))
+	}
+	if p.Throughput != nil && k.maxRate > 0 {
+		within.Throughput = nil
+	}
+	if iops, throughput, err = within.settle(); err != nil {
+		return 0, 0, err
+	}
+	if k.maxIOPS > 0 && p.IOPS != nil {
+		iops = *p.IOPS
+	}
+	if k.maxRate > 0 && p.Throughput != nil {
+		throughput = *p.Throughput
+	}
+	return iops, throughput, nil
 }
 
 func (p performance) settleIOPS(k volumeKind) (int32, error) {
