@@ -32,6 +32,7 @@ var allowed = map[string][]string{
 	"internal/rate":                {},
 	"internal/actions":             {"internal/glob"},
 	"internal/glob":                {},
+	"internal/ascii":               {},
 	"internal/linkedrole":          {},
 	"internal/speech":              {},
 	"internal/totp":                {},
@@ -82,7 +83,7 @@ var allowed = map[string][]string{
 	"internal/blockdev/nbd":                 {"internal/blockdev"},
 	"internal/machine":                      {},
 	"internal/machine/qemu":                 {"internal/machine"},
-	"internal/trail":                        {"internal/arn", "internal/store", "internal/secret"},
+	"internal/trail":                        {"internal/ascii", "internal/arn", "internal/store", "internal/secret"},
 	"internal/trail/sink":                   {"internal/trail", "internal/outbound", "internal/secret"},
 	"internal/directory/managed":            {},
 	"internal/directory/managed/managedgen": {"internal/directory/managed"},
@@ -96,7 +97,7 @@ var allowed = map[string][]string{
 	"internal/xks":                   {"internal/outbound", "internal/secret", "internal/sigv4"},
 	// 4 border
 	"internal/guard": {
-		"internal/authz", "internal/authz/explain", "internal/trail", "internal/apierr", "internal/arn", "internal/store",
+		"internal/ascii", "internal/authz", "internal/authz/explain", "internal/trail", "internal/apierr", "internal/arn", "internal/store",
 		"internal/directory", "internal/guard/permit", "internal/guard/internal/mint", "internal/policy", "internal/actions",
 	},
 	"internal/guard/guardtest": {
@@ -144,7 +145,7 @@ var allowed = map[string][]string{
 	// 6 edge
 	"internal/wire":          {"internal/api", "internal/apierr", "internal/secret"},
 	"internal/wire/b64":      {},
-	"internal/wire/jsonbody": {"internal/wire", "internal/wire/b64", "internal/apierr"},
+	"internal/wire/jsonbody": {"internal/ascii", "internal/wire", "internal/wire/b64", "internal/apierr"},
 	"internal/wire/awsjson":  {"internal/wire", "internal/wire/jsonbody", "internal/api", "internal/apierr", "internal/secret"},
 	"internal/wire/restjson": {"internal/wire", "internal/wire/jsonbody", "internal/api", "internal/apierr", "internal/secret"},
 	"internal/wire/form":     {"internal/wire", "internal/api", "internal/apierr", "internal/secret"},
@@ -156,7 +157,7 @@ var allowed = map[string][]string{
 		"internal/wire", "internal/wire/awsjson", "internal/wire/awsquery", "internal/wire/ec2query", "internal/wire/restjson", "internal/wire/form",
 		"internal/api", "internal/apierr", "internal/secret", "internal/sigv4", "internal/guard", "internal/directory",
 	},
-	"internal/lane":            {}, // HTTP/1.1 connections
+	"internal/lane":            {"internal/ascii"}, // HTTP/1.1 connections
 	"internal/telemetry":       {"internal/gateway", "internal/outbound"},
 	"internal/console":         {}, // files, and no part in any decision
 	"internal/tour":            {"internal/wire/client", "internal/sigv4", "internal/api/*", "internal/api", "internal/apierr", "internal/arn", "internal/secret"},

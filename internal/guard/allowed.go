@@ -1,14 +1,13 @@
 package guard
 
 import (
-	"bytes"
 	"encoding/json"
 	"strconv"
 	"strings"
 
+	"github.com/kagimori/kagimori/internal/ascii"
 	"github.com/kagimori/kagimori/internal/authz"
 	"github.com/kagimori/kagimori/internal/policy"
-	"github.com/kagimori/kagimori/internal/trail"
 )
 
 // usualDecision is the room that the record of a decision usually takes.
@@ -137,12 +136,9 @@ func flag(b []byte, member string, v bool) []byte {
 }
 
 func appendText(b []byte, s string) []byte {
-	b = append(b, '"')
-	n := len(b)
-	b = append(b, s...)
-	if text := b[n:]; !trail.Plain(text) || bytes.IndexByte(text, '<') >= 0 || bytes.IndexByte(text, '>') >= 0 || bytes.IndexByte(text, '&') >= 0 {
+	if !ascii.Quotable(s) || strings.ContainsAny(s, "<>&") {
 		quoted, _ := json.Marshal(s) // a string always encodes
-		return append(b[:n-1], quoted...)
+		return append(b, quoted...)
 	}
-	return append(b, '"')
+	return append(append(append(b, '"'), s...), '"')
 }

@@ -23,11 +23,6 @@ type evidence struct {
 	shapes    *trail.Shapes     // the guard's, once it has the call
 	decided   bool              // policies were asked, in a call that is over
 	scratch   *room             // while the call runs; nil: there is none
-	room      struct {          // for what nearly all calls have one of
-		resources [1]trail.Resource
-		decisions [1]json.RawMessage
-		extra     [1]trail.Datum
-	}
 }
 
 // A room is memory for what a call needs until its record is written. The next call has it then.
@@ -42,6 +37,10 @@ type room struct {
 	verdict  authz.Room
 	request  authz.Request
 	record   trail.Record
+	// What nearly all calls have one of.
+	resources [1]trail.Resource
+	decisions [1]json.RawMessage
+	extra     [1]trail.Datum
 	// parameters are those of the record.
 	parameters []byte
 }
@@ -58,6 +57,7 @@ func (r *room) clear() {
 	r.verdict.Clear()
 	r.request = authz.Request{}
 	r.record = trail.Record{}
+	r.resources, r.decisions, r.extra = [1]trail.Resource{}, [1]json.RawMessage{}, [1]trail.Datum{}
 	if cap(r.parameters) > keepParameters {
 		r.parameters = nil
 	}
@@ -75,12 +75,12 @@ func (g *Guard) enter(c *Call) {
 	c.evidence.scratch = r
 }
 
-// leave takes the room from a call whose record is written, with the decisions in it.
+// leave takes the room from a call whose record is written, with what is in it.
 func (g *Guard) leave(c *Call) {
 	e := &c.evidence
 	r := e.scratch
 	e.scratch, e.decided = nil, e.decided || len(e.decisions) > 0
-	e.decisions, e.room.decisions, e.kept = nil, [1]json.RawMessage{}, 0
+	e.decisions, e.resources, e.extra, e.kept = nil, nil, nil, 0
 	r.clear()
 	g.rooms.Put(r)
 }
@@ -115,6 +115,11 @@ type mark struct {
 	renamed   map[string]string
 }
 
+// none reports whether the mark would be the zero one.
+func (e *evidence) none() bool {
+	return e.decisions == nil && e.resources == nil && e.response == nil && e.extra == nil && e.renamed == nil
+}
+
 func (e *evidence) mark() mark {
 	return mark{e.decisions, e.resources, e.response, e.extra, maps.Clone(e.renamed)}
 }
@@ -143,8 +148,8 @@ func (c *Call) Touch(resourceARN, account, kind string) {
 			return
 		}
 	}
-	if c.evidence.resources == nil {
-		c.evidence.resources = c.evidence.room.resources[:0]
+	if r := c.evidence.scratch; r != nil && c.evidence.resources == nil {
+		c.evidence.resources = r.resources[:0]
 	}
 	c.evidence.resources = append(c.evidence.resources, trail.Resource{ARN: resourceARN, AccountID: account, Type: kind})
 }
@@ -160,8 +165,8 @@ func (c *Call) Respond(out any) {
 
 // Note adds an entry to the record's additional event data.
 func (c *Call) Note(key string, value any) {
-	if c.evidence.extra == nil {
-		c.evidence.extra = c.evidence.room.extra[:0]
+	if r := c.evidence.scratch; r != nil && c.evidence.extra == nil {
+		c.evidence.extra = r.extra[:0]
 	}
 	c.evidence.extra = c.evidence.extra.Set(key, value)
 }

@@ -72,6 +72,12 @@ func (g *Guard) Now() time.Time { return g.cfg.Now() }
 
 // View runs fn on a snapshot of the store. fn may run several times.
 func (g *Guard) View(ctx context.Context, c *Call, fn func(store.Tx) error) error {
+	if c.evidence.none() {
+		return g.cfg.Store.View(ctx, func(tx store.Tx) error {
+			c.evidence.reset(mark{})
+			return fn(tx)
+		})
+	}
 	before := c.evidence.mark()
 	return g.cfg.Store.View(ctx, func(tx store.Tx) error {
 		c.evidence.reset(before)
@@ -221,8 +227,8 @@ func (g *Guard) judge(tx store.Tx, c *Call, check *Check) error {
 		return g.refuse(c, *req, d)
 	}
 	if data, ok := appendAllowed(c.evidence.forDecision(), c.frame(&req.Principal), &req.Principal, &d); ok {
-		if c.evidence.decisions == nil {
-			c.evidence.decisions = c.evidence.room.decisions[:0]
+		if r := c.evidence.scratch; r != nil && c.evidence.decisions == nil {
+			c.evidence.decisions = r.decisions[:0]
 		}
 		c.evidence.decisions = append(c.evidence.decisions, data)
 	} else if err := g.keepWhole(c, *req, d); err != nil {

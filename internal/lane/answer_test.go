@@ -96,7 +96,7 @@ func TestAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPair(t, h)
-			p.same(t, []byte(post("abc")+post("de")))
+			p.same(t, "", []byte(post("abc")+post("de")))
 		})
 	}
 }
@@ -134,7 +134,7 @@ func unread(w http.ResponseWriter, r *http.Request) {
 func TestUnreadBodies(t *testing.T) {
 	for _, size := range []int{10, 10_000, 100_000} {
 		t.Run(strconv.Itoa(size), func(t *testing.T) {
-			newPair(t, unread).same(t, []byte(post(strings.Repeat("x", size))+post("b")))
+			newPair(t, unread).same(t, "", []byte(post(strings.Repeat("x", size))+post("b")))
 		})
 	}
 }
@@ -142,7 +142,7 @@ func TestUnreadBodies(t *testing.T) {
 // One that is too long for that ends the connection, after the answer arrived.
 func TestLongUnreadBody(t *testing.T) {
 	const size = 10 << 20
-	got := talk(t, newPair(t, unread).lane, []byte(post(strings.Repeat("x", size))+post("b")))
+	got := talk(t, newPair(t, unread).lane, "", []byte(post(strings.Repeat("x", size))+post("b")))
 	if len(got) != 1 || got[0].Header.Get("X-Length") != strconv.Itoa(size) || !got[0].Close {
 		t.Errorf("answers %+v", got)
 	}
@@ -159,7 +159,7 @@ func TestBodyKept(t *testing.T) {
 		n, err := kept.Read(make([]byte, 10))
 		fmt.Fprint(w, n, err)
 	})
-	got := talk(t, p.lane, []byte(post("abc")+post("def")))
+	got := talk(t, p.lane, "", []byte(post("abc")+post("def")))
 	if len(got) != 2 || got[1].Body != "0 "+http.ErrBodyReadAfterClose.Error() {
 		t.Errorf("answers %+v", got)
 	}

@@ -44,11 +44,13 @@ type conn struct {
 	remote   string
 	accepted time.Time
 	state    atomic.Int32
-	began    atomic.Int64 // of the request that is served, in Unix nanoseconds; 0 between requests
+	began    atomic.Int64 // of the request that is served, in Unix nanoseconds; between requests of the last, negative
+	looked   int64        // began when watch last looked at the idle connection; guarded by s.mu
 	cancel   context.CancelFunc
 
 	buf             []byte
-	r, w            int // buf[r:w] is not used yet
+	r, w            int  // buf[r:w] is not used yet
+	over            bool // turns served the last request
 	readBy, writeBy time.Time
 
 	blank  http.Request // what all requests have
@@ -75,6 +77,9 @@ func (s *Server) newConn(rw net.Conn, rest *handoff) *conn {
 	}
 	return c
 }
+
+// end closes the connection, of which a request may be served: that keeps turns, and Close waits for it.
+func (c *conn) end() { go func() { _ = c.rw.Close() }() }
 
 // forget has the server know the connection no more.
 func (c *conn) forget() {
@@ -108,7 +113,13 @@ func (c *conn) serve() {
 		return
 	}
 	c.buf = make([]byte, inBuffer)
+	raw := c.direct()
 	for {
+		if raw != nil && c.r == c.w && c.state.Load() != fresh {
+			if c.used(); raw.Read(c.turns) != nil || c.over {
+				return
+			}
+		}
 		head, err := c.await()
 		if err != nil {
 			return
@@ -156,8 +167,12 @@ func looksLikeHTTP(b [5]byte) bool {
 	return false
 }
 
-// giveUp makes the connection net/http's, with what was read.
+// giveUp makes the connection net/http's, with what was read. Ends of lines that follow an earlier request are passed over, as
+// net/http does after its own: old clients send them after a body.
 func (c *conn) giveUp() {
+	for n := 0; n < atLeast && c.began.Load() != 0 && c.r < c.w && (c.buf[c.r] == '\r' || c.buf[c.r] == '\n'); n++ {
+		c.r++
+	}
 	_ = c.rw.SetDeadline(time.Time{}) // net/http has its own
 	r := resumed{c.rw, c.buf[c.r:c.w]}
 	if c.tls != nil {
@@ -167,16 +182,12 @@ func (c *conn) giveUp() {
 	c.rest.give(&r)
 }
 
-const endOfLine = "\r\n"
+const endOfLine, endOfHeader = "\r\n", "\r\n\r\n"
 
 // await reads until the header of a request is there, and returns its length without the empty line at its
 // end: 0 if it is longer than what is ordinary.
 func (c *conn) await() (int, error) {
-	if c.r > 0 { // to the front, and nothing stays behind of what was used
-		n := copy(c.buf, c.buf[c.r:c.w])
-		clear(c.buf[n:c.w])
-		c.r, c.w = 0, n
-	}
+	c.used()
 	if c.w == 0 {
 		if err := c.first(); err != nil {
 			return 0, err
@@ -185,7 +196,7 @@ func (c *conn) await() (int, error) {
 	isFirst := c.state.Swap(busy) == fresh
 	bounded := isFirst // from when it was accepted on
 	for looked := 0; ; {
-		if i := bytes.Index(c.buf[looked:c.w], []byte("\r\n\r\n")); i >= 0 {
+		if i := bytes.Index(c.buf[looked:c.w], []byte(endOfHeader)); i >= 0 {
 			return looked + i + len(endOfLine), nil
 		}
 		if looked = max(0, c.w-3); c.w == len(c.buf) || c.w >= atLeast && !begins(c.buf[:c.w]) {
@@ -203,6 +214,42 @@ func (c *conn) await() (int, error) {
 			return 0, err
 		}
 	}
+}
+
+// used moves what is not used yet to the front, and leaves nothing behind of what was.
+func (c *conn) used() {
+	if c.r > 0 {
+		n := copy(c.buf, c.buf[c.r:c.w])
+		clear(c.buf[n:c.w])
+		c.r, c.w = 0, n
+	}
+}
+
+// turns serves requests while each comes whole, with one read, and waits for the next without a read that finds nothing. It
+// is for [syscall.RawConn]: false asks to be called when there is more. True leaves the rest to serve: a request that did not come
+// whole, an end, or, if over is set, nothing. What a client sent together with its end is served, and the end is watch's to find.
+//
+// Nothing in it may read otherwise from the connection, whose reading is locked.
+func (c *conn) turns(fd uintptr) bool {
+	n, again := receive(fd, c.buf)
+	if again {
+		return c.idles()
+	}
+	if n == 0 {
+		return true
+	}
+	c.w = n
+	c.state.Store(busy)
+	end := bytes.Index(c.buf[:n], []byte(endOfHeader))
+	if end < 0 || !c.parse(string(c.buf[:end+len(endOfLine)])) || c.req.ContentLength > int64(n-end-len(endOfHeader)) {
+		return true
+	}
+	c.r = end + len(endOfHeader)
+	if c.over = !c.exchange(); c.over || c.r < c.w {
+		return true
+	}
+	c.used()
+	return c.idles()
 }
 
 // begins reports whether a part of a header may become that of an ordinary request. What may not is
@@ -226,14 +273,21 @@ func (c *conn) first() error {
 		c.setReadBy(after(c.accepted, c.s.std.ReadHeaderTimeout))
 		return c.fill()
 	}
+	if c.idles() {
+		return http.ErrServerClosed
+	}
+	return c.fill()
+}
+
+// idles makes the connection idle, and reports whether it is over.
+func (c *conn) idles() bool {
 	idleFor := c.s.std.IdleTimeout
 	if by := after(time.Now(), idleFor); c.readBy.Before(by.Add(-early(idleFor))) || c.readBy.After(by) {
 		c.setReadBy(by)
 	}
-	if c.state.Store(idle); c.s.down.Load() {
-		return http.ErrServerClosed
-	}
-	return c.fill()
+	c.state.Store(idle)
+	c.over = c.s.down.Load()
+	return c.over
 }
 
 // fill reads more.
@@ -273,7 +327,7 @@ func (c *conn) exchange() bool {
 	c.s.std.Handler.ServeHTTP(&c.res, &c.req)
 	c.res.finish()
 	c.body.end()
-	c.began.Store(0)
+	c.began.Store(-now.UnixNano())
 	if c.res.err != nil || c.res.last || c.res.quits {
 		if c.res.err == nil && c.body.left > 0 {
 			c.linger()

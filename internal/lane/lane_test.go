@@ -88,8 +88,8 @@ type answer struct {
 	Err     string
 }
 
-// talk writes bytes to a server, ends its side, and reads the answers.
-func talk(tb testing.TB, address string, raw []byte) (all []answer) {
+// talk writes bytes to a server, ends its side, and reads the answers. With a first request it waits for that one's answer before.
+func talk(tb testing.TB, address, first string, raw []byte) (all []answer) {
 	tb.Helper()
 	c, err := net.Dial("tcp", address)
 	if err != nil {
@@ -99,6 +99,19 @@ func talk(tb testing.TB, address string, raw []byte) (all []answer) {
 	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		tb.Fatal(err)
 	}
+	r := bufio.NewReader(c)
+	if first != "" {
+		if _, err := io.WriteString(c, first); err != nil {
+			tb.Fatal(err)
+		}
+		res, err := http.ReadResponse(r, nil)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, res.Body); err != nil {
+			tb.Fatal(err)
+		}
+	}
 	written := make(chan struct{})
 	defer func() { <-written }()
 	go func() {
@@ -106,7 +119,6 @@ func talk(tb testing.TB, address string, raw []byte) (all []answer) {
 		_, _ = c.Write(raw) // a server may have answered and gone before
 		_ = c.(*net.TCPConn).CloseWrite()
 	}()
-	r := bufio.NewReader(c)
 	for {
 		if _, err := r.Peek(1); err != nil {
 			return all
@@ -134,9 +146,9 @@ func newPair(tb testing.TB, h http.HandlerFunc) pair {
 }
 
 // same reports how the servers' answers differ.
-func (p pair) same(tb testing.TB, raw []byte) {
+func (p pair) same(tb testing.TB, first string, raw []byte) {
 	tb.Helper()
-	if diff := cmp.Diff(talk(tb, p.std, raw), talk(tb, p.lane, raw)); diff != "" {
+	if diff := cmp.Diff(talk(tb, p.std, first, raw), talk(tb, p.lane, first, raw)); diff != "" {
 		tb.Errorf("%q: answers differ (-net/http +lane):\n%s", raw, diff)
 	}
 }
@@ -225,13 +237,16 @@ func slicesOf(format string, n int) (out []string) {
 	return out
 }
 
-// Each request is understood, and answered, as net/http does.
+// Each request is understood, and answered, as net/http does: the first of a connection, and a later one.
 func TestSame(t *testing.T) {
 	p := newPair(t, echo)
 	for name, r := range requests {
-		t.Run(name, func(t *testing.T) {
-			p.same(t, []byte(r.raw))
-		})
+		for _, first := range []string{"", post("first", "X-First: 1")} {
+			t.Run(fmt.Sprintf("%s, first %v", name, first == ""), func(t *testing.T) {
+				t.Parallel()
+				p.same(t, first, []byte(r.raw))
+			})
+		}
 	}
 }
 
@@ -244,7 +259,7 @@ func TestOrdinary(t *testing.T) {
 				_, theirs := w.(http.Hijacker)
 				ordinary = ordinary && !theirs
 			}))))
-			if answers := talk(t, address, []byte(r.raw)); len(answers) == 0 || answers[0].Status != "200 OK" {
+			if answers := talk(t, address, "", []byte(r.raw)); len(answers) == 0 || answers[0].Status != "200 OK" {
 				ordinary = false // refused, by net/http
 			}
 			if ordinary != r.ordinary {
@@ -266,6 +281,6 @@ func FuzzSame(f *testing.F) {
 		if len(raw) > 64<<10 {
 			return
 		}
-		p.same(t, raw)
+		p.same(t, "", raw)
 	})
 }

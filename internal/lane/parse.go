@@ -5,6 +5,8 @@ import (
 	"net/textproto"
 	"net/url"
 	"strings"
+
+	"github.com/kagimori/kagimori/internal/ascii"
 )
 
 // maxLines bounds the lines of an ordinary header.
@@ -48,6 +50,9 @@ func all(s string, set uint8) bool {
 	}
 	return true
 }
+
+// isValue reports whether a text is one that a field may have.
+func isValue(s string) bool { return ascii.Printable(s) || all(s, inValue) }
 
 // parse makes the request of its header: the lines, each with its end. It reports false for all that is
 // not ordinary, and then says nothing about it.
@@ -119,7 +124,7 @@ func field(text string) (name, value, rest string, ok bool) {
 		return "", "", "", false
 	}
 	value = trim(text[:end])
-	return name, value, text[end+2:], all(value, inValue)
+	return name, value, text[end+2:], isValue(value)
 }
 
 // trim is a value without the spaces and tabs around it.

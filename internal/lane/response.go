@@ -243,7 +243,7 @@ func closes(h http.Header) bool {
 // appendField appends a line of the header. What would end it is a space, as in net/http.
 func appendField(b []byte, name, value string) []byte {
 	b = append(append(b, name...), ':', ' ')
-	if !all(value, inValue) {
+	if !isValue(value) {
 		value = strings.NewReplacer("\r", " ", "\n", " ").Replace(value)
 	}
 	return append(append(b, trim(value)...), endOfLine...)

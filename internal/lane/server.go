@@ -167,7 +167,7 @@ func (s *Server) closeIdle() (busy int) {
 	defer s.mu.Unlock()
 	for c := range s.conns {
 		if state := c.state.Load(); state == idle || state == fresh && time.Since(c.accepted) > freshConn {
-			_ = c.rw.Close()
+			c.end()
 			continue
 		}
 		busy++
@@ -181,7 +181,7 @@ func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true
 	for c := range s.conns {
-		_ = c.rw.Close()
+		c.end()
 	}
 	s.mu.Unlock()
 	return s.std.Close()

@@ -2,11 +2,12 @@ package trail
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"strconv"
 	"time"
+
+	"github.com/kagimori/kagimori/internal/ascii"
 )
 
 // errNotJSON is for a part of a record that was given as JSON and is none.
@@ -31,35 +32,11 @@ func (o *object) key(name string) {
 
 func (o *object) text(name, value string) {
 	o.key(name)
-	o.b = append(o.b, '"')
-	n := len(o.b)
-	o.b = append(o.b, value...)
-	if !Plain(o.b[n:]) {
-		o.b = o.b[:n-1]
+	if !ascii.Quotable(value) {
 		o.escaped(value)
 		return
 	}
-	o.b = append(o.b, '"')
-}
-
-// Plain reports whether a text means itself between quotation marks: whether it is of printable ASCII without
-// those marks and backslashes. It looks at eight bytes at once.
-func Plain(b []byte) bool {
-	const ones, tops = 0x0101010101010101, 0x8080808080808080
-	for ; len(b) >= 8; b = b[8:] {
-		w := binary.LittleEndian.Uint64(b)
-		quote, slash, del := w^ones*'"', w^ones*'\\', w^ones*0x7f
-		// The highest bit of each byte: it is there, or comes from taking more from a byte than there was.
-		if (w|(w-ones*' ')|(quote-ones)&^quote|(slash-ones)&^slash|(del-ones)&^del)&tops != 0 {
-			return false
-		}
-	}
-	for _, c := range b {
-		if c < ' ' || c > '~' || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return true
+	o.b = append(append(append(o.b, '"'), value...), '"')
 }
 
 // escaped writes a text exactly as encoding/json does: look-ups search the log for it.

@@ -90,19 +90,3 @@ func TestEncodeIsEncodingJSONs(t *testing.T) {
 		t.Error("what is not JSON was written")
 	}
 }
-
-// Every character at every place of a text of two words and a rest.
-func TestPlain(t *testing.T) {
-	for at := range 19 {
-		for c := range 256 {
-			for _, other := range []byte{' ', '~', 'a', '!', '#', '[', ']'} {
-				b := bytes.Repeat([]byte{other}, 19)
-				b[at] = byte(c)
-				want := c >= ' ' && c <= '~' && c != '"' && c != '\\'
-				if trail.Plain(b) != want {
-					t.Fatalf("%q: %v", b, !want)
-				}
-			}
-		}
-	}
-}

@@ -1,5 +1,7 @@
 package trail
 
+import "os"
+
 // AppendJSON writes a record as the log has it, but for its place.
 func (r *Record) AppendJSON(b []byte) ([]byte, error) { return r.append(b) }
 
@@ -17,3 +19,6 @@ func Heads() func(line []byte) (fast, slow any) {
 		return fast, slow
 	}
 }
+
+// EachPart is eachPart.
+func EachPart(f *os.File, size int64, fn func([]byte) error) error { return eachPart(f, size, fn) }

@@ -200,14 +200,17 @@ func (t *Trail) packOne(n int) error {
 	return nil
 }
 
-func packTo(w io.Writer, lines io.Reader, note span) error {
+func packTo(w io.Writer, lines *os.File, note span) error {
 	z := s2.NewWriter(w, s2.WriterConcurrency(1), s2.WriterBlockSize(blockSize))
 	err := z.AddSkippableBlock(noteChunk, []byte(note.String()))
 	if err == nil {
-		_, err = io.Copy(z, lines)
+		err = eachPart(lines, note.size, z.EncodeBuffer)
 	}
 	return errors.Join(err, z.Close())
 }
+
+// partSize is how much of a segment is looked at together, in bytes: whole blocks.
+const partSize = 4 * blockSize
 
 // measure is the span of a full segment: noted while it was written or, of one that an earlier run began,
 // read out of it.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/kagimori/kagimori/internal/ascii"
 	"github.com/kagimori/kagimori/internal/secret"
 )
 
@@ -186,6 +187,9 @@ func (s *Shapes) entries(b []byte, v reflect.Value) []byte {
 }
 
 func appendString(b []byte, s string) []byte {
+	if ascii.Quotable(s) {
+		return append(append(append(b, '"'), s...), '"')
+	}
 	out, _ := jsontext.AppendQuote(b, s) // bad UTF-8 is replaced and reported: replaced is enough
 	return out
 }

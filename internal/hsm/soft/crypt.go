@@ -67,8 +67,9 @@ func (m *Module) GenerateDataKey(_ context.Context, p permit.Permit, use hsm.Use
 	if n > maxDataKey {
 		return nil, nil, hsm.ErrTooLong
 	}
-	plain := m.Random(n)
-	ciphertext, err := m.encrypt(use, mat, algSymmetric, plain, aad)
+	drawn := random(n + contextSize) // at once: it is the system's
+	plain, context := drawn[:n:n], drawn[n:]
+	ciphertext, err := m.encryptSymmetric(use, mat, context, plain, aad)
 	if err != nil || use.Action == silent {
 		plain.Wipe()
 		plain = nil
@@ -150,20 +151,11 @@ func (m *Module) ReEncrypt(_ context.Context, from, to hsm.Side) ([]byte, error)
 }
 
 func (m *Module) encrypt(use hsm.Use, mat hsm.Material, alg string, plaintext secret.Bytes, aad []byte) ([]byte, error) {
+	if alg == algSymmetric {
+		return m.encryptSymmetric(use, mat, random(contextSize), plaintext, aad)
+	}
 	if err := errors.Join(encrypts(mat.Spec, alg, aad), m.allowsHash(alg)); err != nil {
 		return nil, err
-	}
-	if alg == algSymmetric {
-		x, err := m.messages(use.KeyARN, mat)
-		if err != nil {
-			return nil, err
-		}
-		if len(plaintext) > hsm.MaxSymmetric {
-			return nil, hsm.ErrTooLong
-		}
-		out := make([]byte, 0, len(use.Before)+1+xaesOverhead+len(plaintext))
-		out = append(append(out, use.Before...), rawVersion)
-		return x.seal(out, plaintext, aad), nil
 	}
 	k, err := m.use(use.KeyARN, mat)
 	if err != nil {
@@ -183,6 +175,23 @@ func (m *Module) encrypt(use hsm.Use, mat hsm.Material, alg string, plaintext se
 		return nil, hsm.ErrTooLong
 	}
 	return out, err
+}
+
+// encryptSymmetric is encrypt with symmetric material. context is of contextSize random bytes, for this message alone.
+func (m *Module) encryptSymmetric(use hsm.Use, mat hsm.Material, context []byte, plaintext secret.Bytes, aad []byte) ([]byte, error) {
+	if err := errors.Join(encrypts(mat.Spec, algSymmetric, aad), m.allowsHash(algSymmetric)); err != nil {
+		return nil, err
+	}
+	x, err := m.messages(use.KeyARN, mat)
+	if err != nil {
+		return nil, err
+	}
+	if len(plaintext) > hsm.MaxSymmetric {
+		return nil, hsm.ErrTooLong
+	}
+	out := make([]byte, 0, len(use.Before)+1+xaesOverhead+len(plaintext))
+	out = append(append(out, use.Before...), rawVersion)
+	return x.sealIn(out, context, plaintext, aad), nil
 }
 
 // encryptSM2 tries what it made. The library errs where the key stream of a message is zero (it goes

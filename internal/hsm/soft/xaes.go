@@ -3,7 +3,6 @@ package soft
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/rand"
 
 	"github.com/kagimori/kagimori/internal/hsm"
 )
@@ -78,10 +77,12 @@ func (x *xaes) message(context []byte) cipher.AEAD {
 // seal appends nonce, ciphertext and tag to dst: xaesOverhead bytes more than the plaintext. dst
 // may not overlap the plaintext.
 func (x *xaes) seal(dst, plaintext, aad []byte) []byte {
-	n := len(dst)
-	dst = append(dst, make([]byte, contextSize)...)
-	rand.Read(dst[n:])
-	return x.message(dst[n:]).Seal(dst, nil, plaintext, aad)
+	return x.sealIn(dst, random(contextSize), plaintext, aad)
+}
+
+// sealIn is seal in a context that was drawn for it.
+func (x *xaes) sealIn(dst, context, plaintext, aad []byte) []byte {
+	return x.message(context).Seal(append(dst, context...), nil, plaintext, aad)
 }
 
 // open undoes seal. It returns hsm.ErrCiphertext for anything else. An empty plaintext is not nil.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/kagimori/kagimori/internal/ascii"
 	"github.com/kagimori/kagimori/internal/wire"
 	"github.com/kagimori/kagimori/internal/wire/b64"
 )
@@ -91,6 +92,9 @@ func appendMap(dst []byte, f *wire.Field, n *wire.Node, v reflect.Value) []byte 
 
 // AppendString quotes a string; bytes that are not UTF-8 become U+FFFD.
 func AppendString(dst []byte, s string) []byte {
+	if ascii.Quotable(s) {
+		return append(append(append(dst, '"'), s...), '"')
+	}
 	out, err := jsontext.AppendQuote(dst, s)
 	if err != nil {
 		out, _ = jsontext.AppendQuote(dst, strings.ToValidUTF8(s, "\uFFFD"))
