@@ -433,8 +433,9 @@ func (s *Service) CancelSpotInstanceRequests(ctx context.Context, c *guard.Call,
 	if err != nil {
 		return nil, err
 	}
+	region, account := c.Region, c.Account()
 	for _, id := range stopped {
-		s.clock.AfterFunc(s.timing.Volume, func() { s.endSpot(c.Region, c.Account(), id) })
+		s.clock.AfterFunc(s.timing.Volume, func() { s.endSpot(region, account, id) })
 	}
 	return out, nil
 }

@@ -34,6 +34,7 @@ type exchange struct {
 	labels map[string]string
 	done   bool // the answer has begun
 	seen   Outcome
+	call   guard.Call
 	caller directory.Identity // who the credentials are of, whether that is proved or not
 	find   sigv4.Lookup       // lookup
 	// in and out hold the body of the request and that of its answer. They are zeroed before they are used
@@ -104,7 +105,8 @@ func (x *exchange) serve() error {
 	if err := x.e.Table().Validate(in); err != nil { // recorded like what a service refuses
 		h = func(context.Context, *guard.Call, any) (any, error) { return nil, err }
 	}
-	call := &guard.Call{
+	call := &x.call
+	*call = guard.Call{
 		ID: x.id, Service: x.e.svc.Name, Operation: x.op.Name, Region: region,
 		Caller: guard.Caller{
 			Identity: identity, SourceIP: sourceIP(x.r), UserAgent: cut(x.r.UserAgent(), 1024), Secure: x.r.TLS != nil,

@@ -90,7 +90,8 @@ func newWorld(t testing.TB, change func(*gateway.Config)) *world {
 		Clock:       func() time.Time { return epoch },
 		Logger:      slog.New(slog.NewTextHandler(&w.log, nil)),
 		Invoke: func(ctx context.Context, c *guard.Call, in any, h guard.Handler) (any, error) {
-			w.last = c
+			kept := *c // the next request has c then
+			w.last = &kept
 			w.invoked++
 			return h(ctx, c, in)
 		},

@@ -136,7 +136,7 @@ func flag(b []byte, member string, v bool) []byte {
 }
 
 func appendText(b []byte, s string) []byte {
-	if !ascii.Quotable(s) || strings.ContainsAny(s, "<>&") {
+	if !ascii.Quotable(s) || strings.IndexByte(s, '<') >= 0 || strings.IndexByte(s, '>') >= 0 || strings.IndexByte(s, '&') >= 0 {
 		quoted, _ := json.Marshal(s) // a string always encodes
 		return append(b, quoted...)
 	}

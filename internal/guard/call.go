@@ -78,7 +78,7 @@ func (c Caller) viaService(region string) string {
 }
 
 // A Call is one operation that somebody asked for, on its way through the server. It is used by
-// one goroutine.
+// one goroutine, and by nobody after the operation has its answer: the next request has it then.
 type Call struct {
 	ID        string // request id
 	Service   string // "kms"

@@ -48,7 +48,7 @@ func (sd *side) materialID(m hsm.Material) *string {
 	if sd.key.Store != "" {
 		return nil
 	}
-	return &m.ID
+	return new(m.ID)
 }
 
 // note puts the material that was used on record. Source: KMS Developer Guide, "Examples of AWS KMS log entries".
