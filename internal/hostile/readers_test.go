@@ -81,6 +81,7 @@ var readers = []struct{ reads, folder, target string }{
 	{"the configuration file", "../cmd/kagimori", "FuzzSettings"},
 	{"addresses of stores", "../cmd/kagimori", "FuzzParseStore"},
 	{"rate limits", "rate", "FuzzSet"},
+	{"texts", "ascii", "FuzzTexts"},
 }
 
 // unfuzzed are folders that decode something but nothing that a stranger made, and why.
