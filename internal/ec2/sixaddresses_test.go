@@ -219,6 +219,18 @@ func TestEgressOnlyGateways(t *testing.T) {
 	}
 	table := ask[ec2api.CreateRouteTableResult](d, me, &ec2api.CreateRouteTableRequest{VpcId: &vpc}).RouteTable.RouteTableId
 	d.refuse(me, &ec2api.CreateRouteRequest{RouteTableId: table, DestinationCidrBlock: new("0.0.0.0/0"), EgressOnlyInternetGatewayId: id}, "InvalidParameterCombination", "*")
+	for _, family := range []string{"IPv4", "IPv6"} {
+		list := ask[ec2api.CreateManagedPrefixListResult](d, me, &ec2api.CreateManagedPrefixListRequest{
+			PrefixListName: &family, AddressFamily: &family, MaxEntries: new(int32(1)),
+		}).PrefixList.PrefixListId
+		in := &ec2api.CreateRouteRequest{RouteTableId: table, DestinationPrefixListId: list, EgressOnlyInternetGatewayId: id}
+		if family == "IPv4" {
+			d.refuse(me, in, "InvalidParameterCombination", "*")
+			continue
+		}
+		ask[ec2api.CreateRouteResult](d, me, in)
+		d.done(&ec2api.DeleteRouteRequest{RouteTableId: table, DestinationPrefixListId: list})
+	}
 	d.refuse(me, &ec2api.CreateRouteRequest{RouteTableId: table, DestinationIpv6CidrBlock: new("::/0"), EgressOnlyInternetGatewayId: new("eigw-00000000")}, "InvalidGatewayID.NotFound", "*")
 	ask[ec2api.CreateRouteResult](d, me, &ec2api.CreateRouteRequest{RouteTableId: table, DestinationIpv6CidrBlock: new("::/0"), EgressOnlyInternetGatewayId: id})
 	state := func() string {

@@ -122,10 +122,21 @@ func (s *Service) target(tx store.Tx, c *guard.Call, t *tableRecord, to string, 
 	case api.Val(in.EgressOnlyInternetGatewayId) != "":
 		r.Egress = *in.EgressOnlyInternetGatewayId
 		g, err := find(view.egress, r.Egress, errEgressRoute)
+		if err != nil {
+			return r, err
+		}
+		six := isIPv6(to)
+		if isList(to) {
+			l, err := prefixlist.Find(tx, c, to)
+			if err != nil {
+				return r, err
+			}
+			six = l.Six
+		}
 		switch {
-		case err == nil && g.VPC != t.VPC:
+		case g.VPC != t.VPC:
 			err = foreign("egress only internet gateway", g.ID)
-		case err == nil && !isIPv6(to):
+		case !six:
 			err = apierr.New("InvalidParameterCombination", "An egress-only internet gateway is a target of IPv6 routes only.")
 		}
 		return r, err
