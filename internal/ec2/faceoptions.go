@@ -115,6 +115,40 @@ func checkCard(kind string, card, index int32) error {
 	return nil
 }
 
+// asksFabric reports whether a request is for an Elastic Fabric Adapter. Those without addresses (efa-only) and the
+// interfaces of services are refused. Source: EC2 API Reference, CreateNetworkInterface, InterfaceType.
+func asksFabric(kind *string) (bool, error) {
+	switch v := api.Val(kind); v {
+	case "", "interface":
+		return false, nil
+	case "efa":
+		return true, nil
+	default:
+		return false, apierr.Newf("UnsupportedOperation", "This server does not support network interfaces of the type %s.", v)
+	}
+}
+
+// interfaceType of an interface that does not belong to AWS.
+func (f *faceRecord) interfaceType() string {
+	if f.Fabric {
+		return "efa"
+	}
+	return "interface"
+}
+
+// checkFabrics refuses more Elastic Fabric Adapters than an instance of a type has.
+// Source: EC2 User Guide, "Elastic Fabric Adapter", Supported instance types.
+func checkFabrics(kind string, n int32) error {
+	t, ok := instancetype.Lookup(kind)
+	switch {
+	case !ok || n <= t.EFAs:
+		return nil
+	case t.EFAs == 0:
+		return apierr.Newf("UnsupportedOperation", "%s instances do not support Elastic Fabric Adapters.", kind)
+	}
+	return apierr.Newf("AttachmentLimitExceeded", "EFA interface count %d exceeds the limit for %s", n, kind)
+}
+
 // checkQueues refuses a number of ENA queues: which types take one is not known here.
 func checkQueues(count *int32) error {
 	if count != nil {

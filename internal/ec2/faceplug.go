@@ -79,8 +79,30 @@ func (i *instanceRecord) takes(f *heldFace, card, index int32) error {
 		return apierr.Newf("AttachmentLimitExceeded", "Interface count %d exceeds the limit for %s", len(faces)+1, i.Type)
 	case index < 0 || ok && index >= kind.ENIs:
 		return invalidValue("Value (%d) for parameter deviceIndex is invalid.", index)
+	case f.Fabric && i.State != stopped:
+		return errFabricStays(i.ID)
+	case f.Fabric:
+		if err := checkFabrics(i.Type, i.fabrics()+1); err != nil {
+			return err
+		}
 	}
 	return checkCard(i.Type, card, index)
+}
+
+// errFabricStays is the error about attaching an Elastic Fabric Adapter to an instance that is not stopped, or detaching it.
+// Source: EC2 User Guide, "Attach or detach an Elastic Fabric Adapter".
+func errFabricStays(id string) error {
+	return apierr.Newf("IncorrectState", "Instance '%s' is not 'stopped': Elastic Fabric Adapters are attached and detached then.", id)
+}
+
+// fabrics counts the Elastic Fabric Adapters of an instance.
+func (i *instanceRecord) fabrics() (n int32) {
+	for _, f := range i.faces() {
+		if f.Fabric {
+			n++
+		}
+	}
+	return n
 }
 
 // plugged finds the network interface with an attachment.
@@ -133,6 +155,9 @@ func (s *Service) DetachNetworkInterface(ctx context.Context, c *guard.Call, in 
 		}
 		if f.Plug.Index == 0 {
 			return apierr.New("OperationNotPermitted", "The network interface at device index 0 and networkCard index 0 cannot be detached.")
+		}
+		if f.Fabric && f.instance.State != stopped {
+			return errFabricStays(f.instance.ID)
 		}
 		f.instance.Faces = slices.DeleteFunc(slices.Clone(f.instance.Faces), func(o faceRecord) bool { return o.ID == f.ID })
 		if err := putInstance(tx, *f.instance); err != nil {

@@ -38,6 +38,7 @@ type faceRecord struct {
 	Description   string          `json:"description,omitempty"`
 	NoSourceCheck bool            `json:"noSourceCheck,omitempty"`
 	Kind          string          `json:"kind,omitempty"`      // "": interface; others belong to AWS
+	Fabric        bool            `json:"fabric,omitempty"`    // an Elastic Fabric Adapter with an address (efa)
 	Requester     string          `json:"requester,omitempty"` // unique id of who made it, but for those of instances and of AWS
 	Tracking      *tracking       `json:"tracking,omitempty"`
 	PublicIP      string          `json:"publicIp,omitempty"`
@@ -69,11 +70,12 @@ type firstFace struct {
 	Tracking    *tracking       `json:"tracking,omitempty"`
 	Express     *express        `json:"express,omitempty"`
 	Opened      []openedAddress `json:"opened,omitempty"`
+	Fabric      bool            `json:"fabric,omitempty"`
 }
 
 // orNone is nil if there is nothing in it.
 func (x firstFace) orNone() *firstFace {
-	if x.Description == "" && !x.Keep && len(x.Secondary)+len(x.Six)+len(x.Prefixes)+len(x.SixPrefixes)+len(x.Opened) == 0 && x.Tracking == nil && x.Express == nil {
+	if x.Description == "" && !x.Keep && len(x.Secondary)+len(x.Six)+len(x.Prefixes)+len(x.SixPrefixes)+len(x.Opened) == 0 && x.Tracking == nil && x.Express == nil && !x.Fabric {
 		return nil
 	}
 	return &x
@@ -105,7 +107,7 @@ func (i *instanceRecord) first() faceRecord {
 	if x := i.Face; x != nil {
 		f.Description, f.Secondary, f.Six, f.SixPrimary, f.Plug.Delete = x.Description, x.Secondary, x.Six, x.SixPrimary, !x.Keep
 		f.Tracking, f.Plug.Express = x.Tracking, x.Express
-		f.Prefixes, f.SixPrefixes, f.Opened = x.Prefixes, x.SixPrefixes, x.Opened
+		f.Prefixes, f.SixPrefixes, f.Opened, f.Fabric = x.Prefixes, x.SixPrefixes, x.Opened, x.Fabric
 	}
 	return f
 }
@@ -121,7 +123,7 @@ func (i *instanceRecord) faces() []faceRecord {
 // setFirst changes the first network interface of an instance, but for where it is.
 func (i *instanceRecord) setFirst(f faceRecord) {
 	i.Groups, i.GroupsBy, i.Options.NoSourceCheck, i.PublicIP, i.PublicBy = f.Groups, f.GroupsBy, f.NoSourceCheck, f.PublicIP, f.PublicBy
-	i.Face = firstFace{f.Description, !f.Plug.Delete, f.Secondary, f.Six, f.SixPrimary, f.Prefixes, f.SixPrefixes, f.Tracking, f.Plug.Express, f.Opened}.orNone()
+	i.Face = firstFace{f.Description, !f.Plug.Delete, f.Secondary, f.Six, f.SixPrimary, f.Prefixes, f.SixPrefixes, f.Tracking, f.Plug.Express, f.Opened, f.Fabric}.orNone()
 }
 
 // A heldFace is a network interface and where its record is: with an instance, nil if in the table.
@@ -306,7 +308,7 @@ func (f *heldFace) name() string {
 func (f *faceRecord) kind() (name, requester string) {
 	switch f.Kind {
 	case "":
-		return "interface", f.Requester
+		return f.interfaceType(), f.Requester
 	case "nat_gateway":
 		return "nat_gateway", f.Account
 	}

@@ -55,7 +55,7 @@ func TestNetworkInterfaces(t *testing.T) {
 		"InvalidParameterValue":       one(func(in *ec2api.CreateNetworkInterfaceRequest) { in.PrivateIpAddress = new("10.9.1.51") }),
 		"InvalidSubnetID.NotFound":    one(func(in *ec2api.CreateNetworkInterfaceRequest) { in.SubnetId = new("subnet-0123456789abcdef0") }),
 		"InvalidGroup.NotFound":       one(func(in *ec2api.CreateNetworkInterfaceRequest) { in.Groups = []string{"sg-0123456789abcdef0"} }),
-		"UnsupportedOperation":        one(func(in *ec2api.CreateNetworkInterfaceRequest) { in.InterfaceType = new("efa") }),
+		"UnsupportedOperation":        one(func(in *ec2api.CreateNetworkInterfaceRequest) { in.InterfaceType = new("efa-only") }),
 		"DryRunOperation":             one(func(in *ec2api.CreateNetworkInterfaceRequest) { in.DryRun = new(true) }),
 		"IdempotentParameterMismatch": one(func(in *ec2api.CreateNetworkInterfaceRequest) { in.ClientToken = new("t") }),
 	} {

@@ -86,9 +86,8 @@ func (f *faceRecord) guardWith(groups []group) {
 
 // checkFace refuses what there is none of here.
 func checkFace(in *ec2api.CreateNetworkInterfaceRequest) error {
-	switch {
-	case api.Val(in.InterfaceType) != "" && *in.InterfaceType != "interface":
-		return apierr.Newf("UnsupportedOperation", "This server does not support network interfaces of the type %s.", *in.InterfaceType)
+	if _, err := asksFabric(in.InterfaceType); err != nil {
+		return err
 	}
 	return idiom.NoOperator(in.Operator)
 }
@@ -144,7 +143,7 @@ func (s *Service) CreateNetworkInterface(ctx context.Context, c *guard.Call, in 
 		f := heldFace{where.newFace(c), nil}
 		f.ID, f.MAC, f.Description, f.Requester = id, mac, api.Val(in.Description), c.Caller.Principal.UserID
 		f.guardWith(groups)
-		f.Tracking, f.SixPrimary = track, six.primary
+		f.Tracking, f.SixPrimary, f.Fabric = track, six.primary, api.Val(in.InterfaceType) == "efa"
 		t := newTaker(tx, c)
 		if f.Address, f.Secondary, err = t.takeAll(where, asked); err != nil {
 			return err

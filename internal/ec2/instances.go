@@ -154,7 +154,7 @@ func (d *attachedDevice) wire() ec2api.InstanceBlockDeviceMapping {
 func (i *instanceRecord) wireFace(f *heldFace) ec2api.InstanceNetworkInterface {
 	n := ec2api.InstanceNetworkInterface{
 		NetworkInterfaceId: &f.ID, Description: &f.Description, OwnerId: &f.Account, Status: new("in-use"), SourceDestCheck: new(!f.NoSourceCheck),
-		SubnetId: &f.Subnet, VpcId: &f.VPC, MacAddress: &f.MAC, Groups: f.wireGroups(), InterfaceType: new("interface"), Operator: idiom.Unmanaged(),
+		SubnetId: &f.Subnet, VpcId: &f.VPC, MacAddress: &f.MAC, Groups: f.wireGroups(), InterfaceType: new(f.interfaceType()), Operator: idiom.Unmanaged(),
 		PrivateDnsName: new(f.name()), PrivateIpAddress: &f.Address, Ipv6Addresses: []ec2api.InstanceIpv6Address{},
 		Ipv4Prefixes: wirePrefixes(f.Prefixes, instanceFourPrefix), Ipv6Prefixes: wirePrefixes(f.SixPrefixes, instanceSixPrefix),
 		PrivateIpAddresses: []ec2api.InstancePrivateIpAddress{{Primary: new(true), PrivateDnsName: new(f.name()), PrivateIpAddress: &f.Address}},

@@ -21,6 +21,19 @@ type plannedFaces struct {
 	others []plannedFace
 }
 
+// fabrics counts the Elastic Fabric Adapters.
+func (p *plannedFaces) fabrics() (n int32) {
+	if p.extra.Fabric {
+		n++
+	}
+	for _, o := range p.others {
+		if o.Fabric {
+			n++
+		}
+	}
+	return n
+}
+
 // A plannedFace is a network interface besides the first.
 type plannedFace struct {
 	faceRecord
@@ -65,7 +78,7 @@ func (s *Service) planFaces(tx store.Tx, c *guard.Call, pl *launchPlan) (subnetI
 	if !seen[[2]int32{}] {
 		return "", nil, apierr.New("InvalidParameterCombination", "The network interface with the device index 0 must be specified.")
 	}
-	return subnetID, groups, nil
+	return subnetID, groups, checkFabrics(pl.kind.Name, pl.faces.fabrics())
 }
 
 // checkFace refuses what a launch must not say of a network interface, and what there is none of here.
@@ -74,8 +87,6 @@ func (pl *launchPlan) checkFace(n *ec2api.InstanceNetworkInterfaceSpecification)
 	switch {
 	case api.Val(n.AssociateCarrierIpAddress):
 		return apierr.New("InvalidParameterCombination", "A carrier IP address can be associated only in the subnet of a Wavelength Zone.")
-	case api.Val(n.InterfaceType) != "" && *n.InterfaceType != "interface":
-		return apierr.Newf("UnsupportedOperation", "This server does not support network interfaces of the type %s.", *n.InterfaceType)
 	case api.Val(n.AssociatePublicIpAddress) && (id != "" || len(pl.NetworkInterfaces) > 1):
 		return apierr.New("InvalidParameterCombination", "The associatePublicIPAddress parameter cannot be specified when launching with multiple network interfaces.")
 	case id != "" && (api.Val(n.SubnetId) != "" || len(n.Groups) > 0 || api.Val(n.PrivateIpAddress) != "" || len(n.PrivateIpAddresses) > 0 || api.Val(n.SecondaryPrivateIpAddressCount) > 0 || len(n.Ipv6Addresses) > 0 || api.Val(n.Ipv6AddressCount) > 0 || api.Val(n.PrimaryIpv6) || namesPrefixes(n)):
@@ -84,6 +95,9 @@ func (pl *launchPlan) checkFace(n *ec2api.InstanceNetworkInterfaceSpecification)
 		return apierr.New("InvalidParameterCombination", "A network interface may not be specified when launching more than one instance.")
 	case pl.count > 1 && (api.Val(n.PrivateIpAddress) != "" || len(n.PrivateIpAddresses)+len(n.Ipv6Addresses)+len(n.Ipv4Prefixes)+len(n.Ipv6Prefixes) > 0):
 		return apierr.New("InvalidParameterCombination", "A private IP address cannot be specified for more than one instance.")
+	}
+	if _, err := asksFabric(n.InterfaceType); err != nil {
+		return err
 	}
 	if namesPrefixes(n) {
 		if err := errTypePrefixes(pl.kind.Name); err != nil {
@@ -118,10 +132,13 @@ func (s *Service) planFirst(tx store.Tx, c *guard.Call, pl *launchPlan, n *ec2ap
 			err = f.suits(pl.kind.Name)
 		}
 		pl.faces.first = &f
-		pl.faces.extra = firstFace{f.Description, !api.Val(n.DeleteOnTermination), f.Secondary, f.Six, f.SixPrimary, f.Prefixes, f.SixPrefixes, cmp.Or(track, f.Tracking), fast, f.Opened}
+		pl.faces.extra = firstFace{f.Description, !api.Val(n.DeleteOnTermination), f.Secondary, f.Six, f.SixPrimary, f.Prefixes, f.SixPrefixes, cmp.Or(track, f.Tracking), fast, f.Opened, f.Fabric}
 		return f.Subnet, f.Groups, err
 	}
 	pl.faces.extra = firstFace{Description: api.Val(n.Description), Keep: n.DeleteOnTermination != nil && !*n.DeleteOnTermination, Tracking: track, Express: fast}
+	if pl.faces.extra.Fabric, err = asksFabric(n.InterfaceType); err != nil {
+		return "", nil, err
+	}
 	if pl.faces.asked, err = askedAddresses(n.PrivateIpAddress, n.PrivateIpAddresses, n.SecondaryPrivateIpAddressCount); err != nil {
 		return "", nil, err
 	}
@@ -169,6 +186,9 @@ func (s *Service) planOther(tx store.Tx, c *guard.Call, pl *launchPlan, n *ec2ap
 	o.guardWith(groups)
 	plug.Delete = n.DeleteOnTermination == nil || *n.DeleteOnTermination
 	o.Plug, o.Description, o.Tracking = plug, api.Val(n.Description), track
+	if o.Fabric, err = asksFabric(n.InterfaceType); err != nil {
+		return err
+	}
 	if o.asked, err = askedAddresses(n.PrivateIpAddress, n.PrivateIpAddresses, n.SecondaryPrivateIpAddressCount); err != nil {
 		return err
 	}

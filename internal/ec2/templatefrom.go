@@ -65,7 +65,7 @@ func (v *volumeRecord) asMapping(d attachedDevice) ec2api.LaunchTemplateBlockDev
 }
 
 func (i *instanceRecord) asTemplate() *ec2api.ResponseLaunchTemplateData {
-	o := &i.Options
+	o, first := &i.Options, i.first()
 	data := &ec2api.ResponseLaunchTemplateData{
 		ImageId: &i.Image, InstanceType: &i.Type, KeyName: api.Opt(o.Key), EbsOptimized: &o.EbsOptimized,
 		DisableApiTermination: &o.ProtectTermination, DisableApiStop: &o.ProtectStop, InstanceInitiatedShutdownBehavior: &o.Shutdown,
@@ -74,8 +74,8 @@ func (i *instanceRecord) asTemplate() *ec2api.ResponseLaunchTemplateData {
 			AvailabilityZone: &i.Zone, GroupName: &o.Placement, Tenancy: &o.Tenancy,
 		},
 		NetworkInterfaces: []ec2api.LaunchTemplateInstanceNetworkInterfaceSpecification{{
-			DeviceIndex: new(int32(0)), SubnetId: &i.Subnet, Groups: i.Groups, DeleteOnTermination: new(i.first().Plug.Delete), Description: new(i.first().Description),
-			InterfaceType: new("interface"), NetworkCardIndex: new(int32(0)),
+			DeviceIndex: new(int32(0)), SubnetId: &i.Subnet, Groups: i.Groups, DeleteOnTermination: &first.Plug.Delete, Description: &first.Description,
+			InterfaceType: new(first.interfaceType()), NetworkCardIndex: new(int32(0)),
 		}},
 		CpuOptions: &ec2api.LaunchTemplateCpuOptions{
 			CoreCount: &o.CoreCount, ThreadsPerCore: &o.ThreadsPerCore, AmdSevSnp: api.Opt(o.SevSnp), NestedVirtualization: api.Opt(o.Nested),
