@@ -47,6 +47,7 @@ func (l *linter) unknownKey(s *statement, c cond) bool {
 	}
 	prefix, _, _ := strings.Cut(c.Key, ":")
 	var names []string
+	foreign := false // actions that the table lacks may have keys under another prefix than theirs, as aws-marketplace has catalog:ChangeType
 	if strings.EqualFold(prefix, "aws") {
 		names = l.table.GlobalKeys()
 	} else if service, ok := l.table.Service(prefix); ok {
@@ -54,6 +55,7 @@ func (l *linter) unknownKey(s *statement, c cond) bool {
 	} else if l.table.Exists(prefix) || strings.ContainsAny(prefix, "./") {
 		return false // a service that the table lacks, or an identity provider
 	} else {
+		foreign = s.open
 		names = l.table.GlobalKeys()
 		for s := range l.table.Services() {
 			names = append(names, s.Keys()...)
@@ -62,6 +64,8 @@ func (l *linter) unknownKey(s *statement, c cond) bool {
 	fix := speech.Say("Look up the key in the Service Authorization Reference.")
 	if near := nearest(c.Key, names); near != "" {
 		fix = speech.Say("Did you mean %s?", quote(near))
+	} else if foreign {
+		return false
 	}
 	l.add("unknown-condition-key", s.Statement, c.Pos, speech.Say("There is no condition key %s, so %s.", quote(c.Key), l.without(s, c)), fix)
 	return true
@@ -208,15 +212,36 @@ func plainOperator(c cond) string {
 	return plain
 }
 
-// requiresKey reports whether a Null condition of the statement demands a key.
+// requiresKey reports whether the requests that a statement allows have a key in any case: another
+// condition is false without it, or all requests for the actions bring it.
 func (l *linter) requiresKey(s *statement, key string) bool {
-	want := condition.MakeKey(key)
+	want := l.cond(policy.Condition{Key: key}).key.Template
 	absent := condition.Env{}
 	for _, c := range s.Conditions {
 		k := l.cond(c)
-		if isNull(k) && k.ready.Key.Same(&want) && k.ready.Eval(&absent) == condition.False {
+		if (k.key.Template == want || k.key.Template == partOf[want]) && k.ready.Eval(&absent) == condition.False {
 			return true
 		}
 	}
+	return !s.open && len(s.entries) > 0 && !slices.ContainsFunc(s.entries, func(e entry) bool {
+		return len(e.matches) == 0 || slices.ContainsFunc(e.matches, func(a *actions.Action) bool { return !always(a, want) })
+	})
+}
+
+// always reports whether every request for an action has a key, since what the key lists is a
+// required parameter.
+func always(a *actions.Action, key string) bool {
+	switch key {
+	case "aws:TagKeys":
+		return slices.Contains(a.Level, "Tagging") && a.Full() != "ec2:DeleteTags" // which deletes all tags if none is named
+	case "kms:GrantOperations":
+		return a.Full() == "kms:CreateGrant"
+	}
 	return false
+}
+
+// partOf are the keys of the single members of what a key lists: who has one has the list.
+var partOf = map[string]string{
+	"aws:TagKeys":               "aws:RequestTag/${TagKey}",
+	"kms:EncryptionContextKeys": "kms:EncryptionContext:${EncryptionContextKey}",
 }

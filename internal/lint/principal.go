@@ -74,11 +74,12 @@ func (l *linter) linkedRole(s *statement, t policy.Text) bool {
 	}
 	role, ok := linkedrole.Of(service)
 	if !ok {
-		fix := speech.Say("Look up the service principal of the role.")
-		if near := nearest(service, slices.Collect(maps.Keys(linkedrole.All()))); near != "" {
-			fix = speech.Say("Did you mean %s?", quote(near))
+		severity, fix := Note, speech.Say("Look up the service principal of the role.")
+		label, _, _ := strings.Cut(service, ".")
+		if near := nearest(service, slices.Collect(maps.Keys(linkedrole.All()))); near != "" && !l.table.Exists(label) {
+			severity, fix = Warning, speech.Say("Did you mean %s?", quote(near))
 		}
-		l.add("linked-role-unknown-service", s.Statement, t.Pos, speech.Say("%s is not known to have a service-linked role.", service), fix)
+		l.addAs(severity, "linked-role-unknown-service", s.Statement, t.Pos, speech.Say("%s is not known to have a service-linked role.", service), fix)
 		return true
 	}
 	return l.linkedName(s, t, service, role, name)
