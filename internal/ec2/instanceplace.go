@@ -94,7 +94,12 @@ func (s *Service) regroup(tx store.Tx, c *guard.Call, i *instanceRecord, in *ec2
 // together refuses a type of which there are no instances in a placement group of a strategy; there may be no group. The text is
 // as reported by users, of cluster. Source: EC2 User Guide, "Placement strategies for your placement groups".
 func together(kind instancetype.Type, g *placement.Group) error {
-	if g == nil || slices.Contains(kind.Placement(), g.Strategy) {
+	switch {
+	case g == nil:
+		return nil
+	case g.Spread == placement.SpreadHost:
+		return apierr.New("UnsupportedOperation", "Spread level host is for Outposts only.")
+	case slices.Contains(kind.Placement(), g.Strategy):
 		return nil
 	}
 	return apierr.Newf("InvalidParameterCombination", "%s placement groups are not supported by the '%s' instance type. Specify a supported instance type or "+

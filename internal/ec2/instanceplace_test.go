@@ -65,6 +65,9 @@ func TestTypesAndStrategies(t *testing.T) {
 	h.refuse(me, in, "InvalidParameterCombination", refusal)
 	in.InstanceType = new("m5.large")
 	ask[ec2api.Reservation](h.desk, me, in)
+	ask[ec2api.CreatePlacementGroupResult](h.desk, me, &ec2api.CreatePlacementGroupRequest{GroupName: new("hosts"), Strategy: new("spread"), SpreadLevel: new("host")})
+	in.Placement = &ec2api.Placement{GroupName: new("hosts")}
+	h.refuse(me, in, "UnsupportedOperation", "Spread level host is for Outposts only.")
 	in.InstanceType, in.Placement = new("t3.micro"), &ec2api.Placement{GroupName: new("spread")}
 	id := ask[ec2api.Reservation](h.desk, me, in).Instances[0].InstanceId
 	h.Advance(time.Minute)

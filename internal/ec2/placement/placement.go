@@ -2,6 +2,7 @@
 package placement
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/kagimori/kagimori/internal/api"
@@ -73,6 +74,10 @@ func (g *Group) wire() ec2api.PlacementGroup {
 	return w
 }
 
+// SpreadHost is the spread level of groups for instances on Outposts: here no instance can be in one.
+// Source: EC2 API Reference, CreatePlacementGroup.
+const SpreadHost = "host"
+
 // asked reads a request for a placement group.
 // Source: EC2 API Reference, CreatePlacementGroup; EC2 User Guide, "Placement groups".
 func asked(in *ec2api.CreatePlacementGroupRequest) (Group, error) {
@@ -93,9 +98,7 @@ func asked(in *ec2api.CreatePlacementGroupRequest) (Group, error) {
 		return g, idiom.InvalidValue("Value (%d) for parameter partitionCount is invalid. It is from 1 to 7.", g.Partitions)
 	case g.Spread != "" && g.Strategy != "spread":
 		return g, apierr.New("InvalidParameterCombination", "The parameter spreadLevel is valid only with the strategy spread.")
-	case g.Spread == "host":
-		return g, apierr.New("UnsupportedOperation", "Spread level host is for Outposts only.")
-	case g.Spread != "" && g.Spread != "rack":
+	case g.Spread != "" && g.Spread != "rack" && g.Spread != SpreadHost:
 		return g, idiom.InvalidValue("Value (%s) for parameter spreadLevel is invalid. Valid values: host, rack.", g.Spread)
 	case api.Val(in.LinkedGroupId) != "" || api.Val(in.ParentGroupId) != "":
 		return g, apierr.New("UnsupportedOperation", "This server does not support placement groups within, or linked to, others.")
@@ -107,7 +110,7 @@ func asked(in *ec2api.CreatePlacementGroupRequest) (Group, error) {
 			g.Partitions = 2
 		}
 	case "spread":
-		g.Spread = "rack"
+		g.Spread = cmp.Or(g.Spread, "rack")
 	}
 	return g, nil
 }

@@ -26,6 +26,7 @@ func TestLifeOfAPlacementGroup(t *testing.T) {
 	}{
 		"cluster": {strategy: "cluster"},
 		"spread":  {in: ec2api.CreatePlacementGroupRequest{Strategy: new("spread")}, strategy: "spread", spread: "rack"},
+		"hosts":   {in: ec2api.CreatePlacementGroupRequest{Strategy: new("spread"), SpreadLevel: new("host")}, strategy: "spread", spread: "host"},
 		"parts":   {in: ec2api.CreatePlacementGroupRequest{Strategy: new("partition")}, strategy: "partition", partitions: 2},
 		"busy":    {in: ec2api.CreatePlacementGroupRequest{Strategy: new("partition"), PartitionCount: new(int32(7))}, strategy: "partition", partitions: 7},
 	} {
@@ -45,7 +46,7 @@ func TestLifeOfAPlacementGroup(t *testing.T) {
 	}
 	d.Refuse(d.Root(), &ec2api.DeletePlacementGroupRequest{GroupName: new("busy")}, "InvalidPlacementGroup.InUse", "*")
 	d.Refuse(d.Root(), &ec2api.DeletePlacementGroupRequest{GroupName: new("none")}, "InvalidPlacementGroup.Unknown", "The Placement Group 'none' is unknown.")
-	for _, name := range []string{"cluster", "spread", "parts"} {
+	for _, name := range []string{"cluster", "spread", "hosts", "parts"} {
 		_, err := d.Try(d.Root(), &ec2api.DeletePlacementGroupRequest{GroupName: &name})
 		d.Must(err)
 	}
@@ -66,7 +67,7 @@ func TestPlacementGroupsThatAreNone(t *testing.T) {
 		"partitions of a spread": {ec2api.CreatePlacementGroupRequest{GroupName: new("a"), Strategy: new("spread"), PartitionCount: new(int32(2))},
 			"InvalidParameterCombination"},
 		"spread of a cluster": {ec2api.CreatePlacementGroupRequest{GroupName: new("a"), SpreadLevel: new("rack")}, "InvalidParameterCombination"},
-		"Outposts":            {ec2api.CreatePlacementGroupRequest{GroupName: new("a"), Strategy: new("spread"), SpreadLevel: new("host")}, "UnsupportedOperation"},
+		"spread of a city":    {ec2api.CreatePlacementGroupRequest{GroupName: new("a"), Strategy: new("spread"), SpreadLevel: new("city")}, "InvalidParameterValue"},
 		"dry run":             {ec2api.CreatePlacementGroupRequest{GroupName: new("a"), DryRun: new(true)}, "DryRunOperation"},
 	} {
 		t.Run(name, func(t *testing.T) { d.Refuse(d.Root(), &tt.in, tt.code, "*") })
