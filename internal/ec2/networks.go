@@ -127,6 +127,12 @@ func (n networks) DropFace(tx store.Tx, c *guard.Call, id string) error {
 	return faceTable.Delete(tx, c.Region, c.Account(), id)
 }
 
+// AddressOf implements [vpc.Networks].
+func (n networks) AddressOf(tx store.Tx, c *guard.Call, id string) (string, error) {
+	f, _, err := faceTable.Get(tx, c.Region, c.Account(), id)
+	return f.Address, err
+}
+
 // GuardFace implements [vpc.Networks].
 func (n networks) GuardFace(tx store.Tx, c *guard.Call, id string, groups, names []string) error {
 	f, ok, err := faceTable.Get(tx, c.Region, c.Account(), id)

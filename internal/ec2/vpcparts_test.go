@@ -1,6 +1,7 @@
 package ec2_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -313,6 +314,18 @@ func TestVPCEndpoints(t *testing.T) {
 	if len(now) != 1 || *now[0].State != "available" || *now[0].Groups[0].GroupId != group {
 		t.Errorf("endpoints %+v", now)
 	}
+	configure := func(address string) *ec2api.ModifyVpcEndpointRequest {
+		return &ec2api.ModifyVpcEndpointRequest{VpcEndpointId: kms.VpcEndpointId, SubnetConfigurations: []ec2api.SubnetConfiguration{{SubnetId: &p.subnet, Ipv4: &address}}}
+	}
+	for range 2 { // the second time it is there
+		ask[ec2api.ModifyVpcEndpointResult](d, me, configure("10.0.1.77"))
+		faces := ask[ec2api.DescribeNetworkInterfacesResult](d, me, &ec2api.DescribeNetworkInterfacesRequest{Filters: []ec2api.Filter{filter("interface-type", "vpc_endpoint")}}).NetworkInterfaces
+		now := ask[ec2api.DescribeVpcEndpointsResult](d, me, &ec2api.DescribeVpcEndpointsRequest{VpcEndpointIds: []string{*kms.VpcEndpointId}}).VpcEndpoints[0]
+		if len(faces) != 1 || *faces[0].PrivateIpAddress != "10.0.1.77" || *faces[0].Groups[0].GroupId != group || !slices.Equal(now.NetworkInterfaceIds, []string{*faces[0].NetworkInterfaceId}) {
+			t.Errorf("interfaces %+v of %v", faces, now.NetworkInterfaceIds)
+		}
+	}
+	d.refuse(me, configure("10.9.9.9"), "InvalidParameterValue", "*")
 	d.refuse(me, &ec2api.DeleteVpcRequest{VpcId: &p.vpc}, "DependencyViolation", "*")
 	missing := "vpce-0123456789abcdef0"
 	left := ask[ec2api.DeleteVpcEndpointsResult](d, me, &ec2api.DeleteVpcEndpointsRequest{VpcEndpointIds: []string{*kms.VpcEndpointId, *s3.VpcEndpointId, missing}}).Unsuccessful

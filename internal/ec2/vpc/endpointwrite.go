@@ -200,6 +200,16 @@ func subnetsOf(ids []string, configured []ec2api.SubnetConfiguration) []string {
 	return out
 }
 
+// addressFor is the address that a request wants for an endpoint in a subnet.
+func addressFor(subnet string, configured []ec2api.SubnetConfiguration) (address string) {
+	for _, s := range configured {
+		if api.Val(s.SubnetId) == subnet {
+			address = api.Val(s.Ipv4)
+		}
+	}
+	return address
+}
+
 // checkDNS refuses private names that the VPC cannot have, and that two endpoints would have.
 // Source: AWS PrivateLink Guide, "Access an AWS service using an interface VPC endpoint", private DNS.
 func (s *Service) checkDNS(tx store.Tx, c *guard.Call, e *endpointRecord, have []endpointRecord) error {
@@ -221,7 +231,8 @@ func (s *Service) checkDNS(tx store.Tx, c *guard.Call, e *endpointRecord, have [
 	return nil
 }
 
-// extend adds route tables and subnets to an endpoint.
+// extend adds route tables and subnets to an endpoint. Where it has another address than the one that is wanted for a
+// subnet, its network interface there is replaced.
 func (s *Service) extend(tx store.Tx, c *guard.Call, e *endpointRecord, have []endpointRecord, tables, subnets []string, configured []ec2api.SubnetConfiguration) error {
 	known, err := s.tables(tx, c)
 	if err != nil {
@@ -253,20 +264,26 @@ func (s *Service) extend(tx store.Tx, c *guard.Call, e *endpointRecord, have []e
 		if n.VPC != e.VPC {
 			return errParameter("Subnet %s and VPC %s belong to different networks", id, e.VPC)
 		}
-		if e.Faces[id] != "" {
-			continue
+		address := addressFor(id, configured)
+		if face := e.Faces[id]; face != "" {
+			was, err := s.nets.AddressOf(tx, c, face)
+			if err != nil {
+				return err
+			}
+			if address == "" || address == was {
+				continue
+			}
+			if err := s.nets.DropFace(tx, c, face); err != nil {
+				return err
+			}
+			delete(e.Faces, id)
 		}
 		for other := range e.Faces {
 			if o, err := s.subnet(tx, c, other); err == nil && o.Zone == n.Zone {
 				return apierr.Newf("DuplicateSubnetsInSameZone", "Found another VPC endpoint subnet in the availability zone of %s", id)
 			}
 		}
-		f := Face{Subnet: id, Kind: "vpc_endpoint", Description: "VPC Endpoint Interface " + e.ID, Groups: e.Groups}
-		for _, s := range configured {
-			if api.Val(s.SubnetId) == id {
-				f.Address = api.Val(s.Ipv4)
-			}
-		}
+		f := Face{Subnet: id, Kind: "vpc_endpoint", Description: "VPC Endpoint Interface " + e.ID, Groups: e.Groups, Address: address}
 		if f, err = s.nets.AddFace(tx, c, f); err != nil {
 			return err
 		}

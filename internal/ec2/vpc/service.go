@@ -48,6 +48,8 @@ type Networks interface {
 	// AddFace makes a network interface, with an address of its subnet if it has none; DropFace deletes one.
 	AddFace(tx store.Tx, c *guard.Call, f Face) (Face, error)
 	DropFace(tx store.Tx, c *guard.Call, id string) error
+	// AddressOf is the private address of one that is here.
+	AddressOf(tx store.Tx, c *guard.Call, id string) (string, error)
 	// GuardFace gives one other security groups.
 	GuardFace(tx store.Tx, c *guard.Call, id string, groups, names []string) error
 	// FaceOf finds the network interface that a route leads to: one by its id, or the only one of an instance.

@@ -18,10 +18,17 @@ import (
 var (
 	gatewayServices   = []string{"dynamodb", "s3"}
 	interfaceServices = []string{
-		"access-analyzer", "acm-pca", "athena", "autoscaling", "backup", "cloudformation", "cloudtrail", "codebuild", "codecommit", "config",
-		"dynamodb", "ebs", "ec2", "ec2messages", "ecr.api", "ecr.dkr", "ecs", "ecs-agent", "ecs-telemetry", "eks", "elasticfilesystem",
-		"elasticloadbalancing", "events", "execute-api", "glue", "kinesis-firehose", "kinesis-streams", "kms", "kms-fips", "lambda", "logs",
-		"monitoring", "rds", "s3", "secretsmanager", "sns", "sqs", "ssm", "ssmmessages", "states", "sts", "xray",
+		"access-analyzer", "account", "acm-pca", "apigateway", "appconfig", "appconfigdata", "application-autoscaling", "appmesh",
+		"appmesh-envoy-management", "appsync-api", "athena", "auditmanager", "autoscaling", "autoscaling-plans", "backup", "batch", "bedrock",
+		"bedrock-agent", "bedrock-agent-runtime", "bedrock-runtime", "cloudformation", "cloudhsmv2", "cloudtrail", "codebuild", "codecommit",
+		"codedeploy", "codedeploy-commands-secure", "codepipeline", "comprehend", "config", "databrew", "datasync", "dms", "ds", "dynamodb", "ebs",
+		"ec2", "ec2messages", "ecr.api", "ecr.dkr", "ecs", "ecs-agent", "ecs-telemetry", "eks", "eks-auth", "elasticache", "elasticbeanstalk",
+		"elasticbeanstalk-health", "elasticfilesystem", "elasticloadbalancing", "elasticmapreduce", "emr-containers", "emr-serverless", "events",
+		"execute-api", "fis", "fsx", "git-codecommit", "glue", "guardduty", "guardduty-data", "imagebuilder", "inspector2", "kafka",
+		"kinesis-firehose", "kinesis-streams", "kms", "kms-fips", "lakeformation", "lambda", "license-manager", "logs", "macie2", "memory-db",
+		"monitoring", "polly", "ram", "rds", "rds-data", "redshift", "redshift-data", "rekognition", "s3", "scheduler", "secretsmanager",
+		"securityhub", "servicecatalog", "servicediscovery", "sns", "sqs", "ssm", "ssm-contacts", "ssm-incidents", "ssmmessages", "states",
+		"storagegateway", "sts", "swf", "synthetics", "textract", "transcribe", "transfer", "translate", "workspaces", "xray",
 	}
 )
 
