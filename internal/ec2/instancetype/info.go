@@ -15,7 +15,7 @@ func (t Type) wire() ec2api.InstanceTypeInfo {
 		InstanceType: &t.Name, CurrentGeneration: new(t.Current()), FreeTierEligible: new(t.FreeTier()), SupportedUsageClasses: t.UsageClasses(),
 		SupportedRootDeviceTypes: t.RootDevices(), SupportedVirtualizationTypes: t.Virtualization(), BareMetal: new(t.Metal()), Hypervisor: api.Opt(t.Hypervisor()),
 		ProcessorInfo: &ec2api.ProcessorInfo{SupportedArchitectures: t.Archs(), SustainedClockSpeedInGhz: api.Opt(t.Family.GHz), Manufacturer: &t.Family.Maker},
-		VCpuInfo:      &ec2api.VCpuInfo{DefaultVCpus: &t.VCPUs, DefaultCores: &cores, DefaultThreadsPerCore: &threads},
+		VCpuInfo:      &ec2api.VCpuInfo{DefaultVCpus: &t.VCPUs, DefaultCores: &cores, DefaultThreadsPerCore: &threads, ValidCores: t.ValidCores()},
 		MemoryInfo:    &ec2api.MemoryInfo{SizeInMiB: &t.MemoryMiB}, InstanceStorageSupported: new(t.Disks.Count > 0), InstanceStorageInfo: t.storageInfo(),
 		EbsInfo: t.ebsInfo(), NetworkInfo: t.networkInfo(), PlacementGroupInfo: &ec2api.PlacementGroupInfo{SupportedStrategies: t.Placement()},
 		HibernationSupported: new(t.Hibernates()), BurstablePerformanceSupported: new(t.Burstable()), DedicatedHostsSupported: new(t.DedicatedHosts()),

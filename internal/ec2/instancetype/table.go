@@ -1,6 +1,7 @@
 package instancetype
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -119,6 +120,9 @@ func (t Type) CheckCPU(p *ec2api.CpuOptionsRequest) error {
 		return apierr.New("InvalidParameterCombination", "CpuOptions need both CoreCount and ThreadsPerCore.")
 	case cores < 1 || cores > t.Cores():
 		return idiom.InvalidValue("Value (%d) for parameter CoreCount is invalid for %s. It is from 1 to %d.", cores, t.Name, t.Cores())
+	case t.ValidCores() != nil && !slices.Contains(t.ValidCores(), cores):
+		valid := strings.ReplaceAll(strings.Trim(fmt.Sprint(t.ValidCores()), "[]"), " ", ", ")
+		return idiom.InvalidValue("Value (%d) for parameter CoreCount is invalid for %s. Valid values: %s.", cores, t.Name, valid)
 	case threads < 1 || threads > t.Threads():
 		return idiom.InvalidValue("Value (%d) for parameter ThreadsPerCore is invalid for %s. It is from 1 to %d.", threads, t.Name, t.Threads())
 	}
