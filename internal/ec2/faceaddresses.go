@@ -145,13 +145,3 @@ func (t *taker) flush() error {
 	}
 	return nil
 }
-
-// takeAddress takes one address of a subnet: the one that is given, or a free one.
-func takeAddress(tx store.Tx, c *guard.Call, n subnet, given string) (string, error) {
-	t := newTaker(tx, c)
-	ip, err := t.take(n, given)
-	if err != nil {
-		return "", err
-	}
-	return ip, t.flush()
-}

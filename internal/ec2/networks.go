@@ -112,7 +112,24 @@ func (n networks) AddFace(tx store.Tx, c *guard.Call, in vpc.Face) (vpc.Face, er
 			return in, err
 		}
 	}
-	if f.Address, err = takeAddress(tx, c, where, in.Address); err != nil {
+	t := newTaker(tx, c)
+	if f.Address, err = t.take(where, in.Address); err != nil {
+		return in, err
+	}
+	if in.Dual {
+		one, given := new(int32(1)), []string(nil)
+		if in.Six != "" {
+			one, given = nil, []string{in.Six}
+		}
+		six, err := askedSix(given, one, nil)
+		if err != nil {
+			return in, err
+		}
+		if f.Six, err = t.takeSix(where, six, looseAddresses); err != nil {
+			return in, err
+		}
+	}
+	if err := t.flush(); err != nil {
 		return in, err
 	}
 	in.ID, in.Address = f.ID, f.Address
@@ -127,10 +144,13 @@ func (n networks) DropFace(tx store.Tx, c *guard.Call, id string) error {
 	return faceTable.Delete(tx, c.Region, c.Account(), id)
 }
 
-// AddressOf implements [vpc.Networks].
-func (n networks) AddressOf(tx store.Tx, c *guard.Call, id string) (string, error) {
+// AddressesOf implements [vpc.Networks].
+func (n networks) AddressesOf(tx store.Tx, c *guard.Call, id string) (four, six string, err error) {
 	f, _, err := faceTable.Get(tx, c.Region, c.Account(), id)
-	return f.Address, err
+	if len(f.Six) > 0 {
+		six = f.Six[0]
+	}
+	return f.Address, six, err
 }
 
 // GuardFace implements [vpc.Networks].

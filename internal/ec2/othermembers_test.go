@@ -117,7 +117,7 @@ func TestNetworksHearTheRest(t *testing.T) {
 		{&ec2api.CreatePlacementGroupRequest{GroupName: new("g"), ParentGroupId: new("pg-0")}, "UnsupportedOperation"},
 		{&ec2api.CreateVpcEndpointRequest{VpcId: &p.vpc, ServiceName: new("com.amazonaws." + region + ".s3"), ResourceConfigurationArn: new("arn:x")}, "InvalidParameter"},
 		{&ec2api.CreateVpcEndpointRequest{VpcId: &p.vpc, ServiceName: new("com.amazonaws." + region + ".s3"), DnsOptions: &ec2api.DnsOptionsSpecification{PrivateDnsPreference: new("ALL")}}, "InvalidParameter"},
-		{&ec2api.CreateVpcEndpointRequest{VpcId: &p.vpc, ServiceName: new("com.amazonaws." + region + ".s3"), DnsOptions: &ec2api.DnsOptionsSpecification{DnsRecordIpType: new("dualstack")}}, "UnsupportedOperation"},
+		{&ec2api.CreateVpcEndpointRequest{VpcId: &p.vpc, ServiceName: new("com.amazonaws." + region + ".s3"), DnsOptions: &ec2api.DnsOptionsSpecification{DnsRecordIpType: new("dualstack")}}, "InvalidParameter"},
 	} {
 		if _, err := d.try(me, tt.in); apierr.Code(err) != tt.code {
 			t.Errorf("row %d: got %v, want %q", n, err, tt.code)

@@ -1,6 +1,7 @@
 package vpc
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -28,6 +29,7 @@ type endpointRecord struct {
 	GroupsBy   []string          `json:"groupsBy,omitempty"`
 	PrivateDNS bool              `json:"privateDns,omitempty"`
 	DNS        *dnsRecord        `json:"dns,omitempty"`
+	Family     string            `json:"family,omitempty"` // of its addresses; "": ipv4
 	Created    time.Time         `json:"created"`
 }
 
@@ -39,6 +41,9 @@ const (
 	gatewayKind   = "Gateway"
 	interfaceKind = "Interface"
 )
+
+// serviceDefined are the DNS records of gateway endpoints.
+const serviceDefined = "service-defined"
 
 func (s *Service) endpointOperations() map[string]guard.Handler {
 	return map[string]guard.Handler{
@@ -68,7 +73,7 @@ func anyAccess(kind string) string {
 func (e *endpointRecord) wire() ec2api.VpcEndpoint {
 	w := ec2api.VpcEndpoint{
 		VpcEndpointId: &e.ID, VpcEndpointType: &e.Kind, VpcId: &e.VPC, ServiceName: &e.Service, State: new("available"), PolicyDocument: &e.Policy,
-		OwnerId: &e.Account, RequesterManaged: new(false), PrivateDnsEnabled: new(e.PrivateDNS), CreationTimestamp: &e.Created, IpAddressType: new("ipv4"),
+		OwnerId: &e.Account, RequesterManaged: new(false), PrivateDnsEnabled: new(e.PrivateDNS), CreationTimestamp: &e.Created, IpAddressType: new(cmp.Or(e.Family, fourFamily)),
 		ServiceRegion: &e.Region, RouteTableIds: slices.Clone(e.Tables), SubnetIds: []string{}, NetworkInterfaceIds: []string{},
 		Groups: []ec2api.SecurityGroupIdentifier{}, DnsEntries: []ec2api.DnsEntry{},
 	}
@@ -76,10 +81,10 @@ func (e *endpointRecord) wire() ec2api.VpcEndpoint {
 		w.RouteTableIds = []string{}
 	}
 	if e.Kind == gatewayKind {
-		w.DnsOptions = e.DNS.wire("service-defined")
+		w.DnsOptions = e.DNS.wire(serviceDefined)
 		return w
 	}
-	w.DnsOptions = e.DNS.wire("ipv4")
+	w.DnsOptions = e.DNS.wire(cmp.Or(e.Family, fourFamily))
 	for subnet := range e.Faces {
 		w.SubnetIds = append(w.SubnetIds, subnet)
 	}

@@ -34,14 +34,10 @@ func checkEndpoint(in *ec2api.CreateVpcEndpointRequest, region, kind string) err
 		return apierr.Newf("UnsupportedOperation", "This server does not support VPC endpoints of the type %s.", kind)
 	case api.Val(in.ServiceNetworkArn) != "" || api.Val(in.ResourceConfigurationArn) != "":
 		return errParameter("Endpoints of the type %s have no service network and no resource configuration.", kind)
-	case slices.ContainsFunc(in.SubnetConfigurations, func(s ec2api.SubnetConfiguration) bool { return api.Val(s.Ipv6) != "" }):
-		return apierr.New("UnsupportedOperation", "This server does not support IPv6.")
 	case service == "":
 		return apierr.New("MissingParameter", "The request must contain the parameter serviceName")
 	case api.Val(in.ServiceRegion) != "" && *in.ServiceRegion != region:
 		return apierr.New("UnsupportedOperation", "This server does not support VPC endpoints for services of other Regions.")
-	case api.Val(in.IpAddressType) != "" && *in.IpAddressType != "ipv4":
-		return apierr.New("UnsupportedOperation", "This server does not support IPv6.")
 	case !offers(region, service, ""):
 		return apierr.Newf("InvalidServiceName", "The Vpc Endpoint Service '%s' does not exist", service)
 	case !offers(region, service, kind):
@@ -53,10 +49,52 @@ func checkEndpoint(in *ec2api.CreateVpcEndpointRequest, region, kind string) err
 	case kind == interfaceKind && len(in.RouteTableIds) > 0:
 		return errParameter("Interface endpoints have no route tables.")
 	}
+	if err := checkFamily(kind, in.IpAddressType); err != nil {
+		return err
+	}
 	if _, err := dnsOptions(kind, nil, in.DnsOptions); err != nil {
 		return err
 	}
 	return checkPolicy(in.PolicyDocument)
+}
+
+// Families of an endpoint's addresses. Source: EC2 API Reference, CreateVpcEndpoint, IpAddressType.
+const (
+	fourFamily = "ipv4"
+	dualFamily = "dualstack"
+	sixFamily  = "ipv6"
+)
+
+// checkFamily refuses families of addresses that endpoints of a kind do not have: interfaces with IPv6 alone are in subnets of
+// IPv6 alone, which there are none of here.
+func checkFamily(kind string, family *string) error {
+	switch f := api.Val(family); {
+	case f == "" || f == fourFamily || f == dualFamily || f == sixFamily && kind == gatewayKind:
+		return nil
+	case f == sixFamily:
+		return apierr.New("UnsupportedOperation", "This server does not support subnets of IPv6 alone, nor endpoints in them.")
+	default:
+		return errParameter("IpAddressType %s is not valid.", f)
+	}
+}
+
+// hasSix reports whether the endpoint has addresses of IPv6.
+func (e *endpointRecord) hasSix() bool { return e.Family == dualFamily || e.Family == sixFamily }
+
+// setFamily changes the family of the addresses, if a request says one, and refuses DNS records and addresses of another.
+func (e *endpointRecord) setFamily(family *string, configured []ec2api.SubnetConfiguration) error {
+	if f := api.Val(family); f != "" {
+		e.Family = f
+	}
+	switch {
+	case e.hasSix():
+		return nil
+	case e.DNS != nil && (e.DNS.Records == dualFamily || e.DNS.Records == sixFamily):
+		return errParameter("DnsRecordIpType %s is not valid for an endpoint of the IP address type ipv4.", e.DNS.Records)
+	case slices.ContainsFunc(configured, func(s ec2api.SubnetConfiguration) bool { return api.Val(s.Ipv6) != "" }):
+		return errParameter("An endpoint of the IP address type ipv4 has no IPv6 addresses.")
+	}
+	return nil
 }
 
 // A dnsRecord is what an endpoint's DNS options are besides the ordinary ones.
@@ -67,7 +105,7 @@ type dnsRecord struct {
 	Domains     []string `json:"domains,omitempty"`
 }
 
-// dnsOptions are those of an endpoint of a kind, as a request changes them. Records of IPv6 are refused with the addresses.
+// dnsOptions are those of an endpoint of a kind, as a request changes them.
 // Source: EC2 API Reference, DnsOptionsSpecification.
 func dnsOptions(kind string, was *dnsRecord, in *ec2api.DnsOptionsSpecification) (*dnsRecord, error) {
 	if in == nil {
@@ -77,13 +115,10 @@ func dnsOptions(kind string, was *dnsRecord, in *ec2api.DnsOptionsSpecification)
 	if was != nil {
 		d = *was
 	}
-	own := map[string]string{gatewayKind: "service-defined", interfaceKind: "ipv4"}[kind]
-	switch t := api.Val(in.DnsRecordIpType); {
-	case t == "dualstack" || t == "ipv6":
-		return nil, apierr.New("UnsupportedOperation", "This server does not support IPv6.")
-	case t != "" && t != own && t != "ipv4" && t != "service-defined":
-		return nil, errParameter("DnsRecordIpType %s is not valid.", t)
-	case t != "":
+	if t := api.Val(in.DnsRecordIpType); t != "" {
+		if !slices.Contains([]string{fourFamily, dualFamily, sixFamily, serviceDefined}, t) {
+			return nil, errParameter("DnsRecordIpType %s is not valid.", t)
+		}
 		d.Records = t
 	}
 	if p := api.Val(in.PrivateDnsPreference); p != "" {
@@ -138,6 +173,10 @@ func (s *Service) CreateVpcEndpoint(ctx context.Context, c *guard.Call, in *ec2a
 		own: newOwn(c, "vpce"), VPC: *in.VpcId, Service: *in.ServiceName, Kind: kind, Policy: cmp.Or(api.Val(in.PolicyDocument), anyAccess(kind)), Created: s.g.Now(),
 		PrivateDNS: kind == interfaceKind && (in.PrivateDnsEnabled == nil || *in.PrivateDnsEnabled),
 	}
+	fresh.DNS, _ = dnsOptions(kind, nil, in.DnsOptions) // checked before
+	if err := fresh.setFamily(in.IpAddressType, in.SubnetConfigurations); err != nil {
+		return nil, err
+	}
 	plain := *in
 	plain.ClientToken, plain.DryRun = nil, nil
 	token := idiom.NewToken(api.Val(in.ClientToken), idiom.Fingerprint(plain))
@@ -145,7 +184,6 @@ func (s *Service) CreateVpcEndpoint(ctx context.Context, c *guard.Call, in *ec2a
 	return out, s.g.Update(ctx, c, func(tx store.Tx) error {
 		e := fresh
 		e.Faces = map[string]string{}
-		e.DNS, _ = dnsOptions(kind, nil, in.DnsOptions) // checked before
 		m := &idiom.Made{Kind: "vpc-endpoint", ID: e.ID, Tags: tags, Describe: func(p *authz.Part) {
 			p.Context.Set("ec2:vpceservicename", e.Service)
 			p.Context.Set("ec2:vpceserviceowner", "amazon")
@@ -200,14 +238,14 @@ func subnetsOf(ids []string, configured []ec2api.SubnetConfiguration) []string {
 	return out
 }
 
-// addressFor is the address that a request wants for an endpoint in a subnet.
-func addressFor(subnet string, configured []ec2api.SubnetConfiguration) (address string) {
+// addressesFor are the addresses that a request wants for an endpoint in a subnet.
+func addressesFor(subnet string, configured []ec2api.SubnetConfiguration) (four, six string) {
 	for _, s := range configured {
 		if api.Val(s.SubnetId) == subnet {
-			address = api.Val(s.Ipv4)
+			four, six = api.Val(s.Ipv4), api.Val(s.Ipv6)
 		}
 	}
-	return address
+	return four, six
 }
 
 // checkDNS refuses private names that the VPC cannot have, and that two endpoints would have.
@@ -231,7 +269,7 @@ func (s *Service) checkDNS(tx store.Tx, c *guard.Call, e *endpointRecord, have [
 	return nil
 }
 
-// extend adds route tables and subnets to an endpoint. Where it has another address than the one that is wanted for a
+// extend adds route tables and subnets to an endpoint. Where it has other addresses than those that are wanted for a
 // subnet, its network interface there is replaced.
 func (s *Service) extend(tx store.Tx, c *guard.Call, e *endpointRecord, have []endpointRecord, tables, subnets []string, configured []ec2api.SubnetConfiguration) error {
 	known, err := s.tables(tx, c)
@@ -264,13 +302,16 @@ func (s *Service) extend(tx store.Tx, c *guard.Call, e *endpointRecord, have []e
 		if n.VPC != e.VPC {
 			return errParameter("Subnet %s and VPC %s belong to different networks", id, e.VPC)
 		}
-		address := addressFor(id, configured)
+		four, six := addressesFor(id, configured)
 		if face := e.Faces[id]; face != "" {
-			was, err := s.nets.AddressOf(tx, c, face)
+			wasFour, wasSix, err := s.nets.AddressesOf(tx, c, face)
 			if err != nil {
 				return err
 			}
-			if address == "" || address == was {
+			if four, six = cmp.Or(four, wasFour), cmp.Or(six, wasSix); !e.hasSix() {
+				six = ""
+			}
+			if four == wasFour && six == wasSix && e.hasSix() == (wasSix != "") {
 				continue
 			}
 			if err := s.nets.DropFace(tx, c, face); err != nil {
@@ -283,7 +324,7 @@ func (s *Service) extend(tx store.Tx, c *guard.Call, e *endpointRecord, have []e
 				return apierr.Newf("DuplicateSubnetsInSameZone", "Found another VPC endpoint subnet in the availability zone of %s", id)
 			}
 		}
-		f := Face{Subnet: id, Kind: "vpc_endpoint", Description: "VPC Endpoint Interface " + e.ID, Groups: e.Groups, Address: address}
+		f := Face{Subnet: id, Kind: "vpc_endpoint", Description: "VPC Endpoint Interface " + e.ID, Groups: e.Groups, Address: four, Six: six, Dual: e.hasSix()}
 		if f, err = s.nets.AddFace(tx, c, f); err != nil {
 			return err
 		}
@@ -299,10 +340,6 @@ func (s *Service) extend(tx store.Tx, c *guard.Call, e *endpointRecord, have []e
 func (s *Service) ModifyVpcEndpoint(ctx context.Context, c *guard.Call, in *ec2api.ModifyVpcEndpointRequest) (*ec2api.ModifyVpcEndpointResult, error) {
 	if err := checkPolicy(in.PolicyDocument); err != nil {
 		return nil, err
-	}
-	if api.Val(in.IpAddressType) != "" && *in.IpAddressType != "ipv4" ||
-		slices.ContainsFunc(in.SubnetConfigurations, func(s ec2api.SubnetConfiguration) bool { return api.Val(s.Ipv6) != "" }) {
-		return nil, apierr.New("UnsupportedOperation", "This server does not support IPv6.")
 	}
 	return &ec2api.ModifyVpcEndpointResult{Return: new(true)}, s.g.Update(ctx, c, func(tx store.Tx) error {
 		added := subnetsOf(in.AddSubnetIds, in.SubnetConfigurations)
@@ -334,6 +371,12 @@ func (s *Service) ModifyVpcEndpoint(ctx context.Context, c *guard.Call, in *ec2a
 		if e.DNS, err = dnsOptions(e.Kind, e.DNS, in.DnsOptions); err != nil {
 			return err
 		}
+		if err := checkFamily(e.Kind, in.IpAddressType); err != nil {
+			return err
+		}
+		if err := e.setFamily(in.IpAddressType, in.SubnetConfigurations); err != nil {
+			return err
+		}
 		if in.PrivateDnsEnabled != nil && e.Kind == interfaceKind {
 			e.PrivateDNS = *in.PrivateDnsEnabled
 			if err := s.checkDNS(tx, c, &e, have); err != nil {
@@ -343,7 +386,8 @@ func (s *Service) ModifyVpcEndpoint(ctx context.Context, c *guard.Call, in *ec2a
 		if err := s.reduce(tx, c, &e, in); err != nil {
 			return err
 		}
-		if err := s.extend(tx, c, &e, have, in.AddRouteTableIds, added, in.SubnetConfigurations); err != nil {
+		subnets := slices.Compact(slices.Sorted(slices.Values(slices.Concat(added, slices.Collect(maps.Keys(e.Faces))))))
+		if err := s.extend(tx, c, &e, have, in.AddRouteTableIds, subnets, in.SubnetConfigurations); err != nil {
 			return err
 		}
 		return put(tx, endpointTable, e)

@@ -32,6 +32,8 @@ type Subnet struct{ ID, VPC, Zone, CIDR string }
 type Face struct {
 	ID, Subnet, Address, Kind, Description string
 	Groups                                 []string
+	Dual                                   bool   // has an IPv6 address too
+	Six                                    string // which one; "": any
 }
 
 // Networks is what package ec2 has of networks. Errors are EC2's.
@@ -45,11 +47,11 @@ type Networks interface {
 	// SetDHCP says which DHCP options a VPC has; DHCP which VPCs have some.
 	SetDHCP(tx store.Tx, c *guard.Call, vpc, options string) error
 	DHCP(tx store.Tx, c *guard.Call, options string) (used bool, err error)
-	// AddFace makes a network interface, with an address of its subnet if it has none; DropFace deletes one.
+	// AddFace makes a network interface, with addresses of its subnet if it names none; DropFace deletes one.
 	AddFace(tx store.Tx, c *guard.Call, f Face) (Face, error)
 	DropFace(tx store.Tx, c *guard.Call, id string) error
-	// AddressOf is the private address of one that is here.
-	AddressOf(tx store.Tx, c *guard.Call, id string) (string, error)
+	// AddressesOf are the private address of one, and its first IPv6 address if it has one.
+	AddressesOf(tx store.Tx, c *guard.Call, id string) (four, six string, err error)
 	// GuardFace gives one other security groups.
 	GuardFace(tx store.Tx, c *guard.Call, id string, groups, names []string) error
 	// FaceOf finds the network interface that a route leads to: one by its id, or the only one of an instance.

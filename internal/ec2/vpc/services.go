@@ -89,7 +89,7 @@ func details(region string, zones []string) (out []ec2api.ServiceDetail) {
 			d := ec2api.ServiceDetail{
 				ServiceName: &name, ServiceId: &id, ServiceType: []ec2api.ServiceTypeDetail{{ServiceType: new(kind)}}, Owner: new("amazon"), AvailabilityZones: zones,
 				ServiceRegion: &region, AcceptanceRequired: new(false), ManagesVpcEndpoints: new(false), VpcEndpointPolicySupported: new(true),
-				BaseEndpointDnsNames: []string{label + "." + region + ".vpce.amazonaws.com"}, SupportedIpAddressTypes: []string{"ipv4"}, Tags: []ec2api.Tag{},
+				BaseEndpointDnsNames: []string{label + "." + region + ".vpce.amazonaws.com"}, SupportedIpAddressTypes: []string{fourFamily, sixFamily}, Tags: []ec2api.Tag{},
 			}
 			if kind == gatewayKind {
 				d.BaseEndpointDnsNames = []string{label + "." + region + ".amazonaws.com"}
