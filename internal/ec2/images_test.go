@@ -86,6 +86,19 @@ func TestImagesOfTodayAreDeprecatedInYears(t *testing.T) {
 	}
 }
 
+// Sources: what AWS shows of Canonical's images; Cluster API's provider looks for the last of these.
+func TestUbuntuIsDescribedAsCanonicalDoes(t *testing.T) {
+	d := newDesk(t)
+	for _, pattern := range []string{"Canonical, Ubuntu, 20.04, arm64 focal image*", "Canonical, Ubuntu, 22.04, amd64 jammy image*", "Canonical??Ubuntu??24.04??amd64?noble?image*"} {
+		got := ask[ec2api.DescribeImagesResult](d, d.root(mine), &ec2api.DescribeImagesRequest{
+			Owners: []string{"099720109477"}, Filters: []ec2api.Filter{{Name: new("description"), Values: []string{pattern}}},
+		}).Images
+		if len(got) != 1 {
+			t.Errorf("%s: %+v", pattern, got)
+		}
+	}
+}
+
 func TestSnapshotsByOwner(t *testing.T) {
 	d := newDesk(t)
 	all := len(ask[ec2api.DescribeSnapshotsResult](d, d.root(mine), &ec2api.DescribeSnapshotsRequest{}).Snapshots)

@@ -13,6 +13,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -139,12 +140,15 @@ func complete(e *Entry) {
 	if strings.Contains(e.Name, ARM) {
 		e.Architecture = ARM
 	}
-	family := e.system.name + " " + e.version
+	what := e.system.name + " " + e.version + " " + e.Architecture + " HVM EBS"
 	switch {
 	case strings.HasPrefix(e.Name, "amzn-ami-"):
-		family = e.system.name + " AMI " + e.version
+		what = e.system.name + " AMI " + e.version + " " + e.Architecture + " HVM EBS"
 	case e.system == amazonLinux():
-		family += " AMI"
+		what = e.system.name + " " + e.version + " AMI " + e.Architecture + " HVM EBS"
+	case e.system == ubuntu():
+		words := strings.Split(path.Base(e.Name), "-") // ubuntu-noble-24.04-amd64-server-20251022
+		what = "Canonical, Ubuntu, " + e.version + ", " + words[3] + " " + words[1] + " image"
 	}
 	if e.version == "2023" || strings.Contains(e.Name, "gp3") {
 		e.VolumeType = "gp3"
@@ -152,7 +156,7 @@ func complete(e *Entry) {
 	if strings.HasPrefix(e.Name, "amzn") && strings.Contains(e.Name, "-minimal-") {
 		e.SizeGiB = minimalGiB
 	}
-	e.Description = family + " " + e.Architecture + " HVM EBS (kagimori sample disk)"
+	e.Description = what + " (kagimori sample disk)"
 	e.RootDevice, e.Owner, e.OwnerID = e.system.rootDevice, "amazon", e.system.owner
 	e.CreationDate = dateIn(e.Name)
 }
