@@ -267,6 +267,7 @@ func TestDHCPOptions(t *testing.T) {
 	}
 	d.done(&ec2api.DeleteDhcpOptionsRequest{DhcpOptionsId: made})
 	d.refuse(me, &ec2api.AssociateDhcpOptionsRequest{DhcpOptionsId: made, VpcId: &p.vpc}, "InvalidDhcpOptionID.NotFound", "*")
+	d.refuse(me, &ec2api.DeleteDhcpOptionsRequest{DhcpOptionsId: made}, "InvalidDhcpOptionsID.NotFound", "The dhcpOptions ID '"+*made+"' does not exist")
 }
 
 // VPC endpoints of both kinds.
@@ -317,6 +318,11 @@ func TestVPCEndpoints(t *testing.T) {
 	configure := func(address string) *ec2api.ModifyVpcEndpointRequest {
 		return &ec2api.ModifyVpcEndpointRequest{VpcEndpointId: kms.VpcEndpointId, SubnetConfigurations: []ec2api.SubnetConfiguration{{SubnetId: &p.subnet, Ipv4: &address}}}
 	}
+	bare := ask[ec2api.CreateVpcEndpointResult](d, me, &ec2api.CreateVpcEndpointRequest{VpcId: &p.vpc, ServiceName: service("sts"), VpcEndpointType: new("Interface")}).VpcEndpoint
+	if len(bare.DnsEntries) != 0 || len(bare.NetworkInterfaceIds) != 0 {
+		t.Errorf("without subnets: %+v", bare)
+	}
+	ask[ec2api.DeleteVpcEndpointsResult](d, me, &ec2api.DeleteVpcEndpointsRequest{VpcEndpointIds: []string{*bare.VpcEndpointId}})
 	for range 2 { // the second time it is there
 		ask[ec2api.ModifyVpcEndpointResult](d, me, configure("10.0.1.77"))
 		faces := ask[ec2api.DescribeNetworkInterfacesResult](d, me, &ec2api.DescribeNetworkInterfacesRequest{Filters: []ec2api.Filter{filter("interface-type", "vpc_endpoint")}}).NetworkInterfaces
@@ -329,7 +335,7 @@ func TestVPCEndpoints(t *testing.T) {
 	d.refuse(me, &ec2api.DeleteVpcRequest{VpcId: &p.vpc}, "DependencyViolation", "*")
 	missing := "vpce-0123456789abcdef0"
 	left := ask[ec2api.DeleteVpcEndpointsResult](d, me, &ec2api.DeleteVpcEndpointsRequest{VpcEndpointIds: []string{*kms.VpcEndpointId, *s3.VpcEndpointId, missing}}).Unsuccessful
-	if len(left) != 1 || *left[0].ResourceId != missing || *left[0].Error.Code != "InvalidVpcEndpointId.NotFound" {
+	if len(left) != 1 || *left[0].ResourceId != missing || *left[0].Error.Code != "InvalidVpcEndpoint.NotFound" {
 		t.Errorf("left %+v", left)
 	}
 	d.refuse(me, &ec2api.DescribeVpcEndpointsRequest{VpcEndpointIds: []string{missing}}, "InvalidVpcEndpointId.NotFound", "*")

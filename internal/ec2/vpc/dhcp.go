@@ -41,6 +41,15 @@ func (s *Service) dhcpOperations() map[string]guard.Handler {
 
 var errDHCP = notFound("InvalidDhcpOptionID.NotFound", "dhcpOption")
 
+// noDHCP is the error of an operation about DHCP options that do not exist: that of DeleteDhcpOptions is another than the rest's.
+// Seen in hashicorp/terraform-provider-aws pull request 36933.
+func noDHCP(operation string) func(id string) error {
+	if operation == "DeleteDhcpOptions" {
+		return notFound("InvalidDhcpOptionsID.NotFound", "dhcpOptions")
+	}
+	return errDHCP
+}
+
 // dhcps are the caller's sets of DHCP options; one is there from the beginning, which VPCs have.
 // Source: VPC User Guide, "DHCP option sets", default option set.
 func (s *Service) dhcps(tx store.Tx, c *guard.Call) ([]dhcpRecord, error) {
@@ -165,7 +174,7 @@ func (s *Service) DeleteDhcpOptions(ctx context.Context, c *guard.Call, in *ec2a
 		if err != nil {
 			return err
 		}
-		d, err := find(have, id, errDHCP)
+		d, err := find(have, id, noDHCP(c.Operation))
 		if err != nil {
 			return err
 		}

@@ -99,10 +99,14 @@ func (e *endpointRecord) wire() ec2api.VpcEndpoint {
 	return w
 }
 
-// names are the Regional name of an interface endpoint, that of each zone, and the service's own.
+// names are the Regional name of an interface endpoint, that of each zone, and the service's own; none without subnets.
 // Source: AWS PrivateLink Guide, "Access an AWS service using an interface VPC endpoint", DNS hostnames; AWS CLI Command
 // Reference, examples of create-vpc-endpoint.
-func (e *endpointRecord) names(subnets []string) (out []ec2api.DnsEntry) {
+func (e *endpointRecord) names(subnets []string) []ec2api.DnsEntry {
+	out := []ec2api.DnsEntry{}
+	if len(subnets) == 0 {
+		return out
+	}
 	entry := func(name, zone string) {
 		id := idiom.FixedID("Z", e.Region, "", zone)
 		out = append(out, ec2api.DnsEntry{DnsName: &name, HostedZoneId: new("Z" + strings.ToUpper(id[len(id)-13:]))})
@@ -176,6 +180,10 @@ func (s *Service) DescribeVpcEndpoints(ctx context.Context, c *guard.Call, in *e
 	})
 }
 
+// goneEndpoint is the code about an endpoint to be deleted that does not exist; other operations have another. Seen in
+// hashicorp/terraform-provider-aws pull request 16656.
+const goneEndpoint = "InvalidVpcEndpoint.NotFound"
+
 // DeleteVpcEndpoints deletes VPC endpoints with their network interfaces and routes. Those that do not exist are
 // told in the answer. Source: EC2 API Reference, DeleteVpcEndpoints.
 func (s *Service) DeleteVpcEndpoints(ctx context.Context, c *guard.Call, in *ec2api.DeleteVpcEndpointsRequest) (*ec2api.DeleteVpcEndpointsResult, error) {
@@ -194,7 +202,7 @@ func (s *Service) DeleteVpcEndpoints(ctx context.Context, c *guard.Call, in *ec2
 		for _, id := range ids {
 			if _, err := find(have, id, errEndpoint); err != nil {
 				out.Unsuccessful = append(out.Unsuccessful, ec2api.UnsuccessfulItem{ResourceId: new(id), Error: &ec2api.UnsuccessfulItemError{
-					Code: new(apierr.Code(err)), Message: new("The Vpc Endpoint Id '" + id + "' does not exist"),
+					Code: new(goneEndpoint), Message: new("The Vpc Endpoint Id '" + id + "' does not exist"),
 				}})
 				continue
 			}

@@ -53,7 +53,7 @@ func (s *Service) Describe(tx store.Tx, c *guard.Call, kind, id string, p *authz
 	case "dhcp-options":
 		have, err := s.dhcps(tx, c)
 		if err == nil {
-			_, err = find(have, id, errDHCP)
+			_, err = find(have, id, noDHCP(c.Operation))
 		}
 		in("ec2:dhcpoptionsid", "")
 		return true, err
