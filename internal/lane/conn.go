@@ -116,7 +116,7 @@ func (c *conn) serve() {
 	raw := c.direct()
 	for {
 		if raw != nil && c.r == c.w && c.state.Load() != fresh {
-			if c.used(); raw.Read(c.turns) != nil || c.over {
+			if c.used(); c.idles() || raw.Read(c.turns) != nil || c.over {
 				return
 			}
 		}
@@ -233,7 +233,7 @@ func (c *conn) used() {
 func (c *conn) turns(fd uintptr) bool {
 	n, again := receive(fd, c.buf)
 	if again {
-		return c.idles()
+		return false
 	}
 	if n == 0 {
 		return true

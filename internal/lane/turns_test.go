@@ -89,6 +89,26 @@ func TestTurns(t *testing.T) {
 	}
 }
 
+// A request that took longer than its body may is followed by another one: what bounds the body does not bound the next request.
+func TestTurnAfterSlowRequest(t *testing.T) {
+	const bound = 50 * time.Millisecond
+	std := settings(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		repeat(w, r)
+		if r.Header.Get("X-Wait") != "" {
+			<-time.After(2 * bound)
+		}
+	}))
+	std.ReadTimeout = bound
+	d := dial(t, start(t, lane.New(std)))
+	large := strings.Repeat("x", 20<<10) // more than is read with the header
+	if got := d.ask(t, post(large, "X-Wait: 1")); got != large {
+		t.Fatalf("%.20q", got)
+	}
+	if got := d.ask(t, post("next")); got != "next" {
+		t.Fatal(got)
+	}
+}
+
 // A client that ends its side with a request gets the answer, and then the end.
 func TestEndWithRequest(t *testing.T) {
 	d := dial(t, start(t, lane.New(settings(http.HandlerFunc(repeat)))))
