@@ -115,6 +115,9 @@ func TestDedicatedHostsChangeAndGo(t *testing.T) {
 	if d := h.dedicated(id); *d.State != "released" || d.ReleaseTime == nil {
 		t.Errorf("released %+v", d)
 	}
+	if out := release(); len(out.Unsuccessful) != 1 || *out.Unsuccessful[0].Error.Code != "Client.InvalidHostID.NotFound" {
+		t.Errorf("released again: %+v", out)
+	}
 	h.refuse(me, onHost(1, id, ""), "InvalidHostState", "*")
 	h.Advance(2 * time.Hour)
 	h.refuse(me, &ec2api.DescribeHostsRequest{HostIds: []string{id}}, "InvalidHostID.NotFound", "*")

@@ -55,6 +55,10 @@ func (s *Service) GetInstanceMetadataDefaults(ctx context.Context, c *guard.Call
 	err := s.viewList(ctx, c, "ec2:"+c.Operation, in.DryRun, func(tx store.Tx) error {
 		rec, _, err := settingTable.Get(tx, c.Region, c.Account())
 		d := rec.Metadata
+		if d == (metadataDefaults{}) {
+			out = &ec2api.GetInstanceMetadataDefaultsResult{AccountLevel: &ec2api.InstanceMetadataDefaultsResponse{}}
+			return err
+		}
 		out = &ec2api.GetInstanceMetadataDefaultsResult{AccountLevel: &ec2api.InstanceMetadataDefaultsResponse{
 			HttpTokens: api.Opt(d.Tokens), HttpEndpoint: api.Opt(d.Endpoint), InstanceMetadataTags: api.Opt(d.Tags),
 			HttpTokensEnforced: api.Opt(d.Enforced), ManagedBy: new(ec2api.ManagedByAccount),

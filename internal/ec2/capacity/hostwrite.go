@@ -241,7 +241,7 @@ func (s *Service) ReleaseHosts(ctx context.Context, c *guard.Call, in *ec2api.Re
 	done, failed, err := s.each(ctx, c, in.HostIds, nil, func(h *hostRecord, on []Use) error {
 		switch {
 		case !h.Released.IsZero():
-			return errHostState(h)
+			return errHost(h.ID)
 		case len(on) > 0:
 			return apierr.Newf("InvalidHost.Occupied", "The host '%s' cannot be released: %d instances run on it.", h.ID, len(on))
 		}
