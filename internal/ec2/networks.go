@@ -184,6 +184,16 @@ func (n networks) FaceOf(tx store.Tx, c *guard.Call, face, instance string) (id,
 	return faces[0].ID, faces[0].VPC, found[0].Account, nil
 }
 
+// Behind implements [vpc.Networks].
+func (n networks) Behind(tx store.Tx, c *guard.Call, face string) (instance, owner string, works bool, err error) {
+	f, err := lookupFace(tx, c, face)
+	if err != nil || f.instance == nil {
+		return "", "", f.managed(), err
+	}
+	i := f.instance
+	return i.ID, i.Account, i.State == pending || i.State == running, nil
+}
+
 // TakeAddress implements [vpc.Networks].
 func (n networks) TakeAddress(tx store.Tx, c *guard.Call, allocation, face, secondary string) (public, association string, err error) {
 	e, err := n.s.findAddress(tx, c, &allocation, nil)

@@ -147,10 +147,14 @@ func TestPeeringOptions(t *testing.T) {
 	ask[ec2api.AcceptVpcPeeringConnectionResult](p.desk, p.they, &ec2api.AcceptVpcPeeringConnectionRequest{VpcPeeringConnectionId: id})
 	p.refuse(p.me, requester, "InvalidVpcPeeringConnectionState.DnsHostnamesDisabled", "*")
 	hosts := &ec2api.AttributeBooleanValue{Value: new(true)}
-	p.done(&ec2api.ModifyVpcAttributeRequest{VpcId: &p.near, EnableDnsHostnames: hosts})
 	if _, err := p.try(p.they, &ec2api.ModifyVpcAttributeRequest{VpcId: &p.far, EnableDnsHostnames: hosts}); err != nil {
 		t.Fatal(err)
 	}
+	p.refuse(p.me, requester, "InvalidVpcPeeringConnectionState.DnsHostnamesDisabled", "*")
+	if _, err := p.try(p.they, &ec2api.ModifyVpcAttributeRequest{VpcId: &p.far, EnableDnsHostnames: &ec2api.AttributeBooleanValue{Value: new(false)}}); err != nil {
+		t.Fatal(err)
+	}
+	p.done(&ec2api.ModifyVpcAttributeRequest{VpcId: &p.near, EnableDnsHostnames: hosts}) // the other VPC need not have it
 	if out := ask[ec2api.ModifyVpcPeeringConnectionOptionsResult](p.desk, p.me, requester); !api.Val(out.RequesterPeeringConnectionOptions.AllowDnsResolutionFromRemoteVpc) || out.AccepterPeeringConnectionOptions != nil {
 		t.Errorf("options %+v", out)
 	}

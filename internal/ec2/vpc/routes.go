@@ -197,7 +197,7 @@ func (s *Service) CreateRoute(ctx context.Context, c *guard.Call, in *ec2api.Cre
 		switch {
 		case err != nil:
 			return err
-		case local || slices.ContainsFunc(t.Routes, func(o route) bool { return o.To == to }):
+		case local || t.way(to) >= 0:
 			return apierr.Newf("RouteAlreadyExists", "The route identified by %s already exists.", to)
 		case len(t.Routes) >= maxRoutes:
 			return apierr.New("RouteLimitExceeded", "The maximum number of routes has been reached.")
@@ -207,23 +207,16 @@ func (s *Service) CreateRoute(ctx context.Context, c *guard.Call, in *ec2api.Cre
 	})
 }
 
-// theRoute is the place of a route in its table.
-func (s *Service) theRoute(tx store.Tx, c *guard.Call, t *tableRecord, to string) (int, error) {
-	local, err := s.local(tx, c, t, to)
-	if err != nil {
-		return 0, err
-	}
-	if local {
-		return 0, idiom.InvalidValue("cannot remove or replace local route %s in route table %s", to, t.ID)
-	}
-	at := slices.IndexFunc(t.Routes, func(o route) bool { return o.To == to })
-	if at < 0 {
-		err = apierr.Newf("InvalidRoute.NotFound", "no route with destination-cidr-block %s in route table %s", to, t.ID)
-	}
-	return at, err
+func errLocalRoute(t *tableRecord, to string) error {
+	return idiom.InvalidValue("cannot remove or replace local route %s in route table %s", to, t.ID)
 }
 
-// ReplaceRoute has a route lead to something else. Source: EC2 API Reference, ReplaceRoute.
+func errRoute(t *tableRecord, to string) error {
+	return apierr.Newf("InvalidRoute.NotFound", "no route with destination-cidr-block %s in route table %s", to, t.ID)
+}
+
+// ReplaceRoute has a route lead to something else: the local one to a NAT gateway or a network interface, or back.
+// Sources: EC2 API Reference, ReplaceRoute; VPC User Guide, "Replace or restore the target for a local route".
 func (s *Service) ReplaceRoute(ctx context.Context, c *guard.Call, in *ec2api.ReplaceRouteRequest) error {
 	to, err := destination(in.DestinationCidrBlock, in.DestinationIpv6CidrBlock, in.DestinationPrefixListId)
 	if err != nil {
@@ -235,12 +228,17 @@ func (s *Service) ReplaceRoute(ctx context.Context, c *guard.Call, in *ec2api.Re
 			return err
 		}
 		local, err := s.local(tx, c, &t, to)
-		if err != nil || local && api.Val(in.LocalTarget) {
-			return err // it leads there
-		}
-		at, err := s.theRoute(tx, c, &t, to)
-		if err != nil {
+		at := t.way(to)
+		switch {
+		case err != nil:
 			return err
+		case local && api.Val(in.LocalTarget):
+			t.Routes = slices.DeleteFunc(slices.Clone(t.Routes), func(r route) bool { return r.To == to })
+			return put(tx, routeTable, t)
+		case api.Val(in.LocalTarget):
+			return idiom.InvalidValue("The route %s of route table %s is not a local route", to, t.ID)
+		case !local && at < 0:
+			return errRoute(&t, to)
 		}
 		r, err := s.target(tx, c, &t, to, &ec2api.CreateRouteRequest{
 			GatewayId: in.GatewayId, NatGatewayId: in.NatGatewayId, NetworkInterfaceId: in.NetworkInterfaceId, InstanceId: in.InstanceId,
@@ -251,8 +249,14 @@ func (s *Service) ReplaceRoute(ctx context.Context, c *guard.Call, in *ec2api.Re
 		if err != nil {
 			return err
 		}
-		t.Routes = slices.Clone(t.Routes)
-		t.Routes[at] = r
+		if local && r.NAT == "" && r.Face == "" {
+			return errLocalRoute(&t, to)
+		}
+		if t.Routes = slices.Clone(t.Routes); at < 0 {
+			t.Routes = append(t.Routes, r)
+		} else {
+			t.Routes[at] = r
+		}
 		return put(tx, routeTable, t)
 	})
 }
@@ -268,9 +272,15 @@ func (s *Service) DeleteRoute(ctx context.Context, c *guard.Call, in *ec2api.Del
 		if err != nil {
 			return err
 		}
-		at, err := s.theRoute(tx, c, &t, to)
-		if err != nil {
+		local, err := s.local(tx, c, &t, to)
+		at := t.way(to)
+		switch {
+		case err != nil:
 			return err
+		case local:
+			return errLocalRoute(&t, to)
+		case at < 0:
+			return errRoute(&t, to)
 		}
 		t.Routes = slices.Delete(slices.Clone(t.Routes), at, at+1)
 		return put(tx, routeTable, t)

@@ -56,6 +56,8 @@ type Networks interface {
 	GuardFace(tx store.Tx, c *guard.Call, id string, groups, names []string) error
 	// FaceOf finds the network interface that a route leads to: one by its id, or the only one of an instance.
 	FaceOf(tx store.Tx, c *guard.Call, face, instance string) (id, vpc, owner string, err error)
+	// Behind is what a network interface leads to: an instance, if it is attached to one, and whether that, or a service, takes what is sent.
+	Behind(tx store.Tx, c *guard.Call, face string) (instance, owner string, works bool, err error)
 	// AddAddresses gives one secondary private addresses: those that are given, and so many more. DropAddresses takes some.
 	AddAddresses(tx store.Tx, c *guard.Call, face string, given []string, more int) ([]string, error)
 	DropAddresses(tx store.Tx, c *guard.Call, face string, addresses []string) error

@@ -1,6 +1,7 @@
 package vpc
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -23,7 +24,7 @@ type tableRecord struct {
 	own
 	VPC    string  `json:"vpc"`
 	Joins  []join  `json:"joins,omitempty"`
-	Routes []route `json:"routes,omitempty"` // but the local one
+	Routes []route `json:"routes,omitempty"` // but the local one, unless it was replaced
 }
 
 // A join is the association of a route table: with a subnet, a gateway, or as the main one of its VPC.
@@ -84,6 +85,12 @@ func (s *Service) tables(tx store.Tx, c *guard.Call) ([]tableRecord, error) {
 	return all(tx, c, routeTable, first)
 }
 
+// behind is what is behind a network interface; the zero one is nothing.
+type behind struct {
+	instance, owner string
+	works           bool
+}
+
 // A scenery is what the targets of routes are found in.
 type scenery struct {
 	vpcs     []VPC
@@ -91,7 +98,7 @@ type scenery struct {
 	egress   []egressRecord
 	nats     []natRecord
 	services []endpointRecord
-	faces    func(id string) bool      // whether a network interface is there
+	faces    func(id string) behind
 	peerings func(vpc, id string) bool // whether a peering connection of a VPC is active
 }
 
@@ -108,9 +115,12 @@ func (s *Service) scenery(tx store.Tx, c *guard.Call) (v scenery, err error) {
 	if v.nats, err = s.nats(tx, c); err != nil {
 		return v, err
 	}
-	v.faces = func(id string) bool {
-		_, _, _, err := s.nets.FaceOf(tx, c, id, "")
-		return err == nil
+	v.faces = func(id string) (b behind) {
+		var err error
+		if b.instance, b.owner, b.works, err = s.nets.Behind(tx, c, id); err != nil {
+			return behind{}
+		}
+		return b
 	}
 	v.peerings = func(vpc, id string) bool {
 		have, err := s.nets.Peerings(tx, c, vpc)
@@ -134,7 +144,7 @@ func (v scenery) leads(t *tableRecord, r route) bool {
 	if r.Peering != "" {
 		return v.peerings(t.VPC, r.Peering)
 	}
-	return v.faces(r.Face)
+	return v.faces(r.Face).works
 }
 
 // wire is a route table as answers carry it: the local route first, then those to the services of gateway endpoints.
@@ -148,23 +158,24 @@ func (t *tableRecord) wire(v scenery) ec2api.RouteTable {
 			AssociationState: associated(),
 		})
 	}
+	var locals []string
 	for _, n := range v.vpcs {
-		if n.ID != t.VPC {
-			continue
-		}
-		for _, to := range n.CIDRs {
-			w.Routes = append(w.Routes, wayTo(to, ec2api.Route{GatewayId: new("local"), Origin: new("CreateRouteTable"), State: new("active")}))
+		if n.ID == t.VPC {
+			locals = n.CIDRs
 		}
 	}
+	for _, to := range locals {
+		one := ec2api.Route{GatewayId: new("local"), State: new("active")}
+		if at := t.way(to); at >= 0 {
+			one = t.Routes[at].wire(t, v)
+		}
+		one.Origin = new("CreateRouteTable")
+		w.Routes = append(w.Routes, wayTo(to, one))
+	}
 	for _, r := range t.Routes {
-		one := ec2api.Route{
-			GatewayId: api.Opt(r.Gateway), NatGatewayId: api.Opt(r.NAT), VpcPeeringConnectionId: api.Opt(r.Peering), NetworkInterfaceId: api.Opt(r.Face), InstanceId: api.Opt(r.Instance),
-			InstanceOwnerId: api.Opt(r.Owner), EgressOnlyInternetGatewayId: api.Opt(r.Egress), Origin: new("CreateRoute"), State: new("active"),
+		if !slices.Contains(locals, r.To) {
+			w.Routes = append(w.Routes, wayTo(r.To, r.wire(t, v)))
 		}
-		if !v.leads(t, r) {
-			one.State = new("blackhole")
-		}
-		w.Routes = append(w.Routes, wayTo(r.To, one))
 	}
 	for _, e := range v.services {
 		if slices.Contains(e.Tables, t.ID) {
@@ -172,6 +183,27 @@ func (t *tableRecord) wire(v scenery) ec2api.RouteTable {
 				DestinationPrefixListId: new(prefixList(e.Region, e.Service)), GatewayId: new(e.ID), Origin: new("CreateRoute"), State: new("active"),
 			})
 		}
+	}
+	return w
+}
+
+// way is the place of a route in its table, -1 if there is none.
+func (t *tableRecord) way(to string) int {
+	return slices.IndexFunc(t.Routes, func(r route) bool { return r.To == to })
+}
+
+// wire is a route of a table as answers carry it, but for what it is for.
+func (r route) wire(t *tableRecord, v scenery) ec2api.Route {
+	w := ec2api.Route{
+		GatewayId: api.Opt(r.Gateway), NatGatewayId: api.Opt(r.NAT), VpcPeeringConnectionId: api.Opt(r.Peering), NetworkInterfaceId: api.Opt(r.Face),
+		EgressOnlyInternetGatewayId: api.Opt(r.Egress), Origin: new("CreateRoute"), State: new("active"),
+	}
+	if r.Face != "" {
+		b := v.faces(r.Face)
+		w.InstanceId, w.InstanceOwnerId = api.Opt(cmp.Or(b.instance, r.Instance)), api.Opt(cmp.Or(b.owner, r.Owner))
+	}
+	if !v.leads(t, r) {
+		w.State = new("blackhole")
 	}
 	return w
 }
