@@ -28,7 +28,7 @@ func jobs() []job {
 	bench := []string{"internal/bench"}
 	once := []string{"-benchtime", "1x"}
 	return []job{
-		{"", bench, "^BenchmarkPerCPU$", []string{"-benchtime", "10000x", "-count", "3"}, nil},
+		{"", bench, "^BenchmarkPerCPU$", []string{"-benchtime", "30000x", "-count", "3"}, nil},
 		{"", bench, "^BenchmarkCommits$", []string{"-benchtime", "8000x", "-count", "3"}, nil},
 		{"", bench, "^BenchmarkStart$", slices.Concat(once, undisturbed()), nil},
 		{"", bench, "^BenchmarkGrowth$", once, nil},
