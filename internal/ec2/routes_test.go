@@ -62,6 +62,10 @@ func TestLocalRouteIsReplaced(t *testing.T) {
 		t.Errorf("replaced: %+v", r)
 	}
 	d.refuse(me, &ec2api.CreateRouteRequest{RouteTableId: &table, DestinationCidrBlock: &local, NetworkInterfaceId: face}, "RouteAlreadyExists", "*")
+	d.done(&ec2api.DeleteRouteRequest{RouteTableId: &table, DestinationCidrBlock: &local})
+	if r := p.way(table, local); api.Val(r.GatewayId) != "local" {
+		t.Errorf("deleted: %+v", r)
+	}
 	d.refuse(me, &ec2api.DeleteRouteRequest{RouteTableId: &table, DestinationCidrBlock: &local}, "InvalidParameterValue", "*")
 	other := ask[ec2api.CreateNetworkInterfaceResult](d, me, &ec2api.CreateNetworkInterfaceRequest{SubnetId: &p.subnet}).NetworkInterface.NetworkInterfaceId
 	d.done(&ec2api.ReplaceRouteRequest{RouteTableId: &table, DestinationCidrBlock: &local, NetworkInterfaceId: other})

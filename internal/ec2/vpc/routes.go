@@ -261,7 +261,8 @@ func (s *Service) ReplaceRoute(ctx context.Context, c *guard.Call, in *ec2api.Re
 	})
 }
 
-// DeleteRoute removes a route from a route table.
+// DeleteRoute removes a route from a route table. What replaced the local route is removed too, and the local route is
+// there again, as Terraform's provider counts on.
 func (s *Service) DeleteRoute(ctx context.Context, c *guard.Call, in *ec2api.DeleteRouteRequest) error {
 	to, err := destination(in.DestinationCidrBlock, in.DestinationIpv6CidrBlock, in.DestinationPrefixListId)
 	if err != nil {
@@ -277,7 +278,7 @@ func (s *Service) DeleteRoute(ctx context.Context, c *guard.Call, in *ec2api.Del
 		switch {
 		case err != nil:
 			return err
-		case local:
+		case local && at < 0:
 			return errLocalRoute(&t, to)
 		case at < 0:
 			return errRoute(&t, to)
