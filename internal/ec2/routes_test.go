@@ -66,7 +66,7 @@ func TestLocalRouteIsReplaced(t *testing.T) {
 	if r := p.way(table, local); api.Val(r.GatewayId) != "local" {
 		t.Errorf("deleted: %+v", r)
 	}
-	d.refuse(me, &ec2api.DeleteRouteRequest{RouteTableId: &table, DestinationCidrBlock: &local}, "InvalidParameterValue", "*")
+	d.refuse(me, &ec2api.DeleteRouteRequest{RouteTableId: &table, DestinationCidrBlock: &local}, "InvalidParameterValue", "cannot remove local route 10.0.0.0/16 in route table "+table)
 	other := ask[ec2api.CreateNetworkInterfaceResult](d, me, &ec2api.CreateNetworkInterfaceRequest{SubnetId: &p.subnet}).NetworkInterface.NetworkInterfaceId
 	d.done(&ec2api.ReplaceRouteRequest{RouteTableId: &table, DestinationCidrBlock: &local, NetworkInterfaceId: other})
 	if r := p.way(table, local); api.Val(r.NetworkInterfaceId) != *other {

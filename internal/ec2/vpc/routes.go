@@ -207,10 +207,6 @@ func (s *Service) CreateRoute(ctx context.Context, c *guard.Call, in *ec2api.Cre
 	})
 }
 
-func errLocalRoute(t *tableRecord, to string) error {
-	return idiom.InvalidValue("cannot remove or replace local route %s in route table %s", to, t.ID)
-}
-
 func errRoute(t *tableRecord, to string) error {
 	return apierr.Newf("InvalidRoute.NotFound", "no route with destination-cidr-block %s in route table %s", to, t.ID)
 }
@@ -250,7 +246,7 @@ func (s *Service) ReplaceRoute(ctx context.Context, c *guard.Call, in *ec2api.Re
 			return err
 		}
 		if local && r.NAT == "" && r.Face == "" {
-			return errLocalRoute(&t, to)
+			return idiom.InvalidValue("cannot replace local route %s in route table %s", to, t.ID)
 		}
 		if t.Routes = slices.Clone(t.Routes); at < 0 {
 			t.Routes = append(t.Routes, r)
@@ -278,8 +274,8 @@ func (s *Service) DeleteRoute(ctx context.Context, c *guard.Call, in *ec2api.Del
 		switch {
 		case err != nil:
 			return err
-		case local && at < 0:
-			return errLocalRoute(&t, to)
+		case local && at < 0: // Terraform's provider knows it by the text
+			return idiom.InvalidValue("cannot remove local route %s in route table %s", to, t.ID)
 		case at < 0:
 			return errRoute(&t, to)
 		}
