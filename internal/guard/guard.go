@@ -72,7 +72,7 @@ func (g *Guard) Now() time.Time { return g.cfg.Now() }
 
 // View runs fn on a snapshot of the store. fn may run several times.
 func (g *Guard) View(ctx context.Context, c *Call, fn func(store.Tx) error) error {
-	if c.evidence.none() {
+	if c.evidence.none() { // as it mostly is: there is nothing to keep for each run
 		return g.cfg.Store.View(ctx, func(tx store.Tx) error {
 			c.evidence.reset(mark{})
 			return fn(tx)

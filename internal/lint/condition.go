@@ -215,11 +215,12 @@ func plainOperator(c cond) string {
 // requiresKey reports whether the requests that a statement allows have a key in any case: another
 // condition is false without it, or all requests for the actions bring it.
 func (l *linter) requiresKey(s *statement, key string) bool {
-	want := l.cond(policy.Condition{Key: key}).key.Template
+	itself, want := condition.MakeKey(key), l.cond(policy.Condition{Key: key}).key.Template
 	absent := condition.Env{}
 	for _, c := range s.Conditions {
 		k := l.cond(c)
-		if (k.key.Template == want || k.key.Template == partOf[want]) && k.ready.Eval(&absent) == condition.False {
+		bears := k.ready.Key.Same(&itself) || k.known && k.key.Template == partOf[want]
+		if bears && k.ready.Eval(&absent) == condition.False {
 			return true
 		}
 	}

@@ -134,6 +134,8 @@ func TestConditions(t *testing.T) {
 		{"several values, or none", "kms:Decrypt", `"ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["a"]}`, "for-all-values"},
 		{"several values, of which one is demanded", "kms:Decrypt", `"ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["a"]}, "StringEquals": {"kms:EncryptionContext:a": "b"}`, ""},
 		{"several values, of which one is demanded if it is there", "kms:Decrypt", `"ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["a"]}, "StringEqualsIfExists": {"kms:EncryptionContext:a": "b"}`, "for-all-values"},
+		{"several values, and one of another list that nobody knows", "kms:Decrypt", `"ForAllValues:StringLike": {"aws:PrincipalOrgPaths": ["o-1/*"]}, "StringEquals": {"token.actions.githubusercontent.com:sub": "x"}`, "for-all-values"},
+		{"one tag of several values, of which another one is demanded", "kms:TagResource", `"ForAllValues:StringEquals": {"aws:RequestTag/a": ["b"]}, "StringEquals": {"aws:RequestTag/c": "d"}`, "for-all-values"},
 		{"several values, which each request has", "kms:CreateGrant", `"ForAllValues:StringEquals": {"kms:GrantOperations": ["Decrypt"]}`, ""},
 		{"tags, which each request has", "kms:TagResource", `"ForAllValues:StringEquals": {"aws:TagKeys": ["team"]}`, ""},
 		{"tags, which some requests have", "kms:CreateKey", `"ForAllValues:StringEquals": {"aws:TagKeys": ["team"]}`, "for-all-values resource-mismatch"},

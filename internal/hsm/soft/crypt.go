@@ -67,7 +67,7 @@ func (m *Module) GenerateDataKey(_ context.Context, p permit.Permit, use hsm.Use
 	if n > maxDataKey {
 		return nil, nil, hsm.ErrTooLong
 	}
-	drawn := random(n + contextSize) // at once: it is the system's
+	drawn := random(n + contextSize) // in one call of the system
 	plain, context := drawn[:n:n], drawn[n:]
 	ciphertext, err := m.encryptSymmetric(use, mat, context, plain, aad)
 	if err != nil || use.Action == silent {
