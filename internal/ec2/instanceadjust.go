@@ -42,7 +42,7 @@ func (s *Service) ModifyInstanceCapacityReservationAttributes(ctx context.Contex
 			return apierr.Newf("IncorrectInstanceState", "The instance '%s' is not in the 'stopped' state.", i.ID)
 		}
 		i.Options.Reservations, i.Options.ReservationTarget = o.Reservations, o.ReservationTarget
-		return s.capacity.Check(tx, c, i.use())
+		return s.capacity.CheckStopped(tx, c, i.use())
 	})
 }
 

@@ -232,6 +232,11 @@ func (s *Service) place(tx store.Tx, c *guard.Call, pl *launchPlan) (err error) 
 			err = apierr.Newf("InvalidParameterCombination", "The subnet %s is not in the availability zone %s", subnetID, zone)
 		}
 	} else {
+		if r := pl.CapacityReservationSpecification; zone == "" && r != nil && r.CapacityReservationTarget != nil {
+			if zone, err = s.capacity.Zone(tx, c, api.Val(r.CapacityReservationTarget.CapacityReservationId)); err != nil {
+				return err
+			}
+		}
 		pl.subnet, err = s.defaultSubnet(tx, c, zone)
 	}
 	if err != nil {

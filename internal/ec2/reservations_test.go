@@ -138,6 +138,35 @@ func TestTargetedReservationsHoldWhoAsksForThem(t *testing.T) {
 	h.refuse(me, inReservation(1, 1, "", "cr-0123456789abcdef0"), "InvalidCapacityReservationId.NotFound", "*")
 }
 
+func TestAReservationIsFoundInItsZone(t *testing.T) {
+	h := newHouse(t)
+	me := h.owner()
+	elsewhere := region + "c"
+	cr := h.reserve(2, func(in *ec2api.CreateCapacityReservationRequest) { in.AvailabilityZone = &elsewhere })
+	i := h.instance(h.launched(inReservation(1, 1, "", cr))[0])
+	if *i.Placement.AvailabilityZone != elsewhere || api.Val(i.CapacityReservationId) != cr {
+		t.Errorf("launched in %s, reservation %q", *i.Placement.AvailabilityZone, api.Val(i.CapacityReservationId))
+	}
+	here := inReservation(1, 1, "", cr)
+	here.Placement = &ec2api.Placement{AvailabilityZone: new(zone)}
+	h.refuse(me, here, "InvalidParameterValue", "*")
+	// A stopped instance of another zone may ask for it, and then does not start.
+	id := h.run(me)
+	ask[ec2api.StopInstancesResult](h.desk, me, &ec2api.StopInstancesRequest{InstanceIds: []string{id}})
+	h.Advance(time.Minute)
+	aim := func(cr string) *ec2api.ModifyInstanceCapacityReservationAttributesRequest {
+		return &ec2api.ModifyInstanceCapacityReservationAttributesRequest{InstanceId: &id, CapacityReservationSpecification: &ec2api.CapacityReservationSpecification{
+			CapacityReservationTarget: &ec2api.CapacityReservationTarget{CapacityReservationId: &cr},
+		}}
+	}
+	h.refuse(me, aim("cr-0123456789abcdef0"), "InvalidCapacityReservationId.NotFound", "*")
+	ask[ec2api.ModifyInstanceCapacityReservationAttributesResult](h.desk, me, aim(cr))
+	if got := h.instance(id).CapacityReservationSpecification.CapacityReservationTarget; got == nil || *got.CapacityReservationId != cr {
+		t.Errorf("the instance asks for %+v", got)
+	}
+	h.refuse(me, &ec2api.StartInstancesRequest{InstanceIds: []string{id}}, "InvalidParameterValue", "*")
+}
+
 func TestALaunchTemplateAsksForAReservation(t *testing.T) {
 	h := newHouse(t)
 	cr := h.reserve(1, targeted)

@@ -75,6 +75,9 @@ func (s *Service) ModifyVolume(ctx context.Context, c *guard.Call, in *ec2api.Mo
 		if err != nil {
 			return err
 		}
+		if err := v.boots(tx, to.Type); err != nil {
+			return err
+		}
 		now := s.g.Now()
 		if err := v.modifiable(now); err != nil {
 			return err
@@ -169,9 +172,6 @@ func (v *volumeRecord) reshape(in *ec2api.ModifyVolumeRequest) (shape, error) {
 	if to.SizeGiB < v.SizeGiB {
 		return to, invalidValue("New size cannot be smaller than existing size")
 	}
-	if to.Type != v.Type && (v.Type == "standard" || to.Type == "standard") || v.Type == "standard" {
-		return to, invalidValue("Volumes of type standard cannot be modified, and no volume can become one.")
-	}
 	want := performance{Type: to.Type, SizeGiB: to.SizeGiB, IOPS: api.Opt(api.Val(in.Iops)), Throughput: in.Throughput}
 	v.keepPerformance(&want)
 	var err error
@@ -182,6 +182,10 @@ func (v *volumeRecord) reshape(in *ec2api.ModifyVolumeRequest) (shape, error) {
 		to.MultiAttach = *in.MultiAttachEnabled
 	}
 	switch {
+	case v.MultiAttach && to.Type != v.Type:
+		return to, apierr.New("UnsupportedOperation", "The type of a volume with Multi-Attach cannot be changed.")
+	case v.MultiAttach && v.Type == "io1" && (to.SizeGiB != v.SizeGiB || to.IOPS != v.IOPS):
+		return to, apierr.New("UnsupportedOperation", "Size and IOPS of an io1 volume with Multi-Attach cannot be changed.")
 	case to.MultiAttach && to.Type != "io1" && to.Type != "io2":
 		return to, errMultiAttach(to.Type)
 	case to.MultiAttach != v.MultiAttach && v.Type != "io2":
@@ -193,7 +197,7 @@ func (v *volumeRecord) reshape(in *ec2api.ModifyVolumeRequest) (shape, error) {
 }
 
 // keepPerformance fills in what a request leaves open: within a type the volume keeps its IOPS and
-// throughput; from gp2 to gp3 it gets at least what it had.
+// throughput; from gp2 to gp3 it gets at least what it had, and another type is given 3000 IOPS.
 // Source: EC2 API Reference, ModifyVolume, Iops and Throughput; Amazon EBS User Guide, "Migrate from gp2 to gp3".
 func (v *volumeRecord) keepPerformance(want *performance) {
 	gp3 := want.Type == "gp3"
@@ -203,6 +207,8 @@ func (v *volumeRecord) keepPerformance(want *performance) {
 		want.IOPS = api.Opt(v.IOPS)
 	case want.IOPS == nil && gp3 && v.Type == "gp2" && v.IOPS > 3000:
 		want.IOPS = new(v.IOPS)
+	case want.IOPS == nil:
+		want.IOPS = new(int32(3000))
 	}
 	if !gp3 || want.Throughput != nil {
 		return
@@ -213,6 +219,24 @@ func (v *volumeRecord) keepPerformance(want *performance) {
 	case v.Type == "gp2" && v.SizeGiB > 170:
 		want.Throughput = new(int32(250))
 	}
+}
+
+// boots refuses a hard disk as the root volume of an instance.
+// Source: Amazon EBS User Guide, "Requirements for Amazon EBS volume modifications", Limitations.
+func (v *volumeRecord) boots(tx store.Tx, kind string) error {
+	if kind != "st1" && kind != "sc1" || kind == v.Type {
+		return nil
+	}
+	for _, p := range v.Plugs {
+		i, ok, err := instanceTable.Get(tx, v.Region, v.Account, p.Instance)
+		if err != nil {
+			return err
+		}
+		if ok && i.RootDevice == p.Device {
+			return invalidValue("Volume %s is a root volume: it cannot be modified to the type %s.", v.ID, kind)
+		}
+	}
+	return nil
 }
 
 func errMultiAttach(kind string) error {

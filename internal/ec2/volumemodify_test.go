@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,11 +103,39 @@ func TestAnAttachedVolumeGrowsAndAModificationOutlivesARestart(t *testing.T) {
 	h.Must(err)
 }
 
+func TestModifyVolumeChangesTypes(t *testing.T) {
+	h := newHouse(t)
+	h.run(h.owner())
+	for _, x := range []struct {
+		from, to string
+		in       ec2api.ModifyVolumeRequest
+	}{
+		{"gp2 100 GiB, 300 IOPS, 0 MiB/s", "standard 100 GiB, 0 IOPS, 0 MiB/s", ec2api.ModifyVolumeRequest{VolumeType: new("standard")}},
+		{"standard 100 GiB, 0 IOPS, 0 MiB/s", "standard 200 GiB, 0 IOPS, 0 MiB/s", ec2api.ModifyVolumeRequest{Size: new(int32(200))}},
+		{"standard 100 GiB, 0 IOPS, 0 MiB/s", "gp3 100 GiB, 3000 IOPS, 125 MiB/s", ec2api.ModifyVolumeRequest{VolumeType: new("gp3")}},
+		{"gp2 100 GiB, 300 IOPS, 0 MiB/s", "io1 100 GiB, 3000 IOPS, 0 MiB/s", ec2api.ModifyVolumeRequest{VolumeType: new("io1")}},
+		{"gp2 100 GiB, 300 IOPS, 0 MiB/s", "io2 100 GiB, 3000 IOPS, 0 MiB/s", ec2api.ModifyVolumeRequest{VolumeType: new("io2")}},
+		{"gp2 100 GiB, 300 IOPS, 0 MiB/s", "sc1 125 GiB, 0 IOPS, 0 MiB/s", ec2api.ModifyVolumeRequest{VolumeType: new("sc1"), Size: new(int32(125))}},
+	} {
+		kind, _, _ := strings.Cut(x.from, " ")
+		id := h.newVolume(&ec2api.CreateVolumeRequest{Size: new(int32(100)), VolumeType: &kind})
+		before := describe(h.volume(id))
+		x.in.VolumeId = &id
+		ask[ec2api.ModifyVolumeResult](h.desk, h.owner(), &x.in)
+		h.Advance(time.Minute)
+		if got := describe(h.volume(id)); got != x.to || before != x.from {
+			t.Errorf("%s became %s, want %s of %s", before, got, x.to, x.from)
+		}
+	}
+}
+
 func TestModifyVolumeRefusals(t *testing.T) {
 	h := newHouse(t)
 	gp3 := h.newVolume(&ec2api.CreateVolumeRequest{Size: new(int32(10)), VolumeType: new("gp3")})
 	io2 := h.newVolume(&ec2api.CreateVolumeRequest{Size: new(int32(10)), VolumeType: new("io2"), Iops: new(int32(1000))})
 	standard := h.newVolume(&ec2api.CreateVolumeRequest{Size: new(int32(10)), VolumeType: new("standard")})
+	several := h.newVolume(&ec2api.CreateVolumeRequest{Size: new(int32(10)), VolumeType: new("io1"), Iops: new(int32(100)), MultiAttachEnabled: new(true)})
+	root := *h.volumeOn(h.run(h.owner()), "/dev/xvda").VolumeId
 	for _, x := range []struct {
 		in   ec2api.ModifyVolumeRequest
 		code string
@@ -122,7 +151,12 @@ func TestModifyVolumeRefusals(t *testing.T) {
 		{ec2api.ModifyVolumeRequest{VolumeId: &gp3, VolumeType: new("gp2"), Throughput: new(int32(125))}, "InvalidParameterCombination"},
 		{ec2api.ModifyVolumeRequest{VolumeId: &gp3, MultiAttachEnabled: new(true)}, "InvalidParameterCombination"},
 		{ec2api.ModifyVolumeRequest{VolumeId: &io2, Iops: new(int32(50))}, "InvalidParameterValue"},
-		{ec2api.ModifyVolumeRequest{VolumeId: &standard, Size: new(int32(20))}, "InvalidParameterValue"},
+		{ec2api.ModifyVolumeRequest{VolumeId: &standard, Size: new(int32(1025))}, "InvalidParameterValue"},
+		{ec2api.ModifyVolumeRequest{VolumeId: &gp3, VolumeType: new("standard"), Size: new(int32(1025))}, "InvalidParameterValue"},
+		{ec2api.ModifyVolumeRequest{VolumeId: &root, VolumeType: new("st1"), Size: new(int32(125))}, "InvalidParameterValue"},
+		{ec2api.ModifyVolumeRequest{VolumeId: &several, VolumeType: new("io2")}, "UnsupportedOperation"},
+		{ec2api.ModifyVolumeRequest{VolumeId: &several, Size: new(int32(20))}, "UnsupportedOperation"},
+		{ec2api.ModifyVolumeRequest{VolumeId: &several, Iops: new(int32(200))}, "UnsupportedOperation"},
 		{ec2api.ModifyVolumeRequest{VolumeId: &gp3, Size: new(int32(20)), DryRun: new(true)}, "DryRunOperation"},
 	} {
 		h.refuse(h.owner(), &x.in, x.code, "*")

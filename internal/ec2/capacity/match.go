@@ -84,18 +84,43 @@ func (s *Service) Check(tx store.Tx, c *guard.Call, u *Use) error {
 	if u.Want.Target == "" {
 		return nil
 	}
+	r, err := s.target(tx, c, u)
+	if err == nil && !r.matches(u) {
+		err = apierr.Newf("InvalidParameterValue", "The attributes of the instance do not match those of the capacity reservation '%s'.", r.ID)
+	}
+	return err
+}
+
+// CheckStopped is Check for an instance that does not run: whether it has the attributes of the reservation shows
+// when it is started.
+func (s *Service) CheckStopped(tx store.Tx, c *guard.Call, u *Use) error {
+	if u.Want.Target == "" {
+		return nil
+	}
+	_, err := s.target(tx, c, u)
+	return err
+}
+
+// target is the reservation that an instance asks for.
+func (s *Service) target(tx store.Tx, c *guard.Call, u *Use) (reservationRecord, error) {
 	r, err := s.reservation(tx, c, u.Want.Target)
 	switch {
 	case err != nil:
-		return err
 	case !r.active(c.Time):
-		return apierr.Newf("InvalidCapacityReservationState", "The capacity reservation '%s' is not active.", r.ID)
+		err = apierr.Newf("InvalidCapacityReservationState", "The capacity reservation '%s' is not active.", r.ID)
 	case u.Spot:
-		return apierr.New("InvalidParameterCombination", "Spot Instances cannot run in a capacity reservation.")
-	case !r.matches(u):
-		return apierr.Newf("InvalidParameterValue", "The attributes of the instance do not match those of the capacity reservation '%s'.", r.ID)
+		err = apierr.New("InvalidParameterCombination", "Spot Instances cannot run in a capacity reservation.")
 	}
-	return nil
+	return r, err
+}
+
+// Zone is where instances run that ask for the reservation, "" of one that does not exist: the launch fails on that.
+func (s *Service) Zone(tx store.Tx, c *guard.Call, id string) (string, error) {
+	r, err := s.reservation(tx, c, id)
+	if apierr.Code(err) != "" {
+		return "", nil
+	}
+	return r.Zone, err
 }
 
 // Room tells how many instances like one can be launched: what their reservation has left if they ask for one, what
