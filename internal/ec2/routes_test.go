@@ -62,11 +62,13 @@ func TestLocalRouteIsReplaced(t *testing.T) {
 		t.Errorf("replaced: %+v", r)
 	}
 	d.refuse(me, &ec2api.CreateRouteRequest{RouteTableId: &table, DestinationCidrBlock: &local, NetworkInterfaceId: face}, "RouteAlreadyExists", "*")
-	d.done(&ec2api.DeleteRouteRequest{RouteTableId: &table, DestinationCidrBlock: &local})
-	if r := p.way(table, local); api.Val(r.GatewayId) != "local" {
-		t.Errorf("deleted: %+v", r)
+	undeleted := func(what string) {
+		d.refuse(me, &ec2api.DeleteRouteRequest{RouteTableId: &table, DestinationCidrBlock: &local}, "InvalidParameterValue", "cannot remove local route 10.0.0.0/16 in route table "+table)
+		if len(p.routes(table)) != 1 {
+			t.Errorf("%s: it was deleted", what)
+		}
 	}
-	d.refuse(me, &ec2api.DeleteRouteRequest{RouteTableId: &table, DestinationCidrBlock: &local}, "InvalidParameterValue", "cannot remove local route 10.0.0.0/16 in route table "+table)
+	undeleted("replaced")
 	other := ask[ec2api.CreateNetworkInterfaceResult](d, me, &ec2api.CreateNetworkInterfaceRequest{SubnetId: &p.subnet}).NetworkInterface.NetworkInterfaceId
 	d.done(&ec2api.ReplaceRouteRequest{RouteTableId: &table, DestinationCidrBlock: &local, NetworkInterfaceId: other})
 	if r := p.way(table, local); api.Val(r.NetworkInterfaceId) != *other {
@@ -78,5 +80,6 @@ func TestLocalRouteIsReplaced(t *testing.T) {
 			t.Errorf("restored: %+v", r)
 		}
 	}
+	undeleted("restored")
 	d.refuse(me, &ec2api.ReplaceRouteRequest{RouteTableId: &table, DestinationCidrBlock: new("0.0.0.0/0"), LocalTarget: new(true)}, "InvalidParameterValue", "*")
 }

@@ -257,8 +257,8 @@ func (s *Service) ReplaceRoute(ctx context.Context, c *guard.Call, in *ec2api.Re
 	})
 }
 
-// DeleteRoute removes a route from a route table. What replaced the local route is removed too, and the local route is
-// there again, as Terraform's provider counts on.
+// DeleteRoute removes a route from a route table. The local one is never removed, wherever it leads, which Terraform's
+// provider counts on. Source: EC2 API Reference, DeleteRoute.
 func (s *Service) DeleteRoute(ctx context.Context, c *guard.Call, in *ec2api.DeleteRouteRequest) error {
 	to, err := destination(in.DestinationCidrBlock, in.DestinationIpv6CidrBlock, in.DestinationPrefixListId)
 	if err != nil {
@@ -274,7 +274,7 @@ func (s *Service) DeleteRoute(ctx context.Context, c *guard.Call, in *ec2api.Del
 		switch {
 		case err != nil:
 			return err
-		case local && at < 0: // Terraform's provider knows it by the text
+		case local: // Terraform's provider knows it by the text
 			return idiom.InvalidValue("cannot remove local route %s in route table %s", to, t.ID)
 		case at < 0:
 			return errRoute(&t, to)
