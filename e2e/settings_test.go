@@ -29,7 +29,11 @@ func TestInstanceSettingsChange(t *testing.T) {
 	}))(t)
 	must(c.ec2.ModifyPrivateDnsNameOptions(ctx, &ec2.ModifyPrivateDnsNameOptionsInput{InstanceId: &id, EnableResourceNameDnsARecord: new(true)}))(t)
 	must(c.ec2.ModifyInstanceNetworkPerformanceOptions(ctx, &ec2.ModifyInstanceNetworkPerformanceOptionsInput{InstanceId: &id, BandwidthWeighting: ec2types.InstanceBandwidthWeightingDefault}))(t)
+	cpu := must(c.ec2.ModifyInstanceCpuOptions(ctx, &ec2.ModifyInstanceCpuOptionsInput{InstanceId: &id, CoreCount: new(int32(1)), ThreadsPerCore: new(int32(1))}))(t)
 	i := c.instance(t, id)
+	if *cpu.CoreCount != 1 || *cpu.ThreadsPerCore != 1 || *cpu.InstanceId != id || *i.CpuOptions.ThreadsPerCore != 1 {
+		t.Errorf("CPU options answered %+v, the instance has %+v", cpu, i.CpuOptions)
+	}
 	if i.MaintenanceOptions.AutoRecovery != ec2types.InstanceAutoRecoveryStateDisabled || *i.Placement.GroupName != "apart" ||
 		i.CapacityReservationSpecification.CapacityReservationPreference != ec2types.CapacityReservationPreferenceNone || !*i.PrivateDnsNameOptions.EnableResourceNameDnsARecord {
 		t.Errorf("instance %+v %+v %+v %+v", i.MaintenanceOptions, i.Placement, i.CapacityReservationSpecification, i.PrivateDnsNameOptions)

@@ -51,7 +51,7 @@ var gaps = []gap{
 		ec2:ModifyInstanceAttribute/instance ec2:RebootInstances/instance ec2:RunInstances/instance ec2:StartInstances/instance
 		ec2:StopInstances/instance ec2:TerminateInstances/instance ec2:AssociateAddress/instance ec2:DisassociateAddress/instance ec2:ModifyInstanceCapacityReservationAttributes/instance ec2:ModifyPrivateDnsNameOptions/instance ec2:AssociateIamInstanceProfile/instance
 		ec2:CreateFleet/instance ec2:DisassociateIamInstanceProfile/instance ec2:GetConsoleOutput/instance ec2:GetLaunchTemplateData/instance
-		ec2:GetPasswordData/instance ec2:ModifyInstanceMetadataOptions/instance ec2:ModifyInstanceNetworkPerformanceOptions/instance ec2:MonitorInstances/instance ec2:ReplaceIamInstanceProfileAssociation/instance
+		ec2:GetPasswordData/instance ec2:ModifyInstanceMetadataOptions/instance ec2:ModifyInstanceNetworkPerformanceOptions/instance ec2:ModifyInstanceCpuOptions/instance ec2:MonitorInstances/instance ec2:ReplaceIamInstanceProfileAssociation/instance
 		ec2:ResetInstanceAttribute/instance ec2:UnmonitorInstances/instance ec2:GetConsoleScreenshot/instance ec2:ModifyInstanceEventStartTime/instance ec2:SendDiagnosticInterrupt/instance`},
 	{noFeature, "ec2:ManagedResourceOperator", `
 		ec2:AttachNetworkInterface/instance ec2:DetachNetworkInterface/instance
@@ -67,7 +67,7 @@ var gaps = []gap{
 		ec2:RunInstances/instance ec2:RunInstances/launch-template ec2:RunInstances/network-interface ec2:RunInstances/volume
 		ec2:StartInstances/instance ec2:StopInstances/instance ec2:TerminateInstances/instance ec2:AssociateAddress/instance ec2:DisassociateAddress/instance ec2:ModifyInstanceCapacityReservationAttributes/instance ec2:ModifyPrivateDnsNameOptions/instance
 		ec2:AssociateIamInstanceProfile/instance ec2:DisassociateIamInstanceProfile/instance ec2:GetConsoleOutput/instance
-		ec2:GetLaunchTemplateData/instance ec2:GetPasswordData/instance ec2:ModifyFleet/launch-template ec2:ModifyInstanceMetadataOptions/instance ec2:ModifyInstanceNetworkPerformanceOptions/instance
+		ec2:GetLaunchTemplateData/instance ec2:GetPasswordData/instance ec2:ModifyFleet/launch-template ec2:ModifyInstanceMetadataOptions/instance ec2:ModifyInstanceNetworkPerformanceOptions/instance ec2:ModifyInstanceCpuOptions/instance
 		ec2:MonitorInstances/instance ec2:ReplaceIamInstanceProfileAssociation/instance ec2:ResetInstanceAttribute/instance
 		ec2:UnmonitorInstances/instance ec2:GetConsoleScreenshot/instance ec2:ModifyInstanceEventStartTime/instance ec2:SendDiagnosticInterrupt/instance`},
 	{noFeature, "ec2:ProductCode", `
@@ -78,7 +78,7 @@ var gaps = []gap{
 		ec2:DescribeInstanceAttribute/instance ec2:DetachVolume/instance ec2:GetInstanceUefiData/instance
 		ec2:ModifyInstanceAttribute/instance ec2:RebootInstances/instance ec2:RunInstances/instance
 		ec2:TerminateInstances/instance ec2:AssociateAddress/instance ec2:DisassociateAddress/instance ec2:ModifyInstanceCapacityReservationAttributes/instance ec2:ModifyPrivateDnsNameOptions/instance ec2:AssociateIamInstanceProfile/instance ec2:DisassociateIamInstanceProfile/instance
-		ec2:GetConsoleOutput/instance ec2:GetLaunchTemplateData/instance ec2:GetPasswordData/instance ec2:ModifyInstanceMetadataOptions/instance ec2:ModifyInstanceNetworkPerformanceOptions/instance
+		ec2:GetConsoleOutput/instance ec2:GetLaunchTemplateData/instance ec2:GetPasswordData/instance ec2:ModifyInstanceMetadataOptions/instance ec2:ModifyInstanceNetworkPerformanceOptions/instance ec2:ModifyInstanceCpuOptions/instance
 		ec2:MonitorInstances/instance ec2:ReplaceIamInstanceProfileAssociation/instance ec2:ResetInstanceAttribute/instance
 		ec2:UnmonitorInstances/instance ec2:GetConsoleScreenshot/instance ec2:ModifyInstanceEventStartTime/instance`},
 	{noRate, "ec2:VolumeInitializationRate", `

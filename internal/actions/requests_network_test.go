@@ -91,6 +91,7 @@ func driveSettled(c caller, instance string) {
 	association = c.do("ec2:DescribeIamInstanceProfileAssociations", in{}).str("IamInstanceProfileAssociations.0.AssociationId")
 	c.refused("ec2:AssociateIamInstanceProfile", "IncorrectState", in{"InstanceId": instance, "IamInstanceProfile": in{"Name": "web"}})
 	c.do("ec2:ModifyInstanceMetadataOptions", in{"InstanceId": instance, "HttpTokens": "required"})
+	c.refused("ec2:ModifyInstanceCpuOptions", "IncorrectInstanceState", in{"InstanceId": instance, "CoreCount": 1, "ThreadsPerCore": 1})
 	c.refused("ec2:ModifyInstanceNetworkPerformanceOptions", "IncorrectInstanceState", in{"InstanceId": instance, "BandwidthWeighting": "default"})
 	c.do("ec2:ModifyInstanceMaintenanceOptions", in{"InstanceId": instance, "AutoRecovery": "disabled", "RebootMigration": "disabled"})
 	c.do("ec2:ModifyInstanceCreditSpecification", in{"InstanceCreditSpecifications": []in{{"InstanceId": instance, "CpuCredits": "standard"}}})

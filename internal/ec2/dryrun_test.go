@@ -183,6 +183,7 @@ func (s *stage) mutations() []any {
 			CapacityReservationPreference: new("none"),
 		}},
 		&ec2api.ModifyPrivateDnsNameOptionsRequest{InstanceId: &s.stopped, EnableResourceNameDnsARecord: new(true)},
+		&ec2api.ModifyInstanceCpuOptionsRequest{InstanceId: &s.stopped, CoreCount: new(int32(1)), ThreadsPerCore: new(int32(2))},
 		&ec2api.ModifyInstanceNetworkPerformanceRequest{InstanceId: &s.stopped, BandwidthWeighting: new("default")},
 		&ec2api.ModifyNetworkInterfaceAttributeRequest{NetworkInterfaceId: &s.face, SourceDestCheck: &ec2api.AttributeBooleanValue{Value: new(false)}},
 		&ec2api.ModifySecurityGroupRulesRequest{GroupId: &s.group, SecurityGroupRules: []ec2api.SecurityGroupRuleUpdate{{

@@ -28,6 +28,7 @@ func (s *Service) settingsOfInstances() map[string]guard.Handler {
 		"ModifyInstanceEventStartTime": guard.Handle(s.ModifyInstanceEventStartTime),
 
 		"ModifyInstanceNetworkPerformanceOptions": guard.Handle(s.ModifyInstanceNetworkPerformanceOptions),
+		"ModifyInstanceCpuOptions":                guard.Handle(s.ModifyInstanceCpuOptions),
 
 		"MonitorInstances":       guard.Handle(s.MonitorInstances),
 		"UnmonitorInstances":     guard.Handle(s.UnmonitorInstances),

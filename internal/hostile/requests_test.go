@@ -160,6 +160,8 @@ func special(in any, known map[string]string) {
 		*r = ec2api.ModifyPrivateDnsNameOptionsRequest{InstanceId: instance, EnableResourceNameDnsARecord: new(true)}
 	case *ec2api.ModifyInstancePlacementRequest:
 		*r = ec2api.ModifyInstancePlacementRequest{InstanceId: instance, Tenancy: new("default")}
+	case *ec2api.ModifyInstanceCpuOptionsRequest:
+		*r = ec2api.ModifyInstanceCpuOptionsRequest{InstanceId: instance, CoreCount: new(int32(1)), ThreadsPerCore: new(int32(1))}
 	case *ec2api.ModifyInstanceMaintenanceOptionsRequest:
 		*r = ec2api.ModifyInstanceMaintenanceOptionsRequest{InstanceId: instance, AutoRecovery: new("default")}
 	case *ec2api.ModifyInstanceCreditSpecificationRequest:

@@ -5997,6 +5997,23 @@ type ModifyInstanceCapacityReservationAttributesResult struct {
 	Return *bool `aws:"return,q=Return"`
 }
 
+// ModifyInstanceCpuOptionsRequest is a shape of the model.
+type ModifyInstanceCpuOptionsRequest struct {
+	InstanceId           *string `aws:"InstanceId,req"`
+	CoreCount            *int32  `aws:"CoreCount"`
+	ThreadsPerCore       *int32  `aws:"ThreadsPerCore"`
+	NestedVirtualization *string `aws:"NestedVirtualization,c=NestedVirtualizationSpecification"`
+	DryRun               *bool   `aws:"DryRun"`
+}
+
+// ModifyInstanceCpuOptionsResult is a shape of the model.
+type ModifyInstanceCpuOptionsResult struct {
+	InstanceId           *string `aws:"instanceId,q=InstanceId"`
+	CoreCount            *int32  `aws:"coreCount,q=CoreCount"`
+	ThreadsPerCore       *int32  `aws:"threadsPerCore,q=ThreadsPerCore"`
+	NestedVirtualization *string `aws:"nestedVirtualization,q=NestedVirtualization,c=NestedVirtualizationSpecification"`
+}
+
 // ModifyInstanceCreditSpecificationRequest is a shape of the model.
 type ModifyInstanceCreditSpecificationRequest struct {
 	DryRun                       *bool                                `aws:"DryRun"`
