@@ -1,7 +1,10 @@
 package ec2_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -103,6 +106,39 @@ func TestDescriptionsOfRules(t *testing.T) {
 	want("other")
 	ask[ec2api.UpdateSecurityGroupRuleDescriptionsIngressResult](d, me, &ec2api.UpdateSecurityGroupRuleDescriptionsIngressRequest{GroupId: group, SecurityGroupRuleDescriptions: byID(nil)})
 	want("")
+}
+
+// TestInstancesAreNamedAsTheSubnetSays, unless the launch says it.
+func TestInstancesAreNamedAsTheSubnetSays(t *testing.T) {
+	h := newHouse(t)
+	vpc := ask[ec2api.CreateVpcResult](h.desk, h.owner(), &ec2api.CreateVpcRequest{CidrBlock: new("10.0.0.0/16"), AmazonProvidedIpv6CidrBlock: new(true)}).Vpc
+	h.Advance(time.Second)
+	six := *ask[ec2api.DescribeVpcsResult](h.desk, h.owner(), &ec2api.DescribeVpcsRequest{VpcIds: []string{*vpc.VpcId}}).Vpcs[0].Ipv6CidrBlockAssociationSet[0].Ipv6CidrBlock
+	id := ask[ec2api.CreateSubnetResult](h.desk, h.owner(), &ec2api.CreateSubnetRequest{
+		VpcId: vpc.VpcId, CidrBlock: new("10.0.0.0/24"), Ipv6CidrBlock: new(strings.Replace(six, "/56", "/64", 1)),
+	}).Subnet.SubnetId
+	on := &ec2api.AttributeBooleanValue{Value: new(true)}
+	for _, in := range []ec2api.ModifySubnetAttributeRequest{
+		{EnableResourceNameDnsARecordOnLaunch: on}, {EnableResourceNameDnsAAAARecordOnLaunch: on}, {PrivateDnsHostnameTypeOnLaunch: new("resource-name")},
+	} {
+		in.SubnetId = id
+		h.done(&in)
+	}
+	for _, x := range []struct {
+		in   *ec2api.PrivateDnsNameOptionsRequest
+		want string
+	}{
+		{nil, "resource-name true true"},
+		{&ec2api.PrivateDnsNameOptionsRequest{EnableResourceNameDnsARecord: new(false)}, "resource-name false true"},
+		{&ec2api.PrivateDnsNameOptionsRequest{EnableResourceNameDnsAAAARecord: new(false), HostnameType: new("ip-name")}, "ip-name true false"},
+	} {
+		in := runRequest()
+		in.SubnetId, in.PrivateDnsNameOptions = id, x.in
+		o := ask[ec2api.Reservation](h.desk, h.owner(), in).Instances[0].PrivateDnsNameOptions
+		if got := fmt.Sprintf("%s %t %t", *o.HostnameType, *o.EnableResourceNameDnsARecord, *o.EnableResourceNameDnsAAAARecord); got != x.want {
+			t.Errorf("%+v: %s, want %s", x.in, got, x.want)
+		}
+	}
 }
 
 // TestModifySubnetAttribute: one attribute at a time, and what instances get of it.

@@ -81,10 +81,6 @@ func instanceOptionsOf(m *merged, own *settingRecord, img *imageRecord) (instanc
 	if err := o.perform(m); err != nil {
 		return o, err
 	}
-	if p := m.PrivateDnsNameOptions; p != nil {
-		o.ByResource = api.Val(p.HostnameType) == hostByResource
-		o.ResourceA, o.ResourceAAAA = api.Val(p.EnableResourceNameDnsARecord), api.Val(p.EnableResourceNameDnsAAAARecord)
-	}
 	if r := m.CapacityReservationSpecification; r != nil {
 		if err := o.reserve(r); err != nil {
 			return o, err
@@ -103,6 +99,24 @@ func instanceOptionsOf(m *merged, own *settingRecord, img *imageRecord) (instanc
 		return o, err
 	}
 	return o, m.checkSpot()
+}
+
+// name takes over what an instance is named by and found under; what a launch leaves open is as the subnet has it.
+// Source: EC2 API Reference, RunInstances, PrivateDnsNameOptions.
+func (o *instanceOptions) name(p *ec2api.PrivateDnsNameOptionsRequest, n *subnet) {
+	o.ByResource, o.ResourceA, o.ResourceAAAA = n.ByResource, n.ResourceA, n.ResourceAAAA
+	if p == nil {
+		return
+	}
+	if p.HostnameType != nil {
+		o.ByResource = *p.HostnameType == hostByResource
+	}
+	if p.EnableResourceNameDnsARecord != nil {
+		o.ResourceA = *p.EnableResourceNameDnsARecord
+	}
+	if p.EnableResourceNameDnsAAAARecord != nil {
+		o.ResourceAAAA = *p.EnableResourceNameDnsAAAARecord
+	}
 }
 
 // perform takes over nested virtualization and the weighting of bandwidth.

@@ -224,9 +224,7 @@ func (s *Service) newInstance(c *guard.Call, pl *launchPlan, n int) instanceReco
 	for _, g := range pl.groups {
 		i.Groups, i.GroupsBy = append(i.Groups, g.ID), append(i.GroupsBy, g.Name)
 	}
-	if pl.PrivateDnsNameOptions == nil {
-		i.Options.ByResource, i.Options.ResourceA = pl.subnet.ByResource, pl.subnet.ResourceA
-	}
+	i.Options.name(pl.PrivateDnsNameOptions, &pl.subnet)
 	if i.Options.CoreCount == 0 {
 		i.Options.CoreCount, i.Options.ThreadsPerCore = pl.kind.Cores(), pl.kind.Threads()
 	}
