@@ -44,6 +44,11 @@ func TestAVolumeIsModifiedAndCopied(t *testing.T) {
 	if v := c.awaitVolume(t, *copied.VolumeId); *v.Size != 40 || v.VolumeType != ec2types.VolumeTypeGp2 || str(v.KmsKeyId) != key || str(v.SourceVolumeId) != id {
 		t.Errorf("the copy is %+v", v)
 	}
+	other := c.key(t, "")
+	copied = must(c.ec2.CopyVolumes(t.Context(), &ec2.CopyVolumesInput{SourceVolumeId: &id, Encrypted: new(true), KmsKeyId: &other}))(t).Volumes[0]
+	if v := c.awaitVolume(t, *copied.VolumeId); str(v.KmsKeyId) != other {
+		t.Errorf("the copy under another key is %+v", v)
+	}
 	must(c.ec2.ModifyVolumeAttribute(t.Context(), &ec2.ModifyVolumeAttributeInput{VolumeId: &id, AutoEnableIO: &ec2types.AttributeBooleanValue{Value: new(true)}}))(t)
 	if a := must(c.ec2.DescribeVolumeAttribute(t.Context(), &ec2.DescribeVolumeAttributeInput{VolumeId: &id, Attribute: "autoEnableIO"}))(t); !*a.AutoEnableIO.Value {
 		t.Error("autoEnableIO is not set")

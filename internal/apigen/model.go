@@ -161,7 +161,7 @@ func load(dir, service string) (*model, map[string]pager, error) {
 }
 
 // add takes over operations and shapes of a file, if there is one, that the model does not have, and
-// the further values of those that it has.
+// the further values and members of those that it has.
 func (m *model) add(path string) error {
 	if _, err := os.Stat(path); os.IsNotExist(err) {
 		return nil
@@ -178,6 +178,11 @@ func (m *model) add(path string) error {
 	for name, s := range more.Shapes {
 		if have := m.Shapes[name]; have != nil {
 			have.Also = s.Also
+			for _, more := range s.Members {
+				if !slices.ContainsFunc(have.Members, func(m member) bool { return m.Name == more.Name }) {
+					have.Members = append(have.Members, more)
+				}
+			}
 			if s.Own {
 				have.Min, have.Max, have.Pattern = nil, nil, ""
 			}

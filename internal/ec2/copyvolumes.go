@@ -18,8 +18,8 @@ import (
 )
 
 // CopyVolumes makes a volume with the content that another has at this moment, in the same zone. A copy of
-// an encrypted volume is encrypted under the same key. Between the two is a snapshot that nobody sees: its
-// file goes when the copy is filled.
+// an encrypted volume is encrypted, under the same key if the request names no other; that of another one
+// as CreateVolume would. Between the two is a snapshot that nobody sees: its file goes when the copy is filled.
 // Source: EC2 API Reference, CopyVolumes; Amazon EBS User Guide, "Copy an Amazon EBS volume".
 func (s *Service) CopyVolumes(ctx context.Context, c *guard.Call, in *ec2api.CopyVolumesRequest) (*ec2api.CopyVolumesResult, error) {
 	plain := *in
@@ -38,17 +38,23 @@ func (s *Service) CopyVolumes(ctx context.Context, c *guard.Call, in *ec2api.Cop
 		src   volumeRecord
 	)
 	snapshot, grown := randomID("snap"), int64(0)
-	draft := func(tx store.Tx) (v volumeRecord, d *newDevice, err error) {
+	draft := func(tx store.Tx) (made *job, err error) {
 		if src, err = s.lookupVolume(tx, c, api.Val(in.SourceVolumeId)); err != nil {
-			return v, nil, err
+			return nil, err
 		}
 		src.SizeGiB = max(src.SizeGiB, grown)
-		if v, d, err = s.draftVolumeCopy(c, &src, in, snapshot); err != nil {
-			return v, nil, err
+		v, d, err := s.draftVolumeCopy(c, &src, in, snapshot)
+		if err != nil {
+			return nil, err
 		}
+		if made, err = s.volumeJob(tx, c, d, &v, tags["volume"]); err != nil {
+			return nil, err
+		}
+		v.Snapshot = ""
+		made.Drafts[0].Volume = v
 		from, err := s.volumePart(tx, c, "ec2:CopyVolumes", &src)
 		if err != nil {
-			return v, nil, err
+			return nil, err
 		}
 		p := s.newVolumePart(c, "ec2:CopyVolumes", d, v.Encrypted, subnet{Zone: v.Zone, ZoneID: v.ZoneID}, tags["volume"])
 		p.Context.Set("ec2:parentvolume", arn.EC2(src.Region, src.Account, "volume/"+src.ID))
@@ -57,16 +63,16 @@ func (s *Service) CopyVolumes(ctx context.Context, c *guard.Call, in *ec2api.Cop
 			parts = append(parts, s.createTagsPart(c, "volume/*", tags["volume"], "CopyVolumes"))
 		}
 		if _, err := s.g.Authorize(tx, c, guard.Check{Parts: parts}); err != nil {
-			return v, nil, err
+			return nil, err
 		}
 		if err := dryRun(in.DryRun); err != nil {
-			return v, nil, err
+			return nil, err
 		}
-		return v, d, s.snapshotable(&src)
+		return made, s.snapshotable(&src)
 	}
 	err = s.g.View(ctx, c, func(tx store.Tx) error {
 		known = nil
-		if _, _, err := draft(tx); err != nil {
+		if _, err := draft(tx); err != nil {
 			return err
 		}
 		t, ok, err := knownToken(tx, c, "CopyVolumes", in.ClientToken, hash)
@@ -92,7 +98,7 @@ func (s *Service) CopyVolumes(ctx context.Context, c *guard.Call, in *ec2api.Cop
 		}
 		return nil, err
 	}
-	out, j, err := s.storeVolumeCopy(ctx, c, in, draft, tags["volume"], idiom.TokenRecord{Hash: hash})
+	out, j, err := s.storeVolumeCopy(ctx, c, in, draft, snapshot, idiom.TokenRecord{Hash: hash})
 	if err != nil || j == nil {
 		if rmErr := s.rack(src.Host).Remove(ctx, snapshot); rmErr != nil {
 			s.log.Error("the file of a copy that was not made stays until the next start", "snapshot", snapshot, "error", rmErr)
@@ -107,13 +113,14 @@ func (s *Service) CopyVolumes(ctx context.Context, c *guard.Call, in *ec2api.Cop
 
 // storeVolumeCopy writes the copy and its job; the job is nil if an equal request was faster.
 func (s *Service) storeVolumeCopy(ctx context.Context, c *guard.Call, in *ec2api.CopyVolumesRequest,
-	draft func(store.Tx) (volumeRecord, *newDevice, error), tags []tag, token idiom.TokenRecord) (out *ec2api.CopyVolumesResult, j *job, err error) {
+	draft func(store.Tx) (*job, error), snapshot string, token idiom.TokenRecord) (out *ec2api.CopyVolumesResult, j *job, err error) {
 	err = s.g.Update(ctx, c, func(tx store.Tx) error {
 		out, j = nil, nil
-		v, d, err := draft(tx)
+		made, err := draft(tx)
 		if err != nil {
 			return err
 		}
+		v, tags := made.Drafts[0].Volume, made.Drafts[0].Tags
 		t, ok, err := knownToken(tx, c, "CopyVolumes", in.ClientToken, token.Hash)
 		if err != nil {
 			return err
@@ -125,12 +132,6 @@ func (s *Service) storeVolumeCopy(ctx context.Context, c *guard.Call, in *ec2api
 			}
 			return err
 		}
-		made, err := s.volumeJob(tx, c, d, &v, tags)
-		if err != nil {
-			return err
-		}
-		v.Snapshot = ""
-		made.Drafts[0].Volume = v
 		if err := s.putNewVolume(tx, c, &v, tags, made); err != nil {
 			return err
 		}
@@ -144,7 +145,7 @@ func (s *Service) storeVolumeCopy(ctx context.Context, c *guard.Call, in *ec2api
 		out, j = &ec2api.CopyVolumesResult{Volumes: []ec2api.Volume{v.wire(nil)}}, made
 		out.Volumes[0].Tags = madeWith(tags)
 		c.Respond(out)
-		return discardTable.Put(tx, discardRecord{d.snapshot.ID, s.g.Now()}, d.snapshot.ID)
+		return discardTable.Put(tx, discardRecord{snapshot, s.g.Now()}, snapshot)
 	})
 	return out, j, err
 }
@@ -152,7 +153,7 @@ func (s *Service) storeVolumeCopy(ctx context.Context, c *guard.Call, in *ec2api
 // draftVolumeCopy is the copy that a request asks for, made of the snapshot in between.
 func (s *Service) draftVolumeCopy(c *guard.Call, src *volumeRecord, in *ec2api.CopyVolumesRequest, snapshot string) (volumeRecord, *newDevice, error) {
 	snap := src.newSnapshot(snapshot, "", s.g.Now(), s.g.Now())
-	d := &newDevice{snapshot: &snap, perf: performance{
+	d := &newDevice{snapshot: &snap, encrypted: in.Encrypted, keyID: api.Val(in.KmsKeyId), perf: performance{
 		Type: cmp.Or(api.Val(in.VolumeType), defaultVolumeType), SizeGiB: int64(api.Val(in.Size)), IOPS: in.Iops, Throughput: in.Throughput,
 	}}
 	if d.perf.SizeGiB == 0 {
@@ -166,7 +167,7 @@ func (s *Service) draftVolumeCopy(c *guard.Call, src *volumeRecord, in *ec2api.C
 		return volumeRecord{}, nil, err
 	}
 	v := s.newVolume(c, d, &launchPlan{subnet: subnet{Zone: src.Zone, ZoneID: src.ZoneID}})
-	v.Host, v.Token, v.Work, v.SourceVolume, v.Encrypted = src.Host, api.Val(in.ClientToken), launch.CreateVolume, src.ID, src.Encrypted
+	v.Host, v.Token, v.Work, v.SourceVolume = src.Host, api.Val(in.ClientToken), launch.CreateVolume, src.ID
 	if v.MultiAttach = api.Val(in.MultiAttachEnabled); v.MultiAttach && v.Type != "io1" && v.Type != "io2" {
 		return v, nil, errMultiAttach(v.Type)
 	}

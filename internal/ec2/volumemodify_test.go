@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 )
 
@@ -236,6 +237,48 @@ func TestCopyVolumesCopiesWhatIsThere(t *testing.T) {
 	h.refuse(h.owner(), &ec2api.CopyVolumesRequest{SourceVolumeId: &src, Size: new(int32(1))}, "InvalidParameterValue", "*")
 	h.refuse(h.owner(), &ec2api.CopyVolumesRequest{SourceVolumeId: new("vol-00000000000000001")}, "InvalidVolume.NotFound", "*")
 	h.refuse(h.owner(), &ec2api.CopyVolumesRequest{SourceVolumeId: &src, DryRun: new(true)}, "DryRunOperation", "*")
+}
+
+// A copy of an encrypted volume stays encrypted, and that of another one is if it is asked for or the account's default.
+func TestCopiesOfVolumesAreEncrypted(t *testing.T) {
+	h := newHouse(t)
+	key, other := h.key(""), h.key("")
+	sealed, plain := h.filled(h.owner(), key, "a sealed text"), h.filled(h.owner(), "", "a plain text")
+	for _, c := range []struct {
+		name, source, text string
+		encrypted          *bool
+		key, want          string
+		always             bool // the account encrypts by default
+	}{
+		{name: "plain", source: plain, text: "a plain text"},
+		{name: "not encrypted", source: plain, text: "a plain text", encrypted: new(false)},
+		{name: "under the default key", source: plain, text: "a plain text", encrypted: new(true), want: "managed"},
+		{name: "under a key", source: plain, text: "a plain text", encrypted: new(true), key: other, want: other},
+		{name: "of an encrypted one", source: sealed, text: "a sealed text", want: key},
+		{name: "without encryption", source: sealed, text: "a sealed text", encrypted: new(false), want: key},
+		{name: "encrypted again", source: sealed, text: "a sealed text", encrypted: new(true), want: key},
+		{name: "under another key", source: sealed, text: "a sealed text", encrypted: new(true), key: other, want: other},
+		{name: "by default", source: plain, text: "a plain text", want: "managed", always: true},
+	} {
+		if c.always {
+			ask[ec2api.EnableEbsEncryptionByDefaultResult](h.desk, h.owner(), &ec2api.EnableEbsEncryptionByDefaultRequest{})
+		}
+		v := ask[ec2api.CopyVolumesResult](h.desk, h.owner(), &ec2api.CopyVolumesRequest{SourceVolumeId: &c.source, Encrypted: c.encrypted, KmsKeyId: api.Opt(c.key)}).Volumes[0]
+		if *v.Encrypted != (c.want != "") {
+			t.Errorf("%s: the answer says %v", c.name, *v.Encrypted)
+		}
+		h.Advance(time.Minute)
+		if c.want == "managed" {
+			c.want = h.managedKey()
+		}
+		if got := h.volume(*v.VolumeId); *got.State != "available" || api.Val(got.KmsKeyId) != c.want {
+			t.Errorf("%s: %+v", c.name, got)
+		}
+		h.wantText(h.owner(), *v.VolumeId, c.text)
+	}
+	for _, source := range []string{plain, sealed} {
+		h.refuse(h.owner(), &ec2api.CopyVolumesRequest{SourceVolumeId: &source, KmsKeyId: &other}, "InvalidParameterDependency", "*")
+	}
 }
 
 // TestCopiesOfVolumesThatFail leave nothing: when the content cannot be stored, when the process dies after it was

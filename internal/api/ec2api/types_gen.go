@@ -881,6 +881,8 @@ type CopyVolumesRequest struct {
 	MultiAttachEnabled *bool              `aws:"MultiAttachEnabled"`
 	Throughput         *int32             `aws:"Throughput"`
 	ClientToken        *string            `aws:"ClientToken,tok"`
+	Encrypted          *bool              `aws:"Encrypted"`
+	KmsKeyId           *string            `aws:"KmsKeyId"`
 }
 
 // CopyVolumesResult is a shape of the model.
