@@ -134,9 +134,7 @@ func Read(files []File, opt Options) (*Result, error) {
 		}
 	}
 	var resources []tfplan.Resource
-	for _, s := range w.stacks {
-		s.settleHome()
-	}
+	w.settleHomes()
 	for _, s := range w.stacks {
 		s.settle()
 	}

@@ -321,27 +321,30 @@ func (s *stack) importValue(arg *node) *node {
 	if !ok {
 		return unknownNode("the name of the import is not known: %s", name.why())
 	}
-	out := s.set.export(key)
+	out := s.set.export(s, key)
 	if out == nil {
 		return unknownNode("no given stack exports %s", key)
 	}
 	return out
 }
 
-// export is what an export of a stack is; nil if there is none.
-func (w *set) export(name string) *node {
+// export is what an export is to stack to; nil if there is none. The name of an export is unique within
+// an account and Region, so that one of the same place counts first.
+func (w *set) export(to *stack, name string) *node {
 	if w.exporting[name] {
 		return unknownNode("the export %s is made of itself", name)
 	}
 	w.exporting[name] = true
 	defer delete(w.exporting, name)
-	for _, s := range w.stacks {
-		if !s.outputs.is(object) {
-			continue
-		}
-		for _, m := range s.outputs.members {
-			if v, ok := s.eval(m.value.get("Export", "Name")).scalar(); ok && v == name {
-				return s.eval(m.value.get("Value"))
+	for _, same := range []bool{true, false} {
+		for _, s := range w.stacks {
+			if (s.account == to.account && s.region == to.region) != same || !s.outputs.is(object) {
+				continue
+			}
+			for _, m := range s.outputs.members {
+				if v, ok := s.eval(m.value.get("Export", "Name")).scalar(); ok && v == name {
+					return s.eval(m.value.get("Value"))
+				}
 			}
 		}
 	}

@@ -10,6 +10,32 @@ import (
 	"github.com/kagimori/kagimori/internal/doctor"
 )
 
+const (
+	instanceOverTemplate = `
+Parameters:
+  Image: {Type: 'AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>', Default: /aws/service/ami-amazon-linux-latest/al2023-ami-kernel-6.1-x86_64}
+Resources:
+  Key: {Type: AWS::KMS::Key}
+  Options: {Type: AWS::EC2::LaunchTemplate, Properties: {LaunchTemplateName: options, LaunchTemplateData: {MetadataOptions: {HttpTokens: required}}}}
+  Server:
+    Type: AWS::EC2::Instance
+    Properties:
+      ImageId: !Ref Image
+      LaunchTemplate: {LaunchTemplateName: options, Version: !GetAtt Options.LatestVersionNumber}
+      BlockDeviceMappings: [{DeviceName: /dev/xvda, Ebs: {Encrypted: true, KmsKeyId: !GetAtt Key.Arn}}]
+`
+	exportsKey = `
+Resources:
+  Key: {Type: AWS::KMS::Key}
+Outputs:
+  Key: {Value: !GetAtt Key.Arn, Export: {Name: volumes-key}}
+`
+	importsKey = `
+Resources:
+  Data: {Type: AWS::EC2::Volume, Properties: {AvailabilityZone: eu-west-1a, Size: 10, Encrypted: true, KmsKeyId: !ImportValue volumes-key}}
+`
+)
+
 // TestVerdicts has the doctor judge templates.
 func TestVerdicts(t *testing.T) {
 	in := func(f cfn.File, stack, account string) cfn.File {
@@ -67,6 +93,15 @@ func TestVerdicts(t *testing.T) {
 		{name: "a group with a role of its own", files: []cfn.File{file(t, "fleets.yaml")}, launch: "SuffixGroup", verdict: "launches"},
 		{name: "Spot Instances under the default key", files: []cfn.File{file(t, "fleets.yaml")}, opt: cfn.Options{PlainImages: true}, launch: "SpotGroup", verdict: "cannot-tell",
 			depends: "the default key for EBS of account 111122223333"},
+		{name: "an instance names the image that its template leaves open", files: []cfn.File{source(instanceOverTemplate)}, launch: "Server", verdict: "launches"},
+		{name: "what imports is where the export is", files: []cfn.File{
+			{Name: "key.yaml", Data: []byte(exportsKey), Stack: "Key"}, {Name: "volume.yaml", Data: []byte(importsKey), Stack: "Volume"}},
+			launch: "Volume/Data", verdict: "launches"},
+		{name: "a name is exported in two Regions", files: []cfn.File{
+			{Name: "key.yaml", Data: []byte(exportsKey), Stack: "KeyUS", Account: "111122223333", Region: "us-west-2"},
+			{Name: "key.yaml", Data: []byte(exportsKey), Stack: "KeyEU", Account: "111122223333", Region: "eu-west-1"},
+			{Name: "volume.yaml", Data: []byte(importsKey), Stack: "Volume", Account: "111122223333", Region: "eu-west-1"}},
+			launch: "Volume/Data", verdict: "launches"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			res := read(t, tt.opt, tt.files...)

@@ -110,7 +110,8 @@ func (w *writer) unknown(it *Item) {
 			d = pointerIn.ReplaceAllString(d, "$1")
 			add("--on FILE")
 			for _, hint := range []struct{ says, option string }{
-				{"image ", "--plain-images"}, {"encrypts EBS volumes by default", "--default-encryption off|KEY"}, {"the account of the provider", "--account ID"},
+				{"image ", "--plain-images"}, {"encrypts EBS volumes by default", "--default-encryption off|KEY"},
+				{"the default key for EBS", "--default-encryption off|KEY"}, {"the account of the provider", "--account ID"},
 			} {
 				if strings.Contains(d, hint.says) {
 					add(hint.option)

@@ -207,7 +207,12 @@ func (b *builder) template(lt *resource, market string, path ...any) {
 		}
 	}
 	i := b.begin(lt, t)
-	b.imageAt(i, lt, "image_id")
+	if b.ownImage() {
+		b.place(fmt.Sprintf("/launch/templates/%d/imageId", i), b.r.addr)
+		b.imageAt(i, b.r, "ami")
+	} else {
+		b.imageAt(i, lt, "image_id")
+	}
 	n, ok := lt.attr("block_device_mappings").length()
 	if !ok {
 		b.unknown(fmt.Sprintf("/launch/templates/%d/imageId", i), lt.addr+".block_device_mappings"+lt.attr("block_device_mappings").why())
@@ -215,6 +220,13 @@ func (b *builder) template(lt *resource, market string, path ...any) {
 	for j := range n {
 		b.device(i, lt, lt.known("block_device_mappings", j, "device_name"), "block_device_mappings", j, "ebs", 0)
 	}
+}
+
+// ownImage reports whether an instance names its image, which counts more than that of its template.
+func (b *builder) ownImage() bool {
+	x := b.r.attr("ami")
+	_, public := x.v.(PublicImage)
+	return public || x.string() != "" || x.isUnknown() && !b.computed(b.r, "ami")
 }
 
 // staleVersion tells why the version that the group launches is not the one that is read, which is
@@ -329,9 +341,6 @@ func (b *builder) instance() {
 	}
 	b.template(lt, "", "launch_template", 0)
 	i := len(b.sc.Launch.Templates) - 1
-	if b.r.known("ami") != "" {
-		b.imageAt(i, b.r, "ami")
-	}
 	// What the instance says of a device counts more than what the template says.
 	own := len(b.sc.Launch.Templates[i].BlockDevices)
 	b.instanceDevices(i, b.r)
