@@ -85,6 +85,9 @@ func (c *client) ends(t *testing.T, vpc, subnet, table *string) {
 	if shown.State != "available" || !*shown.PrivateDnsEnabled || len(nic) != 1 || !*nic[0].RequesterManaged {
 		t.Errorf("endpoint %+v, interfaces %+v", shown, nic)
 	}
+	if a := must(c.ec2.DescribeVpcEndpointAssociations(ctx, &ec2.DescribeVpcEndpointAssociationsInput{VpcEndpointIds: []string{*two}}))(t); len(a.VpcEndpointAssociations) != 0 {
+		t.Errorf("associations %+v", a.VpcEndpointAssociations)
+	}
 	if left := must(c.ec2.DeleteVpcEndpoints(ctx, &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: []string{*one, *two}}))(t).Unsuccessful; len(left) != 0 {
 		t.Errorf("left %+v", left)
 	}

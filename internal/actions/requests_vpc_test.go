@@ -159,7 +159,7 @@ func driveAbsent(c caller) {
 	for _, operation := range []string{
 		"DescribeCarrierGateways", "DescribeClientVpnEndpoints", "DescribeCustomerGateways", "DescribeFlowLogs", "DescribeIpv6Pools", "DescribePublicIpv4Pools", "ListImagesInRecycleBin",
 		"DescribeReservedInstances", "DescribeReservedInstancesOfferings", "DescribeTransitGateways", "DescribeTransitGatewayAttachments", "DescribeTransitGatewayVpcAttachments", "DescribeVpcClassicLink",
-		"DescribeVpcClassicLinkDnsSupport", "DescribeVpcEndpointConnections", "DescribeVpcEndpointServiceConfigurations",
+		"DescribeVpcClassicLinkDnsSupport", "DescribeVpcEndpointAssociations", "DescribeVpcEndpointConnections", "DescribeVpcEndpointServiceConfigurations",
 		"DescribeVpnConnections", "DescribeVpnGateways",
 	} {
 		c.do("ec2:"+operation, in{})

@@ -92,7 +92,7 @@ func TestPages(t *testing.T) {
 	// What answers a larger size with a page of 1,000.
 	cuts := map[string]bool{"DescribeSnapshots": true, "DescribeSnapshotTierStatus": true, "DescribeImages": true, "DescribeSpotPriceHistory": true,
 		"DescribeVpcEndpoints": true, "DescribeVpcEndpointServices": true, "DescribePrefixLists": true,
-		"DescribeVpcEndpointConnections": true, "DescribeVpcEndpointServiceConfigurations": true}
+		"DescribeVpcEndpointAssociations": true, "DescribeVpcEndpointConnections": true, "DescribeVpcEndpointServiceConfigurations": true}
 	least := map[string]int32{"DescribeInstanceEventWindows": 20, "GetSpotPlacementScores": 10} // of a page, where it is not 5 or less
 	token := ""                                                                                 // of DescribeInstanceTypes
 	types := &listing{s: s, op: "DescribeInstanceTypes", in: func() reflect.Value { return reflect.ValueOf(&ec2api.DescribeInstanceTypesRequest{}) }}

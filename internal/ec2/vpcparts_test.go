@@ -334,6 +334,12 @@ func TestVPCEndpoints(t *testing.T) {
 	d.refuse(me, configure("10.9.9.9"), "InvalidParameterValue", "*")
 	d.refuse(me, &ec2api.DeleteVpcRequest{VpcId: &p.vpc}, "DependencyViolation", "*")
 	missing := "vpce-0123456789abcdef0"
+	few := &ec2api.DescribeVpcEndpointAssociationsRequest{VpcEndpointIds: []string{*kms.VpcEndpointId, *s3.VpcEndpointId}, Filters: []ec2api.Filter{filter("association-id", "any")}}
+	if got := ask[ec2api.DescribeVpcEndpointAssociationsResult](d, me, few).VpcEndpointAssociations; got == nil || len(got) != 0 {
+		t.Errorf("associations %+v", got)
+	}
+	d.refuse(me, &ec2api.DescribeVpcEndpointAssociationsRequest{VpcEndpointIds: []string{missing}}, "InvalidVpcEndpointId.NotFound", "*")
+	d.refuse(me, &ec2api.DescribeVpcEndpointAssociationsRequest{Filters: []ec2api.Filter{filter("owner", "any")}}, "InvalidParameterValue", "*")
 	left := ask[ec2api.DeleteVpcEndpointsResult](d, me, &ec2api.DeleteVpcEndpointsRequest{VpcEndpointIds: []string{*kms.VpcEndpointId, *s3.VpcEndpointId, missing}}).Unsuccessful
 	if len(left) != 1 || *left[0].ResourceId != missing || *left[0].Error.Code != "InvalidVpcEndpoint.NotFound" {
 		t.Errorf("left %+v", left)

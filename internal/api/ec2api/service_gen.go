@@ -179,6 +179,7 @@ var service = sync.OnceValue(func() *api.Service {
 			"DescribeVpcAttribute":                        {Name: "DescribeVpcAttribute", NewInput: func() any { return new(DescribeVpcAttributeRequest) }, NewOutput: func() any { return new(DescribeVpcAttributeResult) }, ReadOnly: true},
 			"DescribeVpcClassicLink":                      {Name: "DescribeVpcClassicLink", NewInput: func() any { return new(DescribeVpcClassicLinkRequest) }, NewOutput: func() any { return new(DescribeVpcClassicLinkResult) }, ReadOnly: true},
 			"DescribeVpcClassicLinkDnsSupport":            {Name: "DescribeVpcClassicLinkDnsSupport", NewInput: func() any { return new(DescribeVpcClassicLinkDnsSupportRequest) }, NewOutput: func() any { return new(DescribeVpcClassicLinkDnsSupportResult) }, ReadOnly: true},
+			"DescribeVpcEndpointAssociations":             {Name: "DescribeVpcEndpointAssociations", NewInput: func() any { return new(DescribeVpcEndpointAssociationsRequest) }, NewOutput: func() any { return new(DescribeVpcEndpointAssociationsResult) }, ReadOnly: true},
 			"DescribeVpcEndpointConnections":              {Name: "DescribeVpcEndpointConnections", NewInput: func() any { return new(DescribeVpcEndpointConnectionsRequest) }, NewOutput: func() any { return new(DescribeVpcEndpointConnectionsResult) }, ReadOnly: true},
 			"DescribeVpcEndpointServiceConfigurations":    {Name: "DescribeVpcEndpointServiceConfigurations", NewInput: func() any { return new(DescribeVpcEndpointServiceConfigurationsRequest) }, NewOutput: func() any { return new(DescribeVpcEndpointServiceConfigurationsResult) }, ReadOnly: true},
 			"DescribeVpcEndpointServices":                 {Name: "DescribeVpcEndpointServices", NewInput: func() any { return new(DescribeVpcEndpointServicesRequest) }, NewOutput: func() any { return new(DescribeVpcEndpointServicesResult) }, ReadOnly: true},
@@ -673,6 +674,7 @@ func constraints() map[string]*api.Constraint {
 		"VpnStaticRouteSource":                             {Enum: []string{"Static"}},
 		"VpnTunnelBandwidth":                               {Enum: []string{"standard", "large"}},
 		"WeekDay":                                          {Enum: []string{"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"}},
+		"MaxResults":                                       {Min: new(int64(1)), Max: new(int64(100))},
 		"Scope":                                            {Enum: []string{"Availability Zone", "Region"}},
 	}
 }

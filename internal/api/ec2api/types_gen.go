@@ -2992,6 +2992,21 @@ type DescribeVpcClassicLinkResult struct {
 	Vpcs []VpcClassicLink `aws:"vpcSet,q=VpcSet"`
 }
 
+// DescribeVpcEndpointAssociationsRequest is a shape of the model.
+type DescribeVpcEndpointAssociationsRequest struct {
+	DryRun         *bool    `aws:"DryRun"`
+	VpcEndpointIds []string `aws:"VpcEndpointId"`
+	Filters        []Filter `aws:"Filter,item=Filter"`
+	MaxResults     *int32   `aws:"MaxResults,c=MaxResults"`
+	NextToken      *string  `aws:"NextToken"`
+}
+
+// DescribeVpcEndpointAssociationsResult is a shape of the model.
+type DescribeVpcEndpointAssociationsResult struct {
+	VpcEndpointAssociations []VpcEndpointAssociation `aws:"vpcEndpointAssociationSet,q=VpcEndpointAssociationSet"`
+	NextToken               *string                  `aws:"nextToken,q=NextToken"`
+}
+
 // DescribeVpcEndpointConnectionsRequest is a shape of the model.
 type DescribeVpcEndpointConnectionsRequest struct {
 	DryRun     *bool    `aws:"DryRun"`
@@ -8659,6 +8674,22 @@ type VpcEndpoint struct {
 	ServiceNetworkArn        *string                   `aws:"serviceNetworkArn,q=ServiceNetworkArn"`
 	ResourceConfigurationArn *string                   `aws:"resourceConfigurationArn,q=ResourceConfigurationArn"`
 	ServiceRegion            *string                   `aws:"serviceRegion,q=ServiceRegion"`
+}
+
+// VpcEndpointAssociation is a shape of the model.
+type VpcEndpointAssociation struct {
+	Id                              *string   `aws:"id,q=Id"`
+	VpcEndpointId                   *string   `aws:"vpcEndpointId,q=VpcEndpointId"`
+	ServiceNetworkArn               *string   `aws:"serviceNetworkArn,q=ServiceNetworkArn"`
+	ServiceNetworkName              *string   `aws:"serviceNetworkName,q=ServiceNetworkName"`
+	AssociatedResourceAccessibility *string   `aws:"associatedResourceAccessibility,q=AssociatedResourceAccessibility"`
+	FailureReason                   *string   `aws:"failureReason,q=FailureReason"`
+	FailureCode                     *string   `aws:"failureCode,q=FailureCode"`
+	DnsEntry                        *DnsEntry `aws:"dnsEntry,q=DnsEntry"`
+	PrivateDnsEntry                 *DnsEntry `aws:"privateDnsEntry,q=PrivateDnsEntry"`
+	AssociatedResourceArn           *string   `aws:"associatedResourceArn,q=AssociatedResourceArn"`
+	ResourceConfigurationGroupArn   *string   `aws:"resourceConfigurationGroupArn,q=ResourceConfigurationGroupArn"`
+	Tags                            []Tag     `aws:"tagSet,q=TagSet"`
 }
 
 // VpcEndpointConnection is a shape of the model.
