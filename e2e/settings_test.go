@@ -30,6 +30,10 @@ func TestInstanceSettingsChange(t *testing.T) {
 	must(c.ec2.ModifyPrivateDnsNameOptions(ctx, &ec2.ModifyPrivateDnsNameOptionsInput{InstanceId: &id, EnableResourceNameDnsARecord: new(true)}))(t)
 	must(c.ec2.ModifyInstanceNetworkPerformanceOptions(ctx, &ec2.ModifyInstanceNetworkPerformanceOptionsInput{InstanceId: &id, BandwidthWeighting: ec2types.InstanceBandwidthWeightingDefault}))(t)
 	cpu := must(c.ec2.ModifyInstanceCpuOptions(ctx, &ec2.ModifyInstanceCpuOptionsInput{InstanceId: &id, CoreCount: new(int32(1)), ThreadsPerCore: new(int32(1))}))(t)
+	kinds := must(c.ec2.DescribeInstanceTypes(ctx, &ec2.DescribeInstanceTypesInput{InstanceTypes: []ec2types.InstanceType{"inf1.xlarge"}}))(t).InstanceTypes
+	if a := kinds[0].InferenceAcceleratorInfo; a == nil || len(a.Accelerators) != 1 || *a.Accelerators[0].Name != "Inferentia" { // its items are called member
+		t.Errorf("accelerators %+v", a)
+	}
 	i := c.instance(t, id)
 	if *cpu.CoreCount != 1 || *cpu.ThreadsPerCore != 1 || *cpu.InstanceId != id || *i.CpuOptions.ThreadsPerCore != 1 {
 		t.Errorf("CPU options answered %+v, the instance has %+v", cpu, i.CpuOptions)

@@ -175,7 +175,7 @@ func (g *generator) tag(in *shape, m member) string {
 		if g.m.Metadata.Protocol == "ec2" {
 			def = "item"
 		}
-		if l := s.Member.LocationName; l != "" && l != def {
+		if l := cmp.Or(s.Member.LocationName, "member"); l != def {
 			add("item=%s", l)
 		}
 		if s.Flattened || m.Flattened {

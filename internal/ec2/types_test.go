@@ -56,6 +56,8 @@ func TestFleetsChooseTypesByRequirements(t *testing.T) {
 		"inference": {func(n *needs) {
 			n.AcceleratorTypes, n.AcceleratorCount = []string{"inference"}, &ec2api.AcceleratorCountRequest{Min: new(int32(16))}
 		}, "inf1.24xlarge"},
+		"FPGA":          {func(n *needs) { n.AcceleratorNames, n.AcceleratorTypes = []string{"vu9p"}, []string{"fpga"} }, "f1.2xlarge"},
+		"media":         {func(n *needs) { n.AcceleratorManufacturers, n.AcceleratorTypes = []string{"xilinx"}, []string{"media"} }, "vt1.3xlarge"},
 		"bare metal":    {func(n *needs) { n.BareMetal, n.AllowedInstanceTypes = new("required"), []string{"m5.*"} }, "m5.metal"},
 		"local storage": {func(n *needs) { n.LocalStorage, n.AllowedInstanceTypes = new("required"), []string{"m5*"} }, "m5ad.large"},
 		"disks": {func(n *needs) {

@@ -124,7 +124,7 @@ type AllocateHostsRequest struct {
 	HostRecovery       *string            `aws:"HostRecovery,c=HostRecovery"`
 	OutpostArn         *string            `aws:"OutpostArn"`
 	HostMaintenance    *string            `aws:"HostMaintenance,c=HostMaintenance"`
-	AssetIds           []string           `aws:"AssetId"`
+	AssetIds           []string           `aws:"AssetId,item=member"`
 	AvailabilityZoneId *string            `aws:"AvailabilityZoneId"`
 	AutoPlacement      *string            `aws:"autoPlacement,q=AutoPlacement,c=AutoPlacement"`
 	ClientToken        *string            `aws:"clientToken,q=ClientToken"`
@@ -1076,7 +1076,7 @@ type CreateImageResult struct {
 type CreateInstanceEventWindowRequest struct {
 	DryRun            *bool                                 `aws:"DryRun"`
 	Name              *string                               `aws:"Name"`
-	TimeRanges        []InstanceEventWindowTimeRangeRequest `aws:"TimeRange"`
+	TimeRanges        []InstanceEventWindowTimeRangeRequest `aws:"TimeRange,item=member"`
 	CronExpression    *string                               `aws:"CronExpression"`
 	TagSpecifications []TagSpecification                    `aws:"TagSpecification"`
 }
@@ -1145,7 +1145,7 @@ type CreateLaunchTemplateVersionResult struct {
 type CreateManagedPrefixListRequest struct {
 	DryRun            *bool                `aws:"DryRun"`
 	PrefixListName    *string              `aws:"PrefixListName,req"`
-	Entries           []AddPrefixListEntry `aws:"Entry,c=AddPrefixListEntries"`
+	Entries           []AddPrefixListEntry `aws:"Entry,item=member,c=AddPrefixListEntries"`
 	MaxEntries        *int32               `aws:"MaxEntries,req"`
 	TagSpecifications []TagSpecification   `aws:"TagSpecification"`
 	AddressFamily     *string              `aws:"AddressFamily,req"`
@@ -1407,7 +1407,7 @@ type CreateSubnetResult struct {
 // CreateTagsRequest is a shape of the model.
 type CreateTagsRequest struct {
 	DryRun    *bool    `aws:"dryRun,q=DryRun"`
-	Resources []string `aws:"ResourceId,req"`
+	Resources []string `aws:"ResourceId,item=member,req"`
 	Tags      []Tag    `aws:"Tag,req"`
 }
 
@@ -1586,7 +1586,7 @@ type DeleteFleetSuccessItem struct {
 // DeleteFleetsRequest is a shape of the model.
 type DeleteFleetsRequest struct {
 	DryRun             *bool    `aws:"DryRun"`
-	FleetIds           []string `aws:"FleetId,req"`
+	FleetIds           []string `aws:"FleetId,item=member,req"`
 	TerminateInstances *bool    `aws:"TerminateInstances,req"`
 }
 
@@ -1781,7 +1781,7 @@ type DeleteSubnetRequest struct {
 // DeleteTagsRequest is a shape of the model.
 type DeleteTagsRequest struct {
 	DryRun    *bool    `aws:"dryRun,q=DryRun"`
-	Resources []string `aws:"resourceId,q=ResourceId,req"`
+	Resources []string `aws:"resourceId,q=ResourceId,item=member,req"`
 	Tags      []Tag    `aws:"tag,q=Tag"`
 }
 
@@ -1912,7 +1912,7 @@ type DescribeCapacityReservationsResult struct {
 
 // DescribeCarrierGatewaysRequest is a shape of the model.
 type DescribeCarrierGatewaysRequest struct {
-	CarrierGatewayIds []string `aws:"CarrierGatewayId"`
+	CarrierGatewayIds []string `aws:"CarrierGatewayId,item=member"`
 	Filters           []Filter `aws:"Filter,item=Filter"`
 	MaxResults        *int32   `aws:"MaxResults,c=CarrierGatewayMaxResults"`
 	NextToken         *string  `aws:"NextToken"`
@@ -2097,7 +2097,7 @@ type DescribeFleetsRequest struct {
 	DryRun     *bool    `aws:"DryRun"`
 	MaxResults *int32   `aws:"MaxResults"`
 	NextToken  *string  `aws:"NextToken"`
-	FleetIds   []string `aws:"FleetId"`
+	FleetIds   []string `aws:"FleetId,item=member"`
 	Filters    []Filter `aws:"Filter,item=Filter"`
 }
 
@@ -2250,8 +2250,8 @@ type DescribeInstanceTopologyRequest struct {
 	DryRun      *bool    `aws:"DryRun"`
 	NextToken   *string  `aws:"NextToken"`
 	MaxResults  *int32   `aws:"MaxResults,c=DescribeInstanceTopologyMaxResults"`
-	InstanceIds []string `aws:"InstanceId"`
-	GroupNames  []string `aws:"GroupName"`
+	InstanceIds []string `aws:"InstanceId,item=member"`
+	GroupNames  []string `aws:"GroupName,item=member"`
 	Filters     []Filter `aws:"Filter,item=Filter"`
 }
 
@@ -2279,7 +2279,7 @@ type DescribeInstanceTypeOfferingsResult struct {
 // DescribeInstanceTypesRequest is a shape of the model.
 type DescribeInstanceTypesRequest struct {
 	DryRun                     *bool    `aws:"DryRun"`
-	InstanceTypes              []string `aws:"InstanceType,c=RequestInstanceTypeList"`
+	InstanceTypes              []string `aws:"InstanceType,item=member,c=RequestInstanceTypeList"`
 	Filters                    []Filter `aws:"Filter,item=Filter"`
 	MaxResults                 *int32   `aws:"MaxResults,c=DITMaxResults"`
 	NextToken                  *string  `aws:"NextToken"`
@@ -2487,7 +2487,7 @@ type DescribeNetworkInterfacesResult struct {
 type DescribePlacementGroupsRequest struct {
 	GroupIds   []string `aws:"GroupId,item=GroupId"`
 	DryRun     *bool    `aws:"dryRun,q=DryRun"`
-	GroupNames []string `aws:"groupName,q=GroupName"`
+	GroupNames []string `aws:"groupName,q=GroupName,item=member"`
 	Filters    []Filter `aws:"Filter,item=Filter"`
 }
 
@@ -2563,7 +2563,7 @@ type DescribeReservedInstancesOfferingsRequest struct {
 	MinDuration                  *int64   `aws:"MinDuration"`
 	OfferingClass                *string  `aws:"OfferingClass,c=OfferingClassType"`
 	ProductDescription           *string  `aws:"ProductDescription,c=RIProductDescription"`
-	ReservedInstancesOfferingIds []string `aws:"ReservedInstancesOfferingId"`
+	ReservedInstancesOfferingIds []string `aws:"ReservedInstancesOfferingId,item=member"`
 	AvailabilityZoneId           *string  `aws:"AvailabilityZoneId"`
 	DryRun                       *bool    `aws:"dryRun,q=DryRun"`
 	Filters                      []Filter `aws:"Filter,item=Filter"`
@@ -2697,7 +2697,7 @@ type DescribeSnapshotsRequest struct {
 	MaxResults          *int32   `aws:"MaxResults"`
 	NextToken           *string  `aws:"NextToken"`
 	OwnerIds            []string `aws:"Owner,item=Owner"`
-	RestorableByUserIds []string `aws:"RestorableBy"`
+	RestorableByUserIds []string `aws:"RestorableBy,item=member"`
 	SnapshotIds         []string `aws:"SnapshotId,item=SnapshotId"`
 	DryRun              *bool    `aws:"dryRun,q=DryRun"`
 	Filters             []Filter `aws:"Filter,item=Filter"`
@@ -2788,8 +2788,8 @@ type DescribeSpotPriceHistoryRequest struct {
 	DryRun              *bool      `aws:"dryRun,q=DryRun"`
 	StartTime           *time.Time `aws:"startTime,q=StartTime"`
 	EndTime             *time.Time `aws:"endTime,q=EndTime"`
-	InstanceTypes       []string   `aws:"InstanceType"`
-	ProductDescriptions []string   `aws:"ProductDescription"`
+	InstanceTypes       []string   `aws:"InstanceType,item=member"`
+	ProductDescriptions []string   `aws:"ProductDescription,item=member"`
 	Filters             []Filter   `aws:"Filter,item=Filter"`
 	AvailabilityZone    *string    `aws:"availabilityZone,q=AvailabilityZone"`
 	MaxResults          *int32     `aws:"maxResults,q=MaxResults"`
@@ -2847,7 +2847,7 @@ type DescribeTagsResult struct {
 
 // DescribeTransitGatewayAttachmentsRequest is a shape of the model.
 type DescribeTransitGatewayAttachmentsRequest struct {
-	TransitGatewayAttachmentIds []string `aws:"TransitGatewayAttachmentIds"`
+	TransitGatewayAttachmentIds []string `aws:"TransitGatewayAttachmentIds,item=member"`
 	Filters                     []Filter `aws:"Filter,item=Filter"`
 	MaxResults                  *int32   `aws:"MaxResults,c=TransitGatewayMaxResults"`
 	NextToken                   *string  `aws:"NextToken"`
@@ -2862,7 +2862,7 @@ type DescribeTransitGatewayAttachmentsResult struct {
 
 // DescribeTransitGatewayVpcAttachmentsRequest is a shape of the model.
 type DescribeTransitGatewayVpcAttachmentsRequest struct {
-	TransitGatewayAttachmentIds []string `aws:"TransitGatewayAttachmentIds"`
+	TransitGatewayAttachmentIds []string `aws:"TransitGatewayAttachmentIds,item=member"`
 	Filters                     []Filter `aws:"Filter,item=Filter"`
 	MaxResults                  *int32   `aws:"MaxResults,c=TransitGatewayMaxResults"`
 	NextToken                   *string  `aws:"NextToken"`
@@ -4249,11 +4249,11 @@ type GetSnapshotBlockPublicAccessStateResult struct {
 
 // GetSpotPlacementScoresRequest is a shape of the model.
 type GetSpotPlacementScoresRequest struct {
-	InstanceTypes                    []string                                 `aws:"InstanceType,c=InstanceTypes"`
+	InstanceTypes                    []string                                 `aws:"InstanceType,item=member,c=InstanceTypes"`
 	TargetCapacity                   *int32                                   `aws:"TargetCapacity,req,c=SpotPlacementScoresTargetCapacity"`
 	TargetCapacityUnitType           *string                                  `aws:"TargetCapacityUnitType,c=TargetCapacityUnitType"`
 	SingleAvailabilityZone           *bool                                    `aws:"SingleAvailabilityZone"`
-	RegionNames                      []string                                 `aws:"RegionName,c=RegionNames"`
+	RegionNames                      []string                                 `aws:"RegionName,item=member,c=RegionNames"`
 	InstanceRequirementsWithMetadata *InstanceRequirementsWithMetadataRequest `aws:"InstanceRequirementsWithMetadata"`
 	DryRun                           *bool                                    `aws:"DryRun"`
 	MaxResults                       *int32                                   `aws:"MaxResults,c=SpotPlacementScoresMaxResults"`
@@ -4534,7 +4534,7 @@ type ImportKeyPairResult struct {
 
 // InferenceAcceleratorInfo is a shape of the model.
 type InferenceAcceleratorInfo struct {
-	Accelerators              []InferenceDeviceInfo `aws:"accelerators,q=Accelerators"`
+	Accelerators              []InferenceDeviceInfo `aws:"accelerators,q=Accelerators,item=member"`
 	TotalInferenceMemoryInMiB *int32                `aws:"totalInferenceMemoryInMiB,q=TotalInferenceMemoryInMiB"`
 }
 
@@ -6062,7 +6062,7 @@ type ModifyInstanceEventWindowRequest struct {
 	DryRun                *bool                                 `aws:"DryRun"`
 	Name                  *string                               `aws:"Name"`
 	InstanceEventWindowId *string                               `aws:"InstanceEventWindowId,req"`
-	TimeRanges            []InstanceEventWindowTimeRangeRequest `aws:"TimeRange"`
+	TimeRanges            []InstanceEventWindowTimeRangeRequest `aws:"TimeRange,item=member"`
 	CronExpression        *string                               `aws:"CronExpression"`
 }
 
@@ -6168,8 +6168,8 @@ type ModifyManagedPrefixListRequest struct {
 	PrefixListId                      *string                 `aws:"PrefixListId,req"`
 	CurrentVersion                    *int64                  `aws:"CurrentVersion"`
 	PrefixListName                    *string                 `aws:"PrefixListName"`
-	AddEntries                        []AddPrefixListEntry    `aws:"AddEntry,c=AddPrefixListEntries"`
-	RemoveEntries                     []RemovePrefixListEntry `aws:"RemoveEntry,c=RemovePrefixListEntries"`
+	AddEntries                        []AddPrefixListEntry    `aws:"AddEntry,item=member,c=AddPrefixListEntries"`
+	RemoveEntries                     []RemovePrefixListEntry `aws:"RemoveEntry,item=member,c=RemovePrefixListEntries"`
 	MaxEntries                        *int32                  `aws:"MaxEntries"`
 	IpamPrefixListResolverSyncEnabled *bool                   `aws:"IpamPrefixListResolverSyncEnabled"`
 }

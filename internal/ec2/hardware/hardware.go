@@ -50,11 +50,11 @@ type Disks struct {
 	NVMe  bool
 }
 
-// An Accelerator is a GPU or a device for neural networks.
+// An Accelerator is a GPU or a device for neural networks, an FPGA or one for media.
 type Accelerator struct {
 	Maker, Name          string
 	MiB                  int32 // of memory
-	NeuronCores          int32 // 0: a GPU
+	NeuronCores          int32 // 0: not for neural networks
 	NeuronCoreGeneration int32
 }
 
@@ -81,6 +81,29 @@ func (t *Type) Gigabits() float64 {
 	}
 	v, _ := strconv.ParseFloat(strings.TrimSuffix(text, " Gigabit"), 64)
 	return times * v
+}
+
+// Kinds of accelerators.
+const (
+	GPU    = "gpu"
+	Neuron = "neuron"
+	FPGA   = "fpga"
+	Media  = "media"
+)
+
+// Accelerates is what the type's accelerators are, "" if it has none.
+func (t *Type) Accelerates() string {
+	switch {
+	case t.Family.Accelerator == nil || t.Devices == 0:
+		return ""
+	case t.Family.Accelerator.NeuronCores > 0:
+		return Neuron
+	case t.is(FPGA):
+		return FPGA
+	case t.is(Media):
+		return Media
+	}
+	return GPU
 }
 
 // Metal reports whether instances have the whole machine to themselves, without a hypervisor.

@@ -36,6 +36,8 @@ func TestAnchors(t *testing.T) {
 		{"d3.8xlarge", 32, 262144, 3, 20, hardware.Bandwidth{BaselineMbps: 5000, BaselineIOPS: 30000, MaxMbps: 5000, MaxIOPS: 30000}, 3, hardware.Disks{Count: 24, GB: 1980, Kind: "hdd", NVMe: true}, 0, "nitro"},
 		{"g4dn.12xlarge", 48, 196608, 8, 30, hardware.Bandwidth{BaselineMbps: 9500, BaselineIOPS: 40000, MaxMbps: 9500, MaxIOPS: 40000}, 22, hardware.Disks{Count: 1, GB: 900, Kind: "ssd", NVMe: true}, 4, "nitro"},
 		{"p4d.24xlarge", 96, 1179648, 60, 50, hardware.Bandwidth{BaselineMbps: 19000, BaselineIOPS: 80000, MaxMbps: 19000, MaxIOPS: 80000}, 28, hardware.Disks{Count: 8, GB: 1000, Kind: "ssd", NVMe: true}, 8, "nitro"},
+		{"f1.16xlarge", 64, 976 << 10, 8, 50, hardware.Bandwidth{BaselineMbps: 14000, BaselineIOPS: 75000, MaxMbps: 14000, MaxIOPS: 75000}, 39, hardware.Disks{Count: 4, GB: 940, Kind: "ssd", NVMe: true}, 8, "xen"},
+		{"vt1.3xlarge", 12, 24576, 4, 15, hardware.Bandwidth{BaselineMbps: 2375, BaselineIOPS: 10000, MaxMbps: 4750, MaxIOPS: 20000}, 26, hardware.Disks{}, 1, "nitro"},
 		{"inf1.24xlarge", 96, 196608, 11, 30, hardware.Bandwidth{BaselineMbps: 19000, BaselineIOPS: 80000, MaxMbps: 19000, MaxIOPS: 80000}, 11, hardware.Disks{}, 16, "nitro"},
 		{"m1.small", 1, 1740, 2, 4, hardware.Bandwidth{}, 39, hardware.Disks{Count: 1, GB: 160, Kind: "hdd"}, 0, "xen"},
 	}

@@ -16,7 +16,7 @@ func (t Type) ValidCores() []int32 {
 		return steps(1, n, 1)
 	}
 	switch t.Family.Name {
-	case "c4", "d2", "h1", "i3", "i4i", "m4", "p3", "r4", "x1", "x1e":
+	case "c4", "d2", "f1", "h1", "i3", "i4i", "m4", "p3", "r4", "x1", "x1e":
 		return everyCore(t.Family.Name, n)
 	case "c6i", "c6id", "d3", "d3en", "m5zn", "m6i", "m6id", "r6i", "r6id", "x2idn", "x2iedn", "x2iezn":
 		if n == 2 {

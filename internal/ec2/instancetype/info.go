@@ -6,6 +6,7 @@ import (
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
+	"github.com/kagimori/kagimori/internal/ec2/hardware"
 )
 
 // wire is an instance type as answers carry it.
@@ -111,26 +112,36 @@ func (t Type) storageInfo() *ec2api.InstanceStorageInfo {
 	}
 }
 
-// accelerate adds a type's GPUs, or its devices for neural networks.
+// accelerate adds a type's GPUs, its devices for neural networks, its FPGAs or its devices for media.
 func (t Type) accelerate(info *ec2api.InstanceTypeInfo) {
-	a := t.Family.Accelerator
-	if a == nil || t.Devices == 0 {
+	kind := t.Accelerates()
+	if kind == "" {
 		return
 	}
+	a := t.Family.Accelerator
 	total := t.Devices * a.MiB
-	if a.NeuronCores == 0 {
+	switch kind {
+	case hardware.GPU:
 		info.GpuInfo = &ec2api.GpuInfo{TotalGpuMemoryInMiB: &total, Gpus: []ec2api.GpuDeviceInfo{{
 			Name: &a.Name, Manufacturer: &a.Maker, Count: &t.Devices, MemoryInfo: &ec2api.GpuDeviceMemoryInfo{SizeInMiB: &a.MiB},
 		}}}
-		return
-	}
-	info.NeuronInfo = &ec2api.NeuronInfo{TotalNeuronDeviceMemoryInMiB: &total, NeuronDevices: []ec2api.NeuronDeviceInfo{{
-		Name: &a.Name, Count: &t.Devices, CoreInfo: &ec2api.NeuronDeviceCoreInfo{Count: &a.NeuronCores, Version: &a.NeuronCoreGeneration},
-		MemoryInfo: &ec2api.NeuronDeviceMemoryInfo{SizeInMiB: &a.MiB},
-	}}}
-	if strings.HasPrefix(a.Name, "Inferentia") {
-		info.InferenceAcceleratorInfo = &ec2api.InferenceAcceleratorInfo{TotalInferenceMemoryInMiB: &total, Accelerators: []ec2api.InferenceDeviceInfo{{
-			Name: &a.Name, Manufacturer: &a.Maker, Count: &t.Devices, MemoryInfo: &ec2api.InferenceDeviceMemoryInfo{SizeInMiB: &a.MiB},
+	case hardware.FPGA:
+		info.FpgaInfo = &ec2api.FpgaInfo{TotalFpgaMemoryInMiB: &total, Fpgas: []ec2api.FpgaDeviceInfo{{
+			Name: &a.Name, Manufacturer: &a.Maker, Count: &t.Devices, MemoryInfo: &ec2api.FpgaDeviceMemoryInfo{SizeInMiB: &a.MiB},
 		}}}
+	case hardware.Media:
+		info.MediaAcceleratorInfo = &ec2api.MediaAcceleratorInfo{TotalMediaMemoryInMiB: &total, Accelerators: []ec2api.MediaDeviceInfo{{
+			Name: &a.Name, Manufacturer: &a.Maker, Count: &t.Devices, MemoryInfo: &ec2api.MediaDeviceMemoryInfo{SizeInMiB: &a.MiB},
+		}}}
+	case hardware.Neuron:
+		info.NeuronInfo = &ec2api.NeuronInfo{TotalNeuronDeviceMemoryInMiB: &total, NeuronDevices: []ec2api.NeuronDeviceInfo{{
+			Name: &a.Name, Count: &t.Devices, CoreInfo: &ec2api.NeuronDeviceCoreInfo{Count: &a.NeuronCores, Version: &a.NeuronCoreGeneration},
+			MemoryInfo: &ec2api.NeuronDeviceMemoryInfo{SizeInMiB: &a.MiB},
+		}}}
+		if strings.HasPrefix(a.Name, "Inferentia") {
+			info.InferenceAcceleratorInfo = &ec2api.InferenceAcceleratorInfo{TotalInferenceMemoryInMiB: &total, Accelerators: []ec2api.InferenceDeviceInfo{{
+				Name: &a.Name, Manufacturer: &a.Maker, Count: &t.Devices, MemoryInfo: &ec2api.InferenceDeviceMemoryInfo{SizeInMiB: &a.MiB},
+			}}}
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
+	"github.com/kagimori/kagimori/internal/ec2/hardware"
 	"github.com/kagimori/kagimori/internal/ec2/idiom"
 	"github.com/kagimori/kagimori/internal/guard"
 	"github.com/kagimori/kagimori/internal/launch"
@@ -208,10 +209,14 @@ func (t Type) stores(r *ec2api.InstanceRequirementsRequest) bool {
 // accelerates reports whether the type has the accelerators that are asked for.
 func (t Type) accelerates(r *ec2api.InstanceRequirementsRequest) bool {
 	kind, maker, name, mib := "", "", "", int32(0)
-	if a := t.Family.Accelerator; a != nil && t.Devices > 0 {
-		kind, maker, name, mib = "gpu", strings.ToLower(a.Maker), strings.ReplaceAll(strings.ToLower(a.Name), " ", "-"), t.Devices*a.MiB
-		if a.NeuronCores > 0 {
+	if kind = t.Accelerates(); kind != "" {
+		a := t.Family.Accelerator
+		maker, name, mib = strings.ToLower(a.Maker), strings.ReplaceAll(strings.ToLower(a.Name), " ", "-"), t.Devices*a.MiB
+		switch kind {
+		case hardware.Neuron:
 			kind, maker = "inference", "amazon-web-services"
+		case hardware.FPGA:
+			name = "vu9p"
 		}
 	}
 	among := func(asked []string, has string) bool { return len(asked) == 0 || slices.Contains(asked, has) }

@@ -12,6 +12,42 @@ import (
 	"github.com/kagimori/kagimori/internal/guard"
 )
 
+// TestAccelerators: each kind is told in a structure of its own, with the memory of all devices.
+func TestAccelerators(t *testing.T) {
+	d := ec2test.New(t, operations)
+	for _, x := range []struct{ name, want string }{
+		{"p5.48xlarge", "8 NVIDIA H100 of 81920 MiB, GPU 655360"},
+		{"f1.4xlarge", "2 Xilinx Virtex UltraScale (VU9P) of 65536 MiB, FPGA 131072"},
+		{"vt1.6xlarge", "2 Xilinx U30 of 24576 MiB, media 49152"},
+		{"inf1.6xlarge", "4 AWS Inferentia of 8192 MiB, inference 32768"},
+		{"trn1.2xlarge", "1 Trainium of 32768 MiB, Neuron 32768"},
+		{"m5.large", ""},
+	} {
+		i := ec2test.Ask[ec2api.DescribeInstanceTypesResult](d, d.Root(), &ec2api.DescribeInstanceTypesRequest{InstanceTypes: []string{x.name}}).InstanceTypes[0]
+		got := ""
+		switch {
+		case i.GpuInfo != nil:
+			a := i.GpuInfo.Gpus[0]
+			got = fmt.Sprintf("%d %s %s of %d MiB, GPU %d", *a.Count, *a.Manufacturer, *a.Name, *a.MemoryInfo.SizeInMiB, *i.GpuInfo.TotalGpuMemoryInMiB)
+		case i.FpgaInfo != nil:
+			a := i.FpgaInfo.Fpgas[0]
+			got = fmt.Sprintf("%d %s %s of %d MiB, FPGA %d", *a.Count, *a.Manufacturer, *a.Name, *a.MemoryInfo.SizeInMiB, *i.FpgaInfo.TotalFpgaMemoryInMiB)
+		case i.MediaAcceleratorInfo != nil:
+			a := i.MediaAcceleratorInfo.Accelerators[0]
+			got = fmt.Sprintf("%d %s %s of %d MiB, media %d", *a.Count, *a.Manufacturer, *a.Name, *a.MemoryInfo.SizeInMiB, *i.MediaAcceleratorInfo.TotalMediaMemoryInMiB)
+		case i.InferenceAcceleratorInfo != nil && i.NeuronInfo != nil:
+			a := i.InferenceAcceleratorInfo.Accelerators[0]
+			got = fmt.Sprintf("%d %s %s of %d MiB, inference %d", *a.Count, *a.Manufacturer, *a.Name, *a.MemoryInfo.SizeInMiB, *i.InferenceAcceleratorInfo.TotalInferenceMemoryInMiB)
+		case i.NeuronInfo != nil:
+			a := i.NeuronInfo.NeuronDevices[0]
+			got = fmt.Sprintf("%d %s of %d MiB, Neuron %d", *a.Count, *a.Name, *a.MemoryInfo.SizeInMiB, *i.NeuronInfo.TotalNeuronDeviceMemoryInMiB)
+		}
+		if got != x.want {
+			t.Errorf("%s: %s, want %s", x.name, got, x.want)
+		}
+	}
+}
+
 func TestInstanceTypes(t *testing.T) {
 	d := ec2test.New(t, operations)
 	tests := []struct {
