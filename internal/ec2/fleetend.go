@@ -20,7 +20,7 @@ import (
 // ModifyFleet changes the target capacity of a fleet that maintains it.
 // Source: EC2 API Reference, ModifyFleet.
 func (s *Service) ModifyFleet(ctx context.Context, c *guard.Call, in *ec2api.ModifyFleetRequest) (*ec2api.ModifyFleetResult, error) {
-	if err := checkContext(in.Context); err != nil {
+	if err := checkContext(c, in.Context); err != nil {
 		return nil, err
 	}
 	var f fleetRecord

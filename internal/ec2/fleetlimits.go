@@ -11,6 +11,7 @@ import (
 	"github.com/kagimori/kagimori/internal/api/ec2api"
 	"github.com/kagimori/kagimori/internal/apierr"
 	"github.com/kagimori/kagimori/internal/ec2/instancetype"
+	"github.com/kagimori/kagimori/internal/guard"
 )
 
 // capacityLimits are what a fleet's options say of one kind of capacity, On-Demand or Spot.
@@ -105,7 +106,7 @@ func checkRebalance(kind string, strategy *string, delay *int32) error {
 }
 
 // checkOptions refuses options of a fleet that it cannot have.
-func checkOptions(kind string, in *ec2api.CreateFleetRequest) error {
+func checkOptions(c *guard.Call, kind string, in *ec2api.CreateFleetRequest) error {
 	onDemand, spot := onDemandLimits(in.OnDemandOptions), spotLimits(in.SpotOptions)
 	if err := onDemand.check(kind); err != nil {
 		return err
@@ -125,13 +126,14 @@ func checkOptions(kind string, in *ec2api.CreateFleetRequest) error {
 			return err
 		}
 	}
-	return checkContext(in.Context)
+	return checkContext(c, in.Context)
 }
 
-// checkContext refuses a parameter that is reserved. Source: EC2 API Reference, CreateFleet, Context.
-func checkContext(context *string) error {
+// checkContext refuses a parameter that is reserved. Sources: EC2 API Reference, CreateFleet, Context; the answer is that
+// which Terraform's provider has from AWS.
+func checkContext(c *guard.Call, context *string) error {
 	if api.Val(context) != "" {
-		return invalidValue("Value (%s) for parameter Context is reserved.", *context)
+		return apierr.Newf("UnauthorizedOperation", "The account \"%s\" is not allowed to access Context \"%s\".", c.Account(), *context)
 	}
 	return nil
 }

@@ -122,7 +122,7 @@ func TestFleetOptionsAreChecked(t *testing.T) {
 		{"maintain", func(in *ec2api.CreateFleetRequest) {
 			in.SpotOptions = rebalance(new("launch-before-terminate"), new(int32(200)))
 		}, "DryRunOperation"},
-		{"instant", func(in *ec2api.CreateFleetRequest) { in.Context = new("x") }, "InvalidParameterValue"},
+		{"instant", func(in *ec2api.CreateFleetRequest) { in.Context = new("x") }, "UnauthorizedOperation"},
 		{"instant", func(in *ec2api.CreateFleetRequest) {
 			in.ReservedCapacityOptions = &ec2api.ReservedCapacityOptionsRequest{ReservationTypes: []string{"interruptible-capacity-reservation"}}
 		}, "UnsupportedOperation"},

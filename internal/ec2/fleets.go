@@ -113,7 +113,7 @@ func (s *Service) newFleet(c *guard.Call, in *ec2api.CreateFleetRequest) (fleetR
 	case in.SpotOptions != nil && in.SpotOptions.InstancePoolsToUseCount != nil && f.SpotBy != ec2api.SpotAllocationStrategyLowestPrice:
 		return f, apierr.New("InvalidFleetConfig", "InstancePoolsToUseCount option is only available with the lowestPrice allocation strategy.")
 	}
-	if err := checkOptions(f.Type, in); err != nil {
+	if err := checkOptions(c, f.Type, in); err != nil {
 		return f, err
 	}
 	plain := *in

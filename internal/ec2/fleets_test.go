@@ -266,6 +266,8 @@ func TestSpotFleetsLaunchTheirSpecifications(t *testing.T) {
 	if *f.SpotFleetRequestState != "cancelled" || *f.SpotFleetRequestConfig.TargetCapacity != 4 {
 		t.Errorf("fleet %+v", f)
 	}
+	in.SpotFleetRequestConfig.Context = new("x")
+	h.refuse(h.owner(), in, "UnauthorizedOperation", "The account \""+mine+"\" is not allowed to access Context \"x\".")
 	in.SpotFleetRequestConfig.IamFleetRole = nil
 	h.refuse(h.owner(), in, "MissingParameter", "*")
 }

@@ -19,7 +19,7 @@ import (
 // has too much of, and its launch templates. It is done at once: no request is seen in the state modifying.
 // Source: EC2 API Reference, ModifySpotFleetRequest.
 func (s *Service) ModifySpotFleetRequest(ctx context.Context, c *guard.Call, in *ec2api.ModifySpotFleetRequestRequest) (*ec2api.ModifySpotFleetRequestResponse, error) {
-	if err := checkContext(in.Context); err != nil {
+	if err := checkContext(c, in.Context); err != nil {
 		return nil, err
 	}
 	var f fleetRecord
@@ -126,7 +126,7 @@ func (f *fleetRecord) modifySpot(in *ec2api.ModifySpotFleetRequestRequest) error
 }
 
 // checkSpotFleet refuses settings of a Spot Fleet that EC2 does not know.
-func checkSpotFleet(kind string, d *ec2api.SpotFleetRequestConfigData) error {
+func checkSpotFleet(c *guard.Call, kind string, d *ec2api.SpotFleetRequestConfigData) error {
 	for name, price := range map[string]*string{"OnDemandMaxTotalPrice": d.OnDemandMaxTotalPrice, "SpotMaxTotalPrice": d.SpotMaxTotalPrice} {
 		if err := checkPrice(name, api.Val(price)); err != nil {
 			return err
@@ -137,7 +137,7 @@ func checkSpotFleet(kind string, d *ec2api.SpotFleetRequestConfigData) error {
 			return err
 		}
 	}
-	return checkContext(d.Context)
+	return checkContext(c, d.Context)
 }
 
 // historyTypes are the types of events as the history of an EC2 Fleet names them.

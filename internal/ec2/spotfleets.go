@@ -84,7 +84,7 @@ func (s *Service) newSpotFleet(c *guard.Call, d *ec2api.SpotFleetRequestConfigDa
 	case d.InstancePoolsToUseCount != nil && f.SpotBy != ec2api.SpotAllocationStrategyLowestPrice:
 		return f, bad("InstancePoolsToUseCount option is only available with the lowestPrice allocation strategy.")
 	}
-	err := checkSpotFleet(f.Type, d)
+	err := checkSpotFleet(c, f.Type, d)
 	if err != nil {
 		return f, err
 	}
