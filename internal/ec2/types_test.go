@@ -65,7 +65,10 @@ func TestFleetsChooseTypesByRequirements(t *testing.T) {
 		}, "d3en.xlarge"},
 		"in transit": {func(n *needs) { n.RequireEncryptionInTransit, n.AllowedInstanceTypes = new(true), []string{"m5*"} }, "m5dn.large"},
 		"network":    {func(n *needs) { n.NetworkBandwidthGbps = &ec2api.NetworkBandwidthGbpsRequest{Min: new(400.0)} }, "p4d.24xlarge"},
-		"burstable":  {func(n *needs) { n.BurstablePerformance = new("required") }, "t2.medium"},
+		"network always": {func(n *needs) {
+			n.AllowedInstanceTypes, n.NetworkBandwidthGbps = []string{"m5.*"}, &ec2api.NetworkBandwidthGbpsRequest{Min: new(10.0)}
+		}, "m5.8xlarge"},
+		"burstable": {func(n *needs) { n.BurstablePerformance = new("required") }, "t2.medium"},
 		"unencrypted last": {func(n *needs) {
 			n.VCpuCount.Min, n.MemoryMiB.Min, n.AllowedInstanceTypes = new(int32(1)), new(int32(1000)), []string{"m1.*", "m3.*"}
 		}, "m3.medium"},

@@ -124,6 +124,40 @@ func TestFamiliesGrow(t *testing.T) {
 	}
 }
 
+// TestBaselines: those of the table are of types that have more at times, and less than that.
+func TestBaselines(t *testing.T) {
+	for name, want := range map[string]float64{"m5.large": 0.75, "m5.24xlarge": 25, "t3.nano": 0.032, "c7gn.2xlarge": 25, "i7ie.large": 0, "t2.micro": 0} {
+		if i, _ := hardware.Lookup(name); i.BaselineGigabits() != want {
+			t.Errorf("%s: %v Gbit/s at all times, want %v", name, i.BaselineGigabits(), want)
+		}
+	}
+	told := 0
+	for _, i := range hardware.All() {
+		if !strings.HasPrefix(i.Network, "Up to ") {
+			continue
+		}
+		if i.BaselineGigabits() > 0 {
+			told++
+		}
+		if i.BaselineGigabits() >= i.Gigabits() {
+			t.Errorf("%s: %v Gbit/s at all times and %q", i.Name, i.BaselineGigabits(), i.Network)
+		}
+	}
+	text, err := os.ReadFile("baselines.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := 0
+	for line := range strings.Lines(string(text)) {
+		if families, sizes, ok := strings.Cut(line, "\t"); ok && !strings.HasPrefix(line, "#") {
+			lines += (strings.Count(families, ",") + 1) * (strings.Count(sizes, ",") + 1)
+		}
+	}
+	if told != lines {
+		t.Errorf("%d types have a baseline, the table has %d", told, lines)
+	}
+}
+
 func TestNetwork(t *testing.T) {
 	for name, want := range map[string]float64{"m5.large": 10, "m6in.32xlarge": 200, "p4d.24xlarge": 400, "t2.micro": 0} {
 		if i, _ := hardware.Lookup(name); i.Gigabits() != want {

@@ -92,7 +92,9 @@ func (t Type) networkInfo() *ec2api.NetworkInfo {
 		text, upTo := strings.CutPrefix(each, "Up to ")
 		number, _, gigabit := strings.Cut(text, " Gigabit")
 		if peak, err := strconv.ParseFloat(number, 64); err == nil && gigabit && (t.Cards == 1 || each != t.Network) {
-			if card.PeakBandwidthInGbps = &peak; !upTo {
+			if card.PeakBandwidthInGbps = &peak; upTo {
+				card.BaselineBandwidthInGbps = api.Opt(t.BaselineGigabits())
+			} else {
 				card.BaselineBandwidthInGbps = &peak
 			}
 		}

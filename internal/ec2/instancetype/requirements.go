@@ -188,7 +188,7 @@ func (t Type) meets(r *ec2api.InstanceRequirementsRequest) bool {
 	case api.Val(r.RequireEncryptionInTransit) && !t.EncryptsInTransit():
 	case r.BaselineEbsBandwidthMbps != nil && !between(t.EBS.BaselineMbps, r.BaselineEbsBandwidthMbps.Min, r.BaselineEbsBandwidthMbps.Max):
 	case r.NetworkInterfaceCount != nil && !between(t.ENIs, r.NetworkInterfaceCount.Min, r.NetworkInterfaceCount.Max):
-	case r.NetworkBandwidthGbps != nil && !between(t.Gigabits(), r.NetworkBandwidthGbps.Min, r.NetworkBandwidthGbps.Max):
+	case r.NetworkBandwidthGbps != nil && !between(cmp.Or(t.BaselineGigabits(), t.Gigabits()), r.NetworkBandwidthGbps.Min, r.NetworkBandwidthGbps.Max):
 	case !t.stores(r), !t.accelerates(r):
 	case slices.ContainsFunc(r.ExcludedInstanceTypes, named):
 	case len(r.AllowedInstanceTypes) > 0 && !slices.ContainsFunc(r.AllowedInstanceTypes, named):
