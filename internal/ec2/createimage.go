@@ -46,7 +46,7 @@ func (s *Service) CreateImage(ctx context.Context, c *guard.Call, in *ec2api.Cre
 	out := &ec2api.CreateImageResult{ImageId: &img.ID}
 	put := func(tx store.Tx) error {
 		c.Respond(out)
-		return s.addImage(tx, c, img, tags["image"])
+		return s.addNamed(tx, c, img, tags["image"])
 	}
 	take := func() error { return s.takeSnapshots(ctx, c, drafts, put) }
 	if api.Val(in.NoReboot) {
@@ -78,11 +78,16 @@ func (s *Service) atRest(ctx context.Context, c *guard.Call, id string, do func(
 	return do()
 }
 
-// addImage writes a new image with its tags. No two images of an account have the same name.
-func (s *Service) addImage(tx store.Tx, c *guard.Call, img imageRecord, tags []tag) error {
+// addNamed is addImage of one whose name no other image of the account may have; copies may have that of their source.
+func (s *Service) addNamed(tx store.Tx, c *guard.Call, img imageRecord, tags []tag) error {
 	if err := nameFree(tx, c, img.Name); err != nil {
 		return err
 	}
+	return s.addImage(tx, c, img, tags)
+}
+
+// addImage writes a new image with its tags.
+func (s *Service) addImage(tx store.Tx, c *guard.Call, img imageRecord, tags []tag) error {
 	if err := imageTable.add(tx, img.Region, img.Owner, img.ID, img); err != nil {
 		return err
 	}

@@ -443,7 +443,7 @@ func TestCopiesOfDeprecatedAndProtectedImages(t *testing.T) {
 	h.Advance(time.Minute)
 	ask[ec2api.EnableImageDeprecationResult](h.desk, h.owner(), &ec2api.EnableImageDeprecationRequest{ImageId: source, DeprecateAt: new(h.Clock.Now().AddDate(1, 0, 0))})
 	ask[ec2api.EnableImageDeregistrationProtectionResult](h.desk, h.owner(), &ec2api.EnableImageDeregistrationProtectionRequest{ImageId: source, WithCooldown: new(true)})
-	made := ask[ec2api.CopyImageResult](h.desk, h.owner(), &ec2api.CopyImageRequest{Name: new("made"), SourceImageId: source, SourceRegion: new(region)}).ImageId
+	made := ask[ec2api.CopyImageResult](h.desk, h.owner(), &ec2api.CopyImageRequest{Name: new("source"), SourceImageId: source, SourceRegion: new(region)}).ImageId
 	h.Advance(time.Minute)
 	got := ask[ec2api.DescribeImagesResult](h.desk, h.owner(), &ec2api.DescribeImagesRequest{ImageIds: []string{*source, *made}}).Images
 	if *got[0].ImageId != *source {
@@ -451,6 +451,9 @@ func TestCopiesOfDeprecatedAndProtectedImages(t *testing.T) {
 	}
 	if got[0].DeprecationTime == nil || got[1].DeprecationTime != nil {
 		t.Errorf("deprecated from %v and %v", got[0].DeprecationTime, got[1].DeprecationTime)
+	}
+	if *got[1].Name != "source" { // the copy of an image may have its name
+		t.Errorf("the copy is called %s", *got[1].Name)
 	}
 	ask[ec2api.DeregisterImageResult](h.desk, h.owner(), &ec2api.DeregisterImageRequest{ImageId: made})
 }

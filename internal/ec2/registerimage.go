@@ -58,7 +58,7 @@ func (s *Service) RegisterImage(ctx context.Context, c *guard.Call, in *ec2api.R
 		}
 		out = &ec2api.RegisterImageResult{ImageId: &img.ID}
 		c.Respond(out)
-		return s.addImage(tx, c, img, tags["image"])
+		return s.addNamed(tx, c, img, tags["image"])
 	})
 	return out, err
 }
