@@ -148,6 +148,11 @@ func merge(in, template *ec2api.RunInstancesRequest) merged {
 	if p := m.Placement; p == nil || *p == (ec2api.Placement{}) || *p == (ec2api.Placement{AvailabilityZone: p.AvailabilityZone}) && api.Val(p.AvailabilityZone) == "" {
 		m.Placement = nil
 		over(&m.Placement, template.Placement)
+		if p := m.Placement; p != nil && m.SubnetId != nil { // the request's subnet has its zone
+			elsewhere := *p
+			elsewhere.AvailabilityZone, elsewhere.AvailabilityZoneId = nil, nil
+			m.Placement = &elsewhere
+		}
 	}
 	m.mergeNetwork(template)
 	m.mergeMappings(template)
@@ -198,7 +203,8 @@ func (m *merged) mergeNetwork(template *ec2api.RunInstancesRequest) {
 	m.public = n.AssociatePublicIpAddress
 }
 
-// takeFaces takes all network interfaces of a template. A subnet and security groups of the request are those of the first.
+// takeFaces takes all network interfaces of a template. A subnet and security groups of the request are those of the
+// first, and the subnet is that of others that have none: so groups place what has several interfaces.
 func (m *merged) takeFaces(template *ec2api.RunInstancesRequest) {
 	m.NetworkInterfaces = slices.Clone(template.NetworkInterfaces)
 	at := slices.IndexFunc(m.NetworkInterfaces, func(n ec2api.InstanceNetworkInterfaceSpecification) bool { return api.Val(n.DeviceIndex) == 0 })
@@ -208,6 +214,11 @@ func (m *merged) takeFaces(template *ec2api.RunInstancesRequest) {
 	first := &m.NetworkInterfaces[at]
 	m.subnetByTemplate = m.SubnetId == nil
 	if m.SubnetId != nil {
+		for i := range m.NetworkInterfaces {
+			if n := &m.NetworkInterfaces[i]; n.NetworkInterfaceId == nil {
+				over(&n.SubnetId, m.SubnetId)
+			}
+		}
 		first.SubnetId, m.SubnetId = m.SubnetId, nil
 	}
 	if len(first.Groups) > 0 && !m.groupsByTemplate && len(m.SecurityGroupIds) > 0 || len(first.Groups) == 0 {

@@ -27,6 +27,46 @@ func fromTemplate(id string) *ec2api.RunInstancesRequest {
 	}
 }
 
+// The subnet of a request, by which Auto Scaling places instances, goes before the zone of a template, and is that of all
+// its network interfaces that have none.
+func TestTheSubnetOfARequestIsThatOfTheTemplatesInterfaces(t *testing.T) {
+	h := newHouse(t)
+	p := h.opened()
+	other := *h.newFace(ec2api.CreateNetworkInterfaceRequest{SubnetId: &p.subnet}).NetworkInterfaceId
+	face := func(i int32) ec2api.LaunchTemplateInstanceNetworkInterfaceSpecificationRequest {
+		return ec2api.LaunchTemplateInstanceNetworkInterfaceSpecificationRequest{DeviceIndex: &i, Description: new(fmt.Sprint("eth", i))}
+	}
+	kept := ec2api.LaunchTemplateInstanceNetworkInterfaceSpecificationRequest{DeviceIndex: new(int32(2)), NetworkInterfaceId: &other}
+	id := h.template(&ec2api.RequestLaunchTemplateData{
+		ImageId: new(exampleImage), InstanceType: new("m5.large"), Placement: &ec2api.LaunchTemplatePlacementRequest{AvailabilityZone: new(h.elsewhere(p.subnet))},
+		NetworkInterfaces: []ec2api.LaunchTemplateInstanceNetworkInterfaceSpecificationRequest{face(0), face(1), kept},
+	})
+	in := fromTemplate(id)
+	in.SubnetId = &p.subnet
+	made := ask[ec2api.Reservation](h.desk, h.owner(), in).Instances[0]
+	if *made.SubnetId != p.subnet || len(made.NetworkInterfaces) != 3 {
+		t.Fatalf("instance %+v", made)
+	}
+	for _, n := range made.NetworkInterfaces {
+		if *n.SubnetId != p.subnet {
+			t.Errorf("interface %s is in %s", *n.Description, *n.SubnetId)
+		}
+	}
+}
+
+// elsewhere is an Availability Zone that a subnet is not in.
+func (h *house) elsewhere(subnet string) string {
+	h.T.Helper()
+	zone := *ask[ec2api.DescribeSubnetsResult](h.desk, h.owner(), &ec2api.DescribeSubnetsRequest{SubnetIds: []string{subnet}}).Subnets[0].AvailabilityZone
+	for _, z := range ask[ec2api.DescribeAvailabilityZonesResult](h.desk, h.owner(), &ec2api.DescribeAvailabilityZonesRequest{}).AvailabilityZones {
+		if *z.ZoneName != zone {
+			return *z.ZoneName
+		}
+	}
+	h.T.Fatal("there is one zone")
+	return ""
+}
+
 func tagValue(tags []ec2api.Tag, key string) string {
 	for _, t := range tags {
 		if *t.Key == key {

@@ -92,7 +92,9 @@ func (b *builder) device(i int, r *resource, name string, path ...any) {
 	}
 	switch is := func(name string) string { return fmt.Sprint(r.attr(append(slices.Clone(above), name)...).v) }; {
 	case is("no_device") == "true" || r.typ == "aws_launch_template" && r.known(append(slices.Clone(above), "no_device")...) != "":
-		b.missing(fmt.Sprintf("%s leaves out the image's device %s", r.addr, name))
+		if b.ofImage(i, name) {
+			b.missing(fmt.Sprintf("%s leaves out the image's device %s", r.addr, name))
+		}
 		return
 	case r.known(append(slices.Clone(above), "virtual_name")...) != "":
 		return // an instance store volume
@@ -346,20 +348,6 @@ func (b *builder) imageAt(i int, r *resource, path ...any) {
 	b.sc.Images = append(b.sc.Images, im.Image)
 	for _, s := range im.snapshots {
 		b.snapshot(s)
-	}
-}
-
-// rootNames are what images call their root device.
-var rootNames = []string{"/dev/xvda", "/dev/sda1", "/dev/sda", "xvda"}
-
-// addRoots adds the root device of plain images where the template does not map it: encryption by
-// default is about that one too.
-func (b *builder) addRoots() {
-	for _, i := range b.plain {
-		t := &b.sc.Launch.Templates[i]
-		if !slices.ContainsFunc(t.BlockDevices, func(d format.BlockDevice) bool { return slices.Contains(rootNames, d.Device) }) {
-			t.BlockDevices = append(t.BlockDevices, format.BlockDevice{Device: rootNames[0]})
-		}
 	}
 }
 

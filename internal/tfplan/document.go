@@ -70,6 +70,8 @@ func (m *model) unknownDocument(r *resource, e any, path []any) document {
 		return document{why: fmt.Sprintf("%s is made of %s, in an expression that plans do not tell", place(r, path), open[0].r.addr)}
 	case why != "":
 		return document{why: place(r, path) + ": " + why}
+	case t.r == nil:
+		return document{} // none is written
 	case t.r == r:
 		return document{why: place(r, path) + " is not known before apply"}
 	case t.r.kind() == documentKind:
@@ -107,6 +109,7 @@ func (m *model) build(r *resource) document {
 		d.raw = []byte(s)
 	} else {
 		d.raw, d.why = m.assemble(r)
+		d.assumed = strings.Join(r.assumed, "; ")
 	}
 	m.documents[r] = d
 	return d
@@ -312,8 +315,12 @@ func (m *model) list(r *resource, path ...any) ([]string, string) {
 	x := r.attr(path...)
 	n, ok := x.length()
 	if !ok {
-		if e, ok := m.expr(r, path...); ok && e == nil {
+		e, ok := m.expr(r, path...)
+		if ok && e == nil {
 			return nil, ""
+		}
+		if said, ok := m.listInFile(r, e, path); ok {
+			return said, ""
 		}
 		return nil, place(r, path) + x.why()
 	}
@@ -335,6 +342,9 @@ func (m *model) list(r *resource, path ...any) ([]string, string) {
 		return out, ""
 	}
 	e, ok := m.expr(r, path...)
+	if said, ok := m.listInFile(r, e, path); ok && len(said) == n {
+		return said, ""
+	}
 	if !ok {
 		return nil, place(r, path) + " is not known before apply, and the plan does not tell its expression: the block is dynamic"
 	}

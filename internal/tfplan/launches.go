@@ -165,6 +165,7 @@ func (b *builder) templateAt(path ...any) *resource {
 		t, lt := b.m.link(b.r, wantLT, append(slices.Clone(path), attr)...)
 		switch {
 		case lt != nil:
+			b.assume(t.assumed)
 			return lt
 		case t.why != "":
 			why = t.why

@@ -141,6 +141,7 @@ type found struct {
 	targets []target
 	locals  []string // local values, which a plan does not tell
 	others  []string // resources of other kinds than wanted, and what leads out of the plan
+	lost    bool     // there is more, which was not followed
 	seen    map[visit]bool
 }
 
@@ -166,6 +167,7 @@ func (m *model) follow(e any, s scope, want func(kind string) bool, depth int, o
 	leaf, _ := e.(map[string]any)
 	refs, _ := leaf["references"].([]any)
 	if s.in == nil || depth > maxDepth {
+		out.lost = true
 		return
 	}
 	bykey := s.each
@@ -181,6 +183,7 @@ func (m *model) follow(e any, s scope, want func(kind string) bool, depth int, o
 		last = ref
 		steps := parse(ref)
 		if len(steps) < 2 {
+			out.lost = true
 			continue
 		}
 		if !out.first(visit{s.in, ref, s.key}) {
@@ -195,6 +198,7 @@ func (m *model) follow(e any, s scope, want func(kind string) bool, depth int, o
 				m.follow(c.exprs[steps[1].name], m.callScope(s.in), want, depth+1, out)
 			}
 		case "each":
+			out.lost = out.lost || steps[1].name == "value" && s.forEach == nil
 			if steps[1].name == "value" && s.forEach != nil {
 				m.follow(s.forEach, scope{in: s.in, key: s.key, count: s.count, each: true}, want, depth+1, out)
 			}
@@ -209,6 +213,7 @@ func (m *model) follow(e any, s scope, want func(kind string) bool, depth int, o
 func (m *model) followModule(steps []step, bykey bool, s scope, want func(string) bool, depth int, out *found) {
 	c := s.in.config.calls[steps[1].name]
 	if c == nil || c.module == nil {
+		out.lost = true
 		return
 	}
 	for _, in := range m.modulesOf(steps[1], bykey, s) {
@@ -261,6 +266,7 @@ func (m *model) followResource(steps []step, bykey bool, s scope, want func(stri
 	if r := m.byAddress[bare+key]; r != nil {
 		all = []*resource{r}
 	} else if explicit {
+		out.lost = true
 		return
 	}
 	for _, r := range all {
@@ -270,7 +276,9 @@ func (m *model) followResource(steps []step, bykey bool, s scope, want func(stri
 	}
 }
 
-// pick finds the one resource whose attribute makes an expression unknown. doubt is what else might.
+// pick finds the one resource whose attribute makes an expression unknown. doubt is what else might. There is
+// no resource and no reason where all that an expression refers to is known: it is null then, and AWS or the
+// provider chooses.
 func (m *model) pick(r *resource, e any, want func(kind string) bool) (t target, doubt, why string) {
 	var f found
 	m.follow(e, m.scope(r), want, 0, &f)
@@ -290,8 +298,10 @@ func (m *model) pick(r *resource, e any, want func(kind string) bool) (t target,
 		return target{}, "", doubt
 	case len(f.others) > 0:
 		return target{}, "", "it comes from " + f.others[0]
+	case f.lost || len(f.seen) == 0:
+		return target{}, "", "it is not known before apply"
 	}
-	return target{}, "", "it is not known before apply"
+	return target{}, "", ""
 }
 
 // same reports whether all targets are of one resource.
@@ -319,6 +329,9 @@ func (m *model) link(r *resource, want func(kind string) bool, path ...any) (tex
 	}
 	e, ok := m.expr(r, path...)
 	if !ok {
+		if t, of, ok := m.linked(r, nil, want, path); ok {
+			return t, of
+		}
 		if t, ok := m.given(r, want); ok {
 			s := m.identity(t.r, t.attr)
 			s.assumed = place(r, path) + " is of " + t.r.addr + ", the only one that " + r.module + " is given: the block is dynamic"
@@ -330,8 +343,16 @@ func (m *model) link(r *resource, want func(kind string) bool, path ...any) (tex
 		return text{}, nil
 	}
 	t, doubt, why := m.pick(r, e, want)
-	if why != "" {
+	if doubt != "" || why != "" {
+		if t, of, ok := m.linked(r, e, want, path); ok {
+			return t, of
+		}
+	}
+	switch {
+	case why != "":
 		return text{why: place(r, path) + ": " + why}, nil
+	case t.r == nil:
+		return text{}, nil
 	}
 	s := m.identity(t.r, t.attr)
 	if doubt != "" {
@@ -365,8 +386,15 @@ func (m *model) flag(r *resource, path ...any) flag {
 	case x.isSensitive():
 		return flag{why: place(r, path) + " is marked as sensitive"}
 	case x.isUnknown():
-		if e, ok := m.expr(r, path...); ok && e == nil {
+		e, ok := m.expr(r, path...)
+		if ok && e == nil {
 			return flag{}
+		}
+		switch said, _, _ := m.fileSays(r, e, path); said {
+		case true, "true":
+			return flag{v: new(true)}
+		case false, "false":
+			return flag{v: new(false)}
 		}
 		return flag{why: place(r, path) + x.why()}
 	}

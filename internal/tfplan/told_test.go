@@ -134,3 +134,46 @@ func TestPoliciesInTheFiles(t *testing.T) {
 		}
 	}
 }
+
+// What dynamic blocks and local values say is read from the files: which template a group launches, under which key a
+// device is, and to whom the key's policy gives it.
+func TestBlocksOfTheFiles(t *testing.T) {
+	folder := func(old, instead string) fstest.MapFS {
+		out := fstest.MapFS{}
+		for _, name := range []string{"main.tf", "group/main.tf", "key/main.tf"} {
+			src, err := os.ReadFile("testdata/blocks/" + name)
+			check(t, err)
+			out[name] = &fstest.MapFile{Data: []byte(strings.ReplaceAll(string(src), old, instead))}
+		}
+		return out
+	}
+	for _, tt := range []struct {
+		name, group, verdict, depends string
+		files                         fstest.MapFS
+	}{
+		{"a template", "plain", "launches", "", folder("", "")},
+		{"a mixed instances policy", "mixed", "launches", "", folder("", "")},
+		{"the key's policy names somebody else", "plain", "fails", "", folder(`identifiers = var.launchers`, `identifiers = [local.root]`)},
+		{"a key and no encryption", "plain", "fails", "", folder(`encrypted  = ebs.value.encrypted`, `encrypted  = false`)},
+		{"another template", "plain", "cannot-tell", "launch_template[0].id is not known before apply", folder(`aws_launch_template.this[0].id : var`, `aws_launch_template.other.id : var`)},
+		{"no files", "plain", "cannot-tell", "launch_template[0].name is not known before apply", fstest.MapFS{}},
+	} {
+		p := read(t, "blocks/plan.json", tfplan.Options{Files: tt.files, PlainImages: true})
+		l := find(t, p, `module.group["`+tt.group+`"].aws_autoscaling_group.this`)
+		r := doctor.Check(l.Scenario)
+		if r.Verdict != tt.verdict || !strings.Contains(strings.Join(r.Depends, "\n"), tt.depends) {
+			t.Errorf("%s: the verdict is %s, want %s; depends on %q; failures %+v", tt.name, r.Verdict, tt.verdict, r.Depends, r.Failures)
+		}
+		if tt.verdict != "launches" {
+			continue
+		}
+		if d := l.Scenario.Launch.Templates[0].BlockDevices; len(d) != 1 || d[0].EBS.Encrypted == nil || !*d[0].EBS.Encrypted {
+			t.Errorf("%s: the devices are %+v", tt.name, d)
+		}
+		for _, want := range []string{"kms_key_id is as group/main.tf:", "id is as group/main.tf:", ".this is as key/main.tf:"} {
+			if assumed := strings.Join(l.Assumed, "\n"); !strings.Contains(assumed, want) {
+				t.Errorf("%s: assumed is %q, and not %q", tt.name, assumed, want)
+			}
+		}
+	}
+}

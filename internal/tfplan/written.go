@@ -1,6 +1,7 @@
 package tfplan
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -20,7 +21,22 @@ func (m *model) written(r *resource, path []any, probe bool) (_ document, ok boo
 	if !told || e == nil {
 		return document{}, false
 	}
-	p := tfsource.Place{Resource: r.typ + "." + r.name, Key: r.key, Attr: attr}
+	p := m.placeInFiles(r)
+	p.Attr = attr
+	text, refs, where, ok := m.files.Text(&world{m, probe}, p)
+	if !ok || !strings.HasPrefix(strings.TrimSpace(text), "{") || !sameReferences(e, refs) {
+		return document{}, false
+	}
+	return document{raw: []byte(strings.TrimSpace(text)), at: r.addr,
+		assumed: asWritten(place(r, path), where)}, true
+}
+
+// placeInFiles is where the files have a resource.
+func (m *model) placeInFiles(r *resource) tfsource.Place {
+	if m.files == nil {
+		m.files = tfsource.New(m.opt.Files)
+	}
+	p := tfsource.Place{Resource: r.typ + "." + r.name, Key: r.key}
 	if r.mode == "data" {
 		p.Resource = "data." + p.Resource
 	}
@@ -29,15 +45,71 @@ func (m *model) written(r *resource, path []any, probe bool) (_ document, ok boo
 			p.Module = append(p.Module, tfsource.Step{Name: s.name, Key: s.key})
 		}
 	}
-	if m.files == nil {
-		m.files = tfsource.New(m.opt.Files)
+	return p
+}
+
+// unordered are blocks whose values are in another order than files have them.
+var unordered = []string{"ebs_block_device", "launch_template_config", "launch_specification", "principals", "not_principals", "condition"}
+
+// fileSays is what the files say of an attribute that the plan does not tell, and where. e is the expression as far as
+// the plan has it. ok is false if the files do not tell.
+func (m *model) fileSays(r *resource, e any, path []any) (value any, where string, ok bool) {
+	if m.opt.Files == nil || m.block(r) == nil {
+		return nil, "", false
 	}
-	text, refs, where, ok := m.files.Text(&world{m, probe}, p)
-	if !ok || !strings.HasPrefix(strings.TrimSpace(text), "{") || !sameReferences(e, refs) {
-		return document{}, false
+	for i, p := range path {
+		name, _ := p.(string)
+		if n, _ := r.attr(path[:i+1]...).length(); n > 1 && slices.Contains(unordered, name) {
+			return nil, "", false
+		}
 	}
-	return document{raw: []byte(strings.TrimSpace(text)), at: r.addr,
-		assumed: place(r, path) + " is as " + where + " says it: the plan does not tell"}, true
+	at := m.placeInFiles(r)
+	value, refs, where, ok := m.files.Below(&world{m, false}, at, path)
+	if !ok || e != nil && !sameReferences(e, refs) {
+		return nil, "", false
+	}
+	return value, where, true
+}
+
+func asWritten(what, where string) string {
+	return what + " is as " + where + " says it: the plan does not tell"
+}
+
+// listInFile is fileSays of a list in a document, which then is as the files say it.
+func (m *model) listInFile(r *resource, e any, path []any) ([]string, bool) {
+	value, where, ok := m.fileSays(r, e, path)
+	list, is := value.([]string)
+	if !ok || !is {
+		return nil, false
+	}
+	if len(r.assumed) == 0 {
+		r.assumed = []string{asWritten(r.addr, where)}
+	}
+	return list, true
+}
+
+// linked is fileSays of an attribute that is or names one of the wanted resources, with that resource.
+func (m *model) linked(r *resource, e any, want func(kind string) bool, path []any) (_ text, _ *resource, ok bool) {
+	value, where, ok := m.fileSays(r, e, path)
+	if !ok {
+		return text{}, nil, false
+	}
+	said, is := value.(string)
+	if !is {
+		return text{}, nil, value == nil
+	}
+	t := text{s: said, assumed: asWritten(place(r, path), where)}
+	for _, kind := range slices.Sorted(maps.Keys(attributes)) {
+		if !want(kind) {
+			continue
+		}
+		for _, other := range m.of(kind) {
+			if m.identity(other, "").s == said || m.identity(other, "id").s == said || other.known("name") == said {
+				return t, other, true
+			}
+		}
+	}
+	return t, nil, true
 }
 
 // sameReferences reports whether an expression of the plan refers to what that of the files does:

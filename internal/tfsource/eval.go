@@ -75,7 +75,9 @@ type scope struct {
 	// key is each.key or count.index of what stands here, and forEach its expression.
 	key     string
 	forEach hclsyntax.Expression
-	depth   *int
+	// iterators are those of the dynamic blocks around: key and value of each.
+	iterators map[string]map[string]cty.Value
+	depth     *int
 }
 
 // maxDepth bounds references that lead to references, and so also those that lead to themselves.
@@ -140,6 +142,9 @@ func (s *scope) of(b *hclsyntax.Block, key string) { s.key, s.forEach = key, att
 
 // value is that of an expression; what cannot be computed is unknown.
 func (s *scope) value(e hclsyntax.Expression) cty.Value {
+	if e == nil {
+		return cty.DynamicVal
+	}
 	if *s.depth++; *s.depth > maxDepth {
 		*s.depth--
 		return cty.DynamicVal
@@ -187,6 +192,12 @@ func (s *scope) value(e hclsyntax.Expression) cty.Value {
 
 // refer is what a reference of two names leads to.
 func (s *scope) refer(kind, name string) cty.Value {
+	if of, is := s.iterators[kind]; is {
+		if v, ok := of[name]; ok {
+			return v
+		}
+		return cty.DynamicVal
+	}
 	switch kind {
 	case "local":
 		if e := s.folder.locals[name]; e != nil {
@@ -308,6 +319,8 @@ func (s *scope) resource(name string) cty.Value {
 		return cty.DynamicVal
 	case !counted && !each:
 		return valueOf(all[0].Values)
+	case counted && len(all) == 1 && all[0].Key == "": // it is the same however many there are
+		return cty.TupleVal([]cty.Value{valueOf(all[0].Values)})
 	}
 	list, byKey := make([]cty.Value, len(all)), map[string]cty.Value{}
 	for _, in := range all {

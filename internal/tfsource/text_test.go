@@ -1,6 +1,7 @@
 package tfsource_test
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -174,4 +175,82 @@ func FuzzText(f *testing.F) {
 			t.Errorf("%q is %q and %q", expr, a, b)
 		}
 	})
+}
+
+// TestBelow has attributes within blocks, some of them dynamic.
+func TestBelow(t *testing.T) {
+	const blocks = roles + `
+resource "thing" "t" {
+  count = 2
+
+  plain { name = "first" }
+
+  dynamic "plain" {
+    for_each = { a = aws_iam_role.app.arn, b = null }
+    iterator = at
+
+    content {
+      name = at.key
+      arn  = at.value
+      on   = at.key == "a"
+
+      dynamic "inner" {
+        for_each = toset([at.key])
+
+        content {
+          list = concat([inner.key, inner.value], var.told.teams)
+        }
+      }
+    }
+  }
+
+  plain { name = "last" }
+
+  dynamic "unknown" {
+    for_each = var.untold
+
+    content {}
+  }
+
+  dynamic "single" {
+    for_each = var.told.on ? [count.index] : []
+
+    content {
+      name  = "single ${single.value}"
+      gone  = aws_iam_role.app.name
+      other = single.nothing
+    }
+  }
+}
+`
+	for _, tt := range []struct {
+		path  []any
+		value any
+		ok    bool
+	}{
+		{[]any{"plain", 0, "name"}, "first", true},
+		{[]any{"plain", 0, "arn"}, nil, true},
+		{[]any{"plain", 1, "name"}, "a", true},
+		{[]any{"plain", 1, "arn"}, "arn:role/app", true},
+		{[]any{"plain", 1, "on"}, true, true},
+		{[]any{"plain", 2, "on"}, false, true},
+		{[]any{"plain", 2, "arn"}, nil, true},
+		{[]any{"plain", 2, "inner", 0, "list"}, []string{"b", "b", "x", "y"}, true},
+		{[]any{"plain", 3, "name"}, "last", true},
+		{[]any{"plain", 4, "name"}, nil, false},
+		{[]any{"plain", 2, "inner", 1, "list"}, nil, false},
+		{[]any{"single", 0, "name"}, "single 1", true},
+		{[]any{"single", 0, "gone"}, nil, false},
+		{[]any{"single", 0, "other"}, nil, false},
+		{[]any{"unknown", 0, "name"}, nil, false},
+		{[]any{"nothing", 0, "name"}, nil, false},
+		{[]any{"plain", "name", "name"}, nil, false},
+		{[]any{"count"}, nil, false}, // a number
+	} {
+		files := tfsource.New(fstest.MapFS{"main.tf": &fstest.MapFile{Data: []byte(blocks)}})
+		value, _, where, ok := files.Below(world{}, tfsource.Place{Resource: "thing.t", Key: "[1]"}, tt.path)
+		if !reflect.DeepEqual(value, tt.value) || ok != tt.ok || ok && !strings.HasPrefix(where, "main.tf:") {
+			t.Errorf("%v is %#v, %v at %q, want %#v, %v", tt.path, value, ok, where, tt.value, tt.ok)
+		}
+	}
 }

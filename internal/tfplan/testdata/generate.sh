@@ -33,6 +33,7 @@ for folder in one-account two-accounts defaults principals; do
 	done
 done
 plan modules plan modules/main.tf modules/key modules/group modules/fleet
+plan blocks plan blocks/main.tf blocks/key blocks/group
 plan sources plan sources/main.tf
 plan regions plan regions/main.tf
 plan sharing plan sharing/main.tf
