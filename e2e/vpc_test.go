@@ -166,3 +166,22 @@ func (c *client) lists(t *testing.T, vpc, subnet *string) {
 	must(c.ec2.AssociateDhcpOptions(ctx, &ec2.AssociateDhcpOptionsInput{DhcpOptionsId: new("default"), VpcId: vpc}))(t)
 	must(c.ec2.DeleteDhcpOptions(ctx, &ec2.DeleteDhcpOptionsInput{DhcpOptionsId: options}))(t)
 }
+
+func TestFlowLogs(t *testing.T) {
+	c, ctx := admin(t), t.Context()
+	vpc := must(c.ec2.CreateVpc(ctx, &ec2.CreateVpcInput{CidrBlock: new("10.77.0.0/16")}))(t).Vpc.VpcId
+	made := must(c.ec2.CreateFlowLogs(ctx, &ec2.CreateFlowLogsInput{
+		ResourceType: ec2types.FlowLogsResourceTypeVpc, ResourceIds: []string{*vpc, "vpc-0123456789abcdef0"}, TrafficType: ec2types.TrafficTypeAll,
+		LogDestinationType: ec2types.LogDestinationTypeS3, LogDestination: new("arn:aws:s3:::logs/vpcs/"),
+	}))(t)
+	if len(made.FlowLogIds) != 1 || len(made.Unsuccessful) != 1 || *made.Unsuccessful[0].Error.Code != "InvalidVpcID.NotFound" {
+		t.Fatalf("made %+v", made)
+	}
+	if f := must(c.ec2.DescribeFlowLogs(ctx, &ec2.DescribeFlowLogsInput{Filter: by("resource-id", *vpc)}))(t).FlowLogs; len(f) != 1 || *f[0].LogDestination != "arn:aws:s3:::logs/vpcs/" {
+		t.Errorf("flow logs %+v", f)
+	}
+	if left := must(c.ec2.DeleteFlowLogs(ctx, &ec2.DeleteFlowLogsInput{FlowLogIds: made.FlowLogIds}))(t).Unsuccessful; len(left) != 0 {
+		t.Errorf("left %+v", left)
+	}
+	must(c.ec2.DeleteVpc(ctx, &ec2.DeleteVpcInput{VpcId: vpc}))(t)
+}

@@ -32,6 +32,7 @@ func driveVPC(c caller) {
 	c.do("ec2:DeleteDhcpOptions", in{"DhcpOptionsId": options})
 	driveEndpoints(c, vpc, subnet, group)
 	driveAbsent(c)
+	driveFlows(c, vpc, subnet)
 	c.do("ec2:DeleteNatGateway", in{"NatGatewayId": nat})
 	c.do("ec2:ReleaseAddress", in{"AllocationId": address})
 	c.do("ec2:DetachInternetGateway", in{"InternetGatewayId": gateway, "VpcId": vpc})
@@ -157,7 +158,7 @@ func driveACL(c caller, vpc, subnet string) {
 // driveAbsent: what clients ask about and there is none of.
 func driveAbsent(c caller) {
 	for _, operation := range []string{
-		"DescribeCarrierGateways", "DescribeClientVpnEndpoints", "DescribeCustomerGateways", "DescribeFlowLogs", "DescribeIpv6Pools", "DescribePublicIpv4Pools", "ListImagesInRecycleBin",
+		"DescribeCarrierGateways", "DescribeClientVpnEndpoints", "DescribeCustomerGateways", "DescribeIpv6Pools", "DescribePublicIpv4Pools", "ListImagesInRecycleBin",
 		"DescribeReservedInstances", "DescribeReservedInstancesOfferings", "DescribeTransitGateways", "DescribeTransitGatewayAttachments", "DescribeTransitGatewayVpcAttachments", "DescribeVpcClassicLink",
 		"DescribeVpcClassicLinkDnsSupport", "DescribeVpcEndpointAssociations", "DescribeVpcEndpointConnections", "DescribeVpcEndpointServiceConfigurations",
 		"DescribeVpnConnections", "DescribeVpnGateways",
@@ -208,4 +209,22 @@ func drivePlug(c caller, instance string) {
 	plug := c.do("ec2:AttachNetworkInterface", in{"NetworkInterfaceId": id, "InstanceId": instance, "DeviceIndex": 1}).str("AttachmentId")
 	c.do("ec2:DetachNetworkInterface", in{"AttachmentId": plug})
 	c.do("ec2:DeleteNetworkInterface", in{"NetworkInterfaceId": id})
+}
+
+// driveFlows: flow logs of everything that may have some, one with a role.
+func driveFlows(c caller, vpc, subnet string) {
+	role := c.do("iam:CreateRole", in{"RoleName": "flows", "AssumeRolePolicyDocument": `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Service":"vpc-flow-logs.amazonaws.com"},"Action":"sts:AssumeRole"}}`}).str("Role.Arn")
+	face := c.do("ec2:CreateNetworkInterface", in{"SubnetId": subnet, "TagSpecifications": specifications("network-interface")}).str("NetworkInterface.NetworkInterfaceId")
+	retag(c, vpc)
+	retag(c, subnet)
+	for kind, id := range map[string]string{"VPC": vpc, "Subnet": subnet, "NetworkInterface": face} {
+		flow := c.do("ec2:CreateFlowLogs", in{
+			"ResourceType": kind, "ResourceIds": id, "TrafficType": "ALL", "LogGroupName": "flows", "DeliverLogsPermissionArn": role, "TagSpecifications": specifications("vpc-flow-log"),
+		}).str("FlowLogIds.0")
+		retag(c, flow)
+		c.do("ec2:DescribeFlowLogs", in{})
+		c.do("ec2:DeleteFlowLogs", in{"FlowLogIds": flow})
+	}
+	c.do("ec2:DeleteNetworkInterface", in{"NetworkInterfaceId": face})
+	c.do("iam:DeleteRole", in{"RoleName": "flows"})
 }

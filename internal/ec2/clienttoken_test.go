@@ -57,6 +57,7 @@ func TestClientTokens(t *testing.T) {
 			func() any { return new(ec2api.CreateNatGatewayResult) }},
 		{&ec2api.CreateVpcEndpointRequest{VpcId: &s.vpc, ServiceName: new("com.amazonaws." + testkit.Region + ".s3")}, &ec2api.CreateVpcEndpointRequest{VpcId: &s.vpc, ServiceName: new("com.amazonaws." + testkit.Region + ".dynamodb")},
 			func() any { return new(ec2api.CreateVpcEndpointResult) }},
+		{flowOf(s.vpc, "arn:aws:s3:::one"), flowOf(s.vpc, "arn:aws:s3:::two"), func() any { return new(ec2api.CreateFlowLogsResult) }},
 		{&ec2api.CreateEgressOnlyInternetGatewayRequest{VpcId: &s.vpc}, &ec2api.CreateEgressOnlyInternetGatewayRequest{VpcId: &s.vpc, TagSpecifications: specs("egress-only-internet-gateway")},
 			func() any { return new(ec2api.CreateEgressOnlyInternetGatewayResult) }},
 		{newList("one"), newList("two"), func() any { return new(ec2api.CreateManagedPrefixListResult) }},

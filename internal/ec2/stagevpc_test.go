@@ -100,5 +100,6 @@ func (s *stage) ofVPCs() []any {
 		&ec2api.DeleteDhcpOptionsRequest{DhcpOptionsId: options}, &ec2api.AssociateDhcpOptionsRequest{DhcpOptionsId: options, VpcId: vpc},
 		&ec2api.CreateVpcEndpointRequest{VpcId: vpc, ServiceName: service}, &ec2api.ModifyVpcEndpointRequest{VpcEndpointId: end},
 		&ec2api.DeleteVpcEndpointsRequest{VpcEndpointIds: []string{*end}},
+		flowOf(*vpc, "arn:aws:s3:::more"), &ec2api.DeleteFlowLogsRequest{FlowLogIds: testkit.Call[ec2api.CreateFlowLogsResult](s.ec2, "CreateFlowLogs", flowOf(*vpc, "arn:aws:s3:::logs")).FlowLogIds},
 	}
 }

@@ -188,6 +188,8 @@ func special(in any, known map[string]string) {
 		*r = ec2api.AllocateHostsRequest{InstanceFamily: new("m5"), AvailabilityZone: new(testkit.Region + "a"), Quantity: new(int32(1))}
 	case *ec2api.ModifyHostsRequest:
 		*r = ec2api.ModifyHostsRequest{HostIds: []string{"h-00000000"}, AutoPlacement: new("on")}
+	case *ec2api.CreateFlowLogsRequest:
+		*r = ec2api.CreateFlowLogsRequest{ResourceType: new("VPC"), ResourceIds: []string{"vpc-00000000"}, TrafficType: new("ALL"), LogDestinationType: new("s3"), LogDestination: new("arn:aws:s3:::logs")}
 	case *ec2api.CreateDhcpOptionsRequest:
 		r.DhcpConfigurations = []ec2api.NewDhcpConfiguration{{Key: new("domain-name"), Values: []string{"example.com"}}}
 	case *ec2api.ReplaceNetworkAclEntryRequest:

@@ -400,6 +400,13 @@ const (
 	FlexibleEnaQueuesSupportUnsupported = "unsupported"
 	FlexibleEnaQueuesSupportSupported   = "supported"
 
+	FlowLogsResourceTypeVPC                      = "VPC"
+	FlowLogsResourceTypeSubnet                   = "Subnet"
+	FlowLogsResourceTypeNetworkInterface         = "NetworkInterface"
+	FlowLogsResourceTypeTransitGateway           = "TransitGateway"
+	FlowLogsResourceTypeTransitGatewayAttachment = "TransitGatewayAttachment"
+	FlowLogsResourceTypeRegionalNatGateway       = "RegionalNatGateway"
+
 	GatewayAssociationStateAssociated     = "associated"
 	GatewayAssociationStateNotAssociated  = "not-associated"
 	GatewayAssociationStateAssociating    = "associating"

@@ -1055,6 +1055,31 @@ type CreateFleetResult struct {
 	Instances []CreateFleetInstance `aws:"fleetInstanceSet,q=FleetInstanceSet"`
 }
 
+// CreateFlowLogsRequest is a shape of the model.
+type CreateFlowLogsRequest struct {
+	DryRun                   *bool                      `aws:"DryRun"`
+	ClientToken              *string                    `aws:"ClientToken"`
+	DeliverLogsPermissionArn *string                    `aws:"DeliverLogsPermissionArn"`
+	DeliverCrossAccountRole  *string                    `aws:"DeliverCrossAccountRole"`
+	LogGroupName             *string                    `aws:"LogGroupName"`
+	ResourceIds              []string                   `aws:"ResourceId,req"`
+	ResourceType             *string                    `aws:"ResourceType,req,c=FlowLogsResourceType"`
+	TrafficType              *string                    `aws:"TrafficType,c=TrafficType"`
+	LogDestinationType       *string                    `aws:"LogDestinationType,c=LogDestinationType"`
+	LogDestination           *string                    `aws:"LogDestination"`
+	LogFormat                *string                    `aws:"LogFormat"`
+	TagSpecifications        []TagSpecification         `aws:"TagSpecification"`
+	MaxAggregationInterval   *int32                     `aws:"MaxAggregationInterval"`
+	DestinationOptions       *DestinationOptionsRequest `aws:"DestinationOptions"`
+}
+
+// CreateFlowLogsResult is a shape of the model.
+type CreateFlowLogsResult struct {
+	ClientToken  *string            `aws:"clientToken,q=ClientToken"`
+	FlowLogIds   []string           `aws:"flowLogIdSet,q=FlowLogIdSet"`
+	Unsuccessful []UnsuccessfulItem `aws:"unsuccessful,q=Unsuccessful"`
+}
+
 // CreateImageRequest is a shape of the model.
 type CreateImageRequest struct {
 	TagSpecifications   []TagSpecification   `aws:"TagSpecification"`
@@ -1594,6 +1619,17 @@ type DeleteFleetsRequest struct {
 type DeleteFleetsResult struct {
 	SuccessfulFleetDeletions   []DeleteFleetSuccessItem `aws:"successfulFleetDeletionSet,q=SuccessfulFleetDeletionSet"`
 	UnsuccessfulFleetDeletions []DeleteFleetErrorItem   `aws:"unsuccessfulFleetDeletionSet,q=UnsuccessfulFleetDeletionSet"`
+}
+
+// DeleteFlowLogsRequest is a shape of the model.
+type DeleteFlowLogsRequest struct {
+	DryRun     *bool    `aws:"DryRun"`
+	FlowLogIds []string `aws:"FlowLogId,req"`
+}
+
+// DeleteFlowLogsResult is a shape of the model.
+type DeleteFlowLogsResult struct {
+	Unsuccessful []UnsuccessfulItem `aws:"unsuccessful,q=Unsuccessful"`
 }
 
 // DeleteInstanceEventWindowRequest is a shape of the model.
@@ -3120,6 +3156,13 @@ type DescribeVpnGatewaysRequest struct {
 // DescribeVpnGatewaysResult is a shape of the model.
 type DescribeVpnGatewaysResult struct {
 	VpnGateways []VpnGateway `aws:"vpnGatewaySet,q=VpnGatewaySet"`
+}
+
+// DestinationOptionsRequest is a shape of the model.
+type DestinationOptionsRequest struct {
+	FileFormat               *string `aws:"FileFormat,c=DestinationFileFormat"`
+	HiveCompatiblePartitions *bool   `aws:"HiveCompatiblePartitions"`
+	PerHourPartition         *bool   `aws:"PerHourPartition"`
 }
 
 // DestinationOptionsResponse is a shape of the model.

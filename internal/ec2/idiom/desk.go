@@ -30,11 +30,13 @@ func Some(refs ...Ref) []Ref {
 	return slices.DeleteFunc(refs, func(r Ref) bool { return r.ID == "" })
 }
 
-// Made is what a request makes: a resource of a kind, with tags. Describe says more of it.
+// Made is what a request makes: a resource of a kind, with tags; without an id, several. Describe says more of it, and
+// Needs are what else the request is decided on.
 type Made struct {
 	Kind, ID string
 	Tags     []Tag
 	Describe func(*authz.Part)
+	Needs    []authz.Part
 }
 
 // A Desk decides requests about the resources of a package.
@@ -72,8 +74,10 @@ func (d Desk) Decide(tx store.Tx, c *guard.Call, new *Made, refs ...Ref) (missin
 		if new.Describe != nil {
 			new.Describe(&p)
 		}
-		parts = append(parts, p)
-		c.Touch(arn.EC2(c.Region, c.Account(), new.Kind+"/"+new.ID), c.Account(), d.Kinds[new.Kind])
+		parts = append(append(parts, p), new.Needs...)
+		if new.ID != "" {
+			c.Touch(arn.EC2(c.Region, c.Account(), new.Kind+"/"+new.ID), c.Account(), d.Kinds[new.Kind])
+		}
 	}
 	missing = make([]error, len(refs))
 	for n, r := range refs {

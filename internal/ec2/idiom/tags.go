@@ -226,7 +226,7 @@ var idKinds = map[string]string{
 	"sgr": "security-group-rule", "key": "key-pair", "pg": "placement-group", "eipalloc": "elastic-ip",
 	"replacevol": "replace-root-volume-task", "acl": "network-acl", "igw": "internet-gateway", "eigw": "egress-only-internet-gateway",
 	"nat": "natgateway", "dopt": "dhcp-options", "vpce": "vpc-endpoint", "pcx": "vpc-peering-connection", "pl": "prefix-list", "iew": "instance-event-window",
-	"cr": "capacity-reservation", "h": "dedicated-host", "scr": "subnet-cidr-reservation",
+	"cr": "capacity-reservation", "h": "dedicated-host", "scr": "subnet-cidr-reservation", "fl": "vpc-flow-log",
 }
 
 // KindOf tells the type of a resource from its id.

@@ -26,18 +26,13 @@ type absent struct {
 // What AWS says of an attachment of a transit gateway. Texts of ids are as reported by users.
 const noTransit = "Transit Gateway Attachment %s was deleted or does not exist."
 
-// pages are the limits of MaxResults that the model does not tell; this one is not documented either.
-var pages = map[string]idiom.Limits{"DescribeFlowLogs": {Least: 1, Most: 1000}}
-
 // absences are the operations that list nothing. Sources: EC2 API Reference, the operations, Filters; "Error codes".
 var absences = map[string]absent{
 	"DescribeCarrierGateways":    {"CarrierGatewayIds", "InvalidCarrierGatewayID", "", "carrier-gateway-id state owner-id vpc-id"},
 	"DescribeClientVpnEndpoints": {"ClientVpnEndpointIds", "InvalidClientVpnEndpointId", "Endpoint %s does not exist", "endpoint-id transport-protocol"},
 	"DescribeCustomerGateways":   {"CustomerGatewayIds", "InvalidCustomerGatewayID", "", "bgp-asn customer-gateway-id ip-address state type"},
-	"DescribeFlowLogs": {"FlowLogIds", "InvalidFlowLogId", "",
-		"deliver-log-status log-destination-type flow-log-id log-group-name resource-id traffic-type"},
-	"DescribeIpv6Pools":       {"PoolIds", "InvalidIpv6PoolID", "", ""},
-	"DescribePublicIpv4Pools": {"PoolIds", "InvalidPublicIpv4PoolID", "", ""},
+	"DescribeIpv6Pools":          {"PoolIds", "InvalidIpv6PoolID", "", ""},
+	"DescribePublicIpv4Pools":    {"PoolIds", "InvalidPublicIpv4PoolID", "", ""},
 	"DescribeReservedInstances": {"ReservedInstancesIds", "InvalidReservedInstancesId", "",
 		"availability-zone availability-zone-id duration end fixed-price instance-type scope product-description reserved-instances-id start state usage-price"},
 	"DescribeTransitGateways": {"TransitGatewayIds", "InvalidTransitGatewayID", "Transit Gateway %s was deleted or does not exist.",
@@ -69,10 +64,7 @@ func (s *Service) absentOperations() map[string]guard.Handler {
 }
 
 func (k absent) handler(s *Service, op *api.Operation) guard.Handler {
-	fields, limits := idiom.Fields[string]{}, idiom.AnyPage
-	if own, ok := pages[op.Name]; ok {
-		limits = own
-	}
+	fields := idiom.Fields[string]{}
 	for name := range strings.FieldsSeq(k.filters) {
 		fields[name] = idiom.Fixed[string]()
 	}
@@ -88,7 +80,7 @@ func (k absent) handler(s *Service, op *api.Operation) guard.Handler {
 			if _, err := fields.Filter(asked.filters); err != nil {
 				return err
 			}
-			_, _, err := idiom.Page(c.Operation, []string{}, func(id string) string { return id }, limits, asked.max, asked.token)
+			_, _, err := idiom.Page(c.Operation, []string{}, func(id string) string { return id }, idiom.AnyPage, asked.max, asked.token)
 			return err
 		})
 	}

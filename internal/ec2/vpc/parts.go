@@ -69,6 +69,12 @@ func (s *Service) Describe(tx store.Tx, c *guard.Call, kind, id string, p *authz
 			_, err = find(have, id, errEndpoint)
 		}
 		return true, err
+	case flowKind:
+		have, err := all(tx, c, flowTable, nil)
+		if err == nil {
+			_, err = find(have, id, errFlow)
+		}
+		return true, err
 	}
 	return false, nil
 }

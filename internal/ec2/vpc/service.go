@@ -103,7 +103,7 @@ func New(g *guard.Guard, nets Networks, quotas Quotas) *Service {
 func (s *Service) Operations() map[string]guard.Handler {
 	ops := map[string]guard.Handler{}
 	for _, part := range []map[string]guard.Handler{
-		s.gatewayOperations(), s.egressOperations(), s.routeOperations(), s.aclOperations(), s.natOperations(), s.dhcpOperations(), s.endpointOperations(), s.classicOperations(), s.absentOperations(),
+		s.gatewayOperations(), s.egressOperations(), s.routeOperations(), s.aclOperations(), s.natOperations(), s.dhcpOperations(), s.endpointOperations(), s.classicOperations(), s.flowOperations(), s.absentOperations(),
 	} {
 		maps.Copy(ops, part)
 	}
@@ -186,7 +186,7 @@ func drop[T interface{ key() []string }](tx store.Tx, c *guard.Call, table store
 // touched are CloudFormation's names of resource types, by EC2's.
 var touched = map[string]string{
 	"internet-gateway": "AWS::EC2::InternetGateway", egressKind: "AWS::EC2::EgressOnlyInternetGateway", "route-table": "AWS::EC2::RouteTable", "network-acl": "AWS::EC2::NetworkAcl",
-	"natgateway": "AWS::EC2::NatGateway", "dhcp-options": "AWS::EC2::DHCPOptions", "vpc-endpoint": "AWS::EC2::VPCEndpoint",
+	"natgateway": "AWS::EC2::NatGateway", "dhcp-options": "AWS::EC2::DHCPOptions", "vpc-endpoint": "AWS::EC2::VPCEndpoint", flowKind: "AWS::EC2::FlowLog",
 }
 
 func (s *Service) vpc(tx store.Tx, c *guard.Call, id string) (VPC, error) {
