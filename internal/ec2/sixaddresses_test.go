@@ -251,6 +251,12 @@ func TestEgressOnlyGateways(t *testing.T) {
 		t.Errorf("the route is %s", got)
 	}
 	d.refuse(me, &ec2api.DeleteEgressOnlyInternetGatewayRequest{EgressOnlyInternetGatewayId: id}, "InvalidGatewayID.NotFound", "*")
+	other := ask[ec2api.CreateEgressOnlyInternetGatewayResult](d, me, &ec2api.CreateEgressOnlyInternetGatewayRequest{VpcId: &vpc}).EgressOnlyInternetGateway.EgressOnlyInternetGatewayId
+	for want, ids := range map[int][]string{0: {*id}, 1: {*id, *other}} {
+		if got := ask[ec2api.DescribeEgressOnlyInternetGatewaysResult](d, me, &ec2api.DescribeEgressOnlyInternetGatewaysRequest{EgressOnlyInternetGatewayIds: ids}).EgressOnlyInternetGateways; len(got) != want {
+			t.Errorf("of %v: %+v", ids, got)
+		}
+	}
 }
 
 // TestModifyVpcTenancy: a VPC for dedicated instances is one for any.

@@ -2,6 +2,7 @@ package vpc
 
 import (
 	"context"
+	"slices"
 
 	"github.com/kagimori/kagimori/internal/api"
 	"github.com/kagimori/kagimori/internal/api/ec2api"
@@ -40,7 +41,8 @@ func (g egressRecord) wire() ec2api.EgressOnlyInternetGateway {
 	}
 }
 
-// DescribeEgressOnlyInternetGateways lists the caller's egress-only internet gateways.
+// DescribeEgressOnlyInternetGateways lists the caller's egress-only internet gateways. Ids that none has are left out,
+// which Terraform's provider counts on.
 // Source: EC2 API Reference, DescribeEgressOnlyInternetGateways.
 func (s *Service) DescribeEgressOnlyInternetGateways(ctx context.Context, c *guard.Call, in *ec2api.DescribeEgressOnlyInternetGatewaysRequest) (*ec2api.DescribeEgressOnlyInternetGatewaysResult, error) {
 	out := new(ec2api.DescribeEgressOnlyInternetGatewaysResult)
@@ -54,10 +56,12 @@ func (s *Service) DescribeEgressOnlyInternetGateways(ctx context.Context, c *gua
 		}
 		var items []ec2api.EgressOnlyInternetGateway
 		for _, g := range have {
-			items = append(items, g.wire())
+			if len(in.EgressOnlyInternetGatewayIds) == 0 || slices.Contains(in.EgressOnlyInternetGatewayIds, g.ID) {
+				items = append(items, g.wire())
+			}
 		}
 		out.EgressOnlyInternetGateways, out.NextToken, err = idiom.Query[ec2api.EgressOnlyInternetGateway]{
-			IDs: in.EgressOnlyInternetGatewayIds, Missing: errEgress, Filters: in.Filters, Limits: idiom.AnyPage, Max: in.MaxResults, Token: in.NextToken,
+			Filters: in.Filters, Limits: idiom.AnyPage, Max: in.MaxResults, Token: in.NextToken,
 			Fields: idiom.Fields[ec2api.EgressOnlyInternetGateway]{
 				"egress-only-internet-gateway-id": func(g ec2api.EgressOnlyInternetGateway) []string { return idiom.One(*g.EgressOnlyInternetGatewayId) },
 			},
