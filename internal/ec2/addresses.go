@@ -387,14 +387,22 @@ func (s *Service) plugAddress(tx store.Tx, c *guard.Call, e elasticRecord, f hel
 	return elasticTable.Put(tx, e, e.Region, e.Account, e.ID)
 }
 
-// addressee is the network interface that is to have an address: the one that is named, or that of the instance.
+// addressee is the network interface that is to have an address: the one that is named, or that of the instance. Of
+// both, which a request should not name, the instance counts: Terraform's provider goes on to name the interface that
+// had the address before.
 func (s *Service) addressee(tx store.Tx, c *guard.Call, in *ec2api.AssociateAddressRequest) (heldFace, error) {
-	if id := api.Val(in.NetworkInterfaceId); id != "" {
+	id := api.Val(in.NetworkInterfaceId)
+	if api.Val(in.InstanceId) == "" {
 		return lookupFace(tx, c, id)
 	}
 	found, err := s.lookupInstances(tx, c, []string{*in.InstanceId})
 	if err != nil {
 		return heldFace{}, err
+	}
+	for _, f := range found[0].faces() {
+		if f.ID == id {
+			return heldFace{f, &found[0]}, nil
+		}
 	}
 	if len(found[0].Faces) > 0 {
 		return heldFace{}, apierr.Newf("InvalidInstanceID", "There are multiple interfaces attached to instance '%s'. Please specify an interface ID "+

@@ -45,6 +45,8 @@ type faceRecord struct {
 	PublicBy      string          `json:"publicBy,omitempty"` // allocation id
 	Opened        []openedAddress `json:"opened,omitempty"`
 	Plug          *facePlug       `json:"plug,omitempty"` // nil: not attached to an instance
+	// nameless tells that its VPC gives public addresses no names. It is not stored.
+	nameless bool
 }
 
 // A facePlug is the attachment of a network interface to an instance.
@@ -272,6 +274,14 @@ func privateName(region, address string) string {
 	return "ip-" + strings.ReplaceAll(address, ".", "-") + "." + domain
 }
 
+// publicName is the name of a public address of the interface, "" in a VPC that gives none.
+func (f *faceRecord) publicName(ip string) string {
+	if f.nameless {
+		return ""
+	}
+	return publicHostName(f.Region, ip)
+}
+
 // publicHostName is the name of a public address. Source: as for dnsName.
 func publicHostName(region, ip string) string {
 	domain := region + ".compute.amazonaws.com"
@@ -354,7 +364,7 @@ func (f *heldFace) wire(association string) ec2api.NetworkInterface {
 	if f.PublicIP != "" {
 		n.Association = &ec2api.NetworkInterfaceAssociation{
 			AllocationId: api.Opt(f.PublicBy), AssociationId: api.Opt(association), IpOwnerId: new(f.publicOwner()),
-			PublicDnsName: new(publicHostName(f.Region, f.PublicIP)), PublicIp: &f.PublicIP,
+			PublicDnsName: new(f.publicName(f.PublicIP)), PublicIp: &f.PublicIP,
 		}
 		n.PrivateIpAddresses[0].Association = n.Association
 	}

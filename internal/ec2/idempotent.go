@@ -42,6 +42,10 @@ func errTokenMismatch() error {
 
 // sameLaunch is the answer about the instances of an earlier request with the same client token.
 func (s *Service) sameLaunch(tx store.Tx, c *guard.Call, ids []string) (*ec2api.Reservation, error) {
+	names, err := s.naming(tx, c)
+	if err != nil {
+		return nil, err
+	}
 	var out *ec2api.Reservation
 	for _, id := range ids {
 		i, ok, err := instanceTable.Get(tx, c.Region, c.Account(), id)
@@ -57,6 +61,7 @@ func (s *Service) sameLaunch(tx store.Tx, c *guard.Call, ids []string) (*ec2api.
 		if err != nil {
 			return nil, err
 		}
+		i.nameless = !names[i.VPC]
 		out.Instances = append(out.Instances, i.wire(tags))
 	}
 	if out == nil {

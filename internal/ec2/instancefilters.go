@@ -150,9 +150,13 @@ func (s *Service) selectBy(tx store.Tx, c *guard.Call, known fields[*instanceRec
 	if err != nil {
 		return nil, nil, err
 	}
+	names, err := s.naming(tx, c)
+	if err != nil {
+		return nil, nil, err
+	}
 	var out []*instanceRecord
 	for n := range found {
-		found[n].reserved = held[found[n].ID]
+		found[n].reserved, found[n].nameless = held[found[n].ID], !names[found[n].VPC]
 		if pass(&found[n], all[found[n].ID]) {
 			out = append(out, &found[n])
 		}

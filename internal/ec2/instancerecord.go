@@ -103,6 +103,8 @@ type instanceRecord struct {
 
 	// reserved is the Capacity Reservation that the instance runs in. It is worked out for answers, and not stored.
 	reserved string
+	// nameless tells that its VPC gives public addresses no names. It is not stored, as reserved is not.
+	nameless bool
 }
 
 // A reason is a StateReason.

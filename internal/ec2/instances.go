@@ -114,6 +114,7 @@ func (i *instanceRecord) wire(tags map[string]string) ec2api.Instance {
 	}
 	out.SubnetId, out.VpcId, out.SecurityGroups = &i.Subnet, &i.VPC, i.groups()
 	for _, f := range i.faces() {
+		f.nameless = i.nameless
 		out.NetworkInterfaces = append(out.NetworkInterfaces, i.wireFace(&heldFace{f, i}))
 	}
 	for n := range i.Devices {
@@ -140,8 +141,14 @@ func (i *instanceRecord) placement() *ec2api.Placement {
 	return p
 }
 
-// publicName is the name of the public address.
-func (i *instanceRecord) publicName() string { return publicHostName(i.Region, i.PublicIP) }
+// publicName is the name of the public address, "" in a VPC that gives none. Source: EC2 API Reference, Instance,
+// PublicDnsName; VPC User Guide, "DNS attributes for your VPC".
+func (i *instanceRecord) publicName() string {
+	if i.nameless {
+		return ""
+	}
+	return publicHostName(i.Region, i.PublicIP)
+}
 
 func (d *attachedDevice) wire() ec2api.InstanceBlockDeviceMapping {
 	return ec2api.InstanceBlockDeviceMapping{DeviceName: &d.Name, Ebs: &ec2api.EbsInstanceBlockDevice{
@@ -179,7 +186,7 @@ func (i *instanceRecord) wireFace(f *heldFace) ec2api.InstanceNetworkInterface {
 	}
 	if f.PublicIP != "" {
 		n.Association = &ec2api.InstanceNetworkInterfaceAssociation{
-			IpOwnerId: new(f.publicOwner()), PublicDnsName: new(publicHostName(f.Region, f.PublicIP)), PublicIp: &f.PublicIP,
+			IpOwnerId: new(f.publicOwner()), PublicDnsName: new(f.publicName(f.PublicIP)), PublicIp: &f.PublicIP,
 		}
 		n.PrivateIpAddresses[0].Association = n.Association
 	}

@@ -118,9 +118,14 @@ func (s *Service) DescribeNetworkInterfaces(ctx context.Context, c *guard.Call, 
 		for _, e := range elastic {
 			associations[e.ID] = e.Association
 		}
+		names, err := s.naming(tx, c)
+		if err != nil {
+			return err
+		}
 		var items []ec2api.NetworkInterface
 		for i := range all {
 			f := &all[i]
+			f.nameless = !names[f.VPC]
 			n := f.wire(associations[f.PublicBy])
 			if n.TagSet = listed(tags[f.ID]); pass(n, tags[f.ID]) {
 				items = append(items, n)

@@ -73,6 +73,16 @@ func (s *Service) vpcs(tx store.Tx, c *guard.Call) ([]vpcRecord, error) {
 	return overlay(tx, c, vpcTable, []vpcRecord{firstVPCOf(c.Region, c.Account())}, func(v vpcRecord) string { return v.ID }, func(v vpcRecord) bool { return v.Gone })
 }
 
+// naming are the caller's VPCs that give public addresses names.
+func (s *Service) naming(tx store.Tx, c *guard.Call) (map[string]bool, error) {
+	all, err := s.vpcs(tx, c)
+	out := make(map[string]bool, len(all))
+	for _, v := range all {
+		out[v.ID] = v.DNSSupport && v.DNSHostnames
+	}
+	return out, err
+}
+
 // firstVPCOf is the VPC that an account has from the beginning.
 func firstVPCOf(region, account string) vpcRecord {
 	return vpcRecord{

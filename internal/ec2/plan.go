@@ -32,6 +32,7 @@ type launchPlan struct {
 	version  int64              // of the template
 	// byAttributes tells that the template has instance requirements.
 	byAttributes bool
+	nameless     bool // the VPC gives public addresses no names
 	image        imageRecord
 	kind         instancetype.Type
 	subnet       subnet
@@ -242,6 +243,11 @@ func (s *Service) place(tx store.Tx, c *guard.Call, pl *launchPlan) (err error) 
 	if err != nil {
 		return err
 	}
+	names, err := s.naming(tx, c)
+	if err != nil {
+		return err
+	}
+	pl.nameless = !names[pl.subnet.VPC]
 	if pl.faces.first == nil {
 		if err := pl.checkAddress(); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package ec2_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -34,7 +35,8 @@ func TestInstancesHavePublicAddresses(t *testing.T) {
 	}{{nil, nil, true}, {nil, new(false), false}, {nil, new(true), true}, {net.SubnetId, nil, false}, {net.SubnetId, new(false), false}, {net.SubnetId, new(true), true}} {
 		i := h.instance(run(tt.subnet, tt.public))
 		a := i.NetworkInterfaces[0].Association
-		if got := i.PublicIpAddress != nil; got != tt.want || got != (a != nil) || got != (*i.PublicDnsName != "") {
+		named := tt.want && tt.subnet == nil // the VPC that was made has no DNS hostnames
+		if got := i.PublicIpAddress != nil; got != tt.want || got != (a != nil) || named != (*i.PublicDnsName != "") || got && *a.PublicDnsName != *i.PublicDnsName {
 			t.Errorf("%v, %v: %v, %+v", tt.subnet, tt.public, i.PublicIpAddress, a)
 		}
 		if a == nil {
@@ -89,6 +91,55 @@ func TestInstancesHavePublicAddresses(t *testing.T) {
 	h.done(&ec2api.ModifySubnetAttributeRequest{SubnetId: net.SubnetId, MapPublicIpOnLaunch: &ec2api.AttributeBooleanValue{Value: new(true)}})
 	if i := h.instance(run(net.SubnetId, nil)); i.PublicIpAddress == nil {
 		t.Error("the changed subnet gives no public address")
+	}
+}
+
+// TestPublicAddressesHaveNames in VPCs with DNS hostnames and DNS support.
+func TestPublicAddressesHaveNames(t *testing.T) {
+	h := newHouse(t)
+	vpc := ask[ec2api.CreateVpcResult](h.desk, h.owner(), &ec2api.CreateVpcRequest{CidrBlock: new("10.0.0.0/16")}).Vpc.VpcId
+	net := ask[ec2api.CreateSubnetResult](h.desk, h.owner(), &ec2api.CreateSubnetRequest{VpcId: vpc, CidrBlock: new("10.0.0.0/24")}).Subnet.SubnetId
+	h.done(&ec2api.ModifySubnetAttributeRequest{SubnetId: net, MapPublicIpOnLaunch: &ec2api.AttributeBooleanValue{Value: new(true)}})
+	in := runRequest()
+	in.SubnetId = net
+	id := *ask[ec2api.Reservation](h.desk, h.owner(), in).Instances[0].InstanceId
+	h.Advance(time.Minute)
+	for _, x := range []struct{ hostnames, support, named bool }{{false, true, false}, {true, true, true}, {true, false, false}} {
+		h.done(&ec2api.ModifyVpcAttributeRequest{VpcId: vpc, EnableDnsHostnames: &ec2api.AttributeBooleanValue{Value: &x.hostnames}})
+		h.done(&ec2api.ModifyVpcAttributeRequest{VpcId: vpc, EnableDnsSupport: &ec2api.AttributeBooleanValue{Value: &x.support}})
+		i := h.instance(id)
+		want := ""
+		if x.named {
+			want = "ec2-" + strings.ReplaceAll(*i.PublicIpAddress, ".", "-") + "." + region + ".compute.amazonaws.com"
+		}
+		face := ask[ec2api.DescribeNetworkInterfacesResult](h.desk, h.owner(), &ec2api.DescribeNetworkInterfacesRequest{
+			NetworkInterfaceIds: []string{*i.NetworkInterfaces[0].NetworkInterfaceId},
+		}).NetworkInterfaces[0]
+		if *i.PublicDnsName != want || *i.NetworkInterfaces[0].Association.PublicDnsName != want || *face.Association.PublicDnsName != want {
+			t.Errorf("%+v: the instance is called %q, its interface %q", x, *i.PublicDnsName, *face.Association.PublicDnsName)
+		}
+		found := ask[ec2api.DescribeInstancesResult](h.desk, h.owner(), &ec2api.DescribeInstancesRequest{Filters: []ec2api.Filter{filter("dns-name", "ec2-*")}}).Reservations
+		if got := len(found) == 1; got != x.named {
+			t.Errorf("%+v: found by its name: %v", x, got)
+		}
+	}
+}
+
+// TestTheInstanceGetsTheAddress of a request that names it and an interface of another.
+func TestTheInstanceGetsTheAddress(t *testing.T) {
+	h := newHouse(t)
+	one, two := h.run(h.owner()), h.run(h.owner())
+	address := ask[ec2api.AllocateAddressResult](h.desk, h.owner(), &ec2api.AllocateAddressRequest{})
+	for _, x := range []struct{ instance, face string }{
+		{one, *h.instance(one).NetworkInterfaces[0].NetworkInterfaceId}, {two, *h.instance(one).NetworkInterfaces[0].NetworkInterfaceId},
+	} {
+		i := h.instance(x.instance)
+		ask[ec2api.AssociateAddressResult](h.desk, h.owner(), &ec2api.AssociateAddressRequest{
+			AllocationId: address.AllocationId, InstanceId: &x.instance, NetworkInterfaceId: &x.face, PrivateIpAddress: i.PrivateIpAddress,
+		})
+		if got := *h.instance(x.instance).PublicIpAddress; got != *address.PublicIp {
+			t.Errorf("%s has %s, want %s", x.instance, got, *address.PublicIp)
+		}
 	}
 }
 

@@ -215,7 +215,7 @@ func (s *Service) newInstance(c *guard.Call, pl *launchPlan, n int) instanceReco
 		Image: pl.image.ID, Architecture: pl.image.Architecture, BootMode: pl.image.BootMode, Platform: "Linux/UNIX", RootDevice: pl.image.RootDevice, Type: pl.kind.Name,
 		Subnet: pl.subnet.ID, VPC: pl.subnet.VPC, Zone: pl.subnet.Zone, ZoneID: pl.subnet.ZoneID,
 		Profile: pl.profile, MAC: randomMAC(), ENI: randomID("eni"), ENIPlug: randomID("eni-attach"), Options: pl.options,
-		AutoPublic: pl.opensPublic(),
+		AutoPublic: pl.opensPublic(), nameless: pl.nameless,
 	}
 	i.Face = pl.faces.extra.orNone()
 	if f := pl.faces.first; f != nil {

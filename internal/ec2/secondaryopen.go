@@ -26,7 +26,7 @@ func (f *faceRecord) opened(private string) *ec2api.NetworkInterfaceAssociation 
 	for _, o := range f.Opened {
 		if o.Private == private {
 			return &ec2api.NetworkInterfaceAssociation{
-				AllocationId: &o.By, AssociationId: &o.Association, IpOwnerId: &f.Account, PublicDnsName: new(publicHostName(f.Region, o.IP)), PublicIp: &o.IP,
+				AllocationId: &o.By, AssociationId: &o.Association, IpOwnerId: &f.Account, PublicDnsName: new(f.publicName(o.IP)), PublicIp: &o.IP,
 			}
 		}
 	}
