@@ -95,9 +95,10 @@ func dynamic(n *node) *node {
 func (s *stack) apply(name string, arg *node) *node {
 	switch name {
 	case "Ref":
-		ref, ok := arg.scalar()
+		name := s.eval(arg) // a function with AWS::LanguageExtensions
+		ref, ok := name.scalar()
 		if !ok {
-			return unknownNode("Ref needs a name")
+			return unknownNode("Ref needs a name: %s", name.why())
 		}
 		return s.ref(ref)
 	case "Fn::GetAtt":

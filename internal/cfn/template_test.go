@@ -234,6 +234,15 @@ Resources:
     - Volume${Zone}:
         Type: AWS::EC2::Volume
         Properties: {Encrypted: true, KmsKeyId: !Ref Key, AvailabilityZone: !Sub 'us-east-1${Zone}', Size: 1}
+  Fn::ForEach::Groups:
+    - Name
+    - [Blue]
+    - Template${Name}:
+        Type: AWS::EC2::LaunchTemplate
+        Properties: {LaunchTemplateData: {BlockDeviceMappings: [{DeviceName: /dev/sdf, Ebs: {Encrypted: true, KmsKeyId: !Ref Key}}]}}
+      Group${Name}:
+        Type: AWS::AutoScaling::AutoScalingGroup
+        Properties: {MinSize: '1', MaxSize: '1', LaunchTemplate: {LaunchTemplateId: !Ref {'Fn::Sub': 'Template${Name}'}, Version: !GetAtt [!Sub 'Template${Name}', LatestVersionNumber]}}
   Fn::ForEach::Unknown:
     - X
     - !Ref Nothing
@@ -243,8 +252,11 @@ Resources:
 	for _, l := range r.Launches {
 		addresses = append(addresses, l.Address)
 	}
-	if !slices.Equal(addresses, []string{"Volumea", "Volumeb"}) {
+	if !slices.Equal(addresses, []string{"GroupBlue", "Volumea", "Volumeb"}) {
 		t.Errorf("what launches is %v", addresses)
+	}
+	if l := find(t, r, "GroupBlue"); len(l.Scenario.Launch.Templates) != 1 || len(l.Scenario.Launch.Templates[0].BlockDevices) != 1 {
+		t.Errorf("the group launches %+v", l.Scenario.Launch.Templates)
 	}
 	if len(r.Notes) != 1 || !strings.Contains(r.Notes[0].Text, "Fn::ForEach::Unknown makes is not read") {
 		t.Errorf("the notes are %v", r.Notes)

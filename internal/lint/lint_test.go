@@ -323,3 +323,25 @@ func TestTheKeyPolicyOfEBSIsInOrder(t *testing.T) {
 		}
 	}
 }
+
+// KMS does not say which principal of a key policy it refuses; the finding does, and is there.
+func TestRefusedPrincipals(t *testing.T) {
+	for _, principal := range []string{
+		`"arn:aws:iam::aws:policy/service-role/AWSServiceRoleForAutoScaling"`,
+		`"arn:aws:iam::111122223333:role/app*"`,
+		`"app"`,
+	} {
+		doc := `{"Version": "2012-10-17", "Statement": [
+			{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:root"}, "Action": "kms:*", "Resource": "*"},
+			{"Effect": "Allow", "Principal": {"AWS": [` + principal + `]}, "Action": "kms:Decrypt", "Resource": "*"}]}`
+		at := -1
+		for _, f := range lint.Check([]byte(doc), lint.Options{Kind: policy.Key}) {
+			if f.Rule == "refused" && strings.Contains(f.Reason.String(), strings.Trim(principal, `"`)) {
+				at = f.Range.Start.Line
+			}
+		}
+		if at != 3 {
+			t.Errorf("%s is refused at line %d", principal, at)
+		}
+	}
+}

@@ -23,6 +23,9 @@ func (l *linter) refused(src []byte) {
 		}
 		if e, ok := errors.AsType[*apierr.Error](err); ok {
 			reason = speech.Say("AWS answers %s: %s", e.Code, e.Message)
+			if p, ok := errors.AsType[*policy.PrincipalError](err); ok {
+				pos, reason = p.Principal.Pos, speech.Join(reason, speech.Raw(" ("+p.Principal.Value+")"))
+			}
 			if s, ok := errors.AsType[*policy.SyntaxError](err); ok && l.opts.Kind != policy.Key {
 				reason = speech.Join(reason, speech.Raw(" ("+s.Reason+")"))
 			}

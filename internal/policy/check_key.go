@@ -56,21 +56,26 @@ func InvalidKeyPrincipals() *apierr.Error {
 	return apierr.New(codeKeyMalformed, "Policy contains a statement with one or more invalid principals.")
 }
 
+// A PrincipalError is the cause where KMS refuses a key policy for a principal, and does not say which.
+type PrincipalError struct{ Principal Text }
+
+func (e *PrincipalError) Error() string { return "the principal is " + e.Principal.Value }
+
 func checkKeyPrincipals(d *Document) error {
 	for _, s := range d.Statements {
 		for _, list := range []*Principals{s.Principal, s.NotPrincipal} {
 			for kind, t := range list.All() {
 				switch kind {
 				case PrincipalFederated, PrincipalCanonical:
-					return InvalidKeyPrincipals()
+					return InvalidKeyPrincipals().Because(&PrincipalError{t})
 				case PrincipalService:
 					continue
 				}
 				switch shapeOf(t.Value) {
 				case shapeBadARN:
-					return apierr.New("InvalidArnException", "An ARN in the specified key policy is invalid.")
+					return apierr.New("InvalidArnException", "An ARN in the specified key policy is invalid.").Because(&PrincipalError{t})
 				case shapeGarbage, shapeWildcard:
-					return InvalidKeyPrincipals()
+					return InvalidKeyPrincipals().Because(&PrincipalError{t})
 				}
 			}
 		}
