@@ -66,8 +66,8 @@ func plainFunctions() map[string]function.Function {
 	return map[string]function.Function{
 		"jsonencode": stdlib.JSONEncodeFunc, "jsondecode": stdlib.JSONDecodeFunc,
 		"concat": stdlib.ConcatFunc, "flatten": stdlib.FlattenFunc, "compact": stdlib.CompactFunc, "distinct": stdlib.DistinctFunc, "sort": stdlib.SortFunc,
-		"merge": stdlib.MergeFunc, "keys": stdlib.KeysFunc, "values": stdlib.ValuesFunc, "lookup": stdlib.LookupFunc, "element": stdlib.ElementFunc,
-		"length": stdlib.LengthFunc, "coalesce": stdlib.CoalesceFunc, "coalescelist": stdlib.CoalesceListFunc, "contains": stdlib.ContainsFunc,
+		"merge": stdlib.MergeFunc, "keys": stdlib.KeysFunc, "values": stdlib.ValuesFunc, "lookup": lookup, "element": stdlib.ElementFunc,
+		"length": length, "coalesce": coalesce, "coalescelist": stdlib.CoalesceListFunc, "contains": stdlib.ContainsFunc,
 		"setunion": stdlib.SetUnionFunc, "setsubtract": stdlib.SetSubtractFunc, "setproduct": stdlib.SetProductFunc, "range": stdlib.RangeFunc, "zipmap": stdlib.ZipmapFunc,
 		"slice": stdlib.SliceFunc, "reverse": stdlib.ReverseListFunc, "chunklist": stdlib.ChunklistFunc,
 		"format": stdlib.FormatFunc, "formatlist": stdlib.FormatListFunc, "join": stdlib.JoinFunc, "split": stdlib.SplitFunc, "replace": stdlib.ReplaceFunc,

@@ -61,6 +61,8 @@ func TestText(t *testing.T) {
 	for _, tt := range []struct{ expr, want string }{
 		{`"plain"`, "plain"},
 		{`jsonencode({ b = [1, true, null], a = aws_iam_role.app.arn })`, `{"a":"arn:role/app","b":[1,true,null]}`},
+		{`jsonencode([lookup({ a = "x" }, "a", null), lookup({ a = "x" }, "b", null), lookup(tomap({ a = "x" }), "b", "d"), lookup({ a = aws_iam_role.app.arn, b = aws_iam_role.app.name }, "a")])`, `["x",null,"d","arn:role/app"]`},
+		{`jsonencode([coalesce(null, "", var.default), coalesce(null, 1, "x"), try(coalesce("", null), "none"), length("äb"), length({ a = 1 }), length([]), length(toset(["a", "a"]))])`, `["d","1","none",2,1,0,1]`},
 		{`jsonencode(local.both)`, `["arn:role/app","x"]`},
 		{`"${local.arn}/${data.aws_region.here.name}"`, "arn:role/app/eu-west-1"},
 		{"<<-EOF\n    {\"a\": \"${aws_iam_role.many[\"b\"].arn}\"}\n  EOF", "{\"a\": \"arn:b\"}\n"},
