@@ -203,7 +203,7 @@ func (v *volumeRecord) keepPerformance(want *performance) {
 	gp3 := want.Type == "gp3"
 	switch provisioned := gp3 || want.Type == "io1" || want.Type == "io2"; {
 	case !provisioned:
-	case want.IOPS == nil && (v.Type == want.Type || v.Type != "gp2" && v.IOPS > 0 && !gp3):
+	case want.IOPS == nil && v.Type == want.Type:
 		want.IOPS = api.Opt(v.IOPS)
 	case want.IOPS == nil && gp3 && v.Type == "gp2" && v.IOPS > 3000:
 		want.IOPS = new(v.IOPS)

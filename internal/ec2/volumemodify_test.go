@@ -111,6 +111,9 @@ func TestModifyVolumeChangesTypes(t *testing.T) {
 		from, to string
 		in       ec2api.ModifyVolumeRequest
 	}{
+		{"gp3 100 GiB, 5000 IOPS, 125 MiB/s", "io1 100 GiB, 3000 IOPS, 0 MiB/s", ec2api.ModifyVolumeRequest{VolumeType: new("io1")}},
+		{"io1 100 GiB, 5000 IOPS, 0 MiB/s", "io2 100 GiB, 3000 IOPS, 0 MiB/s", ec2api.ModifyVolumeRequest{VolumeType: new("io2")}},
+		{"io2 100 GiB, 5000 IOPS, 0 MiB/s", "io2 200 GiB, 5000 IOPS, 0 MiB/s", ec2api.ModifyVolumeRequest{Size: new(int32(200))}},
 		{"gp2 100 GiB, 300 IOPS, 0 MiB/s", "standard 100 GiB, 0 IOPS, 0 MiB/s", ec2api.ModifyVolumeRequest{VolumeType: new("standard")}},
 		{"standard 100 GiB, 0 IOPS, 0 MiB/s", "standard 200 GiB, 0 IOPS, 0 MiB/s", ec2api.ModifyVolumeRequest{Size: new(int32(200))}},
 		{"standard 100 GiB, 0 IOPS, 0 MiB/s", "gp3 100 GiB, 3000 IOPS, 125 MiB/s", ec2api.ModifyVolumeRequest{VolumeType: new("gp3")}},
@@ -119,7 +122,11 @@ func TestModifyVolumeChangesTypes(t *testing.T) {
 		{"gp2 100 GiB, 300 IOPS, 0 MiB/s", "sc1 125 GiB, 0 IOPS, 0 MiB/s", ec2api.ModifyVolumeRequest{VolumeType: new("sc1"), Size: new(int32(125))}},
 	} {
 		kind, _, _ := strings.Cut(x.from, " ")
-		id := h.newVolume(&ec2api.CreateVolumeRequest{Size: new(int32(100)), VolumeType: &kind})
+		made := ec2api.CreateVolumeRequest{Size: new(int32(100)), VolumeType: &kind}
+		if strings.Contains(x.from, "5000 IOPS") {
+			made.Iops = new(int32(5000))
+		}
+		id := h.newVolume(&made)
 		before := describe(h.volume(id))
 		x.in.VolumeId = &id
 		ask[ec2api.ModifyVolumeResult](h.desk, h.owner(), &x.in)
