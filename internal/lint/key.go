@@ -54,10 +54,19 @@ func (l *linter) servicePrincipal(s *statement) {
 			l.add("service-principal", s.Statement, t.Pos,
 				speech.Say("EC2 never uses a key as ec2.amazonaws.com: it asks with the identity of its caller, so the statement gives it nothing."),
 				speech.Say("Name who launches the instances, with a condition on kms:ViaService."))
-		default:
+		case !onlyReads(s):
 			l.confusedDeputy(s, t, speech.Say("%s may use the key for the resources of any account that asks it.", t.Value))
 		}
 	}
+}
+
+// onlyReads reports whether a statement of a key policy is about what a key is, not its use.
+func onlyReads(s *statement) bool {
+	return len(s.NotActions) == 0 && !slices.ContainsFunc(s.entries, func(e entry) bool {
+		return e.open || slices.ContainsFunc(e.matches, func(a *actions.Action) bool {
+			return !slices.Contains(a.Level, "Read") && !slices.Contains(a.Level, "List")
+		})
+	})
 }
 
 // confusedDeputy finds a service that is allowed for whoever's resources.

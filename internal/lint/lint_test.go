@@ -171,6 +171,10 @@ func TestKeyPolicies(t *testing.T) {
 	}
 	const use = `["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]`
 	const forAWS = `, "Condition": {"Bool": {"kms:GrantIsForAWSResource": true}}`
+	const context = `, "Condition": {"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": "arn:aws:logs:us-west-2:111122223333:log-group:app"}}`
+	ofService := func(action, more string) string {
+		return `{"Effect": "Allow", "Principal": {"Service": "logs.us-west-2.amazonaws.com"}, "Action": ` + action + `, "Resource": "*"` + more + `}`
+	}
 	abroad := strings.Replace(role, owner, "444455556666", 1)
 	tests := []struct{ name, doc, want string }{
 		{"the default policy", policy.DefaultKeyPolicy(owner), ""},
@@ -182,6 +186,13 @@ func TestKeyPolicies(t *testing.T) {
 		{"conditions on what a probe cannot know", keyPolicy(allow(role, use, `, "Condition": {"StringEquals": {"kms:KeySpec": "SYMMETRIC_DEFAULT", "aws:PrincipalOrgID": "o-1"}}`),
 			allow(role, `"kms:CreateGrant"`, forAWS)), ""},
 		{"an explicit context", keyPolicy(allow(role, use, `, "Condition": {"StringLike": {"kms:EncryptionContext:aws:ebs:id": "vol-*"}}`), allow(role, `"kms:CreateGrant"`, forAWS)), "condition-key-absent"},
+		{"an explicit context of a service", keyPolicy(ofService(use, context)), "condition-key-absent(note)"},
+		{"an explicit context of a service and others", keyPolicy(strings.Replace(ofService(use, context), `{"Service"`, `{"AWS": "`+owner+`", "Service"`, 1)), "condition-key-absent"},
+		{"a service that reads about the key", keyPolicy(ofService(`["kms:Describe*", "kms:Get*", "kms:List*"]`, "")), ""},
+		{"a service that reads and uses", keyPolicy(ofService(`["kms:Describe*", "kms:Sign"]`, "")), "confused-deputy"},
+		{"a service with everything but", keyPolicy(strings.Replace(ofService(`"kms:Decrypt"`, ""), "Action", "NotAction", 1)), "confused-deputy key-administration not-action-allow"},
+		{"a context that no action carries", keyPolicy(ofService(`"kms:DescribeKey"`, context)), "condition-key-absent"},
+		{"a context of a service without one", keyPolicy(ofService(`["kms:Decrypt", "kms:GetPublicKey"]`, context)), "condition-key-absent"},
 		{"a suffix", keyPolicy(allow(role+"_a", use, ""), allow(role+"_a", `"kms:CreateGrant"`, forAWS)), ""},
 		{"the role of another account", keyPolicy(allow(abroad, use, "")), "external-linked-role"},
 		{"another account", keyPolicy(allow("444455556666", use, ""), allow("444455556666", `"kms:CreateGrant"`, "")), "external-account-grant(note)"},
