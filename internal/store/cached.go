@@ -9,7 +9,8 @@ import (
 
 // A Cached is a [Table] with a value built from each record and kept by revision, so that reading
 // a record that has not changed costs neither decoding nor building. It never answers from a
-// stale record: the revision is read in the transaction. Once it is full, it keeps only what is read again
+// stale record: the revision is read in the transaction, unless it is known that nothing changed in the table since it was
+// read last. Once it is full, it keeps only what is read again
 // soon: of records that come by once each, it would keep none for long enough.
 type Cached[T, V any] struct {
 	Table[T]
@@ -25,9 +26,10 @@ type Cached[T, V any] struct {
 }
 
 type cachedEntry[V any] struct {
-	key string
-	rev Revision
-	val V
+	key  string
+	rev  Revision
+	seen Revision // the newest as of which the record is known to be of rev; 0 if none is
+	val  V
 }
 
 // found is what a snapshot remembers of a record.
@@ -57,7 +59,7 @@ func NewCachedView[T, V any](t Table[T], limit int, room func() *T, build func(*
 func (c *Cached[T, V]) Shared(tx Tx, key ...string) (val V, ok bool, err error) {
 	mem := memoryOf(tx, len(key))
 	if mem == nil || c.limit > maxMemos { // of more than it can remember, a store would forget each before it is asked again
-		val, ok, _, err = c.read(tx, key...)
+		val, ok, _, err = c.read(tx, mem, key)
 		return val, ok, err
 	}
 	k := c.memo.key(key)
@@ -65,7 +67,7 @@ func (c *Cached[T, V]) Shared(tx Tx, key ...string) (val V, ok bool, err error) 
 		return f.(*found[V]).val, true, nil
 	}
 	outer := mem.begin()
-	val, ok, kept, err := c.read(tx, key...)
+	val, ok, kept, err := c.read(tx, nil, key)
 	var f *found[V]
 	if kept {
 		f = &found[V]{val}
@@ -74,9 +76,16 @@ func (c *Cached[T, V]) Shared(tx Tx, key ...string) (val V, ok bool, err error) 
 	return val, ok, err
 }
 
-// read is Shared without what the snapshot remembers; kept is whether the value is kept for others.
-func (c *Cached[T, V]) read(tx Tx, key ...string) (val V, ok, kept bool, err error) {
+// read is Shared without what the snapshot remembers; kept is whether the value is kept for others. If mem, the
+// transaction's, is not nil, it is asked whether a kept value needs no look at the record.
+func (c *Cached[T, V]) read(tx Tx, mem *Memory, key []string) (val V, ok, kept bool, err error) {
 	k := Key(key...)
+	hash := maphash.String(c.seed, k)
+	if mem != nil {
+		if val, ok := c.unchanged(mem, hash, k); ok {
+			return val, true, true, nil
+		}
+	}
 	var raw Value
 	if b, can := tx.(Borrower); can {
 		buf, _ := c.bufs.Get().(*[]byte)
@@ -94,9 +103,9 @@ func (c *Cached[T, V]) read(tx Tx, key ...string) (val V, ok, kept bool, err err
 	if err != nil || !ok {
 		return val, false, false, err
 	}
-	hash := maphash.String(c.seed, k)
+	seen := mem.sees(c.Bucket)
 	if raw.Rev != 0 {
-		if val, ok := c.lookup(hash, k, raw.Rev); ok {
+		if val, ok := c.lookup(hash, k, raw.Rev, seen); ok {
 			return val, true, true, nil
 		}
 	}
@@ -107,27 +116,39 @@ func (c *Cached[T, V]) read(tx Tx, key ...string) (val V, ok, kept bool, err err
 	if val, err = c.build(rec); err != nil {
 		return val, false, false, err
 	}
-	return val, true, raw.Rev != 0 && c.keep(hash, k, raw.Rev, val), nil
+	return val, true, raw.Rev != 0 && c.keep(hash, cachedEntry[V]{k, raw.Rev, seen, val}), nil
 }
 
-// lookup finds the value of a key, as of a revision.
-func (c *Cached[T, V]) lookup(hash uint64, key string, rev Revision) (val V, ok bool) {
+// unchanged finds the value of a key if nothing has changed in the table since it is known to be true.
+func (c *Cached[T, V]) unchanged(mem *Memory, hash uint64, key string) (val V, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.values.Get(hash)
+	if e == nil || e.key != key || !mem.same(c.Bucket, e.seen) {
+		return val, false
+	}
+	return e.val, true
+}
+
+// lookup finds the value of a key whose record is of a revision as of seen.
+func (c *Cached[T, V]) lookup(hash uint64, key string, rev, seen Revision) (val V, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.values.Get(hash)
 	if e == nil || e.key != key || e.rev != rev {
 		return val, false
 	}
+	e.seen = max(e.seen, seen)
 	return e.val, true
 }
 
 // keep keeps a value, if there is room or it was read before.
-func (c *Cached[T, V]) keep(hash uint64, key string, rev Revision, val V) bool {
+func (c *Cached[T, V]) keep(hash uint64, entry cachedEntry[V]) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := c.values.Peek(hash); (e == nil || e.key != key) && !c.values.Welcome(hash) {
+	if e := c.values.Peek(hash); (e == nil || e.key != entry.key) && !c.values.Welcome(hash) {
 		return false
 	}
-	c.values.Put(hash, cachedEntry[V]{key, rev, val})
+	c.values.Put(hash, entry)
 	return true
 }

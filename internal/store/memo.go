@@ -181,6 +181,30 @@ func (m *Memory) otherwise(buckets []string) bool {
 	return slices.ContainsFunc(buckets, m.stale)
 }
 
+// sees is the revision as of which the transaction sees a bucket, as others do; 0 if it sees it otherwise, or remembers nothing.
+func (m *Memory) sees(bucket string) Revision {
+	if m == nil || m.all == nil || m.stale != nil && m.stale(bucket) {
+		return 0
+	}
+	return m.rev
+}
+
+// same reports whether a bucket is to the transaction as it was as of a revision that it was seen at.
+func (m *Memory) same(bucket string, seen Revision) bool {
+	rev := min(seen, m.sees(bucket))
+	if rev == 0 {
+		return false
+	}
+	m.all.mu.RLock()
+	changed := m.all.changed[bucket]
+	m.all.mu.RUnlock()
+	if changed > rev {
+		return false
+	}
+	m.Saw(bucket)
+	return true
+}
+
 // begin notes what is read from now on, and end puts what was made of it under a key, if it is good. What begin
 // returns is for end.
 func (m *Memory) begin() (outer int) {

@@ -15,6 +15,7 @@ import (
 type memory struct {
 	leaf, pair, all store.Memo[string]
 	cached          *store.Cached[string, string]
+	wide            *store.Cached[string, string] // with room for more than a store remembers
 }
 
 var memoBuckets = [...]string{"m0", "m1", "m2", "m3"}
@@ -63,10 +64,14 @@ func (m *memory) two(tx store.Tx, a, b string, remember bool) (string, error) {
 func (m *memory) record(tx store.Tx, remember bool) (string, error) {
 	if remember {
 		v, _, err := m.cached.Shared(tx, "k")
-		return v, err
+		if err != nil {
+			return "", err
+		}
+		w, _, err := m.wide.Shared(tx, "k")
+		return v + "," + w, err
 	}
 	v, _, err := m.cached.Get(tx, "k")
-	return v, err
+	return v + "," + v, err
 }
 
 // everything is made of others, some of which are remembered already, and of a record of its own.
@@ -122,9 +127,11 @@ func (m *memory) check(tx store.Tx, rng *rand.Rand) error {
 // memosTrue: what is remembered is what is there, whatever others change meanwhile, and whatever the transaction
 // itself or those that fail do.
 func memosTrue(t *testing.T, s store.Store) {
+	same := func(v string) (string, error) { return v, nil }
 	m := &memory{
 		leaf: store.NewMemo[string](), pair: store.NewMemo[string](), all: store.NewMemo[string](),
-		cached: store.NewCached(store.Table[string]{Bucket: memoTable, Version: 1}, 10, func(v string) (string, error) { return v, nil }),
+		cached: store.NewCached(store.Table[string]{Bucket: memoTable, Version: 1}, 10, same),
+		wide:   store.NewCached(store.Table[string]{Bucket: memoTable, Version: 1}, 1<<20, same),
 	}
 	var all sync.WaitGroup
 	for i := range 4 {
