@@ -117,7 +117,10 @@ func (l *linter) absent(s *statement, c cond) bool {
 	}
 	for _, e := range without {
 		severity := rules["condition-key-absent"].Severity
-		if isContext(c) && onlyDescribes(e) && ofServices(s.Principal) {
+		// AWS's guides allow services such entries beside others under a condition on the encryption context, and the
+		// services do without them: CloudWatch Logs User Guide, "Encrypt log data in CloudWatch Logs using AWS Key
+		// Management Service".
+		if isContext(c) && e.reads() && ofServices(s.Principal) {
 			severity = Note
 		}
 		l.addAs(severity, "condition-key-absent", s.Statement, e.Pos,
@@ -135,13 +138,6 @@ func isContext(c cond) bool {
 // ofServices reports whether only services are principals.
 func ofServices(p *policy.Principals) bool {
 	return p != nil && len(p.Service) > 0 && !p.Any && len(p.AWS)+len(p.Federated)+len(p.Canonical) == 0
-}
-
-// onlyDescribes reports whether an entry is about what keys are, not their use. AWS's guides allow services such
-// entries beside others under a condition on the encryption context, and the services do without them.
-// Source: CloudWatch Logs User Guide, "Encrypt log data in CloudWatch Logs using AWS Key Management Service".
-func onlyDescribes(e entry) bool {
-	return !slices.ContainsFunc(e.matches, func(a *actions.Action) bool { return !strings.HasPrefix(a.Name, "Describe") })
 }
 
 // isNull reports whether a condition is about the presence of its key: it is meant for requests

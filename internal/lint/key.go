@@ -62,10 +62,13 @@ func (l *linter) servicePrincipal(s *statement) {
 
 // onlyReads reports whether a statement of a key policy is about what a key is, not its use.
 func onlyReads(s *statement) bool {
-	return len(s.NotActions) == 0 && !slices.ContainsFunc(s.entries, func(e entry) bool {
-		return e.open || slices.ContainsFunc(e.matches, func(a *actions.Action) bool {
-			return !slices.Contains(a.Level, "Read") && !slices.Contains(a.Level, "List")
-		})
+	return len(s.NotActions) == 0 && !slices.ContainsFunc(s.entries, func(e entry) bool { return !e.reads() })
+}
+
+// reads reports whether an entry is about what resources are, not their use.
+func (e entry) reads() bool {
+	return !e.open && !slices.ContainsFunc(e.matches, func(a *actions.Action) bool {
+		return !slices.Contains(a.Level, "Read") && !slices.Contains(a.Level, "List")
 	})
 }
 

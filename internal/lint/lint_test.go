@@ -192,7 +192,7 @@ func TestKeyPolicies(t *testing.T) {
 		{"a service that reads and uses", keyPolicy(ofService(`["kms:Describe*", "kms:Sign"]`, "")), "confused-deputy"},
 		{"a service with everything but", keyPolicy(strings.Replace(ofService(`"kms:Decrypt"`, ""), "Action", "NotAction", 1)), "confused-deputy key-administration not-action-allow"},
 		{"a context that no action carries", keyPolicy(ofService(`"kms:DescribeKey"`, context)), "condition-key-absent"},
-		{"a context of a service without one", keyPolicy(ofService(`["kms:Decrypt", "kms:GetPublicKey"]`, context)), "condition-key-absent"},
+		{"a context of a service without one", keyPolicy(ofService(`["kms:Decrypt", "kms:Sign"]`, context)), "condition-key-absent"},
 		{"a suffix", keyPolicy(allow(role+"_a", use, ""), allow(role+"_a", `"kms:CreateGrant"`, forAWS)), ""},
 		{"the role of another account", keyPolicy(allow(abroad, use, "")), "external-linked-role"},
 		{"another account", keyPolicy(allow("444455556666", use, ""), allow("444455556666", `"kms:CreateGrant"`, "")), "external-account-grant(note)"},
